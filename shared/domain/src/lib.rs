@@ -1,1 +1,25 @@
-//! domain
+//! What should happen: the rules of fulfillment as pure functions over plain values.
+//!
+//! In reading order: a provider's request is proven by [`signature`] and becomes a [`delivery`]; its body
+//! says what happened ([`event`]); the provider's API says what is true ([`checkout`]); [`fulfillment`]
+//! decides what that means for the [`order`] and the [`stock`]; the [`receipt`] row is claimed, rendered and
+//! mailed. [`job`] is what travels between the functions, [`ports`] what the rules ask of the world,
+//! [`outcome`] the four ends that any piece of work can come to.
+//!
+//! Nothing in here waits, reads a clock or an environment variable, or knows AWS, HTTP or one provider's JSON.
+
+pub mod checkout;
+pub mod delivery;
+pub mod event;
+pub mod fulfillment;
+pub mod ids;
+pub mod job;
+pub mod mode;
+pub mod money;
+pub mod order;
+pub mod outcome;
+pub mod ports;
+pub mod receipt;
+pub mod secrets;
+pub mod signature;
+pub mod stock;

@@ -1,0 +1,122 @@
+//! The four ends of any piece of work, and the two families of bad news.
+
+use std::time::Duration;
+
+/// How a piece of work ended. One vocabulary for answers, logs, metrics and alarms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome<Done, Reason> {
+    /// Done, now, by us.
+    Accepted(Done),
+    /// Done before; nothing was changed.
+    Duplicate,
+    /// Cannot be done as asked, now or later; whatever deserves keeping has been kept.
+    Rejected(Reason),
+    /// Not done, but worth asking again.
+    Retry(Setback),
+}
+
+/// The world is away, it is too early, or a race was lost too often. Never "the input is wrong".
+///
+/// Its text goes to logs and onto stored rows: it names services and causes, never a person or a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Setback {
+    /// A service did not answer, or answered that it cannot now.
+    #[error("{service} is away: {cause}")]
+    Away {
+        /// Which one, such as `DynamoDB` or `Flex`.
+        service: &'static str,
+        /// What it or the network said.
+        cause: String,
+        /// How long it asked us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// A service refuses *us*: credentials, permissions or set-up, which an operator must mend.
+    #[error("{service} refuses our set-up: {cause}")]
+    SetUp {
+        /// Which one.
+        service: &'static str,
+        /// What it said.
+        cause: String,
+    },
+    /// Somebody else changed the same rows every time we tried.
+    #[error("lost the race for {what} {tries} times")]
+    Raced {
+        /// The contended thing.
+        what: &'static str,
+        /// How often.
+        tries: u32,
+    },
+    /// What the job names is not there (yet).
+    #[error("{what} is not stored")]
+    Missing {
+        /// The missing thing.
+        what: &'static str,
+    },
+    /// Another attempt holds the claim.
+    #[error("claimed by another attempt")]
+    Claimed {
+        /// How long its claim lasts.
+        retry_after: Duration,
+    },
+    /// Mail may or may not have gone out; the claim stays until its deadline, then the policy decides.
+    #[error("the mail's fate is unknown: {cause}")]
+    Unknown {
+        /// What happened while sending.
+        cause: String,
+        /// How long the claim lasts.
+        retry_after: Duration,
+    },
+    /// The time allowed for this piece of work ran out.
+    #[error("out of time")]
+    OutOfTime,
+    /// Our own code failed (a panic, a message of ours that does not parse): for a developer.
+    #[error("a fault of ours: {0}")]
+    Fault(String),
+}
+
+impl Setback {
+    /// The least time to wait before another try, where the cause names one.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Away { retry_after, .. } => *retry_after,
+            Self::Claimed { retry_after } | Self::Unknown { retry_after, .. } => Some(*retry_after),
+            Self::SetUp { .. }
+            | Self::Raced { .. }
+            | Self::Missing { .. }
+            | Self::OutOfTime
+            | Self::Fault(_) => None,
+        }
+    }
+}
+
+/// How long to leave a failed message alone: the base, doubled with every receive, at most an hour, and never
+/// less than what the cause asked for (itself capped: a hostile `retry-after` must not park a paid order).
+///
+/// `receives` counts from 1.
+#[must_use]
+pub fn back_off(base: Duration, receives: u32, asked: Option<Duration>) -> Duration {
+    const MOST: Duration = Duration::from_secs(3600);
+    let doubled = base.saturating_mul(1u32.checked_shl(receives.saturating_sub(1)).unwrap_or(u32::MAX));
+    doubled.max(asked.unwrap_or_default()).min(MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_back_off_doubles_up_to_an_hour() {
+        let base = Duration::from_secs(15);
+        let waits: Vec<u64> = [1, 2, 3, 4, 5, 40].map(|n| back_off(base, n, None).as_secs()).to_vec();
+        assert_eq!(waits, [15, 30, 60, 120, 240, 3600]);
+    }
+
+    #[test]
+    fn a_wait_that_was_asked_for_is_kept_within_reason() {
+        let base = Duration::from_secs(15);
+        assert_eq!(back_off(base, 1, Some(Duration::from_secs(90))).as_secs(), 90);
+        assert_eq!(back_off(base, 1, Some(Duration::from_secs(1))).as_secs(), 15);
+        assert_eq!(back_off(base, 1, Some(Duration::from_secs(999_999))).as_secs(), 3600);
+    }
+}

@@ -1,0 +1,1 @@
+//! A receipt as a mail.

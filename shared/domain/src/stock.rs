@@ -1,0 +1,172 @@
+//! Stock is ours: the provider only tells what was sold (flex.md 4.7).
+//!
+//! One movement for each order and SKU, however many lines share the SKU. A movement is its own once-marker: it
+//! is written with its counter, or not at all, and never again.
+
+use crate::{
+    checkout::LineItem,
+    ids::{OrderId, PriceId, ProductId, Sku},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a line is of, for the mapping rows: used only where the product names no SKU itself.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unnamed {
+    /// By the provider's product.
+    Product(ProductId),
+    /// By the provider's price.
+    Price(PriceId),
+}
+
+/// The merchant's explicit rows from a provider's product or price to a SKU.
+pub type Mapping = BTreeMap<Unnamed, Sku>;
+
+/// Stock as read, for one SKU and one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shelf {
+    /// Which SKU.
+    pub sku: Sku,
+    /// How many are there; `None` where the merchant keeps no counter for it.
+    pub on_hand: Option<i64>,
+    /// What this order has already moved, if it has.
+    pub moved: Option<Movement>,
+}
+
+/// One order's movement of one SKU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Movement {
+    /// Which SKU.
+    pub sku: Sku,
+    /// For which order.
+    pub order_id: OrderId,
+    /// How many were sold.
+    pub quantity: i64,
+    /// How many the counter went down by: less than `quantity` when the shelf was short.
+    pub taken: i64,
+    /// When.
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    pub moved_at: Timestamp,
+}
+
+impl Movement {
+    /// How many were paid for and are not there.
+    #[must_use]
+    pub fn short(&self) -> i64 {
+        self.quantity - self.taken
+    }
+}
+
+/// What a line means for stock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "stock", rename_all = "snake_case")]
+pub enum LineStock {
+    /// Counted under this SKU.
+    Counted {
+        /// Which.
+        sku: Sku,
+    },
+    /// The SKU is known and the merchant keeps no counter for it.
+    Untracked {
+        /// Which.
+        sku: Sku,
+    },
+    /// Neither the product nor a mapping row names a SKU: a person should add one.
+    Unmapped,
+}
+
+/// The SKU of a line: named by the product itself, else by a mapping row for its price or its product.
+///
+/// The price goes first because it is the narrower of the two.
+#[must_use]
+pub fn sku_of<'a>(line: &'a LineItem, mapping: &'a Mapping) -> Option<&'a Sku> {
+    line.sku
+        .as_ref()
+        .or_else(|| line.price_id.as_ref().and_then(|id| mapping.get(&Unnamed::Price(id.clone()))))
+        .or_else(|| line.product_id.as_ref().and_then(|id| mapping.get(&Unnamed::Product(id.clone()))))
+}
+
+/// The mapping rows worth reading for these lines.
+#[must_use]
+pub fn unnamed(lines: &[LineItem]) -> Vec<Unnamed> {
+    let mut wanted: Vec<Unnamed> = lines
+        .iter()
+        .filter(|line| line.sku.is_none())
+        .flat_map(|line| {
+            let price = line.price_id.clone().map(Unnamed::Price);
+            let product = line.product_id.clone().map(Unnamed::Product);
+            price.into_iter().chain(product)
+        })
+        .collect();
+    wanted.sort();
+    wanted.dedup();
+    wanted
+}
+
+/// The SKUs worth reading for these lines.
+#[must_use]
+pub fn skus(lines: &[LineItem], mapping: &Mapping) -> Vec<Sku> {
+    let mut wanted: Vec<Sku> = lines.iter().filter_map(|line| sku_of(line, mapping).cloned()).collect();
+    wanted.sort();
+    wanted.dedup();
+    wanted
+}
+
+/// What an order does to the shelves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// For each line in turn.
+    pub lines: Vec<LineStock>,
+    /// All movements of the order, those already written among them.
+    pub movements: Vec<Movement>,
+    /// Those still to write, each with the count that was read.
+    pub to_write: Vec<Take>,
+}
+
+/// A movement to write, and the condition under which it is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Take {
+    /// What to write.
+    pub movement: Movement,
+    /// The counter as read. Enough: any count that is still enough will do. Short: only this very count.
+    pub on_hand: i64,
+}
+
+/// Plans the movements of an order. Never below zero: what the shelf lacks is recorded as short.
+#[must_use]
+pub fn plan(order_id: &OrderId, lines: &[LineItem], mapping: &Mapping, shelves: &[Shelf], now: Timestamp) -> Plan {
+    let shelf_of = |sku: &Sku| shelves.iter().find(|shelf| shelf.sku == *sku);
+    let mut sold: BTreeMap<&Sku, i64> = BTreeMap::new();
+    let mut line_stock = Vec::with_capacity(lines.len());
+    for line in lines {
+        line_stock.push(match sku_of(line, mapping) {
+            None => LineStock::Unmapped,
+            Some(sku) => {
+                let counted = shelf_of(sku).is_some_and(|shelf| shelf.on_hand.is_some() || shelf.moved.is_some());
+                if counted {
+                    let quantity = sold.entry(sku).or_default();
+                    *quantity = quantity.saturating_add(i64::from(line.quantity));
+                    LineStock::Counted { sku: sku.clone() }
+                } else {
+                    LineStock::Untracked { sku: sku.clone() }
+                }
+            }
+        });
+    }
+    let mut movements = Vec::new();
+    let mut to_write = Vec::new();
+    for (sku, quantity) in sold {
+        let Some(shelf) = shelf_of(sku) else { continue };
+        if let Some(moved) = &shelf.moved {
+            movements.push(moved.clone());
+        } else if let Some(on_hand) = shelf.on_hand {
+            let taken = quantity.min(on_hand.max(0));
+            let movement =
+                Movement { sku: sku.clone(), order_id: order_id.clone(), quantity, taken, moved_at: now };
+            movements.push(movement.clone());
+            to_write.push(Take { movement, on_hand });
+        }
+    }
+    Plan { lines: line_stock, movements, to_write }
+}
