@@ -1,1 +1,207 @@
-//! Ports.
+//! What the rules ask of the world.
+//!
+//! Each trait has an adapter on AWS and one in memory; both pass the same contract suite. A lost race is an
+//! answer, not an error: only "I could not find out" is a [`Setback`].
+
+use crate::{
+    checkout::Checkout,
+    delivery::Provider,
+    event::{EventState, StoredEvent},
+    fulfillment::Commit,
+    ids::{EventId, MessageId, OrderId, OwnerToken, ReceiptId, Sku},
+    job::Job,
+    order::Order,
+    outcome::Setback,
+    receipt::{Receipt, State, mail::Email},
+    secrets::Keys,
+    stock::{Mapping, Shelf, Unnamed},
+};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// The time. An argument everywhere else; a port where one piece of work needs it more than once.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// How recording went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// Stored now, for the first time.
+    First,
+    /// The same body is there already, and stands like this.
+    Again(EventState),
+    /// Another body is there under the same id. Nothing was changed.
+    OtherBody,
+}
+
+/// How an event ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// Nothing is left to do.
+    Processed,
+    /// A person must decide, for this reason.
+    Parked {
+        /// For the operator; no personal data.
+        reason: String,
+    },
+}
+
+/// The Events table.
+pub trait Events: Send + Sync {
+    /// Stores an event unless its id is there already: one conditional write.
+    fn record(&self, event: &StoredEvent) -> impl Future<Output = Result<Recorded, Setback>> + Send;
+    /// Reads an event, strongly consistent.
+    fn event(&self, id: &EventId) -> impl Future<Output = Result<Option<StoredEvent>, Setback>> + Send;
+    /// Ends a pending event. An event that has already ended, or whose effects are committed and which is now
+    /// to be parked, stays as it is.
+    fn settle(
+        &self,
+        id: &EventId,
+        settlement: &Settlement,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), Setback>> + Send;
+    /// Notes on a pending event why an attempt failed, and how many have.
+    fn note_failure(
+        &self,
+        id: &EventId,
+        reason: &str,
+        attempts: u32,
+    ) -> impl Future<Output = Result<(), Setback>> + Send;
+}
+
+/// How a commit went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Committed {
+    /// All of it is written.
+    Now,
+    /// Something that it was decided on has changed: read again, decide again.
+    Raced,
+}
+
+/// The Orders and Stock tables, and the one transaction that ties all tables together.
+pub trait Ledger: Send + Sync {
+    /// Reads an order, strongly consistent.
+    fn order(&self, id: &OrderId) -> impl Future<Output = Result<Option<Order>, Setback>> + Send;
+    /// Reads the mapping rows that there are for these products and prices.
+    fn mapping(&self, wanted: &[Unnamed]) -> impl Future<Output = Result<Mapping, Setback>> + Send;
+    /// Reads, for each SKU, its counter and what this order has already moved, strongly consistent.
+    fn shelves(
+        &self,
+        order_id: &OrderId,
+        skus: &[Sku],
+    ) -> impl Future<Output = Result<Vec<Shelf>, Setback>> + Send;
+    /// Writes all of a commit, under the conditions that it was decided on.
+    ///
+    /// One transaction as long as it fits into one; beyond that, some movements go first, each with its own
+    /// once-marker, so that stopping in between loses and doubles nothing.
+    fn commit(&self, commit: &Commit) -> impl Future<Output = Result<Committed, Setback>> + Send;
+}
+
+/// How a guarded change went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// Written.
+    Now,
+    /// The row is not as it was read, or not ours any more.
+    Raced,
+}
+
+/// The Receipts table.
+pub trait Receipts: Send + Sync {
+    /// Reads a receipt, strongly consistent.
+    fn receipt(&self, id: &ReceiptId) -> impl Future<Output = Result<Option<Receipt>, Setback>> + Send;
+    /// Claims a receipt, guarded by the version that was read. Counts an attempt.
+    fn claim(
+        &self,
+        seen: &Receipt,
+        owner: &OwnerToken,
+        claim_ends_at: Timestamp,
+    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
+    /// Ends an unknown fate by holding it, guarded by the version that was read.
+    fn hold(&self, seen: &Receipt) -> impl Future<Output = Result<Changed, Setback>> + Send;
+    /// Marks a claimed receipt, if `owner` still holds the claim.
+    fn mark(
+        &self,
+        id: &ReceiptId,
+        owner: &OwnerToken,
+        state: &State,
+    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
+}
+
+/// A queue of one kind of job.
+pub trait Queue<J: Job>: Send + Sync {
+    /// Hands a job over. Afterwards it is the queue's to lose, and it does not.
+    fn send(&self, job: &J) -> impl Future<Output = Result<(), Setback>> + Send;
+}
+
+/// Leaving a failed message alone for a while.
+pub trait Delay: Send + Sync {
+    /// Hides the message for `by` from now on.
+    fn delay(&self, receipt_handle: &str, by: Duration) -> impl Future<Output = Result<(), Setback>> + Send;
+}
+
+/// Why a mail was not handed over, or may have been.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// SES will never take this mail.
+    #[error("refused for good: {0}")]
+    Refused(String),
+    /// Certainly not sent; later it may be.
+    #[error(transparent)]
+    NotSent(#[from] Setback),
+    /// The answer was lost: it may be out, or not.
+    #[error("no answer: {0}")]
+    Unknown(String),
+}
+
+/// SES.
+pub trait Mailer: Send + Sync {
+    /// Hands a mail over, once: an adapter must not try again by itself, since SES cannot tell a second try.
+    fn send(&self, email: &Email) -> impl Future<Output = Result<MessageId, SendError>> + Send;
+}
+
+/// Why a checkout could not be read from the provider.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// The provider does not accept our API key.
+    #[error("the provider answers {status} to our API key")]
+    KeyRefused {
+        /// 401 or 403.
+        status: u16,
+    },
+    /// It will not answer this, now or later.
+    #[error("the provider answers {status}{}", code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default())]
+    Permanent {
+        /// The HTTP status.
+        status: u16,
+        /// Its own code for it, where told.
+        code: Option<String>,
+    },
+    /// It answers well, and we do not understand it.
+    #[error("the provider's answer is not understood: {0}")]
+    NotUnderstood(String),
+    /// Not now.
+    #[error(transparent)]
+    Transient(#[from] Setback),
+}
+
+/// The provider's API: what is true.
+pub trait Checkouts: Send + Sync {
+    /// Reads a checkout with its customer and lines.
+    fn checkout(
+        &self,
+        provider: Provider,
+        order_id: &OrderId,
+    ) -> impl Future<Output = Result<Checkout, ReadError>> + Send;
+}
+
+/// The signing keys that a provider may use now.
+pub trait SigningKeys: Send + Sync {
+    /// The keys as known: read from the store when they have aged, never more often.
+    fn keys(&self, provider: Provider) -> impl Future<Output = Result<Keys, Setback>> + Send;
+    /// The keys read anew because a signature matched none: `None` when the last reading is less than a minute
+    /// old, whatever is asked.
+    fn reread(&self, provider: Provider) -> impl Future<Output = Result<Option<Keys>, Setback>> + Send;
+}
