@@ -104,7 +104,8 @@ pub struct LineItem {
 pub struct Eligibility(pub String);
 
 impl Eligibility {
-    /// Every value but `not_eligible` names a way of being eligible (flex.md 7.3).
+    /// Every value but `not_eligible` names a way of being eligible
+    /// (<https://docs.withflex.com/product-prices/how-product-and-prices-work>).
     #[must_use]
     pub fn is_eligible(&self) -> bool {
         self.0 != "not_eligible"
@@ -136,7 +137,8 @@ pub struct Checkout {
     pub currency: Currency,
     /// What it came to.
     pub totals: Totals,
-    /// What has been received, where told. May rightly be below the total (flex.md 6.5).
+    /// What has been received, where told. May rightly be below the total
+    /// (<https://docs.withflex.com/api-reference/checkout-sessions/confirm-checkout-session>).
     pub received: Option<i64>,
     /// The payments; a split cart has two.
     pub payment_intents: Vec<PaymentIntentId>,

@@ -15,7 +15,8 @@ pub struct Currency(&'static iso::Currency);
 pub struct BadCurrency;
 
 impl Currency {
-    /// United States dollar: the only currency Flex sells in (flex.md 3).
+    /// United States dollar: the only currency Flex sells in (its WooCommerce plugin hides itself in any other:
+    /// <https://github.com/JoinFlexHealth/woocommerce>).
     pub const USD: Self = Self(iso::USD);
 
     /// Finds a currency by its code, in any case (`usd`, `USD`).
