@@ -2,7 +2,7 @@
 
 use crate::{
     event::Reading,
-    ids::{BadId, DeliveryId, EventId},
+    ids::{DeliveryId, EventId},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use std::{fmt, fmt::Write as _, str::FromStr};
 
 /// Who sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Provider {
     /// withflex.com: HSA/FSA checkout.
@@ -69,18 +69,19 @@ pub struct Delivery {
 }
 
 impl Delivery {
-    /// The key under which it is stored: the event's id, or for a body that names none, the delivery's.
-    pub fn key(&self) -> Result<EventId, BadId> {
+    /// The key under which it is stored: the event's id, or for a body that names none, the body's fingerprint.
+    #[must_use]
+    pub fn key(&self) -> EventId {
         match &self.reading {
-            Reading::Event(event) => Ok(event.event_id.clone()),
-            Reading::Unreadable(_) => EventId::new(format!("unreadable:{}", self.delivery_id)),
+            Reading::Event(event) => event.event_id.clone(),
+            Reading::Unreadable(_) => EventId::of_body("unreadable", &self.fingerprint),
         }
     }
 
     /// The key beside the first one, for a second body under the same id. The same body finds the same key.
-    pub fn key_beside(&self) -> Result<EventId, BadId> {
-        let key = self.key()?;
-        EventId::new(format!("{key}:{}", self.fingerprint.get(..16).unwrap_or_default()))
+    #[must_use]
+    pub fn key_beside(&self) -> EventId {
+        EventId::of_body("other-body", &self.fingerprint)
     }
 }
 
@@ -91,9 +92,6 @@ mod tests {
     #[test]
     fn the_fingerprint_is_sha256_in_hex() {
         // FIPS 180-2, example B.1.
-        assert_eq!(
-            fingerprint(b"abc"),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
+        assert_eq!(fingerprint(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

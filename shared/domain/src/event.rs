@@ -2,7 +2,7 @@
 
 use crate::{
     delivery::{Delivery, Provider},
-    ids::{BadId, DeliveryId, EventId, OrderId, ReceiptId},
+    ids::{DeliveryId, EventId, OrderId, ReceiptId},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -128,7 +128,8 @@ pub struct StoredEvent {
 
 impl StoredEvent {
     /// The row for a delivery that is seen for the first time.
-    pub fn first(delivery: &Delivery) -> Result<Self, BadId> {
+    #[must_use]
+    pub fn first(delivery: &Delivery) -> Self {
         let (state, reason, event) = match &delivery.reading {
             Reading::Event(event) => match event.news {
                 News::CheckoutCompleted { .. } => (EventState::Stored, None, Some(event)),
@@ -136,8 +137,8 @@ impl StoredEvent {
             },
             Reading::Unreadable(why) => (EventState::Unreadable, Some(why.to_string()), None),
         };
-        Ok(Self {
-            event_id: delivery.key()?,
+        Self {
+            event_id: delivery.key(),
             provider: delivery.provider,
             delivery_id: delivery.delivery_id.clone(),
             event_type: event.map(|event| event.event_type.clone()),
@@ -149,17 +150,18 @@ impl StoredEvent {
             reason,
             attempts: 0,
             receipt_id: None,
-        })
+        }
     }
 
     /// The row beside the first one, for another body under the same id: parked, never merged.
-    pub fn beside(delivery: &Delivery) -> Result<Self, BadId> {
-        Ok(Self {
-            event_id: delivery.key_beside()?,
+    #[must_use]
+    pub fn beside(delivery: &Delivery) -> Self {
+        Self {
+            event_id: delivery.key_beside(),
             state: EventState::Parked,
-            reason: Some("another body came under the id of an earlier event".to_owned()),
-            ..Self::first(delivery)?
-        })
+            reason: Some(format!("another body came under the id {} of an earlier event", delivery.key())),
+            ..Self::first(delivery)
+        }
     }
 }
 

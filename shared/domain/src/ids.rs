@@ -123,6 +123,13 @@ id!(
     OwnerToken
 );
 
+impl EventId {
+    /// A key of our own, for a body that has no id to be stored under: never longer than an id may be.
+    pub(crate) fn of_body(what: &'static str, fingerprint: &str) -> Self {
+        Self(format!("{what}:{fingerprint}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,7 +141,10 @@ mod tests {
         for bad in ["a b", "a\n", "é", "a\u{0}"] {
             assert_eq!(EventId::new(bad), Err(BadId::Character), "{bad:?}");
         }
-        assert_eq!(EventId::new("fevt_01HW6AXK8QPNABRXQZAN5F882A").map(String::from).as_deref(), Ok("fevt_01HW6AXK8QPNABRXQZAN5F882A"));
+        assert_eq!(
+            EventId::new("fevt_01HW6AXK8QPNABRXQZAN5F882A").map(String::from).as_deref(),
+            Ok("fevt_01HW6AXK8QPNABRXQZAN5F882A")
+        );
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Setback {
 /// `receives` counts from 1.
 #[must_use]
 pub fn back_off(base: Duration, receives: u32, asked: Option<Duration>) -> Duration {
-    const MOST: Duration = Duration::from_secs(3600);
+    const MOST: Duration = Duration::from_hours(1);
     let doubled = base.saturating_mul(1u32.checked_shl(receives.saturating_sub(1)).unwrap_or(u32::MAX));
     doubled.max(asked.unwrap_or_default()).min(MOST)
 }

@@ -17,12 +17,18 @@ use crate::{
     stock::{Mapping, Shelf, Unnamed},
 };
 use jiff::Timestamp;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// The time. An argument everywhere else; a port where one piece of work needs it more than once.
 pub trait Clock: Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
+}
+
+impl<C: Clock> Clock for Arc<C> {
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
 }
 
 /// How recording went.
@@ -80,10 +86,14 @@ pub enum Committed {
     Raced,
 }
 
-/// The Orders and Stock tables, and the one transaction that ties all tables together.
-pub trait Ledger: Send + Sync {
+/// The Orders table, for reading.
+pub trait Orders: Send + Sync {
     /// Reads an order, strongly consistent.
     fn order(&self, id: &OrderId) -> impl Future<Output = Result<Option<Order>, Setback>> + Send;
+}
+
+/// The Stock table, and the one transaction that ties all tables together.
+pub trait Ledger: Send + Sync {
     /// Reads the mapping rows that there are for these products and prices.
     fn mapping(&self, wanted: &[Unnamed]) -> impl Future<Output = Result<Mapping, Setback>> + Send;
     /// Reads, for each SKU, its counter and what this order has already moved, strongly consistent.

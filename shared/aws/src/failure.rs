@@ -1,0 +1,56 @@
+//! Sorts SDK errors, once and on their types: what is an answer, what is the world being away, what is our
+//! own set-up.
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use domain::outcome::Setback;
+
+/// Codes by which an AWS service says that credentials, permissions or the named thing are wrong: waiting
+/// alone will not mend it, an operator must.
+const SET_UP: [&str; 12] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthFailure",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "NotAuthorized",
+    "ResourceNotFoundException",
+    "QueueDoesNotExist",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+    "ValidationException",
+];
+
+/// The setback behind an SDK error that is not an answer.
+///
+/// The text holds the service's error code, never its message: a message can quote what was stored.
+pub fn setback<E: ProvideErrorMetadata>(service: &'static str, error: &SdkError<E, HttpResponse>) -> Setback {
+    let away = |cause: &str| Setback::Away { service, cause: cause.to_owned(), retry_after: None };
+    match error {
+        SdkError::ServiceError(service_error) => {
+            let code = service_error.err().code().unwrap_or("no error code");
+            if SET_UP.contains(&code) {
+                Setback::SetUp { service, cause: code.to_owned() }
+            } else {
+                away(code)
+            }
+        }
+        SdkError::TimeoutError(_) => away("no answer in time"),
+        SdkError::DispatchFailure(failure) if failure.is_timeout() => away("no answer in time"),
+        SdkError::DispatchFailure(_) => away("no connection"),
+        SdkError::ResponseError(_) => away("an answer that is not understood"),
+        SdkError::ConstructionFailure(_) => Setback::SetUp {
+            service,
+            cause: "the request could not be built (credentials or region)".to_owned(),
+        },
+        _ => away("a failure of a new kind"),
+    }
+}
+
+/// A stored item that does not have the shape we write: a fault of ours, for a developer.
+///
+/// The cause names the member, not its value.
+pub(crate) fn misshapen(table: &'static str, error: &serde_dynamo::Error) -> Setback {
+    Setback::Fault(format!("an item of {table} does not have its shape: {error}"))
+}
