@@ -1,0 +1,262 @@
+"""Makes a stack: MiniStack, the Flex stand-in, and template.yaml deployed by `sam deploy`."""
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import socket
+import time
+import urllib.parse
+
+import aws
+import processes
+import say
+import tools
+from paths import BUILD, LOCAL, PROJECT, lock
+
+STACK_NAME = "local"
+BUCKET = "artifacts"
+
+# The shop of the examples and of the demo.
+SHOP = {
+    "MerchantName": "Harbor & Pine Wellness",
+    "MerchantAddress": "12 Custom House Wharf, Portland, ME 04101",
+    "SupportEmail": "support@harborandpine.example",
+    "ReceiptSender": "receipts@harborandpine.example",
+}
+
+
+def start(place, mode, started, preferred_port=None, dies_with_us=False):
+    """Starts everything and describes it in the place's stack file. `started` tells the caller what to stop
+    should this fail."""
+    place.prepare()
+    port = free_port(preferred_port)
+    endpoint = f"http://127.0.0.1:{port}"
+    started["ministack"] = processes.start(
+        [tools.MINISTACK / "bin" / "python", "-m", "ministack"],
+        place.logs / "ministack.log",
+        {**environment(endpoint), **ministack_settings(port, place)},
+        dies_with_us,
+    )
+    flex = real_flex() or stand_in(place, started, dies_with_us)
+    build()
+    wait_until(f"starting the local AWS on port {port}", started["ministack"], place.logs / "ministack.log",
+               lambda: aws.healthy(endpoint))
+    aws.create_bucket(endpoint, BUCKET)
+    aws.verify_sender(endpoint, SHOP["ReceiptSender"])
+    parameters = {
+        **SHOP,
+        "Mode": mode,
+        "Architecture": tools.architecture(),
+        "FlexApiBaseUrl": flex["base_url"],
+        # Tests of failure would wait minutes otherwise.
+        "RetryBaseSeconds": "1",
+    }
+    built = deploy(endpoint, parameters, place)
+    outputs = aws.stack_outputs(endpoint, STACK_NAME)
+    webhook_secret = flex["webhook_secret"] or "fwhsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+    aws.put_secret(
+        endpoint,
+        outputs["ProviderSecretsName"],
+        {"flex": {"webhook_secrets": [webhook_secret], "api_key": flex["api_key"]}},
+    )
+    return write(place, {
+        "endpoint": endpoint,
+        "region": aws.REGION,
+        "webhook_url": local_webhook_url(endpoint, outputs["WebhookUrl"]),
+        "webhook_secret": webhook_secret,
+        "flex_base_url": flex["base_url"],
+        "stand_in_url": flex["stand_in_url"],
+        "stack_name": STACK_NAME,
+        "tables": {name: outputs[f"{name.title()}TableName"] for name in ("events", "orders", "stock", "receipts")},
+        "queues": {
+            "fulfillment": outputs["FulfillmentQueueUrl"],
+            "fulfillment_dead_letter": outputs["FulfillmentDeadLetterQueueUrl"],
+            "receipt": outputs["ReceiptQueueUrl"],
+            "receipt_dead_letter": outputs["ReceiptDeadLetterQueueUrl"],
+        },
+        "functions": {
+            name: outputs[f"{name.title()}FunctionName"] for name in ("intake", "fulfillment", "receipts")
+        },
+        "secret_name": outputs["ProviderSecretsName"],
+        "parameters": parameters,
+        "built": built,
+        "processes": started,
+    })
+
+
+def refresh(place, stack):
+    """Deploys into a running stack what has changed since. Its tables, its secret and its addresses stay."""
+    build()
+    if stack["built"] == fingerprint():
+        say.line("  nothing has changed since the last deployment")
+        return stack
+    return write(place, {**stack, "built": deploy(stack["endpoint"], stack["parameters"], place)})
+
+
+def build():
+    """`sam build`, unless nothing that it reads has changed since the last one."""
+    with lock("build"):
+        stamp = BUILD / "built"
+        if stamp.exists() and stamp.read_text() == fingerprint():
+            return
+        stamp.unlink(missing_ok=True)
+        wanted = fingerprint()
+        say.run(
+            "building the functions as for AWS (minutes the first time)",
+            [tools.SAM / "bin" / "sam", "build", "--build-dir", BUILD, "--cache-dir", LOCAL / "cache",
+             "--parameter-overrides", f"Architecture={tools.architecture()}"],
+            LOCAL / "logs" / "sam-build.log",
+            env=environment(),
+            cwd=PROJECT,
+        )
+        stamp.write_text(wanted)
+
+
+def deploy(endpoint, parameters, place):
+    """`sam deploy` of what was built; returns its fingerprint. The user's samconfig.toml is for AWS: every
+    choice in it that matters is made again here."""
+    with lock("build"):
+        say.run(
+            "deploying template.yaml",
+            [tools.SAM / "bin" / "sam", "deploy", "--template-file", BUILD / "template.yaml",
+             "--config-env", "local", "--stack-name", STACK_NAME, "--s3-bucket", BUCKET,
+             "--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset",
+             "--no-progressbar", "--parameter-overrides",
+             *(f'{name}="{value}"' for name, value in parameters.items())],
+            place.logs / "sam-deploy.log",
+            env=environment(endpoint),
+            cwd=PROJECT,
+        )
+        return (BUILD / "built").read_text()
+
+
+def fingerprint():
+    """Of everything that `sam build` reads."""
+    digest = hashlib.sha256(tools.architecture().encode())
+    digest.update((tools.SAM / "installed").read_bytes())
+    files = [PROJECT / name for name in ("Cargo.toml", "Cargo.lock", "template.yaml")]
+    for folder in ("functions", "shared"):
+        files += sorted(path for path in (PROJECT / folder).rglob("*") if path.is_file())
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            digest.update(f"{file.relative_to(PROJECT)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def real_flex():
+    """Flex itself, in test mode, if the user gives a key or an address; else None."""
+    key = os.environ.get("FLEX_API_KEY")
+    base_url = os.environ.get("FLEX_API_BASE_URL")
+    if not (key or base_url):
+        return None
+    if key and not key.startswith("fsk_test_"):
+        raise say.Failure("FLEX_API_KEY must be a test key (fsk_test_…): the local stack is no place for real money")
+    return {
+        "base_url": (base_url or "https://api.withflex.com").rstrip("/"),
+        "api_key": key or "fsk_test_local",
+        "webhook_secret": os.environ.get("FLEX_WEBHOOK_SECRET"),
+        "stand_in_url": None,
+    }
+
+
+def stand_in(place, started, dies_with_us):
+    """Something that answers as Flex's API does."""
+    say.run(
+        "building the Flex stand-in",
+        ["cargo", "build", "--locked", "--package", "tests", "--bin", "flex-stand-in"],
+        LOCAL / "logs" / "stand-in-build.log",
+        cwd=PROJECT,
+    )
+    port_file, log = place.scratch / "flex-port", place.logs / "flex-stand-in.log"
+    target = PROJECT / os.environ.get("CARGO_TARGET_DIR", "target")
+    started["flex-stand-in"] = processes.start(
+        [target / "debug" / "flex-stand-in", "--port", "0", "--port-file", port_file],
+        log,
+        environment(),
+        dies_with_us,
+    )
+    wait_until("starting the Flex stand-in", started["flex-stand-in"], log,
+               lambda: port_file.exists() and port_file.read_text().strip())
+    url = f"http://127.0.0.1:{port_file.read_text().strip()}"
+    return {"base_url": url, "api_key": "fsk_test_local", "webhook_secret": None, "stand_in_url": url}
+
+
+def environment(endpoint=None):
+    """What a tool sees: no profile, proxy or region of the user's, so that nothing can reach a real account."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    nowhere = {"AWS_ENDPOINT_URL": endpoint} if endpoint else {}
+    return {
+        **kept,
+        **nowhere,
+        "PATH": tools.path(),
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": aws.REGION,
+        "AWS_DEFAULT_REGION": aws.REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+        "SAM_CLI_TELEMETRY": "0",
+        # Of the seven seconds that `sam deploy` takes, five are waits between its questions.
+        "SAM_CLI_POLL_DELAY": "0.1",
+    }
+
+
+def ministack_settings(port, place):
+    return {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        # It unpacks the functions there; what is left after a kill lies in our own folder.
+        "TMPDIR": str(place.scratch),
+        "S3_DATA_DIR": str(place.scratch / "s3"),
+        # Listeners on fixed ports that would keep a second stack from starting.
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+    }
+
+
+def wait_until(what, process, log, ready):
+    with say.step(what) as shown:
+        deadline = time.monotonic() + 60
+        while not ready():
+            if not processes.alive(process) or time.monotonic() > deadline:
+                raise say.Failure(f"it did not start; the end of {os.path.relpath(log)}:\n\n{say.tail(log)}")
+            shown.tick()
+            time.sleep(0.02)
+
+
+def free_port(preferred):
+    for port in filter(None, (preferred, 0)) if preferred else (0,):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return probe.getsockname()[1]
+    return free_port(None)
+
+
+def local_webhook_url(endpoint, url):
+    """The stack's address for the webhook, turned into the one under which MiniStack answers."""
+    parts = urllib.parse.urlsplit(url)
+    api_id = parts.hostname.split(".")[0]
+    return f"{endpoint}/_aws/execute-api/{api_id}/$default{parts.path}"
+
+
+def read(place):
+    if not place.stack_file.exists():
+        return None
+    return json.loads(place.stack_file.read_text())
+
+
+def write(place, stack):
+    unfinished = place.stack_file.with_suffix(".new")
+    unfinished.write_text(json.dumps(stack, indent=2) + "\n")
+    unfinished.rename(place.stack_file)
+    return stack
+
+
+def healthy(stack):
+    return all(map(processes.alive, stack["processes"].values())) and aws.healthy(stack["endpoint"])

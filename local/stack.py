@@ -1,0 +1,173 @@
+"""The local stack: AWS on this machine, with template.yaml deployed into it.
+
+    stack.py tools       install the pinned tools under .local/
+    stack.py up          start the stack, or bring a running one up to date
+    stack.py status      say what runs
+    stack.py down        stop it
+    stack.py send FILE   sign a file as the provider does and post it to the stack
+    stack.py run -- CMD  run CMD against a stack of its own, which ends with it
+
+`up` leaves what it started running and writes .local/stack.json; `run` hands CMD the path of such a file
+in STACK_FILE. Needs nothing but the standard library.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.error
+
+import deployment
+import processes
+import say
+import sender
+import tools
+from paths import LOCAL, STACK_FILE, Place
+
+
+def main():
+    commands = argparse.ArgumentParser(prog="stack.py", description=__doc__.split("\n", 1)[0])
+    verbs = commands.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("tools", help="install the pinned tools")
+    up = verbs.add_parser("up", help="start the stack, or bring a running one up to date")
+    up.add_argument("--mode", choices=["test", "live"], default="test")
+    verbs.add_parser("status", help="say what runs")
+    verbs.add_parser("down", help="stop the stack")
+    send = verbs.add_parser("send", help="post a signed event to the stack")
+    send.add_argument("file")
+    run = verbs.add_parser("run", help="run a command against a stack of its own")
+    run.add_argument("--mode", choices=["test", "live"], default="test")
+    run.add_argument("command", nargs=argparse.REMAINDER)
+    asked = commands.parse_args()
+
+    # A closed terminal or a polite kill must clean up as Ctrl-C does.
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        sys.exit(VERBS[asked.verb](asked))
+    except say.Failure as failure:
+        say.failure(failure)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        say.line("stopped")
+        sys.exit(130)
+
+
+def install(_asked):
+    tools.install()
+
+
+def up(asked):
+    place = Place(LOCAL)
+    tools.install()
+    stack = deployment.read(place)
+    if stack and not deployment.healthy(stack):
+        say.line("the stack of before is no longer healthy; starting a new one")
+        processes.stop(stack["processes"])
+        stack = None
+    if stack and stack["parameters"]["Mode"] != asked.mode:
+        say.line(f"the running stack is in {stack['parameters']['Mode']} mode; starting a new one")
+        processes.stop(stack["processes"])
+        stack = None
+    stack = deployment.refresh(place, stack) if stack else start(place, asked.mode, preferred_port=4566)
+    say.line(f"""
+webhook URL   {stack['webhook_url']}
+AWS endpoint  {stack['endpoint']}   (any credentials, region {stack['region']})
+Flex          {stack['flex_base_url']}
+all the rest  {STACK_FILE.relative_to(LOCAL.parent)}
+
+send an event   make send EVENT=events/flex/checkout.session.completed.json
+read the mails  {stack['endpoint']}/_ministack/ses/messages
+watch the logs  tail -f .local/logs/ministack.log
+stop            make down""")
+
+
+def status(_asked):
+    stack = deployment.read(Place(LOCAL))
+    if not stack:
+        say.line("no local stack is running; `make up` starts one")
+        return 1
+    if not deployment.healthy(stack):
+        say.line("the local stack has died; `make up` starts a new one, .local/logs/ministack.log may say why")
+        return 1
+    say.line(f"running in {stack['parameters']['Mode']} mode")
+    for name, process in stack["processes"].items():
+        say.line(f"  {name:<14}pid {process['pid']}")
+    say.line(f"  webhook URL   {stack['webhook_url']}")
+    say.line(f"  AWS endpoint  {stack['endpoint']}")
+
+
+def down(_asked):
+    place = Place(LOCAL)
+    stack = deployment.read(place)
+    if not stack:
+        say.line("no local stack is running")
+        return
+    processes.stop(stack["processes"])
+    place.clear()
+    say.line("the local stack is stopped")
+
+
+def send(asked):
+    stack = deployment.read(Place(LOCAL))
+    if not stack:
+        raise say.Failure("no local stack is running; `make up` starts one")
+    return sender.send(stack, asked.file)
+
+
+def run(asked):
+    command = asked.command[1:] if asked.command[:1] == ["--"] else asked.command
+    if not command:
+        raise say.Failure("run what? stack.py run -- CMD")
+    tools.install()
+    forget_dead_runs()
+    place = Place(LOCAL / "runs" / str(os.getpid()))
+    stack = start(place, asked.mode, dies_with_us=True)
+    try:
+        child = subprocess.Popen(command, env={**os.environ, "STACK_FILE": str(place.stack_file)})
+        try:
+            code = child.wait()
+        finally:
+            if child.poll() is None:
+                child.terminate()
+                child.wait()
+    finally:
+        processes.stop(stack["processes"])
+        shutil.rmtree(place.scratch, ignore_errors=True)
+    if code == 0:
+        shutil.rmtree(place.root, ignore_errors=True)
+    else:
+        say.line(f"the stack's logs are kept in {place.logs.relative_to(LOCAL.parent)}")
+    # A shell says it the same way when a signal ended the command.
+    return code if code >= 0 else 128 - code
+
+
+def start(place, mode, preferred_port=None, dies_with_us=False):
+    """A fresh stack. Whatever was started is stopped again unless all of it could be."""
+    with contextlib.ExitStack() as undo:
+        started = {}
+        undo.callback(lambda: processes.stop(started))
+        stack = deployment.start(place, mode, started, preferred_port, dies_with_us)
+        undo.pop_all()
+        return stack
+
+
+def forget_dead_runs():
+    """The folders of runs that failed are kept until the next run, for their logs."""
+    runs = LOCAL / "runs"
+    for folder in runs.iterdir() if runs.exists() else []:
+        if not processes.exists(int(folder.name)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+VERBS = {"tools": install, "up": up, "status": status, "down": down, "send": send, "run": run}
+
+if __name__ == "__main__":
+    try:
+        main()
+    except urllib.error.URLError as error:
+        say.failure(say.Failure(f"the local stack does not answer: {error.reason}"))
+        sys.exit(1)

@@ -1,0 +1,73 @@
+"""Installs the pinned tools, each set in a virtual environment of its own."""
+
+import hashlib
+import os
+import platform
+import shutil
+import sys
+
+import say
+from paths import LOCAL, PROJECT, lock
+
+SAM = LOCAL / "tools" / "sam"
+MINISTACK = LOCAL / "tools" / "ministack"
+
+
+def install():
+    require()
+    with lock("tools"):
+        environment(SAM, "installing AWS SAM, cfn-lint, cargo-lambda and zig")
+        environment(MINISTACK, "installing MiniStack, the local AWS")
+
+
+def environment(folder, what):
+    """Installs local/requirements-NAME.txt, unless this very text was installed here by this very Python."""
+    requirements = PROJECT / "local" / f"requirements-{folder.name}.txt"
+    wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode() + str(folder).encode()).hexdigest()
+    stamp = folder / "installed"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    log = LOCAL / "logs" / f"tools-{folder.name}.log"
+    say.run(f"making the tools' environment {folder.name}", [sys.executable, "-m", "venv", folder], log)
+    say.run(
+        what,
+        [folder / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
+         "--only-binary", ":all:", "--no-deps", "--requirement", requirements],
+        log,
+    )
+    stamp.write_text(wanted)
+
+
+def require():
+    """Names everything that is missing at once, and how to get it."""
+    missing = []
+    if sys.version_info < (3, 10):
+        missing.append(f"Python 3.10 or newer (this is {platform.python_version()}): https://www.python.org/downloads")
+    if platform.system() != "Linux":
+        missing.append("Linux: the functions are built for Lambda and run as they are; use a virtual machine or WSL")
+    elif architecture() is None:
+        missing.append(f"an x86_64 or arm64 processor (this is {platform.machine()})")
+    if not shutil.which("cargo"):
+        missing.append("Rust (cargo): https://rustup.rs")
+    if not (shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")):
+        missing.append("a C compiler (cc): apt install build-essential, or dnf install gcc")
+    try:
+        import ensurepip  # noqa: F401 (Debian splits it off)
+        import venv  # noqa: F401
+    except ImportError:
+        missing.append("Python's venv module: apt install python3-venv")
+    if missing:
+        raise say.Failure("missing on this machine:\n  " + "\n  ".join(missing))
+
+
+def architecture():
+    """This machine's processor, in Lambda's words."""
+    return {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}.get(
+        platform.machine().lower()
+    )
+
+
+def path():
+    """A PATH on which SAM finds cargo-lambda, and cargo-lambda finds zig."""
+    return f"{SAM / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
