@@ -1,10 +1,49 @@
-//! Cold start.
-use lambda_runtime::{LambdaEvent, service_fn};
+//! Cold start of intake: log, settings, clients, run.
+
+use aws::{SystemClock, client, events::Events, log, queue::Jobs, secrets, settings};
+use domain::ports::Clock;
+use intake::{Intake, http};
+use lambda_http::{Error, Request, service_fn};
+use std::time::Duration;
+
+/// Of the function's ten seconds; see `IntakeFunction` in the template.
+const TIME_LIMIT: Duration = Duration::from_secs(8);
 
 #[tokio::main]
-async fn main() -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::run(service_fn(|_event: LambdaEvent<serde_json::Value>| async {
-        Ok::<_, lambda_runtime::Error>(serde_json::json!({"statusCode": 200}))
+async fn main() -> Result<(), Error> {
+    log::start();
+    let mut settings = settings::Settings::from(&settings::environment);
+    let events_table = settings.text("EVENTS_TABLE");
+    let queue_url = settings.text("FULFILLMENT_QUEUE_URL");
+    let secret_id = settings.text("PROVIDER_SECRETS");
+    let max_body_bytes = settings.parsed("MAX_BODY_BYTES");
+    let retention_days = settings.parsed::<u32>("EVENT_RETENTION_DAYS");
+    let (Some(events_table), Some(queue_url), Some(secret_id), Some(max_body_bytes), Some(days)) =
+        (events_table, queue_url, secret_id, max_body_bytes, retention_days)
+    else {
+        return Err(settings.stop().into());
+    };
+
+    let config = client::config().await;
+    let store = secrets::SecretsManager::new(aws_sdk_secretsmanager::Client::new(&config), secret_id);
+    let keys = match secrets::Cache::open(store, intake::secrets::signing_keys, SystemClock).await {
+        Ok(keys) => keys,
+        Err(error) => return Err(settings.stop_for(&error).into()),
+    };
+    let intake = Intake {
+        events: Events::new(aws_sdk_dynamodb::Client::new(&config), events_table, settings::days(days)),
+        queue: Jobs::new(aws_sdk_sqs::Client::new(&config), queue_url),
+        keys,
+        clock: SystemClock,
+        max_body_bytes,
+        time_limit: TIME_LIMIT,
+    };
+
+    lambda_http::run(service_fn(|request: Request| async {
+        let started_at = intake.clock.now();
+        let answer = http::take(&intake, &request).await;
+        answer.log(intake.clock.now().duration_since(started_at).unsigned_abs());
+        http::response(&answer)
     }))
     .await
 }

@@ -1,1 +1,188 @@
-//! Edge of the receipts function.
+//! The edge of receipts: one job in, one mail out, and the receipt marked.
+//!
+//! read → decide → render → claim → send → mark. Stopped between send and mark, the mail's fate is unknown once
+//! the claim has ended; the policy (`ReceiptOnUnknown`) then decides.
+
+pub mod templates;
+
+use aws::batch::{Attempt, Worker};
+use domain::{
+    ids::{MessageId, ReceiptId},
+    job::ReceiptJob,
+    outcome::{Outcome, Setback},
+    ports::{Changed, Clock, Mailer, Orders, Receipts as ReceiptRows, SendError},
+    receipt::{
+        OnUnknown, Receipt, State, Step,
+        mail::{Email, Merchant, Templates, Unsendable, compose},
+        next_step,
+    },
+};
+use jiff::SignedDuration;
+use std::time::Duration;
+
+/// What a claim lasts beyond the time that its attempt has: a claimant that was killed at its deadline must be
+/// dead when somebody else may claim.
+pub const CLAIM_MARGIN: Duration = Duration::from_secs(10);
+/// The least time worth starting to send with: SES may take ten seconds to answer.
+pub const LEAST_TIME: Duration = Duration::from_secs(12);
+
+/// What receipts needs of the world.
+#[derive(Debug)]
+pub struct Receipts<R, O, M, C> {
+    /// The receipt rows.
+    pub rows: R,
+    /// The orders.
+    pub orders: O,
+    /// SES.
+    pub mailer: M,
+    /// The time.
+    pub clock: C,
+    /// Who sells.
+    pub merchant: Merchant,
+    /// What a mail looks like.
+    pub templates: Templates,
+    /// What to do with a mail whose fate is unknown.
+    pub on_unknown: OnUnknown,
+}
+
+/// Why no mail goes out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unsent {
+    /// Nobody can send it as it is.
+    #[error("{0}")]
+    Failed(String),
+    /// Its fate is unknown, and the policy is to hold it.
+    #[error("the last mail's fate is unknown; held by policy")]
+    Held,
+}
+
+/// A mail is out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// SES's id of it.
+    pub message_id: MessageId,
+    /// Whether an earlier mail may have gone out too.
+    pub again: bool,
+    /// Whether the mark was written. If not, somebody else has the claim by now.
+    pub marked: bool,
+}
+
+/// How a job ended.
+pub type Ended = Outcome<Sent, Unsent>;
+
+impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Receipts<R, O, M, C> {
+    /// Sends the receipt, if it is to be sent now.
+    pub async fn send(&self, id: &ReceiptId, attempt: &Attempt) -> Ended {
+        self.try_send(id, attempt).await.unwrap_or_else(Outcome::Retry)
+    }
+
+    async fn try_send(&self, id: &ReceiptId, attempt: &Attempt) -> Result<Ended, Setback> {
+        let receipt = self.rows.receipt(id).await?.ok_or(Setback::Missing { what: "the receipt" })?;
+        let again = match next_step(&receipt, self.on_unknown, self.clock.now()) {
+            Step::Done => return Ok(Outcome::Duplicate),
+            Step::Wait(retry_after) => return Err(Setback::Claimed { retry_after }),
+            Step::Hold => return self.hold(&receipt).await,
+            Step::Send { again } => again,
+        };
+        if attempt.time_left < LEAST_TIME {
+            return Err(Setback::OutOfTime);
+        }
+        let order =
+            self.orders.order(&receipt.order_id).await?.ok_or(Setback::Missing { what: "the order" })?;
+        let composed = match compose(&order, &receipt, &self.merchant, &self.templates) {
+            Err(Unsendable::Template(fault)) => return Err(Setback::Fault(fault.to_string())),
+            composed => composed,
+        };
+        let claim_ends_at = self
+            .clock
+            .now()
+            .checked_add(SignedDuration::try_from(attempt.time_left + CLAIM_MARGIN).unwrap_or_default())
+            .map_err(|error| Setback::Fault(error.to_string()))?;
+        if self.rows.claim(&receipt, &attempt.owner, claim_ends_at).await? == Changed::Raced {
+            return Err(Setback::Raced { what: "the receipt's claim", tries: 1 });
+        }
+        match composed {
+            Ok(email) => self.hand_over(id, &email, again, attempt).await,
+            Err(unsendable) => self.fail(id, unsendable.to_string(), attempt).await,
+        }
+    }
+
+    async fn hand_over(
+        &self,
+        id: &ReceiptId,
+        email: &Email,
+        again: bool,
+        attempt: &Attempt,
+    ) -> Result<Ended, Setback> {
+        match self.mailer.send(email).await {
+            Ok(message_id) => {
+                let sent = State::Sent { message_id: message_id.clone(), sent_at: self.clock.now() };
+                let marked = self.rows.mark(id, &attempt.owner, &sent).await?;
+                Ok(Outcome::Accepted(Sent { message_id, again, marked: marked == Changed::Now }))
+            }
+            Err(SendError::Refused(reason)) => self.fail(id, reason, attempt).await,
+            Err(SendError::NotSent(setback)) => {
+                // Nothing went out, so the claim is given back and the next try need not wait for its end.
+                let pending = State::Pending { reason: Some(setback.to_string()) };
+                self.rows.mark(id, &attempt.owner, &pending).await?;
+                Err(setback)
+            }
+            Err(SendError::Unknown(cause)) => {
+                // The claim stays: once it has ended, the policy decides.
+                Err(Setback::Unknown { cause, retry_after: attempt.time_left + CLAIM_MARGIN })
+            }
+        }
+    }
+
+    async fn fail(&self, id: &ReceiptId, reason: String, attempt: &Attempt) -> Result<Ended, Setback> {
+        self.rows.mark(id, &attempt.owner, &State::Failed { reason: reason.clone() }).await?;
+        Ok(Outcome::Rejected(Unsent::Failed(reason)))
+    }
+
+    async fn hold(&self, receipt: &Receipt) -> Result<Ended, Setback> {
+        match self.rows.hold(receipt).await? {
+            Changed::Now => Ok(Outcome::Rejected(Unsent::Held)),
+            Changed::Raced => Err(Setback::Raced { what: "the receipt", tries: 1 }),
+        }
+    }
+}
+
+impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Worker<ReceiptJob> for Receipts<R, O, M, C> {
+    async fn work(&self, job: &ReceiptJob, attempt: &Attempt) -> Result<(), Setback> {
+        let ReceiptJob::V1 { receipt_id } = job;
+        let started_at = self.clock.now();
+        let ended = self.send(receipt_id, attempt).await;
+        log(receipt_id, &ended, self.clock.now().duration_since(started_at));
+        match ended {
+            Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Rejected(_) => Ok(()),
+            Outcome::Retry(setback) => Err(setback),
+        }
+    }
+
+    async fn failed(&self, _: &ReceiptJob, _: &Setback, _: &Attempt) {
+        // A receipt's row says by its state what became of it; there is nothing to add.
+    }
+}
+
+/// Writes the one line that the log keeps of a job. A retry has its line from the batch.
+fn log(receipt_id: &ReceiptId, ended: &Ended, took: SignedDuration) {
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
+    match ended {
+        Outcome::Accepted(Sent { message_id, again, marked }) => {
+            tracing::info!(outcome = "sent", %receipt_id, %message_id, again, marked, duration_ms, "receipt sent");
+        }
+        Outcome::Duplicate => {
+            tracing::info!(outcome = "duplicate", %receipt_id, duration_ms, "nothing to do");
+        }
+        Outcome::Rejected(Unsent::Failed(reason)) => {
+            tracing::warn!(outcome = "failed", %receipt_id, reason, duration_ms, "receipt cannot be sent");
+        }
+        Outcome::Rejected(unsent @ Unsent::Held) => {
+            tracing::warn!(outcome = "held", %receipt_id, reason = %unsent, duration_ms, "receipt held for a person");
+        }
+        Outcome::Retry(Setback::Unknown { cause, .. }) => {
+            tracing::warn!(outcome = "unknown", %receipt_id, reason = cause, duration_ms, "the mail's fate is unknown");
+        }
+        Outcome::Retry(_) => {}
+    }
+}

@@ -9,6 +9,7 @@ pub mod events;
 pub mod failure;
 pub mod ledger;
 pub mod log;
+pub mod mailer;
 
 pub mod orders;
 pub mod queue;

@@ -2,7 +2,7 @@
 //!
 //! A function that cannot work must fail at its start, not on the first payment.
 
-use std::{error::Error, fmt, str::FromStr};
+use std::{error::Error, fmt, str::FromStr, time::Duration};
 
 /// Reads settings and gathers what is wrong with them.
 pub struct Settings<'a> {
@@ -65,11 +65,26 @@ impl<'a> Settings<'a> {
         self.problems.push(text.into());
     }
 
-    /// What is wrong so far; an error even if nothing is, since somebody has asked for want of a value.
+    /// All that is wrong, logged and to be returned from `main`: the function does not start.
     #[must_use]
-    pub fn problems(self) -> Problems {
-        Problems(self.problems)
+    pub fn stop(self) -> Problems {
+        let problems = Problems(self.problems);
+        tracing::error!(outcome = "cannot_start", reason = %problems, "the function cannot start");
+        problems
     }
+
+    /// As [`Settings::stop`], with one more reason.
+    #[must_use]
+    pub fn stop_for(mut self, reason: &dyn fmt::Display) -> Problems {
+        self.problem(reason.to_string());
+        self.stop()
+    }
+}
+
+/// So many days.
+#[must_use]
+pub fn days(count: u32) -> Duration {
+    Duration::from_hours(24).saturating_mul(count)
 }
 
 #[cfg(test)]
@@ -90,7 +105,7 @@ mod tests {
         assert_eq!(settings.parsed::<u32>("NUMBER"), None);
         assert_eq!(settings.parsed::<u32>("GOOD"), Some(7));
         assert_eq!(
-            settings.problems().to_string(),
+            settings.stop().to_string(),
             "cannot start: the setting ABSENT is missing; the setting BLANK is missing; \
              the setting NUMBER is wrong: invalid digit found in string"
         );

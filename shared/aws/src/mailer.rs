@@ -1,0 +1,153 @@
+//! SES: a composed mail as raw MIME, handed over once.
+
+use crate::failure::setback;
+use aws_sdk_ses::{
+    Client,
+    config::retry::RetryConfig,
+    error::{ProvideErrorMetadata, SdkError},
+    operation::send_raw_email::SendRawEmailError,
+    primitives::Blob,
+    types::{MessageTag, RawMessage},
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use domain::{
+    ids::MessageId,
+    outcome::Setback,
+    ports::{self, SendError},
+    receipt::{Kind, mail::Email},
+};
+use mail_builder::MessageBuilder;
+use std::{error::Error, io};
+
+const SERVICE: &str = "SES";
+
+/// SES.
+#[derive(Debug, Clone)]
+pub struct Mailer {
+    client: Client,
+}
+
+impl Mailer {
+    /// A mailer by this configuration, without the SDK's own retries: SES has no idempotency key, so a second
+    /// try behind our back could be a second mail.
+    #[must_use]
+    pub fn new(config: &aws_config::SdkConfig) -> Self {
+        let config = aws_sdk_ses::config::Builder::from(config).retry_config(RetryConfig::disabled()).build();
+        Self { client: Client::from_conf(config) }
+    }
+}
+
+/// The mail as MIME: HTML and text as alternatives, names and subject encoded.
+pub fn mime(email: &Email) -> io::Result<Vec<u8>> {
+    let to_name = email.to_name.as_deref().unwrap_or_default();
+    MessageBuilder::new()
+        .from((email.from_name.as_str(), email.from.as_str()))
+        .reply_to(email.reply_to.as_str())
+        .to((to_name, email.to.as_str()))
+        .subject(email.subject.as_str())
+        // The same for every try, so that a mailbox can tell a resent receipt from a new one.
+        .message_id(format!("{}@{}", email.receipt_id, domain_of(email.from.as_str())))
+        .text_body(email.text.as_str())
+        .html_body(email.html.as_str())
+        .write_to_vec()
+}
+
+fn domain_of(address: &str) -> &str {
+    address.rsplit_once('@').map_or(address, |(_, domain)| domain)
+}
+
+/// A message tag takes letters, digits, `_`, `-`, `.` and `@`, 256 at most
+/// (<https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html>).
+fn tag(name: &str, value: &str) -> Option<MessageTag> {
+    let clean = value
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || "_-.@".contains(c) { c } else { '_' })
+        .take(256)
+        .collect::<String>();
+    MessageTag::builder().name(name).value(clean).build().ok()
+}
+
+fn kind_text(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Order => "order",
+    }
+}
+
+impl ports::Mailer for Mailer {
+    async fn send(&self, email: &Email) -> Result<MessageId, SendError> {
+        let mime = mime(email)
+            .map_err(|error| Setback::Fault(format!("the mail could not be built: {:?}", error.kind())))?;
+        let message = RawMessage::builder()
+            .data(Blob::new(mime))
+            .build()
+            .map_err(|error| Setback::Fault(format!("a request could not be built: {error}")))?;
+        let sent = self
+            .client
+            .send_raw_email()
+            .source(email.from.as_str())
+            .destinations(email.to.as_str())
+            .raw_message(message)
+            .set_tags(Some(
+                [tag("receipt_id", email.receipt_id.as_str()), tag("kind", kind_text(email.kind))]
+                    .into_iter()
+                    .flatten()
+                    .collect(),
+            ))
+            .send()
+            .await
+            .map_err(|error| sort(&error))?;
+        MessageId::new(sent.message_id)
+            .map_err(|_| SendError::Unknown("SES took the mail and gave it no id".to_owned()))
+    }
+}
+
+/// Sorts what SES or the network said: refused for good, certainly not sent, or who knows.
+fn sort(error: &SdkError<SendRawEmailError, HttpResponse>) -> SendError {
+    let not_sent = || SendError::NotSent(setback(SERVICE, error));
+    match error {
+        SdkError::ConstructionFailure(_) => not_sent(),
+        SdkError::DispatchFailure(failure) => {
+            let never_connected = failure.as_connector_error().is_some_and(|error| refused_connection(error));
+            if never_connected { not_sent() } else { SendError::Unknown("the connection broke".to_owned()) }
+        }
+        SdkError::ServiceError(service_error) => {
+            let code = service_error.err().code().unwrap_or_default();
+            match (service_error.err(), service_error.raw().status().as_u16()) {
+                // The account, the sender or a set-up of ours, for which the customer's receipt must not fail.
+                (
+                    SendRawEmailError::MessageRejected(_)
+                    | SendRawEmailError::AccountSendingPausedException(_)
+                    | SendRawEmailError::ConfigurationSetDoesNotExistException(_)
+                    | SendRawEmailError::ConfigurationSetSendingPausedException(_)
+                    | SendRawEmailError::MailFromDomainNotVerifiedException(_),
+                    _,
+                ) => SendError::NotSent(Setback::SetUp { service: SERVICE, cause: code.to_owned() }),
+                (_, 502 | 504) => SendError::Unknown(format!("a gateway gave up ({code})")),
+                _ if code == "InvalidParameterValue" => {
+                    SendError::Refused(format!("SES will not take this address ({code})"))
+                }
+                _ => not_sent(),
+            }
+        }
+        // The request is out and its answer is not in.
+        SdkError::TimeoutError(_) => SendError::Unknown("no answer in time".to_owned()),
+        _ => SendError::Unknown("an answer that is not understood".to_owned()),
+    }
+}
+
+/// Whether the connection was never made, so that nothing can have been sent.
+fn refused_connection(error: &(dyn Error + 'static)) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            let never = [
+                io::ErrorKind::ConnectionRefused,
+                io::ErrorKind::HostUnreachable,
+                io::ErrorKind::NetworkUnreachable,
+            ];
+            return never.contains(&error.kind());
+        }
+        cause = error.source();
+    }
+    false
+}
