@@ -144,3 +144,6 @@ pub fn time_left(deadline_ms: u64, now: jiff::Timestamp) -> Duration {
     let now = u64::try_from(now.as_millisecond()).unwrap_or_default();
     Duration::from_millis(deadline_ms.saturating_sub(now))
 }
+
+#[cfg(test)]
+mod tests;
