@@ -1,1 +1,22 @@
-//! flex
+//! All that is known of Flex (<https://withflex.com>): headers, secrets, JSON shapes and endpoints.
+//!
+//! [`verify`] proves a delivery, [`read`] says what its body tells, [`Api`] reads what is true. All three speak
+//! the words of `domain`; nobody else needs to know that Flex has others.
+
+mod answer;
+mod api;
+mod envelope;
+mod headers;
+mod secret;
+mod time;
+mod translate;
+pub mod wire;
+
+pub use api::{Api, BadSetUp, Limits};
+pub use envelope::read;
+pub use headers::verify;
+pub use secret::{key, key_mode};
+pub use translate::{NotUnderstood, checkout};
+
+/// What the log calls it.
+const SERVICE: &str = "Flex";

@@ -1,0 +1,134 @@
+//! What an answer that is not 200 means.
+
+use crate::SERVICE;
+use domain::{outcome::Setback, ports::ReadError};
+use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
+use serde_json::Value;
+use std::time::Duration;
+
+/// The longest error code that we keep; the longest known one has 38 characters.
+const MAX_CODE_LENGTH: usize = 64;
+
+/// Sorts a status that is no success. What may pass with time is what Flex's own plugin tries again: 408, 429 and
+/// 5xx (<https://github.com/JoinFlexHealth/woocommerce>).
+pub(crate) fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -> ReadError {
+    match status {
+        401 | 403 => ReadError::KeyRefused { status },
+        408 | 429 | 500..=599 => {
+            Setback::Away { service: SERVICE, cause: format!("answered {status}"), retry_after }.into()
+        }
+        400..=499 => ReadError::Permanent { status, code: code(body) },
+        // A redirect is not followed, because the key would go with it. It means that the base URL is wrong, so
+        // the order waits for an operator to mend that instead of being set aside.
+        _ => Setback::SetUp { service: SERVICE, cause: format!("answered {status} to a read") }.into(),
+    }
+}
+
+/// Whether the body of such an answer is worth reading: it can only name the cause of a refusal for good.
+pub(crate) fn has_code(status: u16) -> bool {
+    matches!(status, 400..=499) && !matches!(status, 401 | 403 | 408 | 429)
+}
+
+/// Reads `retry-after`: seconds, or an HTTP date (RFC 9110, section 10.2.3). A date that has passed is no wait.
+pub(crate) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
+    let header = header.trim();
+    if let Ok(seconds) = header.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let until = DateTimeParser::new().parse_timestamp(header).ok()?;
+    Some(Duration::try_from(until.duration_since(now)).unwrap_or_default())
+}
+
+/// The first code in an error body, in any of the shapes on record: `{"error": {"code"}}`
+/// (<https://docs.withflex.com/api-reference/introduction>), `{"error": {"type"}}`, and `{"detail": [{"type"}]}`
+/// (Flex's plugin). Only what looks like a code is kept: an error's text may quote what a customer typed.
+fn code(body: &[u8]) -> Option<String> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    ["/error/code", "/error/type", "/detail/0/type"]
+        .iter()
+        .filter_map(|place| body.pointer(place)?.as_str())
+        .find(|code| is_code(code))
+        .map(str::to_owned)
+}
+
+fn is_code(text: &str) -> bool {
+    (1..=MAX_CODE_LENGTH).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn permanent(status: u16, code: &str) -> ReadError {
+        ReadError::Permanent { status, code: (!code.is_empty()).then(|| code.to_owned()) }
+    }
+
+    #[test]
+    fn every_status_is_sorted() {
+        for status in [401, 403] {
+            assert_eq!(refused(status, None, b""), ReadError::KeyRefused { status });
+        }
+        for status in [400, 402, 404, 405, 409, 410, 418, 422, 451, 499] {
+            assert_eq!(refused(status, None, b""), permanent(status, ""));
+            assert!(has_code(status));
+        }
+        for status in [408, 429, 500, 502, 503, 504, 529, 599] {
+            let wait = Some(Duration::from_secs(7));
+            let expected =
+                Setback::Away { service: "Flex", cause: format!("answered {status}"), retry_after: wait };
+            assert_eq!(refused(status, wait, b""), ReadError::Transient(expected));
+            assert!(!has_code(status));
+        }
+        for status in [100, 301, 302, 304, 307, 308, 600] {
+            let answer = refused(status, None, b"");
+            assert!(matches!(answer, ReadError::Transient(Setback::SetUp { .. })), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn the_code_is_found_in_every_shape() {
+        let of = |body: &str| refused(422, None, body.as_bytes());
+        assert_eq!(
+            of(r#"{"error":{"code":"invalid_request","message":"no"}}"#),
+            permanent(422, "invalid_request")
+        );
+        assert_eq!(of(r#"{"error":{"type":"not_found","param":"id"}}"#), permanent(422, "not_found"));
+        assert_eq!(
+            of(r#"{"detail":[{"loc":["price"],"msg":"price_not_found: …","type":"price_not_found"}]}"#),
+            permanent(422, "price_not_found")
+        );
+    }
+
+    #[test]
+    fn what_is_no_code_is_not_kept() {
+        let long = format!(r#"{{"error":{{"code":"{}"}}}}"#, "a".repeat(65));
+        for body in [
+            "",
+            "<html>Not Found</html>",
+            "null",
+            r#"{"detail":"Not Found"}"#,
+            r#"{"detail":[]}"#,
+            r#"{"error":"pat@example.com"}"#,
+            r#"{"error":{"code":"no customer pat@example.com"}}"#,
+            r#"{"error":{"code":404}}"#,
+            r#"{"error":{"code":""}}"#,
+            &long,
+        ] {
+            assert_eq!(refused(404, None, body.as_bytes()), permanent(404, ""), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_wait_is_told_in_seconds_or_as_a_date() {
+        let now: Timestamp = "1994-11-06T08:49:07Z".parse().unwrap();
+        let wait = |header| retry_after(header, now).map(|wait| wait.as_secs());
+        assert_eq!(wait("120"), Some(120));
+        assert_eq!(wait(" 0 "), Some(0));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:49:37 GMT"), Some(30));
+        assert_eq!(wait("Sun, 06 Nov 1994 08:00:00 GMT"), Some(0));
+        for nonsense in ["", "-1", "1.5", "soon", "99999999999999999999999"] {
+            assert_eq!(wait(nonsense), None, "{nonsense:?}");
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! The client against a server that answers as Flex does, and as a bad day does.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+use domain::{checkout::Checkout, ids::OrderId, outcome::Setback, ports::ReadError, secrets::ApiKey};
+use flex::{Api, BadSetUp, Limits};
+use serde_json::{Value, json};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+
+const SESSION: &str = include_str!("../../../../events/flex/api/session.json");
+const LINES: &str = include_str!("../../../../events/flex/api/line_items.json");
+const CUSTOMER: &str = include_str!("../../../../events/flex/api/customer.json");
+
+const SESSION_PATH: &str = "/v1/checkout/sessions/fcs_01K76N0000000000000000000B?expand_customer=true";
+const LINES_PATH: &str = "/v1/checkout/sessions/fcs_01K76N0000000000000000000B/line_items";
+const CUSTOMER_PATH: &str = "/v1/customers/fcus_01K76N0000000000000000000C";
+
+/// What the server does with a request.
+enum Reply {
+    /// Answers, with these headers and this body.
+    Answer(u16, &'static str, String),
+    /// Hangs up without a word.
+    HangUp,
+    /// Says that an answer of so many bytes is coming, sends one, and hangs up.
+    BreakOff,
+    /// Says nothing and stays.
+    Silence,
+    /// Sends a body that does not end.
+    Endless,
+}
+
+fn ok(body: &str) -> Reply {
+    Reply::Answer(200, "content-type: application/json\r\n", body.to_owned())
+}
+
+/// The requests that a server got: their heads, in order of arrival.
+type Heads = Arc<Mutex<Vec<String>>>;
+
+/// A server for one connection a request. `reply` is told the path and how often it was asked for before.
+async fn serve(reply: impl Fn(&str, usize) -> Reply + Send + 'static) -> (String, Heads) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let heads = Heads::default();
+    let seen = Arc::clone(&heads);
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // Whoever was cancelled before it said anything has asked for nothing.
+            let Some(head) = read_head(&mut stream).await else { continue };
+            let path = path_of(&head).to_owned();
+            let before = seen.lock().unwrap().iter().filter(|head| path_of(head) == path).count();
+            seen.lock().unwrap().push(head);
+            tokio::spawn(answer(stream, reply(&path, before)));
+        }
+    });
+    (url, heads)
+}
+
+async fn read_head(stream: &mut TcpStream) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    String::from_utf8(head).ok()
+}
+
+fn path_of(head: &str) -> &str {
+    head.split(' ').nth(1).unwrap()
+}
+
+async fn answer(mut stream: TcpStream, reply: Reply) {
+    match reply {
+        Reply::Answer(status, headers, body) => {
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 {status} Any\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n"
+            );
+            let _ = stream.write_all(head.as_bytes()).await;
+            let _ = stream.write_all(body.as_bytes()).await;
+        }
+        Reply::HangUp => {}
+        Reply::BreakOff => {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await;
+        }
+        Reply::Silence => tokio::time::sleep(Duration::from_mins(1)).await,
+        Reply::Endless => {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            while stream.write_all(&[b' '; 4096]).await.is_ok() {}
+        }
+    }
+}
+
+/// What Flex answers on a good day.
+fn good(path: &str) -> Reply {
+    match path {
+        SESSION_PATH => ok(&expanded()),
+        LINES_PATH => ok(LINES),
+        CUSTOMER_PATH => ok(CUSTOMER),
+        _ => Reply::Answer(404, "", String::new()),
+    }
+}
+
+fn resource(file: &str, name: &str) -> Value {
+    serde_json::from_str::<Value>(file).unwrap()[name].take()
+}
+
+/// The sample session with its customer expanded, as it was asked for.
+fn expanded() -> String {
+    let mut session = resource(SESSION, "checkout_session");
+    session["customer"] = resource(CUSTOMER, "customer");
+    json!({"checkout_session": session}).to_string()
+}
+
+fn key() -> ApiKey {
+    ApiKey::new("fsk_test_0123456789").unwrap()
+}
+
+fn order_id() -> OrderId {
+    OrderId::new("fcs_01K76N0000000000000000000B").unwrap()
+}
+
+/// Short enough for a test to see an end, long enough for a busy machine.
+const LIMITS: Limits =
+    Limits { connect: Duration::from_secs(1), request: Duration::from_millis(500), bytes: 64 * 1024 };
+
+async fn read(url: &str) -> Result<Checkout, ReadError> {
+    Api::with_limits(url, LIMITS).unwrap().checkout(&key(), &order_id()).await
+}
+
+fn requests_for(heads: &Heads, path: &str) -> usize {
+    heads.lock().unwrap().iter().filter(|head| path_of(head) == path).count()
+}
+
+fn is_away(error: &ReadError) -> bool {
+    matches!(error, ReadError::Transient(Setback::Away { service: "Flex", .. }))
+}
+
+#[tokio::test]
+async fn a_checkout_is_read_with_its_lines_and_customer() {
+    let (url, heads) = serve(|path, _| good(path)).await;
+    let checkout = read(&url).await.unwrap();
+    assert_eq!(checkout.order_id, order_id());
+    assert_eq!(checkout.customer.name.as_deref(), Some("Pat Doe"));
+    assert_eq!(checkout.lines.len(), 2);
+    let heads = heads.lock().unwrap();
+    assert_eq!(heads.len(), 2);
+    for head in heads.iter().map(|head| head.to_ascii_lowercase()) {
+        assert!(head.contains("authorization: bearer fsk_test_0123456789\r\n"), "{head}");
+        assert!(head.contains("user-agent: flex-webhooks/0."), "{head}");
+        assert!(head.contains("accept: application/json\r\n"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_base_url_may_have_a_path() {
+    let (url, heads) = serve(|_, _| Reply::Answer(404, "", String::new())).await;
+    for base in [format!("{url}/flex"), format!("{url}/flex/")] {
+        assert!(read(&base).await.is_err());
+    }
+    for head in heads.lock().unwrap().iter() {
+        assert!(path_of(head).starts_with("/flex/v1/checkout/sessions/fcs_"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn an_id_cannot_reach_another_resource() {
+    let (url, heads) = serve(|_, _| Reply::Answer(404, "", String::new())).await;
+    let order_id = OrderId::new("../../refunds?a=%2e#").unwrap();
+    assert!(Api::with_limits(&url, LIMITS).unwrap().checkout(&key(), &order_id).await.is_err());
+    let wanted = "/v1/checkout/sessions/..%2F..%2Frefunds%3Fa=%252e%23";
+    for head in heads.lock().unwrap().iter() {
+        assert!(path_of(head).starts_with(wanted), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_customer_that_was_not_expanded_is_read_by_its_id() {
+    let (url, heads) = serve(|path, _| if path == SESSION_PATH { ok(SESSION) } else { good(path) }).await;
+    assert_eq!(read(&url).await.unwrap().customer.name.as_deref(), Some("Pat Doe"));
+    assert_eq!(requests_for(&heads, CUSTOMER_PATH), 1);
+}
+
+#[tokio::test]
+async fn a_customer_that_flex_does_not_tell_does_not_stop_the_order() {
+    for status in [401, 403, 404, 422, 200] {
+        let (url, _) = serve(move |path, _| match path {
+            SESSION_PATH => ok(SESSION),
+            CUSTOMER_PATH => Reply::Answer(status, "", "nonsense".to_owned()),
+            _ => good(path),
+        })
+        .await;
+        let customer = read(&url).await.unwrap().customer;
+        assert_eq!(customer.name, None, "{status}");
+        assert_eq!(customer.email.as_deref(), Some("pat@example.com"), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_customer_that_cannot_be_read_now_is_waited_for() {
+    let (url, _) = serve(|path, _| match path {
+        SESSION_PATH => ok(SESSION),
+        CUSTOMER_PATH => Reply::Answer(503, "", String::new()),
+        _ => good(path),
+    })
+    .await;
+    assert!(is_away(&read(&url).await.unwrap_err()));
+}
+
+#[tokio::test]
+async fn a_dropped_connection_is_tried_once_more_and_only_once() {
+    let (url, heads) = serve(|path, before| if before == 0 { Reply::HangUp } else { good(path) }).await;
+    assert!(read(&url).await.is_ok());
+    assert_eq!((requests_for(&heads, SESSION_PATH), requests_for(&heads, LINES_PATH)), (2, 2));
+
+    let (url, heads) = serve(|path, _| if path == LINES_PATH { Reply::HangUp } else { good(path) }).await;
+    assert!(is_away(&read(&url).await.unwrap_err()));
+    assert_eq!(requests_for(&heads, LINES_PATH), 2);
+}
+
+#[tokio::test]
+async fn an_answer_is_never_tried_again_in_place() {
+    for status in [400, 401, 404, 408, 429, 500, 502, 503] {
+        let (url, heads) =
+            serve(
+                move |path, _| {
+                    if path == LINES_PATH { Reply::Answer(status, "", String::new()) } else { good(path) }
+                },
+            )
+            .await;
+        assert!(read(&url).await.is_err());
+        assert_eq!(requests_for(&heads, LINES_PATH), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_a_setback() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let error = read(&url).await.unwrap_err();
+    assert!(is_away(&error), "{error}");
+    assert!(!error.to_string().contains("fcs_"), "{error}");
+}
+
+#[tokio::test]
+async fn silence_ends_in_time() {
+    let (url, heads) = serve(|_, _| Reply::Silence).await;
+    let started = Instant::now();
+    let error = read(&url).await.unwrap_err();
+    assert_eq!(error.to_string(), "Flex is away: no answer in time");
+    assert!(started.elapsed() < Duration::from_secs(5));
+    assert_eq!(requests_for(&heads, SESSION_PATH), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_is_a_setback() {
+    let (url, _) = serve(|path, _| if path == LINES_PATH { Reply::BreakOff } else { good(path) }).await;
+    let error = read(&url).await.unwrap_err();
+    assert!(is_away(&error), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_dropped() {
+    let (url, _) = serve(|path, _| if path == LINES_PATH { Reply::Endless } else { good(path) }).await;
+    let error = read(&url).await.unwrap_err();
+    assert_eq!(error, ReadError::NotUnderstood("the answer is longer than 65536 bytes".to_owned()));
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let (url, heads) = serve(|path, _| match path {
+        SESSION_PATH => Reply::Answer(302, "location: /elsewhere\r\n", String::new()),
+        _ => good(path),
+    })
+    .await;
+    let error = read(&url).await.unwrap_err();
+    assert_eq!(error.to_string(), "Flex refuses our set-up: answered 302 to a read");
+    assert_eq!(requests_for(&heads, "/elsewhere"), 0);
+}
+
+#[tokio::test]
+async fn a_page_for_people_is_not_an_answer() {
+    let page = "<html>pat@example.com</html>".to_owned();
+    let (url, _) = serve({
+        let page = page.clone();
+        move |_, _| Reply::Answer(502, "content-type: text/html\r\n", page.clone())
+    })
+    .await;
+    assert_eq!(read(&url).await.unwrap_err().to_string(), "Flex is away: answered 502");
+
+    let (url, _) = serve(move |path, _| if path == LINES_PATH { ok(&page) } else { good(path) }).await;
+    let error = read(&url).await.unwrap_err();
+    assert_eq!(error, ReadError::NotUnderstood("the answer has no `line_items`".to_owned()));
+}
+
+#[tokio::test]
+async fn a_wait_that_flex_asks_for_is_passed_on() {
+    let (url, _) = serve(|_, _| Reply::Answer(429, "retry-after: 30\r\n", String::new())).await;
+    let ReadError::Transient(setback) = read(&url).await.unwrap_err() else { panic!("429 passes") };
+    assert_eq!(setback.retry_after(), Some(Duration::from_secs(30)));
+}
+
+#[tokio::test]
+async fn a_refusal_names_its_code() {
+    let body = r#"{"error":{"code":"checkout_session_not_found","message":"no"}}"#;
+    let (url, _) = serve(move |path, _| match path {
+        SESSION_PATH => Reply::Answer(404, "", body.to_owned()),
+        _ => Reply::Silence,
+    })
+    .await;
+    let code = Some("checkout_session_not_found".to_owned());
+    assert_eq!(read(&url).await.unwrap_err(), ReadError::Permanent { status: 404, code });
+    let (url, _) = serve(|_, _| Reply::Answer(401, "", String::new())).await;
+    assert_eq!(read(&url).await.unwrap_err(), ReadError::KeyRefused { status: 401 });
+}
+
+#[tokio::test]
+async fn another_session_than_the_one_asked_for_is_not_taken() {
+    let other =
+        expanded().replace(r#""checkout_session_id":"fcs_01K7"#, r#""checkout_session_id":"fcs_02K7"#);
+    let (url, _) = serve(move |path, _| if path == SESSION_PATH { ok(&other) } else { good(path) }).await;
+    let error = read(&url).await.unwrap_err();
+    assert_eq!(error, ReadError::NotUnderstood("the answer is about another session".to_owned()));
+}
+
+#[tokio::test]
+async fn a_key_that_fits_into_no_header_is_a_fault_of_the_set_up() {
+    let (url, heads) = serve(|path, _| good(path)).await;
+    let key = ApiKey::new("fsk_test_\n0").unwrap();
+    let error = Api::with_limits(&url, LIMITS).unwrap().checkout(&key, &order_id()).await.unwrap_err();
+    assert!(matches!(error, ReadError::Transient(Setback::SetUp { .. })), "{error}");
+    assert!(heads.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_base_url_is_http() {
+    for bad in ["", "api.withflex.com", "ftp://api.withflex.com", "mailto:a@example.com"] {
+        assert!(matches!(Api::new(bad), Err(BadSetUp::BaseUrl)), "{bad:?}");
+    }
+    assert!(Api::new("https://api.withflex.com").is_ok());
+}
