@@ -15,7 +15,7 @@ pub struct Currency(&'static iso::Currency);
 pub struct BadCurrency;
 
 impl Currency {
-    /// United States dollar: the only currency Flex sells in (its WooCommerce plugin hides itself in any other:
+    /// United States dollar: the only currency Flex sells in (its `WooCommerce` plugin hides itself in any other:
     /// <https://github.com/JoinFlexHealth/woocommerce>).
     pub const USD: Self = Self(iso::USD);
 
