@@ -1,0 +1,238 @@
+//! The three templates of a receipt, proven at start.
+//!
+//! Built-in ones are compiled in; a merchant may replace any of them without a rebuild. What a template may use
+//! is [`View`] and the filters `wrap`, `row` and `entry`, which lay out plain text in 72 columns:
+//!
+//! ```text
+//! {{ text|wrap(2) }}                wrapped, each line indented by 2
+//! {{ label|row(amount.text, 2) }}   a label at the left, an amount at the right edge
+//! {{ label|entry(value) }}          a label, its value from column 16 on
+//! ```
+//!
+//! A block tag alone on its line leaves no line behind (`trim_blocks`, `lstrip_blocks`).
+
+use super::{
+    sample::Sample,
+    text,
+    view::{TEST_MARKER, View},
+};
+use minijinja::{
+    Environment, Error, ErrorKind, State, UndefinedBehavior, escape_formatter,
+    syntax::SyntaxConfig,
+    value::{Serde, ValueKind},
+};
+use std::fmt;
+
+/// How many instructions a rendering may take. The built-in HTML takes about 150 for each line of an order; at
+/// some millions the engine is still well below a second.
+const FUEL: u64 = 5_000_000;
+
+/// The longest subject.
+const MAX_SUBJECT: usize = 200;
+
+/// One of the three templates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// `subject.txt`
+    Subject,
+    /// `body.txt`
+    Text,
+    /// `body.html`
+    Html,
+}
+
+/// The merchant's own templates; `None` for the built-in one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// One line; line breaks become spaces.
+    pub subject: Option<String>,
+    /// Plain text: nothing is escaped.
+    pub text: Option<String>,
+    /// HTML: every value is escaped.
+    pub html: Option<String>,
+}
+
+/// What is wrong with a template, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Which one.
+    pub part: Part,
+    /// In which line, where it has one.
+    pub line: Option<usize>,
+    /// What is wrong there.
+    pub problem: String,
+}
+
+/// Every template that is wrong, the first fault of each.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct BadTemplates(pub Vec<Fault>);
+
+/// A mail's three texts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// One line.
+    pub subject: String,
+    /// Plain text.
+    pub text: String,
+    /// HTML.
+    pub html: String,
+}
+
+/// The three templates of a receipt.
+///
+/// Invariant: [`Templates::new`] is the only way to make them, so all three render every [`Sample`].
+#[derive(Debug)]
+pub struct Templates {
+    engine: Environment<'static>,
+}
+
+impl Templates {
+    /// The built-in templates.
+    pub fn built_in() -> Result<Self, BadTemplates> {
+        Self::new(Sources::default())
+    }
+
+    /// Takes the merchant's templates, and the built-in one for each that is missing.
+    ///
+    /// Each is tried on samples that between them have and lack everything an order can have and lack, so that a
+    /// wrong template stops the start and not the thousandth receipt.
+    pub fn new(sources: Sources) -> Result<Self, BadTemplates> {
+        let mut templates = Self { engine: engine() };
+        let mut faults = Vec::new();
+        for (part, source) in
+            [(Part::Subject, sources.subject), (Part::Text, sources.text), (Part::Html, sources.html)]
+        {
+            if let Err(fault) = templates.add(part, source) {
+                faults.push(fault);
+            }
+        }
+        if faults.is_empty() { Ok(templates) } else { Err(BadTemplates(faults)) }
+    }
+
+    /// Renders an invented receipt: for looking at a template, and for proving it at start.
+    pub fn preview(&self, sample: Sample) -> Result<Rendered, Fault> {
+        self.render(&sample.view())
+    }
+
+    pub(super) fn render(&self, view: &View) -> Result<Rendered, Fault> {
+        let part = |part| self.render_part(part, view).map_err(|error| Fault::without_detail(part, &error));
+        Ok(Rendered {
+            subject: text::clean(&part(Part::Subject)?, MAX_SUBJECT),
+            text: part(Part::Text)?,
+            html: part(Part::Html)?,
+        })
+    }
+
+    fn add(&mut self, part: Part, source: Option<String>) -> Result<(), Fault> {
+        let source = source.unwrap_or_else(|| part.built_in().to_owned());
+        self.engine
+            .add_template_owned(part.name(), source)
+            .map_err(|error| Fault::with_detail(part, &error))?;
+        for sample in Sample::ALL {
+            let view = sample.view();
+            let rendered = self.render_part(part, &view).map_err(|error| Fault::with_detail(part, &error))?;
+            if text::clean(&rendered, usize::MAX).is_empty() {
+                return Err(Fault::whole(part, "nothing is printed".to_owned()));
+            }
+            if view.test.is_some() && !rendered.contains(TEST_MARKER) {
+                let problem =
+                    format!("{TEST_MARKER:?} is missing from a test-mode receipt: print test.marker");
+                return Err(Fault::whole(part, problem));
+            }
+        }
+        Ok(())
+    }
+
+    fn render_part(&self, part: Part, view: &View) -> Result<String, Error> {
+        self.engine.get_template(part.name())?.render(Serde(view))
+    }
+}
+
+fn engine() -> Environment<'static> {
+    // HTML is escaped and text is not, by the ending of the template's name: the engine's default.
+    let mut engine = Environment::new();
+    engine.set_undefined_behavior(UndefinedBehavior::Strict);
+    engine.set_fuel(Some(FUEL));
+    engine.set_syntax(
+        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap_or_default(),
+    );
+    engine.add_filter("wrap", |text: String, indent: Option<usize>| text::wrap(&text, indent.unwrap_or(0)));
+    engine.add_filter("row", |label: String, amount: String, indent: Option<usize>| {
+        text::row(&label, &amount, indent.unwrap_or(0))
+    });
+    engine.add_filter("entry", |label: String, value: String| text::entry(&label, &value));
+    engine.set_formatter(|out, state: &mut State, value| match value.kind() {
+        // What an absent value or a whole object prints helps no customer; at start it is a fault like another.
+        ValueKind::None | ValueKind::Map | ValueKind::Seq => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("a value of kind {} cannot be printed", value.kind()),
+        )),
+        _ => escape_formatter(out, state, value),
+    });
+    engine
+}
+
+impl Part {
+    /// The template's name, as faults and the built-in files have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Subject => "subject.txt",
+            Self::Text => "body.txt",
+            Self::Html => "body.html",
+        }
+    }
+
+    fn built_in(self) -> &'static str {
+        match self {
+            Self::Subject => include_str!("../../../templates/receipt/subject.txt"),
+            Self::Text => include_str!("../../../templates/receipt/body.txt"),
+            Self::Html => include_str!("../../../templates/receipt/body.html"),
+        }
+    }
+}
+
+impl Fault {
+    fn whole(part: Part, problem: String) -> Self {
+        Self { part, line: None, problem }
+    }
+
+    /// For samples, which hold no personal data.
+    fn with_detail(part: Part, error: &Error) -> Self {
+        let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
+        Self { part, line: error.line(), problem: format!("{}{detail}", error.kind()) }
+    }
+
+    /// For customers' orders: the engine's details can quote a value, and faults are logged.
+    fn without_detail(part: Part, error: &Error) -> Self {
+        Self { part, line: error.line(), problem: error.kind().to_string() }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "template {}", self.part)?;
+        if let Some(line) = self.line {
+            write!(f, ", line {line}")?;
+        }
+        write!(f, ": {}", self.problem)
+    }
+}
+
+impl fmt::Display for BadTemplates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "; " };
+            write!(f, "{comma}{fault}")?;
+        }
+        Ok(())
+    }
+}

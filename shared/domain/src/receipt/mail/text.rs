@@ -1,0 +1,187 @@
+//! Foreign text made harmless, and plain text laid out for a terminal.
+
+/// How wide the text part is: within the 76 columns that a quoted line leaves of a terminal's 80.
+pub(super) const WIDTH: usize = 72;
+
+/// Where the values of [`entry`] begin.
+const VALUE_COLUMN: usize = 16;
+
+/// Makes a text from outside fit for one line of a header or a body, of at most `max` characters.
+///
+/// Line breaks and other control characters become spaces, so that nothing can end a header or fake a line of
+/// the receipt. Invisible characters that turn the direction of writing are dropped: they make one amount or
+/// name look like another (<https://www.unicode.org/reports/tr9/>). A text that is too long ends in `…`.
+pub(super) fn clean(text: &str, max: usize) -> String {
+    let visible: String = text
+        .chars()
+        .filter(|&character| !is_deceptive(character))
+        .map(|character| if is_break(character) { ' ' } else { character })
+        .collect();
+    let mut line = String::with_capacity(visible.len());
+    for word in visible.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    if line.chars().count() <= max {
+        return line;
+    }
+    let mut cut: String = line.chars().take(max.saturating_sub(1)).collect();
+    cut.truncate(cut.trim_end().len());
+    cut.push('…');
+    cut
+}
+
+/// As [`clean`]; nothing if nothing is left.
+pub(super) fn clean_some(text: Option<&str>, max: usize) -> Option<String> {
+    text.map(|text| clean(text, max)).filter(|text| !text.is_empty())
+}
+
+fn is_break(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
+}
+
+/// Direction marks, embeddings, overrides and isolates; zero-width spaces; the invisible tag characters.
+/// Joiners stay: Indic scripts and emoji need them.
+fn is_deceptive(character: char) -> bool {
+    matches!(
+        character,
+        '\u{061C}' | '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+            | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}'
+    )
+}
+
+/// Wraps a text to the page, every line indented.
+pub(super) fn wrap(text: &str, indent: usize) -> String {
+    let margin = " ".repeat(indent);
+    let lines = lines(text, WIDTH.saturating_sub(indent));
+    lines.iter().map(|line| format!("{margin}{line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// A label at the left and an amount at the right edge; a long label goes on below.
+pub(super) fn row(label: &str, amount: &str, indent: usize) -> String {
+    let room = WIDTH.saturating_sub(columns(amount) + 2 + indent);
+    let margin = " ".repeat(indent);
+    let mut lines = lines(label, room).into_iter();
+    let first = lines.next().unwrap_or_default();
+    let gap = " ".repeat(WIDTH.saturating_sub(indent + columns(&first) + columns(amount)));
+    lines.fold(format!("{margin}{first}{gap}{amount}"), |page, line| format!("{page}\n{margin}{line}"))
+}
+
+/// A label and, from a fixed column on, its value; a long value goes on below itself.
+pub(super) fn entry(label: &str, value: &str) -> String {
+    let margin = " ".repeat(VALUE_COLUMN);
+    let mut lines = lines(value, WIDTH - VALUE_COLUMN).into_iter();
+    let first = lines.next().unwrap_or_default();
+    let gap = " ".repeat(VALUE_COLUMN.saturating_sub(columns(label)).max(1));
+    lines.fold(format!("{label}{gap}{first}"), |page, line| format!("{page}\n{margin}{line}"))
+}
+
+/// Breaks a text at spaces, and within a word only where the word alone is wider than the line.
+fn lines(text: &str, width: usize) -> Vec<String> {
+    // Two columns hold any character, so every line takes at least one and the loop ends.
+    let width = width.max(2);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut used = 0;
+    for word in text.split_whitespace() {
+        let wide = columns(word);
+        if used > 0 && used + 1 + wide <= width {
+            line.push(' ');
+            used += 1;
+        } else if used > 0 {
+            lines.push(std::mem::take(&mut line));
+            used = 0;
+        }
+        for character in word.chars() {
+            let wide = character_columns(character);
+            if used + wide > width {
+                lines.push(std::mem::take(&mut line));
+                used = 0;
+            }
+            line.push(character);
+            used += wide;
+        }
+    }
+    if !line.is_empty() {
+        lines.push(line);
+    }
+    lines
+}
+
+fn columns(text: &str) -> usize {
+    text.chars().map(character_columns).sum()
+}
+
+/// How many columns a terminal gives a character: a close reading of <https://www.unicode.org/reports/tr11/>
+/// for the scripts that a checkout meets. A wrong guess only makes a ragged edge.
+fn character_columns(character: char) -> usize {
+    match character {
+        '\u{0300}'..='\u{036F}'
+        | '\u{200C}'
+        | '\u{200D}'
+        | '\u{20D0}'..='\u{20FF}'
+        | '\u{FE00}'..='\u{FE0F}' => 0,
+        '\u{1100}'..='\u{115F}'
+        | '\u{2E80}'..='\u{A4CF}'
+        | '\u{AC00}'..='\u{D7A3}'
+        | '\u{F900}'..='\u{FAFF}'
+        | '\u{FE30}'..='\u{FE6F}'
+        | '\u{FF00}'..='\u{FF60}'
+        | '\u{FFE0}'..='\u{FFE6}'
+        | '\u{1F300}'..='\u{1FAFF}'
+        | '\u{20000}'..='\u{3FFFD}' => 2,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn line_breaks_and_direction_overrides_do_not_survive() {
+        assert_eq!(clean("Sam\r\nBcc: eve@example.com", 100), "Sam Bcc: eve@example.com");
+        assert_eq!(clean("a\u{2028}b\u{85}c\u{0}d\te", 100), "a b c d e");
+        assert_eq!(clean("\u{202E}00.5$\u{202C} \u{2066}x\u{2069}\u{200F}", 100), "00.5$ x");
+        assert_eq!(clean("👩\u{200D}🔬 क्\u{200D}ष", 100), "👩\u{200D}🔬 क्\u{200D}ष");
+        assert_eq!(clean_some(Some(" \u{200B}\n"), 100), None);
+    }
+
+    #[test]
+    fn a_long_text_is_cut() {
+        assert_eq!(clean("one two three", 8), "one two…");
+        assert_eq!(clean(&"é".repeat(500), 100).chars().count(), 100);
+    }
+
+    #[test]
+    fn a_long_label_goes_on_below_its_amount() {
+        let page = row(&"mat ".repeat(30), "$1.00", 2);
+        assert!(page.lines().count() > 1);
+        let first = page.lines().next().unwrap();
+        assert_eq!((columns(first), first.ends_with("$1.00")), (WIDTH, true), "{page}");
+        assert!(page.lines().all(|line| line.starts_with("  mat")), "{page}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_wider_than_the_page(text in any::<String>(), amount in "-?[$€]?[0-9,.]{0,30}", indent in 0..9usize) {
+            let text = clean(&text, 300);
+            for page in [wrap(&text, indent), row(&text, &amount, indent), entry("Order", &text)] {
+                for line in page.lines() {
+                    prop_assert!(columns(line) <= WIDTH, "{line:?}");
+                }
+            }
+        }
+
+        #[test]
+        fn clean_text_is_one_line_within_its_bound(text in any::<String>(), max in 1..80usize) {
+            let cleaned = clean(&text, max);
+            prop_assert!(cleaned.chars().count() <= max);
+            prop_assert!(!cleaned.chars().any(|character| is_break(character) || is_deceptive(character)));
+            prop_assert_eq!(clean(&cleaned, max), cleaned);
+        }
+    }
+}
