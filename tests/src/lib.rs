@@ -1,1 +1,4 @@
 //! The test kit.
+
+pub mod drive;
+pub mod fakes;

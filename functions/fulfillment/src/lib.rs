@@ -211,7 +211,7 @@ where
 
 /// Writes the one line that the log keeps of a job. A retry has its line from the batch.
 fn log(event_id: &EventId, ended: &Ended, took: jiff::SignedDuration) {
-    let duration_ms = took.as_millis() as u64;
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
     match ended {
         Outcome::Accepted(Done::Fulfilled(commit)) => {
             let order = &commit.order;

@@ -39,11 +39,12 @@ async fn main() -> Result<(), Error> {
         time_limit: TIME_LIMIT,
     };
 
-    lambda_http::run(service_fn(|request: Request| async {
+    let intake = &intake;
+    lambda_http::run(service_fn(|request: Request| async move {
         let started_at = intake.clock.now();
-        let answer = http::take(&intake, &request).await;
+        let answer = http::take(intake, &request).await;
         answer.log(intake.clock.now().duration_since(started_at).unsigned_abs());
-        http::response(&answer)
+        http::response(&answer).map_err(Error::from)
     }))
     .await
 }

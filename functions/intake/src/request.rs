@@ -13,7 +13,7 @@ pub struct Incoming<'a> {
     /// The `{provider}` of the path.
     pub provider: &'a str,
     /// Looks a header up by its lower-case name.
-    pub header: &'a dyn Fn(&str) -> Option<&'a str>,
+    pub header: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
     /// The body, decoded if the gateway had encoded it.
     pub body: &'a [u8],
 }

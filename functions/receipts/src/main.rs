@@ -65,10 +65,10 @@ async fn main() -> Result<(), Error> {
     let (merchant, templates) = match (merchant, templates) {
         (Ok(merchant), Ok(templates)) => (merchant, templates),
         (merchant, templates) => {
-            for problem in
-                [merchant.err().map(|bad| bad.to_string()), templates.err().map(|bad| bad.to_string())]
-            {
-                problem.into_iter().for_each(|problem| settings.problem(problem));
+            let wrong =
+                [merchant.err().map(|bad| bad.to_string()), templates.err().map(|bad| bad.to_string())];
+            for problem in wrong.into_iter().flatten() {
+                settings.problem(problem);
             }
             return Err(settings.stop().into());
         }

@@ -1,0 +1,156 @@
+//! Drives the three functions over the [`World`] in memory, as Lambda and SQS would: deliveries in, queues
+//! drained, failed messages delivered again after their back-off, until nothing is left to do.
+
+use crate::fakes::{Message, World};
+use aws::batch::{Attempt, Worker};
+use domain::{
+    ids::OwnerToken,
+    job::Job,
+    mode::Mode,
+    outcome::{Setback, back_off},
+    ports::Clock,
+    receipt::{
+        OnUnknown,
+        mail::{Merchant, Settings, Templates},
+    },
+};
+use fulfillment::Fulfillment;
+use intake::Intake;
+use receipts::Receipts;
+use std::{collections::VecDeque, time::Duration};
+
+/// As in the template: `maxReceiveCount`.
+pub const MOST_RECEIVES: u32 = 5;
+/// As in the template: `RetryBaseSeconds`.
+pub const RETRY_BASE: Duration = Duration::from_secs(15);
+
+/// The three functions on one world.
+#[derive(Debug)]
+pub struct Bundle {
+    /// What they share.
+    pub world: World,
+    /// HTTP in.
+    pub intake: Intake<World, World, World, World>,
+    /// Events to orders.
+    pub fulfillment: Fulfillment<World, World, World, World, World, World, World>,
+    /// Receipts to mails.
+    pub receipts: Receipts<World, World, World, World>,
+}
+
+/// The example shop, as merchant.
+///
+/// # Panics
+///
+/// Never: its settings are good.
+#[must_use]
+#[expect(clippy::expect_used, reason = "a test kit")]
+pub fn merchant() -> Merchant {
+    Merchant::new(Settings {
+        name: "Harbor & Pine Wellness",
+        address: "12 Wharf Street|Portland, ME 04101",
+        support_email: "support@harborandpine.example",
+        sender: "receipts@harborandpine.example",
+        time_zone: "America/New_York",
+        test_recipient: None,
+    })
+    .expect("a good merchant")
+}
+
+impl Bundle {
+    /// The functions over `world`, as a stack of that mode and policy.
+    ///
+    /// # Panics
+    ///
+    /// Never: the built-in templates are good.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test kit")]
+    pub fn over(world: &World, mode: Mode, on_unknown: OnUnknown) -> Self {
+        let w = || world.clone();
+        Self {
+            world: w(),
+            intake: Intake {
+                events: w(),
+                queue: w(),
+                keys: w(),
+                clock: w(),
+                max_body_bytes: 262_144,
+                time_limit: Duration::from_secs(8),
+            },
+            fulfillment: Fulfillment {
+                events: w(),
+                orders: w(),
+                ledger: w(),
+                receipts: w(),
+                receipt_queue: w(),
+                checkouts: w(),
+                clock: w(),
+                mode,
+            },
+            receipts: Receipts {
+                rows: w(),
+                orders: w(),
+                mailer: w(),
+                clock: w(),
+                merchant: merchant(),
+                templates: Templates::built_in().expect("good built-in templates"),
+                on_unknown,
+            },
+        }
+    }
+
+    /// Works both queues off, letting time pass to the next back-off's end, until they are empty.
+    pub async fn drain(&self) {
+        loop {
+            let job = next(&mut self.world.kept().fulfillment_queue);
+            if let Some(message) = job {
+                self.deliver(message, &self.fulfillment, |kept| &mut kept.fulfillment_queue).await;
+                continue;
+            }
+            let Some(message) = next(&mut self.world.kept().receipt_queue) else { return };
+            self.deliver(message, &self.receipts, |kept| &mut kept.receipt_queue).await;
+        }
+    }
+
+    /// One delivery of one message: deleted when worked off, hidden for a while when not.
+    async fn deliver<J: Job + Clone, W: Worker<J>>(
+        &self,
+        mut message: Message<J>,
+        worker: &W,
+        queue: impl Fn(&mut crate::fakes::Kept) -> &mut VecDeque<Message<J>>,
+    ) {
+        self.world.pass_until(message.visible_at);
+        message.receives += 1;
+        let attempt = self.attempt(message.job.subject(), message.receives);
+        let failed = async {
+            let setback = worker.work(&message.job, &attempt).await.err()?;
+            worker.failed(&message.job, &setback, &attempt).await;
+            Some(setback)
+        };
+        let setback = match self.world.run(failed).await {
+            Some(None) => return,
+            Some(Some(setback)) => setback,
+            // Killed: the message comes back when its visibility timeout ends.
+            None => Setback::Claimed { retry_after: Duration::from_mins(3) },
+        };
+        if message.receives >= MOST_RECEIVES {
+            self.world.kept().dead_letters.push(format!("{}: {setback}", message.job.subject()));
+            return;
+        }
+        let wait = back_off(RETRY_BASE, message.receives, setback.retry_after());
+        message.visible_at = self.world.now().saturating_add(wait).unwrap_or(message.visible_at);
+        queue(&mut self.world.kept()).push_back(message);
+    }
+
+    #[expect(clippy::expect_used, reason = "a test kit")]
+    fn attempt(&self, subject: &str, receives: u32) -> Attempt {
+        let n = self.world.kept().calls.len();
+        let owner = OwnerToken::new(format!("{subject}.{receives}.{n}")).expect("an identifier");
+        Attempt { owner, receives, time_left: Duration::from_secs(28), last: receives >= MOST_RECEIVES }
+    }
+}
+
+/// The message that becomes visible first.
+fn next<J>(queue: &mut VecDeque<Message<J>>) -> Option<Message<J>> {
+    let first = queue.iter().enumerate().min_by_key(|(_, message)| message.visible_at)?.0;
+    queue.remove(first)
+}
