@@ -111,9 +111,9 @@ impl Order {
     pub fn eligible_and_other(&self) -> (i64, i64) {
         self.lines.iter().fold((0, 0), |(eligible, other), line| {
             if line.is_eligible() {
-                (eligible + line.amounts.total, other)
+                (eligible.saturating_add(line.amounts.total), other)
             } else {
-                (eligible, other + line.amounts.total)
+                (eligible, other.saturating_add(line.amounts.total))
             }
         })
     }
