@@ -32,17 +32,12 @@ def start(place, mode, started, preferred_port=None, dies_with_us=False):
     """Starts everything and describes it in the place's stack file. `started` tells the caller what to stop
     should this fail."""
     place.prepare()
-    port = free_port(preferred_port)
-    endpoint = f"http://127.0.0.1:{port}"
-    started["ministack"] = processes.start(
-        [tools.MINISTACK / "bin" / "python", "-m", "ministack"],
-        place.logs / "ministack.log",
-        {**environment(endpoint), **ministack_settings(port, place)},
-        dies_with_us,
-    )
-    flex = real_flex() or stand_in(place, started, dies_with_us)
     build()
-    wait_until(f"starting the local AWS on port {port}", started["ministack"], place.logs / "ministack.log",
+    flex = real_flex() or build_stand_in()
+    endpoint = start_ministack(place, started, preferred_port, dies_with_us)
+    if flex["stand_in"]:
+        flex["base_url"] = start_stand_in(place, started, dies_with_us)
+    wait_until("starting the local AWS", started["ministack"], place.logs / "ministack.log",
                lambda: aws.healthy(endpoint))
     aws.create_bucket(endpoint, BUCKET)
     aws.verify_sender(endpoint, SHOP["ReceiptSender"])
@@ -51,24 +46,23 @@ def start(place, mode, started, preferred_port=None, dies_with_us=False):
         "Mode": mode,
         "Architecture": tools.architecture(),
         "FlexApiBaseUrl": flex["base_url"],
-        # Tests of failure would wait minutes otherwise.
+        # A test of failure would wait minutes otherwise.
         "RetryBaseSeconds": "1",
     }
     built = deploy(endpoint, parameters, place)
     outputs = aws.stack_outputs(endpoint, STACK_NAME)
-    webhook_secret = flex["webhook_secret"] or "fwhsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
     aws.put_secret(
         endpoint,
         outputs["ProviderSecretsName"],
-        {"flex": {"webhook_secrets": [webhook_secret], "api_key": flex["api_key"]}},
+        {"flex": {"webhook_secrets": [flex["webhook_secret"]], "api_key": flex["api_key"]}},
     )
     return write(place, {
         "endpoint": endpoint,
         "region": aws.REGION,
         "webhook_url": local_webhook_url(endpoint, outputs["WebhookUrl"]),
-        "webhook_secret": webhook_secret,
+        "webhook_secret": flex["webhook_secret"],
         "flex_base_url": flex["base_url"],
-        "stand_in_url": flex["stand_in_url"],
+        "stand_in_url": flex["base_url"] if flex["stand_in"] else None,
         "stack_name": STACK_NAME,
         "tables": {name: outputs[f"{name.title()}TableName"] for name in ("events", "orders", "stock", "receipts")},
         "queues": {
@@ -94,6 +88,16 @@ def refresh(place, stack):
         say.line("  nothing has changed since the last deployment")
         return stack
     return write(place, {**stack, "built": deploy(stack["endpoint"], stack["parameters"], place)})
+
+
+def lint():
+    for what, command in (
+        ("sam validate --lint", ["sam", "validate", "--lint", "--template-file", PROJECT / "template.yaml"]),
+        ("cfn-lint", ["cfn-lint", PROJECT / "template.yaml"]),
+    ):
+        tool, *arguments = command
+        say.run(what, [tools.SAM / "bin" / tool, *arguments], LOCAL / "logs" / f"{tool}.log",
+                env=environment(), cwd=PROJECT)
 
 
 def build():
@@ -157,19 +161,27 @@ def real_flex():
     return {
         "base_url": (base_url or "https://api.withflex.com").rstrip("/"),
         "api_key": key or "fsk_test_local",
-        "webhook_secret": os.environ.get("FLEX_WEBHOOK_SECRET"),
-        "stand_in_url": None,
+        "webhook_secret": os.environ.get("FLEX_WEBHOOK_SECRET") or random_webhook_secret(),
+        "stand_in": False,
     }
 
 
-def stand_in(place, started, dies_with_us):
-    """Something that answers as Flex's API does."""
+def build_stand_in():
+    """Something that answers as Flex's API does; its address is known once it runs."""
     say.run(
         "building the Flex stand-in",
         ["cargo", "build", "--locked", "--package", "tests", "--bin", "flex-stand-in"],
         LOCAL / "logs" / "stand-in-build.log",
         cwd=PROJECT,
     )
+    return {
+        "api_key": "fsk_test_local",
+        "webhook_secret": random_webhook_secret(),
+        "stand_in": True,
+    }
+
+
+def start_stand_in(place, started, dies_with_us):
     port_file, log = place.scratch / "flex-port", place.logs / "flex-stand-in.log"
     target = PROJECT / os.environ.get("CARGO_TARGET_DIR", "target")
     started["flex-stand-in"] = processes.start(
@@ -180,8 +192,23 @@ def stand_in(place, started, dies_with_us):
     )
     wait_until("starting the Flex stand-in", started["flex-stand-in"], log,
                lambda: port_file.exists() and port_file.read_text().strip())
-    url = f"http://127.0.0.1:{port_file.read_text().strip()}"
-    return {"base_url": url, "api_key": "fsk_test_local", "webhook_secret": None, "stand_in_url": url}
+    return f"http://127.0.0.1:{port_file.read_text().strip()}"
+
+
+def random_webhook_secret():
+    return "fwhsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def start_ministack(place, started, preferred_port, dies_with_us):
+    port = free_port(preferred_port)
+    endpoint = f"http://127.0.0.1:{port}"
+    started["ministack"] = processes.start(
+        [tools.MINISTACK / "bin" / "python", "-m", "ministack"],
+        place.logs / "ministack.log",
+        {**environment(endpoint), **ministack_settings(port, place)},
+        dies_with_us,
+    )
+    return endpoint
 
 
 def environment(endpoint=None):
@@ -230,12 +257,13 @@ def wait_until(what, process, log, ready):
 
 
 def free_port(preferred):
-    for port in filter(None, (preferred, 0)) if preferred else (0,):
+    """The preferred port if it is free, else one that the system picks."""
+    for port in (preferred or 0, 0):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
             return probe.getsockname()[1]
-    return free_port(None)
+    raise say.Failure("no port is free on 127.0.0.1")
 
 
 def local_webhook_url(endpoint, url):

@@ -1,6 +1,7 @@
 """The local stack: AWS on this machine, with template.yaml deployed into it.
 
     stack.py tools       install the pinned tools under .local/
+    stack.py lint        check template.yaml
     stack.py up          start the stack, or bring a running one up to date
     stack.py status      say what runs
     stack.py down        stop it
@@ -32,6 +33,7 @@ def main():
     commands = argparse.ArgumentParser(prog="stack.py", description=__doc__.split("\n", 1)[0])
     verbs = commands.add_subparsers(dest="verb", required=True)
     verbs.add_parser("tools", help="install the pinned tools")
+    verbs.add_parser("lint", help="check template.yaml")
     up = verbs.add_parser("up", help="start the stack, or bring a running one up to date")
     up.add_argument("--mode", choices=["test", "live"], default="test")
     verbs.add_parser("status", help="say what runs")
@@ -58,6 +60,11 @@ def main():
 
 def install(_asked):
     tools.install()
+
+
+def lint(_asked):
+    tools.install()
+    deployment.lint()
 
 
 def up(asked):
@@ -127,7 +134,11 @@ def run(asked):
     place = Place(LOCAL / "runs" / str(os.getpid()))
     stack = start(place, asked.mode, dies_with_us=True)
     try:
-        child = subprocess.Popen(command, env={**os.environ, "STACK_FILE": str(place.stack_file)})
+        child = subprocess.Popen(
+            command,
+            env={**os.environ, "STACK_FILE": str(place.stack_file)},
+            preexec_fn=processes.tie_to_parent,
+        )
         try:
             code = child.wait()
         finally:
@@ -163,7 +174,7 @@ def forget_dead_runs():
             shutil.rmtree(folder, ignore_errors=True)
 
 
-VERBS = {"tools": install, "up": up, "status": status, "down": down, "send": send, "run": run}
+VERBS = {"tools": install, "lint": lint, "up": up, "status": status, "down": down, "send": send, "run": run}
 
 if __name__ == "__main__":
     try:

@@ -1,0 +1,55 @@
+PYTHON ?= python3
+CARGO ?= cargo
+STACK := $(PYTHON) local/stack.py
+EVENT ?= events/flex/checkout.session.completed.json
+
+# Local runs use the stand-in for Flex's API; only `make up` may be pointed at Flex itself.
+OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
+
+.PHONY: help demo test up down status send fmt lint wall tools
+
+help:  ## Show what can be made
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
+
+demo: tools  ## Play a checkout from webhook to receipt on a stack of its own
+	$(CARGO) build --locked --quiet --package tests --bins
+	@$(OFFLINE) $(STACK) run -- $${CARGO_TARGET_DIR:-target}/debug/demo
+
+test: tools  ## Check everything, as CI does; cheap checks first
+	$(CARGO) fmt --all --check
+	$(MAKE) --no-print-directory wall
+	$(STACK) lint
+	$(MAKE) --no-print-directory lint
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	$(CARGO) test --locked --workspace --no-run
+	$(OFFLINE) $(STACK) run -- $(CARGO) test --locked --workspace
+
+up: tools  ## Start the local stack and leave it running
+	@$(STACK) up
+
+down:  ## Stop the local stack
+	@$(STACK) down
+
+status:  ## Say whether the local stack runs, and where
+	@$(STACK) status
+
+send:  ## Post a signed event to the local stack: make send EVENT=events/flex/….json
+	@$(STACK) send $(EVENT)
+
+fmt:  ## Format the Rust code
+	$(CARGO) fmt --all
+
+lint:  ## Run clippy
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+# The rules know nothing of AWS, HTTP or an async runtime; Cargo's own list is the proof.
+wall:
+	@crates=$$($(CARGO) tree --locked --package domain --edges normal --prefix none --format '{p}') || exit 1; \
+	if echo "$$crates" | cut -d' ' -f1 | grep -E 'aws|lambda|hyper|tokio|reqwest|http'; then \
+		echo "shared/domain must not depend on these"; exit 1; \
+	fi
+
+tools:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "missing on this machine: Python 3.10 or newer, https://www.python.org/downloads"; exit 1; }
+	@$(STACK) tools
