@@ -1,0 +1,693 @@
+//! Holds `template.yaml` to what it promises: nothing is lost, nothing is open, and the code and its
+//! surroundings agree.
+//!
+//! Says nothing of whether AWS accepts it; `sam validate --lint` and `cfn-lint` do, in `make test`.
+
+use serde_json::{Value as Json, json};
+use serde_yaml_ng::Value as Yaml;
+use std::{collections::BTreeSet, path::Path, sync::LazyLock};
+
+/// Every function with the queue that feeds it, if one does, and the settings that its code reads.
+const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 3] = [
+    (
+        "intake",
+        "IntakeFunction",
+        None,
+        &[
+            "EVENTS_TABLE",
+            "EVENT_RETENTION_DAYS",
+            "FULFILLMENT_QUEUE_URL",
+            "MAX_BODY_BYTES",
+            "PROVIDER_SECRETS",
+        ],
+    ),
+    (
+        "fulfillment",
+        "FulfillmentFunction",
+        Some("FulfillmentQueue"),
+        &[
+            "EVENTS_TABLE",
+            "EVENT_RETENTION_DAYS",
+            "FLEX_API_BASE_URL",
+            "FULFILLMENT_QUEUE_URL",
+            "MAX_RECEIVES",
+            "MODE",
+            "ORDERS_TABLE",
+            "PROVIDER_SECRETS",
+            "RECEIPTS_TABLE",
+            "RECEIPT_QUEUE_URL",
+            "RETRY_BASE_SECONDS",
+            "STOCK_TABLE",
+        ],
+    ),
+    (
+        "receipts",
+        "ReceiptsFunction",
+        Some("ReceiptQueue"),
+        &[
+            "MAX_RECEIVES",
+            "MERCHANT_ADDRESS",
+            "MERCHANT_NAME",
+            "MODE",
+            "ORDERS_TABLE",
+            "RECEIPTS_TABLE",
+            "RECEIPT_ON_UNKNOWN",
+            "RECEIPT_QUEUE_URL",
+            "RECEIPT_SENDER",
+            "RECEIPT_TEMPLATES_DIR",
+            "RETRY_BASE_SECONDS",
+            "SUPPORT_EMAIL",
+            "TEST_RECEIPT_RECIPIENT",
+            "TIME_ZONE",
+        ],
+    ),
+];
+
+/// What each role may do, and on what. `ARCHITECTURE.md` says why; a role that can do more is a mistake.
+const PERMISSIONS: [(&str, &str, &[&str]); 17] = [
+    ("IntakeRole", "EventsTable.Arn", &["dynamodb:PutItem"]),
+    ("IntakeRole", "FulfillmentQueue.Arn", &["sqs:SendMessage"]),
+    ("IntakeRole", "ProviderSecrets.Id", &["secretsmanager:GetSecretValue"]),
+    ("IntakeRole", "IntakeLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
+    ("FulfillmentRole", "EventsTable.Arn", &["dynamodb:GetItem", "dynamodb:UpdateItem"]),
+    ("FulfillmentRole", "OrdersTable.Arn", &["dynamodb:GetItem", "dynamodb:PutItem"]),
+    (
+        "FulfillmentRole",
+        "StockTable.Arn",
+        &["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+    ),
+    ("FulfillmentRole", "ReceiptsTable.Arn", &["dynamodb:GetItem", "dynamodb:PutItem"]),
+    ("FulfillmentRole", "FulfillmentQueue.Arn", TAKE_FROM_A_QUEUE),
+    ("FulfillmentRole", "ReceiptQueue.Arn", &["sqs:SendMessage"]),
+    ("FulfillmentRole", "ProviderSecrets.Id", &["secretsmanager:GetSecretValue"]),
+    ("FulfillmentRole", "FulfillmentLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
+    ("ReceiptsRole", "OrdersTable.Arn", &["dynamodb:GetItem"]),
+    ("ReceiptsRole", "ReceiptsTable.Arn", &["dynamodb:GetItem", "dynamodb:UpdateItem"]),
+    ("ReceiptsRole", "ReceiptQueue.Arn", TAKE_FROM_A_QUEUE),
+    ("ReceiptsRole", "the identities of sender and test recipient", &["ses:SendRawEmail"]),
+    ("ReceiptsRole", "ReceiptsLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
+];
+
+const TAKE_FROM_A_QUEUE: &[&str] =
+    &["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
+
+const TABLES: [&str; 4] = ["EventsTable", "OrdersTable", "StockTable", "ReceiptsTable"];
+
+const QUEUES: [(&str, &str); 2] =
+    [("FulfillmentQueue", "FulfillmentDeadLetterQueue"), ("ReceiptQueue", "ReceiptDeadLetterQueue")];
+
+/// What the functions log that a person has to act on: the field, its value, and the metric that counts it.
+const NEWS: [(&str, &str, &str); 10] = [
+    ("outcome", "conflict", "Intake"),
+    ("outcome", "unreadable", "Intake"),
+    ("outcome", "refused", "Intake"),
+    ("outcome", "unavailable", "Intake"),
+    ("outcome", "parked", "Fulfillment"),
+    ("shortfall", "true", "Shortfalls"),
+    ("amounts_differ", "true", "AmountsDiffering"),
+    ("unmapped", "true", "UnmappedLines"),
+    ("outcome", "failed", "Receipts"),
+    ("outcome", "held", "Receipts"),
+];
+
+const DAY: u64 = 24 * 60 * 60;
+
+mod queues {
+    use super::*;
+
+    #[test]
+    fn each_function_answers_for_every_record_of_its_queue() {
+        for (function, queue) in fed_functions() {
+            let source = &function["Properties"]["Events"]["Queue"]["Properties"];
+            assert_eq!(source["Queue"], json!({ "GetAtt": format!("{queue}.Arn") }));
+            assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{queue}");
+        }
+    }
+
+    #[test]
+    fn a_backlog_is_worked_off_at_a_pace_that_the_owner_sets() {
+        for (function, parameter, queue) in
+            fed_functions().zip(["FulfillmentConcurrency", "ReceiptConcurrency"]).map(|((f, q), p)| (f, p, q))
+        {
+            let pace = &function["Properties"]["Events"]["Queue"]["Properties"]["ScalingConfig"];
+            assert_eq!(pace["MaximumConcurrency"], json!({ "Ref": parameter }), "{queue}");
+        }
+    }
+
+    #[test]
+    fn a_message_stays_hidden_for_six_tries() {
+        for (function, queue) in fed_functions() {
+            let timeout = number(&function["Properties"]["Timeout"]);
+            let window =
+                &function["Properties"]["Events"]["Queue"]["Properties"]["MaximumBatchingWindowInSeconds"];
+            let hidden = number(&resource(queue)["VisibilityTimeout"]);
+            assert!(hidden >= 6 * timeout + window.as_u64().unwrap_or(0), "{queue}: {hidden} s");
+        }
+    }
+
+    #[test]
+    fn a_function_knows_which_try_is_the_last() {
+        for (function, queue) in fed_functions() {
+            let tries = number(&resource(queue)["RedrivePolicy"]["maxReceiveCount"]);
+            assert_eq!(tries, 5, "{queue}");
+            let known = &function["Properties"]["Environment"]["Variables"]["MAX_RECEIVES"];
+            assert_eq!(known, &json!(tries.to_string()), "{queue}");
+        }
+    }
+
+    #[test]
+    fn what_was_given_up_is_kept_for_fourteen_days() {
+        for (queue, dead_letters) in QUEUES {
+            assert_eq!(
+                resource(queue)["RedrivePolicy"]["deadLetterTargetArn"],
+                json!({ "GetAtt": format!("{dead_letters}.Arn") })
+            );
+            let kept = number(&resource(dead_letters)["MessageRetentionPeriod"]);
+            assert_eq!(kept, 14 * DAY, "{dead_letters}");
+            // A message takes its age along, so what it spent in the queue is missing here.
+            let before = number(&resource(queue)["MessageRetentionPeriod"]);
+            assert!(kept - before >= 10 * DAY, "{queue}");
+        }
+    }
+
+    #[test]
+    fn every_queue_is_standard_and_encrypted() {
+        for queue in QUEUES.iter().flat_map(|(queue, dead_letters)| [queue, dead_letters]) {
+            assert_eq!(resource(queue)["SqsManagedSseEnabled"], json!(true), "{queue}");
+            assert_eq!(resource(queue)["FifoQueue"], Json::Null, "{queue}");
+        }
+    }
+
+    #[test]
+    fn every_queue_refuses_whoever_does_not_speak_tls() {
+        for queue in QUEUES.iter().flat_map(|(queue, dead_letters)| [queue, dead_letters]) {
+            let policy = resource(&format!("{queue}Policy"));
+            assert_eq!(policy["Queues"], json!([{ "Ref": queue }]));
+            assert_eq!(
+                policy["PolicyDocument"]["Statement"],
+                json!([{
+                    "Sid": "TlsOnly",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "sqs:*",
+                    "Resource": { "GetAtt": format!("{queue}.Arn") },
+                    "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+                }])
+            );
+        }
+    }
+}
+
+mod tables {
+    use super::*;
+
+    #[test]
+    fn tables_are_on_demand_encrypted_and_can_go_back_in_time() {
+        for table in TABLES {
+            let table = resource(table);
+            assert_eq!(table["BillingMode"], json!("PAY_PER_REQUEST"));
+            assert_eq!(table["SSESpecification"], json!({ "SSEEnabled": true }));
+            assert_eq!(
+                table["PointInTimeRecoverySpecification"],
+                json!({ "PointInTimeRecoveryEnabled": true })
+            );
+        }
+    }
+
+    #[test]
+    fn a_live_stack_keeps_its_data_and_a_test_stack_leaves_nothing_behind() {
+        let by_mode = json!({ "If": ["IsLive", "Retain", "Delete"] });
+        for kept in TABLES.iter().chain(&["ProviderSecrets"]) {
+            assert_eq!(TEMPLATE["Resources"][kept]["DeletionPolicy"], by_mode, "{kept}");
+            assert_eq!(TEMPLATE["Resources"][kept]["UpdateReplacePolicy"], by_mode, "{kept}");
+        }
+        for table in TABLES {
+            assert_eq!(
+                resource(table)["DeletionProtectionEnabled"],
+                json!({ "If": ["IsLive", true, false] }),
+                "{table}"
+            );
+        }
+        assert_eq!(TEMPLATE["Conditions"]["IsLive"], json!({ "Equals": [{ "Ref": "Mode" }, "live"] }));
+        // Without it, CloudFormation refuses a policy that depends on anything.
+        assert_eq!(TEMPLATE["Transform"][0], json!("AWS::LanguageExtensions"));
+    }
+
+    #[test]
+    fn keys_are_those_that_the_adapters_write() {
+        let keys = |table| keys(&resource(table)["KeySchema"]);
+        assert_eq!(keys("EventsTable"), ["event_id"]);
+        assert_eq!(keys("OrdersTable"), ["order_id"]);
+        assert_eq!(keys("StockTable"), ["sku", "entry"]);
+        assert_eq!(keys("ReceiptsTable"), ["receipt_id"]);
+    }
+
+    #[test]
+    fn indexes_hold_keys_only_and_in_the_order_of_time() {
+        for (table, name, time) in [
+            ("EventsTable", "pending", "received_at"),
+            ("OrdersTable", "client_reference_id", "placed_at"),
+            ("ReceiptsTable", "pending", "created_at"),
+        ] {
+            let index = &resource(table)["GlobalSecondaryIndexes"][0];
+            assert_eq!(index["IndexName"], json!(name), "{table}");
+            assert_eq!(keys(&index["KeySchema"]), [name, time], "{table}");
+            assert_eq!(index["Projection"], json!({ "ProjectionType": "KEYS_ONLY" }), "{table}");
+        }
+    }
+
+    #[test]
+    fn only_events_are_forgotten() {
+        for table in TABLES {
+            let forgets = match table {
+                "EventsTable" => json!({ "AttributeName": "expires_at", "Enabled": true }),
+                _ => Json::Null,
+            };
+            assert_eq!(resource(table)["TimeToLiveSpecification"], forgets, "{table}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_known_for_longer_than_it_can_come_again() {
+        // The provider retries for 28 hours, and what it sent last may lie in a dead-letter queue for 14 days.
+        let shortest = number(&TEMPLATE["Parameters"]["EventRetentionDays"]["MinValue"]);
+        assert!(shortest * DAY > 14 * DAY + 28 * 60 * 60, "{shortest} days");
+    }
+
+    #[test]
+    fn the_largest_body_fits_into_its_row() {
+        let largest = number(&TEMPLATE["Parameters"]["MaxBodyBytes"]["MaxValue"]);
+        assert!(
+            largest <= 300_000,
+            "{largest} bytes; DynamoDB takes 400 KB an item, all attributes together"
+        );
+    }
+}
+
+mod functions {
+    use super::*;
+
+    #[test]
+    fn each_function_is_one_binary_of_cargo_lambda() {
+        for (name, id, ..) in FUNCTIONS {
+            let function = &TEMPLATE["Resources"][id];
+            assert_eq!(
+                function["Metadata"],
+                json!({ "BuildMethod": "rust-cargolambda", "BuildProperties": { "Binary": name } })
+            );
+            assert_eq!(function["Properties"]["CodeUri"], json!(format!("functions/{name}")));
+        }
+        let all = &TEMPLATE["Globals"]["Function"];
+        assert_eq!(all["Runtime"], json!("provided.al2023"));
+        assert_eq!(all["Handler"], json!("bootstrap"));
+        assert_eq!(all["Architectures"], json!([{ "Ref": "Architecture" }]));
+    }
+
+    #[test]
+    fn settings_given_are_the_settings_expected() {
+        for (name, id, _, expected) in FUNCTIONS {
+            let given = &resource(id)["Environment"]["Variables"];
+            assert_eq!(names(given), expected.iter().map(ToString::to_string).collect(), "{name}");
+        }
+        // The log reads this one, in every function.
+        assert_eq!(names(&TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]), set(&["RUST_LOG"]));
+    }
+
+    #[test]
+    fn settings_expected_are_the_settings_read() {
+        for (name, _, _, expected) in FUNCTIONS {
+            let main = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../functions/{name}/src/main.rs"));
+            let source = std::fs::read_to_string(main).unwrap();
+            assert_eq!(setting_names(&source), expected.iter().map(ToString::to_string).collect(), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_setting_holds_a_secret() {
+        for (name, id, ..) in FUNCTIONS {
+            for (setting, value) in object(&resource(id)["Environment"]["Variables"]) {
+                assert!(!value.to_string().contains("{{resolve:"), "{name}: {setting}");
+            }
+        }
+        for (parameter, shape) in object(&TEMPLATE["Parameters"]) {
+            assert_eq!(shape["NoEcho"], Json::Null, "{parameter}: secrets go into ProviderSecrets");
+        }
+    }
+
+    #[test]
+    fn each_function_logs_to_a_group_that_forgets() {
+        for (name, id, ..) in FUNCTIONS {
+            let group = resource(id)["LoggingConfig"]["LogGroup"]["Ref"].as_str().unwrap();
+            assert_eq!(resource(group)["RetentionInDays"], json!({ "Ref": "LogRetentionDays" }), "{name}");
+        }
+        assert_eq!(
+            resource("WebhookStage")["AccessLogSettings"]["DestinationArn"],
+            json!({ "GetAtt": "WebhookLogGroup.Arn" })
+        );
+        assert_eq!(resource("WebhookLogGroup")["RetentionInDays"], json!({ "Ref": "LogRetentionDays" }));
+    }
+
+    #[test]
+    fn intake_answers_before_the_provider_gives_up() {
+        let flex_waits_seconds = 15;
+        assert!(number(&resource("IntakeFunction")["Timeout"]) < flex_waits_seconds);
+    }
+}
+
+mod permissions {
+    use super::*;
+
+    #[test]
+    fn each_role_may_do_exactly_this() {
+        let granted: BTreeSet<_> = ["IntakeRole", "FulfillmentRole", "ReceiptsRole"]
+            .into_iter()
+            .flat_map(|role| {
+                statements(role).into_iter().map(move |statement| {
+                    assert_eq!(statement["Effect"], json!("Allow"));
+                    let on = statement["Resource"]["GetAtt"].as_str().map_or_else(
+                        || "the identities of sender and test recipient".to_owned(),
+                        ToOwned::to_owned,
+                    );
+                    (role.to_owned(), on, strings(&statement["Action"]))
+                })
+            })
+            .collect();
+        let expected: BTreeSet<_> = PERMISSIONS
+            .iter()
+            .map(|(role, on, actions)| {
+                ((*role).to_owned(), (*on).to_owned(), actions.iter().map(ToString::to_string).collect())
+            })
+            .collect();
+        assert_eq!(granted, expected);
+    }
+
+    #[test]
+    fn mail_goes_out_under_the_sender_only() {
+        let send = statements("ReceiptsRole")
+            .into_iter()
+            .find(|statement| statement["Sid"] == json!("SendReceipts"))
+            .unwrap();
+        assert_eq!(
+            send["Condition"],
+            json!({ "StringEquals": { "ses:FromAddress": { "Ref": "ReceiptSender" } } })
+        );
+        let identities = send["Resource"].as_array().unwrap();
+        assert!(
+            identities.iter().all(|identity| identity.to_string().contains(":identity/${")),
+            "{identities:?}"
+        );
+        // A customer is never an identity of ours; only a trial, in the sandbox, names its recipient.
+        assert!(identities.iter().skip(2).all(|identity| {
+            identity["If"][0] == json!("IsLive") && identity["If"][1] == json!({ "Ref": "AWS::NoValue" })
+        }));
+    }
+
+    #[test]
+    fn no_permission_has_a_wildcard() {
+        for role in ["IntakeRole", "FulfillmentRole", "ReceiptsRole"] {
+            let statements = statements(role);
+            assert!(!json!(statements).to_string().contains('*'), "{role}");
+        }
+    }
+
+    #[test]
+    fn each_function_has_a_role_of_its_own() {
+        for (name, id, ..) in FUNCTIONS {
+            let role = id.replace("Function", "Role");
+            assert_eq!(resource(id)["Role"], json!({ "GetAtt": format!("{role}.Arn") }), "{name}");
+            assert_eq!(resource(&role)["ManagedPolicyArns"], Json::Null, "{role}");
+            assert_eq!(resource(id)["Policies"], Json::Null, "{name}: its policies are the role's");
+        }
+        let roles = of_type("AWS::IAM::Role");
+        assert_eq!(roles, set(&["FulfillmentRole", "IntakeRole", "ReceiptsRole"]));
+    }
+
+    #[test]
+    fn only_the_webhook_may_call_intake() {
+        let permission = resource("WebhookPermission");
+        assert_eq!(permission["FunctionName"], json!({ "Ref": "IntakeFunction" }));
+        assert_eq!(permission["Principal"], json!("apigateway.amazonaws.com"));
+        let source = permission["SourceArn"]["Sub"].as_str().unwrap();
+        assert!(source.ends_with(":${WebhookApi}/*/POST/webhooks/*"), "{source}");
+    }
+}
+
+mod webhook {
+    use super::*;
+
+    #[test]
+    fn there_is_one_door_and_it_is_throttled() {
+        assert_eq!(of_type("AWS::ApiGatewayV2::Route"), set(&["WebhookRoute"]));
+        assert_eq!(resource("WebhookRoute")["RouteKey"], json!("POST /webhooks/{provider}"));
+        assert_eq!(
+            resource("WebhookStage")["DefaultRouteSettings"],
+            json!({
+                "ThrottlingRateLimit": { "Ref": "WebhookRateLimit" },
+                "ThrottlingBurstLimit": { "Ref": "WebhookBurstLimit" },
+            })
+        );
+    }
+
+    #[test]
+    fn the_secret_begins_as_an_empty_form() {
+        // Changing this text makes CloudFormation overwrite the secrets of every stack that is updated.
+        let form = &resource("ProviderSecrets")["SecretString"];
+        assert_eq!(form, &json!(r#"{"flex":{"webhook_secrets":[],"api_key":""}}"#));
+        assert!(serde_json::from_str::<Json>(form.as_str().unwrap()).is_ok());
+    }
+}
+
+mod operation {
+    use super::*;
+
+    #[test]
+    fn whatever_needs_a_person_is_counted_and_alarmed() {
+        let alarms = of_type("AWS::CloudWatch::Alarm");
+        for (field, value, metric) in NEWS {
+            let pattern = match field {
+                "outcome" => "{ $.outcome = * }".to_owned(),
+                _ => format!("{{ $.{field} IS TRUE }}"),
+            };
+            let counted = of_type("AWS::Logs::MetricFilter").into_iter().any(|filter| {
+                let filter = resource(&filter);
+                filter["FilterPattern"] == json!(pattern)
+                    && filter["MetricTransformations"][0]["MetricName"] == json!(metric)
+            });
+            assert!(counted, "nothing counts {field} {value}");
+            let alarmed = alarms.iter().any(|alarm| {
+                let alarm = resource(alarm);
+                let dimension = match field {
+                    "outcome" => json!([{ "Name": "outcome", "Value": value }]),
+                    _ => Json::Null,
+                };
+                alarm["MetricName"] == json!(metric) && alarm["Dimensions"] == dimension
+            });
+            assert!(alarmed, "nobody hears of {field} {value}");
+        }
+    }
+
+    #[test]
+    fn counts_of_two_stacks_do_not_mix() {
+        for filter in of_type("AWS::Logs::MetricFilter") {
+            let metric = &resource(&filter)["MetricTransformations"][0];
+            assert_eq!(metric["MetricNamespace"], json!({ "Ref": "AWS::StackName" }), "{filter}");
+        }
+    }
+
+    #[test]
+    fn every_queue_and_every_function_is_watched() {
+        for (queue, metric) in [
+            ("FulfillmentDeadLetterQueue", "ApproximateNumberOfMessagesVisible"),
+            ("ReceiptDeadLetterQueue", "ApproximateNumberOfMessagesVisible"),
+            ("FulfillmentQueue", "ApproximateAgeOfOldestMessage"),
+            ("ReceiptQueue", "ApproximateAgeOfOldestMessage"),
+        ] {
+            let on = json!([{ "Name": "QueueName", "Value": { "GetAtt": format!("{queue}.QueueName") } }]);
+            assert!(is_alarmed(metric, &on), "{queue}");
+        }
+        for (name, id, ..) in FUNCTIONS {
+            let on = json!([{ "Name": "FunctionName", "Value": { "Ref": id } }]);
+            assert!(is_alarmed("Errors", &on), "{name}");
+            assert!(is_alarmed("Throttles", &on), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_alarm_says_what_it_means_and_reports_where_it_is_told_to() {
+        for id in of_type("AWS::CloudWatch::Alarm") {
+            let alarm = resource(&id);
+            assert!(alarm["AlarmDescription"].is_string(), "{id}");
+            assert_eq!(alarm["TreatMissingData"], json!("notBreaching"), "{id}: silence is good news");
+            assert_eq!(
+                alarm["AlarmActions"],
+                json!({ "If": ["HasAlarmTopic", [{ "Ref": "AlarmTopicArn" }], { "Ref": "AWS::NoValue" }] }),
+                "{id}"
+            );
+        }
+    }
+}
+
+mod installation {
+    use super::*;
+
+    #[test]
+    fn two_stacks_fit_into_one_account() {
+        for (id, resource) in object(&TEMPLATE["Resources"]) {
+            for name in
+                ["TableName", "QueueName", "FunctionName", "RoleName", "AlarmName", "TopicName", "FilterName"]
+            {
+                // A permission has to say whose it is.
+                let names_itself = resource["Properties"][name] != Json::Null
+                    && resource["Type"] != json!("AWS::Lambda::Permission");
+                assert!(!names_itself, "{id}.{name}");
+            }
+            let owns_name = ["AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"]
+                .iter()
+                .any(|of| resource["Type"] == json!(of));
+            assert!(!owns_name || resource["Properties"]["Name"] == Json::Null, "{id}");
+            assert!(!owns_name || resource["Properties"]["LogGroupName"] == Json::Null, "{id}");
+        }
+    }
+
+    #[test]
+    fn every_parameter_is_explained_checked_and_in_a_group() {
+        let groups = &TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"];
+        let grouped: BTreeSet<String> =
+            groups.as_array().unwrap().iter().flat_map(|group| strings(&group["Parameters"])).collect();
+        assert_eq!(grouped, names(&TEMPLATE["Parameters"]));
+        for (name, parameter) in object(&TEMPLATE["Parameters"]) {
+            assert!(parameter["Description"].is_string(), "{name}");
+            assert!(parameter["ConstraintDescription"].is_string(), "{name}");
+            let checked = ["AllowedPattern", "AllowedValues", "MaxValue"];
+            assert!(checked.iter().any(|check| parameter[check] != Json::Null), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_what_nobody_else_can_know_has_no_default() {
+        let asked: BTreeSet<String> = object(&TEMPLATE["Parameters"])
+            .filter(|(_, parameter)| parameter["Default"] == Json::Null)
+            .map(|(name, _)| name.clone())
+            .collect();
+        assert_eq!(asked, set(&["MerchantAddress", "MerchantName", "ReceiptSender", "SupportEmail"]));
+    }
+
+    #[test]
+    fn a_first_stack_is_a_trial() {
+        assert_eq!(TEMPLATE["Parameters"]["Mode"]["Default"], json!("test"));
+    }
+
+    #[test]
+    fn the_outputs_lead_on() {
+        let outputs = names(&TEMPLATE["Outputs"]);
+        let expected = set(&[
+            "EventsTableName",
+            "FulfillmentDeadLetterQueueUrl",
+            "FulfillmentFunctionName",
+            "FulfillmentQueueUrl",
+            "IntakeFunctionName",
+            "NextStep",
+            "OrdersTableName",
+            "ProviderSecretsName",
+            "ReceiptDeadLetterQueueUrl",
+            "ReceiptQueueUrl",
+            "ReceiptsFunctionName",
+            "ReceiptsTableName",
+            "StockTableName",
+            "WebhookUrl",
+        ]);
+        assert_eq!(outputs, expected);
+        let url = TEMPLATE["Outputs"]["WebhookUrl"]["Value"]["Sub"].to_string();
+        assert!(url.ends_with("/webhooks/flex\""), "{url}");
+    }
+}
+
+/// The template as JSON, its tags as objects with one member: `!Ref X` becomes `{"Ref": "X"}`.
+static TEMPLATE: LazyLock<Json> = LazyLock::new(|| {
+    let text = include_str!("../../template.yaml");
+    plain(serde_yaml_ng::from_str(text).unwrap())
+});
+
+fn plain(yaml: Yaml) -> Json {
+    match yaml {
+        Yaml::Null => Json::Null,
+        Yaml::Bool(value) => json!(value),
+        Yaml::Number(value) => json!(value),
+        Yaml::String(value) => json!(value),
+        Yaml::Sequence(values) => values.into_iter().map(plain).collect(),
+        Yaml::Mapping(members) => members
+            .into_iter()
+            .map(|(name, value)| (name.as_str().unwrap().to_owned(), plain(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        Yaml::Tagged(tagged) => {
+            let function = tagged.tag.to_string();
+            json!({ function.trim_start_matches('!'): plain(tagged.value) })
+        }
+    }
+}
+
+fn resource(id: &str) -> &'static Json {
+    let properties = &TEMPLATE["Resources"][id]["Properties"];
+    assert!(properties.is_object(), "there is no {id}");
+    properties
+}
+
+fn of_type(of: &str) -> BTreeSet<String> {
+    let resources = object(&TEMPLATE["Resources"]).filter(|(_, resource)| resource["Type"] == json!(of));
+    resources.map(|(id, _)| id.clone()).collect()
+}
+
+fn fed_functions() -> impl Iterator<Item = (&'static Json, &'static str)> {
+    FUNCTIONS.into_iter().filter_map(|(_, id, queue, _)| Some((&TEMPLATE["Resources"][id], queue?)))
+}
+
+fn statements(role: &str) -> Vec<&'static Json> {
+    let policies = resource(role)["Policies"].as_array().unwrap();
+    policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap()).collect()
+}
+
+fn is_alarmed(metric: &str, dimensions: &Json) -> bool {
+    of_type("AWS::CloudWatch::Alarm").iter().any(|alarm| {
+        let alarm = resource(alarm);
+        alarm["MetricName"] == json!(metric) && &alarm["Dimensions"] == dimensions
+    })
+}
+
+/// The names of a key schema, hash key first.
+fn keys(schema: &Json) -> Vec<String> {
+    schema.as_array().unwrap().iter().map(|key| key["AttributeName"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Every string literal of a source that is spelled as settings are.
+fn setting_names(source: &str) -> BTreeSet<String> {
+    let is_setting = |text: &&str| {
+        text.len() > 3
+            && text.starts_with(|first: char| first.is_ascii_uppercase())
+            && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
+    };
+    source.split('"').skip(1).step_by(2).filter(is_setting).map(ToOwned::to_owned).collect()
+}
+
+fn object(json: &Json) -> impl Iterator<Item = (&String, &Json)> {
+    json.as_object().unwrap().iter()
+}
+
+fn names(json: &Json) -> BTreeSet<String> {
+    object(json).map(|(name, _)| name.clone()).collect()
+}
+
+fn strings(json: &Json) -> Vec<String> {
+    let mut strings: Vec<String> =
+        json.as_array().unwrap().iter().map(|value| value.as_str().unwrap().to_owned()).collect();
+    strings.sort();
+    strings
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(ToString::to_string).collect()
+}
+
+fn number(json: &Json) -> u64 {
+    json.as_u64().unwrap()
+}
