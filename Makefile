@@ -44,7 +44,7 @@ lint:  ## Run clippy
 
 # The rules know nothing of AWS, HTTP or an async runtime; Cargo's own list is the proof.
 wall:
-	@crates=$$($(CARGO) tree --locked --package domain --edges normal --prefix none --format '{p}') || exit 1; \
+	@crates=$$($(CARGO) tree --locked --package domain --edges normal --prefix none) || exit 1; \
 	if echo "$$crates" | cut -d' ' -f1 | grep -E 'aws|lambda|hyper|tokio|reqwest|http'; then \
 		echo "shared/domain must not depend on these"; exit 1; \
 	fi

@@ -1,1 +1,5 @@
 //! Integration tests.
+
+// `cfg(test)` tells clippy that the helpers beside the tests are tests as well.
+#[cfg(test)]
+mod template;
