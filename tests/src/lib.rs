@@ -2,3 +2,7 @@
 
 pub mod drive;
 pub mod fakes;
+pub mod shop;
+pub mod signed;
+pub mod stack;
+pub mod stand_in;

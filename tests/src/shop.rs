@@ -1,0 +1,143 @@
+//! An example shop: a paid checkout as Flex's API tells it, and the event that brings the news.
+//!
+//! Everything is made from the samples under `events/flex`, with other ids; nothing is repeated here.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a sample that is not as it should be must stop the test"
+)]
+
+use serde_json::{Value, json};
+
+const SESSION: &str = include_str!("../../events/flex/api/session.json");
+const LINE_ITEMS: &str = include_str!("../../events/flex/api/line_items.json");
+const CUSTOMER: &str = include_str!("../../events/flex/api/customer.json");
+const COMPLETED: &str = include_str!("../../events/flex/checkout.session.completed.json");
+
+/// What Flex's API knows of one checkout: two lines, one of them eligible, with discount, tax and shipping, which
+/// add up to the session's total.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Purchase {
+    /// The session, its customer by id.
+    pub session: Value,
+    /// Its lines: an array.
+    pub line_items: Value,
+    /// Who paid.
+    pub customer: Value,
+}
+
+impl Purchase {
+    /// The sample itself.
+    #[must_use]
+    pub fn sample() -> Self {
+        Self {
+            session: resource(SESSION, "checkout_session"),
+            line_items: resource(LINE_ITEMS, "line_items"),
+            customer: resource(CUSTOMER, "customer"),
+        }
+    }
+
+    /// The sample as another checkout: another session, other payments, another reference of the merchant's, by the
+    /// same customer and of the same things.
+    #[must_use]
+    pub fn numbered(n: u64) -> Self {
+        let mut purchase = Self::sample();
+        let (first, second) = (id("fpi", 2 * n), id("fpi", 2 * n + 1));
+        let session = &mut purchase.session;
+        session["checkout_session_id"] = json!(id("fcs", n));
+        session["redirect_url"] = json!(format!("https://checkout.withflex.com/pay/c/{}", id("fcs", n)));
+        session["client_reference_id"] = json!(format!("order-{n}"));
+        session["payment_intent"] = json!(first);
+        session["payment_intent_id"] = json!(first);
+        session["payment_intents"] = json!([first, second]);
+        purchase
+    }
+
+    /// The session's id, which is the order's.
+    #[must_use]
+    pub fn order_id(&self) -> &str {
+        self.session["checkout_session_id"].as_str().expect("a session has an id")
+    }
+
+    /// The body of the delivery that says this checkout is completed: see [`completed`].
+    #[must_use]
+    pub fn completed(&self, event_id: &str) -> Vec<u8> {
+        completed(event_id, &self.session)
+    }
+}
+
+/// The body of a `checkout.session.completed`, with exactly the members that Flex prints in its guide
+/// (<https://docs.withflex.com/developer-guides/integration/checkout/fulfillment>); what the session has beyond
+/// those does not travel in it.
+#[must_use]
+pub fn completed(event_id: &str, session: &Value) -> Vec<u8> {
+    let mut event: Value = serde_json::from_str(COMPLETED).expect("the sample is JSON");
+    event["event_id"] = json!(event_id);
+    let members = event["object"]["checkout_session"].as_object_mut().expect("the sample has a session");
+    for (name, value) in members {
+        if let Some(known) = session.get(name) {
+            *value = known.clone();
+        }
+    }
+    event.to_string().into_bytes()
+}
+
+/// An id as Flex makes them: a prefix and 26 characters of a ULID, which are base 32 without I, L, O and U.
+#[must_use]
+pub fn id(prefix: &str, n: u64) -> String {
+    const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+    let digit = |place: u32| char::from(DIGITS[usize::try_from(n >> (5 * place) & 31).expect("five bits")]);
+    let number: String = (0..13).rev().map(digit).collect();
+    format!("{prefix}_01K77M0000000{number}")
+}
+
+fn resource(file: &str, name: &str) -> Value {
+    serde_json::from_str::<Value>(file).expect("the sample is JSON")[name].take()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::event::{News, Reading};
+
+    #[test]
+    fn the_lines_add_up_to_the_total() {
+        let purchase = Purchase::sample();
+        let lines = purchase.line_items.as_array().unwrap();
+        let sum = |member: &str| lines.iter().map(|line| line[member].as_i64().unwrap()).sum::<i64>();
+        assert_eq!(sum("amount_total"), purchase.session["amount_total"]);
+        assert_eq!(sum("amount_subtotal"), purchase.session["amount_subtotal"]);
+        for part in ["amount_discount", "amount_tax", "amount_shipping"] {
+            assert_eq!(sum(part), purchase.session["total_details"][part], "{part}");
+        }
+        let eligibility = |n: usize| lines[n]["eligibility"].as_str().unwrap();
+        assert_eq!((eligibility(0), eligibility(1)), ("auto_substantiation", "not_eligible"));
+    }
+
+    #[test]
+    fn every_number_is_another_checkout() {
+        let (one, two) = (Purchase::numbered(1), Purchase::numbered(2));
+        for member in ["checkout_session_id", "payment_intent", "client_reference_id"] {
+            assert_ne!(one.session[member], two.session[member], "{member}");
+        }
+        assert_eq!(id("fcs", 33), "fcs_01K77M00000000000000000011");
+        assert_eq!(id("fcs", u64::MAX).len(), "fcs_".len() + 26);
+    }
+
+    #[test]
+    fn the_event_has_the_members_of_the_sample_and_names_its_session() {
+        let purchase = Purchase::numbered(7);
+        let body = purchase.completed("fevt_7");
+        let (event, sample): (Value, Value) =
+            (serde_json::from_slice(&body).unwrap(), serde_json::from_str(COMPLETED).unwrap());
+        let members = |event: &Value| {
+            event["object"]["checkout_session"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(members(&event), members(&sample));
+        let Reading::Event(event) = flex::read(&body) else { panic!("{event}") };
+        assert_eq!(event.event_id.as_str(), "fevt_7");
+        let News::CheckoutCompleted { order_id } = event.news else { panic!("{event:?}") };
+        assert_eq!(order_id.as_str(), purchase.order_id());
+    }
+}

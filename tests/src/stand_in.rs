@@ -1,0 +1,109 @@
+//! Stands in for Flex's API where there is no Flex: tests and the local stack.
+//!
+//! It answers what fulfillment asks (<https://docs.withflex.com/api-reference/introduction>): sessions, line items
+//! and customers, test and live data apart, ids where Flex gives ids, errors in the shapes that Flex has. It can be
+//! told to fail, to dawdle and to hang up, and remembers what it was asked. It takes no payments.
+
+mod admin;
+mod connection;
+mod fault;
+mod resources;
+mod state;
+
+pub use fault::Fault;
+
+use axum::Router;
+use connection::{Connections, Cut};
+use serde_json::Value;
+use state::{Data, Shared, State};
+use std::{io, path::Path, sync::Arc};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// A running stand-in. It ends when this is dropped.
+#[derive(Debug)]
+pub struct StandIn {
+    /// Where it answers: the base URL for `flex::Api`.
+    pub url: String,
+    state: Shared,
+    server: JoinHandle<io::Result<()>>,
+}
+
+impl StandIn {
+    /// Starts an empty one on a free port of this machine.
+    pub async fn start() -> io::Result<Self> {
+        Self::start_with(0, Data::default()).await
+    }
+
+    /// Starts one on a port (0: any free one) with the checkouts of a seed file.
+    pub async fn seeded(port: u16, seed: &Path) -> io::Result<Self> {
+        Self::start_with(port, Data::seed(seed)?).await
+    }
+
+    async fn start_with(port: u16, data: Data) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let state: Shared = Arc::new(State::new(data).into());
+        let routes = Router::new()
+            .nest("/v1", resources::routes())
+            .fallback(resources::not_found)
+            .layer(axum::middleware::from_fn_with_state(Arc::clone(&state), fault::strike))
+            .nest("/_stand-in", admin::routes())
+            .with_state(Arc::clone(&state));
+        let service = routes.into_make_service_with_connect_info::<Cut>();
+        let server = tokio::spawn(async move { axum::serve(Connections(listener), service).await });
+        Ok(Self { url, state, server })
+    }
+
+    /// Adds a session, or replaces the one of its id. A customer inside it is kept as a customer.
+    pub fn put_session(&self, session: Value) {
+        state::lock(&self.state).data.put_session(session);
+    }
+
+    /// Says what the lines of a session are: an array.
+    pub fn put_line_items(&self, session_id: &str, line_items: Value) {
+        state::lock(&self.state).data.put_line_items(session_id, line_items);
+    }
+
+    /// Adds a customer, or replaces the one of its id.
+    pub fn put_customer(&self, customer: Value) {
+        state::lock(&self.state).data.put_customer(customer);
+    }
+
+    /// Adds all that belongs to a purchase.
+    pub fn put_purchase(&self, purchase: &crate::shop::Purchase) {
+        self.put_customer(purchase.customer.clone());
+        self.put_line_items(purchase.order_id(), purchase.line_items.clone());
+        self.put_session(purchase.session.clone());
+    }
+
+    /// Makes the next requests for a path fail. In `path`, a segment `*` stands for any.
+    pub fn fail_next(&self, path: &str, fault: Fault) {
+        state::lock(&self.state).plan(path, fault);
+    }
+
+    /// What it was asked so far, as `GET /v1/…?…`, in order.
+    #[must_use]
+    pub fn requests(&self) -> Vec<String> {
+        state::lock(&self.state).requests.clone()
+    }
+
+    /// How often it was asked for a path. In `path`, a segment `*` stands for any.
+    #[must_use]
+    pub fn requests_for(&self, path: &str) -> usize {
+        state::lock(&self.state).requests_for(path)
+    }
+
+    /// Makes it as it was when it started: no faults, no memory, and the seed's checkouts alone.
+    pub fn reset(&self) {
+        state::lock(&self.state).reset();
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests;
