@@ -7,7 +7,7 @@ mod answer;
 mod api;
 mod envelope;
 mod headers;
-mod secret;
+pub mod secret;
 mod time;
 mod translate;
 pub mod wire;
@@ -15,7 +15,7 @@ pub mod wire;
 pub use api::{Api, BadSetUp, Limits};
 pub use envelope::read;
 pub use headers::verify;
-pub use secret::{key, key_mode};
+pub use secret::key_mode;
 pub use translate::{NotUnderstood, checkout};
 
 /// What the log calls it.

@@ -10,7 +10,7 @@ fn now() -> Timestamp {
 }
 
 fn key() -> Key {
-    crate::key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
+    crate::secret::key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
 }
 
 fn signature(id: &str) -> String {
