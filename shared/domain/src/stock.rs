@@ -1,4 +1,5 @@
-//! Stock is ours: the provider only tells what was sold (flex.md 4.7).
+//! Stock is ours: the provider only tells what was sold
+//! (<https://docs.withflex.com/api-reference/checkout-sessions/get-line-items>: its line items are read-only).
 //!
 //! One movement for each order and SKU, however many lines share the SKU. A movement is its own once-marker: it
 //! is written with its counter, or not at all, and never again.
@@ -135,7 +136,13 @@ pub struct Take {
 
 /// Plans the movements of an order. Never below zero: what the shelf lacks is recorded as short.
 #[must_use]
-pub fn plan(order_id: &OrderId, lines: &[LineItem], mapping: &Mapping, shelves: &[Shelf], now: Timestamp) -> Plan {
+pub fn plan(
+    order_id: &OrderId,
+    lines: &[LineItem],
+    mapping: &Mapping,
+    shelves: &[Shelf],
+    now: Timestamp,
+) -> Plan {
     let shelf_of = |sku: &Sku| shelves.iter().find(|shelf| shelf.sku == *sku);
     let mut sold: BTreeMap<&Sku, i64> = BTreeMap::new();
     let mut line_stock = Vec::with_capacity(lines.len());
@@ -143,7 +150,8 @@ pub fn plan(order_id: &OrderId, lines: &[LineItem], mapping: &Mapping, shelves: 
         line_stock.push(match sku_of(line, mapping) {
             None => LineStock::Unmapped,
             Some(sku) => {
-                let counted = shelf_of(sku).is_some_and(|shelf| shelf.on_hand.is_some() || shelf.moved.is_some());
+                let counted =
+                    shelf_of(sku).is_some_and(|shelf| shelf.on_hand.is_some() || shelf.moved.is_some());
                 if counted {
                     let quantity = sold.entry(sku).or_default();
                     *quantity = quantity.saturating_add(i64::from(line.quantity));
