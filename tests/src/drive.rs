@@ -15,9 +15,14 @@ use domain::{
     },
 };
 use fulfillment::Fulfillment;
+use futures_util::future::join_all;
 use intake::Intake;
 use receipts::Receipts;
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
 
 /// As in the template: `maxReceiveCount`.
 pub const MOST_RECEIVES: u32 = 5;
@@ -35,6 +40,8 @@ pub struct Bundle {
     pub fulfillment: Fulfillment<World, World, World, World, World, World, World>,
     /// Receipts to mails.
     pub receipts: Receipts<World, World, World, World>,
+    /// How many attempts there have been: no two have the same owner token.
+    attempts: AtomicU32,
 }
 
 /// The example shop, as merchant.
@@ -95,6 +102,7 @@ impl Bundle {
                 templates: Templates::built_in().expect("good built-in templates"),
                 on_unknown,
             },
+            attempts: AtomicU32::new(0),
         }
     }
 
@@ -103,16 +111,37 @@ impl Bundle {
         loop {
             let job = next(&mut self.world.kept().fulfillment_queue);
             if let Some(message) = job {
-                self.deliver(message, &self.fulfillment, |kept| &mut kept.fulfillment_queue).await;
+                self.receive(message, &self.fulfillment, |kept| &mut kept.fulfillment_queue).await;
                 continue;
             }
             let Some(message) = next(&mut self.world.kept().receipt_queue) else { return };
-            self.deliver(message, &self.receipts, |kept| &mut kept.receipt_queue).await;
+            self.receive(message, &self.receipts, |kept| &mut kept.receipt_queue).await;
+        }
+    }
+
+    /// Works off both queues as [`Bundle::drain`] does, but all messages that are there at the same time. Not for
+    /// worlds that are told to stop: a stop would hit any of the attempts.
+    pub async fn drain_at_once(&self) {
+        loop {
+            let (jobs, receipts) = {
+                let mut kept = self.world.kept();
+                (std::mem::take(&mut kept.fulfillment_queue), std::mem::take(&mut kept.receipt_queue))
+            };
+            if jobs.is_empty() && receipts.is_empty() {
+                return;
+            }
+            let jobs = jobs
+                .into_iter()
+                .map(|message| self.receive(message, &self.fulfillment, |kept| &mut kept.fulfillment_queue));
+            let receipts = receipts
+                .into_iter()
+                .map(|message| self.receive(message, &self.receipts, |kept| &mut kept.receipt_queue));
+            tokio::join!(join_all(jobs), join_all(receipts));
         }
     }
 
     /// One delivery of one message: deleted when worked off, hidden for a while when not.
-    async fn deliver<J: Job + Clone, W: Worker<J>>(
+    async fn receive<J: Job + Clone, W: Worker<J>>(
         &self,
         mut message: Message<J>,
         worker: &W,
@@ -141,9 +170,14 @@ impl Bundle {
         queue(&mut self.world.kept()).push_back(message);
     }
 
+    /// A try at a message, as Lambda's invocation for it makes one.
+    ///
+    /// # Panics
+    ///
+    /// When `subject` is no identifier.
     #[expect(clippy::expect_used, reason = "a test kit")]
-    fn attempt(&self, subject: &str, receives: u32) -> Attempt {
-        let n = self.world.kept().calls.len();
+    pub fn attempt(&self, subject: &str, receives: u32) -> Attempt {
+        let n = self.attempts.fetch_add(1, Ordering::Relaxed);
         let owner = OwnerToken::new(format!("{subject}.{receives}.{n}")).expect("an identifier");
         Attempt { owner, receives, time_left: Duration::from_secs(28), last: receives >= MOST_RECEIVES }
     }

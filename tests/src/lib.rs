@@ -6,3 +6,4 @@ pub mod shop;
 pub mod signed;
 pub mod stack;
 pub mod stand_in;
+pub mod story;

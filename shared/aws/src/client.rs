@@ -1,6 +1,6 @@
 //! The SDK's shared configuration: one TLS stack, and time limits shorter than any function's.
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -8,9 +8,15 @@ use aws_smithy_http_client::{
 use std::time::Duration;
 
 /// Loads the configuration from the environment that Lambda gives (`AWS_ENDPOINT_URL` counts too).
+pub async fn config() -> SdkConfig {
+    loader().load().await
+}
+
+/// What every client of ours has in common, wherever it runs.
 ///
 /// Time limits: an outage must become an answer, not a killed process, and intake has 10 s in all.
-pub async fn config() -> SdkConfig {
+#[must_use]
+pub fn loader() -> ConfigLoader {
     let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
@@ -21,6 +27,4 @@ pub async fn config() -> SdkConfig {
         .http_client(http)
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(3))
-        .load()
-        .await
 }

@@ -1,0 +1,150 @@
+use super::*;
+use domain::{ids::EventId, job::FulfillmentJob};
+use std::sync::Mutex;
+
+const RETRIES: Retries = Retries { base: Duration::from_secs(15), most_receives: 5 };
+const TIME: Duration = Duration::from_secs(30);
+
+/// Does what the event's id says.
+#[derive(Default)]
+struct Told {
+    done: Mutex<Vec<String>>,
+    failed: Mutex<Vec<String>>,
+}
+
+impl Worker<FulfillmentJob> for Told {
+    async fn work(&self, job: &FulfillmentJob, attempt: &Attempt) -> Result<(), Setback> {
+        match job.subject() {
+            "panic" => panic!("as told"),
+            "index" => {
+                let nothing: Vec<u8> = Vec::new();
+                let _ = nothing[attempt.receives as usize];
+            }
+            "away" => {
+                let retry_after = Some(Duration::from_secs(90));
+                return Err(Setback::Away { service: "Flex", cause: "429".to_owned(), retry_after });
+            }
+            "never" => std::future::pending().await,
+            subject => self.done.lock().unwrap().push(subject.to_owned()),
+        }
+        Ok(())
+    }
+
+    async fn failed(&self, job: &FulfillmentJob, setback: &Setback, attempt: &Attempt) {
+        let line = format!(
+            "{} ({}{}): {setback}",
+            job.subject(),
+            attempt.receives,
+            if attempt.last { ", last" } else { "" }
+        );
+        self.failed.lock().unwrap().push(line);
+    }
+}
+
+#[derive(Default)]
+struct Delays(Mutex<Vec<(String, u64)>>);
+
+impl Delay for Delays {
+    async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), Setback> {
+        self.0.lock().unwrap().push((receipt_handle.to_owned(), by.as_secs()));
+        Ok(())
+    }
+}
+
+fn record(n: usize, body: &str, receives: u32) -> SqsMessage {
+    let mut record = SqsMessage::default();
+    record.message_id = Some(format!("m{n}"));
+    record.receipt_handle = Some(format!("h{n}"));
+    record.body = Some(body.to_owned());
+    record.attributes.insert("ApproximateReceiveCount".to_owned(), receives.to_string());
+    record
+}
+
+fn job(n: usize, told: &str) -> SqsMessage {
+    let job = FulfillmentJob::V1 { event_id: EventId::new(told).unwrap() };
+    record(n, &serde_json::to_string(&job).unwrap(), 1)
+}
+
+fn batch(records: Vec<SqsMessage>) -> SqsEvent {
+    let mut event = SqsEvent::default();
+    event.records = records;
+    event
+}
+
+fn failures(answer: &SqsBatchResponse) -> Vec<&str> {
+    answer.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_poison_record_fails_alone_among_ten() {
+    for poison in
+        ["not json", "", "{}", r#"{"version":"9","event_id":"x"}"#, r#"{"version":"1","event_id":""}"#, "[1]"]
+    {
+        let (worker, delays) = (Told::default(), Delays::default());
+        let mut records: Vec<_> = (0..9).map(|n| job(n, &format!("e{n}"))).collect();
+        records.insert(4, record(99, poison, 1));
+        let answer = run(batch(records), "r", TIME, RETRIES, &worker, &delays).await.unwrap();
+        assert_eq!(failures(&answer), ["m99"], "{poison}");
+        assert_eq!(worker.done.lock().unwrap().len(), 9);
+        assert_eq!(*delays.0.lock().unwrap(), [("h99".to_owned(), 15)]);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_that_records_alone() {
+    let (worker, delays) = (Told::default(), Delays::default());
+    let records = vec![job(1, "a"), job(2, "panic"), job(3, "b"), job(4, "index"), job(5, "c")];
+    let answer = run(batch(records), "r", TIME, RETRIES, &worker, &delays).await.unwrap();
+    assert_eq!(failures(&answer), ["m2", "m4"]);
+    assert_eq!(*worker.done.lock().unwrap(), ["a", "b", "c"]);
+    assert_eq!(worker.failed.lock().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_takes_too_long_fails_alone_and_in_time() {
+    let (worker, delays) = (Told::default(), Delays::default());
+    let records = vec![job(1, "never"), job(2, "a")];
+    let answer = run(batch(records), "r", TIME, RETRIES, &worker, &delays).await.unwrap();
+    assert_eq!(failures(&answer), ["m1"]);
+    assert_eq!(*worker.failed.lock().unwrap(), ["never (1): out of time"]);
+}
+
+#[tokio::test]
+async fn when_all_fail_all_are_named_and_nothing_is_thrown() {
+    let (worker, delays) = (Told::default(), Delays::default());
+    let answer = run(batch(vec![job(1, "panic"), job(2, "away")]), "r", TIME, RETRIES, &worker, &delays)
+        .await
+        .unwrap();
+    assert_eq!(failures(&answer), ["m1", "m2"]);
+}
+
+#[tokio::test]
+async fn the_wait_grows_with_the_receives_and_honours_what_was_asked_for() {
+    let (worker, delays) = (Told::default(), Delays::default());
+    let mut again = job(1, "panic");
+    again.attributes.insert("ApproximateReceiveCount".to_owned(), "5".to_owned());
+    run(batch(vec![again, job(2, "away")]), "r", TIME, RETRIES, &worker, &delays).await.unwrap();
+    assert_eq!(*delays.0.lock().unwrap(), [("h1".to_owned(), 240), ("h2".to_owned(), 90)]);
+    let failed = worker.failed.lock().unwrap();
+    assert!(
+        failed
+            .iter()
+            .any(|line| line == "panic (5, last): a fault of ours: a panic; its place is in the log"),
+        "{failed:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_failed_record_without_an_id_fails_the_batch_openly_and_never_as_an_empty_identifier() {
+    let (worker, delays) = (Told::default(), Delays::default());
+    for id in [None, Some(String::new())] {
+        let mut nameless = job(1, "panic");
+        nameless.message_id = id;
+        let answer = run(batch(vec![nameless, job(2, "a")]), "r", TIME, RETRIES, &worker, &delays).await;
+        assert_eq!(answer, Err(Nameless));
+    }
+    let mut nameless = job(1, "a");
+    nameless.message_id = None;
+    let answer = run(batch(vec![nameless]), "r", TIME, RETRIES, &worker, &delays).await.unwrap();
+    assert!(failures(&answer).is_empty(), "a record that succeeds needs no name");
+}

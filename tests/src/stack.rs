@@ -1,0 +1,167 @@
+//! The local stack that `local/stack.py` has started, as its stack file describes it, and clients for it.
+
+use aws::{
+    events::Events,
+    ledger::{Ledger, Tables},
+    orders::Orders,
+    receipts::Receipts,
+};
+use aws_config::{Region, SdkConfig};
+use aws_sdk_dynamodb::{config::Credentials, types::AttributeValue};
+use domain::{ids::Sku, stock::Unnamed};
+use serde::Deserialize;
+use std::{env, fs, time::Duration};
+
+/// Where things are.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Stack {
+    /// The AWS endpoint.
+    pub endpoint: String,
+    /// The region to name.
+    pub region: String,
+    /// Where deliveries are posted.
+    pub webhook_url: String,
+    /// What they are signed with.
+    pub webhook_secret: String,
+    /// What answers as Flex's API.
+    pub flex_base_url: String,
+    /// The stand-in for it, unless it is Flex itself.
+    pub stand_in_url: Option<String>,
+    /// The tables' physical names.
+    pub tables: TableNames,
+    /// The queues' URLs.
+    pub queues: QueueUrls,
+    /// The secret's name.
+    pub secret_name: String,
+}
+
+/// The tables' physical names.
+#[derive(Debug, Clone, Deserialize)]
+pub struct TableNames {
+    /// Events.
+    pub events: String,
+    /// Orders.
+    pub orders: String,
+    /// Stock.
+    pub stock: String,
+    /// Receipts.
+    pub receipts: String,
+}
+
+/// The queues' URLs.
+#[derive(Debug, Clone, Deserialize)]
+pub struct QueueUrls {
+    /// From intake to fulfillment.
+    pub fulfillment: String,
+    /// What fulfillment gave up on.
+    pub fulfillment_dead_letter: String,
+    /// From fulfillment to receipts.
+    pub receipt: String,
+    /// What receipts gave up on.
+    pub receipt_dead_letter: String,
+}
+
+/// There is no local stack to talk to.
+#[derive(Debug, thiserror::Error)]
+pub enum NoStack {
+    /// Nobody says where.
+    #[error("STACK_FILE is not set: run this by `make test` or `make demo`, which start the local stack")]
+    NotNamed,
+    /// The file is not what it should be.
+    #[error("the stack file {0} cannot be read: {1}")]
+    Unreadable(String, String),
+}
+
+impl Stack {
+    /// The stack that `STACK_FILE` names.
+    pub fn named() -> Result<Self, NoStack> {
+        let path = env::var("STACK_FILE").map_err(|_| NoStack::NotNamed)?;
+        let text =
+            fs::read_to_string(&path).map_err(|why| NoStack::Unreadable(path.clone(), why.to_string()))?;
+        serde_json::from_str(&text).map_err(|why| NoStack::Unreadable(path, why.to_string()))
+    }
+
+    /// An SDK configuration for it: the functions' own, but for the endpoint.
+    pub async fn config(&self) -> SdkConfig {
+        aws::client::loader()
+            .endpoint_url(&self.endpoint)
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(Credentials::new("test", "test", None, None, "local"))
+            .load()
+            .await
+    }
+
+    /// The ports on its tables.
+    pub async fn tables(&self) -> Ports {
+        let dynamodb = aws_sdk_dynamodb::Client::new(&self.config().await);
+        let TableNames { events, orders, stock, receipts } = self.tables.clone();
+        Ports {
+            events: Events::new(dynamodb.clone(), events.clone(), Duration::from_hours(24 * 90)),
+            orders: Orders::new(dynamodb.clone(), orders.clone()),
+            receipts: Receipts::new(dynamodb.clone(), receipts.clone()),
+            ledger: Ledger::new(dynamodb.clone(), Tables { events, orders, stock: stock.clone(), receipts }),
+            shelves: StockTable { client: dynamodb, table: stock },
+        }
+    }
+}
+
+/// The ports on DynamoDB.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    /// The Events table.
+    pub events: Events,
+    /// The Orders table.
+    pub orders: Orders,
+    /// The Stock table and the transaction.
+    pub ledger: Ledger,
+    /// The Receipts table.
+    pub receipts: Receipts,
+    /// The Stock table as a merchant fills it.
+    pub shelves: StockTable,
+}
+
+/// The Stock table as a merchant fills it: counters and mapping rows.
+#[derive(Debug, Clone)]
+pub struct StockTable {
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+}
+
+/// The table did not do as asked.
+#[derive(Debug, thiserror::Error)]
+#[error("the Stock table: {0}")]
+pub struct StockError(String);
+
+fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+impl StockTable {
+    /// Sets a counter.
+    pub async fn put_counter(&self, sku: &Sku, on_hand: i64) -> Result<(), StockError> {
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put.item("sku", text(sku.as_str())).item("entry", text("counter"));
+        let sent = put.item("on_hand", AttributeValue::N(on_hand.to_string())).send().await;
+        sent.map(drop).map_err(|error| StockError(format!("{error:?}")))
+    }
+
+    /// Maps a provider's product or price to a SKU.
+    pub async fn put_mapping(&self, from: &Unnamed, sku: &Sku) -> Result<(), StockError> {
+        let from = match from {
+            Unnamed::Product(id) => format!("product#{id}"),
+            Unnamed::Price(id) => format!("price#{id}"),
+        };
+        let put = self.client.put_item().table_name(&self.table);
+        let put = put.item("sku", text(from)).item("entry", text("mapping"));
+        let sent = put.item("maps_to", text(sku.as_str())).send().await;
+        sent.map(drop).map_err(|error| StockError(format!("{error:?}")))
+    }
+
+    /// Reads a counter.
+    pub async fn on_hand(&self, sku: &Sku) -> Result<Option<i64>, StockError> {
+        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let found = get.key("sku", text(sku.as_str())).key("entry", text("counter")).send().await;
+        let item = found.map_err(|error| StockError(format!("{error:?}")))?.item.unwrap_or_default();
+        Ok(item.get("on_hand").and_then(|count| count.as_n().ok()).and_then(|count| count.parse().ok()))
+    }
+}

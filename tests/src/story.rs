@@ -1,0 +1,216 @@
+//! A story over the world in memory: the example shop is open, a sender delivers as Svix does, and the end can be
+//! held against the end of another story.
+#![expect(clippy::expect_used, reason = "a story that cannot be set up must stop the test")]
+
+use crate::{
+    drive::Bundle,
+    fakes::{Kept, World},
+    shop::Purchase,
+    signed::signed_as,
+};
+use domain::{
+    checkout::Checkout,
+    event::EventState,
+    ids::{EventId, OrderId, ReceiptId, Sku},
+    mode::Mode,
+    order::Order,
+    ports::Clock as _,
+    receipt::{OnUnknown, State},
+    stock::Movement,
+};
+use intake::{answer::Answer, request::Incoming};
+use jiff::Timestamp;
+use std::{collections::BTreeMap, time::Duration};
+
+/// The secret of the shop's webhook endpoint.
+pub const SECRET: &str = "fwhsec_Y2NhZDczMDYtNDEyYi0xMWVlLTg5MTItNGY4Y2E5ZmU1MmI4";
+/// When a story begins: shortly after the sample was paid for.
+pub const BEGIN: i64 = 1_760_090_010;
+/// How many of each thing are on the shelf.
+pub const ON_HAND: i64 = 10;
+
+/// Svix's schedule of resends (<https://docs.svix.com/retries>).
+const RESENDS: [Duration; 7] = [
+    Duration::from_secs(5),
+    Duration::from_mins(5),
+    Duration::from_mins(30),
+    Duration::from_hours(2),
+    Duration::from_hours(5),
+    Duration::from_hours(10),
+    Duration::from_hours(10),
+];
+
+/// The shop, live, with both of the samples' things on the shelf and nothing sold.
+#[must_use]
+pub fn open_shop(on_unknown: OnUnknown) -> Bundle {
+    let bundle = Bundle::over(&World::default(), Mode::Live, on_unknown);
+    bundle.begin_again();
+    bundle
+}
+
+/// A stock keeping unit.
+///
+/// # Panics
+///
+/// When it is none.
+#[must_use]
+pub fn sku(name: &str) -> Sku {
+    Sku::new(name).expect("a SKU")
+}
+
+/// The sample as the shop's `n`th checkout, with real money.
+#[must_use]
+#[expect(clippy::indexing_slicing, reason = "indexing a `Value` to write makes the member")]
+pub fn purchase(n: u64) -> Purchase {
+    let mut purchase = Purchase::numbered(n);
+    purchase.session["test_mode"] = false.into();
+    purchase
+}
+
+/// What the core makes of what Flex's API says about a purchase.
+///
+/// # Panics
+///
+/// When it cannot be understood.
+#[must_use]
+pub fn checkout(purchase: &Purchase) -> Checkout {
+    let session = serde_json::from_value(purchase.session.clone()).expect("a session");
+    let lines: Vec<flex::wire::LineItem> =
+        serde_json::from_value(purchase.line_items.clone()).expect("line items");
+    let customer = serde_json::from_value(purchase.customer.clone()).expect("a customer");
+    flex::checkout(&session, &lines, Some(&customer)).expect("a checkout")
+}
+
+/// A message of the sender's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The message's id.
+    pub id: String,
+    /// Its body.
+    pub body: String,
+}
+
+impl Delivery {
+    /// The news that a purchase is completed, under an event id of the provider's.
+    ///
+    /// # Panics
+    ///
+    /// Never: JSON is UTF-8.
+    #[must_use]
+    pub fn of(purchase: &Purchase, event_id: &str) -> Self {
+        let body = String::from_utf8(purchase.completed(event_id)).expect("JSON is UTF-8");
+        Self { id: format!("msg_{event_id}"), body }
+    }
+}
+
+impl Bundle {
+    /// Back to the morning on which the shop opened.
+    ///
+    /// # Panics
+    ///
+    /// Never: the shop's secret is one.
+    pub fn begin_again(&self) {
+        let morning = World::at(Timestamp::from_second(BEGIN).expect("a time"));
+        morning.kept().keys = vec![flex::secret::key(SECRET).expect("a secret")];
+        for name in ["BRACE-M", "TOTE"] {
+            morning.kept().counters.insert(sku(name), ON_HAND);
+        }
+        std::mem::swap(&mut *self.world.kept(), &mut *morning.kept());
+    }
+
+    /// From now on the provider's API knows this checkout.
+    pub fn provider_has(&self, checkout: &Checkout) {
+        self.world.kept().checkouts.insert(checkout.order_id.clone(), checkout.clone());
+    }
+
+    /// Posts a delivery, signed now. `None` when the process stopped before it answered.
+    pub async fn post(&self, delivery: &Delivery) -> Option<Answer> {
+        let headers = signed_as(&delivery.id, SECRET, &delivery.body, self.world.now());
+        let header = |name: &str| match name {
+            "content-type" => Some("application/json"),
+            _ => headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str()),
+        };
+        let body = delivery.body.as_bytes();
+        let incoming = Incoming { method: "POST", provider: "flex", header: &header, body };
+        self.world.run(self.intake.take(&incoming)).await
+    }
+
+    /// Posts a delivery until it is answered with 200, at the intervals at which Svix comes again. What has reached
+    /// the queue is worked off between two tries if `working`, as it mostly would be.
+    ///
+    /// # Panics
+    ///
+    /// When the last try is in vain as well.
+    pub async fn deliver(&self, delivery: &Delivery, working: bool) {
+        for wait in RESENDS {
+            if self.post(delivery).await.is_some_and(|answer| answer.reply().status == 200) {
+                return;
+            }
+            if working {
+                self.drain().await;
+            }
+            self.world.pass(wait);
+        }
+        let answer = self.post(delivery).await;
+        assert_eq!(answer.map(|answer| answer.reply().status), Some(200), "the sender has given up");
+    }
+}
+
+/// What a story comes to: everything that must not depend on how often it was interrupted. Times of our own,
+/// versions and counts of attempts are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct End {
+    /// The orders, whenever they were fulfilled.
+    pub orders: BTreeMap<OrderId, Order>,
+    /// The counters.
+    pub counters: BTreeMap<Sku, i64>,
+    /// The movements, whenever they were made.
+    pub movements: BTreeMap<(Sku, OrderId), Movement>,
+    /// Where each receipt stands.
+    pub receipts: BTreeMap<ReceiptId, &'static str>,
+    /// Where each event stands, and why.
+    pub events: BTreeMap<EventId, (EventState, Option<String>)>,
+    /// For which receipts mails went out, sorted; one entry a mail.
+    pub mails: Vec<ReceiptId>,
+    /// What is left in the queues.
+    pub queued: usize,
+    /// What the queues gave up on.
+    pub dead_letters: Vec<String>,
+}
+
+impl End {
+    /// The end as it is now.
+    #[must_use]
+    pub fn of(kept: &Kept) -> Self {
+        let then = Timestamp::UNIX_EPOCH;
+        let orders =
+            kept.orders.iter().map(|(id, order)| (id.clone(), Order { fulfilled_at: then, ..order.clone() }));
+        let movements = kept
+            .movements
+            .iter()
+            .map(|(key, moved)| (key.clone(), Movement { moved_at: then, ..moved.clone() }));
+        let events = kept.events.iter().map(|(id, event)| (id.clone(), (event.state, event.reason.clone())));
+        let mut mails: Vec<_> = kept.mails.iter().map(|mail| mail.receipt_id.clone()).collect();
+        mails.sort();
+        Self {
+            orders: orders.collect(),
+            counters: kept.counters.clone(),
+            movements: movements.collect(),
+            receipts: kept.receipts.iter().map(|(id, receipt)| (id.clone(), word(&receipt.state))).collect(),
+            events: events.collect(),
+            mails,
+            queued: kept.fulfillment_queue.len() + kept.receipt_queue.len(),
+            dead_letters: kept.dead_letters.clone(),
+        }
+    }
+}
+
+fn word(state: &State) -> &'static str {
+    match state {
+        State::Pending { .. } => "pending",
+        State::Claimed { .. } => "claimed",
+        State::Sent { .. } => "sent",
+        State::Failed { .. } => "failed",
+        State::Held => "held",
+    }
+}
