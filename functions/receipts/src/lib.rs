@@ -98,8 +98,13 @@ impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Receipts<R, O, M, C> {
             .now()
             .checked_add(SignedDuration::try_from(attempt.time_left + CLAIM_MARGIN).unwrap_or_default())
             .map_err(|error| Setback::Fault(error.to_string()))?;
-        if self.rows.claim(&receipt, &attempt.owner, claim_ends_at).await? == Changed::Raced {
-            return Err(Setback::Raced { what: "the receipt's claim", tries: 1 });
+        match self.rows.claim(&receipt, &attempt.owner, claim_ends_at).await {
+            Ok(Changed::Now) => {}
+            Ok(Changed::Raced) => {
+                let raced = Setback::Raced { what: "the receipt's claim", tries: 1 };
+                return Err(self.give_back(id, raced, attempt).await);
+            }
+            Err(setback) => return Err(self.give_back(id, setback, attempt).await),
         }
         match composed {
             Ok(email) => self.hand_over(id, &email, again, attempt).await,
@@ -132,6 +137,16 @@ impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Receipts<R, O, M, C> {
                 Err(Setback::Unknown { cause, retry_after: attempt.time_left + CLAIM_MARGIN })
             }
         }
+    }
+
+    /// Gives back a claim that may be ours without our knowing: its answer was lost, or a second try of the SDK's
+    /// met the first one's claim as if it were a rival's. Left standing, it would end as a mail of unknown fate
+    /// although nothing has been sent.
+    async fn give_back(&self, id: &ReceiptId, setback: Setback, attempt: &Attempt) -> Setback {
+        let pending = State::Pending { reason: Some(setback.to_string()) };
+        // As well as it can: where this fails too, the policy decides once the claim has ended.
+        let _ = self.rows.mark(id, &attempt.owner, &pending).await;
+        setback
     }
 
     async fn fail(&self, id: &ReceiptId, reason: String, attempt: &Attempt) -> Result<Ended, Setback> {
