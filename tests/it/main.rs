@@ -1,7 +1,8 @@
 //! Integration tests.
 
 mod contract;
-mod interruption;
 // `cfg(test)` tells clippy that the helpers beside the tests are tests as well.
+#[cfg(test)]
+mod interruption;
 #[cfg(test)]
 mod template;
