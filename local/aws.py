@@ -59,6 +59,22 @@ def stack_outputs(endpoint, stack_name):
     return outputs
 
 
+def mend_concurrency(endpoint):
+    """MiniStack keeps a MaximumConcurrency that comes from a parameter as text, and its poller then fails on
+    every turn. AWS takes it as the number that it is."""
+    path = "/2015-03-31/event-source-mappings"
+    for mapping in json.loads(request(endpoint, "lambda", f"{path}/", method="GET"))["EventSourceMappings"]:
+        limit = int(mapping["ScalingConfig"]["MaximumConcurrency"])
+        request(
+            endpoint,
+            "lambda",
+            f"{path}/{mapping['UUID']}",
+            method="PUT",
+            body=json.dumps({"ScalingConfig": {"MaximumConcurrency": limit}}).encode(),
+            headers={"content-type": "application/json"},
+        )
+
+
 def healthy(endpoint):
     try:
         with opener.open(f"{endpoint}/_ministack/health", timeout=2) as answer:

@@ -134,6 +134,7 @@ def deploy(endpoint, parameters, place):
             env=environment(endpoint),
             cwd=PROJECT,
         )
+        aws.mend_concurrency(endpoint)
         return (BUILD / "built").read_text()
 
 
