@@ -295,7 +295,7 @@ mod functions {
                 function["Metadata"],
                 json!({ "BuildMethod": "rust-cargolambda", "BuildProperties": { "Binary": name } })
             );
-            assert_eq!(function["Properties"]["CodeUri"], json!(format!("functions/{name}")));
+            assert_eq!(function["Properties"]["CodeUri"], json!("."), "{name}: shares the workspace's build");
         }
         let all = &TEMPLATE["Globals"]["Function"];
         assert_eq!(all["Runtime"], json!("provided.al2023"));
