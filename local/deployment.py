@@ -135,6 +135,7 @@ def deploy(endpoint, parameters, place):
             cwd=PROJECT,
         )
         aws.mend_concurrency(endpoint)
+        aws.mend_concurrency(endpoint)
         return (BUILD / "built").read_text()
 
 
