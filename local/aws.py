@@ -46,15 +46,6 @@ def verify_sender(endpoint, address):
     query(endpoint, "ses", "VerifyEmailIdentity", EmailAddress=address)
 
 
-def mend_concurrency(endpoint):
-    """MiniStack keeps a number that came through a parameter as text, and its poller trips over one."""
-    mappings = "/2015-03-31/event-source-mappings"
-    for mapping in json.loads(request(endpoint, "lambda", f"{mappings}/", method="GET"))["EventSourceMappings"]:
-        most = int(mapping["ScalingConfig"]["MaximumConcurrency"])
-        body = json.dumps({"ScalingConfig": {"MaximumConcurrency": most}}).encode()
-        request(endpoint, "lambda", f"{mappings}/{mapping['UUID']}", method="PUT", body=body)
-
-
 def stack_outputs(endpoint, stack_name):
     answer = xml.etree.ElementTree.fromstring(
         query(endpoint, "cloudformation", "DescribeStacks", StackName=stack_name)

@@ -135,7 +135,6 @@ def deploy(endpoint, parameters, place):
             cwd=PROJECT,
         )
         aws.mend_concurrency(endpoint)
-        aws.mend_concurrency(endpoint)
         return (BUILD / "built").read_text()
 
 
