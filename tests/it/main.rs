@@ -1,8 +1,19 @@
 //! Integration tests.
 
-mod contract;
 // `cfg(test)` tells clippy that the helpers beside the tests are tests as well.
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod flow;
+#[cfg(test)]
+mod fulfillment;
+#[cfg(test)]
+mod gateway;
+#[cfg(test)]
+mod intake;
+#[cfg(test)]
 mod interruption;
+#[cfg(test)]
+mod receipts;
 #[cfg(test)]
 mod template;

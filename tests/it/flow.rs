@@ -1,0 +1,268 @@
+//! The whole flow on the deployed template: signed HTTP requests in, rows and mails out. Real functions, real
+//! queues, real conditions; only Flex's API is a stand-in.
+
+use domain::{
+    event::EventState,
+    ids::Sku,
+    ports::{Ledger as _, Receipts as _},
+    receipt::State,
+};
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use kit::{
+    play::{Play, until},
+    shop::{Purchase, id},
+};
+use serde_json::json;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// Generous: the machine may be busy with other things, and nothing here is about speed.
+const SOON: Duration = Duration::from_secs(90);
+
+/// A number that no other run has used.
+fn number() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let start = u64::try_from(Timestamp::now().as_microsecond()).unwrap();
+    start * 1000 + COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
+async fn play() -> Play {
+    Play::on_named_stack().await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A purchase of its own, of things of its own: two of the first and one of the second.
+struct Sale {
+    purchase: Purchase,
+    skus: [Sku; 2],
+    number: u64,
+}
+
+impl Sale {
+    fn new() -> Self {
+        let number = number();
+        let mut purchase = Purchase::numbered(number);
+        let skus = [format!("BRACE-{number}"), format!("TOTE-{number}")];
+        for (line, sku) in skus.iter().enumerate() {
+            purchase.line_items[line]["price"]["product"]["client_reference_id"] = json!(sku);
+        }
+        Self { purchase, skus: skus.map(|sku| Sku::new(sku).unwrap()), number }
+    }
+
+    async fn prepared(play: &Play, counts: [i64; 2]) -> Self {
+        let sale = Self::new();
+        for (sku, count) in sale.skus.iter().zip(counts) {
+            play.tables.shelves.put_counter(sku, count).await.unwrap();
+        }
+        play.sell(&sale.purchase).await.unwrap();
+        sale
+    }
+
+    fn order_id(&self) -> &str {
+        self.purchase.order_id()
+    }
+
+    /// An event id of this sale's.
+    fn event(&self, n: u64) -> String {
+        id("fevt", self.number.wrapping_mul(128).wrapping_add(n))
+    }
+
+    async fn on_hand(&self, play: &Play) -> [Option<i64>; 2] {
+        let shelves = &play.tables.shelves;
+        [shelves.on_hand(&self.skus[0]).await.unwrap(), shelves.on_hand(&self.skus[1]).await.unwrap()]
+    }
+
+    /// Waits until the receipt is sent, then asserts the one end state: one order, stock down once, one mail.
+    async fn is_fulfilled_once(&self, play: &Play, on_hand: [i64; 2]) {
+        until("the receipt is sent", SOON, async || {
+            let Some(order) = play.order(self.order_id()).await? else { return Ok(None) };
+            let receipt = play.tables.receipts.receipt(&order.receipt_id).await?;
+            Ok(receipt.filter(|receipt| matches!(receipt.state, State::Sent { .. })))
+        })
+        .await
+        .unwrap();
+        let order = play.order(self.order_id()).await.unwrap().unwrap();
+        assert_eq!(order.version, 1);
+        assert_eq!(self.on_hand(play).await, on_hand.map(Some));
+        let shelves = play.tables.ledger.shelves(&order.order_id, &self.skus).await.unwrap();
+        assert!(shelves.iter().all(|shelf| shelf.moved.is_some()));
+        assert_eq!(play.mails(self.order_id()).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_paid_checkout_becomes_one_order_one_stock_movement_and_one_mail() {
+    let play = play().await;
+    let sale = Sale::prepared(&play, [10, 10]).await;
+    let event = sale.event(0);
+    let answer = play.deliver_signed(&sale.purchase.completed(&event)).await.unwrap();
+    assert_eq!((answer.status, answer.abort, answer.body.as_str()), (200, false, ""));
+    play.until_event(&event, EventState::Processed, SOON).await.unwrap();
+    sale.is_fulfilled_once(&play, [8, 9]).await;
+
+    let order = play.order(sale.order_id()).await.unwrap().unwrap();
+    assert_eq!(order.client_reference_id, Some(format!("order-{}", sale.number)));
+    assert_eq!((order.totals.total, order.difference, order.lines.len()), (6994, None, 2));
+    assert_eq!(order.payment_intents.len(), 2, "a split cart");
+    let mail = play.mails(sale.order_id()).await.unwrap().remove(0);
+    assert_eq!(
+        mail.to,
+        ["support@harborandpine.example"],
+        "test money: the merchant gets it, not the customer"
+    );
+    for part in ["Knee brace", "$51.69", "HSA/FSA eligible", "Not eligible", "$69.94"] {
+        assert!(mail.body_text.contains(part) && mail.body_html.contains(part), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn a_redelivery_and_a_twin_under_a_fresh_id_change_nothing_and_send_nothing() {
+    let play = play().await;
+    let sale = Sale::prepared(&play, [10, 10]).await;
+    let body = sale.purchase.completed(&sale.event(0));
+    assert_eq!(play.deliver_signed(&body).await.unwrap().status, 200);
+    sale.is_fulfilled_once(&play, [8, 9]).await;
+    let before = play.order(sale.order_id()).await.unwrap();
+
+    assert_eq!(play.deliver_signed(&body).await.unwrap().status, 200);
+    let twin = sale.event(1);
+    assert_eq!(play.deliver_signed(&sale.purchase.completed(&twin)).await.unwrap().status, 200);
+    play.until_event(&twin, EventState::Processed, SOON).await.unwrap();
+    assert_eq!(play.order(sale.order_id()).await.unwrap(), before);
+    sale.is_fulfilled_once(&play, [8, 9]).await;
+    assert_eq!(
+        play.asked_for(sale.order_id()).await.unwrap(),
+        2,
+        "session and lines, once: the twin asked nothing"
+    );
+}
+
+#[tokio::test]
+async fn sixty_four_deliveries_of_one_event_at_once_are_one() {
+    let play = play().await;
+    let sale = Sale::prepared(&play, [10, 10]).await;
+    let body = sale.purchase.completed(&sale.event(0));
+    let answers = join_all((0..64).map(|_| play.deliver_signed(&body))).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().status == 200));
+    play.until_event(&sale.event(0), EventState::Processed, SOON).await.unwrap();
+    sale.is_fulfilled_once(&play, [8, 9]).await;
+    play.until_idle(SOON).await.unwrap();
+    sale.is_fulfilled_once(&play, [8, 9]).await;
+}
+
+#[tokio::test]
+async fn sixty_four_events_of_one_session_at_once_are_one() {
+    let play = play().await;
+    let sale = Sale::prepared(&play, [10, 10]).await;
+    let bodies: Vec<_> = (0..64).map(|n| sale.purchase.completed(&sale.event(n))).collect();
+    let answers = join_all(bodies.iter().map(|body| play.deliver_signed(body))).await;
+    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().status == 200));
+    for n in 0..64 {
+        play.until_event(&sale.event(n), EventState::Processed, SOON).await.unwrap();
+    }
+    play.until_idle(SOON).await.unwrap();
+    sale.is_fulfilled_once(&play, [8, 9]).await;
+}
+
+#[tokio::test]
+async fn a_forgery_and_a_stale_replay_are_turned_away_and_leave_no_trace() {
+    let play = play().await;
+    let sale = Sale::prepared(&play, [10, 10]).await;
+    let body = sale.purchase.completed(&sale.event(0));
+    let text = String::from_utf8(body.clone()).unwrap();
+    let sign = |secret: &str, at: Timestamp| kit::signed::signed_request(secret, &text, at);
+    let now = Timestamp::now();
+    let long_ago = now - Duration::from_secs(301);
+    for (headers, status) in [
+        (sign("fwhsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldA==", now), 401),
+        (sign(&play.stack.webhook_secret, long_ago), 401),
+        (Vec::new(), 401),
+    ] {
+        let answer = play.deliver(body.clone(), &headers).await.unwrap();
+        assert_eq!((answer.status, answer.body.as_str()), (status, ""));
+    }
+    assert_eq!(play.event(&sale.event(0)).await.unwrap(), None);
+    assert_eq!(sale.on_hand(&play).await, [Some(10), Some(10)]);
+}
+
+#[tokio::test]
+async fn what_nobody_can_read_is_kept_and_the_sender_is_told_to_stop() {
+    let play = play().await;
+    let body = format!("{{\"event_id\": \"fevt_unfinished_{}", number()).into_bytes();
+    for _ in 0..2 {
+        let answer = play.deliver_signed(&body).await.unwrap();
+        assert_eq!((answer.status, answer.abort), (200, true));
+    }
+    let key = format!("unreadable:{}", domain::delivery::fingerprint(&body));
+    let kept = play.event(&key).await.unwrap().unwrap();
+    assert_eq!((kept.state, kept.body), (EventState::Unreadable, body));
+}
+
+#[tokio::test]
+async fn an_unknown_type_and_another_body_under_one_id_are_kept_and_have_no_effect() {
+    let play = play().await;
+    let event = id("fevt", number());
+    let body = |kind: &str| {
+        json!({"event_id": event, "event_type": kind, "event_dt": 1_760_090_001, "object": {}}).to_string()
+    };
+    assert_eq!(play.deliver_signed(body("some.new.type").as_bytes()).await.unwrap().status, 200);
+    assert_eq!(play.event(&event).await.unwrap().unwrap().state, EventState::Unhandled);
+    let other = body("another.new.type");
+    assert_eq!(play.deliver_signed(other.as_bytes()).await.unwrap().status, 200);
+    let beside = format!("other-body:{}", domain::delivery::fingerprint(other.as_bytes()));
+    let beside = play.event(&beside).await.unwrap().unwrap();
+    assert_eq!(beside.state, EventState::Parked);
+    assert!(beside.reason.unwrap().contains(&event));
+    assert_eq!(play.event(&event).await.unwrap().unwrap().event_type.as_deref(), Some("some.new.type"));
+}
+
+#[tokio::test]
+async fn a_checkout_that_is_not_complete_is_parked_with_its_reason() {
+    let play = play().await;
+    let mut sale = Sale::new();
+    sale.purchase.session["status"] = json!("open");
+    play.sell(&sale.purchase).await.unwrap();
+    play.deliver_signed(&sale.purchase.completed(&sale.event(0))).await.unwrap();
+    let parked = play.until_event(&sale.event(0), EventState::Parked, SOON).await.unwrap();
+    assert_eq!(parked.reason.as_deref(), Some("the checkout is `open`, not complete"));
+    assert_eq!(play.order(sale.order_id()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_paid_order_that_meets_an_empty_shelf_is_kept_with_its_shortfall() {
+    let play = play().await;
+    let sale = Sale::prepared(&play, [1, 5]).await;
+    play.deliver_signed(&sale.purchase.completed(&sale.event(0))).await.unwrap();
+    sale.is_fulfilled_once(&play, [0, 4]).await;
+    let order = play.order(sale.order_id()).await.unwrap().unwrap();
+    let short: Vec<_> = order.shortfalls.iter().map(|short| (short.sku.clone(), short.missing)).collect();
+    assert_eq!(short, [(sale.skus[0].clone(), 1)]);
+}
+
+#[tokio::test]
+async fn of_ten_messages_nine_are_worked_off_and_the_poison_one_ends_in_the_dead_letter_queue() {
+    let play = play().await;
+    let queues = &play.stack.queues;
+    let poison = format!("poison {}", number());
+    let mut sales = Vec::new();
+    for _ in 0..9 {
+        sales.push(Sale::prepared(&play, [10, 10]).await);
+    }
+    // Stored first, then queued by hand and all at once, so that they share batches with the poison.
+    for sale in &sales {
+        play.deliver_signed(&sale.purchase.completed(&sale.event(0))).await.unwrap();
+    }
+    play.put_message(&queues.fulfillment, &poison).await.unwrap();
+    for sale in &sales {
+        sale.is_fulfilled_once(&play, [8, 9]).await;
+    }
+    until("the poison is in the dead-letter queue", SOON, async || {
+        let dead = play.peek(&queues.fulfillment_dead_letter).await?;
+        assert!(dead.iter().all(|body| body.starts_with("poison")), "{dead:?}");
+        Ok(dead.contains(&poison).then_some(()))
+    })
+    .await
+    .unwrap();
+}

@@ -1,0 +1,249 @@
+//! Plays a checkout on the running local stack, from the outside: deliveries over HTTP, tables and queues by the
+//! SDK, mails as the local SES shows them. For the demo and for the tests of the whole flow.
+
+use crate::{
+    shop::Purchase,
+    signed::Headers,
+    stack::{NoStack, Ports, Stack},
+};
+use aws_sdk_sqs::types::QueueAttributeName;
+use domain::{
+    event::{EventState, StoredEvent},
+    ids::{BadId, EventId, OrderId},
+    order::Order,
+    outcome::Setback,
+    ports::{Events as _, Orders as _},
+};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What went wrong while playing.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    /// There is no stack.
+    #[error(transparent)]
+    NoStack(#[from] NoStack),
+    /// Its stand-in is needed to make up checkouts.
+    #[error("this needs the Flex stand-in, and the stack is pointed at {0}")]
+    NoStandIn(String),
+    /// The stack does not answer.
+    #[error("the local stack does not answer: {0}")]
+    Http(#[from] reqwest::Error),
+    /// A table does not answer.
+    #[error(transparent)]
+    Setback(#[from] Setback),
+    /// An id is none.
+    #[error(transparent)]
+    BadId(#[from] BadId),
+    /// The Stock table does not answer.
+    #[error(transparent)]
+    Stock(#[from] crate::stack::StockError),
+    /// A queue does not answer.
+    #[error("SQS: {0}")]
+    Queue(String),
+    /// What should happen did not, in time.
+    #[error("after {0:?} still not so: {1}")]
+    TooLate(Duration, String),
+}
+
+/// What a delivery was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Whether the sender was told to stop resending it.
+    pub abort: bool,
+    /// What came with it: nothing, by promise.
+    pub body: String,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// A mail as the local SES shows it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Mail {
+    /// Whom it went to.
+    pub to: Vec<String>,
+    /// Its subject.
+    pub subject: String,
+    /// Its plain text.
+    pub body_text: String,
+    /// Its HTML.
+    pub body_html: String,
+}
+
+/// A way to play.
+#[derive(Debug, Clone)]
+pub struct Play {
+    /// The stack.
+    pub stack: Stack,
+    /// The ports on its tables.
+    pub tables: Ports,
+    http: reqwest::Client,
+    sqs: aws_sdk_sqs::Client,
+}
+
+impl Play {
+    /// On the stack that `STACK_FILE` names.
+    pub async fn on_named_stack() -> Result<Self, PlayError> {
+        let stack = Stack::named()?;
+        // The SDK's client and this one each bring their own provider, unless one is installed for the process.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build()?;
+        let sqs = aws_sdk_sqs::Client::new(&stack.config().await);
+        Ok(Self { tables: stack.tables().await, stack, http, sqs })
+    }
+
+    /// Lets Flex's API know a purchase.
+    pub async fn sell(&self, purchase: &Purchase) -> Result<(), PlayError> {
+        let url = self.stand_in()?;
+        let bundle = json!({"session": purchase.session, "line_items": purchase.line_items, "customer": purchase.customer});
+        self.http.put(format!("{url}/_stand-in/sessions")).json(&bundle).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// How often Flex's API was asked for something with `part` in its path.
+    pub async fn asked_for(&self, part: &str) -> Result<usize, PlayError> {
+        #[derive(Deserialize)]
+        struct Asked {
+            requests: Vec<String>,
+        }
+        let url = self.stand_in()?;
+        let asked: Asked = self.http.get(format!("{url}/_stand-in/requests")).send().await?.json().await?;
+        Ok(asked.requests.iter().filter(|request| request.contains(part)).count())
+    }
+
+    fn stand_in(&self) -> Result<&str, PlayError> {
+        let none = || PlayError::NoStandIn(self.stack.flex_base_url.clone());
+        self.stack.stand_in_url.as_deref().ok_or_else(none)
+    }
+
+    /// Posts a delivery to the stack's webhook.
+    pub async fn deliver(&self, body: Vec<u8>, headers: &Headers) -> Result<Answer, PlayError> {
+        let started_at = Instant::now();
+        let mut request =
+            self.http.post(&self.stack.webhook_url).header("content-type", "application/json").body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let response = request.send().await?;
+        let took = started_at.elapsed();
+        let status = response.status().as_u16();
+        let abort = response.headers().get("webhook-delivery").is_some_and(|value| value == "abort-message");
+        Ok(Answer { status, abort, body: response.text().await?, took })
+    }
+
+    /// Posts a delivery, signed now with the stack's secret.
+    pub async fn deliver_signed(&self, body: &[u8]) -> Result<Answer, PlayError> {
+        let text = String::from_utf8_lossy(body);
+        let headers = crate::signed::signed_request(&self.stack.webhook_secret, &text, Timestamp::now());
+        self.deliver(body.to_vec(), &headers).await
+    }
+
+    /// Reads a stored event.
+    pub async fn event(&self, id: &str) -> Result<Option<StoredEvent>, PlayError> {
+        Ok(self.tables.events.event(&EventId::new(id)?).await?)
+    }
+
+    /// Reads an order.
+    pub async fn order(&self, id: &str) -> Result<Option<Order>, PlayError> {
+        Ok(self.tables.orders.order(&OrderId::new(id)?).await?)
+    }
+
+    /// The mails about an order, oldest first.
+    pub async fn mails(&self, order_id: &str) -> Result<Vec<Mail>, PlayError> {
+        #[derive(Deserialize)]
+        struct Mailbox {
+            messages: BTreeMap<String, Vec<Mail>>,
+        }
+        let url = format!("{}/_ministack/ses/messages", self.stack.endpoint);
+        let mailbox: Mailbox = self.http.get(url).send().await?.json().await?;
+        Ok(mailbox
+            .messages
+            .into_values()
+            .flatten()
+            .filter(|mail| mail.body_text.contains(order_id))
+            .collect())
+    }
+
+    /// How many messages a queue holds, those hidden for the moment among them.
+    pub async fn depth(&self, queue_url: &str) -> Result<u64, PlayError> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let asked =
+            self.sqs.get_queue_attributes().queue_url(queue_url).set_attribute_names(Some(names.to_vec()));
+        let answer = asked.send().await.map_err(|error| PlayError::Queue(format!("{error:?}")))?;
+        let attributes = answer.attributes.unwrap_or_default();
+        Ok(names.iter().filter_map(|name| attributes.get(name)?.parse::<u64>().ok()).sum())
+    }
+
+    /// Puts a message of any kind on a queue.
+    pub async fn put_message(&self, queue_url: &str, body: &str) -> Result<(), PlayError> {
+        let sent = self.sqs.send_message().queue_url(queue_url).message_body(body).send().await;
+        sent.map(drop).map_err(|error| PlayError::Queue(format!("{error:?}")))
+    }
+
+    /// What lies on a queue, without taking it off.
+    pub async fn peek(&self, queue_url: &str) -> Result<Vec<String>, PlayError> {
+        let received = self
+            .sqs
+            .receive_message()
+            .queue_url(queue_url)
+            .max_number_of_messages(10)
+            .visibility_timeout(0)
+            .send()
+            .await
+            .map_err(|error| PlayError::Queue(format!("{error:?}")))?;
+        Ok(received.messages.unwrap_or_default().into_iter().filter_map(|message| message.body).collect())
+    }
+
+    /// Waits until an event has ended in that state.
+    pub async fn until_event(
+        &self,
+        id: &str,
+        state: EventState,
+        within: Duration,
+    ) -> Result<StoredEvent, PlayError> {
+        let what = format!("event {id} is {state}");
+        until(&what, within, async || Ok(self.event(id).await?.filter(|event| event.state == state))).await
+    }
+
+    /// Waits until both work queues are empty: nothing is waiting, hidden or under way.
+    pub async fn until_idle(&self, within: Duration) -> Result<(), PlayError> {
+        until("both queues are empty", within, async || {
+            let depth = self.depth(&self.stack.queues.fulfillment).await?;
+            Ok((depth + self.depth(&self.stack.queues.receipt).await? == 0).then_some(()))
+        })
+        .await
+    }
+}
+
+/// Looks again and again until there is something to return.
+pub async fn until<T>(
+    what: &str,
+    within: Duration,
+    mut look: impl AsyncFnMut() -> Result<Option<T>, PlayError>,
+) -> Result<T, PlayError> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(found) = look().await? {
+            return Ok(found);
+        }
+        if Instant::now() > deadline {
+            return Err(PlayError::TooLate(within, what.to_owned()));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
