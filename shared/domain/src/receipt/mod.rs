@@ -180,3 +180,6 @@ impl fmt::Display for Step {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+use super::*;
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+const POLICIES: [OnUnknown; 2] = [OnUnknown::Resend, OnUnknown::Hold];
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+fn receipt(state: State) -> Receipt {
+    Receipt { state, ..Receipt::for_order(&OrderId::new("fcs_1").unwrap(), NOW).unwrap() }
+}
+
+fn claimed(claim_ends_in: SignedDuration) -> State {
+    State::Claimed { owner: OwnerToken::new("a").unwrap(), claim_ends_at: NOW + claim_ends_in }
+}
+
+fn sent() -> State {
+    State::Sent { message_id: MessageId::new("m").unwrap(), sent_at: NOW }
+}
+
+fn failed() -> State {
+    State::Failed { reason: "no address".to_owned() }
+}
+
+fn step(state: State, policy: OnUnknown) -> Step {
+    next_step(&receipt(state), policy, NOW)
+}
+
+#[test]
+fn a_new_receipt_is_pending_and_has_its_orders_id() {
+    let receipt = Receipt::for_order(&OrderId::new("fcs_1").unwrap(), NOW).unwrap();
+    assert_eq!(receipt.receipt_id.as_str(), "fcs_1-order");
+    assert_eq!((receipt.version, receipt.attempts), (1, 0));
+    assert_eq!(receipt.state, State::Pending { reason: None });
+}
+
+#[test]
+fn an_order_whose_id_leaves_no_room_has_no_receipt() {
+    let longest = OrderId::new("f".repeat(crate::ids::MAX_ID_LENGTH)).unwrap();
+    assert_eq!(Receipt::for_order(&longest, NOW), Err(BadId::TooLong));
+}
+
+#[test]
+fn a_pending_receipt_is_sent_whatever_the_policy() {
+    for policy in POLICIES {
+        for reason in [None, Some("SES is away".to_owned())] {
+            assert_eq!(step(State::Pending { reason }, policy), Step::Send { again: false });
+        }
+    }
+}
+
+#[test]
+fn a_claim_is_waited_for_to_its_end() {
+    for policy in POLICIES {
+        let wait = |left| step(claimed(left), policy);
+        assert_eq!(wait(SignedDuration::from_secs(38)), Step::Wait(Duration::from_secs(38)));
+        assert_eq!(wait(SignedDuration::from_nanos(1)), Step::Wait(Duration::from_nanos(1)));
+    }
+}
+
+#[test]
+fn from_a_claims_end_on_the_policy_decides() {
+    for left in [0, -1, -86_400] {
+        let left = SignedDuration::from_secs(left);
+        assert_eq!(step(claimed(left), OnUnknown::Resend), Step::Send { again: true });
+        assert_eq!(step(claimed(left), OnUnknown::Hold), Step::Hold);
+    }
+}
+
+#[test]
+fn what_has_ended_stays_ended() {
+    for policy in POLICIES {
+        for state in [sent(), failed(), State::Held] {
+            assert_eq!(step(state, policy), Step::Done);
+        }
+    }
+}
+
+#[test]
+fn a_mail_is_owed_until_its_receipt_has_ended() {
+    let owed = |state| receipt(state).is_owed();
+    assert!(owed(State::Pending { reason: None }) && owed(claimed(SignedDuration::ZERO)));
+    assert!(!owed(sent()) && !owed(failed()) && !owed(State::Held));
+}
+
+#[test]
+fn a_policy_is_read_by_its_word() {
+    assert_eq!("resend".parse(), Ok(OnUnknown::Resend));
+    assert_eq!("hold".parse(), Ok(OnUnknown::Hold));
+    for word in ["", "Hold", "send", "resend "] {
+        assert_eq!(word.parse::<OnUnknown>(), Err(BadPolicy), "{word:?}");
+    }
+}
+
+#[test]
+fn every_step_reads_as_a_line() {
+    let steps = [
+        Step::Send { again: false },
+        Step::Send { again: true },
+        Step::Wait(Duration::from_secs(38)),
+        Step::Hold,
+        Step::Done,
+    ];
+    assert_eq!(
+        steps.map(|step| step.to_string()),
+        [
+            "send",
+            "send again: the last mail's fate is unknown",
+            "wait 38 s for another attempt's claim to end",
+            "hold: the last mail's fate is unknown",
+            "nothing to do",
+        ]
+    );
+}
+
+proptest! {
+    /// Under `hold` nothing is ever sent that may have gone out already, and nobody sends while a claim lasts.
+    #[test]
+    fn a_claim_is_never_overrun(ends in -100_000_i64..100_000, now in -100_000_i64..100_000) {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let state = State::Claimed { owner: OwnerToken::new("a").unwrap(), claim_ends_at: at(ends) };
+        for policy in POLICIES {
+            let step = next_step(&receipt(state.clone()), policy, at(now));
+            match (now < ends, policy) {
+                (true, _) => {
+                    prop_assert_eq!(step, Step::Wait(Duration::from_secs(now.abs_diff(ends))));
+                }
+                (false, OnUnknown::Resend) => prop_assert_eq!(step, Step::Send { again: true }),
+                (false, OnUnknown::Hold) => prop_assert_eq!(step, Step::Hold),
+            }
+        }
+    }
+}
