@@ -1,0 +1,494 @@
+//! Fulfillment by its outcomes: what becomes of a job, what is stored, and what is queued after it.
+
+use domain::{
+    checkout::{Capture, Checkout, Eligibility, Kind, LineItem, Status},
+    event::EventState,
+    ids::{EventId, ReceiptId, Sku},
+    job::{FulfillmentJob, ReceiptJob},
+    mode::Mode,
+    order::{Order, OrderLine, Shortfall},
+    outcome::{Outcome, Setback},
+    ports::{Clock as _, ReadError},
+    receipt::{OnUnknown, Receipt},
+    stock::{LineStock, Unnamed},
+};
+use fulfillment::{Done, Ended};
+use futures_util::future::join_all;
+use kit::{
+    drive::Bundle,
+    fakes::Fault,
+    story::{Delivery, End, ON_HAND, checkout, open_shop, purchase, sku},
+};
+use std::{sync::Arc, time::Duration};
+
+/// The shop, and the first checkout's news taken in as `fevt_1`.
+async fn told(change: impl FnOnce(&mut Checkout)) -> Bundle {
+    let bundle = open_shop(OnUnknown::Resend);
+    let mut paid = checkout(&purchase(1));
+    change(&mut paid);
+    bundle.provider_has(&paid);
+    bundle.deliver(&news("fevt_1"), false).await;
+    bundle
+}
+
+fn news(event_id: &str) -> Delivery {
+    Delivery::of(&purchase(1), event_id)
+}
+
+fn event_id(text: &str) -> EventId {
+    EventId::new(text).unwrap()
+}
+
+async fn fulfill(bundle: &Bundle) -> Ended {
+    bundle.fulfillment.fulfill(&event_id("fevt_1")).await
+}
+
+fn order(bundle: &Bundle) -> Order {
+    let kept = bundle.world.kept();
+    let mut orders = kept.orders.values();
+    let order = orders.next().unwrap().clone();
+    assert_eq!(orders.next(), None);
+    order
+}
+
+fn on_hand(bundle: &Bundle, name: &str) -> i64 {
+    bundle.world.kept().counters[&sku(name)]
+}
+
+fn end(bundle: &Bundle) -> End {
+    End::of(&bundle.world.kept())
+}
+
+fn events(bundle: &Bundle) -> Vec<EventState> {
+    bundle.world.kept().events.values().map(|event| event.state).collect()
+}
+
+#[tokio::test]
+async fn a_paid_checkout_becomes_an_order_its_movements_and_a_receipt() {
+    let bundle = told(|_| {}).await;
+    let ended = fulfill(&bundle).await;
+    assert!(matches!(ended, Outcome::Accepted(Done::Fulfilled(_))), "{ended:?}");
+    let order = order(&bundle);
+    assert_eq!(order.order_id.as_str(), purchase(1).order_id());
+    assert_eq!(order.client_reference_id.as_deref(), Some("order-1"));
+    assert_eq!(order.totals.total, 6994);
+    assert_eq!(order.payment_intents.len(), 2);
+    assert_eq!(order.lines.iter().map(OrderLine::is_eligible).collect::<Vec<_>>(), [true, false]);
+    assert_eq!((order.difference, order.shortfalls.len()), (None, 0));
+    assert_eq!((on_hand(&bundle, "BRACE-M"), on_hand(&bundle, "TOTE")), (ON_HAND - 2, ON_HAND - 1));
+    assert_eq!(bundle.world.kept().movements.len(), 2);
+    assert_eq!(events(&bundle), [EventState::Processed]);
+    let kept = bundle.world.kept();
+    let queued: Vec<_> = kept.receipt_queue.iter().map(|message| &message.job).collect();
+    assert_eq!(queued, [&ReceiptJob::V1 { receipt_id: order.receipt_id }]);
+}
+
+#[tokio::test]
+async fn the_receipt_is_queued_before_the_event_is_marked() {
+    let bundle = told(|_| {}).await;
+    let so_far = bundle.world.kept().calls.len();
+    let _ = fulfill(&bundle).await;
+    let calls = bundle.world.kept().calls[so_far..].join(" ");
+    assert_eq!(
+        calls,
+        "events.event orders.order checkouts.checkout ledger.shelves ledger.commit receipt_queue.send events.settle"
+    );
+}
+
+#[tokio::test]
+async fn a_second_job_for_an_ended_event_changes_nothing() {
+    let bundle = told(|_| {}).await;
+    bundle.drain().await;
+    let before = end(&bundle);
+    assert_eq!(fulfill(&bundle).await, Outcome::Duplicate);
+    assert_eq!(end(&bundle), before);
+}
+
+#[tokio::test]
+async fn the_same_checkout_under_a_new_event_id_changes_nothing_and_sends_nothing() {
+    let bundle = told(|_| {}).await;
+    bundle.drain().await;
+    let before = end(&bundle);
+    bundle.deliver(&news("fevt_2"), false).await;
+    bundle.drain().await;
+    let mut after = end(&bundle);
+    assert_eq!(after.events.remove(&event_id("fevt_2")), Some((EventState::Processed, None)));
+    assert_eq!(after, before);
+    assert_eq!(after.mails.len(), 1);
+}
+
+#[tokio::test]
+async fn a_twin_whose_receipt_is_still_owed_has_it_queued() {
+    let bundle = told(|_| {}).await;
+    // The first event's attempt commits, and stops before it queues the receipt.
+    let at = bundle.world.kept().calls.len() + 5;
+    bundle.world.kept().faults.insert(at, Fault::StopBefore);
+    assert_eq!(bundle.world.run(fulfill(&bundle)).await, None);
+    bundle.world.kept().fulfillment_queue.clear();
+    bundle.deliver(&news("fevt_2"), false).await;
+    bundle.drain().await;
+    assert_eq!(bundle.world.kept().mails.len(), 1);
+    assert_eq!(events(&bundle), [EventState::Committed, EventState::Processed]);
+    // The first event is passed on when its job comes again; its receipt is not sent again.
+    let receipt_id = ReceiptId::new(format!("{}-order", purchase(1).order_id())).unwrap();
+    assert_eq!(fulfill(&bundle).await, Outcome::Accepted(Done::PassedOn(receipt_id)));
+    bundle.drain().await;
+    assert_eq!(bundle.world.kept().mails.len(), 1);
+    assert_eq!(events(&bundle), [EventState::Processed, EventState::Processed]);
+}
+
+/// One order, two movements, one mail, and nothing left to do.
+fn counted_once(bundle: &Bundle, events: usize) {
+    let end = end(bundle);
+    assert_eq!((end.orders.len(), end.movements.len(), end.receipts.len()), (1, 2, 1));
+    assert_eq!((on_hand(bundle, "BRACE-M"), on_hand(bundle, "TOTE")), (ON_HAND - 2, ON_HAND - 1));
+    assert_eq!(end.mails.len(), 1);
+    assert!(end.receipts.values().all(|state| *state == "sent"));
+    assert_eq!(end.events.len(), events);
+    assert!(end.events.values().all(|event| *event == (EventState::Processed, None)), "{:?}", end.events);
+    assert_eq!((end.queued, end.dead_letters), (0, Vec::new()));
+}
+
+#[tokio::test]
+async fn sixty_four_deliveries_of_one_event_at_once_count_once() {
+    let bundle = open_shop(OnUnknown::Resend);
+    bundle.provider_has(&checkout(&purchase(1)));
+    let delivery = news("fevt_1");
+    join_all((0..64).map(|_| bundle.deliver(&delivery, false))).await;
+    assert_eq!(bundle.world.kept().fulfillment_queue.len(), 64);
+    bundle.drain_at_once().await;
+    counted_once(&bundle, 1);
+}
+
+#[tokio::test]
+async fn sixty_four_events_of_one_checkout_at_once_count_once() {
+    let bundle = open_shop(OnUnknown::Resend);
+    bundle.provider_has(&checkout(&purchase(1)));
+    let twins: Vec<_> = (0..64).map(|n| news(&format!("fevt_{n}"))).collect();
+    join_all(twins.iter().map(|twin| bundle.deliver(twin, false))).await;
+    bundle.drain_at_once().await;
+    counted_once(&bundle, 64);
+}
+
+/// From the request to the mail, each on a task of its own.
+async fn at_once_on_threads(deliveries: Vec<Delivery>) -> Arc<Bundle> {
+    let bundle = Arc::new(open_shop(OnUnknown::Resend));
+    bundle.provider_has(&checkout(&purchase(1)));
+    let tasks = deliveries.into_iter().map(|delivery| {
+        let bundle = Arc::clone(&bundle);
+        tokio::spawn(async move {
+            bundle.deliver(&delivery, false).await;
+            bundle.drain_at_once().await;
+        })
+    });
+    for done in join_all(tasks).await {
+        done.unwrap();
+    }
+    // A task may have hidden a message for a while after another one had looked.
+    bundle.drain_at_once().await;
+    bundle
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_deliveries_of_one_event_on_threads_count_once() {
+    let bundle = at_once_on_threads(vec![news("fevt_1"); 64]).await;
+    counted_once(&bundle, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn sixty_four_events_of_one_checkout_on_threads_count_once() {
+    let twins = (0..64).map(|n| news(&format!("fevt_{n}"))).collect();
+    let bundle = at_once_on_threads(twins).await;
+    counted_once(&bundle, 64);
+}
+
+#[tokio::test]
+async fn the_last_piece_goes_to_one_of_two_orders_and_the_other_is_short() {
+    let bundle = open_shop(OnUnknown::Resend);
+    bundle.world.kept().counters.insert(sku("TOTE"), 1);
+    for n in 1..=2 {
+        bundle.provider_has(&checkout(&purchase(n)));
+        bundle.deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false).await;
+    }
+    bundle.drain_at_once().await;
+    let kept = bundle.world.kept();
+    assert_eq!(kept.counters[&sku("TOTE")], 0);
+    let mut shortfalls: Vec<_> = kept.orders.values().map(|order| order.shortfalls.as_slice()).collect();
+    shortfalls.sort_by_key(|shortfalls| shortfalls.len());
+    assert_eq!(shortfalls, [&[][..], &[Shortfall { sku: sku("TOTE"), missing: 1 }]]);
+    assert_eq!(kept.mails.len(), 2);
+}
+
+#[tokio::test]
+async fn a_paid_order_that_meets_an_empty_shelf_is_kept_with_its_shortfall() {
+    let bundle = told(|_| {}).await;
+    bundle.world.kept().counters.insert(sku("BRACE-M"), 0);
+    bundle.drain().await;
+    assert_eq!(order(&bundle).shortfalls, [Shortfall { sku: sku("BRACE-M"), missing: 2 }]);
+    assert_eq!((on_hand(&bundle, "BRACE-M"), on_hand(&bundle, "TOTE")), (0, ON_HAND - 1));
+    assert_eq!(bundle.world.kept().mails.len(), 1);
+}
+
+#[tokio::test]
+async fn a_thing_without_a_counter_is_recorded_as_untracked() {
+    let bundle = told(|_| {}).await;
+    bundle.world.kept().counters.remove(&sku("TOTE"));
+    bundle.drain().await;
+    let stock: Vec<_> = order(&bundle).lines.into_iter().map(|line| line.stock).collect();
+    assert_eq!(
+        stock,
+        [LineStock::Counted { sku: sku("BRACE-M") }, LineStock::Untracked { sku: sku("TOTE") }]
+    );
+    assert_eq!(bundle.world.kept().movements.len(), 1);
+}
+
+#[tokio::test]
+async fn a_line_without_a_sku_is_recorded_as_unmapped_and_fulfilled() {
+    let bundle = told(|paid| paid.lines[1].sku = None).await;
+    bundle.drain().await;
+    assert_eq!(order(&bundle).lines[1].stock, LineStock::Unmapped);
+    assert_eq!(bundle.world.kept().mails.len(), 1);
+}
+
+#[tokio::test]
+async fn a_mapping_row_names_the_sku_where_the_product_does_not() {
+    let bundle = told(|paid| paid.lines[1].sku = None).await;
+    let product = checkout(&purchase(1)).lines[1].product_id.clone().unwrap();
+    bundle.world.kept().mapping.insert(Unnamed::Product(product), sku("TOTE"));
+    bundle.drain().await;
+    assert_eq!(order(&bundle).lines[1].stock, LineStock::Counted { sku: sku("TOTE") });
+    assert_eq!(on_hand(&bundle, "TOTE"), ON_HAND - 1);
+}
+
+#[tokio::test]
+async fn two_lines_of_one_thing_are_one_movement() {
+    let bundle = told(|paid| {
+        let more = LineItem {
+            line_item_id: domain::ids::LineItemId::new("fli_more").unwrap(),
+            ..paid.lines[0].clone()
+        };
+        paid.lines.push(more);
+    })
+    .await;
+    bundle.drain().await;
+    assert_eq!(on_hand(&bundle, "BRACE-M"), ON_HAND - 4);
+    assert_eq!(bundle.world.kept().movements.len(), 2);
+}
+
+#[tokio::test]
+async fn lines_that_do_not_add_up_are_recorded_and_fulfilled() {
+    let bundle = told(|paid| paid.totals.total += 100).await;
+    bundle.drain().await;
+    assert_eq!(order(&bundle).difference, Some(-100));
+}
+
+#[tokio::test]
+async fn a_word_of_the_providers_that_we_do_not_know_survives_into_the_order() {
+    let word = Eligibility("something_new".to_owned());
+    let bundle = told(|paid| paid.lines[0].eligibility = Some(word.clone())).await;
+    bundle.drain().await;
+    assert_eq!(order(&bundle).lines[0].eligibility, Some(word));
+}
+
+/// Works it off and expects it to be parked for this reason, with nothing else changed.
+async fn parked(change: impl FnOnce(&mut Checkout), fault: Option<ReadError>, reason: &str) {
+    let bundle = told(change).await;
+    bundle.world.kept().read_faults.extend(fault);
+    let before = end(&bundle);
+    let ended = fulfill(&bundle).await;
+    assert!(matches!(&ended, Outcome::Rejected(doubt) if doubt.to_string() == reason), "{ended:?}");
+    let mut after = end(&bundle);
+    let event = after.events.insert(event_id("fevt_1"), (EventState::Stored, None));
+    assert_eq!(event, Some((EventState::Parked, Some(reason.to_owned()))));
+    assert_eq!(after, before, "{reason}");
+    // It stays parked, whoever delivers it again.
+    bundle.deliver(&news("fevt_1"), false).await;
+    bundle.drain().await;
+    assert_eq!((events(&bundle), end(&bundle).orders.len()), (vec![EventState::Parked], 0));
+}
+
+#[tokio::test]
+async fn whatever_is_doubtful_is_parked_with_its_reason_and_has_no_effect() {
+    parked(|paid| paid.status = Status::Other("open".into()), None, "the checkout is `open`, not complete")
+        .await;
+    parked(
+        |paid| paid.kind = Kind::Other("setup".into()),
+        None,
+        "checkouts of mode `setup` are not fulfilled",
+    )
+    .await;
+    parked(|paid| paid.mode = Mode::Test, None, "a test-mode checkout reached a live-mode stack").await;
+    let by_hand = |paid: &mut Checkout| (paid.capture, paid.received) = (Capture::Manual, Some(0));
+    parked(by_hand, None, "the payment is to be captured by hand and has not been received").await;
+}
+
+#[tokio::test]
+async fn what_the_provider_will_never_tell_is_parked() {
+    let permanent =
+        |status, code: Option<&str>| ReadError::Permanent { status, code: code.map(str::to_owned) };
+    for (fault, reason) in [
+        (permanent(404, Some("not_found")), "the provider answers 404 (not_found)"),
+        (permanent(422, None), "the provider answers 422"),
+        (
+            ReadError::NotUnderstood("`status` is missing".to_owned()),
+            "the provider's answer is not understood: `status` is missing",
+        ),
+    ] {
+        parked(|_| {}, Some(fault), reason).await;
+    }
+}
+
+fn away(seconds: Option<u64>) -> Setback {
+    let retry_after = seconds.map(Duration::from_secs);
+    Setback::Away { service: "Flex", cause: "HTTP 429".to_owned(), retry_after }
+}
+
+#[tokio::test]
+async fn an_outage_of_the_provider_is_waited_out() {
+    let bundle = told(|_| {}).await;
+    bundle.world.kept().read_faults.extend(vec![ReadError::Transient(away(None)); 3]);
+    let started_at = bundle.world.now();
+    bundle.drain().await;
+    counted_once(&bundle, 1);
+    let waited = bundle.world.now().duration_since(started_at);
+    assert_eq!(waited.as_secs(), 15 + 30 + 60);
+    assert_eq!(bundle.world.kept().events[&event_id("fevt_1")].attempts, 3);
+}
+
+#[tokio::test]
+async fn the_wait_that_the_provider_asks_for_is_kept() {
+    let bundle = told(|_| {}).await;
+    bundle.world.kept().read_faults.push_back(ReadError::Transient(away(Some(90))));
+    let started_at = bundle.world.now();
+    bundle.drain().await;
+    counted_once(&bundle, 1);
+    assert_eq!(bundle.world.now().duration_since(started_at).as_secs(), 90);
+}
+
+#[tokio::test]
+async fn a_failed_attempt_leaves_its_reason_on_the_event() {
+    let bundle = told(|_| {}).await;
+    bundle.world.kept().read_faults.extend(vec![ReadError::KeyRefused { status: 401 }; 5]);
+    bundle.drain().await;
+    let kept = bundle.world.kept();
+    let reason = "the provider's API refuses our set-up: our API key is answered with 401";
+    assert_eq!(kept.dead_letters, [format!("fevt_1: {reason}")]);
+    let event = &kept.events[&event_id("fevt_1")];
+    assert_eq!((event.state, event.attempts), (EventState::Stored, 5));
+    assert_eq!(event.reason.as_deref(), Some(reason));
+    assert!(kept.orders.is_empty());
+}
+
+#[tokio::test]
+async fn a_job_from_the_dead_letter_queue_is_fulfilled_days_later() {
+    let bundle = told(|_| {}).await;
+    bundle.world.kept().read_faults.extend(vec![ReadError::KeyRefused { status: 401 }; 5]);
+    bundle.drain().await;
+    bundle.world.pass(Duration::from_hours(24 * 10));
+    let job = FulfillmentJob::V1 { event_id: event_id("fevt_1") };
+    domain::ports::Queue::send(&bundle.world, &job).await.unwrap();
+    bundle.world.kept().dead_letters.clear();
+    bundle.drain().await;
+    counted_once(&bundle, 1);
+}
+
+#[tokio::test]
+async fn a_job_whose_event_is_not_there_is_tried_again() {
+    let bundle = open_shop(OnUnknown::Resend);
+    assert_eq!(fulfill(&bundle).await, Outcome::Retry(Setback::Missing { what: "the event" }));
+}
+
+#[tokio::test]
+async fn an_event_that_names_no_checkout_is_parked() {
+    let bundle = told(|_| {}).await;
+    bundle.world.kept().events.get_mut(&event_id("fevt_1")).unwrap().body = b"{}".to_vec();
+    let ended = fulfill(&bundle).await;
+    assert_eq!(ended, Outcome::Rejected(domain::fulfillment::Doubt::NoCheckout));
+    assert_eq!(events(&bundle), [EventState::Parked]);
+}
+
+/// A ledger where somebody else takes the last pieces between every reading and writing, so many times.
+#[derive(Debug)]
+struct Contended {
+    world: kit::fakes::World,
+    rivals: std::sync::atomic::AtomicU32,
+}
+
+impl domain::ports::Ledger for Contended {
+    async fn mapping(&self, wanted: &[Unnamed]) -> Result<domain::stock::Mapping, Setback> {
+        self.world.mapping(wanted).await
+    }
+
+    async fn shelves(
+        &self,
+        order_id: &domain::ids::OrderId,
+        skus: &[Sku],
+    ) -> Result<Vec<domain::stock::Shelf>, Setback> {
+        self.world.shelves(order_id, skus).await
+    }
+
+    async fn commit(
+        &self,
+        commit: &domain::fulfillment::Commit,
+    ) -> Result<domain::ports::Committed, Setback> {
+        use std::sync::atomic::Ordering::SeqCst;
+        if self.rivals.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+            *self.world.kept().counters.get_mut(&sku("BRACE-M")).unwrap() -= 1;
+        }
+        self.world.commit(commit).await
+    }
+}
+
+/// How it ends with three braces on the shelf, two of them sold, and so many rivals for them.
+async fn contended(rivals: u32) -> (Bundle, Ended) {
+    let bundle = told(|_| {}).await;
+    // Short by one from the start, so that every change of the counter matters.
+    bundle.world.kept().counters.insert(sku("BRACE-M"), 1);
+    let w = || bundle.world.clone();
+    let fulfillment = fulfillment::Fulfillment {
+        events: w(),
+        orders: w(),
+        ledger: Contended { world: w(), rivals: rivals.into() },
+        receipts: w(),
+        receipt_queue: w(),
+        checkouts: w(),
+        clock: w(),
+        mode: Mode::Live,
+    };
+    let ended = fulfillment.fulfill(&event_id("fevt_1")).await;
+    (bundle, ended)
+}
+
+#[tokio::test]
+async fn a_lost_race_is_decided_again_without_asking_the_provider_again() {
+    let (bundle, ended) = contended(1).await;
+    assert!(matches!(ended, Outcome::Accepted(Done::Fulfilled(_))), "{ended:?}");
+    assert_eq!(order(&bundle).shortfalls, [Shortfall { sku: sku("BRACE-M"), missing: 2 }]);
+    let kept = bundle.world.kept();
+    let times = |name| kept.calls.iter().filter(|call| **call == name).count();
+    assert_eq!((times("ledger.commit"), times("ledger.shelves"), times("checkouts.checkout")), (2, 2, 1));
+}
+
+#[tokio::test]
+async fn three_lost_races_go_back_to_the_queue() {
+    let (bundle, ended) = contended(3).await;
+    assert_eq!(ended, Outcome::Retry(Setback::Raced { what: "the order", tries: 3 }));
+    assert_eq!(events(&bundle), [EventState::Stored]);
+    assert!(bundle.world.kept().orders.is_empty());
+    // The queue brings it back, and the rivals are gone.
+    bundle.drain().await;
+    assert_eq!(bundle.world.kept().orders.len(), 1);
+}
+
+#[tokio::test]
+async fn a_test_checkout_on_a_test_stack_is_fulfilled_and_only_the_merchant_hears_of_it() {
+    let shop = open_shop(OnUnknown::Resend);
+    let bundle = Bundle::over(&shop.world, Mode::Test, OnUnknown::Resend);
+    bundle.provider_has(&Checkout { mode: Mode::Test, ..checkout(&purchase(1)) });
+    bundle.deliver(&news("fevt_1"), false).await;
+    bundle.drain().await;
+    let kept = bundle.world.kept();
+    let to: Vec<_> = kept.mails.iter().map(|mail| mail.to.as_str()).collect();
+    assert_eq!(to, ["support@harborandpine.example"]);
+    assert!(kept.receipts.values().all(|receipt: &Receipt| !receipt.is_owed()));
+}
