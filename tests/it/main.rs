@@ -14,6 +14,8 @@ mod intake;
 #[cfg(test)]
 mod interruption;
 #[cfg(test)]
+mod log;
+#[cfg(test)]
 mod receipts;
 #[cfg(test)]
 mod template;

@@ -1,0 +1,242 @@
+//! The log says what became of everything, and nothing about anybody.
+
+use crate::gateway::{Post, answer};
+use aws::batch::{self, Retries};
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use domain::{
+    job::Job,
+    outcome::Setback,
+    ports::{Delay, ReadError, SendError},
+    receipt::OnUnknown,
+};
+use kit::{
+    drive::{Bundle, MOST_RECEIVES, RETRY_BASE},
+    fakes::{Fault, Message},
+    shop::Purchase,
+    signed::signed_as,
+    story::{Delivery, SECRET, checkout, open_shop, purchase},
+};
+use serde_json::{Value, json};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tracing_subscriber::{fmt::MakeWriter, util::SubscriberInitExt as _};
+
+/// Lines in memory.
+#[derive(Debug, Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// Everything about a person or a secret that goes through; none of it may come out.
+const CANARIES: [&str; 9] = [
+    "canary.mailbox@example.com",
+    "Canaria",
+    "Serinus",
+    "+15555550142",
+    "42 Birdcage Walk",
+    "canary-seed for the pancreas",
+    "canary-note",
+    "Y2NhZDczMDYtNDEyYi0xMWVlLTg5MTItNGY4Y2E5ZmU1MmI4",
+    "v1,",
+];
+
+/// A purchase by the canary.
+fn purchase_of_the_canary(n: u64) -> Purchase {
+    let mut purchase = purchase(n);
+    let customer = &mut purchase.customer;
+    customer["first_name"] = json!("Canaria");
+    customer["last_name"] = json!("Serinus");
+    customer["email"] = json!("canary.mailbox@example.com");
+    customer["phone"] = json!("+15555550142");
+    customer["shipping"]["line1"] = json!("42 Birdcage Walk");
+    purchase.session["customer_email"] = json!("canary.mailbox@example.com");
+    purchase.session["defaults"]["email"] = json!("canary.mailbox@example.com");
+    purchase.session["metadata"] = json!({"note": "canary-note"});
+    for line in purchase.line_items.as_array_mut().unwrap() {
+        line["description"] = json!("canary-seed for the pancreas");
+        line["price"]["product"]["name"] = json!("canary-seed for the pancreas");
+        line["price"]["product"]["receipt_description"] = json!("canary-seed for the pancreas");
+    }
+    purchase
+}
+
+struct NoDelay;
+
+impl Delay for NoDelay {
+    async fn delay(&self, _: &str, _: Duration) -> Result<(), Setback> {
+        Err(Setback::OutOfTime)
+    }
+}
+
+/// A batch of messages as SQS gives it, and one body that is none of ours.
+fn batch<J: Job>(messages: impl IntoIterator<Item = Message<J>>) -> SqsEvent {
+    let bodies = messages.into_iter().map(|message| serde_json::to_string(&message.job).unwrap());
+    let strange = "{\"version\":\"canary-note\"}".to_owned();
+    let mut event = SqsEvent::default();
+    for (n, body) in bodies.chain([strange]).enumerate() {
+        let mut record = SqsMessage::default();
+        record.message_id = Some(format!("m{n}"));
+        record.receipt_handle = Some(format!("h{n}"));
+        record.body = Some(body);
+        event.records.push(record);
+    }
+    event
+}
+
+/// One invocation of each queue's function, by the same code that Lambda runs.
+async fn work(bundle: &Bundle, request_id: &str) {
+    let retries = Retries { base: RETRY_BASE, most_receives: MOST_RECEIVES };
+    let time = Duration::from_secs(30);
+    let jobs = std::mem::take(&mut bundle.world.kept().fulfillment_queue);
+    batch::run(batch(jobs), request_id, time, retries, &bundle.fulfillment, &NoDelay).await.unwrap();
+    let jobs = std::mem::take(&mut bundle.world.kept().receipt_queue);
+    batch::run(batch(jobs), request_id, time, retries, &bundle.receipts, &NoDelay).await.unwrap();
+}
+
+async fn post(bundle: &Bundle, delivery: &Delivery) {
+    let _ = answer(bundle, &Post::signed(bundle, delivery).to_http_api()).await;
+}
+
+/// Everything that can happen to the canary's purchases.
+async fn everything() {
+    let bundle = open_shop(OnUnknown::Hold);
+    let delivery = |n: u64| Delivery::of(&purchase_of_the_canary(n), &format!("fevt_{n}"));
+    for n in 1..=7 {
+        bundle.provider_has(&checkout(&purchase_of_the_canary(n)));
+    }
+    // Refused, in every way that looks at a header or the body.
+    let Delivery { id, body } = delivery(1);
+    let other = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let good = Post::signed(&bundle, &delivery(1));
+    let forged = signed_as(&id, other, &body, domain::ports::Clock::now(&bundle.world));
+    let _ = answer(&bundle, &Post::with(forged, body.as_bytes()).to_http_api()).await;
+    for (name, value) in [
+        ("svix-signature", "v1,canary-note"),
+        ("svix-timestamp", "canary-note"),
+        ("svix-timestamp", "1"),
+        ("svix-id", "canary-note.1"),
+        ("content-type", "canary-note"),
+    ] {
+        let _ = answer(&bundle, &good.clone().header(name, Some(value)).to_http_api()).await;
+    }
+    let _ = answer(&bundle, &Post { provider: "canary-note", ..good.clone() }.to_http_api()).await;
+    // Unreadable, of an unknown type, under an id that another body has, with the table away.
+    let odd = |id: &str, body: Value| Delivery { id: id.to_owned(), body: body.to_string() };
+    post(&bundle, &odd("msg_1", json!("canary.mailbox@example.com"))).await;
+    post(&bundle, &odd("msg_2", json!({"event_id": "canary.mailbox@example.com Serinus"}))).await;
+    post(&bundle, &odd("msg_3", json!({"event_id": "fevt_x", "event_type": "customer.created", "object": {"email": "canary.mailbox@example.com"}}))).await;
+    post(&bundle, &delivery(1)).await;
+    let mut changed = purchase_of_the_canary(1);
+    changed.session["amount_total"] = json!(1);
+    post(&bundle, &Delivery::of(&changed, "fevt_1")).await;
+    let at = bundle.world.kept().calls.len();
+    bundle.world.kept().faults.insert(at, Fault::FailBefore);
+    post(&bundle, &delivery(2)).await;
+    // Fulfilled and sent; short; parked; the provider away; each one's duplicate.
+    work(&bundle, "r1").await;
+    post(&bundle, &delivery(1)).await;
+    bundle.world.kept().counters.clear();
+    for n in 2..=6 {
+        post(&bundle, &delivery(n)).await;
+    }
+    let not_understood = ReadError::NotUnderstood("`amount_total` is missing or malformed".to_owned());
+    let away = Setback::Away { service: "Flex", cause: "HTTP 503".to_owned(), retry_after: None };
+    bundle.world.kept().read_faults.extend([
+        not_understood,
+        ReadError::Transient(away.clone()),
+        ReadError::KeyRefused { status: 401 },
+    ]);
+    bundle.world.kept().mail_faults.extend([
+        SendError::Refused("SES will not take this address".to_owned()),
+        SendError::Unknown("no answer in time".to_owned()),
+    ]);
+    work(&bundle, "r2").await;
+    // An address that is none, and the one whose mail's fate is unknown.
+    let mut nowhere = checkout(&purchase_of_the_canary(7));
+    nowhere.customer.email = Some("canary.mailbox@example.com Serinus".to_owned());
+    bundle.provider_has(&nowhere);
+    post(&bundle, &delivery(7)).await;
+    work(&bundle, "r3").await;
+    bundle.world.pass(Duration::from_hours(1));
+    let owed: Vec<_> = bundle
+        .world
+        .kept()
+        .receipts
+        .values()
+        .filter(|row| row.is_owed())
+        .map(|row| row.receipt_id.clone())
+        .collect();
+    for receipt_id in owed {
+        domain::ports::Queue::send(&bundle.world, &domain::job::ReceiptJob::V1 { receipt_id }).await.unwrap();
+    }
+    work(&bundle, "r4").await;
+    // The canary did go through: its own mail has all of it that a receipt shows.
+    let kept = bundle.world.kept();
+    assert_eq!(kept.mails[0].to.as_str(), CANARIES[0]);
+    assert!(kept.mails[0].text.contains("canary-seed for the pancreas"));
+}
+
+#[tokio::test]
+async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with_writer(lines.clone());
+    let logging = subscriber.set_default();
+    everything().await;
+    drop(logging);
+
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    // The canaries are in the secret as well, or this would prove little.
+    assert!(CANARIES.iter().any(|canary| SECRET.contains(canary)));
+    for line in text.lines() {
+        for canary in CANARIES {
+            assert!(!line.contains(canary), "{canary:?} is in the log: {line}");
+        }
+    }
+    let outcomes: std::collections::BTreeSet<String> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter_map(|line| line["outcome"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(
+        outcomes.iter().map(String::as_str).collect::<Vec<_>>(),
+        [
+            "accepted",
+            "conflict",
+            "duplicate",
+            "failed",
+            "fulfilled",
+            "held",
+            "parked",
+            "refused",
+            "retry",
+            "sent",
+            "unavailable",
+            "unhandled",
+            "unknown",
+            "unreadable",
+        ]
+    );
+}
