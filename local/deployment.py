@@ -19,6 +19,9 @@ from paths import BUILD, LOCAL, PROJECT, lock
 STACK_NAME = "local"
 BUCKET = "artifacts"
 
+# Fulfillment refuses to start with a key of the other mode.
+INVENTED_KEYS = {"test": "fsk_test_local", "live": "fsk_local"}
+
 # The shop of the examples and of the demo.
 SHOP = {
     "MerchantName": "Harbor & Pine Wellness",
@@ -33,7 +36,7 @@ def start(place, mode, started, preferred_port=None, dies_with_us=False):
     should this fail."""
     place.prepare()
     build()
-    flex = real_flex() or build_stand_in()
+    flex = real_flex(mode) or build_stand_in(mode)
     endpoint = start_ministack(place, started, preferred_port, dies_with_us)
     if flex["stand_in"]:
         flex["base_url"] = start_stand_in(place, started, dies_with_us)
@@ -151,23 +154,23 @@ def fingerprint():
     return digest.hexdigest()
 
 
-def real_flex():
+def real_flex(mode):
     """Flex itself, in test mode, if the user gives a key or an address; else None."""
     key = os.environ.get("FLEX_API_KEY")
     base_url = os.environ.get("FLEX_API_BASE_URL")
     if not (key or base_url):
         return None
-    if key and not key.startswith("fsk_test_"):
-        raise say.Failure("FLEX_API_KEY must be a test key (fsk_test_…): the local stack is no place for real money")
+    if mode == "live" or key and not key.startswith("fsk_test_"):
+        raise say.Failure("the local stack is no place for real money: use Flex in test mode, with a key fsk_test_…")
     return {
         "base_url": (base_url or "https://api.withflex.com").rstrip("/"),
-        "api_key": key or "fsk_test_local",
+        "api_key": key or INVENTED_KEYS["test"],
         "webhook_secret": os.environ.get("FLEX_WEBHOOK_SECRET") or random_webhook_secret(),
         "stand_in": False,
     }
 
 
-def build_stand_in():
+def build_stand_in(mode):
     """Something that answers as Flex's API does; its address is known once it runs."""
     say.run(
         "building the Flex stand-in",
@@ -175,11 +178,7 @@ def build_stand_in():
         LOCAL / "logs" / "stand-in-build.log",
         cwd=PROJECT,
     )
-    return {
-        "api_key": "fsk_test_local",
-        "webhook_secret": random_webhook_secret(),
-        "stand_in": True,
-    }
+    return {"api_key": INVENTED_KEYS[mode], "webhook_secret": random_webhook_secret(), "stand_in": True}
 
 
 def start_stand_in(place, started, dies_with_us):
