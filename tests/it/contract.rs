@@ -252,6 +252,30 @@ async fn an_event_ends_once<E: Events, O, L, R, S>(on: &AnyOn<E, O, L, R, S>) {
     assert_eq!(on.events.event(&nobody).await, Ok(None));
 }
 
+#[tokio::test]
+async fn only_what_has_ended_is_forgotten() {
+    let stack = Stack::named().unwrap();
+    let events = stack.tables().await.events;
+    let of = async |event: &StoredEvent| kit::stack::expires_at(&stack, event.event_id.as_str()).await;
+    let ninety_days = 90 * 24 * 3600;
+    let (processed, parked, unhandled) =
+        (event(), event(), StoredEvent { state: EventState::Unhandled, ..event() });
+    for event in [&processed, &parked, &unhandled] {
+        events.record(event).await.unwrap();
+    }
+    assert_eq!((of(&processed).await, of(&parked).await), (None, None));
+    assert_eq!(of(&unhandled).await, Some(now().as_second() + ninety_days));
+    let park = Settlement::Parked { reason: "doubtful".into() };
+    events.settle(&parked.event_id, &park, later()).await.unwrap();
+    events.settle(&processed.event_id, &Settlement::Processed, later()).await.unwrap();
+    assert_eq!(of(&parked).await, None, "a person has still to decide");
+    assert_eq!(
+        of(&processed).await,
+        Some(later().as_second() + ninety_days),
+        "counted from the end of its work"
+    );
+}
+
 async fn a_failure_is_noted_on_pending_events_only<E: Events, O, L, R, S>(on: &AnyOn<E, O, L, R, S>) {
     let event = event();
     on.events.record(&event).await.unwrap();

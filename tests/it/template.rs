@@ -48,7 +48,6 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 3] = [
             "MAX_RECEIVES",
             "MERCHANT_ADDRESS",
             "MERCHANT_NAME",
-            "MODE",
             "ORDERS_TABLE",
             "RECEIPTS_TABLE",
             "RECEIPT_ON_UNKNOWN",
@@ -379,6 +378,33 @@ mod permissions {
             })
             .collect();
         assert_eq!(granted, expected);
+    }
+
+    #[test]
+    fn the_table_of_permissions_is_the_documented_one() {
+        let architecture = include_str!("../../ARCHITECTURE.md");
+        let documented: BTreeSet<_> = architecture
+            .lines()
+            .filter_map(|line| match line.trim_matches(['|', ' ']).split(" | ").collect::<Vec<_>>()[..] {
+                [role @ ("intake" | "fulfillment" | "receipts"), on, actions] => {
+                    Some((role, on, actions.to_owned()))
+                }
+                _ => None,
+            })
+            .collect();
+        let expected: BTreeSet<_> = PERMISSIONS
+            .iter()
+            .map(|(role, on, actions)| {
+                let role = match *role {
+                    "IntakeRole" => "intake",
+                    "FulfillmentRole" => "fulfillment",
+                    _ => "receipts",
+                };
+                let on = on.trim_end_matches(".Arn").trim_end_matches(".Id");
+                (role, on, actions.join(", "))
+            })
+            .collect();
+        assert_eq!(documented, expected);
     }
 
     #[test]

@@ -105,6 +105,15 @@ impl Stack {
     }
 }
 
+/// When an event's row may be forgotten, in Unix seconds, as it lies in the table: TTL is DynamoDB's business and in
+/// no port.
+pub async fn expires_at(stack: &Stack, event_id: &str) -> Option<i64> {
+    let client = aws_sdk_dynamodb::Client::new(&stack.config().await);
+    let get = client.get_item().table_name(&stack.tables.events).key("event_id", text(event_id));
+    let item = get.consistent_read(true).send().await.ok()?.item?;
+    item.get("expires_at")?.as_n().ok()?.parse().ok()
+}
+
 /// The ports on DynamoDB.
 #[derive(Debug, Clone)]
 pub struct Ports {

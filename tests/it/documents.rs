@@ -1,0 +1,76 @@
+//! What the documents claim of the code: every test that they name is there, and every role is told in full.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn document(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// All Rust code of the workspace.
+fn code() -> String {
+    fn gather(folder: &Path, code: &mut String) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                gather(&path, code);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                code.push_str(&fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut code = String::new();
+    for folder in ["functions", "shared", "tests"] {
+        gather(&root().join(folder), &mut code);
+    }
+    code
+}
+
+/// The spans of a document that are set as code.
+fn spans(document: &str) -> impl Iterator<Item = &str> {
+    document.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_test_that_the_architecture_names_is_there() {
+    let (architecture, code) = (document("ARCHITECTURE.md"), code());
+    let is_test = |name: &&str| {
+        name.matches('_').count() >= 3 && name.chars().all(|c| c == '_' || c.is_ascii_lowercase())
+    };
+    let named: BTreeSet<&str> = spans(&architecture)
+        .filter_map(|span| span.rsplit_once("::").map(|(_, name)| name))
+        .filter(is_test)
+        .collect();
+    assert!(named.len() >= 15, "{named:?}");
+    let missing: Vec<_> = named.iter().filter(|name| !code.contains(&format!("fn {name}"))).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_invariant_names_a_test() {
+    let architecture = document("ARCHITECTURE.md");
+    let section = architecture.split("## ").find(|section| section.starts_with("Invariants")).unwrap();
+    for paragraph in section.split("\n\n").filter(|paragraph| paragraph.starts_with("**Invariant")) {
+        assert!(paragraph.contains("Test") || paragraph.contains("make wall"), "{paragraph}");
+    }
+}
+
+#[test]
+fn every_file_that_the_documents_name_is_there() {
+    for name in ["README.md", "ARCHITECTURE.md", "DESIGN.md", "CHANGELOG.md"] {
+        let text = document(name);
+        let paths = spans(&text).filter(|span| {
+            ["functions/", "shared/", "tests/", "events/", "local/"].iter().any(|room| span.starts_with(room))
+        });
+        for path in paths.filter(|path| !path.contains(['…', '<', '*', ' ', '{'])) {
+            assert!(root().join(path).exists(), "{name} names {path}");
+        }
+    }
+}
