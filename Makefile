@@ -1,12 +1,11 @@
 PYTHON ?= python3
 CARGO ?= cargo
 STACK := $(PYTHON) local/stack.py
-EVENT ?= events/flex/checkout.session.completed.json
 
 # Local runs use the stand-in for Flex's API; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test up down status send fmt lint wall tools
+.PHONY: help demo test up down status send invoke fmt lint wall tools
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -33,8 +32,13 @@ down:  ## Stop the local stack
 status:  ## Say whether the local stack runs, and where
 	@$(STACK) status
 
+send: EVENT ?= events/flex/checkout.session.completed.json
 send:  ## Post a signed event to the local stack: make send EVENT=events/flex/….json
 	@$(STACK) send $(EVENT)
+
+invoke: FUNCTION ?= IntakeFunction
+invoke:  ## Run one function in a container on a sample: make invoke FUNCTION=IntakeFunction EVENT=events/intake.json
+	@$(STACK) invoke $(FUNCTION) $(EVENT)
 
 fmt:  ## Format the Rust code
 	$(CARGO) fmt --all

@@ -75,6 +75,18 @@ def mend_concurrency(endpoint):
         )
 
 
+def create_queue(endpoint, name):
+    """The queue's URL; one that is there already is kept."""
+    answer = xml.etree.ElementTree.fromstring(query(endpoint, "sqs", "CreateQueue", QueueName=name))
+    return next(node.text for node in answer.iter() if node.tag.endswith("QueueUrl"))
+
+
+def function_variables(endpoint, name):
+    """The environment that a deployed function is given."""
+    answer = request(endpoint, "lambda", f"/2015-03-31/functions/{name}/configuration", method="GET")
+    return json.loads(answer)["Environment"]["Variables"]
+
+
 def healthy(endpoint):
     try:
         with opener.open(f"{endpoint}/_ministack/health", timeout=2) as answer:

@@ -6,6 +6,9 @@
     stack.py status      say what runs
     stack.py down        stop it
     stack.py send FILE   sign a file as the provider does and post it to the stack
+    stack.py event FILE  print a sample as a function would get it, a delivery signed now
+    stack.py invoke FUNCTION [FILE]
+                         run a function in a container on a sample, against the stack
     stack.py run -- CMD  run CMD against a stack of its own, which ends with it
 
 `up` leaves what it started running and writes .local/stack.json; `run` hands CMD the path of such a file
@@ -15,6 +18,7 @@ in STACK_FILE. Needs nothing but the standard library.
 import argparse
 import contextlib
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -22,6 +26,7 @@ import sys
 import urllib.error
 
 import deployment
+import invocation
 import processes
 import say
 import sender
@@ -40,6 +45,11 @@ def main():
     verbs.add_parser("down", help="stop the stack")
     send = verbs.add_parser("send", help="post a signed event to the stack")
     send.add_argument("file")
+    event = verbs.add_parser("event", help="print a sample, signed now")
+    event.add_argument("file")
+    invoke = verbs.add_parser("invoke", help="run a function in a container on a sample")
+    invoke.add_argument("function")
+    invoke.add_argument("file", nargs="?")
     run = verbs.add_parser("run", help="run a command against a stack of its own")
     run.add_argument("--mode", choices=["test", "live"], default="test")
     run.add_argument("command", nargs=argparse.REMAINDER)
@@ -119,10 +129,24 @@ def down(_asked):
 
 
 def send(asked):
-    stack = deployment.read(Place(LOCAL))
-    if not stack:
+    return sender.send(running(), asked.file)
+
+
+def event(asked):
+    sys.stdout.buffer.write(invocation.sample(running(), pathlib.Path(asked.file)))
+
+
+def invoke(asked):
+    return invocation.invoke(running(), asked.function, asked.file)
+
+
+def running():
+    """The stack that `up` has started or, within `run`, the one of its own."""
+    named = os.environ.get("STACK_FILE")
+    stack = deployment.read(Place(pathlib.Path(named).parent if named else LOCAL))
+    if not stack or not deployment.healthy(stack):
         raise say.Failure("no local stack is running; `make up` starts one")
-    return sender.send(stack, asked.file)
+    return stack
 
 
 def run(asked):
@@ -174,7 +198,17 @@ def forget_dead_runs():
             shutil.rmtree(folder, ignore_errors=True)
 
 
-VERBS = {"tools": install, "lint": lint, "up": up, "status": status, "down": down, "send": send, "run": run}
+VERBS = {
+    "tools": install,
+    "lint": lint,
+    "up": up,
+    "status": status,
+    "down": down,
+    "send": send,
+    "event": event,
+    "invoke": invoke,
+    "run": run,
+}
 
 if __name__ == "__main__":
     try:

@@ -1,0 +1,68 @@
+"""The container engine that `sam local invoke` runs a function in, asked as SAM asks it: over Docker's socket."""
+
+import http.client
+import ipaddress
+import json
+import os
+import socket
+import urllib.parse
+
+import say
+
+
+class Engine:
+    def __init__(self):
+        address = urllib.parse.urlsplit(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
+        if address.scheme != "unix":
+            raise say.Failure(
+                "DOCKER_HOST names a container engine on another machine, which cannot reach the local stack; "
+                "unset it to use the one on this machine"
+            )
+        self.socket = address.path
+        if self.ask("/_ping") is None:
+            raise say.Failure(
+                f"nothing that answers as Docker does is at {self.socket}; start Docker, or get it:\n"
+                "  https://docs.docker.com/engine/install"
+            )
+
+    def ask(self, path):
+        """The answer to a GET; None where it is not 200."""
+        connection = Connection(self.socket)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            text = answer.read()
+            return text if answer.status == 200 else None
+        except PermissionError:
+            raise say.Failure(
+                f"{self.socket} may not be used by this user: add yourself to the group docker and log in again\n"
+                "  https://docs.docker.com/engine/install/linux-postinstall"
+            ) from None
+        except OSError:
+            return None
+        finally:
+            connection.close()
+
+    def has(self, image):
+        return self.ask(f"/images/{image}/json") is not None
+
+    def host_address(self):
+        """This machine's address as a container on the engine's own network sees it."""
+        network = json.loads(self.ask("/networks/bridge") or b"{}")
+        for config in network.get("IPAM", {}).get("Config") or []:
+            # Docker names no gateway until it has been restarted once; it is the network's first address then.
+            return config.get("Gateway") or str(next(ipaddress.ip_network(config["Subnet"]).hosts()))
+        raise say.Failure("the container engine has no network `bridge` by which a container could reach this machine")
+
+
+class Connection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
