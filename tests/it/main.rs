@@ -6,6 +6,8 @@ mod contract;
 #[cfg(test)]
 mod documents;
 #[cfg(test)]
+mod events;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod fulfillment;

@@ -1,0 +1,303 @@
+//! The samples under `events/`: every file has a use, and those of the three functions tell one story, that of the
+//! delivery in `flex/checkout.session.completed.json`.
+//!
+//! The intake samples hold no signature that was ever good: one is made when they are used, here for a chosen
+//! clock, in `local/stack.py` for the moment of the call.
+
+use aws::batch::{self, Retries};
+use aws_lambda_events::event::sqs::SqsEvent;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use domain::{
+    event::{Event, EventState, News, Reading, StoredEvent},
+    ids::{OrderId, ReceiptId},
+    job::{FulfillmentJob, Job, ReceiptJob},
+    mode::Mode,
+    outcome::Setback,
+    ports::{Clock as _, Delay},
+    receipt::{OnUnknown, Receipt, State},
+    signature::{Direction, Refusal},
+};
+use intake::answer::{Answer, Kept};
+use jiff::Timestamp;
+use kit::{
+    drive::{Bundle, MOST_RECEIVES, RETRY_BASE},
+    fakes::World,
+    shop::Purchase,
+    signed::signed_as,
+    stack::Stack,
+    story::{BEGIN, ON_HAND, SECRET, checkout, sku},
+};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+const INTAKE: [&str; 2] = ["intake.json", "intake.base64.json"];
+const FULFILLMENT: &str = "fulfillment.json";
+const RECEIPTS: &str = "receipts.json";
+const COMPLETED: &str = "flex/checkout.session.completed.json";
+
+/// Holds a file, by its name, to what it is for.
+type Use = fn(&str);
+
+/// What each file is for: whoever adds one says so here.
+const USES: [(&str, Use); 12] = [
+    ("intake.json", is_taken_in),
+    ("intake.base64.json", is_taken_in),
+    (FULFILLMENT, is_a_batch::<FulfillmentJob>),
+    (RECEIPTS, is_a_batch::<ReceiptJob>),
+    (COMPLETED, tells_of_a_checkout_in_the_seed),
+    ("flex/checkout.session.completed.expanded.json", tells_of_a_checkout_in_the_seed),
+    ("flex/stand-in.json", seeds_checkouts_that_are_understood),
+    ("flex/api/session.json", is_in_the_seed),
+    ("flex/api/line_items.json", is_in_the_seed),
+    ("flex/api/customer.json", is_in_the_seed),
+    ("flex/api/subscription.session.json", is_in_the_seed),
+    ("flex/api/subscription.line_items.json", is_in_the_seed),
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../events")
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(folder().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn parsed(name: &str) -> Value {
+    serde_json::from_str(&read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The files under a folder of `events`, by their paths from there.
+fn files(under: &Path) -> Vec<String> {
+    let entries = fs::read_dir(under).unwrap().map(|entry| entry.unwrap().path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let names = files.iter().map(|path| path.strip_prefix(folder()).unwrap().to_str().unwrap().to_owned());
+    names.chain(folders.iter().flat_map(|folder| self::files(folder))).collect()
+}
+
+/// The example shop in test mode, as the samples are, with both of their things on the shelf.
+fn shop() -> Bundle {
+    let world = World::at(Timestamp::from_second(BEGIN).unwrap());
+    world.kept().keys = vec![flex::secret::key(SECRET).unwrap()];
+    for name in ["BRACE-M", "TOTE"] {
+        world.kept().counters.insert(sku(name), ON_HAND);
+    }
+    let bundle = Bundle::over(&world, Mode::Test, OnUnknown::Resend);
+    bundle.provider_has(&checkout(&Purchase::sample()));
+    bundle
+}
+
+fn header<'a>(event: &'a Value, name: &str) -> &'a str {
+    event["headers"][name].as_str().unwrap_or_else(|| panic!("no header {name}"))
+}
+
+fn body(event: &Value) -> String {
+    let body = event["body"].as_str().unwrap();
+    if event["isBase64Encoded"] == true {
+        String::from_utf8(STANDARD.decode(body).unwrap()).unwrap()
+    } else {
+        body.to_owned()
+    }
+}
+
+/// An intake sample, signed for a chosen clock.
+fn signed(name: &str, now: Timestamp) -> Value {
+    let mut event = parsed(name);
+    for (name, value) in signed_as(header(&event, "svix-id"), SECRET, &body(&event), now) {
+        event["headers"][name] = json!(value);
+    }
+    event
+}
+
+async fn take(bundle: &Bundle, event: &Value) -> Answer {
+    let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+    intake::http::take(&bundle.intake, &request).await
+}
+
+/// The row that intake makes of a sample.
+async fn row(name: &str) -> StoredEvent {
+    let bundle = shop();
+    let answer = take(&bundle, &signed(name, Timestamp::from_second(BEGIN).unwrap())).await;
+    assert_eq!(answer.reply().status, 200, "{name}");
+    let Answer::Kept(Kept::Accepted, row) = answer else { panic!("{name}: {answer:?}") };
+    row
+}
+
+/// The one job of a batch.
+fn job<J: Job>(name: &str) -> J {
+    let event: SqsEvent = serde_json::from_str(&read(name)).unwrap();
+    assert_eq!(event.records.len(), 1, "{name}");
+    serde_json::from_str(event.records[0].body.as_deref().unwrap()).unwrap()
+}
+
+fn news(name: &str) -> (Event, OrderId) {
+    let Reading::Event(event) = flex::read(read(name).as_bytes()) else { panic!("{name} is not understood") };
+    let News::CheckoutCompleted { order_id } = event.news.clone() else { panic!("{name}: {event:?}") };
+    (event, order_id)
+}
+
+fn is_taken_in(name: &str) {
+    let event = parsed(name);
+    assert_eq!(event["version"], "2.0");
+    assert_eq!(event["requestContext"]["http"]["path"], event["rawPath"]);
+    assert_eq!(body(&event), read(COMPLETED));
+    assert_eq!(header(&event, "content-length"), read(COMPLETED).len().to_string());
+}
+
+fn is_a_batch<J: Job>(name: &str) {
+    let event: SqsEvent = serde_json::from_str(&read(name)).unwrap();
+    for record in &event.records {
+        assert_eq!(record.event_source.as_deref(), Some("aws:sqs"));
+        assert!(record.event_source_arn.as_deref().unwrap().contains(":123456789012:"));
+        assert!(record.message_id.is_some() && record.receipt_handle.is_some());
+        assert!(record.attributes.contains_key("ApproximateReceiveCount"));
+        serde_json::from_str::<J>(record.body.as_deref().unwrap()).unwrap();
+    }
+}
+
+/// What the stand-in begins with: every checkout by the names of its files.
+fn seed() -> Vec<(String, String)> {
+    let file = |value: &Value| format!("flex/{}", value.as_str().unwrap());
+    let sessions = parsed("flex/stand-in.json")["sessions"].take();
+    let pair = |entry: &Value| (file(&entry["session"]), file(&entry["line_items"]));
+    sessions.as_array().unwrap().iter().map(pair).collect()
+}
+
+fn seeded_checkout(session: &str, line_items: &str) -> domain::checkout::Checkout {
+    let purchase = Purchase {
+        session: parsed(session)["checkout_session"].take(),
+        line_items: parsed(line_items)["line_items"].take(),
+        customer: parsed("flex/api/customer.json")["customer"].take(),
+    };
+    checkout(&purchase)
+}
+
+fn seeds_checkouts_that_are_understood(_: &str) {
+    for (session, line_items) in seed() {
+        assert!(!seeded_checkout(&session, &line_items).lines.is_empty(), "{session}");
+    }
+}
+
+fn is_in_the_seed(name: &str) {
+    let seed = parsed("flex/stand-in.json").to_string();
+    assert!(seed.contains(&format!("{:?}", name.strip_prefix("flex/").unwrap())), "{name}");
+}
+
+fn tells_of_a_checkout_in_the_seed(name: &str) {
+    let (_, order_id) = news(name);
+    let known = seed().iter().any(|(session, items)| seeded_checkout(session, items).order_id == order_id);
+    assert!(known, "{name}: the stand-in does not know {order_id}");
+}
+
+#[test]
+fn every_file_has_a_use() {
+    let used: BTreeSet<_> = USES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(files(&folder()).into_iter().collect::<BTreeSet<_>>(), used);
+    for (name, use_it) in USES {
+        use_it(name);
+    }
+}
+
+#[tokio::test]
+async fn plain_and_in_base64_a_sample_makes_the_same_row() {
+    let [plain, base64] = INTAKE;
+    assert_eq!(row(plain).await, row(base64).await);
+    assert_eq!(row(plain).await.body, read(COMPLETED).as_bytes());
+}
+
+#[tokio::test]
+async fn a_sample_as_it_lies_there_opens_no_door() {
+    for name in INTAKE {
+        let event = parsed(name);
+        let its_time = Timestamp::from_second(header(&event, "svix-timestamp").parse().unwrap()).unwrap();
+        // Its own time is before the shop's morning, by less than the tolerance.
+        let then = shop();
+        let answer = take(&then, &event).await;
+        assert!(then.world.now().duration_since(its_time).as_secs() < 300, "{name}");
+        assert_eq!(answer, Answer::Refused(Refusal::Forged.into()), "{name}");
+        assert_eq!(answer.reply().status, 401, "{name}");
+
+        let today = shop();
+        today.world.pass_until(Timestamp::now());
+        let answer = take(&today, &event).await;
+        let Answer::Refused(intake::request::Refusal::Signature(Refusal::Stale { direction, .. })) = answer
+        else {
+            panic!("{name}: {answer:?}")
+        };
+        assert_eq!((direction, answer.reply().status), (Direction::Past, 401), "{name}");
+        assert!(then.world.kept().events.is_empty() && today.world.kept().events.is_empty(), "{name}");
+    }
+}
+
+struct NoDelay;
+
+impl Delay for NoDelay {
+    async fn delay(&self, _: &str, _: Duration) -> Result<(), Setback> {
+        panic!("a sample failed");
+    }
+}
+
+/// Hands a batch to a function, as Lambda does.
+async fn hand_over<J: Job, W: batch::Worker<J>>(name: &str, worker: &W) {
+    let event = serde_json::from_str(&read(name)).unwrap();
+    let retries = Retries { base: RETRY_BASE, most_receives: MOST_RECEIVES };
+    let answer =
+        batch::run(event, "request", Duration::from_secs(30), retries, worker, &NoDelay).await.unwrap();
+    assert!(answer.batch_item_failures.is_empty(), "{name}");
+}
+
+#[tokio::test]
+async fn one_after_the_other_the_samples_turn_a_delivery_into_a_mail() {
+    let bundle = shop();
+    let (event, order_id) = news(COMPLETED);
+
+    let answer = take(&bundle, &signed("intake.json", Timestamp::from_second(BEGIN).unwrap())).await;
+    assert!(matches!(answer, Answer::Kept(Kept::Accepted, _)), "{answer:?}");
+    let queued = bundle.world.kept().fulfillment_queue.pop_front().map(|message| message.job);
+    assert_eq!(queued, Some(job::<FulfillmentJob>(FULFILLMENT)));
+
+    hand_over::<FulfillmentJob, _>(FULFILLMENT, &bundle.fulfillment).await;
+    let queued = bundle.world.kept().receipt_queue.pop_front().map(|message| message.job);
+    assert_eq!(queued, Some(job::<ReceiptJob>(RECEIPTS)));
+
+    hand_over::<ReceiptJob, _>(RECEIPTS, &bundle.receipts).await;
+    let receipt_id: ReceiptId = Receipt::id_for_order(&order_id).unwrap();
+    let kept = bundle.world.kept();
+    assert_eq!(kept.events[&event.event_id].state, EventState::Processed);
+    assert_eq!(kept.orders.keys().collect::<Vec<_>>(), [&order_id]);
+    assert!(matches!(kept.receipts[&receipt_id].state, State::Sent { .. }));
+    assert_eq!(kept.mails.iter().map(|mail| &mail.receipt_id).collect::<Vec<_>>(), [&receipt_id]);
+    assert!(kept.fulfillment_queue.is_empty() && kept.receipt_queue.is_empty());
+}
+
+/// What `local/stack.py event` prints for a file, against the stack that `STACK_FILE` names.
+fn printed(file: &str) -> String {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut python = Command::new(std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned()));
+    let output = python.args(["local/stack.py", "event", file]).current_dir(project).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[tokio::test]
+async fn the_local_stack_signs_a_sample_for_the_moment_of_the_call() {
+    let stack = Stack::named().unwrap_or_else(|error| panic!("{error}"));
+    for name in INTAKE {
+        let event: Value = serde_json::from_str(&printed(&format!("events/{name}"))).unwrap();
+        let bundle = shop();
+        bundle.world.pass_until(Timestamp::now());
+        bundle.world.kept().keys = vec![flex::secret::key(&stack.webhook_secret).unwrap()];
+        let answer = take(&bundle, &event).await;
+        assert!(matches!(answer, Answer::Kept(Kept::Accepted, _)), "{name}: {answer:?}");
+    }
+}
+
+#[test]
+fn the_local_stack_leaves_a_sample_without_a_signature_alone() {
+    assert_eq!(printed(&format!("events/{FULFILLMENT}")), read(FULFILLMENT));
+}
