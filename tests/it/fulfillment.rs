@@ -178,13 +178,13 @@ async fn at_once_on_threads(deliveries: Vec<Delivery>) -> Arc<Bundle> {
         let bundle = Arc::clone(&bundle);
         tokio::spawn(async move {
             bundle.deliver(&delivery, false).await;
-            bundle.drain_at_once().await;
+            while bundle.work_at_once().await {}
         })
     });
     for done in join_all(tasks).await {
         done.unwrap();
     }
-    // A task may have hidden a message for a while after another one had looked.
+    // What lost a race is hidden for a while.
     bundle.drain_at_once().await;
     bundle
 }

@@ -17,6 +17,7 @@ use domain::{
 use fulfillment::Fulfillment;
 use futures_util::future::join_all;
 use intake::Intake;
+use jiff::Timestamp;
 use receipts::Receipts;
 use std::{
     collections::VecDeque,
@@ -119,25 +120,41 @@ impl Bundle {
         }
     }
 
-    /// Works off both queues as [`Bundle::drain`] does, but all messages that are there at the same time. Not for
-    /// worlds that are told to stop: a stop would hit any of the attempts.
+    /// Works off both queues as [`Bundle::drain`] does, but all messages that are visible at the same time at once.
+    /// Not for worlds that are told to stop: a stop would hit any of the attempts.
     pub async fn drain_at_once(&self) {
         loop {
-            let (jobs, receipts) = {
-                let mut kept = self.world.kept();
-                (std::mem::take(&mut kept.fulfillment_queue), std::mem::take(&mut kept.receipt_queue))
-            };
-            if jobs.is_empty() && receipts.is_empty() {
-                return;
+            if self.work_at_once().await {
+                continue;
             }
-            let jobs = jobs
-                .into_iter()
-                .map(|message| self.receive(message, &self.fulfillment, |kept| &mut kept.fulfillment_queue));
-            let receipts = receipts
-                .into_iter()
-                .map(|message| self.receive(message, &self.receipts, |kept| &mut kept.receipt_queue));
-            tokio::join!(join_all(jobs), join_all(receipts));
+            let next = {
+                let kept = self.world.kept();
+                let jobs = kept.fulfillment_queue.iter().map(|message| message.visible_at);
+                let receipts = kept.receipt_queue.iter().map(|message| message.visible_at);
+                jobs.chain(receipts).min()
+            };
+            let Some(next) = next else { return };
+            self.world.pass_until(next);
         }
+    }
+
+    /// Works on all messages that are visible now, at once, and lets no time pass: it would pass for everybody else
+    /// who is at work, and end their claims. Whether there were any.
+    pub async fn work_at_once(&self) -> bool {
+        let now = self.world.now();
+        let (jobs, receipts) = {
+            let mut kept = self.world.kept();
+            (visible(&mut kept.fulfillment_queue, now), visible(&mut kept.receipt_queue, now))
+        };
+        let any = !(jobs.is_empty() && receipts.is_empty());
+        let jobs = jobs
+            .into_iter()
+            .map(|message| self.receive(message, &self.fulfillment, |kept| &mut kept.fulfillment_queue));
+        let receipts = receipts
+            .into_iter()
+            .map(|message| self.receive(message, &self.receipts, |kept| &mut kept.receipt_queue));
+        tokio::join!(join_all(jobs), join_all(receipts));
+        any
     }
 
     /// One delivery of one message: deleted when worked off, hidden for a while when not.
@@ -187,4 +204,11 @@ impl Bundle {
 fn next<J>(queue: &mut VecDeque<Message<J>>) -> Option<Message<J>> {
     let first = queue.iter().enumerate().min_by_key(|(_, message)| message.visible_at)?.0;
     queue.remove(first)
+}
+
+/// Takes the messages that are visible by then.
+fn visible<J>(queue: &mut VecDeque<Message<J>>, now: Timestamp) -> VecDeque<Message<J>> {
+    let (visible, hidden) = std::mem::take(queue).into_iter().partition(|message| message.visible_at <= now);
+    *queue = hidden;
+    visible
 }
