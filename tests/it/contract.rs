@@ -226,7 +226,7 @@ async fn another_body_under_the_same_id_changes_nothing<E: Events, O, L, R, S>(o
     let first = event();
     on.events.record(&first).await.unwrap();
     let other = StoredEvent { body: b"{}".to_vec(), fingerprint: fingerprint(b"{}"), ..first.clone() };
-    assert_eq!(on.events.record(&other).await, Ok(Recorded::OtherBody));
+    assert_eq!(on.events.record(&other).await, Ok(Recorded::OtherBody(EventState::Stored)));
     assert_eq!(on.events.event(&first.event_id).await, Ok(Some(first)));
 }
 

@@ -4,7 +4,7 @@
 //! The intake samples hold no signature that was ever good: one is made when they are used, here for a chosen
 //! clock, in `local/stack.py` for the moment of the call.
 
-use aws::batch::{self, Retries};
+use aws::batch;
 use aws_lambda_events::event::sqs::SqsEvent;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
@@ -20,7 +20,7 @@ use domain::{
 use intake::answer::{Answer, Kept};
 use jiff::Timestamp;
 use kit::{
-    drive::{Bundle, MOST_RECEIVES, RETRY_BASE},
+    drive::{Bundle, RULES},
     fakes::World,
     shop::Purchase,
     signed::signed_as,
@@ -243,11 +243,11 @@ impl Delay for NoDelay {
 }
 
 /// Hands a batch to a function, as Lambda does.
-async fn hand_over<J: Job, W: batch::Worker<J>>(name: &str, worker: &W) {
+async fn hand_over<J: Job, W: batch::Worker<J>>(name: &str, bundle: &Bundle, worker: &W) {
     let event = serde_json::from_str(&read(name)).unwrap();
-    let retries = Retries { base: RETRY_BASE, most_receives: MOST_RECEIVES };
-    let answer =
-        batch::run(event, "request", Duration::from_secs(30), retries, worker, &NoDelay).await.unwrap();
+    let answer = batch::run(event, bundle.invocation("request"), RULES, worker, &NoDelay, &bundle.world)
+        .await
+        .unwrap();
     assert!(answer.batch_item_failures.is_empty(), "{name}");
 }
 
@@ -261,11 +261,11 @@ async fn one_after_the_other_the_samples_turn_a_delivery_into_a_mail() {
     let queued = bundle.world.kept().fulfillment_queue.pop_front().map(|message| message.job);
     assert_eq!(queued, Some(job::<FulfillmentJob>(FULFILLMENT)));
 
-    hand_over::<FulfillmentJob, _>(FULFILLMENT, &bundle.fulfillment).await;
+    hand_over::<FulfillmentJob, _>(FULFILLMENT, &bundle, &bundle.fulfillment).await;
     let queued = bundle.world.kept().receipt_queue.pop_front().map(|message| message.job);
     assert_eq!(queued, Some(job::<ReceiptJob>(RECEIPTS)));
 
-    hand_over::<ReceiptJob, _>(RECEIPTS, &bundle.receipts).await;
+    hand_over::<ReceiptJob, _>(RECEIPTS, &bundle, &bundle.receipts).await;
     let receipt_id: ReceiptId = Receipt::id_for_order(&order_id).unwrap();
     let kept = bundle.world.kept();
     assert_eq!(kept.events[&event.event_id].state, EventState::Processed);

@@ -2,21 +2,22 @@
 
 use domain::{
     checkout::{Capture, Checkout, Eligibility, Kind, LineItem, Status},
-    event::EventState,
+    event::{EventState, StoredEvent},
     ids::{EventId, ReceiptId, Sku},
     job::{FulfillmentJob, ReceiptJob},
     mode::Mode,
     order::{Order, OrderLine, Shortfall},
     outcome::{Outcome, Setback},
-    ports::{Clock as _, ReadError},
+    ports::{Changed, Clock as _, ReadError, Recorded, Settlement},
     receipt::{OnUnknown, Receipt},
     stock::{LineStock, Unnamed},
 };
 use fulfillment::{Done, Ended};
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use kit::{
     drive::Bundle,
-    fakes::Fault,
+    fakes::{Fault, World},
     story::{Delivery, End, ON_HAND, checkout, open_shop, purchase, sku},
 };
 use std::{sync::Arc, time::Duration};
@@ -40,7 +41,7 @@ fn event_id(text: &str) -> EventId {
 }
 
 async fn fulfill(bundle: &Bundle) -> Ended {
-    bundle.fulfillment.fulfill(&event_id("fevt_1")).await
+    bundle.fulfillment.fulfill(&event_id("fevt_1"), 1).await
 }
 
 fn order(bundle: &Bundle) -> Order {
@@ -295,7 +296,7 @@ async fn parked(change: impl FnOnce(&mut Checkout), fault: Option<ReadError>, re
     let bundle = told(change).await;
     bundle.world.kept().read_faults.extend(fault);
     let before = end(&bundle);
-    let ended = fulfill(&bundle).await;
+    let ended = bundle.fulfillment.fulfill(&event_id("fevt_1"), 3).await;
     assert!(matches!(&ended, Outcome::Rejected(doubt) if doubt.to_string() == reason), "{ended:?}");
     let mut after = end(&bundle);
     let event = after.events.insert(event_id("fevt_1"), (EventState::Stored, None));
@@ -320,6 +321,71 @@ async fn whatever_is_doubtful_is_parked_with_its_reason_and_has_no_effect() {
     parked(|paid| paid.mode = Mode::Test, None, "a test-mode checkout reached a live-mode stack").await;
     let by_hand = |paid: &mut Checkout| (paid.capture, paid.received) = (Capture::Manual, Some(0));
     parked(by_hand, None, "the payment is to be captured by hand and has not been received").await;
+}
+
+#[tokio::test]
+async fn what_the_provider_may_yet_tell_is_given_the_time() {
+    let bundle = told(|paid| paid.status = Status::Other("open".into())).await;
+    let too_early = Setback::TooEarly("the checkout is `open`, not complete".to_owned());
+    assert_eq!(fulfill(&bundle).await, Outcome::Retry(too_early));
+    assert_eq!(events(&bundle), [EventState::Stored]);
+    // Its API has caught up with its announcement.
+    bundle.provider_has(&checkout(&purchase(1)));
+    bundle.drain().await;
+    assert_eq!(events(&bundle), [EventState::Processed]);
+    assert_eq!(bundle.world.kept().mails.len(), 1);
+}
+
+#[tokio::test]
+async fn a_race_lost_while_parking_is_gone_on_with() {
+    let bundle = told(|_| {}).await;
+    // Another attempt commits between our read and our parking.
+    bundle.world.kept().read_faults.push_back(ReadError::Permanent { status: 422, code: None });
+    let ours = fulfillment::Fulfillment {
+        events: Interloper { world: bundle.world.clone() },
+        orders: bundle.world.clone(),
+        ledger: bundle.world.clone(),
+        receipts: bundle.world.clone(),
+        receipt_queue: bundle.world.clone(),
+        checkouts: bundle.world.clone(),
+        clock: bundle.world.clone(),
+        mode: Mode::Live,
+    };
+    let ended = ours.fulfill(&event_id("fevt_1"), 1).await;
+    assert!(matches!(ended, Outcome::Accepted(Done::PassedOn(_))), "{ended:?}");
+    assert_eq!(events(&bundle), [EventState::Processed]);
+    assert_eq!(bundle.world.kept().receipt_queue.len(), 1);
+}
+
+/// An Events table on which another attempt has just committed whenever ours wants to park.
+struct Interloper {
+    world: World,
+}
+
+impl domain::ports::Events for Interloper {
+    async fn record(&self, event: &StoredEvent) -> Result<Recorded, Setback> {
+        domain::ports::Events::record(&self.world, event).await
+    }
+    async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, Setback> {
+        domain::ports::Events::event(&self.world, id).await
+    }
+    async fn settle(
+        &self,
+        id: &EventId,
+        settlement: &Settlement,
+        now: Timestamp,
+    ) -> Result<Changed, Setback> {
+        if let Settlement::Parked { .. } = settlement {
+            let mut kept = self.world.kept();
+            let event = kept.events.get_mut(id).unwrap();
+            event.state = EventState::Committed;
+            event.receipt_id = Some(ReceiptId::new("fcs_x-order").unwrap());
+        }
+        domain::ports::Events::settle(&self.world, id, settlement, now).await
+    }
+    async fn note_failure(&self, id: &EventId, reason: &str, attempts: u32) -> Result<(), Setback> {
+        domain::ports::Events::note_failure(&self.world, id, reason, attempts).await
+    }
 }
 
 #[tokio::test]
@@ -351,7 +417,7 @@ async fn an_outage_of_the_provider_is_waited_out() {
     bundle.drain().await;
     counted_once(&bundle, 1);
     let waited = bundle.world.now().duration_since(started_at);
-    assert_eq!(waited.as_secs(), 15 + 30 + 60);
+    assert_eq!(waited.as_secs(), 15 + 60 + 240);
     assert_eq!(bundle.world.kept().events[&event_id("fevt_1")].attempts, 3);
 }
 
@@ -455,7 +521,7 @@ async fn contended(rivals: u32) -> (Bundle, Ended) {
         clock: w(),
         mode: Mode::Live,
     };
-    let ended = fulfillment.fulfill(&event_id("fevt_1")).await;
+    let ended = fulfillment.fulfill(&event_id("fevt_1"), 1).await;
     (bundle, ended)
 }
 

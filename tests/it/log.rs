@@ -1,7 +1,7 @@
 //! The log says what became of everything, and nothing about anybody.
 
 use crate::gateway::{Post, answer};
-use aws::batch::{self, Retries};
+use aws::batch;
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{
     job::Job,
@@ -10,7 +10,7 @@ use domain::{
     receipt::OnUnknown,
 };
 use kit::{
-    drive::{Bundle, MOST_RECEIVES, RETRY_BASE},
+    drive::{Bundle, RULES},
     fakes::{Fault, Message},
     shop::Purchase,
     signed::signed_as,
@@ -104,12 +104,21 @@ fn batch<J: Job>(messages: impl IntoIterator<Item = Message<J>>) -> SqsEvent {
 
 /// One invocation of each queue's function, by the same code that Lambda runs.
 async fn work(bundle: &Bundle, request_id: &str) {
-    let retries = Retries { base: RETRY_BASE, most_receives: MOST_RECEIVES };
-    let time = Duration::from_secs(30);
     let jobs = std::mem::take(&mut bundle.world.kept().fulfillment_queue);
-    batch::run(batch(jobs), request_id, time, retries, &bundle.fulfillment, &NoDelay).await.unwrap();
+    batch::run(
+        batch(jobs),
+        bundle.invocation(request_id),
+        RULES,
+        &bundle.fulfillment,
+        &NoDelay,
+        &bundle.world,
+    )
+    .await
+    .unwrap();
     let jobs = std::mem::take(&mut bundle.world.kept().receipt_queue);
-    batch::run(batch(jobs), request_id, time, retries, &bundle.receipts, &NoDelay).await.unwrap();
+    batch::run(batch(jobs), bundle.invocation(request_id), RULES, &bundle.receipts, &NoDelay, &bundle.world)
+        .await
+        .unwrap();
 }
 
 async fn post(bundle: &Bundle, delivery: &Delivery) {
@@ -158,10 +167,10 @@ async fn everything() {
     for n in 2..=6 {
         post(&bundle, &delivery(n)).await;
     }
-    let not_understood = ReadError::NotUnderstood("`amount_total` is missing or malformed".to_owned());
+    let not_told = ReadError::Permanent { status: 422, code: None };
     let away = Setback::Away { service: "Flex", cause: "HTTP 503".to_owned(), retry_after: None };
     bundle.world.kept().read_faults.extend([
-        not_understood,
+        not_told,
         ReadError::Transient(away.clone()),
         ReadError::KeyRefused { status: 401 },
     ]);
@@ -233,6 +242,7 @@ async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
             "fulfilled",
             "held",
             "parked",
+            "passed_on",
             "refused",
             "retry",
             "sent",

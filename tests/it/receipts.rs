@@ -10,7 +10,7 @@ use domain::{
 };
 use futures_util::future::join_all;
 use kit::{
-    drive::Bundle,
+    drive::{Bundle, TRY_LASTS},
     fakes::Fault,
     story::{Delivery, checkout, open_shop, purchase},
 };
@@ -29,7 +29,7 @@ async fn owed_to(on_unknown: OnUnknown, email: Option<&str>) -> Bundle {
     bundle.provider_has(&paid);
     bundle.deliver(&Delivery::of(&purchase(1), "fevt_1"), false).await;
     let event_id = domain::ids::EventId::new("fevt_1").unwrap();
-    let ended = bundle.fulfillment.fulfill(&event_id).await;
+    let ended = bundle.fulfillment.fulfill(&event_id, 1).await;
     assert!(matches!(ended, Outcome::Accepted(_)), "{ended:?}");
     let mut kept = bundle.world.kept();
     assert!(kept.events.values().all(|event| event.state == EventState::Processed));
@@ -47,21 +47,17 @@ fn row(bundle: &Bundle) -> Receipt {
     bundle.world.kept().receipts[&id()].clone()
 }
 
-fn attempt(owner: &str) -> Attempt {
-    Attempt {
-        owner: OwnerToken::new(owner).unwrap(),
-        receives: 1,
-        time_left: Duration::from_secs(28),
-        last: false,
-    }
+fn attempt(bundle: &Bundle, owner: &str) -> Attempt {
+    let ends_at = bundle.world.now() + TRY_LASTS;
+    Attempt { owner: OwnerToken::new(owner).unwrap(), receives: 1, ends_at }
 }
 
 fn claim_lasts() -> Duration {
-    attempt("a").time_left + CLAIM_MARGIN
+    TRY_LASTS + CLAIM_MARGIN
 }
 
 async fn send(bundle: &Bundle, owner: &str) -> Ended {
-    bundle.receipts.send(&id(), &attempt(owner)).await
+    bundle.receipts.send(&id(), &attempt(bundle, owner)).await
 }
 
 fn fault_at(bundle: &Bundle, call: usize, fault: Fault) {
@@ -186,7 +182,7 @@ async fn an_outage_of_ses_is_waited_out_at_growing_intervals() {
     bundle.world.kept().mail_faults.extend(vec![SendError::NotSent(throttled); 4]);
     let started_at = bundle.world.now();
     bundle.drain().await;
-    assert_eq!(bundle.world.now().duration_since(started_at).as_secs(), 15 + 30 + 60 + 120);
+    assert_eq!(bundle.world.now().duration_since(started_at).as_secs(), 15 + 60 + 240 + 960);
     assert_eq!((mails(&bundle), bundle.world.kept().dead_letters.len()), (1, 0));
 }
 
@@ -265,7 +261,7 @@ async fn the_late_mark_of_a_claimant_that_was_thought_dead_is_refused() {
         templates: domain::receipt::mail::Templates::built_in().unwrap(),
         on_unknown: OnUnknown::Resend,
     };
-    let ended = slow.send(&id(), &attempt("a")).await;
+    let ended = slow.send(&id(), &attempt(&bundle, "a")).await;
     assert!(!sent(&ended).marked, "{ended:?}");
     let State::Sent { message_id, .. } = row(&bundle).state else { panic!("{:?}", row(&bundle)) };
     assert_eq!(message_id.as_str(), "ses-2", "the row tells of the mail of its last claimant");
@@ -288,17 +284,20 @@ async fn nobody_but_the_claimant_may_mark() {
 async fn an_attempt_without_the_time_to_send_does_not_begin() {
     let bundle = owed(OnUnknown::Resend).await;
     let before = row(&bundle);
-    let hurried = Attempt { time_left: LEAST_TIME.saturating_sub(Duration::from_millis(1)), ..attempt("a") };
+    let hurried = Attempt {
+        ends_at: bundle.world.now() + LEAST_TIME.saturating_sub(Duration::from_millis(1)),
+        ..attempt(&bundle, "a")
+    };
     assert_eq!(bundle.receipts.send(&id(), &hurried).await, Outcome::Retry(Setback::OutOfTime));
     assert_eq!((row(&bundle), mails(&bundle)), (before, 0));
-    let enough = Attempt { time_left: LEAST_TIME, ..attempt("a") };
+    let enough = Attempt { ends_at: bundle.world.now() + LEAST_TIME, ..attempt(&bundle, "a") };
     assert!(matches!(bundle.receipts.send(&id(), &enough).await, Outcome::Accepted(_)));
 }
 
 #[tokio::test]
 async fn a_claim_outlives_the_attempt_that_made_it() {
     let bundle = owed(OnUnknown::Resend).await;
-    let deadline = bundle.world.now() + attempt("a").time_left;
+    let deadline = bundle.world.now() + TRY_LASTS;
     killed(&bundle, "a", 3, Fault::StopBefore).await;
     let State::Claimed { claim_ends_at, .. } = row(&bundle).state else { panic!("{:?}", row(&bundle)) };
     assert_eq!(claim_ends_at, deadline + CLAIM_MARGIN);

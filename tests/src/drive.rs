@@ -2,7 +2,7 @@
 //! drained, failed messages delivered again after their back-off, until nothing is left to do.
 
 use crate::fakes::{Message, World};
-use aws::batch::{Attempt, Worker};
+use aws::batch::{Attempt, Invocation, Rules, Worker};
 use domain::{
     ids::OwnerToken,
     job::Job,
@@ -29,6 +29,11 @@ use std::{
 pub const MOST_RECEIVES: u32 = 5;
 /// As in the template: `RetryBaseSeconds`.
 pub const RETRY_BASE: Duration = Duration::from_secs(15);
+
+/// Both together, for `aws::batch::run`.
+pub const RULES: Rules = Rules { retry_base: RETRY_BASE, most_receives: MOST_RECEIVES, at_once: 10 };
+/// How long one try may take: the functions' thirty seconds but for the reserve.
+pub const TRY_LASTS: Duration = Duration::from_secs(28);
 
 /// The three functions on one world.
 #[derive(Debug)]
@@ -187,6 +192,13 @@ impl Bundle {
         queue(&mut self.world.kept()).push_back(message);
     }
 
+    /// An invocation that begins now.
+    #[must_use]
+    pub fn invocation<'a>(&self, request_id: &'a str) -> Invocation<'a> {
+        let deadline = self.world.now().as_millisecond() + 30_000;
+        Invocation { request_id, deadline_ms: u64::try_from(deadline).unwrap_or_default() }
+    }
+
     /// A try at a message, as Lambda's invocation for it makes one.
     ///
     /// # Panics
@@ -196,7 +208,8 @@ impl Bundle {
     pub fn attempt(&self, subject: &str, receives: u32) -> Attempt {
         let n = self.attempts.fetch_add(1, Ordering::Relaxed);
         let owner = OwnerToken::new(format!("{subject}.{receives}.{n}")).expect("an identifier");
-        Attempt { owner, receives, time_left: Duration::from_secs(28), last: receives >= MOST_RECEIVES }
+        let ends_at = self.world.now().saturating_add(TRY_LASTS).expect("a time");
+        Attempt { owner, receives, ends_at }
     }
 }
 

@@ -172,7 +172,7 @@ impl Events for World {
                 Recorded::First
             }
             Some(there) if there.fingerprint == event.fingerprint => Recorded::Again(there.state),
-            Some(_) => Recorded::OtherBody,
+            Some(there) => Recorded::OtherBody(there.state),
         })
         .await
     }
@@ -181,19 +181,21 @@ impl Events for World {
         self.call("events.event", |kept| kept.events.get(id).cloned()).await
     }
 
-    async fn settle(&self, id: &EventId, settlement: &Settlement, _: Timestamp) -> Result<(), Setback> {
+    async fn settle(&self, id: &EventId, settlement: &Settlement, _: Timestamp) -> Result<Changed, Setback> {
         self.call("events.settle", |kept| {
-            let Some(event) = kept.events.get_mut(id) else { return };
+            let Some(event) = kept.events.get_mut(id) else { return Changed::Raced };
             match settlement {
                 Settlement::Processed if event.state.is_pending() => {
                     event.state = EventState::Processed;
                     event.reason = None;
+                    Changed::Now
                 }
                 Settlement::Parked { reason } if event.state == EventState::Stored => {
                     event.state = EventState::Parked;
                     event.reason = Some(reason.clone());
+                    Changed::Now
                 }
-                Settlement::Processed | Settlement::Parked { .. } => {}
+                Settlement::Processed | Settlement::Parked { .. } => Changed::Raced,
             }
         })
         .await
@@ -370,17 +372,18 @@ impl Checkouts for World {
 }
 
 impl SigningKeys for World {
-    async fn keys(&self, _: Provider) -> Result<Keys, Setback> {
+    async fn keys(&self, _: Provider) -> Keys {
         // Not counted: keys come from the process's own memory.
-        Ok(self.kept().keys.clone())
+        self.kept().keys.clone()
     }
 
-    async fn reread(&self, _: Provider) -> Result<Option<Keys>, Setback> {
-        self.call("keys.reread", |kept| {
+    async fn reread(&self, _: Provider) -> Option<Keys> {
+        let reread = self.call("keys.reread", |kept| {
             let newer = kept.newer_keys.take()?;
             kept.keys.clone_from(&newer);
             Some(newer)
-        })
-        .await
+        });
+        // A store that does not answer has no newer keys to offer.
+        reread.await.ok().flatten()
     }
 }

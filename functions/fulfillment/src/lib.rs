@@ -9,18 +9,22 @@ use aws::batch::{Attempt, Worker};
 use domain::{
     checkout::Checkout,
     delivery::Provider,
-    event::{News, Reading, StoredEvent},
+    event::{EventState, News, Reading, StoredEvent},
     fulfillment::{Commit, Decision, Doubt, Screening, decide, screen},
     ids::{EventId, OrderId, ReceiptId},
     job::{FulfillmentJob, ReceiptJob},
     mode::Mode,
     outcome::{Outcome, Setback},
-    ports::{Checkouts, Clock, Committed, Events, Ledger, Orders, Queue, ReadError, Receipts, Settlement},
+    ports::{
+        Changed, Checkouts, Clock, Committed, Events, Ledger, Orders, Queue, ReadError, Receipts, Settlement,
+    },
     stock,
 };
 
 /// How often a lost race is decided anew before the job goes back to the queue.
 const TRIES: u32 = 3;
+/// At which receive a doubt that may pass is taken for one that stays: by the template's default after five minutes.
+const PATIENCE: u32 = 3;
 
 /// What fulfillment needs of the world.
 #[derive(Debug)]
@@ -65,17 +69,20 @@ where
     P: Checkouts,
     C: Clock,
 {
-    /// Fulfills what a stored event brought news of.
-    pub async fn fulfill(&self, event_id: &EventId) -> Ended {
-        self.try_fulfill(event_id).await.unwrap_or_else(Outcome::Retry)
+    /// Fulfills what a stored event brought news of. `receives` counts how often the job has come, from 1.
+    pub async fn fulfill(&self, event_id: &EventId, receives: u32) -> Ended {
+        self.try_fulfill(event_id, receives).await.unwrap_or_else(Outcome::Retry)
     }
 
-    async fn try_fulfill(&self, event_id: &EventId) -> Result<Ended, Setback> {
+    async fn try_fulfill(&self, event_id: &EventId, receives: u32) -> Result<Ended, Setback> {
         let mut known: Option<Checkout> = None;
         for _ in 0..TRIES {
             let event = self.events.event(event_id).await?.ok_or(Setback::Missing { what: "the event" })?;
             let Some(order_id) = checkout_of(&event) else {
-                return self.park(&event, Doubt::NoCheckout).await;
+                match self.park(&event, Doubt::NoCheckout, receives).await? {
+                    Some(ended) => return Ok(ended),
+                    None => continue,
+                }
             };
             let order = self.orders.order(&order_id).await?;
             match screen(&event, order.as_ref()) {
@@ -90,19 +97,16 @@ where
                 }
                 Screening::ReadOn => {}
             }
-            let checkout = match self.read(&mut known, event.provider, &order_id).await? {
-                Ok(checkout) => checkout,
-                Err(doubt) => return self.park(&event, doubt).await,
+            let decision = match self.read(&mut known, event.provider, &order_id).await? {
+                Ok(checkout) => self.decide(&event, checkout).await?,
+                Err(doubt) => Decision::Park(doubt),
             };
-            match self.decide(&event, checkout).await? {
-                Decision::Park(doubt) => return self.park(&event, doubt).await,
-                Decision::Fulfill(commit) => match self.ledger.commit(&commit).await? {
-                    Committed::Now => {
-                        self.pass_on(&event, &commit.receipt.receipt_id).await?;
-                        return Ok(Outcome::Accepted(Done::Fulfilled(commit)));
-                    }
-                    Committed::Raced => {}
-                },
+            let ended = match decision {
+                Decision::Park(doubt) => self.park(&event, doubt, receives).await?,
+                Decision::Fulfill(commit) => self.commit(&event, commit).await?,
+            };
+            if let Some(ended) = ended {
+                return Ok(ended);
             }
         }
         Err(Setback::Raced { what: "the order", tries: TRIES })
@@ -141,11 +145,28 @@ where
         Ok(decide(event, checkout, &mapping, &shelves, self.mode, self.clock.now()))
     }
 
+    /// Commits, queues the receipt, marks the event; `None` when the race is lost.
+    async fn commit(&self, event: &StoredEvent, commit: Box<Commit>) -> Result<Option<Ended>, Setback> {
+        match self.ledger.commit(&commit).await? {
+            Committed::Raced => Ok(None),
+            Committed::Now => {
+                self.pass_on(event, &commit.receipt.receipt_id).await?;
+                Ok(Some(Outcome::Accepted(Done::Fulfilled(commit))))
+            }
+        }
+    }
+
     /// Queues the receipt of a committed order, then marks the event. Stopped between the two, the receipt is
     /// queued twice, and claimed once.
     async fn pass_on(&self, event: &StoredEvent, receipt_id: &ReceiptId) -> Result<(), Setback> {
         self.receipt_queue.send(&ReceiptJob::V1 { receipt_id: receipt_id.clone() }).await?;
-        self.events.settle(&event.event_id, &Settlement::Processed, self.clock.now()).await
+        self.mark(event).await
+    }
+
+    /// Marks an event as processed. If it is already, so much the better.
+    async fn mark(&self, event: &StoredEvent) -> Result<(), Setback> {
+        let settled = self.events.settle(&event.event_id, &Settlement::Processed, self.clock.now());
+        settled.await.map(drop)
     }
 
     /// Ends an event whose order another event has fulfilled. "Already paid" must never swallow a receipt that
@@ -155,13 +176,24 @@ where
         if receipt.is_some_and(|receipt| receipt.is_owed()) {
             return self.pass_on(event, receipt_id).await;
         }
-        self.events.settle(&event.event_id, &Settlement::Processed, self.clock.now()).await
+        self.mark(event).await
     }
 
-    async fn park(&self, event: &StoredEvent, doubt: Doubt) -> Result<Ended, Setback> {
+    /// Parks an event, unless its doubt may pass and has not been given the time; `None` when somebody else has
+    /// come to another end with it meanwhile.
+    async fn park(&self, event: &StoredEvent, doubt: Doubt, receives: u32) -> Result<Option<Ended>, Setback> {
         let reason = doubt.to_string();
-        self.events.settle(&event.event_id, &Settlement::Parked { reason }, self.clock.now()).await?;
-        Ok(Outcome::Rejected(doubt))
+        if doubt.may_pass() && receives < PATIENCE {
+            return Err(Setback::TooEarly(reason));
+        }
+        let settlement = Settlement::Parked { reason };
+        if self.events.settle(&event.event_id, &settlement, self.clock.now()).await? == Changed::Now {
+            return Ok(Some(Outcome::Rejected(doubt)));
+        }
+        // Perhaps it was we who parked it, and the answer was lost.
+        let now = self.events.event(&event.event_id).await?;
+        let is_parked = now.is_some_and(|event| event.state == EventState::Parked);
+        Ok(is_parked.then_some(Outcome::Rejected(doubt)))
     }
 }
 
@@ -189,10 +221,10 @@ where
     P: Checkouts,
     C: Clock,
 {
-    async fn work(&self, job: &FulfillmentJob, _: &Attempt) -> Result<(), Setback> {
+    async fn work(&self, job: &FulfillmentJob, attempt: &Attempt) -> Result<(), Setback> {
         let FulfillmentJob::V1 { event_id } = job;
         let started_at = self.clock.now();
-        let ended = self.fulfill(event_id).await;
+        let ended = self.fulfill(event_id, attempt.receives).await;
         log(event_id, &ended, self.clock.now().duration_since(started_at));
         match ended {
             Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Rejected(_) => Ok(()),

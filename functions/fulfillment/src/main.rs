@@ -2,7 +2,7 @@
 
 use aws::{
     SystemClock,
-    batch::{self, Retries},
+    batch::{self, Invocation, Rules},
     client,
     events::Events,
     ledger::{Ledger, Tables},
@@ -13,10 +13,13 @@ use aws::{
     secrets, settings,
 };
 use aws_lambda_events::event::sqs::SqsEvent;
-use domain::{mode::Mode, ports::Clock};
+use domain::mode::Mode;
 use fulfillment::{Fulfillment, provider};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::time::Duration;
+
+/// A whole batch: each record spends its time waiting for Flex and for DynamoDB.
+const AT_ONCE: usize = 10;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -29,42 +32,30 @@ async fn main() -> Result<(), Error> {
         settings.text("RECEIPTS_TABLE"),
         settings.text("FULFILLMENT_QUEUE_URL"),
         settings.text("RECEIPT_QUEUE_URL"),
-        settings.text("PROVIDER_SECRETS"),
-        settings.text("FLEX_API_BASE_URL"),
     );
+    let outside = (settings.text("PROVIDER_SECRETS"), settings.text("FLEX_API_BASE_URL"));
     let numbers = (
         settings.parsed::<Mode>("MODE"),
         settings.parsed::<u32>("EVENT_RETENTION_DAYS"),
         settings.parsed::<u64>("RETRY_BASE_SECONDS"),
         settings.parsed::<u32>("MAX_RECEIVES"),
     );
+    let config = client::config().await;
+    let (secret_id, flex_url) = outside;
+    let flex = flex_url.and_then(|url| settings.noted(flex::Api::new(&url)));
+    let keys = match (&secret_id, numbers.0) {
+        (Some(id), Some(mode)) => settings.noted(secrets::open(&config, id, provider::read_keys(mode)).await),
+        _ => None,
+    };
     let (
-        (
-            Some(events),
-            Some(orders),
-            Some(stock),
-            Some(receipts),
-            Some(source_url),
-            Some(receipt_url),
-            Some(secret_id),
-            Some(flex_url),
-        ),
-        (Some(mode), Some(retention_days), Some(base), Some(most_receives)),
-    ) = (names, numbers)
+        (Some(events), Some(orders), Some(stock), Some(receipts), Some(source_url), Some(receipt_url)),
+        (Some(mode), Some(retention_days), Some(retry_base), Some(most_receives)),
+        (Some(flex), Some(keys)),
+    ) = (names, numbers, (flex, keys))
     else {
         return Err(settings.stop().into());
     };
 
-    let config = client::config().await;
-    let flex = match flex::Api::new(&flex_url) {
-        Ok(flex) => flex,
-        Err(error) => return Err(settings.stop_for(&format!("FLEX_API_BASE_URL: {error}")).into()),
-    };
-    let store = secrets::SecretsManager::new(aws_sdk_secretsmanager::Client::new(&config), secret_id);
-    let keys = match secrets::Cache::open(store, provider::read_keys(mode), SystemClock).await {
-        Ok(keys) => keys,
-        Err(error) => return Err(settings.stop_for(&error).into()),
-    };
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let sqs = aws_sdk_sqs::Client::new(&config);
     let tables = Tables { events: events.clone(), orders: orders.clone(), stock, receipts: receipts.clone() };
@@ -79,14 +70,12 @@ async fn main() -> Result<(), Error> {
         mode,
     };
     let source = Source::new(sqs, source_url);
-    let retries = Retries { base: Duration::from_secs(base), most_receives };
+    let rules = Rules { retry_base: Duration::from_secs(retry_base), most_receives, at_once: AT_ONCE };
 
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
         let LambdaEvent { payload, context } = event;
-        let time_left = batch::time_left(context.deadline, fulfillment.clock.now());
-        batch::run(payload, &context.request_id, time_left, retries, &fulfillment, &source)
-            .await
-            .map_err(Error::from)
+        let invocation = Invocation { request_id: &context.request_id, deadline_ms: context.deadline };
+        batch::run(payload, invocation, rules, &fulfillment, &source, &SystemClock).await.map_err(Error::from)
     }))
     .await
 }

@@ -48,9 +48,8 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
         };
         let work = async {
             match self.verify(provider, incoming).await {
-                Ok(Ok(delivery_id)) => self.keep(&self.delivery(provider, delivery_id, incoming.body)).await,
-                Ok(Err(refusal)) => Ok(Answer::Refused(refusal.into())),
-                Err(setback) => Err(setback),
+                Ok(delivery_id) => self.keep(&self.delivery(provider, delivery_id, incoming.body)).await,
+                Err(refusal) => Ok(Answer::Refused(refusal.into())),
             }
         };
         match tokio::time::timeout(self.time_limit, work).await {
@@ -65,17 +64,17 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
         &self,
         provider: Provider,
         incoming: &Incoming<'_>,
-    ) -> Result<Result<DeliveryId, signature::Refusal>, Setback> {
+    ) -> Result<DeliveryId, signature::Refusal> {
         let now = self.clock.now();
         let verify = |keys: &[signature::Key]| match provider {
             Provider::Flex => flex::verify(incoming.header, incoming.body, keys, now),
         };
-        match verify(&self.keys.keys(provider).await?) {
-            Err(signature::Refusal::Forged) => match self.keys.reread(provider).await? {
-                Some(keys) => Ok(verify(&keys)),
-                None => Ok(Err(signature::Refusal::Forged)),
+        match verify(&self.keys.keys(provider).await) {
+            Err(signature::Refusal::Forged) => match self.keys.reread(provider).await {
+                Some(keys) => verify(&keys),
+                None => Err(signature::Refusal::Forged),
             },
-            verified => Ok(verified),
+            verified => verified,
         }
     }
 
@@ -100,15 +99,15 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
         let recorded = self.events.record(&event).await?;
         let state = match recorded {
             Recorded::First => event.state,
-            Recorded::Again(state) => state,
-            Recorded::OtherBody => {
-                let beside = StoredEvent::beside(delivery);
-                self.events.record(&beside).await?;
-                return Ok(Answer::Kept(Kept::Conflict, beside));
-            }
+            Recorded::Again(state) | Recorded::OtherBody(state) => state,
         };
         if state.is_pending() {
             self.queue.send(&FulfillmentJob::V1 { event_id: event.event_id.clone() }).await?;
+        }
+        if let Recorded::OtherBody(_) = recorded {
+            let beside = StoredEvent::beside(delivery);
+            self.events.record(&beside).await?;
+            return Ok(Answer::Kept(Kept::Conflict, beside));
         }
         let kept = match (recorded, &delivery.reading, event.state) {
             (Recorded::Again(state), Reading::Event(_), _) if state.is_pending() => Kept::QueuedAgain,

@@ -18,18 +18,17 @@ async fn main() -> Result<(), Error> {
     let secret_id = settings.text("PROVIDER_SECRETS");
     let max_body_bytes = settings.parsed("MAX_BODY_BYTES");
     let retention_days = settings.parsed::<u32>("EVENT_RETENTION_DAYS");
-    let (Some(events_table), Some(queue_url), Some(secret_id), Some(max_body_bytes), Some(days)) =
-        (events_table, queue_url, secret_id, max_body_bytes, retention_days)
+    let config = client::config().await;
+    let keys = match &secret_id {
+        Some(id) => settings.noted(secrets::open(&config, id, intake::secrets::signing_keys).await),
+        None => None,
+    };
+    let (Some(events_table), Some(queue_url), Some(max_body_bytes), Some(days), Some(keys)) =
+        (events_table, queue_url, max_body_bytes, retention_days, keys)
     else {
         return Err(settings.stop().into());
     };
 
-    let config = client::config().await;
-    let store = secrets::SecretsManager::new(aws_sdk_secretsmanager::Client::new(&config), secret_id);
-    let keys = match secrets::Cache::open(store, intake::secrets::signing_keys, SystemClock).await {
-        Ok(keys) => keys,
-        Err(error) => return Err(settings.stop_for(&error).into()),
-    };
     let intake = Intake {
         events: Events::new(aws_sdk_dynamodb::Client::new(&config), events_table, settings::days(days)),
         queue: Jobs::new(aws_sdk_sqs::Client::new(&config), queue_url),

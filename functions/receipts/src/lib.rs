@@ -5,7 +5,7 @@
 
 pub mod templates;
 
-use aws::batch::{Attempt, Worker};
+use aws::batch::{Attempt, Worker, time_left};
 use domain::{
     ids::{MessageId, ReceiptId},
     job::ReceiptJob,
@@ -17,14 +17,15 @@ use domain::{
         next_step,
     },
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
 
 /// What a claim lasts beyond the time that its attempt has: a claimant that was killed at its deadline must be
 /// dead when somebody else may claim.
 pub const CLAIM_MARGIN: Duration = Duration::from_secs(10);
-/// The least time worth starting to send with: SES may take ten seconds to answer.
-pub const LEAST_TIME: Duration = Duration::from_secs(12);
+/// The least time worth claiming and sending with: being throttled for a while, SES's answer, and a mark. Cut off
+/// in the middle, the mail's fate would be unknown.
+pub const LEAST_TIME: Duration = aws::mailer::ANSWER_WITHIN.saturating_add(Duration::from_secs(5));
 
 /// What receipts needs of the world.
 #[derive(Debug)]
@@ -84,20 +85,16 @@ impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Receipts<R, O, M, C> {
             Step::Hold => return self.hold(&receipt).await,
             Step::Send { again } => again,
         };
-        if attempt.time_left < LEAST_TIME {
-            return Err(Setback::OutOfTime);
-        }
         let order =
             self.orders.order(&receipt.order_id).await?.ok_or(Setback::Missing { what: "the order" })?;
         let composed = match compose(&order, &receipt, &self.merchant, &self.templates) {
             Err(Unsendable::Template(fault)) => return Err(Setback::Fault(fault.to_string())),
             composed => composed,
         };
-        let claim_ends_at = self
-            .clock
-            .now()
-            .checked_add(SignedDuration::try_from(attempt.time_left + CLAIM_MARGIN).unwrap_or_default())
-            .map_err(|error| Setback::Fault(error.to_string()))?;
+        if self.is_late(attempt) {
+            return Err(Setback::OutOfTime);
+        }
+        let claim_ends_at = attempt.ends_at.saturating_add(CLAIM_MARGIN).unwrap_or(Timestamp::MAX);
         match self.rows.claim(&receipt, &attempt.owner, claim_ends_at).await {
             Ok(Changed::Now) => {}
             Ok(Changed::Raced) => {
@@ -106,10 +103,17 @@ impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Receipts<R, O, M, C> {
             }
             Err(setback) => return Err(self.give_back(id, setback, attempt).await),
         }
+        if self.is_late(attempt) {
+            return Err(self.give_back(id, Setback::OutOfTime, attempt).await);
+        }
         match composed {
             Ok(email) => self.hand_over(id, &email, again, attempt).await,
             Err(unsendable) => self.fail(id, unsendable.to_string(), attempt).await,
         }
+    }
+
+    fn is_late(&self, attempt: &Attempt) -> bool {
+        time_left(attempt.ends_at, self.clock.now()) < LEAST_TIME
     }
 
     async fn hand_over(
@@ -134,7 +138,8 @@ impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Receipts<R, O, M, C> {
             }
             Err(SendError::Unknown(cause)) => {
                 // The claim stays: once it has ended, the policy decides.
-                Err(Setback::Unknown { cause, retry_after: attempt.time_left + CLAIM_MARGIN })
+                let retry_after = time_left(attempt.ends_at, self.clock.now()) + CLAIM_MARGIN;
+                Err(Setback::Unknown { cause, retry_after })
             }
         }
     }

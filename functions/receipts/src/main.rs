@@ -2,7 +2,7 @@
 
 use aws::{
     SystemClock,
-    batch::{self, Retries},
+    batch::{self, Invocation, Rules},
     client, log,
     mailer::Mailer,
     orders::Orders,
@@ -11,16 +11,16 @@ use aws::{
     settings,
 };
 use aws_lambda_events::event::sqs::SqsEvent;
-use domain::{
-    ports::Clock,
-    receipt::{
-        OnUnknown,
-        mail::{Merchant, Settings},
-    },
+use domain::receipt::{
+    OnUnknown,
+    mail::{Merchant, Settings},
 };
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use receipts::{Receipts, templates};
 use std::{path::Path, time::Duration};
+
+/// One mail after another: SES counts them by the second.
+const AT_ONCE: usize = 1;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -32,7 +32,7 @@ async fn main() -> Result<(), Error> {
         settings.text("RECEIPT_QUEUE_URL"),
         settings.text("RECEIPT_TEMPLATES_DIR"),
     );
-    let merchant = (
+    let shop = (
         settings.text("MERCHANT_NAME"),
         settings.text("MERCHANT_ADDRESS"),
         settings.text("SUPPORT_EMAIL"),
@@ -45,33 +45,33 @@ async fn main() -> Result<(), Error> {
         settings.parsed::<u64>("RETRY_BASE_SECONDS"),
         settings.parsed::<u32>("MAX_RECEIVES"),
     );
+    let merchant = match &shop {
+        (
+            Some(name),
+            Some(address),
+            Some(support_email),
+            Some(sender),
+            Some(time_zone),
+            Some(test_recipient),
+        ) => settings.noted(Merchant::new(Settings {
+            name,
+            address,
+            support_email,
+            sender,
+            time_zone,
+            test_recipient: Some(test_recipient),
+        })),
+        _ => None,
+    };
+    let (orders, rows, source_url, templates_dir) = names;
+    let templates = templates_dir.and_then(|folder| settings.noted(templates::load(Path::new(&folder))));
     let (
-        (Some(orders), Some(rows), Some(source_url), Some(templates_dir)),
-        (Some(name), Some(address), Some(support_email), Some(sender), Some(time_zone), Some(test_recipient)),
-        (Some(on_unknown), Some(base), Some(most_receives)),
-    ) = (names, merchant, numbers)
+        (Some(orders), Some(rows), Some(source_url)),
+        (Some(on_unknown), Some(retry_base), Some(most_receives)),
+        (Some(merchant), Some(templates)),
+    ) = ((orders, rows, source_url), numbers, (merchant, templates))
     else {
         return Err(settings.stop().into());
-    };
-    let merchant = Merchant::new(Settings {
-        name: &name,
-        address: &address,
-        support_email: &support_email,
-        sender: &sender,
-        time_zone: &time_zone,
-        test_recipient: Some(&test_recipient),
-    });
-    let templates = templates::load(Path::new(&templates_dir));
-    let (merchant, templates) = match (merchant, templates) {
-        (Ok(merchant), Ok(templates)) => (merchant, templates),
-        (merchant, templates) => {
-            let wrong =
-                [merchant.err().map(|bad| bad.to_string()), templates.err().map(|bad| bad.to_string())];
-            for problem in wrong.into_iter().flatten() {
-                settings.problem(problem);
-            }
-            return Err(settings.stop().into());
-        }
     };
 
     let config = client::config().await;
@@ -86,14 +86,12 @@ async fn main() -> Result<(), Error> {
         on_unknown,
     };
     let source = Source::new(aws_sdk_sqs::Client::new(&config), source_url);
-    let retries = Retries { base: Duration::from_secs(base), most_receives };
+    let rules = Rules { retry_base: Duration::from_secs(retry_base), most_receives, at_once: AT_ONCE };
 
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
         let LambdaEvent { payload, context } = event;
-        let time_left = batch::time_left(context.deadline, receipts.clock.now());
-        batch::run(payload, &context.request_id, time_left, retries, &receipts, &source)
-            .await
-            .map_err(Error::from)
+        let invocation = Invocation { request_id: &context.request_id, deadline_ms: context.deadline };
+        batch::run(payload, invocation, rules, &receipts, &source, &SystemClock).await.map_err(Error::from)
     }))
     .await
 }

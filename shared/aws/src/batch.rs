@@ -8,13 +8,16 @@ use domain::{
     ids::OwnerToken,
     job::Job,
     outcome::{Setback, back_off},
-    ports::Delay,
+    ports::{Clock, Delay},
 };
-use futures_util::{FutureExt, future::join_all};
-use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+use futures_util::{FutureExt, StreamExt, stream};
+use jiff::Timestamp;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
-/// Kept back from an invocation's time, to answer and to delay what has failed.
+/// Kept back from an invocation's time, to note and to delay what has failed, and to answer.
 const RESERVE: Duration = Duration::from_secs(2);
+/// Of the reserve, for each of the two.
+const HALF_RESERVE: Duration = Duration::from_secs(1);
 
 /// One try at one message.
 #[derive(Debug, Clone)]
@@ -23,10 +26,8 @@ pub struct Attempt {
     pub owner: OwnerToken,
     /// How often the message has been received, from 1.
     pub receives: u32,
-    /// How long this try may take.
-    pub time_left: Duration,
-    /// Whether the queue gives up on the message after this try.
-    pub last: bool,
+    /// When this try is cut off.
+    pub ends_at: Timestamp,
 }
 
 /// What a function does with a job.
@@ -37,13 +38,24 @@ pub trait Worker<J: Job>: Sync {
     fn failed(&self, job: &J, setback: &Setback, attempt: &Attempt) -> impl Future<Output = ()> + Send;
 }
 
-/// How failed messages are treated: the template's `RetryBaseSeconds` and `maxReceiveCount`.
+/// How a batch is worked off: the template's `RetryBaseSeconds` and `maxReceiveCount` among it.
 #[derive(Debug, Clone, Copy)]
-pub struct Retries {
-    /// The first back-off.
-    pub base: Duration,
-    /// After how many receives the queue gives up.
+pub struct Rules {
+    /// The first back-off of a failed record.
+    pub retry_base: Duration,
+    /// After how many receives the queue gives up on a message.
     pub most_receives: u32,
+    /// How many records are worked on at the same time.
+    pub at_once: usize,
+}
+
+/// The invocation that a batch came with.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation<'a> {
+    /// Its id.
+    pub request_id: &'a str,
+    /// When the platform ends it, in milliseconds since 1970, as Lambda says.
+    pub deadline_ms: u64,
 }
 
 /// A record cannot be named in the answer, so the whole batch must be delivered again.
@@ -51,31 +63,40 @@ pub struct Retries {
 #[error("a failed record has no message id: the whole batch is to be delivered again")]
 pub struct Nameless;
 
-/// Works on all records of a batch at once.
+/// Why a record failed, and of what.
+struct Failed {
+    setback: Setback,
+    receives: u32,
+    subject: Option<String>,
+}
+
+/// Works on the records of a batch, each apart from the others.
 ///
 /// An empty identifier in the answer would mean "the whole batch" to Lambda; where a failed record has no id,
 /// that is said openly by an error.
 pub async fn run<J: Job, W: Worker<J>>(
     event: SqsEvent,
-    request_id: &str,
-    time_left: Duration,
-    retries: Retries,
+    invocation: Invocation<'_>,
+    rules: Rules,
     worker: &W,
     delay: &impl Delay,
+    clock: &impl Clock,
 ) -> Result<SqsBatchResponse, Nameless> {
-    let time_left = time_left.saturating_sub(RESERVE);
+    let deadline = i64::try_from(invocation.deadline_ms).unwrap_or(i64::MAX);
+    let ends_at = Timestamp::from_millisecond(deadline).unwrap_or(Timestamp::MAX);
+    let ends_at = ends_at.saturating_sub(RESERVE).unwrap_or(Timestamp::MIN);
     let records = event.records.iter().map(|record| async move {
-        match one(record, request_id, time_left, retries, worker).await {
+        match one(record, invocation.request_id, ends_at, worker, clock).await {
             Ok(()) => Ok(None),
-            Err((setback, receives)) => {
-                let wait = back_off(retries.base, receives, setback.retry_after());
-                leave_alone(record, wait, &setback, receives, delay).await;
+            Err(failed) => {
+                leave_alone(record, &failed, rules, delay).await;
                 record.message_id.clone().filter(|id| !id.is_empty()).map(Some).ok_or(Nameless)
             }
         }
     });
+    let ended: Vec<_> = stream::iter(records).buffered(rules.at_once.max(1)).collect().await;
     let mut response = SqsBatchResponse::default();
-    for failed in join_all(records).await {
+    for failed in ended {
         if let Some(message_id) = failed? {
             response.add_failure(message_id);
         }
@@ -86,63 +107,69 @@ pub async fn run<J: Job, W: Worker<J>>(
 async fn one<J: Job, W: Worker<J>>(
     record: &SqsMessage,
     request_id: &str,
-    time_left: Duration,
-    retries: Retries,
+    ends_at: Timestamp,
     worker: &W,
-) -> Result<(), (Setback, u32)> {
+    clock: &impl Clock,
+) -> Result<(), Failed> {
     let receives = record
         .attributes
         .get("ApproximateReceiveCount")
         .and_then(|count| count.parse().ok())
         .unwrap_or(1_u32);
+    let failed = |setback| Failed { setback, receives, subject: None };
     let job: J = serde_json::from_str(record.body.as_deref().unwrap_or_default()).map_err(|error| {
         let at = format!("line {}, column {}", error.line(), error.column());
-        (Setback::Fault(format!("the message is not a job that this version knows ({at})")), receives)
+        failed(Setback::Fault(format!("the message is not a job that this version knows ({at})")))
     })?;
     let message_id = record.message_id.as_deref().unwrap_or_default();
     let owner = OwnerToken::new(format!("{request_id}.{message_id}"))
-        .map_err(|bad| (Setback::Fault(bad.to_string()), receives))?;
-    let attempt = Attempt { owner, receives, time_left, last: receives >= retries.most_receives };
+        .map_err(|bad| failed(Setback::Fault(bad.to_string())))?;
+    let attempt = Attempt { owner, receives, ends_at };
     let work = AssertUnwindSafe(worker.work(&job, &attempt)).catch_unwind();
-    let setback = match tokio::time::timeout(time_left, work).await {
+    let setback = match tokio::time::timeout(time_left(ends_at, clock.now()), work).await {
         Ok(Ok(Ok(()))) => return Ok(()),
         Ok(Ok(Err(setback))) => setback,
-        Ok(Err(panic)) => Setback::Fault(panic_text(panic.as_ref())),
+        Ok(Err(_)) => Setback::Fault("a panic; its place is in the log".to_owned()),
         Err(_) => Setback::OutOfTime,
     };
     let noting = AssertUnwindSafe(worker.failed(&job, &setback, &attempt)).catch_unwind();
     // Best effort, in the reserve: the queue's own count is what decides.
-    let _ = tokio::time::timeout(RESERVE / 2, noting).await;
-    Err((setback, receives))
+    let _ = tokio::time::timeout(HALF_RESERVE, noting).await;
+    Err(Failed { setback, receives, subject: Some(job.subject().to_owned()) })
 }
 
-/// A panic's text is our own (`unwrap` and the like are denied), but it may quote what it met: keep its kind.
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let known = panic.is::<&'static str>() || panic.is::<String>();
-    format!("a panic{}", if known { "; its place is in the log" } else { "" })
-}
-
-async fn leave_alone(
-    record: &SqsMessage,
-    wait: Duration,
-    setback: &Setback,
-    receives: u32,
-    delay: &impl Delay,
-) {
+/// Hides a failed message for a while, and writes the one line that the log keeps of its failure.
+async fn leave_alone(record: &SqsMessage, failed: &Failed, rules: Rules, delay: &impl Delay) {
+    let Failed { setback, receives, subject } = failed;
     let message_id = record.message_id.as_deref().unwrap_or_default();
-    tracing::warn!(outcome = "retry", message_id, receives, wait_seconds = wait.as_secs(), reason = %setback, "will be tried again");
+    let subject = subject.as_deref().unwrap_or_default();
+    if *receives >= rules.most_receives {
+        tracing::error!(outcome = "dead_letter", subject, message_id, receives, reason = %setback, "given up");
+        // Visible at once, so that the queue moves it on at once.
+        hide(record, Duration::ZERO, delay).await;
+        return;
+    }
+    let wait = back_off(rules.retry_base, *receives, setback.retry_after());
+    let wait_seconds = wait.as_secs();
+    tracing::warn!(outcome = "retry", subject, message_id, receives, wait_seconds, reason = %setback, "will be tried again");
+    hide(record, wait, delay).await;
+}
+
+async fn hide(record: &SqsMessage, wait: Duration, delay: &impl Delay) {
     let Some(handle) = &record.receipt_handle else { return };
-    if let Err(setback) = delay.delay(handle, wait).await {
+    match tokio::time::timeout(HALF_RESERVE, delay.delay(handle, wait)).await {
+        Ok(Ok(())) => {}
         // Then the queue's own visibility timeout is the back-off.
-        tracing::warn!(message_id, reason = %setback, "the back-off could not be set");
+        Ok(Err(setback)) => tracing::warn!(reason = %setback, "the back-off could not be set"),
+        Err(_) => tracing::warn!(reason = "no answer in time", "the back-off could not be set"),
     }
 }
 
-/// How long is left until a deadline in milliseconds since 1970, as Lambda gives it.
+/// How long is left until then; nothing if it has passed.
 #[must_use]
-pub fn time_left(deadline_ms: u64, now: jiff::Timestamp) -> Duration {
-    let now = u64::try_from(now.as_millisecond()).unwrap_or_default();
-    Duration::from_millis(deadline_ms.saturating_sub(now))
+pub fn time_left(until: Timestamp, now: Timestamp) -> Duration {
+    let left = until.duration_since(now);
+    if left.is_positive() { left.unsigned_abs() } else { Duration::ZERO }
 }
 
 #[cfg(test)]

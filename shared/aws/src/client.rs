@@ -5,6 +5,7 @@ use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
 };
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use std::time::Duration;
 
 /// Loads the configuration from the environment that Lambda gives (`AWS_ENDPOINT_URL` counts too).
@@ -12,12 +13,19 @@ pub async fn config() -> SdkConfig {
     loader().load().await
 }
 
+const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
+
+/// An HTTP client that makes a connection for each request.
+pub(crate) fn without_kept_connections() -> SharedHttpClient {
+    Builder::new().tls_provider(TLS).pool_max_idle_per_host(0).build_https()
+}
+
 /// What every client of ours has in common, wherever it runs.
 ///
 /// Time limits: an outage must become an answer, not a killed process, and intake has 10 s in all.
 #[must_use]
 pub fn loader() -> ConfigLoader {
-    let http = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let http = Builder::new().tls_provider(TLS).build_https();
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
         .operation_attempt_timeout(Duration::from_secs(3))

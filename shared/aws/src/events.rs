@@ -1,7 +1,10 @@
 //! The Events table: key `event_id`; sparse index `pending` over what is not done; `expires_at` (TTL) only on
 //! what is, so that undone work is never forgotten.
 
-use crate::failure::{misshapen, setback};
+use crate::{
+    failure::{MOST_TRIES, is_conflict, jitter, misshapen, setback},
+    guard::guarded,
+};
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
@@ -13,7 +16,7 @@ use domain::{
     event::{EventState, StoredEvent},
     ids::{DeliveryId, EventId, ReceiptId},
     outcome::Setback,
-    ports::{self, Recorded, Settlement},
+    ports::{self, Changed, Recorded, Settlement},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -152,7 +155,15 @@ impl ports::Events for Events {
             .condition_expression("attribute_not_exists(event_id)")
             // A refusal brings the item along, so that a duplicate costs no second read.
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match put.send().await {
+        let mut n = 0;
+        let sent = loop {
+            n += 1;
+            match put.clone().send().await {
+                Err(error) if is_conflict(&error) && n < MOST_TRIES => jitter(n).await,
+                sent => break sent,
+            }
+        };
+        match sent {
             Ok(_) => Ok(Recorded::First),
             Err(SdkError::ServiceError(refusal)) if refusal.err().is_conditional_check_failed_exception() => {
                 let PutItemError::ConditionalCheckFailedException(refusal) = refusal.into_err() else {
@@ -163,7 +174,7 @@ impl ports::Events for Events {
                 Ok(if there.fingerprint == event.fingerprint {
                     Recorded::Again(there.state)
                 } else {
-                    Recorded::OtherBody
+                    Recorded::OtherBody(there.state)
                 })
             }
             Err(error) => Err(setback(SERVICE, &error)),
@@ -188,7 +199,12 @@ impl ports::Events for Events {
             .map_err(|error| misshapen(TABLE, &error))
     }
 
-    async fn settle(&self, id: &EventId, settlement: &Settlement, now: Timestamp) -> Result<(), Setback> {
+    async fn settle(
+        &self,
+        id: &EventId,
+        settlement: &Settlement,
+        now: Timestamp,
+    ) -> Result<Changed, Setback> {
         let update = self
             .client
             .update_item()
@@ -214,18 +230,11 @@ impl ports::Events for Events {
                 .expression_attribute_values(":parked", text(EventState::Parked.to_string()))
                 .expression_attribute_values(":reason", text(reason)),
         };
-        match update.send().await {
-            Ok(_) => Ok(()),
-            // It has ended already, by somebody else's hand or by our own whose answer was lost.
-            Err(SdkError::ServiceError(refusal)) if refusal.err().is_conditional_check_failed_exception() => {
-                Ok(())
-            }
-            Err(error) => Err(setback(SERVICE, &error)),
-        }
+        guarded(update).await
     }
 
     async fn note_failure(&self, id: &EventId, reason: &str, attempts: u32) -> Result<(), Setback> {
-        let noted = self
+        let update = self
             .client
             .update_item()
             .table_name(&self.table)
@@ -235,15 +244,7 @@ impl ports::Events for Events {
             .expression_attribute_names("#reason", "reason")
             .expression_attribute_names("#pending", "pending")
             .expression_attribute_values(":reason", text(reason))
-            .expression_attribute_values(":attempts", AttributeValue::N(attempts.to_string()))
-            .send()
-            .await;
-        match noted {
-            Ok(_) => Ok(()),
-            Err(SdkError::ServiceError(refusal)) if refusal.err().is_conditional_check_failed_exception() => {
-                Ok(())
-            }
-            Err(error) => Err(setback(SERVICE, &error)),
-        }
+            .expression_attribute_values(":attempts", AttributeValue::N(attempts.to_string()));
+        guarded(update).await.map(drop)
     }
 }

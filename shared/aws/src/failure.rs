@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use domain::outcome::Setback;
+use std::time::Duration;
 
 /// Codes by which an AWS service says that credentials, permissions or the named thing are wrong: waiting
 /// alone will not mend it, an operator must.
@@ -45,6 +46,26 @@ pub fn setback<E: ProvideErrorMetadata>(service: &'static str, error: &SdkError<
             cause: "the request could not be built (credentials or region)".to_owned(),
         },
         _ => away("a failure of a new kind"),
+    }
+}
+
+/// How often a conflicting or throttled call is tried before it is handed back to the queue.
+pub(crate) const MOST_TRIES: u32 = 6;
+
+/// Waits before try `n` (from 1): up to 25 ms, 50 ms, 100 ms…, at random so that rivals do not meet again.
+pub(crate) async fn jitter(n: u32) {
+    let most = 25_u64.saturating_mul(1 << n.min(6));
+    tokio::time::sleep(Duration::from_millis(rand::random_range(1..=most))).await;
+}
+
+/// Whether a write met somebody's transaction on the same row. The SDK does not try such a write again; a moment
+/// later it goes through.
+pub(crate) fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    match error {
+        SdkError::ServiceError(service_error) => {
+            service_error.err().code() == Some("TransactionConflictException")
+        }
+        _ => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     events,
-    failure::setback,
+    failure::{MOST_TRIES, jitter, setback},
     orders, receipts,
     stock::{self, Attributes},
 };
@@ -19,7 +19,6 @@ use domain::{
     ports::{self, Committed},
     stock::{Mapping, Shelf, Take, Unnamed},
 };
-use std::time::Duration;
 
 const SERVICE: &str = "DynamoDB";
 
@@ -32,8 +31,6 @@ const FIXED_ACTIONS: usize = 3;
 const ACTIONS_A_TAKE: usize = 2;
 /// `BatchGetItem` takes 100 keys.
 const MOST_KEYS: usize = 100;
-/// How often a conflicting or throttled call is tried before it is handed back to the queue.
-const MOST_TRIES: u32 = 6;
 
 /// The names of the tables that a commit writes.
 #[derive(Debug, Clone)]
@@ -96,12 +93,6 @@ fn first_parts(takes: &[Take]) -> (Vec<&[Take]>, &[Take]) {
 
 fn unbuildable(error: &BuildError) -> Setback {
     Setback::Fault(format!("a request could not be built: {error}"))
-}
-
-/// Waits before try `n` (from 1): up to 25 ms, 50 ms, 100 ms…, at random so that rivals do not meet again.
-async fn jitter(n: u32) {
-    let most = 25_u64.saturating_mul(1 << n.min(6));
-    tokio::time::sleep(Duration::from_millis(rand::random_range(1..=most))).await;
 }
 
 impl Ledger {

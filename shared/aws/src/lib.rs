@@ -7,6 +7,7 @@ pub mod batch;
 pub mod client;
 pub mod events;
 pub mod failure;
+mod guard;
 pub mod ledger;
 pub mod log;
 pub mod mailer;

@@ -1,9 +1,9 @@
 //! SES: a composed mail as raw MIME, handed over once.
 
-use crate::failure::setback;
+use crate::{client, failure::setback};
 use aws_sdk_ses::{
     Client,
-    config::retry::RetryConfig,
+    config::{retry::RetryConfig, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
     operation::send_raw_email::SendRawEmailError,
     primitives::Blob,
@@ -17,9 +17,15 @@ use domain::{
     receipt::{Kind, mail::Email},
 };
 use mail_builder::MessageBuilder;
-use std::{error::Error, io};
+use std::{error::Error, io, time::Duration};
 
 const SERVICE: &str = "SES";
+
+/// How long SES may take to answer.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How long a throttled mail is tried again in one go: the rate is counted by the second
+/// (<https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas.html>), so a moment later there is room again.
+const THROTTLED_FOR: Duration = Duration::from_secs(3);
 
 /// SES.
 #[derive(Debug, Clone)]
@@ -28,12 +34,38 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// A mailer by this configuration, without the SDK's own retries: SES has no idempotency key, so a second
-    /// try behind our back could be a second mail.
+    /// A mailer by this configuration, but without the SDK's own retries: SES has no idempotency key, so a second
+    /// try behind our back could be a second mail. And without kept connections: one that died while the function
+    /// was frozen breaks in the middle of a request, and nobody knows of that mail either.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig) -> Self {
-        let config = aws_sdk_ses::config::Builder::from(config).retry_config(RetryConfig::disabled()).build();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(2))
+            .operation_attempt_timeout(ANSWER_WITHIN)
+            .operation_timeout(ANSWER_WITHIN)
+            .build();
+        let config = aws_sdk_ses::config::Builder::from(config)
+            .http_client(client::without_kept_connections())
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::disabled())
+            .build();
         Self { client: Client::from_conf(config) }
+    }
+
+    async fn hand_over(&self, email: &Email, message: &RawMessage) -> Result<MessageId, Sorted> {
+        let tags = [tag("receipt_id", email.receipt_id.as_str()), tag("kind", kind_text(email.kind))];
+        let sent = self
+            .client
+            .send_raw_email()
+            .source(email.from.as_str())
+            .destinations(email.to.as_str())
+            .raw_message(message.clone())
+            .set_tags(Some(tags.into_iter().flatten().collect()))
+            .send()
+            .await
+            .map_err(|error| sort(&error))?;
+        MessageId::new(sent.message_id)
+            .map_err(|_| Sorted::End(SendError::Unknown("SES took the mail and gave it no id".to_owned())))
     }
 }
 
@@ -45,7 +77,7 @@ pub fn mime(email: &Email) -> io::Result<Vec<u8>> {
         .reply_to(email.reply_to.as_str())
         .to((to_name, email.to.as_str()))
         .subject(email.subject.as_str())
-        // The same for every try, so that a mailbox can tell a resent receipt from a new one.
+        // SES puts an id of its own in its place; this one keeps the host's name out of it.
         .message_id(format!("{}@{}", email.receipt_id, domain_of(email.from.as_str())))
         .text_body(email.text.as_str())
         .html_body(email.html.as_str())
@@ -81,34 +113,43 @@ impl ports::Mailer for Mailer {
             .data(Blob::new(mime))
             .build()
             .map_err(|error| Setback::Fault(format!("a request could not be built: {error}")))?;
-        let sent = self
-            .client
-            .send_raw_email()
-            .source(email.from.as_str())
-            .destinations(email.to.as_str())
-            .raw_message(message)
-            .set_tags(Some(
-                [tag("receipt_id", email.receipt_id.as_str()), tag("kind", kind_text(email.kind))]
-                    .into_iter()
-                    .flatten()
-                    .collect(),
-            ))
-            .send()
-            .await
-            .map_err(|error| sort(&error))?;
-        MessageId::new(sent.message_id)
-            .map_err(|_| SendError::Unknown("SES took the mail and gave it no id".to_owned()))
+        let began = tokio::time::Instant::now();
+        loop {
+            match self.hand_over(email, &message).await {
+                Ok(message_id) => return Ok(message_id),
+                Err(Sorted::End(error)) => return Err(error),
+                // Certainly not sent, so that another try is no second mail.
+                Err(Sorted::Throttled(error)) if began.elapsed() > THROTTLED_FOR => return Err(error),
+                Err(Sorted::Throttled(_)) => {}
+            }
+            tokio::time::sleep(Duration::from_millis(rand::random_range(500..1000))).await;
+        }
     }
 }
 
+/// What a failed hand-over means.
+#[derive(Debug)]
+enum Sorted {
+    /// Refused for now, for the sending rate.
+    Throttled(SendError),
+    /// Anything else.
+    End(SendError),
+}
+
 /// Sorts what SES or the network said: refused for good, certainly not sent, or who knows.
-fn sort(error: &SdkError<SendRawEmailError, HttpResponse>) -> SendError {
+fn sort(error: &SdkError<SendRawEmailError, HttpResponse>) -> Sorted {
     let not_sent = || SendError::NotSent(setback(SERVICE, error));
-    match error {
+    Sorted::End(match error {
         SdkError::ConstructionFailure(_) => not_sent(),
         SdkError::DispatchFailure(failure) => {
-            let never_connected = failure.as_connector_error().is_some_and(|error| refused_connection(error));
-            if never_connected { not_sent() } else { SendError::Unknown("the connection broke".to_owned()) }
+            // The one time limit below the whole attempt's is that of connecting.
+            if failure.is_timeout()
+                || failure.as_connector_error().is_some_and(|error| never_connected(error))
+            {
+                not_sent()
+            } else {
+                SendError::Unknown("the connection broke".to_owned())
+            }
         }
         SdkError::ServiceError(service_error) => {
             let code = service_error.err().code().unwrap_or_default();
@@ -122,30 +163,30 @@ fn sort(error: &SdkError<SendRawEmailError, HttpResponse>) -> SendError {
                     | SendRawEmailError::MailFromDomainNotVerifiedException(_),
                     _,
                 ) => SendError::NotSent(Setback::SetUp { service: SERVICE, cause: code.to_owned() }),
-                (_, 502 | 504) => SendError::Unknown(format!("a gateway gave up ({code})")),
+                _ if code == "Throttling" || code == "ThrottlingException" => {
+                    return Sorted::Throttled(not_sent());
+                }
                 _ if code == "InvalidParameterValue" => {
                     SendError::Refused(format!("SES will not take this address ({code})"))
                 }
+                // Something broke in there or on the way, perhaps behind the place where the mail was taken.
+                (_, 500 | 502 | 504) => SendError::Unknown(format!("SES broke down ({code})")),
                 _ => not_sent(),
             }
         }
         // The request is out and its answer is not in.
         SdkError::TimeoutError(_) => SendError::Unknown("no answer in time".to_owned()),
         _ => SendError::Unknown("an answer that is not understood".to_owned()),
-    }
+    })
 }
 
-/// Whether the connection was never made, so that nothing can have been sent.
-fn refused_connection(error: &(dyn Error + 'static)) -> bool {
+/// Whether the connection was never made (refused, no route, no such host, no TLS), so that nothing can have been
+/// sent.
+fn never_connected(error: &(dyn Error + 'static)) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            let never = [
-                io::ErrorKind::ConnectionRefused,
-                io::ErrorKind::HostUnreachable,
-                io::ErrorKind::NetworkUnreachable,
-            ];
-            return never.contains(&error.kind());
+        if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
+            return error.is_connect();
         }
         cause = error.source();
     }

@@ -53,7 +53,9 @@ impl Source {
 
 impl Delay for Source {
     async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), Setback> {
-        let seconds = i32::try_from(by.as_secs()).unwrap_or(i32::MAX);
+        // Rounded up: back too early would be one receive wasted.
+        let seconds = by.as_secs() + u64::from(by.subsec_nanos() > 0);
+        let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
         let changed = self
             .client
             .change_message_visibility()

@@ -1,9 +1,12 @@
 //! The Receipts table: key `receipt_id`; sparse index `pending` over what is still owed.
 
-use crate::failure::{misshapen, setback};
+use crate::{
+    failure::{misshapen, setback},
+    guard::guarded,
+};
 use aws_sdk_dynamodb::{
     Client,
-    error::{BuildError, SdkError},
+    error::BuildError,
     operation::update_item::builders::UpdateItemFluentBuilder,
     types::{AttributeValue, Put},
 };
@@ -88,16 +91,6 @@ pub(crate) fn first(table: &str, item: HashMap<String, AttributeValue>) -> Resul
         .set_item(Some(item))
         .condition_expression("attribute_not_exists(receipt_id)")
         .build()
-}
-
-async fn guarded(update: UpdateItemFluentBuilder) -> Result<Changed, Setback> {
-    match update.send().await {
-        Ok(_) => Ok(Changed::Now),
-        Err(SdkError::ServiceError(refusal)) if refusal.err().is_conditional_check_failed_exception() => {
-            Ok(Changed::Raced)
-        }
-        Err(error) => Err(setback(SERVICE, &error)),
-    }
 }
 
 fn seen_version(update: UpdateItemFluentBuilder, seen: &Receipt) -> UpdateItemFluentBuilder {

@@ -7,7 +7,8 @@
 //! Kept in the process for five minutes, and read anew when a signature or a key does not fit, but never more
 //! than once a minute whatever is sent to us: a stranger must not be able to spend our money.
 
-use crate::failure::setback;
+use crate::{SystemClock, failure::setback};
+use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use domain::{
     delivery::Provider,
@@ -24,6 +25,8 @@ use tokio::sync::Mutex;
 pub const FRESH_FOR: Duration = Duration::from_mins(5);
 /// The least time between two readings.
 pub const REREAD_AFTER: Duration = Duration::from_mins(1);
+/// The most time that a reading may take beside a request that is waiting for its answer.
+const READ_WITHIN: Duration = Duration::from_secs(2);
 
 /// One provider's part of the document, as text. Prints nothing.
 #[derive(Clone, Default, Deserialize)]
@@ -107,6 +110,15 @@ impl From<SecretsError> for Setback {
     }
 }
 
+/// Opens the document in Secrets Manager under that name or ARN, for a process that has just started.
+pub async fn open<T: Send + Sync>(
+    config: &SdkConfig,
+    secret_id: &str,
+    read: Read<T>,
+) -> Result<Cache<SecretsManager, T, SystemClock>, SecretsError> {
+    Cache::open(SecretsManager::new(Client::new(config), secret_id), read, SystemClock).await
+}
+
 /// What was made of the document, kept for a while.
 #[derive(Debug)]
 pub struct Cache<S, T, C> {
@@ -153,7 +165,8 @@ impl<S: Store, T: Send + Sync, C: Clock> Cache<S, T, C> {
 
     async fn refresh(&self, held: &mut Held<T>, now: Timestamp) -> bool {
         held.tried_at = now;
-        match fetch(&self.store, self.read).await {
+        let fetched = tokio::time::timeout(READ_WITHIN, fetch(&self.store, self.read)).await;
+        match fetched.unwrap_or(Err(SecretsError::Setback(Setback::OutOfTime))) {
             Ok(value) => {
                 held.value = Arc::new(value);
                 held.read_at = now;
@@ -186,12 +199,12 @@ async fn fetch<S: Store, T>(store: &S, read: Read<T>) -> Result<T, SecretsError>
 
 /// Signing keys by provider, held and read anew by these rules.
 impl<S: Store, C: Clock> SigningKeys for Cache<S, BTreeMap<Provider, Keys>, C> {
-    async fn keys(&self, provider: Provider) -> Result<Keys, Setback> {
-        Ok(self.current().await.get(&provider).cloned().unwrap_or_default())
+    async fn keys(&self, provider: Provider) -> Keys {
+        self.current().await.get(&provider).cloned().unwrap_or_default()
     }
 
-    async fn reread(&self, provider: Provider) -> Result<Option<Keys>, Setback> {
-        Ok(self.reread().await.and_then(|keys| keys.get(&provider).cloned()))
+    async fn reread(&self, provider: Provider) -> Option<Keys> {
+        self.reread().await.and_then(|keys| keys.get(&provider).cloned())
     }
 }
 

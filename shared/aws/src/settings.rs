@@ -73,11 +73,9 @@ impl<'a> Settings<'a> {
         problems
     }
 
-    /// As [`Settings::stop`], with one more reason.
-    #[must_use]
-    pub fn stop_for(mut self, reason: &dyn fmt::Display) -> Problems {
-        self.problem(reason.to_string());
-        self.stop()
+    /// What came of trying out a setting: its value, or one more problem.
+    pub fn noted<T, E: fmt::Display>(&mut self, tried: Result<T, E>) -> Option<T> {
+        tried.map_err(|why| self.problem(why.to_string())).ok()
     }
 }
 

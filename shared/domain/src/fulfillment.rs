@@ -91,10 +91,39 @@ pub enum Doubt {
     /// The provider will not tell us about it.
     #[error("{0}")]
     NotTold(ReadError),
+    /// More than a row holds. Nothing of it has been written.
+    #[error("an order of {lines} lines does not fit into a row")]
+    TooLarge {
+        /// How many lines it has.
+        lines: usize,
+    },
     /// An identifier in the answer cannot be stored.
     #[error("{0}")]
     BadId(#[from] BadId),
 }
+
+impl Doubt {
+    /// Whether waiting a little may settle it: the provider's announcement can be ahead of what its API tells, and
+    /// a wrong address or a gateway's error page looks like an unknown checkout.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::NotComplete(_) | Self::NotTold(ReadError::NotUnderstood(_)) => true,
+            Self::NotTold(ReadError::Permanent { status, .. }) => *status == 404,
+            Self::NotTold(ReadError::KeyRefused { .. } | ReadError::Transient(_))
+            | Self::ModeNotFulfilled(_)
+            | Self::OtherMode { .. }
+            | Self::NotCaptured
+            | Self::NoCheckout
+            | Self::TooLarge { .. }
+            | Self::BadId(_) => false,
+        }
+    }
+}
+
+/// The largest order that is written. A DynamoDB item holds 400 KB
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>); our sum is an upper bound.
+const MAX_ORDER_BYTES: usize = 380_000;
 
 /// Whether a checkout may be fulfilled on this stack at all.
 fn doubt(checkout: &Checkout, stack: Mode) -> Option<Doubt> {
@@ -155,6 +184,9 @@ pub fn decide(
         shortfalls,
         receipt_id: receipt.receipt_id.clone(),
     };
+    if order.size_bound() > MAX_ORDER_BYTES {
+        return Decision::Park(Doubt::TooLarge { lines: order.lines.len() });
+    }
     Decision::Fulfill(Box::new(Commit {
         event_id: event.event_id.clone(),
         order,
@@ -197,11 +229,11 @@ impl fmt::Display for Decision {
                     order.lines.len(),
                     order.money(order.totals.total)
                 )?;
-                for Take { movement, on_hand } in takes {
-                    write!(f, ", {} {on_hand}→{}", movement.sku, on_hand - movement.taken)?;
-                    if movement.short() > 0 {
-                        write!(f, " ({} short)", movement.short())?;
-                    }
+                // No SKU: beside an order, the name of a thing can tell what ails somebody.
+                write!(f, ", {} stock movements", takes.len())?;
+                let missing: i64 = order.shortfalls.iter().map(|short| short.missing).sum();
+                if missing > 0 {
+                    write!(f, " ({missing} pieces short)")?;
                 }
                 if let Some(difference) = order.difference {
                     write!(f, ", lines differ from the total by {}", order.money(difference))?;

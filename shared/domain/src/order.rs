@@ -106,6 +106,31 @@ impl Order {
         Money { minor, currency: self.currency }
     }
 
+    /// An upper bound of the bytes that its row takes: names, numbers and braces included.
+    #[must_use]
+    pub fn size_bound(&self) -> usize {
+        // Attribute names and numbers of one line come to some 300 bytes.
+        const A_LINE: usize = 400;
+        const THE_REST: usize = 4_000;
+        let optional = |text: Option<&str>| text.map_or(0, str::len);
+        let customer = optional(self.customer.name.as_deref()) + optional(self.customer.email.as_deref());
+        let lines = self.lines.iter().map(|line| {
+            let sku = match &line.stock {
+                LineStock::Counted { sku } | LineStock::Untracked { sku } => sku.as_str().len(),
+                LineStock::Unmapped => 0,
+            };
+            A_LINE
+                + sku
+                + line.description.len()
+                + line.line_item_id.as_str().len()
+                + optional(line.eligibility.as_ref().map(|word| word.0.as_str()))
+                + optional(line.product_id.as_ref().map(ProductId::as_str))
+                + optional(line.price_id.as_ref().map(PriceId::as_str))
+        });
+        let payments = self.payment_intents.iter().map(|id| id.as_str().len() + 10).sum::<usize>();
+        THE_REST + customer + optional(self.client_reference_id.as_deref()) + payments + lines.sum::<usize>()
+    }
+
     /// What the eligible and the other lines come to, by their own totals.
     #[must_use]
     pub fn eligible_and_other(&self) -> (i64, i64) {

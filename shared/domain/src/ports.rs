@@ -38,8 +38,8 @@ pub enum Recorded {
     First,
     /// The same body is there already, and stands like this.
     Again(EventState),
-    /// Another body is there under the same id. Nothing was changed.
-    OtherBody,
+    /// Another body is there under the same id, and stands like this. Nothing was changed.
+    OtherBody(EventState),
 }
 
 /// How an event ends.
@@ -61,13 +61,13 @@ pub trait Events: Send + Sync {
     /// Reads an event, strongly consistent.
     fn event(&self, id: &EventId) -> impl Future<Output = Result<Option<StoredEvent>, Setback>> + Send;
     /// Ends a pending event. An event that has already ended, or whose effects are committed and which is now
-    /// to be parked, stays as it is.
+    /// to be parked, stays as it is: raced.
     fn settle(
         &self,
         id: &EventId,
         settlement: &Settlement,
         now: Timestamp,
-    ) -> impl Future<Output = Result<(), Setback>> + Send;
+    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
     /// Notes on a pending event why an attempt failed, and how many have.
     fn note_failure(
         &self,
@@ -209,9 +209,10 @@ pub trait Checkouts: Send + Sync {
 
 /// The signing keys that a provider may use now.
 pub trait SigningKeys: Send + Sync {
-    /// The keys as known: read from the store when they have aged, never more often.
-    fn keys(&self, provider: Provider) -> impl Future<Output = Result<Keys, Setback>> + Send;
-    /// The keys read anew because a signature matched none: `None` when the last reading is less than a minute
-    /// old, whatever is asked.
-    fn reread(&self, provider: Provider) -> impl Future<Output = Result<Option<Keys>, Setback>> + Send;
+    /// The keys as known: read from the store when they have aged, never more often. There are always some: without
+    /// any, nothing would have started.
+    fn keys(&self, provider: Provider) -> impl Future<Output = Keys> + Send;
+    /// The keys read anew because a signature matched none: `None` when the last try is less than a minute old,
+    /// whatever is asked, or when the store does not answer.
+    fn reread(&self, provider: Provider) -> impl Future<Output = Option<Keys>> + Send;
 }

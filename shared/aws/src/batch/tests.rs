@@ -2,8 +2,17 @@ use super::*;
 use domain::{ids::EventId, job::FulfillmentJob};
 use std::sync::Mutex;
 
-const RETRIES: Retries = Retries { base: Duration::from_secs(15), most_receives: 5 };
-const TIME: Duration = Duration::from_secs(30);
+const RULES: Rules = Rules { retry_base: Duration::from_secs(15), most_receives: 5, at_once: 10 };
+const INVOCATION: Invocation<'_> = Invocation { request_id: "r", deadline_ms: 30_000 };
+
+/// At the beginning of the invocation, whatever happens.
+struct Beginning;
+
+impl Clock for Beginning {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+}
 
 /// Does what the event's id says.
 #[derive(Default)]
@@ -31,12 +40,7 @@ impl Worker<FulfillmentJob> for Told {
     }
 
     async fn failed(&self, job: &FulfillmentJob, setback: &Setback, attempt: &Attempt) {
-        let line = format!(
-            "{} ({}{}): {setback}",
-            job.subject(),
-            attempt.receives,
-            if attempt.last { ", last" } else { "" }
-        );
+        let line = format!("{} ({}): {setback}", job.subject(), attempt.receives);
         self.failed.lock().unwrap().push(line);
     }
 }
@@ -83,7 +87,7 @@ async fn a_poison_record_fails_alone_among_ten() {
         let (worker, delays) = (Told::default(), Delays::default());
         let mut records: Vec<_> = (0..9).map(|n| job(n, &format!("e{n}"))).collect();
         records.insert(4, record(99, poison, 1));
-        let answer = run(batch(records), "r", TIME, RETRIES, &worker, &delays).await.unwrap();
+        let answer = run(batch(records), INVOCATION, RULES, &worker, &delays, &Beginning).await.unwrap();
         assert_eq!(failures(&answer), ["m99"], "{poison}");
         assert_eq!(worker.done.lock().unwrap().len(), 9);
         assert_eq!(*delays.0.lock().unwrap(), [("h99".to_owned(), 15)]);
@@ -94,7 +98,7 @@ async fn a_poison_record_fails_alone_among_ten() {
 async fn a_panic_is_that_records_alone() {
     let (worker, delays) = (Told::default(), Delays::default());
     let records = vec![job(1, "a"), job(2, "panic"), job(3, "b"), job(4, "index"), job(5, "c")];
-    let answer = run(batch(records), "r", TIME, RETRIES, &worker, &delays).await.unwrap();
+    let answer = run(batch(records), INVOCATION, RULES, &worker, &delays, &Beginning).await.unwrap();
     assert_eq!(failures(&answer), ["m2", "m4"]);
     assert_eq!(*worker.done.lock().unwrap(), ["a", "b", "c"]);
     assert_eq!(worker.failed.lock().unwrap().len(), 2);
@@ -104,7 +108,7 @@ async fn a_panic_is_that_records_alone() {
 async fn a_record_that_takes_too_long_fails_alone_and_in_time() {
     let (worker, delays) = (Told::default(), Delays::default());
     let records = vec![job(1, "never"), job(2, "a")];
-    let answer = run(batch(records), "r", TIME, RETRIES, &worker, &delays).await.unwrap();
+    let answer = run(batch(records), INVOCATION, RULES, &worker, &delays, &Beginning).await.unwrap();
     assert_eq!(failures(&answer), ["m1"]);
     assert_eq!(*worker.failed.lock().unwrap(), ["never (1): out of time"]);
 }
@@ -112,9 +116,10 @@ async fn a_record_that_takes_too_long_fails_alone_and_in_time() {
 #[tokio::test]
 async fn when_all_fail_all_are_named_and_nothing_is_thrown() {
     let (worker, delays) = (Told::default(), Delays::default());
-    let answer = run(batch(vec![job(1, "panic"), job(2, "away")]), "r", TIME, RETRIES, &worker, &delays)
-        .await
-        .unwrap();
+    let answer =
+        run(batch(vec![job(1, "panic"), job(2, "away")]), INVOCATION, RULES, &worker, &delays, &Beginning)
+            .await
+            .unwrap();
     assert_eq!(failures(&answer), ["m1", "m2"]);
 }
 
@@ -122,14 +127,12 @@ async fn when_all_fail_all_are_named_and_nothing_is_thrown() {
 async fn the_wait_grows_with_the_receives_and_honours_what_was_asked_for() {
     let (worker, delays) = (Told::default(), Delays::default());
     let mut again = job(1, "panic");
-    again.attributes.insert("ApproximateReceiveCount".to_owned(), "5".to_owned());
-    run(batch(vec![again, job(2, "away")]), "r", TIME, RETRIES, &worker, &delays).await.unwrap();
-    assert_eq!(*delays.0.lock().unwrap(), [("h1".to_owned(), 240), ("h2".to_owned(), 90)]);
+    again.attributes.insert("ApproximateReceiveCount".to_owned(), "4".to_owned());
+    run(batch(vec![again, job(2, "away")]), INVOCATION, RULES, &worker, &delays, &Beginning).await.unwrap();
+    assert_eq!(*delays.0.lock().unwrap(), [("h1".to_owned(), 960), ("h2".to_owned(), 90)]);
     let failed = worker.failed.lock().unwrap();
     assert!(
-        failed
-            .iter()
-            .any(|line| line == "panic (5, last): a fault of ours: a panic; its place is in the log"),
+        failed.iter().any(|line| line == "panic (4): a fault of ours: a panic; its place is in the log"),
         "{failed:?}"
     );
 }
@@ -140,11 +143,51 @@ async fn a_failed_record_without_an_id_fails_the_batch_openly_and_never_as_an_em
     for id in [None, Some(String::new())] {
         let mut nameless = job(1, "panic");
         nameless.message_id = id;
-        let answer = run(batch(vec![nameless, job(2, "a")]), "r", TIME, RETRIES, &worker, &delays).await;
+        let answer =
+            run(batch(vec![nameless, job(2, "a")]), INVOCATION, RULES, &worker, &delays, &Beginning).await;
         assert_eq!(answer, Err(Nameless));
     }
     let mut nameless = job(1, "a");
     nameless.message_id = None;
-    let answer = run(batch(vec![nameless]), "r", TIME, RETRIES, &worker, &delays).await.unwrap();
+    let answer = run(batch(vec![nameless]), INVOCATION, RULES, &worker, &delays, &Beginning).await.unwrap();
     assert!(failures(&answer).is_empty(), "a record that succeeds needs no name");
+}
+
+#[tokio::test]
+async fn the_last_failure_hands_the_message_over_to_the_dead_letter_queue_at_once() {
+    let (worker, delays) = (Told::default(), Delays::default());
+    let mut last = job(1, "away");
+    last.attributes.insert("ApproximateReceiveCount".to_owned(), "5".to_owned());
+    let answer = run(batch(vec![last]), INVOCATION, RULES, &worker, &delays, &Beginning).await.unwrap();
+    assert_eq!(failures(&answer), ["m1"]);
+    assert_eq!(*delays.0.lock().unwrap(), [("h1".to_owned(), 0)]);
+}
+
+#[tokio::test]
+async fn records_are_worked_on_in_turn_where_the_rules_say_so() {
+    let (worker, delays) = (Told::default(), Delays::default());
+    let one_by_one = Rules { at_once: 1, ..RULES };
+    let records = vec![job(1, "a"), job(2, "panic"), job(3, "b")];
+    let answer = run(batch(records), INVOCATION, one_by_one, &worker, &delays, &Beginning).await.unwrap();
+    assert_eq!(failures(&answer), ["m2"]);
+    assert_eq!(*worker.done.lock().unwrap(), ["a", "b"]);
+}
+
+/// A queue that does not answer.
+struct Deaf;
+
+impl Delay for Deaf {
+    async fn delay(&self, _: &str, _: Duration) -> Result<(), Setback> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_does_not_answer_cannot_hold_up_the_answer() {
+    let worker = Told::default();
+    let began = tokio::time::Instant::now();
+    let records = vec![job(1, "panic"), job(2, "never"), job(3, "a")];
+    let answer = run(batch(records), INVOCATION, RULES, &worker, &Deaf, &Beginning).await.unwrap();
+    assert_eq!(failures(&answer), ["m1", "m2"]);
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }

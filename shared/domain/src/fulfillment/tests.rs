@@ -94,7 +94,10 @@ fn a_paid_checkout_is_fulfilled() {
         &checkout(vec![line("a", 2, 3000, Some("MAT")), line("b", 1, 1500, Some("MUG"))]),
         &[shelf("MAT", 5), shelf("MUG", 1)],
     );
-    assert_eq!(decision.to_string(), "fulfill fcs_1: 2 lines, $45.00, MAT 5→3, MUG 1→0, receipt fcs_1-order");
+    assert_eq!(
+        decision.to_string(),
+        "fulfill fcs_1: 2 lines, $45.00, 2 stock movements, receipt fcs_1-order"
+    );
     let commit = commit(decision);
     assert_eq!(commit.order.placed_at, at(1_760_090_001));
     assert_eq!(commit.order.difference, None);
@@ -118,7 +121,7 @@ fn a_paid_order_that_meets_a_short_shelf_is_kept_with_its_shortfall() {
     let decision = decided(&checkout(vec![line("a", 3, 3000, Some("MAT"))]), &[shelf("MAT", 1)]);
     assert_eq!(
         decision.to_string(),
-        "fulfill fcs_1: 1 lines, $30.00, MAT 1→0 (2 short), receipt fcs_1-order"
+        "fulfill fcs_1: 1 lines, $30.00, 1 stock movements (2 pieces short), receipt fcs_1-order"
     );
     let order = commit(decision).order;
     assert_eq!(order.shortfalls, [Shortfall { sku: sku("MAT"), missing: 2 }]);
@@ -203,6 +206,26 @@ fn a_captured_payment_a_free_order_and_a_part_payment_are_fulfilled() {
         Checkout { kind: Kind::OffSession, ..paid() },
     ] {
         assert!(matches!(decided(&good, &[]), Decision::Fulfill(_)));
+    }
+}
+
+#[test]
+fn an_order_that_no_row_can_hold_is_parked_before_anything_is_written() {
+    let lines =
+        |count: usize| (0..count).map(|n| line(&format!("l{n}"), 1, 100, Some("MAT"))).collect::<Vec<_>>();
+    assert!(matches!(decided(&checkout(lines(200)), &[shelf("MAT", 5)]), Decision::Fulfill(_)));
+    let decision = decided(&checkout(lines(2_000)), &[shelf("MAT", 5)]);
+    assert_eq!(decision, Decision::Park(Doubt::TooLarge { lines: 2_000 }));
+}
+
+#[test]
+fn only_what_the_provider_may_yet_tell_otherwise_is_worth_waiting_for() {
+    let told = |status| Doubt::NotTold(ReadError::Permanent { status, code: None });
+    assert!(Doubt::NotComplete("open".into()).may_pass());
+    assert!(told(404).may_pass());
+    assert!(Doubt::NotTold(ReadError::NotUnderstood("no `checkout_session`".into())).may_pass());
+    for stays in [told(422), Doubt::ModeNotFulfilled("setup".into()), Doubt::NotCaptured, Doubt::NoCheckout] {
+        assert!(!stays.may_pass(), "{stays}");
     }
 }
 

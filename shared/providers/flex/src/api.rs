@@ -101,8 +101,8 @@ impl Api {
     /// Reads the customer if the session names one without telling more
     /// (<https://docs.withflex.com/api-reference/customers/get-customer>).
     ///
-    /// Only a setback that may pass stops the order. A customer that Flex will not tell us about leaves the name
-    /// off the receipt, which is no reason to keep the goods.
+    /// A customer that Flex will not tell us about leaves the name off the receipt, which is no reason to keep the
+    /// goods; but only where the session itself says where the receipt is to go.
     async fn customer(
         &self,
         key: &ApiKey,
@@ -118,10 +118,12 @@ impl Api {
         };
         match self.read(key, self.url(&["v1", "customers", id]), "customer").await {
             Ok(customer) => Ok(Some(customer)),
-            Err(ReadError::Transient(setback)) => Err(setback.into()),
-            Err(ReadError::KeyRefused { .. } | ReadError::Permanent { .. } | ReadError::NotUnderstood(_)) => {
+            Err(ReadError::Permanent { .. } | ReadError::NotUnderstood(_))
+                if translate::has_address(session) =>
+            {
                 Ok(None)
             }
+            Err(error) => Err(error),
         }
     }
 

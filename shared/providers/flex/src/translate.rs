@@ -74,7 +74,7 @@ pub fn checkout(
 fn status(word: &str) -> Status {
     match word {
         "complete" | "paid" => Status::Complete,
-        other => Status::Other(other.to_owned()),
+        other => Status::Other(clipped(other)),
     }
 }
 
@@ -83,7 +83,7 @@ fn kind(word: &str) -> Kind {
         "payment" => Kind::Payment,
         "subscription" => Kind::Subscription,
         "off_session" => Kind::OffSession,
-        other => Kind::Other(other.to_owned()),
+        other => Kind::Other(clipped(other)),
     }
 }
 
@@ -93,6 +93,17 @@ fn capture(word: Option<&str>) -> Capture {
         None | Some("automatic") => Capture::Automatic,
         Some(_) => Capture::Manual,
     }
+}
+
+/// Whether a session says by itself where a receipt is to go.
+pub(crate) fn has_address(session: &Session) -> bool {
+    own_address(session).is_some()
+}
+
+/// What the merchant filled in comes last: the shopper may have changed it.
+fn own_address(session: &Session) -> Option<&str> {
+    filled(session.customer_email.as_deref())
+        .or_else(|| filled(session.defaults.as_ref().and_then(|defaults| defaults.email.as_deref())))
 }
 
 /// The customer as read, else as expanded in the session, else the session's own hints.
@@ -113,16 +124,14 @@ fn who(session: &Session, read: Option<&WireCustomer>) -> Result<Customer, NotUn
         .filter_map(|part| filled(part.as_deref()))
         .collect::<Vec<_>>()
         .join(" ");
-    // What the merchant filled in comes last: the shopper may have changed it.
-    let email = filled(customer.and_then(|customer| customer.email.as_deref()))
-        .or_else(|| filled(session.customer_email.as_deref()))
-        .or_else(|| filled(session.defaults.as_ref()?.email.as_deref()));
+    let email =
+        filled(customer.and_then(|customer| customer.email.as_deref())).or_else(|| own_address(session));
     Ok(Customer {
         customer_id: filled(customer_id)
             .map(|text| id(Some(text), CustomerId::new, "customer"))
             .transpose()?,
-        name: filled(Some(&name)).map(str::to_owned),
-        email: email.map(str::to_owned),
+        name: filled(Some(&name)).map(clipped),
+        email: email.map(clipped),
     })
 }
 
@@ -163,6 +172,13 @@ fn intent_id(intent: &Reference<PaymentIntent>) -> Option<&str> {
 
 fn filled(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// The longest text of Flex's that we keep, in characters: rows and log lines have an end.
+const MAX_TEXT: usize = 500;
+
+fn clipped(text: &str) -> String {
+    text.chars().take(MAX_TEXT).collect()
 }
 
 fn id<T, E>(

@@ -1,6 +1,6 @@
 //! One line of a checkout: what it is, what it came to, and which SKU it is for.
 
-use super::{NotUnderstood, amount, filled, id, or_none, required, sum};
+use super::{NotUnderstood, amount, clipped, filled, id, or_none, required, sum};
 use crate::wire::{LineItem as WireLine, Price, Product, Reference};
 use domain::{
     checkout::{Eligibility, LineItem, Totals},
@@ -32,7 +32,7 @@ pub(super) fn line_item(line: &WireLine) -> Result<LineItem, NotUnderstood> {
         unit_amount: price
             .map_or(Ok(None), |price| amount(&price.unit_amount, "line_items[].price.unit_amount"))?,
         amounts: line_totals(line)?,
-        eligibility: filled(eligibility).map(|word| Eligibility(word.to_owned())),
+        eligibility: filled(eligibility).map(|word| Eligibility(clipped(word))),
         product_id: filled(product_id).and_then(|text| ProductId::new(text).ok()),
         price_id: filled(price_id).and_then(|text| PriceId::new(text).ok()),
         sku: sku(price, product),
@@ -56,7 +56,7 @@ fn line_totals(line: &WireLine) -> Result<Totals, NotUnderstood> {
 fn description(line: &WireLine, product: Option<&Product>) -> String {
     let of_product = product.into_iter().flat_map(|product| [&product.receipt_description, &product.name]);
     let mut texts = of_product.chain([&line.description]);
-    texts.find_map(|text| filled(text.as_deref())).unwrap_or("Item").to_owned()
+    clipped(texts.find_map(|text| filled(text.as_deref())).unwrap_or("Item"))
 }
 
 /// The SKU that the merchant gave the product: its reference, `sku` in the metadata, or a code on the box.
