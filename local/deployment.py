@@ -25,7 +25,7 @@ INVENTED_KEYS = {"test": "fsk_test_local", "live": "fsk_local"}
 # The shop of the examples and of the demo.
 SHOP = {
     "MerchantName": "Harbor & Pine Wellness",
-    "MerchantAddress": "12 Custom House Wharf, Portland, ME 04101",
+    "MerchantAddress": "12 Custom House Wharf | Portland, ME 04101",
     "SupportEmail": "support@harborandpine.example",
     "ReceiptSender": "receipts@harborandpine.example",
 }
@@ -64,6 +64,7 @@ def start(place, mode, started, preferred_port=None, dies_with_us=False):
         "region": aws.REGION,
         "webhook_url": local_webhook_url(endpoint, outputs["WebhookUrl"]),
         "webhook_secret": flex["webhook_secret"],
+        "flex_source": flex_source(mode),
         "flex_base_url": flex["base_url"],
         "stand_in_url": flex["base_url"] if flex["stand_in"] else None,
         "stack_name": STACK_NAME,
@@ -167,6 +168,19 @@ def real_flex(mode):
         "api_key": key or INVENTED_KEYS["test"],
         "webhook_secret": os.environ.get("FLEX_WEBHOOK_SECRET") or random_webhook_secret(),
         "stand_in": False,
+    }
+
+
+def flex_source(mode):
+    """Which Flex the user asks for, to be written down and compared: None for the stand-in. Keys as hashes only."""
+    flex = real_flex(mode)
+    if not flex:
+        return None
+    webhook_secret = os.environ.get("FLEX_WEBHOOK_SECRET")
+    return {
+        "base_url": flex["base_url"],
+        "api_key_sha256": hashlib.sha256(flex["api_key"].encode()).hexdigest(),
+        "webhook_secret_sha256": webhook_secret and hashlib.sha256(webhook_secret.encode()).hexdigest(),
     }
 
 

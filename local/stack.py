@@ -80,13 +80,12 @@ def lint(_asked):
 def up(asked):
     place = Place(LOCAL)
     tools.install()
+    # First, so that a key that cannot be used stops nothing.
+    wanted = deployment.flex_source(asked.mode)
     stack = deployment.read(place)
-    if stack and not deployment.healthy(stack):
-        say.line("the stack of before is no longer healthy; starting a new one")
-        processes.stop(stack["processes"])
-        stack = None
-    if stack and stack["parameters"]["Mode"] != asked.mode:
-        say.line(f"the running stack is in {stack['parameters']['Mode']} mode; starting a new one")
+    outdated = stack and why_not(stack, asked.mode, wanted)
+    if outdated:
+        say.line(f"{outdated}; starting a new one")
         processes.stop(stack["processes"])
         stack = None
     stack = deployment.refresh(place, stack) if stack else start(place, asked.mode, preferred_port=4566)
@@ -100,6 +99,23 @@ send an event   make send EVENT=events/flex/checkout.session.completed.json
 read the mails  {stack['endpoint']}/_ministack/ses/messages
 watch the logs  tail -f .local/logs/ministack.log
 stop            make down""")
+    if wanted and not wanted["webhook_secret_sha256"]:
+        say.line("\nwithout FLEX_WEBHOOK_SECRET no delivery of Flex's own verifies, only those of `make send`")
+
+
+def why_not(stack, mode, wanted):
+    """Why a running stack is not the one that is asked for; None if it is."""
+    if not deployment.healthy(stack):
+        return "the stack of before is no longer healthy"
+    if stack["parameters"]["Mode"] != mode:
+        return f"the running stack is in {stack['parameters']['Mode']} mode"
+    running = stack.get("flex_source")
+    if running == wanted:
+        return None
+    flex = [source["base_url"] if source else "the stand-in" for source in (running, wanted)]
+    if flex[0] == flex[1]:
+        return f"the running stack speaks to {flex[0]} with other keys"
+    return f"the running stack speaks to {flex[0]}, not to {flex[1]}"
 
 
 def status(_asked):
