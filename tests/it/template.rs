@@ -96,17 +96,20 @@ const QUEUES: [(&str, &str); 2] =
     [("FulfillmentQueue", "FulfillmentDeadLetterQueue"), ("ReceiptQueue", "ReceiptDeadLetterQueue")];
 
 /// What the functions log that a person has to act on: the field, its value, and the metric that counts it.
-const NEWS: [(&str, &str, &str); 10] = [
+const NEWS: [(&str, &str, &str); 13] = [
     ("outcome", "conflict", "Intake"),
     ("outcome", "unreadable", "Intake"),
     ("outcome", "refused", "Intake"),
     ("outcome", "unavailable", "Intake"),
+    ("outcome", "panic", "Intake"),
     ("outcome", "parked", "Fulfillment"),
+    ("outcome", "panic", "Fulfillment"),
     ("shortfall", "true", "Shortfalls"),
     ("amounts_differ", "true", "AmountsDiffering"),
     ("unmapped", "true", "UnmappedLines"),
     ("outcome", "failed", "Receipts"),
     ("outcome", "held", "Receipts"),
+    ("outcome", "panic", "Receipts"),
 ];
 
 const DAY: u64 = 24 * 60 * 60;
@@ -151,6 +154,19 @@ mod queues {
             assert_eq!(tries, 5, "{queue}");
             let known = &function["Properties"]["Environment"]["Variables"]["MAX_RECEIVES"];
             assert_eq!(known, &json!(tries.to_string()), "{queue}");
+        }
+    }
+
+    #[test]
+    fn somebody_hears_of_a_record_that_has_one_try_left() {
+        // SQS leaves what was received three times out of the age of the oldest message.
+        for (function, queue) in [("Fulfillment", "FulfillmentQueue"), ("Receipts", "ReceiptQueue")] {
+            let tries = number(&resource(queue)["RedrivePolicy"]["maxReceiveCount"]);
+            let filter = resource(&format!("{function}LastTries"));
+            let pattern = format!("{{ ($.outcome = \"retry\") && ($.receives >= {}) }}", tries - 1);
+            assert_eq!(filter["FilterPattern"], json!(pattern));
+            assert_eq!(filter["LogGroupName"], json!({ "Ref": format!("{function}LogGroup") }));
+            assert!(is_alarmed(&format!("{function}LastTries"), &Json::Null), "{function}");
         }
     }
 
@@ -417,15 +433,38 @@ mod permissions {
             send["Condition"],
             json!({ "StringEquals": { "ses:FromAddress": { "Ref": "ReceiptSender" } } })
         );
-        let identities = send["Resource"].as_array().unwrap();
-        assert!(
-            identities.iter().all(|identity| identity.to_string().contains(":identity/${")),
-            "{identities:?}"
-        );
+        let resources = send["Resource"].as_array().unwrap();
+        let (senders, recipients) = resources.split_at(4);
+        let of_sender = ["identity/${ReceiptSender}", "identity/${Domain}"];
+        for (resource, end) in senders.iter().zip(of_sender) {
+            assert!(resource["Sub"].to_string().contains(&format!(":{end}\"")), "{resource}");
+        }
+        let optional = [
+            ("HasSenderIdentity", "identity/${SenderIdentity}"),
+            ("HasSesConfigurationSet", "configuration-set/${SesConfigurationSet}"),
+        ];
+        for (resource, (condition, end)) in senders[2..].iter().zip(optional) {
+            let [given, arn, nothing] = &resource["If"].as_array().unwrap()[..] else { panic!("{resource}") };
+            assert_eq!((given, nothing), (&json!(condition), &json!({ "Ref": "AWS::NoValue" })));
+            assert!(arn["Sub"].as_str().unwrap().ends_with(&format!(":{end}")), "{resource}");
+        }
         // A customer is never an identity of ours; only a trial, in the sandbox, names its recipient.
-        assert!(identities.iter().skip(2).all(|identity| {
-            identity["If"][0] == json!("IsLive") && identity["If"][1] == json!({ "Ref": "AWS::NoValue" })
+        assert!(recipients.iter().all(|identity| {
+            identity["If"][0] == json!("IsLive")
+                && identity["If"][1] == json!({ "Ref": "AWS::NoValue" })
+                && identity.to_string().contains(":identity/${")
         }));
+    }
+
+    #[test]
+    fn nothing_optional_is_granted_unless_it_is_given() {
+        for parameter in ["SenderIdentity", "SesConfigurationSet"] {
+            assert_eq!(TEMPLATE["Parameters"][parameter]["Default"], json!(""), "{parameter}");
+            let pattern = TEMPLATE["Parameters"][parameter]["AllowedPattern"].as_str().unwrap();
+            assert!(!pattern.contains("[^"), "{parameter}: it names what it takes, so no wildcard gets in");
+            let given = &TEMPLATE["Conditions"][format!("Has{parameter}")];
+            assert_eq!(given, &json!({ "Not": [{ "Equals": [{ "Ref": parameter }, ""] }] }));
+        }
     }
 
     #[test]
@@ -536,6 +575,18 @@ mod operation {
             assert!(is_alarmed("Errors", &on), "{name}");
             assert!(is_alarmed("Throttles", &on), "{name}");
         }
+    }
+
+    #[test]
+    fn every_alarm_has_its_section_in_the_operators_guide() {
+        let guide = include_str!("../../OPERATIONS.md");
+        let headings = guide.lines().filter(|line| line.starts_with("### "));
+        let explained: BTreeSet<String> = headings
+            .flat_map(|heading| heading.split('`').skip(1).step_by(2))
+            .filter(|name| name.ends_with("Alarm"))
+            .map(ToOwned::to_owned)
+            .collect();
+        assert_eq!(explained, of_type("AWS::CloudWatch::Alarm"));
     }
 
     #[test]
