@@ -258,7 +258,8 @@ async fn of_ten_messages_nine_are_worked_off_and_the_poison_one_ends_in_the_dead
     for sale in &sales {
         sale.is_fulfilled_once(&play, [8, 9]).await;
     }
-    until("the poison is in the dead-letter queue", SOON, async || {
+    // Five receives, with waits of 1, 4, 16 and 64 seconds between them.
+    until("the poison is in the dead-letter queue", 3 * SOON, async || {
         let dead = play.peek(&queues.fulfillment_dead_letter).await?;
         assert!(dead.iter().all(|body| body.starts_with("poison")), "{dead:?}");
         Ok(dead.contains(&poison).then_some(()))

@@ -169,8 +169,9 @@ fn sort(error: &SdkError<SendRawEmailError, HttpResponse>) -> Sorted {
                 _ if code == "InvalidParameterValue" => {
                     SendError::Refused(format!("SES will not take this address ({code})"))
                 }
-                // Something broke in there or on the way, perhaps behind the place where the mail was taken.
-                (_, 500 | 502 | 504) => SendError::Unknown(format!("SES broke down ({code})")),
+                // A yes that is not understood, or something broke in there or on the way: perhaps behind the place
+                // where the mail was taken.
+                (_, 200..300 | 500 | 502 | 504) => SendError::Unknown(format!("SES broke down ({code})")),
                 _ => not_sent(),
             }
         }

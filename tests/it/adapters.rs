@@ -1,0 +1,338 @@
+//! What the adapters make of what AWS says: answers, set-up faults, outages, and mails of which nobody knows. AWS
+//! is played by a small server that says one thing; queue and mail are also tried on the local SQS and SES.
+
+use aws::mailer::{Mailer, mime};
+use aws_config::{Region, SdkConfig};
+use aws_sdk_dynamodb::config::Credentials;
+use axum::{Router, body::Body, http::StatusCode, response::Response};
+use domain::{
+    ids::{EventId, OrderId},
+    job::FulfillmentJob,
+    mode::Mode,
+    order::Order,
+    outcome::Setback,
+    ports::{Delay as _, Mailer as _, Orders as _, Queue as _, SendError},
+    receipt::{
+        OnUnknown, Receipt,
+        mail::{Email, Templates, compose},
+    },
+};
+use kit::{
+    drive::{Bundle, merchant},
+    fakes::World,
+    play::{Play, until},
+    story::{Delivery, open_shop, purchase},
+};
+use mail_parser::MessageParser;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::net::TcpListener;
+
+/// What the server does with a request.
+#[derive(Debug, Clone, Copy)]
+enum Says {
+    Answer(u16, &'static str),
+    /// The connection is taken and cut before an answer.
+    Nothing,
+}
+
+/// A server that says one thing first for `times` requests, then the other.
+struct Aws {
+    url: String,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Aws {
+    async fn saying(first: Says, times: usize, then: Says) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&asked);
+        let answer = move || {
+            let says = if counted.fetch_add(1, Ordering::SeqCst) < times { first } else { then };
+            async move {
+                match says {
+                    Says::Answer(status, body) => Response::builder()
+                        .status(StatusCode::from_u16(status).unwrap())
+                        .header("content-type", "text/xml")
+                        .body(Body::from(body))
+                        .unwrap(),
+                    // Panicking in a handler makes the server drop the connection.
+                    Says::Nothing => panic!("cut, as told"),
+                }
+            }
+        };
+        tokio::spawn(axum::serve(listener, Router::new().fallback(answer)).into_future());
+        Self { url, asked }
+    }
+
+    async fn always(says: Says) -> Self {
+        Self::saying(says, usize::MAX, says).await
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+async fn config(url: &str) -> SdkConfig {
+    aws::client::loader()
+        .endpoint_url(url)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .load()
+        .await
+}
+
+/// An order and its receipt, as the story of the shop makes them.
+async fn sold(change: impl FnOnce(&mut Order)) -> (Order, Receipt) {
+    let bundle: Bundle = open_shop(OnUnknown::Hold);
+    bundle.provider_has(&kit::story::checkout(&purchase(1)));
+    bundle.deliver(&Delivery::of(&purchase(1), "fevt_1"), false).await;
+    let _ = bundle.fulfillment.fulfill(&EventId::new("fevt_1").unwrap(), 1).await;
+    let kept = bundle.world.kept();
+    let mut order = kept.orders.values().next().unwrap().clone();
+    change(&mut order);
+    (order, kept.receipts.values().next().unwrap().clone())
+}
+
+async fn mail(change: impl FnOnce(&mut Order)) -> Email {
+    let (order, receipt) = sold(change).await;
+    compose(&order, &receipt, &merchant(), &Templates::built_in().unwrap()).unwrap()
+}
+
+const TAKEN: &str = r#"<SendRawEmailResponse xmlns="http://ses.amazonaws.com/doc/2010-12-01/"><SendRawEmailResult><MessageId>0100-abc</MessageId></SendRawEmailResult></SendRawEmailResponse>"#;
+
+macro_rules! ses_error {
+    ($code:literal) => {
+        concat!(
+            r#"<ErrorResponse xmlns="http://ses.amazonaws.com/doc/2010-12-01/"><Error><Type>Sender</Type><Code>"#,
+            $code,
+            "</Code><Message>pat@example.com is not welcome</Message></Error></ErrorResponse>"
+        )
+    };
+}
+
+async fn sent(says: Says) -> (Result<String, SendError>, usize) {
+    let aws = Aws::always(says).await;
+    let sent = Mailer::new(&config(&aws.url).await).send(&mail(|_| {}).await).await;
+    (sent.map(|id| id.to_string()), aws.asked())
+}
+
+/// In one word, what a failure means for the receipt.
+fn kind(sent: &Result<String, SendError>) -> &'static str {
+    match sent {
+        Ok(_) => "sent",
+        Err(SendError::Refused(_)) => "failed for good",
+        Err(SendError::NotSent(Setback::SetUp { .. })) => "not sent, set-up",
+        Err(SendError::NotSent(_)) => "not sent, later",
+        Err(SendError::Unknown(_)) => "unknown",
+    }
+}
+
+#[tokio::test]
+async fn what_ses_says_of_a_mail_is_sorted_and_nothing_is_sent_twice() {
+    let table = [
+        (Says::Answer(200, TAKEN), "sent"),
+        (Says::Answer(400, ses_error!("InvalidParameterValue")), "failed for good"),
+        (Says::Answer(400, ses_error!("MessageRejected")), "not sent, set-up"),
+        (Says::Answer(400, ses_error!("MailFromDomainNotVerifiedException")), "not sent, set-up"),
+        (Says::Answer(400, ses_error!("AccountSendingPausedException")), "not sent, set-up"),
+        (Says::Answer(403, ses_error!("AccessDenied")), "not sent, set-up"),
+        (Says::Answer(403, ses_error!("InvalidClientTokenId")), "not sent, set-up"),
+        (Says::Answer(503, ses_error!("ServiceUnavailable")), "not sent, later"),
+        (Says::Answer(500, ses_error!("InternalFailure")), "unknown"),
+        (Says::Answer(502, "<html>bad gateway</html>"), "unknown"),
+        (Says::Answer(504, ""), "unknown"),
+        (Says::Answer(200, "no xml"), "unknown"),
+        (Says::Nothing, "unknown"),
+    ];
+    for (says, expected) in table {
+        let (sent, asked) = sent(says).await;
+        assert_eq!((kind(&sent), asked), (expected, 1), "{says:?}: {sent:?}");
+        let text = sent.unwrap_or_else(|error| error.to_string());
+        assert!(!text.contains("pat@"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_never_made_has_sent_nothing() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let email = mail(|_| {}).await;
+    for url in [format!("http://{nobody}"), "http://no-such-host.invalid".to_owned()] {
+        let sent = Mailer::new(&config(&url).await).send(&email).await.map(|id| id.to_string());
+        assert_eq!(kind(&sent), "not sent, later", "{url}: {sent:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_throttled_mail_is_tried_again_at_once_and_then_left_for_later() {
+    let throttled = Says::Answer(400, ses_error!("Throttling"));
+    let aws = Aws::saying(throttled, 2, Says::Answer(200, TAKEN)).await;
+    let mailer = Mailer::new(&config(&aws.url).await);
+    assert!(mailer.send(&mail(|_| {}).await).await.is_ok());
+    assert_eq!(aws.asked(), 3);
+    let (sent, asked) = sent(throttled).await;
+    assert_eq!(kind(&sent), "not sent, later");
+    assert!((2..20).contains(&asked), "{asked}");
+}
+
+#[tokio::test]
+async fn what_dynamodb_says_is_sorted() {
+    let json = |body| Says::Answer(400, body);
+    let order_id = OrderId::new("fcs_1").unwrap();
+    for (says, expected) in [
+        (
+            json(r#"{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException"}"#),
+            "DynamoDB refuses our set-up: ResourceNotFoundException",
+        ),
+        (
+            json(
+                r#"{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"pat@example.com"}"#,
+            ),
+            "DynamoDB refuses our set-up: AccessDeniedException",
+        ),
+        (
+            json(r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}"#),
+            "DynamoDB is away: ProvisionedThroughputExceededException",
+        ),
+        (
+            Says::Answer(500, r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#),
+            "DynamoDB is away: InternalServerError",
+        ),
+        (Says::Nothing, "DynamoDB is away: no connection"),
+    ] {
+        let aws = Aws::always(says).await;
+        let client = aws_sdk_dynamodb::Client::new(&config(&aws.url).await);
+        let read = aws::orders::Orders::new(client, "orders").order(&order_id).await;
+        assert_eq!(read.unwrap_err().to_string(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_meets_a_transaction_is_tried_again() {
+    let conflict =
+        Says::Answer(400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException"}"#);
+    let aws = Aws::saying(conflict, 2, Says::Answer(200, "{}")).await;
+    let client = aws_sdk_dynamodb::Client::new(&config(&aws.url).await);
+    let events = aws::events::Events::new(client, "events", Duration::from_hours(24));
+    let id = EventId::new("fevt_1").unwrap();
+    let processed = domain::ports::Settlement::Processed;
+    let settled = domain::ports::Events::settle(&events, &id, &processed, jiff::Timestamp::now()).await;
+    assert_eq!(settled, Ok(domain::ports::Changed::Now));
+    assert_eq!(aws.asked(), 3);
+}
+
+/// The judge is another crate than the one that builds the mail.
+#[tokio::test]
+async fn a_mail_is_well_formed_and_names_cannot_add_headers() {
+    let hostile = "Pat \"Doe\" <x>\r\nBcc: everyone@example.com";
+    let email = mail(|order| {
+        order.customer.name = Some(hostile.to_owned());
+        order.client_reference_id = Some("№ 7\r\nBcc: everyone@example.com".to_owned());
+    })
+    .await;
+    let mime = mime(&email).unwrap();
+    let message = MessageParser::default().parse(&mime).unwrap();
+    let address =
+        |of: Option<&mail_parser::Address<'_>>| of.unwrap().first().unwrap().address().unwrap().to_owned();
+    assert_eq!(address(message.from()), "receipts@harborandpine.example");
+    assert_eq!(message.from().unwrap().first().unwrap().name(), Some("Harbor & Pine Wellness"));
+    assert_eq!(address(message.reply_to()), "support@harborandpine.example");
+    assert_eq!(address(message.to()), "pat@example.com");
+    assert!(message.bcc().is_none() && message.header("Bcc").is_none());
+    assert!(message.subject().unwrap().contains("№ 7"), "{:?}", message.subject());
+    let normal = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
+    assert_eq!(normal(&message.body_text(0).unwrap()), normal(&email.text));
+    assert_eq!(normal(&message.body_html(0).unwrap()), normal(&email.html));
+    assert_eq!(message.content_type_is_alternative(), Some(true));
+}
+
+trait Alternative {
+    fn content_type_is_alternative(&self) -> Option<bool>;
+}
+
+impl Alternative for mail_parser::Message<'_> {
+    fn content_type_is_alternative(&self) -> Option<bool> {
+        use mail_parser::MimeHeaders as _;
+        let content_type = self.content_type()?;
+        Some(content_type.ctype() == "multipart" && content_type.subtype() == Some("alternative"))
+    }
+}
+
+async fn play() -> Play {
+    Play::on_named_stack().await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// One promise, two mailers: what is handed over is there, once, whole, for whom it is for.
+#[tokio::test]
+async fn a_mail_that_is_handed_over_is_there_once_and_whole() {
+    let (order, receipt) = sold(|order| {
+        order.mode = Mode::Live;
+        let unique = jiff::Timestamp::now().as_nanosecond();
+        order.order_id = OrderId::new(format!("fcs_mail_{unique}")).unwrap();
+    })
+    .await;
+    let receipt = Receipt { order_id: order.order_id.clone(), ..receipt };
+    let email = compose(&order, &receipt, &merchant(), &Templates::built_in().unwrap()).unwrap();
+
+    let world = World::default();
+    domain::ports::Mailer::send(&world, &email).await.unwrap();
+    assert_eq!(world.kept().mails, std::slice::from_ref(&email));
+
+    let play = play().await;
+    let id = Mailer::new(&play.stack.config().await).send(&email).await.unwrap();
+    assert!(!id.as_str().is_empty());
+    let mails = play.mails(order.order_id.as_str()).await.unwrap();
+    assert_eq!(mails.len(), 1);
+    let normal = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
+    assert_eq!(
+        (mails[0].to.as_slice(), mails[0].subject.as_str()),
+        (&["Pat Doe <pat@example.com>".to_owned()][..], email.subject.as_str())
+    );
+    assert_eq!(normal(&mails[0].body_text), normal(&email.text));
+    assert_eq!(normal(&mails[0].body_html), normal(&email.html));
+}
+
+#[tokio::test]
+async fn the_local_ses_refuses_a_sender_that_nobody_verified_and_no_receipt_fails_by_it() {
+    let play = play().await;
+    let email = Email { from: "nobody@unverified.example".parse().unwrap(), ..mail(|_| {}).await };
+    let sent = Mailer::new(&play.stack.config().await).send(&email).await.map(|id| id.to_string());
+    assert_eq!(kind(&sent), "not sent, set-up", "{sent:?}");
+}
+
+/// One promise, two queues: what is handed over can be received, as it was.
+#[tokio::test]
+async fn a_job_that_is_handed_over_is_received_as_it_was_and_can_be_left_alone() {
+    let job = FulfillmentJob::V1 { event_id: EventId::new("fevt_1").unwrap() };
+    let world = World::default();
+    domain::ports::Queue::send(&world, &job).await.unwrap();
+    let queued: Vec<_> = world.kept().fulfillment_queue.iter().map(|message| message.job.clone()).collect();
+    assert_eq!(queued, std::slice::from_ref(&job));
+
+    let stack = play().await.stack;
+    let sqs = aws_sdk_sqs::Client::new(&stack.config().await);
+    let name = format!("contract-{}", jiff::Timestamp::now().as_nanosecond());
+    let url = sqs.create_queue().queue_name(name).send().await.unwrap().queue_url.unwrap();
+    aws::queue::Jobs::new(sqs.clone(), &url).send(&job).await.unwrap();
+    let receive =
+        async || sqs.receive_message().queue_url(&url).send().await.unwrap().messages.unwrap_or_default();
+    let message = receive().await.remove(0);
+    let body = message.body.unwrap();
+    assert_eq!(body, r#"{"version":"1","event_id":"fevt_1"}"#);
+    assert_eq!(serde_json::from_str::<FulfillmentJob>(&body).unwrap(), job);
+
+    let source = aws::queue::Source::new(sqs.clone(), &url);
+    let handle = message.receipt_handle.unwrap();
+    source.delay(&handle, Duration::from_hours(1)).await.unwrap();
+    assert!(receive().await.is_empty(), "left alone");
+    source.delay(&handle, Duration::ZERO).await.unwrap();
+    until("it is back", Duration::from_secs(30), async || Ok(receive().await.pop())).await.unwrap();
+    sqs.delete_queue().queue_url(&url).send().await.unwrap();
+}
