@@ -106,6 +106,8 @@ async fn a_paid_checkout_becomes_one_order_one_stock_movement_and_one_mail() {
     assert_eq!(order.client_reference_id, Some(format!("order-{}", sale.number)));
     assert_eq!((order.totals.total, order.difference, order.lines.len()), (6994, None, 2));
     assert_eq!(order.payment_intents.len(), 2, "a split cart");
+    let by_reference = kit::stack::orders_of(&play.stack, &format!("order-{}", sale.number)).await;
+    assert_eq!(by_reference, [sale.order_id()], "found by the merchant's own number");
     let mail = play.mails(sale.order_id()).await.unwrap().remove(0);
     assert_eq!(
         mail.to,

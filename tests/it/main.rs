@@ -24,4 +24,6 @@ mod log;
 #[cfg(test)]
 mod receipts;
 #[cfg(test)]
+mod start;
+#[cfg(test)]
 mod template;

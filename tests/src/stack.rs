@@ -114,6 +114,16 @@ pub async fn expires_at(stack: &Stack, event_id: &str) -> Option<i64> {
     item.get("expires_at")?.as_n().ok()?.parse().ok()
 }
 
+/// The orders of a merchant's own reference, by the index.
+pub async fn orders_of(stack: &Stack, client_reference_id: &str) -> Vec<String> {
+    let client = aws_sdk_dynamodb::Client::new(&stack.config().await);
+    let query = client.query().table_name(&stack.tables.orders).index_name("client_reference_id");
+    let query = query.key_condition_expression("client_reference_id = :reference");
+    let found = query.expression_attribute_values(":reference", text(client_reference_id)).send().await;
+    let items = found.ok().and_then(|found| found.items).unwrap_or_default();
+    items.iter().filter_map(|item| item.get("order_id")?.as_s().ok().cloned()).collect()
+}
+
 /// The ports on DynamoDB.
 #[derive(Debug, Clone)]
 pub struct Ports {
