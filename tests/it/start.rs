@@ -74,7 +74,7 @@ async fn an_empty_secret_and_a_missing_setting_are_named_together() {
     secrets
         .put_secret_value()
         .secret_id(&name)
-        .secret_string(r#"{"flex":{"webhook_secrets":["whsec_Serinus"],"api_key":"fsk_test_1"}}"#)
+        .secret_string(r#"{"flex":{"webhook_secrets":["whsec_Serinus!"],"api_key":"fsk_test_1"}}"#)
         .send()
         .await
         .unwrap();
