@@ -78,6 +78,9 @@ where
         let mut known: Option<Checkout> = None;
         for _ in 0..TRIES {
             let event = self.events.event(event_id).await?.ok_or(Setback::Missing { what: "the event" })?;
+            if !event.state.is_pending() {
+                return Ok(Outcome::Duplicate);
+            }
             let Some(order_id) = checkout_of(&event) else {
                 match self.park(&event, Doubt::NoCheckout, receives).await? {
                     Some(ended) => return Ok(ended),
@@ -86,7 +89,6 @@ where
             };
             let order = self.orders.order(&order_id).await?;
             match screen(&event, order.as_ref()) {
-                Screening::Ended => return Ok(Outcome::Duplicate),
                 Screening::PassOn(receipt_id) => {
                     self.pass_on(&event, &receipt_id).await?;
                     return Ok(Outcome::Accepted(Done::PassedOn(receipt_id)));

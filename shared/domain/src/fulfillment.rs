@@ -26,11 +26,9 @@ pub struct Commit {
     pub takes: Vec<Take>,
 }
 
-/// What the stored rows alone say about an event, before the provider is asked.
+/// What the stored rows alone say about a pending event, before the provider is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Screening {
-    /// Ended already: nothing to do.
-    Ended,
     /// Its effects are committed, by an attempt that stopped before it queued the receipt: pass that on.
     PassOn(ReceiptId),
     /// Another event has fulfilled this order; its receipt may still be owed.
@@ -39,20 +37,13 @@ pub enum Screening {
     ReadOn,
 }
 
-/// Screens an event against what is stored.
+/// Screens a pending event against what is stored.
 #[must_use]
 pub fn screen(event: &StoredEvent, order: Option<&Order>) -> Screening {
     match (event.state, &event.receipt_id, order) {
         (EventState::Committed, Some(receipt_id), _) => Screening::PassOn(receipt_id.clone()),
-        (EventState::Stored | EventState::Committed, _, Some(order)) => {
-            Screening::AlreadyFulfilled(order.receipt_id.clone())
-        }
-        (EventState::Stored | EventState::Committed, _, None) => Screening::ReadOn,
-        (
-            EventState::Processed | EventState::Parked | EventState::Unhandled | EventState::Unreadable,
-            _,
-            _,
-        ) => Screening::Ended,
+        (_, _, Some(order)) => Screening::AlreadyFulfilled(order.receipt_id.clone()),
+        (_, _, None) => Screening::ReadOn,
     }
 }
 

@@ -238,10 +238,6 @@ fn screening_follows_the_event_and_the_order() {
     assert_eq!(screen(&event(), Some(&order)), Screening::AlreadyFulfilled(receipt_id.clone()));
     let committed = with(EventState::Committed, Some(receipt_id.clone()));
     assert_eq!(screen(&committed, Some(&order)), Screening::PassOn(receipt_id));
-    for state in [EventState::Processed, EventState::Parked, EventState::Unhandled, EventState::Unreadable] {
-        assert_eq!(screen(&with(state, None), Some(&order)), Screening::Ended);
-        assert_eq!(screen(&with(state, None), None), Screening::Ended);
-    }
 }
 
 proptest! {
