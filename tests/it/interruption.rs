@@ -144,17 +144,23 @@ struct Struck {
     at: usize,
     call: &'static str,
     fault: Fault,
-    /// Whether the call was the first after the mail was handed over.
+    /// Whether the mail was handed over and nothing has been marked since.
     after_sending: bool,
 }
 
 fn struck(kept: &Kept, faults: &Faults) -> Vec<Struck> {
     let struck = faults.iter().filter(|(at, _)| !kept.faults.contains_key(at));
+    let after_sending = |at: usize| {
+        let unmarked =
+            |n: &usize| kept.calls[*n] == "receipts.mark" && faults.get(n) == Some(&Fault::FailBefore);
+        let last = (0..at).rev().find(|n| !unmarked(n));
+        last.is_some_and(|n| kept.calls[n] == "mailer.send")
+    };
     let describe = |(&at, &fault): (&usize, &Fault)| Struck {
         at,
         call: kept.calls[at],
         fault,
-        after_sending: at > 0 && kept.calls[at - 1] == "mailer.send",
+        after_sending: after_sending(at),
     };
     struck.map(describe).collect()
 }
@@ -167,7 +173,7 @@ impl Struck {
     /// A mail is out and nothing says so.
     fn lost_a_sent_mail(self) -> bool {
         (self.call == "mailer.send" && self.had_effect())
-            || (self.call == "receipts.mark" && self.after_sending && !self.had_effect())
+            || (self.call == "receipts.mark" && self.after_sending && self.fault == Fault::StopBefore)
     }
 
     /// A claim stands as if a mail might be out, none is, and nobody is left to give it back.
@@ -175,7 +181,7 @@ impl Struck {
         let claim_not_given_back = || {
             let claimed = |claim: &Self| claim.call == "receipts.claim" && claim.had_effect();
             let before = struck.iter().find(|fault| fault.at + 1 == self.at);
-            self.call == "receipts.mark" && !self.had_effect() && before.is_some_and(claimed)
+            self.call == "receipts.mark" && self.fault == Fault::StopBefore && before.is_some_and(claimed)
         };
         match self.call {
             "mailer.send" => !self.had_effect(),
@@ -273,7 +279,6 @@ fn only_a_mail_that_is_out_and_unmarked_is_sent_twice() {
         [
             (12, "mailer.send", Fault::FailAfter),
             (12, "mailer.send", Fault::StopAfter),
-            (13, "receipts.mark", Fault::FailBefore),
             (13, "receipts.mark", Fault::StopBefore),
         ]
     );
@@ -290,7 +295,6 @@ fn only_a_mail_whose_fate_is_unknown_is_held() {
             (12, "mailer.send", Fault::FailAfter),
             (12, "mailer.send", Fault::StopBefore),
             (12, "mailer.send", Fault::StopAfter),
-            (13, "receipts.mark", Fault::FailBefore),
             (13, "receipts.mark", Fault::StopBefore),
         ]
     );

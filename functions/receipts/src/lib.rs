@@ -27,6 +27,9 @@ pub const CLAIM_MARGIN: Duration = Duration::from_secs(10);
 /// in the middle, the mail's fate would be unknown.
 pub const LEAST_TIME: Duration = aws::mailer::ANSWER_WITHIN.saturating_add(Duration::from_secs(5));
 
+/// How often a mark is tried.
+const MARK_TRIES: u32 = 3;
+
 /// What receipts needs of the world.
 #[derive(Debug)]
 pub struct Receipts<R, O, M, C> {
@@ -126,36 +129,58 @@ impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Receipts<R, O, M, C> {
         match self.mailer.send(email).await {
             Ok(message_id) => {
                 let sent = State::Sent { message_id: message_id.clone(), sent_at: self.clock.now() };
-                let marked = self.rows.mark(id, &attempt.owner, &sent).await?;
-                Ok(Outcome::Accepted(Sent { message_id, again, marked: marked == Changed::Now }))
+                match self.mark(id, attempt, &sent).await {
+                    Ok(marked) => {
+                        Ok(Outcome::Accepted(Sent { message_id, again, marked: marked == Changed::Now }))
+                    }
+                    Err(setback) => {
+                        // In the log at least, for whoever has to find out whether it went.
+                        let cause = format!("sent as {message_id} and not marked: {setback}");
+                        Err(self.unknown(cause, attempt))
+                    }
+                }
             }
             Err(SendError::Refused(reason)) => self.fail(id, reason, attempt).await,
             Err(SendError::NotSent(setback)) => {
                 // Nothing went out, so the claim is given back and the next try need not wait for its end.
-                let pending = State::Pending { reason: Some(setback.to_string()) };
-                self.rows.mark(id, &attempt.owner, &pending).await?;
-                Err(setback)
+                Err(self.give_back(id, setback, attempt).await)
             }
-            Err(SendError::Unknown(cause)) => {
-                // The claim stays: once it has ended, the policy decides.
-                let retry_after = time_left(attempt.ends_at, self.clock.now()) + CLAIM_MARGIN;
-                Err(Setback::Unknown { cause, retry_after })
-            }
+            Err(SendError::Unknown(cause)) => Err(self.unknown(cause, attempt)),
         }
     }
 
-    /// Gives back a claim that may be ours without our knowing: its answer was lost, or a second try of the SDK's
-    /// met the first one's claim as if it were a rival's. Left standing, it would end as a mail of unknown fate
-    /// although nothing has been sent.
+    /// Leaves the claim as it is: once it has ended, the policy decides.
+    fn unknown(&self, cause: String, attempt: &Attempt) -> Setback {
+        let retry_after = time_left(attempt.ends_at, self.clock.now()) + CLAIM_MARGIN;
+        Setback::Unknown { cause, retry_after }
+    }
+
+    /// Marks, and if that fails tries again while there is time: what is known of a mail must not be forgotten over
+    /// a passing outage.
+    async fn mark(&self, id: &ReceiptId, attempt: &Attempt, state: &State) -> Result<Changed, Setback> {
+        for _ in 1..MARK_TRIES {
+            match self.rows.mark(id, &attempt.owner, state).await {
+                Err(_) if !time_left(attempt.ends_at, self.clock.now()).is_zero() => {}
+                marked => return marked,
+            }
+        }
+        self.rows.mark(id, &attempt.owner, state).await
+    }
+
+    /// Gives back a claim under which nothing went out, so that the next try need not wait for its end, and no
+    /// policy takes it for a mail of unknown fate. It may be ours without our knowing: its answer was lost, or a
+    /// second try of the SDK's met the first one's claim as if it were a rival's.
     async fn give_back(&self, id: &ReceiptId, setback: Setback, attempt: &Attempt) -> Setback {
         let pending = State::Pending { reason: Some(setback.to_string()) };
         // As well as it can: where this fails too, the policy decides once the claim has ended.
-        let _ = self.rows.mark(id, &attempt.owner, &pending).await;
+        let _ = self.mark(id, attempt, &pending).await;
         setback
     }
 
     async fn fail(&self, id: &ReceiptId, reason: String, attempt: &Attempt) -> Result<Ended, Setback> {
-        self.rows.mark(id, &attempt.owner, &State::Failed { reason: reason.clone() }).await?;
+        // Raced may be our own first try, whose answer was lost: said twice is better than never.
+        let (Changed::Now | Changed::Raced) =
+            self.mark(id, attempt, &State::Failed { reason: reason.clone() }).await?;
         Ok(Outcome::Rejected(Unsent::Failed(reason)))
     }
 

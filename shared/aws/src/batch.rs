@@ -14,10 +14,12 @@ use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use std::{panic::AssertUnwindSafe, time::Duration};
 
-/// Kept back from an invocation's time, to note and to delay what has failed, and to answer.
-const RESERVE: Duration = Duration::from_secs(2);
-/// Of the reserve, for each of the two.
-const HALF_RESERVE: Duration = Duration::from_secs(1);
+/// Kept back from an invocation's time, to note and to hide what has failed, and to answer.
+const RESERVE: Duration = Duration::from_secs(3);
+/// The most that noting or hiding one record may take.
+const ASIDE: Duration = Duration::from_secs(1);
+/// Kept back for the answer itself.
+const ANSWER: Duration = Duration::from_millis(300);
 
 /// One try at one message.
 #[derive(Debug, Clone)]
@@ -63,6 +65,20 @@ pub struct Invocation<'a> {
 #[error("a failed record has no message id: the whole batch is to be delivered again")]
 pub struct Nameless;
 
+/// When what must be over, so that the answer is out before the platform ends the invocation.
+#[derive(Clone, Copy)]
+struct Times {
+    work: Timestamp,
+    asides: Timestamp,
+}
+
+impl Times {
+    /// How long noting or hiding may take now.
+    fn aside(self, clock: &impl Clock) -> Duration {
+        ASIDE.min(time_left(self.asides, clock.now()))
+    }
+}
+
 /// Why a record failed, and of what.
 struct Failed {
     setback: Setback,
@@ -84,12 +100,15 @@ pub async fn run<J: Job, W: Worker<J>>(
 ) -> Result<SqsBatchResponse, Nameless> {
     let deadline = i64::try_from(invocation.deadline_ms).unwrap_or(i64::MAX);
     let ends_at = Timestamp::from_millisecond(deadline).unwrap_or(Timestamp::MAX);
-    let ends_at = ends_at.saturating_sub(RESERVE).unwrap_or(Timestamp::MIN);
+    let times = Times {
+        work: ends_at.saturating_sub(RESERVE).unwrap_or(Timestamp::MIN),
+        asides: ends_at.saturating_sub(ANSWER).unwrap_or(Timestamp::MIN),
+    };
     let records = event.records.iter().map(|record| async move {
-        match one(record, invocation.request_id, ends_at, worker, clock).await {
+        match one(record, invocation.request_id, times, worker, clock).await {
             Ok(()) => Ok(None),
             Err(failed) => {
-                leave_alone(record, &failed, rules, delay).await;
+                leave_alone(record, &failed, rules, delay, times.aside(clock)).await;
                 record.message_id.clone().filter(|id| !id.is_empty()).map(Some).ok_or(Nameless)
             }
         }
@@ -107,7 +126,7 @@ pub async fn run<J: Job, W: Worker<J>>(
 async fn one<J: Job, W: Worker<J>>(
     record: &SqsMessage,
     request_id: &str,
-    ends_at: Timestamp,
+    times: Times,
     worker: &W,
     clock: &impl Clock,
 ) -> Result<(), Failed> {
@@ -124,9 +143,9 @@ async fn one<J: Job, W: Worker<J>>(
     let message_id = record.message_id.as_deref().unwrap_or_default();
     let owner = OwnerToken::new(format!("{request_id}.{message_id}"))
         .map_err(|bad| failed(Setback::Fault(bad.to_string())))?;
-    let attempt = Attempt { owner, receives, ends_at };
+    let attempt = Attempt { owner, receives, ends_at: times.work };
     let work = AssertUnwindSafe(worker.work(&job, &attempt)).catch_unwind();
-    let setback = match tokio::time::timeout(time_left(ends_at, clock.now()), work).await {
+    let setback = match tokio::time::timeout(time_left(times.work, clock.now()), work).await {
         Ok(Ok(Ok(()))) => return Ok(()),
         Ok(Ok(Err(setback))) => setback,
         Ok(Err(_)) => Setback::Fault("a panic; its place is in the log".to_owned()),
@@ -134,30 +153,36 @@ async fn one<J: Job, W: Worker<J>>(
     };
     let noting = AssertUnwindSafe(worker.failed(&job, &setback, &attempt)).catch_unwind();
     // Best effort, in the reserve: the queue's own count is what decides.
-    let _ = tokio::time::timeout(HALF_RESERVE, noting).await;
+    let _ = tokio::time::timeout(times.aside(clock), noting).await;
     Err(Failed { setback, receives, subject: Some(job.subject().to_owned()) })
 }
 
 /// Hides a failed message for a while, and writes the one line that the log keeps of its failure.
-async fn leave_alone(record: &SqsMessage, failed: &Failed, rules: Rules, delay: &impl Delay) {
+async fn leave_alone(
+    record: &SqsMessage,
+    failed: &Failed,
+    rules: Rules,
+    delay: &impl Delay,
+    within: Duration,
+) {
     let Failed { setback, receives, subject } = failed;
     let message_id = record.message_id.as_deref().unwrap_or_default();
     let subject = subject.as_deref().unwrap_or_default();
     if *receives >= rules.most_receives {
         tracing::error!(outcome = "dead_letter", subject, message_id, receives, reason = %setback, "given up");
         // Visible at once, so that the queue moves it on at once.
-        hide(record, Duration::ZERO, delay).await;
+        hide(record, Duration::ZERO, delay, within).await;
         return;
     }
     let wait = back_off(rules.retry_base, *receives, setback.retry_after());
     let wait_seconds = wait.as_secs();
     tracing::warn!(outcome = "retry", subject, message_id, receives, wait_seconds, reason = %setback, "will be tried again");
-    hide(record, wait, delay).await;
+    hide(record, wait, delay, within).await;
 }
 
-async fn hide(record: &SqsMessage, wait: Duration, delay: &impl Delay) {
+async fn hide(record: &SqsMessage, wait: Duration, delay: &impl Delay, within: Duration) {
     let Some(handle) = &record.receipt_handle else { return };
-    match tokio::time::timeout(HALF_RESERVE, delay.delay(handle, wait)).await {
+    match tokio::time::timeout(within, delay.delay(handle, wait)).await {
         Ok(Ok(())) => {}
         // Then the queue's own visibility timeout is the back-off.
         Ok(Err(setback)) => tracing::warn!(reason = %setback, "the back-off could not be set"),

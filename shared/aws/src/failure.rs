@@ -52,7 +52,7 @@ pub fn setback<E: ProvideErrorMetadata>(service: &'static str, error: &SdkError<
 /// How often a conflicting or throttled call is tried before it is handed back to the queue.
 pub(crate) const MOST_TRIES: u32 = 6;
 
-/// Waits before try `n` (from 1): up to 25 ms, 50 ms, 100 ms…, at random so that rivals do not meet again.
+/// Waits before try `n` (from 1): up to 50 ms, 100 ms, 200 ms…, at random so that rivals do not meet again.
 pub(crate) async fn jitter(n: u32) {
     let most = 25_u64.saturating_mul(1 << n.min(6));
     tokio::time::sleep(Duration::from_millis(rand::random_range(1..=most))).await;

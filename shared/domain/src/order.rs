@@ -127,8 +127,14 @@ impl Order {
                 + optional(line.product_id.as_ref().map(ProductId::as_str))
                 + optional(line.price_id.as_ref().map(PriceId::as_str))
         });
+        let short = self.shortfalls.iter().map(|short| short.sku.as_str().len() + 50).sum::<usize>();
         let payments = self.payment_intents.iter().map(|id| id.as_str().len() + 10).sum::<usize>();
-        THE_REST + customer + optional(self.client_reference_id.as_deref()) + payments + lines.sum::<usize>()
+        THE_REST
+            + customer
+            + optional(self.client_reference_id.as_deref())
+            + payments
+            + short
+            + lines.sum::<usize>()
     }
 
     /// What the eligible and the other lines come to, by their own totals.

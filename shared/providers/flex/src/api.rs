@@ -101,8 +101,9 @@ impl Api {
     /// Reads the customer if the session names one without telling more
     /// (<https://docs.withflex.com/api-reference/customers/get-customer>).
     ///
-    /// A customer that Flex will not tell us about leaves the name off the receipt, which is no reason to keep the
-    /// goods; but only where the session itself says where the receipt is to go.
+    /// A customer that Flex does not know any more leaves the name off the receipt, and perhaps the receipt without
+    /// an address, which is a trouble of its own and no reason to keep the goods. An answer that we do not understand
+    /// may be a gateway's: it counts only where the session itself says where the receipt is to go.
     async fn customer(
         &self,
         key: &ApiKey,
@@ -118,11 +119,8 @@ impl Api {
         };
         match self.read(key, self.url(&["v1", "customers", id]), "customer").await {
             Ok(customer) => Ok(Some(customer)),
-            Err(ReadError::Permanent { .. } | ReadError::NotUnderstood(_))
-                if translate::has_address(session) =>
-            {
-                Ok(None)
-            }
+            Err(ReadError::Permanent { .. }) => Ok(None),
+            Err(ReadError::NotUnderstood(_)) if translate::has_address(session) => Ok(None),
             Err(error) => Err(error),
         }
     }
