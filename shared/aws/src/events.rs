@@ -2,7 +2,7 @@
 //! what is, so that undone work is never forgotten.
 
 use crate::{
-    failure::{MOST_TRIES, is_conflict, jitter, misshapen, setback},
+    failure::{misshapen, past_conflicts, setback},
     guard::guarded,
 };
 use aws_sdk_dynamodb::{
@@ -155,15 +155,7 @@ impl ports::Events for Events {
             .condition_expression("attribute_not_exists(event_id)")
             // A refusal brings the item along, so that a duplicate costs no second read.
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let mut n = 0;
-        let sent = loop {
-            n += 1;
-            match put.clone().send().await {
-                Err(error) if is_conflict(&error) && n < MOST_TRIES => jitter(n).await,
-                sent => break sent,
-            }
-        };
-        match sent {
+        match past_conflicts(|| put.clone().send()).await {
             Ok(_) => Ok(Recorded::First),
             Err(SdkError::ServiceError(refusal)) if refusal.err().is_conditional_check_failed_exception() => {
                 let PutItemError::ConditionalCheckFailedException(refusal) = refusal.into_err() else {

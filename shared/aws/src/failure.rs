@@ -58,9 +58,23 @@ pub(crate) async fn jitter(n: u32) {
     tokio::time::sleep(Duration::from_millis(rand::random_range(1..=most))).await;
 }
 
-/// Whether a write met somebody's transaction on the same row. The SDK does not try such a write again; a moment
-/// later it goes through.
-pub(crate) fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+/// Sends a write, and again where it met somebody's transaction on the same row: the SDK does not try such a write
+/// again, and a moment later it goes through.
+pub(crate) async fn past_conflicts<T, E, F>(send: impl Fn() -> F) -> Result<T, SdkError<E, HttpResponse>>
+where
+    E: ProvideErrorMetadata,
+    F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
+{
+    for n in 1..MOST_TRIES {
+        match send().await {
+            Err(error) if is_conflict(&error) => jitter(n).await,
+            answered => return answered,
+        }
+    }
+    send().await
+}
+
+fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
     match error {
         SdkError::ServiceError(service_error) => {
             service_error.err().code() == Some("TransactionConflictException")
