@@ -2,7 +2,7 @@
 //! drained, failed messages delivered again after their back-off, until nothing is left to do.
 
 use crate::fakes::{Message, World};
-use aws::batch::{Attempt, Invocation, Rules, Worker};
+use aws::batch::{Attempt, Invocation, RESERVE, Rules, Worker};
 use domain::{
     ids::OwnerToken,
     job::Job,
@@ -33,7 +33,7 @@ pub const RETRY_BASE: Duration = Duration::from_secs(15);
 /// Both together, for `aws::batch::run`.
 pub const RULES: Rules = Rules { retry_base: RETRY_BASE, most_receives: MOST_RECEIVES, at_once: 10 };
 /// How long one try may take: the functions' thirty seconds but for the reserve.
-pub const TRY_LASTS: Duration = Duration::from_secs(28);
+pub const TRY_LASTS: Duration = Duration::from_secs(30).saturating_sub(RESERVE);
 
 /// The three functions on one world.
 #[derive(Debug)]

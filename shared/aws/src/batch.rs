@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use std::{panic::AssertUnwindSafe, time::Duration};
 
 /// Kept back from an invocation's time, to note and to hide what has failed, and to answer.
-const RESERVE: Duration = Duration::from_secs(3);
+pub const RESERVE: Duration = Duration::from_secs(3);
 /// The most that noting or hiding one record may take.
 const ASIDE: Duration = Duration::from_secs(1);
 /// Kept back for the answer itself.
