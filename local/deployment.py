@@ -68,7 +68,10 @@ def start(place, mode, started, preferred_port=None, dies_with_us=False):
         "flex_base_url": flex["base_url"],
         "stand_in_url": flex["base_url"] if flex["stand_in"] else None,
         "stack_name": STACK_NAME,
-        "tables": {name: outputs[f"{name.title()}TableName"] for name in ("events", "orders", "stock", "receipts")},
+        "tables": {
+            name: outputs[f"{name.title()}TableName"]
+            for name in ("events", "orders", "links", "stock", "entitlements", "receipts")
+        },
         "queues": {
             "fulfillment": outputs["FulfillmentQueueUrl"],
             "fulfillment_dead_letter": outputs["FulfillmentDeadLetterQueueUrl"],

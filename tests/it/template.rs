@@ -26,18 +26,24 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 3] = [
         "FulfillmentFunction",
         Some("FulfillmentQueue"),
         &[
+            "ENTITLEMENTS_TABLE",
             "EVENTS_TABLE",
             "EVENT_RETENTION_DAYS",
             "FLEX_API_BASE_URL",
             "FULFILLMENT_QUEUE_URL",
+            "GRACE_DAYS",
+            "LINKS_TABLE",
             "MAX_RECEIVES",
             "MODE",
             "ORDERS_TABLE",
+            "PAYMENT_FAILED_MAIL",
             "PROVIDER_SECRETS",
             "RECEIPTS_TABLE",
             "RECEIPT_QUEUE_URL",
+            "RESTOCK",
             "RETRY_BASE_SECONDS",
             "STOCK_TABLE",
+            "TRIAL_ENDS_MAIL",
         ],
     ),
     (
@@ -45,6 +51,7 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 3] = [
         "ReceiptsFunction",
         Some("ReceiptQueue"),
         &[
+            "ENTITLEMENTS_TABLE",
             "MAX_RECEIVES",
             "MERCHANT_ADDRESS",
             "MERCHANT_NAME",
@@ -63,24 +70,28 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 3] = [
 ];
 
 /// What each role may do, and on what. `ARCHITECTURE.md` says why; a role that can do more is a mistake.
-const PERMISSIONS: [(&str, &str, &[&str]); 17] = [
+const PERMISSIONS: [(&str, &str, &[&str]); 21] = [
     ("IntakeRole", "EventsTable.Arn", &["dynamodb:PutItem"]),
     ("IntakeRole", "FulfillmentQueue.Arn", &["sqs:SendMessage"]),
     ("IntakeRole", "ProviderSecrets.Id", &["secretsmanager:GetSecretValue"]),
     ("IntakeRole", "IntakeLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
     ("FulfillmentRole", "EventsTable.Arn", &["dynamodb:GetItem", "dynamodb:UpdateItem"]),
-    ("FulfillmentRole", "OrdersTable.Arn", &["dynamodb:GetItem", "dynamodb:PutItem"]),
+    ("FulfillmentRole", "LinksTable.Arn", &["dynamodb:BatchGetItem", "dynamodb:PutItem"]),
+    ("FulfillmentRole", "OrdersTable.Arn", &["dynamodb:BatchGetItem", "dynamodb:PutItem"]),
     (
         "FulfillmentRole",
         "StockTable.Arn",
         &["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
     ),
+    ("FulfillmentRole", "EntitlementsTable.Arn", &["dynamodb:BatchGetItem", "dynamodb:PutItem"]),
+    ("FulfillmentRole", "EntitlementsTable.Arn/index/subscription_id", &["dynamodb:Query"]),
     ("FulfillmentRole", "ReceiptsTable.Arn", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("FulfillmentRole", "FulfillmentQueue.Arn", TAKE_FROM_A_QUEUE),
     ("FulfillmentRole", "ReceiptQueue.Arn", &["sqs:SendMessage"]),
     ("FulfillmentRole", "ProviderSecrets.Id", &["secretsmanager:GetSecretValue"]),
     ("FulfillmentRole", "FulfillmentLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
     ("ReceiptsRole", "OrdersTable.Arn", &["dynamodb:GetItem"]),
+    ("ReceiptsRole", "EntitlementsTable.Arn", &["dynamodb:GetItem"]),
     ("ReceiptsRole", "ReceiptsTable.Arn", &["dynamodb:GetItem", "dynamodb:UpdateItem"]),
     ("ReceiptsRole", "ReceiptQueue.Arn", TAKE_FROM_A_QUEUE),
     ("ReceiptsRole", "the identities of sender and test recipient", &["ses:SendRawEmail"]),
@@ -90,13 +101,14 @@ const PERMISSIONS: [(&str, &str, &[&str]); 17] = [
 const TAKE_FROM_A_QUEUE: &[&str] =
     &["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
 
-const TABLES: [&str; 4] = ["EventsTable", "OrdersTable", "StockTable", "ReceiptsTable"];
+const TABLES: [&str; 6] =
+    ["EventsTable", "OrdersTable", "LinksTable", "StockTable", "EntitlementsTable", "ReceiptsTable"];
 
 const QUEUES: [(&str, &str); 2] =
     [("FulfillmentQueue", "FulfillmentDeadLetterQueue"), ("ReceiptQueue", "ReceiptDeadLetterQueue")];
 
 /// What the functions log that a person has to act on: the field, its value, and the metric that counts it.
-const NEWS: [(&str, &str, &str); 13] = [
+const NEWS: [(&str, &str, &str); 17] = [
     ("outcome", "conflict", "Intake"),
     ("outcome", "unreadable", "Intake"),
     ("outcome", "refused", "Intake"),
@@ -107,6 +119,10 @@ const NEWS: [(&str, &str, &str); 13] = [
     ("shortfall", "true", "Shortfalls"),
     ("amounts_differ", "true", "AmountsDiffering"),
     ("unmapped", "true", "UnmappedLines"),
+    ("dispute_opened", "true", "DisputesOpened"),
+    ("dispute_lost", "true", "DisputesLost"),
+    ("refund_failed", "true", "RefundsFailed"),
+    ("second_order", "true", "SecondOrders"),
     ("outcome", "failed", "Receipts"),
     ("outcome", "held", "Receipts"),
     ("outcome", "panic", "Receipts"),
@@ -253,20 +269,26 @@ mod tables {
         let keys = |table| keys(&resource(table)["KeySchema"]);
         assert_eq!(keys("EventsTable"), ["event_id"]);
         assert_eq!(keys("OrdersTable"), ["order_id"]);
+        assert_eq!(keys("LinksTable"), ["link"]);
         assert_eq!(keys("StockTable"), ["sku", "entry"]);
+        assert_eq!(keys("EntitlementsTable"), ["customer_id", "entry"]);
         assert_eq!(keys("ReceiptsTable"), ["receipt_id"]);
     }
 
     #[test]
     fn indexes_hold_keys_only_and_in_the_order_of_time() {
-        for (table, name, time) in [
-            ("EventsTable", "pending", "received_at"),
-            ("OrdersTable", "client_reference_id", "placed_at"),
-            ("ReceiptsTable", "pending", "created_at"),
+        for (table, key) in [
+            ("EventsTable", &["pending", "received_at"][..]),
+            ("OrdersTable", &["client_reference_id", "placed_at"]),
+            // A subscription is one row: there is nothing to put in order.
+            ("EntitlementsTable", &["subscription_id"]),
+            ("ReceiptsTable", &["pending", "created_at"]),
         ] {
-            let index = &resource(table)["GlobalSecondaryIndexes"][0];
-            assert_eq!(index["IndexName"], json!(name), "{table}");
-            assert_eq!(keys(&index["KeySchema"]), [name, time], "{table}");
+            let [index] = &resource(table)["GlobalSecondaryIndexes"].as_array().unwrap()[..] else {
+                panic!("{table} has one index")
+            };
+            assert_eq!(index["IndexName"], json!(key[0]), "{table}");
+            assert_eq!(keys(&index["KeySchema"]), key, "{table}");
             assert_eq!(index["Projection"], json!({ "ProjectionType": "KEYS_ONLY" }), "{table}");
         }
     }
@@ -379,11 +401,7 @@ mod permissions {
             .flat_map(|role| {
                 statements(role).into_iter().map(move |statement| {
                     assert_eq!(statement["Effect"], json!("Allow"));
-                    let on = statement["Resource"]["GetAtt"].as_str().map_or_else(
-                        || "the identities of sender and test recipient".to_owned(),
-                        ToOwned::to_owned,
-                    );
-                    (role.to_owned(), on, strings(&statement["Action"]))
+                    (role.to_owned(), what(&statement["Resource"]), strings(&statement["Action"]))
                 })
             })
             .collect();
@@ -396,6 +414,13 @@ mod permissions {
         assert_eq!(granted, expected);
     }
 
+    /// A statement's resource, as [`PERMISSIONS`] names it.
+    fn what(resource: &Json) -> String {
+        let index = || Some(resource["Sub"].as_str()?.strip_prefix("${")?.replace('}', ""));
+        let table = resource["GetAtt"].as_str().map(ToOwned::to_owned);
+        table.or_else(index).unwrap_or_else(|| "the identities of sender and test recipient".to_owned())
+    }
+
     #[test]
     fn the_table_of_permissions_is_the_documented_one() {
         let architecture = include_str!("../../ARCHITECTURE.md");
@@ -403,7 +428,7 @@ mod permissions {
             .lines()
             .filter_map(|line| match line.trim_matches(['|', ' ']).split(" | ").collect::<Vec<_>>()[..] {
                 [role @ ("intake" | "fulfillment" | "receipts"), on, actions] => {
-                    Some((role, on, actions.to_owned()))
+                    Some((role, on.to_owned(), actions.to_owned()))
                 }
                 _ => None,
             })
@@ -416,8 +441,7 @@ mod permissions {
                     "FulfillmentRole" => "fulfillment",
                     _ => "receipts",
                 };
-                let on = on.trim_end_matches(".Arn").trim_end_matches(".Id");
-                (role, on, actions.join(", "))
+                (role, on.replace(".Arn", "").replace(".Id", ""), actions.join(", "))
             })
             .collect();
         assert_eq!(documented, expected);
@@ -641,6 +665,26 @@ mod installation {
     }
 
     #[test]
+    fn on_and_off_are_words() {
+        // CloudFormation reads YAML 1.1, where a bare on or off is true or false. This parser knows no such words, so
+        // the text itself is looked at.
+        let text = include_str!("../../template.yaml");
+        for mail in ["PaymentFailedMail", "TrialEndsMail"] {
+            assert_eq!(
+                TEMPLATE["Parameters"][mail]["Default"],
+                json!("off"),
+                "{mail}: a mail more is asked for"
+            );
+            assert_eq!(TEMPLATE["Parameters"][mail]["AllowedValues"], json!(["off", "on"]), "{mail}");
+            let lines = text.lines().skip_while(|line| !line.starts_with(&format!("  {mail}:"))).skip(1);
+            let lines: Vec<_> = lines.take_while(|line| line.starts_with("    ")).collect();
+            for quoted in [r#"    Default: "off""#, r#"    AllowedValues: ["off", "on"]"#] {
+                assert!(lines.contains(&quoted), "{mail}: {lines:?}");
+            }
+        }
+    }
+
+    #[test]
     fn only_what_nobody_else_can_know_has_no_default() {
         let asked: BTreeSet<String> = object(&TEMPLATE["Parameters"])
             .filter(|(_, parameter)| parameter["Default"] == Json::Null)
@@ -658,11 +702,13 @@ mod installation {
     fn the_outputs_lead_on() {
         let outputs = names(&TEMPLATE["Outputs"]);
         let expected = set(&[
+            "EntitlementsTableName",
             "EventsTableName",
             "FulfillmentDeadLetterQueueUrl",
             "FulfillmentFunctionName",
             "FulfillmentQueueUrl",
             "IntakeFunctionName",
+            "LinksTableName",
             "NextStep",
             "OrdersTableName",
             "ProviderSecretsName",
