@@ -4,18 +4,28 @@
 
 use crate::{
     delivery::Provider,
-    ids::{CustomerId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, Sku},
+    ids::{
+        CustomerId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, Sku, SubscriptionId,
+    },
     mode::Mode,
     money::Currency,
+    payment,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How far a checkout is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
-    /// Paid for and finished.
+    /// Finished by the shopper: paid for, or authorized, or with a payment on its way.
     Complete,
+    /// The shopper is still at it.
+    Open,
+    /// It ran out.
+    Expired,
+    /// It was called off.
+    Canceled,
     /// Anything else, in the provider's word.
     Other(String),
 }
@@ -142,6 +152,12 @@ pub struct Checkout {
     pub received: Option<i64>,
     /// The payments; a split cart has two.
     pub payment_intents: Vec<PaymentIntentId>,
+    /// What is told of each payment, where that could be read.
+    pub payments: BTreeMap<PaymentIntentId, payment::Told>,
+    /// The subscription that it began, if it did.
+    pub subscription_id: Option<SubscriptionId>,
+    /// That subscription's first invoice, where told.
+    pub invoice_id: Option<InvoiceId>,
     /// What was bought.
     pub lines: Vec<LineItem>,
 }

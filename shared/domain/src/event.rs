@@ -1,8 +1,11 @@
 //! What a delivery's body says, and the row that keeps it.
 
 use crate::{
+    contact,
     delivery::{Delivery, Provider},
-    ids::{DeliveryId, EventId, OrderId, ReceiptId},
+    dispute,
+    ids::{DeliveryId, EventId, OrderId, PaymentIntentId, ReceiptId},
+    payment, refund, subscription,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -12,7 +15,7 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
     /// An event, of a type that we act on or not.
-    Event(Event),
+    Event(Box<Event>),
     /// Nothing, now or later.
     Unreadable(Unreadable),
 }
@@ -41,16 +44,43 @@ pub struct Event {
     pub news: News,
 }
 
-/// What an event tells us to look at. The provider's API then says what is true.
+/// What an event means to us: facts, or something to look at. The provider's API then says what is true.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
-    /// A checkout was completed.
-    CheckoutCompleted {
+    /// Something happened to a checkout.
+    Checkout {
         /// Which one.
         order_id: OrderId,
+        /// Whether the event says that it is completed.
+        completed: bool,
     },
-    /// A type that we do nothing with (yet): stored, counted, acknowledged.
+    /// Something happened to a payment. Never makes an order.
+    Payment(payment::News),
+    /// Something happened to a refund.
+    Refund(refund::News),
+    /// Money went back, and the event does not tell by which refunds.
+    RefundsOf(RefundsOf),
+    /// Something happened to a dispute.
+    Dispute(dispute::News),
+    /// Something happened to a subscription.
+    Subscription(subscription::News),
+    /// An invoice of a subscription was paid, or its payment failed.
+    Invoice(subscription::InvoiceNews),
+    /// A customer's name or address.
+    Customer(contact::News),
+    /// A type that we know and need nothing of: stored, counted, acknowledged.
+    NotNeeded,
+    /// A type that we do not know: stored, counted, acknowledged.
     Unhandled,
+}
+
+/// Whose refunds to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RefundsOf {
+    /// All of a checkout.
+    Checkout(OrderId),
+    /// All of a payment.
+    Payment(PaymentIntentId),
 }
 
 /// Where a stored event stands.
@@ -58,7 +88,7 @@ pub enum News {
 /// ```text
 /// stored ──▶ committed ──▶ processed
 ///    └─────▶ parked                     (an operator releases: back to stored, or drops)
-/// unhandled, unreadable                 (ends at intake)
+/// not_needed, unhandled, unreadable     (ends at intake)
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -71,7 +101,9 @@ pub enum EventState {
     Processed,
     /// Doubtful: a person decides.
     Parked,
-    /// Of a type that we do nothing with.
+    /// Of a type that we know and need nothing of.
+    NotNeeded,
+    /// Of a type that we do not know.
     Unhandled,
     /// Can never be understood.
     Unreadable,
@@ -83,7 +115,7 @@ impl EventState {
     pub fn is_pending(self) -> bool {
         match self {
             Self::Stored | Self::Committed => true,
-            Self::Processed | Self::Parked | Self::Unhandled | Self::Unreadable => false,
+            Self::Processed | Self::Parked | Self::NotNeeded | Self::Unhandled | Self::Unreadable => false,
         }
     }
 
@@ -91,7 +123,7 @@ impl EventState {
     #[must_use]
     pub fn may_expire(self) -> bool {
         match self {
-            Self::Processed | Self::Unhandled | Self::Unreadable => true,
+            Self::Processed | Self::NotNeeded | Self::Unhandled | Self::Unreadable => true,
             Self::Stored | Self::Committed | Self::Parked => false,
         }
     }
@@ -122,18 +154,25 @@ pub struct StoredEvent {
     pub reason: Option<String>,
     /// How many attempts have failed.
     pub attempts: u32,
-    /// The receipt to queue, once committed.
-    pub receipt_id: Option<ReceiptId>,
+    /// The receipts to queue, once committed.
+    pub receipt_ids: Vec<ReceiptId>,
 }
 
 impl StoredEvent {
+    /// When what it tells was so: by the provider's clock, or where that is not told, by ours.
+    #[must_use]
+    pub fn told_at(&self) -> Timestamp {
+        self.occurred_at.unwrap_or(self.received_at)
+    }
+
     /// The row for a delivery that is seen for the first time.
     #[must_use]
     pub fn first(delivery: &Delivery) -> Self {
         let (state, reason, event) = match &delivery.reading {
             Reading::Event(event) => match event.news {
-                News::CheckoutCompleted { .. } => (EventState::Stored, None, Some(event)),
+                News::NotNeeded => (EventState::NotNeeded, None, Some(event)),
                 News::Unhandled => (EventState::Unhandled, None, Some(event)),
+                _ => (EventState::Stored, None, Some(event)),
             },
             Reading::Unreadable(why) => (EventState::Unreadable, Some(why.to_string()), None),
         };
@@ -149,7 +188,7 @@ impl StoredEvent {
             state,
             reason,
             attempts: 0,
-            receipt_id: None,
+            receipt_ids: Vec::new(),
         }
     }
 
@@ -172,6 +211,7 @@ impl fmt::Display for EventState {
             Self::Committed => "committed",
             Self::Processed => "processed",
             Self::Parked => "parked",
+            Self::NotNeeded => "not_needed",
             Self::Unhandled => "unhandled",
             Self::Unreadable => "unreadable",
         })

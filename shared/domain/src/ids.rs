@@ -103,6 +103,22 @@ id!(
     PaymentIntentId
 );
 id!(
+    /// A refund (`fre_…`): the once-key of everything that a refund does.
+    RefundId
+);
+id!(
+    /// A dispute (`fdsp_…`), which a bank opens on a payment.
+    DisputeId
+);
+id!(
+    /// A subscription (`fsub_…`).
+    SubscriptionId
+);
+id!(
+    /// An invoice of a subscription (`fin_…`): the once-key of a period's payment.
+    InvoiceId
+);
+id!(
     /// A line of a checkout (`fli_…`).
     LineItemId
 );

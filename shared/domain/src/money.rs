@@ -2,7 +2,7 @@
 
 use rusty_money::{Findable, Money as Formatted, iso};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
 /// An ISO 4217 currency that we can print, such as `USD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,18 @@ impl Currency {
     #[must_use]
     pub fn code(self) -> &'static str {
         self.0.iso_alpha_code
+    }
+}
+
+impl PartialOrd for Currency {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Currency {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.code().cmp(other.code())
     }
 }
 

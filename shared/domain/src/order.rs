@@ -3,13 +3,77 @@
 use crate::{
     checkout::{Customer, Eligibility, Totals},
     delivery::Provider,
-    ids::{LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId, Sku},
+    dispute::{Dispute, Stage},
+    facts::Latest,
+    ids::{
+        DisputeId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId, RefundId,
+        Sku, SubscriptionId,
+    },
     mode::Mode,
     money::{Currency, Money},
+    payment,
+    refund::Refund,
     stock::LineStock,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// Where the money of an order is. Goods are released and the receipt is sent when it is received, not before.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Funds {
+    /// Here.
+    #[default]
+    Received,
+    /// Held on the customer's card, to be captured by the merchant.
+    Authorized,
+    /// On its way: delayed methods take days.
+    Processing,
+    /// The payment has failed.
+    Failed,
+    /// The authorization or the checkout has run out.
+    Expired,
+    /// Called off.
+    Canceled,
+}
+
+/// Where an order stands: a function of everything that is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Not paid for (yet).
+    Waiting(Funds),
+    /// Paid for and released.
+    Paid,
+    /// Some of the money has gone back.
+    PartlyRefunded,
+    /// All of it has.
+    Refunded,
+}
+
+impl fmt::Display for Funds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Received => "received",
+            Self::Authorized => "authorized",
+            Self::Processing => "processing",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Canceled => "canceled",
+        })
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting(funds) => funds.fmt(f),
+            Self::Paid => f.write_str("paid"),
+            Self::PartlyRefunded => f.write_str("partly_refunded"),
+            Self::Refunded => f.write_str("refunded"),
+        }
+    }
+}
 
 /// The row of the Orders table. Amounts are whole minor units of `currency`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,9 +92,16 @@ pub struct Order {
     /// The date of sale: when the checkout was completed, by the provider's clock.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub placed_at: Timestamp,
-    /// When we fulfilled it.
-    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
-    pub fulfilled_at: Timestamp,
+    /// Where its money is.
+    #[serde(default)]
+    pub funds: Funds,
+    /// When we fulfilled it: stock is moved and the receipt committed, once.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub fulfilled_at: Option<Timestamp>,
     /// Who paid.
     pub customer: Customer,
     /// Of all amounts.
@@ -50,8 +121,28 @@ pub struct Order {
     /// Paid for and not on the shelf.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortfalls: Vec<Shortfall>,
-    /// The receipt for it.
-    pub receipt_id: ReceiptId,
+    /// The receipt for it, once it is fulfilled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt_id: Option<ReceiptId>,
+    /// What was told of each payment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub payments: BTreeMap<PaymentIntentId, Latest<payment::Told>>,
+    /// What has gone back, or was to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refunds: BTreeMap<RefundId, Refund>,
+    /// What a bank wants back.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub disputes: BTreeMap<DisputeId, Dispute>,
+    /// The subscription that began with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription_id: Option<SubscriptionId>,
+    /// That subscription's first invoice, where the checkout tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice_id: Option<InvoiceId>,
+    /// Other paid orders under the same reference of the merchant's, at the time when this one was fulfilled: a person
+    /// should look, since a shopper may have paid twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub same_reference: Vec<OrderId>,
 }
 
 /// One line of an order.
@@ -99,7 +190,77 @@ pub struct Shortfall {
     pub missing: i64,
 }
 
+/// What a person should hear of at once, when it is new.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Alerts {
+    /// A dispute was opened.
+    pub dispute_opened: bool,
+    /// A dispute was lost.
+    pub dispute_lost: bool,
+    /// A refund that the customer was told of has failed.
+    pub refund_failed: bool,
+}
+
+impl Alerts {
+    /// What is new in `order` over what was known of it.
+    #[must_use]
+    pub fn between(known: Option<&Order>, order: &Order) -> Self {
+        let stage_of = |id| known.and_then(|known| known.disputes.get(id)).map(Dispute::stage);
+        let newly = |wanted: Stage| {
+            order.disputes.iter().any(|(id, now)| now.stage() == wanted && stage_of(id) != Some(wanted))
+        };
+        let had_failed =
+            |id| known.and_then(|known| known.refunds.get(id)).is_some_and(Refund::failed_after_all);
+        Self {
+            dispute_opened: newly(Stage::Open),
+            dispute_lost: newly(Stage::Lost),
+            refund_failed: order.refunds.iter().any(|(id, now)| now.failed_after_all() && !had_failed(id)),
+        }
+    }
+}
+
 impl Order {
+    /// Where it stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        if self.fulfilled_at.is_none() {
+            return State::Waiting(self.funds);
+        }
+        match self.refunded() {
+            ..=0 => State::Paid,
+            back if back < self.paid() => State::PartlyRefunded,
+            _ => State::Refunded,
+        }
+    }
+
+    /// What was paid for it, in minor units: what was received, where that is told.
+    #[must_use]
+    pub fn paid(&self) -> i64 {
+        self.received.filter(|received| *received > 0).unwrap_or(self.totals.total)
+    }
+
+    /// The refunds of this order's own payments. Those of its subscription's later invoices are kept on it as well,
+    /// and are another matter.
+    pub fn own_refunds(&self) -> impl Iterator<Item = &Refund> {
+        self.refunds.values().filter(|refund| {
+            self.payment_intents.is_empty()
+                || self.payment_intents.contains(&refund.told.value.payment_intent_id)
+        })
+    }
+
+    /// What has gone back of its own payments and stays there, in minor units.
+    #[must_use]
+    pub fn refunded(&self) -> i64 {
+        let standing = self.own_refunds().filter(|refund| refund.stands());
+        standing.fold(0, |sum, refund| sum.saturating_add(refund.told.value.amount))
+    }
+
+    /// Whether a dispute is open.
+    #[must_use]
+    pub fn is_disputed(&self) -> bool {
+        self.disputes.values().any(|dispute| dispute.stage() == Stage::Open)
+    }
+
     /// An amount of this order, for people.
     #[must_use]
     pub fn money(&self, minor: i64) -> Money {
@@ -112,12 +273,14 @@ impl Order {
         // Attribute names and numbers of one line come to some 300 bytes.
         const A_LINE: usize = 400;
         const THE_REST: usize = 4_000;
+        // Of a refund, a dispute or a payment: three identifiers, two words, times and amounts.
+        const A_FACT: usize = 1_200;
         let optional = |text: Option<&str>| text.map_or(0, str::len);
         let customer = optional(self.customer.name.as_deref()) + optional(self.customer.email.as_deref());
         let lines = self.lines.iter().map(|line| {
             let sku = match &line.stock {
                 LineStock::Counted { sku } | LineStock::Untracked { sku } => sku.as_str().len(),
-                LineStock::Unmapped => 0,
+                LineStock::Waiting | LineStock::Unmapped => 0,
             };
             A_LINE
                 + sku
@@ -129,10 +292,16 @@ impl Order {
         });
         let short = self.shortfalls.iter().map(|short| short.sku.as_str().len() + 50).sum::<usize>();
         let payments = self.payment_intents.iter().map(|id| id.as_str().len() + 10).sum::<usize>();
+        let goods: usize = self.refunds.values().map(|refund| refund.told.value.goods.len() * 300).sum();
+        let facts = A_FACT * (self.payments.len() + self.refunds.len() + self.disputes.len());
+        let same = self.same_reference.iter().map(|id| id.as_str().len() + 5).sum::<usize>();
         THE_REST
             + customer
             + optional(self.client_reference_id.as_deref())
             + payments
+            + goods
+            + facts
+            + same
             + short
             + lines.sum::<usize>()
     }

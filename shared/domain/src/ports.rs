@@ -5,18 +5,20 @@
 
 use crate::{
     checkout::Checkout,
+    contact::Contact,
     delivery::Provider,
-    event::{EventState, StoredEvent},
-    fulfillment::Commit,
-    ids::{EventId, MessageId, OrderId, OwnerToken, ReceiptId, Sku},
+    event::{EventState, RefundsOf, StoredEvent},
+    ids::{CustomerId, EventId, MessageId, OrderId, OwnerToken, PaymentIntentId, ReceiptId, SubscriptionId},
     job::Job,
+    ledger::{Commit, Rows, Wanted},
     order::Order,
     outcome::Setback,
     receipt::{Receipt, State, mail::Email},
+    refund,
     secrets::Keys,
-    stock::{Mapping, Shelf, Unnamed},
+    subscription::{self, Subscription},
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use std::{sync::Arc, time::Duration};
 
 /// The time. An argument everywhere else; a port where one piece of work needs it more than once.
@@ -92,16 +94,30 @@ pub trait Orders: Send + Sync {
     fn order(&self, id: &OrderId) -> impl Future<Output = Result<Option<Order>, Setback>> + Send;
 }
 
-/// The Stock table, and the one transaction that ties all tables together.
-pub trait Ledger: Send + Sync {
-    /// Reads the mapping rows that there are for these products and prices.
-    fn mapping(&self, wanted: &[Unnamed]) -> impl Future<Output = Result<Mapping, Setback>> + Send;
-    /// Reads, for each SKU, its counter and what this order has already moved, strongly consistent.
-    fn shelves(
+/// The Entitlements table, for reading.
+pub trait Entitlements: Send + Sync {
+    /// Reads a subscription, strongly consistent.
+    fn subscription(
         &self,
-        order_id: &OrderId,
-        skus: &[Sku],
-    ) -> impl Future<Output = Result<Vec<Shelf>, Setback>> + Send;
+        customer_id: &CustomerId,
+        id: &SubscriptionId,
+    ) -> impl Future<Output = Result<Option<Subscription>, Setback>> + Send;
+    /// Whose a subscription is, by the index: what was written a moment ago may be missing.
+    fn customer_of(
+        &self,
+        id: &SubscriptionId,
+    ) -> impl Future<Output = Result<Option<CustomerId>, Setback>> + Send;
+    /// Reads how to write to a customer, strongly consistent.
+    fn contact(
+        &self,
+        customer_id: &CustomerId,
+    ) -> impl Future<Output = Result<Option<Contact>, Setback>> + Send;
+}
+
+/// All tables but that of the events: what a decision is taken on, and the transaction that ties them together.
+pub trait Ledger: Send + Sync {
+    /// Reads rows, strongly consistent.
+    fn read(&self, wanted: &Wanted) -> impl Future<Output = Result<Rows, Setback>> + Send;
     /// Writes all of a commit, under the conditions that it was decided on.
     ///
     /// One transaction as long as it fits into one; beyond that, some movements go first, each with its own
@@ -140,6 +156,17 @@ pub trait Receipts: Send + Sync {
     ) -> impl Future<Output = Result<Changed, Setback>> + Send;
 }
 
+/// Mails that are to be sent on a later day.
+pub trait Due: Send + Sync {
+    /// The receipts that are due on that day (UTC) and not sent, from `after` on, some at a time; none when there are
+    /// no more.
+    fn due(
+        &self,
+        day: Date,
+        after: Option<&ReceiptId>,
+    ) -> impl Future<Output = Result<Vec<ReceiptId>, Setback>> + Send;
+}
+
 /// A queue of one kind of job.
 pub trait Queue<J: Job>: Send + Sync {
     /// Hands a job over. Afterwards it is the queue's to lose, and it does not.
@@ -172,7 +199,7 @@ pub trait Mailer: Send + Sync {
     fn send(&self, email: &Email) -> impl Future<Output = Result<MessageId, SendError>> + Send;
 }
 
-/// Why a checkout could not be read from the provider.
+/// Why something could not be read from the provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
     /// The provider does not accept our API key.
@@ -198,13 +225,31 @@ pub enum ReadError {
 }
 
 /// The provider's API: what is true.
-pub trait Checkouts: Send + Sync {
-    /// Reads a checkout with its customer and lines.
+pub trait ProviderApi: Send + Sync {
+    /// Reads a checkout with its customer, lines and payments.
     fn checkout(
         &self,
         provider: Provider,
         order_id: &OrderId,
     ) -> impl Future<Output = Result<Checkout, ReadError>> + Send;
+    /// Which checkout a payment was made in, if in any.
+    fn checkout_of(
+        &self,
+        provider: Provider,
+        payment: &PaymentIntentId,
+    ) -> impl Future<Output = Result<Option<OrderId>, ReadError>> + Send;
+    /// Reads all refunds of a checkout or a payment.
+    fn refunds(
+        &self,
+        provider: Provider,
+        of: &RefundsOf,
+    ) -> impl Future<Output = Result<Vec<refund::News>, ReadError>> + Send;
+    /// Reads a subscription.
+    fn subscription(
+        &self,
+        provider: Provider,
+        id: &SubscriptionId,
+    ) -> impl Future<Output = Result<subscription::News, ReadError>> + Send;
 }
 
 /// The signing keys that a provider may use now.

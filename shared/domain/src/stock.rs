@@ -46,6 +46,9 @@ pub struct Movement {
     pub quantity: i64,
     /// How many the counter went down by: less than `quantity` when the shelf was short.
     pub taken: i64,
+    /// How many of those are back on the shelf, after refunds.
+    #[serde(default)]
+    pub returned: i64,
     /// When.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub moved_at: Timestamp,
@@ -73,6 +76,8 @@ pub enum LineStock {
         /// Which.
         sku: Sku,
     },
+    /// The order is not paid for yet, so nothing is moved.
+    Waiting,
     /// Neither the product nor a mapping row names a SKU: a person should add one.
     Unmapped,
 }
@@ -134,6 +139,37 @@ pub struct Take {
     pub on_hand: i64,
 }
 
+/// Goods to put back on the shelf, and the condition under which it is right: that as many are back as was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Return {
+    /// Which SKU.
+    pub sku: Sku,
+    /// Of which order.
+    pub order_id: OrderId,
+    /// How many were back when it was read.
+    pub seen: i64,
+    /// How many go back now; more than none.
+    pub pieces: i64,
+}
+
+/// Plans what goes back on the shelves until as much is back as `back` says. Never takes anything out again.
+#[must_use]
+pub fn returns(shelves: &[Shelf], back: &BTreeMap<Sku, i64>) -> Vec<Return> {
+    let moved =
+        shelves.iter().filter(|shelf| shelf.on_hand.is_some()).filter_map(|shelf| shelf.moved.as_ref());
+    moved
+        .filter_map(|movement| {
+            let pieces = back.get(&movement.sku)?.saturating_sub(movement.returned);
+            (pieces > 0).then(|| Return {
+                sku: movement.sku.clone(),
+                order_id: movement.order_id.clone(),
+                seen: movement.returned,
+                pieces,
+            })
+        })
+        .collect()
+}
+
 /// Plans the movements of an order. Never below zero: what the shelf lacks is recorded as short.
 #[must_use]
 pub fn plan(
@@ -170,8 +206,14 @@ pub fn plan(
             movements.push(moved.clone());
         } else if let Some(on_hand) = shelf.on_hand {
             let taken = quantity.min(on_hand.max(0));
-            let movement =
-                Movement { sku: sku.clone(), order_id: order_id.clone(), quantity, taken, moved_at: now };
+            let movement = Movement {
+                sku: sku.clone(),
+                order_id: order_id.clone(),
+                quantity,
+                taken,
+                returned: 0,
+                moved_at: now,
+            };
             movements.push(movement.clone());
             to_write.push(Take { movement, on_hand });
         }

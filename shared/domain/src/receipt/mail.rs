@@ -94,7 +94,7 @@ pub fn compose(
         text,
         html,
         receipt_id: receipt.receipt_id.clone(),
-        kind: receipt.kind,
+        kind: receipt.kind.clone(),
     })
 }
 

@@ -10,17 +10,96 @@
 
 pub mod mail;
 
-use crate::ids::{BadId, MessageId, OrderId, OwnerToken, ReceiptId};
+use crate::ids::{BadId, InvoiceId, MessageId, OrderId, OwnerToken, ReceiptId, RefundId, SubscriptionId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, time::Duration};
 
-/// What a receipt is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// What a mail is for. Names what it tells of, and nobody: who gets it is known when it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Kind {
-    /// A paid order.
+    /// A receipt for a paid order.
     Order,
+    /// A receipt for a paid renewal.
+    Invoice {
+        /// Of which subscription.
+        subscription_id: SubscriptionId,
+        /// For which invoice.
+        invoice_id: InvoiceId,
+        /// What was paid, in minor units of the order's currency.
+        amount: i64,
+        /// When it was paid.
+        #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+        paid_at: Timestamp,
+        /// The period that was paid for.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            with = "jiff::fmt::serde::timestamp::second::optional"
+        )]
+        period_start: Option<Timestamp>,
+        /// Its end.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            with = "jiff::fmt::serde::timestamp::second::optional"
+        )]
+        period_end: Option<Timestamp>,
+    },
+    /// A receipt for a refund.
+    Refund {
+        /// Which.
+        refund_id: RefundId,
+        /// How much went back, in minor units of the order's currency.
+        amount: i64,
+        /// When.
+        #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+        refunded_at: Timestamp,
+    },
+    /// A notice that a renewal could not be charged. Sent only while that is so.
+    PaymentFailed {
+        /// Of which subscription.
+        subscription_id: SubscriptionId,
+        /// Which invoice.
+        invoice_id: InvoiceId,
+        /// What is owed, in minor units of the order's currency, where told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<i64>,
+    },
+    /// A notice that a trial ends. Sent only while that is so.
+    TrialEnds {
+        /// Of which subscription.
+        subscription_id: SubscriptionId,
+        /// When it ends.
+        #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+        ends_at: Timestamp,
+    },
+}
+
+impl Kind {
+    /// Its name, as rows, logs and mail tags have it.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Invoice { .. } => "invoice",
+            Self::Refund { .. } => "refund",
+            Self::PaymentFailed { .. } => "payment_failed",
+            Self::TrialEnds { .. } => "trial_ends",
+        }
+    }
+
+    /// The subscription that it tells of, if it does.
+    #[must_use]
+    pub fn subscription_id(&self) -> Option<&SubscriptionId> {
+        match self {
+            Self::Order | Self::Refund { .. } => None,
+            Self::Invoice { subscription_id, .. }
+            | Self::PaymentFailed { subscription_id, .. }
+            | Self::TrialEnds { subscription_id, .. } => Some(subscription_id),
+        }
+    }
 }
 
 /// The row of the Receipts table. It names the order and holds no personal data.
@@ -33,7 +112,15 @@ pub struct Receipt {
     /// For which order.
     pub order_id: OrderId,
     /// What it is for.
+    #[serde(flatten)]
     pub kind: Kind,
+    /// Not to be sent before then.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub due_at: Option<Timestamp>,
     /// When it was committed.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub created_at: Timestamp,
@@ -77,25 +164,46 @@ pub enum State {
     },
     /// Its fate is unknown and the policy is not to risk a second mail: a person decides.
     Held,
+    /// What it was to tell is not so any more: nothing is sent.
+    Withdrawn {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl Receipt {
-    /// The receipt of a newly committed order.
-    pub fn for_order(order_id: &OrderId, now: Timestamp) -> Result<Self, BadId> {
+    /// A new receipt about an order. Its id is the same however often it is asked for: that of what it tells of, and
+    /// its kind.
+    pub fn new(
+        order_id: &OrderId,
+        kind: Kind,
+        due_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Self, BadId> {
+        let name = kind.name();
+        let receipt_id = match &kind {
+            Kind::Order => ReceiptId::new(format!("{order_id}-{name}")),
+            Kind::Invoice { invoice_id, .. } | Kind::PaymentFailed { invoice_id, .. } => {
+                ReceiptId::new(format!("{invoice_id}-{name}"))
+            }
+            Kind::Refund { refund_id, .. } => ReceiptId::new(format!("{refund_id}-{name}")),
+            Kind::TrialEnds { subscription_id, .. } => ReceiptId::new(format!("{subscription_id}-{name}")),
+        }?;
         Ok(Self {
-            receipt_id: Self::id_for_order(order_id)?,
+            receipt_id,
             version: 1,
             order_id: order_id.clone(),
-            kind: Kind::Order,
+            kind,
+            due_at,
             created_at: now,
             attempts: 0,
             state: State::Pending { reason: None },
         })
     }
 
-    /// The id of an order's receipt: the same however often it is asked for.
-    pub fn id_for_order(order_id: &OrderId) -> Result<ReceiptId, BadId> {
-        ReceiptId::new(format!("{order_id}-order"))
+    /// The receipt of a newly committed order.
+    pub fn for_order(order_id: &OrderId, now: Timestamp) -> Result<Self, BadId> {
+        Self::new(order_id, Kind::Order, None, now)
     }
 
     /// Whether a mail is still owed.
@@ -103,7 +211,7 @@ impl Receipt {
     pub fn is_owed(&self) -> bool {
         match self.state {
             State::Pending { .. } | State::Claimed { .. } => true,
-            State::Sent { .. } | State::Failed { .. } | State::Held => false,
+            State::Sent { .. } | State::Failed { .. } | State::Held | State::Withdrawn { .. } => false,
         }
     }
 }
@@ -146,6 +254,8 @@ pub enum Step {
     Wait(Duration),
     /// Its fate is unknown: hold it.
     Hold,
+    /// Its day has not come: it is queued again when it has.
+    NotDue,
     /// Nothing is left to do.
     Done,
 }
@@ -154,6 +264,7 @@ pub enum Step {
 #[must_use]
 pub fn next_step(receipt: &Receipt, policy: OnUnknown, now: Timestamp) -> Step {
     match &receipt.state {
+        State::Pending { .. } if receipt.due_at > Some(now) => Step::NotDue,
         State::Pending { .. } => Step::Send { again: false },
         State::Claimed { claim_ends_at, .. } => {
             let left = claim_ends_at.duration_since(now);
@@ -165,7 +276,7 @@ pub fn next_step(receipt: &Receipt, policy: OnUnknown, now: Timestamp) -> Step {
                 OnUnknown::Hold => Step::Hold,
             }
         }
-        State::Sent { .. } | State::Failed { .. } | State::Held => Step::Done,
+        State::Sent { .. } | State::Failed { .. } | State::Held | State::Withdrawn { .. } => Step::Done,
     }
 }
 
@@ -176,6 +287,7 @@ impl fmt::Display for Step {
             Self::Send { again: true } => f.write_str("send again: the last mail's fate is unknown"),
             Self::Wait(left) => write!(f, "wait {} s for another attempt's claim to end", left.as_secs()),
             Self::Hold => f.write_str("hold: the last mail's fate is unknown"),
+            Self::NotDue => f.write_str("not due yet"),
             Self::Done => f.write_str("nothing to do"),
         }
     }

@@ -1,0 +1,325 @@
+//! A checkout: one order, and once it is paid for its stock movements and one receipt.
+
+use super::{Decision, Doubt, Policy, of_other_mode, subscription::notice_of_trial};
+use crate::{
+    checkout::{Capture, Checkout, Kind, LineItem, Status},
+    event::StoredEvent,
+    facts::Latest,
+    ids::{OrderId, PaymentIntentId},
+    ledger::{Commit, Reference, Rows, Wanted},
+    order::{Funds, Order, OrderLine, Shortfall},
+    payment::{self, Link},
+    receipt::Receipt,
+    stock::{self, LineStock},
+    subscription::{Beginning, Subscription},
+};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// The largest order that is written. A DynamoDB item holds 400 KB
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>); our sum is an upper bound.
+pub(super) const MAX_ORDER_BYTES: usize = 380_000;
+
+/// The rows that a checkout is decided on, but for the order itself and the shelves.
+#[must_use]
+pub fn wanted(checkout: &Checkout) -> Wanted {
+    let customer_id = checkout.customer.customer_id.clone();
+    Wanted {
+        links: checkout.payment_intents.clone(),
+        reference: checkout.client_reference_id.clone(),
+        subscription: customer_id.zip(checkout.subscription_id.clone()),
+        mapping: stock::unnamed(&checkout.lines),
+        ..Wanted::default()
+    }
+}
+
+/// The shelves that it is decided on, once the mapping rows are read.
+#[must_use]
+pub fn wanted_shelves(checkout: &Checkout, rows: &Rows) -> Wanted {
+    let skus = stock::skus(&checkout.lines, &rows.mapping);
+    Wanted { shelves: (!skus.is_empty()).then(|| (checkout.order_id.clone(), skus)), ..Wanted::default() }
+}
+
+/// What is known of each payment: by the API now, by events before.
+fn payments(
+    checkout: &Checkout,
+    rows: &Rows,
+    now: Timestamp,
+) -> BTreeMap<PaymentIntentId, Latest<payment::Told>> {
+    let mut known = rows.order.as_ref().map(|order| order.payments.clone()).unwrap_or_default();
+    for id in &checkout.payment_intents {
+        let mut told = known.remove(id);
+        payment::merge(&mut told, rows.links.get(id).and_then(|link| link.told.clone()));
+        payment::merge(&mut told, checkout.payments.get(id).map(|told| Latest::new(now, told.clone())));
+        if let Some(told) = told {
+            known.insert(id.clone(), told);
+        }
+    }
+    known
+}
+
+/// Where the money of a finished checkout is: what its payments say, where that is known, else what the session says.
+fn funds(checkout: &Checkout, payments: &BTreeMap<PaymentIntentId, Latest<payment::Told>>) -> Funds {
+    let received = checkout.received.unwrap_or_default() > 0;
+    if checkout.totals.total <= 0 {
+        return Funds::Received;
+    }
+    let any = |wanted: fn(&payment::Status) -> bool| payments.values().any(|told| wanted(&told.value.status));
+    if any(|status| *status == payment::Status::RequiresCapture) {
+        return Funds::Authorized;
+    }
+    if any(|status| *status == payment::Status::Processing) {
+        return Funds::Processing;
+    }
+    if received || any(|status| *status == payment::Status::Succeeded) {
+        return Funds::Received;
+    }
+    // A split cart's other card, or an earlier try, may be given up: what counts is that none is left.
+    if !payments.is_empty() && payments.len() == checkout.payment_intents.len() {
+        if payments.values().all(|told| told.value.status == payment::Status::Canceled) {
+            return if checkout.capture == Capture::Manual { Funds::Expired } else { Funds::Failed };
+        }
+        if any(|status| *status == payment::Status::RequiresPaymentMethod) {
+            return Funds::Failed;
+        }
+        // Words that we do not know: they neither fail nor grant.
+        return Funds::Processing;
+    }
+    match checkout.capture {
+        Capture::Automatic => Funds::Received,
+        Capture::Manual => Funds::Authorized,
+    }
+}
+
+/// Decides what a checkout means that has not been fulfilled. `rows` are those of [`wanted`] and [`wanted_shelves`],
+/// and the order if there is one; `completed` is whether the event says so.
+///
+/// The same arguments give the same answer, so a job may run at any time again.
+#[must_use]
+pub fn decide(
+    event: &StoredEvent,
+    completed: bool,
+    checkout: &Checkout,
+    rows: &Rows,
+    policy: &Policy,
+    now: Timestamp,
+) -> Decision {
+    if let Some(doubt) = of_other_mode("checkout", Some(checkout.mode), policy.mode) {
+        return Decision::Park(doubt);
+    }
+    if let Kind::Other(kind) = &checkout.kind {
+        return Decision::Park(Doubt::ModeNotFulfilled(kind.clone()));
+    }
+    let payments = payments(checkout, rows, now);
+    let not_complete = |word: &str| {
+        if completed {
+            Decision::Park(Doubt::NotComplete(word.to_owned()))
+        } else {
+            Decision::Nothing { owed: Vec::new() }
+        }
+    };
+    let funds = match (&checkout.status, &rows.order) {
+        (Status::Complete, _) => funds(checkout, &payments),
+        (Status::Expired, Some(_)) => Funds::Expired,
+        (Status::Canceled, Some(_)) => Funds::Canceled,
+        // Nothing was ever bought: a checkout that was left is no order.
+        (Status::Expired, None) => return not_complete("expired"),
+        (Status::Canceled, None) => return not_complete("canceled"),
+        (Status::Open, _) => return not_complete("open"),
+        (Status::Other(word), _) => return not_complete(word),
+    };
+    let decided = if funds == Funds::Received {
+        fulfill(event, checkout, payments, rows, policy, now)
+    } else {
+        wait(event, checkout, payments, funds, rows, now)
+    };
+    decided.unwrap_or_else(Decision::Park)
+}
+
+/// The order as it is not paid for yet.
+fn wait(
+    event: &StoredEvent,
+    checkout: &Checkout,
+    payments: BTreeMap<PaymentIntentId, Latest<payment::Told>>,
+    funds: Funds,
+    rows: &Rows,
+    now: Timestamp,
+) -> Result<Decision, Doubt> {
+    let bought = checkout.lines.iter().map(|line| order_line(line, LineStock::Waiting)).collect();
+    let order = Order { funds, ..order(event, checkout, payments, bought, rows) };
+    if rows.order.as_ref().is_some_and(|known| same_but_for_times(known, &order)) {
+        return Ok(Decision::Nothing { owed: Vec::new() });
+    }
+    let links = links(&order, rows, now);
+    written(Commit { order: Some(order), links, ..Commit::of(event.event_id.clone()) })
+}
+
+/// Whether nothing but our having looked again is new.
+fn same_but_for_times(known: &Order, order: &Order) -> bool {
+    let told = |order: &Order| {
+        let payments = order.payments.iter();
+        payments.map(|(id, told)| (id.clone(), told.value.clone())).collect::<Vec<_>>()
+    };
+    let bare = |order: &Order| Order { version: 0, payments: BTreeMap::new(), ..order.clone() };
+    told(known) == told(order) && bare(known) == bare(order)
+}
+
+fn fulfill(
+    event: &StoredEvent,
+    checkout: &Checkout,
+    payments: BTreeMap<PaymentIntentId, Latest<payment::Told>>,
+    rows: &Rows,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Decision, Doubt> {
+    let receipt = Receipt::for_order(&checkout.order_id, now)?;
+    let plan = stock::plan(&checkout.order_id, &checkout.lines, &rows.mapping, &rows.shelves, now);
+    let shortfalls = plan
+        .movements
+        .iter()
+        .filter(|movement| movement.short() > 0)
+        .map(|movement| Shortfall { sku: movement.sku.clone(), missing: movement.short() })
+        .collect();
+    let lines = checkout.lines.iter().zip(plan.lines).map(|(line, stock)| order_line(line, stock)).collect();
+    let others = rows.reference.iter().flat_map(|reference| &reference.order_ids);
+    let order = Order {
+        funds: Funds::Received,
+        fulfilled_at: Some(now),
+        shortfalls,
+        receipt_id: Some(receipt.receipt_id.clone()),
+        same_reference: others.filter(|id| **id != checkout.order_id).cloned().collect(),
+        ..order(event, checkout, payments, lines, rows)
+    };
+    let mut receipts = vec![receipt];
+    let subscription = begun(checkout, &order, rows);
+    let subscription = match subscription {
+        Some(mut subscription) => {
+            receipts.extend(notice_of_trial(&mut subscription, policy, now)?);
+            subscription.version += 1;
+            Some(subscription)
+        }
+        None => None,
+    };
+    written(Commit {
+        links: links(&order, rows, now),
+        reference: reference(&order, rows),
+        subscription,
+        receipts,
+        takes: plan.to_write,
+        order: Some(order),
+        ..Commit::of(event.event_id.clone())
+    })
+}
+
+fn written(commit: Commit) -> Result<Decision, Doubt> {
+    match &commit.order {
+        Some(order) if order.size_bound() > MAX_ORDER_BYTES => {
+            Err(Doubt::TooLarge { lines: order.lines.len() })
+        }
+        _ => Ok(Decision::Write(Box::new(commit))),
+    }
+}
+
+/// An order of this checkout, in its next version: what both kinds have in common.
+fn order(
+    event: &StoredEvent,
+    checkout: &Checkout,
+    payments: BTreeMap<PaymentIntentId, Latest<payment::Told>>,
+    lines: Vec<OrderLine>,
+    rows: &Rows,
+) -> Order {
+    let known = rows.order.as_ref();
+    let sum = checkout.lines.iter().fold(0_i64, |sum, line| sum.saturating_add(line.amounts.total));
+    let difference = sum.saturating_sub(checkout.totals.total);
+    let placed_at = event.occurred_at.or(checkout.created_at).unwrap_or(event.received_at);
+    Order {
+        order_id: checkout.order_id.clone(),
+        version: known.map_or(1, |known| known.version + 1),
+        provider: checkout.provider,
+        client_reference_id: checkout.client_reference_id.clone(),
+        mode: checkout.mode,
+        // The first news of its completion dates the sale, not the money's arrival days later.
+        placed_at: known.map_or(placed_at, |known| known.placed_at),
+        funds: Funds::default(),
+        fulfilled_at: None,
+        customer: checkout.customer.clone(),
+        currency: checkout.currency,
+        totals: checkout.totals,
+        received: checkout.received,
+        payment_intents: checkout.payment_intents.clone(),
+        lines,
+        difference: (difference != 0).then_some(difference),
+        shortfalls: Vec::new(),
+        receipt_id: None,
+        payments,
+        refunds: known.map(|known| known.refunds.clone()).unwrap_or_default(),
+        disputes: known.map(|known| known.disputes.clone()).unwrap_or_default(),
+        subscription_id: checkout.subscription_id.clone(),
+        invoice_id: checkout.invoice_id.clone(),
+        same_reference: Vec::new(),
+    }
+}
+
+/// The links that lead from its payments to the order. Written with the order, each under its own condition, so that
+/// news of a payment that come meanwhile are noticed.
+fn links(order: &Order, rows: &Rows, now: Timestamp) -> Vec<Link> {
+    let link = |id: &PaymentIntentId| {
+        let known = rows.links.get(id).cloned().unwrap_or_else(|| Link::new(id.clone()));
+        let told = order.payments.get(id).cloned();
+        Link { version: known.version + 1, order_id: Some(order.order_id.clone()), ..known.with(told, now) }
+    };
+    order.payment_intents.iter().map(link).collect()
+}
+
+/// The reference's row with this order in it; `None` where there is nothing to add.
+fn reference(order: &Order, rows: &Rows) -> Option<Reference> {
+    let text = order.client_reference_id.as_ref()?;
+    let mut row = rows.reference.clone().unwrap_or_else(|| Reference {
+        reference: text.clone(),
+        version: 0,
+        order_ids: Vec::new(),
+    });
+    if row.order_ids.len() >= Reference::MOST || row.order_ids.contains(&order.order_id) {
+        return None;
+    }
+    row.order_ids.push(order.order_id.clone());
+    row.version += 1;
+    Some(row)
+}
+
+/// The subscription that began with this checkout, knowing so. Its access does not change: that is the invoices' and
+/// its own events' to give.
+fn begun(checkout: &Checkout, order: &Order, rows: &Rows) -> Option<Subscription> {
+    let customer_id = checkout.customer.customer_id.clone()?;
+    let id = checkout.subscription_id.clone()?;
+    let known = rows.subscription.clone();
+    let mut subscription = known.unwrap_or_else(|| Subscription::new(checkout.provider, customer_id, id));
+    let order_id: OrderId = order.order_id.clone();
+    subscription.learn_beginning(Beginning { order_id, invoice_id: checkout.invoice_id.clone() });
+    Some(subscription)
+}
+
+fn order_line(line: &LineItem, stock: LineStock) -> OrderLine {
+    OrderLine {
+        line_item_id: line.line_item_id.clone(),
+        description: line.description.clone(),
+        quantity: line.quantity,
+        unit_amount: line.unit_amount,
+        amounts: line.amounts,
+        eligibility: line.eligibility.clone(),
+        product_id: line.product_id.clone(),
+        price_id: line.price_id.clone(),
+        stock,
+    }
+}
+
+impl Order {
+    /// Whether a line has no SKU, which a person should mend.
+    #[must_use]
+    pub fn has_unmapped_lines(&self) -> bool {
+        self.lines.iter().any(|line| line.stock == LineStock::Unmapped)
+    }
+}
+
+#[cfg(test)]
+mod tests;

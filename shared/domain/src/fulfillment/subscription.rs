@@ -1,0 +1,298 @@
+//! A subscription's own events and its invoices: facts merged, access derived, renewals receipted.
+
+use super::{Decision, Doubt, Policy, of_other_mode};
+use crate::{
+    entitlement::{Entitlement, granted},
+    event::StoredEvent,
+    facts::Latest,
+    ids::{CustomerId, ProductId},
+    ledger::{Commit, Rows, Wanted},
+    order::Order,
+    payment::Link,
+    receipt::{Kind, Receipt},
+    subscription::{InvoiceEvent, InvoiceNews, News, Source, Status, Subscription},
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// How long before its end a customer is told of it.
+const TRIAL_NOTICE: SignedDuration = SignedDuration::from_hours(3 * 24);
+
+/// The rows of the access that a subscription has anything to do with.
+#[must_use]
+pub fn wanted_entitlements(subscription: &Subscription) -> Wanted {
+    let products = subscription.products.iter().cloned();
+    let wanted = |product: ProductId| (subscription.customer_id.clone(), product);
+    Wanted { entitlements: products.map(wanted).collect(), ..Wanted::default() }
+}
+
+/// The subscription with what an event tells of it.
+#[must_use]
+pub fn learned(event: &StoredEvent, news: &News, known: Option<&Subscription>) -> Subscription {
+    let mut subscription = known.cloned().unwrap_or_else(|| {
+        Subscription::new(event.provider, news.customer_id.clone(), news.subscription_id.clone())
+    });
+    subscription.learn(event.told_at(), news.snapshot.clone());
+    subscription
+}
+
+/// The subscription with what an event tells of one of its invoices.
+#[must_use]
+pub fn learned_invoice(
+    event: &StoredEvent,
+    news: &InvoiceNews,
+    customer_id: &CustomerId,
+    known: Option<&Subscription>,
+) -> Subscription {
+    let mut subscription = known.cloned().unwrap_or_else(|| {
+        Subscription::new(event.provider, customer_id.clone(), news.subscription_id.clone())
+    });
+    subscription.learn_invoice(event.told_at(), &news.invoice_id, news.event, news.bill.clone());
+    subscription
+}
+
+/// Whether the provider must be asked before this is written: facts contradict each other, or do not say enough.
+#[must_use]
+pub fn asks(subscription: &Subscription) -> bool {
+    subscription.is_contradicted() || subscription.is_vague()
+}
+
+/// Decides what a subscription's own event means. `learned` has its facts, and those read from the provider where
+/// [`asks`] said so; `rows` hold the subscription and the access as stored, and the order that it began with.
+#[must_use]
+pub fn decide(
+    event: &StoredEvent,
+    news: &News,
+    learned: &Subscription,
+    rows: &Rows,
+    policy: &Policy,
+    now: Timestamp,
+) -> Decision {
+    if let Some(doubt) = of_other_mode("subscription", news.mode, policy.mode) {
+        return Decision::Park(doubt);
+    }
+    if let Some(doubt) = contradiction(learned) {
+        return Decision::Park(doubt);
+    }
+    let mut subscription = learned.clone();
+    let receipts = match notice_of_trial(&mut subscription, policy, now) {
+        Ok(receipt) => receipt.into_iter().collect(),
+        Err(doubt) => return Decision::Park(doubt),
+    };
+    match write(event, subscription, receipts, Vec::new(), rows, policy) {
+        Some(commit) => Decision::Write(commit),
+        None => Decision::Nothing { owed: learned.trial_notice_id.iter().cloned().collect() },
+    }
+}
+
+/// Decides what happened to an invoice means. As [`decide`]; `rows` hold the link of the invoice's payment as well.
+#[must_use]
+pub fn decide_invoice(
+    event: &StoredEvent,
+    news: &InvoiceNews,
+    learned: &Subscription,
+    rows: &Rows,
+    policy: &Policy,
+    now: Timestamp,
+) -> Decision {
+    if let Some(doubt) = of_other_mode("invoice", news.mode, policy.mode) {
+        return Decision::Park(doubt);
+    }
+    if let Some(doubt) = contradiction(learned) {
+        return Decision::Park(doubt);
+    }
+    about_invoice(event, news, learned, rows, policy, now).unwrap_or_else(Decision::Park)
+}
+
+fn about_invoice(
+    event: &StoredEvent,
+    news: &InvoiceNews,
+    learned: &Subscription,
+    rows: &Rows,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Decision, Doubt> {
+    let mut subscription = learned.clone();
+    let order = rows.order.as_ref();
+    let mut receipts = Vec::new();
+    let mut waits = false;
+    match news.event {
+        InvoiceEvent::Paid => match renewal(news, &subscription, order) {
+            Renewal::Not => {}
+            Renewal::Unknown => waits = true,
+            Renewal::Is(order, amount, paid_at) => {
+                let kind = Kind::Invoice {
+                    subscription_id: news.subscription_id.clone(),
+                    invoice_id: news.invoice_id.clone(),
+                    amount,
+                    paid_at,
+                    period_start: news.bill.period_start,
+                    period_end: news.bill.period_end,
+                };
+                let receipt = Receipt::new(&order.order_id, kind, None, now)?;
+                if let Some(invoice) = subscription.invoices.get_mut(&news.invoice_id) {
+                    invoice.receipt_id = Some(receipt.receipt_id.clone());
+                    receipts.push(receipt);
+                }
+            }
+        },
+        InvoiceEvent::PaymentFailed => {
+            receipts.extend(notice_of_failure(&mut subscription, news, order, policy, now)?);
+        }
+    }
+    let links = link(news, &subscription, rows, event.told_at());
+    let written = write(event, subscription, receipts, links, rows, policy);
+    if waits {
+        let commit = written.map(|commit| Box::new(Commit { ends: false, ..*commit }));
+        return Ok(Decision::Wait { commit, doubt: Doubt::OrderUnknown("invoice") });
+    }
+    Ok(written.map_or_else(
+        || {
+            let known = learned.invoices.get(&news.invoice_id);
+            let owed = known.into_iter().flat_map(|invoice| [&invoice.receipt_id, &invoice.notice_id]);
+            Decision::Nothing { owed: owed.flatten().cloned().collect() }
+        },
+        Decision::Write,
+    ))
+}
+
+/// Whether a paid invoice is a renewal that is owed a receipt.
+enum Renewal<'a> {
+    /// It is the first one, cost nothing, is of long ago, or has its receipt.
+    Not,
+    /// That is known once the order is that the subscription began with.
+    Unknown,
+    /// It is: of the subscription that began with this order, so much, paid then.
+    Is(&'a Order, i64, Timestamp),
+}
+
+fn renewal<'a>(news: &InvoiceNews, subscription: &Subscription, order: Option<&'a Order>) -> Renewal<'a> {
+    let Some(invoice) = subscription.invoices.get(&news.invoice_id) else { return Renewal::Not };
+    let (Some(amount), Some(paid_at)) =
+        (invoice.bill.value.amount_paid.filter(|paid| *paid > 0), invoice.paid_at)
+    else {
+        return Renewal::Not;
+    };
+    if invoice.receipt_id.is_some() {
+        return Renewal::Not;
+    }
+    let first = subscription.beginning.as_ref().and_then(|beginning| beginning.invoice_id.as_ref());
+    if first.or(subscription.born_with.as_ref()) == Some(&news.invoice_id) {
+        return Renewal::Not;
+    }
+    let Some(order) = order else { return Renewal::Unknown };
+    let bill = &invoice.bill.value;
+    if subscription.begins_with(&news.invoice_id, bill, &order.payment_intents, order.placed_at) {
+        return Renewal::Not;
+    }
+    Renewal::Is(order, amount, paid_at)
+}
+
+/// The link from an invoice's payment to the order, by which its refunds find it.
+fn link(news: &InvoiceNews, subscription: &Subscription, rows: &Rows, at: Timestamp) -> Vec<Link> {
+    let order_id = subscription.beginning.as_ref().map(|beginning| beginning.order_id.clone());
+    let (Some(order_id), Some(id)) = (order_id, &news.bill.payment_intent_id) else { return Vec::new() };
+    let known = rows.links.get(id).cloned().unwrap_or_else(|| Link::new(id.clone()));
+    if known.order_id.is_some() {
+        return Vec::new();
+    }
+    let version = known.version + 1;
+    vec![Link { version, order_id: Some(order_id), ..known.with(None, at) }]
+}
+
+/// A deletion that everything else speaks against, the provider's API among it.
+fn contradiction(learned: &Subscription) -> Option<Doubt> {
+    let told = learned.snapshot.as_ref().map(|told| &told.value)?;
+    let lives = told.source == Source::Read && matches!(told.status, Status::Trialing | Status::Active);
+    (lives && learned.ended_at.is_some()).then(|| Doubt::Contradicted(told.status.to_string()))
+}
+
+/// The notice that a trial ends, once it is known when and which order it belongs to.
+pub(super) fn notice_of_trial(
+    subscription: &mut Subscription,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Option<Receipt>, Doubt> {
+    let ends_at = trial_ends_at(subscription).filter(|ends_at| *ends_at > now);
+    let (true, None, Some(ends_at), Some(beginning)) =
+        (policy.trial_ends_mail, &subscription.trial_notice_id, ends_at, &subscription.beginning)
+    else {
+        return Ok(None);
+    };
+    let kind = Kind::TrialEnds { subscription_id: subscription.subscription_id.clone(), ends_at };
+    let due_at = ends_at.saturating_sub(TRIAL_NOTICE).unwrap_or(now).max(now);
+    let receipt = Receipt::new(&beginning.order_id, kind, Some(due_at), now)?;
+    subscription.trial_notice_id = Some(receipt.receipt_id.clone());
+    Ok(Some(receipt))
+}
+
+/// When the trial ends that a subscription is in and that turns into a payment.
+fn trial_ends_at(subscription: &Subscription) -> Option<Timestamp> {
+    let Latest { value: told, .. } = subscription.snapshot.as_ref()?;
+    let runs =
+        told.status == Status::Trialing && !told.cancel_at_period_end && subscription.ended_at.is_none();
+    told.trial_end.filter(|_| runs)
+}
+
+/// The notice that a renewal could not be charged, while that is so.
+fn notice_of_failure(
+    subscription: &mut Subscription,
+    news: &InvoiceNews,
+    order: Option<&Order>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Option<Receipt>, Doubt> {
+    let (true, Some(order)) = (policy.payment_failed_mail, order) else { return Ok(None) };
+    let Some(invoice) = subscription.invoices.get_mut(&news.invoice_id) else { return Ok(None) };
+    if invoice.paid_at.is_some() || invoice.notice_id.is_some() {
+        return Ok(None);
+    }
+    let kind = Kind::PaymentFailed {
+        subscription_id: news.subscription_id.clone(),
+        invoice_id: news.invoice_id.clone(),
+        amount: invoice.bill.value.amount_due,
+    };
+    let receipt = Receipt::new(&order.order_id, kind, None, now)?;
+    invoice.notice_id = Some(receipt.receipt_id.clone());
+    Ok(Some(receipt))
+}
+
+/// Whether what a notice tells is still so. A receipt tells what has happened, which stays so.
+#[must_use]
+pub fn still_so(kind: &Kind, subscription: Option<&Subscription>) -> bool {
+    match (kind, subscription) {
+        (Kind::Order | Kind::Invoice { .. } | Kind::Refund { .. }, _) => true,
+        (Kind::PaymentFailed { .. } | Kind::TrialEnds { .. }, None) => false,
+        (Kind::PaymentFailed { invoice_id, .. }, Some(subscription)) => {
+            let invoice = subscription.invoices.get(invoice_id);
+            subscription.ended_at.is_none() && invoice.is_some_and(|invoice| invoice.paid_at.is_none())
+        }
+        (Kind::TrialEnds { ends_at, .. }, Some(subscription)) => {
+            trial_ends_at(subscription) == Some(*ends_at)
+        }
+    }
+}
+
+/// The commit of a subscription with the access that follows from it; `None` if nothing is new.
+fn write(
+    event: &StoredEvent,
+    subscription: Subscription,
+    receipts: Vec<Receipt>,
+    links: Vec<Link>,
+    rows: &Rows,
+    policy: &Policy,
+) -> Option<Box<Commit>> {
+    let access = |product: &ProductId| {
+        let known = rows.entitlements.iter().find(|row| row.product_id == *product);
+        let row = granted(known, &subscription, product, policy.grace);
+        (known != Some(&row)).then_some(Entitlement { version: row.version + 1, ..row })
+    };
+    let entitlements: Vec<Entitlement> = subscription.products.iter().filter_map(access).collect();
+    let known = rows.subscription.as_ref();
+    if known == Some(&subscription) && entitlements.is_empty() && links.is_empty() && receipts.is_empty() {
+        return None;
+    }
+    let subscription = (known != Some(&subscription))
+        .then(|| Subscription { version: subscription.version + 1, ..subscription });
+    let event_id = event.event_id.clone();
+    Some(Box::new(Commit { links, subscription, entitlements, receipts, ..Commit::of(event_id) }))
+}

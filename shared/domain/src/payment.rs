@@ -1,0 +1,115 @@
+//! A payment: one payment intent of a checkout. A split cart has two.
+//!
+//! A payment never makes an order: only a completed checkout does. What is told of a payment before its order is
+//! known is kept on a link row, which is how refunds and disputes find their order as well.
+
+use crate::{
+    facts::{Latest, latest, words},
+    ids::{OrderId, PaymentIntentId},
+    mode::Mode,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+words!(
+    /// How far a payment is (<https://docs.withflex.com/api-reference/payment-intents/get-payment-intent>).
+    Status {
+        /// No card yet, or the last one was declined.
+        RequiresPaymentMethod = "requires_payment_method",
+        /// Not yet confirmed.
+        RequiresConfirmation = "requires_confirmation",
+        /// The shopper has to do something.
+        RequiresAction = "requires_action",
+        /// Under way: delayed methods stay here for days.
+        Processing = "processing",
+        /// Authorized; the money has not moved.
+        RequiresCapture = "requires_capture",
+        /// Given up, or its authorization has run out.
+        Canceled = "canceled",
+        /// The money is received.
+        Succeeded = "succeeded",
+    }
+);
+
+/// What is told of a payment. Amounts are minor units of the order's currency.
+///
+/// Its order settles ties within a second: the status first, as declared above.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Told {
+    /// How far it is.
+    pub status: Status,
+    /// What was received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<i64>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<i64>,
+    /// Which card of a split cart, in the provider's word (`primary`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<String>,
+}
+
+/// Merges what was told of a payment. That it succeeded, or else that it was canceled, is for good, whenever it is
+/// told; anything else is replaced by newer news.
+pub fn merge(known: &mut Option<Latest<Told>>, news: Option<Latest<Told>>) {
+    fn weight(told: Option<&Latest<Told>>) -> (u8, Option<&Latest<Told>>) {
+        let finality = match told.map(|told| &told.value.status) {
+            Some(Status::Succeeded) => 2,
+            Some(Status::Canceled) => 1,
+            _ => 0,
+        };
+        (finality, told)
+    }
+    if weight(news.as_ref()) > weight(known.as_ref()) {
+        *known = news;
+    }
+}
+
+/// News of a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    /// Of which.
+    pub payment_intent_id: PaymentIntentId,
+    /// Live or test money, where told.
+    pub mode: Option<Mode>,
+    /// What is told. News of a charge tells nothing of the payment but that it is worth another look.
+    pub told: Option<Told>,
+}
+
+/// A row of the Links table: what leads from a payment to its order, and what was told of it so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The payment.
+    pub payment_intent_id: PaymentIntentId,
+    /// Counts the changes, from 1.
+    pub version: u64,
+    /// Its order, once that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<OrderId>,
+    /// What was told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Latest<Told>>,
+    /// When there was news last, of whatever kind: an order that is committed meanwhile notices, and looks again.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub news_at: Option<Timestamp>,
+}
+
+impl Link {
+    /// A link of which nothing is stored.
+    #[must_use]
+    pub fn new(payment_intent_id: PaymentIntentId) -> Self {
+        Self { payment_intent_id, version: 0, order_id: None, told: None, news_at: None }
+    }
+
+    /// Merges news into it.
+    #[must_use]
+    pub fn with(mut self, told: Option<Latest<Told>>, at: Timestamp) -> Self {
+        merge(&mut self.told, told);
+        self.news_at = latest(self.news_at, Some(crate::facts::whole_second(at)));
+        self
+    }
+}
