@@ -1,5 +1,5 @@
-//! The samples under `events/`: every file has a use, and those of the three functions tell one story, that of the
-//! delivery in `flex/checkout.session.completed.json`.
+//! The samples under `events/`: every file has a use; those of the three functions tell one story, that of the
+//! delivery in `flex/checkout.session.completed.json`; and there is one of every type of event that Flex has.
 //!
 //! The intake samples hold no signature that was ever good: one is made when they are used, here for a chosen
 //! clock, in `local/stack.py` for the moment of the call.
@@ -45,7 +45,7 @@ const COMPLETED: &str = "flex/checkout.session.completed.json";
 type Use = fn(&str);
 
 /// What each file is for: whoever adds one says so here.
-const USES: [(&str, Use); 12] = [
+const USES: [(&str, Use); 59] = [
     ("intake.json", is_taken_in),
     ("intake.base64.json", is_taken_in),
     (FULFILLMENT, is_a_batch::<FulfillmentJob>),
@@ -53,11 +53,80 @@ const USES: [(&str, Use); 12] = [
     (COMPLETED, tells_of_a_checkout_in_the_seed),
     ("flex/checkout.session.completed.expanded.json", tells_of_a_checkout_in_the_seed),
     ("flex/stand-in.json", seeds_checkouts_that_are_understood),
-    ("flex/api/session.json", is_in_the_seed),
-    ("flex/api/line_items.json", is_in_the_seed),
+    ("flex/api/brace.line_items.json", is_in_the_seed),
     ("flex/api/customer.json", is_in_the_seed),
-    ("flex/api/subscription.session.json", is_in_the_seed),
+    ("flex/api/delayed.session.json", is_in_the_seed),
+    ("flex/api/expired.payment_intents.json", is_in_the_seed),
+    ("flex/api/expired.session.json", is_in_the_seed),
+    ("flex/api/failed.payment_intents.json", is_in_the_seed),
+    ("flex/api/failed.session.json", is_in_the_seed),
+    ("flex/api/line_items.json", is_in_the_seed),
+    ("flex/api/payment_intents.json", is_in_the_seed),
+    ("flex/api/refund.failed.json", is_in_the_seed),
+    ("flex/api/refund.json", is_in_the_seed),
+    ("flex/api/session.json", is_in_the_seed),
+    ("flex/api/subscription.json", is_in_the_seed),
     ("flex/api/subscription.line_items.json", is_in_the_seed),
+    ("flex/api/subscription.session.json", is_in_the_seed),
+    ("flex/account.updated.json", is_an_event_about_what_the_seed_knows),
+    ("flex/charge.captured.json", is_an_event_about_what_the_seed_knows),
+    ("flex/charge.dispute.closed.json", is_an_event_about_what_the_seed_knows),
+    ("flex/charge.dispute.created.json", is_an_event_about_what_the_seed_knows),
+    ("flex/charge.dispute.funds_reinstated.json", is_an_event_about_what_the_seed_knows),
+    ("flex/charge.dispute.funds_withdrawn.json", is_an_event_about_what_the_seed_knows),
+    ("flex/charge.dispute.updated.json", is_an_event_about_what_the_seed_knows),
+    ("flex/charge.expired.json", is_an_event_about_what_the_seed_knows),
+    ("flex/charge.failed.json", is_an_event_about_what_the_seed_knows),
+    ("flex/charge.pending.json", is_an_event_about_what_the_seed_knows),
+    ("flex/charge.refund.updated.json", is_an_event_about_what_the_seed_knows),
+    ("flex/charge.refunded.json", is_an_event_about_what_the_seed_knows),
+    ("flex/charge.succeeded.json", is_an_event_about_what_the_seed_knows),
+    ("flex/charge.updated.json", is_an_event_about_what_the_seed_knows),
+    ("flex/checkout.session.async_payment_failed.json", is_an_event_about_what_the_seed_knows),
+    ("flex/checkout.session.async_payment_succeeded.json", is_an_event_about_what_the_seed_knows),
+    ("flex/checkout.session.expired.json", is_an_event_about_what_the_seed_knows),
+    ("flex/checkout.session.refunded.json", is_an_event_about_what_the_seed_knows),
+    ("flex/consultation.approved.json", is_an_event_about_what_the_seed_knows),
+    ("flex/consultation.expired.json", is_an_event_about_what_the_seed_knows),
+    ("flex/customer.consultation.attached.json", is_an_event_about_what_the_seed_knows),
+    ("flex/customer.created.json", is_an_event_about_what_the_seed_knows),
+    ("flex/customer.deleted.json", is_an_event_about_what_the_seed_knows),
+    ("flex/customer.subscription.created.json", is_an_event_about_what_the_seed_knows),
+    ("flex/customer.subscription.deleted.json", is_an_event_about_what_the_seed_knows),
+    ("flex/customer.subscription.updated.json", is_an_event_about_what_the_seed_knows),
+    ("flex/customer.updated.json", is_an_event_about_what_the_seed_knows),
+    ("flex/invoice.created.json", is_an_event_about_what_the_seed_knows),
+    ("flex/invoice.paid.json", is_an_event_about_what_the_seed_knows),
+    ("flex/invoice.paid.renewal.json", is_an_event_about_what_the_seed_knows),
+    ("flex/invoice.payment_failed.json", is_an_event_about_what_the_seed_knows),
+    ("flex/invoice.payment_succeeded.json", is_an_event_about_what_the_seed_knows),
+    ("flex/payment_intent.created.json", is_an_event_about_what_the_seed_knows),
+    ("flex/payment_intent.succeeded.json", is_an_event_about_what_the_seed_knows),
+    ("flex/product.updated.json", is_an_event_about_what_the_seed_knows),
+    ("flex/refund.created.json", is_an_event_about_what_the_seed_knows),
+    ("flex/refund.updated.json", is_an_event_about_what_the_seed_knows),
+];
+
+/// The types of event that are known of Flex (<https://docs.withflex.com/developer-guides/webhooks/events>, its guides
+/// and its API reference).
+const TYPES: [(&str, &[&str]); 11] = [
+    (
+        "checkout.session",
+        &["completed", "expired", "async_payment_succeeded", "async_payment_failed", "refunded"],
+    ),
+    ("customer", &["created", "updated", "deleted", "consultation.attached"]),
+    ("payment_intent", &["created", "succeeded"]),
+    ("customer.subscription", &["created", "updated", "deleted"]),
+    ("invoice", &["created", "payment_succeeded", "paid", "payment_failed"]),
+    ("refund", &["created", "updated"]),
+    (
+        "charge",
+        &["succeeded", "failed", "pending", "captured", "expired", "updated", "refunded", "refund.updated"],
+    ),
+    ("charge.dispute", &["created", "updated", "closed", "funds_withdrawn", "funds_reinstated"]),
+    ("account", &["updated"]),
+    ("product", &["updated"]),
+    ("consultation", &["approved", "expired"]),
 ];
 
 fn folder() -> PathBuf {
@@ -186,6 +255,71 @@ fn seeds_checkouts_that_are_understood(_: &str) {
 fn is_in_the_seed(name: &str) {
     let seed = parsed("flex/stand-in.json").to_string();
     assert!(seed.contains(&format!("{:?}", name.strip_prefix("flex/").unwrap())), "{name}");
+}
+
+/// Everything that the stand-in knows from the start, as text.
+fn seeded() -> String {
+    fn files_in(seed: &Value) -> Vec<&str> {
+        match seed {
+            Value::String(file) => vec![file],
+            Value::Array(parts) => parts.iter().flat_map(files_in).collect(),
+            Value::Object(parts) => parts.values().flat_map(files_in).collect(),
+            _ => Vec::new(),
+        }
+    }
+    files_in(&parsed("flex/stand-in.json")).iter().map(|file| read(&format!("flex/{file}"))).collect()
+}
+
+/// The member of an event's resource whose id the seed must know. Of an invoice it knows the subscription, of a charge
+/// and a dispute the payment, of a consultation the customer, and of the merchant's account nothing.
+fn subject(resource: &str) -> Option<&'static str> {
+    match resource {
+        "checkout_session" => Some("checkout_session_id"),
+        "customer" => Some("customer_id"),
+        "payment_intent" | "dispute" => Some("payment_intent_id"),
+        "subscription" => Some("subscription_id"),
+        "invoice" => Some("subscription"),
+        "refund" => Some("refund_id"),
+        "charge" => Some("payment_intent"),
+        "product" => Some("product_id"),
+        "consultation" => Some("customer"),
+        "external_partner" => None,
+        other => panic!("no resource of Flex's: {other}"),
+    }
+}
+
+/// The type that a sample of an event is named for. `invoice.paid.renewal.json` is another `invoice.paid`.
+fn event_type(name: &str) -> &str {
+    let stem = name.trim_start_matches("flex/").trim_end_matches(".json");
+    stem.strip_suffix(".renewal").unwrap_or(stem)
+}
+
+fn is_an_event_about_what_the_seed_knows(name: &str) {
+    let event = parsed(name);
+    assert_eq!(event["event_type"], event_type(name), "{name}");
+    assert!(event["event_dt"].is_i64(), "{name}");
+    let sharing = USES.iter().filter(|(other, _)| parsed(other)["event_id"] == event["event_id"]);
+    assert_eq!(sharing.count(), 1, "{name}: another sample has its event id");
+
+    let resources = event["object"].as_object().unwrap();
+    assert_eq!(resources.len(), 1, "{name}");
+    for (resource, told) in resources {
+        assert_eq!(told["test_mode"], true, "{name}");
+        if let Some(subject) = subject(resource) {
+            let id = told[subject].as_str().unwrap_or_else(|| panic!("{name}: no {subject}"));
+            assert!(seeded().contains(&format!("{id:?}")), "{name}: the stand-in does not know {id}");
+        }
+    }
+}
+
+#[test]
+fn there_is_a_sample_of_every_type_of_event() {
+    let sampled: BTreeSet<_> = USES.iter().map(|(name, _)| event_type(name)).collect();
+    for (group, types) in TYPES {
+        for each in types {
+            assert!(sampled.contains(format!("{group}.{each}").as_str()), "{group}.{each}");
+        }
+    }
 }
 
 fn tells_of_a_checkout_in_the_seed(name: &str) {
