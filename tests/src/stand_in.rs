@@ -1,12 +1,14 @@
 //! Stands in for Flex's API where there is no Flex: tests and the local stack.
 //!
-//! It answers what fulfillment asks (<https://docs.withflex.com/api-reference/introduction>): sessions, line items
-//! and customers, test and live data apart, ids where Flex gives ids, errors in the shapes that Flex has. It can be
-//! told to fail, to dawdle and to hang up, and remembers what it was asked. It takes no payments.
+//! It answers what fulfillment asks (<https://docs.withflex.com/api-reference/introduction>): sessions, line items,
+//! customers, payment intents, subscriptions and refunds, test and live data apart, ids where Flex gives ids, errors
+//! in the shapes that Flex has. It can be told to fail, to dawdle and to hang up, and remembers what it was asked. It
+//! takes no payments.
 
 mod admin;
 mod connection;
 mod fault;
+mod payment_intents;
 mod resources;
 mod state;
 
@@ -62,6 +64,22 @@ impl StandIn {
     /// Says what the lines of a session are: an array.
     pub fn put_line_items(&self, session_id: &str, line_items: Value) {
         state::lock(&self.state).data.put_line_items(session_id, line_items);
+    }
+
+    /// Says what a session's payment intents are: an array. Without it they are made from the session: paid, as far
+    /// as the session is.
+    pub fn put_payment_intents(&self, session_id: &str, payment_intents: Value) {
+        state::lock(&self.state).data.put_payment_intents(session_id, payment_intents);
+    }
+
+    /// Adds a subscription, or replaces the one of its id.
+    pub fn put_subscription(&self, subscription: Value) {
+        state::lock(&self.state).data.put_subscription(subscription);
+    }
+
+    /// Adds a refund, or replaces the one of its id. Its session is the one that was paid by its payment intent.
+    pub fn put_refund(&self, refund: Value) {
+        state::lock(&self.state).data.put_refund(refund, None);
     }
 
     /// Adds a customer, or replaces the one of its id.

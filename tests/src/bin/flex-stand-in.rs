@@ -6,7 +6,7 @@ use std::{io, path::PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
-#[command(about = "Stands in for Flex's API: sessions, line items and customers, and faults on demand.")]
+#[command(about = "Stands in for Flex's API: what fulfillment asks of it, and faults on demand.")]
 struct Arguments {
     /// The port to listen on; 0 takes a free one.
     #[arg(long, default_value_t = 0)]

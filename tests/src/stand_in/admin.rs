@@ -16,16 +16,25 @@ use serde_json::{Value, json};
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route("/sessions", put(put_session))
+        .route("/subscriptions", put(put_subscription))
+        .route("/refunds", put(put_refund))
         .route("/faults", post(plan))
         .route("/requests", get(requests))
         .route("/reset", post(reset))
 }
 
-/// A session with what belongs to it: `{"session": {…}, "line_items": […], "customer": {…}}`.
+/// Whether a resource has the id that it is known by.
+fn has(resource: &Value, id: &str) -> bool {
+    resource.get(id).is_some_and(Value::is_string)
+}
+
+/// A session with what belongs to it: `{"session": {…}, "line_items": […], "payment_intents": […],
+/// "customer": {…}}`.
 #[derive(Deserialize)]
 struct Bundle {
     session: Value,
     line_items: Option<Value>,
+    payment_intents: Option<Value>,
     customer: Option<Value>,
 }
 
@@ -33,23 +42,58 @@ async fn put_session(
     State(state): State<Shared>,
     Json(bundle): Json<Bundle>,
 ) -> Result<StatusCode, StatusCode> {
-    let has = |resource: &Value, id: &str| resource.get(id).is_some_and(Value::is_string);
-    let customer = bundle.customer.as_ref();
-    if !has(&bundle.session, "checkout_session_id")
-        || customer.is_some_and(|customer| !has(customer, "customer_id"))
-    {
+    let id = bundle.session.get("checkout_session_id").and_then(Value::as_str);
+    let Some(id) =
+        id.filter(|_| bundle.customer.as_ref().is_none_or(|customer| has(customer, "customer_id")))
+    else {
         return Err(StatusCode::UNPROCESSABLE_ENTITY);
-    }
+    };
     let data = &mut lock(&state).data;
-    if let (Some(lines), Some(id)) =
-        (bundle.line_items, bundle.session.get("checkout_session_id").and_then(Value::as_str))
-    {
+    if let Some(lines) = bundle.line_items {
         data.put_line_items(id, lines);
+    }
+    if let Some(intents) = bundle.payment_intents {
+        data.put_payment_intents(id, intents);
     }
     if let Some(customer) = bundle.customer {
         data.put_customer(customer);
     }
     data.put_session(bundle.session);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A subscription in its wrapper, as the API gives it.
+#[derive(Deserialize)]
+struct Subscribed {
+    subscription: Value,
+}
+
+async fn put_subscription(
+    State(state): State<Shared>,
+    Json(Subscribed { subscription }): Json<Subscribed>,
+) -> Result<StatusCode, StatusCode> {
+    if !has(&subscription, "subscription_id") {
+        return Err(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    lock(&state).data.put_subscription(subscription);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A refund, and of which session it is if its payment intent does not say so.
+#[derive(Deserialize)]
+struct Refunded {
+    refund: Value,
+    checkout_session: Option<String>,
+}
+
+async fn put_refund(
+    State(state): State<Shared>,
+    Json(Refunded { refund, checkout_session }): Json<Refunded>,
+) -> Result<StatusCode, StatusCode> {
+    if !has(&refund, "refund_id") {
+        return Err(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    lock(&state).data.put_refund(refund, checkout_session);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,6 +1,9 @@
 //! Flex's own routes, as far as fulfillment and reconciliation use them.
 
-use super::state::{Data, Shared, lock};
+use super::{
+    payment_intents::listed,
+    state::{Data, Shared, is_of, lock},
+};
 use axum::{
     Json, Router,
     extract::{FromRequestParts, Path, Query, State},
@@ -18,6 +21,9 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/checkout/sessions/{id}", get(session))
         .route("/checkout/sessions/{id}/line_items", get(line_items))
         .route("/customers/{id}", get(customer))
+        .route("/payment_intents", get(payment_intents))
+        .route("/subscriptions/{id}", get(subscription))
+        .route("/refunds", get(refunds))
 }
 
 /// What an unknown path is answered with: the shape of the framework that Flex's own errors show.
@@ -25,21 +31,33 @@ pub(super) async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, Json(json!({"detail": "Not Found"}))).into_response()
 }
 
-/// A refusal in the documented shape (<https://docs.withflex.com/api-reference/introduction>).
-struct Refused(StatusCode, &'static str);
+/// A refusal, in one of the two shapes that Flex has.
+enum Refused {
+    /// The documented one (<https://docs.withflex.com/api-reference/introduction>).
+    Error(StatusCode, &'static str),
+    /// For a parameter that is not as it should be: seen by Flex's own plugin
+    /// (<https://github.com/JoinFlexHealth/woocommerce>).
+    Parameter(&'static str),
+}
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        (self.0, Json(json!({"error": {"code": self.1, "message": "refused by the stand-in"}})))
-            .into_response()
+        let (status, body) = match self {
+            Self::Error(status, code) => {
+                (status, json!({"error": {"code": code, "message": "refused by the stand-in"}}))
+            }
+            Self::Parameter(name) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                json!({"detail": [{"loc": ["query", name], "msg": "not valid", "type": "value_error"}]}),
+            ),
+        };
+        (status, Json(body)).into_response()
     }
 }
 
-/// The shape in which Flex reports a parameter that is not as it should be, seen by its own plugin
-/// (<https://github.com/JoinFlexHealth/woocommerce>).
-fn invalid(parameter: &str) -> Response {
-    let detail = json!([{"loc": ["query", parameter], "msg": "not valid", "type": "value_error"}]);
-    (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"detail": detail}))).into_response()
+/// That a resource is not there, or not there for the caller.
+fn unknown(code: &'static str) -> Refused {
+    Refused::Error(StatusCode::NOT_FOUND, code)
 }
 
 /// The caller's key: says which data it may see, and nothing else.
@@ -54,7 +72,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         match header.and_then(|value| value.strip_prefix("Bearer ")) {
             Some(key) if key.starts_with("fsk_") => Ok(Self { test_mode: key.starts_with("fsk_test_") }),
-            _ => Err(Refused(StatusCode::UNAUTHORIZED, "unauthorized")),
+            _ => Err(Refused::Error(StatusCode::UNAUTHORIZED, "unauthorized")),
         }
     }
 }
@@ -71,16 +89,16 @@ impl<S: Sync> FromRequestParts<S> for Expand {
     }
 }
 
-/// A session as the caller wants it: its customer expanded or not.
-fn shown(data: &Data, session: &Value, caller: &Caller, expand: &Expand) -> Value {
-    let mut session = session.clone();
+/// A resource as the caller wants it: its customer expanded or not.
+fn shown(data: &Data, resource: &Value, caller: &Caller, expand: &Expand) -> Value {
+    let mut resource = resource.clone();
     if expand.0
-        && let Some(customer) = session.get_mut("customer")
+        && let Some(customer) = resource.get_mut("customer")
         && let Some(known) = customer.as_str().and_then(|id| data.customer(id, caller.test_mode))
     {
         *customer = known.clone();
     }
-    session
+    resource
 }
 
 async fn session(
@@ -90,9 +108,7 @@ async fn session(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refused> {
     let data = &lock(&state).data;
-    let session = data
-        .session(&id, caller.test_mode)
-        .ok_or(Refused(StatusCode::NOT_FOUND, "checkout_session_not_found"))?;
+    let session = data.session(&id, caller.test_mode).ok_or(unknown("checkout_session_not_found"))?;
     Ok(Json(json!({"checkout_session": shown(data, session, &caller, &expand)})))
 }
 
@@ -102,8 +118,7 @@ async fn line_items(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refused> {
     let data = &lock(&state).data;
-    data.session(&id, caller.test_mode)
-        .ok_or(Refused(StatusCode::NOT_FOUND, "checkout_session_not_found"))?;
+    data.session(&id, caller.test_mode).ok_or(unknown("checkout_session_not_found"))?;
     Ok(Json(json!({"line_items": data.line_items(&id)})))
 }
 
@@ -113,53 +128,103 @@ async fn customer(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refused> {
     let data = &lock(&state).data;
-    let customer =
-        data.customer(&id, caller.test_mode).ok_or(Refused(StatusCode::NOT_FOUND, "customer_not_found"))?;
+    let customer = data.customer(&id, caller.test_mode).ok_or(unknown("customer_not_found"))?;
     Ok(Json(json!({"customer": customer})))
 }
 
-/// How sessions are asked for (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
+async fn subscription(
+    State(state): State<Shared>,
+    caller: Caller,
+    expand: Expand,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refused> {
+    let data = &lock(&state).data;
+    let subscription = data.subscription(&id, caller.test_mode).ok_or(unknown("subscription_not_found"))?;
+    Ok(Json(json!({"subscription": shown(data, subscription, &caller, &expand)})))
+}
+
+/// How a list is asked for. No list knows all of these; those that it does not know change nothing.
 #[derive(Deserialize)]
 struct Wanted {
     client_reference_id: Option<String>,
     payment_intent: Option<String>,
+    checkout_session: Option<String>,
     limit: Option<String>,
     starting_after: Option<String>,
 }
 
 impl Wanted {
-    fn fits(&self, session: &Value) -> bool {
-        let is = |name: &str, wanted: &str| session.get(name).and_then(Value::as_str) == Some(wanted);
-        let pays = |wanted: &str| {
-            let listed = session.get("payment_intents").and_then(Value::as_array).into_iter().flatten();
-            is("payment_intent", wanted) || listed.into_iter().any(|intent| intent == wanted)
+    /// The part of a list that is asked for. `id` names the member that holds the id of one of its resources.
+    fn page(
+        &self,
+        found: impl Iterator<Item = Value>,
+        id: &str,
+        usual: usize,
+    ) -> Result<Vec<Value>, Refused> {
+        let Ok(limit @ 1..=100) = self.limit.as_deref().map_or(Ok(usual), str::parse::<usize>) else {
+            return Err(Refused::Parameter("limit"));
         };
-        self.client_reference_id.as_deref().is_none_or(|wanted| is("client_reference_id", wanted))
-            && self.payment_intent.as_deref().is_none_or(pays)
+        let mut found = found;
+        if let Some(last) = &self.starting_after {
+            // The page begins after the resource of that id.
+            if !found.any(|resource| resource.get(id).is_some_and(|known| known == last)) {
+                return Err(Refused::Parameter("starting_after"));
+            }
+        }
+        Ok(found.take(limit).collect())
     }
 }
 
+/// Whether nothing is wanted of a member, or just what it is.
+fn fits(resource: &Value, name: &str, wanted: Option<&str>) -> bool {
+    wanted.is_none_or(|wanted| resource.get(name).is_some_and(|known| known == wanted))
+}
+
+/// <https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>
 async fn sessions(
     State(state): State<Shared>,
     caller: Caller,
     expand: Expand,
     Query(wanted): Query<Wanted>,
-) -> Result<Response, Refused> {
-    let Ok(limit @ 1..=100) = wanted.limit.as_deref().map_or(Ok(10), str::parse::<usize>) else {
-        return Ok(invalid("limit"));
-    };
+) -> Result<Json<Value>, Refused> {
     let data = &lock(&state).data;
-    let mut found = data.sessions(caller.test_mode).peekable();
-    if let Some(last) = &wanted.starting_after {
-        // The page begins after the session of that id.
-        if !found.any(|session| session.get("checkout_session_id").is_some_and(|id| id == last)) {
-            return Ok(invalid("starting_after"));
-        }
-    }
-    let page: Vec<Value> = found
-        .filter(|session| wanted.fits(session))
-        .take(limit)
-        .map(|session| shown(data, session, &caller, &expand))
-        .collect();
-    Ok(Json(json!({"checkout_sessions": page})).into_response())
+    let reference = wanted.client_reference_id.as_deref();
+    let found = data.sessions(caller.test_mode).filter(|session| {
+        fits(session, "client_reference_id", reference)
+            && wanted.payment_intent.as_deref().is_none_or(|id| listed(session).contains(&id))
+    });
+    let found = found.map(|session| shown(data, session, &caller, &expand));
+    Ok(Json(json!({"checkout_sessions": wanted.page(found, "checkout_session_id", 10)?})))
+}
+
+/// <https://docs.withflex.com/api-reference/payment-intents/list-payment-intents>
+async fn payment_intents(
+    State(state): State<Shared>,
+    caller: Caller,
+    expand: Expand,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Value>, Refused> {
+    let data = &lock(&state).data;
+    let session_id = wanted.checkout_session.as_deref();
+    let sessions =
+        data.sessions(caller.test_mode).filter(|session| fits(session, "checkout_session_id", session_id));
+    let found = sessions
+        .flat_map(|session| data.payment_intents(session))
+        .filter(|intent| is_of(intent, caller.test_mode))
+        .map(|intent| shown(data, &intent, &caller, &expand));
+    Ok(Json(json!({"payment_intents": wanted.page(found, "payment_intent_id", 10)?})))
+}
+
+/// <https://docs.withflex.com/api-reference/refunds/list-refunds>
+async fn refunds(
+    State(state): State<Shared>,
+    caller: Caller,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Value>, Refused> {
+    let data = &lock(&state).data;
+    let found = data
+        .refunds(wanted.checkout_session.as_deref(), caller.test_mode)
+        .filter(|refund| fits(refund, "payment_intent_id", wanted.payment_intent.as_deref()))
+        .cloned();
+    Ok(Json(json!({"refunds": wanted.page(found, "refund_id", 20)?})))
 }

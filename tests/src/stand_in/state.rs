@@ -1,7 +1,7 @@
 //! What the stand-in knows, what it is to do wrong, and what it was asked.
 #![expect(clippy::expect_used, reason = "what a test puts in must have an id, or the test is wrong")]
 
-use super::fault::Fault;
+use super::{fault::Fault, payment_intents};
 use serde::Deserialize;
 use serde_json::Value;
 use std::{
@@ -68,7 +68,19 @@ pub(super) struct Data {
     /// Oldest first; each names its customer by id.
     sessions: Vec<Value>,
     line_items: BTreeMap<String, Value>,
+    /// By session; one that is not here has those that follow from itself.
+    payment_intents: BTreeMap<String, Value>,
     customers: BTreeMap<String, Value>,
+    subscriptions: BTreeMap<String, Value>,
+    /// Oldest first.
+    refunds: Vec<Refund>,
+}
+
+#[derive(Debug, Clone)]
+struct Refund {
+    refund: Value,
+    /// The session that it is said to be of; without one, that of its payment intent.
+    session_id: Option<String>,
 }
 
 /// The seed file: names the files that hold answers of the API, relative to its own folder.
@@ -76,12 +88,15 @@ pub(super) struct Data {
 struct Seed {
     sessions: Vec<SeedSession>,
     customers: Vec<PathBuf>,
+    subscriptions: Vec<PathBuf>,
+    refunds: Vec<PathBuf>,
 }
 
 #[derive(Deserialize)]
 struct SeedSession {
     session: PathBuf,
     line_items: PathBuf,
+    payment_intents: Option<PathBuf>,
 }
 
 impl Data {
@@ -90,12 +105,21 @@ impl Data {
         let seed: Seed = read(path)?;
         let mut data = Self::default();
         for customer in seed.customers {
-            data.put_customer(unwrapped(read(&folder.join(customer))?, "customer"));
+            data.put_customer(read(&folder.join(customer))?);
+        }
+        for subscription in seed.subscriptions {
+            data.put_subscription(read(&folder.join(subscription))?);
+        }
+        for refund in seed.refunds {
+            data.put_refund(read(&folder.join(refund))?, None);
         }
         for files in seed.sessions {
             let session = unwrapped(read(&folder.join(files.session))?, "checkout_session");
-            let line_items = unwrapped(read(&folder.join(files.line_items))?, "line_items");
-            data.put_line_items(id_of(&session, "checkout_session_id"), line_items);
+            let id = id_of(&session, "checkout_session_id");
+            data.put_line_items(id, read(&folder.join(files.line_items))?);
+            if let Some(intents) = files.payment_intents {
+                data.put_payment_intents(id, read(&folder.join(intents))?);
+            }
             data.put_session(session);
         }
         Ok(data)
@@ -122,6 +146,24 @@ impl Data {
         self.line_items.insert(session_id.to_owned(), unwrapped(line_items, "line_items"));
     }
 
+    pub(super) fn put_payment_intents(&mut self, session_id: &str, payment_intents: Value) {
+        self.payment_intents.insert(session_id.to_owned(), unwrapped(payment_intents, "payment_intents"));
+    }
+
+    pub(super) fn put_subscription(&mut self, subscription: Value) {
+        let subscription = unwrapped(subscription, "subscription");
+        self.subscriptions.insert(id_of(&subscription, "subscription_id").to_owned(), subscription);
+    }
+
+    pub(super) fn put_refund(&mut self, refund: Value, session_id: Option<String>) {
+        let refund = Refund { refund: unwrapped(refund, "refund"), session_id };
+        let id = id_of(&refund.refund, "refund_id");
+        match self.refunds.iter_mut().find(|known| id_of(&known.refund, "refund_id") == id) {
+            Some(known) => *known = refund,
+            None => self.refunds.push(refund),
+        }
+    }
+
     pub(super) fn put_customer(&mut self, customer: Value) {
         let customer = unwrapped(customer, "customer");
         self.customers.insert(id_of(&customer, "customer_id").to_owned(), customer);
@@ -141,6 +183,34 @@ impl Data {
         self.line_items.get(session_id).cloned().unwrap_or_else(|| Value::Array(Vec::new()))
     }
 
+    /// The payment intents of a session: as given, or as they follow from the session.
+    pub(super) fn payment_intents(&self, session: &Value) -> Vec<Value> {
+        let given = self.payment_intents.get(id_of(session, "checkout_session_id"));
+        given.map_or_else(
+            || payment_intents::made_from(session),
+            |given| given.as_array().cloned().unwrap_or_default(),
+        )
+    }
+
+    /// The refunds of one mode, of one session or of any, newest first.
+    pub(super) fn refunds(&self, session_id: Option<&str>, test_mode: bool) -> impl Iterator<Item = &Value> {
+        let paid = session_id.and_then(|id| self.session(id, test_mode)).map(payment_intents::listed);
+        let fits = move |Refund { refund, session_id: said }: &&Refund| match (session_id, said) {
+            (None, _) => true,
+            (Some(wanted), Some(said)) => wanted == said,
+            (Some(_), None) => {
+                let by = refund.get("payment_intent_id").and_then(Value::as_str);
+                paid.as_ref().is_some_and(|paid| by.is_some_and(|by| paid.contains(&by)))
+            }
+        };
+        let found = self.refunds.iter().rev().filter(fits).map(|known| &known.refund);
+        found.filter(move |refund| is_of(refund, test_mode))
+    }
+
+    pub(super) fn subscription(&self, id: &str, test_mode: bool) -> Option<&Value> {
+        self.subscriptions.get(id).filter(|subscription| is_of(subscription, test_mode))
+    }
+
     pub(super) fn customer(&self, id: &str, test_mode: bool) -> Option<&Value> {
         self.customers.get(id).filter(|customer| is_of(customer, test_mode))
     }
@@ -151,7 +221,8 @@ fn unwrapped(mut value: Value, name: &str) -> Value {
     value.get_mut(name).map(Value::take).unwrap_or(value)
 }
 
-fn is_of(resource: &Value, test_mode: bool) -> bool {
+/// Whether a resource is test data, or live data.
+pub(super) fn is_of(resource: &Value, test_mode: bool) -> bool {
     resource.get("test_mode") == Some(&Value::Bool(test_mode))
 }
 

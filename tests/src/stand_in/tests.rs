@@ -122,7 +122,11 @@ async fn errors_come_in_every_shape_that_flex_has() {
     assert_eq!((status, &body["error"]["code"]), (404, &json!("customer_not_found")));
     let (status, body) = get(&stand_in, "/v1/checkout/sessions?limit=101").await;
     assert_eq!((status, &body["detail"][0]["loc"][1]), (422, &json!("limit")));
-    assert_eq!(get(&stand_in, "/v1/refunds").await, (404, json!({"detail": "Not Found"})));
+    let (status, body) = get(&stand_in, "/v1/refunds?starting_after=fre_1").await;
+    assert_eq!((status, &body["detail"][0]["loc"][1]), (422, &json!("starting_after")));
+    let (status, body) = get(&stand_in, "/v1/subscriptions/fsub_1").await;
+    assert_eq!((status, &body["error"]["code"]), (404, &json!("subscription_not_found")));
+    assert_eq!(get(&stand_in, "/v1/disputes").await, (404, json!({"detail": "Not Found"})));
 }
 
 #[tokio::test]
@@ -149,6 +153,90 @@ async fn sessions_are_listed_newest_first_and_by_page() {
     let second = purchases[5].session["payment_intents"][1].as_str().unwrap();
     assert_eq!(listed(&format!("payment_intent={second}")).await, [id(5)]);
     assert!(listed("client_reference_id=nobody").await.is_empty());
+}
+
+#[tokio::test]
+async fn payment_intents_are_those_given_or_share_what_the_session_came_to() {
+    let (stand_in, mut purchase) = with_sample().await;
+    let path = format!("/v1/payment_intents?checkout_session={}", purchase.order_id());
+    let listed = async |members: &[&str]| {
+        let (_, answer) = get(&stand_in, &path).await;
+        let intents = answer["payment_intents"].as_array().unwrap().clone();
+        let told = |intent: &Value| members.iter().map(|member| intent[*member].clone()).collect::<Value>();
+        intents.iter().map(told).collect::<Value>()
+    };
+    let ids = purchase.session["payment_intents"].clone();
+    assert_eq!(
+        listed(&["payment_intent_id", "amount", "amount_received", "status", "payment_card_type"]).await,
+        json!(
+            [[ids[0], 3497, 3497, "succeeded", "primary"], [ids[1], 3497, 3497, "succeeded", "secondary"],]
+        )
+    );
+    purchase.session["amount_total"] = json!(6995);
+    for (received, method, status) in
+        [(0, "manual", "requires_capture"), (0, "automatic", "processing"), (6995, "manual", "succeeded")]
+    {
+        purchase.session["amount_received"] = json!(received);
+        purchase.session["capture_method"] = json!(method);
+        stand_in.put_session(purchase.session.clone());
+        assert_eq!(listed(&["amount", "status"]).await, json!([[3498, status], [3497, status]]));
+    }
+    stand_in
+        .put_payment_intents(purchase.order_id(), json!([{"payment_intent_id": "fpi_1", "test_mode": true}]));
+    assert_eq!(listed(&["payment_intent_id"]).await, json!([["fpi_1"]]));
+
+    let nobody = get(&stand_in, "/v1/payment_intents?checkout_session=fcs_other").await;
+    assert_eq!(nobody, (200, json!({"payment_intents": []})));
+    purchase = Purchase::numbered(1);
+    purchase.session["status"] = json!("open");
+    stand_in.put_purchase(&purchase);
+    let path = format!("/v1/payment_intents?checkout_session={}", purchase.order_id());
+    assert_eq!(get(&stand_in, &path).await.1, json!({"payment_intents": []}));
+}
+
+#[tokio::test]
+async fn refunds_are_found_by_what_they_give_back() {
+    let (stand_in, purchase) = with_sample().await;
+    let intents = &purchase.session["payment_intents"];
+    for n in 0..25_usize {
+        stand_in.put_refund(json!({
+            "refund_id": format!("fre_{n}"),
+            "payment_intent_id": intents[n % 2],
+            "status": "pending",
+            "test_mode": true,
+        }));
+    }
+    stand_in
+        .put_refund(json!({"refund_id": "fre_live", "payment_intent_id": intents[0], "test_mode": false}));
+    let listed = async |query: &str| {
+        let (status, body) = get(&stand_in, &format!("/v1/refunds?{query}")).await;
+        assert_eq!(status, 200, "{body}");
+        let id = |refund: &Value| refund["refund_id"].as_str().unwrap().to_owned();
+        body["refunds"].as_array().unwrap().iter().map(id).collect::<Vec<_>>()
+    };
+    let session = format!("checkout_session={}", purchase.order_id());
+    let first = listed(&session).await;
+    assert_eq!((first.len(), first[0].as_str(), first[19].as_str()), (20, "fre_24", "fre_5"));
+    let rest = listed(&format!("{session}&starting_after=fre_5")).await;
+    assert_eq!(rest, ["fre_4", "fre_3", "fre_2", "fre_1", "fre_0"]);
+    let second = intents[1].as_str().unwrap();
+    assert_eq!(listed(&format!("payment_intent={second}&limit=2")).await, ["fre_23", "fre_21"]);
+    assert!(listed("checkout_session=fcs_other").await.is_empty());
+
+    stand_in.put_refund(
+        json!({"refund": {"refund_id": "fre_23", "payment_intent_id": second, "test_mode": true}}),
+    );
+    assert_eq!(listed(&format!("payment_intent={second}&limit=2")).await, ["fre_23", "fre_21"]);
+}
+
+#[tokio::test]
+async fn a_subscription_is_read_by_its_id_and_mode() {
+    let stand_in = StandIn::start().await.unwrap();
+    let subscription = crate::shop::subscription(1);
+    stand_in.put_subscription(json!({"subscription": subscription}));
+    let path = format!("/v1/subscriptions/{}", subscription["subscription_id"].as_str().unwrap());
+    assert_eq!(get(&stand_in, &path).await, (200, json!({"subscription": subscription})));
+    assert_eq!(ask(&stand_in, "GET", &path, "Bearer fsk_1", &Value::Null).await.0, 404);
 }
 
 #[tokio::test]
@@ -198,6 +286,25 @@ async fn another_process_steers_it_over_http() {
     assert!(read(&stand_in, "fsk_test_1", purchase.order_id()).await.is_ok());
     assert_eq!(steer("PUT", "sessions", json!({"session": {}})).await.0, 422);
 
+    let session = format!("?checkout_session={}", purchase.order_id());
+    let intent = json!({"payment_intent_id": "fpi_1", "test_mode": true});
+    let bundle = json!({"session": purchase.session, "payment_intents": [intent]});
+    assert_eq!(steer("PUT", "sessions", bundle).await.0, 204);
+    let (_, answer) = get(&stand_in, &format!("/v1/payment_intents{session}")).await;
+    assert_eq!(answer["payment_intents"], json!([intent]));
+
+    let refund = json!({"refund_id": "fre_1", "payment_intent_id": "fpi_other", "test_mode": true});
+    let named = json!({"refund": refund, "checkout_session": purchase.order_id()});
+    assert_eq!(steer("PUT", "refunds", named).await.0, 204);
+    let (_, answer) = get(&stand_in, &format!("/v1/refunds{session}")).await;
+    assert_eq!(answer["refunds"], json!([refund]));
+    assert_eq!(steer("PUT", "refunds", json!({"refund": {}})).await.0, 422);
+
+    let subscription = json!({"subscription": {"subscription_id": "fsub_1", "test_mode": true}});
+    assert_eq!(steer("PUT", "subscriptions", subscription.clone()).await.0, 204);
+    assert_eq!(get(&stand_in, "/v1/subscriptions/fsub_1").await, (200, subscription));
+    assert_eq!(steer("PUT", "subscriptions", json!({"subscription": {}})).await.0, 422);
+
     assert_eq!(steer("POST", "faults", json!({"path": SESSION, "status": 503})).await.0, 204);
     assert!(read(&stand_in, "fsk_test_1", purchase.order_id()).await.is_err());
     let (_, seen) = steer("GET", "requests", Value::Null).await;
@@ -207,4 +314,5 @@ async fn another_process_steers_it_over_http() {
     assert!(stand_in.requests().is_empty());
     assert!(read(&stand_in, "fsk_test_1", purchase.order_id()).await.is_err());
     assert!(read(&stand_in, "fsk_test_1", Purchase::sample().order_id()).await.is_ok());
+    assert_eq!(get(&stand_in, "/v1/subscriptions/fsub_1").await.0, 404);
 }
