@@ -1,4 +1,4 @@
-//! An example shop: a paid checkout as Flex's API tells it, and the event that brings the news.
+//! An example shop: a paid checkout as Flex's API tells it, and the events that bring news.
 //!
 //! Everything is made from the samples under `events/flex`, with other ids; nothing is repeated here.
 #![expect(
@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 const SESSION: &str = include_str!("../../events/flex/api/session.json");
 const LINE_ITEMS: &str = include_str!("../../events/flex/api/line_items.json");
 const CUSTOMER: &str = include_str!("../../events/flex/api/customer.json");
+const SUBSCRIPTION_SESSION: &str = include_str!("../../events/flex/api/subscription.session.json");
+const SUBSCRIPTION_LINE_ITEMS: &str = include_str!("../../events/flex/api/subscription.line_items.json");
+const SUBSCRIPTION: &str = include_str!("../../events/flex/api/subscription.json");
 const COMPLETED: &str = include_str!("../../events/flex/checkout.session.completed.json");
 
 /// What Flex's API knows of one checkout: two lines, one of them eligible, with discount, tax and shipping, which
@@ -44,14 +47,36 @@ impl Purchase {
     pub fn numbered(n: u64) -> Self {
         let mut purchase = Self::sample();
         let (first, second) = (id("fpi", 2 * n), id("fpi", 2 * n + 1));
+        purchase.renumber(n);
         let session = &mut purchase.session;
-        session["checkout_session_id"] = json!(id("fcs", n));
-        session["redirect_url"] = json!(format!("https://checkout.withflex.com/pay/c/{}", id("fcs", n)));
-        session["client_reference_id"] = json!(format!("order-{n}"));
         session["payment_intent"] = json!(first);
         session["payment_intent_id"] = json!(first);
         session["payment_intents"] = json!([first, second]);
         purchase
+    }
+
+    /// The sample of a subscription's first checkout as another one: of [`subscription`] with the same number, by the
+    /// same customer.
+    #[must_use]
+    pub fn subscription(n: u64) -> Self {
+        let mut purchase = Self {
+            session: resource(SUBSCRIPTION_SESSION, "checkout_session"),
+            line_items: resource(SUBSCRIPTION_LINE_ITEMS, "line_items"),
+            customer: resource(CUSTOMER, "customer"),
+        };
+        purchase.renumber(n);
+        let session = &mut purchase.session;
+        session["payment_intent"] = json!(id("fpi", 2 * n));
+        session["subscription"] = json!(id("fsub", n));
+        session["invoice"] = json!(id("fin", n));
+        purchase
+    }
+
+    fn renumber(&mut self, n: u64) {
+        let session = &mut self.session;
+        session["checkout_session_id"] = json!(id("fcs", n));
+        session["redirect_url"] = json!(format!("https://checkout.withflex.com/pay/c/{}", id("fcs", n)));
+        session["client_reference_id"] = json!(format!("order-{n}"));
     }
 
     /// The session's id, which is the order's.
@@ -80,6 +105,42 @@ pub fn completed(event_id: &str, session: &Value) -> Vec<u8> {
             *value = known.clone();
         }
     }
+    event.to_string().into_bytes()
+}
+
+/// The subscription that [`Purchase::subscription`] of the same number begins, in its first month and paid for. A test
+/// that wants another moment says so.
+#[must_use]
+pub fn subscription(n: u64) -> Value {
+    let mut subscription = resource(SUBSCRIPTION, "subscription");
+    let begin = sample("customer.subscription.created")["object"]["subscription"].take();
+    for member in ["current_period_start", "current_period_end"] {
+        subscription[member] = begin[member].clone();
+    }
+    subscription["subscription_id"] = json!(id("fsub", n));
+    subscription["latest_invoice"] = json!(id("fin", n));
+    subscription["status"] = json!("active");
+    subscription
+}
+
+/// The sample of an event, by its type: `sample("refund.created")`; where there are several of a type, with what is
+/// particular to it: `sample("invoice.paid.renewal")`.
+#[must_use]
+pub fn sample(event_type: &str) -> Value {
+    let file = format!("{}/../events/flex/{event_type}.json", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(&file).expect("there is a sample of every type");
+    serde_json::from_str(&text).expect("the sample is JSON")
+}
+
+/// The body of an event about a resource, in the envelope that all of them come in.
+#[must_use]
+pub fn event(event_type: &str, event_id: &str, event_dt: i64, name: &str, resource: &Value) -> Vec<u8> {
+    let event = json!({
+        "event_dt": event_dt,
+        "event_id": event_id,
+        "event_type": event_type,
+        "object": {name: resource},
+    });
     event.to_string().into_bytes()
 }
 
@@ -123,6 +184,29 @@ mod tests {
         }
         assert_eq!(id("fcs", 33), "fcs_01K77M00000000000000000011");
         assert_eq!(id("fcs", u64::MAX).len(), "fcs_".len() + 26);
+    }
+
+    #[test]
+    fn every_number_is_another_subscription_that_its_checkout_names() {
+        let (one, two) = (Purchase::subscription(1), Purchase::subscription(2));
+        for member in ["checkout_session_id", "payment_intent", "subscription", "invoice"] {
+            assert_ne!(one.session[member], two.session[member], "{member}");
+        }
+        let subscription = subscription(1);
+        assert_eq!(subscription["subscription_id"], one.session["subscription"]);
+        assert_eq!(subscription["latest_invoice"], one.session["invoice"]);
+        assert_eq!(subscription["customer"], one.session["customer"]);
+        assert_eq!(subscription["items"][0]["price"]["price_id"], one.line_items[0]["price"]["price_id"]);
+    }
+
+    #[test]
+    fn an_event_made_of_a_sample_is_that_sample() {
+        let sample = sample("refund.created");
+        let refund = &sample["object"]["refund"];
+        let (event_id, event_dt) =
+            (sample["event_id"].as_str().unwrap(), sample["event_dt"].as_i64().unwrap());
+        let body = event("refund.created", event_id, event_dt, "refund", refund);
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), sample);
     }
 
     #[test]
