@@ -4,6 +4,7 @@
 use crate::fakes::{Message, World};
 use aws::batch::{Attempt, Invocation, RESERVE, Rules, Worker};
 use domain::{
+    fulfillment::Policy,
     ids::OwnerToken,
     job::Job,
     mode::Mode,
@@ -13,11 +14,12 @@ use domain::{
         OnUnknown,
         mail::{Merchant, Settings, Templates},
     },
+    refund::Restock,
 };
 use fulfillment::Fulfillment;
 use futures_util::future::join_all;
 use intake::Intake;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use receipts::Receipts;
 use std::{
     collections::VecDeque,
@@ -35,6 +37,15 @@ pub const RULES: Rules = Rules { retry_base: RETRY_BASE, most_receives: MOST_REC
 /// How long one try may take: the functions' thirty seconds but for the reserve.
 pub const TRY_LASTS: Duration = Duration::from_secs(30).saturating_sub(RESERVE);
 
+/// As the template's defaults are.
+pub const POLICY: Policy = Policy {
+    mode: Mode::Live,
+    restock: Restock::Never,
+    grace: SignedDuration::ZERO,
+    payment_failed_mail: false,
+    trial_ends_mail: false,
+};
+
 /// The three functions on one world.
 #[derive(Debug)]
 pub struct Bundle {
@@ -45,7 +56,7 @@ pub struct Bundle {
     /// Events to orders.
     pub fulfillment: Fulfillment<World, World, World, World, World, World, World>,
     /// Receipts to mails.
-    pub receipts: Receipts<World, World, World, World>,
+    pub receipts: Receipts<World, World, World, World, World>,
     /// How many attempts there have been: no two have the same owner token.
     attempts: AtomicU32,
 }
@@ -91,17 +102,19 @@ impl Bundle {
             },
             fulfillment: Fulfillment {
                 events: w(),
-                orders: w(),
                 ledger: w(),
+                entitlements: w(),
                 receipts: w(),
                 receipt_queue: w(),
-                checkouts: w(),
+                api: w(),
                 clock: w(),
-                mode,
+                policy: Policy { mode, ..POLICY },
+                most_receives: MOST_RECEIVES,
             },
             receipts: Receipts {
                 rows: w(),
                 orders: w(),
+                entitlements: w(),
                 mailer: w(),
                 clock: w(),
                 merchant: merchant(),

@@ -11,9 +11,11 @@ use crate::{
 use domain::{
     checkout::Checkout,
     event::EventState,
-    ids::{EventId, OrderId, ReceiptId, Sku},
+    facts::Latest,
+    ids::{EventId, OrderId, PaymentIntentId, ReceiptId, Sku},
     mode::Mode,
     order::Order,
+    payment,
     ports::Clock as _,
     receipt::{OnUnknown, State},
     stock::Movement,
@@ -78,7 +80,7 @@ pub fn checkout(purchase: &Purchase) -> Checkout {
     let lines: Vec<flex::wire::LineItem> =
         serde_json::from_value(purchase.line_items.clone()).expect("line items");
     let customer = serde_json::from_value(purchase.customer.clone()).expect("a customer");
-    flex::checkout(&session, &lines, Some(&customer)).expect("a checkout")
+    flex::checkout(&session, &lines, Some(&customer), None).expect("a checkout")
 }
 
 /// A message of the sender's.
@@ -183,8 +185,17 @@ impl End {
     #[must_use]
     pub fn of(kept: &Kept) -> Self {
         let then = Timestamp::UNIX_EPOCH;
-        let orders =
-            kept.orders.iter().map(|(id, order)| (id.clone(), Order { fulfilled_at: then, ..order.clone() }));
+        let orders = kept.orders.iter().map(|(id, order)| {
+            (
+                id.clone(),
+                Order {
+                    fulfilled_at: order.fulfilled_at.map(|_| then),
+                    version: 0,
+                    payments: timeless(order),
+                    ..order.clone()
+                },
+            )
+        });
         let movements = kept
             .movements
             .iter()
@@ -205,6 +216,12 @@ impl End {
     }
 }
 
+/// What was told of an order's payments, whenever it was read.
+fn timeless(order: &Order) -> BTreeMap<PaymentIntentId, Latest<payment::Told>> {
+    let payments = order.payments.iter();
+    payments.map(|(id, told)| (id.clone(), Latest::new(Timestamp::UNIX_EPOCH, told.value.clone()))).collect()
+}
+
 fn word(state: &State) -> &'static str {
     match state {
         State::Pending { .. } => "pending",
@@ -212,5 +229,6 @@ fn word(state: &State) -> &'static str {
         State::Sent { .. } => "sent",
         State::Failed { .. } => "failed",
         State::Held => "held",
+        State::Withdrawn { .. } => "withdrawn",
     }
 }

@@ -1,191 +1,173 @@
-//! The edge of fulfillment: one job in, one order, its stock movements and one receipt out.
+//! The edge of fulfillment: one job in; out come the rows that change, the goods that move and the mails that are owed.
 //!
-//! read → decide → commit → queue the receipt → mark the event. Stopped anywhere, the job's next delivery goes
-//! on from what is stored.
+//! read → decide → commit → queue the receipts → mark the event. Stopped anywhere, the job's next delivery goes on
+//! from what is stored.
 
+mod gather;
 pub mod provider;
 
 use aws::batch::{Attempt, Worker};
 use domain::{
-    checkout::Checkout,
     delivery::Provider,
     event::{EventState, News, Reading, StoredEvent},
-    fulfillment::{Commit, Decision, Doubt, Screening, decide, screen},
-    ids::{EventId, OrderId, ReceiptId},
+    fulfillment::{Decision, Doubt, Patience, Policy, committed},
+    ids::{EventId, ReceiptId},
     job::{FulfillmentJob, ReceiptJob},
-    mode::Mode,
+    ledger::Commit,
+    order::Alerts,
     outcome::{Outcome, Setback},
     ports::{
-        Changed, Checkouts, Clock, Committed, Events, Ledger, Orders, Queue, ReadError, Receipts, Settlement,
+        Changed, Clock, Committed, Entitlements, Events, Ledger, ProviderApi, Queue, Receipts, Settlement,
     },
-    stock,
 };
 
 /// How often a lost race is decided anew before the job goes back to the queue.
 const TRIES: u32 = 3;
-/// At which receive a doubt that may pass is taken for one that stays: by the template's default after five minutes.
+/// At which receive a doubt that may soon pass is taken for one that stays: by the template's default after five
+/// minutes.
 const PATIENCE: u32 = 3;
 
 /// What fulfillment needs of the world.
 #[derive(Debug)]
-pub struct Fulfillment<E, O, L, R, Q, P, C> {
+pub struct Fulfillment<E, L, N, R, Q, P, C> {
     /// The stored events.
     pub events: E,
-    /// The orders.
-    pub orders: O,
-    /// The stock, and the transaction over all tables.
+    /// All other tables.
     pub ledger: L,
+    /// Whose a subscription is.
+    pub entitlements: N,
     /// The receipt rows.
     pub receipts: R,
     /// Where receipts wait to be sent.
     pub receipt_queue: Q,
     /// The provider's API.
-    pub checkouts: P,
+    pub api: P,
     /// The time.
     pub clock: C,
-    /// What this stack deals in.
-    pub mode: Mode,
+    /// What the merchant has chosen.
+    pub policy: Policy,
+    /// How often the queue delivers a job before it gives up on it.
+    pub most_receives: u32,
 }
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
-    /// The order is committed and its receipt queued.
-    Fulfilled(Box<Commit>),
-    /// An earlier attempt had committed and stopped; its receipt is queued now.
-    PassedOn(ReceiptId),
+    /// This is committed and its receipts are queued.
+    Committed(Box<Commit>, Alerts),
+    /// An earlier attempt had committed and stopped; its receipts are queued now.
+    PassedOn(Vec<ReceiptId>),
 }
 
 /// How a job ended.
 pub type Ended = Outcome<Done, Doubt>;
 
-impl<E, O, L, R, Q, P, C> Fulfillment<E, O, L, R, Q, P, C>
+impl<E, L, N, R, Q, P, C> Fulfillment<E, L, N, R, Q, P, C>
 where
     E: Events,
-    O: Orders,
     L: Ledger,
+    N: Entitlements,
     R: Receipts,
     Q: Queue<ReceiptJob>,
-    P: Checkouts,
+    P: ProviderApi,
     C: Clock,
 {
-    /// Fulfills what a stored event brought news of. `receives` counts how often the job has come, from 1.
+    /// Carries out what a stored event means. `receives` counts how often the job has come, from 1.
     pub async fn fulfill(&self, event_id: &EventId, receives: u32) -> Ended {
         self.try_fulfill(event_id, receives).await.unwrap_or_else(Outcome::Retry)
     }
 
     async fn try_fulfill(&self, event_id: &EventId, receives: u32) -> Result<Ended, Setback> {
-        let mut known: Option<Checkout> = None;
+        let mut known = gather::Known::default();
         for _ in 0..TRIES {
             let event = self.events.event(event_id).await?.ok_or(Setback::Missing { what: "the event" })?;
             if !event.state.is_pending() {
                 return Ok(Outcome::Duplicate);
             }
-            let Some(order_id) = checkout_of(&event) else {
-                match self.park(&event, Doubt::NoCheckout, receives).await? {
-                    Some(ended) => return Ok(ended),
-                    None => continue,
-                }
-            };
-            let order = self.orders.order(&order_id).await?;
-            match screen(&event, order.as_ref()) {
-                Screening::PassOn(receipt_id) => {
-                    self.pass_on(&event, &receipt_id).await?;
-                    return Ok(Outcome::Accepted(Done::PassedOn(receipt_id)));
-                }
-                Screening::AlreadyFulfilled(receipt_id) => {
-                    self.pass_on_if_owed(&event, &receipt_id).await?;
-                    return Ok(Outcome::Duplicate);
-                }
-                Screening::ReadOn => {}
+            if let Some(receipt_ids) = committed(&event) {
+                self.pass_on(&event, receipt_ids).await?;
+                return Ok(Outcome::Accepted(Done::PassedOn(receipt_ids.to_vec())));
             }
-            let decision = match self.read(&mut known, event.provider, &order_id).await? {
-                Ok(checkout) => self.decide(&event, checkout).await?,
-                Err(doubt) => Decision::Park(doubt),
+            let gathered = match news_of(&event) {
+                Some(news) => self.gather(&event, &news, &mut known).await?,
+                None => gathered_doubt(),
             };
-            let ended = match decision {
+            let ended = match gathered.decision {
+                Decision::Write(commit) => self.commit(&event, commit, gathered.order.as_ref()).await?,
+                Decision::Nothing { owed } => Some(self.end(&event, &owed).await?),
+                Decision::Wait { commit, doubt } => self.wait(&event, commit, doubt, receives).await?,
                 Decision::Park(doubt) => self.park(&event, doubt, receives).await?,
-                Decision::Fulfill(commit) => self.commit(&event, commit).await?,
             };
             if let Some(ended) = ended {
                 return Ok(ended);
             }
         }
-        Err(Setback::Raced { what: "the order", tries: TRIES })
+        Err(Setback::Raced { what: "the rows", tries: TRIES })
     }
 
-    /// Reads the checkout from its provider; a lost race does not need it read again.
-    async fn read<'a>(
+    /// Commits, queues the receipts, marks the event; `None` when the race is lost.
+    async fn commit(
         &self,
-        known: &'a mut Option<Checkout>,
-        provider: Provider,
-        order_id: &OrderId,
-    ) -> Result<Result<&'a Checkout, Doubt>, Setback> {
-        if known.is_none() {
-            match self.checkouts.checkout(provider, order_id).await {
-                Ok(checkout) => *known = Some(checkout),
-                Err(ReadError::Transient(setback)) => return Err(setback),
-                Err(ReadError::KeyRefused { status }) => {
-                    let cause = format!("our API key is answered with {status}");
-                    return Err(Setback::SetUp { service: "the provider's API", cause });
-                }
-                Err(error @ (ReadError::Permanent { .. } | ReadError::NotUnderstood(_))) => {
-                    return Ok(Err(Doubt::NotTold(error)));
-                }
+        event: &StoredEvent,
+        commit: Box<Commit>,
+        known: Option<&domain::order::Order>,
+    ) -> Result<Option<Ended>, Setback> {
+        if self.ledger.commit(&commit).await? == Committed::Raced {
+            return Ok(None);
+        }
+        self.pass_on(event, &commit.receipt_ids()).await?;
+        let alerts = commit.order.as_ref().map(|order| Alerts::between(known, order)).unwrap_or_default();
+        Ok(Some(Outcome::Accepted(Done::Committed(commit, alerts))))
+    }
+
+    /// Writes what is known already, so that nobody waits for it, and leaves the rest to a later try.
+    async fn wait(
+        &self,
+        event: &StoredEvent,
+        commit: Option<Box<Commit>>,
+        doubt: Doubt,
+        receives: u32,
+    ) -> Result<Option<Ended>, Setback> {
+        if let Some(commit) = commit
+            && self.ledger.commit(&commit).await? == Committed::Raced
+        {
+            return Ok(None);
+        }
+        self.park(event, doubt, receives).await
+    }
+
+    /// Queues the receipts of a commit, then marks the event. Stopped between the two, they are queued twice, and
+    /// claimed once.
+    async fn pass_on(&self, event: &StoredEvent, receipt_ids: &[ReceiptId]) -> Result<(), Setback> {
+        for receipt_id in receipt_ids {
+            self.receipt_queue.send(&ReceiptJob::V1 { receipt_id: receipt_id.clone() }).await?;
+        }
+        // If it is marked already, so much the better.
+        self.events.settle(&event.event_id, &Settlement::Processed, self.clock.now()).await.map(drop)
+    }
+
+    /// Ends an event that tells nothing new. "Already known" must never swallow a receipt that is still owed.
+    async fn end(&self, event: &StoredEvent, receipt_ids: &[ReceiptId]) -> Result<Ended, Setback> {
+        let mut owed = Vec::new();
+        for receipt_id in receipt_ids {
+            if self.receipts.receipt(receipt_id).await?.is_some_and(|receipt| receipt.is_owed()) {
+                owed.push(receipt_id.clone());
             }
         }
-        known.as_ref().map(Ok).ok_or_else(|| Setback::Fault("a checkout was read and is gone".to_owned()))
-    }
-
-    async fn decide(&self, event: &StoredEvent, checkout: &Checkout) -> Result<Decision, Setback> {
-        let unnamed = stock::unnamed(&checkout.lines);
-        let mapping =
-            if unnamed.is_empty() { stock::Mapping::new() } else { self.ledger.mapping(&unnamed).await? };
-        let skus = stock::skus(&checkout.lines, &mapping);
-        let shelves =
-            if skus.is_empty() { Vec::new() } else { self.ledger.shelves(&checkout.order_id, &skus).await? };
-        Ok(decide(event, checkout, &mapping, &shelves, self.mode, self.clock.now()))
-    }
-
-    /// Commits, queues the receipt, marks the event; `None` when the race is lost.
-    async fn commit(&self, event: &StoredEvent, commit: Box<Commit>) -> Result<Option<Ended>, Setback> {
-        match self.ledger.commit(&commit).await? {
-            Committed::Raced => Ok(None),
-            Committed::Now => {
-                self.pass_on(event, &commit.receipt.receipt_id).await?;
-                Ok(Some(Outcome::Accepted(Done::Fulfilled(commit))))
-            }
-        }
-    }
-
-    /// Queues the receipt of a committed order, then marks the event. Stopped between the two, the receipt is
-    /// queued twice, and claimed once.
-    async fn pass_on(&self, event: &StoredEvent, receipt_id: &ReceiptId) -> Result<(), Setback> {
-        self.receipt_queue.send(&ReceiptJob::V1 { receipt_id: receipt_id.clone() }).await?;
-        self.mark(event).await
-    }
-
-    /// Marks an event as processed. If it is already, so much the better.
-    async fn mark(&self, event: &StoredEvent) -> Result<(), Setback> {
-        let settled = self.events.settle(&event.event_id, &Settlement::Processed, self.clock.now());
-        settled.await.map(drop)
-    }
-
-    /// Ends an event whose order another event has fulfilled. "Already paid" must never swallow a receipt that
-    /// is still owed.
-    async fn pass_on_if_owed(&self, event: &StoredEvent, receipt_id: &ReceiptId) -> Result<(), Setback> {
-        let receipt = self.receipts.receipt(receipt_id).await?;
-        if receipt.is_some_and(|receipt| receipt.is_owed()) {
-            return self.pass_on(event, receipt_id).await;
-        }
-        self.mark(event).await
+        self.pass_on(event, &owed).await?;
+        Ok(Outcome::Duplicate)
     }
 
     /// Parks an event, unless its doubt may pass and has not been given the time; `None` when somebody else has
     /// come to another end with it meanwhile.
     async fn park(&self, event: &StoredEvent, doubt: Doubt, receives: u32) -> Result<Option<Ended>, Setback> {
         let reason = doubt.to_string();
-        if doubt.may_pass() && receives < PATIENCE {
+        let patience = match doubt.patience() {
+            Patience::None => 0,
+            Patience::Short => PATIENCE.min(self.most_receives),
+            Patience::Long => self.most_receives,
+        };
+        if receives < patience {
             return Err(Setback::TooEarly(reason));
         }
         let settlement = Settlement::Parked { reason };
@@ -199,28 +181,32 @@ where
     }
 }
 
-/// Which checkout a stored event is about.
-fn checkout_of(event: &StoredEvent) -> Option<OrderId> {
+/// What a stored event tells; `None` if it says nothing to act on after all: it was stored by another version.
+fn news_of(event: &StoredEvent) -> Option<News> {
     let reading = match event.provider {
         Provider::Flex => flex::read(&event.body),
     };
     match reading {
         Reading::Event(event) => match event.news {
-            News::CheckoutCompleted { order_id } => Some(order_id),
-            News::Unhandled => None,
+            News::NotNeeded | News::Unhandled => None,
+            news => Some(news),
         },
         Reading::Unreadable(_) => None,
     }
 }
 
-impl<E, O, L, R, Q, P, C> Worker<FulfillmentJob> for Fulfillment<E, O, L, R, Q, P, C>
+fn gathered_doubt() -> gather::Gathered {
+    gather::Gathered { decision: Decision::Park(Doubt::NoSubject), order: None }
+}
+
+impl<E, L, N, R, Q, P, C> Worker<FulfillmentJob> for Fulfillment<E, L, N, R, Q, P, C>
 where
     E: Events,
-    O: Orders,
     L: Ledger,
+    N: Entitlements,
     R: Receipts,
     Q: Queue<ReceiptJob>,
-    P: Checkouts,
+    P: ProviderApi,
     C: Clock,
 {
     async fn work(&self, job: &FulfillmentJob, attempt: &Attempt) -> Result<(), Setback> {
@@ -247,20 +233,32 @@ where
 fn log(event_id: &EventId, ended: &Ended, took: jiff::SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
     match ended {
-        Outcome::Accepted(Done::Fulfilled(commit)) => {
-            let order = &commit.order;
-            let decision = Decision::Fulfill(commit.clone()).to_string();
-            let (shortfall, amounts_differ, unmapped) =
-                (!order.shortfalls.is_empty(), order.difference.is_some(), order.has_unmapped_lines());
-            tracing::info!(outcome = "fulfilled", %event_id, order_id = %order.order_id, shortfall, amounts_differ, unmapped, duration_ms, decision, "order fulfilled");
-        }
-        Outcome::Accepted(Done::PassedOn(receipt_id)) => {
-            tracing::info!(outcome = "passed_on", %event_id, %receipt_id, duration_ms, "receipt queued for an earlier attempt");
+        Outcome::Accepted(Done::Committed(commit, alerts)) => log_commit(event_id, commit, *alerts, duration_ms),
+        Outcome::Accepted(Done::PassedOn(receipt_ids)) => {
+            let receipts = receipt_ids.len();
+            tracing::info!(outcome = "passed_on", %event_id, receipts, duration_ms, "receipts queued for an earlier attempt");
         }
         Outcome::Duplicate => tracing::info!(outcome = "duplicate", %event_id, duration_ms, "nothing to do"),
         Outcome::Rejected(doubt) => {
             tracing::warn!(outcome = "parked", %event_id, reason = %doubt, duration_ms, "event parked for a person");
         }
         Outcome::Retry(_) => {}
+    }
+}
+
+fn log_commit(event_id: &EventId, commit: &Commit, alerts: Alerts, duration_ms: u64) {
+    let decision = commit.to_string();
+    let Alerts { dispute_opened, dispute_lost, refund_failed } = alerts;
+    match &commit.order {
+        Some(order) if commit.fulfills() => {
+            let (shortfall, amounts_differ, unmapped) =
+                (!order.shortfalls.is_empty(), order.difference.is_some(), order.has_unmapped_lines());
+            let second_order = !order.same_reference.is_empty();
+            tracing::info!(outcome = "fulfilled", %event_id, order_id = %order.order_id, shortfall, amounts_differ, unmapped, second_order, duration_ms, decision, "order fulfilled");
+        }
+        Some(order) => {
+            tracing::info!(outcome = "applied", %event_id, order_id = %order.order_id, dispute_opened, dispute_lost, refund_failed, duration_ms, decision, "order changed");
+        }
+        None => tracing::info!(outcome = "applied", %event_id, duration_ms, decision, "news applied"),
     }
 }

@@ -4,18 +4,19 @@ use aws::{
     SystemClock,
     batch::{self, Invocation, Rules},
     client,
+    entitlements::Entitlements,
     events::Events,
     ledger::{Ledger, Tables},
     log,
-    orders::Orders,
     queue::{Jobs, Source},
     receipts::Receipts,
     secrets, settings,
 };
 use aws_lambda_events::event::sqs::SqsEvent;
-use domain::mode::Mode;
+use domain::{fulfillment::Policy, mode::Mode, refund::Restock};
 use fulfillment::{Fulfillment, provider};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use jiff::SignedDuration;
 use std::time::Duration;
 
 /// A whole batch: each record spends its time waiting for Flex and for DynamoDB.
@@ -30,15 +31,22 @@ async fn main() -> Result<(), Error> {
         settings.text("ORDERS_TABLE"),
         settings.text("STOCK_TABLE"),
         settings.text("RECEIPTS_TABLE"),
-        settings.text("FULFILLMENT_QUEUE_URL"),
-        settings.text("RECEIPT_QUEUE_URL"),
+        settings.text("LINKS_TABLE"),
+        settings.text("ENTITLEMENTS_TABLE"),
     );
+    let queues = (settings.text("FULFILLMENT_QUEUE_URL"), settings.text("RECEIPT_QUEUE_URL"));
     let outside = (settings.text("PROVIDER_SECRETS"), settings.text("FLEX_API_BASE_URL"));
     let numbers = (
         settings.parsed::<Mode>("MODE"),
         settings.parsed::<u32>("EVENT_RETENTION_DAYS"),
         settings.parsed::<u64>("RETRY_BASE_SECONDS"),
         settings.parsed::<u32>("MAX_RECEIVES"),
+    );
+    let choices = (
+        settings.parsed::<Restock>("RESTOCK"),
+        settings.parsed::<u32>("GRACE_DAYS"),
+        settings.switch("PAYMENT_FAILED_MAIL"),
+        settings.switch("TRIAL_ENDS_MAIL"),
     );
     let config = client::config().await;
     let (secret_id, flex_url) = outside;
@@ -48,26 +56,37 @@ async fn main() -> Result<(), Error> {
         _ => None,
     };
     let (
-        (Some(events), Some(orders), Some(stock), Some(receipts), Some(source_url), Some(receipt_url)),
+        (Some(events), Some(orders), Some(stock), Some(receipts), Some(links), Some(entitlements)),
+        (Some(source_url), Some(receipt_url)),
         (Some(mode), Some(retention_days), Some(retry_base), Some(most_receives)),
+        (Some(restock), Some(grace_days), Some(payment_failed_mail), Some(trial_ends_mail)),
         (Some(flex), Some(keys)),
-    ) = (names, numbers, (flex, keys))
+    ) = (names, queues, numbers, choices, (flex, keys))
     else {
         return Err(settings.stop().into());
     };
 
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let sqs = aws_sdk_sqs::Client::new(&config);
-    let tables = Tables { events: events.clone(), orders: orders.clone(), stock, receipts: receipts.clone() };
+    let tables = Tables {
+        events: events.clone(),
+        orders,
+        stock,
+        receipts: receipts.clone(),
+        links,
+        entitlements: entitlements.clone(),
+    };
+    let grace = SignedDuration::from_hours(24 * i64::from(grace_days));
     let fulfillment = Fulfillment {
         events: Events::new(dynamodb.clone(), events, settings::days(retention_days)),
-        orders: Orders::new(dynamodb.clone(), orders),
         receipts: Receipts::new(dynamodb.clone(), receipts),
+        entitlements: Entitlements::new(dynamodb.clone(), entitlements),
         ledger: Ledger::new(dynamodb, tables),
         receipt_queue: Jobs::new(sqs.clone(), receipt_url),
-        checkouts: provider::Providers { flex, keys },
+        api: provider::Providers { flex, keys },
         clock: SystemClock,
-        mode,
+        policy: Policy { mode, restock, grace, payment_failed_mail, trial_ends_mail },
+        most_receives,
     };
     let source = Source::new(sqs, source_url);
     let rules = Rules { retry_base: Duration::from_secs(retry_base), most_receives, at_once: AT_ONCE };

@@ -4,10 +4,13 @@ use aws::secrets::{Cache, Document, Store};
 use domain::{
     checkout::Checkout,
     delivery::Provider,
-    ids::OrderId,
+    event::RefundsOf,
+    ids::{OrderId, PaymentIntentId, SubscriptionId},
     mode::Mode,
-    ports::{Checkouts, Clock, ReadError},
+    ports::{Clock, ProviderApi, ReadError},
+    refund,
     secrets::ApiKey,
+    subscription,
 };
 use std::collections::BTreeMap;
 
@@ -23,30 +26,63 @@ pub struct Providers<S, C> {
     pub keys: Cache<S, ApiKeys, C>,
 }
 
-impl<S: Store, C: Clock> Checkouts for Providers<S, C> {
+impl<S: Store, C: Clock> ProviderApi for Providers<S, C> {
     async fn checkout(&self, provider: Provider, order_id: &OrderId) -> Result<Checkout, ReadError> {
-        let keys = self.keys.current().await;
-        match self.read(provider, &keys, order_id).await {
-            // Perhaps the key has been rotated: one more try with a newer one, if there is one.
-            Err(refused @ ReadError::KeyRefused { .. }) => match self.keys.reread().await {
-                Some(newer) if newer != keys => self.read(provider, &newer, order_id).await,
-                _ => Err(refused),
-            },
-            read => read,
-        }
+        self.with_key(provider, async |key| match provider {
+            Provider::Flex => self.flex.checkout(key, order_id).await,
+        })
+        .await
+    }
+
+    async fn checkout_of(
+        &self,
+        provider: Provider,
+        payment: &PaymentIntentId,
+    ) -> Result<Option<OrderId>, ReadError> {
+        self.with_key(provider, async |key| match provider {
+            Provider::Flex => self.flex.checkout_of(key, payment).await,
+        })
+        .await
+    }
+
+    async fn refunds(&self, provider: Provider, of: &RefundsOf) -> Result<Vec<refund::News>, ReadError> {
+        self.with_key(provider, async |key| match provider {
+            Provider::Flex => self.flex.refunds(key, of).await,
+        })
+        .await
+    }
+
+    async fn subscription(
+        &self,
+        provider: Provider,
+        id: &SubscriptionId,
+    ) -> Result<subscription::News, ReadError> {
+        self.with_key(provider, async |key| match provider {
+            Provider::Flex => self.flex.subscription(key, id).await,
+        })
+        .await
     }
 }
 
 impl<S: Store, C: Clock> Providers<S, C> {
-    async fn read(
+    /// Reads with the provider's key. If it is refused it may have been rotated: one more try with a newer one, if
+    /// there is one.
+    async fn with_key<T>(
         &self,
         provider: Provider,
-        keys: &ApiKeys,
-        order_id: &OrderId,
-    ) -> Result<Checkout, ReadError> {
-        let key = keys.get(&provider).ok_or(ReadError::KeyRefused { status: 401 })?;
-        match provider {
-            Provider::Flex => self.flex.checkout(key, order_id).await,
+        read: impl AsyncFn(&ApiKey) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let keys = self.keys.current().await;
+        let with = async |keys: &ApiKeys| match keys.get(&provider) {
+            Some(key) => read(key).await,
+            None => Err(ReadError::KeyRefused { status: 401 }),
+        };
+        match with(&keys).await {
+            Err(refused @ ReadError::KeyRefused { .. }) => match self.keys.reread().await {
+                Some(newer) if newer != keys => with(&newer).await,
+                _ => Err(refused),
+            },
+            read => read,
         }
     }
 }

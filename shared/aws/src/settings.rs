@@ -60,6 +60,18 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// A required `on` or `off`.
+    pub fn switch(&mut self, name: &str) -> Option<bool> {
+        match self.text(name)?.trim() {
+            "on" => Some(true),
+            "off" => Some(false),
+            _ => {
+                self.problem(format!("the setting {name} is wrong: it must be `on` or `off`"));
+                None
+            }
+        }
+    }
+
     /// Notes something else that is wrong.
     pub fn problem(&mut self, text: impl Into<String>) {
         self.problems.push(text.into());

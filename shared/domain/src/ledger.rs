@@ -55,6 +55,24 @@ pub struct Rows {
     pub shelves: Vec<Shelf>,
 }
 
+impl Rows {
+    /// These rows and others, read later: of what both have, the later reading.
+    #[must_use]
+    pub fn and(mut self, later: Self) -> Self {
+        self.links.extend(later.links);
+        self.mapping.extend(later.mapping);
+        self.entitlements.extend(later.entitlements);
+        self.shelves.extend(later.shelves);
+        Self {
+            order: later.order.or(self.order),
+            reference: later.reference.or(self.reference),
+            subscription: later.subscription.or(self.subscription),
+            contact: later.contact.or(self.contact),
+            ..self
+        }
+    }
+}
+
 /// Which paid orders there are under one reference of the merchant's: a row of the Links table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {

@@ -20,15 +20,19 @@ use std::collections::BTreeMap;
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>); our sum is an upper bound.
 pub(super) const MAX_ORDER_BYTES: usize = 380_000;
 
-/// The rows that a checkout is decided on, but for the order itself and the shelves.
+/// The rows that a checkout is decided on, but for the order itself. The shelves are among them, unless mapping rows
+/// must tell which.
 #[must_use]
 pub fn wanted(checkout: &Checkout) -> Wanted {
     let customer_id = checkout.customer.customer_id.clone();
+    let mapping = stock::unnamed(&checkout.lines);
+    let shelves = if mapping.is_empty() { wanted_shelves(checkout, &Rows::default()).shelves } else { None };
     Wanted {
         links: checkout.payment_intents.clone(),
         reference: checkout.client_reference_id.clone(),
         subscription: customer_id.zip(checkout.subscription_id.clone()),
-        mapping: stock::unnamed(&checkout.lines),
+        mapping,
+        shelves,
         ..Wanted::default()
     }
 }

@@ -1,0 +1,298 @@
+//! The reading phase: for each kind of news, the rows and the provider's answers that its decision is taken on.
+
+use crate::Fulfillment;
+use domain::{
+    checkout::Checkout,
+    contact, dispute,
+    event::{News, RefundsOf, StoredEvent},
+    fulfillment::{
+        Decision, Doubt,
+        after_sale::{self, AboutPayment},
+        checkout, customer,
+        subscription::{self as rules, learned, learned_invoice},
+    },
+    ids::{CustomerId, OrderId, PaymentIntentId, SubscriptionId},
+    job::ReceiptJob,
+    ledger::{Rows, Wanted},
+    order::Order,
+    outcome::Setback,
+    payment,
+    ports::{Clock, Entitlements, Events, Ledger, ProviderApi, Queue, ReadError, Receipts},
+    refund,
+    subscription::{self, Subscription},
+};
+
+/// What has been read from the provider already: a lost race does not need it read again.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    checkout: Option<Checkout>,
+}
+
+/// A decision, and the order that it was taken on.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    pub(crate) decision: Decision,
+    pub(crate) order: Option<Order>,
+}
+
+impl From<Decision> for Gathered {
+    fn from(decision: Decision) -> Self {
+        Self { decision, order: None }
+    }
+}
+
+/// What the provider says, or why a person must decide.
+type Told<T> = Result<T, Doubt>;
+
+/// Sorts a reading: the world away is a setback, "will not tell" is a doubt.
+fn told<T>(read: Result<T, ReadError>) -> Result<Told<T>, Setback> {
+    match read {
+        Ok(value) => Ok(Ok(value)),
+        Err(ReadError::Transient(setback)) => Err(setback),
+        Err(ReadError::KeyRefused { status }) => {
+            let cause = format!("our API key is answered with {status}");
+            Err(Setback::SetUp { service: "the provider's API", cause })
+        }
+        Err(error @ (ReadError::Permanent { .. } | ReadError::NotUnderstood(_))) => Ok(Err(Doubt::NotTold(error))),
+    }
+}
+
+impl<E, L, N, R, Q, P, C> Fulfillment<E, L, N, R, Q, P, C>
+where
+    E: Events,
+    L: Ledger,
+    N: Entitlements,
+    R: Receipts,
+    Q: Queue<ReceiptJob>,
+    P: ProviderApi,
+    C: Clock,
+{
+    /// Reads what an event's news call for, and decides.
+    pub(crate) async fn gather(
+        &self,
+        event: &StoredEvent,
+        news: &News,
+        known: &mut Known,
+    ) -> Result<Gathered, Setback> {
+        match news {
+            News::Checkout { order_id, completed } => {
+                let order = self.order(order_id).await?;
+                self.checkout(event, order_id, *completed, order, known).await
+            }
+            News::Payment(news) => self.payment(event, news, known).await,
+            News::Refund(news) => {
+                let payment = &news.told.payment_intent_id;
+                let order = self.order_of(event, payment, news.subscription_id.as_ref()).await?;
+                self.refunds(event, event.told_at(), std::slice::from_ref(news), order).await
+            }
+            News::RefundsOf(of) => self.refunds_of(event, of).await,
+            News::Dispute(news) => self.dispute(event, news).await,
+            News::Subscription(news) => self.subscription(event, news).await,
+            News::Invoice(news) => self.invoice(event, news).await,
+            News::Customer(news) => self.customer(event, news).await,
+            News::NotNeeded | News::Unhandled => Ok(Decision::Park(Doubt::NoSubject).into()),
+        }
+    }
+
+    async fn order(&self, id: &OrderId) -> Result<Option<Order>, Setback> {
+        let wanted = Wanted { order: Some(id.clone()), ..Wanted::default() };
+        Ok(self.ledger.read(&wanted).await?.order)
+    }
+
+    /// A checkout: what is fulfilled is done, anything else is looked at where it is true.
+    async fn checkout(
+        &self,
+        event: &StoredEvent,
+        order_id: &OrderId,
+        completed: bool,
+        order: Option<Order>,
+        known: &mut Known,
+    ) -> Result<Gathered, Setback> {
+        if let Some(order) = order.as_ref().filter(|order| order.fulfilled_at.is_some()) {
+            return Ok(Decision::Nothing { owed: order.receipt_id.iter().cloned().collect() }.into());
+        }
+        if known.checkout.is_none() {
+            match told(self.api.checkout(event.provider, order_id).await)? {
+                Ok(checkout) => known.checkout = Some(checkout),
+                Err(doubt) => return Ok(Decision::Park(doubt).into()),
+            }
+        }
+        let Some(checkout) = &known.checkout else {
+            return Err(Setback::Fault("a checkout was read and is gone".to_owned()));
+        };
+        let wanted = checkout::wanted(checkout);
+        let mut rows = Rows { order, ..Rows::default() }.and(self.ledger.read(&wanted).await?);
+        if !wanted.mapping.is_empty() {
+            let shelves = self.ledger.read(&checkout::wanted_shelves(checkout, &rows)).await?;
+            rows = rows.and(shelves);
+        }
+        let now = self.clock.now();
+        let decision = checkout::decide(event, completed, checkout, &rows, &self.policy, now);
+        Ok(Gathered { decision, order: rows.order })
+    }
+
+    /// A payment: it may be what an order waits for.
+    async fn payment(
+        &self,
+        event: &StoredEvent,
+        news: &payment::News,
+        known: &mut Known,
+    ) -> Result<Gathered, Setback> {
+        let id = &news.payment_intent_id;
+        let mut rows = self.ledger.read(&Wanted { links: vec![id.clone()], ..Wanted::default() }).await?;
+        if let Some(order_id) = rows.links.get(id).and_then(|link| link.order_id.clone()) {
+            rows.order = self.order(&order_id).await?;
+        }
+        match after_sale::payment(event, news, &rows, &self.policy) {
+            AboutPayment::Decided(decision) => Ok(Gathered { decision, order: rows.order }),
+            AboutPayment::LookAgain => match rows.order.as_ref().map(|order| order.order_id.clone()) {
+                Some(order_id) => self.checkout(event, &order_id, false, rows.order, known).await,
+                None => Err(Setback::Fault("an order waits and is not there".to_owned())),
+            },
+        }
+    }
+
+    /// The order that a payment was made for: by its link, by the subscription that it renewed, else by asking the
+    /// provider, for orders from before links were kept.
+    async fn order_of(
+        &self,
+        event: &StoredEvent,
+        payment: &PaymentIntentId,
+        subscription: Option<&SubscriptionId>,
+    ) -> Result<Option<Order>, Setback> {
+        let rows = self.ledger.read(&Wanted { links: vec![payment.clone()], ..Wanted::default() }).await?;
+        let linked = rows.links.get(payment).and_then(|link| link.order_id.clone());
+        let order_id = match (linked, subscription) {
+            (Some(order_id), _) => Some(order_id),
+            (None, Some(id)) => self.beginning_of(id).await?,
+            (None, None) => None,
+        };
+        let order_id = match order_id {
+            Some(order_id) => Some(order_id),
+            // "Will not tell" is no answer either way: the order may still come.
+            None => told(self.api.checkout_of(event.provider, payment).await)?.ok().flatten(),
+        };
+        match order_id {
+            Some(order_id) => self.order(&order_id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The order that a subscription began with.
+    async fn beginning_of(&self, id: &SubscriptionId) -> Result<Option<OrderId>, Setback> {
+        let Some(customer_id) = self.entitlements.customer_of(id).await? else { return Ok(None) };
+        let subscription = self.entitlements.subscription(&customer_id, id).await?;
+        Ok(subscription.and_then(|subscription| subscription.beginning).map(|beginning| beginning.order_id))
+    }
+
+    async fn refunds(
+        &self,
+        event: &StoredEvent,
+        told_at: jiff::Timestamp,
+        news: &[refund::News],
+        order: Option<Order>,
+    ) -> Result<Gathered, Setback> {
+        let shelves = match &order {
+            Some(order) => self.ledger.read(&after_sale::wanted_shelves(order, &self.policy)).await?,
+            None => Rows::default(),
+        };
+        let rows = Rows { order, ..shelves };
+        let now = self.clock.now();
+        let decision = after_sale::refunds(event, told_at, news, &rows, &self.policy, now);
+        Ok(Gathered { decision, order: rows.order })
+    }
+
+    /// Refunds that an event does not name: all there are, from the provider.
+    async fn refunds_of(&self, event: &StoredEvent, of: &RefundsOf) -> Result<Gathered, Setback> {
+        let read_at = self.clock.now();
+        let news = match told(self.api.refunds(event.provider, of).await)? {
+            Ok(news) if news.is_empty() => {
+                return Ok(Decision::Wait { commit: None, doubt: Doubt::NoRefund }.into());
+            }
+            Ok(news) => news,
+            Err(doubt) => return Ok(Decision::Park(doubt).into()),
+        };
+        let order = match of {
+            RefundsOf::Checkout(order_id) => self.order(order_id).await?,
+            RefundsOf::Payment(payment) => {
+                let subscription = news.iter().find_map(|news| news.subscription_id.as_ref());
+                self.order_of(event, payment, subscription).await?
+            }
+        };
+        self.refunds(event, read_at, &news, order).await
+    }
+
+    async fn dispute(&self, event: &StoredEvent, news: &dispute::News) -> Result<Gathered, Setback> {
+        let order = self.order_of(event, &news.told.payment_intent_id, None).await?;
+        let rows = Rows { order, ..Rows::default() };
+        let decision = after_sale::dispute(event, news, &rows, &self.policy);
+        Ok(Gathered { decision, order: rows.order })
+    }
+
+    async fn subscription(&self, event: &StoredEvent, news: &subscription::News) -> Result<Gathered, Setback> {
+        let key = (news.customer_id.clone(), news.subscription_id.clone());
+        let rows = self.ledger.read(&Wanted { subscription: Some(key), ..Wanted::default() }).await?;
+        let mut learned = learned(event, news, rows.subscription.as_ref());
+        self.ask(event, &mut learned).await?;
+        let rows = rows.and(self.ledger.read(&rules::wanted_entitlements(&learned)).await?);
+        let now = self.clock.now();
+        Ok(rules::decide(event, news, &learned, &rows, &self.policy, now).into())
+    }
+
+    async fn invoice(&self, event: &StoredEvent, news: &subscription::InvoiceNews) -> Result<Gathered, Setback> {
+        let customer_id = match self.customer_of(event, news).await? {
+            Ok(customer_id) => customer_id,
+            Err(doubt) => return Ok(Decision::Park(doubt).into()),
+        };
+        let wanted = Wanted {
+            subscription: Some((customer_id.clone(), news.subscription_id.clone())),
+            links: news.bill.payment_intent_id.iter().cloned().collect(),
+            ..Wanted::default()
+        };
+        let rows = self.ledger.read(&wanted).await?;
+        let mut learned = learned_invoice(event, news, &customer_id, rows.subscription.as_ref());
+        self.ask(event, &mut learned).await?;
+        let wanted = Wanted {
+            order: learned.beginning.as_ref().map(|beginning| beginning.order_id.clone()),
+            ..rules::wanted_entitlements(&learned)
+        };
+        let rows = rows.and(self.ledger.read(&wanted).await?);
+        let now = self.clock.now();
+        Ok(rules::decide_invoice(event, news, &learned, &rows, &self.policy, now).into())
+    }
+
+    /// Whose an invoice is: what it says, what is stored, what the provider says.
+    async fn customer_of(
+        &self,
+        event: &StoredEvent,
+        news: &subscription::InvoiceNews,
+    ) -> Result<Told<CustomerId>, Setback> {
+        if let Some(customer_id) = &news.customer_id {
+            return Ok(Ok(customer_id.clone()));
+        }
+        if let Some(customer_id) = self.entitlements.customer_of(&news.subscription_id).await? {
+            return Ok(Ok(customer_id));
+        }
+        let read = told(self.api.subscription(event.provider, &news.subscription_id).await)?;
+        Ok(read.map(|news| news.customer_id))
+    }
+
+    /// Asks the provider what a subscription is like, where the facts contradict each other or do not say enough. What
+    /// it will not tell leaves them as they are.
+    async fn ask(&self, event: &StoredEvent, learned: &mut Subscription) -> Result<(), Setback> {
+        if !rules::asks(learned) {
+            return Ok(());
+        }
+        let read_at = self.clock.now();
+        if let Ok(news) = told(self.api.subscription(event.provider, &learned.subscription_id).await)? {
+            learned.learn(read_at, news.snapshot);
+        }
+        Ok(())
+    }
+
+    async fn customer(&self, event: &StoredEvent, news: &contact::News) -> Result<Gathered, Setback> {
+        let wanted = Wanted { contact: Some(news.customer_id.clone()), ..Wanted::default() };
+        let rows = self.ledger.read(&wanted).await?;
+        Ok(customer(event, news, &rows, &self.policy).into())
+    }
+}
