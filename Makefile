@@ -5,7 +5,7 @@ STACK := $(PYTHON) local/stack.py
 # Local runs use the stand-in for Flex's API; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test up down status send invoke fmt lint wall tools
+.PHONY: help demo test up down status send invoke fmt lint wall tools examples
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -14,7 +14,7 @@ demo: tools  ## Play a checkout from webhook to receipt on a stack of its own
 	$(CARGO) build --locked --quiet --package tests --bins
 	@$(OFFLINE) $(STACK) run -- $${CARGO_TARGET_DIR:-target}/debug/demo
 
-test: tools  ## Check everything, as CI does; cheap checks first
+test: tools examples  ## Check everything, as CI does; cheap checks first
 	$(CARGO) fmt --all --check
 	$(MAKE) --no-print-directory wall
 	$(STACK) lint
@@ -57,3 +57,7 @@ tools:
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "missing on this machine: Python 3.10 or newer, https://www.python.org/downloads"; exit 1; }
 	@$(STACK) tools
+
+# What the examples run on that are not in Rust; the Rust one is built by `cargo test`.
+examples: tools
+	@$(STACK) examples

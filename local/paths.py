@@ -1,4 +1,4 @@
-"""Where things lie. Everything that is made lies under .local/, which git ignores."""
+"""Where things lie. Everything that is made lies under .local/, which git ignores; node_modules alone cannot."""
 
 import contextlib
 import fcntl

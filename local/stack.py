@@ -1,6 +1,7 @@
 """The local stack: AWS on this machine, with template.yaml deployed into it.
 
     stack.py tools       install the pinned tools under .local/
+    stack.py examples    install what the examples run on
     stack.py lint        check template.yaml
     stack.py up          start the stack, or bring a running one up to date
     stack.py status      say what runs
@@ -38,6 +39,7 @@ def main():
     commands = argparse.ArgumentParser(prog="stack.py", description=__doc__.split("\n", 1)[0])
     verbs = commands.add_subparsers(dest="verb", required=True)
     verbs.add_parser("tools", help="install the pinned tools")
+    verbs.add_parser("examples", help="install what the examples run on")
     verbs.add_parser("lint", help="check template.yaml")
     up = verbs.add_parser("up", help="start the stack, or bring a running one up to date")
     up.add_argument("--mode", choices=["test", "live"], default="test")
@@ -70,6 +72,10 @@ def main():
 
 def install(_asked):
     tools.install()
+
+
+def install_for_examples(_asked):
+    tools.install_for_examples()
 
 
 def lint(_asked):
@@ -216,6 +222,7 @@ def forget_dead_runs():
 
 VERBS = {
     "tools": install,
+    "examples": install_for_examples,
     "lint": lint,
     "up": up,
     "status": status,

@@ -11,6 +11,7 @@ from paths import LOCAL, PROJECT, lock
 
 SAM = LOCAL / "tools" / "sam"
 MINISTACK = LOCAL / "tools" / "ministack"
+EXAMPLES = LOCAL / "tools" / "examples"
 
 
 def install():
@@ -18,6 +19,14 @@ def install():
     with lock("tools"):
         environment(SAM, "installing AWS SAM, cfn-lint, cargo-lambda and zig")
         environment(MINISTACK, "installing MiniStack, the local AWS")
+
+
+def install_for_examples():
+    """What the examples run on that are not in Rust. Apart from the rest: only the tests run them."""
+    require()
+    with lock("tools"):
+        environment(EXAMPLES, "installing Node and boto3, for the examples")
+        packages(PROJECT / "examples" / "access")
 
 
 def environment(folder, what):
@@ -37,6 +46,23 @@ def environment(folder, what):
         log,
     )
     stamp.write_text(wanted)
+
+
+def packages(folder):
+    """Installs what package-lock.json names, by the same rule. Node finds it nowhere but beside the program."""
+    digest = hashlib.sha256((EXAMPLES / "installed").read_bytes())
+    for name in ("package.json", "package-lock.json"):
+        digest.update((folder / name).read_bytes())
+    stamp = folder / "node_modules" / ".installed"
+    if stamp.exists() and stamp.read_text() == digest.hexdigest():
+        return
+    say.run(
+        f"installing the packages of {folder.relative_to(PROJECT)}",
+        [EXAMPLES / "bin" / "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        LOCAL / "logs" / "tools-npm.log",
+        cwd=folder,
+    )
+    stamp.write_text(digest.hexdigest())
 
 
 def require():
