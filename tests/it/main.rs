@@ -2,6 +2,8 @@
 
 // `cfg(test)` tells clippy that the helpers beside the tests are tests as well.
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod adapters;
 #[cfg(test)]
 mod contract;

@@ -42,8 +42,12 @@ pub struct TableNames {
     pub events: String,
     /// Orders.
     pub orders: String,
+    /// Links.
+    pub links: String,
     /// Stock.
     pub stock: String,
+    /// Entitlements.
+    pub entitlements: String,
     /// Receipts.
     pub receipts: String,
 }
@@ -94,7 +98,7 @@ impl Stack {
     /// The ports on its tables.
     pub async fn tables(&self) -> Ports {
         let dynamodb = aws_sdk_dynamodb::Client::new(&self.config().await);
-        let TableNames { events, orders, stock, receipts } = self.tables.clone();
+        let TableNames { events, orders, stock, receipts, .. } = self.tables.clone();
         Ports {
             events: Events::new(dynamodb.clone(), events.clone(), Duration::from_hours(24 * 90)),
             orders: Orders::new(dynamodb.clone(), orders.clone()),
