@@ -51,6 +51,11 @@ def start(place, mode, started, preferred_port=None, dies_with_us=False):
         "FlexApiBaseUrl": flex["base_url"],
         # A test of failure would wait minutes otherwise.
         "RetryBaseSeconds": "1",
+        # Everything that is off until a merchant chooses it.
+        "Restock": "any",
+        "GraceDays": "7",
+        "PaymentFailedMail": "on",
+        "TrialEndsMail": "on",
     }
     built = deploy(endpoint, parameters, place)
     outputs = aws.stack_outputs(endpoint, STACK_NAME)
@@ -79,7 +84,7 @@ def start(place, mode, started, preferred_port=None, dies_with_us=False):
             "receipt_dead_letter": outputs["ReceiptDeadLetterQueueUrl"],
         },
         "functions": {
-            name: outputs[f"{name.title()}FunctionName"] for name in ("intake", "fulfillment", "receipts")
+            name: outputs[f"{name.title()}FunctionName"] for name in ("intake", "fulfillment", "receipts", "sweep")
         },
         "secret_name": outputs["ProviderSecretsName"],
         "parameters": parameters,

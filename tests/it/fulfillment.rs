@@ -3,8 +3,9 @@
 use domain::{
     checkout::{Capture, Checkout, Eligibility, Kind, LineItem, Status},
     event::{EventState, StoredEvent},
-    ids::{EventId, ReceiptId, Sku},
+    ids::{EventId, ReceiptId},
     job::{FulfillmentJob, ReceiptJob},
+    ledger::{Commit, Rows, Wanted},
     mode::Mode,
     order::{Order, OrderLine, Shortfall},
     outcome::{Outcome, Setback},
@@ -68,7 +69,7 @@ fn events(bundle: &Bundle) -> Vec<EventState> {
 async fn a_paid_checkout_becomes_an_order_its_movements_and_a_receipt() {
     let bundle = told(|_| {}).await;
     let ended = fulfill(&bundle).await;
-    assert!(matches!(ended, Outcome::Accepted(Done::Fulfilled(_))), "{ended:?}");
+    assert!(matches!(ended, Outcome::Accepted(Done::Committed(..))), "{ended:?}");
     let order = order(&bundle);
     assert_eq!(order.order_id.as_str(), purchase(1).order_id());
     assert_eq!(order.client_reference_id.as_deref(), Some("order-1"));
@@ -81,7 +82,7 @@ async fn a_paid_checkout_becomes_an_order_its_movements_and_a_receipt() {
     assert_eq!(events(&bundle), [EventState::Processed]);
     let kept = bundle.world.kept();
     let queued: Vec<_> = kept.receipt_queue.iter().map(|message| &message.job).collect();
-    assert_eq!(queued, [&ReceiptJob::V1 { receipt_id: order.receipt_id }]);
+    assert_eq!(queued, [&ReceiptJob::V1 { receipt_id: order.receipt_id.unwrap() }]);
 }
 
 #[tokio::test]
@@ -92,7 +93,7 @@ async fn the_receipt_is_queued_before_the_event_is_marked() {
     let calls = bundle.world.kept().calls[so_far..].join(" ");
     assert_eq!(
         calls,
-        "events.event orders.order checkouts.checkout ledger.shelves ledger.commit receipt_queue.send events.settle"
+        "events.event ledger.read api.checkout ledger.read ledger.commit receipt_queue.send events.settle"
     );
 }
 
@@ -123,6 +124,7 @@ async fn a_twin_whose_receipt_is_still_owed_has_it_queued() {
     let bundle = told(|_| {}).await;
     // The first event's attempt commits, and stops before it queues the receipt.
     let at = bundle.world.kept().calls.len() + 5;
+    // event, order, checkout, rows, commit; then the receipt's queue.
     bundle.world.kept().faults.insert(at, Fault::StopBefore);
     assert_eq!(bundle.world.run(fulfill(&bundle)).await, None);
     bundle.world.kept().fulfillment_queue.clear();
@@ -132,7 +134,7 @@ async fn a_twin_whose_receipt_is_still_owed_has_it_queued() {
     assert_eq!(events(&bundle), [EventState::Committed, EventState::Processed]);
     // The first event is passed on when its job comes again; its receipt is not sent again.
     let receipt_id = ReceiptId::new(format!("{}-order", purchase(1).order_id())).unwrap();
-    assert_eq!(fulfill(&bundle).await, Outcome::Accepted(Done::PassedOn(receipt_id)));
+    assert_eq!(fulfill(&bundle).await, Outcome::Accepted(Done::PassedOn(vec![receipt_id])));
     bundle.drain().await;
     assert_eq!(bundle.world.kept().mails.len(), 1);
     assert_eq!(events(&bundle), [EventState::Processed, EventState::Processed]);
@@ -319,8 +321,6 @@ async fn whatever_is_doubtful_is_parked_with_its_reason_and_has_no_effect() {
     )
     .await;
     parked(|paid| paid.mode = Mode::Test, None, "a test-mode checkout reached a live-mode stack").await;
-    let by_hand = |paid: &mut Checkout| (paid.capture, paid.received) = (Capture::Manual, Some(0));
-    parked(by_hand, None, "the payment is to be captured by hand and has not been received").await;
 }
 
 #[tokio::test]
@@ -341,15 +341,17 @@ async fn a_race_lost_while_parking_is_gone_on_with() {
     let bundle = told(|_| {}).await;
     // Another attempt commits between our read and our parking.
     bundle.world.kept().read_faults.push_back(ReadError::Permanent { status: 422, code: None });
+    let Bundle { world, fulfillment, .. } = &bundle;
     let ours = fulfillment::Fulfillment {
-        events: Interloper { world: bundle.world.clone() },
-        orders: bundle.world.clone(),
-        ledger: bundle.world.clone(),
-        receipts: bundle.world.clone(),
-        receipt_queue: bundle.world.clone(),
-        checkouts: bundle.world.clone(),
-        clock: bundle.world.clone(),
-        mode: Mode::Live,
+        events: Interloper { world: world.clone() },
+        ledger: world.clone(),
+        entitlements: world.clone(),
+        receipts: world.clone(),
+        receipt_queue: world.clone(),
+        api: world.clone(),
+        clock: world.clone(),
+        policy: fulfillment.policy,
+        most_receives: fulfillment.most_receives,
     };
     let ended = ours.fulfill(&event_id("fevt_1"), 1).await;
     assert!(matches!(ended, Outcome::Accepted(Done::PassedOn(_))), "{ended:?}");
@@ -379,7 +381,7 @@ impl domain::ports::Events for Interloper {
             let mut kept = self.world.kept();
             let event = kept.events.get_mut(id).unwrap();
             event.state = EventState::Committed;
-            event.receipt_id = Some(ReceiptId::new("fcs_x-order").unwrap());
+            event.receipt_ids = vec![ReceiptId::new("fcs_x-order").unwrap()];
         }
         domain::ports::Events::settle(&self.world, id, settlement, now).await
     }
@@ -465,11 +467,11 @@ async fn a_job_whose_event_is_not_there_is_tried_again() {
 }
 
 #[tokio::test]
-async fn an_event_that_names_no_checkout_is_parked() {
+async fn an_event_that_names_nothing_is_parked() {
     let bundle = told(|_| {}).await;
     bundle.world.kept().events.get_mut(&event_id("fevt_1")).unwrap().body = b"{}".to_vec();
     let ended = fulfill(&bundle).await;
-    assert_eq!(ended, Outcome::Rejected(domain::fulfillment::Doubt::NoCheckout));
+    assert_eq!(ended, Outcome::Rejected(domain::fulfillment::Doubt::NoSubject));
     assert_eq!(events(&bundle), [EventState::Parked]);
 }
 
@@ -481,22 +483,11 @@ struct Contended {
 }
 
 impl domain::ports::Ledger for Contended {
-    async fn mapping(&self, wanted: &[Unnamed]) -> Result<domain::stock::Mapping, Setback> {
-        self.world.mapping(wanted).await
+    async fn read(&self, wanted: &Wanted) -> Result<Rows, Setback> {
+        self.world.read(wanted).await
     }
 
-    async fn shelves(
-        &self,
-        order_id: &domain::ids::OrderId,
-        skus: &[Sku],
-    ) -> Result<Vec<domain::stock::Shelf>, Setback> {
-        self.world.shelves(order_id, skus).await
-    }
-
-    async fn commit(
-        &self,
-        commit: &domain::fulfillment::Commit,
-    ) -> Result<domain::ports::Committed, Setback> {
+    async fn commit(&self, commit: &Commit) -> Result<domain::ports::Committed, Setback> {
         use std::sync::atomic::Ordering::SeqCst;
         if self.rivals.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
             *self.world.kept().counters.get_mut(&sku("BRACE-M")).unwrap() -= 1;
@@ -513,13 +504,14 @@ async fn contended(rivals: u32) -> (Bundle, Ended) {
     let w = || bundle.world.clone();
     let fulfillment = fulfillment::Fulfillment {
         events: w(),
-        orders: w(),
         ledger: Contended { world: w(), rivals: rivals.into() },
+        entitlements: w(),
         receipts: w(),
         receipt_queue: w(),
-        checkouts: w(),
+        api: w(),
         clock: w(),
-        mode: Mode::Live,
+        policy: bundle.fulfillment.policy,
+        most_receives: bundle.fulfillment.most_receives,
     };
     let ended = fulfillment.fulfill(&event_id("fevt_1"), 1).await;
     (bundle, ended)
@@ -528,17 +520,17 @@ async fn contended(rivals: u32) -> (Bundle, Ended) {
 #[tokio::test]
 async fn a_lost_race_is_decided_again_without_asking_the_provider_again() {
     let (bundle, ended) = contended(1).await;
-    assert!(matches!(ended, Outcome::Accepted(Done::Fulfilled(_))), "{ended:?}");
+    assert!(matches!(ended, Outcome::Accepted(Done::Committed(..))), "{ended:?}");
     assert_eq!(order(&bundle).shortfalls, [Shortfall { sku: sku("BRACE-M"), missing: 2 }]);
     let kept = bundle.world.kept();
     let times = |name| kept.calls.iter().filter(|call| **call == name).count();
-    assert_eq!((times("ledger.commit"), times("ledger.shelves"), times("checkouts.checkout")), (2, 2, 1));
+    assert_eq!((times("ledger.commit"), times("ledger.read"), times("api.checkout")), (2, 4, 1));
 }
 
 #[tokio::test]
 async fn three_lost_races_go_back_to_the_queue() {
     let (bundle, ended) = contended(3).await;
-    assert_eq!(ended, Outcome::Retry(Setback::Raced { what: "the order", tries: 3 }));
+    assert_eq!(ended, Outcome::Retry(Setback::Raced { what: "the rows", tries: 3 }));
     assert_eq!(events(&bundle), [EventState::Stored]);
     assert!(bundle.world.kept().orders.is_empty());
     // The queue brings it back, and the rivals are gone.

@@ -2,6 +2,7 @@
 
 pub mod drive;
 pub mod fakes;
+pub mod life;
 pub mod play;
 pub mod shop;
 pub mod signed;

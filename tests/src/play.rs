@@ -111,6 +111,14 @@ impl Play {
         Ok(())
     }
 
+    /// Lets Flex's API know a subscription.
+    pub async fn knows_subscription(&self, subscription: &serde_json::Value) -> Result<(), PlayError> {
+        let url = format!("{}/_stand-in/subscriptions", self.stand_in()?);
+        let body = json!({"subscription": subscription});
+        self.http.put(url).json(&body).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// How often Flex's API was asked for something with `part` in its path.
     pub async fn asked_for(&self, part: &str) -> Result<usize, PlayError> {
         #[derive(Deserialize)]

@@ -1,5 +1,7 @@
-//! Plays one checkout on the local stack and shows what happened at every station. Checks each of its own claims,
-//! and fails if one is false.
+//! Plays on the local stack and shows what happened at every station: one checkout; then what comes after a sale. Checks
+//! each of its own claims, and fails if one is false.
+
+mod after;
 
 use domain::{event::EventState, ids::Sku, ports::Receipts as _, receipt::State};
 use jiff::Timestamp;
@@ -82,7 +84,7 @@ impl Story {
         for (sku, count, _) in SHELVES {
             play.tables.shelves.put_counter(&sku_of(sku)?, count).await.map_err(PlayError::from)?;
         }
-        println!("\n{}", self.bold("One paid checkout, from the webhook to the receipt"));
+        println!("\n{}", self.bold("Act one: a paid checkout, from the webhook to the receipt"));
         println!(
             "The deployed template.yaml, real functions, DynamoDB, SQS and SES; Flex's API is a stand-in."
         );
@@ -93,6 +95,7 @@ impl Story {
         self.duplicate(&play, &purchase, &body, &seen).await?;
         self.forgery(&play, &purchase, &seen).await?;
         self.twin(&play, &purchase, &seen).await?;
+        self.after_the_sale(&play, &purchase).await?;
         self.sum_up(&play, &purchase).await
     }
 
@@ -141,7 +144,8 @@ impl Story {
         }
 
         let receipt = until("the receipt is sent", WITHIN, async || {
-            let receipt = play.tables.receipts.receipt(&order.receipt_id).await?;
+            let Some(receipt_id) = &order.receipt_id else { return Ok(None) };
+            let receipt = play.tables.receipts.receipt(receipt_id).await?;
             Ok(receipt.filter(|receipt| matches!(receipt.state, State::Sent { .. })))
         })
         .await?;
@@ -202,7 +206,10 @@ impl Story {
     async fn sum_up(&self, play: &Play, purchase: &Purchase) -> Result<(), DemoError> {
         println!("\n{}", self.bold("In the end"));
         let seen = self.look(play, purchase).await?;
-        self.claim(seen.order.is_some() && seen.mails == 1, "one order, one stock movement, one mail");
+        self.claim(
+            seen.order.is_some() && seen.mails == 2,
+            "one order, one receipt for it, one for its refund",
+        );
         play.until_idle(WITHIN).await?;
         let queues = &play.stack.queues;
         let dead = play.depth(&queues.fulfillment_dead_letter).await?
@@ -210,10 +217,12 @@ impl Story {
         self.claim(dead == 0, "nothing is left on a queue, and nothing is in a dead-letter queue");
         let mails = play.mails(purchase.order_id()).await?;
         let mail = mails.first().ok_or(DemoError::Missing("there is no mail"))?;
+        let refund = mails.last().ok_or(DemoError::Missing("there is no mail about the refund"))?;
         let folder = Path::new("out");
         fs::create_dir_all(folder)?;
         fs::write(folder.join("receipt.html"), &mail.body_html)?;
         fs::write(folder.join("receipt.txt"), &mail.body_text)?;
+        fs::write(folder.join("refund.html"), &refund.body_html)?;
         let page = folder.canonicalize()?.join("receipt.html");
         println!("\nThe receipt: {}", self.bold(&format!("file://{}", page.display())));
         Ok(())

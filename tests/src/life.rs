@@ -1,0 +1,161 @@
+//! The life of a subscription as Flex would tell it: born incomplete, paid, renewed, failed once, recovered, cancelled
+//! at the end of its period, ended.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "a sample that is not as it should be must stop the test"
+)]
+
+use crate::shop::{Purchase, event, id, sample, subscription};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// One event of a life.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// What happens, in words.
+    pub what: &'static str,
+    /// When, by Flex's clock.
+    pub at: Timestamp,
+    /// The event's id.
+    pub event_id: String,
+    /// The delivery's body.
+    pub body: Vec<u8>,
+}
+
+/// A subscription, by a customer of its own.
+#[derive(Debug, Clone)]
+pub struct Life {
+    /// The checkout that it begins with.
+    pub purchase: Purchase,
+    /// What Flex's API tells of it: how it ends.
+    pub subscription: Value,
+    /// Everything that happens, in true order.
+    pub moments: Vec<Moment>,
+    number: u64,
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+impl Life {
+    /// The life of that number: a month from January 10, 2026, three renewals, the second of which fails at first.
+    #[must_use]
+    pub fn of(n: u64) -> Self {
+        let mut purchase = Purchase::subscription(n);
+        let customer = id("fcus", n);
+        purchase.session["customer"] = json!(customer);
+        if purchase.session.get("customer_id").is_some() {
+            purchase.session["customer_id"] = json!(customer);
+        }
+        purchase.customer["customer_id"] = json!(customer);
+        let mut life = Self { purchase, subscription: subscription(n), moments: Vec::new(), number: n };
+        life.subscription["customer"] = json!(customer);
+
+        life.subscription(
+            "2026-01-10T09:00:00Z",
+            "it is created, incomplete",
+            "created",
+            "incomplete",
+            1,
+            false,
+        );
+        let checkout = life.purchase.session.clone();
+        life.tell(
+            "2026-01-10T09:00:02Z",
+            "its checkout is completed",
+            "checkout.session.completed",
+            ("checkout_session", &checkout),
+        );
+        life.invoice("2026-01-10T09:00:03Z", "its first invoice is paid", "paid", 0);
+        life.invoice("2026-02-10T10:00:00Z", "it renews", "payment_succeeded", 1);
+        life.invoice("2026-03-10T10:00:00Z", "the next renewal fails", "payment_failed", 2);
+        life.subscription("2026-03-10T10:00:01Z", "it is past due", "updated", "past_due", 3, false);
+        life.invoice("2026-03-12T08:00:00Z", "the customer's bank lets it through", "paid", 2);
+        life.subscription("2026-03-12T08:00:01Z", "it is active again", "updated", "active", 3, false);
+        life.subscription(
+            "2026-03-20T18:30:00Z",
+            "it is cancelled, at the period's end",
+            "updated",
+            "active",
+            3,
+            true,
+        );
+        life.subscription("2026-04-10T09:00:00Z", "it ends", "deleted", "canceled", 3, true);
+        life
+    }
+
+    /// The customer's id.
+    #[must_use]
+    pub fn customer_id(&self) -> String {
+        id("fcus", self.number)
+    }
+
+    /// The subscription's id.
+    #[must_use]
+    pub fn subscription_id(&self) -> String {
+        id("fsub", self.number)
+    }
+
+    /// The product that it gives access to.
+    #[must_use]
+    pub fn product_id(&self) -> String {
+        let product = &self.subscription["items"][0]["price"]["product"];
+        product.as_str().or_else(|| product["product_id"].as_str()).expect("a product").to_owned()
+    }
+
+    /// The invoice of that month, from 0: its first one is the checkout's.
+    #[must_use]
+    pub fn invoice_id(&self, month: u8) -> String {
+        id("fin", if month == 0 { self.number } else { self.number * 16 + (1 << 40) + u64::from(month) })
+    }
+
+    fn tell(&mut self, when: &str, what: &'static str, kind: &str, (name, resource): (&str, &Value)) {
+        let at = at(when);
+        let count = u64::try_from(self.moments.len()).expect("a count");
+        let event_id = id("fevt", self.number * 64 + (1 << 41) + count);
+        let body = event(kind, &event_id, at.as_second(), name, resource);
+        self.moments.push(Moment { what, at, event_id, body });
+    }
+
+    fn subscription(
+        &mut self,
+        when: &str,
+        what: &'static str,
+        kind: &str,
+        status: &str,
+        month: u8,
+        ends: bool,
+    ) {
+        let subscription = &mut self.subscription;
+        subscription["status"] = json!(status);
+        subscription["cancel_at_period_end"] = json!(ends);
+        subscription["current_period_start"] = json!(format!("2026-{month:02}-10T09:00:00Z"));
+        subscription["current_period_end"] = json!(format!("2026-{:02}-10T09:00:00Z", month + 1));
+        let told = subscription.clone();
+        self.tell(when, what, &format!("customer.subscription.{kind}"), ("subscription", &told));
+    }
+
+    fn invoice(&mut self, when: &str, what: &'static str, kind: &str, month: u8) {
+        let mut invoice = sample("invoice.paid")["object"]["invoice"].take();
+        invoice["invoice_id"] = json!(self.invoice_id(month));
+        invoice["subscription"] = json!(self.subscription_id());
+        invoice["customer"] = json!(self.customer_id());
+        let payment = if month == 0 {
+            self.purchase.session["payment_intent"].clone()
+        } else {
+            json!(id("fpi", self.number * 16 + (1 << 42) + u64::from(month)))
+        };
+        invoice["payment_intent"] = payment;
+        invoice["period_start"] = json!(format!("2026-{:02}-10T09:00:00Z", month + 1));
+        invoice["period_end"] = json!(format!("2026-{:02}-10T09:00:00Z", month + 2));
+        invoice["created_at"] = invoice["period_start"].clone();
+        if kind == "payment_failed" {
+            invoice["status"] = json!("open");
+            invoice["amount_paid"] = json!(0);
+        }
+        self.tell(when, what, &format!("invoice.{kind}"), ("invoice", &invoice));
+    }
+}
