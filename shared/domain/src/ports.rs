@@ -156,15 +156,14 @@ pub trait Receipts: Send + Sync {
     ) -> impl Future<Output = Result<Changed, Setback>> + Send;
 }
 
+/// The most receipts that [`Due::due`] tells of at once.
+pub const MOST_DUE: usize = 1_000;
+
 /// Mails that are to be sent on a later day.
 pub trait Due: Send + Sync {
-    /// The receipts that are due on that day (UTC) and not sent, from `after` on, some at a time; none when there are
-    /// no more.
-    fn due(
-        &self,
-        day: Date,
-        after: Option<&ReceiptId>,
-    ) -> impl Future<Output = Result<Vec<ReceiptId>, Setback>> + Send;
+    /// The receipts that are due on that day (UTC) and that nobody has taken up yet, by the index: the oldest ones,
+    /// [`MOST_DUE`] at most.
+    fn due(&self, day: Date) -> impl Future<Output = Result<Vec<ReceiptId>, Setback>> + Send;
 }
 
 /// A queue of one kind of job.
