@@ -28,10 +28,12 @@ pub struct Providers<S, C> {
 
 impl<S: Store, C: Clock> ProviderApi for Providers<S, C> {
     async fn checkout(&self, provider: Provider, order_id: &OrderId) -> Result<Checkout, ReadError> {
-        self.with_key(provider, async |key| match provider {
-            Provider::Flex => self.flex.checkout(key, order_id).await,
-        })
-        .await
+        let Self { flex, .. } = self;
+        match provider {
+            Provider::Flex => {
+                self.with_key(provider, |key| async move { flex.checkout(&key, order_id).await }).await
+            }
+        }
     }
 
     async fn checkout_of(
@@ -39,17 +41,19 @@ impl<S: Store, C: Clock> ProviderApi for Providers<S, C> {
         provider: Provider,
         payment: &PaymentIntentId,
     ) -> Result<Option<OrderId>, ReadError> {
-        self.with_key(provider, async |key| match provider {
-            Provider::Flex => self.flex.checkout_of(key, payment).await,
-        })
-        .await
+        let Self { flex, .. } = self;
+        match provider {
+            Provider::Flex => {
+                self.with_key(provider, |key| async move { flex.checkout_of(&key, payment).await }).await
+            }
+        }
     }
 
     async fn refunds(&self, provider: Provider, of: &RefundsOf) -> Result<Vec<refund::News>, ReadError> {
-        self.with_key(provider, async |key| match provider {
-            Provider::Flex => self.flex.refunds(key, of).await,
-        })
-        .await
+        let Self { flex, .. } = self;
+        match provider {
+            Provider::Flex => self.with_key(provider, |key| async move { flex.refunds(&key, of).await }).await,
+        }
     }
 
     async fn subscription(
@@ -57,32 +61,36 @@ impl<S: Store, C: Clock> ProviderApi for Providers<S, C> {
         provider: Provider,
         id: &SubscriptionId,
     ) -> Result<subscription::News, ReadError> {
-        self.with_key(provider, async |key| match provider {
-            Provider::Flex => self.flex.subscription(key, id).await,
-        })
-        .await
+        let Self { flex, .. } = self;
+        match provider {
+            Provider::Flex => {
+                self.with_key(provider, |key| async move { flex.subscription(&key, id).await }).await
+            }
+        }
     }
 }
 
 impl<S: Store, C: Clock> Providers<S, C> {
     /// Reads with the provider's key. If it is refused it may have been rotated: one more try with a newer one, if
     /// there is one.
-    async fn with_key<T>(
+    async fn with_key<T, F: Future<Output = Result<T, ReadError>>>(
         &self,
         provider: Provider,
-        read: impl AsyncFn(&ApiKey) -> Result<T, ReadError>,
+        read: impl Fn(ApiKey) -> F,
     ) -> Result<T, ReadError> {
+        let none = ReadError::KeyRefused { status: 401 };
         let keys = self.keys.current().await;
-        let with = async |keys: &ApiKeys| match keys.get(&provider) {
-            Some(key) => read(key).await,
-            None => Err(ReadError::KeyRefused { status: 401 }),
+        let first = match keys.get(&provider) {
+            Some(key) => read(key.clone()).await,
+            None => Err(none.clone()),
         };
-        match with(&keys).await {
-            Err(refused @ ReadError::KeyRefused { .. }) => match self.keys.reread().await {
-                Some(newer) if newer != keys => with(&newer).await,
-                _ => Err(refused),
+        let Err(refused @ ReadError::KeyRefused { .. }) = first else { return first };
+        match self.keys.reread().await {
+            Some(newer) if newer != keys => match newer.get(&provider) {
+                Some(key) => read(key.clone()).await,
+                None => Err(none),
             },
-            read => read,
+            _ => Err(refused),
         }
     }
 }
