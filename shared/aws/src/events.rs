@@ -2,14 +2,15 @@
 //! what is, so that undone work is never forgotten.
 
 use crate::{
-    failure::{misshapen, past_conflicts, setback},
+    failure::{past_conflicts, setback, unbuildable},
     guard::guarded,
+    row::{self, Attributes, Key, attributes, number, text},
 };
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
     operation::put_item::PutItemError,
-    types::{AttributeValue, ReturnValuesOnConditionCheckFailure, Update},
+    types::{AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, Update},
 };
 use domain::{
     delivery::Provider,
@@ -20,7 +21,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 const SERVICE: &str = "DynamoDB";
 const TABLE: &str = "Events";
@@ -57,7 +58,10 @@ struct Item {
     reason: Option<String>,
     #[serde(default)]
     attempts: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    receipt_ids: Vec<ReceiptId>,
+    /// What rows had when an event made one receipt at most. Still read, no longer written.
+    #[serde(default, skip_serializing)]
     receipt_id: Option<ReceiptId>,
     /// Present while pending: the sparse index's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -81,7 +85,8 @@ impl Item {
             state: event.state,
             reason: event.reason.clone(),
             attempts: event.attempts,
-            receipt_id: event.receipt_id.clone(),
+            receipt_ids: event.receipt_ids.clone(),
+            receipt_id: None,
             pending: event.state.is_pending().then(|| event.state.to_string()),
             expires_at: event.state.may_expire().then(|| expiry(event.received_at, retention)),
         }
@@ -100,7 +105,7 @@ impl Item {
             state: self.state,
             reason: self.reason,
             attempts: self.attempts,
-            receipt_id: self.receipt_id,
+            receipt_ids: self.receipt_ids.into_iter().chain(self.receipt_id).collect(),
         }
     }
 }
@@ -109,21 +114,23 @@ fn expiry(from: Timestamp, retention: Duration) -> i64 {
     from.as_second().saturating_add(i64::try_from(retention.as_secs()).unwrap_or(i64::MAX))
 }
 
-fn text(value: impl Into<String>) -> AttributeValue {
-    AttributeValue::S(value.into())
+fn key(id: &EventId) -> Key {
+    Key::from([("event_id", id.to_string())])
+}
+
+/// The event of an item.
+pub(crate) fn read(item: Attributes) -> Result<StoredEvent, Setback> {
+    row::from_item(TABLE, item).map(Item::into_event)
 }
 
 /// The part of a transaction that makes a stored event `committed`: the effects and this, or neither.
-pub(crate) fn committed(
-    table: &str,
-    id: &EventId,
-    receipt_id: &ReceiptId,
-) -> Result<Update, aws_sdk_dynamodb::error::BuildError> {
+pub(crate) fn committed(table: &str, id: &EventId, receipt_ids: &[ReceiptId]) -> Result<Update, Setback> {
+    let receipts = receipt_ids.iter().map(|id| text(id.as_str())).collect();
     Update::builder()
         .table_name(table)
-        .key("event_id", text(id.as_str()))
+        .set_key(Some(attributes(key(id))))
         .update_expression(
-            "SET #state = :committed, #pending = :committed, receipt_id = :receipt REMOVE #reason",
+            "SET #state = :committed, #pending = :committed, receipt_ids = :receipts REMOVE #reason",
         )
         .condition_expression("#state = :stored")
         .expression_attribute_names("#state", "state")
@@ -131,8 +138,21 @@ pub(crate) fn committed(
         .expression_attribute_names("#reason", "reason")
         .expression_attribute_values(":committed", text(EventState::Committed.to_string()))
         .expression_attribute_values(":stored", text(EventState::Stored.to_string()))
-        .expression_attribute_values(":receipt", text(receipt_id.as_str()))
+        .expression_attribute_values(":receipts", AttributeValue::L(receipts))
         .build()
+        .map_err(|error| unbuildable(&error))
+}
+
+/// The part of a transaction that leaves an event as it is: the effects, while it is stored.
+pub(crate) fn still_stored(table: &str, id: &EventId) -> Result<ConditionCheck, Setback> {
+    ConditionCheck::builder()
+        .table_name(table)
+        .set_key(Some(attributes(key(id))))
+        .condition_expression("#state = :stored")
+        .expression_attribute_names("#state", "state")
+        .expression_attribute_values(":stored", text(EventState::Stored.to_string()))
+        .build()
+        .map_err(|error| unbuildable(&error))
 }
 
 impl Events {
@@ -145,8 +165,7 @@ impl Events {
 
 impl ports::Events for Events {
     async fn record(&self, event: &StoredEvent) -> Result<Recorded, Setback> {
-        let item: HashMap<String, AttributeValue> = serde_dynamo::to_item(Item::of(event, self.retention))
-            .map_err(|error| misshapen(TABLE, &error))?;
+        let item = row::item(TABLE, &Item::of(event, self.retention))?;
         let put = self
             .client
             .put_item()
@@ -161,8 +180,7 @@ impl ports::Events for Events {
                 let PutItemError::ConditionalCheckFailedException(refusal) = refusal.into_err() else {
                     return Err(Setback::Fault("a refused condition without its type".to_owned()));
                 };
-                let there: Item = serde_dynamo::from_item(refusal.item.unwrap_or_default())
-                    .map_err(|error| misshapen(TABLE, &error))?;
+                let there: Item = row::from_item(TABLE, refusal.item.unwrap_or_default())?;
                 Ok(if there.fingerprint == event.fingerprint {
                     Recorded::Again(there.state)
                 } else {
@@ -178,17 +196,12 @@ impl ports::Events for Events {
             .client
             .get_item()
             .table_name(&self.table)
-            .key("event_id", text(id.as_str()))
+            .set_key(Some(attributes(key(id))))
             .consistent_read(true)
             .send()
             .await
             .map_err(|error| setback(SERVICE, &error))?;
-        found
-            .item
-            .map(serde_dynamo::from_item::<_, Item>)
-            .transpose()
-            .map(|item| item.map(Item::into_event))
-            .map_err(|error| misshapen(TABLE, &error))
+        found.item.map(read).transpose()
     }
 
     async fn settle(
@@ -201,7 +214,7 @@ impl ports::Events for Events {
             .client
             .update_item()
             .table_name(&self.table)
-            .key("event_id", text(id.as_str()))
+            .set_key(Some(attributes(key(id))))
             .expression_attribute_names("#state", "state")
             .expression_attribute_names("#pending", "pending")
             .expression_attribute_names("#reason", "reason")
@@ -212,10 +225,7 @@ impl ports::Events for Events {
                 .condition_expression("#state IN (:stored, :committed)")
                 .expression_attribute_values(":processed", text(EventState::Processed.to_string()))
                 .expression_attribute_values(":committed", text(EventState::Committed.to_string()))
-                .expression_attribute_values(
-                    ":expiry",
-                    AttributeValue::N(expiry(now, self.retention).to_string()),
-                ),
+                .expression_attribute_values(":expiry", number(expiry(now, self.retention))),
             Settlement::Parked { reason } => update
                 .update_expression("SET #state = :parked, #reason = :reason REMOVE #pending")
                 .condition_expression("#state = :stored")
@@ -230,13 +240,13 @@ impl ports::Events for Events {
             .client
             .update_item()
             .table_name(&self.table)
-            .key("event_id", text(id.as_str()))
+            .set_key(Some(attributes(key(id))))
             .update_expression("SET #reason = :reason, attempts = :attempts")
             .condition_expression("attribute_exists(#pending)")
             .expression_attribute_names("#reason", "reason")
             .expression_attribute_names("#pending", "pending")
             .expression_attribute_values(":reason", text(reason))
-            .expression_attribute_values(":attempts", AttributeValue::N(attempts.to_string()));
+            .expression_attribute_values(":attempts", number(attempts));
         guarded(update).await.map(drop)
     }
 }

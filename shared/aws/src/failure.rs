@@ -1,7 +1,7 @@
 //! Sorts SDK errors, once and on their types: what is an answer, what is the world being away, what is our
 //! own set-up.
 
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use domain::outcome::Setback;
 use std::time::Duration;
@@ -88,4 +88,9 @@ fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bo
 /// The cause names the member, not its value.
 pub(crate) fn misshapen(table: &'static str, error: &serde_dynamo::Error) -> Setback {
     Setback::Fault(format!("an item of {table} does not have its shape: {error}"))
+}
+
+/// A request that lacks what it must have: a fault of ours, for a developer.
+pub(crate) fn unbuildable(error: &BuildError) -> Setback {
+    Setback::Fault(format!("a request could not be built: {error}"))
 }

@@ -1,35 +1,33 @@
-//! The Stock table, and the one transaction that ties all tables together.
+//! All tables but that of the events, read together, and the one transaction that ties them to it.
 
 use crate::{
-    events,
-    failure::{MOST_TRIES, jitter, setback},
-    orders, receipts,
-    stock::{self, Attributes},
+    entitlements, events,
+    failure::{MOST_TRIES, jitter, setback, unbuildable},
+    links, orders, receipts,
+    row::{Attributes, Key, attributes},
+    stock,
 };
 use aws_sdk_dynamodb::{
     Client,
-    error::{BuildError, SdkError},
+    error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
     types::{KeysAndAttributes, TransactWriteItem},
 };
 use domain::{
-    fulfillment::Commit,
-    ids::{OrderId, Sku},
+    ledger::{Commit, Rows, Wanted},
     outcome::Setback,
     ports::{self, Committed},
-    stock::{Mapping, Shelf, Take, Unnamed},
 };
+use std::collections::{BTreeSet, HashMap};
 
 const SERVICE: &str = "DynamoDB";
 
 /// `TransactWriteItems` takes 100 actions
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
 const MOST_ACTIONS: usize = 100;
-/// Order, receipt and event: what the last transaction of a commit holds beside movements.
-const FIXED_ACTIONS: usize = 3;
 /// A movement and its counter.
-const ACTIONS_A_TAKE: usize = 2;
-/// `BatchGetItem` takes 100 keys.
+const ACTIONS_A_MOVE: usize = 2;
+/// `BatchGetItem` takes 100 keys, of all tables together.
 const MOST_KEYS: usize = 100;
 
 /// The names of the tables that a commit writes.
@@ -39,8 +37,12 @@ pub struct Tables {
     pub events: String,
     /// Orders.
     pub orders: String,
+    /// Links.
+    pub links: String,
     /// Stock.
     pub stock: String,
+    /// Entitlements.
+    pub entitlements: String,
     /// Receipts.
     pub receipts: String,
 }
@@ -84,15 +86,15 @@ fn verdict<'a>(reasons: impl IntoIterator<Item = Option<&'a str>>) -> Verdict {
     verdict
 }
 
-/// How many takes go first, in transactions of their own, so that the rest fits into the last one.
-fn first_parts(takes: &[Take]) -> (Vec<&[Take]>, &[Take]) {
-    let fit_last = (MOST_ACTIONS - FIXED_ACTIONS) / ACTIONS_A_TAKE;
-    let (first, last) = takes.split_at(takes.len().saturating_sub(fit_last));
-    (first.chunks(MOST_ACTIONS / ACTIONS_A_TAKE).collect(), last)
-}
+/// A movement and its counter change together.
+type Move = [TransactWriteItem; ACTIONS_A_MOVE];
 
-fn unbuildable(error: &BuildError) -> Setback {
-    Setback::Fault(format!("a request could not be built: {error}"))
+/// The moves that go first, in transactions of their own, so that the rest fits into the last one, beside so many
+/// other actions.
+fn first_parts(moves: &[Move], others: usize) -> (Vec<&[Move]>, &[Move]) {
+    let fit_last = MOST_ACTIONS.saturating_sub(others) / ACTIONS_A_MOVE;
+    let (first, last) = moves.split_at(moves.len().saturating_sub(fit_last));
+    (first.chunks(MOST_ACTIONS / ACTIONS_A_MOVE).collect(), last)
 }
 
 impl Ledger {
@@ -102,15 +104,94 @@ impl Ledger {
         Self { client, tables }
     }
 
-    fn take_actions(&self, takes: &[Take]) -> Result<Vec<TransactWriteItem>, Setback> {
-        let mut actions = Vec::with_capacity(takes.len() * ACTIONS_A_TAKE);
-        for take in takes {
-            let (put, update) =
-                stock::take(&self.tables.stock, take)?.map_err(|error| unbuildable(&error))?;
-            actions.push(TransactWriteItem::builder().put(put).build());
-            actions.push(TransactWriteItem::builder().update(update).build());
+    /// The keys to read, each once: DynamoDB refuses a request that names one twice.
+    fn keys(&self, wanted: &Wanted) -> Vec<(&str, Key)> {
+        let Tables { orders, links, stock, entitlements, .. } = &self.tables;
+        let of = |table, keys: Vec<Key>| keys.into_iter().map(move |key| (table, key));
+        let keys: BTreeSet<(&str, Key)> = of(orders.as_str(), orders::keys(wanted))
+            .chain(of(links, links::keys(wanted)))
+            .chain(of(stock, stock::keys(wanted)))
+            .chain(of(entitlements, entitlements::keys(wanted)))
+            .collect();
+        keys.into_iter().collect()
+    }
+
+    /// Reads items, by table; as many calls as their number asks for, none for none.
+    async fn batch_get(&self, keys: Vec<(&str, Key)>) -> Result<HashMap<String, Vec<Attributes>>, Setback> {
+        let mut found: HashMap<String, Vec<Attributes>> = HashMap::new();
+        for keys in keys.chunks(MOST_KEYS) {
+            let mut left: HashMap<String, Vec<Attributes>> = HashMap::new();
+            for (table, key) in keys {
+                left.entry((*table).to_owned()).or_default().push(attributes(key.clone()));
+            }
+            let mut n = 0;
+            while !left.is_empty() {
+                if n > 0 {
+                    jitter(n).await;
+                }
+                n += 1;
+                if n > MOST_TRIES {
+                    let cause = "keys left unread".to_owned();
+                    return Err(Setback::Away { service: SERVICE, cause, retry_after: None });
+                }
+                let requests = left.into_iter().map(|(table, keys)| {
+                    let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
+                    request.build().map(|request| (table, request)).map_err(|error| unbuildable(&error))
+                });
+                let requests = requests.collect::<Result<_, Setback>>()?;
+                let answer = self.client.batch_get_item().set_request_items(Some(requests)).send().await;
+                let answer = answer.map_err(|error| setback(SERVICE, &error))?;
+                for (table, items) in answer.responses.into_iter().flatten() {
+                    found.entry(table).or_default().extend(items);
+                }
+                let unread = answer.unprocessed_keys.into_iter().flatten();
+                left = unread.map(|(table, unread)| (table, unread.keys)).collect();
+            }
         }
-        Ok(actions)
+        Ok(found)
+    }
+
+    /// What a commit writes beside stock.
+    fn rows(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>, Setback> {
+        let Commit {
+            event_id, order, links, reference, subscription, entitlements, contact, receipts, ..
+        } = commit;
+        let tables = &self.tables;
+        let puts = order
+            .iter()
+            .map(|row| orders::put(&tables.orders, row))
+            .chain(links.iter().map(|row| links::put(&tables.links, row)))
+            .chain(reference.iter().map(|row| links::put_reference(&tables.links, row)))
+            .chain(subscription.iter().map(|row| entitlements::put_subscription(&tables.entitlements, row)))
+            .chain(entitlements.iter().map(|row| entitlements::put(&tables.entitlements, row)))
+            .chain(contact.iter().map(|row| entitlements::put_contact(&tables.entitlements, row)))
+            .chain(receipts.iter().map(|row| receipts::put(&tables.receipts, row)));
+        let puts = puts.map(|put| Ok(TransactWriteItem::builder().put(put?).build()));
+        let mut rows = puts.collect::<Result<Vec<_>, Setback>>()?;
+        let event = TransactWriteItem::builder();
+        let event = if commit.ends {
+            event.update(events::committed(&tables.events, event_id, &commit.receipt_ids())?)
+        } else {
+            event.condition_check(events::still_stored(&tables.events, event_id)?)
+        };
+        rows.push(event.build());
+        Ok(rows)
+    }
+
+    /// What a commit moves. A sale takes out and a refund puts back, so no counter is moved twice in one commit, which
+    /// DynamoDB would refuse.
+    fn moves(&self, commit: &Commit) -> Result<Vec<Move>, Setback> {
+        debug_assert!(commit.takes.is_empty() || commit.returns.is_empty(), "either a sale or a refund");
+        let action = TransactWriteItem::builder;
+        let takes = commit.takes.iter().map(|take| {
+            let (movement, counter) = stock::take(&self.tables.stock, take)?;
+            Ok([action().put(movement).build(), action().update(counter).build()])
+        });
+        let returns = commit.returns.iter().map(|back| {
+            let (movement, counter) = stock::put_back(&self.tables.stock, back)?;
+            Ok([action().update(movement).build(), action().update(counter).build()])
+        });
+        takes.chain(returns).collect()
     }
 
     async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Committed, Setback> {
@@ -135,84 +216,39 @@ impl Ledger {
         }
         Err(Setback::Raced { what: "the transaction", tries: MOST_TRIES })
     }
-
-    async fn batch_get(&self, keys: &[Attributes]) -> Result<Vec<Attributes>, Setback> {
-        let mut found = Vec::new();
-        for keys in keys.chunks(MOST_KEYS) {
-            let mut left = keys.to_vec();
-            let mut n = 0;
-            while !left.is_empty() {
-                if n > 0 {
-                    jitter(n).await;
-                }
-                n += 1;
-                if n > MOST_TRIES {
-                    let cause = "keys left unread".to_owned();
-                    return Err(Setback::Away { service: SERVICE, cause, retry_after: None });
-                }
-                let request = KeysAndAttributes::builder()
-                    .set_keys(Some(left))
-                    .consistent_read(true)
-                    .build()
-                    .map_err(|error| unbuildable(&error))?;
-                let mut answer = self
-                    .client
-                    .batch_get_item()
-                    .request_items(&self.tables.stock, request)
-                    .send()
-                    .await
-                    .map_err(|error| setback(SERVICE, &error))?;
-                found.extend(answer.responses.take().into_iter().flatten().flat_map(|(_, items)| items));
-                left = answer
-                    .unprocessed_keys
-                    .take()
-                    .into_iter()
-                    .flatten()
-                    .flat_map(|(_, unread)| unread.keys)
-                    .collect();
-            }
-        }
-        Ok(found)
-    }
 }
 
 impl ports::Ledger for Ledger {
-    async fn mapping(&self, wanted: &[Unnamed]) -> Result<Mapping, Setback> {
-        stock::mapping(wanted, &self.batch_get(&stock::mapping_keys(wanted)).await?)
-    }
-
-    async fn shelves(&self, order_id: &OrderId, skus: &[Sku]) -> Result<Vec<Shelf>, Setback> {
-        stock::shelves(order_id, skus, &self.batch_get(&stock::shelf_keys(order_id, skus)).await?)
+    async fn read(&self, wanted: &Wanted) -> Result<Rows, Setback> {
+        let mut found = self.batch_get(self.keys(wanted)).await?;
+        let mut of = |table: &str| found.remove(table).unwrap_or_default();
+        let mut rows = Rows::default();
+        orders::found(of(&self.tables.orders), &mut rows)?;
+        links::found(of(&self.tables.links), &mut rows)?;
+        stock::found(wanted, of(&self.tables.stock), &mut rows)?;
+        entitlements::found(wanted, of(&self.tables.entitlements), &mut rows)?;
+        Ok(rows)
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, Setback> {
-        let (first, last) = first_parts(&commit.takes);
+        let rows = self.rows(commit)?;
+        if rows.len() > MOST_ACTIONS {
+            return Err(Setback::Fault(format!("{} rows do not fit into one transaction", rows.len())));
+        }
+        let moves = self.moves(commit)?;
+        let (first, last) = first_parts(&moves, rows.len());
         for part in first {
-            if self.transact(self.take_actions(part)?).await? == Committed::Raced {
+            if self.transact(part.concat()).await? == Committed::Raced {
                 return Ok(Committed::Raced);
             }
         }
-        let order = orders::first(&self.tables.orders, orders::item(&commit.order)?)
-            .map_err(|error| unbuildable(&error))?;
-        let receipt = receipts::first(&self.tables.receipts, receipts::item(&commit.receipt)?)
-            .map_err(|error| unbuildable(&error))?;
-        let event = events::committed(&self.tables.events, &commit.event_id, &commit.receipt.receipt_id)
-            .map_err(|error| unbuildable(&error))?;
-        let mut actions = vec![
-            TransactWriteItem::builder().put(order).build(),
-            TransactWriteItem::builder().put(receipt).build(),
-            TransactWriteItem::builder().update(event).build(),
-        ];
-        actions.extend(self.take_actions(last)?);
-        self.transact(actions).await
+        self.transact([rows, last.concat()].concat()).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::stock::Movement;
-    use jiff::Timestamp;
 
     #[test]
     fn a_cancelled_transaction_is_judged_reason_by_reason() {
@@ -233,23 +269,16 @@ mod tests {
 
     #[test]
     fn every_part_of_a_big_commit_fits_into_a_transaction() {
-        let take = |n: usize| Take {
-            movement: Movement {
-                sku: Sku::new(format!("S{n}")).unwrap(),
-                order_id: OrderId::new("fcs_1").unwrap(),
-                quantity: 1,
-                taken: 1,
-                moved_at: Timestamp::UNIX_EPOCH,
-            },
-            on_hand: 1,
-        };
-        for count in [0, 1, 48, 49, 98, 99, 148, 500] {
-            let takes: Vec<Take> = (0..count).map(take).collect();
-            let (first, last) = first_parts(&takes);
-            assert!(last.len() * ACTIONS_A_TAKE + FIXED_ACTIONS <= MOST_ACTIONS);
-            assert!(first.iter().all(|part| part.len() * ACTIONS_A_TAKE <= MOST_ACTIONS && !part.is_empty()));
-            assert_eq!(first.iter().map(|part| part.len()).sum::<usize>() + last.len(), count);
-            assert_eq!(first.is_empty(), count <= 48);
+        let action = || TransactWriteItem::builder().build();
+        for others in [1, 3, 4, 40, 99, 100] {
+            for count in [0, 1, 48, 49, 98, 99, 148, 500] {
+                let moves: Vec<Move> = (0..count).map(|_| [action(), action()]).collect();
+                let (first, last) = first_parts(&moves, others);
+                assert!(last.concat().len() + others <= MOST_ACTIONS);
+                assert!(first.iter().all(|part| (1..=MOST_ACTIONS).contains(&part.concat().len())));
+                assert_eq!(first.concat().len() + last.len(), count);
+                assert_eq!(first.is_empty(), count * ACTIONS_A_MOVE + others <= MOST_ACTIONS);
+            }
         }
     }
 }

@@ -1,23 +1,27 @@
 //! How it happens: the ports on DynamoDB, SQS, SES and Secrets Manager.
 //!
-//! A table's keys and conditions live in its own file ([`events`], [`orders`], [`stock`], [`receipts`]) and
-//! nowhere else; [`ledger`] ties them into one transaction. SDK errors are sorted once, in [`failure`].
+//! A table's keys and conditions live in its own file ([`events`], [`orders`], `links`, `stock`, [`entitlements`],
+//! [`receipts`]) and nowhere else; [`ledger`] reads them together and ties them into one transaction. SDK errors are sorted once, in [`failure`].
 
 pub mod batch;
 pub mod client;
+pub mod entitlements;
 pub mod events;
 pub mod failure;
+#[cfg(test)]
+mod frozen;
 mod guard;
 pub mod ledger;
+mod links;
 pub mod log;
 pub mod mailer;
-
 pub mod orders;
 pub mod queue;
 pub mod receipts;
+mod row;
 pub mod secrets;
 pub mod settings;
-pub mod stock;
+mod stock;
 
 use domain::ports::Clock;
 use jiff::Timestamp;

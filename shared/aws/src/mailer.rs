@@ -14,7 +14,7 @@ use domain::{
     ids::MessageId,
     outcome::Setback,
     ports::{self, SendError},
-    receipt::{Kind, mail::Email},
+    receipt::mail::Email,
 };
 use mail_builder::MessageBuilder;
 use std::{error::Error, io, time::Duration};
@@ -53,7 +53,7 @@ impl Mailer {
     }
 
     async fn hand_over(&self, email: &Email, message: &RawMessage) -> Result<MessageId, Sorted> {
-        let tags = [tag("receipt_id", email.receipt_id.as_str()), tag("kind", kind_text(email.kind))];
+        let tags = [tag("receipt_id", email.receipt_id.as_str()), tag("kind", email.kind.name())];
         let sent = self
             .client
             .send_raw_email()
@@ -97,12 +97,6 @@ fn tag(name: &str, value: &str) -> Option<MessageTag> {
         .take(256)
         .collect::<String>();
     MessageTag::builder().name(name).value(clean).build().ok()
-}
-
-fn kind_text(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Order => "order",
-    }
 }
 
 impl ports::Mailer for Mailer {

@@ -1,13 +1,23 @@
 //! The Orders table: key `order_id`; sparse index `client_reference_id`.
+//!
+//! Beside the order itself an item has what readers of the table would have to work out: `state`, where it stands, and
+//! `disputed`. Both follow from the rest and are not read back.
 
-use crate::failure::{misshapen, setback};
+use crate::{
+    failure::setback,
+    row::{self, Attributes, Key, attributes, text},
+};
 use aws_sdk_dynamodb::{
     Client,
-    error::BuildError,
     types::{AttributeValue, Put},
 };
-use domain::{ids::OrderId, order::Order, outcome::Setback, ports};
-use std::collections::HashMap;
+use domain::{
+    ids::OrderId,
+    ledger::{Rows, Wanted},
+    order::Order,
+    outcome::Setback,
+    ports,
+};
 
 const TABLE: &str = "Orders";
 
@@ -32,25 +42,41 @@ impl ports::Orders for Orders {
             .client
             .get_item()
             .table_name(&self.table)
-            .key("order_id", AttributeValue::S(id.to_string()))
+            .set_key(Some(attributes(key(id))))
             .consistent_read(true)
             .send()
             .await
             .map_err(|error| setback("DynamoDB", &error))?;
-        found.item.map(serde_dynamo::from_item).transpose().map_err(|error| misshapen(TABLE, &error))
+        found.item.map(read).transpose()
     }
 }
 
-/// The item of an order.
-pub(crate) fn item(order: &Order) -> Result<HashMap<String, AttributeValue>, Setback> {
-    serde_dynamo::to_item(order).map_err(|error| misshapen(TABLE, &error))
+fn key(id: &OrderId) -> Key {
+    Key::from([("order_id", id.to_string())])
 }
 
-/// The part of a transaction that writes an order for the first and only time.
-pub(crate) fn first(table: &str, item: HashMap<String, AttributeValue>) -> Result<Put, BuildError> {
-    Put::builder()
-        .table_name(table)
-        .set_item(Some(item))
-        .condition_expression("attribute_not_exists(order_id)")
-        .build()
+/// The order of an item.
+pub(crate) fn read(item: Attributes) -> Result<Order, Setback> {
+    row::from_item(TABLE, item)
+}
+
+/// The keys to read.
+pub(crate) fn keys(wanted: &Wanted) -> Vec<Key> {
+    wanted.order.iter().map(key).collect()
+}
+
+/// Puts what was read by [`keys`] among the rows.
+pub(crate) fn found(items: Vec<Attributes>, rows: &mut Rows) -> Result<(), Setback> {
+    for item in items {
+        rows.order = Some(read(item)?);
+    }
+    Ok(())
+}
+
+/// The part of a transaction that writes an order.
+pub(crate) fn put(table: &str, order: &Order) -> Result<Put, Setback> {
+    let mut item = row::item(TABLE, order)?;
+    item.insert("state".to_owned(), text(order.state().to_string()));
+    item.insert("disputed".to_owned(), AttributeValue::Bool(order.is_disputed()));
+    row::versioned(table, key(&order.order_id), item, order.version)
 }

@@ -1,12 +1,13 @@
-//! The Receipts table: key `receipt_id`; sparse index `pending` over what is still owed.
+//! The Receipts table: key `receipt_id`; sparse index `pending` over what is still owed. What is to be sent on a later
+//! day lies there under `due#<day>` (UTC) until somebody takes it up.
 
 use crate::{
-    failure::{misshapen, setback},
+    failure::setback,
     guard::guarded,
+    row::{self, Attributes, Key, attributes, number, text},
 };
 use aws_sdk_dynamodb::{
     Client,
-    error::BuildError,
     operation::update_item::builders::UpdateItemFluentBuilder,
     types::{AttributeValue, Put},
 };
@@ -16,8 +17,8 @@ use domain::{
     ports::{self, Changed},
     receipt::{Receipt, State},
 };
-use jiff::Timestamp;
-use std::collections::HashMap;
+use jiff::{Timestamp, civil::Date, tz::Offset};
+use serde::Deserialize;
 
 const SERVICE: &str = "DynamoDB";
 const TABLE: &str = "Receipts";
@@ -41,17 +42,15 @@ impl Receipts {
 
     /// An update to `state`, without its condition.
     fn change(&self, id: &ReceiptId, state: &State, more: &str) -> Result<UpdateItemFluentBuilder, Setback> {
-        let mut given: HashMap<String, AttributeValue> =
-            serde_dynamo::to_item(state).map_err(|error| misshapen(TABLE, &error))?;
-        if let Some(pending) = pending(state) {
-            given.insert("pending".to_owned(), pending);
-        }
+        let mut given = row::item(TABLE, state)?;
+        // Whoever changes it has taken it up: from then on it is owed like any other, whenever it was due.
+        given.extend(pending(state, None));
         let mut update = self
             .client
             .update_item()
             .table_name(&self.table)
-            .key("receipt_id", AttributeValue::S(id.to_string()))
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()));
+            .set_key(Some(attributes(key(id))))
+            .expression_attribute_values(":one", number(1));
         let (mut set, mut remove) = (vec!["version = version + :one".to_owned()], Vec::new());
         for name in STATE_ATTRIBUTES.into_iter().chain(["pending"]) {
             update = update.expression_attribute_names(format!("#{name}"), name);
@@ -66,37 +65,41 @@ impl Receipts {
     }
 }
 
-fn pending(state: &State) -> Option<AttributeValue> {
-    match state {
-        State::Pending { .. } => Some(AttributeValue::S("pending".to_owned())),
-        State::Claimed { .. } => Some(AttributeValue::S("claimed".to_owned())),
-        State::Sent { .. } | State::Failed { .. } | State::Held => None,
-    }
+fn key(id: &ReceiptId) -> Key {
+    Key::from([("receipt_id", id.to_string())])
 }
 
-/// The item of a receipt.
-pub(crate) fn item(receipt: &Receipt) -> Result<HashMap<String, AttributeValue>, Setback> {
-    let mut item: HashMap<String, AttributeValue> =
-        serde_dynamo::to_item(receipt).map_err(|error| misshapen(TABLE, &error))?;
-    if let Some(pending) = pending(&receipt.state) {
-        item.insert("pending".to_owned(), pending);
-    }
-    Ok(item)
+/// The index's key: under which name a receipt is found while a mail is owed.
+fn pending(state: &State, due_at: Option<Timestamp>) -> Option<(String, AttributeValue)> {
+    let name = match (state, due_at) {
+        (State::Pending { .. }, Some(due_at)) => due(Offset::UTC.to_datetime(due_at).date()),
+        (State::Pending { .. }, None) => "pending".to_owned(),
+        (State::Claimed { .. }, _) => "claimed".to_owned(),
+        (State::Sent { .. } | State::Failed { .. } | State::Held | State::Withdrawn { .. }, _) => {
+            return None;
+        }
+    };
+    Some(("pending".to_owned(), text(name)))
+}
+
+fn due(day: Date) -> String {
+    format!("due#{day}")
+}
+
+/// The receipt of an item.
+pub(crate) fn read(item: Attributes) -> Result<Receipt, Setback> {
+    row::from_item(TABLE, item)
 }
 
 /// The part of a transaction that writes a receipt for the first time.
-pub(crate) fn first(table: &str, item: HashMap<String, AttributeValue>) -> Result<Put, BuildError> {
-    Put::builder()
-        .table_name(table)
-        .set_item(Some(item))
-        .condition_expression("attribute_not_exists(receipt_id)")
-        .build()
+pub(crate) fn put(table: &str, receipt: &Receipt) -> Result<Put, Setback> {
+    let mut item = row::item(TABLE, receipt)?;
+    item.extend(pending(&receipt.state, receipt.due_at));
+    row::first(table, key(&receipt.receipt_id), item)
 }
 
 fn seen_version(update: UpdateItemFluentBuilder, seen: &Receipt) -> UpdateItemFluentBuilder {
-    update
-        .condition_expression("version = :seen")
-        .expression_attribute_values(":seen", AttributeValue::N(seen.version.to_string()))
+    update.condition_expression("version = :seen").expression_attribute_values(":seen", number(seen.version))
 }
 
 impl ports::Receipts for Receipts {
@@ -105,12 +108,12 @@ impl ports::Receipts for Receipts {
             .client
             .get_item()
             .table_name(&self.table)
-            .key("receipt_id", AttributeValue::S(id.to_string()))
+            .set_key(Some(attributes(key(id))))
             .consistent_read(true)
             .send()
             .await
             .map_err(|error| setback(SERVICE, &error))?;
-        found.item.map(serde_dynamo::from_item).transpose().map_err(|error| misshapen(TABLE, &error))
+        found.item.map(read).transpose()
     }
 
     async fn claim(
@@ -132,8 +135,38 @@ impl ports::Receipts for Receipts {
         let update = self
             .change(id, state, "")?
             .condition_expression("#state = :claimed AND #owner = :me")
-            .expression_attribute_values(":claimed", AttributeValue::S("claimed".to_owned()))
-            .expression_attribute_values(":me", AttributeValue::S(owner.to_string()));
+            .expression_attribute_values(":claimed", text("claimed"))
+            .expression_attribute_values(":me", text(owner.as_str()));
         guarded(update).await
+    }
+}
+
+/// What the index has of a receipt.
+#[derive(Deserialize)]
+struct Indexed {
+    receipt_id: ReceiptId,
+}
+
+impl ports::Due for Receipts {
+    async fn due(&self, day: Date) -> Result<Vec<ReceiptId>, Setback> {
+        let mut items = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("pending")
+            .key_condition_expression("#pending = :day")
+            .expression_attribute_names("#pending", "pending")
+            .expression_attribute_values(":day", text(due(day)))
+            .into_paginator()
+            .items()
+            .send();
+        let mut ids = Vec::new();
+        while ids.len() < ports::MOST_DUE
+            && let Some(item) = items.next().await
+        {
+            let item = item.map_err(|error| setback(SERVICE, &error))?;
+            ids.push(row::from_item::<Indexed>(TABLE, item)?.receipt_id);
+        }
+        Ok(ids)
     }
 }

@@ -2,31 +2,33 @@
 //! (`entry` = `order#<order id>`). A mapping row has a provider's product or price where the SKU would be
 //! (`product#<id>` or `price#<id>`), `entry` = `mapping` and the SKU in `maps_to`.
 
-use crate::failure::misshapen;
-use aws_sdk_dynamodb::{
-    error::BuildError,
-    types::{AttributeValue, Put, Update},
+use crate::{
+    failure::unbuildable,
+    row::{self, Attributes, Key, attributes, number},
 };
+use aws_sdk_dynamodb::types::{Put, Update};
 use domain::{
     ids::{OrderId, Sku},
+    ledger::{Rows, Wanted},
     outcome::Setback,
-    stock::{Movement, Shelf, Take, Unnamed},
+    stock::{Movement, Return, Shelf, Take, Unnamed},
 };
 use serde::Deserialize;
-use std::collections::HashMap;
 
 const TABLE: &str = "Stock";
 const COUNTER: &str = "counter";
 const MAPPING: &str = "mapping";
 
-/// An item's attributes.
-pub(crate) type Attributes = HashMap<String, AttributeValue>;
+fn key(sku: impl Into<String>, entry: impl Into<String>) -> Key {
+    Key::from([("sku", sku.into()), ("entry", entry.into())])
+}
 
-fn key(sku: &str, entry: &str) -> Attributes {
-    HashMap::from([
-        ("sku".to_owned(), AttributeValue::S(sku.to_owned())),
-        ("entry".to_owned(), AttributeValue::S(entry.to_owned())),
-    ])
+fn counter_key(sku: &Sku) -> Key {
+    key(sku.as_str(), COUNTER)
+}
+
+fn movement_key(sku: &Sku, order_id: &OrderId) -> Key {
+    key(sku.as_str(), movement_entry(order_id))
 }
 
 fn movement_entry(order_id: &OrderId) -> String {
@@ -40,15 +42,13 @@ fn unnamed_text(unnamed: &Unnamed) -> String {
     }
 }
 
-/// The keys to read for some SKUs and one order.
-pub(crate) fn shelf_keys(order_id: &OrderId, skus: &[Sku]) -> Vec<Attributes> {
-    let entry = movement_entry(order_id);
-    skus.iter().flat_map(|sku| [key(sku.as_str(), COUNTER), key(sku.as_str(), &entry)]).collect()
-}
-
-/// The keys to read for some products and prices.
-pub(crate) fn mapping_keys(wanted: &[Unnamed]) -> Vec<Attributes> {
-    wanted.iter().map(|unnamed| key(&unnamed_text(unnamed), MAPPING)).collect()
+/// The keys to read.
+pub(crate) fn keys(wanted: &Wanted) -> Vec<Key> {
+    let mapping = wanted.mapping.iter().map(|unnamed| key(unnamed_text(unnamed), MAPPING));
+    let shelves = wanted.shelves.iter().flat_map(|(order_id, skus)| {
+        skus.iter().flat_map(move |sku| [counter_key(sku), movement_key(sku, order_id)])
+    });
+    mapping.chain(shelves).collect()
 }
 
 #[derive(Deserialize)]
@@ -59,63 +59,74 @@ struct Row {
     maps_to: Option<Sku>,
 }
 
-fn row(item: &Attributes) -> Result<Row, Setback> {
-    serde_dynamo::from_item(item.clone()).map_err(|error| misshapen(TABLE, &error))
-}
-
-/// Puts together what was read by [`shelf_keys`].
-pub(crate) fn shelves(order_id: &OrderId, skus: &[Sku], items: &[Attributes]) -> Result<Vec<Shelf>, Setback> {
-    let entry = movement_entry(order_id);
-    let mut shelves: Vec<Shelf> =
-        skus.iter().map(|sku| Shelf { sku: sku.clone(), on_hand: None, moved: None }).collect();
+/// Puts what was read by [`keys`] among the rows: a shelf for each SKU that was wanted, found or not.
+pub(crate) fn found(wanted: &Wanted, items: Vec<Attributes>, rows: &mut Rows) -> Result<(), Setback> {
+    let skus = wanted.shelves.iter().flat_map(|(_, skus)| skus);
+    rows.shelves = skus.map(|sku| Shelf { sku: sku.clone(), on_hand: None, moved: None }).collect();
+    let movement = wanted.shelves.as_ref().map(|(order_id, _)| movement_entry(order_id));
     for item in items {
-        let row = row(item)?;
-        let Some(shelf) = shelves.iter_mut().find(|shelf| shelf.sku.as_str() == row.sku) else { continue };
+        let row: Row = row::from_item(TABLE, item.clone())?;
+        if row.entry == MAPPING {
+            let unnamed = wanted.mapping.iter().find(|unnamed| unnamed_text(unnamed) == row.sku);
+            rows.mapping.extend(unnamed.cloned().zip(row.maps_to));
+            continue;
+        }
+        let Some(shelf) = rows.shelves.iter_mut().find(|shelf| shelf.sku.as_str() == row.sku) else {
+            continue;
+        };
         if row.entry == COUNTER {
             shelf.on_hand = row.on_hand;
-        } else if row.entry == entry {
-            let movement: Movement =
-                serde_dynamo::from_item(item.clone()).map_err(|error| misshapen(TABLE, &error))?;
-            shelf.moved = Some(movement);
+        } else if Some(row.entry) == movement {
+            let moved: Movement = row::from_item(TABLE, item)?;
+            shelf.moved = Some(moved);
         }
     }
-    Ok(shelves)
+    Ok(())
 }
 
-/// Puts together what was read by [`mapping_keys`].
-pub(crate) fn mapping(wanted: &[Unnamed], items: &[Attributes]) -> Result<domain::stock::Mapping, Setback> {
-    let mut mapping = domain::stock::Mapping::new();
-    for item in items {
-        let row = row(item)?;
-        let unnamed = wanted.iter().find(|unnamed| unnamed_text(unnamed) == row.sku);
-        if let (Some(unnamed), Some(sku)) = (unnamed, row.maps_to) {
-            mapping.insert(unnamed.clone(), sku);
-        }
-    }
-    Ok(mapping)
-}
-
-/// The two parts of a transaction that move stock: the movement, which is its own once-marker, and the counter.
-pub(crate) fn take(table: &str, take: &Take) -> Result<Result<(Put, Update), BuildError>, Setback> {
+/// The two parts of a transaction that take goods out: the movement, which is its own once-marker, and the counter.
+pub(crate) fn take(table: &str, take: &Take) -> Result<(Put, Update), Setback> {
     let Take { movement, on_hand } = take;
-    let mut item: Attributes = serde_dynamo::to_item(movement).map_err(|error| misshapen(TABLE, &error))?;
-    item.extend(key(movement.sku.as_str(), &movement_entry(&movement.order_id)));
-    let put = Put::builder()
-        .table_name(table)
-        .set_item(Some(item))
-        .condition_expression("attribute_not_exists(entry)")
-        .build();
-    let number = |value: i64| AttributeValue::N(value.to_string());
+    let key = movement_key(&movement.sku, &movement.order_id);
+    let put = row::first(table, key, row::item(TABLE, movement)?)?;
     let counter = Update::builder()
         .table_name(table)
-        .set_key(Some(key(movement.sku.as_str(), COUNTER)))
+        .set_key(Some(attributes(counter_key(&movement.sku))))
         .update_expression("SET on_hand = on_hand - :taken")
         .expression_attribute_values(":taken", number(movement.taken));
     let counter = if movement.short() > 0 {
         // Short by so many is only true of the very count that was read.
-        counter.condition_expression("on_hand = :seen").expression_attribute_values(":seen", number(*on_hand))
+        counter.condition_expression("on_hand = :seen").expression_attribute_values(":seen", number(on_hand))
     } else {
         counter.condition_expression("on_hand >= :taken")
     };
-    Ok(put.and_then(|put| counter.build().map(|counter| (put, counter))))
+    Ok((put, counter.build().map_err(|error| unbuildable(&error))?))
+}
+
+/// The two parts of a transaction that put goods back: the movement, which knows how many are back, and the counter.
+pub(crate) fn put_back(table: &str, back: &Return) -> Result<(Update, Update), Setback> {
+    let Return { sku, order_id, seen, pieces } = back;
+    // Older movements do not say that nothing is back. Never more go back than were taken.
+    let as_seen = match seen {
+        0 => "(attribute_not_exists(#returned) OR #returned = :seen)",
+        _ => "#returned = :seen",
+    };
+    let movement = Update::builder()
+        .table_name(table)
+        .set_key(Some(attributes(movement_key(sku, order_id))))
+        .update_expression("SET #returned = :back")
+        .condition_expression(format!("taken >= :back AND {as_seen}"))
+        .expression_attribute_names("#returned", "returned")
+        .expression_attribute_values(":seen", number(seen))
+        .expression_attribute_values(":back", number(seen.saturating_add(*pieces)))
+        .build();
+    let counter = Update::builder()
+        .table_name(table)
+        .set_key(Some(attributes(counter_key(sku))))
+        .update_expression("SET on_hand = on_hand + :pieces")
+        .condition_expression("attribute_exists(on_hand)")
+        .expression_attribute_values(":pieces", number(pieces))
+        .build();
+    let both = movement.and_then(|movement| counter.map(|counter| (movement, counter)));
+    both.map_err(|error| unbuildable(&error))
 }
