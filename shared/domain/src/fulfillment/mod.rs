@@ -237,4 +237,6 @@ impl fmt::Display for Decision {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
