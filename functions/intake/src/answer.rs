@@ -24,7 +24,9 @@ pub enum Kept {
     Duplicate,
     /// Stored before and not done yet: queued again.
     QueuedAgain,
-    /// Stored now; of a type that we do nothing with.
+    /// Stored now; of a type that we know and need nothing of.
+    NotNeeded,
+    /// Stored now; of a type that we do not know.
     Unhandled,
     /// Stored; nobody can ever understand it.
     Unreadable,
@@ -52,9 +54,12 @@ impl Answer {
         let plain = |status| Reply { status, header: None };
         match self {
             Self::Kept(kept, _) => match kept {
-                Kept::Accepted | Kept::Duplicate | Kept::QueuedAgain | Kept::Unhandled | Kept::Conflict => {
-                    plain(200)
-                }
+                Kept::Accepted
+                | Kept::Duplicate
+                | Kept::QueuedAgain
+                | Kept::NotNeeded
+                | Kept::Unhandled
+                | Kept::Conflict => plain(200),
                 // The sender's own way to stop resending one message
                 // (<https://docs.svix.com/receiving/delivery-control>); harmless where it is not understood.
                 Kept::Unreadable => {
@@ -82,6 +87,7 @@ impl Answer {
             Self::Kept(kept, _) => match kept {
                 Kept::Accepted => "accepted",
                 Kept::Duplicate | Kept::QueuedAgain => "duplicate",
+                Kept::NotNeeded => "not_needed",
                 Kept::Unhandled => "unhandled",
                 Kept::Unreadable => "unreadable",
                 Kept::Conflict => "conflict",
@@ -104,7 +110,11 @@ impl Answer {
                     Kept::Unreadable | Kept::Conflict => {
                         tracing::warn!(outcome, status, %provider, %event_id, %delivery_id, event_type, reason, duration_ms, "delivery kept for a person");
                     }
-                    Kept::Accepted | Kept::Duplicate | Kept::QueuedAgain | Kept::Unhandled => {
+                    Kept::Accepted
+                    | Kept::Duplicate
+                    | Kept::QueuedAgain
+                    | Kept::NotNeeded
+                    | Kept::Unhandled => {
                         let queued_again = *kept == Kept::QueuedAgain;
                         tracing::info!(outcome, status, %provider, %event_id, %delivery_id, event_type, queued_again, duration_ms, "delivery kept");
                     }

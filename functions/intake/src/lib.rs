@@ -114,6 +114,7 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
             (Recorded::Again(_), Reading::Event(_), _) => Kept::Duplicate,
             // Said again with every resend: the sender must hear that it is hopeless.
             (_, Reading::Unreadable(_), _) => Kept::Unreadable,
+            (_, Reading::Event(_), EventState::NotNeeded) => Kept::NotNeeded,
             (_, Reading::Event(_), EventState::Unhandled) => Kept::Unhandled,
             (_, Reading::Event(_), _) => Kept::Accepted,
         };
