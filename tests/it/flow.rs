@@ -4,6 +4,7 @@
 use domain::{
     event::EventState,
     ids::Sku,
+    ledger::Wanted,
     ports::{Ledger as _, Receipts as _},
     receipt::State,
 };
@@ -78,7 +79,7 @@ impl Sale {
     async fn is_fulfilled_once(&self, play: &Play, on_hand: [i64; 2]) {
         until("the receipt is sent", SOON, async || {
             let Some(order) = play.order(self.order_id()).await? else { return Ok(None) };
-            let receipt = play.tables.receipts.receipt(&order.receipt_id).await?;
+            let receipt = play.tables.receipts.receipt(order.receipt_id.as_ref().unwrap()).await?;
             Ok(receipt.filter(|receipt| matches!(receipt.state, State::Sent { .. })))
         })
         .await
@@ -86,7 +87,8 @@ impl Sale {
         let order = play.order(self.order_id()).await.unwrap().unwrap();
         assert_eq!(order.version, 1);
         assert_eq!(self.on_hand(play).await, on_hand.map(Some));
-        let shelves = play.tables.ledger.shelves(&order.order_id, &self.skus).await.unwrap();
+        let wanted = Wanted { shelves: Some((order.order_id.clone(), self.skus.to_vec())), ..Wanted::default() };
+        let shelves = play.tables.ledger.read(&wanted).await.unwrap().shelves;
         assert!(shelves.iter().all(|shelf| shelf.moved.is_some()));
         assert_eq!(play.mails(self.order_id()).await.unwrap().len(), 1);
     }
