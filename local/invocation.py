@@ -21,6 +21,7 @@ SAMPLES = {
     "IntakeFunction": "events/intake.json",
     "FulfillmentFunction": "events/fulfillment.json",
     "ReceiptsFunction": "events/receipts.json",
+    "SweepFunction": "events/sweep.json",
 }
 
 

@@ -1,5 +1,5 @@
-//! The samples under `events/`: every file has a use; those of the three functions tell one story, that of the
-//! delivery in `flex/checkout.session.completed.json`; and there is one of every type of event that Flex has.
+//! The samples under `events/`: every file has a use; those of intake, fulfillment and receipts tell one story, that of
+//! the delivery in `flex/checkout.session.completed.json`; and there is one of every type of event that Flex has.
 //!
 //! The intake samples hold no signature that was ever good: one is made when they are used, here for a chosen
 //! clock, in `local/stack.py` for the moment of the call.
@@ -45,11 +45,12 @@ const COMPLETED: &str = "flex/checkout.session.completed.json";
 type Use = fn(&str);
 
 /// What each file is for: whoever adds one says so here.
-const USES: [(&str, Use); 59] = [
+const USES: [(&str, Use); 60] = [
     ("intake.json", is_taken_in),
     ("intake.base64.json", is_taken_in),
     (FULFILLMENT, is_a_batch::<FulfillmentJob>),
     (RECEIPTS, is_a_batch::<ReceiptJob>),
+    ("sweep.json", says_nothing_but_that_it_is_time),
     (COMPLETED, tells_of_a_checkout_in_the_seed),
     ("flex/checkout.session.completed.expanded.json", tells_of_a_checkout_in_the_seed),
     ("flex/stand-in.json", seeds_checkouts_that_are_understood),
@@ -227,6 +228,10 @@ fn is_a_batch<J: Job>(name: &str) {
         assert!(record.attributes.contains_key("ApproximateReceiveCount"));
         serde_json::from_str::<J>(record.body.as_deref().unwrap()).unwrap();
     }
+}
+
+fn says_nothing_but_that_it_is_time(name: &str) {
+    assert_eq!(parsed(name), json!({}));
 }
 
 /// What the stand-in begins with: every checkout by the names of its files.

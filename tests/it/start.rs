@@ -38,6 +38,7 @@ fn every_missing_setting_is_named_at_once() {
             &["ORDERS_TABLE", "STOCK_TABLE", "FLEX_API_BASE_URL", "MODE", "MAX_RECEIVES"],
         ),
         ("ReceiptsFunction", &["MERCHANT_NAME", "RECEIPT_SENDER", "RECEIPT_ON_UNKNOWN", "TIME_ZONE"]),
+        ("SweepFunction", &["RECEIPTS_TABLE", "RECEIPT_QUEUE_URL"]),
     ] {
         let reason = reason(function, &[]);
         for name in names {

@@ -8,7 +8,7 @@ use serde_yaml_ng::Value as Yaml;
 use std::{collections::BTreeSet, path::Path, sync::LazyLock};
 
 /// Every function with the queue that feeds it, if one does, and the settings that its code reads.
-const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 3] = [
+const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 4] = [
     (
         "intake",
         "IntakeFunction",
@@ -67,10 +67,20 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 3] = [
             "TIME_ZONE",
         ],
     ),
+    ("sweep", "SweepFunction", None, &["RECEIPTS_TABLE", "RECEIPT_QUEUE_URL"]),
+];
+
+/// Every role, with its name in `ARCHITECTURE.md`.
+const ROLES: [(&str, &str); 5] = [
+    ("IntakeRole", "intake"),
+    ("FulfillmentRole", "fulfillment"),
+    ("ReceiptsRole", "receipts"),
+    ("SweepRole", "sweep"),
+    ("SweepScheduleRole", "schedule"),
 ];
 
 /// What each role may do, and on what. `ARCHITECTURE.md` says why; a role that can do more is a mistake.
-const PERMISSIONS: [(&str, &str, &[&str]); 21] = [
+const PERMISSIONS: [(&str, &str, &[&str]); 25] = [
     ("IntakeRole", "EventsTable.Arn", &["dynamodb:PutItem"]),
     ("IntakeRole", "FulfillmentQueue.Arn", &["sqs:SendMessage"]),
     ("IntakeRole", "ProviderSecrets.Id", &["secretsmanager:GetSecretValue"]),
@@ -96,6 +106,10 @@ const PERMISSIONS: [(&str, &str, &[&str]); 21] = [
     ("ReceiptsRole", "ReceiptQueue.Arn", TAKE_FROM_A_QUEUE),
     ("ReceiptsRole", "the identities of sender and test recipient", &["ses:SendRawEmail"]),
     ("ReceiptsRole", "ReceiptsLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
+    ("SweepRole", "ReceiptsTable.Arn/index/pending", &["dynamodb:Query"]),
+    ("SweepRole", "ReceiptQueue.Arn", &["sqs:SendMessage"]),
+    ("SweepRole", "SweepLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
+    ("SweepScheduleRole", "SweepFunction.Arn", &["lambda:InvokeFunction"]),
 ];
 
 const TAKE_FROM_A_QUEUE: &[&str] =
@@ -108,7 +122,7 @@ const QUEUES: [(&str, &str); 2] =
     [("FulfillmentQueue", "FulfillmentDeadLetterQueue"), ("ReceiptQueue", "ReceiptDeadLetterQueue")];
 
 /// What the functions log that a person has to act on: the field, its value, and the metric that counts it.
-const NEWS: [(&str, &str, &str); 17] = [
+const NEWS: [(&str, &str, &str); 18] = [
     ("outcome", "conflict", "Intake"),
     ("outcome", "unreadable", "Intake"),
     ("outcome", "refused", "Intake"),
@@ -126,6 +140,7 @@ const NEWS: [(&str, &str, &str); 17] = [
     ("outcome", "failed", "Receipts"),
     ("outcome", "held", "Receipts"),
     ("outcome", "panic", "Receipts"),
+    ("outcome", "panic", "Sweep"),
 ];
 
 const DAY: u64 = 24 * 60 * 60;
@@ -391,14 +406,36 @@ mod functions {
     }
 }
 
+mod schedule {
+    use super::*;
+
+    #[test]
+    fn the_sweep_comes_every_hour() {
+        let events = &resource("SweepFunction")["Events"];
+        assert_eq!(names(events), set(&["Schedule"]));
+        assert_eq!(events["Schedule"]["Type"], json!("ScheduleV2"));
+        let schedule = &events["Schedule"]["Properties"];
+        assert_eq!(schedule["ScheduleExpression"], json!("rate(1 hour)"));
+        assert_eq!(schedule["RoleArn"], json!({ "GetAtt": "SweepScheduleRole.Arn" }));
+        let sample: Json = serde_json::from_str(include_str!("../../events/sweep.json")).unwrap();
+        assert_eq!(schedule["Input"], json!(sample.to_string()));
+    }
+
+    #[test]
+    fn one_sweep_is_over_before_the_next() {
+        // A failed one is tried twice again, after one minute and after two.
+        assert!(3 * number(&resource("SweepFunction")["Timeout"]) + 3 * 60 < 60 * 60);
+    }
+}
+
 mod permissions {
     use super::*;
 
     #[test]
     fn each_role_may_do_exactly_this() {
-        let granted: BTreeSet<_> = ["IntakeRole", "FulfillmentRole", "ReceiptsRole"]
+        let granted: BTreeSet<_> = ROLES
             .into_iter()
-            .flat_map(|role| {
+            .flat_map(|(role, _)| {
                 statements(role).into_iter().map(move |statement| {
                     assert_eq!(statement["Effect"], json!("Allow"));
                     (role.to_owned(), what(&statement["Resource"]), strings(&statement["Action"]))
@@ -427,7 +464,7 @@ mod permissions {
         let documented: BTreeSet<_> = architecture
             .lines()
             .filter_map(|line| match line.trim_matches(['|', ' ']).split(" | ").collect::<Vec<_>>()[..] {
-                [role @ ("intake" | "fulfillment" | "receipts"), on, actions] => {
+                [role, on, actions] if ROLES.iter().any(|(_, known)| *known == role) => {
                     Some((role, on.to_owned(), actions.to_owned()))
                 }
                 _ => None,
@@ -436,11 +473,7 @@ mod permissions {
         let expected: BTreeSet<_> = PERMISSIONS
             .iter()
             .map(|(role, on, actions)| {
-                let role = match *role {
-                    "IntakeRole" => "intake",
-                    "FulfillmentRole" => "fulfillment",
-                    _ => "receipts",
-                };
+                let role = ROLES.iter().find(|(known, _)| known == role).unwrap().1;
                 (role, on.replace(".Arn", "").replace(".Id", ""), actions.join(", "))
             })
             .collect();
@@ -493,7 +526,7 @@ mod permissions {
 
     #[test]
     fn no_permission_has_a_wildcard() {
-        for role in ["IntakeRole", "FulfillmentRole", "ReceiptsRole"] {
+        for (role, _) in ROLES {
             let statements = statements(role);
             assert!(!json!(statements).to_string().contains('*'), "{role}");
         }
@@ -508,7 +541,22 @@ mod permissions {
             assert_eq!(resource(id)["Policies"], Json::Null, "{name}: its policies are the role's");
         }
         let roles = of_type("AWS::IAM::Role");
-        assert_eq!(roles, set(&["FulfillmentRole", "IntakeRole", "ReceiptsRole"]));
+        assert_eq!(roles, set(&ROLES.map(|(role, _)| role)));
+    }
+
+    #[test]
+    fn whoever_takes_a_role_is_a_service_and_the_scheduler_one_of_this_account() {
+        for (role, _) in ROLES {
+            let scheduler = role == "SweepScheduleRole";
+            let service = if scheduler { "scheduler.amazonaws.com" } else { "lambda.amazonaws.com" };
+            let mut trusted =
+                json!({ "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole" });
+            if scheduler {
+                trusted["Condition"] =
+                    json!({ "StringEquals": { "aws:SourceAccount": { "Ref": "AWS::AccountId" } } });
+            }
+            assert_eq!(resource(role)["AssumeRolePolicyDocument"]["Statement"], json!([trusted]), "{role}");
+        }
     }
 
     #[test]
@@ -648,6 +696,9 @@ mod installation {
             assert!(!owns_name || resource["Properties"]["Name"] == Json::Null, "{id}");
             assert!(!owns_name || resource["Properties"]["LogGroupName"] == Json::Null, "{id}");
         }
+        // SAM names a schedule unless it is told not to.
+        let schedule = &resource("SweepFunction")["Events"]["Schedule"]["Properties"];
+        assert_eq!((&schedule["OmitName"], &schedule["Name"]), (&json!(true), &Json::Null));
     }
 
     #[test]
@@ -717,6 +768,7 @@ mod installation {
             "ReceiptsFunctionName",
             "ReceiptsTableName",
             "StockTableName",
+            "SweepFunctionName",
             "WebhookUrl",
         ]);
         assert_eq!(outputs, expected);
