@@ -85,7 +85,11 @@ const PERMISSIONS: [(&str, &str, &[&str]); 25] = [
     ("IntakeRole", "FulfillmentQueue.Arn", &["sqs:SendMessage"]),
     ("IntakeRole", "ProviderSecrets.Id", &["secretsmanager:GetSecretValue"]),
     ("IntakeRole", "IntakeLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
-    ("FulfillmentRole", "EventsTable.Arn", &["dynamodb:GetItem", "dynamodb:UpdateItem"]),
+    (
+        "FulfillmentRole",
+        "EventsTable.Arn",
+        &["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:UpdateItem"],
+    ),
     ("FulfillmentRole", "LinksTable.Arn", &["dynamodb:BatchGetItem", "dynamodb:PutItem"]),
     ("FulfillmentRole", "OrdersTable.Arn", &["dynamodb:BatchGetItem", "dynamodb:PutItem"]),
     (
@@ -93,7 +97,11 @@ const PERMISSIONS: [(&str, &str, &[&str]); 25] = [
         "StockTable.Arn",
         &["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
     ),
-    ("FulfillmentRole", "EntitlementsTable.Arn", &["dynamodb:BatchGetItem", "dynamodb:PutItem"]),
+    (
+        "FulfillmentRole",
+        "EntitlementsTable.Arn",
+        &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"],
+    ),
     ("FulfillmentRole", "EntitlementsTable.Arn/index/subscription_id", &["dynamodb:Query"]),
     ("FulfillmentRole", "ReceiptsTable.Arn", &["dynamodb:GetItem", "dynamodb:PutItem"]),
     ("FulfillmentRole", "FulfillmentQueue.Arn", TAKE_FROM_A_QUEUE),
