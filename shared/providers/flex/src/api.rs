@@ -5,29 +5,47 @@ use crate::{
     translate::{self, NotUnderstood},
     wire,
 };
-use domain::{checkout::Checkout, ids::OrderId, outcome::Setback, ports::ReadError, secrets::ApiKey};
+use domain::{
+    checkout::Checkout,
+    event::RefundsOf,
+    ids::{OrderId, PaymentIntentId, RefundId, SubscriptionId},
+    outcome::Setback,
+    ports::ReadError,
+    refund,
+    secrets::ApiKey,
+    subscription::{self, Source},
+};
 use jiff::Timestamp;
 use reqwest::{Client, Response, StatusCode, Url, header, redirect};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::{error::Error as _, time::Duration};
+use std::{collections::BTreeSet, error::Error as _, time::Duration};
+
+/// The largest page of a list that can be asked for
+/// (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
+const PAGE: usize = 100;
+/// How many pages of refunds are read: a thousand refunds are not those of one order.
+const MOST_PAGES: usize = 10;
 
 /// How long, and how much, we are ready to wait for and to hold.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// For a connection to be made.
     pub connect: Duration,
-    /// For one resource, from the first byte sent to the last one received, a second try included.
+    /// For one resource or list, from the first byte sent to the last one received, a second try and further pages
+    /// included.
     pub request: Duration,
     /// For one answer.
     pub bytes: usize,
 }
 
 impl Default for Limits {
-    /// A checkout takes two rounds at most (session and lines together, then perhaps the customer), 16 s in all,
-    /// which leaves fulfillment the better half of its 30 s. Within a region and with keep-alive an answer takes
-    /// a fraction of a second; whoever takes longer is better asked again later. A session with its lines is some
-    /// 10 KB, so 2 MiB is a cart of hundreds of lines and no memory to speak of.
+    /// No event needs more than two rounds, 16 s in all: of a checkout its session, lines and payments together, then
+    /// perhaps the customer; of a refund that the event does not tell, the refunds, then whose the payment is; of an
+    /// invoice that names no customer, its subscription twice. That leaves fulfillment the rest of its 30 s. Within a
+    /// region and with keep-alive an answer takes a fraction of a second; whoever takes longer is better asked again
+    /// later. A session with its lines is some 10 KB, so 2 MiB is a cart of hundreds of lines and no memory to speak
+    /// of.
     fn default() -> Self {
         Self { connect: Duration::from_secs(2), request: Duration::from_secs(8), bytes: 2 * 1024 * 1024 }
     }
@@ -78,24 +96,119 @@ impl Api {
         Ok(Self { http, base, limits })
     }
 
-    /// Reads a checkout: the session with its customer, and its lines, at the same time.
+    /// Reads a checkout: the session with its customer, its lines, and its payments, at the same time.
     ///
     /// <https://docs.withflex.com/api-reference/checkout-sessions/get-checkout-session>,
-    /// <https://docs.withflex.com/api-reference/checkout-sessions/get-line-items>
+    /// <https://docs.withflex.com/api-reference/checkout-sessions/get-line-items>,
+    /// <https://docs.withflex.com/api-reference/payment-intents/list-payment-intents>
     pub async fn checkout(&self, key: &ApiKey, order_id: &OrderId) -> Result<Checkout, ReadError> {
         let mut session = self.url(&["v1", "checkout", "sessions", order_id.as_str()]);
         session.query_pairs_mut().append_pair("expand_customer", "true");
         let lines = self.url(&["v1", "checkout", "sessions", order_id.as_str(), "line_items"]);
-        let (session, lines): (wire::Session, Vec<wire::LineItem>) = tokio::try_join!(
+        let (session, lines, payments): (wire::Session, Vec<wire::LineItem>, _) = tokio::try_join!(
             self.read(key, session, "checkout_session"),
-            self.read(key, lines, "line_items")
+            self.read(key, lines, "line_items"),
+            self.payments(key, order_id)
         )?;
         let customer = self.customer(key, &session).await?;
-        let checkout = translate::checkout(&session, &lines, customer.as_ref())?;
+        let mut checkout = translate::checkout(&session, &lines, customer.as_ref())?;
         if checkout.order_id != *order_id {
-            return Err(NotUnderstood::OtherSession.into());
+            return Err(NotUnderstood::Other("session").into());
         }
+        translate::add_payments(&mut checkout, &payments);
         Ok(checkout)
+    }
+
+    /// Reads what is told of a checkout's payments. That is knowledge on top of the session's, so an order does not
+    /// wait for it where Flex will not tell, or tells in a way that we do not understand.
+    async fn payments(
+        &self,
+        key: &ApiKey,
+        order_id: &OrderId,
+    ) -> Result<Vec<wire::PaymentIntent>, ReadError> {
+        let url = self.list(&["v1", "payment_intents"], ("checkout_session", order_id.as_str()));
+        match self.read(key, url, "payment_intents").await {
+            Err(ReadError::Permanent { .. } | ReadError::NotUnderstood(_)) => Ok(Vec::new()),
+            read => read,
+        }
+    }
+
+    /// Finds the checkout that a payment was made in; `None` if there is none. No member of a payment names it
+    /// (<https://docs.withflex.com/expanding-resources>,
+    /// <https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
+    pub async fn checkout_of(
+        &self,
+        key: &ApiKey,
+        payment: &PaymentIntentId,
+    ) -> Result<Option<OrderId>, ReadError> {
+        let url = self.list(&["v1", "checkout", "sessions"], ("payment_intent", payment.as_str()));
+        let sessions: Vec<wire::Session> = match self.read(key, url, "checkout_sessions").await {
+            // There is no such payment for this key.
+            Err(ReadError::Permanent { status: 404, .. }) => return Ok(None),
+            read => read?,
+        };
+        Ok(translate::session_of(&sessions, payment)?)
+    }
+
+    /// Reads all refunds of a checkout or of a payment
+    /// (<https://docs.withflex.com/api-reference/refunds/list-refunds>).
+    pub async fn refunds(&self, key: &ApiKey, of: &RefundsOf) -> Result<Vec<refund::News>, ReadError> {
+        let wanted = match of {
+            RefundsOf::Checkout(order_id) => ("checkout_session", order_id.as_str()),
+            RefundsOf::Payment(id) => ("payment_intent", id.as_str()),
+        };
+        let mut refunds = self.in_time(self.pages(key, wanted)).await?;
+        // Should the parameter not have been heard: nobody else's.
+        if let RefundsOf::Payment(id) = of {
+            refunds.retain(|refund| refund.told.payment_intent_id == *id);
+        }
+        Ok(refunds)
+    }
+
+    /// Reads a list of refunds page by page. No member says that there is more, so a full page may be followed by
+    /// another one.
+    async fn pages(&self, key: &ApiKey, wanted: (&str, &str)) -> Result<Vec<refund::News>, ReadError> {
+        let mut all: Vec<refund::News> = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let mut url = self.list(&["v1", "refunds"], wanted);
+            if let Some(last) = all.last() {
+                url.query_pairs_mut().append_pair("starting_after", last.refund_id.as_str());
+            }
+            let page: Vec<wire::Refund> = self.read(key, url, "refunds").await?;
+            let is_full = page.len() >= PAGE;
+            let known: BTreeSet<RefundId> = all.iter().map(|refund| refund.refund_id.clone()).collect();
+            for refund in &page {
+                let refund = translate::refund::refund(refund).map_err(NotUnderstood::from)?;
+                if !known.contains(&refund.refund_id) {
+                    all.push(refund);
+                }
+            }
+            // A page that brings nothing new is the same page again.
+            if !is_full || all.len() == known.len() {
+                return Ok(all);
+            }
+        }
+        Err(NotUnderstood::Endless("refunds").into())
+    }
+
+    /// Reads a subscription (<https://docs.withflex.com/api-reference/subscriptions/get-subscription>), which the
+    /// reference shows both wrapped in its name and bare.
+    pub async fn subscription(
+        &self,
+        key: &ApiKey,
+        id: &SubscriptionId,
+    ) -> Result<subscription::News, ReadError> {
+        const NAME: &str = "subscription";
+        let url = self.url(&["v1", "subscriptions", id.as_str()]);
+        let mut body = self.answer(key, url, NAME).await?;
+        let subscription: wire::Subscription =
+            resource(body.get_mut(NAME).map(Value::take).or(Some(body)), NAME)?;
+        let news = translate::subscription::subscription(&subscription, Source::Read)
+            .map_err(NotUnderstood::from)?;
+        if news.subscription_id != *id {
+            return Err(NotUnderstood::Other(NAME).into());
+        }
+        Ok(news)
     }
 
     /// Reads the customer if the session names one without telling more
@@ -135,20 +248,33 @@ impl Api {
         url
     }
 
+    /// The address of a list of what belongs to something, a page of it as large as can be had.
+    fn list(&self, segments: &[&str], (of, id): (&str, &str)) -> Url {
+        let mut url = self.url(segments);
+        url.query_pairs_mut().append_pair(of, id).append_pair("limit", &PAGE.to_string());
+        url
+    }
+
     /// Reads a resource, which Flex wraps in its name.
     async fn read<T: DeserializeOwned>(
         &self,
         key: &ApiKey,
         url: Url,
-        resource: &'static str,
+        name: &'static str,
     ) -> Result<T, ReadError> {
-        let body = tokio::time::timeout(self.limits.request, self.get(key, url))
-            .await
-            .map_err(|_| away("no answer in time".to_owned()))??;
-        let mut body: Value = serde_json::from_slice(&body).map_err(|_| NotUnderstood::Resource(resource))?;
-        let resource_body =
-            body.get_mut(resource).map(Value::take).ok_or(NotUnderstood::Resource(resource))?;
-        Ok(serde_json::from_value(resource_body).map_err(|_| NotUnderstood::Resource(resource))?)
+        let mut body = self.answer(key, url, name).await?;
+        Ok(resource(body.get_mut(name).map(Value::take), name)?)
+    }
+
+    /// Reads an answer that is to hold a resource.
+    async fn answer(&self, key: &ApiKey, url: Url, name: &'static str) -> Result<Value, ReadError> {
+        let body = self.in_time(self.get(key, url)).await?;
+        Ok(serde_json::from_slice(&body).map_err(|_| NotUnderstood::Resource(name))?)
+    }
+
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, ReadError>>) -> Result<T, ReadError> {
+        let in_time = tokio::time::timeout(self.limits.request, work).await;
+        in_time.map_err(|_| away("no answer in time".to_owned()))?
     }
 
     async fn get(&self, key: &ApiKey, url: Url) -> Result<Vec<u8>, ReadError> {
@@ -191,6 +317,11 @@ impl Api {
         }
         Ok(body)
     }
+}
+
+fn resource<T: DeserializeOwned>(body: Option<Value>, name: &'static str) -> Result<T, NotUnderstood> {
+    let body = body.ok_or(NotUnderstood::Resource(name))?;
+    serde_json::from_value(body).map_err(|_| NotUnderstood::Resource(name))
 }
 
 fn away(cause: String) -> Setback {

@@ -7,6 +7,7 @@ mod answer;
 mod api;
 mod envelope;
 mod headers;
+mod news;
 pub mod secret;
 mod time;
 mod translate;
@@ -15,8 +16,9 @@ pub mod wire;
 pub use api::{Api, BadSetUp, Limits};
 pub use envelope::read;
 pub use headers::verify;
+pub use news::event_types;
 pub use secret::key_mode;
-pub use translate::{NotUnderstood, checkout};
+pub use translate::{NotUnderstood, add_payments, checkout};
 
 /// What the log calls it.
 const SERVICE: &str = "Flex";

@@ -1,15 +1,23 @@
 //! From Flex's words to ours.
 
+pub(crate) mod contact;
+pub(crate) mod dispute;
 mod line;
+pub(crate) mod payment;
+pub(crate) mod refund;
+pub(crate) mod subscription;
+
+pub use payment::add_payments;
 
 use crate::{
     time::timestamp,
-    wire::{Customer as WireCustomer, Fee, LineItem as WireLine, PaymentIntent, Reference, Session},
+    wire::{Customer as WireCustomer, Fee, LineItem as WireLine, Reference, Resource, Session},
 };
 use domain::{
     checkout::{Capture, Checkout, Customer, Kind, Status, Totals},
     delivery::Provider,
-    ids::{CustomerId, OrderId, PaymentIntentId},
+    event::Unreadable,
+    ids::{CustomerId, InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
     mode::Mode,
     money::Currency,
     ports::ReadError,
@@ -29,12 +37,15 @@ pub enum NotUnderstood {
     /// An order cannot do without it, or it is an amount and no whole number.
     #[error("`{0}` is missing or malformed")]
     Member(&'static str),
-    /// Another session than the one that was asked for.
-    #[error("the answer is about another session")]
-    OtherSession,
+    /// Another one than was asked for.
+    #[error("the answer is about another {0}")]
+    Other(&'static str),
     /// More than we are ready to hold.
     #[error("the answer is longer than {0} bytes")]
     TooLong(usize),
+    /// More than anything has that we ask about.
+    #[error("the list of {0} does not end")]
+    Endless(&'static str),
 }
 
 impl From<NotUnderstood> for ReadError {
@@ -43,7 +54,26 @@ impl From<NotUnderstood> for ReadError {
     }
 }
 
-/// Makes a checkout from a session and its lines, and from its customer where that was read separately.
+/// What a resource lacks that it is of no use without, by its place in an event (`object.refund.amount`). Names the
+/// place and never a value, since values may be personal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Missing(pub(crate) &'static str);
+
+impl From<Missing> for Unreadable {
+    fn from(Missing(place): Missing) -> Self {
+        Self::Member(place)
+    }
+}
+
+/// In an answer of the API's, the resource is not under `object`.
+impl From<Missing> for NotUnderstood {
+    fn from(Missing(place): Missing) -> Self {
+        Self::Member(place.strip_prefix("object.").unwrap_or(place))
+    }
+}
+
+/// Makes a checkout from a session and its lines, and from its customer where that was read separately. Payments that
+/// were read separately are added by [`add_payments`].
 pub fn checkout(
     session: &Session,
     lines: &[WireLine],
@@ -58,22 +88,29 @@ pub fn checkout(
         status: status(filled(session.status.as_deref()).ok_or(NotUnderstood::Member("status"))?),
         kind: kind(filled(session.mode.as_deref()).ok_or(NotUnderstood::Member("mode"))?),
         capture: capture(session.capture_method.as_deref()),
-        mode: if test_mode { Mode::Test } else { Mode::Live },
+        mode: mode(test_mode),
         created_at: timestamp(&session.created_at),
         customer: who(session, customer)?,
         currency: Currency::USD,
         totals: totals(session)?,
         received: amount(&session.amount_received, "amount_received")?,
         payment_intents: payment_intents(session)?,
+        payments: payment::expanded(session),
+        subscription_id: related(session.subscription.as_ref(), SubscriptionId::new, "subscription")?,
+        invoice_id: related(session.invoice.as_ref(), InvoiceId::new, "invoice")?,
         lines: lines.iter().map(line::line_item).collect::<Result<_, _>>()?,
     })
 }
 
-/// `complete` is the word (<https://docs.withflex.com/developer-guides/webhooks/using-redirects>); a live integrator
-/// has met `paid` too, which says the same of the money.
+/// `open`, `complete` and `expired` are the words
+/// (<https://docs.withflex.com/developer-guides/webhooks/using-redirects>); a live integrator has met `canceled` too,
+/// and `paid`, which says the same of the money as `complete`.
 fn status(word: &str) -> Status {
     match word {
         "complete" | "paid" => Status::Complete,
+        "open" => Status::Open,
+        "expired" => Status::Expired,
+        "canceled" => Status::Canceled,
         other => Status::Other(clipped(other)),
     }
 }
@@ -108,29 +145,16 @@ fn own_address(session: &Session) -> Option<&str> {
 
 /// The customer as read, else as expanded in the session, else the session's own hints.
 fn who(session: &Session, read: Option<&WireCustomer>) -> Result<Customer, NotUnderstood> {
-    let expanded = match &session.customer {
-        Some(Reference::Object(customer)) => Some(customer.as_ref()),
-        Some(Reference::Id(_)) | None => None,
-    };
-    let customer = read.or(expanded);
-    let customer_id = match &session.customer {
-        Some(Reference::Id(id)) => Some(id.as_str()),
-        Some(Reference::Object(customer)) => customer.customer_id.as_deref(),
-        None => session.customer_id.as_deref(),
-    };
-    let name = customer
-        .into_iter()
-        .flat_map(|customer| [&customer.first_name, &customer.last_name])
-        .filter_map(|part| filled(part.as_deref()))
-        .collect::<Vec<_>>()
-        .join(" ");
+    let named = session.customer.as_ref();
+    let customer = read.or(named.and_then(Reference::object));
+    let customer_id = named.and_then(Reference::id).or(session.customer_id.as_deref());
     let email =
         filled(customer.and_then(|customer| customer.email.as_deref())).or_else(|| own_address(session));
     Ok(Customer {
         customer_id: filled(customer_id)
             .map(|text| id(Some(text), CustomerId::new, "customer"))
             .transpose()?,
-        name: filled(Some(&name)).map(clipped),
+        name: customer.and_then(contact::name),
         email: email.map(clipped),
     })
 }
@@ -147,14 +171,8 @@ fn totals(session: &Session) -> Result<Totals, NotUnderstood> {
     })
 }
 
-/// Newer sessions list their payments, older ones name one, and some do both.
 fn payment_intents(session: &Session) -> Result<Vec<PaymentIntentId>, NotUnderstood> {
-    let listed = session.payment_intents.iter().flatten();
-    let ids = listed
-        .chain(&session.payment_intent)
-        .filter_map(intent_id)
-        .chain(session.payment_intent_id.as_deref());
-    ids.filter_map(|text| filled(Some(text))).try_fold(Vec::new(), |mut all, text| {
+    named_intents(session).filter_map(|text| filled(Some(text))).try_fold(Vec::new(), |mut all, text| {
         let intent = id(Some(text), PaymentIntentId::new, "payment_intent")?;
         if !all.contains(&intent) {
             all.push(intent);
@@ -163,11 +181,41 @@ fn payment_intents(session: &Session) -> Result<Vec<PaymentIntentId>, NotUnderst
     })
 }
 
-fn intent_id(intent: &Reference<PaymentIntent>) -> Option<&str> {
-    match intent {
-        Reference::Id(id) => Some(id),
-        Reference::Object(intent) => intent.payment_intent_id.as_deref(),
-    }
+/// Newer sessions list their payments, older ones name one, and some do both.
+fn named_intents(session: &Session) -> impl Iterator<Item = &str> {
+    let listed = session.payment_intents.iter().flatten().chain(&session.payment_intent);
+    listed.filter_map(Reference::id).chain(session.payment_intent_id.as_deref())
+}
+
+/// The session among these that a payment was made in.
+///
+/// Older sessions do not list all of their payments: where there is one session alone, Flex's word is taken for it that
+/// it is the one that was asked for.
+pub(crate) fn session_of(
+    sessions: &[Session],
+    payment: &PaymentIntentId,
+) -> Result<Option<OrderId>, NotUnderstood> {
+    let names_it = |session: &&Session| named_intents(session).any(|id| id == payment.as_str());
+    let found = sessions.iter().find(names_it).or(match sessions {
+        [only] if only.payment_intents.iter().all(Vec::is_empty) => Some(only),
+        _ => None,
+    });
+    let place = "checkout_sessions[].checkout_session_id";
+    found.map(|session| id(session.checkout_session_id.as_deref(), OrderId::new, place)).transpose()
+}
+
+/// What a session began, where it names any.
+fn related<T: Resource, I, E>(
+    reference: Option<&Reference<T>>,
+    new: impl Fn(String) -> Result<I, E>,
+    member: &'static str,
+) -> Result<Option<I>, NotUnderstood> {
+    let text = filled(reference.and_then(Reference::id));
+    text.map(|text| id(Some(text), new, member)).transpose()
+}
+
+pub(crate) fn mode(test_mode: bool) -> Mode {
+    if test_mode { Mode::Test } else { Mode::Live }
 }
 
 fn filled(text: Option<&str>) -> Option<&str> {
@@ -179,6 +227,27 @@ const MAX_TEXT: usize = 500;
 
 fn clipped(text: &str) -> String {
     text.chars().take(MAX_TEXT).collect()
+}
+
+/// The longest word of Flex's that we keep, in characters. The longest known one, a dispute's reason, has 25.
+const MAX_WORD: usize = 64;
+
+/// A word of an open set, such as a status: kept as it is, but not without end.
+fn word(text: &str) -> String {
+    text.chars().take(MAX_WORD).collect()
+}
+
+/// The first of these texts that is an identifier.
+pub(crate) fn first_id<T, E>(
+    texts: impl IntoIterator<Item = Option<impl Into<String>>>,
+    new: impl Fn(String) -> Result<T, E>,
+) -> Option<T> {
+    texts.into_iter().flatten().find_map(|text| new(text.into()).ok())
+}
+
+/// An amount of whole cents that cannot be below nothing.
+fn cents(value: &Value) -> Option<i64> {
+    value.as_i64().filter(|cents| *cents >= 0)
 }
 
 fn id<T, E>(

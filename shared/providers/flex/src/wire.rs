@@ -1,9 +1,10 @@
-//! Flex's resources as its API prints them, as far as an order needs them.
+//! Flex's resources as its API and its events print them, as far as they are needed here.
 //!
 //! From the reference pages (<https://docs.withflex.com/api-reference/checkout-sessions/get-checkout-session>,
-//! <https://docs.withflex.com/api-reference/checkout-sessions/get-line-items>). Flex asks for permissive reading, so
-//! every member may be missing, null or of another type; [`crate::checkout`] says which of them an order cannot do
-//! without. Amounts stay raw JSON until then, because an amount that cannot be read must not become none.
+//! <https://docs.withflex.com/api-reference/checkout-sessions/get-line-items>, and those named below). Flex asks for
+//! permissive reading, so every member may be missing, null or of another type; whoever makes our own values of them
+//! says which one cannot be done without, as [`crate::checkout`] does for an order. Amounts and times stay raw JSON
+//! until then, because an amount that cannot be read must not become none.
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
@@ -18,6 +19,66 @@ pub enum Reference<T> {
     /// All of it.
     Object(Box<T>),
 }
+
+impl<T> Reference<T> {
+    /// The resource, where it is expanded.
+    #[must_use]
+    pub fn object(&self) -> Option<&T> {
+        match self {
+            Self::Id(_) => None,
+            Self::Object(resource) => Some(resource),
+        }
+    }
+}
+
+impl<T: Resource> Reference<T> {
+    /// The id, in either form.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        match self {
+            Self::Id(id) => Some(id),
+            Self::Object(resource) => resource.id(),
+        }
+    }
+}
+
+/// A kind of resource: what Flex calls it.
+pub trait Resource: DeserializeOwned {
+    /// The member that holds it, in events and answers.
+    const KEY: &'static str;
+    /// The member that holds its own id.
+    const ID: &'static str;
+    /// Where an event has it.
+    const PLACE: &'static str;
+
+    /// Its own id.
+    fn id(&self) -> Option<&str>;
+}
+
+macro_rules! resource {
+    ($name:ident, $key:literal, $id:ident) => {
+        impl Resource for $name {
+            const KEY: &'static str = $key;
+            const ID: &'static str = stringify!($id);
+            const PLACE: &'static str = concat!("object.", $key);
+
+            fn id(&self) -> Option<&str> {
+                self.$id.as_deref()
+            }
+        }
+    };
+}
+
+resource!(Session, "checkout_session", checkout_session_id);
+resource!(Customer, "customer", customer_id);
+resource!(PaymentIntent, "payment_intent", payment_intent_id);
+resource!(Charge, "charge", charge_id);
+resource!(Refund, "refund", refund_id);
+resource!(Dispute, "dispute", dispute_id);
+resource!(Subscription, "subscription", subscription_id);
+resource!(Invoice, "invoice", invoice_id);
+resource!(Price, "price", price_id);
+resource!(Product, "product", product_id);
 
 /// A checkout session.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -58,6 +119,10 @@ pub struct Session {
     pub payment_intent: Option<Reference<PaymentIntent>>,
     #[serde(deserialize_with = "lenient")]
     pub payment_intent_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub subscription: Option<Reference<Subscription>>,
+    #[serde(deserialize_with = "lenient")]
+    pub invoice: Option<Reference<Invoice>>,
 }
 
 /// Parts of a session's total. Null when there are none.
@@ -100,6 +165,8 @@ pub struct Customer {
     pub last_name: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub email: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub test_mode: Option<bool>,
 }
 
 /// A payment intent (<https://docs.withflex.com/api-reference/payment-intents/get-payment-intent>).
@@ -109,6 +176,148 @@ pub struct Customer {
 pub struct PaymentIntent {
     #[serde(deserialize_with = "lenient")]
     pub payment_intent_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub status: Option<String>,
+    pub amount: Value,
+    pub amount_received: Value,
+    #[serde(deserialize_with = "lenient")]
+    pub payment_card_type: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub test_mode: Option<bool>,
+}
+
+/// A charge: one try of a payment. Flex's reference has no page for it, so nothing but the way to its payment is read.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+pub struct Charge {
+    #[serde(deserialize_with = "lenient")]
+    pub charge_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub payment_intent: Option<Reference<PaymentIntent>>,
+    #[serde(deserialize_with = "lenient")]
+    pub payment_intent_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub test_mode: Option<bool>,
+}
+
+/// A refund (<https://docs.withflex.com/api-reference/refunds/list-refunds>). Its metadata is what the merchant gave
+/// when asking for it (<https://docs.withflex.com/api-refund-best-practices>).
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+pub struct Refund {
+    #[serde(deserialize_with = "lenient")]
+    pub refund_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub payment_intent_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub payment_intent: Option<Reference<PaymentIntent>>,
+    pub amount: Value,
+    #[serde(deserialize_with = "lenient")]
+    pub status: Option<String>,
+    pub metadata: Value,
+    #[serde(deserialize_with = "lenient")]
+    pub subscription_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub invoice_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub test_mode: Option<bool>,
+}
+
+/// A dispute (<https://docs.withflex.com/api-reference/disputes/get-dispute>).
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+pub struct Dispute {
+    #[serde(deserialize_with = "lenient")]
+    pub dispute_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub payment_intent_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub payment_intent: Option<Reference<PaymentIntent>>,
+    pub amount: Value,
+    #[serde(deserialize_with = "lenient")]
+    pub currency: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub status: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub reason: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub evidence_details: Option<EvidenceDetails>,
+    #[serde(deserialize_with = "lenient")]
+    pub test_mode: Option<bool>,
+}
+
+/// How far a dispute's evidence is.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+pub struct EvidenceDetails {
+    pub due_by: Value,
+}
+
+/// A subscription (<https://docs.withflex.com/api-reference/subscriptions/get-subscription>).
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+pub struct Subscription {
+    #[serde(deserialize_with = "lenient")]
+    pub subscription_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub customer: Option<Reference<Customer>>,
+    #[serde(deserialize_with = "lenient")]
+    pub customer_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub status: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub items: Option<Vec<Reference<SubscriptionItem>>>,
+    #[serde(deserialize_with = "lenient")]
+    pub latest_invoice: Option<Reference<Invoice>>,
+    #[serde(deserialize_with = "lenient")]
+    pub cancel_at_period_end: Option<bool>,
+    pub cancel_at: Value,
+    pub current_period_end: Value,
+    pub trial_end: Value,
+    #[serde(deserialize_with = "lenient")]
+    pub test_mode: Option<bool>,
+}
+
+/// One thing that is subscribed to.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+pub struct SubscriptionItem {
+    #[serde(deserialize_with = "lenient")]
+    pub price: Option<Reference<Price>>,
+    pub quantity: Value,
+}
+
+/// An invoice (<https://docs.withflex.com/api-reference/invoices/get-invoice>).
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+pub struct Invoice {
+    #[serde(deserialize_with = "lenient")]
+    pub invoice_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub subscription: Option<Reference<Subscription>>,
+    #[serde(deserialize_with = "lenient")]
+    pub subscription_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub customer: Option<Reference<Customer>>,
+    #[serde(deserialize_with = "lenient")]
+    pub customer_id: Option<String>,
+    #[serde(deserialize_with = "lenient")]
+    pub payment_intent: Option<Reference<PaymentIntent>>,
+    #[serde(deserialize_with = "lenient")]
+    pub payment_intent_id: Option<String>,
+    pub amount_paid: Value,
+    pub amount_due: Value,
+    pub period_start: Value,
+    pub period_end: Value,
+    #[serde(deserialize_with = "lenient")]
+    pub test_mode: Option<bool>,
 }
 
 /// A line of a session.

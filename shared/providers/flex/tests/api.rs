@@ -5,7 +5,16 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
-use domain::{checkout::Checkout, ids::OrderId, outcome::Setback, ports::ReadError, secrets::ApiKey};
+use domain::{
+    checkout::Checkout,
+    event::RefundsOf,
+    ids::{OrderId, PaymentIntentId, SubscriptionId},
+    outcome::Setback,
+    payment,
+    ports::ReadError,
+    secrets::ApiKey,
+    subscription,
+};
 use flex::{Api, BadSetUp, Limits};
 use serde_json::{Value, json};
 use std::{
@@ -23,7 +32,11 @@ const CUSTOMER: &str = include_str!("../../../../events/flex/api/customer.json")
 
 const SESSION_PATH: &str = "/v1/checkout/sessions/fcs_01K76N0000000000000000000B?expand_customer=true";
 const LINES_PATH: &str = "/v1/checkout/sessions/fcs_01K76N0000000000000000000B/line_items";
+const PAYMENTS_PATH: &str = "/v1/payment_intents?checkout_session=fcs_01K76N0000000000000000000B&limit=100";
 const CUSTOMER_PATH: &str = "/v1/customers/fcus_01K76N0000000000000000000C";
+
+const FIRST: &str = "fpi_01K76N0000000000000000000D";
+const SECOND: &str = "fpi_01K76N0000000000000000000Z";
 
 /// What the server does with a request.
 enum Reply {
@@ -105,6 +118,7 @@ fn good(path: &str) -> Reply {
     match path {
         SESSION_PATH => ok(&expanded()),
         LINES_PATH => ok(LINES),
+        PAYMENTS_PATH => ok(&payments()),
         CUSTOMER_PATH => ok(CUSTOMER),
         _ => Reply::Answer(404, "", String::new()),
     }
@@ -119,6 +133,18 @@ fn expanded() -> String {
     let mut session = resource(SESSION, "checkout_session");
     session["customer"] = resource(CUSTOMER, "customer");
     json!({"checkout_session": session}).to_string()
+}
+
+/// The payments of the sample session, and one that was given up.
+fn payments() -> String {
+    json!({"payment_intents": [
+        {"payment_intent_id": FIRST, "status": "succeeded", "amount": 5169, "amount_received": 5169,
+         "payment_card_type": "primary", "test_mode": true},
+        {"payment_intent_id": SECOND, "status": "succeeded", "amount": 1825, "amount_received": 1825,
+         "payment_card_type": "secondary", "test_mode": true},
+        {"payment_intent_id": "fpi_3", "status": "canceled", "amount": 1825},
+    ]})
+    .to_string()
 }
 
 fn key() -> ApiKey {
@@ -146,14 +172,25 @@ fn is_away(error: &ReadError) -> bool {
 }
 
 #[tokio::test]
-async fn a_checkout_is_read_with_its_lines_and_customer() {
+async fn a_checkout_is_read_with_its_lines_payments_and_customer() {
     let (url, heads) = serve(|path, _| good(path)).await;
     let checkout = read(&url).await.unwrap();
     assert_eq!(checkout.order_id, order_id());
     assert_eq!(checkout.customer.name.as_deref(), Some("Pat Doe"));
     assert_eq!(checkout.lines.len(), 2);
+    let payments: Vec<_> = checkout.payment_intents.iter().map(|id| (id, &checkout.payments[id])).collect();
+    let told: Vec<_> = payments.iter().map(|(id, told)| (id.as_str(), &told.status, told.received)).collect();
+    let succeeded = &payment::Status::Succeeded;
+    assert_eq!(
+        told,
+        [
+            (FIRST, succeeded, Some(5169)),
+            (SECOND, succeeded, Some(1825)),
+            ("fpi_3", &payment::Status::Canceled, None)
+        ]
+    );
     let heads = heads.lock().unwrap();
-    assert_eq!(heads.len(), 2);
+    assert_eq!(heads.len(), 3);
     for head in heads.iter().map(|head| head.to_ascii_lowercase()) {
         assert!(head.contains("authorization: bearer fsk_test_0123456789\r\n"), "{head}");
         assert!(head.contains("user-agent: flex-webhooks/0."), "{head}");
@@ -168,7 +205,11 @@ async fn a_base_url_may_have_a_path() {
         assert!(read(&base).await.is_err());
     }
     for head in heads.lock().unwrap().iter() {
-        assert!(path_of(head).starts_with("/flex/v1/checkout/sessions/fcs_"), "{head}");
+        let path = path_of(head);
+        assert!(
+            path.starts_with("/flex/v1/checkout/sessions/fcs_")
+                || path.starts_with("/flex/v1/payment_intents?")
+        );
     }
 }
 
@@ -178,8 +219,9 @@ async fn an_id_cannot_reach_another_resource() {
     let order_id = OrderId::new("../../refunds?a=%2e#").unwrap();
     assert!(Api::with_limits(&url, LIMITS).unwrap().checkout(&key(), &order_id).await.is_err());
     let wanted = "/v1/checkout/sessions/..%2F..%2Frefunds%3Fa=%252e%23";
+    let payments = "/v1/payment_intents?checkout_session=..%2F..%2Frefunds%3Fa%3D%252e%23&limit=100";
     for head in heads.lock().unwrap().iter() {
-        assert!(path_of(head).starts_with(wanted), "{head}");
+        assert!(path_of(head).starts_with(wanted) || path_of(head) == payments, "{head}");
     }
 }
 
@@ -203,6 +245,46 @@ async fn a_customer_that_flex_does_not_tell_does_not_stop_the_order() {
         assert_eq!(customer.name, None, "{status}");
         assert_eq!(customer.email.as_deref(), Some("pat@example.com"), "{status}");
     }
+}
+
+#[tokio::test]
+async fn payments_that_flex_does_not_tell_do_not_stop_the_order() {
+    for (status, body) in [
+        (404, ""),
+        (405, ""),
+        (422, r#"{"detail":[{"type":"value_error"}]}"#),
+        (200, "<html>"),
+        (200, "{}"),
+        (200, r#"{"payment_intents":[7]}"#),
+        (200, r#"{"payment_intents":[{"payment_intent_id":"fpi_9","status":"canceled"}]}"#),
+    ] {
+        let (url, _) = serve(move |path, _| match path {
+            PAYMENTS_PATH => Reply::Answer(status, "", body.to_owned()),
+            _ => good(path),
+        })
+        .await;
+        let checkout = read(&url).await.unwrap();
+        let named: Vec<_> = checkout.payment_intents.iter().map(PaymentIntentId::as_str).collect();
+        assert_eq!((named.as_slice(), checkout.payments.len()), (&[FIRST, SECOND][..], 0), "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn payments_that_cannot_be_read_now_are_waited_for() {
+    for status in [408, 429, 500, 503] {
+        let (url, _) = serve(move |path, _| match path {
+            PAYMENTS_PATH => Reply::Answer(status, "", String::new()),
+            _ => good(path),
+        })
+        .await;
+        assert!(is_away(&read(&url).await.unwrap_err()), "{status}");
+    }
+    let (url, _) = serve(|path, _| match path {
+        PAYMENTS_PATH => Reply::Answer(401, "", String::new()),
+        _ => good(path),
+    })
+    .await;
+    assert_eq!(read(&url).await.unwrap_err(), ReadError::KeyRefused { status: 401 });
 }
 
 /// Perhaps the key has been replaced: whoever knows of a newer one must hear of it.
@@ -380,4 +462,184 @@ fn a_base_url_is_http() {
         assert!(matches!(Api::new(bad), Err(BadSetUp::BaseUrl)), "{bad:?}");
     }
     assert!(Api::new("https://api.withflex.com").is_ok());
+}
+
+/// A server that answers one path, and 404 for anything else.
+async fn serve_one(path: &'static str, reply: impl Fn() -> Reply + Send + 'static) -> (Api, Heads) {
+    let (url, heads) = serve(move |asked, _| match asked {
+        _ if asked == path => reply(),
+        _ => Reply::Answer(404, "", String::new()),
+    })
+    .await;
+    (Api::with_limits(&url, LIMITS).unwrap(), heads)
+}
+
+fn payment(id: &str) -> PaymentIntentId {
+    PaymentIntentId::new(id).unwrap()
+}
+
+#[tokio::test]
+async fn the_checkout_of_a_payment_is_found() {
+    const PATH: &str = "/v1/checkout/sessions?payment_intent=fpi_01K76N0000000000000000000Z&limit=100";
+    let (api, _) = serve_one(PATH, || {
+        ok(&json!({"checkout_sessions": [resource(SESSION, "checkout_session")]}).to_string())
+    })
+    .await;
+    assert_eq!(api.checkout_of(&key(), &payment(SECOND)).await, Ok(Some(order_id())));
+    // The server answers 404 for it, as for a payment that is somebody else's.
+    assert_eq!(api.checkout_of(&key(), &payment("fpi_9")).await, Ok(None));
+
+    let (api, _) = serve_one(PATH, || ok(r#"{"checkout_sessions":[]}"#)).await;
+    assert_eq!(api.checkout_of(&key(), &payment(SECOND)).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_checkout_that_cannot_be_looked_for_is_an_error() {
+    const PATH: &str = "/v1/checkout/sessions?payment_intent=fpi_1&limit=100";
+    let (api, _) = serve_one(PATH, || Reply::Answer(422, "", String::new())).await;
+    let refused = ReadError::Permanent { status: 422, code: None };
+    assert_eq!(api.checkout_of(&key(), &payment("fpi_1")).await, Err(refused));
+    let (api, _) = serve_one(PATH, || Reply::Answer(503, "", String::new())).await;
+    assert!(is_away(&api.checkout_of(&key(), &payment("fpi_1")).await.unwrap_err()));
+    let (api, _) = serve_one(PATH, || ok("{}")).await;
+    let why = ReadError::NotUnderstood("the answer has no `checkout_sessions`".to_owned());
+    assert_eq!(api.checkout_of(&key(), &payment("fpi_1")).await, Err(why));
+}
+
+/// A page of refunds with these numbers.
+fn refunds(numbers: std::ops::Range<usize>) -> String {
+    let refund = |n| {
+        json!({
+            "refund_id": format!("fre_{n}"), "payment_intent_id": "fpi_1", "amount": n, "status": "succeeded",
+            "test_mode": true,
+        })
+    };
+    json!({"refunds": numbers.map(refund).collect::<Vec<_>>()}).to_string()
+}
+
+fn of_checkout() -> RefundsOf {
+    RefundsOf::Checkout(order_id())
+}
+
+#[tokio::test]
+async fn all_refunds_are_read_page_by_page() {
+    const ALL: &str = "/v1/refunds?checkout_session=fcs_01K76N0000000000000000000B&limit=100";
+    let (url, heads) = serve(|path, _| match path.strip_prefix(ALL) {
+        Some("") => ok(&refunds(0..100)),
+        Some("&starting_after=fre_99") => ok(&refunds(100..200)),
+        Some("&starting_after=fre_199") => ok(&refunds(200..203)),
+        _ => Reply::Answer(404, "", String::new()),
+    })
+    .await;
+    let api = Api::with_limits(&url, LIMITS).unwrap();
+    let found = api.refunds(&key(), &of_checkout()).await.unwrap();
+    let amounts: Vec<_> = found.iter().map(|refund| refund.told.amount).collect();
+    assert_eq!(amounts, (0..203).collect::<Vec<_>>());
+    assert_eq!(heads.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_short_page_is_the_last_one() {
+    for (page, expected) in [(0..0, 0), (0..1, 1), (0..99, 99)] {
+        let (url, heads) = serve(move |_, _| ok(&refunds(page.clone()))).await;
+        let api = Api::with_limits(&url, LIMITS).unwrap();
+        assert_eq!(api.refunds(&key(), &of_checkout()).await.unwrap().len(), expected);
+        assert_eq!(heads.lock().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_same_page_again_is_the_end() {
+    let (url, heads) = serve(|_, _| ok(&refunds(0..100))).await;
+    let api = Api::with_limits(&url, LIMITS).unwrap();
+    assert_eq!(api.refunds(&key(), &of_checkout()).await.unwrap().len(), 100);
+    assert_eq!(heads.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn refunds_without_end_are_not_read_for_ever() {
+    let (url, heads) = serve(|path, _| {
+        let after = path.rsplit_once("fre_").map_or(0, |(_, n)| n.parse::<usize>().unwrap() + 1);
+        ok(&refunds(after..after + 100))
+    })
+    .await;
+    let limits = Limits { request: Duration::from_secs(5), ..LIMITS };
+    let api = Api::with_limits(&url, limits).unwrap();
+    let why = ReadError::NotUnderstood("the list of refunds does not end".to_owned());
+    assert_eq!(api.refunds(&key(), &of_checkout()).await, Err(why));
+    assert_eq!(heads.lock().unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn all_pages_together_have_the_time_of_one_answer() {
+    let (url, _) =
+        serve(|path, _| if path.contains("starting_after") { Reply::Silence } else { ok(&refunds(0..100)) })
+            .await;
+    let api = Api::with_limits(&url, LIMITS).unwrap();
+    let started = Instant::now();
+    let error = api.refunds(&key(), &of_checkout()).await.unwrap_err();
+    assert_eq!(error.to_string(), "Flex is away: no answer in time");
+    assert!(started.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn refunds_of_a_payment_are_that_payments_alone() {
+    const PATH: &str = "/v1/refunds?payment_intent=fpi_1&limit=100";
+    let (api, _) = serve_one(PATH, || {
+        let other = r#"{"refund_id":"fre_9","payment_intent_id":"fpi_2","amount":1,"status":"pending"},"#;
+        ok(&refunds(0..2).replacen('[', &format!("[{other}"), 1))
+    })
+    .await;
+    let of = RefundsOf::Payment(payment("fpi_1"));
+    let found = api.refunds(&key(), &of).await.unwrap();
+    let ids: Vec<_> = found.iter().map(|refund| refund.refund_id.as_str()).collect();
+    assert_eq!(ids, ["fre_0", "fre_1"]);
+}
+
+#[tokio::test]
+async fn refunds_that_are_not_told_are_an_error_and_none_is_guessed_at() {
+    const PATH: &str = "/v1/refunds?checkout_session=fcs_01K76N0000000000000000000B&limit=100";
+    let (api, _) = serve_one(PATH, || Reply::Answer(404, "", String::new())).await;
+    let refused = ReadError::Permanent { status: 404, code: None };
+    assert_eq!(api.refunds(&key(), &of_checkout()).await, Err(refused));
+    let (api, _) =
+        serve_one(PATH, || ok(&refunds(0..2).replace(r#""amount":1"#, r#""amount":"0.01""#))).await;
+    let why = ReadError::NotUnderstood("`refund.amount` is missing or malformed".to_owned());
+    assert_eq!(api.refunds(&key(), &of_checkout()).await, Err(why));
+}
+
+#[tokio::test]
+async fn a_subscription_is_read_wrapped_or_bare() {
+    let bare =
+        json!({"subscription_id": "fsub_1", "customer": "fcus_1", "status": "active", "test_mode": true});
+    for body in [bare.clone(), json!({"subscription": bare})] {
+        let (api, _) = serve_one("/v1/subscriptions/fsub_1", move || ok(&body.to_string())).await;
+        let news = api.subscription(&key(), &SubscriptionId::new("fsub_1").unwrap()).await.unwrap();
+        assert_eq!(news.snapshot.source, subscription::Source::Read);
+        assert_eq!(news.snapshot.status, subscription::Status::Active);
+        assert_eq!(news.customer_id.as_str(), "fcus_1");
+        let unknown = api.subscription(&key(), &SubscriptionId::new("fsub_2").unwrap()).await;
+        assert_eq!(unknown, Err(ReadError::Permanent { status: 404, code: None }));
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_the_subscription_asked_for_is_not_taken() {
+    for (body, why) in [
+        (
+            json!({"subscription_id": "fsub_2", "customer": "fcus_1", "status": "active"}),
+            "the answer is about another subscription",
+        ),
+        (json!({"subscription": null}), "the answer has no `subscription`"),
+        (json!({"message": "hello"}), "`subscription.status` is missing or malformed"),
+        (json!("hello"), "the answer has no `subscription`"),
+        (
+            json!({"subscription_id": "fsub_1", "status": "active"}),
+            "`subscription.customer` is missing or malformed",
+        ),
+    ] {
+        let (api, _) = serve_one("/v1/subscriptions/fsub_1", move || ok(&body.to_string())).await;
+        let error = api.subscription(&key(), &SubscriptionId::new("fsub_1").unwrap()).await.unwrap_err();
+        assert_eq!(error, ReadError::NotUnderstood(why.to_owned()));
+    }
 }

@@ -9,16 +9,11 @@ use domain::{
 use serde_json::Value;
 
 pub(super) fn line_item(line: &WireLine) -> Result<LineItem, NotUnderstood> {
-    let (price, price_id) = match &line.price {
-        Some(Reference::Object(price)) => (Some(price.as_ref()), price.price_id.as_deref()),
-        Some(Reference::Id(id)) => (None, Some(id.as_str())),
-        None => (None, None),
-    };
-    let (product, product_id) = match price.and_then(|price| price.product.as_ref()) {
-        Some(Reference::Object(product)) => (Some(product.as_ref()), product.product_id.as_deref()),
-        Some(Reference::Id(id)) => (None, Some(id.as_str())),
-        None => (None, None),
-    };
+    let price_id = line.price.as_ref().and_then(Reference::id);
+    let price = line.price.as_ref().and_then(Reference::object);
+    let product = price.and_then(|price| price.product.as_ref());
+    let product_id = product.and_then(Reference::id);
+    let product = product.and_then(Reference::object);
     let eligibility =
         line.eligibility.as_deref().or(product.and_then(|product| product.hsa_fsa_eligibility.as_deref()));
     Ok(LineItem {

@@ -109,6 +109,9 @@ fn a_session_with_everything_expanded_is_understood() {
     assert_eq!(checkout.customer.name.as_deref(), Some("Pat Doe"));
     assert_eq!(checkout.customer.customer_id.unwrap().as_str(), "fcus_01K76N0000000000000000000C");
     assert_eq!(checkout.payment_intents[0].as_str(), "fpi_01k76n0000000000000000000h");
+    assert_eq!(checkout.payments[&checkout.payment_intents[0]].received, Some(4999));
+    assert_eq!(checkout.subscription_id.unwrap().as_str(), "fsub_01k76n0000000000000000000j");
+    assert_eq!(checkout.invoice_id.unwrap().as_str(), "fin_01k76n0000000000000000000k");
 }
 
 #[test]
@@ -155,12 +158,20 @@ fn members_of_another_type_or_kind_count_as_missing() {
 
 #[test]
 fn a_word_that_we_do_not_know_is_kept() {
-    let checkout = with(json!({"status": "expired", "mode": "reimbursement"})).unwrap();
-    assert_eq!(checkout.status, Status::Other("expired".to_owned()));
+    let checkout = with(json!({"status": "on_hold", "mode": "reimbursement"})).unwrap();
+    assert_eq!(checkout.status, Status::Other("on_hold".to_owned()));
     assert_eq!(checkout.kind, Kind::Other("reimbursement".to_owned()));
     let line = line_with(json!({"eligibility": "service"})).unwrap();
     assert_eq!(line.eligibility, Some(Eligibility("service".to_owned())));
-    assert_eq!(with(json!({"status": "paid"})).unwrap().status, Status::Complete);
+    for (word, status) in [
+        ("complete", Status::Complete),
+        ("paid", Status::Complete),
+        ("open", Status::Open),
+        ("expired", Status::Expired),
+        ("canceled", Status::Canceled),
+    ] {
+        assert_eq!(with(json!({"status": word})).unwrap().status, status, "{word}");
+    }
     assert_eq!(with(json!({"mode": "off_session"})).unwrap().kind, Kind::OffSession);
 }
 
@@ -233,6 +244,67 @@ fn payments_are_gathered_from_every_member_once() {
     );
     let unusable = with(json!({"payment_intents": ["two words"]}));
     assert_eq!(unusable, Err(NotUnderstood::Member("payment_intent")));
+}
+
+#[test]
+fn what_a_session_began_is_named_by_id_or_whole() {
+    let began = |changes: Value| {
+        let checkout = with(changes)?;
+        let text = |id: Option<String>| id.unwrap_or_default();
+        Ok((text(checkout.subscription_id.map(String::from)), text(checkout.invoice_id.map(String::from))))
+    };
+    let expected = Ok(("fsub_1".to_owned(), "fin_1".to_owned()));
+    assert_eq!(began(json!({"subscription": "fsub_1", "invoice": "fin_1"})), expected);
+    let expanded = json!({
+        "subscription": {"subscription_id": "fsub_1", "status": "active", "latest_invoice": {"invoice_id": "fin_1"}},
+        "invoice": {"invoice_id": "fin_1", "subscription": "fsub_1"},
+    });
+    assert_eq!(began(expanded), expected);
+    for none in [Value::Null, json!(" "), json!(7), json!({})] {
+        assert_eq!(began(json!({"subscription": none, "invoice": none})), Ok(Default::default()));
+    }
+    for member in ["subscription", "invoice"] {
+        assert_eq!(began(json!({member: "two words"})), Err(NotUnderstood::Member(member)));
+    }
+}
+
+fn found(sessions: Value, payment: &str) -> Result<Option<String>, NotUnderstood> {
+    let sessions: Vec<Session> = serde_json::from_value(sessions).unwrap();
+    let found = session_of(&sessions, &PaymentIntentId::new(payment).unwrap())?;
+    Ok(found.map(String::from))
+}
+
+#[test]
+fn a_payments_session_is_the_first_that_names_it() {
+    let sessions = json!([
+        {"checkout_session_id": "fcs_1", "payment_intent": "fpi_9"},
+        {"checkout_session_id": "fcs_2", "payment_intent": "fpi_1", "payment_intents": ["fpi_1", "fpi_2"]},
+        {"checkout_session_id": "fcs_3", "payment_intents": [{"payment_intent_id": "fpi_2"}]},
+        {"checkout_session_id": "fcs_4", "payment_intent_id": "fpi_4"},
+    ]);
+    for (payment, session) in [("fpi_9", "fcs_1"), ("fpi_1", "fcs_2"), ("fpi_2", "fcs_2"), ("fpi_4", "fcs_4")]
+    {
+        assert_eq!(found(sessions.clone(), payment).unwrap().as_deref(), Some(session));
+    }
+    assert_eq!(found(sessions, "fpi_3"), Ok(None));
+    assert_eq!(found(json!([]), "fpi_1"), Ok(None));
+}
+
+/// An old session of a split cart names the first of its payments alone.
+#[test]
+fn the_only_session_is_taken_where_it_does_not_list_its_payments() {
+    for only in [
+        json!({"checkout_session_id": "fcs_1"}),
+        json!({"checkout_session_id": "fcs_1", "payment_intents": []}),
+        json!({"checkout_session_id": "fcs_1", "payment_intent": "fpi_1"}),
+    ] {
+        assert_eq!(found(json!([only]), "fpi_2"), Ok(Some("fcs_1".to_owned())), "{only}");
+        assert_eq!(found(json!([only, only]), "fpi_2"), Ok(None), "{only}");
+    }
+    let of_others = json!([{"checkout_session_id": "fcs_1", "payment_intents": ["fpi_1"]}]);
+    assert_eq!(found(of_others, "fpi_2"), Ok(None));
+    let why = NotUnderstood::Member("checkout_sessions[].checkout_session_id");
+    assert_eq!(found(json!([{}]), "fpi_2"), Err(why));
 }
 
 #[test]

@@ -1,0 +1,172 @@
+//! A refund.
+
+use super::{Missing, cents, filled, first_id, mode, word};
+use crate::wire::{self, Reference};
+use domain::{
+    ids::{InvoiceId, PaymentIntentId, RefundId, Sku, SubscriptionId},
+    refund::{Goods, News, Status, Told},
+};
+use serde_json::Value;
+
+/// How many kinds of goods a refund may name: more than any cart that is sent back by hand.
+const MOST_GOODS: usize = 50;
+
+/// What a refund tells.
+pub(crate) fn refund(refund: &wire::Refund) -> Result<News, Missing> {
+    let payment = refund.payment_intent.as_ref().and_then(Reference::id);
+    let status = filled(refund.status.as_deref()).ok_or(Missing("object.refund.status"))?;
+    Ok(News {
+        refund_id: first_id([refund.refund_id.as_deref()], RefundId::new).ok_or(Missing("object.refund"))?,
+        mode: refund.test_mode.map(mode),
+        told: Told {
+            status: Status::from(word(status)),
+            amount: cents(&refund.amount).ok_or(Missing("object.refund.amount"))?,
+            payment_intent_id: first_id([refund.payment_intent_id.as_deref(), payment], PaymentIntentId::new)
+                .ok_or(Missing("object.refund.payment_intent_id"))?,
+            goods: goods(&refund.metadata).unwrap_or_default(),
+        },
+        subscription_id: first_id([refund.subscription_id.as_deref()], SubscriptionId::new),
+        invoice_id: first_id([refund.invoice_id.as_deref()], InvoiceId::new),
+    })
+}
+
+/// The goods that came back, by the merchant's own word: `restock` in the refund's metadata, such as `BRACE-M:2, TOTE`,
+/// where one piece needs no number. Half of what somebody typed is worth less than nothing, so a text with anything in
+/// it that is not understood counts as none.
+fn goods(metadata: &Value) -> Option<Vec<Goods>> {
+    let text = metadata.get("restock")?.as_str()?;
+    // One more than may be, so that there is an end to what is read.
+    let goods: Vec<Goods> = text.split(',').take(MOST_GOODS + 1).map(some_goods).collect::<Option<_>>()?;
+    (goods.len() <= MOST_GOODS).then_some(goods)
+}
+
+fn some_goods(text: &str) -> Option<Goods> {
+    let (sku, quantity) = match text.rsplit_once(':') {
+        Some((sku, quantity)) => (sku, quantity.trim().parse().ok()?),
+        None => (text, 1),
+    };
+    Some(Goods { sku: Sku::new(sku.trim()).ok()?, quantity })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::mode::Mode;
+    use serde_json::json;
+
+    fn sample() -> Value {
+        json!({
+            "refund_id": "fre_1", "payment_intent_id": "fpi_1", "amount": 1500, "status": "pending",
+            "created_at": "2025-10-10T12:40:00Z", "reason": "duplicate", "test_mode": true,
+            "metadata": {"restock": "BRACE-M:2, TOTE"}, "subscription_id": "fsub_1", "invoice_id": "fin_1",
+        })
+    }
+
+    /// The sample with a member changed.
+    fn with(name: &str, value: Value) -> Result<News, Missing> {
+        let mut sample = sample();
+        sample[name] = value;
+        refund(&serde_json::from_value(sample).unwrap())
+    }
+
+    fn restock(text: &str) -> Vec<(String, u32)> {
+        let news = with("metadata", json!({"restock": text, "note": "x"})).unwrap();
+        news.told.goods.into_iter().map(|goods| (goods.sku.into(), goods.quantity)).collect()
+    }
+
+    #[test]
+    fn a_refund_tells_all_that_it_has() {
+        let goods = |sku, quantity| Goods { sku: Sku::new(sku).unwrap(), quantity };
+        let expected = News {
+            refund_id: RefundId::new("fre_1").unwrap(),
+            mode: Some(Mode::Test),
+            told: Told {
+                status: Status::Pending,
+                amount: 1500,
+                payment_intent_id: PaymentIntentId::new("fpi_1").unwrap(),
+                goods: vec![goods("BRACE-M", 2), goods("TOTE", 1)],
+            },
+            subscription_id: Some(SubscriptionId::new("fsub_1").unwrap()),
+            invoice_id: Some(InvoiceId::new("fin_1").unwrap()),
+        };
+        assert_eq!(with("new", json!([1])), Ok(expected));
+    }
+
+    #[test]
+    fn a_refund_is_of_no_use_without_these() {
+        for (name, place) in [
+            ("refund_id", "object.refund"),
+            ("payment_intent_id", "object.refund.payment_intent_id"),
+            ("amount", "object.refund.amount"),
+            ("status", "object.refund.status"),
+        ] {
+            for odd in [Value::Null, json!({}), json!(""), json!(-5), json!(1.5), json!([])] {
+                assert_eq!(with(name, odd.clone()), Err(Missing(place)), "{name}: {odd}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_other_member_may_be_missing_or_odd() {
+        for name in ["created_at", "reason", "test_mode", "metadata", "subscription_id", "invoice_id"] {
+            for odd in [Value::Null, json!("two words"), json!(7), json!({}), json!([])] {
+                assert!(with(name, odd.clone()).is_ok(), "{name}: {odd}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_payment_may_be_named_as_elsewhere() {
+        for payment in [json!("fpi_2"), json!({"payment_intent_id": "fpi_2"})] {
+            let mut other = sample();
+            other["payment_intent_id"] = Value::Null;
+            other["payment_intent"] = payment;
+            let news = refund(&serde_json::from_value(other).unwrap()).unwrap();
+            assert_eq!(news.told.payment_intent_id.as_str(), "fpi_2");
+        }
+    }
+
+    #[test]
+    fn a_status_that_we_do_not_know_is_kept() {
+        let status = |word: &str| with("status", json!(word)).unwrap().told.status;
+        assert_eq!(status("succeeded"), Status::Succeeded);
+        assert_eq!(status("under_way"), Status::Other("under_way".to_owned()));
+    }
+
+    #[test]
+    fn the_merchants_word_on_what_came_back_is_read_as_people_type() {
+        let one = |sku: &str, quantity| vec![(sku.to_owned(), quantity)];
+        assert_eq!(restock("TOTE"), one("TOTE", 1));
+        assert_eq!(restock(" TOTE : 2 "), one("TOTE", 2));
+        assert_eq!(restock("KIT:7:2"), one("KIT:7", 2));
+        // Nothing came back, says the merchant: then nothing is guessed either.
+        assert_eq!(restock("TOTE:0"), one("TOTE", 0));
+        assert_eq!(restock("A,B:3,\n C").len(), 3);
+        assert_eq!(restock(&["SKU"; 50].join(",")).len(), 50);
+    }
+
+    #[test]
+    fn a_word_that_is_not_understood_whole_counts_as_none() {
+        let many = ["SKU"; 51].join(",");
+        for text in [
+            "",
+            " ",
+            ",",
+            "A,",
+            "A:1,:2",
+            "A:",
+            "A:x",
+            "A:-1",
+            "A:1.5",
+            "RED SHIRT:1",
+            "A:4294967296",
+            "é",
+            &many,
+        ] {
+            assert_eq!(restock(text), [], "{text:?}");
+        }
+        for odd in [json!(7), json!(["TOTE"]), json!({"TOTE": 1}), Value::Null] {
+            assert_eq!(with("metadata", json!({"restock": odd})).unwrap().told.goods, []);
+        }
+    }
+}

@@ -1,0 +1,202 @@
+use super::*;
+use domain::mode::Mode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+fn sample() -> Value {
+    json!({
+        "subscription_id": "fsub_1", "customer": "fcus_1", "status": "trialing", "cancel_at_period_end": false,
+        "items": [{
+            "subscription_item_id": "fsi_1", "quantity": 2,
+            "price": {"price_id": "fprice_1", "unit_amount": 4999, "product": "fprod_1"},
+        }],
+        "latest_invoice": "fin_1", "current_period_start": "2025-10-10T09:55:10Z",
+        "current_period_end": "2025-11-10T09:55:10Z", "trial_end": 1_760_349_310, "cancel_at": null,
+        "test_mode": true,
+    })
+}
+
+fn read(sample: Value) -> Result<News, Missing> {
+    subscription(&serde_json::from_value(sample).unwrap(), Source::Updated)
+}
+
+/// The sample with a member changed.
+fn with(name: &str, value: Value) -> Result<News, Missing> {
+    let mut sample = sample();
+    sample[name] = value;
+    read(sample)
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_subscription_tells_all_that_it_has() {
+    let expected = News {
+        subscription_id: SubscriptionId::new("fsub_1").unwrap(),
+        customer_id: CustomerId::new("fcus_1").unwrap(),
+        mode: Some(Mode::Test),
+        snapshot: Snapshot {
+            source: Source::Updated,
+            status: Status::Trialing,
+            cancel_at_period_end: false,
+            period_end: Some(at("2025-11-10T09:55:10Z")),
+            trial_end: Some(at("2025-10-13T09:55:10Z")),
+            items: vec![Item {
+                product_id: Some(ProductId::new("fprod_1").unwrap()),
+                price_id: Some(PriceId::new("fprice_1").unwrap()),
+                quantity: 2,
+            }],
+            latest_invoice: Some(InvoiceId::new("fin_1").unwrap()),
+        },
+    };
+    assert_eq!(read(sample()), Ok(expected));
+}
+
+#[test]
+fn expanded_resources_are_the_same() {
+    let mut expanded = sample();
+    expanded["customer"] = json!({"customer_id": "fcus_1", "email": "pat@example.com"});
+    expanded["latest_invoice"] =
+        json!({"invoice_id": "fin_1", "subscription": {"subscription_id": "fsub_1"}});
+    expanded["items"][0]["price"]["product"] = json!({"product_id": "fprod_1", "name": "Training"});
+    assert_eq!(read(expanded), read(sample()));
+}
+
+#[test]
+fn a_subscription_is_of_no_use_without_these() {
+    for (name, place) in [
+        ("subscription_id", "object.subscription"),
+        ("customer", "object.subscription.customer"),
+        ("status", "object.subscription.status"),
+    ] {
+        for odd in [Value::Null, json!({}), json!(""), json!(7), json!([])] {
+            assert_eq!(with(name, odd.clone()), Err(Missing(place)), "{name}: {odd}");
+        }
+    }
+}
+
+#[test]
+fn every_other_member_may_be_missing_or_odd() {
+    for name in [
+        "cancel_at_period_end",
+        "items",
+        "latest_invoice",
+        "current_period_end",
+        "trial_end",
+        "cancel_at",
+        "test_mode",
+    ] {
+        for odd in [Value::Null, json!("two words"), json!(-1.5), json!({}), json!([7])] {
+            assert!(with(name, odd.clone()).is_ok(), "{name}: {odd}");
+        }
+    }
+}
+
+#[test]
+fn the_customer_may_be_named_by_a_member_of_its_own() {
+    let mut other = sample();
+    other["customer"] = Value::Null;
+    other["customer_id"] = json!("fcus_2");
+    assert_eq!(read(other).unwrap().customer_id.as_str(), "fcus_2");
+}
+
+#[test]
+fn a_status_that_we_do_not_know_is_kept() {
+    let status = |word: &str| with("status", json!(word)).unwrap().snapshot.status;
+    assert_eq!(status("past_due"), Status::PastDue);
+    assert_eq!(status("on_holiday"), Status::Other("on_holiday".to_owned()));
+}
+
+#[test]
+fn an_item_may_be_told_in_part() {
+    let item = |item: Value| with("items", json!([item])).unwrap().snapshot.items.remove(0);
+    let by_id = item(json!({"price": "fprice_2"}));
+    assert_eq!(by_id.price_id.unwrap().as_str(), "fprice_2");
+    assert_eq!((by_id.product_id, by_id.quantity), (None, 1));
+    let none = item(json!({"quantity": -1}));
+    assert_eq!(none, Item { product_id: None, price_id: None, quantity: 1 });
+}
+
+#[test]
+fn a_date_to_end_on_within_the_period_ends_with_it() {
+    let ends = |cancel_at: Value| with("cancel_at", cancel_at).unwrap().snapshot.cancel_at_period_end;
+    assert!(ends(json!("2025-11-10T09:55:10Z")));
+    assert!(ends(json!("2025-11-01T00:00:00Z")));
+    assert!(!ends(json!("2026-11-10T09:55:10Z")));
+    assert!(with("cancel_at_period_end", json!(true)).unwrap().snapshot.cancel_at_period_end);
+}
+
+fn bill() -> Value {
+    json!({
+        "invoice_id": "fin_1", "subscription": "fsub_1", "customer": "fcus_1", "payment_intent": "fpi_1",
+        "total": 4999, "amount_due": 4999, "amount_paid": 0, "status": "open", "test_mode": false,
+        "period_start": "2025-10-10T09:55:10Z", "period_end": "1762768510",
+    })
+}
+
+fn bill_with(name: &str, value: Value) -> Result<Option<InvoiceNews>, Missing> {
+    let mut bill = bill();
+    bill[name] = value;
+    invoice(&serde_json::from_value(bill).unwrap(), InvoiceEvent::PaymentFailed)
+}
+
+#[test]
+fn an_invoice_tells_all_that_it_has() {
+    let expected = InvoiceNews {
+        invoice_id: InvoiceId::new("fin_1").unwrap(),
+        subscription_id: SubscriptionId::new("fsub_1").unwrap(),
+        customer_id: Some(CustomerId::new("fcus_1").unwrap()),
+        mode: Some(Mode::Live),
+        event: InvoiceEvent::PaymentFailed,
+        bill: Bill {
+            amount_paid: Some(0),
+            amount_due: Some(4999),
+            payment_intent_id: Some(PaymentIntentId::new("fpi_1").unwrap()),
+            period_start: Some(at("2025-10-10T09:55:10Z")),
+            period_end: Some(at("2025-11-10T09:55:10Z")),
+        },
+    };
+    assert_eq!(bill_with("new", json!({"a": 1})), Ok(Some(expected)));
+}
+
+#[test]
+fn an_expanded_invoice_is_the_same() {
+    let expected = bill_with("new", Value::Null);
+    for (name, expanded) in [
+        ("subscription", json!({"subscription_id": "fsub_1", "status": "active"})),
+        ("customer", json!({"customer_id": "fcus_1"})),
+        ("payment_intent", json!({"payment_intent_id": "fpi_1", "status": "succeeded"})),
+    ] {
+        assert_eq!(bill_with(name, expanded), expected, "{name}");
+    }
+}
+
+#[test]
+fn an_invoice_of_no_subscription_is_not_news() {
+    for none in [Value::Null, json!(""), json!(7)] {
+        assert_eq!(bill_with("subscription", none), Ok(None));
+    }
+}
+
+#[test]
+fn an_invoice_is_of_no_use_without_these() {
+    for odd in [Value::Null, json!(""), json!(7)] {
+        assert_eq!(bill_with("invoice_id", odd), Err(Missing("object.invoice")));
+    }
+    for odd in [json!("two words"), json!({}), json!({"subscription_id": 7})] {
+        assert_eq!(bill_with("subscription", odd), Err(Missing("object.invoice.subscription")));
+    }
+}
+
+#[test]
+fn every_other_member_of_an_invoice_may_be_missing_or_odd() {
+    for name in
+        ["customer", "payment_intent", "amount_due", "amount_paid", "period_start", "period_end", "test_mode"]
+    {
+        for odd in [Value::Null, json!("two words"), json!(-1.5), json!({}), json!([7])] {
+            assert!(matches!(bill_with(name, odd.clone()), Ok(Some(_))), "{name}: {odd}");
+        }
+    }
+}
