@@ -90,6 +90,12 @@ impl Kind {
         }
     }
 
+    /// Whether what it announces has come by now: then it is too late to announce it.
+    #[must_use]
+    pub fn is_too_late(&self, now: Timestamp) -> bool {
+        matches!(self, Self::TrialEnds { ends_at, .. } if *ends_at <= now)
+    }
+
     /// The subscription that it tells of, if it does.
     #[must_use]
     pub fn subscription_id(&self) -> Option<&SubscriptionId> {

@@ -21,6 +21,33 @@ fn failed() -> State {
     State::Failed { reason: "no address".to_owned() }
 }
 
+fn withdrawn() -> State {
+    State::Withdrawn { reason: "paid since".to_owned() }
+}
+
+fn kinds() -> [Kind; 5] {
+    let subscription_id = SubscriptionId::new("fsub_1").unwrap();
+    let invoice_id = InvoiceId::new("fin_1").unwrap();
+    [
+        Kind::Order,
+        Kind::Invoice {
+            subscription_id: subscription_id.clone(),
+            invoice_id: invoice_id.clone(),
+            amount: 4999,
+            paid_at: NOW,
+            period_start: Some(NOW),
+            period_end: None,
+        },
+        Kind::Refund { refund_id: RefundId::new("fre_1").unwrap(), amount: 500, refunded_at: NOW },
+        Kind::PaymentFailed { subscription_id: subscription_id.clone(), invoice_id, amount: Some(4999) },
+        Kind::TrialEnds { subscription_id, ends_at: NOW },
+    ]
+}
+
+fn of_kind(kind: Kind) -> Receipt {
+    Receipt::new(&OrderId::new("fcs_1").unwrap(), kind, None, NOW).unwrap()
+}
+
 fn step(state: State, policy: OnUnknown) -> Step {
     next_step(&receipt(state), policy, NOW)
 }
@@ -31,6 +58,55 @@ fn a_new_receipt_is_pending_and_has_its_orders_id() {
     assert_eq!(receipt.receipt_id.as_str(), "fcs_1-order");
     assert_eq!((receipt.version, receipt.attempts), (1, 0));
     assert_eq!(receipt.state, State::Pending { reason: None });
+}
+
+#[test]
+fn a_receipts_id_names_what_it_tells_of_and_its_kind() {
+    assert_eq!(
+        kinds().map(|kind| of_kind(kind).receipt_id.to_string()),
+        ["fcs_1-order", "fin_1-invoice", "fre_1-refund", "fin_1-payment_failed", "fsub_1-trial_ends"]
+    );
+}
+
+#[test]
+fn every_receipt_is_read_back_as_it_was_stored() {
+    for kind in kinds() {
+        for due_at in [None, Some(NOW)] {
+            for state in [
+                State::Pending { reason: None },
+                claimed(SignedDuration::ZERO),
+                sent(),
+                failed(),
+                State::Held,
+                withdrawn(),
+            ] {
+                let receipt = Receipt { due_at, state, ..of_kind(kind.clone()) };
+                let row = serde_json::to_value(&receipt).unwrap();
+                assert_eq!(row["kind"], kind.name());
+                assert_eq!(serde_json::from_value::<Receipt>(row).unwrap(), receipt);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mail_for_a_later_day_waits_for_it() {
+    for (due_in, expected) in
+        [(1, Step::NotDue), (0, Step::Send { again: false }), (-1, Step::Send { again: false })]
+    {
+        let due_at = Some(NOW + SignedDuration::from_secs(due_in));
+        for policy in POLICIES {
+            let receipt = Receipt { due_at, ..receipt(State::Pending { reason: None }) };
+            assert_eq!(next_step(&receipt, policy, NOW), expected);
+        }
+    }
+}
+
+#[test]
+fn an_announcement_is_too_late_from_its_moment_on() {
+    let before = NOW - SignedDuration::from_secs(1);
+    assert_eq!(kinds().map(|kind| kind.is_too_late(before)), [false; 5]);
+    assert_eq!(kinds().map(|kind| kind.is_too_late(NOW)), [false, false, false, false, true]);
 }
 
 #[test]
@@ -69,7 +145,7 @@ fn from_a_claims_end_on_the_policy_decides() {
 #[test]
 fn what_has_ended_stays_ended() {
     for policy in POLICIES {
-        for state in [sent(), failed(), State::Held] {
+        for state in [sent(), failed(), State::Held, withdrawn()] {
             assert_eq!(step(state, policy), Step::Done);
         }
     }
@@ -79,7 +155,7 @@ fn what_has_ended_stays_ended() {
 fn a_mail_is_owed_until_its_receipt_has_ended() {
     let owed = |state| receipt(state).is_owed();
     assert!(owed(State::Pending { reason: None }) && owed(claimed(SignedDuration::ZERO)));
-    assert!(!owed(sent()) && !owed(failed()) && !owed(State::Held));
+    assert!(!owed(sent()) && !owed(failed()) && !owed(State::Held) && !owed(withdrawn()));
 }
 
 #[test]
@@ -98,6 +174,7 @@ fn every_step_reads_as_a_line() {
         Step::Send { again: true },
         Step::Wait(Duration::from_secs(38)),
         Step::Hold,
+        Step::NotDue,
         Step::Done,
     ];
     assert_eq!(
@@ -107,6 +184,7 @@ fn every_step_reads_as_a_line() {
             "send again: the last mail's fate is unknown",
             "wait 38 s for another attempt's claim to end",
             "hold: the last mail's fate is unknown",
+            "not due yet",
             "nothing to do",
         ]
     );
