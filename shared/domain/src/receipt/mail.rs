@@ -1,5 +1,7 @@
 //! A receipt as a mail: an order in, a complete [`Email`] out, with no template left to fail later.
 //!
+//! An order's receipt goes to whom the order names. All that follows goes to where the customer is reached now.
+//!
 //! Fit for the substantiation of an HSA/FSA expense (Prop. Treas. Reg. §1.125-6(b), as the IRS reads it in
 //! <https://www.irs.gov/pub/irs-wd/202317020.pdf>): merchant, customer, date of sale, and for each item what it
 //! is, how many, for how much, and whether it is eligible. Never why: no medical word leaves through here.
@@ -16,11 +18,15 @@ mod view;
 pub use address::{Address, BadAddress};
 pub use merchant::{BadSettings, Merchant, Problem, Setting, Settings};
 pub use sample::Sample;
-pub use templates::{BadTemplates, Fault, Part, Rendered, Sources, Templates};
-pub use view::{Amount, LineView, MerchantView, TEST_MARKER, TestView, TotalsView, View};
+pub use templates::{BadTemplates, Fault, Form, Part, Rendered, Sources, Templates};
+pub use view::{
+    Amount, FailedPaymentView, LineView, MerchantView, PaymentView, PeriodView, RefundTotalsView, RefundView,
+    RenewalView, TEST_MARKER, TestView, TotalsView, TrialView, View,
+};
 
 use super::{Kind, Receipt};
-use crate::{ids::ReceiptId, mode::Mode, order::Order};
+use crate::{checkout::Customer, contact::Contact, ids::ReceiptId, mode::Mode, order::Order};
+use std::borrow::Cow;
 
 /// A mail, complete. Personal data: sent, never logged.
 ///
@@ -58,6 +64,9 @@ pub enum Unsendable {
     /// What it told is none.
     #[error("the customer's address is {0}")]
     BadAddress(BadAddress),
+    /// The provider has deleted the customer: there is nobody to write to any more.
+    #[error("the customer has been deleted")]
+    Deleted,
     /// The receipt is of another order: sending it would show one customer's purchase to another.
     #[error("the receipt is for another order")]
     OtherOrder,
@@ -68,22 +77,30 @@ pub enum Unsendable {
 }
 
 /// Composes the mail of a receipt. The same arguments give the same mail.
+///
+/// `contact` is what is known of the customer now. An order's receipt does without it: it tells of a sale as it was.
 pub fn compose(
     order: &Order,
     receipt: &Receipt,
+    contact: Option<&Contact>,
     merchant: &Merchant,
     templates: &Templates,
 ) -> Result<Email, Unsendable> {
     if receipt.order_id != order.order_id {
         return Err(Unsendable::OtherOrder);
     }
-    let view = View::new(order, receipt, merchant);
+    let customer = match (&receipt.kind, contact) {
+        (Kind::Order, _) | (_, None) => Cow::Borrowed(&order.customer),
+        (_, Some(contact)) => Cow::Owned(contact.over(&order.customer).ok_or(Unsendable::Deleted)?),
+    };
+    let view = View::new(order, receipt, &customer, merchant);
     let (to, to_name) = match order.mode {
-        Mode::Live => (customer_address(order)?, view.customer_name.clone()),
+        Mode::Live => (address(&customer)?, view.customer_name.clone()),
         // No real payment, so perhaps no real person: only the merchant may see it.
         Mode::Test => (merchant.test_recipient.clone(), None),
     };
-    let Rendered { subject, text, html } = templates.render(&view).map_err(Unsendable::Template)?;
+    let rendered = templates.render(Form::of(&receipt.kind), &view);
+    let Rendered { subject, text, html } = rendered.map_err(Unsendable::Template)?;
     Ok(Email {
         from_name: merchant.name.clone(),
         from: merchant.sender.clone(),
@@ -98,8 +115,8 @@ pub fn compose(
     })
 }
 
-fn customer_address(order: &Order) -> Result<Address, Unsendable> {
-    let address = order.customer.email.as_deref().map(str::trim).filter(|address| !address.is_empty());
+fn address(customer: &Customer) -> Result<Address, Unsendable> {
+    let address = customer.email.as_deref().map(str::trim).filter(|address| !address.is_empty());
     address.ok_or(Unsendable::NoAddress)?.parse().map_err(Unsendable::BadAddress)
 }
 

@@ -1,13 +1,19 @@
-//! Invented receipts: what templates are proven with, and previewed.
+//! Invented mails: what templates are proven with, and previewed.
 
-use super::view::{Amount, LineView, MerchantView, TestView, TotalsView, View};
+use super::{
+    templates::Form,
+    view::{
+        Amount, FailedPaymentView, LineView, MerchantView, PaymentView, PeriodView, RefundTotalsView,
+        RefundView, RenewalView, TestView, TotalsView, TrialView, View,
+    },
+};
 
-/// An invented receipt.
+/// An invented mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sample {
-    /// Everything an order can have.
+    /// Everything that such a mail can tell.
     Full,
-    /// Only what every order has.
+    /// Only what each of them tells.
     Bare,
     /// [`Sample::Full`] in test mode.
     Test,
@@ -17,12 +23,59 @@ impl Sample {
     /// Between them they have and lack everything.
     pub const ALL: [Self; 3] = [Self::Full, Self::Bare, Self::Test];
 
-    pub(super) fn view(self) -> View {
-        match self {
-            Self::Full => full(),
-            Self::Bare => bare(),
-            Self::Test => View { test: Some(TestView::new(Some("sam.rivera@example.com"))), ..full() },
+    /// What the mail tells that the form is for.
+    pub(super) fn view(self, form: Form) -> View {
+        let is_full = self != Self::Bare;
+        let order = if is_full { full() } else { bare() };
+        let test = (self == Self::Test).then(|| TestView::new(form, Some("sam.rivera@example.com")));
+        let view = View { test, ..order };
+        match form {
+            Form::Receipt => view,
+            Form::Renewal => {
+                View { receipt_id: "fin_sample-invoice".to_owned(), renewal: Some(renewal(is_full)), ..view }
+            }
+            Form::Refund => {
+                View { receipt_id: "fre_sample-refund".to_owned(), refund: Some(refund(is_full)), ..view }
+            }
+            Form::PaymentFailed => View {
+                receipt_id: "fin_sample-payment_failed".to_owned(),
+                failed_payment: Some(FailedPaymentView { amount: is_full.then(|| amount("$52.71")) }),
+                ..view
+            },
+            Form::TrialEnds => View {
+                receipt_id: "fsub_sample-trial_ends".to_owned(),
+                trial: Some(TrialView {
+                    ends_at: "October 24, 2025, 5:53 AM EDT".to_owned(),
+                    ends_on: "October 24, 2025".to_owned(),
+                }),
+                ..view
+            },
         }
+    }
+}
+
+fn renewal(is_full: bool) -> RenewalView {
+    RenewalView {
+        amount: amount("$52.71"),
+        paid_at: "November 10, 2025, 4:53 AM EST".to_owned(),
+        paid_on: "November 10, 2025".to_owned(),
+        period: is_full.then(|| PeriodView {
+            starts_on: "November 10, 2025".to_owned(),
+            ends_on: "December 10, 2025".to_owned(),
+        }),
+    }
+}
+
+fn refund(is_full: bool) -> RefundView {
+    RefundView {
+        amount: amount("$20.00"),
+        refunded_at: "October 20, 2025, 9:53 AM EDT".to_owned(),
+        refunded_on: "October 20, 2025".to_owned(),
+        totals: is_full.then(|| RefundTotalsView {
+            paid: amount("$87.61"),
+            refunded: amount("$25.00"),
+            remaining: amount("$62.61"),
+        }),
     }
 }
 
@@ -43,6 +96,14 @@ fn full() -> View {
         other: amount("$33.90"),
         not_itemized: amount("$1.00"),
         payments: 2,
+        payment_details: vec![
+            PaymentView {
+                label: "Payment 1 (primary card)".to_owned(),
+                card: Some("primary".to_owned()),
+                amount: amount("$52.71"),
+            },
+            PaymentView { label: "Payment 2".to_owned(), card: None, amount: amount("$34.90") },
+        ],
         ..bare()
     }
 }
@@ -83,7 +144,12 @@ fn bare() -> View {
         other: nothing(),
         not_itemized: nothing(),
         payments: 1,
+        payment_details: vec![],
         provider: "Flex".to_owned(),
+        renewal: None,
+        refund: None,
+        failed_payment: None,
+        trial: None,
         test: None,
     }
 }

@@ -1,4 +1,4 @@
-//! The three templates of a receipt, proven at start.
+//! The templates of each kind of mail, three a kind, proven at start.
 //!
 //! Built-in ones are compiled in; a merchant may replace any of them without a rebuild. What a template may use
 //! is [`View`] and the filters `wrap`, `row` and `entry`, which lay out plain text in 72 columns:
@@ -10,18 +10,22 @@
 //! ```
 //!
 //! A block tag alone on its line leaves no line behind (`trim_blocks`, `lstrip_blocks`).
+//!
+//! What the built-in ones have in common is in `layout.html`, `layout.txt`, `details.html` and `details.txt`. A
+//! merchant's own may extend and include them too, but they are no contract: they change with the built-in mails.
 
 use super::{
     sample::Sample,
     text,
     view::{TEST_MARKER, View},
 };
+use crate::receipt::Kind;
 use minijinja::{
     Environment, Error, ErrorKind, State, UndefinedBehavior, escape_formatter,
     syntax::SyntaxConfig,
     value::{Serde, ValueKind},
 };
-use std::fmt;
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 /// How many instructions a rendering may take. The built-in HTML takes about 150 for each line of an order; at
 /// some millions the engine is still well below a second.
@@ -30,7 +34,30 @@ const FUEL: u64 = 5_000_000;
 /// The longest subject.
 const MAX_SUBJECT: usize = 200;
 
-/// One of the three templates.
+/// What the built-in templates have in common.
+const SHARED: [(&str, &str); 4] = [
+    ("layout.txt", include_str!("../../../templates/layout.txt")),
+    ("layout.html", include_str!("../../../templates/layout.html")),
+    ("details.txt", include_str!("../../../templates/details.txt")),
+    ("details.html", include_str!("../../../templates/details.html")),
+];
+
+/// Which mail three templates are for: there is one for each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// The receipt for an order.
+    Receipt,
+    /// The receipt for a renewal.
+    Renewal,
+    /// The receipt for a refund.
+    Refund,
+    /// The notice that a payment failed.
+    PaymentFailed,
+    /// The notice that a trial ends.
+    TrialEnds,
+}
+
+/// One of a mail's three templates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
     /// `subject.txt`
@@ -41,7 +68,7 @@ pub enum Part {
     Html,
 }
 
-/// The merchant's own templates; `None` for the built-in one.
+/// The merchant's own templates of one mail; `None` for the built-in one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
     /// One line; line breaks become spaces.
@@ -55,6 +82,8 @@ pub struct Sources {
 /// What is wrong with a template, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
+    /// Of which mail.
+    pub form: Form,
     /// Which one.
     pub part: Part,
     /// In which line, where it has one.
@@ -78,9 +107,9 @@ pub struct Rendered {
     pub html: String,
 }
 
-/// The three templates of a receipt.
+/// The templates of all mails.
 ///
-/// Invariant: [`Templates::new`] is the only way to make them, so all three render every [`Sample`].
+/// Invariant: [`Templates::new`] is the only way to make them, so each renders every [`Sample`] of its mail.
 #[derive(Debug)]
 pub struct Templates {
     engine: Environment<'static>,
@@ -89,33 +118,38 @@ pub struct Templates {
 impl Templates {
     /// The built-in templates.
     pub fn built_in() -> Result<Self, BadTemplates> {
-        Self::new(Sources::default())
+        Self::new(BTreeMap::new())
     }
 
     /// Takes the merchant's templates, and the built-in one for each that is missing.
     ///
-    /// Each is tried on samples that between them have and lack everything an order can have and lack, so that a
+    /// Each is tried on samples that between them have and lack everything a mail can have and lack, so that a
     /// wrong template stops the start and not the thousandth receipt.
-    pub fn new(sources: Sources) -> Result<Self, BadTemplates> {
+    pub fn new(mut own: BTreeMap<Form, Sources>) -> Result<Self, BadTemplates> {
         let mut templates = Self { engine: engine() };
         let mut faults = Vec::new();
-        for (part, source) in
-            [(Part::Subject, sources.subject), (Part::Text, sources.text), (Part::Html, sources.html)]
-        {
-            if let Err(fault) = templates.add(part, source) {
-                faults.push(fault);
+        for form in Form::ALL {
+            let sources = own.remove(&form).unwrap_or_default();
+            for (part, source) in
+                [(Part::Subject, sources.subject), (Part::Text, sources.text), (Part::Html, sources.html)]
+            {
+                if let Err(fault) = templates.add(form, part, source) {
+                    faults.push(fault);
+                }
             }
         }
         if faults.is_empty() { Ok(templates) } else { Err(BadTemplates(faults)) }
     }
 
-    /// Renders an invented receipt: for looking at a template, and for proving it at start.
-    pub fn preview(&self, sample: Sample) -> Result<Rendered, Fault> {
-        self.render(&sample.view())
+    /// Renders an invented mail: for looking at a template, and for proving it at start.
+    pub fn preview(&self, form: Form, sample: Sample) -> Result<Rendered, Fault> {
+        self.render(form, &sample.view(form))
     }
 
-    pub(super) fn render(&self, view: &View) -> Result<Rendered, Fault> {
-        let part = |part| self.render_part(part, view).map_err(|error| Fault::without_detail(part, &error));
+    pub(super) fn render(&self, form: Form, view: &View) -> Result<Rendered, Fault> {
+        let part = |part| {
+            self.render_part(form, part, view).map_err(|error| Fault::without_detail(form, part, &error))
+        };
         Ok(Rendered {
             subject: text::clean(&part(Part::Subject)?, MAX_SUBJECT),
             text: part(Part::Text)?,
@@ -123,28 +157,35 @@ impl Templates {
         })
     }
 
-    fn add(&mut self, part: Part, source: Option<String>) -> Result<(), Fault> {
-        let source = source.unwrap_or_else(|| part.built_in().to_owned());
-        self.engine
-            .add_template_owned(part.name(), source)
-            .map_err(|error| Fault::with_detail(part, &error))?;
+    fn add(&mut self, form: Form, part: Part, source: Option<String>) -> Result<(), Fault> {
+        let source = source.map_or(Cow::Borrowed(form.built_in(part)), Cow::Owned);
+        let wrong = |error| Fault::with_detail(form, part, &error);
+        self.engine.add_template_owned(path(form, part), source).map_err(wrong)?;
         for sample in Sample::ALL {
-            let view = sample.view();
-            let rendered = self.render_part(part, &view).map_err(|error| Fault::with_detail(part, &error))?;
+            let view = sample.view(form);
+            let rendered = self.render_part(form, part, &view).map_err(wrong)?;
             if text::clean(&rendered, usize::MAX).is_empty() {
-                return Err(Fault::whole(part, "nothing is printed".to_owned()));
+                return Err(Fault::whole(form, part, "nothing is printed".to_owned()));
             }
             if view.test.is_some() && !rendered.contains(TEST_MARKER) {
                 let problem =
                     format!("{TEST_MARKER:?} is missing from a test-mode receipt: print test.marker");
-                return Err(Fault::whole(part, problem));
+                return Err(Fault::whole(form, part, problem));
             }
         }
         Ok(())
     }
 
-    fn render_part(&self, part: Part, view: &View) -> Result<String, Error> {
-        self.engine.get_template(part.name())?.render(Serde(view))
+    fn render_part(&self, form: Form, part: Part, view: &View) -> Result<String, Error> {
+        self.engine.get_template(&path(form, part))?.render(Serde(view))
+    }
+}
+
+/// Where a template lies in the merchant's folder; the engine and faults call it that too.
+fn path(form: Form, part: Part) -> String {
+    match form.folder() {
+        "" => part.name().to_owned(),
+        folder => format!("{folder}/{}", part.name()),
     }
 }
 
@@ -169,7 +210,69 @@ fn engine() -> Environment<'static> {
         )),
         _ => escape_formatter(out, state, value),
     });
+    for (name, source) in SHARED {
+        // One that does not parse fails where it is used, at start: `add` proves whatever uses it.
+        let _ = engine.add_template(name, source);
+    }
     engine
+}
+
+impl Form {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Receipt, Self::Renewal, Self::Refund, Self::PaymentFailed, Self::TrialEnds];
+
+    /// The one for this kind.
+    #[must_use]
+    pub fn of(kind: &Kind) -> Self {
+        match kind {
+            Kind::Order => Self::Receipt,
+            Kind::Invoice { .. } => Self::Renewal,
+            Kind::Refund { .. } => Self::Refund,
+            Kind::PaymentFailed { .. } => Self::PaymentFailed,
+            Kind::TrialEnds { .. } => Self::TrialEnds,
+        }
+    }
+
+    /// Its name, and that of the folder of its built-in templates.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Receipt => "receipt",
+            Self::Renewal => "renewal",
+            Self::Refund => "refund",
+            Self::PaymentFailed => "payment-failed",
+            Self::TrialEnds => "trial-ends",
+        }
+    }
+
+    /// The subfolder of the merchant's own templates of it. The order's receipt was there first and lies at the top.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Receipt => "",
+            form => form.name(),
+        }
+    }
+
+    fn built_in(self, part: Part) -> &'static str {
+        macro_rules! of {
+            ($folder:literal) => {
+                match part {
+                    Part::Subject => include_str!(concat!("../../../templates/", $folder, "/subject.txt")),
+                    Part::Text => include_str!(concat!("../../../templates/", $folder, "/body.txt")),
+                    Part::Html => include_str!(concat!("../../../templates/", $folder, "/body.html")),
+                }
+            };
+        }
+        match self {
+            Self::Receipt => of!("receipt"),
+            Self::Renewal => of!("renewal"),
+            Self::Refund => of!("refund"),
+            Self::PaymentFailed => of!("payment-failed"),
+            Self::TrialEnds => of!("trial-ends"),
+        }
+    }
 }
 
 impl Part {
@@ -182,30 +285,28 @@ impl Part {
             Self::Html => "body.html",
         }
     }
-
-    fn built_in(self) -> &'static str {
-        match self {
-            Self::Subject => include_str!("../../../templates/receipt/subject.txt"),
-            Self::Text => include_str!("../../../templates/receipt/body.txt"),
-            Self::Html => include_str!("../../../templates/receipt/body.html"),
-        }
-    }
 }
 
 impl Fault {
-    fn whole(part: Part, problem: String) -> Self {
-        Self { part, line: None, problem }
+    fn whole(form: Form, part: Part, problem: String) -> Self {
+        Self { form, part, line: None, problem }
     }
 
     /// For samples, which hold no personal data.
-    fn with_detail(part: Part, error: &Error) -> Self {
+    fn with_detail(form: Form, part: Part, error: &Error) -> Self {
         let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
-        Self { part, line: error.line(), problem: format!("{}{detail}", error.kind()) }
+        Self { form, part, line: error.line(), problem: format!("{}{detail}", error.kind()) }
     }
 
     /// For customers' orders: the engine's details can quote a value, and faults are logged.
-    fn without_detail(part: Part, error: &Error) -> Self {
-        Self { part, line: error.line(), problem: error.kind().to_string() }
+    fn without_detail(form: Form, part: Part, error: &Error) -> Self {
+        Self { form, part, line: error.line(), problem: error.kind().to_string() }
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -219,7 +320,7 @@ impl std::error::Error for Fault {}
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "template {}", self.part)?;
+        write!(f, "template {}", path(self.form, self.part))?;
         if let Some(line) = self.line {
             write!(f, ", line {line}")?;
         }

@@ -1,18 +1,24 @@
 //! What a template may use: a contract with every merchant who writes a template of their own.
 //!
+//! All mails see the order and its customer; of `renewal`, `refund`, `failed_payment` and `trial`, each mail but the
+//! order's receipt has the one that it tells of, for certain.
+//!
 //! Fields are added and never renamed or removed. Every text is one clean line of bounded length, written for
 //! people. A value that can be absent says so; printing an absent one is an error that is found at start, so ask
 //! first: `{% if customer_name %}…{% endif %}`.
 //!
 //! Nothing in here says why an item is eligible: that is nobody's business but the provider's.
 
-use super::{merchant::Merchant, text};
+use super::{merchant::Merchant, templates::Form, text};
 use crate::{
-    checkout::Totals,
+    checkout::{Customer, Totals},
     delivery::Provider,
+    facts::Latest,
+    ids::{PaymentIntentId, RefundId},
     mode::Mode,
     order::{Order, OrderLine},
-    receipt::Receipt,
+    payment,
+    receipt::{Kind, Receipt},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
@@ -22,6 +28,8 @@ pub const TEST_MARKER: &str = "TEST – no real payment";
 
 /// The longest customer name and order number.
 const MAX_NAME: usize = 100;
+/// The longest name of a card.
+const MAX_CARD: usize = 30;
 /// The longest description of an item.
 const MAX_DESCRIPTION: usize = 240;
 
@@ -57,8 +65,18 @@ pub struct View {
     pub not_itemized: Amount,
     /// How many payments it took: 2 for a cart split over two cards. 0 where not told.
     pub payments: usize,
+    /// Each of several payments. Empty for a single one, and unless all of their amounts are told.
+    pub payment_details: Vec<PaymentView>,
     /// Who took the payment and mails documents of its own: `Flex`.
     pub provider: String,
+    /// The renewal that was paid: in `renewal` only.
+    pub renewal: Option<RenewalView>,
+    /// The refund: in `refund` only.
+    pub refund: Option<RefundView>,
+    /// The payment that failed: in `payment-failed` only.
+    pub failed_payment: Option<FailedPaymentView>,
+    /// The trial that ends: in `trial-ends` only.
+    pub trial: Option<TrialView>,
     /// Present on a test-mode order only.
     pub test: Option<TestView>,
 }
@@ -120,6 +138,81 @@ pub struct TotalsView {
     pub total: Amount,
 }
 
+/// One of an order's payments.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PaymentView {
+    /// Which: `Payment 1 (primary card)`, or `Payment 1` where the card is not told.
+    pub label: String,
+    /// Which card, in the provider's word: `primary`; absent where not told.
+    pub card: Option<String>,
+    /// What it paid.
+    pub amount: Amount,
+}
+
+/// A renewal that was paid. The lines are those of the order that the subscription began with: what they are called
+/// and whether they are eligible holds for the renewal, their amounts do not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RenewalView {
+    /// What was paid.
+    pub amount: Amount,
+    /// The moment: `November 10, 2025, 4:53 AM EST`.
+    pub paid_at: String,
+    /// Its day alone.
+    pub paid_on: String,
+    /// What it pays for; absent where not told.
+    pub period: Option<PeriodView>,
+}
+
+/// A stretch of time, in days of the merchant's zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PeriodView {
+    /// Its first day: `November 10, 2025`.
+    pub starts_on: String,
+    /// The day on which the next one begins.
+    pub ends_on: String,
+}
+
+/// A refund. Of which item is not told: a provider does not say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefundView {
+    /// What went back.
+    pub amount: Amount,
+    /// The moment: `October 20, 2025, 9:53 AM EDT`.
+    pub refunded_at: String,
+    /// Its day alone.
+    pub refunded_on: String,
+    /// What it leaves of the order's payment; absent where it does not count towards that, such as the refund of a
+    /// renewal.
+    pub totals: Option<RefundTotalsView>,
+}
+
+/// What an order's refunds leave, all of them together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RefundTotalsView {
+    /// What was paid at first.
+    pub paid: Amount,
+    /// What has gone back of it so far, this refund included.
+    pub refunded: Amount,
+    /// What is left.
+    pub remaining: Amount,
+}
+
+/// A payment that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedPaymentView {
+    /// What is owed; absent where not told.
+    pub amount: Option<Amount>,
+}
+
+/// A trial that ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TrialView {
+    /// The moment: `October 24, 2025, 5:53 AM EDT`.
+    pub ends_at: String,
+    /// Its day alone.
+    pub ends_on: String,
+}
+
 /// An amount: print its `text`, leave it out unless `nonzero`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Amount {
@@ -139,9 +232,11 @@ pub struct TestView {
 }
 
 impl View {
-    /// What the templates see of an order.
-    pub(super) fn new(order: &Order, receipt: &Receipt, merchant: &Merchant) -> Self {
+    /// What the templates see of an order, written to `customer`.
+    pub(super) fn new(order: &Order, receipt: &Receipt, customer: &Customer, merchant: &Merchant) -> Self {
         let amount = |minor| amount(order, minor);
+        let zone = &merchant.time_zone;
+        let payments = payments(order);
         let (eligible, other) = order.eligible_and_other();
         let itemized = eligible.saturating_add(other);
         Self {
@@ -153,9 +248,9 @@ impl View {
             receipt_id: receipt.receipt_id.to_string(),
             order_id: order.order_id.to_string(),
             order_number: text::clean_some(order.client_reference_id.as_deref(), MAX_NAME),
-            customer_name: text::clean_some(order.customer.name.as_deref(), MAX_NAME),
-            sold_at: moment(order.placed_at, &merchant.time_zone),
-            sold_on: day(order.placed_at, &merchant.time_zone),
+            customer_name: text::clean_some(customer.name.as_deref(), MAX_NAME),
+            sold_at: moment(order.placed_at, zone),
+            sold_on: day(order.placed_at, zone),
             currency: order.currency.code().to_owned(),
             lines: order.lines.iter().map(|line| LineView::new(order, line)).collect(),
             totals: TotalsView {
@@ -169,15 +264,105 @@ impl View {
             eligible: amount(eligible),
             other: amount(other),
             not_itemized: amount(order.totals.total.saturating_sub(itemized)),
-            payments: order.payment_intents.len(),
+            payments: payments.len(),
+            payment_details: payment_details(order, &payments),
             provider: match order.provider {
                 Provider::Flex => "Flex".to_owned(),
             },
+            renewal: RenewalView::new(order, &receipt.kind, zone),
+            refund: RefundView::new(order, &receipt.kind, zone),
+            failed_payment: match receipt.kind {
+                Kind::PaymentFailed { amount: owed, .. } => {
+                    Some(FailedPaymentView { amount: owed.filter(|owed| *owed > 0).map(amount) })
+                }
+                _ => None,
+            },
+            trial: match receipt.kind {
+                Kind::TrialEnds { ends_at, .. } => {
+                    Some(TrialView { ends_at: moment(ends_at, zone), ends_on: day(ends_at, zone) })
+                }
+                _ => None,
+            },
             test: match order.mode {
                 Mode::Live => None,
-                Mode::Test => Some(TestView::new(order.customer.email.as_deref())),
+                Mode::Test => Some(TestView::new(Form::of(&receipt.kind), customer.email.as_deref())),
             },
         }
+    }
+}
+
+/// The order's payments, but for those that are known to have come to nothing.
+fn payments(order: &Order) -> Vec<(&PaymentIntentId, Option<&payment::Told>)> {
+    let told = |id| order.payments.get(id).map(|Latest { value, .. }| value);
+    let all = order.payment_intents.iter().map(|id| (id, told(id)));
+    all.filter(|(_, told)| told.is_none_or(|told| told.status != payment::Status::Canceled)).collect()
+}
+
+fn payment_details(
+    order: &Order,
+    payments: &[(&PaymentIntentId, Option<&payment::Told>)],
+) -> Vec<PaymentView> {
+    if payments.len() < 2 {
+        return Vec::new();
+    }
+    let views = payments.iter().zip(1..).map(|((_, told), number)| PaymentView::new(order, (*told)?, number));
+    // Some of several would read as all of them.
+    views.collect::<Option<_>>().unwrap_or_default()
+}
+
+impl PaymentView {
+    /// `None` unless it is told what was received.
+    fn new(order: &Order, told: &payment::Told, number: u32) -> Option<Self> {
+        let asked = told.amount.filter(|_| told.status == payment::Status::Succeeded);
+        let received = told.received.filter(|received| *received > 0).or(asked)?;
+        let card = told.card.as_deref().map(|card| card.replace('_', " "));
+        let card = text::clean_some(card.as_deref(), MAX_CARD);
+        let label = card
+            .as_deref()
+            .map_or_else(|| format!("Payment {number}"), |card| format!("Payment {number} ({card} card)"));
+        Some(Self { label, card, amount: amount(order, received) })
+    }
+}
+
+impl RenewalView {
+    fn new(order: &Order, kind: &Kind, zone: &TimeZone) -> Option<Self> {
+        let Kind::Invoice { amount: paid, paid_at, period_start, period_end, .. } = *kind else {
+            return None;
+        };
+        let period = period_start.zip(period_end).filter(|(start, end)| start < end);
+        Some(Self {
+            amount: amount(order, paid),
+            paid_at: moment(paid_at, zone),
+            paid_on: day(paid_at, zone),
+            period: period
+                .map(|(start, end)| PeriodView { starts_on: day(start, zone), ends_on: day(end, zone) }),
+        })
+    }
+}
+
+impl RefundView {
+    fn new(order: &Order, kind: &Kind, zone: &TimeZone) -> Option<Self> {
+        let Kind::Refund { refund_id, amount: back, refunded_at } = kind else { return None };
+        Some(Self {
+            amount: amount(order, *back),
+            refunded_at: moment(*refunded_at, zone),
+            refunded_on: day(*refunded_at, zone),
+            totals: RefundTotalsView::new(order, refund_id),
+        })
+    }
+}
+
+impl RefundTotalsView {
+    /// `None` unless this refund counts among the order's own.
+    fn new(order: &Order, id: &RefundId) -> Option<Self> {
+        let this = order.refunds.get(id).filter(|refund| refund.stands())?;
+        order.own_refunds().find(|own| *own == this)?;
+        let (paid, refunded) = (order.paid(), order.refunded());
+        Some(Self {
+            paid: amount(order, paid),
+            refunded: amount(order, refunded),
+            remaining: amount(order, paid.saturating_sub(refunded).max(0)),
+        })
     }
 }
 
@@ -205,11 +390,16 @@ impl LineView {
 }
 
 impl TestView {
-    pub(super) fn new(email: Option<&str>) -> Self {
+    pub(super) fn new(form: Form, email: Option<&str>) -> Self {
+        let what = match form {
+            Form::Receipt | Form::Renewal => "receipt",
+            Form::Refund | Form::PaymentFailed | Form::TrialEnds => "email",
+        };
         let note = match text::clean_some(email, MAX_NAME) {
-            Some(email) => format!("In live mode this receipt would have gone to {email}."),
-            None => "In live mode this receipt would have gone nowhere: the order has no email address."
-                .to_owned(),
+            Some(email) => format!("In live mode this {what} would have gone to {email}."),
+            None => {
+                format!("In live mode this {what} would have gone nowhere: the order has no email address.")
+            }
         };
         Self { marker: TEST_MARKER.to_owned(), note }
     }
