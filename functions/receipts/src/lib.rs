@@ -2,17 +2,23 @@
 //!
 //! read → decide → render → claim → send → mark. Stopped between send and mark, the mail's fate is unknown once
 //! the claim has ended; the policy (`ReceiptOnUnknown`) then decides.
+//!
+//! An order's receipt needs the order and nothing else. Later mails go to where the customer is reached now; a notice
+//! is withdrawn when what it tells is not so any more.
 
 pub mod templates;
 
 use aws::batch::{Attempt, Worker, time_left};
 use domain::{
+    contact::Contact,
+    fulfillment::subscription::still_so,
     ids::{MessageId, ReceiptId},
     job::ReceiptJob,
+    order::Order,
     outcome::{Outcome, Setback},
-    ports::{Changed, Clock, Mailer, Orders, Receipts as ReceiptRows, SendError},
+    ports::{Changed, Clock, Entitlements, Mailer, Orders, Receipts as ReceiptRows, SendError},
     receipt::{
-        OnUnknown, Receipt, State, Step,
+        Kind, OnUnknown, Receipt, State, Step,
         mail::{Email, Merchant, Templates, Unsendable, compose},
         next_step,
     },
@@ -32,11 +38,13 @@ const MARK_TRIES: u32 = 3;
 
 /// What receipts needs of the world.
 #[derive(Debug)]
-pub struct Receipts<R, O, M, C> {
+pub struct Receipts<R, O, E, M, C> {
     /// The receipt rows.
     pub rows: R,
     /// The orders.
     pub orders: O,
+    /// The customers' names and addresses, and their subscriptions.
+    pub entitlements: E,
     /// SES.
     pub mailer: M,
     /// The time.
@@ -58,6 +66,12 @@ pub enum Unsent {
     /// Its fate is unknown, and the policy is to hold it.
     #[error("the last mail's fate is unknown; held by policy")]
     Held,
+    /// What it was to tell is not so any more.
+    #[error("{0}")]
+    Withdrawn(String),
+    /// Its day has not come. Its row is found again on that day.
+    #[error("not due yet")]
+    NotDue,
 }
 
 /// A mail is out.
@@ -71,10 +85,20 @@ pub struct Sent {
     pub marked: bool,
 }
 
+/// What is to become of a receipt under its claim.
+enum Verdict {
+    /// Send this.
+    Send(Box<Email>),
+    /// Give up, for this reason.
+    Fail(String),
+    /// Withdraw it, for this reason.
+    Withdraw(String),
+}
+
 /// How a job ended.
 pub type Ended = Outcome<Sent, Unsent>;
 
-impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Receipts<R, O, M, C> {
+impl<R: ReceiptRows, O: Orders, E: Entitlements, M: Mailer, C: Clock> Receipts<R, O, E, M, C> {
     /// Sends the receipt, if it is to be sent now.
     pub async fn send(&self, id: &ReceiptId, attempt: &Attempt) -> Ended {
         self.try_send(id, attempt).await.unwrap_or_else(Outcome::Retry)
@@ -86,14 +110,12 @@ impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Receipts<R, O, M, C> {
             Step::Done => return Ok(Outcome::Duplicate),
             Step::Wait(retry_after) => return Err(Setback::Claimed { retry_after }),
             Step::Hold => return self.hold(&receipt).await,
+            Step::NotDue => return Ok(Outcome::Rejected(Unsent::NotDue)),
             Step::Send { again } => again,
         };
         let order =
             self.orders.order(&receipt.order_id).await?.ok_or(Setback::Missing { what: "the order" })?;
-        let composed = match compose(&order, &receipt, &self.merchant, &self.templates) {
-            Err(Unsendable::Template(fault)) => return Err(Setback::Fault(fault.to_string())),
-            composed => composed,
-        };
+        let verdict = self.judge(&receipt, &order, again).await?;
         if self.is_late(attempt) {
             return Err(Setback::OutOfTime);
         }
@@ -109,9 +131,49 @@ impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Receipts<R, O, M, C> {
         if self.is_late(attempt) {
             return Err(self.give_back(id, Setback::OutOfTime, attempt).await);
         }
-        match composed {
-            Ok(email) => self.hand_over(id, &email, again, attempt).await,
-            Err(unsendable) => self.fail(id, unsendable.to_string(), attempt).await,
+        match verdict {
+            Verdict::Send(email) => self.hand_over(id, &email, again, attempt).await,
+            Verdict::Fail(reason) => self.fail(id, reason, attempt).await,
+            Verdict::Withdraw(reason) => self.withdraw(id, reason, attempt).await,
+        }
+    }
+
+    /// What is to become of the receipt, by all that is known now.
+    async fn judge(&self, receipt: &Receipt, order: &Order, again: bool) -> Result<Verdict, Setback> {
+        if self.is_outdated(receipt, order).await? {
+            let more = if again { ", and a mail may have gone out before" } else { "" };
+            return Ok(Verdict::Withdraw(format!("what it was to tell is not so any more{more}")));
+        }
+        let contact = self.contact(receipt, order).await?;
+        match compose(order, receipt, contact.as_ref(), &self.merchant, &self.templates) {
+            Ok(email) => Ok(Verdict::Send(Box::new(email))),
+            Err(Unsendable::Template(fault)) => Err(Setback::Fault(fault.to_string())),
+            Err(unsendable) => Ok(Verdict::Fail(unsendable.to_string())),
+        }
+    }
+
+    /// Whether it is a notice of what is not so any more.
+    async fn is_outdated(&self, receipt: &Receipt, order: &Order) -> Result<bool, Setback> {
+        let (Kind::PaymentFailed { subscription_id, .. } | Kind::TrialEnds { subscription_id, .. }) =
+            &receipt.kind
+        else {
+            return Ok(false);
+        };
+        if receipt.kind.is_too_late(self.clock.now()) {
+            return Ok(true);
+        }
+        let subscription = match &order.customer.customer_id {
+            Some(customer_id) => self.entitlements.subscription(customer_id, subscription_id).await?,
+            None => None,
+        };
+        Ok(!still_so(&receipt.kind, subscription.as_ref()))
+    }
+
+    /// Where the customer is reached now. An order's receipt tells of the sale as it was and does not ask.
+    async fn contact(&self, receipt: &Receipt, order: &Order) -> Result<Option<Contact>, Setback> {
+        match (&receipt.kind, &order.customer.customer_id) {
+            (Kind::Order, _) | (_, None) => Ok(None),
+            (_, Some(customer_id)) => self.entitlements.contact(customer_id).await,
         }
     }
 
@@ -184,6 +246,13 @@ impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Receipts<R, O, M, C> {
         Ok(Outcome::Rejected(Unsent::Failed(reason)))
     }
 
+    async fn withdraw(&self, id: &ReceiptId, reason: String, attempt: &Attempt) -> Result<Ended, Setback> {
+        // As for a failure.
+        let (Changed::Now | Changed::Raced) =
+            self.mark(id, attempt, &State::Withdrawn { reason: reason.clone() }).await?;
+        Ok(Outcome::Rejected(Unsent::Withdrawn(reason)))
+    }
+
     async fn hold(&self, receipt: &Receipt) -> Result<Ended, Setback> {
         match self.rows.hold(receipt).await? {
             Changed::Now => Ok(Outcome::Rejected(Unsent::Held)),
@@ -192,7 +261,9 @@ impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Receipts<R, O, M, C> {
     }
 }
 
-impl<R: ReceiptRows, O: Orders, M: Mailer, C: Clock> Worker<ReceiptJob> for Receipts<R, O, M, C> {
+impl<R: ReceiptRows, O: Orders, E: Entitlements, M: Mailer, C: Clock> Worker<ReceiptJob>
+    for Receipts<R, O, E, M, C>
+{
     async fn work(&self, job: &ReceiptJob, attempt: &Attempt) -> Result<(), Setback> {
         let ReceiptJob::V1 { receipt_id } = job;
         let started_at = self.clock.now();
@@ -224,6 +295,12 @@ fn log(receipt_id: &ReceiptId, ended: &Ended, took: SignedDuration) {
         }
         Outcome::Rejected(unsent @ Unsent::Held) => {
             tracing::warn!(outcome = "held", %receipt_id, reason = %unsent, duration_ms, "receipt held for a person");
+        }
+        Outcome::Rejected(Unsent::Withdrawn(reason)) => {
+            tracing::info!(outcome = "withdrawn", %receipt_id, reason, duration_ms, "nothing to tell any more");
+        }
+        Outcome::Rejected(Unsent::NotDue) => {
+            tracing::info!(outcome = "not_due", %receipt_id, duration_ms, "its day has not come");
         }
         Outcome::Retry(Setback::Unknown { cause, .. }) => {
             tracing::warn!(outcome = "unknown", %receipt_id, reason = cause, duration_ms, "the mail's fate is unknown");

@@ -3,7 +3,9 @@
 use aws::{
     SystemClock,
     batch::{self, Invocation, Rules},
-    client, log,
+    client,
+    entitlements::Entitlements,
+    log,
     mailer::Mailer,
     orders::Orders,
     queue::Source,
@@ -28,6 +30,7 @@ async fn main() -> Result<(), Error> {
     let mut settings = settings::Settings::from(&settings::environment);
     let names = (
         settings.text("ORDERS_TABLE"),
+        settings.text("ENTITLEMENTS_TABLE"),
         settings.text("RECEIPTS_TABLE"),
         settings.text("RECEIPT_QUEUE_URL"),
         settings.text("RECEIPT_TEMPLATES_DIR"),
@@ -63,13 +66,13 @@ async fn main() -> Result<(), Error> {
         })),
         _ => None,
     };
-    let (orders, rows, source_url, templates_dir) = names;
+    let (orders, entitlements, rows, source_url, templates_dir) = names;
     let templates = templates_dir.and_then(|folder| settings.noted(templates::load(Path::new(&folder))));
     let (
-        (Some(orders), Some(rows), Some(source_url)),
+        (Some(orders), Some(entitlements), Some(rows), Some(source_url)),
         (Some(on_unknown), Some(retry_base), Some(most_receives)),
         (Some(merchant), Some(templates)),
-    ) = ((orders, rows, source_url), numbers, (merchant, templates))
+    ) = ((orders, entitlements, rows, source_url), numbers, (merchant, templates))
     else {
         return Err(settings.stop().into());
     };
@@ -78,7 +81,8 @@ async fn main() -> Result<(), Error> {
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let receipts = Receipts {
         rows: Rows::new(dynamodb.clone(), rows),
-        orders: Orders::new(dynamodb, orders),
+        orders: Orders::new(dynamodb.clone(), orders),
+        entitlements: Entitlements::new(dynamodb, entitlements),
         mailer: Mailer::new(&config),
         clock: SystemClock,
         merchant,
