@@ -6,22 +6,32 @@
 
 use domain::{
     checkout::Checkout,
+    contact::Contact,
     delivery::Provider,
-    event::{EventState, StoredEvent},
-    fulfillment::Commit,
-    ids::{EventId, MessageId, OrderId, OwnerToken, ReceiptId, Sku},
+    entitlement::Entitlement,
+    event::{EventState, RefundsOf, StoredEvent},
+    facts::whole_second,
+    ids::{
+        CustomerId, EventId, MessageId, OrderId, OwnerToken, PaymentIntentId, ProductId, ReceiptId, RefundId,
+        Sku, SubscriptionId,
+    },
     job::{FulfillmentJob, Job, ReceiptJob},
+    ledger::{Commit, Reference, Rows, Wanted},
     order::Order,
     outcome::Setback,
+    payment::Link,
     ports::{
-        Changed, Checkouts, Clock, Committed, Events, Ledger, Mailer, Orders, Queue, ReadError, Receipts,
-        Recorded, SendError, Settlement, SigningKeys,
+        Changed, Clock, Committed, Due, Entitlements, Events, Ledger, MOST_DUE, Mailer, Orders, ProviderApi,
+        Queue, ReadError, Receipts, Recorded, SendError, Settlement, SigningKeys,
     },
     receipt::{Receipt, State, mail::Email},
+    refund,
     secrets::Keys,
-    stock::{Mapping, Movement, Shelf, Unnamed},
+    stock::{Mapping, Movement, Shelf},
+    subscription::{self, Subscription},
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date, tz::Offset};
+use serde::{Serialize, de::DeserializeOwned};
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -60,12 +70,22 @@ pub struct Kept {
     pub events: BTreeMap<EventId, StoredEvent>,
     /// The Orders table.
     pub orders: BTreeMap<OrderId, Order>,
+    /// The Links table's payments.
+    pub links: BTreeMap<PaymentIntentId, Link>,
+    /// The Links table's references.
+    pub references: BTreeMap<String, Reference>,
     /// The Stock table's counters.
     pub counters: BTreeMap<Sku, i64>,
     /// The Stock table's movements.
     pub movements: BTreeMap<(Sku, OrderId), Movement>,
     /// The Stock table's mapping rows.
     pub mapping: Mapping,
+    /// The Entitlements table's subscriptions; what the provider tells of them is in [`Kept::subscriptions`].
+    pub subscription_rows: BTreeMap<(CustomerId, SubscriptionId), Subscription>,
+    /// The Entitlements table's access to products.
+    pub entitlements: BTreeMap<(CustomerId, ProductId), Entitlement>,
+    /// The Entitlements table's names and addresses.
+    pub contacts: BTreeMap<CustomerId, Contact>,
     /// The Receipts table.
     pub receipts: BTreeMap<ReceiptId, Receipt>,
     /// The fulfillment queue.
@@ -78,8 +98,12 @@ pub struct Kept {
     pub mails: Vec<Email>,
     /// What SES answers next, instead of taking a mail.
     pub mail_faults: VecDeque<SendError>,
-    /// What the provider's API knows.
+    /// The checkouts that the provider's API knows.
     pub checkouts: BTreeMap<OrderId, Checkout>,
+    /// The refunds that it knows, of whatever payment.
+    pub refunds: BTreeMap<RefundId, refund::News>,
+    /// The subscriptions that it knows.
+    pub subscriptions: BTreeMap<SubscriptionId, subscription::News>,
     /// What the provider's API answers next, instead of what it knows.
     pub read_faults: VecDeque<ReadError>,
     /// The signing keys.
@@ -168,7 +192,12 @@ impl Events for World {
     async fn record(&self, event: &StoredEvent) -> Result<Recorded, Setback> {
         self.call("events.record", |kept| match kept.events.get(&event.event_id) {
             None => {
-                kept.events.insert(event.event_id.clone(), event.clone());
+                let row = StoredEvent {
+                    occurred_at: event.occurred_at.map(whole_second),
+                    received_at: whole_second(event.received_at),
+                    ..event.clone()
+                };
+                kept.events.insert(event.event_id.clone(), row);
                 Recorded::First
             }
             Some(there) if there.fingerprint == event.fingerprint => Recorded::Again(there.state),
@@ -218,22 +247,35 @@ impl Orders for World {
     }
 }
 
-impl Ledger for World {
-    async fn mapping(&self, wanted: &[Unnamed]) -> Result<Mapping, Setback> {
-        let found = |kept: &mut Kept| {
-            let found = wanted.iter().filter_map(|unnamed| kept.mapping.get_key_value(unnamed));
-            found.map(|(unnamed, sku)| (unnamed.clone(), sku.clone())).collect()
-        };
-        self.call("ledger.mapping", found).await
+impl Entitlements for World {
+    async fn subscription(
+        &self,
+        customer_id: &CustomerId,
+        id: &SubscriptionId,
+    ) -> Result<Option<Subscription>, Setback> {
+        let key = (customer_id.clone(), id.clone());
+        self.call("entitlements.subscription", |kept| kept.subscription_rows.get(&key).cloned()).await
     }
 
-    async fn shelves(&self, order_id: &OrderId, skus: &[Sku]) -> Result<Vec<Shelf>, Setback> {
-        let read = |kept: &Kept, sku: &Sku| Shelf {
-            sku: sku.clone(),
-            on_hand: kept.counters.get(sku).copied(),
-            moved: kept.movements.get(&(sku.clone(), order_id.clone())).cloned(),
+    async fn customer_of(&self, id: &SubscriptionId) -> Result<Option<CustomerId>, Setback> {
+        let found = |kept: &mut Kept| {
+            let mut keys = kept.subscription_rows.keys();
+            keys.find(|(_, known)| known == id).map(|(customer_id, _)| customer_id.clone())
         };
-        self.call("ledger.shelves", |kept| skus.iter().map(|sku| read(kept, sku)).collect()).await
+        self.call("entitlements.customer_of", found).await
+    }
+
+    async fn contact(&self, customer_id: &CustomerId) -> Result<Option<Contact>, Setback> {
+        self.call("entitlements.contact", |kept| kept.contacts.get(customer_id).cloned()).await
+    }
+}
+
+impl Ledger for World {
+    async fn read(&self, wanted: &Wanted) -> Result<Rows, Setback> {
+        if is_nothing(wanted) {
+            return Ok(Rows::default());
+        }
+        self.call("ledger.read", |kept| rows(kept, wanted)).await
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, Setback> {
@@ -241,10 +283,54 @@ impl Ledger for World {
     }
 }
 
-/// All of a commit, or nothing of it.
-fn apply(kept: &mut Kept, commit: &Commit) -> Committed {
-    let Commit { event_id, order, receipt, takes } = commit;
-    let takes_hold = takes.iter().all(|take| {
+/// Whether no row is wanted at all: then nobody is asked.
+fn is_nothing(wanted: &Wanted) -> bool {
+    let Wanted { order, links, reference, subscription, entitlements, contact, mapping, shelves } = wanted;
+    order.is_none()
+        && links.is_empty()
+        && reference.is_none()
+        && subscription.is_none()
+        && entitlements.is_empty()
+        && contact.is_none()
+        && mapping.is_empty()
+        && shelves.as_ref().is_none_or(|(_, skus)| skus.is_empty())
+}
+
+/// The rows that there are, of those that are wanted.
+fn rows(kept: &Kept, wanted: &Wanted) -> Rows {
+    let links = wanted.links.iter().filter_map(|id| kept.links.get_key_value(id));
+    let mapping = wanted.mapping.iter().filter_map(|unnamed| kept.mapping.get_key_value(unnamed));
+    let shelf = |order_id: &OrderId, sku: &Sku| Shelf {
+        sku: sku.clone(),
+        on_hand: kept.counters.get(sku).copied(),
+        moved: kept.movements.get(&(sku.clone(), order_id.clone())).cloned(),
+    };
+    let shelves =
+        wanted.shelves.iter().flat_map(|(order_id, skus)| skus.iter().map(move |sku| shelf(order_id, sku)));
+    Rows {
+        order: wanted.order.as_ref().and_then(|id| kept.orders.get(id)).cloned(),
+        links: links.map(|(id, link)| (id.clone(), link.clone())).collect(),
+        reference: wanted.reference.as_ref().and_then(|text| kept.references.get(text)).cloned(),
+        subscription: wanted.subscription.as_ref().and_then(|key| kept.subscription_rows.get(key)).cloned(),
+        entitlements: wanted
+            .entitlements
+            .iter()
+            .filter_map(|key| kept.entitlements.get(key).cloned())
+            .collect(),
+        contact: wanted.contact.as_ref().and_then(|id| kept.contacts.get(id)).cloned(),
+        mapping: mapping.map(|(unnamed, sku)| (unnamed.clone(), sku.clone())).collect(),
+        shelves: shelves.collect(),
+    }
+}
+
+/// Whether every condition of a commit holds.
+fn holds(kept: &Kept, commit: &Commit) -> bool {
+    /// No row has version 0, so that the first one comes after none.
+    fn follows(version: u64, known: Option<u64>) -> bool {
+        known.unwrap_or_default() + 1 == version
+    }
+    let event = kept.events.get(&commit.event_id);
+    let takes_hold = commit.takes.iter().all(|take| {
         let movement = &take.movement;
         let counter = kept.counters.get(&movement.sku);
         let enough = match movement.short() {
@@ -253,24 +339,88 @@ fn apply(kept: &mut Kept, commit: &Commit) -> Committed {
         };
         enough && !kept.movements.contains_key(&(movement.sku.clone(), movement.order_id.clone()))
     });
-    let free = !kept.orders.contains_key(&order.order_id) && !kept.receipts.contains_key(&receipt.receipt_id);
-    let Some(event) = kept.events.get_mut(event_id).filter(|event| event.state == EventState::Stored) else {
-        return Committed::Raced;
+    let returns_hold = commit.returns.iter().all(|back| {
+        let movement = kept.movements.get(&(back.sku.clone(), back.order_id.clone()));
+        let fits = |movement: &Movement| {
+            movement.returned == back.seen && back.seen.saturating_add(back.pieces) <= movement.taken
+        };
+        movement.is_some_and(fits) && kept.counters.contains_key(&back.sku)
+    });
+    let order = |row: &Order| follows(row.version, kept.orders.get(&row.order_id).map(|row| row.version));
+    let link =
+        |row: &Link| follows(row.version, kept.links.get(&row.payment_intent_id).map(|row| row.version));
+    let reference =
+        |row: &Reference| follows(row.version, kept.references.get(&row.reference).map(|row| row.version));
+    let subscription = |row: &Subscription| {
+        let known = kept.subscription_rows.get(&(row.customer_id.clone(), row.subscription_id.clone()));
+        follows(row.version, known.map(|row| row.version))
     };
-    if !(takes_hold && free) {
+    let entitlement = |row: &Entitlement| {
+        let known = kept.entitlements.get(&(row.customer_id.clone(), row.product_id.clone()));
+        follows(row.version, known.map(|row| row.version))
+    };
+    let contact =
+        |row: &Contact| follows(row.version, kept.contacts.get(&row.customer_id).map(|row| row.version));
+    event.is_some_and(|event| event.state == EventState::Stored)
+        && commit.order.iter().all(order)
+        && commit.links.iter().all(link)
+        && commit.reference.iter().all(reference)
+        && commit.subscription.iter().all(subscription)
+        && commit.entitlements.iter().all(entitlement)
+        && commit.contact.iter().all(contact)
+        && commit.receipts.iter().all(|row| !kept.receipts.contains_key(&row.receipt_id))
+        && takes_hold
+        && returns_hold
+}
+
+/// A row as it is read back: its times, for one, are cut to whole seconds.
+#[expect(clippy::expect_used, reason = "a test kit: a row that cannot be stored must stop the test")]
+fn stored<T: Serialize + DeserializeOwned>(row: &T) -> T {
+    let stored = serde_json::to_value(row).expect("a row that can be written");
+    serde_json::from_value(stored).expect("a row that can be read")
+}
+
+/// All of a commit, or nothing of it.
+fn apply(kept: &mut Kept, commit: &Commit) -> Committed {
+    if !holds(kept, commit) {
         return Committed::Raced;
     }
-    event.state = EventState::Committed;
-    event.reason = None;
-    event.receipt_id = Some(receipt.receipt_id.clone());
-    kept.orders.insert(order.order_id.clone(), order.clone());
-    kept.receipts.insert(receipt.receipt_id.clone(), receipt.clone());
-    for take in takes {
+    if let Some(event) = kept.events.get_mut(&commit.event_id).filter(|_| commit.ends) {
+        event.state = EventState::Committed;
+        event.reason = None;
+        event.receipt_ids = commit.receipt_ids();
+    }
+    kept.orders.extend(commit.order.iter().map(|row| (row.order_id.clone(), stored(row))));
+    kept.links.extend(commit.links.iter().map(|row| (row.payment_intent_id.clone(), stored(row))));
+    kept.references.extend(commit.reference.iter().map(|row| (row.reference.clone(), stored(row))));
+    kept.subscription_rows.extend(
+        commit
+            .subscription
+            .iter()
+            .map(|row| ((row.customer_id.clone(), row.subscription_id.clone()), stored(row))),
+    );
+    kept.entitlements.extend(
+        commit
+            .entitlements
+            .iter()
+            .map(|row| ((row.customer_id.clone(), row.product_id.clone()), stored(row))),
+    );
+    kept.contacts.extend(commit.contact.iter().map(|row| (row.customer_id.clone(), stored(row))));
+    kept.receipts.extend(commit.receipts.iter().map(|row| (row.receipt_id.clone(), stored(row))));
+    for take in &commit.takes {
         let movement = &take.movement;
         if let Some(count) = kept.counters.get_mut(&movement.sku) {
             *count -= movement.taken;
         }
-        kept.movements.insert((movement.sku.clone(), movement.order_id.clone()), movement.clone());
+        kept.movements.insert((movement.sku.clone(), movement.order_id.clone()), stored(movement));
+    }
+    for back in &commit.returns {
+        if let Some(count) = kept.counters.get_mut(&back.sku) {
+            *count += back.pieces;
+        }
+        if let Some(movement) = kept.movements.get_mut(&(back.sku.clone(), back.order_id.clone())) {
+            movement.returned += back.pieces;
+        }
     }
     Committed::Now
 }
@@ -282,7 +432,7 @@ fn change(kept: &mut Kept, id: &ReceiptId, guard: impl Fn(&Receipt) -> bool, sta
         Some(receipt) => {
             receipt.version += 1;
             receipt.attempts += u32::from(matches!(state, State::Claimed { .. }));
-            receipt.state = state.clone();
+            receipt.state = stored(state);
             Changed::Now
         }
     }
@@ -312,6 +462,22 @@ impl Receipts for World {
     async fn mark(&self, id: &ReceiptId, owner: &OwnerToken, state: &State) -> Result<Changed, Setback> {
         let guard = |receipt: &Receipt| matches!(&receipt.state, State::Claimed { owner: holder, .. } if holder == owner);
         self.call("receipts.mark", |kept| change(kept, id, guard, state)).await
+    }
+}
+
+impl Due for World {
+    async fn due(&self, day: Date) -> Result<Vec<ReceiptId>, Setback> {
+        let is_due = |receipt: &&Receipt| {
+            let due_on = receipt.due_at.map(|due_at| Offset::UTC.to_datetime(due_at).date());
+            // Once it has been claimed, it is owed like any other, whenever it was due.
+            due_on == Some(day) && matches!(receipt.state, State::Pending { .. }) && receipt.attempts == 0
+        };
+        self.call("due.due", |kept| {
+            let mut due: Vec<&Receipt> = kept.receipts.values().filter(is_due).collect();
+            due.sort_by_key(|receipt| (receipt.created_at, &receipt.receipt_id));
+            due.iter().take(MOST_DUE).map(|receipt| receipt.receipt_id.clone()).collect()
+        })
+        .await
     }
 }
 
@@ -357,17 +523,64 @@ impl Mailer for World {
     }
 }
 
-impl Checkouts for World {
-    async fn checkout(&self, _: Provider, order_id: &OrderId) -> Result<Checkout, ReadError> {
-        self.call("checkouts.checkout", |kept| {
-            let unknown =
-                ReadError::Permanent { status: 404, code: Some("checkout_session_not_found".to_owned()) };
-            match kept.read_faults.pop_front() {
-                Some(fault) => Err(fault),
-                None => kept.checkouts.get(order_id).cloned().ok_or(unknown),
-            }
+impl World {
+    /// One question to the provider's API: it may answer something else.
+    async fn ask<T>(
+        &self,
+        name: &'static str,
+        knows: impl FnOnce(&Kept) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        self.call(name, |kept| match kept.read_faults.pop_front() {
+            Some(fault) => Err(fault),
+            None => knows(kept),
         })
         .await?
+    }
+}
+
+fn not_found(code: &str) -> ReadError {
+    ReadError::Permanent { status: 404, code: Some(code.to_owned()) }
+}
+
+impl ProviderApi for World {
+    async fn checkout(&self, _: Provider, order_id: &OrderId) -> Result<Checkout, ReadError> {
+        let unknown = not_found("checkout_session_not_found");
+        self.ask("api.checkout", |kept| kept.checkouts.get(order_id).cloned().ok_or(unknown)).await
+    }
+
+    async fn checkout_of(
+        &self,
+        _: Provider,
+        payment: &PaymentIntentId,
+    ) -> Result<Option<OrderId>, ReadError> {
+        let found = |kept: &Kept| {
+            let mut checkouts = kept.checkouts.values();
+            let of = checkouts.find(|checkout| checkout.payment_intents.contains(payment));
+            Ok(of.map(|checkout| checkout.order_id.clone()))
+        };
+        self.ask("api.checkout_of", found).await
+    }
+
+    async fn refunds(&self, _: Provider, of: &RefundsOf) -> Result<Vec<refund::News>, ReadError> {
+        let found = |kept: &Kept| {
+            let is_of = |refund: &&refund::News| {
+                let payment = &refund.told.payment_intent_id;
+                match of {
+                    RefundsOf::Payment(id) => payment == id,
+                    RefundsOf::Checkout(id) => kept
+                        .checkouts
+                        .get(id)
+                        .is_some_and(|checkout| checkout.payment_intents.contains(payment)),
+                }
+            };
+            Ok(kept.refunds.values().filter(is_of).cloned().collect())
+        };
+        self.ask("api.refunds", found).await
+    }
+
+    async fn subscription(&self, _: Provider, id: &SubscriptionId) -> Result<subscription::News, ReadError> {
+        let unknown = not_found("subscription_not_found");
+        self.ask("api.subscription", |kept| kept.subscriptions.get(id).cloned().ok_or(unknown)).await
     }
 }
 

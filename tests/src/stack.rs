@@ -1,6 +1,7 @@
 //! The local stack that `local/stack.py` has started, as its stack file describes it, and clients for it.
 
 use aws::{
+    entitlements::Entitlements,
     events::Events,
     ledger::{Ledger, Tables},
     orders::Orders,
@@ -8,7 +9,10 @@ use aws::{
 };
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::{config::Credentials, types::AttributeValue};
-use domain::{ids::Sku, stock::Unnamed};
+use domain::{
+    ids::{OrderId, Sku},
+    stock::Unnamed,
+};
 use serde::Deserialize;
 use std::{env, fs, time::Duration};
 
@@ -98,12 +102,21 @@ impl Stack {
     /// The ports on its tables.
     pub async fn tables(&self) -> Ports {
         let dynamodb = aws_sdk_dynamodb::Client::new(&self.config().await);
-        let TableNames { events, orders, stock, receipts, .. } = self.tables.clone();
+        let TableNames { events, orders, links, stock, entitlements, receipts } = self.tables.clone();
+        let names = Tables {
+            events: events.clone(),
+            orders: orders.clone(),
+            links,
+            stock: stock.clone(),
+            entitlements: entitlements.clone(),
+            receipts: receipts.clone(),
+        };
         Ports {
-            events: Events::new(dynamodb.clone(), events.clone(), Duration::from_hours(24 * 90)),
-            orders: Orders::new(dynamodb.clone(), orders.clone()),
-            receipts: Receipts::new(dynamodb.clone(), receipts.clone()),
-            ledger: Ledger::new(dynamodb.clone(), Tables { events, orders, stock: stock.clone(), receipts }),
+            events: Events::new(dynamodb.clone(), events, Duration::from_hours(24 * 90)),
+            orders: Orders::new(dynamodb.clone(), orders),
+            entitlements: Entitlements::new(dynamodb.clone(), entitlements),
+            receipts: Receipts::new(dynamodb.clone(), receipts),
+            ledger: Ledger::new(dynamodb.clone(), names),
             shelves: StockTable { client: dynamodb, table: stock },
         }
     }
@@ -135,7 +148,9 @@ pub struct Ports {
     pub events: Events,
     /// The Orders table.
     pub orders: Orders,
-    /// The Stock table and the transaction.
+    /// The Entitlements table.
+    pub entitlements: Entitlements,
+    /// All of them together.
     pub ledger: Ledger,
     /// The Receipts table.
     pub receipts: Receipts,
@@ -165,6 +180,21 @@ impl StockTable {
         let put = self.client.put_item().table_name(&self.table);
         let put = put.item("sku", text(sku.as_str())).item("entry", text("counter"));
         let sent = put.item("on_hand", AttributeValue::N(on_hand.to_string())).send().await;
+        sent.map(drop).map_err(|error| StockError(format!("{error:?}")))
+    }
+
+    /// Takes a counter away.
+    pub async fn remove_counter(&self, sku: &Sku) -> Result<(), StockError> {
+        let delete = self.client.delete_item().table_name(&self.table);
+        let sent = delete.key("sku", text(sku.as_str())).key("entry", text("counter")).send().await;
+        sent.map(drop).map_err(|error| StockError(format!("{error:?}")))
+    }
+
+    /// Makes a movement what it was in the first release, which knew of nothing that goes back.
+    pub async fn forget_returned(&self, sku: &Sku, order_id: &OrderId) -> Result<(), StockError> {
+        let update = self.client.update_item().table_name(&self.table);
+        let update = update.key("sku", text(sku.as_str())).key("entry", text(format!("order#{order_id}")));
+        let sent = update.update_expression("REMOVE returned").send().await;
         sent.map(drop).map_err(|error| StockError(format!("{error:?}")))
     }
 
