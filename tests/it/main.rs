@@ -18,14 +18,20 @@ mod fulfillment;
 #[cfg(test)]
 mod gateway;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod intake;
 #[cfg(test)]
 mod interruption;
 #[cfg(test)]
 mod log;
 #[cfg(test)]
+mod news;
+#[cfg(test)]
 mod receipts;
 #[cfg(test)]
 mod start;
+#[cfg(test)]
+mod sweep;
 #[cfg(test)]
 mod template;
