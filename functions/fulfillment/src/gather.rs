@@ -21,6 +21,7 @@ use domain::{
     refund,
     subscription::{self, Subscription},
 };
+use jiff::{SignedDuration, Timestamp};
 
 /// What has been read from the provider already: a lost race does not need it read again.
 #[derive(Debug, Default)]
@@ -53,7 +54,9 @@ fn told<T>(read: Result<T, ReadError>) -> Result<Told<T>, Setback> {
             let cause = format!("our API key is answered with {status}");
             Err(Setback::SetUp { service: "the provider's API", cause })
         }
-        Err(error @ (ReadError::Permanent { .. } | ReadError::NotUnderstood(_))) => Ok(Err(Doubt::NotTold(error))),
+        Err(error @ (ReadError::Permanent { .. } | ReadError::NotUnderstood(_))) => {
+            Ok(Err(Doubt::NotTold(error)))
+        }
     }
 }
 
@@ -188,7 +191,7 @@ where
     async fn refunds(
         &self,
         event: &StoredEvent,
-        told_at: jiff::Timestamp,
+        told_at: Timestamp,
         news: &[refund::News],
         order: Option<Order>,
     ) -> Result<Gathered, Setback> {
@@ -229,7 +232,11 @@ where
         Ok(Gathered { decision, order: rows.order })
     }
 
-    async fn subscription(&self, event: &StoredEvent, news: &subscription::News) -> Result<Gathered, Setback> {
+    async fn subscription(
+        &self,
+        event: &StoredEvent,
+        news: &subscription::News,
+    ) -> Result<Gathered, Setback> {
         let key = (news.customer_id.clone(), news.subscription_id.clone());
         let rows = self.ledger.read(&Wanted { subscription: Some(key), ..Wanted::default() }).await?;
         let mut learned = learned(event, news, rows.subscription.as_ref());
@@ -239,7 +246,11 @@ where
         Ok(rules::decide(event, news, &learned, &rows, &self.policy, now).into())
     }
 
-    async fn invoice(&self, event: &StoredEvent, news: &subscription::InvoiceNews) -> Result<Gathered, Setback> {
+    async fn invoice(
+        &self,
+        event: &StoredEvent,
+        news: &subscription::InvoiceNews,
+    ) -> Result<Gathered, Setback> {
         let customer_id = match self.customer_of(event, news).await? {
             Ok(customer_id) => customer_id,
             Err(doubt) => return Ok(Decision::Park(doubt).into()),
@@ -283,9 +294,11 @@ where
         if !rules::asks(learned) {
             return Ok(());
         }
-        let read_at = self.clock.now();
         if let Ok(news) = told(self.api.subscription(event.provider, &learned.subscription_id).await)? {
-            learned.learn(read_at, news.snapshot);
+            // What it says now is newer than all that it has announced, whatever our clock says.
+            let announced_at = learned.snapshot.as_ref().map(|told| told.at);
+            let next = announced_at.and_then(|at| at.checked_add(SignedDuration::from_secs(1)).ok());
+            learned.learn(next.map_or(self.clock.now(), |next| next.max(self.clock.now())), news.snapshot);
         }
         Ok(())
     }

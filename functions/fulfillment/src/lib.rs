@@ -233,7 +233,9 @@ where
 fn log(event_id: &EventId, ended: &Ended, took: jiff::SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
     match ended {
-        Outcome::Accepted(Done::Committed(commit, alerts)) => log_commit(event_id, commit, *alerts, duration_ms),
+        Outcome::Accepted(Done::Committed(commit, alerts)) => {
+            log_commit(event_id, commit, *alerts, duration_ms)
+        }
         Outcome::Accepted(Done::PassedOn(receipt_ids)) => {
             let receipts = receipt_ids.len();
             tracing::info!(outcome = "passed_on", %event_id, receipts, duration_ms, "receipts queued for an earlier attempt");

@@ -15,8 +15,8 @@ use aws::{
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::{fulfillment::Policy, mode::Mode, refund::Restock};
 use fulfillment::{Fulfillment, provider};
-use lambda_runtime::{Error, LambdaEvent, service_fn};
 use jiff::SignedDuration;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::time::Duration;
 
 /// A whole batch: each record spends its time waiting for Flex and for DynamoDB.

@@ -52,7 +52,9 @@ impl<S: Store, C: Clock> ProviderApi for Providers<S, C> {
     async fn refunds(&self, provider: Provider, of: &RefundsOf) -> Result<Vec<refund::News>, ReadError> {
         let Self { flex, .. } = self;
         match provider {
-            Provider::Flex => self.with_key(provider, |key| async move { flex.refunds(&key, of).await }).await,
+            Provider::Flex => {
+                self.with_key(provider, |key| async move { flex.refunds(&key, of).await }).await
+            }
         }
     }
 
