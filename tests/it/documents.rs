@@ -64,8 +64,9 @@ fn every_invariant_names_a_test() {
 
 #[test]
 fn every_file_that_the_documents_name_is_there() {
-    const DOCUMENTS: [&str; 6] = [
+    const DOCUMENTS: [&str; 7] = [
         "README.md",
+        "EVENTS.md",
         "ARCHITECTURE.md",
         "DESIGN.md",
         "OPERATIONS.md",
@@ -78,6 +79,44 @@ fn every_file_that_the_documents_name_is_there() {
         let paths = spans(&text).filter(|span| ROOMS.iter().any(|room| span.starts_with(room)));
         for path in paths.filter(|path| !path.contains(['…', '<', '*', ' ', '{'])) {
             assert!(root().join(path).exists(), "{name} names {path}");
+        }
+    }
+}
+
+/// The rows of the table of event types: type, handling, what it does, sample, test.
+fn rows_of_event_types(events: &str) -> Vec<[String; 5]> {
+    let bare = |cell: &str| cell.trim().trim_matches('`').to_owned();
+    let table = events.lines().skip_while(|line| !line.starts_with("| type |")).skip(2);
+    let rows = table.take_while(|line| line.starts_with('|'));
+    rows.map(|line| {
+        let cells: Vec<String> = line.trim_matches('|').split('|').map(bare).collect();
+        cells.try_into().unwrap_or_else(|cells| panic!("{cells:?}"))
+    })
+    .collect()
+}
+
+#[test]
+fn the_table_of_event_types_is_the_code_s_and_every_row_names_a_sample_and_a_test() {
+    let (events, code) = (document("EVENTS.md"), code());
+    let rows = rows_of_event_types(&events);
+    let told: BTreeSet<(&str, &str)> =
+        rows.iter().map(|[kind, how, ..]| (kind.as_str(), how.as_str())).collect();
+    assert_eq!(told, flex::event_types().collect::<BTreeSet<_>>());
+    assert_eq!(rows.len(), told.len(), "a type has two rows");
+    for [kind, _, _, sample, test] in &rows {
+        let event: serde_json::Value = serde_json::from_str(&document(sample)).unwrap();
+        assert_eq!(event["event_type"], *kind, "{sample}");
+        let name = test.rsplit_once("::").unwrap().1;
+        assert!(code.contains(&format!("fn {name}")), "{kind}: there is no test {test}");
+    }
+}
+
+#[test]
+fn the_documents_have_every_reason_for_access() {
+    for name in ["EVENTS.md", "examples/access/README.md"] {
+        let text = document(name);
+        for reason in domain::subscription::Reason::ALL {
+            assert!(text.contains(&format!("`{}`", reason.as_str())), "{name} lacks {}", reason.as_str());
         }
     }
 }

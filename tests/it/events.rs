@@ -14,7 +14,7 @@ use domain::{
     mode::Mode,
     outcome::Setback,
     ports::{Clock as _, Delay},
-    receipt::{OnUnknown, Receipt, State},
+    receipt::{OnUnknown, State},
     signature::{Direction, Refusal},
 };
 use intake::answer::{Answer, Kept};
@@ -205,9 +205,9 @@ fn job<J: Job>(name: &str) -> J {
     serde_json::from_str(event.records[0].body.as_deref().unwrap()).unwrap()
 }
 
-fn news(name: &str) -> (Event, OrderId) {
+fn news(name: &str) -> (Box<Event>, OrderId) {
     let Reading::Event(event) = flex::read(read(name).as_bytes()) else { panic!("{name} is not understood") };
-    let News::CheckoutCompleted { order_id } = event.news.clone() else { panic!("{name}: {event:?}") };
+    let News::Checkout { order_id, .. } = event.news.clone() else { panic!("{name}: {event:?}") };
     (event, order_id)
 }
 
@@ -405,7 +405,7 @@ async fn one_after_the_other_the_samples_turn_a_delivery_into_a_mail() {
     assert_eq!(queued, Some(job::<ReceiptJob>(RECEIPTS)));
 
     hand_over::<ReceiptJob, _>(RECEIPTS, &bundle, &bundle.receipts).await;
-    let receipt_id: ReceiptId = Receipt::id_for_order(&order_id).unwrap();
+    let receipt_id: ReceiptId = ReceiptId::new(format!("{order_id}-order")).unwrap();
     let kept = bundle.world.kept();
     assert_eq!(kept.events[&event.event_id].state, EventState::Processed);
     assert_eq!(kept.orders.keys().collect::<Vec<_>>(), [&order_id]);

@@ -87,7 +87,8 @@ impl Sale {
         let order = play.order(self.order_id()).await.unwrap().unwrap();
         assert_eq!(order.version, 1);
         assert_eq!(self.on_hand(play).await, on_hand.map(Some));
-        let wanted = Wanted { shelves: Some((order.order_id.clone(), self.skus.to_vec())), ..Wanted::default() };
+        let wanted =
+            Wanted { shelves: Some((order.order_id.clone(), self.skus.to_vec())), ..Wanted::default() };
         let shelves = play.tables.ledger.read(&wanted).await.unwrap().shelves;
         assert!(shelves.iter().all(|shelf| shelf.moved.is_some()));
         assert_eq!(play.mails(self.order_id()).await.unwrap().len(), 1);

@@ -1,7 +1,7 @@
 //! Fulfillment by its outcomes: what becomes of a job, what is stored, and what is queued after it.
 
 use domain::{
-    checkout::{Capture, Checkout, Eligibility, Kind, LineItem, Status},
+    checkout::{Checkout, Eligibility, Kind, LineItem, Status},
     event::{EventState, StoredEvent},
     ids::{EventId, ReceiptId},
     job::{FulfillmentJob, ReceiptJob},

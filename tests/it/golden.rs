@@ -4,7 +4,9 @@
 use domain::{
     dispute::{Funds as DisputedFunds, Stage},
     event::EventState,
-    ids::{CustomerId, DisputeId, OrderId, PaymentIntentId, ProductId, ReceiptId, RefundId, Sku, SubscriptionId},
+    ids::{
+        CustomerId, DisputeId, OrderId, PaymentIntentId, ProductId, ReceiptId, RefundId, Sku, SubscriptionId,
+    },
     ledger::Wanted,
     order::{Funds, Order, State},
     ports::{Ledger as _, Receipts as _},
@@ -108,7 +110,8 @@ fn samples() -> Vec<Sample> {
 
 #[test]
 fn the_end_of_every_sample_is_told() {
-    let files = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let files =
+        fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
     let mut names: Vec<String> =
         files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     names.retain(|name| name != "stand-in");
@@ -201,7 +204,11 @@ async fn the_subscription_was_paid_renewed_failed_and_ended(play: &Play) {
     let rows = play.tables.ledger.read(&wanted).await.unwrap();
     let subscription = rows.subscription.unwrap();
     let beginning = subscription.beginning.unwrap();
-    assert_eq!(beginning.order_id.as_str(), SUBSCRIBED, "session, subscription, customer and invoices are linked");
+    assert_eq!(
+        beginning.order_id.as_str(),
+        SUBSCRIBED,
+        "session, subscription, customer and invoices are linked"
+    );
     assert_eq!(subscription.invoices.len(), 3);
     let access = &rows.entitlements[0];
     assert_eq!(access.reason, Reason::Ended);

@@ -93,7 +93,12 @@ impl Stage {
                 let life = Life::of(9);
                 paid = life.purchase.clone();
                 paid.session["test_mode"] = json!(false);
-                life.moments.iter().enumerate().filter(|(n, _)| [0, 2, 3].contains(n)).map(|(_, moment)| live(moment)).collect()
+                life.moments
+                    .iter()
+                    .enumerate()
+                    .filter(|(n, _)| [0, 2, 3].contains(n))
+                    .map(|(_, moment)| live(moment))
+                    .collect()
             }
             _ => Vec::new(),
         };

@@ -12,7 +12,7 @@ use domain::{
 use kit::{
     drive::{Bundle, RULES},
     fakes::{Fault, Message},
-    shop::Purchase,
+    shop::{Purchase, sample},
     signed::signed_as,
     story::{Delivery, SECRET, checkout, open_shop, purchase},
 };
@@ -152,7 +152,7 @@ async fn everything() {
     let odd = |id: &str, body: Value| Delivery { id: id.to_owned(), body: body.to_string() };
     post(&bundle, &odd("msg_1", json!("canary.mailbox@example.com"))).await;
     post(&bundle, &odd("msg_2", json!({"event_id": "canary.mailbox@example.com Serinus"}))).await;
-    post(&bundle, &odd("msg_3", json!({"event_id": "fevt_x", "event_type": "customer.created", "object": {"email": "canary.mailbox@example.com"}}))).await;
+    post(&bundle, &odd("msg_3", json!({"event_id": "fevt_x", "event_type": "customer.enchanted", "object": {"email": "canary.mailbox@example.com"}}))).await;
     post(&bundle, &delivery(1)).await;
     let mut changed = purchase_of_the_canary(1);
     changed.session["amount_total"] = json!(1);
@@ -198,10 +198,34 @@ async fn everything() {
         domain::ports::Queue::send(&bundle.world, &domain::job::ReceiptJob::V1 { receipt_id }).await.unwrap();
     }
     work(&bundle, "r4").await;
+    after_the_sale(&bundle).await;
     // The canary did go through: its own mail has all of it that a receipt shows.
     let kept = bundle.world.kept();
     assert_eq!(kept.mails[0].to.as_str(), CANARIES[0]);
     assert!(kept.mails[0].text.contains("canary-seed for the pancreas"));
+}
+
+/// What follows: the customer's new name, a refund and a dispute of the first purchase, and what is not needed.
+async fn after_the_sale(bundle: &Bundle) {
+    let paid = purchase_of_the_canary(1);
+    let payment = paid.session["payment_intents"][0].clone();
+    let news = |kind: &str, name: &str, change: &dyn Fn(&mut Value)| {
+        let mut event = sample(kind);
+        let resource = &mut event["object"][name];
+        resource["test_mode"] = json!(false);
+        change(resource);
+        Delivery { id: format!("msg_{}", kind.replace('.', "_")), body: event.to_string() }
+    };
+    let of_payment = |resource: &mut Value| {
+        resource["payment_intent_id"] = payment.clone();
+        resource["metadata"] = json!({"note": "canary-note"});
+    };
+    let customer = paid.customer.clone();
+    post(bundle, &news("customer.updated", "customer", &|resource| *resource = customer.clone())).await;
+    post(bundle, &news("refund.updated", "refund", &of_payment)).await;
+    post(bundle, &news("charge.dispute.created", "dispute", &of_payment)).await;
+    post(bundle, &news("product.updated", "product", &|_| {})).await;
+    work(bundle, "r5").await;
 }
 
 #[tokio::test]
@@ -236,11 +260,13 @@ async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
         outcomes.iter().map(String::as_str).collect::<Vec<_>>(),
         [
             "accepted",
+            "applied",
             "conflict",
             "duplicate",
             "failed",
             "fulfilled",
             "held",
+            "not_needed",
             "parked",
             "passed_on",
             "refused",

@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(members(&event), members(&sample));
         let Reading::Event(event) = flex::read(&body) else { panic!("{event}") };
         assert_eq!(event.event_id.as_str(), "fevt_7");
-        let News::CheckoutCompleted { order_id } = event.news else { panic!("{event:?}") };
+        let News::Checkout { order_id, completed: true } = event.news else { panic!("{event:?}") };
         assert_eq!(order_id.as_str(), purchase.order_id());
     }
 }

@@ -1,16 +1,16 @@
 //! A story over the world in memory: the example shop is open, a sender delivers as Svix does, and the end can be
 //! held against the end of another story.
-#![expect(clippy::expect_used, reason = "a story that cannot be set up must stop the test")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a story that cannot be set up must stop the test")]
 
 use crate::{
     drive::Bundle,
     fakes::{Kept, World},
-    shop::Purchase,
+    shop::{self, Purchase},
     signed::signed_as,
 };
 use domain::{
     checkout::Checkout,
-    event::EventState,
+    event::{EventState, News, Reading},
     facts::Latest,
     ids::{EventId, OrderId, PaymentIntentId, ReceiptId, Sku},
     mode::Mode,
@@ -18,10 +18,13 @@ use domain::{
     payment,
     ports::Clock as _,
     receipt::{OnUnknown, State},
+    refund,
     stock::Movement,
+    subscription::Source,
 };
 use intake::{answer::Answer, request::Incoming};
 use jiff::Timestamp;
+use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 
 /// The secret of the shop's webhook endpoint.
@@ -80,7 +83,7 @@ pub fn checkout(purchase: &Purchase) -> Checkout {
     let lines: Vec<flex::wire::LineItem> =
         serde_json::from_value(purchase.line_items.clone()).expect("line items");
     let customer = serde_json::from_value(purchase.customer.clone()).expect("a customer");
-    flex::checkout(&session, &lines, Some(&customer), None).expect("a checkout")
+    flex::checkout(&session, &lines, Some(&customer)).expect("a checkout")
 }
 
 /// A message of the sender's.
@@ -123,6 +126,25 @@ impl Bundle {
     /// From now on the provider's API knows this checkout.
     pub fn provider_has(&self, checkout: &Checkout) {
         self.world.kept().checkouts.insert(checkout.order_id.clone(), checkout.clone());
+    }
+
+    /// From now on the provider's API knows these refunds.
+    pub fn provider_has_refunds(&self, refunds: &[refund::News]) {
+        let known = refunds.iter().map(|refund| (refund.refund_id.clone(), refund.clone()));
+        self.world.kept().refunds.extend(known);
+    }
+
+    /// From now on the provider's API knows a subscription, in the provider's own words.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be understood.
+    pub fn provider_has_subscription(&self, subscription: &Value) {
+        let body = shop::event("customer.subscription.updated", "fevt_0", 0, "subscription", subscription);
+        let Reading::Event(event) = flex::read(&body) else { panic!("no event: {subscription}") };
+        let News::Subscription(mut news) = event.news else { panic!("no subscription: {subscription}") };
+        news.snapshot.source = Source::Read;
+        self.world.kept().subscriptions.insert(news.subscription_id.clone(), news);
     }
 
     /// Posts a delivery, signed now. `None` when the process stopped before it answered.

@@ -51,7 +51,7 @@ async fn our_client_reads_the_sample_from_it() {
     assert_eq!(checkout.customer.name.as_deref(), Some("Pat Doe"));
     assert_eq!(checkout.lines.len(), 2);
     assert_eq!((stand_in.requests_for(SESSION), stand_in.requests_for(LINES)), (1, 1));
-    assert_eq!(stand_in.requests().len(), 2);
+    assert_eq!(stand_in.requests().len(), 3);
 }
 
 #[tokio::test]
