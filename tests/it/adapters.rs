@@ -6,12 +6,13 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use axum::{Router, body::Body, http::StatusCode, response::Response};
 use domain::{
-    ids::{EventId, OrderId},
+    ids::{CustomerId, EventId, OrderId, PaymentIntentId, Sku},
     job::FulfillmentJob,
+    ledger::{Rows, Wanted},
     mode::Mode,
     order::Order,
     outcome::Setback,
-    ports::{Delay as _, Mailer as _, Orders as _, Queue as _, SendError},
+    ports::{Delay as _, Ledger as _, Mailer as _, Orders as _, Queue as _, SendError},
     receipt::{
         OnUnknown, Receipt,
         mail::{Email, Templates, compose},
@@ -103,7 +104,7 @@ async fn sold(change: impl FnOnce(&mut Order)) -> (Order, Receipt) {
 
 async fn mail(change: impl FnOnce(&mut Order)) -> Email {
     let (order, receipt) = sold(change).await;
-    compose(&order, &receipt, &merchant(), &Templates::built_in().unwrap()).unwrap()
+    compose(&order, &receipt, None, &merchant(), &Templates::built_in().unwrap()).unwrap()
 }
 
 const TAKEN: &str = r#"<SendRawEmailResponse xmlns="http://ses.amazonaws.com/doc/2010-12-01/"><SendRawEmailResult><MessageId>0100-abc</MessageId></SendRawEmailResult></SendRawEmailResponse>"#;
@@ -228,6 +229,63 @@ async fn a_write_that_meets_a_transaction_is_tried_again() {
     assert_eq!(aws.asked(), 3);
 }
 
+/// What a reading comes to, and how often it has asked.
+async fn read(wanted: &Wanted, first: Says, times: usize, then: Says) -> (Result<Rows, Setback>, usize) {
+    let aws = Aws::saying(first, times, then).await;
+    let names = ["events", "orders", "links", "stock", "entitlements", "receipts"];
+    let [events, orders, links, stock, entitlements, receipts] = names.map(str::to_owned);
+    let tables = aws::ledger::Tables { events, orders, links, stock, entitlements, receipts };
+    let client = aws_sdk_dynamodb::Client::new(&config(&aws.url).await);
+    let rows = aws::ledger::Ledger::new(client, tables).read(wanted).await;
+    (rows, aws.asked())
+}
+
+/// One row of each table that is read, two of the stock.
+fn wanted() -> Wanted {
+    let order_id = OrderId::new("fcs_1").unwrap();
+    Wanted {
+        order: Some(order_id.clone()),
+        links: vec![PaymentIntentId::new("fpi_1").unwrap()],
+        contact: Some(CustomerId::new("fcus_1").unwrap()),
+        shelves: Some((order_id, vec![Sku::new("TOTE").unwrap()])),
+        ..Wanted::default()
+    }
+}
+
+#[tokio::test]
+async fn rows_of_all_tables_are_read_in_one_call_and_nothing_in_none() {
+    let nothing = Says::Answer(200, "{}");
+    let rows = async |wanted: &Wanted| read(wanted, nothing, 0, nothing).await;
+    assert_eq!(rows(&Wanted::default()).await, (Ok(Rows::default()), 0));
+    let (read, asked) = rows(&wanted()).await;
+    assert_eq!((read.unwrap().shelves.len(), asked), (1, 1));
+    let skus = |count| (0..count).map(|n| Sku::new(format!("SKU-{n}")).unwrap()).collect::<Vec<_>>();
+    for (count, calls) in [(48, 1), (49, 2), (98, 2), (99, 3)] {
+        // Two keys each, beside an order, a payment and a customer.
+        let shelves = Some((OrderId::new("fcs_1").unwrap(), skus(count)));
+        let (read, asked) = rows(&Wanted { shelves, ..wanted() }).await;
+        assert_eq!((read.unwrap().shelves.len(), asked), (count, calls));
+    }
+}
+
+#[tokio::test]
+async fn keys_that_dynamodb_leaves_unread_are_asked_for_again_and_not_for_ever() {
+    let unread = Says::Answer(
+        200,
+        r#"{"Responses":{},"UnprocessedKeys":{"links":{"Keys":[{"link":{"S":"payment#fpi_1"}}]}}}"#,
+    );
+    let rest = Says::Answer(
+        200,
+        r#"{"Responses":{"links":[{"link":{"S":"payment#fpi_1"},"payment_intent_id":{"S":"fpi_1"},"version":{"N":"4"}}]}}"#,
+    );
+    let (rows, asked) = read(&wanted(), unread, 2, rest).await;
+    let versions: Vec<_> = rows.unwrap().links.values().map(|link| link.version).collect();
+    assert_eq!((versions, asked), (vec![4], 3));
+    let (rows, asked) = read(&wanted(), unread, usize::MAX, rest).await;
+    assert_eq!(rows.unwrap_err().to_string(), "DynamoDB is away: keys left unread");
+    assert!((2..20).contains(&asked), "{asked}");
+}
+
 /// The judge is another crate than the one that builds the mail.
 #[tokio::test]
 async fn a_mail_is_well_formed_and_names_cannot_add_headers() {
@@ -279,7 +337,7 @@ async fn a_mail_that_is_handed_over_is_there_once_and_whole() {
     })
     .await;
     let receipt = Receipt { order_id: order.order_id.clone(), ..receipt };
-    let email = compose(&order, &receipt, &merchant(), &Templates::built_in().unwrap()).unwrap();
+    let email = compose(&order, &receipt, None, &merchant(), &Templates::built_in().unwrap()).unwrap();
 
     let world = World::default();
     domain::ports::Mailer::send(&world, &email).await.unwrap();

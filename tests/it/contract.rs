@@ -1,30 +1,47 @@
 //! One suite for each port, run on the world in memory and on the real adapters alike: DynamoDB, SQS and SES of
 //! the local stack. A fake that is not held to this may not be used.
 
+mod rows;
+
 use domain::{
     checkout::{Capture, Checkout, Customer, Eligibility, Kind, LineItem, Status, Totals},
     delivery::{Provider, fingerprint},
     event::{EventState, StoredEvent},
-    fulfillment::{Commit, Decision, decide},
-    ids::{DeliveryId, EventId, LineItemId, MessageId, OrderId, OwnerToken, ProductId, Sku},
+    fulfillment::{Decision, Policy, checkout as rules},
+    ids::{
+        CustomerId, DeliveryId, EventId, LineItemId, MessageId, OrderId, OwnerToken, PaymentIntentId,
+        ProductId, ReceiptId, Sku, SubscriptionId,
+    },
+    ledger::{Commit, Rows, Wanted},
     mode::Mode,
     money::Currency,
-    ports::{Changed, Committed, Events, Ledger, Orders, Receipts, Recorded, Settlement},
-    receipt::State,
-    stock::{Mapping, Unnamed},
+    order::Order,
+    ports::{
+        Changed, Committed, Due, Entitlements, Events, Ledger, MOST_DUE, Orders, Receipts, Recorded,
+        Settlement,
+    },
+    receipt::{self, Receipt, State},
+    refund::Restock,
+    stock::{Mapping, Return, Shelf, Unnamed},
 };
 use futures_util::future::join_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date};
 use kit::{
     fakes::World,
+    play::until,
     stack::{Ports, Stack},
 };
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 /// Filling shelves, as a merchant does.
 trait Shelves {
     async fn put_counter(&self, sku: &Sku, on_hand: i64);
     async fn put_mapping(&self, from: &Unnamed, sku: &Sku);
+    async fn remove_counter(&self, sku: &Sku);
     async fn on_hand(&self, sku: &Sku) -> Option<i64>;
 }
 
@@ -34,6 +51,9 @@ impl Shelves for World {
     }
     async fn put_mapping(&self, from: &Unnamed, sku: &Sku) {
         self.kept().mapping.insert(from.clone(), sku.clone());
+    }
+    async fn remove_counter(&self, sku: &Sku) {
+        self.kept().counters.remove(sku);
     }
     async fn on_hand(&self, sku: &Sku) -> Option<i64> {
         self.kept().counters.get(sku).copied()
@@ -47,36 +67,72 @@ impl Shelves for kit::stack::StockTable {
     async fn put_mapping(&self, from: &Unnamed, sku: &Sku) {
         self.put_mapping(from, sku).await.unwrap();
     }
+    async fn remove_counter(&self, sku: &Sku) {
+        self.remove_counter(sku).await.unwrap();
+    }
     async fn on_hand(&self, sku: &Sku) -> Option<i64> {
         self.on_hand(sku).await.unwrap()
     }
 }
 
-/// Some ports, all on the same rows.
-struct On<E, O, L, R, S> {
-    events: E,
-    orders: O,
-    ledger: L,
-    receipts: R,
-    shelves: S,
+/// What a suite runs on: all ports, on the same rows.
+trait On {
+    fn events(&self) -> &impl Events;
+    fn orders(&self) -> &impl Orders;
+    fn entitlements(&self) -> &impl Entitlements;
+    fn ledger(&self) -> &impl Ledger;
+    fn receipts(&self) -> &(impl Receipts + Due);
+    fn shelves(&self) -> &impl Shelves;
 }
 
-fn memory() -> On<World, World, World, World, World> {
-    let world = World::at(now());
-    let w = || world.clone();
-    On { events: w(), orders: w(), ledger: w(), receipts: w(), shelves: w() }
+impl On for World {
+    fn events(&self) -> &impl Events {
+        self
+    }
+    fn orders(&self) -> &impl Orders {
+        self
+    }
+    fn entitlements(&self) -> &impl Entitlements {
+        self
+    }
+    fn ledger(&self) -> &impl Ledger {
+        self
+    }
+    fn receipts(&self) -> &(impl Receipts + Due) {
+        self
+    }
+    fn shelves(&self) -> &impl Shelves {
+        self
+    }
 }
 
-async fn dynamodb() -> On<
-    aws::events::Events,
-    aws::orders::Orders,
-    aws::ledger::Ledger,
-    aws::receipts::Receipts,
-    kit::stack::StockTable,
-> {
-    let stack = Stack::named().unwrap_or_else(|none| panic!("{none}"));
-    let Ports { events, orders, ledger, receipts, shelves } = stack.tables().await;
-    On { events, orders, ledger, receipts, shelves }
+impl On for Ports {
+    fn events(&self) -> &impl Events {
+        &self.events
+    }
+    fn orders(&self) -> &impl Orders {
+        &self.orders
+    }
+    fn entitlements(&self) -> &impl Entitlements {
+        &self.entitlements
+    }
+    fn ledger(&self) -> &impl Ledger {
+        &self.ledger
+    }
+    fn receipts(&self) -> &(impl Receipts + Due) {
+        &self.receipts
+    }
+    fn shelves(&self) -> &impl Shelves {
+        &self.shelves
+    }
+}
+
+fn memory() -> World {
+    World::at(now())
+}
+
+async fn dynamodb() -> Ports {
+    Stack::named().unwrap_or_else(|none| panic!("{none}")).tables().await
 }
 
 /// Runs one suite on both.
@@ -102,15 +158,29 @@ on_both! {
     an_event_ends_once,
     a_failure_is_noted_on_pending_events_only,
     a_commit_writes_all_of_it,
+    every_row_comes_back_as_it_was,
+    times_are_kept_in_whole_seconds,
+    every_kind_of_row_is_guarded_by_its_version,
+    what_is_not_wanted_or_not_there_is_not_read,
+    a_row_that_is_wanted_twice_is_read_once,
+    a_commit_that_does_not_end_its_event_leaves_it,
+    several_receipts_are_owed_together,
+    a_receipt_that_is_there_already_refuses_all,
     of_many_commits_of_one_order_exactly_one_is_done,
     a_commit_on_a_changed_world_writes_nothing,
     the_last_pieces_go_to_whoever_is_first_and_never_below_zero,
     a_movement_is_never_made_twice,
+    goods_go_back_once_and_never_more_than_were_taken,
+    nothing_goes_back_where_nothing_was_taken_or_counted,
     a_cart_too_big_for_one_transaction_is_committed_whole,
     mapping_rows_are_found,
     a_receipt_is_claimed_by_one,
     only_the_claimant_may_mark,
     a_held_receipt_stays_held,
+    a_withdrawn_receipt_says_why,
+    what_is_due_is_told_by_its_day_until_somebody_takes_it_up,
+    of_too_many_that_are_due_the_oldest_are_told,
+    whose_a_subscription_is_can_be_found,
 }
 
 fn now() -> Timestamp {
@@ -137,7 +207,7 @@ fn event() -> StoredEvent {
         state: EventState::Stored,
         reason: None,
         attempts: 0,
-        receipt_id: None,
+        receipt_ids: Vec::new(),
     }
 }
 
@@ -163,7 +233,7 @@ fn checkout(skus: &[Sku]) -> Checkout {
     Checkout {
         provider: Provider::Flex,
         order_id: OrderId::new(unique("fcs")).unwrap(),
-        client_reference_id: Some("order-1042".into()),
+        client_reference_id: Some(unique("order")),
         status: Status::Complete,
         kind: Kind::Payment,
         capture: Capture::Automatic,
@@ -177,28 +247,59 @@ fn checkout(skus: &[Sku]) -> Checkout {
         currency: Currency::USD,
         totals: Totals { subtotal: total, total, ..Totals::default() },
         received: Some(total),
-        payment_intents: Vec::new(),
+        payment_intents: (0..2).map(|_| PaymentIntentId::new(unique("fpi")).unwrap()).collect(),
+        payments: BTreeMap::new(),
+        subscription_id: None,
+        invoice_id: None,
         lines: skus.iter().map(line).collect(),
     }
 }
 
-async fn decided<L: Ledger>(ledger: &L, event: &StoredEvent, checkout: &Checkout) -> Commit {
-    let skus: Vec<Sku> = checkout.lines.iter().filter_map(|line| line.sku.clone()).collect();
-    let shelves = ledger.shelves(&checkout.order_id, &skus).await.unwrap();
-    match decide(event, checkout, &Mapping::new(), &shelves, Mode::Live, now()) {
-        Decision::Fulfill(commit) => *commit,
-        Decision::Park(doubt) => panic!("{doubt}"),
+/// A stored event.
+async fn recorded(on: &impl On) -> StoredEvent {
+    let event = event();
+    assert_eq!(on.events().record(&event).await, Ok(Recorded::First));
+    event
+}
+
+const POLICY: Policy = Policy {
+    mode: Mode::Live,
+    restock: Restock::Any,
+    grace: SignedDuration::ZERO,
+    payment_failed_mail: false,
+    trial_ends_mail: false,
+};
+
+async fn decided(ledger: &impl Ledger, event: &StoredEvent, checkout: &Checkout) -> Commit {
+    let wanted = Wanted { order: None, ..rules::wanted(checkout) };
+    let rows = ledger.read(&wanted).await.unwrap();
+    let rows = rows.clone().and(ledger.read(&rules::wanted_shelves(checkout, &rows)).await.unwrap());
+    match rules::decide(event, true, checkout, &rows, &POLICY, now()) {
+        Decision::Write(commit) => *commit,
+        other => panic!("{other}"),
     }
 }
 
-type AnyOn<E, O, L, R, S> = On<E, O, L, R, S>;
+fn order_of(commit: &Commit) -> Order {
+    commit.order.clone().unwrap()
+}
 
-async fn an_event_is_stored_once_and_comes_back_as_it_was<E: Events, O, L, R, S>(on: &AnyOn<E, O, L, R, S>) {
+/// The shelves of these SKUs, with what the order of a commit has moved of them.
+async fn shelves_of(on: &impl On, commit: &Commit, skus: &[Sku]) -> Vec<Shelf> {
+    let shelves = Some((order_of(commit).order_id, skus.to_vec()));
+    on.ledger().read(&Wanted { shelves, ..Wanted::default() }).await.unwrap().shelves
+}
+
+async fn state_of(on: &impl On, event: &StoredEvent) -> EventState {
+    on.events().event(&event.event_id).await.unwrap().unwrap().state
+}
+
+async fn an_event_is_stored_once_and_comes_back_as_it_was(on: &impl On) {
     let event = event();
-    assert_eq!(on.events.event(&event.event_id).await, Ok(None));
-    assert_eq!(on.events.record(&event).await, Ok(Recorded::First));
-    assert_eq!(on.events.record(&event).await, Ok(Recorded::Again(EventState::Stored)));
-    assert_eq!(on.events.event(&event.event_id).await, Ok(Some(event.clone())));
+    assert_eq!(on.events().event(&event.event_id).await, Ok(None));
+    assert_eq!(on.events().record(&event).await, Ok(Recorded::First));
+    assert_eq!(on.events().record(&event).await, Ok(Recorded::Again(EventState::Stored)));
+    assert_eq!(on.events().event(&event.event_id).await, Ok(Some(event.clone())));
     // Bytes that are no text, and nothing optional.
     let bare = StoredEvent {
         event_id: EventId::new(unique("fevt")).unwrap(),
@@ -209,47 +310,46 @@ async fn an_event_is_stored_once_and_comes_back_as_it_was<E: Events, O, L, R, S>
         reason: Some("the body is not a JSON object".into()),
         ..event
     };
-    assert_eq!(on.events.record(&bare).await, Ok(Recorded::First));
-    assert_eq!(on.events.event(&bare.event_id).await, Ok(Some(bare)));
+    assert_eq!(on.events().record(&bare).await, Ok(Recorded::First));
+    assert_eq!(on.events().event(&bare.event_id).await, Ok(Some(bare)));
 }
 
-async fn of_many_at_once_exactly_one_is_the_first<E: Events, O, L, R, S>(on: &AnyOn<E, O, L, R, S>) {
+async fn of_many_at_once_exactly_one_is_the_first(on: &impl On) {
     let event = event();
-    let recorded = join_all((0..64).map(|_| on.events.record(&event))).await;
+    let recorded = join_all((0..64).map(|_| on.events().record(&event))).await;
     let firsts = recorded.iter().filter(|recorded| **recorded == Ok(Recorded::First)).count();
     let again =
         recorded.iter().filter(|recorded| **recorded == Ok(Recorded::Again(EventState::Stored))).count();
     assert_eq!((firsts, again), (1, 63));
 }
 
-async fn another_body_under_the_same_id_changes_nothing<E: Events, O, L, R, S>(on: &AnyOn<E, O, L, R, S>) {
-    let first = event();
-    on.events.record(&first).await.unwrap();
+async fn another_body_under_the_same_id_changes_nothing(on: &impl On) {
+    let first = recorded(on).await;
     let other = StoredEvent { body: b"{}".to_vec(), fingerprint: fingerprint(b"{}"), ..first.clone() };
-    assert_eq!(on.events.record(&other).await, Ok(Recorded::OtherBody(EventState::Stored)));
-    assert_eq!(on.events.event(&first.event_id).await, Ok(Some(first)));
+    assert_eq!(on.events().record(&other).await, Ok(Recorded::OtherBody(EventState::Stored)));
+    assert_eq!(on.events().event(&first.event_id).await, Ok(Some(first)));
 }
 
-async fn an_event_ends_once<E: Events, O, L, R, S>(on: &AnyOn<E, O, L, R, S>) {
+async fn an_event_ends_once(on: &impl On) {
     let (processed, parked) = (event(), event());
     let park = Settlement::Parked { reason: "doubtful".into() };
     for event in [&processed, &parked] {
-        on.events.record(event).await.unwrap();
+        on.events().record(event).await.unwrap();
     }
     let (one, two) = (&processed.event_id, &parked.event_id);
-    on.events.settle(one, &Settlement::Processed, now()).await.unwrap();
-    on.events.settle(one, &park, now()).await.unwrap();
-    on.events.settle(two, &park, now()).await.unwrap();
-    on.events.settle(two, &Settlement::Processed, now()).await.unwrap();
+    on.events().settle(one, &Settlement::Processed, now()).await.unwrap();
+    on.events().settle(one, &park, now()).await.unwrap();
+    on.events().settle(two, &park, now()).await.unwrap();
+    on.events().settle(two, &Settlement::Processed, now()).await.unwrap();
     let ended = StoredEvent { state: EventState::Processed, ..processed };
-    assert_eq!(on.events.event(&ended.event_id).await, Ok(Some(ended.clone())));
-    assert_eq!(on.events.record(&ended).await, Ok(Recorded::Again(EventState::Processed)));
+    assert_eq!(on.events().event(&ended.event_id).await, Ok(Some(ended.clone())));
+    assert_eq!(on.events().record(&ended).await, Ok(Recorded::Again(EventState::Processed)));
     let ended = StoredEvent { state: EventState::Parked, reason: Some("doubtful".into()), ..parked };
-    assert_eq!(on.events.event(&ended.event_id).await, Ok(Some(ended)));
+    assert_eq!(on.events().event(&ended.event_id).await, Ok(Some(ended)));
     // Ending what is not there makes nothing.
     let nobody = EventId::new(unique("fevt")).unwrap();
-    on.events.settle(&nobody, &Settlement::Processed, now()).await.unwrap();
-    assert_eq!(on.events.event(&nobody).await, Ok(None));
+    on.events().settle(&nobody, &Settlement::Processed, now()).await.unwrap();
+    assert_eq!(on.events().event(&nobody).await, Ok(None));
 }
 
 #[tokio::test]
@@ -276,36 +376,33 @@ async fn only_what_has_ended_is_forgotten() {
     );
 }
 
-async fn a_failure_is_noted_on_pending_events_only<E: Events, O, L, R, S>(on: &AnyOn<E, O, L, R, S>) {
-    let event = event();
-    on.events.record(&event).await.unwrap();
-    on.events.note_failure(&event.event_id, "Flex is away: 503", 2).await.unwrap();
+async fn a_failure_is_noted_on_pending_events_only(on: &impl On) {
+    let event = recorded(on).await;
+    on.events().note_failure(&event.event_id, "Flex is away: 503", 2).await.unwrap();
     let noted = StoredEvent { reason: Some("Flex is away: 503".into()), attempts: 2, ..event };
-    assert_eq!(on.events.event(&noted.event_id).await, Ok(Some(noted.clone())));
-    on.events.settle(&noted.event_id, &Settlement::Processed, now()).await.unwrap();
-    on.events.note_failure(&noted.event_id, "too late", 3).await.unwrap();
+    assert_eq!(on.events().event(&noted.event_id).await, Ok(Some(noted.clone())));
+    on.events().settle(&noted.event_id, &Settlement::Processed, now()).await.unwrap();
+    on.events().note_failure(&noted.event_id, "too late", 3).await.unwrap();
     let ended = StoredEvent { state: EventState::Processed, reason: None, ..noted };
-    assert_eq!(on.events.event(&ended.event_id).await, Ok(Some(ended)));
+    assert_eq!(on.events().event(&ended.event_id).await, Ok(Some(ended)));
 }
 
-async fn a_commit_writes_all_of_it<E: Events, O: Orders, L: Ledger, R: Receipts, S: Shelves>(
-    on: &AnyOn<E, O, L, R, S>,
-) {
-    let (event, skus) = (event(), skus(2));
-    on.events.record(&event).await.unwrap();
-    on.shelves.put_counter(&skus[0], 5).await;
-    on.shelves.put_counter(&skus[1], 0).await;
-    let commit = decided(&on.ledger, &event, &checkout(&skus)).await;
-    assert_eq!(on.ledger.commit(&commit).await, Ok(Committed::Now));
+async fn a_commit_writes_all_of_it(on: &impl On) {
+    let (event, skus) = (recorded(on).await, skus(2));
+    on.shelves().put_counter(&skus[0], 5).await;
+    on.shelves().put_counter(&skus[1], 0).await;
+    let commit = decided(on.ledger(), &event, &checkout(&skus)).await;
+    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
 
-    assert_eq!(on.orders.order(&commit.order.order_id).await, Ok(Some(commit.order.clone())));
-    assert_eq!(on.receipts.receipt(&commit.receipt.receipt_id).await, Ok(Some(commit.receipt.clone())));
-    let event = on.events.event(&event.event_id).await.unwrap().unwrap();
-    assert_eq!(
-        (event.state, event.receipt_id),
-        (EventState::Committed, Some(commit.receipt.receipt_id.clone()))
-    );
-    let shelves = on.ledger.shelves(&commit.order.order_id, &skus).await.unwrap();
+    let order = order_of(&commit);
+    assert_eq!(on.orders().order(&order.order_id).await, Ok(Some(order.clone())));
+    assert_eq!(on.ledger().read(&rows::wanted(&commit)).await, Ok(rows::rows(&commit)));
+    assert_eq!((commit.links.len(), commit.receipts.len()), (2, 1), "both payments, one receipt");
+    let receipt = &commit.receipts[0];
+    assert_eq!(on.receipts().receipt(&receipt.receipt_id).await, Ok(Some(receipt.clone())));
+    let event = on.events().event(&event.event_id).await.unwrap().unwrap();
+    assert_eq!((event.state, event.receipt_ids), (EventState::Committed, vec![receipt.receipt_id.clone()]));
+    let shelves = shelves_of(on, &commit, &skus).await;
     let read: Vec<_> = shelves.iter().map(|shelf| (shelf.on_hand, shelf.moved.clone())).collect();
     let moved: Vec<_> = commit.takes.iter().map(|take| Some(take.movement.clone())).collect();
     assert_eq!(read.len(), 2);
@@ -315,31 +412,165 @@ async fn a_commit_writes_all_of_it<E: Events, O: Orders, L: Ledger, R: Receipts,
     }
     // A committed event is not parked any more, and is still to be marked.
     let park = Settlement::Parked { reason: "too late".into() };
-    on.events.settle(&event.event_id, &park, now()).await.unwrap();
-    assert_eq!(on.events.event(&event.event_id).await.unwrap().unwrap().state, EventState::Committed);
-    on.events.settle(&event.event_id, &Settlement::Processed, now()).await.unwrap();
-    assert_eq!(on.events.event(&event.event_id).await.unwrap().unwrap().state, EventState::Processed);
+    let settled = on.events().settle(&event.event_id, &park, now()).await;
+    assert_eq!(settled, Ok(Changed::Raced));
+    let settled = on.events().settle(&event.event_id, &Settlement::Processed, now()).await;
+    assert_eq!(settled, Ok(Changed::Now));
 }
 
-async fn of_many_commits_of_one_order_exactly_one_is_done<E: Events, O, L: Ledger, R, S: Shelves>(
-    on: &AnyOn<E, O, L, R, S>,
-) {
+async fn every_row_comes_back_as_it_was(on: &impl On) {
+    let full = rows::full(recorded(on).await.event_id);
+    assert_eq!(on.ledger().commit(&full).await, Ok(Committed::Now));
+    assert_eq!(on.ledger().read(&rows::wanted(&full)).await, Ok(rows::rows(&full)));
+    // Of what was there, nothing is left behind where the next version has nothing.
+    let bare = rows::bare(&full, &recorded(on).await.event_id);
+    assert_eq!(on.ledger().commit(&bare).await, Ok(Committed::Now));
+    assert_eq!(on.ledger().read(&rows::wanted(&bare)).await, Ok(rows::rows(&bare)));
+    // Some at a time, in whichever order.
+    let mut some = Wanted { order: None, links: Vec::new(), contact: None, ..rows::wanted(&full) };
+    some.entitlements.reverse();
+    let mut expected = Rows { order: None, links: BTreeMap::new(), contact: None, ..rows::rows(&bare) };
+    expected.entitlements.reverse();
+    assert_eq!(on.ledger().read(&some).await, Ok(expected));
+}
+
+async fn times_are_kept_in_whole_seconds(on: &impl On) {
+    let precise = now() + Duration::from_millis(999);
+    let event = StoredEvent { occurred_at: Some(precise), received_at: precise, ..event() };
+    on.events().record(&event).await.unwrap();
+    let told = on.events().event(&event.event_id).await.unwrap().unwrap();
+    assert_eq!((told.occurred_at, told.received_at), (Some(now()), now()));
+
+    let checkout = checkout(&[]);
+    let rows = Rows::default();
+    let decided = rules::decide(&event, true, &checkout, &rows, &POLICY, precise);
+    let Decision::Write(commit) = decided else { panic!("{decided}") };
+    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
+    let order = on.orders().order(&checkout.order_id).await.unwrap().unwrap();
+    assert_eq!((order.placed_at, order.fulfilled_at), (now(), Some(now())));
+    let id = &commit.receipts[0].receipt_id;
+    let receipt = on.receipts().receipt(id).await.unwrap().unwrap();
+    assert_eq!(receipt.created_at, now());
+    on.receipts().claim(&receipt, &owner("a"), precise).await.unwrap();
+    let state = State::Claimed { owner: owner("a"), claim_ends_at: now() };
+    assert_eq!(on.receipts().receipt(id).await.unwrap().unwrap().state, state);
+}
+
+async fn every_kind_of_row_is_guarded_by_its_version(on: &impl On) {
+    let all = rows::full(event().event_id);
+    for (name, only) in rows::KINDS {
+        // Skipped, first, again, skipped, next, again.
+        for (version, expected) in [
+            (2, Committed::Raced),
+            (1, Committed::Now),
+            (1, Committed::Raced),
+            (3, Committed::Raced),
+            (2, Committed::Now),
+            (2, Committed::Raced),
+        ] {
+            let event = recorded(on).await;
+            let commit = only(rows::of_version(&all, &event.event_id, version));
+            let committed = on.ledger().commit(&commit).await;
+            assert_eq!(committed, Ok(expected), "{name}, version {version}");
+            let ended = if expected == Committed::Now { EventState::Committed } else { EventState::Stored };
+            assert_eq!(state_of(on, &event).await, ended, "{name}, version {version}");
+        }
+        let last = only(rows::of_version(&all, &all.event_id, 2));
+        assert_eq!(on.ledger().read(&rows::wanted(&last)).await, Ok(rows::rows(&last)), "{name}");
+    }
+    // One that does not hold refuses all.
+    let fresh = rows::full(recorded(on).await.event_id);
+    let spoilt = Commit { contact: all.contact, ..fresh.clone() };
+    assert_eq!(on.ledger().commit(&spoilt).await, Ok(Committed::Raced));
+    assert_eq!(on.ledger().read(&rows::wanted(&fresh)).await, Ok(Rows::default()));
+    assert_eq!(on.ledger().commit(&fresh).await, Ok(Committed::Now));
+}
+
+async fn what_is_not_wanted_or_not_there_is_not_read(on: &impl On) {
+    assert_eq!(on.ledger().read(&Wanted::default()).await, Ok(Rows::default()));
+    let all = rows::full(event().event_id);
+    let nowhere = Wanted { shelves: Some((order_of(&all).order_id, skus(1))), ..rows::wanted(&all) };
+    let sku = nowhere.shelves.clone().unwrap().1.remove(0);
+    let shelves = vec![Shelf { sku, on_hand: None, moved: None }];
+    assert_eq!(on.ledger().read(&nowhere).await, Ok(Rows { shelves, ..Rows::default() }));
+}
+
+async fn a_row_that_is_wanted_twice_is_read_once(on: &impl On) {
+    let full = rows::full(recorded(on).await.event_id);
+    on.ledger().commit(&full).await.unwrap();
+    let mut twice = rows::wanted(&full);
+    twice.links.extend(twice.links.clone());
+    assert_eq!(on.ledger().read(&twice).await, Ok(rows::rows(&full)));
+}
+
+async fn a_commit_that_does_not_end_its_event_leaves_it(on: &impl On) {
+    let event = recorded(on).await;
+    on.events().note_failure(&event.event_id, "perhaps too early", 1).await.unwrap();
+    let noted = on.events().event(&event.event_id).await;
+    let first = Commit { ends: false, ..rows::full(event.event_id.clone()) };
+    assert_eq!(on.ledger().commit(&first).await, Ok(Committed::Now));
+    assert_eq!(on.ledger().read(&rows::wanted(&first)).await, Ok(rows::rows(&first)));
+    assert_eq!(on.events().event(&event.event_id).await, noted);
+    // What it waited for has come; then it has ended, and takes nothing along any more.
+    let second = rows::of_version(&first, &event.event_id, 2);
+    assert_eq!(on.ledger().commit(&Commit { ends: true, ..second }).await, Ok(Committed::Now));
+    assert_eq!(state_of(on, &event).await, EventState::Committed);
+    for ends in [true, false] {
+        let third = Commit { ends, ..rows::of_version(&first, &event.event_id, 3) };
+        assert_eq!(on.ledger().commit(&third).await, Ok(Committed::Raced));
+    }
+    let nobody = Commit { ends: false, ..rows::full(EventId::new(unique("fevt")).unwrap()) };
+    assert_eq!(on.ledger().commit(&nobody).await, Ok(Committed::Raced));
+}
+
+async fn several_receipts_are_owed_together(on: &impl On) {
+    let event = recorded(on).await;
+    let receipts = rows::receipts(&OrderId::new(unique("fcs")).unwrap());
+    let commit = Commit { receipts: receipts.clone(), ..Commit::of(event.event_id.clone()) };
+    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
+    let ids: Vec<ReceiptId> = receipts.iter().map(|receipt| receipt.receipt_id.clone()).collect();
+    let ended = StoredEvent { state: EventState::Committed, receipt_ids: ids, ..event };
+    assert_eq!(on.events().event(&ended.event_id).await, Ok(Some(ended)));
+    for (n, receipt) in receipts.into_iter().enumerate() {
+        let id = receipt.receipt_id.clone();
+        assert_eq!(on.receipts().receipt(&id).await, Ok(Some(receipt.clone())));
+        // What it tells stays when its state changes.
+        let owner = owner(&format!("owner-{n}"));
+        assert_eq!(on.receipts().claim(&receipt, &owner, later()).await, Ok(Changed::Now));
+        let state = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
+        assert_eq!(on.receipts().mark(&id, &owner, &state).await, Ok(Changed::Now));
+        let sent = Receipt { version: 3, attempts: 1, state, ..receipt };
+        assert_eq!(on.receipts().receipt(&id).await, Ok(Some(sent)));
+    }
+}
+
+async fn a_receipt_that_is_there_already_refuses_all(on: &impl On) {
+    let (first, second) = (recorded(on).await, recorded(on).await);
+    let receipts = rows::receipts(&OrderId::new(unique("fcs")).unwrap());
+    let one = Commit { receipts: receipts[..1].to_vec(), ..Commit::of(first.event_id) };
+    assert_eq!(on.ledger().commit(&one).await, Ok(Committed::Now));
+    let both = Commit { receipts: receipts[..2].to_vec(), ..Commit::of(second.event_id.clone()) };
+    assert_eq!(on.ledger().commit(&both).await, Ok(Committed::Raced));
+    assert_eq!(on.receipts().receipt(&receipts[1].receipt_id).await, Ok(None));
+    assert_eq!(state_of(on, &second).await, EventState::Stored);
+}
+
+async fn of_many_commits_of_one_order_exactly_one_is_done(on: &impl On) {
     let skus = skus(1);
-    on.shelves.put_counter(&skus[0], 100).await;
+    on.shelves().put_counter(&skus[0], 100).await;
     let checkout = checkout(&skus);
     let mut commits = Vec::new();
     for _ in 0..16 {
-        let twin = event();
-        on.events.record(&twin).await.unwrap();
-        commits.push(decided(&on.ledger, &twin, &checkout).await);
+        let twin = recorded(on).await;
+        commits.push(decided(on.ledger(), &twin, &checkout).await);
     }
-    let done = join_all(commits.iter().map(|commit| until_answered(&on.ledger, commit))).await;
+    let done = join_all(commits.iter().map(|commit| until_answered(on.ledger(), commit))).await;
     assert_eq!(done.iter().filter(|committed| **committed == Committed::Now).count(), 1);
-    assert_eq!(on.shelves.on_hand(&skus[0]).await, Some(99));
+    assert_eq!(on.shelves().on_hand(&skus[0]).await, Some(99));
 }
 
 /// Conflicts under so much contention may outlast the adapter's patience; the queue would bring the job again.
-async fn until_answered<L: Ledger>(ledger: &L, commit: &Commit) -> Committed {
+async fn until_answered(ledger: &impl Ledger, commit: &Commit) -> Committed {
     for _ in 0..50 {
         if let Ok(committed) = ledger.commit(commit).await {
             return committed;
@@ -348,57 +579,40 @@ async fn until_answered<L: Ledger>(ledger: &L, commit: &Commit) -> Committed {
     panic!("no answer in fifty tries")
 }
 
-async fn a_commit_on_a_changed_world_writes_nothing<
-    E: Events,
-    O: Orders,
-    L: Ledger,
-    R: Receipts,
-    S: Shelves,
->(
-    on: &AnyOn<E, O, L, R, S>,
-) {
-    let (event, skus) = (event(), skus(2));
-    on.events.record(&event).await.unwrap();
-    on.shelves.put_counter(&skus[0], 1).await;
-    on.shelves.put_counter(&skus[1], 0).await;
-    let commit = decided(&on.ledger, &event, &checkout(&skus)).await;
+async fn a_commit_on_a_changed_world_writes_nothing(on: &impl On) {
+    let (event, skus) = (recorded(on).await, skus(2));
+    on.shelves().put_counter(&skus[0], 1).await;
+    on.shelves().put_counter(&skus[1], 0).await;
+    let commit = decided(on.ledger(), &event, &checkout(&skus)).await;
     // The shelf that was short has been filled: short by one is no longer true.
-    on.shelves.put_counter(&skus[1], 7).await;
-    assert_eq!(on.ledger.commit(&commit).await, Ok(Committed::Raced));
+    on.shelves().put_counter(&skus[1], 7).await;
+    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Raced));
     // The shelf that had enough has been emptied.
-    on.shelves.put_counter(&skus[1], 0).await;
-    on.shelves.put_counter(&skus[0], 0).await;
-    assert_eq!(on.ledger.commit(&commit).await, Ok(Committed::Raced));
+    on.shelves().put_counter(&skus[1], 0).await;
+    on.shelves().put_counter(&skus[0], 0).await;
+    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Raced));
     // The event has been parked.
-    on.shelves.put_counter(&skus[0], 1).await;
+    on.shelves().put_counter(&skus[0], 1).await;
     let park = Settlement::Parked { reason: "meanwhile".into() };
-    on.events.settle(&event.event_id, &park, now()).await.unwrap();
-    assert_eq!(on.ledger.commit(&commit).await, Ok(Committed::Raced));
+    on.events().settle(&event.event_id, &park, now()).await.unwrap();
+    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Raced));
 
-    assert_eq!(on.orders.order(&commit.order.order_id).await, Ok(None));
-    assert_eq!(on.receipts.receipt(&commit.receipt.receipt_id).await, Ok(None));
-    let shelves = on.ledger.shelves(&commit.order.order_id, &skus).await.unwrap();
+    assert_eq!(on.orders().order(&order_of(&commit).order_id).await, Ok(None));
+    assert_eq!(on.ledger().read(&rows::wanted(&commit)).await, Ok(Rows::default()));
+    assert_eq!(on.receipts().receipt(&commit.receipts[0].receipt_id).await, Ok(None));
+    let shelves = shelves_of(on, &commit, &skus).await;
     assert!(shelves.iter().all(|shelf| shelf.moved.is_none()));
 }
 
-async fn the_last_pieces_go_to_whoever_is_first_and_never_below_zero<
-    E: Events,
-    O,
-    L: Ledger,
-    R,
-    S: Shelves,
->(
-    on: &AnyOn<E, O, L, R, S>,
-) {
+async fn the_last_pieces_go_to_whoever_is_first_and_never_below_zero(on: &impl On) {
     let skus = skus(1);
-    on.shelves.put_counter(&skus[0], 5).await;
+    on.shelves().put_counter(&skus[0], 5).await;
     let buy = async || {
-        let event = event();
-        on.events.record(&event).await.unwrap();
+        let event = recorded(on).await;
         let checkout = checkout(&skus);
         loop {
-            let commit = decided(&on.ledger, &event, &checkout).await;
-            if until_answered(&on.ledger, &commit).await == Committed::Now {
+            let commit = decided(on.ledger(), &event, &checkout).await;
+            if until_answered(on.ledger(), &commit).await == Committed::Now {
                 return commit.takes[0].movement.clone();
             }
         }
@@ -406,61 +620,142 @@ async fn the_last_pieces_go_to_whoever_is_first_and_never_below_zero<
     let movements = join_all((0..12).map(|_| buy())).await;
     assert_eq!(movements.iter().map(|movement| movement.taken).sum::<i64>(), 5);
     assert_eq!(movements.iter().map(domain::stock::Movement::short).sum::<i64>(), 7);
-    assert_eq!(on.shelves.on_hand(&skus[0]).await, Some(0));
+    assert_eq!(on.shelves().on_hand(&skus[0]).await, Some(0));
 }
 
-async fn a_movement_is_never_made_twice<E: Events, O, L: Ledger, R, S: Shelves>(on: &AnyOn<E, O, L, R, S>) {
-    let (event, skus) = (event(), skus(1));
-    on.events.record(&event).await.unwrap();
-    on.shelves.put_counter(&skus[0], 5).await;
+async fn a_movement_is_never_made_twice(on: &impl On) {
+    let (event, skus) = (recorded(on).await, skus(1));
+    on.shelves().put_counter(&skus[0], 5).await;
     let checkout = checkout(&skus);
-    let commit = decided(&on.ledger, &event, &checkout).await;
-    assert_eq!(on.ledger.commit(&commit).await, Ok(Committed::Now));
-    assert_eq!(on.ledger.commit(&commit).await, Ok(Committed::Raced));
-    assert_eq!(on.shelves.on_hand(&skus[0]).await, Some(4));
-    let again = decided(&on.ledger, &event, &checkout).await;
+    let commit = decided(on.ledger(), &event, &checkout).await;
+    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
+    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Raced));
+    assert_eq!(on.shelves().on_hand(&skus[0]).await, Some(4));
+    let again = decided(on.ledger(), &event, &checkout).await;
     assert!(again.takes.is_empty(), "what is moved is read back and not planned again");
 }
 
-async fn a_cart_too_big_for_one_transaction_is_committed_whole<
-    E: Events,
-    O: Orders,
-    L: Ledger,
-    R,
-    S: Shelves,
->(
-    on: &AnyOn<E, O, L, R, S>,
-) {
-    let (event, skus) = (event(), skus(120));
-    on.events.record(&event).await.unwrap();
-    for sku in &skus {
-        on.shelves.put_counter(sku, 3).await;
-    }
-    let commit = decided(&on.ledger, &event, &checkout(&skus)).await;
-    assert_eq!(on.ledger.commit(&commit).await, Ok(Committed::Now));
-    assert_eq!(on.orders.order(&commit.order.order_id).await, Ok(Some(commit.order.clone())));
-    let shelves = on.ledger.shelves(&commit.order.order_id, &skus).await.unwrap();
-    assert!(shelves.iter().all(|shelf| shelf.on_hand == Some(2) && shelf.moved.is_some()));
-    assert_eq!(shelves.len(), 120);
+/// A sale of two pieces of one SKU, of which there were five; and what puts some of them back.
+async fn sold(on: &impl On) -> (Sku, Commit) {
+    let (event, sku) = (recorded(on).await, skus(1).remove(0));
+    on.shelves().put_counter(&sku, 5).await;
+    let mut checkout = checkout(std::slice::from_ref(&sku));
+    checkout.lines[0].quantity = 2;
+    let commit = decided(on.ledger(), &event, &checkout).await;
+    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
+    (sku, commit)
 }
 
-async fn mapping_rows_are_found<E, O, L: Ledger, R, S: Shelves>(on: &AnyOn<E, O, L, R, S>) {
+async fn returned(on: &impl On, back: Return) -> Committed {
+    let event = recorded(on).await;
+    let commit = Commit { returns: vec![back], ..Commit::of(event.event_id.clone()) };
+    let committed = on.ledger().commit(&commit).await.unwrap();
+    let ended = if committed == Committed::Now { EventState::Committed } else { EventState::Stored };
+    assert_eq!(state_of(on, &event).await, ended);
+    committed
+}
+
+async fn goods_go_back_once_and_never_more_than_were_taken(on: &impl On) {
+    let (sku, commit) = sold(on).await;
+    let order_id = order_of(&commit).order_id;
+    let shelf = async || {
+        let shelf = shelves_of(on, &commit, std::slice::from_ref(&sku)).await.remove(0);
+        (shelf.on_hand.unwrap(), shelf.moved.unwrap())
+    };
+    let (on_hand, moved) = shelf().await;
+    assert_eq!((on_hand, moved.taken, moved.returned), (3, 2, 0));
+    for (seen, pieces, expected) in [
+        (1, 1, Committed::Raced),
+        (0, 3, Committed::Raced),
+        (0, 1, Committed::Now),
+        (0, 1, Committed::Raced),
+        (1, 2, Committed::Raced),
+        (1, 1, Committed::Now),
+        (1, 1, Committed::Raced),
+        (2, 1, Committed::Raced),
+    ] {
+        let back = put_back(&sku, &order_id, seen, pieces);
+        assert_eq!(returned(on, back).await, expected, "{pieces} after {seen}");
+    }
+    let (on_hand, back) = shelf().await;
+    assert_eq!((on_hand, &back), (5, &domain::stock::Movement { returned: 2, ..moved }));
+}
+
+async fn nothing_goes_back_where_nothing_was_taken_or_counted(on: &impl On) {
+    let (sku, commit) = sold(on).await;
+    let order_id = order_of(&commit).order_id;
+    let other = OrderId::new(unique("fcs")).unwrap();
+    assert_eq!(returned(on, put_back(&sku, &other, 0, 1)).await, Committed::Raced);
+    assert_eq!(on.shelves().on_hand(&sku).await, Some(3));
+    // The merchant no longer counts it.
+    on.shelves().remove_counter(&sku).await;
+    assert_eq!(returned(on, put_back(&sku, &order_id, 0, 1)).await, Committed::Raced);
+    let shelf = shelves_of(on, &commit, &[sku]).await.remove(0);
+    assert_eq!((shelf.on_hand, shelf.moved.unwrap().returned), (None, 0));
+}
+
+/// Movements that the first release wrote do not say how many are back.
+#[tokio::test]
+async fn goods_of_an_old_movement_go_back_on_dynamodb() {
+    let stack = Stack::named().unwrap();
+    let on = stack.tables().await;
+    let (sku, commit) = sold(&on).await;
+    let order_id = order_of(&commit).order_id;
+    on.shelves.forget_returned(&sku, &order_id).await.unwrap();
+    assert_eq!(
+        shelves_of(&on, &commit, std::slice::from_ref(&sku)).await[0].moved.as_ref().unwrap().returned,
+        0
+    );
+    assert_eq!(returned(&on, put_back(&sku, &order_id, 1, 1)).await, Committed::Raced);
+    assert_eq!(returned(&on, put_back(&sku, &order_id, 0, 1)).await, Committed::Now);
+    assert_eq!(returned(&on, put_back(&sku, &order_id, 0, 1)).await, Committed::Raced);
+    assert_eq!(shelves_of(&on, &commit, &[sku]).await[0].moved.as_ref().unwrap().returned, 1);
+}
+
+async fn a_cart_too_big_for_one_transaction_is_committed_whole(on: &impl On) {
+    let (event, skus) = (recorded(on).await, skus(120));
+    for sku in &skus {
+        on.shelves().put_counter(sku, 3).await;
+    }
+    let commit = decided(on.ledger(), &event, &checkout(&skus)).await;
+    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
+    let order = order_of(&commit);
+    assert_eq!(on.orders().order(&order.order_id).await, Ok(Some(order.clone())));
+    let shelves = shelves_of(on, &commit, &skus).await;
+    assert!(shelves.iter().all(|shelf| shelf.on_hand == Some(2) && shelf.moved.is_some()));
+    assert_eq!(shelves.len(), 120);
+
+    // And all of it goes back.
+    let returns = skus.iter().map(|sku| put_back(sku, &order.order_id, 0, 1)).collect();
+    let order = Order { version: 2, ..order };
+    let event_id = recorded(on).await.event_id;
+    let refund = Commit { order: Some(order.clone()), returns, ..Commit::of(event_id) };
+    assert_eq!(on.ledger().commit(&refund).await, Ok(Committed::Now));
+    assert_eq!(on.orders().order(&order.order_id).await, Ok(Some(order)));
+    let back = |shelf: &Shelf| shelf.on_hand == Some(3) && shelf.moved.as_ref().unwrap().returned == 1;
+    assert!(shelves_of(on, &commit, &skus).await.iter().all(back));
+}
+
+fn put_back(sku: &Sku, order_id: &OrderId, seen: i64, pieces: i64) -> Return {
+    Return { sku: sku.clone(), order_id: order_id.clone(), seen, pieces }
+}
+
+async fn mapping_rows_are_found(on: &impl On) {
     let product = Unnamed::Product(ProductId::new(unique("fprod")).unwrap());
     let other = Unnamed::Product(ProductId::new(unique("fprod")).unwrap());
     let sku = skus(1).remove(0);
-    on.shelves.put_mapping(&product, &sku).await;
-    let found = on.ledger.mapping(&[product.clone(), other]).await.unwrap();
-    assert_eq!(found, Mapping::from([(product, sku)]));
-    assert_eq!(on.ledger.mapping(&[]).await, Ok(Mapping::new()));
+    on.shelves().put_mapping(&product, &sku).await;
+    let wanted = Wanted { mapping: vec![product.clone(), other], ..Wanted::default() };
+    let found = on.ledger().read(&wanted).await.unwrap();
+    assert_eq!(found, Rows { mapping: Mapping::from([(product, sku)]), ..Rows::default() });
 }
 
 /// A committed receipt.
-async fn committed<E: Events, O, L: Ledger, R, S>(on: &AnyOn<E, O, L, R, S>) -> domain::receipt::Receipt {
-    let event = event();
-    on.events.record(&event).await.unwrap();
-    let commit = decided(&on.ledger, &event, &checkout(&[])).await;
-    assert_eq!(on.ledger.commit(&commit).await, Ok(Committed::Now));
-    commit.receipt
+async fn committed(on: &impl On) -> Receipt {
+    let event = recorded(on).await;
+    let mut commit = decided(on.ledger(), &event, &checkout(&[])).await;
+    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
+    commit.receipts.remove(0)
 }
 
 fn owner(name: &str) -> OwnerToken {
@@ -471,46 +766,202 @@ fn later() -> Timestamp {
     Timestamp::from_second(now().as_second() + 60).unwrap()
 }
 
-async fn a_receipt_is_claimed_by_one<E: Events, O, L: Ledger, R: Receipts, S>(on: &AnyOn<E, O, L, R, S>) {
+async fn a_receipt_is_claimed_by_one(on: &impl On) {
     let seen = committed(on).await;
     let owners: Vec<OwnerToken> = (0..20).map(|n| owner(&format!("owner-{n}"))).collect();
-    let claims = join_all(owners.iter().map(|owner| on.receipts.claim(&seen, owner, later()))).await;
+    let claims = join_all(owners.iter().map(|owner| on.receipts().claim(&seen, owner, later()))).await;
     assert_eq!(claims.iter().filter(|claim| **claim == Ok(Changed::Now)).count(), 1);
-    let claimed = on.receipts.receipt(&seen.receipt_id).await.unwrap().unwrap();
+    let claimed = on.receipts().receipt(&seen.receipt_id).await.unwrap().unwrap();
     assert_eq!((claimed.version, claimed.attempts), (2, 1));
     let winner = claims.iter().position(|claim| *claim == Ok(Changed::Now)).unwrap();
     assert_eq!(claimed.state, State::Claimed { owner: owners[winner].clone(), claim_ends_at: later() });
     // Whoever has read the claim may claim anew: whether it is over is the rules' business.
-    assert_eq!(on.receipts.claim(&claimed, &owner("next"), later()).await, Ok(Changed::Now));
-    assert_eq!(on.receipts.claim(&claimed, &owner("third"), later()).await, Ok(Changed::Raced));
+    assert_eq!(on.receipts().claim(&claimed, &owner("next"), later()).await, Ok(Changed::Now));
+    assert_eq!(on.receipts().claim(&claimed, &owner("third"), later()).await, Ok(Changed::Raced));
 }
 
-async fn only_the_claimant_may_mark<E: Events, O, L: Ledger, R: Receipts, S>(on: &AnyOn<E, O, L, R, S>) {
+async fn only_the_claimant_may_mark(on: &impl On) {
     let seen = committed(on).await;
     let id = &seen.receipt_id;
     let sent = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
-    assert_eq!(on.receipts.mark(id, &owner("nobody"), &sent).await, Ok(Changed::Raced));
-    on.receipts.claim(&seen, &owner("a"), later()).await.unwrap();
-    assert_eq!(on.receipts.mark(id, &owner("b"), &sent).await, Ok(Changed::Raced));
+    assert_eq!(on.receipts().mark(id, &owner("nobody"), &sent).await, Ok(Changed::Raced));
+    on.receipts().claim(&seen, &owner("a"), later()).await.unwrap();
+    assert_eq!(on.receipts().mark(id, &owner("b"), &sent).await, Ok(Changed::Raced));
     let again = State::Pending { reason: Some("SES is away: Throttling".into()) };
-    assert_eq!(on.receipts.mark(id, &owner("a"), &again).await, Ok(Changed::Now));
-    let pending = on.receipts.receipt(id).await.unwrap().unwrap();
+    assert_eq!(on.receipts().mark(id, &owner("a"), &again).await, Ok(Changed::Now));
+    let pending = on.receipts().receipt(id).await.unwrap().unwrap();
     assert_eq!(pending.state, again);
-    on.receipts.claim(&pending, &owner("b"), later()).await.unwrap();
-    assert_eq!(on.receipts.mark(id, &owner("a"), &sent).await, Ok(Changed::Raced), "its claim is given back");
-    assert_eq!(on.receipts.mark(id, &owner("b"), &sent).await, Ok(Changed::Now));
-    assert_eq!(on.receipts.mark(id, &owner("b"), &again).await, Ok(Changed::Raced), "sent is the end");
-    let ended = on.receipts.receipt(id).await.unwrap().unwrap();
+    on.receipts().claim(&pending, &owner("b"), later()).await.unwrap();
+    assert_eq!(
+        on.receipts().mark(id, &owner("a"), &sent).await,
+        Ok(Changed::Raced),
+        "its claim is given back"
+    );
+    assert_eq!(on.receipts().mark(id, &owner("b"), &sent).await, Ok(Changed::Now));
+    assert_eq!(on.receipts().mark(id, &owner("b"), &again).await, Ok(Changed::Raced), "sent is the end");
+    let ended = on.receipts().receipt(id).await.unwrap().unwrap();
     assert_eq!((ended.state, ended.attempts), (sent, 2));
 }
 
-async fn a_held_receipt_stays_held<E: Events, O, L: Ledger, R: Receipts, S>(on: &AnyOn<E, O, L, R, S>) {
+async fn a_held_receipt_stays_held(on: &impl On) {
     let seen = committed(on).await;
-    on.receipts.claim(&seen, &owner("a"), later()).await.unwrap();
-    assert_eq!(on.receipts.hold(&seen).await, Ok(Changed::Raced), "it has been claimed since");
-    let claimed = on.receipts.receipt(&seen.receipt_id).await.unwrap().unwrap();
-    assert_eq!(on.receipts.hold(&claimed).await, Ok(Changed::Now));
+    on.receipts().claim(&seen, &owner("a"), later()).await.unwrap();
+    assert_eq!(on.receipts().hold(&seen).await, Ok(Changed::Raced), "it has been claimed since");
+    let claimed = on.receipts().receipt(&seen.receipt_id).await.unwrap().unwrap();
+    assert_eq!(on.receipts().hold(&claimed).await, Ok(Changed::Now));
     let failed = State::Failed { reason: "late".into() };
-    assert_eq!(on.receipts.mark(&seen.receipt_id, &owner("a"), &failed).await, Ok(Changed::Raced));
-    assert_eq!(on.receipts.receipt(&seen.receipt_id).await.unwrap().unwrap().state, State::Held);
+    assert_eq!(on.receipts().mark(&seen.receipt_id, &owner("a"), &failed).await, Ok(Changed::Raced));
+    assert_eq!(on.receipts().receipt(&seen.receipt_id).await.unwrap().unwrap().state, State::Held);
+}
+
+async fn a_withdrawn_receipt_says_why(on: &impl On) {
+    let seen = committed(on).await;
+    on.receipts().claim(&seen, &owner("a"), later()).await.unwrap();
+    let state = State::Withdrawn { reason: "the payment has been made since".into() };
+    assert_eq!(on.receipts().mark(&seen.receipt_id, &owner("a"), &state).await, Ok(Changed::Now));
+    let withdrawn = Receipt { version: 3, attempts: 1, state, ..seen };
+    assert_eq!(on.receipts().receipt(&withdrawn.receipt_id).await, Ok(Some(withdrawn.clone())));
+    assert_eq!(
+        on.receipts().mark(&withdrawn.receipt_id, &owner("a"), &State::Held).await,
+        Ok(Changed::Raced)
+    );
+}
+
+/// A day to come on which nobody else's mail is due.
+fn day() -> Date {
+    let days = Timestamp::now().as_nanosecond() % 2_000_000;
+    jiff::civil::date(2100, 1, 1).saturating_add(i64::try_from(days).unwrap().days())
+}
+
+/// A notice that is due at that hour of the day, committed some seconds later than others.
+fn notice(day: Date, hour: i8, seconds: u64) -> Receipt {
+    let due_at = day.at(hour, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp();
+    let subscription_id = SubscriptionId::new(unique("fsub")).unwrap();
+    let kind = receipt::Kind::TrialEnds { subscription_id, ends_at: later() };
+    let order_id = OrderId::new("fcs_1").unwrap();
+    Receipt::new(&order_id, kind, Some(due_at), now() + Duration::from_secs(seconds)).unwrap()
+}
+
+async fn owed(on: &impl On, receipts: &[Receipt]) {
+    let event_id = recorded(on).await.event_id;
+    let commit = Commit { receipts: receipts.to_vec(), ..Commit::of(event_id) };
+    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
+}
+
+/// The index may lag behind.
+async fn due_becomes(on: &impl On, day: Date, expected: &[&Receipt]) {
+    let expected: Vec<_> = expected.iter().map(|receipt| receipt.receipt_id.clone()).collect();
+    let is_so = async || Ok((on.receipts().due(day).await.unwrap() == expected).then_some(()));
+    until("the index knows", Duration::from_secs(10), is_so).await.unwrap();
+}
+
+async fn what_is_due_is_told_by_its_day_until_somebody_takes_it_up(on: &impl On) {
+    let day = day();
+    let next = day.tomorrow().unwrap();
+    let [late, early, first, at_midnight] =
+        [notice(day, 23, 30), notice(day, 0, 20), notice(day, 12, 10), notice(next, 0, 0)];
+    let at_once = Receipt { due_at: None, ..notice(day, 12, 0) };
+    owed(on, &[late.clone(), early.clone(), at_once, at_midnight.clone(), first.clone()]).await;
+    due_becomes(on, day, &[&first, &early, &late]).await;
+    due_becomes(on, next, &[&at_midnight]).await;
+    due_becomes(on, next.tomorrow().unwrap(), &[]).await;
+    assert_eq!(on.receipts().receipt(&early.receipt_id).await, Ok(Some(early.clone())));
+
+    on.receipts().claim(&early, &owner("a"), later()).await.unwrap();
+    due_becomes(on, day, &[&first, &late]).await;
+    // Whoever gives it back has queued it; it is owed like any other.
+    let again = State::Pending { reason: Some("SES is away: Throttling".into()) };
+    on.receipts().mark(&early.receipt_id, &owner("a"), &again).await.unwrap();
+    on.receipts().hold(&late).await.unwrap();
+    due_becomes(on, day, &[&first]).await;
+}
+
+async fn of_too_many_that_are_due_the_oldest_are_told(on: &impl On) {
+    let day = day();
+    let notices: Vec<Receipt> = (0..MOST_DUE + 3)
+        .map(|n| notice(day, i8::try_from(n % 24).unwrap(), u64::try_from(n).unwrap()))
+        .collect();
+    // Newest first, in as many commits as it takes.
+    for some in notices.rchunks(90) {
+        owed(on, some).await;
+    }
+    due_becomes(on, day, &notices[..MOST_DUE].iter().collect::<Vec<_>>()).await;
+}
+
+async fn whose_a_subscription_is_can_be_found(on: &impl On) {
+    let full = rows::full(recorded(on).await.event_id);
+    let subscription = full.subscription.clone().unwrap();
+    let (customer_id, id) = (&subscription.customer_id, &subscription.subscription_id);
+    assert_eq!(on.entitlements().customer_of(id).await, Ok(None));
+    assert_eq!(on.entitlements().subscription(customer_id, id).await, Ok(None));
+    assert_eq!(on.entitlements().contact(customer_id).await, Ok(None));
+    on.ledger().commit(&full).await.unwrap();
+    let find = async || Ok(on.entitlements().customer_of(id).await.unwrap());
+    let found = until("the index knows", Duration::from_secs(10), find).await.unwrap();
+    assert_eq!(found, *customer_id);
+    assert_eq!(on.entitlements().subscription(customer_id, id).await, Ok(Some(subscription.clone())));
+    assert_eq!(on.entitlements().contact(customer_id).await, Ok(full.contact.clone()));
+    let stranger = CustomerId::new(unique("fcus")).unwrap();
+    assert_eq!(on.entitlements().subscription(&stranger, id).await, Ok(None));
+    assert_eq!(on.entitlements().contact(&stranger).await, Ok(None));
+}
+
+/// What others read in the tables themselves.
+#[tokio::test]
+async fn items_say_what_their_readers_need() {
+    let stack = Stack::named().unwrap();
+    let on = stack.tables().await;
+    let full = Commit {
+        receipts: vec![notice(jiff::civil::date(2099, 12, 31), 1, 0)],
+        ..rows::full(recorded(&on).await.event_id)
+    };
+    assert_eq!(on.ledger().commit(&full).await, Ok(Committed::Now));
+    let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+    let number = |number: i64| aws_sdk_dynamodb::types::AttributeValue::N(number.to_string());
+    let client = aws_sdk_dynamodb::Client::new(&stack.config().await);
+    let read = async |table: &str, key: &[(&str, &str)]| {
+        let get = client.get_item().table_name(table).consistent_read(true);
+        let get = key.iter().fold(get, |get, (name, value)| get.key(*name, text(value)));
+        get.send().await.unwrap().item.unwrap()
+    };
+
+    let order = order_of(&full);
+    let item = read(&stack.tables.orders, &[("order_id", order.order_id.as_str())]).await;
+    assert_eq!(item["state"], text("partly_refunded"));
+    assert_eq!(item["disputed"], aws_sdk_dynamodb::types::AttributeValue::Bool(true));
+
+    let row = &full.entitlements[0];
+    let entry = format!("product#{}", row.product_id);
+    let key = [("customer_id", row.customer_id.as_str()), ("entry", entry.as_str())];
+    let item = read(&stack.tables.entitlements, &key).await;
+    assert_eq!(item["access_until"], number(later().as_second()));
+    assert_eq!(item["reason"], text("cancels_at_period_end"));
+    assert_eq!(item["reason_text"], text(&row.reason_text));
+    assert_eq!(item["granted_by"], text(row.granted_by.as_str()));
+    assert!(!item.contains_key("subscription_id"), "or it would be in the subscriptions' index");
+    let contact = read(&stack.tables.entitlements, &[key[0], ("entry", "contact")]).await;
+    assert!(!contact.contains_key("subscription_id"));
+    let entry = format!("subscription#{}", row.granted_by);
+    let item = read(&stack.tables.entitlements, &[key[0], ("entry", &entry)]).await;
+    assert_eq!(item["subscription_id"], text(row.granted_by.as_str()));
+
+    let link = format!("payment#{}", order.payment_intents[0]);
+    let item = read(&stack.tables.links, &[("link", &link)]).await;
+    assert_eq!(item["order_id"], text(order.order_id.as_str()));
+    let link = format!("reference#{}", order.client_reference_id.unwrap());
+    let item = read(&stack.tables.links, &[("link", &link)]).await;
+    assert!(item.contains_key("order_ids"));
+
+    let notice = &full.receipts[0];
+    let id = notice.receipt_id.as_str();
+    let pending = async || read(&stack.tables.receipts, &[("receipt_id", id)]).await.get("pending").cloned();
+    assert_eq!(pending().await, Some(text("due#2099-12-31")));
+    on.receipts().claim(notice, &owner("a"), later()).await.unwrap();
+    assert_eq!(pending().await, Some(text("claimed")));
+    let again = State::Pending { reason: None };
+    on.receipts().mark(&notice.receipt_id, &owner("a"), &again).await.unwrap();
+    assert_eq!(pending().await, Some(text("pending")));
+    let given_back = Receipt { version: 3, attempts: 1, ..notice.clone() };
+    on.receipts().hold(&given_back).await.unwrap();
+    assert_eq!(pending().await, None);
 }

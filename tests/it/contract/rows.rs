@@ -1,0 +1,372 @@
+//! Rows of every kind: such as hold everything that they can, and such as hold only what they must.
+
+use super::{later, now, unique};
+use domain::{
+    checkout::{Customer, Eligibility, Totals},
+    contact::{self, Contact},
+    delivery::Provider,
+    dispute::{self, Dispute},
+    entitlement::Entitlement,
+    facts::Latest,
+    ids::{
+        CustomerId, DisputeId, EventId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId,
+        ReceiptId, RefundId, Sku, SubscriptionId,
+    },
+    ledger::{Commit, Reference, Rows, Wanted},
+    mode::Mode,
+    money::Currency,
+    order::{Funds, Order, OrderLine, Shortfall},
+    payment::{self, Link},
+    receipt::{Kind, Receipt},
+    refund::{self, Goods, Refund},
+    stock::{LineStock, Mapping},
+    subscription::{Access, Beginning, Bill, Invoice, Item, Reason, Snapshot, Source, Status, Subscription},
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A commit of the first version of a row of each kind that counts versions, each with everything in it.
+pub(super) fn full(event_id: EventId) -> Commit {
+    let order = order();
+    let customer_id = order.customer.customer_id.clone().unwrap();
+    let payment_intent_id = order.payment_intents[0].clone();
+    let subscription = subscription(&order, customer_id.clone());
+    let link = Link {
+        payment_intent_id: payment_intent_id.clone(),
+        version: 1,
+        order_id: Some(order.order_id.clone()),
+        told: order.payments.get(&payment_intent_id).cloned(),
+        news_at: Some(later()),
+    };
+    let bare_link = Link { version: 1, ..Link::new(order.payment_intents[1].clone()) };
+    let reference = Reference {
+        reference: order.client_reference_id.clone().unwrap(),
+        version: 1,
+        order_ids: vec![order.order_id.clone(), OrderId::new("fcs_other").unwrap()],
+    };
+    let entitlements = subscription.products.iter().map(|id| entitlement(&subscription, id)).collect();
+    let told = contact::Told { name: Some("Zoë O’Hara".into()), email: Some("zoe@example.com".into()) };
+    let contact = Contact { customer_id, version: 1, told: Some(Latest::new(now(), told)), deleted: false };
+    Commit {
+        links: vec![link, bare_link],
+        reference: Some(reference),
+        entitlements,
+        contact: Some(contact),
+        subscription: Some(subscription),
+        order: Some(order),
+        ..Commit::of(event_id)
+    }
+}
+
+/// The same rows in another version.
+pub(super) fn of_version(commit: &Commit, event_id: &EventId, version: u64) -> Commit {
+    let mut commit = Commit { event_id: event_id.clone(), ..commit.clone() };
+    if let Some(row) = &mut commit.order {
+        row.version = version;
+    }
+    for row in &mut commit.links {
+        row.version = version;
+    }
+    if let Some(row) = &mut commit.reference {
+        row.version = version;
+    }
+    if let Some(row) = &mut commit.subscription {
+        row.version = version;
+    }
+    for row in &mut commit.entitlements {
+        row.version = version;
+    }
+    if let Some(row) = &mut commit.contact {
+        row.version = version;
+    }
+    commit
+}
+
+/// The same rows in their second version, with nothing in them that they need not have.
+pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
+    let bare_order = |order: &Order| Order {
+        client_reference_id: None,
+        funds: Funds::Processing,
+        fulfilled_at: None,
+        customer: Customer::default(),
+        received: None,
+        payment_intents: Vec::new(),
+        lines: Vec::new(),
+        difference: None,
+        shortfalls: Vec::new(),
+        receipt_id: None,
+        payments: BTreeMap::new(),
+        refunds: BTreeMap::new(),
+        disputes: BTreeMap::new(),
+        subscription_id: None,
+        invoice_id: None,
+        same_reference: Vec::new(),
+        ..order.clone()
+    };
+    let bare_subscription = |row: &Subscription| {
+        Subscription::new(row.provider, row.customer_id.clone(), row.subscription_id.clone())
+    };
+    let bare_entitlement = |row: &Entitlement| Entitlement {
+        access_until: Timestamp::UNIX_EPOCH,
+        reason: Reason::NotPaidYet,
+        reason_text: Reason::NotPaidYet.to_string(),
+        grants: BTreeMap::new(),
+        ..row.clone()
+    };
+    let bare_contact = |row: &Contact| Contact { deleted: true, ..Contact::new(row.customer_id.clone()) };
+    let bare = Commit {
+        order: commit.order.as_ref().map(bare_order),
+        links: commit.links.iter().map(|row| Link::new(row.payment_intent_id.clone())).collect(),
+        reference: commit.reference.clone().map(|row| Reference { order_ids: Vec::new(), ..row }),
+        subscription: commit.subscription.as_ref().map(bare_subscription),
+        entitlements: commit.entitlements.iter().map(bare_entitlement).collect(),
+        contact: commit.contact.as_ref().map(bare_contact),
+        ..Commit::of(event_id.clone())
+    };
+    of_version(&bare, event_id, 2)
+}
+
+/// Leaves one kind of rows in a commit.
+type Only = fn(Commit) -> Commit;
+
+/// The kinds of rows that count versions, each by itself.
+pub(super) const KINDS: [(&str, Only); 6] = [
+    ("order", |all| Commit { order: all.order, ..Commit::of(all.event_id) }),
+    ("links", |all| Commit { links: all.links, ..Commit::of(all.event_id) }),
+    ("reference", |all| Commit { reference: all.reference, ..Commit::of(all.event_id) }),
+    ("subscription", |all| Commit { subscription: all.subscription, ..Commit::of(all.event_id) }),
+    ("entitlements", |all| Commit { entitlements: all.entitlements, ..Commit::of(all.event_id) }),
+    ("contact", |all| Commit { contact: all.contact, ..Commit::of(all.event_id) }),
+];
+
+/// All that a commit has written, to be read back.
+pub(super) fn wanted(commit: &Commit) -> Wanted {
+    Wanted {
+        order: commit.order.as_ref().map(|row| row.order_id.clone()),
+        links: commit.links.iter().map(|row| row.payment_intent_id.clone()).collect(),
+        reference: commit.reference.as_ref().map(|row| row.reference.clone()),
+        subscription: commit
+            .subscription
+            .as_ref()
+            .map(|row| (row.customer_id.clone(), row.subscription_id.clone())),
+        entitlements: commit
+            .entitlements
+            .iter()
+            .map(|row| (row.customer_id.clone(), row.product_id.clone()))
+            .collect(),
+        contact: commit.contact.as_ref().map(|row| row.customer_id.clone()),
+        mapping: Vec::new(),
+        shelves: None,
+    }
+}
+
+/// What is read back.
+pub(super) fn rows(commit: &Commit) -> Rows {
+    Rows {
+        order: commit.order.clone(),
+        links: commit.links.iter().map(|row| (row.payment_intent_id.clone(), row.clone())).collect(),
+        reference: commit.reference.clone(),
+        subscription: commit.subscription.clone(),
+        entitlements: commit.entitlements.clone(),
+        contact: commit.contact.clone(),
+        mapping: Mapping::new(),
+        shelves: Vec::new(),
+    }
+}
+
+/// A receipt of each kind, with everything in it, and some with nothing optional.
+pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
+    let invoice_id = || InvoiceId::new(unique("fin")).unwrap();
+    let subscription_id = || SubscriptionId::new(unique("fsub")).unwrap();
+    let invoice = |period| Kind::Invoice {
+        subscription_id: subscription_id(),
+        invoice_id: invoice_id(),
+        amount: 1999,
+        paid_at: now(),
+        period_start: period,
+        period_end: period,
+    };
+    let failed =
+        |amount| Kind::PaymentFailed { subscription_id: subscription_id(), invoice_id: invoice_id(), amount };
+    let refund_id = RefundId::new(unique("fre")).unwrap();
+    let kinds = [
+        (Kind::Order, None),
+        (invoice(Some(later())), None),
+        (invoice(None), None),
+        (Kind::Refund { refund_id, amount: 500, refunded_at: now() }, None),
+        (failed(Some(1999)), None),
+        (failed(None), None),
+        (Kind::TrialEnds { subscription_id: subscription_id(), ends_at: later() }, Some(later())),
+    ];
+    kinds.map(|(kind, due_at)| Receipt::new(order_id, kind, due_at, now()).unwrap()).into()
+}
+
+fn order() -> Order {
+    let totals = Totals { subtotal: 3000, discount: 100, tax: 20, shipping: 5, fees: 2, total: 2927 };
+    let sku = || Sku::new("SKU-1").unwrap();
+    let stock = [
+        LineStock::Counted { sku: sku() },
+        LineStock::Untracked { sku: sku() },
+        LineStock::Waiting,
+        LineStock::Unmapped,
+    ];
+    let line = |stock| OrderLine {
+        line_item_id: LineItemId::new(unique("fli")).unwrap(),
+        description: "A \"thing\" – with ünicode".into(),
+        quantity: 3,
+        unit_amount: Some(1000),
+        amounts: totals,
+        eligibility: Some(Eligibility("a_new_kind".into())),
+        product_id: Some(ProductId::new("fprod_1").unwrap()),
+        price_id: Some(PriceId::new("fprice_1").unwrap()),
+        stock,
+    };
+    let bare_line = OrderLine {
+        unit_amount: None,
+        eligibility: None,
+        product_id: None,
+        price_id: None,
+        description: String::new(),
+        ..line(LineStock::Unmapped)
+    };
+    let payment_intents: Vec<_> = (0..2).map(|_| PaymentIntentId::new(unique("fpi")).unwrap()).collect();
+    let told = payment::Told {
+        status: payment::Status::Succeeded,
+        received: Some(1000),
+        amount: Some(2927),
+        card: Some("primary".into()),
+    };
+    let bare_told = payment::Told {
+        status: payment::Status::Other("a_new_word".into()),
+        received: None,
+        amount: None,
+        card: None,
+    };
+    let told = [told, bare_told].map(|told| Latest::new(now(), told));
+    let refund = |status, goods, receipt_id| Refund {
+        succeeded: true,
+        told: Latest::new(
+            later(),
+            refund::Told { status, amount: 500, payment_intent_id: payment_intents[0].clone(), goods },
+        ),
+        receipt_id,
+    };
+    let receipt_id = || ReceiptId::new(unique("receipt")).unwrap();
+    let refunds = [
+        refund(refund::Status::Succeeded, vec![Goods { sku: sku(), quantity: 2 }], Some(receipt_id())),
+        refund(refund::Status::Other("odd".into()), Vec::new(), None),
+    ];
+    let dispute = |due_by: Option<Timestamp>, reason: Option<&str>, funds| Dispute {
+        told: Latest::new(
+            later(),
+            dispute::Told {
+                status: dispute::Status::NeedsResponse,
+                amount: 2927,
+                currency: Currency::USD,
+                payment_intent_id: payment_intents[1].clone(),
+                reason: reason.map(str::to_owned),
+                due_by,
+            },
+        ),
+        funds,
+    };
+    let funds = Latest::new(later(), dispute::Funds::Withdrawn);
+    let disputes = [dispute(Some(later()), Some("fraudulent"), Some(funds)), dispute(None, None, None)];
+    Order {
+        order_id: OrderId::new(unique("fcs")).unwrap(),
+        version: 1,
+        provider: Provider::Flex,
+        client_reference_id: Some(unique("№ 7 – order")),
+        mode: Mode::Live,
+        placed_at: now(),
+        funds: Funds::Received,
+        fulfilled_at: Some(later()),
+        customer: Customer {
+            customer_id: Some(CustomerId::new(unique("fcus")).unwrap()),
+            name: Some("Pat Doe".into()),
+            email: Some("pat@example.com".into()),
+        },
+        currency: Currency::USD,
+        totals,
+        received: Some(2927),
+        lines: stock.map(line).into_iter().chain([bare_line]).collect(),
+        difference: Some(-3),
+        shortfalls: vec![Shortfall { sku: sku(), missing: 2 }],
+        receipt_id: Some(receipt_id()),
+        payments: payment_intents.iter().cloned().zip(told).collect(),
+        refunds: refunds.map(|refund| (RefundId::new(unique("fre")).unwrap(), refund)).into(),
+        disputes: disputes.map(|dispute| (DisputeId::new(unique("fdsp")).unwrap(), dispute)).into(),
+        payment_intents,
+        subscription_id: Some(SubscriptionId::new(unique("fsub")).unwrap()),
+        invoice_id: Some(InvoiceId::new(unique("fin")).unwrap()),
+        same_reference: vec![OrderId::new("fcs_other").unwrap()],
+    }
+}
+
+fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
+    let invoice_id = || InvoiceId::new(unique("fin")).unwrap();
+    let products: BTreeSet<_> = (0..3).map(|_| ProductId::new(unique("fprod")).unwrap()).collect();
+    let item = |product_id: Option<ProductId>, price_id| Item { product_id, price_id, quantity: 1 };
+    let price_id = PriceId::new("fprice_1").unwrap();
+    let snapshot = Snapshot {
+        source: Source::Read,
+        status: Status::Active,
+        cancel_at_period_end: true,
+        period_end: Some(later()),
+        trial_end: Some(now()),
+        items: vec![item(products.first().cloned(), Some(price_id)), item(None, None)],
+        latest_invoice: Some(invoice_id()),
+    };
+    let bill = Bill {
+        amount_paid: Some(1999),
+        amount_due: Some(2000),
+        payment_intent_id: Some(order.payment_intents[0].clone()),
+        period_start: Some(now()),
+        period_end: Some(later()),
+    };
+    let receipt_id = || Some(ReceiptId::new(unique("receipt")).unwrap());
+    let invoice = Invoice {
+        bill: Latest::new(now(), bill),
+        paid_at: Some(now()),
+        failed_at: Some(later()),
+        receipt_id: receipt_id(),
+        notice_id: receipt_id(),
+    };
+    let bare_invoice = Invoice {
+        bill: Latest::new(now(), Bill::default()),
+        paid_at: None,
+        failed_at: None,
+        receipt_id: None,
+        notice_id: None,
+    };
+    Subscription {
+        version: 1,
+        snapshot: Some(Latest::new(now(), snapshot)),
+        ended_at: Some(later()),
+        paid_through: Some(later()),
+        invoices: [invoice, bare_invoice].map(|invoice| (invoice_id(), invoice)).into(),
+        born_with: Some(invoice_id()),
+        beginning: Some(Beginning { order_id: order.order_id.clone(), invoice_id: Some(invoice_id()) }),
+        products,
+        trial_notice_id: receipt_id(),
+        ..Subscription::new(Provider::Flex, customer_id, order.subscription_id.clone().unwrap())
+    }
+}
+
+fn entitlement(subscription: &Subscription, product_id: &ProductId) -> Entitlement {
+    let other = SubscriptionId::new(unique("fsub")).unwrap();
+    let access = Access { until: Some(later()), reason: Reason::CancelsAtPeriodEnd };
+    Entitlement {
+        customer_id: subscription.customer_id.clone(),
+        product_id: product_id.clone(),
+        access_until: later(),
+        reason: access.reason,
+        reason_text: access.reason.to_string(),
+        granted_by: subscription.subscription_id.clone(),
+        version: 1,
+        grants: BTreeMap::from([
+            (subscription.subscription_id.clone(), access),
+            (other, Access { until: None, reason: Reason::NotPaidYet }),
+        ]),
+    }
+}
