@@ -139,8 +139,8 @@ async fn a_redelivery_and_a_twin_under_a_fresh_id_change_nothing_and_send_nothin
     sale.is_fulfilled_once(&play, [8, 9]).await;
     assert_eq!(
         play.asked_for(sale.order_id()).await.unwrap(),
-        2,
-        "session and lines, once: the twin asked nothing"
+        3,
+        "session, lines and payments, once: the twin asked nothing"
     );
 }
 
