@@ -1,12 +1,20 @@
-//! Receipts by their outcomes: claim, send, mark; what goes out, and what the row says afterwards.
+//! Receipts by their outcomes: claim, send, mark; what goes out, to whom, and what the row says afterwards.
 
 use aws::batch::Attempt;
 use domain::{
+    contact::{self, Contact},
+    delivery::Provider,
     event::EventState,
-    ids::{OwnerToken, ReceiptId},
+    facts::Latest,
+    ids::{CustomerId, InvoiceId, OwnerToken, ReceiptId, RefundId, SubscriptionId},
+    job::ReceiptJob,
     outcome::{Outcome, Setback},
     ports::{Changed, Clock as _, Receipts as _, SendError},
-    receipt::{OnUnknown, Receipt, State},
+    receipt::{
+        Kind, OnUnknown, Receipt, State,
+        mail::{Form, Sample},
+    },
+    subscription::{Bill, InvoiceEvent, Snapshot, Source, Status, Subscription},
 };
 use futures_util::future::join_all;
 use kit::{
@@ -15,7 +23,7 @@ use kit::{
     story::{Delivery, checkout, open_shop, purchase},
 };
 use receipts::{CLAIM_MARGIN, Ended, LEAST_TIME, Sent, Unsent};
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 /// An order is committed and its receipt is pending; nothing is queued.
 async fn owed(on_unknown: OnUnknown) -> Bundle {
@@ -255,6 +263,7 @@ async fn the_late_mark_of_a_claimant_that_was_thought_dead_is_refused() {
     let slow = receipts::Receipts {
         rows: bundle.world.clone(),
         orders: bundle.world.clone(),
+        entitlements: bundle.world.clone(),
         mailer: Slow(&bundle),
         clock: bundle.world.clone(),
         merchant: kit::drive::merchant(),
@@ -310,4 +319,317 @@ async fn a_receipt_or_an_order_that_is_not_there_is_tried_again() {
     assert_eq!(send(&bundle, "a").await, Outcome::Retry(Setback::Missing { what: "the order" }));
     bundle.world.kept().receipts.clear();
     assert_eq!(send(&bundle, "a").await, Outcome::Retry(Setback::Missing { what: "the receipt" }));
+}
+
+const OUTDATED: &str = "what it was to tell is not so any more";
+
+fn customer_id() -> CustomerId {
+    CustomerId::new("fcus_1").unwrap()
+}
+
+fn subscription_id() -> SubscriptionId {
+    SubscriptionId::new("fsub_1").unwrap()
+}
+
+fn invoice_id() -> InvoiceId {
+    InvoiceId::new("fin_2").unwrap()
+}
+
+fn renewal(bundle: &Bundle) -> Kind {
+    Kind::Invoice {
+        subscription_id: subscription_id(),
+        invoice_id: invoice_id(),
+        amount: 4999,
+        paid_at: bundle.world.now(),
+        period_start: None,
+        period_end: None,
+    }
+}
+
+fn refund(bundle: &Bundle) -> Kind {
+    let refund_id = RefundId::new("fre_1").unwrap();
+    Kind::Refund { refund_id, amount: 500, refunded_at: bundle.world.now() }
+}
+
+fn payment_failed() -> Kind {
+    Kind::PaymentFailed { subscription_id: subscription_id(), invoice_id: invoice_id(), amount: Some(4999) }
+}
+
+/// A trial that ends so many hours from now.
+fn trial_ends(bundle: &Bundle, hours: u64) -> Kind {
+    let ends_at = bundle.world.now() + Duration::from_hours(hours);
+    Kind::TrialEnds { subscription_id: subscription_id(), ends_at }
+}
+
+/// The order is this customer's, and a receipt of that kind is pending beside its own.
+fn owe(bundle: &Bundle, kind: Kind, due_in: Option<Duration>) -> ReceiptId {
+    let now = bundle.world.now();
+    let mut kept = bundle.world.kept();
+    let order = kept.orders.values_mut().next().unwrap();
+    order.customer.customer_id = Some(customer_id());
+    let receipt = Receipt::new(&order.order_id, kind, due_in.map(|due_in| now + due_in), now).unwrap();
+    let id = receipt.receipt_id.clone();
+    kept.receipts.insert(id.clone(), receipt);
+    id
+}
+
+fn has_no_id(bundle: &Bundle) {
+    bundle.world.kept().orders.values_mut().next().unwrap().customer.customer_id = None;
+}
+
+/// The customer as told of last: this address, or deleted.
+fn knows(bundle: &Bundle, email: Option<&str>) {
+    let told = email.map(|email| contact::Told { name: None, email: Some(email.to_owned()) });
+    let mut contact = Contact::new(customer_id());
+    contact.learn(told.map(|told| Latest::new(bundle.world.now(), told)));
+    bundle.world.kept().contacts.insert(customer_id(), contact);
+}
+
+/// A subscription in that state, whose second invoice could not be charged.
+fn subscribes(bundle: &Bundle, status: Status, trial_end: Option<&Kind>) -> Subscription {
+    let now = bundle.world.now();
+    let mut subscription = Subscription::new(Provider::Flex, customer_id(), subscription_id());
+    let trial_end = trial_end.map(|kind| match kind {
+        Kind::TrialEnds { ends_at, .. } => *ends_at,
+        kind => panic!("{kind:?}"),
+    });
+    let snapshot = Snapshot {
+        source: Source::Updated,
+        status,
+        cancel_at_period_end: false,
+        period_end: None,
+        trial_end,
+        items: vec![],
+        latest_invoice: None,
+    };
+    subscription.learn(now, snapshot);
+    subscription.learn_invoice(now, &invoice_id(), InvoiceEvent::PaymentFailed, Bill::default());
+    keep(bundle, &subscription);
+    subscription
+}
+
+fn keep(bundle: &Bundle, subscription: &Subscription) {
+    let key = (customer_id(), subscription_id());
+    bundle.world.kept().subscription_rows.insert(key, subscription.clone());
+}
+
+async fn send_of(bundle: &Bundle, id: &ReceiptId, owner: &str) -> Ended {
+    bundle.receipts.send(id, &attempt(bundle, owner)).await
+}
+
+fn state(bundle: &Bundle, id: &ReceiptId) -> State {
+    bundle.world.kept().receipts[id].state.clone()
+}
+
+fn calls(bundle: &Bundle) -> String {
+    std::mem::take(&mut bundle.world.kept().calls).join(" ")
+}
+
+#[tokio::test]
+async fn what_follows_a_sale_is_sent_to_where_the_customer_is_reached_now() {
+    for (kind, subject) in
+        [(renewal as fn(&Bundle) -> Kind, "Receipt for your renewal"), (refund, "Your refund")]
+    {
+        let bundle = owed(OnUnknown::Hold).await;
+        let id = owe(&bundle, kind(&bundle), None);
+        knows(&bundle, Some("pat@new.example"));
+        let ended = send_of(&bundle, &id, "a").await;
+        assert!(sent(&ended).marked);
+        assert_eq!(
+            calls(&bundle),
+            "receipts.receipt orders.order entitlements.contact receipts.claim mailer.send receipts.mark"
+        );
+        let mail = bundle.world.kept().mails[0].clone();
+        assert_eq!((mail.to.as_str(), mail.receipt_id), ("pat@new.example", id));
+        assert!(mail.subject.starts_with(subject), "{}", mail.subject);
+        // The sale itself is told to whom it was sold.
+        let _ = send(&bundle, "b").await;
+        assert_eq!(bundle.world.kept().mails[1].to.as_str(), "pat@example.com");
+    }
+}
+
+#[tokio::test]
+async fn a_customer_of_whom_no_news_came_is_reached_as_at_the_sale() {
+    let bundle = owed(OnUnknown::Hold).await;
+    let id = owe(&bundle, refund(&bundle), None);
+    assert!(sent(&send_of(&bundle, &id, "a").await).marked);
+    assert_eq!(bundle.world.kept().mails[0].to.as_str(), "pat@example.com");
+
+    // Nor is anybody asked about a customer without an id.
+    let id = owe(&bundle, renewal(&bundle), None);
+    has_no_id(&bundle);
+    assert!(sent(&send_of(&bundle, &id, "a").await).marked);
+    assert_eq!(bundle.world.kept().mails[1].to.as_str(), "pat@example.com");
+}
+
+#[tokio::test]
+async fn a_deleted_customer_is_not_written_to() {
+    let bundle = owed(OnUnknown::Resend).await;
+    let id = owe(&bundle, refund(&bundle), None);
+    knows(&bundle, None);
+    let reason = "the customer has been deleted".to_owned();
+    assert_eq!(send_of(&bundle, &id, "a").await, Outcome::Rejected(Unsent::Failed(reason.clone())));
+    assert_eq!((state(&bundle, &id), mails(&bundle)), (State::Failed { reason }, 0));
+}
+
+#[tokio::test]
+async fn a_notice_is_sent_while_it_is_so() {
+    let bundle = owed(OnUnknown::Resend).await;
+    let ends = trial_ends(&bundle, 72);
+    for (kind, status) in [(payment_failed(), Status::PastDue), (ends.clone(), Status::Trialing)] {
+        let id = owe(&bundle, kind, None);
+        subscribes(&bundle, status, Some(&ends));
+        assert!(sent(&send_of(&bundle, &id, "a").await).marked);
+        assert_eq!(
+            calls(&bundle),
+            "receipts.receipt orders.order entitlements.subscription entitlements.contact receipts.claim \
+             mailer.send receipts.mark"
+        );
+    }
+    assert_eq!(mails(&bundle), 2);
+}
+
+#[tokio::test]
+async fn a_notice_of_what_is_not_so_any_more_is_withdrawn() {
+    let bundle = owed(OnUnknown::Hold).await;
+    let ends = trial_ends(&bundle, 72);
+    let failed = owe(&bundle, payment_failed(), None);
+    let trial = owe(&bundle, ends.clone(), None);
+    let mut subscription = subscribes(&bundle, Status::Active, Some(&ends));
+    subscription.learn_invoice(bundle.world.now(), &invoice_id(), InvoiceEvent::Paid, Bill::default());
+    keep(&bundle, &subscription);
+    for id in [failed, trial] {
+        let reason = OUTDATED.to_owned();
+        assert_eq!(send_of(&bundle, &id, "a").await, Outcome::Rejected(Unsent::Withdrawn(reason.clone())));
+        assert_eq!(
+            calls(&bundle),
+            "receipts.receipt orders.order entitlements.subscription receipts.claim receipts.mark"
+        );
+        assert_eq!(state(&bundle, &id), State::Withdrawn { reason });
+        assert_eq!(send_of(&bundle, &id, "b").await, Outcome::Duplicate);
+        assert_eq!(calls(&bundle), "receipts.receipt");
+    }
+    assert_eq!(mails(&bundle), 0);
+}
+
+#[tokio::test]
+async fn a_notice_whose_subscription_is_not_known_or_whose_day_is_over_is_withdrawn() {
+    let withdrawn = || Outcome::Rejected(Unsent::Withdrawn(OUTDATED.to_owned()));
+    let bundle = owed(OnUnknown::Resend).await;
+    let id = owe(&bundle, payment_failed(), None);
+    assert_eq!(send_of(&bundle, &id, "a").await, withdrawn());
+
+    let bundle = owed(OnUnknown::Resend).await;
+    let id = owe(&bundle, payment_failed(), None);
+    subscribes(&bundle, Status::PastDue, None);
+    has_no_id(&bundle);
+    assert_eq!(send_of(&bundle, &id, "a").await, withdrawn());
+
+    // Nothing is told of a trial's end for certain: that it goes on is then old news.
+    let bundle = owed(OnUnknown::Resend).await;
+    let ends = trial_ends(&bundle, 72);
+    let id = owe(&bundle, ends.clone(), None);
+    subscribes(&bundle, Status::Trialing, Some(&ends));
+    bundle.world.pass(Duration::from_hours(72));
+    assert_eq!(send_of(&bundle, &id, "a").await, withdrawn());
+    assert_eq!(mails(&bundle), 0);
+}
+
+#[tokio::test]
+async fn a_withdrawal_needs_the_claim_like_a_mail() {
+    let bundle = owed(OnUnknown::Resend).await;
+    let id = owe(&bundle, payment_failed(), None);
+    let ended = join_all((0..16).map(|n| {
+        let (bundle, id) = (&bundle, &id);
+        async move { send_of(bundle, id, &format!("owner-{n}")).await }
+    }))
+    .await;
+    let withdrawn = ended.iter().filter(|ended| matches!(ended, Outcome::Rejected(Unsent::Withdrawn(_))));
+    assert_eq!((withdrawn.count(), mails(&bundle)), (1, 0));
+    assert_eq!(state(&bundle, &id), State::Withdrawn { reason: OUTDATED.to_owned() });
+}
+
+#[tokio::test]
+async fn a_claim_on_a_notice_is_not_withdrawn_from_under_its_holder() {
+    let bundle = owed(OnUnknown::Resend).await;
+    let id = owe(&bundle, payment_failed(), None);
+    let mut subscription = subscribes(&bundle, Status::PastDue, None);
+    // Stopped right before the mail: nobody can know that it is not out.
+    fault_at(&bundle, 5, Fault::StopBefore);
+    assert_eq!(bundle.world.run(send_of(&bundle, &id, "a")).await, None);
+    subscription.learn_invoice(bundle.world.now(), &invoice_id(), InvoiceEvent::Paid, Bill::default());
+    keep(&bundle, &subscription);
+    let retry_after = claim_lasts();
+    assert_eq!(send_of(&bundle, &id, "b").await, Outcome::Retry(Setback::Claimed { retry_after }));
+    bundle.world.pass(retry_after);
+    let reason = format!("{OUTDATED}, and a mail may have gone out before");
+    assert_eq!(send_of(&bundle, &id, "b").await, Outcome::Rejected(Unsent::Withdrawn(reason.clone())));
+    assert_eq!((state(&bundle, &id), mails(&bundle)), (State::Withdrawn { reason }, 0));
+}
+
+#[tokio::test]
+async fn nothing_is_claimed_before_all_is_known_that_it_takes() {
+    for call in 0..4 {
+        let bundle = owed(OnUnknown::Hold).await;
+        let id = owe(&bundle, payment_failed(), None);
+        subscribes(&bundle, Status::PastDue, None);
+        fault_at(&bundle, call, Fault::FailBefore);
+        assert!(matches!(send_of(&bundle, &id, "a").await, Outcome::Retry(Setback::Away { .. })), "{call}");
+        assert_eq!(state(&bundle, &id), State::Pending { reason: None });
+        assert!(!sent(&send_of(&bundle, &id, "b").await).again);
+    }
+}
+
+#[tokio::test]
+async fn a_mail_for_a_later_day_is_left_alone_until_then() {
+    let bundle = owed(OnUnknown::Resend).await;
+    let day = Duration::from_hours(24);
+    let ends = trial_ends(&bundle, 48);
+    let id = owe(&bundle, ends.clone(), Some(day));
+    subscribes(&bundle, Status::Trialing, Some(&ends));
+    bundle.world.kept().receipt_queue.clear();
+    let row = || bundle.world.kept().receipts[&id].clone();
+    let before = row();
+    assert_eq!(send_of(&bundle, &id, "a").await, Outcome::Rejected(Unsent::NotDue));
+    assert_eq!(calls(&bundle), "receipts.receipt");
+    assert_eq!(row(), before);
+
+    // A message that comes too early is done with: the row is found again by its day.
+    let job = ReceiptJob::V1 { receipt_id: id.clone() };
+    domain::ports::Queue::send(&bundle.world, &job).await.unwrap();
+    bundle.drain().await;
+    assert_eq!(mails(&bundle), 0);
+    assert!(bundle.world.kept().receipt_queue.is_empty());
+    assert!(bundle.world.kept().dead_letters.is_empty());
+
+    bundle.world.pass(day);
+    domain::ports::Queue::send(&bundle.world, &job).await.unwrap();
+    bundle.drain().await;
+    assert!(matches!(state(&bundle, &id), State::Sent { .. }));
+    assert_eq!(mails(&bundle), 1);
+}
+
+#[test]
+fn a_merchants_templates_are_found_in_the_folder_of_their_mail() {
+    let folder = std::env::temp_dir().join(format!("receipts-own-{}", std::process::id()));
+    for (subfolder, word) in [("", "Sale"), ("renewal", "Renewal"), ("payment-failed", "Failure")] {
+        fs::create_dir_all(folder.join(subfolder)).unwrap();
+        let subject = format!("{{{{ test.marker if test else '{word}' }}}}");
+        fs::write(folder.join(subfolder).join("subject.txt"), subject).unwrap();
+    }
+    let templates = receipts::templates::load(&folder);
+    fs::write(folder.join("renewal").join("body.txt"), "Dear customer,\n{{ nope }}").unwrap();
+    let bad = receipts::templates::load(&folder).unwrap_err().to_string();
+    fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(bad, "template renewal/body.txt, line 2: undefined value");
+
+    let templates = templates.unwrap();
+    let subject = |form| templates.preview(form, Sample::Full).unwrap().subject;
+    assert_eq!(
+        [Form::Receipt, Form::Renewal, Form::PaymentFailed].map(subject),
+        ["Sale", "Renewal", "Failure"]
+    );
+    assert!(subject(Form::Refund).starts_with("Your refund"));
+    // No folder, no templates of one's own.
+    assert!(receipts::templates::load(&folder).is_ok());
 }
