@@ -22,9 +22,9 @@ pub enum LoadError {
     Bad(#[from] BadTemplates),
 }
 
-/// Loads `subject.txt`, `body.txt` and `body.html` of the order's receipt from `folder`, and those of the other mails
-/// from its subfolders (`renewal`, `refund`, `payment-failed`, `trial-ends`). The built-in one stands in for each that is
-/// not there, and for all if there is no such folder.
+/// Loads `subject.txt`, `body.txt` and `body.html` of the order's receipt from `folder`, and those of the other
+/// mails from its subfolders (`renewal`, `refund`, `payment-failed`, `trial-ends`). The built-in one stands in for
+/// each that is not there, and for all if there is no such folder.
 pub fn load(folder: &Path) -> Result<Templates, LoadError> {
     let own = Form::ALL.into_iter().map(|form| Ok((form, sources(folder, form)?)));
     Ok(Templates::new(own.collect::<Result<_, LoadError>>()?)?)

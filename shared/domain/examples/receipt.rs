@@ -1,8 +1,8 @@
 //! Prints an invented mail, to look at it in a browser: `cargo run -p domain --example receipt > receipt.html`.
 //!
-//! What follows `--` chooses, in any order: the mail (`receipt`, `renewal`, `refund`, `payment-failed`, `trial-ends`),
-//! the sample (`full`, `bare`, `test`), the part (`subject.txt`, `body.txt`, `body.html`); and a file of your own is tried
-//! in place of that part's built-in template:
+//! What follows `--` chooses, in any order: the mail (`receipt`, `renewal`, `refund`, `payment-failed`,
+//! `trial-ends`), the sample (`full`, `bare`, `test`) and the part (`subject.txt`, `body.txt`, `body.html`). A file of
+//! your own is tried in place of that part's built-in template:
 //! `cargo run -p domain --example receipt -- renewal bare body.html my-renewal.html > renewal.html`.
 
 use domain::receipt::mail::{Form, Part, Sample, Sources, Templates};
