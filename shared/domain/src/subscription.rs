@@ -16,6 +16,7 @@ use crate::{
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{
+    cmp::Ordering,
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
@@ -203,6 +204,22 @@ pub struct Beginning {
     pub invoice_id: Option<InvoiceId>,
 }
 
+/// Since when a period is not paid, by what is told of the subscription itself. Kept beside the snapshot, which every
+/// later change replaces: the grace period is counted from the first failure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastDue {
+    /// The end of that period, where told.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub period_end: Option<Timestamp>,
+    /// When that was first told of it.
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    pub since: Timestamp,
+}
+
 /// The row of the Entitlements table that keeps a subscription's facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
@@ -231,6 +248,9 @@ pub struct Subscription {
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub paid_through: Option<Timestamp>,
+    /// Since when its own events say that a renewal is not paid, for the latest period of which they say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub past_due: Option<PastDue>,
     /// Its newest invoices: see [`MOST_INVOICES`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub invoices: BTreeMap<InvoiceId, Invoice>,
@@ -351,6 +371,7 @@ impl Subscription {
             snapshot: None,
             ended_at: None,
             paid_through: None,
+            past_due: None,
             invoices: BTreeMap::new(),
             born_with: None,
             beginning: None,
@@ -366,6 +387,15 @@ impl Subscription {
             // Of several first invoices, which no provider should tell, always the same one.
             Source::Created => self.born_with = self.born_with.take().max(snapshot.latest_invoice.clone()),
             Source::Updated | Source::Read => {}
+        }
+        if snapshot.status == Status::PastDue {
+            let told = PastDue { period_end: snapshot.period_end, since: whole_second(at) };
+            let known = self.past_due.take().unwrap_or_else(|| told.clone());
+            self.past_due = Some(match known.period_end.cmp(&told.period_end) {
+                Ordering::Less => told,
+                Ordering::Equal => PastDue { since: known.since.min(told.since), ..known },
+                Ordering::Greater => known,
+            });
         }
         self.products.extend(snapshot.items.iter().filter_map(|item| item.product_id.clone()));
         merge(&mut self.snapshot, Some(Latest::new(at, snapshot)));
@@ -409,12 +439,18 @@ impl Subscription {
     /// When the first payment failed that is still owed: of an invoice that is not paid, for a time that nothing else
     /// pays for, with no word since that the subscription is active.
     fn failing_since(&self) -> Option<Timestamp> {
+        let is_covered = |end: Option<Timestamp>| end.is_some_and(|end| Some(end) <= self.paid_through);
         let recovered_at = self.snapshot.as_ref().filter(|told| told.value.status == Status::Active);
-        let owed = self.invoices.values().filter(|invoice| {
-            invoice.paid_at.is_none()
-                && invoice.bill.value.period_end.is_none_or(|end| Some(end) > self.paid_through)
+        let owed = self
+            .invoices
+            .values()
+            .filter(|invoice| invoice.paid_at.is_none() && !is_covered(invoice.bill.value.period_end));
+        let past_due = self.past_due.as_ref().filter(|told| {
+            let paid_since = self.invoices.values().any(|invoice| invoice.paid_at >= Some(told.since));
+            !is_covered(told.period_end) && !paid_since
         });
         owed.filter_map(|invoice| invoice.failed_at)
+            .chain(past_due.map(|told| told.since))
             .filter(|failed_at| recovered_at.is_none_or(|told| told.at <= *failed_at))
             .min()
     }
@@ -429,30 +465,38 @@ impl Subscription {
         let paid = self.paid_through;
         let told = self.snapshot.as_ref();
         let status = told.map(|told| &told.value.status);
-        let trial = told.and_then(|told| told.value.trial_end);
+        // Only where it has begun: a subscription can be told to have a trial while its first payment is not made.
+        let trial = told.and_then(|Latest { value: told, .. }| match told.status {
+            Status::Trialing => told.trial_end.or(told.period_end),
+            Status::Active | Status::PastDue => told.trial_end,
+            _ => None,
+        });
         let failing = |since: Timestamp| {
             let had = latest(paid, trial);
             let graced = since.saturating_add(grace).ok();
             // Grace is for who has had access: nobody gets it for a first payment that fails.
             let deserves = had.is_some() || status == Some(&Status::PastDue);
-            if deserves && grace > SignedDuration::ZERO && graced > had {
-                given(graced, Reason::Grace)
-            } else {
-                given(had, Reason::PaymentFailed)
+            match deserves {
+                false => given(None, Reason::NotPaidYet),
+                true if grace > SignedDuration::ZERO && graced > had => given(graced, Reason::Grace),
+                true => given(had, Reason::PaymentFailed),
             }
         };
         let access = match (told, self.failing_since()) {
-            (Some(Latest { at, value: told }), since) => match (&told.status, since) {
-                (Status::Trialing, _) => {
-                    let trial = trial.or(told.period_end);
+            (Some(Latest { value: told, .. }), since) => match (&told.status, since) {
+                // Nothing is owed before a trial's end.
+                (Status::Trialing, since) if since.is_none_or(|since| Some(since) < trial) => {
                     given(latest(paid, trial), if paid > trial { Reason::Paid } else { Reason::Trial })
                 }
-                (Status::Active | Status::PastDue | Status::Incomplete, Some(since)) => failing(since),
-                (Status::PastDue, None) => failing(*at),
-                (Status::Active, None) => {
+                (Status::Trialing | Status::Active | Status::PastDue | Status::Incomplete, Some(since)) => {
+                    failing(since)
+                }
+                (Status::Active | Status::PastDue | Status::Trialing, None) => {
                     let ends = told.cancel_at_period_end;
                     let reason = if ends { Reason::CancelsAtPeriodEnd } else { Reason::Paid };
-                    given(latest(paid, told.period_end), reason)
+                    // Past due, and paid since: what is paid for counts, whatever the period is by now.
+                    let period_end = told.period_end.filter(|_| told.status == Status::Active);
+                    given(latest(paid, period_end), reason)
                 }
                 (Status::Incomplete | Status::IncompleteExpired, _) => given(paid, Reason::Paid),
                 (Status::Unpaid, _) => given(paid, Reason::PaymentFailed),
