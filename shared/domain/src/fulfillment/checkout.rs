@@ -1,6 +1,9 @@
 //! A checkout: one order, and once it is paid for its stock movements and one receipt.
 
-use super::{Decision, Doubt, Policy, of_other_mode, subscription::notice_of_trial};
+use super::{
+    Decision, Doubt, Policy, of_other_mode,
+    subscription::{notice_of_trial, notices_of_failure},
+};
 use crate::{
     checkout::{Capture, Checkout, Kind, LineItem, Status},
     event::StoredEvent,
@@ -199,6 +202,7 @@ fn fulfill(
     let subscription = match subscription {
         Some(mut subscription) => {
             receipts.extend(notice_of_trial(&mut subscription, policy, now)?);
+            receipts.extend(notices_of_failure(&mut subscription, &order, policy, now)?);
             subscription.version += 1;
             Some(subscription)
         }

@@ -5,12 +5,12 @@ use crate::{
     entitlement::{Entitlement, granted},
     event::StoredEvent,
     facts::Latest,
-    ids::{CustomerId, ProductId},
+    ids::{CustomerId, InvoiceId, ProductId},
     ledger::{Commit, Rows, Wanted},
     order::Order,
     payment::Link,
     receipt::{Kind, Receipt},
-    subscription::{InvoiceEvent, InvoiceNews, News, Source, Status, Subscription},
+    subscription::{Invoice, InvoiceEvent, InvoiceNews, News, Source, Status, Subscription},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -136,7 +136,9 @@ fn about_invoice(
             }
         },
         InvoiceEvent::PaymentFailed => {
-            receipts.extend(notice_of_failure(&mut subscription, news, order, policy, now)?);
+            if let Some(order) = order {
+                receipts.extend(notices_of_failure(&mut subscription, order, policy, now)?);
+            }
         }
     }
     let links = link(news, &subscription, rows, event.told_at());
@@ -233,27 +235,39 @@ fn trial_ends_at(subscription: &Subscription) -> Option<Timestamp> {
     told.trial_end.filter(|_| runs)
 }
 
-/// The notice that a renewal could not be charged, while that is so.
-fn notice_of_failure(
+/// The notices that renewals could not be charged, while that is so: of each invoice that has none, once the order is
+/// known. Whatever comes first, the failure or the order, the other one brings the notice.
+pub(super) fn notices_of_failure(
     subscription: &mut Subscription,
-    news: &InvoiceNews,
-    order: Option<&Order>,
+    order: &Order,
     policy: &Policy,
     now: Timestamp,
-) -> Result<Option<Receipt>, Doubt> {
-    let (true, Some(order)) = (policy.payment_failed_mail, order) else { return Ok(None) };
-    let Some(invoice) = subscription.invoices.get_mut(&news.invoice_id) else { return Ok(None) };
-    if invoice.paid_at.is_some() || invoice.notice_id.is_some() {
-        return Ok(None);
+) -> Result<Vec<Receipt>, Doubt> {
+    if !policy.payment_failed_mail {
+        return Ok(Vec::new());
     }
-    let kind = Kind::PaymentFailed {
-        subscription_id: news.subscription_id.clone(),
-        invoice_id: news.invoice_id.clone(),
-        amount: invoice.bill.value.amount_due,
+    let is_owed = |(id, invoice): &(&InvoiceId, &Invoice)| {
+        let fails = invoice.failed_at.is_some() && invoice.paid_at.is_none() && invoice.notice_id.is_none();
+        // The first payment is made in the checkout, where the shopper sees how it goes.
+        fails && !subscription.begins_with(id, &invoice.bill.value, &order.payment_intents, order.placed_at)
     };
-    let receipt = Receipt::new(&order.order_id, kind, None, now)?;
-    invoice.notice_id = Some(receipt.receipt_id.clone());
-    Ok(Some(receipt))
+    let owed = subscription.invoices.iter().filter(is_owed);
+    let owed: Vec<(InvoiceId, Option<i64>)> =
+        owed.map(|(id, invoice)| (id.clone(), invoice.bill.value.amount_due)).collect();
+    let mut notices = Vec::new();
+    for (invoice_id, amount) in owed {
+        let kind = Kind::PaymentFailed {
+            subscription_id: subscription.subscription_id.clone(),
+            invoice_id: invoice_id.clone(),
+            amount,
+        };
+        let notice = Receipt::new(&order.order_id, kind, None, now)?;
+        if let Some(invoice) = subscription.invoices.get_mut(&invoice_id) {
+            invoice.notice_id = Some(notice.receipt_id.clone());
+        }
+        notices.push(notice);
+    }
+    Ok(notices)
 }
 
 /// Whether what a notice tells is still so. A receipt tells what has happened, which stays so.
