@@ -141,7 +141,7 @@ fn about_invoice(
             }
         }
     }
-    let links = link(news, &subscription, rows, event.told_at());
+    let links = order.map_or_else(Vec::new, |order| link(news, &subscription, order, rows, event.told_at()));
     let written = write(event, subscription, receipts, links, rows, policy);
     if waits {
         let commit = written.map(|commit| Box::new(Commit { ends: false, ..*commit }));
@@ -189,16 +189,26 @@ fn renewal<'a>(news: &InvoiceNews, subscription: &Subscription, order: Option<&'
     Renewal::Is(order, amount, paid_at)
 }
 
-/// The link from an invoice's payment to the order, by which its refunds find it.
-fn link(news: &InvoiceNews, subscription: &Subscription, rows: &Rows, at: Timestamp) -> Vec<Link> {
-    let order_id = subscription.beginning.as_ref().map(|beginning| beginning.order_id.clone());
-    let (Some(order_id), Some(id)) = (order_id, &news.bill.payment_intent_id) else { return Vec::new() };
+/// The link from a renewal's payment to the order, by which its refunds find it. The first payment has one from the
+/// checkout, and one that failed has nothing to refund.
+fn link(
+    news: &InvoiceNews,
+    subscription: &Subscription,
+    order: &Order,
+    rows: &Rows,
+    at: Timestamp,
+) -> Vec<Link> {
+    let is_first =
+        subscription.begins_with(&news.invoice_id, &news.bill, &order.payment_intents, order.placed_at);
+    let (InvoiceEvent::Paid, false, Some(id)) = (news.event, is_first, &news.bill.payment_intent_id) else {
+        return Vec::new();
+    };
     let known = rows.links.get(id).cloned().unwrap_or_else(|| Link::new(id.clone()));
     if known.order_id.is_some() {
         return Vec::new();
     }
     let version = known.version + 1;
-    vec![Link { version, order_id: Some(order_id), ..known.with(None, at) }]
+    vec![Link { version, order_id: Some(order.order_id.clone()), ..known.with(None, at) }]
 }
 
 /// A deletion that everything else speaks against, the provider's API among it.
