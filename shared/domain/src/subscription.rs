@@ -7,7 +7,7 @@
 
 use crate::{
     delivery::Provider,
-    facts::{Latest, earliest, latest, merge, whole_second, words},
+    facts::{Latest, earliest, latest, whole_second, words},
     ids::{
         BadId, CustomerId, InvoiceId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId, SubscriptionId,
     },
@@ -398,7 +398,14 @@ impl Subscription {
             });
         }
         self.products.extend(snapshot.items.iter().filter_map(|item| item.product_id.clone()));
-        merge(&mut self.snapshot, Some(Latest::new(at, snapshot)));
+        let told = Some(Latest::new(at, snapshot));
+        // A status that we do not know neither gives nor takes: it does not replace one that we know.
+        let weight = |told: &Option<Latest<Snapshot>>| {
+            told.as_ref().map(|told| !matches!(told.value.status, Status::Other(_)))
+        };
+        if (weight(&told), &told) > (weight(&self.snapshot), &self.snapshot) {
+            self.snapshot = told;
+        }
     }
 
     /// Merges what happened to an invoice at that time.
