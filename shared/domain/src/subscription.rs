@@ -582,8 +582,13 @@ impl Subscription {
         if let Some(first) = named.or(self.born_with.as_ref()) {
             return first == id;
         }
+        // The first invoice is never for a time that was over when it was paid or failed.
+        let billed_at = self.invoices.get(id).and_then(|known| earliest(known.paid_at, known.failed_at));
+        let is_past =
+            bill.period_end > bill.period_start && billed_at.is_some_and(|at| bill.period_end <= Some(at));
         bill.payment_intent_id.as_ref().is_some_and(|payment| payments.contains(payment))
-            || bill.period_start.is_some_and(|start| start.duration_since(placed_at).abs() < CLOSE)
+            || !is_past
+                && bill.period_start.is_some_and(|start| start.duration_since(placed_at).abs() < CLOSE)
     }
 
     /// The id of an invoice's receipt: the same however often it is asked for.
