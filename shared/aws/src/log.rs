@@ -5,7 +5,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 /// Ours, which a finer level may apply to. Libraries' own debug lines hold requests whole: bodies, mails, tokens.
-const OURS: [&str; 4] = ["intake", "fulfillment", "receipts", "flex"];
+const OURS: [&str; 7] = ["intake", "fulfillment", "receipts", "sweep", "reconcile", "feedback", "flex"];
 
 /// Starts logging at the level that `RUST_LOG` names (`info` without it), and makes panics one line as well.
 pub fn start() {
@@ -43,7 +43,9 @@ mod tests {
             directives.sort();
             directives
         };
-        let finest = ["flex=trace", "fulfillment=trace", "info", "intake=trace", "receipts=trace"];
+        let mut finest: Vec<_> = OURS.iter().map(|name| format!("{name}=trace")).collect();
+        finest.push("info".to_owned());
+        finest.sort();
         assert_eq!(directives(LevelFilter::TRACE), finest);
         assert!(directives(LevelFilter::WARN).contains(&"warn".to_owned()));
     }
