@@ -89,7 +89,8 @@ where
                 return Ok(Outcome::Accepted(Done::PassedOn(receipt_ids.to_vec())));
             }
             let gathered = match news_of(&event) {
-                Some(news) => self.gather(&event, &news, &mut known).await?,
+                // On the heap: of all that can be gathered, most is never in use at once.
+                Some(news) => Box::pin(self.gather(&event, &news, &mut known)).await?,
                 None => gathered_doubt(),
             };
             let ended = match gathered.decision {
