@@ -7,7 +7,7 @@ use domain::{
     job::{FulfillmentJob, ReceiptJob},
     ledger::{Commit, Rows, Wanted},
     mode::Mode,
-    order::{Order, OrderLine, Shortfall},
+    order::{Alerts, Order, OrderLine, Shortfall},
     outcome::{Outcome, Setback},
     ports::{Changed, Clock as _, ReadError, Recorded, Settlement},
     receipt::{OnUnknown, Receipt},
@@ -134,7 +134,10 @@ async fn a_twin_whose_receipt_is_still_owed_has_it_queued() {
     assert_eq!(events(&bundle), [EventState::Committed, EventState::Processed]);
     // The first event is passed on when its job comes again; its receipt is not sent again.
     let receipt_id = ReceiptId::new(format!("{}-order", purchase(1).order_id())).unwrap();
-    assert_eq!(fulfill(&bundle).await, Outcome::Accepted(Done::PassedOn(vec![receipt_id])));
+    assert_eq!(
+        fulfill(&bundle).await,
+        Outcome::Accepted(Done::PassedOn(vec![receipt_id], Alerts::default()))
+    );
     bundle.drain().await;
     assert_eq!(bundle.world.kept().mails.len(), 1);
     assert_eq!(events(&bundle), [EventState::Processed, EventState::Processed]);
@@ -354,7 +357,7 @@ async fn a_race_lost_while_parking_is_gone_on_with() {
         most_receives: fulfillment.most_receives,
     };
     let ended = ours.fulfill(&event_id("fevt_1"), 1).await;
-    assert!(matches!(ended, Outcome::Accepted(Done::PassedOn(_))), "{ended:?}");
+    assert!(matches!(ended, Outcome::Accepted(Done::PassedOn(..))), "{ended:?}");
     assert_eq!(events(&bundle), [EventState::Processed]);
     assert_eq!(bundle.world.kept().receipt_queue.len(), 1);
 }

@@ -56,7 +56,7 @@ pub enum Done {
     /// This is committed and its receipts are queued.
     Committed(Box<Commit>, Alerts),
     /// An earlier attempt had committed and stopped; its receipts are queued now.
-    PassedOn(Vec<ReceiptId>),
+    PassedOn(Vec<ReceiptId>, Alerts),
 }
 
 /// How a job ended.
@@ -86,7 +86,9 @@ where
             }
             if let Some(receipt_ids) = committed(&event) {
                 self.pass_on(&event, receipt_ids).await?;
-                return Ok(Outcome::Accepted(Done::PassedOn(receipt_ids.to_vec())));
+                // The attempt that committed stopped before it could say what a person should hear.
+                let alerts = news_of(&event).as_ref().map(Alerts::announced).unwrap_or_default();
+                return Ok(Outcome::Accepted(Done::PassedOn(receipt_ids.to_vec(), alerts)));
             }
             let gathered = match news_of(&event) {
                 // On the heap: of all that can be gathered, most is never in use at once.
@@ -235,11 +237,12 @@ fn log(event_id: &EventId, ended: &Ended, took: jiff::SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
     match ended {
         Outcome::Accepted(Done::Committed(commit, alerts)) => {
-            log_commit(event_id, commit, *alerts, duration_ms)
+            log_commit(event_id, commit, *alerts, duration_ms);
         }
-        Outcome::Accepted(Done::PassedOn(receipt_ids)) => {
+        Outcome::Accepted(Done::PassedOn(receipt_ids, alerts)) => {
+            let Alerts { dispute_opened, dispute_lost, refund_failed } = *alerts;
             let receipts = receipt_ids.len();
-            tracing::info!(outcome = "passed_on", %event_id, receipts, duration_ms, "receipts queued for an earlier attempt");
+            tracing::info!(outcome = "passed_on", %event_id, receipts, dispute_opened, dispute_lost, refund_failed, duration_ms, "receipts queued for an earlier attempt");
         }
         Outcome::Duplicate => tracing::info!(outcome = "duplicate", %event_id, duration_ms, "nothing to do"),
         Outcome::Rejected(doubt) => {

@@ -106,17 +106,25 @@ impl Dispute {
         known
     }
 
-    /// Where it stands. A status that we do not know leaves it open: a person looks.
+    /// Where it stands.
     #[must_use]
     pub fn stage(&self) -> Stage {
-        match self.told.value.status {
-            Status::Won | Status::WarningClosed => Stage::Won,
-            Status::Lost => Stage::Lost,
-            Status::Other(_)
-            | Status::WarningNeedsResponse
-            | Status::WarningUnderReview
-            | Status::NeedsResponse
-            | Status::UnderReview => Stage::Open,
+        self.told.value.status.stage()
+    }
+}
+
+impl Status {
+    /// Where a dispute of this status stands. A word that we do not know leaves it open: a person looks.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match self {
+            Self::Won | Self::WarningClosed => Stage::Won,
+            Self::Lost => Stage::Lost,
+            Self::Other(_)
+            | Self::WarningNeedsResponse
+            | Self::WarningUnderReview
+            | Self::NeedsResponse
+            | Self::UnderReview => Stage::Open,
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::{
     checkout::{Customer, Eligibility, Totals},
     delivery::Provider,
     dispute::{Dispute, Stage},
+    event::News,
     facts::Latest,
     ids::{
         DisputeId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId, RefundId,
@@ -12,7 +13,7 @@ use crate::{
     mode::Mode,
     money::{Currency, Money},
     payment,
-    refund::Refund,
+    refund::{self, Refund},
     stock::LineStock,
 };
 use jiff::Timestamp;
@@ -202,6 +203,23 @@ pub struct Alerts {
 }
 
 impl Alerts {
+    /// What an event's news announce, by themselves: said again rather than never.
+    #[must_use]
+    pub fn announced(news: &News) -> Self {
+        match news {
+            News::Dispute(news) => {
+                let stage = news.told.status.stage();
+                let (dispute_opened, dispute_lost) = (stage == Stage::Open, stage == Stage::Lost);
+                Self { dispute_opened, dispute_lost, refund_failed: false }
+            }
+            News::Refund(news) => {
+                let failed = matches!(news.told.status, refund::Status::Failed | refund::Status::Canceled);
+                Self { refund_failed: failed, ..Self::default() }
+            }
+            _ => Self::default(),
+        }
+    }
+
     /// What is new in `order` over what was known of it.
     #[must_use]
     pub fn between(known: Option<&Order>, order: &Order) -> Self {
