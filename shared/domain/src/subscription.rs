@@ -527,20 +527,22 @@ impl Subscription {
     /// Whether the provider should be asked what it is like: what is known gives no date, or nothing to give access to.
     #[must_use]
     pub fn is_vague(&self) -> bool {
-        let Some(Latest { value: told, .. }) = &self.snapshot else { return true };
+        let Some(Latest { at, value: told }) = &self.snapshot else { return true };
         let dateless = match told.status {
             Status::Active => told.period_end.is_none(),
             Status::Trialing => told.trial_end.or(told.period_end).is_none(),
             _ => false,
         };
-        // Some providers bill for the period that has passed: such an invoice does not say how far it pays.
-        let unclear = self.invoices.values().any(|invoice| {
-            invoice.paid_at.is_some_and(|paid_at| {
-                Some(paid_at) == self.invoices.values().filter_map(|invoice| invoice.paid_at).max()
-                    && invoice.bill.value.period_end.is_none_or(|end| end <= paid_at)
+        // Some providers bill for the period that has passed: such an invoice does not say how far it pays. What was
+        // read before it was paid does not either.
+        let paid_last = self.invoices.values().filter_map(|invoice| invoice.paid_at).max();
+        let unclear = self.invoices.values().filter(|invoice| invoice.paid_at == paid_last).any(|invoice| {
+            paid_last.is_some_and(|paid_at| {
+                invoice.bill.value.period_end.is_none_or(|end| end <= paid_at)
+                    && (told.source != Source::Read || *at < paid_at)
             })
         });
-        dateless || (unclear && told.source != Source::Read)
+        dateless || unclear
     }
 
     /// What it is for now.
