@@ -237,6 +237,8 @@ impl fmt::Display for Decision {
 }
 
 #[cfg(test)]
+mod any_order;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
