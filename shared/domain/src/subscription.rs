@@ -313,6 +313,20 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::NotPaidYet,
+        Self::Paid,
+        Self::Trial,
+        Self::CancelsAtPeriodEnd,
+        Self::CanceledButPaid,
+        Self::Grace,
+        Self::PaymentFailed,
+        Self::Paused,
+        Self::Ended,
+        Self::UnknownStatus,
+    ];
+
     /// The word for it, as rows and readers have it.
     #[must_use]
     pub fn as_str(self) -> &'static str {

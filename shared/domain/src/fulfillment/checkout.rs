@@ -68,7 +68,8 @@ fn payments(
 /// Where the money of a finished checkout is: what its payments say, where that is known, else what the session says.
 fn funds(checkout: &Checkout, payments: &BTreeMap<PaymentIntentId, Latest<payment::Told>>) -> Funds {
     let received = checkout.received.unwrap_or_default() > 0;
-    if checkout.totals.total <= 0 {
+    if checkout.received.unwrap_or_default() >= checkout.totals.total {
+        // All of it, or there is nothing to pay: whatever has become of other tries.
         return Funds::Received;
     }
     let any = |wanted: fn(&payment::Status) -> bool| payments.values().any(|told| wanted(&told.value.status));
