@@ -5,7 +5,7 @@ STACK := $(PYTHON) local/stack.py
 # Local runs use the stand-in for Flex's API; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test up down status send invoke fmt lint wall tools examples planted
+.PHONY: help demo test up down status send invoke fmt lint wall tools examples planted fuzz
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test: tools examples  ## Check everything, as CI does; cheap checks first
 
 planted: tools  ## Plant bugs one at a time and expect the tests that guard against them to fail
 	$(OFFLINE) $(STACK) run -- $(PYTHON) local/planted.py $(ONLY)
+
+fuzz: CASES ?= 100000
+fuzz:  ## Feed mutated samples to every parser and the templates: make fuzz CASES=1000000
+	PROPTEST_CASES=$(CASES) $(CARGO) test --locked --release --package tests --test it -- fuzz::
 
 up: tools  ## Start the local stack and leave it running
 	@$(STACK) up

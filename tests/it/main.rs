@@ -16,6 +16,8 @@ mod flow;
 #[cfg(test)]
 mod fulfillment;
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod gateway;
 #[cfg(test)]
 mod golden;
