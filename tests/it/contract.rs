@@ -5,6 +5,7 @@ mod rows;
 
 use domain::{
     checkout::{Capture, Checkout, Customer, Eligibility, Kind, LineItem, Status, Totals},
+    class::Class,
     delivery::{Provider, fingerprint},
     event::{EventState, StoredEvent},
     fulfillment::{Decision, Policy, checkout as rules},
@@ -206,9 +207,15 @@ fn event() -> StoredEvent {
         body,
         state: EventState::Stored,
         reason: None,
+        class: None,
         attempts: 0,
+        note: None,
         receipt_ids: Vec::new(),
     }
+}
+
+fn park(reason: &str) -> Settlement {
+    Settlement::Parked { class: Class::NotComplete, reason: reason.to_owned() }
 }
 
 fn skus(count: usize) -> Vec<Sku> {
@@ -308,6 +315,8 @@ async fn an_event_is_stored_once_and_comes_back_as_it_was(on: &impl On) {
         occurred_at: None,
         state: EventState::Unreadable,
         reason: Some("the body is not a JSON object".into()),
+        class: Some(Class::Unreadable),
+        note: Some("by hand".into()),
         ..event
     };
     assert_eq!(on.events().record(&bare).await, Ok(Recorded::First));
@@ -332,7 +341,7 @@ async fn another_body_under_the_same_id_changes_nothing(on: &impl On) {
 
 async fn an_event_ends_once(on: &impl On) {
     let (processed, parked) = (event(), event());
-    let park = Settlement::Parked { reason: "doubtful".into() };
+    let park = park("doubtful");
     for event in [&processed, &parked] {
         on.events().record(event).await.unwrap();
     }
@@ -344,7 +353,12 @@ async fn an_event_ends_once(on: &impl On) {
     let ended = StoredEvent { state: EventState::Processed, ..processed };
     assert_eq!(on.events().event(&ended.event_id).await, Ok(Some(ended.clone())));
     assert_eq!(on.events().record(&ended).await, Ok(Recorded::Again(EventState::Processed)));
-    let ended = StoredEvent { state: EventState::Parked, reason: Some("doubtful".into()), ..parked };
+    let ended = StoredEvent {
+        state: EventState::Parked,
+        reason: Some("doubtful".into()),
+        class: Some(Class::NotComplete),
+        ..parked
+    };
     assert_eq!(on.events().event(&ended.event_id).await, Ok(Some(ended)));
     // Ending what is not there makes nothing.
     let nobody = EventId::new(unique("fevt")).unwrap();
@@ -365,7 +379,7 @@ async fn only_what_has_ended_is_forgotten() {
     }
     assert_eq!((of(&processed).await, of(&parked).await), (None, None));
     assert_eq!(of(&unhandled).await, Some(now().as_second() + ninety_days));
-    let park = Settlement::Parked { reason: "doubtful".into() };
+    let park = park("doubtful");
     events.settle(&parked.event_id, &park, later()).await.unwrap();
     events.settle(&processed.event_id, &Settlement::Processed, later()).await.unwrap();
     assert_eq!(of(&parked).await, None, "a person has still to decide");
@@ -378,12 +392,17 @@ async fn only_what_has_ended_is_forgotten() {
 
 async fn a_failure_is_noted_on_pending_events_only(on: &impl On) {
     let event = recorded(on).await;
-    on.events().note_failure(&event.event_id, "Flex is away: 503", 2).await.unwrap();
-    let noted = StoredEvent { reason: Some("Flex is away: 503".into()), attempts: 2, ..event };
+    on.events().note_failure(&event.event_id, Class::Away, "Flex is away: 503", 2).await.unwrap();
+    let noted = StoredEvent {
+        reason: Some("Flex is away: 503".into()),
+        class: Some(Class::Away),
+        attempts: 2,
+        ..event
+    };
     assert_eq!(on.events().event(&noted.event_id).await, Ok(Some(noted.clone())));
     on.events().settle(&noted.event_id, &Settlement::Processed, now()).await.unwrap();
-    on.events().note_failure(&noted.event_id, "too late", 3).await.unwrap();
-    let ended = StoredEvent { state: EventState::Processed, reason: None, ..noted };
+    on.events().note_failure(&noted.event_id, Class::Fault, "too late", 3).await.unwrap();
+    let ended = StoredEvent { state: EventState::Processed, reason: None, class: None, ..noted };
     assert_eq!(on.events().event(&ended.event_id).await, Ok(Some(ended)));
 }
 
@@ -411,7 +430,7 @@ async fn a_commit_writes_all_of_it(on: &impl On) {
         assert!(moved.contains(&moved_here));
     }
     // A committed event is not parked any more, and is still to be marked.
-    let park = Settlement::Parked { reason: "too late".into() };
+    let park = park("too late");
     let settled = on.events().settle(&event.event_id, &park, now()).await;
     assert_eq!(settled, Ok(Changed::Raced));
     let settled = on.events().settle(&event.event_id, &Settlement::Processed, now()).await;
@@ -505,7 +524,7 @@ async fn a_row_that_is_wanted_twice_is_read_once(on: &impl On) {
 
 async fn a_commit_that_does_not_end_its_event_leaves_it(on: &impl On) {
     let event = recorded(on).await;
-    on.events().note_failure(&event.event_id, "perhaps too early", 1).await.unwrap();
+    on.events().note_failure(&event.event_id, Class::TooEarly, "perhaps too early", 1).await.unwrap();
     let noted = on.events().event(&event.event_id).await;
     let first = Commit { ends: false, ..rows::full(event.event_id.clone()) };
     assert_eq!(on.ledger().commit(&first).await, Ok(Committed::Now));
@@ -593,7 +612,7 @@ async fn a_commit_on_a_changed_world_writes_nothing(on: &impl On) {
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Raced));
     // The event has been parked.
     on.shelves().put_counter(&skus[0], 1).await;
-    let park = Settlement::Parked { reason: "meanwhile".into() };
+    let park = park("meanwhile");
     on.events().settle(&event.event_id, &park, now()).await.unwrap();
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Raced));
 

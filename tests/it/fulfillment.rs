@@ -2,6 +2,7 @@
 
 use domain::{
     checkout::{Checkout, Eligibility, Kind, LineItem, Status},
+    class::Class,
     event::{EventState, StoredEvent},
     ids::{EventId, ReceiptId},
     job::{FulfillmentJob, ReceiptJob},
@@ -388,8 +389,14 @@ impl domain::ports::Events for Interloper {
         }
         domain::ports::Events::settle(&self.world, id, settlement, now).await
     }
-    async fn note_failure(&self, id: &EventId, reason: &str, attempts: u32) -> Result<(), Setback> {
-        domain::ports::Events::note_failure(&self.world, id, reason, attempts).await
+    async fn note_failure(
+        &self,
+        id: &EventId,
+        class: Class,
+        reason: &str,
+        attempts: u32,
+    ) -> Result<(), Setback> {
+        domain::ports::Events::note_failure(&self.world, id, class, reason, attempts).await
     }
 }
 
@@ -446,7 +453,7 @@ async fn a_failed_attempt_leaves_its_reason_on_the_event() {
     assert_eq!(kept.dead_letters, [format!("fevt_1: {reason}")]);
     let event = &kept.events[&event_id("fevt_1")];
     assert_eq!((event.state, event.attempts), (EventState::Stored, 5));
-    assert_eq!(event.reason.as_deref(), Some(reason));
+    assert_eq!((event.reason.as_deref(), event.class), (Some(reason), Some(Class::SetUp)));
     assert!(kept.orders.is_empty());
 }
 

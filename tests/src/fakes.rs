@@ -6,6 +6,7 @@
 
 use domain::{
     checkout::Checkout,
+    class::Class,
     contact::Contact,
     delivery::Provider,
     entitlement::Entitlement,
@@ -216,12 +217,12 @@ impl Events for World {
             match settlement {
                 Settlement::Processed if event.state.is_pending() => {
                     event.state = EventState::Processed;
-                    event.reason = None;
+                    (event.reason, event.class) = (None, None);
                     Changed::Now
                 }
-                Settlement::Parked { reason } if event.state == EventState::Stored => {
+                Settlement::Parked { class, reason } if event.state == EventState::Stored => {
                     event.state = EventState::Parked;
-                    event.reason = Some(reason.clone());
+                    (event.reason, event.class) = (Some(reason.clone()), Some(*class));
                     Changed::Now
                 }
                 Settlement::Processed | Settlement::Parked { .. } => Changed::Raced,
@@ -230,10 +231,16 @@ impl Events for World {
         .await
     }
 
-    async fn note_failure(&self, id: &EventId, reason: &str, attempts: u32) -> Result<(), Setback> {
+    async fn note_failure(
+        &self,
+        id: &EventId,
+        class: Class,
+        reason: &str,
+        attempts: u32,
+    ) -> Result<(), Setback> {
         self.call("events.note_failure", |kept| {
             if let Some(event) = kept.events.get_mut(id).filter(|event| event.state.is_pending()) {
-                event.reason = Some(reason.to_owned());
+                (event.reason, event.class) = (Some(reason.to_owned()), Some(class));
                 event.attempts = attempts;
             }
         })
@@ -387,7 +394,7 @@ fn apply(kept: &mut Kept, commit: &Commit) -> Committed {
     }
     if let Some(event) = kept.events.get_mut(&commit.event_id).filter(|_| commit.ends) {
         event.state = EventState::Committed;
-        event.reason = None;
+        (event.reason, event.class) = (None, None);
         event.receipt_ids = commit.receipt_ids();
     }
     kept.orders.extend(commit.order.iter().map(|row| (row.order_id.clone(), stored(row))));

@@ -8,6 +8,7 @@ pub mod provider;
 
 use aws::batch::{Attempt, Worker};
 use domain::{
+    class::Class,
     delivery::Provider,
     event::{EventState, News, Reading, StoredEvent},
     fulfillment::{Decision, Doubt, Patience, Policy, committed},
@@ -173,7 +174,7 @@ where
         if receives < patience {
             return Err(Setback::TooEarly(reason));
         }
-        let settlement = Settlement::Parked { reason };
+        let settlement = Settlement::Parked { class: Class::from(&doubt), reason };
         if self.events.settle(&event.event_id, &settlement, self.clock.now()).await? == Changed::Now {
             return Ok(Some(Outcome::Rejected(doubt)));
         }
@@ -226,7 +227,9 @@ where
     async fn failed(&self, job: &FulfillmentJob, setback: &Setback, attempt: &Attempt) {
         let FulfillmentJob::V1 { event_id } = job;
         let reason = setback.to_string();
-        if let Err(setback) = self.events.note_failure(event_id, &reason, attempt.receives).await {
+        if let Err(setback) =
+            self.events.note_failure(event_id, setback.into(), &reason, attempt.receives).await
+        {
             tracing::warn!(%event_id, reason = %setback, "the failure could not be noted on the event");
         }
     }

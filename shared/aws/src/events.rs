@@ -1,5 +1,5 @@
-//! The Events table: key `event_id`; sparse index `pending` over what is not done; `expires_at` (TTL) only on
-//! what is, so that undone work is never forgotten.
+//! The Events table: key `event_id`; sparse index `pending` over what is not done, parked events among it; `expires_at`
+//! (TTL) only on what is, so that undone work is never forgotten.
 
 use crate::{
     failure::{past_conflicts, setback, unbuildable},
@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, Update},
 };
 use domain::{
+    class::Class,
     delivery::Provider,
     event::{EventState, StoredEvent},
     ids::{DeliveryId, EventId, ReceiptId},
@@ -56,14 +57,18 @@ struct Item {
     state: EventState,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    class: Option<Class>,
     #[serde(default)]
     attempts: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     receipt_ids: Vec<ReceiptId>,
     /// What rows had when an event made one receipt at most. Still read, no longer written.
     #[serde(default, skip_serializing)]
     receipt_id: Option<ReceiptId>,
-    /// Present while pending: the sparse index's key.
+    /// Present until nobody has anything left to do: the sparse index's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pending: Option<String>,
     /// Unix seconds, as TTL wants them.
@@ -84,10 +89,12 @@ impl Item {
             fingerprint: event.fingerprint.clone(),
             state: event.state,
             reason: event.reason.clone(),
+            class: event.class,
             attempts: event.attempts,
+            note: event.note.clone(),
             receipt_ids: event.receipt_ids.clone(),
             receipt_id: None,
-            pending: event.state.is_pending().then(|| event.state.to_string()),
+            pending: (!event.state.may_expire()).then(|| event.state.to_string()),
             expires_at: event.state.may_expire().then(|| expiry(event.received_at, retention)),
         }
     }
@@ -104,7 +111,9 @@ impl Item {
             fingerprint: self.fingerprint,
             state: self.state,
             reason: self.reason,
+            class: self.class,
             attempts: self.attempts,
+            note: self.note,
             receipt_ids: self.receipt_ids.into_iter().chain(self.receipt_id).collect(),
         }
     }
@@ -130,12 +139,13 @@ pub(crate) fn committed(table: &str, id: &EventId, receipt_ids: &[ReceiptId]) ->
         .table_name(table)
         .set_key(Some(attributes(key(id))))
         .update_expression(
-            "SET #state = :committed, #pending = :committed, receipt_ids = :receipts REMOVE #reason",
+            "SET #state = :committed, #pending = :committed, receipt_ids = :receipts REMOVE #reason, #class",
         )
         .condition_expression("#state = :stored")
         .expression_attribute_names("#state", "state")
         .expression_attribute_names("#pending", "pending")
         .expression_attribute_names("#reason", "reason")
+        .expression_attribute_names("#class", "class")
         .expression_attribute_values(":committed", text(EventState::Committed.to_string()))
         .expression_attribute_values(":stored", text(EventState::Stored.to_string()))
         .expression_attribute_values(":receipts", AttributeValue::L(receipts))
@@ -218,33 +228,49 @@ impl ports::Events for Events {
             .expression_attribute_names("#state", "state")
             .expression_attribute_names("#pending", "pending")
             .expression_attribute_names("#reason", "reason")
+            .expression_attribute_names("#class", "class")
             .expression_attribute_values(":stored", text(EventState::Stored.to_string()));
         let update = match settlement {
             Settlement::Processed => update
-                .update_expression("SET #state = :processed, expires_at = :expiry REMOVE #pending, #reason")
+                .update_expression(
+                    "SET #state = :processed, expires_at = :expiry REMOVE #pending, #reason, #class",
+                )
                 .condition_expression("#state IN (:stored, :committed)")
                 .expression_attribute_values(":processed", text(EventState::Processed.to_string()))
                 .expression_attribute_values(":committed", text(EventState::Committed.to_string()))
                 .expression_attribute_values(":expiry", number(expiry(now, self.retention))),
-            Settlement::Parked { reason } => update
-                .update_expression("SET #state = :parked, #reason = :reason REMOVE #pending")
+            Settlement::Parked { class, reason } => update
+                .update_expression(
+                    "SET #state = :parked, #pending = :parked, #reason = :reason, #class = :class",
+                )
                 .condition_expression("#state = :stored")
                 .expression_attribute_values(":parked", text(EventState::Parked.to_string()))
-                .expression_attribute_values(":reason", text(reason)),
+                .expression_attribute_values(":reason", text(reason))
+                .expression_attribute_values(":class", text(class.as_str())),
         };
         guarded(update).await
     }
 
-    async fn note_failure(&self, id: &EventId, reason: &str, attempts: u32) -> Result<(), Setback> {
+    async fn note_failure(
+        &self,
+        id: &EventId,
+        class: Class,
+        reason: &str,
+        attempts: u32,
+    ) -> Result<(), Setback> {
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(attributes(key(id))))
-            .update_expression("SET #reason = :reason, attempts = :attempts")
-            .condition_expression("attribute_exists(#pending)")
+            .update_expression("SET #reason = :reason, #class = :class, attempts = :attempts")
+            .condition_expression("#state IN (:stored, :committed)")
+            .expression_attribute_names("#state", "state")
             .expression_attribute_names("#reason", "reason")
-            .expression_attribute_names("#pending", "pending")
+            .expression_attribute_names("#class", "class")
+            .expression_attribute_values(":stored", text(EventState::Stored.to_string()))
+            .expression_attribute_values(":committed", text(EventState::Committed.to_string()))
+            .expression_attribute_values(":class", text(class.as_str()))
             .expression_attribute_values(":reason", text(reason))
             .expression_attribute_values(":attempts", number(attempts));
         guarded(update).await.map(drop)

@@ -1,6 +1,7 @@
 //! What a delivery's body says, and the row that keeps it.
 
 use crate::{
+    class::Class,
     contact,
     delivery::{Delivery, Provider},
     dispute,
@@ -87,10 +88,12 @@ pub enum RefundsOf {
 ///
 /// ```text
 /// stored ──▶ committed ──▶ processed
-///    └─────▶ parked                     (an operator releases: back to stored, or drops)
+///    └─────▶ parked ──▶ dropped         (an operator drops it)
 /// not_needed, unhandled, unreadable     (ends at intake)
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// An operator can have any of those that have ended, and a parked one, decided anew: back to stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventState {
     /// Kept, and to be worked on.
@@ -101,6 +104,8 @@ pub enum EventState {
     Processed,
     /// Doubtful: a person decides.
     Parked,
+    /// A person has decided that nothing comes of it.
+    Dropped,
     /// Of a type that we know and need nothing of.
     NotNeeded,
     /// Of a type that we do not know.
@@ -115,7 +120,12 @@ impl EventState {
     pub fn is_pending(self) -> bool {
         match self {
             Self::Stored | Self::Committed => true,
-            Self::Processed | Self::Parked | Self::NotNeeded | Self::Unhandled | Self::Unreadable => false,
+            Self::Processed
+            | Self::Parked
+            | Self::Dropped
+            | Self::NotNeeded
+            | Self::Unhandled
+            | Self::Unreadable => false,
         }
     }
 
@@ -123,7 +133,7 @@ impl EventState {
     #[must_use]
     pub fn may_expire(self) -> bool {
         match self {
-            Self::Processed | Self::NotNeeded | Self::Unhandled | Self::Unreadable => true,
+            Self::Processed | Self::Dropped | Self::NotNeeded | Self::Unhandled | Self::Unreadable => true,
             Self::Stored | Self::Committed | Self::Parked => false,
         }
     }
@@ -152,8 +162,12 @@ pub struct StoredEvent {
     pub state: EventState,
     /// Why it is parked or unreadable, or why the last attempt failed.
     pub reason: Option<String>,
-    /// How many attempts have failed.
+    /// The kind of that; `None` where there is no reason, or on rows of an older version.
+    pub class: Option<Class>,
+    /// How many attempts have failed since it was stored, or since an operator had it decided anew.
     pub attempts: u32,
+    /// What an operator did last about it: when, who and why.
+    pub note: Option<String>,
     /// The receipts to queue, once committed.
     pub receipt_ids: Vec<ReceiptId>,
 }
@@ -186,8 +200,10 @@ impl StoredEvent {
             body: delivery.body.clone(),
             fingerprint: delivery.fingerprint.clone(),
             state,
+            class: reason.is_some().then_some(Class::Unreadable),
             reason,
             attempts: 0,
+            note: None,
             receipt_ids: Vec::new(),
         }
     }
@@ -198,6 +214,7 @@ impl StoredEvent {
         Self {
             event_id: delivery.key_beside(),
             state: EventState::Parked,
+            class: Some(Class::OtherBody),
             reason: Some(format!("another body came under the id {} of an earlier event", delivery.key())),
             ..Self::first(delivery)
         }
@@ -211,6 +228,7 @@ impl fmt::Display for EventState {
             Self::Committed => "committed",
             Self::Processed => "processed",
             Self::Parked => "parked",
+            Self::Dropped => "dropped",
             Self::NotNeeded => "not_needed",
             Self::Unhandled => "unhandled",
             Self::Unreadable => "unreadable",

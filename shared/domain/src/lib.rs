@@ -6,11 +6,12 @@
 //! [`entitlement`]s that follow from it, of a customer's [`contact`]. [`fulfillment`] decides what that means for them
 //! and for the [`stock`], and the [`ledger`] writes it; the [`receipt`] row is claimed, rendered and mailed. [`job`] is
 //! what travels between the functions, [`ports`] what the rules ask of the world, [`outcome`] the four ends that any
-//! piece of work can come to.
+//! piece of work can come to, [`class`] the word for what kept it from its end.
 //!
 //! Nothing in here waits, reads a clock or an environment variable, or knows AWS, HTTP or one provider's JSON.
 
 pub mod checkout;
+pub mod class;
 pub mod contact;
 pub mod delivery;
 pub mod dispute;

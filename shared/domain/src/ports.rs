@@ -5,6 +5,7 @@
 
 use crate::{
     checkout::Checkout,
+    class::Class,
     contact::Contact,
     delivery::Provider,
     event::{EventState, RefundsOf, StoredEvent},
@@ -51,6 +52,8 @@ pub enum Settlement {
     Processed,
     /// A person must decide, for this reason.
     Parked {
+        /// What kind of doubt it is.
+        class: Class,
         /// For the operator; no personal data.
         reason: String,
     },
@@ -74,6 +77,7 @@ pub trait Events: Send + Sync {
     fn note_failure(
         &self,
         id: &EventId,
+        class: Class,
         reason: &str,
         attempts: u32,
     ) -> impl Future<Output = Result<(), Setback>> + Send;

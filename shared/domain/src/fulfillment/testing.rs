@@ -79,7 +79,9 @@ pub(crate) fn stored(event: &Event) -> StoredEvent {
         fingerprint: String::new(),
         state: EventState::Stored,
         reason: None,
+        class: None,
         attempts: 0,
+        note: None,
         receipt_ids: Vec::new(),
     }
 }
