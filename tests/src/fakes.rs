@@ -22,8 +22,8 @@ use domain::{
     outcome::Setback,
     payment::Link,
     ports::{
-        Changed, Clock, Committed, Due, Entitlements, Events, Ledger, MOST_DUE, Mailer, Orders, ProviderApi,
-        Queue, ReadError, Receipts, Recorded, SendError, Settlement, SigningKeys,
+        Changed, Clock, Committed, Delay, Due, Entitlements, Events, Ledger, MOST_DUE, Mailer, Orders,
+        ProviderApi, Queue, ReadError, Receipts, Recorded, SendError, Settlement, SigningKeys,
     },
     receipt::{Receipt, State, mail::Email},
     refund,
@@ -51,6 +51,30 @@ pub enum Fault {
     StopBefore,
     /// The process stops right after its effect.
     StopAfter,
+    /// It is turned away with a word on when to come again, and has no effect.
+    Throttled,
+    /// Somebody's transaction on the same rows was in the way, to the last try: it has no effect.
+    Conflict,
+    /// It has its effect, its answer is lost, and the SDK sends it again: the second answer is told. Only where a
+    /// real adapter leaves trying again to the SDK; elsewhere nothing happens.
+    Twice,
+}
+
+/// What becomes of a call that has come so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It goes through, unless [`Kept::faults`] has something for it.
+    Goes,
+    /// It goes on waiting.
+    Waits,
+    /// This happens.
+    Strikes(Fault),
+}
+
+/// Decides over every call of a world. It may change what is kept, such as what SES answers next.
+pub trait Fate: std::fmt::Debug + Send {
+    /// What becomes of this call now.
+    fn turn(&mut self, call: &'static str, kept: &mut Kept) -> Turn;
 }
 
 /// A message on a queue in memory.
@@ -115,6 +139,10 @@ pub struct Kept {
     pub calls: Vec<&'static str>,
     /// At which call (from 0) something happens.
     pub faults: BTreeMap<usize, Fault>,
+    /// Which messages were to be hidden, by their handles, and for how long.
+    pub delays: Vec<(String, Duration)>,
+    /// Whether the call at hand is sent twice.
+    repeats: bool,
     now: Timestamp,
 }
 
@@ -123,6 +151,7 @@ pub struct Kept {
 pub struct World {
     kept: Arc<Mutex<Kept>>,
     stopped: Arc<Notify>,
+    fate: Arc<Mutex<Option<Box<dyn Fate>>>>,
 }
 
 impl World {
@@ -151,6 +180,17 @@ impl World {
         kept.now = kept.now.max(then);
     }
 
+    /// From now on, this decides over every call; `None` lets them all through.
+    pub fn decide_by(&self, fate: Option<Box<dyn Fate>>) {
+        *self.fate.lock().unwrap_or_else(PoisonError::into_inner) = fate;
+    }
+
+    /// What becomes of a call now.
+    fn turn(&self, name: &'static str, kept: &mut Kept) -> Turn {
+        let mut fate = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
+        fate.as_mut().map_or(Turn::Goes, |fate| fate.turn(name, kept))
+    }
+
     /// Runs a piece of work until it ends, or until the process "stops" in one of its calls: `None`.
     pub async fn run<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
@@ -162,24 +202,48 @@ impl World {
 
     /// One port call: counted, and disturbed if it is its turn.
     async fn call<T>(&self, name: &'static str, effect: impl FnOnce(&mut Kept) -> T) -> Result<T, Setback> {
-        // A suspension point, as every real call is one: calls of concurrent work interleave.
-        tokio::task::yield_now().await;
-        let (fault, answer) = {
+        let (fault, answer) = loop {
+            // A suspension point, as every real call is one: calls of concurrent work interleave.
+            tokio::task::yield_now().await;
             let mut kept = self.kept();
+            let turn = self.turn(name, &mut kept);
+            if turn == Turn::Waits {
+                continue;
+            }
             let n = kept.calls.len();
             kept.calls.push(name);
-            let fault = kept.faults.remove(&n);
-            let has_effect = !matches!(fault, Some(Fault::FailBefore | Fault::StopBefore));
-            (fault, has_effect.then(|| effect(&mut kept)))
+            let fault = match turn {
+                Turn::Strikes(fault) => Some(fault),
+                Turn::Goes | Turn::Waits => kept.faults.remove(&n),
+            };
+            let has_effect = matches!(fault, None | Some(Fault::FailAfter | Fault::StopAfter | Fault::Twice));
+            kept.repeats = fault == Some(Fault::Twice);
+            break (fault, has_effect.then(|| effect(&mut kept)));
         };
         match (fault, answer) {
-            (None, Some(answer)) => Ok(answer),
+            (None | Some(Fault::Twice), Some(answer)) => Ok(answer),
+            (Some(Fault::Conflict), _) => Err(Setback::Raced { what: "the transaction", tries: 6 }),
+            (Some(Fault::Throttled), _) => {
+                let retry_after = Some(Duration::from_secs(40));
+                Err(Setback::Away { service: name, cause: "throttled".to_owned(), retry_after })
+            }
             (Some(Fault::StopBefore | Fault::StopAfter), _) => {
                 self.stopped.notify_one();
                 std::future::pending().await
             }
             _ => Err(Setback::Away { service: name, cause: "told to fail".to_owned(), retry_after: None }),
         }
+    }
+}
+
+impl World {
+    /// A call that the SDK may send a second time, when its first answer is lost.
+    async fn repeatable<T>(&self, name: &'static str, effect: impl Fn(&mut Kept) -> T) -> Result<T, Setback> {
+        self.call(name, |kept| {
+            let answer = effect(kept);
+            if std::mem::take(&mut kept.repeats) { effect(kept) } else { answer }
+        })
+        .await
     }
 }
 
@@ -191,7 +255,7 @@ impl Clock for World {
 
 impl Events for World {
     async fn record(&self, event: &StoredEvent) -> Result<Recorded, Setback> {
-        self.call("events.record", |kept| match kept.events.get(&event.event_id) {
+        self.repeatable("events.record", |kept| match kept.events.get(&event.event_id) {
             None => {
                 let row = StoredEvent {
                     occurred_at: event.occurred_at.map(whole_second),
@@ -212,7 +276,7 @@ impl Events for World {
     }
 
     async fn settle(&self, id: &EventId, settlement: &Settlement, _: Timestamp) -> Result<Changed, Setback> {
-        self.call("events.settle", |kept| {
+        self.repeatable("events.settle", |kept| {
             let Some(event) = kept.events.get_mut(id) else { return Changed::Raced };
             match settlement {
                 Settlement::Processed if event.state.is_pending() => {
@@ -458,17 +522,17 @@ impl Receipts for World {
     ) -> Result<Changed, Setback> {
         let state = State::Claimed { owner: owner.clone(), claim_ends_at };
         let guard = |receipt: &Receipt| receipt.version == seen.version;
-        self.call("receipts.claim", |kept| change(kept, &seen.receipt_id, guard, &state)).await
+        self.repeatable("receipts.claim", |kept| change(kept, &seen.receipt_id, guard, &state)).await
     }
 
     async fn hold(&self, seen: &Receipt) -> Result<Changed, Setback> {
         let guard = |receipt: &Receipt| receipt.version == seen.version;
-        self.call("receipts.hold", |kept| change(kept, &seen.receipt_id, guard, &State::Held)).await
+        self.repeatable("receipts.hold", |kept| change(kept, &seen.receipt_id, guard, &State::Held)).await
     }
 
     async fn mark(&self, id: &ReceiptId, owner: &OwnerToken, state: &State) -> Result<Changed, Setback> {
         let guard = |receipt: &Receipt| matches!(&receipt.state, State::Claimed { owner: holder, .. } if holder == owner);
-        self.call("receipts.mark", |kept| change(kept, id, guard, state)).await
+        self.repeatable("receipts.mark", |kept| change(kept, id, guard, state)).await
     }
 }
 
@@ -494,7 +558,7 @@ fn message<J: Job + Clone>(job: &J, kept: &Kept) -> Message<J> {
 
 impl Queue<FulfillmentJob> for World {
     async fn send(&self, job: &FulfillmentJob) -> Result<(), Setback> {
-        self.call("fulfillment_queue.send", |kept| {
+        self.repeatable("fulfillment_queue.send", |kept| {
             let message = message(job, kept);
             kept.fulfillment_queue.push_back(message);
         })
@@ -504,11 +568,17 @@ impl Queue<FulfillmentJob> for World {
 
 impl Queue<ReceiptJob> for World {
     async fn send(&self, job: &ReceiptJob) -> Result<(), Setback> {
-        self.call("receipt_queue.send", |kept| {
+        self.repeatable("receipt_queue.send", |kept| {
             let message = message(job, kept);
             kept.receipt_queue.push_back(message);
         })
         .await
+    }
+}
+
+impl Delay for World {
+    async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), Setback> {
+        self.call("queue.delay", |kept| kept.delays.push((receipt_handle.to_owned(), by))).await
     }
 }
 
