@@ -982,5 +982,5 @@ async fn items_say_what_their_readers_need() {
     assert_eq!(pending().await, Some(text("pending")));
     let given_back = Receipt { version: 3, attempts: 1, ..notice.clone() };
     on.receipts().hold(&given_back).await.unwrap();
-    assert_eq!(pending().await, None);
+    assert_eq!(pending().await, Some(text("held")));
 }

@@ -450,7 +450,7 @@ async fn a_failed_attempt_leaves_its_reason_on_the_event() {
     bundle.drain().await;
     let kept = bundle.world.kept();
     let reason = "the provider's API refuses our set-up: our API key is answered with 401";
-    assert_eq!(kept.dead_letters, [format!("fevt_1: {reason}")]);
+    assert_eq!(kept.given_up(), [format!("fevt_1: {reason}")]);
     let event = &kept.events[&event_id("fevt_1")];
     assert_eq!((event.state, event.attempts), (EventState::Stored, 5));
     assert_eq!((event.reason.as_deref(), event.class), (Some(reason), Some(Class::SetUp)));

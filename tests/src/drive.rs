@@ -1,7 +1,7 @@
 //! Drives the three functions over the [`World`] in memory, as Lambda and SQS would: deliveries in, queues
 //! drained, failed messages delivered again after their back-off, until nothing is left to do.
 
-use crate::fakes::{Message, World};
+use crate::fakes::{Hop, Message, World};
 use aws::batch::{Attempt, Invocation, RESERVE, Rules, Worker};
 use domain::{
     fulfillment::Policy,
@@ -130,11 +130,14 @@ impl Bundle {
         loop {
             let job = next(&mut self.world.kept().fulfillment_queue);
             if let Some(message) = job {
-                self.receive(message, &self.fulfillment, |kept| &mut kept.fulfillment_queue).await;
+                self.receive(message, &self.fulfillment, Hop::Fulfillment, |kept| {
+                    &mut kept.fulfillment_queue
+                })
+                .await;
                 continue;
             }
             let Some(message) = next(&mut self.world.kept().receipt_queue) else { return };
-            self.receive(message, &self.receipts, |kept| &mut kept.receipt_queue).await;
+            self.receive(message, &self.receipts, Hop::Receipts, |kept| &mut kept.receipt_queue).await;
         }
     }
 
@@ -165,12 +168,12 @@ impl Bundle {
             (visible(&mut kept.fulfillment_queue, now), visible(&mut kept.receipt_queue, now))
         };
         let any = !(jobs.is_empty() && receipts.is_empty());
-        let jobs = jobs
-            .into_iter()
-            .map(|message| self.receive(message, &self.fulfillment, |kept| &mut kept.fulfillment_queue));
-        let receipts = receipts
-            .into_iter()
-            .map(|message| self.receive(message, &self.receipts, |kept| &mut kept.receipt_queue));
+        let jobs = jobs.into_iter().map(|message| {
+            self.receive(message, &self.fulfillment, Hop::Fulfillment, |kept| &mut kept.fulfillment_queue)
+        });
+        let receipts = receipts.into_iter().map(|message| {
+            self.receive(message, &self.receipts, Hop::Receipts, |kept| &mut kept.receipt_queue)
+        });
         tokio::join!(join_all(jobs), join_all(receipts));
         any
     }
@@ -180,6 +183,7 @@ impl Bundle {
         &self,
         mut message: Message<J>,
         worker: &W,
+        hop: Hop,
         queue: impl Fn(&mut crate::fakes::Kept) -> &mut VecDeque<Message<J>>,
     ) {
         self.world.pass_until(message.visible_at);
@@ -197,7 +201,8 @@ impl Bundle {
             None => Setback::Claimed { retry_after: Duration::from_mins(3) },
         };
         if message.receives >= MOST_RECEIVES {
-            self.world.kept().dead_letters.push(format!("{}: {setback}", message.job.subject()));
+            let why = format!("{}: {setback}", message.job.subject());
+            self.world.kept().give_up(hop, body(&message.job), why);
             return;
         }
         let wait = back_off(RETRY_BASE, message.receives, setback.retry_after());
@@ -224,6 +229,12 @@ impl Bundle {
         let ends_at = self.world.now().saturating_add(TRY_LASTS).expect("a time");
         Attempt { owner, receives, ends_at }
     }
+}
+
+/// A job as it travels.
+#[expect(clippy::expect_used, reason = "a test kit")]
+fn body<J: Job>(job: &J) -> String {
+    serde_json::to_string(job).expect("a job that can be written")
 }
 
 /// The message that becomes visible first.

@@ -4,6 +4,8 @@
 //! It behaves as the real services do where the rules rely on it (conditions, all-or-nothing transactions,
 //! owners, versions); `tests/it/contract.rs` holds it and the adapters to the same promises.
 
+pub mod undone;
+
 use domain::{
     checkout::Checkout,
     class::Class,
@@ -22,10 +24,11 @@ use domain::{
     outcome::Setback,
     payment::Link,
     ports::{
-        Changed, Clock, Committed, Delay, Due, Entitlements, Events, Ledger, MOST_DUE, Mailer, Orders,
-        ProviderApi, Queue, ReadError, Receipts, Recorded, SendError, Settlement, SigningKeys,
+        Changed, Clock, Committed, DeadLetter, DeadLetters, Delay, Entitlements, EventDesk, Events, Found,
+        Ledger, Mailer, Orders, ProviderApi, Queue, ReadError, ReceiptDesk, Receipts, Recorded,
+        Reopening, Search, SendError, Settlement, SigningKeys,
     },
-    receipt::{Receipt, State, mail::Email},
+    receipt::{Receipt, Standing, State, mail::Email},
     refund,
     secrets::Keys,
     stock::{Mapping, Movement, Shelf},
@@ -88,6 +91,30 @@ pub struct Message<J> {
     pub visible_at: Timestamp,
 }
 
+/// One of the two dead-letter queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hop {
+    /// What fulfillment gave up on.
+    Fulfillment,
+    /// What receipts gave up on.
+    Receipts,
+}
+
+/// A message that a queue in memory gave up on.
+#[derive(Debug, Clone)]
+pub struct Dead {
+    /// On which queue it lies.
+    pub hop: Hop,
+    /// What it says.
+    pub body: String,
+    /// What was given up, and why: SQS does not keep that.
+    pub why: String,
+    /// How often it has been received here.
+    pub receives: u32,
+    /// From when on it can be received.
+    pub visible_at: Timestamp,
+}
+
 /// Everything that is kept.
 #[derive(Debug, Default)]
 pub struct Kept {
@@ -113,12 +140,16 @@ pub struct Kept {
     pub contacts: BTreeMap<CustomerId, Contact>,
     /// The Receipts table.
     pub receipts: BTreeMap<ReceiptId, Receipt>,
+    /// What has been queued again of events and receipts, and when.
+    pub swept: undone::Swept,
     /// The fulfillment queue.
     pub fulfillment_queue: VecDeque<Message<FulfillmentJob>>,
     /// The receipt queue.
     pub receipt_queue: VecDeque<Message<ReceiptJob>>,
-    /// What both queues gave up on.
-    pub dead_letters: Vec<String>,
+    /// What both queues gave up on, by message id.
+    pub dead_letters: BTreeMap<usize, Dead>,
+    /// How many messages were ever given up on.
+    pub given_up: usize,
     /// The mails that SES took.
     pub mails: Vec<Email>,
     /// What SES answers next, instead of taking a mail.
@@ -307,6 +338,70 @@ impl Events for World {
                 (event.reason, event.class) = (Some(reason.to_owned()), Some(class));
                 event.attempts = attempts;
             }
+        })
+        .await
+    }
+}
+
+/// How many rows a search looks at: few, so that there are many pages.
+const ROWS_A_PAGE: usize = 7;
+
+impl EventDesk for World {
+    async fn reopen(&self, reopening: &Reopening) -> Result<Changed, Setback> {
+        self.call("event_desk.reopen", |kept| {
+            let event = kept.events.get_mut(&reopening.event_id);
+            let Some(event) = event.filter(|event| event.state == reopening.from) else {
+                return Changed::Raced;
+            };
+            event.state = EventState::Stored;
+            event.attempts = 0;
+            event.note = Some(reopening.note.clone());
+            event.event_type = reopening.event_type.clone().or(event.event_type.take());
+            event.occurred_at = reopening.occurred_at.map(whole_second).or(event.occurred_at);
+            Changed::Now
+        })
+        .await
+    }
+
+    async fn drop_event(
+        &self,
+        id: &EventId,
+        from: EventState,
+        note: &str,
+        _: Timestamp,
+    ) -> Result<Changed, Setback> {
+        self.call("event_desk.drop_event", |kept| {
+            let event = kept.events.get_mut(id);
+            let Some(event) = event.filter(|event| event.state == from) else { return Changed::Raced };
+            event.state = EventState::Dropped;
+            event.note = Some(note.to_owned());
+            Changed::Now
+        })
+        .await
+    }
+
+    async fn waiting(&self, state: EventState, most: usize) -> Result<Vec<EventId>, Setback> {
+        self.call("event_desk.waiting", |kept| {
+            let is_waiting = |event: &&StoredEvent| event.state == state && !state.may_expire();
+            let mut waiting: Vec<&StoredEvent> = kept.events.values().filter(is_waiting).collect();
+            waiting.sort_by_key(|event| (event.received_at, &event.event_id));
+            waiting.iter().take(most).map(|event| event.event_id.clone()).collect()
+        })
+        .await
+    }
+
+    async fn search(&self, search: &Search, after: Option<&EventId>) -> Result<Found, Setback> {
+        self.call("event_desk.search", |kept| {
+            let looked_at = |event: &&StoredEvent| after.is_none_or(|after| event.event_id > *after);
+            let mut rows = kept.events.values().filter(looked_at);
+            let page: Vec<&StoredEvent> = rows.by_ref().take(ROWS_A_PAGE).collect();
+            let is_wanted = |event: &&StoredEvent| {
+                (search.since..search.before).contains(&event.received_at)
+                    && (search.event_type.is_none() || search.event_type == event.event_type)
+            };
+            // As DynamoDB does it: a full page says where it ends, even if nothing comes after.
+            let next = page.last().filter(|_| page.len() == ROWS_A_PAGE).map(|event| event.event_id.clone());
+            Found { events: page.into_iter().filter(is_wanted).cloned().collect(), next }
         })
         .await
     }
@@ -536,19 +631,102 @@ impl Receipts for World {
     }
 }
 
-impl Due for World {
-    async fn due(&self, day: Date) -> Result<Vec<ReceiptId>, Setback> {
-        let is_due = |receipt: &&Receipt| {
-            let due_on = receipt.due_at.map(|due_at| Offset::UTC.to_datetime(due_at).date());
-            // Once it has been claimed, it is owed like any other, whenever it was due.
-            due_on == Some(day) && matches!(receipt.state, State::Pending { .. }) && receipt.attempts == 0
-        };
-        self.call("due.due", |kept| {
-            let mut due: Vec<&Receipt> = kept.receipts.values().filter(is_due).collect();
-            due.sort_by_key(|receipt| (receipt.created_at, &receipt.receipt_id));
-            due.iter().take(MOST_DUE).map(|receipt| receipt.receipt_id.clone()).collect()
+impl ReceiptDesk for World {
+    async fn reopen(&self, seen: &Receipt, note: &str) -> Result<Changed, Setback> {
+        let guard = |receipt: &Receipt| receipt.version == seen.version;
+        self.call("receipt_desk.reopen", |kept| {
+            let changed = change(kept, &seen.receipt_id, guard, &State::Pending { reason: None });
+            if let Some(receipt) = kept.receipts.get_mut(&seen.receipt_id).filter(|_| changed == Changed::Now)
+            {
+                receipt.note = Some(note.to_owned());
+            }
+            changed
         })
         .await
+    }
+
+    async fn waiting(&self, standing: Standing, most: usize) -> Result<Vec<ReceiptId>, Setback> {
+        let is_waiting = |receipt: &&Receipt| {
+            let untouched = standing == Standing::Pending && receipt.attempts == 0 && receipt.note.is_none();
+            receipt.state.standing() == standing
+                && standing.is_waiting()
+                && !(untouched && receipt.due_at.is_some())
+        };
+        self.call("receipt_desk.waiting", |kept| {
+            let mut waiting: Vec<&Receipt> = kept.receipts.values().filter(is_waiting).collect();
+            waiting.sort_by_key(|receipt| (receipt.created_at, &receipt.receipt_id));
+            waiting.iter().take(most).map(|receipt| receipt.receipt_id.clone()).collect()
+        })
+        .await
+    }
+}
+
+impl Kept {
+    /// What both queues have given up on, and why, in the order in which they did.
+    #[must_use]
+    pub fn given_up(&self) -> Vec<String> {
+        self.dead_letters.values().map(|dead| dead.why.clone()).collect()
+    }
+
+    /// Gives a message up.
+    pub fn give_up(&mut self, hop: Hop, body: String, why: String) {
+        let dead = Dead { hop, body, why, receives: 0, visible_at: self.now };
+        self.dead_letters.insert(self.given_up, dead);
+        self.given_up += 1;
+    }
+}
+
+/// A dead-letter queue of the world's.
+#[derive(Debug, Clone)]
+pub struct DeadLetterQueue {
+    world: World,
+    hop: Hop,
+}
+
+impl World {
+    /// One of its dead-letter queues.
+    #[must_use]
+    pub fn dead_letters(&self, hop: Hop) -> DeadLetterQueue {
+        DeadLetterQueue { world: self.clone(), hop }
+    }
+}
+
+impl DeadLetters for DeadLetterQueue {
+    async fn depth(&self) -> Result<u64, Setback> {
+        let here = |kept: &mut Kept| kept.dead_letters.values().filter(|dead| dead.hop == self.hop).count();
+        self.world.call("dead_letters.depth", here).await.map(|depth| depth as u64)
+    }
+
+    async fn receive(&self, hidden_for: Duration) -> Result<Vec<DeadLetter>, Setback> {
+        self.world
+            .call("dead_letters.receive", |kept| {
+                let now = kept.now;
+                let visible = kept
+                    .dead_letters
+                    .iter_mut()
+                    .filter(|(_, dead)| dead.hop == self.hop && dead.visible_at <= now);
+                let received = visible.take(10).map(|(id, dead)| {
+                    dead.receives += 1;
+                    dead.visible_at = now.saturating_add(hidden_for).unwrap_or(Timestamp::MAX);
+                    DeadLetter {
+                        message_id: id.to_string(),
+                        body: dead.body.clone(),
+                        receipt_handle: format!("{id}.{}", dead.receives),
+                    }
+                });
+                received.collect()
+            })
+            .await
+    }
+
+    async fn delete(&self, letter: &DeadLetter) -> Result<(), Setback> {
+        self.world
+            .call("dead_letters.delete", |kept| {
+                // Whoever received it last deletes it. SQS may be milder, and promises no more.
+                kept.dead_letters
+                    .retain(|id, dead| letter.receipt_handle != format!("{id}.{}", dead.receives));
+            })
+            .await
     }
 }
 

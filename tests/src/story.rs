@@ -233,7 +233,7 @@ impl End {
             events: events.collect(),
             mails,
             queued: kept.fulfillment_queue.len() + kept.receipt_queue.len(),
-            dead_letters: kept.dead_letters.clone(),
+            dead_letters: kept.given_up(),
         }
     }
 }

@@ -18,7 +18,7 @@ use domain::{
     event::{EventState, StoredEvent},
     ids::{DeliveryId, EventId, ReceiptId},
     outcome::Setback,
-    ports::{self, Changed, Recorded, Settlement},
+    ports::{self, Changed, Found, Recorded, Reopening, Search, Settlement},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,11 +27,14 @@ use std::time::Duration;
 const SERVICE: &str = "DynamoDB";
 const TABLE: &str = "Events";
 
+/// How many rows a search looks at in one call: some seconds' worth, should none of them match.
+const ROWS_A_PAGE: i32 = 500;
+
 /// The Events table.
 #[derive(Debug, Clone)]
 pub struct Events {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
     retention: Duration,
 }
 
@@ -274,5 +277,107 @@ impl ports::Events for Events {
             .expression_attribute_values(":reason", text(reason))
             .expression_attribute_values(":attempts", number(attempts));
         guarded(update).await.map(drop)
+    }
+}
+
+/// What the index has of an event.
+#[derive(Deserialize)]
+struct Indexed {
+    event_id: EventId,
+}
+
+impl ports::EventDesk for Events {
+    async fn reopen(&self, reopening: &Reopening) -> Result<Changed, Setback> {
+        let Reopening { event_id, from, event_type, occurred_at, note } = reopening;
+        let mut set = "SET #state = :stored, #pending = :stored, attempts = :none, note = :note".to_owned();
+        let mut update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(attributes(key(event_id))))
+            .condition_expression("#state = :from")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_names("#pending", "pending")
+            .expression_attribute_values(":from", text(from.to_string()))
+            .expression_attribute_values(":stored", text(EventState::Stored.to_string()))
+            .expression_attribute_values(":none", number(0))
+            .expression_attribute_values(":note", text(note));
+        if let Some(event_type) = event_type {
+            set.push_str(", event_type = :type");
+            update = update.expression_attribute_values(":type", text(event_type));
+        }
+        if let Some(occurred_at) = occurred_at {
+            set.push_str(", occurred_at = :occurred");
+            update = update.expression_attribute_values(":occurred", number(occurred_at.as_second()));
+        }
+        guarded(update.update_expression(format!("{set} REMOVE expires_at"))).await
+    }
+
+    async fn drop_event(
+        &self,
+        id: &EventId,
+        from: EventState,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<Changed, Setback> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(attributes(key(id))))
+            .update_expression("SET #state = :dropped, note = :note, expires_at = :expiry REMOVE #pending")
+            .condition_expression("#state = :from")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_names("#pending", "pending")
+            .expression_attribute_values(":from", text(from.to_string()))
+            .expression_attribute_values(":dropped", text(EventState::Dropped.to_string()))
+            .expression_attribute_values(":note", text(note))
+            .expression_attribute_values(":expiry", number(expiry(now, self.retention)));
+        guarded(update).await
+    }
+
+    async fn waiting(&self, state: EventState, most: usize) -> Result<Vec<EventId>, Setback> {
+        let mut items = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("pending")
+            .key_condition_expression("#pending = :state")
+            .expression_attribute_names("#pending", "pending")
+            .expression_attribute_values(":state", text(state.to_string()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut ids = Vec::new();
+        while ids.len() < most
+            && let Some(item) = items.next().await
+        {
+            let item = item.map_err(|error| setback(SERVICE, &error))?;
+            ids.push(row::from_item::<Indexed>(TABLE, item)?.event_id);
+        }
+        Ok(ids)
+    }
+
+    async fn search(&self, search: &Search, after: Option<&EventId>) -> Result<Found, Setback> {
+        let Search { event_type, since, before } = search;
+        let filter = "received_at >= :since AND received_at < :before";
+        let mut scan = self
+            .client
+            .scan()
+            .table_name(&self.table)
+            .limit(ROWS_A_PAGE)
+            .set_exclusive_start_key(after.map(|id| attributes(key(id))))
+            .expression_attribute_values(":since", number(since.as_second()))
+            .expression_attribute_values(":before", number(before.as_second()));
+        scan = match event_type {
+            None => scan.filter_expression(filter),
+            Some(event_type) => scan
+                .filter_expression(format!("{filter} AND event_type = :type"))
+                .expression_attribute_values(":type", text(event_type)),
+        };
+        let found = scan.send().await.map_err(|error| setback(SERVICE, &error))?;
+        let next = found.last_evaluated_key.map(|key| row::from_item::<Indexed>(TABLE, key)).transpose()?;
+        let events = found.items.unwrap_or_default().into_iter().map(read).collect::<Result<_, Setback>>()?;
+        Ok(Found { events, next: next.map(|key| key.event_id) })
     }
 }

@@ -1,4 +1,4 @@
-//! The Receipts table: key `receipt_id`; sparse index `pending` over what is still owed. What is to be sent on a later
+//! The Receipts table: key `receipt_id`; sparse index `pending` over what is still owed or waits for a person. What is to be sent on a later
 //! day lies there under `due#<day>` (UTC) until somebody takes it up.
 
 use crate::{
@@ -15,7 +15,7 @@ use domain::{
     ids::{OwnerToken, ReceiptId},
     outcome::Setback,
     ports::{self, Changed},
-    receipt::{Receipt, State},
+    receipt::{Receipt, Standing, State},
 };
 use jiff::{Timestamp, civil::Date, tz::Offset};
 use serde::Deserialize;
@@ -29,8 +29,8 @@ const STATE_ATTRIBUTES: [&str; 6] = ["state", "reason", "owner", "claim_ends_at"
 /// The Receipts table.
 #[derive(Debug, Clone)]
 pub struct Receipts {
-    client: Client,
-    table: String,
+    pub(crate) client: Client,
+    pub(crate) table: String,
 }
 
 impl Receipts {
@@ -69,20 +69,18 @@ fn key(id: &ReceiptId) -> Key {
     Key::from([("receipt_id", id.to_string())])
 }
 
-/// The index's key: under which name a receipt is found while a mail is owed.
+/// The index's key: under which name a receipt is found while a mail is owed, or a person has to look at it.
 fn pending(state: &State, due_at: Option<Timestamp>) -> Option<(String, AttributeValue)> {
-    let name = match (state, due_at) {
-        (State::Pending { .. }, Some(due_at)) => due(Offset::UTC.to_datetime(due_at).date()),
-        (State::Pending { .. }, None) => "pending".to_owned(),
-        (State::Claimed { .. }, _) => "claimed".to_owned(),
-        (State::Sent { .. } | State::Failed { .. } | State::Held | State::Withdrawn { .. }, _) => {
-            return None;
-        }
+    let name = match (state.standing(), due_at) {
+        (Standing::Pending, Some(due_at)) => due(Offset::UTC.to_datetime(due_at).date()),
+        (standing, _) if standing.is_waiting() => standing.to_string(),
+        _ => return None,
     };
     Some(("pending".to_owned(), text(name)))
 }
 
-fn due(day: Date) -> String {
+/// The index's key for what is to be sent on that day.
+pub(crate) fn due(day: Date) -> String {
     format!("due#{day}")
 }
 
@@ -141,27 +139,22 @@ impl ports::Receipts for Receipts {
     }
 }
 
-/// What the index has of a receipt.
-#[derive(Deserialize)]
-struct Indexed {
-    receipt_id: ReceiptId,
-}
-
-impl ports::Due for Receipts {
-    async fn due(&self, day: Date) -> Result<Vec<ReceiptId>, Setback> {
+impl Receipts {
+    /// What lies in the index under that name: the oldest ones, so many at most.
+    async fn indexed(&self, name: &str, most: usize) -> Result<Vec<ReceiptId>, Setback> {
         let mut items = self
             .client
             .query()
             .table_name(&self.table)
             .index_name("pending")
-            .key_condition_expression("#pending = :day")
+            .key_condition_expression("#pending = :name")
             .expression_attribute_names("#pending", "pending")
-            .expression_attribute_values(":day", text(due(day)))
+            .expression_attribute_values(":name", text(name))
             .into_paginator()
             .items()
             .send();
         let mut ids = Vec::new();
-        while ids.len() < ports::MOST_DUE
+        while ids.len() < most
             && let Some(item) = items.next().await
         {
             let item = item.map_err(|error| setback(SERVICE, &error))?;

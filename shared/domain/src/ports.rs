@@ -14,7 +14,7 @@ use crate::{
     ledger::{Commit, Rows, Wanted},
     order::Order,
     outcome::Setback,
-    receipt::{Receipt, State, mail::Email},
+    receipt::{Receipt, Standing, State, mail::Email},
     refund,
     secrets::Keys,
     subscription::{self, Subscription},
@@ -81,6 +81,68 @@ pub trait Events: Send + Sync {
         reason: &str,
         attempts: u32,
     ) -> impl Future<Output = Result<(), Setback>> + Send;
+}
+
+/// What has an event decided anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reopening {
+    /// Which.
+    pub event_id: EventId,
+    /// Where it stood when that was decided.
+    pub from: EventState,
+    /// Its type, as it is read today: an older version may not have known one.
+    pub event_type: Option<String>,
+    /// When it happened, likewise.
+    pub occurred_at: Option<Timestamp>,
+    /// When, who and why.
+    pub note: String,
+}
+
+/// Which events to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// Of this type only.
+    pub event_type: Option<String>,
+    /// Received then or later.
+    pub since: Timestamp,
+    /// Received before.
+    pub before: Timestamp,
+}
+
+/// Some of what was looked for. It may be nothing, and yet not the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// In the table's order, which is none that means anything. What was written a moment ago may be missing.
+    pub events: Vec<StoredEvent>,
+    /// Go on after this one; `None` at the end of the table.
+    pub next: Option<EventId>,
+}
+
+/// The Events table, as an operator uses it.
+pub trait EventDesk: Send + Sync {
+    /// Puts an event back to `stored`, its attempts counted anew, if it still stands where it stood.
+    fn reopen(&self, reopening: &Reopening) -> impl Future<Output = Result<Changed, Setback>> + Send;
+    /// Drops an event, if it still stands where it stood.
+    fn drop_event(
+        &self,
+        id: &EventId,
+        from: EventState,
+        note: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
+    /// The events in a state that is not the end, by the index: the oldest ones, so many at most.
+    fn waiting(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<EventId>, Setback>> + Send;
+    /// Looks through the table, a bounded number of rows a call. Going on after any event that was told tells of those
+    /// behind it.
+    fn search(
+        &self,
+        search: &Search,
+        after: Option<&EventId>,
+    ) -> impl Future<Output = Result<Found, Setback>> + Send;
 }
 
 /// How a commit went.
@@ -160,6 +222,19 @@ pub trait Receipts: Send + Sync {
     ) -> impl Future<Output = Result<Changed, Setback>> + Send;
 }
 
+/// The Receipts table, as an operator uses it.
+pub trait ReceiptDesk: Send + Sync {
+    /// Makes a receipt owed again, guarded by the version that was read.
+    fn reopen(&self, seen: &Receipt, note: &str) -> impl Future<Output = Result<Changed, Setback>> + Send;
+    /// The receipts that stand there, if that is not the end, by the index: the oldest ones, so many at most. Mails for
+    /// a later day are not among them.
+    fn waiting(
+        &self,
+        standing: Standing,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<ReceiptId>, Setback>> + Send;
+}
+
 /// The most receipts that [`Due::due`] tells of at once.
 pub const MOST_DUE: usize = 1_000;
 
@@ -174,6 +249,27 @@ pub trait Due: Send + Sync {
 pub trait Queue<J: Job>: Send + Sync {
     /// Hands a job over. Afterwards it is the queue's to lose, and it does not.
     fn send(&self, job: &J) -> impl Future<Output = Result<(), Setback>> + Send;
+}
+
+/// A message that a queue has given up on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its id, the same each time that it is received.
+    pub message_id: String,
+    /// What it says, perhaps not to us.
+    pub body: String,
+    /// What it is deleted by, another one each time that it is received.
+    pub receipt_handle: String,
+}
+
+/// A dead-letter queue.
+pub trait DeadLetters: Send + Sync {
+    /// About how many messages it holds, those hidden for the moment among them.
+    fn depth(&self) -> impl Future<Output = Result<u64, Setback>> + Send;
+    /// Receives some messages, ten at most, and hides them from everybody for so long; not at all, to look only.
+    fn receive(&self, hidden_for: Duration) -> impl Future<Output = Result<Vec<DeadLetter>, Setback>> + Send;
+    /// Deletes a message that was received.
+    fn delete(&self, letter: &DeadLetter) -> impl Future<Output = Result<(), Setback>> + Send;
 }
 
 /// Leaving a failed message alone for a while.

@@ -132,6 +132,9 @@ pub struct Receipt {
     pub created_at: Timestamp,
     /// How many claims there have been.
     pub attempts: u32,
+    /// What an operator did last about it: when, who and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Where it stands.
     #[serde(flatten)]
     pub state: State,
@@ -177,6 +180,68 @@ pub enum State {
     },
 }
 
+/// Where a receipt stands, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// See [`State::Pending`].
+    Pending,
+    /// See [`State::Claimed`].
+    Claimed,
+    /// See [`State::Sent`].
+    Sent,
+    /// See [`State::Failed`].
+    Failed,
+    /// See [`State::Held`].
+    Held,
+    /// See [`State::Withdrawn`].
+    Withdrawn,
+}
+
+impl Standing {
+    /// The word, as rows have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Claimed => "claimed",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Held => "held",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    /// Whether somebody has still something to do about it: we, or a person.
+    #[must_use]
+    pub fn is_waiting(self) -> bool {
+        match self {
+            Self::Pending | Self::Claimed | Self::Failed | Self::Held => true,
+            Self::Sent | Self::Withdrawn => false,
+        }
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl State {
+    /// In one word.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match self {
+            Self::Pending { .. } => Standing::Pending,
+            Self::Claimed { .. } => Standing::Claimed,
+            Self::Sent { .. } => Standing::Sent,
+            Self::Failed { .. } => Standing::Failed,
+            Self::Held => Standing::Held,
+            Self::Withdrawn { .. } => Standing::Withdrawn,
+        }
+    }
+}
+
 impl Receipt {
     /// A new receipt about an order. Its id is the same however often it is asked for: that of what it tells of, and
     /// its kind.
@@ -203,6 +268,7 @@ impl Receipt {
             due_at,
             created_at: now,
             attempts: 0,
+            note: None,
             state: State::Pending { reason: None },
         })
     }
