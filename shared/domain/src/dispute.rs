@@ -101,7 +101,10 @@ impl Dispute {
     #[must_use]
     pub fn merged(known: Option<Self>, told: Latest<Told>, funds: Option<Latest<Funds>>) -> Self {
         let Some(mut known) = known else { return Self { told, funds } };
-        known.told = known.told.max(told);
+        // A status that we do not know neither opens nor closes it.
+        if (told.value.status.is_known(), &told) > (known.told.value.status.is_known(), &known.told) {
+            known.told = told;
+        }
         merge(&mut known.funds, funds);
         known
     }

@@ -70,6 +70,13 @@ macro_rules! words {
         }
 
         impl $name {
+            /// Whether we know the word. News with one that we do not know never replace news with one that we do,
+            /// however new they are.
+            #[must_use]
+            pub fn is_known(&self) -> bool {
+                !matches!(self, Self::Other(_))
+            }
+
             /// The provider's word.
             #[must_use]
             pub fn as_str(&self) -> &str {

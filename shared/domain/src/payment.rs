@@ -50,12 +50,13 @@ pub struct Told {
 }
 
 /// Merges what was told of a payment. That it succeeded, or else that it was canceled, is for good, whenever it is
-/// told; anything else is replaced by newer news.
+/// told; anything else is replaced by newer news, but not by a status that we do not know.
 pub fn merge(known: &mut Option<Latest<Told>>, news: Option<Latest<Told>>) {
     fn weight(told: Option<&Latest<Told>>) -> (u8, Option<&Latest<Told>>) {
         let finality = match told.map(|told| &told.value.status) {
-            Some(Status::Succeeded) => 2,
-            Some(Status::Canceled) => 1,
+            Some(Status::Succeeded) => 3,
+            Some(Status::Canceled) => 2,
+            Some(status) if status.is_known() => 1,
             _ => 0,
         };
         (finality, told)

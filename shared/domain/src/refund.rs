@@ -88,7 +88,8 @@ impl Refund {
     /// Merges news into it.
     pub fn merge(&mut self, told: Latest<Told>) {
         self.succeeded |= told.value.status == Status::Succeeded;
-        if told > self.told {
+        // A status that we do not know neither makes it succeed nor undoes it.
+        if (told.value.status.is_known(), &told) > (self.told.value.status.is_known(), &self.told) {
             self.told = told;
         }
     }

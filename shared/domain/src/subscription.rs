@@ -414,9 +414,7 @@ impl Subscription {
         self.products.extend(snapshot.items.iter().filter_map(|item| item.product_id.clone()));
         let told = Some(Latest::new(at, snapshot));
         // A status that we do not know neither gives nor takes: it does not replace one that we know.
-        let weight = |told: &Option<Latest<Snapshot>>| {
-            told.as_ref().map(|told| !matches!(told.value.status, Status::Other(_)))
-        };
+        let weight = |told: &Option<Latest<Snapshot>>| told.as_ref().map(|told| told.value.status.is_known());
         if (weight(&told), &told) > (weight(&self.snapshot), &self.snapshot) {
             self.snapshot = told;
         }
