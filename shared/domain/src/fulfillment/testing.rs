@@ -478,7 +478,7 @@ impl Shop {
             News::Refund(news) => self.about_refunds(&row, row.told_at(), std::slice::from_ref(news)),
             News::RefundsOf(of) => self.about_refunds(&row, self.now, &self.api.refunds(of)),
             News::Dispute(news) => {
-                let order = self.order_of(&news.told.payment_intent_id);
+                let order = self.order_of(&news.told.payment_intent_id, None);
                 let rows = self.tables.read(&Wanted { order, ..Wanted::default() });
                 after_sale::dispute(&row, news, &rows, &self.policy)
             }
@@ -503,7 +503,9 @@ impl Shop {
         };
         let wanted = Wanted { order: Some(order_id.clone()), ..checkout::wanted(told) };
         let mut rows = self.tables.read(&wanted);
-        rows.shelves = self.tables.read(&checkout::wanted_shelves(told, &rows)).shelves;
+        if !wanted.mapping.is_empty() {
+            rows.shelves = self.tables.read(&checkout::wanted_shelves(told, &rows)).shelves;
+        }
         checkout::decide(event, completed, told, &rows, &self.policy, self.now)
     }
 
@@ -520,15 +522,21 @@ impl Shop {
         }
     }
 
-    /// The order of a payment: by our link, else by the provider.
-    fn order_of(&self, payment: &PaymentIntentId) -> Option<OrderId> {
+    /// The order of a payment: by our link, by the subscription that it renewed, else by the provider.
+    fn order_of(&self, payment: &PaymentIntentId, subscription: Option<&SubscriptionId>) -> Option<OrderId> {
         let linked = self.tables.links.get(payment).and_then(|link| link.order_id.as_ref());
-        linked.or_else(|| self.api.checkout_of(payment)).cloned()
+        let begun = || {
+            let row = self.tables.subscriptions.get(subscription?)?;
+            row.beginning.as_ref().map(|beginning| &beginning.order_id)
+        };
+        linked.or_else(begun).or_else(|| self.api.checkout_of(payment)).cloned()
     }
 
     fn about_refunds(&self, event: &StoredEvent, told_at: Timestamp, news: &[refund::News]) -> Decision {
         let Some(payment) = after_sale::payment_of(news) else { return Decision::Park(Doubt::NoRefund) };
-        let mut rows = self.tables.read(&Wanted { order: self.order_of(payment), ..Wanted::default() });
+        let subscription = news.iter().find_map(|news| news.subscription_id.as_ref());
+        let order = self.order_of(payment, subscription);
+        let mut rows = self.tables.read(&Wanted { order, ..Wanted::default() });
         if let Some(order) = &rows.order {
             rows.shelves = self.tables.read(&after_sale::wanted_shelves(order, &self.policy)).shelves;
         }
@@ -556,7 +564,10 @@ impl Shop {
         if subscription::asks(&learned)
             && let Some(told) = self.api.subscriptions.get(&learned.subscription_id)
         {
-            learned.learn(self.now, Snapshot { source: Source::Read, ..told.clone() });
+            // What it says now is newer than all that it has announced, whatever our clock says.
+            let next = learned.snapshot.as_ref().map(|known| known.at + SignedDuration::from_secs(1));
+            let read_at = next.map_or(self.now, |next| next.max(self.now));
+            learned.learn(read_at, Snapshot { source: Source::Read, ..told.clone() });
         }
         learned
     }

@@ -1,6 +1,7 @@
 //! Whatever the order in which events come, twice or under another id: one end.
 
 mod model;
+mod order;
 mod subscription;
 
 use super::{

@@ -1,0 +1,454 @@
+//! Histories of an order: its payments, what goes back, what a bank wants back, and its customer.
+
+use super::{Arrival, arrival, difference, in_every_order};
+use crate::{
+    checkout::{Capture, Checkout},
+    contact, dispute,
+    event::{Event, News, RefundsOf},
+    fulfillment::testing::{
+        DAY, End, SALE, Shop, Tables, at, changed, checkout, completed, dispute_news, id, line, order_id,
+        paid, payment_news, refund_news, refund_told, sku, told,
+    },
+    mode::Mode,
+    order::{Funds, State},
+    receipt::Kind,
+    refund::{self, Goods, Restock},
+};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Two mats at 20.00 and a mug at 15.00.
+const TOTAL: i64 = 5500;
+const MATS: i64 = 2;
+const MUGS: i64 = 1;
+/// How many events a long history has at most.
+const MOST: usize = 14;
+
+/// What a refund is for, as far as can be told from it: so many mats and mugs.
+#[derive(Debug, Clone, Copy)]
+enum For {
+    Everything,
+    Mats,
+    OneMat,
+    Mug,
+    /// An amount that is no line's and no piece's.
+    Nothing,
+    /// The merchant says: a mug, whatever the amount.
+    Named,
+}
+
+impl For {
+    fn amount(self) -> i64 {
+        match self {
+            Self::Everything => TOTAL,
+            Self::Mats => 4000,
+            Self::OneMat => 2000,
+            Self::Mug => 1500,
+            Self::Nothing => 777,
+            Self::Named => 123,
+        }
+    }
+
+    fn goods(self) -> (i64, i64) {
+        match self {
+            // That it is everything shows only in what all refunds come to.
+            Self::Everything | Self::Nothing => (0, 0),
+            Self::Mats => (2, 0),
+            Self::OneMat => (1, 0),
+            Self::Mug | Self::Named => (0, 1),
+        }
+    }
+
+    fn told(self, status: &str) -> refund::Told {
+        let named = matches!(self, Self::Named).then(|| Goods { sku: sku("MUG"), quantity: 1 });
+        refund::Told { goods: named.into_iter().collect(), ..refund_told("fpi_1", status, self.amount()) }
+    }
+}
+
+/// The states that a refund goes through.
+const WAYS: [&[&str]; 6] = [
+    &["succeeded"],
+    &["pending", "succeeded"],
+    &["pending", "failed"],
+    &["pending", "succeeded", "failed"],
+    &["pending", "canceled"],
+    &["succeeded", "a word of next year"],
+];
+
+/// The states that a dispute goes through.
+const DISPUTES: [&[&str]; 5] = [
+    &["needs_response", "won", "a word of next year"],
+    &["needs_response"],
+    &["needs_response", "under_review", "won"],
+    &["needs_response", "lost"],
+    &["warning_needs_response", "warning_closed"],
+];
+
+/// What becomes of an order.
+#[derive(Debug, Clone)]
+struct Life {
+    split: bool,
+    refunds: Vec<(For, usize)>,
+    /// Whether the refunds are told of by their payment as well.
+    by_payment: bool,
+    dispute: Option<usize>,
+    /// Names that the customer takes, and whether the customer is deleted in the end.
+    customer: Option<(usize, bool)>,
+    /// Seconds between the events.
+    gaps: Vec<i64>,
+    /// Whether the payments are told of after the checkout.
+    payments_late: bool,
+    /// Whether the provider's API tells of them.
+    payments_read: bool,
+}
+
+fn life(refunds: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
+    let kinds = prop_oneof![
+        Just(For::Everything),
+        Just(For::Mats),
+        Just(For::OneMat),
+        Just(For::Mug),
+        Just(For::Nothing),
+        Just(For::Named),
+    ];
+    (
+        prop::collection::vec((kinds, 0..WAYS.len()), refunds),
+        prop::option::of(0..DISPUTES.len()),
+        prop::option::weighted(0.3, (1_usize..3, any::<bool>())),
+        prop::collection::vec(prop_oneof![2 => Just(0_i64), 1 => Just(1), 1 => Just(DAY)], 4..8),
+        any::<[bool; 4]>(),
+    )
+        .prop_map(
+            |(refunds, dispute, customer, gaps, [split, by_payment, payments_late, payments_read])| Life {
+                split,
+                by_payment: by_payment && !refunds.is_empty(),
+                refunds,
+                dispute,
+                customer,
+                gaps,
+                payments_late,
+                payments_read,
+            },
+        )
+}
+
+impl Life {
+    fn checkout(&self) -> Checkout {
+        let sold = checkout(vec![line("mats", 2, 4000, Some("MAT")), line("mug", 1, 1500, Some("MUG"))]);
+        let payments =
+            if self.split { vec![("fpi_1", 4000), ("fpi_2", 1500)] } else { vec![("fpi_1", TOTAL)] };
+        Checkout {
+            payment_intents: payments.iter().map(|(name, _)| id(name)).collect(),
+            payments: payments.iter().map(|(name, amount)| (id(name), paid("succeeded", *amount))).collect(),
+            ..sold
+        }
+    }
+
+    /// All that is told, in true order.
+    fn events(&self) -> Vec<Event> {
+        let mut now = SALE;
+        let mut gaps = self.gaps.iter().cycle();
+        let mut events: Vec<Event> = Vec::new();
+        let mut tell = |news: News| {
+            events.push(told(&format!("fevt_{}", events.len()), now, news));
+            now += gaps.next().unwrap();
+        };
+        let checkout = self.checkout();
+        let payments = || {
+            let of = |(id, told): (&crate::ids::PaymentIntentId, &crate::payment::Told)| {
+                payment_news(id.as_str(), Some(told.clone()))
+            };
+            checkout.payments.iter().map(of).collect::<Vec<_>>()
+        };
+        if self.payments_late {
+            tell(completed());
+            payments().into_iter().for_each(&mut tell);
+        } else {
+            payments().into_iter().for_each(&mut tell);
+            tell(completed());
+        }
+        let most = self.refunds.iter().map(|(_, way)| WAYS[*way].len()).max().unwrap_or_default();
+        for step in 0..most {
+            for (n, (what, way)) in self.refunds.iter().enumerate() {
+                if let Some(status) = WAYS[*way].get(step) {
+                    tell(News::Refund(refund_news(&format!("fre_{n}"), what.told(status))));
+                }
+            }
+        }
+        if self.by_payment {
+            tell(News::RefundsOf(RefundsOf::Payment(id("fpi_1"))));
+        }
+        for status in self.dispute.map(|way| DISPUTES[way]).unwrap_or_default() {
+            let funds = (*status == "lost").then_some(dispute::Funds::Withdrawn);
+            tell(News::Dispute(dispute_news("fdsp_1", status, funds)));
+        }
+        if let Some((names, deleted)) = self.customer {
+            for n in 0..names + usize::from(deleted) {
+                let email = Some(format!("pat{n}@example.com"));
+                let told = (n < names).then_some(contact::Told { name: Some(format!("Pat {n}")), email });
+                tell(News::Customer(contact::News {
+                    customer_id: id("fcus_1"),
+                    mode: Some(Mode::Live),
+                    told,
+                }));
+            }
+        }
+        events
+    }
+}
+
+/// So many of the events, in true order, the checkout's completion among them.
+fn cut(events: &[Event], most: usize) -> Vec<Event> {
+    let is_completion = |event: &Event| matches!(event.news, News::Checkout { .. });
+    let mut others = most - 1;
+    let keep = |event: &&Event| {
+        let kept = is_completion(event) || others > 0;
+        others -= usize::from(kept && !is_completion(event));
+        kept
+    };
+    events.iter().filter(keep).cloned().collect()
+}
+
+/// A shop whose provider knows how all that is told of comes out.
+fn shop(life: &Life, events: &[Event], restock: Restock) -> Shop {
+    let mut checkout = life.checkout();
+    if !life.payments_read {
+        checkout.payments.clear();
+    }
+    let mut shop = Shop::selling(checkout);
+    shop.policy.restock = restock;
+    let mut refunds: BTreeMap<_, (Timestamp, refund::News)> = BTreeMap::new();
+    for event in events {
+        if let News::Refund(news) = &event.news {
+            refunds.insert(news.refund_id.clone(), (event.occurred_at.unwrap(), news.clone()));
+        }
+    }
+    shop.api.refunds = refunds.into_values().map(|(_, news)| news).collect();
+    shop
+}
+
+/// The refunds that were told of, by the last word about each that means something, and whether it ever went through.
+fn refunds(events: &[Event]) -> BTreeMap<String, (refund::Told, bool)> {
+    let mut refunds: BTreeMap<String, (refund::Told, bool)> = BTreeMap::new();
+    for event in events {
+        if let News::Refund(news) = &event.news {
+            let succeeded = news.told.status == refund::Status::Succeeded;
+            let known = refunds.entry(news.refund_id.to_string()).or_insert((news.told.clone(), false));
+            known.1 |= succeeded;
+            if !matches!(news.told.status, refund::Status::Other(_)) {
+                known.0 = news.told.clone();
+            }
+        }
+    }
+    refunds
+}
+
+/// What the shop must have come to, counted by hand.
+fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseError> {
+    let refunds = refunds(events);
+    let went: Vec<&refund::Told> = refunds.values().filter(|(_, ever)| *ever).map(|(told, _)| told).collect();
+    let everything = went.iter().map(|told| told.amount).sum::<i64>() >= TOTAL;
+    let (mats, mugs) = match (shop.policy.restock, everything) {
+        (Restock::Full | Restock::Any, true) => (MATS, MUGS),
+        (Restock::Any, false) => {
+            let goods = life
+                .refunds
+                .iter()
+                .enumerate()
+                .filter(|(n, _)| refunds.get(&format!("fre_{n}")).is_some_and(|(_, ever)| *ever));
+            let (mats, mugs) = goods
+                .fold((0, 0), |(mats, mugs), (_, (what, _))| (mats + what.goods().0, mugs + what.goods().1));
+            (mats.min(MATS), mugs.min(MUGS))
+        }
+        _ => (0, 0),
+    };
+    prop_assert_eq!((shop.on_hand("MAT"), shop.on_hand("MUG")), (10 - MATS + mats, 10 - MUGS + mugs));
+    let order = shop.order();
+    let stands = refunds.values().filter(|(told, _)| told.status == refund::Status::Succeeded);
+    let back: i64 = stands.map(|(told, _)| told.amount).sum();
+    let state = match back {
+        0 => State::Paid,
+        back if back < TOTAL => State::PartlyRefunded,
+        _ => State::Refunded,
+    };
+    prop_assert_eq!((order.state(), order.refunded()), (state, back));
+    let last = events.iter().rev().find_map(|event| match &event.news {
+        News::Dispute(news) => Some(news.told.status.as_str()).filter(|status| !status.contains(' ')),
+        _ => None,
+    });
+    let open = last.is_some_and(|status| status.ends_with("needs_response") || status == "under_review");
+    prop_assert_eq!(order.is_disputed(), open);
+    for event in events {
+        if let News::Payment(news) = &event.news {
+            let known = order.payments.get(&news.payment_intent_id).map(|told| told.value.clone());
+            prop_assert_eq!(known, news.told.clone());
+        }
+    }
+    let mut mails: BTreeSet<String> =
+        refunds.iter().filter(|(_, (_, ever))| *ever).map(|(id, _)| format!("{id}-refund")).collect();
+    mails.insert("fcs_1-order".to_owned());
+    prop_assert_eq!(shop.receipts().into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), mails);
+    Ok(())
+}
+
+/// The rows, apart from versions and from when the provider was asked.
+fn bare(shop: &Shop) -> Tables {
+    let mut tables = shop.tables.clone();
+    for order in tables.orders.values_mut() {
+        order.version = 0;
+        order.payments.values_mut().for_each(|told| told.at = at(0));
+        order.refunds.values_mut().for_each(|refund| refund.told.at = at(0));
+    }
+    for link in tables.links.values_mut() {
+        link.version = 0;
+        link.news_at = None;
+        link.told = None;
+    }
+    tables.contacts.values_mut().for_each(|contact| contact.version = 0);
+    for receipt in tables.receipts.values_mut() {
+        if let Kind::Refund { refunded_at, .. } = &mut receipt.kind {
+            *refunded_at = at(0);
+        }
+    }
+    tables
+}
+
+/// For people.
+fn story(events: &[Event]) -> String {
+    events
+        .iter()
+        .enumerate()
+        .map(|(n, event)| format!("\n{n}: {:?} {:?}", event.occurred_at, event.news))
+        .collect()
+}
+
+fn restock() -> impl Strategy<Value = Restock> {
+    prop_oneof![Just(Restock::Never), Just(Restock::Full), Just(Restock::Any)]
+}
+
+fn check_same(
+    life: &Life,
+    events: &[Event],
+    end: &Shop,
+    rows: &Tables,
+    order: &dyn std::fmt::Debug,
+) -> Result<(), TestCaseError> {
+    check_end(life, events, end)
+        .map_err(|error| TestCaseError::fail(format!("{error} in the order {order:?}: {}", story(events))))?;
+    let bare = bare(end);
+    prop_assert!(bare == *rows, "{} in the order {:?}: {}", difference(&bare, rows), order, story(events));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Six events in each of their 720 orders.
+    #[test]
+    fn a_short_history_of_an_order_ends_the_same_in_every_order(life in life(0..3), restock in restock()) {
+        let events = cut(&life.events(), 6);
+        let shop = shop(&life, &events, restock);
+        let mut in_order = shop.clone();
+        Arrival::in_order().deliver(&mut in_order, &events);
+        let rows = bare(&in_order);
+        let mut failure = Ok(());
+        in_every_order(&shop, &events, &mut |end, order| {
+            if failure.is_ok() {
+                failure = check_same(&life, &events, end, &rows, &order);
+            }
+        });
+        failure?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Longer ones: shuffled, with twins and lost races.
+    #[test]
+    fn a_long_history_of_an_order_ends_the_same_in_any_order(
+        life in life(0..4),
+        restock in restock(),
+        arrivals in prop::collection::vec(arrival(MOST), 4),
+    ) {
+        let events = cut(&life.events(), MOST);
+        let shop = shop(&life, &events, restock);
+        let mut in_order = shop.clone();
+        Arrival::in_order().deliver(&mut in_order, &events);
+        let rows = bare(&in_order);
+        for arrival in &arrivals {
+            let mut end = shop.clone();
+            arrival.deliver(&mut end, &events);
+            check_same(&life, &events, &end, &rows, arrival)?;
+        }
+    }
+}
+
+/// How the money of a checkout comes, or does not.
+#[derive(Debug, Clone, Copy)]
+enum Money {
+    Captured,
+    Settled,
+    NeverSettled,
+    NeverCaptured,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// An order that waits for its money, as it happens: each event comes some time after it happened, and is worked
+    /// off with what the provider says by then. Goods move once, when the money is there, and never else.
+    #[test]
+    fn an_order_that_waits_is_fulfilled_once_when_its_money_is_there(
+        money in prop_oneof![
+            Just(Money::Captured), Just(Money::Settled), Just(Money::NeverSettled), Just(Money::NeverCaptured),
+        ],
+        announced_by in 0..3,
+        delays in prop::collection::vec(prop_oneof![1_i64..9, 1_i64..DAY, Just(5 * DAY)], 3),
+        twins in prop::collection::vec((0_usize..3, 1_i64..9 * DAY), 0..3),
+    ) {
+        let (first, last, funds) = match money {
+            Money::Captured => ("requires_capture", "succeeded", None),
+            Money::Settled => ("processing", "succeeded", None),
+            Money::NeverSettled => ("processing", "requires_payment_method", Some(Funds::Failed)),
+            Money::NeverCaptured => ("requires_capture", "canceled", Some(Funds::Expired)),
+        };
+        let capture = if first == "processing" { Capture::Automatic } else { Capture::Manual };
+        let comes_at = SALE + 2 * DAY;
+        let lines = || vec![line("mug", 1, 1500, Some("MUG"))];
+        let knows = |status: &str| Checkout {
+            capture,
+            received: Some(if status == "succeeded" { 1500 } else { 0 }),
+            payments: BTreeMap::from([(id("fpi_1"), paid(status, 1500))]),
+            ..checkout(lines())
+        };
+        let news = match announced_by {
+            0 => payment_news("fpi_1", Some(paid(last, 1500))),
+            // Of a charge: tells nothing of the payment but that it is worth another look.
+            1 => payment_news("fpi_1", None),
+            _ => changed(),
+        };
+        let before = payment_news("fpi_1", Some(paid(first, 1500)));
+        let events =
+            [told("fevt_0", SALE, completed()), told("fevt_1", SALE, before), told("fevt_2", comes_at, news)];
+        let mut coming: Vec<(i64, usize)> = (0..3)
+            .map(|n| (events[n].occurred_at.unwrap().as_second() + delays[n], n))
+            .chain(twins.iter().map(|(n, later)| (events[*n].occurred_at.unwrap().as_second() + later, *n)))
+            .collect();
+        coming.sort_unstable();
+        let mut shop = Shop::selling(knows(first));
+        let mut fulfilled = 0;
+        for (now, n) in &coming {
+            shop.now = at(*now);
+            shop.api.checkouts.insert(order_id(), knows(if *now < comes_at { first } else { last }));
+            let had = shop.receipts().len();
+            prop_assert_eq!(shop.deliver(&events[*n]), End::Done);
+            fulfilled += shop.receipts().len() - had;
+        }
+        let there = funds.is_none();
+        prop_assert_eq!(fulfilled, usize::from(there), "{:?}", coming);
+        prop_assert_eq!(shop.on_hand("MUG"), if there { 9 } else { 10 });
+        prop_assert_eq!(shop.order().state(), funds.map_or(State::Paid, State::Waiting), "{:?}", coming);
+    }
+}
