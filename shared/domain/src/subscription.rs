@@ -432,7 +432,8 @@ impl Subscription {
             notice_id: None,
         });
         let period_end = told.value.period_end;
-        if told > invoice.bill {
+        // What it says once paid stays, whatever is told of a try that failed.
+        if (event == InvoiceEvent::Paid, &told) > (invoice.paid_at.is_some(), &invoice.bill) {
             invoice.bill = told;
         }
         match event {

@@ -84,6 +84,8 @@ struct Life {
     bills_nothing: bool,
     /// Whether a new period is told of before its payment is tried.
     announces: bool,
+    /// Whether a failed try is told of after the one that went through.
+    straggles: bool,
     /// Whether invoices are for the period that has passed.
     bills_the_past: bool,
     /// By what its first invoice is known: by the checkout, its creation, its payment; else by its time.
@@ -284,6 +286,10 @@ impl Provider<'_> {
                 self.fails(period, tries);
                 self.now += DAY;
                 self.changes("active", paid, false);
+                if self.life.straggles {
+                    self.now += 1;
+                    self.tells_invoice(InvoiceEvent::PaymentFailed, PRICE, period, false);
+                }
             }
             Renewal::Forgiven => {
                 self.fails(period, 1);
@@ -688,7 +694,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
         prop::collection::vec(renewal(), renewals),
         ending(),
         prop::collection::vec(prop_oneof![3 => Just(0_i64), 2 => Just(1), 1 => Just(60)], 4..8),
-        any::<[bool; 11]>(),
+        any::<[bool; 12]>(),
     )
         .prop_map(|(trial_days, starts_incomplete, renewals, ending, gaps, told)| {
             let [
@@ -699,6 +705,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
                 first_fails,
                 bills_nothing,
                 announces,
+                straggles,
                 changes_plan,
                 by_checkout,
                 by_creation,
@@ -719,6 +726,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
                 first_fails,
                 bills_nothing,
                 announces,
+                straggles,
                 bills_the_past: bills_the_past && !unknowable,
                 first_known_by: [by_checkout, by_creation, by_payment],
                 changes_plan,
