@@ -2,7 +2,6 @@
 
 use crate::Fulfillment;
 use domain::{
-    checkout::Checkout,
     contact, dispute,
     event::{News, RefundsOf, StoredEvent},
     fulfillment::{
@@ -23,10 +22,20 @@ use domain::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-/// What has been read from the provider already: a lost race does not need it read again.
-#[derive(Debug, Default)]
-pub(crate) struct Known {
-    checkout: Option<Checkout>,
+/// How often a checkout is read at most for one decision.
+const READINGS: u32 = 3;
+
+/// What brings a checkout up.
+enum About<'a> {
+    /// News of the checkout; they may say that it is completed.
+    Checkout {
+        /// Whether they do.
+        completed: bool,
+    },
+    /// News of one of its payments.
+    Payment(&'a payment::News),
+    /// News that a delayed payment has arrived.
+    Paid,
 }
 
 /// A decision, and the order that it was taken on.
@@ -71,18 +80,17 @@ where
     C: Clock,
 {
     /// Reads what an event's news call for, and decides.
-    pub(crate) async fn gather(
-        &self,
-        event: &StoredEvent,
-        news: &News,
-        known: &mut Known,
-    ) -> Result<Gathered, Setback> {
+    pub(crate) async fn gather(&self, event: &StoredEvent, news: &News) -> Result<Gathered, Setback> {
         match news {
             News::Checkout { order_id, completed } => {
                 let order = self.order(order_id).await?;
-                self.checkout(event, order_id, *completed, order, known).await
+                self.checkout(event, order_id, &About::Checkout { completed: *completed }, order).await
             }
-            News::Payment(news) => self.payment(event, news, known).await,
+            News::CheckoutPaid { order_id } => {
+                let order = self.order(order_id).await?;
+                self.checkout(event, order_id, &About::Paid, order).await
+            }
+            News::Payment(news) => self.payment(event, news).await,
             News::Refund(news) => {
                 let payment = &news.told.payment_intent_id;
                 let order = self.order_of(event, payment, news.subscription_id.as_ref()).await?;
@@ -107,49 +115,60 @@ where
         &self,
         event: &StoredEvent,
         order_id: &OrderId,
-        completed: bool,
+        about: &About<'_>,
         order: Option<Order>,
-        known: &mut Known,
     ) -> Result<Gathered, Setback> {
         if let Some(order) = order.as_ref().filter(|order| order.fulfilled_at.is_some()) {
             return Ok(Decision::Nothing { owed: order.receipt_id.iter().cloned().collect() }.into());
         }
-        if known.checkout.is_none() {
-            match told(self.api.checkout(event.provider, order_id).await)? {
-                Ok(checkout) => known.checkout = Some(checkout),
+        let mut readings = 0;
+        loop {
+            readings += 1;
+            let read_at = self.clock.now();
+            let mut checkout = match told(self.api.checkout(event.provider, order_id).await)? {
+                Ok(checkout) => checkout,
                 Err(doubt) => return Ok(Decision::Park(doubt).into()),
+            };
+            if let (None, Some(id)) = (&checkout.customer.customer_id, &checkout.subscription_id) {
+                checkout.customer.customer_id = self.entitlements.customer_of(id).await?;
+            }
+            let wanted = checkout::wanted(&checkout);
+            let known = Rows { order: order.clone(), ..Rows::default() };
+            let mut rows = known.and(self.ledger.read(&wanted).await?);
+            if !wanted.mapping.is_empty() {
+                let shelves = self.ledger.read(&checkout::wanted_shelves(&checkout, &rows)).await?;
+                rows = rows.and(shelves);
+            }
+            let now = self.clock.now();
+            let decide = |rows: &Rows| match about {
+                About::Checkout { completed } => {
+                    checkout::decide(event, *completed, &checkout, rows, &self.policy, now)
+                }
+                About::Payment(_) => checkout::decide(event, false, &checkout, rows, &self.policy, now),
+                About::Paid => checkout::decide_paid(event, &checkout, rows, &self.policy, now),
+            };
+            let decision = match about {
+                About::Payment(news) => decide(&after_sale::noted(event, news, rows.clone())),
+                About::Checkout { .. } | About::Paid => decide(&rows),
+            };
+            // What was heard of a payment while the provider was asked may not be in its answer.
+            if readings == READINGS || !checkout::read_too_early(&decision, &rows, read_at) {
+                return Ok(Gathered { decision, order: rows.order });
             }
         }
-        let Some(checkout) = &known.checkout else {
-            return Err(Setback::Fault("a checkout was read and is gone".to_owned()));
-        };
-        let wanted = checkout::wanted(checkout);
-        let mut rows = Rows { order, ..Rows::default() }.and(self.ledger.read(&wanted).await?);
-        if !wanted.mapping.is_empty() {
-            let shelves = self.ledger.read(&checkout::wanted_shelves(checkout, &rows)).await?;
-            rows = rows.and(shelves);
-        }
-        let now = self.clock.now();
-        let decision = checkout::decide(event, completed, checkout, &rows, &self.policy, now);
-        Ok(Gathered { decision, order: rows.order })
     }
 
     /// A payment: it may be what an order waits for.
-    async fn payment(
-        &self,
-        event: &StoredEvent,
-        news: &payment::News,
-        known: &mut Known,
-    ) -> Result<Gathered, Setback> {
+    async fn payment(&self, event: &StoredEvent, news: &payment::News) -> Result<Gathered, Setback> {
         let id = &news.payment_intent_id;
         let mut rows = self.ledger.read(&Wanted { links: vec![id.clone()], ..Wanted::default() }).await?;
         if let Some(order_id) = rows.links.get(id).and_then(|link| link.order_id.clone()) {
             rows.order = self.order(&order_id).await?;
         }
-        match after_sale::payment(event, news, &rows, &self.policy) {
+        match after_sale::payment(event, news, &rows, &self.policy, self.clock.now()) {
             AboutPayment::Decided(decision) => Ok(Gathered { decision, order: rows.order }),
             AboutPayment::LookAgain => match rows.order.as_ref().map(|order| order.order_id.clone()) {
-                Some(order_id) => self.checkout(event, &order_id, false, rows.order, known).await,
+                Some(order_id) => self.checkout(event, &order_id, &About::Payment(news), rows.order).await,
                 None => Err(Setback::Fault("an order waits and is not there".to_owned())),
             },
         }
@@ -208,20 +227,26 @@ where
     /// Refunds that an event does not name: all there are, from the provider.
     async fn refunds_of(&self, event: &StoredEvent, of: &RefundsOf) -> Result<Gathered, Setback> {
         let read_at = self.clock.now();
-        let news = match told(self.api.refunds(event.provider, of).await)? {
-            Ok(news) if news.is_empty() => {
-                return Ok(Decision::Wait { commit: None, doubt: Doubt::NoRefund }.into());
-            }
+        let mut news = match told(self.api.refunds(event.provider, of).await)? {
             Ok(news) => news,
             Err(doubt) => return Ok(Decision::Park(doubt).into()),
         };
         let order = match of {
-            RefundsOf::Checkout(order_id) => self.order(order_id).await?,
+            RefundsOf::Checkout(order_id) => {
+                let order = self.order(order_id).await?;
+                // A list of somebody else's refunds must never become this customer's mails.
+                let own = order.as_ref().map(|order| order.payment_intents.as_slice()).unwrap_or_default();
+                news.retain(|news| order.is_none() || own.contains(&news.told.payment_intent_id));
+                order
+            }
             RefundsOf::Payment(payment) => {
                 let subscription = news.iter().find_map(|news| news.subscription_id.as_ref());
                 self.order_of(event, payment, subscription).await?
             }
         };
+        if news.is_empty() {
+            return Ok(Decision::Wait { commit: None, doubt: Doubt::NoRefund }.into());
+        }
         self.refunds(event, read_at, &news, order).await
     }
 
@@ -240,7 +265,9 @@ where
         let key = (news.customer_id.clone(), news.subscription_id.clone());
         let rows = self.ledger.read(&Wanted { subscription: Some(key), ..Wanted::default() }).await?;
         let mut learned = learned(event, news, rows.subscription.as_ref());
-        self.ask(event, &mut learned).await?;
+        if let Err(doubt) = self.ask(event, &mut learned).await? {
+            return Ok(Decision::Park(doubt).into());
+        }
         let rows = rows.and(self.ledger.read(&rules::wanted_entitlements(&learned)).await?);
         let now = self.clock.now();
         Ok(rules::decide(event, news, &learned, &rows, &self.policy, now).into())
@@ -262,7 +289,9 @@ where
         };
         let rows = self.ledger.read(&wanted).await?;
         let mut learned = learned_invoice(event, news, &customer_id, rows.subscription.as_ref());
-        self.ask(event, &mut learned).await?;
+        if let Err(doubt) = self.ask(event, &mut learned).await? {
+            return Ok(Decision::Park(doubt).into());
+        }
         let wanted = Wanted {
             order: learned.beginning.as_ref().map(|beginning| beginning.order_id.clone()),
             ..rules::wanted_entitlements(&learned)
@@ -288,19 +317,28 @@ where
         Ok(read.map(|news| news.customer_id))
     }
 
-    /// Asks the provider what a subscription is like, where the facts contradict each other or do not say enough. What
-    /// it will not tell leaves them as they are.
-    async fn ask(&self, event: &StoredEvent, learned: &mut Subscription) -> Result<(), Setback> {
+    /// Asks the provider what a subscription is like, where the facts contradict each other or do not say enough. That
+    /// it knows of none leaves them as they are; that its answer is not understood is a doubt where something would be
+    /// taken away.
+    async fn ask(&self, event: &StoredEvent, learned: &mut Subscription) -> Result<Told<()>, Setback> {
         if !rules::asks(learned) {
-            return Ok(());
+            return Ok(Ok(()));
         }
-        if let Ok(news) = told(self.api.subscription(event.provider, &learned.subscription_id).await)? {
-            // What it says now is newer than all that it has announced, whatever our clock says.
-            let announced_at = learned.snapshot.as_ref().map(|told| told.at);
-            let next = announced_at.and_then(|at| at.checked_add(SignedDuration::from_secs(1)).ok());
-            learned.learn(next.map_or(self.clock.now(), |next| next.max(self.clock.now())), news.snapshot);
+        // Dated before it is asked: what is announced while it answers may not be in the answer.
+        let asked_at = self.clock.now();
+        match told(self.api.subscription(event.provider, &learned.subscription_id).await)? {
+            Ok(news) => {
+                // It knows what it had announced when it was asked, whatever our clock says.
+                let announced_at = learned.snapshot.as_ref().map(|told| told.at);
+                let next = announced_at.and_then(|at| at.checked_add(SignedDuration::from_secs(1)).ok());
+                learned.learn(next.map_or(asked_at, |next| next.max(asked_at)), news.snapshot);
+                Ok(Ok(()))
+            }
+            Err(doubt @ Doubt::NotTold(ReadError::NotUnderstood(_))) if learned.is_contradicted() => {
+                Ok(Err(doubt))
+            }
+            Err(_) => Ok(Ok(())),
         }
-        Ok(())
     }
 
     async fn customer(&self, event: &StoredEvent, news: &contact::News) -> Result<Gathered, Setback> {

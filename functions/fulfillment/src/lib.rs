@@ -21,6 +21,7 @@ use domain::{
         Changed, Clock, Committed, Entitlements, Events, Ledger, ProviderApi, Queue, Receipts, Settlement,
     },
 };
+use jiff::Timestamp;
 
 /// How often a lost race is decided anew before the job goes back to the queue.
 const TRIES: u32 = 3;
@@ -55,9 +56,9 @@ pub struct Fulfillment<E, L, N, R, Q, P, C> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
     /// This is committed and its receipts are queued.
-    Committed(Box<Commit>, Alerts),
+    Committed(Box<Commit>),
     /// An earlier attempt had committed and stopped; its receipts are queued now.
-    PassedOn(Vec<ReceiptId>, Alerts),
+    PassedOn(Vec<ReceiptId>),
 }
 
 /// How a job ended.
@@ -79,7 +80,6 @@ where
     }
 
     async fn try_fulfill(&self, event_id: &EventId, receives: u32) -> Result<Ended, Setback> {
-        let mut known = gather::Known::default();
         for _ in 0..TRIES {
             let event = self.events.event(event_id).await?.ok_or(Setback::Missing { what: "the event" })?;
             if !event.state.is_pending() {
@@ -87,13 +87,11 @@ where
             }
             if let Some(receipt_ids) = committed(&event) {
                 self.pass_on(&event, receipt_ids).await?;
-                // The attempt that committed stopped before it could say what a person should hear.
-                let alerts = news_of(&event).as_ref().map(Alerts::announced).unwrap_or_default();
-                return Ok(Outcome::Accepted(Done::PassedOn(receipt_ids.to_vec(), alerts)));
+                return Ok(Outcome::Accepted(Done::PassedOn(receipt_ids.to_vec())));
             }
             let gathered = match news_of(&event) {
                 // On the heap: of all that can be gathered, most is never in use at once.
-                Some(news) => Box::pin(self.gather(&event, &news, &mut known)).await?,
+                Some(news) => Box::pin(self.gather(&event, &news)).await?,
                 None => gathered_doubt(),
             };
             let ended = match gathered.decision {
@@ -119,9 +117,11 @@ where
         if self.ledger.commit(&commit).await? == Committed::Raced {
             return Ok(None);
         }
-        self.pass_on(event, &commit.receipt_ids()).await?;
+        // At once: whoever stops between here and the end must not take along what a person should hear.
         let alerts = commit.order.as_ref().map(|order| Alerts::between(known, order)).unwrap_or_default();
-        Ok(Some(Outcome::Accepted(Done::Committed(commit, alerts))))
+        log_commit(event, &commit, alerts, self.clock.now());
+        self.pass_on(event, &commit.receipt_ids()).await?;
+        Ok(Some(Outcome::Accepted(Done::Committed(commit))))
     }
 
     /// Writes what is known already, so that nobody waits for it, and leaves the rest to a later try.
@@ -235,39 +235,38 @@ where
     }
 }
 
-/// Writes the one line that the log keeps of a job. A retry has its line from the batch.
+/// Writes the one line that the log keeps of a job.
 fn log(event_id: &EventId, ended: &Ended, took: jiff::SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
     match ended {
-        Outcome::Accepted(Done::Committed(commit, alerts)) => {
-            log_commit(event_id, commit, *alerts, duration_ms);
-        }
-        Outcome::Accepted(Done::PassedOn(receipt_ids, alerts)) => {
-            let Alerts { dispute_opened, dispute_lost, refund_failed } = *alerts;
+        Outcome::Accepted(Done::PassedOn(receipt_ids)) => {
             let receipts = receipt_ids.len();
-            tracing::info!(outcome = "passed_on", %event_id, receipts, dispute_opened, dispute_lost, refund_failed, duration_ms, "receipts queued for an earlier attempt");
+            tracing::info!(outcome = "passed_on", %event_id, receipts, duration_ms, "receipts queued for an earlier attempt");
         }
         Outcome::Duplicate => tracing::info!(outcome = "duplicate", %event_id, duration_ms, "nothing to do"),
         Outcome::Rejected(doubt) => {
             tracing::warn!(outcome = "parked", %event_id, reason = %doubt, duration_ms, "event parked for a person");
         }
-        Outcome::Retry(_) => {}
+        // A commit has its line from where it is written, a retry from the batch.
+        Outcome::Accepted(Done::Committed(_)) | Outcome::Retry(_) => {}
     }
 }
 
-fn log_commit(event_id: &EventId, commit: &Commit, alerts: Alerts, duration_ms: u64) {
-    let decision = commit.to_string();
+/// Writes the line of a commit, when it is written. `age_ms` is what has passed since the event reached us.
+fn log_commit(event: &StoredEvent, commit: &Commit, alerts: Alerts, now: Timestamp) {
+    let (event_id, decision) = (&event.event_id, commit.to_string());
+    let age_ms = u64::try_from(now.duration_since(event.received_at).as_millis()).unwrap_or_default();
     let Alerts { dispute_opened, dispute_lost, refund_failed } = alerts;
     match &commit.order {
         Some(order) if commit.fulfills() => {
             let (shortfall, amounts_differ, unmapped) =
                 (!order.shortfalls.is_empty(), order.difference.is_some(), order.has_unmapped_lines());
             let second_order = !order.same_reference.is_empty();
-            tracing::info!(outcome = "fulfilled", %event_id, order_id = %order.order_id, shortfall, amounts_differ, unmapped, second_order, duration_ms, decision, "order fulfilled");
+            tracing::info!(outcome = "fulfilled", %event_id, order_id = %order.order_id, shortfall, amounts_differ, unmapped, second_order, age_ms, decision, "order fulfilled");
         }
         Some(order) => {
-            tracing::info!(outcome = "applied", %event_id, order_id = %order.order_id, dispute_opened, dispute_lost, refund_failed, duration_ms, decision, "order changed");
+            tracing::info!(outcome = "applied", %event_id, order_id = %order.order_id, dispute_opened, dispute_lost, refund_failed, age_ms, decision, "order changed");
         }
-        None => tracing::info!(outcome = "applied", %event_id, duration_ms, decision, "news applied"),
+        None => tracing::info!(outcome = "applied", %event_id, age_ms, decision, "news applied"),
     }
 }

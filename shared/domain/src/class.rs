@@ -108,14 +108,14 @@ impl From<&Setback> for Class {
 impl From<&Doubt> for Class {
     fn from(doubt: &Doubt) -> Self {
         match doubt {
-            Doubt::NotComplete(_) => Self::NotComplete,
+            Doubt::NotComplete(_) | Doubt::NotReceived => Self::NotComplete,
             Doubt::ModeNotFulfilled(_) => Self::NotFulfilled,
             Doubt::OtherMode { .. } => Self::OtherMode,
             Doubt::NoSubject => Self::NoSubject,
             Doubt::OrderUnknown(_) => Self::OrderUnknown,
             Doubt::NoRefund => Self::NoRefund,
             Doubt::Contradicted(_) => Self::Contradicted,
-            Doubt::NotTold(_) => Self::NotTold,
+            Doubt::NotTold(_) | Doubt::NoProduct => Self::NotTold,
             Doubt::TooLarge { .. } => Self::TooLarge,
             Doubt::BadId(_) => Self::BadId,
         }

@@ -46,8 +46,7 @@ pub fn granted(
     let access = if subscription.current_products().contains(product_id) {
         subscription.access(grace)
     } else {
-        // The plan has changed: this product is no longer in it.
-        Access { until: None, reason: Reason::Ended }
+        Access { until: None, reason: Reason::NotInPlan }
     };
     grants.insert(subscription.subscription_id.clone(), access);
     while grants.len() > MOST_GRANTS {

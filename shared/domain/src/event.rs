@@ -55,6 +55,11 @@ pub enum News {
         /// Whether the event says that it is completed.
         completed: bool,
     },
+    /// A delayed payment of a checkout has arrived.
+    CheckoutPaid {
+        /// Of which one.
+        order_id: OrderId,
+    },
     /// Something happened to a payment. Never makes an order.
     Payment(payment::News),
     /// Something happened to a refund.

@@ -4,7 +4,6 @@ use crate::{
     checkout::{Customer, Eligibility, Totals},
     delivery::Provider,
     dispute::{Dispute, Stage},
-    event::News,
     facts::Latest,
     ids::{
         DisputeId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId, RefundId,
@@ -13,7 +12,7 @@ use crate::{
     mode::Mode,
     money::{Currency, Money},
     payment,
-    refund::{self, Refund},
+    refund::Refund,
     stock::LineStock,
 };
 use jiff::Timestamp;
@@ -203,23 +202,6 @@ pub struct Alerts {
 }
 
 impl Alerts {
-    /// What an event's news announce, by themselves: said again rather than never.
-    #[must_use]
-    pub fn announced(news: &News) -> Self {
-        match news {
-            News::Dispute(news) => {
-                let stage = news.told.status.stage();
-                let (dispute_opened, dispute_lost) = (stage == Stage::Open, stage == Stage::Lost);
-                Self { dispute_opened, dispute_lost, refund_failed: false }
-            }
-            News::Refund(news) => {
-                let failed = matches!(news.told.status, refund::Status::Failed | refund::Status::Canceled);
-                Self { refund_failed: failed, ..Self::default() }
-            }
-            _ => Self::default(),
-        }
-    }
-
     /// What is new in `order` over what was known of it.
     #[must_use]
     pub fn between(known: Option<&Order>, order: &Order) -> Self {
@@ -261,8 +243,11 @@ impl Order {
     /// and are another matter.
     pub fn own_refunds(&self) -> impl Iterator<Item = &Refund> {
         self.refunds.values().filter(|refund| {
-            self.payment_intents.is_empty()
-                || self.payment_intents.contains(&refund.told.value.payment_intent_id)
+            let told = &refund.told.value;
+            let of_another_invoice = told.invoice_id.is_some() && told.invoice_id != self.invoice_id;
+            // A checkout that cost nothing, the start of a trial, has no payment: nothing of it can go back.
+            self.payment_intents.contains(&told.payment_intent_id)
+                || (self.payment_intents.is_empty() && self.paid() > 0 && !of_another_invoice)
         })
     }
 

@@ -90,7 +90,8 @@ pub struct Link {
     /// What was told of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told: Option<Latest<Told>>,
-    /// When there was news last, of whatever kind: an order that is committed meanwhile notices, and looks again.
+    /// When we heard of it last, by our clock, whatever the news: whoever has read the checkout before that may have
+    /// read too early.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",

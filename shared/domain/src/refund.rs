@@ -9,6 +9,7 @@ use crate::{
     order::Order,
     stock::{LineStock, Movement},
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, str::FromStr};
 
@@ -40,6 +41,16 @@ pub struct Told {
     /// Which goods came back, where the merchant has said so in the refund's metadata.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub goods: Vec<Goods>,
+    /// The invoice of a subscription that is paid back, where told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice_id: Option<InvoiceId>,
+    /// When it was made, where told: the date on its receipt, whichever event comes first.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub made_at: Option<Timestamp>,
 }
 
 /// So many pieces of a SKU.
@@ -62,8 +73,6 @@ pub struct News {
     pub told: Told,
     /// The subscription whose invoice is paid back, where told.
     pub subscription_id: Option<SubscriptionId>,
-    /// That invoice, where told.
-    pub invoice_id: Option<InvoiceId>,
 }
 
 /// A refund as merged, on its order's row.
@@ -146,7 +155,8 @@ impl FromStr for Restock {
 pub fn goods_back(order: &Order, policy: Restock, movements: &[Movement]) -> BTreeMap<Sku, i64> {
     let refunds: Vec<&Refund> = order.own_refunds().filter(|refund| refund.succeeded).collect();
     let paid_back = refunds.iter().fold(0_i64, |sum, refund| sum.saturating_add(refund.told.value.amount));
-    let whole = !refunds.is_empty() && paid_back >= order.paid();
+    // Of an order that cost nothing, nothing can be paid back.
+    let whole = order.paid() > 0 && paid_back >= order.paid();
     let named = || {
         let goods = refunds.iter().flat_map(|refund| goods(order, &refund.told.value));
         goods.fold(BTreeMap::<Sku, i64>::new(), |mut back, goods| {

@@ -7,7 +7,7 @@
 
 use crate::{
     delivery::Provider,
-    facts::{Latest, earliest, latest, whole_second, words},
+    facts::{Latest, earliest, latest, merge, whole_second, words},
     ids::{
         BadId, CustomerId, InvoiceId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId, SubscriptionId,
     },
@@ -49,10 +49,10 @@ words!(
 pub enum Source {
     /// The event of its creation.
     Created,
+    /// Read from the provider's API. A change that is announced within the same second is the same, or newer.
+    Read,
     /// An event of a change.
     Updated,
-    /// Read from the provider's API.
-    Read,
     /// The event of its end.
     Deleted,
 }
@@ -98,6 +98,15 @@ pub struct Item {
     pub price_id: Option<PriceId>,
     /// How many.
     pub quantity: u32,
+}
+
+/// What a subscription was told to be for. Its order settles ties within a second: by source.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Plan {
+    /// How we know.
+    pub source: Source,
+    /// Which products.
+    pub products: BTreeSet<ProductId>,
 }
 
 /// News of a subscription.
@@ -260,6 +269,9 @@ pub struct Subscription {
     /// The checkout that it began with, once that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beginning: Option<Beginning>,
+    /// What it was told to be for last. News that do not say are no news of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<Latest<Plan>>,
     /// Every product that it has ever been for.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub products: BTreeSet<ProductId>,
@@ -306,6 +318,8 @@ pub enum Reason {
     PaymentFailed,
     /// Stopped for the time being.
     Paused,
+    /// It is for something else now.
+    NotInPlan,
     /// Ended for good.
     Ended,
     /// Its status is a word that we do not know; what was paid for counts.
@@ -314,7 +328,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NotPaidYet,
         Self::Paid,
         Self::Trial,
@@ -323,6 +337,7 @@ impl Reason {
         Self::Grace,
         Self::PaymentFailed,
         Self::Paused,
+        Self::NotInPlan,
         Self::Ended,
         Self::UnknownStatus,
     ];
@@ -339,6 +354,7 @@ impl Reason {
             Self::Grace => "grace",
             Self::PaymentFailed => "payment_failed",
             Self::Paused => "paused",
+            Self::NotInPlan => "not_in_plan",
             Self::Ended => "ended",
             Self::UnknownStatus => "unknown_status",
         }
@@ -357,6 +373,7 @@ impl fmt::Display for Reason {
             Self::Grace => "The last renewal could not be charged; access goes on for a period of grace.",
             Self::PaymentFailed => "The last renewal could not be charged.",
             Self::Paused => "The subscription is paused; what was paid for may be used to its end.",
+            Self::NotInPlan => "The subscription no longer includes this product.",
             Self::Ended => "The subscription has ended.",
             Self::UnknownStatus => {
                 "The payment provider reports a status that we do not know; what was paid for may be used to its end."
@@ -389,6 +406,7 @@ impl Subscription {
             invoices: BTreeMap::new(),
             born_with: None,
             beginning: None,
+            plan: None,
             products: BTreeSet::new(),
             trial_notice_id: None,
         }
@@ -411,7 +429,12 @@ impl Subscription {
                 Ordering::Greater => known,
             });
         }
-        self.products.extend(snapshot.items.iter().filter_map(|item| item.product_id.clone()));
+        let products: BTreeSet<_> =
+            snapshot.items.iter().filter_map(|item| item.product_id.clone()).collect();
+        if !products.is_empty() {
+            self.products.extend(products.iter().cloned());
+            merge(&mut self.plan, Some(Latest::new(at, Plan { source: snapshot.source, products })));
+        }
         let told = Some(Latest::new(at, snapshot));
         // A status that we do not know neither gives nor takes: it does not replace one that we know.
         let weight = |told: &Option<Latest<Snapshot>>| told.as_ref().map(|told| told.value.status.is_known());
@@ -555,14 +578,13 @@ impl Subscription {
                     && (told.source != Source::Read || *at < paid_at)
             })
         });
-        dateless || unclear
+        dateless || unclear || self.plan.is_none()
     }
 
     /// What it is for now.
     #[must_use]
     pub fn current_products(&self) -> BTreeSet<ProductId> {
-        let items = self.snapshot.iter().flat_map(|told| &told.value.items);
-        items.filter_map(|item| item.product_id.clone()).collect()
+        self.plan.as_ref().map(|plan| plan.value.products.clone()).unwrap_or_default()
     }
 
     /// Whether facts contradict its end: a payment or a sign of life after it. Then the provider is asked before

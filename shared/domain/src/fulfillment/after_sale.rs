@@ -27,7 +27,13 @@ pub enum AboutPayment {
 /// Decides what news of a payment mean: nothing by itself, since only a checkout makes an order. `rows` are the
 /// payment's link, and the order if the link names one.
 #[must_use]
-pub fn payment(event: &StoredEvent, news: &payment::News, rows: &Rows, policy: &Policy) -> AboutPayment {
+pub fn payment(
+    event: &StoredEvent,
+    news: &payment::News,
+    rows: &Rows,
+    policy: &Policy,
+    now: Timestamp,
+) -> AboutPayment {
     if let Some(doubt) = of_other_mode("payment", news.mode, policy.mode) {
         return AboutPayment::Decided(Decision::Park(doubt));
     }
@@ -36,8 +42,9 @@ pub fn payment(event: &StoredEvent, news: &payment::News, rows: &Rows, policy: &
     let nothing = |owed| AboutPayment::Decided(Decision::Nothing { owed });
     let Some(order) = &rows.order else {
         let known = rows.links.get(id).cloned().unwrap_or_else(|| Link::new(id.clone()));
-        let link = known.clone().with(told, event.told_at());
-        if link == known {
+        let says_more = told.is_some();
+        let link = known.clone().with(told, now);
+        if says_more && link.told == known.told {
             return nothing(Vec::new());
         }
         let link = Link { version: known.version + 1, ..link };
@@ -59,6 +66,17 @@ pub fn payment(event: &StoredEvent, news: &payment::News, rows: &Rows, policy: &
         }
         _ => nothing(order.receipt_id.iter().cloned().collect()),
     }
+}
+
+/// The rows that a checkout is decided on, with the news of one of its payments in them. What was announced is not
+/// lost where the provider's API does not tell of it: because it is behind, or because payments could not be read.
+#[must_use]
+pub fn noted(event: &StoredEvent, news: &payment::News, mut rows: Rows) -> Rows {
+    let id = &news.payment_intent_id;
+    let told = news.told.clone().map(|told| Latest::new(event.told_at(), told));
+    let link = rows.links.remove(id).unwrap_or_else(|| Link::new(id.clone()));
+    rows.links.insert(id.clone(), link.with(told, event.told_at()));
+    rows
 }
 
 /// The shelves that a refund of this order is decided on.
@@ -120,7 +138,7 @@ fn refunded(
             let kind = Kind::Refund {
                 refund_id: news.refund_id.clone(),
                 amount: refund.told.value.amount,
-                refunded_at: told_at,
+                refunded_at: refund.told.value.made_at.unwrap_or(told_at),
             };
             let receipt = Receipt::new(&known.order_id, kind, None, now)?;
             refund.receipt_id = Some(receipt.receipt_id.clone());

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     checkout::{Capture, Checkout, Kind, LineItem, Status},
     event::StoredEvent,
-    facts::Latest,
+    facts::{Latest, whole_second},
     ids::{OrderId, PaymentIntentId},
     ledger::{Commit, Reference, Rows, Wanted},
     order::{Funds, Order, OrderLine, Shortfall},
@@ -45,6 +45,17 @@ pub fn wanted(checkout: &Checkout) -> Wanted {
 pub fn wanted_shelves(checkout: &Checkout, rows: &Rows) -> Wanted {
     let skus = stock::skus(&checkout.lines, &rows.mapping);
     Wanted { shelves: (!skus.is_empty()).then(|| (checkout.order_id.clone(), skus)), ..Wanted::default() }
+}
+
+/// Whether a checkout that is not paid for was read too early: something was heard of its payments since.
+#[must_use]
+pub fn read_too_early(decision: &Decision, rows: &Rows, read_at: Timestamp) -> bool {
+    let waits = match decision {
+        Decision::Write(commit) | Decision::Wait { commit: Some(commit), .. } => !commit.fulfills(),
+        Decision::Nothing { .. } | Decision::Wait { commit: None, .. } => true,
+        Decision::Park(_) => false,
+    };
+    waits && rows.links.values().any(|link| link.news_at >= Some(whole_second(read_at)))
 }
 
 /// What is known of each payment: by the API now, by events before.
@@ -144,6 +155,26 @@ pub fn decide(
     decided.unwrap_or_else(Decision::Park)
 }
 
+/// Decides what it means that a delayed payment has arrived. As [`decide`]; but while the provider's API does not know
+/// of the money there is somebody to ask again.
+#[must_use]
+pub fn decide_paid(
+    event: &StoredEvent,
+    checkout: &Checkout,
+    rows: &Rows,
+    policy: &Policy,
+    now: Timestamp,
+) -> Decision {
+    match decide(event, true, checkout, rows, policy, now) {
+        Decision::Write(commit) if !commit.fulfills() => Decision::Wait {
+            commit: Some(Box::new(Commit { ends: false, ..*commit })),
+            doubt: Doubt::NotReceived,
+        },
+        Decision::Nothing { .. } => Decision::Wait { commit: None, doubt: Doubt::NotReceived },
+        decided => decided,
+    }
+}
+
 /// The order as it is not paid for yet.
 fn wait(
     event: &StoredEvent,
@@ -189,7 +220,9 @@ fn fulfill(
         .map(|movement| Shortfall { sku: movement.sku.clone(), missing: movement.short() })
         .collect();
     let lines = checkout.lines.iter().zip(plan.lines).map(|(line, stock)| order_line(line, stock)).collect();
-    let others = rows.reference.iter().flat_map(|reference| &reference.order_ids);
+    // Whoever gives one reference to so many orders does not number orders with it.
+    let numbered = rows.reference.iter().filter(|reference| reference.order_ids.len() < Reference::MOST);
+    let others = numbered.flat_map(|reference| &reference.order_ids);
     let order = Order {
         funds: Funds::Received,
         fulfilled_at: Some(now),

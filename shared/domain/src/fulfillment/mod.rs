@@ -79,6 +79,12 @@ pub enum Doubt {
     /// The stored body does not say what it is about.
     #[error("the event does not name what it is about")]
     NoSubject,
+    /// The event says that the money is received, the provider's API says otherwise.
+    #[error("the payment is announced as received, and the provider does not have it")]
+    NotReceived,
+    /// A subscription is paid for, and nobody says which product it is for.
+    #[error("nobody tells which product the subscription is for")]
+    NoProduct,
     /// The order, or its payment, has not come.
     #[error("no paid order is known for this {0}")]
     OrderUnknown(&'static str),
@@ -118,16 +124,18 @@ impl Doubt {
     #[must_use]
     pub fn patience(&self) -> Patience {
         match self {
-            Self::NotComplete(_) | Self::NoRefund | Self::NotTold(ReadError::NotUnderstood(_)) => {
-                Patience::Short
-            }
+            Self::NotComplete(_)
+            | Self::NotReceived
+            | Self::NoProduct
+            | Self::NoRefund
+            | Self::Contradicted(_)
+            | Self::NotTold(ReadError::NotUnderstood(_)) => Patience::Short,
             Self::NotTold(ReadError::Permanent { status, .. }) if *status == 404 => Patience::Short,
             Self::OrderUnknown(_) => Patience::Long,
             Self::NotTold(_)
             | Self::ModeNotFulfilled(_)
             | Self::OtherMode { .. }
             | Self::NoSubject
-            | Self::Contradicted(_)
             | Self::TooLarge { .. }
             | Self::BadId(_) => Patience::None,
         }

@@ -78,7 +78,11 @@ pub fn decide(
         Ok(receipt) => receipt.into_iter().collect(),
         Err(doubt) => return Decision::Park(doubt),
     };
-    match write(event, subscription, receipts, Vec::new(), rows, policy) {
+    let written = write(event, subscription, receipts, Vec::new(), rows, policy);
+    if let Some(doubt) = nothing_to_give(learned, policy) {
+        return wait(written, doubt);
+    }
+    match written {
         Some(commit) => Decision::Write(commit),
         None => Decision::Nothing { owed: learned.trial_notice_id.iter().cloned().collect() },
     }
@@ -144,8 +148,10 @@ fn about_invoice(
     let links = order.map_or_else(Vec::new, |order| link(news, &subscription, order, rows, event.told_at()));
     let written = write(event, subscription, receipts, links, rows, policy);
     if waits {
-        let commit = written.map(|commit| Box::new(Commit { ends: false, ..*commit }));
-        return Ok(Decision::Wait { commit, doubt: Doubt::OrderUnknown("invoice") });
+        return Ok(wait(written, Doubt::OrderUnknown("invoice")));
+    }
+    if let Some(doubt) = nothing_to_give(learned, policy) {
+        return Ok(wait(written, doubt));
     }
     Ok(written.map_or_else(
         || {
@@ -211,11 +217,25 @@ fn link(
     vec![Link { version, order_id: Some(order.order_id.clone()), ..known.with(None, at) }]
 }
 
+/// Writes what is known and waits for the rest. What a commit that does not end the event makes owed would never be
+/// queued: receipts are left to the try that ends it.
+fn wait(written: Option<Box<Commit>>, doubt: Doubt) -> Decision {
+    let facts = written.filter(|commit| commit.receipts.is_empty());
+    Decision::Wait { commit: facts.map(|commit| Box::new(Commit { ends: false, ..*commit })), doubt }
+}
+
 /// A deletion that everything else speaks against, the provider's API among it.
 fn contradiction(learned: &Subscription) -> Option<Doubt> {
-    let told = learned.snapshot.as_ref().map(|told| &told.value)?;
+    let Latest { at, value: told } = learned.snapshot.as_ref()?;
     let lives = told.source == Source::Read && matches!(told.status, Status::Trialing | Status::Active);
-    (lives && learned.ended_at.is_some()).then(|| Doubt::Contradicted(told.status.to_string()))
+    let ended_before = learned.ended_at.is_some_and(|ended_at| ended_at < *at);
+    (lives && ended_before).then(|| Doubt::Contradicted(told.status.to_string()))
+}
+
+/// Access that is paid for and to nothing: after the provider was asked, somebody has to look.
+fn nothing_to_give(learned: &Subscription, policy: &Policy) -> Option<Doubt> {
+    let paid = learned.access(policy.grace).until.is_some();
+    (paid && learned.current_products().is_empty()).then_some(Doubt::NoProduct)
 }
 
 /// The notice that a trial ends, once it is known when and which order it belongs to.
@@ -225,14 +245,17 @@ pub(super) fn notice_of_trial(
     now: Timestamp,
 ) -> Result<Option<Receipt>, Doubt> {
     let ends_at = trial_ends_at(subscription).filter(|ends_at| *ends_at > now);
-    let (true, None, Some(ends_at), Some(beginning)) =
-        (policy.trial_ends_mail, &subscription.trial_notice_id, ends_at, &subscription.beginning)
+    let (true, Some(ends_at), Some(beginning)) = (policy.trial_ends_mail, ends_at, &subscription.beginning)
     else {
         return Ok(None);
     };
     let kind = Kind::TrialEnds { subscription_id: subscription.subscription_id.clone(), ends_at };
     let due_at = ends_at.saturating_sub(TRIAL_NOTICE).unwrap_or(now).max(now);
     let receipt = Receipt::new(&beginning.order_id, kind, Some(due_at), now)?;
+    // One notice for each end: a trial that is extended has another, and the first one is withdrawn on its day.
+    if subscription.trial_notice_id.as_ref() == Some(&receipt.receipt_id) {
+        return Ok(None);
+    }
     subscription.trial_notice_id = Some(receipt.receipt_id.clone());
     Ok(Some(receipt))
 }

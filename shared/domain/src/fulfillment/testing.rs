@@ -514,7 +514,7 @@ impl Shop {
         let order = self.tables.links.get(payment).and_then(|link| link.order_id.clone());
         let wanted = Wanted { order: order.clone(), links: vec![payment.clone()], ..Wanted::default() };
         let rows = self.tables.read(&wanted);
-        match (after_sale::payment(event, news, &rows, &self.policy), order) {
+        match (after_sale::payment(event, news, &rows, &self.policy, self.now), order) {
             (after_sale::AboutPayment::Decided(decision), _) => decision,
             (after_sale::AboutPayment::LookAgain, order) => {
                 self.about_checkout(event, &order.unwrap(), false)

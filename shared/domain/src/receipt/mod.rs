@@ -258,7 +258,9 @@ impl Receipt {
                 ReceiptId::new(format!("{invoice_id}-{name}"))
             }
             Kind::Refund { refund_id, .. } => ReceiptId::new(format!("{refund_id}-{name}")),
-            Kind::TrialEnds { subscription_id, .. } => ReceiptId::new(format!("{subscription_id}-{name}")),
+            Kind::TrialEnds { subscription_id, ends_at } => {
+                ReceiptId::new(format!("{subscription_id}-{name}-{}", ends_at.as_second()))
+            }
         }?;
         Ok(Self {
             receipt_id,

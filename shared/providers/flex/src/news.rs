@@ -20,6 +20,8 @@ use serde_json::{Map, Value};
 enum Handling {
     /// News of a checkout; it may say that it is completed.
     Checkout { completed: bool },
+    /// A delayed payment of a checkout has arrived.
+    CheckoutPaid,
     /// News of a payment: it has succeeded.
     Payment,
     /// News of a charge, and so perhaps of a payment.
@@ -54,7 +56,7 @@ enum Handling {
 const EVENT_TYPES: &[(&str, Handling)] = &[
     ("checkout.session.completed", Handling::Checkout { completed: true }),
     ("checkout.session.expired", Handling::Checkout { completed: false }),
-    ("checkout.session.async_payment_succeeded", Handling::Checkout { completed: true }),
+    ("checkout.session.async_payment_succeeded", Handling::CheckoutPaid),
     ("checkout.session.async_payment_failed", Handling::Checkout { completed: false }),
     ("checkout.session.refunded", Handling::RefundsOfCheckout),
     // Comes with the first keystroke in the payment form and proves nothing.
@@ -101,7 +103,7 @@ const EVENT_TYPES: &[(&str, Handling)] = &[
 pub fn event_types() -> impl Iterator<Item = (&'static str, &'static str)> {
     EVENT_TYPES.iter().map(|(name, handling)| {
         let word = match handling {
-            Handling::Checkout { .. } => "checkout",
+            Handling::Checkout { .. } | Handling::CheckoutPaid => "checkout",
             Handling::Payment | Handling::Charge => "payment",
             Handling::RefundsOfCheckout | Handling::RefundsOfCharge => "refunds",
             Handling::Refund => "refund",
@@ -124,6 +126,7 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<News, U
         Handling::Checkout { completed } => {
             News::Checkout { order_id: order_id(event)?, completed: *completed }
         }
+        Handling::CheckoutPaid => News::CheckoutPaid { order_id: order_id(event)? },
         Handling::Payment => {
             let intent = resource::<wire::PaymentIntent>(event)?;
             // The event's name is told even where nothing else is.

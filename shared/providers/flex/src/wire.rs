@@ -214,6 +214,7 @@ pub struct Refund {
     #[serde(deserialize_with = "lenient")]
     pub payment_intent: Option<Reference<PaymentIntent>>,
     pub amount: Value,
+    pub created_at: Value,
     #[serde(deserialize_with = "lenient")]
     pub status: Option<String>,
     pub metadata: Value,

@@ -139,7 +139,7 @@ fn every_type_that_flex_is_known_to_send_is_in_the_table_once() {
 fn the_table_says_what_is_read() {
     for (event_type, word) in event_types() {
         let read = match of_sample(event_type) {
-            News::Checkout { .. } => "checkout",
+            News::Checkout { .. } | News::CheckoutPaid { .. } => "checkout",
             News::Payment(_) => "payment",
             News::Refund(_) => "refund",
             News::RefundsOf(_) => "refunds",
@@ -188,7 +188,6 @@ fn a_type_of_which_nothing_is_needed_may_say_anything() {
 fn only_money_that_has_come_completes_a_checkout() {
     for (event_type, completed) in [
         ("checkout.session.completed", true),
-        ("checkout.session.async_payment_succeeded", true),
         ("checkout.session.async_payment_failed", false),
         ("checkout.session.expired", false),
         ("checkout_session.completed", true),
@@ -198,6 +197,8 @@ fn only_money_that_has_come_completes_a_checkout() {
         let expected = News::Checkout { order_id: order_id(), completed };
         assert_eq!(read(event_type, &object), Ok(expected), "{event_type}");
     }
+    let late = read("checkout.session.async_payment_succeeded", &json!({"checkout_session": "fcs_1"}));
+    assert_eq!(late, Ok(News::CheckoutPaid { order_id: order_id() }));
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! A refund.
 
 use super::{Missing, cents, filled, first_id, mode, word};
-use crate::wire::{self, Reference};
+use crate::{
+    time::timestamp,
+    wire::{self, Reference},
+};
 use domain::{
     ids::{InvoiceId, PaymentIntentId, RefundId, Sku, SubscriptionId},
     refund::{Goods, News, Status, Told},
@@ -24,9 +27,10 @@ pub(crate) fn refund(refund: &wire::Refund) -> Result<News, Missing> {
             payment_intent_id: first_id([refund.payment_intent_id.as_deref(), payment], PaymentIntentId::new)
                 .ok_or(Missing("object.refund.payment_intent_id"))?,
             goods: goods(&refund.metadata).unwrap_or_default(),
+            invoice_id: first_id([refund.invoice_id.as_deref()], InvoiceId::new),
+            made_at: timestamp(&refund.created_at),
         },
         subscription_id: first_id([refund.subscription_id.as_deref()], SubscriptionId::new),
-        invoice_id: first_id([refund.invoice_id.as_deref()], InvoiceId::new),
     })
 }
 
@@ -85,9 +89,10 @@ mod tests {
                 amount: 1500,
                 payment_intent_id: PaymentIntentId::new("fpi_1").unwrap(),
                 goods: vec![goods("BRACE-M", 2), goods("TOTE", 1)],
+                invoice_id: Some(InvoiceId::new("fin_1").unwrap()),
+                made_at: Some("2025-10-10T12:40:00Z".parse().unwrap()),
             },
             subscription_id: Some(SubscriptionId::new("fsub_1").unwrap()),
-            invoice_id: Some(InvoiceId::new("fin_1").unwrap()),
         };
         assert_eq!(with("new", json!([1])), Ok(expected));
     }
