@@ -2,7 +2,7 @@
 
 use crate::{
     event::Reading,
-    ids::{DeliveryId, EventId},
+    ids::{DeliveryId, EventId, OTHER_BODY},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,7 @@ impl Delivery {
     /// The key beside the first one, for a second body under the same id. The same body finds the same key.
     #[must_use]
     pub fn key_beside(&self) -> EventId {
-        EventId::of_body("other-body", &self.fingerprint)
+        EventId::of_body(OTHER_BODY, &self.fingerprint)
     }
 }
 

@@ -139,10 +139,19 @@ id!(
     OwnerToken
 );
 
+/// What the key of a second body under a known id begins with.
+pub(crate) const OTHER_BODY: &str = "other-body";
+
 impl EventId {
     /// A key of our own, for a body that has no id to be stored under: never longer than an id may be.
     pub(crate) fn of_body(what: &'static str, fingerprint: &str) -> Self {
         Self(format!("{what}:{fingerprint}"))
+    }
+
+    /// Whether it is the key of a second body under the id of another event.
+    #[must_use]
+    pub fn is_other_body(&self) -> bool {
+        self.0.starts_with(OTHER_BODY) && self.0.as_bytes().get(OTHER_BODY.len()) == Some(&b':')
     }
 }
 

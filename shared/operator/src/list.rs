@@ -1,0 +1,227 @@
+//! What waits: for a person, or for longer than it should.
+
+use domain::{
+    class::Class,
+    event::{EventState, StoredEvent},
+    ids::{EventId, ReceiptId},
+    outcome::Setback,
+    ports::{DeadLetters, EventDesk, Events, ReceiptDesk, Receipts},
+    receipt::{Receipt, Standing, State},
+};
+use jiff::Timestamp;
+use std::fmt;
+
+/// An event that waits, without its body, which holds personal data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// Which.
+    pub event_id: EventId,
+    /// Of which type, where it could be read.
+    pub event_type: Option<String>,
+    /// Since when it is here.
+    pub first_seen: Timestamp,
+    /// Where it stands.
+    pub state: EventState,
+    /// What kind of doubt or failure it is in.
+    pub class: Option<Class>,
+    /// In its own words.
+    pub reason: Option<String>,
+    /// How often it was tried in vain.
+    pub attempts: u32,
+    /// What an operator did last about it.
+    pub note: Option<String>,
+}
+
+impl From<StoredEvent> for EventRow {
+    fn from(event: StoredEvent) -> Self {
+        Self {
+            event_id: event.event_id,
+            event_type: event.event_type,
+            first_seen: event.received_at,
+            state: event.state,
+            class: event.class,
+            reason: event.reason,
+            attempts: event.attempts,
+            note: event.note,
+        }
+    }
+}
+
+/// A receipt that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptRow {
+    /// Which.
+    pub receipt_id: ReceiptId,
+    /// Its version, to name when it is sent again.
+    pub version: u64,
+    /// Since when it is owed.
+    pub created_at: Timestamp,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Why.
+    pub reason: Option<String>,
+    /// How often it was claimed.
+    pub attempts: u32,
+    /// What an operator did last about it.
+    pub note: Option<String>,
+}
+
+impl From<Receipt> for ReceiptRow {
+    fn from(receipt: Receipt) -> Self {
+        let standing = receipt.state.standing();
+        let reason = match receipt.state {
+            State::Pending { reason } => reason,
+            State::Failed { reason } | State::Withdrawn { reason } => Some(reason),
+            State::Claimed { .. } | State::Sent { .. } | State::Held => None,
+        };
+        Self {
+            receipt_id: receipt.receipt_id,
+            version: receipt.version,
+            created_at: receipt.created_at,
+            standing,
+            reason,
+            attempts: receipt.attempts,
+            note: receipt.note,
+        }
+    }
+}
+
+/// All that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// Events that a person must decide, oldest first.
+    pub parked: Vec<EventRow>,
+    /// Events that came long ago and have not come to an end, oldest first.
+    pub stuck: Vec<EventRow>,
+    /// Mails that have been owed for long, oldest first.
+    pub owed: Vec<ReceiptRow>,
+    /// Mails that a person must decide, oldest first.
+    pub held: Vec<ReceiptRow>,
+    /// Mails that nobody can send as they are, oldest first.
+    pub failed: Vec<ReceiptRow>,
+    /// About how many messages fulfillment gave up on.
+    pub fulfillment_dead_letters: u64,
+    /// About how many messages receipts gave up on.
+    pub receipt_dead_letters: u64,
+}
+
+/// The events that stand there, oldest first. The index leads to them, their rows say whether it is still so: one read
+/// for each.
+async fn standing(
+    events: &(impl Events + EventDesk),
+    state: EventState,
+    most: usize,
+) -> Result<Vec<EventRow>, Setback> {
+    let mut rows = Vec::new();
+    for id in events.waiting(state, most).await? {
+        rows.extend(events.event(&id).await?.filter(|event| event.state == state).map(EventRow::from));
+    }
+    Ok(rows)
+}
+
+/// The events that a person must decide: the oldest, so many at most.
+pub async fn parked(events: &(impl Events + EventDesk), most: usize) -> Result<Vec<EventRow>, Setback> {
+    standing(events, EventState::Parked, most).await
+}
+
+/// The events that came before then and have not come to an end: the oldest, so many at most of either state.
+pub async fn stuck(
+    events: &(impl Events + EventDesk),
+    before: Timestamp,
+    most: usize,
+) -> Result<Vec<EventRow>, Setback> {
+    let mut rows = standing(events, EventState::Stored, most).await?;
+    rows.extend(standing(events, EventState::Committed, most).await?);
+    rows.retain(|row| row.first_seen < before);
+    rows.sort_by(|a, b| (a.first_seen, &a.event_id).cmp(&(b.first_seen, &b.event_id)));
+    Ok(rows)
+}
+
+/// The receipts that stand there: the oldest, so many at most.
+pub async fn receipts(
+    receipts: &(impl Receipts + ReceiptDesk),
+    standing: Standing,
+    most: usize,
+) -> Result<Vec<ReceiptRow>, Setback> {
+    let mut rows = Vec::new();
+    for id in receipts.waiting(standing, most).await? {
+        let receipt = receipts.receipt(&id).await?.filter(|receipt| receipt.state.standing() == standing);
+        rows.extend(receipt.map(ReceiptRow::from));
+    }
+    Ok(rows)
+}
+
+/// All that waits: what needs a person, and what came before then and should have come to an end.
+pub async fn overview(
+    events: &(impl Events + EventDesk),
+    rows: &(impl Receipts + ReceiptDesk),
+    [fulfillment, mails]: [&impl DeadLetters; 2],
+    before: Timestamp,
+    most: usize,
+) -> Result<Overview, Setback> {
+    let mut owed = receipts(rows, Standing::Pending, most).await?;
+    owed.extend(receipts(rows, Standing::Claimed, most).await?);
+    owed.retain(|row| row.created_at < before);
+    owed.sort_by(|a, b| (a.created_at, &a.receipt_id).cmp(&(b.created_at, &b.receipt_id)));
+    Ok(Overview {
+        parked: parked(events, most).await?,
+        stuck: stuck(events, before, most).await?,
+        owed,
+        held: receipts(rows, Standing::Held, most).await?,
+        failed: receipts(rows, Standing::Failed, most).await?,
+        fulfillment_dead_letters: fulfillment.depth().await?,
+        receipt_dead_letters: mails.depth().await?,
+    })
+}
+
+impl fmt::Display for EventRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { event_id, event_type, first_seen, state, class, reason, attempts, note } = self;
+        let event_type = event_type.as_deref().unwrap_or("no type");
+        write!(f, "{event_id} {event_type} since {first_seen:.0}: {state}")?;
+        if let Some(class) = class {
+            write!(f, " ({class})")?;
+        }
+        if *attempts > 0 {
+            write!(f, " after {attempts} attempts")?;
+        }
+        why(f, reason.as_deref(), note.as_deref())
+    }
+}
+
+impl fmt::Display for ReceiptRow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { receipt_id, version, created_at, standing, reason, attempts, note } = self;
+        write!(f, "{receipt_id} version {version} since {created_at:.0}: {standing}")?;
+        if *attempts > 0 {
+            write!(f, " after {attempts} attempts")?;
+        }
+        why(f, reason.as_deref(), note.as_deref())
+    }
+}
+
+fn why(f: &mut fmt::Formatter<'_>, reason: Option<&str>, note: Option<&str>) -> fmt::Result {
+    if let Some(reason) = reason {
+        write!(f, ", {reason}")?;
+    }
+    match note {
+        Some(note) => write!(f, " [{note}]"),
+        None => Ok(()),
+    }
+}
+
+impl fmt::Display for Overview {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn block<T: fmt::Display>(f: &mut fmt::Formatter<'_>, title: &str, rows: &[T]) -> fmt::Result {
+            writeln!(f, "{title}: {}", rows.len())?;
+            rows.iter().try_for_each(|row| writeln!(f, "  {row}"))
+        }
+        block(f, "events parked for a person", &self.parked)?;
+        block(f, "events that come to no end", &self.stuck)?;
+        block(f, "mails owed for long", &self.owed)?;
+        block(f, "mails held for a person", &self.held)?;
+        block(f, "mails that cannot be sent", &self.failed)?;
+        writeln!(f, "dead letters of fulfillment: {}", self.fulfillment_dead_letters)?;
+        write!(f, "dead letters of receipts: {}", self.receipt_dead_letters)
+    }
+}

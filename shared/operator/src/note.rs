@@ -1,0 +1,57 @@
+//! Who did something, when and why: kept on the row.
+
+use jiff::Timestamp;
+
+/// The longest of either.
+pub const LONGEST: usize = 300;
+
+/// Who does something now, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    by: String,
+    why: String,
+    at: Timestamp,
+}
+
+/// It does not say enough, or more than a row should keep.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a note says in one line who and why, each in 1 to {LONGEST} characters")]
+pub struct BadNote;
+
+impl Note {
+    /// Takes who does it and why. It is kept on rows and printed: no customer's name or address belongs into it.
+    pub fn new(by: &str, why: &str, now: Timestamp) -> Result<Self, BadNote> {
+        let one_line = |text: &str| {
+            let text = text.trim();
+            let fits = (1..=LONGEST).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+            fits.then(|| text.to_owned()).ok_or(BadNote)
+        };
+        Ok(Self { by: one_line(by)?, why: one_line(why)?, at: now })
+    }
+
+    /// As a row keeps it.
+    pub(crate) fn line(&self, what: &str) -> String {
+        let Self { by, why, at } = self;
+        format!("{at:.0} {by} {what}: {why}")
+    }
+
+    /// The time: now, as far as what is done with it goes.
+    pub(crate) fn at(&self) -> Timestamp {
+        self.at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_one_line_that_says_when_who_and_why() {
+        let now = "2026-03-03T09:30:00.25Z".parse().unwrap();
+        let note = Note::new(" ops ", "the order has come", now).unwrap();
+        assert_eq!(note.line("released it"), "2026-03-03T09:30:00Z ops released it: the order has come");
+        for (by, why) in [("", "because"), ("ops", "  "), ("ops", "two\nlines"), ("ops", &"x".repeat(301))] {
+            assert_eq!(Note::new(by, why, now), Err(BadNote), "{by:?} {why:?}");
+        }
+    }
+}
