@@ -310,7 +310,7 @@ impl ports::EventDesk for Events {
             set.push_str(", occurred_at = :occurred");
             update = update.expression_attribute_values(":occurred", number(occurred_at.as_second()));
         }
-        guarded(update.update_expression(format!("{set} REMOVE expires_at"))).await
+        guarded(update.update_expression(format!("{set} REMOVE expires_at, swept_at"))).await
     }
 
     async fn drop_event(
