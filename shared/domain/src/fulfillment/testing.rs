@@ -161,17 +161,18 @@ pub(crate) fn payment_news(payment: &str, told: Option<payment::Told>) -> News {
 }
 
 pub(crate) fn refund_told(payment: &str, status: &str, amount: i64) -> refund::Told {
-    refund::Told { status: status.into(), amount, payment_intent_id: id(payment), goods: Vec::new() }
+    refund::Told {
+        status: status.into(),
+        amount,
+        payment_intent_id: id(payment),
+        goods: Vec::new(),
+        invoice_id: None,
+        made_at: Some(at(SALE + DAY)),
+    }
 }
 
 pub(crate) fn refund_news(refund: &str, told: refund::Told) -> refund::News {
-    refund::News {
-        refund_id: id(refund),
-        mode: Some(Mode::Live),
-        told,
-        subscription_id: None,
-        invoice_id: None,
-    }
+    refund::News { refund_id: id(refund), mode: Some(Mode::Live), told, subscription_id: None }
 }
 
 /// A refund of the order's first payment.
@@ -398,6 +399,16 @@ impl Tables {
     }
 }
 
+/// What brings a checkout up.
+enum About<'a> {
+    /// News of the checkout; they may say that it is completed.
+    Checkout { completed: bool },
+    /// News of one of its payments.
+    Payment(&'a payment::News),
+    /// News that a delayed payment has arrived.
+    Paid,
+}
+
 /// How an event ended, for now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
@@ -473,10 +484,16 @@ impl Shop {
     pub(crate) fn decide(&self, event: &Event) -> Decision {
         let row = stored(event);
         match &event.news {
-            News::Checkout { order_id, completed } => self.about_checkout(&row, order_id, *completed),
+            News::Checkout { order_id, completed } => {
+                self.about_checkout(&row, order_id, &About::Checkout { completed: *completed })
+            }
+            News::CheckoutPaid { order_id } => self.about_checkout(&row, order_id, &About::Paid),
             News::Payment(news) => self.about_payment(&row, news),
             News::Refund(news) => self.about_refunds(&row, row.told_at(), std::slice::from_ref(news)),
-            News::RefundsOf(of) => self.about_refunds(&row, self.now, &self.api.refunds(of)),
+            News::RefundsOf(of) => match self.api.refunds(of).as_slice() {
+                [] => Decision::Wait { commit: None, doubt: Doubt::NoRefund },
+                news => self.about_refunds(&row, self.now, news),
+            },
             News::Dispute(news) => {
                 let order = self.order_of(&news.told.payment_intent_id, None);
                 let rows = self.tables.read(&Wanted { order, ..Wanted::default() });
@@ -492,7 +509,7 @@ impl Shop {
         }
     }
 
-    fn about_checkout(&self, event: &StoredEvent, order_id: &OrderId, completed: bool) -> Decision {
+    fn about_checkout(&self, event: &StoredEvent, order_id: &OrderId, about: &About<'_>) -> Decision {
         let known = self.tables.orders.get(order_id);
         if let Some(order) = known.filter(|order| order.fulfilled_at.is_some()) {
             return Decision::Nothing { owed: order.receipt_id.iter().cloned().collect() };
@@ -506,7 +523,13 @@ impl Shop {
         if !wanted.mapping.is_empty() {
             rows.shelves = self.tables.read(&checkout::wanted_shelves(told, &rows)).shelves;
         }
-        checkout::decide(event, completed, told, &rows, &self.policy, self.now)
+        let decide =
+            |completed, rows: &Rows| checkout::decide(event, completed, told, rows, &self.policy, self.now);
+        match about {
+            About::Checkout { completed } => decide(*completed, &rows),
+            About::Payment(news) => decide(false, &after_sale::noted(event, news, rows)),
+            About::Paid => checkout::decide_paid(event, told, &rows, &self.policy, self.now),
+        }
     }
 
     fn about_payment(&self, event: &StoredEvent, news: &payment::News) -> Decision {
@@ -517,7 +540,7 @@ impl Shop {
         match (after_sale::payment(event, news, &rows, &self.policy, self.now), order) {
             (after_sale::AboutPayment::Decided(decision), _) => decision,
             (after_sale::AboutPayment::LookAgain, order) => {
-                self.about_checkout(event, &order.unwrap(), false)
+                self.about_checkout(event, &order.unwrap(), &About::Payment(news))
             }
         }
     }
@@ -533,7 +556,7 @@ impl Shop {
     }
 
     fn about_refunds(&self, event: &StoredEvent, told_at: Timestamp, news: &[refund::News]) -> Decision {
-        let Some(payment) = after_sale::payment_of(news) else { return Decision::Park(Doubt::NoRefund) };
+        let payment = after_sale::payment_of(news).unwrap();
         let subscription = news.iter().find_map(|news| news.subscription_id.as_ref());
         let order = self.order_of(payment, subscription);
         let mut rows = self.tables.read(&Wanted { order, ..Wanted::default() });

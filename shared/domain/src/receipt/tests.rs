@@ -64,7 +64,7 @@ fn a_new_receipt_is_pending_and_has_its_orders_id() {
 fn a_receipts_id_names_what_it_tells_of_and_its_kind() {
     assert_eq!(
         kinds().map(|kind| of_kind(kind).receipt_id.to_string()),
-        ["fcs_1-order", "fin_1-invoice", "fre_1-refund", "fin_1-payment_failed", "fsub_1-trial_ends"]
+        ["fcs_1-order", "fin_1-invoice", "fre_1-refund", "fin_1-payment_failed", "fsub_1-trial_ends-0"]
     );
 }
 

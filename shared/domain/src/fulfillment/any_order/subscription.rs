@@ -84,6 +84,8 @@ struct Life {
     bills_nothing: bool,
     /// Whether a new period is told of before its payment is tried.
     announces: bool,
+    /// Whether its trial is extended.
+    extends: bool,
     /// Whether a failed try is told of after the one that went through.
     straggles: bool,
     /// Whether invoices are for the period that has passed.
@@ -236,6 +238,12 @@ impl Provider<'_> {
                 self.stands.status = "trialing".into();
                 self.tells_state(Source::Created);
                 nothing(self);
+            }
+            if self.life.extends {
+                self.now += DAY;
+                self.stands.trial_end = Some(at(trial_end + 7 * DAY));
+                self.stands.period_end = self.stands.trial_end;
+                self.tells_state(Source::Updated);
             }
         } else {
             self.stands.period_end = Some(at(start + PERIOD));
@@ -529,7 +537,7 @@ impl History {
                 && !truth.cancel_at_period_end
                 && trial_end > self.last_at() + 5
             {
-                mails.insert(format!("fsub_{n}-trial_ends"));
+                mails.insert(format!("fsub_{n}-trial_ends-{trial_end}"));
             }
         }
         mails
@@ -564,6 +572,9 @@ fn bare(shop: &Shop, up_to_date: bool) -> Tables {
         row.version = 0;
         row.snapshot = None;
         row.past_due = None;
+        if let Some(plan) = &mut row.plan {
+            (plan.at, plan.value.source) = (at(0), Source::Updated);
+        }
         row.trial_notice_id = None;
         row.invoices.values_mut().for_each(|invoice| invoice.notice_id = None);
     }
@@ -694,7 +705,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
         prop::collection::vec(renewal(), renewals),
         ending(),
         prop::collection::vec(prop_oneof![3 => Just(0_i64), 2 => Just(1), 1 => Just(60)], 4..8),
-        any::<[bool; 12]>(),
+        any::<[bool; 13]>(),
     )
         .prop_map(|(trial_days, starts_incomplete, renewals, ending, gaps, told)| {
             let [
@@ -705,6 +716,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
                 first_fails,
                 bills_nothing,
                 announces,
+                extends,
                 straggles,
                 changes_plan,
                 by_checkout,
@@ -726,6 +738,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
                 first_fails,
                 bills_nothing,
                 announces,
+                extends,
                 straggles,
                 bills_the_past: bills_the_past && !unknowable,
                 first_known_by: [by_checkout, by_creation, by_payment],

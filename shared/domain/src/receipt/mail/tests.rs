@@ -184,7 +184,7 @@ fn refunded(status: refund::Status, amount: i64, payment: u8) -> Refund {
     let payment_intent_id = payment_id(payment);
     Refund::new(Latest::new(
         at("2025-10-20T13:53:00Z"),
-        refund::Told { status, amount, payment_intent_id, goods: vec![] },
+        refund::Told { status, amount, payment_intent_id, goods: vec![], invoice_id: None, made_at: None },
     ))
 }
 
