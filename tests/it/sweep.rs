@@ -1,51 +1,120 @@
-//! Sweep over the world in memory: what is due is queued, and nothing else.
+//! Sweep over the world in memory: what lies undone is queued again, what is due is queued, and nothing else; and on
+//! the deployed stack.
 
 use domain::{
-    ids::{MessageId, OrderId, OwnerToken, ReceiptId, SubscriptionId},
-    job::ReceiptJob,
+    event::{EventState, StoredEvent},
+    ids::{EventId, MessageId, OrderId, OwnerToken, ReceiptId, SubscriptionId},
+    job::{FulfillmentJob, ReceiptJob},
     outcome::Setback,
-    ports::{Clock as _, MOST_DUE},
+    ports::Clock,
     receipt::{Kind, Receipt, State},
+    sweep::EVERY,
 };
 use jiff::{SignedDuration, Timestamp};
-use kit::fakes::{Fault, World};
-use sweep::{Sweep, Swept};
+use kit::{
+    fakes::{Fault, World},
+    story::{Delivery, purchase},
+};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+use sweep::{Limits, Sweep, Swept};
 
 /// An afternoon in New York, and the next day already by universal time.
 fn now() -> Timestamp {
     "2026-03-03T00:30:00Z".parse().unwrap()
 }
 
-fn sweep(world: &World) -> Sweep<World, World, World> {
-    Sweep { receipts: world.clone(), queue: world.clone(), clock: world.clone() }
+fn hours(count: i64) -> SignedDuration {
+    SignedDuration::from_hours(count)
+}
+
+fn minutes(count: i64) -> SignedDuration {
+    SignedDuration::from_mins(count)
+}
+
+fn sweep(world: &World) -> Sweep<World, World, World, World, World> {
+    let w = || world.clone();
+    let limits = Limits::default();
+    Sweep { events: w(), receipts: w(), fulfillment_queue: w(), receipt_queue: w(), clock: w(), limits }
+}
+
+/// An event that stands there and came so long ago.
+fn event(n: usize, state: EventState, age: SignedDuration) -> StoredEvent {
+    let purchase = purchase(u64::try_from(n).unwrap());
+    let body = Delivery::of(&purchase, &format!("fevt_{n:04}")).body.into_bytes();
+    StoredEvent {
+        event_id: EventId::new(format!("fevt_{n:04}")).unwrap(),
+        provider: domain::delivery::Provider::Flex,
+        delivery_id: domain::ids::DeliveryId::new(format!("msg_{n:04}")).unwrap(),
+        event_type: Some("checkout.session.completed".to_owned()),
+        occurred_at: None,
+        received_at: now() - age,
+        fingerprint: domain::delivery::fingerprint(&body),
+        body,
+        state,
+        reason: None,
+        class: None,
+        attempts: 0,
+        note: None,
+        receipt_ids: Vec::new(),
+    }
+}
+
+/// A receipt that stands there and was committed so long ago.
+fn receipt(n: usize, state: State, age: SignedDuration) -> Receipt {
+    let order_id = OrderId::new(format!("fcs_{n:04}")).unwrap();
+    let receipt = Receipt::for_order(&order_id, now() - age).unwrap();
+    let attempts = u32::from(matches!(state, State::Claimed { .. }));
+    Receipt { state, attempts, version: 1 + u64::from(attempts), ..receipt }
+}
+
+fn pending() -> State {
+    State::Pending { reason: None }
+}
+
+/// Claimed by somebody whose claim ended so long ago.
+fn claimed(ended: SignedDuration) -> State {
+    State::Claimed { owner: OwnerToken::new("somebody").unwrap(), claim_ends_at: now() - ended }
 }
 
 /// The notice of a trial, to be sent so many hours from now on.
-fn notice(n: usize, hours: i64) -> Receipt {
+fn notice(n: usize, in_hours: i64) -> Receipt {
     let kind = Kind::TrialEnds {
         subscription_id: SubscriptionId::new(format!("fsub_{n:04}")).unwrap(),
-        ends_at: now() + SignedDuration::from_hours(hours + 72),
+        ends_at: now() + hours(in_hours + 72),
     };
-    let due_at = now() + SignedDuration::from_hours(hours);
+    let due_at = now() + hours(in_hours);
     let order_id = OrderId::new(format!("fcs_{n:04}")).unwrap();
-    Receipt::new(&order_id, kind, Some(due_at), now() - SignedDuration::from_hours(24 * 14)).unwrap()
+    Receipt::new(&order_id, kind, Some(due_at), now() - hours(24 * 14)).unwrap()
 }
 
-fn world_with(notices: impl IntoIterator<Item = Receipt>) -> World {
+fn world_with(
+    events: impl IntoIterator<Item = StoredEvent>,
+    receipts: impl IntoIterator<Item = Receipt>,
+) -> World {
     let world = World::at(now());
-    let rows = notices.into_iter().map(|notice| (notice.receipt_id.clone(), notice));
-    world.kept().receipts.extend(rows);
+    let events = events.into_iter().map(|event| (event.event_id.clone(), event));
+    world.kept().events.extend(events);
+    let receipts = receipts.into_iter().map(|receipt| (receipt.receipt_id.clone(), receipt));
+    world.kept().receipts.extend(receipts);
     world
 }
 
-/// The receipts that were queued, in the order of the queue, which is empty after.
-fn queued(world: &World) -> Vec<ReceiptId> {
-    let messages = std::mem::take(&mut world.kept().receipt_queue);
-    let id = |message: kit::fakes::Message<ReceiptJob>| {
+/// The events and receipts that were queued, each in the order of its queue, which is empty after.
+fn queued(world: &World) -> (Vec<EventId>, Vec<ReceiptId>) {
+    let mut kept = world.kept();
+    let events = std::mem::take(&mut kept.fulfillment_queue).into_iter().map(|message| {
+        let FulfillmentJob::V1 { event_id } = message.job;
+        event_id
+    });
+    let events = events.collect();
+    let receipts = std::mem::take(&mut kept.receipt_queue).into_iter().map(|message| {
         let ReceiptJob::V1 { receipt_id } = message.job;
         receipt_id
-    };
-    messages.into_iter().map(id).collect()
+    });
+    (events, receipts.collect())
 }
 
 fn send(world: &World, id: &ReceiptId) {
@@ -54,60 +123,263 @@ fn send(world: &World, id: &ReceiptId) {
     world.kept().receipts.get_mut(id).unwrap().state = sent;
 }
 
+/// One of each kind that is to be queued.
+fn one_of_each() -> World {
+    let events = [event(1, EventState::Stored, minutes(16)), event(2, EventState::Committed, minutes(16))];
+    let receipts =
+        [receipt(3, pending(), minutes(16)), receipt(4, claimed(minutes(16)), hours(1)), notice(5, 0)];
+    world_with(events, receipts)
+}
+
+const ONE_OF_EACH: Swept =
+    Swept { stored: 1, committed: 1, pending: 1, claimed: 1, due: 1, stalled: 0, longest: None, more: false };
+
 #[tokio::test]
-async fn what_is_due_today_or_was_in_the_three_days_before_is_queued_the_oldest_first() {
-    let of = |n: usize| notice(n, 0).receipt_id;
-    // Hours from half past midnight: late today, tomorrow, yesterday, three and four days ago.
-    let notices = [(1, 23), (2, 24), (3, -1), (4, -72), (5, -73)];
-    let world = world_with(notices.map(|(n, hours)| notice(n, hours)));
-    assert_eq!(sweep(&world).run().await, Ok(Swept { queued: 3, more: false }));
-    assert_eq!(queued(&world), [of(4), of(3), of(1)]);
+async fn what_lies_undone_is_queued_the_oldest_first_and_the_next_run_leaves_it_alone() {
+    let world = one_of_each();
+    let older = event(6, EventState::Stored, hours(24 * 400));
+    world.kept().events.insert(older.event_id.clone(), older);
+    let older = receipt(7, pending(), hours(24 * 400));
+    world.kept().receipts.insert(older.receipt_id.clone(), older);
+    let expected = Swept { stored: 2, pending: 2, ..ONE_OF_EACH };
+    assert_eq!(sweep(&world).run().await, Ok(expected));
+    let (events, receipts) = queued(&world);
+    let position = |id: &str| events.iter().position(|known| known.as_str() == id);
+    assert!(position("fevt_0006") < position("fevt_0001"), "{events:?}");
+    assert_eq!(events.len(), 3);
+    let position = |id: &str| receipts.iter().position(|known| known.as_str() == id);
+    assert!(position("fcs_0007-order") < position("fcs_0003-order"), "{receipts:?}");
+    assert_eq!(receipts.len(), 4);
+    for _ in 0..20 {
+        world.pass(EVERY.unsigned_abs());
+        assert_eq!(sweep(&world).run().await, Ok(Swept::default()));
+    }
 }
 
 #[tokio::test]
-async fn what_somebody_sends_or_nobody_will_is_left_alone() {
-    let owner = OwnerToken::new("somebody").unwrap();
+async fn what_is_due_today_or_was_in_the_three_days_before_is_queued_the_oldest_first() {
+    let of = |n: usize, in_hours| notice(n, in_hours).receipt_id;
+    // Hours from half past midnight: this hour, late today, tomorrow, yesterday, three and four days ago.
+    let notices = [(0, 0), (1, 23), (2, 24), (3, -1), (4, -72), (5, -73)];
+    let world = world_with([], notices.map(|(n, hours)| notice(n, hours)));
+    assert_eq!(sweep(&world).run().await, Ok(Swept { due: 3, ..Swept::default() }));
+    assert_eq!(queued(&world).1, [of(4, -72), of(3, -1), of(0, 0)]);
+    world.pass(Duration::from_hours(23));
+    let longest = Some(of(0, 0).to_string());
+    let expected = Swept { due: 2, stalled: 1, longest, ..Swept::default() };
+    assert_eq!(sweep(&world).run().await, Ok(expected));
+    assert_eq!(queued(&world).1, [of(0, 0), of(1, 23)], "its hour has come; and nobody took the other one up");
+}
+
+#[tokio::test]
+async fn what_is_fresh_or_has_a_message_of_its_own_is_left_alone() {
+    let failed = |n, age| StoredEvent { attempts: 3, ..event(n, EventState::Stored, age) };
+    let events = [
+        event(1, EventState::Stored, minutes(14)),
+        event(2, EventState::Committed, minutes(14)),
+        failed(3, minutes(119)),
+    ];
+    let receipts = [
+        receipt(4, pending(), minutes(14)),
+        receipt(5, claimed(minutes(14)), hours(24)),
+        receipt(6, claimed(-minutes(1)), hours(24)),
+        // Given back after two claims: its message waits for the next try.
+        Receipt { attempts: 2, version: 5, ..receipt(7, pending(), minutes(119)) },
+    ];
+    let world = world_with(events, receipts);
+    assert_eq!(sweep(&world).run().await, Ok(Swept::default()));
+    assert_eq!(queued(&world), (vec![], vec![]));
+    assert!(world.kept().swept.events.is_empty() && world.kept().swept.receipts.is_empty());
+    world.pass(Duration::from_mins(1));
+    let expected = Swept { stored: 2, committed: 1, pending: 2, claimed: 1, ..Swept::default() };
+    assert_eq!(sweep(&world).run().await, Ok(expected), "a minute later it is their turn");
+}
+
+#[tokio::test]
+async fn what_has_ended_or_waits_for_a_person_is_left_alone() {
+    let ended = [
+        EventState::Processed,
+        EventState::Parked,
+        EventState::Dropped,
+        EventState::NotNeeded,
+        EventState::Unhandled,
+        EventState::Unreadable,
+    ];
     let reason = "the subscription has ended".to_owned();
     let states = [
-        State::Claimed { owner, claim_ends_at: now() },
         State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() },
         State::Failed { reason: reason.clone() },
         State::Held,
         State::Withdrawn { reason },
     ];
-    let world =
-        world_with(states.into_iter().enumerate().map(|(n, state)| Receipt { state, ..notice(n, 0) }));
-    assert_eq!(sweep(&world).run().await, Ok(Swept { queued: 0, more: false }));
-    assert_eq!(queued(&world), []);
+    let of_orders = states.clone().into_iter().enumerate().map(|(n, state)| receipt(n, state, hours(99)));
+    let notices = states.into_iter().enumerate().map(|(n, state)| Receipt { state, ..notice(100 + n, 0) });
+    let events = ended.into_iter().enumerate().map(|(n, state)| event(n, state, hours(99)));
+    let world = world_with(events, of_orders.chain(notices));
+    assert_eq!(sweep(&world).run().await, Ok(Swept::default()));
+    assert_eq!(queued(&world), (vec![], vec![]));
 }
 
 #[tokio::test]
-async fn a_run_that_leaves_some_of_a_day_says_so_and_the_next_one_goes_on() {
-    let world = world_with((0..MOST_DUE + 3).map(|n| notice(n, -24)).chain([notice(9_999, 0)]));
-    assert_eq!(sweep(&world).run().await, Ok(Swept { queued: MOST_DUE + 1, more: true }));
-    for id in queued(&world) {
+async fn two_runs_at_once_queue_each_row_once() {
+    let world = world_with(
+        (0..60).map(|n| event(n, EventState::Stored, hours(1))),
+        (0..60).map(|n| if n % 2 == 0 { receipt(n, pending(), hours(1)) } else { notice(n, 0) }),
+    );
+    let (one, other) = (sweep(&world), sweep(&world));
+    let (one, other) = tokio::join!(one.run(), other.run());
+    let (one, other) = (one.unwrap(), other.unwrap());
+    assert_eq!(one.stored + other.stored, 60);
+    assert_eq!((one.pending + other.pending, one.due + other.due), (30, 30));
+    let (mut events, mut receipts) = queued(&world);
+    events.sort();
+    receipts.sort();
+    events.dedup();
+    receipts.dedup();
+    assert_eq!((events.len(), receipts.len()), (60, 60));
+}
+
+#[tokio::test]
+async fn a_run_queues_no_more_than_it_may_and_the_next_goes_on() {
+    let events = (0..47).map(|n| event(n, EventState::Stored, hours(2) + minutes(47 - n as i64)));
+    let world = world_with(events, (0..27).map(|n| notice(n, -24)));
+    let limits = Limits { queued: 20, ..Limits::default() };
+    let run = async || Sweep { limits, ..sweep(&world) }.run().await.unwrap();
+    assert_eq!(run().await, Swept { stored: 20, due: 20, more: true, ..Swept::default() });
+    let (events, receipts) = queued(&world);
+    assert_eq!(events, (0..20).map(|n| event(n, EventState::Stored, hours(1)).event_id).collect::<Vec<_>>());
+    for id in receipts {
         send(&world, &id);
     }
-    assert_eq!(sweep(&world).run().await, Ok(Swept { queued: 3, more: false }));
+    assert_eq!(run().await, Swept { stored: 20, due: 7, more: true, ..Swept::default() });
+    assert_eq!(run().await, Swept { stored: 7, ..Swept::default() });
+    assert_eq!(run().await, Swept::default());
 }
 
 #[tokio::test]
-async fn wherever_a_run_fails_it_says_so_and_the_next_one_has_all_of_it() {
-    let notices = || (0..25).map(|n| notice(n, -24 * i64::try_from(n % 3).unwrap()));
-    let calls = {
-        let world = world_with(notices());
-        sweep(&world).run().await.unwrap();
-        world.kept().calls.len()
+async fn rows_that_nobody_can_mend_keep_no_other_from_its_turn() {
+    // Nothing works these off; a run may try ten rows and queue four of them.
+    let world = world_with((0..60).map(|n| event(n, EventState::Stored, hours(24 * 30))), []);
+    let newest = event(99, EventState::Stored, hours(1));
+    world.kept().events.insert(newest.event_id.clone(), newest.clone());
+    let limits = Limits { tried: 10, queued: 4, ..Limits::default() };
+    for _ in 0..24 * 12 {
+        Sweep { limits, ..sweep(&world) }.run().await.unwrap();
+        world.pass(EVERY.unsigned_abs());
+    }
+    let (events, _) = queued(&world);
+    assert!(events.contains(&newest.event_id));
+    for n in 0..60 {
+        let id = event(n, EventState::Stored, hours(1)).event_id;
+        let times = events.iter().filter(|known| **known == id).count();
+        assert!((1..=2).contains(&times), "{id} was queued {times} times within a day");
+    }
+}
+
+/// A clock that goes on by a second whenever somebody looks at it.
+#[derive(Debug, Default)]
+struct Ticking(AtomicU64);
+
+impl Clock for Ticking {
+    fn now(&self) -> Timestamp {
+        now() + Duration::from_secs(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+#[tokio::test]
+async fn a_run_ends_in_time_and_says_that_there_is_more() {
+    let world = world_with((0..1_000).map(|n| event(n, EventState::Stored, hours(1))), []);
+    let limits = Limits { queued: 1_000, lasts: Duration::from_secs(10), ..Limits::default() };
+    let Sweep { events, receipts, fulfillment_queue, receipt_queue, .. } = sweep(&world);
+    let clock = Ticking::default();
+    let swept =
+        Sweep { events, receipts, fulfillment_queue, receipt_queue, clock, limits }.run().await.unwrap();
+    assert!(swept.more && swept.stored > 0 && swept.stored <= 100, "{swept:?}");
+}
+
+#[tokio::test]
+async fn what_was_queued_in_vain_for_hours_is_stalled_and_what_is_found_for_the_first_time_is_not() {
+    let world = world_with(
+        [event(1, EventState::Stored, minutes(15)), event(2, EventState::Stored, hours(24 * 9))],
+        [receipt(3, pending(), minutes(20))],
+    );
+    assert_eq!(sweep(&world).run().await, Ok(Swept { stored: 2, pending: 1, ..Swept::default() }));
+    world.pass(Duration::from_hours(2));
+    assert_eq!(
+        sweep(&world).run().await,
+        Ok(Swept { stored: 1, pending: 1, ..Swept::default() }),
+        "nobody needs to hear of it yet"
+    );
+    world.pass(Duration::from_mins(150));
+    let expected = Swept {
+        stored: 1,
+        pending: 1,
+        stalled: 2,
+        longest: Some("fevt_0001".to_owned()),
+        ..Swept::default()
     };
-    assert!(calls > 25, "{calls}");
+    assert_eq!(sweep(&world).run().await, Ok(expected));
+}
+
+#[tokio::test]
+async fn a_queue_that_is_away_costs_no_row_its_turn() {
+    let sends: Vec<usize> = {
+        let world = one_of_each();
+        sweep(&world).run().await.unwrap();
+        let kept = world.kept();
+        (0..kept.calls.len()).filter(|n| kept.calls[*n].ends_with("_queue.send")).collect()
+    };
+    assert_eq!(sends.len(), 5);
+    for n in sends {
+        let world = one_of_each();
+        world.kept().faults.insert(n, Fault::FailBefore);
+        let Err(Setback::Away { .. }) = sweep(&world).run().await else { panic!("nobody hears of it") };
+        assert_eq!(messages(&world).len(), 4, "the others are queued all the same");
+        sweep(&world).run().await.unwrap();
+        assert_eq!(messages(&world).len(), 1, "it is queued by the next run");
+    }
+}
+
+/// What was queued, by id and sorted; the queues are empty after.
+fn messages(world: &World) -> Vec<String> {
+    let (events, receipts) = queued(world);
+    let events = events.iter().map(ToString::to_string);
+    let mut ids: Vec<String> = events.chain(receipts.iter().map(ToString::to_string)).collect();
+    ids.sort();
+    ids
+}
+
+#[tokio::test]
+async fn wherever_a_run_fails_or_stops_nothing_is_lost_and_nothing_is_queued_thrice() {
+    let (all, calls) = {
+        let world = one_of_each();
+        sweep(&world).run().await.unwrap();
+        (messages(&world), world.kept().calls.len())
+    };
+    assert_eq!(all.len(), 5);
     for n in 0..calls {
-        let world = world_with(notices());
-        world.kept().faults.insert(n, Fault::FailAfter);
-        let Err(Setback::Away { .. }) = sweep(&world).run().await else {
-            panic!("call {n}: nobody hears of it")
-        };
-        queued(&world);
-        assert_eq!(sweep(&world).run().await, Ok(Swept { queued: 25, more: false }), "call {n}");
-        assert_eq!(queued(&world).len(), 25, "call {n}");
+        for fault in [Fault::FailBefore, Fault::FailAfter, Fault::StopBefore, Fault::StopAfter] {
+            let world = one_of_each();
+            world.kept().faults.insert(n, fault);
+            let ended = world.run(sweep(&world).run()).await;
+            assert!(ended.is_none_or(|ended| ended.is_err()), "call {n}, {fault:?}: nobody hears of it");
+            for _ in 0..12 {
+                sweep(&world).run().await.unwrap();
+                world.pass(EVERY.unsigned_abs());
+            }
+            let mut ids = messages(&world);
+            for id in &all {
+                let times = ids.iter().filter(|known| *known == id).count();
+                let most = if fault == Fault::FailAfter { 2 } else { 1 };
+                assert!(times <= most, "call {n}, {fault:?}: {id} {times} times");
+            }
+            // What a run had noted when it was stopped has its next turn two hours later.
+            world.pass(Duration::from_hours(1));
+            sweep(&world).run().await.unwrap();
+            ids.extend(messages(&world));
+            ids.sort();
+            ids.dedup();
+            assert_eq!(ids, all, "call {n}, {fault:?}");
+        }
     }
 }

@@ -34,7 +34,7 @@ use domain::{
     stock::{Mapping, Movement, Shelf},
     subscription::{self, Subscription},
 };
-use jiff::{Timestamp, civil::Date, tz::Offset};
+use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     collections::{BTreeMap, VecDeque},

@@ -1,88 +1,276 @@
-//! The edge of sweep: queues the mails whose day has come.
+//! The edge of sweep: queues again what lies undone, and queues the mails whose day has come.
 //!
-//! Nothing is marked here. What is queued once too often does no harm: receipts claims a mail before it sends it, and
-//! leaves alone what is sent, withdrawn, or not due yet. So two runs at once come to the same as one.
+//! For each row: note it on the row, then queue it. Noted first, since of two runs at once one wins the note and sends
+//! the one message; and since a run that could queue and not note would queue the same rows at every turn. Stopped
+//! between the two, the row has its next turn hours later, and nothing is lost; a queue that does not answer has the
+//! note taken back. So a row has one message an interval ([`domain::sweep::interval`]), one more for each time that a
+//! queue's answer was lost, and none of them does harm: fulfillment and receipts leave alone what is done.
 
 use domain::{
-    ids::ReceiptId,
-    job::ReceiptJob,
+    ids::{EventId, ReceiptId},
+    job::{FulfillmentJob, Job, ReceiptJob},
     outcome::Setback,
-    ports::{Clock, Due, MOST_DUE, Queue},
+    ports::{Clock, Queue, Taken, Undone},
+    sweep::{self, EventPlace, Place, ReceiptPlace, Turn, before, is_stalled, picked},
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::Offset};
+use std::time::Duration;
 
-/// How many days back a run looks: a mail that was not queued on its day, because a service was away or too many were
-/// due, is sent late rather than never.
+/// How many days back a run looks for mails of a day: one that was not queued on its day, because a service was away
+/// or too many were due, is sent late rather than never.
 pub const DAYS_BACK: i64 = 3;
-/// How many are handed to the queue at the same time: some thousands, one after the other, would not fit into the
-/// function's minute.
+/// How many rows of a place are worked on at the same time.
 const AT_ONCE: usize = 10;
+/// So many rows may fail before a run leaves the rest of their place to the next: one alone must not stop it, and a
+/// service that is away stops it soon.
+const MOST_FAILURES: usize = 10;
+
+/// What a run does at most, of each place.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Rows read of the index.
+    pub listed: usize,
+    /// Rows tried: each is a conditional write, refused where it is not the row's turn.
+    pub tried: usize,
+    /// Rows queued.
+    pub queued: usize,
+    /// How long all of it lasts. The function's minute but for the last rows and the log.
+    pub lasts: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { listed: 100_000, tried: 5_000, queued: 500, lasts: Duration::from_secs(40) }
+    }
+}
 
 /// What sweep needs of the world.
 #[derive(Debug)]
-pub struct Sweep<D, Q, C> {
-    /// The mails and their days.
-    pub receipts: D,
-    /// Where they are sent from.
-    pub queue: Q,
+pub struct Sweep<E, R, F, M, C> {
+    /// The events.
+    pub events: E,
+    /// The receipts.
+    pub receipts: R,
+    /// Where events are fulfilled from.
+    pub fulfillment_queue: F,
+    /// Where mails are sent from.
+    pub receipt_queue: M,
     /// The time.
     pub clock: C,
+    /// What a run does at most.
+    pub limits: Limits,
 }
 
 /// What a run came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// How many mails were queued.
-    pub queued: usize,
-    /// Whether more may be due than a run takes of one day. The next one goes on with them: by then these are sent, and
-    /// not due any more.
+    /// How many events were queued that nothing was committed for.
+    pub stored: usize,
+    /// How many that are committed and were not passed on.
+    pub committed: usize,
+    /// How many receipts that are owed.
+    pub pending: usize,
+    /// How many that somebody claimed and left.
+    pub claimed: usize,
+    /// How many mails whose day has come.
+    pub due: usize,
+    /// How many of all those were queued before, in vain, and are undone for long.
+    pub stalled: usize,
+    /// The one of them that is undone for longest in its place: an event's or a receipt's id.
+    pub longest: Option<String>,
+    /// Whether a limit kept the run from some rows. The next one goes on with them.
     pub more: bool,
 }
 
-impl<D: Due, Q: Queue<ReceiptJob>, C: Clock> Sweep<D, Q, C> {
-    /// Queues what is due, and writes the one line that the log keeps of a run.
+/// What a run came to in one place.
+#[derive(Debug, Default)]
+struct Part {
+    queued: usize,
+    stalled: usize,
+    longest: Option<String>,
+    more: bool,
+    failures: usize,
+    failed: Option<Setback>,
+}
+
+impl<E, R, F, M, C> Sweep<E, R, F, M, C>
+where
+    E: Undone<EventPlace>,
+    R: Undone<ReceiptPlace>,
+    F: Queue<FulfillmentJob>,
+    M: Queue<ReceiptJob>,
+    C: Clock,
+{
+    /// Queues what is to be queued, and writes the one line that the log keeps of a run. What fails in one place or of
+    /// one row does not keep the others; the run fails at its end.
     pub async fn run(&self) -> Result<Swept, Setback> {
         let started_at = self.clock.now();
-        let swept = self.sweep(started_at).await;
-        log(&swept, self.clock.now().duration_since(started_at));
-        swept
+        let (swept, failed) = self.sweep(started_at).await;
+        log(&swept, failed.as_ref(), self.clock.now().duration_since(started_at));
+        failed.map_or(Ok(swept), Err)
     }
 
-    async fn sweep(&self, now: Timestamp) -> Result<Swept, Setback> {
-        let mut swept = Swept { queued: 0, more: false };
-        for day in days(now) {
-            let due = self.receipts.due(day).await?;
-            swept.queued += due.len();
-            swept.more |= due.len() >= MOST_DUE;
-            self.queue_all(due).await?;
+    async fn sweep(&self, now: Timestamp) -> (Swept, Option<Setback>) {
+        let event = |id: &EventId| FulfillmentJob::V1 { event_id: id.clone() };
+        let receipt = |id: &ReceiptId| ReceiptJob::V1 { receipt_id: id.clone() };
+        let events = |place| self.place(&self.events, place, &self.fulfillment_queue, event, now);
+        let receipts = |place| self.place(&self.receipts, place, &self.receipt_queue, receipt, now);
+        let due = async {
+            let mut all = Part::default();
+            // What has waited longest goes first.
+            for day in days(now) {
+                all.add(receipts(ReceiptPlace::Due(day)).await);
+            }
+            all
+        };
+        // Side by side: a place where much lies must not use up the time of the others.
+        let (stored, committed, pending, claimed, due) = futures_util::join!(
+            events(EventPlace::Stored),
+            events(EventPlace::Committed),
+            receipts(ReceiptPlace::Pending),
+            receipts(ReceiptPlace::Claimed),
+            due,
+        );
+        let mut swept = Swept {
+            stored: stored.queued,
+            committed: committed.queued,
+            pending: pending.queued,
+            claimed: claimed.queued,
+            due: due.queued,
+            ..Swept::default()
+        };
+        let mut all = Part::default();
+        for part in [stored, committed, pending, claimed, due] {
+            all.add(part);
         }
-        Ok(swept)
+        (swept.stalled, swept.longest, swept.more) = (all.stalled, all.longest, all.more);
+        (swept, all.failed)
     }
 
-    async fn queue_all(&self, due: Vec<ReceiptId>) -> Result<(), Setback> {
-        let sent = due.into_iter().map(|receipt_id| async {
-            let job = ReceiptJob::V1 { receipt_id };
-            self.queue.send(&job).await
-        });
-        stream::iter(sent).buffer_unordered(AT_ONCE).try_collect().await
+    async fn place<P: Place, U: Undone<P>, Q: Queue<J>, J: Job>(
+        &self,
+        rows: &U,
+        place: P,
+        queue: &Q,
+        job: impl Fn(&P::Id) -> J,
+        now: Timestamp,
+    ) -> Part {
+        let Limits { listed, tried, queued, lasts } = self.limits;
+        let ends_at = now.saturating_add(lasts).unwrap_or(Timestamp::MAX);
+        let undone = match rows.undone(place, before(now, place.rest()), listed).await {
+            Ok(undone) => undone,
+            Err(setback) => return Part { failed: Some(setback), ..Part::default() },
+        };
+        let mut part = Part { more: undone.len() >= listed || undone.len() > tried, ..Part::default() };
+        let mut left = picked(undone.len(), tried, queued, now).filter_map(|n| undone.get(n)).peekable();
+        while left.peek().is_some() {
+            let may_queue = queued.saturating_sub(part.queued);
+            if may_queue == 0 || part.failures >= MOST_FAILURES || self.clock.now() >= ends_at {
+                part.more = true;
+                break;
+            }
+            let some = left.by_ref().take(AT_ONCE.min(may_queue));
+            let again = some.map(|row| {
+                let job = job(&row.id);
+                async move { (row, queue_again(rows, place, row, queue, &job, now).await) }
+            });
+            for (row, queued) in join_all(again).await {
+                part.count(place, row, queued, now);
+            }
+        }
+        part
     }
 }
 
-/// The days that a run looks at, the first one first: what has waited longest goes first.
+/// Queues a row if it is its turn: whether it was, and if so, whether it had been queued again before.
+async fn queue_again<P: Place, J: Job>(
+    rows: &impl Undone<P>,
+    place: P,
+    row: &sweep::Undone<P::Id>,
+    queue: &impl Queue<J>,
+    job: &J,
+    now: Timestamp,
+) -> Result<Taken, Setback> {
+    let turn = Turn::of(place, place.undone_since(row.since), now);
+    let failed = match rows.take(place, &row.id, &turn).await {
+        Ok(Taken::NotNow) => return Ok(Taken::NotNow),
+        Ok(taken) => match queue.send(job).await {
+            Ok(()) => return Ok(taken),
+            Err(setback) => setback,
+        },
+        // It may have been noted all the same.
+        Err(setback) => setback,
+    };
+    // In vain, it has its turn hours later.
+    let _ = rows.give_back(place, &row.id, turn.now).await;
+    Err(failed)
+}
+
+impl Part {
+    fn count<P: Place>(
+        &mut self,
+        place: P,
+        row: &sweep::Undone<P::Id>,
+        queued: Result<Taken, Setback>,
+        now: Timestamp,
+    ) {
+        match queued {
+            Ok(Taken::NotNow) => {}
+            Ok(Taken::Now { again }) => {
+                self.queued += 1;
+                if is_stalled(now.duration_since(place.undone_since(row.since)), again) {
+                    self.stalled += 1;
+                    self.longest.get_or_insert_with(|| row.id.to_string());
+                }
+            }
+            Err(setback) => {
+                self.failures += 1;
+                self.failed.get_or_insert(setback);
+            }
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.queued += other.queued;
+        self.stalled += other.stalled;
+        self.longest = self.longest.take().or(other.longest);
+        self.more |= other.more;
+        self.failures += other.failures;
+        self.failed = self.failed.take().or(other.failed);
+    }
+}
+
+/// The days that a run looks at, the first one first.
 fn days(now: Timestamp) -> impl Iterator<Item = Date> {
     let today = Offset::UTC.to_datetime(now).date();
     (0..=DAYS_BACK).rev().map(move |back| today.saturating_sub(back.days()))
 }
 
-fn log(swept: &Result<Swept, Setback>, took: SignedDuration) {
+fn log(swept: &Swept, failed: Option<&Setback>, took: SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
-    match swept {
-        Ok(Swept { queued, more }) => {
-            tracing::info!(outcome = "swept", queued, more, duration_ms, "due mails queued");
+    let Swept { stored, committed, pending, claimed, due, longest, more, .. } = swept;
+    let (stalled, many) = (swept.stalled > 0, swept.stalled);
+    let longest = longest.as_deref();
+    match failed {
+        None => {
+            tracing::info!(
+                outcome = "swept",
+                stored,
+                committed,
+                pending,
+                claimed,
+                due,
+                stalled,
+                stalled_rows = many,
+                longest,
+                more,
+                duration_ms,
+                "queued again"
+            );
         }
-        Err(setback) => {
-            tracing::warn!(outcome = "retry", reason = %setback, duration_ms, "will be tried again");
+        Some(setback) => {
+            tracing::warn!(outcome = "retry", reason = %setback, stored, committed, pending, claimed, due, stalled, stalled_rows = many, longest, more, duration_ms, "the next run tries again");
         }
     }
 }

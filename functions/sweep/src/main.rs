@@ -1,25 +1,36 @@
 //! Cold start of sweep: log, settings, clients, run.
 
-use aws::{SystemClock, client, log, queue::Jobs, receipts::Receipts, settings};
+use aws::{SystemClock, client, events::Events, log, queue::Jobs, receipts::Receipts, settings};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::de::IgnoredAny;
-use sweep::Sweep;
+use std::time::Duration;
+use sweep::{Limits, Sweep};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     log::start();
     let mut settings = settings::Settings::from(&settings::environment);
-    let names = (settings.text("RECEIPTS_TABLE"), settings.text("RECEIPT_QUEUE_URL"));
-    let (Some(receipts), Some(receipt_url)) = names else { return Err(settings.stop().into()) };
-
-    let config = client::config().await;
-    let sweep = Sweep {
-        receipts: Receipts::new(aws_sdk_dynamodb::Client::new(&config), receipts),
-        queue: Jobs::new(aws_sdk_sqs::Client::new(&config), receipt_url),
-        clock: SystemClock,
+    let (events, receipts) = (settings.text("EVENTS_TABLE"), settings.text("RECEIPTS_TABLE"));
+    let queues = (settings.text("FULFILLMENT_QUEUE_URL"), settings.text("RECEIPT_QUEUE_URL"));
+    let (Some(events), Some(receipts), (Some(fulfillment_url), Some(receipt_url))) =
+        (events, receipts, queues)
+    else {
+        return Err(settings.stop().into());
     };
 
-    // The hour itself is all that the schedule has to say.
+    let config = client::config().await;
+    let (dynamodb, sqs) = (aws_sdk_dynamodb::Client::new(&config), aws_sdk_sqs::Client::new(&config));
+    let sweep = Sweep {
+        // It ends no event, so how long ended ones are kept is all the same to it.
+        events: Events::new(dynamodb.clone(), events, Duration::MAX),
+        receipts: Receipts::new(dynamodb, receipts),
+        fulfillment_queue: Jobs::new(sqs.clone(), fulfillment_url),
+        receipt_queue: Jobs::new(sqs, receipt_url),
+        clock: SystemClock,
+        limits: Limits::default(),
+    };
+
+    // That it is time is all that the schedule has to say.
     lambda_runtime::run(service_fn(|_: LambdaEvent<IgnoredAny>| async {
         sweep.run().await.map(drop).map_err(Error::from)
     }))

@@ -139,6 +139,12 @@ impl ports::Receipts for Receipts {
     }
 }
 
+/// What the index has of a receipt.
+#[derive(Deserialize)]
+struct Indexed {
+    receipt_id: ReceiptId,
+}
+
 impl Receipts {
     /// What lies in the index under that name: the oldest ones, so many at most.
     async fn indexed(&self, name: &str, most: usize) -> Result<Vec<ReceiptId>, Setback> {
@@ -161,5 +167,18 @@ impl Receipts {
             ids.push(row::from_item::<Indexed>(TABLE, item)?.receipt_id);
         }
         Ok(ids)
+    }
+}
+
+impl ports::ReceiptDesk for Receipts {
+    async fn reopen(&self, seen: &Receipt, note: &str) -> Result<Changed, Setback> {
+        let update = self
+            .change(&seen.receipt_id, &State::Pending { reason: None }, ", note = :note")?
+            .expression_attribute_values(":note", text(note));
+        guarded(seen_version(update, seen)).await
+    }
+
+    async fn waiting(&self, standing: Standing, most: usize) -> Result<Vec<ReceiptId>, Setback> {
+        self.indexed(&standing.to_string(), most).await
     }
 }

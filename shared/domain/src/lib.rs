@@ -34,3 +34,4 @@ pub mod secrets;
 pub mod signature;
 pub mod stock;
 pub mod subscription;
+pub mod sweep;

@@ -18,8 +18,9 @@ use crate::{
     refund,
     secrets::Keys,
     subscription::{self, Subscription},
+    sweep::{self, Place, Turn},
 };
-use jiff::{Timestamp, civil::Date};
+use jiff::Timestamp;
 use std::{sync::Arc, time::Duration};
 
 /// The time. An argument everywhere else; a port where one piece of work needs it more than once.
@@ -235,14 +236,37 @@ pub trait ReceiptDesk: Send + Sync {
     ) -> impl Future<Output = Result<Vec<ReceiptId>, Setback>> + Send;
 }
 
-/// The most receipts that [`Due::due`] tells of at once.
-pub const MOST_DUE: usize = 1_000;
+/// How taking a row that lies undone went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is noted on the row, and ours to queue.
+    Now {
+        /// Whether it was queued again before.
+        again: bool,
+    },
+    /// It is not there any more, or its turn has not come.
+    NotNow,
+}
 
-/// Mails that are to be sent on a later day.
-pub trait Due: Send + Sync {
-    /// The receipts that are due on that day (UTC) and that nobody has taken up yet, by the index: the oldest ones,
-    /// [`MOST_DUE`] at most.
-    fn due(&self, day: Date) -> impl Future<Output = Result<Vec<ReceiptId>, Setback>> + Send;
+/// What lies undone, by a table's index, which may lag behind the table.
+pub trait Undone<P: Place>: Send + Sync {
+    /// The rows that are there since `until` or longer: the oldest ones, in their order, `most` at most.
+    fn undone(
+        &self,
+        place: P,
+        until: Timestamp,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<sweep::Undone<P::Id>>, Setback>> + Send;
+    /// Notes on a row, as it is now, that it is queued again, if its turn has come ([`Turn::has_come`]): of two who
+    /// try, one does. Changes nothing else of it, its version included.
+    fn take(&self, place: P, id: &P::Id, turn: &Turn) -> impl Future<Output = Result<Taken, Setback>> + Send;
+    /// Takes back what was noted at `taken_at`, since the row could not be queued: whoever comes next may take it.
+    fn give_back(
+        &self,
+        place: P,
+        id: &P::Id,
+        taken_at: Timestamp,
+    ) -> impl Future<Output = Result<(), Setback>> + Send;
 }
 
 /// A queue of one kind of job.

@@ -1,0 +1,219 @@
+//! What lies undone: told by where it lies, and taken by one.
+
+use super::{On, committed, event, later, notice, now, owed, owner, recorded};
+use domain::{
+    class::Class,
+    event::{EventState, StoredEvent},
+    ids::{EventId, MessageId, ReceiptId},
+    ledger::Commit,
+    ports::{Changed, Committed, Events as _, Ledger as _, Receipts as _, Settlement, Taken, Undone as _},
+    receipt::{Receipt, State},
+    sweep::{EventPlace, Place, REST, ReceiptPlace, SELDOM, TRIES, Turn, Undone},
+};
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp, civil::Date};
+use kit::play::until;
+use std::time::Duration;
+
+/// More rows than any test has.
+const MOST: usize = 100_000;
+const FIRST: Taken = Taken::Now { again: false };
+const AGAIN: Taken = Taken::Now { again: true };
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+fn turn<P: Place>(place: P, now: Timestamp) -> Turn {
+    Turn::of(place, super::now(), now)
+}
+
+/// The index may lag behind.
+pub(super) async fn due_becomes(on: &impl On, day: Date, expected: &[&Receipt]) {
+    let row = |receipt: &&Receipt| Undone { id: receipt.receipt_id.clone(), since: receipt.created_at };
+    let expected: Vec<_> = expected.iter().map(row).collect();
+    let until_then = now() + SELDOM;
+    let is_so = async || {
+        let due = on.receipts().undone(ReceiptPlace::Due(day), until_then, MOST).await.unwrap();
+        Ok((due == expected).then_some(()))
+    };
+    until("the index knows", Duration::from_secs(10), is_so).await.unwrap();
+}
+
+pub(super) async fn of_too_many_that_lie_there_the_oldest_are_told(on: &impl On) {
+    let day = super::day();
+    let notices: Vec<_> = (0..7_i8).map(|n| notice(day, 12, u64::from(n.unsigned_abs()))).collect();
+    let newest_first: Vec<_> = notices.iter().rev().cloned().collect();
+    owed(on, &newest_first).await;
+    due_becomes(on, day, &notices.iter().collect::<Vec<_>>()).await;
+    let place = ReceiptPlace::Due(day);
+    let told = async |until, most| {
+        let rows = on.receipts().undone(place, until, most).await.unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    let ids: Vec<_> = notices.iter().map(|notice| notice.receipt_id.clone()).collect();
+    assert_eq!(told(now() + SELDOM, 5).await, ids[..5]);
+    assert_eq!(told(now() + SECOND * 2, 5).await, ids[..3], "those of later are not asked for");
+    assert_eq!(told(now() - SECOND, 5).await, Vec::<ReceiptId>::new());
+}
+
+/// Where an event of ours lies, as the index has it by and by.
+async fn lies_at(on: &impl On, id: &EventId, place: Option<EventPlace>) {
+    let is_so = async || {
+        let mut found = None;
+        for place in [EventPlace::Stored, EventPlace::Committed] {
+            let rows = on.events().undone(place, now(), MOST).await.unwrap();
+            if rows.contains(&Undone { id: id.clone(), since: now() }) {
+                found = Some(place);
+            }
+        }
+        Ok((found == place).then_some(()))
+    };
+    until("the index knows where the event lies", Duration::from_secs(10), is_so).await.unwrap();
+}
+
+pub(super) async fn an_event_lies_where_it_stands_until_it_has_ended(on: &impl On) {
+    let [done, parked] = [recorded(on).await.event_id, recorded(on).await.event_id];
+    lies_at(on, &done, Some(EventPlace::Stored)).await;
+    on.ledger().commit(&Commit::of(done.clone())).await.unwrap();
+    lies_at(on, &done, Some(EventPlace::Committed)).await;
+    on.events().settle(&done, &Settlement::Processed, now()).await.unwrap();
+    lies_at(on, &done, None).await;
+    let doubt = Settlement::Parked { class: Class::OtherBody, reason: "a person decides".to_owned() };
+    on.events().settle(&parked, &doubt, now()).await.unwrap();
+    lies_at(on, &parked, None).await;
+}
+
+pub(super) async fn of_many_that_sweep_a_row_at_once_one_takes_it(on: &impl On) {
+    let event = recorded(on).await;
+    let (place, then) = (EventPlace::Stored, now() + REST);
+    let turn = turn(place, then);
+    let taken = join_all((0..16).map(|_| on.events().take(place, &event.event_id, &turn))).await;
+    assert_eq!(taken.iter().filter(|taken| **taken == Ok(FIRST)).count(), 1, "{taken:?}");
+    assert_eq!(taken.iter().filter(|taken| **taken == Ok(Taken::NotNow)).count(), 15, "{taken:?}");
+    assert_eq!(on.events().event(&event.event_id).await, Ok(Some(event)), "nothing else has changed");
+}
+
+pub(super) async fn a_row_that_was_queued_again_is_left_alone_for_its_interval(on: &impl On) {
+    let id = recorded(on).await.event_id;
+    let place = EventPlace::Stored;
+    let take = async |then| on.events().take(place, &id, &turn(place, then)).await.unwrap();
+    assert_eq!(take(now() + REST - SECOND).await, Taken::NotNow, "it rests");
+    assert_eq!(take(now() + REST).await, FIRST);
+    assert_eq!(take(now() + REST + TRIES - SECOND).await, Taken::NotNow);
+    assert_eq!(take(now() + REST + TRIES).await, AGAIN);
+    let late = now() + SELDOM * 9;
+    assert_eq!(take(late).await, AGAIN);
+    assert_eq!(take(late + SELDOM - SECOND).await, Taken::NotNow);
+    assert_eq!(take(late + SELDOM).await, AGAIN);
+}
+
+pub(super) async fn a_row_that_was_tried_in_vain_has_its_tries_first(on: &impl On) {
+    let id = recorded(on).await.event_id;
+    let place = EventPlace::Stored;
+    let take = async |then| on.events().take(place, &id, &turn(place, then)).await.unwrap();
+    on.events().note_failure(&id, Class::TooEarly, "not yet", 1).await.unwrap();
+    assert_eq!(take(now() + REST).await, Taken::NotNow);
+    assert_eq!(take(now() + TRIES - SECOND).await, Taken::NotNow);
+    assert_eq!(take(now() + TRIES).await, FIRST);
+}
+
+pub(super) async fn only_what_lies_there_is_taken(on: &impl On) {
+    let late = now() + SELDOM * 9;
+    let take = async |place, event: &StoredEvent| {
+        on.events().take(place, &event.event_id, &turn(place, late)).await.unwrap()
+    };
+    let (stored, committed_event) = (EventPlace::Stored, EventPlace::Committed);
+    let nobody = event();
+    assert_eq!(take(stored, &nobody).await, Taken::NotNow, "it is not stored");
+    assert_eq!(on.events().event(&nobody.event_id).await, Ok(None), "and no row comes of it");
+    let done = recorded(on).await;
+    assert_eq!(take(committed_event, &done).await, Taken::NotNow);
+    assert_eq!(on.ledger().commit(&Commit::of(done.event_id.clone())).await, Ok(Committed::Now));
+    assert_eq!(take(stored, &done).await, Taken::NotNow);
+    assert_eq!(take(committed_event, &done).await, FIRST);
+    on.events().settle(&done.event_id, &Settlement::Processed, now()).await.unwrap();
+    let parked = StoredEvent { state: EventState::Parked, ..event() };
+    on.events().record(&parked).await.unwrap();
+    for event in [&done, &parked] {
+        for place in [stored, committed_event] {
+            assert_eq!(take(place, event).await, Taken::NotNow, "{event:?}");
+        }
+    }
+}
+
+pub(super) async fn what_is_given_back_is_there_for_the_next(on: &impl On) {
+    let id = recorded(on).await.event_id;
+    let (place, then) = (EventPlace::Stored, now() + REST);
+    let take = async |then| on.events().take(place, &id, &turn(place, then)).await.unwrap();
+    // Nobody has taken it.
+    on.events().give_back(place, &id, then).await.unwrap();
+    assert_eq!(take(then).await, FIRST);
+    // Somebody else has it.
+    on.events().give_back(place, &id, then - SECOND).await.unwrap();
+    assert_eq!(take(then).await, Taken::NotNow);
+    on.events().give_back(place, &id, then).await.unwrap();
+    assert_eq!(take(then).await, FIRST);
+}
+
+pub(super) async fn a_claim_is_swept_once_it_is_over(on: &impl On) {
+    let seen = committed(on).await;
+    let id = &seen.receipt_id;
+    let place = ReceiptPlace::Claimed;
+    let take = async |place, then| on.receipts().take(place, id, &turn(place, then)).await.unwrap();
+    assert_eq!(take(place, now() + SELDOM).await, Taken::NotNow, "nobody has claimed it");
+    assert_eq!(on.receipts().claim(&seen, &owner("a"), later()).await, Ok(Changed::Now));
+    assert_eq!(take(ReceiptPlace::Pending, now() + SELDOM).await, Taken::NotNow);
+    assert_eq!(take(place, later() + REST - SECOND).await, Taken::NotNow);
+    assert_eq!(take(place, later() + REST).await, FIRST);
+    let swept = on.receipts().receipt(id).await.unwrap().unwrap();
+    assert_eq!(
+        (swept.version, &swept.state),
+        (2, &State::Claimed { owner: owner("a"), claim_ends_at: later() })
+    );
+    // Whoever had read it before can still claim it; and the second claim has a message of its own.
+    let (second, ends_at) = (owner("b"), later() + REST * 2);
+    assert_eq!(on.receipts().claim(&swept, &second, ends_at).await, Ok(Changed::Now));
+    assert_eq!(take(place, ends_at + REST).await, Taken::NotNow);
+    assert_eq!(take(place, ends_at + SELDOM).await, AGAIN);
+    let sent = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
+    assert_eq!(on.receipts().mark(id, &second, &sent).await, Ok(Changed::Now));
+    for place in [place, ReceiptPlace::Pending] {
+        assert_eq!(take(place, now() + SELDOM * 9).await, Taken::NotNow);
+    }
+}
+
+pub(super) async fn a_receipt_that_was_given_back_has_its_tries_first(on: &impl On) {
+    let [fresh, tried] = [committed(on).await, committed(on).await];
+    let place = ReceiptPlace::Pending;
+    let take = async |receipt: &Receipt, then| {
+        on.receipts().take(place, &receipt.receipt_id, &turn(place, then)).await.unwrap()
+    };
+    on.receipts().claim(&tried, &owner("a"), later()).await.unwrap();
+    let again = State::Pending { reason: Some("SES is away: Throttling".into()) };
+    on.receipts().mark(&tried.receipt_id, &owner("a"), &again).await.unwrap();
+    assert_eq!(take(&fresh, now() + REST - SECOND).await, Taken::NotNow);
+    assert_eq!(take(&fresh, now() + REST).await, FIRST);
+    assert_eq!(take(&tried, now() + TRIES - SECOND).await, Taken::NotNow);
+    assert_eq!(take(&tried, now() + TRIES).await, FIRST);
+}
+
+pub(super) async fn a_mail_for_a_later_day_is_taken_when_it_is_due(on: &impl On) {
+    let day = super::day();
+    let notice = notice(day, 12, 0);
+    let (id, due_at) = (&notice.receipt_id, notice.due_at.unwrap());
+    owed(on, std::slice::from_ref(&notice)).await;
+    let take = async |place: ReceiptPlace, then| {
+        let turn = Turn::of(place, place.undone_since(notice.created_at), then);
+        on.receipts().take(place, id, &turn).await.unwrap()
+    };
+    let place = ReceiptPlace::Due(day);
+    assert_eq!(take(place, due_at - SECOND).await, Taken::NotNow);
+    assert_eq!(take(ReceiptPlace::Pending, due_at + SELDOM).await, Taken::NotNow);
+    assert_eq!(take(ReceiptPlace::Due(day.tomorrow().unwrap()), due_at + SELDOM).await, Taken::NotNow);
+    assert_eq!(take(place, due_at).await, FIRST);
+    assert_eq!(take(place, due_at + REST).await, Taken::NotNow);
+    // Whoever takes it up owes it like any other.
+    on.receipts().claim(&notice, &owner("a"), due_at + REST).await.unwrap();
+    let again = State::Pending { reason: None };
+    on.receipts().mark(id, &owner("a"), &again).await.unwrap();
+    assert_eq!(take(place, due_at + SELDOM * 2).await, Taken::NotNow);
+    assert_eq!(take(ReceiptPlace::Pending, due_at + SELDOM * 2).await, AGAIN);
+}
