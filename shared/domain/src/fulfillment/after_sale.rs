@@ -193,3 +193,6 @@ fn next(order: &Order) -> Order {
 pub fn payment_of(news: &[refund::News]) -> Option<&PaymentIntentId> {
     news.first().map(|news| &news.told.payment_intent_id)
 }
+
+#[cfg(test)]
+mod tests;
