@@ -343,3 +343,6 @@ fn write(
     let event_id = event.event_id.clone();
     Some(Box::new(Commit { links, subscription, entitlements, receipts, ..Commit::of(event_id) }))
 }
+
+#[cfg(test)]
+mod tests;
