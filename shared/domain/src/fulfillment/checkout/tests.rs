@@ -1,10 +1,17 @@
 use super::{
-    super::testing::{commit, *},
+    super::{
+        Patience,
+        testing::{commit, *},
+    },
     *,
 };
 use crate::{
+    event::News,
     ids::ProductId,
     mode::Mode,
+    order::State,
+    ports::Committed,
+    refund::Refund,
     stock::{Mapping, Movement, Shelf, Unnamed},
 };
 use proptest::prelude::*;
@@ -174,4 +181,243 @@ proptest! {
             prop_assert_eq!(take.movement.taken + missing, wanted);
         }
     }
+}
+
+/// A checkout over 55.00 with payments this far.
+fn paying(capture: Capture, statuses: &[&str]) -> Checkout {
+    let sold = checkout(vec![line("mats", 2, 4000, Some("MAT")), line("mug", 1, 1500, Some("MUG"))]);
+    with_payments(Checkout { capture, ..sold }, statuses)
+}
+
+/// Where the money of such a checkout is.
+fn funds_of(capture: Capture, statuses: &[&str]) -> Funds {
+    let mut shop = Shop::selling(paying(capture, statuses));
+    shop.tell(SALE, completed());
+    let order = shop.order();
+    let is_released = (order.fulfilled_at.is_some(), shop.receipts().len(), shop.on_hand("MUG"));
+    let expected = if order.funds == Funds::Received { (true, 1, 9) } else { (false, 0, 10) };
+    assert_eq!(is_released, expected, "goods and receipt go with the money: {statuses:?}");
+    assert!(order.lines.iter().all(|line| (line.stock == LineStock::Waiting) != is_released.0));
+    order.funds
+}
+
+#[test]
+fn goods_and_receipt_go_when_the_money_is_received_and_not_before() {
+    use Capture::{Automatic, Manual};
+    let table: [(Capture, &[&str], Funds); 16] = [
+        (Automatic, &["succeeded"], Funds::Received),
+        (Automatic, &["processing"], Funds::Processing),
+        (Automatic, &["requires_payment_method"], Funds::Failed),
+        (Automatic, &["canceled"], Funds::Failed),
+        (Automatic, &["requires_action"], Funds::Processing),
+        (Automatic, &["requires_confirmation"], Funds::Processing),
+        (Automatic, &["a word of next year"], Funds::Processing),
+        (Manual, &["requires_capture"], Funds::Authorized),
+        (Manual, &["succeeded"], Funds::Received),
+        (Manual, &["canceled"], Funds::Expired),
+        // A split cart is paid for when both cards are.
+        (Automatic, &["succeeded", "succeeded"], Funds::Received),
+        (Automatic, &["succeeded", "requires_capture"], Funds::Authorized),
+        (Automatic, &["succeeded", "processing"], Funds::Processing),
+        (Automatic, &["canceled", "canceled"], Funds::Failed),
+        // An earlier try that was given up is no matter.
+        (Automatic, &["canceled", "succeeded"], Funds::Received),
+        (Manual, &["canceled", "requires_capture"], Funds::Authorized),
+    ];
+    for (capture, statuses, expected) in table {
+        assert_eq!(funds_of(capture, statuses), expected, "{statuses:?}");
+    }
+}
+
+#[test]
+fn the_session_is_believed_where_nobody_tells_of_its_payments() {
+    let paid = || Checkout { received: None, ..paying(Capture::Automatic, &[]) };
+    fulfilled(&paid(), &[]);
+    let held = Checkout { capture: Capture::Manual, ..paid() };
+    assert_eq!(commit(decided(&held, &[])).order.unwrap().funds, Funds::Authorized);
+    fulfilled(&Checkout { received: Some(5500), ..held.clone() }, &[]);
+    // A part of what was authorized is captured, and that was all.
+    fulfilled(&Checkout { received: Some(1500), ..held }, &[]);
+}
+
+#[test]
+fn what_is_captured_in_part_is_paid_for_with_that_part() {
+    let mut part = paying(Capture::Manual, &["succeeded"]);
+    part.received = Some(4000);
+    let (order, _) = fulfilled(&part, &[]);
+    assert_eq!((order.paid(), order.totals.total), (4000, 5500));
+}
+
+#[test]
+fn all_of_the_money_is_all_of_it_whatever_became_of_other_tries() {
+    let mut paid = paying(Capture::Automatic, &["processing", "requires_payment_method"]);
+    paid.received = Some(5500);
+    fulfilled(&paid, &[]);
+}
+
+#[test]
+fn an_order_that_waits_is_fulfilled_once() {
+    let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
+    shop.tell(SALE, completed());
+    assert_eq!((shop.order().version, shop.order().state()), (1, State::Waiting(Funds::Authorized)));
+    shop.tell(SALE + 1, completed());
+    assert_eq!(shop.order().version, 1, "having looked again is no change");
+    shop.api.checkouts.insert(order_id(), paying(Capture::Manual, &["succeeded"]));
+    // Two events bring the news at the same time; the second one finds that the first one was quicker.
+    let events = [told("fevt_1", SALE + 2, changed()), told("fevt_2", SALE + 2, completed())];
+    let decisions = events.each_ref().map(|event| shop.decide(event));
+    let [first, second] = decisions.map(|decision| shop.carry_out(decision).1);
+    assert_eq!((first, second), (Committed::Now, Committed::Raced));
+    shop.deliver(&events[1]);
+    assert_eq!((shop.order().version, shop.order().state()), (2, State::Paid));
+    assert_eq!((shop.on_hand("MAT"), shop.on_hand("MUG")), (8, 9));
+    assert_eq!(shop.receipts(), ["fcs_1-order"]);
+    // The sale is when it was completed, not when the money came.
+    assert_eq!(shop.order().placed_at, at(SALE));
+}
+
+#[test]
+fn news_of_a_payment_that_come_meanwhile_are_noticed() {
+    let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
+    let completion = told("fevt_1", SALE, completed());
+    let early = shop.decide(&completion);
+    shop.tell(SALE + 1, payment_news("fpi_1", Some(paid("succeeded", 5500))));
+    assert_eq!(shop.carry_out(early).1, Committed::Raced);
+    shop.deliver(&completion);
+    assert_eq!(shop.order().state(), State::Paid);
+}
+
+#[test]
+fn a_checkout_that_was_left_is_no_order_and_an_order_says_how_it_ended() {
+    for (status, funds) in [(Status::Expired, Funds::Expired), (Status::Canceled, Funds::Canceled)] {
+        let left = Checkout { status: status.clone(), ..paying(Capture::Manual, &["canceled"]) };
+        let mut shop = Shop::selling(left.clone());
+        assert_eq!(shop.tell(SALE, changed()), End::Done);
+        assert!(shop.tables.orders.is_empty());
+        assert!(matches!(shop.tell(SALE, completed()), End::Parked(Doubt::NotComplete(_))));
+        let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
+        shop.tell(SALE, completed());
+        shop.api.checkouts.insert(order_id(), left);
+        assert_eq!(shop.tell(SALE + 1, changed()), End::Done);
+        assert_eq!(shop.order().state(), State::Waiting(funds), "{status:?}");
+    }
+}
+
+#[test]
+fn a_status_that_we_do_not_know_neither_fulfills_nor_fails() {
+    let strange = || Checkout {
+        status: Status::Other("a word of next year".into()),
+        ..checkout(vec![line("a", 1, 100, None)])
+    };
+    let mut shop = Shop::selling(strange());
+    let doubt = Doubt::NotComplete("a word of next year".into());
+    assert_eq!(shop.tell(SALE, completed()), End::Parked(doubt));
+    assert_eq!(shop.tell(SALE, changed()), End::Done);
+    assert!(shop.tables.orders.is_empty());
+    // Nor does it change an order that waits.
+    let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
+    shop.tell(SALE, completed());
+    let before = shop.tables.clone();
+    shop.api.checkouts.insert(order_id(), strange());
+    shop.tell(SALE + 1, changed());
+    assert_eq!(shop.tables, before);
+}
+
+#[test]
+fn a_payments_word_that_we_do_not_know_changes_nothing_of_an_order_that_waits() {
+    let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
+    shop.tell(SALE, completed());
+    shop.tell(SALE + 1, payment_news("fpi_1", Some(paid("a word of next year", 5500))));
+    assert_eq!(shop.order().state(), State::Waiting(Funds::Authorized));
+}
+
+#[test]
+fn that_a_delayed_payment_has_arrived_is_waited_for_until_the_provider_knows_it() {
+    let arrived = || News::CheckoutPaid { order_id: order_id() };
+    let mut shop = Shop::selling(paying(Capture::Automatic, &["processing"]));
+    assert_eq!(shop.tell(SALE + 1, arrived()), End::Waits(Doubt::NotReceived));
+    assert_eq!(shop.order().state(), State::Waiting(Funds::Processing), "what is known is kept");
+    assert_eq!(shop.tell(SALE + 1, arrived()), End::Waits(Doubt::NotReceived));
+    shop.api.checkouts.insert(order_id(), paying(Capture::Automatic, &["succeeded"]));
+    assert_eq!(shop.tell(SALE + 1, arrived()), End::Done);
+    assert_eq!(shop.order().state(), State::Paid);
+    assert_eq!(Doubt::NotReceived.patience(), Patience::Short);
+}
+
+/// A session of its own, under the same reference.
+fn session(name: &str) -> Checkout {
+    Checkout { order_id: id(name), payment_intents: Vec::new(), ..checkout(vec![line("a", 1, 100, None)]) }
+}
+
+fn tell_of(shop: &mut Shop, session: &Checkout) {
+    shop.api.checkouts.insert(session.order_id.clone(), session.clone());
+    shop.tell(SALE, News::Checkout { order_id: session.order_id.clone(), completed: true });
+}
+
+#[test]
+fn a_session_that_was_superseded_and_is_paid_is_an_order_found_by_its_reference() {
+    let mut shop = Shop::new();
+    let newer = Checkout { status: Status::Open, ..session("fcs_newer") };
+    shop.api.checkouts.insert(newer.order_id.clone(), newer);
+    tell_of(&mut shop, &session("fcs_older"));
+    let order = &shop.tables.orders[&id("fcs_older")];
+    assert!(order.fulfilled_at.is_some() && order.same_reference.is_empty());
+    assert_eq!(shop.tables.references["order-1042"].order_ids, [id("fcs_older")]);
+}
+
+#[test]
+fn two_paid_sessions_of_one_reference_are_two_orders_and_shown() {
+    let mut shop = Shop::new();
+    for name in ["fcs_a", "fcs_b", "fcs_c"] {
+        tell_of(&mut shop, &session(name));
+    }
+    let same = |name: &str| shop.tables.orders[&id(name)].same_reference.clone();
+    assert_eq!((same("fcs_a"), same("fcs_b")), (vec![], vec![id("fcs_a")]));
+    assert_eq!(same("fcs_c"), [id("fcs_a"), id("fcs_b")]);
+    assert_eq!(shop.receipts(), ["fcs_a-order", "fcs_b-order", "fcs_c-order"]);
+}
+
+#[test]
+fn of_two_sessions_that_are_paid_at_once_one_notices_the_other() {
+    let mut shop = Shop::new();
+    let events = ["fcs_a", "fcs_b"].map(|name| {
+        shop.api.checkouts.insert(id(name), session(name));
+        told(name, SALE, News::Checkout { order_id: id(name), completed: true })
+    });
+    let decisions = events.each_ref().map(|event| shop.decide(event));
+    let [first, second] = decisions.map(|decision| shop.carry_out(decision).1);
+    assert_eq!((first, second), (Committed::Now, Committed::Raced));
+    shop.deliver(&events[1]);
+    assert_eq!(shop.tables.orders[&id("fcs_b")].same_reference, [id("fcs_a")]);
+}
+
+#[test]
+fn a_reference_that_numbers_no_orders_holds_none_of_them_up() {
+    let mut shop = Shop::new();
+    for n in 0..Reference::MOST + 2 {
+        tell_of(&mut shop, &session(&format!("fcs_{n}")));
+    }
+    let row = &shop.tables.references["order-1042"];
+    assert_eq!((row.order_ids.len(), row.version), (Reference::MOST, 10));
+    let last = &shop.tables.orders[&id(&format!("fcs_{}", Reference::MOST + 1))];
+    assert!(last.same_reference.is_empty(), "nobody has paid twice who pays for the twelfth time");
+}
+
+#[test]
+fn an_order_without_a_reference_has_no_row_for_it() {
+    let mut shop = Shop::new();
+    tell_of(&mut shop, &Checkout { client_reference_id: None, ..session("fcs_a") });
+    assert!(shop.tables.references.is_empty());
+}
+
+#[test]
+fn what_was_told_after_the_sale_outlives_another_look_at_the_checkout() {
+    let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
+    shop.tell(SALE, completed());
+    let mut order = shop.order().clone();
+    order.refunds.insert(id("fre_1"), Refund::new(Latest::new(at(SALE), refund_told("fpi_1", "pending", 1))));
+    shop.tables.orders.insert(order_id(), order);
+    shop.api.checkouts.insert(order_id(), paying(Capture::Manual, &["succeeded"]));
+    shop.tell(SALE + 1, changed());
+    assert_eq!((shop.order().refunds.len(), shop.order().state()), (1, State::Paid));
 }
