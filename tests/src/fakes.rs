@@ -25,10 +25,14 @@ use domain::{
     payment::Link,
     ports::{
         Changed, Clock, Committed, DeadLetter, DeadLetters, Delay, Entitlements, EventDesk, Events, Found,
-        Ledger, Mailer, Orders, ProviderApi, Queue, ReadError, ReceiptDesk, Receipts, Recorded,
-        Reopening, Search, SendError, Settlement, SigningKeys,
+        Ledger, MailTroubles, Mailer, Marks, Orders, ProviderApi, Queue, ReadError, ReceiptDesk,
+        ReceiptLessons, Receipts, Recorded, Reopening, Search, SendError, Settlement, SigningKeys,
     },
-    receipt::{Receipt, Standing, State, mail::Email},
+    receipt::{
+        Receipt, Standing, State,
+        feedback::{AddressHash, Lesson, Mark, Trouble},
+        mail::Email,
+    },
     refund,
     secrets::Keys,
     stock::{Mapping, Movement, Shelf},
@@ -126,6 +130,8 @@ pub struct Kept {
     pub links: BTreeMap<PaymentIntentId, Link>,
     /// The Links table's references.
     pub references: BTreeMap<String, Reference>,
+    /// The Links table's marks of addresses.
+    pub marks: BTreeMap<AddressHash, Mark>,
     /// The Stock table's counters.
     pub counters: BTreeMap<Sku, i64>,
     /// The Stock table's movements.
@@ -631,6 +637,62 @@ impl Receipts for World {
     }
 }
 
+impl ReceiptLessons for World {
+    async fn learn(&self, seen: &Receipt, lesson: &Lesson) -> Result<Changed, Setback> {
+        self.repeatable("receipts.learn", |kept| {
+            let receipt = kept.receipts.get_mut(&seen.receipt_id);
+            let Some(receipt) = receipt.filter(|receipt| receipt.version == seen.version) else {
+                return Changed::Raced;
+            };
+            receipt.version += 1;
+            receipt.mails = stored(&lesson.mails);
+            if let Some(state) = &lesson.state {
+                receipt.state = stored(state);
+            }
+            Changed::Now
+        })
+        .await
+    }
+}
+
+impl MailTroubles for World {
+    async fn keep_trouble(
+        &self,
+        seen: &Order,
+        id: &ReceiptId,
+        trouble: Option<Trouble>,
+    ) -> Result<Changed, Setback> {
+        self.repeatable("orders.keep_trouble", |kept| {
+            let order = kept.orders.get_mut(&seen.order_id);
+            let Some(order) = order.filter(|order| order.version == seen.version) else {
+                return Changed::Raced;
+            };
+            order.version += 1;
+            match trouble {
+                Some(trouble) => order.mail_troubles.insert(id.clone(), trouble),
+                None => order.mail_troubles.remove(id),
+            };
+            Changed::Now
+        })
+        .await
+    }
+}
+
+impl Marks for World {
+    async fn mark(&self, address: &AddressHash) -> Result<Option<Mark>, Setback> {
+        self.call("marks.mark", |kept| kept.marks.get(address).cloned()).await
+    }
+
+    async fn set_mark(&self, mark: &Mark) -> Result<(), Setback> {
+        self.repeatable("marks.set_mark", |kept| {
+            let known = kept.marks.remove(&mark.address);
+            let merged = known.map_or_else(|| mark.clone(), |known| known.and(mark));
+            kept.marks.insert(mark.address.clone(), stored(&merged));
+        })
+        .await
+    }
+}
+
 impl ReceiptDesk for World {
     async fn reopen(&self, seen: &Receipt, note: &str) -> Result<Changed, Setback> {
         let guard = |receipt: &Receipt| receipt.version == seen.version;
@@ -639,6 +701,7 @@ impl ReceiptDesk for World {
             if let Some(receipt) = kept.receipts.get_mut(&seen.receipt_id).filter(|_| changed == Changed::Now)
             {
                 receipt.note = Some(note.to_owned());
+                receipt.mails = stored(&seen.past_mails());
             }
             changed
         })

@@ -1,6 +1,6 @@
 //! How it happens: the ports on DynamoDB, SQS, SES and Secrets Manager.
 //!
-//! A table's keys and conditions live in its own file ([`events`], [`orders`], `links`, `stock`, [`entitlements`],
+//! A table's keys and conditions live in its own file ([`events`], [`orders`], [`links`], `stock`, [`entitlements`],
 //! [`receipts`]) and nowhere else, but for what is left undone in them (`undone`); [`ledger`] reads them together and ties them into one transaction. SDK errors are sorted once, in [`failure`].
 
 pub mod batch;
@@ -12,7 +12,7 @@ pub mod failure;
 mod frozen;
 mod guard;
 pub mod ledger;
-mod links;
+pub mod links;
 pub mod log;
 pub mod mailer;
 pub mod orders;

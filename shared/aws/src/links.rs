@@ -1,19 +1,87 @@
 //! The Links table: key `link`. What leads from a payment to its order lies under `payment#<payment intent>`, the paid
-//! orders of one of the merchant's references under `reference#<reference>`.
+//! orders of one of the merchant's references under `reference#<reference>`, and why no mail goes to an address under
+//! `address#<hash of the address>`.
 
-use crate::row::{self, Attributes, Key};
-use aws_sdk_dynamodb::types::Put;
+use crate::{
+    failure::setback,
+    guard::guarded,
+    row::{self, Attributes, Key, attributes, number, text},
+};
+use aws_sdk_dynamodb::{Client, types::Put};
 use domain::{
     ids::PaymentIntentId,
     ledger::{Reference, Rows, Wanted},
     outcome::Setback,
     payment::Link,
+    ports::{self, Changed},
+    receipt::feedback::{AddressHash, Mark},
 };
+use jiff::Timestamp;
 use serde::Deserialize;
 
 const TABLE: &str = "Links";
 const PAYMENT: &str = "payment#";
 const REFERENCE: &str = "reference#";
+const ADDRESS: &str = "address#";
+
+/// The Links table's marks of addresses.
+#[derive(Debug, Clone)]
+pub struct Marks {
+    client: Client,
+    table: String,
+}
+
+impl Marks {
+    /// Those in the table of that name.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Keeps when something first happened to an address.
+    async fn keep_first(&self, address: &AddressHash, what: &str, at: Timestamp) -> Result<(), Setback> {
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(attributes(address_key(address))))
+            .update_expression("SET address_hash = :hash, #what = :at")
+            .condition_expression("attribute_not_exists(#what) OR #what > :at")
+            .expression_attribute_names("#what", what)
+            .expression_attribute_values(":hash", text(address.as_str()))
+            .expression_attribute_values(":at", number(at.as_second()));
+        // Raced: it is known since earlier.
+        guarded(update).await.map(|(Changed::Now | Changed::Raced)| ())
+    }
+}
+
+impl ports::Marks for Marks {
+    async fn mark(&self, address: &AddressHash) -> Result<Option<Mark>, Setback> {
+        let found = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .set_key(Some(attributes(address_key(address))))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| setback("DynamoDB", &error))?;
+        found.item.map(|item| row::from_item(TABLE, item)).transpose()
+    }
+
+    async fn set_mark(&self, mark: &Mark) -> Result<(), Setback> {
+        for (what, at) in [("bounced_at", mark.bounced_at), ("complained_at", mark.complained_at)] {
+            if let Some(at) = at {
+                self.keep_first(&mark.address, what, at).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn address_key(address: &AddressHash) -> Key {
+    Key::from([("link", format!("{ADDRESS}{address}"))])
+}
 
 fn payment_key(id: &PaymentIntentId) -> Key {
     Key::from([("link", format!("{PAYMENT}{id}"))])

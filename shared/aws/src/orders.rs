@@ -5,18 +5,20 @@
 
 use crate::{
     failure::setback,
-    row::{self, Attributes, Key, attributes, text},
+    guard::guarded,
+    row::{self, Attributes, Key, attributes, number, text},
 };
 use aws_sdk_dynamodb::{
     Client,
     types::{AttributeValue, Put},
 };
 use domain::{
-    ids::OrderId,
+    ids::{OrderId, ReceiptId},
     ledger::{Rows, Wanted},
     order::Order,
     outcome::Setback,
-    ports,
+    ports::{self, Changed},
+    receipt::feedback::Trouble,
 };
 
 const TABLE: &str = "Orders";
@@ -48,6 +50,32 @@ impl ports::Orders for Orders {
             .await
             .map_err(|error| setback("DynamoDB", &error))?;
         found.item.map(read).transpose()
+    }
+}
+
+impl ports::MailTroubles for Orders {
+    async fn keep_trouble(
+        &self,
+        seen: &Order,
+        id: &ReceiptId,
+        trouble: Option<Trouble>,
+    ) -> Result<Changed, Setback> {
+        let mut troubles = seen.mail_troubles.clone();
+        match trouble {
+            Some(trouble) => troubles.insert(id.clone(), trouble),
+            None => troubles.remove(id),
+        };
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(attributes(key(&seen.order_id))))
+            .update_expression("SET version = version + :one, mail_troubles = :troubles")
+            .condition_expression("version = :seen")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":seen", number(seen.version))
+            .expression_attribute_values(":troubles", row::value(TABLE, &troubles)?);
+        guarded(update).await
     }
 }
 

@@ -15,7 +15,7 @@ use domain::{
     ids::{OwnerToken, ReceiptId},
     outcome::Setback,
     ports::{self, Changed},
-    receipt::{Receipt, Standing, State},
+    receipt::{Receipt, Standing, State, feedback::Lesson},
 };
 use jiff::{Timestamp, civil::Date, tz::Offset};
 use serde::Deserialize;
@@ -139,6 +139,24 @@ impl ports::Receipts for Receipts {
     }
 }
 
+impl ports::ReceiptLessons for Receipts {
+    async fn learn(&self, seen: &Receipt, lesson: &Lesson) -> Result<Changed, Setback> {
+        let update = match &lesson.state {
+            Some(state) => self.change(&seen.receipt_id, state, ", mails = :mails")?,
+            // It stands where it stood, and in the index where it was.
+            None => self
+                .client
+                .update_item()
+                .table_name(&self.table)
+                .set_key(Some(attributes(key(&seen.receipt_id))))
+                .update_expression("SET version = version + :one, mails = :mails")
+                .expression_attribute_values(":one", number(1)),
+        };
+        let update = update.expression_attribute_values(":mails", row::value(TABLE, &lesson.mails)?);
+        guarded(seen_version(update, seen)).await
+    }
+}
+
 /// What the index has of a receipt.
 #[derive(Deserialize)]
 struct Indexed {
@@ -173,8 +191,9 @@ impl Receipts {
 impl ports::ReceiptDesk for Receipts {
     async fn reopen(&self, seen: &Receipt, note: &str) -> Result<Changed, Setback> {
         let update = self
-            .change(&seen.receipt_id, &State::Pending { reason: None }, ", note = :note")?
-            .expression_attribute_values(":note", text(note));
+            .change(&seen.receipt_id, &State::Pending { reason: None }, ", note = :note, mails = :mails")?
+            .expression_attribute_values(":note", text(note))
+            .expression_attribute_values(":mails", row::value(TABLE, &seen.past_mails())?);
         guarded(seen_version(update, seen)).await
     }
 

@@ -35,6 +35,11 @@ pub(crate) fn item<T: Serialize>(table: &'static str, row: &T) -> Result<Attribu
     serde_dynamo::to_item(row).map_err(|error| misshapen(table, &error))
 }
 
+/// A part of a row, as an attribute has it.
+pub(crate) fn value<T: Serialize>(table: &'static str, part: &T) -> Result<AttributeValue, Setback> {
+    serde_dynamo::to_attribute_value(part).map_err(|error| misshapen(table, &error))
+}
+
 /// The row of an item.
 pub(crate) fn from_item<T: DeserializeOwned>(table: &'static str, item: Attributes) -> Result<T, Setback> {
     serde_dynamo::from_item(item).map_err(|error| misshapen(table, &error))

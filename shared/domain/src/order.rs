@@ -12,6 +12,7 @@ use crate::{
     mode::Mode,
     money::{Currency, Money},
     payment,
+    receipt::feedback::Trouble,
     refund::Refund,
     stock::LineStock,
 };
@@ -143,6 +144,9 @@ pub struct Order {
     /// should look, since a shopper may have paid twice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub same_reference: Vec<OrderId>,
+    /// Which of its mails a customer may not have, and why not.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mail_troubles: BTreeMap<ReceiptId, Trouble>,
 }
 
 /// One line of an order.
@@ -297,6 +301,8 @@ impl Order {
         let payments = self.payment_intents.iter().map(|id| id.as_str().len() + 10).sum::<usize>();
         let goods: usize = self.refunds.values().map(|refund| refund.told.value.goods.len() * 300).sum();
         let facts = A_FACT * (self.payments.len() + self.refunds.len() + self.disputes.len());
+        // A receipt's id and a word.
+        let troubles = self.mail_troubles.keys().map(|id| id.as_str().len() + 20).sum::<usize>();
         let same = self.same_reference.iter().map(|id| id.as_str().len() + 5).sum::<usize>();
         THE_REST
             + customer
@@ -305,6 +311,7 @@ impl Order {
             + goods
             + facts
             + same
+            + troubles
             + short
             + lines.sum::<usize>()
     }

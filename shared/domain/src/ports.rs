@@ -14,7 +14,11 @@ use crate::{
     ledger::{Commit, Rows, Wanted},
     order::Order,
     outcome::Setback,
-    receipt::{Receipt, Standing, State, mail::Email},
+    receipt::{
+        Receipt, Standing, State,
+        feedback::{AddressHash, Lesson, Mark, Trouble},
+        mail::Email,
+    },
     refund,
     secrets::Keys,
     subscription::{self, Subscription},
@@ -223,9 +227,37 @@ pub trait Receipts: Send + Sync {
     ) -> impl Future<Output = Result<Changed, Setback>> + Send;
 }
 
+/// The Receipts table, as what SES tells of mails changes it.
+pub trait ReceiptLessons: Send + Sync {
+    /// Writes what a report has taught, guarded by the version that was read.
+    fn learn(&self, seen: &Receipt, lesson: &Lesson)
+    -> impl Future<Output = Result<Changed, Setback>> + Send;
+}
+
+/// The Orders table, as what SES tells of mails changes it.
+pub trait MailTroubles: Send + Sync {
+    /// Keeps on an order what trouble there is with a mail of its, or that there is none, guarded by the version that
+    /// was read.
+    fn keep_trouble(
+        &self,
+        seen: &Order,
+        id: &ReceiptId,
+        trouble: Option<Trouble>,
+    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
+}
+
+/// The Links table's marks: which addresses are not written to any more, and why.
+pub trait Marks: Send + Sync {
+    /// Reads the mark of an address, strongly consistent.
+    fn mark(&self, address: &AddressHash) -> impl Future<Output = Result<Option<Mark>, Setback>> + Send;
+    /// Merges a mark into what is known of its address.
+    fn set_mark(&self, mark: &Mark) -> impl Future<Output = Result<(), Setback>> + Send;
+}
+
 /// The Receipts table, as an operator uses it.
 pub trait ReceiptDesk: Send + Sync {
-    /// Makes a receipt owed again, guarded by the version that was read.
+    /// Makes a receipt owed again, guarded by the version that was read. What its mails did before is past from then
+    /// on ([`Receipt::past_mails`]).
     fn reopen(&self, seen: &Receipt, note: &str) -> impl Future<Output = Result<Changed, Setback>> + Send;
     /// The receipts that stand there, if that is not the end, by the index: the oldest ones, so many at most. Mails for
     /// a later day are not among them.

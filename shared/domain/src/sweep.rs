@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_stays_undone_is_queued_again_ever_more_seldom_and_never_given_up() {
-        let days = |n| SignedDuration::from_hours(24 * n);
+        let days = |n: i64| SignedDuration::from_hours(24 * n);
         let first = [15, 135, 270, 540, 1080, 2160];
         let daily = (0..5).map(|n| 3600 + 1440 * n);
         let expected: Vec<i64> = first.into_iter().chain(daily).collect();

@@ -17,7 +17,7 @@ use domain::{
     money::Currency,
     order::{Funds, Order, OrderLine, Shortfall},
     payment::{self, Link},
-    receipt::{Kind, Receipt},
+    receipt::{Kind, Receipt, feedback::Trouble},
     refund::{self, Goods, Refund},
     stock::{LineStock, Mapping},
     subscription::{Access, Beginning, Bill, Invoice, Item, Reason, Snapshot, Source, Status, Subscription},
@@ -101,6 +101,7 @@ pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
         subscription_id: None,
         invoice_id: None,
         same_reference: Vec::new(),
+        mail_troubles: BTreeMap::new(),
         ..order.clone()
     };
     let bare_subscription = |row: &Subscription| {
@@ -247,7 +248,7 @@ fn order() -> Order {
         succeeded: true,
         told: Latest::new(
             later(),
-            refund::Told { status, amount: 500, payment_intent_id: payment_intents[0].clone(), goods },
+            refund::Told { status, amount: 500, payment_intent_id: payment_intents[0].clone(), goods, invoice_id: None, made_at: Some(later()) },
         ),
         receipt_id,
     };
@@ -300,6 +301,7 @@ fn order() -> Order {
         subscription_id: Some(SubscriptionId::new(unique("fsub")).unwrap()),
         invoice_id: Some(InvoiceId::new(unique("fin")).unwrap()),
         same_reference: vec![OrderId::new("fcs_other").unwrap()],
+        mail_troubles: [(receipt_id(), Trouble::Bounced)].into(),
     }
 }
 

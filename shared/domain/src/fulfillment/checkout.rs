@@ -299,6 +299,7 @@ fn order(
         subscription_id: checkout.subscription_id.clone(),
         invoice_id: checkout.invoice_id.clone(),
         same_reference: Vec::new(),
+        mail_troubles: known.map(|known| known.mail_troubles.clone()).unwrap_or_default(),
     }
 }
 

@@ -8,6 +8,7 @@
 //!      │── render, send, mark ──│── unmarked: the mail's fate is unknown; the policy decides ──▶
 //! ```
 
+pub mod feedback;
 pub mod mail;
 
 use crate::ids::{BadId, InvoiceId, MessageId, OrderId, OwnerToken, ReceiptId, RefundId, SubscriptionId};
@@ -135,6 +136,9 @@ pub struct Receipt {
     /// What an operator did last about it: when, who and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What SES told of its mails.
+    #[serde(default, skip_serializing_if = "feedback::Fates::is_empty")]
+    pub mails: feedback::Fates,
     /// Where it stands.
     #[serde(flatten)]
     pub state: State,
@@ -271,6 +275,7 @@ impl Receipt {
             created_at: now,
             attempts: 0,
             note: None,
+            mails: feedback::Fates::new(),
             state: State::Pending { reason: None },
         })
     }

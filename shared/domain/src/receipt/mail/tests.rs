@@ -126,6 +126,7 @@ fn order() -> Order {
         subscription_id: None,
         invoice_id: None,
         same_reference: vec![],
+        mail_troubles: BTreeMap::new(),
     }
 }
 

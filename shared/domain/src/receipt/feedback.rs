@@ -1,0 +1,380 @@
+//! Mail feedback: what SES tells of a mail after it has taken it.
+//!
+//! A report settles a mail whose fate was unknown, and says whether the mail arrived. Reports come late, twice and in any
+//! order, or never. What is kept of each mail is the merge of all of them, and where the receipt stands and what trouble
+//! there was with its mails follow from that, so that neither order nor number matters.
+//!
+//! ```text
+//!  wherever it stands ─┬─ SES has let a mail out ──────────▶ sent
+//!                      ├─ it took one and would not send it ▶ failed
+//!                      └─ else ─────────────────────────────▶ where it stood
+//! ```
+//!
+//! A mail that was out before somebody decided to send another settles nothing any more.
+
+use super::{Receipt, State};
+use crate::{
+    delivery::fingerprint,
+    facts::{earliest, whole_second},
+    ids::{MessageId, ReceiptId},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// Whom a mail went to, without saying it: the SHA-256 of the address in small letters, in hex.
+///
+/// It hides an address from whoever reads a row, and not from whoever guesses the address.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AddressHash(String);
+
+impl AddressHash {
+    /// The hash of an address. The part before the `@` may tell capitals apart, and nobody's does: better one mailbox
+    /// too many is left alone than one that has complained is written to.
+    #[must_use]
+    pub fn of(address: &str) -> Self {
+        Self(fingerprint(address.trim().to_lowercase().as_bytes()))
+    }
+
+    /// In hex.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AddressHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What became of a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// SES will try to deliver it.
+    Sent,
+    /// The recipient's server has it.
+    Delivered,
+    /// It came back, or nobody took it to the end of SES's tries.
+    Bounced {
+        /// Whether the address is no good, and not just today.
+        for_good: bool,
+    },
+    /// The recipient calls it spam.
+    Complained,
+    /// SES found something harmful in it and did not send it.
+    Rejected,
+    /// SES could not render its template. Ours are rendered here, so that this cannot come.
+    NotRendered,
+}
+
+impl Kind {
+    /// The word, as logs have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Delivered => "delivered",
+            Self::Bounced { for_good: true } => "bounced_for_good",
+            Self::Bounced { for_good: false } => "bounced",
+            Self::Complained => "complained",
+            Self::Rejected => "rejected",
+            Self::NotRendered => "not_rendered",
+        }
+    }
+}
+
+/// Why a receipt has failed whose mail SES took and did not let out: the mail says by which of the two reports. The same
+/// for both, so that it does not matter which of two mails was told of first.
+const REFUSED: &str = "SES took the mail and would not send it";
+
+/// One report of SES's about one mail of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Of which receipt the mail was.
+    pub receipt_id: ReceiptId,
+    /// SES's id of the mail.
+    pub message_id: MessageId,
+    /// When SES took it.
+    pub sent_at: Timestamp,
+    /// What became of it.
+    pub kind: Kind,
+    /// When.
+    pub at: Timestamp,
+    /// Whom it was for.
+    pub address: Option<AddressHash>,
+}
+
+impl Report {
+    /// What has to be remembered about the address, if anything.
+    #[must_use]
+    pub fn mark(&self) -> Option<Mark> {
+        let address = self.address.clone()?;
+        let at = Some(whole_second(self.at));
+        match self.kind {
+            Kind::Bounced { for_good: true } => Some(Mark { address, bounced_at: at, complained_at: None }),
+            Kind::Complained => Some(Mark { address, bounced_at: None, complained_at: at }),
+            Kind::Sent
+            | Kind::Delivered
+            | Kind::Bounced { for_good: false }
+            | Kind::Rejected
+            | Kind::NotRendered => None,
+        }
+    }
+}
+
+/// Why no mail goes to an address any more: a row of the Links table. The first of each counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Which address.
+    #[serde(rename = "address_hash")]
+    pub address: AddressHash,
+    /// When a mail to it first came back for good.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub bounced_at: Option<Timestamp>,
+    /// When its owner first complained.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub complained_at: Option<Timestamp>,
+}
+
+impl Mark {
+    /// Why, for the row of a receipt that is not sent for it.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        if self.complained_at.is_some() {
+            "the recipient complained of an earlier mail"
+        } else {
+            "an earlier mail to this address bounced for good"
+        }
+    }
+
+    /// Merges what else is known of the same address.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        Self {
+            bounced_at: earliest(self.bounced_at, other.bounced_at),
+            complained_at: earliest(self.complained_at, other.complained_at),
+            ..self
+        }
+    }
+}
+
+/// All that is known of one mail of a receipt's: when each thing first happened.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fate {
+    /// SES took it and meant to deliver it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub sent_at: Option<Timestamp>,
+    /// The recipient's server took it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub delivered_at: Option<Timestamp>,
+    /// It came back for good.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub bounced_at: Option<Timestamp>,
+    /// It came back, and another may not.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub returned_at: Option<Timestamp>,
+    /// The recipient complained.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub complained_at: Option<Timestamp>,
+    /// SES found something harmful in it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub rejected_at: Option<Timestamp>,
+    /// SES could not render it.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub not_rendered_at: Option<Timestamp>,
+    /// Somebody decided later to send another one: this one settles nothing any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub past: bool,
+}
+
+impl Fate {
+    /// Merges a report.
+    fn learn(&mut self, report: &Report) {
+        let at = Some(whole_second(report.at));
+        let fact = match report.kind {
+            // That is told below, by any report of a mail that SES let out.
+            Kind::Sent => None,
+            Kind::Delivered => Some(&mut self.delivered_at),
+            Kind::Bounced { for_good: true } => Some(&mut self.bounced_at),
+            Kind::Bounced { for_good: false } => Some(&mut self.returned_at),
+            Kind::Complained => Some(&mut self.complained_at),
+            Kind::Rejected => Some(&mut self.rejected_at),
+            Kind::NotRendered => Some(&mut self.not_rendered_at),
+        };
+        if let Some(fact) = fact {
+            *fact = earliest(*fact, at);
+        }
+        if !matches!(report.kind, Kind::Rejected | Kind::NotRendered) {
+            self.sent_at = earliest(self.sent_at, Some(whole_second(report.sent_at)));
+        }
+    }
+
+    /// Whether SES took it and then did not let it out.
+    fn is_refused(&self) -> bool {
+        self.rejected_at.is_some() || self.not_rendered_at.is_some()
+    }
+
+    /// Since when it is out.
+    fn out_since(&self) -> Option<Timestamp> {
+        self.sent_at.filter(|_| !self.is_refused())
+    }
+
+    /// Whether it came to its recipient, as far as anybody can tell: `None` while nobody can.
+    fn verdict(&self) -> Option<Result<(), Trouble>> {
+        if self.complained_at.is_some() {
+            Some(Err(Trouble::Complained))
+        } else if self.bounced_at.is_some() {
+            Some(Err(Trouble::Bounced))
+        } else if self.is_refused() {
+            Some(Err(Trouble::Refused))
+        } else if self.delivered_at.is_some() {
+            // Before what comes back for a while: an automatic answer ("out of office") is told of like that.
+            Some(Ok(()))
+        } else {
+            self.returned_at.map(|_| Err(Trouble::Bounced))
+        }
+    }
+
+    /// When it was, for putting mails in order.
+    fn moment(&self) -> Option<Timestamp> {
+        earliest(self.sent_at, earliest(self.rejected_at, self.not_rendered_at))
+    }
+}
+
+/// All that is known of a receipt's mails: mostly one.
+pub type Fates = BTreeMap<MessageId, Fate>;
+
+/// Why a customer may not have a receipt, as the order keeps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trouble {
+    /// It came back.
+    Bounced,
+    /// It arrived, and the recipient calls it spam.
+    Complained,
+    /// SES would not send it.
+    Refused,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Bounced => "bounced",
+            Self::Complained => "complained",
+            Self::Refused => "refused",
+        })
+    }
+}
+
+/// What a report changes on a receipt's row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lesson {
+    /// All that is now known of its mails.
+    pub mails: Fates,
+    /// Where it stands now, if elsewhere than before.
+    pub state: Option<State>,
+}
+
+/// What a report changes; nothing, if it tells nothing new. Pure: the caller writes it, guarded by the version it read.
+#[must_use]
+pub fn settle(receipt: &Receipt, report: &Report) -> Option<Lesson> {
+    let mut mails = known(receipt);
+    mails.entry(report.message_id.clone()).or_default().learn(report);
+    let state = state(&receipt.state, &mails);
+    (state.is_some() || mails != receipt.mails).then_some(Lesson { mails, state })
+}
+
+/// What is known of a receipt's mails, the one that its state names among them.
+fn known(receipt: &Receipt) -> Fates {
+    let mut mails = receipt.mails.clone();
+    if let State::Sent { message_id, sent_at } = &receipt.state {
+        let fate = mails.entry(message_id.clone()).or_default();
+        fate.sent_at = earliest(fate.sent_at, Some(whole_second(*sent_at)));
+    }
+    mails
+}
+
+/// Where a receipt stands by what is known of its mails, if elsewhere than before.
+fn state(state: &State, mails: &Fates) -> Option<State> {
+    let current = || mails.iter().filter(|(_, fate)| !fate.past);
+    let last_out =
+        current().filter_map(|(message_id, fate)| fate.out_since().map(|since| (since, message_id))).max();
+    let standing = match last_out {
+        // Whoever claims it now or wants to claim it finds it done.
+        Some((sent_at, message_id)) => State::Sent { message_id: message_id.clone(), sent_at },
+        None if current().any(|(_, fate)| fate.is_refused()) => State::Failed { reason: REFUSED.to_owned() },
+        None => return None,
+    };
+    (standing != *state).then_some(standing)
+}
+
+impl Receipt {
+    /// What is known of its mails once somebody has decided to send another: what they did is past.
+    #[must_use]
+    pub fn past_mails(&self) -> Fates {
+        let mut mails = known(self);
+        for fate in mails.values_mut() {
+            fate.past = true;
+        }
+        mails
+    }
+
+    /// What trouble there is with its mails: that of the last one of which anybody can tell whether it arrived.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        let verdicts = self.mails.iter().filter_map(|(message_id, fate)| {
+            fate.verdict().map(|verdict| (fate.moment(), message_id, verdict))
+        });
+        verdicts.max_by_key(|(moment, message_id, _)| (*moment, *message_id))?.2.err()
+    }
+
+    /// Whether there ever was any: then the order has to be looked at.
+    #[must_use]
+    pub fn had_trouble(&self) -> bool {
+        self.mails
+            .values()
+            .any(|fate| fate.returned_at.is_some() || fate.verdict().is_some_and(|verdict| verdict.is_err()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

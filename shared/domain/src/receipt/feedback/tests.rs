@@ -1,0 +1,245 @@
+use super::*;
+use crate::{
+    ids::{OrderId, OwnerToken},
+    receipt::{OnUnknown, Step, next_step},
+};
+use jiff::SignedDuration;
+use proptest::{prelude::*, sample::Index};
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn mail(n: u8) -> MessageId {
+    MessageId::new(format!("ses-{n}")).unwrap()
+}
+
+fn receipt(state: State) -> Receipt {
+    Receipt { state, ..Receipt::for_order(&OrderId::new("fcs_1").unwrap(), at(0)).unwrap() }
+}
+
+fn pending() -> State {
+    State::Pending { reason: None }
+}
+
+fn claimed() -> State {
+    State::Claimed { owner: OwnerToken::new("a").unwrap(), claim_ends_at: at(40) }
+}
+
+fn sent(n: u8, second: i64) -> State {
+    State::Sent { message_id: mail(n), sent_at: at(second) }
+}
+
+fn failed(reason: &str) -> State {
+    State::Failed { reason: reason.to_owned() }
+}
+
+fn withdrawn() -> State {
+    State::Withdrawn { reason: "paid since".to_owned() }
+}
+
+const KINDS: [Kind; 7] = [
+    Kind::Sent,
+    Kind::Delivered,
+    Kind::Bounced { for_good: true },
+    Kind::Bounced { for_good: false },
+    Kind::Complained,
+    Kind::Rejected,
+    Kind::NotRendered,
+];
+
+/// A report of the `n`th mail, which was handed over ten times as many seconds after the first second.
+fn report(n: u8, kind: Kind) -> Report {
+    let sent_at = at(i64::from(n) * 10);
+    Report {
+        receipt_id: ReceiptId::new("fcs_1-order").unwrap(),
+        message_id: mail(n),
+        sent_at,
+        kind,
+        at: sent_at + SignedDuration::from_millis(2_500),
+        address: Some(AddressHash::of("pat@example.com")),
+    }
+}
+
+/// The receipt after these reports.
+fn settled(mut receipt: Receipt, reports: &[Report]) -> Receipt {
+    for report in reports {
+        if let Some(Lesson { mails, state }) = settle(&receipt, report) {
+            receipt.mails = mails;
+            receipt.state = state.unwrap_or(receipt.state);
+        }
+    }
+    receipt
+}
+
+#[test]
+fn a_mail_that_is_out_settles_whatever_was_thought_of_it() {
+    for state in [pending(), claimed(), State::Held, failed("no address"), withdrawn()] {
+        for kind in [Kind::Sent, Kind::Delivered, Kind::Bounced { for_good: true }, Kind::Complained] {
+            let told = settled(receipt(state.clone()), &[report(1, kind)]);
+            assert_eq!(told.state, sent(1, 10), "{state:?} {kind:?}");
+            for policy in [OnUnknown::Resend, OnUnknown::Hold] {
+                // Long after the claim has ended.
+                assert_eq!(next_step(&told, policy, at(100_000)), Step::Done);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_mail_that_was_refused_is_not_waited_for() {
+    for state in [pending(), claimed(), State::Held, sent(1, 11), failed("no address"), withdrawn()] {
+        let told = settled(receipt(state.clone()), &[report(1, Kind::Rejected)]);
+        assert_eq!(told.state, failed(REFUSED), "{state:?}");
+        assert_eq!(told.trouble(), Some(Trouble::Refused));
+    }
+    // But where another one is out, that counts.
+    assert_eq!(settled(receipt(sent(2, 20)), &[report(1, Kind::NotRendered)]).state, sent(2, 20));
+}
+
+#[test]
+fn what_is_sent_stays_sent_and_learns_what_became_of_it() {
+    let receipt = settled(receipt(sent(1, 10)), &[report(1, Kind::Delivered)]);
+    assert_eq!(receipt.state, sent(1, 10));
+    assert_eq!(receipt.mails[&mail(1)].delivered_at, Some(at(12)));
+    assert_eq!((receipt.trouble(), receipt.had_trouble()), (None, false));
+    let receipt = settled(receipt, &[report(1, Kind::Bounced { for_good: true })]);
+    assert_eq!(receipt.state, sent(1, 10));
+    assert_eq!(receipt.trouble(), Some(Trouble::Bounced));
+}
+
+#[test]
+fn a_report_that_tells_nothing_new_changes_nothing() {
+    for kind in KINDS {
+        let once = settled(receipt(claimed()), &[report(1, kind)]);
+        assert_eq!(settle(&once, &report(1, kind)), None, "{kind:?}");
+    }
+}
+
+#[test]
+fn an_answer_while_away_is_no_bounce_of_a_mail_that_arrived() {
+    let soft = Kind::Bounced { for_good: false };
+    let full = settled(receipt(sent(1, 10)), &[report(1, soft)]);
+    assert_eq!(full.trouble(), Some(Trouble::Bounced));
+    let away = settled(full, &[report(1, Kind::Delivered)]);
+    assert_eq!((away.trouble(), away.had_trouble()), (None, true));
+}
+
+#[test]
+fn the_last_mail_of_which_anything_is_known_says_what_trouble_there_is() {
+    let gone = Kind::Bounced { for_good: true };
+    let mut receipt = settled(receipt(sent(1, 10)), &[report(1, gone)]);
+    receipt.mails = receipt.past_mails();
+    receipt.state = sent(2, 20);
+    // Nobody knows yet whether the second one arrives.
+    assert_eq!(receipt.trouble(), Some(Trouble::Bounced));
+    let arrived = settled(receipt.clone(), &[report(2, Kind::Delivered)]);
+    assert_eq!((arrived.trouble(), arrived.had_trouble()), (None, true));
+    let complained = settled(arrived, &[report(2, Kind::Complained)]);
+    assert_eq!(complained.trouble(), Some(Trouble::Complained));
+}
+
+#[test]
+fn what_is_told_late_of_an_earlier_mail_stops_no_mail_that_a_person_asked_for() {
+    let mut receipt = receipt(sent(1, 10));
+    receipt.mails = receipt.past_mails();
+    receipt.state = pending();
+    for kind in KINDS {
+        let told = settled(receipt.clone(), &[report(1, kind)]);
+        assert_eq!(told.state, pending(), "{kind:?}");
+        assert_eq!(next_step(&told, OnUnknown::Hold, at(100)), Step::Send { again: false });
+        // The new one settles as any does.
+        let told = settled(told, &[report(2, Kind::Sent)]);
+        assert_eq!(told.state, sent(2, 20));
+    }
+}
+
+#[test]
+fn an_address_is_remembered_for_a_hard_bounce_and_a_complaint_alone() {
+    let marks: Vec<_> = KINDS.map(|kind| report(1, kind).mark()).into_iter().flatten().collect();
+    let [bounced, complained] = &marks[..] else { panic!("{marks:?}") };
+    assert_eq!((bounced.bounced_at, bounced.complained_at), (Some(at(12)), None));
+    assert_eq!((complained.bounced_at, complained.complained_at), (None, Some(at(12))));
+    assert_eq!(bounced.reason(), "an earlier mail to this address bounced for good");
+    let both = bounced.clone().and(complained);
+    assert_eq!(both, complained.clone().and(bounced));
+    assert_eq!(both.reason(), "the recipient complained of an earlier mail");
+    assert_eq!(Report { address: None, ..report(1, Kind::Complained) }.mark(), None);
+}
+
+#[test]
+fn an_address_is_the_same_however_it_is_written_and_cannot_be_read_back() {
+    let hash = AddressHash::of("Pat@Example.com ");
+    assert_eq!(hash, AddressHash::of("pat@example.com"));
+    assert_ne!(hash, AddressHash::of("pat@example.org"));
+    // `printf %s pat@example.com | sha256sum`, as OPERATIONS.md has it.
+    assert_eq!(hash.as_str(), "fe9733fcc96501276776fc927df08a395835461a2c5b12c65ebab3454877e227");
+}
+
+#[test]
+fn a_row_of_before_is_read_and_one_without_news_is_as_before() {
+    let row = serde_json::to_value(receipt(claimed())).unwrap();
+    assert_eq!(row.get("mails"), None);
+    assert_eq!(serde_json::from_value::<Receipt>(row).unwrap(), receipt(claimed()));
+    let told = settled(receipt(claimed()), &KINDS.map(|kind| report(1, kind)));
+    let row = serde_json::to_value(&told).unwrap();
+    assert_eq!(serde_json::from_value::<Receipt>(row).unwrap(), told);
+}
+
+fn any_state() -> impl Strategy<Value = State> {
+    prop::sample::select(vec![
+        pending(),
+        claimed(),
+        sent(1, 10),
+        sent(2, 21),
+        State::Held,
+        failed("no address"),
+        withdrawn(),
+    ])
+}
+
+proptest! {
+    #[test]
+    fn reports_in_any_order_and_twice_come_to_one_end(
+        state in any_state(),
+        is_reopened in any::<bool>(),
+        told_of in prop::collection::vec((1_u8..4, prop::sample::select(KINDS.to_vec())), 0..10),
+        again in prop::collection::vec(any::<Index>(), 0..4),
+        shuffled in any::<prop::sample::Selector>(),
+    ) {
+        let mut start = receipt(state);
+        if is_reopened {
+            start.mails = start.past_mails();
+            start.state = pending();
+        }
+        let reports: Vec<_> = told_of.into_iter().map(|(n, kind)| report(n, kind)).collect();
+        let expected = settled(start.clone(), &reports);
+        let mut others = reports.clone();
+        if !reports.is_empty() {
+            others.extend(again.iter().map(|index| reports[index.index(reports.len())].clone()));
+        }
+        // A shuffle: each time some one of what is left.
+        let mut order = Vec::new();
+        while !others.is_empty() {
+            let places: Vec<usize> = (0..others.len()).collect();
+            order.push(others.swap_remove(*shuffled.select(&places)));
+        }
+        let end = settled(start, &order);
+        prop_assert_eq!(end.trouble(), expected.trouble());
+        prop_assert_eq!(end, expected);
+    }
+
+    #[test]
+    fn nothing_is_sent_again_that_is_known_to_be_out(
+        state in any_state(),
+        told_of in prop::collection::vec((1_u8..4, prop::sample::select(KINDS.to_vec())), 0..10),
+    ) {
+        let reports: Vec<_> = told_of.into_iter().map(|(n, kind)| report(n, kind)).collect();
+        let end = settled(receipt(state), &reports);
+        let is_out = end.mails.values().any(|fate| fate.out_since().is_some());
+        if is_out {
+            prop_assert!(matches!(end.state, State::Sent { .. }), "{:?}", end.state);
+            prop_assert_eq!(next_step(&end, OnUnknown::Resend, at(100_000)), Step::Done);
+        }
+    }
+}
