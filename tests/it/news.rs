@@ -12,6 +12,7 @@ use domain::{
     order::{Funds, Order, State},
     outcome::{Outcome, Setback},
     payment,
+    ports::Clock as _,
     receipt::OnUnknown,
     refund::Restock,
     subscription::Reason,
@@ -176,6 +177,74 @@ async fn a_payment_that_fails_or_runs_out_is_a_state_of_its_order_and_releases_n
         assert_eq!(order(&bundle).state(), State::Waiting(funds));
         has_released_nothing(&bundle);
     }
+}
+
+#[tokio::test]
+async fn what_a_payment_announces_counts_even_while_the_providers_api_is_behind() {
+    let bundle = unpaid(Capture::Manual, "requires_capture").await;
+    for (n, event_id) in [(0, "fevt_2"), (1, "fevt_3")] {
+        assert_eq!(order(&bundle).state(), State::Waiting(Funds::Authorized));
+        bundle.deliver(&succeeded(event_id, n), false).await;
+        bundle.drain().await;
+    }
+    assert_eq!((order(&bundle).state(), receipts(&bundle).len()), (State::Paid, 1));
+}
+
+#[tokio::test]
+async fn a_delayed_payment_that_the_provider_does_not_know_yet_is_asked_for_again() {
+    let bundle = unpaid(Capture::Automatic, "processing").await;
+    let kind = "checkout.session.async_payment_succeeded";
+    let paid = news(kind, "fevt_2", 1_760_190_000, "checkout_session", purchase(1).session);
+    bundle.deliver(&paid, false).await;
+    let early = bundle.fulfillment.fulfill(&EventId::new("fevt_2").unwrap(), 1).await;
+    assert!(matches!(early, Outcome::Retry(Setback::TooEarly(_))), "{early:?}");
+    for n in 0..2 {
+        provider_tells(&bundle, n, "succeeded");
+    }
+    bundle.drain().await;
+    assert_eq!((order(&bundle).state(), receipts(&bundle).len()), (State::Paid, 1));
+}
+
+#[tokio::test]
+async fn a_checkout_that_was_read_while_its_payment_was_announced_is_read_again() {
+    let bundle = unpaid(Capture::Manual, "requires_capture").await;
+    // The charge says only that there is something new, in the very second in which the checkout is read.
+    let mut charge = sample("charge.captured")["object"]["charge"].take();
+    charge["payment_intent"] = json!(payment(0));
+    let reads = |bundle: &Bundle| {
+        bundle.world.kept().calls.iter().filter(|call| **call == "api.checkout").count()
+    };
+    let before = reads(&bundle);
+    let at = bundle.world.now();
+    let id = PaymentIntentId::new(payment(0)).unwrap();
+    bundle.world.kept().links.get_mut(&id).unwrap().news_at = Some(at);
+    bundle.deliver(&news("charge.captured", "fevt_2", 1_760_090_100, "charge", charge), false).await;
+    bundle.drain().await;
+    assert!(reads(&bundle) > before + 1, "once is not enough");
+}
+
+#[tokio::test]
+async fn a_renewals_refund_is_not_the_refund_of_an_order_that_cost_nothing() {
+    let mut bundle = open_shop(OnUnknown::Resend);
+    bundle.fulfillment.policy.restock = Restock::Any;
+    let mut free = checkout(&purchase(1));
+    free.totals.total = 0;
+    free.received = Some(0);
+    free.payment_intents.clear();
+    bundle.provider_has(&free);
+    bundle.deliver(&completed("fevt_1"), false).await;
+    bundle.drain().await;
+    let payment = PaymentIntentId::new("fpi_renewal").unwrap();
+    let link = payment::Link { order_id: Some(free.order_id), version: 1, ..payment::Link::new(payment.clone()) };
+    bundle.world.kept().links.insert(payment, link);
+    let mut refund = sample("refund.updated")["object"]["refund"].take();
+    refund["payment_intent_id"] = json!("fpi_renewal");
+    refund["invoice_id"] = json!("fin_renewal");
+    refund["metadata"] = json!({});
+    bundle.deliver(&news("refund.updated", "fevt_2", 1_760_100_000, "refund", refund), false).await;
+    bundle.drain().await;
+    assert_eq!((order(&bundle).state(), order(&bundle).refunds.len()), (State::Paid, 1));
+    assert_eq!(bundle.world.kept().counters[&sku("TOTE")], ON_HAND - 1, "nothing came back");
 }
 
 #[tokio::test]
@@ -466,6 +535,27 @@ async fn a_status_that_nobody_knows_neither_fails_nor_grants() {
     bundle.deliver(&delivery, false).await;
     bundle.drain().await;
     assert_eq!(state(&bundle, "fevt_t").0, EventState::Unhandled);
+}
+
+#[tokio::test]
+async fn news_that_do_not_say_what_a_subscription_is_for_take_nothing_away() {
+    let life = Life::of(9);
+    let bundle = shop_of(&life);
+    for n in 0..3 {
+        bundle.deliver(&live(&life, n), false).await;
+    }
+    bundle.drain().await;
+    let before = access(&bundle, &life);
+    assert_eq!(before, Some((at("2026-02-10T09:00:00Z"), Reason::Paid)));
+    let mut bare = life.subscription.clone();
+    bare["status"] = json!("active");
+    bare["items"] = json!([]);
+    bare["cancel_at_period_end"] = json!(false);
+    bare["current_period_end"] = json!("2026-02-10T09:00:00Z");
+    let later = at("2026-01-20T09:00:00Z").as_second();
+    bundle.deliver(&news("customer.subscription.updated", "fevt_b", later, "subscription", bare), false).await;
+    bundle.drain().await;
+    assert_eq!(access(&bundle, &life), before);
 }
 
 #[tokio::test]
