@@ -748,7 +748,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Six events in each of their 720 orders, and each beginning of them in each of its own.
     #[test]
@@ -761,7 +761,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Longer ones, and a second subscription after or beside the first: shuffled, with twins and lost races.
     #[test]
