@@ -163,6 +163,8 @@ macro_rules! on_both {
     )+};
 }
 
+mod desk;
+
 on_both! {
     an_event_is_stored_once_and_comes_back_as_it_was,
     of_many_at_once_exactly_one_is_the_first,

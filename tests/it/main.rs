@@ -30,6 +30,8 @@ mod log;
 #[cfg(test)]
 mod news;
 #[cfg(test)]
+mod operator;
+#[cfg(test)]
 mod receipts;
 #[cfg(test)]
 mod start;

@@ -354,7 +354,7 @@ const ROWS_A_PAGE: usize = 7;
 
 impl EventDesk for World {
     async fn reopen(&self, reopening: &Reopening) -> Result<Changed, Setback> {
-        self.call("event_desk.reopen", |kept| {
+        self.repeatable("event_desk.reopen", |kept| {
             let event = kept.events.get_mut(&reopening.event_id);
             let Some(event) = event.filter(|event| event.state == reopening.from) else {
                 return Changed::Raced;
@@ -364,6 +364,7 @@ impl EventDesk for World {
             event.note = Some(reopening.note.clone());
             event.event_type = reopening.event_type.clone().or(event.event_type.take());
             event.occurred_at = reopening.occurred_at.map(whole_second).or(event.occurred_at);
+            kept.swept.events.remove(&reopening.event_id);
             Changed::Now
         })
         .await
@@ -376,7 +377,7 @@ impl EventDesk for World {
         note: &str,
         _: Timestamp,
     ) -> Result<Changed, Setback> {
-        self.call("event_desk.drop_event", |kept| {
+        self.repeatable("event_desk.drop_event", |kept| {
             let event = kept.events.get_mut(id);
             let Some(event) = event.filter(|event| event.state == from) else { return Changed::Raced };
             event.state = EventState::Dropped;
@@ -696,12 +697,13 @@ impl Marks for World {
 impl ReceiptDesk for World {
     async fn reopen(&self, seen: &Receipt, note: &str) -> Result<Changed, Setback> {
         let guard = |receipt: &Receipt| receipt.version == seen.version;
-        self.call("receipt_desk.reopen", |kept| {
+        self.repeatable("receipt_desk.reopen", |kept| {
             let changed = change(kept, &seen.receipt_id, guard, &State::Pending { reason: None });
             if let Some(receipt) = kept.receipts.get_mut(&seen.receipt_id).filter(|_| changed == Changed::Now)
             {
                 receipt.note = Some(note.to_owned());
                 receipt.mails = stored(&seen.past_mails());
+                kept.swept.receipts.remove(&seen.receipt_id);
             }
             changed
         })

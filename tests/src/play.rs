@@ -6,10 +6,12 @@ use crate::{
     signed::Headers,
     stack::{NoStack, Ports, Stack},
 };
+use aws::queue::{DeadLetters, Jobs};
 use aws_sdk_sqs::types::QueueAttributeName;
 use domain::{
     event::{EventState, StoredEvent},
     ids::{BadId, EventId, OrderId},
+    job::FulfillmentJob,
     order::Order,
     outcome::Setback,
     ports::{Events as _, Orders as _},
@@ -201,6 +203,22 @@ impl Play {
     pub async fn put_message(&self, queue_url: &str, body: &str) -> Result<(), PlayError> {
         let sent = self.sqs.send_message().queue_url(queue_url).message_body(body).send().await;
         sent.map(drop).map_err(|error| PlayError::Queue(format!("{error:?}")))
+    }
+
+    /// A way to hand jobs to fulfillment.
+    pub async fn fulfillment_queue(&self) -> Jobs<FulfillmentJob> {
+        let client = aws_sdk_sqs::Client::new(&self.stack.config().await);
+        Jobs::new(client, &self.stack.queues.fulfillment)
+    }
+
+    /// A queue that nobody else looks at, as a dead-letter queue, and its URL.
+    pub async fn queue_of_its_own(&self) -> Result<(String, DeadLetters), PlayError> {
+        let client = aws_sdk_sqs::Client::new(&self.stack.config().await);
+        let name = format!("own-{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
+        let made = client.create_queue().queue_name(name).send().await;
+        let made = made.map_err(|error| PlayError::Queue(format!("{error:?}")))?;
+        let url = made.queue_url.unwrap_or_default();
+        Ok((url.clone(), DeadLetters::new(client, url)))
     }
 
     /// What lies on a queue, without taking it off.

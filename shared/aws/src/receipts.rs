@@ -190,8 +190,12 @@ impl Receipts {
 
 impl ports::ReceiptDesk for Receipts {
     async fn reopen(&self, seen: &Receipt, note: &str) -> Result<Changed, Setback> {
-        let update = self
-            .change(&seen.receipt_id, &State::Pending { reason: None }, ", note = :note, mails = :mails")?
+        let state = State::Pending { reason: None };
+        let update = self.change(&seen.receipt_id, &state, ", note = :note, mails = :mails")?;
+        // It ends with what is removed; without this as well, sweep would not look at it as at a new one.
+        let expression = update.get_update_expression().clone().unwrap_or_default();
+        let update = update
+            .update_expression(format!("{expression}, swept_at"))
             .expression_attribute_values(":note", text(note))
             .expression_attribute_values(":mails", row::value(TABLE, &seen.past_mails())?);
         guarded(seen_version(update, seen)).await
