@@ -138,6 +138,39 @@ PLANTS = [
         "        Mode::Test => (address(&customer)?, None),",
         "tests", "fulfillment::a_test_checkout_on_a_test_stack_is_fulfilled_and_only_the_merchant_hears_of_it",
     ),
+    Plant(
+        "operator: a redrive deletes a message before it is on the other queue",
+        "shared/operator/src/redrive.rs",
+        "                    queue.send(&job).await?;\n"
+        "                    redriven.count(job.subject());\n"
+        "                    letters.delete(&letter).await?;",
+        "                    letters.delete(&letter).await?;\n"
+        "                    redriven.count(job.subject());\n"
+        "                    queue.send(&job).await?;",
+        "tests", "operator::a_redrive_that_is_stopped_anywhere_loses_nothing_and_doubles_nothing",
+    ),
+    Plant(
+        "operator: a mail is sent again whatever has become of it since it was looked at",
+        "shared/operator/src/resend.rs",
+        "_ if receipt.version != seen_version =>",
+        "_ if receipt.version < seen_version =>",
+        "tests", "operator::a_mail_is_sent_once_more_for_each_time_that_it_is_asked_for",
+    ),
+    Plant(
+        "operator: a dry run reopens events",
+        "shared/operator/src/events.rs",
+        "Ok(Some(_)) if bounds.dry_run => Again::Reopened { from: state },",
+        "",
+        "tests", "operator::a_dry_run_writes_nothing_and_says_what_the_run_then_does",
+    ),
+    Plant(
+        "operator: an event is reopened wherever it stands",
+        "shared/aws/src/events.rs",
+        '.set_key(Some(attributes(key(event_id))))\n            .condition_expression("#state = :from")',
+        '.set_key(Some(attributes(key(event_id))))\n'
+        '            .condition_expression("#state = :from OR attribute_exists(#state)")',
+        "tests", "contract::desk::of_many_who_reopen_an_event_one_does",
+    ),
 ]
 
 
