@@ -76,3 +76,60 @@ impl Contact {
         Some(customer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fulfillment::testing::{SALE, at, id};
+
+    fn told(second: i64, name: &str) -> Latest<Told> {
+        let email = Some(format!("{name}@example.com"));
+        Latest::new(at(second), Told { name: Some(name.to_owned()), email })
+    }
+
+    fn contact(news: &[Option<Latest<Told>>]) -> Contact {
+        let mut contact = Contact::new(id("fcus_1"));
+        for told in news {
+            contact.learn(told.clone());
+        }
+        contact
+    }
+
+    fn over(contact: &Contact) -> Option<String> {
+        let order = Customer {
+            name: Some("order".into()),
+            email: Some("order@example.com".into()),
+            ..Customer::default()
+        };
+        contact
+            .over(&order)
+            .map(|customer| format!("{} <{}>", customer.name.unwrap(), customer.email.unwrap()))
+    }
+
+    #[test]
+    fn the_newest_name_and_address_are_written_to() {
+        let news = [told(SALE, "old"), told(SALE + 1, "new")].map(Some);
+        let turned = [news[1].clone(), news[0].clone()];
+        assert_eq!(contact(&news), contact(&turned));
+        assert_eq!(over(&contact(&news)).as_deref(), Some("new <new@example.com>"));
+    }
+
+    #[test]
+    fn what_was_never_told_is_known_from_the_order() {
+        assert_eq!(over(&contact(&[])).as_deref(), Some("order <order@example.com>"));
+        let nameless = Latest::new(at(SALE), Told { name: None, email: Some("new@example.com".into()) });
+        assert_eq!(over(&contact(&[Some(nameless)])).as_deref(), Some("order <new@example.com>"));
+    }
+
+    #[test]
+    fn a_customer_who_is_deleted_is_forgotten_for_good() {
+        for news in [
+            [Some(told(SALE, "old")), None, Some(told(SALE + 9, "new"))],
+            [None, Some(told(SALE, "old")), Some(told(SALE + 9, "new"))],
+            [Some(told(SALE, "old")), Some(told(SALE + 9, "new")), None],
+        ] {
+            let contact = contact(&news);
+            assert_eq!((contact.deleted, &contact.told, over(&contact)), (true, &None, None));
+        }
+    }
+}

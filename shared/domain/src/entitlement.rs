@@ -68,3 +68,84 @@ pub fn granted(
         grants,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        delivery::Provider,
+        fulfillment::testing::{DAY, SALE, at, id, item, snapshot},
+        subscription::Snapshot,
+    };
+
+    /// An active subscription to the gym, so long.
+    fn subscription(name: &str, until: i64) -> Subscription {
+        let mut subscription = Subscription::new(Provider::Flex, id("fcus_1"), id(name));
+        subscription.learn(at(SALE), snapshot("active", until));
+        subscription
+    }
+
+    fn granted_to_gym(known: Option<&Entitlement>, subscription: &Subscription) -> Entitlement {
+        granted(known, subscription, &id("fprod_gym"), SignedDuration::ZERO)
+    }
+
+    #[test]
+    fn a_row_says_until_when_and_why_and_who_says_so() {
+        let row = granted_to_gym(None, &subscription("fsub_1", SALE + DAY));
+        assert_eq!((row.access_until, row.reason, row.version), (at(SALE + DAY), Reason::Paid, 0));
+        assert_eq!(row.reason_text, Reason::Paid.to_string());
+        assert_eq!(row.granted_by.as_str(), "fsub_1");
+    }
+
+    #[test]
+    fn whoever_never_had_access_has_had_it_until_the_epoch() {
+        let mut incomplete = Subscription::new(Provider::Flex, id("fcus_1"), id("fsub_1"));
+        incomplete.learn(at(SALE), snapshot("incomplete", SALE + DAY));
+        let row = granted_to_gym(None, &incomplete);
+        assert_eq!((row.access_until, row.reason), (Timestamp::UNIX_EPOCH, Reason::NotPaidYet));
+    }
+
+    #[test]
+    fn the_longest_grant_counts_whichever_came_last() {
+        let (short, long) = (subscription("fsub_1", SALE + DAY), subscription("fsub_2", SALE + 2 * DAY));
+        let first = granted_to_gym(None, &long);
+        let row = granted_to_gym(Some(&first), &short);
+        assert_eq!((row.access_until, row.granted_by.as_str()), (at(SALE + 2 * DAY), "fsub_2"));
+        let other = granted_to_gym(Some(&granted_to_gym(None, &short)), &long);
+        assert_eq!(other.grants, row.grants);
+        assert_eq!(other.granted_by, row.granted_by);
+    }
+
+    #[test]
+    fn what_is_not_in_the_plan_is_not_granted() {
+        let mut moved = subscription("fsub_1", SALE + DAY);
+        let known = granted_to_gym(None, &moved);
+        let pool = Snapshot { items: vec![item("fprod_pool")], ..snapshot("active", SALE + DAY) };
+        moved.learn(at(SALE + 1), pool);
+        let row = granted_to_gym(Some(&known), &moved);
+        assert_eq!((row.access_until, row.reason), (Timestamp::UNIX_EPOCH, Reason::NotInPlan));
+        let pool = granted(None, &moved, &id("fprod_pool"), SignedDuration::ZERO);
+        assert_eq!((pool.access_until, pool.reason), (at(SALE + DAY), Reason::Paid));
+    }
+
+    #[test]
+    fn a_row_keeps_the_grants_that_last_longest() {
+        let most = i64::try_from(MOST_GRANTS).unwrap();
+        let mut row = granted_to_gym(None, &subscription("fsub_0", SALE));
+        for n in 1..=most + 3 {
+            row = granted_to_gym(Some(&row), &subscription(&format!("fsub_{n}"), SALE + n * DAY));
+        }
+        assert_eq!((row.grants.len(), row.access_until), (MOST_GRANTS, at(SALE + (most + 3) * DAY)));
+        assert!(!row.grants.contains_key(&id::<SubscriptionId>("fsub_3")));
+    }
+
+    #[test]
+    fn the_names_that_readers_rely_on_are_frozen() {
+        let row = granted_to_gym(None, &subscription("fsub_1", SALE + DAY));
+        let row = serde_json::to_value(row).unwrap();
+        assert_eq!(row["access_until"], SALE + DAY);
+        assert_eq!(row["reason"], "paid");
+        assert!(row["reason_text"].is_string());
+        assert_eq!(row["granted_by"], "fsub_1");
+    }
+}

@@ -208,3 +208,50 @@ fn goods(order: &Order, told: &Told) -> Vec<Goods> {
         .map(|(sku, _)| Goods { sku: sku.clone(), quantity: 1 });
     only(piece.collect()).into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fulfillment::testing::{SALE, at, refund_told};
+
+    fn refund(told: &[(i64, &str)]) -> Refund {
+        let latest =
+            |(second, status): &(i64, &str)| Latest::new(at(*second), refund_told("fpi_1", status, 100));
+        let mut refund = Refund::new(latest(&told[0]));
+        told[1..].iter().for_each(|told| refund.merge(latest(told)));
+        refund
+    }
+
+    #[test]
+    fn a_policy_is_read_by_its_word() {
+        assert_eq!("never".parse(), Ok(Restock::Never));
+        assert_eq!("full".parse(), Ok(Restock::Full));
+        assert_eq!("any".parse(), Ok(Restock::Any));
+        for word in ["", "Any", "partial", "full "] {
+            assert_eq!(word.parse::<Restock>(), Err(BadRestock), "{word:?}");
+        }
+    }
+
+    #[test]
+    fn that_it_went_through_is_remembered_whenever_it_is_told() {
+        for told in [
+            [(SALE, "pending"), (SALE + 1, "succeeded"), (SALE + 2, "failed")],
+            [(SALE + 2, "failed"), (SALE + 1, "succeeded"), (SALE, "pending")],
+            [(SALE + 1, "succeeded"), (SALE + 2, "failed"), (SALE, "pending")],
+        ] {
+            let refund = refund(&told);
+            assert!(refund.succeeded && !refund.stands() && refund.failed_after_all());
+        }
+        let refund = refund(&[(SALE, "pending"), (SALE + 1, "canceled")]);
+        assert!(!refund.succeeded && !refund.stands() && !refund.failed_after_all());
+    }
+
+    #[test]
+    fn within_one_second_the_state_that_comes_later_in_a_life_is_newer() {
+        for pair in ["pending", "requires_action", "succeeded", "failed", "canceled"].windows(2) {
+            for told in [[pair[0], pair[1]], [pair[1], pair[0]]] {
+                assert_eq!(refund(&told.map(|status| (SALE, status))).told.value.status.as_str(), pair[1]);
+            }
+        }
+    }
+}

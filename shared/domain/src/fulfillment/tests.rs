@@ -1,4 +1,10 @@
 use super::{testing::*, *};
+use crate::{
+    contact,
+    delivery::{Delivery, Provider},
+    event::{News, Reading},
+    subscription::InvoiceEvent,
+};
 
 #[test]
 fn only_what_the_provider_may_yet_tell_otherwise_is_worth_waiting_for() {
@@ -20,4 +26,86 @@ fn an_event_whose_effects_are_committed_names_the_receipts_still_to_queue() {
     let receipt_ids = vec![id("fcs_1-order")];
     let row = StoredEvent { state: EventState::Committed, receipt_ids: receipt_ids.clone(), ..row };
     assert_eq!(committed(&row), Some(receipt_ids.as_slice()));
+}
+
+#[test]
+fn what_is_told_of_a_customer_is_kept_and_forgotten_for_good() {
+    let mut shop = Shop::new();
+    let news = |told| News::Customer(contact::News { customer_id: id("fcus_1"), mode: None, told });
+    let named = || Some(contact::Told { name: Some("Pat Doe".into()), email: None });
+    shop.tell(SALE, news(named()));
+    let version = |shop: &Shop| shop.tables.contacts[&id("fcus_1")].version;
+    assert_eq!(version(&shop), 1);
+    shop.tell(SALE, news(named()));
+    assert_eq!(version(&shop), 1, "what is known already is not written");
+    shop.tell(SALE + 1, news(None));
+    shop.tell(SALE + 2, news(named()));
+    assert_eq!((version(&shop), shop.tables.contacts[&id("fcus_1")].told.is_none()), (2, true));
+}
+
+#[test]
+fn a_type_that_we_do_not_know_is_kept_and_does_nothing() {
+    let event = told("fevt_1", SALE, News::Unhandled);
+    let delivery = Delivery {
+        provider: Provider::Flex,
+        delivery_id: id("msg_1"),
+        body: Vec::new(),
+        fingerprint: String::new(),
+        received_at: at(SALE),
+        reading: Reading::Event(Box::new(event.clone())),
+    };
+    let row = StoredEvent::first(&delivery);
+    assert_eq!((row.state, row.state.is_pending()), (EventState::Unhandled, false));
+    let mut shop = Shop::new();
+    assert_eq!(shop.deliver(&event), End::Done);
+    assert_eq!(shop.tables, Shop::new().tables);
+}
+
+#[test]
+fn a_decision_reads_as_a_line_without_a_name_of_anything() {
+    let mut sold = checkout(vec![line("mats", 2, 4000, Some("MAT")), line("mug", 1, 1500, Some("MUG"))]);
+    sold.totals.total = 5600;
+    let mut shop = Shop::selling(sold);
+    shop.tables.counters.insert(sku("MAT"), 1);
+    shop.api.subscriptions.insert(id("fsub_1"), snapshot("active", SALE + DAY));
+    let mut says = |second: i64, news: News| {
+        let event = told(&format!("fevt_{second}"), second, news);
+        let said = shop.decide(&event).to_string();
+        shop.deliver(&event);
+        said
+    };
+    let active = || subscription_news("fsub_1", snapshot("active", SALE + DAY));
+    let paid_bill = bill(InvoiceEvent::Paid, 4999, (SALE, SALE + DAY));
+    let customer = contact::Told { name: Some("Pat Doe".into()), email: None };
+    let lines = [
+        says(SALE - 1, payment_news("fpi_1", Some(paid("succeeded", 5500)))),
+        says(SALE, completed()),
+        says(SALE + 1, completed()),
+        says(SALE + 2, refunded("fre_1", "succeeded", 1500)),
+        says(SALE + 3, News::Dispute(dispute_news("fdsp_1", "lost", None))),
+        says(SALE + 4, active()),
+        says(SALE + 5, invoice_news("fsub_1", "fin_1", InvoiceEvent::Paid, paid_bill)),
+        says(
+            SALE + 6,
+            News::Customer(contact::News { customer_id: id("fcus_1"), mode: None, told: Some(customer) }),
+        ),
+        says(SALE + 7, News::Refund(refund_news("fre_2", refund_told("fpi_9", "succeeded", 1)))),
+        says(SALE + 8, News::Checkout { order_id: id("fcs_9"), completed: true }),
+    ];
+    assert_eq!(
+        lines,
+        [
+            "payment noted, its order is not known yet",
+            "fulfill fcs_1: 2 lines, $56.00, 2 stock movements, 1 pieces short, lines differ from the total by -$1.00, \
+             receipt fcs_1-order",
+            "nothing to do",
+            "order fcs_1: partly_refunded, 1 pieces back on the shelf, receipt fre_1-refund",
+            "order fcs_1: partly_refunded",
+            "subscription fsub_1, access paid until 2025-10-11T09:53:21Z",
+            "subscription fsub_1, then wait: no paid order is known for this invoice",
+            "customer",
+            "wait: no paid order is known for this refund",
+            "park: the provider answers 404",
+        ]
+    );
 }
