@@ -310,7 +310,7 @@ pub(crate) struct Tables {
 
 impl Tables {
     pub(crate) fn read(&self, wanted: &Wanted) -> Rows {
-        let shelf = |order_id: &OrderId, sku: &Sku| Shelf {
+        let of_order = |order_id: &OrderId, sku: &Sku| Shelf {
             sku: sku.clone(),
             on_hand: self.counters.get(sku).copied(),
             moved: self.movements.get(&(order_id.clone(), sku.clone())).cloned(),
@@ -340,7 +340,7 @@ impl Tables {
             shelves: wanted
                 .shelves
                 .iter()
-                .flat_map(|(order_id, skus)| skus.iter().map(move |sku| shelf(order_id, sku)))
+                .flat_map(|(order_id, skus)| skus.iter().map(move |sku| of_order(order_id, sku)))
                 .collect(),
         }
     }

@@ -15,7 +15,8 @@ use proptest::prelude::*;
 fn difference<T: std::fmt::Debug>(one: &T, other: &T) -> String {
     let (one, other) = (format!("{one:#?}"), format!("{other:#?}"));
     let lines = one.lines().zip(other.lines()).enumerate().filter(|(_, (one, other))| one != other);
-    lines.take(12).map(|(n, (one, other))| format!("\n{n}: {} | {}", one.trim(), other.trim())).collect()
+    let lines = lines.map(|(n, (one, other))| format!("{n}: {} | {}", one.trim(), other.trim()));
+    lines.take(12).collect::<Vec<_>>().join("\n")
 }
 
 /// Delivers what waits until nothing changes any more, as the queue would. What still waits then is left.

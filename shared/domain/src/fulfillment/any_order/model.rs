@@ -97,9 +97,8 @@ impl Model {
         let known = self.paid_until.is_some() || self.tried || self.status == "past_due";
         let graced = known && self.owing.is_some_and(|(since, _)| now < since + self.grace);
         paid || match self.status {
-            "trialing" => tried || graced,
             "active" if self.owing.is_none() => now < self.period_end,
-            "active" | "past_due" => tried || graced,
+            "trialing" | "active" | "past_due" => tried || graced,
             "incomplete" => graced,
             // Stopped or given up: what is paid for, and no more.
             _ => false,

@@ -87,6 +87,7 @@ const DISPUTES: [&[&str]; 5] = [
 
 /// What becomes of an order.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a way of telling that is there or not")]
 struct Life {
     split: bool,
     refunds: Vec<(For, usize)>,
@@ -316,11 +317,8 @@ fn bare(shop: &Shop) -> Tables {
 
 /// For people.
 fn story(events: &[Event]) -> String {
-    events
-        .iter()
-        .enumerate()
-        .map(|(n, event)| format!("\n{n}: {:?} {:?}", event.occurred_at, event.news))
-        .collect()
+    let line = |(n, event): (usize, &Event)| format!("{n}: {:?} {:?}", event.occurred_at, event.news);
+    events.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn restock() -> impl Strategy<Value = Restock> {
@@ -334,10 +332,11 @@ fn check_same(
     rows: &Tables,
     order: &dyn std::fmt::Debug,
 ) -> Result<(), TestCaseError> {
-    check_end(life, events, end)
-        .map_err(|error| TestCaseError::fail(format!("{error} in the order {order:?}: {}", story(events))))?;
+    check_end(life, events, end).map_err(|error| {
+        TestCaseError::fail(format!("{error} in the order {order:?}:\n{}", story(events)))
+    })?;
     let bare = bare(end);
-    prop_assert!(bare == *rows, "{} in the order {:?}: {}", difference(&bare, rows), order, story(events));
+    prop_assert!(bare == *rows, "{} in the order {:?}:\n{}", difference(&bare, rows), order, story(events));
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::{
     receipt::Kind as Mail,
     subscription::{InvoiceEvent, Reason, Snapshot, Source},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,6 +63,7 @@ enum Ending {
 
 /// One subscription's life, and how much the provider tells of it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a way of telling that is there or not")]
 struct Life {
     /// Its trial.
     trial_days: Option<i64>,
@@ -150,7 +151,7 @@ impl Provider<'_> {
                 new: source == Source::Created,
                 status,
                 period_end: self.stands.period_end.unwrap().as_second(),
-                trial_end: self.stands.trial_end.map(|end| end.as_second()),
+                trial_end: self.stands.trial_end.map(Timestamp::as_second),
             }
         };
         let born_with = source != Source::Created || self.life.first_known_by[1];
@@ -499,7 +500,7 @@ impl History {
         let mut looks = BTreeSet::from([from, from + 1]);
         for moment in &self.moments {
             let truth = &moment.truth;
-            let ends = [truth.period_end, truth.trial_end].into_iter().flatten().map(|end| end.as_second());
+            let ends = [truth.period_end, truth.trial_end].into_iter().flatten().map(Timestamp::as_second);
             for end in ends.chain([moment.at, moment.at + grace]) {
                 looks.extend([end - 1, end, end + 1]);
             }
