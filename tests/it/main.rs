@@ -34,6 +34,8 @@ mod operator;
 #[cfg(test)]
 mod receipts;
 #[cfg(test)]
+mod reconcile;
+#[cfg(test)]
 mod start;
 #[cfg(test)]
 mod sweep;

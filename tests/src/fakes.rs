@@ -4,7 +4,10 @@
 //! It behaves as the real services do where the rules rely on it (conditions, all-or-nothing transactions,
 //! owners, versions); `tests/it/contract.rs` holds it and the adapters to the same promises.
 
+mod listing;
 pub mod undone;
+
+pub use listing::Lists;
 
 use domain::{
     checkout::Checkout,
@@ -166,6 +169,8 @@ pub struct Kept {
     pub refunds: BTreeMap<RefundId, refund::News>,
     /// The subscriptions that it knows.
     pub subscriptions: BTreeMap<SubscriptionId, subscription::News>,
+    /// What else its lists have.
+    pub lists: Lists,
     /// What the provider's API answers next, instead of what it knows.
     pub read_faults: VecDeque<ReadError>,
     /// The signing keys.

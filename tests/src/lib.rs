@@ -4,6 +4,7 @@ pub mod drive;
 pub mod fakes;
 pub mod life;
 pub mod play;
+pub mod reconciling;
 pub mod shop;
 pub mod signed;
 pub mod stack;

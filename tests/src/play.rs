@@ -121,6 +121,20 @@ impl Play {
         Ok(())
     }
 
+    /// Lets Flex's API know an invoice.
+    pub async fn knows_invoice(&self, invoice: &serde_json::Value) -> Result<(), PlayError> {
+        let url = format!("{}/_stand-in/invoices", self.stand_in()?);
+        self.http.put(url).json(&json!({"invoice": invoice})).send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Lets Flex's API know a refund.
+    pub async fn knows_refund(&self, refund: &serde_json::Value) -> Result<(), PlayError> {
+        let url = format!("{}/_stand-in/refunds", self.stand_in()?);
+        self.http.put(url).json(&json!({"refund": refund})).send().await?.error_for_status()?;
+        Ok(())
+    }
+
     /// How often Flex's API was asked for something with `part` in its path.
     pub async fn asked_for(&self, part: &str) -> Result<usize, PlayError> {
         #[derive(Deserialize)]

@@ -1,9 +1,9 @@
 //! Stands in for Flex's API where there is no Flex: tests and the local stack.
 //!
-//! It answers what fulfillment asks (<https://docs.withflex.com/api-reference/introduction>): sessions, line items,
-//! customers, payment intents, subscriptions and refunds, test and live data apart, ids where Flex gives ids, errors
-//! in the shapes that Flex has. It can be told to fail, to dawdle and to hang up, and remembers what it was asked. It
-//! takes no payments.
+//! It answers what fulfillment and reconcile ask (<https://docs.withflex.com/api-reference/introduction>): sessions,
+//! line items, customers, payment intents, subscriptions, invoices and refunds, test and live data apart, ids where
+//! Flex gives ids, errors in the shapes that Flex has. It can be told to fail, to dawdle and to hang up, and remembers
+//! what it was asked. It takes no payments.
 
 mod admin;
 mod connection;
@@ -75,6 +75,11 @@ impl StandIn {
     /// Adds a subscription, or replaces the one of its id.
     pub fn put_subscription(&self, subscription: Value) {
         state::lock(&self.state).data.put_subscription(subscription);
+    }
+
+    /// Adds an invoice, or replaces the one of its id.
+    pub fn put_invoice(&self, invoice: Value) {
+        state::lock(&self.state).data.put_invoice(invoice);
     }
 
     /// Adds a refund, or replaces the one of its id. Its session is the one that was paid by its payment intent.

@@ -4,7 +4,6 @@
 //! from what is stored.
 
 mod gather;
-pub mod provider;
 
 use aws::batch::{Attempt, Worker};
 use domain::{

@@ -14,7 +14,7 @@ use aws::{
 };
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::{fulfillment::Policy, mode::Mode, refund::Restock};
-use fulfillment::{Fulfillment, provider};
+use fulfillment::Fulfillment;
 use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::time::Duration;
@@ -52,7 +52,9 @@ async fn main() -> Result<(), Error> {
     let (secret_id, flex_url) = outside;
     let flex = flex_url.and_then(|url| settings.noted(flex::Api::new(&url)));
     let keys = match (&secret_id, numbers.0) {
-        (Some(id), Some(mode)) => settings.noted(secrets::open(&config, id, provider::read_keys(mode)).await),
+        (Some(id), Some(mode)) => {
+            settings.noted(secrets::open(&config, id, providers::read_keys(mode)).await)
+        }
         _ => None,
     };
     let (
@@ -83,7 +85,7 @@ async fn main() -> Result<(), Error> {
         entitlements: Entitlements::new(dynamodb.clone(), entitlements),
         ledger: Ledger::new(dynamodb, tables),
         receipt_queue: Jobs::new(sqs.clone(), receipt_url),
-        api: provider::Providers { flex, keys },
+        api: providers::Providers { flex, keys },
         clock: SystemClock,
         policy: Policy { mode, restock, grace, payment_failed_mail, trial_ends_mail },
         most_receives,

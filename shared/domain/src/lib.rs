@@ -29,6 +29,7 @@ pub mod outcome;
 pub mod payment;
 pub mod ports;
 pub mod receipt;
+pub mod reconcile;
 pub mod refund;
 pub mod secrets;
 pub mod signature;

@@ -19,6 +19,7 @@ use crate::{
         feedback::{AddressHash, Lesson, Mark, Trouble},
         mail::Email,
     },
+    reconcile::{Ask, Page},
     refund,
     secrets::Keys,
     subscription::{self, Subscription},
@@ -405,6 +406,12 @@ pub trait ProviderApi: Send + Sync {
         provider: Provider,
         id: &SubscriptionId,
     ) -> impl Future<Output = Result<subscription::News, ReadError>> + Send;
+}
+
+/// The provider's lists: all there is of some kind, whatever was announced.
+pub trait Listing: Send + Sync {
+    /// Reads a page of a list, the newest things first.
+    fn list(&self, provider: Provider, ask: Ask<'_>) -> impl Future<Output = Result<Page, ReadError>> + Send;
 }
 
 /// The signing keys that a provider may use now.

@@ -17,6 +17,7 @@ pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route("/sessions", put(put_session))
         .route("/subscriptions", put(put_subscription))
+        .route("/invoices", put(put_invoice))
         .route("/refunds", put(put_refund))
         .route("/faults", post(plan))
         .route("/requests", get(requests))
@@ -76,6 +77,23 @@ async fn put_subscription(
         return Err(StatusCode::UNPROCESSABLE_ENTITY);
     }
     lock(&state).data.put_subscription(subscription);
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An invoice in its wrapper, as the API gives it.
+#[derive(Deserialize)]
+struct Invoiced {
+    invoice: Value,
+}
+
+async fn put_invoice(
+    State(state): State<Shared>,
+    Json(Invoiced { invoice }): Json<Invoiced>,
+) -> Result<StatusCode, StatusCode> {
+    if !has(&invoice, "invoice_id") {
+        return Err(StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    lock(&state).data.put_invoice(invoice);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -11,6 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -22,7 +23,9 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/checkout/sessions/{id}/line_items", get(line_items))
         .route("/customers/{id}", get(customer))
         .route("/payment_intents", get(payment_intents))
+        .route("/subscriptions", get(subscriptions))
         .route("/subscriptions/{id}", get(subscription))
+        .route("/invoices", get(invoices))
         .route("/refunds", get(refunds))
 }
 
@@ -149,6 +152,9 @@ struct Wanted {
     client_reference_id: Option<String>,
     payment_intent: Option<String>,
     checkout_session: Option<String>,
+    customer: Option<String>,
+    status: Option<String>,
+    interval: Option<String>,
     limit: Option<String>,
     starting_after: Option<String>,
 }
@@ -175,6 +181,15 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    /// In Unix seconds, how old a checkout may be: `interval` counts days.
+    fn since(&self) -> Result<i64, Refused> {
+        let Some(interval) = &self.interval else { return Ok(i64::MIN) };
+        let Ok(days @ 1..) = interval.parse::<i64>() else { return Err(Refused::Parameter("interval")) };
+        Ok(Timestamp::now().as_second().saturating_sub(days.saturating_mul(24 * 60 * 60)))
+    }
+}
+
 /// Whether nothing is wanted of a member, or just what it is.
 fn fits(resource: &Value, name: &str, wanted: Option<&str>) -> bool {
     wanted.is_none_or(|wanted| resource.get(name).is_some_and(|known| known == wanted))
@@ -189,8 +204,10 @@ async fn sessions(
 ) -> Result<Json<Value>, Refused> {
     let data = &lock(&state).data;
     let reference = wanted.client_reference_id.as_deref();
+    let since = wanted.since()?;
     let found = data.sessions(caller.test_mode).filter(|session| {
         fits(session, "client_reference_id", reference)
+            && session.get("created_at").and_then(Value::as_i64).is_none_or(|at| at >= since)
             && wanted.payment_intent.as_deref().is_none_or(|id| listed(session).contains(&id))
     });
     let found = found.map(|session| shown(data, session, &caller, &expand));
@@ -227,4 +244,35 @@ async fn refunds(
         .filter(|refund| fits(refund, "payment_intent_id", wanted.payment_intent.as_deref()))
         .cloned();
     Ok(Json(json!({"refunds": wanted.page(found, "refund_id", 20)?})))
+}
+
+/// <https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>
+async fn subscriptions(
+    State(state): State<Shared>,
+    caller: Caller,
+    expand: Expand,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Value>, Refused> {
+    let data = &lock(&state).data;
+    let found = data
+        .subscriptions(caller.test_mode)
+        .filter(|subscription| {
+            fits(subscription, "status", wanted.status.as_deref())
+                && fits(subscription, "customer", wanted.customer.as_deref())
+        })
+        .map(|subscription| shown(data, subscription, &caller, &expand));
+    Ok(Json(json!({"subscriptions": wanted.page(found, "subscription_id", 10)?})))
+}
+
+/// <https://docs.withflex.com/api-reference/invoices/list-invoices>
+async fn invoices(
+    State(state): State<Shared>,
+    caller: Caller,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Value>, Refused> {
+    let data = &lock(&state).data;
+    let customer = wanted.customer.as_deref();
+    let found =
+        data.invoices(caller.test_mode).filter(|invoice| fits(invoice, "customer", customer)).cloned();
+    Ok(Json(json!({"invoices": wanted.page(found, "invoice_id", 20)?})))
 }

@@ -73,6 +73,8 @@ pub(super) struct Data {
     customers: BTreeMap<String, Value>,
     subscriptions: BTreeMap<String, Value>,
     /// Oldest first.
+    invoices: Vec<Value>,
+    /// Oldest first.
     refunds: Vec<Refund>,
 }
 
@@ -155,6 +157,15 @@ impl Data {
         self.subscriptions.insert(id_of(&subscription, "subscription_id").to_owned(), subscription);
     }
 
+    pub(super) fn put_invoice(&mut self, invoice: Value) {
+        let invoice = unwrapped(invoice, "invoice");
+        let id = id_of(&invoice, "invoice_id");
+        match self.invoices.iter_mut().find(|known| id_of(known, "invoice_id") == id) {
+            Some(known) => *known = invoice,
+            None => self.invoices.push(invoice),
+        }
+    }
+
     pub(super) fn put_refund(&mut self, refund: Value, session_id: Option<String>) {
         let refund = Refund { refund: unwrapped(refund, "refund"), session_id };
         let id = id_of(&refund.refund, "refund_id");
@@ -209,6 +220,16 @@ impl Data {
 
     pub(super) fn subscription(&self, id: &str, test_mode: bool) -> Option<&Value> {
         self.subscriptions.get(id).filter(|subscription| is_of(subscription, test_mode))
+    }
+
+    /// The subscriptions of one mode.
+    pub(super) fn subscriptions(&self, test_mode: bool) -> impl Iterator<Item = &Value> {
+        self.subscriptions.values().rev().filter(move |subscription| is_of(subscription, test_mode))
+    }
+
+    /// The invoices of one mode, newest first.
+    pub(super) fn invoices(&self, test_mode: bool) -> impl Iterator<Item = &Value> {
+        self.invoices.iter().rev().filter(move |invoice| is_of(invoice, test_mode))
     }
 
     pub(super) fn customer(&self, id: &str, test_mode: bool) -> Option<&Value> {

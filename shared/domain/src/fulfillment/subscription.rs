@@ -195,6 +195,12 @@ fn renewal<'a>(news: &InvoiceNews, subscription: &Subscription, order: Option<&'
     Renewal::Is(order, amount, paid_at)
 }
 
+/// Whether a paid invoice is a renewal without its receipt: news of it waited for the order, and nobody brought them
+/// again.
+pub(crate) fn lacks_receipt(news: &InvoiceNews, subscription: &Subscription, order: &Order) -> bool {
+    matches!(renewal(news, subscription, Some(order)), Renewal::Is(..))
+}
+
 /// The link from a renewal's payment to the order, by which its refunds find it. The first payment has one from the
 /// checkout, and one that failed has nothing to refund.
 fn link(

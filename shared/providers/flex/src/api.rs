@@ -2,6 +2,7 @@
 
 use crate::{
     SERVICE, answer,
+    listing::{self, List},
     translate::{self, NotUnderstood},
     wire,
 };
@@ -11,6 +12,7 @@ use domain::{
     ids::{OrderId, PaymentIntentId, RefundId, SubscriptionId},
     outcome::Setback,
     ports::ReadError,
+    reconcile::{Ask, Page},
     refund,
     secrets::ApiKey,
     subscription::{self, Source},
@@ -126,7 +128,7 @@ impl Api {
         key: &ApiKey,
         order_id: &OrderId,
     ) -> Result<Vec<wire::PaymentIntent>, ReadError> {
-        let url = self.list(&["v1", "payment_intents"], ("checkout_session", order_id.as_str()));
+        let url = self.list_of(&["v1", "payment_intents"], ("checkout_session", order_id.as_str()));
         match self.read(key, url, "payment_intents").await {
             Err(ReadError::Permanent { .. } | ReadError::NotUnderstood(_)) => Ok(Vec::new()),
             read => read,
@@ -141,7 +143,7 @@ impl Api {
         key: &ApiKey,
         payment: &PaymentIntentId,
     ) -> Result<Option<OrderId>, ReadError> {
-        let url = self.list(&["v1", "checkout", "sessions"], ("payment_intent", payment.as_str()));
+        let url = self.list_of(&["v1", "checkout", "sessions"], ("payment_intent", payment.as_str()));
         let sessions: Vec<wire::Session> = match self.read(key, url, "checkout_sessions").await {
             // There is no such payment for this key.
             Err(ReadError::Permanent { status: 404, .. }) => return Ok(None),
@@ -170,7 +172,7 @@ impl Api {
     async fn pages(&self, key: &ApiKey, wanted: (&str, &str)) -> Result<Vec<refund::News>, ReadError> {
         let mut all: Vec<refund::News> = Vec::new();
         for _ in 0..MOST_PAGES {
-            let mut url = self.list(&["v1", "refunds"], wanted);
+            let mut url = self.list_of(&["v1", "refunds"], wanted);
             if let Some(last) = all.last() {
                 url.query_pairs_mut().append_pair("starting_after", last.refund_id.as_str());
             }
@@ -211,6 +213,26 @@ impl Api {
         Ok(news)
     }
 
+    /// Reads a page of a list. No member says that there is more, so a full page may be followed by another one
+    /// (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
+    pub async fn list(&self, key: &ApiKey, ask: &Ask<'_>) -> Result<Page, ReadError> {
+        let List { path, name, id, .. } = List::of(ask.what);
+        let mut url = self.url(path);
+        url.query_pairs_mut()
+            .extend_pairs(List::filter(ask))
+            .append_pair("limit", &PAGE.to_string())
+            .extend_pairs(ask.after.map(|last| ("starting_after", last)));
+        let page: Vec<Value> = self.read(key, url, name).await?;
+        let last = page.last().and_then(|object| object.get(id)).and_then(Value::as_str);
+        // A page that ends where the one before did is the same page again.
+        let goes_on = page.len() >= PAGE && last != ask.after && !listing::is_past(ask, &page);
+        Ok(Page {
+            listed: page.iter().filter_map(|object| listing::listed(ask, object)).collect(),
+            length: page.len(),
+            next: last.filter(|_| goes_on).map(str::to_owned),
+        })
+    }
+
     /// Reads the customer if the session names one without telling more
     /// (<https://docs.withflex.com/api-reference/customers/get-customer>).
     ///
@@ -249,7 +271,7 @@ impl Api {
     }
 
     /// The address of a list of what belongs to something, a page of it as large as can be had.
-    fn list(&self, segments: &[&str], (of, id): (&str, &str)) -> Url {
+    fn list_of(&self, segments: &[&str], (of, id): (&str, &str)) -> Url {
         let mut url = self.url(segments);
         url.query_pairs_mut().append_pair(of, id).append_pair("limit", &PAGE.to_string());
         url

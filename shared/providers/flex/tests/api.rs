@@ -12,6 +12,7 @@ use domain::{
     outcome::Setback,
     payment,
     ports::ReadError,
+    reconcile::{Ask, Listed, Page, What},
     secrets::ApiKey,
     subscription,
 };
@@ -642,4 +643,77 @@ async fn what_is_not_the_subscription_asked_for_is_not_taken() {
         let error = api.subscription(&key(), &SubscriptionId::new("fsub_1").unwrap()).await.unwrap_err();
         assert_eq!(error, ReadError::NotUnderstood(why.to_owned()));
     }
+}
+
+/// A page of so many refunds, from that number on.
+fn refunds_from(first: usize, length: usize) -> Reply {
+    let refund = |n: usize| {
+        json!({
+            "refund_id": format!("fre_{n}"), "payment_intent_id": "fpi_1", "amount": 1, "status": "succeeded",
+            "created_at": "2026-04-19T12:40:00Z", "test_mode": true,
+        })
+    };
+    ok(&json!({"refunds": (first..first + length).map(refund).collect::<Vec<_>>()}).to_string())
+}
+
+fn ask(what: What, after: Option<&str>) -> Ask<'_> {
+    let time = |text: &str| text.parse().unwrap();
+    Ask { what, since: time("2026-04-17T12:00:00Z"), now: time("2026-04-20T12:00:00Z"), after }
+}
+
+#[tokio::test]
+async fn a_list_is_read_page_by_page_until_one_is_not_full() {
+    let (url, heads) = serve(|path, _| match path {
+        "/v1/refunds?limit=100" => refunds_from(0, 100),
+        "/v1/refunds?limit=100&starting_after=fre_99" => refunds_from(100, 7),
+        _ => Reply::Answer(404, "", String::new()),
+    })
+    .await;
+    let api = Api::new(&url).unwrap();
+    let first = api.list(&key(), &ask(What::Refunds, None)).await.unwrap();
+    assert_eq!((first.length, first.next.as_deref()), (100, Some("fre_99")));
+    let second = api.list(&key(), &ask(What::Refunds, first.next.as_deref())).await.unwrap();
+    assert_eq!((second.length, second.listed.len(), second.next), (7, 7, None));
+    assert_eq!(heads.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_page_that_comes_again_is_the_last() {
+    let (url, _) = serve(|_, _| refunds_from(0, 100)).await;
+    let page = Api::new(&url).unwrap().list(&key(), &ask(What::Refunds, Some("fre_99"))).await.unwrap();
+    assert_eq!(page.next, None);
+}
+
+#[tokio::test]
+async fn every_list_is_asked_for_by_its_own_address() {
+    let (url, heads) = serve(|path, _| {
+        let name = path.split(['?', '/']).find(|part| part.ends_with('s')).unwrap();
+        let name = if path.contains("sessions") { "checkout_sessions" } else { name };
+        ok(&json!({ name: [] }).to_string())
+    })
+    .await;
+    let api = Api::new(&url).unwrap();
+    for what in What::ALL {
+        assert_eq!(api.list(&key(), &ask(what, Some("f_1"))).await.unwrap(), Page::default(), "{what}");
+    }
+    let asked: Vec<String> = heads.lock().unwrap().iter().map(|head| path_of(head).to_owned()).collect();
+    let expected = [
+        "/v1/checkout/sessions?interval=4&limit=100&starting_after=f_1",
+        "/v1/invoices?limit=100&starting_after=f_1",
+        "/v1/refunds?limit=100&starting_after=f_1",
+        "/v1/subscriptions?limit=100&starting_after=f_1",
+        "/v1/subscriptions?status=canceled&limit=100&starting_after=f_1",
+    ];
+    assert_eq!(asked, expected);
+}
+
+#[tokio::test]
+async fn one_bad_thing_of_a_list_leaves_the_others_readable() {
+    let (url, _) = serve(|_, _| {
+        ok(r#"{"refunds":[{"refund_id":"fre_1"},7,{"refund_id":"fre_2","payment_intent_id":"fpi_1","amount":1,"status":"pending"}]}"#)
+    })
+    .await;
+    let page = Api::new(&url).unwrap().list(&key(), &ask(What::Refunds, None)).await.unwrap();
+    let readable = page.listed.iter().filter(|listed| matches!(listed, Listed::Found(_))).count();
+    assert_eq!((page.length, page.listed.len(), readable), (3, 3, 1));
 }

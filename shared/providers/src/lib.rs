@@ -1,4 +1,4 @@
-//! The providers' APIs as one port: each read with its key, which may have been replaced since it was read.
+//! The providers' APIs as two ports, of single things and of lists: each read with its key, which may have been replaced since it was read.
 
 use aws::secrets::{Cache, Document, Store};
 use domain::{
@@ -7,7 +7,8 @@ use domain::{
     event::RefundsOf,
     ids::{OrderId, PaymentIntentId, SubscriptionId},
     mode::Mode,
-    ports::{Clock, ProviderApi, ReadError},
+    ports::{Clock, Listing, ProviderApi, ReadError},
+    reconcile::{Ask, Page},
     refund,
     secrets::ApiKey,
     subscription,
@@ -68,6 +69,16 @@ impl<S: Store, C: Clock> ProviderApi for Providers<S, C> {
             Provider::Flex => {
                 self.with_key(provider, |key| async move { flex.subscription(&key, id).await }).await
             }
+        }
+    }
+}
+
+impl<S: Store, C: Clock> Listing for Providers<S, C> {
+    async fn list(&self, provider: Provider, ask: Ask<'_>) -> Result<Page, ReadError> {
+        let Self { flex, .. } = self;
+        let ask = &ask;
+        match provider {
+            Provider::Flex => self.with_key(provider, |key| async move { flex.list(&key, ask).await }).await,
         }
     }
 }

@@ -1,0 +1,428 @@
+//! The edge of reconcile: what the provider's lists have and nobody told us of is driven through the path of a webhook.
+//!
+//! list → compare → wait a moment → compare again → record → queue. Nothing but events is written here, each under an
+//! id that is the same whenever the same gap is found, so that a second run, or two at once, come to the same as one.
+//! What follows from an event is fulfillment's alone, under its own conditions.
+
+use domain::{
+    delivery::{Delivery, Provider, fingerprint},
+    event::{News, Reading, StoredEvent, Unreadable},
+    ids::{DeliveryId, OrderId, SubscriptionId},
+    job::FulfillmentJob,
+    ledger::{Rows, Wanted},
+    mode::Mode,
+    outcome::Setback,
+    ports::{Clock, Entitlements, Events, Ledger, Listing, Queue, ReadError, Recorded},
+    reconcile::{self, Ask, Found, Listed, Page, What, event_id, is_missing, told_at},
+};
+use futures_util::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
+
+/// How many things are compared, or made up for, at the same time.
+const AT_ONCE: usize = 10;
+/// The most that a run makes up for; the next one goes on, since by then these are not missing any more.
+pub const MOST_GAPS: usize = 1_000;
+/// The most pages that are read of a list: with a hundred things each, more than a shop has in some days.
+pub const MOST_PAGES: usize = 200;
+/// What a row holds, as intake takes it.
+const MAX_BODY_BYTES: usize = 300_000;
+/// What stands where a webhook's event has the id of its message.
+const DELIVERY_ID: &str = "reconcile";
+
+/// What reconcile needs of the world.
+#[derive(Debug)]
+pub struct Reconcile<A, L, N, E, Q, C> {
+    /// The provider's lists.
+    pub api: A,
+    /// What is stored.
+    pub ledger: L,
+    /// Whose a subscription is.
+    pub entitlements: N,
+    /// Where events are kept.
+    pub events: E,
+    /// Where fulfillment waits for work.
+    pub queue: Q,
+    /// The time.
+    pub clock: C,
+    /// What this stack deals in.
+    pub mode: Mode,
+    /// How far back a run looks.
+    pub look_back: SignedDuration,
+    /// How long lists are read. Shorter than the function's time, so that what is found by then is made up for.
+    pub reading_time: Duration,
+    /// How long to wait before a gap counts: a webhook that was on its way has arrived by then.
+    pub second_look: Duration,
+}
+
+/// What became of the things of one list.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    /// How many were compared with what is stored.
+    pub examined: usize,
+    /// How many were missing, for the first time: no webhook has told of them.
+    pub missing: usize,
+    /// How many were found missing by an earlier run and are still to be worked on: queued again.
+    pub queued_again: usize,
+    /// How many were found missing by an earlier run, which has come to an end with them: somebody decides, or nothing
+    /// follows.
+    pub seen_before: usize,
+    /// How many cannot be read.
+    pub unreadable: usize,
+}
+
+impl Count {
+    fn and(self, other: Self) -> Self {
+        Self {
+            examined: self.examined + other.examined,
+            missing: self.missing + other.missing,
+            queued_again: self.queued_again + other.queued_again,
+            seen_before: self.seen_before + other.seen_before,
+            unreadable: self.unreadable + other.unreadable,
+        }
+    }
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reconciled {
+    /// By list.
+    pub counts: BTreeMap<What, Count>,
+    /// Whether there was more than a run takes.
+    pub more: bool,
+}
+
+impl Reconciled {
+    /// All lists together.
+    #[must_use]
+    pub fn total(&self) -> Count {
+        self.counts.values().copied().fold(Count::default(), Count::and)
+    }
+
+    fn of(&mut self, what: What) -> &mut Count {
+        self.counts.entry(what).or_default()
+    }
+}
+
+/// For the log: `checkouts 3/40, refunds 0/2`, those missing out of those examined.
+impl fmt::Display for Reconciled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told =
+            self.counts.iter().map(|(what, count)| format!("{what} {}/{}", count.missing, count.examined));
+        f.write_str(&told.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// Something that was missing at the first look, and when the provider told of it.
+struct Gap {
+    what: What,
+    found: Box<Found>,
+    read_at: Timestamp,
+}
+
+/// A run under way.
+#[derive(Default)]
+struct Run {
+    reconciled: Reconciled,
+    gaps: Vec<Gap>,
+    /// What has been looked at: lists overlap, and may shift while they are read.
+    seen: BTreeSet<(&'static str, String)>,
+    /// The first thing that went wrong.
+    setback: Option<Setback>,
+}
+
+impl Run {
+    /// Notes what went wrong with one thing or list, which stops no other, and hands on what stops all of them.
+    fn goes_on(&mut self, setback: Setback) -> Result<(), Setback> {
+        match setback {
+            setback @ (Setback::Fault(_) | Setback::Missing { .. }) => {
+                self.setback.get_or_insert(setback);
+                Ok(())
+            }
+            setback => Err(setback),
+        }
+    }
+}
+
+/// What became of a gap at the second look.
+enum Fate {
+    /// Its webhook has come.
+    Arrived,
+    Missing,
+    QueuedAgain,
+    SeenBefore,
+}
+
+impl<A, L, N, E, Q, C> Reconcile<A, L, N, E, Q, C>
+where
+    A: Listing,
+    L: Ledger,
+    N: Entitlements,
+    E: Events,
+    Q: Queue<FulfillmentJob>,
+    C: Clock,
+{
+    /// Makes up for what is missing, and writes the one line that the log keeps of a run. What was found before
+    /// something went wrong is made up for all the same.
+    pub async fn run(&self) -> Result<Reconciled, Setback> {
+        let started_at = self.clock.now();
+        let mut run = Run::default();
+        if self.look_back > SignedDuration::ZERO {
+            let read = self.read_lists(started_at, &mut run).await;
+            let made_up = self.make_up(&mut run).await;
+            if let Err(setback) = read.and(made_up) {
+                run.setback = Some(setback);
+            }
+        }
+        let Run { reconciled, setback, .. } = run;
+        log(&reconciled, setback.as_ref(), self.clock.now().duration_since(started_at));
+        setback.map_or(Ok(reconciled), Err)
+    }
+
+    async fn read_lists(&self, started_at: Timestamp, run: &mut Run) -> Result<(), Setback> {
+        let ends_at = started_at.saturating_add(self.reading_time).unwrap_or(Timestamp::MAX);
+        let since = started_at.saturating_sub(self.look_back).unwrap_or(Timestamp::MIN);
+        for what in What::ALL {
+            // There is a line for it, whatever it has.
+            run.reconciled.of(what);
+            let mut after: Option<String> = None;
+            for page in 0.. {
+                let now = self.clock.now();
+                if page >= MOST_PAGES || now >= ends_at || run.gaps.len() >= MOST_GAPS {
+                    run.reconciled.more = true;
+                    break;
+                }
+                let ask = Ask { what, since, now, after: after.as_deref() };
+                let Some(page) = self.page(ask, run).await? else { break };
+                let Page { listed, next, .. } = page;
+                self.examine(what, listed, now, run).await?;
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A page; `None` if the provider will not tell. That is said at the run's end, when the other lists are read.
+    async fn page(&self, ask: Ask<'_>, run: &mut Run) -> Result<Option<Page>, Setback> {
+        const SERVICE: &str = "the provider's API";
+        match self.api.list(Provider::Flex, ask).await {
+            Ok(page) => Ok(Some(page)),
+            Err(ReadError::Transient(setback)) => Err(setback),
+            Err(ReadError::KeyRefused { status }) => {
+                let cause = format!("our API key is answered with {status}");
+                Err(Setback::SetUp { service: SERVICE, cause })
+            }
+            Err(error @ (ReadError::Permanent { .. } | ReadError::NotUnderstood(_))) => {
+                let cause = format!("the list of {}: {error}", ask.what);
+                run.setback.get_or_insert(Setback::SetUp { service: SERVICE, cause });
+                Ok(None)
+            }
+        }
+    }
+
+    /// The first look at what a page has.
+    async fn examine(
+        &self,
+        what: What,
+        listed: Vec<Listed>,
+        read_at: Timestamp,
+        run: &mut Run,
+    ) -> Result<(), Setback> {
+        let mut all = Vec::new();
+        for listed in listed {
+            match listed {
+                Listed::Found(found) if !self.is_ours(&found, read_at) => {}
+                Listed::Found(found) if found.object.len() > MAX_BODY_BYTES => {
+                    run.reconciled.of(what).unreadable += 1;
+                    log_unreadable(Some(&found.id), "it is larger than a row holds");
+                }
+                Listed::Found(found) => {
+                    if run.seen.insert((found.resource, found.id.clone())) {
+                        all.push(found);
+                    }
+                }
+                Listed::Unreadable { id, object, why } => {
+                    let kept = self.keep_unreadable(id.as_deref(), object, why, read_at).await;
+                    match kept {
+                        Ok(Recorded::First) => run.reconciled.of(what).unreadable += 1,
+                        Ok(_) => run.reconciled.of(what).seen_before += 1,
+                        Err(setback) => run.goes_on(setback)?,
+                    }
+                }
+            }
+        }
+        run.reconciled.of(what).examined += all.len();
+        let looks = all.into_iter().map(|found| async {
+            let rows = self.rows(&found).await;
+            (rows.map(|rows| is_missing(&found, &rows)), found)
+        });
+        let mut looks = stream::iter(looks).buffered(AT_ONCE);
+        while let Some((look, found)) = looks.next().await {
+            match look {
+                Ok(true) => run.gaps.push(Gap { what, found, read_at }),
+                Ok(false) => {}
+                Err(setback) => run.goes_on(setback)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is this stack's to look after, and old enough.
+    fn is_ours(&self, found: &Found, now: Timestamp) -> bool {
+        found.mode.is_none_or(|mode| mode == self.mode) && !found.is_young(now)
+    }
+
+    /// The rows that a thing is compared with.
+    async fn rows(&self, found: &Found) -> Result<Rows, Setback> {
+        let mut wanted = reconcile::wanted(&found.news);
+        if let News::Invoice(news) = &found.news
+            && news.customer_id.is_none()
+        {
+            let customer_id = self.entitlements.customer_of(&news.subscription_id).await?;
+            wanted.subscription = customer_id.map(|customer_id| (customer_id, news.subscription_id.clone()));
+        }
+        let rows = self.ledger.read(&wanted).await?;
+        let mut order = reconcile::wanted_order(&found.news, &rows);
+        // As fulfillment finds the order of a renewal's payment that has no link.
+        if let News::Refund(news) = &found.news
+            && order.is_none()
+            && let Some(id) = &news.subscription_id
+        {
+            order = self.beginning_of(id).await?;
+        }
+        if order.is_none() {
+            return Ok(rows);
+        }
+        Ok(rows.and(self.ledger.read(&Wanted { order, ..Wanted::default() }).await?))
+    }
+
+    /// The order that a subscription began with.
+    async fn beginning_of(&self, id: &SubscriptionId) -> Result<Option<OrderId>, Setback> {
+        let Some(customer_id) = self.entitlements.customer_of(id).await? else { return Ok(None) };
+        let wanted = Wanted { subscription: Some((customer_id, id.clone())), ..Wanted::default() };
+        let row = self.ledger.read(&wanted).await?.subscription;
+        Ok(row.and_then(|row| row.beginning).map(|beginning| beginning.order_id))
+    }
+
+    /// Looks at each gap once more, and drives what is still missing.
+    async fn make_up(&self, run: &mut Run) -> Result<(), Setback> {
+        let gaps = std::mem::take(&mut run.gaps);
+        if gaps.is_empty() {
+            return Ok(());
+        }
+        tokio::time::sleep(self.second_look).await;
+        let fates = gaps.into_iter().map(|gap| async move { (gap.what, self.drive(&gap).await) });
+        let mut fates = stream::iter(fates).buffered(AT_ONCE);
+        while let Some((what, fate)) = fates.next().await {
+            let count = run.reconciled.of(what);
+            match fate {
+                Ok(Fate::Arrived) => {}
+                Ok(Fate::Missing) => count.missing += 1,
+                Ok(Fate::QueuedAgain) => count.queued_again += 1,
+                Ok(Fate::SeenBefore) => count.seen_before += 1,
+                Err(setback) => run.goes_on(setback)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Records the event that a webhook should have brought, and queues it as intake does.
+    async fn drive(&self, gap: &Gap) -> Result<Fate, Setback> {
+        let Gap { found, read_at, .. } = gap;
+        let rows = self.rows(found).await?;
+        if !is_missing(found, &rows) {
+            return Ok(Fate::Arrived);
+        }
+        let id = event_id(found, &rows);
+        let body = flex::event(found, &id, told_at(found, &rows, *read_at));
+        let reading = flex::read(&body);
+        let event = StoredEvent::first(&self.delivery(body, reading)?);
+        let recorded = self.events.record(&event).await?;
+        // Another body under one of our ids is the same gap, told at another time.
+        let state = match recorded {
+            Recorded::First => event.state,
+            Recorded::Again(state) | Recorded::OtherBody(state) => state,
+        };
+        if state.is_pending() {
+            self.queue.send(&FulfillmentJob::V1 { event_id: event.event_id.clone() }).await?;
+        }
+        Ok(match recorded {
+            Recorded::First => {
+                tracing::warn!(outcome = "missing", event_id = %event.event_id, "no webhook has told of this");
+                Fate::Missing
+            }
+            Recorded::Again(_) | Recorded::OtherBody(_) if state.is_pending() => Fate::QueuedAgain,
+            Recorded::Again(_) | Recorded::OtherBody(_) => Fate::SeenBefore,
+        })
+    }
+
+    /// Keeps what cannot be read as intake keeps an unreadable event: once, for a person.
+    async fn keep_unreadable(
+        &self,
+        id: Option<&str>,
+        object: Vec<u8>,
+        why: Unreadable,
+        now: Timestamp,
+    ) -> Result<Recorded, Setback> {
+        let reason = why.to_string();
+        if object.len() > MAX_BODY_BYTES {
+            log_unreadable(id, &reason);
+            return Ok(Recorded::First);
+        }
+        let delivery = Delivery { received_at: now, ..self.delivery(object, Reading::Unreadable(why))? };
+        let recorded = self.events.record(&StoredEvent::first(&delivery)).await?;
+        if recorded == Recorded::First {
+            log_unreadable(id, &reason);
+        }
+        Ok(recorded)
+    }
+
+    fn delivery(&self, body: Vec<u8>, reading: Reading) -> Result<Delivery, Setback> {
+        Ok(Delivery {
+            provider: Provider::Flex,
+            delivery_id: DeliveryId::new(DELIVERY_ID).map_err(|bad| Setback::Fault(bad.to_string()))?,
+            fingerprint: fingerprint(&body),
+            body,
+            received_at: self.clock.now(),
+            reading,
+        })
+    }
+}
+
+fn log_unreadable(id: Option<&str>, reason: &str) {
+    tracing::warn!(
+        outcome = "unreadable",
+        subject = id,
+        reason,
+        "a thing of the provider's lists cannot be read"
+    );
+}
+
+fn log(reconciled: &Reconciled, setback: Option<&Setback>, took: SignedDuration) {
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
+    let Count { examined, missing, queued_again, seen_before, unreadable } = reconciled.total();
+    let more = reconciled.more;
+    let lists = reconciled.to_string();
+    tracing::info!(
+        outcome = "reconciled",
+        examined,
+        missing,
+        queued_again,
+        seen_before,
+        unreadable,
+        more,
+        lists,
+        duration_ms,
+        "compared with the provider"
+    );
+    if let Some(setback) = setback {
+        tracing::warn!(outcome = "retry", reason = %setback, duration_ms, "will be tried again");
+    }
+}

@@ -1,0 +1,318 @@
+//! Making up for webhooks that never came: what the provider's lists tell, held against what is stored.
+//!
+//! Nothing here changes a row. What is missing becomes an event of our own that tells what its webhook would have
+//! told, and goes the way of all events; [`is_missing`] is false once that event has had its effect.
+//!
+//! When an event of ours happened decides how its facts merge ([`told_at`]): it must be newer than whatever it is to
+//! replace, and no newer than it has to be where a receipt or an end is dated by it.
+
+use crate::{
+    delivery::fingerprint,
+    event::{News, Unreadable},
+    facts::whole_second,
+    fulfillment::subscription::lacks_receipt,
+    ids::{EventId, InvoiceId, OrderId},
+    ledger::{Rows, Wanted},
+    mode::Mode,
+    refund,
+    subscription::{Bill, InvoiceNews, Item, MOST_INVOICES, Snapshot, Source, Status, Subscription},
+};
+use jiff::{SignedDuration, Timestamp};
+use std::fmt;
+
+/// What is younger is left to its webhook, which may be on its way, or be tried again.
+pub const YOUNG: SignedDuration = SignedDuration::from_mins(15);
+
+/// What a provider lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum What {
+    /// Checkouts.
+    Checkouts,
+    /// Invoices of subscriptions.
+    Invoices,
+    /// Refunds.
+    Refunds,
+    /// Subscriptions, those that have ended perhaps among them.
+    Subscriptions,
+    /// Subscriptions that are cancelled.
+    Ended,
+}
+
+impl What {
+    /// All of them, in the order in which they are looked at.
+    pub const ALL: [Self; 5] =
+        [Self::Checkouts, Self::Invoices, Self::Refunds, Self::Subscriptions, Self::Ended];
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Checkouts => "checkouts",
+            Self::Invoices => "invoices",
+            Self::Refunds => "refunds",
+            Self::Subscriptions => "subscriptions",
+            Self::Ended => "ended subscriptions",
+        })
+    }
+}
+
+/// Which page of a list is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask<'a> {
+    /// Of which list.
+    pub what: What,
+    /// How far back.
+    pub since: Timestamp,
+    /// Now.
+    pub now: Timestamp,
+    /// The page after this; without it the first one.
+    pub after: Option<&'a str>,
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Page {
+    /// What of it is of interest.
+    pub listed: Vec<Listed>,
+    /// How many things were on it.
+    pub length: usize,
+    /// After which the next page is, if there may be one.
+    pub next: Option<String>,
+}
+
+/// One thing of a list that is of interest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listed {
+    /// Understood.
+    Found(Box<Found>),
+    /// Not understood: it stops nobody else.
+    Unreadable {
+        /// Its id, where that can be read.
+        id: Option<String>,
+        /// The thing itself, as the provider tells it.
+        object: Vec<u8>,
+        /// What it lacks.
+        why: Unreadable,
+    },
+}
+
+/// One thing of a list, with what its webhook would have told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The provider's word for such a thing, such as `refund`.
+    pub resource: &'static str,
+    /// Its id.
+    pub id: String,
+    /// Live or test data, where told.
+    pub mode: Option<Mode>,
+    /// Since when there is such a thing, where told.
+    pub created_at: Option<Timestamp>,
+    /// When it came to be as it is, where the provider tells.
+    pub since: Option<Timestamp>,
+    /// Of a checkout: whether the provider says that its money is here.
+    pub paid: bool,
+    /// The type of event that tells of it.
+    pub event_type: &'static str,
+    /// The thing itself, as the provider tells it.
+    pub object: Vec<u8>,
+    /// What such an event would mean.
+    pub news: News,
+}
+
+impl Found {
+    /// Whether its webhook may still be on its way.
+    #[must_use]
+    pub fn is_young(&self, now: Timestamp) -> bool {
+        let newest = self.created_at.max(self.since).filter(|at| *at <= now);
+        newest.is_some_and(|at| now.duration_since(at) < YOUNG)
+    }
+}
+
+/// The rows that it is compared with, but for the order that they lead to.
+#[must_use]
+pub fn wanted(news: &News) -> Wanted {
+    match news {
+        News::Checkout { order_id, .. } => Wanted { order: Some(order_id.clone()), ..Wanted::default() },
+        News::Refund(news) => {
+            Wanted { links: vec![news.told.payment_intent_id.clone()], ..Wanted::default() }
+        }
+        News::Subscription(news) => {
+            let key = (news.customer_id.clone(), news.subscription_id.clone());
+            Wanted { subscription: Some(key), ..Wanted::default() }
+        }
+        News::Invoice(news) => {
+            let customer_id = news.customer_id.clone();
+            let key = customer_id.map(|customer_id| (customer_id, news.subscription_id.clone()));
+            Wanted { subscription: key, ..Wanted::default() }
+        }
+        News::CheckoutPaid { .. }
+        | News::Payment(_)
+        | News::RefundsOf(_)
+        | News::Dispute(_)
+        | News::Customer(_)
+        | News::NotNeeded
+        | News::Unhandled => Wanted::default(),
+    }
+}
+
+/// The order that these rows lead to: of a refund by its payment's link; of an invoice that has no receipt by its
+/// subscription, since it may be owed one.
+#[must_use]
+pub fn wanted_order(news: &News, rows: &Rows) -> Option<OrderId> {
+    match news {
+        News::Refund(_) => rows.links.values().find_map(|link| link.order_id.clone()),
+        News::Invoice(news) => {
+            let known = rows.subscription.as_ref()?;
+            let invoice = known.invoices.get(&news.invoice_id)?;
+            let beginning = known.beginning.as_ref().filter(|_| invoice.receipt_id.is_none())?;
+            Some(beginning.order_id.clone())
+        }
+        _ => None,
+    }
+}
+
+/// Whether what is stored lacks what the provider tells.
+///
+/// Of a checkout the order; and once the provider says that its money is here, the goods and the receipt as well. An
+/// order that waits for money it has not been told of is not missing anything. Of an invoice that it is paid; and once
+/// its order is known, the receipt of a renewal.
+#[must_use]
+pub fn is_missing(found: &Found, rows: &Rows) -> bool {
+    match &found.news {
+        News::Checkout { completed, .. } => {
+            let lacks = rows.order.as_ref().is_none_or(|order| found.paid && order.fulfilled_at.is_none());
+            *completed && lacks
+        }
+        News::Refund(news) => {
+            let known = rows.order.as_ref().and_then(|order| order.refunds.get(&news.refund_id));
+            known.is_none_or(|known| {
+                let (known, told) = (&known.told.value, &news.told);
+                // A word that we do not know replaces none that we know.
+                let tells = matches!(known.status, refund::Status::Other(_))
+                    || !matches!(told.status, refund::Status::Other(_));
+                tells && (&known.status, known.amount) != (&told.status, told.amount)
+            })
+        }
+        News::Invoice(news) => rows.subscription.as_ref().is_none_or(|known| {
+            !is_paid(known, news)
+                || rows.order.as_ref().is_some_and(|order| lacks_receipt(news, known, order))
+        }),
+        News::Subscription(news) => is_other(rows.subscription.as_ref(), &news.snapshot),
+        News::CheckoutPaid { .. }
+        | News::Payment(_)
+        | News::RefundsOf(_)
+        | News::Dispute(_)
+        | News::Customer(_)
+        | News::NotNeeded
+        | News::Unhandled => false,
+    }
+}
+
+/// Whether an invoice is known to be paid, or was, before newer ones took its place on the row.
+fn is_paid(known: &Subscription, news: &InvoiceNews) -> bool {
+    fn age<'a>(id: &'a InvoiceId, bill: &Bill) -> (Option<Timestamp>, &'a InvoiceId) {
+        (bill.period_end.map(whole_second), id)
+    }
+    if let Some(invoice) = known.invoices.get(&news.invoice_id) {
+        return invoice.paid_at.is_some();
+    }
+    let mine = age(&news.invoice_id, &news.bill);
+    let is_oldest = known.invoices.iter().all(|(id, invoice)| mine < age(id, &invoice.bill.value));
+    known.invoices.len() >= MOST_INVOICES && is_oldest && mine.0 <= known.paid_through
+}
+
+/// Whether a subscription is not what is stored of it.
+fn is_other(known: Option<&Subscription>, told: &Snapshot) -> bool {
+    if told.source == Source::Deleted {
+        return known.is_none_or(|known| known.ended_at.is_none());
+    }
+    match (known.and_then(|known| known.snapshot.as_ref()), &told.status) {
+        // What never began has nothing that could be missing.
+        (None, Status::Incomplete | Status::IncompleteExpired) => false,
+        (None, _) => true,
+        // A word that we do not know replaces none that we know.
+        (Some(known), Status::Other(_)) if !matches!(known.value.status, Status::Other(_)) => false,
+        (Some(known), _) => differs(&known.value, told),
+    }
+}
+
+/// Whether what is told differs in what access or a notice depends on. What a list leaves out, since it shows less than
+/// an event does, is no difference; nor is the newest invoice, which changes days before it is paid and is told by
+/// itself.
+fn differs(known: &Snapshot, told: &Snapshot) -> bool {
+    fn unlike<T: PartialEq>(known: Option<&T>, told: Option<&T>) -> bool {
+        known.zip(told).is_some_and(|(known, told)| known != told)
+    }
+    let at = |told: Option<Timestamp>| told.map(whole_second);
+    let is_later =
+        |known: Option<Timestamp>, told: Option<Timestamp>| told.is_some() && at(known) != at(told);
+    let another = |(known, told): (&Item, &Item)| {
+        known.quantity != told.quantity
+            || unlike(known.price_id.as_ref(), told.price_id.as_ref())
+            || unlike(known.product_id.as_ref(), told.product_id.as_ref())
+    };
+    known.status != told.status
+        || known.cancel_at_period_end != told.cancel_at_period_end
+        || is_later(known.period_end, told.period_end)
+        || is_later(known.trial_end, told.trial_end)
+        || known.items.len() != told.items.len()
+        || known.items.iter().zip(&told.items).any(another)
+}
+
+/// The id of the event that makes up for a webhook: the same whenever the same state is found beside the same row. So a
+/// second run records nothing new; and a state that comes back after another one is news again.
+#[must_use]
+pub fn event_id(found: &Found, rows: &Rows) -> EventId {
+    let order = || rows.order.as_ref().map(|order| order.version);
+    let subscription = || rows.subscription.as_ref().map(|row| row.version);
+    let (state, version) = match &found.news {
+        News::Refund(news) => (news.told.status.to_string(), order()),
+        News::Subscription(news) => {
+            let Snapshot { cancel_at_period_end, period_end, trial_end, items, .. } = &news.snapshot;
+            let matters = format!("{:?}", (cancel_at_period_end, period_end, trial_end, items));
+            let print = fingerprint(matters.as_bytes());
+            (format!("{}-{}", news.snapshot.status, print.get(..8).unwrap_or_default()), subscription())
+        }
+        News::Invoice(_) => ("paid".to_owned(), subscription()),
+        _ => ("complete".to_owned(), order()),
+    };
+    let name = format!("{}:{}:{state}:{}", found.resource, found.id, version.unwrap_or_default());
+    // An id or a word that is none of ours makes it too long, or has characters that no id has.
+    EventId::new(format!("reconciled:{name}"))
+        .unwrap_or_else(|_| EventId::of_body("reconciled", &fingerprint(name.as_bytes())))
+}
+
+/// When what was found became so, for the merge of facts: `read_at` is when the provider was asked.
+///
+/// - A checkout was completed within the hour after it was made: its own time dates the sale.
+/// - A refund and a subscription are what they are now, whatever was announced before: the time of the reading.
+/// - An invoice was paid soon after it was made, and after whatever else was told of it: its own time dates the renewal.
+/// - A subscription that has ended did so when the provider says; else by now.
+///
+/// Where two clocks disagree, what was read is a second newer than what it replaces.
+#[must_use]
+pub fn told_at(found: &Found, rows: &Rows, read_at: Timestamp) -> Timestamp {
+    let after = |known: Option<Timestamp>, at: Timestamp| {
+        let next = known.and_then(|known| known.checked_add(SignedDuration::from_secs(1)).ok());
+        next.map_or(at, |next| next.max(at))
+    };
+    let subscription = rows.subscription.as_ref();
+    match &found.news {
+        News::Refund(news) => {
+            let known = rows.order.as_ref().and_then(|order| order.refunds.get(&news.refund_id));
+            after(known.map(|known| known.told.at), read_at)
+        }
+        News::Subscription(news) if news.snapshot.source != Source::Deleted => {
+            let known = subscription.and_then(|known| known.snapshot.as_ref());
+            after(known.map(|known| known.at), read_at)
+        }
+        News::Invoice(news) => {
+            let known = subscription.and_then(|known| known.invoices.get(&news.invoice_id));
+            after(known.map(|known| known.bill.at), found.since.unwrap_or(read_at))
+        }
+        _ => found.since.unwrap_or(read_at),
+    }
+}
+
+#[cfg(test)]
+mod tests;

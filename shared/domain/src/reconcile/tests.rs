@@ -1,0 +1,317 @@
+use super::*;
+use crate::{
+    fulfillment::testing::{
+        DAY, End, NOW, SALE, Shop, at, bill, checkout, completed, id, invoice_news, item, line, order_id,
+        refunded, snapshot, subscription_news, told,
+    },
+    ids::OrderId,
+    subscription::InvoiceEvent,
+};
+use proptest::prelude::*;
+
+/// What a list has of this.
+fn found(news: News) -> Found {
+    let (resource, id) = match &news {
+        News::Checkout { order_id, .. } => ("checkout_session", order_id.to_string()),
+        News::Refund(news) => ("refund", news.refund_id.to_string()),
+        News::Invoice(news) => ("invoice", news.invoice_id.to_string()),
+        News::Subscription(news) => ("subscription", news.subscription_id.to_string()),
+        other => panic!("nobody lists {other:?}"),
+    };
+    Found {
+        resource,
+        id,
+        mode: None,
+        created_at: None,
+        since: None,
+        paid: true,
+        event_type: "",
+        object: Vec::new(),
+        news,
+    }
+}
+
+/// The rows that it is compared with, as the function reads them.
+fn rows(shop: &Shop, found: &Found) -> Rows {
+    let rows = shop.tables.read(&wanted(&found.news));
+    let order = wanted_order(&found.news, &rows);
+    rows.and(shop.tables.read(&Wanted { order, ..Wanted::default() }))
+}
+
+fn missing(shop: &Shop, found: &Found) -> bool {
+    is_missing(found, &rows(shop, found))
+}
+
+/// Makes up for it, as the function does, when the provider was read at that second.
+fn make_up(shop: &mut Shop, found: &Found, read_at: i64) -> End {
+    let rows = rows(shop, found);
+    let mut event = told("fevt_0", 0, found.news.clone());
+    event.event_id = event_id(found, &rows);
+    event.occurred_at = Some(told_at(found, &rows, at(read_at)));
+    shop.deliver(&event)
+}
+
+fn sold() -> Shop {
+    let mut shop = Shop::selling(checkout(vec![line("brace", 1, 5000, Some("BRACE"))]));
+    assert_eq!(shop.tell(SALE, completed()), End::Done);
+    shop
+}
+
+fn paid(invoice: &str, month: i64) -> News {
+    let period = (SALE + month * 30 * DAY, SALE + (month + 1) * 30 * DAY);
+    invoice_news("fsub_1", invoice, InvoiceEvent::Paid, bill(InvoiceEvent::Paid, 2000, period))
+}
+
+fn subscribed(status: &str) -> News {
+    subscription_news("fsub_1", snapshot(status, SALE + 30 * DAY))
+}
+
+fn deleted() -> News {
+    let over = Snapshot { source: Source::Deleted, ..snapshot("canceled", SALE + 30 * DAY) };
+    subscription_news("fsub_1", over)
+}
+
+#[test]
+fn a_paid_checkout_is_missing_until_it_is_fulfilled() {
+    let mut shop = Shop::selling(checkout(vec![line("brace", 1, 5000, Some("BRACE"))]));
+    let found = Found { since: Some(at(SALE - 100)), ..found(completed()) };
+    assert!(missing(&shop, &found));
+    assert_eq!(make_up(&mut shop, &found, NOW), End::Done);
+    assert!(!missing(&shop, &found));
+    assert_eq!(shop.order().placed_at, at(SALE - 100), "dated by the checkout, and not by the run");
+}
+
+#[test]
+fn an_order_that_waits_for_money_misses_nothing_until_the_money_is_told_to_be_here() {
+    let mut shop = sold();
+    let order = shop.tables.orders.get_mut(&order_id()).unwrap();
+    order.fulfilled_at = None;
+    let waits = Found { paid: false, ..found(completed()) };
+    assert!(!missing(&shop, &waits));
+    assert!(missing(&shop, &found(completed())));
+    let changed = News::Checkout { order_id: order_id(), completed: false };
+    assert!(!missing(&shop, &found(changed)));
+    let unknown = News::Checkout { order_id: OrderId::new("fcs_9").unwrap(), completed: true };
+    assert!(missing(&shop, &Found { paid: false, ..found(unknown) }), "an order that waits is an order");
+}
+
+#[test]
+fn a_refund_is_missing_until_its_order_has_it_as_it_is() {
+    let mut shop = sold();
+    let succeeded = found(refunded("fre_1", "succeeded", 1000));
+    assert!(missing(&Shop::new(), &succeeded), "its order is unknown");
+    assert!(missing(&shop, &succeeded));
+    shop.tell(SALE + 5, refunded("fre_1", "pending", 1000));
+    assert!(missing(&shop, &succeeded));
+    make_up(&mut shop, &succeeded, SALE + 60);
+    assert!(!missing(&shop, &succeeded));
+    assert_eq!(shop.receipts(), ["fcs_1-order", "fre_1-refund"]);
+    // Late news of what it was before change nothing.
+    shop.tell(SALE + 6, refunded("fre_1", "pending", 1000));
+    assert!(!missing(&shop, &succeeded));
+    assert!(missing(&shop, &found(refunded("fre_1", "failed", 1000))));
+    assert!(!missing(&shop, &found(refunded("fre_1", "a_new_word", 1000))));
+}
+
+#[test]
+fn what_is_read_replaces_what_a_clock_ahead_of_ours_has_announced() {
+    let mut shop = sold();
+    shop.tell(NOW + 50, refunded("fre_1", "pending", 1000));
+    shop.tell(NOW + 50, subscribed("active"));
+    for news in [refunded("fre_1", "succeeded", 1000), subscribed("past_due")] {
+        let found = found(news);
+        assert!(missing(&shop, &found));
+        make_up(&mut shop, &found, NOW);
+        assert!(!missing(&shop, &found), "{found:?}");
+    }
+}
+
+#[test]
+fn a_paid_invoice_is_missing_until_its_subscription_has_it_as_paid() {
+    let mut shop = sold();
+    let renewal = Found { since: Some(at(SALE + 30 * DAY)), ..found(paid("fin_2", 1)) };
+    assert!(missing(&shop, &renewal));
+    // That its payment failed at first came through.
+    let period = (SALE + 30 * DAY, SALE + 60 * DAY);
+    let failed = bill(InvoiceEvent::PaymentFailed, 2000, period);
+    shop.tell(SALE + 31 * DAY, invoice_news("fsub_1", "fin_2", InvoiceEvent::PaymentFailed, failed));
+    assert!(missing(&shop, &renewal));
+    make_up(&mut shop, &renewal, SALE + 33 * DAY);
+    assert!(!missing(&shop, &renewal));
+    let invoice = &shop.subscription("fsub_1").invoices[&id::<InvoiceId>("fin_2")];
+    assert_eq!(invoice.bill.value.amount_paid, Some(2000), "what it said when it failed does not count");
+}
+
+#[test]
+fn an_invoice_that_newer_ones_have_pushed_off_the_row_is_not_missing() {
+    let mut shop = sold();
+    for month in 1..=i64::try_from(MOST_INVOICES).unwrap() + 2 {
+        shop.tell(SALE + month * 30 * DAY, paid(&format!("fin_{month:03}"), month));
+    }
+    for month in [1, 2, 3, 26] {
+        assert!(!missing(&shop, &found(paid(&format!("fin_{month:03}"), month))), "{month}");
+    }
+    assert!(missing(&shop, &found(paid("fin_027", 27))));
+    assert!(missing(&shop, &found(paid("fin_other", 20))), "not so old that it could have been pushed off");
+}
+
+#[test]
+fn a_subscription_is_missing_while_what_matters_of_it_differs() {
+    let mut shop = sold();
+    let told = found(subscribed("active"));
+    assert!(missing(&shop, &told));
+    make_up(&mut shop, &told, SALE + 60);
+    assert!(!missing(&shop, &told));
+    assert_eq!(shop.access("fprod_gym").access_until, at(SALE + 30 * DAY));
+    let with = |change: &dyn Fn(&mut Snapshot)| {
+        let mut told = snapshot("active", SALE + 30 * DAY);
+        change(&mut told);
+        found(subscription_news("fsub_1", told))
+    };
+    for other in [
+        with(&|told| told.status = "past_due".into()),
+        with(&|told| told.cancel_at_period_end = true),
+        with(&|told| told.period_end = Some(at(SALE + 60 * DAY))),
+        with(&|told| told.trial_end = Some(at(SALE + 5 * DAY))),
+        with(&|told| told.items = vec![item("fprod_pool")]),
+        with(&|told| told.items.push(item("fprod_pool"))),
+        with(&|told| told.items[0].quantity = 2),
+    ] {
+        assert!(missing(&shop, &other), "{other:?}");
+    }
+    for same in [
+        with(&|told| told.latest_invoice = Some(id("fin_9"))),
+        with(&|told| told.source = Source::Read),
+        // A list may show less than an event.
+        with(&|told| told.items[0].product_id = None),
+        with(&|told| told.period_end = None),
+        with(&|told| told.status = "a_new_word".into()),
+    ] {
+        assert!(!missing(&shop, &same), "{same:?}");
+    }
+}
+
+#[test]
+fn the_end_of_a_subscription_is_missing_until_it_has_ended_here() {
+    let mut shop = sold();
+    shop.tell(SALE + DAY, subscribed("active"));
+    let over = Found { since: Some(at(SALE + 2 * DAY)), ..found(deleted()) };
+    assert!(missing(&Shop::new(), &over));
+    assert!(missing(&shop, &over));
+    // Told by the API, but not as its end.
+    shop.tell(SALE + 3 * DAY, subscribed("canceled"));
+    assert!(missing(&shop, &over));
+    make_up(&mut shop, &over, SALE + 4 * DAY);
+    assert!(!missing(&shop, &over));
+    assert_eq!(shop.subscription("fsub_1").ended_at, Some(at(SALE + 2 * DAY)), "when the provider says");
+}
+
+#[test]
+fn what_never_began_is_not_missing() {
+    for status in ["incomplete", "incomplete_expired"] {
+        assert!(!missing(&sold(), &found(subscribed(status))), "{status}");
+    }
+}
+
+#[test]
+fn the_same_gap_has_the_same_id_and_one_that_opens_again_another() {
+    let mut shop = sold();
+    let of = |shop: &Shop, status: &str| {
+        let found = found(subscribed(status));
+        event_id(&found, &rows(shop, &found))
+    };
+    let first = of(&shop, "active");
+    assert_eq!(first, of(&shop, "active"));
+    assert!(first.as_str().starts_with("reconciled:subscription:fsub_1:active-"), "{first}");
+    shop.tell(SALE + 1, subscribed("active"));
+    shop.tell(SALE + 2, subscribed("past_due"));
+    assert_ne!(first, of(&shop, "active"));
+    let order = found(completed());
+    let id = event_id(&order, &Rows::default());
+    assert_eq!(id.as_str(), "reconciled:checkout_session:fcs_1:complete:0");
+}
+
+#[test]
+fn whatever_the_provider_calls_things_the_event_has_an_id() {
+    let long = Found { id: "f".repeat(255), ..found(refunded("fre_1", "succeeded", 1)) };
+    let odd = found(refunded("fre_1", "two words", 1));
+    for found in [long, odd] {
+        let id = event_id(&found, &Rows::default());
+        assert!(id.as_str().starts_with("reconciled:") && id.as_str().len() <= 255, "{id}");
+    }
+}
+
+#[test]
+fn what_is_young_is_left_to_its_webhook() {
+    let now = at(NOW);
+    let made = |created: Option<i64>, since: Option<i64>| Found {
+        created_at: created.map(at),
+        since: since.map(at),
+        ..found(completed())
+    };
+    assert!(made(Some(NOW - 14 * 60), None).is_young(now));
+    assert!(!made(Some(NOW - 15 * 60), None).is_young(now));
+    assert!(made(Some(NOW - DAY), Some(NOW - 5)).is_young(now), "it has just become so");
+    assert!(!made(Some(NOW - DAY), None).is_young(now));
+    assert!(!made(None, None).is_young(now), "of unknown age is old");
+}
+
+/// What a provider tells in the end, of one of each.
+fn ends() -> impl Strategy<Value = Vec<Found>> {
+    let refund = prop::sample::select(vec!["pending", "succeeded", "failed", "canceled", "a_new_word"]);
+    let status =
+        prop::sample::select(vec!["trialing", "active", "past_due", "unpaid", "paused", "a_new_word"]);
+    (refund, status, any::<bool>(), any::<bool>(), 0_i64..3).prop_map(
+        |(refund, status, cancels, over, month)| {
+            let mut told = snapshot(status, SALE + (month + 1) * 30 * DAY);
+            told.cancel_at_period_end = cancels;
+            let subscription = if over { deleted() } else { subscription_news("fsub_1", told) };
+            let mut all = vec![
+                Found { since: Some(at(SALE - 100)), ..found(completed()) },
+                found(refunded("fre_1", refund, 1000)),
+                found(subscription),
+            ];
+            let invoices = (0..=month).map(|month| {
+                let since = Some(at(SALE + month * 30 * DAY + 3600));
+                Found { since, ..found(paid(&format!("fin_{month}"), month)) }
+            });
+            all.extend(invoices);
+            all
+        },
+    )
+}
+
+/// Some of what was announced on the way there.
+fn announced() -> impl Strategy<Value = Vec<(i64, News)>> {
+    let news = prop_oneof![
+        Just(completed()),
+        prop::sample::select(vec!["pending", "succeeded", "failed"])
+            .prop_map(|status| refunded("fre_1", status, 1000)),
+        prop::sample::select(vec!["incomplete", "active", "past_due"]).prop_map(subscribed),
+        (0_i64..3).prop_map(|month| paid(&format!("fin_{month}"), month)),
+    ];
+    prop::collection::vec((SALE..SALE + 100 * DAY, news), 0..8)
+}
+
+proptest! {
+    /// Whatever came through before, what is made up for is not missing any more, nor is it a second time.
+    #[test]
+    fn nothing_is_missing_once_it_is_made_up_for(before in announced(), ends in ends()) {
+        let mut shop = Shop::selling(checkout(vec![line("brace", 1, 5000, Some("BRACE"))]));
+        for (second, news) in before {
+            shop.tell(second, news);
+        }
+        // A refund waits for its order; the queue brings it again.
+        for found in ends.iter().chain(&ends) {
+            if missing(&shop, found) {
+                make_up(&mut shop, found, SALE + 120 * DAY);
+            }
+        }
+        let tables = shop.tables.clone();
+        for found in &ends {
+            prop_assert!(!missing(&shop, found), "{found:?} in {:?}", shop.tables);
+            make_up(&mut shop, found, SALE + 121 * DAY);
+            prop_assert_eq!(&shop.tables.receipts, &tables.receipts, "a receipt more");
+        }
+    }
+}

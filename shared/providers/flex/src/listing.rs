@@ -1,0 +1,191 @@
+//! What Flex's lists have, told as its webhooks would have told it.
+//!
+//! A webhook that never came cannot be asked for again: there is no list of events, and one that is known by its id is
+//! resent only if Flex still has it (<https://docs.withflex.com/api-reference/events/retry-event>). So what a list has
+//! becomes an event in the envelope that all of them come in, about the very object that it has.
+
+use crate::{
+    news,
+    time::timestamp,
+    translate::{self, first_id},
+};
+use domain::{
+    event::{News, Unreadable},
+    ids::EventId,
+    mode::Mode,
+    reconcile::{Ask, Found, Listed, What},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Map, Value, json};
+
+/// The members of a list that a page is asked for and read by.
+pub(crate) struct List {
+    /// Where it is.
+    pub(crate) path: &'static [&'static str],
+    /// The member of the answer that holds it.
+    pub(crate) name: &'static str,
+    /// What Flex calls one of it.
+    resource: &'static str,
+    /// The member that holds the id of one.
+    pub(crate) id: &'static str,
+}
+
+impl List {
+    pub(crate) fn of(what: What) -> Self {
+        match what {
+            What::Checkouts => Self {
+                path: &["v1", "checkout", "sessions"],
+                name: "checkout_sessions",
+                resource: "checkout_session",
+                id: "checkout_session_id",
+            },
+            What::Invoices => {
+                Self { path: &["v1", "invoices"], name: "invoices", resource: "invoice", id: "invoice_id" }
+            }
+            What::Refunds => {
+                Self { path: &["v1", "refunds"], name: "refunds", resource: "refund", id: "refund_id" }
+            }
+            What::Subscriptions | What::Ended => Self {
+                path: &["v1", "subscriptions"],
+                name: "subscriptions",
+                resource: "subscription",
+                id: "subscription_id",
+            },
+        }
+    }
+
+    /// What narrows the list down. Checkouts have a filter by age, in days
+    /// (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>); no other list has one. Of
+    /// subscriptions a list without a filter may leave out those that are cancelled, so these are asked for by
+    /// themselves (<https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>).
+    pub(crate) fn filter(ask: &Ask<'_>) -> Option<(&'static str, String)> {
+        match ask.what {
+            What::Checkouts => {
+                let hours = ask.now.duration_since(ask.since).as_hours();
+                // Rounded up: what is too old is left out here.
+                Some(("interval", (hours / 24 + 1).to_string()))
+            }
+            What::Ended => Some(("status", "canceled".to_owned())),
+            What::Invoices | What::Refunds | What::Subscriptions => None,
+        }
+    }
+
+    /// Whether all of a list is looked at, however old it is. A subscription of years ago can end today.
+    pub(crate) fn is_ageless(what: What) -> bool {
+        matches!(what, What::Subscriptions | What::Ended)
+    }
+}
+
+/// When a thing was made, where it tells.
+pub(crate) fn created_at(object: &Value) -> Option<Timestamp> {
+    timestamp(object.get("created_at")?)
+}
+
+/// What a thing of a list tells; `None` if it is of no interest: too old, or nothing that an order, a renewal or access
+/// follows from.
+#[must_use]
+pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
+    let List { resource, id, .. } = List::of(ask.what);
+    let text = |name: &str| object.get(name).and_then(Value::as_str).map(str::trim);
+    let created_at = created_at(object);
+    if !List::is_ageless(ask.what) && created_at.is_some_and(|at| at < ask.since) {
+        return None;
+    }
+    let (event_type, since) = match ask.what {
+        // As where a checkout is read: both words say that it is done.
+        What::Checkouts if matches!(text("status"), Some("complete" | "paid")) => {
+            ("checkout.session.completed", created_at)
+        }
+        What::Invoices if text("status") == Some("paid") => ("invoice.paid", created_at),
+        What::Refunds => ("refund.updated", None),
+        What::Subscriptions | What::Ended => match end(object, ask.now) {
+            End::Not => ("customer.subscription.updated", None),
+            // What is over for longer than anybody looks back is of no use to anybody.
+            End::Over(Some(at)) if at < ask.since => return None,
+            End::Over(at) => ("customer.subscription.deleted", at),
+        },
+        What::Checkouts | What::Invoices => return None,
+    };
+    let envelope = json!({"object": {resource: object}});
+    let read = envelope.as_object().map(|envelope| news::of(event_type, envelope));
+    let name = first_id([text(id)], EventId::new).map(String::from);
+    let bytes = object.to_string().into_bytes();
+    Some(match (read, name) {
+        // An invoice of no subscription.
+        (Some(Ok(News::NotNeeded)), _) => return None,
+        (Some(Ok(news)), Some(name)) => Listed::Found(Box::new(Found {
+            resource,
+            id: name,
+            mode: mode(object),
+            created_at,
+            since,
+            paid: is_paid(object),
+            event_type,
+            object: bytes,
+            news,
+        })),
+        (Some(Err(why)), id) => Listed::Unreadable { id, object: bytes, why },
+        (Some(Ok(_)) | None, id) => {
+            Listed::Unreadable { id, object: bytes, why: Unreadable::Member("object") }
+        }
+    })
+}
+
+fn mode(object: &Value) -> Option<Mode> {
+    object.get("test_mode").and_then(Value::as_bool).map(translate::mode)
+}
+
+/// Whether a session says that its money is here. Only newer ones tell what was received.
+fn is_paid(session: &Value) -> bool {
+    let amount = |name: &str| session.get(name).and_then(Value::as_i64);
+    amount("amount_received").is_some_and(|received| received > 0 || Some(received) >= amount("amount_total"))
+}
+
+/// Whether a subscription is over.
+enum End {
+    Not,
+    /// Since then, where that can be told.
+    Over(Option<Timestamp>),
+}
+
+/// One that is cancelled with the end of its period ends then, whenever that was asked for; else when it was cancelled.
+/// The reference names `cancel_at` alone
+/// (<https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>); whatever is there is read.
+fn end(subscription: &Value, now: Timestamp) -> End {
+    if subscription.get("status").and_then(Value::as_str).map(str::trim) != Some("canceled") {
+        return End::Not;
+    }
+    let at = |name: &str| subscription.get(name).and_then(timestamp);
+    let with_period = subscription.get("cancel_at_period_end").and_then(Value::as_bool) == Some(true);
+    let planned = at("cancel_at").or_else(|| at("current_period_end").filter(|_| with_period));
+    let told = at("ended_at").or(planned).or_else(|| at("canceled_at"));
+    // A time to come was not waited for.
+    End::Over(told.filter(|at| *at <= now))
+}
+
+/// The event that tells of what was found, as Flex would have sent it: under this id, and as of that time.
+#[must_use]
+pub fn event(found: &Found, event_id: &EventId, at: Timestamp) -> Vec<u8> {
+    let object = serde_json::from_slice(&found.object).unwrap_or(Value::Null);
+    let mut resources = Map::new();
+    resources.insert(found.resource.to_owned(), object);
+    let event = json!({
+        "event_id": event_id.as_str(),
+        "event_type": found.event_type,
+        "event_dt": at.as_second(),
+        "object": resources,
+    });
+    event.to_string().into_bytes()
+}
+
+/// Whether everything on a page is older than anybody looks back; then so is what comes after it.
+pub(crate) fn is_past(ask: &Ask<'_>, page: &[Value]) -> bool {
+    // Clocks differ.
+    let since = ask.since.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(ask.since);
+    !List::is_ageless(ask.what)
+        && !page.is_empty()
+        && page.iter().all(|object| created_at(object).is_some_and(|at| at < since))
+}
+
+#[cfg(test)]
+mod tests;

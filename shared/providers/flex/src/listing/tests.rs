@@ -1,0 +1,205 @@
+use super::*;
+use crate::read;
+use domain::{
+    event::Reading,
+    subscription::{InvoiceEvent, Source},
+};
+
+const NOW: &str = "2026-04-20T12:00:00Z";
+
+fn time(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// Three days back.
+fn ask(what: What) -> Ask<'static> {
+    Ask { what, since: time("2026-04-17T12:00:00Z"), now: time(NOW), after: None }
+}
+
+fn found(what: What, object: &Value) -> Found {
+    match listed(&ask(what), object) {
+        Some(Listed::Found(found)) => *found,
+        other => panic!("{other:?}: {object}"),
+    }
+}
+
+fn with(mut object: Value, name: &str, value: Value) -> Value {
+    object[name] = value;
+    object
+}
+
+fn session() -> Value {
+    json!({
+        "checkout_session_id": "fcs_1", "status": "complete", "mode": "payment", "test_mode": true,
+        "amount_total": 5000, "amount_received": 5000, "created_at": time("2026-04-20T09:00:00Z").as_second(),
+    })
+}
+
+fn refund() -> Value {
+    json!({
+        "refund_id": "fre_1", "payment_intent_id": "fpi_1", "amount": 1500, "status": "succeeded",
+        "created_at": "2026-04-19T12:40:00Z", "metadata": {"restock": "TOTE"}, "test_mode": true,
+    })
+}
+
+fn invoice() -> Value {
+    json!({
+        "invoice_id": "fin_1", "subscription": "fsub_1", "customer": "fcus_1", "status": "paid",
+        "amount_paid": 2000, "amount_due": 2000, "created_at": "2026-04-19T08:00:00Z", "test_mode": false,
+        "period_start": "2026-04-19T08:00:00Z", "period_end": "2026-05-19T08:00:00Z",
+    })
+}
+
+fn subscription() -> Value {
+    json!({
+        "subscription_id": "fsub_1", "customer": "fcus_1", "status": "active", "created_at": "2024-01-19T08:00:00Z",
+        "cancel_at_period_end": false, "current_period_end": "2026-05-19T08:00:00Z", "test_mode": false,
+        "items": [{"quantity": 1, "price": {"price_id": "fprice_1", "product": "fprod_1"}}],
+    })
+}
+
+/// One of each.
+fn all() -> [(What, Value); 5] {
+    let over = with(with(subscription(), "status", json!("canceled")), "canceled_at", json!(NOW));
+    [
+        (What::Checkouts, session()),
+        (What::Invoices, invoice()),
+        (What::Refunds, refund()),
+        (What::Subscriptions, subscription()),
+        (What::Ended, over),
+    ]
+}
+
+#[test]
+fn what_is_found_is_told_as_a_webhook_would_have_told_it() {
+    let types = [
+        "checkout.session.completed",
+        "invoice.paid",
+        "refund.updated",
+        "customer.subscription.updated",
+        "customer.subscription.deleted",
+    ];
+    for ((what, object), event_type) in all().into_iter().zip(types) {
+        let found = found(what, &object);
+        let id = EventId::new("reconciled:1").unwrap();
+        let body = event(&found, &id, time(NOW));
+        let Reading::Event(read) = read(&body) else { panic!("{what}: it cannot be read") };
+        assert_eq!((&read.event_id, read.event_type.as_str()), (&id, event_type));
+        assert_eq!(read.occurred_at, Some(time(NOW)));
+        assert_eq!(read.news, found.news, "{what}: what is compared is what is done");
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["object"][found.resource], object, "the object itself, and all of it");
+    }
+}
+
+#[test]
+fn a_checkout_is_of_interest_when_it_is_complete() {
+    let of = |status: &str| listed(&ask(What::Checkouts), &with(session(), "status", json!(status)));
+    for status in ["complete", "paid", " complete "] {
+        assert!(matches!(of(status), Some(Listed::Found(_))), "{status}");
+    }
+    for status in ["open", "expired", "canceled", "new"] {
+        assert_eq!(of(status), None, "{status}");
+    }
+    let found = found(What::Checkouts, &session());
+    assert_eq!((found.since, found.mode), (found.created_at, Some(Mode::Test)));
+}
+
+#[test]
+fn a_checkout_says_whether_its_money_is_here() {
+    let paid = |received: Value, total: i64| {
+        let session = with(with(session(), "amount_received", received), "amount_total", json!(total));
+        found(What::Checkouts, &session).paid
+    };
+    assert!(paid(json!(5000), 5000) && paid(json!(0), 0));
+    assert!(paid(json!(4000), 5000), "some of it was captured");
+    assert!(!paid(json!(0), 5000) && !paid(Value::Null, 5000));
+}
+
+#[test]
+fn an_invoice_is_of_interest_when_it_is_a_subscriptions_and_paid() {
+    let found = found(What::Invoices, &invoice());
+    let News::Invoice(news) = found.news else { panic!("{found:?}") };
+    assert_eq!(news.event, InvoiceEvent::Paid);
+    assert_eq!(found.since, Some(time("2026-04-19T08:00:00Z")));
+    for (name, value) in
+        [("status", json!("open")), ("status", json!("draft")), ("subscription", Value::Null)]
+    {
+        assert_eq!(listed(&ask(What::Invoices), &with(invoice(), name, value.clone())), None, "{value}");
+    }
+}
+
+#[test]
+fn what_is_older_than_anybody_looks_back_is_left_alone_but_for_what_lives_on() {
+    let old = json!("2026-04-17T11:59:59Z");
+    for (what, object) in all() {
+        let kept = listed(&ask(what), &with(object.clone(), "created_at", old.clone()));
+        assert_eq!(kept.is_some(), List::is_ageless(what), "{what}");
+        // Of unknown age is young enough.
+        assert!(listed(&ask(what), &with(object, "created_at", Value::Null)).is_some(), "{what}");
+    }
+}
+
+#[test]
+fn the_end_of_a_subscription_is_when_it_is_told_to_be() {
+    let canceled = with(subscription(), "status", json!("canceled"));
+    let end = |changes: &[(&str, &str)]| {
+        let mut over = canceled.clone();
+        for (name, at) in changes {
+            over[*name] = json!(at);
+        }
+        found(What::Ended, &over)
+    };
+    let (early, late) = ("2026-04-18T08:00:00Z", "2026-04-19T08:00:00Z");
+    assert_eq!(end(&[("canceled_at", late)]).since, Some(time(late)));
+    assert_eq!(end(&[("canceled_at", early), ("ended_at", late)]).since, Some(time(late)));
+    assert_eq!(end(&[("canceled_at", early), ("cancel_at", late)]).since, Some(time(late)));
+    assert_eq!(end(&[]).since, None, "nobody says");
+    assert_eq!(end(&[("cancel_at", "2026-05-01T00:00:00Z")]).since, None, "it was not waited for");
+    let mut with_period = canceled.clone();
+    with_period["cancel_at_period_end"] = json!(true);
+    with_period["current_period_end"] = json!(late);
+    with_period["canceled_at"] = json!("2026-04-01T00:00:00Z");
+    assert_eq!(found(What::Ended, &with_period).since, Some(time(late)), "and not when that was asked for");
+    let News::Subscription(news) = end(&[]).news else { panic!("no subscription") };
+    assert_eq!(news.snapshot.source, Source::Deleted);
+    let long_ago = with(canceled, "canceled_at", json!("2026-04-17T11:00:00Z"));
+    assert_eq!(listed(&ask(What::Subscriptions), &long_ago), None);
+}
+
+#[test]
+fn what_lacks_something_is_told_apart_by_its_id() {
+    let broken = with(refund(), "amount", json!("a lot"));
+    let Some(Listed::Unreadable { id, why, object }) = listed(&ask(What::Refunds), &broken) else {
+        panic!("it was read")
+    };
+    assert_eq!((id.as_deref(), why), (Some("fre_1"), Unreadable::Member("object.refund.amount")));
+    assert_eq!(serde_json::from_slice::<Value>(&object).unwrap(), broken);
+    for nonsense in [json!(null), json!("fre_1"), json!([]), json!({}), with(refund(), "refund_id", json!(7))]
+    {
+        let listed = listed(&ask(What::Refunds), &nonsense);
+        assert!(matches!(listed, Some(Listed::Unreadable { id: None, .. })), "{nonsense}: {listed:?}");
+    }
+}
+
+#[test]
+fn a_list_ends_for_us_where_all_of_a_page_is_older_than_anybody_looks_back() {
+    let at = |created: &str| with(refund(), "created_at", json!(created));
+    let (old, young) = (at("2026-04-17T10:00:00Z"), at("2026-04-18T10:00:00Z"));
+    let past = |page: &[&Value]| {
+        is_past(&ask(What::Refunds), &page.iter().map(|one| (*one).clone()).collect::<Vec<_>>())
+    };
+    assert!(past(&[&old, &old]));
+    assert!(!past(&[&old, &young]), "should it not be in order");
+    assert!(!past(&[&old, &with(refund(), "created_at", Value::Null)]) && !past(&[]));
+    assert!(!is_past(&ask(What::Subscriptions), &[old]));
+}
+
+#[test]
+fn checkouts_are_asked_for_by_their_age_and_the_ended_by_their_status() {
+    assert_eq!(List::filter(&ask(What::Checkouts)), Some(("interval", "4".to_owned())));
+    assert_eq!(List::filter(&ask(What::Ended)), Some(("status", "canceled".to_owned())));
+    for what in [What::Invoices, What::Refunds, What::Subscriptions] {
+        assert_eq!(List::filter(&ask(what)), None, "{what}");
+    }
+}

@@ -1,0 +1,470 @@
+//! Reconcile: webhooks that never come are made up for from the provider's lists, over the ports in memory and on the
+//! deployed stack.
+
+use domain::{
+    event::EventState,
+    facts::Latest,
+    ids::{CustomerId, EventId, OrderId, PaymentIntentId, ProductId, RefundId},
+    mode::Mode,
+    order::State,
+    outcome::Setback,
+    ports::{Clock as _, ReadError},
+    receipt::OnUnknown,
+    reconcile::What,
+    refund,
+    subscription::Reason,
+};
+use jiff::Timestamp;
+use kit::{
+    drive::Bundle,
+    fakes::Fault,
+    life::Life,
+    reconciling::reconcile_over,
+    shop::{self, sample},
+    story::{Delivery, End, checkout, open_shop, purchase, sku},
+};
+use reconcile::{Count, MOST_GAPS, Reconciled};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Duration};
+use sweep::{Limits, Sweep};
+
+/// Longer than all of a story.
+const DAYS: i64 = 365;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// When everything has happened.
+fn the_end() -> Timestamp {
+    at("2026-04-11T00:00:00Z")
+}
+
+fn delivery(kind: &str, event_id: &str, at: i64, name: &str, resource: &Value) -> Delivery {
+    let mut resource = resource.clone();
+    resource["test_mode"] = json!(false);
+    let body = shop::event(kind, event_id, at, name, &resource);
+    Delivery { id: format!("msg_{event_id}"), body: String::from_utf8(body).unwrap() }
+}
+
+/// A refund of the first payment of the `n`th purchase, in Flex's words.
+fn refund_of(n: u64, status: &str) -> Value {
+    let mut refund = sample("refund.updated")["object"]["refund"].take();
+    refund["refund_id"] = json!(shop::id("fre", n));
+    refund["payment_intent_id"] = purchase(n).session["payment_intents"][0].clone();
+    refund["status"] = json!(status);
+    refund["amount"] = json!(1000);
+    refund["created_at"] = json!("2025-10-11T09:00:00Z");
+    refund["metadata"] = json!({});
+    refund
+}
+
+fn refund_news(n: u64, status: &str) -> refund::News {
+    let raw = refund_of(n, status);
+    refund::News {
+        refund_id: RefundId::new(shop::id("fre", n)).unwrap(),
+        mode: Some(Mode::Live),
+        told: refund::Told {
+            status: status.into(),
+            amount: 1000,
+            payment_intent_id: PaymentIntentId::new(raw["payment_intent_id"].as_str().unwrap()).unwrap(),
+            goods: Vec::new(),
+            invoice_id: None,
+            made_at: Some(at("2025-10-11T09:00:00Z")),
+        },
+        subscription_id: None,
+    }
+}
+
+fn life(n: u64) -> Life {
+    let mut life = Life::of(n);
+    life.purchase.session["test_mode"] = json!(false);
+    life.purchase.session["created_at"] = json!(at("2026-01-10T08:55:00Z").as_second());
+    life
+}
+
+/// A shop that has sold so much; and every webhook of it, as Flex would have sent them.
+fn season(purchases: u64, refunds: &[u64], lives: &[u64]) -> (Bundle, Vec<Delivery>) {
+    let bundle = open_shop(OnUnknown::Resend);
+    bundle.world.kept().counters.values_mut().for_each(|count| *count = 10_000);
+    bundle.world.pass_until(the_end());
+    let mut webhooks = Vec::new();
+    for n in 1..=purchases {
+        bundle.provider_has(&checkout(&purchase(n)));
+        webhooks.push(Delivery::of(&purchase(n), &format!("fevt_{n}")));
+    }
+    for n in refunds {
+        bundle.provider_has_refunds(&[refund_news(*n, "succeeded")]);
+        for (second, kind, status) in [(0, "created", "pending"), (60, "updated", "succeeded")] {
+            let (at, id) = (1_760_173_200 + second, format!("fevt_{kind}_{n}"));
+            webhooks.push(delivery(&format!("refund.{kind}"), &id, at, "refund", &refund_of(*n, status)));
+        }
+    }
+    for n in lives {
+        let life = life(*n);
+        bundle.provider_has(&checkout(&life.purchase));
+        let mut over = life.subscription.clone();
+        over["test_mode"] = json!(false);
+        bundle.provider_has_subscription(&over);
+        bundle.provider_has_invoices_of(&life);
+        for moment in &life.moments {
+            let mut event: Value = serde_json::from_slice(&moment.body).unwrap();
+            for resource in event["object"].as_object_mut().unwrap().values_mut() {
+                resource["test_mode"] = json!(false);
+            }
+            webhooks.push(Delivery { id: format!("msg_{}", moment.event_id), body: event.to_string() });
+        }
+    }
+    (bundle, webhooks)
+}
+
+/// Delivers what arrives, and works on it for as long as no time passes: what waits for something else still waits.
+async fn deliver(bundle: &Bundle, webhooks: &[Delivery], arrives: impl Fn(usize) -> bool) {
+    for (_, webhook) in webhooks.iter().enumerate().filter(|(n, _)| arrives(*n)) {
+        bundle.deliver(webhook, false).await;
+    }
+    while bundle.work_at_once().await {}
+}
+
+/// What must be the same whether webhooks or lists have told of it: everything but times and events.
+#[derive(Debug, PartialEq)]
+struct Essence {
+    end: End,
+    access: BTreeMap<(CustomerId, ProductId), (Timestamp, Reason)>,
+}
+
+impl Essence {
+    fn of(bundle: &Bundle) -> Self {
+        let kept = bundle.world.kept();
+        let is_left = |event: &&domain::event::StoredEvent| event.state.is_pending();
+        assert_eq!(kept.events.values().filter(is_left).count(), 0, "{:?}", End::of(&kept).events);
+        let mut end = End::of(&kept);
+        end.events.clear();
+        for order in end.orders.values_mut() {
+            order.placed_at = Timestamp::UNIX_EPOCH;
+            for refund in order.refunds.values_mut() {
+                refund.told = Latest::new(Timestamp::UNIX_EPOCH, refund.told.value.clone());
+            }
+        }
+        let access = kept.entitlements.iter().map(|(key, row)| (key.clone(), (row.access_until, row.reason)));
+        Self { end, access: access.collect() }
+    }
+}
+
+fn parked(bundle: &Bundle) -> usize {
+    bundle.world.kept().events.values().filter(|event| event.state == EventState::Parked).count()
+}
+
+async fn sweep(bundle: &Bundle) {
+    let w = || bundle.world.clone();
+    let limits = Limits::default();
+    let sweep =
+        Sweep { events: w(), receipts: w(), fulfillment_queue: w(), receipt_queue: w(), clock: w(), limits };
+    sweep.run().await.unwrap();
+}
+
+async fn run(bundle: &Bundle) -> Reconciled {
+    bundle.reconcile(DAYS).await.unwrap().unwrap()
+}
+
+/// A second run finds nothing, and writes nothing.
+async fn finds_nothing_more(bundle: &Bundle) {
+    let before = bundle.world.kept().calls.len();
+    let again = run(bundle).await;
+    let Count { examined, missing, queued_again, seen_before, unreadable } = again.total();
+    assert!(examined > 0);
+    assert_eq!((missing, queued_again, seen_before, unreadable), (0, 0, 0, 0), "{again}");
+    let kept = bundle.world.kept();
+    let reads = ["api.list", "ledger.read", "entitlements.customer_of"];
+    let writes: Vec<_> = kept.calls[before..].iter().filter(|call| !reads.contains(call)).collect();
+    assert_eq!(writes, Vec::<&&str>::new());
+}
+
+#[tokio::test]
+async fn half_of_all_webhooks_dropped_for_ever_are_made_up_for_and_a_second_run_does_nothing() {
+    let (purchases, refunds, lives) = (24, [3, 4, 9, 10, 17, 24], [101, 102, 103, 104]);
+    let (told, webhooks) = season(purchases, &refunds, &lives);
+    deliver(&told, &webhooks, |_| true).await;
+    told.drain().await;
+    let expected = Essence::of(&told);
+    assert_eq!(expected.end.orders.len(), 28);
+    assert_eq!(expected.end.mails.len(), 28 + refunds.len() + 2 * lives.len());
+    assert!(expected.access.values().all(|(_, reason)| *reason == Reason::Ended));
+
+    // Every other one, the other ones, some by a roll of dice, and all of them.
+    let dice = |seed: u64| move |n: usize| (n as u64 + 1).wrapping_mul(seed).rotate_left(29).is_multiple_of(2);
+    let drops: Vec<Box<dyn Fn(usize) -> bool>> = vec![
+        Box::new(|n| n % 2 == 0),
+        Box::new(|n| n % 2 == 1),
+        Box::new(dice(0x9E37_79B9_7F4A_7C15)),
+        Box::new(dice(0xC2B2_AE3D_27D4_EB4F)),
+        Box::new(dice(0x1656_67B1_9E37_79F9)),
+        Box::new(|_| false),
+    ];
+    for (n, arrives) in drops.iter().enumerate() {
+        let (bundle, webhooks) = season(purchases, &refunds, &lives);
+        deliver(&bundle, &webhooks, arrives).await;
+        let made_up = run(&bundle).await;
+        bundle.drain().await;
+        assert_eq!(Essence::of(&bundle), expected, "{n}: {made_up}");
+        assert_eq!(parked(&bundle), 0);
+        assert!(made_up.total().missing > 0, "{n}: {made_up}");
+        finds_nothing_more(&bundle).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_parked_before_its_order_was_made_up_for_has_its_effect_all_the_same() {
+    let (told, webhooks) = season(4, &[1, 2], &[101]);
+    deliver(&told, &webhooks, |_| true).await;
+    told.drain().await;
+    // Nobody is told of any checkout; and reconcile comes when whatever waits for them is given up.
+    let (bundle, webhooks) = season(4, &[1, 2], &[101]);
+    let is_checkout = |n: usize| webhooks[n].body.contains("checkout.session.completed");
+    deliver(&bundle, &webhooks, |n| !is_checkout(n)).await;
+    bundle.drain().await;
+    assert!(parked(&bundle) > 4 && bundle.world.kept().orders.is_empty());
+    // The first run brings the orders, and with them what they are lacking.
+    for _ in 0..2 {
+        run(&bundle).await;
+        bundle.drain().await;
+    }
+    assert_eq!(Essence::of(&bundle), Essence::of(&told));
+    finds_nothing_more(&bundle).await;
+}
+
+#[tokio::test]
+async fn where_every_webhook_came_nothing_is_missing() {
+    let (bundle, webhooks) = season(8, &[2, 3], &[101]);
+    deliver(&bundle, &webhooks, |_| true).await;
+    bundle.drain().await;
+    finds_nothing_more(&bundle).await;
+}
+
+#[tokio::test]
+async fn a_run_that_fails_or_stops_anywhere_leaves_the_next_one_the_rest() {
+    let (told, webhooks) = season(2, &[2], &[101]);
+    deliver(&told, &webhooks, |_| true).await;
+    told.drain().await;
+    let expected = Essence::of(&told);
+    let calls = {
+        let (bundle, _) = season(2, &[2], &[101]);
+        run(&bundle).await;
+        bundle.world.kept().calls.len()
+    };
+    assert!(calls > 30, "{calls}");
+    for fault in [Fault::FailBefore, Fault::FailAfter, Fault::StopBefore, Fault::StopAfter] {
+        for n in 0..calls {
+            let (bundle, _) = season(2, &[2], &[101]);
+            bundle.world.kept().faults.insert(n, fault);
+            match bundle.reconcile(DAYS).await {
+                None => assert!(matches!(fault, Fault::StopBefore | Fault::StopAfter)),
+                Some(ended) => {
+                    assert!(matches!(ended, Err(Setback::Away { .. })), "call {n}: nobody hears of it");
+                }
+            }
+            while bundle.work_at_once().await {}
+            run(&bundle).await;
+            bundle.drain().await;
+            // An event that was recorded and not queued, of a row that has changed since, is found by sweep.
+            bundle.world.pass(Duration::from_hours(3));
+            sweep(&bundle).await;
+            bundle.drain().await;
+            assert_eq!(Essence::of(&bundle), expected, "{fault:?} at call {n}");
+            assert_eq!(parked(&bundle), 0, "{fault:?} at call {n}");
+            finds_nothing_more(&bundle).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_runs_at_once_come_to_the_same_as_one() {
+    let (told, webhooks) = season(3, &[2], &[101]);
+    deliver(&told, &webhooks, |_| true).await;
+    told.drain().await;
+    let (bundle, _) = season(3, &[2], &[101]);
+    let (one, other) = tokio::join!(run(&bundle), run(&bundle));
+    assert_eq!(one.total().missing + other.total().missing, bundle.world.kept().events.len());
+    bundle.drain_at_once().await;
+    assert_eq!(Essence::of(&bundle), Essence::of(&told));
+    finds_nothing_more(&bundle).await;
+}
+
+#[tokio::test]
+async fn one_bad_thing_stops_nobody_and_is_kept_once() {
+    let (bundle, _) = season(3, &[2], &[]);
+    let mut broken = refund_of(1, "succeeded");
+    broken["amount"] = json!("a lot");
+    broken["test_mode"] = json!(false);
+    bundle.world.kept().lists.odd = vec![
+        (What::Refunds, broken),
+        (What::Checkouts, json!({"status": "complete"})),
+        (What::Invoices, json!(7)),
+    ];
+    let first = run(&bundle).await;
+    // An invoice that is not said to be paid is none of ours, whatever else it is.
+    assert_eq!((first.total().missing, first.total().unreadable), (4, 2), "{first}");
+    bundle.drain().await;
+    assert_eq!(bundle.world.kept().orders.len(), 3);
+    let again = run(&bundle).await.total();
+    assert_eq!((again.missing, again.unreadable, again.seen_before), (0, 0, 2));
+    let kept = bundle.world.kept();
+    let unreadable = kept.events.values().filter(|event| event.state == EventState::Unreadable);
+    let reasons: Vec<_> = unreadable.filter_map(|event| event.reason.as_deref()).collect();
+    assert_eq!(reasons.len(), 2);
+    assert!(reasons.contains(&"`object.refund.amount` is missing or malformed"), "{reasons:?}");
+}
+
+#[tokio::test]
+async fn what_is_young_too_old_or_of_the_other_mode_is_left_alone() {
+    let bundle = open_shop(OnUnknown::Resend);
+    bundle.world.pass_until(the_end());
+    let now = the_end().as_second();
+    for (n, age) in [(1, 14 * 60), (2, 16 * 60), (3, 71 * 3600), (4, 73 * 3600)] {
+        let mut purchase = purchase(n);
+        purchase.session["created_at"] = json!(now - age);
+        bundle.provider_has(&checkout(&purchase));
+    }
+    let mut test = purchase(5);
+    test.session["test_mode"] = json!(true);
+    test.session["created_at"] = json!(now - 3600);
+    bundle.provider_has(&checkout(&test));
+    let made_up = bundle.reconcile(3).await.unwrap().unwrap();
+    assert_eq!(made_up.total().missing, 2);
+    bundle.drain().await;
+    let orders: Vec<OrderId> = bundle.world.kept().orders.keys().cloned().collect();
+    assert_eq!(orders, [2, 3].map(|n| OrderId::new(purchase(n).order_id()).unwrap()));
+}
+
+#[tokio::test]
+async fn nobody_is_asked_where_nobody_looks_back() {
+    let (bundle, _) = season(3, &[2], &[101]);
+    assert_eq!(bundle.reconcile(0).await.unwrap().unwrap(), Reconciled::default());
+    assert_eq!(bundle.world.kept().calls, Vec::<&str>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_that_was_on_its_way_is_not_missing() {
+    let (bundle, webhooks) = season(2, &[], &[]);
+    let mut reconcile = reconcile_over(&bundle.world, DAYS);
+    reconcile.second_look = Duration::from_secs(20);
+    let arrives = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        deliver(&bundle, &webhooks, |n| n == 0).await;
+    };
+    let (made_up, ()) = tokio::join!(reconcile.run(), arrives);
+    assert_eq!(made_up.unwrap().total().missing, 1);
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_has_found_is_queued_again_until_it_is_done_and_counted_once() {
+    let (bundle, _) = season(2, &[], &[]);
+    assert_eq!(run(&bundle).await.total().missing, 2);
+    bundle.world.kept().fulfillment_queue.clear();
+    let again = run(&bundle).await.total();
+    assert_eq!((again.missing, again.queued_again), (0, 2));
+    bundle.drain().await;
+    assert_eq!(bundle.world.kept().orders.len(), 2);
+    finds_nothing_more(&bundle).await;
+}
+
+#[tokio::test]
+async fn what_a_person_has_to_decide_is_counted_once_and_waits_for_the_person() {
+    let (bundle, _) = season(1, &[], &[]);
+    // Its payment is of no checkout that the provider knows.
+    let mut stray = refund_news(1, "succeeded");
+    stray.refund_id = RefundId::new("fre_stray").unwrap();
+    stray.told.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
+    bundle.provider_has_refunds(&[stray]);
+    assert_eq!(run(&bundle).await.total().missing, 2);
+    bundle.drain().await;
+    let id = EventId::new("reconciled:refund:fre_stray:succeeded:0").unwrap();
+    assert_eq!((parked(&bundle), bundle.world.kept().events[&id].state), (1, EventState::Parked));
+    let again = run(&bundle).await.total();
+    assert_eq!((again.missing, again.queued_again, again.seen_before), (0, 0, 1));
+}
+
+#[tokio::test]
+async fn a_state_that_comes_back_is_made_up_for_again() {
+    let bundle = open_shop(OnUnknown::Resend);
+    bundle.world.pass_until(the_end());
+    let life = life(101);
+    bundle.provider_has(&checkout(&life.purchase));
+    for (status, cancels) in [("active", false), ("active", true), ("past_due", false), ("active", false)] {
+        let mut subscription = life.subscription.clone();
+        subscription["test_mode"] = json!(false);
+        subscription["status"] = json!(status);
+        subscription["cancel_at_period_end"] = json!(cancels);
+        bundle.provider_has_subscription(&subscription);
+        bundle.world.pass(Duration::from_hours(1));
+        let made_up = run(&bundle).await;
+        assert_eq!(made_up.counts[&What::Subscriptions].missing, 1, "{status}: {made_up}");
+        bundle.drain().await;
+        finds_nothing_more(&bundle).await;
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_refused_stops_no_other_and_somebody_hears_of_it() {
+    let (bundle, _) = season(2, &[], &[101]);
+    // The first of them.
+    let refused = ReadError::Permanent { status: 422, code: None };
+    bundle.world.kept().read_faults.push_back(refused);
+    let Err(Setback::SetUp { cause, .. }) = bundle.reconcile(DAYS).await.unwrap() else {
+        panic!("nobody hears of it")
+    };
+    assert!(cause.contains("the list of checkouts") && cause.contains("422"), "{cause}");
+    bundle.drain().await;
+    assert!(bundle.world.kept().orders.is_empty());
+    assert_eq!(bundle.world.kept().subscription_rows.len(), 1, "what the other lists have is made up for");
+}
+
+#[tokio::test]
+async fn what_a_run_leaves_is_the_next_ones() {
+    let all = MOST_GAPS as u64 + 30;
+    let (bundle, _) = season(all, &[], &[]);
+    let first = run(&bundle).await;
+    assert!(first.more && first.total().missing >= MOST_GAPS, "{first}");
+    bundle.drain_at_once().await;
+    let second = run(&bundle).await;
+    assert_eq!(first.total().missing + second.total().missing, usize::try_from(all).unwrap());
+    assert!(!second.more);
+}
+
+#[tokio::test]
+async fn a_payment_that_arrived_later_releases_its_order_and_one_that_has_not_is_no_gap() {
+    let bundle = open_shop(OnUnknown::Resend);
+    bundle.world.pass_until(the_end());
+    let mut held = checkout(&purchase(1));
+    held.capture = domain::checkout::Capture::Manual;
+    held.received = Some(0);
+    bundle.provider_has(&held);
+    deliver(&bundle, &[Delivery::of(&purchase(1), "fevt_1")], |_| true).await;
+    let state = || bundle.world.kept().orders.values().next().unwrap().state();
+    assert_ne!(state(), State::Paid);
+    finds_nothing_more(&bundle).await;
+    // It is captured, and nobody tells.
+    held.received = Some(held.totals.total);
+    bundle.provider_has(&held);
+    bundle.world.pass(Duration::from_hours(1));
+    assert_eq!(run(&bundle).await.total().missing, 1);
+    bundle.drain().await;
+    assert_eq!(state(), State::Paid);
+    assert_eq!(bundle.world.kept().counters[&sku("BRACE-M")], kit::story::ON_HAND - 2);
+    finds_nothing_more(&bundle).await;
+}
+
+#[tokio::test]
+async fn the_sale_is_dated_by_its_checkout_and_the_refund_by_itself() {
+    let (bundle, _) = season(1, &[1], &[]);
+    run(&bundle).await;
+    bundle.drain().await;
+    let now = bundle.world.now();
+    let kept = bundle.world.kept();
+    let order = kept.orders.values().next().unwrap();
+    assert_eq!(Some(order.placed_at), checkout(&purchase(1)).created_at);
+    assert!(
+        order.refunds.values().all(|refund| refund.told.value.made_at == Some(at("2025-10-11T09:00:00Z")))
+    );
+    assert!(order.fulfilled_at.is_some_and(|at| at <= now));
+}

@@ -1,0 +1,150 @@
+//! The provider's lists in memory, made of what its API knows, in Flex's words: what is found in them is read by the
+//! same code as what Flex lists.
+
+use super::{Kept, World};
+use domain::{
+    checkout::{Capture, Checkout, Status},
+    delivery::Provider,
+    ids::InvoiceId,
+    mode::Mode,
+    ports::{Listing, ReadError},
+    reconcile::{Ask, Page, What},
+    refund,
+    subscription::{self, InvoiceNews},
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// How many things are on a page: few, so that there are many pages.
+const PAGE: usize = 7;
+
+/// What the provider's lists have that nothing else in memory knows.
+#[derive(Debug, Default)]
+pub struct Lists {
+    /// The invoices that are paid.
+    pub invoices: BTreeMap<InvoiceId, (InvoiceNews, jiff::Timestamp)>,
+    /// Things that are in a list as they are here, such as what cannot be read.
+    pub odd: Vec<(What, Value)>,
+}
+
+impl Listing for World {
+    async fn list(&self, _: Provider, ask: Ask<'_>) -> Result<Page, ReadError> {
+        self.ask("api.list", |kept| {
+            let (all, id) = all(kept, ask.what);
+            let name = |object: &Value| object.get(id).and_then(Value::as_str).map(str::to_owned);
+            let begin = match ask.after {
+                None => 0,
+                Some(last) => match all.iter().position(|object| name(object).as_deref() == Some(last)) {
+                    Some(place) => place + 1,
+                    None => return Err(ReadError::Permanent { status: 422, code: None }),
+                },
+            };
+            let page = all.get(begin..).unwrap_or_default();
+            let page = page.get(..PAGE).unwrap_or(page);
+            Ok(Page {
+                listed: page.iter().filter_map(|object| flex::listed(&ask, object)).collect(),
+                length: page.len(),
+                next: page.last().filter(|_| page.len() == PAGE).and_then(name),
+            })
+        })
+        .await
+    }
+}
+
+/// All of a list, with the member that holds the id.
+fn all(kept: &Kept, what: What) -> (Vec<Value>, &'static str) {
+    let odd = kept.lists.odd.iter().filter(|(of, _)| *of == what).map(|(_, object)| object.clone());
+    let (mut all, id): (Vec<Value>, _) = match what {
+        What::Checkouts => (kept.checkouts.values().map(session).collect(), "checkout_session_id"),
+        What::Invoices => (kept.lists.invoices.values().map(invoice).collect(), "invoice_id"),
+        What::Refunds => (kept.refunds.values().map(refund).collect(), "refund_id"),
+        What::Subscriptions => (kept.subscriptions.values().map(subscription).collect(), "subscription_id"),
+        What::Ended => {
+            let ended = kept
+                .subscriptions
+                .values()
+                .filter(|news| news.snapshot.status == subscription::Status::Canceled);
+            (ended.map(subscription).collect(), "subscription_id")
+        }
+    };
+    all.extend(odd);
+    (all, id)
+}
+
+fn is_test(mode: Mode) -> bool {
+    mode == Mode::Test
+}
+
+fn session(checkout: &Checkout) -> Value {
+    let status = match &checkout.status {
+        Status::Complete => "complete",
+        Status::Open => "open",
+        Status::Expired => "expired",
+        Status::Canceled => "canceled",
+        Status::Other(word) => word,
+    };
+    json!({
+        "checkout_session_id": checkout.order_id,
+        "status": status,
+        "capture_method": if checkout.capture == Capture::Manual { "manual" } else { "automatic" },
+        "test_mode": is_test(checkout.mode),
+        "created_at": checkout.created_at.map(jiff::Timestamp::as_second),
+        "amount_total": checkout.totals.total,
+        "amount_received": checkout.received,
+    })
+}
+
+fn invoice((news, created_at): &(InvoiceNews, jiff::Timestamp)) -> Value {
+    let at = |time: Option<jiff::Timestamp>| time.map(|time| time.to_string());
+    json!({
+        "invoice_id": news.invoice_id,
+        "status": "paid",
+        "subscription": news.subscription_id,
+        "customer": news.customer_id,
+        "payment_intent": news.bill.payment_intent_id,
+        "amount_paid": news.bill.amount_paid,
+        "amount_due": news.bill.amount_due,
+        "period_start": at(news.bill.period_start),
+        "period_end": at(news.bill.period_end),
+        "created_at": created_at.to_string(),
+        "test_mode": news.mode.map(is_test),
+    })
+}
+
+fn refund(news: &refund::News) -> Value {
+    let goods = news.told.goods.iter().map(|goods| format!("{}:{}", goods.sku, goods.quantity));
+    let goods = goods.collect::<Vec<_>>().join(",");
+    json!({
+        "refund_id": news.refund_id,
+        "payment_intent_id": news.told.payment_intent_id,
+        "amount": news.told.amount,
+        "status": news.told.status,
+        "metadata": if goods.is_empty() { json!({}) } else { json!({"restock": goods}) },
+        "subscription_id": news.subscription_id,
+        "invoice_id": news.told.invoice_id,
+        "created_at": news.told.made_at.map(|at| at.to_string()),
+        "test_mode": news.mode.map(is_test),
+    })
+}
+
+fn subscription(news: &subscription::News) -> Value {
+    let told = &news.snapshot;
+    let at = |time: Option<jiff::Timestamp>| time.map(|time| time.to_string());
+    let items = told.items.iter().map(|item| {
+        json!({
+            "quantity": item.quantity,
+            "price": {"price_id": item.price_id, "product": item.product_id},
+        })
+    });
+    json!({
+        "subscription_id": news.subscription_id,
+        "customer": news.customer_id,
+        "status": told.status,
+        "cancel_at_period_end": told.cancel_at_period_end,
+        "current_period_end": at(told.period_end),
+        "trial_end": at(told.trial_end),
+        "items": items.collect::<Vec<_>>(),
+        "latest_invoice": told.latest_invoice,
+        "test_mode": news.mode.map(is_test),
+    })
+}
