@@ -262,6 +262,10 @@ def ministack_settings(port, place):
         # It unpacks the functions there; what is left after a kill lies in our own folder.
         "TMPDIR": str(place.scratch),
         "S3_DATA_DIR": str(place.scratch / "s3"),
+        # Stopped politely it writes down what it holds, all but the mails, and begins with that when started again:
+        # the storm does so.
+        "PERSIST_STATE": "1",
+        "STATE_DIR": str(place.scratch / "state"),
         # Listeners on fixed ports that would keep a second stack from starting.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",

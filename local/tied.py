@@ -1,0 +1,9 @@
+"""Runs a command that ends when whoever started it does, even by kill -9: tied.py CMD…"""
+
+import os
+import sys
+
+import processes
+
+processes.tie_to_parent()
+os.execvp(sys.argv[1], sys.argv[1:])
