@@ -85,20 +85,37 @@ struct Refund {
     session_id: Option<String>,
 }
 
-/// The seed file: names the files that hold answers of the API, relative to its own folder.
+/// The seed file: holds answers of the API, or names the files that do.
 #[derive(Deserialize)]
 struct Seed {
     sessions: Vec<SeedSession>,
-    customers: Vec<PathBuf>,
-    subscriptions: Vec<PathBuf>,
-    refunds: Vec<PathBuf>,
+    customers: Vec<Answer>,
+    subscriptions: Vec<Answer>,
+    refunds: Vec<Answer>,
 }
 
 #[derive(Deserialize)]
 struct SeedSession {
-    session: PathBuf,
-    line_items: PathBuf,
-    payment_intents: Option<PathBuf>,
+    session: Answer,
+    line_items: Answer,
+    payment_intents: Option<Answer>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Answer {
+    /// Relative to the seed file's folder.
+    File(PathBuf),
+    Itself(Value),
+}
+
+impl Answer {
+    fn read(self, folder: &Path) -> io::Result<Value> {
+        match self {
+            Self::File(path) => read(&folder.join(path)),
+            Self::Itself(answer) => Ok(answer),
+        }
+    }
 }
 
 impl Data {
@@ -107,20 +124,20 @@ impl Data {
         let seed: Seed = read(path)?;
         let mut data = Self::default();
         for customer in seed.customers {
-            data.put_customer(read(&folder.join(customer))?);
+            data.put_customer(customer.read(folder)?);
         }
         for subscription in seed.subscriptions {
-            data.put_subscription(read(&folder.join(subscription))?);
+            data.put_subscription(subscription.read(folder)?);
         }
         for refund in seed.refunds {
-            data.put_refund(read(&folder.join(refund))?, None);
+            data.put_refund(refund.read(folder)?, None);
         }
         for files in seed.sessions {
-            let session = unwrapped(read(&folder.join(files.session))?, "checkout_session");
+            let session = unwrapped(files.session.read(folder)?, "checkout_session");
             let id = id_of(&session, "checkout_session_id");
-            data.put_line_items(id, read(&folder.join(files.line_items))?);
+            data.put_line_items(id, files.line_items.read(folder)?);
             if let Some(intents) = files.payment_intents {
-                data.put_payment_intents(id, read(&folder.join(intents))?);
+                data.put_payment_intents(id, intents.read(folder)?);
             }
             data.put_session(session);
         }
