@@ -5,7 +5,7 @@ STACK := $(PYTHON) local/stack.py
 # Local runs use the stand-in for Flex's API; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test up down status send invoke fmt lint wall tools examples planted fuzz
+.PHONY: help demo test up down status send invoke fmt lint wall tools examples planted fuzz storm
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -25,6 +25,11 @@ test: tools examples  ## Check everything, as CI does; cheap checks first
 
 planted: tools  ## Plant bugs one at a time and expect the tests that guard against them to fail
 	$(OFFLINE) $(STACK) run -- $(PYTHON) local/planted.py $(ONLY)
+
+storm: EVENTS ?= 5000
+storm: tools  ## Deliver a day's events while processes are killed and AWS restarts: make storm EVENTS=5000 SEED=1
+	$(CARGO) build --locked --quiet --package tests --bins
+	@$(OFFLINE) $(STACK) run -- $${CARGO_TARGET_DIR:-target}/debug/storm --events $(EVENTS) $(if $(SEED),--seed $(SEED))
 
 fuzz: CASES ?= 100000
 fuzz:  ## Feed mutated samples to every parser and the templates: make fuzz CASES=1000000

@@ -1,0 +1,261 @@
+//! What goes wrong: processes of functions die, or stand still for a while; Flex's API fails, hangs, hangs up and is away;
+//! all of AWS stops and comes again.
+
+use crate::{
+    load::Progress,
+    mailbox::{Mail, Mailbox},
+    processes::{Function, Service, Signal, StackFile, signal, until},
+    random::Random,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::RwLock;
+
+/// Between two blows, in milliseconds: at least, and by chance as much again and more.
+const PACE: [u64; 2] = [200, 800];
+/// What comes for certain, and after which share of the deliveries, in percent.
+const CERTAIN: [(usize, Blow); 5] = [
+    (15, Blow::StandInAway),
+    (35, Blow::AllAway),
+    (55, Blow::StandInAway),
+    (75, Blow::AllAway),
+    (90, Blow::StandInAway),
+];
+/// What Flex's API is asked for.
+const PATHS: [&str; 5] = [
+    "/v1/checkout/sessions/*",
+    "/v1/checkout/sessions/*/line_items",
+    "/v1/customers/*",
+    "/v1/payment_intents",
+    "/v1/subscriptions/*",
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Blow {
+    Kill,
+    KillAllOfOne,
+    StandStill,
+    Fault,
+    StandInAway,
+    AllAway,
+}
+
+/// A process that was killed.
+#[derive(Debug, Clone)]
+pub(crate) struct Kill {
+    pub(crate) function: String,
+    pub(crate) at: Timestamp,
+}
+
+/// What has gone wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Damage {
+    pub(crate) kills: Vec<Kill>,
+    pub(crate) stood_still: usize,
+    /// How many faults of each kind were planned, and for how many requests in all.
+    pub(crate) faults: BTreeMap<&'static str, usize>,
+    pub(crate) faulty_requests: u64,
+    pub(crate) stand_in_restarts: usize,
+    pub(crate) emulator_restarts: usize,
+}
+
+impl Damage {
+    pub(crate) fn killed(&self, function: &str) -> usize {
+        self.kills.iter().filter(|kill| kill.function == function).count()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Chaos {
+    pub(crate) file: StackFile,
+    pub(crate) emulator: Service,
+    pub(crate) stand_in: Service,
+    pub(crate) stand_in_url: String,
+    pub(crate) endpoint: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) random: Random,
+    pub(crate) mailbox: Mailbox,
+    pub(crate) gate: Arc<RwLock<()>>,
+    pub(crate) damage: Damage,
+    /// What the emulator had mailed before it was stopped: it does not remember.
+    pub(crate) mails: Vec<Mail>,
+}
+
+impl Chaos {
+    /// Goes on until everything is delivered.
+    pub(crate) async fn rage(&mut self, progress: &Progress, total: usize) -> io::Result<()> {
+        let mut certain = VecDeque::from(CERTAIN);
+        while progress.ended() < total {
+            let pace = PACE[0] + self.random.below(PACE[1]);
+            tokio::time::sleep(Duration::from_millis(pace)).await;
+            let due = certain.front().filter(|(percent, _)| progress.ended() * 100 >= total * percent);
+            let blow = due.map_or_else(|| by_chance(&mut self.random), |(_, blow)| *blow);
+            if due.is_some() {
+                certain.pop_front();
+            }
+            match blow {
+                Blow::Kill => self.kill_one()?,
+                Blow::KillAllOfOne => self.kill_all_of_one()?,
+                Blow::StandStill => self.let_one_stand_still().await?,
+                Blow::Fault => self.plan_a_fault().await,
+                Blow::StandInAway => self.take_the_stand_in_away().await?,
+                Blow::AllAway => self.take_everything_away().await?,
+            }
+        }
+        Ok(())
+    }
+
+    fn functions(&self) -> Vec<Function> {
+        self.file.functions(self.emulator.pid)
+    }
+
+    fn kill(&mut self, function: &Function) -> io::Result<()> {
+        signal(function.pid, Signal::Kill)?;
+        self.damage.kills.push(Kill { function: function.name.clone(), at: Timestamp::now() });
+        Ok(())
+    }
+
+    fn kill_one(&mut self) -> io::Result<()> {
+        let functions = self.functions();
+        // Of one kind first: there are many processes of intake and few of receipts.
+        if let Some(name) = pick_a_kind(&mut self.random, &functions) {
+            let those: Vec<_> = functions.into_iter().filter(|function| function.name == name).collect();
+            if let Some(function) = self.random.pick(&those).cloned() {
+                self.kill(&function)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn kill_all_of_one(&mut self) -> io::Result<()> {
+        let functions = self.functions();
+        if let Some(name) = pick_a_kind(&mut self.random, &functions) {
+            for function in functions.iter().filter(|function| function.name == name) {
+                self.kill(function)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn let_one_stand_still(&mut self) -> io::Result<()> {
+        if let Some(function) = self.random.pick(&self.functions()).cloned() {
+            signal(function.pid, Signal::Stop)?;
+            tokio::time::sleep(Duration::from_millis(200 + self.random.below(3000))).await;
+            signal(function.pid, Signal::Continue)?;
+            self.damage.stood_still += 1;
+        }
+        Ok(())
+    }
+
+    async fn plan_a_fault(&mut self) {
+        let (kind, mut fault) = match self.random.below(5) {
+            0 => ("503", json!({"status": 503})),
+            1 => ("500", json!({"status": 500, "body": "{\"error\":"})),
+            2 => ("429", json!({"status": 429, "retry_after": "2"})),
+            3 => ("hangs", json!({"delay_ms": 9000, "status": 200})),
+            _ => ("hangs up", json!({"drop_connection": true})),
+        };
+        // What hangs holds a batch up for as long as a request may take.
+        let most = if kind == "hangs" { 3 } else { 20 };
+        let times = 1 + self.random.below(most);
+        let path = self.random.pick(&PATHS).copied().unwrap_or_default();
+        if let Some(fault) = fault.as_object_mut() {
+            fault.extend([("path".to_owned(), json!(path)), ("times".to_owned(), json!(times))]);
+        }
+        let url = format!("{}/_stand-in/faults", self.stand_in_url);
+        if self.http.post(url).json(&fault).send().await.is_ok() {
+            *self.damage.faults.entry(kind).or_default() += 1;
+            self.damage.faulty_requests += times;
+        }
+    }
+
+    /// Flex's API is away for some seconds.
+    async fn take_the_stand_in_away(&mut self) -> io::Result<()> {
+        self.stand_in.stop(Signal::Kill).await?;
+        tokio::time::sleep(Duration::from_millis(1000 + self.random.below(4000))).await;
+        self.bring_the_stand_in_back().await?;
+        self.damage.stand_in_restarts += 1;
+        Ok(())
+    }
+
+    pub(crate) async fn bring_the_stand_in_back(&mut self) -> io::Result<()> {
+        self.stand_in.start()?;
+        let (http, url) = (self.http.clone(), format!("{}/_stand-in/requests", self.stand_in_url));
+        until("the stand-in answers", async || http.get(&url).send().await.is_ok()).await
+    }
+
+    /// Every function dies, and tables, queues, gateway and mail with them. The emulator writes down what it holds when it
+    /// is asked to stop, one service after the other: so that this is of one moment, nobody may be at work meanwhile.
+    async fn take_everything_away(&mut self) -> io::Result<()> {
+        let gate = Arc::clone(&self.gate);
+        let closed = gate.write().await;
+        self.switch_queues(false).await?;
+        until("no function is left", async || {
+            let functions = self.functions();
+            functions.iter().all(|function| self.kill(function).is_ok()) && functions.is_empty()
+        })
+        .await?;
+        let mails = self.mailbox.read().await.map_err(io::Error::other)?;
+        self.mails.extend(mails);
+        self.emulator.stop(Signal::Terminate).await?;
+        // Whoever delivers now finds nobody.
+        drop(closed);
+        tokio::time::sleep(Duration::from_millis(500 + self.random.below(2000))).await;
+        self.emulator.start()?;
+        let (http, url) = (self.http.clone(), format!("{}/_ministack/health", self.endpoint));
+        until("the emulator answers", async || http.get(&url).send().await.is_ok()).await?;
+        self.switch_queues(true).await?;
+        self.damage.emulator_restarts += 1;
+        Ok(())
+    }
+
+    /// Has the queues' messages given to the functions, or not.
+    async fn switch_queues(&self, on: bool) -> io::Result<()> {
+        let switched = async {
+            let url = format!("{}/2015-03-31/event-source-mappings/", self.endpoint);
+            // No signature is checked; the service is read from where one would stand.
+            let who = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host, Signature=0";
+            let request = self.http.get(&url).header("authorization", who).send().await?;
+            let mappings: Value = request.error_for_status()?.json().await?;
+            let mappings =
+                mappings.get("EventSourceMappings").and_then(Value::as_array).cloned().unwrap_or_default();
+            for id in mappings.iter().filter_map(|mapping| mapping.get("UUID")?.as_str()) {
+                let put = self.http.put(format!("{url}{id}")).header("authorization", who);
+                put.json(&json!({"Enabled": on})).send().await?.error_for_status()?;
+            }
+            Ok::<_, reqwest::Error>(())
+        };
+        switched.await.map_err(io::Error::other)
+    }
+
+    /// Nothing of ours is left running.
+    pub(crate) async fn end(&mut self) -> io::Result<()> {
+        for function in self.functions() {
+            signal(function.pid, Signal::Kill)?;
+        }
+        self.stand_in.stop(Signal::Terminate).await?;
+        if self.damage.emulator_restarts > 0 { self.emulator.stop(Signal::Terminate).await } else { Ok(()) }
+    }
+}
+
+fn by_chance(random: &mut Random) -> Blow {
+    match random.below(20) {
+        0..11 => Blow::Kill,
+        11..13 => Blow::KillAllOfOne,
+        13..16 => Blow::StandStill,
+        _ => Blow::Fault,
+    }
+}
+
+fn pick_a_kind(random: &mut Random, functions: &[Function]) -> Option<String> {
+    let mut kinds: Vec<_> = functions.iter().map(|function| function.name.clone()).collect();
+    kinds.sort();
+    kinds.dedup();
+    random.pick(&kinds).cloned()
+}

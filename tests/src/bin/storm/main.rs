@@ -1,0 +1,300 @@
+//! A storm on the local stack, with real processes: deliveries in any order, some twice and some under a second id, while
+//! functions are killed, Flex's API fails and goes away, and all of AWS stops and comes again. In the end every order is
+//! there once, or it says what is not.
+
+mod chaos;
+mod check;
+mod day;
+mod load;
+mod mailbox;
+mod processes;
+mod random;
+mod tables;
+
+use chaos::{Chaos, Damage};
+use clap::Parser;
+use day::{Day, What};
+use domain::ids::Sku;
+use jiff::Timestamp;
+use kit::play::{Play, PlayError};
+use load::{Pace, Progress};
+use mailbox::Mailbox;
+use processes::{Signal, StackFile};
+use random::Random;
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+use tables::{Desk, POISON};
+use tokio::sync::RwLock;
+
+/// How often it says how far it is.
+const SAY_EVERY: Duration = Duration::from_secs(5);
+/// How often it looks whether everything is quiet.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long everything may take to become quiet.
+const PATIENCE: Duration = Duration::from_mins(20);
+
+#[derive(Debug, Parser)]
+#[command(
+    about = "Delivers a day's events to the local stack while its processes are killed, and checks the end."
+)]
+struct Arguments {
+    /// How many deliveries to make.
+    #[arg(long, default_value_t = 5000)]
+    events: usize,
+    /// What the day and the chaos are made from; another one each time if it is not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How many deliveries may be under way at once.
+    #[arg(long, default_value_t = 16)]
+    senders: usize,
+    /// How many to make a second at most: a storm needs some time to have its effect.
+    #[arg(long, default_value_t = 30)]
+    rate: u32,
+    /// How many seconds a message stays hidden whose function died; 180 as deployed. No less than a function's time.
+    #[arg(long, default_value_t = 45)]
+    hidden: u32,
+    /// Lets nothing go wrong, for comparison.
+    #[arg(long)]
+    calm: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum StormError {
+    #[error(transparent)]
+    Play(#[from] PlayError),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("a mailbox that does not answer: {0}")]
+    Http(#[from] reqwest::Error),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let seed = arguments
+        .seed
+        .unwrap_or_else(|| u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default());
+    let replay = format!("make storm EVENTS={} SEED={seed}", arguments.events);
+    match storm(&arguments, seed).await {
+        Ok(0) => {
+            println!(
+                "\n✓ all of it holds. The same day again, and the same blows at other moments: {replay}"
+            );
+            ExitCode::SUCCESS
+        }
+        Ok(broken) => {
+            println!(
+                "\n✗ {broken} claims are false. The same day again, and the same blows at other moments: {replay}"
+            );
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("\n✗ {error}\n{replay}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
+    let play = Play::on_named_stack().await?;
+    let desk = Desk::at(&play.stack).await;
+    let mut day = day::day(seed, arguments.events);
+    announce(&day, seed);
+    let (file, path) = StackFile::named()?;
+    let seed_file = path.with_file_name("storm-seed.json");
+    fs::write(&seed_file, day.seed_file.to_string())?;
+    let mut chaos = prepared(&play, file, &path, seed)?;
+    let port = chaos.stand_in_url.rsplit(':').next().unwrap_or_default().to_owned();
+    // From now on it knows this day, and knows it again whenever it comes back, at the same address.
+    chaos.stand_in.with("--port", &port);
+    chaos.stand_in.with("--seed", &seed_file.to_string_lossy());
+    chaos.stand_in.stop(Signal::Terminate).await?;
+    chaos.bring_the_stand_in_back().await?;
+    desk.hide_for(arguments.hidden).await?;
+    for (sku, on_hand) in &day.shelves {
+        let sku = Sku::new(sku.clone()).map_err(PlayError::from)?;
+        play.tables.shelves.put_counter(&sku, *on_hand).await.map_err(PlayError::from)?;
+    }
+    play.put_message(&play.stack.queues.fulfillment, POISON).await?;
+
+    let total = day.posts.len();
+    let progress = Arc::new(Progress::default());
+    let gate = Arc::clone(&chaos.gate);
+    let pace = Pace { senders: arguments.senders, between: Duration::from_secs(1) / arguments.rate.max(1) };
+    let started_at = Instant::now();
+    let loading = async {
+        load::deliver(&play, std::mem::take(&mut day.posts), pace, &gate, &progress).await;
+        started_at.elapsed()
+    };
+    let done = AtomicBool::new(false);
+    let raging = async {
+        let raged = if arguments.calm { Ok(()) } else { chaos.rage(&progress, total).await };
+        done.store(true, Ordering::Relaxed);
+        raged
+    };
+    let (loaded_in, raged, ()) = tokio::join!(loading, raging, tell(&progress, total, started_at, &done));
+    raged?;
+    println!(
+        "  {:>5} s  all delivered, nothing more goes wrong; waiting until all is quiet",
+        started_at.elapsed().as_secs()
+    );
+    let settled = settle(&play, &desk, started_at).await?;
+    let quiet_after = started_at.elapsed();
+    chaos.mails.extend(chaos.mailbox.read().await?);
+    summary(&progress, total, loaded_in, quiet_after, &chaos.damage, &settled, chaos.mails.len());
+
+    println!("\nWhat must be so:");
+    let log = fs::read(path.with_file_name("logs").join("ministack.log"))?;
+    let log = String::from_utf8_lossy(&log);
+    let verdict = check::check(&play, &desk, &day, &chaos.damage, &chaos.mails, &log, 1).await?;
+    let mut broken = verdict.broken;
+    if progress.given_up() > 0 {
+        broken += 1;
+        println!("  ✗ {} deliveries were never answered 200", progress.given_up());
+    }
+    println!("  {} of {} claims hold", verdict.claims - verdict.broken, verdict.claims);
+    chaos.end().await?;
+    Ok(broken)
+}
+
+fn prepared(play: &Play, file: StackFile, path: &std::path::Path, seed: u64) -> Result<Chaos, StormError> {
+    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
+    let endpoint = play.stack.endpoint.clone();
+    let stand_in_url = play
+        .stack
+        .stand_in_url
+        .clone()
+        .ok_or_else(|| PlayError::NoStandIn(play.stack.flex_base_url.clone()))?;
+    Ok(Chaos {
+        emulator: file.service("ministack", path)?,
+        stand_in: file.service("flex-stand-in", path)?,
+        file,
+        stand_in_url,
+        mailbox: Mailbox { http: http.clone(), endpoint: endpoint.clone() },
+        endpoint,
+        http,
+        // Not the day's own, so that a day of another length has the same blows.
+        random: Random::new(!seed),
+        gate: Arc::new(RwLock::new(())),
+        damage: Damage::default(),
+        mails: Vec::new(),
+    })
+}
+
+fn announce(day: &Day, seed: u64) {
+    let count = |what| day.posts.iter().filter(|post| post.what == what).count();
+    println!("A storm, seed {seed}: {} deliveries in any order", day.posts.len());
+    println!(
+        "  {} checkouts, {} twins under a fresh id, {} of refunds, {} of {} subscriptions' lives, {} duplicates of these",
+        count(What::Checkout),
+        count(What::Twin),
+        count(What::Refund),
+        count(What::Life),
+        day.access.len(),
+        count(What::Duplicate),
+    );
+}
+
+/// Says every few seconds how far it is.
+async fn tell(progress: &Progress, total: usize, started_at: Instant, done: &AtomicBool) {
+    let mut said_at = Instant::now();
+    while !done.load(Ordering::Relaxed) || progress.ended() < total {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if said_at.elapsed() >= SAY_EVERY {
+            said_at = Instant::now();
+            let ended = progress.ended();
+            let rate = rate(ended, started_at.elapsed());
+            println!(
+                "  {:>5} s  {ended} of {total} delivered, {rate} a second",
+                started_at.elapsed().as_secs()
+            );
+        }
+    }
+}
+
+/// What an operator had to do.
+#[derive(Debug, Default)]
+struct Settled {
+    redriven: usize,
+    released: BTreeMap<String, usize>,
+}
+
+/// Waits until nothing is left on the queues, and does what an operator would about what was given up or set aside.
+async fn settle(play: &Play, desk: &Desk, started_at: Instant) -> Result<Settled, StormError> {
+    let mut settled = Settled::default();
+    let deadline = Instant::now() + PATIENCE;
+    let mut said_at = Instant::now();
+    loop {
+        let queues = &play.stack.queues;
+        let (jobs, receipts) = (play.depth(&queues.fulfillment).await?, play.depth(&queues.receipt).await?);
+        if said_at.elapsed() >= SAY_EVERY {
+            said_at = Instant::now();
+            println!(
+                "  {:>5} s  {jobs} events and {receipts} receipts are left",
+                started_at.elapsed().as_secs()
+            );
+        }
+        if jobs + receipts == 0 {
+            let redriven = desk.redrive().await?;
+            let released = desk.release().await?;
+            if redriven + released.len() == 0 {
+                return Ok(settled);
+            }
+            settled.redriven += redriven;
+            for (reason, count) in released {
+                *settled.released.entry(reason).or_default() += count;
+            }
+        }
+        if Instant::now() > deadline {
+            let left = format!("{jobs} events and {receipts} receipts are left");
+            return Err(PlayError::TooLate(PATIENCE, left).into());
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// So many a second, to one decimal.
+fn rate(count: usize, within: Duration) -> String {
+    let tenths = count as u128 * 10_000 / within.as_millis().max(1);
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+fn summary(
+    progress: &Progress,
+    total: usize,
+    loaded_in: Duration,
+    quiet_after: Duration,
+    damage: &Damage,
+    settled: &Settled,
+    mails: usize,
+) {
+    let row = |name: &str, value: String| println!("  {name:<34} {value}");
+    println!();
+    row("deliveries", format!("{total} in {} s, {} a second", loaded_in.as_secs(), rate(total, loaded_in)));
+    for (answer, count) in progress.answers() {
+        row(&format!("  tries answered {answer}"), count.to_string());
+    }
+    for function in ["intake", "fulfillment", "receipts", "sweep"] {
+        row(&format!("kill -9 of {function}"), damage.killed(function).to_string());
+    }
+    row("processes that stood still a while", damage.stood_still.to_string());
+    let faults: Vec<_> = damage.faults.iter().map(|(kind, count)| format!("{count}× {kind}")).collect();
+    row("faults of Flex's API", format!("{} ({} requests)", faults.join(", "), damage.faulty_requests));
+    row("Flex's API killed and restarted", damage.stand_in_restarts.to_string());
+    row("all of AWS stopped and restarted", damage.emulator_restarts.to_string());
+    row("quiet after", format!("{} s", quiet_after.as_secs()));
+    row("dead letters sent again", settled.redriven.to_string());
+    row("parked events released", settled.released.values().sum::<usize>().to_string());
+    for (reason, count) in &settled.released {
+        row("", format!("{count}× {reason}"));
+    }
+    row("mails", mails.to_string());
+}
