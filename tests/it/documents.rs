@@ -64,9 +64,10 @@ fn every_invariant_names_a_test() {
 
 #[test]
 fn every_file_that_the_documents_name_is_there() {
-    const DOCUMENTS: [&str; 7] = [
+    const DOCUMENTS: [&str; 8] = [
         "README.md",
         "EVENTS.md",
+        "FAULTS.md",
         "ARCHITECTURE.md",
         "DESIGN.md",
         "OPERATIONS.md",
@@ -108,6 +109,21 @@ fn the_table_of_event_types_is_the_code_s_and_every_row_names_a_sample_and_a_tes
         assert_eq!(event["event_type"], *kind, "{sample}");
         let name = test.rsplit_once("::").unwrap().1;
         assert!(code.contains(&format!("fn {name}")), "{kind}: there is no test {test}");
+    }
+}
+
+#[test]
+fn every_fault_has_a_test_that_is_there() {
+    let (faults, code) = (document("FAULTS.md"), code());
+    let rows: Vec<_> = faults.lines().filter(|line| line.starts_with("| F")).collect();
+    assert_eq!(rows.len(), 34);
+    for (n, row) in (1..).zip(rows) {
+        assert!(row.starts_with(&format!("| F{n} |")), "{row}");
+        let tests: Vec<_> = spans(row).filter_map(|span| span.rsplit_once("::").map(|(_, name)| name)).collect();
+        assert!(!tests.is_empty(), "{row}");
+        for name in tests {
+            assert!(code.contains(&format!("fn {name}")), "F{n}: there is no test {name}");
+        }
     }
 }
 
