@@ -84,7 +84,7 @@ def start(place, mode, started, preferred_port=None, dies_with_us=False):
             "receipt_dead_letter": outputs["ReceiptDeadLetterQueueUrl"],
         },
         "functions": {
-            name: outputs[f"{name.title()}FunctionName"] for name in ("intake", "fulfillment", "receipts", "sweep")
+            name: outputs[f"{name.title()}FunctionName"] for name in ("intake", "fulfillment", "receipts", "sweep", "reconcile")
         },
         "secret_name": outputs["ProviderSecretsName"],
         "parameters": parameters,

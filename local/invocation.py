@@ -22,6 +22,7 @@ SAMPLES = {
     "FulfillmentFunction": "events/fulfillment.json",
     "ReceiptsFunction": "events/receipts.json",
     "SweepFunction": "events/sweep.json",
+    "ReconcileFunction": "events/reconcile.json",
 }
 
 

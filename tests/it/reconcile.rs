@@ -4,12 +4,13 @@
 use domain::{
     event::EventState,
     facts::Latest,
-    ids::{CustomerId, EventId, OrderId, PaymentIntentId, ProductId, RefundId},
+    ids::{CustomerId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId, RefundId},
+    ledger::Wanted,
     mode::Mode,
     order::State,
     outcome::Setback,
-    ports::{Clock as _, ReadError},
-    receipt::OnUnknown,
+    ports::{Clock as _, Ledger as _, ReadError, Receipts as _},
+    receipt::{self, OnUnknown},
     reconcile::What,
     refund,
     subscription::Reason,
@@ -19,6 +20,7 @@ use kit::{
     drive::Bundle,
     fakes::Fault,
     life::Life,
+    play::{Play, until},
     reconciling::reconcile_over,
     shop::{self, sample},
     story::{Delivery, End, checkout, open_shop, purchase, sku},
@@ -192,7 +194,8 @@ async fn half_of_all_webhooks_dropped_for_ever_are_made_up_for_and_a_second_run_
     assert!(expected.access.values().all(|(_, reason)| *reason == Reason::Ended));
 
     // Every other one, the other ones, some by a roll of dice, and all of them.
-    let dice = |seed: u64| move |n: usize| (n as u64 + 1).wrapping_mul(seed).rotate_left(29).is_multiple_of(2);
+    let dice =
+        |seed: u64| move |n: usize| (n as u64 + 1).wrapping_mul(seed).rotate_left(29).is_multiple_of(2);
     let drops: Vec<Box<dyn Fn(usize) -> bool>> = vec![
         Box::new(|n| n % 2 == 0),
         Box::new(|n| n % 2 == 1),
@@ -467,4 +470,133 @@ async fn the_sale_is_dated_by_its_checkout_and_the_refund_by_itself() {
         order.refunds.values().all(|refund| refund.told.value.made_at == Some(at("2025-10-11T09:00:00Z")))
     );
     assert!(order.fulfilled_at.is_some_and(|at| at <= now));
+}
+
+/// How long anything may take on the deployed stack.
+const SOON: Duration = Duration::from_secs(90);
+
+/// Purchases of things of their own, made a while ago, and none of them younger than what is left to webhooks.
+async fn sales(play: &Play, first: u64, count: u64) -> Vec<shop::Purchase> {
+    let made_at = Timestamp::now().as_second() - 20 * 60;
+    let mut sales = Vec::new();
+    for n in first..first + count {
+        let mut purchase = shop::Purchase::numbered(n);
+        purchase.session["created_at"] = json!(made_at);
+        for (line, name) in ["BRACE", "TOTE"].into_iter().enumerate() {
+            let name = format!("{name}-{n}");
+            play.tables.shelves.put_counter(&sku(&name), 10).await.unwrap();
+            purchase.line_items[line]["price"]["product"]["client_reference_id"] = json!(name);
+        }
+        play.sell(&purchase).await.unwrap();
+        sales.push(purchase);
+    }
+    sales
+}
+
+/// A subscription that began then, with its checkout and its first invoice, as Flex's API tells of them.
+async fn subscribed(play: &Play, n: u64) -> (shop::Purchase, Value) {
+    let now = Timestamp::now();
+    let (began, ends) = (now - Duration::from_mins(20), now + Duration::from_hours(24 * 30));
+    let (customer, product) = (shop::id("fcus", n), shop::id("fprod", n));
+    let mut purchase = shop::Purchase::subscription(n);
+    purchase.session["created_at"] = json!(began.as_second());
+    purchase.session["customer"] = json!(customer);
+    purchase.customer["customer_id"] = json!(customer);
+    play.sell(&purchase).await.unwrap();
+    let mut subscription = shop::subscription(n);
+    subscription["customer"] = json!(customer);
+    subscription["created_at"] = json!(began.to_string());
+    subscription["current_period_start"] = json!(began.to_string());
+    subscription["current_period_end"] = json!(ends.to_string());
+    subscription["items"][0]["price"]["product"] = json!(product);
+    play.knows_subscription(&subscription).await.unwrap();
+    let mut invoice = sample("invoice.paid")["object"]["invoice"].take();
+    invoice["invoice_id"] = json!(shop::id("fin", n));
+    invoice["subscription"] = subscription["subscription_id"].clone();
+    invoice["customer"] = json!(customer);
+    invoice["payment_intent"] = purchase.session["payment_intent"].clone();
+    invoice["created_at"] = json!(began.to_string());
+    invoice["period_start"] = json!(began.to_string());
+    invoice["period_end"] = json!(ends.to_string());
+    play.knows_invoice(&invoice).await.unwrap();
+    (purchase, subscription)
+}
+
+async fn is_sent(play: &Play, receipt_id: &str) {
+    let id = ReceiptId::new(receipt_id).unwrap();
+    until(&format!("{receipt_id} is sent"), SOON, async || {
+        let receipt = play.tables.receipts.receipt(&id).await?;
+        Ok(receipt.filter(|receipt| matches!(receipt.state, receipt::State::Sent { .. })))
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
+    let play = Play::on_named_stack().await.unwrap_or_else(|error| panic!("{error}"));
+    let number = u64::try_from(Timestamp::now().as_microsecond()).unwrap() * 1000;
+    let sales = sales(&play, number, 6).await;
+    let (begun, subscription) = subscribed(&play, number).await;
+    let mut refund = refund_of(1, "succeeded");
+    let refund_id = shop::id("fre", number);
+    refund["refund_id"] = json!(refund_id);
+    refund["payment_intent_id"] = sales[1].session["payment_intents"][0].clone();
+    refund["created_at"] = json!((Timestamp::now() - Duration::from_mins(16)).to_string());
+    play.knows_refund(&refund).await.unwrap();
+    // Every other webhook arrives; none of the subscription's, and none of the refund's.
+    let arrives = |n: u64| n.is_multiple_of(2);
+    for (n, sale) in (0..).zip(&sales).filter(|(n, _)| arrives(*n)) {
+        let event_id = shop::id("fevt", number + n);
+        assert_eq!(play.deliver_signed(&sale.completed(&event_id)).await.unwrap().status, 200);
+        play.until_event(&event_id, EventState::Processed, SOON).await.unwrap();
+    }
+    assert_eq!(play.invoke("reconcile").await.unwrap(), "null");
+    play.until_idle(SOON).await.unwrap();
+
+    for sale in sales.iter().chain([&begun]) {
+        is_sent(&play, &format!("{}-order", sale.order_id())).await;
+    }
+    is_sent(&play, &format!("{refund_id}-refund")).await;
+    let (customer, product) = (shop::id("fcus", number), shop::id("fprod", number));
+    let wanted = Wanted {
+        entitlements: vec![(CustomerId::new(customer).unwrap(), ProductId::new(product).unwrap())],
+        ..Wanted::default()
+    };
+    let access = play.tables.ledger.read(&wanted).await.unwrap().entitlements;
+    let ends = subscription["current_period_end"].as_str().unwrap();
+    assert_eq!(access[0].access_until.as_second(), at(ends).as_second());
+    assert_eq!(access[0].reason, Reason::Paid);
+
+    // Once more: nothing is recorded, queued or sent.
+    let made_up_for = async |sale: &shop::Purchase| {
+        let id = |version: u64| format!("reconciled:checkout_session:{}:complete:{version}", sale.order_id());
+        let mut count = 0;
+        for version in 0..3 {
+            count += usize::from(play.event(&id(version)).await.unwrap().is_some());
+        }
+        (count, play.order(sale.order_id()).await.unwrap().unwrap().version)
+    };
+    let mut before = Vec::new();
+    for (n, sale) in (0..).zip(&sales) {
+        let (count, version) = made_up_for(sale).await;
+        assert_eq!(count, usize::from(!arrives(n)), "{n}: webhooks that came have no second event");
+        before.push((count, version));
+    }
+    assert_eq!(play.invoke("reconcile").await.unwrap(), "null");
+    play.until_idle(SOON).await.unwrap();
+    for (sale, before) in sales.iter().zip(before) {
+        assert_eq!(made_up_for(sale).await, before);
+        let on_hand = [("BRACE", 8), ("TOTE", 9)];
+        let n = sale.session["client_reference_id"].as_str().unwrap().replace("order-", "");
+        for (name, left) in on_hand {
+            let sku = sku(&format!("{name}-{n}"));
+            let back = if sale.order_id() == sales[1].order_id() { 10 } else { left };
+            let count = play.tables.shelves.on_hand(&sku).await.unwrap().unwrap();
+            assert!((left..=back).contains(&count), "{name} of {n}: {count}");
+        }
+        let receipts = play.mails(sale.order_id()).await.unwrap();
+        let refunds = usize::from(sale.order_id() == sales[1].order_id());
+        assert_eq!(receipts.len(), 1 + refunds, "{n}");
+    }
 }

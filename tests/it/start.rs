@@ -39,6 +39,7 @@ fn every_missing_setting_is_named_at_once() {
         ),
         ("ReceiptsFunction", &["MERCHANT_NAME", "RECEIPT_SENDER", "RECEIPT_ON_UNKNOWN", "TIME_ZONE"]),
         ("SweepFunction", &["RECEIPTS_TABLE", "RECEIPT_QUEUE_URL"]),
+        ("ReconcileFunction", &["EVENTS_TABLE", "RECONCILE_DAYS", "FLEX_API_BASE_URL", "MODE"]),
     ] {
         let reason = reason(function, &[]);
         for name in names {

@@ -8,7 +8,7 @@ use serde_yaml_ng::Value as Yaml;
 use std::{collections::BTreeSet, path::Path, sync::LazyLock};
 
 /// Every function with the queue that feeds it, if one does, and the settings that its code reads.
-const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 4] = [
+const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 5] = [
     (
         "intake",
         "IntakeFunction",
@@ -68,19 +68,38 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 4] = [
         ],
     ),
     ("sweep", "SweepFunction", None, &["RECEIPTS_TABLE", "RECEIPT_QUEUE_URL"]),
+    (
+        "reconcile",
+        "ReconcileFunction",
+        None,
+        &[
+            "ENTITLEMENTS_TABLE",
+            "EVENTS_TABLE",
+            "EVENT_RETENTION_DAYS",
+            "FLEX_API_BASE_URL",
+            "FULFILLMENT_QUEUE_URL",
+            "LINKS_TABLE",
+            "MODE",
+            "ORDERS_TABLE",
+            "PROVIDER_SECRETS",
+            "RECONCILE_DAYS",
+        ],
+    ),
 ];
 
 /// Every role, with its name in `ARCHITECTURE.md`.
-const ROLES: [(&str, &str); 5] = [
+const ROLES: [(&str, &str); 7] = [
     ("IntakeRole", "intake"),
     ("FulfillmentRole", "fulfillment"),
     ("ReceiptsRole", "receipts"),
     ("SweepRole", "sweep"),
     ("SweepScheduleRole", "schedule"),
+    ("ReconcileRole", "reconcile"),
+    ("ReconcileScheduleRole", "reconcile schedule"),
 ];
 
 /// What each role may do, and on what. `ARCHITECTURE.md` says why; a role that can do more is a mistake.
-const PERMISSIONS: [(&str, &str, &[&str]); 25] = [
+const PERMISSIONS: [(&str, &str, &[&str]); 34] = [
     ("IntakeRole", "EventsTable.Arn", &["dynamodb:PutItem"]),
     ("IntakeRole", "FulfillmentQueue.Arn", &["sqs:SendMessage"]),
     ("IntakeRole", "ProviderSecrets.Id", &["secretsmanager:GetSecretValue"]),
@@ -118,6 +137,15 @@ const PERMISSIONS: [(&str, &str, &[&str]); 25] = [
     ("SweepRole", "ReceiptQueue.Arn", &["sqs:SendMessage"]),
     ("SweepRole", "SweepLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
     ("SweepScheduleRole", "SweepFunction.Arn", &["lambda:InvokeFunction"]),
+    ("ReconcileRole", "EventsTable.Arn", &["dynamodb:PutItem"]),
+    ("ReconcileRole", "OrdersTable.Arn", &["dynamodb:BatchGetItem"]),
+    ("ReconcileRole", "LinksTable.Arn", &["dynamodb:BatchGetItem"]),
+    ("ReconcileRole", "EntitlementsTable.Arn", &["dynamodb:BatchGetItem"]),
+    ("ReconcileRole", "EntitlementsTable.Arn/index/subscription_id", &["dynamodb:Query"]),
+    ("ReconcileRole", "FulfillmentQueue.Arn", &["sqs:SendMessage"]),
+    ("ReconcileRole", "ProviderSecrets.Id", &["secretsmanager:GetSecretValue"]),
+    ("ReconcileRole", "ReconcileLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
+    ("ReconcileScheduleRole", "ReconcileFunction.Arn", &["lambda:InvokeFunction"]),
 ];
 
 const TAKE_FROM_A_QUEUE: &[&str] =
@@ -130,7 +158,7 @@ const QUEUES: [(&str, &str); 2] =
     [("FulfillmentQueue", "FulfillmentDeadLetterQueue"), ("ReceiptQueue", "ReceiptDeadLetterQueue")];
 
 /// What the functions log that a person has to act on: the field, its value, and the metric that counts it.
-const NEWS: [(&str, &str, &str); 18] = [
+const NEWS: [(&str, &str, &str); 20] = [
     ("outcome", "conflict", "Intake"),
     ("outcome", "unreadable", "Intake"),
     ("outcome", "refused", "Intake"),
@@ -149,6 +177,8 @@ const NEWS: [(&str, &str, &str); 18] = [
     ("outcome", "held", "Receipts"),
     ("outcome", "panic", "Receipts"),
     ("outcome", "panic", "Sweep"),
+    ("outcome", "unreadable", "Reconcile"),
+    ("outcome", "panic", "Reconcile"),
 ];
 
 const DAY: u64 = 24 * 60 * 60;
@@ -430,6 +460,35 @@ mod schedule {
     }
 
     #[test]
+    fn reconcile_comes_every_hour_and_is_over_before_the_next() {
+        let events = &resource("ReconcileFunction")["Events"];
+        assert_eq!(names(events), set(&["Schedule"]));
+        assert_eq!(events["Schedule"]["Type"], json!("ScheduleV2"));
+        let schedule = &events["Schedule"]["Properties"];
+        assert_eq!(schedule["ScheduleExpression"], json!("rate(1 hour)"));
+        assert_eq!(schedule["RoleArn"], json!({ "GetAtt": "ReconcileScheduleRole.Arn" }));
+        let sample: Json = serde_json::from_str(include_str!("../../events/reconcile.json")).unwrap();
+        assert_eq!(schedule["Input"], json!(sample.to_string()));
+        assert!(3 * number(&resource("ReconcileFunction")["Timeout"]) + 3 * 60 < 60 * 60);
+    }
+
+    #[test]
+    fn reconcile_comes_before_fulfillment_gives_up_on_what_waits_for_an_order() {
+        let base = number(&TEMPLATE["Parameters"]["RetryBaseSeconds"]["Default"]);
+        let waits: u64 = [1, 4, 16, 60].map(|factor| base * factor).iter().sum();
+        assert!(waits > 60 * 60, "{waits} s");
+    }
+
+    #[test]
+    fn the_gap_that_reconcile_finds_is_a_number_and_an_alarm() {
+        let filter = resource("MissingWebhooks");
+        assert_eq!(filter["LogGroupName"], json!({ "Ref": "ReconcileLogGroup" }));
+        assert_eq!(filter["FilterPattern"], json!("{ $.missing > 0 }"));
+        assert_eq!(filter["MetricTransformations"][0]["MetricValue"], json!("$.missing"));
+        assert!(is_alarmed("MissingWebhooks", &Json::Null));
+    }
+
+    #[test]
     fn one_sweep_is_over_before_the_next() {
         // A failed one is tried twice again, after one minute and after two.
         assert!(3 * number(&resource("SweepFunction")["Timeout"]) + 3 * 60 < 60 * 60);
@@ -555,7 +614,7 @@ mod permissions {
     #[test]
     fn whoever_takes_a_role_is_a_service_and_the_scheduler_one_of_this_account() {
         for (role, _) in ROLES {
-            let scheduler = role == "SweepScheduleRole";
+            let scheduler = role.ends_with("ScheduleRole");
             let service = if scheduler { "scheduler.amazonaws.com" } else { "lambda.amazonaws.com" };
             let mut trusted =
                 json!({ "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole" });
@@ -705,8 +764,10 @@ mod installation {
             assert!(!owns_name || resource["Properties"]["LogGroupName"] == Json::Null, "{id}");
         }
         // SAM names a schedule unless it is told not to.
-        let schedule = &resource("SweepFunction")["Events"]["Schedule"]["Properties"];
-        assert_eq!((&schedule["OmitName"], &schedule["Name"]), (&json!(true), &Json::Null));
+        for function in ["SweepFunction", "ReconcileFunction"] {
+            let schedule = &resource(function)["Events"]["Schedule"]["Properties"];
+            assert_eq!((&schedule["OmitName"], &schedule["Name"]), (&json!(true), &Json::Null), "{function}");
+        }
     }
 
     #[test]
@@ -775,6 +836,7 @@ mod installation {
             "ReceiptQueueUrl",
             "ReceiptsFunctionName",
             "ReceiptsTableName",
+            "ReconcileFunctionName",
             "StockTableName",
             "SweepFunctionName",
             "WebhookUrl",

@@ -36,6 +36,9 @@ pub enum PlayError {
     /// Its stand-in is needed to make up checkouts.
     #[error("this needs the Flex stand-in, and the stack is pointed at {0}")]
     NoStandIn(String),
+    /// There is no such function.
+    #[error("the stack has no function {0}")]
+    NoFunction(String),
     /// The stack does not answer.
     #[error("the local stack does not answer: {0}")]
     Http(#[from] reqwest::Error),
@@ -171,6 +174,14 @@ impl Play {
         let text = String::from_utf8_lossy(body);
         let headers = crate::signed::signed_request(&self.stack.webhook_secret, &text, Timestamp::now());
         self.deliver(body.to_vec(), &headers).await
+    }
+
+    /// Starts a function as a schedule does, waits for its end, and returns what it answers.
+    pub async fn invoke(&self, function: &str) -> Result<String, PlayError> {
+        let none = || PlayError::NoFunction(function.to_owned());
+        let name = self.stack.functions.get(function).ok_or_else(none)?;
+        let url = format!("{}/2015-03-31/functions/{name}/invocations", self.stack.endpoint);
+        Ok(self.http.post(url).json(&json!({})).send().await?.error_for_status()?.text().await?)
     }
 
     /// Reads a stored event.

@@ -14,7 +14,7 @@ use domain::{
     stock::Unnamed,
 };
 use serde::Deserialize;
-use std::{env, fs, time::Duration};
+use std::{collections::BTreeMap, env, fs, time::Duration};
 
 /// Where things are.
 #[derive(Debug, Clone, Deserialize)]
@@ -35,6 +35,8 @@ pub struct Stack {
     pub tables: TableNames,
     /// The queues' URLs.
     pub queues: QueueUrls,
+    /// The functions' physical names, by their own.
+    pub functions: BTreeMap<String, String>,
     /// The secret's name.
     pub secret_name: String,
 }

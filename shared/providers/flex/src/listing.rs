@@ -148,7 +148,8 @@ enum End {
     Over(Option<Timestamp>),
 }
 
-/// One that is cancelled with the end of its period ends then, whenever that was asked for; else when it was cancelled.
+/// One that is cancelled with the end of its period ends then, whenever that was asked for; else when it was cancelled,
+/// or, where nobody says when, with its last period at the latest.
 /// The reference names `cancel_at` alone
 /// (<https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>); whatever is there is read.
 fn end(subscription: &Value, now: Timestamp) -> End {
@@ -157,10 +158,11 @@ fn end(subscription: &Value, now: Timestamp) -> End {
     }
     let at = |name: &str| subscription.get(name).and_then(timestamp);
     let with_period = subscription.get("cancel_at_period_end").and_then(Value::as_bool) == Some(true);
-    let planned = at("cancel_at").or_else(|| at("current_period_end").filter(|_| with_period));
+    let period_end = at("current_period_end");
+    let planned = at("cancel_at").or_else(|| period_end.filter(|_| with_period));
     let told = at("ended_at").or(planned).or_else(|| at("canceled_at"));
-    // A time to come was not waited for.
-    End::Over(told.filter(|at| *at <= now))
+    // A time to come was not waited for; and none has ended after its last period.
+    End::Over(told.filter(|at| *at <= now).or_else(|| period_end.filter(|at| *at <= now)))
 }
 
 /// The event that tells of what was found, as Flex would have sent it: under this id, and as of that time.

@@ -155,6 +155,11 @@ fn the_end_of_a_subscription_is_when_it_is_told_to_be() {
     assert_eq!(end(&[("canceled_at", early), ("ended_at", late)]).since, Some(time(late)));
     assert_eq!(end(&[("canceled_at", early), ("cancel_at", late)]).since, Some(time(late)));
     assert_eq!(end(&[]).since, None, "nobody says");
+    assert_eq!(
+        end(&[("current_period_end", late)]).since,
+        Some(time(late)),
+        "it did not outlive its last period"
+    );
     assert_eq!(end(&[("cancel_at", "2026-05-01T00:00:00Z")]).since, None, "it was not waited for");
     let mut with_period = canceled.clone();
     with_period["cancel_at_period_end"] = json!(true);
