@@ -5,7 +5,7 @@ STACK := $(PYTHON) local/stack.py
 # Local runs use the stand-in for Flex's API; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test up down status send invoke fmt lint wall tools examples planted fuzz storm
+.PHONY: help demo test simulate up down status send invoke fmt lint wall tools examples planted fuzz storm
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ test: tools examples  ## Check everything, as CI does; cheap checks first
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	$(CARGO) test --locked --workspace --no-run
 	$(OFFLINE) $(STACK) run -- $(CARGO) test --locked --workspace
+
+simulate: SEEDS ?= 1000
+simulate:  ## Run the seeded simulation: make simulate SEEDS=100000
+	$(CARGO) run --locked --quiet --package tests --bin simulate -- --seeds $(SEEDS)
 
 planted: tools  ## Plant bugs one at a time and expect the tests that guard against them to fail
 	$(OFFLINE) $(STACK) run -- $(PYTHON) local/planted.py $(ONLY)

@@ -36,6 +36,8 @@ mod receipts;
 #[cfg(test)]
 mod reconcile;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod start;
 #[cfg(test)]
 mod sweep;

@@ -183,6 +183,8 @@ pub struct Kept {
     pub faults: BTreeMap<usize, Fault>,
     /// Which messages were to be hidden, by their handles, and for how long.
     pub delays: Vec<(String, Duration)>,
+    /// Whether the index that is read next does not have yet what was written a moment ago.
+    pub index_lags: bool,
     /// Whether the call at hand is sent twice.
     repeats: bool,
     now: Timestamp,
@@ -437,6 +439,9 @@ impl Entitlements for World {
 
     async fn customer_of(&self, id: &SubscriptionId) -> Result<Option<CustomerId>, Setback> {
         let found = |kept: &mut Kept| {
+            if std::mem::take(&mut kept.index_lags) {
+                return None;
+            }
             let mut keys = kept.subscription_rows.keys();
             keys.find(|(_, known)| known == id).map(|(customer_id, _)| customer_id.clone())
         };

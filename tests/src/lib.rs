@@ -7,6 +7,7 @@ pub mod play;
 pub mod reconciling;
 pub mod shop;
 pub mod signed;
+pub mod simulation;
 pub mod stack;
 pub mod stand_in;
 pub mod story;

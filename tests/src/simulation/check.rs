@@ -1,0 +1,411 @@
+//! The invariants: what must hold after every step, and at the end.
+
+use super::{
+    faults::Faults,
+    model,
+    plan::{OrderFacts, Plan},
+};
+use crate::fakes::Kept;
+use domain::{
+    contact::Contact,
+    event::EventState,
+    ids::{CustomerId, EventId, OrderId, ProductId, ReceiptId, Sku, SubscriptionId},
+    order::{Funds, Order},
+    payment,
+    receipt::{OnUnknown, Receipt, State},
+    stock::Movement,
+    subscription::Subscription,
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Fails with words unless it holds.
+macro_rules! hold {
+    ($holds:expr, $($words:tt)+) => {
+        if !$holds {
+            return Err(format!($($words)+));
+        }
+    };
+}
+pub(super) use hold;
+
+/// The rows as they were last seen.
+#[derive(Debug, Default)]
+pub struct Seen {
+    events: BTreeMap<EventId, EventState>,
+    orders: BTreeMap<OrderId, Order>,
+    subscriptions: BTreeMap<(CustomerId, SubscriptionId), Subscription>,
+    contacts: BTreeMap<CustomerId, Contact>,
+    receipts: BTreeMap<ReceiptId, Receipt>,
+    movements: BTreeMap<(Sku, OrderId), Movement>,
+    /// When each event was first seen to have ended.
+    pub ended: BTreeMap<EventId, Timestamp>,
+    /// How often a claim was taken over from whoever had not marked it in time.
+    pub takeovers: BTreeMap<ReceiptId, usize>,
+    /// Whether it is an operator who has changed something.
+    pub operated: bool,
+    /// Which receipts SES refused.
+    pub refused: BTreeSet<ReceiptId>,
+}
+
+impl Seen {
+    /// An event is deleted that has expired: if it comes again, it comes for the first time.
+    pub fn forget(&mut self, id: &EventId) {
+        self.events.remove(id);
+        self.ended.remove(id);
+    }
+
+    /// Looks at every row, and holds it against what it was: nothing goes backwards (I3), no shelf below zero (I5).
+    pub fn look(&mut self, kept: &Kept, plan: &Plan, faults: &Faults, now: Timestamp) -> Result<(), String> {
+        self.events(kept, now)?;
+        for (id, order) in &kept.orders {
+            if self.orders.get(id).is_none_or(|was| was.version != order.version) {
+                if let Some(was) = self.orders.get(id) {
+                    goes_on(was, order)?;
+                }
+                self.orders.insert(id.clone(), order.clone());
+            }
+        }
+        hold!(self.orders.len() == kept.orders.len(), "an order is gone");
+        for (key, row) in &kept.subscription_rows {
+            if self.subscriptions.get(key).is_none_or(|was| was.version != row.version) {
+                if let Some(was) = self.subscriptions.get(key) {
+                    lives_on(was, row)?;
+                }
+                self.subscriptions.insert(key.clone(), row.clone());
+            }
+        }
+        for (id, row) in &kept.contacts {
+            let was = self.contacts.insert(id.clone(), row.clone());
+            hold!(was.is_none_or(|was| !was.deleted || row.deleted), "I3: the customer {id} is undeleted");
+        }
+        self.receipts(kept, faults, now)?;
+        self.shelves(kept, plan)
+    }
+
+    fn events(&mut self, kept: &Kept, now: Timestamp) -> Result<(), String> {
+        use EventState::{Committed, Dropped, NotNeeded, Parked, Processed, Stored, Unhandled, Unreadable};
+        for (id, event) in &kept.events {
+            let state = event.state;
+            let was = self.events.insert(id.clone(), state);
+            let goes_on = match was {
+                None => true,
+                Some(Stored) => matches!(state, Stored | Committed | Processed | Parked),
+                // A person has them decided anew.
+                Some(Parked) if self.operated && state == Stored => true,
+                Some(Committed) => matches!(state, Committed | Processed),
+                Some(ended @ (Processed | Parked | Dropped | NotNeeded | Unhandled | Unreadable)) => {
+                    state == ended
+                }
+            };
+            hold!(goes_on, "I3: event {id} went from {was:?} to {state:?}");
+            if state.may_expire() {
+                self.ended.entry(id.clone()).or_insert(now);
+            }
+        }
+        let gone = self.events.keys().find(|id| !kept.events.contains_key(*id));
+        hold!(gone.is_none(), "an event is gone: {gone:?}");
+        Ok(())
+    }
+
+    fn receipts(&mut self, kept: &Kept, faults: &Faults, now: Timestamp) -> Result<(), String> {
+        for (id, receipt) in &kept.receipts {
+            let Some(was) = self.receipts.get(id) else {
+                self.receipts.insert(id.clone(), receipt.clone());
+                continue;
+            };
+            if was.version == receipt.version {
+                continue;
+            }
+            hold!(was.version < receipt.version, "I3: receipt {id} went back a version");
+            let state = &receipt.state;
+            match (&was.state, state) {
+                (State::Claimed { owner, claim_ends_at }, State::Claimed { owner: now_owner, .. }) => {
+                    if owner != now_owner {
+                        hold!(
+                            *claim_ends_at <= now,
+                            "{id}: claimed though {owner} had it until {claim_ends_at}"
+                        );
+                        hold!(
+                            flight_of(owner.as_str())
+                                .is_some_and(|flight| faults.sky().disturbed.contains(&flight)),
+                            "{id}: taken over from {owner}, which nothing had disturbed"
+                        );
+                        *self.takeovers.entry(id.clone()).or_default() += 1;
+                    }
+                }
+                (State::Claimed { owner, .. }, State::Failed { reason }) => {
+                    let sky = faults.sky();
+                    if flight_of(owner.as_str()).is_some_and(|flight| sky.refused.contains(&flight)) {
+                        self.refused.insert(id.clone());
+                    } else {
+                        hold!(reason.contains("deleted"), "{id} failed: {reason}");
+                    }
+                }
+                (State::Pending { .. }, State::Pending { .. } | State::Claimed { .. })
+                | (
+                    State::Claimed { .. },
+                    State::Pending { .. } | State::Sent { .. } | State::Withdrawn { .. } | State::Held,
+                ) => {}
+                (was, now) => return Err(format!("I3: receipt {id} went from {was:?} to {now:?}")),
+            }
+            self.receipts.insert(id.clone(), receipt.clone());
+        }
+        hold!(self.receipts.len() == kept.receipts.len(), "a receipt is gone");
+        Ok(())
+    }
+
+    fn shelves(&mut self, kept: &Kept, plan: &Plan) -> Result<(), String> {
+        for (sku, stocked) in &plan.shelves {
+            let moved = kept.movements.values().filter(|moved| moved.sku == *sku);
+            let gone: i64 = moved.map(|moved| moved.taken - moved.returned).sum();
+            let count = kept.counters.get(sku).copied().unwrap_or_default();
+            hold!(count >= 0, "I5: {sku} is at {count}");
+            hold!(count == stocked - gone, "I5: {sku} is at {count}, of {stocked}, and {gone} are gone");
+        }
+        for (key, moved) in &kept.movements {
+            if let Some(was) = self.movements.get(key) {
+                let same = Movement { returned: was.returned, ..moved.clone() } == *was;
+                hold!(same && was.returned <= moved.returned, "I2: a movement changed: {was:?}, {moved:?}");
+            }
+            hold!((0..=moved.taken).contains(&moved.returned), "I5: more came back than went: {moved:?}");
+            self.movements.insert(key.clone(), moved.clone());
+        }
+        hold!(self.movements.len() == kept.movements.len(), "a movement is gone");
+        Ok(())
+    }
+}
+
+/// Which flight an owner's token is of.
+fn flight_of(owner: &str) -> Option<u64> {
+    owner.strip_prefix('r')?.split('.').next()?.parse().ok()
+}
+
+/// An order never goes backwards.
+fn goes_on(was: &Order, order: &Order) -> Result<(), String> {
+    let id = &order.order_id;
+    hold!(was.version < order.version, "I3: order {id} went back a version");
+    hold!(
+        was.fulfilled_at.is_none() || was.fulfilled_at == order.fulfilled_at,
+        "I2: order {id} was fulfilled again, or not any more"
+    );
+    hold!(
+        was.receipt_id.is_none() || was.receipt_id == order.receipt_id,
+        "I2: order {id} has another receipt"
+    );
+    let sold =
+        was.fulfilled_at.is_none() || (&was.lines, &was.shortfalls) == (&order.lines, &order.shortfalls);
+    hold!(sold, "I3: what order {id} sold has changed");
+    hold!(was.placed_at == order.placed_at, "I3: order {id} was placed at another time");
+    for (refund_id, was) in &was.refunds {
+        let now = order.refunds.get(refund_id);
+        let kept = now.is_some_and(|now| {
+            (now.succeeded || !was.succeeded)
+                && now.told >= was.told
+                && (was.receipt_id.is_none() || was.receipt_id == now.receipt_id)
+        });
+        hold!(kept, "I3: refund {refund_id} went from {was:?} to {now:?}");
+    }
+    for (dispute_id, was) in &was.disputes {
+        let now = order.disputes.get(dispute_id);
+        hold!(now.is_some_and(|now| now.told >= was.told), "I3: dispute {dispute_id} went back");
+    }
+    for (payment, was) in &was.payments {
+        let now = order.payments.get(payment).map(|now| &now.value.status);
+        let kept = was.value.status != payment::Status::Succeeded || now == Some(&was.value.status);
+        hold!(kept, "I3: payment {payment} went from succeeded to {now:?}");
+    }
+    Ok(())
+}
+
+/// A subscription never goes backwards.
+fn lives_on(was: &Subscription, row: &Subscription) -> Result<(), String> {
+    let id = &row.subscription_id;
+    hold!(was.version < row.version, "I3: subscription {id} went back a version");
+    hold!(
+        was.paid_through <= row.paid_through,
+        "I3: {id} was paid through {:?}, now {:?}",
+        was.paid_through,
+        row.paid_through
+    );
+    hold!(was.ended_at.is_none() || row.ended_at.is_some(), "I3: {id} lives again");
+    hold!(was.beginning.is_none() || row.beginning.is_some(), "I3: {id} has lost its beginning");
+    let told = |row: &Subscription| row.snapshot.as_ref().map(|told| told.at);
+    hold!(told(was) <= told(row), "I3: {id} is as it was earlier");
+    for (invoice_id, was) in &was.invoices {
+        let kept = row.invoices.get(invoice_id).is_some_and(|now| {
+            (was.paid_at.is_none() || now.paid_at.is_some())
+                && (was.receipt_id.is_none() || was.receipt_id == now.receipt_id)
+                && (was.notice_id.is_none() || was.notice_id == now.notice_id)
+        });
+        hold!(kept, "I3: invoice {invoice_id} of {id} went back");
+    }
+    Ok(())
+}
+
+/// What a shop has come to, but for times of our own, versions and counts of attempts.
+#[derive(Debug, PartialEq)]
+pub struct End {
+    rows: crate::story::End,
+    access: BTreeMap<(CustomerId, ProductId), (Timestamp, String)>,
+    contacts: Vec<Contact>,
+}
+
+impl End {
+    /// What it has come to by now. Events are no part of it: they may be forgotten.
+    #[must_use]
+    pub fn of(kept: &Kept) -> Self {
+        let mut rows = crate::story::End::of(kept);
+        rows.events.clear();
+        // When the provider was asked last is no news.
+        for refund in rows.orders.values_mut().flat_map(|order| order.refunds.values_mut()) {
+            refund.told.at = Timestamp::UNIX_EPOCH;
+        }
+        let access = kept.entitlements.iter();
+        let access = access.map(|(key, row)| (key.clone(), (row.access_until, row.reason_text.clone())));
+        let contacts = kept.contacts.values();
+        let contacts = contacts.map(|row| Contact { version: 0, ..row.clone() });
+        Self { rows, access: access.collect(), contacts: contacts.collect() }
+    }
+
+    /// The lines in which they differ when they are printed.
+    #[must_use]
+    pub fn differs_from(&self, other: &Self) -> String {
+        let (ours, others) = (format!("{self:#?}"), format!("{other:#?}"));
+        let without = |lines: &str, of: &str, sign: &str| {
+            let mut left: Vec<&str> = of.lines().collect();
+            let only = lines.lines().filter(|line| {
+                let there = left.iter().position(|other| other == line);
+                there.map(|n| left.swap_remove(n)).is_none()
+            });
+            only.fold(String::new(), |all, line| format!("{all}\n  {sign} {}", line.trim()))
+        };
+        without(&ours, &others, "-") + &without(&others, &ours, "+")
+    }
+}
+
+/// The end, held against the model. Nothing may be left to do.
+pub fn end(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
+    let undone =
+        kept.events.values().find(|event| event.state.is_pending() || event.state == EventState::Parked);
+    hold!(
+        undone.is_none(),
+        "I1: undone: {:?}",
+        undone.map(|event| (&event.event_id, &event.event_type, event.state, &event.reason))
+    );
+    let told: BTreeSet<&str> = plan
+        .moments
+        .iter()
+        .filter_map(|moment| moment.told.as_ref())
+        .map(|told| told.event_id.as_str())
+        .collect();
+    let strange = kept.events.keys().find(|id| !told.contains(id.as_str()));
+    hold!(strange.is_none(), "I4: nobody told of {strange:?}");
+    hold!(
+        kept.orders.len() == plan.orders.len(),
+        "I1: {} orders of {}",
+        kept.orders.len(),
+        plan.orders.len()
+    );
+    for facts in &plan.orders {
+        let order = kept.orders.iter().find(|(id, _)| id.as_str() == facts.id).map(|(_, order)| order);
+        let Some(order) = order else { return Err(format!("I1: no order {}", facts.id)) };
+        of_order(kept, plan, facts, order)?;
+    }
+    let moved =
+        plan.orders.iter().filter(|order| order.funds == Funds::Received).map(|order| order.goods.len());
+    hold!(kept.movements.len() == moved.sum::<usize>(), "I2: {} movements", kept.movements.len());
+    let known: BTreeMap<_, _> = kept
+        .entitlements
+        .iter()
+        .map(|((customer, product), row)| {
+            let until = row.access_until.as_second();
+            ((customer.to_string(), product.to_string()), (until, row.reason))
+        })
+        .collect();
+    let expected = model::access(plan);
+    hold!(known == expected, "access is {known:?}, not {expected:?}\n{:#?}", plan.lives);
+    for (customer, (_, address)) in &plan.addresses {
+        let contact =
+            kept.contacts.iter().find(|(id, _)| id.as_str() == customer).map(|(_, contact)| contact);
+        let known = contact.and_then(|contact| contact.told.as_ref()?.value.email.as_deref());
+        let expected = if plan.deleted.contains(customer) { None } else { Some(address.as_str()) };
+        hold!(known == expected, "{customer} is written to at {known:?}, not {expected:?}");
+    }
+    let deleted = kept.contacts.values().filter(|contact| contact.deleted).count();
+    let expected: BTreeSet<_> = plan.deleted.iter().collect();
+    hold!(deleted == expected.len(), "I1: {deleted} customers are deleted, not {}", expected.len());
+    of_mails(kept, plan, seen)
+}
+
+fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Result<(), String> {
+    let id = &facts.id;
+    let (state, expected) = (order.state(), model::state(facts));
+    hold!(state == expected, "I1: order {id} is {state}, not {expected}");
+    hold!(order.refunded() == model::refunded(facts), "order {id}: {} went back", order.refunded());
+    let refunds: BTreeMap<_, _> = order
+        .refunds
+        .iter()
+        .map(|(id, refund)| (id.as_str(), (refund.told.value.status.as_str(), refund.succeeded)))
+        .collect();
+    let expected: BTreeMap<_, _> =
+        facts.refunds.iter().map(|refund| (refund.id.as_str(), (refund.status, refund.succeeded))).collect();
+    hold!(refunds == expected, "I1: order {id} has the refunds {refunds:?}, not {expected:?}");
+    let disputes: BTreeMap<_, _> = order
+        .disputes
+        .iter()
+        .map(|(id, dispute)| (id.as_str(), dispute.told.value.status.as_str()))
+        .collect();
+    let expected: BTreeMap<_, _> = facts.disputes.iter().map(|(id, status)| (id.as_str(), *status)).collect();
+    hold!(disputes == expected, "I1: order {id} has the disputes {disputes:?}, not {expected:?}");
+    for (sku, bought) in &facts.goods {
+        let moved =
+            kept.movements.values().find(|moved| moved.sku == *sku && moved.order_id == order.order_id);
+        let Some(moved) = moved else {
+            hold!(facts.funds != Funds::Received, "I1: order {id} moved no {sku}");
+            continue;
+        };
+        hold!(moved.quantity == *bought, "I2: order {id} sold {bought} {sku}, not {}", moved.quantity);
+        let short = order.shortfalls.iter().filter(|short| short.sku == *sku).map(|short| short.missing);
+        hold!(moved.short() == short.sum::<i64>(), "I5: what order {id} lacks of {sku} is not on record");
+        let back = model::returned(facts, plan.policy.restock, sku, moved.taken);
+        hold!(moved.returned == back, "order {id}: {} {sku} are back, not {back}", moved.returned);
+    }
+    Ok(())
+}
+
+fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
+    let expected = model::mails(plan);
+    for id in &expected.owed {
+        hold!(kept.receipts.keys().any(|known| known.as_str() == id), "I1: no receipt {id}");
+    }
+    let mut sent: BTreeMap<&ReceiptId, usize> = BTreeMap::new();
+    for mail in &kept.mails {
+        *sent.entry(&mail.receipt_id).or_default() += 1;
+    }
+    for (id, receipt) in &kept.receipts {
+        let is_owed = expected.owed.contains(id.as_str());
+        hold!(is_owed || expected.may_be.contains(id.as_str()), "I2: nobody is owed {id}");
+        let mails = sent.remove(id).unwrap_or_default();
+        let takeovers = seen.takeovers.get(id).copied().unwrap_or_default();
+        let most = match plan.on_unknown {
+            OnUnknown::Resend => 1 + takeovers,
+            OnUnknown::Hold => 1,
+        };
+        hold!(mails <= most, "I2: {mails} mails of {id}, after {takeovers} claims ran out");
+        match &receipt.state {
+            State::Sent { .. } => hold!(mails > 0, "I1: {id} is marked and was never sent"),
+            State::Held => hold!(plan.on_unknown == OnUnknown::Hold, "{id} is held against the policy"),
+            State::Withdrawn { .. } => hold!(!is_owed, "I1: {id} was withdrawn"),
+            State::Failed { .. } => {
+                let nobody = plan.lives.iter().any(|life| plan.deleted.contains(&life.customer));
+                hold!(seen.refused.contains(id) || nobody, "I1: {id} failed");
+            }
+            undone @ (State::Pending { .. } | State::Claimed { .. }) => {
+                return Err(format!("I1: {id} is still {undone:?}"));
+            }
+        }
+    }
+    hold!(sent.is_empty(), "I2: mails of nothing: {sent:?}");
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! What goes wrong, how often, and a record of it.
+
+use super::dice::Dice;
+use crate::fakes::{Fate, Fault, Kept, Turn};
+use domain::{
+    outcome::Setback,
+    ports::{ReadError, SendError},
+};
+use jiff::Timestamp;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+/// How much of each goes wrong in one run, mostly in ten thousandths of a call.
+#[derive(Debug, Clone, Default)]
+pub struct Weather {
+    /// A call fails without effect.
+    pub fails: u64,
+    /// A call's answer is lost.
+    pub loses: u64,
+    /// A call is throttled.
+    pub throttles: u64,
+    /// A transaction conflicts with others to the last try.
+    pub conflicts: u64,
+    /// The SDK sends a write twice.
+    pub repeats: u64,
+    /// A call goes on waiting, in hundredths.
+    pub waits: u64,
+    /// SES answers otherwise than well.
+    pub mail: u64,
+    /// The provider's API answers otherwise than well.
+    pub api: u64,
+    /// An index does not have yet what was written a moment ago.
+    pub indexes: u64,
+    /// A process is killed, at some await point.
+    pub kills: u64,
+    /// A process is frozen, at some await point, and goes on later.
+    pub freezes: u64,
+    /// An invocation's end never reaches the platform.
+    pub answers: u64,
+    /// A message is delivered again while somebody works on it.
+    pub duplicates: u64,
+    /// A call takes seconds.
+    pub slow: u64,
+    /// The clock jumps forward.
+    pub jumps: u64,
+    /// Queues lose messages, and the sender gives up on what is stored.
+    pub drops: u64,
+    /// How far the provider's API may be behind what it announces of a checkout.
+    pub api_lag: Duration,
+    /// Whether the timers of a process that was frozen know how late it is.
+    pub timers_know: bool,
+    /// Whether ended events are deleted once they have expired.
+    pub forgets: bool,
+    /// Whether somebody forges deliveries.
+    pub forgeries: bool,
+}
+
+impl Weather {
+    /// The weather of a seed. One in sixteen is fair, so that the rest of the kit is known to be right.
+    #[must_use]
+    pub fn of(dice: &mut Dice) -> Self {
+        let mut some = |most: &[u64]| dice.one_of(most);
+        if some(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]) == 1 {
+            return Self { waits: 20, timers_know: true, ..Self::default() };
+        }
+        Self {
+            fails: some(&[0, 20, 100, 400]),
+            loses: some(&[0, 20, 100, 400]),
+            throttles: some(&[0, 20, 100, 300]),
+            conflicts: some(&[0, 0, 200, 1_500]),
+            repeats: some(&[0, 50, 500, 2_000]),
+            waits: some(&[0, 20, 40, 60]),
+            mail: some(&[0, 0, 300, 1_500]),
+            api: some(&[0, 100, 500, 2_000]),
+            indexes: some(&[0, 1_000, 5_000]),
+            kills: some(&[0, 10, 50, 150]),
+            freezes: some(&[0, 10, 40, 100]),
+            answers: some(&[0, 50, 200, 800]),
+            duplicates: some(&[0, 100, 500, 2_000]),
+            slow: some(&[0, 0, 20, 100]),
+            jumps: some(&[0, 0, 2, 10]),
+            drops: some(&[0, 0, 0, 300]),
+            api_lag: Duration::from_secs(some(&[0, 0, 20])),
+            timers_know: some(&[0, 1]) == 1,
+            forgets: some(&[0, 1]) == 1,
+            forgeries: some(&[0, 1]) == 1,
+        }
+    }
+}
+
+/// A service that is away until some time.
+#[derive(Debug, Clone, Copy)]
+pub struct Outage {
+    /// How the names of its calls begin.
+    pub service: &'static str,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// The calls by which a row may change: after them, rows are looked at.
+const WRITES: [&str; 9] = [
+    "event_desk.reopen",
+    "events.record",
+    "events.settle",
+    "events.note_failure",
+    "ledger.commit",
+    "receipts.claim",
+    "receipts.hold",
+    "receipts.mark",
+    "mailer.send",
+];
+
+/// The writes that a real adapter leaves to the SDK to send again.
+const REPEATED: [&str; 7] = [
+    "events.record",
+    "events.settle",
+    "receipts.claim",
+    "receipts.hold",
+    "receipts.mark",
+    "fulfillment_queue.send",
+    "receipt_queue.send",
+];
+
+/// What is at work, and what has struck so far.
+#[derive(Debug)]
+pub struct Sky {
+    dice: Dice,
+    weather: Weather,
+    /// Who is away.
+    pub outage: Option<Outage>,
+    /// Nothing goes wrong any more.
+    pub calm: bool,
+    /// The time.
+    pub now: Timestamp,
+    /// Whose call it is.
+    pub flight: u64,
+    /// Whether a row may have changed since somebody looked.
+    pub wrote: bool,
+    /// Whose work was disturbed.
+    pub disturbed: BTreeSet<u64>,
+    /// Whose mails SES refused.
+    pub refused: BTreeSet<u64>,
+    /// How often each thing went wrong.
+    pub struck: BTreeMap<&'static str, u64>,
+    /// How many calls there were.
+    pub calls: u64,
+}
+
+impl Sky {
+    fn new(dice: Dice, weather: Weather) -> Self {
+        Self {
+            dice,
+            weather,
+            outage: None,
+            calm: false,
+            now: Timestamp::UNIX_EPOCH,
+            flight: 0,
+            wrote: false,
+            disturbed: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            struck: BTreeMap::new(),
+            calls: 0,
+        }
+    }
+
+    /// Counts what went wrong.
+    pub fn count(&mut self, what: &'static str) {
+        *self.struck.entry(what).or_default() += 1;
+    }
+
+    fn strikes(&mut self, what: &'static str, fault: Fault) -> Turn {
+        self.count(what);
+        self.disturbed.insert(self.flight);
+        Turn::Strikes(fault)
+    }
+
+    fn turn(&mut self, call: &'static str, kept: &mut Kept) -> Turn {
+        if self.dice.percent(self.weather.waits) {
+            return Turn::Waits;
+        }
+        self.calls += 1;
+        self.wrote |= WRITES.contains(&call);
+        if self.calm {
+            return Turn::Goes;
+        }
+        if self.outage.is_some_and(|outage| self.now < outage.until && call.starts_with(outage.service)) {
+            return self.strikes("calls into an outage", Fault::FailBefore);
+        }
+        let weather = self.weather.clone();
+        let api = call.starts_with("api.");
+        if api && self.dice.rarely(weather.api) {
+            let away =
+                |retry_after| Setback::Away { service: "Flex", cause: "told to be".to_owned(), retry_after };
+            let (what, answer) = match self.dice.below(6) {
+                0 => ("the API answers 503", ReadError::Transient(away(None))),
+                1 => ("the API answers 429", ReadError::Transient(away(Some(Duration::from_secs(70))))),
+                2 | 3 => {
+                    let code = Some("not_found".to_owned());
+                    ("the API answers 404", ReadError::Permanent { status: 404, code })
+                }
+                4 => ("the API talks nonsense", ReadError::NotUnderstood("told to".to_owned())),
+                _ => ("the API refuses our key", ReadError::KeyRefused { status: 401 }),
+            };
+            self.count(what);
+            self.disturbed.insert(self.flight);
+            kept.read_faults.push_back(answer);
+            return Turn::Goes;
+        }
+        if call == "mailer.send" && self.dice.rarely(weather.mail) {
+            let away = || Setback::Away { service: "SES", cause: "told to be".to_owned(), retry_after: None };
+            return match self.dice.below(4) {
+                0 => {
+                    self.count("SES refuses an address");
+                    self.refused.insert(self.flight);
+                    kept.mail_faults.push_back(SendError::Refused("told to".to_owned()));
+                    Turn::Goes
+                }
+                1 => {
+                    self.count("SES is away, surely not sent");
+                    self.disturbed.insert(self.flight);
+                    kept.mail_faults.push_back(SendError::NotSent(away()));
+                    Turn::Goes
+                }
+                2 => self.strikes("a mail's fate is unknown, not sent", Fault::FailBefore),
+                _ => self.strikes("a mail's fate is unknown, sent", Fault::FailAfter),
+            };
+        }
+        if call == "ledger.commit" && self.dice.rarely(weather.conflicts) {
+            return self.strikes("transactions in conflict", Fault::Conflict);
+        }
+        if call == "entitlements.customer_of" && self.dice.rarely(weather.indexes) {
+            self.count("index reads that came too early");
+            kept.index_lags = true;
+            return Turn::Goes;
+        }
+        // A mail is never sent again by the SDK, and what a transaction does its token does once.
+        if REPEATED.contains(&call) && self.dice.rarely(weather.repeats) {
+            return self.strikes("writes sent twice by the SDK", Fault::Twice);
+        }
+        if self.dice.rarely(weather.fails) {
+            return self.strikes("calls failed before", Fault::FailBefore);
+        }
+        if self.dice.rarely(weather.loses) {
+            return self.strikes("answers lost", Fault::FailAfter);
+        }
+        if call != "mailer.send" && self.dice.rarely(weather.throttles) {
+            return self.strikes("calls throttled", Fault::Throttled);
+        }
+        Turn::Goes
+    }
+}
+
+/// A handle on the sky, which the world asks at every call.
+#[derive(Debug, Clone)]
+pub struct Faults(Arc<Mutex<Sky>>);
+
+impl Faults {
+    /// What is thrown with these dice in that weather.
+    #[must_use]
+    pub fn new(dice: Dice, weather: Weather) -> Self {
+        Self(Arc::new(Mutex::new(Sky::new(dice, weather))))
+    }
+
+    /// What is at work.
+    pub fn sky(&self) -> MutexGuard<'_, Sky> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Fate for Faults {
+    fn turn(&mut self, call: &'static str, kept: &mut Kept) -> Turn {
+        self.sky().turn(call, kept)
+    }
+}

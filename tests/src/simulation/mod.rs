@@ -1,0 +1,90 @@
+//! The seeded simulation: the real edges and rules on the ports in memory, while everything that can go wrong does.
+//!
+//! One seed makes a shop's months ([`plan`]), the weather ([`faults`]) and the order in which everything runs. Each
+//! invocation is a future that is polled one step at a time, so that a process can be killed or frozen at any await
+//! point, and go on hours after its time was over. After every step the rows are held against what they were, and at
+//! the end against a model that knows no events ([`check`], [`model`]). Nothing depends on the machine's clock.
+
+pub mod check;
+pub mod dice;
+pub mod faults;
+pub mod model;
+pub mod plan;
+mod run;
+pub mod sqs;
+pub mod stats;
+
+use crate::{drive::Bundle, fakes::World};
+use dice::Dice;
+use domain::{fulfillment::Policy, mode::Mode, receipt::OnUnknown};
+use faults::{Faults, Weather};
+use plan::Plan;
+use run::Run;
+use stats::Stats;
+use sweep::{Limits, Sweep};
+use tokio::runtime::Runtime;
+
+/// A seed under which something does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("seed {seed}: {what}\n  replay: cargo run -p tests --bin simulate -- --seed {seed}")]
+pub struct Broken {
+    /// Which.
+    pub seed: u64,
+    /// What does not hold.
+    pub what: String,
+}
+
+/// The functions and a runtime that owns their timers, for any number of runs.
+#[derive(Debug)]
+pub struct Stage {
+    bundle: Bundle,
+    sweep: Sweep<World, World, World, World, World>,
+    runtime: Runtime,
+}
+
+impl Default for Stage {
+    #[expect(clippy::expect_used, reason = "a test kit")]
+    fn default() -> Self {
+        let world = World::default();
+        let w = || world.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let bundle = Bundle::over(&world, Mode::Live, OnUnknown::Resend);
+        Self {
+            bundle,
+            sweep: Sweep {
+                events: w(),
+                receipts: w(),
+                fulfillment_queue: w(),
+                receipt_queue: w(),
+                clock: w(),
+                limits: Limits::default(),
+            },
+            runtime: runtime.expect("a runtime"),
+        }
+    }
+}
+
+impl Stage {
+    /// Runs the story of a seed.
+    pub fn run(&mut self, seed: u64) -> Result<Stats, Broken> {
+        self.run_loudly(seed, false)
+    }
+
+    /// Runs the story of a seed, and tells every step if `loud`.
+    pub fn run_loudly(&mut self, seed: u64, loud: bool) -> Result<Stats, Broken> {
+        let plan = Plan::of(seed);
+        self.bundle.begin_again();
+        self.bundle.fulfillment.policy = Policy { ..plan.policy };
+        self.bundle.receipts.on_unknown = plan.on_unknown;
+        self.bundle.world.kept().counters.clone_from(&plan.shelves);
+        let weather = Weather::of(&mut Dice::of(seed, 2));
+        let faults = Faults::new(Dice::of(seed, 3), weather.clone());
+        self.bundle.world.decide_by(Some(Box::new(faults.clone())));
+        let told = {
+            let mut run = Run::new(&*self, &plan, weather, faults, Dice::of(seed, 4), loud);
+            run.play().map(|()| run.stats)
+        };
+        self.bundle.world.decide_by(None);
+        told.map_err(|what| Broken { seed, what })
+    }
+}

@@ -1,0 +1,120 @@
+//! The reference: what a shop must come to, by what happened at the provider's alone.
+//!
+//! Written apart from the rules and without them: it knows neither events nor merges, neither attempts nor rows.
+
+use super::plan::{LifeFacts, OrderFacts, Plan, RefundFacts};
+use domain::{
+    ids::Sku,
+    order::{Funds, State},
+    refund::Restock,
+    subscription::Reason,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The mails of a shop, by the ids of their rows.
+#[derive(Debug, Default)]
+pub struct Mails {
+    /// Owed, and nothing but a policy or an address may stop them.
+    pub owed: BTreeSet<String>,
+    /// Notices of what may not be so any more when they would be sent.
+    pub may_be: BTreeSet<String>,
+}
+
+/// Where an order stands.
+#[must_use]
+pub fn state(order: &OrderFacts) -> State {
+    if order.funds != Funds::Received {
+        return State::Waiting(order.funds);
+    }
+    match refunded(order) {
+        0 => State::Paid,
+        back if back < order.total => State::PartlyRefunded,
+        _ => State::Refunded,
+    }
+}
+
+/// What has gone back of an order's own payments.
+#[must_use]
+pub fn refunded(order: &OrderFacts) -> i64 {
+    own(order).filter(|refund| refund.status == "succeeded").map(|refund| refund.amount).sum()
+}
+
+fn own(order: &OrderFacts) -> impl Iterator<Item = &RefundFacts> {
+    order.refunds.iter().filter(|refund| refund.own)
+}
+
+/// How many pieces of what was taken for an order are back on the shelf.
+#[must_use]
+pub fn returned(order: &OrderFacts, restock: Restock, sku: &Sku, taken: i64) -> i64 {
+    let went: Vec<&RefundFacts> = own(order).filter(|refund| refund.succeeded).collect();
+    let whole = !went.is_empty() && went.iter().map(|refund| refund.amount).sum::<i64>() >= order.total;
+    let named: i64 = went.iter().filter_map(|refund| refund.goods.get(sku)).sum();
+    match restock {
+        Restock::Full | Restock::Any if whole => taken,
+        Restock::Any => named.min(taken),
+        Restock::Never | Restock::Full => 0,
+    }
+}
+
+/// The mails of all that happened.
+#[must_use]
+pub fn mails(plan: &Plan) -> Mails {
+    let mut mails = Mails::default();
+    for order in plan.orders.iter().filter(|order| order.funds == Funds::Received) {
+        mails.owed.insert(format!("{}-order", order.id));
+        let succeeded = order.refunds.iter().filter(|refund| refund.succeeded);
+        mails.owed.extend(succeeded.map(|refund| format!("{}-refund", refund.id)));
+    }
+    for life in &plan.lives {
+        for invoice in life.invoices.iter().filter(|invoice| !invoice.first) {
+            if invoice.paid {
+                mails.owed.insert(format!("{}-invoice", invoice.id));
+            }
+            if plan.policy.payment_failed_mail && invoice.failed_at.is_some() {
+                let stands = !invoice.paid && life.ended_at.is_none();
+                let notices = if stands { &mut mails.owed } else { &mut mails.may_be };
+                notices.insert(format!("{}-payment_failed", invoice.id));
+            }
+        }
+        if let Some(trial_end) = life.trial_end.filter(|_| plan.policy.trial_ends_mail) {
+            mails.may_be.insert(format!("{}-trial_ends-{trial_end}", life.id));
+        }
+    }
+    mails
+}
+
+/// Until when a subscription gives access, in seconds since 1970, and why.
+#[must_use]
+pub fn gives(life: &LifeFacts, grace: i64) -> (Option<i64>, Reason) {
+    let paid = life.invoices.iter().filter(|invoice| invoice.paid).map(|invoice| invoice.end).max();
+    let failing =
+        life.invoices.iter().filter(|invoice| !invoice.paid).filter_map(|invoice| invoice.failed_at).min();
+    let had = paid.max(life.trial_end);
+    match (life.ended_at, life.status, failing) {
+        (Some(ended_at), ..) => (paid.map(|paid| paid.min(ended_at)), Reason::Ended),
+        (_, "incomplete" | "incomplete_expired", _) => (None, Reason::NotPaidYet),
+        (_, "unpaid", _) => (paid, Reason::PaymentFailed),
+        (_, "past_due", Some(since)) if grace > 0 && Some(since + grace) > had => {
+            (Some(since + grace), Reason::Grace)
+        }
+        (_, "past_due", _) => (had, Reason::PaymentFailed),
+        (_, "trialing", _) => (life.trial_end, Reason::Trial),
+        _ if life.cancels => (Some(life.period_end), Reason::CancelsAtPeriodEnd),
+        _ => (Some(life.period_end), Reason::Paid),
+    }
+}
+
+/// Until when each customer has access to each product.
+#[must_use]
+pub fn access(plan: &Plan) -> BTreeMap<(String, String), (i64, Reason)> {
+    let mut best: BTreeMap<(String, String), (Option<i64>, &str, Reason)> = BTreeMap::new();
+    for life in &plan.lives {
+        let (until, reason) = gives(life, plan.policy.grace.as_secs());
+        let row =
+            best.entry((life.customer.clone(), life.product.clone())).or_insert((until, &life.id, reason));
+        if (until, life.id.as_str()) > (row.0, row.1) {
+            *row = (until, &life.id, reason);
+        }
+    }
+    best.into_iter().map(|(key, (until, _, reason))| (key, (until.unwrap_or_default(), reason))).collect()
+}

@@ -1,0 +1,708 @@
+//! What happens in the shop, as the provider knows it: what is true from when on, and what is announced of it.
+//!
+//! Everything is made from a seed and from the samples, and is the same whatever goes wrong later.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a sample that is not as it should be must stop the test"
+)]
+
+use super::dice::Dice;
+use crate::{
+    shop::{self, Purchase, event, id},
+    story::{BEGIN, checkout, purchase},
+};
+use domain::{
+    checkout::{Capture, Checkout, Status},
+    event::{News, Reading},
+    fulfillment::Policy,
+    ids::{PaymentIntentId, Sku},
+    mode::Mode,
+    order::Funds,
+    payment,
+    receipt::OnUnknown,
+    refund::{self, Restock},
+    subscription::{self, Source},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+const HOUR: i64 = 3_600;
+const DAY: i64 = 24 * HOUR;
+const MONTH: i64 = 30 * DAY;
+
+/// Something that is true at the provider's from then on.
+#[derive(Debug, Clone)]
+pub enum Truth {
+    /// A checkout is like this.
+    Checkout(Box<Checkout>),
+    /// A refund is like this.
+    Refund(Box<refund::News>),
+    /// A subscription is like this.
+    Subscription(Box<subscription::News>),
+}
+
+/// An event of the provider's.
+#[derive(Debug, Clone)]
+pub struct Told {
+    /// Its id.
+    pub event_id: String,
+    /// Its body.
+    pub body: String,
+}
+
+/// One moment at the provider's.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// When, in seconds since 1970.
+    pub at: i64,
+    /// What is true from then on.
+    pub truth: Option<Truth>,
+    /// What is announced.
+    pub told: Option<Told>,
+}
+
+/// A refund, as it ends.
+#[derive(Debug, Clone)]
+pub struct RefundFacts {
+    /// Its id.
+    pub id: String,
+    /// How much.
+    pub amount: i64,
+    /// Its last status.
+    pub status: &'static str,
+    /// Whether it has ever succeeded.
+    pub succeeded: bool,
+    /// Which goods it names.
+    pub goods: BTreeMap<Sku, i64>,
+    /// Whether it is of the order's own payment, and not of a renewal's.
+    pub own: bool,
+}
+
+/// A checkout, as it ends.
+#[derive(Debug, Clone)]
+pub struct OrderFacts {
+    /// The order's id.
+    pub id: String,
+    /// Where the money is in the end.
+    pub funds: Funds,
+    /// What was paid.
+    pub total: i64,
+    /// What was bought of each thing that is counted.
+    pub goods: BTreeMap<Sku, i64>,
+    /// Its refunds.
+    pub refunds: Vec<RefundFacts>,
+    /// The last status of each dispute.
+    pub disputes: BTreeMap<String, &'static str>,
+}
+
+/// An invoice of a subscription, as it ends.
+#[derive(Debug, Clone)]
+pub struct InvoiceFacts {
+    /// Its id.
+    pub id: String,
+    /// Whether it is the one that the checkout paid.
+    pub first: bool,
+    /// Whether it was paid.
+    pub paid: bool,
+    /// When its payment failed, if it did.
+    pub failed_at: Option<i64>,
+    /// The end of its period.
+    pub end: i64,
+}
+
+/// A subscription, as it ends.
+#[derive(Debug, Clone)]
+pub struct LifeFacts {
+    /// Whose.
+    pub customer: String,
+    /// Its id.
+    pub id: String,
+    /// To what it gives access.
+    pub product: String,
+    /// Its invoices.
+    pub invoices: Vec<InvoiceFacts>,
+    /// Its last status.
+    pub status: &'static str,
+    /// Whether it is not to be renewed.
+    pub cancels: bool,
+    /// The end of the period that it is in.
+    pub period_end: i64,
+    /// The end of its trial, if it had one.
+    pub trial_end: Option<i64>,
+    /// When it ended, if it has.
+    pub ended_at: Option<i64>,
+}
+
+/// A shop's months.
+#[derive(Debug)]
+pub struct Plan {
+    /// What happens, in order.
+    pub moments: Vec<Moment>,
+    /// What is on the shelves at the beginning.
+    pub shelves: BTreeMap<Sku, i64>,
+    /// What the merchant has chosen.
+    pub policy: Policy,
+    /// And for mails of unknown fate.
+    pub on_unknown: OnUnknown,
+    /// The checkouts that somebody finished, as they end.
+    pub orders: Vec<OrderFacts>,
+    /// The subscriptions, as they end.
+    pub lives: Vec<LifeFacts>,
+    /// What was told last of each customer's address, and when.
+    pub addresses: BTreeMap<String, (i64, String)>,
+    /// Customers who are deleted.
+    pub deleted: Vec<String>,
+    dice: Dice,
+    next_event: u64,
+}
+
+/// A part of a sample: read from its file once.
+fn sample(kind: &str, resource: &str) -> Value {
+    static READ: LazyLock<Mutex<BTreeMap<String, Value>>> = LazyLock::new(Mutex::default);
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = read.entry(kind.to_owned()).or_insert_with(|| shop::sample(kind));
+    let mut resource = known["object"][resource].clone();
+    resource["test_mode"] = json!(false);
+    resource
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).expect("a time")
+}
+
+fn text(second: i64) -> Value {
+    json!(at(second).to_string())
+}
+
+fn counted(name: &str) -> Sku {
+    Sku::new(name).expect("a SKU")
+}
+
+/// What a body tells, read as intake reads it.
+fn news(body: &[u8]) -> News {
+    match flex::read(body) {
+        Reading::Event(event) => event.news,
+        Reading::Unreadable(why) => panic!("no event: {why}"),
+    }
+}
+
+/// What the API tells of a payment that is in that status: of one that has succeeded, the same as its event.
+fn payment_told(status: &str) -> payment::Told {
+    let intent = sample("payment_intent.succeeded", "payment_intent");
+    let body = event("payment_intent.succeeded", "fevt_0", 0, "payment_intent", &intent);
+    match news(&body) {
+        News::Payment(payment::News { told: Some(told), .. }) if status == "succeeded" => told,
+        _ => payment::Told { status: status.into(), received: None, amount: None, card: None },
+    }
+}
+
+impl Plan {
+    /// The plan of a seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Dice::of(seed, 1);
+        let sold = 1 + dice.below(5);
+        let begun = dice.below(4);
+        let pieces = i64::try_from(dice.below(2 * (sold + 2) + 1)).unwrap_or_default();
+        let totes = i64::try_from(dice.below(sold + 3)).unwrap_or_default();
+        let policy = Policy {
+            mode: Mode::Live,
+            restock: dice.one_of(&[Restock::Never, Restock::Full, Restock::Any]),
+            grace: SignedDuration::from_secs(dice.one_of(&[0, 3 * DAY, 10 * DAY])),
+            payment_failed_mail: dice.percent(50),
+            trial_ends_mail: dice.percent(50),
+        };
+        let on_unknown = if dice.percent(60) { OnUnknown::Resend } else { OnUnknown::Hold };
+        let mut plan = Self {
+            moments: Vec::new(),
+            shelves: BTreeMap::from([(counted("BRACE-M"), pieces), (counted("TOTE"), totes)]),
+            policy,
+            on_unknown,
+            orders: Vec::new(),
+            lives: Vec::new(),
+            addresses: BTreeMap::new(),
+            deleted: Vec::new(),
+            dice,
+            next_event: 1,
+        };
+        for n in 1..=sold {
+            plan.sell(n);
+        }
+        for n in 1..=begun {
+            plan.live(100 + n);
+        }
+        // What is announced twice: under a fresh id, as the provider does when somebody asks it to send again.
+        for n in 0..plan.moments.len() {
+            if plan.dice.percent(10)
+                && let Some(told) = plan.moments[n].told.clone()
+            {
+                let event_id = plan.event_id();
+                let body = told.body.replace(&told.event_id, &event_id);
+                let at = plan.moments[n].at;
+                plan.moments.push(Moment { at, truth: None, told: Some(Told { event_id, body }) });
+            }
+        }
+        plan.moments.sort_by_key(|moment| moment.at);
+        plan
+    }
+
+    fn seconds(&mut self, least: i64, most: i64) -> i64 {
+        let span = u64::try_from(most - least + 1).unwrap_or(1);
+        least + i64::try_from(self.dice.below(span)).unwrap_or_default()
+    }
+
+    fn event_id(&mut self) -> String {
+        self.next_event += 1;
+        id("fevt", self.next_event)
+    }
+
+    fn truth(&mut self, at: i64, truth: Truth) {
+        self.moments.push(Moment { at, truth: Some(truth), told: None });
+    }
+
+    fn tell(&mut self, at: i64, kind: &str, name: &str, resource: &Value) {
+        let event_id = self.event_id();
+        let body = String::from_utf8(event(kind, &event_id, at, name, resource)).expect("JSON is UTF-8");
+        self.moments.push(Moment { at, truth: None, told: Some(Told { event_id, body }) });
+    }
+
+    fn tell_of_payment(&mut self, at: i64, payment: &str) {
+        let mut intent = sample("payment_intent.succeeded", "payment_intent");
+        intent["payment_intent_id"] = json!(payment);
+        self.tell(at, "payment_intent.succeeded", "payment_intent", &intent);
+    }
+
+    fn tell_of_charge(&mut self, at: i64, kind: &str, payment: &str) {
+        let mut charge = sample("charge.captured", "charge");
+        charge["payment_intent"] = json!(payment);
+        self.tell(at, kind, "charge", &charge);
+    }
+
+    fn completed(&mut self, at: i64, purchase: &Purchase) {
+        let event_id = self.event_id();
+        let mut body: Value = serde_json::from_slice(&purchase.completed(&event_id)).expect("JSON");
+        body["event_dt"] = json!(at);
+        self.moments.push(Moment { at, truth: None, told: Some(Told { event_id, body: body.to_string() }) });
+    }
+
+    /// A checkout of a cart, in one of the ways in which it can be paid for, and what comes of it.
+    fn sell(&mut self, n: u64) {
+        let mut bought = purchase(n);
+        let begin = BEGIN + self.seconds(0, 10 * DAY);
+        if self.dice.percent(15) {
+            // Several checkouts of one cart: their rows are contended.
+            bought.session["client_reference_id"] = json!("cart-7");
+        }
+        if self.dice.percent(20) {
+            // Nothing that we need, or know.
+            let kind = self.dice.one_of(&["payment_intent.created", "payment_intent.pondered"]);
+            let intent = sample("payment_intent.created", "payment_intent");
+            self.tell(begin, kind, "payment_intent", &intent);
+        }
+        if self.dice.percent(50) {
+            // One card pays for all of it.
+            let only = bought.session["payment_intent"].clone();
+            bought.session["payment_intents"] = json!([only]);
+        }
+        let payments: Vec<String> = bought.session["payment_intents"]
+            .as_array()
+            .expect("payments")
+            .iter()
+            .map(|payment| payment.as_str().expect("an id").to_owned())
+            .collect();
+        let known = checkout(&bought);
+        let total = known.totals.total;
+        let goods = BTreeMap::from([(counted("BRACE-M"), 2), (counted("TOTE"), 1)]);
+        let with = |status: &str, received: i64, capture: Capture| {
+            let told = payment_told(status);
+            let payments = payments.iter().map(|id| PaymentIntentId::new(id.as_str()).expect("an id"));
+            let payments = payments.map(|id| (id, told.clone())).collect();
+            Truth::Checkout(Box::new(Checkout {
+                payments,
+                received: Some(received),
+                capture,
+                ..known.clone()
+            }))
+        };
+        let mut paid_at = begin;
+        let mut funds = Funds::Received;
+        match self.dice.below(10) {
+            0..=4 => {
+                self.truth(begin, Truth::Checkout(Box::new(known.clone())));
+                self.completed(begin, &bought);
+                for payment in &payments {
+                    self.tell_of_payment(begin, payment);
+                    if self.dice.percent(30) {
+                        self.tell_of_charge(begin, "charge.succeeded", payment);
+                    }
+                }
+            }
+            5 | 6 => {
+                // Authorized, and captured later or never.
+                self.truth(begin, with("requires_capture", 0, Capture::Manual));
+                self.completed(begin, &bought);
+                paid_at = begin + self.seconds(60, 6 * DAY);
+                if self.dice.percent(70) {
+                    self.truth(paid_at, with("succeeded", total, Capture::Manual));
+                    for payment in &payments {
+                        self.tell_of_charge(paid_at, "charge.captured", payment);
+                        self.tell_of_payment(paid_at, payment);
+                    }
+                } else {
+                    funds = Funds::Expired;
+                    self.truth(paid_at, with("canceled", 0, Capture::Manual));
+                    for payment in &payments {
+                        self.tell_of_charge(paid_at, "charge.expired", payment);
+                    }
+                }
+            }
+            7 | 8 => {
+                // A delayed way to pay.
+                self.truth(begin, with("processing", 0, Capture::Automatic));
+                self.completed(begin, &bought);
+                paid_at = begin + self.seconds(HOUR, 5 * DAY);
+                let succeeds = self.dice.percent(70);
+                let (status, received, kind) = if succeeds {
+                    ("succeeded", total, "checkout.session.async_payment_succeeded")
+                } else {
+                    funds = Funds::Failed;
+                    ("canceled", 0, "checkout.session.async_payment_failed")
+                };
+                self.truth(paid_at, with(status, received, Capture::Automatic));
+                self.tell(paid_at, kind, "checkout_session", &bought.session.clone());
+            }
+            _ => {
+                // Left alone: no order ever.
+                let left = Checkout { status: Status::Expired, received: Some(0), ..known };
+                self.truth(begin, Truth::Checkout(Box::new(left)));
+                self.tell(begin, "checkout.session.expired", "checkout_session", &bought.session.clone());
+                return;
+            }
+        }
+        let (refunds, disputes) = match funds {
+            Funds::Received => self.give_back(n, paid_at, total, &payments),
+            _ => Default::default(),
+        };
+        let id = bought.order_id().to_owned();
+        self.orders.push(OrderFacts { id, funds, total, goods, refunds, disputes });
+    }
+
+    /// What goes back of a paid order, and what a bank asks back.
+    fn give_back(
+        &mut self,
+        n: u64,
+        paid_at: i64,
+        total: i64,
+        payments: &[String],
+    ) -> (Vec<RefundFacts>, BTreeMap<String, &'static str>) {
+        let (mut refunds, mut disputes) = (Vec::new(), BTreeMap::new());
+        let mut left = total;
+        while self.dice.percent(35) && left > 500 {
+            let payment = self.dice.place(payments.len());
+            let amount = if self.dice.percent(40) { left } else { self.seconds(101, 499) };
+            left -= amount;
+            let from = (payments[payment].clone(), None);
+            refunds.push(self.refund(n * 8 + refunds.len() as u64, paid_at, amount, &from));
+        }
+        if self.dice.percent(15) {
+            let (dispute, status) = self.dispute(n, paid_at, &payments[0]);
+            disputes.insert(dispute, status);
+        }
+        (refunds, disputes)
+    }
+
+    /// A refund, from being asked for to its end.
+    fn refund(
+        &mut self,
+        n: u64,
+        after: i64,
+        amount: i64,
+        (payment, renewal): &(String, Option<String>),
+    ) -> RefundFacts {
+        let mut refund = sample("refund.updated", "refund");
+        let refund_id = id("fre", n);
+        refund["refund_id"] = json!(refund_id);
+        refund["payment_intent_id"] = json!(payment);
+        refund["amount"] = json!(amount);
+        let names_goods = self.dice.percent(40);
+        refund["metadata"] = if names_goods { json!({"restock": "TOTE:1"}) } else { json!({}) };
+        refund["subscription_id"] = json!(renewal);
+        let goods = names_goods.then(|| (counted("TOTE"), 1)).into_iter().collect();
+        let mut when = after + self.seconds(10, 20 * DAY);
+        let steps: &[&'static str] = match self.dice.below(6) {
+            0 => &["pending", "failed"],
+            1 => &["pending", "succeeded", "failed"],
+            2 => &["succeeded"],
+            _ => &["pending", "succeeded"],
+        };
+        for (nth, status) in steps.iter().enumerate() {
+            refund["status"] = json!(status);
+            let kind = match (nth, self.dice.below(2)) {
+                (0, _) => "refund.created",
+                (_, 0) => "charge.refund.updated",
+                _ => "refund.updated",
+            };
+            let body = event(kind, "fevt_0", when, "refund", &refund);
+            let News::Refund(news) = news(&body) else { panic!("no refund: {refund}") };
+            self.truth(when, Truth::Refund(Box::new(news)));
+            self.tell(when, kind, "refund", &refund.clone());
+            if *status == "succeeded" && self.dice.percent(40) {
+                self.tell_of_charge(when, "charge.refunded", payment);
+            }
+            when += self.seconds(0, 2 * DAY);
+        }
+        let status = steps.last().copied().unwrap_or_default();
+        let succeeded = steps.contains(&"succeeded");
+        RefundFacts { id: refund_id, amount, status, succeeded, goods, own: renewal.is_none() }
+    }
+
+    fn dispute(&mut self, n: u64, after: i64, payment: &str) -> (String, &'static str) {
+        let mut dispute = sample("charge.dispute.created", "dispute");
+        let dispute_id = id("fdsp", n);
+        dispute["dispute_id"] = json!(dispute_id);
+        dispute["payment_intent_id"] = json!(payment);
+        let last = self.dice.one_of(&["won", "lost", "under_review"]);
+        let mut when = after + self.seconds(HOUR, 20 * DAY);
+        for (kind, status) in [
+            ("created", "needs_response"),
+            ("updated", "under_review"),
+            ("closed", last),
+            ("funds_withdrawn", last),
+        ] {
+            if (kind, status) == ("closed", "under_review") {
+                break;
+            }
+            dispute["status"] = json!(status);
+            self.tell(when, &format!("charge.dispute.{kind}"), "dispute", &dispute.clone());
+            when += self.seconds(1, 5 * DAY);
+        }
+        (dispute_id, last)
+    }
+}
+
+/// A subscription while its life is planned.
+struct Growing {
+    number: u64,
+    customer: String,
+    resource: Value,
+    facts: LifeFacts,
+    payments: Vec<String>,
+}
+
+impl Plan {
+    /// A subscription, from its beginning as far as it comes.
+    fn live(&mut self, n: u64) {
+        let mut bought = Purchase::subscription(n);
+        let customer = match self.lives.first() {
+            Some(other) if self.dice.percent(30) => other.customer.clone(),
+            _ => id("fcus", n),
+        };
+        for name in ["customer", "customer_id"] {
+            if bought.session.get(name).is_some() {
+                bought.session[name] = json!(customer);
+            }
+        }
+        bought.session["test_mode"] = json!(false);
+        bought.customer["customer_id"] = json!(customer);
+        let mut resource = shop::subscription(n);
+        resource["customer"] = json!(customer);
+        resource["test_mode"] = json!(false);
+        let product = &resource["items"][0]["price"]["product"];
+        let product =
+            product.as_str().or_else(|| product["product_id"].as_str()).expect("a product").to_owned();
+        let facts = LifeFacts {
+            customer: customer.clone(),
+            id: id("fsub", n),
+            product,
+            invoices: Vec::new(),
+            status: "incomplete",
+            cancels: false,
+            period_end: 0,
+            trial_end: None,
+            ended_at: None,
+        };
+        let mut life = Growing { number: n, customer, resource, facts, payments: Vec::new() };
+        let begin = BEGIN + self.seconds(0, 40 * DAY);
+        if self.dice.percent(8) {
+            // Nobody ever pays.
+            self.turn(&mut life, begin, "created", "incomplete", begin + MONTH);
+            self.turn(&mut life, begin + DAY, "updated", "incomplete_expired", begin + MONTH);
+            self.lives.push(life.facts);
+            return;
+        }
+        let trial = self.dice.percent(25);
+        let mut paid_to = if trial { begin + 14 * DAY } else { begin + MONTH };
+        if trial {
+            life.resource["trial_start"] = text(begin);
+            life.resource["trial_end"] = text(paid_to);
+            life.facts.trial_end = Some(paid_to);
+        }
+        let word = if trial { "trialing" } else { "incomplete" };
+        self.turn(&mut life, begin, "created", word, paid_to);
+        let known = checkout(&bought);
+        let total = known.totals.total;
+        self.truth(begin + 2, Truth::Checkout(Box::new(known)));
+        self.completed(begin + 2, &bought);
+        let mut own = bought.session["payment_intent"].as_str().expect("a payment").to_owned();
+        if !trial {
+            life.payments.push(std::mem::take(&mut own));
+            self.invoice(&mut life, begin + 3, &["paid"], 0, (begin, paid_to));
+            self.turn(&mut life, begin + 4, "updated", "active", paid_to);
+        }
+        let mut goes_on = true;
+        for nth in 1..=self.dice.below(5) {
+            goes_on = self.renew(&mut life, nth, &mut paid_to);
+            if !goes_on {
+                break;
+            }
+        }
+        if goes_on {
+            self.leave(&mut life, paid_to);
+        }
+        let mut refunds = Vec::new();
+        if life.payments.len() > 1 && self.dice.percent(25) {
+            // A renewal is paid back.
+            let from = (life.payments[1].clone(), Some(life.facts.id.clone()));
+            refunds.push(self.refund(5_000 + n, paid_to, 999, &from));
+        }
+        self.write_to(&life.customer.clone(), begin, paid_to);
+        let id = bought.order_id().to_owned();
+        let (goods, disputes) = (BTreeMap::new(), BTreeMap::new());
+        self.orders.push(OrderFacts { id, funds: Funds::Received, total, goods, refunds, disputes });
+        self.lives.push(life.facts);
+    }
+
+    /// The next renewal, well or not: whether the subscription goes on.
+    fn renew(&mut self, life: &mut Growing, nth: u64, paid_to: &mut i64) -> bool {
+        let (from, to) = (*paid_to, *paid_to + MONTH);
+        let when = from + self.seconds(60, 2 * HOUR);
+        let fails = self.dice.percent(25);
+        if fails {
+            self.invoice(life, when, &["payment_failed"], nth, (from, to));
+            self.turn(life, when + 1, "updated", "past_due", to);
+            let again = when + self.seconds(HOUR, 6 * DAY);
+            match self.dice.below(4) {
+                0 => return false,
+                1 => {
+                    self.turn(life, again, "updated", "unpaid", to);
+                    return false;
+                }
+                2 if self.dice.percent(50) => {
+                    self.turn(life, again, "deleted", "canceled", to);
+                    life.facts.ended_at = Some(again);
+                    return false;
+                }
+                _ => {
+                    self.invoice(life, again, &["paid", "payment_succeeded"], nth, (from, to));
+                    self.turn(life, again + 1, "updated", "active", to);
+                }
+            }
+        } else {
+            self.invoice(life, when, &["payment_succeeded", "paid"], nth, (from, to));
+            self.turn(life, when + 1, "updated", "active", to);
+        }
+        *paid_to = to;
+        true
+    }
+
+    /// How a subscription ends that is in order, if it does.
+    fn leave(&mut self, life: &mut Growing, paid_to: i64) {
+        let word = life.facts.status;
+        match self.dice.below(4) {
+            0 => {
+                let when = paid_to - self.seconds(DAY, 10 * DAY);
+                life.facts.cancels = true;
+                self.turn(life, when, "updated", word, paid_to);
+                if self.dice.percent(70) {
+                    self.turn(life, paid_to, "deleted", "canceled", paid_to);
+                    life.facts.ended_at = Some(paid_to);
+                }
+            }
+            1 => {
+                let when = paid_to - self.seconds(DAY, 10 * DAY);
+                self.turn(life, when, "deleted", "canceled", paid_to);
+                life.facts.ended_at = Some(when);
+            }
+            _ => {}
+        }
+    }
+
+    /// The subscription is like this from then on, and is told to be.
+    fn turn(&mut self, life: &mut Growing, when: i64, kind: &str, status: &'static str, period_end: i64) {
+        let resource = &mut life.resource;
+        resource["status"] = json!(status);
+        resource["cancel_at_period_end"] = json!(life.facts.cancels);
+        resource["current_period_start"] = text(period_end - MONTH);
+        resource["current_period_end"] = text(period_end);
+        let told = resource.clone();
+        (life.facts.status, life.facts.period_end) = (status, period_end);
+        let kind = format!("customer.subscription.{kind}");
+        let body = event("customer.subscription.updated", "fevt_0", when, "subscription", &told);
+        let News::Subscription(mut known) = news(&body) else { panic!("no subscription: {told}") };
+        known.snapshot.source = Source::Read;
+        self.truth(when, Truth::Subscription(Box::new(known)));
+        self.tell(when, &kind, "subscription", &told);
+    }
+
+    /// Something happens to the invoice of a period, as these events tell.
+    fn invoice(&mut self, life: &mut Growing, when: i64, kinds: &[&str], nth: u64, (from, to): (i64, i64)) {
+        let n = life.number;
+        let mut invoice = sample("invoice.paid", "invoice");
+        let invoice_id = id("fin", if nth == 0 { n } else { n * 64 + (1 << 40) + nth });
+        let payment = match (nth, life.payments.first()) {
+            (0, Some(own)) => own.clone(),
+            _ => id("fpi", n * 64 + (1 << 42) + nth),
+        };
+        invoice["invoice_id"] = json!(invoice_id);
+        invoice["subscription"] = json!(life.facts.id);
+        // Where it is not said whose it is, the index is asked, or the API.
+        invoice["customer"] = if self.dice.percent(20) { Value::Null } else { json!(life.customer) };
+        invoice["payment_intent"] = json!(payment);
+        invoice["period_start"] = text(from);
+        invoice["period_end"] = text(to);
+        invoice["created_at"] = text(from);
+        let paid = !kinds.contains(&"payment_failed");
+        if !paid {
+            invoice["status"] = json!("open");
+            invoice["amount_paid"] = json!(0);
+        }
+        let known = life.facts.invoices.iter_mut().find(|known| known.id == invoice_id);
+        if let Some(known) = known {
+            known.paid = paid;
+        } else {
+            let failed_at = (!paid).then_some(when);
+            let first = nth == 0;
+            life.facts.invoices.push(InvoiceFacts { id: invoice_id, first, paid, failed_at, end: to });
+        }
+        if paid && nth > 0 {
+            life.payments.push(payment);
+        }
+        for kind in kinds {
+            self.tell(when, &format!("invoice.{kind}"), "invoice", &invoice.clone());
+        }
+    }
+
+    /// What is told of a customer between two times.
+    fn write_to(&mut self, customer: &str, from: i64, to: i64) {
+        let mut who = sample("customer.updated", "customer");
+        who["customer_id"] = json!(customer);
+        for n in 0..self.dice.below(3) {
+            who["email"] = json!(format!("pat{n}@example.com"));
+            let when = self.seconds(from, to.max(from));
+            self.tell(when, "customer.updated", "customer", &who.clone());
+            let told = (when, format!("pat{n}@example.com"));
+            let newest = self.addresses.entry(customer.to_owned()).or_default();
+            *newest = told.max(newest.clone());
+        }
+        if self.dice.percent(10) {
+            self.tell(to, "customer.deleted", "customer", &who.clone());
+            self.deleted.push(customer.to_owned());
+        }
+    }
+}

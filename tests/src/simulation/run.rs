@@ -1,0 +1,831 @@
+//! One story, step by step: whose turn it is, what it finds, and what becomes of it.
+#![expect(clippy::indexing_slicing, reason = "a place in a list that was just looked up")]
+
+use super::{
+    Stage,
+    check::{self, End, Seen, hold},
+    dice::Dice,
+    faults::{Faults, Outage, Weather},
+    plan::{Plan, Truth},
+    sqs::{Received, Sqs},
+    stats::Stats,
+};
+use crate::{
+    drive::RULES,
+    fakes::{Hop, World},
+    signed::signed_as,
+    story::SECRET,
+};
+use aws::batch::{self, Invocation, Nameless};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use domain::{
+    event::{EventState, StoredEvent},
+    ids::EventId,
+    job::{FulfillmentJob, ReceiptJob},
+    ports::Clock as _,
+    receipt::Receipt,
+};
+use intake::request::Incoming;
+use jiff::{SignedDuration, Timestamp};
+use operator::{note::Note, pace::Pace, redrive};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    num::NonZeroU32,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+/// Svix's schedule of resends (<https://docs.svix.com/retries>).
+const RESENDS: [Duration; 8] = [
+    Duration::ZERO,
+    Duration::from_secs(5),
+    Duration::from_mins(5),
+    Duration::from_mins(30),
+    Duration::from_hours(2),
+    Duration::from_hours(5),
+    Duration::from_hours(10),
+    Duration::from_hours(10),
+];
+/// As in the template: `Timeout`.
+const INTAKE_LASTS: Duration = Duration::from_secs(10);
+const WORKER_LASTS: Duration = Duration::from_secs(30);
+const SWEEP_LASTS: Duration = Duration::from_mins(1);
+/// As in the template: `BatchSize`.
+const JOBS_AT_ONCE: usize = 10;
+const RECEIPTS_AT_ONCE: usize = 5;
+/// How many invocations of one function there are at once.
+const MOST_FLIGHTS: usize = 3;
+/// How long ended events are kept: `EventRetentionDays`.
+const RETENTION: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// What can be away, by how the names of its calls begin.
+const SERVICES: [&str; 8] =
+    ["events.", "ledger.", "undone.", "receipts.", "fulfillment_queue.", "receipt_queue.", "mailer.", "api."];
+/// No story takes more steps, by far.
+const MOST_STEPS: u64 = 2_000_000;
+
+/// How an invocation came to its end.
+enum Done {
+    /// A request was answered with this status.
+    Answered(u16),
+    /// A batch was answered.
+    Batched(Result<SqsBatchResponse, Nameless>),
+    /// A sweep, or what an operator did, is over.
+    Over,
+}
+
+/// What an invocation was begun for.
+#[derive(Debug, Clone)]
+enum Errand {
+    /// To take a delivery: which one.
+    Post(usize),
+    /// To turn a forgery away.
+    Forgery,
+    /// To work on these messages of the fulfillment queue.
+    Fulfill(Vec<Received>),
+    /// To work on these messages of the receipt queue.
+    Send(Vec<Received>),
+    /// To queue what lies undone.
+    Sweep,
+    /// To look after what was given up and what is parked: an operator's command.
+    Operate,
+}
+
+/// An invocation that is under way.
+struct Flight<'a> {
+    id: u64,
+    errand: Errand,
+    future: Pin<Box<dyn Future<Output = Done> + 'a>>,
+    /// Until when it is frozen.
+    wakes_at: Option<Timestamp>,
+    /// When the platform ends it.
+    dies_at: Timestamp,
+    /// Whether the platform cannot.
+    zombie: bool,
+}
+
+/// What is still to come.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// A moment at the provider's.
+    Moment(usize),
+    /// The sender tries a delivery.
+    Post(usize),
+    /// Somebody forges one.
+    Forge,
+    /// An operator looks after what was given up and what is parked.
+    Operate,
+    /// The schedule.
+    Sweep,
+    /// Ended events that have expired are deleted, some of them.
+    Forget,
+    /// A service goes away.
+    Outage,
+}
+
+/// A message of the sender's.
+#[derive(Debug, Clone)]
+struct Delivery {
+    id: String,
+    body: String,
+    tries: usize,
+    taken: bool,
+}
+
+pub(super) struct Run<'a> {
+    stage: &'a Stage,
+    plan: &'a Plan,
+    world: World,
+    weather: Weather,
+    faults: Faults,
+    dice: Dice,
+    jobs: Sqs,
+    receipts: Sqs,
+    flights: Vec<Flight<'a>>,
+    agenda: BTreeMap<(Timestamp, u64), Act>,
+    deliveries: Vec<Delivery>,
+    seen: Seen,
+    next: u64,
+    behind: Duration,
+    calm: bool,
+    loud: bool,
+    pub(super) stats: Stats,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        stage: &'a Stage,
+        plan: &'a Plan,
+        weather: Weather,
+        faults: Faults,
+        dice: Dice,
+        loud: bool,
+    ) -> Self {
+        let world = stage.bundle.world.clone();
+        let mut run = Self {
+            stage,
+            plan,
+            world,
+            weather,
+            faults,
+            dice,
+            jobs: Sqs::named("jobs"),
+            receipts: Sqs::named("receipts"),
+            flights: Vec::new(),
+            agenda: BTreeMap::new(),
+            deliveries: Vec::new(),
+            seen: Seen::default(),
+            next: 0,
+            behind: Duration::ZERO,
+            calm: false,
+            loud,
+            stats: Stats { seeds: 1, ..Stats::default() },
+        };
+        run.arrange();
+        run
+    }
+
+    fn say(&self, words: impl FnOnce() -> String) {
+        if self.loud {
+            eprintln!("{} {}", self.world.now(), words());
+        }
+    }
+
+    fn at(&mut self, when: Timestamp, act: Act) {
+        self.next += 1;
+        self.agenda.insert((when, self.next), act);
+    }
+
+    fn after(&mut self, wait: Duration, act: Act) {
+        let when = self.world.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
+        self.at(when, act);
+    }
+
+    /// Puts everything on the agenda that does not follow from something else.
+    fn arrange(&mut self) {
+        let mut last = self.world.now();
+        for (n, moment) in self.plan.moments.iter().enumerate() {
+            let when = Timestamp::from_second(moment.at).unwrap_or(last);
+            let behind = match &moment.truth {
+                // Where no money comes, nobody looks a second time: the order's state stays what it was.
+                Some(Truth::Checkout(checkout)) if checkout.received > Some(0) => {
+                    self.dice.between(Duration::ZERO, self.weather.api_lag)
+                }
+                _ => Duration::ZERO,
+            };
+            let when = when.saturating_add(behind).unwrap_or(when);
+            last = last.max(when);
+            self.at(when, Act::Moment(n));
+        }
+        let begin = self.world.now();
+        let days = u64::try_from(last.duration_since(begin).as_hours() / 24).unwrap_or_default() + 30;
+        let forgets = if self.weather.forgets { 6 } else { 0 };
+        let forgeries = if self.weather.forgeries { 5 } else { 0 };
+        let outages = if self.weather.fails > 0 { 3 } else { 0 };
+        for life in self.plan.lives.iter().filter(|_| self.plan.policy.trial_ends_mail) {
+            // Every few hours of the days in which a notice may be due: elsewhere there is nothing to find.
+            let Some(trial_end) = life.trial_end else { continue };
+            for hours in (-96..=24).step_by(6) {
+                let when = Timestamp::from_second(trial_end + hours * 3_600).unwrap_or(last);
+                self.at(when, Act::Sweep);
+            }
+        }
+        let acts = [
+            (days / 6, Act::Operate),
+            (days / 4, Act::Sweep),
+            (forgets, Act::Forget),
+            (forgeries, Act::Forge),
+            (outages, Act::Outage),
+        ];
+        for (count, act) in acts {
+            for _ in 0..count {
+                let wait = self.dice.between(Duration::ZERO, Duration::from_hours(days * 24));
+                self.after(wait, act);
+            }
+        }
+    }
+
+    /// From the first day to the last, then in peace to the end, then all of it again.
+    pub(super) fn play(&mut self) -> Result<(), String> {
+        let begin = self.world.now();
+        self.go_on()?;
+        self.calm = true;
+        self.faults.sky().calm = true;
+        self.settle()?;
+        self.sweep_what_is_due()?;
+        let end = self.hold_end()?;
+        if self.dice.percent(50) {
+            // As if every event were older than its retention: a duplicate is news then.
+            self.pass(Duration::from_hours(100 * 24));
+            self.forget(100);
+        }
+        for n in 0..self.deliveries.len() {
+            self.deliveries[n].taken = false;
+            self.after(Duration::ZERO, Act::Post(n));
+        }
+        self.settle()?;
+        let again = self.hold_end()?;
+        hold!(end == again, "I6: run again, it has become another: {}", end.differs_from(&again));
+        let kept = self.world.kept();
+        let mails = kept.mails.len() as u64;
+        let sky = self.faults.sky();
+        self.stats.calls = sky.calls;
+        self.stats.struck.clone_from(&sky.struck);
+        self.stats.orders = kept.orders.len() as u64;
+        self.stats.mails = mails;
+        let mut ids: Vec<_> = kept.mails.iter().map(|mail| &mail.receipt_id).collect();
+        ids.sort();
+        ids.dedup();
+        self.stats.again = mails - ids.len() as u64;
+        let held = kept.receipts.values().filter(|row| row.state == domain::receipt::State::Held);
+        self.stats.held = held.count() as u64;
+        drop(kept);
+        drop(sky);
+        let days = self.world.now().duration_since(begin).as_hours() / 24;
+        self.stats.days = u64::try_from(days).unwrap_or_default();
+        let twice = self.jobs.twice + self.receipts.twice;
+        *self.stats.struck.entry("messages delivered while worked on").or_default() += twice;
+        Ok(())
+    }
+
+    fn hold_end(&self) -> Result<End, String> {
+        let kept = self.world.kept();
+        check::end(&kept, self.plan, &self.seen)?;
+        let lost = self.deliveries.iter().find(|delivery| !delivery.taken);
+        hold!(lost.is_none(), "I1: never taken: {lost:?}");
+        Ok(End::of(&kept))
+    }
+
+    /// Everything runs to its end, with an operator looking after what is left; and with the sweep, where messages
+    /// were lost. Where none was, nobody may need it.
+    fn settle(&mut self) -> Result<(), String> {
+        for _ in 0..60 {
+            self.go_on()?;
+            if !self.is_undone() {
+                return Ok(());
+            }
+            self.begin_operation(100);
+            if self.weather.drops > 0 {
+                self.begin_sweep();
+                self.go_on()?;
+                let wait = self.dice.between(Duration::from_mins(5), Duration::from_hours(20));
+                self.pass(wait);
+            }
+        }
+        Err(format!("I1: it is never done: {}", self.undone()))
+    }
+
+    fn undone(&self) -> String {
+        let kept = self.world.kept();
+        let events = kept.events.values().filter(|event| event.state.is_pending());
+        let parked = kept.events.values().filter(|event| event.state == EventState::Parked);
+        let events = events
+            .chain(parked)
+            .map(|event| format!("\n  {} {} {:?}", event.event_id, event.state, event.reason));
+        let receipts = kept.receipts.values().filter(|row| row.is_owed());
+        let receipts = receipts.map(|row| format!("\n  {} {:?}", row.receipt_id, row.state));
+        events.chain(receipts).collect()
+    }
+
+    /// The days of mails for later days come, one after the other.
+    fn sweep_what_is_due(&mut self) -> Result<(), String> {
+        loop {
+            let due = {
+                let kept = self.world.kept();
+                let owed = kept.receipts.values().filter(|row| row.is_owed());
+                owed.filter_map(|row| row.due_at).min()
+            };
+            let Some(due) = due else { return Ok(()) };
+            hold!(
+                due.duration_since(self.world.now()) > SignedDuration::from_hours(-24 * 10),
+                "I1: a mail that was due at {due} was never sent"
+            );
+            self.at(due.max(self.world.now()), Act::Sweep);
+            self.settle()?;
+            self.pass(Duration::from_hours(1));
+        }
+    }
+
+    /// Does one thing after the other until there is nothing left to do.
+    fn go_on(&mut self) -> Result<(), String> {
+        for _ in 0..MOST_STEPS {
+            let now = self.world.now();
+            let act_due = self.agenda.keys().next().is_some_and(|(when, _)| *when <= now);
+            let ready: Vec<usize> = (0..self.flights.len())
+                .filter(|n| self.flights[*n].wakes_at.is_none_or(|wakes_at| wakes_at <= now))
+                .collect();
+            let count = |wanted: fn(&Errand) -> bool| {
+                self.flights
+                    .iter()
+                    .filter(|flight| wanted(&flight.errand) && flight.wakes_at.is_none())
+                    .count()
+            };
+            let jobs = self.jobs.has_some(now)
+                && count(|errand| matches!(errand, Errand::Fulfill(_))) < MOST_FLIGHTS;
+            let receipts = self.receipts.has_some(now)
+                && count(|errand| matches!(errand, Errand::Send(_))) < MOST_FLIGHTS;
+            let options = ready.len() + usize::from(act_due) + usize::from(jobs) + usize::from(receipts);
+            if options == 0 {
+                let acts = self.agenda.keys().next().map(|(when, _)| *when);
+                let wakes = self.flights.iter().filter_map(|flight| flight.wakes_at).min();
+                let next = [acts, wakes, self.jobs.next_at(), self.receipts.next_at()];
+                let Some(next) = next.into_iter().flatten().min() else { return Ok(()) };
+                let wait = next.duration_since(now).unsigned_abs();
+                self.pass(wait);
+                continue;
+            }
+            let chosen = self.dice.place(options);
+            if let Some(n) = ready.get(chosen) {
+                self.step(*n)?;
+            } else if chosen == ready.len() && act_due {
+                if let Some((_, act)) = self.agenda.pop_first() {
+                    self.act(act);
+                }
+            } else if jobs && (chosen + 1 < options || !receipts) {
+                self.take_jobs();
+            } else {
+                self.take_receipts();
+            }
+        }
+        Err("it never comes to rest".to_owned())
+    }
+
+    /// Lets time pass, for the world and, if they know it, for the timers.
+    fn pass(&mut self, by: Duration) {
+        self.world.pass(by);
+        self.behind += by;
+        if self.weather.timers_know && self.behind >= Duration::from_millis(500) {
+            let by = std::mem::take(&mut self.behind);
+            self.stage.runtime.block_on(tokio::time::advance(by));
+        }
+    }
+
+    fn act(&mut self, act: Act) {
+        match act {
+            Act::Moment(n) => self.moment(n),
+            Act::Post(n) => self.post(n),
+            Act::Forge => self.forge(),
+            Act::Operate => {
+                self.begin_operation(60);
+                if self.dice.percent(20) {
+                    // Two of them, who do not know of each other.
+                    self.begin_operation(60);
+                }
+            }
+            Act::Sweep => self.begin_sweep(),
+            Act::Forget => {
+                self.forget(70);
+            }
+            Act::Outage => {
+                let service = self.dice.one_of(&SERVICES);
+                let lasts = self.dice.between(Duration::from_mins(1), Duration::from_hours(3));
+                let until = self.world.now().saturating_add(lasts).unwrap_or(Timestamp::MAX);
+                self.say(|| format!("{service} is away until {until}"));
+                let mut sky = self.faults.sky();
+                sky.outage = Some(Outage { service, until });
+                sky.count("outages");
+            }
+        }
+    }
+
+    /// Something is true at the provider's from now on, or is announced.
+    fn moment(&mut self, n: usize) {
+        let Some(moment) = self.plan.moments.get(n) else { return };
+        match &moment.truth {
+            None => {}
+            Some(Truth::Checkout(checkout)) => self.stage.bundle.provider_has(checkout),
+            Some(Truth::Refund(refund)) => {
+                self.stage.bundle.provider_has_refunds(std::slice::from_ref(refund));
+            }
+            Some(Truth::Subscription(news)) => {
+                let mut kept = self.world.kept();
+                kept.subscriptions.insert(news.subscription_id.clone(), (**news).clone());
+            }
+        }
+        let Some(told) = &moment.told else { return };
+        self.stats.events += 1;
+        let id = format!("msg_{}", told.event_id);
+        let delivery = Delivery { id, body: told.body.clone(), tries: 0, taken: false };
+        self.deliveries.push(delivery);
+        let n = self.deliveries.len() - 1;
+        let wait = self.lateness();
+        self.after(wait, Act::Post(n));
+        // What the provider sends twice by itself.
+        while self.dice.percent(12) {
+            let wait = self.lateness();
+            self.after(wait, Act::Post(n));
+        }
+    }
+
+    /// How late a delivery is: mostly seconds, sometimes days.
+    fn lateness(&mut self) -> Duration {
+        let most = match self.dice.below(20) {
+            0..=11 => Duration::from_secs(20),
+            12..=15 => Duration::from_mins(20),
+            16..=18 => Duration::from_hours(12),
+            _ => Duration::from_hours(20 * 24),
+        };
+        self.dice.between(Duration::ZERO, most)
+    }
+
+    fn begin(&mut self, errand: Errand, lasts: Duration, future: Pin<Box<dyn Future<Output = Done> + 'a>>) {
+        self.next += 1;
+        let dies_at = self.world.now().saturating_add(lasts).unwrap_or(Timestamp::MAX);
+        self.stats.invocations += 1;
+        self.flights.push(Flight { id: self.next, errand, future, wakes_at: None, dies_at, zombie: false });
+    }
+
+    fn post(&mut self, n: usize) {
+        let Delivery { id, body, .. } = self.deliveries[n].clone();
+        self.deliveries[n].tries += 1;
+        self.request(Errand::Post(n), &id, &body, body.clone(), SECRET, 0);
+    }
+
+    /// A delivery that is not the provider's: of another secret, changed on its way, or of long ago.
+    fn forge(&mut self) {
+        let Some(told) = self.plan.moments.iter().find_map(|moment| moment.told.as_ref()) else { return };
+        let body = told.body.replace(&told.event_id, &format!("fevt_forged{}", self.next));
+        let id = "msg_forged";
+        self.faults.sky().count("forgeries");
+        match self.dice.below(3) {
+            0 => {
+                let other = "fwhsec_Zm9yZ2VkIGZvcmdlZCBmb3JnZWQgZm9yZ2Vk";
+                self.request(Errand::Forgery, id, &body, body.clone(), other, 0);
+            }
+            1 => self.request(Errand::Forgery, id, &told.body, body, SECRET, 0),
+            _ => self.request(Errand::Forgery, id, &body, body.clone(), SECRET, 600),
+        }
+    }
+
+    /// A request with a body, under the signature of a perhaps different one, as of some seconds ago.
+    fn request(&mut self, errand: Errand, id: &str, signed: &str, body: String, secret: &str, ago: i64) {
+        self.stats.deliveries += 1;
+        let then = self.world.now().saturating_sub(SignedDuration::from_secs(ago)).unwrap_or(Timestamp::MIN);
+        let headers = signed_as(id, secret, signed, then);
+        let intake = &self.stage.bundle.intake;
+        let future = Box::pin(async move {
+            let header = |name: &str| match name {
+                "content-type" => Some("application/json"),
+                _ => headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str()),
+            };
+            let incoming =
+                Incoming { method: "POST", provider: "flex", header: &header, body: body.as_bytes() };
+            Done::Answered(intake.take(&incoming).await.reply().status)
+        });
+        self.begin(errand, INTAKE_LASTS, future);
+    }
+
+    fn take_jobs(&mut self) {
+        let now = self.world.now();
+        let again = self.rate(self.weather.duplicates);
+        let (received, records) = self.jobs.receive(now, JOBS_AT_ONCE, &mut self.dice, again);
+        self.give_up();
+        if records.is_empty() || self.is_lost(&received) {
+            return;
+        }
+        let (worker, world, request) = (&self.stage.bundle.fulfillment, self.world.clone(), self.next + 1);
+        let future = Box::pin(async move {
+            let (request_id, deadline_ms) = invocation(request, now);
+            let invocation = Invocation { request_id: &request_id, deadline_ms };
+            Done::Batched(batch::run(event(records), invocation, RULES, worker, &world, &world).await)
+        });
+        self.begin(Errand::Fulfill(received), WORKER_LASTS, future);
+    }
+
+    fn take_receipts(&mut self) {
+        let now = self.world.now();
+        let again = self.rate(self.weather.duplicates);
+        let (received, records) = self.receipts.receive(now, RECEIPTS_AT_ONCE, &mut self.dice, again);
+        self.give_up();
+        if records.is_empty() || self.is_lost(&received) {
+            return;
+        }
+        let (worker, world, request) = (&self.stage.bundle.receipts, self.world.clone(), self.next + 1);
+        let future = Box::pin(async move {
+            let (request_id, deadline_ms) = invocation(request, now);
+            let invocation = Invocation { request_id: &request_id, deadline_ms };
+            Done::Batched(batch::run(event(records), invocation, RULES, worker, &world, &world).await)
+        });
+        self.begin(Errand::Send(received), WORKER_LASTS, future);
+    }
+
+    /// What was received too often moves to the dead-letter queues.
+    fn give_up(&mut self) {
+        let spent = [(Hop::Fulfillment, &mut self.jobs), (Hop::Receipts, &mut self.receipts)];
+        for (hop, queue) in spent {
+            for body in queue.spent() {
+                self.faults.sky().count("messages given up on, and redriven");
+                self.world.kept().give_up(hop, body, "simulated".to_owned());
+            }
+        }
+    }
+
+    /// Whether a queue has lost these, as one does with what lies there for days, or is purged.
+    fn is_lost(&mut self, received: &[Received]) -> bool {
+        let lost = self.dice.rarely(self.rate(self.weather.drops));
+        for received in received.iter().filter(|_| lost) {
+            self.jobs.lose(received);
+            self.receipts.lose(received);
+            self.faults.sky().count("messages lost by a queue");
+        }
+        lost
+    }
+
+    fn begin_sweep(&mut self) {
+        let sweep = &self.stage.sweep;
+        let future = Box::pin(async move {
+            let _ = sweep.run().await;
+            Done::Over
+        });
+        self.begin(Errand::Sweep, SWEEP_LASTS, future);
+    }
+
+    /// A rate, or none once it is calm.
+    fn rate(&self, rate: u64) -> u64 {
+        if self.calm { 0 } else { rate }
+    }
+
+    /// One step of an invocation: to its next await point, unless it is killed or frozen there.
+    fn step(&mut self, n: usize) -> Result<(), String> {
+        let (kills, freezes) = (self.rate(self.weather.kills), self.rate(self.weather.freezes));
+        let now = self.world.now();
+        let flight = &mut self.flights[n];
+        let id = flight.id;
+        if flight.wakes_at.take().is_some() {
+            flight.zombie = true;
+            self.say(|| format!("r{id} wakes"));
+        } else if now > flight.dies_at && !flight.zombie {
+            self.kill(n, "processes ended by the platform, out of time");
+            return Ok(());
+        } else if self.dice.rarely(kills) {
+            self.kill(n, "processes killed");
+            return Ok(());
+        } else if self.dice.rarely(freezes) {
+            let most = self.dice.one_of(&[40, 240, 3_600, 200_000]);
+            let lasts = self.dice.between(Duration::from_secs(5), Duration::from_secs(most));
+            flight.wakes_at = now.saturating_add(lasts).ok();
+            let mut sky = self.faults.sky();
+            sky.count("processes frozen, and woken later");
+            sky.disturbed.insert(id);
+            drop(sky);
+            self.say(|| format!("r{id} freezes for {lasts:?}"));
+            // The sender does not wait for it.
+            if let Errand::Post(n) = self.flights[n].errand {
+                self.resend(n);
+            }
+            return Ok(());
+        }
+        {
+            let mut sky = self.faults.sky();
+            (sky.flight, sky.now) = (id, now);
+            self.seen.operated = matches!(self.flights[n].errand, Errand::Operate);
+        }
+        let polled = {
+            let _timers = self.stage.runtime.enter();
+            let mut context = Context::from_waker(Waker::noop());
+            self.flights[n].future.as_mut().poll(&mut context)
+        };
+        self.collect();
+        let wrote = std::mem::take(&mut self.faults.sky().wrote);
+        if wrote {
+            let kept = self.world.kept();
+            self.seen.look(&kept, self.plan, &self.faults, now)?;
+        }
+        if let Poll::Ready(done) = polled {
+            let flight = self.flights.swap_remove(n);
+            self.done(&flight, done)?;
+        }
+        self.time_goes_by(id);
+        Ok(())
+    }
+
+    /// What every step costs; now and then seconds; and now and then the clock jumps.
+    fn time_goes_by(&mut self, id: u64) {
+        let mut by = self.dice.between(Duration::from_millis(1), Duration::from_millis(60));
+        if self.dice.rarely(self.rate(self.weather.slow)) {
+            by = self.dice.between(Duration::from_secs(1), Duration::from_secs(28));
+            self.disturb_all("calls that took seconds");
+            self.say(|| format!("r{id} takes {by:?}"));
+        }
+        if self.dice.rarely(self.rate(self.weather.jumps)) {
+            by = self.dice.between(Duration::from_secs(30), Duration::from_hours(2));
+            self.disturb_all("jumps of the clock");
+            self.say(|| format!("the clock jumps by {by:?}"));
+        }
+        self.pass(by);
+    }
+
+    fn disturb_all(&mut self, what: &'static str) {
+        let mut sky = self.faults.sky();
+        sky.count(what);
+        sky.disturbed.extend(self.flights.iter().map(|flight| flight.id));
+    }
+
+    /// A process is gone, wherever it was.
+    fn kill(&mut self, n: usize, how: &'static str) {
+        let flight = self.flights.swap_remove(n);
+        {
+            let mut sky = self.faults.sky();
+            sky.count(how);
+            sky.disturbed.insert(flight.id);
+        }
+        self.say(|| format!("r{} is killed: {how}", flight.id));
+        if let Errand::Post(n) = flight.errand {
+            self.resend(n);
+        }
+    }
+
+    /// The sender comes again, on its schedule; after the end of that, by hand.
+    fn resend(&mut self, n: usize) {
+        let stored = |id: &EventId| self.deliveries[n].id == format!("msg_{id}");
+        if self.weather.drops > 0 && self.dice.percent(20) && self.world.kept().events.keys().any(stored) {
+            // It gives up, and what is stored is all there is.
+            self.deliveries[n].taken = true;
+            self.faults.sky().count("stored deliveries that nobody sends again");
+            return;
+        }
+        let tries = self.deliveries[n].tries;
+        let wait = RESENDS.get(tries).copied().unwrap_or(Duration::from_hours(24));
+        self.after(wait, Act::Post(n));
+    }
+
+    /// Takes what an invocation has handed to the queues.
+    fn collect(&mut self) {
+        let now = self.world.now();
+        let (jobs, receipts, delays) = {
+            let mut kept = self.world.kept();
+            if kept.fulfillment_queue.is_empty() && kept.receipt_queue.is_empty() && kept.delays.is_empty() {
+                return;
+            }
+            let jobs: VecDeque<_> = std::mem::take(&mut kept.fulfillment_queue);
+            let receipts: VecDeque<_> = std::mem::take(&mut kept.receipt_queue);
+            (jobs, receipts, std::mem::take(&mut kept.delays))
+        };
+        for message in jobs {
+            self.jobs.send(&message.job, now);
+        }
+        for message in receipts {
+            self.receipts.send(&message.job, now);
+        }
+        for (handle, by) in delays {
+            self.jobs.hide(&handle, by, now);
+            self.receipts.hide(&handle, by, now);
+        }
+    }
+
+    /// An invocation has come to its end. Nobody listens any more to one that was frozen.
+    fn done(&mut self, flight: &Flight<'a>, done: Done) -> Result<(), String> {
+        let unheard = flight.zombie || self.dice.rarely(self.rate(self.weather.answers));
+        if unheard && !flight.zombie {
+            self.faults.sky().count("invocations whose end nobody heard of");
+        }
+        match (&flight.errand, done) {
+            (Errand::Post(n), Done::Answered(status)) => {
+                self.say(|| format!("r{} answers {status} to {}", flight.id, self.deliveries[*n].id));
+                // What is verified late is stale.
+                let late = status == 401 && self.faults.sky().disturbed.contains(&flight.id);
+                hold!(late || [200, 503].contains(&status), "a delivery was answered with {status}");
+                if unheard || status != 200 {
+                    self.resend(*n);
+                } else {
+                    self.deliveries[*n].taken = true;
+                }
+            }
+            (Errand::Forgery, Done::Answered(status)) => {
+                hold!([400, 401, 503].contains(&status), "I4: a forgery was answered with {status}");
+            }
+            (Errand::Fulfill(received) | Errand::Send(received), Done::Batched(answer)) => {
+                let answer = answer.map_err(|nameless| nameless.to_string())?;
+                let failed: Vec<&str> = answer
+                    .batch_item_failures
+                    .iter()
+                    .map(|failure| failure.item_identifier.as_str())
+                    .collect();
+                self.say(|| format!("r{} is through with {received:?}, but for {failed:?}", flight.id));
+                if unheard {
+                    return Ok(());
+                }
+                let jobs = matches!(flight.errand, Errand::Fulfill(_));
+                for received in received.iter().filter(|received| !failed.contains(&received.id.as_str())) {
+                    let queue = if jobs { &mut self.jobs } else { &mut self.receipts };
+                    queue.delete(received, &mut self.dice);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// An operator redrives what was given up on, and releases a share of what is parked.
+    fn begin_operation(&mut self, share: u64) {
+        let now = self.world.now();
+        let parked: Vec<EventId> = {
+            let kept = self.world.kept();
+            let parked = kept.events.values().filter(|event| event.state == EventState::Parked);
+            parked.map(|event| event.event_id.clone()).collect()
+        };
+        let parked: Vec<EventId> = parked.into_iter().filter(|_| self.dice.percent(share)).collect();
+        let dead = !self.world.kept().dead_letters.is_empty();
+        if parked.is_empty() && !dead {
+            return;
+        }
+        if !parked.is_empty() {
+            let mut sky = self.faults.sky();
+            *sky.struck.entry("parked events, and released").or_default() += parked.len() as u64;
+        }
+        self.say(|| format!("an operator releases {parked:?}, and redrives if {dead}"));
+        let world = self.world.clone();
+        let future = Box::pin(async move {
+            let mut pace = Pace::per_second(NonZeroU32::MAX);
+            let bounds = redrive::Bounds { dry_run: false, messages: 1_000, only: None };
+            let (jobs, receipts) = (world.dead_letters(Hop::Fulfillment), world.dead_letters(Hop::Receipts));
+            redrive::redrive::<FulfillmentJob>(&jobs, &world, &bounds, &mut pace).await;
+            redrive::redrive::<ReceiptJob>(&receipts, &world, &bounds, &mut pace).await;
+            if let Ok(note) = Note::new("somebody", "a simulated day", now) {
+                for event_id in parked {
+                    // What fails is looked after another day.
+                    let _ = operator::events::release(&world, &world, &event_id, &note).await;
+                }
+            }
+            Done::Over
+        });
+        self.begin(Errand::Operate, Duration::from_hours(1), future);
+    }
+
+    /// Whether anything is left to do now.
+    fn is_undone(&self) -> bool {
+        let now = self.world.now();
+        let kept = self.world.kept();
+        let is_due = |row: &&Receipt| row.is_owed() && row.due_at.is_none_or(|due_at| due_at <= now);
+        let is_open = |event: &&StoredEvent| event.state.is_pending() || event.state == EventState::Parked;
+        kept.receipts.values().any(|row| is_due(&row))
+            || kept.events.values().any(|event| is_open(&event))
+            || !kept.dead_letters.is_empty()
+    }
+
+    /// `DynamoDB` deletes some of the events that have expired, whenever it likes.
+    fn forget(&mut self, share: u64) {
+        let now = self.world.now();
+        let expired = self.seen.ended.iter().filter(|(_, ended)| now.duration_since(**ended) > RETENTION);
+        let expired: Vec<EventId> = expired.map(|(id, _)| id.clone()).collect();
+        for id in expired {
+            if self.dice.percent(share) {
+                self.seen.forget(&id);
+                self.world.kept().events.remove(&id);
+                self.faults.sky().count("ended events forgotten");
+            }
+        }
+    }
+}
+
+/// The id and the deadline of an invocation that begins now.
+fn invocation(n: u64, now: Timestamp) -> (String, u64) {
+    let ends_at = now.saturating_add(WORKER_LASTS).unwrap_or(Timestamp::MAX);
+    (format!("r{n}"), u64::try_from(ends_at.as_millisecond()).unwrap_or_default())
+}
+
+fn event(records: Vec<aws_lambda_events::event::sqs::SqsMessage>) -> SqsEvent {
+    let mut event = SqsEvent::default();
+    event.records = records;
+    event
+}

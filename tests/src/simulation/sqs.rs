@@ -1,0 +1,144 @@
+//! A standard queue of SQS: at least once, in no order, hidden while somebody works, given up after so many receives.
+
+use super::dice::Dice;
+use crate::drive::MOST_RECEIVES;
+use aws_lambda_events::event::sqs::SqsMessage;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::{collections::HashMap, time::Duration};
+
+/// As in the template: `VisibilityTimeout`.
+pub const HIDDEN_FOR: Duration = Duration::from_mins(3);
+
+/// A message on it.
+#[derive(Debug, Clone)]
+struct Held {
+    id: u64,
+    body: String,
+    receives: u32,
+    visible_at: Timestamp,
+    handle: u64,
+}
+
+/// A queue.
+#[derive(Debug, Default)]
+pub struct Sqs {
+    name: &'static str,
+    held: Vec<Held>,
+    spent: Vec<String>,
+    next: u64,
+    /// How many were delivered again though somebody worked on them.
+    pub twice: u64,
+}
+
+/// By which a message that was received is named.
+#[derive(Debug, Clone)]
+pub struct Received {
+    /// The message.
+    pub id: String,
+    /// This receive of it.
+    pub handle: String,
+}
+
+impl Sqs {
+    /// An empty queue.
+    #[must_use]
+    pub fn named(name: &'static str) -> Self {
+        Self { name, ..Self::default() }
+    }
+
+    /// Takes a message.
+    pub fn send(&mut self, job: &impl Serialize, now: Timestamp) {
+        let body = serde_json::to_string(job).unwrap_or_default();
+        self.next += 1;
+        self.held.push(Held { id: self.next, body, receives: 0, visible_at: now, handle: 0 });
+    }
+
+    /// Whether there is a message to receive.
+    #[must_use]
+    pub fn has_some(&self, now: Timestamp) -> bool {
+        self.held.iter().any(|held| held.visible_at <= now)
+    }
+
+    /// When the next message can be received.
+    #[must_use]
+    pub fn next_at(&self) -> Option<Timestamp> {
+        self.held.iter().map(|held| held.visible_at).min()
+    }
+
+    /// Hands out some messages, in any order, each hidden from then on; now and then one that stays visible.
+    pub fn receive(
+        &mut self,
+        now: Timestamp,
+        most: usize,
+        dice: &mut Dice,
+        duplicates: u64,
+    ) -> (Vec<Received>, Vec<SqsMessage>) {
+        let (name, mut received, mut messages) = (self.name, Vec::new(), Vec::new());
+        let (spent, left): (Vec<Held>, Vec<Held>) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|held: &Held| held.visible_at <= now && held.receives >= MOST_RECEIVES);
+        self.held = left;
+        self.spent.extend(spent.into_iter().map(|held| held.body));
+        let count = 1 + dice.place(most);
+        while messages.len() < count {
+            let mut visible: Vec<&mut Held> = self
+                .held
+                .iter_mut()
+                .filter(|held| held.visible_at <= now && held.receives < MOST_RECEIVES)
+                .collect();
+            let place = dice.place(visible.len());
+            let Some(held) = visible.get_mut(place) else { break };
+            self.next += 1;
+            held.receives += 1;
+            held.handle = self.next;
+            let hidden = if dice.rarely(duplicates) {
+                self.twice += 1;
+                dice.between(Duration::from_millis(1), Duration::from_secs(20))
+            } else {
+                HIDDEN_FOR
+            };
+            held.visible_at = now.saturating_add(hidden).unwrap_or(now);
+            let (id, handle) = (format!("m{}", held.id), format!("{name}-{}", held.handle));
+            let mut message = SqsMessage::default();
+            message.message_id = Some(id.clone());
+            message.receipt_handle = Some(handle.clone());
+            message.body = Some(held.body.clone());
+            message.attributes =
+                HashMap::from([("ApproximateReceiveCount".to_owned(), held.receives.to_string())]);
+            received.push(Received { id, handle });
+            messages.push(message);
+        }
+        (received, messages)
+    }
+
+    /// Takes a message off, by its newest handle; by an older one, perhaps.
+    pub fn delete(&mut self, received: &Received, dice: &mut Dice) {
+        let (name, old_works) = (self.name, dice.percent(50));
+        let is_it = |held: &Held| {
+            let is_newest = format!("{name}-{}", held.handle) == received.handle;
+            format!("m{}", held.id) == received.id && (is_newest || old_works)
+        };
+        self.held.retain(|held| !is_it(held));
+    }
+
+    /// Hides a message from now on, if the handle is its newest one.
+    pub fn hide(&mut self, handle: &str, by: Duration, now: Timestamp) {
+        let name = self.name;
+        let held = self.held.iter_mut().find(|held| format!("{name}-{}", held.handle) == handle);
+        if let Some(held) = held {
+            held.visible_at = now.saturating_add(by).unwrap_or(now);
+        }
+    }
+
+    /// Takes what is to go to the dead-letter queue.
+    pub fn spent(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.spent)
+    }
+
+    /// Loses a message that was received.
+    pub fn lose(&mut self, received: &Received) {
+        let name = self.name;
+        self.held.retain(|held| format!("{name}-{}", held.handle) != received.handle);
+    }
+}

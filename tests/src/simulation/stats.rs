@@ -1,0 +1,75 @@
+//! What runs took, and what went wrong in them.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+/// What runs took, and what went wrong in them.
+#[derive(Debug, Clone, Default)]
+pub struct Stats {
+    /// How many seeds.
+    pub seeds: u64,
+    /// How many events the provider announced.
+    pub events: u64,
+    /// How many requests were made, resends and forgeries among them.
+    pub deliveries: u64,
+    /// How many invocations were begun.
+    pub invocations: u64,
+    /// How many calls to ports were made.
+    pub calls: u64,
+    /// How many orders were placed.
+    pub orders: u64,
+    /// How many mails were sent.
+    pub mails: u64,
+    /// How many of them for the second time, their fate being unknown.
+    pub again: u64,
+    /// How many were held, their fate being unknown.
+    pub held: u64,
+    /// How much time passed, in days.
+    pub days: u64,
+    /// What went wrong, and how often.
+    pub struck: BTreeMap<&'static str, u64>,
+}
+
+impl Stats {
+    /// Adds what another run took.
+    pub fn add(&mut self, other: &Self) {
+        self.seeds += other.seeds;
+        self.events += other.events;
+        self.deliveries += other.deliveries;
+        self.invocations += other.invocations;
+        self.calls += other.calls;
+        self.orders += other.orders;
+        self.mails += other.mails;
+        self.again += other.again;
+        self.held += other.held;
+        self.days += other.days;
+        for (what, count) in &other.struck {
+            *self.struck.entry(what).or_default() += count;
+        }
+    }
+
+    /// A table for people.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let mut table = String::new();
+        let rows = [
+            ("seeds", self.seeds),
+            ("events", self.events),
+            ("deliveries", self.deliveries),
+            ("invocations", self.invocations),
+            ("port calls", self.calls),
+            ("orders", self.orders),
+            ("mails", self.mails),
+            ("  of those again, their fate being unknown", self.again),
+            ("mails held, their fate being unknown", self.held),
+            ("simulated days", self.days),
+        ];
+        for (what, count) in rows {
+            let _ = writeln!(table, "{what:<46}{count:>12}");
+        }
+        table.push_str("what went wrong\n");
+        for (what, count) in &self.struck {
+            let _ = writeln!(table, "  {what:<44}{count:>12}");
+        }
+        table
+    }
+}
