@@ -6,14 +6,17 @@ use domain::{
     ids::{EventId, MessageId, OrderId, OwnerToken, ReceiptId, SubscriptionId},
     job::{FulfillmentJob, ReceiptJob},
     outcome::Setback,
-    ports::Clock,
-    receipt::{Kind, Receipt, State},
+    ports::{Clock, Events as _, Receipts as _},
+    receipt::{Kind, OnUnknown, Receipt, State},
     sweep::EVERY,
 };
 use jiff::{SignedDuration, Timestamp};
 use kit::{
+    drive::Bundle,
     fakes::{Fault, World},
-    story::{Delivery, purchase},
+    play::{Play, until},
+    shop::{Purchase, id},
+    story::{Delivery, End, checkout, open_shop, purchase},
 };
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -168,7 +171,11 @@ async fn what_is_due_today_or_was_in_the_three_days_before_is_queued_the_oldest_
     let longest = Some(of(0, 0).to_string());
     let expected = Swept { due: 2, stalled: 1, longest, ..Swept::default() };
     assert_eq!(sweep(&world).run().await, Ok(expected));
-    assert_eq!(queued(&world).1, [of(0, 0), of(1, 23)], "its hour has come; and nobody took the other one up");
+    assert_eq!(
+        queued(&world).1,
+        [of(0, 0), of(1, 23)],
+        "its hour has come; and nobody took the other one up"
+    );
 }
 
 #[tokio::test]
@@ -358,7 +365,7 @@ async fn wherever_a_run_fails_or_stops_nothing_is_lost_and_nothing_is_queued_thr
     };
     assert_eq!(all.len(), 5);
     for n in 0..calls {
-        for fault in [Fault::FailBefore, Fault::FailAfter, Fault::StopBefore, Fault::StopAfter] {
+        for fault in FAULTS {
             let world = one_of_each();
             world.kept().faults.insert(n, fault);
             let ended = world.run(sweep(&world).run()).await;
@@ -382,4 +389,145 @@ async fn wherever_a_run_fails_or_stops_nothing_is_lost_and_nothing_is_queued_thr
             assert_eq!(ids, all, "call {n}, {fault:?}");
         }
     }
+}
+
+const FAULTS: [Fault; 4] = [Fault::FailBefore, Fault::FailAfter, Fault::StopBefore, Fault::StopAfter];
+
+/// Every function works, once, on every message that it gets at once.
+async fn work(bundle: &Bundle) {
+    while bundle.work_at_once().await {}
+}
+
+/// The sweep as it comes by the clock, and each time twice at once, for so long. How many messages it made.
+async fn sweep_for(bundle: &Bundle, long: Duration) -> usize {
+    let (one, other) = (sweep(&bundle.world), sweep(&bundle.world));
+    let mut messages = 0;
+    for _ in 0..long.as_secs() / EVERY.as_secs().unsigned_abs() {
+        let (one, other) = tokio::join!(one.run(), other.run());
+        for swept in [one.unwrap(), other.unwrap()] {
+            messages += swept.stored + swept.committed + swept.pending + swept.claimed + swept.due;
+        }
+        work(bundle).await;
+        bundle.world.pass(EVERY.unsigned_abs());
+    }
+    messages
+}
+
+/// The sender delivers once and never again, a call fails or the process dies at it, and the messages are lost.
+#[tokio::test]
+async fn whatever_message_is_lost_where_the_sweep_brings_the_story_to_its_end() {
+    let paid = purchase(1);
+    let delivery = Delivery::of(&paid, "fevt_1");
+    for policy in [OnUnknown::Resend, OnUnknown::Hold] {
+        let bundle = open_shop(policy);
+        let tell = async |fault: Option<(usize, Fault)>| {
+            bundle.begin_again();
+            bundle.provider_has(&checkout(&paid));
+            bundle.world.kept().faults.extend(fault);
+            bundle.post(&delivery).await;
+            work(&bundle).await;
+        };
+        tell(None).await;
+        let undisturbed = End::of(&bundle.world.kept());
+        let calls = bundle.world.kept().calls.clone();
+        assert_eq!(sweep_for(&bundle, Duration::from_hours(30)).await, 0, "there is nothing to do");
+        assert_eq!(End::of(&bundle.world.kept()), undisturbed);
+
+        let mut repaired = 0;
+        for at in 0..calls.len() {
+            for fault in FAULTS {
+                tell(Some((at, fault))).await;
+                let what = format!("{fault:?} at {}, {policy:?}", calls[at]);
+                {
+                    let mut kept = bundle.world.kept();
+                    kept.fulfillment_queue.clear();
+                    kept.receipt_queue.clear();
+                    if kept.events.is_empty() {
+                        assert_eq!(at, 0, "{what}");
+                        continue;
+                    }
+                }
+                let lost = End::of(&bundle.world.kept());
+                let messages = sweep_for(&bundle, Duration::from_hours(3)).await;
+                assert!(messages <= 2, "{what}: {messages} messages");
+                repaired += usize::from(messages > 0);
+                let mut end = End::of(&bundle.world.kept());
+                // Whether a mail went out cannot be known after some of these: the policy has decided.
+                let mails = end.mails.len();
+                let held = policy == OnUnknown::Hold && end.receipts.values().any(|word| *word == "held");
+                if held {
+                    assert!(mails <= 1, "{what}");
+                    end.receipts.clone_from(&undisturbed.receipts);
+                } else {
+                    assert!((1..=2).contains(&mails), "{what}: {mails} mails");
+                    assert!(mails == 1 || policy == OnUnknown::Resend, "{what}");
+                }
+                end.mails.clone_from(&undisturbed.mails);
+                assert_eq!(end, undisturbed, "{what}, which had left {lost:#?}");
+
+                let end = End::of(&bundle.world.kept());
+                assert_eq!(sweep_for(&bundle, Duration::from_hours(30)).await, 0, "{what}");
+                assert_eq!(End::of(&bundle.world.kept()), end, "{what}: once more changes nothing");
+            }
+        }
+        assert!(repaired >= 20, "{repaired} were repaired");
+    }
+}
+
+#[tokio::test]
+async fn a_job_in_its_back_off_is_not_multiplied() {
+    let paid = purchase(1);
+    let bundle = open_shop(OnUnknown::Resend);
+    // The provider knows nothing of it, whenever it is asked: tried five times, then parked.
+    bundle.post(&Delivery::of(&paid, "fevt_1")).await;
+    let mut most = 0;
+    let one = sweep(&bundle.world);
+    for _ in 0..24 {
+        one.run().await.unwrap();
+        most = most.max(bundle.world.kept().fulfillment_queue.len());
+        work(&bundle).await;
+        bundle.world.pass(EVERY.unsigned_abs());
+    }
+    assert_eq!(most, 1);
+}
+
+/// Generous: the machine may be busy with other things.
+const SOON: Duration = Duration::from_secs(90);
+
+#[tokio::test]
+async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deployed_stack() {
+    let play = Play::on_named_stack().await.unwrap_or_else(|error| panic!("{error}"));
+    let number = u64::try_from(Timestamp::now().as_microsecond()).unwrap() * 1000 + 777;
+    let purchase = Purchase::numbered(number);
+    play.sell(&purchase).await.unwrap();
+    let (event_id, body) = (id("fevt", number), purchase.completed(&id("fevt", number)));
+    let lost = StoredEvent {
+        event_id: EventId::new(event_id.as_str()).unwrap(),
+        received_at: Timestamp::now() - hours(1),
+        fingerprint: domain::delivery::fingerprint(&body),
+        body,
+        ..event(0, EventState::Stored, hours(1))
+    };
+    play.tables.events.record(&lost).await.unwrap();
+    // Fresh, and none of the sweep's business yet.
+    let fresh_id = format!("{event_id}-fresh");
+    let fresh = EventId::new(fresh_id.as_str()).unwrap();
+    let fresh = StoredEvent { event_id: fresh, received_at: Timestamp::now(), ..lost };
+    play.tables.events.record(&fresh).await.unwrap();
+
+    let (one, other) = tokio::join!(play.invoke("sweep"), play.invoke("sweep"));
+    assert_eq!((one.unwrap().as_str(), other.unwrap().as_str()), ("null", "null"));
+    play.until_event(&event_id, EventState::Processed, SOON).await.unwrap();
+    let order = play.order(purchase.order_id()).await.unwrap().unwrap();
+    let receipt_id = order.receipt_id.unwrap();
+    let is_sent = async || {
+        let receipt = play.tables.receipts.receipt(&receipt_id).await?;
+        Ok(receipt.filter(|receipt| matches!(receipt.state, State::Sent { .. })))
+    };
+    let sent = until("the receipt is sent", SOON, is_sent).await.unwrap();
+    assert_eq!(play.invoke("sweep").await.unwrap(), "null");
+    play.until_idle(SOON).await.unwrap();
+    assert_eq!(play.tables.receipts.receipt(&receipt_id).await, Ok(Some(sent)), "nothing is left to do");
+    assert_eq!(play.mails(purchase.order_id()).await.unwrap().len(), 1);
+    assert_eq!(play.event(&fresh_id).await.unwrap().unwrap().state, EventState::Stored);
 }

@@ -3,9 +3,13 @@
 //!
 //! Says nothing of whether AWS accepts it; `sam validate --lint` and `cfn-lint` do, in `make test`.
 
+use domain::{
+    outcome::back_off,
+    sweep::{EVERY, TRIES},
+};
 use serde_json::{Value as Json, json};
 use serde_yaml_ng::Value as Yaml;
-use std::{collections::BTreeSet, path::Path, sync::LazyLock};
+use std::{collections::BTreeSet, path::Path, sync::LazyLock, time::Duration};
 
 /// Every function with the queue that feeds it, if one does, and the settings that its code reads.
 const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 5] = [
@@ -67,7 +71,12 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 5] = [
             "TIME_ZONE",
         ],
     ),
-    ("sweep", "SweepFunction", None, &["RECEIPTS_TABLE", "RECEIPT_QUEUE_URL"]),
+    (
+        "sweep",
+        "SweepFunction",
+        None,
+        &["EVENTS_TABLE", "FULFILLMENT_QUEUE_URL", "RECEIPTS_TABLE", "RECEIPT_QUEUE_URL"],
+    ),
     (
         "reconcile",
         "ReconcileFunction",
@@ -99,7 +108,7 @@ const ROLES: [(&str, &str); 7] = [
 ];
 
 /// What each role may do, and on what. `ARCHITECTURE.md` says why; a role that can do more is a mistake.
-const PERMISSIONS: [(&str, &str, &[&str]); 34] = [
+const PERMISSIONS: [(&str, &str, &[&str]); 38] = [
     ("IntakeRole", "EventsTable.Arn", &["dynamodb:PutItem"]),
     ("IntakeRole", "FulfillmentQueue.Arn", &["sqs:SendMessage"]),
     ("IntakeRole", "ProviderSecrets.Id", &["secretsmanager:GetSecretValue"]),
@@ -133,7 +142,11 @@ const PERMISSIONS: [(&str, &str, &[&str]); 34] = [
     ("ReceiptsRole", "ReceiptQueue.Arn", TAKE_FROM_A_QUEUE),
     ("ReceiptsRole", "the identities of sender and test recipient", &["ses:SendRawEmail"]),
     ("ReceiptsRole", "ReceiptsLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
+    ("SweepRole", "EventsTable.Arn/index/pending", &["dynamodb:Query"]),
+    ("SweepRole", "EventsTable.Arn", &["dynamodb:UpdateItem"]),
     ("SweepRole", "ReceiptsTable.Arn/index/pending", &["dynamodb:Query"]),
+    ("SweepRole", "ReceiptsTable.Arn", &["dynamodb:UpdateItem"]),
+    ("SweepRole", "FulfillmentQueue.Arn", &["sqs:SendMessage"]),
     ("SweepRole", "ReceiptQueue.Arn", &["sqs:SendMessage"]),
     ("SweepRole", "SweepLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
     ("SweepScheduleRole", "SweepFunction.Arn", &["lambda:InvokeFunction"]),
@@ -158,7 +171,7 @@ const QUEUES: [(&str, &str); 2] =
     [("FulfillmentQueue", "FulfillmentDeadLetterQueue"), ("ReceiptQueue", "ReceiptDeadLetterQueue")];
 
 /// What the functions log that a person has to act on: the field, its value, and the metric that counts it.
-const NEWS: [(&str, &str, &str); 20] = [
+const NEWS: [(&str, &str, &str); 21] = [
     ("outcome", "conflict", "Intake"),
     ("outcome", "unreadable", "Intake"),
     ("outcome", "refused", "Intake"),
@@ -176,6 +189,7 @@ const NEWS: [(&str, &str, &str); 20] = [
     ("outcome", "failed", "Receipts"),
     ("outcome", "held", "Receipts"),
     ("outcome", "panic", "Receipts"),
+    ("stalled", "true", "Stalled"),
     ("outcome", "panic", "Sweep"),
     ("outcome", "unreadable", "Reconcile"),
     ("outcome", "panic", "Reconcile"),
@@ -448,12 +462,13 @@ mod schedule {
     use super::*;
 
     #[test]
-    fn the_sweep_comes_every_hour() {
+    fn the_sweep_comes_as_often_as_the_rules_take_it_to() {
         let events = &resource("SweepFunction")["Events"];
         assert_eq!(names(events), set(&["Schedule"]));
         assert_eq!(events["Schedule"]["Type"], json!("ScheduleV2"));
         let schedule = &events["Schedule"]["Properties"];
-        assert_eq!(schedule["ScheduleExpression"], json!("rate(1 hour)"));
+        let every = format!("rate({} minutes)", EVERY.as_mins());
+        assert_eq!(schedule["ScheduleExpression"], json!(every));
         assert_eq!(schedule["RoleArn"], json!({ "GetAtt": "SweepScheduleRole.Arn" }));
         let sample: Json = serde_json::from_str(include_str!("../../events/sweep.json")).unwrap();
         assert_eq!(schedule["Input"], json!(sample.to_string()));
@@ -490,8 +505,27 @@ mod schedule {
 
     #[test]
     fn one_sweep_is_over_before_the_next() {
-        // A failed one is tried twice again, after one minute and after two.
-        assert!(3 * number(&resource("SweepFunction")["Timeout"]) + 3 * 60 < 60 * 60);
+        let sweep = resource("SweepFunction");
+        let timeout = number(&sweep["Timeout"]);
+        assert!(timeout < EVERY.as_secs().unsigned_abs());
+        assert_eq!(
+            sweep["EventInvokeConfig"],
+            json!({ "MaximumRetryAttempts": 0 }),
+            "the next run is the retry"
+        );
+        // It ends by itself, and is not cut off between a row's note and its message.
+        assert!(sweep::Limits::default().lasts + Duration::from_secs(15) <= Duration::from_secs(timeout));
+    }
+
+    #[test]
+    fn a_job_has_had_its_tries_before_it_is_queued_again() {
+        let base = Duration::from_secs(number(&TEMPLATE["Parameters"]["RetryBaseSeconds"]["Default"]));
+        for (function, queue) in fed_functions() {
+            let tries = u32::try_from(number(&resource(queue)["RedrivePolicy"]["maxReceiveCount"])).unwrap();
+            let waits: Duration = (1..tries).map(|receives| back_off(base, receives, None)).sum();
+            let work = Duration::from_secs(number(&function["Properties"]["Timeout"])) * tries;
+            assert!(waits + work <= TRIES.unsigned_abs(), "{queue}: {waits:?} and {work:?}");
+        }
     }
 }
 
