@@ -82,6 +82,8 @@ pub(crate) struct Chaos {
     pub(crate) random: Random,
     pub(crate) mailbox: Mailbox,
     pub(crate) gate: Arc<RwLock<()>>,
+    /// For how long Flex's API is away at most.
+    pub(crate) away: Duration,
     pub(crate) damage: Damage,
     /// What the emulator had mailed before it was stopped: it does not remember.
     pub(crate) mails: Vec<Mail>,
@@ -175,10 +177,11 @@ impl Chaos {
         }
     }
 
-    /// Flex's API is away for some seconds.
+    /// Flex's API is away for a while.
     async fn take_the_stand_in_away(&mut self) -> io::Result<()> {
         self.stand_in.stop(Signal::Kill).await?;
-        tokio::time::sleep(Duration::from_millis(1000 + self.random.below(4000))).await;
+        // From half of it on.
+        tokio::time::sleep(self.away.mul_f64(0.5 + self.random.unit() / 2.0)).await;
         self.bring_the_stand_in_back().await?;
         self.damage.stand_in_restarts += 1;
         Ok(())

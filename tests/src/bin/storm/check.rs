@@ -268,7 +268,7 @@ fn mailed(end: &End, mails: &[Mail], damage: &Damage, log: &str) -> (usize, Vec<
             (Some(row), Some(kill)) => {
                 let after = kills.swap_remove(kill) - mail.timestamp;
                 println!(
-                    "      {} went out again: receipts was killed {after:.3} s after",
+                    "    {} went out again: {after:+.3} s from the mail to the kill",
                     row.text("receipt_id")
                 );
                 again += 1;

@@ -61,6 +61,9 @@ struct Arguments {
     /// How many seconds a message stays hidden whose function died; 180 as deployed. No less than a function's time.
     #[arg(long, default_value_t = 45)]
     hidden: u32,
+    /// For how many seconds Flex's API is away at most. From 85 on, events run out of tries and are given up.
+    #[arg(long, default_value_t = 5)]
+    away: u64,
     /// Lets nothing go wrong, for comparison.
     #[arg(long)]
     calm: bool,
@@ -111,7 +114,7 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     let (file, path) = StackFile::named()?;
     let seed_file = path.with_file_name("storm-seed.json");
     fs::write(&seed_file, day.seed_file.to_string())?;
-    let mut chaos = prepared(&play, file, &path, seed)?;
+    let mut chaos = prepared(&play, file, &path, seed, Duration::from_secs(arguments.away))?;
     let port = chaos.stand_in_url.rsplit(':').next().unwrap_or_default().to_owned();
     // From now on it knows this day, and knows it again whenever it comes back, at the same address.
     chaos.stand_in.with("--port", &port);
@@ -165,7 +168,13 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     Ok(broken)
 }
 
-fn prepared(play: &Play, file: StackFile, path: &std::path::Path, seed: u64) -> Result<Chaos, StormError> {
+fn prepared(
+    play: &Play,
+    file: StackFile,
+    path: &std::path::Path,
+    seed: u64,
+    away: Duration,
+) -> Result<Chaos, StormError> {
     let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
     let endpoint = play.stack.endpoint.clone();
     let stand_in_url = play
@@ -184,6 +193,7 @@ fn prepared(play: &Play, file: StackFile, path: &std::path::Path, seed: u64) -> 
         // Not the day's own, so that a day of another length has the same blows.
         random: Random::new(!seed),
         gate: Arc::new(RwLock::new(())),
+        away,
         damage: Damage::default(),
         mails: Vec::new(),
     })
