@@ -82,9 +82,12 @@ def start(place, mode, started, preferred_port=None, dies_with_us=False):
             "fulfillment_dead_letter": outputs["FulfillmentDeadLetterQueueUrl"],
             "receipt": outputs["ReceiptQueueUrl"],
             "receipt_dead_letter": outputs["ReceiptDeadLetterQueueUrl"],
+            "feedback": outputs["FeedbackQueueUrl"],
+            "feedback_dead_letter": outputs["FeedbackDeadLetterQueueUrl"],
         },
         "functions": {
-            name: outputs[f"{name.title()}FunctionName"] for name in ("intake", "fulfillment", "receipts", "sweep", "reconcile")
+            name: outputs[f"{name.title()}FunctionName"]
+            for name in ("intake", "fulfillment", "receipts", "feedback", "sweep", "reconcile")
         },
         "secret_name": outputs["ProviderSecretsName"],
         "parameters": parameters,

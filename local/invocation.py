@@ -21,6 +21,7 @@ SAMPLES = {
     "IntakeFunction": "events/intake.json",
     "FulfillmentFunction": "events/fulfillment.json",
     "ReceiptsFunction": "events/receipts.json",
+    "FeedbackFunction": "events/feedback.json",
     "SweepFunction": "events/sweep.json",
     "ReconcileFunction": "events/reconcile.json",
 }

@@ -121,7 +121,7 @@ macro_rules! ses_error {
 
 async fn sent(says: Says) -> (Result<String, SendError>, usize) {
     let aws = Aws::always(says).await;
-    let sent = Mailer::new(&config(&aws.url).await).send(&mail(|_| {}).await).await;
+    let sent = Mailer::new(&config(&aws.url).await, "set").send(&mail(|_| {}).await).await;
     (sent.map(|id| id.to_string()), aws.asked())
 }
 
@@ -166,7 +166,7 @@ async fn a_connection_that_was_never_made_has_sent_nothing() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let email = mail(|_| {}).await;
     for url in [format!("http://{nobody}"), "http://no-such-host.invalid".to_owned()] {
-        let sent = Mailer::new(&config(&url).await).send(&email).await.map(|id| id.to_string());
+        let sent = Mailer::new(&config(&url).await, "set").send(&email).await.map(|id| id.to_string());
         assert_eq!(kind(&sent), "not sent, later", "{url}: {sent:?}");
     }
 }
@@ -175,7 +175,7 @@ async fn a_connection_that_was_never_made_has_sent_nothing() {
 async fn a_throttled_mail_is_tried_again_at_once_and_then_left_for_later() {
     let throttled = Says::Answer(400, ses_error!("Throttling"));
     let aws = Aws::saying(throttled, 2, Says::Answer(200, TAKEN)).await;
-    let mailer = Mailer::new(&config(&aws.url).await);
+    let mailer = Mailer::new(&config(&aws.url).await, "set");
     assert!(mailer.send(&mail(|_| {}).await).await.is_ok());
     assert_eq!(aws.asked(), 3);
     let (sent, asked) = sent(throttled).await;
@@ -344,7 +344,7 @@ async fn a_mail_that_is_handed_over_is_there_once_and_whole() {
     assert_eq!(world.kept().mails, std::slice::from_ref(&email));
 
     let play = play().await;
-    let id = Mailer::new(&play.stack.config().await).send(&email).await.unwrap();
+    let id = Mailer::new(&play.stack.config().await, "set").send(&email).await.unwrap();
     assert!(!id.as_str().is_empty());
     let mails = play.mails(order.order_id.as_str()).await.unwrap();
     assert_eq!(mails.len(), 1);
@@ -361,7 +361,7 @@ async fn a_mail_that_is_handed_over_is_there_once_and_whole() {
 async fn the_local_ses_refuses_a_sender_that_nobody_verified_and_no_receipt_fails_by_it() {
     let play = play().await;
     let email = Email { from: "nobody@unverified.example".parse().unwrap(), ..mail(|_| {}).await };
-    let sent = Mailer::new(&play.stack.config().await).send(&email).await.map(|id| id.to_string());
+    let sent = Mailer::new(&play.stack.config().await, "set").send(&email).await.map(|id| id.to_string());
     assert_eq!(kind(&sent), "not sent, set-up", "{sent:?}");
 }
 

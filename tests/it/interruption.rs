@@ -25,7 +25,7 @@ const FAULTS: [Fault; 4] = [Fault::FailBefore, Fault::FailAfter, Fault::StopBefo
 const POLICIES: [OnUnknown; 2] = [OnUnknown::Resend, OnUnknown::Hold];
 
 /// The calls of [`Story::OneDelivery`], undisturbed.
-const CALLS: [&str; 14] = [
+const CALLS: [&str; 15] = [
     "events.record",
     "fulfillment_queue.send",
     "events.event",
@@ -37,6 +37,7 @@ const CALLS: [&str; 14] = [
     "events.settle",
     "receipts.receipt",
     "orders.order",
+    "marks.mark",
     "receipts.claim",
     "mailer.send",
     "receipts.mark",
@@ -332,9 +333,9 @@ fn only_a_mail_that_is_out_and_unmarked_is_sent_twice() {
     assert_eq!(
         exceptions(Story::OneDelivery, OnUnknown::Resend),
         [
-            (12, "mailer.send", Fault::FailAfter),
-            (12, "mailer.send", Fault::StopAfter),
-            (13, "receipts.mark", Fault::StopBefore),
+            (13, "mailer.send", Fault::FailAfter),
+            (13, "mailer.send", Fault::StopAfter),
+            (14, "receipts.mark", Fault::StopBefore),
         ]
     );
 }
@@ -345,12 +346,12 @@ fn only_a_mail_whose_fate_is_unknown_is_held() {
         exceptions(Story::OneDelivery, OnUnknown::Hold),
         [
             // Nothing was sent, and nobody is left to say so.
-            (11, "receipts.claim", Fault::StopAfter),
-            (12, "mailer.send", Fault::FailBefore),
-            (12, "mailer.send", Fault::FailAfter),
-            (12, "mailer.send", Fault::StopBefore),
-            (12, "mailer.send", Fault::StopAfter),
-            (13, "receipts.mark", Fault::StopBefore),
+            (12, "receipts.claim", Fault::StopAfter),
+            (13, "mailer.send", Fault::FailBefore),
+            (13, "mailer.send", Fault::FailAfter),
+            (13, "mailer.send", Fault::StopBefore),
+            (13, "mailer.send", Fault::StopAfter),
+            (14, "receipts.mark", Fault::StopBefore),
         ]
     );
 }

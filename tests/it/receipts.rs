@@ -25,6 +25,11 @@ use kit::{
 use receipts::{CLAIM_MARGIN, Ended, LEAST_TIME, Sent, Unsent};
 use std::{fs, time::Duration};
 
+/// At which call an order's receipt is claimed.
+const CLAIMING: usize = 3;
+/// At which call it is sent.
+const SENDING: usize = 4;
+
 /// An order is committed and its receipt is pending; nothing is queued.
 async fn owed(on_unknown: OnUnknown) -> Bundle {
     owed_to(on_unknown, Some("pat@example.com")).await
@@ -95,7 +100,7 @@ async fn a_receipt_is_claimed_then_sent_then_marked() {
     let ended = send(&bundle, "a").await;
     assert_eq!((sent(&ended).again, sent(&ended).marked), (false, true));
     let calls = bundle.world.kept().calls.join(" ");
-    assert_eq!(calls, "receipts.receipt orders.order receipts.claim mailer.send receipts.mark");
+    assert_eq!(calls, "receipts.receipt orders.order marks.mark receipts.claim mailer.send receipts.mark");
     let State::Sent { message_id, sent_at } = row(&bundle).state else { panic!("{:?}", row(&bundle)) };
     assert_eq!((message_id.as_str(), sent_at), ("ses-1", bundle.world.now()));
     assert_eq!(bundle.world.kept().mails[0].to.as_str(), "pat@example.com");
@@ -124,7 +129,7 @@ async fn of_many_attempts_at_once_one_sends() {
 #[tokio::test]
 async fn a_busy_claim_is_waited_for_and_no_longer() {
     let bundle = owed(OnUnknown::Resend).await;
-    killed(&bundle, "a", 3, Fault::StopBefore).await;
+    killed(&bundle, "a", SENDING, Fault::StopBefore).await;
     bundle.world.pass(Duration::from_secs(8));
     let retry_after = claim_lasts().saturating_sub(Duration::from_secs(8));
     assert_eq!(send(&bundle, "b").await, Outcome::Retry(Setback::Claimed { retry_after }));
@@ -137,7 +142,7 @@ async fn a_busy_claim_is_waited_for_and_no_longer() {
 #[tokio::test]
 async fn a_mail_that_is_out_and_unmarked_is_sent_again_under_resend() {
     let bundle = owed(OnUnknown::Resend).await;
-    killed(&bundle, "a", 3, Fault::StopAfter).await;
+    killed(&bundle, "a", SENDING, Fault::StopAfter).await;
     assert_eq!(mails(&bundle), 1);
     bundle.world.pass(claim_lasts());
     assert!(sent(&send(&bundle, "b").await).again);
@@ -148,7 +153,7 @@ async fn a_mail_that_is_out_and_unmarked_is_sent_again_under_resend() {
 #[tokio::test]
 async fn a_mail_that_is_out_and_unmarked_is_held_under_hold_and_never_sent() {
     let bundle = owed(OnUnknown::Hold).await;
-    killed(&bundle, "a", 3, Fault::StopAfter).await;
+    killed(&bundle, "a", SENDING, Fault::StopAfter).await;
     bundle.world.pass(claim_lasts());
     assert_eq!(send(&bundle, "b").await, Outcome::Rejected(Unsent::Held));
     assert_eq!(row(&bundle).state, State::Held);
@@ -226,7 +231,7 @@ async fn an_order_without_a_usable_address_ends_as_failed_and_ses_is_not_asked()
 #[tokio::test]
 async fn a_claim_whose_answer_is_lost_is_given_back() {
     let bundle = owed(OnUnknown::Hold).await;
-    fault_at(&bundle, 2, Fault::FailAfter);
+    fault_at(&bundle, CLAIMING, Fault::FailAfter);
     assert!(matches!(send(&bundle, "a").await, Outcome::Retry(Setback::Away { .. })));
     assert!(matches!(row(&bundle).state, State::Pending { reason: Some(_) }), "{:?}", row(&bundle));
     assert!(!sent(&send(&bundle, "b").await).again);
@@ -264,6 +269,7 @@ async fn the_late_mark_of_a_claimant_that_was_thought_dead_is_refused() {
         rows: bundle.world.clone(),
         orders: bundle.world.clone(),
         entitlements: bundle.world.clone(),
+        marks: bundle.world.clone(),
         mailer: Slow(&bundle),
         clock: bundle.world.clone(),
         merchant: kit::drive::merchant(),
@@ -279,7 +285,7 @@ async fn the_late_mark_of_a_claimant_that_was_thought_dead_is_refused() {
 #[tokio::test]
 async fn nobody_but_the_claimant_may_mark() {
     let bundle = owed(OnUnknown::Resend).await;
-    killed(&bundle, "a", 3, Fault::StopBefore).await;
+    killed(&bundle, "a", SENDING, Fault::StopBefore).await;
     let before = row(&bundle);
     for stranger in ["b", "A", "a."] {
         let owner = OwnerToken::new(stranger).unwrap();
@@ -307,7 +313,7 @@ async fn an_attempt_without_the_time_to_send_does_not_begin() {
 async fn a_claim_outlives_the_attempt_that_made_it() {
     let bundle = owed(OnUnknown::Resend).await;
     let deadline = bundle.world.now() + TRY_LASTS;
-    killed(&bundle, "a", 3, Fault::StopBefore).await;
+    killed(&bundle, "a", SENDING, Fault::StopBefore).await;
     let State::Claimed { claim_ends_at, .. } = row(&bundle).state else { panic!("{:?}", row(&bundle)) };
     assert_eq!(claim_ends_at, deadline + CLAIM_MARGIN);
 }
@@ -437,7 +443,7 @@ async fn what_follows_a_sale_is_sent_to_where_the_customer_is_reached_now() {
         assert!(sent(&ended).marked);
         assert_eq!(
             calls(&bundle),
-            "receipts.receipt orders.order entitlements.contact receipts.claim mailer.send receipts.mark"
+            "receipts.receipt orders.order entitlements.contact marks.mark receipts.claim mailer.send receipts.mark"
         );
         let mail = bundle.world.kept().mails[0].clone();
         assert_eq!((mail.to.as_str(), mail.receipt_id), ("pat@new.example", id));
@@ -482,8 +488,8 @@ async fn a_notice_is_sent_while_it_is_so() {
         assert!(sent(&send_of(&bundle, &id, "a").await).marked);
         assert_eq!(
             calls(&bundle),
-            "receipts.receipt orders.order entitlements.subscription entitlements.contact receipts.claim \
-             mailer.send receipts.mark"
+            "receipts.receipt orders.order entitlements.subscription entitlements.contact marks.mark \
+             receipts.claim mailer.send receipts.mark"
         );
     }
     assert_eq!(mails(&bundle), 2);
@@ -555,7 +561,7 @@ async fn a_claim_on_a_notice_is_not_withdrawn_from_under_its_holder() {
     let id = owe(&bundle, payment_failed(), None);
     let mut subscription = subscribes(&bundle, Status::PastDue, None);
     // Stopped right before the mail: nobody can know that it is not out.
-    fault_at(&bundle, 5, Fault::StopBefore);
+    fault_at(&bundle, 6, Fault::StopBefore);
     assert_eq!(bundle.world.run(send_of(&bundle, &id, "a")).await, None);
     subscription.learn_invoice(bundle.world.now(), &invoice_id(), InvoiceEvent::Paid, Bill::default());
     keep(&bundle, &subscription);
@@ -569,7 +575,7 @@ async fn a_claim_on_a_notice_is_not_withdrawn_from_under_its_holder() {
 
 #[tokio::test]
 async fn nothing_is_claimed_before_all_is_known_that_it_takes() {
-    for call in 0..4 {
+    for call in 0..5 {
         let bundle = owed(OnUnknown::Hold).await;
         let id = owe(&bundle, payment_failed(), None);
         subscribes(&bundle, Status::PastDue, None);

@@ -12,7 +12,7 @@ use serde_yaml_ng::Value as Yaml;
 use std::{collections::BTreeSet, path::Path, sync::LazyLock, time::Duration};
 
 /// Every function with the queue that feeds it, if one does, and the settings that its code reads.
-const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 5] = [
+const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 6] = [
     (
         "intake",
         "IntakeFunction",
@@ -55,7 +55,9 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 5] = [
         "ReceiptsFunction",
         Some("ReceiptQueue"),
         &[
+            "CONFIGURATION_SET",
             "ENTITLEMENTS_TABLE",
+            "LINKS_TABLE",
             "MAX_RECEIVES",
             "MERCHANT_ADDRESS",
             "MERCHANT_NAME",
@@ -69,6 +71,19 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 5] = [
             "SUPPORT_EMAIL",
             "TEST_RECEIPT_RECIPIENT",
             "TIME_ZONE",
+        ],
+    ),
+    (
+        "feedback",
+        "FeedbackFunction",
+        Some("FeedbackQueue"),
+        &[
+            "FEEDBACK_QUEUE_URL",
+            "LINKS_TABLE",
+            "MAX_RECEIVES",
+            "ORDERS_TABLE",
+            "RECEIPTS_TABLE",
+            "RETRY_BASE_SECONDS",
         ],
     ),
     (
@@ -97,10 +112,11 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 5] = [
 ];
 
 /// Every role, with its name in `ARCHITECTURE.md`.
-const ROLES: [(&str, &str); 7] = [
+const ROLES: [(&str, &str); 8] = [
     ("IntakeRole", "intake"),
     ("FulfillmentRole", "fulfillment"),
     ("ReceiptsRole", "receipts"),
+    ("FeedbackRole", "feedback"),
     ("SweepRole", "sweep"),
     ("SweepScheduleRole", "schedule"),
     ("ReconcileRole", "reconcile"),
@@ -108,7 +124,7 @@ const ROLES: [(&str, &str); 7] = [
 ];
 
 /// What each role may do, and on what. `ARCHITECTURE.md` says why; a role that can do more is a mistake.
-const PERMISSIONS: [(&str, &str, &[&str]); 38] = [
+const PERMISSIONS: [(&str, &str, &[&str]); 44] = [
     ("IntakeRole", "EventsTable.Arn", &["dynamodb:PutItem"]),
     ("IntakeRole", "FulfillmentQueue.Arn", &["sqs:SendMessage"]),
     ("IntakeRole", "ProviderSecrets.Id", &["secretsmanager:GetSecretValue"]),
@@ -138,10 +154,16 @@ const PERMISSIONS: [(&str, &str, &[&str]); 38] = [
     ("FulfillmentRole", "FulfillmentLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
     ("ReceiptsRole", "OrdersTable.Arn", &["dynamodb:GetItem"]),
     ("ReceiptsRole", "EntitlementsTable.Arn", &["dynamodb:GetItem"]),
+    ("ReceiptsRole", "LinksTable.Arn", &["dynamodb:GetItem"]),
     ("ReceiptsRole", "ReceiptsTable.Arn", &["dynamodb:GetItem", "dynamodb:UpdateItem"]),
     ("ReceiptsRole", "ReceiptQueue.Arn", TAKE_FROM_A_QUEUE),
     ("ReceiptsRole", "the identities of sender and test recipient", &["ses:SendRawEmail"]),
     ("ReceiptsRole", "ReceiptsLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
+    ("FeedbackRole", "ReceiptsTable.Arn", &["dynamodb:GetItem", "dynamodb:UpdateItem"]),
+    ("FeedbackRole", "OrdersTable.Arn", &["dynamodb:GetItem", "dynamodb:UpdateItem"]),
+    ("FeedbackRole", "LinksTable.Arn", &["dynamodb:UpdateItem"]),
+    ("FeedbackRole", "FeedbackQueue.Arn", TAKE_FROM_A_QUEUE),
+    ("FeedbackRole", "FeedbackLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
     ("SweepRole", "EventsTable.Arn/index/pending", &["dynamodb:Query"]),
     ("SweepRole", "EventsTable.Arn", &["dynamodb:UpdateItem"]),
     ("SweepRole", "ReceiptsTable.Arn/index/pending", &["dynamodb:Query"]),
@@ -167,11 +189,14 @@ const TAKE_FROM_A_QUEUE: &[&str] =
 const TABLES: [&str; 6] =
     ["EventsTable", "OrdersTable", "LinksTable", "StockTable", "EntitlementsTable", "ReceiptsTable"];
 
-const QUEUES: [(&str, &str); 2] =
-    [("FulfillmentQueue", "FulfillmentDeadLetterQueue"), ("ReceiptQueue", "ReceiptDeadLetterQueue")];
+const QUEUES: [(&str, &str); 3] = [
+    ("FulfillmentQueue", "FulfillmentDeadLetterQueue"),
+    ("ReceiptQueue", "ReceiptDeadLetterQueue"),
+    ("FeedbackQueue", "FeedbackDeadLetterQueue"),
+];
 
 /// What the functions log that a person has to act on: the field, its value, and the metric that counts it.
-const NEWS: [(&str, &str, &str); 21] = [
+const NEWS: [(&str, &str, &str); 23] = [
     ("outcome", "conflict", "Intake"),
     ("outcome", "unreadable", "Intake"),
     ("outcome", "refused", "Intake"),
@@ -189,6 +214,8 @@ const NEWS: [(&str, &str, &str); 21] = [
     ("outcome", "failed", "Receipts"),
     ("outcome", "held", "Receipts"),
     ("outcome", "panic", "Receipts"),
+    ("mail_trouble", "true", "MailTroubles"),
+    ("outcome", "panic", "Feedback"),
     ("stalled", "true", "Stalled"),
     ("outcome", "panic", "Sweep"),
     ("outcome", "unreadable", "Reconcile"),
@@ -243,7 +270,9 @@ mod queues {
     #[test]
     fn somebody_hears_of_a_record_that_has_one_try_left() {
         // SQS leaves what was received three times out of the age of the oldest message.
-        for (function, queue) in [("Fulfillment", "FulfillmentQueue"), ("Receipts", "ReceiptQueue")] {
+        for (function, queue) in
+            [("Fulfillment", "FulfillmentQueue"), ("Receipts", "ReceiptQueue"), ("Feedback", "FeedbackQueue")]
+        {
             let tries = number(&resource(queue)["RedrivePolicy"]["maxReceiveCount"]);
             let filter = resource(&format!("{function}LastTries"));
             let pattern = format!("{{ ($.outcome = \"retry\") && ($.receives >= {}) }}", tries - 1);
@@ -281,18 +310,97 @@ mod queues {
         for queue in QUEUES.iter().flat_map(|(queue, dead_letters)| [queue, dead_letters]) {
             let policy = resource(&format!("{queue}Policy"));
             assert_eq!(policy["Queues"], json!([{ "Ref": queue }]));
+            let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap();
             assert_eq!(
-                policy["PolicyDocument"]["Statement"],
-                json!([{
+                statements[0],
+                json!({
                     "Sid": "TlsOnly",
                     "Effect": "Deny",
                     "Principal": "*",
                     "Action": "sqs:*",
                     "Resource": { "GetAtt": format!("{queue}.Arn") },
                     "Condition": { "Bool": { "aws:SecureTransport": "false" } },
-                }])
+                })
             );
+            // Into all others only our own roles may write.
+            assert_eq!(statements.len(), if *queue == "FeedbackQueue" { 2 } else { 1 }, "{queue}");
         }
+    }
+}
+
+/// From SES to the queue of feedback, and nobody else's way into it.
+mod feedback {
+    use super::*;
+
+    #[test]
+    fn ses_tells_the_topic_of_everything_that_settles_a_mail() {
+        let events = resource("MailFeedbackEvents");
+        assert_eq!(events["ConfigurationSetName"], json!({ "Ref": "MailFeedback" }));
+        let destination = &events["EventDestination"];
+        assert_eq!(destination["Enabled"], json!(true));
+        assert_eq!(destination["SnsDestination"], json!({ "TopicARN": { "Ref": "FeedbackTopic" } }));
+        let expected = ["bounce", "complaint", "delivery", "reject", "renderingFailure", "send"];
+        assert_eq!(strings(&destination["MatchingEventTypes"]), expected);
+        // It tries the topic out, and is refused where it may not write to it yet.
+        assert_eq!(TEMPLATE["Resources"]["MailFeedbackEvents"]["DependsOn"], json!("FeedbackTopicPolicy"));
+        let given = &resource("ReceiptsFunction")["Environment"]["Variables"]["CONFIGURATION_SET"];
+        assert_eq!(given, &json!({ "Ref": "MailFeedback" }));
+    }
+
+    #[test]
+    fn only_this_stacks_mails_are_told_of_and_only_by_ses() {
+        let set =
+            "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/${MailFeedback}";
+        let policy = resource("FeedbackTopicPolicy");
+        assert_eq!(policy["Topics"], json!([{ "Ref": "FeedbackTopic" }]));
+        assert_eq!(
+            policy["PolicyDocument"]["Statement"],
+            json!([
+                {
+                    "Sid": "TakeFromSes",
+                    "Effect": "Allow",
+                    "Principal": { "Service": "ses.amazonaws.com" },
+                    "Action": "sns:Publish",
+                    "Resource": { "Ref": "FeedbackTopic" },
+                    "Condition": { "StringEquals": {
+                        "aws:SourceAccount": { "Ref": "AWS::AccountId" },
+                        "aws:SourceArn": { "Sub": set },
+                    } },
+                },
+                {
+                    "Sid": "TlsOnly",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "sns:Publish",
+                    "Resource": { "Ref": "FeedbackTopic" },
+                    "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+                },
+            ])
+        );
+    }
+
+    #[test]
+    fn the_topic_hands_on_to_the_queue_as_it_was_written() {
+        assert_eq!(
+            resource("FeedbackSubscription"),
+            &json!({
+                "TopicArn": { "Ref": "FeedbackTopic" },
+                "Protocol": "sqs",
+                "Endpoint": { "GetAtt": "FeedbackQueue.Arn" },
+                "RawMessageDelivery": true,
+            })
+        );
+        assert_eq!(
+            resource("FeedbackQueuePolicy")["PolicyDocument"]["Statement"][1],
+            json!({
+                "Sid": "TakeFromTopic",
+                "Effect": "Allow",
+                "Principal": { "Service": "sns.amazonaws.com" },
+                "Action": "sqs:SendMessage",
+                "Resource": { "GetAtt": "FeedbackQueue.Arn" },
+                "Condition": { "ArnEquals": { "aws:SourceArn": { "Ref": "FeedbackTopic" } } },
+            })
+        );
     }
 }
 
@@ -592,8 +700,9 @@ mod permissions {
             json!({ "StringEquals": { "ses:FromAddress": { "Ref": "ReceiptSender" } } })
         );
         let resources = send["Resource"].as_array().unwrap();
-        let (senders, recipients) = resources.split_at(4);
-        let of_sender = ["identity/${ReceiptSender}", "identity/${Domain}"];
+        let (senders, recipients) = resources.split_at(5);
+        let of_sender =
+            ["identity/${ReceiptSender}", "identity/${Domain}", "configuration-set/${MailFeedback}"];
         for (resource, end) in senders.iter().zip(of_sender) {
             assert!(resource["Sub"].to_string().contains(&format!(":{end}\"")), "{resource}");
         }
@@ -601,7 +710,7 @@ mod permissions {
             ("HasSenderIdentity", "identity/${SenderIdentity}"),
             ("HasSesConfigurationSet", "configuration-set/${SesConfigurationSet}"),
         ];
-        for (resource, (condition, end)) in senders[2..].iter().zip(optional) {
+        for (resource, (condition, end)) in senders[3..].iter().zip(optional) {
             let [given, arn, nothing] = &resource["If"].as_array().unwrap()[..] else { panic!("{resource}") };
             assert_eq!((given, nothing), (&json!(condition), &json!({ "Ref": "AWS::NoValue" })));
             assert!(arn["Sub"].as_str().unwrap().ends_with(&format!(":{end}")), "{resource}");
@@ -737,8 +846,10 @@ mod operation {
         for (queue, metric) in [
             ("FulfillmentDeadLetterQueue", "ApproximateNumberOfMessagesVisible"),
             ("ReceiptDeadLetterQueue", "ApproximateNumberOfMessagesVisible"),
+            ("FeedbackDeadLetterQueue", "ApproximateNumberOfMessagesVisible"),
             ("FulfillmentQueue", "ApproximateAgeOfOldestMessage"),
             ("ReceiptQueue", "ApproximateAgeOfOldestMessage"),
+            ("FeedbackQueue", "ApproximateAgeOfOldestMessage"),
         ] {
             let on = json!([{ "Name": "QueueName", "Value": { "GetAtt": format!("{queue}.QueueName") } }]);
             assert!(is_alarmed(metric, &on), "{queue}");
@@ -858,6 +969,9 @@ mod installation {
         let expected = set(&[
             "EntitlementsTableName",
             "EventsTableName",
+            "FeedbackDeadLetterQueueUrl",
+            "FeedbackFunctionName",
+            "FeedbackQueueUrl",
             "FulfillmentDeadLetterQueueUrl",
             "FulfillmentFunctionName",
             "FulfillmentQueueUrl",

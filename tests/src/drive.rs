@@ -16,6 +16,7 @@ use domain::{
     },
     refund::Restock,
 };
+use feedback::Feedback;
 use fulfillment::Fulfillment;
 use futures_util::future::join_all;
 use intake::Intake;
@@ -56,7 +57,9 @@ pub struct Bundle {
     /// Events to orders.
     pub fulfillment: Fulfillment<World, World, World, World, World, World, World>,
     /// Receipts to mails.
-    pub receipts: Receipts<World, World, World, World, World>,
+    pub receipts: Receipts<World, World, World, World, World, World>,
+    /// What SES tells of mails.
+    pub feedback: Feedback<World, World, World, World>,
     /// How many attempts there have been: no two have the same owner token.
     attempts: AtomicU32,
 }
@@ -115,12 +118,14 @@ impl Bundle {
                 rows: w(),
                 orders: w(),
                 entitlements: w(),
+                marks: w(),
                 mailer: w(),
                 clock: w(),
                 merchant: merchant(),
                 templates: Templates::built_in().expect("good built-in templates"),
                 on_unknown,
             },
+            feedback: Feedback { receipts: w(), orders: w(), marks: w(), clock: w() },
             attempts: AtomicU32::new(0),
         }
     }

@@ -4,6 +4,7 @@ use aws::{
     entitlements::Entitlements,
     events::Events,
     ledger::{Ledger, Tables},
+    links::Marks,
     orders::Orders,
     receipts::Receipts,
 };
@@ -69,6 +70,10 @@ pub struct QueueUrls {
     pub receipt: String,
     /// What receipts gave up on.
     pub receipt_dead_letter: String,
+    /// What SES tells of mails.
+    pub feedback: String,
+    /// What feedback gave up on.
+    pub feedback_dead_letter: String,
 }
 
 /// There is no local stack to talk to.
@@ -108,7 +113,7 @@ impl Stack {
         let names = Tables {
             events: events.clone(),
             orders: orders.clone(),
-            links,
+            links: links.clone(),
             stock: stock.clone(),
             entitlements: entitlements.clone(),
             receipts: receipts.clone(),
@@ -116,6 +121,7 @@ impl Stack {
         Ports {
             events: Events::new(dynamodb.clone(), events, Duration::from_hours(24 * 90)),
             orders: Orders::new(dynamodb.clone(), orders),
+            marks: Marks::new(dynamodb.clone(), links),
             entitlements: Entitlements::new(dynamodb.clone(), entitlements),
             receipts: Receipts::new(dynamodb.clone(), receipts),
             ledger: Ledger::new(dynamodb.clone(), names),
@@ -150,6 +156,8 @@ pub struct Ports {
     pub events: Events,
     /// The Orders table.
     pub orders: Orders,
+    /// The Links table's marks of addresses.
+    pub marks: Marks,
     /// The Entitlements table.
     pub entitlements: Entitlements,
     /// All of them together.

@@ -4,7 +4,8 @@
 //! the claim has ended; the policy (`ReceiptOnUnknown`) then decides.
 //!
 //! An order's receipt needs the order and nothing else. Later mails go to where the customer is reached now; a notice
-//! is withdrawn when what it tells is not so any more.
+//! is withdrawn when what it tells is not so any more. None goes to an address from which a mail came back for good, or
+//! whose owner has complained.
 
 pub mod templates;
 
@@ -16,9 +17,10 @@ use domain::{
     job::ReceiptJob,
     order::Order,
     outcome::{Outcome, Setback},
-    ports::{Changed, Clock, Entitlements, Mailer, Orders, Receipts as ReceiptRows, SendError},
+    ports::{Changed, Clock, Entitlements, Mailer, Marks, Orders, Receipts as ReceiptRows, SendError},
     receipt::{
         Kind, OnUnknown, Receipt, State, Step,
+        feedback::AddressHash,
         mail::{Email, Merchant, Templates, Unsendable, compose},
         next_step,
     },
@@ -38,13 +40,15 @@ const MARK_TRIES: u32 = 3;
 
 /// What receipts needs of the world.
 #[derive(Debug)]
-pub struct Receipts<R, O, E, M, C> {
+pub struct Receipts<R, O, E, K, M, C> {
     /// The receipt rows.
     pub rows: R,
     /// The orders.
     pub orders: O,
     /// The customers' names and addresses, and their subscriptions.
     pub entitlements: E,
+    /// Which addresses are not written to any more.
+    pub marks: K,
     /// SES.
     pub mailer: M,
     /// The time.
@@ -98,7 +102,7 @@ enum Verdict {
 /// How a job ended.
 pub type Ended = Outcome<Sent, Unsent>;
 
-impl<R: ReceiptRows, O: Orders, E: Entitlements, M: Mailer, C: Clock> Receipts<R, O, E, M, C> {
+impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> Receipts<R, O, E, K, M, C> {
     /// Sends the receipt, if it is to be sent now.
     pub async fn send(&self, id: &ReceiptId, attempt: &Attempt) -> Ended {
         self.try_send(id, attempt).await.unwrap_or_else(Outcome::Retry)
@@ -146,7 +150,12 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, M: Mailer, C: Clock> Receipts<R
         }
         let contact = self.contact(receipt, order).await?;
         match compose(order, receipt, contact.as_ref(), &self.merchant, &self.templates) {
-            Ok(email) => Ok(Verdict::Send(Box::new(email))),
+            Ok(email) => match self.marks.mark(&AddressHash::of(email.to.as_str())).await? {
+                None => Ok(Verdict::Send(Box::new(email))),
+                // A merchant's own address for tests as well: a trial shows what customers will see, and SES counts
+                // every mail that comes back.
+                Some(mark) => Ok(Verdict::Fail(mark.reason().to_owned())),
+            },
             Err(Unsendable::Template(fault)) => Err(Setback::Fault(fault.to_string())),
             Err(unsendable) => Ok(Verdict::Fail(unsendable.to_string())),
         }
@@ -261,8 +270,8 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, M: Mailer, C: Clock> Receipts<R
     }
 }
 
-impl<R: ReceiptRows, O: Orders, E: Entitlements, M: Mailer, C: Clock> Worker<ReceiptJob>
-    for Receipts<R, O, E, M, C>
+impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> Worker<ReceiptJob>
+    for Receipts<R, O, E, K, M, C>
 {
     async fn work(&self, job: &ReceiptJob, attempt: &Attempt) -> Result<(), Setback> {
         let ReceiptJob::V1 { receipt_id } = job;

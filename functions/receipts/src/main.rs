@@ -5,6 +5,7 @@ use aws::{
     batch::{self, Invocation, Rules},
     client,
     entitlements::Entitlements,
+    links::Marks,
     log,
     mailer::Mailer,
     orders::Orders,
@@ -31,9 +32,11 @@ async fn main() -> Result<(), Error> {
     let names = (
         settings.text("ORDERS_TABLE"),
         settings.text("ENTITLEMENTS_TABLE"),
+        settings.text("LINKS_TABLE"),
         settings.text("RECEIPTS_TABLE"),
         settings.text("RECEIPT_QUEUE_URL"),
         settings.text("RECEIPT_TEMPLATES_DIR"),
+        settings.text("CONFIGURATION_SET"),
     );
     let shop = (
         settings.text("MERCHANT_NAME"),
@@ -66,13 +69,20 @@ async fn main() -> Result<(), Error> {
         })),
         _ => None,
     };
-    let (orders, entitlements, rows, source_url, templates_dir) = names;
+    let (orders, entitlements, links, rows, source_url, templates_dir, configuration_set) = names;
     let templates = templates_dir.and_then(|folder| settings.noted(templates::load(Path::new(&folder))));
     let (
-        (Some(orders), Some(entitlements), Some(rows), Some(source_url)),
+        (
+            Some(orders),
+            Some(entitlements),
+            Some(links),
+            Some(rows),
+            Some(source_url),
+            Some(configuration_set),
+        ),
         (Some(on_unknown), Some(retry_base), Some(most_receives)),
         (Some(merchant), Some(templates)),
-    ) = ((orders, entitlements, rows, source_url), numbers, (merchant, templates))
+    ) = ((orders, entitlements, links, rows, source_url, configuration_set), numbers, (merchant, templates))
     else {
         return Err(settings.stop().into());
     };
@@ -82,8 +92,9 @@ async fn main() -> Result<(), Error> {
     let receipts = Receipts {
         rows: Rows::new(dynamodb.clone(), rows),
         orders: Orders::new(dynamodb.clone(), orders),
-        entitlements: Entitlements::new(dynamodb, entitlements),
-        mailer: Mailer::new(&config),
+        entitlements: Entitlements::new(dynamodb.clone(), entitlements),
+        marks: Marks::new(dynamodb, links),
+        mailer: Mailer::new(&config, configuration_set),
         clock: SystemClock,
         merchant,
         templates,

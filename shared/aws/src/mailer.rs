@@ -31,14 +31,17 @@ const THROTTLED_FOR: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone)]
 pub struct Mailer {
     client: Client,
+    configuration_set: String,
 }
 
 impl Mailer {
     /// A mailer by this configuration, but without the SDK's own retries: SES has no idempotency key, so a second
     /// try behind our back could be a second mail. And without kept connections: one that died while the function
     /// was frozen breaks in the middle of a request, and nobody knows of that mail either.
+    ///
+    /// What becomes of the mails is told by way of that configuration set.
     #[must_use]
-    pub fn new(config: &aws_config::SdkConfig) -> Self {
+    pub fn new(config: &aws_config::SdkConfig, configuration_set: impl Into<String>) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(2))
             .operation_attempt_timeout(ANSWER_WITHIN)
@@ -49,7 +52,7 @@ impl Mailer {
             .timeout_config(timeouts)
             .retry_config(RetryConfig::disabled())
             .build();
-        Self { client: Client::from_conf(config) }
+        Self { client: Client::from_conf(config), configuration_set: configuration_set.into() }
     }
 
     async fn hand_over(&self, email: &Email, message: &RawMessage) -> Result<MessageId, Sorted> {
@@ -60,6 +63,7 @@ impl Mailer {
             .source(email.from.as_str())
             .destinations(email.to.as_str())
             .raw_message(message.clone())
+            .configuration_set_name(&self.configuration_set)
             .set_tags(Some(tags.into_iter().flatten().collect()))
             .send()
             .await

@@ -84,6 +84,15 @@ impl Kind {
             Self::NotRendered => "not_rendered",
         }
     }
+
+    /// Whether it says by itself that the recipient may not have the mail, or does not want it.
+    #[must_use]
+    pub fn is_trouble(self) -> bool {
+        match self {
+            Self::Sent | Self::Delivered => false,
+            Self::Bounced { .. } | Self::Complained | Self::Rejected | Self::NotRendered => true,
+        }
+    }
 }
 
 /// Why a receipt has failed whose mail SES took and did not let out: the mail says by which of the two reports. The same

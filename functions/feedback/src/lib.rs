@@ -1,0 +1,202 @@
+//! The edge of feedback: one report of SES's in; receipt, order and address say what it means.
+//!
+//! mark the address → read the receipt → settle → write → tell the order. Each write may be made twice, and whatever is
+//! made of a report a second time changes nothing: stopped anywhere, the message comes back.
+
+pub mod notice;
+
+use aws::batch::{Attempt, Worker};
+use aws_lambda_events::event::sqs::SqsEvent;
+use domain::{
+    ids::{OrderId, ReceiptId},
+    outcome::{Outcome, Setback},
+    ports::{Changed, Clock, MailTroubles, Marks, Orders, ReceiptLessons, Receipts},
+    receipt::{
+        Receipt, Standing,
+        feedback::{Report, Trouble, settle},
+    },
+};
+use jiff::SignedDuration;
+use notice::{NoReport, Notice, is_trial};
+
+/// How often a report is decided anew when somebody else changes the same row.
+const TRIES: u32 = 6;
+
+/// What feedback needs of the world.
+#[derive(Debug)]
+pub struct Feedback<R, O, M, C> {
+    /// The receipt rows.
+    pub receipts: R,
+    /// The orders.
+    pub orders: O,
+    /// The marks of addresses.
+    pub marks: M,
+    /// The time.
+    pub clock: C,
+}
+
+/// What a report has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Learned {
+    /// Where the receipt stands now, if it stood elsewhere.
+    pub settled: Option<Standing>,
+    /// What trouble there is with the receipt's mails, all in all.
+    pub trouble: Option<Trouble>,
+}
+
+/// Why nothing comes of a report.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Dropped {
+    /// It is none that we have a use for.
+    #[error(transparent)]
+    NoReport(#[from] NoReport),
+    /// There is no such receipt. Its row was there before its mail: another stack's, or a table that was put back to
+    /// an earlier time. Its address is marked all the same.
+    #[error("there is no such receipt")]
+    NoReceipt,
+}
+
+/// How a notice ended.
+pub type Ended = Outcome<Learned, Dropped>;
+
+impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock> Feedback<R, O, M, C> {
+    /// Learns what a notice tells.
+    pub async fn take(&self, notice: &Notice) -> Ended {
+        match notice.report() {
+            Ok(report) => self.learn(&report).await.unwrap_or_else(Outcome::Retry),
+            Err(none) => Outcome::Rejected(none.into()),
+        }
+    }
+
+    async fn learn(&self, report: &Report) -> Result<Ended, Setback> {
+        // First, since it must be so before any other mail of this customer's is sent.
+        if let Some(mark) = report.mark() {
+            self.marks.set_mark(&mark).await?;
+        }
+        for _ in 0..TRIES {
+            let Some(before) = self.receipts.receipt(&report.receipt_id).await? else {
+                return Ok(Outcome::Rejected(Dropped::NoReceipt));
+            };
+            let lesson = settle(&before, report);
+            if let Some(lesson) = &lesson
+                && self.receipts.learn(&before, lesson).await? == Changed::Raced
+            {
+                // A claim, a mark, another report: what it means is decided anew.
+                continue;
+            }
+            let is_new = lesson.is_some();
+            let was = before.state.standing();
+            let after = match lesson {
+                Some(lesson) => {
+                    let state = lesson.state.unwrap_or(before.state);
+                    Receipt { mails: lesson.mails, state, ..before }
+                }
+                None => before,
+            };
+            // Even if nothing is new on the receipt: an earlier try may have come just so far.
+            let trouble =
+                if after.had_trouble() { self.tell(&after.order_id, &after.receipt_id).await? } else { None };
+            if !is_new {
+                return Ok(Outcome::Duplicate);
+            }
+            let standing = after.state.standing();
+            return Ok(Outcome::Accepted(Learned {
+                settled: (standing != was).then_some(standing),
+                trouble,
+            }));
+        }
+        Err(Setback::Raced { what: "the receipt", tries: TRIES })
+    }
+
+    /// Has the order say what trouble there is with a receipt's mails.
+    async fn tell(&self, order_id: &OrderId, id: &ReceiptId) -> Result<Option<Trouble>, Setback> {
+        for _ in 0..TRIES {
+            let order = self.orders.order(order_id).await?;
+            // After the order: whoever changes the receipt later than we read it here finds the order changed by us, or
+            // has us find it changed.
+            let receipt = self.receipts.receipt(id).await?;
+            let trouble = receipt.as_ref().and_then(Receipt::trouble);
+            let Some(order) = order else { return Ok(trouble) };
+            if order.mail_troubles.get(id).copied() == trouble
+                || self.orders.keep_trouble(&order, id, trouble).await? == Changed::Now
+            {
+                return Ok(trouble);
+            }
+        }
+        Err(Setback::Raced { what: "the order", tries: TRIES })
+    }
+}
+
+impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock> Worker<Notice>
+    for Feedback<R, O, M, C>
+{
+    async fn work(&self, notice: &Notice, _: &Attempt) -> Result<(), Setback> {
+        let started_at = self.clock.now();
+        let ended = self.take(notice).await;
+        log(notice, &ended, self.clock.now().duration_since(started_at));
+        match ended {
+            Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Rejected(_) => Ok(()),
+            Outcome::Retry(setback) => Err(setback),
+        }
+    }
+
+    async fn failed(&self, _: &Notice, _: &Setback, _: &Attempt) {
+        // A report has no row of its own to note it on: the log and the dead-letter queue have it.
+    }
+}
+
+/// A batch without SES's trials of the topic, which are no JSON and would end in the dead-letter queue.
+#[must_use]
+pub fn without_trials(mut batch: SqsEvent) -> SqsEvent {
+    batch.records.retain(|record| {
+        let is_trial = record.body.as_deref().is_some_and(is_trial);
+        if is_trial {
+            tracing::info!(outcome = "validated", "SES has tried out its topic");
+        }
+        !is_trial
+    });
+    batch
+}
+
+/// Writes the one line that the log keeps of a notice. A retry has its line from the batch.
+fn log(notice: &Notice, ended: &Ended, took: SignedDuration) {
+    let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
+    let message_id = notice.message_id();
+    let report = notice.report();
+    let report = report.as_ref().map(|report| (report.receipt_id.as_str(), report.kind.name()));
+    let (receipt_id, event) = report.unwrap_or(("", notice.event_type()));
+    match ended {
+        Outcome::Accepted(Learned { settled, trouble }) => {
+            let outcome = if settled.is_some() { "settled" } else { "noted" };
+            let standing = settled.map(tracing::field::display);
+            // Of the report at hand, so that each trouble is told of once, and not by each later report again.
+            let is_trouble = trouble.is_some() && tells_of_trouble(notice);
+            let trouble = trouble.map(tracing::field::display);
+            tracing::info!(
+                outcome, receipt_id, %message_id, event, standing, trouble, mail_trouble = is_trouble, duration_ms,
+                "SES has told of a mail"
+            );
+        }
+        Outcome::Duplicate => {
+            // Said again rather than never: the first try may have stopped before it could.
+            let mail_trouble = tells_of_trouble(notice);
+            tracing::info!(outcome = "duplicate", receipt_id, %message_id, event, mail_trouble, duration_ms, "known");
+        }
+        Outcome::Rejected(Dropped::NoReceipt) => {
+            tracing::warn!(outcome = "unknown_receipt", receipt_id, %message_id, event, duration_ms, "no such receipt");
+        }
+        Outcome::Rejected(Dropped::NoReport(why)) => {
+            let outcome = match why {
+                NoReport::NotOurs => "not_ours",
+                NoReport::NotNeeded => "ignored",
+            };
+            tracing::info!(outcome, %message_id, event, reason = %why, duration_ms, "nothing to do");
+        }
+        Outcome::Retry(_) => {}
+    }
+}
+
+/// Whether a notice by itself says that a customer may not have a mail.
+fn tells_of_trouble(notice: &Notice) -> bool {
+    notice.report().is_ok_and(|report| report.kind.is_trouble())
+}

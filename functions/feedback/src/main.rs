@@ -1,0 +1,59 @@
+//! Cold start of feedback: log, settings, clients, run.
+
+use aws::{
+    SystemClock,
+    batch::{self, Invocation, Rules},
+    client,
+    links::Marks,
+    log,
+    orders::Orders,
+    queue::Source,
+    receipts::Receipts,
+    settings,
+};
+use aws_lambda_events::event::sqs::SqsEvent;
+use feedback::{Feedback, without_trials};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use std::time::Duration;
+
+/// Reports of one mail come together and change one row: not too many at once.
+const AT_ONCE: usize = 5;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    log::start();
+    let mut settings = settings::Settings::from(&settings::environment);
+    let names = (
+        settings.text("ORDERS_TABLE"),
+        settings.text("LINKS_TABLE"),
+        settings.text("RECEIPTS_TABLE"),
+        settings.text("FEEDBACK_QUEUE_URL"),
+    );
+    let numbers = (settings.parsed::<u64>("RETRY_BASE_SECONDS"), settings.parsed::<u32>("MAX_RECEIVES"));
+    let (
+        (Some(orders), Some(links), Some(receipts), Some(source_url)),
+        (Some(retry_base), Some(most_receives)),
+    ) = (names, numbers)
+    else {
+        return Err(settings.stop().into());
+    };
+
+    let config = client::config().await;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+    let feedback = Feedback {
+        receipts: Receipts::new(dynamodb.clone(), receipts),
+        orders: Orders::new(dynamodb.clone(), orders),
+        marks: Marks::new(dynamodb, links),
+        clock: SystemClock,
+    };
+    let source = Source::new(aws_sdk_sqs::Client::new(&config), source_url);
+    let rules = Rules { retry_base: Duration::from_secs(retry_base), most_receives, at_once: AT_ONCE };
+
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
+        let LambdaEvent { payload, context } = event;
+        let invocation = Invocation { request_id: &context.request_id, deadline_ms: context.deadline };
+        let batch = without_trials(payload);
+        batch::run(batch, invocation, rules, &feedback, &source, &SystemClock).await.map_err(Error::from)
+    }))
+    .await
+}

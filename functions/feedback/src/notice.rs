@@ -1,0 +1,244 @@
+//! What SES says, in its own JSON
+//! (<https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html>).
+//!
+//! Of its many members those that we have a use for. It names the recipient: personal data, which goes no further than
+//! a hash.
+
+use domain::{
+    ids::{MessageId, ReceiptId},
+    job::Job,
+    receipt::feedback::{AddressHash, Kind, Report},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// The tag by which a mail says of which receipt it is.
+pub const TAG: &str = "receipt_id";
+/// What SES writes to its topic, once, to try it out. It is no JSON.
+const TRIAL: &str = "Successfully validated SNS topic";
+
+/// Whether a message is SES's trial of the topic.
+#[must_use]
+pub fn is_trial(body: &str) -> bool {
+    body.trim_start().starts_with(TRIAL)
+}
+
+/// One event of a mail.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Notice {
+    event_type: String,
+    mail: Mail,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bounce: Option<Bounce>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    complaint: Option<Complaint>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delivery: Option<Delivery>,
+}
+
+/// The mail as SES took it.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Mail {
+    timestamp: Timestamp,
+    message_id: MessageId,
+    #[serde(default)]
+    destination: Vec<String>,
+    #[serde(default)]
+    tags: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Bounce {
+    bounce_type: String,
+    timestamp: Timestamp,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Complaint {
+    timestamp: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    complaint_feedback_type: Option<String>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Delivery {
+    timestamp: Timestamp,
+}
+
+// Without what it says of people.
+impl fmt::Debug for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notice")
+            .field("event_type", &self.event_type)
+            .field("message_id", &self.mail.message_id)
+            .field("receipt_id", &self.tag())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a notice is none that we have a use for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoReport {
+    /// The mail has no tag of ours.
+    #[error("the mail names no receipt")]
+    NotOurs,
+    /// It says nothing that matters here.
+    #[error("it says nothing that matters here")]
+    NotNeeded,
+}
+
+impl Notice {
+    /// What happened, in SES's word.
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        &self.event_type
+    }
+
+    /// SES's id of the mail.
+    #[must_use]
+    pub fn message_id(&self) -> &MessageId {
+        &self.mail.message_id
+    }
+
+    fn tag(&self) -> Option<&str> {
+        self.mail.tags.get(TAG)?.first().map(String::as_str)
+    }
+
+    /// What it tells us.
+    pub fn report(&self) -> Result<Report, NoReport> {
+        let receipt_id = self.tag().and_then(|tag| ReceiptId::new(tag).ok()).ok_or(NoReport::NotOurs)?;
+        let (kind, at) = self.kind().ok_or(NoReport::NotNeeded)?;
+        Ok(Report {
+            receipt_id,
+            message_id: self.mail.message_id.clone(),
+            sent_at: self.mail.timestamp,
+            kind,
+            at,
+            // As we wrote it. Who is named as having bounced or complained may be where the recipient has mail forwarded
+            // to, or everybody at that domain to whom a mail went.
+            address: match &self.mail.destination[..] {
+                [address] => Some(AddressHash::of(address)),
+                _ => None,
+            },
+        })
+    }
+
+    /// What became of the mail and when. `None` where that changes nothing, such as a mail that was opened.
+    fn kind(&self) -> Option<(Kind, Timestamp)> {
+        // Some events have no time of their own: that of the mail will do.
+        let sent_at = self.mail.timestamp;
+        match self.event_type.as_str() {
+            "Send" => Some((Kind::Sent, sent_at)),
+            "Delivery" => {
+                Some((Kind::Delivered, self.delivery.as_ref().map_or(sent_at, |told| told.timestamp)))
+            }
+            "Bounce" => {
+                let told = self.bounce.as_ref()?;
+                Some((Kind::Bounced { for_good: told.bounce_type == "Permanent" }, told.timestamp))
+            }
+            "Complaint" => {
+                let told = self.complaint.as_ref()?;
+                // The reverse: somebody takes a mail out of the spam folder.
+                let is_praise = told.complaint_feedback_type.as_deref() == Some("not-spam");
+                (!is_praise).then_some((Kind::Complained, told.timestamp))
+            }
+            "Reject" => Some((Kind::Rejected, sent_at)),
+            // With a space in what is sent to SNS, without one elsewhere.
+            "Rendering Failure" | "RenderingFailure" => Some((Kind::NotRendered, sent_at)),
+            _ => None,
+        }
+    }
+}
+
+impl Job for Notice {
+    fn subject(&self) -> &str {
+        self.tag().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(name: &str) -> Notice {
+        let path = format!("{}/../../events/ses/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn each_sample_tells_what_became_of_a_mail() {
+        let sent_at = at("2026-03-02T15:04:05.012Z");
+        for (name, kind, when) in [
+            ("send", Kind::Sent, sent_at),
+            ("delivery", Kind::Delivered, at("2026-03-02T15:04:07.733Z")),
+            ("bounce", Kind::Bounced { for_good: true }, at("2026-03-02T15:04:09.669Z")),
+            ("bounce.transient", Kind::Bounced { for_good: false }, at("2026-03-02T15:04:09.669Z")),
+            ("complaint", Kind::Complained, at("2026-03-02T17:41:02.669Z")),
+            ("reject", Kind::Rejected, sent_at),
+            ("rendering-failure", Kind::NotRendered, sent_at),
+        ] {
+            let report = sample(name).report().unwrap();
+            assert_eq!((report.kind, report.at, report.sent_at), (kind, when, sent_at), "{name}");
+            assert_eq!(report.receipt_id.as_str(), "fcs_01K76N0000000000000000000B-order");
+            assert_eq!(
+                report.message_id.as_str(),
+                "0100019caf5b3a14-00000000-0000-4000-8000-000000000001-000000"
+            );
+            assert_eq!(report.address, Some(AddressHash::of("pat@example.com")), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_matter_or_is_not_ours_is_no_report() {
+        let report = |change: fn(&mut Notice)| {
+            let mut notice = sample("complaint");
+            change(&mut notice);
+            notice.report().map(|report| report.kind)
+        };
+        assert_eq!(report(|_| {}), Ok(Kind::Complained));
+        for word in ["Open", "Click", "DeliveryDelay", "Subscription", "A word to come", "Bounce"] {
+            let mut notice = sample("complaint");
+            notice.event_type = word.to_owned();
+            assert_eq!(notice.report(), Err(NoReport::NotNeeded), "{word}");
+        }
+        let praise = |notice: &mut Notice| {
+            notice.complaint.as_mut().unwrap().complaint_feedback_type = Some("not-spam".to_owned());
+        };
+        assert_eq!(report(praise), Err(NoReport::NotNeeded));
+        assert_eq!(report(|notice| notice.mail.tags.clear()), Err(NoReport::NotOurs));
+        let garbled = |notice: &mut Notice| {
+            notice.mail.tags.insert(TAG.to_owned(), vec!["a b".to_owned()]);
+        };
+        assert_eq!(report(garbled), Err(NoReport::NotOurs));
+    }
+
+    #[test]
+    fn nobody_is_marked_for_a_mail_to_several() {
+        let mut notice = sample("bounce");
+        notice.mail.destination.push("sam@example.com".to_owned());
+        assert_eq!(notice.report().unwrap().address, None);
+    }
+
+    #[test]
+    fn a_notice_is_printed_without_whom_it_names() {
+        let printed = format!("{:?}", sample("bounce"));
+        assert!(printed.contains("fcs_01K76N0000000000000000000B-order"), "{printed}");
+        assert!(!printed.contains("pat"), "{printed}");
+    }
+
+    #[test]
+    fn a_trial_of_the_topic_is_known_for_one() {
+        assert!(is_trial("Successfully validated SNS topic for Amazon SES event publishing."));
+        assert!(!is_trial("{\"eventType\":\"Send\"}"));
+    }
+}
