@@ -119,7 +119,8 @@ fn every_fault_has_a_test_that_is_there() {
     assert_eq!(rows.len(), 34);
     for (n, row) in (1..).zip(rows) {
         assert!(row.starts_with(&format!("| F{n} |")), "{row}");
-        let tests: Vec<_> = spans(row).filter_map(|span| span.rsplit_once("::").map(|(_, name)| name)).collect();
+        let tests: Vec<_> =
+            spans(row).filter_map(|span| span.rsplit_once("::").map(|(_, name)| name)).collect();
         assert!(!tests.is_empty(), "{row}");
         for name in tests {
             assert!(code.contains(&format!("fn {name}")), "F{n}: there is no test {name}");

@@ -135,10 +135,7 @@ async fn a_twin_whose_receipt_is_still_owed_has_it_queued() {
     assert_eq!(events(&bundle), [EventState::Committed, EventState::Processed]);
     // The first event is passed on when its job comes again; its receipt is not sent again.
     let receipt_id = ReceiptId::new(format!("{}-order", purchase(1).order_id())).unwrap();
-    assert_eq!(
-        fulfill(&bundle).await,
-        Outcome::Accepted(Done::PassedOn(vec![receipt_id]))
-    );
+    assert_eq!(fulfill(&bundle).await, Outcome::Accepted(Done::PassedOn(vec![receipt_id])));
     bundle.drain().await;
     assert_eq!(bundle.world.kept().mails.len(), 1);
     assert_eq!(events(&bundle), [EventState::Processed, EventState::Processed]);

@@ -211,9 +211,8 @@ async fn a_checkout_that_was_read_while_its_payment_was_announced_is_read_again(
     // The charge says only that there is something new, in the very second in which the checkout is read.
     let mut charge = sample("charge.captured")["object"]["charge"].take();
     charge["payment_intent"] = json!(payment(0));
-    let reads = |bundle: &Bundle| {
-        bundle.world.kept().calls.iter().filter(|call| **call == "api.checkout").count()
-    };
+    let reads =
+        |bundle: &Bundle| bundle.world.kept().calls.iter().filter(|call| **call == "api.checkout").count();
     let before = reads(&bundle);
     let at = bundle.world.now();
     let id = PaymentIntentId::new(payment(0)).unwrap();
@@ -235,7 +234,8 @@ async fn a_renewals_refund_is_not_the_refund_of_an_order_that_cost_nothing() {
     bundle.deliver(&completed("fevt_1"), false).await;
     bundle.drain().await;
     let payment = PaymentIntentId::new("fpi_renewal").unwrap();
-    let link = payment::Link { order_id: Some(free.order_id), version: 1, ..payment::Link::new(payment.clone()) };
+    let link =
+        payment::Link { order_id: Some(free.order_id), version: 1, ..payment::Link::new(payment.clone()) };
     bundle.world.kept().links.insert(payment, link);
     let mut refund = sample("refund.updated")["object"]["refund"].take();
     refund["payment_intent_id"] = json!("fpi_renewal");
@@ -553,7 +553,9 @@ async fn news_that_do_not_say_what_a_subscription_is_for_take_nothing_away() {
     bare["cancel_at_period_end"] = json!(false);
     bare["current_period_end"] = json!("2026-02-10T09:00:00Z");
     let later = at("2026-01-20T09:00:00Z").as_second();
-    bundle.deliver(&news("customer.subscription.updated", "fevt_b", later, "subscription", bare), false).await;
+    bundle
+        .deliver(&news("customer.subscription.updated", "fevt_b", later, "subscription", bare), false)
+        .await;
     bundle.drain().await;
     assert_eq!(access(&bundle, &life), before);
 }

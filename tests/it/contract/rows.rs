@@ -248,7 +248,14 @@ fn order() -> Order {
         succeeded: true,
         told: Latest::new(
             later(),
-            refund::Told { status, amount: 500, payment_intent_id: payment_intents[0].clone(), goods, invoice_id: None, made_at: Some(later()) },
+            refund::Told {
+                status,
+                amount: 500,
+                payment_intent_id: payment_intents[0].clone(),
+                goods,
+                invoice_id: None,
+                made_at: Some(later()),
+            },
         ),
         receipt_id,
     };
