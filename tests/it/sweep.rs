@@ -248,7 +248,8 @@ async fn two_runs_at_once_queue_each_row_once() {
 
 #[tokio::test]
 async fn a_run_queues_no_more_than_it_may_and_the_next_goes_on() {
-    let events = (0..47).map(|n| event(n, EventState::Stored, hours(2) + minutes(47 - n as i64)));
+    let age = |n: usize| hours(2) + minutes(47 - i64::try_from(n).unwrap());
+    let events = (0..47).map(|n| event(n, EventState::Stored, age(n)));
     let world = world_with(events, (0..27).map(|n| notice(n, -24)));
     let limits = Limits { queued: 20, ..Limits::default() };
     let run = async || Sweep { limits, ..sweep(&world) }.run().await.unwrap();
@@ -434,10 +435,10 @@ async fn whatever_message_is_lost_where_the_sweep_brings_the_story_to_its_end() 
         assert_eq!(End::of(&bundle.world.kept()), undisturbed);
 
         let mut repaired = 0;
-        for at in 0..calls.len() {
+        for (at, call) in calls.iter().enumerate() {
             for fault in FAULTS {
                 tell(Some((at, fault))).await;
-                let what = format!("{fault:?} at {}, {policy:?}", calls[at]);
+                let what = format!("{fault:?} at {call}, {policy:?}");
                 {
                     let mut kept = bundle.world.kept();
                     kept.fulfillment_queue.clear();
