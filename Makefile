@@ -33,7 +33,7 @@ planted: tools  ## Plant bugs one at a time and expect the tests that guard agai
 storm: EVENTS ?= 5000
 storm: tools  ## Deliver a day's events while processes are killed and AWS restarts: make storm EVENTS=5000 SEED=1
 	$(CARGO) build --locked --quiet --package tests --bins
-	@$(OFFLINE) $(STACK) run -- $${CARGO_TARGET_DIR:-target}/debug/storm --events $(EVENTS) $(if $(SEED),--seed $(SEED))
+	@$(OFFLINE) $(STACK) run -- $${CARGO_TARGET_DIR:-target}/debug/storm --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
 
 fuzz: CASES ?= 100000
 fuzz:  ## Feed mutated samples to every parser and the templates: make fuzz CASES=1000000

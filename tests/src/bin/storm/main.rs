@@ -85,7 +85,7 @@ async fn main() -> ExitCode {
     let seed = arguments
         .seed
         .unwrap_or_else(|| u64::try_from(Timestamp::now().as_millisecond()).unwrap_or_default());
-    let replay = format!("make storm EVENTS={} SEED={seed}", arguments.events);
+    let replay = replay(&arguments, seed);
     match storm(&arguments, seed).await {
         Ok(0) => {
             println!(
@@ -104,6 +104,14 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The command that plays the same day again.
+fn replay(arguments: &Arguments, seed: u64) -> String {
+    let Arguments { events, senders, rate, hidden, away, calm, .. } = arguments;
+    let more = format!("--senders {senders} --rate {rate} --hidden {hidden} --away {away}");
+    let calm = if *calm { " --calm" } else { "" };
+    format!("make storm EVENTS={events} SEED={seed} OPTIONS=\"{more}{calm}\"")
 }
 
 async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
