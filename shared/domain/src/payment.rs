@@ -115,3 +115,75 @@ impl Link {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fulfillment::testing::{SALE, at, id, paid};
+    use proptest::prelude::*;
+
+    fn merged(all: &[(i64, &str)]) -> Option<Latest<Told>> {
+        all.iter().fold(None, |mut known, (second, status)| {
+            merge(&mut known, Some(Latest::new(at(*second), paid(status, 100))));
+            known
+        })
+    }
+
+    fn status(all: &[(i64, &str)]) -> String {
+        merged(all).unwrap().value.status.to_string()
+    }
+
+    #[test]
+    fn that_it_succeeded_or_else_was_canceled_is_for_good() {
+        for late in ["requires_payment_method", "processing", "a word of next year", "canceled"] {
+            assert_eq!(status(&[(SALE, "succeeded"), (SALE + 1, late)]), "succeeded");
+            assert_eq!(status(&[(SALE + 1, late), (SALE, "succeeded")]), "succeeded");
+        }
+        assert_eq!(status(&[(SALE, "canceled"), (SALE + 1, "processing")]), "canceled");
+        assert_eq!(status(&[(SALE, "canceled"), (SALE + 1, "succeeded")]), "succeeded");
+    }
+
+    #[test]
+    fn else_newer_news_replace_older_ones() {
+        let told = [(SALE, "requires_payment_method"), (SALE + 1, "processing"), (SALE, "requires_capture")];
+        assert_eq!(status(&told), "processing");
+        assert_eq!(status(&[(SALE, "requires_capture"), (SALE, "processing")]), "requires_capture");
+    }
+
+    #[test]
+    fn a_status_that_we_do_not_know_replaces_none_that_we_do() {
+        assert_eq!(
+            status(&[(SALE, "requires_capture"), (SALE + 1, "a word of next year")]),
+            "requires_capture"
+        );
+        assert_eq!(
+            status(&[(SALE + 1, "a word of next year"), (SALE, "requires_capture")]),
+            "requires_capture"
+        );
+    }
+
+    #[test]
+    fn a_link_keeps_when_it_was_heard_of_last() {
+        let link = Link::new(id("fpi_1")).with(None, at(SALE + 1)).with(None, at(SALE));
+        assert_eq!(link.news_at, Some(at(SALE + 1)));
+        assert_eq!((link.told, link.order_id), (None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_and_the_number_of_arrivals_do_not_matter(
+            told in prop::collection::vec(
+                (0_i64..3, prop::sample::select(vec![
+                    "requires_payment_method", "processing", "requires_capture", "canceled", "succeeded", "?", "!",
+                ])),
+                1..7,
+            ),
+            seed in prop::collection::vec(any::<u32>(), 14),
+        ) {
+            let mut twice: Vec<_> = told.iter().chain(&told).copied().zip(seed).collect();
+            twice.sort_by_key(|(_, place)| *place);
+            let twice: Vec<_> = twice.into_iter().map(|(told, _)| told).collect();
+            prop_assert_eq!(merged(&twice), merged(&told));
+        }
+    }
+}

@@ -254,6 +254,17 @@ fn a_failed_try_takes_nothing_from_a_paid_invoice() {
 }
 
 #[test]
+fn an_invoice_is_paid_when_that_is_first_told() {
+    for times in [[SALE, SALE + 5], [SALE + 5, SALE]] {
+        let mut subscription = new();
+        for second in times {
+            pays(&mut subscription, "fin_1", second, (SALE, PAID));
+        }
+        assert_eq!(subscription.invoices[&id::<InvoiceId>("fin_1")].paid_at, Some(at(SALE)));
+    }
+}
+
+#[test]
 fn a_trial_ends_by_its_own_date() {
     let trial = Snapshot { period_end: Some(at(NEXT)), ..told("trialing") };
     let mut subscription = new();
@@ -480,4 +491,15 @@ fn a_change_of_plan_is_remembered_with_what_was_before() {
     let products = |names: &[&str]| names.iter().map(|name| id(name)).collect::<BTreeSet<ProductId>>();
     assert_eq!(subscription.current_products(), products(&["fprod_pool"]));
     assert_eq!(subscription.products, products(&["fprod_gym", "fprod_pool"]));
+}
+
+#[test]
+fn news_that_do_not_say_what_it_is_for_change_nothing_of_that() {
+    let mut subscription = with("active", true, false);
+    subscription.learn(at(PAID + 1), Snapshot { items: Vec::new(), ..told("active") });
+    assert_eq!(subscription.current_products(), BTreeSet::from([id("fprod_gym")]));
+    assert!(!subscription.is_vague());
+    let mut nothing = new();
+    nothing.learn(at(PAID), Snapshot { items: Vec::new(), ..told("active") });
+    assert!(nothing.is_vague(), "the provider is asked what it is for");
 }

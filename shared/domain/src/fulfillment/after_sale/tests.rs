@@ -155,6 +155,8 @@ fn a_refund_that_succeeded_and_then_failed_is_alarmed_and_no_longer_counted() {
     let order = shop.order();
     assert!(Alerts::between(Some(&before), order).refund_failed);
     assert_eq!((order.state(), order.refunded()), (State::Paid, 0));
+    // Once: the next news find it known.
+    assert_eq!(Alerts::between(Some(order), order), Alerts::default());
     // The mug is back, the customer was told: neither is taken back, and neither happens again.
     assert_eq!((on_hand(&shop), shop.receipts()), ((8, 10), vec!["fcs_1-order", "fre_1-refund"]));
     shop.tell(SALE + 3, refunded("fre_1", "succeeded", 1500));
@@ -224,6 +226,11 @@ fn what_the_merchant_does_not_count_does_not_come_back() {
     shop.tell(SALE, completed());
     shop.tell(SALE + 1, refunded("fre_1", "succeeded", 5500));
     assert_eq!(shop.tables.counters, BTreeMap::from([(sku("MAT"), 10)]));
+    // Nor what the merchant has ceased to count since.
+    let mut shop = sold_out(Restock::Any);
+    shop.tables.counters.remove(&sku("MUG"));
+    assert_eq!(shop.tell(SALE + 1, refunded("fre_1", "succeeded", 1500)), End::Done);
+    assert_eq!(shop.tables.counters, BTreeMap::from([(sku("MAT"), 8)]));
 }
 
 #[test]
@@ -236,6 +243,24 @@ fn a_renewals_refund_is_kept_on_the_order_and_is_none_of_its_own() {
     assert_eq!((shop.order().state(), on_hand(&shop)), (State::Paid, (8, 9)));
     assert!(shop.order().refunds.contains_key(&id("fre_9")));
     assert_eq!(shop.receipts(), ["fcs_1-order", "fre_9-refund"]);
+}
+
+#[test]
+fn where_an_orders_payments_are_not_known_a_refund_is_its_own_unless_it_names_another_invoice() {
+    let sold = Checkout { payment_intents: Vec::new(), invoice_id: Some(id("fin_1")), ..sold() };
+    for (invoice, state) in
+        [(None, State::Refunded), (Some("fin_1"), State::Refunded), (Some("fin_2"), State::Paid)]
+    {
+        let mut shop = Shop::selling(sold.clone());
+        shop.tell(SALE, completed());
+        let mut link = crate::payment::Link::new(id("fpi_1"));
+        link.order_id = Some(order_id());
+        shop.tables.links.insert(id("fpi_1"), link);
+        let told =
+            crate::refund::Told { invoice_id: invoice.map(id), ..refund_told("fpi_1", "succeeded", 5500) };
+        shop.tell(SALE + 1, News::Refund(refund_news("fre_1", told)));
+        assert_eq!(shop.order().state(), state, "{invoice:?}");
+    }
 }
 
 #[test]
