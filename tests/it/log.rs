@@ -12,6 +12,7 @@ use domain::{
 use kit::{
     drive::{Bundle, RULES},
     fakes::{Fault, Message},
+    ses::Taken,
     shop::{Purchase, sample},
     signed::signed_as,
     story::{Delivery, SECRET, checkout, open_shop, purchase},
@@ -199,6 +200,7 @@ async fn everything() {
     }
     work(&bundle, "r4").await;
     after_the_sale(&bundle).await;
+    what_ses_tells(&bundle).await;
     // The canary did go through: its own mail has all of it that a receipt shows.
     let kept = bundle.world.kept();
     assert_eq!(kept.mails[0].to.as_str(), CANARIES[0]);
@@ -226,6 +228,57 @@ async fn after_the_sale(bundle: &Bundle) {
     post(bundle, &news("charge.dispute.created", "dispute", &of_payment)).await;
     post(bundle, &news("product.updated", "product", &|_| {})).await;
     work(bundle, "r5").await;
+}
+
+/// What SES tells of the canary's mails, of a strange one, and of one that is not ours.
+async fn what_ses_tells(bundle: &Bundle) {
+    let mail = |receipt_id: &str| Taken {
+        receipt_id: domain::ids::ReceiptId::new(receipt_id).unwrap(),
+        message_id: domain::ids::MessageId::new("ses-1").unwrap(),
+        to: CANARIES[0].to_owned(),
+        at: domain::ports::Clock::now(&bundle.world),
+    };
+    let held = {
+        let kept = bundle.world.kept();
+        kept.receipts
+            .values()
+            .find(|row| row.state == domain::receipt::State::Held)
+            .unwrap()
+            .receipt_id
+            .clone()
+    };
+    let held = mail(held.as_str());
+    let mut not_ours = held.told("bounce");
+    not_ours["mail"]["tags"] = json!({"note": ["canary-note"]});
+    let mut opened = held.told("send");
+    opened["eventType"] = json!("Open");
+    let told = [
+        held.told("send"),
+        held.told("bounce"),
+        held.told("bounce"),
+        mail("fcs_none-order").told("complaint"),
+        not_ours,
+        opened,
+        json!("Successfully validated SNS topic canary-note"),
+    ];
+    let message =
+        |told: Value| Message { job: Raw(told), receives: 0, visible_at: jiff::Timestamp::UNIX_EPOCH };
+    let mut batch_of_reports = batch(told.map(message));
+    // The trial of the topic is no JSON.
+    batch_of_reports.records[6].body = Some("Successfully validated SNS topic canary-note".to_owned());
+    let invocation = bundle.invocation("r6");
+    let reports = feedback::without_trials(batch_of_reports);
+    batch::run(reports, invocation, RULES, &bundle.feedback, &NoDelay, &bundle.world).await.unwrap();
+}
+
+/// A message as it is.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Raw(Value);
+
+impl Job for Raw {
+    fn subject(&self) -> &'static str {
+        ""
+    }
 }
 
 #[tokio::test]
@@ -266,16 +319,22 @@ async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
             "failed",
             "fulfilled",
             "held",
+            "ignored",
             "not_needed",
+            "not_ours",
+            "noted",
             "parked",
             "passed_on",
             "refused",
             "retry",
             "sent",
+            "settled",
             "unavailable",
             "unhandled",
             "unknown",
+            "unknown_receipt",
             "unreadable",
+            "validated",
         ]
     );
 }

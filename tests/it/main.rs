@@ -12,6 +12,8 @@ mod documents;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod feedback;
+#[cfg(test)]
 mod flow;
 #[cfg(test)]
 mod fulfillment;

@@ -5,6 +5,7 @@ pub mod fakes;
 pub mod life;
 pub mod play;
 pub mod reconciling;
+pub mod ses;
 pub mod shop;
 pub mod signed;
 pub mod simulation;

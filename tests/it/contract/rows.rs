@@ -202,6 +202,23 @@ pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
     kinds.map(|(kind, due_at)| Receipt::new(order_id, kind, due_at, now()).unwrap()).into()
 }
 
+fn told_of_payments() -> [Latest<payment::Told>; 2] {
+    let told = payment::Told {
+        status: payment::Status::Succeeded,
+        received: Some(1000),
+        amount: Some(2927),
+        card: Some("primary".into()),
+    };
+    let bare_told = payment::Told {
+        status: payment::Status::Other("a_new_word".into()),
+        received: None,
+        amount: None,
+        card: None,
+    };
+    [told, bare_told].map(|told| Latest::new(now(), told))
+}
+
+#[expect(clippy::too_many_lines, reason = "every member of a row, once")]
 fn order() -> Order {
     let totals = Totals { subtotal: 3000, discount: 100, tax: 20, shipping: 5, fees: 2, total: 2927 };
     let sku = || Sku::new("SKU-1").unwrap();
@@ -231,19 +248,6 @@ fn order() -> Order {
         ..line(LineStock::Unmapped)
     };
     let payment_intents: Vec<_> = (0..2).map(|_| PaymentIntentId::new(unique("fpi")).unwrap()).collect();
-    let told = payment::Told {
-        status: payment::Status::Succeeded,
-        received: Some(1000),
-        amount: Some(2927),
-        card: Some("primary".into()),
-    };
-    let bare_told = payment::Told {
-        status: payment::Status::Other("a_new_word".into()),
-        received: None,
-        amount: None,
-        card: None,
-    };
-    let told = [told, bare_told].map(|told| Latest::new(now(), told));
     let refund = |status, goods, receipt_id| Refund {
         succeeded: true,
         told: Latest::new(
@@ -301,7 +305,7 @@ fn order() -> Order {
         difference: Some(-3),
         shortfalls: vec![Shortfall { sku: sku(), missing: 2 }],
         receipt_id: Some(receipt_id()),
-        payments: payment_intents.iter().cloned().zip(told).collect(),
+        payments: payment_intents.iter().cloned().zip(told_of_payments()).collect(),
         refunds: refunds.map(|refund| (RefundId::new(unique("fre")).unwrap(), refund)).into(),
         disputes: disputes.map(|dispute| (DisputeId::new(unique("fdsp")).unwrap(), dispute)).into(),
         payment_intents,

@@ -1,0 +1,168 @@
+//! What SES's feedback changes: receipts, orders, marks of addresses.
+
+use super::{On, committed, dynamodb, later, memory, now, owner, unique};
+use domain::{
+    ids::{MessageId, ReceiptId},
+    order::Order,
+    ports::{Changed, MailTroubles, Marks, Orders as _, ReceiptLessons, Receipts as _},
+    receipt::{
+        Receipt, State,
+        feedback::{AddressHash, Fates, Kind, Lesson, Mark, Report, Trouble, settle},
+    },
+};
+use futures_util::future::join_all;
+use kit::{fakes::World, stack::Ports};
+
+/// The ports of this file, on the same rows as the others.
+trait Told: On {
+    fn lessons(&self) -> &impl ReceiptLessons;
+    fn troubles(&self) -> &impl MailTroubles;
+    fn marks(&self) -> &impl Marks;
+}
+
+impl Told for World {
+    fn lessons(&self) -> &impl ReceiptLessons {
+        self
+    }
+    fn troubles(&self) -> &impl MailTroubles {
+        self
+    }
+    fn marks(&self) -> &impl Marks {
+        self
+    }
+}
+
+impl Told for Ports {
+    fn lessons(&self) -> &impl ReceiptLessons {
+        &self.receipts
+    }
+    fn troubles(&self) -> &impl MailTroubles {
+        &self.orders
+    }
+    fn marks(&self) -> &impl Marks {
+        &self.marks
+    }
+}
+
+on_both! {
+    a_lesson_is_learned_by_who_has_seen_the_receipt_last,
+    a_lesson_comes_back_as_it_was,
+    a_claimant_may_mark_after_a_lesson_that_left_its_claim,
+    a_settled_receipt_can_be_neither_claimed_nor_marked,
+    an_order_keeps_what_trouble_there_is_for_who_has_seen_it_last,
+    the_first_of_each_is_kept_of_an_address,
+}
+
+fn report(receipt: &Receipt, message: &str, kind: Kind) -> Report {
+    Report {
+        receipt_id: receipt.receipt_id.clone(),
+        message_id: MessageId::new(message).unwrap(),
+        sent_at: now(),
+        kind,
+        at: later(),
+        address: None,
+    }
+}
+
+fn lesson(receipt: &Receipt, kind: Kind) -> Lesson {
+    settle(receipt, &report(receipt, "ses-1", kind)).unwrap()
+}
+
+async fn learn(on: &impl Told, seen: &Receipt, lesson: &Lesson) -> Changed {
+    on.lessons().learn(seen, lesson).await.unwrap()
+}
+
+async fn read(on: &impl Told, id: &ReceiptId) -> Receipt {
+    on.receipts().receipt(id).await.unwrap().unwrap()
+}
+
+async fn a_lesson_is_learned_by_who_has_seen_the_receipt_last(on: &impl Told) {
+    let seen = committed(on).await;
+    let lesson = lesson(&seen, Kind::Delivered);
+    let learned = join_all((0..8).map(|_| learn(on, &seen, &lesson))).await;
+    assert_eq!(learned.iter().filter(|learned| **learned == Changed::Now).count(), 1);
+    // A claim in between.
+    let seen = committed(on).await;
+    assert_eq!(on.receipts().claim(&seen, &owner("a"), later()).await, Ok(Changed::Now));
+    assert_eq!(learn(on, &seen, &lesson).await, Changed::Raced);
+    assert_eq!(
+        learn(on, &Receipt { receipt_id: ReceiptId::new(unique("none")).unwrap(), ..seen }, &lesson).await,
+        Changed::Raced
+    );
+}
+
+async fn a_lesson_comes_back_as_it_was(on: &impl Told) {
+    let mut row = committed(on).await;
+    let kinds = [
+        Kind::Sent,
+        Kind::Delivered,
+        Kind::Bounced { for_good: false },
+        Kind::Bounced { for_good: true },
+        Kind::Complained,
+        Kind::Rejected,
+        Kind::NotRendered,
+    ];
+    for kind in kinds {
+        let Some(lesson) = settle(&row, &report(&row, "ses-1", kind)) else { continue };
+        assert_eq!(learn(on, &row, &lesson).await, Changed::Now);
+        let Lesson { mails, state } = lesson;
+        row = Receipt { version: row.version + 1, mails, state: state.unwrap_or(row.state), ..row };
+        assert_eq!(read(on, &row.receipt_id).await, row, "{kind:?}");
+    }
+    assert!(matches!(row.state, State::Failed { .. }));
+}
+
+async fn a_claimant_may_mark_after_a_lesson_that_left_its_claim(on: &impl Told) {
+    let seen = committed(on).await;
+    assert_eq!(on.receipts().claim(&seen, &owner("a"), later()).await, Ok(Changed::Now));
+    let claimed = read(on, &seen.receipt_id).await;
+    let nothing = Lesson { mails: Fates::new(), state: None };
+    assert_eq!(learn(on, &claimed, &nothing).await, Changed::Now);
+    assert_eq!(read(on, &seen.receipt_id).await.state, claimed.state);
+    let sent = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
+    assert_eq!(on.receipts().mark(&seen.receipt_id, &owner("a"), &sent).await, Ok(Changed::Now));
+}
+
+async fn a_settled_receipt_can_be_neither_claimed_nor_marked(on: &impl Told) {
+    let seen = committed(on).await;
+    assert_eq!(on.receipts().claim(&seen, &owner("a"), later()).await, Ok(Changed::Now));
+    let claimed = read(on, &seen.receipt_id).await;
+    assert_eq!(learn(on, &claimed, &lesson(&claimed, Kind::Sent)).await, Changed::Now);
+    assert_eq!(on.receipts().claim(&claimed, &owner("b"), later()).await, Ok(Changed::Raced));
+    assert_eq!(on.receipts().hold(&claimed).await, Ok(Changed::Raced));
+    let other = State::Sent { message_id: MessageId::new("ses-2").unwrap(), sent_at: now() };
+    assert_eq!(on.receipts().mark(&seen.receipt_id, &owner("a"), &other).await, Ok(Changed::Raced));
+    let sent = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
+    assert_eq!(read(on, &seen.receipt_id).await.state, sent);
+}
+
+async fn an_order_keeps_what_trouble_there_is_for_who_has_seen_it_last(on: &impl Told) {
+    let receipt = committed(on).await;
+    let order = async || on.orders().order(&receipt.order_id).await.unwrap().unwrap();
+    let keep = async |seen: &Order, id: &ReceiptId, trouble| {
+        on.troubles().keep_trouble(seen, id, trouble).await.unwrap()
+    };
+    let other = ReceiptId::new(unique("fin")).unwrap();
+    let first = order().await;
+    assert_eq!(keep(&first, &receipt.receipt_id, Some(Trouble::Bounced)).await, Changed::Now);
+    assert_eq!(keep(&first, &other, Some(Trouble::Refused)).await, Changed::Raced);
+    assert_eq!(keep(&order().await, &other, Some(Trouble::Complained)).await, Changed::Now);
+    let both = [(receipt.receipt_id.clone(), Trouble::Bounced), (other.clone(), Trouble::Complained)].into();
+    assert_eq!(order().await, Order { version: 3, mail_troubles: both, ..first.clone() });
+    assert_eq!(keep(&order().await, &receipt.receipt_id, None).await, Changed::Now);
+    assert_eq!(keep(&order().await, &other, None).await, Changed::Now);
+    assert_eq!(order().await, Order { version: 5, ..first });
+}
+
+async fn the_first_of_each_is_kept_of_an_address(on: &impl Told) {
+    let address = AddressHash::of(&format!("{}@example.com", unique("pat")));
+    assert_eq!(on.marks().mark(&address).await, Ok(None));
+    let bounced = |at| Mark { address: address.clone(), bounced_at: Some(at), complained_at: None };
+    let complained = |at| Mark { address: address.clone(), bounced_at: None, complained_at: Some(at) };
+    for mark in [bounced(later()), complained(now()), bounced(now()), complained(later()), bounced(later())] {
+        on.marks().set_mark(&mark).await.unwrap();
+    }
+    let both = Mark { bounced_at: Some(now()), ..complained(now()) };
+    assert_eq!(on.marks().mark(&address).await, Ok(Some(both)));
+    assert_eq!(on.marks().mark(&AddressHash::of("sam@example.com")).await, Ok(None));
+}

@@ -1,0 +1,528 @@
+//! Feedback by its ends: what SES tells of a mail settles its receipt, once, whenever and however often it is told.
+
+use ::feedback::{
+    Dropped, Ended, Learned,
+    notice::{NoReport, Notice},
+    without_trials,
+};
+use aws::batch::{self, Attempt};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use domain::{
+    ids::{MessageId, OrderId, OwnerToken, ReceiptId},
+    outcome::Outcome,
+    ports::{Clock as _, Orders as _, ReceiptDesk as _, Receipts as _},
+    receipt::{
+        OnUnknown, Receipt, Standing, State,
+        feedback::{AddressHash, Trouble},
+    },
+};
+use kit::{
+    drive::{Bundle, RULES, TRY_LASTS},
+    fakes::Fault,
+    play::{Play, until},
+    ses::{KINDS, Taken},
+    shop::Purchase,
+    story::{Delivery, checkout, open_shop, purchase},
+};
+use receipts::{CLAIM_MARGIN, Unsent};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// At which call an order's receipt is sent.
+const SENDING: usize = 4;
+const SOON: Duration = Duration::from_secs(90);
+
+/// An order is committed and its receipt is pending; nothing is queued.
+async fn owed(bundle: &Bundle, n: u64) -> Receipt {
+    bundle.provider_has(&checkout(&purchase(n)));
+    bundle.deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false).await;
+    let event_id = domain::ids::EventId::new(format!("fevt_{n}")).unwrap();
+    assert!(matches!(bundle.fulfillment.fulfill(&event_id, 1).await, Outcome::Accepted(_)));
+    let mut kept = bundle.world.kept();
+    kept.fulfillment_queue.clear();
+    kept.calls.clear();
+    let order_id = purchase(n).order_id().to_owned();
+    kept.receipts.values().find(|receipt| receipt.order_id.as_str() == order_id).unwrap().clone()
+}
+
+async fn send(bundle: &Bundle, id: &ReceiptId, owner: &str) -> receipts::Ended {
+    let ends_at = bundle.world.now() + TRY_LASTS;
+    let attempt = Attempt { owner: OwnerToken::new(owner).unwrap(), receives: 1, ends_at };
+    bundle.receipts.send(id, &attempt).await
+}
+
+/// Sent by a process that is killed right after: nobody here knows.
+async fn sent_and_not_marked(bundle: &Bundle, id: &ReceiptId) -> Taken {
+    bundle.world.kept().calls.clear();
+    bundle.world.kept().faults.insert(SENDING, Fault::StopAfter);
+    assert_eq!(bundle.world.run(send(bundle, id, "a")).await, None);
+    taken(bundle, id)
+}
+
+/// The last mail of a receipt, as SES knows it.
+fn taken(bundle: &Bundle, id: &ReceiptId) -> Taken {
+    let kept = bundle.world.kept();
+    let n = kept.mails.iter().rposition(|mail| mail.receipt_id == *id).unwrap();
+    Taken {
+        receipt_id: id.clone(),
+        message_id: MessageId::new(format!("ses-{}", n + 1)).unwrap(),
+        to: kept.mails[n].to.as_str().to_owned(),
+        at: {
+            drop(kept);
+            bundle.world.now()
+        },
+    }
+}
+
+fn notice(told: &Value) -> Notice {
+    serde_json::from_value(told.clone()).unwrap()
+}
+
+async fn tell(bundle: &Bundle, mail: &Taken, kind: &str) -> Ended {
+    bundle.feedback.take(&notice(&mail.told(kind))).await
+}
+
+fn row(bundle: &Bundle, id: &ReceiptId) -> Receipt {
+    bundle.world.kept().receipts[id].clone()
+}
+
+fn trouble(bundle: &Bundle, receipt: &Receipt) -> Option<Trouble> {
+    bundle.world.kept().orders[&receipt.order_id].mail_troubles.get(&receipt.receipt_id).copied()
+}
+
+fn mails(bundle: &Bundle) -> usize {
+    bundle.world.kept().mails.len()
+}
+
+fn settled(standing: Standing) -> Ended {
+    Outcome::Accepted(Learned { settled: Some(standing), trouble: None })
+}
+
+fn noted(trouble: Option<Trouble>) -> Ended {
+    Outcome::Accepted(Learned { settled: None, trouble })
+}
+
+#[tokio::test]
+async fn a_mail_that_was_sent_and_never_marked_is_settled_by_feedback_and_not_mailed_again() {
+    for policy in [OnUnknown::Resend, OnUnknown::Hold] {
+        for kind in ["send", "delivery"] {
+            let bundle = open_shop(policy);
+            let id = owed(&bundle, 1).await.receipt_id;
+            let mail = sent_and_not_marked(&bundle, &id).await;
+            assert!(matches!(row(&bundle, &id).state, State::Claimed { .. }));
+            assert_eq!(tell(&bundle, &mail, kind).await, settled(Standing::Sent));
+            let sent = State::Sent { message_id: mail.message_id.clone(), sent_at: mail.at };
+            assert_eq!(row(&bundle, &id).state, sent);
+            // The message that the killed process had comes back, again and again.
+            bundle.drain().await;
+            bundle.world.pass(Duration::from_hours(24));
+            assert_eq!(send(&bundle, &id, "b").await, Outcome::Duplicate);
+            assert_eq!((row(&bundle, &id).state, mails(&bundle)), (sent, 1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn feedback_that_comes_after_the_claim_has_ended_is_in_time_until_somebody_sends_again() {
+    let bundle = open_shop(OnUnknown::Resend);
+    let id = owed(&bundle, 1).await.receipt_id;
+    let mail = sent_and_not_marked(&bundle, &id).await;
+    bundle.world.pass(TRY_LASTS + CLAIM_MARGIN + Duration::from_mins(5));
+    assert_eq!(tell(&bundle, &mail, "send").await, settled(Standing::Sent));
+    assert_eq!(send(&bundle, &id, "b").await, Outcome::Duplicate);
+    assert_eq!(mails(&bundle), 1);
+}
+
+#[tokio::test]
+async fn without_feedback_the_policy_decides_and_feedback_is_right_in_the_end() {
+    let bundle = open_shop(OnUnknown::Hold);
+    let id = owed(&bundle, 1).await.receipt_id;
+    let mail = sent_and_not_marked(&bundle, &id).await;
+    bundle.world.pass(TRY_LASTS + CLAIM_MARGIN);
+    assert_eq!(send(&bundle, &id, "b").await, Outcome::Rejected(Unsent::Held));
+    assert_eq!(tell(&bundle, &mail, "delivery").await, settled(Standing::Sent));
+
+    let bundle = open_shop(OnUnknown::Resend);
+    let id = owed(&bundle, 1).await.receipt_id;
+    let first = sent_and_not_marked(&bundle, &id).await;
+    bundle.world.pass(TRY_LASTS + CLAIM_MARGIN);
+    assert!(matches!(send(&bundle, &id, "b").await, Outcome::Accepted(_)));
+    let second = taken(&bundle, &id);
+    let before = row(&bundle, &id).state;
+    for mail in [&first, &second] {
+        let _ = tell(&bundle, mail, "send").await;
+        assert_eq!(tell(&bundle, mail, "delivery").await, noted(None));
+    }
+    assert_eq!((row(&bundle, &id).state, mails(&bundle)), (before, 2));
+}
+
+#[tokio::test]
+async fn feedback_that_is_faster_than_the_mark_does_no_harm() {
+    let bundle = open_shop(OnUnknown::Resend);
+    let id = owed(&bundle, 1).await.receipt_id;
+    let mail = sent_and_not_marked(&bundle, &id).await;
+    assert_eq!(tell(&bundle, &mail, "send").await, settled(Standing::Sent));
+    let before = row(&bundle, &id);
+    let state = State::Sent { message_id: mail.message_id.clone(), sent_at: bundle.world.now() };
+    let marked = bundle.world.mark(&id, &OwnerToken::new("a").unwrap(), &state).await;
+    assert_eq!(marked, Ok(domain::ports::Changed::Raced));
+    assert_eq!(row(&bundle, &id), before);
+}
+
+#[tokio::test]
+async fn a_mail_that_ses_would_not_send_fails_its_receipt() {
+    for kind in ["reject", "rendering-failure"] {
+        let bundle = open_shop(OnUnknown::Resend);
+        let receipt = owed(&bundle, 1).await;
+        assert!(matches!(send(&bundle, &receipt.receipt_id, "a").await, Outcome::Accepted(_)));
+        let mail = taken(&bundle, &receipt.receipt_id);
+        let failed = Learned { settled: Some(Standing::Failed), trouble: Some(Trouble::Refused) };
+        assert_eq!(tell(&bundle, &mail, kind).await, Outcome::Accepted(failed));
+        assert_eq!(trouble(&bundle, &receipt), Some(Trouble::Refused));
+        assert!(bundle.world.kept().marks.is_empty(), "the address is not to blame");
+    }
+}
+
+#[tokio::test]
+async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
+    for (kind, word, reason) in [
+        ("bounce", Trouble::Bounced, "an earlier mail to this address bounced for good"),
+        ("complaint", Trouble::Complained, "the recipient complained of an earlier mail"),
+    ] {
+        let bundle = open_shop(OnUnknown::Resend);
+        let first = owed(&bundle, 1).await;
+        assert!(matches!(send(&bundle, &first.receipt_id, "a").await, Outcome::Accepted(_)));
+        let mail = taken(&bundle, &first.receipt_id);
+        assert_eq!(tell(&bundle, &mail, "delivery").await, noted(None));
+        assert_eq!(tell(&bundle, &mail, kind).await, noted(Some(word)));
+        assert_eq!(trouble(&bundle, &first), Some(word), "the order says so");
+        assert_eq!(
+            trouble(&bundle, &first).unwrap().to_string(),
+            serde_json::to_value(word).unwrap().as_str().unwrap()
+        );
+
+        // The same person, however the address is spelled, and another one.
+        let second = owed(&bundle, 2).await;
+        bundle.world.kept().orders.get_mut(&second.order_id).unwrap().customer.email =
+            Some(mail.to.to_uppercase());
+        let failed = Outcome::Rejected(Unsent::Failed(reason.to_owned()));
+        assert_eq!(send(&bundle, &second.receipt_id, "b").await, failed);
+        assert_eq!(row(&bundle, &second.receipt_id).state, State::Failed { reason: reason.to_owned() });
+        let third = owed(&bundle, 3).await;
+        bundle.world.kept().orders.get_mut(&third.order_id).unwrap().customer.email =
+            Some("sam@example.com".to_owned());
+        assert!(matches!(send(&bundle, &third.receipt_id, "c").await, Outcome::Accepted(_)));
+        assert_eq!(mails(&bundle), 2);
+
+        // A person takes the mark away.
+        bundle.world.kept().marks.remove(&AddressHash::of(&mail.to)).unwrap();
+        let seen = row(&bundle, &second.receipt_id);
+        bundle.world.reopen(&seen, "the address is good again").await.unwrap();
+        assert!(matches!(send(&bundle, &second.receipt_id, "d").await, Outcome::Accepted(_)));
+    }
+}
+
+#[tokio::test]
+async fn a_full_mailbox_is_told_of_and_written_to_again() {
+    let bundle = open_shop(OnUnknown::Resend);
+    let first = owed(&bundle, 1).await;
+    assert!(matches!(send(&bundle, &first.receipt_id, "a").await, Outcome::Accepted(_)));
+    let mail = taken(&bundle, &first.receipt_id);
+    assert_eq!(tell(&bundle, &mail, "bounce.transient").await, noted(Some(Trouble::Bounced)));
+    assert_eq!(trouble(&bundle, &first), Some(Trouble::Bounced));
+    let second = owed(&bundle, 2).await;
+    assert!(matches!(send(&bundle, &second.receipt_id, "b").await, Outcome::Accepted(_)));
+    // Sent once more by a person, and arrived: the order has nothing to say any more.
+    bundle.world.reopen(&row(&bundle, &first.receipt_id), "again").await.unwrap();
+    bundle.world.pass(Duration::from_hours(1));
+    assert!(matches!(send(&bundle, &first.receipt_id, "c").await, Outcome::Accepted(_)));
+    let again = taken(&bundle, &first.receipt_id);
+    assert_eq!(tell(&bundle, &again, "delivery").await, noted(None));
+    assert_eq!(trouble(&bundle, &first), None);
+}
+
+#[tokio::test]
+async fn what_comes_late_of_a_bounced_mail_does_not_stop_the_one_to_the_corrected_address() {
+    let bundle = open_shop(OnUnknown::Hold);
+    let receipt = owed(&bundle, 1).await;
+    let mail = sent_and_not_marked(&bundle, &receipt.receipt_id).await;
+    let bounced = Learned { settled: Some(Standing::Sent), trouble: Some(Trouble::Bounced) };
+    assert_eq!(tell(&bundle, &mail, "bounce").await, Outcome::Accepted(bounced));
+    bundle.world.kept().orders.get_mut(&receipt.order_id).unwrap().customer.email =
+        Some("pat@new.example".to_owned());
+    bundle.world.reopen(&row(&bundle, &receipt.receipt_id), "corrected").await.unwrap();
+    for kind in ["send", "bounce", "send"] {
+        let _ = tell(&bundle, &mail, kind).await;
+        assert_eq!(row(&bundle, &receipt.receipt_id).state, State::Pending { reason: None }, "{kind}");
+    }
+    assert!(matches!(send(&bundle, &receipt.receipt_id, "b").await, Outcome::Accepted(_)));
+    assert_eq!(bundle.world.kept().mails[1].to.as_str(), "pat@new.example");
+}
+
+/// All orders of some things.
+fn orders_of(things: &[&'static str]) -> Vec<Vec<&'static str>> {
+    let [first, rest @ ..] = things else { return vec![vec![]] };
+    let mut all = Vec::new();
+    for order in orders_of(rest) {
+        for place in 0..=order.len() {
+            let mut order = order.clone();
+            order.insert(place, first);
+            all.push(order);
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn in_any_order_and_twice_there_is_one_end() {
+    let mut ends = Vec::new();
+    for told in orders_of(&["send", "delivery", "bounce", "complaint", "bounce.transient"]) {
+        let bundle = open_shop(OnUnknown::Hold);
+        let receipt = owed(&bundle, 1).await;
+        let mail = sent_and_not_marked(&bundle, &receipt.receipt_id).await;
+        for kind in told.iter().chain(&told) {
+            let ended = tell(&bundle, &mail, kind).await;
+            assert!(matches!(ended, Outcome::Accepted(_) | Outcome::Duplicate), "{told:?}: {ended:?}");
+        }
+        let kept = bundle.world.kept();
+        let row = kept.receipts[&receipt.receipt_id].clone();
+        let order = kept.orders[&receipt.order_id].clone();
+        ends.push((row.state, row.mails, order.mail_troubles, kept.marks.clone()));
+    }
+    assert_eq!(ends.len(), 120);
+    ends.dedup();
+    assert_eq!(ends.len(), 1, "{ends:#?}");
+}
+
+#[tokio::test]
+async fn all_at_once_come_to_the_same_end() {
+    let bundle = open_shop(OnUnknown::Hold);
+    let receipt = owed(&bundle, 1).await;
+    let mail = sent_and_not_marked(&bundle, &receipt.receipt_id).await;
+    let told: Vec<Notice> = ["send", "delivery", "bounce"].map(|kind| notice(&mail.told(kind))).into();
+    let ended = futures_util::future::join_all(told.iter().map(|notice| bundle.feedback.take(notice))).await;
+    assert!(ended.iter().all(|ended| matches!(ended, Outcome::Accepted(_))), "{ended:?}");
+    assert!(matches!(row(&bundle, &receipt.receipt_id).state, State::Sent { .. }));
+    assert_eq!(trouble(&bundle, &receipt), Some(Trouble::Bounced));
+}
+
+#[tokio::test]
+async fn stopped_or_failed_anywhere_a_report_is_learned_whole_the_next_time() {
+    let calls = {
+        let bundle = open_shop(OnUnknown::Hold);
+        let id = owed(&bundle, 1).await.receipt_id;
+        let mail = sent_and_not_marked(&bundle, &id).await;
+        bundle.world.kept().calls.clear();
+        let _ = tell(&bundle, &mail, "bounce").await;
+        std::mem::take(&mut bundle.world.kept().calls)
+    };
+    assert_eq!(
+        calls,
+        [
+            "marks.set_mark",
+            "receipts.receipt",
+            "receipts.learn",
+            "orders.order",
+            "receipts.receipt",
+            "orders.keep_trouble"
+        ]
+    );
+    for call in 0..calls.len() {
+        for fault in [
+            Fault::FailBefore,
+            Fault::FailAfter,
+            Fault::StopBefore,
+            Fault::StopAfter,
+            Fault::Conflict,
+            Fault::Throttled,
+            Fault::Twice,
+        ] {
+            let bundle = open_shop(OnUnknown::Hold);
+            let receipt = owed(&bundle, 1).await;
+            let mail = sent_and_not_marked(&bundle, &receipt.receipt_id).await;
+            bundle.world.kept().calls.clear();
+            bundle.world.kept().faults.insert(call, fault);
+            let _ = bundle.world.run(tell(&bundle, &mail, "bounce")).await;
+            let ended = tell(&bundle, &mail, "bounce").await;
+            assert!(
+                matches!(ended, Outcome::Accepted(_) | Outcome::Duplicate),
+                "{call} {fault:?}: {ended:?}"
+            );
+            assert!(
+                matches!(row(&bundle, &receipt.receipt_id).state, State::Sent { .. }),
+                "{call} {fault:?}"
+            );
+            assert_eq!(trouble(&bundle, &receipt), Some(Trouble::Bounced), "{call} {fault:?}");
+            assert!(bundle.world.kept().marks.contains_key(&AddressHash::of(&mail.to)), "{call} {fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_report_of_an_unknown_receipt_is_dropped_and_its_address_remembered() {
+    let bundle = open_shop(OnUnknown::Hold);
+    let mail = Taken {
+        receipt_id: ReceiptId::new("fcs_other-order").unwrap(),
+        message_id: MessageId::new("ses-1").unwrap(),
+        to: "pat@example.com".to_owned(),
+        at: bundle.world.now(),
+    };
+    for kind in KINDS {
+        assert_eq!(tell(&bundle, &mail, kind).await, Outcome::Rejected(Dropped::NoReceipt), "{kind}");
+    }
+    assert_eq!(bundle.world.kept().marks.len(), 1);
+    assert!(bundle.world.kept().receipts.is_empty() && bundle.world.kept().orders.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_not_ours_or_not_needed_is_dropped_and_asks_nobody() {
+    let bundle = open_shop(OnUnknown::Hold);
+    let id = owed(&bundle, 1).await.receipt_id;
+    let mail = sent_and_not_marked(&bundle, &id).await;
+    bundle.world.kept().calls.clear();
+    let mut strange = mail.told("bounce");
+    strange["mail"]["tags"].as_object_mut().unwrap().remove("receipt_id");
+    let mut opened = mail.told("send");
+    opened["eventType"] = json!("Open");
+    for (told, why) in [(strange, NoReport::NotOurs), (opened, NoReport::NotNeeded)] {
+        assert_eq!(bundle.feedback.take(&notice(&told)).await, Outcome::Rejected(why.into()));
+    }
+    assert_eq!(bundle.world.kept().calls, [""; 0]);
+}
+
+fn batch(bodies: &[String]) -> SqsEvent {
+    let mut event = SqsEvent::default();
+    for (n, body) in bodies.iter().enumerate() {
+        let mut record = SqsMessage::default();
+        record.message_id = Some(format!("m{n}"));
+        record.receipt_handle = Some(format!("h{n}"));
+        record.body = Some(body.clone());
+        event.records.push(record);
+    }
+    event
+}
+
+fn failures(response: &SqsBatchResponse) -> Vec<&str> {
+    response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect()
+}
+
+#[tokio::test]
+async fn what_is_no_report_fails_alone_and_a_trial_of_the_topic_not_at_all() {
+    let bundle = open_shop(OnUnknown::Hold);
+    let id = owed(&bundle, 1).await.receipt_id;
+    let mail = sent_and_not_marked(&bundle, &id).await;
+    let bodies = [
+        "no JSON".to_owned(),
+        "Successfully validated SNS topic for Amazon SES event publishing.".to_owned(),
+        mail.told("send").to_string(),
+        json!({"eventType": "Bounce"}).to_string(),
+        mail.told("delivery").to_string(),
+    ];
+    let event = without_trials(batch(&bodies));
+    let invocation = bundle.invocation("r1");
+    let response =
+        batch::run(event, invocation, RULES, &bundle.feedback, &bundle.world, &bundle.world).await.unwrap();
+    assert_eq!(failures(&response), ["m0", "m3"]);
+    assert!(matches!(row(&bundle, &id).state, State::Sent { .. }));
+}
+
+#[test]
+fn the_sample_for_a_container_is_one_of_the_samples() {
+    let text = include_str!("../../events/feedback.json");
+    let event: SqsEvent = serde_json::from_str(text).unwrap();
+    let told: Value = serde_json::from_str(event.records[0].body.as_deref().unwrap()).unwrap();
+    let sample: Value = serde_json::from_str(include_str!("../../events/ses/delivery.json")).unwrap();
+    assert_eq!(told, sample);
+}
+
+/// A purchase of its own is sold on the deployed stack, and its receipt sent.
+async fn sold(play: &Play) -> Receipt {
+    let number = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap();
+    let mut purchase = Purchase::numbered(number);
+    for line in purchase.line_items.as_array_mut().unwrap() {
+        line["price"]["product"]["client_reference_id"] = json!(format!("SKU-{number}"));
+    }
+    play.sell(&purchase).await.unwrap();
+    play.deliver_signed(&purchase.completed(&format!("fevt_{number}"))).await.unwrap();
+    until("the receipt is sent", SOON, async || {
+        let Some(order) = play.order(purchase.order_id()).await? else { return Ok(None) };
+        let receipt = play.tables.receipts.receipt(order.receipt_id.as_ref().unwrap()).await?;
+        Ok(receipt.filter(|receipt| matches!(receipt.state, State::Sent { .. })))
+    })
+    .await
+    .unwrap()
+}
+
+async fn receipt_until(play: &Play, id: &ReceiptId, what: &str, is_so: impl Fn(&Receipt) -> bool) -> Receipt {
+    until(what, SOON, async || Ok(play.tables.receipts.receipt(id).await?.filter(|receipt| is_so(receipt))))
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_its_order() {
+    let play = Play::on_named_stack().await.unwrap();
+    let receipt = sold(&play).await;
+    let State::Sent { message_id, sent_at } = receipt.state.clone() else { panic!("{receipt:?}") };
+    // Nobody was left to mark it: as if its process had died after it had sent.
+    let seen = &receipt;
+    assert_eq!(play.tables.receipts.reopen(seen, "by a test").await, Ok(domain::ports::Changed::Now));
+    let pending = play.tables.receipts.receipt(&receipt.receipt_id).await.unwrap().unwrap();
+    let owner = OwnerToken::new("a-process-that-died").unwrap();
+    play.tables.receipts.claim(&pending, &owner, jiff::Timestamp::now()).await.unwrap();
+
+    let to = format!("{}@example.com", receipt.order_id.as_str().to_lowercase());
+    let mail = Taken {
+        receipt_id: receipt.receipt_id.clone(),
+        message_id: MessageId::new(format!("{message_id}-2")).unwrap(),
+        to: to.clone(),
+        at: sent_at,
+    };
+    let queue = &play.stack.queues.feedback;
+    play.put_message(queue, &mail.told("send").to_string()).await.unwrap();
+    let settled = receipt_until(&play, &receipt.receipt_id, "the receipt is settled", |receipt| {
+        matches!(receipt.state, State::Sent { .. })
+    })
+    .await;
+    assert_eq!(settled.state, State::Sent { message_id: mail.message_id.clone(), sent_at });
+
+    for kind in ["bounce", "delivery", "bounce", "send"] {
+        play.put_message(queue, &mail.told(kind).to_string()).await.unwrap();
+    }
+    let told = receipt_until(&play, &receipt.receipt_id, "all is learned", |receipt| {
+        let fate = &receipt.mails[&mail.message_id];
+        fate.bounced_at.is_some() && fate.delivered_at.is_some()
+    })
+    .await;
+    assert_eq!(told.state, settled.state);
+    let order_id: &OrderId = &receipt.order_id;
+    until("the order says so", SOON, async || {
+        let order = play.tables.orders.order(order_id).await?;
+        let trouble = order.and_then(|order| order.mail_troubles.get(&receipt.receipt_id).copied());
+        Ok(trouble.filter(|trouble| *trouble == Trouble::Bounced))
+    })
+    .await
+    .unwrap();
+    let mark = domain::ports::Marks::mark(&play.tables.marks, &AddressHash::of(&to)).await.unwrap().unwrap();
+    assert!(mark.bounced_at.is_some() && mark.complained_at.is_none());
+    // Twice or late, nothing is left to learn; and nothing was mailed again.
+    assert_eq!(play.mails(receipt.order_id.as_str()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn on_the_deployed_stack_what_is_no_report_ends_in_the_dead_letter_queue_alone() {
+    let play = Play::on_named_stack().await.unwrap();
+    let queue = &play.stack.queues.feedback;
+    let before = play.depth(&play.stack.queues.feedback_dead_letter).await.unwrap();
+    play.put_message(queue, "no JSON").await.unwrap();
+    play.put_message(queue, "Successfully validated SNS topic for Amazon SES event publishing.")
+        .await
+        .unwrap();
+    until("the dead-letter queue has it", Duration::from_mins(4), async || {
+        let depth = play.depth(&play.stack.queues.feedback_dead_letter).await?;
+        Ok((depth > before).then_some(()))
+    })
+    .await
+    .unwrap();
+    assert_eq!(play.depth(&play.stack.queues.feedback_dead_letter).await.unwrap(), before + 1);
+}

@@ -1,0 +1,51 @@
+//! What SES tells of mails, made from the samples in `events/ses`.
+
+use domain::ids::{MessageId, ReceiptId};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+/// Of which kinds there are samples.
+pub const KINDS: [&str; 7] =
+    ["send", "delivery", "bounce", "bounce.transient", "complaint", "reject", "rendering-failure"];
+
+/// A mail that SES has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// Of which receipt.
+    pub receipt_id: ReceiptId,
+    /// SES's id of it.
+    pub message_id: MessageId,
+    /// Whom it is for.
+    pub to: String,
+    /// When SES took it.
+    pub at: Timestamp,
+}
+
+impl Taken {
+    /// What SES tells of it, by the sample of that name: a message as it lies on the queue.
+    ///
+    /// # Panics
+    ///
+    /// When there is no such sample.
+    #[must_use]
+    #[expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test kit")]
+    pub fn told(&self, kind: &str) -> Value {
+        let path = format!("{}/../events/ses/{kind}.json", env!("CARGO_MANIFEST_DIR"));
+        let text = std::fs::read_to_string(path).expect("a sample");
+        let mut notice: Value = serde_json::from_str(&text).expect("JSON");
+        let mail = &mut notice["mail"];
+        mail["timestamp"] = json!(self.at.to_string());
+        mail["messageId"] = json!(self.message_id.as_str());
+        mail["commonHeaders"]["messageId"] = json!(self.message_id.as_str());
+        mail["destination"] = json!([self.to]);
+        mail["tags"]["receipt_id"] = json!([self.receipt_id.as_str()]);
+        for (of, recipients) in [("bounce", "bouncedRecipients"), ("complaint", "complainedRecipients")] {
+            if notice[of].is_object() {
+                notice[of][recipients][0]["emailAddress"] = json!(self.to);
+            } else if let Value::Object(members) = &mut notice {
+                members.remove(of);
+            }
+        }
+        notice
+    }
+}
