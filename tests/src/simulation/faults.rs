@@ -48,6 +48,8 @@ pub struct Weather {
     pub jumps: u64,
     /// Queues lose messages, and the sender gives up on what is stored.
     pub drops: u64,
+    /// After how many days all that is announced comes at once; 0 when it comes as it is announced.
+    pub crowds: u64,
     /// How far the provider's API may be behind what it announces of a checkout.
     pub api_lag: Duration,
     /// Whether the timers of a process that was frozen know how late it is.
@@ -83,6 +85,7 @@ impl Weather {
             slow: some(&[0, 0, 20, 100]),
             jumps: some(&[0, 0, 2, 10]),
             drops: some(&[0, 0, 0, 300]),
+            crowds: some(&[0, 0, 0, 12, 40]),
             api_lag: Duration::from_secs(some(&[0, 0, 20])),
             timers_know: some(&[0, 1]) == 1,
             forgets: some(&[0, 1]) == 1,

@@ -216,7 +216,7 @@ impl Plan {
             restock: dice.one_of(&[Restock::Never, Restock::Full, Restock::Any]),
             grace: SignedDuration::from_secs(dice.one_of(&[0, 3 * DAY, 10 * DAY])),
             payment_failed_mail: dice.percent(50),
-            trial_ends_mail: dice.percent(50),
+            trial_ends_mail: dice.percent(25),
         };
         let on_unknown = if dice.percent(60) { OnUnknown::Resend } else { OnUnknown::Hold };
         let mut plan = Self {
@@ -586,7 +586,11 @@ impl Plan {
         if fails {
             self.invoice(life, when, &["payment_failed"], nth, (from, to));
             self.turn(life, when + 1, "updated", "past_due", to);
-            let again = when + self.seconds(HOUR, 6 * DAY);
+            let again = when + self.seconds(2 * HOUR, 6 * DAY);
+            if self.dice.percent(50) {
+                // The provider tries once more.
+                self.invoice(life, again - HOUR, &["payment_failed"], nth, (from, to));
+            }
             match self.dice.below(4) {
                 0 => return false,
                 1 => {

@@ -30,7 +30,7 @@ use jiff::{SignedDuration, Timestamp};
 use operator::{note::Note, pace::Pace, redrive};
 use std::{
     collections::{BTreeMap, VecDeque},
-    num::NonZeroU32,
+    num::{NonZeroU32, NonZeroU64},
     pin::Pin,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -148,6 +148,8 @@ pub(super) struct Run<'a> {
     next: u64,
     behind: Duration,
     calm: bool,
+    /// Whether a message was lost, by a queue or by an operator who was stopped after a row and before its message.
+    needs_sweep: bool,
     loud: bool,
     pub(super) stats: Stats,
 }
@@ -178,6 +180,7 @@ impl<'a> Run<'a> {
             next: 0,
             behind: Duration::ZERO,
             calm: false,
+            needs_sweep: false,
             loud,
             stats: Stats { seeds: 1, ..Stats::default() },
         };
@@ -219,6 +222,8 @@ impl<'a> Run<'a> {
         }
         let begin = self.world.now();
         let days = u64::try_from(last.duration_since(begin).as_hours() / 24).unwrap_or_default() + 30;
+        // Where no message is lost, nobody may need a sweep, but for mails of a later day.
+        let sweeps = if self.weather.drops > 0 { days / 4 } else { 0 };
         let forgets = if self.weather.forgets { 6 } else { 0 };
         let forgeries = if self.weather.forgeries { 5 } else { 0 };
         let outages = if self.weather.fails > 0 { 3 } else { 0 };
@@ -232,7 +237,7 @@ impl<'a> Run<'a> {
         }
         let acts = [
             (days / 6, Act::Operate),
-            (days / 4, Act::Sweep),
+            (sweeps, Act::Sweep),
             (forgets, Act::Forget),
             (forgeries, Act::Forge),
             (outages, Act::Outage),
@@ -296,8 +301,8 @@ impl<'a> Run<'a> {
         Ok(End::of(&kept))
     }
 
-    /// Everything runs to its end, with an operator looking after what is left; and with the sweep, where messages
-    /// were lost. Where none was, nobody may need it.
+    /// Everything runs to its end, with an operator looking after what is left; and with the sweep, where a message
+    /// was lost. Where none was, nobody may need it.
     fn settle(&mut self) -> Result<(), String> {
         for _ in 0..60 {
             self.go_on()?;
@@ -305,7 +310,7 @@ impl<'a> Run<'a> {
                 return Ok(());
             }
             self.begin_operation(100);
-            if self.weather.drops > 0 {
+            if self.needs_sweep {
                 self.begin_sweep();
                 self.go_on()?;
                 let wait = self.dice.between(Duration::from_mins(5), Duration::from_hours(20));
@@ -459,6 +464,12 @@ impl<'a> Run<'a> {
 
     /// How late a delivery is: mostly seconds, sometimes days.
     fn lateness(&mut self) -> Duration {
+        if let Some(crowd) = NonZeroU64::new(self.weather.crowds * 24 * 3_600) {
+            // All that has piled up comes at once, as after an outage.
+            let now = u64::try_from(self.world.now().as_second()).unwrap_or_default();
+            let wait = Duration::from_secs(crowd.get() - now % crowd);
+            return wait + self.dice.between(Duration::ZERO, Duration::from_millis(300));
+        }
         let most = match self.dice.below(20) {
             0..=11 => Duration::from_secs(20),
             12..=15 => Duration::from_mins(20),
@@ -567,6 +578,7 @@ impl<'a> Run<'a> {
             self.jobs.lose(received);
             self.receipts.lose(received);
             self.faults.sky().count("messages lost by a queue");
+            self.needs_sweep = true;
         }
         lost
     }
@@ -664,6 +676,7 @@ impl<'a> Run<'a> {
     /// A process is gone, wherever it was.
     fn kill(&mut self, n: usize, how: &'static str) {
         let flight = self.flights.swap_remove(n);
+        self.needs_sweep |= matches!(flight.errand, Errand::Operate);
         {
             let mut sky = self.faults.sky();
             sky.count(how);
@@ -682,6 +695,7 @@ impl<'a> Run<'a> {
             // It gives up, and what is stored is all there is.
             self.deliveries[n].taken = true;
             self.faults.sky().count("stored deliveries that nobody sends again");
+            self.needs_sweep = true;
             return;
         }
         let tries = self.deliveries[n].tries;
@@ -734,6 +748,7 @@ impl<'a> Run<'a> {
             (Errand::Forgery, Done::Answered(status)) => {
                 hold!([400, 401, 503].contains(&status), "I4: a forgery was answered with {status}");
             }
+            (Errand::Operate, _) => self.needs_sweep |= self.faults.sky().disturbed.contains(&flight.id),
             (Errand::Fulfill(received) | Errand::Send(received), Done::Batched(answer)) => {
                 let answer = answer.map_err(|nameless| nameless.to_string())?;
                 let failed: Vec<&str> = answer
