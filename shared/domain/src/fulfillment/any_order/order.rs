@@ -403,7 +403,7 @@ proptest! {
         money in prop_oneof![
             Just(Money::Captured), Just(Money::Settled), Just(Money::NeverSettled), Just(Money::NeverCaptured),
         ],
-        announced_by in 0..3,
+        announced_by in 0..4,
         delays in prop::collection::vec(prop_oneof![1_i64..9, 1_i64..DAY, Just(5 * DAY)], 3),
         twins in prop::collection::vec((0_usize..3, 1_i64..9 * DAY), 0..3),
     ) {
@@ -426,6 +426,7 @@ proptest! {
             0 => payment_news("fpi_1", Some(paid(last, 1500))),
             // Of a charge: tells nothing of the payment but that it is worth another look.
             1 => payment_news("fpi_1", None),
+            2 if funds.is_none() => News::CheckoutPaid { order_id: order_id() },
             _ => changed(),
         };
         let before = payment_news("fpi_1", Some(paid(first, 1500)));
