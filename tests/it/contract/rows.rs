@@ -218,7 +218,6 @@ fn told_of_payments() -> [Latest<payment::Told>; 2] {
     [told, bare_told].map(|told| Latest::new(now(), told))
 }
 
-#[expect(clippy::too_many_lines, reason = "every member of a row, once")]
 fn order() -> Order {
     let totals = Totals { subtotal: 3000, discount: 100, tax: 20, shipping: 5, fees: 2, total: 2927 };
     let sku = || Sku::new("SKU-1").unwrap();
