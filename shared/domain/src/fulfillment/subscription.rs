@@ -344,7 +344,9 @@ fn write(
     if known == Some(&subscription) && entitlements.is_empty() && links.is_empty() && receipts.is_empty() {
         return None;
     }
-    let subscription = (known != Some(&subscription))
+    // Beside the access that follows from it, it is written even if nothing of it is new: its version is the condition
+    // that it is still what was read, and not, since then, another event's to give or take access by.
+    let subscription = (known != Some(&subscription) || !entitlements.is_empty())
         .then(|| Subscription { version: subscription.version + 1, ..subscription });
     let event_id = event.event_id.clone();
     Some(Box::new(Commit { links, subscription, entitlements, receipts, ..Commit::of(event_id) }))

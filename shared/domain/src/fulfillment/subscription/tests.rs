@@ -2,12 +2,14 @@ use super::super::{
     Decision, Doubt, Patience,
     testing::{End, *},
 };
-use super::{asks, still_so};
+use super::{asks, decide, still_so};
 use crate::{
     checkout::{Checkout, Kind as CheckoutKind},
     contact,
     event::{Event, News},
+    ledger::Rows,
     mode::Mode,
+    ports::Committed,
     receipt::{Kind, Receipt},
     subscription::{Bill, InvoiceEvent, Reason, Snapshot, Source, Subscription},
 };
@@ -256,6 +258,24 @@ fn only_the_first_failure_sets_the_grace_clock() {
         shop.tell(SALE + PERIOD + n * DAY, updated("past_due", SECOND.1));
         assert_eq!(access(&shop), (SALE + PERIOD + 3 * DAY, Reason::Grace));
     }
+}
+
+#[test]
+fn access_is_never_written_by_a_subscription_that_has_changed_since_it_was_read() {
+    let mut shop = begun();
+    let stale = shop.subscription("fsub_1").clone();
+    shop.tell(SALE + DAY, deleted());
+    // An event that tells nothing new, whose subscription was read before the end and whose access after it.
+    let rows = Rows {
+        subscription: Some(stale.clone()),
+        entitlements: vec![shop.access("fprod_gym").clone()],
+        ..Rows::default()
+    };
+    let event = told("fevt_again", SALE + 2, updated("active", FIRST.1));
+    let News::Subscription(news) = &event.news else { panic!("{event:?}") };
+    let decision = decide(&stored(&event), news, &stale, &rows, &shop.policy, shop.now);
+    assert_eq!(shop.tables.commit(&commit(decision)), Committed::Raced);
+    assert_eq!(access(&shop), (SALE + DAY, Reason::Ended));
 }
 
 #[test]
