@@ -201,6 +201,13 @@ async fn everything() {
     work(&bundle, "r4").await;
     after_the_sale(&bundle).await;
     what_ses_tells(&bundle).await;
+    // A checkout that nobody told of, and a refund that cannot be read.
+    bundle.provider_has(&checkout(&purchase_of_the_canary(8)));
+    let odd = json!({"refund_id": "fre_x", "amount": "canary-note", "reason": "Serinus", "test_mode": false});
+    bundle.world.kept().lists.odd.push((domain::reconcile::What::Refunds, odd));
+    let made_up = bundle.reconcile(365).await.unwrap().unwrap().total();
+    assert!(made_up.missing > 0 && made_up.unreadable == 1, "{made_up:?}");
+    work(&bundle, "r6").await;
     // The canary did go through: its own mail has all of it that a receipt shows.
     let kept = bundle.world.kept();
     assert_eq!(kept.mails[0].to.as_str(), CANARIES[0]);
@@ -320,11 +327,13 @@ async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
             "fulfilled",
             "held",
             "ignored",
+            "missing",
             "not_needed",
             "not_ours",
             "noted",
             "parked",
             "passed_on",
+            "reconciled",
             "refused",
             "retry",
             "sent",

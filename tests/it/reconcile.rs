@@ -537,7 +537,8 @@ async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
     let play = Play::on_named_stack().await.unwrap_or_else(|error| panic!("{error}"));
     let number = u64::try_from(Timestamp::now().as_microsecond()).unwrap() * 1000;
     let sales = sales(&play, number, 6).await;
-    let (begun, subscription) = subscribed(&play, number).await;
+    let subscriber = number + 100;
+    let (begun, subscription) = subscribed(&play, subscriber).await;
     let mut refund = refund_of(1, "succeeded");
     let refund_id = shop::id("fre", number);
     refund["refund_id"] = json!(refund_id);
@@ -558,7 +559,7 @@ async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
         is_sent(&play, &format!("{}-order", sale.order_id())).await;
     }
     is_sent(&play, &format!("{refund_id}-refund")).await;
-    let (customer, product) = (shop::id("fcus", number), shop::id("fprod", number));
+    let (customer, product) = (shop::id("fcus", subscriber), shop::id("fprod", subscriber));
     let wanted = Wanted {
         entitlements: vec![(CustomerId::new(customer).unwrap(), ProductId::new(product).unwrap())],
         ..Wanted::default()

@@ -1,7 +1,14 @@
 use super::*;
 use crate::shop::Purchase;
-use domain::{ids::OrderId, outcome::Setback, ports::ReadError, secrets::ApiKey};
+use domain::{
+    ids::OrderId,
+    outcome::Setback,
+    ports::ReadError,
+    reconcile::{Ask, What},
+    secrets::ApiKey,
+};
 use flex::Api;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::{
@@ -315,4 +322,40 @@ async fn another_process_steers_it_over_http() {
     assert!(read(&stand_in, "fsk_test_1", purchase.order_id()).await.is_err());
     assert!(read(&stand_in, "fsk_test_1", Purchase::sample().order_id()).await.is_ok());
     assert_eq!(get(&stand_in, "/v1/subscriptions/fsub_1").await.0, 404);
+}
+
+#[tokio::test]
+async fn whatever_reconcile_asks_for_is_listed_by_age_mode_and_page() {
+    let stand_in = StandIn::start().await.unwrap();
+    let now = Timestamp::now();
+    let ago = |hours: i64| now - SignedDuration::from_hours(hours);
+    for (n, hours) in [(1, 1), (2, 30), (3, 24 * 30)] {
+        let mut purchase = Purchase::numbered(n);
+        purchase.session["created_at"] = json!(ago(hours).as_second());
+        stand_in.put_purchase(&purchase);
+    }
+    for n in 0..120 {
+        stand_in.put_invoice(json!({
+            "invoice_id": format!("fin_{n:03}"), "subscription": "fsub_1", "customer": "fcus_1", "status": "paid",
+            "amount_paid": 100, "created_at": ago(2).to_string(), "test_mode": n != 7,
+        }));
+    }
+    for (n, status) in [(1, "active"), (2, "canceled")] {
+        stand_in.put_subscription(json!({
+            "subscription_id": format!("fsub_{n}"), "customer": "fcus_1", "status": status, "test_mode": true,
+        }));
+    }
+    let (api, key) = (Api::new(&stand_in.url).unwrap(), ApiKey::new("fsk_test_1").unwrap());
+    let list = async |what, after: Option<&str>| {
+        api.list(&key, &Ask { what, since: ago(72), now, after }).await.unwrap()
+    };
+    assert_eq!(list(What::Checkouts, None).await.listed.len(), 2);
+    let first = list(What::Invoices, None).await;
+    assert_eq!((first.length, first.next.as_deref()), (100, Some("fin_020")));
+    let second = list(What::Invoices, first.next.as_deref()).await;
+    assert_eq!((second.length, second.next), (19, None));
+    assert_eq!(list(What::Subscriptions, None).await.length, 2);
+    assert_eq!(list(What::Ended, None).await.length, 1);
+    assert_eq!(list(What::Refunds, None).await.length, 0);
+    assert_eq!(get(&stand_in, "/v1/checkout/sessions?interval=soon").await.0, 422);
 }
