@@ -181,7 +181,8 @@ impl Sky {
     }
 
     fn turn(&mut self, call: &'static str, kept: &mut Kept) -> Turn {
-        if self.dice.percent(self.weather.waits) {
+        // One write a step: every state of a row is looked at, however many calls go on at once.
+        if self.wrote || self.dice.percent(self.weather.waits) {
             return Turn::Waits;
         }
         self.calls += 1;
