@@ -45,12 +45,21 @@ const COMPLETED: &str = "flex/checkout.session.completed.json";
 type Use = fn(&str);
 
 /// What each file is for: whoever adds one says so here.
-const USES: [(&str, Use); 60] = [
+const USES: [(&str, Use); 69] = [
     ("intake.json", is_taken_in),
     ("intake.base64.json", is_taken_in),
     (FULFILLMENT, is_a_batch::<FulfillmentJob>),
     (RECEIPTS, is_a_batch::<ReceiptJob>),
     ("sweep.json", says_nothing_but_that_it_is_time),
+    ("reconcile.json", says_nothing_but_that_it_is_time),
+    ("feedback.json", is_a_batch_about_mails),
+    ("ses/bounce.json", tells_what_became_of_a_mail),
+    ("ses/bounce.transient.json", tells_what_became_of_a_mail),
+    ("ses/complaint.json", tells_what_became_of_a_mail),
+    ("ses/delivery.json", tells_what_became_of_a_mail),
+    ("ses/reject.json", tells_what_became_of_a_mail),
+    ("ses/rendering-failure.json", tells_what_became_of_a_mail),
+    ("ses/send.json", tells_what_became_of_a_mail),
     (COMPLETED, tells_of_a_checkout_in_the_seed),
     ("flex/checkout.session.completed.expanded.json", tells_of_a_checkout_in_the_seed),
     ("flex/stand-in.json", seeds_checkouts_that_are_understood),
@@ -227,6 +236,23 @@ fn is_a_batch<J: Job>(name: &str) {
         assert!(record.message_id.is_some() && record.receipt_handle.is_some());
         assert!(record.attributes.contains_key("ApproximateReceiveCount"));
         serde_json::from_str::<J>(record.body.as_deref().unwrap()).unwrap();
+    }
+}
+
+fn is_a_report(event: &Value) -> bool {
+    event["eventType"].is_string() && event["mail"]["tags"]["receipt_id"].is_array()
+}
+
+fn tells_what_became_of_a_mail(name: &str) {
+    assert!(is_a_report(&parsed(name)), "{name}");
+}
+
+fn is_a_batch_about_mails(name: &str) {
+    let event: SqsEvent = serde_json::from_str(&read(name)).unwrap();
+    assert!(!event.records.is_empty());
+    for record in &event.records {
+        let body: Value = serde_json::from_str(record.body.as_deref().unwrap()).unwrap();
+        assert!(is_a_report(&body), "{name}");
     }
 }
 
