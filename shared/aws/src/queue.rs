@@ -1,7 +1,7 @@
 //! SQS: jobs out, failed messages left alone for a while, and what was given up on.
 
 use crate::failure::setback;
-use aws_sdk_sqs::{Client, types::QueueAttributeName};
+use aws_sdk_sqs::{Client, error::SdkError, types::QueueAttributeName};
 use domain::{
     job::Job,
     outcome::Setback,
@@ -125,7 +125,11 @@ impl ports::DeadLetters for DeadLetters {
 
     async fn delete(&self, letter: &DeadLetter) -> Result<(), Setback> {
         let delete = self.client.delete_message().queue_url(&self.url);
-        let deleted = delete.receipt_handle(&letter.receipt_handle).send().await;
-        deleted.map(drop).map_err(|error| setback(SERVICE, &error))
+        match delete.receipt_handle(&letter.receipt_handle).send().await {
+            Ok(_) => Ok(()),
+            // It is deleted, or somebody else has received it since: theirs to delete.
+            Err(SdkError::ServiceError(refusal)) if refusal.err().is_receipt_handle_is_invalid() => Ok(()),
+            Err(error) => Err(setback(SERVICE, &error)),
+        }
     }
 }

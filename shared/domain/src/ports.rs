@@ -325,7 +325,7 @@ pub trait DeadLetters: Send + Sync {
     fn depth(&self) -> impl Future<Output = Result<u64, Setback>> + Send;
     /// Receives some messages, ten at most, and hides them from everybody for so long; not at all, to look only.
     fn receive(&self, hidden_for: Duration) -> impl Future<Output = Result<Vec<DeadLetter>, Setback>> + Send;
-    /// Deletes a message that was received.
+    /// Deletes a message that was received, if it is still there and nobody else has received it since.
     fn delete(&self, letter: &DeadLetter) -> impl Future<Output = Result<(), Setback>> + Send;
 }
 
