@@ -6,6 +6,8 @@ mod access;
 #[cfg(test)]
 mod adapters;
 #[cfg(test)]
+mod backlog;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod documents;

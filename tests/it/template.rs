@@ -996,7 +996,7 @@ mod installation {
 }
 
 /// The template as JSON, its tags as objects with one member: `!Ref X` becomes `{"Ref": "X"}`.
-static TEMPLATE: LazyLock<Json> = LazyLock::new(|| {
+pub(crate) static TEMPLATE: LazyLock<Json> = LazyLock::new(|| {
     let text = include_str!("../../template.yaml");
     plain(serde_yaml_ng::from_str(text).unwrap())
 });

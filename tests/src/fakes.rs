@@ -48,7 +48,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 /// What happens at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,9 +185,19 @@ pub struct Kept {
     pub delays: Vec<(String, Duration)>,
     /// Whether the index that is read next does not have yet what was written a moment ago.
     pub index_lags: bool,
+    /// How long every call takes, if time passes by tokio's timers: see [`World::run_on_timers`].
+    pub call_lasts: Duration,
     /// Whether the call at hand is sent twice.
     repeats: bool,
     now: Timestamp,
+    began: Option<Instant>,
+}
+
+impl Kept {
+    fn now(&self) -> Timestamp {
+        let passed = self.began.map_or(Duration::ZERO, |began| began.elapsed());
+        self.now.saturating_add(passed).unwrap_or(Timestamp::MAX)
+    }
 }
 
 /// The world in memory. A clone is another handle on the same one.
@@ -210,6 +220,12 @@ impl World {
     /// What is kept, to look at or to set up.
     pub fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on time passes as it does for tokio's timers, and every call takes so long.
+    pub fn run_on_timers(&self, call_lasts: Duration) {
+        let mut kept = self.kept();
+        (kept.began, kept.call_lasts) = (Some(Instant::now()), call_lasts);
     }
 
     /// Lets time pass.
@@ -248,7 +264,12 @@ impl World {
     async fn call<T>(&self, name: &'static str, effect: impl FnOnce(&mut Kept) -> T) -> Result<T, Setback> {
         let (fault, answer) = loop {
             // A suspension point, as every real call is one: calls of concurrent work interleave.
-            tokio::task::yield_now().await;
+            let lasts = self.kept().call_lasts;
+            if lasts.is_zero() {
+                tokio::task::yield_now().await
+            } else {
+                tokio::time::sleep(lasts).await
+            }
             let mut kept = self.kept();
             let turn = self.turn(name, &mut kept);
             if turn == Turn::Waits {
@@ -293,7 +314,7 @@ impl World {
 
 impl Clock for World {
     fn now(&self) -> Timestamp {
-        self.kept().now
+        self.kept().now()
     }
 }
 
@@ -745,7 +766,7 @@ impl Kept {
 
     /// Gives a message up.
     pub fn give_up(&mut self, hop: Hop, body: String, why: String) {
-        let dead = Dead { hop, body, why, receives: 0, visible_at: self.now };
+        let dead = Dead { hop, body, why, receives: 0, visible_at: self.now() };
         self.dead_letters.insert(self.given_up, dead);
         self.given_up += 1;
     }
@@ -775,7 +796,7 @@ impl DeadLetters for DeadLetterQueue {
     async fn receive(&self, hidden_for: Duration) -> Result<Vec<DeadLetter>, Setback> {
         self.world
             .call("dead_letters.receive", |kept| {
-                let now = kept.now;
+                let now = kept.now();
                 let visible = kept
                     .dead_letters
                     .iter_mut()
@@ -806,7 +827,7 @@ impl DeadLetters for DeadLetterQueue {
 }
 
 fn message<J: Job + Clone>(job: &J, kept: &Kept) -> Message<J> {
-    Message { job: job.clone(), receives: 0, visible_at: kept.now }
+    Message { job: job.clone(), receives: 0, visible_at: kept.now() }
 }
 
 impl Queue<FulfillmentJob> for World {

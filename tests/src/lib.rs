@@ -1,5 +1,6 @@
 //! The test kit.
 
+pub mod backlog;
 pub mod drive;
 pub mod fakes;
 pub mod life;

@@ -111,23 +111,34 @@ impl ports::Mailer for Mailer {
             .data(Blob::new(mime))
             .build()
             .map_err(|error| Setback::Fault(format!("a request could not be built: {error}")))?;
-        let began = tokio::time::Instant::now();
-        loop {
-            match self.hand_over(email, &message).await {
-                Ok(message_id) => return Ok(message_id),
-                Err(Sorted::End(error)) => return Err(error),
-                // Certainly not sent, so that another try is no second mail.
-                Err(Sorted::Throttled(error)) if began.elapsed() > THROTTLED_FOR => return Err(error),
-                Err(Sorted::Throttled(_)) => {}
-            }
-            tokio::time::sleep(Duration::from_millis(rand::random_range(500..1000))).await;
+        unless_throttled(|| self.hand_over(email, &message)).await
+    }
+}
+
+/// Hands a mail over, and again for a moment while SES says that it is one too many for this second.
+///
+/// # Errors
+///
+/// What SES or the network said last.
+pub async fn unless_throttled<F: Future<Output = Result<MessageId, Sorted>> + Send>(
+    hand_over: impl Fn() -> F + Send,
+) -> Result<MessageId, SendError> {
+    let began = tokio::time::Instant::now();
+    loop {
+        match hand_over().await {
+            Ok(message_id) => return Ok(message_id),
+            Err(Sorted::End(error)) => return Err(error),
+            // Certainly not sent, so that another try is no second mail.
+            Err(Sorted::Throttled(error)) if began.elapsed() > THROTTLED_FOR => return Err(error),
+            Err(Sorted::Throttled(_)) => {}
         }
+        tokio::time::sleep(Duration::from_millis(rand::random_range(500..1000))).await;
     }
 }
 
 /// What a failed hand-over means.
 #[derive(Debug)]
-enum Sorted {
+pub enum Sorted {
     /// Refused for now, for the sending rate.
     Throttled(SendError),
     /// Anything else.

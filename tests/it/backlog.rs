@@ -1,0 +1,82 @@
+//! A backlog drains as fast as the template allows and no faster, and keeps nothing new waiting for longer than itself.
+
+use crate::template::TEMPLATE;
+use domain::{event::EventState, receipt::State};
+use kit::{
+    backlog::{ON_HAND, Setting, Told, drain},
+    drive::Bundle,
+    story::sku,
+};
+use std::{env, time::Duration};
+
+/// A template's number: a parameter's default, or of a function's queue.
+fn number(pointer: &str) -> usize {
+    let number = TEMPLATE.pointer(pointer).and_then(serde_json::Value::as_u64);
+    usize::try_from(number.unwrap_or_else(|| panic!("{pointer} is no number"))).unwrap()
+}
+
+/// As deployed with every parameter's default.
+fn setting(waiting: u64, new: (u64, Duration), mails_per_second: u32) -> Setting {
+    let batch = |function: &str| {
+        number(&format!("/Resources/{function}/Properties/Events/Queue/Properties/BatchSize"))
+    };
+    Setting {
+        waiting,
+        new,
+        fulfillment: (number("/Parameters/FulfillmentConcurrency/Default"), batch("FulfillmentFunction")),
+        receipts: (number("/Parameters/ReceiptConcurrency/Default"), batch("ReceiptsFunction")),
+        mails_per_second,
+    }
+}
+
+/// Everything came to its end, once.
+fn hold(setting: Setting, bundle: &Bundle, told: &Told) {
+    let all = setting.waiting + setting.new.0;
+    let sold = usize::try_from(setting.sold()).unwrap();
+    let unknown = usize::try_from(all).unwrap() - sold;
+    let kept = bundle.world.kept();
+    assert_eq!(told.given_up, Vec::<String>::new());
+    assert_eq!(kept.orders.len(), sold);
+    let ended = |state: EventState| kept.events.values().filter(|event| event.state == state).count();
+    assert_eq!((ended(EventState::Processed), ended(EventState::Parked)), (sold, unknown));
+    let mut mailed: Vec<_> = kept.mails.iter().map(|mail| &mail.receipt_id).collect();
+    mailed.sort();
+    mailed.dedup();
+    assert_eq!((mailed.len(), kept.mails.len()), (sold, sold), "a mail each, and one");
+    assert!(kept.receipts.values().all(|receipt| matches!(receipt.state, State::Sent { .. })));
+    let pieces = i64::try_from(2 * sold).unwrap();
+    assert_eq!(kept.counters[&sku("BRACE-M")], ON_HAND - pieces);
+
+    assert!(told.most_requests <= setting.fulfillment.0 * setting.fulfillment.1, "{told:?}");
+    assert!(told.most_mails <= usize::try_from(setting.mails_per_second).unwrap(), "{told:?}");
+    // What came while it drained waited no longer than for what was there before it, and what came later not at all.
+    let moment = Duration::from_secs(2);
+    for (came, waited) in &told.waits {
+        assert!(*waited <= told.drained_in.saturating_sub(*came) + moment, "{came:?} {waited:?} {told:?}");
+    }
+}
+
+/// `make backlog` lets 100,000 wait.
+fn waiting() -> u64 {
+    env::var("WAITING").map_or(5_000, |waiting| waiting.parse().expect("WAITING is a number"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_drains_at_the_set_concurrency_and_within_the_sending_rate_and_starves_nothing_new() {
+    let waiting = waiting();
+    // What SES lets an account send that is out of its sandbox; new ones come as long as the old ones take, and longer.
+    let setting = setting(waiting, (waiting / 100, Duration::from_secs(1)), 14);
+    let (bundle, told) = drain(setting).await;
+    println!("{}", told.table(&setting));
+    hold(setting, &bundle, &told);
+    assert!(told.throttled > 0, "SES's rate was never reached: {told:?}");
+    assert!(told.again > 0, "nothing was ever tried again: {told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waits_drains_at_one_mail_a_second_and_nothing_is_given_up() {
+    let setting = setting(400, (20, Duration::from_secs(1)), 1);
+    let (bundle, told) = drain(setting).await;
+    println!("{}", told.table(&setting));
+    hold(setting, &bundle, &told);
+}

@@ -1,0 +1,457 @@
+//! A backlog: many events wait, new ones keep coming, and everybody has their own pace. The functions are the real ones,
+//! on the ports in memory; Lambda's pollers, the sending rate of SES and the time that calls take are modelled, in
+//! virtual time: run it on a paused clock.
+#![expect(clippy::expect_used, reason = "a story that cannot be set up must stop the test")]
+
+use crate::{
+    drive::{Bundle, MOST_RECEIVES, POLICY, RETRY_BASE, merchant},
+    fakes::{Hop, Kept, Message, World},
+    story::{Delivery, checkout, open_shop, purchase, sku},
+};
+use aws::{
+    batch::{self, Invocation, Rules, Worker},
+    mailer::{Sorted, unless_throttled},
+};
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use domain::{
+    checkout::Checkout,
+    delivery::Provider,
+    event::RefundsOf,
+    ids::{MessageId, OrderId, PaymentIntentId, SubscriptionId},
+    job::{FulfillmentJob, Job, ReceiptJob},
+    outcome::Setback,
+    ports::{Clock, Mailer, ProviderApi, ReadError, SendError},
+    receipt::{OnUnknown, mail::Email, mail::Templates},
+    refund, subscription,
+};
+use fulfillment::Fulfillment;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use receipts::Receipts;
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use sweep::{Limits, Sweep};
+use tokio::time::{Instant, sleep};
+
+/// How long a call to a table or a queue takes.
+const CALL_LASTS: Duration = Duration::from_millis(8);
+/// How long Flex takes to answer.
+const FLEX_LASTS: Duration = Duration::from_millis(250);
+/// How long SES takes to answer: fast, so that its rate is what holds the mails back.
+const SES_LASTS: Duration = Duration::from_millis(40);
+/// How often a poller without messages asks again.
+const POLLS_EVERY: Duration = Duration::from_millis(500);
+/// As in the template: `Timeout`, `VisibilityTimeout`.
+const WORKER_LASTS: Duration = Duration::from_secs(30);
+const HIDDEN_FOR: Duration = Duration::from_mins(3);
+/// How many things of each kind are on the shelf.
+pub const ON_HAND: i64 = 10_000_000;
+
+/// What a stack is set to, what waits, and what comes.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// How many events wait. Of every twentieth Flex knows nothing.
+    pub waiting: u64,
+    /// How many come meanwhile, one each time so much has passed.
+    pub new: (u64, Duration),
+    /// `FulfillmentConcurrency`, and the size of its batches.
+    pub fulfillment: (usize, usize),
+    /// `ReceiptConcurrency`, and the size of its batches.
+    pub receipts: (usize, usize),
+    /// What SES takes in a second.
+    pub mails_per_second: u32,
+}
+
+impl Setting {
+    /// How many checkouts there are of which Flex knows.
+    #[must_use]
+    pub fn sold(&self) -> u64 {
+        (1..=self.waiting + self.new.0).filter(|n| self.is_known(*n)).count() as u64
+    }
+
+    fn is_known(&self, n: u64) -> bool {
+        n > self.waiting || !n.is_multiple_of(20)
+    }
+}
+
+/// What it came to.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// How long it took until what had waited was fulfilled, but for what Flex knows nothing of.
+    pub drained_in: Duration,
+    /// How long it took until no event was left.
+    pub ended_in: Duration,
+    /// How long it took until the last mail was out.
+    pub mailed_in: Duration,
+    /// When each new event came and how long it waited, by the time since the beginning.
+    pub waits: Vec<(Duration, Duration)>,
+    /// The most requests that Flex had at one moment.
+    pub most_requests: usize,
+    /// The most mails that SES took within one second.
+    pub most_mails: usize,
+    /// How often SES said that a mail was one too many.
+    pub throttled: usize,
+    /// How many messages were received more than once, of both queues.
+    pub again: usize,
+    /// How many messages the sweep sent, beyond those that were there.
+    pub swept: usize,
+    /// What both queues gave up on.
+    pub given_up: Vec<String>,
+}
+
+impl Told {
+    /// A line for each.
+    #[must_use]
+    pub fn table(&self, setting: &Setting) -> String {
+        let mut waits: Vec<Duration> = self.waits.iter().map(|(_, waited)| *waited).collect();
+        waits.sort();
+        let per_second = |count: u64, lasts: Duration| format!("{:.1}", count as f64 / lasts.as_secs_f64());
+        let rows = [
+            ("events that waited", setting.waiting.to_string()),
+            ("new ones meanwhile", setting.new.0.to_string()),
+            ("until what waited was fulfilled, s", format!("{:.0}", self.drained_in.as_secs_f64())),
+            ("  events a second", per_second(setting.waiting, self.drained_in)),
+            ("until the last mail, s", format!("{:.0}", self.mailed_in.as_secs_f64())),
+            ("  mails a second", per_second(setting.sold(), self.mailed_in)),
+            ("  at most, within one second", self.most_mails.to_string()),
+            ("  SES's \"one too many\"", self.throttled.to_string()),
+            (
+                "longest wait of a new event, s",
+                format!("{:.0}", waits.last().map_or(0.0, Duration::as_secs_f64)),
+            ),
+            ("requests to Flex at one moment, at most", self.most_requests.to_string()),
+            ("messages received again", self.again.to_string()),
+            ("messages by the sweep", self.swept.to_string()),
+            ("given up", self.given_up.len().to_string()),
+        ];
+        rows.map(|(what, count)| format!("{what:<40} {count:>12}")).join("\n")
+    }
+}
+
+/// Flex, which counts how many ask at once.
+#[derive(Debug, Clone)]
+struct Flex {
+    world: World,
+    now: Arc<AtomicUsize>,
+    most: Arc<AtomicUsize>,
+}
+
+impl Flex {
+    async fn asked<T>(&self, answer: impl Future<Output = T>) -> T {
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+        sleep(FLEX_LASTS).await;
+        let answer = answer.await;
+        self.now.fetch_sub(1, Ordering::Relaxed);
+        answer
+    }
+}
+
+impl ProviderApi for Flex {
+    async fn checkout(&self, provider: Provider, id: &OrderId) -> Result<Checkout, ReadError> {
+        self.asked(self.world.checkout(provider, id)).await
+    }
+
+    async fn checkout_of(
+        &self,
+        provider: Provider,
+        of: &PaymentIntentId,
+    ) -> Result<Option<OrderId>, ReadError> {
+        self.asked(self.world.checkout_of(provider, of)).await
+    }
+
+    async fn refunds(&self, provider: Provider, of: &RefundsOf) -> Result<Vec<refund::News>, ReadError> {
+        self.asked(self.world.refunds(provider, of)).await
+    }
+
+    async fn subscription(
+        &self,
+        provider: Provider,
+        id: &SubscriptionId,
+    ) -> Result<subscription::News, ReadError> {
+        self.asked(self.world.subscription(provider, id)).await
+    }
+}
+
+/// SES, with a sending rate: of what is beyond it in a second it takes nothing.
+#[derive(Debug, Clone)]
+struct Ses {
+    world: World,
+    per_second: usize,
+    taken: Arc<Mutex<VecDeque<Instant>>>,
+    most: Arc<AtomicUsize>,
+    throttled: Arc<AtomicUsize>,
+}
+
+impl Ses {
+    fn has_room(&self) -> bool {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        while taken.front().is_some_and(|first| first.elapsed() >= Duration::from_secs(1)) {
+            taken.pop_front();
+        }
+        let has_room = taken.len() < self.per_second;
+        if has_room {
+            taken.push_back(Instant::now());
+            self.most.fetch_max(taken.len(), Ordering::Relaxed);
+        } else {
+            self.throttled.fetch_add(1, Ordering::Relaxed);
+        }
+        has_room
+    }
+
+    async fn hand_over(&self, email: &Email) -> Result<MessageId, Sorted> {
+        sleep(SES_LASTS).await;
+        if self.has_room() {
+            return self.world.send(email).await.map_err(Sorted::End);
+        }
+        let (service, cause) = ("SES", "Throttling".to_owned());
+        Err(Sorted::Throttled(SendError::NotSent(Setback::Away { service, cause, retry_after: None })))
+    }
+}
+
+impl Mailer for Ses {
+    async fn send(&self, email: &Email) -> Result<MessageId, SendError> {
+        unless_throttled(|| self.hand_over(email)).await
+    }
+}
+
+/// The pollers of one queue, as Lambda has them.
+struct Pollers<'a, J, W> {
+    world: &'a World,
+    worker: &'a W,
+    queue: fn(&mut Kept) -> &mut VecDeque<Message<J>>,
+    hop: Hop,
+    batches: (usize, usize),
+    rules: Rules,
+    over: &'a AtomicBool,
+    again: &'a AtomicUsize,
+    began: Instant,
+    done: &'a Mutex<BTreeMap<String, Duration>>,
+}
+
+impl<J: Job + Clone, W: Worker<J>> Pollers<'_, J, W> {
+    async fn run(&self) {
+        join_all((0..self.batches.0).map(|poller| self.poll(poller))).await;
+    }
+
+    async fn poll(&self, poller: usize) {
+        while !self.over.load(Ordering::Relaxed) {
+            let batch = self.receive();
+            if batch.is_empty() {
+                sleep(POLLS_EVERY).await;
+            } else {
+                self.work(poller, batch).await;
+            }
+        }
+    }
+
+    /// What has waited longest and is visible: a standard queue promises no order, and mostly keeps it.
+    fn receive(&self) -> Vec<Message<J>> {
+        let now = self.world.now();
+        let mut kept = self.world.kept();
+        let queue = (self.queue)(&mut kept);
+        let mut batch = Vec::new();
+        while batch.len() < self.batches.1 {
+            let visible = queue.iter().position(|message| message.visible_at <= now);
+            let Some(mut message) = visible.and_then(|place| queue.remove(place)) else { break };
+            message.receives += 1;
+            self.again.fetch_add(usize::from(message.receives > 1), Ordering::Relaxed);
+            batch.push(message);
+        }
+        batch
+    }
+
+    async fn work(&self, poller: usize, batch: Vec<Message<J>>) {
+        let handle = |n: usize| format!("{:?}-{poller}-{n}", self.hop);
+        let mut event = SqsEvent::default();
+        for (n, message) in batch.iter().enumerate() {
+            let mut record = SqsMessage::default();
+            record.message_id = Some(handle(n));
+            record.receipt_handle = Some(handle(n));
+            record.body = serde_json::to_string(&message.job).ok();
+            let receives = message.receives.to_string();
+            record.attributes = HashMap::from([("ApproximateReceiveCount".to_owned(), receives)]);
+            event.records.push(record);
+        }
+        let began = self.world.now();
+        let deadline = began.saturating_add(WORKER_LASTS).unwrap_or(Timestamp::MAX).as_millisecond();
+        let invocation = Invocation {
+            request_id: &format!("{:?}-{poller}-{}", self.hop, began.as_nanosecond()),
+            deadline_ms: u64::try_from(deadline).unwrap_or_default(),
+        };
+        let answer = batch::run(event, invocation, self.rules, self.worker, self.world, self.world).await;
+        let failed = answer.expect("every message has an id").batch_item_failures;
+        let now = self.world.now();
+        let mut kept = self.world.kept();
+        let mut delays: BTreeMap<String, Duration> = kept
+            .delays
+            .extract_if(.., |(handle, _)| handle.starts_with(&format!("{:?}-{poller}-", self.hop)))
+            .collect();
+        for (n, mut message) in batch.into_iter().enumerate() {
+            if !failed.iter().any(|failure| failure.item_identifier == handle(n)) {
+                let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+                done.entry(message.job.subject().to_owned()).or_insert(self.began.elapsed());
+            } else if message.receives >= MOST_RECEIVES {
+                let body = serde_json::to_string(&message.job).expect("a job that can be written");
+                kept.give_up(self.hop, body, message.job.subject().to_owned());
+            } else {
+                let hidden = delays.remove(&handle(n)).unwrap_or(HIDDEN_FOR);
+                message.visible_at = now.saturating_add(hidden).unwrap_or(Timestamp::MAX);
+                (self.queue)(&mut kept).push_back(message);
+            }
+        }
+    }
+}
+
+/// Lets a backlog drain, and holds nothing against anything: what has become of it is in the world that is handed back.
+pub async fn drain(setting: Setting) -> (Bundle, Told) {
+    let bundle = open_shop(OnUnknown::Resend);
+    let world = bundle.world.clone();
+    for name in ["BRACE-M", "TOTE"] {
+        world.kept().counters.insert(sku(name), ON_HAND);
+    }
+    for n in 1..=setting.waiting {
+        arrive(&bundle, n, setting.is_known(n)).await;
+    }
+    world.run_on_timers(CALL_LASTS);
+    let began = Instant::now();
+    let w = || world.clone();
+    let count = || Arc::new(AtomicUsize::new(0));
+    let flex = Flex { world: w(), now: count(), most: count() };
+    let ses = Ses {
+        world: w(),
+        per_second: setting.mails_per_second as usize,
+        taken: Arc::default(),
+        most: count(),
+        throttled: count(),
+    };
+    let fulfillment = Fulfillment {
+        events: w(),
+        ledger: w(),
+        entitlements: w(),
+        receipts: w(),
+        receipt_queue: w(),
+        api: flex.clone(),
+        clock: w(),
+        policy: POLICY,
+        most_receives: MOST_RECEIVES,
+    };
+    let receipts = Receipts {
+        rows: w(),
+        orders: w(),
+        entitlements: w(),
+        marks: w(),
+        mailer: ses.clone(),
+        clock: w(),
+        merchant: merchant(),
+        templates: Templates::built_in().expect("good built-in templates"),
+        on_unknown: OnUnknown::Resend,
+    };
+    let sweep = Sweep {
+        events: w(),
+        receipts: w(),
+        fulfillment_queue: w(),
+        receipt_queue: w(),
+        clock: w(),
+        limits: Limits::default(),
+    };
+    let (over, again) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (fulfilled, mailed): (Mutex<BTreeMap<String, Duration>>, _) = Default::default();
+    let jobs = Pollers {
+        world: &world,
+        worker: &fulfillment,
+        queue: |kept: &mut Kept| -> &mut VecDeque<Message<FulfillmentJob>> { &mut kept.fulfillment_queue },
+        hop: Hop::Fulfillment,
+        batches: setting.fulfillment,
+        rules: Rules { retry_base: RETRY_BASE, most_receives: MOST_RECEIVES, at_once: 10 },
+        over: &over,
+        began,
+        again: &again,
+        done: &fulfilled,
+    };
+    let mails = Pollers {
+        world: &world,
+        worker: &receipts,
+        queue: |kept: &mut Kept| -> &mut VecDeque<Message<ReceiptJob>> { &mut kept.receipt_queue },
+        hop: Hop::Receipts,
+        batches: setting.receipts,
+        // As in the function: one mail after another.
+        rules: Rules { at_once: 1, ..jobs.rules },
+        over: &over,
+        began,
+        again: &again,
+        done: &mailed,
+    };
+    let sweeps = async {
+        let mut swept = 0;
+        while !over.load(Ordering::Relaxed) {
+            sleep(Duration::from_mins(5)).await;
+            let run = sweep.run().await.expect("nothing fails here");
+            swept += run.stored + run.committed + run.pending + run.claimed + run.due;
+        }
+        swept
+    };
+    let all = setting.waiting + setting.new.0;
+    let story = async {
+        let mut new = Vec::new();
+        for n in setting.waiting + 1..=all {
+            sleep(setting.new.1).await;
+            arrive(&bundle, n, setting.is_known(n)).await;
+            new.push((event_id(n), began.elapsed()));
+        }
+        until(began, || fulfilled.lock().unwrap_or_else(PoisonError::into_inner).len() as u64 == all).await;
+        let ended_in = began.elapsed();
+        until(began, || world.kept().mails.len() as u64 >= setting.sold()).await;
+        let mailed_in = began.elapsed();
+        // What the sweep has sent too many of is worked off as well.
+        until(began, || world.kept().receipt_queue.is_empty()).await;
+        over.store(true, Ordering::Relaxed);
+        (new, ended_in, mailed_in)
+    };
+    let ((new, ended_in, mailed_in), swept, (), ()) = tokio::join!(story, sweeps, jobs.run(), mails.run());
+    let done = fulfilled.lock().unwrap_or_else(PoisonError::into_inner);
+    let done_in = |id: &str| done.get(id).copied().unwrap_or_default();
+    let old = (1..=setting.waiting).filter(|n| setting.is_known(*n));
+    let told = Told {
+        drained_in: old.map(|n| done_in(&event_id(n))).max().unwrap_or_default(),
+        ended_in,
+        mailed_in,
+        waits: new.iter().map(|(id, came)| (*came, done_in(id).saturating_sub(*came))).collect(),
+        most_requests: flex.most.load(Ordering::Relaxed),
+        most_mails: ses.most.load(Ordering::Relaxed),
+        throttled: ses.throttled.load(Ordering::Relaxed),
+        again: again.load(Ordering::Relaxed),
+        swept,
+        given_up: world.kept().given_up(),
+    };
+    drop(done);
+    (bundle, told)
+}
+
+fn event_id(n: u64) -> String {
+    format!("fevt_{n:07}")
+}
+
+/// A checkout is paid for, and intake has heard of it.
+async fn arrive(bundle: &Bundle, n: u64, is_known: bool) {
+    let purchase = purchase(n);
+    if is_known {
+        bundle.provider_has(&checkout(&purchase));
+    }
+    let answer = bundle.post(&Delivery::of(&purchase, &event_id(n))).await;
+    assert_eq!(answer.map(|answer| answer.reply().status), Some(200));
+}
+
+/// Waits until it is so.
+async fn until(began: Instant, is_so: impl Fn() -> bool) {
+    while !is_so() {
+        sleep(POLLS_EVERY).await;
+        assert!(began.elapsed() < Duration::from_hours(24 * 14), "it never comes to its end");
+    }
+}
