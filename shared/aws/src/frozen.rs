@@ -1,7 +1,12 @@
 //! Rows and messages as the first release wrote them, word for word (`frozen.json`), read into what they are today.
 //! They outlive a deployment: a message lies in a dead-letter queue for fourteen days, an order for ever.
 
-use crate::{events, orders, receipts, row::Attributes, stock};
+use crate::{
+    events, orders, receipts,
+    row::{self, Attributes},
+    stock,
+};
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     checkout::Eligibility,
     event::EventState,
@@ -70,6 +75,28 @@ fn an_order_is_paid_for_and_fulfilled() {
         (LineStock::Counted { sku: sku("BRACE-M") }, LineStock::Untracked { sku: sku("TOTE") });
     assert_eq!(lines, [(2, &counted), (1, &untracked), (1, &LineStock::Unmapped)]);
     assert_eq!(order.lines[0].eligibility, Some(Eligibility("letter_of_medical_necessity".into())));
+}
+
+/// As DynamoDB counts
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
+fn bytes(value: &AttributeValue) -> usize {
+    match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(number) => number.len() / 2 + 2,
+        AttributeValue::L(values) => 3 + values.iter().map(|value| bytes(value) + 1).sum::<usize>(),
+        AttributeValue::M(members) => {
+            3 + members.iter().map(|(name, value)| name.len() + bytes(value) + 1).sum::<usize>()
+        }
+        _ => 1,
+    }
+}
+
+#[test]
+fn an_order_takes_no_more_room_than_it_is_said_to() {
+    let order = orders::read(item("order")).unwrap();
+    let row = row::item("orders", &order).unwrap();
+    let takes: usize = row.iter().map(|(name, value)| name.len() + bytes(value)).sum();
+    assert!((takes..takes * 2).contains(&order.size_bound()), "{takes} {}", order.size_bound());
 }
 
 #[test]
