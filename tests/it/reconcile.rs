@@ -359,6 +359,51 @@ async fn a_webhook_that_was_on_its_way_is_not_missing() {
     assert_eq!(made_up.unwrap().total().missing, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn news_between_the_two_looks_are_not_replaced_by_what_was_listed_before_them() {
+    let (bundle, webhooks) = season(1, &[], &[]);
+    deliver(&bundle, &webhooks, |_| true).await;
+    let plan = |pieces: u64| {
+        let mut subscription = life(101).subscription;
+        subscription["test_mode"] = json!(false);
+        subscription["status"] = json!("active");
+        subscription["items"][0]["quantity"] = json!(pieces);
+        subscription
+    };
+    let updated = |pieces: u64, at: Timestamp| {
+        let (kind, id) = ("customer.subscription.updated", format!("fevt_{pieces}_pieces"));
+        delivery(kind, &id, at.as_second(), "subscription", &plan(pieces))
+    };
+    deliver(&bundle, &[updated(1, the_end() - Duration::from_hours(1))], |_| true).await;
+    // Two pieces, of which no webhook tells, and a refund that is on its way; then three, and a refund that is there.
+    bundle.provider_has_subscription(&plan(2));
+    bundle.provider_has_refunds(&[refund_news(1, "pending")]);
+    let mut reconcile = reconcile_over(&bundle.world, DAYS);
+    reconcile.second_look = Duration::from_secs(20);
+    let arrives = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        bundle.world.pass(Duration::from_secs(5));
+        let now = bundle.world.now();
+        let refunded =
+            delivery("refund.updated", "fevt_refund", now.as_second(), "refund", &refund_of(1, "succeeded"));
+        deliver(&bundle, &[updated(3, now), refunded], |_| true).await;
+    };
+    let (made_up, ()) = tokio::join!(reconcile.run(), arrives);
+    assert_eq!(made_up.unwrap().total().missing, 0);
+    bundle.drain().await;
+    bundle.provider_has_subscription(&plan(3));
+    bundle.provider_has_refunds(&[refund_news(1, "succeeded")]);
+    {
+        let kept = bundle.world.kept();
+        let row = kept.subscription_rows.values().next().unwrap();
+        assert_eq!(row.snapshot.as_ref().unwrap().value.items[0].quantity, 3);
+        let order = kept.orders.values().next().unwrap();
+        let refunds = order.refunds.values().map(|refund| refund.told.value.status.clone());
+        assert_eq!(refunds.collect::<Vec<_>>(), [refund::Status::Succeeded]);
+    }
+    finds_nothing_more(&bundle).await;
+}
+
 #[tokio::test]
 async fn what_an_earlier_run_has_found_is_queued_again_until_it_is_done_and_counted_once() {
     let (bundle, _) = season(2, &[], &[]);

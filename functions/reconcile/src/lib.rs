@@ -7,7 +7,7 @@
 use domain::{
     delivery::{Delivery, Provider, fingerprint},
     event::{News, Reading, StoredEvent, Unreadable},
-    ids::{DeliveryId, OrderId, SubscriptionId},
+    ids::{DeliveryId, EventId, OrderId, SubscriptionId},
     job::FulfillmentJob,
     ledger::{Rows, Wanted},
     mode::Mode,
@@ -117,11 +117,14 @@ impl fmt::Display for Reconciled {
     }
 }
 
-/// Something that was missing at the first look, and when the provider told of it.
+/// Something that was missing at the first look.
 struct Gap {
     what: What,
     found: Box<Found>,
+    /// When the provider told of it.
     read_at: Timestamp,
+    /// The event that makes up for it: its id has the version of the row that was looked at.
+    event_id: EventId,
 }
 
 /// A run under way.
@@ -148,10 +151,8 @@ impl Run {
     }
 }
 
-/// What became of a gap at the second look.
+/// What became of a gap that is still there at the second look.
 enum Fate {
-    /// Its webhook has come.
-    Arrived,
     Missing,
     QueuedAgain,
     SeenBefore,
@@ -261,13 +262,13 @@ where
         run.reconciled.of(what).examined += all.len();
         let looks = all.into_iter().map(|found| async {
             let rows = self.rows(&found).await;
-            (rows.map(|rows| is_missing(&found, &rows)), found)
+            (rows.map(|rows| is_missing(&found, &rows).then(|| event_id(&found, &rows))), found)
         });
         let mut looks = stream::iter(looks).buffered(AT_ONCE);
         while let Some((look, found)) = looks.next().await {
             match look {
-                Ok(true) => run.gaps.push(Gap { what, found, read_at }),
-                Ok(false) => {}
+                Ok(Some(event_id)) => run.gaps.push(Gap { what, found, read_at, event_id }),
+                Ok(None) => {}
                 Err(setback) => run.goes_on(setback)?,
             }
         }
@@ -318,30 +319,53 @@ where
             return Ok(());
         }
         tokio::time::sleep(self.second_look).await;
-        let fates = gaps.into_iter().map(|gap| async move { (gap.what, self.drive(&gap).await) });
+        // All are looked at before one is driven, since what follows from one changes the rows of others.
+        let mut missing = Vec::new();
+        let mut looked = Ok(());
+        let looks = gaps.into_iter().map(|gap| async { (self.look_again(&gap).await, gap) });
+        let mut looks = stream::iter(looks).buffered(AT_ONCE);
+        while let Some((look, gap)) = looks.next().await {
+            looked = match look {
+                Ok(told_at) => {
+                    missing.extend(told_at.map(|told_at| (gap, told_at)));
+                    Ok(())
+                }
+                Err(setback) => run.goes_on(setback),
+            };
+            if looked.is_err() {
+                break;
+            }
+        }
+        let fates = missing
+            .into_iter()
+            .map(|(gap, told_at)| async move { (gap.what, self.drive(&gap, told_at).await) });
         let mut fates = stream::iter(fates).buffered(AT_ONCE);
         while let Some((what, fate)) = fates.next().await {
             let count = run.reconciled.of(what);
             match fate {
-                Ok(Fate::Arrived) => {}
                 Ok(Fate::Missing) => count.missing += 1,
                 Ok(Fate::QueuedAgain) => count.queued_again += 1,
                 Ok(Fate::SeenBefore) => count.seen_before += 1,
                 Err(setback) => run.goes_on(setback)?,
             }
         }
-        Ok(())
+        looked
+    }
+
+    /// When a gap became so, if it is still there. Beside a row that has changed since the first look it is not: what
+    /// was listed may be older than the news that changed it, and must not replace them. The next run lists it anew.
+    async fn look_again(
+        &self,
+        Gap { found, read_at, event_id: first, .. }: &Gap,
+    ) -> Result<Option<Timestamp>, Setback> {
+        let rows = self.rows(found).await?;
+        let is_still_there = is_missing(found, &rows) && event_id(found, &rows) == *first;
+        Ok(is_still_there.then(|| told_at(found, &rows, *read_at)))
     }
 
     /// Records the event that a webhook should have brought, and queues it as intake does.
-    async fn drive(&self, gap: &Gap) -> Result<Fate, Setback> {
-        let Gap { found, read_at, .. } = gap;
-        let rows = self.rows(found).await?;
-        if !is_missing(found, &rows) {
-            return Ok(Fate::Arrived);
-        }
-        let id = event_id(found, &rows);
-        let body = flex::event(found, &id, told_at(found, &rows, *read_at));
+    async fn drive(&self, gap: &Gap, told_at: Timestamp) -> Result<Fate, Setback> {
+        let body = flex::event(&gap.found, &gap.event_id, told_at);
         let reading = flex::read(&body);
         let event = StoredEvent::first(&self.delivery(body, reading)?);
         let recorded = self.events.record(&event).await?;
