@@ -1,29 +1,30 @@
 //! Some hundreds of seeds of the simulation: see `make simulate` for more.
 
-use kit::simulation::{Stage, stats::Stats};
-use std::thread;
+use kit::simulation::{Broken, Stage, stats::Stats};
+use std::{panic, thread};
 
 /// How many seeds each of the tests runs.
 const SEEDS: u64 = 120;
 
-/// Runs some seeds, from that one on, on two threads.
-fn held_from(first: u64) -> Stats {
+/// Runs some seeds, from that one on, on two threads: what they came to, or the first that breaks.
+fn run_from(first: u64) -> Result<Stats, Broken> {
     let half = |first: u64| {
         let (mut stage, mut all) = (Stage::default(), Stats::default());
         for seed in first..first + SEEDS / 2 {
-            match stage.run(seed) {
-                Ok(stats) => all.add(&stats),
-                Err(broken) => panic!("{broken}"),
-            }
+            all.add(&stage.run(seed)?);
         }
-        all
+        Ok::<_, Broken>(all)
     };
     thread::scope(|scope| {
         let other = scope.spawn(|| half(first + SEEDS / 2));
-        let mut all = half(first);
-        all.add(&other.join().expect("every invariant held"));
-        all
+        let mut all = half(first)?;
+        all.add(&other.join().unwrap_or_else(|panic| panic::resume_unwind(panic))?);
+        Ok(all)
     })
+}
+
+fn held_from(first: u64) -> Stats {
+    run_from(first).unwrap_or_else(|broken| panic!("{broken}"))
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::{
 #[derive(Debug, Parser)]
 struct Arguments {
     /// How many seeds to run.
-    #[arg(long, default_value_t = 1_000)]
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first of them.
     #[arg(long, default_value_t = 1)]
@@ -23,14 +23,14 @@ struct Arguments {
     #[arg(long)]
     seed: Option<u64>,
     /// Run until so many events are through, however many seeds that takes.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     events: Option<u64>,
     /// Go on after a seed has failed.
     #[arg(long)]
     keep_going: bool,
 }
 
-/// What all threads together came to.
+/// What the threads share while they are at work.
 #[derive(Default)]
 struct Shared {
     next: AtomicU64,
@@ -68,38 +68,50 @@ fn work(arguments: &Arguments, shared: &Shared) -> (Stats, Vec<Broken>) {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let begun = Instant::now();
-    let (stats, broken) = match arguments.seed {
+    let all = match arguments.seed {
         Some(seed) => match Stage::default().run_loudly(seed, true) {
-            Ok(stats) => (stats, Vec::new()),
+            Ok(stats) => All { stats, ..All::default() },
             Err(failed) => {
                 println!("{failed}");
-                (Stats::default(), vec![failed])
+                All { broken: vec![failed], ..All::default() }
             }
         },
         None => all(&arguments),
     };
-    println!("{}", stats.table());
+    println!("{}", all.stats.table());
     println!("{:.1} s", begun.elapsed().as_secs_f64());
-    if broken.is_empty() {
+    if all.broken.is_empty() && all.lost == 0 && all.stats.seeds > 0 {
         println!("every invariant held: nothing lost, nothing double, nothing left undone");
         return ExitCode::SUCCESS;
     }
-    println!("{} seeds failed", broken.len());
+    println!("{} seeds failed, {} threads were lost", all.broken.len(), all.lost);
     ExitCode::FAILURE
 }
 
-fn all(arguments: &Arguments) -> (Stats, Vec<Broken>) {
+/// What all threads came to.
+#[derive(Default)]
+struct All {
+    stats: Stats,
+    broken: Vec<Broken>,
+    /// How many of them never told.
+    lost: usize,
+}
+
+fn all(arguments: &Arguments) -> All {
     let shared = Shared::default();
     let threads = thread::available_parallelism().map_or(1, usize::from);
-    let (mut stats, mut broken) = (Stats::default(), Vec::new());
+    let mut all = All::default();
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| work(arguments, &shared))).collect();
         for worker in workers {
-            if let Ok((one, failed)) = worker.join() {
-                stats.add(&one);
-                broken.extend(failed);
+            match worker.join() {
+                Ok((one, failed)) => {
+                    all.stats.add(&one);
+                    all.broken.extend(failed);
+                }
+                Err(_) => all.lost += 1,
             }
         }
     });
-    (stats, broken)
+    all
 }

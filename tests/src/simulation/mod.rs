@@ -9,6 +9,7 @@ pub mod check;
 pub mod dice;
 pub mod faults;
 pub mod model;
+mod panics;
 pub mod plan;
 mod run;
 pub mod sqs;
@@ -21,6 +22,7 @@ use faults::{Faults, Weather};
 use plan::Plan;
 use run::Run;
 use stats::Stats;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use sweep::{Limits, Sweep};
 use tokio::runtime::Runtime;
 
@@ -70,8 +72,23 @@ impl Stage {
         self.run_loudly(seed, false)
     }
 
-    /// Runs the story of a seed, and tells every step if `loud`.
+    /// Runs the story of a seed, and tells every step if `loud`. A panic breaks the seed, wherever it was caught: the
+    /// edges turn one into a failed message, which a later try may hide.
     pub fn run_loudly(&mut self, seed: u64, loud: bool) -> Result<Stats, Broken> {
+        panics::listen();
+        let told = catch_unwind(AssertUnwindSafe(|| self.tell(seed, loud)));
+        let panics = panics::heard();
+        if !panics.is_empty() || told.is_err() {
+            // Nobody knows what the panic has left of this one.
+            *self = Self::default();
+        }
+        match told {
+            Ok(told) if panics.is_empty() => told.map_err(|what| Broken { seed, what }),
+            _ => Err(Broken { seed, what: format!("a panic: {}", panics.join("\n")) }),
+        }
+    }
+
+    fn tell(&mut self, seed: u64, loud: bool) -> Result<Stats, String> {
         let plan = Plan::of(seed);
         self.bundle.begin_again();
         self.bundle.fulfillment.policy = Policy { ..plan.policy };
@@ -85,6 +102,6 @@ impl Stage {
             run.play().map(|()| run.stats)
         };
         self.bundle.world.decide_by(None);
-        told.map_err(|what| Broken { seed, what })
+        told
     }
 }
