@@ -24,8 +24,8 @@ test: tools examples  ## Check everything, as CI does; cheap checks first
 	$(OFFLINE) $(STACK) run -- $(CARGO) test --locked --workspace
 
 simulate: SEEDS ?= 1000
-simulate:  ## Run the seeded simulation: make simulate SEEDS=100000
-	$(CARGO) run --locked --quiet --package tests --bin simulate -- --seeds $(SEEDS)
+simulate:  ## Run the seeded simulation: make simulate SEEDS=100000, or EVENTS=100000
+	$(CARGO) run --locked --quiet --package tests --bin simulate -- $(if $(EVENTS),--events $(EVENTS),--seeds $(SEEDS))
 
 planted: tools  ## Plant bugs one at a time and expect the tests that guard against them to fail
 	$(OFFLINE) $(STACK) run -- $(PYTHON) local/planted.py $(ONLY)
