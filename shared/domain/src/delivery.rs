@@ -90,6 +90,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_provider_is_known_by_its_name() {
+        assert_eq!("flex".parse(), Ok(Provider::Flex));
+        assert_eq!(Provider::Flex.to_string(), "flex");
+        assert_eq!("Flex".parse::<Provider>(), Err(UnknownProvider));
+    }
+
+    #[test]
     fn the_fingerprint_is_sha256_in_hex() {
         // FIPS 180-2, example B.1.
         assert_eq!(fingerprint(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

@@ -240,3 +240,6 @@ impl fmt::Display for EventState {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

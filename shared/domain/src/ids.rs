@@ -173,6 +173,14 @@ mod tests {
     }
 
     #[test]
+    fn the_key_of_a_second_body_is_told_from_an_id() {
+        assert!(EventId::of_body(OTHER_BODY, "2cf24dba").is_other_body());
+        for id in ["fevt_1", "other-body", "other-bodyguard", "unreadable:2cf24dba"] {
+            assert!(!EventId::new(id).unwrap().is_other_body(), "{id}");
+        }
+    }
+
+    #[test]
     fn a_stored_identifier_is_checked_when_read() {
         assert!(serde_json::from_str::<OrderId>("\"fcs_1\"").is_ok());
         assert!(serde_json::from_str::<OrderId>("\"\"").is_err());

@@ -60,6 +60,7 @@ mod tests {
         let wire = r#"{"version":"1","event_id":"fevt_1"}"#;
         assert_eq!(serde_json::to_string(&job).unwrap(), wire);
         assert_eq!(serde_json::from_str::<FulfillmentJob>(wire).unwrap(), job);
+        assert_eq!(job.subject(), "fevt_1");
     }
 
     #[test]
@@ -68,6 +69,7 @@ mod tests {
         let wire = r#"{"version":"1","receipt_id":"fcs_1-order"}"#;
         assert_eq!(serde_json::to_string(&job).unwrap(), wire);
         assert_eq!(serde_json::from_str::<ReceiptJob>(wire).unwrap(), job);
+        assert_eq!(job.subject(), "fcs_1-order");
     }
 
     #[test]

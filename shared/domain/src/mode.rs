@@ -38,3 +38,16 @@ impl FromStr for Mode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_is_one_of_two_words() {
+        for mode in [Mode::Live, Mode::Test] {
+            assert_eq!(mode.to_string().parse(), Ok(mode));
+        }
+        assert_eq!(("live".parse(), "Live".parse::<Mode>()), (Ok(Mode::Live), Err(BadMode)));
+    }
+}

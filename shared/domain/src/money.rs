@@ -96,5 +96,6 @@ mod tests {
         assert_eq!(Currency::new("usd"), Ok(Currency::USD));
         assert_eq!(Currency::new("dollars"), Err(BadCurrency));
         assert_eq!(serde_json::to_string(&Currency::USD).unwrap(), "\"USD\"");
+        assert!(Currency::new("cad").unwrap() < Currency::USD);
     }
 }

@@ -118,6 +118,22 @@ mod tests {
     }
 
     #[test]
+    fn what_knows_when_to_come_again_says_so() {
+        let retry_after = Duration::from_secs(7);
+        let away = |retry_after| Setback::Away { service: "Flex", cause: "503".to_owned(), retry_after };
+        for told in [
+            away(Some(retry_after)),
+            Setback::Claimed { retry_after },
+            Setback::Unknown { cause: "no answer".to_owned(), retry_after },
+        ] {
+            assert_eq!(told.retry_after(), Some(retry_after), "{told}");
+        }
+        for untold in [away(None), Setback::OutOfTime, Setback::TooEarly("open".to_owned())] {
+            assert_eq!(untold.retry_after(), None, "{untold}");
+        }
+    }
+
+    #[test]
     fn a_wait_that_was_asked_for_is_kept_within_reason() {
         let base = Duration::from_secs(15);
         assert_eq!(back_off(base, 1, Some(Duration::from_secs(90))).as_secs(), 90);

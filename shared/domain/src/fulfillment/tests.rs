@@ -62,6 +62,13 @@ fn a_type_that_we_do_not_know_is_kept_and_does_nothing() {
 }
 
 #[test]
+fn a_commit_names_the_receipts_that_it_makes_owed() {
+    let shop = Shop::selling(checkout(vec![line("mats", 1, 4000, Some("MAT"))]));
+    let sale = commit(shop.decide(&told("fevt_1", SALE, completed())));
+    assert_eq!(sale.receipt_ids(), [id("fcs_1-order")]);
+}
+
+#[test]
 fn a_decision_reads_as_a_line_without_a_name_of_anything() {
     let mut sold = checkout(vec![line("mats", 2, 4000, Some("MAT")), line("mug", 1, 1500, Some("MUG"))]);
     sold.totals.total = 5600;

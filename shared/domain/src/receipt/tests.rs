@@ -25,6 +25,23 @@ fn withdrawn() -> State {
     State::Withdrawn { reason: "paid since".to_owned() }
 }
 
+#[test]
+fn a_receipt_stands_where_its_row_says_and_waits_until_it_is_sent_or_not_wanted() {
+    let all = [
+        (receipt(State::Pending { reason: None }).state, "pending", true),
+        (claimed(SignedDuration::ZERO), "claimed", true),
+        (sent(), "sent", false),
+        (failed(), "failed", true),
+        (State::Held, "held", true),
+        (withdrawn(), "withdrawn", false),
+    ];
+    for (state, word, is_waiting) in all {
+        let standing = state.standing();
+        assert_eq!((standing.as_str(), &*standing.to_string()), (word, word));
+        assert_eq!(standing.is_waiting(), is_waiting, "{word}");
+    }
+}
+
 fn kinds() -> [Kind; 5] {
     let subscription_id = SubscriptionId::new("fsub_1").unwrap();
     let invoice_id = InvoiceId::new("fin_1").unwrap();
