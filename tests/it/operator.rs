@@ -704,6 +704,40 @@ async fn a_redrive_takes_no_more_and_nothing_else_than_it_is_asked_for() {
     assert_eq!((done.moved, done.others, done.depth), (4, 0, Some(9)));
 }
 
+/// What is left comes again while the run goes on: before what nobody has seen, since it lies there for longer.
+#[tokio::test(start_paused = true)]
+async fn a_redrive_that_lasts_longer_than_what_it_leaves_is_hidden_sees_all_the_same() {
+    let name = |n: usize| format!("fevt_{}", 100 + n);
+    // A message a second, the first ten of them left; and a few of many, where the queue is slow to answer.
+    let all_but_ten: BTreeSet<String> = (10..100).map(name).collect();
+    let few = BTreeSet::from([31, 93, 149].map(name));
+    for (count, only, call_lasts) in [(100, all_but_ten, 0), (150, few, 7)] {
+        let bundle = open_shop(OnUnknown::Resend);
+        given_up(&bundle, count).await;
+        bundle.world.run_on_timers(Duration::from_secs(call_lasts));
+        let dead = bundle.world.dead_letters(Hop::Fulfillment);
+        let wanted = only.len();
+        let bounds = redrive::Bounds { only: Some(only.clone()), ..letters() };
+        let began = tokio::time::Instant::now();
+        let mut slow = Pace::per_second(NonZeroU32::MIN);
+        let done = redrive::<FulfillmentJob>(&dead, &bundle.world, &bounds, &mut slow).await;
+        assert!(began.elapsed() > Duration::from_secs(80));
+        assert_eq!((done.moved, done.others, done.stopped), (wanted, count - wanted, None));
+        assert_eq!(done.depth, Some(u64::try_from(count - wanted).unwrap()));
+        let moved = bundle
+            .world
+            .kept()
+            .fulfillment_queue
+            .iter()
+            .map(|message| {
+                let FulfillmentJob::V1 { event_id } = &message.job;
+                event_id.to_string()
+            })
+            .collect::<BTreeSet<_>>();
+        assert_eq!(moved, only);
+    }
+}
+
 #[tokio::test]
 async fn the_receipt_queue_is_redriven_in_the_same_way() {
     let bundle = open_shop(OnUnknown::Hold);

@@ -10,9 +10,12 @@ use domain::{
     ports::{DeadLetters, Queue},
 };
 use std::{collections::BTreeSet, fmt, time::Duration};
+use tokio::time::Instant;
 
-/// How long a received message is hidden from others: longer than ten messages take at one a second.
+/// How long a received message is hidden at least: longer than ten messages take at one a second.
 const HIDDEN_FOR: Duration = Duration::from_mins(1);
+/// The longest that SQS hides a message from when it was received.
+const LONGEST: Duration = Duration::from_hours(12);
 
 /// Which messages, and how many.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +41,7 @@ pub struct Redriven {
     pub not_ours: usize,
     /// How many were left because they name something else than was asked for.
     pub others: usize,
-    /// About how many the queue holds now, those hidden for a minute among them.
+    /// About how many the queue holds now, those that are hidden among them.
     pub depth: Option<u64>,
     /// What stopped it. What is counted was done all the same.
     pub stopped: Option<Setback>,
@@ -63,6 +66,9 @@ fn judge<J: Job>(body: &str, only: Option<&BTreeSet<String>>) -> Verdict<J> {
 ///
 /// Stopped in between, one message is in both, and one too many does no harm; nothing is ever in neither. Two operators
 /// at once share the messages. What nobody here can read stays, for a person to delete.
+///
+/// It ends when the queue has nothing more to show. What is left there is hidden from everybody for a minute, or for as
+/// long as the run has lasted, and can be received again afterwards.
 pub async fn redrive<J: Job>(
     letters: &impl DeadLetters,
     queue: &impl Queue<J>,
@@ -111,11 +117,13 @@ async fn move_all<J: Job>(
     pace: &mut Pace,
     redriven: &mut Redriven,
 ) -> Result<(), Setback> {
-    // What is left comes again once its minute is over; who sees nothing else has seen all.
+    let began = Instant::now();
+    // What is left comes again, perhaps before what nobody has seen: that nothing new came does not mean that there is
+    // nothing new. So the longer a run lasts the longer it hides, until there comes nothing at all.
     let mut left = BTreeSet::new();
     while redriven.moved < bounds.messages {
-        let received = letters.receive(HIDDEN_FOR).await?;
-        if received.iter().all(|letter| left.contains(&letter.message_id)) {
+        let received = letters.receive((HIDDEN_FOR + began.elapsed()).min(LONGEST)).await?;
+        if received.is_empty() {
             break;
         }
         for letter in received {
