@@ -309,7 +309,7 @@ fn all_day(bundle: &Bundle) -> Search {
 }
 
 fn bounds() -> Bounds {
-    Bounds { dry_run: false, events: 10_000, pages: 10_000, after: None }
+    Bounds { dry_run: false, parked: false, events: 10_000, pages: 10_000, after: None }
 }
 
 async fn replayed_range(bundle: &Bundle, search: &Search, bounds: Bounds) -> Replayed {
@@ -396,13 +396,32 @@ async fn a_replay_of_last_tuesday_changes_nothing_that_is_done() {
         let replayed = replayed_range(&bundle, &search, bounds()).await;
         assert!(replayed.complete && replayed.stopped.is_none(), "{replayed}");
         let left = left_alone(&replayed);
-        let one_each = [Left::Dropped, Left::OtherBody].map(|left| (left, 1));
+        let one_each = [Left::Parked, Left::Dropped, Left::OtherBody].map(|left| (left, 1));
         let expected: BTreeMap<_, _> = one_each.into_iter().chain([(Left::NotActedOn, 2)]).collect();
         assert_eq!(left, expected, "round {round}");
-        assert_eq!(replayed.replayed(), events - 4);
+        assert_eq!(replayed.replayed(), events - 5);
         bundle.drain().await;
         assert_eq!(end(&bundle), before, "round {round}");
     }
+}
+
+#[tokio::test]
+async fn a_parked_event_is_replayed_with_others_only_where_that_is_asked_for() {
+    let bundle = parked().await;
+    // Somebody has sold it by hand meanwhile, and has not dropped the event.
+    let left = replayed_range(&bundle, &all_day(&bundle), bounds()).await;
+    assert_eq!(left.counts, BTreeMap::from([(Again::Left(Left::Parked), 1)]));
+    assert!(left.to_string().contains("1 left: it is parked, for a person"), "{left}");
+    bundle.drain().await;
+    assert_eq!((state(&bundle, "fevt_1"), end(&bundle).orders.len()), (EventState::Parked, 0));
+
+    let asked_for = Bounds { parked: true, ..bounds() };
+    let said =
+        replayed_range(&bundle, &all_day(&bundle), Bounds { dry_run: true, ..asked_for.clone() }).await;
+    let done = replayed_range(&bundle, &all_day(&bundle), asked_for).await;
+    assert_eq!((&done.counts, &said.counts), (&BTreeMap::from([(NOW_FROM_PARKED, 1)]), &done.counts));
+    bundle.drain().await;
+    is_fulfilled_once(&bundle);
 }
 
 #[tokio::test]
@@ -503,7 +522,7 @@ async fn a_replay_that_is_cut_short_goes_on_where_it_ended() {
     for (events, pages) in [(1, 100), (3, 100), (5, 2), (100, 1), (7, 1)] {
         let (mut counts, mut after, mut runs) = (BTreeMap::new(), None, 0);
         loop {
-            let bounds = Bounds { dry_run: true, events, pages, after };
+            let bounds = Bounds { dry_run: true, parked: false, events, pages, after };
             let some = replayed_range(&bundle, &search, bounds).await;
             assert!(some.counts.values().sum::<usize>() <= events);
             for (again, count) in some.counts {

@@ -6,7 +6,8 @@
 //! An event under `other-body:…` came under the id of another one, with another body. Fulfillment knows it by its own
 //! key, so to release it means that its body counts as well: its facts merge with those of the first, as news of the
 //! same things do, and nothing that the first has done is undone. Only [`release`] does that, one event at a time: no
-//! range of time says that somebody has looked at it.
+//! range of time says that somebody has looked at it. Nor does one say so of what is parked, which a person may have dealt
+//! with by hand.
 
 use crate::{NAMED, TRIES, names, note::Note, pace::Pace};
 use domain::{
@@ -47,6 +48,8 @@ pub enum Left {
     NotOpen(EventState),
     /// Its effects are written: it only has to be passed on.
     Committed,
+    /// It waits for a person, who may have done by hand what it asks for. Release it, or ask for what is parked as well.
+    Parked,
     /// Somebody has dropped it. Replay it by its id if it is wanted after all.
     Dropped,
     /// Another body under an id that is taken. Release it by its own id if it counts as well.
@@ -79,14 +82,17 @@ enum Ask {
     /// A person has named it.
     Replay,
     /// It lies in a range of time.
-    Range,
+    Range {
+        /// Of which what is parked is wanted as well.
+        parked: bool,
+    },
 }
 
 impl Ask {
     fn word(self) -> &'static str {
         match self {
             Self::Release => "released it",
-            Self::Replay | Self::Range => "replayed it",
+            Self::Replay | Self::Range { .. } => "replayed it",
         }
     }
 }
@@ -95,13 +101,11 @@ impl Ask {
 fn plan(event: &StoredEvent, ask: Ask) -> Result<Option<Box<domain::event::Event>>, Left> {
     match (event.state, ask) {
         (EventState::Stored | EventState::Committed, _) => return Ok(None),
-        (EventState::Parked, _) | (_, Ask::Replay) => {}
+        (_, Ask::Range { .. }) if event.event_id.is_other_body() => return Err(Left::OtherBody),
+        (EventState::Parked, Ask::Range { parked: false }) => return Err(Left::Parked),
+        (EventState::Dropped, Ask::Range { .. }) => return Err(Left::Dropped),
+        (EventState::Parked, Ask::Release) | (_, Ask::Replay | Ask::Range { .. }) => {}
         (state, Ask::Release) => return Err(Left::NotParked(state)),
-        (EventState::Dropped, Ask::Range) => return Err(Left::Dropped),
-        (_, Ask::Range) => {}
-    }
-    if event.event_id.is_other_body() && ask == Ask::Range {
-        return Err(Left::OtherBody);
     }
     let reading = match event.provider {
         Provider::Flex => flex::read(&event.body),
@@ -211,6 +215,8 @@ pub async fn drop_event(
 pub struct Bounds {
     /// Only says what would be done.
     pub dry_run: bool,
+    /// Decides anew what is parked as well, whatever somebody may have done about it by hand.
+    pub parked: bool,
     /// So many events at most.
     pub events: usize,
     /// So many pages of the table at most. Each costs the reading of 500 rows, bodies and all, or of a megabyte if that is
@@ -256,7 +262,8 @@ impl Replayed {
 
 /// Has all events of a range of time, and perhaps of one type, decided anew: those that are done find themselves done.
 ///
-/// What somebody has dropped, and other bodies under an id that is taken, are left alone. Reads the table from end to
+/// What somebody has dropped, other bodies under an id that is taken, and unless it is asked for what is parked, are left
+/// alone: that an event lies in a range does not say that somebody has looked at it. Reads the table from end to
 /// end, in no order that means anything; a run that ends early says where the next one goes on.
 pub async fn replay_range(
     events: &(impl Events + EventDesk),
@@ -288,6 +295,7 @@ async fn run(
     note: &Note,
     replayed: &mut Replayed,
 ) -> Result<(), Setback> {
+    let ask = Ask::Range { parked: bounds.parked };
     let mut left = bounds.events;
     for _ in 0..bounds.pages {
         let found = events.search(search, replayed.cursor.as_ref()).await?;
@@ -297,13 +305,13 @@ async fn run(
             }
             left -= 1;
             let (id, state) = (event.event_id.clone(), event.state);
-            let again = match plan(&event, Ask::Range) {
+            let again = match plan(&event, ask) {
                 Err(left) => Again::Left(left),
                 Ok(None) if bounds.dry_run => Again::Queued { state },
                 Ok(Some(_)) if bounds.dry_run => Again::Reopened { from: state },
                 Ok(_) => {
                     pace.turn().await;
-                    once_more(events, queue, event, Ask::Range, note).await?
+                    once_more(events, queue, event, ask, note).await?
                 }
             };
             replayed.count(id, again);
@@ -334,6 +342,7 @@ impl fmt::Display for Left {
             Self::NotParked(state) => write!(f, "left: it is {state}, not parked"),
             Self::NotOpen(state) => write!(f, "left: it is {state}, and that is its end"),
             Self::Committed => f.write_str("left: its effects are written, replay it to pass them on"),
+            Self::Parked => f.write_str("left: it is parked, for a person"),
             Self::Dropped => f.write_str("left: somebody has dropped it"),
             Self::OtherBody => f.write_str("left: another body under an id that is taken, for a person"),
             Self::NotActedOn => f.write_str("left: this version does nothing with it"),
