@@ -44,6 +44,7 @@ use domain::{
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
+    cell::Cell,
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -81,10 +82,30 @@ pub enum Turn {
     Strikes(Fault),
 }
 
+/// What a call does to what is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Nothing.
+    Reads,
+    /// It may change something, and the SDK does not send it again.
+    Writes,
+    /// It may change something, and the SDK sends it again when its answer is lost.
+    Repeats,
+}
+
+/// A call of a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Call {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub manner: Manner,
+}
+
 /// Decides over every call of a world. It may change what is kept, such as what SES answers next.
 pub trait Fate: std::fmt::Debug + Send {
     /// What becomes of this call now.
-    fn turn(&mut self, call: &'static str, kept: &mut Kept) -> Turn;
+    fn turn(&mut self, call: Call, kept: &mut Kept) -> Turn;
 }
 
 /// A message on a queue in memory.
@@ -184,7 +205,7 @@ pub struct Kept {
     /// Which messages were to be hidden, by their handles, and for how long.
     pub delays: Vec<(String, Duration)>,
     /// Whether the index that is read next does not have yet what was written a moment ago.
-    pub index_lags: bool,
+    pub index_lags: Cell<bool>,
     /// How long every call takes, if time passes by tokio's timers: see [`World::run_on_timers`].
     pub call_lasts: Duration,
     /// Whether the call at hand is sent twice.
@@ -246,9 +267,9 @@ impl World {
     }
 
     /// What becomes of a call now.
-    fn turn(&self, name: &'static str, kept: &mut Kept) -> Turn {
+    fn turn(&self, call: Call, kept: &mut Kept) -> Turn {
         let mut fate = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
-        fate.as_mut().map_or(Turn::Goes, |fate| fate.turn(name, kept))
+        fate.as_mut().map_or(Turn::Goes, |fate| fate.turn(call, kept))
     }
 
     /// Runs a piece of work until it ends, or until the process "stops" in one of its calls: `None`.
@@ -260,18 +281,29 @@ impl World {
         }
     }
 
-    /// One port call: counted, and disturbed if it is its turn.
+    /// A call that changes nothing.
+    async fn look_up<T>(&self, name: &'static str, found: impl FnOnce(&Kept) -> T) -> Result<T, Setback> {
+        self.make(Call { name, manner: Manner::Reads }, |kept| found(kept)).await
+    }
+
+    /// A call that may change something.
     async fn call<T>(&self, name: &'static str, effect: impl FnOnce(&mut Kept) -> T) -> Result<T, Setback> {
+        self.make(Call { name, manner: Manner::Writes }, effect).await
+    }
+
+    /// One port call: counted, and disturbed if it is its turn.
+    async fn make<T>(&self, call: Call, effect: impl FnOnce(&mut Kept) -> T) -> Result<T, Setback> {
+        let name = call.name;
         let (fault, answer) = loop {
             // A suspension point, as every real call is one: calls of concurrent work interleave.
             let lasts = self.kept().call_lasts;
             if lasts.is_zero() {
-                tokio::task::yield_now().await
+                tokio::task::yield_now().await;
             } else {
-                tokio::time::sleep(lasts).await
+                tokio::time::sleep(lasts).await;
             }
             let mut kept = self.kept();
-            let turn = self.turn(name, &mut kept);
+            let turn = self.turn(call, &mut kept);
             if turn == Turn::Waits {
                 continue;
             }
@@ -304,7 +336,7 @@ impl World {
 impl World {
     /// A call that the SDK may send a second time, when its first answer is lost.
     async fn repeatable<T>(&self, name: &'static str, effect: impl Fn(&mut Kept) -> T) -> Result<T, Setback> {
-        self.call(name, |kept| {
+        self.make(Call { name, manner: Manner::Repeats }, |kept| {
             let answer = effect(kept);
             if std::mem::take(&mut kept.repeats) { effect(kept) } else { answer }
         })
@@ -337,7 +369,7 @@ impl Events for World {
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, Setback> {
-        self.call("events.event", |kept| kept.events.get(id).cloned()).await
+        self.look_up("events.event", |kept| kept.events.get(id).cloned()).await
     }
 
     async fn settle(&self, id: &EventId, settlement: &Settlement, _: Timestamp) -> Result<Changed, Setback> {
@@ -367,7 +399,7 @@ impl Events for World {
         reason: &str,
         attempts: u32,
     ) -> Result<(), Setback> {
-        self.call("events.note_failure", |kept| {
+        self.repeatable("events.note_failure", |kept| {
             if let Some(event) = kept.events.get_mut(id).filter(|event| event.state.is_pending()) {
                 (event.reason, event.class) = (Some(reason.to_owned()), Some(class));
                 event.attempts = attempts;
@@ -416,7 +448,7 @@ impl EventDesk for World {
     }
 
     async fn waiting(&self, state: EventState, most: usize) -> Result<Vec<EventId>, Setback> {
-        self.call("event_desk.waiting", |kept| {
+        self.look_up("event_desk.waiting", |kept| {
             let is_waiting = |event: &&StoredEvent| event.state == state && !state.may_expire();
             let mut waiting: Vec<&StoredEvent> = kept.events.values().filter(is_waiting).collect();
             waiting.sort_by_key(|event| (event.received_at, &event.event_id));
@@ -426,7 +458,7 @@ impl EventDesk for World {
     }
 
     async fn search(&self, search: &Search, after: Option<&EventId>) -> Result<Found, Setback> {
-        self.call("event_desk.search", |kept| {
+        self.look_up("event_desk.search", |kept| {
             let looked_at = |event: &&StoredEvent| after.is_none_or(|after| event.event_id > *after);
             let mut rows = kept.events.values().filter(looked_at);
             let page: Vec<&StoredEvent> = rows.by_ref().take(ROWS_A_PAGE).collect();
@@ -444,7 +476,7 @@ impl EventDesk for World {
 
 impl Orders for World {
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, Setback> {
-        self.call("orders.order", |kept| kept.orders.get(id).cloned()).await
+        self.look_up("orders.order", |kept| kept.orders.get(id).cloned()).await
     }
 }
 
@@ -455,22 +487,22 @@ impl Entitlements for World {
         id: &SubscriptionId,
     ) -> Result<Option<Subscription>, Setback> {
         let key = (customer_id.clone(), id.clone());
-        self.call("entitlements.subscription", |kept| kept.subscription_rows.get(&key).cloned()).await
+        self.look_up("entitlements.subscription", |kept| kept.subscription_rows.get(&key).cloned()).await
     }
 
     async fn customer_of(&self, id: &SubscriptionId) -> Result<Option<CustomerId>, Setback> {
-        let found = |kept: &mut Kept| {
-            if std::mem::take(&mut kept.index_lags) {
+        let found = |kept: &Kept| {
+            if kept.index_lags.take() {
                 return None;
             }
             let mut keys = kept.subscription_rows.keys();
             keys.find(|(_, known)| known == id).map(|(customer_id, _)| customer_id.clone())
         };
-        self.call("entitlements.customer_of", found).await
+        self.look_up("entitlements.customer_of", found).await
     }
 
     async fn contact(&self, customer_id: &CustomerId) -> Result<Option<Contact>, Setback> {
-        self.call("entitlements.contact", |kept| kept.contacts.get(customer_id).cloned()).await
+        self.look_up("entitlements.contact", |kept| kept.contacts.get(customer_id).cloned()).await
     }
 }
 
@@ -479,7 +511,7 @@ impl Ledger for World {
         if is_nothing(wanted) {
             return Ok(Rows::default());
         }
-        self.call("ledger.read", |kept| rows(kept, wanted)).await
+        self.look_up("ledger.read", |kept| rows(kept, wanted)).await
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, Setback> {
@@ -644,7 +676,7 @@ fn change(kept: &mut Kept, id: &ReceiptId, guard: impl Fn(&Receipt) -> bool, sta
 
 impl Receipts for World {
     async fn receipt(&self, id: &ReceiptId) -> Result<Option<Receipt>, Setback> {
-        self.call("receipts.receipt", |kept| kept.receipts.get(id).cloned()).await
+        self.look_up("receipts.receipt", |kept| kept.receipts.get(id).cloned()).await
     }
 
     async fn claim(
@@ -712,7 +744,7 @@ impl MailTroubles for World {
 
 impl Marks for World {
     async fn mark(&self, address: &AddressHash) -> Result<Option<Mark>, Setback> {
-        self.call("marks.mark", |kept| kept.marks.get(address).cloned()).await
+        self.look_up("marks.mark", |kept| kept.marks.get(address).cloned()).await
     }
 
     async fn set_mark(&self, mark: &Mark) -> Result<(), Setback> {
@@ -748,7 +780,7 @@ impl ReceiptDesk for World {
                 && standing.is_waiting()
                 && !(untouched && receipt.due_at.is_some())
         };
-        self.call("receipt_desk.waiting", |kept| {
+        self.look_up("receipt_desk.waiting", |kept| {
             let mut waiting: Vec<&Receipt> = kept.receipts.values().filter(is_waiting).collect();
             waiting.sort_by_key(|receipt| (receipt.created_at, &receipt.receipt_id));
             waiting.iter().take(most).map(|receipt| receipt.receipt_id.clone()).collect()
@@ -789,13 +821,13 @@ impl World {
 
 impl DeadLetters for DeadLetterQueue {
     async fn depth(&self) -> Result<u64, Setback> {
-        let here = |kept: &mut Kept| kept.dead_letters.values().filter(|dead| dead.hop == self.hop).count();
-        self.world.call("dead_letters.depth", here).await.map(|depth| depth as u64)
+        let here = |kept: &Kept| kept.dead_letters.values().filter(|dead| dead.hop == self.hop).count();
+        self.world.look_up("dead_letters.depth", here).await.map(|depth| depth as u64)
     }
 
     async fn receive(&self, hidden_for: Duration) -> Result<Vec<DeadLetter>, Setback> {
         self.world
-            .call("dead_letters.receive", |kept| {
+            .repeatable("dead_letters.receive", |kept| {
                 let now = kept.now();
                 let visible = kept
                     .dead_letters
@@ -817,7 +849,7 @@ impl DeadLetters for DeadLetterQueue {
 
     async fn delete(&self, letter: &DeadLetter) -> Result<(), Setback> {
         self.world
-            .call("dead_letters.delete", |kept| {
+            .repeatable("dead_letters.delete", |kept| {
                 // Whoever received it last deletes it. SQS may be milder, and promises no more.
                 kept.dead_letters
                     .retain(|id, dead| letter.receipt_handle != format!("{id}.{}", dead.receives));
@@ -852,7 +884,7 @@ impl Queue<ReceiptJob> for World {
 
 impl Delay for World {
     async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), Setback> {
-        self.call("queue.delay", |kept| kept.delays.push((receipt_handle.to_owned(), by))).await
+        self.repeatable("queue.delay", |kept| kept.delays.push((receipt_handle.to_owned(), by))).await
     }
 }
 
@@ -881,7 +913,7 @@ impl World {
         name: &'static str,
         knows: impl FnOnce(&Kept) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        self.call(name, |kept| match kept.read_faults.pop_front() {
+        self.make(Call { name, manner: Manner::Reads }, |kept| match kept.read_faults.pop_front() {
             Some(fault) => Err(fault),
             None => knows(kept),
         })

@@ -88,7 +88,7 @@ impl Undone<EventPlace> for World {
             EventPlace::Stored => "undone.stored",
             EventPlace::Committed => "undone.committed",
         };
-        self.call(name, |kept| {
+        self.look_up(name, |kept| {
             let there = kept.events.values().filter(|event| lies_at(event.state) == Some(place));
             oldest(there.map(|event| (event.received_at, event.event_id.clone())), until, most)
         })
@@ -96,7 +96,7 @@ impl Undone<EventPlace> for World {
     }
 
     async fn take(&self, place: EventPlace, id: &EventId, turn: &Turn) -> Result<Taken, Setback> {
-        self.call("undone.take_event", |Kept { events, swept, .. }| {
+        self.repeatable("undone.take_event", |Kept { events, swept, .. }| {
             let there = events.get(id).filter(|event| lies_at(event.state) == Some(place));
             there.map_or(Taken::NotNow, |event| {
                 take(&mut swept.events, id, event.received_at, event.attempts, turn)
@@ -106,7 +106,8 @@ impl Undone<EventPlace> for World {
     }
 
     async fn give_back(&self, _: EventPlace, id: &EventId, taken_at: Timestamp) -> Result<(), Setback> {
-        self.call("undone.give_back_event", |kept| give_back(&mut kept.swept.events, id, taken_at)).await
+        self.repeatable("undone.give_back_event", |kept| give_back(&mut kept.swept.events, id, taken_at))
+            .await
     }
 }
 
@@ -122,7 +123,7 @@ impl Undone<ReceiptPlace> for World {
             ReceiptPlace::Claimed => "undone.claimed",
             ReceiptPlace::Due(_) => "undone.due",
         };
-        self.call(name, |kept| {
+        self.look_up(name, |kept| {
             let lies_here =
                 |receipt: &&Receipt| receipt_lies_at(receipt).is_some_and(|(there, _)| there == place);
             let there = kept.receipts.values().filter(lies_here);
@@ -132,7 +133,7 @@ impl Undone<ReceiptPlace> for World {
     }
 
     async fn take(&self, place: ReceiptPlace, id: &ReceiptId, turn: &Turn) -> Result<Taken, Setback> {
-        self.call("undone.take_receipt", |Kept { receipts, swept, .. }| {
+        self.repeatable("undone.take_receipt", |Kept { receipts, swept, .. }| {
             let Some(receipt) = receipts.get(id) else { return Taken::NotNow };
             match receipt_lies_at(receipt) {
                 Some((there, ready_at)) if there == place => {
@@ -145,6 +146,7 @@ impl Undone<ReceiptPlace> for World {
     }
 
     async fn give_back(&self, _: ReceiptPlace, id: &ReceiptId, taken_at: Timestamp) -> Result<(), Setback> {
-        self.call("undone.give_back_receipt", |kept| give_back(&mut kept.swept.receipts, id, taken_at)).await
+        self.repeatable("undone.give_back_receipt", |kept| give_back(&mut kept.swept.receipts, id, taken_at))
+            .await
     }
 }

@@ -1,7 +1,7 @@
 //! What goes wrong, how often, and a record of it.
 
 use super::dice::Dice;
-use crate::fakes::{Fate, Fault, Kept, Turn};
+use crate::fakes::{Call, Fate, Fault, Kept, Manner, Turn};
 use domain::{
     outcome::Setback,
     ports::{ReadError, SendError},
@@ -103,30 +103,6 @@ pub struct Outage {
     pub until: Timestamp,
 }
 
-/// The calls by which a row may change: after them, rows are looked at.
-const WRITES: [&str; 9] = [
-    "event_desk.reopen",
-    "events.record",
-    "events.settle",
-    "events.note_failure",
-    "ledger.commit",
-    "receipts.claim",
-    "receipts.hold",
-    "receipts.mark",
-    "mailer.send",
-];
-
-/// The writes that a real adapter leaves to the SDK to send again.
-const REPEATED: [&str; 7] = [
-    "events.record",
-    "events.settle",
-    "receipts.claim",
-    "receipts.hold",
-    "receipts.mark",
-    "fulfillment_queue.send",
-    "receipt_queue.send",
-];
-
 /// What is at work, and what has struck so far.
 #[derive(Debug)]
 pub struct Sky {
@@ -180,13 +156,13 @@ impl Sky {
         Turn::Strikes(fault)
     }
 
-    fn turn(&mut self, call: &'static str, kept: &mut Kept) -> Turn {
+    fn turn(&mut self, Call { name: call, manner }: Call, kept: &mut Kept) -> Turn {
         // One write a step: every state of a row is looked at, however many calls go on at once.
         if self.wrote || self.dice.percent(self.weather.waits) {
             return Turn::Waits;
         }
         self.calls += 1;
-        self.wrote |= WRITES.contains(&call);
+        self.wrote |= manner != Manner::Reads;
         if self.calm {
             return Turn::Goes;
         }
@@ -237,11 +213,11 @@ impl Sky {
         }
         if call == "entitlements.customer_of" && self.dice.rarely(weather.indexes) {
             self.count("index reads that came too early");
-            kept.index_lags = true;
+            kept.index_lags.set(true);
             return Turn::Goes;
         }
         // A mail is never sent again by the SDK, and what a transaction does its token does once.
-        if REPEATED.contains(&call) && self.dice.rarely(weather.repeats) {
+        if manner == Manner::Repeats && self.dice.rarely(weather.repeats) {
             return self.strikes("writes sent twice by the SDK", Fault::Twice);
         }
         if self.dice.rarely(weather.fails) {
@@ -275,7 +251,7 @@ impl Faults {
 }
 
 impl Fate for Faults {
-    fn turn(&mut self, call: &'static str, kept: &mut Kept) -> Turn {
+    fn turn(&mut self, call: Call, kept: &mut Kept) -> Turn {
         self.sky().turn(call, kept)
     }
 }
