@@ -19,7 +19,8 @@ use domain::{
     money::Currency,
     order::Order,
     ports::{
-        Changed, Committed, Entitlements, Events, Ledger, Orders, Receipts, Recorded, Settlement, Undone,
+        Changed, Committed, Entitlements, EventDesk, Events, Ledger, Orders, Receipts, Recorded, Settlement,
+        Undone,
     },
     receipt::{self, Receipt, State},
     refund::Restock,
@@ -34,7 +35,7 @@ use kit::{
     stack::{Ports, Stack},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -79,7 +80,7 @@ impl Shelves for kit::stack::StockTable {
 
 /// What a suite runs on: all ports, on the same rows.
 trait On {
-    fn events(&self) -> &(impl Events + Undone<EventPlace>);
+    fn events(&self) -> &(impl Events + EventDesk + Undone<EventPlace>);
     fn orders(&self) -> &impl Orders;
     fn entitlements(&self) -> &impl Entitlements;
     fn ledger(&self) -> &impl Ledger;
@@ -88,7 +89,7 @@ trait On {
 }
 
 impl On for World {
-    fn events(&self) -> &(impl Events + Undone<EventPlace>) {
+    fn events(&self) -> &(impl Events + EventDesk + Undone<EventPlace>) {
         self
     }
     fn orders(&self) -> &impl Orders {
@@ -109,7 +110,7 @@ impl On for World {
 }
 
 impl On for Ports {
-    fn events(&self) -> &(impl Events + Undone<EventPlace>) {
+    fn events(&self) -> &(impl Events + EventDesk + Undone<EventPlace>) {
         &self.events
     }
     fn orders(&self) -> &impl Orders {
@@ -188,6 +189,7 @@ on_both! {
     goods_go_back_once_and_never_more_than_were_taken,
     nothing_goes_back_where_nothing_was_taken_or_counted,
     a_cart_too_big_for_one_transaction_is_committed_whole,
+    a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_ended,
     mapping_rows_are_found,
     a_receipt_is_claimed_by_one,
     only_the_claimant_may_mark,
@@ -777,6 +779,34 @@ async fn a_cart_too_big_for_one_transaction_is_committed_whole(on: &impl On) {
     assert_eq!(on.orders().order(&order.order_id).await, Ok(Some(order)));
     let back = |shelf: &Shelf| shelf.on_hand == Some(3) && shelf.moved.as_ref().unwrap().returned == 1;
     assert!(shelves_of(on, &commit, &skus).await.iter().all(back));
+}
+
+async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_ended(on: &impl On) {
+    let (event, skus) = (recorded(on).await, skus(120));
+    for sku in &skus {
+        on.shelves().put_counter(sku, 3).await;
+    }
+    let sale = decided(on.ledger(), &event, &checkout(&skus)).await;
+    let shelves = async || -> BTreeSet<_> {
+        let shelves = shelves_of(on, &sale, &skus).await.into_iter();
+        shelves.map(|shelf| (shelf.on_hand, shelf.moved.map(|moved| moved.returned))).collect()
+    };
+    // Between reading and writing, an operator drops the event.
+    let dropped = on.events().drop_event(&event.event_id, EventState::Stored, "a test order", now()).await;
+    assert_eq!(dropped, Ok(Changed::Now));
+    assert_eq!(on.ledger().commit(&sale).await, Ok(Committed::Raced));
+    assert_eq!(shelves().await, BTreeSet::from([(Some(3), None)]));
+
+    // The same of what goes back, and of an event that is parked.
+    let sale = Commit { event_id: recorded(on).await.event_id, ..sale.clone() };
+    assert_eq!(on.ledger().commit(&sale).await, Ok(Committed::Now));
+    let refund = recorded(on).await;
+    let order_id = order_of(&sale).order_id;
+    let returns = skus.iter().map(|sku| put_back(sku, &order_id, 0, 1)).collect();
+    let back = Commit { returns, ..Commit::of(refund.event_id.clone()) };
+    on.events().settle(&refund.event_id, &park("meanwhile"), now()).await.unwrap();
+    assert_eq!(on.ledger().commit(&back).await, Ok(Committed::Raced));
+    assert_eq!(shelves().await, BTreeSet::from([(Some(2), Some(0))]));
 }
 
 fn put_back(sku: &Sku, order_id: &OrderId, seen: i64, pieces: i64) -> Return {

@@ -4,6 +4,7 @@
 //! a mail went out, the policy decides, and under one policy the customer may get two, under the other none.
 use domain::{
     checkout::Checkout,
+    event::EventState,
     ids::Sku,
     job::{FulfillmentJob, ReceiptJob},
     receipt::OnUnknown,
@@ -18,7 +19,10 @@ use kit::{
 };
 use proptest::prelude::*;
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+};
 use tokio::runtime::Runtime;
 
 const FAULTS: [Fault; 4] = [Fault::FailBefore, Fault::FailAfter, Fault::StopBefore, Fault::StopAfter];
@@ -52,6 +56,8 @@ enum Story {
     OneDelivery,
     /// The same for a cart of 120 things, some of which are not on the shelf.
     LongCart,
+    /// A checkout of two things, each moved in a transaction of its own.
+    InParts,
     /// A checkout; the delivery a second time; the news under a fresh event id. Each is worked off before the next.
     OneAfterTheOther,
     /// The same three, and only then does the work begin.
@@ -121,7 +127,7 @@ impl Stage {
     async fn tell(&self, working: bool) {
         let Self { story, bundle, first, twin, .. } = self;
         match story {
-            Story::OneDelivery | Story::LongCart => bundle.deliver(first, working).await,
+            Story::OneDelivery | Story::LongCart | Story::InParts => bundle.deliver(first, working).await,
             Story::OneAfterTheOther => {
                 for delivery in [first, first, twin] {
                     bundle.deliver(delivery, working).await;
@@ -144,14 +150,21 @@ impl Stage {
         bundle.drain().await;
     }
 
-    /// The end of the story when these faults strike, and which did.
-    fn end(&self, working: bool, faults: &Faults) -> (End, Vec<Struck>) {
+    /// Back to the beginning of the story.
+    fn set_up(&self) {
         self.bundle.begin_again();
         self.bundle.provider_has(&self.paid);
-        if self.story == Story::LongCart {
-            let mut kept = self.bundle.world.kept();
-            kept.counters.extend((0..118).map(|n| (thing(n), n % 4)));
+        let mut kept = self.bundle.world.kept();
+        match self.story {
+            Story::LongCart => kept.counters.extend((0..118).map(|n| (thing(n), n % 4))),
+            Story::InParts => kept.moves_a_part = NonZeroUsize::new(1),
+            _ => {}
         }
+    }
+
+    /// The end of the story when these faults strike, and which did.
+    fn end(&self, working: bool, faults: &Faults) -> (End, Vec<Struck>) {
+        self.set_up();
         self.bundle.world.kept().faults.clone_from(faults);
         self.runtime.block_on(self.tell(working));
         let kept = self.bundle.world.kept();
@@ -365,6 +378,43 @@ fn any_one_interruption_changes_no_end() {
     }
 }
 
+/// In the row "a part of a commit" of ARCHITECTURE.md: what is there in between, and that it is gone on with.
+#[test]
+fn a_long_cart_stopped_between_its_parts_is_finished_later_and_counted_once() {
+    let stage = Stage::for_story(Story::LongCart, OnUnknown::Resend);
+    let (undisturbed, _) = stage.undisturbed(true);
+    let world = &stage.bundle.world;
+    let parts: Vec<usize> = {
+        let kept = world.kept();
+        (0..kept.calls.len()).filter(|n| kept.calls[*n] == "ledger.commit").collect()
+    };
+    assert_eq!(parts.len(), 3, "120 movements");
+    for (done, part) in parts[..2].iter().enumerate() {
+        stage.set_up();
+        let stocked = world.kept().counters.clone();
+        world.kept().faults.insert(*part, Fault::StopAfter);
+        stage.runtime.block_on(async {
+            stage.bundle.post(&stage.first).await;
+            let event_id = world.kept().events.keys().next().expect("an event").clone();
+            let stopped = world.run(stage.bundle.fulfillment.fulfill(&event_id, 1)).await;
+            assert!(stopped.is_none(), "{stopped:?}");
+        });
+        {
+            let kept = world.kept();
+            assert!(kept.orders.is_empty() && kept.receipts.is_empty());
+            assert!(kept.events.values().all(|event| event.state == EventState::Stored));
+            assert!((1..120).contains(&kept.movements.len()), "{}", kept.movements.len());
+            for (sku, count) in &kept.counters {
+                let taken =
+                    kept.movements.values().filter(|moved| moved.sku == *sku).map(|moved| moved.taken);
+                assert_eq!(*count, stocked[sku] - taken.sum::<i64>(), "{sku}");
+            }
+        }
+        stage.runtime.block_on(stage.bundle.drain());
+        assert_eq!(End::of(&world.kept()), undisturbed, "after {} parts", done + 1);
+    }
+}
+
 #[test]
 fn any_one_interruption_of_what_comes_after_a_sale_changes_no_end() {
     for story in [Story::Refunded, Story::Subscribed] {
@@ -387,6 +437,11 @@ fn any_two_interruptions_change_no_end() {
     for policy in POLICIES {
         disturb_twice(Story::OneDelivery, policy);
     }
+}
+
+#[test]
+fn any_two_interruptions_of_a_commit_in_parts_change_no_end() {
+    disturb_twice(Story::InParts, OnUnknown::Resend);
 }
 
 #[test]

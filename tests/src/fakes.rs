@@ -9,6 +9,7 @@ pub mod undone;
 
 pub use listing::Lists;
 
+use aws::ledger::{MOVES_A_PART, first_parts};
 use domain::{
     checkout::Checkout,
     class::Class,
@@ -38,7 +39,7 @@ use domain::{
     },
     refund,
     secrets::Keys,
-    stock::{Mapping, Movement, Shelf},
+    stock::{Mapping, Movement, Return, Shelf, Take},
     subscription::{self, Subscription},
 };
 use jiff::Timestamp;
@@ -46,6 +47,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::{
     cell::Cell,
     collections::{BTreeMap, VecDeque},
+    num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -204,6 +206,9 @@ pub struct Kept {
     pub faults: BTreeMap<usize, Fault>,
     /// Which messages were to be hidden, by their handles, and for how long.
     pub delays: Vec<(String, Duration)>,
+    /// How many movements each transaction of a commit takes; without it as many as the adapter puts into one. Fewer
+    /// show what stands between two of them.
+    pub moves_a_part: Option<NonZeroUsize>,
     /// Whether the index that is read next does not have yet what was written a moment ago.
     pub index_lags: Cell<bool>,
     /// How long every call takes, if time passes by tokio's timers: see [`World::run_on_timers`].
@@ -515,8 +520,39 @@ impl Ledger for World {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, Setback> {
-        self.call("ledger.commit", |kept| apply(kept, commit)).await
+        let most = self.kept().moves_a_part.map_or(MOVES_A_PART, NonZeroUsize::get);
+        for part in parts(commit, most) {
+            if self.call("ledger.commit", |kept| apply(kept, &part)).await? == Committed::Raced {
+                return Ok(Committed::Raced);
+            }
+        }
+        Ok(Committed::Now)
     }
+}
+
+/// How many actions a commit is beside its movements: a row each, and the event.
+fn rows_of(commit: &Commit) -> usize {
+    let Commit { order, links, reference, subscription, entitlements, contact, receipts, .. } = commit;
+    let lists = links.len() + entitlements.len() + receipts.len();
+    let singles =
+        [order.is_some(), reference.is_some(), subscription.is_some(), contact.is_some()].map(usize::from);
+    lists + singles.iter().sum::<usize>() + 1
+}
+
+/// The transactions of a commit, as the adapter makes them: movements that do not fit into the last one go first, while
+/// the event is still stored.
+fn parts(commit: &Commit, most: usize) -> Vec<Commit> {
+    let takes = commit.takes.iter().map(|take| (Some(take), None));
+    let moves: Vec<_> = takes.chain(commit.returns.iter().map(|back| (None, Some(back)))).collect();
+    let (first, last) = first_parts(&moves, rows_of(commit), most);
+    let part = |moves: &[(Option<&Take>, Option<&Return>)], rest: Commit| Commit {
+        takes: moves.iter().filter_map(|(take, _)| take.cloned()).collect(),
+        returns: moves.iter().filter_map(|(_, back)| back.cloned()).collect(),
+        ..rest
+    };
+    let only_moves = || Commit { ends: false, ..Commit::of(commit.event_id.clone()) };
+    let last = part(last, commit.clone());
+    first.into_iter().map(|moves| part(moves, only_moves())).chain([last]).collect()
 }
 
 /// Whether no row is wanted at all: then nobody is asked.

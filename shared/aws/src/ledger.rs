@@ -24,9 +24,11 @@ const SERVICE: &str = "DynamoDB";
 
 /// `TransactWriteItems` takes 100 actions
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
-const MOST_ACTIONS: usize = 100;
+pub const MOST_ACTIONS: usize = 100;
 /// A movement and its counter.
 const ACTIONS_A_MOVE: usize = 2;
+/// How many movements go into a part that is not the last: there the check of the event is the only other action.
+pub const MOVES_A_PART: usize = (MOST_ACTIONS - 1) / ACTIONS_A_MOVE;
 /// `BatchGetItem` takes 100 keys, of all tables together.
 const MOST_KEYS: usize = 100;
 
@@ -89,12 +91,13 @@ fn verdict<'a>(reasons: impl IntoIterator<Item = Option<&'a str>>) -> Verdict {
 /// A movement and its counter change together.
 type Move = [TransactWriteItem; ACTIONS_A_MOVE];
 
-/// The moves that go first, in transactions of their own, so that the rest fits into the last one, beside so many
-/// other actions.
-fn first_parts(moves: &[Move], others: usize) -> (Vec<&[Move]>, &[Move]) {
-    let fit_last = MOST_ACTIONS.saturating_sub(others) / ACTIONS_A_MOVE;
+/// The movements that go first, in transactions of their own with `most` in each, so that the rest fits into the last
+/// one, beside so many other actions.
+#[must_use]
+pub fn first_parts<M>(moves: &[M], others: usize, most: usize) -> (Vec<&[M]>, &[M]) {
+    let fit_last = most.min(MOST_ACTIONS.saturating_sub(others) / ACTIONS_A_MOVE);
     let (first, last) = moves.split_at(moves.len().saturating_sub(fit_last));
-    (first.chunks(MOST_ACTIONS / ACTIONS_A_MOVE).collect(), last)
+    (first.chunks(most.max(1)).collect(), last)
 }
 
 impl Ledger {
@@ -168,14 +171,19 @@ impl Ledger {
             .chain(receipts.iter().map(|row| receipts::put(&tables.receipts, row)));
         let puts = puts.map(|put| Ok(TransactWriteItem::builder().put(put?).build()));
         let mut rows = puts.collect::<Result<Vec<_>, Setback>>()?;
-        let event = TransactWriteItem::builder();
-        let event = if commit.ends {
-            event.update(events::committed(&tables.events, event_id, &commit.receipt_ids())?)
+        rows.push(if commit.ends {
+            let event = events::committed(&tables.events, event_id, &commit.receipt_ids())?;
+            TransactWriteItem::builder().update(event).build()
         } else {
-            event.condition_check(events::still_stored(&tables.events, event_id)?)
-        };
-        rows.push(event.build());
+            self.still_stored(commit)?
+        });
         Ok(rows)
+    }
+
+    /// That the event stands where it stood when the decision was taken.
+    fn still_stored(&self, commit: &Commit) -> Result<TransactWriteItem, Setback> {
+        let check = events::still_stored(&self.tables.events, &commit.event_id)?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     /// What a commit moves. A sale takes out and a refund puts back, so no counter is moved twice in one commit, which
@@ -236,9 +244,11 @@ impl ports::Ledger for Ledger {
             return Err(Setback::Fault(format!("{} rows do not fit into one transaction", rows.len())));
         }
         let moves = self.moves(commit)?;
-        let (first, last) = first_parts(&moves, rows.len());
+        let (first, last) = first_parts(&moves, rows.len(), MOVES_A_PART);
         for part in first {
-            if self.transact(part.concat()).await? == Committed::Raced {
+            // Or else goods would leave the shelf for an event that somebody has dropped or parked meanwhile.
+            let event = self.still_stored(commit)?;
+            if self.transact([vec![event], part.concat()].concat()).await? == Committed::Raced {
                 return Ok(Committed::Raced);
             }
         }
@@ -273,11 +283,15 @@ mod tests {
         for others in [1, 3, 4, 40, 99, 100] {
             for count in [0, 1, 48, 49, 98, 99, 148, 500] {
                 let moves: Vec<Move> = (0..count).map(|_| [action(), action()]).collect();
-                let (first, last) = first_parts(&moves, others);
+                let (first, last) = first_parts(&moves, others, MOVES_A_PART);
                 assert!(last.concat().len() + others <= MOST_ACTIONS);
-                assert!(first.iter().all(|part| (1..=MOST_ACTIONS).contains(&part.concat().len())));
+                // Beside the check of the event.
+                assert!(first.iter().all(|part| (1..MOST_ACTIONS).contains(&part.concat().len())));
                 assert_eq!(first.concat().len() + last.len(), count);
                 assert_eq!(first.is_empty(), count * ACTIONS_A_MOVE + others <= MOST_ACTIONS);
+                let (first, last) = first_parts(&moves, others, 1);
+                assert!(first.iter().all(|part| part.len() == 1) && last.len() <= 1);
+                assert_eq!(first.len() + last.len(), count);
             }
         }
     }
