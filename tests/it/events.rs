@@ -45,7 +45,7 @@ const COMPLETED: &str = "flex/checkout.session.completed.json";
 type Use = fn(&str);
 
 /// What each file is for: whoever adds one says so here.
-const USES: [(&str, Use); 69] = [
+const USES: [(&str, Use); 70] = [
     ("intake.json", is_taken_in),
     ("intake.base64.json", is_taken_in),
     (FULFILLMENT, is_a_batch::<FulfillmentJob>),
@@ -56,6 +56,7 @@ const USES: [(&str, Use); 69] = [
     ("ses/bounce.json", tells_what_became_of_a_mail),
     ("ses/bounce.transient.json", tells_what_became_of_a_mail),
     ("ses/complaint.json", tells_what_became_of_a_mail),
+    ("ses/complaint.suppressed.json", tells_what_became_of_a_mail),
     ("ses/delivery.json", tells_what_became_of_a_mail),
     ("ses/reject.json", tells_what_became_of_a_mail),
     ("ses/rendering-failure.json", tells_what_became_of_a_mail),

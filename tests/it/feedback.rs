@@ -223,6 +223,19 @@ async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
 }
 
 #[tokio::test]
+async fn a_mail_that_ses_took_and_did_not_send_for_its_own_list_is_no_complaint_of_it() {
+    let bundle = open_shop(OnUnknown::Resend);
+    let receipt = owed(&bundle, 1).await;
+    assert!(matches!(send(&bundle, &receipt.receipt_id, "a").await, Outcome::Accepted(_)));
+    let mail = taken(&bundle, &receipt.receipt_id);
+    assert_eq!(tell(&bundle, &mail, "send").await, noted(None));
+    assert_eq!(tell(&bundle, &mail, "complaint.suppressed").await, noted(Some(Trouble::Bounced)));
+    assert_eq!(trouble(&bundle, &receipt), Some(Trouble::Bounced), "it did not arrive");
+    let mark = bundle.world.kept().marks[&AddressHash::of(&mail.to)].clone();
+    assert!(mark.bounced_at.is_some() && mark.complained_at.is_none());
+}
+
+#[tokio::test]
 async fn a_full_mailbox_is_told_of_and_written_to_again() {
     let bundle = open_shop(OnUnknown::Resend);
     let first = owed(&bundle, 1).await;

@@ -5,8 +5,16 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Of which kinds there are samples.
-pub const KINDS: [&str; 7] =
-    ["send", "delivery", "bounce", "bounce.transient", "complaint", "reject", "rendering-failure"];
+pub const KINDS: [&str; 8] = [
+    "send",
+    "delivery",
+    "bounce",
+    "bounce.transient",
+    "complaint",
+    "complaint.suppressed",
+    "reject",
+    "rendering-failure",
+];
 
 /// A mail that SES has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]

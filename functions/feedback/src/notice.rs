@@ -17,6 +17,9 @@ use std::{collections::BTreeMap, fmt};
 pub const TAG: &str = "receipt_id";
 /// What SES writes to its topic, once, to try it out. It is no JSON.
 const TRIAL: &str = "Successfully validated SNS topic";
+/// By which SES says, of a bounce and of a complaint, that the account has the address on its suppression list, and
+/// that it took the mail and did not try to deliver it.
+const ON_SUPPRESSION_LIST: &str = "OnAccountSuppressionList";
 
 /// Whether a message is SES's trial of the topic.
 #[must_use]
@@ -53,7 +56,10 @@ struct Mail {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Bounce {
-    bounce_type: String,
+    #[serde(rename = "bounceType")]
+    of_type: String,
+    #[serde(rename = "bounceSubType", default, skip_serializing_if = "Option::is_none")]
+    sub_type: Option<String>,
     timestamp: Timestamp,
 }
 
@@ -61,8 +67,10 @@ struct Bounce {
 #[serde(rename_all = "camelCase")]
 struct Complaint {
     timestamp: Timestamp,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    complaint_feedback_type: Option<String>,
+    #[serde(rename = "complaintSubType", default, skip_serializing_if = "Option::is_none")]
+    sub_type: Option<String>,
+    #[serde(rename = "complaintFeedbackType", default, skip_serializing_if = "Option::is_none")]
+    feedback_type: Option<String>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
@@ -140,12 +148,20 @@ impl Notice {
             }
             "Bounce" => {
                 let told = self.bounce.as_ref()?;
-                Some((Kind::Bounced { for_good: told.bounce_type == "Permanent" }, told.timestamp))
+                let kind = match told.sub_type.as_deref() {
+                    Some("Suppressed" | ON_SUPPRESSION_LIST) => Kind::Suppressed,
+                    _ => Kind::Bounced { for_good: told.of_type == "Permanent" },
+                };
+                Some((kind, told.timestamp))
             }
             "Complaint" => {
                 let told = self.complaint.as_ref()?;
+                if told.sub_type.as_deref() == Some(ON_SUPPRESSION_LIST) {
+                    // Nobody complained of this mail: its recipient had of another one, so that SES did not send it.
+                    return Some((Kind::Suppressed, told.timestamp));
+                }
                 // The reverse: somebody takes a mail out of the spam folder.
-                let is_praise = told.complaint_feedback_type.as_deref() == Some("not-spam");
+                let is_praise = told.feedback_type.as_deref() == Some("not-spam");
                 (!is_praise).then_some((Kind::Complained, told.timestamp))
             }
             "Reject" => Some((Kind::Rejected, sent_at)),
@@ -184,6 +200,7 @@ mod tests {
             ("bounce", Kind::Bounced { for_good: true }, at("2026-03-02T15:04:09.669Z")),
             ("bounce.transient", Kind::Bounced { for_good: false }, at("2026-03-02T15:04:09.669Z")),
             ("complaint", Kind::Complained, at("2026-03-02T17:41:02.669Z")),
+            ("complaint.suppressed", Kind::Suppressed, at("2026-03-02T15:04:05.669Z")),
             ("reject", Kind::Rejected, sent_at),
             ("rendering-failure", Kind::NotRendered, sent_at),
         ] {
@@ -195,6 +212,19 @@ mod tests {
                 "0100019caf5b3a14-00000000-0000-4000-8000-000000000001-000000"
             );
             assert_eq!(report.address, Some(AddressHash::of("pat@example.com")), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bounce_of_an_address_on_a_list_of_ses_is_told_apart() {
+        for (word, kind) in [
+            ("General", Kind::Bounced { for_good: true }),
+            ("Suppressed", Kind::Suppressed),
+            ("OnAccountSuppressionList", Kind::Suppressed),
+        ] {
+            let mut notice = sample("bounce");
+            notice.bounce.as_mut().unwrap().sub_type = Some(word.to_owned());
+            assert_eq!(notice.report().unwrap().kind, kind, "{word}");
         }
     }
 
@@ -212,7 +242,7 @@ mod tests {
             assert_eq!(notice.report(), Err(NoReport::NotNeeded), "{word}");
         }
         let praise = |notice: &mut Notice| {
-            notice.complaint.as_mut().unwrap().complaint_feedback_type = Some("not-spam".to_owned());
+            notice.complaint.as_mut().unwrap().feedback_type = Some("not-spam".to_owned());
         };
         assert_eq!(report(praise), Err(NoReport::NotNeeded));
         assert_eq!(report(|notice| notice.mail.tags.clear()), Err(NoReport::NotOurs));

@@ -62,6 +62,8 @@ pub enum Kind {
         /// Whether the address is no good, and not just today.
         for_good: bool,
     },
+    /// SES took it and did not try: the address is on its own list of those that bounced or complained.
+    Suppressed,
     /// The recipient calls it spam.
     Complained,
     /// SES found something harmful in it and did not send it.
@@ -79,6 +81,7 @@ impl Kind {
             Self::Delivered => "delivered",
             Self::Bounced { for_good: true } => "bounced_for_good",
             Self::Bounced { for_good: false } => "bounced",
+            Self::Suppressed => "suppressed",
             Self::Complained => "complained",
             Self::Rejected => "rejected",
             Self::NotRendered => "not_rendered",
@@ -90,7 +93,11 @@ impl Kind {
     pub fn is_trouble(self) -> bool {
         match self {
             Self::Sent | Self::Delivered => false,
-            Self::Bounced { .. } | Self::Complained | Self::Rejected | Self::NotRendered => true,
+            Self::Bounced { .. }
+            | Self::Suppressed
+            | Self::Complained
+            | Self::Rejected
+            | Self::NotRendered => true,
         }
     }
 }
@@ -123,7 +130,9 @@ impl Report {
         let address = self.address.clone()?;
         let at = Some(whole_second(self.at));
         match self.kind {
-            Kind::Bounced { for_good: true } => Some(Mark { address, bounced_at: at, complained_at: None }),
+            Kind::Bounced { for_good: true } | Kind::Suppressed => {
+                Some(Mark { address, bounced_at: at, complained_at: None })
+            }
             Kind::Complained => Some(Mark { address, bounced_at: None, complained_at: at }),
             Kind::Sent
             | Kind::Delivered
@@ -195,7 +204,7 @@ pub struct Fate {
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub delivered_at: Option<Timestamp>,
-    /// It came back for good.
+    /// It came back for good, or SES did not even try.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -243,7 +252,7 @@ impl Fate {
             // That is told below, by any report of a mail that SES let out.
             Kind::Sent => None,
             Kind::Delivered => Some(&mut self.delivered_at),
-            Kind::Bounced { for_good: true } => Some(&mut self.bounced_at),
+            Kind::Bounced { for_good: true } | Kind::Suppressed => Some(&mut self.bounced_at),
             Kind::Bounced { for_good: false } => Some(&mut self.returned_at),
             Kind::Complained => Some(&mut self.complained_at),
             Kind::Rejected => Some(&mut self.rejected_at),

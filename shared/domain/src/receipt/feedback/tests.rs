@@ -38,11 +38,12 @@ fn withdrawn() -> State {
     State::Withdrawn { reason: "paid since".to_owned() }
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind::Sent,
     Kind::Delivered,
     Kind::Bounced { for_good: true },
     Kind::Bounced { for_good: false },
+    Kind::Suppressed,
     Kind::Complained,
     Kind::Rejected,
     Kind::NotRendered,
@@ -155,9 +156,16 @@ fn what_is_told_late_of_an_earlier_mail_stops_no_mail_that_a_person_asked_for() 
 }
 
 #[test]
-fn an_address_is_remembered_for_a_hard_bounce_and_a_complaint_alone() {
+fn a_mail_that_ses_did_not_try_to_deliver_did_not_arrive() {
+    let suppressed = settled(receipt(claimed()), &[Kind::Sent, Kind::Suppressed].map(|kind| report(1, kind)));
+    assert_eq!((&suppressed.state, suppressed.trouble()), (&sent(1, 10), Some(Trouble::Bounced)));
+}
+
+#[test]
+fn an_address_is_remembered_for_a_hard_bounce_a_suppression_and_a_complaint_alone() {
     let marks: Vec<_> = KINDS.map(|kind| report(1, kind).mark()).into_iter().flatten().collect();
-    let [bounced, complained] = &marks[..] else { panic!("{marks:?}") };
+    let [bounced, suppressed, complained] = &marks[..] else { panic!("{marks:?}") };
+    assert_eq!(suppressed, bounced);
     assert_eq!((bounced.bounced_at, bounced.complained_at), (Some(at(12)), None));
     assert_eq!((complained.bounced_at, complained.complained_at), (None, Some(at(12))));
     assert_eq!(bounced.reason(), "an earlier mail to this address bounced for good");
