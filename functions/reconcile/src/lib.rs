@@ -66,8 +66,8 @@ pub struct Count {
     pub examined: usize,
     /// How many were missing, for the first time: no webhook has told of them.
     pub missing: usize,
-    /// How many were found missing by an earlier run and are still to be worked on: queued again.
-    pub queued_again: usize,
+    /// How many were found missing by an earlier run and are still to be worked on: the queue has them, or sweep does.
+    pub waiting: usize,
     /// How many were found missing by an earlier run, which has come to an end with them: somebody decides, or nothing
     /// follows.
     pub seen_before: usize,
@@ -80,7 +80,7 @@ impl Count {
         Self {
             examined: self.examined + other.examined,
             missing: self.missing + other.missing,
-            queued_again: self.queued_again + other.queued_again,
+            waiting: self.waiting + other.waiting,
             seen_before: self.seen_before + other.seen_before,
             unreadable: self.unreadable + other.unreadable,
         }
@@ -154,7 +154,7 @@ impl Run {
 /// What became of a gap that is still there at the second look.
 enum Fate {
     Missing,
-    QueuedAgain,
+    Waiting,
     SeenBefore,
 }
 
@@ -344,7 +344,7 @@ where
             let count = run.reconciled.of(what);
             match fate {
                 Ok(Fate::Missing) => count.missing += 1,
-                Ok(Fate::QueuedAgain) => count.queued_again += 1,
+                Ok(Fate::Waiting) => count.waiting += 1,
                 Ok(Fate::SeenBefore) => count.seen_before += 1,
                 Err(setback) => run.goes_on(setback)?,
             }
@@ -368,21 +368,15 @@ where
         let body = flex::event(&gap.found, &gap.event_id, told_at);
         let reading = flex::read(&body);
         let event = StoredEvent::first(&self.delivery(body, reading)?);
-        let recorded = self.events.record(&event).await?;
-        // Another body under one of our ids is the same gap, told at another time.
-        let state = match recorded {
-            Recorded::First => event.state,
-            Recorded::Again(state) | Recorded::OtherBody(state) => state,
-        };
-        if state.is_pending() {
-            self.queue.send(&FulfillmentJob::V1 { event_id: event.event_id.clone() }).await?;
-        }
-        Ok(match recorded {
+        Ok(match self.events.record(&event).await? {
             Recorded::First => {
+                // Should this fail or never be reached, sweep queues it: of one gap there is one message from here.
+                self.queue.send(&FulfillmentJob::V1 { event_id: event.event_id.clone() }).await?;
                 tracing::warn!(outcome = "missing", event_id = %event.event_id, "no webhook has told of this");
                 Fate::Missing
             }
-            Recorded::Again(_) | Recorded::OtherBody(_) if state.is_pending() => Fate::QueuedAgain,
+            // Another body under one of our ids is the same gap, told at another time.
+            Recorded::Again(state) | Recorded::OtherBody(state) if state.is_pending() => Fate::Waiting,
             Recorded::Again(_) | Recorded::OtherBody(_) => Fate::SeenBefore,
         })
     }
@@ -431,14 +425,14 @@ fn log_unreadable(id: Option<&str>, reason: &str) {
 
 fn log(reconciled: &Reconciled, setback: Option<&Setback>, took: SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
-    let Count { examined, missing, queued_again, seen_before, unreadable } = reconciled.total();
+    let Count { examined, missing, waiting, seen_before, unreadable } = reconciled.total();
     let more = reconciled.more;
     let lists = reconciled.to_string();
     tracing::info!(
         outcome = "reconciled",
         examined,
         missing,
-        queued_again,
+        waiting,
         seen_before,
         unreadable,
         more,
