@@ -54,6 +54,8 @@ fn is_deceptive(character: char) -> bool {
 
 /// Wraps a text to the page, every line indented.
 pub(super) fn wrap(text: &str, indent: usize) -> String {
+    // A template may say any number, and so much room would be taken.
+    let indent = indent.min(WIDTH);
     let margin = " ".repeat(indent);
     let lines = lines(text, WIDTH.saturating_sub(indent));
     lines.iter().map(|line| format!("{margin}{line}")).collect::<Vec<_>>().join("\n")
@@ -61,6 +63,8 @@ pub(super) fn wrap(text: &str, indent: usize) -> String {
 
 /// A label at the left and an amount at the right edge; a long label goes on below.
 pub(super) fn row(label: &str, amount: &str, indent: usize) -> String {
+    // As for `wrap`.
+    let indent = indent.min(WIDTH);
     let room = WIDTH.saturating_sub(columns(amount) + 2 + indent);
     let margin = " ".repeat(indent);
     let mut lines = lines(label, room).into_iter();
@@ -163,6 +167,12 @@ mod tests {
         let first = page.lines().next().unwrap();
         assert_eq!((columns(first), first.ends_with("$1.00")), (WIDTH, true), "{page}");
         assert!(page.lines().all(|line| line.starts_with("  mat")), "{page}");
+    }
+
+    #[test]
+    fn an_indent_is_no_wider_than_the_page() {
+        assert_eq!(wrap("x", usize::MAX), format!("{}x", " ".repeat(WIDTH)));
+        assert_eq!(row("x", "$1.00", usize::MAX), format!("{}x$1.00", " ".repeat(WIDTH)));
     }
 
     proptest! {
