@@ -37,7 +37,8 @@ storm: tools  ## Deliver a day's events while processes are killed and AWS resta
 
 fuzz: CASES ?= 100000
 fuzz:  ## Feed mutated samples to every parser and the templates: make fuzz CASES=1000000
-	PROPTEST_CASES=$(CASES) $(CARGO) test --locked --release --package tests --test it -- fuzz::
+	PROPTEST_CASES=$(CASES) CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS=true CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS=true \
+		$(CARGO) test --locked --release --package tests --test it -- fuzz::
 
 up: tools  ## Start the local stack and leave it running
 	@$(STACK) up

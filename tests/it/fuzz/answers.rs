@@ -1,0 +1,182 @@
+//! What Flex's API may answer, by way of HTTP and of the client: each answer as it should be, or changed in its bytes or
+//! values.
+
+use super::{
+    LONGEST_ERROR, Tally, hold, in_time, made_up,
+    mutation::{crossbred, mutant},
+};
+use axum::{Router, extract::State, http::Uri};
+use domain::{
+    event::RefundsOf,
+    ids::{OrderId, PaymentIntentId, SubscriptionId},
+    ports::ReadError,
+    reconcile::{Ask, What},
+    secrets::ApiKey,
+};
+use jiff::{SignedDuration, Timestamp};
+use proptest::{prelude::*, test_runner::TestCaseResult};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeSet,
+    fs,
+    sync::{Arc, LazyLock, Mutex},
+    time::Instant,
+};
+use tokio::net::TcpListener;
+
+const ORDER: &str = "fcs_01K76N0000000000000000000B";
+const PAYMENT: &str = "fpi_01K76N0000000000000000000Z";
+const SUBSCRIPTION: &str = "fsub_01k76n0000000000000000000j";
+
+/// What can be asked for. Where a path begins with another one, the longer one is first.
+const PATHS: [&str; 9] = [
+    "/v1/checkout/sessions/fcs_01K76N0000000000000000000B/line_items",
+    "/v1/checkout/sessions/fcs_01K76N0000000000000000000B",
+    "/v1/checkout/sessions",
+    "/v1/customers/",
+    "/v1/payment_intents",
+    "/v1/refunds",
+    "/v1/invoices",
+    "/v1/subscriptions/",
+    "/v1/subscriptions",
+];
+
+/// What is answered if nothing is wrong, by path.
+static GENUINE: LazyLock<Vec<Vec<Vec<u8>>>> = LazyLock::new(|| {
+    let sample = |name: &str| {
+        let path = format!("{}/../events/flex/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_str::<Value>(&fs::read_to_string(path).unwrap()).unwrap()
+    };
+    let [session, subscription] = ["api/session", "api/subscription"].map(sample);
+    let mut unexpanded = session.clone();
+    unexpanded["checkout_session"]["customer"] = json!("fcus_01K76N0000000000000000000C");
+    let refunds: Vec<_> = ["refund", "refund.failed"]
+        .map(|name| sample(&format!("api/{name}"))["refund"].take())
+        .into_iter()
+        .collect();
+    let answers = [
+        sample("api/line_items"),
+        unexpanded,
+        json!({"checkout_sessions": [session["checkout_session"]]}),
+        sample("api/customer"),
+        sample("api/payment_intents"),
+        json!({"refunds": refunds}),
+        json!({"invoices": [sample("invoice.paid.renewal")["object"]["invoice"]]}),
+        subscription.clone(),
+        json!({"subscriptions": [subscription["subscription"]]}),
+    ];
+    answers.iter().map(|answer| vec![answer.to_string().into_bytes()]).collect()
+});
+
+type Answers = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// A server on this machine that answers whatever it is told to.
+async fn server(answers: &Answers) -> String {
+    async fn answer(State(answers): State<Answers>, asked: Uri) -> Vec<u8> {
+        let place = PATHS.iter().position(|path| asked.path().starts_with(path)).unwrap();
+        answers.lock().unwrap()[place].clone()
+    }
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let routes = Router::new().fallback(answer).with_state(Arc::clone(answers));
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    url
+}
+
+fn answers() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let answer = |genuine: &'static Vec<Vec<u8>>| {
+        prop_oneof![
+            4 => Just(genuine[0].clone()),
+            1 => mutant(genuine),
+            3 => crossbred(genuine).prop_map(|value| value.to_string().into_bytes()),
+        ]
+    };
+    GENUINE.iter().map(answer).collect::<Vec<_>>()
+}
+
+/// Counts what was read, or that it could not be, and holds the reason to its bound.
+fn read<T>(
+    read: Result<T, ReadError>,
+    tally: &Tally,
+    [well, badly]: [&'static str; 2],
+) -> Result<Option<T>, TestCaseError> {
+    match read {
+        Ok(read) => {
+            tally.count(well);
+            Ok(Some(read))
+        }
+        Err(ReadError::NotUnderstood(why)) => {
+            tally.count(badly);
+            prop_assert!(why.len() < LONGEST_ERROR, "an error quotes no value: {why}");
+            Ok(None)
+        }
+        Err(other) => Err(TestCaseError::fail(format!("the server is well, and yet: {other}"))),
+    }
+}
+
+async fn ask(api: &flex::Api, key: &ApiKey, tally: &Tally) -> TestCaseResult {
+    let checkout = api.checkout(key, &OrderId::new(ORDER).unwrap()).await;
+    if let Some(checkout) = read(checkout, tally, ["a checkout", "no checkout"])? {
+        let ids: BTreeSet<_> = checkout.payment_intents.iter().collect();
+        prop_assert_eq!(ids.len(), checkout.payment_intents.len(), "a payment is named twice");
+        prop_assert!(
+            checkout.payments.keys().all(|id| ids.contains(id)),
+            "told of a payment that is not its own"
+        );
+        if !checkout.payments.is_empty() {
+            tally.count("its payments");
+        }
+        if checkout.customer.name.is_some() {
+            tally.count("its customer");
+        }
+    }
+    let payment = PaymentIntentId::new(PAYMENT).unwrap();
+    read(api.checkout_of(key, &payment).await, tally, ["whose a payment is", "nobody knows whose"])?;
+    let of_payment = api.refunds(key, &RefundsOf::Payment(payment.clone())).await;
+    if let Some(refunds) = read(of_payment, tally, ["refunds", "no refunds"])? {
+        prop_assert!(refunds.iter().all(|refund| refund.told.payment_intent_id == payment));
+    }
+    let of_checkout = RefundsOf::Checkout(OrderId::new(ORDER).unwrap());
+    read(api.refunds(key, &of_checkout).await, tally, ["refunds", "no refunds"])?;
+    let subscription = api.subscription(key, &SubscriptionId::new(SUBSCRIPTION).unwrap()).await;
+    read(subscription, tally, ["a subscription", "no subscription"])?;
+    let now = Timestamp::from_second(1_763_000_000).unwrap();
+    let since = now - SignedDuration::from_hours(24 * 3650);
+    for what in What::ALL {
+        let page = api.list(key, &Ask { what, since, now, after: None }).await;
+        for listed in read(page, tally, ["a page", "no page"])?.iter().flat_map(|page| &page.listed) {
+            made_up(listed, now, tally)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn no_answer_of_the_api_makes_its_client_panic_or_dawdle() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let served = Answers::default();
+    let api = flex::Api::new(&runtime.block_on(server(&served))).unwrap();
+    let key = ApiKey::new("fsk_test_0").unwrap();
+    let expected = [
+        "a checkout",
+        "no checkout",
+        "its payments",
+        "its customer",
+        "whose a payment is",
+        "nobody knows whose",
+        "refunds",
+        "no refunds",
+        "a subscription",
+        "no subscription",
+        "a page",
+        "no page",
+        "found",
+        "of no use",
+    ];
+    hold(20, answers(), &expected, |answers, tally| {
+        let started_at = Instant::now();
+        *served.lock().unwrap() = answers;
+        runtime.block_on(ask(&api, &key, tally))?;
+        in_time(started_at)
+    });
+}

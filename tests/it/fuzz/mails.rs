@@ -1,0 +1,223 @@
+//! Mails of every kind about any order, and by any template that a merchant may write.
+
+use super::{Tally, hold, in_time};
+use domain::{
+    contact::{Contact, Told},
+    facts::Latest,
+    ids::{InvoiceId, RefundId, SubscriptionId},
+    order::Order,
+    receipt::{
+        Kind, OnUnknown, Receipt,
+        mail::{Form, Part, Sources, Templates, Unsendable, compose},
+    },
+};
+use jiff::Timestamp;
+use kit::{
+    drive::merchant,
+    story::{Delivery, checkout, open_shop, purchase},
+};
+use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
+use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock, time::Instant};
+
+fn text() -> impl Strategy<Value = String> {
+    prop_oneof![
+        any::<String>(),
+        "[\\r\\n\\t <>&\"'{}%]{0,40}",
+        Just("{{ merchant }}{% for x in y %}".to_owned()),
+        Just("Bcc: everyone@example.com\r\n\r\n<script>".to_owned()),
+        Just("x".repeat(100_000)),
+    ]
+}
+
+static SOLD: LazyLock<Order> = LazyLock::new(|| {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let bundle = open_shop(OnUnknown::Resend);
+        bundle.provider_has(&checkout(&purchase(1)));
+        bundle.deliver(&Delivery::of(&purchase(1), "fevt_1"), false).await;
+        bundle.drain().await;
+        bundle.world.kept().orders.values().next().unwrap().clone()
+    })
+});
+
+/// An order whose texts and amounts may be anything.
+fn order() -> impl Strategy<Value = Order> {
+    (text(), text(), text(), any::<i64>(), any::<i64>(), any::<u32>(), 0..30_usize).prop_map(
+        |(name, reference, description, total, part, quantity, lines)| {
+            let mut order = SOLD.clone();
+            order.customer.name = Some(name);
+            order.client_reference_id = Some(reference);
+            order.totals.total = total;
+            order.totals.discount = part;
+            let mut line = order.lines[0].clone();
+            (line.description, line.quantity, line.amounts.total) = (description, quantity, part);
+            order.lines.extend(vec![line; lines]);
+            order
+        },
+    )
+}
+
+/// Any time that there is, and those about now.
+fn time() -> impl Strategy<Value = Timestamp> {
+    let seconds = prop_oneof![Timestamp::MIN.as_second()..=Timestamp::MAX.as_second(), 0..4_000_000_000_i64];
+    seconds.prop_map(|second| Timestamp::from_second(second).unwrap())
+}
+
+/// What a mail may be about, of every form.
+fn kind() -> impl Strategy<Value = Kind> {
+    let subscription_id = || SubscriptionId::new("fsub_1").unwrap();
+    let invoice_id = || InvoiceId::new("fin_1").unwrap();
+    let period = || prop::option::of(time());
+    prop_oneof![
+        Just(Kind::Order),
+        (any::<i64>(), time(), period(), period()).prop_map(
+            move |(amount, paid_at, period_start, period_end)| {
+                Kind::Invoice {
+                    subscription_id: subscription_id(),
+                    invoice_id: invoice_id(),
+                    amount,
+                    paid_at,
+                    period_start,
+                    period_end,
+                }
+            }
+        ),
+        (any::<i64>(), time()).prop_map(|(amount, refunded_at)| Kind::Refund {
+            refund_id: RefundId::new("fre_1").unwrap(),
+            amount,
+            refunded_at,
+        }),
+        prop::option::of(any::<i64>()).prop_map(move |amount| Kind::PaymentFailed {
+            subscription_id: subscription_id(),
+            invoice_id: invoice_id(),
+            amount,
+        }),
+        time().prop_map(move |ends_at| Kind::TrialEnds { subscription_id: subscription_id(), ends_at }),
+    ]
+}
+
+/// What is known of the customer now.
+fn contact() -> impl Strategy<Value = Option<Contact>> {
+    let address = prop_oneof![Just("sam@example.com".to_owned()), text()];
+    let told = (prop::option::of(text()), prop::option::of(address), prop::bool::weighted(0.3));
+    prop::option::of(told).prop_map(|told| {
+        told.map(|(name, email, deleted)| Contact {
+            told: Some(Latest::new(Timestamp::UNIX_EPOCH, Told { name, email })),
+            deleted,
+            ..Contact::new(SOLD.customer.customer_id.clone().unwrap())
+        })
+    })
+}
+
+/// Composes a mail and holds it to its bounds. `is_built_in` says that the templates are, which may not fail.
+fn composed(
+    (order, kind, contact): (Order, Kind, Option<Contact>),
+    templates: &Templates,
+    is_built_in: bool,
+    tally: &Tally,
+) -> TestCaseResult {
+    let started_at = Instant::now();
+    let form = Form::of(&kind);
+    let receipt = Receipt::new(&order.order_id, kind, None, Timestamp::UNIX_EPOCH).unwrap();
+    match compose(&order, &receipt, contact.as_ref(), &merchant(), templates) {
+        Ok(mail) => {
+            tally.count(form.name());
+            for header in [Some(&mail.subject), mail.to_name.as_ref()].into_iter().flatten() {
+                prop_assert!(!header.contains(['\r', '\n']) && header.chars().count() <= 300);
+            }
+            if is_built_in {
+                prop_assert!(!mail.html.contains("<script>"));
+                prop_assert!(mail.html.len() + mail.text.len() < 1_000_000);
+            }
+        }
+        Err(Unsendable::NoAddress | Unsendable::BadAddress(_)) => tally.count("no address"),
+        Err(Unsendable::Deleted) => tally.count("deleted"),
+        Err(Unsendable::Template(fault)) if !is_built_in => {
+            tally.count("a template that fails on an order");
+            super::is_short(&fault)?;
+        }
+        Err(other) => prop_assert!(false, "{other}"),
+    }
+    in_time(started_at)
+}
+
+const FORMS: [&str; 5] = ["receipt", "renewal", "refund", "payment-failed", "trial-ends"];
+
+#[test]
+fn no_order_makes_the_templates_fail_or_a_header_grow_a_line() {
+    assert_eq!(Form::ALL.map(Form::name), FORMS);
+    let templates = Templates::built_in().unwrap();
+    let expected = [&FORMS[..], &["no address", "deleted"]].concat();
+    hold(5, (order(), kind(), contact()), &expected, |about, tally| composed(about, &templates, true, tally));
+}
+
+/// The built-in templates, which a merchant begins with.
+static BUILT_IN: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/domain/templates");
+    let parts = [Part::Subject, Part::Text, Part::Html];
+    let files =
+        Form::ALL.iter().flat_map(|form| parts.map(|part| folder.join(form.name()).join(part.name())));
+    files.map(|file| fs::read_to_string(file).unwrap()).collect()
+});
+
+/// What merchants write: a built-in template with something put in, cut out or repeated, or something of their own.
+fn source() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "{{ merchant.name }}",
+        "{{ test.marker }}",
+        "{% if test %}{{ test.marker }}{% endif %}",
+        "{{ order.reference }}",
+        "{% for line in order.lines %}",
+        "{% endfor %}",
+        "{% for a in range(9999) %}{% for b in range(9999) %}",
+        "{% include \"body.txt\" %}",
+        "{% extends \"layout.html\" %}",
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{{ customer.name|wrap(2) }}",
+        "{{ merchant.name|wrap(9223372036854775807) }}",
+        "{{ merchant.name|row(\"x\", 999) }}",
+        "{{ missing.member }}",
+        "{{ 1 // 0 }}",
+        "{{ -9223372036854775808 // -1 }}",
+        "{{ \"x\"[::-1] }}",
+        "{{",
+        "%}",
+        "\r\nBcc: everyone@example.com",
+    ]);
+    let text = prop_oneof![3 => piece.prop_map(str::to_owned), 1 => any::<String>()];
+    let change = (any::<Index>(), any::<Index>(), prop::option::weighted(0.8, text.clone()));
+    let changed = (any::<Index>(), prop::collection::vec(change, 0..3)).prop_map(|(which, changes)| {
+        let mut source: Vec<char> = BUILT_IN[which.index(BUILT_IN.len())].chars().collect();
+        for (at, end, text) in changes {
+            let (at, end) = (at.index(source.len() + 1), end.index(source.len() + 1));
+            // Something is put in, or something is cut out.
+            let range = if text.is_some() { at..at } else { at.min(end)..at.max(end) };
+            source.splice(range, text.unwrap_or_default().chars());
+        }
+        source.into_iter().collect()
+    });
+    let own = prop::collection::vec(text, 1..5).prop_map(|pieces| pieces.concat());
+    prop_oneof![3 => changed, 1 => own]
+}
+
+#[test]
+fn no_template_of_a_merchant_s_makes_the_start_or_a_mail_panic_or_dawdle() {
+    let form = prop::sample::select(&Form::ALL[..]);
+    let sources = prop::array::uniform3(prop::option::weighted(0.4, source()));
+    let sources = sources.prop_map(|[subject, text, html]| Sources { subject, text, html });
+    let inputs = (form, sources, (order(), kind(), contact()));
+    hold(50, inputs, &["templates", "bad templates", "receipt"], |(form, sources, about), tally| {
+        let started_at = Instant::now();
+        match Templates::new(BTreeMap::from([(form, sources)])) {
+            Ok(templates) => {
+                tally.count("templates");
+                composed(about, &templates, false, tally)?;
+            }
+            Err(bad) => {
+                tally.count("bad templates");
+                prop_assert!(bad.0.iter().all(|fault| fault.form == form), "{bad}");
+            }
+        }
+        in_time(started_at)
+    });
+}

@@ -1,0 +1,204 @@
+//! What lies on a queue: jobs of ours, and what SES tells of mails. Anything may lie there beside them.
+
+use super::{
+    Tally, hold, in_time,
+    mutation::{JOBS, NOTICES, crossbred, text_of},
+};
+use aws::batch::{self, Attempt, Worker};
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use domain::{
+    job::Job,
+    outcome::Setback,
+    receipt::{OnUnknown, Receipt, feedback::settle},
+};
+use feedback::notice::{NoReport, Notice};
+use kit::{
+    drive::{Bundle, RULES},
+    ses::Taken,
+    story::{Delivery, checkout, open_shop, purchase},
+};
+use proptest::{prelude::*, test_runner::TestCaseResult};
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Instant,
+};
+use tokio::runtime::{Builder, Runtime};
+
+/// What may have become of a mail, in SES's words, and two that are of no use here.
+const TYPES: [&str; 8] =
+    ["Send", "Delivery", "Bounce", "Complaint", "Reject", "Rendering Failure", "Open", "DeliveryDelay"];
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_time().build().unwrap()
+}
+
+/// A shop with one sale that is done, so that its jobs are well done at once.
+fn sold(runtime: &Runtime) -> (Bundle, Receipt) {
+    let bundle = open_shop(OnUnknown::Resend);
+    runtime.block_on(async {
+        bundle.provider_has(&checkout(&purchase(1)));
+        bundle.deliver(&Delivery::of(&purchase(1), "fevt_1"), false).await;
+        bundle.drain().await;
+    });
+    let receipt = bundle.world.kept().receipts.values().next().unwrap().clone();
+    (bundle, receipt)
+}
+
+/// A worker that is watched: a panic is told as a failure of its record, and only here as a panic.
+struct Watched<'a, W> {
+    worker: &'a W,
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+}
+
+impl<J: Job, W: Worker<J>> Worker<J> for Watched<'_, W> {
+    async fn work(&self, job: &J, attempt: &Attempt) -> Result<(), Setback> {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        let worked = self.worker.work(job, attempt).await;
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        worked
+    }
+
+    async fn failed(&self, job: &J, setback: &Setback, attempt: &Attempt) {
+        self.worker.failed(job, setback, attempt).await;
+    }
+}
+
+fn event(bodies: &[String]) -> SqsEvent {
+    let mut event = SqsEvent::default();
+    for (n, body) in bodies.iter().enumerate() {
+        let mut record = SqsMessage::default();
+        record.message_id = Some(format!("m{n}"));
+        record.receipt_handle = Some(format!("h{n}"));
+        record.body = Some(body.clone());
+        event.records.push(record);
+    }
+    event
+}
+
+/// Works on a batch whose first message is good. Whatever lies beside it, it is worked on and does not fail; what is none
+/// of ours fails, and nobody panics.
+fn worked<J: Job, W: Worker<J>>(
+    (bundle, worker): (&Bundle, &W),
+    runtime: &Runtime,
+    good: &str,
+    others: &[Vec<u8>],
+    tally: &Tally,
+) -> TestCaseResult {
+    let started_at = Instant::now();
+    let mut bodies = vec![good.to_owned()];
+    bodies.extend(others.iter().map(|body| String::from_utf8_lossy(body).into_owned()));
+    let read: Vec<bool> = bodies.iter().map(|body| serde_json::from_str::<J>(body).is_ok()).collect();
+    let watched = Watched { worker, begun: AtomicUsize::new(0), ended: AtomicUsize::new(0) };
+    let invocation = bundle.invocation("fuzz");
+    let run = batch::run(event(&bodies), invocation, RULES, &watched, &bundle.world, &bundle.world);
+    let response = runtime.block_on(run).unwrap();
+    // A long run must not fill its own memory.
+    bundle.world.kept().calls.clear();
+    bundle.world.kept().delays.clear();
+    prop_assert_eq!(watched.begun.into_inner(), watched.ended.into_inner(), "a worker has panicked");
+    let failed = response.batch_item_failures.into_iter().map(|failure| failure.item_identifier);
+    let failed: BTreeSet<String> = failed.collect();
+    for (n, read) in read.iter().enumerate() {
+        let has_failed = failed.contains(&format!("m{n}"));
+        prop_assert!(n > 0 || !has_failed, "the good message has failed");
+        prop_assert!(*read || has_failed, "{} is none of ours and has not failed", bodies[n]);
+        tally.count(match (read, has_failed) {
+            (false, _) => "not ours",
+            (true, true) => "in vain",
+            (true, false) => "done",
+        });
+    }
+    in_time(started_at)
+}
+
+#[test]
+fn no_message_keeps_fulfillment_from_the_others_of_its_batch() {
+    let runtime = runtime();
+    let (bundle, _) = sold(&runtime);
+    let good = r#"{"version":"1","event_id":"fevt_1"}"#;
+    hold(
+        10,
+        prop::collection::vec(text_of(&JOBS), 0..6),
+        &["not ours", "in vain", "done"],
+        |others, tally| worked((&bundle, &bundle.fulfillment), &runtime, good, &others, tally),
+    );
+}
+
+#[test]
+fn no_message_keeps_receipts_from_the_others_of_its_batch() {
+    let runtime = runtime();
+    let (bundle, receipt) = sold(&runtime);
+    let good = format!(r#"{{"version":"1","receipt_id":"{}"}}"#, receipt.receipt_id);
+    hold(
+        10,
+        prop::collection::vec(text_of(&JOBS), 0..6),
+        &["not ours", "in vain", "done"],
+        |others, tally| worked((&bundle, &bundle.receipts), &runtime, &good, &others, tally),
+    );
+}
+
+#[test]
+fn no_message_keeps_feedback_from_the_others_of_its_batch() {
+    let runtime = runtime();
+    let (bundle, receipt) = sold(&runtime);
+    let taken = Taken {
+        receipt_id: receipt.receipt_id.clone(),
+        message_id: domain::ids::MessageId::new("ses-1").unwrap(),
+        to: "pat@example.com".to_owned(),
+        at: receipt.created_at,
+    };
+    let good = taken.told("delivery").to_string();
+    hold(10, prop::collection::vec(text_of(&NOTICES), 0..6), &["not ours", "done"], |others, tally| {
+        worked((&bundle, &bundle.feedback), &runtime, &good, &others, tally)
+    });
+}
+
+/// What SES tells of a mail, changed in any way; some of it about mails of somebody else, or of what is of no use here.
+fn notice() -> impl Strategy<Value = Vec<u8>> {
+    let told = (crossbred(&NOTICES), prop::sample::select(&TYPES[..]), prop::bool::weighted(0.2));
+    let told = told.prop_map(|(mut told, event_type, is_of_another)| {
+        if let Some(known) = told.get_mut("eventType") {
+            *known = event_type.into();
+        }
+        if let Some(tags) = told.pointer_mut("/mail/tags").filter(|_| is_of_another) {
+            *tags = serde_json::json!({"of": ["somebody else"]});
+        }
+        told.to_string().into_bytes()
+    });
+    prop_oneof![text_of(&NOTICES), told]
+}
+
+#[test]
+fn no_notice_of_ses_s_makes_its_reader_panic_and_none_is_printed_with_an_address() {
+    let (_, receipt) = sold(&runtime());
+    let expected = ["a report", "news", "a marked address", "not ours", "not needed", "no notice"];
+    hold(1, notice(), &expected, |text, tally| {
+        let started_at = Instant::now();
+        let Ok(notice) = serde_json::from_slice::<Notice>(&text) else {
+            tally.count("no notice");
+            return Ok(());
+        };
+        let printed = format!("{notice:?}");
+        prop_assert!(!printed.contains("pat@example.com"), "{printed}");
+        match notice.report() {
+            Err(NoReport::NotOurs) => tally.count("not ours"),
+            Err(NoReport::NotNeeded) => tally.count("not needed"),
+            Ok(report) => {
+                tally.count("a report");
+                if report.mark().is_some() {
+                    tally.count("a marked address");
+                }
+                if let Some(lesson) = settle(&receipt, &report) {
+                    tally.count("news");
+                    let state = lesson.state.unwrap_or_else(|| receipt.state.clone());
+                    let learned = Receipt { mails: lesson.mails, state, ..receipt.clone() };
+                    prop_assert_eq!(settle(&learned, &report), None, "the same report is news twice");
+                    let _ = (learned.trouble(), learned.past_mails());
+                }
+            }
+        }
+        in_time(started_at)
+    });
+}
