@@ -220,3 +220,27 @@ pub fn plan(
     }
     Plan { lines: line_stock, movements, to_write }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_back_already_does_not_go_back_again() {
+        let sku = Sku::new("BRACE").unwrap();
+        let movement = Movement {
+            sku: sku.clone(),
+            order_id: OrderId::new("fcs_1").unwrap(),
+            quantity: 2,
+            taken: 2,
+            moved_at: Timestamp::UNIX_EPOCH,
+            returned: 1,
+        };
+        let shelves = [Shelf { sku: sku.clone(), on_hand: Some(8), moved: Some(movement) }];
+        let pieces = |back| {
+            let planned = returns(&shelves, &BTreeMap::from([(sku.clone(), back)]));
+            planned.iter().map(|planned| planned.pieces).collect::<Vec<_>>()
+        };
+        assert_eq!([pieces(0), pieces(1), pieces(2)], [vec![], vec![], vec![1]]);
+    }
+}

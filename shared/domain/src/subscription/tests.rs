@@ -158,6 +158,22 @@ fn an_end_ends_whatever_was_given() {
 }
 
 #[test]
+fn a_grace_that_ends_with_what_is_paid_for_is_none() {
+    let paid_through = at(PAID);
+    let mut subscription = with("past_due", true, false);
+    subscription.past_due = Some(PastDue { period_end: Some(at(NEXT)), since: paid_through - GRACE });
+    let expected = Access { until: Some(paid_through), reason: Reason::PaymentFailed };
+    assert_eq!(subscription.access(GRACE), expected);
+}
+
+#[test]
+fn a_trial_of_which_nothing_is_known_is_one_all_the_same() {
+    let mut subscription = new();
+    subscription.learn(at(SALE), Snapshot { trial_end: None, period_end: None, ..told("trialing") });
+    assert_eq!(subscription.access(GRACE), Access { until: None, reason: Reason::Trial });
+}
+
+#[test]
 fn access_ends_with_the_second() {
     let access = with("active", true, false).access(GRACE);
     assert!(access.is_given(at(NEXT - 1)) && !access.is_given(at(NEXT)));
