@@ -86,6 +86,12 @@ fn row(bundle: &Bundle, id: &ReceiptId) -> Receipt {
     bundle.world.kept().receipts[id].clone()
 }
 
+/// An operator has it sent again.
+async fn reopen(bundle: &Bundle, seen: &Receipt) {
+    let reopened = bundle.world.reopen(seen, "again", bundle.world.now()).await;
+    assert_eq!(reopened, Ok(domain::ports::Changed::Now));
+}
+
 fn trouble(bundle: &Bundle, receipt: &Receipt) -> Option<Trouble> {
     bundle.world.kept().orders[&receipt.order_id].mail_troubles.get(&receipt.receipt_id).copied()
 }
@@ -217,7 +223,7 @@ async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
         // A person takes the mark away.
         bundle.world.kept().marks.remove(&AddressHash::of(&mail.to)).unwrap();
         let seen = row(&bundle, &second.receipt_id);
-        bundle.world.reopen(&seen, "the address is good again").await.unwrap();
+        reopen(&bundle, &seen).await;
         assert!(matches!(send(&bundle, &second.receipt_id, "d").await, Outcome::Accepted(_)));
     }
 }
@@ -246,8 +252,8 @@ async fn a_full_mailbox_is_told_of_and_written_to_again() {
     let second = owed(&bundle, 2).await;
     assert!(matches!(send(&bundle, &second.receipt_id, "b").await, Outcome::Accepted(_)));
     // Sent once more by a person, and arrived: the order has nothing to say any more.
-    bundle.world.reopen(&row(&bundle, &first.receipt_id), "again").await.unwrap();
     bundle.world.pass(Duration::from_hours(1));
+    reopen(&bundle, &row(&bundle, &first.receipt_id)).await;
     assert!(matches!(send(&bundle, &first.receipt_id, "c").await, Outcome::Accepted(_)));
     let again = taken(&bundle, &first.receipt_id);
     assert_eq!(tell(&bundle, &again, "delivery").await, noted(None));
@@ -263,13 +269,33 @@ async fn what_comes_late_of_a_bounced_mail_does_not_stop_the_one_to_the_correcte
     assert_eq!(tell(&bundle, &mail, "bounce").await, Outcome::Accepted(bounced));
     bundle.world.kept().orders.get_mut(&receipt.order_id).unwrap().customer.email =
         Some("pat@new.example".to_owned());
-    bundle.world.reopen(&row(&bundle, &receipt.receipt_id), "corrected").await.unwrap();
+    reopen(&bundle, &row(&bundle, &receipt.receipt_id)).await;
     for kind in ["send", "bounce", "send"] {
         let _ = tell(&bundle, &mail, kind).await;
         assert_eq!(row(&bundle, &receipt.receipt_id).state, State::Pending { reason: None }, "{kind}");
     }
     assert!(matches!(send(&bundle, &receipt.receipt_id, "b").await, Outcome::Accepted(_)));
     assert_eq!(bundle.world.kept().mails[1].to.as_str(), "pat@new.example");
+}
+
+#[tokio::test]
+async fn what_comes_late_of_a_mail_that_nobody_knew_of_does_not_stop_the_one_that_a_person_asked_for() {
+    for told in ["send", "delivery", "bounce", "reject"] {
+        let bundle = open_shop(OnUnknown::Hold);
+        let id = owed(&bundle, 1).await.receipt_id;
+        let first = sent_and_not_marked(&bundle, &id).await;
+        bundle.world.pass(TRY_LASTS + CLAIM_MARGIN);
+        assert_eq!(send(&bundle, &id, "b").await, Outcome::Rejected(Unsent::Held));
+        let held = row(&bundle, &id);
+        assert!(held.mails.is_empty());
+        reopen(&bundle, &held).await;
+        assert!(matches!(tell(&bundle, &first, told).await, Outcome::Accepted(_)), "{told}");
+        assert_eq!(row(&bundle, &id).state, State::Pending { reason: None }, "{told}");
+        // After a bounce, so that the address is written to.
+        bundle.world.kept().marks.clear();
+        assert!(matches!(send(&bundle, &id, "c").await, Outcome::Accepted(_)), "{told}");
+        assert_eq!(mails(&bundle), 2);
+    }
 }
 
 /// All orders of some things.
@@ -476,10 +502,11 @@ async fn receipt_until(play: &Play, id: &ReceiptId, what: &str, is_so: impl Fn(&
 async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_its_order() {
     let play = Play::on_named_stack().await.unwrap();
     let receipt = sold(&play).await;
-    let State::Sent { message_id, sent_at } = receipt.state.clone() else { panic!("{receipt:?}") };
+    let State::Sent { message_id, .. } = receipt.state.clone() else { panic!("{receipt:?}") };
     // Nobody was left to mark it: as if its process had died after it had sent.
     let seen = &receipt;
-    assert_eq!(play.tables.receipts.reopen(seen, "by a test").await, Ok(domain::ports::Changed::Now));
+    let now = jiff::Timestamp::now();
+    assert_eq!(play.tables.receipts.reopen(seen, "by a test", now).await, Ok(domain::ports::Changed::Now));
     let pending = play.tables.receipts.receipt(&receipt.receipt_id).await.unwrap().unwrap();
     let owner = OwnerToken::new("a-process-that-died").unwrap();
     play.tables.receipts.claim(&pending, &owner, jiff::Timestamp::now()).await.unwrap();
@@ -489,7 +516,7 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
         receipt_id: receipt.receipt_id.clone(),
         message_id: MessageId::new(format!("{message_id}-2")).unwrap(),
         to: to.clone(),
-        at: sent_at,
+        at: pending.reopened_at.unwrap(),
     };
     let queue = &play.stack.queues.feedback;
     play.put_message(queue, &mail.told("send").to_string()).await.unwrap();
@@ -497,7 +524,7 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
         matches!(receipt.state, State::Sent { .. })
     })
     .await;
-    assert_eq!(settled.state, State::Sent { message_id: mail.message_id.clone(), sent_at });
+    assert_eq!(settled.state, State::Sent { message_id: mail.message_id.clone(), sent_at: mail.at });
 
     for kind in ["bounce", "delivery", "bounce", "send"] {
         play.put_message(queue, &mail.told(kind).to_string()).await.unwrap();

@@ -794,17 +794,15 @@ impl Marks for World {
 }
 
 impl ReceiptDesk for World {
-    async fn reopen(&self, seen: &Receipt, note: &str) -> Result<Changed, Setback> {
-        let guard = |receipt: &Receipt| receipt.version == seen.version;
+    async fn reopen(&self, seen: &Receipt, note: &str, now: Timestamp) -> Result<Changed, Setback> {
         self.repeatable("receipt_desk.reopen", |kept| {
-            let changed = change(kept, &seen.receipt_id, guard, &State::Pending { reason: None });
-            if let Some(receipt) = kept.receipts.get_mut(&seen.receipt_id).filter(|_| changed == Changed::Now)
-            {
-                receipt.note = Some(note.to_owned());
-                receipt.mails = stored(&seen.past_mails());
-                kept.swept.receipts.remove(&seen.receipt_id);
-            }
-            changed
+            let receipt = kept.receipts.get_mut(&seen.receipt_id);
+            let Some(receipt) = receipt.filter(|receipt| receipt.version == seen.version) else {
+                return Changed::Raced;
+            };
+            *receipt = stored(&seen.clone().reopened(note, now));
+            kept.swept.receipts.remove(&seen.receipt_id);
+            Changed::Now
         })
         .await
     }

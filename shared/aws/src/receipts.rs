@@ -189,15 +189,20 @@ impl Receipts {
 }
 
 impl ports::ReceiptDesk for Receipts {
-    async fn reopen(&self, seen: &Receipt, note: &str) -> Result<Changed, Setback> {
-        let state = State::Pending { reason: None };
-        let update = self.change(&seen.receipt_id, &state, ", note = :note, mails = :mails")?;
+    async fn reopen(&self, seen: &Receipt, note: &str, now: Timestamp) -> Result<Changed, Setback> {
+        let again = seen.clone().reopened(note, now);
+        let more = ", note = :note, mails = :mails, reopened_at = :reopened_at";
+        let update = self.change(&again.receipt_id, &again.state, more)?;
         // It ends with what is removed; without this as well, sweep would not look at it as at a new one.
         let expression = update.get_update_expression().clone().unwrap_or_default();
         let update = update
             .update_expression(format!("{expression}, swept_at"))
             .expression_attribute_values(":note", text(note))
-            .expression_attribute_values(":mails", row::value(TABLE, &seen.past_mails())?);
+            .expression_attribute_values(":mails", row::value(TABLE, &again.mails)?)
+            .expression_attribute_values(
+                ":reopened_at",
+                number(again.reopened_at.unwrap_or(now).as_second()),
+            );
         guarded(seen_version(update, seen)).await
     }
 

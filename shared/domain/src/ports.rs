@@ -257,9 +257,13 @@ pub trait Marks: Send + Sync {
 
 /// The Receipts table, as an operator uses it.
 pub trait ReceiptDesk: Send + Sync {
-    /// Makes a receipt owed again, guarded by the version that was read. What its mails did before is past from then
-    /// on ([`Receipt::past_mails`]).
-    fn reopen(&self, seen: &Receipt, note: &str) -> impl Future<Output = Result<Changed, Setback>> + Send;
+    /// Makes a receipt owed again ([`Receipt::reopened`]), guarded by the version that was read.
+    fn reopen(
+        &self,
+        seen: &Receipt,
+        note: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
     /// The receipts that stand there, if that is not the end, by the index: the oldest ones, so many at most. Mails for
     /// a later day are not among them.
     fn waiting(

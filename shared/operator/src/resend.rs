@@ -89,7 +89,7 @@ pub async fn resend(
             Plan::Leave(left) => return Ok(Resent::Left(left)),
             Plan::Queue => Some(Resent::Owed),
             Plan::Reopen => {
-                let changed = receipts.reopen(&receipt, &note.line("had it sent again")).await?;
+                let changed = receipts.reopen(&receipt, &note.line("had it sent again"), note.at()).await?;
                 let from = receipt.state.standing();
                 (changed == Changed::Now).then_some(Resent::Now { from })
             }

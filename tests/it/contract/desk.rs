@@ -240,15 +240,19 @@ async fn a_receipt_is_owed_again_for_who_has_seen_it_last(on: &impl Desk) {
     let seen = committed(on).await;
     let id = &seen.receipt_id;
     on.receipts().claim(&seen, &owner("a"), later()).await.unwrap();
-    assert_eq!(on.receipt_desk().reopen(&seen, "too late").await, Ok(Changed::Raced), "somebody sends it");
+    assert_eq!(
+        on.receipt_desk().reopen(&seen, "too late", now()).await,
+        Ok(Changed::Raced),
+        "somebody sends it"
+    );
     let failed = State::Failed { reason: "SES will not take this address".into() };
     on.receipts().mark(id, &owner("a"), &failed).await.unwrap();
     let failed = on.receipts().receipt(id).await.unwrap().unwrap();
-    let reopened = join_all((0..10).map(|_| on.receipt_desk().reopen(&failed, "mended"))).await;
+    let reopened = join_all((0..10).map(|_| on.receipt_desk().reopen(&failed, "mended", later()))).await;
     assert_eq!(reopened.iter().filter(|changed| **changed == Ok(Changed::Now)).count(), 1);
     let owed = on.receipts().receipt(id).await.unwrap().unwrap();
     assert_eq!((owed.version, owed.attempts, owed.note.as_deref()), (4, 1, Some("mended")));
-    assert_eq!(owed.state, State::Pending { reason: None });
+    assert_eq!((owed.reopened_at, &owed.state), (Some(later()), &State::Pending { reason: None }));
     // The note outlives what comes of it.
     on.receipts().claim(&owed, &owner("b"), later()).await.unwrap();
     on.receipts().mark(id, &owner("b"), &State::Withdrawn { reason: "over".into() }).await.unwrap();
@@ -278,14 +282,14 @@ async fn receipts_that_wait_are_told_by_where_they_stand(on: &impl Desk) {
     on.receipts().hold(&claimed).await.unwrap();
     stands(Standing::Held).await;
     let held = on.receipts().receipt(id).await.unwrap().unwrap();
-    on.receipt_desk().reopen(&held, "it did not come").await.unwrap();
+    on.receipt_desk().reopen(&held, "it did not come", now()).await.unwrap();
     stands(Standing::Pending).await;
     let owed = on.receipts().receipt(id).await.unwrap().unwrap();
     on.receipts().claim(&owed, &owner("b"), later()).await.unwrap();
     on.receipts().mark(id, &owner("b"), &State::Failed { reason: "no".into() }).await.unwrap();
     stands(Standing::Failed).await;
     let failed = on.receipts().receipt(id).await.unwrap().unwrap();
-    on.receipt_desk().reopen(&failed, "mended").await.unwrap();
+    on.receipt_desk().reopen(&failed, "mended", now()).await.unwrap();
     let owed = on.receipts().receipt(id).await.unwrap().unwrap();
     on.receipts().claim(&owed, &owner("c"), later()).await.unwrap();
     on.receipts().mark(id, &owner("c"), &State::Withdrawn { reason: "over".into() }).await.unwrap();

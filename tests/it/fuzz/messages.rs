@@ -195,7 +195,7 @@ fn no_notice_of_ses_s_makes_its_reader_panic_and_none_is_printed_with_an_address
                     let state = lesson.state.unwrap_or_else(|| receipt.state.clone());
                     let learned = Receipt { mails: lesson.mails, state, ..receipt.clone() };
                     prop_assert_eq!(settle(&learned, &report), None, "the same report is news twice");
-                    let _ = (learned.trouble(), learned.past_mails());
+                    let _ = (learned.trouble(), learned.reopened("again", report.at));
                 }
             }
         }

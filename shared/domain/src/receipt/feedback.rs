@@ -10,15 +10,16 @@
 //!                      └─ else ─────────────────────────────▶ where it stood
 //! ```
 //!
-//! A mail that was out before somebody decided to send another settles nothing any more.
+//! A mail of before somebody decided to send another is past: whatever is told of it, and however late, it settles
+//! nothing any more.
 
 use super::{Receipt, State};
 use crate::{
     delivery::fingerprint,
-    facts::{earliest, whole_second},
+    facts::{earliest, latest, whole_second},
     ids::{MessageId, ReceiptId},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
@@ -239,30 +240,25 @@ pub struct Fate {
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub not_rendered_at: Option<Timestamp>,
-    /// Somebody decided later to send another one: this one settles nothing any more.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub past: bool,
 }
 
 impl Fate {
     /// Merges a report.
     fn learn(&mut self, report: &Report) {
-        let at = Some(whole_second(report.at));
-        let fact = match report.kind {
-            // That is told below, by any report of a mail that SES let out.
-            Kind::Sent => None,
-            Kind::Delivered => Some(&mut self.delivered_at),
-            Kind::Bounced { for_good: true } | Kind::Suppressed => Some(&mut self.bounced_at),
-            Kind::Bounced { for_good: false } => Some(&mut self.returned_at),
-            Kind::Complained => Some(&mut self.complained_at),
-            Kind::Rejected => Some(&mut self.rejected_at),
-            Kind::NotRendered => Some(&mut self.not_rendered_at),
+        let (at, taken_at) = (Some(whole_second(report.at)), Some(whole_second(report.sent_at)));
+        let (fact, at) = match report.kind {
+            Kind::Sent => (&mut self.sent_at, taken_at),
+            Kind::Delivered => (&mut self.delivered_at, at),
+            Kind::Bounced { for_good: true } | Kind::Suppressed => (&mut self.bounced_at, at),
+            Kind::Bounced { for_good: false } => (&mut self.returned_at, at),
+            Kind::Complained => (&mut self.complained_at, at),
+            // When SES took it, as for `sent_at`: by either it is known which mail came first.
+            Kind::Rejected => (&mut self.rejected_at, taken_at),
+            Kind::NotRendered => (&mut self.not_rendered_at, taken_at),
         };
-        if let Some(fact) = fact {
-            *fact = earliest(*fact, at);
-        }
+        *fact = earliest(*fact, at);
         if !matches!(report.kind, Kind::Rejected | Kind::NotRendered) {
-            self.sent_at = earliest(self.sent_at, Some(whole_second(report.sent_at)));
+            self.sent_at = earliest(self.sent_at, taken_at);
         }
     }
 
@@ -337,7 +333,7 @@ pub struct Lesson {
 pub fn settle(receipt: &Receipt, report: &Report) -> Option<Lesson> {
     let mut mails = known(receipt);
     mails.entry(report.message_id.clone()).or_default().learn(report);
-    let state = state(&receipt.state, &mails);
+    let state = state(receipt, &mails);
     (state.is_some() || mails != receipt.mails).then_some(Lesson { mails, state })
 }
 
@@ -352,8 +348,9 @@ fn known(receipt: &Receipt) -> Fates {
 }
 
 /// Where a receipt stands by what is known of its mails, if elsewhere than before.
-fn state(state: &State, mails: &Fates) -> Option<State> {
-    let current = || mails.iter().filter(|(_, fate)| !fate.past);
+fn state(receipt: &Receipt, mails: &Fates) -> Option<State> {
+    // A mail of the very second counts: somebody who asks for another does not do so within a second of the last.
+    let current = || mails.iter().filter(|(_, fate)| fate.moment() >= receipt.reopened_at);
     let last_out =
         current().filter_map(|(message_id, fate)| fate.out_since().map(|since| (since, message_id))).max();
     let standing = match last_out {
@@ -362,18 +359,26 @@ fn state(state: &State, mails: &Fates) -> Option<State> {
         None if current().any(|(_, fate)| fate.is_refused()) => State::Failed { reason: REFUSED.to_owned() },
         None => return None,
     };
-    (standing != *state).then_some(standing)
+    (standing != receipt.state).then_some(standing)
 }
 
 impl Receipt {
-    /// What is known of its mails once somebody has decided to send another: what they did is past.
+    /// The receipt once somebody has decided to send another mail: what was sent before is past, also where nobody
+    /// here knows of it yet.
     #[must_use]
-    pub fn past_mails(&self) -> Fates {
-        let mut mails = known(self);
-        for fate in mails.values_mut() {
-            fate.past = true;
+    pub fn reopened(self, note: &str, now: Timestamp) -> Self {
+        let mails = known(&self);
+        // That clock may be behind SES's: what is known to have gone out is past all the same.
+        let last = mails.values().filter_map(Fate::moment).max();
+        let after_last = last.and_then(|last| last.checked_add(SignedDuration::from_secs(1)).ok());
+        Self {
+            version: self.version + 1,
+            note: Some(note.to_owned()),
+            reopened_at: latest(Some(whole_second(now)), after_last),
+            mails,
+            state: State::Pending { reason: None },
+            ..self
         }
-        mails
     }
 
     /// What trouble there is with its mails: that of the last one of which anybody can tell whether it arrived.

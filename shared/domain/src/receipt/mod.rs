@@ -136,6 +136,13 @@ pub struct Receipt {
     /// What an operator did last about it: when, who and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Since when somebody wants another mail: what is told of earlier ones settles nothing any more.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub reopened_at: Option<Timestamp>,
     /// What SES told of its mails.
     #[serde(default, skip_serializing_if = "feedback::Fates::is_empty")]
     pub mails: feedback::Fates,
@@ -275,6 +282,7 @@ impl Receipt {
             created_at: now,
             attempts: 0,
             note: None,
+            reopened_at: None,
             mails: feedback::Fates::new(),
             state: State::Pending { reason: None },
         })

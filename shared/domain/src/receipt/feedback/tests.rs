@@ -130,7 +130,7 @@ fn an_answer_while_away_is_no_bounce_of_a_mail_that_arrived() {
 fn the_last_mail_of_which_anything_is_known_says_what_trouble_there_is() {
     let gone = Kind::Bounced { for_good: true };
     let mut receipt = settled(receipt(sent(1, 10)), &[report(1, gone)]);
-    receipt.mails = receipt.past_mails();
+    receipt = receipt.reopened("again", at(15));
     receipt.state = sent(2, 20);
     // Nobody knows yet whether the second one arrives.
     assert_eq!(receipt.trouble(), Some(Trouble::Bounced));
@@ -142,17 +142,26 @@ fn the_last_mail_of_which_anything_is_known_says_what_trouble_there_is() {
 
 #[test]
 fn what_is_told_late_of_an_earlier_mail_stops_no_mail_that_a_person_asked_for() {
-    let mut receipt = receipt(sent(1, 10));
-    receipt.mails = receipt.past_mails();
-    receipt.state = pending();
-    for kind in KINDS {
-        let told = settled(receipt.clone(), &[report(1, kind)]);
-        assert_eq!(told.state, pending(), "{kind:?}");
-        assert_eq!(next_step(&told, OnUnknown::Hold, at(100)), Step::Send { again: false });
-        // The new one settles as any does.
-        let told = settled(told, &[report(2, Kind::Sent)]);
-        assert_eq!(told.state, sent(2, 20));
+    // Known to be out, or of unknown fate; and asked for by a clock that is right, or behind SES's.
+    for (before, now) in [(sent(1, 10), 15), (sent(1, 10), 2), (State::Held, 15), (claimed(), 15)] {
+        let receipt = receipt(before).reopened("again", at(now));
+        for kind in KINDS {
+            let told = settled(receipt.clone(), &[report(1, kind)]);
+            assert_eq!(told.state, pending(), "{kind:?}");
+            assert_eq!(next_step(&told, OnUnknown::Hold, at(100)), Step::Send { again: false });
+            // The new one settles as any does.
+            let told = settled(told, &[report(2, Kind::Sent)]);
+            assert_eq!(told.state, sent(2, 20));
+        }
     }
+}
+
+#[test]
+fn a_mail_that_went_out_before_another_was_asked_for_stays_on_record() {
+    let again = receipt(sent(1, 10)).reopened("by somebody", at(15));
+    assert_eq!(again.mails[&mail(1)].sent_at, Some(at(10)));
+    assert_eq!((again.reopened_at, again.note.as_deref()), (Some(at(15)), Some("by somebody")));
+    assert_eq!((again.version, again.state), (2, pending()));
 }
 
 #[test]
@@ -207,18 +216,22 @@ fn any_state() -> impl Strategy<Value = State> {
 }
 
 proptest! {
+    assert_eq!(row.get("reopened_at"), None);
     #[test]
+    let again = receipt(claimed()).reopened("again", at(5));
+    let row = serde_json::to_value(&again).unwrap();
+    assert_eq!(row["reopened_at"], 5);
+    assert_eq!(serde_json::from_value::<Receipt>(row).unwrap(), again);
     fn reports_in_any_order_and_twice_come_to_one_end(
         state in any_state(),
-        is_reopened in any::<bool>(),
+        reopened_at in prop::option::of(0_i64..40),
         told_of in prop::collection::vec((1_u8..4, prop::sample::select(KINDS.to_vec())), 0..10),
         again in prop::collection::vec(any::<Index>(), 0..4),
         shuffled in any::<prop::sample::Selector>(),
     ) {
         let mut start = receipt(state);
-        if is_reopened {
-            start.mails = start.past_mails();
-            start.state = pending();
+        if let Some(reopened_at) = reopened_at {
+            start = start.reopened("again", at(reopened_at));
         }
         let reports: Vec<_> = told_of.into_iter().map(|(n, kind)| report(n, kind)).collect();
         let expected = settled(start.clone(), &reports);
