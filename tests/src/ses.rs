@@ -30,7 +30,8 @@ pub struct Taken {
 }
 
 impl Taken {
-    /// What SES tells of it, by the sample of that name: a message as it lies on the queue.
+    /// What SES tells of it, by the sample of that name: a message as it lies on the queue. It happens as long after
+    /// the mail was taken as in the sample.
     ///
     /// # Panics
     ///
@@ -41,6 +42,14 @@ impl Taken {
         let path = format!("{}/../events/ses/{kind}.json", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).expect("a sample");
         let mut notice: Value = serde_json::from_str(&text).expect("JSON");
+        let moment = |of: &Value| of.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+        let later = moment(&notice["mail"]["timestamp"]).expect("when the mail was taken").until(self.at);
+        let later = later.expect("a time of our days");
+        for of in ["bounce", "complaint", "delivery"] {
+            if let Some(at) = moment(&notice[of]["timestamp"]) {
+                notice[of]["timestamp"] = json!((at + later).to_string());
+            }
+        }
         let mail = &mut notice["mail"];
         mail["timestamp"] = json!(self.at.to_string());
         mail["messageId"] = json!(self.message_id.as_str());

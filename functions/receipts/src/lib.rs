@@ -150,12 +150,15 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
         }
         let contact = self.contact(receipt, order).await?;
         match compose(order, receipt, contact.as_ref(), &self.merchant, &self.templates) {
-            Ok(email) => match self.marks.mark(&AddressHash::of(email.to.as_str())).await? {
-                None => Ok(Verdict::Send(Box::new(email))),
-                // A merchant's own address for tests as well: a trial shows what customers will see, and SES counts
-                // every mail that comes back.
-                Some(mark) => Ok(Verdict::Fail(mark.reason().to_owned())),
-            },
+            Ok(email) => {
+                let mark = self.marks.mark(&AddressHash::of(email.to.as_str())).await?;
+                match mark.and_then(|mark| mark.reason()) {
+                    None => Ok(Verdict::Send(Box::new(email))),
+                    // A merchant's own address for tests as well: a trial shows what customers will see, and SES
+                    // counts every mail that comes back.
+                    Some(reason) => Ok(Verdict::Fail(reason.to_owned())),
+                }
+            }
             Err(Unsendable::Template(fault)) => Err(Setback::Fault(fault.to_string())),
             Err(unsendable) => Ok(Verdict::Fail(unsendable.to_string())),
         }

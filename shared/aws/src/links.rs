@@ -38,19 +38,19 @@ impl Marks {
         Self { client, table: table.into() }
     }
 
-    /// Keeps when something first happened to an address.
-    async fn keep_first(&self, address: &AddressHash, what: &str, at: Timestamp) -> Result<(), Setback> {
+    /// Keeps when something last happened to an address.
+    async fn keep_last(&self, address: &AddressHash, what: &str, at: Timestamp) -> Result<(), Setback> {
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(attributes(address_key(address))))
             .update_expression("SET address_hash = :hash, #what = :at")
-            .condition_expression("attribute_not_exists(#what) OR #what > :at")
+            .condition_expression("attribute_not_exists(#what) OR #what < :at")
             .expression_attribute_names("#what", what)
             .expression_attribute_values(":hash", text(address.as_str()))
             .expression_attribute_values(":at", number(at.as_second()));
-        // Raced: it is known since earlier.
+        // Raced: it happened later as well.
         guarded(update).await.map(|(Changed::Now | Changed::Raced)| ())
     }
 }
@@ -70,9 +70,13 @@ impl ports::Marks for Marks {
     }
 
     async fn set_mark(&self, mark: &Mark) -> Result<(), Setback> {
-        for (what, at) in [("bounced_at", mark.bounced_at), ("complained_at", mark.complained_at)] {
+        for (what, at) in [
+            ("bounced_at", mark.bounced_at),
+            ("complained_at", mark.complained_at),
+            ("cleared_at", mark.cleared_at),
+        ] {
             if let Some(at) = at {
-                self.keep_first(&mark.address, what, at).await?;
+                self.keep_last(&mark.address, what, at).await?;
             }
         }
         Ok(())

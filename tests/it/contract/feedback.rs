@@ -50,7 +50,7 @@ on_both! {
     a_claimant_may_mark_after_a_lesson_that_left_its_claim,
     a_settled_receipt_can_be_neither_claimed_nor_marked,
     an_order_keeps_what_trouble_there_is_for_who_has_seen_it_last,
-    the_first_of_each_is_kept_of_an_address,
+    the_last_of_each_is_kept_of_an_address,
 }
 
 fn report(receipt: &Receipt, message: &str, kind: Kind) -> Report {
@@ -155,15 +155,21 @@ async fn an_order_keeps_what_trouble_there_is_for_who_has_seen_it_last(on: &impl
     assert_eq!(order().await, Order { version: 5, ..first });
 }
 
-async fn the_first_of_each_is_kept_of_an_address(on: &impl Told) {
+async fn the_last_of_each_is_kept_of_an_address(on: &impl Told) {
     let address = AddressHash::of(&format!("{}@example.com", unique("pat")));
     assert_eq!(on.marks().mark(&address).await, Ok(None));
-    let bounced = |at| Mark { address: address.clone(), bounced_at: Some(at), complained_at: None };
-    let complained = |at| Mark { address: address.clone(), bounced_at: None, complained_at: Some(at) };
-    for mark in [bounced(later()), complained(now()), bounced(now()), complained(later()), bounced(later())] {
+    let none = || Mark::of(address.clone());
+    let bounced = |at| Mark { bounced_at: Some(at), ..none() };
+    let complained = |at| Mark { complained_at: Some(at), ..none() };
+    let cleared = |at| Mark { cleared_at: Some(at), ..none() };
+    for mark in [bounced(now()), complained(later()), bounced(later()), complained(now()), bounced(now())] {
         on.marks().set_mark(&mark).await.unwrap();
     }
-    let both = Mark { bounced_at: Some(now()), ..complained(now()) };
-    assert_eq!(on.marks().mark(&address).await, Ok(Some(both)));
+    let both = Mark { bounced_at: Some(later()), ..complained(later()) };
+    assert_eq!(on.marks().mark(&address).await, Ok(Some(both.clone())));
+    for mark in [cleared(now()), cleared(later()), cleared(now())] {
+        on.marks().set_mark(&mark).await.unwrap();
+    }
+    assert_eq!(on.marks().mark(&address).await, Ok(Some(Mark { cleared_at: Some(later()), ..both })));
     assert_eq!(on.marks().mark(&AddressHash::of("sam@example.com")).await, Ok(None));
 }

@@ -132,9 +132,9 @@ impl Report {
         let at = Some(whole_second(self.at));
         match self.kind {
             Kind::Bounced { for_good: true } | Kind::Suppressed => {
-                Some(Mark { address, bounced_at: at, complained_at: None })
+                Some(Mark { bounced_at: at, ..Mark::of(address) })
             }
-            Kind::Complained => Some(Mark { address, bounced_at: None, complained_at: at }),
+            Kind::Complained => Some(Mark { complained_at: at, ..Mark::of(address) }),
             Kind::Sent
             | Kind::Delivered
             | Kind::Bounced { for_good: false }
@@ -144,36 +144,53 @@ impl Report {
     }
 }
 
-/// Why no mail goes to an address any more: a row of the Links table. The first of each counts.
+/// Why no mail goes to an address any more: a row of the Links table. The last of each counts, if nobody has cleared
+/// the address since: a report that comes late or twice tells of what was cleared, and does not bring it back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// Which address.
     #[serde(rename = "address_hash")]
     pub address: AddressHash,
-    /// When a mail to it first came back for good.
+    /// When a mail to it last came back for good.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub bounced_at: Option<Timestamp>,
-    /// When its owner first complained.
+    /// When its owner last complained.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub complained_at: Option<Timestamp>,
+    /// When a person last found the address to be good again.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub cleared_at: Option<Timestamp>,
 }
 
 impl Mark {
-    /// Why, for the row of a receipt that is not sent for it.
+    /// Of an address of which nothing is known.
     #[must_use]
-    pub fn reason(&self) -> &'static str {
-        if self.complained_at.is_some() {
-            "the recipient complained of an earlier mail"
+    pub fn of(address: AddressHash) -> Self {
+        Self { address, bounced_at: None, complained_at: None, cleared_at: None }
+    }
+
+    /// Why no mail goes there, for the row of a receipt that is not sent for it; none, if mails do go there.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        // Never is before any moment.
+        if self.complained_at > self.cleared_at {
+            Some("the recipient complained of an earlier mail")
+        } else if self.bounced_at > self.cleared_at {
+            Some("an earlier mail to this address bounced for good")
         } else {
-            "an earlier mail to this address bounced for good"
+            None
         }
     }
 
@@ -181,8 +198,9 @@ impl Mark {
     #[must_use]
     pub fn and(self, other: &Self) -> Self {
         Self {
-            bounced_at: earliest(self.bounced_at, other.bounced_at),
-            complained_at: earliest(self.complained_at, other.complained_at),
+            bounced_at: latest(self.bounced_at, other.bounced_at),
+            complained_at: latest(self.complained_at, other.complained_at),
+            cleared_at: latest(self.cleared_at, other.cleared_at),
             ..self
         }
     }
