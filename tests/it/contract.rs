@@ -20,7 +20,7 @@ use domain::{
     order::Order,
     ports::{
         Changed, Committed, Entitlements, EventDesk, Events, Ledger, Orders, Receipts, Recorded, Settlement,
-        Undone,
+        Subjects, Undone,
     },
     receipt::{self, Receipt, State},
     refund::Restock,
@@ -80,7 +80,7 @@ impl Shelves for kit::stack::StockTable {
 
 /// What a suite runs on: all ports, on the same rows.
 trait On {
-    fn events(&self) -> &(impl Events + EventDesk + Undone<EventPlace>);
+    fn events(&self) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace>);
     fn orders(&self) -> &impl Orders;
     fn entitlements(&self) -> &impl Entitlements;
     fn ledger(&self) -> &impl Ledger;
@@ -89,7 +89,7 @@ trait On {
 }
 
 impl On for World {
-    fn events(&self) -> &(impl Events + EventDesk + Undone<EventPlace>) {
+    fn events(&self) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace>) {
         self
     }
     fn orders(&self) -> &impl Orders {
@@ -110,7 +110,7 @@ impl On for World {
 }
 
 impl On for Ports {
-    fn events(&self) -> &(impl Events + EventDesk + Undone<EventPlace>) {
+    fn events(&self) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace>) {
         &self.events
     }
     fn orders(&self) -> &impl Orders {
@@ -145,7 +145,7 @@ use undone::{
     a_row_that_was_tried_in_vain_has_its_tries_first, an_event_lies_where_it_stands_until_it_has_ended,
     due_becomes, of_many_that_sweep_a_row_at_once_one_takes_it,
     of_too_many_that_lie_there_the_oldest_are_told, only_what_lies_there_is_taken,
-    what_is_given_back_is_there_for_the_next,
+    what_an_event_tells_is_found_while_it_waits, what_is_given_back_is_there_for_the_next,
 };
 
 /// Runs one suite on both.
@@ -211,6 +211,7 @@ on_both! {
 
 /// In a time to come, so that the sweep of the stack that this runs on leaves the suite's rows alone.
 fn now() -> Timestamp {
+    what_an_event_tells_is_found_while_it_waits,
     Timestamp::from_second(4_000_000_000).unwrap()
 }
 
@@ -232,6 +233,7 @@ fn event() -> StoredEvent {
         fingerprint: fingerprint(&body),
         body,
         state: EventState::Stored,
+        subject: None,
         reason: None,
         class: None,
         attempts: 0,

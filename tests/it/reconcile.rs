@@ -173,9 +173,9 @@ async fn run(bundle: &Bundle) -> Reconciled {
 async fn finds_nothing_more(bundle: &Bundle) {
     let before = bundle.world.kept().calls.len();
     let again = run(bundle).await;
-    let Count { examined, missing, waiting, seen_before, unreadable } = again.total();
+    let Count { examined, missing, waiting, resumed, seen_before, unreadable } = again.total();
     assert!(examined > 0);
-    assert_eq!((missing, waiting, seen_before, unreadable), (0, 0, 0, 0), "{again}");
+    assert_eq!((missing, waiting, resumed, seen_before, unreadable), (0, 0, 0, 0, 0), "{again}");
     let kept = bundle.world.kept();
     let reads = ["api.list", "ledger.read", "entitlements.customer_of"];
     let writes: Vec<_> = kept.calls[before..].iter().filter(|call| !reads.contains(call)).collect();
@@ -227,11 +227,13 @@ async fn what_was_parked_before_its_order_was_made_up_for_has_its_effect_all_the
     deliver(&bundle, &webhooks, |n| !is_checkout(n)).await;
     bundle.drain().await;
     assert!(parked(&bundle) > 4 && bundle.world.kept().orders.is_empty());
-    // The first run brings the orders, and with them what they are lacking.
-    for _ in 0..2 {
-        run(&bundle).await;
-        bundle.drain().await;
-    }
+    // The first run brings the orders, which nobody told of, and with them what they are lacking: that was told of.
+    let first = run(&bundle).await;
+    assert_eq!(first.total().missing, first.counts[&What::Checkouts].missing, "{first}");
+    bundle.drain().await;
+    let second = run(&bundle).await.total();
+    assert_eq!((second.missing, second.resumed > 0), (0, true), "{second:?}");
+    bundle.drain().await;
     assert_eq!(Essence::of(&bundle), Essence::of(&told));
     finds_nothing_more(&bundle).await;
 }
@@ -432,7 +434,49 @@ async fn what_a_person_has_to_decide_is_counted_once_and_waits_for_the_person() 
     let id = EventId::new("reconciled:refund:fre_stray:succeeded:0").unwrap();
     assert_eq!((parked(&bundle), bundle.world.kept().events[&id].state), (1, EventState::Parked));
     let again = run(&bundle).await.total();
-    assert_eq!((again.missing, again.waiting, again.seen_before), (0, 0, 1));
+    assert_eq!((again.missing, again.waiting, again.seen_before), (0, 1, 0));
+}
+
+#[tokio::test]
+async fn what_a_webhook_has_told_and_waits_or_is_parked_is_neither_missing_nor_told_again() {
+    let (bundle, webhooks) = season(2, &[], &[101]);
+    let mut stray = refund_of(3, "succeeded");
+    stray["payment_intent_id"] = json!("fpi_stray");
+    let stray_webhook = delivery("refund.updated", "fevt_stray", 1_760_173_200, "refund", &stray);
+    let mut listed = refund_news(3, "succeeded");
+    listed.told.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
+    bundle.provider_has_refunds(&[listed]);
+    // The refund's is parked, and of the rest not one is worked on: the backlog is long.
+    bundle.deliver(&stray_webhook, false).await;
+    bundle.drain().await;
+    assert_eq!(parked(&bundle), 1);
+    for webhook in &webhooks {
+        bundle.deliver(webhook, false).await;
+    }
+    let before = bundle.world.kept().events.len();
+    for _ in 0..2 {
+        let found = run(&bundle).await.total();
+        assert_eq!((found.missing, found.resumed, found.seen_before), (0, 0, 0), "{found:?}");
+        assert!(found.waiting > 4, "{found:?}");
+        assert_eq!(bundle.world.kept().events.len(), before);
+        bundle.world.pass(Duration::from_hours(1));
+    }
+    bundle.drain().await;
+    let left = run(&bundle).await.total();
+    assert_eq!((left.missing, left.waiting), (0, 1), "the one that a person decides on");
+}
+
+#[tokio::test]
+async fn what_waits_and_tells_something_else_of_the_same_thing_makes_up_for_nothing() {
+    let (bundle, webhooks) = season(1, &[1], &[]);
+    // Of three webhooks the last one is lost; the refund's first waits for the order.
+    deliver(&bundle, &webhooks, |n| webhooks[n].body.contains("refund.created")).await;
+    let found = run(&bundle).await.total();
+    assert_eq!((found.missing, found.waiting), (2, 0), "{found:?}");
+    bundle.drain().await;
+    run(&bundle).await;
+    bundle.drain().await;
+    finds_nothing_more(&bundle).await;
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ fn event(n: usize, state: EventState, age: SignedDuration) -> StoredEvent {
         provider: domain::delivery::Provider::Flex,
         delivery_id: domain::ids::DeliveryId::new(format!("msg_{n:04}")).unwrap(),
         event_type: Some("checkout.session.completed".to_owned()),
+        subject: None,
         occurred_at: None,
         received_at: now() - age,
         fingerprint: domain::delivery::fingerprint(&body),

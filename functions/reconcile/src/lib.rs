@@ -1,19 +1,19 @@
 //! The edge of reconcile: what the provider's lists have and nobody told us of is driven through the path of a webhook.
 //!
-//! list → compare → wait a moment → compare again → record → queue. Nothing but events is written here, each under an
+//! list → compare → wait a moment → see what waits → compare again → record → queue. Nothing but events is written here, each under an
 //! id that is the same whenever the same gap is found, so that a second run, or two at once, come to the same as one.
 //! What follows from an event is fulfillment's alone, under its own conditions.
 
 use domain::{
     delivery::{Delivery, Provider, fingerprint},
-    event::{News, Reading, StoredEvent, Unreadable},
-    ids::{DeliveryId, EventId, OrderId, SubscriptionId},
+    event::{EventState, News, Reading, StoredEvent, Unreadable},
+    ids::{DeliveryId, EventId, OrderId, Subject, SubscriptionId},
     job::FulfillmentJob,
     ledger::{Rows, Wanted},
     mode::Mode,
     outcome::Setback,
-    ports::{Clock, Entitlements, Events, Ledger, Listing, Queue, ReadError, Recorded},
-    reconcile::{self, Ask, Found, Listed, Page, What, event_id, is_missing, told_at},
+    ports::{Clock, Entitlements, Events, Ledger, Listing, Queue, ReadError, Recorded, Subjects},
+    reconcile::{self, Ask, Found, Listed, Page, What, event_id, goes_on, is_missing, subject, told_at},
 };
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +29,8 @@ const AT_ONCE: usize = 10;
 pub const MOST_GAPS: usize = 1_000;
 /// The most pages that are read of a list: with a hundred things each, more than a shop has in some days.
 pub const MOST_PAGES: usize = 200;
+/// The most events that are looked at of those that wait, in each of their states.
+pub const MOST_WAITING: usize = 10_000;
 /// What a row holds, as intake takes it.
 const MAX_BODY_BYTES: usize = 300_000;
 /// What stands where a webhook's event has the id of its message.
@@ -66,8 +68,10 @@ pub struct Count {
     pub examined: usize,
     /// How many were missing, for the first time: no webhook has told of them.
     pub missing: usize,
-    /// How many were found missing by an earlier run and are still to be worked on: the queue has them, or sweep does.
+    /// How many an event that is here already tells of, and waits: for its next try, or for a person. Nothing is added.
     pub waiting: usize,
+    /// How many a parked event tells of that has something to go on by now: told once more, which is no gap.
+    pub resumed: usize,
     /// How many were found missing by an earlier run, which has come to an end with them: somebody decides, or nothing
     /// follows.
     pub seen_before: usize,
@@ -81,6 +85,7 @@ impl Count {
             examined: self.examined + other.examined,
             missing: self.missing + other.missing,
             waiting: self.waiting + other.waiting,
+            resumed: self.resumed + other.resumed,
             seen_before: self.seen_before + other.seen_before,
             unreadable: self.unreadable + other.unreadable,
         }
@@ -151,11 +156,35 @@ impl Run {
     }
 }
 
-/// What became of a gap that is still there at the second look.
+/// What a gap is at the second look.
+enum Look {
+    /// None any more.
+    Gone,
+    /// An event that tells of it waits.
+    Waits,
+    /// There to be made up for.
+    Stays(Remedy),
+}
+
+/// How to make up for a gap.
+struct Remedy {
+    told_at: Timestamp,
+    /// Its webhook has come, and was parked.
+    resumes: bool,
+}
+
+/// What became of a gap that was made up for.
 enum Fate {
     Missing,
+    Resumed,
     Waiting,
     SeenBefore,
+}
+
+/// What the events tell that have not had their effect.
+struct Waiting {
+    undone: BTreeSet<Subject>,
+    parked: BTreeSet<Subject>,
 }
 
 impl<A, L, N, E, Q, C> Reconcile<A, L, N, E, Q, C>
@@ -163,7 +192,7 @@ where
     A: Listing,
     L: Ledger,
     N: Entitlements,
-    E: Events,
+    E: Events + Subjects,
     Q: Queue<FulfillmentJob>,
     C: Clock,
 {
@@ -319,31 +348,32 @@ where
             return Ok(());
         }
         tokio::time::sleep(self.second_look).await;
+        let waiting = self.waiting(run).await?;
         // All are looked at before one is driven, since what follows from one changes the rows of others.
-        let mut missing = Vec::new();
+        let mut remedies = Vec::new();
         let mut looked = Ok(());
-        let looks = gaps.into_iter().map(|gap| async { (self.look_again(&gap).await, gap) });
+        let looks = gaps.into_iter().map(|gap| async { (self.look_again(&gap, &waiting).await, gap) });
         let mut looks = stream::iter(looks).buffered(AT_ONCE);
         while let Some((look, gap)) = looks.next().await {
-            looked = match look {
-                Ok(told_at) => {
-                    missing.extend(told_at.map(|told_at| (gap, told_at)));
-                    Ok(())
-                }
-                Err(setback) => run.goes_on(setback),
-            };
+            match look {
+                Ok(Look::Gone) => {}
+                Ok(Look::Waits) => run.reconciled.of(gap.what).waiting += 1,
+                Ok(Look::Stays(remedy)) => remedies.push((gap, remedy)),
+                Err(setback) => looked = run.goes_on(setback),
+            }
             if looked.is_err() {
                 break;
             }
         }
-        let fates = missing
+        let fates = remedies
             .into_iter()
-            .map(|(gap, told_at)| async move { (gap.what, self.drive(&gap, told_at).await) });
+            .map(|(gap, remedy)| async move { (gap.what, self.drive(&gap, &remedy).await) });
         let mut fates = stream::iter(fates).buffered(AT_ONCE);
         while let Some((what, fate)) = fates.next().await {
             let count = run.reconciled.of(what);
             match fate {
                 Ok(Fate::Missing) => count.missing += 1,
+                Ok(Fate::Resumed) => count.resumed += 1,
                 Ok(Fate::Waiting) => count.waiting += 1,
                 Ok(Fate::SeenBefore) => count.seen_before += 1,
                 Err(setback) => run.goes_on(setback)?,
@@ -352,28 +382,52 @@ where
         looked
     }
 
-    /// When a gap became so, if it is still there. Beside a row that has changed since the first look it is not: what
-    /// was listed may be older than the news that changed it, and must not replace them. The next run lists it anew.
-    async fn look_again(
-        &self,
-        Gap { found, read_at, event_id: first, .. }: &Gap,
-    ) -> Result<Option<Timestamp>, Setback> {
+    /// What tells of gaps already, and has not had its effect yet.
+    async fn waiting(&self, run: &mut Run) -> Result<Waiting, Setback> {
+        let mut told = async |state| -> Result<BTreeSet<Subject>, Setback> {
+            let subjects = self.events.subjects(state, MOST_WAITING).await?;
+            run.reconciled.more |= subjects.len() >= MOST_WAITING;
+            Ok(subjects.into_iter().flatten().collect())
+        };
+        let (mut undone, committed) = (told(EventState::Stored).await?, told(EventState::Committed).await?);
+        undone.extend(committed);
+        Ok(Waiting { undone, parked: told(EventState::Parked).await? })
+    }
+
+    /// Whether a gap is still there. Beside a row that has changed since the first look it is not: what was listed may
+    /// be older than the news that changed it, and must not replace them. The next run lists it anew.
+    async fn look_again(&self, gap: &Gap, waiting: &Waiting) -> Result<Look, Setback> {
+        let Gap { found, read_at, event_id: first, .. } = gap;
         let rows = self.rows(found).await?;
-        let is_still_there = is_missing(found, &rows) && event_id(found, &rows) == *first;
-        Ok(is_still_there.then(|| told_at(found, &rows, *read_at)))
+        if !is_missing(found, &rows) || event_id(found, &rows) != *first {
+            return Ok(Look::Gone);
+        }
+        let subject = subject(&found.news);
+        let is_among =
+            |subjects: &BTreeSet<Subject>| subject.as_ref().is_some_and(|it| subjects.contains(it));
+        let resumes = is_among(&waiting.parked);
+        if is_among(&waiting.undone) || resumes && !goes_on(&found.news, &rows) {
+            return Ok(Look::Waits);
+        }
+        Ok(Look::Stays(Remedy { told_at: told_at(found, &rows, *read_at), resumes }))
     }
 
     /// Records the event that a webhook should have brought, and queues it as intake does.
-    async fn drive(&self, gap: &Gap, told_at: Timestamp) -> Result<Fate, Setback> {
-        let body = flex::event(&gap.found, &gap.event_id, told_at);
+    async fn drive(&self, gap: &Gap, remedy: &Remedy) -> Result<Fate, Setback> {
+        let body = flex::event(&gap.found, &gap.event_id, remedy.told_at);
         let reading = flex::read(&body);
         let event = StoredEvent::first(&self.delivery(body, reading)?);
         Ok(match self.events.record(&event).await? {
             Recorded::First => {
                 // Should this fail or never be reached, sweep queues it: of one gap there is one message from here.
                 self.queue.send(&FulfillmentJob::V1 { event_id: event.event_id.clone() }).await?;
-                tracing::warn!(outcome = "missing", event_id = %event.event_id, "no webhook has told of this");
-                Fate::Missing
+                if remedy.resumes {
+                    tracing::info!(outcome = "resumed", event_id = %event.event_id, "what was parked goes on");
+                    Fate::Resumed
+                } else {
+                    tracing::warn!(outcome = "missing", event_id = %event.event_id, "no webhook has told of this");
+                    Fate::Missing
+                }
             }
             // Another body under one of our ids is the same gap, told at another time.
             Recorded::Again(state) | Recorded::OtherBody(state) if state.is_pending() => Fate::Waiting,
@@ -425,7 +479,7 @@ fn log_unreadable(id: Option<&str>, reason: &str) {
 
 fn log(reconciled: &Reconciled, setback: Option<&Setback>, took: SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
-    let Count { examined, missing, waiting, seen_before, unreadable } = reconciled.total();
+    let Count { examined, missing, waiting, resumed, seen_before, unreadable } = reconciled.total();
     let more = reconciled.more;
     let lists = reconciled.to_string();
     tracing::info!(
@@ -433,6 +487,7 @@ fn log(reconciled: &Reconciled, setback: Option<&Setback>, took: SignedDuration)
         examined,
         missing,
         waiting,
+        resumed,
         seen_before,
         unreadable,
         more,

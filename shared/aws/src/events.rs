@@ -16,12 +16,12 @@ use domain::{
     class::Class,
     delivery::Provider,
     event::{EventState, StoredEvent},
-    ids::{DeliveryId, EventId, ReceiptId},
+    ids::{DeliveryId, EventId, ReceiptId, Subject},
     outcome::Setback,
     ports::{self, Changed, Found, Recorded, Reopening, Search, Settlement},
 };
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::Duration;
 
 const SERVICE: &str = "DynamoDB";
@@ -46,6 +46,8 @@ struct Item {
     delivery_id: DeliveryId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     event_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<Subject>,
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -86,6 +88,7 @@ impl Item {
             provider: event.provider,
             delivery_id: event.delivery_id.clone(),
             event_type: event.event_type.clone(),
+            subject: event.subject.clone(),
             occurred_at: event.occurred_at,
             received_at: event.received_at,
             body: event.body.clone(),
@@ -108,6 +111,7 @@ impl Item {
             provider: self.provider,
             delivery_id: self.delivery_id,
             event_type: self.event_type,
+            subject: self.subject,
             occurred_at: self.occurred_at,
             received_at: self.received_at,
             body: self.body,
@@ -286,6 +290,49 @@ struct Indexed {
     event_id: EventId,
 }
 
+/// What the index has of what an event tells.
+#[derive(Deserialize)]
+struct Told {
+    #[serde(default)]
+    subject: Option<Subject>,
+}
+
+impl Events {
+    /// What the index has of the events that stand there: the oldest ones, so many at most.
+    async fn indexed<Row: DeserializeOwned>(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> Result<Vec<Row>, Setback> {
+        let mut items = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("pending")
+            .key_condition_expression("#pending = :state")
+            .expression_attribute_names("#pending", "pending")
+            .expression_attribute_values(":state", text(state.to_string()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut rows = Vec::new();
+        while rows.len() < most
+            && let Some(item) = items.next().await
+        {
+            let item = item.map_err(|error| setback(SERVICE, &error))?;
+            rows.push(row::from_item(TABLE, item)?);
+        }
+        Ok(rows)
+    }
+}
+
+impl ports::Subjects for Events {
+    async fn subjects(&self, state: EventState, most: usize) -> Result<Vec<Option<Subject>>, Setback> {
+        let indexed: Vec<Told> = self.indexed(state, most).await?;
+        Ok(indexed.into_iter().map(|row| row.subject).collect())
+    }
+}
+
 impl ports::EventDesk for Events {
     async fn reopen(&self, reopening: &Reopening) -> Result<Changed, Setback> {
         let Reopening { event_id, from, event_type, occurred_at, note } = reopening;
@@ -337,25 +384,8 @@ impl ports::EventDesk for Events {
     }
 
     async fn waiting(&self, state: EventState, most: usize) -> Result<Vec<EventId>, Setback> {
-        let mut items = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name("pending")
-            .key_condition_expression("#pending = :state")
-            .expression_attribute_names("#pending", "pending")
-            .expression_attribute_values(":state", text(state.to_string()))
-            .into_paginator()
-            .items()
-            .send();
-        let mut ids = Vec::new();
-        while ids.len() < most
-            && let Some(item) = items.next().await
-        {
-            let item = item.map_err(|error| setback(SERVICE, &error))?;
-            ids.push(row::from_item::<Indexed>(TABLE, item)?.event_id);
-        }
-        Ok(ids)
+        let indexed: Vec<Indexed> = self.indexed(state, most).await?;
+        Ok(indexed.into_iter().map(|row| row.event_id).collect())
     }
 
     async fn search(&self, search: &Search, after: Option<&EventId>) -> Result<Found, Setback> {

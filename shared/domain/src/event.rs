@@ -5,8 +5,8 @@ use crate::{
     contact,
     delivery::{Delivery, Provider},
     dispute,
-    ids::{DeliveryId, EventId, OrderId, PaymentIntentId, ReceiptId},
-    payment, refund, subscription,
+    ids::{DeliveryId, EventId, OrderId, PaymentIntentId, ReceiptId, Subject},
+    payment, reconcile, refund, subscription,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -155,6 +155,8 @@ pub struct StoredEvent {
     pub delivery_id: DeliveryId,
     /// The type, where the body could be read.
     pub event_type: Option<String>,
+    /// What it tells, if a list of the provider's may tell the same; `None` on rows of an older version.
+    pub subject: Option<Subject>,
     /// When it happened, where told.
     pub occurred_at: Option<Timestamp>,
     /// When we first received it.
@@ -200,6 +202,7 @@ impl StoredEvent {
             provider: delivery.provider,
             delivery_id: delivery.delivery_id.clone(),
             event_type: event.map(|event| event.event_type.clone()),
+            subject: event.and_then(|event| reconcile::subject(&event.news)),
             occurred_at: event.and_then(|event| event.occurred_at),
             received_at: delivery.received_at,
             body: delivery.body.clone(),

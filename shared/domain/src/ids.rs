@@ -135,6 +135,10 @@ id!(
     MessageId
 );
 id!(
+    /// What an event tells, of what: `refund:fre_…:succeeded`. Two events of one subject tell the same.
+    Subject
+);
+id!(
     /// Who holds a claim: unique for each attempt, so that only the claimant may mark.
     OwnerToken
 );

@@ -9,7 +9,10 @@ use crate::{
     contact::Contact,
     delivery::Provider,
     event::{EventState, RefundsOf, StoredEvent},
-    ids::{CustomerId, EventId, MessageId, OrderId, OwnerToken, PaymentIntentId, ReceiptId, SubscriptionId},
+    ids::{
+        CustomerId, EventId, MessageId, OrderId, OwnerToken, PaymentIntentId, ReceiptId, Subject,
+        SubscriptionId,
+    },
     job::Job,
     ledger::{Commit, Rows, Wanted},
     order::Order,
@@ -87,6 +90,17 @@ pub trait Events: Send + Sync {
         reason: &str,
         attempts: u32,
     ) -> impl Future<Output = Result<(), Setback>> + Send;
+}
+
+/// The Events table, by what its events tell.
+pub trait Subjects: Send + Sync {
+    /// What the events tell that stand there, if that is not the end, by the index: the oldest ones, so many at most.
+    /// `None` of one whose row does not say.
+    fn subjects(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<Option<Subject>>, Setback>> + Send;
 }
 
 /// What has an event decided anew.

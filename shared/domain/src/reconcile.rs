@@ -11,11 +11,13 @@ use crate::{
     event::{News, Unreadable},
     facts::whole_second,
     fulfillment::subscription::lacks_receipt,
-    ids::{EventId, InvoiceId, OrderId},
+    ids::{EventId, InvoiceId, OrderId, Subject},
     ledger::{Rows, Wanted},
     mode::Mode,
     refund,
-    subscription::{Bill, InvoiceNews, Item, MOST_INVOICES, Snapshot, Source, Status, Subscription},
+    subscription::{
+        Bill, InvoiceEvent, InvoiceNews, Item, MOST_INVOICES, Snapshot, Source, Status, Subscription,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use std::fmt;
@@ -259,23 +261,59 @@ fn differs(known: &Snapshot, told: &Snapshot) -> bool {
         || known.items.iter().zip(&told.items).any(another)
 }
 
-/// The id of the event that makes up for a webhook: the same whenever the same state is found beside the same row. So a
-/// second run records nothing new; and a state that comes back after another one is news again.
-#[must_use]
-pub fn event_id(found: &Found, rows: &Rows) -> EventId {
-    let order = || rows.order.as_ref().map(|order| order.version);
-    let subscription = || rows.subscription.as_ref().map(|row| row.version);
-    let (state, version) = match &found.news {
-        News::Refund(news) => (news.told.status.to_string(), order()),
+/// What an event tells of something that is listed, in one word; `None` if no list can tell the same.
+fn state(news: &News) -> Option<String> {
+    match news {
+        News::Checkout { completed: true, .. } => Some("complete".to_owned()),
+        News::Refund(news) => Some(news.told.status.to_string()),
+        News::Invoice(news) => (news.event == InvoiceEvent::Paid).then(|| "paid".to_owned()),
         News::Subscription(news) => {
             let Snapshot { cancel_at_period_end, period_end, trial_end, items, .. } = &news.snapshot;
             let matters = format!("{:?}", (cancel_at_period_end, period_end, trial_end, items));
             let print = fingerprint(matters.as_bytes());
-            (format!("{}-{}", news.snapshot.status, print.get(..8).unwrap_or_default()), subscription())
+            Some(format!("{}-{}", news.snapshot.status, print.get(..8).unwrap_or_default()))
         }
-        News::Invoice(_) => ("paid".to_owned(), subscription()),
-        _ => ("complete".to_owned(), order()),
+        News::Checkout { .. }
+        | News::CheckoutPaid { .. }
+        | News::Payment(_)
+        | News::RefundsOf(_)
+        | News::Dispute(_)
+        | News::Customer(_)
+        | News::NotNeeded
+        | News::Unhandled => None,
+    }
+}
+
+/// What an event tells, by which the webhook of something listed is found among the events that wait. That is more than
+/// what it is about: news of a refund that is pending do not make up for those that it has succeeded.
+#[must_use]
+pub fn subject(news: &News) -> Option<Subject> {
+    let (resource, id) = match news {
+        News::Checkout { order_id, .. } => ("checkout_session", order_id.as_str()),
+        News::Refund(news) => ("refund", news.refund_id.as_str()),
+        News::Invoice(news) => ("invoice", news.invoice_id.as_str()),
+        News::Subscription(news) => ("subscription", news.subscription_id.as_str()),
+        _ => return None,
     };
+    Subject::new(format!("{resource}:{id}:{}", state(news)?)).ok()
+}
+
+/// Whether an event that was parked beside such rows has something to go on by now: what waited for an order, when the
+/// order is there; and what a subscription was not yet, which is listed now. A checkout is for a person to decide.
+#[must_use]
+pub fn goes_on(news: &News, rows: &Rows) -> bool {
+    rows.order.is_some() || matches!(news, News::Subscription(_))
+}
+
+/// The id of the event that makes up for a webhook: the same whenever the same state is found beside the same row. So a
+/// second run records nothing new; and a state that comes back after another one is news again.
+#[must_use]
+pub fn event_id(found: &Found, rows: &Rows) -> EventId {
+    let version = match &found.news {
+        News::Invoice(_) | News::Subscription(_) => rows.subscription.as_ref().map(|row| row.version),
+        _ => rows.order.as_ref().map(|order| order.version),
+    };
+    let state = state(&found.news).unwrap_or_default();
     let name = format!("{}:{}:{state}:{}", found.resource, found.id, version.unwrap_or_default());
     // An id or a word that is none of ours makes it too long, or has characters that no id has.
     EventId::new(format!("reconciled:{name}"))

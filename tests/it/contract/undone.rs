@@ -4,9 +4,12 @@ use super::{On, committed, event, later, notice, now, owed, owner, recorded};
 use domain::{
     class::Class,
     event::{EventState, StoredEvent},
-    ids::{EventId, MessageId, ReceiptId},
+    ids::{EventId, MessageId, ReceiptId, Subject},
     ledger::Commit,
-    ports::{Changed, Committed, Events as _, Ledger as _, Receipts as _, Settlement, Taken, Undone as _},
+    ports::{
+        Changed, Committed, EventDesk as _, Events as _, Ledger as _, Receipts as _, Settlement,
+        Subjects as _, Taken, Undone as _,
+    },
     receipt::{Receipt, State},
     sweep::{EventPlace, Place, REST, ReceiptPlace, SELDOM, TRIES, Turn, Undone},
 };
@@ -216,4 +219,27 @@ pub(super) async fn a_mail_for_a_later_day_is_taken_when_it_is_due(on: &impl On)
     on.receipts().mark(id, &owner("a"), &again).await.unwrap();
     assert_eq!(take(place, due_at + SELDOM * 2).await, Taken::NotNow);
     assert_eq!(take(ReceiptPlace::Pending, due_at + SELDOM * 2).await, AGAIN);
+}
+
+pub(super) async fn what_an_event_tells_is_found_while_it_waits(on: &impl On) {
+    let subject = Subject::new(super::unique("refund:fre")).unwrap();
+    let event = StoredEvent { subject: Some(subject.clone()), ..event() };
+    let stands_at = async |state: Option<EventState>| {
+        for other in [EventState::Stored, EventState::Committed, EventState::Parked, EventState::Processed] {
+            let is_so = async || {
+                let told = on.events().subjects(other, MOST).await.unwrap();
+                let is_there = told.contains(&Some(subject.clone()));
+                Ok((is_there == (state == Some(other))).then_some(()))
+            };
+            until("the index knows", Duration::from_secs(10), is_so).await.unwrap();
+        }
+    };
+    on.events().record(&event).await.unwrap();
+    assert_eq!(on.events().event(&event.event_id).await.unwrap(), Some(event.clone()));
+    stands_at(Some(EventState::Stored)).await;
+    assert_eq!(on.events().subjects(EventState::Stored, 1).await.unwrap().len(), 1, "no more than asked for");
+    on.events().settle(&event.event_id, &super::park("doubtful"), now()).await.unwrap();
+    stands_at(Some(EventState::Parked)).await;
+    on.events().drop_event(&event.event_id, EventState::Parked, "a double", now()).await.unwrap();
+    stands_at(None).await;
 }

@@ -2,11 +2,11 @@
 
 use super::{Kept, World};
 use domain::{
-    event::EventState,
+    event::{EventState, StoredEvent},
     facts::whole_second,
-    ids::{EventId, ReceiptId},
+    ids::{EventId, ReceiptId, Subject},
     outcome::Setback,
-    ports::{Taken, Undone},
+    ports::{Subjects, Taken, Undone},
     receipt::{Receipt, State},
     sweep::{self, EventPlace, ReceiptPlace, Turn},
 };
@@ -74,6 +74,18 @@ fn take<Id: Ord + Clone>(
 fn give_back<Id: Ord>(swept: &mut BTreeMap<Id, Timestamp>, id: &Id, taken_at: Timestamp) {
     if swept.get(id) == Some(&whole_second(taken_at)) {
         swept.remove(id);
+    }
+}
+
+impl Subjects for World {
+    async fn subjects(&self, state: EventState, most: usize) -> Result<Vec<Option<Subject>>, Setback> {
+        self.look_up("events.subjects", |kept| {
+            let stands_there = |event: &&StoredEvent| event.state == state && !state.may_expire();
+            let mut events: Vec<_> = kept.events.values().filter(stands_there).collect();
+            events.sort_by_key(|event| event.received_at);
+            events.iter().take(most).map(|event| event.subject.clone()).collect()
+        })
+        .await
     }
 }
 

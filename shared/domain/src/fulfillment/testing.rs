@@ -74,6 +74,7 @@ pub(crate) fn stored(event: &Event) -> StoredEvent {
         provider: Provider::Flex,
         delivery_id: DeliveryId::new("msg_1").unwrap(),
         event_type: Some(event.event_type.clone()),
+        subject: None,
         occurred_at: event.occurred_at,
         received_at: at(NOW),
         body: Vec::new(),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    event::RefundsOf,
     fulfillment::testing::{
         DAY, End, NOW, SALE, Shop, at, bill, checkout, completed, id, invoice_news, item, line, order_id,
         refunded, snapshot, subscription_news, told,
@@ -314,4 +315,40 @@ proptest! {
             prop_assert_eq!(&shop.tables.receipts, &tables.receipts, "a receipt more");
         }
     }
+}
+
+#[test]
+fn what_a_list_tells_is_told_by_the_webhook_of_the_same_news_and_by_no_other() {
+    let of = |news: News| subject(&news).map(|subject| subject.to_string());
+    let is = |text: &str| Some(text.to_owned());
+    assert_eq!(of(completed()), is("checkout_session:fcs_1:complete"));
+    assert_eq!(of(refunded("fre_1", "succeeded", 1000)), is("refund:fre_1:succeeded"));
+    assert_eq!(of(paid("fin_1", 0)), is("invoice:fin_1:paid"));
+    let active = of(subscribed("active")).unwrap();
+    assert!(active.starts_with("subscription:fsub_1:active-"), "{active}");
+    assert_ne!(of(subscribed("past_due")), Some(active));
+    // What is about the same thing and does not make up for it.
+    let failed = bill(InvoiceEvent::PaymentFailed, 2000, (SALE, SALE + 30 * DAY));
+    for other in [
+        News::Checkout { order_id: order_id(), completed: false },
+        News::CheckoutPaid { order_id: order_id() },
+        News::RefundsOf(RefundsOf::Checkout(order_id())),
+        invoice_news("fsub_1", "fin_1", InvoiceEvent::PaymentFailed, failed),
+        News::NotNeeded,
+    ] {
+        assert_eq!(of(other.clone()), None, "{other:?}");
+    }
+    assert_eq!(of(refunded("fre_1", &"x".repeat(400_000), 1000)), None, "a row has no room for it");
+}
+
+#[test]
+fn what_was_parked_goes_on_once_its_order_is_there() {
+    let refund = found(refunded("fre_1", "succeeded", 1000));
+    assert!(!goes_on(&refund.news, &rows(&Shop::new(), &refund)));
+    let checkout = found(completed());
+    assert!(!goes_on(&checkout.news, &rows(&Shop::new(), &checkout)));
+    let mut shop = sold();
+    shop.tell(SALE + 5, refunded("fre_1", "pending", 1000));
+    assert!(goes_on(&refund.news, &rows(&shop, &refund)));
+    assert!(goes_on(&subscribed("active"), &Rows::default()));
 }
