@@ -17,6 +17,7 @@ demo: tools  ## Play a checkout from webhook to receipt on a stack of its own
 test: tools examples  ## Check everything, as CI does; cheap checks first
 	$(CARGO) fmt --all --check
 	$(MAKE) --no-print-directory wall
+	$(PYTHON) local/planted.py --check
 	$(STACK) lint
 	$(MAKE) --no-print-directory lint
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items

@@ -1,13 +1,16 @@
 """Plants a bug, one at a time, into a copy of the code, and expects the test that guards against it to fail.
 
-A suite that stays green over a planted bug proves nothing. Run by `make planted`; each plant names the test that must
-catch it, and a plant that no longer fits the code is an error: somebody has to look.
+A suite that stays green over a planted bug proves nothing. Run by `make planted`; each plant names the one test that must
+catch it. First all these tests are run without a plant, and must pass: a test that fails anyway catches nothing. A plant
+that no longer fits the code, or whose test is gone, is an error: somebody has to look. `--check` looks for that alone,
+without a build, and is a part of `make test`.
 """
 
 import argparse
 import os
-import pathlib
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,13 +19,21 @@ from dataclasses import dataclass
 from paths import LOCAL, PROJECT
 
 COPY = LOCAL / "planted"
-# So long may one test take; a bug that makes it hang is caught as well.
+# So long may the tests take, once built; a bug that makes one hang is caught as well.
 WITHIN_SECONDS = 600
+# Where the modules of each package's tests lie, and what cargo is to run of it.
+PACKAGES = {
+    "domain": ("shared/domain/src", ["--lib"]),
+    "aws": ("shared/aws/src", ["--lib"]),
+    "tests": ("tests/it", ["--test", "it"]),
+}
+# A test of the ports' contract is run on both: it is one function.
+ON = ("::in_memory", "::on_dynamodb")
 
 
 @dataclass(frozen=True)
 class Plant:
-    """What is done to the code, and which test must notice."""
+    """What is done to the code, and which test must notice, by its full path."""
 
     bug: str
     file: str
@@ -38,14 +49,14 @@ PLANTS = [
         "shared/aws/src/events.rs",
         '.condition_expression("attribute_not_exists(event_id)")',
         '.condition_expression("attribute_not_exists(never_there)")',
-        "tests", "contract::of_many_at_once_exactly_one_is_the_first",
+        "tests", "contract::of_many_at_once_exactly_one_is_the_first::on_dynamodb",
     ),
     Plant(
         "complete without the owner token: whoever is late marks all the same",
         "shared/aws/src/receipts.rs",
         '.condition_expression("#state = :claimed AND #owner = :me")',
         '.condition_expression("#state = :claimed AND (#owner = :me OR attribute_exists(#owner))")',
-        "tests", "contract::only_the_claimant_may_mark",
+        "tests", "contract::only_the_claimant_may_mark::on_dynamodb",
     ),
     Plant(
         "mark before sending: a mail that SES did not take counts as sent",
@@ -68,10 +79,10 @@ PLANTS = [
     Plant(
         "sum refunds: every event of a refund adds its amount",
         "shared/domain/src/refund.rs",
-        "        if told > self.told {\n            self.told = told;\n        }",
-        "        let sum = self.told.value.amount + told.value.amount;\n"
-        "        if told > self.told {\n            self.told = told;\n        }\n"
-        "        self.told.value.amount = sum;",
+        "(self.told.value.status.is_known(), &self.told) {\n            self.told = told;",
+        "(self.told.value.status.is_known(), &self.told) {\n"
+        "            let sum = self.told.value.amount + told.value.amount;\n"
+        "            self.told = told;\n            self.told.value.amount = sum;",
         "tests", "news::overlapping_news_of_one_refund_have_one_effect",
     ),
     Plant(
@@ -115,7 +126,7 @@ PLANTS = [
         "shared/domain/src/subscription.rs",
         "InvoiceEvent::PaymentFailed => invoice.failed_at = earliest(invoice.failed_at, at),",
         "InvoiceEvent::PaymentFailed => invoice.failed_at = latest(invoice.failed_at, at),",
-        "domain", "subscription",
+        "domain", "subscription::tests::only_the_first_failure_sets_the_clock",
     ),
     Plant(
         "a payment alone makes an order wait no longer: it is fulfilled unasked",
@@ -169,9 +180,149 @@ PLANTS = [
         '.set_key(Some(attributes(key(event_id))))\n            .condition_expression("#state = :from")',
         '.set_key(Some(attributes(key(event_id))))\n'
         '            .condition_expression("#state = :from OR attribute_exists(#state)")',
-        "tests", "contract::desk::of_many_who_reopen_an_event_one_does",
+        "tests", "contract::desk::of_many_who_reopen_an_event_one_does::on_dynamodb",
+    ),
+    Plant(
+        "sweep: a row that was noted has its turn again at once",
+        "shared/domain/src/sweep.rs",
+        "Some(swept_at) => swept_at <= self.swept,",
+        "Some(_) => true,",
+        "tests", "sweep::what_lies_undone_is_queued_the_oldest_first_and_the_next_run_leaves_it_alone",
+    ),
+    Plant(
+        "sweep: a noted row is no condition: each of two runs at once takes it",
+        "shared/aws/src/undone.rs",
+        "AND (swept_at <= :swept \\",
+        "AND (swept_at <= :swept OR swept_at <= :now \\",
+        "tests", "contract::of_many_that_sweep_a_row_at_once_one_takes_it::on_dynamodb",
+    ),
+    Plant(
+        "sweep: a claim is queued before its end",
+        "shared/aws/src/undone.rs",
+        '&["due_at", "claim_ends_at"]',
+        '&["due_at"]',
+        "tests", "contract::a_claim_is_swept_once_it_is_over::on_dynamodb",
+    ),
+    Plant(
+        "sweep: a row that could not be queued stays noted",
+        "functions/sweep/src/lib.rs",
+        "    let _ = rows.give_back(place, &row.id, turn.now).await;\n",
+        "",
+        "tests", "sweep::a_queue_that_is_away_costs_no_row_its_turn",
+    ),
+    Plant(
+        "reconcile: what is young is made up for while its webhook is on its way",
+        "functions/reconcile/src/lib.rs",
+        " && !found.is_young(now)",
+        "",
+        "tests", "reconcile::what_is_young_too_old_or_of_the_other_mode_is_left_alone",
+    ),
+    Plant(
+        "reconcile: an event's id has not the row's version, so a state that comes back is old news",
+        "shared/domain/src/reconcile.rs",
+        "found.resource, found.id, version.unwrap_or_default());",
+        "found.resource, found.id, version.map_or(0, |_| 0));",
+        "tests", "reconcile::a_state_that_comes_back_is_made_up_for_again",
+    ),
+    Plant(
+        "feedback: an address is never marked",
+        "functions/feedback/src/lib.rs",
+        "if let Some(mark) = report.mark() {",
+        "if let Some(mark) = report.mark().filter(|_| false) {",
+        "tests", "feedback::a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address",
+    ),
+    Plant(
+        "feedback: an address is marked after its receipt is found, and not first",
+        "functions/feedback/src/lib.rs",
+        "        if let Some(mark) = report.mark() {\n            self.marks.set_mark(&mark).await?;\n        }\n"
+        "        for _ in 0..TRIES {\n"
+        "            let Some(before) = self.receipts.receipt(&report.receipt_id).await? else {\n"
+        "                return Ok(Outcome::Rejected(Dropped::NoReceipt));\n            };",
+        "        for _ in 0..TRIES {\n"
+        "            let Some(before) = self.receipts.receipt(&report.receipt_id).await? else {\n"
+        "                return Ok(Outcome::Rejected(Dropped::NoReceipt));\n            };\n"
+        "            if let Some(mark) = report.mark() {\n                self.marks.set_mark(&mark).await?;\n            }",
+        "tests", "feedback::a_report_of_an_unknown_receipt_is_dropped_and_its_address_remembered",
+    ),
+    Plant(
+        "feedback: a late word that SES took a mail brings back a receipt that it has refused since",
+        "shared/domain/src/receipt/feedback.rs",
+        "self.sent_at.filter(|_| !self.is_refused())",
+        "self.sent_at",
+        "tests", "feedback::a_mail_that_ses_would_not_send_fails_its_receipt",
+    ),
+    Plant(
+        "feedback: what is told of a mail from before a resend settles the resent one",
+        "shared/domain/src/receipt/feedback.rs",
+        "let current = || mails.iter().filter(|(_, fate)|",
+        "let current = || mails.iter().filter(|(_, fate)| true ||",
+        "tests", "feedback::what_comes_late_of_a_bounced_mail_does_not_stop_the_one_to_the_corrected_address",
+    ),
+    Plant(
+        "access is written without the subscription that it follows from",
+        "shared/domain/src/fulfillment/subscription.rs",
+        "let subscription = (known != Some(&subscription) || !entitlements.is_empty())",
+        "let subscription = (known != Some(&subscription))",
+        "domain",
+        "fulfillment::subscription::tests::access_is_never_written_by_a_subscription_that_has_changed_since_it_was_read",
+    ),
+    Plant(
+        "simulation: a claim is taken over before its end",
+        "shared/domain/src/receipt/mod.rs",
+        "            if left.is_positive() {\n",
+        "            if left.is_positive() && receipt.attempts == 0 {\n",
+        "tests", "simulation::whatever_goes_wrong_nothing_is_lost_nothing_doubled_and_nothing_left_undone",
+    ),
+    Plant(
+        "simulation: in memory, whoever is late marks all the same",
+        "tests/src/fakes.rs",
+        "State::Claimed { owner: holder, .. } if holder == owner)",
+        "State::Claimed { .. })",
+        "tests", "simulation::whatever_goes_wrong_nothing_is_lost_nothing_doubled_and_nothing_left_undone",
+    ),
+    Plant(
+        "simulation: a claim is given back though its mail may be out",
+        "functions/receipts/src/lib.rs",
+        "Err(SendError::Unknown(cause)) => Err(self.unknown(cause, attempt)),",
+        "Err(SendError::Unknown(cause)) => Err(self.give_back(id, Setback::Fault(cause), attempt).await),",
+        "tests", "simulation::whatever_goes_wrong_nothing_is_lost_nothing_doubled_and_nothing_left_undone",
+    ),
+    Plant(
+        "simulation: what a queue gives up on is gone",
+        "tests/src/fakes.rs",
+        "        self.dead_letters.insert(self.given_up, dead);\n",
+        "        drop(dead);\n",
+        "tests", "simulation::whatever_goes_wrong_nothing_is_lost_nothing_doubled_and_nothing_left_undone",
     ),
 ]
+
+
+class Mistake(Exception):
+    """The plants or their tests are not as they should be: nothing is proven."""
+
+
+def unfit(plant):
+    """Why a plant cannot prove anything, as far as can be told without a build; None if it may."""
+    fits = (PROJECT / plant.file).read_text().count(plant.good)
+    if fits != 1:
+        return f"it fits {fits} places of {plant.file}"
+    path = plant.test
+    for on in ON:
+        path = path.removesuffix(on)
+    module, name = path.split("::")[0], path.split("::")[-1]
+    root = PROJECT / PACKAGES[plant.package][0]
+    files = [root / f"{module}.rs", *(root / module).rglob("*.rs")]
+    if not any(re.search(rf"\bfn {name}\(", file.read_text()) for file in files if file.is_file()):
+        return f"there is no test {plant.test}"
+    return None
+
+
+def check(plants):
+    """Says which plants do not fit. Returns how many."""
+    wrong = [(plant, problem) for plant in plants if (problem := unfit(plant))]
+    for plant, problem in wrong:
+        print(f"  ✗ {plant.bug}\n    {problem}: mend local/planted.py")
+    return len(wrong)
 
 
 def copy():
@@ -186,63 +337,112 @@ def copy():
         if source.is_file():
             target = COPY / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target)
+            # As of now, and not of when the source was written: else what an earlier run has built with a plant in it
+            # would count as newer.
+            shutil.copy(source, target)
 
 
-def test(plant):
-    """Runs the test of a plant in the copy. Returns whether it passed, and what it printed."""
+def cargo(package, *more, within=None):
+    """Runs cargo on a package's tests in the copy. Returns what it printed and whether all went well; None if it hung."""
     # Not the project's own: cargo tells two copies of a workspace apart by nothing that lies in a shared folder.
     target = LOCAL / "planted-target"
-    command = [
-        "cargo", "test", "--locked", "--quiet", "--package", plant.package,
-        *(["--lib"] if plant.package != "tests" else ["--test", "it"]), "--", plant.test,
-    ]
+    process = subprocess.Popen(
+        ["cargo", "test", "--locked", "--package", package, *PACKAGES[package][1], *more], cwd=COPY, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        env={**os.environ, "CARGO_TARGET_DIR": str(target), "RUST_BACKTRACE": "0"},
+    )
     try:
-        done = subprocess.run(
-            command, cwd=COPY, capture_output=True, text=True, timeout=WITHIN_SECONDS,
-            env={**os.environ, "CARGO_TARGET_DIR": str(target), "RUST_BACKTRACE": "0"},
-        )
+        printed = process.communicate(timeout=within)[0]
+        return printed, process.returncode == 0
     except subprocess.TimeoutExpired:
-        return False, "it hangs"
-    return done.returncode == 0, done.stdout + done.stderr
+        return None, False
+    finally:
+        # What hangs is cargo's child, and would go on.
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
+
+def build(package):
+    """Builds the tests of a package, however long that takes."""
+    printed, built = cargo(package, "--no-run")
+    if not built:
+        raise Mistake(f"{package} does not build\n{printed[-3000:]}")
+
+
+def run(package, tests):
+    """Runs these tests of a package. Returns what became of each, and what was printed; None if they hung."""
+    printed, _ = cargo(package, "--", "--exact", *tests, within=WITHIN_SECONDS)
+    if printed is None:
+        return None, None
+    ended = dict(re.findall(r"^test (\S+) \.\.\. (ok|FAILED)$", printed, re.MULTILINE))
+    return ended, printed
+
+
+def control(plants):
+    """Without any plant every test must be there, and pass."""
+    for package in sorted({plant.package for plant in plants}):
+        tests = sorted({plant.test for plant in plants if plant.package == package})
+        build(package)
+        ended, printed = run(package, tests)
+        wrong = tests if ended is None else [test for test in tests if ended.get(test) != "ok"]
+        if wrong:
+            raise Mistake(f"without a plant, these do not pass: {', '.join(wrong)}\n{(printed or '')[-3000:]}")
+        print(f"  ✓ without a plant, {len(tests)} tests of {package} pass", flush=True)
 
 
 def judge(plant):
-    """Plants, tests, takes the plant out again. Returns what is wrong, if anything is."""
+    """Plants, tests, takes the plant out again. Returns how it was caught, and what is wrong, if anything is."""
     path = COPY / plant.file
     good = path.read_text()
-    if good.count(plant.good) != 1:
-        return f"the plant fits {good.count(plant.good)} places of {plant.file}: mend local/planted.py"
     path.write_text(good.replace(plant.good, plant.bad))
     try:
-        passed, printed = test(plant)
+        build(plant.package)
+        ended, printed = run(plant.package, [plant.test])
+    except Mistake as mistake:
+        return None, f"mend local/planted.py: {mistake}"
     finally:
         path.write_text(good)
-    if passed:
-        return f"NOT CAUGHT by {plant.test}"
-    if "could not compile" in printed:
-        return f"the plant does not compile: mend local/planted.py\n{printed[-2000:]}"
-    if "0 passed; 0 failed" in printed and "FAILED" not in printed:
-        return f"there is no test {plant.test}"
-    return None
+    if ended is None:
+        return "hangs", None
+    match ended.get(plant.test):
+        case "FAILED":
+            return "fails", None
+        case "ok":
+            return None, f"NOT CAUGHT by {plant.test}"
+        case _:
+            return None, f"nobody knows what became of {plant.test}\n{printed[-3000:]}"
 
 
 def main():
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    asked.add_argument("only", nargs="?", default="", help="plants whose description has this in it")
-    only = asked.parse_args().only
+    asked.add_argument("only", nargs="?", default="", help="plants whose description or test has this in it")
+    asked.add_argument("--check", action="store_true", help="only look whether each plant fits and its test is there")
+    asked = asked.parse_args()
+    plants = [plant for plant in PLANTS if asked.only in plant.bug or asked.only in plant.test]
+    if check(plants):
+        return 1
+    if asked.check:
+        return 0
     copy()
     wrong = 0
-    plants = [plant for plant in PLANTS if only in plant.bug]
-    for plant in plants:
-        started = time.monotonic()
-        problem = judge(plant)
-        wrong += problem is not None
-        took = f"{time.monotonic() - started:.0f} s"
-        mark, what = ("✗", f"\n    {problem}") if problem else ("✓", f"\n    caught by {plant.test}, {took}")
-        print(f"  {mark} {plant.bug}{what}", flush=True)
+    try:
+        control(plants)
+        for plant in plants:
+            started = time.monotonic()
+            how, problem = judge(plant)
+            wrong += problem is not None
+            took = f"{time.monotonic() - started:.0f} s"
+            mark, what = ("✗", problem) if problem else ("✓", f"{plant.test} {how}, {took}")
+            print(f"  {mark} {plant.bug}\n    {what}", flush=True)
+    except Mistake as mistake:
+        print(f"  ✗ {mistake}")
+        return 1
+    finally:
+        shutil.rmtree(COPY, ignore_errors=True)
     print(f"{len(plants) - wrong} of {len(plants)} planted bugs are caught.")
-    shutil.rmtree(COPY, ignore_errors=True)
     return 1 if wrong else 0
 
 
