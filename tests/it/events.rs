@@ -45,7 +45,7 @@ const COMPLETED: &str = "flex/checkout.session.completed.json";
 type Use = fn(&str);
 
 /// What each file is for: whoever adds one says so here.
-const USES: [(&str, Use); 70] = [
+const USES: [(&str, Use); 71] = [
     ("intake.json", is_taken_in),
     ("intake.base64.json", is_taken_in),
     (FULFILLMENT, is_a_batch::<FulfillmentJob>),
@@ -54,6 +54,7 @@ const USES: [(&str, Use); 70] = [
     ("reconcile.json", says_nothing_but_that_it_is_time),
     ("feedback.json", is_a_batch_about_mails),
     ("ses/bounce.json", tells_what_became_of_a_mail),
+    ("ses/bounce.out-of-office.json", tells_what_became_of_a_mail),
     ("ses/bounce.transient.json", tells_what_became_of_a_mail),
     ("ses/complaint.json", tells_what_became_of_a_mail),
     ("ses/complaint.suppressed.json", tells_what_became_of_a_mail),

@@ -270,6 +270,20 @@ async fn a_full_mailbox_is_told_of_and_written_to_again() {
 }
 
 #[tokio::test]
+async fn an_automatic_answer_is_no_trouble_and_a_mail_that_came_back_after_all_is() {
+    for (kind, after) in [("bounce.out-of-office", None), ("bounce.transient", Some(Trouble::Bounced))] {
+        let bundle = open_shop(OnUnknown::Resend);
+        let receipt = owed(&bundle, 1).await;
+        assert!(matches!(send(&bundle, &receipt.receipt_id, "a").await, Outcome::Accepted(_)));
+        let mail = taken(&bundle, &receipt.receipt_id);
+        assert_eq!(tell(&bundle, &mail, "delivery").await, noted(None));
+        assert_eq!(tell(&bundle, &mail, kind).await, noted(after), "{kind}");
+        assert_eq!(trouble(&bundle, &receipt), after, "{kind}");
+        assert!(bundle.world.kept().marks.is_empty(), "another mail may arrive");
+    }
+}
+
+#[tokio::test]
 async fn what_comes_late_of_a_bounced_mail_does_not_stop_the_one_to_the_corrected_address() {
     let bundle = open_shop(OnUnknown::Hold);
     let receipt = owed(&bundle, 1).await;

@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// Of which kinds there are samples.
-pub const KINDS: [&str; 8] = [
+pub const KINDS: [&str; 9] = [
     "send",
     "delivery",
     "bounce",
     "bounce.transient",
+    "bounce.out-of-office",
     "complaint",
     "complaint.suppressed",
     "reject",

@@ -150,6 +150,8 @@ impl Notice {
                 let told = self.bounce.as_ref()?;
                 let kind = match told.sub_type.as_deref() {
                     Some("Suppressed" | ON_SUPPRESSION_LIST) => Kind::Suppressed,
+                    // The one that SES sends for an automatic answer too.
+                    Some("General") if told.of_type == "Transient" => Kind::MaybeBounced,
                     _ => Kind::Bounced { for_good: told.of_type == "Permanent" },
                 };
                 Some((kind, told.timestamp))
@@ -199,6 +201,7 @@ mod tests {
             ("delivery", Kind::Delivered, at("2026-03-02T15:04:07.733Z")),
             ("bounce", Kind::Bounced { for_good: true }, at("2026-03-02T15:04:09.669Z")),
             ("bounce.transient", Kind::Bounced { for_good: false }, at("2026-03-02T15:04:09.669Z")),
+            ("bounce.out-of-office", Kind::MaybeBounced, at("2026-03-02T15:04:09.669Z")),
             ("complaint", Kind::Complained, at("2026-03-02T17:41:02.669Z")),
             ("complaint.suppressed", Kind::Suppressed, at("2026-03-02T15:04:05.669Z")),
             ("reject", Kind::Rejected, sent_at),
@@ -215,16 +218,28 @@ mod tests {
         }
     }
 
+    /// All types that SES has
+    /// (<https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html>), and one to come.
     #[test]
-    fn a_bounce_of_an_address_on_a_list_of_ses_is_told_apart() {
-        for (word, kind) in [
-            ("General", Kind::Bounced { for_good: true }),
-            ("Suppressed", Kind::Suppressed),
-            ("OnAccountSuppressionList", Kind::Suppressed),
+    fn each_type_of_bounce_is_what_it_is_here() {
+        let (for_good, for_a_while) = (Kind::Bounced { for_good: true }, Kind::Bounced { for_good: false });
+        for (of_type, sub_type, kind) in [
+            ("Undetermined", "Undetermined", for_a_while),
+            ("Permanent", "General", for_good),
+            ("Permanent", "NoEmail", for_good),
+            ("Permanent", "Suppressed", Kind::Suppressed),
+            ("Permanent", "OnAccountSuppressionList", Kind::Suppressed),
+            ("Transient", "General", Kind::MaybeBounced),
+            ("Transient", "MailboxFull", for_a_while),
+            ("Transient", "MessageTooLarge", for_a_while),
+            ("Transient", "ContentRejected", for_a_while),
+            ("Transient", "AttachmentRejected", for_a_while),
+            ("A type", "to come", for_a_while),
         ] {
             let mut notice = sample("bounce");
-            notice.bounce.as_mut().unwrap().sub_type = Some(word.to_owned());
-            assert_eq!(notice.report().unwrap().kind, kind, "{word}");
+            let told = notice.bounce.as_mut().unwrap();
+            (told.of_type, told.sub_type) = (of_type.to_owned(), Some(sub_type.to_owned()));
+            assert_eq!(notice.report().unwrap().kind, kind, "{of_type} {sub_type}");
         }
     }
 

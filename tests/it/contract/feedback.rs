@@ -98,6 +98,7 @@ async fn a_lesson_comes_back_as_it_was(on: &impl Told) {
         Kind::Delivered,
         Kind::Bounced { for_good: false },
         Kind::Bounced { for_good: true },
+        Kind::MaybeBounced,
         Kind::Suppressed,
         Kind::Complained,
         Kind::Rejected,

@@ -63,6 +63,8 @@ pub enum Kind {
         /// Whether the address is no good, and not just today.
         for_good: bool,
     },
+    /// It came back for a while, or somebody's automatic answer did ("out of office"): SES does not tell them apart.
+    MaybeBounced,
     /// SES took it and did not try: the address is on its own list of those that bounced or complained.
     Suppressed,
     /// The recipient calls it spam.
@@ -82,6 +84,7 @@ impl Kind {
             Self::Delivered => "delivered",
             Self::Bounced { for_good: true } => "bounced_for_good",
             Self::Bounced { for_good: false } => "bounced",
+            Self::MaybeBounced => "maybe_bounced",
             Self::Suppressed => "suppressed",
             Self::Complained => "complained",
             Self::Rejected => "rejected",
@@ -95,6 +98,7 @@ impl Kind {
         match self {
             Self::Sent | Self::Delivered => false,
             Self::Bounced { .. }
+            | Self::MaybeBounced
             | Self::Suppressed
             | Self::Complained
             | Self::Rejected
@@ -138,6 +142,7 @@ impl Report {
             Kind::Sent
             | Kind::Delivered
             | Kind::Bounced { for_good: false }
+            | Kind::MaybeBounced
             | Kind::Rejected
             | Kind::NotRendered => None,
         }
@@ -237,6 +242,13 @@ pub struct Fate {
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub returned_at: Option<Timestamp>,
+    /// It came back, or an automatic answer did.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub maybe_bounced_at: Option<Timestamp>,
     /// The recipient complained.
     #[serde(
         default,
@@ -269,6 +281,7 @@ impl Fate {
             Kind::Delivered => (&mut self.delivered_at, at),
             Kind::Bounced { for_good: true } | Kind::Suppressed => (&mut self.bounced_at, at),
             Kind::Bounced { for_good: false } => (&mut self.returned_at, at),
+            Kind::MaybeBounced => (&mut self.maybe_bounced_at, at),
             Kind::Complained => (&mut self.complained_at, at),
             // When SES took it, as for `sent_at`: by either it is known which mail came first.
             Kind::Rejected => (&mut self.rejected_at, taken_at),
@@ -294,15 +307,16 @@ impl Fate {
     fn verdict(&self) -> Option<Result<(), Trouble>> {
         if self.complained_at.is_some() {
             Some(Err(Trouble::Complained))
-        } else if self.bounced_at.is_some() {
+        } else if self.bounced_at.is_some() || self.returned_at.is_some() {
+            // Also after it was delivered: a server may take a mail and find only then that it has no room for it.
             Some(Err(Trouble::Bounced))
         } else if self.is_refused() {
             Some(Err(Trouble::Refused))
         } else if self.delivered_at.is_some() {
-            // Before what comes back for a while: an automatic answer ("out of office") is told of like that.
+            // So that what came back was an answer.
             Some(Ok(()))
         } else {
-            self.returned_at.map(|_| Err(Trouble::Bounced))
+            self.maybe_bounced_at.map(|_| Err(Trouble::Bounced))
         }
     }
 
@@ -411,9 +425,9 @@ impl Receipt {
     /// Whether there ever was any: then the order has to be looked at.
     #[must_use]
     pub fn had_trouble(&self) -> bool {
-        self.mails
-            .values()
-            .any(|fate| fate.returned_at.is_some() || fate.verdict().is_some_and(|verdict| verdict.is_err()))
+        self.mails.values().any(|fate| {
+            fate.maybe_bounced_at.is_some() || fate.verdict().is_some_and(|verdict| verdict.is_err())
+        })
     }
 }
 

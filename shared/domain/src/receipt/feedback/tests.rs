@@ -38,11 +38,12 @@ fn withdrawn() -> State {
     State::Withdrawn { reason: "paid since".to_owned() }
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::Sent,
     Kind::Delivered,
     Kind::Bounced { for_good: true },
     Kind::Bounced { for_good: false },
+    Kind::MaybeBounced,
     Kind::Suppressed,
     Kind::Complained,
     Kind::Rejected,
@@ -119,11 +120,17 @@ fn a_report_that_tells_nothing_new_changes_nothing() {
 
 #[test]
 fn an_answer_while_away_is_no_bounce_of_a_mail_that_arrived() {
-    let soft = Kind::Bounced { for_good: false };
-    let full = settled(receipt(sent(1, 10)), &[report(1, soft)]);
-    assert_eq!(full.trouble(), Some(Trouble::Bounced));
-    let away = settled(full, &[report(1, Kind::Delivered)]);
+    let doubtful = settled(receipt(sent(1, 10)), &[report(1, Kind::MaybeBounced)]);
+    assert_eq!(doubtful.trouble(), Some(Trouble::Bounced));
+    let away = settled(doubtful, &[report(1, Kind::Delivered)]);
     assert_eq!((away.trouble(), away.had_trouble()), (None, true));
+}
+
+#[test]
+fn a_mail_that_came_back_for_a_while_did_not_arrive_whatever_was_told_before() {
+    let full = [Kind::Delivered, Kind::Bounced { for_good: false }].map(|kind| report(1, kind));
+    let full = settled(receipt(sent(1, 10)), &full);
+    assert_eq!((full.trouble(), full.had_trouble()), (Some(Trouble::Bounced), true));
 }
 
 #[test]
