@@ -9,7 +9,7 @@ use crate::{
 use domain::{
     checkout::Checkout,
     event::RefundsOf,
-    ids::{OrderId, PaymentIntentId, RefundId, SubscriptionId},
+    ids::{EventId, OrderId, PaymentIntentId, RefundId, SubscriptionId},
     outcome::Setback,
     ports::ReadError,
     reconcile::{Ask, Page},
@@ -223,13 +223,20 @@ impl Api {
             .append_pair("limit", &PAGE.to_string())
             .extend_pairs(ask.after.map(|last| ("starting_after", last)));
         let page: Vec<Value> = self.read(key, url, name).await?;
-        let last = page.last().and_then(|object| object.get(id)).and_then(Value::as_str);
+        let is_full = page.len() >= PAGE;
+        // One thing without an id must not end the list.
+        let id_of = |object: &Value| translate::first_id([object.get(id)?.as_str()], EventId::new);
+        let last = page.iter().rev().find_map(id_of);
+        if is_full && last.is_none() {
+            return Err(NotUnderstood::Member(id).into());
+        }
         // A page that ends where the one before did is the same page again.
-        let goes_on = page.len() >= PAGE && last != ask.after && !listing::is_past(ask, &page);
+        let goes_on =
+            is_full && last.as_ref().map(EventId::as_str) != ask.after && !listing::is_past(ask, &page);
         Ok(Page {
             listed: page.iter().filter_map(|object| listing::listed(ask, object)).collect(),
             length: page.len(),
-            next: last.filter(|_| goes_on).map(str::to_owned),
+            next: last.filter(|_| goes_on).map(String::from),
         })
     }
 

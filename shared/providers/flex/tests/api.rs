@@ -678,6 +678,28 @@ async fn a_list_is_read_page_by_page_until_one_is_not_full() {
 }
 
 #[tokio::test]
+async fn a_last_thing_without_an_id_does_not_end_the_list() {
+    let page_of = |ids: Vec<serde_json::Value>| {
+        let refunds: Vec<_> = ids.iter().map(|id| json!({ "refund_id": id })).collect();
+        ok(&json!({ "refunds": refunds }).to_string())
+    };
+    let (url, _) = serve(move |path, _| {
+        let named = (0..98).map(|n| json!(format!("fre_{n}")));
+        match path {
+            "/v1/refunds?limit=100" => page_of(named.chain([json!(7), json!(null)]).collect()),
+            _ => page_of(vec![json!(""); 100]),
+        }
+    })
+    .await;
+    let api = Api::new(&url).unwrap();
+    let first = api.list(&key(), &ask(What::Refunds, None)).await.unwrap();
+    assert_eq!((first.length, first.next.as_deref()), (100, Some("fre_97")));
+    // Nobody can go on after a page without any; it is not the end of the list either.
+    let error = api.list(&key(), &ask(What::Refunds, Some("fre_97"))).await.unwrap_err();
+    assert_eq!(error, ReadError::NotUnderstood("`refund_id` is missing or malformed".to_owned()));
+}
+
+#[tokio::test]
 async fn a_page_that_comes_again_is_the_last() {
     let (url, _) = serve(|_, _| refunds_from(0, 100)).await;
     let page = Api::new(&url).unwrap().list(&key(), &ask(What::Refunds, Some("fre_99"))).await.unwrap();
