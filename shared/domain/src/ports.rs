@@ -428,7 +428,7 @@ pub trait ProviderApi: Send + Sync {
 
 /// The provider's lists: all there is of some kind, whatever was announced.
 pub trait Listing: Send + Sync {
-    /// Reads a page of a list, the newest things first.
+    /// Reads a page of a list, in the provider's order.
     fn list(&self, provider: Provider, ask: Ask<'_>) -> impl Future<Output = Result<Page, ReadError>> + Send;
 }
 

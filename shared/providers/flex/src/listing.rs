@@ -180,13 +180,18 @@ pub fn event(found: &Found, event_id: &EventId, at: Timestamp) -> Vec<u8> {
     event.to_string().into_bytes()
 }
 
-/// Whether everything on a page is older than anybody looks back; then so is what comes after it.
+/// Whether everything on a page is older than anybody looks back, and so is what comes after it. No reference says in
+/// which order lists are, so that this holds only where the page itself goes from newer to older.
 pub(crate) fn is_past(ask: &Ask<'_>, page: &[Value]) -> bool {
     // Clocks differ.
     let since = ask.since.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(ask.since);
+    let times: Option<Vec<Timestamp>> = page.iter().map(created_at).collect();
     !List::is_ageless(ask.what)
-        && !page.is_empty()
-        && page.iter().all(|object| created_at(object).is_some_and(|at| at < since))
+        && times.is_some_and(|times| {
+            times.is_sorted_by(|one, next| one >= next)
+                && times.first() > times.last()
+                && times.first().is_some_and(|newest| *newest < since)
+        })
 }
 
 #[cfg(test)]

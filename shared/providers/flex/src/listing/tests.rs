@@ -190,14 +190,17 @@ fn what_lacks_something_is_told_apart_by_its_id() {
 #[test]
 fn a_list_ends_for_us_where_all_of_a_page_is_older_than_anybody_looks_back() {
     let at = |created: &str| with(refund(), "created_at", json!(created));
-    let (old, young) = (at("2026-04-17T10:00:00Z"), at("2026-04-18T10:00:00Z"));
+    let (older, old) = (at("2026-04-17T09:00:00Z"), at("2026-04-17T10:00:00Z"));
+    let young = at("2026-04-18T10:00:00Z");
     let past = |page: &[&Value]| {
         is_past(&ask(What::Refunds), &page.iter().map(|one| (*one).clone()).collect::<Vec<_>>())
     };
-    assert!(past(&[&old, &old]));
-    assert!(!past(&[&old, &young]), "should it not be in order");
+    assert!(past(&[&old, &older]) && past(&[&old, &old, &older]));
+    assert!(!past(&[&young, &old]));
+    assert!(!past(&[&older, &old]), "the oldest come first: the young are still to come");
+    assert!(!past(&[&old, &older, &old]) && !past(&[&old, &old]), "in no order that says anything");
     assert!(!past(&[&old, &with(refund(), "created_at", Value::Null)]) && !past(&[]));
-    assert!(!is_past(&ask(What::Subscriptions), &[old]));
+    assert!(!is_past(&ask(What::Subscriptions), &[old, older]));
 }
 
 #[test]
