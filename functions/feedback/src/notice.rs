@@ -166,9 +166,9 @@ impl Notice {
                 let is_praise = told.feedback_type.as_deref() == Some("not-spam");
                 (!is_praise).then_some((Kind::Complained, told.timestamp))
             }
-            "Reject" => Some((Kind::Rejected, sent_at)),
-            // With a space in what is sent to SNS, without one elsewhere.
-            "Rendering Failure" | "RenderingFailure" => Some((Kind::NotRendered, sent_at)),
+            // The latter of SES's own templates alone, and so of none of our mails; with a space in what is sent to SNS,
+            // without one elsewhere.
+            "Reject" | "Rendering Failure" | "RenderingFailure" => Some((Kind::Rejected, sent_at)),
             _ => None,
         }
     }
@@ -205,7 +205,7 @@ mod tests {
             ("complaint", Kind::Complained, at("2026-03-02T17:41:02.669Z")),
             ("complaint.suppressed", Kind::Suppressed, at("2026-03-02T15:04:05.669Z")),
             ("reject", Kind::Rejected, sent_at),
-            ("rendering-failure", Kind::NotRendered, sent_at),
+            ("rendering-failure", Kind::Rejected, sent_at),
         ] {
             let report = sample(name).report().unwrap();
             assert_eq!((report.kind, report.at, report.sent_at), (kind, when, sent_at), "{name}");

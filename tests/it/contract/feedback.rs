@@ -102,7 +102,6 @@ async fn a_lesson_comes_back_as_it_was(on: &impl Told) {
         Kind::Suppressed,
         Kind::Complained,
         Kind::Rejected,
-        Kind::NotRendered,
     ];
     for kind in kinds {
         let Some(lesson) = settle(&row, &report(&row, "ses-1", kind)) else { continue };

@@ -71,8 +71,6 @@ pub enum Kind {
     Complained,
     /// SES found something harmful in it and did not send it.
     Rejected,
-    /// SES could not render its template. Ours are rendered here, so that this cannot come.
-    NotRendered,
 }
 
 impl Kind {
@@ -88,7 +86,6 @@ impl Kind {
             Self::Suppressed => "suppressed",
             Self::Complained => "complained",
             Self::Rejected => "rejected",
-            Self::NotRendered => "not_rendered",
         }
     }
 
@@ -101,14 +98,12 @@ impl Kind {
             | Self::MaybeBounced
             | Self::Suppressed
             | Self::Complained
-            | Self::Rejected
-            | Self::NotRendered => true,
+            | Self::Rejected => true,
         }
     }
 }
 
-/// Why a receipt has failed whose mail SES took and did not let out: the mail says by which of the two reports. The same
-/// for both, so that it does not matter which of two mails was told of first.
+/// Why a receipt has failed whose mail SES took and did not let out.
 const REFUSED: &str = "SES took the mail and would not send it";
 
 /// One report of SES's about one mail of ours.
@@ -143,8 +138,7 @@ impl Report {
             | Kind::Delivered
             | Kind::Bounced { for_good: false }
             | Kind::MaybeBounced
-            | Kind::Rejected
-            | Kind::NotRendered => None,
+            | Kind::Rejected => None,
         }
     }
 }
@@ -263,13 +257,6 @@ pub struct Fate {
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub rejected_at: Option<Timestamp>,
-    /// SES could not render it.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
-    pub not_rendered_at: Option<Timestamp>,
 }
 
 impl Fate {
@@ -285,17 +272,16 @@ impl Fate {
             Kind::Complained => (&mut self.complained_at, at),
             // When SES took it, as for `sent_at`: by either it is known which mail came first.
             Kind::Rejected => (&mut self.rejected_at, taken_at),
-            Kind::NotRendered => (&mut self.not_rendered_at, taken_at),
         };
         *fact = earliest(*fact, at);
-        if !matches!(report.kind, Kind::Rejected | Kind::NotRendered) {
+        if report.kind != Kind::Rejected {
             self.sent_at = earliest(self.sent_at, taken_at);
         }
     }
 
     /// Whether SES took it and then did not let it out.
     fn is_refused(&self) -> bool {
-        self.rejected_at.is_some() || self.not_rendered_at.is_some()
+        self.rejected_at.is_some()
     }
 
     /// Since when it is out.
@@ -322,7 +308,7 @@ impl Fate {
 
     /// When it was, for putting mails in order.
     fn moment(&self) -> Option<Timestamp> {
-        earliest(self.sent_at, earliest(self.rejected_at, self.not_rendered_at))
+        earliest(self.sent_at, self.rejected_at)
     }
 }
 
