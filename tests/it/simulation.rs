@@ -1,10 +1,10 @@
 //! Some hundreds of seeds of the simulation: see `make simulate` for more.
 
-use kit::simulation::{Broken, Stage, stats::Stats};
-use std::{panic, thread};
+use kit::simulation::{Broken, Stage, faults::COUNTED, stats::Stats};
+use std::{collections::BTreeSet, panic, thread};
 
-/// How many seeds each of the tests runs.
-const SEEDS: u64 = 120;
+/// So many that everything that can go wrong does.
+const SEEDS: u64 = 240;
 
 /// Runs some seeds, from that one on, on two threads: what they came to, or the first that breaks.
 fn run_from(first: u64) -> Result<Stats, Broken> {
@@ -32,43 +32,21 @@ fn whatever_goes_wrong_nothing_is_lost_nothing_doubled_and_nothing_left_undone()
     let stats = held_from(1);
     assert_eq!(stats.seeds, SEEDS);
     println!("{}", stats.table());
-    // So that it never comes to hold because nothing goes wrong any more.
-    for what in [
-        "calls failed before",
-        "answers lost",
-        "writes sent twice by the SDK",
-        "transactions in conflict",
-        "processes killed",
-        "processes frozen, and woken later",
-        "processes ended by the platform, out of time",
-        "messages delivered while worked on",
-        "messages given up on, and redriven",
-        "messages lost by a queue",
-        "parked events, and released",
-        "ended events forgotten",
-        "a mail's fate is unknown, sent",
-        "a mail's fate is unknown, not sent",
-        "forgeries",
-    ] {
-        assert!(stats.struck.get(what).is_some_and(|count| *count > 0), "never: {what}");
-    }
+    // So that it never comes to hold because something goes wrong no more, or goes wrong and nobody knows.
+    let struck: BTreeSet<&str> =
+        stats.struck.iter().filter(|(_, count)| **count > 0).map(|(what, _)| *what).collect();
+    assert_eq!(struck, BTreeSet::from(COUNTED));
     assert!(stats.again > 0 && stats.held > 0, "{stats:?}");
 }
 
 #[test]
-fn more_seeds_hold_as_well() {
-    assert_eq!(held_from(1_000_001).seeds, SEEDS);
-}
-
-#[test]
 fn a_seed_tells_one_story() {
-    let (one, other) = (Stage::default().run(7), Stage::default().run(7));
-    let (one, other) = (one.expect("it holds"), other.expect("it holds"));
-    assert_eq!(format!("{one:?}"), format!("{other:?}"));
-    let after_others = {
-        let mut stage = Stage::default();
-        stage.run(8).expect("it holds");
-        stage.run(7).expect("it holds")
-    };
-    assert_eq!(format!("{one:?}"), format!("{after_others:?}"));
+    let mut others = Stage::default();
+    for seed in 1..=10 {
+        let one = Stage::default().run(seed).expect("it holds");
+        let other = others.run(seed).expect("it holds");
+        assert_eq!(format!("{one:?}"), format!("{other:?}"), "after others");
+    }
+    let (one, other) = (others.run(1).expect("it holds"), others.run(2).expect("it holds"));
+    assert_ne!(one.story, other.story);
 }

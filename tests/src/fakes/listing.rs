@@ -5,7 +5,7 @@ use super::{Kept, World};
 use domain::{
     checkout::{Capture, Checkout, Status},
     delivery::Provider,
-    ids::InvoiceId,
+    ids::{InvoiceId, SubscriptionId},
     mode::Mode,
     ports::{Listing, ReadError},
     reconcile::{Ask, Page, What},
@@ -21,8 +21,10 @@ const PAGE: usize = 7;
 /// What the provider's lists have that nothing else in memory knows.
 #[derive(Debug, Default)]
 pub struct Lists {
-    /// The invoices that are paid.
+    /// The invoices that are paid, and when each was made.
     pub invoices: BTreeMap<InvoiceId, (InvoiceNews, jiff::Timestamp)>,
+    /// When subscriptions ended, of those that tell.
+    pub ended: BTreeMap<SubscriptionId, jiff::Timestamp>,
     /// Things that are in a list as they are here, such as what cannot be read.
     pub odd: Vec<(What, Value)>,
 }
@@ -58,13 +60,15 @@ fn all(kept: &Kept, what: What) -> (Vec<Value>, &'static str) {
         What::Checkouts => (kept.checkouts.values().map(session).collect(), "checkout_session_id"),
         What::Invoices => (kept.lists.invoices.values().map(invoice).collect(), "invoice_id"),
         What::Refunds => (kept.refunds.values().map(refund).collect(), "refund_id"),
-        What::Subscriptions => (kept.subscriptions.values().map(subscription).collect(), "subscription_id"),
+        What::Subscriptions => {
+            (kept.subscriptions.values().map(|news| subscription(kept, news)).collect(), "subscription_id")
+        }
         What::Ended => {
             let ended = kept
                 .subscriptions
                 .values()
                 .filter(|news| news.snapshot.status == subscription::Status::Canceled);
-            (ended.map(subscription).collect(), "subscription_id")
+            (ended.map(|news| subscription(kept, news)).collect(), "subscription_id")
         }
     };
     all.extend(odd);
@@ -127,7 +131,7 @@ fn refund(news: &refund::News) -> Value {
     })
 }
 
-fn subscription(news: &subscription::News) -> Value {
+fn subscription(kept: &Kept, news: &subscription::News) -> Value {
     let told = &news.snapshot;
     let at = |time: Option<jiff::Timestamp>| time.map(|time| time.to_string());
     let items = told.items.iter().map(|item| {
@@ -143,6 +147,7 @@ fn subscription(news: &subscription::News) -> Value {
         "cancel_at_period_end": told.cancel_at_period_end,
         "current_period_end": at(told.period_end),
         "trial_end": at(told.trial_end),
+        "ended_at": at(kept.lists.ended.get(&news.subscription_id).copied()),
         "items": items.collect::<Vec<_>>(),
         "latest_invoice": told.latest_invoice,
         "test_mode": news.mode.map(is_test),

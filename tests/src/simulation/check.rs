@@ -4,18 +4,26 @@ use super::{
     faults::Faults,
     model,
     plan::{OrderFacts, Plan},
+    reports::{self, Mailed},
 };
 use crate::fakes::Kept;
+use aws_lambda_events::event::sqs::SqsMessage;
 use domain::{
     contact::Contact,
     event::EventState,
-    ids::{CustomerId, EventId, OrderId, ProductId, ReceiptId, Sku, SubscriptionId},
+    ids::{
+        CustomerId, EventId, OrderId, OwnerToken, PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
+    },
     order::{Funds, Order},
     payment,
-    receipt::{OnUnknown, Receipt, State},
+    receipt::{
+        OnUnknown, Receipt, State,
+        feedback::{AddressHash, Kind, Mark, Report},
+    },
     stock::Movement,
     subscription::Subscription,
 };
+use feedback::notice::Notice;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,6 +36,18 @@ macro_rules! hold {
     };
 }
 pub(super) use hold;
+
+/// Who has changed something.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum By {
+    /// A person.
+    Operator,
+    /// What SES tells.
+    Feedback,
+    /// Anybody else.
+    #[default]
+    Others,
+}
 
 /// The rows as they were last seen.
 #[derive(Debug, Default)]
@@ -42,10 +62,22 @@ pub struct Seen {
     pub ended: BTreeMap<EventId, Timestamp>,
     /// How often a claim was taken over from whoever had not marked it in time.
     pub takeovers: BTreeMap<ReceiptId, usize>,
-    /// Whether it is an operator who has changed something.
-    pub operated: bool,
+    /// Who has changed something.
+    pub by: By,
     /// Which receipts SES refused.
     pub refused: BTreeSet<ReceiptId>,
+    /// Which receipts were not sent since their address is not written to any more.
+    pub marked: BTreeSet<ReceiptId>,
+    /// What SES has told so far, by receipt.
+    pub told: BTreeMap<ReceiptId, Vec<Report>>,
+    /// Every address that was ever known of a customer.
+    addresses: BTreeMap<CustomerId, BTreeSet<String>>,
+    /// Which receipts were held at some time.
+    pub held: BTreeSet<ReceiptId>,
+    /// Which events were deleted when they had expired.
+    pub forgotten: BTreeSet<EventId>,
+    /// Whether the provider's lists were ever compared.
+    pub reconciled: bool,
 }
 
 impl Seen {
@@ -53,6 +85,17 @@ impl Seen {
     pub fn forget(&mut self, id: &EventId) {
         self.events.remove(id);
         self.ended.remove(id);
+        self.forgotten.insert(id.clone());
+    }
+
+    /// These reports of SES's are handed to feedback.
+    pub fn hand(&mut self, records: &[SqsMessage]) {
+        for record in records {
+            let notice = serde_json::from_str::<Notice>(record.body.as_deref().unwrap_or_default());
+            if let Some(report) = notice.ok().and_then(|notice| notice.report().ok()) {
+                self.told.entry(report.receipt_id.clone()).or_default().push(report);
+            }
+        }
     }
 
     /// Looks at every row, and holds it against what it was: nothing goes backwards (I3), no shelf below zero (I5).
@@ -75,10 +118,16 @@ impl Seen {
                 self.subscriptions.insert(key.clone(), row.clone());
             }
         }
+        hold!(self.subscriptions.len() == kept.subscription_rows.len(), "a subscription is gone");
         for (id, row) in &kept.contacts {
             let was = self.contacts.insert(id.clone(), row.clone());
             hold!(was.is_none_or(|was| !was.deleted || row.deleted), "I3: the customer {id} is undeleted");
+            if let Some(email) = row.told.as_ref().and_then(|told| told.value.email.clone()) {
+                self.addresses.entry(id.clone()).or_default().insert(email);
+            }
         }
+        hold!(self.contacts.len() == kept.contacts.len(), "a customer is gone");
+        self.marks(kept)?;
         self.receipts(kept, faults, now)?;
         self.shelves(kept, plan)
     }
@@ -92,7 +141,7 @@ impl Seen {
                 None => true,
                 Some(Stored) => matches!(state, Stored | Committed | Processed | Parked),
                 // A person has them decided anew.
-                Some(Parked) if self.operated && state == Stored => true,
+                Some(Parked) if self.by == By::Operator && state == Stored => true,
                 Some(Committed) => matches!(state, Committed | Processed),
                 Some(ended @ (Processed | Parked | Dropped | NotNeeded | Unhandled | Unreadable)) => {
                     state == ended
@@ -120,23 +169,31 @@ impl Seen {
             hold!(was.version < receipt.version, "I3: receipt {id} went back a version");
             let state = &receipt.state;
             match (&was.state, state) {
+                (was, state) if self.by == By::Feedback => {
+                    self.learned(id, was, state)?;
+                    if was != state {
+                        faults.sky().count("receipts settled by SES's feedback");
+                    }
+                }
                 (State::Claimed { owner, claim_ends_at }, State::Claimed { owner: now_owner, .. }) => {
                     if owner != now_owner {
-                        hold!(
-                            *claim_ends_at <= now,
-                            "{id}: claimed though {owner} had it until {claim_ends_at}"
-                        );
-                        hold!(
-                            flight_of(owner.as_str())
-                                .is_some_and(|flight| faults.sky().disturbed.contains(&flight)),
-                            "{id}: taken over from {owner}, which nothing had disturbed"
-                        );
+                        may_be_taken_over(id, owner, *claim_ends_at, faults, now)?;
                         *self.takeovers.entry(id.clone()).or_default() += 1;
                     }
                 }
+                (State::Claimed { owner, claim_ends_at }, State::Held) => {
+                    may_be_taken_over(id, owner, *claim_ends_at, faults, now)?;
+                    self.held.insert(id.clone());
+                }
                 (State::Claimed { owner, .. }, State::Failed { reason }) => {
-                    let sky = faults.sky();
-                    if flight_of(owner.as_str()).is_some_and(|flight| sky.refused.contains(&flight)) {
+                    let is_refused = {
+                        let sky = faults.sky();
+                        flight_of(owner.as_str()).is_some_and(|flight| sky.refused.contains(&flight))
+                    };
+                    if self.is_marked(kept, receipt, reason) {
+                        faults.sky().count("addresses not written to any more");
+                        self.marked.insert(id.clone());
+                    } else if is_refused {
                         self.refused.insert(id.clone());
                     } else {
                         hold!(reason.contains("deleted"), "{id} failed: {reason}");
@@ -145,13 +202,49 @@ impl Seen {
                 (State::Pending { .. }, State::Pending { .. } | State::Claimed { .. })
                 | (
                     State::Claimed { .. },
-                    State::Pending { .. } | State::Sent { .. } | State::Withdrawn { .. } | State::Held,
+                    State::Pending { .. } | State::Sent { .. } | State::Withdrawn { .. },
                 ) => {}
                 (was, now) => return Err(format!("I3: receipt {id} went from {was:?} to {now:?}")),
             }
             self.receipts.insert(id.clone(), receipt.clone());
         }
         hold!(self.receipts.len() == kept.receipts.len(), "a receipt is gone");
+        Ok(())
+    }
+
+    /// Feedback changes a receipt by what SES has told it, and by nothing else.
+    fn learned(&self, id: &ReceiptId, was: &State, state: &State) -> Result<(), String> {
+        let told = self.told.get(id).map(Vec::as_slice).unwrap_or_default();
+        hold!(!told.is_empty(), "{id}: nobody told anything of it");
+        let follows = match state {
+            same if same == was => true,
+            State::Sent { message_id, .. } => {
+                told.iter().any(|report| report.message_id == *message_id && lets_out(report))
+            }
+            State::Failed { .. } => told.iter().any(|report| !lets_out(report)),
+            _ => false,
+        };
+        hold!(follows, "I3: receipt {id} went from {was:?} to {state:?} by {told:?}");
+        Ok(())
+    }
+
+    /// Whether a receipt failed since its address is not written to any more, by a mark that is there.
+    fn is_marked(&self, kept: &Kept, receipt: &Receipt, reason: &str) -> bool {
+        let customer = kept.orders.get(&receipt.order_id).map(|order| &order.customer);
+        let own = customer.and_then(|customer| customer.email.as_ref());
+        let others = customer.and_then(|customer| self.addresses.get(customer.customer_id.as_ref()?));
+        let marks = own.into_iter().chain(others.into_iter().flatten());
+        let mut marks = marks.filter_map(|address| kept.marks.get(&AddressHash::of(address)));
+        marks.any(|mark| Into::<Option<&str>>::into(mark.reason()) == Some(reason))
+    }
+
+    /// A mark stays, and is by what SES told.
+    fn marks(&self, kept: &Kept) -> Result<(), String> {
+        let told = || self.told.values().flatten();
+        for mark in kept.marks.values() {
+            let is_known = told().any(|report| report.mark().is_some_and(|of| of.address == mark.address));
+            hold!(is_known, "nobody told of the mark {mark:?}");
+        }
         Ok(())
     }
 
@@ -174,6 +267,26 @@ impl Seen {
         hold!(self.movements.len() == kept.movements.len(), "a movement is gone");
         Ok(())
     }
+}
+
+/// Whether a report is of a mail that SES let out.
+fn lets_out(report: &Report) -> bool {
+    matches!(report.kind, Kind::Sent | Kind::Delivered | Kind::Bounced { .. } | Kind::Complained)
+}
+
+/// A claim is nobody else's before its end, nor ever that of somebody whom nothing disturbed.
+fn may_be_taken_over(
+    id: &ReceiptId,
+    owner: &OwnerToken,
+    claim_ends_at: Timestamp,
+    faults: &Faults,
+    now: Timestamp,
+) -> Result<(), String> {
+    hold!(claim_ends_at <= now, "{id}: taken over though {owner} had it until {claim_ends_at}");
+    let is_disturbed =
+        flight_of(owner.as_str()).is_some_and(|flight| faults.sky().disturbed.contains(&flight));
+    hold!(is_disturbed, "{id}: taken over from {owner}, which nothing had disturbed");
+    Ok(())
 }
 
 /// Which flight an owner's token is of.
@@ -249,6 +362,9 @@ pub struct End {
     rows: crate::story::End,
     access: BTreeMap<(CustomerId, ProductId), (Timestamp, String)>,
     contacts: Vec<Contact>,
+    links: BTreeMap<PaymentIntentId, (Option<OrderId>, Option<payment::Told>)>,
+    references: BTreeMap<String, Vec<OrderId>>,
+    marks: BTreeMap<AddressHash, Mark>,
 }
 
 impl End {
@@ -265,7 +381,19 @@ impl End {
         let access = access.map(|(key, row)| (key.clone(), (row.access_until, row.reason_text.clone())));
         let contacts = kept.contacts.values();
         let contacts = contacts.map(|row| Contact { version: 0, ..row.clone() });
-        Self { rows, access: access.collect(), contacts: contacts.collect() }
+        let links = kept.links.iter().map(|(id, row)| {
+            let told = row.told.as_ref().map(|told| told.value.clone());
+            (id.clone(), (row.order_id.clone(), told))
+        });
+        let references = kept.references.iter().map(|(text, row)| (text.clone(), row.order_ids.clone()));
+        Self {
+            rows,
+            access: access.collect(),
+            contacts: contacts.collect(),
+            links: links.collect(),
+            references: references.collect(),
+            marks: kept.marks.clone(),
+        }
     }
 
     /// The lines in which they differ when they are printed.
@@ -285,7 +413,7 @@ impl End {
 }
 
 /// The end, held against the model. Nothing may be left to do.
-pub fn end(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
+pub fn end(kept: &Kept, plan: &Plan, seen: &Seen, mailed: &[Mailed]) -> Result<(), String> {
     let undone =
         kept.events.values().find(|event| event.state.is_pending() || event.state == EventState::Parked);
     hold!(
@@ -299,7 +427,8 @@ pub fn end(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
         .filter_map(|moment| moment.told.as_ref())
         .map(|told| told.event_id.as_str())
         .collect();
-    let strange = kept.events.keys().find(|id| !told.contains(id.as_str()));
+    let is_made_up = |id: &EventId| seen.reconciled && id.as_str().starts_with("reconciled:");
+    let strange = kept.events.keys().find(|id| !told.contains(id.as_str()) && !is_made_up(id));
     hold!(strange.is_none(), "I4: nobody told of {strange:?}");
     hold!(
         kept.orders.len() == plan.orders.len(),
@@ -335,7 +464,69 @@ pub fn end(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
     let deleted = kept.contacts.values().filter(|contact| contact.deleted).count();
     let expected: BTreeSet<_> = plan.deleted.iter().collect();
     hold!(deleted == expected.len(), "I1: {deleted} customers are deleted, not {}", expected.len());
-    of_mails(kept, plan, seen)
+    of_references(kept, plan)?;
+    of_mails(kept, plan, seen)?;
+    of_reports(kept, mailed)
+}
+
+/// Each payment leads to its order; and a reference to all orders of it, each of which names those before it.
+fn of_references(kept: &Kept, plan: &Plan) -> Result<(), String> {
+    for order in &plan.orders {
+        for payment in &order.payments {
+            let link = kept.links.iter().find(|(id, _)| id.as_str() == payment).map(|(_, link)| link);
+            let leads_to = link.and_then(|link| link.order_id.as_ref()).map(OrderId::as_str);
+            hold!(leads_to == Some(&order.id), "{payment} leads to {leads_to:?}, not to {}", order.id);
+        }
+    }
+    let mut expected: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for order in plan.orders.iter().filter(|order| order.funds == Funds::Received) {
+        expected.entry(&order.reference).or_default().insert(&order.id);
+    }
+    let of = |row: &Vec<OrderId>| row.iter().map(|id| id.as_str().to_owned()).collect::<BTreeSet<_>>();
+    for (reference, orders) in &expected {
+        let known = kept.references.get(*reference).map(|row| of(&row.order_ids)).unwrap_or_default();
+        hold!(known.iter().eq(orders.iter()), "{reference} has {known:?}, not {orders:?}");
+        let mut before: Vec<BTreeSet<String>> = kept
+            .orders
+            .values()
+            .filter(|order| orders.contains(order.order_id.as_str()))
+            .map(|order| {
+                let mut all = of(&order.same_reference);
+                all.insert(order.order_id.to_string());
+                all
+            })
+            .collect();
+        before.sort_by_key(BTreeSet::len);
+        let grows = before.iter().enumerate().all(|(n, all)| all.len() == n + 1);
+        let nested = before.windows(2).all(|two| matches!(two, [less, more] if less.is_subset(more)));
+        hold!(grows && nested, "I2: the orders of {reference} name {before:?}");
+    }
+    hold!(kept.references.len() == expected.len(), "{} references", kept.references.len());
+    Ok(())
+}
+
+/// What SES told has come to what it must.
+fn of_reports(kept: &Kept, mailed: &[Mailed]) -> Result<(), String> {
+    let marks = kept.marks.iter().map(|(of, mark)| (of.clone(), (mark.bounced_at, mark.complained_at)));
+    let (marks, expected) = (marks.collect::<BTreeMap<_, _>>(), reports::marks(mailed));
+    hold!(marks == expected, "the marks are {marks:?}, not {expected:?}");
+    let troubles = reports::troubles(mailed);
+    for order in kept.orders.values() {
+        let is_of = |id: &ReceiptId| kept.receipts.get(id).is_some_and(|row| row.order_id == order.order_id);
+        let expected: BTreeMap<_, _> = troubles.clone().into_iter().filter(|(id, _)| is_of(id)).collect();
+        let known = &order.mail_troubles;
+        hold!(*known == expected, "order {} tells of {known:?}, not {expected:?}", order.order_id);
+    }
+    for mail in mailed {
+        let id = &mail.taken.receipt_id;
+        let state = kept.receipts.get(id).map(|row| &row.state);
+        let is_sent = matches!(state, Some(State::Sent { .. }));
+        hold!(is_sent || !mail.is_out(), "I1: SES told that a mail of {id} is out, and it is {state:?}");
+        let is_held = matches!(state, Some(State::Held));
+        // Also where all that could be told was that it is not out.
+        hold!(!is_held || mail.untold, "I1: {id} is held though SES told all there was to tell");
+    }
+    Ok(())
 }
 
 fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Result<(), String> {
@@ -398,8 +589,14 @@ fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
             State::Held => hold!(plan.on_unknown == OnUnknown::Hold, "{id} is held against the policy"),
             State::Withdrawn { .. } => hold!(!is_owed, "I1: {id} was withdrawn"),
             State::Failed { .. } => {
-                let nobody = plan.lives.iter().any(|life| plan.deleted.contains(&life.customer));
-                hold!(seen.refused.contains(id) || nobody, "I1: {id} failed");
+                let customer = kept.orders.get(&receipt.order_id).map(|order| &order.customer.customer_id);
+                let is_deleted = |id: &CustomerId| plan.deleted.iter().any(|deleted| deleted == id.as_str());
+                let nobody = customer.is_some_and(|id| id.as_ref().is_some_and(is_deleted));
+                let told = seen.told.get(id).map(Vec::as_slice).unwrap_or_default();
+                let not_let_out = told.iter().any(|report| report.kind == Kind::Rejected);
+                let has_reason =
+                    seen.refused.contains(id) || seen.marked.contains(id) || not_let_out || nobody;
+                hold!(has_reason, "I1: {id} failed");
             }
             undone @ (State::Pending { .. } | State::Claimed { .. }) => {
                 return Err(format!("I1: {id} is still {undone:?}"));

@@ -9,6 +9,7 @@ use domain::{
 use jiff::Timestamp;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -56,6 +57,16 @@ pub struct Weather {
     pub timers_know: bool,
     /// Whether ended events are deleted once they have expired.
     pub forgets: bool,
+    /// After how many days they have: `EventRetentionDays`.
+    pub retention: i64,
+    /// How many of SES's reports reach us, in hundredths.
+    pub reports: u64,
+    /// How many mails come back, are complained of or are not let out, in hundredths.
+    pub troubles: u64,
+    /// How many webhooks never come, of those that a list makes up for, in hundredths.
+    pub vanishes: u64,
+    /// How often the provider's lists are compared in ten days while webhooks are still on their way.
+    pub reconciles: u64,
     /// Whether somebody forges deliveries.
     pub forgeries: bool,
 }
@@ -66,7 +77,7 @@ impl Weather {
     pub fn of(dice: &mut Dice) -> Self {
         let mut some = |most: &[u64]| dice.one_of(most);
         if some(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]) == 1 {
-            return Self { waits: 20, timers_know: true, ..Self::default() };
+            return Self { waits: 20, timers_know: true, retention: 90, reports: 100, ..Self::default() };
         }
         Self {
             fails: some(&[0, 20, 100, 400]),
@@ -90,18 +101,95 @@ impl Weather {
             timers_know: some(&[0, 1]) == 1,
             forgets: some(&[0, 1]) == 1,
             forgeries: some(&[0, 1]) == 1,
+            retention: i64::try_from(some(&[2, 30, 90])).unwrap_or(90),
+            reports: some(&[0, 70, 100, 100]),
+            troubles: some(&[0, 5, 20]),
+            vanishes: some(&[0, 0, 10, 30]),
+            reconciles: some(&[0, 1]),
         }
     }
 }
+
+/// What can be away, by how the names of its calls begin: all of `DynamoDB`, each of its tables, all of SQS, each of its
+/// queues, SES, and the provider's API.
+pub const SERVICES: [&[&str]; 13] = [
+    &["events.", "event_desk.", "ledger.", "orders.", "receipts.", "entitlements.", "marks.", "undone."],
+    &["events.", "event_desk.", "undone.stored", "undone.committed", "undone.take_event"],
+    &["receipts.", "undone.pending", "undone.claimed", "undone.due", "undone.take_receipt"],
+    &["ledger."],
+    &["orders."],
+    &["entitlements."],
+    &["marks."],
+    &["fulfillment_queue.", "receipt_queue.", "queue.", "dead_letters."],
+    &["fulfillment_queue."],
+    &["receipt_queue."],
+    &["dead_letters."],
+    &["mailer."],
+    &["api."],
+];
 
 /// A service that is away until some time.
 #[derive(Debug, Clone, Copy)]
 pub struct Outage {
     /// How the names of its calls begin.
-    pub service: &'static str,
+    pub services: &'static [&'static str],
     /// Until when.
     pub until: Timestamp,
 }
+
+/// Everything that is counted: a test sees to it that each of these happens, and nothing else.
+pub const COUNTED: [&str; 50] = [
+    "SES is away, surely not sent",
+    "SES refuses an address",
+    "a mail's fate is unknown, not sent",
+    "a mail's fate is unknown, sent",
+    "addresses not written to any more",
+    "answers lost",
+    "batches that failed in part",
+    "calls failed before",
+    "calls into an outage",
+    "calls that took seconds",
+    "calls throttled",
+    "deliveries in a crowd",
+    "ended events forgotten",
+    "events made up for, of what no webhook told",
+    "forgeries",
+    "forgotten events that came again",
+    "held mails settled by SES's feedback",
+    "index reads that came too early",
+    "invocations whose end nobody heard of",
+    "jumps of the clock",
+    "mails bounced for a while",
+    "mails bounced for good",
+    "mails complained of",
+    "mails into an outage",
+    "mails of which SES tells nothing",
+    "mails that SES did not let out",
+    "messages delivered while worked on",
+    "messages given up on, and redriven",
+    "messages lost by a queue",
+    "outages",
+    "parked events, and released",
+    "processes ended by the platform, out of time",
+    "processes frozen, and woken later",
+    "processes killed",
+    "receipts settled by SES's feedback",
+    "reports given up on, and redriven",
+    "reports that came twice",
+    "reports that never came",
+    "runs of reconcile",
+    "runs of sweep",
+    "stored deliveries that nobody sends again",
+    "the API answers 404",
+    "the API answers 429",
+    "the API answers 503",
+    "the API is behind what it announces",
+    "the API refuses our key",
+    "the API talks nonsense",
+    "transactions in conflict",
+    "webhooks that never came",
+    "writes sent twice by the SDK",
+];
 
 /// What is at work, and what has struck so far.
 #[derive(Debug)]
@@ -109,7 +197,7 @@ pub struct Sky {
     dice: Dice,
     weather: Weather,
     /// Who is away.
-    pub outage: Option<Outage>,
+    pub outages: Vec<Outage>,
     /// Nothing goes wrong any more.
     pub calm: bool,
     /// The time.
@@ -126,6 +214,7 @@ pub struct Sky {
     pub struck: BTreeMap<&'static str, u64>,
     /// How many calls there were.
     pub calls: u64,
+    story: DefaultHasher,
 }
 
 impl Sky {
@@ -133,7 +222,7 @@ impl Sky {
         Self {
             dice,
             weather,
-            outage: None,
+            outages: Vec::new(),
             calm: false,
             now: Timestamp::UNIX_EPOCH,
             flight: 0,
@@ -142,7 +231,14 @@ impl Sky {
             refused: BTreeSet::new(),
             struck: BTreeMap::new(),
             calls: 0,
+            story: DefaultHasher::new(),
         }
+    }
+
+    /// A print of every call so far: when, whose, and what became of it.
+    #[must_use]
+    pub fn story(&self) -> u64 {
+        self.story.finish()
     }
 
     /// Counts what went wrong.
@@ -156,7 +252,13 @@ impl Sky {
         Turn::Strikes(fault)
     }
 
-    fn turn(&mut self, Call { name: call, manner }: Call, kept: &mut Kept) -> Turn {
+    fn turn(&mut self, call: Call, kept: &mut Kept) -> Turn {
+        let turn = self.decide(call, kept);
+        (self.now, self.flight, call.name, format!("{turn:?}")).hash(&mut self.story);
+        turn
+    }
+
+    fn decide(&mut self, Call { name: call, manner }: Call, kept: &mut Kept) -> Turn {
         // One write a step: every state of a row is looked at, however many calls go on at once.
         if self.wrote || self.dice.percent(self.weather.waits) {
             return Turn::Waits;
@@ -166,17 +268,28 @@ impl Sky {
         if self.calm {
             return Turn::Goes;
         }
-        if self.outage.is_some_and(|outage| self.now < outage.until && call.starts_with(outage.service)) {
+        let is_away = |outage: &Outage| {
+            self.now < outage.until && outage.services.iter().any(|name| call.starts_with(name))
+        };
+        if self.outages.iter().any(is_away) {
+            if call == "mailer.send" {
+                // There is nobody to connect to: it is certain that nothing went out.
+                self.count("mails into an outage");
+                self.disturbed.insert(self.flight);
+                kept.mail_faults.push_back(SendError::NotSent(away("SES", None)));
+                return Turn::Goes;
+            }
             return self.strikes("calls into an outage", Fault::FailBefore);
         }
         let weather = self.weather.clone();
         let api = call.starts_with("api.");
         if api && self.dice.rarely(weather.api) {
-            let away =
-                |retry_after| Setback::Away { service: "Flex", cause: "told to be".to_owned(), retry_after };
             let (what, answer) = match self.dice.below(6) {
-                0 => ("the API answers 503", ReadError::Transient(away(None))),
-                1 => ("the API answers 429", ReadError::Transient(away(Some(Duration::from_secs(70))))),
+                0 => ("the API answers 503", ReadError::Transient(away("Flex", None))),
+                1 => {
+                    let later = Some(Duration::from_secs(70));
+                    ("the API answers 429", ReadError::Transient(away("Flex", later)))
+                }
                 2 | 3 => {
                     let code = Some("not_found".to_owned());
                     ("the API answers 404", ReadError::Permanent { status: 404, code })
@@ -190,7 +303,6 @@ impl Sky {
             return Turn::Goes;
         }
         if call == "mailer.send" && self.dice.rarely(weather.mail) {
-            let away = || Setback::Away { service: "SES", cause: "told to be".to_owned(), retry_after: None };
             return match self.dice.below(4) {
                 0 => {
                     self.count("SES refuses an address");
@@ -201,7 +313,7 @@ impl Sky {
                 1 => {
                     self.count("SES is away, surely not sent");
                     self.disturbed.insert(self.flight);
-                    kept.mail_faults.push_back(SendError::NotSent(away()));
+                    kept.mail_faults.push_back(SendError::NotSent(away("SES", None)));
                     Turn::Goes
                 }
                 2 => self.strikes("a mail's fate is unknown, not sent", Fault::FailBefore),
@@ -231,6 +343,10 @@ impl Sky {
         }
         Turn::Goes
     }
+}
+
+fn away(service: &'static str, retry_after: Option<Duration>) -> Setback {
+    Setback::Away { service, cause: "told to be".to_owned(), retry_after }
 }
 
 /// A handle on the sky, which the world asks at every call.

@@ -11,18 +11,23 @@ pub mod faults;
 pub mod model;
 mod panics;
 pub mod plan;
+pub mod reports;
 mod run;
 pub mod sqs;
 pub mod stats;
 
-use crate::{drive::Bundle, fakes::World};
+use crate::{drive::Bundle, fakes::World, reconciling::reconcile_over};
 use dice::Dice;
 use domain::{fulfillment::Policy, mode::Mode, receipt::OnUnknown};
 use faults::{Faults, Weather};
 use plan::Plan;
+use reconcile::Reconcile;
 use run::Run;
 use stats::Stats;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    num::NonZeroUsize,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 use sweep::{Limits, Sweep};
 use tokio::runtime::Runtime;
 
@@ -41,6 +46,7 @@ pub struct Broken {
 pub struct Stage {
     bundle: Bundle,
     sweep: Sweep<World, World, World, World, World>,
+    reconcile: Reconcile<World, World, World, World, World, World>,
     runtime: Runtime,
 }
 
@@ -61,6 +67,8 @@ impl Default for Stage {
                 clock: w(),
                 limits: Limits::default(),
             },
+            // No list forgets in a story.
+            reconcile: reconcile_over(&world, 4_000),
             runtime: runtime.expect("a runtime"),
         }
     }
@@ -93,7 +101,14 @@ impl Stage {
         self.bundle.begin_again();
         self.bundle.fulfillment.policy = Policy { ..plan.policy };
         self.bundle.receipts.on_unknown = plan.on_unknown;
-        self.bundle.world.kept().counters.clone_from(&plan.shelves);
+        {
+            let mut kept = self.bundle.world.kept();
+            kept.counters.clone_from(&plan.shelves);
+            // In some shops the tables do what DynamoDB does not promise to leave: a batch of reads is of two moments,
+            // and a cart is so long that it is committed in parts.
+            kept.tears_reads = seed.is_multiple_of(2);
+            kept.moves_a_part = NonZeroUsize::new(1).filter(|_| seed.is_multiple_of(3));
+        }
         let weather = Weather::of(&mut Dice::of(seed, 2));
         let faults = Faults::new(Dice::of(seed, 3), weather.clone());
         self.bundle.world.decide_by(Some(Box::new(faults.clone())));

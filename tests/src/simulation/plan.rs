@@ -43,8 +43,10 @@ pub enum Truth {
     Checkout(Box<Checkout>),
     /// A refund is like this.
     Refund(Box<refund::News>),
-    /// A subscription is like this.
-    Subscription(Box<subscription::News>),
+    /// A subscription is like this, and has ended then, if it has.
+    Subscription(Box<subscription::News>, Option<Timestamp>),
+    /// An invoice is paid that was made then.
+    Invoice(Box<subscription::InvoiceNews>, Timestamp),
 }
 
 /// An event of the provider's.
@@ -54,6 +56,8 @@ pub struct Told {
     pub event_id: String,
     /// Its body.
     pub body: String,
+    /// Whether what it tells is in a list for good, so that it is made up for if it never comes.
+    pub listed: bool,
 }
 
 /// One moment at the provider's.
@@ -89,6 +93,10 @@ pub struct RefundFacts {
 pub struct OrderFacts {
     /// The order's id.
     pub id: String,
+    /// Its payments.
+    pub payments: Vec<String>,
+    /// The merchant's reference.
+    pub reference: String,
     /// Where the money is in the end.
     pub funds: Funds,
     /// What was paid.
@@ -184,6 +192,10 @@ fn counted(name: &str) -> Sku {
     Sku::new(name).expect("a SKU")
 }
 
+fn reference(bought: &Purchase) -> String {
+    bought.session["client_reference_id"].as_str().expect("a reference").to_owned()
+}
+
 /// What a body tells, read as intake reads it.
 fn news(body: &[u8]) -> News {
     match flex::read(body) {
@@ -245,7 +257,8 @@ impl Plan {
                 let event_id = plan.event_id();
                 let body = told.body.replace(&told.event_id, &event_id);
                 let at = plan.moments[n].at;
-                plan.moments.push(Moment { at, truth: None, told: Some(Told { event_id, body }) });
+                let told = Told { event_id, body, ..told };
+                plan.moments.push(Moment { at, truth: None, told: Some(told) });
             }
         }
         plan.moments.sort_by_key(|moment| moment.at);
@@ -269,7 +282,12 @@ impl Plan {
     fn tell(&mut self, at: i64, kind: &str, name: &str, resource: &Value) {
         let event_id = self.event_id();
         let body = String::from_utf8(event(kind, &event_id, at, name, resource)).expect("JSON is UTF-8");
-        self.moments.push(Moment { at, truth: None, told: Some(Told { event_id, body }) });
+        let listed = matches!(
+            kind,
+            "checkout.session.async_payment_succeeded" | "invoice.paid" | "invoice.payment_succeeded"
+        ) || kind.starts_with("refund.")
+            || kind.starts_with("customer.subscription.");
+        self.moments.push(Moment { at, truth: None, told: Some(Told { event_id, body, listed }) });
     }
 
     fn tell_of_payment(&mut self, at: i64, payment: &str) {
@@ -288,12 +306,14 @@ impl Plan {
         let event_id = self.event_id();
         let mut body: Value = serde_json::from_slice(&purchase.completed(&event_id)).expect("JSON");
         body["event_dt"] = json!(at);
-        self.moments.push(Moment { at, truth: None, told: Some(Told { event_id, body: body.to_string() }) });
+        let told = Told { event_id, body: body.to_string(), listed: true };
+        self.moments.push(Moment { at, truth: None, told: Some(told) });
     }
 
     /// A checkout of a cart, in one of the ways in which it can be paid for, and what comes of it.
     fn sell(&mut self, n: u64) {
         let mut bought = purchase(n);
+        bought.customer["email"] = json!(format!("buyer{n}@example.com"));
         let begin = BEGIN + self.seconds(0, 10 * DAY);
         if self.dice.percent(15) {
             // Several checkouts of one cart: their rows are contended.
@@ -390,7 +410,8 @@ impl Plan {
             _ => Default::default(),
         };
         let id = bought.order_id().to_owned();
-        self.orders.push(OrderFacts { id, funds, total, goods, refunds, disputes });
+        let reference = reference(&bought);
+        self.orders.push(OrderFacts { id, payments, reference, funds, total, goods, refunds, disputes });
     }
 
     /// What goes back of a paid order, and what a bank asks back.
@@ -452,6 +473,11 @@ impl Plan {
             let News::Refund(news) = news(&body) else { panic!("no refund: {refund}") };
             self.truth(when, Truth::Refund(Box::new(news)));
             self.tell(when, kind, "refund", &refund.clone());
+            // No list tells that a refund had succeeded which has failed since.
+            let is_over = *status == "succeeded" && steps.get(nth + 1).is_some();
+            if let Some(told) = self.moments.last_mut().and_then(|moment| moment.told.as_mut()) {
+                told.listed &= !is_over;
+            }
             if *status == "succeeded" && self.dice.percent(40) {
                 self.tell_of_charge(when, "charge.refunded", payment);
             }
@@ -510,6 +536,7 @@ impl Plan {
         }
         bought.session["test_mode"] = json!(false);
         bought.customer["customer_id"] = json!(customer);
+        bought.customer["email"] = json!(format!("buyer{n}@example.com"));
         let mut resource = shop::subscription(n);
         resource["customer"] = json!(customer);
         resource["test_mode"] = json!(false);
@@ -574,7 +601,9 @@ impl Plan {
         self.write_to(&life.customer.clone(), begin, paid_to);
         let id = bought.order_id().to_owned();
         let (goods, disputes) = (BTreeMap::new(), BTreeMap::new());
-        self.orders.push(OrderFacts { id, funds: Funds::Received, total, goods, refunds, disputes });
+        let payments = life.payments.first().filter(|_| !trial).cloned().into_iter().collect();
+        let (reference, funds) = (reference(&bought), Funds::Received);
+        self.orders.push(OrderFacts { id, payments, reference, funds, total, goods, refunds, disputes });
         self.lives.push(life.facts);
     }
 
@@ -650,7 +679,8 @@ impl Plan {
         let body = event("customer.subscription.updated", "fevt_0", when, "subscription", &told);
         let News::Subscription(mut known) = news(&body) else { panic!("no subscription: {told}") };
         known.snapshot.source = Source::Read;
-        self.truth(when, Truth::Subscription(Box::new(known)));
+        let ended_at = (status == "canceled").then(|| at(when));
+        self.truth(when, Truth::Subscription(Box::new(known), ended_at));
         self.tell(when, &kind, "subscription", &told);
     }
 
@@ -686,6 +716,11 @@ impl Plan {
         }
         if paid && nth > 0 {
             life.payments.push(payment);
+        }
+        if paid {
+            let body = event("invoice.paid", "fevt_0", when, "invoice", &invoice);
+            let News::Invoice(known) = news(&body) else { panic!("no invoice: {invoice}") };
+            self.truth(when, Truth::Invoice(Box::new(known), at(from)));
         }
         for kind in kinds {
             self.tell(when, &format!("invoice.{kind}"), "invoice", &invoice.clone());

@@ -3,33 +3,37 @@
 
 use super::{
     Stage,
-    check::{self, End, Seen, hold},
+    check::{self, By, End, Seen, hold},
     dice::Dice,
-    faults::{Faults, Outage, Weather},
+    faults::{Faults, Outage, SERVICES, Weather},
     plan::{Plan, Truth},
+    reports::{self, Mailed},
     sqs::{Received, Sqs},
     stats::Stats,
 };
 use crate::{
     drive::RULES,
     fakes::{Hop, World},
+    ses::Taken,
     signed::signed_as,
     story::SECRET,
 };
 use aws::batch::{self, Invocation, Nameless};
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent};
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::{
     event::{EventState, StoredEvent},
-    ids::EventId,
+    ids::{EventId, MessageId, ReceiptId},
     job::{FulfillmentJob, ReceiptJob},
     ports::Clock as _,
     receipt::Receipt,
 };
+use feedback::notice::Notice;
 use intake::request::Incoming;
 use jiff::{SignedDuration, Timestamp};
 use operator::{note::Note, pace::Pace, redrive};
+use reconcile::{Count, Reconciled};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     num::{NonZeroU32, NonZeroU64},
     pin::Pin,
     task::{Context, Poll, Waker},
@@ -51,18 +55,35 @@ const RESENDS: [Duration; 8] = [
 const INTAKE_LASTS: Duration = Duration::from_secs(10);
 const WORKER_LASTS: Duration = Duration::from_secs(30);
 const SWEEP_LASTS: Duration = Duration::from_mins(1);
-/// As in the template: `BatchSize`.
-const JOBS_AT_ONCE: usize = 10;
-const RECEIPTS_AT_ONCE: usize = 5;
+const RECONCILE_LASTS: Duration = Duration::from_mins(5);
 /// How many invocations of one function there are at once.
 const MOST_FLIGHTS: usize = 3;
-/// How long ended events are kept: `EventRetentionDays`.
-const RETENTION: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// What can be away, by how the names of its calls begin.
-const SERVICES: [&str; 8] =
-    ["events.", "ledger.", "undone.", "receipts.", "fulfillment_queue.", "receipt_queue.", "mailer.", "api."];
+/// Longer than any event is kept.
+const LONGER_THAN_KEPT: Duration = Duration::from_hours(100 * 24);
+/// What is younger is nothing that reconcile looks at.
+const NOT_YOUNG: Duration = Duration::from_mins(16);
 /// No story takes more steps, by far.
 const MOST_STEPS: u64 = 2_000_000;
+
+/// The queues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lane {
+    Jobs,
+    Receipts,
+    Reports,
+}
+
+impl Lane {
+    const ALL: [Self; 3] = [Self::Jobs, Self::Receipts, Self::Reports];
+
+    /// As in the template: `BatchSize`.
+    fn at_once(self) -> usize {
+        match self {
+            Self::Jobs | Self::Reports => 10,
+            Self::Receipts => 5,
+        }
+    }
+}
 
 /// How an invocation came to its end.
 enum Done {
@@ -70,6 +91,8 @@ enum Done {
     Answered(u16),
     /// A batch was answered.
     Batched(Result<SqsBatchResponse, Nameless>),
+    /// The provider's lists were compared; `None` where that went wrong.
+    Compared(Option<Reconciled>),
     /// A sweep, or what an operator did, is over.
     Over,
 }
@@ -81,10 +104,10 @@ enum Errand {
     Post(usize),
     /// To turn a forgery away.
     Forgery,
-    /// To work on these messages of the fulfillment queue.
-    Fulfill(Vec<Received>),
-    /// To work on these messages of the receipt queue.
-    Send(Vec<Received>),
+    /// To work on these messages of a queue.
+    Work(Lane, Vec<Received>),
+    /// To compare the provider's lists with what is stored.
+    Reconcile,
     /// To queue what lies undone.
     Sweep,
     /// To look after what was given up and what is parked: an operator's command.
@@ -117,6 +140,10 @@ enum Act {
     Operate,
     /// The schedule.
     Sweep,
+    /// The other schedule.
+    Reconcile,
+    /// SES tells this of that mail.
+    Report(usize, usize),
     /// Ended events that have expired are deleted, some of them.
     Forget,
     /// A service goes away.
@@ -128,8 +155,18 @@ enum Act {
 struct Delivery {
     id: String,
     body: String,
+    event_id: EventId,
     tries: usize,
     taken: bool,
+}
+
+/// Without what the end would never come.
+#[derive(Debug, Clone, Copy, Default)]
+struct Needs {
+    /// A message was lost, by a queue or by somebody who was stopped after a row and before its message.
+    sweep: bool,
+    /// A webhook never came, and nobody has found since that nothing is missing.
+    reconcile: bool,
 }
 
 pub(super) struct Run<'a> {
@@ -139,8 +176,11 @@ pub(super) struct Run<'a> {
     weather: Weather,
     faults: Faults,
     dice: Dice,
-    jobs: Sqs,
-    receipts: Sqs,
+    queues: [Sqs; 3],
+    /// The reports that were given up on.
+    dead_reports: Vec<String>,
+    /// The mails that SES took, and what it tells of them.
+    mailed: Vec<Mailed>,
     flights: Vec<Flight<'a>>,
     agenda: BTreeMap<(Timestamp, u64), Act>,
     deliveries: Vec<Delivery>,
@@ -148,8 +188,9 @@ pub(super) struct Run<'a> {
     next: u64,
     behind: Duration,
     calm: bool,
-    /// Whether a message was lost, by a queue or by an operator who was stopped after a row and before its message.
-    needs_sweep: bool,
+    needs: Needs,
+    /// What the last comparison with the provider's lists came to, if it came to an end.
+    reconciled: Option<Reconciled>,
     loud: bool,
     pub(super) stats: Stats,
 }
@@ -171,8 +212,9 @@ impl<'a> Run<'a> {
             weather,
             faults,
             dice,
-            jobs: Sqs::named("jobs"),
-            receipts: Sqs::named("receipts"),
+            queues: [Sqs::named("jobs"), Sqs::named("receipts"), Sqs::named("reports")],
+            dead_reports: Vec::new(),
+            mailed: Vec::new(),
             flights: Vec::new(),
             agenda: BTreeMap::new(),
             deliveries: Vec::new(),
@@ -180,7 +222,8 @@ impl<'a> Run<'a> {
             next: 0,
             behind: Duration::ZERO,
             calm: false,
-            needs_sweep: false,
+            needs: Needs::default(),
+            reconciled: None,
             loud,
             stats: Stats { seeds: 1, ..Stats::default() },
         };
@@ -212,6 +255,9 @@ impl<'a> Run<'a> {
             let behind = match &moment.truth {
                 // Where no money comes, nobody looks a second time: the order's state stays what it was.
                 Some(Truth::Checkout(checkout)) if checkout.received > Some(0) => {
+                    if !self.weather.api_lag.is_zero() {
+                        self.faults.sky().count("the API is behind what it announces");
+                    }
                     self.dice.between(Duration::ZERO, self.weather.api_lag)
                 }
                 _ => Duration::ZERO,
@@ -224,9 +270,17 @@ impl<'a> Run<'a> {
         let days = u64::try_from(last.duration_since(begin).as_hours() / 24).unwrap_or_default() + 30;
         // Where no message is lost, nobody may need a sweep, but for mails of a later day.
         let sweeps = if self.weather.drops > 0 { days / 4 } else { 0 };
-        let forgets = if self.weather.forgets { 6 } else { 0 };
+        let reconciles = self.weather.reconciles * days / 10;
+        let forgets = if self.weather.forgets { days / 2 } else { 0 };
         let forgeries = if self.weather.forgeries { 5 } else { 0 };
-        let outages = if self.weather.fails > 0 { 3 } else { 0 };
+        // Where something happens: elsewhere nobody calls.
+        let outages = if self.weather.fails > 0 { 6 } else { 0 };
+        for _ in 0..outages {
+            let moment = &self.plan.moments[self.dice.place(self.plan.moments.len())];
+            let when = Timestamp::from_second(moment.at).unwrap_or(last);
+            let wait = self.dice.between(Duration::ZERO, Duration::from_secs(30));
+            self.at(when.saturating_add(wait).unwrap_or(when), Act::Outage);
+        }
         for life in self.plan.lives.iter().filter(|_| self.plan.policy.trial_ends_mail) {
             // Every few hours of the days in which a notice may be due: elsewhere there is nothing to find.
             let Some(trial_end) = life.trial_end else { continue };
@@ -238,9 +292,9 @@ impl<'a> Run<'a> {
         let acts = [
             (days / 6, Act::Operate),
             (sweeps, Act::Sweep),
+            (reconciles, Act::Reconcile),
             (forgets, Act::Forget),
             (forgeries, Act::Forge),
-            (outages, Act::Outage),
         ];
         for (count, act) in acts {
             for _ in 0..count {
@@ -259,14 +313,20 @@ impl<'a> Run<'a> {
         self.settle()?;
         self.sweep_what_is_due()?;
         let end = self.hold_end()?;
+        self.hold_nothing_missing()?;
         if self.dice.percent(50) {
             // As if every event were older than its retention: a duplicate is news then.
-            self.pass(Duration::from_hours(100 * 24));
+            self.pass(LONGER_THAN_KEPT);
             self.forget(100);
         }
         for n in 0..self.deliveries.len() {
             self.deliveries[n].taken = false;
             self.after(Duration::ZERO, Act::Post(n));
+        }
+        for n in 0..self.mailed.len() {
+            for nth in 0..self.mailed[n].told.len() {
+                self.after(Duration::ZERO, Act::Report(n, nth));
+            }
         }
         self.settle()?;
         let again = self.hold_end()?;
@@ -275,6 +335,7 @@ impl<'a> Run<'a> {
         let mails = kept.mails.len() as u64;
         let sky = self.faults.sky();
         self.stats.calls = sky.calls;
+        self.stats.story = sky.story();
         self.stats.struck.clone_from(&sky.struck);
         self.stats.orders = kept.orders.len() as u64;
         self.stats.mails = mails;
@@ -284,18 +345,32 @@ impl<'a> Run<'a> {
         self.stats.again = mails - ids.len() as u64;
         let held = kept.receipts.values().filter(|row| row.state == domain::receipt::State::Held);
         self.stats.held = held.count() as u64;
+        let is_sent = |id: &&ReceiptId| {
+            kept.receipts.get(*id).is_some_and(|row| matches!(row.state, domain::receipt::State::Sent { .. }))
+        };
+        let settled = self.seen.held.iter().filter(is_sent).count() as u64;
         drop(kept);
         drop(sky);
+        *self.stats.struck.entry("held mails settled by SES's feedback").or_default() += settled;
         let days = self.world.now().duration_since(begin).as_hours() / 24;
         self.stats.days = u64::try_from(days).unwrap_or_default();
-        let twice = self.jobs.twice + self.receipts.twice;
-        *self.stats.struck.entry("messages delivered while worked on").or_default() += twice;
+        Ok(())
+    }
+
+    /// Once all has come to its end, the provider's lists have nothing that is missing here.
+    fn hold_nothing_missing(&mut self) -> Result<(), String> {
+        self.pass(NOT_YOUNG);
+        self.begin_reconcile();
+        self.go_on()?;
+        let found = self.reconciled.as_ref();
+        let nothing = |found: &Reconciled| is_clean(found) && found.total().seen_before == 0;
+        hold!(found.is_some_and(nothing), "I6: something is missing at the end: {found:?}");
         Ok(())
     }
 
     fn hold_end(&self) -> Result<End, String> {
         let kept = self.world.kept();
-        check::end(&kept, self.plan, &self.seen)?;
+        check::end(&kept, self.plan, &self.seen, &self.mailed)?;
         let lost = self.deliveries.iter().find(|delivery| !delivery.taken);
         hold!(lost.is_none(), "I1: never taken: {lost:?}");
         Ok(End::of(&kept))
@@ -306,11 +381,16 @@ impl<'a> Run<'a> {
     fn settle(&mut self) -> Result<(), String> {
         for _ in 0..60 {
             self.go_on()?;
-            if !self.is_undone() {
+            if !self.is_undone() && !self.needs.reconcile {
                 return Ok(());
             }
             self.begin_operation(100);
-            if self.needs_sweep {
+            if self.needs.reconcile {
+                self.go_on()?;
+                self.pass(NOT_YOUNG);
+                self.begin_reconcile();
+            }
+            if self.needs.sweep {
                 self.begin_sweep();
                 self.go_on()?;
                 let wait = self.dice.between(Duration::from_mins(5), Duration::from_hours(20));
@@ -359,22 +439,23 @@ impl<'a> Run<'a> {
             let ready: Vec<usize> = (0..self.flights.len())
                 .filter(|n| self.flights[*n].wakes_at.is_none_or(|wakes_at| wakes_at <= now))
                 .collect();
-            let count = |wanted: fn(&Errand) -> bool| {
+            let at_work = |lane: Lane| {
+                let is_it = |errand: &Errand| matches!(errand, Errand::Work(of, _) if *of == lane);
                 self.flights
                     .iter()
-                    .filter(|flight| wanted(&flight.errand) && flight.wakes_at.is_none())
+                    .filter(|flight| is_it(&flight.errand) && flight.wakes_at.is_none())
                     .count()
             };
-            let jobs = self.jobs.has_some(now)
-                && count(|errand| matches!(errand, Errand::Fulfill(_))) < MOST_FLIGHTS;
-            let receipts = self.receipts.has_some(now)
-                && count(|errand| matches!(errand, Errand::Send(_))) < MOST_FLIGHTS;
-            let options = ready.len() + usize::from(act_due) + usize::from(jobs) + usize::from(receipts);
+            let lanes: Vec<Lane> = Lane::ALL
+                .into_iter()
+                .filter(|lane| self.queues[*lane as usize].has_some(now) && at_work(*lane) < MOST_FLIGHTS)
+                .collect();
+            let options = ready.len() + usize::from(act_due) + lanes.len();
             if options == 0 {
                 let acts = self.agenda.keys().next().map(|(when, _)| *when);
                 let wakes = self.flights.iter().filter_map(|flight| flight.wakes_at).min();
-                let next = [acts, wakes, self.jobs.next_at(), self.receipts.next_at()];
-                let Some(next) = next.into_iter().flatten().min() else { return Ok(()) };
+                let queues = self.queues.iter().filter_map(Sqs::next_at);
+                let Some(next) = queues.chain(acts).chain(wakes).min() else { return Ok(()) };
                 let wait = next.duration_since(now).unsigned_abs();
                 self.pass(wait);
                 continue;
@@ -386,10 +467,8 @@ impl<'a> Run<'a> {
                 if let Some((_, act)) = self.agenda.pop_first() {
                     self.act(act);
                 }
-            } else if jobs && (chosen + 1 < options || !receipts) {
-                self.take_jobs();
-            } else {
-                self.take_receipts();
+            } else if let Some(lane) = lanes.get(chosen - ready.len() - usize::from(act_due)) {
+                self.take(*lane);
             }
         }
         Err("it never comes to rest".to_owned())
@@ -418,16 +497,21 @@ impl<'a> Run<'a> {
                 }
             }
             Act::Sweep => self.begin_sweep(),
+            Act::Reconcile => self.begin_reconcile(),
+            Act::Report(n, nth) => {
+                let now = self.world.now();
+                self.queues[Lane::Reports as usize].send(&self.mailed[n].told[nth].notice, now);
+            }
             Act::Forget => {
                 self.forget(70);
             }
             Act::Outage => {
-                let service = self.dice.one_of(&SERVICES);
+                let services = self.dice.one_of(&SERVICES);
                 let lasts = self.dice.between(Duration::from_mins(1), Duration::from_hours(3));
                 let until = self.world.now().saturating_add(lasts).unwrap_or(Timestamp::MAX);
-                self.say(|| format!("{service} is away until {until}"));
+                self.say(|| format!("{services:?} are away until {until}"));
                 let mut sky = self.faults.sky();
-                sky.outage = Some(Outage { service, until });
+                sky.outages.push(Outage { services, until });
                 sky.count("outages");
             }
         }
@@ -442,21 +526,36 @@ impl<'a> Run<'a> {
             Some(Truth::Refund(refund)) => {
                 self.stage.bundle.provider_has_refunds(std::slice::from_ref(refund));
             }
-            Some(Truth::Subscription(news)) => {
+            Some(Truth::Subscription(news, ended_at)) => {
                 let mut kept = self.world.kept();
                 kept.subscriptions.insert(news.subscription_id.clone(), (**news).clone());
+                if let Some(ended_at) = ended_at {
+                    kept.lists.ended.insert(news.subscription_id.clone(), *ended_at);
+                }
+            }
+            Some(Truth::Invoice(news, made_at)) => {
+                let listed = ((**news).clone(), *made_at);
+                self.world.kept().lists.invoices.insert(news.invoice_id.clone(), listed);
             }
         }
         let Some(told) = &moment.told else { return };
         self.stats.events += 1;
-        let id = format!("msg_{}", told.event_id);
-        let delivery = Delivery { id, body: told.body.clone(), tries: 0, taken: false };
+        let Ok(event_id) = EventId::new(told.event_id.as_str()) else { return };
+        let id = format!("msg_{event_id}");
+        let never = told.listed && self.dice.percent(self.weather.vanishes);
+        let delivery = Delivery { id, event_id, body: told.body.clone(), tries: 0, taken: never };
         self.deliveries.push(delivery);
+        if never {
+            self.faults.sky().count("webhooks that never came");
+            self.needs.reconcile = true;
+            return;
+        }
         let n = self.deliveries.len() - 1;
         let wait = self.lateness();
         self.after(wait, Act::Post(n));
-        // What the provider sends twice by itself.
-        while self.dice.percent(12) {
+        // What the provider sends twice by itself; more often where it may have been forgotten by then.
+        let twice = if self.weather.forgets && self.weather.retention < 10 { 30 } else { 12 };
+        while self.dice.percent(twice) {
             let wait = self.lateness();
             self.after(wait, Act::Post(n));
         }
@@ -466,6 +565,7 @@ impl<'a> Run<'a> {
     fn lateness(&mut self) -> Duration {
         if let Some(crowd) = NonZeroU64::new(self.weather.crowds * 24 * 3_600) {
             // All that has piled up comes at once, as after an outage.
+            self.faults.sky().count("deliveries in a crowd");
             let now = u64::try_from(self.world.now().as_second()).unwrap_or_default();
             let wait = Duration::from_secs(crowd.get() - now % crowd);
             return wait + self.dice.between(Duration::ZERO, Duration::from_millis(300));
@@ -487,7 +587,10 @@ impl<'a> Run<'a> {
     }
 
     fn post(&mut self, n: usize) {
-        let Delivery { id, body, .. } = self.deliveries[n].clone();
+        let Delivery { id, body, event_id, .. } = self.deliveries[n].clone();
+        if self.seen.forgotten.contains(&event_id) && !self.calm {
+            self.faults.sky().count("forgotten events that came again");
+        }
         self.deliveries[n].tries += 1;
         self.request(Errand::Post(n), &id, &body, body.clone(), SECRET, 0);
     }
@@ -526,64 +629,144 @@ impl<'a> Run<'a> {
         self.begin(errand, INTAKE_LASTS, future);
     }
 
-    fn take_jobs(&mut self) {
+    /// Hands some messages of a queue to an invocation.
+    fn take(&mut self, lane: Lane) {
         let now = self.world.now();
         let again = self.rate(self.weather.duplicates);
-        let (received, records) = self.jobs.receive(now, JOBS_AT_ONCE, &mut self.dice, again);
+        let (received, records) =
+            self.queues[lane as usize].receive(now, lane.at_once(), &mut self.dice, again);
         self.give_up();
-        if records.is_empty() || self.is_lost(&received) {
+        if records.is_empty() || self.is_lost(lane, &received) {
             return;
         }
-        let (worker, world, request) = (&self.stage.bundle.fulfillment, self.world.clone(), self.next + 1);
+        self.note_what_is_worked_on(lane, &received);
+        let (stage, world, request) = (self.stage, self.world.clone(), self.next + 1);
+        if lane == Lane::Reports {
+            self.seen.hand(&records);
+        }
         let future = Box::pin(async move {
-            let (request_id, deadline_ms) = invocation(request, now);
+            let ends_at = now.saturating_add(WORKER_LASTS).unwrap_or(Timestamp::MAX);
+            let deadline_ms = u64::try_from(ends_at.as_millisecond()).unwrap_or_default();
+            let request_id = format!("r{request}");
             let invocation = Invocation { request_id: &request_id, deadline_ms };
-            Done::Batched(batch::run(event(records), invocation, RULES, worker, &world, &world).await)
+            let (event, bundle) = (event(records), &stage.bundle);
+            let (w, world) = (&world, &world);
+            Done::Batched(match lane {
+                Lane::Jobs => {
+                    batch::run::<FulfillmentJob, _>(event, invocation, RULES, &bundle.fulfillment, w, world)
+                        .await
+                }
+                Lane::Receipts => {
+                    batch::run::<ReceiptJob, _>(event, invocation, RULES, &bundle.receipts, w, world).await
+                }
+                Lane::Reports => {
+                    batch::run::<Notice, _>(event, invocation, RULES, &bundle.feedback, w, world).await
+                }
+            })
         });
-        self.begin(Errand::Fulfill(received), WORKER_LASTS, future);
+        self.begin(Errand::Work(lane, received), WORKER_LASTS, future);
     }
 
-    fn take_receipts(&mut self) {
-        let now = self.world.now();
-        let again = self.rate(self.weather.duplicates);
-        let (received, records) = self.receipts.receive(now, RECEIPTS_AT_ONCE, &mut self.dice, again);
-        self.give_up();
-        if records.is_empty() || self.is_lost(&received) {
-            return;
-        }
-        let (worker, world, request) = (&self.stage.bundle.receipts, self.world.clone(), self.next + 1);
-        let future = Box::pin(async move {
-            let (request_id, deadline_ms) = invocation(request, now);
-            let invocation = Invocation { request_id: &request_id, deadline_ms };
-            Done::Batched(batch::run(event(records), invocation, RULES, worker, &world, &world).await)
+    /// Counts the messages that somebody else still works on.
+    fn note_what_is_worked_on(&self, lane: Lane, received: &[Received]) {
+        let at_work = self.flights.iter().filter_map(|flight| match &flight.errand {
+            Errand::Work(of, received) if *of == lane => Some(received),
+            _ => None,
         });
-        self.begin(Errand::Send(received), WORKER_LASTS, future);
+        let at_work: Vec<&str> = at_work.flatten().map(|received| received.id.as_str()).collect();
+        for _ in received.iter().filter(|received| at_work.contains(&received.id.as_str())) {
+            self.faults.sky().count("messages delivered while worked on");
+        }
     }
 
     /// What was received too often moves to the dead-letter queues.
     fn give_up(&mut self) {
-        let spent = [(Hop::Fulfillment, &mut self.jobs), (Hop::Receipts, &mut self.receipts)];
-        for (hop, queue) in spent {
-            for body in queue.spent() {
+        for lane in Lane::ALL {
+            for body in self.queues[lane as usize].spent() {
+                let hop = match lane {
+                    Lane::Jobs => Hop::Fulfillment,
+                    Lane::Receipts => Hop::Receipts,
+                    Lane::Reports => {
+                        self.faults.sky().count("reports given up on, and redriven");
+                        self.dead_reports.push(body);
+                        continue;
+                    }
+                };
                 self.faults.sky().count("messages given up on, and redriven");
                 self.world.kept().give_up(hop, body, "simulated".to_owned());
             }
         }
     }
 
-    /// Whether a queue has lost these, as one does with what lies there for days, or is purged.
-    fn is_lost(&mut self, received: &[Received]) -> bool {
-        let lost = self.dice.rarely(self.rate(self.weather.drops));
+    /// Whether a queue has lost these, as one does with what lies there for days, or is purged. A report that never
+    /// comes is never posted: nobody could tell afterwards what should have come of it.
+    fn is_lost(&mut self, lane: Lane, received: &[Received]) -> bool {
+        let lost = lane != Lane::Reports && self.dice.rarely(self.rate(self.weather.drops));
         for received in received.iter().filter(|_| lost) {
-            self.jobs.lose(received);
-            self.receipts.lose(received);
+            self.queues[lane as usize].lose(received);
             self.faults.sky().count("messages lost by a queue");
-            self.needs_sweep = true;
+            self.needs.sweep = true;
         }
         lost
     }
 
+    /// What becomes of the mails that SES has taken since somebody looked, and when it tells.
+    fn follow_mails(&mut self) {
+        let (now, seen) = (self.world.now(), self.mailed.len());
+        let taken: Vec<Taken> = {
+            let kept = self.world.kept();
+            let new = kept.mails.iter().enumerate().skip(seen);
+            new.filter_map(|(n, mail)| {
+                Some(Taken {
+                    receipt_id: mail.receipt_id.clone(),
+                    message_id: MessageId::new(format!("ses-{}", n + 1)).ok()?,
+                    to: mail.to.as_str().to_owned(),
+                    at: now,
+                })
+            })
+            .collect()
+        };
+        for taken in taken {
+            let troubles = self.rate(self.weather.troubles);
+            let (kinds, trouble) = reports::fate(&mut self.dice, troubles);
+            if let Some(trouble) = trouble {
+                self.faults.sky().count(trouble);
+            }
+            let mut mailed = Mailed { taken, told: Vec::new(), untold: kinds.is_empty() };
+            for kind in kinds {
+                if !self.dice.percent(self.weather.reports) {
+                    self.faults.sky().count("reports that never came");
+                    mailed.untold = true;
+                    continue;
+                }
+                let told = reports::Told::of(&mailed.taken, kind, &mut self.dice);
+                let place = (self.mailed.len(), mailed.told.len());
+                let wait = told.at.duration_since(now).unsigned_abs();
+                mailed.told.push(told);
+                loop {
+                    let late = self.lateness();
+                    self.after(wait + late, Act::Report(place.0, place.1));
+                    if !self.dice.percent(10) {
+                        break;
+                    }
+                    self.faults.sky().count("reports that came twice");
+                }
+            }
+            self.mailed.push(mailed);
+        }
+    }
+
+    fn begin_reconcile(&mut self) {
+        self.faults.sky().count("runs of reconcile");
+        self.seen.reconciled = true;
+        self.reconciled = None;
+        let reconcile = &self.stage.reconcile;
+        let future = Box::pin(async move { Done::Compared(reconcile.run().await.ok()) });
+        self.begin(Errand::Reconcile, RECONCILE_LASTS, future);
+    }
+
     fn begin_sweep(&mut self) {
+        self.faults.sky().count("runs of sweep");
         let sweep = &self.stage.sweep;
         let future = Box::pin(async move {
             let _ = sweep.run().await;
@@ -630,7 +813,11 @@ impl<'a> Run<'a> {
         {
             let mut sky = self.faults.sky();
             (sky.flight, sky.now) = (id, now);
-            self.seen.operated = matches!(self.flights[n].errand, Errand::Operate);
+            self.seen.by = match self.flights[n].errand {
+                Errand::Operate => By::Operator,
+                Errand::Work(Lane::Reports, _) => By::Feedback,
+                _ => By::Others,
+            };
         }
         let polled = {
             let _timers = self.stage.runtime.enter();
@@ -638,6 +825,7 @@ impl<'a> Run<'a> {
             self.flights[n].future.as_mut().poll(&mut context)
         };
         self.collect();
+        self.follow_mails();
         let wrote = std::mem::take(&mut self.faults.sky().wrote);
         if wrote {
             let kept = self.world.kept();
@@ -676,7 +864,7 @@ impl<'a> Run<'a> {
     /// A process is gone, wherever it was.
     fn kill(&mut self, n: usize, how: &'static str) {
         let flight = self.flights.swap_remove(n);
-        self.needs_sweep |= matches!(flight.errand, Errand::Operate);
+        self.needs.sweep |= matches!(flight.errand, Errand::Operate | Errand::Reconcile);
         {
             let mut sky = self.faults.sky();
             sky.count(how);
@@ -690,12 +878,13 @@ impl<'a> Run<'a> {
 
     /// The sender comes again, on its schedule; after the end of that, by hand.
     fn resend(&mut self, n: usize) {
-        let stored = |id: &EventId| self.deliveries[n].id == format!("msg_{id}");
-        if self.weather.drops > 0 && self.dice.percent(20) && self.world.kept().events.keys().any(stored) {
+        let event_id = &self.deliveries[n].event_id;
+        if self.weather.drops > 0 && self.dice.percent(20) && self.world.kept().events.contains_key(event_id)
+        {
             // It gives up, and what is stored is all there is.
             self.deliveries[n].taken = true;
             self.faults.sky().count("stored deliveries that nobody sends again");
-            self.needs_sweep = true;
+            self.needs.sweep = true;
             return;
         }
         let tries = self.deliveries[n].tries;
@@ -711,19 +900,20 @@ impl<'a> Run<'a> {
             if kept.fulfillment_queue.is_empty() && kept.receipt_queue.is_empty() && kept.delays.is_empty() {
                 return;
             }
-            let jobs: VecDeque<_> = std::mem::take(&mut kept.fulfillment_queue);
-            let receipts: VecDeque<_> = std::mem::take(&mut kept.receipt_queue);
+            let jobs = std::mem::take(&mut kept.fulfillment_queue);
+            let receipts = std::mem::take(&mut kept.receipt_queue);
             (jobs, receipts, std::mem::take(&mut kept.delays))
         };
         for message in jobs {
-            self.jobs.send(&message.job, now);
+            self.queues[Lane::Jobs as usize].send(&message.job, now);
         }
         for message in receipts {
-            self.receipts.send(&message.job, now);
+            self.queues[Lane::Receipts as usize].send(&message.job, now);
         }
         for (handle, by) in delays {
-            self.jobs.hide(&handle, by, now);
-            self.receipts.hide(&handle, by, now);
+            for queue in &mut self.queues {
+                queue.hide(&handle, by, now);
+            }
         }
     }
 
@@ -748,8 +938,21 @@ impl<'a> Run<'a> {
             (Errand::Forgery, Done::Answered(status)) => {
                 hold!([400, 401, 503].contains(&status), "I4: a forgery was answered with {status}");
             }
-            (Errand::Operate, _) => self.needs_sweep |= self.faults.sky().disturbed.contains(&flight.id),
-            (Errand::Fulfill(received) | Errand::Send(received), Done::Batched(answer)) => {
+            (Errand::Operate, _) => self.needs.sweep |= self.faults.sky().disturbed.contains(&flight.id),
+            (Errand::Reconcile, Done::Compared(found)) => {
+                self.say(|| format!("r{} has found {found:?}", flight.id));
+                // Stopped between row and message, and its gap closed by somebody else.
+                self.needs.sweep |= self.faults.sky().disturbed.contains(&flight.id);
+                let Count { missing, .. } = found.as_ref().map(Reconciled::total).unwrap_or_default();
+                let mut sky = self.faults.sky();
+                *sky.struck.entry("events made up for, of what no webhook told").or_default() +=
+                    missing as u64;
+                drop(sky);
+                // As it was when the last webhook had come, or had not.
+                self.needs.reconcile &= !(self.calm && found.as_ref().is_some_and(is_clean));
+                self.reconciled = found;
+            }
+            (Errand::Work(lane, received), Done::Batched(answer)) => {
                 let answer = answer.map_err(|nameless| nameless.to_string())?;
                 let failed: Vec<&str> = answer
                     .batch_item_failures
@@ -760,10 +963,11 @@ impl<'a> Run<'a> {
                 if unheard {
                     return Ok(());
                 }
-                let jobs = matches!(flight.errand, Errand::Fulfill(_));
+                if (1..received.len()).contains(&failed.len()) {
+                    self.faults.sky().count("batches that failed in part");
+                }
                 for received in received.iter().filter(|received| !failed.contains(&received.id.as_str())) {
-                    let queue = if jobs { &mut self.jobs } else { &mut self.receipts };
-                    queue.delete(received, &mut self.dice);
+                    self.queues[*lane as usize].delete(received, &mut self.dice);
                 }
             }
             _ => {}
@@ -781,6 +985,10 @@ impl<'a> Run<'a> {
         };
         let parked: Vec<EventId> = parked.into_iter().filter(|_| self.dice.percent(share)).collect();
         let dead = !self.world.kept().dead_letters.is_empty();
+        // These are no jobs of ours: SQS itself moves them back.
+        for body in std::mem::take(&mut self.dead_reports) {
+            self.queues[Lane::Reports as usize].send_as_is(body, now);
+        }
         if parked.is_empty() && !dead {
             return;
         }
@@ -815,16 +1023,29 @@ impl<'a> Run<'a> {
         let is_open = |event: &&StoredEvent| event.state.is_pending() || event.state == EventState::Parked;
         kept.receipts.values().any(|row| is_due(&row))
             || kept.events.values().any(|event| is_open(&event))
-            || !kept.dead_letters.is_empty()
+            || !(kept.dead_letters.is_empty() && self.dead_reports.is_empty())
     }
 
-    /// `DynamoDB` deletes some of the events that have expired, whenever it likes.
+    /// Whether a message is about that event.
+    fn is_named(&self, id: &EventId) -> bool {
+        let name = format!("\"{id}\"");
+        let kept = self.world.kept();
+        self.queues.iter().any(|queue| queue.bodies().any(|body| body.contains(&name)))
+            || kept.dead_letters.values().any(|dead| dead.body.contains(&name))
+    }
+
+    /// `DynamoDB` deletes some of the events that have expired, whenever it likes. No event is forgotten before the last
+    /// message about it: the template keeps events for twice as long as SQS keeps messages, at least.
     fn forget(&mut self, share: u64) {
+        if self.flights.iter().any(|flight| flight.wakes_at.is_some()) {
+            return;
+        }
         let now = self.world.now();
-        let expired = self.seen.ended.iter().filter(|(_, ended)| now.duration_since(**ended) > RETENTION);
+        let kept_for = SignedDuration::from_hours(self.weather.retention * 24);
+        let expired = self.seen.ended.iter().filter(|(_, ended)| now.duration_since(**ended) > kept_for);
         let expired: Vec<EventId> = expired.map(|(id, _)| id.clone()).collect();
         for id in expired {
-            if self.dice.percent(share) {
+            if self.dice.percent(share) && !self.is_named(&id) {
                 self.seen.forget(&id);
                 self.world.kept().events.remove(&id);
                 self.faults.sky().count("ended events forgotten");
@@ -833,13 +1054,13 @@ impl<'a> Run<'a> {
     }
 }
 
-/// The id and the deadline of an invocation that begins now.
-fn invocation(n: u64, now: Timestamp) -> (String, u64) {
-    let ends_at = now.saturating_add(WORKER_LASTS).unwrap_or(Timestamp::MAX);
-    (format!("r{n}"), u64::try_from(ends_at.as_millisecond()).unwrap_or_default())
+/// Whether nothing was missing that is still to be worked on, and all was looked at.
+fn is_clean(found: &Reconciled) -> bool {
+    let Count { examined, seen_before, .. } = found.total();
+    !found.more && found.total() == Count { examined, seen_before, ..Count::default() }
 }
 
-fn event(records: Vec<aws_lambda_events::event::sqs::SqsMessage>) -> SqsEvent {
+fn event(records: Vec<SqsMessage>) -> SqsEvent {
     let mut event = SqsEvent::default();
     event.records = records;
     event

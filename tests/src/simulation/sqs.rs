@@ -1,14 +1,11 @@
 //! A standard queue of SQS: at least once, in no order, hidden while somebody works, given up after so many receives.
 
 use super::dice::Dice;
-use crate::drive::MOST_RECEIVES;
+use crate::drive::{HIDDEN_FOR, MOST_RECEIVES};
 use aws_lambda_events::event::sqs::SqsMessage;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::{collections::HashMap, time::Duration};
-
-/// As in the template: `VisibilityTimeout`.
-pub const HIDDEN_FOR: Duration = Duration::from_mins(3);
 
 /// A message on it.
 #[derive(Debug, Clone)]
@@ -27,8 +24,6 @@ pub struct Sqs {
     held: Vec<Held>,
     spent: Vec<String>,
     next: u64,
-    /// How many were delivered again though somebody worked on them.
-    pub twice: u64,
 }
 
 /// By which a message that was received is named.
@@ -49,7 +44,11 @@ impl Sqs {
 
     /// Takes a message.
     pub fn send(&mut self, job: &impl Serialize, now: Timestamp) {
-        let body = serde_json::to_string(job).unwrap_or_default();
+        self.send_as_is(serde_json::to_string(job).unwrap_or_default(), now);
+    }
+
+    /// Takes a message that is written already.
+    pub fn send_as_is(&mut self, body: String, now: Timestamp) {
         self.next += 1;
         self.held.push(Held { id: self.next, body, receives: 0, visible_at: now, handle: 0 });
     }
@@ -93,7 +92,6 @@ impl Sqs {
             held.receives += 1;
             held.handle = self.next;
             let hidden = if dice.rarely(duplicates) {
-                self.twice += 1;
                 dice.between(Duration::from_millis(1), Duration::from_secs(20))
             } else {
                 HIDDEN_FOR
@@ -122,13 +120,20 @@ impl Sqs {
         self.held.retain(|held| !is_it(held));
     }
 
-    /// Hides a message from now on, if the handle is its newest one.
+    /// Hides a message from now on, if the handle is its newest one and its time is not over: SQS answers
+    /// `MessageNotInflight` then.
     pub fn hide(&mut self, handle: &str, by: Duration, now: Timestamp) {
         let name = self.name;
         let held = self.held.iter_mut().find(|held| format!("{name}-{}", held.handle) == handle);
+        let held = held.filter(|held| held.visible_at > now);
         if let Some(held) = held {
             held.visible_at = now.saturating_add(by).unwrap_or(now);
         }
+    }
+
+    /// What all messages on it say.
+    pub fn bodies(&self) -> impl Iterator<Item = &str> {
+        self.held.iter().map(|held| held.body.as_str())
     }
 
     /// Takes what is to go to the dead-letter queue.

@@ -27,6 +27,8 @@ pub struct Stats {
     pub days: u64,
     /// What went wrong, and how often.
     pub struck: BTreeMap<&'static str, u64>,
+    /// A print of every call: the same for the same story.
+    pub story: u64,
 }
 
 impl Stats {
@@ -42,6 +44,7 @@ impl Stats {
         self.again += other.again;
         self.held += other.held;
         self.days += other.days;
+        self.story = self.story.wrapping_add(other.story);
         for (what, count) in &other.struck {
             *self.struck.entry(what).or_default() += count;
         }

@@ -1,0 +1,132 @@
+//! What SES tells of the mails that it took, and what must come of that: a reference that knows no rows and no merges.
+
+use super::dice::Dice;
+use crate::ses::Taken;
+use domain::{
+    facts::whole_second,
+    ids::ReceiptId,
+    receipt::feedback::{AddressHash, Trouble},
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Duration};
+
+/// A mail that SES took, and what becomes of it.
+#[derive(Debug)]
+pub struct Mailed {
+    /// The mail.
+    pub taken: Taken,
+    /// What SES tells, and when each thing happened.
+    pub told: Vec<Told>,
+    /// Whether there was anything to tell that nobody hears of.
+    pub untold: bool,
+}
+
+/// One thing that SES tells of a mail.
+#[derive(Debug)]
+pub struct Told {
+    /// By the name of its sample.
+    pub kind: &'static str,
+    /// When it happened.
+    pub at: Timestamp,
+    /// The message.
+    pub notice: Value,
+}
+
+/// What becomes of a mail, and under which name that is counted.
+pub fn fate(dice: &mut Dice, troubles: u64) -> (&'static [&'static str], Option<&'static str>) {
+    if !dice.percent(troubles) {
+        return (&["send", "delivery"], None);
+    }
+    match dice.below(8) {
+        0 | 1 => (&["send", "bounce"], Some("mails bounced for good")),
+        2 => (&["send", "bounce.transient"], Some("mails bounced for a while")),
+        3 => (&["send", "bounce.out-of-office", "delivery"], Some("mails bounced for a while")),
+        4 => (&["send", "delivery", "complaint"], Some("mails complained of")),
+        5 => (&["reject"], Some("mails that SES did not let out")),
+        6 => (&["rendering-failure"], Some("mails that SES did not let out")),
+        _ => (&[], Some("mails of which SES tells nothing")),
+    }
+}
+
+impl Told {
+    /// One of these kinds of a mail.
+    pub fn of(taken: &Taken, kind: &'static str, dice: &mut Dice) -> Self {
+        let most = if kind == "complaint" { Duration::from_hours(72) } else { Duration::from_mins(40) };
+        let at = match kind {
+            "send" | "reject" | "rendering-failure" => taken.at,
+            _ => taken.at.saturating_add(dice.between(Duration::ZERO, most)).unwrap_or(taken.at),
+        };
+        let mut notice = taken.told(kind);
+        for of in ["delivery", "bounce", "complaint"] {
+            if let Some(Value::Object(members)) = notice.get_mut(of) {
+                members.insert("timestamp".to_owned(), json!(at.to_string()));
+            }
+        }
+        Self { kind, at, notice }
+    }
+}
+
+impl Mailed {
+    fn tells(&self, kind: &str) -> bool {
+        self.told.iter().any(|told| told.kind == kind)
+    }
+
+    /// Whether it is told that SES did not let it out.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.tells("reject") || self.tells("rendering-failure")
+    }
+
+    /// Whether it is told that it is out.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
+        !self.told.is_empty() && !self.is_refused()
+    }
+
+    /// Whether it is told to have come to its recipient, or what the trouble is; `None` if neither.
+    fn verdict(&self) -> Option<Result<(), Trouble>> {
+        if self.tells("complaint") {
+            Some(Err(Trouble::Complained))
+        } else if self.tells("bounce") || self.tells("bounce.transient") {
+            Some(Err(Trouble::Bounced))
+        } else if self.is_refused() {
+            Some(Err(Trouble::Refused))
+        } else if self.tells("delivery") {
+            Some(Ok(()))
+        } else {
+            self.tells("bounce.out-of-office").then_some(Err(Trouble::Bounced))
+        }
+    }
+}
+
+/// Which receipts there is trouble with: that of the last mail of which anybody can tell.
+#[must_use]
+pub fn troubles(mailed: &[Mailed]) -> BTreeMap<ReceiptId, Trouble> {
+    let mut last: BTreeMap<&ReceiptId, _> = BTreeMap::new();
+    for mail in mailed {
+        if let Some(verdict) = mail.verdict() {
+            let this = (whole_second(mail.taken.at), &mail.taken.message_id, verdict);
+            let known = last.entry(&mail.taken.receipt_id).or_insert(this);
+            if (this.0, this.1) > (known.0, known.1) {
+                *known = this;
+            }
+        }
+    }
+    last.into_iter().filter_map(|(id, (_, _, verdict))| Some((id.clone(), verdict.err()?))).collect()
+}
+
+/// To which addresses a mail came back for good, and whose owners complained, and when last.
+#[must_use]
+pub fn marks(mailed: &[Mailed]) -> BTreeMap<AddressHash, (Option<Timestamp>, Option<Timestamp>)> {
+    let mut marks: BTreeMap<_, (Option<Timestamp>, Option<Timestamp>)> = BTreeMap::new();
+    for mail in mailed {
+        for told in mail.told.iter().filter(|told| matches!(told.kind, "bounce" | "complaint")) {
+            let mark = marks.entry(AddressHash::of(&mail.taken.to)).or_default();
+            let known = if told.kind == "bounce" { &mut mark.0 } else { &mut mark.1 };
+            let at = whole_second(told.at);
+            *known = Some(known.map_or(at, |known| known.max(at)));
+        }
+    }
+    marks
+}
