@@ -500,6 +500,23 @@ async fn a_state_that_comes_back_is_made_up_for_again() {
 }
 
 #[tokio::test]
+async fn a_list_that_cannot_be_read_now_stops_no_other_and_a_key_that_is_refused_all() {
+    let (bundle, _) = season(2, &[], &[101]);
+    let too_slow = || Setback::Away { service: "Flex", cause: "no answer in time".into(), retry_after: None };
+    bundle.world.kept().read_faults.push_back(ReadError::Transient(too_slow()));
+    assert_eq!(bundle.reconcile(DAYS).await.unwrap(), Err(too_slow()));
+    bundle.drain().await;
+    assert!(bundle.world.kept().orders.is_empty(), "the checkouts are those that could not be read");
+    assert_eq!(bundle.world.kept().subscription_rows.len(), 1);
+
+    let (bundle, _) = season(2, &[], &[101]);
+    bundle.world.kept().read_faults.push_back(ReadError::KeyRefused { status: 401 });
+    let refused = bundle.reconcile(DAYS).await.unwrap();
+    assert!(matches!(refused, Err(Setback::SetUp { .. })), "{refused:?}");
+    assert_eq!(bundle.world.kept().calls, ["api.list"]);
+}
+
+#[tokio::test]
 async fn a_list_that_is_refused_stops_no_other_and_somebody_hears_of_it() {
     let (bundle, _) = season(2, &[], &[101]);
     // The first of them.

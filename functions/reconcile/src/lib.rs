@@ -239,12 +239,16 @@ where
         Ok(())
     }
 
-    /// A page; `None` if the provider will not tell. That is said at the run's end, when the other lists are read.
+    /// A page; `None` if the provider will or can not tell it. That is said at the run's end, when the other lists are
+    /// read: nothing but a key that it refuses is common to all of them.
     async fn page(&self, ask: Ask<'_>, run: &mut Run) -> Result<Option<Page>, Setback> {
         const SERVICE: &str = "the provider's API";
         match self.api.list(Provider::Flex, ask).await {
             Ok(page) => Ok(Some(page)),
-            Err(ReadError::Transient(setback)) => Err(setback),
+            Err(ReadError::Transient(setback)) => {
+                run.setback.get_or_insert(setback);
+                Ok(None)
+            }
             Err(ReadError::KeyRefused { status }) => {
                 let cause = format!("our API key is answered with {status}");
                 Err(Setback::SetUp { service: SERVICE, cause })
