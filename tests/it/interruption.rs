@@ -515,17 +515,21 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Three checkouts, five braces for six sold, each told as up to two events, in any order and any number of
-    /// times, with up to five interruptions anywhere.
+    /// times, with up to five interruptions anywhere, on tables that read and commit at once or little by little.
     #[test]
     fn however_it_is_told_and_interrupted_each_checkout_counts_once(
         story in prop::collection::vec(next(), 1..12),
         faults in faults(),
         policy in prop::sample::select(POLICIES.to_vec()),
+        tears_reads in any::<bool>(),
+        moves_a_part in prop::sample::select(vec![None, NonZeroUsize::new(1)]),
     ) {
         const BRACES: i64 = 5;
         let stage = Stage::for_story(Story::OneDelivery, policy);
         let (bundle, world) = (&stage.bundle, &stage.bundle.world);
         world.kept().counters.insert(sku("BRACE-M"), BRACES);
+        world.kept().tears_reads = tears_reads;
+        world.kept().moves_a_part = moves_a_part;
         world.kept().faults.clone_from(&faults);
         for n in 0..3 {
             bundle.provider_has(&checkout(&purchase(n)));

@@ -209,6 +209,8 @@ pub struct Kept {
     /// How many movements each transaction of a commit takes; without it as many as the adapter puts into one. Fewer
     /// show what stands between two of them.
     pub moves_a_part: Option<NonZeroUsize>,
+    /// Whether rows that are read together are read at two moments, as a batch of DynamoDB's may be: it is no snapshot.
+    pub tears_reads: bool,
     /// Whether the index that is read next does not have yet what was written a moment ago.
     pub index_lags: Cell<bool>,
     /// How long every call takes, if time passes by tokio's timers: see [`World::run_on_timers`].
@@ -516,7 +518,15 @@ impl Ledger for World {
         if is_nothing(wanted) {
             return Ok(Rows::default());
         }
-        self.look_up("ledger.read", |kept| rows(kept, wanted)).await
+        let early = self.look_up("ledger.read", |kept| rows(kept, wanted)).await?;
+        if !self.kept().tears_reads {
+            return Ok(early);
+        }
+        tokio::task::yield_now().await;
+        let kept = self.kept();
+        let late = rows(&kept, wanted);
+        // By turns, which half is the older one.
+        Ok(if kept.calls.len().is_multiple_of(2) { torn(early, late) } else { torn(late, early) })
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, Setback> {
@@ -599,6 +609,18 @@ fn rows(kept: &Kept, wanted: &Wanted) -> Rows {
 fn holds(kept: &Kept, commit: &Commit) -> bool {
     /// No row has version 0, so that the first one comes after none.
     fn follows(version: u64, known: Option<u64>) -> bool {
+/// Half of the rows as they were at one moment, and half as they were at another; a counter and its movement are two.
+fn torn(one: Rows, other: Rows) -> Rows {
+    let shelves = one.shelves.into_iter().zip(other.shelves);
+    Rows {
+        links: one.links,
+        subscription: one.subscription,
+        contact: one.contact,
+        shelves: shelves.map(|(one, other)| Shelf { on_hand: other.on_hand, ..one }).collect(),
+        ..other
+    }
+}
+
         known.unwrap_or_default() + 1 == version
     }
     let event = kept.events.get(&commit.event_id);
