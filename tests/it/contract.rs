@@ -18,6 +18,8 @@ use domain::{
     mode::Mode,
     money::Currency,
     order::Order,
+    outcome::Setback,
+    payment::Link,
     ports::{
         Changed, Committed, Entitlements, EventDesk, Events, Ledger, Orders, Receipts, Recorded, Settlement,
         Subjects, Undone,
@@ -192,6 +194,7 @@ on_both! {
     a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_ended,
     mapping_rows_are_found,
     a_receipt_is_claimed_by_one,
+    what_no_transaction_can_hold_is_refused_whole,
     only_the_claimant_may_mark,
     a_held_receipt_stays_held,
     a_withdrawn_receipt_says_why,
@@ -813,6 +816,33 @@ async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_
 
 fn put_back(sku: &Sku, order_id: &OrderId, seen: i64, pieces: i64) -> Return {
     Return { sku: sku.clone(), order_id: order_id.clone(), seen, pieces }
+async fn what_no_transaction_can_hold_is_refused_whole(on: &impl On) {
+    let event = recorded(on).await;
+    let full = Commit { receipts: Vec::new(), ..rows::full(event.event_id.clone()) };
+    let link = || Link { version: 1, ..Link::new(PaymentIntentId::new(unique("fpi")).unwrap()) };
+    let links =
+        |count| Commit { links: (0..count).map(|_| link()).collect(), ..Commit::of(event.event_id.clone()) };
+    let of_lines = |bytes| {
+        let mut order = order_of(&full);
+        order.lines[0].description = "x".repeat(bytes);
+        Commit { order: Some(order), ..full.clone() }
+    };
+    let twice = rows::receipts(&order_of(&full).order_id).swap_remove(0);
+    let twice = Commit { receipts: vec![twice.clone(), twice], ..full.clone() };
+    for (what, commit) in [("an item twice", twice), ("a row of more than 400 KB", of_lines(410_000))] {
+        let refused = on.ledger().commit(&commit).await;
+        assert!(matches!(refused, Err(Setback::SetUp { service: "DynamoDB", .. })), "{what}: {refused:?}");
+    }
+    // The event is one of the hundred.
+    assert!(matches!(on.ledger().commit(&links(100)).await, Err(Setback::Fault(_))));
+    assert_eq!(on.ledger().read(&rows::wanted(&full)).await, Ok(Rows::default()));
+    assert_eq!(state_of(on, &event).await, EventState::Stored);
+
+    let fits = Commit { ends: false, ..of_lines(380_000) };
+    assert_eq!(on.ledger().commit(&fits).await, Ok(Committed::Now));
+    assert_eq!(on.ledger().commit(&links(99)).await, Ok(Committed::Now));
+}
+
 }
 
 async fn mapping_rows_are_found(on: &impl On) {

@@ -9,7 +9,7 @@ pub mod undone;
 
 pub use listing::Lists;
 
-use aws::ledger::{MOVES_A_PART, first_parts};
+use aws::ledger::{MOST_ACTIONS, MOVES_A_PART, first_parts};
 use domain::{
     checkout::Checkout,
     class::Class,
@@ -46,7 +46,7 @@ use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     cell::Cell,
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -530,9 +530,13 @@ impl Ledger for World {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, Setback> {
+        let rows = rows_of(commit);
+        if rows > MOST_ACTIONS {
+            return Err(Setback::Fault(format!("{rows} rows do not fit into one transaction")));
+        }
         let most = self.kept().moves_a_part.map_or(MOVES_A_PART, NonZeroUsize::get);
         for part in parts(commit, most) {
-            if self.call("ledger.commit", |kept| apply(kept, &part)).await? == Committed::Raced {
+            if self.call("ledger.commit", |kept| apply(kept, &part)).await?? == Committed::Raced {
                 return Ok(Committed::Raced);
             }
         }
@@ -605,10 +609,6 @@ fn rows(kept: &Kept, wanted: &Wanted) -> Rows {
     }
 }
 
-/// Whether every condition of a commit holds.
-fn holds(kept: &Kept, commit: &Commit) -> bool {
-    /// No row has version 0, so that the first one comes after none.
-    fn follows(version: u64, known: Option<u64>) -> bool {
 /// Half of the rows as they were at one moment, and half as they were at another; a counter and its movement are two.
 fn torn(one: Rows, other: Rows) -> Rows {
     let shelves = one.shelves.into_iter().zip(other.shelves);
@@ -621,6 +621,10 @@ fn torn(one: Rows, other: Rows) -> Rows {
     }
 }
 
+/// Whether every condition of a commit holds.
+fn holds(kept: &Kept, commit: &Commit) -> bool {
+    /// No row has version 0, so that the first one comes after none.
+    fn follows(version: u64, known: Option<u64>) -> bool {
         known.unwrap_or_default() + 1 == version
     }
     let event = kept.events.get(&commit.event_id);
@@ -674,10 +678,42 @@ fn stored<T: Serialize + DeserializeOwned>(row: &T) -> T {
     serde_json::from_value(stored).expect("a row that can be read")
 }
 
-/// All of a commit, or nothing of it.
-fn apply(kept: &mut Kept, commit: &Commit) -> Committed {
+/// The most that an item may hold
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items>).
+const MOST_BYTES: usize = 400 * 1024;
+
+/// Whether `DynamoDB` would take a transaction at all, whatever is stored: it names no item twice, and none is too big.
+fn is_taken(commit: &Commit) -> bool {
+    fn once<K: Ord>(mut keys: impl Iterator<Item = K>) -> bool {
+        let mut seen = BTreeSet::new();
+        keys.all(|key| seen.insert(key))
+    }
+    // JSON is a little longer than an item.
+    fn fit<'a, T: Serialize + 'a>(rows: impl IntoIterator<Item = &'a T>) -> bool {
+        rows.into_iter().all(|row| serde_json::to_string(row).is_ok_and(|row| row.len() <= MOST_BYTES))
+    }
+    let counters =
+        commit.takes.iter().map(|take| &take.movement.sku).chain(commit.returns.iter().map(|back| &back.sku));
+    once(counters)
+        && once(commit.links.iter().map(|row| &row.payment_intent_id))
+        && once(commit.entitlements.iter().map(|row| (&row.customer_id, &row.product_id)))
+        && once(commit.receipts.iter().map(|row| &row.receipt_id))
+        && fit(&commit.order)
+        && fit(&commit.links)
+        && fit(&commit.reference)
+        && fit(&commit.subscription)
+        && fit(&commit.entitlements)
+        && fit(&commit.contact)
+        && fit(&commit.receipts)
+}
+
+/// All of a transaction, or nothing of it.
+fn apply(kept: &mut Kept, commit: &Commit) -> Result<Committed, Setback> {
+    if !is_taken(commit) {
+        return Err(Setback::SetUp { service: "DynamoDB", cause: "ValidationException".to_owned() });
+    }
     if !holds(kept, commit) {
-        return Committed::Raced;
+        return Ok(Committed::Raced);
     }
     if let Some(event) = kept.events.get_mut(&commit.event_id).filter(|_| commit.ends) {
         event.state = EventState::Committed;
@@ -716,7 +752,7 @@ fn apply(kept: &mut Kept, commit: &Commit) -> Committed {
             movement.returned += back.pieces;
         }
     }
-    Committed::Now
+    Ok(Committed::Now)
 }
 
 /// Changes a receipt if `guard` holds for it.
