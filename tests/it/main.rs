@@ -40,6 +40,8 @@ mod receipts;
 #[cfg(test)]
 mod reconcile;
 #[cfg(test)]
+mod restore;
+#[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod start;

@@ -7,7 +7,7 @@ use domain::{
     fulfillment::{
         Decision, Doubt,
         after_sale::{self, AboutPayment},
-        checkout, customer,
+        checkout, customer, restored,
         subscription::{self as rules, learned, learned_invoice},
     },
     ids::{CustomerId, OrderId, PaymentIntentId, SubscriptionId},
@@ -38,16 +38,27 @@ enum About<'a> {
     Paid,
 }
 
-/// A decision, and the order that it was taken on.
+/// A decision, and the order or the subscription that it was taken on.
 #[derive(Debug)]
 pub(crate) struct Gathered {
     pub(crate) decision: Decision,
     pub(crate) order: Option<Order>,
+    pub(crate) subscription: Option<Subscription>,
+}
+
+impl Gathered {
+    fn about_order(decision: Decision, order: Option<Order>) -> Self {
+        Self { decision, order, subscription: None }
+    }
+
+    fn about_subscription(decision: Decision, subscription: Subscription) -> Self {
+        Self { decision, order: None, subscription: Some(subscription) }
+    }
 }
 
 impl From<Decision> for Gathered {
     fn from(decision: Decision) -> Self {
-        Self { decision, order: None }
+        Self::about_order(decision, None)
     }
 }
 
@@ -119,7 +130,14 @@ where
         order: Option<Order>,
     ) -> Result<Gathered, Setback> {
         if let Some(order) = order.as_ref().filter(|order| order.fulfilled_at.is_some()) {
-            return Ok(Decision::Nothing { owed: order.receipt_id.iter().cloned().collect() }.into());
+            let rows = match about {
+                About::Checkout { completed: true } => {
+                    self.ledger.read(&restored::wanted_shelves(order)).await?
+                }
+                About::Checkout { .. } | About::Payment(_) | About::Paid => Rows::default(),
+            };
+            let decision = restored::decide(event, order, &rows, self.clock.now());
+            return Ok(Gathered::about_order(decision, Some(order.clone())));
         }
         let mut readings = 0;
         loop {
@@ -153,7 +171,7 @@ where
             };
             // What was heard of a payment while the provider was asked may not be in its answer.
             if readings == READINGS || !checkout::read_too_early(&decision, &rows, read_at) {
-                return Ok(Gathered { decision, order: rows.order });
+                return Ok(Gathered::about_order(decision, rows.order));
             }
         }
     }
@@ -166,7 +184,7 @@ where
             rows.order = self.order(&order_id).await?;
         }
         match after_sale::payment(event, news, &rows, &self.policy, self.clock.now()) {
-            AboutPayment::Decided(decision) => Ok(Gathered { decision, order: rows.order }),
+            AboutPayment::Decided(decision) => Ok(Gathered::about_order(decision, rows.order)),
             AboutPayment::LookAgain => match rows.order.as_ref().map(|order| order.order_id.clone()) {
                 Some(order_id) => self.checkout(event, &order_id, &About::Payment(news), rows.order).await,
                 None => Err(Setback::Fault("an order waits and is not there".to_owned())),
@@ -221,7 +239,7 @@ where
         let rows = Rows { order, ..shelves };
         let now = self.clock.now();
         let decision = after_sale::refunds(event, told_at, news, &rows, &self.policy, now);
-        Ok(Gathered { decision, order: rows.order })
+        Ok(Gathered::about_order(decision, rows.order))
     }
 
     /// Refunds that an event does not name: all there are, from the provider.
@@ -254,7 +272,7 @@ where
         let order = self.order_of(event, &news.told.payment_intent_id, None).await?;
         let rows = Rows { order, ..Rows::default() };
         let decision = after_sale::dispute(event, news, &rows, &self.policy);
-        Ok(Gathered { decision, order: rows.order })
+        Ok(Gathered::about_order(decision, rows.order))
     }
 
     async fn subscription(
@@ -270,7 +288,8 @@ where
         }
         let rows = rows.and(self.ledger.read(&rules::wanted_entitlements(&learned)).await?);
         let now = self.clock.now();
-        Ok(rules::decide(event, news, &learned, &rows, &self.policy, now).into())
+        let decision = rules::decide(event, news, &learned, &rows, &self.policy, now);
+        Ok(Gathered::about_subscription(decision, learned))
     }
 
     async fn invoice(
@@ -298,7 +317,8 @@ where
         };
         let rows = rows.and(self.ledger.read(&wanted).await?);
         let now = self.clock.now();
-        Ok(rules::decide_invoice(event, news, &learned, &rows, &self.policy, now).into())
+        let decision = rules::decide_invoice(event, news, &learned, &rows, &self.policy, now);
+        Ok(Gathered::about_subscription(decision, learned))
     }
 
     /// Whose an invoice is: what it says, what is stored, what the provider says.

@@ -10,7 +10,7 @@ use domain::{
     class::Class,
     delivery::Provider,
     event::{EventState, News, Reading, StoredEvent},
-    fulfillment::{Decision, Doubt, Patience, Policy, committed},
+    fulfillment::{Decision, Doubt, Patience, Policy, committed, restored},
     ids::{EventId, ReceiptId},
     job::{FulfillmentJob, ReceiptJob},
     ledger::Commit,
@@ -79,6 +79,7 @@ where
     }
 
     async fn try_fulfill(&self, event_id: &EventId, receives: u32) -> Result<Ended, Setback> {
+        let mut written = Vec::new();
         for _ in 0..TRIES {
             let event = self.events.event(event_id).await?.ok_or(Setback::Missing { what: "the event" })?;
             if !event.state.is_pending() {
@@ -94,8 +95,16 @@ where
                 None => gathered_doubt(),
             };
             let ended = match gathered.decision {
-                Decision::Write(commit) => self.commit(&event, commit, gathered.order.as_ref()).await?,
-                Decision::Nothing { owed } => Some(self.end(&event, &owed).await?),
+                Decision::Write(mut commit) => {
+                    commit.receipts.retain(|receipt| !written.contains(&receipt.receipt_id));
+                    let receipt_ids = commit.receipt_ids();
+                    let ended = self.commit(&event, commit, gathered.order.as_ref()).await?;
+                    if ended.is_none() {
+                        written.extend(self.written(receipt_ids).await?);
+                    }
+                    ended
+                }
+                Decision::Nothing { ref owed } => self.end(&event, owed, &gathered).await?,
                 Decision::Wait { commit, doubt } => self.wait(&event, commit, doubt, receives).await?,
                 Decision::Park(doubt) => self.park(&event, doubt, receives).await?,
             };
@@ -142,23 +151,55 @@ where
     /// Queues the receipts of a commit, then marks the event. Stopped between the two, they are queued twice, and
     /// claimed once.
     async fn pass_on(&self, event: &StoredEvent, receipt_ids: &[ReceiptId]) -> Result<(), Setback> {
-        for receipt_id in receipt_ids {
-            self.receipt_queue.send(&ReceiptJob::V1 { receipt_id: receipt_id.clone() }).await?;
-        }
+        self.queue(receipt_ids).await?;
         // If it is marked already, so much the better.
         self.events.settle(&event.event_id, &Settlement::Processed, self.clock.now()).await.map(drop)
     }
 
-    /// Ends an event that tells nothing new. "Already known" must never swallow a receipt that is still owed.
-    async fn end(&self, event: &StoredEvent, receipt_ids: &[ReceiptId]) -> Result<Ended, Setback> {
-        let mut owed = Vec::new();
+    async fn queue(&self, receipt_ids: &[ReceiptId]) -> Result<(), Setback> {
         for receipt_id in receipt_ids {
-            if self.receipts.receipt(receipt_id).await?.is_some_and(|receipt| receipt.is_owed()) {
-                owed.push(receipt_id.clone());
+            self.receipt_queue.send(&ReceiptJob::V1 { receipt_id: receipt_id.clone() }).await?;
+        }
+        Ok(())
+    }
+
+    /// Those of the receipts that there are. Mostly a race is lost to somebody who has done the same, and the next look
+    /// finds that done. But where the order's row is gone and the receipt's is not (a table was put back to an earlier
+    /// point), the receipt would keep the order from being written for ever. It is left alone: it is owed, or was sent.
+    async fn written(&self, receipt_ids: Vec<ReceiptId>) -> Result<Vec<ReceiptId>, Setback> {
+        let mut written = Vec::new();
+        for receipt_id in receipt_ids {
+            if self.receipts.receipt(&receipt_id).await?.is_some() {
+                written.push(receipt_id);
             }
         }
+        Ok(written)
+    }
+
+    /// Ends an event that tells nothing new. "Already known" must never swallow a receipt that is still owed, nor one
+    /// whose row is gone. `None` when somebody else has changed the same rows.
+    async fn end(
+        &self,
+        event: &StoredEvent,
+        receipt_ids: &[ReceiptId],
+        gathered: &gather::Gathered,
+    ) -> Result<Option<Ended>, Setback> {
+        let (order, subscription) = (gathered.order.as_ref(), gathered.subscription.as_ref());
+        let (mut owed, mut lost) = (Vec::new(), Vec::new());
+        for receipt_id in receipt_ids {
+            match self.receipts.receipt(receipt_id).await? {
+                Some(receipt) if receipt.is_owed() => owed.push(receipt_id.clone()),
+                Some(_) => {}
+                None => lost.extend(restored::receipt(receipt_id, order, subscription, self.clock.now())),
+            }
+        }
+        if !lost.is_empty() {
+            self.queue(&owed).await?;
+            let commit = Commit { receipts: lost, ..Commit::of(event.event_id.clone()) };
+            return self.commit(event, Box::new(commit), None).await;
+        }
         self.pass_on(event, &owed).await?;
-        Ok(Outcome::Duplicate)
+        Ok(Some(Outcome::Duplicate))
     }
 
     /// Parks an event, unless its doubt may pass and has not been given the time; `None` when somebody else has
@@ -199,7 +240,7 @@ fn news_of(event: &StoredEvent) -> Option<News> {
 }
 
 fn gathered_doubt() -> gather::Gathered {
-    gather::Gathered { decision: Decision::Park(Doubt::NoSubject), order: None }
+    Decision::Park(Doubt::NoSubject).into()
 }
 
 impl<E, L, N, R, Q, P, C> Worker<FulfillmentJob> for Fulfillment<E, L, N, R, Q, P, C>

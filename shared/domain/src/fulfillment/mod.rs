@@ -5,6 +5,7 @@
 
 pub mod after_sale;
 pub mod checkout;
+pub mod restored;
 pub mod subscription;
 
 use crate::{
@@ -174,7 +175,7 @@ impl Commit {
     /// Whether it fulfills an order.
     #[must_use]
     pub fn fulfills(&self) -> bool {
-        self.receipts.iter().any(|receipt| receipt.kind == Kind::Order)
+        self.order.is_some() && self.receipts.iter().any(|receipt| receipt.kind == Kind::Order)
     }
 
     /// The receipts that it makes owed.

@@ -256,8 +256,7 @@ pub(super) fn notice_of_trial(
         return Ok(None);
     };
     let kind = Kind::TrialEnds { subscription_id: subscription.subscription_id.clone(), ends_at };
-    let due_at = ends_at.saturating_sub(TRIAL_NOTICE).unwrap_or(now).max(now);
-    let receipt = Receipt::new(&beginning.order_id, kind, Some(due_at), now)?;
+    let receipt = Receipt::new(&beginning.order_id, kind, Some(notice_due_at(ends_at, now)), now)?;
     // One notice for each end: a trial that is extended has another, and the first one is withdrawn on its day.
     if subscription.trial_notice_id.as_ref() == Some(&receipt.receipt_id) {
         return Ok(None);
@@ -266,8 +265,13 @@ pub(super) fn notice_of_trial(
     Ok(Some(receipt))
 }
 
+/// When a customer is told that a trial ends then.
+pub(super) fn notice_due_at(ends_at: Timestamp, now: Timestamp) -> Timestamp {
+    ends_at.saturating_sub(TRIAL_NOTICE).unwrap_or(now).max(now)
+}
+
 /// When the trial ends that a subscription is in and that turns into a payment.
-fn trial_ends_at(subscription: &Subscription) -> Option<Timestamp> {
+pub(super) fn trial_ends_at(subscription: &Subscription) -> Option<Timestamp> {
     let Latest { value: told, .. } = subscription.snapshot.as_ref()?;
     let runs =
         told.status == Status::Trialing && !told.cancel_at_period_end && subscription.ended_at.is_none();

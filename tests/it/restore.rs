@@ -1,0 +1,272 @@
+//! F33: one table is put back to an earlier point in time, alone, over the world in memory. What came since is replayed, and
+//! what nobody can replay is made up for from the provider's lists.
+
+use domain::{
+    entitlement::Entitlement,
+    event::EventState,
+    facts::Latest,
+    ids::{CustomerId, EventId, OrderId, ProductId, ReceiptId, Sku},
+    order::Order,
+    ports::{Clock as _, Search},
+    receipt::{OnUnknown, Receipt},
+    refund::Restock,
+    stock::Movement,
+};
+use jiff::{SignedDuration, Timestamp};
+use kit::{
+    drive::Bundle,
+    life::Life,
+    shop::{self, sample},
+    story::{Delivery, End, checkout, open_shop, purchase},
+};
+use operator::{
+    events::{Bounds, replay_range},
+    note::Note,
+    pace::Pace,
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
+use sweep::{Limits, Sweep};
+
+/// Which table is put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Table {
+    Orders,
+    Receipts,
+    Stock,
+    Events,
+}
+
+/// What the tables held at some point.
+struct Copy {
+    at: Timestamp,
+    events: BTreeMap<EventId, domain::event::StoredEvent>,
+    orders: BTreeMap<OrderId, Order>,
+    receipts: BTreeMap<ReceiptId, Receipt>,
+    counters: BTreeMap<Sku, i64>,
+    movements: BTreeMap<(Sku, OrderId), Movement>,
+}
+
+impl Copy {
+    fn of(bundle: &Bundle, at: Timestamp) -> Self {
+        let kept = bundle.world.kept();
+        Self {
+            at,
+            events: kept.events.clone(),
+            orders: kept.orders.clone(),
+            receipts: kept.receipts.clone(),
+            counters: kept.counters.clone(),
+            movements: kept.movements.clone(),
+        }
+    }
+
+    fn put_back(self, table: Table, bundle: &Bundle) {
+        let mut kept = bundle.world.kept();
+        match table {
+            Table::Orders => kept.orders = self.orders,
+            Table::Receipts => kept.receipts = self.receipts,
+            Table::Stock => (kept.counters, kept.movements) = (self.counters, self.movements),
+            Table::Events => kept.events = self.events,
+        }
+    }
+}
+
+fn told(kind: &str, event_id: &str, at: i64, name: &str, resource: &Value) -> Delivery {
+    let mut resource = resource.clone();
+    resource["test_mode"] = json!(false);
+    let body = String::from_utf8(shop::event(kind, event_id, at, name, &resource)).unwrap();
+    Delivery { id: format!("msg_{event_id}"), body }
+}
+
+/// A refund of a part of the `n`th purchase: one TOTE came back.
+fn refund_of(n: u64) -> Delivery {
+    let mut refund = sample("refund.updated")["object"]["refund"].take();
+    refund["refund_id"] = json!(shop::id("fre", n));
+    refund["payment_intent_id"] = purchase(n).session["payment_intents"][1].clone();
+    told("refund.updated", &format!("fevt_r{n}"), 1_760_200_000, "refund", &refund)
+}
+
+/// A shop that has sold out of one thing by its last sale, taken something back, and has a subscriber whose renewals it
+/// has receipted and whose failed payment it has announced; and all that it was told.
+fn season(on_unknown: OnUnknown) -> (Bundle, Vec<Delivery>) {
+    let mut bundle = open_shop(on_unknown);
+    bundle.fulfillment.policy.restock = Restock::Any;
+    bundle.fulfillment.policy.payment_failed_mail = true;
+    let mut all = Vec::new();
+    for n in 1..=6 {
+        bundle.provider_has(&checkout(&purchase(n)));
+        all.push(Delivery::of(&purchase(n), &format!("fevt_{n}")));
+    }
+    let mut life = Life::of(99);
+    life.purchase.session["test_mode"] = json!(false);
+    bundle.provider_has(&checkout(&life.purchase));
+    let mut subscription = life.subscription.clone();
+    subscription["test_mode"] = json!(false);
+    bundle.provider_has_subscription(&subscription);
+    bundle.provider_has_invoices_of(&life);
+    for moment in &life.moments {
+        let mut event: Value = serde_json::from_slice(&moment.body).unwrap();
+        for resource in event["object"].as_object_mut().unwrap().values_mut() {
+            resource["test_mode"] = json!(false);
+        }
+        all.push(Delivery { id: format!("msg_{}", moment.event_id), body: event.to_string() });
+    }
+    all.extend([refund_of(2), refund_of(5)]);
+    (bundle, all)
+}
+
+/// Delivers all, and works all off. A copy of the tables is taken when so many are delivered, and the last one of them is
+/// not yet worked on.
+async fn lived(bundle: &Bundle, all: &[Delivery], until: usize) -> Copy {
+    let mut copy = None;
+    for (n, delivery) in all.iter().enumerate() {
+        let at = bundle.world.now();
+        bundle.deliver(delivery, false).await;
+        if n == until {
+            copy = Some(Copy::of(bundle, at));
+        }
+        bundle.drain().await;
+        bundle.world.pass(Duration::from_hours(1));
+    }
+    copy.unwrap()
+}
+
+/// Whatever does not depend on when it was written, or by which event.
+#[derive(Debug, Clone, PartialEq)]
+struct Essence {
+    end: End,
+    access: BTreeMap<(CustomerId, ProductId), Timestamp>,
+}
+
+impl Essence {
+    fn of(bundle: &Bundle) -> Self {
+        let kept = bundle.world.kept();
+        let is_open = |state: EventState| state.is_pending() || state == EventState::Parked;
+        let open: Vec<_> = kept.events.values().filter(|event| is_open(event.state)).collect();
+        assert!(open.is_empty(), "{open:?}");
+        let mut end = End::of(&kept);
+        end.events.clear();
+        for order in end.orders.values_mut() {
+            order.placed_at = Timestamp::UNIX_EPOCH;
+            for refund in order.refunds.values_mut() {
+                refund.told = Latest::new(Timestamp::UNIX_EPOCH, refund.told.value.clone());
+            }
+        }
+        let until = |row: &Entitlement| row.access_until;
+        Self { end, access: kept.entitlements.iter().map(|(key, row)| (key.clone(), until(row))).collect() }
+    }
+}
+
+/// What OPERATIONS.md says: replay what has come since, twice, since goods go back only once they are out; then let sweep and
+/// reconcile look.
+async fn recover(bundle: &Bundle, since: Timestamp) {
+    let world = &bundle.world;
+    for _ in 0..2 {
+        let before = world.now() + SignedDuration::from_hours(1);
+        let search = Search { event_type: None, since, before };
+        let bounds = Bounds { dry_run: false, parked: false, events: 10_000, pages: 10_000, after: None };
+        let note = Note::new("ops", "a table was restored", world.now()).unwrap();
+        let mut pace = Pace::per_second(NonZeroU32::new(1_000_000).unwrap());
+        let replayed = replay_range(world, world, &search, &bounds, &mut pace, &note).await;
+        assert!(replayed.complete, "{replayed}");
+        bundle.drain().await;
+    }
+    make_up(bundle).await;
+}
+
+async fn make_up(bundle: &Bundle) {
+    let w = || bundle.world.clone();
+    for _ in 0..2 {
+        bundle.world.pass(Duration::from_hours(3));
+        let limits = Limits::default();
+        let (events, receipts, fulfillment_queue, receipt_queue) = (w(), w(), w(), w());
+        let sweep = Sweep { events, receipts, fulfillment_queue, receipt_queue, clock: w(), limits };
+        sweep.run().await.unwrap();
+        bundle.drain().await;
+        bundle.reconcile(365).await.unwrap().unwrap();
+        bundle.drain().await;
+    }
+}
+
+/// Plays the season, puts a table back to each point of it, and recovers. Gives what was so before and after.
+async fn restored(table: Table, on_unknown: OnUnknown) -> Vec<(Essence, Essence, usize)> {
+    let count = season(on_unknown).1.len();
+    let mut ends = Vec::new();
+    for until in 0..count {
+        let (bundle, all) = season(on_unknown);
+        let copy = lived(&bundle, &all, until).await;
+        bundle.world.pass_until("2026-04-20T00:00:00Z".parse().unwrap());
+        let (before, since) = (Essence::of(&bundle), copy.at);
+        assert_eq!((before.end.orders.len(), before.end.mails.len()), (7, 7 + 2 + 3));
+        copy.put_back(table, &bundle);
+        recover(&bundle, since).await;
+        ends.push((before, Essence::of(&bundle), until));
+    }
+    ends
+}
+
+#[tokio::test]
+async fn orders_alone_are_written_again_and_nobody_is_mailed_or_served_twice() {
+    for (before, after, until) in restored(Table::Orders, OnUnknown::Resend).await {
+        assert_eq!(after, before, "put back to delivery {until}");
+    }
+}
+
+#[tokio::test]
+async fn orders_alone_are_made_up_for_where_nobody_replays() {
+    let (bundle, all) = season(OnUnknown::Resend);
+    let copy = lived(&bundle, &all, 0).await;
+    bundle.world.pass_until("2026-04-20T00:00:00Z".parse().unwrap());
+    let before = Essence::of(&bundle);
+    copy.put_back(Table::Orders, &bundle);
+    make_up(&bundle).await;
+    let after = Essence::of(&bundle);
+    assert_eq!(after.end.orders.keys().collect::<Vec<_>>(), before.end.orders.keys().collect::<Vec<_>>());
+    assert_eq!((after.end.mails, after.end.movements), (before.end.mails, before.end.movements));
+    assert_eq!(after.end.counters, before.end.counters);
+}
+
+#[tokio::test]
+async fn stock_alone_is_taken_again_and_what_came_back_is_put_back_again() {
+    for (before, after, until) in restored(Table::Stock, OnUnknown::Resend).await {
+        assert_eq!(after, before, "put back to delivery {until}");
+    }
+}
+
+#[tokio::test]
+async fn events_alone_are_found_done() {
+    for (before, after, until) in restored(Table::Events, OnUnknown::Resend).await {
+        assert_eq!(after, before, "put back to delivery {until}");
+    }
+}
+
+/// Nobody knows any more which mails went out: by the policy they go out again, once, or are held.
+#[tokio::test]
+async fn receipts_alone_are_written_again_as_mails_of_unknown_fate() {
+    for (before, after, until) in restored(Table::Receipts, OnUnknown::Hold).await {
+        assert_eq!(after.end.mails, before.end.mails, "put back to delivery {until}");
+        assert_eq!(after.end.receipts.len(), before.end.receipts.len(), "put back to delivery {until}");
+        let (held, sent): (Vec<&str>, Vec<&str>) =
+            after.end.receipts.values().copied().partition(|word| *word == "held");
+        assert!(sent.iter().all(|word| *word == "sent"), "{sent:?}");
+        assert!(until > 0 || held.len() == before.end.receipts.len(), "{held:?}");
+    }
+    for (before, after, until) in restored(Table::Receipts, OnUnknown::Resend).await {
+        let ids = |essence: &Essence| essence.end.receipts.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(ids(&after), ids(&before), "put back to delivery {until}");
+        // That the payment failed is not so any more.
+        let word =
+            |id: &ReceiptId| if id.as_str().ends_with("-payment_failed") { "withdrawn" } else { "sent" };
+        assert!(after.end.receipts.iter().all(|(id, is)| *is == "sent" || *is == word(id)), "{after:?}");
+        let mut times: BTreeMap<&ReceiptId, usize> = BTreeMap::new();
+        for id in &after.end.mails {
+            *times.entry(id).or_default() += 1;
+        }
+        assert!(times.values().all(|times| *times <= 2), "put back to delivery {until}: {times:?}");
+        let rest = |essence: &Essence| {
+            let End { orders, counters, movements, .. } = essence.end.clone();
+            (orders, counters, movements, essence.access.clone())
+        };
+        assert_eq!(rest(&after), rest(&before), "put back to delivery {until}");
+    }
+}
