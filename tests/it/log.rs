@@ -288,8 +288,8 @@ impl Job for Raw {
     }
 }
 
-#[tokio::test]
-async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
+/// What is logged meanwhile.
+async fn logged(story: impl Future<Output = ()>) -> String {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt()
         .json()
@@ -300,10 +300,58 @@ async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
     // the other tests' threads have nobody. With two it asks them.
     let second = tracing_subscriber::registry().set_default();
     let logging = subscriber.set_default();
-    everything().await;
+    story.await;
     drop((logging, second));
+    String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+}
 
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+/// Whether each report of a mail that is sold and sent for this rings the alarm, one report after the other.
+async fn rings(told: &[&str]) -> Vec<(String, bool)> {
+    let lines = logged(async {
+        let bundle = open_shop(OnUnknown::Hold);
+        bundle.provider_has(&checkout(&purchase(1)));
+        post(&bundle, &Delivery::of(&purchase(1), "fevt_1")).await;
+        work(&bundle, "r1").await;
+        let receipt_id = bundle.world.kept().mails[0].receipt_id.clone();
+        let message_id = domain::ids::MessageId::new("ses-1").unwrap();
+        let at = domain::ports::Clock::now(&bundle.world);
+        let mail = Taken { receipt_id, message_id, to: "pat@example.com".to_owned(), at };
+        for kind in told {
+            let job = Raw(mail.told(kind));
+            let reports = batch([Message { job, receives: 0, visible_at: jiff::Timestamp::UNIX_EPOCH }]);
+            let invocation = bundle.invocation("r2");
+            batch::run(reports, invocation, RULES, &bundle.feedback, &NoDelay, &bundle.world).await.unwrap();
+        }
+    })
+    .await;
+    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines
+        .filter_map(|line| Some((line["outcome"].as_str()?.to_owned(), line["mail_trouble"].as_bool()?)))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_report_rings_where_it_tells_of_trouble_that_there_is_and_its_duplicate_by_the_same_rule() {
+    for (told, expected) in [
+        (&["bounce", "bounce", "send"][..], &[("noted", true), ("duplicate", true), ("duplicate", false)][..]),
+        (
+            &["delivery", "bounce.out-of-office", "bounce.out-of-office"],
+            &[("noted", false), ("noted", false), ("duplicate", false)],
+        ),
+        (
+            &["delivery", "bounce.transient", "bounce.transient", "delivery"],
+            &[("noted", false), ("noted", true), ("duplicate", true), ("duplicate", false)],
+        ),
+    ] {
+        let rung = rings(told).await;
+        let rung: Vec<_> = rung.iter().map(|(outcome, rings)| (outcome.as_str(), *rings)).collect();
+        assert_eq!(rung, expected, "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
+    let text = logged(everything()).await;
     // The canaries are in the secret as well, or this would prove little.
     assert!(CANARIES.iter().any(|canary| SECRET.contains(canary)));
     for line in text.lines() {

@@ -19,6 +19,9 @@ use domain::{
 use jiff::SignedDuration;
 use notice::{NoReport, Notice, is_trial};
 
+/// How many records of a batch are worked on at once: reports of one mail come together and change one row, so not too
+/// many.
+pub const AT_ONCE: usize = 5;
 /// How often a report is decided anew when somebody else changes the same row.
 const TRIES: u32 = 6;
 
@@ -62,20 +65,25 @@ pub type Ended = Outcome<Learned, Dropped>;
 impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock> Feedback<R, O, M, C> {
     /// Learns what a notice tells.
     pub async fn take(&self, notice: &Notice) -> Ended {
-        match notice.report() {
-            Ok(report) => self.learn(&report).await.unwrap_or_else(Outcome::Retry),
-            Err(none) => Outcome::Rejected(none.into()),
+        self.take_report(&notice.report()).await.0
+    }
+
+    /// The end of a notice that tells this, and what trouble there is with the receipt's mails then.
+    async fn take_report(&self, report: &Result<Report, NoReport>) -> (Ended, Option<Trouble>) {
+        match report {
+            Ok(report) => self.learn(report).await.unwrap_or_else(|setback| (Outcome::Retry(setback), None)),
+            Err(none) => (Outcome::Rejected(none.clone().into()), None),
         }
     }
 
-    async fn learn(&self, report: &Report) -> Result<Ended, Setback> {
+    async fn learn(&self, report: &Report) -> Result<(Ended, Option<Trouble>), Setback> {
         // First, since it must be so before any other mail of this customer's is sent.
         if let Some(mark) = report.mark() {
             self.marks.set_mark(&mark).await?;
         }
         for _ in 0..TRIES {
             let Some(before) = self.receipts.receipt(&report.receipt_id).await? else {
-                return Ok(Outcome::Rejected(Dropped::NoReceipt));
+                return Ok((Outcome::Rejected(Dropped::NoReceipt), None));
             };
             let lesson = settle(&before, report);
             if let Some(lesson) = &lesson
@@ -96,14 +104,10 @@ impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock>
             // Even if nothing is new on the receipt: an earlier try may have come just so far.
             let trouble =
                 if after.had_trouble() { self.tell(&after.order_id, &after.receipt_id).await? } else { None };
-            if !is_new {
-                return Ok(Outcome::Duplicate);
-            }
             let standing = after.state.standing();
-            return Ok(Outcome::Accepted(Learned {
-                settled: (standing != was).then_some(standing),
-                trouble,
-            }));
+            let learned = Learned { settled: (standing != was).then_some(standing), trouble };
+            let ended = if is_new { Outcome::Accepted(learned) } else { Outcome::Duplicate };
+            return Ok((ended, trouble));
         }
         Err(Setback::Raced { what: "the receipt", tries: TRIES })
     }
@@ -132,8 +136,10 @@ impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock>
 {
     async fn work(&self, notice: &Notice, _: &Attempt) -> Result<(), Setback> {
         let started_at = self.clock.now();
-        let ended = self.take(notice).await;
-        log(notice, &ended, self.clock.now().duration_since(started_at));
+        let report = notice.report();
+        let (ended, trouble) = self.take_report(&report).await;
+        let took = self.clock.now().duration_since(started_at);
+        log(notice, report.as_ref().ok(), &ended, trouble, took);
         match ended {
             Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Rejected(_) => Ok(()),
             Outcome::Retry(setback) => Err(setback),
@@ -159,28 +165,34 @@ pub fn without_trials(mut batch: SqsEvent) -> SqsEvent {
 }
 
 /// Writes the one line that the log keeps of a notice. A retry has its line from the batch.
-fn log(notice: &Notice, ended: &Ended, took: SignedDuration) {
+fn log(
+    notice: &Notice,
+    report: Option<&Report>,
+    ended: &Ended,
+    trouble: Option<Trouble>,
+    took: SignedDuration,
+) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
     let message_id = notice.message_id();
-    let report = notice.report();
-    let report = report.as_ref().map(|report| (report.receipt_id.as_str(), report.kind.name()));
-    let (receipt_id, event) = report.unwrap_or(("", notice.event_type()));
+    let receipt_id = report.map_or("", |report| report.receipt_id.as_str());
+    let event = report.map_or(notice.event_type(), |report| report.kind.name());
+    // For an alarm: there is trouble, and the report at hand tells of it, so that no later one tells of it again but its
+    // own duplicate. That does, rather than nobody: the first try may have stopped before it could.
+    let mail_trouble = trouble.is_some() && report.is_some_and(|report| report.kind.is_trouble());
+    let trouble = trouble.map(tracing::field::display);
     match ended {
-        Outcome::Accepted(Learned { settled, trouble }) => {
+        Outcome::Accepted(Learned { settled, .. }) => {
             let outcome = if settled.is_some() { "settled" } else { "noted" };
             let standing = settled.map(tracing::field::display);
-            // Of the report at hand, so that each trouble is told of once, and not by each later report again.
-            let is_trouble = trouble.is_some() && tells_of_trouble(notice);
-            let trouble = trouble.map(tracing::field::display);
             tracing::info!(
-                outcome, receipt_id, %message_id, event, standing, trouble, mail_trouble = is_trouble, duration_ms,
+                outcome, receipt_id, %message_id, event, standing, trouble, mail_trouble, duration_ms,
                 "SES has told of a mail"
             );
         }
         Outcome::Duplicate => {
-            // Said again rather than never: the first try may have stopped before it could.
-            let mail_trouble = tells_of_trouble(notice);
-            tracing::info!(outcome = "duplicate", receipt_id, %message_id, event, mail_trouble, duration_ms, "known");
+            tracing::info!(
+                outcome = "duplicate", receipt_id, %message_id, event, trouble, mail_trouble, duration_ms, "known"
+            );
         }
         Outcome::Rejected(Dropped::NoReceipt) => {
             tracing::warn!(outcome = "unknown_receipt", receipt_id, %message_id, event, duration_ms, "no such receipt");
@@ -194,9 +206,4 @@ fn log(notice: &Notice, ended: &Ended, took: SignedDuration) {
         }
         Outcome::Retry(_) => {}
     }
-}
-
-/// Whether a notice by itself says that a customer may not have a mail.
-fn tells_of_trouble(notice: &Notice) -> bool {
-    notice.report().is_ok_and(|report| report.kind.is_trouble())
 }
