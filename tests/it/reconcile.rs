@@ -531,6 +531,20 @@ async fn a_list_that_is_refused_stops_no_other_and_somebody_hears_of_it() {
     assert_eq!(bundle.world.kept().subscription_rows.len(), 1, "what the other lists have is made up for");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_list_without_end_keeps_no_other_from_its_share_of_the_time() {
+    let (bundle, _) = season(400, &[1], &[101]);
+    bundle.world.run_on_timers(Duration::from_secs(2));
+    let mut reconcile = reconcile_over(&bundle.world, DAYS);
+    reconcile.reading_time = Duration::from_secs(100);
+    let found = reconcile.run().await.unwrap();
+    let examined = |what| found.counts[&what].examined;
+    assert!(found.more && (1..401).contains(&examined(What::Checkouts)), "{found}");
+    for what in [What::Invoices, What::Refunds, What::Subscriptions] {
+        assert!(examined(what) > 0, "{what}: {found}");
+    }
+}
+
 #[tokio::test]
 async fn what_a_run_leaves_is_the_next_ones() {
     let all = MOST_GAPS as u64 + 30;

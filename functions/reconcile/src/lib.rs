@@ -25,7 +25,7 @@ use std::{
 
 /// How many things are compared, or made up for, at the same time.
 const AT_ONCE: usize = 10;
-/// The most that a run makes up for; the next one goes on, since by then these are not missing any more.
+/// The most that a run makes up for of a list; the next one goes on, since by then these are not missing any more.
 pub const MOST_GAPS: usize = 1_000;
 /// The most pages that are read of a list: with a hundred things each, more than a shop has in some days.
 pub const MOST_PAGES: usize = 200;
@@ -55,7 +55,8 @@ pub struct Reconcile<A, L, N, E, Q, C> {
     pub mode: Mode,
     /// How far back a run looks.
     pub look_back: SignedDuration,
-    /// How long lists are read. Shorter than the function's time, so that what is found by then is made up for.
+    /// How long lists are read, each for its share. Shorter than the function's time, so that what is found by then is
+    /// made up for.
     pub reading_time: Duration,
     /// How long to wait before a gap counts: a webhook that was on its way has arrived by then.
     pub second_look: Duration,
@@ -97,7 +98,7 @@ impl Count {
 pub struct Reconciled {
     /// By list.
     pub counts: BTreeMap<What, Count>,
-    /// Whether there was more than a run takes.
+    /// Whether there was more than a run takes. The next one begins at the first page again.
     pub more: bool,
 }
 
@@ -216,13 +217,18 @@ where
     async fn read_lists(&self, started_at: Timestamp, run: &mut Run) -> Result<(), Setback> {
         let ends_at = started_at.saturating_add(self.reading_time).unwrap_or(Timestamp::MAX);
         let since = started_at.saturating_sub(self.look_back).unwrap_or(Timestamp::MIN);
-        for what in What::ALL {
+        for (place, what) in What::ALL.into_iter().enumerate() {
+            // What lists before it have left of their time is shared by those to come: none keeps another from its own.
+            let left = ends_at.duration_since(self.clock.now());
+            let lists_left = i32::try_from(What::ALL.len() - place).unwrap_or(i32::MAX);
+            let ends_at = self.clock.now().saturating_add(left / lists_left).unwrap_or(ends_at);
+            let gaps_before = run.gaps.len();
             // There is a line for it, whatever it has.
             run.reconciled.of(what);
             let mut after: Option<String> = None;
             for page in 0.. {
                 let now = self.clock.now();
-                if page >= MOST_PAGES || now >= ends_at || run.gaps.len() >= MOST_GAPS {
+                if page >= MOST_PAGES || now >= ends_at || run.gaps.len() - gaps_before >= MOST_GAPS {
                     run.reconciled.more = true;
                     break;
                 }

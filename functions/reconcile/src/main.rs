@@ -17,8 +17,8 @@ use reconcile::Reconcile;
 use serde::de::IgnoredAny;
 use std::time::Duration;
 
-/// Of the function's five minutes. A page takes eight seconds at most, and a thousand gaps are made up for in less than
-/// a minute.
+/// Of the function's five minutes. A page takes eight seconds at most, and a thousand gaps of each list are made up for
+/// in less than a minute.
 const READING_TIME: Duration = Duration::from_mins(3);
 /// From webhook to committed order it takes a second or two.
 const SECOND_LOOK: Duration = Duration::from_secs(20);
