@@ -294,7 +294,13 @@ mod queues {
             assert_eq!(kept, 14 * DAY, "{dead_letters}");
             // A message takes its age along, so what it spent in the queue is missing here.
             let before = number(&resource(queue)["MessageRetentionPeriod"]);
-            assert!(kept - before >= 10 * DAY, "{queue}");
+            if queue == "FeedbackQueue" {
+                // What SES tells is written down nowhere else, so that it waits as long as anything can.
+                assert_eq!(before, 14 * DAY);
+            } else {
+                // A message takes its age along, so what it spent in the queue is missing here.
+                assert!(kept - before >= 10 * DAY, "{queue}");
+            }
         }
     }
 
