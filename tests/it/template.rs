@@ -383,6 +383,16 @@ mod feedback {
                     "Condition": { "Bool": { "aws:SecureTransport": "false" } },
                 },
             ])
+    #[test]
+    fn no_mail_goes_out_before_the_way_back_is_there() {
+        let after = |name: &str| TEMPLATE["Resources"][name]["DependsOn"].clone();
+        assert_eq!(
+            after("ReceiptsFunction"),
+            json!(["MailFeedbackEvents", "FeedbackSubscription", "FeedbackQueuePolicy"])
+        );
+        assert_eq!(after("FeedbackSubscription"), json!("FeedbackQueuePolicy"));
+    }
+
         );
     }
 
