@@ -85,7 +85,7 @@ pub struct Sent {
     pub message_id: MessageId,
     /// Whether an earlier mail may have gone out too.
     pub again: bool,
-    /// Whether the mark was written. If not, somebody else has the claim by now.
+    /// Whether the mark was written. If not, somebody else has the claim by now, or SES's own report was here first.
     pub marked: bool,
 }
 

@@ -177,7 +177,8 @@ pub enum State {
         #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
         sent_at: Timestamp,
     },
-    /// Nobody can send it as it is: no address, or one that SES will never take.
+    /// It cannot be sent as it is: there is no address, or one that SES will not take or that is not written to any more;
+    /// or SES took the mail and would not send it.
     Failed {
         /// Why, without the address.
         reason: String,
