@@ -567,7 +567,8 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
     })
     .await
     .unwrap();
-    let mark = domain::ports::Marks::mark(&play.tables.marks, &AddressHash::of(&to)).await.unwrap().unwrap();
+    let mark =
+        domain::ports::Marks::address_mark(&play.tables.marks, &AddressHash::of(&to)).await.unwrap().unwrap();
     assert!(mark.bounced_at.is_some() && mark.complained_at.is_none());
     // Twice or late, nothing is left to learn; and nothing was mailed again.
     assert_eq!(play.mails(receipt.order_id.as_str()).await.unwrap().len(), 1);

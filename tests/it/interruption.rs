@@ -41,7 +41,7 @@ const CALLS: [&str; 15] = [
     "events.settle",
     "receipts.receipt",
     "orders.order",
-    "marks.mark",
+    "marks.address_mark",
     "receipts.claim",
     "mailer.send",
     "receipts.mark",

@@ -100,7 +100,10 @@ async fn a_receipt_is_claimed_then_sent_then_marked() {
     let ended = send(&bundle, "a").await;
     assert_eq!((sent(&ended).again, sent(&ended).marked), (false, true));
     let calls = bundle.world.kept().calls.join(" ");
-    assert_eq!(calls, "receipts.receipt orders.order marks.mark receipts.claim mailer.send receipts.mark");
+    assert_eq!(
+        calls,
+        "receipts.receipt orders.order marks.address_mark receipts.claim mailer.send receipts.mark"
+    );
     let State::Sent { message_id, sent_at } = row(&bundle).state else { panic!("{:?}", row(&bundle)) };
     assert_eq!((message_id.as_str(), sent_at), ("ses-1", bundle.world.now()));
     assert_eq!(bundle.world.kept().mails[0].to.as_str(), "pat@example.com");
@@ -443,7 +446,7 @@ async fn what_follows_a_sale_is_sent_to_where_the_customer_is_reached_now() {
         assert!(sent(&ended).marked);
         assert_eq!(
             calls(&bundle),
-            "receipts.receipt orders.order entitlements.contact marks.mark receipts.claim mailer.send receipts.mark"
+            "receipts.receipt orders.order entitlements.contact marks.address_mark receipts.claim mailer.send receipts.mark"
         );
         let mail = bundle.world.kept().mails[0].clone();
         assert_eq!((mail.to.as_str(), mail.receipt_id), ("pat@new.example", id));
@@ -488,7 +491,7 @@ async fn a_notice_is_sent_while_it_is_so() {
         assert!(sent(&send_of(&bundle, &id, "a").await).marked);
         assert_eq!(
             calls(&bundle),
-            "receipts.receipt orders.order entitlements.subscription entitlements.contact marks.mark \
+            "receipts.receipt orders.order entitlements.subscription entitlements.contact marks.address_mark \
              receipts.claim mailer.send receipts.mark"
         );
     }

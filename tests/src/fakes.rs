@@ -837,8 +837,8 @@ impl MailTroubles for World {
 }
 
 impl Marks for World {
-    async fn mark(&self, address: &AddressHash) -> Result<Option<Mark>, Setback> {
-        self.look_up("marks.mark", |kept| kept.marks.get(address).cloned()).await
+    async fn address_mark(&self, address: &AddressHash) -> Result<Option<Mark>, Setback> {
+        self.look_up("marks.address_mark", |kept| kept.marks.get(address).cloned()).await
     }
 
     async fn set_mark(&self, mark: &Mark) -> Result<(), Setback> {

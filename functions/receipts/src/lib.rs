@@ -151,7 +151,7 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
         let contact = self.contact(receipt, order).await?;
         match compose(order, receipt, contact.as_ref(), &self.merchant, &self.templates) {
             Ok(email) => {
-                let mark = self.marks.mark(&AddressHash::of(email.to.as_str())).await?;
+                let mark = self.marks.address_mark(&AddressHash::of(email.to.as_str())).await?;
                 match mark.and_then(|mark| mark.reason()) {
                     None => Ok(Verdict::Send(Box::new(email))),
                     // A merchant's own address for tests as well: a trial shows what customers will see, and SES

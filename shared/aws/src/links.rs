@@ -56,7 +56,7 @@ impl Marks {
 }
 
 impl ports::Marks for Marks {
-    async fn mark(&self, address: &AddressHash) -> Result<Option<Mark>, Setback> {
+    async fn address_mark(&self, address: &AddressHash) -> Result<Option<Mark>, Setback> {
         let found = self
             .client
             .get_item()

@@ -264,7 +264,10 @@ pub trait MailTroubles: Send + Sync {
 /// The Links table's marks: which addresses are not written to any more, and why.
 pub trait Marks: Send + Sync {
     /// Reads the mark of an address, strongly consistent.
-    fn mark(&self, address: &AddressHash) -> impl Future<Output = Result<Option<Mark>, Setback>> + Send;
+    fn address_mark(
+        &self,
+        address: &AddressHash,
+    ) -> impl Future<Output = Result<Option<Mark>, Setback>> + Send;
     /// Merges a mark into what is known of its address.
     fn set_mark(&self, mark: &Mark) -> impl Future<Output = Result<(), Setback>> + Send;
 }

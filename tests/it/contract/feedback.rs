@@ -157,7 +157,7 @@ async fn an_order_keeps_what_trouble_there_is_for_who_has_seen_it_last(on: &impl
 
 async fn the_last_of_each_is_kept_of_an_address(on: &impl Told) {
     let address = AddressHash::of(&format!("{}@example.com", unique("pat")));
-    assert_eq!(on.marks().mark(&address).await, Ok(None));
+    assert_eq!(on.marks().address_mark(&address).await, Ok(None));
     let none = || Mark::of(address.clone());
     let bounced = |at| Mark { bounced_at: Some(at), ..none() };
     let complained = |at| Mark { complained_at: Some(at), ..none() };
@@ -166,10 +166,10 @@ async fn the_last_of_each_is_kept_of_an_address(on: &impl Told) {
         on.marks().set_mark(&mark).await.unwrap();
     }
     let both = Mark { bounced_at: Some(later()), ..complained(later()) };
-    assert_eq!(on.marks().mark(&address).await, Ok(Some(both.clone())));
+    assert_eq!(on.marks().address_mark(&address).await, Ok(Some(both.clone())));
     for mark in [cleared(now()), cleared(later()), cleared(now())] {
         on.marks().set_mark(&mark).await.unwrap();
     }
-    assert_eq!(on.marks().mark(&address).await, Ok(Some(Mark { cleared_at: Some(later()), ..both })));
-    assert_eq!(on.marks().mark(&AddressHash::of("sam@example.com")).await, Ok(None));
+    assert_eq!(on.marks().address_mark(&address).await, Ok(Some(Mark { cleared_at: Some(later()), ..both })));
+    assert_eq!(on.marks().address_mark(&AddressHash::of("sam@example.com")).await, Ok(None));
 }
