@@ -7,6 +7,7 @@ use domain::{
     outcome::back_off,
     sweep::{EVERY, TRIES},
 };
+use kit::drive;
 use serde_json::{Value as Json, json};
 use serde_yaml_ng::Value as Yaml;
 use std::{collections::BTreeSet, path::Path, sync::LazyLock, time::Duration};
@@ -245,6 +246,35 @@ mod queues {
             let pace = &function["Properties"]["Events"]["Queue"]["Properties"]["ScalingConfig"];
             assert_eq!(pace["MaximumConcurrency"], json!({ "Ref": parameter }), "{queue}");
         }
+    }
+
+    #[test]
+    fn the_kit_plays_by_these_times_and_numbers() {
+        let lasts = |function: &str| {
+            Duration::from_secs(number(&resource(&format!("{function}Function"))["Timeout"]))
+        };
+        assert_eq!(lasts("Intake"), drive::INTAKE_LASTS);
+        assert_eq!(lasts("Sweep"), drive::SWEEP_LASTS);
+        assert_eq!(lasts("Reconcile"), drive::RECONCILE_LASTS);
+        for function in ["Fulfillment", "Receipts", "Feedback"] {
+            assert_eq!(lasts(function), drive::WORKER_LASTS, "{function}");
+        }
+        for (queue, _) in QUEUES {
+            let hidden = Duration::from_secs(number(&resource(queue)["VisibilityTimeout"]));
+            assert_eq!(hidden, drive::HIDDEN_FOR, "{queue}");
+            let tries = number(&resource(queue)["RedrivePolicy"]["maxReceiveCount"]);
+            assert_eq!(tries, u64::from(drive::MOST_RECEIVES), "{queue}");
+        }
+        for (function, records) in [
+            ("Fulfillment", drive::JOBS_A_BATCH),
+            ("Receipts", drive::RECEIPTS_A_BATCH),
+            ("Feedback", drive::REPORTS_A_BATCH),
+        ] {
+            let source = &resource(&format!("{function}Function"))["Events"]["Queue"]["Properties"];
+            assert_eq!(source["BatchSize"], json!(records), "{function}");
+        }
+        let retry_base = number(&TEMPLATE["Parameters"]["RetryBaseSeconds"]["Default"]);
+        assert_eq!(Duration::from_secs(retry_base), drive::RETRY_BASE);
     }
 
     #[test]

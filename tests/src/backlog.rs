@@ -4,7 +4,7 @@
 #![expect(clippy::expect_used, reason = "a story that cannot be set up must stop the test")]
 
 use crate::{
-    drive::{Bundle, MOST_RECEIVES, POLICY, RETRY_BASE, merchant},
+    drive::{Bundle, HIDDEN_FOR, MOST_RECEIVES, POLICY, RECEIPT_RULES, RULES, WORKER_LASTS, merchant},
     fakes::{Hop, Kept, Message, World},
     story::{Delivery, checkout, open_shop, purchase, sku},
 };
@@ -47,9 +47,6 @@ const FLEX_LASTS: Duration = Duration::from_millis(250);
 const SES_LASTS: Duration = Duration::from_millis(40);
 /// How often a poller without messages asks again.
 const POLLS_EVERY: Duration = Duration::from_millis(500);
-/// As in the template: `Timeout`, `VisibilityTimeout`.
-const WORKER_LASTS: Duration = Duration::from_secs(30);
-const HIDDEN_FOR: Duration = Duration::from_mins(3);
 /// How many things of each kind are on the shelf.
 pub const ON_HAND: i64 = 10_000_000;
 
@@ -369,7 +366,7 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
         queue: |kept: &mut Kept| -> &mut VecDeque<Message<FulfillmentJob>> { &mut kept.fulfillment_queue },
         hop: Hop::Fulfillment,
         batches: setting.fulfillment,
-        rules: Rules { retry_base: RETRY_BASE, most_receives: MOST_RECEIVES, at_once: 10 },
+        rules: RULES,
         over: &over,
         began,
         again: &again,
@@ -381,8 +378,7 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
         queue: |kept: &mut Kept| -> &mut VecDeque<Message<ReceiptJob>> { &mut kept.receipt_queue },
         hop: Hop::Receipts,
         batches: setting.receipts,
-        // As in the function: one mail after another.
-        rules: Rules { at_once: 1, ..jobs.rules },
+        rules: RECEIPT_RULES,
         over: &over,
         began,
         again: &again,

@@ -2,13 +2,13 @@
 //! drained, failed messages delivered again after their back-off, until nothing is left to do.
 
 use crate::fakes::{Hop, Message, World};
-use aws::batch::{Attempt, Invocation, RESERVE, Rules, Worker};
+use aws::batch::{self, Attempt, Invocation, RESERVE, Rules, Worker};
+use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{
     fulfillment::Policy,
-    ids::OwnerToken,
     job::Job,
     mode::Mode,
-    outcome::{Setback, back_off},
+    outcome::Setback,
     ports::Clock,
     receipt::{
         OnUnknown,
@@ -23,20 +23,44 @@ use intake::Intake;
 use jiff::{SignedDuration, Timestamp};
 use receipts::Receipts;
 use std::{
-    collections::VecDeque,
-    sync::atomic::{AtomicU32, Ordering},
+    collections::{HashMap, VecDeque},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 /// As in the template: `maxReceiveCount`.
 pub const MOST_RECEIVES: u32 = 5;
 /// As in the template: `RetryBaseSeconds`.
-pub const RETRY_BASE: Duration = Duration::from_secs(15);
+pub const RETRY_BASE: Duration = Duration::from_mins(1);
+/// As in the template: intake's `Timeout`.
+pub const INTAKE_LASTS: Duration = Duration::from_secs(10);
+/// As in the template: the `Timeout` of fulfillment, of receipts and of feedback.
+pub const WORKER_LASTS: Duration = Duration::from_secs(30);
+/// As in the template: sweep's `Timeout`.
+pub const SWEEP_LASTS: Duration = Duration::from_mins(1);
+/// As in the template: reconcile's `Timeout`.
+pub const RECONCILE_LASTS: Duration = Duration::from_mins(5);
+/// As in the template: the queues' `VisibilityTimeout`.
+pub const HIDDEN_FOR: Duration = Duration::from_mins(3);
+/// As in the template: fulfillment's `BatchSize`.
+pub const JOBS_A_BATCH: usize = 10;
+/// As in the template: receipts' `BatchSize`.
+pub const RECEIPTS_A_BATCH: usize = 5;
+/// As in the template: feedback's `BatchSize`.
+pub const REPORTS_A_BATCH: usize = 10;
 
-/// Both together, for `aws::batch::run`.
-pub const RULES: Rules = Rules { retry_base: RETRY_BASE, most_receives: MOST_RECEIVES, at_once: 10 };
-/// How long one try may take: the functions' thirty seconds but for the reserve.
-pub const TRY_LASTS: Duration = Duration::from_secs(30).saturating_sub(RESERVE);
+/// How fulfillment works off a batch.
+pub const RULES: Rules =
+    Rules { retry_base: RETRY_BASE, most_receives: MOST_RECEIVES, at_once: fulfillment::AT_ONCE };
+/// How receipts works off a batch.
+pub const RECEIPT_RULES: Rules = Rules { at_once: receipts::AT_ONCE, ..RULES };
+/// How feedback works off a batch.
+pub const FEEDBACK_RULES: Rules = Rules { at_once: feedback::AT_ONCE, ..RULES };
+/// How long one try may take: the functions' time but for the reserve.
+pub const TRY_LASTS: Duration = WORKER_LASTS.saturating_sub(RESERVE);
 
 /// As the template's defaults are.
 pub const POLICY: Policy = Policy {
@@ -60,8 +84,8 @@ pub struct Bundle {
     pub receipts: Receipts<World, World, World, World, World, World>,
     /// What SES tells of mails.
     pub feedback: Feedback<World, World, World, World>,
-    /// How many attempts there have been: no two have the same owner token.
-    attempts: AtomicU32,
+    /// How many batches there have been: no two have the same request id, and so no two tries the same owner token.
+    requests: AtomicU32,
 }
 
 /// The example shop, as merchant.
@@ -126,7 +150,7 @@ impl Bundle {
                 on_unknown,
             },
             feedback: Feedback { receipts: w(), orders: w(), marks: w(), clock: w() },
-            attempts: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
         }
     }
 
@@ -183,7 +207,7 @@ impl Bundle {
         any
     }
 
-    /// One delivery of one message: deleted when worked off, hidden for a while when not.
+    /// One delivery of one message, in a batch of its own: deleted when worked off, hidden for a while when not.
     async fn receive<J: Job + Clone, W: Worker<J>>(
         &self,
         mut message: Message<J>,
@@ -193,47 +217,79 @@ impl Bundle {
     ) {
         self.world.pass_until(message.visible_at);
         message.receives += 1;
-        let attempt = self.attempt(message.job.subject(), message.receives);
-        let failed = async {
-            let setback = worker.work(&message.job, &attempt).await.err()?;
-            worker.failed(&message.job, &setback, &attempt).await;
-            Some(setback)
+        let request_id = format!("r{}", self.requests.fetch_add(1, Ordering::Relaxed));
+        let rules = match hop {
+            Hop::Fulfillment => RULES,
+            Hop::Receipts => RECEIPT_RULES,
         };
-        let setback = match self.world.run(failed).await {
-            Some(None) => return,
-            Some(Some(setback)) => setback,
-            // Killed: the message comes back when its visibility timeout ends.
-            None => Setback::Claimed { retry_after: Duration::from_mins(3) },
-        };
-        if message.receives >= MOST_RECEIVES {
-            let why = format!("{}: {setback}", message.job.subject());
-            self.world.kept().give_up(hop, body(&message.job), why);
+        let watched = Watched { worker, last: Mutex::default() };
+        let batch = batch::run(
+            batch_of(&message, &request_id),
+            self.invocation(&request_id),
+            rules,
+            &watched,
+            &self.world,
+            &self.world,
+        );
+        // On the heap: a batch holds all that a function may gather.
+        let answered = self.world.run(Box::pin(batch)).await;
+        if answered
+            .as_ref()
+            .is_some_and(|answer| answer.as_ref().is_ok_and(|answer| answer.batch_item_failures.is_empty()))
+        {
             return;
         }
-        let wait = back_off(RETRY_BASE, message.receives, setback.retry_after());
-        message.visible_at = self.world.now().saturating_add(wait).unwrap_or(message.visible_at);
+        let mut kept = self.world.kept();
+        // The queue gives up on the next receive, whether it was told to hide the message or not.
+        if message.receives >= MOST_RECEIVES {
+            let last = watched.last.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let why = last.map_or_else(|| "stopped".to_owned(), |setback| setback.to_string());
+            kept.give_up(hop, body(&message.job), format!("{}: {why}", message.job.subject()));
+            return;
+        }
+        let hidden = kept.delays.iter().rev().find(|(handle, _)| *handle == request_id).map(|(_, by)| *by);
+        // Killed, or not to be hidden: the message comes back when its visibility timeout ends.
+        let hidden = hidden.unwrap_or(HIDDEN_FOR);
+        drop(kept);
+        message.visible_at = self.world.now().saturating_add(hidden).unwrap_or(message.visible_at);
         queue(&mut self.world.kept()).push_back(message);
     }
 
     /// An invocation that begins now.
     #[must_use]
     pub fn invocation<'a>(&self, request_id: &'a str) -> Invocation<'a> {
-        let deadline = self.world.now().as_millisecond() + 30_000;
-        Invocation { request_id, deadline_ms: u64::try_from(deadline).unwrap_or_default() }
+        let deadline = self.world.now().saturating_add(WORKER_LASTS).unwrap_or(Timestamp::MAX);
+        Invocation { request_id, deadline_ms: u64::try_from(deadline.as_millisecond()).unwrap_or_default() }
+    }
+}
+
+/// A worker that keeps why a try failed: the queue is not told.
+struct Watched<'a, W> {
+    worker: &'a W,
+    last: Mutex<Option<Setback>>,
+}
+
+impl<J: Job, W: Worker<J>> Worker<J> for Watched<'_, W> {
+    async fn work(&self, job: &J, attempt: &Attempt) -> Result<(), Setback> {
+        self.worker.work(job, attempt).await
     }
 
-    /// A try at a message, as Lambda's invocation for it makes one.
-    ///
-    /// # Panics
-    ///
-    /// When `subject` is no identifier.
-    #[expect(clippy::expect_used, reason = "a test kit")]
-    pub fn attempt(&self, subject: &str, receives: u32) -> Attempt {
-        let n = self.attempts.fetch_add(1, Ordering::Relaxed);
-        let owner = OwnerToken::new(format!("{subject}.{receives}.{n}")).expect("an identifier");
-        let ends_at = self.world.now().saturating_add(TRY_LASTS).expect("a time");
-        Attempt { owner, receives, ends_at }
+    async fn failed(&self, job: &J, setback: &Setback, attempt: &Attempt) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(setback.clone());
+        self.worker.failed(job, setback, attempt).await;
     }
+}
+
+/// A batch of one record; its receipt handle is the request's id.
+fn batch_of<J: Job>(message: &Message<J>, request_id: &str) -> SqsEvent {
+    let mut record = SqsMessage::default();
+    record.message_id = Some(message.job.subject().to_owned());
+    record.receipt_handle = Some(request_id.to_owned());
+    record.body = Some(body(&message.job));
+    record.attributes = HashMap::from([("ApproximateReceiveCount".to_owned(), message.receives.to_string())]);
+    let mut event = SqsEvent::default();
+    event.records = vec![record];
+    event
 }
 
 /// A job as it travels.

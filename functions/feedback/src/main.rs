@@ -12,12 +12,9 @@ use aws::{
     settings,
 };
 use aws_lambda_events::event::sqs::SqsEvent;
-use feedback::{Feedback, without_trials};
+use feedback::{AT_ONCE, Feedback, without_trials};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::time::Duration;
-
-/// Reports of one mail come together and change one row: not too many at once.
-const AT_ONCE: usize = 5;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {

@@ -22,6 +22,9 @@ use domain::{
 };
 use jiff::Timestamp;
 
+/// How many records of a batch are worked on at once: all of them, since each spends its time waiting for Flex and for
+/// `DynamoDB`.
+pub const AT_ONCE: usize = 10;
 /// How often a lost race is decided anew before the job goes back to the queue.
 const TRIES: u32 = 3;
 /// At which receive a doubt that may soon pass is taken for one that stays: by the template's default after five

@@ -14,13 +14,10 @@ use aws::{
 };
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::{fulfillment::Policy, mode::Mode, refund::Restock};
-use fulfillment::Fulfillment;
+use fulfillment::{AT_ONCE, Fulfillment};
 use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use std::time::Duration;
-
-/// A whole batch: each record spends its time waiting for Flex and for DynamoDB.
-const AT_ONCE: usize = 10;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {

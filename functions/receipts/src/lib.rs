@@ -35,6 +35,8 @@ pub const CLAIM_MARGIN: Duration = Duration::from_secs(10);
 /// in the middle, the mail's fate would be unknown.
 pub const LEAST_TIME: Duration = aws::mailer::ANSWER_WITHIN.saturating_add(Duration::from_secs(5));
 
+/// How many records of a batch are worked on at once: one mail after another, since SES counts them by the second.
+pub const AT_ONCE: usize = 1;
 /// How often a mark is tried.
 const MARK_TRIES: u32 = 3;
 

@@ -19,11 +19,8 @@ use domain::receipt::{
     mail::{Merchant, Settings},
 };
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use receipts::{Receipts, templates};
+use receipts::{AT_ONCE, Receipts, templates};
 use std::{path::Path, time::Duration};
-
-/// One mail after another: SES counts them by the second.
-const AT_ONCE: usize = 1;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {

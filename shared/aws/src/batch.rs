@@ -104,15 +104,20 @@ pub async fn run<J: Job, W: Worker<J>>(
         work: ends_at.saturating_sub(RESERVE).unwrap_or(Timestamp::MIN),
         asides: ends_at.saturating_sub(ANSWER).unwrap_or(Timestamp::MIN),
     };
-    let records = event.records.iter().map(|record| async move {
-        match one(record, invocation.request_id, times, worker, clock).await {
-            Ok(()) => Ok(None),
-            Err(failed) => {
-                leave_alone(record, &failed, rules, delay, times.aside(clock)).await;
-                record.message_id.clone().filter(|id| !id.is_empty()).map(Some).ok_or(Nameless)
+    // Collected, or else nobody could tell that this future may be sent to another thread.
+    let records: Vec<_> = event
+        .records
+        .iter()
+        .map(|record| async move {
+            match one(record, invocation.request_id, times, worker, clock).await {
+                Ok(()) => Ok(None),
+                Err(failed) => {
+                    leave_alone(record, &failed, rules, delay, times.aside(clock)).await;
+                    record.message_id.clone().filter(|id| !id.is_empty()).map(Some).ok_or(Nameless)
+                }
             }
-        }
-    });
+        })
+        .collect();
     let ended: Vec<_> = stream::iter(records).buffered(rules.at_once.max(1)).collect().await;
     let mut response = SqsBatchResponse::default();
     for failed in ended {

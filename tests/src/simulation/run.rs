@@ -12,7 +12,10 @@ use super::{
     stats::Stats,
 };
 use crate::{
-    drive::RULES,
+    drive::{
+        FEEDBACK_RULES, INTAKE_LASTS, JOBS_A_BATCH, RECEIPT_RULES, RECEIPTS_A_BATCH, RECONCILE_LASTS,
+        REPORTS_A_BATCH, RULES, SWEEP_LASTS, WORKER_LASTS,
+    },
     fakes::{Hop, World},
     ses::Taken,
     signed::signed_as,
@@ -51,11 +54,6 @@ const RESENDS: [Duration; 8] = [
     Duration::from_hours(10),
     Duration::from_hours(10),
 ];
-/// As in the template: `Timeout`.
-const INTAKE_LASTS: Duration = Duration::from_secs(10);
-const WORKER_LASTS: Duration = Duration::from_secs(30);
-const SWEEP_LASTS: Duration = Duration::from_mins(1);
-const RECONCILE_LASTS: Duration = Duration::from_mins(5);
 /// How many invocations of one function there are at once.
 const MOST_FLIGHTS: usize = 3;
 /// Longer than any event is kept.
@@ -79,8 +77,9 @@ impl Lane {
     /// As in the template: `BatchSize`.
     fn at_once(self) -> usize {
         match self {
-            Self::Jobs | Self::Reports => 10,
-            Self::Receipts => 5,
+            Self::Jobs => JOBS_A_BATCH,
+            Self::Reports => REPORTS_A_BATCH,
+            Self::Receipts => RECEIPTS_A_BATCH,
         }
     }
 }
@@ -657,10 +656,12 @@ impl<'a> Run<'a> {
                         .await
                 }
                 Lane::Receipts => {
-                    batch::run::<ReceiptJob, _>(event, invocation, RULES, &bundle.receipts, w, world).await
+                    batch::run::<ReceiptJob, _>(event, invocation, RECEIPT_RULES, &bundle.receipts, w, world)
+                        .await
                 }
                 Lane::Reports => {
-                    batch::run::<Notice, _>(event, invocation, RULES, &bundle.feedback, w, world).await
+                    batch::run::<Notice, _>(event, invocation, FEEDBACK_RULES, &bundle.feedback, w, world)
+                        .await
                 }
             })
         });
