@@ -70,6 +70,8 @@ pub struct Seen {
     pub marked: BTreeSet<ReceiptId>,
     /// What SES has told so far, by receipt.
     pub told: BTreeMap<ReceiptId, Vec<Report>>,
+    /// Since when no mail goes to an address.
+    marks: BTreeMap<AddressHash, Timestamp>,
     /// Every address that was ever known of a customer.
     addresses: BTreeMap<CustomerId, BTreeSet<String>>,
     /// Which receipts were held at some time.
@@ -127,7 +129,7 @@ impl Seen {
             }
         }
         hold!(self.contacts.len() == kept.contacts.len(), "a customer is gone");
-        self.marks(kept)?;
+        self.marks(kept, now)?;
         self.receipts(kept, faults, now)?;
         self.shelves(kept, plan)
     }
@@ -235,16 +237,25 @@ impl Seen {
         let others = customer.and_then(|customer| self.addresses.get(customer.customer_id.as_ref()?));
         let marks = own.into_iter().chain(others.into_iter().flatten());
         let mut marks = marks.filter_map(|address| kept.marks.get(&AddressHash::of(address)));
-        marks.any(|mark| Into::<Option<&str>>::into(mark.reason()) == Some(reason))
+        marks.any(|mark| mark.reason() == Some(reason))
     }
 
     /// A mark stays, and is by what SES told.
-    fn marks(&self, kept: &Kept) -> Result<(), String> {
+    fn marks(&mut self, kept: &Kept, now: Timestamp) -> Result<(), String> {
         let told = || self.told.values().flatten();
         for mark in kept.marks.values() {
             let is_known = told().any(|report| report.mark().is_some_and(|of| of.address == mark.address));
             hold!(is_known, "nobody told of the mark {mark:?}");
+            self.marks.entry(mark.address.clone()).or_insert(now);
         }
+        hold!(self.marks.len() == kept.marks.len(), "a mark is gone");
+        Ok(())
+    }
+
+    /// No mail goes to an address that was marked before its attempt began.
+    pub fn may_write_to(&self, address: &str, began_at: Timestamp) -> Result<(), String> {
+        let marked_at = self.marks.get(&AddressHash::of(address));
+        hold!(marked_at.is_none_or(|at| *at >= began_at), "a mail to {address}, marked since {marked_at:?}");
         Ok(())
     }
 
@@ -271,7 +282,7 @@ impl Seen {
 
 /// Whether a report is of a mail that SES let out.
 fn lets_out(report: &Report) -> bool {
-    matches!(report.kind, Kind::Sent | Kind::Delivered | Kind::Bounced { .. } | Kind::Complained)
+    report.kind != Kind::Rejected
 }
 
 /// A claim is nobody else's before its end, nor ever that of somebody whom nothing disturbed.

@@ -290,6 +290,13 @@ impl Plan {
         self.moments.push(Moment { at, truth: None, told: Some(Told { event_id, body, listed }) });
     }
 
+    /// What was announced last is in no list for good.
+    fn must_come(&mut self) {
+        if let Some(told) = self.moments.last_mut().and_then(|moment| moment.told.as_mut()) {
+            told.listed = false;
+        }
+    }
+
     fn tell_of_payment(&mut self, at: i64, payment: &str) {
         let mut intent = sample("payment_intent.succeeded", "payment_intent");
         intent["payment_intent_id"] = json!(payment);
@@ -474,9 +481,8 @@ impl Plan {
             self.truth(when, Truth::Refund(Box::new(news)));
             self.tell(when, kind, "refund", &refund.clone());
             // No list tells that a refund had succeeded which has failed since.
-            let is_over = *status == "succeeded" && steps.get(nth + 1).is_some();
-            if let Some(told) = self.moments.last_mut().and_then(|moment| moment.told.as_mut()) {
-                told.listed &= !is_over;
+            if *status == "succeeded" && steps.get(nth + 1).is_some() {
+                self.must_come();
             }
             if *status == "succeeded" && self.dice.percent(40) {
                 self.tell_of_charge(when, "charge.refunded", payment);
@@ -559,7 +565,10 @@ impl Plan {
         if self.dice.percent(8) {
             // Nobody ever pays.
             self.turn(&mut life, begin, "created", "incomplete", begin + MONTH);
+            // What never began is not made up for: nothing follows from it. Here a row is expected that says so.
+            self.must_come();
             self.turn(&mut life, begin + DAY, "updated", "incomplete_expired", begin + MONTH);
+            self.must_come();
             self.lives.push(life.facts);
             return;
         }

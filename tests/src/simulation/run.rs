@@ -74,7 +74,7 @@ enum Lane {
 impl Lane {
     const ALL: [Self; 3] = [Self::Jobs, Self::Receipts, Self::Reports];
 
-    /// As in the template: `BatchSize`.
+    /// How many messages a batch holds at most.
     fn at_once(self) -> usize {
         match self {
             Self::Jobs => JOBS_A_BATCH,
@@ -118,6 +118,7 @@ struct Flight<'a> {
     id: u64,
     errand: Errand,
     future: Pin<Box<dyn Future<Output = Done> + 'a>>,
+    began_at: Timestamp,
     /// Until when it is frozen.
     wakes_at: Option<Timestamp>,
     /// When the platform ends it.
@@ -580,9 +581,18 @@ impl<'a> Run<'a> {
 
     fn begin(&mut self, errand: Errand, lasts: Duration, future: Pin<Box<dyn Future<Output = Done> + 'a>>) {
         self.next += 1;
-        let dies_at = self.world.now().saturating_add(lasts).unwrap_or(Timestamp::MAX);
+        let began_at = self.world.now();
+        let dies_at = began_at.saturating_add(lasts).unwrap_or(Timestamp::MAX);
         self.stats.invocations += 1;
-        self.flights.push(Flight { id: self.next, errand, future, wakes_at: None, dies_at, zombie: false });
+        self.flights.push(Flight {
+            id: self.next,
+            errand,
+            future,
+            began_at,
+            wakes_at: None,
+            dies_at,
+            zombie: false,
+        });
     }
 
     fn post(&mut self, n: usize) {
@@ -711,8 +721,9 @@ impl<'a> Run<'a> {
         lost
     }
 
-    /// What becomes of the mails that SES has taken since somebody looked, and when it tells.
-    fn follow_mails(&mut self) {
+    /// What becomes of the mails that SES has taken since somebody looked, and when it tells. They were sent by an
+    /// invocation that began then.
+    fn follow_mails(&mut self, began_at: Timestamp) -> Result<(), String> {
         let (now, seen) = (self.world.now(), self.mailed.len());
         let taken: Vec<Taken> = {
             let kept = self.world.kept();
@@ -728,6 +739,7 @@ impl<'a> Run<'a> {
             .collect()
         };
         for taken in taken {
+            self.seen.may_write_to(&taken.to, began_at)?;
             let troubles = self.rate(self.weather.troubles);
             let (kinds, trouble) = reports::fate(&mut self.dice, troubles);
             if let Some(trouble) = trouble {
@@ -755,6 +767,7 @@ impl<'a> Run<'a> {
             }
             self.mailed.push(mailed);
         }
+        Ok(())
     }
 
     fn begin_reconcile(&mut self) {
@@ -826,7 +839,7 @@ impl<'a> Run<'a> {
             self.flights[n].future.as_mut().poll(&mut context)
         };
         self.collect();
-        self.follow_mails();
+        self.follow_mails(self.flights[n].began_at)?;
         let wrote = std::mem::take(&mut self.faults.sky().wrote);
         if wrote {
             let kept = self.world.kept();
