@@ -6,7 +6,7 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use axum::{Router, body::Body, http::StatusCode, response::Response};
 use domain::{
-    ids::{CustomerId, EventId, OrderId, PaymentIntentId, Sku},
+    ids::{CustomerId, EventId, InvoiceId, OrderId, PaymentIntentId, RefundId, Sku, SubscriptionId},
     job::FulfillmentJob,
     ledger::{Rows, Wanted},
     mode::Mode,
@@ -14,7 +14,7 @@ use domain::{
     outcome::Setback,
     ports::{Delay as _, Ledger as _, Mailer as _, Orders as _, Queue as _, SendError},
     receipt::{
-        OnUnknown, Receipt,
+        Kind, OnUnknown, Receipt,
         mail::{Email, Templates, compose},
     },
 };
@@ -22,14 +22,13 @@ use kit::{
     drive::{Bundle, merchant},
     fakes::World,
     play::{Play, until},
+    shop::sample,
     story::{Delivery, open_shop, purchase},
 };
 use mail_parser::MessageParser;
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 use tokio::net::TcpListener;
@@ -45,17 +44,23 @@ enum Says {
 /// A server that says one thing first for `times` requests, then the other.
 struct Aws {
     url: String,
-    asked: Arc<AtomicUsize>,
+    /// The body of each request.
+    asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Aws {
     async fn saying(first: Says, times: usize, then: Says) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&asked);
-        let answer = move || {
-            let says = if counted.fetch_add(1, Ordering::SeqCst) < times { first } else { then };
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&asked);
+        let answer = move |body: String| {
+            let count = {
+                let mut kept = kept.lock().unwrap();
+                kept.push(body);
+                kept.len()
+            };
+            let says = if count <= times { first } else { then };
             async move {
                 match says {
                     Says::Answer(status, body) => Response::builder()
@@ -77,7 +82,14 @@ impl Aws {
     }
 
     fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+        self.asked.lock().unwrap().len()
+    }
+
+    /// The parameters of the last request, as a form has them.
+    fn last_form(&self) -> BTreeMap<String, String> {
+        let form = self.asked.lock().unwrap().last().unwrap().clone();
+        let url = reqwest::Url::parse(&format!("http://aws/?{form}")).unwrap();
+        url.query_pairs().into_owned().collect()
     }
 }
 
@@ -158,6 +170,67 @@ async fn what_ses_says_of_a_mail_is_sorted_and_nothing_is_sent_twice() {
         assert_eq!((kind(&sent), asked), (expected, 1), "{says:?}: {sent:?}");
         let text = sent.unwrap_or_else(|error| error.to_string());
         assert!(!text.contains("pat@"), "{text}");
+    }
+}
+
+/// What SES would tell of the mail that this request hands over.
+fn report(form: &BTreeMap<String, String>) -> feedback::notice::Notice {
+    let sample = include_str!("../../events/ses/delivery.json");
+    let mut told: serde_json::Value = serde_json::from_str(sample).unwrap();
+    let tags = (1..).map_while(|n| {
+        let member = |what: &str| form.get(&format!("Tags.member.{n}.{what}"));
+        Some((member("Name")?.clone(), serde_json::json!([member("Value")?])))
+    });
+    told["mail"]["tags"] = tags.collect::<serde_json::Map<_, _>>().into();
+    serde_json::from_value(told).unwrap()
+}
+
+#[tokio::test]
+async fn each_mail_says_where_ses_is_to_tell_of_it_and_of_which_receipt_it_is() {
+    let id = |event: &str, resource: &str| {
+        let event = sample(event);
+        let resource = &event["object"][resource];
+        ["checkout_session_id", "invoice_id", "refund_id", "subscription_id"]
+            .into_iter()
+            .find_map(|name| resource[name].as_str())
+            .unwrap()
+            .to_owned()
+    };
+    let order = id("checkout.session.completed", "checkout_session");
+    let order_id = OrderId::new(order).unwrap();
+    let subscription_id = SubscriptionId::new(id("customer.subscription.created", "subscription")).unwrap();
+    let invoice_id = InvoiceId::new(id("invoice.paid", "invoice")).unwrap();
+    let now = jiff::Timestamp::now();
+    // One of each kind, since each has another id in its own.
+    let kinds = [
+        Kind::Order,
+        Kind::Invoice {
+            subscription_id: subscription_id.clone(),
+            invoice_id: invoice_id.clone(),
+            amount: 1,
+            paid_at: now,
+            period_start: None,
+            period_end: None,
+        },
+        Kind::Refund {
+            refund_id: RefundId::new(id("refund.created", "refund")).unwrap(),
+            amount: 1,
+            refunded_at: now,
+        },
+        Kind::PaymentFailed { subscription_id: subscription_id.clone(), invoice_id, amount: None },
+        Kind::TrialEnds { subscription_id, ends_at: now },
+    ];
+    let email = mail(|_| {}).await;
+    for kind in kinds {
+        let receipt_id = Receipt::new(&order_id, kind, None, now).unwrap().receipt_id;
+        let aws = Aws::always(Says::Answer(200, TAKEN)).await;
+        let email = Email { receipt_id: receipt_id.clone(), ..email.clone() };
+        Mailer::new(&config(&aws.url).await, "the-set").send(&email).await.unwrap();
+        let form = aws.last_form();
+        assert_eq!(form["ConfigurationSetName"], "the-set");
+        assert_eq!(form["Tags.member.1.Name"], "receipt_id");
+        assert_eq!(form["Tags.member.1.Value"], receipt_id.as_str());
+        assert_eq!(report(&form).report().unwrap().receipt_id, receipt_id);
     }
 }
 

@@ -7,14 +7,12 @@
 use domain::{
     ids::{MessageId, ReceiptId},
     job::Job,
-    receipt::feedback::{AddressHash, Kind, Report},
+    receipt::feedback::{AddressHash, Kind, Report, TAG},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
-/// The tag by which a mail says of which receipt it is.
-pub const TAG: &str = "receipt_id";
 /// What SES writes to its topic, once, to try it out. It is no JSON.
 const TRIAL: &str = "Successfully validated SNS topic";
 /// By which SES says, of a bounce and of a complaint, that the account has the address on its suppression list, and

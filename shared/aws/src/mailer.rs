@@ -14,7 +14,7 @@ use domain::{
     ids::MessageId,
     outcome::Setback,
     ports::{self, SendError},
-    receipt::mail::Email,
+    receipt::{feedback::TAG, mail::Email},
 };
 use mail_builder::MessageBuilder;
 use std::{error::Error, io, time::Duration};
@@ -56,7 +56,7 @@ impl Mailer {
     }
 
     async fn hand_over(&self, email: &Email, message: &RawMessage) -> Result<MessageId, Sorted> {
-        let tags = [tag("receipt_id", email.receipt_id.as_str()), tag("kind", email.kind.name())];
+        let tags = [tag(TAG, email.receipt_id.as_str()), tag("kind", email.kind.name())];
         let sent = self
             .client
             .send_raw_email()
@@ -93,7 +93,8 @@ fn domain_of(address: &str) -> &str {
 }
 
 /// A message tag takes letters, digits, `_`, `-`, `.` and `@`, 256 at most
-/// (<https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html>).
+/// (<https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html>). So do the ids of receipts, as long as a
+/// provider's ids have no other characters: with another one in its place no report would find its receipt.
 fn tag(name: &str, value: &str) -> Option<MessageTag> {
     let clean = value
         .chars()

@@ -23,6 +23,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
+/// The message tag by which a mail says of which receipt it is, and by which what SES tells of it says so again.
+pub const TAG: &str = "receipt_id";
+
 /// Whom a mail went to, without saying it: the SHA-256 of the address in small letters, in hex.
 ///
 /// It hides an address from whoever reads a row, and not from whoever guesses the address.
