@@ -25,6 +25,9 @@ pub fn is_trial(body: &str) -> bool {
     body.trim_start().starts_with(TRIAL)
 }
 
+/// What this version has no use for: who sends a notice again, sends all of it.
+type Rest = serde_json::Map<String, serde_json::Value>;
+
 /// One event of a mail.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,6 +40,8 @@ pub struct Notice {
     complaint: Option<Complaint>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     delivery: Option<Delivery>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 /// The mail as SES took it.
@@ -49,32 +54,37 @@ struct Mail {
     destination: Vec<String>,
     #[serde(default)]
     tags: BTreeMap<String, Vec<String>>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Bounce {
     #[serde(rename = "bounceType")]
     of_type: String,
     #[serde(rename = "bounceSubType", default, skip_serializing_if = "Option::is_none")]
     sub_type: Option<String>,
     timestamp: Timestamp,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Complaint {
     timestamp: Timestamp,
     #[serde(rename = "complaintSubType", default, skip_serializing_if = "Option::is_none")]
     sub_type: Option<String>,
     #[serde(rename = "complaintFeedbackType", default, skip_serializing_if = "Option::is_none")]
     feedback_type: Option<String>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Delivery {
     timestamp: Timestamp,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 // Without what it says of people.
@@ -270,6 +280,22 @@ mod tests {
         let mut notice = sample("bounce");
         notice.mail.destination.push("sam@example.com".to_owned());
         assert_eq!(notice.report().unwrap().address, None);
+    }
+
+    /// A redrive writes what it has read.
+    #[test]
+    fn a_notice_that_is_written_again_has_all_that_it_had() {
+        let samples = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/ses")).unwrap();
+        let mut count = 0;
+        for file in samples {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let mut told: serde_json::Value = serde_json::from_str(&text).unwrap();
+            told["toCome"] = serde_json::json!({ "any": [1, null] });
+            let notice: Notice = serde_json::from_value(told.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&notice).unwrap(), told);
+            count += 1;
+        }
+        assert!(count > 7, "{count}");
     }
 
     #[test]
