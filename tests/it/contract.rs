@@ -174,7 +174,7 @@ on_both! {
     of_many_at_once_exactly_one_is_the_first,
     another_body_under_the_same_id_changes_nothing,
     an_event_ends_once,
-    a_failure_is_noted_on_pending_events_only,
+    a_failure_is_noted_and_counted_on_pending_events_only,
     a_commit_writes_all_of_it,
     every_row_comes_back_as_it_was,
     times_are_kept_in_whole_seconds,
@@ -421,9 +421,12 @@ async fn only_what_has_ended_is_forgotten() {
     );
 }
 
-async fn a_failure_is_noted_on_pending_events_only(on: &impl On) {
+async fn a_failure_is_noted_and_counted_on_pending_events_only(on: &impl On) {
     let event = recorded(on).await;
-    on.events().note_failure(&event.event_id, Class::Away, "Flex is away: 503", 2).await.unwrap();
+    // By as many messages as there are: each fails for the first time, and it is the second failure.
+    for (class, reason) in [(Class::Contended, "a row of its"), (Class::Away, "Flex is away: 503")] {
+        on.events().note_failure(&event.event_id, class, reason).await.unwrap();
+    }
     let noted = StoredEvent {
         reason: Some("Flex is away: 503".into()),
         class: Some(Class::Away),
@@ -432,7 +435,7 @@ async fn a_failure_is_noted_on_pending_events_only(on: &impl On) {
     };
     assert_eq!(on.events().event(&noted.event_id).await, Ok(Some(noted.clone())));
     on.events().settle(&noted.event_id, &Settlement::Processed, now()).await.unwrap();
-    on.events().note_failure(&noted.event_id, Class::Fault, "too late", 3).await.unwrap();
+    on.events().note_failure(&noted.event_id, Class::Fault, "too late").await.unwrap();
     let ended = StoredEvent { state: EventState::Processed, reason: None, class: None, ..noted };
     assert_eq!(on.events().event(&ended.event_id).await, Ok(Some(ended)));
 }
@@ -555,7 +558,7 @@ async fn a_row_that_is_wanted_twice_is_read_once(on: &impl On) {
 
 async fn a_commit_that_does_not_end_its_event_leaves_it(on: &impl On) {
     let event = recorded(on).await;
-    on.events().note_failure(&event.event_id, Class::TooEarly, "perhaps too early", 1).await.unwrap();
+    on.events().note_failure(&event.event_id, Class::TooEarly, "perhaps too early").await.unwrap();
     let noted = on.events().event(&event.event_id).await;
     let first = Commit { ends: false, ..rows::full(event.event_id.clone()) };
     assert_eq!(on.ledger().commit(&first).await, Ok(Committed::Now));

@@ -406,14 +406,8 @@ impl domain::ports::Events for Interloper {
         }
         domain::ports::Events::settle(&self.world, id, settlement, now).await
     }
-    async fn note_failure(
-        &self,
-        id: &EventId,
-        class: Class,
-        reason: &str,
-        attempts: u32,
-    ) -> Result<(), Setback> {
-        domain::ports::Events::note_failure(&self.world, id, class, reason, attempts).await
+    async fn note_failure(&self, id: &EventId, class: Class, reason: &str) -> Result<(), Setback> {
+        domain::ports::Events::note_failure(&self.world, id, class, reason).await
     }
 }
 

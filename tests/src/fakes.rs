@@ -404,12 +404,11 @@ impl Events for World {
         id: &EventId,
         class: Class,
         reason: &str,
-        attempts: u32,
     ) -> Result<(), Setback> {
         self.repeatable("events.note_failure", |kept| {
             if let Some(event) = kept.events.get_mut(id).filter(|event| event.state.is_pending()) {
                 (event.reason, event.class) = (Some(reason.to_owned()), Some(class));
-                event.attempts = attempts;
+                event.attempts += 1;
             }
         })
         .await

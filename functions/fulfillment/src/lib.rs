@@ -267,12 +267,10 @@ where
         }
     }
 
-    async fn failed(&self, job: &FulfillmentJob, setback: &Setback, attempt: &Attempt) {
+    async fn failed(&self, job: &FulfillmentJob, setback: &Setback, _: &Attempt) {
         let FulfillmentJob::V1 { event_id } = job;
         let reason = setback.to_string();
-        if let Err(setback) =
-            self.events.note_failure(event_id, setback.into(), &reason, attempt.receives).await
-        {
+        if let Err(setback) = self.events.note_failure(event_id, setback.into(), &reason).await {
             tracing::warn!(%event_id, reason = %setback, "the failure could not be noted on the event");
         }
     }

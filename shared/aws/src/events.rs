@@ -258,19 +258,15 @@ impl ports::Events for Events {
         guarded(update).await
     }
 
-    async fn note_failure(
-        &self,
-        id: &EventId,
-        class: Class,
-        reason: &str,
-        attempts: u32,
-    ) -> Result<(), Setback> {
+    async fn note_failure(&self, id: &EventId, class: Class, reason: &str) -> Result<(), Setback> {
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(attributes(key(id))))
-            .update_expression("SET #reason = :reason, #class = :class, attempts = :attempts")
+            .update_expression(
+                "SET #reason = :reason, #class = :class, attempts = if_not_exists(attempts, :none) + :one",
+            )
             .condition_expression("#state IN (:stored, :committed)")
             .expression_attribute_names("#state", "state")
             .expression_attribute_names("#reason", "reason")
@@ -279,7 +275,8 @@ impl ports::Events for Events {
             .expression_attribute_values(":committed", text(EventState::Committed.to_string()))
             .expression_attribute_values(":class", text(class.as_str()))
             .expression_attribute_values(":reason", text(reason))
-            .expression_attribute_values(":attempts", number(attempts));
+            .expression_attribute_values(":none", number(0))
+            .expression_attribute_values(":one", number(1));
         guarded(update).await.map(drop)
     }
 }

@@ -82,13 +82,12 @@ pub trait Events: Send + Sync {
         settlement: &Settlement,
         now: Timestamp,
     ) -> impl Future<Output = Result<Changed, Setback>> + Send;
-    /// Notes on a pending event why an attempt failed, and how many have.
+    /// Notes on a pending event that one more attempt has failed, and why. Where an answer is lost it may count twice.
     fn note_failure(
         &self,
         id: &EventId,
         class: Class,
         reason: &str,
-        attempts: u32,
     ) -> impl Future<Output = Result<(), Setback>> + Send;
 }
 

@@ -71,7 +71,9 @@ fn reopening(event: &StoredEvent, from: EventState) -> Reopening {
 /// A parked event, tried twice before.
 async fn parked(on: &impl Desk) -> StoredEvent {
     let event = recorded(on).await;
-    on.events().note_failure(&event.event_id, Class::Away, "away", 2).await.unwrap();
+    for reason in ["away", "away again"] {
+        on.events().note_failure(&event.event_id, Class::Away, reason).await.unwrap();
+    }
     on.events().settle(&event.event_id, &park("doubtful"), now()).await.unwrap();
     on.events().event(&event.event_id).await.unwrap().unwrap()
 }
@@ -133,7 +135,7 @@ async fn an_event_is_dropped_while_it_stands_where_it_stood(on: &impl Desk) {
     let dropped = StoredEvent { state: EventState::Dropped, note: Some("a double".into()), ..event.clone() };
     assert_eq!(on.events().event(&event.event_id).await, Ok(Some(dropped.clone())));
     // Whoever has it in hand still comes to nothing.
-    on.events().note_failure(&event.event_id, Class::Fault, "too late", 3).await.unwrap();
+    on.events().note_failure(&event.event_id, Class::Fault, "too late").await.unwrap();
     assert_eq!(on.events().settle(&event.event_id, &Settlement::Processed, now()).await, Ok(Changed::Raced));
     let commit = decided(on.ledger(), &event, &checkout(&[])).await;
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Raced));

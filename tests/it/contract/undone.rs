@@ -112,7 +112,7 @@ pub(super) async fn a_row_that_was_tried_in_vain_has_its_tries_first(on: &impl O
     let id = recorded(on).await.event_id;
     let place = EventPlace::Stored;
     let take = async |then| on.events().take(place, &id, &turn(place, then)).await.unwrap();
-    on.events().note_failure(&id, Class::TooEarly, "not yet", 1).await.unwrap();
+    on.events().note_failure(&id, Class::TooEarly, "not yet").await.unwrap();
     assert_eq!(take(now() + REST).await, Taken::NotNow);
     assert_eq!(take(now() + TRIES - SECOND).await, Taken::NotNow);
     assert_eq!(take(now() + TRIES).await, FIRST);
