@@ -349,6 +349,21 @@ async fn a_queue_that_is_away_costs_no_row_its_turn() {
     }
 }
 
+#[tokio::test]
+async fn what_was_queued_in_vain_for_hours_is_stalled_though_a_queue_was_away_meanwhile() {
+    let world = world_with([event(1, EventState::Stored, hours(24 * 9))], []);
+    let sweep = sweep(&world);
+    assert_eq!(sweep.run().await.unwrap().stored, 1);
+    world.pass(Duration::from_hours(24));
+    let send = {
+        let calls = &world.kept().calls;
+        calls.len() + calls.iter().position(|call| *call == "fulfillment_queue.send").unwrap()
+    };
+    world.kept().faults.insert(send, Fault::FailBefore);
+    sweep.run().await.unwrap_err();
+    assert_eq!(sweep.run().await.unwrap().stalled, 1);
+}
+
 /// What was queued, by id and sorted; the queues are empty after.
 fn messages(world: &World) -> Vec<String> {
     let (events, receipts) = queued(world);

@@ -399,12 +399,7 @@ impl Events for World {
         .await
     }
 
-    async fn note_failure(
-        &self,
-        id: &EventId,
-        class: Class,
-        reason: &str,
-    ) -> Result<(), Setback> {
+    async fn note_failure(&self, id: &EventId, class: Class, reason: &str) -> Result<(), Setback> {
         self.repeatable("events.note_failure", |kept| {
             if let Some(event) = kept.events.get_mut(id).filter(|event| event.state.is_pending()) {
                 (event.reason, event.class) = (Some(reason.to_owned()), Some(class));

@@ -183,7 +183,7 @@ where
     }
 }
 
-/// Queues a row if it is its turn: whether it was, and if so, whether it had been queued again before.
+/// Queues a row if it is its turn: whether it was, and if so, when it had been queued again before.
 async fn queue_again<P: Place, J: Job>(
     rows: &impl Undone<P>,
     place: P,
@@ -193,17 +193,17 @@ async fn queue_again<P: Place, J: Job>(
     now: Timestamp,
 ) -> Result<Taken, Setback> {
     let turn = Turn::of(place, place.undone_since(row.since), now);
-    let failed = match rows.take(place, &row.id, &turn).await {
+    let (failed, before) = match rows.take(place, &row.id, &turn).await {
         Ok(Taken::NotNow) => return Ok(Taken::NotNow),
-        Ok(taken) => match queue.send(job).await {
-            Ok(()) => return Ok(taken),
-            Err(setback) => setback,
+        Ok(Taken::Now { before }) => match queue.send(job).await {
+            Ok(()) => return Ok(Taken::Now { before }),
+            Err(setback) => (setback, before),
         },
-        // It may have been noted all the same.
-        Err(setback) => setback,
+        // It may have been noted all the same, over what nobody has told us.
+        Err(setback) => (setback, None),
     };
     // In vain, it has its turn hours later.
-    let _ = rows.give_back(place, &row.id, turn.now).await;
+    let _ = rows.give_back(place, &row.id, turn.now, before).await;
     Err(failed)
 }
 
@@ -217,9 +217,9 @@ impl Part {
     ) {
         match queued {
             Ok(Taken::NotNow) => {}
-            Ok(Taken::Now { again }) => {
+            Ok(Taken::Now { before }) => {
                 self.queued += 1;
-                if is_stalled(now.duration_since(place.undone_since(row.since)), again) {
+                if is_stalled(now.duration_since(place.undone_since(row.since)), before.is_some()) {
                     self.stalled += 1;
                     self.longest.get_or_insert_with(|| row.id.to_string());
                 }

@@ -6,13 +6,10 @@ use crate::{
     failure::{past_conflicts, setback},
     guard::guarded,
     receipts::Receipts,
-    row::{self, Attributes, attributes, number, text},
+    row::{self, attributes, number, text},
 };
 use aws_sdk_dynamodb::{
-    Client,
-    error::SdkError,
-    operation::update_item::builders::UpdateItemFluentBuilder,
-    types::{AttributeValue, ReturnValue},
+    Client, error::SdkError, operation::update_item::builders::UpdateItemFluentBuilder, types::ReturnValue,
 };
 use domain::{
     event::EventState,
@@ -53,6 +50,13 @@ struct IndexedReceipt {
     receipt_id: ReceiptId,
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     created_at: Timestamp,
+}
+
+/// What a row has of when it was queued again.
+#[derive(Deserialize)]
+struct Noted {
+    #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
+    swept_at: Option<Timestamp>,
 }
 
 impl From<IndexedEvent> for sweep::Undone<EventId> {
@@ -132,9 +136,9 @@ impl Index<'_> {
             .expression_attribute_values(":attempts", number(turn.attempts))
             .return_values(ReturnValue::UpdatedOld);
         match past_conflicts(|| update.clone().send()).await {
-            Ok(before) => {
-                let known = |old: &Attributes| old.get("swept_at").is_some_and(AttributeValue::is_n);
-                Ok(Taken::Now { again: before.attributes().is_some_and(known) })
+            Ok(updated) => {
+                let Noted { swept_at } = row::from_item(self.name, updated.attributes.unwrap_or_default())?;
+                Ok(Taken::Now { before: swept_at })
             }
             Err(SdkError::ServiceError(refusal)) if refusal.err().is_conditional_check_failed_exception() => {
                 Ok(Taken::NotNow)
@@ -143,12 +147,22 @@ impl Index<'_> {
         }
     }
 
-    async fn give_back(&self, id: &str, taken_at: Timestamp) -> Result<(), Setback> {
+    async fn give_back(
+        &self,
+        id: &str,
+        taken_at: Timestamp,
+        before: Option<Timestamp>,
+    ) -> Result<(), Setback> {
         let update = self
             .update(id)
-            .update_expression("REMOVE swept_at")
             .condition_expression("swept_at = :taken")
             .expression_attribute_values(":taken", number(taken_at.as_second()));
+        let update = match before {
+            None => update.update_expression("REMOVE swept_at"),
+            Some(before) => update
+                .update_expression("SET swept_at = :before")
+                .expression_attribute_values(":before", number(before.as_second())),
+        };
         guarded(update).await.map(drop)
     }
 }
@@ -209,8 +223,14 @@ impl Undone<EventPlace> for Events {
         self.index().take(event_place(place), id.as_str(), turn).await
     }
 
-    async fn give_back(&self, _: EventPlace, id: &EventId, taken_at: Timestamp) -> Result<(), Setback> {
-        self.index().give_back(id.as_str(), taken_at).await
+    async fn give_back(
+        &self,
+        _: EventPlace,
+        id: &EventId,
+        taken_at: Timestamp,
+        before: Option<Timestamp>,
+    ) -> Result<(), Setback> {
+        self.index().give_back(id.as_str(), taken_at, before).await
     }
 }
 
@@ -228,7 +248,13 @@ impl Undone<ReceiptPlace> for Receipts {
         self.index().take(receipt_place(place), id.as_str(), turn).await
     }
 
-    async fn give_back(&self, _: ReceiptPlace, id: &ReceiptId, taken_at: Timestamp) -> Result<(), Setback> {
-        self.index().give_back(id.as_str(), taken_at).await
+    async fn give_back(
+        &self,
+        _: ReceiptPlace,
+        id: &ReceiptId,
+        taken_at: Timestamp,
+        before: Option<Timestamp>,
+    ) -> Result<(), Setback> {
+        self.index().give_back(id.as_str(), taken_at, before).await
     }
 }

@@ -294,8 +294,8 @@ pub trait ReceiptDesk: Send + Sync {
 pub enum Taken {
     /// It is noted on the row, and ours to queue.
     Now {
-        /// Whether it was queued again before.
-        again: bool,
+        /// When it was queued again before, if it was.
+        before: Option<Timestamp>,
     },
     /// It is not there any more, or its turn has not come.
     NotNow,
@@ -313,12 +313,14 @@ pub trait Undone<P: Place>: Send + Sync {
     /// Notes on a row, as it is now, that it is queued again, if its turn has come ([`Turn::has_come`]): of two who
     /// try, one does. Changes nothing else of it, its version included.
     fn take(&self, place: P, id: &P::Id, turn: &Turn) -> impl Future<Output = Result<Taken, Setback>> + Send;
-    /// Takes back what was noted at `taken_at`, since the row could not be queued: whoever comes next may take it.
+    /// Takes back what was noted at `taken_at`, since the row could not be queued, and notes again what was noted
+    /// `before`: whoever comes next may take it, and is told what we were told.
     fn give_back(
         &self,
         place: P,
         id: &P::Id,
         taken_at: Timestamp,
+        before: Option<Timestamp>,
     ) -> impl Future<Output = Result<(), Setback>> + Send;
 }
 

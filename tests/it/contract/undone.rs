@@ -20,9 +20,12 @@ use std::time::Duration;
 
 /// More rows than any test has.
 const MOST: usize = 100_000;
-const FIRST: Taken = Taken::Now { again: false };
-const AGAIN: Taken = Taken::Now { again: true };
+const FIRST: Taken = Taken::Now { before: None };
 const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+fn queued_before(at: Timestamp) -> Taken {
+    Taken::Now { before: Some(at) }
+}
 
 fn turn<P: Place>(place: P, now: Timestamp) -> Turn {
     Turn::of(place, super::now(), now)
@@ -101,11 +104,11 @@ pub(super) async fn a_row_that_was_queued_again_is_left_alone_for_its_interval(o
     assert_eq!(take(now() + REST - SECOND).await, Taken::NotNow, "it rests");
     assert_eq!(take(now() + REST).await, FIRST);
     assert_eq!(take(now() + REST + TRIES - SECOND).await, Taken::NotNow);
-    assert_eq!(take(now() + REST + TRIES).await, AGAIN);
+    assert_eq!(take(now() + REST + TRIES).await, queued_before(now() + REST));
     let late = now() + SELDOM * 9;
-    assert_eq!(take(late).await, AGAIN);
+    assert_eq!(take(late).await, queued_before(now() + REST + TRIES));
     assert_eq!(take(late + SELDOM - SECOND).await, Taken::NotNow);
-    assert_eq!(take(late + SELDOM).await, AGAIN);
+    assert_eq!(take(late + SELDOM).await, queued_before(late));
 }
 
 pub(super) async fn a_row_that_was_tried_in_vain_has_its_tries_first(on: &impl On) {
@@ -146,14 +149,20 @@ pub(super) async fn what_is_given_back_is_there_for_the_next(on: &impl On) {
     let id = recorded(on).await.event_id;
     let (place, then) = (EventPlace::Stored, now() + REST);
     let take = async |then| on.events().take(place, &id, &turn(place, then)).await.unwrap();
+    let give_back = async |then, before| on.events().give_back(place, &id, then, before).await.unwrap();
     // Nobody has taken it.
-    on.events().give_back(place, &id, then).await.unwrap();
+    give_back(then, None).await;
     assert_eq!(take(then).await, FIRST);
     // Somebody else has it.
-    on.events().give_back(place, &id, then - SECOND).await.unwrap();
+    give_back(then - SECOND, None).await;
     assert_eq!(take(then).await, Taken::NotNow);
-    on.events().give_back(place, &id, then).await.unwrap();
+    give_back(then, None).await;
     assert_eq!(take(then).await, FIRST);
+    // That it was queued before is still known, and when.
+    let next = then + TRIES;
+    assert_eq!(take(next).await, queued_before(then));
+    give_back(next, Some(then)).await;
+    assert_eq!(take(next).await, queued_before(then));
 }
 
 pub(super) async fn a_claim_is_swept_once_it_is_over(on: &impl On) {
@@ -175,7 +184,7 @@ pub(super) async fn a_claim_is_swept_once_it_is_over(on: &impl On) {
     let (second, ends_at) = (owner("b"), later() + REST * 2);
     assert_eq!(on.receipts().claim(&swept, &second, ends_at).await, Ok(Changed::Now));
     assert_eq!(take(place, ends_at + REST).await, Taken::NotNow);
-    assert_eq!(take(place, ends_at + SELDOM).await, AGAIN);
+    assert_eq!(take(place, ends_at + SELDOM).await, queued_before(later() + REST));
     let sent = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
     assert_eq!(on.receipts().mark(id, &second, &sent).await, Ok(Changed::Now));
     for place in [place, ReceiptPlace::Pending] {
@@ -218,7 +227,7 @@ pub(super) async fn a_mail_for_a_later_day_is_taken_when_it_is_due(on: &impl On)
     let again = State::Pending { reason: None };
     on.receipts().mark(id, &owner("a"), &again).await.unwrap();
     assert_eq!(take(place, due_at + SELDOM * 2).await, Taken::NotNow);
-    assert_eq!(take(ReceiptPlace::Pending, due_at + SELDOM * 2).await, AGAIN);
+    assert_eq!(take(ReceiptPlace::Pending, due_at + SELDOM * 2).await, queued_before(due_at));
 }
 
 pub(super) async fn what_an_event_tells_is_found_while_it_waits(on: &impl On) {

@@ -68,12 +68,18 @@ fn take<Id: Ord + Clone>(
         return Taken::NotNow;
     }
     swept.insert(id.clone(), turn.now);
-    Taken::Now { again: before.is_some() }
+    Taken::Now { before }
 }
 
-fn give_back<Id: Ord>(swept: &mut BTreeMap<Id, Timestamp>, id: &Id, taken_at: Timestamp) {
+fn give_back<Id: Ord + Clone>(
+    swept: &mut BTreeMap<Id, Timestamp>,
+    id: &Id,
+    taken_at: Timestamp,
+    before: Option<Timestamp>,
+) {
     if swept.get(id) == Some(&whole_second(taken_at)) {
         swept.remove(id);
+        swept.extend(before.map(|before| (id.clone(), before)));
     }
 }
 
@@ -117,9 +123,17 @@ impl Undone<EventPlace> for World {
         .await
     }
 
-    async fn give_back(&self, _: EventPlace, id: &EventId, taken_at: Timestamp) -> Result<(), Setback> {
-        self.repeatable("undone.give_back_event", |kept| give_back(&mut kept.swept.events, id, taken_at))
-            .await
+    async fn give_back(
+        &self,
+        _: EventPlace,
+        id: &EventId,
+        taken_at: Timestamp,
+        before: Option<Timestamp>,
+    ) -> Result<(), Setback> {
+        self.repeatable("undone.give_back_event", |kept| {
+            give_back(&mut kept.swept.events, id, taken_at, before);
+        })
+        .await
     }
 }
 
@@ -157,8 +171,16 @@ impl Undone<ReceiptPlace> for World {
         .await
     }
 
-    async fn give_back(&self, _: ReceiptPlace, id: &ReceiptId, taken_at: Timestamp) -> Result<(), Setback> {
-        self.repeatable("undone.give_back_receipt", |kept| give_back(&mut kept.swept.receipts, id, taken_at))
-            .await
+    async fn give_back(
+        &self,
+        _: ReceiptPlace,
+        id: &ReceiptId,
+        taken_at: Timestamp,
+        before: Option<Timestamp>,
+    ) -> Result<(), Setback> {
+        self.repeatable("undone.give_back_receipt", |kept| {
+            give_back(&mut kept.swept.receipts, id, taken_at, before);
+        })
+        .await
     }
 }
