@@ -266,6 +266,23 @@ async fn a_run_queues_no_more_than_it_may_and_the_next_goes_on() {
 }
 
 #[tokio::test]
+async fn a_run_queues_no_more_mails_than_it_may_however_many_days_they_were_due_on() {
+    // Three on each of four days.
+    let notices: Vec<_> = (0..12).map(|n| notice(n, 24 * (i64::try_from(n).unwrap() / 3) - 72)).collect();
+    let world = world_with([], notices);
+    let limits = Limits { tried: 10, queued: 5, ..Limits::default() };
+    for run in 0..6 {
+        let tries = world.kept().calls.len();
+        let swept = Sweep { limits, ..sweep(&world) }.run().await.unwrap();
+        assert!(swept.due <= 5 && (run > 1 || swept.due == 5 && swept.more), "run {run}: {swept:?}");
+        let tried = world.kept().calls[tries..].iter().filter(|call| **call == "undone.take_receipt").count();
+        assert!(tried <= 10, "run {run} tries {tried}");
+        world.pass(EVERY.unsigned_abs());
+    }
+    assert_eq!(queued(&world).1.len(), 12);
+}
+
+#[tokio::test]
 async fn rows_that_nobody_can_mend_keep_no_other_from_its_turn() {
     // Nothing works these off; a run may try ten rows and queue four of them.
     let world = world_with((0..60).map(|n| event(n, EventState::Stored, hours(24 * 30))), []);

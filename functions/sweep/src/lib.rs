@@ -20,16 +20,16 @@ use std::time::Duration;
 /// How many days back a run looks for mails of a day: one that was not queued on its day, because a service was away
 /// or too many were due, is sent late rather than never.
 pub const DAYS_BACK: i64 = 3;
-/// How many rows of a place are worked on at the same time.
+/// How many rows of a kind are worked on at the same time.
 const AT_ONCE: usize = 10;
-/// So many rows may fail before a run leaves the rest of their place to the next: one alone must not stop it, and a
+/// So many rows may fail before a run leaves the rest of their kind to the next: one alone must not stop it, and a
 /// service that is away stops it soon.
 const MOST_FAILURES: usize = 10;
 
-/// What a run does at most, of each place.
+/// What a run does at most, of each kind: stored, committed, pending, claimed, due.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Rows read of the index.
+    /// Rows read of each place in the index.
     pub listed: usize,
     /// Rows tried: each is a conditional write, refused where it is not the row's turn.
     pub tried: usize,
@@ -77,13 +77,13 @@ pub struct Swept {
     pub due: usize,
     /// How many of all those were queued before, in vain, and are undone for long.
     pub stalled: usize,
-    /// The one of them that is undone for longest in its place: an event's or a receipt's id.
+    /// The one of them that is undone for longest of its kind: an event's or a receipt's id.
     pub longest: Option<String>,
     /// Whether a limit kept the run from some rows. The next one goes on with them.
     pub more: bool,
 }
 
-/// What a run came to in one place.
+/// What a run came to with one kind.
 #[derive(Debug, Default)]
 struct Part {
     queued: usize,
@@ -102,7 +102,7 @@ where
     M: Queue<ReceiptJob>,
     C: Clock,
 {
-    /// Queues what is to be queued, and writes the one line that the log keeps of a run. What fails in one place or of
+    /// Queues what is to be queued, and writes the one line that the log keeps of a run. What fails of one kind or of
     /// one row does not keep the others; the run fails at its end.
     pub async fn run(&self) -> Result<Swept, Setback> {
         let started_at = self.clock.now();
@@ -114,23 +114,15 @@ where
     async fn sweep(&self, now: Timestamp) -> (Swept, Option<Setback>) {
         let event = |id: &EventId| FulfillmentJob::V1 { event_id: id.clone() };
         let receipt = |id: &ReceiptId| ReceiptJob::V1 { receipt_id: id.clone() };
-        let events = |place| self.place(&self.events, place, &self.fulfillment_queue, event, now);
-        let receipts = |place| self.place(&self.receipts, place, &self.receipt_queue, receipt, now);
-        let due = async {
-            let mut all = Part::default();
-            // What has waited longest goes first.
-            for day in days(now) {
-                all.add(receipts(ReceiptPlace::Due(day)).await);
-            }
-            all
-        };
-        // Side by side: a place where much lies must not use up the time of the others.
+        let events = |place| self.kind(&self.events, vec![place], &self.fulfillment_queue, event, now);
+        let receipts = |places| self.kind(&self.receipts, places, &self.receipt_queue, receipt, now);
+        // Side by side: a kind of which much lies there must not use up the time of the others.
         let (stored, committed, pending, claimed, due) = futures_util::join!(
             events(EventPlace::Stored),
             events(EventPlace::Committed),
-            receipts(ReceiptPlace::Pending),
-            receipts(ReceiptPlace::Claimed),
-            due,
+            receipts(vec![ReceiptPlace::Pending]),
+            receipts(vec![ReceiptPlace::Claimed]),
+            receipts(days(now).map(ReceiptPlace::Due).collect()),
         );
         let mut swept = Swept {
             stored: stored.queued,
@@ -148,21 +140,29 @@ where
         (swept, all.failed)
     }
 
-    async fn place<P: Place, U: Undone<P>, Q: Queue<J>, J: Job>(
+    /// Queues what is of one kind, wherever it lies: the limits are those of all its places together.
+    async fn kind<P: Place, U: Undone<P>, Q: Queue<J>, J: Job>(
         &self,
         rows: &U,
-        place: P,
+        places: Vec<P>,
         queue: &Q,
         job: impl Fn(&P::Id) -> J,
         now: Timestamp,
     ) -> Part {
         let Limits { listed, tried, queued, lasts } = self.limits;
         let ends_at = now.saturating_add(lasts).unwrap_or(Timestamp::MAX);
-        let undone = match rows.undone(place, before(now, place.rest()), listed).await {
-            Ok(undone) => undone,
-            Err(setback) => return Part { failed: Some(setback), ..Part::default() },
-        };
-        let mut part = Part { more: undone.len() >= listed || undone.len() > tried, ..Part::default() };
+        let mut part = Part::default();
+        let mut undone = Vec::new();
+        for place in places {
+            match rows.undone(place, before(now, place.rest()), listed).await {
+                Ok(there) => {
+                    part.more |= there.len() >= listed;
+                    undone.extend(there.into_iter().map(|row| (place, row)));
+                }
+                Err(setback) => _ = part.failed.get_or_insert(setback),
+            }
+        }
+        part.more |= undone.len() > tried;
         let mut left = picked(undone.len(), tried, queued, now).filter_map(|n| undone.get(n)).peekable();
         while left.peek().is_some() {
             let may_queue = queued.saturating_sub(part.queued);
@@ -171,11 +171,11 @@ where
                 break;
             }
             let some = left.by_ref().take(AT_ONCE.min(may_queue));
-            let again = some.map(|row| {
+            let again = some.map(|(place, row)| {
                 let job = job(&row.id);
-                async move { (row, queue_again(rows, place, row, queue, &job, now).await) }
+                async move { (*place, row, queue_again(rows, *place, row, queue, &job, now).await) }
             });
-            for (row, queued) in join_all(again).await {
+            for (place, row, queued) in join_all(again).await {
                 part.count(place, row, queued, now);
             }
         }
@@ -241,7 +241,7 @@ impl Part {
     }
 }
 
-/// The days that a run looks at, the first one first.
+/// The days that a run looks at, the first one first: what has waited longest goes first.
 fn days(now: Timestamp) -> impl Iterator<Item = Date> {
     let today = Offset::UTC.to_datetime(now).date();
     (0..=DAYS_BACK).rev().map(move |back| today.saturating_sub(back.days()))
