@@ -8,15 +8,18 @@ use domain::{
     event::{EventState, Reading, StoredEvent},
     ids::{DeliveryId, EventId, MessageId, OwnerToken, ReceiptId},
     job::{FulfillmentJob, ReceiptJob},
+    outcome::{Outcome, Setback},
     ports::{Clock as _, Queue, ReadError, Search, SendError},
     receipt::{OnUnknown, Standing, State},
 };
+use feedback::notice::Notice;
 use jiff::{SignedDuration, Timestamp};
 use kit::{
     drive::Bundle,
     fakes::{Fault, Hop, World},
     life::Life,
     play::{Play, until},
+    ses::Taken,
     shop::{self, Purchase, id, sample},
     story::{Delivery, End, ON_HAND, checkout, open_shop, purchase, sku},
 };
@@ -32,6 +35,7 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,
+    sync::Mutex,
     time::Duration,
 };
 
@@ -772,6 +776,45 @@ async fn the_receipt_queue_is_redriven_in_the_same_way() {
     assert_eq!((end(&bundle).mails.len(), end(&bundle).dead_letters.len()), (1, 0));
 }
 
+/// Where SES's reports lie for feedback.
+#[derive(Default)]
+struct Reports(Mutex<Vec<Notice>>);
+
+impl Queue<Notice> for Reports {
+    async fn send(&self, report: &Notice) -> Result<(), Setback> {
+        self.0.lock().unwrap().push(report.clone());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_feedback_queue_is_redriven_in_the_same_way() {
+    let bundle = open_shop(OnUnknown::Hold);
+    told(&bundle, 1).await;
+    bundle.world.kept().mail_faults.push_back(SendError::Unknown("no answer".to_owned()));
+    bundle.drain().await;
+    assert_eq!(standing(&bundle), Standing::Held);
+    let mail = Taken {
+        receipt_id: receipt_id(1),
+        message_id: MessageId::new("ses-1").unwrap(),
+        to: "pat@example.com".to_owned(),
+        at: bundle.world.now(),
+    };
+    for body in [mail.told("send").to_string(), "poison".to_owned()] {
+        bundle.world.kept().give_up(Hop::Feedback, body, "in vain".to_owned());
+    }
+    let (dead, reports) = (bundle.world.dead_letters(Hop::Feedback), Reports::default());
+    let done = redrive::<Notice>(&dead, &reports, &letters(), &mut fast()).await;
+    assert_eq!((done.moved, done.not_ours, done.depth), (1, 1, Some(1)));
+    assert_eq!(done.first, [receipt_id(1).to_string()]);
+    assert!(!done.to_string().contains("pat"), "nothing personal");
+    let reports = std::mem::take(&mut *reports.0.lock().unwrap());
+    for report in &reports {
+        assert!(matches!(bundle.feedback.take(report).await, Outcome::Accepted(_)));
+    }
+    assert_eq!(standing(&bundle), Standing::Sent, "it is read as SES wrote it");
+}
+
 fn receipt_id(n: u64) -> ReceiptId {
     ReceiptId::new(format!("{}-order", purchase(n).order_id())).unwrap()
 }
@@ -924,9 +967,10 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
         }
     }
     let world = &bundle.world;
-    let dead = [Hop::Fulfillment, Hop::Receipts].map(|hop| world.dead_letters(hop));
+    world.kept().give_up(Hop::Feedback, "{}".to_owned(), "in vain".to_owned());
+    let dead = [Hop::Fulfillment, Hop::Receipts, Hop::Feedback].map(|hop| world.dead_letters(hop));
     let before = world.now() - SignedDuration::from_hours(4);
-    let all = list::overview(world, world, [&dead[0], &dead[1]], before, 100).await.unwrap();
+    let all = list::overview(world, world, [&dead[0], &dead[1], &dead[2]], before, 100).await.unwrap();
     let names = |rows: &[list::EventRow]| rows.iter().map(|row| row.event_id.to_string()).collect::<Vec<_>>();
     let beside = format!("other-body:{}", fingerprint(Delivery::of(&purchase(3), "fevt_2").body.as_bytes()));
     assert_eq!(names(&all.parked), ["fevt_1".to_owned(), beside]);
@@ -942,6 +986,7 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
         "stored (set_up) after 5 attempts, the provider's API refuses our set-up: our API key is answered with 401",
         "pending after 1 attempts, SES is away",
         "dead letters of fulfillment: 2",
+        "dead letters of feedback: 1",
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }

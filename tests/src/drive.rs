@@ -221,6 +221,7 @@ impl Bundle {
         let rules = match hop {
             Hop::Fulfillment => RULES,
             Hop::Receipts => RECEIPT_RULES,
+            Hop::Feedback => FEEDBACK_RULES,
         };
         let watched = Watched { worker, last: Mutex::default() };
         let batch = batch::run(

@@ -121,13 +121,15 @@ pub struct Message<J> {
     pub visible_at: Timestamp,
 }
 
-/// One of the two dead-letter queues.
+/// One of the three dead-letter queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hop {
     /// What fulfillment gave up on.
     Fulfillment,
     /// What receipts gave up on.
     Receipts,
+    /// What feedback gave up on.
+    Feedback,
 }
 
 /// A message that a queue in memory gave up on.

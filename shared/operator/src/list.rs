@@ -103,6 +103,8 @@ pub struct Overview {
     pub fulfillment_dead_letters: u64,
     /// About how many messages receipts gave up on.
     pub receipt_dead_letters: u64,
+    /// About how many messages feedback gave up on.
+    pub feedback_dead_letters: u64,
 }
 
 /// The events that stand there, oldest first. The index leads to them, their rows say whether it is still so: one read
@@ -155,7 +157,7 @@ pub async fn receipts(
 pub async fn overview(
     events: &(impl Events + EventDesk),
     rows: &(impl Receipts + ReceiptDesk),
-    [fulfillment, mails]: [&impl DeadLetters; 2],
+    [fulfillment, mails, feedback]: [&impl DeadLetters; 3],
     before: Timestamp,
     most: usize,
 ) -> Result<Overview, Setback> {
@@ -171,6 +173,7 @@ pub async fn overview(
         failed: receipts(rows, Standing::Failed, most).await?,
         fulfillment_dead_letters: fulfillment.depth().await?,
         receipt_dead_letters: mails.depth().await?,
+        feedback_dead_letters: feedback.depth().await?,
     })
 }
 
@@ -222,6 +225,7 @@ impl fmt::Display for Overview {
         block(f, "mails held for a person", &self.held)?;
         block(f, "mails that cannot be sent", &self.failed)?;
         writeln!(f, "dead letters of fulfillment: {}", self.fulfillment_dead_letters)?;
-        write!(f, "dead letters of receipts: {}", self.receipt_dead_letters)
+        writeln!(f, "dead letters of receipts: {}", self.receipt_dead_letters)?;
+        write!(f, "dead letters of feedback: {}", self.feedback_dead_letters)
     }
 }
