@@ -923,13 +923,36 @@ mod operation {
             .collect();
         assert_eq!(explained, of_type("AWS::CloudWatch::Alarm"));
     }
+    #[test]
+    fn what_no_longer_comes_by_its_schedule_is_heard_of() {
+        for (id, metric, outcome, every) in [
+            ("SweepSilentAlarm", "Sweep", "swept", 5 * 60),
+            ("ReconcileSilentAlarm", "Reconcile", "reconciled", 3600),
+        ] {
+            let alarm = resource(id);
+            assert_eq!(alarm["MetricName"], json!(metric), "{id}");
+            assert_eq!(alarm["Dimensions"], json!([{ "Name": "outcome", "Value": outcome }]), "{id}");
+            assert_eq!((&alarm["Statistic"], &alarm["Threshold"]), (&json!("Sum"), &json!(1)), "{id}");
+            assert_eq!(alarm["ComparisonOperator"], json!("LessThanThreshold"), "{id}");
+            let periods = number(&alarm["EvaluationPeriods"]);
+            assert!(
+                number(&alarm["Period"]) * periods >= 3 * every,
+                "{id}: one run that fails rings by itself"
+            );
+        }
+        let days = json!({ "Not": [{ "Equals": [{ "Ref": "ReconcileDays" }, 0] }] });
+        assert_eq!(TEMPLATE["Conditions"]["Reconciles"], days);
+        assert_eq!(TEMPLATE["Resources"]["ReconcileSilentAlarm"]["Condition"], json!("Reconciles"));
+    }
+
 
     #[test]
     fn every_alarm_says_what_it_means_and_reports_where_it_is_told_to() {
         for id in of_type("AWS::CloudWatch::Alarm") {
             let alarm = resource(&id);
             assert!(alarm["AlarmDescription"].is_string(), "{id}");
-            assert_eq!(alarm["TreatMissingData"], json!("notBreaching"), "{id}: silence is good news");
+            let silence = if id.ends_with("SilentAlarm") { "breaching" } else { "notBreaching" };
+            assert_eq!(alarm["TreatMissingData"], json!(silence), "{id}: elsewhere silence is good news");
             assert_eq!(
                 alarm["AlarmActions"],
                 json!({ "If": ["HasAlarmTopic", [{ "Ref": "AlarmTopicArn" }], { "Ref": "AWS::NoValue" }] }),
