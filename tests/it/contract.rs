@@ -192,9 +192,9 @@ on_both! {
     nothing_goes_back_where_nothing_was_taken_or_counted,
     a_cart_too_big_for_one_transaction_is_committed_whole,
     a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_ended,
+    what_no_transaction_can_hold_is_refused_whole,
     mapping_rows_are_found,
     a_receipt_is_claimed_by_one,
-    what_no_transaction_can_hold_is_refused_whole,
     only_the_claimant_may_mark,
     a_held_receipt_stays_held,
     a_withdrawn_receipt_says_why,
@@ -231,12 +231,12 @@ fn event() -> StoredEvent {
         provider: Provider::Flex,
         delivery_id: DeliveryId::new("msg_1").unwrap(),
         event_type: Some("checkout.session.completed".into()),
+        subject: None,
         occurred_at: Some(now()),
         received_at: now(),
         fingerprint: fingerprint(&body),
         body,
         state: EventState::Stored,
-        subject: None,
         reason: None,
         class: None,
         attempts: 0,
@@ -817,8 +817,6 @@ async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_
     assert_eq!(shelves().await, BTreeSet::from([(Some(2), Some(0))]));
 }
 
-fn put_back(sku: &Sku, order_id: &OrderId, seen: i64, pieces: i64) -> Return {
-    Return { sku: sku.clone(), order_id: order_id.clone(), seen, pieces }
 async fn what_no_transaction_can_hold_is_refused_whole(on: &impl On) {
     let event = recorded(on).await;
     let full = Commit { receipts: Vec::new(), ..rows::full(event.event_id.clone()) };
@@ -846,6 +844,8 @@ async fn what_no_transaction_can_hold_is_refused_whole(on: &impl On) {
     assert_eq!(on.ledger().commit(&links(99)).await, Ok(Committed::Now));
 }
 
+fn put_back(sku: &Sku, order_id: &OrderId, seen: i64, pieces: i64) -> Return {
+    Return { sku: sku.clone(), order_id: order_id.clone(), seen, pieces }
 }
 
 async fn mapping_rows_are_found(on: &impl On) {

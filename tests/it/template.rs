@@ -174,8 +174,8 @@ const PERMISSIONS: [(&str, &str, &[&str]); 45] = [
     ("SweepRole", "SweepLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
     ("SweepScheduleRole", "SweepFunction.Arn", &["lambda:InvokeFunction"]),
     ("ReconcileRole", "EventsTable.Arn", &["dynamodb:PutItem"]),
-    ("ReconcileRole", "OrdersTable.Arn", &["dynamodb:BatchGetItem"]),
     ("ReconcileRole", "EventsTable.Arn/index/pending", &["dynamodb:Query"]),
+    ("ReconcileRole", "OrdersTable.Arn", &["dynamodb:BatchGetItem"]),
     ("ReconcileRole", "LinksTable.Arn", &["dynamodb:BatchGetItem"]),
     ("ReconcileRole", "EntitlementsTable.Arn", &["dynamodb:BatchGetItem"]),
     ("ReconcileRole", "EntitlementsTable.Arn/index/subscription_id", &["dynamodb:Query"]),
@@ -385,6 +385,16 @@ mod feedback {
     }
 
     #[test]
+    fn no_mail_goes_out_before_the_way_back_is_there() {
+        let after = |name: &str| TEMPLATE["Resources"][name]["DependsOn"].clone();
+        assert_eq!(
+            after("ReceiptsFunction"),
+            json!(["MailFeedbackEvents", "FeedbackSubscription", "FeedbackQueuePolicy"])
+        );
+        assert_eq!(after("FeedbackSubscription"), json!("FeedbackQueuePolicy"));
+    }
+
+    #[test]
     fn only_this_stacks_mails_are_told_of_and_only_by_ses() {
         let set =
             "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/${MailFeedback}";
@@ -413,16 +423,6 @@ mod feedback {
                     "Condition": { "Bool": { "aws:SecureTransport": "false" } },
                 },
             ])
-    #[test]
-    fn no_mail_goes_out_before_the_way_back_is_there() {
-        let after = |name: &str| TEMPLATE["Resources"][name]["DependsOn"].clone();
-        assert_eq!(
-            after("ReceiptsFunction"),
-            json!(["MailFeedbackEvents", "FeedbackSubscription", "FeedbackQueuePolicy"])
-        );
-        assert_eq!(after("FeedbackSubscription"), json!("FeedbackQueuePolicy"));
-    }
-
         );
     }
 
@@ -923,6 +923,7 @@ mod operation {
             .collect();
         assert_eq!(explained, of_type("AWS::CloudWatch::Alarm"));
     }
+
     #[test]
     fn what_no_longer_comes_by_its_schedule_is_heard_of() {
         for (id, metric, outcome, every) in [
@@ -944,7 +945,6 @@ mod operation {
         assert_eq!(TEMPLATE["Conditions"]["Reconciles"], days);
         assert_eq!(TEMPLATE["Resources"]["ReconcileSilentAlarm"]["Condition"], json!("Reconciles"));
     }
-
 
     #[test]
     fn every_alarm_says_what_it_means_and_reports_where_it_is_told_to() {
