@@ -168,6 +168,7 @@ macro_rules! on_both {
 
 mod desk;
 mod feedback;
+mod messages;
 
 on_both! {
     an_event_is_stored_once_and_comes_back_as_it_was,
