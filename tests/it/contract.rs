@@ -1,5 +1,10 @@
-//! One suite for each port, run on the world in memory and on the real adapters alike: DynamoDB, SQS and SES of
-//! the local stack. A fake that is not held to this may not be used.
+//! One suite for each port of tables, of dead-letter queues and of the provider's API, run on the world in memory and on
+//! what is deployed alike: the adapters on DynamoDB and SQS of the local stack, and Flex's client on the stand-in for
+//! Flex. The queues of the simulation pass one with SQS (`messages`).
+//!
+//! What is left keeps nothing, so that there is nothing to compare: a job that is sent, a message that is to be hidden
+//! and a mail are noted in memory, and the signing keys are whatever a test puts there. What the adapters make of the
+//! same is in `adapters::…`, and for the keys beside `aws::secrets`.
 
 mod rows;
 mod undone;
@@ -169,6 +174,7 @@ macro_rules! on_both {
 mod desk;
 mod feedback;
 mod messages;
+mod provider;
 
 on_both! {
     an_event_is_stored_once_and_comes_back_as_it_was,

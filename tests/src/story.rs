@@ -69,6 +69,7 @@ pub fn sku(name: &str) -> Sku {
 pub fn purchase(n: u64) -> Purchase {
     let mut purchase = Purchase::numbered(n);
     purchase.session["test_mode"] = false.into();
+    purchase.customer["test_mode"] = false.into();
     purchase
 }
 
@@ -84,6 +85,19 @@ pub fn checkout(purchase: &Purchase) -> Checkout {
         serde_json::from_value(purchase.line_items.clone()).expect("line items");
     let customer = serde_json::from_value(purchase.customer.clone()).expect("a customer");
     flex::checkout(&session, &lines, Some(&customer)).expect("a checkout")
+}
+
+/// What the core makes of a refund in the provider's own words.
+///
+/// # Panics
+///
+/// When it cannot be understood.
+#[must_use]
+pub fn refund_news(refund: &Value) -> refund::News {
+    let body = shop::event("refund.updated", "fevt_0", 0, "refund", refund);
+    let Reading::Event(event) = flex::read(&body) else { panic!("no event: {refund}") };
+    let News::Refund(news) = event.news else { panic!("no refund: {refund}") };
+    news
 }
 
 /// A message of the sender's.

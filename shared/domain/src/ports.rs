@@ -1,7 +1,8 @@
 //! What the rules ask of the world.
 //!
-//! Each trait has an adapter on AWS and one in memory; both pass the same contract suite. A lost race is an
-//! answer, not an error: only "I could not find out" is a [`Setback`].
+//! Each trait has an adapter and a stand-in in memory. Those of tables, of dead-letter queues and of the provider's API
+//! pass one contract suite with their adapters (`tests/it/contract.rs`, which says how the others are held). A lost race
+//! is an answer, not an error: only "I could not find out" is a [`Setback`].
 
 use crate::{
     checkout::Checkout,
