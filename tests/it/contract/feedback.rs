@@ -4,23 +4,28 @@ use super::{On, committed, dynamodb, later, memory, now, owner, unique};
 use domain::{
     ids::{MessageId, ReceiptId},
     order::Order,
-    ports::{Changed, MailTroubles, Marks, Orders as _, ReceiptLessons, Receipts as _},
+    ports::{Changed, MailTroubles, Marks, Orders as _, ReceiptDesk, ReceiptLessons, Receipts as _},
     receipt::{
-        Receipt, State,
+        Receipt, Standing, State,
         feedback::{AddressHash, Fates, Kind, Lesson, Mark, Report, Trouble, settle},
     },
 };
 use futures_util::future::join_all;
-use kit::{fakes::World, stack::Ports};
+use kit::{fakes::World, play::until, stack::Ports};
+use std::time::Duration;
 
 /// The ports of this file, on the same rows as the others.
 trait Told: On {
     fn lessons(&self) -> &impl ReceiptLessons;
     fn troubles(&self) -> &impl MailTroubles;
     fn marks(&self) -> &impl Marks;
+    fn desk(&self) -> &impl ReceiptDesk;
 }
 
 impl Told for World {
+    fn desk(&self) -> &impl ReceiptDesk {
+        self
+    }
     fn lessons(&self) -> &impl ReceiptLessons {
         self
     }
@@ -33,6 +38,9 @@ impl Told for World {
 }
 
 impl Told for Ports {
+    fn desk(&self) -> &impl ReceiptDesk {
+        &self.receipts
+    }
     fn lessons(&self) -> &impl ReceiptLessons {
         &self.receipts
     }
@@ -51,6 +59,8 @@ on_both! {
     a_settled_receipt_can_be_neither_claimed_nor_marked,
     an_order_keeps_what_trouble_there_is_for_who_has_seen_it_last,
     the_last_of_each_is_kept_of_an_address,
+    what_is_sent_again_keeps_what_is_known_of_its_mails,
+    what_a_lesson_settles_is_where_it_stands_in_the_index_too,
 }
 
 fn report(receipt: &Receipt, message: &str, kind: Kind) -> Report {
@@ -172,4 +182,55 @@ async fn the_last_of_each_is_kept_of_an_address(on: &impl Told) {
     }
     assert_eq!(on.marks().address_mark(&address).await, Ok(Some(Mark { cleared_at: Some(later()), ..both })));
     assert_eq!(on.marks().address_mark(&AddressHash::of("sam@example.com")).await, Ok(None));
+}
+
+async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl Told) {
+    let seen = committed(on).await;
+    let id = &seen.receipt_id;
+    assert_eq!(on.receipts().claim(&seen, &owner("a"), later()).await, Ok(Changed::Now));
+    let sent = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
+    assert_eq!(on.receipts().mark(id, &owner("a"), &sent).await, Ok(Changed::Now));
+    let row = read(on, id).await;
+    assert_eq!(learn(on, &row, &lesson(&row, Kind::Delivered)).await, Changed::Now);
+    let row = read(on, id).await;
+    assert_eq!(on.desk().reopen(&row, "it did not come", later()).await, Ok(Changed::Now));
+    let again = read(on, id).await;
+    assert_eq!(again, row.reopened("it did not come", later()));
+    assert!(again.mails[&MessageId::new("ses-1").unwrap()].delivered_at.is_some());
+    // Whatever is told of the first mail, the row waits for the second one.
+    assert_eq!(learn(on, &again, &lesson(&again, Kind::Bounced { for_good: true })).await, Changed::Now);
+    let again = read(on, id).await;
+    assert_eq!((again.reopened_at, again.state), (Some(later()), State::Pending { reason: None }));
+}
+
+/// Until the index has the receipt there and nowhere else.
+async fn stands(on: &impl Told, id: &ReceiptId, at: Option<Standing>) {
+    let is_so = async || {
+        let mut found = Vec::new();
+        for standing in [Standing::Pending, Standing::Claimed, Standing::Failed, Standing::Held] {
+            if on.desk().waiting(standing, 1_000_000).await?.contains(id) {
+                found.push(standing);
+            }
+        }
+        Ok((found == Vec::from_iter(at)).then_some(()))
+    };
+    until(&format!("the index has it at {at:?}"), Duration::from_secs(10), is_so).await.unwrap();
+}
+
+async fn what_a_lesson_settles_is_where_it_stands_in_the_index_too(on: &impl Told) {
+    let seen = committed(on).await;
+    let id = &seen.receipt_id;
+    assert_eq!(on.receipts().hold(&seen).await, Ok(Changed::Now));
+    stands(on, id, Some(Standing::Held)).await;
+    let held = read(on, id).await;
+    assert_eq!(learn(on, &held, &lesson(&held, Kind::Sent)).await, Changed::Now);
+    stands(on, id, None).await;
+    let sent = read(on, id).await;
+    assert_eq!(learn(on, &sent, &lesson(&sent, Kind::Rejected)).await, Changed::Now);
+    assert_eq!(read(on, id).await.state.standing(), Standing::Failed);
+    stands(on, id, Some(Standing::Failed)).await;
+    // What leaves it where it stands leaves it in the index as well.
+    let failed = read(on, id).await;
+    assert_eq!(learn(on, &failed, &lesson(&failed, Kind::Delivered)).await, Changed::Now);
+    stands(on, id, Some(Standing::Failed)).await;
 }
