@@ -333,7 +333,10 @@ async fn rings(told: &[&str]) -> Vec<(String, bool)> {
 #[tokio::test]
 async fn a_report_rings_where_it_tells_of_trouble_that_there_is_and_its_duplicate_by_the_same_rule() {
     for (told, expected) in [
-        (&["bounce", "bounce", "send"][..], &[("noted", true), ("duplicate", true), ("duplicate", false)][..]),
+        (
+            &["bounce", "bounce", "send"][..],
+            &[("noted", true), ("duplicate", true), ("duplicate", false)][..],
+        ),
         (
             &["delivery", "bounce.out-of-office", "bounce.out-of-office"],
             &[("noted", false), ("noted", false), ("duplicate", false)],

@@ -1,8 +1,8 @@
 //! What SES says, in its own JSON
 //! (<https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html>).
 //!
-//! Of its many members those that we have a use for. It names the recipient: personal data, which goes no further than
-//! a hash.
+//! Of its many members those that we have a use for, and the rest as it came. It names the recipient: personal data, which
+//! goes no further than a hash, and into no log.
 
 use domain::{
     ids::{MessageId, ReceiptId},
