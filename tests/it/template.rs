@@ -322,7 +322,6 @@ mod queues {
             );
             let kept = number(&resource(dead_letters)["MessageRetentionPeriod"]);
             assert_eq!(kept, 14 * DAY, "{dead_letters}");
-            // A message takes its age along, so what it spent in the queue is missing here.
             let before = number(&resource(queue)["MessageRetentionPeriod"]);
             if queue == "FeedbackQueue" {
                 // What SES tells is written down nowhere else, so that it waits as long as anything can.
