@@ -206,7 +206,7 @@ PLANTS = [
     Plant(
         "sweep: a row that could not be queued stays noted",
         "functions/sweep/src/lib.rs",
-        "    let _ = rows.give_back(place, &row.id, turn.now).await;\n",
+        "    let _ = rows.give_back(place, &row.id, turn.now, before).await;\n",
         "",
         "tests", "sweep::a_queue_that_is_away_costs_no_row_its_turn",
     ),
@@ -232,16 +232,11 @@ PLANTS = [
         "tests", "feedback::a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address",
     ),
     Plant(
-        "feedback: an address is marked after its receipt is found, and not first",
+        "feedback: an address is marked only if its receipt is known",
         "functions/feedback/src/lib.rs",
-        "        if let Some(mark) = report.mark() {\n            self.marks.set_mark(&mark).await?;\n        }\n"
-        "        for _ in 0..TRIES {\n"
-        "            let Some(before) = self.receipts.receipt(&report.receipt_id).await? else {\n"
-        "                return Ok(Outcome::Rejected(Dropped::NoReceipt));\n            };",
-        "        for _ in 0..TRIES {\n"
-        "            let Some(before) = self.receipts.receipt(&report.receipt_id).await? else {\n"
-        "                return Ok(Outcome::Rejected(Dropped::NoReceipt));\n            };\n"
-        "            if let Some(mark) = report.mark() {\n                self.marks.set_mark(&mark).await?;\n            }",
+        "        if let Some(mark) = report.mark() {",
+        "        if let Some(mark) = report.mark()\n"
+        "            && self.receipts.receipt(&report.receipt_id).await?.is_some()\n        {",
         "tests", "feedback::a_report_of_an_unknown_receipt_is_dropped_and_its_address_remembered",
     ),
     Plant(
@@ -417,6 +412,8 @@ def judge(plant):
 
 
 def main():
+    # A polite kill cleans up as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("only", nargs="?", default="", help="plants whose description or test has this in it")
     asked.add_argument("--check", action="store_true", help="only look whether each plant fits and its test is there")
