@@ -9,7 +9,7 @@ use domain::{
     mode::Mode,
     order::State,
     outcome::Setback,
-    ports::{Clock as _, Ledger as _, ReadError, Receipts as _},
+    ports::{Changed, Clock as _, EventDesk as _, Ledger as _, ReadError, Receipts as _},
     receipt::{self, OnUnknown},
     reconcile::What,
     refund,
@@ -464,6 +464,41 @@ async fn what_a_webhook_has_told_and_waits_or_is_parked_is_neither_missing_nor_t
     bundle.drain().await;
     let left = run(&bundle).await.total();
     assert_eq!((left.missing, left.waiting), (0, 1), "the one that a person decides on");
+}
+
+#[tokio::test]
+async fn what_is_dropped_is_found_once_more_and_stays_dropped_when_that_is_dropped_too() {
+    let (bundle, _) = season(0, &[], &[]);
+    let mut stray = refund_of(1, "succeeded");
+    stray["payment_intent_id"] = json!("fpi_stray");
+    let webhook = delivery("refund.updated", "fevt_stray", 1_760_173_200, "refund", &stray);
+    let mut listed = refund_news(1, "succeeded");
+    listed.told.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
+    bundle.provider_has_refunds(&[listed]);
+    bundle.deliver(&webhook, false).await;
+    bundle.drain().await;
+    let drop = async |id: &str| {
+        let (id, now) = (EventId::new(id).unwrap(), bundle.world.now());
+        let dropped = bundle.world.drop_event(&id, EventState::Parked, "of another shop", now).await;
+        assert_eq!(dropped, Ok(Changed::Now), "{id}");
+    };
+    assert_eq!(run(&bundle).await.total().waiting, 1);
+    drop("fevt_stray").await;
+    assert_eq!(run(&bundle).await.total().missing, 1, "nothing is left that tells of it");
+    bundle.drain().await;
+    assert_eq!(parked(&bundle), 1);
+    drop(&format!("reconciled:refund:{}:succeeded:0", shop::id("fre", 1))).await;
+    for _ in 0..3 {
+        let found = run(&bundle).await.total();
+        assert_eq!(
+            (found.missing, found.waiting, found.resumed, found.seen_before),
+            (0, 0, 0, 1),
+            "{found:?}"
+        );
+        bundle.drain().await;
+        assert_eq!((parked(&bundle), bundle.world.kept().events.len()), (0, 2));
+        bundle.world.pass(Duration::from_hours(1));
+    }
 }
 
 #[tokio::test]
