@@ -5,7 +5,7 @@ STACK := $(PYTHON) local/stack.py
 # Local runs use the stand-in for Flex's API; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test simulate up down status send invoke fmt lint wall tools examples planted fuzz storm
+.PHONY: help demo test simulate up down status send invoke fmt lint wall tools examples planted fuzz storm backlog
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ simulate:  ## Run the seeded simulation: make simulate SEEDS=100000, or EVENTS=1
 
 planted: tools  ## Plant bugs one at a time and expect the tests that guard against them to fail
 	$(OFFLINE) $(STACK) run -- $(PYTHON) local/planted.py $(ONLY)
+
+backlog: WAITING ?= 100000
+backlog:  ## Let a backlog drain, in virtual time: make backlog WAITING=100000
+	WAITING=$(WAITING) $(CARGO) test --locked --package tests --test it -- backlog::what_waits --nocapture
 
 storm: EVENTS ?= 5000
 storm: tools  ## Deliver a day's events while processes are killed and AWS restarts: make storm EVENTS=5000 SEED=1

@@ -6,6 +6,7 @@
 use crate::{
     drive::{Bundle, HIDDEN_FOR, MOST_RECEIVES, POLICY, RECEIPT_RULES, RULES, WORKER_LASTS, merchant},
     fakes::{Hop, Kept, Message, World},
+    simulation::dice::Dice,
     story::{Delivery, checkout, open_shop, purchase, sku},
 };
 use aws::{
@@ -47,6 +48,8 @@ const FLEX_LASTS: Duration = Duration::from_millis(250);
 const SES_LASTS: Duration = Duration::from_millis(40);
 /// How often a poller without messages asks again.
 const POLLS_EVERY: Duration = Duration::from_millis(500);
+/// Among how many of the oldest messages a queue chooses the next.
+const SHUFFLED: usize = 100;
 /// How many things of each kind are on the shelf.
 pub const ON_HAND: i64 = 10_000_000;
 
@@ -226,6 +229,7 @@ struct Pollers<'a, J, W> {
     hop: Hop,
     batches: (usize, usize),
     rules: Rules,
+    dice: Mutex<Dice>,
     over: &'a AtomicBool,
     again: &'a AtomicUsize,
     began: Instant,
@@ -248,15 +252,19 @@ impl<J: Job + Clone, W: Worker<J>> Pollers<'_, J, W> {
         }
     }
 
-    /// What has waited longest and is visible: a standard queue promises no order, and mostly keeps it.
+    /// Some of what has waited longest and is visible: a standard queue promises no order, and roughly keeps one.
     fn receive(&self) -> Vec<Message<J>> {
         let now = self.world.now();
+        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
         let mut kept = self.world.kept();
         let queue = (self.queue)(&mut kept);
         let mut batch = Vec::new();
         while batch.len() < self.batches.1 {
-            let visible = queue.iter().position(|message| message.visible_at <= now);
-            let Some(mut message) = visible.and_then(|place| queue.remove(place)) else { break };
+            let mut visible = (0..queue.len()).filter(|n| queue[*n].visible_at <= now);
+            let skipped = dice.place(SHUFFLED.min(queue.len()));
+            let first = visible.next();
+            let place = visible.take(skipped).last().or(first);
+            let Some(mut message) = place.and_then(|place| queue.remove(place)) else { break };
             message.receives += 1;
             self.again.fetch_add(usize::from(message.receives > 1), Ordering::Relaxed);
             batch.push(message);
@@ -367,6 +375,7 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
         hop: Hop::Fulfillment,
         batches: setting.fulfillment,
         rules: RULES,
+        dice: Mutex::new(Dice::of(1, 1)),
         over: &over,
         began,
         again: &again,
@@ -379,6 +388,7 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
         hop: Hop::Receipts,
         batches: setting.receipts,
         rules: RECEIPT_RULES,
+        dice: Mutex::new(Dice::of(1, 2)),
         over: &over,
         began,
         again: &again,
@@ -405,8 +415,9 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
         let ended_in = began.elapsed();
         until(began, || world.kept().mails.len() as u64 >= setting.sold()).await;
         let mailed_in = began.elapsed();
-        // What the sweep has sent too many of is worked off as well.
+        // What the sweep has sent too many of is worked off as well, to the end of the last batch.
         until(began, || world.kept().receipt_queue.is_empty()).await;
+        sleep(WORKER_LASTS).await;
         over.store(true, Ordering::Relaxed);
         (new, ended_in, mailed_in)
     };
