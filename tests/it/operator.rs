@@ -994,6 +994,29 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
     assert_eq!(list::parked(world, 1).await.unwrap().len(), 1, "so many at most");
 }
 
+#[tokio::test]
+async fn a_row_that_a_newer_version_has_written_hides_no_other() {
+    let bundle = parked().await;
+    told(&bundle, 4).await;
+    bundle.drain().await;
+    let world = &bundle.world;
+    world.kept().unreadable = [event_id("fevt_1"), event_id("fevt_3")].into();
+    let replayed = replayed_range(&bundle, &all_day(&bundle), bounds()).await;
+    assert!(replayed.complete && replayed.stopped.is_none(), "{replayed}");
+    assert_eq!((replayed.replayed(), replayed.unreadable.len()), (2, 2));
+    assert!(
+        replayed.to_string().contains("2 left: written by a newer version: fevt_1, fevt_3"),
+        "{replayed}"
+    );
+
+    world.kept().events.get_mut(&event_id("fevt_4")).unwrap().state = EventState::Parked;
+    let dead = world.dead_letters(Hop::Fulfillment);
+    let all = list::overview(world, world, [&dead; 3], world.now(), 100).await.unwrap();
+    assert_eq!((all.parked.len(), all.unreadable.clone()), (1, vec!["fevt_1".to_owned()]));
+    assert!(all.to_string().contains("rows that a newer version has written: 1\n  fevt_1"), "{all}");
+    assert_eq!(list::parked(world, 100).await.unwrap(), all.parked);
+}
+
 /// Generous: the machine may be busy with other things.
 const SOON: Duration = Duration::from_secs(90);
 

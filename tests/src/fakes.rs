@@ -152,6 +152,8 @@ pub struct Dead {
 pub struct Kept {
     /// The Events table.
     pub events: BTreeMap<EventId, StoredEvent>,
+    /// Events whose rows a newer version has written in a way that this one cannot read.
+    pub unreadable: BTreeSet<EventId>,
     /// The Orders table.
     pub orders: BTreeMap<OrderId, Order>,
     /// The Links table's payments.
@@ -378,7 +380,13 @@ impl Events for World {
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, Setback> {
-        self.look_up("events.event", |kept| kept.events.get(id).cloned()).await
+        self.look_up("events.event", |kept| {
+            if kept.unreadable.contains(id) {
+                return Err(Setback::Fault("an item of Events does not have its shape".to_owned()));
+            }
+            Ok(kept.events.get(id).cloned())
+        })
+        .await?
     }
 
     async fn settle(&self, id: &EventId, settlement: &Settlement, _: Timestamp) -> Result<Changed, Setback> {
@@ -471,7 +479,10 @@ impl EventDesk for World {
             };
             // As DynamoDB does it: a full page says where it ends, even if nothing comes after.
             let next = page.last().filter(|_| page.len() == ROWS_A_PAGE).map(|event| event.event_id.clone());
-            Found { events: page.into_iter().filter(is_wanted).cloned().collect(), next }
+            let found = page.into_iter().filter(is_wanted).cloned();
+            let (unreadable, events): (Vec<_>, Vec<_>) =
+                found.partition(|event| kept.unreadable.contains(&event.event_id));
+            Found { events, unreadable: unreadable.into_iter().map(|event| event.event_id).collect(), next }
         })
         .await
     }

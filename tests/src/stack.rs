@@ -139,6 +139,24 @@ pub async fn expires_at(stack: &Stack, event_id: &str) -> Option<i64> {
     item.get("expires_at")?.as_n().ok()?.parse().ok()
 }
 
+/// Has an event stand where no version that is known here could have put it.
+///
+/// # Panics
+///
+/// When it cannot be written.
+#[expect(clippy::expect_used, reason = "a test kit")]
+pub async fn set_state(stack: &Stack, event_id: &str, state: &str) {
+    let client = aws_sdk_dynamodb::Client::new(&stack.config().await);
+    let update = client.update_item().table_name(&stack.tables.events).key("event_id", text(event_id));
+    let update =
+        update.update_expression("SET #state = :state").expression_attribute_names("#state", "state");
+    update
+        .expression_attribute_values(":state", text(state))
+        .send()
+        .await
+        .expect("a row that can be changed");
+}
+
 /// The orders of a merchant's own reference, by the index.
 pub async fn orders_of(stack: &Stack, client_reference_id: &str) -> Vec<String> {
     let client = aws_sdk_dynamodb::Client::new(&stack.config().await);

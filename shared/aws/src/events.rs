@@ -404,7 +404,15 @@ impl ports::EventDesk for Events {
         };
         let found = scan.send().await.map_err(|error| setback(SERVICE, &error))?;
         let next = found.last_evaluated_key.map(|key| row::from_item::<Indexed>(TABLE, key)).transpose()?;
-        let events = found.items.unwrap_or_default().into_iter().map(read).collect::<Result<_, Setback>>()?;
-        Ok(Found { events, next: next.map(|key| key.event_id) })
+        let (mut events, mut unreadable) = (Vec::new(), Vec::new());
+        for item in found.items.unwrap_or_default() {
+            let key = row::from_item::<Indexed>(TABLE, item.clone())?;
+            match read(item) {
+                Ok(event) => events.push(event),
+                // It must not keep us from the others.
+                Err(_) => unreadable.push(key.event_id),
+            }
+        }
+        Ok(Found { events, unreadable, next: next.map(|key| key.event_id) })
     }
 }

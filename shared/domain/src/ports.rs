@@ -134,6 +134,8 @@ pub struct Search {
 pub struct Found {
     /// In the table's order, which is none that means anything. What was written a moment ago may be missing.
     pub events: Vec<StoredEvent>,
+    /// Those that match and cannot be read: a newer version has written them.
+    pub unreadable: Vec<EventId>,
     /// Go on after this one; `None` at the end of the table.
     pub next: Option<EventId>,
 }

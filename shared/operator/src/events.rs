@@ -235,6 +235,8 @@ pub struct Replayed {
     pub counts: BTreeMap<Again, usize>,
     /// The first ones that are decided anew.
     pub first: Vec<EventId>,
+    /// Those that this version cannot read, and left alone.
+    pub unreadable: Vec<EventId>,
     /// Whether all of the table has been looked at.
     pub complete: bool,
     /// Where to go on if not: after this one, or at the beginning.
@@ -277,6 +279,7 @@ pub async fn replay_range(
         dry_run: bounds.dry_run,
         counts: BTreeMap::new(),
         first: Vec::new(),
+        unreadable: Vec::new(),
         complete: false,
         cursor: bounds.after.clone(),
         stopped: None,
@@ -316,6 +319,7 @@ async fn run(
             };
             replayed.count(id, again);
         }
+        replayed.unreadable.extend(found.unreadable);
         let Some(next) = found.next else {
             replayed.complete = true;
             return Ok(());
@@ -368,6 +372,10 @@ impl fmt::Display for Replayed {
         names(f, &self.first, replayed)?;
         for (again, count) in &self.counts {
             write!(f, "\n  {count} {again}")?;
+        }
+        if !self.unreadable.is_empty() {
+            write!(f, "\n  {} left: written by a newer version", self.unreadable.len())?;
+            names(f, self.unreadable.get(..NAMED).unwrap_or(&self.unreadable), self.unreadable.len())?;
         }
         if let Some(setback) = &self.stopped {
             write!(f, "\nstopped: {setback}")?;

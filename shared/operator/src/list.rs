@@ -99,6 +99,8 @@ pub struct Overview {
     pub held: Vec<ReceiptRow>,
     /// Mails that nobody can send as they are, oldest first.
     pub failed: Vec<ReceiptRow>,
+    /// The events and receipts among all those that this version cannot read, since a newer one has written them.
+    pub unreadable: Vec<String>,
     /// About how many messages fulfillment gave up on.
     pub fulfillment_dead_letters: u64,
     /// About how many messages receipts gave up on.
@@ -107,47 +109,76 @@ pub struct Overview {
     pub feedback_dead_letters: u64,
 }
 
+/// A row, where this version can read it. One that a newer version has written must not hide the others.
+fn readable<T>(
+    id: &impl fmt::Display,
+    read: Result<Option<T>, Setback>,
+    unreadable: &mut Vec<String>,
+) -> Result<Option<T>, Setback> {
+    match read {
+        Err(Setback::Fault(_)) => {
+            unreadable.push(id.to_string());
+            Ok(None)
+        }
+        read => read,
+    }
+}
+
 /// The events that stand there, oldest first. The index leads to them, their rows say whether it is still so: one read
 /// for each.
 async fn standing(
     events: &(impl Events + EventDesk),
     state: EventState,
     most: usize,
+    unreadable: &mut Vec<String>,
 ) -> Result<Vec<EventRow>, Setback> {
     let mut rows = Vec::new();
     for id in events.waiting(state, most).await? {
-        rows.extend(events.event(&id).await?.filter(|event| event.state == state).map(EventRow::from));
+        let event = readable(&id, events.event(&id).await, unreadable)?;
+        rows.extend(event.filter(|event| event.state == state).map(EventRow::from));
     }
     Ok(rows)
 }
 
-/// The events that a person must decide: the oldest, so many at most.
+/// The events that a person must decide: the oldest, so many at most. What cannot be read is left out; [`overview`]
+/// names it.
 pub async fn parked(events: &(impl Events + EventDesk), most: usize) -> Result<Vec<EventRow>, Setback> {
-    standing(events, EventState::Parked, most).await
+    standing(events, EventState::Parked, most, &mut Vec::new()).await
 }
 
 /// The events that came before then and have not come to an end: the oldest, so many at most of either state.
-pub async fn stuck(
+async fn stuck(
     events: &(impl Events + EventDesk),
     before: Timestamp,
     most: usize,
+    unreadable: &mut Vec<String>,
 ) -> Result<Vec<EventRow>, Setback> {
-    let mut rows = standing(events, EventState::Stored, most).await?;
-    rows.extend(standing(events, EventState::Committed, most).await?);
+    let mut rows = standing(events, EventState::Stored, most, unreadable).await?;
+    rows.extend(standing(events, EventState::Committed, most, unreadable).await?);
     rows.retain(|row| row.first_seen < before);
     rows.sort_by(|a, b| (a.first_seen, &a.event_id).cmp(&(b.first_seen, &b.event_id)));
     Ok(rows)
 }
 
-/// The receipts that stand there: the oldest, so many at most.
+/// The receipts that stand there: the oldest, so many at most. What cannot be read is left out; [`overview`] names it.
 pub async fn receipts(
-    receipts: &(impl Receipts + ReceiptDesk),
+    rows: &(impl Receipts + ReceiptDesk),
     standing: Standing,
     most: usize,
 ) -> Result<Vec<ReceiptRow>, Setback> {
+    readable_receipts(rows, standing, most, &mut Vec::new()).await
+}
+
+async fn readable_receipts(
+    receipts: &(impl Receipts + ReceiptDesk),
+    standing: Standing,
+    most: usize,
+    unreadable: &mut Vec<String>,
+) -> Result<Vec<ReceiptRow>, Setback> {
     let mut rows = Vec::new();
     for id in receipts.waiting(standing, most).await? {
-        let receipt = receipts.receipt(&id).await?.filter(|receipt| receipt.state.standing() == standing);
+        let receipt = readable(&id, receipts.receipt(&id).await, unreadable)?;
+        let receipt = receipt.filter(|receipt| receipt.state.standing() == standing);
         rows.extend(receipt.map(ReceiptRow::from));
     }
     Ok(rows)
@@ -161,16 +192,18 @@ pub async fn overview(
     before: Timestamp,
     most: usize,
 ) -> Result<Overview, Setback> {
-    let mut owed = receipts(rows, Standing::Pending, most).await?;
-    owed.extend(receipts(rows, Standing::Claimed, most).await?);
+    let mut unreadable = Vec::new();
+    let mut owed = readable_receipts(rows, Standing::Pending, most, &mut unreadable).await?;
+    owed.extend(readable_receipts(rows, Standing::Claimed, most, &mut unreadable).await?);
     owed.retain(|row| row.created_at < before);
     owed.sort_by(|a, b| (a.created_at, &a.receipt_id).cmp(&(b.created_at, &b.receipt_id)));
     Ok(Overview {
-        parked: parked(events, most).await?,
-        stuck: stuck(events, before, most).await?,
+        parked: standing(events, EventState::Parked, most, &mut unreadable).await?,
+        stuck: stuck(events, before, most, &mut unreadable).await?,
         owed,
-        held: receipts(rows, Standing::Held, most).await?,
-        failed: receipts(rows, Standing::Failed, most).await?,
+        held: readable_receipts(rows, Standing::Held, most, &mut unreadable).await?,
+        failed: readable_receipts(rows, Standing::Failed, most, &mut unreadable).await?,
+        unreadable,
         fulfillment_dead_letters: fulfillment.depth().await?,
         receipt_dead_letters: mails.depth().await?,
         feedback_dead_letters: feedback.depth().await?,
@@ -224,6 +257,7 @@ impl fmt::Display for Overview {
         block(f, "mails owed for long", &self.owed)?;
         block(f, "mails held for a person", &self.held)?;
         block(f, "mails that cannot be sent", &self.failed)?;
+        block(f, "rows that a newer version has written", &self.unreadable)?;
         writeln!(f, "dead letters of fulfillment: {}", self.fulfillment_dead_letters)?;
         writeln!(f, "dead letters of receipts: {}", self.receipt_dead_letters)?;
         write!(f, "dead letters of feedback: {}", self.feedback_dead_letters)

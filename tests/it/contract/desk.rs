@@ -204,11 +204,38 @@ async fn found(
 ) -> Result<Vec<StoredEvent>, Setback> {
     let mut all = Vec::new();
     loop {
-        let Found { events, next } = on.event_desk().search(search, after.as_ref()).await?;
+        let Found { events, next, .. } = on.event_desk().search(search, after.as_ref()).await?;
         all.extend(events);
         let Some(next) = next else { return Ok(all) };
         after = Some(next);
     }
+}
+
+/// A word of a newer version, where ours is read.
+#[tokio::test]
+async fn a_row_that_cannot_be_read_keeps_nobody_from_the_rest_on_dynamodb() {
+    let stack = Stack::named().unwrap();
+    let on = stack.tables().await;
+    let event_type = unique("some.type");
+    let [ours, newer] = [1, 2].map(|_| StoredEvent { event_type: Some(event_type.clone()), ..event() });
+    for event in [&ours, &newer] {
+        on.events.record(event).await.unwrap();
+    }
+    kit::stack::set_state(&stack, newer.event_id.as_str(), "a_state_to_come").await;
+    let search = Search { event_type: Some(event_type), since: now(), before: later() };
+    let (mut events, mut unreadable, mut after) = (Vec::new(), Vec::new(), None);
+    loop {
+        let found = on.events.search(&search, after.as_ref()).await.unwrap();
+        events.extend(found.events);
+        unreadable.extend(found.unreadable);
+        after = found.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((events, unreadable), (vec![ours], vec![newer.event_id.clone()]));
+    let read = on.events.event(&newer.event_id).await;
+    assert!(matches!(read, Err(Setback::Fault(_))), "{read:?}");
 }
 
 async fn a_search_tells_all_that_match_whatever_the_pages(on: &impl Desk) {
