@@ -10,7 +10,7 @@ use crate::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     io,
     sync::Arc,
     time::Duration,
@@ -36,8 +36,9 @@ const PATHS: [&str; 5] = [
     "/v1/subscriptions/*",
 ];
 
+/// What can befall the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Blow {
+pub(crate) enum Blow {
     Kill,
     KillAllOfOne,
     StandStill,
@@ -65,7 +66,19 @@ pub(crate) struct Damage {
     pub(crate) emulator_restarts: usize,
 }
 
+impl Blow {
+    /// How often it comes for certain.
+    pub(crate) fn planned(self) -> usize {
+        CERTAIN.iter().filter(|(_, blow)| *blow == self).count()
+    }
+}
+
 impl Damage {
+    /// Which functions were killed.
+    pub(crate) fn functions(&self) -> BTreeSet<&str> {
+        self.kills.iter().map(|kill| kill.function.as_str()).collect()
+    }
+
     pub(crate) fn killed(&self, function: &str) -> usize {
         self.kills.iter().filter(|kill| kill.function == function).count()
     }
@@ -90,10 +103,10 @@ pub(crate) struct Chaos {
 }
 
 impl Chaos {
-    /// Goes on until everything is delivered.
+    /// Goes on until everything is delivered, and what comes for certain has come.
     pub(crate) async fn rage(&mut self, progress: &Progress, total: usize) -> io::Result<()> {
         let mut certain = VecDeque::from(CERTAIN);
-        while progress.ended() < total {
+        while progress.ended() < total || !certain.is_empty() {
             let pace = PACE[0] + self.random.below(PACE[1]);
             tokio::time::sleep(Duration::from_millis(pace)).await;
             let due = certain.front().filter(|(percent, _)| progress.ended() * 100 >= total * percent);

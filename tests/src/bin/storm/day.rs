@@ -90,6 +90,17 @@ struct Draft {
     subscriptions: Vec<Value>,
 }
 
+impl Day {
+    /// How many deliveries there are of each kind, while they are here.
+    pub(crate) fn counts(&self) -> BTreeMap<What, usize> {
+        let mut counts = BTreeMap::new();
+        for post in &self.posts {
+            *counts.entry(post.what).or_default() += 1;
+        }
+        counts
+    }
+}
+
 /// What there is too little of.
 pub(crate) fn scarce() -> (&'static str, i64) {
     SCARCE

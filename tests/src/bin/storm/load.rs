@@ -1,6 +1,6 @@
 //! Delivers the day as its sender would: many at once, each again and again until it is answered with 200.
 
-use crate::day::Post;
+use crate::day::{Post, What};
 use kit::play::{Play, PlayError};
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ const TRIES: u32 = 60;
 /// How far it is.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    pub(crate) delivered: AtomicUsize,
+    delivered: Mutex<BTreeMap<What, usize>>,
     given_up: AtomicUsize,
     /// What the tries were answered.
     answers: Mutex<BTreeMap<String, usize>>,
@@ -28,7 +28,16 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn ended(&self) -> usize {
-        self.delivered.load(Ordering::Relaxed) + self.given_up.load(Ordering::Relaxed)
+        self.delivered().values().sum::<usize>() + self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// How many of each kind were answered with 200.
+    pub(crate) fn delivered(&self) -> BTreeMap<What, usize> {
+        self.delivered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn taken(&self, what: What) {
+        *self.delivered.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
     }
 
     pub(crate) fn given_up(&self) -> usize {
@@ -92,7 +101,7 @@ async fn one(play: &Play, post: &Post, gate: &RwLock<()>, progress: &Progress) {
             Ok(answer) => {
                 progress.answered(&answer.status.to_string());
                 if answer.status == 200 {
-                    progress.delivered.fetch_add(1, Ordering::Relaxed);
+                    progress.taken(post.what);
                     return;
                 }
             }

@@ -12,6 +12,7 @@ mod random;
 mod tables;
 
 use chaos::{Chaos, Damage};
+use check::Happened;
 use clap::Parser;
 use day::{Day, What};
 use domain::ids::Sku;
@@ -136,7 +137,7 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     }
     play.put_message(&play.stack.queues.fulfillment, POISON).await?;
 
-    let total = day.posts.len();
+    let (total, planned) = (day.posts.len(), day.counts());
     let progress = Arc::new(Progress::default());
     let gate = Arc::clone(&chaos.gate);
     let pace = Pace { senders: arguments.senders, between: Duration::from_secs(1) / arguments.rate.max(1) };
@@ -165,7 +166,9 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     println!("\nWhat must be so:");
     let log = fs::read(path.with_file_name("logs").join("ministack.log"))?;
     let log = String::from_utf8_lossy(&log);
-    let verdict = check::check(&play, &desk, &day, &chaos.damage, &chaos.mails, &log, 1).await?;
+    let (delivered, damage) = (progress.delivered(), &chaos.damage);
+    let happened = Happened { planned: &planned, delivered: &delivered, damage, calm: arguments.calm };
+    let verdict = check::check(&play, &desk, &day, &happened, &chaos.mails, &log, 1).await?;
     let mut broken = verdict.broken;
     if progress.given_up() > 0 {
         broken += 1;
@@ -208,7 +211,8 @@ fn prepared(
 }
 
 fn announce(day: &Day, seed: u64) {
-    let count = |what| day.posts.iter().filter(|post| post.what == what).count();
+    let counts = day.counts();
+    let count = |what| counts.get(&what).copied().unwrap_or_default();
     println!("A storm, seed {seed}: {} deliveries in any order", day.posts.len());
     println!(
         "  {} checkouts, {} twins under a fresh id, {} of refunds, {} of {} subscriptions' lives, {} duplicates of these",
@@ -300,7 +304,7 @@ fn summary(
     for (answer, count) in progress.answers() {
         row(&format!("  tries answered {answer}"), count.to_string());
     }
-    for function in ["intake", "fulfillment", "receipts", "sweep"] {
+    for function in damage.functions() {
         row(&format!("kill -9 of {function}"), damage.killed(function).to_string());
     }
     row("processes that stood still a while", damage.stood_still.to_string());

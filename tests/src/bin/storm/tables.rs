@@ -1,13 +1,29 @@
-//! Whole tables, as they lie there, and what an operator does by hand, as OPERATIONS.md says it.
+//! Whole tables, as they lie there, and what an operator does about what was given up or set aside.
 
+use aws::queue::{DeadLetters, Jobs};
 use aws_sdk_dynamodb::types::AttributeValue;
-use kit::{play::PlayError, stack::Stack};
-use std::collections::{BTreeMap, HashMap};
+use domain::job::{FulfillmentJob, Job, ReceiptJob};
+use jiff::Timestamp;
+use kit::{
+    play::PlayError,
+    stack::{Ports, Stack},
+};
+use operator::{
+    events::{Again, release},
+    list::parked,
+    note::Note,
+    pace::Pace,
+    redrive::{Bounds, redrive},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    num::NonZeroU32,
+};
 
-/// What every poison message begins with.
+/// What every poison message begins with. It is no job, so that no redrive moves it.
 pub(crate) const POISON: &str = "poison";
 
-/// A row.
+/// A row, or a part of one.
 #[derive(Debug, Clone)]
 pub(crate) struct Row(HashMap<String, AttributeValue>);
 
@@ -20,12 +36,19 @@ impl Row {
         let number = self.0.get(name).and_then(|value| value.as_n().ok());
         number.and_then(|number| number.parse().ok()).unwrap_or_default()
     }
+
+    /// The members of a list, each as a row of its own.
+    pub(crate) fn list(&self, name: &str) -> Vec<Self> {
+        let members = self.0.get(name).and_then(|value| value.as_l().ok()).into_iter().flatten();
+        members.filter_map(|member| member.as_m().ok().cloned().map(Self)).collect()
+    }
 }
 
 /// The tables and queues of a stack.
 #[derive(Debug, Clone)]
 pub(crate) struct Desk {
     stack: Stack,
+    ports: Ports,
     dynamodb: aws_sdk_dynamodb::Client,
     sqs: aws_sdk_sqs::Client,
 }
@@ -39,6 +62,7 @@ impl Desk {
         let config = stack.config().await;
         Self {
             stack: stack.clone(),
+            ports: stack.tables().await,
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
         }
@@ -62,69 +86,40 @@ impl Desk {
         Ok(())
     }
 
-    /// Moves what lies in the dead-letter queues back, but for poison. The local AWS has no task for that.
+    /// Moves back what lies in the dead-letter queues, but for poison.
     pub(crate) async fn redrive(&self) -> Result<usize, PlayError> {
         let queues = &self.stack.queues;
-        let mut moved = 0;
-        for (dead, queue) in [
-            (&queues.fulfillment_dead_letter, &queues.fulfillment),
-            (&queues.receipt_dead_letter, &queues.receipt),
-        ] {
-            loop {
-                let receive = self.sqs.receive_message().queue_url(dead).max_number_of_messages(10);
-                let received = receive.visibility_timeout(5).send().await.map_err(failed)?;
-                let messages = received.messages.unwrap_or_default();
-                if messages.is_empty() {
-                    break;
-                }
-                for message in messages {
-                    let body = message.body.unwrap_or_default();
-                    if body.starts_with(POISON) {
-                        continue;
-                    }
-                    self.sqs
-                        .send_message()
-                        .queue_url(queue)
-                        .message_body(body)
-                        .send()
-                        .await
-                        .map_err(failed)?;
-                    let delete = self.sqs.delete_message().queue_url(dead);
-                    delete.set_receipt_handle(message.receipt_handle).send().await.map_err(failed)?;
-                    moved += 1;
-                }
-            }
+        let events =
+            self.moved::<FulfillmentJob>(&queues.fulfillment_dead_letter, &queues.fulfillment).await?;
+        let receipts = self.moved::<ReceiptJob>(&queues.receipt_dead_letter, &queues.receipt).await?;
+        Ok(events + receipts)
+    }
+
+    async fn moved<J: Job>(&self, dead: &str, queue: &str) -> Result<usize, PlayError> {
+        let letters = DeadLetters::new(self.sqs.clone(), dead);
+        let queue = Jobs::<J>::new(self.sqs.clone(), queue);
+        let bounds = Bounds { dry_run: false, messages: usize::MAX, only: None };
+        let redriven = redrive(&letters, &queue, &bounds, &mut Pace::per_second(NonZeroU32::MAX)).await;
+        match redriven.stopped {
+            Some(setback) => Err(setback.into()),
+            None => Ok(redriven.moved),
         }
-        Ok(moved)
     }
 
     /// Releases all parked events. By their reasons, how many.
     pub(crate) async fn release(&self) -> Result<BTreeMap<String, usize>, PlayError> {
+        let events = &self.ports.events;
+        let queue = Jobs::new(self.sqs.clone(), &self.stack.queues.fulfillment);
+        let note = Note::new("storm", "all is well again", Timestamp::now()).map_err(failed)?;
         let mut released = BTreeMap::new();
-        for event in self.rows(&self.stack.tables.events).await? {
-            if event.text("state") != "parked" {
-                continue;
+        for row in parked(events, usize::MAX).await? {
+            match release(events, &queue, &row.event_id, &note).await? {
+                Again::Reopened { .. } | Again::Queued { .. } => {
+                    *released.entry(row.reason.unwrap_or_default()).or_default() += 1;
+                }
+                // It stays as it is, and the check says so.
+                Again::Left(_) => {}
             }
-            let event_id = event.text("event_id");
-            let text = |text: &str| AttributeValue::S(text.to_owned());
-            self.dynamodb
-                .update_item()
-                .table_name(&self.stack.tables.events)
-                .key("event_id", text(event_id))
-                .update_expression("SET #state = :stored, #pending = :stored REMOVE #reason, expires_at")
-                .condition_expression("#state = :from")
-                .expression_attribute_names("#state", "state")
-                .expression_attribute_names("#pending", "pending")
-                .expression_attribute_names("#reason", "reason")
-                .expression_attribute_values(":stored", text("stored"))
-                .expression_attribute_values(":from", text("parked"))
-                .send()
-                .await
-                .map_err(failed)?;
-            let job = serde_json::json!({"version": "1", "event_id": event_id});
-            let send = self.sqs.send_message().queue_url(&self.stack.queues.fulfillment);
-            send.message_body(job.to_string()).send().await.map_err(failed)?;
-            *released.entry(event.text("reason").to_owned()).or_default() += 1;
         }
         Ok(released)
     }
