@@ -995,6 +995,26 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
 }
 
 #[tokio::test]
+async fn a_mail_whose_day_was_missed_is_listed() {
+    let bundle = sent().await;
+    let world = &bundle.world;
+    world.pass(Duration::from_hours(24 * 30));
+    let due_at = world.now() - SignedDuration::from_hours(24 * 5);
+    {
+        let mut kept = world.kept();
+        let row = kept.receipts.get_mut(&receipt_id(1)).unwrap();
+        (row.state, row.due_at) = (State::Pending { reason: None }, Some(due_at));
+        (row.version, row.attempts) = (1, 0);
+    }
+    let dead = world.dead_letters(Hop::Receipts);
+    let all = async |before| list::overview(world, world, [&dead; 3], before, 100).await.unwrap();
+    let listed = all(world.now()).await;
+    assert_eq!((listed.owed.len(), listed.owed[0].due_at), (1, Some(due_at)));
+    assert!(listed.to_string().contains(&format!(", due {due_at:.0}: pending")), "{listed}");
+    assert!(all(due_at).await.owed.is_empty(), "its time had not come");
+}
+
+#[tokio::test]
 async fn a_row_that_a_newer_version_has_written_hides_no_other() {
     let bundle = parked().await;
     told(&bundle, 4).await;

@@ -5,11 +5,15 @@ use domain::{
     event::{EventState, StoredEvent},
     ids::{EventId, ReceiptId},
     outcome::Setback,
-    ports::{DeadLetters, EventDesk, Events, ReceiptDesk, Receipts},
+    ports::{DeadLetters, EventDesk, Events, ReceiptDesk, Receipts, Undone},
     receipt::{Receipt, Standing, State},
+    sweep::ReceiptPlace,
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan, tz::Offset};
 use std::fmt;
+
+/// How many days back mails are looked for that were to be sent on a day.
+const DAYS_BACK: i64 = 90;
 
 /// An event that waits, without its body, which holds personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub struct ReceiptRow {
     pub version: u64,
     /// Since when it is owed.
     pub created_at: Timestamp,
+    /// When it was to be sent, if that was not at once.
+    pub due_at: Option<Timestamp>,
     /// Where it stands.
     pub standing: Standing,
     /// Why.
@@ -78,6 +84,7 @@ impl From<Receipt> for ReceiptRow {
             receipt_id: receipt.receipt_id,
             version: receipt.version,
             created_at: receipt.created_at,
+            due_at: receipt.due_at,
             standing,
             reason,
             attempts: receipt.attempts,
@@ -184,10 +191,36 @@ async fn readable_receipts(
     Ok(rows)
 }
 
+/// The mails that were to be sent on a day, before then, and that nobody has taken up: so many at most. After three days
+/// sweep does not look for them any more.
+async fn overdue(
+    receipts: &(impl Receipts + Undone<ReceiptPlace>),
+    before: Timestamp,
+    most: usize,
+    unreadable: &mut Vec<String>,
+) -> Result<Vec<ReceiptRow>, Setback> {
+    let last = Offset::UTC.to_datetime(before).date();
+    let mut rows = Vec::new();
+    for back in (0..=DAYS_BACK).rev() {
+        let place = ReceiptPlace::Due(last.saturating_sub(back.days()));
+        for row in receipts.undone(place, before, most.saturating_sub(rows.len())).await? {
+            let receipt = readable(&row.id, receipts.receipt(&row.id).await, unreadable)?;
+            let is_overdue = |receipt: &Receipt| {
+                receipt.state.standing() == Standing::Pending && receipt.due_at < Some(before)
+            };
+            rows.extend(receipt.filter(is_overdue).map(ReceiptRow::from));
+        }
+        if rows.len() >= most {
+            break;
+        }
+    }
+    Ok(rows)
+}
+
 /// All that waits: what needs a person, and what came before then and should have come to an end.
 pub async fn overview(
     events: &(impl Events + EventDesk),
-    rows: &(impl Receipts + ReceiptDesk),
+    rows: &(impl Receipts + ReceiptDesk + Undone<ReceiptPlace>),
     [fulfillment, mails, feedback]: [&impl DeadLetters; 3],
     before: Timestamp,
     most: usize,
@@ -196,6 +229,7 @@ pub async fn overview(
     let mut owed = readable_receipts(rows, Standing::Pending, most, &mut unreadable).await?;
     owed.extend(readable_receipts(rows, Standing::Claimed, most, &mut unreadable).await?);
     owed.retain(|row| row.created_at < before);
+    owed.extend(overdue(rows, before, most, &mut unreadable).await?);
     owed.sort_by(|a, b| (a.created_at, &a.receipt_id).cmp(&(b.created_at, &b.receipt_id)));
     Ok(Overview {
         parked: standing(events, EventState::Parked, most, &mut unreadable).await?,
@@ -227,8 +261,12 @@ impl fmt::Display for EventRow {
 
 impl fmt::Display for ReceiptRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { receipt_id, version, created_at, standing, reason, attempts, note } = self;
-        write!(f, "{receipt_id} version {version} since {created_at:.0}: {standing}")?;
+        let Self { receipt_id, version, created_at, due_at, standing, reason, attempts, note } = self;
+        write!(f, "{receipt_id} version {version} since {created_at:.0}")?;
+        if let Some(due_at) = due_at {
+            write!(f, ", due {due_at:.0}")?;
+        }
+        write!(f, ": {standing}")?;
         if *attempts > 0 {
             write!(f, " after {attempts} attempts")?;
         }
