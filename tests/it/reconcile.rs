@@ -13,12 +13,12 @@ use domain::{
     receipt::{self, OnUnknown},
     reconcile::What,
     refund,
-    subscription::Reason,
+    subscription::{Reason, Snapshot},
 };
 use jiff::Timestamp;
 use kit::{
     drive::Bundle,
-    fakes::Fault,
+    fakes::{Call, Fate, Fault, Kept, Turn},
     life::Life,
     play::{Play, until},
     reconciling::reconcile_over,
@@ -29,6 +29,7 @@ use reconcile::{Count, MOST_GAPS, Reconciled};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 use sweep::{Limits, Sweep};
+use tokio::time::Instant;
 
 /// Longer than all of a story.
 const DAYS: i64 = 365;
@@ -404,6 +405,52 @@ async fn news_between_the_two_looks_are_not_replaced_by_what_was_listed_before_t
         assert_eq!(refunds.collect::<Vec<_>>(), [refund::Status::Succeeded]);
     }
     finds_nothing_more(&bundle).await;
+}
+
+/// Has a webhook's effect after the list of subscriptions was read, and before the first look at what it has.
+#[derive(Debug)]
+struct OvertakesTheList {
+    lists: u32,
+    began: (Timestamp, Instant),
+    told: Option<Snapshot>,
+}
+
+impl Fate for OvertakesTheList {
+    fn turn(&mut self, call: Call, kept: &mut Kept) -> Turn {
+        self.lists += u32::from(call.name == "api.list");
+        if call.name == "ledger.read" && self.lists == 4 {
+            let row = kept.subscription_rows.values_mut().next();
+            if let (Some(row), Some(told)) = (row, self.told.take()) {
+                let now = self.began.0 + self.began.1.elapsed();
+                (row.version, row.snapshot) = (row.version + 1, Some(Latest::new(now, told)));
+            }
+        }
+        Turn::Goes
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn news_between_the_list_and_the_first_look_are_not_replaced_by_what_was_listed_before_them() {
+    let (bundle, webhooks) = season(1, &[], &[]);
+    deliver(&bundle, &webhooks, |_| true).await;
+    let mut listed = life(101).subscription;
+    (listed["test_mode"], listed["status"]) = (json!(false), json!("active"));
+    bundle.provider_has_subscription(&listed);
+    let at = (the_end() - Duration::from_hours(1)).as_second();
+    let updated = delivery("customer.subscription.updated", "fevt_listed", at, "subscription", &listed);
+    deliver(&bundle, &[updated], |_| true).await;
+    bundle.drain().await;
+    let row = || bundle.world.kept().subscription_rows.values().next().unwrap().clone();
+    let known = row().snapshot.unwrap().value;
+    let newer = Snapshot { cancel_at_period_end: !known.cancel_at_period_end, ..known };
+    bundle.world.run_on_timers(Duration::from_secs(2));
+    let began = (bundle.world.now(), Instant::now());
+    let overtakes = OvertakesTheList { lists: 0, began, told: Some(newer.clone()) };
+    bundle.world.decide_by(Some(Box::new(overtakes)));
+    assert_eq!(run(&bundle).await.total().missing, 0);
+    bundle.world.decide_by(None);
+    bundle.drain().await;
+    assert_eq!(row().snapshot.unwrap().value, newer);
 }
 
 #[tokio::test]

@@ -13,7 +13,9 @@ use domain::{
     mode::Mode,
     outcome::Setback,
     ports::{Clock, Entitlements, Events, Ledger, Listing, Queue, ReadError, Recorded, Subjects},
-    reconcile::{self, Ask, Found, Listed, Page, What, event_id, goes_on, is_missing, subject, told_at},
+    reconcile::{
+        self, Ask, Found, Listed, Page, What, event_id, goes_on, is_missing, is_overtaken, subject, told_at,
+    },
 };
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -301,7 +303,12 @@ where
         run.reconciled.of(what).examined += all.len();
         let looks = all.into_iter().map(|found| async {
             let rows = self.rows(&found).await;
-            (rows.map(|rows| is_missing(&found, &rows).then(|| event_id(&found, &rows))), found)
+            let event_id = rows.map(|rows| {
+                let is_gap =
+                    is_missing(&found, &rows) && !is_overtaken(&found, &rows, read_at, self.clock.now());
+                is_gap.then(|| event_id(&found, &rows))
+            });
+            (event_id, found)
         });
         let mut looks = stream::iter(looks).buffered(AT_ONCE);
         while let Some((look, found)) = looks.next().await {

@@ -210,6 +210,25 @@ pub fn is_missing(found: &Found, rows: &Rows) -> bool {
     }
 }
 
+/// Whether what is stored was told after the list was read: then it is the list that is behind, and the next run lists the
+/// thing anew. What was told of a time still to come is told by another clock than ours, and no sign of that.
+#[must_use]
+pub fn is_overtaken(found: &Found, rows: &Rows, read_at: Timestamp, now: Timestamp) -> bool {
+    let told_at = match &found.news {
+        News::Refund(news) => {
+            let known = rows.order.as_ref().and_then(|order| order.refunds.get(&news.refund_id));
+            known.map(|known| known.told.at)
+        }
+        News::Subscription(_) => {
+            let known = rows.subscription.as_ref().and_then(|known| known.snapshot.as_ref());
+            known.map(|known| known.at)
+        }
+        _ => None,
+    };
+    // Within one second nobody can tell which was first.
+    told_at.is_some_and(|at| whole_second(read_at) < at && at <= now)
+}
+
 /// Whether an invoice is known to be paid, or was, before newer ones took its place on the row.
 fn is_paid(known: &Subscription, news: &InvoiceNews) -> bool {
     fn age<'a>(id: &'a InvoiceId, bill: &Bill) -> (Option<Timestamp>, &'a InvoiceId) {
