@@ -206,7 +206,7 @@ async fn row(name: &str) -> StoredEvent {
     let answer = take(&bundle, &signed(name, Timestamp::from_second(BEGIN).unwrap())).await;
     assert_eq!(answer.reply().status, 200, "{name}");
     let Answer::Kept(Kept::Accepted, row) = answer else { panic!("{name}: {answer:?}") };
-    row
+    *row
 }
 
 /// The one job of a batch.

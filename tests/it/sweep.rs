@@ -272,10 +272,11 @@ async fn a_run_queues_no_more_mails_than_it_may_however_many_days_they_were_due_
     let world = world_with([], notices);
     let limits = Limits { tried: 10, queued: 5, ..Limits::default() };
     for run in 0..6 {
-        let tries = world.kept().calls.len();
+        let before = world.kept().calls.len();
         let swept = Sweep { limits, ..sweep(&world) }.run().await.unwrap();
         assert!(swept.due <= 5 && (run > 1 || swept.due == 5 && swept.more), "run {run}: {swept:?}");
-        let tried = world.kept().calls[tries..].iter().filter(|call| **call == "undone.take_receipt").count();
+        let tried =
+            world.kept().calls[before..].iter().filter(|call| **call == "undone.take_receipt").count();
         assert!(tried <= 10, "run {run} tries {tried}");
         world.pass(EVERY.unsigned_abs());
     }

@@ -111,7 +111,10 @@ impl Told {
     pub fn table(&self, setting: &Setting) -> String {
         let mut waits: Vec<Duration> = self.waits.iter().map(|(_, waited)| *waited).collect();
         waits.sort();
-        let per_second = |count: u64, lasts: Duration| format!("{:.1}", count as f64 / lasts.as_secs_f64());
+        let per_second = |count: u64, lasts: Duration| {
+            let tenths = count * 10_000 / u64::try_from(lasts.as_millis()).unwrap_or(1).max(1);
+            format!("{}.{}", tenths / 10, tenths % 10)
+        };
         let rows = [
             ("events that waited", setting.waiting.to_string()),
             ("new ones meanwhile", setting.new.0.to_string()),
@@ -190,6 +193,16 @@ struct Ses {
 }
 
 impl Ses {
+    fn of(world: &World, per_second: u32) -> Self {
+        Self {
+            world: world.clone(),
+            per_second: per_second as usize,
+            taken: Arc::default(),
+            most: Arc::default(),
+            throttled: Arc::default(),
+        }
+    }
+
     fn has_room(&self) -> bool {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         while taken.front().is_some_and(|first| first.elapsed() >= Duration::from_secs(1)) {
@@ -315,6 +328,10 @@ impl<J: Job + Clone, W: Worker<J>> Pollers<'_, J, W> {
 }
 
 /// Lets a backlog drain, and holds nothing against anything: what has become of it is in the world that is handed back.
+///
+/// # Panics
+///
+/// When it never comes to its end, or the story cannot be set up.
 pub async fn drain(setting: Setting) -> (Bundle, Told) {
     let bundle = open_shop(OnUnknown::Resend);
     let world = bundle.world.clone();
@@ -326,46 +343,9 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
     }
     world.run_on_timers(CALL_LASTS);
     let began = Instant::now();
-    let w = || world.clone();
-    let count = || Arc::new(AtomicUsize::new(0));
-    let flex = Flex { world: w(), now: count(), most: count() };
-    let ses = Ses {
-        world: w(),
-        per_second: setting.mails_per_second as usize,
-        taken: Arc::default(),
-        most: count(),
-        throttled: count(),
-    };
-    let fulfillment = Fulfillment {
-        events: w(),
-        ledger: w(),
-        entitlements: w(),
-        receipts: w(),
-        receipt_queue: w(),
-        api: flex.clone(),
-        clock: w(),
-        policy: POLICY,
-        most_receives: MOST_RECEIVES,
-    };
-    let receipts = Receipts {
-        rows: w(),
-        orders: w(),
-        entitlements: w(),
-        marks: w(),
-        mailer: ses.clone(),
-        clock: w(),
-        merchant: merchant(),
-        templates: Templates::built_in().expect("good built-in templates"),
-        on_unknown: OnUnknown::Resend,
-    };
-    let sweep = Sweep {
-        events: w(),
-        receipts: w(),
-        fulfillment_queue: w(),
-        receipt_queue: w(),
-        clock: w(),
-        limits: Limits::default(),
-    };
+    let flex = Flex { world: world.clone(), now: Arc::default(), most: Arc::default() };
+    let ses = Ses::of(&world, setting.mails_per_second);
+    let (fulfillment, receipts, sweep) = (fulfillment(&world, &flex), receipts(&world, &ses), sweep(&world));
     let (over, again) = (AtomicBool::new(false), AtomicUsize::new(0));
     let (fulfilled, mailed): (Mutex<BTreeMap<String, Duration>>, _) = Default::default();
     let jobs = Pollers {
@@ -439,6 +419,48 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
     };
     drop(done);
     (bundle, told)
+}
+
+fn fulfillment(world: &World, flex: &Flex) -> Fulfillment<World, World, World, World, World, Flex, World> {
+    let w = || world.clone();
+    Fulfillment {
+        events: w(),
+        ledger: w(),
+        entitlements: w(),
+        receipts: w(),
+        receipt_queue: w(),
+        api: flex.clone(),
+        clock: w(),
+        policy: POLICY,
+        most_receives: MOST_RECEIVES,
+    }
+}
+
+fn receipts(world: &World, ses: &Ses) -> Receipts<World, World, World, World, Ses, World> {
+    let w = || world.clone();
+    Receipts {
+        rows: w(),
+        orders: w(),
+        entitlements: w(),
+        marks: w(),
+        mailer: ses.clone(),
+        clock: w(),
+        merchant: merchant(),
+        templates: Templates::built_in().expect("good built-in templates"),
+        on_unknown: OnUnknown::Resend,
+    }
+}
+
+fn sweep(world: &World) -> Sweep<World, World, World, World, World> {
+    let w = || world.clone();
+    Sweep {
+        events: w(),
+        receipts: w(),
+        fulfillment_queue: w(),
+        receipt_queue: w(),
+        clock: w(),
+        limits: Limits::default(),
+    }
 }
 
 fn event_id(n: u64) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// Proven, and kept like this.
-    Kept(Kept, StoredEvent),
+    Kept(Kept, Box<StoredEvent>),
     /// Turned away; nothing was stored.
     Refused(Refusal),
     /// Not now: the sender is to come again.

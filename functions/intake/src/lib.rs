@@ -107,7 +107,7 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
         if let Recorded::OtherBody(_) = recorded {
             let beside = StoredEvent::beside(delivery);
             self.events.record(&beside).await?;
-            return Ok(Answer::Kept(Kept::Conflict, beside));
+            return Ok(Answer::Kept(Kept::Conflict, Box::new(beside)));
         }
         let kept = match (recorded, &delivery.reading, event.state) {
             (Recorded::Again(state), Reading::Event(_), _) if state.is_pending() => Kept::QueuedAgain,
@@ -118,6 +118,6 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
             (_, Reading::Event(_), EventState::Unhandled) => Kept::Unhandled,
             (_, Reading::Event(_), _) => Kept::Accepted,
         };
-        Ok(Answer::Kept(kept, event))
+        Ok(Answer::Kept(kept, Box::new(event)))
     }
 }
