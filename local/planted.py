@@ -79,10 +79,12 @@ PLANTS = [
     Plant(
         "sum refunds: every event of a refund adds its amount",
         "shared/domain/src/refund.rs",
-        "(self.told.value.status.is_known(), &self.told) {\n            self.told = told;",
-        "(self.told.value.status.is_known(), &self.told) {\n"
-        "            let sum = self.told.value.amount + told.value.amount;\n"
-        "            self.told = told;\n            self.told.value.amount = sum;",
+        "        if (told.value.status.is_known(), &told) > (self.told.value.status.is_known(), &self.told) {\n"
+        "            self.told = told;\n        }",
+        "        let sum = self.told.value.amount + told.value.amount;\n"
+        "        if (told.value.status.is_known(), &told) > (self.told.value.status.is_known(), &self.told) {\n"
+        "            self.told = told;\n        }\n"
+        "        self.told.value.amount = sum;",
         "tests", "news::overlapping_news_of_one_refund_have_one_effect",
     ),
     Plant(
@@ -90,13 +92,15 @@ PLANTS = [
         "shared/domain/src/facts.rs",
         "    if news > *known {\n        *known = news;\n    }",
         "    if news.is_some() {\n        *known = news;\n    }",
-        "tests", "news::a_life_told_in_any_order_and_twice_comes_to_one_end_and_one_set_of_receipts",
+        "domain", "facts::tests::the_order_and_the_number_of_arrivals_do_not_matter",
     ),
     Plant(
         "forget the fresh-id key: a checkout is new with every event id",
         "functions/fulfillment/src/gather.rs",
-        "        if let Some(order) = order.as_ref().filter(|order| order.fulfilled_at.is_some()) {",
-        "        if let Some(order) = order.as_ref().filter(|order| order.fulfilled_at.is_none()) {",
+        "        let wanted = Wanted { order: Some(id.clone()), ..Wanted::default() };\n"
+        "        Ok(self.ledger.read(&wanted).await?.order)",
+        "        let wanted = Wanted { order: Some(id.clone()), ..Wanted::default() };\n"
+        "        Ok(self.ledger.read(&wanted).await?.order.filter(|order| order.fulfilled_at.is_none()))",
         "tests", "fulfillment::the_same_checkout_under_a_new_event_id_changes_nothing_and_sends_nothing",
     ),
     Plant(
