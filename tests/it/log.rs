@@ -208,6 +208,13 @@ async fn everything() {
     let made_up = bundle.reconcile(365).await.unwrap().unwrap().total();
     assert!(made_up.missing > 0 && made_up.unreadable == 1, "{made_up:?}");
     work(&bundle, "r6").await;
+    // Committed by an attempt that died before it could pass the receipt on.
+    let event_id = domain::ids::EventId::new("fevt_1").unwrap();
+    if let Some(event) = bundle.world.kept().events.get_mut(&event_id) {
+        event.state = domain::event::EventState::Committed;
+    }
+    domain::ports::Queue::send(&bundle.world, &domain::job::FulfillmentJob::V1 { event_id }).await.unwrap();
+    work(&bundle, "r7").await;
     // The canary did go through: its own mail has all of it that a receipt shows.
     let kept = bundle.world.kept();
     assert_eq!(kept.mails[0].to.as_str(), CANARIES[0]);
