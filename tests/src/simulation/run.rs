@@ -36,7 +36,7 @@ use jiff::{SignedDuration, Timestamp};
 use operator::{note::Note, pace::Pace, redrive};
 use reconcile::{Count, Reconciled};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     num::{NonZeroU32, NonZeroU64},
     pin::Pin,
     task::{Context, Poll, Waker},
@@ -185,6 +185,8 @@ pub(super) struct Run<'a> {
     agenda: BTreeMap<(Timestamp, u64), Act>,
     deliveries: Vec<Delivery>,
     seen: Seen,
+    /// The mails for a later day for which a sweep is on the agenda.
+    looked_out_for: BTreeSet<ReceiptId>,
     next: u64,
     behind: Duration,
     calm: bool,
@@ -219,6 +221,7 @@ impl<'a> Run<'a> {
             agenda: BTreeMap::new(),
             deliveries: Vec::new(),
             seen: Seen::default(),
+            looked_out_for: BTreeSet::new(),
             next: 0,
             behind: Duration::ZERO,
             calm: false,
@@ -280,14 +283,6 @@ impl<'a> Run<'a> {
             let when = Timestamp::from_second(moment.at).unwrap_or(last);
             let wait = self.dice.between(Duration::ZERO, Duration::from_secs(30));
             self.at(when.saturating_add(wait).unwrap_or(when), Act::Outage);
-        }
-        for life in self.plan.lives.iter().filter(|_| self.plan.policy.trial_ends_mail) {
-            // Every few hours of the days in which a notice may be due: elsewhere there is nothing to find.
-            let Some(trial_end) = life.trial_end else { continue };
-            for hours in (-96..=24).step_by(6) {
-                let when = Timestamp::from_second(trial_end + hours * 3_600).unwrap_or(last);
-                self.at(when, Act::Sweep);
-            }
         }
         let acts = [
             (days / 6, Act::Operate),
@@ -844,6 +839,8 @@ impl<'a> Run<'a> {
         if wrote {
             let kept = self.world.kept();
             self.seen.look(&kept, self.plan, &self.faults, now)?;
+            drop(kept);
+            self.look_out_for_what_is_due(now);
         }
         if let Poll::Ready(done) = polled {
             let flight = self.flights.swap_remove(n);
@@ -851,6 +848,23 @@ impl<'a> Run<'a> {
         }
         self.time_goes_by(id);
         Ok(())
+    }
+
+    /// The schedule comes to a mail for a later day: every few hours of the days on which it looks for it. Else it comes
+    /// now and then only, so that the end is reached without it.
+    fn look_out_for_what_is_due(&mut self, now: Timestamp) {
+        let new: Vec<_> = {
+            let kept = self.world.kept();
+            let due = kept.receipts.values().filter_map(|row| Some((row.receipt_id.clone(), row.due_at?)));
+            due.filter(|(id, _)| !self.looked_out_for.contains(id)).collect()
+        };
+        for (id, due_at) in new {
+            self.looked_out_for.insert(id);
+            for hours in (1..=72).step_by(6) {
+                let when = due_at.max(now).saturating_add(SignedDuration::from_hours(hours));
+                self.at(when.unwrap_or(Timestamp::MAX), Act::Sweep);
+            }
+        }
     }
 
     /// What every step costs; now and then seconds; and now and then the clock jumps.
