@@ -100,6 +100,7 @@ where
             let ended = match gathered.decision {
                 Decision::Write(mut commit) => {
                     commit.receipts.retain(|receipt| !written.contains(&receipt.receipt_id));
+                    commit.receipts = restored::owed_before(&event, commit.receipts, self.clock.now());
                     let receipt_ids = commit.receipt_ids();
                     let ended = self.commit(&event, commit, gathered.order.as_ref()).await?;
                     if ended.is_none() {

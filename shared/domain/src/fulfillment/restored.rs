@@ -89,11 +89,26 @@ pub fn receipt(
     };
     let receipt =
         Receipt::new(&order_id, kind, due_at, now).ok().filter(|receipt| receipt.receipt_id == *id)?;
-    if due_at > Some(now) {
-        return Some(receipt);
+    Some(of_unknown_fate(receipt, now))
+}
+
+/// What an event makes owed that it has made owed before: its row is gone, and the order's with it. As [`receipt`]s are.
+#[must_use]
+pub fn owed_before(event: &StoredEvent, receipts: Vec<Receipt>, now: Timestamp) -> Vec<Receipt> {
+    let again = |receipt: Receipt| match event.receipt_ids.contains(&receipt.receipt_id) {
+        true => of_unknown_fate(receipt, now),
+        false => receipt,
+    };
+    receipts.into_iter().map(again).collect()
+}
+
+fn of_unknown_fate(receipt: Receipt, now: Timestamp) -> Receipt {
+    match OwnerToken::new("restored") {
+        Ok(owner) if receipt.due_at <= Some(now) => {
+            Receipt { state: State::Claimed { owner, claim_ends_at: now }, ..receipt }
+        }
+        _ => receipt,
     }
-    let state = State::Claimed { owner: OwnerToken::new("restored").ok()?, claim_ends_at: now };
-    Some(Receipt { state, ..receipt })
 }
 
 fn of_order(id: &ReceiptId, order: &Order) -> Option<Kind> {
