@@ -317,11 +317,11 @@ pub fn subject(news: &News) -> Option<Subject> {
     Subject::new(format!("{resource}:{id}:{}", state(news)?)).ok()
 }
 
-/// Whether an event that was parked beside such rows has something to go on by now: what waited for an order, when the
-/// order is there; and what a subscription was not yet, which is listed now. A checkout is for a person to decide.
+/// Whether what an event told that was parked beside such rows has something to go on by now: the list says that it is
+/// so, which the provider perhaps would not tell before; but for a refund whose order is still not there.
 #[must_use]
 pub fn goes_on(news: &News, rows: &Rows) -> bool {
-    rows.order.is_some() || matches!(news, News::Subscription(_))
+    rows.order.is_some() || !matches!(news, News::Refund(_))
 }
 
 /// The id of the event that makes up for a webhook: the same whenever the same state is found beside the same row. So a
