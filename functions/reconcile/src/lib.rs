@@ -1,8 +1,8 @@
 //! The edge of reconcile: what the provider's lists have and nobody told us of is driven through the path of a webhook.
 //!
-//! list → compare → wait a moment → see what waits → compare again → record → queue. Nothing but events is written here, each under an
-//! id that is the same whenever the same gap is found, so that a second run, or two at once, come to the same as one.
-//! What follows from an event is fulfillment's alone, under its own conditions.
+//! list → compare → wait a moment → see what waits → compare again → record → queue. Nothing but events is written here,
+//! each under an id that is the same whenever the same gap is found, so that a second run, or two at once, come to the
+//! same as one. What follows from an event is fulfillment's alone, under its own conditions.
 
 use domain::{
     delivery::{Delivery, Provider, fingerprint},

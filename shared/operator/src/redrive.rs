@@ -1,7 +1,7 @@
 //! A dead-letter queue's messages, back to their work queue.
 //!
 //! SQS can move them itself (`StartMessageMoveTask`), all of them, one task a queue. This looks at each message, goes as
-//! fast as it is told, and can say beforehand what it would do. A report of SES's goes back with what feedback reads of it.
+//! fast as it is told, and can say beforehand what it would do. A report of SES's goes back whole.
 
 use crate::{NAMED, names, pace::Pace};
 use domain::{
