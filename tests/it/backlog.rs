@@ -47,14 +47,15 @@ fn hold(setting: Setting, bundle: &Bundle, told: &Told) {
     let pieces = i64::try_from(2 * sold).unwrap();
     assert_eq!(kept.counters[&sku("BRACE-M")], ON_HAND - pieces);
 
-    assert!(told.most_requests <= setting.fulfillment.0 * setting.fulfillment.1, "{told:?}");
+    assert!(told.most_requests <= setting.fulfillment.0 * setting.fulfillment.1, "{}", told.most_requests);
     // A drain that takes hours does not multiply itself.
-    assert!(told.swept <= sold, "{told:?}");
-    // What came while it drained waited no longer than for what was there before it, and what came later not at all,
-    // but for the disorder of the queue.
-    let moment = Duration::from_secs(15);
+    assert!(told.swept <= sold, "{}", told.swept);
+    // What came while it drained waited for what was there before it, and what came later not at all: but for the new
+    // ones that came earlier, those that were tried again, and the disorder of the queue.
+    let slack = Duration::from_secs(15) + told.drained_in / 20;
     for (came, waited) in &told.waits {
-        assert!(*waited <= told.drained_in.saturating_sub(*came) + moment, "{came:?} {waited:?} {told:?}");
+        let left = told.drained_in.saturating_sub(*came);
+        assert!(*waited <= left + slack, "came after {came:?}, waited {waited:?}, {left:?} were left");
     }
 }
 
@@ -72,8 +73,8 @@ async fn what_waits_drains_at_the_set_concurrency_and_within_the_sending_rate_an
     println!("{}", told.table(&setting));
     hold(setting, &bundle, &told);
     let mails = bundle.world.kept().mails.len();
-    assert!((1..mails / 2).contains(&told.throttled), "the pace is not near the rate: {told:?}");
-    assert!(told.again > 0, "nothing was ever tried again: {told:?}");
+    assert!((1..mails / 2).contains(&told.throttled), "the pace is not near the rate: {}", told.throttled);
+    assert!(told.again > 0, "nothing was ever tried again");
 }
 
 #[tokio::test(start_paused = true)]
