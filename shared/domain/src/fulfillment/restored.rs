@@ -95,9 +95,8 @@ pub fn receipt(
 /// What an event makes owed that it has made owed before: its row is gone, and the order's with it. As [`receipt`]s are.
 #[must_use]
 pub fn owed_before(event: &StoredEvent, receipts: Vec<Receipt>, now: Timestamp) -> Vec<Receipt> {
-    let again = |receipt: Receipt| match event.receipt_ids.contains(&receipt.receipt_id) {
-        true => of_unknown_fate(receipt, now),
-        false => receipt,
+    let again = |receipt: Receipt| {
+        if event.receipt_ids.contains(&receipt.receipt_id) { of_unknown_fate(receipt, now) } else { receipt }
     };
     receipts.into_iter().map(again).collect()
 }
