@@ -28,7 +28,7 @@ simulate: SEEDS ?= 1000
 simulate:  ## Run the seeded simulation: make simulate SEEDS=100000, or EVENTS=100000
 	$(CARGO) run --locked --quiet --package tests --bin simulate -- $(if $(EVENTS),--events $(EVENTS),--seeds $(SEEDS))
 
-planted: tools  ## Plant bugs one at a time and expect the tests that guard against them to fail
+planted: tools  ## Plant bugs one at a time and expect the one test that each names to fail
 	$(OFFLINE) $(STACK) run -- $(PYTHON) local/planted.py $(ONLY)
 
 backlog: WAITING ?= 100000
