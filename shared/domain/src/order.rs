@@ -294,3 +294,23 @@ impl Order {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_waits_for_its_money_in_the_words_that_rows_have() {
+        for funds in [
+            Funds::Received,
+            Funds::Authorized,
+            Funds::Processing,
+            Funds::Failed,
+            Funds::Expired,
+            Funds::Canceled,
+        ] {
+            assert_eq!(serde_json::to_string(&funds).unwrap(), format!("\"{funds}\""));
+            assert_eq!(State::Waiting(funds).to_string(), funds.to_string());
+        }
+    }
+}

@@ -69,6 +69,17 @@ fn a_commit_names_the_receipts_that_it_makes_owed() {
 }
 
 #[test]
+fn a_sale_that_moves_nothing_says_so_and_one_that_only_moves_says_that() {
+    let shop = Shop::selling(checkout(vec![line("mats", 1, 4000, None)]));
+    let sale = commit(shop.decide(&told("fevt_1", SALE, completed())));
+    assert!(sale.to_string().contains("0 stock movements"), "{sale}");
+    let shop = Shop::selling(checkout(vec![line("mats", 1, 4000, Some("MAT"))]));
+    let takes = commit(shop.decide(&told("fevt_1", SALE, completed()))).takes;
+    let moves = Commit { takes, ..Commit::of(id("fevt_1")) };
+    assert_eq!(moves.to_string(), "1 stock movements");
+}
+
+#[test]
 fn a_decision_reads_as_a_line_without_a_name_of_anything() {
     let mut sold = checkout(vec![line("mats", 2, 4000, Some("MAT")), line("mug", 1, 1500, Some("MUG"))]);
     sold.totals.total = 5600;

@@ -6,7 +6,7 @@ use crate::{
         refunded, snapshot, subscription_news, told,
     },
     ids::OrderId,
-    subscription::InvoiceEvent,
+    subscription::{Beginning, InvoiceEvent},
 };
 use proptest::prelude::*;
 
@@ -177,6 +177,8 @@ fn a_subscription_is_missing_while_what_matters_of_it_differs() {
         with(&|told| told.items = vec![item("fprod_pool")]),
         with(&|told| told.items.push(item("fprod_pool"))),
         with(&|told| told.items[0].quantity = 2),
+        with(&|told| told.items[0].product_id = Some(id("fprod_pool"))),
+        with(&|told| told.items[0].price_id = Some(id("fprice_other"))),
     ] {
         assert!(missing(&shop, &other), "{other:?}");
     }
@@ -190,6 +192,53 @@ fn a_subscription_is_missing_while_what_matters_of_it_differs() {
     ] {
         assert!(!missing(&shop, &same), "{same:?}");
     }
+}
+
+#[test]
+fn one_word_that_we_do_not_know_is_not_another() {
+    let mut shop = sold();
+    shop.tell(SALE + 60, subscribed("a_new_word"));
+    assert!(missing(&shop, &found(subscribed("another_new_word"))));
+    assert!(!missing(&shop, &found(subscribed("a_new_word"))));
+}
+
+#[test]
+fn a_list_that_was_read_before_newer_news_of_the_same_thing_is_behind() {
+    let mut shop = sold();
+    shop.tell(SALE + 100, refunded("fre_1", "pending", 1000));
+    shop.tell(SALE + 100, subscribed("active"));
+    for news in [refunded("fre_1", "succeeded", 1000), subscribed("past_due")] {
+        let found = found(news);
+        let rows = rows(&shop, &found);
+        let behind = |read_at: i64, now: i64| is_overtaken(&found, &rows, at(read_at), at(now));
+        assert_eq!([99, 100, 101].map(|read_at| behind(SALE + read_at, NOW)), [true, false, false]);
+        // Told by a clock ahead of ours.
+        assert_eq!([99, 100].map(|now| behind(SALE + 50, SALE + now)), [false, true]);
+    }
+    let sale = found(completed());
+    assert!(!is_overtaken(&sale, &rows(&shop, &sale), at(SALE - 100), at(NOW)));
+}
+
+#[test]
+fn an_invoice_leads_to_the_order_that_may_owe_its_receipt() {
+    let mut shop = sold();
+    shop.tell(SALE + 60, subscribed("active"));
+    shop.tell(SALE + 61, paid("fin_2", 1));
+    let (news, mut rows) = (paid("fin_2", 1), shop.tables.read(&wanted(&paid("fin_2", 1))));
+    let known = rows.subscription.as_mut().unwrap();
+    known.beginning = Some(Beginning { order_id: order_id(), invoice_id: None });
+    assert_eq!(wanted_order(&news, &rows), Some(order_id()));
+    let known = rows.subscription.as_mut().unwrap();
+    known.invoices.get_mut(&id("fin_2")).unwrap().receipt_id = Some(id("fin_2-invoice"));
+    assert_eq!(wanted_order(&news, &rows), None);
+}
+
+#[test]
+fn a_list_has_a_name() {
+    assert_eq!(
+        What::ALL.map(|what| what.to_string()),
+        ["checkouts", "invoices", "refunds", "subscriptions", "ended subscriptions"]
+    );
 }
 
 #[test]
