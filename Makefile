@@ -5,7 +5,7 @@ STACK := $(PYTHON) local/stack.py
 # Local runs use the stand-in for Flex's API; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test simulate up down status send invoke fmt lint wall tools examples planted fuzz storm backlog
+.PHONY: help demo test simulate up down status send invoke fmt lint wall tools examples planted fuzz storm backlog mutants
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -30,6 +30,12 @@ simulate:  ## Run the seeded simulation: make simulate SEEDS=100000, or EVENTS=1
 
 planted: tools  ## Plant bugs one at a time and expect the one test that each names to fail
 	$(OFFLINE) $(STACK) run -- $(PYTHON) local/planted.py $(ONLY)
+
+mutants: export PROPTEST_CASES ?= 16
+mutants: export INSTA_UPDATE = no
+mutants:  ## Change the rules one by one and expect a test to notice each: an hour or two
+	$(CARGO) install --locked --quiet --root .local/tools/mutants --version 27.1.0 cargo-mutants
+	PATH="$(CURDIR)/.local/tools/mutants/bin:$$PATH" $(CARGO) mutants --package domain --jobs 2 --output .local/mutants $(OPTIONS)
 
 backlog: WAITING ?= 100000
 backlog:  ## Let a backlog drain, in virtual time: make backlog WAITING=100000
