@@ -393,6 +393,7 @@ async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
             "passed_on",
             "reconciled",
             "refused",
+            "resumed",
             "retry",
             "sent",
             "settled",
