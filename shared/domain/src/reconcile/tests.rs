@@ -137,6 +137,8 @@ fn a_paid_invoice_is_missing_until_its_subscription_has_it_as_paid() {
     let failed = bill(InvoiceEvent::PaymentFailed, 2000, period);
     shop.tell(SALE + 31 * DAY, invoice_news("fsub_1", "fin_2", InvoiceEvent::PaymentFailed, failed));
     assert!(missing(&shop, &renewal));
+    let told_at = told_at(&renewal, &rows(&shop, &renewal), at(SALE + 33 * DAY));
+    assert_eq!(told_at, at(SALE + 31 * DAY + 1), "after the payment that failed");
     make_up(&mut shop, &renewal, SALE + 33 * DAY);
     assert!(!missing(&shop, &renewal));
     let invoice = &shop.subscription("fsub_1").invoices[&id::<InvoiceId>("fin_2")];

@@ -405,6 +405,10 @@ fn the_provider_is_asked_after_each_payment_where_invoices_bill_the_past() {
     assert!(subscription.is_vague());
     subscription.learn(at(PAID + 1), Snapshot { source: Source::Read, ..told("active") });
     assert!(!subscription.is_vague());
+    // What was read within the second of a payment has seen it.
+    let mut at_once = subscription.clone();
+    pays(&mut at_once, "fin_3", PAID + 1, (SALE, PAID + 1));
+    assert!(!at_once.is_vague());
     // What was read says nothing of a payment after that.
     pays(&mut subscription, "fin_3", NEXT, (PAID, NEXT));
     assert!(subscription.is_vague());
@@ -418,6 +422,9 @@ fn a_payment_or_a_sign_of_life_contradicts_an_end() {
         subscription
     };
     assert!(!ended().is_contradicted() && !with("active", true, true).is_contradicted());
+    let mut with_the_end = ended();
+    pays(&mut with_the_end, "fin_9", FAILED, (PAID, NEXT));
+    assert!(!with_the_end.is_contradicted(), "the last payment of all");
     let mut paid = ended();
     pays(&mut paid, "fin_2", FAILED, (PAID, NEXT));
     assert!(!paid.is_contradicted(), "what was paid until the end is no contradiction");
