@@ -211,6 +211,17 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_has_counted_itself_and_a_place_begins_when_its_row_came_or_its_day() {
+        let day = Date::constant(1970, 1, 3);
+        let places = [ReceiptPlace::Pending, ReceiptPlace::Claimed, ReceiptPlace::Due(day)];
+        assert_eq!(places.map(Place::attempts), [0, 1, 0]);
+        let since = NOW + SignedDuration::from_hours(1);
+        let day = NOW + SignedDuration::from_hours(48);
+        assert_eq!(places.map(|place| place.undone_since(since)), [since, since, day]);
+        assert_eq!(EventPlace::Stored.undone_since(since), since);
+    }
+
+    #[test]
     fn what_was_tried_in_vain_has_its_tries_first() {
         assert_eq!(ages_at_which_it_is_swept(1, SignedDuration::from_hours(6)), [120, 240]);
     }

@@ -1,6 +1,9 @@
-use super::super::{
-    Doubt,
-    testing::{End, *},
+use super::{
+    super::{
+        Decision, Doubt, Policy,
+        testing::{End, *},
+    },
+    wanted_shelves,
 };
 use crate::{
     checkout::{Capture, Checkout},
@@ -40,6 +43,28 @@ fn after_refunds(restock: Restock, amounts: &[i64]) -> (i64, i64) {
 
 fn disputed(second: i64, status: &str) -> Event {
     told(&format!("fevt_{second}"), second, News::Dispute(dispute_news("fdsp_1", status, None)))
+}
+
+#[test]
+fn what_no_row_can_hold_is_parked() {
+    let mut shop = sold_out(Restock::Never);
+    let long = "x".repeat(400_000);
+    shop.tables.orders.get_mut(&order_id()).unwrap().customer.name = Some(long);
+    let refund = told("fevt_9", SALE + 1, refunded("fre_1", "succeeded", 1500));
+    for event in [refund, disputed(SALE + 1, "needs_response")] {
+        assert_eq!(shop.decide(&event), Decision::Park(Doubt::TooLarge { lines: 2 }), "{event:?}");
+    }
+}
+
+#[test]
+fn shelves_are_read_where_goods_may_come_back() {
+    let shop = sold_out(Restock::Any);
+    let wanted = |restock: Restock, order: &Order| {
+        wanted_shelves(order, &Policy { restock, ..policy() }).shelves.map(|(_, skus)| skus)
+    };
+    assert_eq!(wanted(Restock::Any, shop.order()), Some(vec![sku("MAT"), sku("MUG")]));
+    assert_eq!(wanted(Restock::Never, shop.order()), None);
+    assert_eq!(wanted(Restock::Any, &Order { lines: Vec::new(), ..shop.order().clone() }), None);
 }
 
 #[test]

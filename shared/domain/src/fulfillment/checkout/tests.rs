@@ -30,6 +30,30 @@ fn fulfilled(checkout: &Checkout, shelves: &[Shelf]) -> (Order, Commit) {
 }
 
 #[test]
+fn a_line_without_a_sku_has_its_mapping_row_read_before_any_shelf() {
+    let named = wanted(&checkout(vec![line("a", 1, 3000, Some("MAT"))]));
+    assert_eq!((named.mapping.len(), named.shelves.map(|(_, skus)| skus)), (0, Some(vec![sku("MAT")])));
+    let unnamed = wanted(&checkout(vec![line("a", 1, 3000, None)]));
+    assert_eq!((unnamed.mapping.is_empty(), unnamed.shelves), (false, None));
+}
+
+#[test]
+fn a_checkout_that_waits_was_read_too_early_if_its_payment_was_heard_of_since() {
+    let sale = checkout(vec![line("a", 1, 3000, Some("MAT"))]);
+    let payment = sale.payment_intents[0].clone();
+    let heard = |news_at: i64| {
+        let link = payment::Link { news_at: Some(at(news_at)), ..payment::Link::new(payment.clone()) };
+        Rows { links: [(payment.clone(), link)].into(), ..Rows::default() }
+    };
+    let waits = Decision::Nothing { owed: Vec::new() };
+    let early = |decision: &Decision, news_at: i64| read_too_early(decision, &heard(news_at), at(SALE));
+    assert_eq!([-1, 0, 1].map(|after| early(&waits, SALE + after)), [false, true, true]);
+    assert!(!read_too_early(&waits, &Rows::default(), at(SALE)));
+    let fulfills = decided(&sale, &[shelf("MAT", 5)]);
+    assert!(!early(&fulfills, SALE + 1) && !early(&Decision::Park(Doubt::NoSubject), SALE + 1));
+}
+
+#[test]
 fn a_paid_checkout_is_fulfilled() {
     let (order, commit) = fulfilled(
         &checkout(vec![line("a", 2, 3000, Some("MAT")), line("b", 1, 1500, Some("MUG"))]),
