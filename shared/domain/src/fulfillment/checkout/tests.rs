@@ -54,6 +54,26 @@ fn a_checkout_that_waits_was_read_too_early_if_its_payment_was_heard_of_since() 
 }
 
 #[test]
+fn an_order_that_waits_is_written_when_something_is_new_and_has_its_receipt_when_its_money_is_here() {
+    let sale = |status: &str, received: i64| {
+        let sale = with_payments(checkout(vec![line("a", 1, 3000, Some("MAT"))]), &[status]);
+        Checkout { capture: Capture::Manual, received: Some(received), ..sale }
+    };
+    let mut shop = Shop::selling(sale("requires_capture", 0));
+    shop.tell(SALE, completed());
+    assert_eq!((shop.order().funds, &shop.order().receipt_id), (Funds::Authorized, &None));
+    let look = |shop: &Shop| shop.decide(&told("fevt_9", SALE + 60, completed()));
+    assert_eq!(look(&shop), Decision::Nothing { owed: Vec::new() }, "nothing but the time is new");
+    let mut other = sale("requires_capture", 0);
+    other.payments.values_mut().for_each(|told| told.amount = Some(3001));
+    shop.api.checkouts.insert(order_id(), other);
+    assert!(matches!(look(&shop), Decision::Write(_)), "what is told of the payment is new");
+    shop.api.checkouts.insert(order_id(), sale("succeeded", 3000));
+    shop.tell(SALE + 120, completed());
+    assert_eq!((shop.order().funds, &shop.order().receipt_id), (Funds::Received, &Some(id("fcs_1-order"))));
+}
+
+#[test]
 fn a_paid_checkout_is_fulfilled() {
     let (order, commit) = fulfilled(
         &checkout(vec![line("a", 2, 3000, Some("MAT")), line("b", 1, 1500, Some("MUG"))]),
