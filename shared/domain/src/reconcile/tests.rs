@@ -230,6 +230,11 @@ fn an_invoice_leads_to_the_order_that_may_owe_its_receipt() {
     let known = rows.subscription.as_mut().unwrap();
     known.beginning = Some(Beginning { order_id: order_id(), invoice_id: None });
     assert_eq!(wanted_order(&news, &rows), Some(order_id()));
+    rows.order = Some(shop.order().clone());
+    assert!(is_missing(&found(news.clone()), &rows), "the receipt of a renewal");
+    let first = rows.subscription.as_mut().unwrap().beginning.as_mut().unwrap();
+    first.invoice_id = Some(id("fin_2"));
+    assert!(!is_missing(&found(news.clone()), &rows), "the order's receipt is the first invoice's as well");
     let known = rows.subscription.as_mut().unwrap();
     known.invoices.get_mut(&id("fin_2")).unwrap().receipt_id = Some(id("fin_2-invoice"));
     assert_eq!(wanted_order(&news, &rows), None);
