@@ -289,3 +289,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_became_of_a_mail_has_a_word_and_is_trouble_or_not() {
+    let all = [
+        (Kind::Sent, "sent", false),
+        (Kind::Delivered, "delivered", false),
+        (Kind::Bounced { for_good: true }, "bounced_for_good", true),
+        (Kind::Bounced { for_good: false }, "bounced", true),
+        (Kind::MaybeBounced, "maybe_bounced", true),
+        (Kind::Suppressed, "suppressed", true),
+        (Kind::Complained, "complained", true),
+        (Kind::Rejected, "rejected", true),
+    ];
+    for (kind, word, is_trouble) in all {
+        assert_eq!((kind.name(), kind.is_trouble()), (word, is_trouble));
+    }
+}
+
+#[test]
+fn an_address_that_was_cleared_within_the_second_of_its_trouble_is_cleared() {
+    let address = AddressHash::of("Pat@Example.com ");
+    assert_eq!(
+        (address.to_string().len(), address.as_str()),
+        (64, &*AddressHash::of("pat@example.com").to_string())
+    );
+    for mark in [
+        Mark { bounced_at: Some(at(5)), ..Mark::of(address.clone()) },
+        Mark { complained_at: Some(at(5)), ..Mark::of(address.clone()) },
+    ] {
+        let reason = |cleared_at| Mark { cleared_at: Some(at(cleared_at)), ..mark.clone() }.reason();
+        assert_eq!((reason(4).is_some(), reason(5), reason(6)), (true, None, None), "{mark:?}");
+    }
+    assert_eq!(Mark::of(address).reason(), None);
+}
