@@ -250,6 +250,23 @@ fn what_pays_for_a_longer_time_pays_for_a_failed_invoice_as_well() {
 }
 
 #[test]
+fn an_unpaid_invoice_for_a_time_that_is_paid_for_is_no_failure() {
+    let mut subscription = new();
+    subscription.learn(at(SALE), told("active"));
+    fail(&mut subscription, "fin_1", SALE + 1, (SALE, PAID));
+    pays(&mut subscription, "fin_2", SALE + 2, (SALE, NEXT));
+    assert_eq!(access(&subscription, GRACE), "next: paid");
+}
+
+#[test]
+fn what_is_past_due_and_has_been_paid_since_fails_no_more() {
+    let mut subscription = new();
+    subscription.learn(at(PAID), told("past_due"));
+    pays(&mut subscription, "fin_1", PAID + 10, (SALE, PAID));
+    assert_eq!(access(&subscription, GRACE), "paid: paid");
+}
+
+#[test]
 fn an_older_invoice_shortens_nothing() {
     let mut subscription = new();
     subscription.learn(at(SALE), told("incomplete"));
