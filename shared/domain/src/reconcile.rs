@@ -283,7 +283,7 @@ fn differs(known: &Snapshot, told: &Snapshot) -> bool {
 /// What an event tells of something that is listed, in one word; `None` if no list can tell the same.
 fn state(news: &News) -> Option<String> {
     match news {
-        News::Checkout { completed: true, .. } => Some("complete".to_owned()),
+        News::Checkout { completed: true, .. } | News::CheckoutPaid { .. } => Some("complete".to_owned()),
         News::Refund(news) => Some(news.told.status.to_string()),
         News::Invoice(news) => (news.event == InvoiceEvent::Paid).then(|| "paid".to_owned()),
         News::Subscription(news) => {
@@ -293,7 +293,6 @@ fn state(news: &News) -> Option<String> {
             Some(format!("{}-{}", news.snapshot.status, print.get(..8).unwrap_or_default()))
         }
         News::Checkout { .. }
-        | News::CheckoutPaid { .. }
         | News::Payment(_)
         | News::RefundsOf(_)
         | News::Dispute(_)
@@ -308,7 +307,9 @@ fn state(news: &News) -> Option<String> {
 #[must_use]
 pub fn subject(news: &News) -> Option<Subject> {
     let (resource, id) = match news {
-        News::Checkout { order_id, .. } => ("checkout_session", order_id.as_str()),
+        News::Checkout { order_id, .. } | News::CheckoutPaid { order_id } => {
+            ("checkout_session", order_id.as_str())
+        }
         News::Refund(news) => ("refund", news.refund_id.as_str()),
         News::Invoice(news) => ("invoice", news.invoice_id.as_str()),
         News::Subscription(news) => ("subscription", news.subscription_id.as_str()),
