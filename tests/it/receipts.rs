@@ -161,8 +161,22 @@ async fn a_mail_that_is_out_and_unmarked_is_held_under_hold_and_never_sent() {
     assert_eq!(send(&bundle, "b").await, Outcome::Rejected(Unsent::Held));
     assert_eq!(row(&bundle).state, State::Held);
     bundle.world.pass(Duration::from_hours(24));
-    assert_eq!(send(&bundle, "c").await, Outcome::Duplicate);
+    assert_eq!(send(&bundle, "c").await, Outcome::Rejected(Unsent::Held));
     assert_eq!(mails(&bundle), 1);
+}
+
+#[tokio::test]
+async fn that_a_mail_is_held_is_told_though_who_held_it_was_stopped_or_never_heard_so() {
+    for fault in [Fault::Twice, Fault::FailAfter, Fault::StopAfter] {
+        let bundle = owed(OnUnknown::Hold).await;
+        killed(&bundle, "a", SENDING, Fault::StopAfter).await;
+        bundle.world.pass(claim_lasts());
+        let after_reading = bundle.world.kept().calls.len() + 1;
+        fault_at(&bundle, after_reading, fault);
+        assert_ne!(bundle.world.run(send(&bundle, "b")).await, Some(Outcome::Rejected(Unsent::Held)));
+        assert_eq!(row(&bundle).state, State::Held, "{fault:?}");
+        assert_eq!(send(&bundle, "c").await, Outcome::Rejected(Unsent::Held), "{fault:?}");
+    }
 }
 
 #[tokio::test]

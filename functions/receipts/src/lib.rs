@@ -268,6 +268,9 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
     }
 
     async fn hold(&self, receipt: &Receipt) -> Result<Ended, Setback> {
+        if receipt.state == State::Held {
+            return Ok(Outcome::Rejected(Unsent::Held));
+        }
         match self.rows.hold(receipt).await? {
             Changed::Now => Ok(Outcome::Rejected(Unsent::Held)),
             Changed::Raced => Err(Setback::Raced { what: "the receipt", tries: 1 }),

@@ -340,7 +340,8 @@ pub enum Step {
     },
     /// Another attempt has it; come back when its claim has ended.
     Wait(Duration),
-    /// Its fate is unknown: hold it.
+    /// Its fate is unknown: hold it. One that is held already is told of once more: whoever held it may have been
+    /// stopped before it could tell.
     Hold,
     /// Its day has not come: it is queued again when it has.
     NotDue,
@@ -364,7 +365,8 @@ pub fn next_step(receipt: &Receipt, policy: OnUnknown, now: Timestamp) -> Step {
                 OnUnknown::Hold => Step::Hold,
             }
         }
-        State::Sent { .. } | State::Failed { .. } | State::Held | State::Withdrawn { .. } => Step::Done,
+        State::Held => Step::Hold,
+        State::Sent { .. } | State::Failed { .. } | State::Withdrawn { .. } => Step::Done,
     }
 }
 

@@ -162,7 +162,8 @@ fn from_a_claims_end_on_the_policy_decides() {
 #[test]
 fn what_has_ended_stays_ended() {
     for policy in POLICIES {
-        for state in [sent(), failed(), State::Held, withdrawn()] {
+        assert_eq!(step(State::Held, policy), Step::Hold);
+        for state in [sent(), failed(), withdrawn()] {
             assert_eq!(step(state, policy), Step::Done);
         }
     }
