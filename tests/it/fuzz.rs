@@ -130,8 +130,8 @@ fn made_up(listed: &Listed, now: Timestamp, tally: &Tally) -> TestCaseResult {
             tally.count("found");
             let rows = Rows::default();
             let _ = (found.is_young(now), is_missing(found, &rows));
-            let id = event_id(found, &rows);
-            let body = flex::event(found, &id, told_at(found, &rows, now));
+            let id = event_id(found, &rows, now);
+            let body = flex::event(found, &id, told_at(found, &rows, now), false);
             let Reading::Event(event) = flex::read(&body) else {
                 return Err(TestCaseError::fail(format!("{id} cannot be read back")));
             };

@@ -642,7 +642,19 @@ mod schedule {
         assert_eq!(schedule["RoleArn"], json!({ "GetAtt": "ReconcileScheduleRole.Arn" }));
         let sample: Json = serde_json::from_str(include_str!("../../events/reconcile.json")).unwrap();
         assert_eq!(schedule["Input"], json!(sample.to_string()));
-        assert!(3 * number(&resource("ReconcileFunction")["Timeout"]) + 3 * 60 < 60 * 60);
+        let function = resource("ReconcileFunction");
+        assert!(number(&function["Timeout"]) < 60 * 60);
+        assert_eq!(
+            function["EventInvokeConfig"],
+            json!({ "MaximumRetryAttempts": 0 }),
+            "the next run is the retry"
+        );
+    }
+
+    #[test]
+    fn what_was_dropped_is_known_for_as_long_as_it_is_listed() {
+        let of = |name: &str, bound: &str| number(&TEMPLATE["Parameters"][name][bound]);
+        assert!(of("ReconcileDays", "MaxValue") < of("EventRetentionDays", "MinValue"));
     }
 
     #[test]
@@ -656,8 +668,8 @@ mod schedule {
     fn the_gap_that_reconcile_finds_is_a_number_and_an_alarm() {
         let filter = resource("MissingWebhooks");
         assert_eq!(filter["LogGroupName"], json!({ "Ref": "ReconcileLogGroup" }));
-        assert_eq!(filter["FilterPattern"], json!("{ $.missing > 0 }"));
-        assert_eq!(filter["MetricTransformations"][0]["MetricValue"], json!("$.missing"));
+        assert_eq!(filter["FilterPattern"], json!("{ $.outcome = \"missing\" }"));
+        assert_eq!(filter["MetricTransformations"][0]["MetricValue"], json!("1"));
         assert!(is_alarmed("MissingWebhooks", &Json::Null));
     }
 

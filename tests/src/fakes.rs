@@ -460,7 +460,7 @@ impl EventDesk for World {
 
     async fn waiting(&self, state: EventState, most: usize) -> Result<Vec<EventId>, Setback> {
         self.look_up("event_desk.waiting", |kept| {
-            let is_waiting = |event: &&StoredEvent| event.state == state && !state.may_expire();
+            let is_waiting = |event: &&StoredEvent| event.state == state && state.is_listed();
             let mut waiting: Vec<&StoredEvent> = kept.events.values().filter(is_waiting).collect();
             waiting.sort_by_key(|event| (event.received_at, &event.event_id));
             waiting.iter().take(most).map(|event| event.event_id.clone()).collect()

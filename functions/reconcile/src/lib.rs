@@ -14,7 +14,8 @@ use domain::{
     outcome::Setback,
     ports::{Clock, Entitlements, Events, Ledger, Listing, Queue, ReadError, Recorded, Subjects},
     reconcile::{
-        self, Ask, Found, Listed, Page, What, event_id, goes_on, is_missing, is_overtaken, subject, told_at,
+        self, Ask, Found, Listed, Page, What, event_id, goes_on, is_asked_again, is_missing, is_overtaken,
+        subject, told_at,
     },
 };
 use futures_util::{StreamExt, stream};
@@ -27,7 +28,7 @@ use std::{
 
 /// How many things are compared, or made up for, at the same time.
 const AT_ONCE: usize = 10;
-/// The most that a run makes up for of a list; the next one goes on, since by then these are not missing any more.
+/// The most that a run makes up for of a list; the next one goes on, since by then these have their events.
 pub const MOST_GAPS: usize = 1_000;
 /// The most pages that are read of a list: with a hundred things each, more than a shop has in some days.
 pub const MOST_PAGES: usize = 200;
@@ -73,9 +74,10 @@ pub struct Count {
     pub missing: usize,
     /// How many an event that is here already tells of, and waits: for its next try, or for a person. Nothing is added.
     pub waiting: usize,
-    /// How many a parked event tells of that has something to go on by now: told once more, which is no gap.
+    /// How many are told once more, which is no gap: a parked event has something to go on by now, or an order has a
+    /// part of its money and waits.
     pub resumed: usize,
-    /// How many were found missing by an earlier run, which has come to an end with them: somebody decides, or nothing
+    /// How many have come to an end before and are still not there: somebody has dropped them or decides, or nothing
     /// follows.
     pub seen_before: usize,
     /// How many cannot be read.
@@ -142,6 +144,8 @@ struct Run {
     gaps: Vec<Gap>,
     /// What has been looked at: lists overlap, and may shift while they are read.
     seen: BTreeSet<(&'static str, String)>,
+    /// What waited when the first gap was found.
+    waited: Option<Waiting>,
     /// The first thing that went wrong.
     setback: Option<Setback>,
 }
@@ -165,6 +169,8 @@ enum Look {
     Gone,
     /// An event that tells of it waits.
     Waits,
+    /// It has come to an end.
+    Ended,
     /// There to be made up for.
     Stays(Remedy),
 }
@@ -172,8 +178,10 @@ enum Look {
 /// How to make up for a gap.
 struct Remedy {
     told_at: Timestamp,
-    /// Its webhook has come, and was parked.
+    /// Whether this is no gap: its webhook has come, and was parked or has left an order that waits.
     resumes: bool,
+    /// Whether there is an order that waits.
+    waits: bool,
 }
 
 /// What became of a gap that was made up for.
@@ -188,6 +196,24 @@ enum Fate {
 struct Waiting {
     undone: BTreeSet<Subject>,
     parked: BTreeSet<Subject>,
+    /// Perhaps done by hand.
+    dropped: BTreeSet<Subject>,
+}
+
+impl Waiting {
+    /// Whether an event tells of a gap already, so that there is nothing to do about it.
+    fn look(&self, found: &Found, rows: &Rows) -> Option<Look> {
+        let subject = subject(&found.news)?;
+        if self.undone.contains(&subject) || self.parked.contains(&subject) && !goes_on(&found.news, rows) {
+            return Some(Look::Waits);
+        }
+        self.dropped.contains(&subject).then_some(Look::Ended)
+    }
+}
+
+/// Whether an event is to tell of what was found: it is missing, or to be asked for again.
+fn is_told(found: &Found, rows: &Rows) -> bool {
+    is_missing(found, rows) || is_asked_again(found, rows)
 }
 
 impl<A, L, N, E, Q, C> Reconcile<A, L, N, E, Q, C>
@@ -282,8 +308,8 @@ where
             match listed {
                 Listed::Found(found) if !self.is_ours(&found, read_at) => {}
                 Listed::Found(found) if found.object.len() > MAX_BODY_BYTES => {
-                    run.reconciled.of(what).unreadable += 1;
-                    log_unreadable(Some(&found.id), "it is larger than a row holds");
+                    let Found { id, object, .. } = *found;
+                    self.keep_unreadable((what, Some(&id)), object, Unreadable::TooLarge, run).await?;
                 }
                 Listed::Found(found) => {
                     if run.seen.insert((found.resource, found.id.clone())) {
@@ -291,31 +317,56 @@ where
                     }
                 }
                 Listed::Unreadable { id, object, why } => {
-                    let kept = self.keep_unreadable(id.as_deref(), object, why, read_at).await;
-                    match kept {
-                        Ok(Recorded::First) => run.reconciled.of(what).unreadable += 1,
-                        Ok(_) => run.reconciled.of(what).seen_before += 1,
-                        Err(setback) => run.goes_on(setback)?,
-                    }
+                    self.keep_unreadable((what, id.as_deref()), object, why, run).await?;
                 }
             }
         }
         run.reconciled.of(what).examined += all.len();
         let looks = all.into_iter().map(|found| async {
             let rows = self.rows(&found).await;
-            let event_id = rows.map(|rows| {
-                let is_gap =
-                    is_missing(&found, &rows) && !is_overtaken(&found, &rows, read_at, self.clock.now());
-                is_gap.then(|| event_id(&found, &rows))
-            });
-            (event_id, found)
+            let is_gap =
+                |rows: &Rows| is_told(&found, rows) && !is_overtaken(&found, rows, read_at, self.clock.now());
+            (rows.map(|rows| Some(rows).filter(is_gap)), found)
         });
         let mut looks = stream::iter(looks).buffered(AT_ONCE);
         while let Some((look, found)) = looks.next().await {
             match look {
-                Ok(Some(event_id)) => run.gaps.push(Gap { what, found, read_at, event_id }),
+                Ok(Some(rows)) => self.note_gap(what, found, &rows, read_at, run).await?,
                 Ok(None) => {}
                 Err(setback) => run.goes_on(setback)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a gap for the second look, unless it has its event: however many of these there are, they keep no other from
+    /// being looked at.
+    async fn note_gap(
+        &self,
+        what: What,
+        found: Box<Found>,
+        rows: &Rows,
+        read_at: Timestamp,
+        run: &mut Run,
+    ) -> Result<(), Setback> {
+        let waited = match run.waited.take() {
+            Some(waited) => waited,
+            None => self.waiting(run).await?,
+        };
+        let look = waited.look(&found, rows);
+        run.waited = Some(waited);
+        match look {
+            Some(Look::Waits) => run.reconciled.of(what).waiting += 1,
+            Some(_) => run.reconciled.of(what).seen_before += 1,
+            None => {
+                let event_id = event_id(&found, rows, read_at);
+                match self.events.event(&event_id).await {
+                    Ok(Some(event)) if !event.state.is_pending() => {
+                        run.reconciled.of(what).seen_before += 1;
+                    }
+                    Ok(_) => run.gaps.push(Gap { what, found, read_at, event_id }),
+                    Err(setback) => run.goes_on(setback)?,
+                }
             }
         }
         Ok(())
@@ -375,6 +426,7 @@ where
             match look {
                 Ok(Look::Gone) => {}
                 Ok(Look::Waits) => run.reconciled.of(gap.what).waiting += 1,
+                Ok(Look::Ended) => run.reconciled.of(gap.what).seen_before += 1,
                 Ok(Look::Stays(remedy)) => remedies.push((gap, remedy)),
                 Err(setback) => looked = run.goes_on(setback),
             }
@@ -408,7 +460,8 @@ where
         };
         let (mut undone, committed) = (told(EventState::Stored).await?, told(EventState::Committed).await?);
         undone.extend(committed);
-        Ok(Waiting { undone, parked: told(EventState::Parked).await? })
+        let (parked, dropped) = (told(EventState::Parked).await?, told(EventState::Dropped).await?);
+        Ok(Waiting { undone, parked, dropped })
     }
 
     /// Whether a gap is still there. Beside a row that has changed since the first look it is not: what was listed may
@@ -416,35 +469,39 @@ where
     async fn look_again(&self, gap: &Gap, waiting: &Waiting) -> Result<Look, Setback> {
         let Gap { found, read_at, event_id: first, .. } = gap;
         let rows = self.rows(found).await?;
-        if !is_missing(found, &rows) || event_id(found, &rows) != *first {
+        if !is_told(found, &rows) || event_id(found, &rows, *read_at) != *first {
             return Ok(Look::Gone);
         }
-        let subject = subject(&found.news);
-        let is_among =
-            |subjects: &BTreeSet<Subject>| subject.as_ref().is_some_and(|it| subjects.contains(it));
-        let resumes = is_among(&waiting.parked);
-        if is_among(&waiting.undone) || resumes && !goes_on(&found.news, &rows) {
-            return Ok(Look::Waits);
+        if let Some(look) = waiting.look(found, &rows) {
+            return Ok(look);
         }
-        Ok(Look::Stays(Remedy { told_at: told_at(found, &rows, *read_at), resumes }))
+        let is_parked = subject(&found.news).is_some_and(|subject| waiting.parked.contains(&subject));
+        Ok(Look::Stays(Remedy {
+            told_at: told_at(found, &rows, *read_at),
+            resumes: is_parked || is_asked_again(found, &rows),
+            waits: rows.order.is_some_and(|order| order.fulfilled_at.is_none()),
+        }))
     }
 
     /// Records the event that a webhook should have brought, and queues it as intake does.
     async fn drive(&self, gap: &Gap, remedy: &Remedy) -> Result<Fate, Setback> {
-        let body = flex::event(&gap.found, &gap.event_id, remedy.told_at);
+        let body = flex::event(&gap.found, &gap.event_id, remedy.told_at, remedy.waits);
         let reading = flex::read(&body);
         let event = StoredEvent::first(&self.delivery(body, reading)?);
         Ok(match self.events.record(&event).await? {
-            Recorded::First => {
-                // Should this fail or never be reached, sweep queues it: of one gap there is one message from here.
-                self.queue.send(&FulfillmentJob::V1 { event_id: event.event_id.clone() }).await?;
-                if remedy.resumes {
-                    tracing::info!(outcome = "resumed", event_id = %event.event_id, "what was parked goes on");
+            // Again: our own first try, whose answer was lost, since nothing told of it a moment ago.
+            Recorded::First | Recorded::Again(EventState::Stored) => {
+                // Told before anything can stop us: the next run finds its event, and has nothing to tell.
+                let fate = if remedy.resumes {
+                    tracing::info!(outcome = "resumed", event_id = %event.event_id, "this is looked at once more");
                     Fate::Resumed
                 } else {
                     tracing::warn!(outcome = "missing", event_id = %event.event_id, "no webhook has told of this");
                     Fate::Missing
-                }
+                };
+                // Should this fail or never be reached, sweep queues it.
+                self.queue.send(&FulfillmentJob::V1 { event_id: event.event_id.clone() }).await?;
+                fate
             }
             // Another body under one of our ids is the same gap, told at another time.
             Recorded::Again(state) | Recorded::OtherBody(state) if state.is_pending() => Fate::Waiting,
@@ -452,25 +509,32 @@ where
         })
     }
 
-    /// Keeps what cannot be read as intake keeps an unreadable event: once, for a person.
+    /// Keeps what cannot be read as intake keeps an unreadable event: once, for a person. Of what is too large for a row
+    /// its id is kept.
     async fn keep_unreadable(
         &self,
-        id: Option<&str>,
+        (what, id): (What, Option<&str>),
         object: Vec<u8>,
         why: Unreadable,
-        now: Timestamp,
-    ) -> Result<Recorded, Setback> {
+        run: &mut Run,
+    ) -> Result<(), Setback> {
+        let is_too_large = object.len() > MAX_BODY_BYTES;
+        let (why, body) =
+            if is_too_large { (Unreadable::TooLarge, flex::stub(what, id)) } else { (why, object) };
         let reason = why.to_string();
-        if object.len() > MAX_BODY_BYTES {
-            log_unreadable(id, &reason);
-            return Ok(Recorded::First);
+        let event = StoredEvent::first(&self.delivery(body, Reading::Unreadable(why))?);
+        match self.events.record(&event).await {
+            Ok(Recorded::First) => {
+                run.reconciled.of(what).unreadable += 1;
+                log_unreadable(id, &reason);
+                Ok(())
+            }
+            Ok(_) => {
+                run.reconciled.of(what).seen_before += 1;
+                Ok(())
+            }
+            Err(setback) => run.goes_on(setback),
         }
-        let delivery = Delivery { received_at: now, ..self.delivery(object, Reading::Unreadable(why))? };
-        let recorded = self.events.record(&StoredEvent::first(&delivery)).await?;
-        if recorded == Recorded::First {
-            log_unreadable(id, &reason);
-        }
-        Ok(recorded)
     }
 
     fn delivery(&self, body: Vec<u8>, reading: Reading) -> Result<Delivery, Setback> {

@@ -73,7 +73,7 @@ struct Item {
     /// What rows had when an event made one receipt at most. Still read, no longer written.
     #[serde(default, skip_serializing)]
     receipt_id: Option<ReceiptId>,
-    /// Present until nobody has anything left to do: the sparse index's key.
+    /// Present until nobody has anything left to do, and on what was dropped: the sparse index's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pending: Option<String>,
     /// Unix seconds, as TTL wants them.
@@ -100,7 +100,7 @@ impl Item {
             note: event.note.clone(),
             receipt_ids: event.receipt_ids.clone(),
             receipt_id: None,
-            pending: (!event.state.may_expire()).then(|| event.state.to_string()),
+            pending: event.state.is_listed().then(|| event.state.to_string()),
             expires_at: event.state.may_expire().then(|| expiry(event.received_at, retention)),
         }
     }
@@ -369,7 +369,9 @@ impl ports::EventDesk for Events {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(attributes(key(id))))
-            .update_expression("SET #state = :dropped, note = :note, expires_at = :expiry REMOVE #pending")
+            .update_expression(
+                "SET #state = :dropped, #pending = :dropped, note = :note, expires_at = :expiry",
+            )
             .condition_expression("#state = :from")
             .expression_attribute_names("#state", "state")
             .expression_attribute_names("#pending", "pending")

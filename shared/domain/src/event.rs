@@ -30,6 +30,9 @@ pub enum Unreadable {
     /// A required member is missing, of the wrong type, or not an identifier.
     #[error("`{0}` is missing or malformed")]
     Member(&'static str),
+    /// A thing of a list that no row can hold.
+    #[error("it is larger than a row holds")]
+    TooLarge,
 }
 
 /// An event in the core's words.
@@ -141,6 +144,13 @@ impl EventState {
             Self::Processed | Self::Dropped | Self::NotNeeded | Self::Unhandled | Self::Unreadable => true,
             Self::Stored | Self::Committed | Self::Parked => false,
         }
+    }
+
+    /// Whether the table's index lists it: what is not done, and what a person has dropped, which reconcile must not
+    /// take for missing.
+    #[must_use]
+    pub fn is_listed(self) -> bool {
+        !self.may_expire() || self == Self::Dropped
     }
 }
 

@@ -14,6 +14,7 @@ use crate::{
     ids::{EventId, InvoiceId, OrderId, Subject},
     ledger::{Rows, Wanted},
     mode::Mode,
+    order::Order,
     refund,
     subscription::{
         Bill, InvoiceEvent, InvoiceNews, Item, MOST_INVOICES, Snapshot, Source, Status, Subscription,
@@ -111,8 +112,8 @@ pub struct Found {
     pub created_at: Option<Timestamp>,
     /// When it came to be as it is, where the provider tells.
     pub since: Option<Timestamp>,
-    /// Of a checkout: whether the provider says that its money is here.
-    pub paid: bool,
+    /// Of a checkout: what has been received for it, where told.
+    pub received: Option<Received>,
     /// The type of event that tells of it.
     pub event_type: &'static str,
     /// The thing itself, as the provider tells it.
@@ -121,7 +122,22 @@ pub struct Found {
     pub news: News,
 }
 
+/// What has been received for a checkout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// How much, in minor units.
+    pub amount: i64,
+    /// Whether that is all there is to pay.
+    pub is_all: bool,
+}
+
 impl Found {
+    /// Whether the provider says that all the money of a checkout is here.
+    #[must_use]
+    pub fn is_paid(&self) -> bool {
+        self.received.is_some_and(|received| received.is_all)
+    }
+
     /// Whether its webhook may still be on its way.
     #[must_use]
     pub fn is_young(&self, now: Timestamp) -> bool {
@@ -175,14 +191,15 @@ pub fn wanted_order(news: &News, rows: &Rows) -> Option<OrderId> {
 
 /// Whether what is stored lacks what the provider tells.
 ///
-/// Of a checkout the order; and once the provider says that its money is here, the goods and the receipt as well. An
-/// order that waits for money it has not been told of is not missing anything. Of an invoice that it is paid; and once
+/// Of a checkout the order; of an order that waits the money, if the provider has more of it than the order knows, and
+/// once it has all, the goods and the receipt. An order that waits for money it has not been told of is not missing
+/// anything. Of an invoice that it is paid; and once
 /// its order is known, the receipt of a renewal.
 #[must_use]
 pub fn is_missing(found: &Found, rows: &Rows) -> bool {
     match &found.news {
         News::Checkout { completed, .. } => {
-            let lacks = rows.order.as_ref().is_none_or(|order| found.paid && order.fulfilled_at.is_none());
+            let lacks = rows.order.as_ref().is_none_or(|order| waits_for_what_is_here(found, order));
             *completed && lacks
         }
         News::Refund(news) => {
@@ -208,6 +225,23 @@ pub fn is_missing(found: &Found, rows: &Rows) -> bool {
         | News::NotNeeded
         | News::Unhandled => false,
     }
+}
+
+fn waits_for_what_is_here(found: &Found, order: &Order) -> bool {
+    let is_more = |received: Received| received.amount > order.received.unwrap_or_default();
+    order.fulfilled_at.is_none()
+        && found.received.is_some_and(|received| received.is_all || is_more(received))
+}
+
+/// Whether an order knows of a part of its money, and waits for the rest. Nothing is missing; but if the rest is given
+/// up, no list says so, and whether what is here is all there will be only the provider can tell: it is asked once a
+/// day.
+#[must_use]
+pub fn is_asked_again(found: &Found, rows: &Rows) -> bool {
+    let waits = rows.order.as_ref().filter(|order| order.fulfilled_at.is_none());
+    let part = found.received.filter(|received| !received.is_all && received.amount > 0);
+    matches!(found.news, News::Checkout { completed: true, .. })
+        && waits.zip(part).is_some_and(|(order, part)| order.received.unwrap_or_default() >= part.amount)
 }
 
 /// Whether what is stored was told after the list was read: then it is the list that is behind, and the next run lists the
@@ -276,7 +310,7 @@ fn differs(known: &Snapshot, told: &Snapshot) -> bool {
         || known.cancel_at_period_end != told.cancel_at_period_end
         || is_later(known.period_end, told.period_end)
         || is_later(known.trial_end, told.trial_end)
-        || known.items.len() != told.items.len()
+        || !told.items.is_empty() && known.items.len() != told.items.len()
         || known.items.iter().zip(&told.items).any(another)
 }
 
@@ -326,15 +360,21 @@ pub fn goes_on(news: &News, rows: &Rows) -> bool {
 }
 
 /// The id of the event that makes up for a webhook: the same whenever the same state is found beside the same row. So a
-/// second run records nothing new; and a state that comes back after another one is news again.
+/// second run records nothing new; and a state that comes back after another one is news again. `read_at` is when the
+/// provider told of it.
 #[must_use]
-pub fn event_id(found: &Found, rows: &Rows) -> EventId {
+pub fn event_id(found: &Found, rows: &Rows, read_at: Timestamp) -> EventId {
     let version = match &found.news {
         News::Invoice(_) | News::Subscription(_) => rows.subscription.as_ref().map(|row| row.version),
         _ => rows.order.as_ref().map(|order| order.version),
     };
     let state = state(&found.news).unwrap_or_default();
-    let name = format!("{}:{}:{state}:{}", found.resource, found.id, version.unwrap_or_default());
+    // An order that waits stays in its version while its money comes in parts.
+    let received = found.received.filter(|_| rows.order.is_some());
+    let received = received.map(|received| format!("-{}", received.amount)).unwrap_or_default();
+    let asked = if is_asked_again(found, rows) { read_at.strftime("-%F").to_string() } else { String::new() };
+    let (resource, id, version) = (found.resource, &found.id, version.unwrap_or_default());
+    let name = format!("{resource}:{id}:{state}{received}{asked}:{version}");
     // An id or a word that is none of ours makes it too long, or has characters that no id has.
     EventId::new(format!("reconciled:{name}"))
         .unwrap_or_else(|_| EventId::of_body("reconciled", &fingerprint(name.as_bytes())))

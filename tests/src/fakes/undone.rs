@@ -86,7 +86,7 @@ fn give_back<Id: Ord + Clone>(
 impl Subjects for World {
     async fn subjects(&self, state: EventState, most: usize) -> Result<Vec<Option<Subject>>, Setback> {
         self.look_up("events.subjects", |kept| {
-            let stands_there = |event: &&StoredEvent| event.state == state && !state.may_expire();
+            let stands_there = |event: &&StoredEvent| event.state == state && state.is_listed();
             let mut events: Vec<_> = kept.events.values().filter(stands_there).collect();
             events.sort_by_key(|event| event.received_at);
             events.iter().take(most).map(|event| event.subject.clone()).collect()

@@ -33,6 +33,8 @@ fn where_an_event_stands_says_what_is_left_to_do_and_whether_it_may_be_forgotten
         assert_eq!(state.to_string(), word);
         assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{word}\""), "as rows have it");
         assert_eq!((state.is_pending(), state.may_expire()), (is_pending, may_expire), "{word}");
+        let is_listed = !may_expire || state == EventState::Dropped;
+        assert_eq!(state.is_listed(), is_listed, "{word}");
     }
 }
 

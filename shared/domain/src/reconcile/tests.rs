@@ -9,6 +9,12 @@ use crate::{
     subscription::{Beginning, InvoiceEvent},
 };
 use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+/// All the money of a checkout.
+const ALL: Received = Received { amount: 5000, is_all: true };
+/// A part of it.
+const PART: Received = Received { amount: 3000, is_all: false };
 
 /// What a list has of this.
 fn found(news: News) -> Found {
@@ -25,7 +31,7 @@ fn found(news: News) -> Found {
         mode: None,
         created_at: None,
         since: None,
-        paid: true,
+        received: Some(ALL),
         event_type: "",
         object: Vec::new(),
         news,
@@ -47,7 +53,7 @@ fn missing(shop: &Shop, found: &Found) -> bool {
 fn make_up(shop: &mut Shop, found: &Found, read_at: i64) -> End {
     let rows = rows(shop, found);
     let mut event = told("fevt_0", 0, found.news.clone());
-    event.event_id = event_id(found, &rows);
+    event.event_id = event_id(found, &rows, at(read_at));
     event.occurred_at = Some(told_at(found, &rows, at(read_at)));
     shop.deliver(&event)
 }
@@ -87,13 +93,41 @@ fn an_order_that_waits_for_money_misses_nothing_until_the_money_is_told_to_be_he
     let mut shop = sold();
     let order = shop.tables.orders.get_mut(&order_id()).unwrap();
     order.fulfilled_at = None;
-    let waits = Found { paid: false, ..found(completed()) };
-    assert!(!missing(&shop, &waits));
+    for nothing in [None, Some(Received { amount: 0, is_all: false })] {
+        let waits = Found { received: nothing, ..found(completed()) };
+        assert!(!missing(&shop, &waits) && !is_asked_again(&waits, &rows(&shop, &waits)));
+    }
     assert!(missing(&shop, &found(completed())));
     let changed = News::Checkout { order_id: order_id(), completed: false };
     assert!(!missing(&shop, &found(changed)));
     let unknown = News::Checkout { order_id: OrderId::new("fcs_9").unwrap(), completed: true };
-    assert!(missing(&shop, &Found { paid: false, ..found(unknown) }), "an order that waits is an order");
+    assert!(missing(&shop, &Found { received: None, ..found(unknown) }), "an order that waits is an order");
+}
+
+#[test]
+fn a_part_of_the_money_is_missing_until_the_order_knows_of_it_and_asked_for_once_a_day_from_then_on() {
+    let mut shop = sold();
+    let part = Found { received: Some(PART), ..found(completed()) };
+    let is_asked_again = |shop: &Shop| is_asked_again(&part, &rows(shop, &part));
+    assert!(!missing(&shop, &part) && !is_asked_again(&shop), "what is fulfilled waits for nothing");
+    let mut wait = |received| {
+        let order = shop.tables.orders.get_mut(&order_id()).unwrap();
+        (order.fulfilled_at, order.received) = (None, received);
+        (missing(&shop, &part), is_asked_again(&shop))
+    };
+    assert_eq!(wait(None), (true, false));
+    assert_eq!(wait(Some(2999)), (true, false));
+    assert_eq!(wait(Some(3000)), (false, true));
+    assert_eq!(wait(Some(3001)), (false, true), "the list is behind");
+    let id = |received, read_at| {
+        let found = Found { received: Some(received), ..found(completed()) };
+        event_id(&found, &rows(&shop, &found), at(read_at)).to_string()
+    };
+    assert_eq!(id(ALL, NOW), id(ALL, NOW + DAY));
+    assert_eq!(id(ALL, NOW), "reconciled:checkout_session:fcs_1:complete-5000:1");
+    assert_eq!(id(PART, NOW), id(PART, NOW + 60));
+    let days: BTreeSet<String> = (0..3).map(|day| id(PART, NOW + day * DAY)).collect();
+    assert_eq!(days.len(), 3, "{days:?}");
 }
 
 #[test]
@@ -275,7 +309,7 @@ fn the_same_gap_has_the_same_id_and_one_that_opens_again_another() {
     let mut shop = sold();
     let of = |shop: &Shop, status: &str| {
         let found = found(subscribed(status));
-        event_id(&found, &rows(shop, &found))
+        event_id(&found, &rows(shop, &found), at(NOW))
     };
     let first = of(&shop, "active");
     assert_eq!(first, of(&shop, "active"));
@@ -284,7 +318,7 @@ fn the_same_gap_has_the_same_id_and_one_that_opens_again_another() {
     shop.tell(SALE + 2, subscribed("past_due"));
     assert_ne!(first, of(&shop, "active"));
     let order = found(completed());
-    let id = event_id(&order, &Rows::default());
+    let id = event_id(&order, &Rows::default(), at(NOW));
     assert_eq!(id.as_str(), "reconciled:checkout_session:fcs_1:complete:0");
 }
 
@@ -293,7 +327,7 @@ fn whatever_the_provider_calls_things_the_event_has_an_id() {
     let long = Found { id: "f".repeat(255), ..found(refunded("fre_1", "succeeded", 1)) };
     let odd = found(refunded("fre_1", "two words", 1));
     for found in [long, odd] {
-        let id = event_id(&found, &Rows::default());
+        let id = event_id(&found, &Rows::default(), at(NOW));
         assert!(id.as_str().starts_with("reconciled:") && id.as_str().len() <= 255, "{id}");
     }
 }

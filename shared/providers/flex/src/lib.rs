@@ -17,7 +17,7 @@ pub mod wire;
 pub use api::{Api, BadSetUp, Limits};
 pub use envelope::read;
 pub use headers::verify;
-pub use listing::{event, listed};
+pub use listing::{event, listed, stub};
 pub use news::event_types;
 pub use secret::key_mode;
 pub use translate::{NotUnderstood, add_payments, checkout};

@@ -13,10 +13,11 @@ use domain::{
     event::{News, Unreadable},
     ids::EventId,
     mode::Mode,
-    reconcile::{Ask, Found, Listed, What},
+    reconcile::{Ask, Found, Listed, Received, What},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// The members of a list that a page is asked for and read by.
 pub(crate) struct List {
@@ -76,6 +77,9 @@ impl List {
     }
 }
 
+/// Longer is no checkout that anybody has to read here, in bytes of JSON; a row holds somewhat more.
+const LONG: usize = 250_000;
+
 /// When a thing was made, where it tells.
 pub(crate) fn created_at(object: &Value) -> Option<Timestamp> {
     timestamp(object.get("created_at")?)
@@ -107,9 +111,23 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
         What::Checkouts | What::Invoices => return None,
     };
     let envelope = json!({"object": {resource: object}});
-    let read = envelope.as_object().map(|envelope| news::of(event_type, envelope));
+    let read = match created_at {
+        // Years of them would be looked at as if they were new.
+        None if matches!(ask.what, What::Invoices | What::Refunds) => {
+            Some(Err(Unreadable::Member("created_at")))
+        }
+        _ => envelope.as_object().map(|envelope| news::of(event_type, envelope)),
+    };
     let name = first_id([text(id)], EventId::new).map(String::from);
-    let bytes = object.to_string().into_bytes();
+    let bytes = match object.to_string() {
+        // Fulfillment reads the checkout itself: to know which one is enough.
+        long if ask.what == What::Checkouts && long.len() > LONG => {
+            let told = ["status", "test_mode", id].map(|name| (name, object.get(name)));
+            json!(BTreeMap::from(told)).to_string()
+        }
+        text => text,
+    };
+    let bytes = bytes.into_bytes();
     Some(match (read, name) {
         // An invoice of no subscription.
         (Some(Ok(News::NotNeeded)), _) => return None,
@@ -119,7 +137,7 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
             mode: mode(object),
             created_at,
             since,
-            paid: is_paid(object),
+            received: received(object).filter(|_| ask.what == What::Checkouts),
             event_type,
             object: bytes,
             news,
@@ -135,10 +153,12 @@ fn mode(object: &Value) -> Option<Mode> {
     object.get("test_mode").and_then(Value::as_bool).map(translate::mode)
 }
 
-/// Whether a session says that its money is here. Only newer ones tell what was received.
-fn is_paid(session: &Value) -> bool {
+/// What a session says was received for it. Only newer ones tell.
+fn received(session: &Value) -> Option<Received> {
     let amount = |name: &str| session.get(name).and_then(Value::as_i64);
-    amount("amount_received").is_some_and(|received| received > 0 || Some(received) >= amount("amount_total"))
+    let received = amount("amount_received")?;
+    let is_all = amount("amount_total").map_or(received > 0, |total| received >= total);
+    Some(Received { amount: received, is_all })
 }
 
 /// Whether a subscription is over.
@@ -165,19 +185,31 @@ fn end(subscription: &Value, now: Timestamp) -> End {
     End::Over(told.filter(|at| *at <= now).or_else(|| period_end.filter(|at| *at <= now)))
 }
 
-/// The event that tells of what was found, as Flex would have sent it: under this id, and as of that time.
+/// The event that tells of what was found, as Flex would have sent it: under this id, and as of that time. `waits` is
+/// whether there is an order that waits for it.
 #[must_use]
-pub fn event(found: &Found, event_id: &EventId, at: Timestamp) -> Vec<u8> {
+pub fn event(found: &Found, event_id: &EventId, at: Timestamp, waits: bool) -> Vec<u8> {
+    // What has arrived and the API does not know of yet is waited for, and then a person's; a completion would have
+    // nothing more to say.
+    let event_type =
+        if waits && found.is_paid() { "checkout.session.async_payment_succeeded" } else { found.event_type };
     let object = serde_json::from_slice(&found.object).unwrap_or(Value::Null);
     let mut resources = Map::new();
     resources.insert(found.resource.to_owned(), object);
     let event = json!({
         "event_id": event_id.as_str(),
-        "event_type": found.event_type,
+        "event_type": event_type,
         "event_dt": at.as_second(),
         "object": resources,
     });
     event.to_string().into_bytes()
+}
+
+/// What is kept of a thing that no row can hold: which one it is.
+#[must_use]
+pub fn stub(what: What, id: Option<&str>) -> Vec<u8> {
+    let list = List::of(what);
+    json!({"object": {list.resource: {list.id: id}}}).to_string().into_bytes()
 }
 
 /// Whether everything on a page is older than anybody looks back, and so is what comes after it. No reference says in
