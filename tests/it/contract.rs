@@ -6,6 +6,7 @@
 //! and a mail are noted in memory, and the signing keys are whatever a test puts there. What the adapters make of the
 //! same is in `adapters::…`, and for the keys beside `aws::secrets`.
 
+mod by_hand;
 mod rows;
 mod undone;
 

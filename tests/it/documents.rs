@@ -129,24 +129,6 @@ fn every_fault_has_a_test_that_is_there() {
 }
 
 #[test]
-fn a_mail_is_sent_again_by_hand_as_by_code() {
-    let operations = document("OPERATIONS.md");
-    let (_, section) = operations.split_once("\n### Release a held receipt").unwrap();
-    let (update, _) = section.split_once("--condition-expression").unwrap();
-    let (set, remove) = update.split_once("REMOVE").unwrap();
-    // What sets or removes something more is `reopen` in `shared/aws/src/receipts.rs`.
-    for name in ["#state", "#pending", "version", "reopened_at"] {
-        assert!(set.contains(&format!("{name} = ")), "{name}");
-    }
-    for name in ["#reason", "#owner", "claim_ends_at", "message_id", "sent_at", "swept_at"] {
-        assert!(remove.contains(name), "{name}");
-    }
-    for from in ["held", "failed", "sent"] {
-        assert!(section.lines().any(|line| line.starts_with("FROM=") && line.contains(from)), "{from}");
-    }
-}
-
-#[test]
 fn the_documents_have_every_reason_for_access() {
     for name in ["EVENTS.md", "examples/access/README.md"] {
         let text = document(name);
