@@ -208,6 +208,9 @@ mod tests {
              is empty; the receipt sender is not a valid e-mail address; the time zone is not an IANA time zone \
              name; the test recipient is not a valid e-mail address"
         );
+        let nameless = Merchant::new(Settings { name: " \n", ..GOOD }).unwrap_err();
+        assert_eq!(nameless.0, [(Setting::Name, Problem::Empty)]);
+        assert!(Merchant::new(Settings { name: &long[1..], ..GOOD }).is_ok());
         let support = Merchant::new(Settings { support_email: "x", ..GOOD }).unwrap_err();
         assert_eq!(support.0, [(Setting::SupportEmail, Problem::Address(BadAddress::Form))]);
     }

@@ -310,12 +310,6 @@ impl fmt::Display for Form {
     }
 }
 
-impl fmt::Display for Part {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 impl std::error::Error for Fault {}
 
 impl fmt::Display for Fault {

@@ -170,6 +170,16 @@ mod tests {
     }
 
     #[test]
+    fn between_a_label_and_its_amount_there_are_two_columns() {
+        for indent in [0, 2, 5] {
+            let fits = "x".repeat(WIDTH - indent - "$100.00".len() - 2);
+            let is_one_line = |label: &str| !row(label, "$100.00", indent).contains('\n');
+            assert!(is_one_line(&fits) && !is_one_line(&format!("{fits}x")), "{indent}");
+            assert!(row(&fits, "$100.00", indent).ends_with("x  $100.00"));
+        }
+    }
+
+    #[test]
     fn an_indent_is_no_wider_than_the_page() {
         assert_eq!(wrap("x", usize::MAX), format!("{}x", " ".repeat(WIDTH)));
         assert_eq!(row("x", "$1.00", usize::MAX), format!("{}x$1.00", " ".repeat(WIDTH)));
