@@ -8,16 +8,17 @@ use axum::{Router, body::Body, http::StatusCode, response::Response};
 use domain::{
     ids::{CustomerId, EventId, InvoiceId, OrderId, PaymentIntentId, RefundId, Sku, SubscriptionId},
     job::FulfillmentJob,
-    ledger::{Rows, Wanted},
+    ledger::{Commit, Rows, Wanted},
     mode::Mode,
     order::Order,
     outcome::Setback,
-    ports::{Delay as _, Ledger as _, Mailer as _, Orders as _, Queue as _, SendError},
+    ports::{Committed, Delay as _, Ledger as _, Mailer as _, Orders as _, Queue as _, SendError},
     receipt::{
         Kind, OnUnknown, Receipt,
         mail::{Email, Templates, compose},
     },
 };
+use futures_util::future::join_all;
 use kit::{
     drive::{Bundle, merchant},
     fakes::World,
@@ -302,14 +303,115 @@ async fn a_write_that_meets_a_transaction_is_tried_again() {
     assert_eq!(aws.asked(), 3);
 }
 
-/// What a reading comes to, and how often it has asked.
-async fn read(wanted: &Wanted, first: Says, times: usize, then: Says) -> (Result<Rows, Setback>, usize) {
-    let aws = Aws::saying(first, times, then).await;
+/// The ledger on this server.
+async fn ledger(aws: &Aws) -> aws::ledger::Ledger {
     let names = ["events", "orders", "links", "stock", "entitlements", "receipts"];
     let [events, orders, links, stock, entitlements, receipts] = names.map(str::to_owned);
     let tables = aws::ledger::Tables { events, orders, links, stock, entitlements, receipts };
-    let client = aws_sdk_dynamodb::Client::new(&config(&aws.url).await);
-    let rows = aws::ledger::Ledger::new(client, tables).read(wanted).await;
+    aws::ledger::Ledger::new(aws_sdk_dynamodb::Client::new(&config(&aws.url).await), tables)
+}
+
+/// What a commit of nothing but its event comes to, and how often it has asked.
+async fn committed(first: Says, times: usize, then: Says) -> (Result<Committed, Setback>, usize) {
+    let aws = Aws::saying(first, times, then).await;
+    let commit = Commit::of(EventId::new("fevt_1").unwrap());
+    let committed = ledger(&aws).await.commit(&commit).await;
+    (committed, aws.asked())
+}
+
+/// A cancelled transaction, as DynamoDB tells it: a reason for each action, `None` for one that had nothing against it.
+macro_rules! cancelled {
+    ($($code:literal),+) => {
+        Says::Answer(400, concat!(
+            r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionCanceledException","Message":"pat@example.com","#,
+            r#""CancellationReasons":["#,
+            cancelled!(@ $($code),+),
+            "]}"
+        ))
+    };
+    (@ $first:literal $(, $more:literal)*) => {
+        concat!(r#"{"Code":""#, $first, r#"","Message":"pat@example.com"}"# $(, r#",{"Code":""#, $more, r#""}"#)*)
+    };
+}
+
+const DONE: Says = Says::Answer(200, "{}");
+
+#[tokio::test]
+async fn a_transaction_that_met_another_or_was_throttled_is_tried_again_until_it_goes_through() {
+    let in_progress = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionInProgressException"}"#;
+    let hindrances = [
+        cancelled!("None", "TransactionConflict"),
+        cancelled!("TransactionConflict", "None"),
+        cancelled!("ThrottlingError", "None"),
+        cancelled!("None", "ProvisionedThroughputExceeded"),
+        cancelled!("RequestLimitExceeded", "TransactionConflict"),
+        Says::Answer(400, in_progress),
+    ];
+    let cases = hindrances.into_iter().flat_map(|hindered| [1, 2, 5].map(|times| (hindered, times)));
+    // All at once, since between two tries the adapter waits in real time.
+    join_all(cases.map(|(hindered, times)| async move {
+        let (committed, asked) = committed(hindered, times, DONE).await;
+        assert_eq!((committed, asked), (Ok(Committed::Now), times + 1), "{hindered:?}, {times} times");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_always_in_conflict_goes_back_to_the_queue_after_six_tries() {
+    let hindrances = [cancelled!("None", "TransactionConflict"), cancelled!("ThrottlingError", "None")];
+    join_all(hindrances.map(|hindered| async move {
+        let (committed, asked) = committed(hindered, usize::MAX, DONE).await;
+        let raced = Setback::Raced { what: "the transaction", tries: 6 };
+        assert_eq!((committed, asked), (Err(raced), 6), "{hindered:?}");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn one_failed_condition_is_the_answer_whatever_the_other_reasons_are() {
+    for refused in [
+        cancelled!("ConditionalCheckFailed"),
+        cancelled!("None", "ConditionalCheckFailed"),
+        cancelled!("TransactionConflict", "ConditionalCheckFailed"),
+        cancelled!("ConditionalCheckFailed", "ThrottlingError"),
+    ] {
+        let (committed, asked) = committed(refused, usize::MAX, DONE).await;
+        assert_eq!((committed, asked), (Ok(Committed::Raced), 1), "{refused:?}");
+    }
+    // First in conflict, then refused.
+    let (committed, asked) =
+        committed(cancelled!("TransactionConflict", "None"), 2, cancelled!("None", "ConditionalCheckFailed"))
+            .await;
+    assert_eq!((committed, asked), (Ok(Committed::Raced), 3));
+}
+
+#[tokio::test]
+async fn a_transaction_that_no_trying_again_will_mend_is_not_tried_again() {
+    for (broken, code) in [
+        (cancelled!("None", "ValidationError"), "ValidationError"),
+        (cancelled!("ValidationError", "TransactionConflict"), "ValidationError"),
+        (
+            cancelled!("TransactionConflict", "ItemCollectionSizeLimitExceeded"),
+            "ItemCollectionSizeLimitExceeded",
+        ),
+        (
+            Says::Answer(400, r#"{"__type":"com.amazon.coral.validate#ValidationException"}"#),
+            "ValidationException",
+        ),
+    ] {
+        let (committed, asked) = committed(broken, usize::MAX, DONE).await;
+        let set_up = Setback::SetUp { service: "DynamoDB", cause: code.to_owned() };
+        assert_eq!((committed, asked), (Err(set_up), 1), "{broken:?}");
+    }
+    // Nor is one of which nobody knows what has become: whoever reads next sees it.
+    let (committed, _) = committed(Says::Nothing, usize::MAX, DONE).await;
+    assert_eq!(committed.unwrap_err().to_string(), "DynamoDB is away: no connection");
+}
+
+/// What a reading comes to, and how often it has asked.
+async fn read(wanted: &Wanted, first: Says, times: usize, then: Says) -> (Result<Rows, Setback>, usize) {
+    let aws = Aws::saying(first, times, then).await;
+    let rows = ledger(&aws).await.read(wanted).await;
     (rows, aws.asked())
 }
 
