@@ -11,6 +11,7 @@ use domain::{
     outcome::{Outcome, Setback},
     ports::{Clock as _, Queue, ReadError, Search, SendError},
     receipt::{OnUnknown, Standing, State},
+    sweep::EVERY,
 };
 use feedback::notice::Notice;
 use jiff::{SignedDuration, Timestamp};
@@ -38,6 +39,7 @@ use std::{
     sync::Mutex,
     time::Duration,
 };
+use sweep::{Limits, Sweep};
 
 fn event_id(text: &str) -> EventId {
     EventId::new(text).unwrap()
@@ -205,6 +207,69 @@ async fn a_release_that_is_stopped_anywhere_and_done_again_comes_to_the_same_end
     for (end, what) in disturbed(parked, act).await {
         assert_eq!(end, undisturbed, "{what}");
     }
+}
+
+/// `act` fails or stops at any of its calls, and the operator leaves it at that; the sweep comes by the clock, for so long.
+/// Gives each end, whether the row was changed, and by what it was disturbed.
+async fn left_to_the_sweep<T>(
+    begin: impl AsyncFn() -> Bundle,
+    act: impl AsyncFn(&World) -> T,
+    row: impl Fn(&Bundle) -> bool,
+    lasts: Duration,
+) -> Vec<(End, bool, String)> {
+    let calls = {
+        let bundle = begin().await;
+        let before = bundle.world.kept().calls.len();
+        act(&bundle.world).await;
+        bundle.world.kept().calls.len() - before
+    };
+    let mut ends = Vec::new();
+    for n in 0..calls {
+        for fault in [Fault::FailBefore, Fault::FailAfter, Fault::StopBefore, Fault::StopAfter] {
+            let bundle = begin().await;
+            let at = bundle.world.kept().calls.len() + n;
+            bundle.world.kept().faults.insert(at, fault);
+            let _ = bundle.world.run(act(&bundle.world)).await;
+            // What was sent is lost, so that nobody but the sweep is left.
+            bundle.world.kept().fulfillment_queue.clear();
+            bundle.world.kept().receipt_queue.clear();
+            let changed = row(&bundle);
+            let w = || bundle.world.clone();
+            let (events, receipts, fulfillment_queue, receipt_queue) = (w(), w(), w(), w());
+            let limits = Limits::default();
+            let sweep = Sweep { events, receipts, fulfillment_queue, receipt_queue, clock: w(), limits };
+            let until = bundle.world.now() + lasts;
+            while bundle.world.now() < until {
+                bundle.world.pass(EVERY.unsigned_abs());
+                sweep.run().await.unwrap();
+                while bundle.work_at_once().await {}
+            }
+            ends.push((end(&bundle), changed, format!("{fault:?} at call {n}")));
+        }
+    }
+    ends
+}
+
+/// In the row "an operator's change of a row" of ARCHITECTURE.md.
+const SWEPT_WITHIN: Duration = Duration::from_mins(20);
+
+#[tokio::test]
+async fn a_release_that_is_stopped_anywhere_and_left_is_finished_by_the_sweep_or_was_never_begun() {
+    let act = async |world: &World| release(world, world, &event_id("fevt_1"), &note(world)).await;
+    let untouched = end(&parked().await);
+    let undisturbed = {
+        let bundle = parked().await;
+        act(&bundle.world).await.unwrap();
+        bundle.drain().await;
+        end(&bundle)
+    };
+    let is_reopened = |bundle: &Bundle| state(bundle, "fevt_1") == EventState::Stored;
+    let mut finished = 0;
+    for (end, reopened, what) in left_to_the_sweep(parked, act, is_reopened, SWEPT_WITHIN).await {
+        assert_eq!(&end, if reopened { &undisturbed } else { &untouched }, "{what}");
+        finished += usize::from(reopened);
+    }
+    assert!(finished >= 4, "{finished}");
 }
 
 #[tokio::test]
@@ -878,6 +943,28 @@ async fn a_resend_that_is_stopped_anywhere_and_done_again_sends_one_mail() {
     };
     for (end, what) in disturbed(sent, act).await {
         assert_eq!((end.mails.len(), end.queued), (2, 0), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_resend_that_is_stopped_anywhere_and_left_is_finished_by_the_sweep_or_was_never_begun() {
+    let act = async |world: &World| resend(world, world, &receipt_id(1), 3, &note(world)).await;
+    let is_owed = |bundle: &Bundle| standing(bundle) == Standing::Pending;
+    let two_hours = Duration::from_hours(2);
+    // A mail that was tried has its tries first, for two hours after it was owed for the first time.
+    for (age, within) in [(two_hours, SWEPT_WITHIN), (Duration::ZERO, two_hours + EVERY.unsigned_abs())] {
+        let begin = async || {
+            let bundle = sent().await;
+            bundle.world.pass(age);
+            bundle
+        };
+        let mut finished = 0;
+        for (end, reopened, what) in left_to_the_sweep(begin, act, is_owed, within).await {
+            assert_eq!((end.mails.len(), end.queued), (1 + usize::from(reopened), 0), "{what}, {age:?} old");
+            assert!(end.receipts.values().all(|word| *word == "sent"), "{what}, {age:?} old");
+            finished += usize::from(reopened);
+        }
+        assert!(finished >= 4, "{finished}");
     }
 }
 
