@@ -1,13 +1,18 @@
 //! A backlog drains as fast as the template allows and no faster, and keeps nothing new waiting for longer than itself.
 
 use crate::template::TEMPLATE;
-use domain::{event::EventState, receipt::State};
+use domain::{event::EventState, ids::OrderId, receipt::State, secrets::ApiKey};
 use kit::{
-    backlog::{ON_HAND, Setting, Told, drain},
+    backlog::{ASKED_AT_ONCE, ON_HAND, Setting, Told, drain},
     drive::Bundle,
+    shop::Purchase,
+    stand_in::{Fault, StandIn},
     story::sku,
 };
 use std::{env, time::Duration};
+
+const FAULTS: &str = include_str!("../../FAULTS.md");
+const OPERATIONS: &str = include_str!("../../OPERATIONS.md");
 
 /// A template's number: a parameter's default, or of a function's queue.
 fn number(pointer: &str) -> usize {
@@ -47,7 +52,9 @@ fn hold(setting: Setting, bundle: &Bundle, told: &Told) {
     let pieces = i64::try_from(2 * sold).unwrap();
     assert_eq!(kept.counters[&sku("BRACE-M")], ON_HAND - pieces);
 
-    assert!(told.most_requests <= setting.fulfillment.0 * setting.fulfillment.1, "{}", told.most_requests);
+    // Every batch there may be, every record of it and every request of a record: all at one moment, and never more.
+    let records = setting.fulfillment.0 * setting.fulfillment.1;
+    assert_eq!(told.most_requests, records * ASKED_AT_ONCE);
     // A drain that takes hours does not multiply itself.
     assert!(told.swept <= sold, "{}", told.swept);
     // What came while it drained waited for what was there before it, and what came later not at all: but for the new
@@ -75,6 +82,34 @@ async fn what_waits_drains_at_the_set_concurrency_and_within_the_sending_rate_an
     let mails = bundle.world.kept().mails.len();
     assert!((1..mails / 2).contains(&told.throttled), "the pace is not near the rate: {}", told.throttled);
     assert!(told.again > 0, "nothing was ever tried again");
+    // What the documents promise Flex is what it had.
+    for (document, text) in [("FAULTS.md", FAULTS), ("OPERATIONS.md", OPERATIONS)] {
+        let says = format!("{} requests to Flex at a time", told.most_requests);
+        let words: Vec<_> = text.split_whitespace().collect();
+        assert!(words.join(" ").contains(&says), "{document} does not say {says:?}");
+    }
+}
+
+/// What the drain counts for a checkout is what the client that asks Flex really has under way.
+#[tokio::test]
+async fn a_checkout_is_as_many_requests_at_a_time_as_are_counted_for_it() {
+    const ANSWERED_AFTER: Duration = Duration::from_secs(1);
+    let (stand_in, purchase) = (StandIn::start().await.unwrap(), Purchase::sample());
+    stand_in.put_purchase(&purchase);
+    for path in ["/v1/checkout/sessions/*", "/v1/checkout/sessions/*/line_items", "/v1/payment_intents"] {
+        stand_in.fail_next(path, Fault::late(ANSWERED_AFTER));
+    }
+    let (api, key) = (flex::Api::new(&stand_in.url).unwrap(), ApiKey::new("fsk_test_local").unwrap());
+    let order_id = OrderId::new(purchase.order_id()).unwrap();
+    let asked_meanwhile = async {
+        tokio::time::sleep(ANSWERED_AFTER / 2).await;
+        stand_in.requests().len()
+    };
+    let (read, asked_meanwhile) = tokio::join!(api.checkout(&key, &order_id), asked_meanwhile);
+    assert!(read.is_ok(), "{read:?}");
+    assert_eq!(asked_meanwhile, ASKED_AT_ONCE, "{:?}", stand_in.requests());
+    // Flex tells of the customer with the session.
+    assert_eq!(stand_in.requests().len(), ASKED_AT_ONCE, "{:?}", stand_in.requests());
 }
 
 #[tokio::test(start_paused = true)]
