@@ -13,12 +13,20 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     io,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::RwLock;
 
 /// Between two blows, in milliseconds: at least, and by chance as much again and more.
 const PACE: [u64; 2] = [200, 800];
+/// What the emulator says of an invocation whose process has died, after the function's name.
+const CUT_SHORT: &str = ": Runtime exited before returning a response";
+/// How long after the kill it says so at the latest, on a busy machine.
+const SAID_WITHIN: Duration = Duration::from_secs(2);
+/// For how long nothing must have been said until everybody is at rest: no batch of receipts takes as long.
+const AT_REST_AFTER: Duration = Duration::from_secs(2);
+/// How long that may take. Flex's API may hang, and fulfillment with it.
+const AT_REST_WITHIN: Duration = Duration::from_secs(15);
 /// What comes for certain, and after which share of the deliveries, in percent.
 const CERTAIN: [(usize, Blow); 5] = [
     (15, Blow::StandInAway),
@@ -47,17 +55,22 @@ pub(crate) enum Blow {
     AllAway,
 }
 
-/// A process that was killed.
+/// A process that was killed while deliveries came and the queues were read.
 #[derive(Debug, Clone)]
 pub(crate) struct Kill {
     pub(crate) function: String,
     pub(crate) at: Timestamp,
+    /// Whether it was at work: an invocation began, and never ended.
+    pub(crate) at_work: bool,
 }
 
 /// What has gone wrong.
 #[derive(Debug, Default)]
 pub(crate) struct Damage {
     pub(crate) kills: Vec<Kill>,
+    /// How many processes went with all of AWS, when nothing was given to them any more. No work is lost with them, and
+    /// they explain nothing.
+    pub(crate) killed_at_rest: usize,
     pub(crate) stood_still: usize,
     /// How many faults of each kind were planned, and for how many requests in all.
     pub(crate) faults: BTreeMap<&'static str, usize>,
@@ -82,6 +95,10 @@ impl Damage {
     pub(crate) fn killed(&self, function: &str) -> usize {
         self.kills.iter().filter(|kill| kill.function == function).count()
     }
+
+    pub(crate) fn killed_at_work(&self, function: &str) -> usize {
+        self.kills.iter().filter(|kill| kill.function == function && kill.at_work).count()
+    }
 }
 
 #[derive(Debug)]
@@ -98,6 +115,8 @@ pub(crate) struct Chaos {
     /// For how long Flex's API is away at most.
     pub(crate) away: Duration,
     pub(crate) damage: Damage,
+    /// How much the emulator had said when that was last looked at.
+    pub(crate) heard: u64,
     /// What the emulator had mailed before it was stopped: it does not remember.
     pub(crate) mails: Vec<Mail>,
 }
@@ -109,6 +128,7 @@ impl Chaos {
         while progress.ended() < total || !certain.is_empty() {
             let pace = PACE[0] + self.random.below(PACE[1]);
             tokio::time::sleep(Duration::from_millis(pace)).await;
+            self.learn_who_was_at_work()?;
             let due = certain.front().filter(|(percent, _)| progress.ended() * 100 >= total * percent);
             let blow = due.map_or_else(|| by_chance(&mut self.random), |(_, blow)| *blow);
             if due.is_some() {
@@ -123,6 +143,27 @@ impl Chaos {
                 Blow::AllAway => self.take_everything_away().await?,
             }
         }
+        tokio::time::sleep(SAID_WITHIN).await;
+        self.learn_who_was_at_work()
+    }
+
+    /// What the emulator has said since this was last asked.
+    fn listen(&mut self) -> io::Result<String> {
+        let (said, heard) = self.emulator.said_since(self.heard)?;
+        self.heard = heard;
+        Ok(said)
+    }
+
+    /// Of the processes that were just killed, which had an invocation, as the emulator says: most have none.
+    fn learn_who_was_at_work(&mut self) -> io::Result<()> {
+        let said = self.listen()?;
+        let earliest = Timestamp::now().saturating_sub(SAID_WITHIN).unwrap_or(Timestamp::MIN);
+        for function in said.lines().filter_map(|line| cut_short(line, &self.file)) {
+            let mut kills = self.damage.kills.iter_mut().rev().take_while(|kill| kill.at >= earliest);
+            if let Some(kill) = kills.find(|kill| kill.function == function && !kill.at_work) {
+                kill.at_work = true;
+            }
+        }
         Ok(())
     }
 
@@ -132,7 +173,11 @@ impl Chaos {
 
     fn kill(&mut self, function: &Function) -> io::Result<()> {
         signal(function.pid, Signal::Kill)?;
-        self.damage.kills.push(Kill { function: function.name.clone(), at: Timestamp::now() });
+        self.damage.kills.push(Kill {
+            function: function.name.clone(),
+            at: Timestamp::now(),
+            at_work: false,
+        });
         Ok(())
     }
 
@@ -206,20 +251,42 @@ impl Chaos {
         until("the stand-in answers", async || http.get(&url).send().await.is_ok()).await
     }
 
-    /// Every function dies, and tables, queues, gateway and mail with them. The emulator writes down what it holds when it
-    /// is asked to stop, one service after the other: so that this is of one moment, nobody may be at work meanwhile.
+    /// Waits until what was given to the functions is done, and they have nothing more.
+    async fn until_all_are_at_rest(&mut self) -> io::Result<()> {
+        let began = Instant::now();
+        let mut quiet_since = began;
+        while quiet_since.elapsed() < AT_REST_AFTER && began.elapsed() < AT_REST_WITHIN {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let before = self.heard;
+            self.learn_who_was_at_work()?;
+            if self.heard > before {
+                quiet_since = Instant::now();
+            }
+        }
+        Ok(())
+    }
+
+    /// Every function dies, at rest, and tables, queues, gateway and mail with them. The emulator writes down what it holds
+    /// when it is asked to stop, one service after the other: so that this is of one moment, nobody may be at work meanwhile.
     async fn take_everything_away(&mut self) -> io::Result<()> {
         let gate = Arc::clone(&self.gate);
         let closed = gate.write().await;
         self.switch_queues(false).await?;
+        self.until_all_are_at_rest().await?;
+        let mut killed = BTreeSet::new();
         until("no function is left", async || {
             let functions = self.functions();
-            functions.iter().all(|function| self.kill(function).is_ok()) && functions.is_empty()
+            killed.extend(functions.iter().map(|function| function.pid));
+            functions.iter().all(|function| signal(function.pid, Signal::Kill).is_ok())
+                && functions.is_empty()
         })
         .await?;
+        self.damage.killed_at_rest += killed.len();
         let mails = self.mailbox.read().await.map_err(io::Error::other)?;
         self.mails.extend(mails);
         self.emulator.stop(Signal::Terminate).await?;
+        // What it said of these kills is no kill at work.
+        self.listen()?;
         // Whoever delivers now finds nobody.
         drop(closed);
         tokio::time::sleep(Duration::from_millis(500 + self.random.below(2000))).await;
@@ -260,6 +327,12 @@ impl Chaos {
     }
 }
 
+/// Whose invocation was cut short, if the line says so.
+fn cut_short<'a>(line: &str, file: &'a StackFile) -> Option<&'a str> {
+    let (_, deployed) = line.trim_end().strip_suffix(CUT_SHORT)?.rsplit_once("Lambda ")?;
+    file.named(deployed)
+}
+
 fn by_chance(random: &mut Random) -> Blow {
     match random.below(20) {
         0..11 => Blow::Kill,
@@ -274,4 +347,19 @@ fn pick_a_kind(random: &mut Random, functions: &[Function]) -> Option<String> {
     kinds.sort();
     kinds.dedup();
     random.pick(&kinds).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_invocation_was_cut_short_is_told_by_the_emulator() {
+        let file = json!({"processes": {}, "functions": {"intake": "local-intake-1", "receipts": "local-receipts-1"}});
+        let file: StackFile = serde_json::from_value(file).unwrap();
+        let said = "2026-11-21 13:30:00 WARNING [lambda_runtime] Lambda local-receipts-1: Runtime exited before returning a response";
+        assert_eq!(cut_short(said, &file), Some("receipts"));
+        assert_eq!(cut_short(&said.replace("local-receipts-1", "another"), &file), None);
+        assert_eq!(cut_short(&said.replace("exited", "timed out"), &file), None);
+    }
 }

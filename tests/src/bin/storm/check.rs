@@ -4,8 +4,9 @@ use crate::{
     chaos::{Blow, Damage},
     day::{Day, Moved, What, scarce},
     mailbox::Mail,
-    tables::{Desk, POISON, Row},
+    tables::{Desk, POISON, Row, Settled, Why, counted},
 };
+use domain::class::Class;
 use jiff::Timestamp;
 use kit::{
     play::{Play, PlayError},
@@ -18,6 +19,15 @@ const ACCESS_UNTIL: &str = "2026-04-10T09:00:00Z";
 /// How far a kill and the mail that it left unmarked may lie apart, in seconds. The mark follows at once, on a busy machine a
 /// little later; and what was on its way when its sender died is taken after that.
 const APART: f64 = 0.5;
+/// One in so many deliveries may be given up at most: all five tries must have been killed, cut off or refused, and a storm
+/// spoils one try in twenty or so, those of one event not quite by themselves.
+const GIVEN_UP: usize = 200;
+/// One in so many of the events that need an order may be parked at most, since the order came later than in 85 seconds: its
+/// own event must have been killed twice meanwhile, or refused four times.
+const PARKED: usize = 20;
+/// What may have been noted of an event that is given up: that Flex's API was away, the time over, somebody else quicker, or
+/// its order not there. Whatever else it were, no storm would be the cause.
+const STORMY: [Class; 4] = [Class::Away, Class::OutOfTime, Class::Contended, Class::TooEarly];
 /// How much of what is wrong is shown.
 const SHOWN: usize = 8;
 
@@ -52,13 +62,17 @@ pub(crate) struct Happened<'a> {
     pub(crate) planned: &'a BTreeMap<What, usize>,
     pub(crate) delivered: &'a BTreeMap<What, usize>,
     pub(crate) damage: &'a Damage,
+    /// What was given up or set aside on the way.
+    pub(crate) settled: &'a Settled,
+    /// How many had to be given up, Flex's API being away for too long.
+    pub(crate) too_late: usize,
     /// Nothing was to go wrong.
     pub(crate) calm: bool,
 }
 
 /// That there was a storm: what holds in fair weather alone is not what is claimed.
 fn storm(happened: &Happened<'_>, verdict: &mut Verdict) {
-    let Happened { planned, delivered, damage, calm } = happened;
+    let Happened { planned, delivered, damage, calm, .. } = happened;
     let count = |of: &BTreeMap<What, usize>, what| of.get(&what).copied().unwrap_or_default();
     let [again, twins] = [What::Duplicate, What::Twin].map(|what| count(delivered, what));
     let fewer = [What::Checkout, What::Refund, What::Life, What::Duplicate, What::Twin].map(|what| {
@@ -73,10 +87,15 @@ fn storm(happened: &Happened<'_>, verdict: &mut Verdict) {
     if *calm {
         return;
     }
-    let spared = ["intake", "fulfillment", "receipts"].into_iter().filter(|name| damage.killed(name) == 0);
+    let at_work =
+        ["intake", "fulfillment", "receipts"].map(|function| (function, damage.killed_at_work(function)));
+    let spared = at_work.iter().filter(|(_, killed)| *killed == 0);
     verdict.claim(
-        "intake, fulfillment and receipts were killed at work",
-        &spared.map(|name| format!("{name} never was")).collect::<Vec<_>>(),
+        &format!(
+            "killed with an invocation that never ended: {}",
+            at_work.map(|(function, killed)| format!("{function} {killed} times")).join(", ")
+        ),
+        &spared.map(|(function, _)| format!("{function} never was")).collect::<Vec<_>>(),
     );
     let restarts = [
         ("Flex's API", damage.stand_in_restarts, Blow::StandInAway.planned()),
@@ -86,6 +105,53 @@ fn storm(happened: &Happened<'_>, verdict: &mut Verdict) {
     verdict.claim(
         &restarts.map(|(what, _, planned)| format!("{what} was restarted {planned} times")).join(", "),
         &missed.map(|(what, restarts, _)| format!("{what}: {restarts} times")).collect::<Vec<_>>(),
+    );
+}
+
+/// That an operator had little to do, and nothing that no storm explains: what was given up and what was set aside is done
+/// again before anything else is looked at, and would otherwise never be missed.
+fn set_aside(happened: &Happened<'_>, verdict: &mut Verdict) {
+    let Happened { planned, settled, too_late, calm, .. } = happened;
+    let count = |what| planned.get(&what).copied().unwrap_or_default();
+    let all: usize = planned.values().sum();
+    let need_an_order = count(What::Refund) + count(What::Life);
+    let at_most = |of: usize, one_in: usize| if *calm { 0 } else { of.div_ceil(one_in) + too_late };
+    let (may_be_given_up, may_be_parked) = (at_most(all, GIVEN_UP), at_most(need_an_order, PARKED));
+
+    let too_many = |count: usize, most: usize, whys: &BTreeMap<String, Why>| {
+        let beyond = count.checked_sub(most).filter(|beyond| *beyond > 0);
+        let told = beyond.map(|beyond| [vec![format!("{beyond} too many")], counted(whys.values())].concat());
+        told.unwrap_or_default()
+    };
+    verdict.claim(
+        &format!(
+            "of {all} deliveries {} were given up and sent again, no more than {may_be_given_up}",
+            settled.redriven
+        ),
+        &too_many(settled.redriven, may_be_given_up, &settled.undone),
+    );
+    let strange =
+        settled.undone.iter().filter(|(_, why)| why.class.is_some_and(|class| !STORMY.contains(&class)));
+    verdict.claim(
+        &format!(
+            "each of {} that had come to no end was killed or kept from Flex's API",
+            settled.undone.len()
+        ),
+        &strange.map(|(id, why)| format!("{id}, {why}")).collect::<Vec<_>>(),
+    );
+    let parked = settled.released.len();
+    verdict.claim(
+        &format!("of {need_an_order} events of refunds and subscriptions {parked} were parked and released, no more than {may_be_parked}"),
+        &too_many(parked, may_be_parked, &settled.released),
+    );
+    let is_about_one = |why: &Why| why.what.starts_with("refund.") || why.what.starts_with("invoice.");
+    let strange = settled
+        .released
+        .iter()
+        .filter(|(_, why)| why.class != Some(Class::OrderUnknown) || !is_about_one(why));
+    verdict.claim(
+        &format!("each of {parked} parked events was a refund or an invoice whose order had not come"),
+        &strange.map(|(id, why)| format!("{id}, {why}")).collect::<Vec<_>>(),
     );
 }
 
@@ -123,6 +189,7 @@ pub(crate) async fn check(
     let end = End::read(desk, &play.stack.tables).await?;
     let mut verdict = Verdict::default();
     storm(happened, &mut verdict);
+    set_aside(happened, &mut verdict);
     verdict.claim(
         &format!("each of {} events is stored once and processed, and no other", day.events.len()),
         &events(day, &end),
@@ -157,7 +224,7 @@ pub(crate) async fn check(
     let (again, wrong) = mailed(&end, mails, happened.damage, log);
     verdict.again = again;
     verdict.claim(
-        &format!("each receipt was mailed once; {again} once more, after a kill between sending and marking"),
+        &format!("each receipt was mailed once; {again} once more, after a kill at work between sending and marking"),
         &wrong,
     );
     verdict.claim(
@@ -179,7 +246,7 @@ pub(crate) async fn check(
             left.push(format!("{name}: {depth} in place of {expected}"));
         }
     }
-    verdict.claim(&format!("the queues are empty, and {poison} {POISON} is all that is given up"), &left);
+    verdict.claim(&format!("the queues are empty, and {poison} {POISON} is all that stays given up"), &left);
     Ok(verdict)
 }
 
@@ -334,7 +401,7 @@ fn mailed(end: &End, mails: &[Mail], damage: &Damage, log: &str) -> (usize, Vec<
     let mut kills: Vec<f64> = damage
         .kills
         .iter()
-        .filter(|kill| kill.function == "receipts")
+        .filter(|kill| kill.function == "receipts" && kill.at_work)
         .filter_map(|kill| Some(seconds(kill.at).ok()?.as_secs_f64()))
         .collect();
     let mut again = 0;
@@ -396,4 +463,107 @@ fn access(day: &Day, end: &End) -> Vec<String> {
         .map(|key| format!("{key:?}: {:?}", found.get(key)))
         .chain(strange.map(|key| format!("{key:?} should not be")))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chaos::Kill;
+
+    fn why(what: &str, class: Option<Class>) -> Why {
+        Why { what: what.to_owned(), class, reason: "why".to_owned() }
+    }
+
+    fn of(count: usize, why: &Why) -> BTreeMap<String, Why> {
+        (0..count).map(|n| (n.to_string(), why.clone())).collect()
+    }
+
+    /// How many claims about what was set aside are broken, of a thousand deliveries.
+    fn broken(settled: &Settled, too_late: usize, calm: bool) -> usize {
+        let planned = BTreeMap::from([(What::Checkout, 800), (What::Refund, 180), (What::Life, 20)]);
+        let damage = Damage::default();
+        let happened =
+            Happened { planned: &planned, delivered: &planned, damage: &damage, settled, too_late, calm };
+        let mut verdict = Verdict::default();
+        set_aside(&happened, &mut verdict);
+        verdict.broken
+    }
+
+    #[test]
+    fn a_few_that_were_given_up_or_parked_are_a_storm_and_more_are_a_fault() {
+        let (letter, early) =
+            (why("refund.created", Some(Class::Away)), why("refund.created", Some(Class::OrderUnknown)));
+        let settled = |given_up: usize, parked: usize| Settled {
+            redriven: given_up,
+            undone: of(given_up, &letter),
+            released: of(parked, &early),
+        };
+        assert_eq!(broken(&settled(5, 10), 0, false), 0);
+        assert_eq!(broken(&settled(6, 10), 0, false), 1);
+        assert_eq!(broken(&settled(5, 11), 0, false), 1);
+        assert_eq!(broken(&settled(800, 200), 0, false), 2);
+        assert_eq!(
+            broken(&settled(800, 200), 800, false),
+            0,
+            "while Flex's API was away for longer than all tries"
+        );
+        assert_eq!(broken(&settled(0, 0), 0, true), 0);
+        assert_eq!(broken(&settled(1, 1), 0, true), 2, "in calm weather");
+    }
+
+    #[test]
+    fn what_no_storm_explains_is_a_fault_even_once() {
+        let parked = |why: Why| Settled { released: of(1, &why), ..Settled::default() };
+        let given_up = |class| Settled { undone: of(1, &why("refund.created", class)), ..Settled::default() };
+        for class in [Class::NotTold, Class::NotComplete, Class::NoSubject, Class::OtherBody] {
+            assert_eq!(broken(&parked(why("refund.created", Some(class))), 0, false), 1, "{class}");
+        }
+        assert_eq!(
+            broken(&parked(why("checkout.session.completed", Some(Class::OrderUnknown))), 0, false),
+            1
+        );
+        assert_eq!(broken(&parked(why("invoice.paid", Some(Class::OrderUnknown))), 0, false), 0);
+        for class in [Class::Fault, Class::SetUp, Class::Missing] {
+            assert_eq!(broken(&given_up(Some(class)), 0, false), 1, "{class}");
+        }
+        assert_eq!(broken(&given_up(None), 0, false), 0);
+    }
+
+    #[test]
+    fn kills_at_rest_are_no_kills_at_work() {
+        let planned = [What::Checkout, What::Refund, What::Life, What::Duplicate, What::Twin]
+            .map(|what| (what, 1))
+            .into();
+        let broken = |kills: &[(&str, bool)]| {
+            let kill = |(function, at_work): &(&str, bool)| Kill {
+                function: (*function).to_owned(),
+                at: Timestamp::now(),
+                at_work: *at_work,
+            };
+            let damage = Damage {
+                kills: kills.iter().map(kill).collect(),
+                killed_at_rest: 30,
+                stand_in_restarts: Blow::StandInAway.planned(),
+                emulator_restarts: Blow::AllAway.planned(),
+                ..Damage::default()
+            };
+            let settled = Settled::default();
+            let happened = Happened {
+                planned: &planned,
+                delivered: &planned,
+                damage: &damage,
+                settled: &settled,
+                too_late: 0,
+                calm: false,
+            };
+            let mut verdict = Verdict::default();
+            storm(&happened, &mut verdict);
+            verdict.broken
+        };
+        let all = [("intake", true), ("fulfillment", true), ("receipts", true)];
+        assert_eq!(broken(&all), 0);
+        assert_eq!(broken(&[]), 1);
+        assert_eq!(broken(&all.map(|(function, _)| (function, false))), 1);
+        assert_eq!(broken(&all[..2]), 1);
+    }
 }

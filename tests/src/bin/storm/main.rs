@@ -11,7 +11,7 @@ mod processes;
 mod random;
 mod tables;
 
-use chaos::{Chaos, Damage};
+use chaos::{Blow, Chaos, Damage};
 use check::Happened;
 use clap::Parser;
 use day::{Day, What};
@@ -23,7 +23,6 @@ use mailbox::Mailbox;
 use processes::{Signal, StackFile};
 use random::Random;
 use std::{
-    collections::BTreeMap,
     fs, io,
     process::ExitCode,
     sync::{
@@ -32,7 +31,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tables::{Desk, POISON};
+use tables::{Desk, POISON, Settled, counted};
 use tokio::sync::RwLock;
 
 /// How often it says how far it is.
@@ -41,6 +40,11 @@ const SAY_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long everything may take to become quiet.
 const PATIENCE: Duration = Duration::from_mins(20);
+/// How many seconds pass between the first and the last of an event's five tries: 1, 4, 16 and 64, since the local stack's
+/// `RetryBaseSeconds` is 1.
+const TRIES_LAST: u64 = 85;
+/// How many seconds a try takes at most that Flex's API leaves hanging.
+const ONE_TRY_LASTS: u64 = 10;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -120,7 +124,7 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     let desk = Desk::at(&play.stack).await;
     let mut day = day::day(seed, arguments.events);
     announce(&day, seed);
-    let (file, path) = StackFile::named()?;
+    let (file, path) = StackFile::of_the_stack()?;
     let seed_file = path.with_file_name("storm-seed.json");
     fs::write(&seed_file, day.seed_file.to_string())?;
     let mut chaos = prepared(&play, file, &path, seed, Duration::from_secs(arguments.away))?;
@@ -167,7 +171,14 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     let log = fs::read(path.with_file_name("logs").join("ministack.log"))?;
     let log = String::from_utf8_lossy(&log);
     let (delivered, damage) = (progress.delivered(), &chaos.damage);
-    let happened = Happened { planned: &planned, delivered: &delivered, damage, calm: arguments.calm };
+    let happened = Happened {
+        planned: &planned,
+        delivered: &delivered,
+        damage,
+        settled: &settled,
+        too_late: too_late(arguments).min(total),
+        calm: arguments.calm,
+    };
     let verdict = check::check(&play, &desk, &day, &happened, &chaos.mails, &log, 1).await?;
     let mut broken = verdict.broken;
     if progress.given_up() > 0 {
@@ -206,6 +217,7 @@ fn prepared(
         gate: Arc::new(RwLock::new(())),
         away,
         damage: Damage::default(),
+        heard: 0,
         mails: Vec::new(),
     })
 }
@@ -242,11 +254,12 @@ async fn tell(progress: &Progress, total: usize, started_at: Instant, done: &Ato
     }
 }
 
-/// What an operator had to do.
-#[derive(Debug, Default)]
-struct Settled {
-    redriven: usize,
-    released: BTreeMap<String, usize>,
+/// How many events at most come to Flex's API while it is away for so long that all their tries are over before it is
+/// back. One try may be lost to something else.
+fn too_late(arguments: &Arguments) -> usize {
+    let beyond = arguments.away.saturating_sub(TRIES_LAST - ONE_TRY_LASTS);
+    let seconds = usize::try_from(beyond).unwrap_or(usize::MAX).saturating_mul(Blow::StandInAway.planned());
+    seconds.saturating_mul(arguments.rate.max(1) as usize)
 }
 
 /// Waits until nothing is left on the queues, and does what an operator would about what was given up or set aside.
@@ -265,15 +278,16 @@ async fn settle(play: &Play, desk: &Desk, started_at: Instant) -> Result<Settled
             );
         }
         if jobs + receipts == 0 {
+            // Before it is moved: afterwards it is soon done.
+            let undone = desk.undone().await?;
             let redriven = desk.redrive().await?;
             let released = desk.release().await?;
+            settled.undone.extend(undone);
             if redriven + released.len() == 0 {
                 return Ok(settled);
             }
             settled.redriven += redriven;
-            for (reason, count) in released {
-                *settled.released.entry(reason).or_default() += count;
-            }
+            settled.released.extend(released);
         }
         if Instant::now() > deadline {
             let left = format!("{jobs} events and {receipts} receipts are left");
@@ -305,8 +319,10 @@ fn summary(
         row(&format!("  tries answered {answer}"), count.to_string());
     }
     for function in damage.functions() {
-        row(&format!("kill -9 of {function}"), damage.killed(function).to_string());
+        let (killed, at_work) = (damage.killed(function), damage.killed_at_work(function));
+        row(&format!("kill -9 of {function}"), format!("{killed}, {at_work} of them at work"));
     }
+    row("kill -9 at rest, with all of AWS", damage.killed_at_rest.to_string());
     row("processes that stood still a while", damage.stood_still.to_string());
     let faults: Vec<_> = damage.faults.iter().map(|(kind, count)| format!("{count}× {kind}")).collect();
     row("faults of Flex's API", format!("{} ({} requests)", faults.join(", "), damage.faulty_requests));
@@ -314,9 +330,12 @@ fn summary(
     row("all of AWS stopped and restarted", damage.emulator_restarts.to_string());
     row("quiet after", format!("{} s", quiet_after.as_secs()));
     row("dead letters sent again", settled.redriven.to_string());
-    row("parked events released", settled.released.values().sum::<usize>().to_string());
-    for (reason, count) in &settled.released {
-        row("", format!("{count}× {reason}"));
+    for why in counted(settled.undone.values()) {
+        row("", why);
+    }
+    row("parked events released", settled.released.len().to_string());
+    for why in counted(settled.released.values()) {
+        row("", why);
     }
     row("mails", mails.to_string());
 }

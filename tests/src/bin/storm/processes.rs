@@ -4,7 +4,8 @@
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
-    env, fs, io,
+    env, fs,
+    io::{self, Read as _, Seek as _, SeekFrom},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -56,7 +57,7 @@ pub(crate) struct Service {
 }
 
 impl StackFile {
-    pub(crate) fn named() -> io::Result<(Self, PathBuf)> {
+    pub(crate) fn of_the_stack() -> io::Result<(Self, PathBuf)> {
         let path = PathBuf::from(env::var_os("STACK_FILE").unwrap_or_default());
         Ok((serde_json::from_str(&fs::read_to_string(&path)?)?, path))
     }
@@ -78,6 +79,12 @@ impl StackFile {
         })
     }
 
+    /// What the template names the function that is deployed under that name.
+    pub(crate) fn named(&self, deployed: &str) -> Option<&str> {
+        let mut functions = self.functions.iter();
+        functions.find(|(_, known)| *known == deployed).map(|(name, _)| name.as_str())
+    }
+
     /// The functions that an emulator runs at this moment.
     pub(crate) fn functions(&self, emulator: u32) -> Vec<Function> {
         let Ok(all) = fs::read_dir("/proc") else { return Vec::new() };
@@ -97,8 +104,7 @@ impl StackFile {
         let environment = strings(&fs::read(format!("/proc/{pid}/environ")).ok()?);
         let deployed =
             environment.iter().find_map(|entry| entry.strip_prefix("AWS_LAMBDA_FUNCTION_NAME="))?;
-        let (name, _) = self.functions.iter().find(|(_, known)| *known == deployed)?;
-        Some(Function { pid, name: name.clone() })
+        Some(Function { pid, name: self.named(deployed)?.to_owned() })
     }
 }
 
@@ -149,6 +155,18 @@ pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) -> i
 }
 
 impl Service {
+    /// What it has said since it had said so much, line by line, and how much that is now.
+    pub(crate) fn said_since(&self, before: u64) -> io::Result<(String, u64)> {
+        let mut log = fs::File::open(&self.log)?;
+        log.seek(SeekFrom::Start(before))?;
+        let mut said = Vec::new();
+        log.read_to_end(&mut said)?;
+        // A line that is being written is for the next time.
+        let whole = said.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        said.truncate(whole);
+        Ok((String::from_utf8_lossy(&said).into_owned(), before + u64::try_from(whole).unwrap_or_default()))
+    }
+
     /// Changes an argument of its command: what follows `name`, added if it is not there.
     pub(crate) fn with(&mut self, name: &str, value: &str) {
         let place = self.command.iter().position(|argument| argument == name);

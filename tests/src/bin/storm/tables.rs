@@ -2,7 +2,10 @@
 
 use aws::queue::{DeadLetters, Jobs};
 use aws_sdk_dynamodb::types::AttributeValue;
-use domain::job::{FulfillmentJob, Job, ReceiptJob};
+use domain::{
+    class::Class,
+    job::{FulfillmentJob, Job, ReceiptJob},
+};
 use jiff::Timestamp;
 use kit::{
     play::PlayError,
@@ -17,6 +20,7 @@ use operator::{
 };
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     num::NonZeroU32,
 };
 
@@ -32,6 +36,10 @@ impl Row {
         self.0.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
     }
 
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
     pub(crate) fn number(&self, name: &str) -> i64 {
         let number = self.0.get(name).and_then(|value| value.as_n().ok());
         number.and_then(|number| number.parse().ok()).unwrap_or_default()
@@ -42,6 +50,47 @@ impl Row {
         let members = self.0.get(name).and_then(|value| value.as_l().ok()).into_iter().flatten();
         members.filter_map(|member| member.as_m().ok().cloned().map(Self)).collect()
     }
+}
+
+/// Why something was given up, or set aside, as its row has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Why {
+    /// The type of the event, or the kind of the receipt.
+    pub(crate) what: String,
+    /// Without one, nobody came to note it: the process was killed each time. A receipt has none.
+    pub(crate) class: Option<Class>,
+    pub(crate) reason: String,
+}
+
+/// What an operator had to do.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    /// How many dead letters were moved back.
+    pub(crate) redriven: usize,
+    /// What had come to no end when the queues were empty, events and receipts, by their ids.
+    pub(crate) undone: BTreeMap<String, Why>,
+    /// The parked events that were released.
+    pub(crate) released: BTreeMap<String, Why>,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, class, reason } = self;
+        match class {
+            Some(class) => write!(f, "{what}: {class}, {reason}"),
+            None if reason.is_empty() => write!(f, "{what}: nothing was noted"),
+            None => write!(f, "{what}: {reason}"),
+        }
+    }
+}
+
+/// How many of each.
+pub(crate) fn counted<'a>(whys: impl IntoIterator<Item = &'a Why>) -> Vec<String> {
+    let mut counts = BTreeMap::<_, usize>::new();
+    for why in whys {
+        *counts.entry(why).or_default() += 1;
+    }
+    counts.into_iter().map(|(why, count)| format!("{count}× {why}")).collect()
 }
 
 /// The tables and queues of a stack.
@@ -106,8 +155,24 @@ impl Desk {
         }
     }
 
-    /// Releases all parked events. By their reasons, how many.
-    pub(crate) async fn release(&self) -> Result<BTreeMap<String, usize>, PlayError> {
+    /// The events and receipts that have come to no end, though nothing is on the queues: they were given up.
+    pub(crate) async fn undone(&self) -> Result<BTreeMap<String, Why>, PlayError> {
+        let tables = &self.stack.tables;
+        let why = |row: &Row, what: &str| Why {
+            what: row.text(what).to_owned(),
+            class: serde_json::from_value(row.text("class").into()).ok().filter(|_| row.has("class")),
+            reason: row.text("reason").to_owned(),
+        };
+        let (events, receipts) = (self.rows(&tables.events).await?, self.rows(&tables.receipts).await?);
+        let events = events.iter().filter(|row| matches!(row.text("state"), "stored" | "committed"));
+        let events = events.map(|row| (row.text("event_id").to_owned(), why(row, "event_type")));
+        let receipts = receipts.iter().filter(|row| matches!(row.text("state"), "pending" | "claimed"));
+        let receipts = receipts.map(|row| (row.text("receipt_id").to_owned(), why(row, "kind")));
+        Ok(events.chain(receipts).collect())
+    }
+
+    /// Releases all parked events.
+    pub(crate) async fn release(&self) -> Result<BTreeMap<String, Why>, PlayError> {
         let events = &self.ports.events;
         let queue = Jobs::new(self.sqs.clone(), &self.stack.queues.fulfillment);
         let note = Note::new("storm", "all is well again", Timestamp::now()).map_err(failed)?;
@@ -115,7 +180,8 @@ impl Desk {
         for row in parked(events, usize::MAX).await? {
             match release(events, &queue, &row.event_id, &note).await? {
                 Again::Reopened { .. } | Again::Queued { .. } => {
-                    *released.entry(row.reason.unwrap_or_default()).or_default() += 1;
+                    let (what, reason) = (row.event_type.unwrap_or_default(), row.reason.unwrap_or_default());
+                    released.insert(row.event_id.to_string(), Why { what, class: row.class, reason });
                 }
                 // It stays as it is, and the check says so.
                 Again::Left(_) => {}
