@@ -157,10 +157,10 @@ impl Chaos {
     /// Of the processes that were just killed, which had an invocation, as the emulator says: most have none.
     fn learn_who_was_at_work(&mut self) -> io::Result<()> {
         let said = self.listen()?;
-        let earliest = Timestamp::now().saturating_sub(SAID_WITHIN).unwrap_or(Timestamp::MIN);
         for function in said.lines().filter_map(|line| cut_short(line, &self.file)) {
-            let mut kills = self.damage.kills.iter_mut().rev().take_while(|kill| kill.at >= earliest);
-            if let Some(kill) = kills.find(|kill| kill.function == function && !kill.at_work) {
+            // The latest, since it says so at once, or nearly so on a busy machine.
+            let mut latest = self.damage.kills.iter_mut().rev();
+            if let Some(kill) = latest.find(|kill| kill.function == function && !kill.at_work) {
                 kill.at_work = true;
             }
         }
