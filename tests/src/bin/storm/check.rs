@@ -65,7 +65,7 @@ pub(crate) struct Happened<'a> {
     pub(crate) damage: &'a Damage,
     /// What was given up or set aside on the way.
     pub(crate) settled: &'a Settled,
-    /// How many had to be given up, Flex's API being away for too long.
+    /// How many may have had to be given up, Flex's API being away for too long.
     pub(crate) too_late: usize,
     /// Nothing was to go wrong.
     pub(crate) calm: bool,

@@ -57,7 +57,8 @@ impl Row {
 pub(crate) struct Why {
     /// The type of the event, or the kind of the receipt.
     pub(crate) what: String,
-    /// Without one, nobody came to note it: the process was killed each time. A receipt has none.
+    /// Without one nothing was noted since: processes were killed, if need be after a commit, which takes the word away. A
+    /// receipt has none.
     pub(crate) class: Option<Class>,
     pub(crate) reason: String,
 }
