@@ -3,10 +3,11 @@
 //! One seed makes a shop's months ([`plan`]), the weather ([`faults`]) and the order in which everything runs. Each
 //! invocation is a future that is polled one step at a time, so that a process can be killed or frozen at any await
 //! point, and go on hours after its time was over. After every step the rows are held against what they were, and at
-//! the end against a model that knows no events ([`check`], [`model`]). Nothing depends on the machine's clock.
+//! the end against a model that knows no events ([`check`], [`end`], [`model`]). Nothing depends on the machine's clock.
 
 pub mod check;
 pub mod dice;
+pub mod end;
 pub mod faults;
 pub mod model;
 mod panics;

@@ -1,10 +1,14 @@
 //! One story, step by step: whose turn it is, what it finds, and what becomes of it.
 #![expect(clippy::indexing_slicing, reason = "a place in a list that was just looked up")]
 
+mod ending;
+mod provider;
+
 use super::{
     Stage,
-    check::{self, By, End, Seen, hold},
+    check::{By, Seen, hold},
     dice::Dice,
+    end::{self, End},
     faults::{Faults, Outage, SERVICES, Weather},
     plan::{Plan, Truth},
     reports::{self, Mailed},
@@ -13,31 +17,24 @@ use super::{
 };
 use crate::{
     drive::{
-        FEEDBACK_RULES, INTAKE_LASTS, JOBS_A_BATCH, RECEIPT_RULES, RECEIPTS_A_BATCH, RECONCILE_LASTS,
-        REPORTS_A_BATCH, RULES, SWEEP_LASTS, WORKER_LASTS,
+        FEEDBACK_RULES, JOBS_A_BATCH, RECEIPT_RULES, RECEIPTS_A_BATCH, RECONCILE_LASTS, REPORTS_A_BATCH,
+        RULES, SWEEP_LASTS, WORKER_LASTS,
     },
     fakes::{Hop, World},
     ses::Taken,
-    signed::signed_as,
-    story::SECRET,
 };
 use aws::batch::{self, Invocation, Nameless};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::{
-    event::{EventState, StoredEvent},
     ids::{EventId, MessageId, ReceiptId},
     job::{FulfillmentJob, ReceiptJob},
     ports::Clock as _,
-    receipt::Receipt,
 };
 use feedback::notice::Notice;
-use intake::request::Incoming;
 use jiff::{SignedDuration, Timestamp};
-use operator::{note::Note, pace::Pace, redrive};
 use reconcile::{Count, Reconciled};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    num::{NonZeroU32, NonZeroU64},
     pin::Pin,
     task::{Context, Poll, Waker},
     time::Duration,
@@ -365,65 +362,10 @@ impl<'a> Run<'a> {
 
     fn hold_end(&self) -> Result<End, String> {
         let kept = self.world.kept();
-        check::end(&kept, self.plan, &self.seen, &self.mailed)?;
+        end::end(&kept, self.plan, &self.seen, &self.mailed)?;
         let lost = self.deliveries.iter().find(|delivery| !delivery.taken);
         hold!(lost.is_none(), "I1: never taken: {lost:?}");
         Ok(End::of(&kept))
-    }
-
-    /// Everything runs to its end, with an operator looking after what is left; and with the sweep, where a message
-    /// was lost. Where none was, nobody may need it.
-    fn settle(&mut self) -> Result<(), String> {
-        for _ in 0..60 {
-            self.go_on()?;
-            if !self.is_undone() && !self.needs.reconcile {
-                return Ok(());
-            }
-            self.begin_operation(100);
-            if self.needs.reconcile {
-                self.go_on()?;
-                self.pass(NOT_YOUNG);
-                self.begin_reconcile();
-            }
-            if self.needs.sweep {
-                self.begin_sweep();
-                self.go_on()?;
-                let wait = self.dice.between(Duration::from_mins(5), Duration::from_hours(20));
-                self.pass(wait);
-            }
-        }
-        Err(format!("I1: it is never done: {}", self.undone()))
-    }
-
-    fn undone(&self) -> String {
-        let kept = self.world.kept();
-        let events = kept.events.values().filter(|event| event.state.is_pending());
-        let parked = kept.events.values().filter(|event| event.state == EventState::Parked);
-        let events = events
-            .chain(parked)
-            .map(|event| format!("\n  {} {} {:?}", event.event_id, event.state, event.reason));
-        let receipts = kept.receipts.values().filter(|row| row.is_owed());
-        let receipts = receipts.map(|row| format!("\n  {} {:?}", row.receipt_id, row.state));
-        events.chain(receipts).collect()
-    }
-
-    /// The days of mails for later days come, one after the other.
-    fn sweep_what_is_due(&mut self) -> Result<(), String> {
-        loop {
-            let due = {
-                let kept = self.world.kept();
-                let owed = kept.receipts.values().filter(|row| row.is_owed());
-                owed.filter_map(|row| row.due_at).min()
-            };
-            let Some(due) = due else { return Ok(()) };
-            hold!(
-                due.duration_since(self.world.now()) > SignedDuration::from_hours(-24 * 10),
-                "I1: a mail that was due at {due} was never sent"
-            );
-            self.at(due.max(self.world.now()), Act::Sweep);
-            self.settle()?;
-            self.pass(Duration::from_hours(1));
-        }
     }
 
     /// Does one thing after the other until there is nothing left to do.
@@ -512,68 +454,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Something is true at the provider's from now on, or is announced.
-    fn moment(&mut self, n: usize) {
-        let Some(moment) = self.plan.moments.get(n) else { return };
-        match &moment.truth {
-            None => {}
-            Some(Truth::Checkout(checkout)) => self.stage.bundle.provider_has(checkout),
-            Some(Truth::Refund(refund)) => {
-                self.stage.bundle.provider_has_refunds(std::slice::from_ref(refund));
-            }
-            Some(Truth::Subscription(news, ended_at)) => {
-                let mut kept = self.world.kept();
-                kept.subscriptions.insert(news.subscription_id.clone(), (**news).clone());
-                if let Some(ended_at) = ended_at {
-                    kept.lists.ended.insert(news.subscription_id.clone(), *ended_at);
-                }
-            }
-            Some(Truth::Invoice(news, made_at)) => {
-                let listed = ((**news).clone(), *made_at);
-                self.world.kept().lists.invoices.insert(news.invoice_id.clone(), listed);
-            }
-        }
-        let Some(told) = &moment.told else { return };
-        self.stats.events += 1;
-        let Ok(event_id) = EventId::new(told.event_id.as_str()) else { return };
-        let id = format!("msg_{event_id}");
-        let never = told.listed && self.dice.percent(self.weather.vanishes);
-        let delivery = Delivery { id, event_id, body: told.body.clone(), tries: 0, taken: never };
-        self.deliveries.push(delivery);
-        if never {
-            self.faults.sky().count("webhooks that never came");
-            self.needs.reconcile = true;
-            return;
-        }
-        let n = self.deliveries.len() - 1;
-        let wait = self.lateness();
-        self.after(wait, Act::Post(n));
-        // What the provider sends twice by itself; more often where it may have been forgotten by then.
-        let twice = if self.weather.forgets && self.weather.retention < 10 { 30 } else { 12 };
-        while self.dice.percent(twice) {
-            let wait = self.lateness();
-            self.after(wait, Act::Post(n));
-        }
-    }
-
-    /// How late a delivery is: mostly seconds, sometimes days.
-    fn lateness(&mut self) -> Duration {
-        if let Some(crowd) = NonZeroU64::new(self.weather.crowds * 24 * 3_600) {
-            // All that has piled up comes at once, as after an outage.
-            self.faults.sky().count("deliveries in a crowd");
-            let now = u64::try_from(self.world.now().as_second()).unwrap_or_default();
-            let wait = Duration::from_secs(crowd.get() - now % crowd);
-            return wait + self.dice.between(Duration::ZERO, Duration::from_millis(300));
-        }
-        let most = match self.dice.below(20) {
-            0..=11 => Duration::from_secs(20),
-            12..=15 => Duration::from_mins(20),
-            16..=18 => Duration::from_hours(12),
-            _ => Duration::from_hours(20 * 24),
-        };
-        self.dice.between(Duration::ZERO, most)
-    }
-
     fn begin(&mut self, errand: Errand, lasts: Duration, future: Pin<Box<dyn Future<Output = Done> + 'a>>) {
         self.next += 1;
         let began_at = self.world.now();
@@ -588,49 +468,6 @@ impl<'a> Run<'a> {
             dies_at,
             zombie: false,
         });
-    }
-
-    fn post(&mut self, n: usize) {
-        let Delivery { id, body, event_id, .. } = self.deliveries[n].clone();
-        if self.seen.forgotten.contains(&event_id) && !self.calm {
-            self.faults.sky().count("forgotten events that came again");
-        }
-        self.deliveries[n].tries += 1;
-        self.request(Errand::Post(n), &id, &body, body.clone(), SECRET, 0);
-    }
-
-    /// A delivery that is not the provider's: of another secret, changed on its way, or of long ago.
-    fn forge(&mut self) {
-        let Some(told) = self.plan.moments.iter().find_map(|moment| moment.told.as_ref()) else { return };
-        let body = told.body.replace(&told.event_id, &format!("fevt_forged{}", self.next));
-        let id = "msg_forged";
-        self.faults.sky().count("forgeries");
-        match self.dice.below(3) {
-            0 => {
-                let other = "fwhsec_Zm9yZ2VkIGZvcmdlZCBmb3JnZWQgZm9yZ2Vk";
-                self.request(Errand::Forgery, id, &body, body.clone(), other, 0);
-            }
-            1 => self.request(Errand::Forgery, id, &told.body, body, SECRET, 0),
-            _ => self.request(Errand::Forgery, id, &body, body.clone(), SECRET, 600),
-        }
-    }
-
-    /// A request with a body, under the signature of a perhaps different one, as of some seconds ago.
-    fn request(&mut self, errand: Errand, id: &str, signed: &str, body: String, secret: &str, ago: i64) {
-        self.stats.deliveries += 1;
-        let then = self.world.now().saturating_sub(SignedDuration::from_secs(ago)).unwrap_or(Timestamp::MIN);
-        let headers = signed_as(id, secret, signed, then);
-        let intake = &self.stage.bundle.intake;
-        let future = Box::pin(async move {
-            let header = |name: &str| match name {
-                "content-type" => Some("application/json"),
-                _ => headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str()),
-            };
-            let incoming =
-                Incoming { method: "POST", provider: "flex", header: &header, body: body.as_bytes() };
-            Done::Answered(intake.take(&incoming).await.reply().status)
-        });
-        self.begin(errand, INTAKE_LASTS, future);
     }
 
     /// Hands some messages of a queue to an invocation.
@@ -1001,57 +838,6 @@ impl<'a> Run<'a> {
             _ => {}
         }
         Ok(())
-    }
-
-    /// An operator redrives what was given up on, and releases a share of what is parked.
-    fn begin_operation(&mut self, share: u64) {
-        let now = self.world.now();
-        let parked: Vec<EventId> = {
-            let kept = self.world.kept();
-            let parked = kept.events.values().filter(|event| event.state == EventState::Parked);
-            parked.map(|event| event.event_id.clone()).collect()
-        };
-        let parked: Vec<EventId> = parked.into_iter().filter(|_| self.dice.percent(share)).collect();
-        let dead = !self.world.kept().dead_letters.is_empty();
-        // These are no jobs of ours: SQS itself moves them back.
-        for body in std::mem::take(&mut self.dead_reports) {
-            self.queues[Lane::Reports as usize].send_as_is(body, now);
-        }
-        if parked.is_empty() && !dead {
-            return;
-        }
-        if !parked.is_empty() {
-            let mut sky = self.faults.sky();
-            *sky.struck.entry("parked events, and released").or_default() += parked.len() as u64;
-        }
-        self.say(|| format!("an operator releases {parked:?}, and redrives if {dead}"));
-        let world = self.world.clone();
-        let future = Box::pin(async move {
-            let mut pace = Pace::per_second(NonZeroU32::MAX);
-            let bounds = redrive::Bounds { dry_run: false, messages: 1_000, only: None };
-            let (jobs, receipts) = (world.dead_letters(Hop::Fulfillment), world.dead_letters(Hop::Receipts));
-            redrive::redrive::<FulfillmentJob>(&jobs, &world, &bounds, &mut pace).await;
-            redrive::redrive::<ReceiptJob>(&receipts, &world, &bounds, &mut pace).await;
-            if let Ok(note) = Note::new("somebody", "a simulated day", now) {
-                for event_id in parked {
-                    // What fails is looked after another day.
-                    let _ = operator::events::release(&world, &world, &event_id, &note).await;
-                }
-            }
-            Done::Over
-        });
-        self.begin(Errand::Operate, Duration::from_hours(1), future);
-    }
-
-    /// Whether anything is left to do now.
-    fn is_undone(&self) -> bool {
-        let now = self.world.now();
-        let kept = self.world.kept();
-        let is_due = |row: &&Receipt| row.is_owed() && row.due_at.is_none_or(|due_at| due_at <= now);
-        let is_open = |event: &&StoredEvent| event.state.is_pending() || event.state == EventState::Parked;
-        kept.receipts.values().any(|row| is_due(&row))
-            || kept.events.values().any(|event| is_open(&event))
-            || !(kept.dead_letters.is_empty() && self.dead_reports.is_empty())
     }
 
     /// Whether a message is about that event.

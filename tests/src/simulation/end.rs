@@ -1,0 +1,273 @@
+//! The end, held against the model.
+
+use super::{
+    check::{Seen, hold},
+    model,
+    plan::{OrderFacts, Plan},
+    reports::{self, Mailed},
+};
+use crate::fakes::Kept;
+use domain::{
+    contact::Contact,
+    event::EventState,
+    ids::{CustomerId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId},
+    order::{Funds, Order},
+    payment,
+    receipt::{
+        OnUnknown, State,
+        feedback::{AddressHash, Kind, Mark},
+    },
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a shop has come to, but for times of our own, versions and counts of attempts.
+#[derive(Debug, PartialEq)]
+pub struct End {
+    rows: crate::story::End,
+    access: BTreeMap<(CustomerId, ProductId), (Timestamp, String)>,
+    contacts: Vec<Contact>,
+    links: BTreeMap<PaymentIntentId, (Option<OrderId>, Option<payment::Told>)>,
+    references: BTreeMap<String, Vec<OrderId>>,
+    marks: BTreeMap<AddressHash, Mark>,
+}
+
+impl End {
+    /// What it has come to by now. Events are no part of it: they may be forgotten.
+    #[must_use]
+    pub fn of(kept: &Kept) -> Self {
+        let mut rows = crate::story::End::of(kept);
+        rows.events.clear();
+        // When the provider was asked last is no news.
+        for refund in rows.orders.values_mut().flat_map(|order| order.refunds.values_mut()) {
+            refund.told.at = Timestamp::UNIX_EPOCH;
+        }
+        let access = kept.entitlements.iter();
+        let access = access.map(|(key, row)| (key.clone(), (row.access_until, row.reason_text.clone())));
+        let contacts = kept.contacts.values();
+        let contacts = contacts.map(|row| Contact { version: 0, ..row.clone() });
+        let links = kept.links.iter().map(|(id, row)| {
+            let told = row.told.as_ref().map(|told| told.value.clone());
+            (id.clone(), (row.order_id.clone(), told))
+        });
+        let references = kept.references.iter().map(|(text, row)| (text.clone(), row.order_ids.clone()));
+        Self {
+            rows,
+            access: access.collect(),
+            contacts: contacts.collect(),
+            links: links.collect(),
+            references: references.collect(),
+            marks: kept.marks.clone(),
+        }
+    }
+
+    /// The lines in which they differ when they are printed.
+    #[must_use]
+    pub fn differs_from(&self, other: &Self) -> String {
+        let (ours, others) = (format!("{self:#?}"), format!("{other:#?}"));
+        let without = |lines: &str, of: &str, sign: &str| {
+            let mut left: Vec<&str> = of.lines().collect();
+            let only = lines.lines().filter(|line| {
+                let there = left.iter().position(|other| other == line);
+                there.map(|n| left.swap_remove(n)).is_none()
+            });
+            only.fold(String::new(), |all, line| format!("{all}\n  {sign} {}", line.trim()))
+        };
+        without(&ours, &others, "-") + &without(&others, &ours, "+")
+    }
+}
+
+/// The end, held against the model. Nothing may be left to do.
+pub fn end(kept: &Kept, plan: &Plan, seen: &Seen, mailed: &[Mailed]) -> Result<(), String> {
+    let undone =
+        kept.events.values().find(|event| event.state.is_pending() || event.state == EventState::Parked);
+    hold!(
+        undone.is_none(),
+        "I1: undone: {:?}",
+        undone.map(|event| (&event.event_id, &event.event_type, event.state, &event.reason))
+    );
+    let told: BTreeSet<&str> = plan
+        .moments
+        .iter()
+        .filter_map(|moment| moment.told.as_ref())
+        .map(|told| told.event_id.as_str())
+        .collect();
+    let is_made_up = |id: &EventId| seen.reconciled && id.as_str().starts_with("reconciled:");
+    let strange = kept.events.keys().find(|id| !told.contains(id.as_str()) && !is_made_up(id));
+    hold!(strange.is_none(), "I4: nobody told of {strange:?}");
+    hold!(
+        kept.orders.len() == plan.orders.len(),
+        "I1: {} orders of {}",
+        kept.orders.len(),
+        plan.orders.len()
+    );
+    for facts in &plan.orders {
+        let order = kept.orders.iter().find(|(id, _)| id.as_str() == facts.id).map(|(_, order)| order);
+        let Some(order) = order else { return Err(format!("I1: no order {}", facts.id)) };
+        of_order(kept, plan, facts, order)?;
+    }
+    let moved =
+        plan.orders.iter().filter(|order| order.funds == Funds::Received).map(|order| order.goods.len());
+    hold!(kept.movements.len() == moved.sum::<usize>(), "I2: {} movements", kept.movements.len());
+    let known: BTreeMap<_, _> = kept
+        .entitlements
+        .iter()
+        .map(|((customer, product), row)| {
+            let until = row.access_until.as_second();
+            ((customer.to_string(), product.to_string()), (until, row.reason))
+        })
+        .collect();
+    let expected = model::access(plan);
+    hold!(known == expected, "access is {known:?}, not {expected:?}\n{:#?}", plan.lives);
+    for (customer, (_, address)) in &plan.addresses {
+        let contact =
+            kept.contacts.iter().find(|(id, _)| id.as_str() == customer).map(|(_, contact)| contact);
+        let known = contact.and_then(|contact| contact.told.as_ref()?.value.email.as_deref());
+        let expected = if plan.deleted.contains(customer) { None } else { Some(address.as_str()) };
+        hold!(known == expected, "{customer} is written to at {known:?}, not {expected:?}");
+    }
+    let deleted = kept.contacts.values().filter(|contact| contact.deleted).count();
+    let expected: BTreeSet<_> = plan.deleted.iter().collect();
+    hold!(deleted == expected.len(), "I1: {deleted} customers are deleted, not {}", expected.len());
+    of_references(kept, plan)?;
+    of_mails(kept, plan, seen)?;
+    of_reports(kept, mailed)
+}
+
+/// Each payment leads to its order; and a reference to all orders of it, each of which names those before it.
+fn of_references(kept: &Kept, plan: &Plan) -> Result<(), String> {
+    for order in &plan.orders {
+        for payment in &order.payments {
+            let link = kept.links.iter().find(|(id, _)| id.as_str() == payment).map(|(_, link)| link);
+            let leads_to = link.and_then(|link| link.order_id.as_ref()).map(OrderId::as_str);
+            hold!(leads_to == Some(&order.id), "{payment} leads to {leads_to:?}, not to {}", order.id);
+        }
+    }
+    let mut expected: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for order in plan.orders.iter().filter(|order| order.funds == Funds::Received) {
+        expected.entry(&order.reference).or_default().insert(&order.id);
+    }
+    let of = |row: &Vec<OrderId>| row.iter().map(|id| id.as_str().to_owned()).collect::<BTreeSet<_>>();
+    for (reference, orders) in &expected {
+        let known = kept.references.get(*reference).map(|row| of(&row.order_ids)).unwrap_or_default();
+        hold!(known.iter().eq(orders.iter()), "{reference} has {known:?}, not {orders:?}");
+        let mut before: Vec<BTreeSet<String>> = kept
+            .orders
+            .values()
+            .filter(|order| orders.contains(order.order_id.as_str()))
+            .map(|order| {
+                let mut all = of(&order.same_reference);
+                all.insert(order.order_id.to_string());
+                all
+            })
+            .collect();
+        before.sort_by_key(BTreeSet::len);
+        let grows = before.iter().enumerate().all(|(n, all)| all.len() == n + 1);
+        let nested = before.windows(2).all(|two| matches!(two, [less, more] if less.is_subset(more)));
+        hold!(grows && nested, "I2: the orders of {reference} name {before:?}");
+    }
+    hold!(kept.references.len() == expected.len(), "{} references", kept.references.len());
+    Ok(())
+}
+
+/// What SES told has come to what it must.
+fn of_reports(kept: &Kept, mailed: &[Mailed]) -> Result<(), String> {
+    let marks = kept.marks.iter().map(|(of, mark)| (of.clone(), (mark.bounced_at, mark.complained_at)));
+    let (marks, expected) = (marks.collect::<BTreeMap<_, _>>(), reports::marks(mailed));
+    hold!(marks == expected, "the marks are {marks:?}, not {expected:?}");
+    let troubles = reports::troubles(mailed);
+    for order in kept.orders.values() {
+        let is_of = |id: &ReceiptId| kept.receipts.get(id).is_some_and(|row| row.order_id == order.order_id);
+        let expected: BTreeMap<_, _> = troubles.clone().into_iter().filter(|(id, _)| is_of(id)).collect();
+        let known = &order.mail_troubles;
+        hold!(*known == expected, "order {} tells of {known:?}, not {expected:?}", order.order_id);
+    }
+    for mail in mailed {
+        let id = &mail.taken.receipt_id;
+        let state = kept.receipts.get(id).map(|row| &row.state);
+        let is_sent = matches!(state, Some(State::Sent { .. }));
+        hold!(is_sent || !mail.is_out(), "I1: SES told that a mail of {id} is out, and it is {state:?}");
+        let is_held = matches!(state, Some(State::Held));
+        // Also where all that could be told was that it is not out.
+        hold!(!is_held || mail.untold, "I1: {id} is held though SES told all there was to tell");
+    }
+    Ok(())
+}
+
+fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Result<(), String> {
+    let id = &facts.id;
+    let (state, expected) = (order.state(), model::state(facts));
+    hold!(state == expected, "I1: order {id} is {state}, not {expected}");
+    hold!(order.refunded() == model::refunded(facts), "order {id}: {} went back", order.refunded());
+    let refunds: BTreeMap<_, _> = order
+        .refunds
+        .iter()
+        .map(|(id, refund)| (id.as_str(), (refund.told.value.status.as_str(), refund.succeeded)))
+        .collect();
+    let expected: BTreeMap<_, _> =
+        facts.refunds.iter().map(|refund| (refund.id.as_str(), (refund.status, refund.succeeded))).collect();
+    hold!(refunds == expected, "I1: order {id} has the refunds {refunds:?}, not {expected:?}");
+    let disputes: BTreeMap<_, _> = order
+        .disputes
+        .iter()
+        .map(|(id, dispute)| (id.as_str(), dispute.told.value.status.as_str()))
+        .collect();
+    let expected: BTreeMap<_, _> = facts.disputes.iter().map(|(id, status)| (id.as_str(), *status)).collect();
+    hold!(disputes == expected, "I1: order {id} has the disputes {disputes:?}, not {expected:?}");
+    for (sku, bought) in &facts.goods {
+        let moved =
+            kept.movements.values().find(|moved| moved.sku == *sku && moved.order_id == order.order_id);
+        let Some(moved) = moved else {
+            hold!(facts.funds != Funds::Received, "I1: order {id} moved no {sku}");
+            continue;
+        };
+        hold!(moved.quantity == *bought, "I2: order {id} sold {bought} {sku}, not {}", moved.quantity);
+        let short = order.shortfalls.iter().filter(|short| short.sku == *sku).map(|short| short.missing);
+        hold!(moved.short() == short.sum::<i64>(), "I5: what order {id} lacks of {sku} is not on record");
+        let back = model::returned(facts, plan.policy.restock, sku, moved.taken);
+        hold!(moved.returned == back, "order {id}: {} {sku} are back, not {back}", moved.returned);
+    }
+    Ok(())
+}
+
+fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
+    let expected = model::mails(plan);
+    for id in &expected.owed {
+        hold!(kept.receipts.keys().any(|known| known.as_str() == id), "I1: no receipt {id}");
+    }
+    let mut sent: BTreeMap<&ReceiptId, usize> = BTreeMap::new();
+    for mail in &kept.mails {
+        *sent.entry(&mail.receipt_id).or_default() += 1;
+    }
+    for (id, receipt) in &kept.receipts {
+        let is_owed = expected.owed.contains(id.as_str());
+        hold!(is_owed || expected.may_be.contains(id.as_str()), "I2: nobody is owed {id}");
+        let mails = sent.remove(id).unwrap_or_default();
+        let takeovers = seen.takeovers.get(id).copied().unwrap_or_default();
+        let most = match plan.on_unknown {
+            OnUnknown::Resend => 1 + takeovers,
+            OnUnknown::Hold => 1,
+        };
+        hold!(mails <= most, "I2: {mails} mails of {id}, after {takeovers} claims ran out");
+        match &receipt.state {
+            State::Sent { .. } => hold!(mails > 0, "I1: {id} is marked and was never sent"),
+            State::Held => hold!(plan.on_unknown == OnUnknown::Hold, "{id} is held against the policy"),
+            State::Withdrawn { .. } => hold!(!is_owed, "I1: {id} was withdrawn"),
+            State::Failed { .. } => {
+                let customer = kept.orders.get(&receipt.order_id).map(|order| &order.customer.customer_id);
+                let is_deleted = |id: &CustomerId| plan.deleted.iter().any(|deleted| deleted == id.as_str());
+                let nobody = customer.is_some_and(|id| id.as_ref().is_some_and(is_deleted));
+                let told = seen.told.get(id).map(Vec::as_slice).unwrap_or_default();
+                let not_let_out = told.iter().any(|report| report.kind == Kind::Rejected);
+                let has_reason =
+                    seen.refused.contains(id) || seen.marked.contains(id) || not_let_out || nobody;
+                hold!(has_reason, "I1: {id} failed");
+            }
+            undone @ (State::Pending { .. } | State::Claimed { .. }) => {
+                return Err(format!("I1: {id} is still {undone:?}"));
+            }
+        }
+    }
+    hold!(sent.is_empty(), "I2: mails of nothing: {sent:?}");
+    Ok(())
+}

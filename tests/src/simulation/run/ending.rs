@@ -1,0 +1,122 @@
+//! How all comes to its end: the operator, and the schedules once it is calm.
+
+use super::{Act, Done, Errand, Lane, NOT_YOUNG, Run};
+use crate::{fakes::Hop, simulation::check::hold};
+use domain::{
+    event::{EventState, StoredEvent},
+    ids::EventId,
+    job::{FulfillmentJob, ReceiptJob},
+    ports::Clock as _,
+    receipt::Receipt,
+};
+use jiff::SignedDuration;
+use operator::{note::Note, pace::Pace, redrive};
+use std::{num::NonZeroU32, time::Duration};
+
+impl Run<'_> {
+    /// Everything runs to its end, with an operator looking after what is left; and with the sweep, where a message
+    /// was lost. Where none was, nobody may need it.
+    pub(super) fn settle(&mut self) -> Result<(), String> {
+        for _ in 0..60 {
+            self.go_on()?;
+            if !self.is_undone() && !self.needs.reconcile {
+                return Ok(());
+            }
+            self.begin_operation(100);
+            if self.needs.reconcile {
+                self.go_on()?;
+                self.pass(NOT_YOUNG);
+                self.begin_reconcile();
+            }
+            if self.needs.sweep {
+                self.begin_sweep();
+                self.go_on()?;
+                let wait = self.dice.between(Duration::from_mins(5), Duration::from_hours(20));
+                self.pass(wait);
+            }
+        }
+        Err(format!("I1: it is never done: {}", self.undone()))
+    }
+
+    fn undone(&self) -> String {
+        let kept = self.world.kept();
+        let events = kept.events.values().filter(|event| event.state.is_pending());
+        let parked = kept.events.values().filter(|event| event.state == EventState::Parked);
+        let events = events
+            .chain(parked)
+            .map(|event| format!("\n  {} {} {:?}", event.event_id, event.state, event.reason));
+        let receipts = kept.receipts.values().filter(|row| row.is_owed());
+        let receipts = receipts.map(|row| format!("\n  {} {:?}", row.receipt_id, row.state));
+        events.chain(receipts).collect()
+    }
+
+    /// The days of mails for later days come, one after the other.
+    pub(super) fn sweep_what_is_due(&mut self) -> Result<(), String> {
+        loop {
+            let due = {
+                let kept = self.world.kept();
+                let owed = kept.receipts.values().filter(|row| row.is_owed());
+                owed.filter_map(|row| row.due_at).min()
+            };
+            let Some(due) = due else { return Ok(()) };
+            hold!(
+                due.duration_since(self.world.now()) > SignedDuration::from_hours(-24 * 10),
+                "I1: a mail that was due at {due} was never sent"
+            );
+            self.at(due.max(self.world.now()), Act::Sweep);
+            self.settle()?;
+            self.pass(Duration::from_hours(1));
+        }
+    }
+
+    /// An operator redrives what was given up on, and releases a share of what is parked.
+    pub(super) fn begin_operation(&mut self, share: u64) {
+        let now = self.world.now();
+        let parked: Vec<EventId> = {
+            let kept = self.world.kept();
+            let parked = kept.events.values().filter(|event| event.state == EventState::Parked);
+            parked.map(|event| event.event_id.clone()).collect()
+        };
+        let parked: Vec<EventId> = parked.into_iter().filter(|_| self.dice.percent(share)).collect();
+        let dead = !self.world.kept().dead_letters.is_empty();
+        // These are no jobs of ours: SQS itself moves them back.
+        for body in std::mem::take(&mut self.dead_reports) {
+            self.queues[Lane::Reports as usize].send_as_is(body, now);
+        }
+        if parked.is_empty() && !dead {
+            return;
+        }
+        if !parked.is_empty() {
+            let mut sky = self.faults.sky();
+            *sky.struck.entry("parked events, and released").or_default() += parked.len() as u64;
+        }
+        self.say(|| format!("an operator releases {parked:?}, and redrives if {dead}"));
+        let world = self.world.clone();
+        let future = Box::pin(async move {
+            let mut pace = Pace::per_second(NonZeroU32::MAX);
+            let bounds = redrive::Bounds { dry_run: false, messages: 1_000, only: None };
+            let (jobs, receipts) = (world.dead_letters(Hop::Fulfillment), world.dead_letters(Hop::Receipts));
+            redrive::redrive::<FulfillmentJob>(&jobs, &world, &bounds, &mut pace).await;
+            redrive::redrive::<ReceiptJob>(&receipts, &world, &bounds, &mut pace).await;
+            if let Ok(note) = Note::new("somebody", "a simulated day", now) {
+                for event_id in parked {
+                    // What fails is looked after another day.
+                    let _ = operator::events::release(&world, &world, &event_id, &note).await;
+                }
+            }
+            Done::Over
+        });
+        self.begin(Errand::Operate, Duration::from_hours(1), future);
+    }
+
+    /// Whether anything is left to do now.
+    pub(super) fn is_undone(&self) -> bool {
+        let now = self.world.now();
+        let kept = self.world.kept();
+        let is_due = |row: &&Receipt| row.is_owed() && row.due_at.is_none_or(|due_at| due_at <= now);
+        let is_open = |event: &&StoredEvent| event.state.is_pending() || event.state == EventState::Parked;
+        kept.receipts.values().any(|row| is_due(&row))
+            || kept.events.values().any(|event| is_open(&event))
+            || !(kept.dead_letters.is_empty() && self.dead_reports.is_empty())
+    }
+}
