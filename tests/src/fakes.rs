@@ -4,6 +4,7 @@
 //! It behaves as the real services do where the rules rely on it (conditions, all-or-nothing transactions,
 //! owners, versions); `tests/it/contract.rs` holds it and the adapters to the same promises.
 
+pub mod behind;
 mod listing;
 pub mod undone;
 
@@ -45,7 +46,8 @@ use domain::{
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    cell::Cell,
+    borrow::Cow,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, VecDeque},
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -217,6 +219,12 @@ pub struct Kept {
     pub tears_reads: bool,
     /// Whether the index that is read next does not have yet what was written a moment ago.
     pub index_lags: Cell<bool>,
+    /// What the index that is read next shows as it was: that of what is undone or waits for a person.
+    pub index_shows: RefCell<behind::Before>,
+    /// The checkouts of which the provider's API does not tell yet what is so.
+    pub late: BTreeMap<OrderId, behind::Late>,
+    /// How often it has answered what was so before.
+    pub old_answers: Cell<u64>,
     /// How long every call takes, if time passes by tokio's timers: see [`World::run_on_timers`].
     pub call_lasts: Duration,
     /// Whether the call at hand is sent twice.
@@ -460,8 +468,9 @@ impl EventDesk for World {
 
     async fn waiting(&self, state: EventState, most: usize) -> Result<Vec<EventId>, Setback> {
         self.look_up("event_desk.waiting", |kept| {
-            let is_waiting = |event: &&StoredEvent| event.state == state && state.is_listed();
-            let mut waiting: Vec<&StoredEvent> = kept.events.values().filter(is_waiting).collect();
+            let is_waiting = |shown: &EventState| *shown == state && state.is_listed();
+            let waiting = kept.indexed_events().filter(|(_, shown)| is_waiting(shown));
+            let mut waiting: Vec<&StoredEvent> = waiting.map(|(event, _)| event).collect();
             waiting.sort_by_key(|event| (event.received_at, &event.event_id));
             waiting.iter().take(most).map(|event| event.event_id.clone()).collect()
         })
@@ -873,15 +882,15 @@ impl ReceiptDesk for World {
     }
 
     async fn waiting(&self, standing: Standing, most: usize) -> Result<Vec<ReceiptId>, Setback> {
-        let is_waiting = |receipt: &&Receipt| {
+        let is_waiting = |receipt: &Cow<'_, Receipt>| {
             let untouched = standing == Standing::Pending && receipt.attempts == 0 && receipt.note.is_none();
             receipt.state.standing() == standing
                 && standing.is_waiting()
                 && !(untouched && receipt.due_at.is_some())
         };
         self.look_up("receipt_desk.waiting", |kept| {
-            let mut waiting: Vec<&Receipt> = kept.receipts.values().filter(is_waiting).collect();
-            waiting.sort_by_key(|receipt| (receipt.created_at, &receipt.receipt_id));
+            let mut waiting: Vec<_> = kept.indexed_receipts().filter(is_waiting).collect();
+            waiting.sort_by_key(|receipt| (receipt.created_at, receipt.receipt_id.clone()));
             waiting.iter().take(most).map(|receipt| receipt.receipt_id.clone()).collect()
         })
         .await
@@ -1027,7 +1036,7 @@ fn not_found(code: &str) -> ReadError {
 impl ProviderApi for World {
     async fn checkout(&self, _: Provider, order_id: &OrderId) -> Result<Checkout, ReadError> {
         let unknown = not_found("checkout_session_not_found");
-        self.ask("api.checkout", |kept| kept.checkouts.get(order_id).cloned().ok_or(unknown)).await
+        self.ask("api.checkout", |kept| kept.answer(order_id).cloned().ok_or(unknown)).await
     }
 
     async fn checkout_of(
@@ -1036,8 +1045,7 @@ impl ProviderApi for World {
         payment: &PaymentIntentId,
     ) -> Result<Option<OrderId>, ReadError> {
         let found = |kept: &Kept| {
-            let mut checkouts = kept.checkouts.values();
-            let of = checkouts.find(|checkout| checkout.payment_intents.contains(payment));
+            let of = kept.all_listed().find(|checkout| checkout.payment_intents.contains(payment));
             Ok(of.map(|checkout| checkout.order_id.clone()))
         };
         self.ask("api.checkout_of", found).await
@@ -1049,10 +1057,9 @@ impl ProviderApi for World {
                 let payment = &refund.told.payment_intent_id;
                 match of {
                     RefundsOf::Payment(id) => payment == id,
-                    RefundsOf::Checkout(id) => kept
-                        .checkouts
-                        .get(id)
-                        .is_some_and(|checkout| checkout.payment_intents.contains(payment)),
+                    RefundsOf::Checkout(id) => {
+                        kept.listed(id).is_some_and(|checkout| checkout.payment_intents.contains(payment))
+                    }
                 }
             };
             Ok(kept.refunds.values().filter(is_of).cloned().collect())

@@ -57,7 +57,7 @@ impl Listing for World {
 fn all(kept: &Kept, what: What) -> (Vec<Value>, &'static str) {
     let odd = kept.lists.odd.iter().filter(|(of, _)| *of == what).map(|(_, object)| object.clone());
     let (mut all, id): (Vec<Value>, _) = match what {
-        What::Checkouts => (kept.checkouts.values().map(session).collect(), "checkout_session_id"),
+        What::Checkouts => (kept.all_listed().map(session).collect(), "checkout_session_id"),
         What::Invoices => (kept.lists.invoices.values().map(invoice).collect(), "invoice_id"),
         What::Refunds => (kept.refunds.values().map(refund).collect(), "refund_id"),
         What::Subscriptions => {

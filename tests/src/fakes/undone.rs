@@ -86,8 +86,9 @@ fn give_back<Id: Ord + Clone>(
 impl Subjects for World {
     async fn subjects(&self, state: EventState, most: usize) -> Result<Vec<Option<Subject>>, Setback> {
         self.look_up("events.subjects", |kept| {
-            let stands_there = |event: &&StoredEvent| event.state == state && state.is_listed();
-            let mut events: Vec<_> = kept.events.values().filter(stands_there).collect();
+            let stands_there = |shown: EventState| shown == state && state.is_listed();
+            let events = kept.indexed_events().filter(|(_, shown)| stands_there(*shown));
+            let mut events: Vec<&StoredEvent> = events.map(|(event, _)| event).collect();
             events.sort_by_key(|event| event.received_at);
             events.iter().take(most).map(|event| event.subject.clone()).collect()
         })
@@ -107,8 +108,8 @@ impl Undone<EventPlace> for World {
             EventPlace::Committed => "undone.committed",
         };
         self.look_up(name, |kept| {
-            let there = kept.events.values().filter(|event| lies_at(event.state) == Some(place));
-            oldest(there.map(|event| (event.received_at, event.event_id.clone())), until, most)
+            let there = kept.indexed_events().filter(|(_, shown)| lies_at(*shown) == Some(place));
+            oldest(there.map(|(event, _)| (event.received_at, event.event_id.clone())), until, most)
         })
         .await
     }
@@ -151,8 +152,8 @@ impl Undone<ReceiptPlace> for World {
         };
         self.look_up(name, |kept| {
             let lies_here =
-                |receipt: &&Receipt| receipt_lies_at(receipt).is_some_and(|(there, _)| there == place);
-            let there = kept.receipts.values().filter(lies_here);
+                |receipt: &Receipt| receipt_lies_at(receipt).is_some_and(|(there, _)| there == place);
+            let there = kept.indexed_receipts().filter(|receipt| lies_here(receipt));
             oldest(there.map(|receipt| (receipt.created_at, receipt.receipt_id.clone())), until, most)
         })
         .await

@@ -1,0 +1,78 @@
+//! What is behind what is kept: an index, by seconds, and the provider's API.
+
+use super::Kept;
+use domain::{
+    checkout::Checkout,
+    event::{EventState, StoredEvent},
+    ids::{EventId, OrderId, ReceiptId},
+    receipt::Receipt,
+};
+use jiff::Timestamp;
+use std::{borrow::Cow, collections::BTreeMap};
+
+/// The rows that an index shows as they stood before; `None` of one that it does not have yet.
+#[derive(Debug, Default)]
+pub struct Before {
+    /// Of Events.
+    pub events: BTreeMap<EventId, Option<EventState>>,
+    /// Of Receipts.
+    pub receipts: BTreeMap<ReceiptId, Option<Receipt>>,
+}
+
+/// A checkout of which the provider's API does not tell yet what is so.
+#[derive(Debug)]
+pub struct Late {
+    /// Until then.
+    pub until: Timestamp,
+    /// What it tells instead; `None` where it knows of none.
+    pub told: Option<Checkout>,
+}
+
+impl Kept {
+    /// The events as the index has them now, with where it says that they stand.
+    pub(super) fn indexed_events(&self) -> impl Iterator<Item = (&StoredEvent, EventState)> {
+        let mut before = self.index_shows.take();
+        self.events.values().filter_map(move |event| {
+            let shown = before.events.remove(&event.event_id);
+            Some((event, shown.unwrap_or(Some(event.state))?))
+        })
+    }
+
+    /// The receipts as the index has them now.
+    pub(super) fn indexed_receipts(&self) -> impl Iterator<Item = Cow<'_, Receipt>> {
+        let mut before = self.index_shows.take();
+        self.receipts.values().filter_map(move |receipt| match before.receipts.remove(&receipt.receipt_id) {
+            Some(shown) => shown.map(Cow::Owned),
+            None => Some(Cow::Borrowed(receipt)),
+        })
+    }
+
+    /// The provider's API tells of this checkout as it is, but not before then.
+    pub fn checkout_is(&mut self, checkout: &Checkout, until: Timestamp) {
+        let id = checkout.order_id.clone();
+        let told = self.checkouts.insert(id.clone(), checkout.clone());
+        if until > self.now() {
+            self.late.insert(id, Late { until, told });
+        }
+    }
+
+    fn late(&self, id: &OrderId) -> Option<&Late> {
+        self.late.get(id).filter(|late| self.now() < late.until)
+    }
+
+    /// A checkout, as the provider's API is asked for it now.
+    pub(super) fn answer(&self, id: &OrderId) -> Option<&Checkout> {
+        self.old_answers.set(self.old_answers.get() + u64::from(self.late(id).is_some()));
+        self.listed(id)
+    }
+
+    /// A checkout, as everything of the provider's has it now.
+    pub(super) fn listed(&self, id: &OrderId) -> Option<&Checkout> {
+        self.late(id).map_or_else(|| self.checkouts.get(id), |late| late.told.as_ref())
+    }
+
+    /// All of them.
+    pub(super) fn all_listed(&self) -> impl Iterator<Item = &Checkout> {
+        self.checkouts.keys().filter_map(|id| self.listed(id))
+    }
+}
