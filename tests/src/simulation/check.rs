@@ -1,6 +1,10 @@
 //! The invariants: what must hold after every step.
 
-use super::{faults::Faults, plan::Plan};
+use super::{
+    faults::Faults,
+    patience::{self, Attempt},
+    plan::Plan,
+};
 use crate::fakes::Kept;
 use aws_lambda_events::event::sqs::SqsMessage;
 use domain::{
@@ -57,6 +61,10 @@ pub struct Seen {
     pub takeovers: BTreeMap<ReceiptId, usize>,
     /// Who has changed something.
     pub by: By,
+    /// In which attempt, if it was fulfillment.
+    pub attempt: Attempt,
+    /// When each order was first seen to be fulfilled.
+    pub fulfilled: BTreeMap<OrderId, Timestamp>,
     /// Which receipts SES refused.
     pub refused: BTreeSet<ReceiptId>,
     /// Which receipts were not sent since their address is not written to any more.
@@ -95,11 +103,14 @@ impl Seen {
 
     /// Looks at every row, and holds it against what it was: nothing goes backwards (I3), no shelf below zero (I5).
     pub fn look(&mut self, kept: &Kept, plan: &Plan, faults: &Faults, now: Timestamp) -> Result<(), String> {
-        self.events(kept, now)?;
+        self.events(kept, plan, faults, now)?;
         for (id, order) in &kept.orders {
             if self.orders.get(id).is_none_or(|was| was.version != order.version) {
                 if let Some(was) = self.orders.get(id) {
                     goes_on(was, order)?;
+                }
+                if order.fulfilled_at.is_some() {
+                    self.fulfilled.entry(id.clone()).or_insert(now);
                 }
                 self.orders.insert(id.clone(), order.clone());
             }
@@ -127,13 +138,24 @@ impl Seen {
         self.shelves(kept, plan)
     }
 
-    fn events(&mut self, kept: &Kept, now: Timestamp) -> Result<(), String> {
+    fn events(&mut self, kept: &Kept, plan: &Plan, faults: &Faults, now: Timestamp) -> Result<(), String> {
         use EventState::{Committed, Dropped, NotNeeded, Parked, Processed, Stored, Unhandled, Unreadable};
         for (id, event) in &kept.events {
             let state = event.state;
             let was = self.events.insert(id.clone(), state);
+            if was != Some(state) {
+                faults.sky().recent.event(now, id, was);
+            }
+            if was == Some(Stored) && state == Parked {
+                let fulfilled = |id: &str| {
+                    let order = self.fulfilled.iter().find(|(known, _)| known.as_str() == id);
+                    order.map(|(_, since)| *since)
+                };
+                let is_fair = faults.sky().is_fair();
+                patience::of_parked(event, &self.attempt, plan, fulfilled, now, is_fair)?;
+            }
             let goes_on = match was {
-                None => true,
+                None => matches!(state, Stored | NotNeeded | Unhandled),
                 Some(Stored) => matches!(state, Stored | Committed | Processed | Parked),
                 // A person has them decided anew.
                 Some(Parked) if self.by == By::Operator && state == Stored => true,
@@ -155,6 +177,7 @@ impl Seen {
     fn receipts(&mut self, kept: &Kept, faults: &Faults, now: Timestamp) -> Result<(), String> {
         for (id, receipt) in &kept.receipts {
             let Some(was) = self.receipts.get(id) else {
+                faults.sky().recent.receipt(now, id, None);
                 self.receipts.insert(id.clone(), receipt.clone());
                 continue;
             };
@@ -201,7 +224,8 @@ impl Seen {
                 ) => {}
                 (was, now) => return Err(format!("I3: receipt {id} went from {was:?} to {now:?}")),
             }
-            self.receipts.insert(id.clone(), receipt.clone());
+            let was = self.receipts.insert(id.clone(), receipt.clone());
+            faults.sky().recent.receipt(now, id, was);
         }
         hold!(self.receipts.len() == kept.receipts.len(), "a receipt is gone");
         Ok(())

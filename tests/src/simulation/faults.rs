@@ -1,6 +1,9 @@
 //! What goes wrong, how often, and a record of it.
 
-use super::dice::Dice;
+use super::{
+    dice::Dice,
+    lag::{self, Recent},
+};
 use crate::fakes::{Call, Fate, Fault, Kept, Manner, Turn};
 use domain::{
     outcome::Setback,
@@ -33,7 +36,7 @@ pub struct Weather {
     pub mail: u64,
     /// The provider's API answers otherwise than well.
     pub api: u64,
-    /// An index does not have yet what was written a moment ago.
+    /// An index does not have yet what was written a moment ago, or shows what was there before.
     pub indexes: u64,
     /// A process is killed, at some await point.
     pub kills: u64,
@@ -110,6 +113,18 @@ impl Weather {
     }
 }
 
+impl Weather {
+    /// Whether nothing goes wrong with calls, processes and messages, but that events come late, twice and in any order.
+    #[must_use]
+    pub fn is_fair(&self) -> bool {
+        let Self { fails, loses, throttles, conflicts, repeats, mail, api, indexes, .. } = self;
+        let Self { kills, freezes, answers, duplicates, slow, jumps, drops, api_lag, .. } = self;
+        let calls = fails + loses + throttles + conflicts + repeats + mail + api + indexes;
+        let others = kills + freezes + answers + duplicates + slow + jumps + drops;
+        calls + others == 0 && api_lag.is_zero()
+    }
+}
+
 /// What can be away, by how the names of its calls begin: all of `DynamoDB`, each of its tables, all of SQS, each of its
 /// queues, SES, and the provider's API.
 pub const SERVICES: [&[&str]; 13] = [
@@ -138,7 +153,7 @@ pub struct Outage {
 }
 
 /// Everything that is counted: a test sees to it that each of these happens, and nothing else.
-pub const COUNTED: [&str; 50] = [
+pub const COUNTED: [&str; 51] = [
     "SES is away, surely not sent",
     "SES refuses an address",
     "a mail's fate is unknown, not sent",
@@ -157,6 +172,7 @@ pub const COUNTED: [&str; 50] = [
     "forgotten events that came again",
     "held mails settled by SES's feedback",
     "index reads that came too early",
+    "index reads that showed what was so before",
     "invocations whose end nobody heard of",
     "jumps of the clock",
     "mails bounced for a while",
@@ -208,6 +224,10 @@ pub struct Sky {
     pub wrote: bool,
     /// Whose work was disturbed.
     pub disturbed: BTreeSet<u64>,
+    /// Who was told something else than what is so: by the provider's API, or by an index.
+    pub misled: BTreeSet<u64>,
+    /// What has changed in the last seconds.
+    pub recent: Recent,
     /// Whose mails SES refused.
     pub refused: BTreeSet<u64>,
     /// How often each thing went wrong.
@@ -228,6 +248,8 @@ impl Sky {
             flight: 0,
             wrote: false,
             disturbed: BTreeSet::new(),
+            misled: BTreeSet::new(),
+            recent: Recent::default(),
             refused: BTreeSet::new(),
             struck: BTreeMap::new(),
             calls: 0,
@@ -239,6 +261,12 @@ impl Sky {
     #[must_use]
     pub fn story(&self) -> u64 {
         self.story.finish()
+    }
+
+    /// Whether the weather is fair.
+    #[must_use]
+    pub fn is_fair(&self) -> bool {
+        self.weather.is_fair()
     }
 
     /// Counts what went wrong.
@@ -299,6 +327,9 @@ impl Sky {
             };
             self.count(what);
             self.disturbed.insert(self.flight);
+            if !matches!(answer, ReadError::Transient(_) | ReadError::KeyRefused { .. }) {
+                self.misled.insert(self.flight);
+            }
             kept.read_faults.push_back(answer);
             return Turn::Goes;
         }
@@ -325,8 +356,18 @@ impl Sky {
         }
         if call == "entitlements.customer_of" && self.dice.rarely(weather.indexes) {
             self.count("index reads that came too early");
+            self.misled.insert(self.flight);
             kept.index_lags.set(true);
             return Turn::Goes;
+        }
+        if lag::READS.contains(&call) && self.dice.rarely(weather.indexes) {
+            let behind = self.dice.between(Duration::ZERO, lag::MOST);
+            let before = self.recent.before(self.now.saturating_sub(behind).unwrap_or(self.now));
+            if !(before.events.is_empty() && before.receipts.is_empty()) {
+                self.count("index reads that showed what was so before");
+                kept.index_shows.replace(before);
+                return Turn::Goes;
+            }
         }
         // A mail is never sent again by the SDK, and what a transaction does its token does once.
         if manner == Manner::Repeats && self.dice.rarely(weather.repeats) {

@@ -131,6 +131,10 @@ pub struct LifeFacts {
     pub customer: String,
     /// Its id.
     pub id: String,
+    /// The order that it began with, if anybody paid.
+    pub order: Option<String>,
+    /// The payments of its invoices.
+    pub payments: Vec<String>,
     /// To what it gives access.
     pub product: String,
     /// Its invoices.
@@ -552,6 +556,8 @@ impl Plan {
         let facts = LifeFacts {
             customer: customer.clone(),
             id: id("fsub", n),
+            order: None,
+            payments: Vec::new(),
             product,
             invoices: Vec::new(),
             status: "incomplete",
@@ -608,11 +614,12 @@ impl Plan {
             refunds.push(self.refund(5_000 + n, paid_to, 999, &from));
         }
         self.write_to(&life.customer.clone(), begin, paid_to);
-        let id = bought.order_id().to_owned();
+        let (id, order_id) = (bought.order_id().to_owned(), bought.order_id().to_owned());
         let (goods, disputes) = (BTreeMap::new(), BTreeMap::new());
         let payments = life.payments.first().filter(|_| !trial).cloned().into_iter().collect();
         let (reference, funds) = (reference(&bought), Funds::Received);
         self.orders.push(OrderFacts { id, payments, reference, funds, total, goods, refunds, disputes });
+        (life.facts.order, life.facts.payments) = (Some(order_id), life.payments);
         self.lives.push(life.facts);
     }
 

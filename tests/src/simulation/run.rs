@@ -10,9 +10,10 @@ use super::{
     dice::Dice,
     end::{self, End},
     faults::{Faults, Outage, SERVICES, Weather},
-    plan::{Plan, Truth},
+    patience::Attempt,
+    plan::Plan,
     reports::{self, Mailed},
-    sqs::{Received, Sqs},
+    sqs::{Received, Spent, Sqs},
     stats::Stats,
 };
 use crate::{
@@ -36,6 +37,7 @@ use reconcile::{Count, Reconciled};
 use std::{
     collections::{BTreeMap, BTreeSet},
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -116,6 +118,8 @@ struct Flight<'a> {
     errand: Errand,
     future: Pin<Box<dyn Future<Output = Done> + 'a>>,
     began_at: Timestamp,
+    /// The events that it is to fulfill, and how often the message of each has come.
+    jobs: Rc<BTreeMap<EventId, u32>>,
     /// Until when it is frozen.
     wakes_at: Option<Timestamp>,
     /// When the platform ends it.
@@ -174,6 +178,8 @@ pub(super) struct Run<'a> {
     faults: Faults,
     dice: Dice,
     queues: [Sqs; 3],
+    /// The messages that somebody was disturbed at, by queue and id.
+    troubled: BTreeSet<(usize, String)>,
     /// The reports that were given up on.
     dead_reports: Vec<String>,
     /// The mails that SES took, and what it tells of them.
@@ -212,6 +218,7 @@ impl<'a> Run<'a> {
             faults,
             dice,
             queues: [Sqs::named("jobs"), Sqs::named("receipts"), Sqs::named("reports")],
+            troubled: BTreeSet::new(),
             dead_reports: Vec::new(),
             mailed: Vec::new(),
             flights: Vec::new(),
@@ -252,17 +259,6 @@ impl<'a> Run<'a> {
         let mut last = self.world.now();
         for (n, moment) in self.plan.moments.iter().enumerate() {
             let when = Timestamp::from_second(moment.at).unwrap_or(last);
-            let behind = match &moment.truth {
-                // Where no money comes, nobody looks a second time: the order's state stays what it was.
-                Some(Truth::Checkout(checkout)) if checkout.received > Some(0) => {
-                    if !self.weather.api_lag.is_zero() {
-                        self.faults.sky().count("the API is behind what it announces");
-                    }
-                    self.dice.between(Duration::ZERO, self.weather.api_lag)
-                }
-                _ => Duration::ZERO,
-            };
-            let when = when.saturating_add(behind).unwrap_or(when);
             last = last.max(when);
             self.at(when, Act::Moment(n));
         }
@@ -405,7 +401,7 @@ impl<'a> Run<'a> {
                     self.act(act);
                 }
             } else if let Some(lane) = lanes.get(chosen - ready.len() - usize::from(act_due)) {
-                self.take(*lane);
+                self.take(*lane)?;
             }
         }
         Err("it never comes to rest".to_owned())
@@ -431,6 +427,13 @@ impl<'a> Run<'a> {
                 if self.dice.percent(20) {
                     // Two of them, who do not know of each other.
                     self.begin_operation(60);
+                }
+                // While what the operator has changed is on its way into the indexes.
+                if self.weather.drops > 0 && self.dice.percent(50) {
+                    self.begin_sweep();
+                }
+                if self.weather.reconciles > 0 && self.dice.percent(30) {
+                    self.begin_reconcile();
                 }
             }
             Act::Sweep => self.begin_sweep(),
@@ -464,6 +467,7 @@ impl<'a> Run<'a> {
             errand,
             future,
             began_at,
+            jobs: Rc::default(),
             wakes_at: None,
             dies_at,
             zombie: false,
@@ -471,15 +475,16 @@ impl<'a> Run<'a> {
     }
 
     /// Hands some messages of a queue to an invocation.
-    fn take(&mut self, lane: Lane) {
+    fn take(&mut self, lane: Lane) -> Result<(), String> {
         let now = self.world.now();
         let again = self.rate(self.weather.duplicates);
         let (received, records) =
             self.queues[lane as usize].receive(now, lane.at_once(), &mut self.dice, again);
-        self.give_up();
+        self.give_up()?;
         if records.is_empty() || self.is_lost(lane, &received) {
-            return;
+            return Ok(());
         }
+        let jobs = jobs(&records);
         self.note_what_is_worked_on(lane, &received);
         let (stage, world, request) = (self.stage, self.world.clone(), self.next + 1);
         if lane == Lane::Reports {
@@ -508,24 +513,38 @@ impl<'a> Run<'a> {
             })
         });
         self.begin(Errand::Work(lane, received), WORKER_LASTS, future);
+        if let Some(flight) = self.flights.last_mut() {
+            flight.jobs = Rc::new(jobs);
+        }
+        Ok(())
     }
 
-    /// Counts the messages that somebody else still works on.
-    fn note_what_is_worked_on(&self, lane: Lane, received: &[Received]) {
-        let at_work = self.flights.iter().filter_map(|flight| match &flight.errand {
+    /// The messages of a queue that somebody works on.
+    fn at_work(&self, lane: Lane) -> impl Iterator<Item = &String> {
+        let at_work = self.flights.iter().filter_map(move |flight| match &flight.errand {
             Errand::Work(of, received) if *of == lane => Some(received),
             _ => None,
         });
-        let at_work: Vec<&str> = at_work.flatten().map(|received| received.id.as_str()).collect();
-        for _ in received.iter().filter(|received| at_work.contains(&received.id.as_str())) {
+        at_work.flatten().map(|received| &received.id)
+    }
+
+    /// Counts the messages that somebody else still works on.
+    fn note_what_is_worked_on(&mut self, lane: Lane, received: &[Received]) {
+        let at_work: BTreeSet<String> = self.at_work(lane).cloned().collect();
+        for received in received.iter().filter(|received| at_work.contains(&received.id)) {
             self.faults.sky().count("messages delivered while worked on");
+            self.troubled.insert((lane as usize, received.id.clone()));
         }
     }
 
     /// What was received too often moves to the dead-letter queues.
-    fn give_up(&mut self) {
+    fn give_up(&mut self) -> Result<(), String> {
         for lane in Lane::ALL {
-            for body in self.queues[lane as usize].spent() {
+            for Spent { id, body } in self.queues[lane as usize].spent() {
+                let name = (lane as usize, id);
+                // Received once more while somebody works on its last receive.
+                let has_reason = self.troubled.remove(&name) || self.at_work(lane).any(|id| *id == name.1);
+                hold!(has_reason, "I1: nothing was in the way of what was given up on: {}", self.said(&body));
                 let hop = match lane {
                     Lane::Jobs => Hop::Fulfillment,
                     Lane::Receipts => Hop::Receipts,
@@ -539,6 +558,15 @@ impl<'a> Run<'a> {
                 self.world.kept().give_up(hop, body, "simulated".to_owned());
             }
         }
+        Ok(())
+    }
+
+    /// A job, with what is noted on its event.
+    fn said(&self, body: &str) -> String {
+        let kept = self.world.kept();
+        let noted = kept.events.values().find(|event| body.contains(event.event_id.as_str()));
+        let noted = noted.map(|event| (event.state, &event.event_type, &event.reason));
+        format!("{body}: {noted:?}")
     }
 
     /// Whether a queue has lost these, as one does with what lies there for days, or is purged. A report that never
@@ -645,6 +673,10 @@ impl<'a> Run<'a> {
             let most = self.dice.one_of(&[40, 240, 3_600, 200_000]);
             let lasts = self.dice.between(Duration::from_secs(5), Duration::from_secs(most));
             flight.wakes_at = now.saturating_add(lasts).ok();
+            if let Errand::Work(lane, received) = &flight.errand {
+                let ids = received.iter().map(|received| (*lane as usize, received.id.clone()));
+                self.troubled.extend(ids);
+            }
             let mut sky = self.faults.sky();
             sky.count("processes frozen, and woken later");
             sky.disturbed.insert(id);
@@ -671,9 +703,13 @@ impl<'a> Run<'a> {
             self.flights[n].future.as_mut().poll(&mut context)
         };
         self.collect();
+        self.note_old_answers(id);
         self.follow_mails(self.flights[n].began_at)?;
         let wrote = std::mem::take(&mut self.faults.sky().wrote);
         if wrote {
+            let misled = self.faults.sky().misled.contains(&id);
+            let Flight { began_at, ref jobs, .. } = self.flights[n];
+            self.seen.attempt = Attempt { began_at, receives: Rc::clone(jobs), misled };
             let kept = self.world.kept();
             self.seen.look(&kept, self.plan, &self.faults, now)?;
             drop(kept);
@@ -685,6 +721,16 @@ impl<'a> Run<'a> {
         }
         self.time_goes_by(id);
         Ok(())
+    }
+
+    /// Counts what the provider's API has told of checkouts that was so before.
+    fn note_old_answers(&self, id: u64) {
+        let old = self.world.kept().old_answers.take();
+        let mut sky = self.faults.sky();
+        for _ in 0..old {
+            sky.count("the API is behind what it announces");
+            sky.misled.insert(id);
+        }
     }
 
     /// The schedule comes to a mail for a later day: every few hours of the days on which it looks for it. Else it comes
@@ -726,9 +772,18 @@ impl<'a> Run<'a> {
         sky.disturbed.extend(self.flights.iter().map(|flight| flight.id));
     }
 
+    /// Somebody was disturbed at its messages.
+    fn trouble(&mut self, flight: &Flight<'_>) {
+        if let Errand::Work(lane, received) = &flight.errand {
+            let ids = received.iter().map(|received| (*lane as usize, received.id.clone()));
+            self.troubled.extend(ids);
+        }
+    }
+
     /// A process is gone, wherever it was.
     fn kill(&mut self, n: usize, how: &'static str) {
         let flight = self.flights.swap_remove(n);
+        self.trouble(&flight);
         self.needs.sweep |= matches!(flight.errand, Errand::Operate | Errand::Reconcile);
         {
             let mut sky = self.faults.sky();
@@ -819,6 +874,13 @@ impl<'a> Run<'a> {
             }
             (Errand::Work(lane, received), Done::Batched(answer)) => {
                 let answer = answer.map_err(|nameless| nameless.to_string())?;
+                let in_trouble = {
+                    let sky = self.faults.sky();
+                    unheard || sky.disturbed.contains(&flight.id) || sky.misled.contains(&flight.id)
+                };
+                if in_trouble {
+                    self.trouble(flight);
+                }
                 let failed: Vec<&str> = answer
                     .batch_item_failures
                     .iter()
@@ -872,6 +934,22 @@ impl<'a> Run<'a> {
 fn is_clean(found: &Reconciled) -> bool {
     let Count { examined, seen_before, .. } = found.total();
     !found.more && found.total() == Count { examined, seen_before, ..Count::default() }
+}
+
+/// Which events these messages ask to fulfill, and how often each has come: where there are two about one event, the
+/// more often.
+fn jobs(records: &[SqsMessage]) -> BTreeMap<EventId, u32> {
+    let mut jobs = BTreeMap::new();
+    for record in records {
+        let job = serde_json::from_str(record.body.as_deref().unwrap_or_default());
+        let receives =
+            record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse::<u32>().ok());
+        if let (Ok(FulfillmentJob::V1 { event_id }), Some(receives)) = (job, receives) {
+            let known = jobs.entry(event_id).or_default();
+            *known = receives.max(*known);
+        }
+    }
+    jobs
 }
 
 fn event(records: Vec<SqsMessage>) -> SqsEvent {

@@ -17,12 +17,21 @@ struct Held {
     handle: u64,
 }
 
+/// A message that is given up on.
+#[derive(Debug, Clone)]
+pub struct Spent {
+    /// By which it was received.
+    pub id: String,
+    /// What it says.
+    pub body: String,
+}
+
 /// A queue.
 #[derive(Debug, Default)]
 pub struct Sqs {
     name: &'static str,
     held: Vec<Held>,
-    spent: Vec<String>,
+    spent: Vec<Spent>,
     next: u64,
 }
 
@@ -33,6 +42,8 @@ pub struct Received {
     pub id: String,
     /// This receive of it.
     pub handle: String,
+    /// Which receive that is, from 1.
+    pub nth: u32,
 }
 
 impl Sqs {
@@ -78,7 +89,8 @@ impl Sqs {
             .into_iter()
             .partition(|held: &Held| held.visible_at <= now && held.receives >= MOST_RECEIVES);
         self.held = left;
-        self.spent.extend(spent.into_iter().map(|held| held.body));
+        let spent = spent.into_iter().map(|held| Spent { id: format!("m{}", held.id), body: held.body });
+        self.spent.extend(spent);
         let count = 1 + dice.place(most);
         while messages.len() < count {
             let mut visible: Vec<&mut Held> = self
@@ -104,7 +116,7 @@ impl Sqs {
             message.body = Some(held.body.clone());
             message.attributes =
                 HashMap::from([("ApproximateReceiveCount".to_owned(), held.receives.to_string())]);
-            received.push(Received { id, handle });
+            received.push(Received { id, handle, nth: held.receives });
             messages.push(message);
         }
         (received, messages)
@@ -137,7 +149,7 @@ impl Sqs {
     }
 
     /// Takes what is to go to the dead-letter queue.
-    pub fn spent(&mut self) -> Vec<String> {
+    pub fn spent(&mut self) -> Vec<Spent> {
         std::mem::take(&mut self.spent)
     }
 

@@ -1,12 +1,14 @@
 //! How all comes to its end: the operator, and the schedules once it is calm.
 
 use super::{Act, Done, Errand, Lane, NOT_YOUNG, Run};
-use crate::{fakes::Hop, simulation::check::hold};
+use crate::{
+    fakes::Hop,
+    simulation::{check::hold, dice::Dice},
+};
 use domain::{
     event::{EventState, StoredEvent},
-    ids::EventId,
     job::{FulfillmentJob, ReceiptJob},
-    ports::Clock as _,
+    ports::{Clock as _, EventDesk},
     receipt::Receipt,
 };
 use jiff::SignedDuration;
@@ -72,35 +74,32 @@ impl Run<'_> {
     /// An operator redrives what was given up on, and releases a share of what is parked.
     pub(super) fn begin_operation(&mut self, share: u64) {
         let now = self.world.now();
-        let parked: Vec<EventId> = {
+        let (parked, dead) = {
             let kept = self.world.kept();
-            let parked = kept.events.values().filter(|event| event.state == EventState::Parked);
-            parked.map(|event| event.event_id.clone()).collect()
+            let parked = kept.events.values().any(|event| event.state == EventState::Parked);
+            (parked, !kept.dead_letters.is_empty())
         };
-        let parked: Vec<EventId> = parked.into_iter().filter(|_| self.dice.percent(share)).collect();
-        let dead = !self.world.kept().dead_letters.is_empty();
         // These are no jobs of ours: SQS itself moves them back.
         for body in std::mem::take(&mut self.dead_reports) {
             self.queues[Lane::Reports as usize].send_as_is(body, now);
         }
-        if parked.is_empty() && !dead {
+        if !parked && !dead {
             return;
         }
-        if !parked.is_empty() {
-            let mut sky = self.faults.sky();
-            *sky.struck.entry("parked events, and released").or_default() += parked.len() as u64;
-        }
-        self.say(|| format!("an operator releases {parked:?}, and redrives if {dead}"));
-        let world = self.world.clone();
+        self.say(|| format!("an operator releases if {parked}, and redrives if {dead}"));
+        let (world, faults) = (self.world.clone(), self.faults.clone());
+        let mut dice = Dice::of(self.dice.below(u64::MAX), 5);
         let future = Box::pin(async move {
             let mut pace = Pace::per_second(NonZeroU32::MAX);
             let bounds = redrive::Bounds { dry_run: false, messages: 1_000, only: None };
             let (jobs, receipts) = (world.dead_letters(Hop::Fulfillment), world.dead_letters(Hop::Receipts));
             redrive::redrive::<FulfillmentJob>(&jobs, &world, &bounds, &mut pace).await;
             redrive::redrive::<ReceiptJob>(&receipts, &world, &bounds, &mut pace).await;
+            // What fails, or the index does not show yet, is looked after another day.
+            let parked = EventDesk::waiting(&world, EventState::Parked, 1_000).await.unwrap_or_default();
             if let Ok(note) = Note::new("somebody", "a simulated day", now) {
-                for event_id in parked {
-                    // What fails is looked after another day.
+                for event_id in parked.into_iter().filter(|_| dice.percent(share)) {
+                    faults.sky().count("parked events, and released");
                     let _ = operator::events::release(&world, &world, &event_id, &note).await;
                 }
             }

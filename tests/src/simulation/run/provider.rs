@@ -14,7 +14,12 @@ impl Run<'_> {
         let Some(moment) = self.plan.moments.get(n) else { return };
         match &moment.truth {
             None => {}
-            Some(Truth::Checkout(checkout)) => self.stage.bundle.provider_has(checkout),
+            Some(Truth::Checkout(checkout)) => {
+                // Where no money comes, nobody looks a second time: the order's state stays what it was.
+                let most = if checkout.received > Some(0) { self.weather.api_lag } else { Duration::ZERO };
+                let until = self.world.now().saturating_add(self.dice.between(Duration::ZERO, most));
+                self.world.kept().checkout_is(checkout, until.unwrap_or(Timestamp::MIN));
+            }
             Some(Truth::Refund(refund)) => {
                 self.stage.bundle.provider_has_refunds(std::slice::from_ref(refund));
             }

@@ -1,0 +1,80 @@
+//! What has changed in the last seconds: an index may show it as it was.
+
+use crate::fakes::behind::Before;
+use domain::{
+    event::EventState,
+    ids::{EventId, ReceiptId},
+    receipt::Receipt,
+};
+use jiff::Timestamp;
+use std::{collections::VecDeque, time::Duration};
+
+/// How far an index is behind its table at most.
+pub const MOST: Duration = Duration::from_secs(5);
+/// The calls that read what is undone, or waits for a person, by an index.
+pub const READS: [&str; 8] = [
+    "event_desk.waiting",
+    "events.subjects",
+    "receipt_desk.waiting",
+    "undone.claimed",
+    "undone.committed",
+    "undone.due",
+    "undone.pending",
+    "undone.stored",
+];
+
+/// What the rows were before they changed, and when they did.
+#[derive(Debug, Default)]
+pub struct Recent {
+    events: VecDeque<(Timestamp, EventId, Option<EventState>)>,
+    receipts: VecDeque<(Timestamp, ReceiptId, Option<Receipt>)>,
+}
+
+impl Recent {
+    /// An event stood there until now.
+    pub fn event(&mut self, now: Timestamp, id: &EventId, was: Option<EventState>) {
+        self.events.push_back((now, id.clone(), was));
+        self.events.retain(|(at, ..)| is_recent(*at, now));
+    }
+
+    /// A receipt was like that until now.
+    pub fn receipt(&mut self, now: Timestamp, id: &ReceiptId, was: Option<Receipt>) {
+        self.receipts.push_back((now, id.clone(), was));
+        self.receipts.retain(|(at, ..)| is_recent(*at, now));
+    }
+
+    /// How an index that is as it was then shows what has changed since.
+    #[must_use]
+    pub fn before(&self, then: Timestamp) -> Before {
+        let mut before = Before::default();
+        for (_, id, was) in self.events.iter().filter(|(at, ..)| *at > then) {
+            before.events.entry(id.clone()).or_insert(*was);
+        }
+        for (_, id, was) in self.receipts.iter().filter(|(at, ..)| *at > then) {
+            before.receipts.entry(id.clone()).or_insert_with(|| was.clone());
+        }
+        before
+    }
+}
+
+fn is_recent(at: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(at).unsigned_abs() <= MOST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_shows_a_row_as_it_was_before_all_that_it_has_not_heard_of() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let id = EventId::new("fevt_1").unwrap();
+        let mut recent = Recent::default();
+        recent.event(at(1), &id, None);
+        recent.event(at(3), &id, Some(EventState::Stored));
+        let shown = |then| recent.before(at(then)).events.remove(&id);
+        assert_eq!((shown(0), shown(2), shown(3)), (Some(None), Some(Some(EventState::Stored)), None));
+        recent.event(at(60), &id, Some(EventState::Processed));
+        assert_eq!(recent.before(at(0)).events.remove(&id), Some(Some(EventState::Processed)));
+    }
+}
