@@ -1,7 +1,9 @@
 //! The invariants: what must hold after every step.
 
 use super::{
+    addresses::Addresses,
     faults::Faults,
+    model,
     patience::{self, Attempt},
     plan::Plan,
 };
@@ -63,6 +65,8 @@ pub struct Seen {
     pub by: By,
     /// In which attempt, if it was fulfillment.
     pub attempt: Attempt,
+    /// Since when it is known what each subscription is like.
+    pub told_of: BTreeMap<SubscriptionId, Timestamp>,
     /// When each order was first seen to be fulfilled.
     pub fulfilled: BTreeMap<OrderId, Timestamp>,
     /// Which receipts SES refused.
@@ -74,7 +78,7 @@ pub struct Seen {
     /// Since when no mail goes to an address.
     marks: BTreeMap<AddressHash, Timestamp>,
     /// Every address that was ever known of a customer.
-    addresses: BTreeMap<CustomerId, BTreeSet<String>>,
+    addresses: Addresses,
     /// Which receipts were held at some time.
     pub held: BTreeSet<ReceiptId>,
     /// Which events were deleted when they had expired.
@@ -121,15 +125,26 @@ impl Seen {
                 if let Some(was) = self.subscriptions.get(key) {
                     lives_on(was, row)?;
                 }
+                if row.snapshot.is_some() {
+                    self.told_of.entry(row.subscription_id.clone()).or_insert(now);
+                }
                 self.subscriptions.insert(key.clone(), row.clone());
             }
         }
         hold!(self.subscriptions.len() == kept.subscription_rows.len(), "a subscription is gone");
         for (id, row) in &kept.contacts {
             let was = self.contacts.insert(id.clone(), row.clone());
-            hold!(was.is_none_or(|was| !was.deleted || row.deleted), "I3: the customer {id} is undeleted");
-            if let Some(email) = row.told.as_ref().and_then(|told| told.value.email.clone()) {
-                self.addresses.entry(id.clone()).or_default().insert(email);
+            if was.as_ref() == Some(row) {
+                continue;
+            }
+            if let Some(was) = was {
+                let told = |row: &Contact| row.told.as_ref().map(|told| told.at);
+                hold!(!was.deleted || row.deleted, "I3: the customer {id} is undeleted");
+                hold!(row.deleted || told(&was) <= told(row), "I3: the customer {id} moved back");
+            }
+            let told = row.told.as_ref().and_then(|told| told.value.email.clone());
+            if row.deleted || told.is_some() {
+                self.addresses.learn(id, now, told.filter(|_| !row.deleted));
             }
         }
         hold!(self.contacts.len() == kept.contacts.len(), "a customer is gone");
@@ -251,8 +266,9 @@ impl Seen {
     fn is_marked(&self, kept: &Kept, receipt: &Receipt, reason: &str) -> bool {
         let customer = kept.orders.get(&receipt.order_id).map(|order| &order.customer);
         let own = customer.and_then(|customer| customer.email.as_ref());
-        let others = customer.and_then(|customer| self.addresses.get(customer.customer_id.as_ref()?));
-        let marks = own.into_iter().chain(others.into_iter().flatten());
+        let others = customer.and_then(|customer| customer.customer_id.as_ref());
+        let others = others.into_iter().flat_map(|customer| self.addresses.ever(customer));
+        let marks = own.map(String::as_str).into_iter().chain(others);
         let mut marks = marks.filter_map(|address| kept.marks.get(&AddressHash::of(address)));
         marks.any(|mark| mark.reason() == Some(reason))
     }
@@ -269,10 +285,21 @@ impl Seen {
         Ok(())
     }
 
-    /// No mail goes to an address that was marked before its attempt began.
-    pub fn may_write_to(&self, address: &str, began_at: Timestamp) -> Result<(), String> {
-        let marked_at = self.marks.get(&AddressHash::of(address));
-        hold!(marked_at.is_none_or(|at| *at >= began_at), "a mail to {address}, marked since {marked_at:?}");
+    /// A mail goes to whom its receipt is owed, where they were reached since its attempt began; and to no address that
+    /// was marked before.
+    pub fn may_send(&self, id: &ReceiptId, to: &str, plan: &Plan, began_at: Timestamp) -> Result<(), String> {
+        let marked_at = self.marks.get(&AddressHash::of(to));
+        hold!(marked_at.is_none_or(|at| *at >= began_at), "a mail to {to}, marked since {marked_at:?}");
+        let mails = model::mails(plan);
+        let order = mails.order(id.as_str()).and_then(|id| plan.orders.iter().find(|order| order.id == id));
+        let Some(order) = order else { return Err(format!("I2: a mail of {id}, which nobody is owed")) };
+        // The receipt of a sale tells of it as it was.
+        let customer = order.customer.as_deref().filter(|_| !id.as_str().ends_with("-order"));
+        let reached = match customer {
+            Some(customer) => self.addresses.since(customer, began_at, &order.email),
+            None => vec![Some(order.email.as_str())],
+        };
+        hold!(reached.contains(&Some(to)), "a mail of {id} to {to}, and not to one of {reached:?}");
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::{
     check::{Seen, hold},
-    model,
+    model::{self, Trial},
     plan::{OrderFacts, Plan},
     reports::{self, Mailed},
 };
@@ -20,6 +20,9 @@ use domain::{
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// So many seconds before its end a trial's notice is sent in time, whatever goes wrong.
+const IN_TIME: i64 = 2 * 24 * 3_600;
 
 /// What a shop has come to, but for times of our own, versions and counts of attempts.
 #[derive(Debug, PartialEq)]
@@ -198,6 +201,11 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Resu
     let id = &facts.id;
     let (state, expected) = (order.state(), model::state(facts));
     hold!(state == expected, "I1: order {id} is {state}, not {expected}");
+    hold!(order.totals.total == facts.total, "order {id} is of {}, not {}", order.totals.total, facts.total);
+    let payments: BTreeMap<_, _> =
+        order.payments.iter().map(|(id, told)| (id.as_str(), told.value.status.as_str())).collect();
+    let expected: BTreeMap<_, _> = facts.statuses.iter().map(|(id, status)| (id.as_str(), *status)).collect();
+    hold!(payments == expected, "order {id} has the payments {payments:?}, not {expected:?}");
     hold!(order.refunded() == model::refunded(facts), "order {id}: {} went back", order.refunded());
     let refunds: BTreeMap<_, _> = order
         .refunds
@@ -232,16 +240,22 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Resu
 
 fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
     let expected = model::mails(plan);
-    for id in &expected.owed {
+    for id in expected.owed.keys() {
         hold!(kept.receipts.keys().any(|known| known.as_str() == id), "I1: no receipt {id}");
+    }
+    for (id, trial) in &expected.trials {
+        of_trial(kept, seen, id, expected.order(id).unwrap_or_default(), trial)?;
     }
     let mut sent: BTreeMap<&ReceiptId, usize> = BTreeMap::new();
     for mail in &kept.mails {
         *sent.entry(&mail.receipt_id).or_default() += 1;
     }
     for (id, receipt) in &kept.receipts {
-        let is_owed = expected.owed.contains(id.as_str());
-        hold!(is_owed || expected.may_be.contains(id.as_str()), "I2: nobody is owed {id}");
+        let is_owed = expected.owed.contains_key(id.as_str());
+        let Some(order) = expected.order(id.as_str()) else {
+            return Err(format!("I2: nobody is owed {id}"));
+        };
+        hold!(receipt.order_id.as_str() == order, "{id} is about {}, not {order}", receipt.order_id);
         let mails = sent.remove(id).unwrap_or_default();
         let takeovers = seen.takeovers.get(id).copied().unwrap_or_default();
         let most = match plan.on_unknown {
@@ -269,5 +283,20 @@ fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
         }
     }
     hold!(sent.is_empty(), "I2: mails of nothing: {sent:?}");
+    Ok(())
+}
+
+/// Where the shop knew of a trial and of its order while it ran, there is a notice; and where it did for so long that
+/// nothing that goes wrong lasts as long, nothing but its address has stopped it.
+fn of_trial(kept: &Kept, seen: &Seen, id: &str, order: &str, trial: &Trial) -> Result<(), String> {
+    let order = seen.fulfilled.iter().find(|(known, _)| known.as_str() == order);
+    let life = seen.told_of.iter().find(|(known, _)| known.as_str() == trial.subscription);
+    let (Some((_, ordered)), Some((_, told))) = (order, life) else { return Ok(()) };
+    let known_at = *ordered.max(told);
+    let left = trial.ends_at - known_at.as_second();
+    let notice = kept.receipts.iter().find(|(known, _)| known.as_str() == id).map(|(_, row)| &row.state);
+    hold!(notice.is_some() || left <= 0, "I1: no notice {id}, though all was known at {known_at}");
+    let withdrawn = matches!(notice, Some(State::Withdrawn { .. }));
+    hold!(!withdrawn || left < IN_TIME, "I1: {id} was withdrawn, though all was known at {known_at}");
     Ok(())
 }

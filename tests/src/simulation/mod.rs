@@ -5,6 +5,7 @@
 //! point, and go on hours after its time was over. After every step the rows are held against what they were, and at
 //! the end against a model that knows no events ([`check`], [`end`], [`model`]). Nothing depends on the machine's clock.
 
+pub mod addresses;
 pub mod check;
 pub mod dice;
 pub mod end;

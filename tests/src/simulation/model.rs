@@ -9,15 +9,34 @@ use domain::{
     refund::Restock,
     subscription::Reason,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-/// The mails of a shop, by the ids of their rows.
+/// The mails of a shop, by the ids of their rows, each with the order that it is about.
 #[derive(Debug, Default)]
 pub struct Mails {
     /// Owed, and nothing but a policy or an address may stop them.
-    pub owed: BTreeSet<String>,
+    pub owed: BTreeMap<String, String>,
     /// Notices of what may not be so any more when they would be sent.
-    pub may_be: BTreeSet<String>,
+    pub may_be: BTreeMap<String, String>,
+    /// Those among them that a trial ends which nobody calls off: owed if the shop knew of it in time.
+    pub trials: BTreeMap<String, Trial>,
+}
+
+/// A trial that runs to its end.
+#[derive(Debug)]
+pub struct Trial {
+    /// Of which subscription.
+    pub subscription: String,
+    /// When it ends, in seconds since 1970.
+    pub ends_at: i64,
+}
+
+impl Mails {
+    /// The order that a mail is about.
+    #[must_use]
+    pub fn order(&self, id: &str) -> Option<&str> {
+        self.owed.get(id).or_else(|| self.may_be.get(id)).map(String::as_str)
+    }
 }
 
 /// Where an order stands.
@@ -61,23 +80,28 @@ pub fn returned(order: &OrderFacts, restock: Restock, sku: &Sku, taken: i64) -> 
 pub fn mails(plan: &Plan) -> Mails {
     let mut mails = Mails::default();
     for order in plan.orders.iter().filter(|order| order.funds == Funds::Received) {
-        mails.owed.insert(format!("{}-order", order.id));
+        mails.owed.insert(format!("{}-order", order.id), order.id.clone());
         let succeeded = order.refunds.iter().filter(|refund| refund.succeeded);
-        mails.owed.extend(succeeded.map(|refund| format!("{}-refund", refund.id)));
+        mails.owed.extend(succeeded.map(|refund| (format!("{}-refund", refund.id), order.id.clone())));
     }
     for life in &plan.lives {
+        let order = || life.order.clone().unwrap_or_default();
         for invoice in life.invoices.iter().filter(|invoice| !invoice.first) {
             if invoice.paid {
-                mails.owed.insert(format!("{}-invoice", invoice.id));
+                mails.owed.insert(format!("{}-invoice", invoice.id), order());
             }
             if plan.policy.payment_failed_mail && invoice.failed_at.is_some() {
                 let stands = !invoice.paid && life.ended_at.is_none();
                 let notices = if stands { &mut mails.owed } else { &mut mails.may_be };
-                notices.insert(format!("{}-payment_failed", invoice.id));
+                notices.insert(format!("{}-payment_failed", invoice.id), order());
             }
         }
         if let Some(trial_end) = life.trial_end.filter(|_| plan.policy.trial_ends_mail) {
-            mails.may_be.insert(format!("{}-trial_ends-{trial_end}", life.id));
+            let id = format!("{}-trial_ends-{trial_end}", life.id);
+            mails.may_be.insert(id.clone(), order());
+            if life.left_at.is_none_or(|left_at| left_at >= trial_end) {
+                mails.trials.insert(id, Trial { subscription: life.id.clone(), ends_at: trial_end });
+            }
         }
     }
     mails

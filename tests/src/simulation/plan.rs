@@ -95,6 +95,12 @@ pub struct OrderFacts {
     pub id: String,
     /// Its payments.
     pub payments: Vec<String>,
+    /// What becomes of each payment that is told of by itself.
+    pub statuses: BTreeMap<String, &'static str>,
+    /// Whose it is, if anybody tells where that customer is reached.
+    pub customer: Option<String>,
+    /// The address that was given in the checkout.
+    pub email: String,
     /// The merchant's reference.
     pub reference: String,
     /// Where the money is in the end.
@@ -147,6 +153,8 @@ pub struct LifeFacts {
     pub period_end: i64,
     /// The end of its trial, if it had one.
     pub trial_end: Option<i64>,
+    /// When it was first called off, if it was.
+    pub left_at: Option<i64>,
     /// When it ended, if it has.
     pub ended_at: Option<i64>,
 }
@@ -198,6 +206,11 @@ fn counted(name: &str) -> Sku {
 
 fn reference(bought: &Purchase) -> String {
     bought.session["client_reference_id"].as_str().expect("a reference").to_owned()
+}
+
+fn payments_of(bought: &Purchase) -> Vec<String> {
+    let payments = bought.session["payment_intents"].as_array().expect("payments");
+    payments.iter().map(|payment| payment.as_str().expect("an id").to_owned()).collect()
 }
 
 /// What a body tells, read as intake reads it.
@@ -341,12 +354,7 @@ impl Plan {
             let only = bought.session["payment_intent"].clone();
             bought.session["payment_intents"] = json!([only]);
         }
-        let payments: Vec<String> = bought.session["payment_intents"]
-            .as_array()
-            .expect("payments")
-            .iter()
-            .map(|payment| payment.as_str().expect("an id").to_owned())
-            .collect();
+        let payments = payments_of(&bought);
         let known = checkout(&bought);
         let total = known.totals.total;
         let goods = BTreeMap::from([(counted("BRACE-M"), 2), (counted("TOTE"), 1)]);
@@ -420,9 +428,20 @@ impl Plan {
             Funds::Received => self.give_back(n, paid_at, total, &payments),
             _ => Default::default(),
         };
-        let id = bought.order_id().to_owned();
-        let reference = reference(&bought);
-        self.orders.push(OrderFacts { id, payments, reference, funds, total, goods, refunds, disputes });
+        let status = if funds == Funds::Received { "succeeded" } else { "canceled" };
+        self.orders.push(OrderFacts {
+            id: bought.order_id().to_owned(),
+            statuses: payments.iter().map(|id| (id.clone(), status)).collect(),
+            payments,
+            customer: None,
+            email: format!("buyer{n}@example.com"),
+            reference: reference(&bought),
+            funds,
+            total,
+            goods,
+            refunds,
+            disputes,
+        });
     }
 
     /// What goes back of a paid order, and what a bank asks back.
@@ -564,6 +583,7 @@ impl Plan {
             cancels: false,
             period_end: 0,
             trial_end: None,
+            left_at: None,
             ended_at: None,
         };
         let mut life = Growing { number: n, customer, resource, facts, payments: Vec::new() };
@@ -614,11 +634,20 @@ impl Plan {
             refunds.push(self.refund(5_000 + n, paid_to, 999, &from));
         }
         self.write_to(&life.customer.clone(), begin, paid_to);
-        let (id, order_id) = (bought.order_id().to_owned(), bought.order_id().to_owned());
-        let (goods, disputes) = (BTreeMap::new(), BTreeMap::new());
-        let payments = life.payments.first().filter(|_| !trial).cloned().into_iter().collect();
-        let (reference, funds) = (reference(&bought), Funds::Received);
-        self.orders.push(OrderFacts { id, payments, reference, funds, total, goods, refunds, disputes });
+        let order_id = bought.order_id().to_owned();
+        self.orders.push(OrderFacts {
+            id: order_id.clone(),
+            payments: life.payments.first().filter(|_| !trial).cloned().into_iter().collect(),
+            statuses: BTreeMap::new(),
+            customer: Some(life.customer.clone()),
+            email: format!("buyer{n}@example.com"),
+            reference: reference(&bought),
+            funds: Funds::Received,
+            total,
+            goods: BTreeMap::new(),
+            refunds,
+            disputes: BTreeMap::new(),
+        });
         (life.facts.order, life.facts.payments) = (Some(order_id), life.payments);
         self.lives.push(life.facts);
     }
@@ -691,6 +720,9 @@ impl Plan {
         resource["current_period_end"] = text(period_end);
         let told = resource.clone();
         (life.facts.status, life.facts.period_end) = (status, period_end);
+        if life.facts.cancels || status == "canceled" {
+            life.facts.left_at.get_or_insert(when);
+        }
         let kind = format!("customer.subscription.{kind}");
         let body = event("customer.subscription.updated", "fevt_0", when, "subscription", &told);
         let News::Subscription(mut known) = news(&body) else { panic!("no subscription: {told}") };

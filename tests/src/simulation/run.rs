@@ -540,7 +540,7 @@ impl<'a> Run<'a> {
     /// What was received too often moves to the dead-letter queues.
     fn give_up(&mut self) -> Result<(), String> {
         for lane in Lane::ALL {
-            for Spent { id, body } in self.queues[lane as usize].spent() {
+            for Spent { id, body } in self.queues[lane as usize].given_up() {
                 let name = (lane as usize, id);
                 // Received once more while somebody works on its last receive.
                 let has_reason = self.troubled.remove(&name) || self.at_work(lane).any(|id| *id == name.1);
@@ -599,7 +599,7 @@ impl<'a> Run<'a> {
             .collect()
         };
         for taken in taken {
-            self.seen.may_write_to(&taken.to, began_at)?;
+            self.seen.may_send(&taken.receipt_id, &taken.to, self.plan, began_at)?;
             let troubles = self.rate(self.weather.troubles);
             let (kinds, trouble) = reports::fate(&mut self.dice, troubles);
             if let Some(trouble) = trouble {

@@ -42,8 +42,6 @@ pub struct Received {
     pub id: String,
     /// This receive of it.
     pub handle: String,
-    /// Which receive that is, from 1.
-    pub nth: u32,
 }
 
 impl Sqs {
@@ -116,7 +114,7 @@ impl Sqs {
             message.body = Some(held.body.clone());
             message.attributes =
                 HashMap::from([("ApproximateReceiveCount".to_owned(), held.receives.to_string())]);
-            received.push(Received { id, handle, nth: held.receives });
+            received.push(Received { id, handle });
             messages.push(message);
         }
         (received, messages)
@@ -149,7 +147,12 @@ impl Sqs {
     }
 
     /// Takes what is to go to the dead-letter queue.
-    pub fn spent(&mut self) -> Vec<Spent> {
+    pub fn spent(&mut self) -> impl Iterator<Item = String> {
+        self.given_up().into_iter().map(|spent| spent.body)
+    }
+
+    /// The same, with the messages' ids.
+    pub fn given_up(&mut self) -> Vec<Spent> {
         std::mem::take(&mut self.spent)
     }
 
