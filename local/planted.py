@@ -52,6 +52,81 @@ PLANTS = [
         "tests", "contract::of_many_at_once_exactly_one_is_the_first::on_dynamodb",
     ),
     Plant(
+        "drop a condition: a movement is made over the one that is there",
+        "shared/aws/src/stock.rs",
+        "    let put = row::first(table, key, row::item(TABLE, movement)?)?;",
+        "    let mut put = row::first(table, key, row::item(TABLE, movement)?)?;\n"
+        "    put.condition_expression = Some(\"attribute_not_exists(#key) OR attribute_exists(#key)\".to_owned());",
+        "tests", "contract::a_movement_is_never_made_twice::on_dynamodb",
+    ),
+    Plant(
+        "drop a condition: goods are taken though fewer are on the shelf",
+        "shared/aws/src/stock.rs",
+        'counter.condition_expression("on_hand >= :taken")',
+        'counter.condition_expression("on_hand >= :taken OR attribute_exists(on_hand)")',
+        "tests", "contract::a_commit_on_a_changed_world_writes_nothing::on_dynamodb",
+    ),
+    Plant(
+        "drop a condition: an order is short by what a shelf once lacked",
+        "shared/aws/src/stock.rs",
+        'counter.condition_expression("on_hand = :seen")',
+        'counter.condition_expression("on_hand = :seen OR attribute_exists(on_hand)")',
+        "tests", "contract::a_commit_on_a_changed_world_writes_nothing::on_dynamodb",
+    ),
+    Plant(
+        "drop a condition: goods go back that are back already",
+        "shared/aws/src/stock.rs",
+        '_ => "#returned = :seen",',
+        '_ => "(#returned = :seen OR attribute_exists(taken))",',
+        "tests", "contract::goods_go_back_once_and_never_more_than_were_taken::on_dynamodb",
+    ),
+    Plant(
+        "drop a condition: a row is written over one that has changed since it was read",
+        "shared/aws/src/row.rs",
+        '.condition_expression("version = :before")',
+        '.condition_expression("version = :before OR attribute_exists(version)")',
+        "tests", "contract::every_kind_of_row_is_guarded_by_its_version::on_dynamodb",
+    ),
+    Plant(
+        "drop a condition: a receipt is owed anew over the one that is there",
+        "shared/aws/src/receipts.rs",
+        "    row::first(table, key(&receipt.receipt_id), item)",
+        "    let mut put = row::first(table, key(&receipt.receipt_id), item)?;\n"
+        "    put.condition_expression = Some(\"attribute_not_exists(#key) OR attribute_exists(#key)\".to_owned());\n"
+        "    Ok(put)",
+        "tests", "contract::a_receipt_that_is_there_already_refuses_all::on_dynamodb",
+    ),
+    Plant(
+        "drop a condition: a part of a long cart is written for an event that has ended",
+        "shared/aws/src/events.rs",
+        "    ConditionCheck::builder()\n"
+        "        .table_name(table)\n"
+        "        .set_key(Some(attributes(key(id))))\n"
+        '        .condition_expression("#state = :stored")',
+        "    ConditionCheck::builder()\n"
+        "        .table_name(table)\n"
+        "        .set_key(Some(attributes(key(id))))\n"
+        '        .condition_expression("#state = :stored OR attribute_exists(#state)")',
+        "tests",
+        "contract::a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_ended::on_dynamodb",
+    ),
+    Plant(
+        "take the first of a transaction's reasons for all: a condition that failed beside a conflict is tried again",
+        "shared/aws/src/ledger.rs",
+        'Some("ConditionalCheckFailed") => return Verdict::Raced,',
+        'Some("TransactionConflict") => return Verdict::Again,\n'
+        '            Some("ConditionalCheckFailed") => return Verdict::Raced,',
+        "tests", "adapters::one_failed_condition_is_the_answer_whatever_the_other_reasons_are",
+    ),
+    Plant(
+        "give a transaction up at its first conflict",
+        "shared/aws/src/ledger.rs",
+        "Verdict::Again => jitter(n).await,",
+        'Verdict::Again => return Err(Setback::Raced { what: "the transaction", tries: MOST_TRIES }),',
+        "tests",
+        "adapters::a_transaction_that_met_another_or_was_throttled_is_tried_again_until_it_goes_through",
+    ),
+    Plant(
         "complete without the owner token: whoever is late marks all the same",
         "shared/aws/src/receipts.rs",
         '.condition_expression("#state = :claimed AND #owner = :me")',
@@ -77,6 +152,13 @@ PLANTS = [
         "tests", "fulfillment::a_lost_race_is_read_and_decided_again",
     ),
     Plant(
+        "send no message: a receipt that is owed is left to the sweep",
+        "functions/fulfillment/src/lib.rs",
+        "        self.queue(receipt_ids).await?;\n        // If it is marked already",
+        "        let _ = receipt_ids;\n        // If it is marked already",
+        "tests", "interruption::however_it_is_told_and_interrupted_each_checkout_counts_once",
+    ),
+    Plant(
         "sum refunds: every event of a refund adds its amount",
         "shared/domain/src/refund.rs",
         "        if (told.value.status.is_known(), &told) > (self.told.value.status.is_known(), &self.told) {\n"
@@ -95,7 +177,18 @@ PLANTS = [
         "domain", "facts::tests::the_order_and_the_number_of_arrivals_do_not_matter",
     ),
     Plant(
-        "forget the fresh-id key: a checkout is new with every event id",
+        "forget the fresh-id key: an order is named after its event, so that a checkout is new with every event id",
+        "shared/domain/src/fulfillment/checkout.rs",
+        "    let payments = payments(checkout, rows, now);\n    let not_complete = |word: &str| {",
+        "    let mut fresh = checkout.clone();\n"
+        "    if let Ok(id) = OrderId::new(format!(\"{}-{}\", fresh.order_id, event.event_id)) {\n"
+        "        fresh.order_id = id;\n    }\n"
+        "    let checkout = &fresh;\n"
+        "    let payments = payments(checkout, rows, now);\n    let not_complete = |word: &str| {",
+        "tests", "fulfillment::the_same_checkout_under_a_new_event_id_changes_nothing_and_sends_nothing",
+    ),
+    Plant(
+        "overlook that an order is fulfilled: its twin under a fresh id loses every race and comes to no end",
         "functions/fulfillment/src/gather.rs",
         "        let wanted = Wanted { order: Some(id.clone()), ..Wanted::default() };\n"
         "        Ok(self.ledger.read(&wanted).await?.order)",
@@ -112,11 +205,25 @@ PLANTS = [
         "tests", "interruption::any_one_interruption_changes_no_end",
     ),
     Plant(
-        "TTL trusted as a clock: undone work may expire",
+        "TTL: undone work may expire",
         "shared/domain/src/event.rs",
         "Self::Stored | Self::Committed | Self::Parked => false",
         "Self::Stored | Self::Committed | Self::Parked => true",
         "tests", "contract::only_what_has_ended_is_forgotten",
+    ),
+    Plant(
+        "TTL: what is reopened keeps its expiry, and is forgotten undone",
+        "shared/aws/src/events.rs",
+        " REMOVE expires_at, swept_at",
+        " REMOVE swept_at",
+        "tests", "contract::desk::what_is_reopened_is_not_forgotten_and_what_is_dropped_is",
+    ),
+    Plant(
+        "TTL trusted as a clock: an event that is not there is taken for one that was done and is forgotten",
+        "functions/fulfillment/src/lib.rs",
+        'let event = self.events.event(event_id).await?.ok_or(Setback::Missing { what: "the event" })?;',
+        "let Some(event) = self.events.event(event_id).await? else { return Ok(Outcome::Duplicate) };",
+        "tests", "operator::dead_letters_redriven_days_later_in_any_order_by_two_operators_are_done_once",
     ),
     Plant(
         "the secret is read anew with every forged request",
@@ -273,10 +380,10 @@ PLANTS = [
         "tests", "simulation::whatever_goes_wrong_nothing_is_lost_nothing_doubled_and_nothing_left_undone",
     ),
     Plant(
-        "simulation: in memory, whoever is late marks all the same",
-        "tests/src/fakes.rs",
-        "State::Claimed { owner: holder, .. } if holder == owner)",
-        "State::Claimed { .. })",
+        "simulation: every try at a message has the same owner token, so whoever is late marks all the same",
+        "shared/aws/src/batch.rs",
+        'OwnerToken::new(format!("{request_id}.{message_id}"))',
+        'OwnerToken::new(format!("{:.0}.{message_id}", request_id))',
         "tests", "simulation::whatever_goes_wrong_nothing_is_lost_nothing_doubled_and_nothing_left_undone",
     ),
     Plant(
@@ -287,10 +394,12 @@ PLANTS = [
         "tests", "simulation::whatever_goes_wrong_nothing_is_lost_nothing_doubled_and_nothing_left_undone",
     ),
     Plant(
-        "simulation: what a queue gives up on is gone",
-        "tests/src/fakes.rs",
-        "        self.dead_letters.insert(self.given_up, dead);\n",
-        "        drop(dead);\n",
+        "simulation: a message that fails for the last time is deleted and never comes to a dead-letter queue",
+        "shared/aws/src/batch.rs",
+        "                    leave_alone(record, &failed, rules, delay, times.aside(clock)).await;\n",
+        "                    leave_alone(record, &failed, rules, delay, times.aside(clock)).await;\n"
+        "                    if failed.receives >= rules.most_receives {\n"
+        "                        return Ok(None);\n                    }\n",
         "tests", "simulation::whatever_goes_wrong_nothing_is_lost_nothing_doubled_and_nothing_left_undone",
     ),
 ]
