@@ -180,6 +180,20 @@ mod tests {
     }
 
     #[test]
+    fn a_word_is_broken_only_where_it_is_wider_than_its_line() {
+        let lengths = |text: &str| lines(text, 10).iter().map(|line| columns(line)).collect::<Vec<_>>();
+        assert_eq!(lengths(&"x".repeat(25)), [10, 10, 5]);
+        assert_eq!(lengths("four five six"), [9, 3]);
+        assert_eq!(lengths("four sixsix six"), [4, 10]);
+        assert_eq!(lengths(&"漢".repeat(6)), [10, 2]);
+    }
+
+    #[test]
+    fn a_character_is_as_wide_as_a_terminal_shows_it() {
+        assert_eq!(["e", "e\u{301}", "é", "漢", "ﾊ", "👩", ""].map(columns), [1, 1, 1, 2, 1, 2, 0]);
+    }
+
+    #[test]
     fn an_indent_is_no_wider_than_the_page() {
         assert_eq!(wrap("x", usize::MAX), format!("{}x", " ".repeat(WIDTH)));
         assert_eq!(row("x", "$1.00", usize::MAX), format!("{}x$1.00", " ".repeat(WIDTH)));
