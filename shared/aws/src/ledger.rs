@@ -203,7 +203,10 @@ impl Ledger {
     }
 
     async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Committed, Setback> {
-        for n in 1..=MOST_TRIES {
+        for n in 0..MOST_TRIES {
+            if n > 0 {
+                jitter(n).await;
+            }
             let sent =
                 self.client.transact_write_items().set_transact_items(Some(actions.clone())).send().await;
             let Err(error) = sent else { return Ok(Committed::Now) };
@@ -212,13 +215,13 @@ impl Ledger {
                 TransactWriteItemsError::TransactionCanceledException(cancelled) => {
                     match verdict(cancelled.cancellation_reasons().iter().map(|reason| reason.code())) {
                         Verdict::Raced => return Ok(Committed::Raced),
-                        Verdict::Again => jitter(n).await,
+                        Verdict::Again => {}
                         Verdict::Broken(code) => {
                             return Err(Setback::SetUp { service: SERVICE, cause: code });
                         }
                     }
                 }
-                TransactWriteItemsError::TransactionInProgressException(_) => jitter(n).await,
+                TransactWriteItemsError::TransactionInProgressException(_) => {}
                 _ => return Err(setback(SERVICE, &error)),
             }
         }
