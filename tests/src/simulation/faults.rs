@@ -361,7 +361,7 @@ impl Sky {
             return Turn::Goes;
         }
         if lag::READS.contains(&call) && self.dice.rarely(weather.indexes) {
-            let behind = self.dice.between(Duration::ZERO, lag::MOST);
+            let behind = self.dice.between(Duration::from_secs(1), lag::MOST);
             let before = self.recent.before(self.now.saturating_sub(behind).unwrap_or(self.now));
             if !(before.events.is_empty() && before.receipts.is_empty()) {
                 self.count("index reads that showed what was so before");

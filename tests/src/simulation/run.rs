@@ -3,6 +3,7 @@
 
 mod ending;
 mod provider;
+mod queues;
 
 use super::{
     Stage,
@@ -13,26 +14,22 @@ use super::{
     patience::Attempt,
     plan::Plan,
     reports::{self, Mailed},
-    sqs::{Received, Spent, Sqs},
+    sqs::{Received, Sqs},
     stats::Stats,
 };
 use crate::{
-    drive::{
-        FEEDBACK_RULES, JOBS_A_BATCH, RECEIPT_RULES, RECEIPTS_A_BATCH, RECONCILE_LASTS, REPORTS_A_BATCH,
-        RULES, SWEEP_LASTS, WORKER_LASTS,
-    },
-    fakes::{Hop, World},
+    drive::{JOBS_A_BATCH, RECEIPTS_A_BATCH, RECONCILE_LASTS, REPORTS_A_BATCH, SWEEP_LASTS},
+    fakes::World,
     ses::Taken,
 };
-use aws::batch::{self, Invocation, Nameless};
-use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use aws::batch::Nameless;
+use aws_lambda_events::event::sqs::SqsBatchResponse;
 use domain::{
     ids::{EventId, MessageId, ReceiptId},
-    job::{FulfillmentJob, ReceiptJob},
     ports::Clock as _,
 };
-use feedback::notice::Notice;
 use jiff::{SignedDuration, Timestamp};
+use queues::trouble;
 use reconcile::{Count, Reconciled};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -429,6 +426,10 @@ impl<'a> Run<'a> {
                     self.begin_operation(60);
                 }
                 // While what the operator has changed is on its way into the indexes.
+                if self.dice.percent(30) {
+                    let wait = self.dice.between(Duration::from_secs(1), Duration::from_secs(6));
+                    self.after(wait, Act::Operate);
+                }
                 if self.weather.drops > 0 && self.dice.percent(50) {
                     self.begin_sweep();
                 }
@@ -472,113 +473,6 @@ impl<'a> Run<'a> {
             dies_at,
             zombie: false,
         });
-    }
-
-    /// Hands some messages of a queue to an invocation.
-    fn take(&mut self, lane: Lane) -> Result<(), String> {
-        let now = self.world.now();
-        let again = self.rate(self.weather.duplicates);
-        let (received, records) =
-            self.queues[lane as usize].receive(now, lane.at_once(), &mut self.dice, again);
-        self.give_up()?;
-        if records.is_empty() || self.is_lost(lane, &received) {
-            return Ok(());
-        }
-        let jobs = jobs(&records);
-        self.note_what_is_worked_on(lane, &received);
-        let (stage, world, request) = (self.stage, self.world.clone(), self.next + 1);
-        if lane == Lane::Reports {
-            self.seen.hand(&records);
-        }
-        let future = Box::pin(async move {
-            let ends_at = now.saturating_add(WORKER_LASTS).unwrap_or(Timestamp::MAX);
-            let deadline_ms = u64::try_from(ends_at.as_millisecond()).unwrap_or_default();
-            let request_id = format!("r{request}");
-            let invocation = Invocation { request_id: &request_id, deadline_ms };
-            let (event, bundle) = (event(records), &stage.bundle);
-            let (w, world) = (&world, &world);
-            Done::Batched(match lane {
-                Lane::Jobs => {
-                    batch::run::<FulfillmentJob, _>(event, invocation, RULES, &bundle.fulfillment, w, world)
-                        .await
-                }
-                Lane::Receipts => {
-                    batch::run::<ReceiptJob, _>(event, invocation, RECEIPT_RULES, &bundle.receipts, w, world)
-                        .await
-                }
-                Lane::Reports => {
-                    batch::run::<Notice, _>(event, invocation, FEEDBACK_RULES, &bundle.feedback, w, world)
-                        .await
-                }
-            })
-        });
-        self.begin(Errand::Work(lane, received), WORKER_LASTS, future);
-        if let Some(flight) = self.flights.last_mut() {
-            flight.jobs = Rc::new(jobs);
-        }
-        Ok(())
-    }
-
-    /// The messages of a queue that somebody works on.
-    fn at_work(&self, lane: Lane) -> impl Iterator<Item = &String> {
-        let at_work = self.flights.iter().filter_map(move |flight| match &flight.errand {
-            Errand::Work(of, received) if *of == lane => Some(received),
-            _ => None,
-        });
-        at_work.flatten().map(|received| &received.id)
-    }
-
-    /// Counts the messages that somebody else still works on.
-    fn note_what_is_worked_on(&mut self, lane: Lane, received: &[Received]) {
-        let at_work: BTreeSet<String> = self.at_work(lane).cloned().collect();
-        for received in received.iter().filter(|received| at_work.contains(&received.id)) {
-            self.faults.sky().count("messages delivered while worked on");
-            self.troubled.insert((lane as usize, received.id.clone()));
-        }
-    }
-
-    /// What was received too often moves to the dead-letter queues.
-    fn give_up(&mut self) -> Result<(), String> {
-        for lane in Lane::ALL {
-            for Spent { id, body } in self.queues[lane as usize].given_up() {
-                let name = (lane as usize, id);
-                // Received once more while somebody works on its last receive.
-                let has_reason = self.troubled.remove(&name) || self.at_work(lane).any(|id| *id == name.1);
-                hold!(has_reason, "I1: nothing was in the way of what was given up on: {}", self.said(&body));
-                let hop = match lane {
-                    Lane::Jobs => Hop::Fulfillment,
-                    Lane::Receipts => Hop::Receipts,
-                    Lane::Reports => {
-                        self.faults.sky().count("reports given up on, and redriven");
-                        self.dead_reports.push(body);
-                        continue;
-                    }
-                };
-                self.faults.sky().count("messages given up on, and redriven");
-                self.world.kept().give_up(hop, body, "simulated".to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    /// A job, with what is noted on its event.
-    fn said(&self, body: &str) -> String {
-        let kept = self.world.kept();
-        let noted = kept.events.values().find(|event| body.contains(event.event_id.as_str()));
-        let noted = noted.map(|event| (event.state, &event.event_type, &event.reason));
-        format!("{body}: {noted:?}")
-    }
-
-    /// Whether a queue has lost these, as one does with what lies there for days, or is purged. A report that never
-    /// comes is never posted: nobody could tell afterwards what should have come of it.
-    fn is_lost(&mut self, lane: Lane, received: &[Received]) -> bool {
-        let lost = lane != Lane::Reports && self.dice.rarely(self.rate(self.weather.drops));
-        for received in received.iter().filter(|_| lost) {
-            self.queues[lane as usize].lose(received);
-            self.faults.sky().count("messages lost by a queue");
-            self.needs.sweep = true;
-        }
-        lost
     }
 
     /// What becomes of the mails that SES has taken since somebody looked, and when it tells. They were sent by an
@@ -673,10 +567,7 @@ impl<'a> Run<'a> {
             let most = self.dice.one_of(&[40, 240, 3_600, 200_000]);
             let lasts = self.dice.between(Duration::from_secs(5), Duration::from_secs(most));
             flight.wakes_at = now.saturating_add(lasts).ok();
-            if let Errand::Work(lane, received) = &flight.errand {
-                let ids = received.iter().map(|received| (*lane as usize, received.id.clone()));
-                self.troubled.extend(ids);
-            }
+            trouble(&mut self.troubled, &flight.errand);
             let mut sky = self.faults.sky();
             sky.count("processes frozen, and woken later");
             sky.disturbed.insert(id);
@@ -772,18 +663,10 @@ impl<'a> Run<'a> {
         sky.disturbed.extend(self.flights.iter().map(|flight| flight.id));
     }
 
-    /// Somebody was disturbed at its messages.
-    fn trouble(&mut self, flight: &Flight<'_>) {
-        if let Errand::Work(lane, received) = &flight.errand {
-            let ids = received.iter().map(|received| (*lane as usize, received.id.clone()));
-            self.troubled.extend(ids);
-        }
-    }
-
     /// A process is gone, wherever it was.
     fn kill(&mut self, n: usize, how: &'static str) {
         let flight = self.flights.swap_remove(n);
-        self.trouble(&flight);
+        trouble(&mut self.troubled, &flight.errand);
         self.needs.sweep |= matches!(flight.errand, Errand::Operate | Errand::Reconcile);
         {
             let mut sky = self.faults.sky();
@@ -810,31 +693,6 @@ impl<'a> Run<'a> {
         let tries = self.deliveries[n].tries;
         let wait = RESENDS.get(tries).copied().unwrap_or(Duration::from_hours(24));
         self.after(wait, Act::Post(n));
-    }
-
-    /// Takes what an invocation has handed to the queues.
-    fn collect(&mut self) {
-        let now = self.world.now();
-        let (jobs, receipts, delays) = {
-            let mut kept = self.world.kept();
-            if kept.fulfillment_queue.is_empty() && kept.receipt_queue.is_empty() && kept.delays.is_empty() {
-                return;
-            }
-            let jobs = std::mem::take(&mut kept.fulfillment_queue);
-            let receipts = std::mem::take(&mut kept.receipt_queue);
-            (jobs, receipts, std::mem::take(&mut kept.delays))
-        };
-        for message in jobs {
-            self.queues[Lane::Jobs as usize].send(&message.job, now);
-        }
-        for message in receipts {
-            self.queues[Lane::Receipts as usize].send(&message.job, now);
-        }
-        for (handle, by) in delays {
-            for queue in &mut self.queues {
-                queue.hide(&handle, by, now);
-            }
-        }
     }
 
     /// An invocation has come to its end. Nobody listens any more to one that was frozen.
@@ -879,7 +737,7 @@ impl<'a> Run<'a> {
                     unheard || sky.disturbed.contains(&flight.id) || sky.misled.contains(&flight.id)
                 };
                 if in_trouble {
-                    self.trouble(flight);
+                    trouble(&mut self.troubled, &flight.errand);
                 }
                 let failed: Vec<&str> = answer
                     .batch_item_failures
@@ -934,26 +792,4 @@ impl<'a> Run<'a> {
 fn is_clean(found: &Reconciled) -> bool {
     let Count { examined, seen_before, .. } = found.total();
     !found.more && found.total() == Count { examined, seen_before, ..Count::default() }
-}
-
-/// Which events these messages ask to fulfill, and how often each has come: where there are two about one event, the
-/// more often.
-fn jobs(records: &[SqsMessage]) -> BTreeMap<EventId, u32> {
-    let mut jobs = BTreeMap::new();
-    for record in records {
-        let job = serde_json::from_str(record.body.as_deref().unwrap_or_default());
-        let receives =
-            record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse::<u32>().ok());
-        if let (Ok(FulfillmentJob::V1 { event_id }), Some(receives)) = (job, receives) {
-            let known = jobs.entry(event_id).or_default();
-            *known = receives.max(*known);
-        }
-    }
-    jobs
-}
-
-fn event(records: Vec<SqsMessage>) -> SqsEvent {
-    let mut event = SqsEvent::default();
-    event.records = records;
-    event
 }
