@@ -76,3 +76,25 @@ impl Kept {
         self.checkouts.keys().filter_map(|id| self.listed(id))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fakes::World,
+        story::{checkout, purchase},
+    };
+
+    #[test]
+    fn a_checkout_is_told_as_it_was_until_then_and_each_such_answer_counts() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let known = checkout(&purchase(1));
+        let world = World::at(at(10));
+        world.kept().checkout_is(&known, at(20));
+        assert_eq!(world.kept().answer(&known.order_id), None);
+        assert_eq!(world.kept().all_listed().count(), 0);
+        world.pass_until(at(20));
+        assert_eq!(world.kept().answer(&known.order_id), Some(&known));
+        assert_eq!(world.kept().old_answers.get(), 1);
+    }
+}

@@ -412,3 +412,15 @@ impl Fate for Faults {
         self.sky().turn(call, kept)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn about_one_seed_in_sixteen_has_fair_weather() {
+        let is_fair = |seed: &u64| Weather::of(&mut Dice::of(*seed, 2)).is_fair();
+        let fair = (1..=240).filter(is_fair).count();
+        assert!((8..=22).contains(&fair), "{fair} of 240");
+    }
+}
