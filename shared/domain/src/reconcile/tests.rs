@@ -108,6 +108,7 @@ fn an_order_that_waits_for_money_misses_nothing_until_the_money_is_told_to_be_he
 fn a_part_of_the_money_is_missing_until_the_order_knows_of_it_and_asked_for_once_a_day_from_then_on() {
     let mut shop = sold();
     let part = Found { received: Some(PART), ..found(completed()) };
+    assert!(found(completed()).is_paid() && !part.is_paid());
     let is_asked_again = |shop: &Shop| is_asked_again(&part, &rows(shop, &part));
     assert!(!missing(&shop, &part) && !is_asked_again(&shop), "what is fulfilled waits for nothing");
     let mut wait = |received| {
