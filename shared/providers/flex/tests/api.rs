@@ -732,7 +732,7 @@ async fn every_list_is_asked_for_by_its_own_address() {
 #[tokio::test]
 async fn one_bad_thing_of_a_list_leaves_the_others_readable() {
     let (url, _) = serve(|_, _| {
-        ok(r#"{"refunds":[{"refund_id":"fre_1"},7,{"refund_id":"fre_2","payment_intent_id":"fpi_1","amount":1,"status":"pending"}]}"#)
+        ok(r#"{"refunds":[{"refund_id":"fre_1"},7,{"refund_id":"fre_2","payment_intent_id":"fpi_1","amount":1,"status":"pending","created_at":"2026-04-19T12:40:00Z"}]}"#)
     })
     .await;
     let page = Api::new(&url).unwrap().list(&key(), &ask(What::Refunds, None)).await.unwrap();
