@@ -94,7 +94,8 @@ pub trait Events: Send + Sync {
 
 /// The Events table, by what its events tell.
 pub trait Subjects: Send + Sync {
-    /// What the events tell that stand there, if that is not the end, by the index: the oldest ones, so many at most.
+    /// What the events tell that stand there, if that is listed ([`EventState::is_listed`]), by the index: the oldest
+    /// ones, so many at most.
     /// `None` of one whose row does not say.
     fn subjects(
         &self,
@@ -152,7 +153,7 @@ pub trait EventDesk: Send + Sync {
         note: &str,
         now: Timestamp,
     ) -> impl Future<Output = Result<Changed, Setback>> + Send;
-    /// The events in a state that is not the end, by the index: the oldest ones, so many at most.
+    /// The events in a state that is listed ([`EventState::is_listed`]), by the index: the oldest ones, so many at most.
     fn waiting(
         &self,
         state: EventState,

@@ -190,7 +190,8 @@ async fn what_waits_is_told_by_its_state_the_oldest_first(on: &impl Desk) {
     on.event_desk().drop_event(&second.event_id, EventState::Parked, "a double", now()).await.unwrap();
     waiting(EventState::Parked, &[last]).await;
     waiting(EventState::Stored, &[first]).await;
-    waiting(EventState::Dropped, &[]).await;
+    // It waits for nobody, and reconcile must know of it.
+    waiting(EventState::Dropped, &[second]).await;
     on.events().settle(&first.event_id, &Settlement::Processed, now()).await.unwrap();
     waiting(EventState::Stored, &[]).await;
     waiting(EventState::Processed, &[]).await;
