@@ -23,6 +23,7 @@ use kit::{
     ses::Taken,
     shop::{self, Purchase, id, sample},
     story::{Delivery, End, ON_HAND, checkout, open_shop, purchase, sku},
+    sweeping::sweep_over,
 };
 use operator::{
     events::{Again, Bounds, Dropped, Left, Replayed, drop_event, release, replay, replay_range},
@@ -39,7 +40,6 @@ use std::{
     sync::Mutex,
     time::Duration,
 };
-use sweep::{Limits, Sweep};
 
 fn event_id(text: &str) -> EventId {
     EventId::new(text).unwrap()
@@ -234,10 +234,7 @@ async fn left_to_the_sweep<T>(
             bundle.world.kept().fulfillment_queue.clear();
             bundle.world.kept().receipt_queue.clear();
             let changed = row(&bundle);
-            let w = || bundle.world.clone();
-            let (events, receipts, fulfillment_queue, receipt_queue) = (w(), w(), w(), w());
-            let limits = Limits::default();
-            let sweep = Sweep { events, receipts, fulfillment_queue, receipt_queue, clock: w(), limits };
+            let sweep = sweep_over(&bundle.world);
             let until = bundle.world.now() + lasts;
             while bundle.world.now() < until {
                 bundle.world.pass(EVERY.unsigned_abs());

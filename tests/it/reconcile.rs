@@ -28,11 +28,11 @@ use kit::{
     reconciling::reconcile_over,
     shop::{self, sample},
     story::{Delivery, End, checkout, open_shop, purchase, sku},
+    sweeping::sweep_over,
 };
 use reconcile::{Count, MOST_GAPS, Reconciled};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
-use sweep::{Limits, Sweep};
 use tokio::time::Instant;
 
 /// Longer than all of a story.
@@ -162,14 +162,6 @@ fn parked(bundle: &Bundle) -> usize {
     bundle.world.kept().events.values().filter(|event| event.state == EventState::Parked).count()
 }
 
-async fn sweep(bundle: &Bundle) {
-    let w = || bundle.world.clone();
-    let limits = Limits::default();
-    let sweep =
-        Sweep { events: w(), receipts: w(), fulfillment_queue: w(), receipt_queue: w(), clock: w(), limits };
-    sweep.run().await.unwrap();
-}
-
 async fn run(bundle: &Bundle) -> Reconciled {
     bundle.reconcile(DAYS).await.unwrap().unwrap()
 }
@@ -278,7 +270,7 @@ async fn a_run_that_fails_or_stops_anywhere_leaves_the_next_one_the_rest() {
             while bundle.work_at_once().await {}
             // An event that was recorded and not queued is found by sweep, before what waits for its order is given up.
             bundle.world.pass(Duration::from_mins(16));
-            sweep(&bundle).await;
+            sweep_over(&bundle.world).run().await.unwrap();
             bundle.drain().await;
             assert_eq!(Essence::of(&bundle), expected, "{fault:?} at call {n}");
             assert_eq!(parked(&bundle), 0, "{fault:?} at call {n}");
@@ -468,7 +460,7 @@ async fn what_an_earlier_run_has_found_is_queued_and_counted_once_and_what_is_lo
     assert_eq!((again.missing, again.waiting), (0, 2));
     assert_eq!(bundle.world.kept().fulfillment_queue.len(), 0, "an hour later there is no second message");
     bundle.world.pass(Duration::from_mins(16));
-    sweep(&bundle).await;
+    sweep_over(&bundle.world).run().await.unwrap();
     bundle.drain().await;
     assert_eq!(bundle.world.kept().orders.len(), 2);
     finds_nothing_more(&bundle).await;

@@ -21,6 +21,7 @@ use kit::{
     life::Life,
     shop::{self, sample},
     story::{Delivery, End, checkout, open_shop, purchase},
+    sweeping::sweep_over,
 };
 use operator::{
     events::{Bounds, replay_range},
@@ -29,7 +30,6 @@ use operator::{
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
-use sweep::{Limits, Sweep};
 
 /// Which table is put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,13 +193,9 @@ async fn recover(bundle: &Bundle, since: Timestamp) {
 }
 
 async fn make_up(bundle: &Bundle) {
-    let w = || bundle.world.clone();
     for _ in 0..2 {
         bundle.world.pass(Duration::from_hours(3));
-        let limits = Limits::default();
-        let (events, receipts, fulfillment_queue, receipt_queue) = (w(), w(), w(), w());
-        let sweep = Sweep { events, receipts, fulfillment_queue, receipt_queue, clock: w(), limits };
-        sweep.run().await.unwrap();
+        sweep_over(&bundle.world).run().await.unwrap();
         bundle.drain().await;
         bundle.reconcile(365).await.unwrap().unwrap();
         bundle.drain().await;

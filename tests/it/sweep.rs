@@ -17,6 +17,7 @@ use kit::{
     play::{Play, until},
     shop::{Purchase, id},
     story::{Delivery, End, checkout, open_shop, purchase},
+    sweeping::sweep_over,
 };
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -35,12 +36,6 @@ fn hours(count: i64) -> SignedDuration {
 
 fn minutes(count: i64) -> SignedDuration {
     SignedDuration::from_mins(count)
-}
-
-fn sweep(world: &World) -> Sweep<World, World, World, World, World> {
-    let w = || world.clone();
-    let limits = Limits::default();
-    Sweep { events: w(), receipts: w(), fulfillment_queue: w(), receipt_queue: w(), clock: w(), limits }
 }
 
 /// An event that stands there and came so long ago.
@@ -146,7 +141,7 @@ async fn what_lies_undone_is_queued_the_oldest_first_and_the_next_run_leaves_it_
     let older = receipt(7, pending(), hours(24 * 400));
     world.kept().receipts.insert(older.receipt_id.clone(), older);
     let expected = Swept { stored: 2, pending: 2, ..ONE_OF_EACH };
-    assert_eq!(sweep(&world).run().await, Ok(expected));
+    assert_eq!(sweep_over(&world).run().await, Ok(expected));
     let (events, receipts) = queued(&world);
     let position = |id: &str| events.iter().position(|known| known.as_str() == id);
     assert!(position("fevt_0006") < position("fevt_0001"), "{events:?}");
@@ -156,7 +151,7 @@ async fn what_lies_undone_is_queued_the_oldest_first_and_the_next_run_leaves_it_
     assert_eq!(receipts.len(), 4);
     for _ in 0..20 {
         world.pass(EVERY.unsigned_abs());
-        assert_eq!(sweep(&world).run().await, Ok(Swept::default()));
+        assert_eq!(sweep_over(&world).run().await, Ok(Swept::default()));
     }
 }
 
@@ -166,12 +161,12 @@ async fn what_is_due_today_or_was_in_the_three_days_before_is_queued_the_oldest_
     // Hours from half past midnight: this hour, late today, tomorrow, yesterday, three and four days ago.
     let notices = [(0, 0), (1, 23), (2, 24), (3, -1), (4, -72), (5, -73)];
     let world = world_with([], notices.map(|(n, hours)| notice(n, hours)));
-    assert_eq!(sweep(&world).run().await, Ok(Swept { due: 3, ..Swept::default() }));
+    assert_eq!(sweep_over(&world).run().await, Ok(Swept { due: 3, ..Swept::default() }));
     assert_eq!(queued(&world).1, [of(4, -72), of(3, -1), of(0, 0)]);
     world.pass(Duration::from_hours(23));
     let longest = Some(of(0, 0).to_string());
     let expected = Swept { due: 2, stalled: 1, longest, ..Swept::default() };
-    assert_eq!(sweep(&world).run().await, Ok(expected));
+    assert_eq!(sweep_over(&world).run().await, Ok(expected));
     assert_eq!(
         queued(&world).1,
         [of(0, 0), of(1, 23)],
@@ -195,12 +190,12 @@ async fn what_is_fresh_or_has_a_message_of_its_own_is_left_alone() {
         Receipt { attempts: 2, version: 5, ..receipt(7, pending(), minutes(119)) },
     ];
     let world = world_with(events, receipts);
-    assert_eq!(sweep(&world).run().await, Ok(Swept::default()));
+    assert_eq!(sweep_over(&world).run().await, Ok(Swept::default()));
     assert_eq!(queued(&world), (vec![], vec![]));
     assert!(world.kept().swept.events.is_empty() && world.kept().swept.receipts.is_empty());
     world.pass(Duration::from_mins(1));
     let expected = Swept { stored: 2, committed: 1, pending: 2, claimed: 1, ..Swept::default() };
-    assert_eq!(sweep(&world).run().await, Ok(expected), "a minute later it is their turn");
+    assert_eq!(sweep_over(&world).run().await, Ok(expected), "a minute later it is their turn");
 }
 
 #[tokio::test]
@@ -224,7 +219,7 @@ async fn what_has_ended_or_waits_for_a_person_is_left_alone() {
     let notices = states.into_iter().enumerate().map(|(n, state)| Receipt { state, ..notice(100 + n, 0) });
     let events = ended.into_iter().enumerate().map(|(n, state)| event(n, state, hours(99)));
     let world = world_with(events, of_orders.chain(notices));
-    assert_eq!(sweep(&world).run().await, Ok(Swept::default()));
+    assert_eq!(sweep_over(&world).run().await, Ok(Swept::default()));
     assert_eq!(queued(&world), (vec![], vec![]));
 }
 
@@ -234,7 +229,7 @@ async fn two_runs_at_once_queue_each_row_once() {
         (0..60).map(|n| event(n, EventState::Stored, hours(1))),
         (0..60).map(|n| if n % 2 == 0 { receipt(n, pending(), hours(1)) } else { notice(n, 0) }),
     );
-    let (one, other) = (sweep(&world), sweep(&world));
+    let (one, other) = (sweep_over(&world), sweep_over(&world));
     let (one, other) = tokio::join!(one.run(), other.run());
     let (one, other) = (one.unwrap(), other.unwrap());
     assert_eq!(one.stored + other.stored, 60);
@@ -253,7 +248,7 @@ async fn a_run_queues_no_more_than_it_may_and_the_next_goes_on() {
     let events = (0..47).map(|n| event(n, EventState::Stored, age(n)));
     let world = world_with(events, (0..27).map(|n| notice(n, -24)));
     let limits = Limits { queued: 20, ..Limits::default() };
-    let run = async || Sweep { limits, ..sweep(&world) }.run().await.unwrap();
+    let run = async || Sweep { limits, ..sweep_over(&world) }.run().await.unwrap();
     assert_eq!(run().await, Swept { stored: 20, due: 20, more: true, ..Swept::default() });
     let (events, receipts) = queued(&world);
     assert_eq!(events, (0..20).map(|n| event(n, EventState::Stored, hours(1)).event_id).collect::<Vec<_>>());
@@ -273,7 +268,7 @@ async fn a_run_queues_no_more_mails_than_it_may_however_many_days_they_were_due_
     let limits = Limits { tried: 10, queued: 5, ..Limits::default() };
     for run in 0..6 {
         let before = world.kept().calls.len();
-        let swept = Sweep { limits, ..sweep(&world) }.run().await.unwrap();
+        let swept = Sweep { limits, ..sweep_over(&world) }.run().await.unwrap();
         assert!(swept.due <= 5 && (run > 1 || swept.due == 5 && swept.more), "run {run}: {swept:?}");
         let tried =
             world.kept().calls[before..].iter().filter(|call| **call == "undone.take_receipt").count();
@@ -291,7 +286,7 @@ async fn rows_that_nobody_can_mend_keep_no_other_from_its_turn() {
     world.kept().events.insert(newest.event_id.clone(), newest.clone());
     let limits = Limits { tried: 10, queued: 4, ..Limits::default() };
     for _ in 0..24 * 12 {
-        Sweep { limits, ..sweep(&world) }.run().await.unwrap();
+        Sweep { limits, ..sweep_over(&world) }.run().await.unwrap();
         world.pass(EVERY.unsigned_abs());
     }
     let (events, _) = queued(&world);
@@ -317,7 +312,7 @@ impl Clock for Ticking {
 async fn a_run_ends_in_time_and_says_that_there_is_more() {
     let world = world_with((0..1_000).map(|n| event(n, EventState::Stored, hours(1))), []);
     let limits = Limits { queued: 1_000, lasts: Duration::from_secs(10), ..Limits::default() };
-    let Sweep { events, receipts, fulfillment_queue, receipt_queue, .. } = sweep(&world);
+    let Sweep { events, receipts, fulfillment_queue, receipt_queue, .. } = sweep_over(&world);
     let clock = Ticking::default();
     let swept =
         Sweep { events, receipts, fulfillment_queue, receipt_queue, clock, limits }.run().await.unwrap();
@@ -330,10 +325,10 @@ async fn what_was_queued_in_vain_for_hours_is_stalled_and_what_is_found_for_the_
         [event(1, EventState::Stored, minutes(15)), event(2, EventState::Stored, hours(24 * 9))],
         [receipt(3, pending(), minutes(20))],
     );
-    assert_eq!(sweep(&world).run().await, Ok(Swept { stored: 2, pending: 1, ..Swept::default() }));
+    assert_eq!(sweep_over(&world).run().await, Ok(Swept { stored: 2, pending: 1, ..Swept::default() }));
     world.pass(Duration::from_hours(2));
     assert_eq!(
-        sweep(&world).run().await,
+        sweep_over(&world).run().await,
         Ok(Swept { stored: 1, pending: 1, ..Swept::default() }),
         "nobody needs to hear of it yet"
     );
@@ -345,14 +340,14 @@ async fn what_was_queued_in_vain_for_hours_is_stalled_and_what_is_found_for_the_
         longest: Some("fevt_0001".to_owned()),
         ..Swept::default()
     };
-    assert_eq!(sweep(&world).run().await, Ok(expected));
+    assert_eq!(sweep_over(&world).run().await, Ok(expected));
 }
 
 #[tokio::test]
 async fn a_queue_that_is_away_costs_no_row_its_turn() {
     let sends: Vec<usize> = {
         let world = one_of_each();
-        sweep(&world).run().await.unwrap();
+        sweep_over(&world).run().await.unwrap();
         let kept = world.kept();
         (0..kept.calls.len()).filter(|n| kept.calls[*n].ends_with("_queue.send")).collect()
     };
@@ -360,9 +355,9 @@ async fn a_queue_that_is_away_costs_no_row_its_turn() {
     for n in sends {
         let world = one_of_each();
         world.kept().faults.insert(n, Fault::FailBefore);
-        let Err(Setback::Away { .. }) = sweep(&world).run().await else { panic!("nobody hears of it") };
+        let Err(Setback::Away { .. }) = sweep_over(&world).run().await else { panic!("nobody hears of it") };
         assert_eq!(messages(&world).len(), 4, "the others are queued all the same");
-        sweep(&world).run().await.unwrap();
+        sweep_over(&world).run().await.unwrap();
         assert_eq!(messages(&world).len(), 1, "it is queued by the next run");
     }
 }
@@ -370,7 +365,7 @@ async fn a_queue_that_is_away_costs_no_row_its_turn() {
 #[tokio::test]
 async fn what_was_queued_in_vain_for_hours_is_stalled_though_a_queue_was_away_meanwhile() {
     let world = world_with([event(1, EventState::Stored, hours(24 * 9))], []);
-    let sweep = sweep(&world);
+    let sweep = sweep_over(&world);
     assert_eq!(sweep.run().await.unwrap().stored, 1);
     world.pass(Duration::from_hours(24));
     let send = {
@@ -395,7 +390,7 @@ fn messages(world: &World) -> Vec<String> {
 async fn wherever_a_run_fails_or_stops_nothing_is_lost_and_nothing_is_queued_thrice() {
     let (all, calls) = {
         let world = one_of_each();
-        sweep(&world).run().await.unwrap();
+        sweep_over(&world).run().await.unwrap();
         (messages(&world), world.kept().calls.len())
     };
     assert_eq!(all.len(), 5);
@@ -403,10 +398,10 @@ async fn wherever_a_run_fails_or_stops_nothing_is_lost_and_nothing_is_queued_thr
         for fault in FAULTS {
             let world = one_of_each();
             world.kept().faults.insert(n, fault);
-            let ended = world.run(sweep(&world).run()).await;
+            let ended = world.run(sweep_over(&world).run()).await;
             assert!(ended.is_none_or(|ended| ended.is_err()), "call {n}, {fault:?}: nobody hears of it");
             for _ in 0..12 {
-                sweep(&world).run().await.unwrap();
+                sweep_over(&world).run().await.unwrap();
                 world.pass(EVERY.unsigned_abs());
             }
             let mut ids = messages(&world);
@@ -417,7 +412,7 @@ async fn wherever_a_run_fails_or_stops_nothing_is_lost_and_nothing_is_queued_thr
             }
             // What a run had noted when it was stopped has its next turn two hours later.
             world.pass(Duration::from_hours(1));
-            sweep(&world).run().await.unwrap();
+            sweep_over(&world).run().await.unwrap();
             ids.extend(messages(&world));
             ids.sort();
             ids.dedup();
@@ -436,7 +431,7 @@ async fn work(bundle: &Bundle) {
 /// The sweep as it comes by the clock, and each time twice at once, for so long. How many messages it made, and after
 /// how long what they did was done.
 async fn sweep_for(bundle: &Bundle, long: Duration) -> (usize, Duration) {
-    let (one, other) = (sweep(&bundle.world), sweep(&bundle.world));
+    let (one, other) = (sweep_over(&bundle.world), sweep_over(&bundle.world));
     let (began, mut before) = (bundle.world.now(), End::of(&bundle.world.kept()));
     let (mut messages, mut took) = (0, Duration::ZERO);
     for _ in 0..long.as_secs() / EVERY.as_secs().unsigned_abs() {
@@ -553,7 +548,7 @@ async fn a_job_in_its_back_off_is_not_multiplied() {
     // The provider knows nothing of it, whenever it is asked: tried five times, then parked.
     bundle.post(&Delivery::of(&paid, "fevt_1")).await;
     let mut most = 0;
-    let one = sweep(&bundle.world);
+    let one = sweep_over(&bundle.world);
     for _ in 0..24 {
         one.run().await.unwrap();
         most = most.max(bundle.world.kept().fulfillment_queue.len());

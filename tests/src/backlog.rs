@@ -8,6 +8,7 @@ use crate::{
     fakes::{Hop, Kept, Message, World},
     simulation::dice::Dice,
     story::{Delivery, checkout, open_shop, purchase, sku},
+    sweeping::sweep_over,
 };
 use aws::{
     batch::{self, Invocation, Rules, Worker},
@@ -38,7 +39,6 @@ use std::{
     },
     time::Duration,
 };
-use sweep::{Limits, Sweep};
 use tokio::time::{Instant, sleep};
 
 /// How long a call to a table or a queue takes.
@@ -351,7 +351,8 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
     let began = Instant::now();
     let flex = Flex { world: world.clone(), now: Arc::default(), most: Arc::default() };
     let ses = Ses::of(&world, setting.mails_per_second);
-    let (fulfillment, receipts, sweep) = (fulfillment(&world, &flex), receipts(&world, &ses), sweep(&world));
+    let (fulfillment, receipts, sweep) =
+        (fulfillment(&world, &flex), receipts(&world, &ses), sweep_over(&world));
     let (over, again) = (AtomicBool::new(false), AtomicUsize::new(0));
     let (fulfilled, mailed): (Mutex<BTreeMap<String, Duration>>, _) = Default::default();
     let jobs = Pollers {
@@ -454,18 +455,6 @@ fn receipts(world: &World, ses: &Ses) -> Receipts<World, World, World, World, Se
         merchant: merchant(),
         templates: Templates::built_in().expect("good built-in templates"),
         on_unknown: OnUnknown::Resend,
-    }
-}
-
-fn sweep(world: &World) -> Sweep<World, World, World, World, World> {
-    let w = || world.clone();
-    Sweep {
-        events: w(),
-        receipts: w(),
-        fulfillment_queue: w(),
-        receipt_queue: w(),
-        clock: w(),
-        limits: Limits::default(),
     }
 }
 

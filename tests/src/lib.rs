@@ -13,3 +13,4 @@ pub mod simulation;
 pub mod stack;
 pub mod stand_in;
 pub mod story;
+pub mod sweeping;

@@ -20,7 +20,7 @@ mod run;
 pub mod sqs;
 pub mod stats;
 
-use crate::{drive::Bundle, fakes::World, reconciling::reconcile_over};
+use crate::{drive::Bundle, fakes::World, reconciling::reconcile_over, sweeping::sweep_over};
 use dice::Dice;
 use domain::{fulfillment::Policy, mode::Mode, receipt::OnUnknown};
 use faults::{Faults, Weather};
@@ -32,7 +32,7 @@ use std::{
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
 };
-use sweep::{Limits, Sweep};
+use sweep::Sweep;
 use tokio::runtime::Runtime;
 
 /// A seed under which something does not hold.
@@ -58,19 +58,11 @@ impl Default for Stage {
     #[expect(clippy::expect_used, reason = "a test kit")]
     fn default() -> Self {
         let world = World::default();
-        let w = || world.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let bundle = Bundle::over(&world, Mode::Live, OnUnknown::Resend);
         Self {
             bundle,
-            sweep: Sweep {
-                events: w(),
-                receipts: w(),
-                fulfillment_queue: w(),
-                receipt_queue: w(),
-                clock: w(),
-                limits: Limits::default(),
-            },
+            sweep: sweep_over(&world),
             // No list forgets in a story.
             reconcile: reconcile_over(&world, 4_000),
             runtime: runtime.expect("a runtime"),
