@@ -15,7 +15,7 @@ use domain::{
     ports::{Clock, Entitlements, Events, Ledger, Listing, Queue, ReadError, Recorded, Subjects},
     reconcile::{
         self, Ask, Found, Listed, Page, What, event_id, goes_on, is_asked_again, is_missing, is_overtaken,
-        subject, told_at,
+        order_that_waits, subject, told_at,
     },
 };
 use futures_util::{StreamExt, stream};
@@ -349,13 +349,10 @@ where
         read_at: Timestamp,
         run: &mut Run,
     ) -> Result<(), Setback> {
-        let waited = match run.waited.take() {
-            Some(waited) => waited,
-            None => self.waiting(run).await?,
-        };
-        let look = waited.look(&found, rows);
-        run.waited = Some(waited);
-        match look {
+        if run.waited.is_none() {
+            run.waited = Some(self.waiting(run).await?);
+        }
+        match run.waited.as_ref().and_then(|waited| waited.look(&found, rows)) {
             Some(Look::Waits) => run.reconciled.of(what).waiting += 1,
             Some(_) => run.reconciled.of(what).seen_before += 1,
             None => {
@@ -479,7 +476,7 @@ where
         Ok(Look::Stays(Remedy {
             told_at: told_at(found, &rows, *read_at),
             resumes: is_parked || is_asked_again(found, &rows),
-            waits: rows.order.is_some_and(|order| order.fulfilled_at.is_none()),
+            waits: order_that_waits(&rows).is_some(),
         }))
     }
 

@@ -193,14 +193,12 @@ pub fn wanted_order(news: &News, rows: &Rows) -> Option<OrderId> {
 ///
 /// Of a checkout the order; of an order that waits the money, if the provider has more of it than the order knows, and
 /// once it has all, the goods and the receipt. An order that waits for money it has not been told of is not missing
-/// anything. Of an invoice that it is paid; and once
-/// its order is known, the receipt of a renewal.
+/// anything. Of an invoice that it is paid; and once its order is known, the receipt of a renewal.
 #[must_use]
 pub fn is_missing(found: &Found, rows: &Rows) -> bool {
     match &found.news {
         News::Checkout { completed, .. } => {
-            let lacks = rows.order.as_ref().is_none_or(|order| waits_for_what_is_here(found, order));
-            *completed && lacks
+            *completed && (rows.order.is_none() || waits_for_what_is_here(found, rows))
         }
         News::Refund(news) => {
             let known = rows.order.as_ref().and_then(|order| order.refunds.get(&news.refund_id));
@@ -227,10 +225,16 @@ pub fn is_missing(found: &Found, rows: &Rows) -> bool {
     }
 }
 
-fn waits_for_what_is_here(found: &Found, order: &Order) -> bool {
-    let is_more = |received: Received| received.amount > order.received.unwrap_or_default();
-    order.fulfilled_at.is_none()
-        && found.received.is_some_and(|received| received.is_all || is_more(received))
+/// The order, if it waits for its money.
+#[must_use]
+pub fn order_that_waits(rows: &Rows) -> Option<&Order> {
+    rows.order.as_ref().filter(|order| order.fulfilled_at.is_none())
+}
+
+fn waits_for_what_is_here(found: &Found, rows: &Rows) -> bool {
+    order_that_waits(rows).zip(found.received).is_some_and(|(order, received)| {
+        received.is_all || received.amount > order.received.unwrap_or_default()
+    })
 }
 
 /// Whether an order knows of a part of its money, and waits for the rest. Nothing is missing; but if the rest is given
@@ -238,10 +242,11 @@ fn waits_for_what_is_here(found: &Found, order: &Order) -> bool {
 /// day.
 #[must_use]
 pub fn is_asked_again(found: &Found, rows: &Rows) -> bool {
-    let waits = rows.order.as_ref().filter(|order| order.fulfilled_at.is_none());
     let part = found.received.filter(|received| !received.is_all && received.amount > 0);
     matches!(found.news, News::Checkout { completed: true, .. })
-        && waits.zip(part).is_some_and(|(order, part)| order.received.unwrap_or_default() >= part.amount)
+        && order_that_waits(rows)
+            .zip(part)
+            .is_some_and(|(order, part)| order.received.unwrap_or_default() >= part.amount)
 }
 
 /// Whether what is stored was told after the list was read: then it is the list that is behind, and the next run lists the
