@@ -30,7 +30,9 @@ def install_for_examples():
 
 
 def environment(folder, what):
-    """Installs local/requirements-NAME.txt, unless this very text was installed here by this very Python."""
+    """Installs local/requirements-NAME.txt, unless the same text was installed here by the same Python.
+
+    pip rejects a file whose hash is not in that text."""
     requirements = PROJECT / "local" / f"requirements-{folder.name}.txt"
     wanted = hashlib.sha256(requirements.read_bytes() + sys.version.encode() + str(folder).encode()).hexdigest()
     stamp = folder / "installed"
@@ -42,7 +44,7 @@ def environment(folder, what):
     say.run(
         what,
         [folder / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "--no-input",
-         "--only-binary", ":all:", "--no-deps", "--requirement", requirements],
+         "--only-binary", ":all:", "--no-deps", "--require-hashes", "--requirement", requirements],
         log,
     )
     stamp.write_text(wanted)
