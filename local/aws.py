@@ -9,6 +9,8 @@ import urllib.request
 import xml.etree.ElementTree
 
 REGION = "us-east-1"
+# The account that MiniStack plays.
+ACCOUNT = "000000000000"
 
 # A proxy of the user's has no business between us and this machine.
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -59,11 +61,99 @@ def stack_outputs(endpoint, stack_name):
     return outputs
 
 
+def members(answer):
+    """The `member` elements of a query answer, each as a dictionary of its text fields."""
+    for member in xml.etree.ElementTree.fromstring(answer).iter():
+        if member.tag.endswith("member"):
+            yield {child.tag.rpartition("}")[2]: child.text or "" for child in member}
+
+
+def stack_resources(endpoint, stack_name):
+    """Type and physical id of each of the stack's resources, by its logical id."""
+    answer = query(endpoint, "cloudformation", "DescribeStackResources", StackName=stack_name)
+    return {
+        fields["LogicalResourceId"]: (fields["ResourceType"], fields["PhysicalResourceId"])
+        for fields in members(answer)
+        if "LogicalResourceId" in fields
+    }
+
+
+def role_policies(endpoint, role):
+    """The role's inline policies, by name."""
+    answer = xml.etree.ElementTree.fromstring(query(endpoint, "iam", "ListRolePolicies", RoleName=role))
+    names = [member.text for member in answer.iter() if member.tag.endswith("member")]
+    return {name: role_policy(endpoint, role, name) for name in names}
+
+
+def role_policy(endpoint, role, name):
+    answer = query(endpoint, "iam", "GetRolePolicy", RoleName=role, PolicyName=name)
+    document = next(node for node in xml.etree.ElementTree.fromstring(answer).iter() if node.tag.endswith("PolicyDocument"))
+    return json.loads(urllib.parse.unquote(document.text))
+
+
+def put_role_policy(endpoint, role, name, policy):
+    query(endpoint, "iam", "PutRolePolicy", RoleName=role, PolicyName=name, PolicyDocument=json.dumps(policy))
+
+
+def may(endpoint, role, action, resource):
+    """Whether a role's own policies allow an action on a resource, as IAM's simulator answers."""
+    answer = query(
+        endpoint, "iam", "SimulatePrincipalPolicy",
+        **{"PolicySourceArn": f"arn:aws:iam::{ACCOUNT}:role/{role}", "ActionNames.member.1": action,
+           "ResourceArns.member.1": resource},
+    )
+    decisions = [node.text for node in xml.etree.ElementTree.fromstring(answer).iter() if node.tag.endswith("EvalDecision")]
+    return decisions == ["allowed"]
+
+
+def event_source_mappings(endpoint):
+    return json.loads(request(endpoint, "lambda", "/2015-03-31/event-source-mappings/", method="GET"))["EventSourceMappings"]
+
+
+def function(endpoint, name):
+    """A deployed function's configuration."""
+    return json.loads(request(endpoint, "lambda", f"/2015-03-31/functions/{name}/configuration", method="GET"))
+
+
+def function_policy(endpoint, name):
+    """Who but its account may call a function."""
+    answer = request(endpoint, "lambda", f"/2015-03-31/functions/{name}/policy", method="GET")
+    return json.loads(json.loads(answer)["Policy"])
+
+
+def routes(endpoint, api):
+    """The function of each route of an HTTP API, by its name, by the route's key."""
+    def items(what):
+        return json.loads(request(endpoint, "apigateway", f"/v2/apis/{api}/{what}", method="GET"))["items"]
+
+    functions = {
+        integration["integrationId"]: integration["integrationUri"].split(":function:")[1].split("/")[0].split(":")[0]
+        for integration in items("integrations")
+    }
+    return {route["routeKey"]: functions[route["target"].removeprefix("integrations/")] for route in items("routes")}
+
+
+def log_group_arn(endpoint, name):
+    """The log group's ARN without the `:*` that stands for its streams."""
+    groups = json.loads(request(
+        endpoint,
+        "logs",
+        body=json.dumps({"logGroupNamePrefix": name}).encode(),
+        headers={"content-type": "application/x-amz-json-1.1", "x-amz-target": "Logs_20140328.DescribeLogGroups"},
+    ))["logGroups"]
+    return next(group["arn"].removesuffix(":*") for group in groups if group["logGroupName"] == name)
+
+
+def schedule_target(endpoint, name):
+    """What a schedule starts: `Arn` and `RoleArn`."""
+    return json.loads(request(endpoint, "scheduler", f"/schedules/{name}", method="GET"))["Target"]
+
+
 def mend_concurrency(endpoint):
     """MiniStack keeps a MaximumConcurrency that comes from a parameter as text, and its poller then fails on
     every turn. AWS takes it as the number that it is."""
     path = "/2015-03-31/event-source-mappings"
-    for mapping in json.loads(request(endpoint, "lambda", f"{path}/", method="GET"))["EventSourceMappings"]:
+    for mapping in event_source_mappings(endpoint):
         limit = int(mapping["ScalingConfig"]["MaximumConcurrency"])
         request(
             endpoint,
@@ -83,8 +173,7 @@ def create_queue(endpoint, name):
 
 def function_variables(endpoint, name):
     """The environment that a deployed function is given."""
-    answer = request(endpoint, "lambda", f"/2015-03-31/functions/{name}/configuration", method="GET")
-    return json.loads(answer)["Environment"]["Variables"]
+    return function(endpoint, name)["Environment"]["Variables"]
 
 
 def healthy(endpoint):

@@ -31,13 +31,13 @@ SHOP = {
 }
 
 
-def start(place, mode, started, preferred_port=None, dies_with_us=False):
+def start(place, mode, started, preferred_port=None, dies_with_us=False, faults=None):
     """Starts everything and describes it in the place's stack file. `started` tells the caller what to stop
-    should this fail."""
+    should this fail. With a seed for `faults`, the functions reach AWS through a proxy that can fail them."""
     place.prepare()
     build()
     flex = real_flex(mode) or build_stand_in(mode)
-    endpoint = start_ministack(place, started, preferred_port, dies_with_us)
+    endpoint, proxy = start_ministack(place, started, preferred_port, dies_with_us, faults)
     if flex["stand_in"]:
         flex["base_url"] = start_stand_in(place, started, dies_with_us)
     wait_until("starting the local AWS", started["ministack"], place.logs / "ministack.log",
@@ -72,6 +72,7 @@ def start(place, mode, started, preferred_port=None, dies_with_us=False):
         "flex_source": flex_source(mode),
         "flex_base_url": flex["base_url"],
         "stand_in_url": flex["base_url"] if flex["stand_in"] else None,
+        "fault_proxy_url": proxy,
         "stack_name": STACK_NAME,
         "tables": {
             name: outputs[f"{name.title()}TableName"]
@@ -224,16 +225,35 @@ def random_webhook_secret():
     return "fwhsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def start_ministack(place, started, preferred_port, dies_with_us):
+def start_ministack(place, started, preferred_port, dies_with_us, faults):
+    """The emulator's address, and that of the fault proxy if there is to be one."""
     port = free_port(preferred_port)
     endpoint = f"http://127.0.0.1:{port}"
+    proxy = start_fault_proxy(place, started, dies_with_us, endpoint, faults) if faults is not None else None
+    # What the emulator has for its own address, it hands on to the functions.
+    settings = {**environment(proxy or endpoint), **ministack_settings(port, place)}
+    if proxy:
+        # The functions sign for the proxy's address.
+        settings["IAM_TRUST_KEYS"] = "1"
     started["ministack"] = processes.start(
-        [tools.MINISTACK / "bin" / "python", "-m", "ministack"],
+        [tools.MINISTACK / "bin" / "python", PROJECT / "local" / "emulator.py"],
         place.logs / "ministack.log",
-        {**environment(endpoint), **ministack_settings(port, place)},
+        settings,
         dies_with_us,
     )
-    return endpoint
+    return endpoint, proxy
+
+
+def start_fault_proxy(place, started, dies_with_us, endpoint, seed):
+    port = free_port(None)
+    started["faults"] = processes.start(
+        [tools.MINISTACK / "bin" / "python", PROJECT / "local" / "faults.py", str(seed),
+         "--upstream", endpoint, "--host", "127.0.0.1", "--port", str(port)],
+        place.logs / "faults.log",
+        environment(),
+        dies_with_us,
+    )
+    return f"http://127.0.0.1:{port}"
 
 
 def environment(endpoint=None):
@@ -269,6 +289,7 @@ def ministack_settings(port, place):
         # the storm does so.
         "PERSIST_STATE": "1",
         "STATE_DIR": str(place.scratch / "state"),
+        "IAM_TRACE": str(place.decisions),
         # Listeners on fixed ports that would keep a second stack from starting.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",

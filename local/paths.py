@@ -18,11 +18,14 @@ class Place:
         self.root = root
         self.stack_file = root / "stack.json"
         self.logs = root / "logs"
+        # Which calls the emulator allowed and which it refused.
+        self.decisions = self.logs / "decisions.jsonl"
         self.scratch = root / "scratch"
 
     def prepare(self):
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.logs.mkdir(parents=True, exist_ok=True)
+        self.decisions.unlink(missing_ok=True)
         self.scratch.mkdir()
 
     def clear(self):

@@ -28,6 +28,7 @@ import urllib.error
 
 import deployment
 import invocation
+import permissions
 import processes
 import say
 import sender
@@ -54,6 +55,10 @@ def main():
     invoke.add_argument("file", nargs="?")
     run = verbs.add_parser("run", help="run a command against a stack of its own")
     run.add_argument("--mode", choices=["test", "live"], default="test")
+    run.add_argument("--faults", metavar="SEED", type=int, help="put a proxy between the functions and AWS that can fail them")
+    run.add_argument("--every-permission", action="store_true",
+                     help="fail if CMD, which uses the whole stack, leaves a role's permission without a use")
+    run.add_argument("--expect-refusals", action="store_true", help="CMD takes permissions away, so refused calls are no error")
     run.add_argument("command", nargs=argparse.REMAINDER)
     asked = commands.parse_args()
 
@@ -178,7 +183,7 @@ def run(asked):
     tools.install()
     forget_dead_runs()
     place = Place(LOCAL / "runs" / str(os.getpid()))
-    stack = start(place, asked.mode, dies_with_us=True)
+    stack = start(place, asked.mode, dies_with_us=True, faults=asked.faults)
     try:
         child = subprocess.Popen(
             command,
@@ -191,6 +196,9 @@ def run(asked):
             if child.poll() is None:
                 child.terminate()
                 child.wait()
+        if not asked.expect_refusals:
+            # A CMD that failed did not use everything.
+            permissions.check(stack, place.decisions, asked.every_permission and code == 0)
     finally:
         processes.stop(stack["processes"])
         shutil.rmtree(place.scratch, ignore_errors=True)
@@ -202,12 +210,12 @@ def run(asked):
     return code if code >= 0 else 128 - code
 
 
-def start(place, mode, preferred_port=None, dies_with_us=False):
+def start(place, mode, preferred_port=None, dies_with_us=False, faults=None):
     """A fresh stack. Whatever was started is stopped again unless all of it could be."""
     with contextlib.ExitStack() as undo:
         started = {}
         undo.callback(lambda: processes.stop(started))
-        stack = deployment.start(place, mode, started, preferred_port, dies_with_us)
+        stack = deployment.start(place, mode, started, preferred_port, dies_with_us, faults)
         undo.pop_all()
         return stack
 

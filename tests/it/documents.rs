@@ -14,6 +14,23 @@ fn document(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap()
 }
 
+/// Holds a section of a document to what the code prints for it. `UPDATE_DOCUMENTS=1` writes the section.
+///
+/// # Panics
+///
+/// If the section is not there or says something else.
+pub(crate) fn assert_printed(name: &str, section: &str, printed: &str) {
+    let text = document(name);
+    let (start, end) = (format!("<!-- {section}: printed -->\n\n"), "\n<!-- end -->");
+    let (before, rest) = text.split_once(&start).unwrap_or_else(|| panic!("{name} has no {start}"));
+    let (found, after) = rest.split_once(end).unwrap_or_else(|| panic!("{name}: {section} has no end"));
+    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+        fs::write(root().join(name), format!("{before}{start}{printed}{end}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(found, printed, "run `UPDATE_DOCUMENTS=1 cargo test -p tests {section}` to print it again");
+}
+
 /// Every test of the workspace, and where it is.
 struct Tests(Vec<Test>);
 

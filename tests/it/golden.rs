@@ -156,6 +156,22 @@ async fn a_sample_of_every_event_type_has_its_effect_on_the_deployed_stack() {
     the_delayed_payments_are_states_of_their_orders(&play).await;
     the_subscription_was_paid_renewed_failed_and_ended(&play).await;
     exactly_these_receipts_are_sent(&play).await;
+    a_refund_that_names_its_subscription_finds_the_order_without_a_link(&play).await;
+}
+
+async fn a_refund_that_names_its_subscription_finds_the_order_without_a_link(play: &Play) {
+    let mut event: Value =
+        serde_json::from_slice(&fs::read(folder().join("refund.created.json")).unwrap()).unwrap();
+    let (event_id, refund_id) = ("fevt_01K79MH00000000000UNLINKED", "fre_01K79MH000000000000UNLINKED");
+    event["event_id"] = event_id.into();
+    let refund = &mut event["object"]["refund"];
+    refund["refund_id"] = refund_id.into();
+    refund["payment_intent_id"] = "fpi_01K79MH000000000000UNLINKED".into();
+    refund["subscription_id"] = SUBSCRIPTION.into();
+    assert_eq!(play.deliver_signed(event.to_string().as_bytes()).await.unwrap().status, 200);
+    play.until_event(event_id, EventState::Processed, SOON).await.unwrap();
+    let refunds = order(play, SUBSCRIBED).await.refunds;
+    assert!(refunds.contains_key(&RefundId::new(refund_id).unwrap()), "{refunds:?}");
 }
 
 async fn the_purchase_is_partly_refunded_and_its_dispute_won(play: &Play) {

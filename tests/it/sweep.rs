@@ -5,8 +5,9 @@ use domain::{
     event::{EventState, StoredEvent},
     ids::{EventId, MessageId, OrderId, OwnerToken, ReceiptId, SubscriptionId},
     job::{FulfillmentJob, ReceiptJob},
+    ledger::Commit,
     outcome::Setback,
-    ports::{Clock, Events as _, Receipts as _},
+    ports::{Changed, Clock, Committed, Events as _, Ledger as _, Receipts as _, Settlement},
     receipt::{Kind, OnUnknown, Receipt, State},
     sweep::EVERY,
 };
@@ -597,4 +598,28 @@ async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deploy
     assert_eq!(play.tables.receipts.receipt(&receipt_id).await, Ok(Some(sent)), "nothing is left to do");
     assert_eq!(play.mails(purchase.order_id()).await.unwrap().len(), 1);
     assert_eq!(play.event(&fresh_id).await.unwrap().unwrap().state, EventState::Stored);
+
+    a_receipt_whose_message_was_lost_is_taken_up(&play, &order.order_id, &fresh_id).await;
+}
+
+/// Commits a notice with the event that was stored, and queues nothing.
+async fn a_receipt_whose_message_was_lost_is_taken_up(play: &Play, order_id: &OrderId, event_id: &str) {
+    let kind = Kind::TrialEnds {
+        subscription_id: SubscriptionId::new(event_id.replace("fevt", "fsub")).unwrap(),
+        ends_at: Timestamp::now() + hours(72),
+    };
+    let notice = Receipt::new(order_id, kind, None, Timestamp::now() - hours(1)).unwrap();
+    let event_id = EventId::new(event_id).unwrap();
+    let commit = Commit { receipts: vec![notice.clone()], ..Commit::of(event_id.clone()) };
+    assert_eq!(play.tables.ledger.commit(&commit).await, Ok(Committed::Now));
+    let settled = play.tables.events.settle(&event_id, &Settlement::Processed, Timestamp::now()).await;
+    assert_eq!(settled, Ok(Changed::Now));
+
+    assert_eq!(play.invoke("sweep").await.unwrap(), "null");
+    // The order has no such subscription, so receipts takes the notice up and withdraws it.
+    let is_withdrawn = async || {
+        let receipt = play.tables.receipts.receipt(&notice.receipt_id).await?;
+        Ok(receipt.filter(|receipt| matches!(receipt.state, State::Withdrawn { .. })))
+    };
+    until("the notice is withdrawn", SOON, is_withdrawn).await.unwrap();
 }

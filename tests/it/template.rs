@@ -112,81 +112,8 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 6] = [
     ),
 ];
 
-/// Every role, with its name in `ARCHITECTURE.md`.
-const ROLES: [(&str, &str); 8] = [
-    ("IntakeRole", "intake"),
-    ("FulfillmentRole", "fulfillment"),
-    ("ReceiptsRole", "receipts"),
-    ("FeedbackRole", "feedback"),
-    ("SweepRole", "sweep"),
-    ("SweepScheduleRole", "schedule"),
-    ("ReconcileRole", "reconcile"),
-    ("ReconcileScheduleRole", "reconcile schedule"),
-];
-
-/// What each role may do, and on what. `ARCHITECTURE.md` says why; a role that can do more is a mistake.
-const PERMISSIONS: [(&str, &str, &[&str]); 45] = [
-    ("IntakeRole", "EventsTable.Arn", &["dynamodb:PutItem"]),
-    ("IntakeRole", "FulfillmentQueue.Arn", &["sqs:SendMessage"]),
-    ("IntakeRole", "ProviderSecrets.Id", &["secretsmanager:GetSecretValue"]),
-    ("IntakeRole", "IntakeLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
-    (
-        "FulfillmentRole",
-        "EventsTable.Arn",
-        &["dynamodb:ConditionCheckItem", "dynamodb:GetItem", "dynamodb:UpdateItem"],
-    ),
-    ("FulfillmentRole", "LinksTable.Arn", &["dynamodb:BatchGetItem", "dynamodb:PutItem"]),
-    ("FulfillmentRole", "OrdersTable.Arn", &["dynamodb:BatchGetItem", "dynamodb:PutItem"]),
-    (
-        "FulfillmentRole",
-        "StockTable.Arn",
-        &["dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
-    ),
-    (
-        "FulfillmentRole",
-        "EntitlementsTable.Arn",
-        &["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:PutItem"],
-    ),
-    ("FulfillmentRole", "EntitlementsTable.Arn/index/subscription_id", &["dynamodb:Query"]),
-    ("FulfillmentRole", "ReceiptsTable.Arn", &["dynamodb:GetItem", "dynamodb:PutItem"]),
-    ("FulfillmentRole", "FulfillmentQueue.Arn", TAKE_FROM_A_QUEUE),
-    ("FulfillmentRole", "ReceiptQueue.Arn", &["sqs:SendMessage"]),
-    ("FulfillmentRole", "ProviderSecrets.Id", &["secretsmanager:GetSecretValue"]),
-    ("FulfillmentRole", "FulfillmentLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
-    ("ReceiptsRole", "OrdersTable.Arn", &["dynamodb:GetItem"]),
-    ("ReceiptsRole", "EntitlementsTable.Arn", &["dynamodb:GetItem"]),
-    ("ReceiptsRole", "LinksTable.Arn", &["dynamodb:GetItem"]),
-    ("ReceiptsRole", "ReceiptsTable.Arn", &["dynamodb:GetItem", "dynamodb:UpdateItem"]),
-    ("ReceiptsRole", "ReceiptQueue.Arn", TAKE_FROM_A_QUEUE),
-    ("ReceiptsRole", "the identities of sender and test recipient", &["ses:SendRawEmail"]),
-    ("ReceiptsRole", "ReceiptsLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
-    ("FeedbackRole", "ReceiptsTable.Arn", &["dynamodb:GetItem", "dynamodb:UpdateItem"]),
-    ("FeedbackRole", "OrdersTable.Arn", &["dynamodb:GetItem", "dynamodb:UpdateItem"]),
-    ("FeedbackRole", "LinksTable.Arn", &["dynamodb:UpdateItem"]),
-    ("FeedbackRole", "FeedbackQueue.Arn", TAKE_FROM_A_QUEUE),
-    ("FeedbackRole", "FeedbackLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
-    ("SweepRole", "EventsTable.Arn/index/pending", &["dynamodb:Query"]),
-    ("SweepRole", "EventsTable.Arn", &["dynamodb:UpdateItem"]),
-    ("SweepRole", "ReceiptsTable.Arn/index/pending", &["dynamodb:Query"]),
-    ("SweepRole", "ReceiptsTable.Arn", &["dynamodb:UpdateItem"]),
-    ("SweepRole", "FulfillmentQueue.Arn", &["sqs:SendMessage"]),
-    ("SweepRole", "ReceiptQueue.Arn", &["sqs:SendMessage"]),
-    ("SweepRole", "SweepLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
-    ("SweepScheduleRole", "SweepFunction.Arn", &["lambda:InvokeFunction"]),
-    ("ReconcileRole", "EventsTable.Arn", &["dynamodb:PutItem"]),
-    ("ReconcileRole", "EventsTable.Arn/index/pending", &["dynamodb:Query"]),
-    ("ReconcileRole", "OrdersTable.Arn", &["dynamodb:BatchGetItem"]),
-    ("ReconcileRole", "LinksTable.Arn", &["dynamodb:BatchGetItem"]),
-    ("ReconcileRole", "EntitlementsTable.Arn", &["dynamodb:BatchGetItem"]),
-    ("ReconcileRole", "EntitlementsTable.Arn/index/subscription_id", &["dynamodb:Query"]),
-    ("ReconcileRole", "FulfillmentQueue.Arn", &["sqs:SendMessage"]),
-    ("ReconcileRole", "ProviderSecrets.Id", &["secretsmanager:GetSecretValue"]),
-    ("ReconcileRole", "ReconcileLogGroup.Arn", &["logs:CreateLogStream", "logs:PutLogEvents"]),
-    ("ReconcileScheduleRole", "ReconcileFunction.Arn", &["lambda:InvokeFunction"]),
-];
-
-const TAKE_FROM_A_QUEUE: &[&str] =
-    &["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
+/// The roles that AWS's scheduler takes; a function takes each of the others.
+const SCHEDULE_ROLES: [&str; 2] = ["SweepScheduleRole", "ReconcileScheduleRole"];
 
 const TABLES: [&str; 6] =
     ["EventsTable", "OrdersTable", "LinksTable", "StockTable", "EntitlementsTable", "ReceiptsTable"];
@@ -702,53 +629,54 @@ mod schedule {
 mod permissions {
     use super::*;
 
-    #[test]
-    fn each_role_may_do_exactly_this() {
-        let granted: BTreeSet<_> = ROLES
-            .into_iter()
-            .flat_map(|(role, _)| {
-                statements(role).into_iter().map(move |statement| {
-                    assert_eq!(statement["Effect"], json!("Allow"));
-                    (role.to_owned(), what(&statement["Resource"]), strings(&statement["Action"]))
-                })
-            })
-            .collect();
-        let expected: BTreeSet<_> = PERMISSIONS
-            .iter()
-            .map(|(role, on, actions)| {
-                ((*role).to_owned(), (*on).to_owned(), actions.iter().map(ToString::to_string).collect())
-            })
-            .collect();
-        assert_eq!(granted, expected);
+    /// The table of permissions: one row a statement.
+    fn table() -> String {
+        let mut table = "| role | statement | on | may |\n| --- | --- | --- | --- |\n".to_owned();
+        for role in of_type("AWS::IAM::Role") {
+            for statement in statements(&role) {
+                let sid = statement["Sid"].as_str().unwrap();
+                let (on, may) = (called(&statement["Resource"]), strings(&statement["Action"]));
+                table += &format!("| {role} | {sid} | {} | {} |\n", on.join(", "), may.join(", "));
+            }
+        }
+        table
     }
 
-    /// A statement's resource, as [`PERMISSIONS`] names it.
-    fn what(resource: &Json) -> String {
-        let index = || Some(resource["Sub"].as_str()?.strip_prefix("${")?.replace('}', ""));
-        let table = resource["GetAtt"].as_str().map(ToOwned::to_owned);
-        table.or_else(index).unwrap_or_else(|| "the identities of sender and test recipient".to_owned())
+    /// A statement's resources as the template calls them.
+    fn called(resource: &Json) -> Vec<String> {
+        let Some((function, value)) = resource.as_object().and_then(|object| object.iter().next()) else {
+            return resource.as_array().unwrap().iter().flat_map(called).collect();
+        };
+        match function.as_str() {
+            "If" => value.as_array().unwrap()[1..].iter().flat_map(called).collect(),
+            "Ref" if value == "AWS::NoValue" => Vec::new(),
+            "Ref" => vec![value.as_str().unwrap().to_owned()],
+            "GetAtt" => vec![value.as_str().unwrap().rsplit_once('.').unwrap().0.to_owned()],
+            "Sub" => {
+                let text = value.as_str().or_else(|| value[0].as_str()).unwrap();
+                let attribute = text.strip_prefix("${").and_then(|rest| rest.split_once(".Arn}"));
+                vec![attribute.map_or_else(
+                    || text.rsplit(':').next().unwrap().to_owned(),
+                    |(name, rest)| format!("{name}{rest}"),
+                )]
+            }
+            _ => panic!("{resource}"),
+        }
     }
 
     #[test]
-    fn the_table_of_permissions_is_the_documented_one() {
-        let architecture = include_str!("../../ARCHITECTURE.md");
-        let documented: BTreeSet<_> = architecture
-            .lines()
-            .filter_map(|line| match line.trim_matches(['|', ' ']).split(" | ").collect::<Vec<_>>()[..] {
-                [role, on, actions] if ROLES.iter().any(|(_, known)| *known == role) => {
-                    Some((role, on.to_owned(), actions.to_owned()))
-                }
-                _ => None,
-            })
-            .collect();
-        let expected: BTreeSet<_> = PERMISSIONS
-            .iter()
-            .map(|(role, on, actions)| {
-                let role = ROLES.iter().find(|(known, _)| known == role).unwrap().1;
-                (role, on.replace(".Arn", "").replace(".Id", ""), actions.join(", "))
-            })
-            .collect();
-        assert_eq!(documented, expected);
+    fn the_table_of_permissions_is_printed_from_the_template() {
+        crate::documents::assert_printed("ARCHITECTURE.md", "permissions", &table());
+    }
+
+    #[test]
+    fn every_statement_allows_and_says_what_for() {
+        for role in of_type("AWS::IAM::Role") {
+            for statement in statements(&role) {
+                assert_eq!(statement["Effect"], json!("Allow"), "{role}");
+                assert!(statement["Sid"].is_string(), "{role}: {statement}");
+            }
+        }
     }
 
     #[test]
@@ -798,8 +726,8 @@ mod permissions {
 
     #[test]
     fn no_permission_has_a_wildcard() {
-        for (role, _) in ROLES {
-            let statements = statements(role);
+        for role in of_type("AWS::IAM::Role") {
+            let statements = statements(&role);
             assert!(!json!(statements).to_string().contains('*'), "{role}");
         }
     }
@@ -812,14 +740,15 @@ mod permissions {
             assert_eq!(resource(&role)["ManagedPolicyArns"], Json::Null, "{role}");
             assert_eq!(resource(id)["Policies"], Json::Null, "{name}: its policies are the role's");
         }
-        let roles = of_type("AWS::IAM::Role");
-        assert_eq!(roles, set(&ROLES.map(|(role, _)| role)));
+        let of_functions = FUNCTIONS.map(|(_, id, ..)| id.replace("Function", "Role"));
+        let roles = of_functions.into_iter().chain(SCHEDULE_ROLES.map(ToOwned::to_owned));
+        assert_eq!(of_type("AWS::IAM::Role"), roles.collect());
     }
 
     #[test]
     fn whoever_takes_a_role_is_a_service_and_the_scheduler_one_of_this_account() {
-        for (role, _) in ROLES {
-            let scheduler = role.ends_with("ScheduleRole");
+        for role in of_type("AWS::IAM::Role") {
+            let scheduler = SCHEDULE_ROLES.contains(&role.as_str());
             let service = if scheduler { "scheduler.amazonaws.com" } else { "lambda.amazonaws.com" };
             let mut trusted =
                 json!({ "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole" });
@@ -827,7 +756,7 @@ mod permissions {
                 trusted["Condition"] =
                     json!({ "StringEquals": { "aws:SourceAccount": { "Ref": "AWS::AccountId" } } });
             }
-            assert_eq!(resource(role)["AssumeRolePolicyDocument"]["Statement"], json!([trusted]), "{role}");
+            assert_eq!(resource(&role)["AssumeRolePolicyDocument"]["Statement"], json!([trusted]), "{role}");
         }
     }
 

@@ -1,0 +1,190 @@
+"""Compares what each role may do with what it did and with what AWS itself needs from it.
+
+The emulator refuses what a role may not do, as AWS does (emulator.py), and records every decision. From these records:
+
+- a refused call is an error: the function would fail on AWS;
+- a permission that no call used is an error too, unless UNUSED gives its reason. So no role may do more than it
+  needs, and no single action can be taken away unnoticed.
+
+The emulator does not check what AWS does on a role's behalf: polling a queue, writing logs, starting a schedule. For
+these the needs are derived from the deployed stack and asked of `iam:SimulatePrincipalPolicy`. Whether the API may call
+its function is read from the function's own policy.
+"""
+
+import collections
+import fnmatch
+import json
+from dataclasses import dataclass
+
+import aws
+import say
+
+# Permissions that no test on the local stack uses, each with its reason.
+UNUSED = {}
+
+POLLING = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
+LOGGING = ("logs:CreateLogStream", "logs:PutLogEvents")
+
+
+@dataclass(frozen=True, order=True)
+class Permission:
+    """One action on one resource. `role` is the logical id in the template."""
+
+    role: str
+    action: str
+    resource: str
+
+    def covers(self, action, resource):
+        return fnmatch.fnmatchcase(action, self.action) and fnmatch.fnmatchcase(resource, self.resource)
+
+
+class Roles:
+    """The deployed stack's roles with their permissions."""
+
+    def __init__(self, endpoint, stack_name):
+        self.endpoint = endpoint
+        self.resources = aws.stack_resources(endpoint, stack_name)
+        self.logical = {physical: logical for logical, (_, physical) in self.resources.items()}
+        self.names = [physical for kind, physical in self.resources.values() if kind == "AWS::IAM::Role"]
+
+    def permissions(self):
+        found = set()
+        for name in self.names:
+            for policy in aws.role_policies(self.endpoint, name).values():
+                for statement in policy["Statement"]:
+                    for action in listed(statement["Action"]):
+                        for resource in listed(statement["Resource"]):
+                            found.add(Permission(self.logical[name], action, resource))
+        return found
+
+    def readable(self, resource):
+        """A resource by its logical id where the stack has one, for people."""
+        for logical, (_, physical) in self.resources.items():
+            tail = physical.rsplit("/", 1)[-1] if physical.startswith("http") else physical
+            if tail and tail in resource.split(":")[-1].split("/") or tail == resource:
+                index = resource.partition("/index/")[2]
+                return f"{logical}/index/{index}" if index else logical
+        return resource
+
+
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def calls(trace):
+    """How often each role made each call, and what became of it, from the emulator's record."""
+    counted = collections.Counter()
+    with open(trace) as lines:
+        for line in lines:
+            principal, action, resource, decision = json.loads(line)
+            if ":assumed-role/" in principal:
+                counted[principal.split("/")[1], action, resource, decision] += 1
+    return counted
+
+
+def needs(endpoint, roles):
+    """What AWS does with a role without the emulator checking it: (role's name, action, resource)."""
+    found = set()
+    for mapping in aws.event_source_mappings(endpoint):
+        role = aws.function(endpoint, mapping["FunctionArn"])["Role"].rsplit("/", 1)[-1]
+        found |= {(role, action, mapping["EventSourceArn"]) for action in POLLING}
+    for logical, (kind, physical) in roles.resources.items():
+        if kind == "AWS::Lambda::Function":
+            configuration = aws.function(endpoint, physical)
+            role = configuration["Role"].rsplit("/", 1)[-1]
+            group = aws.log_group_arn(endpoint, configuration["LoggingConfig"]["LogGroup"])
+            found |= {(role, action, f"{group}:log-stream:any") for action in LOGGING}
+        if kind == "AWS::Scheduler::Schedule":
+            target = aws.schedule_target(endpoint, physical)
+            found.add((target["RoleArn"].rsplit("/", 1)[-1], "lambda:InvokeFunction", target["Arn"]))
+    return found
+
+
+def closed_routes(endpoint, roles):
+    """Each route of the webhook's API whose function does not let the API call it."""
+    for logical, (kind, physical) in roles.resources.items():
+        if kind != "AWS::ApiGatewayV2::Api":
+            continue
+        for route, function in aws.routes(endpoint, physical).items():
+            method, path = route.split(" ")
+            # As API Gateway names the caller: the stage, then the route as it is written.
+            source = f"arn:aws:execute-api:{aws.REGION}:{aws.ACCOUNT}:{physical}/$default/{method}{path}"
+            statements = aws.function_policy(endpoint, function)["Statement"]
+            if not any(lets_in(statement, source) for statement in statements):
+                yield f"{logical} may not call {roles.logical[function]} for {route}"
+
+
+def lets_in(statement, source):
+    patterns = [
+        pattern
+        for condition, keys in statement.get("Condition", {}).items() if condition in ("ArnLike", "ArnEquals")
+        for name, pattern in keys.items() if name.lower() == "aws:sourcearn"
+    ]
+    return (
+        statement["Effect"] == "Allow"
+        and statement["Principal"] == {"Service": "apigateway.amazonaws.com"}
+        and "lambda:InvokeFunction" in listed(statement["Action"])
+        and any(fnmatch.fnmatchcase(source, pattern) for pattern in patterns)
+    )
+
+
+def check(stack, trace, everything):
+    """Says what the record of a run comes to. Raises a Failure for a refused call, for a need that a role does not meet
+    and, if the run was one of `everything`, for a permission without a use."""
+    endpoint = stack["endpoint"]
+    roles = Roles(endpoint, stack["stack_name"])
+    allowed = roles.permissions()
+    counted = calls(trace)
+    wanted = needs(endpoint, roles)
+    problems = [
+        f"{roles.logical.get(name, name)} was refused {action} on {roles.readable(resource)}, {times} times ({decision})"
+        for (name, action, resource, decision), times in sorted(counted.items())
+        if decision != "Allow"
+    ]
+    problems += [
+        f"{roles.logical[name]} may not {action} on {roles.readable(resource)}, which AWS needs"
+        for name, action, resource in sorted(wanted)
+        if not aws.may(endpoint, name, action, resource)
+    ]
+    problems += closed_routes(endpoint, roles)
+    uses = {(roles.logical[name], action, resource) for name, action, resource, _ in counted} | {
+        (roles.logical[name], action, resource) for name, action, resource in wanted
+    }
+    needed = {permission for permission in allowed if is_needed(permission, allowed, uses)}
+    if everything:
+        problems += unused(allowed - needed, allowed, roles)
+    refused = sum(times for (*_, decision), times in counted.items() if decision != "Allow")
+    say.line(
+        f"permissions: {sum(counted.values())} calls of {len(roles.names)} roles checked, {refused} refused; "
+        f"{len(needed)} of {len(allowed)} permissions needed, {len(wanted)} needs of AWS met"
+    )
+    for permission in sorted(allowed - needed) if everything else []:
+        if reason := UNUSED.get(key(permission, roles)):
+            say.line(f"  unused: {permission.role} {permission.action} on {roles.readable(permission.resource)}: {reason}")
+    if problems:
+        raise say.Failure("the roles and what the functions do differ:\n  " + "\n  ".join(problems))
+
+
+def is_needed(permission, allowed, uses):
+    """Whether something would be refused without this permission: a use that no other one of the role covers."""
+    others = [other for other in allowed if other.role == permission.role and other != permission]
+    return any(
+        role == permission.role and permission.covers(action, resource)
+        and not any(other.covers(action, resource) for other in others)
+        for role, action, resource in uses
+    )
+
+
+def unused(idle, allowed, roles):
+    """What is wrong with the permissions that nothing needed, and with the reasons given for some."""
+    idle = {key(permission, roles) for permission in idle}
+    present = {key(permission, roles) for permission in allowed}
+    for known in sorted(idle - set(UNUSED)):
+        yield "{} has no use for {} on {}: remove it, or test what needs it".format(*known)
+    for known in sorted(set(UNUSED) - idle):
+        state = "is used" if known in present else "is not in the template"
+        yield "{} {} on {} {}: take it out of UNUSED in local/permissions.py".format(*known, state)
+
+
+def key(permission, roles):
+    return permission.role, permission.action, roles.readable(permission.resource)
