@@ -5,7 +5,7 @@ STACK := $(PYTHON) local/stack.py
 # Local runs use the stand-in for Flex's API; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test simulate up down status send invoke fmt lint wall tools examples planted fuzz storm backlog mutants
+.PHONY: help demo test simulate up down status send invoke fmt lint wall tools examples planted fuzz storm faults backlog mutants
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -22,14 +22,15 @@ test: tools examples  ## Check everything, as CI does; cheap checks first
 	$(MAKE) --no-print-directory lint
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	$(CARGO) test --locked --workspace --no-run
-	$(OFFLINE) $(STACK) run -- $(CARGO) test --locked --workspace
+	$(OFFLINE) $(STACK) run --every-permission -- $(CARGO) test --locked --workspace
+	$(MAKE) --no-print-directory faults
 
 simulate: SEEDS ?= 1000
 simulate:  ## Run the seeded simulation: make simulate SEEDS=100000, or EVENTS=100000
 	$(CARGO) run --locked --quiet --package tests --bin simulate -- $(if $(EVENTS),--events $(EVENTS),--seeds $(SEEDS))
 
 planted: tools  ## Plant bugs one at a time and expect the one test that each names to fail
-	$(OFFLINE) $(STACK) run -- $(PYTHON) local/planted.py $(ONLY)
+	$(OFFLINE) $(STACK) run --expect-refusals -- $(PYTHON) local/planted.py $(ONLY)
 
 mutants: export PROPTEST_CASES ?= 16
 mutants: export INSTA_UPDATE = no
@@ -45,6 +46,12 @@ storm: EVENTS ?= 5000
 storm: tools  ## Deliver a day's events while processes are killed and AWS restarts: make storm EVENTS=5000 SEED=1
 	$(CARGO) build --locked --quiet --package tests --bins
 	@$(OFFLINE) $(STACK) run -- $${CARGO_TARGET_DIR:-target}/debug/storm --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
+
+faults: EVENTS ?= 400
+faults: SEED ?= 1
+faults: tools  ## Deliver events while AWS throttles, fails and loses answers: make faults EVENTS=400 SEED=1
+	$(CARGO) build --locked --quiet --package tests --bins
+	@$(OFFLINE) $(STACK) run --faults $(SEED) -- $${CARGO_TARGET_DIR:-target}/debug/storm --weather faults --events $(EVENTS) --seed $(SEED) $(OPTIONS)
 
 # In 4 GB of addresses: what takes all memory there is fails here and not on a small function.
 fuzz: CASES ?= 100000

@@ -3,6 +3,7 @@
 use crate::{
     chaos::{Blow, Damage},
     day::{Day, Moved, What, scarce},
+    faults::{self, Injected},
     mailbox::Mail,
     tables::{Desk, POISON, Row, Settled, Why, counted},
 };
@@ -12,7 +13,10 @@ use kit::{
     play::{Play, PlayError},
     stack::TableNames,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// Until when every life gives access: the end of the last period that was paid for.
 const ACCESS_UNTIL: &str = "2026-04-10T09:00:00Z";
@@ -69,6 +73,10 @@ pub(crate) struct Happened<'a> {
     pub(crate) too_late: usize,
     /// Nothing was to go wrong.
     pub(crate) calm: bool,
+    /// How many faults AWS had for the functions, where it was to have some.
+    pub(crate) injected: Option<&'a Injected>,
+    /// The emulator's record of its decisions.
+    pub(crate) decisions: &'a Path,
 }
 
 /// That there was a storm: what holds in fair weather alone is not what is claimed.
@@ -85,6 +93,10 @@ fn storm(happened: &Happened<'_>, verdict: &mut Verdict) {
         &format!("all was delivered; {again} for the second time, and {twins} checkouts under a second id"),
         &fewer.into_iter().flatten().collect::<Vec<_>>(),
     );
+    if let Some(injected) = happened.injected {
+        faults(injected, happened.decisions, verdict);
+        return;
+    }
     if *calm {
         return;
     }
@@ -106,6 +118,23 @@ fn storm(happened: &Happened<'_>, verdict: &mut Verdict) {
     verdict.claim(
         &restarts.map(|(what, _, planned)| format!("{what} was restarted {planned} times")).join(", "),
         &missed.map(|(what, restarts, _)| format!("{what}: {restarts} times")).collect::<Vec<_>>(),
+    );
+}
+
+/// That every operation met every kind of fault, and that no operation was left out.
+fn faults(injected: &Injected, decisions: &Path, verdict: &mut Verdict) {
+    for ((operation, kind), count) in injected {
+        println!("    {operation} met {kind:?} {count} times");
+    }
+    let count: usize = injected.values().sum();
+    verdict.claim(
+        &format!("AWS had {count} faults for the functions, each kind for each operation"),
+        &faults::spared(injected),
+    );
+    verdict.claim(
+        "every operation that a function called was among them",
+        &faults::unknown(decisions)
+            .unwrap_or_else(|error| vec![format!("the decisions cannot be read: {error}")]),
     );
 }
 
@@ -483,8 +512,16 @@ mod tests {
     fn broken(settled: &Settled, too_late: usize, calm: bool) -> usize {
         let planned = BTreeMap::from([(What::Checkout, 800), (What::Refund, 180), (What::Life, 20)]);
         let damage = Damage::default();
-        let happened =
-            Happened { planned: &planned, delivered: &planned, damage: &damage, settled, too_late, calm };
+        let happened = Happened {
+            planned: &planned,
+            delivered: &planned,
+            damage: &damage,
+            settled,
+            too_late,
+            calm,
+            injected: None,
+            decisions: Path::new(""),
+        };
         let mut verdict = Verdict::default();
         set_aside(&happened, &mut verdict);
         verdict.broken
@@ -556,6 +593,8 @@ mod tests {
                 settled: &settled,
                 too_late: 0,
                 calm: false,
+                injected: None,
+                decisions: Path::new(""),
             };
             let mut verdict = Verdict::default();
             storm(&happened, &mut verdict);

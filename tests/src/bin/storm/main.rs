@@ -5,6 +5,7 @@
 mod chaos;
 mod check;
 mod day;
+mod faults;
 mod load;
 mod mailbox;
 mod processes;
@@ -13,9 +14,10 @@ mod tables;
 
 use chaos::{Blow, Chaos, Damage};
 use check::Happened;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use day::{Day, What};
 use domain::ids::Sku;
+use faults::Proxy;
 use jiff::Timestamp;
 use kit::play::{Play, PlayError};
 use load::{Pace, Progress};
@@ -69,9 +71,21 @@ struct Arguments {
     /// For how many seconds Flex's API is away at most. From 85 on, events run out of tries and are given up.
     #[arg(long, default_value_t = 5)]
     away: u64,
-    /// Lets nothing go wrong, for comparison.
-    #[arg(long)]
-    calm: bool,
+    /// What goes wrong.
+    #[arg(long, value_enum, default_value_t = Weather::Storm)]
+    weather: Weather,
+}
+
+/// What goes wrong while deliveries come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Weather {
+    /// Processes are killed, the provider's API fails, all of AWS stops.
+    Storm,
+    /// AWS answers the functions with throttles, conflicts, errors and resets, late, or not at all. Needs a stack that was
+    /// started with `--faults`.
+    Faults,
+    /// Nothing, for comparison.
+    Calm,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -80,8 +94,10 @@ enum StormError {
     Play(#[from] PlayError),
     #[error("{0}")]
     Io(#[from] io::Error),
-    #[error("a mailbox that does not answer: {0}")]
+    #[error("the mailbox or the fault proxy does not answer: {0}")]
     Http(#[from] reqwest::Error),
+    #[error("this stack has no fault proxy: start it with `stack.py run --faults SEED`")]
+    NoProxy,
 }
 
 #[tokio::main]
@@ -113,10 +129,13 @@ async fn main() -> ExitCode {
 
 /// The command that plays the same day again.
 fn replay(arguments: &Arguments, seed: u64) -> String {
-    let Arguments { events, senders, rate, hidden, away, calm, .. } = arguments;
+    let Arguments { events, senders, rate, hidden, away, weather, .. } = arguments;
     let more = format!("--senders {senders} --rate {rate} --hidden {hidden} --away {away}");
-    let calm = if *calm { " --calm" } else { "" };
-    format!("make storm EVENTS={events} SEED={seed} OPTIONS=\"{more}{calm}\"")
+    match weather {
+        Weather::Storm => format!("make storm EVENTS={events} SEED={seed} OPTIONS=\"{more}\""),
+        Weather::Calm => format!("make storm EVENTS={events} SEED={seed} OPTIONS=\"{more} --weather calm\""),
+        Weather::Faults => format!("make faults EVENTS={events} SEED={seed} OPTIONS=\"{more}\""),
+    }
 }
 
 async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
@@ -125,6 +144,7 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     let mut day = day::day(seed, arguments.events);
     announce(&day, seed);
     let (file, path) = StackFile::of_the_stack()?;
+    let proxy = proxy(arguments.weather, &file)?;
     let seed_file = path.with_file_name("storm-seed.json");
     fs::write(&seed_file, day.seed_file.to_string())?;
     let mut chaos = prepared(&play, file, &path, seed, Duration::from_secs(arguments.away))?;
@@ -141,18 +161,26 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     }
     play.put_message(&play.stack.queues.fulfillment, POISON).await?;
 
+    if let Some(proxy) = &proxy {
+        proxy.follow(&faults::rules(&mut Random::new(seed))).await?;
+    }
     let (total, planned) = (day.posts.len(), day.counts());
     let progress = Arc::new(Progress::default());
     let gate = Arc::clone(&chaos.gate);
     let pace = Pace { senders: arguments.senders, between: Duration::from_secs(1) / arguments.rate.max(1) };
     let started_at = Instant::now();
+    let (done, done_loading) = (AtomicBool::new(false), AtomicBool::new(false));
     let loading = async {
         load::deliver(&play, std::mem::take(&mut day.posts), pace, &gate, &progress).await;
+        done_loading.store(true, Ordering::Relaxed);
         started_at.elapsed()
     };
-    let done = AtomicBool::new(false);
     let raging = async {
-        let raged = if arguments.calm { Ok(()) } else { chaos.rage(&progress, total).await };
+        let raged = match arguments.weather {
+            Weather::Storm => chaos.rage(&progress, total).await,
+            Weather::Faults => keep_time(&play, &done_loading).await,
+            Weather::Calm => Ok(()),
+        };
         done.store(true, Ordering::Relaxed);
         raged
     };
@@ -162,6 +190,13 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
         "  {:>5} s  all delivered, nothing more goes wrong; waiting until all is quiet",
         started_at.elapsed().as_secs()
     );
+    let injected = match &proxy {
+        Some(proxy) => {
+            proxy.follow(&[]).await?;
+            proxy.injected().await?
+        }
+        None => faults::Injected::default(),
+    };
     let settled = settle(&play, &desk, started_at).await?;
     let quiet_after = started_at.elapsed();
     chaos.mails.extend(chaos.mailbox.read().await?);
@@ -177,7 +212,9 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
         damage,
         settled: &settled,
         too_late: too_late(arguments).min(total),
-        calm: arguments.calm,
+        calm: arguments.weather == Weather::Calm,
+        injected: proxy.as_ref().map(|_| &injected),
+        decisions: &path.with_file_name("logs").join("decisions.jsonl"),
     };
     let verdict = check::check(&play, &desk, &day, &happened, &chaos.mails, &log, 1).await?;
     let mut broken = verdict.broken;
@@ -188,6 +225,30 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     println!("  {} of {} claims hold", verdict.claims - verdict.broken, verdict.claims);
     chaos.end().await?;
     Ok(broken)
+}
+
+/// The fault proxy, where it is needed.
+fn proxy(weather: Weather, file: &StackFile) -> Result<Option<Proxy>, StormError> {
+    if weather != Weather::Faults {
+        return Ok(None);
+    }
+    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
+    let url = file.fault_proxy_url.clone().ok_or(StormError::NoProxy)?;
+    Ok(Some(Proxy::new(http, url)))
+}
+
+/// Starts sweep and reconcile again and again while deliveries come: their schedules would start them minutes later, when
+/// there are no faults any more. A run that a fault ends is not an error of this one.
+async fn keep_time(play: &Play, done: &AtomicBool) -> io::Result<()> {
+    while !done.load(Ordering::Relaxed) {
+        for function in ["sweep", "reconcile"] {
+            if let Err(error) = play.invoke(function).await {
+                println!("  {function} was cut short: {error}");
+            }
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
 }
 
 fn prepared(
