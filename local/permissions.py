@@ -14,6 +14,7 @@ its function is read from the function's own policy.
 import collections
 import fnmatch
 import json
+import re
 from dataclasses import dataclass
 
 import aws
@@ -58,13 +59,19 @@ class Roles:
         return found
 
     def readable(self, resource):
-        """A resource by its logical id where the stack has one, for people."""
-        for logical, (_, physical) in self.resources.items():
-            tail = physical.rsplit("/", 1)[-1] if physical.startswith("http") else physical
-            if tail and tail in resource.split(":")[-1].split("/") or tail == resource:
-                index = resource.partition("/index/")[2]
-                return f"{logical}/index/{index}" if index else logical
-        return resource
+        """A resource by its logical id where the stack has one: a report for people, and the same for each stack."""
+        named = [
+            (len(name), logical)
+            for logical, (_, physical) in self.resources.items()
+            # A queue's physical id is its URL.
+            if (name := physical.rsplit("/", 1)[-1] if physical.startswith("http") else physical)
+            and re.search(rf"(^|[:/]){re.escape(name)}([:/-]|$)", resource)
+        ]
+        if not named:
+            return resource.split(":", 5)[-1]
+        index = resource.partition("/index/")[2]
+        logical = max(named)[1]
+        return f"{logical}/index/{index}" if index else logical
 
 
 def listed(value):

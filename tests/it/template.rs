@@ -906,6 +906,15 @@ mod installation {
     use super::*;
 
     #[test]
+    fn a_panic_unwinds_in_the_deployed_build() {
+        // cargo-lambda adds `panic = "abort"` to a release profile that does not choose.
+        let manifest = include_str!("../../Cargo.toml");
+        let (_, profile) = manifest.split_once("[profile.release]").unwrap();
+        let profile = profile.split("\n[").next().unwrap();
+        assert!(profile.lines().any(|line| line == r#"panic = "unwind""#), "{profile}");
+    }
+
+    #[test]
     fn two_stacks_fit_into_one_account() {
         for (id, resource) in object(&TEMPLATE["Resources"]) {
             for name in
