@@ -3,7 +3,8 @@
 MiniStack enforces IAM with AUTH=true. Three details differ from AWS and are corrected here:
 
 - A request over plain HTTP counts as TLS. The SDK always uses TLS on AWS, and the queues' policies deny the rest.
-- Sending a mail is judged on the sender's identity and with `ses:FromAddress`, not on `*` without a sender.
+- Sending a mail is judged on the sender's identity and on the configuration set that the mail names, with
+  `ses:FromAddress`; not on `*` without a sender.
 - Unsigned requests pass. Only the tests' own tools send them; the functions always sign.
 
 IAM_TRACE names the file that gets one JSON line a decision: principal, action, resource, decision. With
@@ -31,29 +32,36 @@ pin_origin, enforce = app.pin_request_origin, iam.enforce
 trace = open(os.environ["IAM_TRACE"], "a") if "IAM_TRACE" in os.environ else None  # noqa: SIM115
 
 
-def sender(body):
-    """The address that a mail comes from, by SES's API version 1."""
+def mail(body, region):
+    """What SES asks permission for, by its API version 1: the sender's address and the resources of a mail."""
     form = {name: values[0] for name, values in urllib.parse.parse_qs(body.decode("latin-1")).items()}
-    if "Source" in form:
-        return email.utils.parseaddr(form["Source"])[1]
-    mail = email.message_from_bytes(base64.b64decode(form.get("RawMessage.Data", "")))
-    return email.utils.parseaddr(mail["From"] or "")[1]
+    source = form.get("Source") or email.message_from_bytes(base64.b64decode(form.get("RawMessage.Data", "")))["From"]
+    address = email.utils.parseaddr(source or "")[1]
+    prefix = f"arn:aws:ses:{region}:{get_account_id()}"
+    sets = [f"{prefix}:configuration-set/{form['ConfigurationSetName']}"] if "ConfigurationSetName" in form else []
+    return address, [f"{prefix}:identity/{address}", *sets]
 
 
 def judge(access_key_id, action, service, region, resource_arn="*", service_context=None):
     if iam._anonymous.get() and not access_key_id:
         return None
-    request = iam._signed_request.get()
+    request, resources = iam._signed_request.get(), [resource_arn]
     if action in MAIL_ACTIONS and resource_arn == "*" and request:
-        address = sender(request.body)
-        resource_arn = f"arn:aws:ses:{region}:{get_account_id()}:identity/{address}"
+        address, resources = mail(request.body, region)
         service_context = {**(service_context or {}), "ses:FromAddress": address}
-    denial = enforce(access_key_id, action, service, region, resource_arn, service_context)
-    if trace:
-        principal = (sts._sessions.get(access_key_id) or {}).get("Arn", "root")
-        decision = denial.code if isinstance(denial, iam.AuthError) else denial.decision if denial else "Allow"
-        print(json.dumps([principal, action, resource_arn, decision]), file=trace, flush=True)
-    return denial
+    for resource in resources:
+        denial = enforce(access_key_id, action, service, region, resource, service_context)
+        if trace:
+            record(access_key_id, action, resource, denial)
+        if denial:
+            return denial
+    return None
+
+
+def record(access_key_id, action, resource, denial):
+    principal = (sts._sessions.get(access_key_id) or {}).get("Arn", "root")
+    decision = denial.code if isinstance(denial, iam.AuthError) else denial.decision if denial else "Allow"
+    print(json.dumps([principal, action, resource, decision]), file=trace, flush=True)
 
 
 app.pin_request_origin = lambda address, _secure: pin_origin(address, True)
