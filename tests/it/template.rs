@@ -317,7 +317,10 @@ mod feedback {
             after("ReceiptsFunction"),
             json!(["MailFeedbackEvents", "FeedbackSubscription", "FeedbackQueuePolicy"])
         );
-        assert_eq!(after("FeedbackSubscription"), json!("FeedbackQueuePolicy"));
+        assert_eq!(
+            after("FeedbackSubscription"),
+            json!(["FeedbackQueuePolicy", "FeedbackDeadLetterQueuePolicy"])
+        );
     }
 
     #[test]
@@ -353,7 +356,7 @@ mod feedback {
     }
 
     #[test]
-    fn the_topic_hands_on_to_the_queue_as_it_was_written() {
+    fn the_topic_delivers_raw_reports_to_the_queue_or_its_dead_letter_queue() {
         assert_eq!(
             resource("FeedbackSubscription"),
             &json!({
@@ -361,19 +364,22 @@ mod feedback {
                 "Protocol": "sqs",
                 "Endpoint": { "GetAtt": "FeedbackQueue.Arn" },
                 "RawMessageDelivery": true,
+                "RedrivePolicy": { "deadLetterTargetArn": { "GetAtt": "FeedbackDeadLetterQueue.Arn" } },
             })
         );
-        assert_eq!(
-            resource("FeedbackQueuePolicy")["PolicyDocument"]["Statement"][1],
-            json!({
-                "Sid": "TakeFromTopic",
-                "Effect": "Allow",
-                "Principal": { "Service": "sns.amazonaws.com" },
-                "Action": "sqs:SendMessage",
-                "Resource": { "GetAtt": "FeedbackQueue.Arn" },
-                "Condition": { "ArnEquals": { "aws:SourceArn": { "Ref": "FeedbackTopic" } } },
-            })
-        );
+        for queue in ["FeedbackQueue", "FeedbackDeadLetterQueue"] {
+            assert_eq!(
+                resource(&format!("{queue}Policy"))["PolicyDocument"]["Statement"][1],
+                json!({
+                    "Sid": "TakeFromTopic",
+                    "Effect": "Allow",
+                    "Principal": { "Service": "sns.amazonaws.com" },
+                    "Action": "sqs:SendMessage",
+                    "Resource": { "GetAtt": format!("{queue}.Arn") },
+                    "Condition": { "ArnEquals": { "aws:SourceArn": { "Ref": "FeedbackTopic" } } },
+                })
+            );
+        }
     }
 }
 
