@@ -19,7 +19,6 @@ EXCEPTIONS = [
     ("cfn-lint", "WS1000", "*Function", "no X-Ray: one log line per event has every fact, and traces cost extra"),
     ("cfn-lint", "WS1004", "*Function", "LoggingConfig names a group with a retention; the rule looks at names only"),
     ("cfn-lint", "ES6000", "*DeadLetterQueue", "a dead-letter queue has none of its own"),
-    ("cfn-lint", "ES7000", "FeedbackSubscription", "SNS retries SQS for 23 days; the receipt's lease covers a lost report"),
     ("checkov", "CKV_AWS_115", "*Function", "a reservation takes from the account's few; event sources bound the pollers"),
     ("checkov", "CKV_AWS_116", "*Function", "failed records go to the queues' dead-letter queues; schedules run again"),
     ("checkov", "CKV_AWS_117", "*Function", "everything is called over public endpoints with TLS; a VPC adds a NAT gateway"),

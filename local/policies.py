@@ -104,10 +104,11 @@ def main():
     template = cfnlint.decode.cfn_yaml.load(str(PROJECT / "template.yaml"))
     findings = []
     for name, resource in template["Resources"].items():
-        if resource["Type"] == "AWS::IAM::Role":
-            for policy in resource["Properties"]["Policies"]:
-                document = Resolver(template).value(policy["PolicyDocument"])
-                findings += linted(f"template.yaml {name}", document)
+        properties = resource.get("Properties", {})
+        # A role has its policies inside; an AWS::IAM::Policy is one.
+        for policy in properties.get("Policies", [properties] if resource["Type"] == "AWS::IAM::Policy" else []):
+            document = Resolver(template).value(policy["PolicyDocument"])
+            findings += linted(f"template.yaml {name}", document)
     deployer = json.loads(DEPLOYER.read_text())
     findings += linted("docs/deployer-policy.json", deployer)
     findings += compared(template, deployer)
