@@ -1,5 +1,6 @@
 //! What the documents claim of the code: every test that they name is there, and every role is told in full.
 
+use aws::ledger::{MOST_ACTIONS, MOVES_A_PART, first_parts};
 use std::{
     collections::BTreeSet,
     fs,
@@ -175,7 +176,7 @@ fn every_invariant_names_a_test() {
 
 #[test]
 fn every_file_that_the_documents_name_is_there() {
-    const DOCUMENTS: [&str; 8] = [
+    const DOCUMENTS: [&str; 11] = [
         "README.md",
         "EVENTS.md",
         "FAULTS.md",
@@ -183,9 +184,13 @@ fn every_file_that_the_documents_name_is_there() {
         "DESIGN.md",
         "OPERATIONS.md",
         "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "docs/deploying.md",
         "examples/access/README.md",
     ];
-    const ROOMS: [&str; 6] = ["functions/", "shared/", "tests/", "events/", "examples/", "local/"];
+    const ROOMS: [&str; 8] =
+        ["functions/", "shared/", "tests/", "events/", "examples/", "local/", "docs/", ".github/"];
     for name in DOCUMENTS {
         let text = document(name);
         let paths = spans(&text).filter(|span| ROOMS.iter().any(|room| span.starts_with(room)));
@@ -235,6 +240,52 @@ fn every_fault_has_a_test_that_is_there() {
             assert!(tests.has(test), "F{n}: there is no test {test}");
         }
     }
+}
+
+/// The rows of a sale beside its stock: event, order, payment, reference, customer, receipt.
+const ROWS_OF_A_SALE: usize = 6;
+
+#[test]
+fn the_documents_name_the_largest_cart_of_one_transaction() {
+    let fits = |skus: &usize| first_parts(&vec![(); *skus], ROWS_OF_A_SALE, MOVES_A_PART).0.is_empty();
+    let largest = (0..=MOST_ACTIONS).rev().find(fits).unwrap();
+    for name in ["ARCHITECTURE.md", "DESIGN.md", "OPERATIONS.md"] {
+        let text = document(name);
+        let named = text.split(" SKUs").filter_map(|before| before.rsplit_once("more than "));
+        let named: Vec<_> = named.filter_map(|(_, count)| count.parse::<usize>().ok()).collect();
+        assert_eq!(named, [largest], "{name}");
+    }
+}
+
+/// The words that a function's code gives to `outcome`: literals, and the arms of a match that names it.
+fn outcomes_in(code: &str) -> BTreeSet<&str> {
+    let literals = code.split("outcome = \"").skip(1).filter_map(|rest| rest.split_once('"'));
+    let mut words: BTreeSet<_> = literals.map(|(word, _)| word).collect();
+    for (opening, closing) in [("fn outcome(", "\n    }\n"), ("let outcome = ", ";\n")] {
+        for body in code.split(opening).skip(1).filter_map(|rest| rest.split_once(closing)) {
+            words.extend(body.0.split('"').skip(1).step_by(2));
+        }
+    }
+    words
+}
+
+#[test]
+fn the_table_of_outcomes_has_every_word_of_every_function_and_no_other() {
+    let functions = ["intake", "fulfillment", "receipts", "feedback", "sweep", "reconcile"];
+    let folders = functions.map(|name| format!("functions/{name}/src"));
+    let mut files = vec!["shared/aws/src/batch.rs".into(), "shared/aws/src/log.rs".into()];
+    files.push("shared/aws/src/settings.rs".to_owned());
+    for folder in folders {
+        let entries = fs::read_dir(root().join(&folder)).unwrap();
+        files.extend(entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy())));
+    }
+    let code: Vec<_> = files.iter().map(|file| document(file)).collect();
+    let used: BTreeSet<_> = code.iter().flat_map(|code| outcomes_in(code)).collect();
+    let text = document("OPERATIONS.md");
+    let (_, table) = text.split_once("| outcome | says |\n|---|---|\n").unwrap();
+    let rows = table.lines().take_while(|line| line.starts_with('|'));
+    let told: BTreeSet<_> = rows.flat_map(|row| spans(row.split('|').nth(1).unwrap())).collect();
+    assert_eq!(told, used);
 }
 
 #[test]

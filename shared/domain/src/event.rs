@@ -110,7 +110,7 @@ pub enum EventState {
     Committed,
     /// Nothing is left to do.
     Processed,
-    /// Doubtful: a person decides.
+    /// Doubtful: a person decides, or reconcile retries it once its thing is listed.
     Parked,
     /// A person has decided that nothing comes of it.
     Dropped,

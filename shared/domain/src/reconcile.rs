@@ -319,7 +319,8 @@ fn differs(known: &Snapshot, told: &Snapshot) -> bool {
         || known.items.iter().zip(&told.items).any(another)
 }
 
-/// What an event tells of something that is listed, in one word; `None` if no list can tell the same.
+/// The state that an event gives to a listed thing, in one word. `None` for things whose lists reconcile does not read:
+/// Flex also lists disputes, payments and customers.
 fn state(news: &News) -> Option<String> {
     match news {
         News::Checkout { completed: true, .. } | News::CheckoutPaid { .. } => Some("complete".to_owned()),

@@ -47,7 +47,7 @@ pub trait Place: Copy + fmt::Debug + Send + Sync {
     }
 }
 
-/// Where undone events lie. Parked ones are a person's.
+/// Where undone events lie. Sweep leaves parked ones to a person and to reconcile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventPlace {
     /// Kept, and nothing committed.
