@@ -22,7 +22,7 @@ DEPLOYER = PROJECT / "docs" / "deployer-policy.json"
 LARGEST_POLICY = 10240
 NOTHING = {"Ref": "AWS::NoValue"}
 
-# What SAM makes of its own types. A type that is missing here fails.
+# The resource types into which SAM expands its types. A type without an entry fails.
 EXPANDED = {
     "AWS::Serverless::Function": ["AWS::Lambda::Function"],
     "Event SQS": ["AWS::Lambda::EventSourceMapping"],

@@ -277,7 +277,9 @@ fn the_table_of_outcomes_has_every_word_of_every_function_and_no_other() {
     files.push("shared/aws/src/settings.rs".to_owned());
     for folder in folders {
         let entries = fs::read_dir(root().join(&folder)).unwrap();
-        files.extend(entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy())));
+        files.extend(
+            entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy())),
+        );
     }
     let code: Vec<_> = files.iter().map(|file| document(file)).collect();
     let used: BTreeSet<_> = code.iter().flat_map(|code| outcomes_in(code)).collect();
