@@ -251,9 +251,9 @@ fn the_documents_name_the_largest_cart_of_one_transaction() {
     let largest = (0..=MOST_ACTIONS).rev().find(fits).unwrap();
     for name in ["ARCHITECTURE.md", "DESIGN.md", "OPERATIONS.md"] {
         let text = document(name);
-        let named = text.split(" SKUs").filter_map(|before| before.rsplit_once("more than "));
-        let named: Vec<_> = named.filter_map(|(_, count)| count.parse::<usize>().ok()).collect();
-        assert_eq!(named, [largest], "{name}");
+        let before = text.split(" SKUs").filter_map(|before| before.rsplit_once("more than "));
+        let counts: Vec<_> = before.filter_map(|(_, count)| count.parse::<usize>().ok()).collect();
+        assert_eq!(counts, [largest], "{name}");
     }
 }
 
@@ -286,8 +286,8 @@ fn the_table_of_outcomes_has_every_word_of_every_function_and_no_other() {
     let text = document("OPERATIONS.md");
     let (_, table) = text.split_once("| outcome | says |\n|---|---|\n").unwrap();
     let rows = table.lines().take_while(|line| line.starts_with('|'));
-    let told: BTreeSet<_> = rows.flat_map(|row| spans(row.split('|').nth(1).unwrap())).collect();
-    assert_eq!(told, used);
+    let listed: BTreeSet<_> = rows.flat_map(|row| spans(row.split('|').nth(1).unwrap())).collect();
+    assert_eq!(listed, used);
 }
 
 #[test]
