@@ -14,7 +14,7 @@ import aws
 import processes
 import say
 import tools
-from paths import BUILD, LOCAL, PROJECT, lock
+from paths import BUILD, LOCAL, PROJECT, lock, write_private
 
 STACK_NAME = "local"
 BUCKET = "artifacts"
@@ -330,9 +330,8 @@ def read(place):
 
 
 def write(place, stack):
-    unfinished = place.stack_file.with_suffix(".new")
-    unfinished.write_text(json.dumps(stack, indent=2) + "\n")
-    unfinished.rename(place.stack_file)
+    # It has the webhook secret, which may be a real one.
+    write_private(place.stack_file, json.dumps(stack, indent=2) + "\n")
     return stack
 
 

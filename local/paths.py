@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import os
 import pathlib
 import shutil
 
@@ -24,19 +25,35 @@ class Place:
 
     def prepare(self):
         shutil.rmtree(self.scratch, ignore_errors=True)
-        self.logs.mkdir(parents=True, exist_ok=True)
+        for folder in (LOCAL, self.root, self.logs, self.scratch):
+            make_private(folder)
         self.decisions.unlink(missing_ok=True)
-        self.scratch.mkdir()
 
     def clear(self):
         self.stack_file.unlink(missing_ok=True)
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
+def make_private(folder):
+    """Makes a folder that only this user can enter. The local AWS keeps its secrets in files of any mode in there."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # An older checkout may have made it with other permissions.
+    folder.chmod(0o700)
+
+
+def write_private(file, text):
+    """Writes a file that only this user can read, from its first byte on; it appears complete or not at all."""
+    unfinished = file.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
+        output.write(text)
+    unfinished.rename(file)
+
+
 @contextlib.contextmanager
 def lock(name):
     """Keeps two runs on one machine from making the same thing at the same time."""
-    LOCAL.mkdir(exist_ok=True)
+    make_private(LOCAL)
     with open(LOCAL / f"{name}.lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
