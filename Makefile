@@ -76,7 +76,7 @@ send:  ## Post a signed event to the local stack: make send EVENT=events/flex/â€
 	@$(STACK) send $(EVENT)
 
 invoke: FUNCTION ?= IntakeFunction
-invoke:  ## Run one function in a container on a sample: make invoke FUNCTION=IntakeFunction EVENT=events/intake.json
+invoke:  ## Run one function on a sample: make invoke FUNCTION=IntakeFunction EVENT=events/intake.json
 	@$(STACK) invoke $(FUNCTION) $(EVENT)
 
 fmt:  ## Format the Rust code

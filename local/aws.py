@@ -171,11 +171,6 @@ def create_queue(endpoint, name):
     return next(node.text for node in answer.iter() if node.tag.endswith("QueueUrl"))
 
 
-def function_variables(endpoint, name):
-    """The environment that a deployed function is given."""
-    return function(endpoint, name)["Environment"]["Variables"]
-
-
 def healthy(endpoint):
     try:
         with opener.open(f"{endpoint}/_ministack/health", timeout=2) as answer:

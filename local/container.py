@@ -10,20 +10,21 @@ import urllib.parse
 import say
 
 
+class Unusable(Exception):
+    """Why no function can run in a container here."""
+
+
 class Engine:
     def __init__(self):
         address = urllib.parse.urlsplit(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
         if address.scheme != "unix":
-            raise say.Failure(
+            raise Unusable(
                 "DOCKER_HOST names a container engine on another machine, which cannot reach the local stack; "
                 "unset it to use the one on this machine"
             )
         self.socket = address.path
         if self.ask("/_ping") is None:
-            raise say.Failure(
-                f"nothing that answers as Docker does is at {self.socket}; start Docker, or get it:\n"
-                "  https://docs.docker.com/engine/install"
-            )
+            raise Unusable(f"Docker does not answer at {self.socket}")
 
     def ask(self, path):
         """The answer to a GET; None where it is not 200."""
@@ -34,9 +35,8 @@ class Engine:
             text = answer.read()
             return text if answer.status == 200 else None
         except PermissionError:
-            raise say.Failure(
-                f"{self.socket} may not be used by this user: add yourself to the group docker and log in again\n"
-                "  https://docs.docker.com/engine/install/linux-postinstall"
+            raise Unusable(
+                f"this user may not use {self.socket}; join the group docker and log in again"
             ) from None
         except OSError:
             return None

@@ -1,10 +1,12 @@
-"""Runs one function in a container by `sam local invoke`, against the running local stack."""
+"""Runs one function on one event, against the running local stack: in a container by `sam local invoke`, or under
+AWS's runtime emulator without one."""
 
 import contextlib
 import json
 import pathlib
 import re
 import subprocess
+import sys
 import tempfile
 import urllib.parse
 
@@ -12,6 +14,7 @@ import aws
 import container
 import deployment
 import relay
+import runtime
 import say
 import sender
 import tools
@@ -27,18 +30,42 @@ SAMPLES = {
 }
 
 
-def invoke(stack, function, file):
+def invoke(stack, function, file, changes, in_container):
     if function not in SAMPLES:
         raise say.Failure(f"there is no function {function}; there are {', '.join(SAMPLES)}")
     path = pathlib.Path(file) if file else PROJECT / SAMPLES[function]
-    engine = container.Engine()
+    engine = usable_engine() if in_container else None
     deployment.build()
+    if engine:
+        return invoke_in_container(stack, function, path, engine)
+    return invoke_here(stack, function, path, changes)
+
+
+def usable_engine():
+    try:
+        return container.Engine()
+    except container.Unusable as reason:
+        # Not on stdout, which is for the answer.
+        print(f"running without a container: {reason}", file=sys.stderr, flush=True)
+        return None
+
+
+def invoke_here(stack, function, path, changes):
+    configuration = deployed(stack, function)
+    variables = {**environment(stack, configuration, lambda url: url), **changes}
+    answer = runtime.invoke(BUILD / function, configuration, variables, sample(stack, path))
+    say.line(answer)
+    return 1 if runtime.is_error(answer) else 0
+
+
+def invoke_in_container(stack, function, path, engine):
     template = with_endpoint(BUILD / "template.yaml")
     with contextlib.ExitStack() as open_for_it:
         scratch = open_for_it.enter_context(tempfile.TemporaryDirectory())
         variables = pathlib.Path(scratch) / "variables.json"
         reach = Reach(engine.host_address(), open_for_it)
-        variables.write_text(json.dumps({function: environment(stack, function, reach)}))
+        configuration = deployed(stack, function)
+        variables.write_text(json.dumps({function: environment(stack, configuration, reach.url)}))
         command = [
             tools.SAM / "bin" / "sam", "local", "invoke", function, "--event", "-",
             "--template-file", template, "--config-env", "local",
@@ -67,18 +94,22 @@ def sample(stack, path):
         return text
 
 
-def environment(stack, function, reach):
-    """What the deployed function is given, but for addresses, which a container reaches another way, and queues:
-    what is sent by hand goes to queues that no deployed function reads, so that the next step is left to do."""
-    name = stack["functions"][function.removesuffix("Function").lower()]
-    variables = aws.function_variables(stack["endpoint"], name)
+def deployed(stack, function):
+    return aws.function(stack["endpoint"], stack["functions"][function.removesuffix("Function").lower()])
+
+
+def environment(stack, configuration, reachable):
+    """The deployed function's variables, with two changes. `reachable` turns the address of a local server into the
+    one that the function must use. Queues are replaced by queues that no deployed function reads, so that the next
+    step is left to do."""
+    variables = configuration["Environment"]["Variables"]
     for variable in variables:
         if variable.endswith("_QUEUE_URL"):
             queue = "by-hand-" + variable.removesuffix("_QUEUE_URL").lower()
             variables[variable] = aws.create_queue(stack["endpoint"], queue)
     if stack["stand_in_url"] and "FLEX_API_BASE_URL" in variables:
-        variables["FLEX_API_BASE_URL"] = reach.url(stack["stand_in_url"])
-    return {**variables, "AWS_ENDPOINT_URL": reach.url(stack["endpoint"])}
+        variables["FLEX_API_BASE_URL"] = reachable(stack["stand_in_url"])
+    return {**variables, "AWS_ENDPOINT_URL": reachable(stack["endpoint"])}
 
 
 class Reach:

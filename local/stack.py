@@ -10,7 +10,7 @@
     stack.py send FILE   sign a file as the provider does and post it to the stack
     stack.py event FILE  print a sample as a function would get it, a delivery signed now
     stack.py invoke FUNCTION [FILE]
-                         run a function in a container on a sample, against the stack
+                         run a function on a sample, against the stack, in a container if Docker runs
     stack.py run -- CMD  run CMD against a stack of its own, which ends with it
 
 `up` leaves what it started running and writes .local/stack.json; `run` hands CMD the path of such a file
@@ -54,9 +54,12 @@ def main():
     send.add_argument("file")
     event = verbs.add_parser("event", help="print a sample, signed now")
     event.add_argument("file")
-    invoke = verbs.add_parser("invoke", help="run a function in a container on a sample")
+    invoke = verbs.add_parser("invoke", help="run a function on a sample, in a container if Docker runs")
     invoke.add_argument("function")
     invoke.add_argument("file", nargs="?")
+    invoke.add_argument("--no-container", action="store_true", help="do not use Docker")
+    invoke.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], type=setting, dest="changes",
+                        help="change a variable of the function; implies --no-container")
     run = verbs.add_parser("run", help="run a command against a stack of its own")
     run.add_argument("--mode", choices=["test", "live"], default="test")
     run.add_argument("--faults", metavar="SEED", type=int, help="put a proxy between the functions and AWS that can fail them")
@@ -173,7 +176,15 @@ def event(asked):
 
 
 def invoke(asked):
-    return invocation.invoke(running(), asked.function, asked.file)
+    in_container = not (asked.no_container or asked.changes)
+    return invocation.invoke(running(), asked.function, asked.file, dict(asked.changes), in_container)
+
+
+def setting(text):
+    name, sign, value = text.partition("=")
+    if not (name and sign):
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value
 
 
 def running():

@@ -104,6 +104,11 @@ def architecture():
     )
 
 
+def runtime_emulator():
+    """AWS's emulator of the Lambda runtime API for this machine. SAM has it to put it into its containers."""
+    return next((SAM / "lib").glob(f"python3*/site-packages/samcli/local/rapid/aws-lambda-rie-{architecture()}"))
+
+
 def path():
     """A PATH on which SAM finds cargo-lambda, and cargo-lambda finds zig."""
     return f"{SAM / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
