@@ -4,6 +4,7 @@
 //! The intake samples hold no signature that was ever good: one is made when they are used, here for a chosen
 //! clock, in `local/stack.py` for the moment of the call.
 
+use crate::local::stack_py;
 use aws::batch;
 use aws_lambda_events::event::sqs::SqsEvent;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -32,7 +33,6 @@ use std::{
     collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
@@ -444,9 +444,7 @@ async fn one_after_the_other_the_samples_turn_a_delivery_into_a_mail() {
 
 /// What `local/stack.py event` prints for a file, against the stack that `STACK_FILE` names.
 fn printed(file: &str) -> String {
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut python = Command::new(std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned()));
-    let output = python.args(["local/stack.py", "event", file]).current_dir(project).output().unwrap();
+    let output = stack_py(&["event", file]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

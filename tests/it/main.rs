@@ -30,6 +30,8 @@ mod intake;
 #[cfg(test)]
 mod interruption;
 #[cfg(test)]
+mod local;
+#[cfg(test)]
 mod log;
 #[cfg(test)]
 mod news;

@@ -9,7 +9,10 @@ use aws::{
     receipts::Receipts,
 };
 use aws_config::{Region, SdkConfig};
-use aws_sdk_dynamodb::{config::Credentials, types::AttributeValue};
+use aws_sdk_dynamodb::{
+    config::Credentials,
+    types::{AttributeValue, BillingMode, GlobalSecondaryIndex},
+};
 use domain::{
     ids::{OrderId, Sku},
     stock::Unnamed,
@@ -59,6 +62,27 @@ pub struct TableNames {
     pub receipts: String,
 }
 
+impl TableNames {
+    fn all_mut(&mut self) -> [&mut String; 6] {
+        let Self { events, orders, links, stock, entitlements, receipts } = self;
+        [events, orders, links, stock, entitlements, receipts]
+    }
+
+    /// The functions' settings that name them.
+    #[must_use]
+    pub fn settings(&self) -> [(&'static str, &str); 6] {
+        let Self { events, orders, links, stock, entitlements, receipts } = self;
+        [
+            ("EVENTS_TABLE", events),
+            ("ORDERS_TABLE", orders),
+            ("LINKS_TABLE", links),
+            ("STOCK_TABLE", stock),
+            ("ENTITLEMENTS_TABLE", entitlements),
+            ("RECEIPTS_TABLE", receipts),
+        ]
+    }
+}
+
 /// The queues' URLs.
 #[derive(Debug, Clone, Deserialize)]
 pub struct QueueUrls {
@@ -104,6 +128,38 @@ impl Stack {
             .credentials_provider(Credentials::new("test", "test", None, None, "local"))
             .load()
             .await
+    }
+
+    /// The same stack with empty copies of its tables, which no deployed function reads.
+    ///
+    /// # Panics
+    ///
+    /// When a table cannot be copied.
+    #[expect(clippy::expect_used, reason = "a test kit")]
+    #[must_use]
+    pub async fn with_copied_tables(&self, suffix: &str) -> Self {
+        let client = aws_sdk_dynamodb::Client::new(&self.config().await);
+        let mut copy = self.clone();
+        for name in copy.tables.all_mut() {
+            let described = client.describe_table().table_name(&*name).send().await;
+            let table = described.expect("a deployed table").table.expect("its description");
+            name.push_str(suffix);
+            let indexes = table.global_secondary_indexes().iter().map(|index| {
+                GlobalSecondaryIndex::builder()
+                    .index_name(index.index_name().expect("a name"))
+                    .set_key_schema(index.key_schema.clone())
+                    .set_projection(index.projection.clone())
+                    .build()
+                    .expect("a whole index")
+            });
+            let create = client.create_table().table_name(&*name);
+            let create = create.set_attribute_definitions(table.attribute_definitions.clone());
+            let create = create.set_key_schema(table.key_schema.clone());
+            let create = create
+                .set_global_secondary_indexes(Some(indexes.collect()).filter(|all: &Vec<_>| !all.is_empty()));
+            create.billing_mode(BillingMode::PayPerRequest).send().await.expect("a copied table");
+        }
+        copy
     }
 
     /// The ports on its tables.
