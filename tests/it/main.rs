@@ -51,3 +51,5 @@ mod start;
 mod sweep;
 #[cfg(test)]
 mod template;
+#[cfg(test)]
+mod tls;

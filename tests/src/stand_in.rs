@@ -6,12 +6,14 @@
 //! what it was asked. It takes no payments.
 
 mod admin;
+mod authority;
 mod connection;
 mod fault;
 mod payment_intents;
 mod resources;
 mod state;
 
+pub use authority::{Authority, Flaw, TlsError};
 pub use fault::Fault;
 
 use axum::Router;
@@ -20,6 +22,7 @@ use serde_json::Value;
 use state::{Data, Shared, State};
 use std::{io, path::Path, sync::Arc};
 use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_rustls::TlsAcceptor;
 
 /// A running stand-in. It ends when this is dropped.
 #[derive(Debug)]
@@ -33,17 +36,27 @@ pub struct StandIn {
 impl StandIn {
     /// Starts an empty one on a free port of this machine.
     pub async fn start() -> io::Result<Self> {
-        Self::start_with(0, Data::default()).await
+        Self::start_with(0, Data::default(), None).await
     }
 
     /// Starts one on a port (0: any free one) with the checkouts of a seed file.
     pub async fn seeded(port: u16, seed: &Path) -> io::Result<Self> {
-        Self::start_with(port, Data::seed(seed)?).await
+        Self::start_with(port, Data::seed(seed)?, None).await
     }
 
-    async fn start_with(port: u16, data: Data) -> io::Result<Self> {
+    /// Starts an empty one that speaks TLS, with a certificate of this authority.
+    pub async fn over_tls(authority: &Authority, flaw: Flaw) -> io::Result<Self> {
+        let tls = authority.acceptor(flaw).map_err(io::Error::other)?;
+        Self::start_with(0, Data::default(), Some(tls)).await
+    }
+
+    async fn start_with(port: u16, data: Data, tls: Option<TlsAcceptor>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        let url = match &tls {
+            None => format!("http://{address}"),
+            Some(_) => format!("https://{}:{}", authority::HOST, address.port()),
+        };
         let state: Shared = Arc::new(State::new(data).into());
         let routes = Router::new()
             .nest("/v1", resources::routes())
@@ -52,7 +65,7 @@ impl StandIn {
             .nest("/_stand-in", admin::routes())
             .with_state(Arc::clone(&state));
         let service = routes.into_make_service_with_connect_info::<Cut>();
-        let server = tokio::spawn(async move { axum::serve(Connections(listener), service).await });
+        let server = tokio::spawn(async move { axum::serve(Connections { listener, tls }, service).await });
         Ok(Self { url, state, server })
     }
 

@@ -1,4 +1,5 @@
-//! Connections that can be cut from within a handler, as a network does and an HTTP library will not.
+//! Connections that can be cut from within a handler, as a network does and an HTTP library will not. With or without
+//! TLS.
 
 use axum::{
     extract::connect_info::Connected,
@@ -16,8 +17,9 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// Cuts the connection that a request came on: nothing more is written to it.
 #[derive(Debug, Clone, Default)]
@@ -33,10 +35,18 @@ impl Cut {
     }
 }
 
-pub(super) struct Connections(pub(super) TcpListener);
+pub(super) struct Connections {
+    pub(super) listener: TcpListener,
+    pub(super) tls: Option<TlsAcceptor>,
+}
+
+/// A stream of bytes in both directions.
+trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Duplex>,
     cut: Cut,
 }
 
@@ -45,12 +55,22 @@ impl Listener for Connections {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        (Connection { stream, cut: Cut::default() }, address)
+        loop {
+            let (tcp, address) = Listener::accept(&mut self.listener).await;
+            let stream: Box<dyn Duplex> = match &self.tls {
+                None => Box::new(tcp),
+                Some(tls) => match tls.accept(tcp).await {
+                    Ok(stream) => Box::new(stream),
+                    // The client does not trust our certificate.
+                    Err(_) => continue,
+                },
+            };
+            return (Connection { stream, cut: Cut::default() }, address);
+        }
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }
 
