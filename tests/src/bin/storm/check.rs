@@ -254,7 +254,9 @@ pub(crate) async fn check(
     let (again, wrong) = mailed(&end, mails, happened.damage, log);
     verdict.again = again;
     verdict.claim(
-        &format!("each receipt was mailed once; {again} once more, since the outcome of the first mail was unknown"),
+        &format!(
+            "each receipt was mailed once; {again} once more, since the outcome of the first mail was unknown"
+        ),
         &wrong,
     );
     verdict.claim(

@@ -3,7 +3,7 @@
 //! Each operation that a function calls meets each kind of fault that AWS has for it: once for certain, then by chance.
 
 use crate::random::Random;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
@@ -89,14 +89,9 @@ pub(crate) fn rules(random: &mut Random) -> Vec<Value> {
     for (service, operation) in OPERATIONS {
         let mut kinds: Vec<_> = Kind::ALL.into_iter().filter(|kind| kind.befalls(operation)).collect();
         shuffle(&mut kinds, random);
-        let rule = |kind: &Kind, more: Value| {
-            let mut rule = json!({ "service": service, "operation": operation });
-            for part in [kind.effect(service), more] {
-                for (name, value) in part.as_object().into_iter().flatten() {
-                    rule[name] = value.clone();
-                }
-            }
-            rule
+        let rule = |kind: &Kind, when: Value| {
+            let what = json!({ "service": service, "operation": operation });
+            merged([what, kind.effect(service), when])
         };
         rules.extend(kinds.iter().map(|kind| rule(kind, json!({ "times": 1 }))));
         #[expect(clippy::cast_precision_loss, reason = "a small number")]
@@ -104,6 +99,15 @@ pub(crate) fn rules(random: &mut Random) -> Vec<Value> {
         rules.extend(kinds.iter().map(|kind| rule(kind, json!({ "probability": probability }))));
     }
     rules
+}
+
+/// One object with the members of all.
+fn merged<const N: usize>(parts: [Value; N]) -> Value {
+    let members = parts.into_iter().filter_map(|part| match part {
+        Value::Object(members) => Some(members),
+        _ => None,
+    });
+    members.flatten().collect::<Map<_, _>>().into()
 }
 
 fn shuffle<T>(items: &mut [T], random: &mut Random) {
