@@ -887,7 +887,7 @@ mod operation {
                 "{id}: one run that fails rings by itself"
             );
         }
-        let days = json!({ "Not": [{ "Equals": [{ "Ref": "ReconcileDays" }, 0] }] });
+        let days = json!({ "Not": [{ "Equals": [{ "Ref": "ReconcileDays" }, "0"] }] });
         assert_eq!(TEMPLATE["Conditions"]["Reconciles"], days);
         assert_eq!(TEMPLATE["Resources"]["ReconcileSilentAlarm"]["Condition"], json!("Reconciles"));
     }
@@ -955,6 +955,27 @@ mod installation {
             assert!(parameter["ConstraintDescription"].is_string(), "{name}");
             let checked = ["AllowedPattern", "AllowedValues", "MaxValue"];
             assert!(checked.iter().any(|check| parameter[check] != Json::Null), "{name}");
+        }
+    }
+
+    /// Parameter values are text, even those of type Number: a bare number or boolean may never equal one.
+    #[test]
+    fn every_comparison_is_between_texts() {
+        fn compared<'a>(value: &'a Json, found: &mut Vec<&'a Json>) {
+            match value {
+                Json::Object(members) => {
+                    found.extend(members.get("Equals").and_then(Json::as_array).into_iter().flatten());
+                    members.values().for_each(|member| compared(member, found));
+                }
+                Json::Array(values) => values.iter().for_each(|value| compared(value, found)),
+                _ => {}
+            }
+        }
+        let mut operands = Vec::new();
+        compared(&TEMPLATE, &mut operands);
+        assert!(operands.len() >= 14, "{operands:?}");
+        for operand in operands {
+            assert!(operand.is_string() || operand["Ref"].is_string(), "{operand}: quote it");
         }
     }
 
