@@ -176,6 +176,33 @@ mod queues {
     }
 
     #[test]
+    fn a_new_account_has_room_for_intake_beside_every_queue() {
+        // AWS gives a new account as few as ten.
+        let new_account = 10;
+        let pollers: u64 = fed_functions()
+            .map(|(function, _)| {
+                let most = &function["Properties"]["Events"]["Queue"]["Properties"]["ScalingConfig"];
+                match most["MaximumConcurrency"]["Ref"].as_str() {
+                    Some(parameter) => number(&TEMPLATE["Parameters"][parameter]["Default"]),
+                    None => number(&most["MaximumConcurrency"]),
+                }
+            })
+            .sum();
+        let scheduled = 2;
+        assert!(pollers + scheduled < new_account, "{pollers} pollers");
+        let reserved = &TEMPLATE["Parameters"]["IntakeReservedConcurrency"];
+        assert_eq!((&reserved["Type"], &reserved["Default"]), (&json!("String"), &json!("")));
+        assert_eq!(
+            resource("IntakeFunction")["ReservedConcurrentExecutions"],
+            json!({ "If": [
+                "HasIntakeReservedConcurrency",
+                { "Ref": "IntakeReservedConcurrency" },
+                { "Ref": "AWS::NoValue" },
+            ] })
+        );
+    }
+
+    #[test]
     fn the_kit_plays_by_these_times_and_numbers() {
         let lasts = |function: &str| {
             Duration::from_secs(number(&resource(&format!("{function}Function"))["Timeout"]))
