@@ -28,6 +28,8 @@ SHOP = {
     "MerchantAddress": "12 Custom House Wharf | Portland, ME 04101",
     "SupportEmail": "support@harborandpine.example",
     "ReceiptSender": "receipts@harborandpine.example",
+    # The template rejects a live stack without a recipient.
+    "AlarmEmail": "oncall@harborandpine.example",
 }
 
 

@@ -926,11 +926,94 @@ mod operation {
             assert!(alarm["AlarmDescription"].is_string(), "{id}");
             let silence = if id.ends_with("SilentAlarm") { "breaching" } else { "notBreaching" };
             assert_eq!(alarm["TreatMissingData"], json!(silence), "{id}: elsewhere silence is good news");
-            assert_eq!(
-                alarm["AlarmActions"],
-                json!({ "If": ["HasAlarmTopic", [{ "Ref": "AlarmTopicArn" }], { "Ref": "AWS::NoValue" }] }),
-                "{id}"
-            );
+            assert_eq!(alarm["AlarmActions"], recipient(), "{id}");
+        }
+    }
+
+    /// The stack's own topic, or the given one, or none.
+    fn recipient() -> Json {
+        let given = json!({ "If": ["HasAlarmTopic", { "Ref": "AlarmTopicArn" }, { "Ref": "AWS::NoValue" }] });
+        json!([{ "If": ["HasAlarmEmail", { "Ref": "AlarmTopic" }, given] }])
+    }
+
+    #[test]
+    fn an_address_is_subscribed_to_a_topic_that_only_alarms_of_this_account_write_to() {
+        for id in ["AlarmTopic", "AlarmTopicPolicy", "AlarmSubscription"] {
+            assert_eq!(TEMPLATE["Resources"][id]["Condition"], json!("HasAlarmEmail"), "{id}");
+        }
+        assert_eq!(
+            resource("AlarmSubscription"),
+            &json!({
+                "TopicArn": { "Ref": "AlarmTopic" }, "Protocol": "email", "Endpoint": { "Ref": "AlarmEmail" },
+            })
+        );
+        let policy = resource("AlarmTopicPolicy");
+        assert_eq!(policy["Topics"], json!([{ "Ref": "AlarmTopic" }]));
+        assert_eq!(
+            policy["PolicyDocument"]["Statement"],
+            json!([
+                {
+                    "Sid": "TakeFromAlarms",
+                    "Effect": "Allow",
+                    "Principal": { "Service": "cloudwatch.amazonaws.com" },
+                    "Action": "sns:Publish",
+                    "Resource": { "Ref": "AlarmTopic" },
+                    "Condition": { "StringEquals": { "aws:SourceAccount": { "Ref": "AWS::AccountId" } } },
+                },
+                {
+                    "Sid": "TlsOnly",
+                    "Effect": "Deny",
+                    "Principal": "*",
+                    "Action": "sns:Publish",
+                    "Resource": { "Ref": "AlarmTopic" },
+                    "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+                },
+            ])
+        );
+    }
+
+    /// What a condition comes to, as CloudFormation evaluates it in a rule.
+    fn holds(condition: &Json, parameters: &[(&str, &str)]) -> bool {
+        let value = |operand: &Json| match operand["Ref"].as_str() {
+            Some(name) => parameters.iter().find(|(known, _)| *known == name).unwrap().1.to_owned(),
+            None => operand.as_str().unwrap().to_owned(),
+        };
+        let (function, operands) = object(condition).next().unwrap();
+        let operands = operands.as_array().unwrap();
+        let mut each = operands.iter().map(|operand| holds(operand, parameters));
+        match function.as_str() {
+            "Equals" => value(&operands[0]) == value(&operands[1]),
+            "Not" => !each.next().unwrap(),
+            "And" => each.all(|holds| holds),
+            "Or" => each.any(|holds| holds),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn a_live_stack_without_a_recipient_of_its_alarms_is_rejected() {
+        let (nobody, email, topic) = ("", "oncall@shop.example", "arn:aws:sns:us-east-1:123456789012:oncall");
+        for (mode, email, topic, cure) in [
+            ("test", nobody, nobody, None),
+            ("test", email, nobody, None),
+            ("test", nobody, topic, None),
+            ("test", email, topic, Some("exclude each other")),
+            ("live", nobody, nobody, Some("set AlarmEmail or AlarmTopicArn")),
+            ("live", email, nobody, None),
+            ("live", nobody, topic, None),
+            ("live", email, topic, Some("exclude each other")),
+        ] {
+            let parameters = [("Mode", mode), ("AlarmEmail", email), ("AlarmTopicArn", topic)];
+            let applies =
+                |rule: &&Json| rule["RuleCondition"].is_null() || holds(&rule["RuleCondition"], &parameters);
+            let rules = object(&TEMPLATE["Rules"]).map(|(_, rule)| rule).filter(applies);
+            let assertions = rules.flat_map(|rule| rule["Assertions"].as_array().unwrap());
+            let rejected: Vec<_> = assertions
+                .filter(|assertion| !holds(&assertion["Assert"], &parameters))
+                .map(|assertion| assertion["AssertDescription"].as_str().unwrap())
+                .collect();
+            assert_eq!(rejected.len(), usize::from(cure.is_some()), "{parameters:?}: {rejected:?}");
+            assert!(cure.is_none_or(|cure| rejected[0].contains(cure)), "{parameters:?}: {rejected:?}");
         }
     }
 }
