@@ -886,6 +886,21 @@ mod operation {
     }
 
     #[test]
+    fn the_gateway_is_watched_beyond_the_refusals_of_intake() {
+        let filter = resource("GatewayRefusals");
+        assert_eq!(filter["LogGroupName"], json!({ "Ref": "WebhookLogGroup" }));
+        // The gateway writes "-" for what it does not know: here, the answer of an integration that was not asked.
+        assert_eq!(filter["FilterPattern"], json!(r#"{ ($.status = "4*") && ($.intake_status = "-") }"#));
+        let format = resource("WebhookStage")["AccessLogSettings"]["Format"].as_str().unwrap();
+        let line: Json = serde_json::from_str(format).unwrap();
+        assert_eq!(line["status"], json!("$context.status"));
+        assert_eq!(line["intake_status"], json!("$context.integration.status"));
+        assert!(is_alarmed("GatewayRefusals", &Json::Null));
+        assert_eq!(resource("GatewayErrorsAlarm")["Namespace"], json!("AWS/ApiGateway"));
+        assert!(is_alarmed("5xx", &json!([{ "Name": "ApiId", "Value": { "Ref": "WebhookApi" } }])));
+    }
+
+    #[test]
     fn every_alarm_has_its_section_in_the_operators_guide() {
         let guide = include_str!("../../OPERATIONS.md");
         let headings = guide.lines().filter(|line| line.starts_with("### "));
