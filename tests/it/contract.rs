@@ -27,10 +27,10 @@ use domain::{
     outcome::Setback,
     payment::Link,
     ports::{
-        Changed, Committed, Entitlements, EventDesk, Events, Ledger, Orders, Receipts, Recorded, Settlement,
-        Subjects, Undone,
+        Changed, Committed, Entitlements, EventDesk, Events, Ledger, Orders, Receipts, Recorded, Sales,
+        Settlement, Subjects, Undone, Waiting,
     },
-    receipt::{self, Receipt, State},
+    receipt::{self, Receipt, Standing, State},
     refund::Restock,
     stock::{Mapping, Return, Shelf, Unnamed},
     sweep::{EventPlace, ReceiptPlace},
@@ -88,16 +88,20 @@ impl Shelves for kit::stack::StockTable {
 
 /// What a suite runs on: all ports, on the same rows.
 trait On {
-    fn events(&self) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace>);
+    fn events(
+        &self,
+    ) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace> + Waiting<EventState> + Sales);
     fn orders(&self) -> &impl Orders;
     fn entitlements(&self) -> &impl Entitlements;
     fn ledger(&self) -> &impl Ledger;
-    fn receipts(&self) -> &(impl Receipts + Undone<ReceiptPlace>);
+    fn receipts(&self) -> &(impl Receipts + Undone<ReceiptPlace> + Waiting<Standing>);
     fn shelves(&self) -> &impl Shelves;
 }
 
 impl On for World {
-    fn events(&self) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace>) {
+    fn events(
+        &self,
+    ) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace> + Waiting<EventState> + Sales) {
         self
     }
     fn orders(&self) -> &impl Orders {
@@ -109,7 +113,7 @@ impl On for World {
     fn ledger(&self) -> &impl Ledger {
         self
     }
-    fn receipts(&self) -> &(impl Receipts + Undone<ReceiptPlace>) {
+    fn receipts(&self) -> &(impl Receipts + Undone<ReceiptPlace> + Waiting<Standing>) {
         self
     }
     fn shelves(&self) -> &impl Shelves {
@@ -118,7 +122,9 @@ impl On for World {
 }
 
 impl On for Ports {
-    fn events(&self) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace>) {
+    fn events(
+        &self,
+    ) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace> + Waiting<EventState> + Sales) {
         &self.events
     }
     fn orders(&self) -> &impl Orders {
@@ -130,7 +136,7 @@ impl On for Ports {
     fn ledger(&self) -> &impl Ledger {
         &self.ledger
     }
-    fn receipts(&self) -> &(impl Receipts + Undone<ReceiptPlace>) {
+    fn receipts(&self) -> &(impl Receipts + Undone<ReceiptPlace> + Waiting<Standing>) {
         &self.receipts
     }
     fn shelves(&self) -> &impl Shelves {
@@ -153,7 +159,8 @@ use undone::{
     a_row_that_was_tried_in_vain_has_its_tries_first, an_event_lies_where_it_stands_until_it_has_ended,
     due_becomes, of_many_that_sweep_a_row_at_once_one_takes_it,
     of_too_many_that_lie_there_the_oldest_are_told, only_what_lies_there_is_taken,
-    what_an_event_tells_is_found_while_it_waits, what_is_given_back_is_there_for_the_next,
+    the_oldest_sale_is_found_among_other_events, what_an_event_tells_is_found_while_it_waits,
+    what_is_given_back_is_there_for_the_next,
 };
 
 /// Runs one suite on both.
@@ -218,6 +225,7 @@ on_both! {
     a_receipt_that_was_given_back_has_its_tries_first,
     a_mail_for_a_later_day_is_taken_when_it_is_due,
     what_an_event_tells_is_found_while_it_waits,
+    the_oldest_sale_is_found_among_other_events,
     whose_a_subscription_is_can_be_found,
 }
 

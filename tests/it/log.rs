@@ -406,3 +406,20 @@ async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
         ]
     );
 }
+
+/// The fields that the template's gauges read are numbers in the line of the run, whatever waits.
+#[tokio::test]
+async fn every_gauge_of_the_template_is_a_number_in_the_line_of_a_sweep() {
+    let bundle = open_shop(OnUnknown::Hold);
+    let lines = logged(async {
+        kit::sweeping::sweep_over(&bundle.world).run().await.unwrap();
+    })
+    .await;
+    let mut lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let line = lines.find(|line| line["outcome"] == "measured").expect("a line of gauges");
+    let gauges = crate::template::gauges();
+    assert_eq!(gauges.len(), 6);
+    for (filter, field) in gauges {
+        assert!(line[&field].is_u64(), "{filter} reads {field}: {line}");
+    }
+}

@@ -26,6 +26,7 @@ use kit::{
     sweeping::sweep_over,
 };
 use operator::{
+    close::{Closed, close},
     events::{Again, Bounds, Dropped, Left, Replayed, drop_event, release, replay, replay_range},
     list,
     note::Note,
@@ -1001,6 +1002,28 @@ async fn a_failed_mail_goes_to_the_address_that_is_known_now() {
     assert_eq!(resent(&bundle, listed[0].version).await, Resent::Now { from: Standing::Failed });
     bundle.drain().await;
     assert_eq!(bundle.world.kept().mails[0].to.as_str(), "new@example.com");
+}
+
+#[tokio::test]
+async fn a_closed_receipt_waits_for_nobody_and_is_not_sent() {
+    let bundle = open_shop(OnUnknown::Hold);
+    told(&bundle, 1).await;
+    let world = &bundle.world;
+    let closed = async |version| close(world, &receipt_id(1), version, &note(world)).await.unwrap();
+    assert_eq!(closed(1).await, Closed::NotWaiting(Standing::Pending));
+    world.kept().mail_faults.push_back(SendError::Unknown("no answer".to_owned()));
+    bundle.drain().await;
+    assert_eq!(standing(&bundle), Standing::Held);
+    let held = version(&bundle);
+    assert_eq!(closed(held - 1).await, Closed::Changed { version: held });
+    assert_eq!(closed(held).await, Closed::Now { from: Standing::Held });
+    assert_eq!(closed(held + 1).await, Closed::NotWaiting(Standing::Withdrawn));
+    bundle.drain().await;
+    assert_eq!((standing(&bundle), end(&bundle).mails.len()), (Standing::Withdrawn, 0));
+    for waiting in [Standing::Held, Standing::Failed] {
+        assert_eq!(list::receipts(world, waiting, 10).await.unwrap(), []);
+    }
+    assert_eq!(close(world, &receipt_id(7), 1, &note(world)).await, Ok(Closed::Unknown));
 }
 
 #[tokio::test]

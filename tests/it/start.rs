@@ -39,7 +39,10 @@ fn every_missing_setting_is_named_at_once() {
         ),
         ("ReceiptsFunction", &["MERCHANT_NAME", "RECEIPT_SENDER", "RECEIPT_ON_UNKNOWN", "TIME_ZONE"]),
         ("FeedbackFunction", &["FEEDBACK_QUEUE_URL", "LINKS_TABLE", "ORDERS_TABLE", "RECEIPTS_TABLE"]),
-        ("SweepFunction", &["EVENTS_TABLE", "FULFILLMENT_QUEUE_URL", "RECEIPTS_TABLE", "RECEIPT_QUEUE_URL"]),
+        (
+            "SweepFunction",
+            &["EVENTS_TABLE", "FULFILLMENT_QUEUE_URL", "RECEIPTS_TABLE", "FEEDBACK_DEAD_LETTER_QUEUE_URL"],
+        ),
         ("ReconcileFunction", &["EVENTS_TABLE", "RECONCILE_DAYS", "FLEX_API_BASE_URL", "MODE"]),
     ] {
         let reason = reason(function, &[]);

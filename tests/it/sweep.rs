@@ -3,18 +3,18 @@
 
 use domain::{
     event::{EventState, StoredEvent},
-    ids::{EventId, MessageId, OrderId, OwnerToken, ReceiptId, SubscriptionId},
+    ids::{EventId, MessageId, OrderId, OwnerToken, ReceiptId, Subject, SubscriptionId},
     job::{FulfillmentJob, ReceiptJob},
     ledger::Commit,
     outcome::Setback,
     ports::{Changed, Clock, Committed, Events as _, Ledger as _, Receipts as _, Settlement},
     receipt::{Kind, OnUnknown, Receipt, State},
-    sweep::EVERY,
+    sweep::{EVERY, Gauges},
 };
 use jiff::{SignedDuration, Timestamp};
 use kit::{
     drive::Bundle,
-    fakes::{Fault, World},
+    fakes::{Fault, Hop, World},
     play::{Play, until},
     shop::{Purchase, id},
     story::{Delivery, End, checkout, open_shop, purchase},
@@ -313,10 +313,10 @@ impl Clock for Ticking {
 async fn a_run_ends_in_time_and_says_that_there_is_more() {
     let world = world_with((0..1_000).map(|n| event(n, EventState::Stored, hours(1))), []);
     let limits = Limits { queued: 1_000, lasts: Duration::from_secs(10), ..Limits::default() };
-    let Sweep { events, receipts, fulfillment_queue, receipt_queue, .. } = sweep_over(&world);
+    let Sweep { events, receipts, fulfillment_queue, receipt_queue, dead_letters, .. } = sweep_over(&world);
     let clock = Ticking::default();
-    let swept =
-        Sweep { events, receipts, fulfillment_queue, receipt_queue, clock, limits }.run().await.unwrap();
+    let sweep = Sweep { events, receipts, fulfillment_queue, receipt_queue, dead_letters, clock, limits };
+    let swept = sweep.run().await.unwrap();
     assert!(swept.more && swept.stored > 0 && swept.stored <= 100, "{swept:?}");
 }
 
@@ -423,6 +423,96 @@ async fn wherever_a_run_fails_or_stops_nothing_is_lost_and_nothing_is_queued_thr
 }
 
 const FAULTS: [Fault; 4] = [Fault::FailBefore, Fault::FailAfter, Fault::StopBefore, Fault::StopAfter];
+
+/// Sales and other events, receipts and dead letters, of which some wait.
+fn waiting_world() -> World {
+    let of = |n, state, age, resource: &str| StoredEvent {
+        subject: Some(Subject::new(format!("{resource}:{n}:complete")).unwrap()),
+        ..event(n, state, age)
+    };
+    let events = [
+        of(1, EventState::Stored, minutes(3), "checkout_session"),
+        of(2, EventState::Stored, hours(9), "refund"),
+        of(3, EventState::Parked, hours(5), "invoice"),
+        event(4, EventState::Parked, hours(8)),
+        event(5, EventState::Parked, hours(7)),
+        of(6, EventState::Committed, hours(20), "checkout_session"),
+        of(7, EventState::Dropped, hours(20), "checkout_session"),
+    ];
+    let failed = State::Failed { reason: "SES will not take the address".to_owned() };
+    let receipts = [
+        receipt(1, State::Held, hours(1)),
+        receipt(2, State::Held, hours(2)),
+        receipt(3, failed, hours(3)),
+        receipt(4, pending(), hours(4)),
+    ];
+    let world = world_with(events, receipts);
+    for hop in [Hop::Fulfillment, Hop::Receipts, Hop::Receipts, Hop::Feedback] {
+        world.kept().give_up(hop, "{}".to_owned(), "in vain".to_owned());
+    }
+    world
+}
+
+const WAITING: Gauges = Gauges {
+    oldest_unfulfilled_seconds: Some(5 * 60 * 60),
+    stored: Some(2),
+    parked: Some(3),
+    held: Some(2),
+    failed: Some(1),
+    dead_letters: Some(4),
+};
+
+#[tokio::test]
+async fn each_run_measures_what_waits() {
+    assert_eq!(sweep_over(&waiting_world()).measure(now()).await, (WAITING, None));
+    let nothing = Some(0);
+    let empty = Gauges {
+        oldest_unfulfilled_seconds: nothing,
+        stored: nothing,
+        parked: nothing,
+        held: nothing,
+        failed: nothing,
+        dead_letters: nothing,
+    };
+    assert_eq!(sweep_over(&World::at(now())).measure(now()).await, (empty, None));
+}
+
+#[tokio::test]
+async fn a_gauge_that_is_unknown_hides_no_other_and_keeps_no_row_from_its_turn() {
+    let known = |gauges: Gauges| {
+        let Gauges { oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters } = gauges;
+        [oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters]
+    };
+    let calls = {
+        let world = waiting_world();
+        sweep_over(&world).measure(now()).await;
+        world.kept().calls.len()
+    };
+    assert_eq!(calls, 4 + 2 + 3, "counts, oldest sales and dead-letter queues");
+    for n in 0..calls {
+        let world = waiting_world();
+        world.kept().faults.insert(n, Fault::FailBefore);
+        let (gauges, unknown) = sweep_over(&world).measure(now()).await;
+        assert!(unknown.is_some(), "call {n}");
+        let pairs = known(gauges).into_iter().zip(known(WAITING));
+        let (same, other): (Vec<_>, Vec<_>) = pairs.partition(|(gauge, expected)| gauge == expected);
+        assert_eq!((same.len(), other.len()), (5, 1), "call {n}: {gauges:?}");
+        assert_eq!(other[0].0, None, "call {n}");
+    }
+    // The whole run: what lies undone is queued, whichever gauge is unknown, and the run fails at its end.
+    let world = one_of_each();
+    sweep_over(&world).run().await.unwrap();
+    let (all, calls) = (messages(&world), world.kept().calls.clone());
+    let gauges = calls.iter().enumerate().filter(|(_, call)| {
+        ["waiting.", "sales.", "dead_letters."].iter().any(|gauge| call.starts_with(gauge))
+    });
+    for (n, call) in gauges {
+        let world = one_of_each();
+        world.kept().faults.insert(n, Fault::FailBefore);
+        assert!(sweep_over(&world).run().await.is_err(), "{call}");
+        assert_eq!(messages(&world), all, "{call}");
+    }
+}
 
 /// Every function works, once, on every message that it gets at once.
 async fn work(bundle: &Bundle) {

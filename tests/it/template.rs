@@ -5,7 +5,7 @@
 
 use domain::{
     outcome::back_off,
-    sweep::{EVERY, TRIES},
+    sweep::{EVERY, TRIES, UNFULFILLED},
 };
 use kit::drive;
 use serde_json::{Value as Json, json};
@@ -91,7 +91,15 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 6] = [
         "sweep",
         "SweepFunction",
         None,
-        &["EVENTS_TABLE", "FULFILLMENT_QUEUE_URL", "RECEIPTS_TABLE", "RECEIPT_QUEUE_URL"],
+        &[
+            "EVENTS_TABLE",
+            "FEEDBACK_DEAD_LETTER_QUEUE_URL",
+            "FULFILLMENT_DEAD_LETTER_QUEUE_URL",
+            "FULFILLMENT_QUEUE_URL",
+            "RECEIPTS_TABLE",
+            "RECEIPT_DEAD_LETTER_QUEUE_URL",
+            "RECEIPT_QUEUE_URL",
+        ],
     ),
     (
         "reconcile",
@@ -125,13 +133,12 @@ const QUEUES: [(&str, &str); 3] = [
 ];
 
 /// What the functions log that a person has to act on: the field, its value, and the metric that counts it.
-const NEWS: [(&str, &str, &str); 23] = [
+const NEWS: [(&str, &str, &str); 20] = [
     ("outcome", "conflict", "Intake"),
     ("outcome", "unreadable", "Intake"),
     ("outcome", "refused", "Intake"),
     ("outcome", "unavailable", "Intake"),
     ("outcome", "panic", "Intake"),
-    ("outcome", "parked", "Fulfillment"),
     ("outcome", "panic", "Fulfillment"),
     ("shortfall", "true", "Shortfalls"),
     ("amounts_differ", "true", "AmountsDiffering"),
@@ -140,8 +147,6 @@ const NEWS: [(&str, &str, &str); 23] = [
     ("dispute_lost", "true", "DisputesLost"),
     ("refund_failed", "true", "RefundsFailed"),
     ("second_order", "true", "SecondOrders"),
-    ("outcome", "failed", "Receipts"),
-    ("outcome", "held", "Receipts"),
     ("outcome", "panic", "Receipts"),
     ("mail_trouble", "true", "MailTroubles"),
     ("outcome", "panic", "Feedback"),
@@ -149,6 +154,17 @@ const NEWS: [(&str, &str, &str); 23] = [
     ("outcome", "panic", "Sweep"),
     ("outcome", "unreadable", "Reconcile"),
     ("outcome", "panic", "Reconcile"),
+];
+
+/// Alarms that last until a person has decided: their OK tells that all is decided.
+const DECISIONS: [&str; 7] = [
+    "FeedbackDeadLetterAlarm",
+    "FulfillmentDeadLetterAlarm",
+    "ParkedAlarm",
+    "ReceiptDeadLetterAlarm",
+    "ReceiptFailedAlarm",
+    "ReceiptHeldAlarm",
+    "UnfulfilledAlarm",
 ];
 
 const DAY: u64 = 24 * 60 * 60;
@@ -939,9 +955,42 @@ mod operation {
         for id in of_type("AWS::CloudWatch::Alarm") {
             let alarm = resource(&id);
             assert!(alarm["AlarmDescription"].is_string(), "{id}");
-            let silence = if id.ends_with("SilentAlarm") { "breaching" } else { "notBreaching" };
+            let is_gauge = gauges().iter().any(|(metric, _)| alarm["MetricName"] == json!(metric));
+            let silence = match id.ends_with("SilentAlarm") {
+                true => "breaching",
+                // What waited when it was last measured still waits.
+                false if is_gauge => "ignore",
+                false => "notBreaching",
+            };
             assert_eq!(alarm["TreatMissingData"], json!(silence), "{id}: elsewhere silence is good news");
             assert_eq!(alarm["AlarmActions"], recipient(), "{id}");
+            let ok = if DECISIONS.contains(&id.as_str()) { recipient() } else { Json::Null };
+            assert_eq!(alarm["OKActions"], ok, "{id}: the end of a count of five minutes says nothing");
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_decision_stays_in_alarm_until_it_is_taken() {
+        let measured: BTreeSet<String> = gauges().into_iter().map(|(metric, _)| metric).collect();
+        let expected = ["DeadLetters", "Failed", "Held", "OldestUnfulfilledSeconds", "Parked", "Stored"];
+        assert_eq!(measured, set(&expected));
+        let unfulfilled = UNFULFILLED.as_secs().unsigned_abs();
+        for (id, metric, threshold) in [
+            ("ParkedAlarm", "Parked", 1),
+            ("ReceiptHeldAlarm", "Held", 1),
+            ("ReceiptFailedAlarm", "Failed", 1),
+            ("UnfulfilledAlarm", "OldestUnfulfilledSeconds", unfulfilled),
+        ] {
+            let alarm = resource(id);
+            assert_eq!(alarm["MetricName"], json!(metric), "{id}");
+            assert_eq!(alarm["Namespace"], json!({ "Ref": "AWS::StackName" }), "{id}");
+            assert_eq!(
+                (&alarm["Statistic"], &alarm["Threshold"]),
+                (&json!("Maximum"), &json!(threshold)),
+                "{id}"
+            );
+            // One measurement a period, so that each run decides.
+            assert_eq!(number(&alarm["Period"]), EVERY.as_secs().unsigned_abs(), "{id}");
         }
     }
 
@@ -1217,6 +1266,21 @@ fn fed_functions() -> impl Iterator<Item = (&'static Json, &'static str)> {
 fn statements(role: &str) -> Vec<&'static Json> {
     let policies = resource(role)["Policies"].as_array().unwrap();
     policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap()).collect()
+}
+
+/// The metrics that a sweep measures, and the fields of its line that they are read from.
+pub(crate) fn gauges() -> Vec<(String, String)> {
+    let filters = of_type("AWS::Logs::MetricFilter");
+    let gauges = filters.iter().filter_map(|id| {
+        let filter = resource(id);
+        let metric = &filter["MetricTransformations"][0];
+        let field = metric["MetricValue"].as_str()?.strip_prefix("$.")?;
+        assert_eq!(filter["LogGroupName"], json!({ "Ref": "SweepLogGroup" }), "{id}");
+        // A line without the field must not count as zero.
+        assert_eq!(filter["FilterPattern"], json!(format!("{{ $.{field} >= 0 }}")), "{id}");
+        Some((metric["MetricName"].as_str()?.to_owned(), field.to_owned()))
+    });
+    gauges.collect()
 }
 
 fn is_alarmed(metric: &str, dimensions: &Json) -> bool {

@@ -881,13 +881,20 @@ impl ReceiptDesk for World {
         .await
     }
 
+    async fn close(&self, seen: &Receipt, note: &str) -> Result<Changed, Setback> {
+        self.repeatable("receipt_desk.close", |kept| {
+            let receipt = kept.receipts.get_mut(&seen.receipt_id);
+            let Some(receipt) = receipt.filter(|receipt| receipt.version == seen.version) else {
+                return Changed::Raced;
+            };
+            *receipt = stored(&seen.clone().closed(note));
+            Changed::Now
+        })
+        .await
+    }
+
     async fn waiting(&self, standing: Standing, most: usize) -> Result<Vec<ReceiptId>, Setback> {
-        let is_waiting = |receipt: &Cow<'_, Receipt>| {
-            let untouched = standing == Standing::Pending && receipt.attempts == 0 && receipt.note.is_none();
-            receipt.state.standing() == standing
-                && standing.is_waiting()
-                && !(untouched && receipt.due_at.is_some())
-        };
+        let is_waiting = |receipt: &Cow<'_, Receipt>| undone::kept_under(receipt) == Some(standing);
         self.look_up("receipt_desk.waiting", |kept| {
             let mut waiting: Vec<_> = kept.indexed_receipts().filter(is_waiting).collect();
             waiting.sort_by_key(|receipt| (receipt.created_at, receipt.receipt_id.clone()));

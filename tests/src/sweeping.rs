@@ -1,12 +1,22 @@
 //! The sweep over the world in memory.
 
-use crate::fakes::World;
+use crate::fakes::{DeadLetterQueue, Hop, World};
 use sweep::{Limits, Sweep};
+
+/// The sweep over the world in memory.
+pub type SweepOver<C = World> = Sweep<World, World, World, World, DeadLetterQueue, C>;
 
 /// The sweep as it is scheduled.
 #[must_use]
-pub fn sweep_over(world: &World) -> Sweep<World, World, World, World, World> {
+pub fn sweep_over(world: &World) -> SweepOver {
     let w = || world.clone();
-    let limits = Limits::default();
-    Sweep { events: w(), receipts: w(), fulfillment_queue: w(), receipt_queue: w(), clock: w(), limits }
+    Sweep {
+        events: w(),
+        receipts: w(),
+        fulfillment_queue: w(),
+        receipt_queue: w(),
+        dead_letters: [Hop::Fulfillment, Hop::Receipts, Hop::Feedback].map(|hop| world.dead_letters(hop)),
+        clock: w(),
+        limits: Limits::default(),
+    }
 }

@@ -1,4 +1,4 @@
-//! The edge of sweep: queues again what lies undone, and queues the mails whose day has come.
+//! The edge of sweep: queues again what lies undone, queues the mails whose day has come, and measures what waits.
 //!
 //! For each row: note it on the row, then queue it. Noted first, since of two runs at once one wins the note and sends
 //! the one message; and since a run that could queue and not note would queue the same rows at every turn. Stopped
@@ -7,13 +7,18 @@
 //! queue's answer was lost, and none of them does harm: fulfillment and receipts leave alone what is done.
 
 use domain::{
+    event::EventState,
     ids::{EventId, ReceiptId},
     job::{FulfillmentJob, Job, ReceiptJob},
     outcome::Setback,
-    ports::{Clock, Queue, Taken, Undone},
-    sweep::{self, EventPlace, Place, ReceiptPlace, Turn, before, is_stalled, picked},
+    ports::{Clock, DeadLetters, Queue, Sales, Taken, Undone, Waiting},
+    receipt::Standing,
+    sweep::{
+        self, EventPlace, Gauges, MOST_COUNTED, Place, ReceiptPlace, Turn, UNFULFILLED_AT, before,
+        is_stalled, oldest_seconds, picked,
+    },
 };
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join_all};
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::Offset};
 use std::time::Duration;
 
@@ -47,7 +52,7 @@ impl Default for Limits {
 
 /// What sweep needs of the world.
 #[derive(Debug)]
-pub struct Sweep<E, R, F, M, C> {
+pub struct Sweep<E, R, F, M, D, C> {
     /// The events.
     pub events: E,
     /// The receipts.
@@ -56,6 +61,8 @@ pub struct Sweep<E, R, F, M, C> {
     pub fulfillment_queue: F,
     /// Where mails are sent from.
     pub receipt_queue: M,
+    /// Every queue of messages that were given up.
+    pub dead_letters: [D; 3],
     /// The time.
     pub clock: C,
     /// What a run does at most.
@@ -94,21 +101,46 @@ struct Part {
     failed: Option<Setback>,
 }
 
-impl<E, R, F, M, C> Sweep<E, R, F, M, C>
+impl<E, R, F, M, D, C> Sweep<E, R, F, M, D, C>
 where
-    E: Undone<EventPlace>,
-    R: Undone<ReceiptPlace>,
+    E: Undone<EventPlace> + Waiting<EventState> + Sales,
+    R: Undone<ReceiptPlace> + Waiting<Standing>,
     F: Queue<FulfillmentJob>,
     M: Queue<ReceiptJob>,
+    D: DeadLetters,
     C: Clock,
 {
-    /// Queues what is to be queued, and writes the one line that the log keeps of a run. What fails of one kind or of
-    /// one row does not keep the others; the run fails at its end.
+    /// Queues what is to be queued, measures what waits, and logs one line for each. A failure of one kind, one row or
+    /// one gauge does not keep the others; the run fails at its end.
     pub async fn run(&self) -> Result<Swept, Setback> {
         let started_at = self.clock.now();
-        let (swept, failed) = self.sweep(started_at).await;
+        // Side by side: gauges must not wait for a backlog, nor rows for a gauge that does not answer.
+        let ((swept, failed), (gauges, unknown)) =
+            futures_util::join!(self.sweep(started_at), self.measure(started_at));
+        log_gauges(&gauges, unknown.as_ref());
         log(&swept, failed.as_ref(), self.clock.now().duration_since(started_at));
-        failed.map_or(Ok(swept), Err)
+        failed.or(unknown).map_or(Ok(swept), Err)
+    }
+
+    /// Measures what waits, and returns the first reason why a gauge is unknown.
+    pub async fn measure(&self, now: Timestamp) -> (Gauges, Option<Setback>) {
+        let events = |state| self.events.count(state, MOST_COUNTED);
+        let receipts = |standing| self.receipts.count(standing, MOST_COUNTED);
+        let oldest = UNFULFILLED_AT.map(|state| self.events.oldest_sale(state, MOST_COUNTED));
+        let (stored, parked, held, failed, since, depths) = futures_util::join!(
+            events(EventState::Stored),
+            events(EventState::Parked),
+            receipts(Standing::Held),
+            receipts(Standing::Failed),
+            try_join_all(oldest),
+            try_join_all(self.dead_letters.iter().map(DeadLetters::depth)),
+        );
+        let mut unknown = None;
+        let oldest_unfulfilled_seconds = known(since, &mut unknown).map(|since| oldest_seconds(since, now));
+        let mut count = |counted| known(counted, &mut unknown).map(|count| count as u64);
+        let (stored, parked, held, failed) = (count(stored), count(parked), count(held), count(failed));
+        let dead_letters = known(depths, &mut unknown).map(|depths| depths.iter().sum());
+        (Gauges { oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters }, unknown)
     }
 
     async fn sweep(&self, now: Timestamp) -> (Swept, Option<Setback>) {
@@ -181,6 +213,11 @@ where
         }
         part
     }
+}
+
+/// What was measured; else the first reason is kept.
+fn known<T>(measured: Result<T, Setback>, unknown: &mut Option<Setback>) -> Option<T> {
+    measured.map_err(|setback| _ = unknown.get_or_insert(setback)).ok()
 }
 
 /// Queues a row if it is its turn: whether it was, and if so, when it had been queued again before.
@@ -271,6 +308,20 @@ fn log(swept: &Swept, failed: Option<&Setback>, took: SignedDuration) {
         }
         Some(setback) => {
             tracing::warn!(outcome = "retry", reason = %setback, stored, committed, pending, claimed, due, stalled, stalled_rows = many, longest, more, duration_ms, "the next run tries again");
+        }
+    }
+}
+
+/// One line, whose fields are the template's gauges. A field is absent if its value is unknown.
+fn log_gauges(gauges: &Gauges, unknown: Option<&Setback>) {
+    let Gauges { oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters } = *gauges;
+    let outcome = "measured";
+    match unknown {
+        None => {
+            tracing::info!(outcome, oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters);
+        }
+        Some(setback) => {
+            tracing::warn!(outcome, reason = %setback, oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters, "some gauges are unknown");
         }
     }
 }

@@ -1,6 +1,13 @@
 //! Cold start of sweep: log, settings, clients, run.
 
-use aws::{SystemClock, client, events::Events, log, queue::Jobs, receipts::Receipts, settings};
+use aws::{
+    SystemClock, client,
+    events::Events,
+    log,
+    queue::{DeadLetters, Jobs},
+    receipts::Receipts,
+    settings,
+};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::de::IgnoredAny;
 use std::time::Duration;
@@ -12,8 +19,16 @@ async fn main() -> Result<(), Error> {
     let mut settings = settings::Settings::from(&settings::environment);
     let (events, receipts) = (settings.text("EVENTS_TABLE"), settings.text("RECEIPTS_TABLE"));
     let queues = (settings.text("FULFILLMENT_QUEUE_URL"), settings.text("RECEIPT_QUEUE_URL"));
-    let (Some(events), Some(receipts), (Some(fulfillment_url), Some(receipt_url))) =
-        (events, receipts, queues)
+    let dead_letters = [
+        settings.text("FULFILLMENT_DEAD_LETTER_QUEUE_URL"),
+        settings.text("RECEIPT_DEAD_LETTER_QUEUE_URL"),
+        settings.text("FEEDBACK_DEAD_LETTER_QUEUE_URL"),
+    ];
+    let (
+        (Some(events), Some(receipts)),
+        (Some(fulfillment_url), Some(receipt_url)),
+        [Some(fulfillment_dead), Some(receipt_dead), Some(feedback_dead)],
+    ) = ((events, receipts), queues, dead_letters)
     else {
         return Err(settings.stop().into());
     };
@@ -25,7 +40,9 @@ async fn main() -> Result<(), Error> {
         events: Events::new(dynamodb.clone(), events, Duration::MAX),
         receipts: Receipts::new(dynamodb, receipts),
         fulfillment_queue: Jobs::new(sqs.clone(), fulfillment_url),
-        receipt_queue: Jobs::new(sqs, receipt_url),
+        receipt_queue: Jobs::new(sqs.clone(), receipt_url),
+        dead_letters: [fulfillment_dead, receipt_dead, feedback_dead]
+            .map(|url| DeadLetters::new(sqs.clone(), url)),
         clock: SystemClock,
         limits: Limits::default(),
     };

@@ -9,7 +9,7 @@ use crate::{
 use aws_sdk_dynamodb::{
     Client,
     error::SdkError,
-    operation::put_item::PutItemError,
+    operation::{put_item::PutItemError, query::builders::QueryFluentBuilder},
     types::{AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, Update},
 };
 use domain::{
@@ -19,6 +19,7 @@ use domain::{
     ids::{DeliveryId, EventId, ReceiptId, Subject},
     outcome::Setback,
     ports::{self, Changed, Found, Recorded, Reopening, Search, Settlement},
+    reconcile,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -294,24 +295,34 @@ struct Told {
     subject: Option<Subject>,
 }
 
+/// The index's attributes that tell a sale and its age.
+#[derive(Deserialize)]
+struct Sale {
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    received_at: Timestamp,
+    #[serde(default)]
+    subject: Option<Subject>,
+}
+
 impl Events {
-    /// What the index has of the events that stand there: the oldest ones, so many at most.
-    async fn indexed<Row: DeserializeOwned>(
-        &self,
-        state: EventState,
-        most: usize,
-    ) -> Result<Vec<Row>, Setback> {
-        let mut items = self
-            .client
+    /// The index's rows at that state, the oldest first.
+    fn query(&self, state: EventState) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.table)
             .index_name("pending")
             .key_condition_expression("#pending = :state")
             .expression_attribute_names("#pending", "pending")
             .expression_attribute_values(":state", text(state.to_string()))
-            .into_paginator()
-            .items()
-            .send();
+    }
+
+    /// What the index has of the events that stand there: the oldest ones, so many at most.
+    async fn indexed<Row: DeserializeOwned>(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> Result<Vec<Row>, Setback> {
+        let mut items = self.query(state).into_paginator().items().send();
         let mut rows = Vec::new();
         while rows.len() < most
             && let Some(item) = items.next().await
@@ -327,6 +338,21 @@ impl ports::Subjects for Events {
     async fn subjects(&self, state: EventState, most: usize) -> Result<Vec<Option<Subject>>, Setback> {
         let indexed: Vec<Told> = self.indexed(state, most).await?;
         Ok(indexed.into_iter().map(|row| row.subject).collect())
+    }
+}
+
+impl ports::Sales for Events {
+    async fn oldest_sale(&self, state: EventState, most: usize) -> Result<Option<Timestamp>, Setback> {
+        let mut items = self.query(state).into_paginator().items().send();
+        for _ in 0..most {
+            let Some(item) = items.next().await else { break };
+            let item = item.map_err(|error| setback(SERVICE, &error))?;
+            let Sale { received_at, subject } = row::from_item(TABLE, item)?;
+            if subject.as_ref().is_some_and(reconcile::is_sale) {
+                return Ok(Some(received_at));
+            }
+        }
+        Ok(None)
     }
 }
 

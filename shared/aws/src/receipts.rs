@@ -206,6 +206,12 @@ impl ports::ReceiptDesk for Receipts {
         guarded(seen_version(update, seen)).await
     }
 
+    async fn close(&self, seen: &Receipt, note: &str) -> Result<Changed, Setback> {
+        let closed = seen.clone().closed(note);
+        let update = self.change(&closed.receipt_id, &closed.state, ", note = :note")?;
+        guarded(seen_version(update.expression_attribute_values(":note", text(note)), seen)).await
+    }
+
     async fn waiting(&self, standing: Standing, most: usize) -> Result<Vec<ReceiptId>, Setback> {
         self.indexed(&standing.to_string(), most).await
     }

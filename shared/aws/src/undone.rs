@@ -9,13 +9,17 @@ use crate::{
     row::{self, attributes, number, text},
 };
 use aws_sdk_dynamodb::{
-    Client, error::SdkError, operation::update_item::builders::UpdateItemFluentBuilder, types::ReturnValue,
+    Client,
+    error::SdkError,
+    operation::update_item::builders::UpdateItemFluentBuilder,
+    types::{ReturnValue, Select},
 };
 use domain::{
     event::EventState,
     ids::{EventId, ReceiptId},
     outcome::Setback,
-    ports::{Taken, Undone},
+    ports::{Taken, Undone, Waiting},
+    receipt::Standing,
     sweep::{self, EventPlace, ReceiptPlace, Turn},
 };
 use jiff::Timestamp;
@@ -99,6 +103,28 @@ impl Index<'_> {
             rows.push(row::from_item::<Row>(self.name, item)?.into());
         }
         Ok(rows)
+    }
+
+    async fn count(&self, state: String, most: usize) -> Result<usize, Setback> {
+        let mut pages = self
+            .client
+            .query()
+            .table_name(self.table)
+            .index_name("pending")
+            .select(Select::Count)
+            .key_condition_expression("#pending = :state")
+            .expression_attribute_names("#pending", "pending")
+            .expression_attribute_values(":state", text(state))
+            .into_paginator()
+            .send();
+        let mut count = 0;
+        while count < most
+            && let Some(page) = pages.next().await
+        {
+            let page = page.map_err(|error| setback(SERVICE, &error))?;
+            count += usize::try_from(page.count).unwrap_or_default();
+        }
+        Ok(count.min(most))
     }
 
     fn update(&self, id: &str) -> UpdateItemFluentBuilder {
@@ -256,5 +282,17 @@ impl Undone<ReceiptPlace> for Receipts {
         before: Option<Timestamp>,
     ) -> Result<(), Setback> {
         self.index().give_back(id.as_str(), taken_at, before).await
+    }
+}
+
+impl Waiting<EventState> for Events {
+    async fn count(&self, state: EventState, most: usize) -> Result<usize, Setback> {
+        self.index().count(state.to_string(), most).await
+    }
+}
+
+impl Waiting<Standing> for Receipts {
+    async fn count(&self, standing: Standing, most: usize) -> Result<usize, Setback> {
+        self.index().count(standing.to_string(), most).await
     }
 }

@@ -284,6 +284,8 @@ pub trait ReceiptDesk: Send + Sync {
         note: &str,
         now: Timestamp,
     ) -> impl Future<Output = Result<Changed, Setback>> + Send;
+    /// Closes a receipt ([`Receipt::closed`]), guarded by the version that was read.
+    fn close(&self, seen: &Receipt, note: &str) -> impl Future<Output = Result<Changed, Setback>> + Send;
     /// The receipts that stand there, if that is not the end, by the index: the oldest ones, so many at most. Mails for
     /// a later day are not among them.
     fn waiting(
@@ -326,6 +328,22 @@ pub trait Undone<P: Place>: Send + Sync {
         taken_at: Timestamp,
         before: Option<Timestamp>,
     ) -> impl Future<Output = Result<(), Setback>> + Send;
+}
+
+/// The rows that wait, by a table's index, which may lag behind the table.
+pub trait Waiting<S>: Send + Sync {
+    /// Counts the rows at that state, if the index lists it. Stops at `most`.
+    fn count(&self, state: S, most: usize) -> impl Future<Output = Result<usize, Setback>> + Send;
+}
+
+/// The Events table, by the sales among its events.
+pub trait Sales: Send + Sync {
+    /// When the oldest sale ([`crate::reconcile::is_sale`]) at that state was received, by the index. Looks at `most` events.
+    fn oldest_sale(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> impl Future<Output = Result<Option<Timestamp>, Setback>> + Send;
 }
 
 /// A queue of one kind of job.

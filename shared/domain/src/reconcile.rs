@@ -358,6 +358,12 @@ pub fn subject(news: &News) -> Option<Subject> {
     Subject::new(format!("{resource}:{id}:{}", state(news)?)).ok()
 }
 
+/// Whether an event with that subject announces a sale: money for a checkout or for a period of a subscription.
+#[must_use]
+pub fn is_sale(subject: &Subject) -> bool {
+    ["checkout_session:", "invoice:"].iter().any(|resource| subject.as_str().starts_with(resource))
+}
+
 /// Whether what an event told that was parked beside such rows has something to go on by now: the list says that it is
 /// so, which the provider perhaps would not tell before; but for a refund whose order is still not there.
 #[must_use]

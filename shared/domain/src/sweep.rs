@@ -7,6 +7,7 @@
 //! and 36 hours, then daily, until it is done or an operator drops it.
 
 use crate::{
+    event::EventState,
     facts::whole_second,
     ids::{EventId, ReceiptId},
 };
@@ -25,6 +26,37 @@ pub const SELDOM: SignedDuration = SignedDuration::from_hours(24);
 pub const STALLED: SignedDuration = SignedDuration::from_hours(4);
 /// How often sweep runs, as in the template.
 pub const EVERY: SignedDuration = SignedDuration::from_mins(5);
+
+/// A gauge counts no further than this. A count that stops here still raises its alarm.
+pub const MOST_COUNTED: usize = 10_000;
+/// Longer than this, a paid order does not stay unfulfilled unless a person is needed: each try of its job is over.
+pub const UNFULFILLED: SignedDuration = TRIES;
+/// Where an event waits whose order is paid and not fulfilled: for its tries, or for a person.
+pub const UNFULFILLED_AT: [EventState; 2] = [EventState::Stored, EventState::Parked];
+
+/// What waits, as sweep measures it in each run. `None` is unknown: the service did not answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// The age of the oldest paid order that is not fulfilled; zero if there is none.
+    pub oldest_unfulfilled_seconds: Option<u64>,
+    /// Events that are stored and not processed.
+    pub stored: Option<u64>,
+    /// Events that are parked.
+    pub parked: Option<u64>,
+    /// Receipts that are held.
+    pub held: Option<u64>,
+    /// Receipts that failed.
+    pub failed: Option<u64>,
+    /// Messages in all dead-letter queues.
+    pub dead_letters: Option<u64>,
+}
+
+/// The age of the oldest sale, in whole seconds; zero without a sale.
+#[must_use]
+pub fn oldest_seconds(since: impl IntoIterator<Item = Option<Timestamp>>, now: Timestamp) -> u64 {
+    let ages = since.into_iter().flatten().map(|since| now.duration_since(since).as_secs());
+    ages.max().and_then(|age| u64::try_from(age).ok()).unwrap_or_default()
+}
 
 /// Where a row lies in its table's index of what is undone.
 pub trait Place: Copy + fmt::Debug + Send + Sync {
@@ -245,6 +277,14 @@ mod tests {
         assert!(turn(due_at).has_come(due_at, 0, None));
         assert!(!turn(due_at + SignedDuration::from_hours(4)).has_come(due_at, 0, Some(due_at)));
         assert!(turn(due_at + SignedDuration::from_hours(9)).has_come(due_at, 0, Some(due_at)));
+    }
+
+    #[test]
+    fn an_order_is_as_old_as_the_oldest_event_and_never_negative() {
+        let at = |seconds| Some(NOW + SignedDuration::from_secs(seconds));
+        assert_eq!(oldest_seconds([None, None], NOW), 0);
+        assert_eq!(oldest_seconds([at(-60), None, at(-7200)], NOW), 7200);
+        assert_eq!(oldest_seconds([at(5)], NOW), 0, "another machine's clock is ahead");
     }
 
     #[test]

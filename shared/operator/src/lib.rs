@@ -1,13 +1,14 @@
 //! What a person does about what the functions could not end by themselves: functions over ports, for a command line.
 //!
 //! [`list`] tells what waits. An event is released, dropped or replayed ([`events`]), a dead-letter queue redriven
-//! ([`redrive`]), a mail sent once more ([`resend`]). Each returns what it did as a value that can be printed.
+//! ([`redrive`]), a mail sent once more ([`resend`]), a receipt closed ([`close`]). Each returns what it did as a value that can be printed.
 //!
 //! None of them needs care. A row changes only if it still stands as it was read, so two operators at once come to what
 //! one would have come to. A row changes before its message is sent, so whoever is stopped in between can do the same
 //! again, and sweep does it if nobody does. And a message too many does no harm: every effect has a once-marker of its
 //! own. The one exception is meant: [`resend`] has a customer get another mail, once for each time that it is told to.
 
+pub mod close;
 pub mod events;
 pub mod list;
 pub mod note;

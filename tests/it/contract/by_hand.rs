@@ -37,6 +37,7 @@ const DROP: (&str, usize) = ("### Release a parked event", 1);
 const SEND_AGAIN: (&str, usize) = ("### Release a held receipt, or send a failed one", 0);
 const CORRECT: (&str, usize) = ("### Release a held receipt, or send a failed one", 1);
 const REPLAY: (&str, usize) = ("## Restore a table", 0);
+const CLOSE: (&str, usize) = ("### Close a held or failed receipt", 0);
 const COUNT: (&str, usize) = ("### `ShortfallAlarm`", 0);
 const CLEAR: (&str, usize) = ("### `BounceAlarm`", 0);
 const GIVE_UP: (&str, usize) = ("### `StalledAlarm`", 0);
@@ -215,7 +216,7 @@ fn every_command_that_changes_a_row_is_held_to_the_code() {
         .into_iter()
         .flat_map(|(heading, blocks)| (0..blocks.len()).map(move |nth| (heading, nth)))
         .collect();
-    let mut held = [RELEASE, DROP, SEND_AGAIN, CORRECT, REPLAY, COUNT, CLEAR, GIVE_UP];
+    let mut held = [RELEASE, DROP, SEND_AGAIN, CLOSE, CORRECT, REPLAY, COUNT, CLEAR, GIVE_UP];
     held.sort_unstable();
     assert_eq!(found, held);
     assert!(!document.contains("dynamodb put-item") && !document.contains("dynamodb delete-item"));
@@ -292,6 +293,31 @@ async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
         hand.leaves_the_same(&place, before, by_hand, &["note", "mails", "reopened_at"]).await;
         let row = hand.read(&place).await.unwrap();
         assert!((0..600).contains(&(Timestamp::now().as_second() - number(&row, "reopened_at"))), "{row:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
+    let hand = Hand::new().await;
+    let receipts = &hand.ports.receipts;
+    for from in ["held", "failed"] {
+        let owed = committed(&hand.ports).await;
+        let id = owed.receipt_id.clone();
+        receipts.claim(&owed, &owner("a"), later()).await.unwrap();
+        let claimed = receipts.receipt(&id).await.unwrap().unwrap();
+        if from == "held" {
+            receipts.hold(&claimed).await.unwrap();
+        } else {
+            receipts.mark(&id, &owner("a"), &State::Failed { reason: "no".into() }).await.unwrap();
+        }
+        let place = ("ReceiptsTable", key("receipt_id", &id));
+        let before = hand.read(&place).await.unwrap();
+        let seen = receipts.receipt(&id).await.unwrap().unwrap();
+        assert_eq!(receipts.close(&seen, "by code").await, Ok(Changed::Now));
+        let commands = block(CLOSE).replace("FROM=held", &format!("FROM={from}"));
+        let by_hand = || update(&commands, &[("RECEIPT", id.as_str())], "");
+        hand.leaves_the_same(&place, before, by_hand, &["note"]).await;
+        assert!(!hand.read(&place).await.unwrap()["note"].as_s().unwrap().is_empty());
     }
 }
 

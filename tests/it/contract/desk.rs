@@ -11,7 +11,7 @@ use domain::{
     outcome::Setback,
     ports::{
         Changed, Committed, DeadLetters, EventDesk, Events as _, Found, Ledger as _, ReceiptDesk,
-        Receipts as _, Recorded, Reopening, Search, Settlement,
+        Receipts as _, Recorded, Reopening, Search, Settlement, Waiting as _,
     },
     receipt::{Standing, State},
 };
@@ -185,6 +185,12 @@ async fn what_waits_is_told_by_its_state_the_oldest_first(on: &impl Desk) {
     waiting(EventState::Stored, &[]).await;
     waiting(EventState::Parked, &[first, second, last]).await;
     assert_eq!(on.event_desk().waiting(EventState::Parked, 2).await.unwrap().len(), 2);
+    let are_counted = async || {
+        let listed = on.event_desk().waiting(EventState::Parked, MANY).await?.len();
+        Ok((on.events().count(EventState::Parked, MANY).await? == listed).then_some(()))
+    };
+    until("all that are parked are counted", SOON, are_counted).await.unwrap();
+    assert_eq!(on.events().count(EventState::Parked, 2).await, Ok(2), "no further than asked for");
 
     reopen(on, first, EventState::Parked).await;
     on.event_desk().drop_event(&second.event_id, EventState::Parked, "a double", now()).await.unwrap();
@@ -305,12 +311,21 @@ async fn receipts_that_wait_are_told_by_where_they_stand(on: &impl Desk) {
         };
         until(&format!("the index knows that it is {at}"), SOON, is_so).await.unwrap();
     };
+    let counted = async |at: Standing| {
+        let is_so = async || {
+            let listed = on.receipt_desk().waiting(at, MANY).await?.len();
+            Ok((listed > 0 && on.receipts().count(at, MANY).await? == listed).then_some(()))
+        };
+        until(&format!("all that are {at} are counted"), SOON, is_so).await.unwrap();
+        assert_eq!(on.receipts().count(at, 1).await, Ok(1), "no further than asked for");
+    };
     stands(Standing::Pending).await;
     on.receipts().claim(&receipt, &owner("a"), later()).await.unwrap();
     stands(Standing::Claimed).await;
     let claimed = on.receipts().receipt(id).await.unwrap().unwrap();
     on.receipts().hold(&claimed).await.unwrap();
     stands(Standing::Held).await;
+    counted(Standing::Held).await;
     let held = on.receipts().receipt(id).await.unwrap().unwrap();
     on.receipt_desk().reopen(&held, "it did not come", now()).await.unwrap();
     stands(Standing::Pending).await;
@@ -318,8 +333,14 @@ async fn receipts_that_wait_are_told_by_where_they_stand(on: &impl Desk) {
     on.receipts().claim(&owed, &owner("b"), later()).await.unwrap();
     on.receipts().mark(id, &owner("b"), &State::Failed { reason: "no".into() }).await.unwrap();
     stands(Standing::Failed).await;
+    counted(Standing::Failed).await;
     let failed = on.receipts().receipt(id).await.unwrap().unwrap();
-    on.receipt_desk().reopen(&failed, "mended", now()).await.unwrap();
+    assert_eq!(on.receipt_desk().close(&held, "too late").await, Ok(Changed::Raced));
+    assert_eq!(on.receipt_desk().close(&failed, "sent by post").await, Ok(Changed::Now));
+    stands(Standing::Withdrawn).await;
+    let closed = on.receipts().receipt(id).await.unwrap().unwrap();
+    assert_eq!(closed, failed.closed("sent by post"));
+    on.receipt_desk().reopen(&closed, "mended", now()).await.unwrap();
     let owed = on.receipts().receipt(id).await.unwrap().unwrap();
     on.receipts().claim(&owed, &owner("c"), later()).await.unwrap();
     on.receipts().mark(id, &owner("c"), &State::Withdrawn { reason: "over".into() }).await.unwrap();

@@ -7,7 +7,7 @@ use domain::{
     ids::{EventId, MessageId, ReceiptId, Subject},
     ledger::Commit,
     ports::{
-        Changed, Committed, EventDesk as _, Events as _, Ledger as _, Receipts as _, Settlement,
+        Changed, Committed, EventDesk as _, Events as _, Ledger as _, Receipts as _, Sales as _, Settlement,
         Subjects as _, Taken, Undone as _,
     },
     receipt::{Receipt, State},
@@ -251,4 +251,39 @@ pub(super) async fn what_an_event_tells_is_found_while_it_waits(on: &impl On) {
     stands_at(Some(EventState::Parked)).await;
     on.events().drop_event(&event.event_id, EventState::Parked, "a double", now()).await.unwrap();
     stands_at(None).await;
+}
+
+/// Events older than any other test's.
+pub(super) async fn the_oldest_sale_is_found_among_other_events(on: &impl On) {
+    let parked = |subject: Option<&str>, received_at| StoredEvent {
+        state: EventState::Parked,
+        subject: subject.map(|resource| Subject::new(super::unique(resource)).unwrap()),
+        received_at: Timestamp::from_second(received_at).unwrap(),
+        ..event()
+    };
+    let events = [
+        parked(Some("refund:fre"), 1),
+        parked(None, 2),
+        parked(Some("checkout_session:fcs"), 4),
+        parked(Some("invoice:fin"), 3),
+    ];
+    for event in &events {
+        on.events().record(event).await.unwrap();
+    }
+    let becomes = async |most, expected: Option<&StoredEvent>| {
+        let is_so = async || {
+            let oldest = on.events().oldest_sale(EventState::Parked, most).await.unwrap();
+            Ok((oldest == expected.map(|event| event.received_at)).then_some(()))
+        };
+        until("the index knows the oldest sale", Duration::from_secs(10), is_so).await.unwrap();
+    };
+    let [_, _, checkout, invoice] = &events;
+    becomes(MOST, Some(invoice)).await;
+    becomes(3, Some(invoice)).await;
+    becomes(2, None).await;
+    on.events().drop_event(&invoice.event_id, EventState::Parked, "a double", now()).await.unwrap();
+    becomes(MOST, Some(checkout)).await;
+    for event in &events {
+        on.events().drop_event(&event.event_id, EventState::Parked, "a double", now()).await.unwrap();
+    }
 }

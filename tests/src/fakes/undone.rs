@@ -6,8 +6,9 @@ use domain::{
     facts::whole_second,
     ids::{EventId, ReceiptId, Subject},
     outcome::Setback,
-    ports::{Subjects, Taken, Undone},
-    receipt::{Receipt, State},
+    ports::{Sales, Subjects, Taken, Undone, Waiting},
+    receipt::{Receipt, Standing, State},
+    reconcile::is_sale,
     sweep::{self, EventPlace, ReceiptPlace, Turn},
 };
 use jiff::{Timestamp, tz::Offset};
@@ -91,6 +92,45 @@ impl Subjects for World {
             let mut events: Vec<&StoredEvent> = events.map(|(event, _)| event).collect();
             events.sort_by_key(|event| event.received_at);
             events.iter().take(most).map(|event| event.subject.clone()).collect()
+        })
+        .await
+    }
+}
+
+impl Waiting<EventState> for World {
+    async fn count(&self, state: EventState, most: usize) -> Result<usize, Setback> {
+        self.look_up("waiting.events", |kept| {
+            let there = kept.indexed_events().filter(|(_, shown)| *shown == state && state.is_listed());
+            there.take(most).count()
+        })
+        .await
+    }
+}
+
+impl Waiting<Standing> for World {
+    async fn count(&self, standing: Standing, most: usize) -> Result<usize, Setback> {
+        self.look_up("waiting.receipts", |kept| {
+            kept.indexed_receipts().filter(|receipt| kept_under(receipt) == Some(standing)).take(most).count()
+        })
+        .await
+    }
+}
+
+/// The index's key of a receipt, unless that is a day.
+pub(super) fn kept_under(receipt: &Receipt) -> Option<Standing> {
+    let is_due = matches!(receipt_lies_at(receipt), Some((ReceiptPlace::Due(_), _)));
+    Some(receipt.state.standing()).filter(|standing| standing.is_waiting() && !is_due)
+}
+
+impl Sales for World {
+    async fn oldest_sale(&self, state: EventState, most: usize) -> Result<Option<Timestamp>, Setback> {
+        self.look_up("sales.oldest", |kept| {
+            let events = kept.indexed_events().filter(|(_, shown)| *shown == state && state.is_listed());
+            let mut events: Vec<_> = events.map(|(event, _)| event).collect();
+            events.sort_by_key(|event| event.received_at);
+            let mut events = events.into_iter().take(most);
+            let sale = events.find(|event| event.subject.as_ref().is_some_and(is_sale));
+            sale.map(|event| event.received_at)
         })
         .await
     }

@@ -20,7 +20,12 @@ mod run;
 pub mod sqs;
 pub mod stats;
 
-use crate::{drive::Bundle, fakes::World, reconciling::reconcile_over, sweeping::sweep_over};
+use crate::{
+    drive::Bundle,
+    fakes::World,
+    reconciling::reconcile_over,
+    sweeping::{SweepOver, sweep_over},
+};
 use dice::Dice;
 use domain::{fulfillment::Policy, mode::Mode, receipt::OnUnknown};
 use faults::{Faults, Weather};
@@ -32,7 +37,6 @@ use std::{
     num::NonZeroUsize,
     panic::{AssertUnwindSafe, catch_unwind},
 };
-use sweep::Sweep;
 use tokio::runtime::Runtime;
 
 /// A seed under which something does not hold.
@@ -49,7 +53,7 @@ pub struct Broken {
 #[derive(Debug)]
 pub struct Stage {
     bundle: Bundle,
-    sweep: Sweep<World, World, World, World, World>,
+    sweep: SweepOver,
     reconcile: Reconcile<World, World, World, World, World, World>,
     runtime: Runtime,
 }

@@ -185,7 +185,7 @@ pub enum State {
     },
     /// Its fate is unknown and the policy is not to risk a second mail: a person decides.
     Held,
-    /// What it was to tell is not so any more: nothing is sent.
+    /// What it was to tell is not so any more, or a person closed it: nothing is sent.
     Withdrawn {
         /// Why.
         reason: String,
@@ -255,6 +255,13 @@ impl State {
 }
 
 impl Receipt {
+    /// The receipt as a person closes it, who reached the customer another way.
+    #[must_use]
+    pub fn closed(self, note: &str) -> Self {
+        let state = State::Withdrawn { reason: "closed by an operator".to_owned() };
+        Self { version: self.version + 1, note: Some(note.to_owned()), state, ..self }
+    }
+
     /// A new receipt about an order. Its id is the same however often it is asked for: that of what it tells of, and
     /// its kind.
     pub fn new(
