@@ -5,7 +5,7 @@ STACK := $(PYTHON) local/stack.py
 # Local runs use the stand-in for Flex's API; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test simulate up down status send invoke fmt lint wall tools examples planted fuzz storm faults backlog mutants audit sbom
+.PHONY: help demo test encrypted simulate up down status send invoke fmt lint wall tools examples planted fuzz storm faults backlog mutants audit sbom
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -25,6 +25,10 @@ test: tools examples  ## Check everything, as CI does; cheap checks first
 	$(CARGO) test --locked --workspace --no-run
 	$(OFFLINE) $(STACK) run --every-permission -- $(CARGO) test --locked --workspace
 	$(MAKE) --no-print-directory faults
+	$(MAKE) --no-print-directory encrypted
+
+encrypted: tools  ## Deploy with a key of one's own, and sell something
+	$(OFFLINE) $(STACK) run --parameter KmsKeyArn=new -- $(CARGO) test --locked --package tests --test it -- encryption:: flow::
 
 simulate: SEEDS ?= 1000
 simulate:  ## Run the seeded simulation: make simulate SEEDS=100000, or EVENTS=100000

@@ -165,6 +165,17 @@ def mend_concurrency(endpoint):
         )
 
 
+def create_key(endpoint):
+    """The ARN of a new symmetric key."""
+    answer = request(
+        endpoint,
+        "kms",
+        body=b"{}",
+        headers={"content-type": "application/x-amz-json-1.1", "x-amz-target": "TrentService.CreateKey"},
+    )
+    return json.loads(answer)["KeyMetadata"]["Arn"]
+
+
 def create_queue(endpoint, name):
     """The queue's URL; one that is there already is kept."""
     answer = xml.etree.ElementTree.fromstring(query(endpoint, "sqs", "CreateQueue", QueueName=name))

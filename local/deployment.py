@@ -22,6 +22,9 @@ BUCKET = "artifacts"
 # Fulfillment refuses to start with a key of the other mode.
 INVENTED_KEYS = {"test": "fsk_test_local", "live": "fsk_local"}
 
+# As the value of KmsKeyArn: make a key first.
+NEW_KEY = "new"
+
 # The shop of the examples and of the demo.
 SHOP = {
     "MerchantName": "Harbor & Pine Wellness",
@@ -33,9 +36,10 @@ SHOP = {
 }
 
 
-def start(place, mode, started, preferred_port=None, dies_with_us=False, faults=None):
+def start(place, mode, started, given, preferred_port=None, dies_with_us=False, faults=None):
     """Starts everything and describes it in the place's stack file. `started` tells the caller what to stop
-    should this fail. With a seed for `faults`, the functions reach AWS through a proxy that can fail them."""
+    should this fail. `given` are parameters of the template, in place of ours. With a seed for `faults`, the functions
+    reach AWS through a proxy that can fail them."""
     place.prepare()
     build()
     flex = real_flex(mode) or build_stand_in(mode)
@@ -58,7 +62,10 @@ def start(place, mode, started, preferred_port=None, dies_with_us=False, faults=
         "GraceDays": "7",
         "PaymentFailedMail": "on",
         "TrialEndsMail": "on",
+        **given,
     }
+    if parameters.get("KmsKeyArn") == NEW_KEY:
+        parameters["KmsKeyArn"] = aws.create_key(endpoint)
     built = deploy(endpoint, parameters, place)
     outputs = aws.stack_outputs(endpoint, STACK_NAME)
     aws.put_secret(
@@ -94,6 +101,7 @@ def start(place, mode, started, preferred_port=None, dies_with_us=False, faults=
         },
         "secret_name": outputs["ProviderSecretsName"],
         "parameters": parameters,
+        "given": given,
         "built": built,
         "processes": started,
     })

@@ -38,6 +38,22 @@ import tools
 from paths import LOCAL, STACK_FILE, Place
 
 
+def name_and_value(text):
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"{text} is not NAME=VALUE")
+    return name, value
+
+
+PARAMETER = {
+    "action": "append",
+    "default": [],
+    "type": name_and_value,
+    "metavar": "NAME=VALUE",
+    "help": f"a parameter of the template, any number of times; KmsKeyArn={deployment.NEW_KEY} makes a key",
+}
+
+
 def main():
     commands = argparse.ArgumentParser(prog="stack.py", description=__doc__.split("\n", 1)[0])
     verbs = commands.add_subparsers(dest="verb", required=True)
@@ -48,6 +64,7 @@ def main():
     audited.add_argument("--online", action="store_true", help="fail where a database cannot be fetched")
     up = verbs.add_parser("up", help="start the stack, or bring a running one up to date")
     up.add_argument("--mode", choices=["test", "live"], default="test")
+    up.add_argument("--parameter", **PARAMETER)
     verbs.add_parser("status", help="say what runs")
     verbs.add_parser("down", help="stop the stack")
     send = verbs.add_parser("send", help="post a signed event to the stack")
@@ -66,6 +83,7 @@ def main():
     run.add_argument("--every-permission", action="store_true",
                      help="fail if CMD, which uses the whole stack, leaves a role's permission without a use")
     run.add_argument("--expect-refusals", action="store_true", help="CMD takes permissions away, so refused calls are no error")
+    run.add_argument("--parameter", **PARAMETER)
     run.add_argument("command", nargs=argparse.REMAINDER)
     asked = commands.parse_args()
 
@@ -106,12 +124,13 @@ def up(asked):
     # First, so that a key that cannot be used stops nothing.
     wanted = deployment.flex_source(asked.mode)
     stack = deployment.read(place)
-    outdated = stack and why_not(stack, asked.mode, wanted)
+    given = dict(asked.parameter)
+    outdated = stack and why_not(stack, asked.mode, given, wanted)
     if outdated:
         say.line(f"{outdated}; starting a new one")
         processes.stop(stack["processes"])
         stack = None
-    stack = deployment.refresh(place, stack) if stack else start(place, asked.mode, preferred_port=4566)
+    stack = deployment.refresh(place, stack) if stack else start(place, asked.mode, given, preferred_port=4566)
     say.line(f"""
 webhook URL   {stack['webhook_url']}
 AWS endpoint  {stack['endpoint']}   (any credentials, region {stack['region']})
@@ -126,12 +145,14 @@ stop            make down""")
         say.line("\nwithout FLEX_WEBHOOK_SECRET no delivery of Flex's own verifies, only those of `make send`")
 
 
-def why_not(stack, mode, wanted):
+def why_not(stack, mode, given, wanted):
     """Why a running stack is not the one that is asked for; None if it is."""
     if not deployment.healthy(stack):
         return "the stack of before is no longer healthy"
     if stack["parameters"]["Mode"] != mode:
         return f"the running stack is in {stack['parameters']['Mode']} mode"
+    if stack.get("given", {}) != given:
+        return "the running stack has other parameters"
     running = stack.get("flex_source")
     if running == wanted:
         return None
@@ -203,7 +224,7 @@ def run(asked):
     tools.install()
     forget_dead_runs()
     place = Place(LOCAL / "runs" / str(os.getpid()))
-    stack = start(place, asked.mode, dies_with_us=True, faults=asked.faults)
+    stack = start(place, asked.mode, dict(asked.parameter), dies_with_us=True, faults=asked.faults)
     try:
         child = subprocess.Popen(
             command,
@@ -230,12 +251,12 @@ def run(asked):
     return code if code >= 0 else 128 - code
 
 
-def start(place, mode, preferred_port=None, dies_with_us=False, faults=None):
+def start(place, mode, given, preferred_port=None, dies_with_us=False, faults=None):
     """A fresh stack. Whatever was started is stopped again unless all of it could be."""
     with contextlib.ExitStack() as undo:
         started = {}
         undo.callback(lambda: processes.stop(started))
-        stack = deployment.start(place, mode, started, preferred_port, dies_with_us, faults)
+        stack = deployment.start(place, mode, started, given, preferred_port, dies_with_us, faults)
         undo.pop_all()
         return stack
 

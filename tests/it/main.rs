@@ -11,6 +11,7 @@ mod backlog;
 mod contract;
 #[cfg(test)]
 mod documents;
+mod encryption;
 #[cfg(test)]
 mod events;
 #[cfg(test)]

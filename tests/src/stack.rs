@@ -43,6 +43,8 @@ pub struct Stack {
     pub functions: BTreeMap<String, String>,
     /// The secret's name.
     pub secret_name: String,
+    /// The template's parameters as deployed, those with a default only if another value was given.
+    pub parameters: BTreeMap<String, String>,
 }
 
 /// The tables' physical names.
