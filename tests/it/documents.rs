@@ -176,7 +176,7 @@ fn every_invariant_names_a_test() {
 
 #[test]
 fn every_file_that_the_documents_name_is_there() {
-    const DOCUMENTS: [&str; 11] = [
+    const DOCUMENTS: [&str; 12] = [
         "README.md",
         "EVENTS.md",
         "FAULTS.md",
@@ -187,6 +187,7 @@ fn every_file_that_the_documents_name_is_there() {
         "CONTRIBUTING.md",
         "SECURITY.md",
         "docs/deploying.md",
+        "docs/parameters.md",
         "examples/access/README.md",
     ];
     const ROOMS: [&str; 8] =

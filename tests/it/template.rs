@@ -10,7 +10,12 @@ use domain::{
 use kit::drive;
 use serde_json::{Value as Json, json};
 use serde_yaml_ng::Value as Yaml;
-use std::{collections::BTreeSet, path::Path, sync::LazyLock, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::LazyLock,
+    time::Duration,
+};
 
 /// Every function with the queue that feeds it, if one does, and the settings that its code reads.
 const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 6] = [
@@ -306,7 +311,12 @@ mod queues {
     #[test]
     fn every_queue_is_standard_and_encrypted() {
         for queue in QUEUES.iter().flat_map(|(queue, dead_letters)| [queue, dead_letters]) {
-            assert_eq!(resource(queue)["SqsManagedSseEnabled"], json!(true), "{queue}");
+            let by_sqs = json!({ "If": ["HasKmsKey", false, true] });
+            assert_eq!(
+                resource(queue)["SqsManagedSseEnabled"],
+                by_sqs,
+                "{queue}: by SQS or by a key, not by both"
+            );
             assert_eq!(resource(queue)["FifoQueue"], Json::Null, "{queue}");
         }
     }
@@ -434,7 +444,7 @@ mod tables {
         for table in TABLES {
             let table = resource(table);
             assert_eq!(table["BillingMode"], json!("PAY_PER_REQUEST"));
-            assert_eq!(table["SSESpecification"], json!({ "SSEEnabled": true }));
+            assert_eq!(table["SSESpecification"]["SSEEnabled"], json!(true));
             assert_eq!(
                 table["PointInTimeRecoverySpecification"],
                 json!({ "PointInTimeRecoveryEnabled": true })
@@ -819,6 +829,77 @@ mod permissions {
     }
 }
 
+/// One key of the merchant's for everything at rest, or AWS's own keys.
+mod key {
+    use super::*;
+
+    /// Where each type of resource takes a key.
+    const TAKES: [(&str, &str); 5] = [
+        ("AWS::DynamoDB::Table", "/SSESpecification/KMSMasterKeyId"),
+        ("AWS::Logs::LogGroup", "/KmsKeyId"),
+        ("AWS::SNS::Topic", "/KmsMasterKeyId"),
+        ("AWS::SQS::Queue", "/KmsMasterKeyId"),
+        ("AWS::SecretsManager::Secret", "/KmsKeyId"),
+    ];
+
+    #[test]
+    fn everything_at_rest_takes_the_key_if_it_is_given() {
+        let key = json!({ "If": ["HasKmsKey", { "Ref": "KmsKeyArn" }, { "Ref": "AWS::NoValue" }] });
+        for (of, property) in TAKES {
+            let resources = of_type(of);
+            assert!(!resources.is_empty(), "{of}");
+            for id in resources {
+                assert_eq!(resource(&id).pointer(property), Some(&key), "{id}");
+            }
+        }
+        assert_eq!(TEMPLATE["Parameters"]["KmsKeyArn"]["Default"], json!(""));
+        let given = json!({ "Not": [{ "Equals": [{ "Ref": "KmsKeyArn" }, ""] }] });
+        assert_eq!(TEMPLATE["Conditions"]["HasKmsKey"], given);
+    }
+
+    #[test]
+    fn every_function_may_use_the_key_by_the_services_that_it_calls_and_not_by_itself() {
+        assert_eq!(of_type("AWS::IAM::Policy"), set(&["KeyPolicy"]));
+        assert_eq!(TEMPLATE["Resources"]["KeyPolicy"]["Condition"], json!("HasKmsKey"));
+        let policy = resource("KeyPolicy");
+        let functions = FUNCTIONS.iter().map(|(_, id, ..)| id.replace("Function", "Role"));
+        let roles: Vec<_> = functions.map(|role| json!({ "Ref": role })).collect();
+        assert_eq!(policy["Roles"], json!(roles));
+        let services = ["dynamodb", "sqs", "secretsmanager"];
+        let services =
+            services.map(|name| json!({ "Sub": format!("{name}.${{AWS::Region}}.${{AWS::URLSuffix}}") }));
+        assert_eq!(
+            policy["PolicyDocument"]["Statement"],
+            json!([{
+                "Sid": "UseKey",
+                "Effect": "Allow",
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                "Resource": { "Ref": "KmsKeyArn" },
+                "Condition": { "StringEquals": { "kms:ViaService": services } },
+            }])
+        );
+    }
+
+    #[test]
+    fn the_documented_key_policy_names_every_service_that_uses_the_key_by_itself() {
+        let document = include_str!("../../docs/parameters.md");
+        let policy = document.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+        let policy: Json = serde_json::from_str(policy).unwrap();
+        let statements = policy["Statement"].as_array().unwrap();
+        let services: BTreeSet<String> = statements
+            .iter()
+            .flat_map(|statement| match &statement["Principal"]["Service"] {
+                Json::String(one) => vec![one.clone()],
+                Json::Array(_) => strings(&statement["Principal"]["Service"]),
+                _ => Vec::new(),
+            })
+            .collect();
+        let expected =
+            ["cloudwatch", "logs.us-east-1", "ses", "sns"].map(|name| format!("{name}.amazonaws.com"));
+        assert_eq!(services, expected.into_iter().collect());
+    }
+}
+
 mod webhook {
     use super::*;
 
@@ -1184,6 +1265,61 @@ mod installation {
             .map(|(name, _)| name.clone())
             .collect();
         assert_eq!(asked, set(&["MerchantAddress", "MerchantName", "ReceiptSender", "SupportEmail"]));
+    }
+
+    /// The texts of a section of samconfig.toml, by name.
+    fn configured(section: &str) -> BTreeMap<&'static str, &'static str> {
+        let text = include_str!("../../samconfig.toml");
+        let lines = text.lines().skip_while(|line| *line != format!("[{section}]")).skip(1);
+        let lines = lines.take_while(|line| !line.starts_with('['));
+        lines.filter_map(|line| Some((line.split(' ').next()?, line.split('"').nth(1)?))).collect()
+    }
+
+    #[test]
+    fn each_environment_has_its_own_stack_and_asks_for_no_more_than_six_values() {
+        let required: BTreeSet<String> = object(&TEMPLATE["Parameters"])
+            .filter(|(_, parameter)| parameter["Default"] == Json::Null)
+            .map(|(name, _)| name.clone())
+            .collect();
+        let known = names(&TEMPLATE["Parameters"]);
+        for mode in ["test", "live"] {
+            let deployment = configured(&format!("{mode}.deploy.parameters"));
+            assert_eq!(deployment["stack_name"], format!("flex-fulfillment-{mode}"));
+            assert_eq!(deployment["capabilities"], "CAPABILITY_IAM");
+            let given = configured(&format!("{mode}.deploy.parameters.parameter_overrides"));
+            assert_eq!(given["Mode"], mode);
+            let given_names: BTreeSet<String> = given.keys().map(ToString::to_string).collect();
+            assert!(given_names.is_subset(&known), "{given_names:?}");
+            assert!(given_names.is_superset(&required), "{given_names:?}");
+            let asked: BTreeSet<_> = given.iter().filter(|(_, value)| value.is_empty()).collect();
+            // And a yes to the change set.
+            assert!(asked.len() < 6, "{asked:?}");
+            assert!(given.contains_key("AlarmEmail"), "a rule refuses a live stack without it");
+        }
+        // What is not filled in is refused.
+        for name in required {
+            assert_eq!(TEMPLATE["Parameters"][&name]["MinLength"], json!(1), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_parameter_is_documented_with_its_default() {
+        let document = include_str!("../../docs/parameters.md");
+        let rows: BTreeSet<String> =
+            document.lines().filter(|line| line.starts_with("| `")).map(ToOwned::to_owned).collect();
+        let expected: BTreeSet<String> = object(&TEMPLATE["Parameters"])
+            .map(|(name, parameter)| {
+                let default = match &parameter["Default"] {
+                    Json::Null => "required".to_owned(),
+                    Json::String(empty) if empty.is_empty() => "empty".to_owned(),
+                    Json::String(text) => format!("`{text}`"),
+                    other => format!("`{other}`"),
+                };
+                let meaning = parameter["Description"].as_str().unwrap().trim().replace('|', "\\|");
+                format!("| `{name}` | {default} | {meaning} |")
+            })
+            .collect();
+        assert_eq!(rows, expected);
     }
 
     #[test]
