@@ -833,7 +833,7 @@ mod permissions {
 mod key {
     use super::*;
 
-    /// Where each type of resource takes a key.
+    /// The property of each type of resource that takes a key.
     const TAKES: [(&str, &str); 5] = [
         ("AWS::DynamoDB::Table", "/SSESpecification/KMSMasterKeyId"),
         ("AWS::Logs::LogGroup", "/KmsKeyId"),
@@ -1039,7 +1039,7 @@ mod operation {
             let is_gauge = gauges().iter().any(|(metric, _)| alarm["MetricName"] == json!(metric));
             let silence = match id.ends_with("SilentAlarm") {
                 true => "breaching",
-                // What waited when it was last measured still waits.
+                // Without a new measurement, the last one counts.
                 false if is_gauge => "ignore",
                 false => "notBreaching",
             };

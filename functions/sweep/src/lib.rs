@@ -215,7 +215,7 @@ where
     }
 }
 
-/// What was measured; else the first reason is kept.
+/// The measured value; on a failure the first reason is kept.
 fn known<T>(measured: Result<T, Setback>, unknown: &mut Option<Setback>) -> Option<T> {
     measured.map_err(|setback| _ = unknown.get_or_insert(setback)).ok()
 }

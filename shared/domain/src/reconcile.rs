@@ -358,7 +358,7 @@ pub fn subject(news: &News) -> Option<Subject> {
     Subject::new(format!("{resource}:{id}:{}", state(news)?)).ok()
 }
 
-/// Whether an event with that subject announces a sale: money for a checkout or for a period of a subscription.
+/// An event with such a subject announces a sale: money for a checkout or for a period of a subscription.
 #[must_use]
 pub fn is_sale(subject: &Subject) -> bool {
     ["checkout_session:", "invoice:"].iter().any(|resource| subject.as_str().starts_with(resource))

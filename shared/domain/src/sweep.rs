@@ -31,10 +31,10 @@ pub const EVERY: SignedDuration = SignedDuration::from_mins(5);
 pub const MOST_COUNTED: usize = 10_000;
 /// Longer than this, a paid order does not stay unfulfilled unless a person is needed: each try of its job is over.
 pub const UNFULFILLED: SignedDuration = TRIES;
-/// Where an event waits whose order is paid and not fulfilled: for its tries, or for a person.
+/// An event at such a state waits, for its tries or for a person, while its order may be paid and not fulfilled.
 pub const UNFULFILLED_AT: [EventState; 2] = [EventState::Stored, EventState::Parked];
 
-/// What waits, as sweep measures it in each run. `None` is unknown: the service did not answer.
+/// Each run of sweep measures these. `None` is unknown: the service did not answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gauges {
     /// The age of the oldest paid order that is not fulfilled; zero if there is none.

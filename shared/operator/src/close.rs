@@ -9,7 +9,7 @@ use domain::{
 };
 use std::fmt;
 
-/// What closing a receipt came to.
+/// The result of closing a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closed {
     /// It is withdrawn, and its alarm ends if it was the last one.
@@ -57,9 +57,9 @@ pub async fn close(
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Now { from } => write!(f, "closed, was {from}: nobody sends it"),
+            Self::Now { from } => write!(f, "closed, was {from}: it is never sent"),
             Self::Unknown => f.write_str("no such receipt"),
-            Self::NotWaiting(standing) => write!(f, "left: it is {standing}, and waits for nobody"),
+            Self::NotWaiting(standing) => write!(f, "left: it is {standing}, not held or failed"),
             Self::Changed { version } => {
                 write!(f, "left: it has changed since it was looked at, to version {version}")
             }

@@ -185,7 +185,7 @@ pub enum State {
     },
     /// Its fate is unknown and the policy is not to risk a second mail: a person decides.
     Held,
-    /// What it was to tell is not so any more, or a person closed it: nothing is sent.
+    /// Never sent: its subject is not true any more, or a person closed it.
     Withdrawn {
         /// Why.
         reason: String,
