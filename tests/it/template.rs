@@ -1037,11 +1037,13 @@ mod operation {
             let alarm = resource(&id);
             assert!(alarm["AlarmDescription"].is_string(), "{id}");
             let is_gauge = gauges().iter().any(|(metric, _)| alarm["MetricName"] == json!(metric));
-            let silence = match id.ends_with("SilentAlarm") {
-                true => "breaching",
+            let silence = if id.ends_with("SilentAlarm") {
+                "breaching"
+            } else if is_gauge {
                 // Without a new measurement, the last one counts.
-                false if is_gauge => "ignore",
-                false => "notBreaching",
+                "ignore"
+            } else {
+                "notBreaching"
             };
             assert_eq!(alarm["TreatMissingData"], json!(silence), "{id}: elsewhere silence is good news");
             assert_eq!(alarm["AlarmActions"], recipient(), "{id}");
@@ -1224,9 +1226,15 @@ mod installation {
             match value {
                 Json::Object(members) => {
                     found.extend(members.get("Equals").and_then(Json::as_array).into_iter().flatten());
-                    members.values().for_each(|member| compared(member, found));
+                    for member in members.values() {
+                        compared(member, found);
+                    }
                 }
-                Json::Array(values) => values.iter().for_each(|value| compared(value, found)),
+                Json::Array(values) => {
+                    for value in values {
+                        compared(value, found);
+                    }
+                }
                 _ => {}
             }
         }

@@ -318,7 +318,16 @@ fn log_gauges(gauges: &Gauges, unknown: Option<&Setback>) {
     let outcome = "measured";
     match unknown {
         None => {
-            tracing::info!(outcome, oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters);
+            tracing::info!(
+                outcome,
+                oldest_unfulfilled_seconds,
+                stored,
+                parked,
+                held,
+                failed,
+                dead_letters,
+                "what waits"
+            );
         }
         Some(setback) => {
             tracing::warn!(outcome, reason = %setback, oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters, "some gauges are unknown");
