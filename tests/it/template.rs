@@ -1119,7 +1119,7 @@ mod operation {
         );
     }
 
-    /// What a condition comes to, as CloudFormation evaluates it in a rule.
+    /// The value of a rule's condition, by the rules of `CloudFormation`.
     fn holds(condition: &Json, parameters: &[(&str, &str)]) -> bool {
         let value = |operand: &Json| match operand["Ref"].as_str() {
             Some(name) => parameters.iter().find(|(known, _)| *known == name).unwrap().1.to_owned(),
