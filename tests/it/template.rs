@@ -691,11 +691,19 @@ mod permissions {
     /// The table of permissions: one row a statement.
     fn table() -> String {
         let mut table = "| role | statement | on | may |\n| --- | --- | --- | --- |\n".to_owned();
+        let mut row = |role: &str, statement: &Json| {
+            let sid = statement["Sid"].as_str().unwrap();
+            let (on, may) = (called(&statement["Resource"]), strings(&statement["Action"]));
+            table += &format!("| {role} | {sid} | {} | {} |\n", on.join(", "), may.join(", "));
+        };
         for role in of_type("AWS::IAM::Role") {
             for statement in statements(&role) {
-                let sid = statement["Sid"].as_str().unwrap();
-                let (on, may) = (called(&statement["Resource"]), strings(&statement["Action"]));
-                table += &format!("| {role} | {sid} | {} | {} |\n", on.join(", "), may.join(", "));
+                row(&role, statement);
+            }
+        }
+        for policy in of_type("AWS::IAM::Policy") {
+            for statement in resource(&policy)["PolicyDocument"]["Statement"].as_array().unwrap() {
+                row(&format!("those of {policy}, with `KmsKeyArn` only"), statement);
             }
         }
         table
