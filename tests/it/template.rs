@@ -690,23 +690,22 @@ mod permissions {
 
     /// The table of permissions: one row a statement.
     fn table() -> String {
-        let mut table = "| role | statement | on | may |\n| --- | --- | --- | --- |\n".to_owned();
-        let mut row = |role: &str, statement: &Json| {
+        let row = |role: &str, statement: &Json| {
             let sid = statement["Sid"].as_str().unwrap();
             let (on, may) = (called(&statement["Resource"]), strings(&statement["Action"]));
-            table += &format!("| {role} | {sid} | {} | {} |\n", on.join(", "), may.join(", "));
+            format!("| {role} | {sid} | {} | {} |\n", on.join(", "), may.join(", "))
         };
-        for role in of_type("AWS::IAM::Role") {
-            for statement in statements(&role) {
-                row(&role, statement);
-            }
-        }
-        for policy in of_type("AWS::IAM::Policy") {
-            for statement in resource(&policy)["PolicyDocument"]["Statement"].as_array().unwrap() {
-                row(&format!("those of {policy}, with `KmsKeyArn` only"), statement);
-            }
-        }
-        table
+        let of_roles = of_type("AWS::IAM::Role").into_iter().flat_map(|role| {
+            let rows = statements(&role).into_iter().map(|statement| row(&role, statement));
+            rows.collect::<Vec<_>>()
+        });
+        let of_policies = of_type("AWS::IAM::Policy").into_iter().flat_map(|policy| {
+            let statements = resource(&policy)["PolicyDocument"]["Statement"].as_array().unwrap();
+            let whose = format!("those of {policy}, with `KmsKeyArn` only");
+            statements.iter().map(|statement| row(&whose, statement)).collect::<Vec<_>>()
+        });
+        let head = "| role | statement | on | may |\n| --- | --- | --- | --- |\n".to_owned();
+        [head].into_iter().chain(of_roles).chain(of_policies).collect()
     }
 
     /// A statement's resources as the template calls them.
