@@ -250,6 +250,21 @@ PLANTS = [
         "tests", "operator::dead_letters_redriven_days_later_in_any_order_by_two_operators_are_done_once",
     ),
     Plant(
+        "an unsigned request has the secrets read",
+        "functions/intake/src/lib.rs",
+        "        let unverified = match provider {\n"
+        "            Provider::Flex => flex::check(incoming.header, incoming.body, self.clock.now())?,\n"
+        "        };\n"
+        "        match unverified.verify(&self.keys.keys(provider).await) {\n",
+        "        let keys = self.keys.keys(provider).await;\n"
+        "        let unverified = match provider {\n"
+        "            Provider::Flex => flex::check(incoming.header, incoming.body, self.clock.now())?,\n"
+        "        };\n"
+        "        match unverified.verify(&keys) {\n",
+        "tests",
+        "intake::an_unsigned_or_stale_request_causes_no_call_and_a_forged_one_a_look_for_newer_keys",
+    ),
+    Plant(
         "the secret is read anew with every forged request",
         "shared/aws/src/secrets.rs",
         "now.duration_since(held.tried_at).unsigned_abs() >= REREAD_AFTER",

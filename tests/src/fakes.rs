@@ -10,7 +10,10 @@ pub mod undone;
 
 pub use listing::Lists;
 
-use aws::ledger::{MOST_ACTIONS, MOVES_A_PART, first_parts};
+use aws::{
+    ledger::{MOST_ACTIONS, MOVES_A_PART, first_parts},
+    secrets::REREAD_AFTER,
+};
 use domain::{
     checkout::Checkout,
     class::Class,
@@ -204,8 +207,12 @@ pub struct Kept {
     pub read_faults: VecDeque<ReadError>,
     /// The signing keys.
     pub keys: Keys,
-    /// What a rereading finds; `None` when it may not be done.
+    /// The keys that the next reading finds; `None` if there are no newer ones, or it may not be read.
     pub newer_keys: Option<Keys>,
+    /// If true, the keys have aged: asking for them reads the store.
+    pub keys_aged: bool,
+    /// When asking for aged keys last read the store.
+    keys_read_at: Option<Timestamp>,
     /// The name of every port call so far.
     pub calls: Vec<&'static str>,
     /// At which call (from 0) something happens.
@@ -1082,11 +1089,27 @@ impl ProviderApi for World {
 
 impl SigningKeys for World {
     async fn keys(&self, _: Provider) -> Keys {
-        // Not counted: keys come from the process's own memory.
+        // Only a reading is a call: keys that have not aged come from the process's own memory.
+        if std::mem::take(&mut self.kept().keys_aged) {
+            let now = self.now();
+            self.kept().keys_read_at = Some(now);
+            let read = self.call("keys.read", |kept| {
+                if let Some(newer) = kept.newer_keys.take() {
+                    kept.keys = newer;
+                }
+            });
+            // While the store does not answer, the old keys stay in use.
+            let _ = read.await;
+        }
         self.kept().keys.clone()
     }
 
     async fn reread(&self, _: Provider) -> Option<Keys> {
+        let now = self.now();
+        let read_at = self.kept().keys_read_at;
+        if read_at.is_some_and(|then| now.duration_since(then).unsigned_abs() < REREAD_AFTER) {
+            return None;
+        }
         let reread = self.call("keys.reread", |kept| {
             let newer = kept.newer_keys.take()?;
             kept.keys.clone_from(&newer);

@@ -45,7 +45,7 @@ mod tests {
         let headers = signed_request(secret, "{}", now);
         let lookup =
             |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
-        let delivery_id = flex::verify(lookup, b"{}", &keys, now).unwrap();
+        let delivery_id = flex::check(lookup, b"{}", now).unwrap().verify(&keys).unwrap();
         assert_eq!(delivery_id.as_str(), lookup("svix-id").unwrap());
         assert_eq!(signed_request(secret, "{}", now), headers);
     }

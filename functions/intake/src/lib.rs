@@ -59,19 +59,20 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
         }
     }
 
-    /// Verifies against the keys at hand; where none fits, once more against keys read anew.
+    /// Checks the headers, then verifies against the cached keys; if none fits, once more against newly read keys.
+    ///
+    /// The keys come last: asking for them may read Secrets Manager.
     async fn verify(
         &self,
         provider: Provider,
         incoming: &Incoming<'_>,
     ) -> Result<DeliveryId, signature::Refusal> {
-        let now = self.clock.now();
-        let verify = |keys: &[signature::Key]| match provider {
-            Provider::Flex => flex::verify(incoming.header, incoming.body, keys, now),
+        let unverified = match provider {
+            Provider::Flex => flex::check(incoming.header, incoming.body, self.clock.now())?,
         };
-        match verify(&self.keys.keys(provider).await) {
+        match unverified.verify(&self.keys.keys(provider).await) {
             Err(signature::Refusal::Forged) => match self.keys.reread(provider).await {
-                Some(keys) => verify(&keys),
+                Some(keys) => unverified.verify(&keys),
                 None => Err(signature::Refusal::Forged),
             },
             verified => verified,

@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn two_secrets_count_at_once() {
-        let both = r#"{"flex":{"webhook_secrets":["fwhsec_Y2NhZDczMDY=","whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}}"#;
+        let both = r#"{"flex":{"webhook_secrets":["fwhsec_Y2NhZDczMDYtNDEyYi0xMWVlLTg5MTItNGY4Y2E5ZmU1MmI4","whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]}}"#;
         assert_eq!(read(both), Ok(2));
     }
 

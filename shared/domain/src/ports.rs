@@ -459,6 +459,8 @@ pub trait Listing: Send + Sync {
 }
 
 /// The signing keys that a provider may use now.
+///
+/// Either call may read the store, so ask only for a request that a key could prove.
 pub trait SigningKeys: Send + Sync {
     /// The keys as known: read from the store when they have aged, never more often. There are always some: without
     /// any, nothing would have started.

@@ -4,6 +4,7 @@
 //! (<https://docs.svix.com/receiving/verifying-payloads/how-manual>): HMAC-SHA256 over `id.timestamp.body`,
 //! in base64, one or more of them in a list. Which headers carry the three parts is a provider's own affair.
 
+use crate::ids::DeliveryId;
 use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::STANDARD},
@@ -11,7 +12,7 @@ use base64::{
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
 use sha2::Sha256;
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 /// How far a timestamp may lie from our clock, either way and inclusive, in seconds: the figure of the official
 /// libraries (<https://docs.svix.com/receiving/verifying-payloads/how-manual>).
@@ -21,8 +22,16 @@ pub const TOLERANCE_SECONDS: u64 = 300;
 /// attempt to keep us busy.
 pub const MAX_SIGNATURES: usize = 32;
 
+/// How many bytes a signing key has
+/// (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>).
+/// Anybody could guess a shorter one.
+pub const KEY_BYTES: RangeInclusive<usize> = 24..=64;
+
 /// The version whose entries count. `v1a` (ed25519) and whatever may come are skipped.
 const VERSION: &str = "v1";
+
+/// The size of an HMAC-SHA256.
+const MAC_BYTES: usize = 32;
 
 /// Padding is optional, because a trailing `=` is easily lost when a secret is pasted. Left-over bits are not:
 /// no encoder leaves any, so such a text was cut short, and every delivery would fail later instead of now.
@@ -37,16 +46,23 @@ const SECRET: GeneralPurpose = GeneralPurpose::new(
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
     /// Nothing there: anybody could sign with that.
-    #[error("a webhook secret is empty")]
+    #[error("a webhook secret is empty: copy it from the provider's dashboard")]
     Empty,
     /// Not base64 in the standard alphabet, or cut short.
-    #[error("a webhook secret is not base64, or was cut short")]
+    #[error("a webhook secret is not base64, or was cut short: copy all of it from the provider's dashboard")]
     NotBase64,
+    /// Not of the length that the specification demands.
+    #[error(
+        "a webhook secret has fewer than {} or more than {} bytes: copy all of it from the provider's dashboard",
+        KEY_BYTES.start(),
+        KEY_BYTES.end()
+    )]
+    Length,
 }
 
 /// A signing key, ready to sign. Prints nothing, and cannot be compared.
 ///
-/// Invariant: [`Key::from_base64`] is the only way to make one, so a key is never empty.
+/// Invariant: [`Key::from_base64`] is the only way to make one, so every key has [`KEY_BYTES`].
 #[derive(Clone)]
 pub struct Key(Hmac<Sha256>);
 
@@ -56,6 +72,9 @@ impl Key {
         let bytes = SECRET.decode(text).map_err(|_| BadKey::NotBase64)?;
         if bytes.is_empty() {
             return Err(BadKey::Empty);
+        }
+        if !KEY_BYTES.contains(&bytes.len()) {
+            return Err(BadKey::Length);
         }
         Hmac::new_from_slice(&bytes).map(Self).map_err(|_| BadKey::NotBase64)
     }
@@ -77,15 +96,15 @@ impl fmt::Debug for Key {
 
 /// A request's three headers and its body, as received and not to be trusted. Prints nothing: a body is personal.
 #[derive(Clone, Copy)]
-pub struct Signed<'a> {
+pub struct Signed<'headers, 'body> {
     /// The message's id.
-    pub id: &'a str,
+    pub id: &'headers str,
     /// The time of this attempt: Unix seconds in digits.
-    pub timestamp: &'a str,
+    pub timestamp: &'headers str,
     /// The list: `version,base64` separated by single spaces.
-    pub signatures: &'a str,
+    pub signatures: &'headers str,
     /// The body, byte for byte.
-    pub body: &'a [u8],
+    pub body: &'body [u8],
 }
 
 /// One of the three headers.
@@ -142,19 +161,49 @@ impl Refusal {
     }
 }
 
-/// Proves that the holder of one of `keys` signed exactly this body under this id, lately.
+/// A request whose headers are well formed and recent. Nothing proves yet who signed it. Prints nothing.
 ///
-/// What costs least is checked first; the body is hashed once for each key. Any `v1` entry by any of the keys
-/// will do, which is how secrets rotate: <https://docs.svix.com/receiving/verifying-payloads/how-manual>.
-pub fn verify(keys: &[Key], signed: &Signed<'_>, now: Timestamp) -> Result<(), Refusal> {
-    check_id(signed.id)?;
+/// Invariant: [`check`] is the only way to make one.
+pub struct Unverified<'body> {
+    delivery_id: DeliveryId,
+    timestamp: String,
+    body: &'body [u8],
+    candidates: Vec<[u8; MAC_BYTES]>,
+}
+
+impl fmt::Debug for Unverified<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unverified(…)")
+    }
+}
+
+/// Checks everything that needs no key: id, timestamp and the list of signatures.
+///
+/// It comes before [`Unverified::verify`] because keys may have to be fetched: a request that no key could prove must
+/// not cause that.
+pub fn check<'body>(signed: &Signed<'_, 'body>, now: Timestamp) -> Result<Unverified<'body>, Refusal> {
+    let delivery_id = check_id(signed.id)?;
     check_timestamp(signed.timestamp, now)?;
     let candidates = candidates(signed.signatures)?;
-    let proven = keys.iter().any(|key| {
-        let mac = key.mac(signed.id, signed.timestamp, signed.body);
-        candidates.iter().any(|candidate| mac.clone().verify_slice(candidate).is_ok())
-    });
-    if proven { Ok(()) } else { Err(Refusal::Forged) }
+    if candidates.is_empty() {
+        return Err(Refusal::Forged);
+    }
+    Ok(Unverified { delivery_id, timestamp: signed.timestamp.to_owned(), body: signed.body, candidates })
+}
+
+impl Unverified<'_> {
+    /// Verifies that the holder of one of `keys` signed exactly this body under this id and timestamp.
+    ///
+    /// The body is hashed once for each key. Any `v1` entry by any of the keys will do, which is how secrets rotate:
+    /// <https://docs.svix.com/receiving/verifying-payloads/how-manual>.
+    pub fn verify(&self, keys: &[Key]) -> Result<DeliveryId, Refusal> {
+        let proven = keys.iter().any(|key| {
+            let mac = key.mac(self.delivery_id.as_str(), &self.timestamp, self.body);
+            // `verify_slice` takes the same time wherever the two differ.
+            self.candidates.iter().any(|candidate| mac.clone().verify_slice(candidate).is_ok())
+        });
+        if proven { Ok(self.delivery_id.clone()) } else { Err(Refusal::Forged) }
+    }
 }
 
 /// Signs as a provider does, giving one entry of the list.
@@ -168,10 +217,12 @@ pub fn sign(key: &Key, id: &str, timestamp: Timestamp, body: &[u8]) -> String {
 
 /// The specification forbids a `.` in ids, and for a reason: it separates the signed parts, so with one a genuine
 /// `a` + `1` + `2.{}` could be presented as `a.1` + `2` + `{}` and still be signed.
-fn check_id(id: &str) -> Result<(), Refusal> {
-    let sound = (1..=crate::ids::MAX_ID_LENGTH).contains(&id.len())
-        && id.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'.');
-    if sound { Ok(()) } else { Err(Refusal::Malformed(Header::Id)) }
+fn check_id(id: &str) -> Result<DeliveryId, Refusal> {
+    let malformed = Refusal::Malformed(Header::Id);
+    if id.contains('.') {
+        return Err(malformed);
+    }
+    DeliveryId::new(id).map_err(|_| malformed)
 }
 
 fn check_timestamp(text: &str, now: Timestamp) -> Result<(), Refusal> {
@@ -189,8 +240,8 @@ fn check_timestamp(text: &str, now: Timestamp) -> Result<(), Refusal> {
     Err(Refusal::Stale { direction: if then < now { Direction::Past } else { Direction::Future }, seconds })
 }
 
-/// The decoded `v1` entries. What is not one is skipped, so that a provider may add other schemes beside it.
-fn candidates(list: &str) -> Result<Vec<Vec<u8>>, Refusal> {
+/// The decoded `v1` entries. Other entries are skipped, so that a provider may add other schemes beside it.
+fn candidates(list: &str) -> Result<Vec<[u8; MAC_BYTES]>, Refusal> {
     if list.is_empty() || list.split(' ').nth(MAX_SIGNATURES).is_some() {
         return Err(Refusal::Malformed(Header::Signature));
     }
@@ -199,7 +250,7 @@ fn candidates(list: &str) -> Result<Vec<Vec<u8>>, Refusal> {
         .split(' ')
         .filter_map(|entry| entry.split_once(','))
         .filter(|(version, _)| *version == VERSION)
-        .filter_map(|(_, text)| STANDARD.decode(text).ok())
+        .filter_map(|(_, text)| STANDARD.decode(text).ok()?.try_into().ok())
         .collect())
 }
 

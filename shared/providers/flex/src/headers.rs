@@ -1,9 +1,6 @@
-//! Which three headers of a request are the signature, and whether they prove it.
+//! Which three headers of a request are the signature.
 
-use domain::{
-    ids::DeliveryId,
-    signature::{self, Header, Key, Refusal, Signed},
-};
+use domain::signature::{self, Refusal, Signed, Unverified};
 use jiff::Timestamp;
 use std::borrow::Cow;
 
@@ -24,26 +21,23 @@ const FAMILIES: [Family; 3] = [
     Family { id: "flex-event-id", timestamp: "flex-timestamp", signature: "flex-signature" },
 ];
 
-/// Proves that Flex sent this body, and gives the id of the delivery.
+/// Checks the signature headers of a delivery; [`Unverified::verify`] then verifies them against Flex's keys.
 ///
 /// `header` looks a header up by its lower-case name. The first family that is there in full is the one that must
 /// verify; the others are not looked at. Nothing is taken from two families, and what is taken is what was signed,
 /// so a second family can neither help a forger nor lend a genuine delivery another id. That the families name
 /// different ids is no reason to refuse: the old one carried the event's id, the new one carries the message's.
-pub fn verify<'a>(
-    header: impl Fn(&str) -> Option<&'a str>,
-    body: &[u8],
-    keys: &[Key],
+pub fn check<'headers, 'body>(
+    header: impl Fn(&str) -> Option<&'headers str>,
+    body: &'body [u8],
     now: Timestamp,
-) -> Result<DeliveryId, Refusal> {
+) -> Result<Unverified<'body>, Refusal> {
     let (id, timestamp, signatures) = FAMILIES
         .iter()
-        .find_map(|family| {
-            Some((header(family.id)?, header(family.timestamp)?, versioned(header(family.signature)?)))
-        })
+        .find_map(|family| Some((header(family.id)?, header(family.timestamp)?, header(family.signature)?)))
         .ok_or(Refusal::Missing)?;
-    signature::verify(keys, &Signed { id, timestamp, signatures: &signatures, body }, now)?;
-    DeliveryId::new(id).map_err(|_| Refusal::Malformed(Header::Id))
+    let signatures = versioned(signatures);
+    signature::check(&Signed { id, timestamp, signatures: &signatures, body }, now)
 }
 
 /// The oldest family sent one bare signature without its version.

@@ -1,7 +1,7 @@
 //! All that is known of Flex (<https://withflex.com>): headers, secrets, JSON shapes and endpoints.
 //!
-//! [`verify`] proves a delivery, [`read`] says what its body tells, [`Api`] reads what is true, and [`event`] tells of
-//! it as a delivery would. All of them speak the words of `domain`; nobody else needs to know that Flex has others.
+//! [`check`] takes a delivery's signature headers, [`read`] its body, [`Api`] reads what is true, and [`event`] makes
+//! the event that would have announced it. All of them speak the words of `domain`; nobody else needs to know that Flex has others.
 
 mod answer;
 mod api;
@@ -16,7 +16,7 @@ pub mod wire;
 
 pub use api::{Api, BadSetUp, Limits};
 pub use envelope::read;
-pub use headers::verify;
+pub use headers::check;
 pub use listing::{event, listed, stub};
 pub use news::event_types;
 pub use secret::key_mode;

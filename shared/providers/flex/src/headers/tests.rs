@@ -1,5 +1,5 @@
 use super::*;
-use domain::signature::sign;
+use domain::signature::{Header, Key, sign};
 use std::collections::BTreeMap;
 
 const BODY: &[u8] = br#"{"test": 2432232314}"#;
@@ -29,7 +29,7 @@ fn triple(family: usize, id: &str, signature: &str) -> Vec<(&'static str, String
 
 fn judge(headers: &[(&str, String)]) -> Result<String, Refusal> {
     let headers: BTreeMap<&str, &str> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    verify(|name| headers.get(name).copied(), BODY, &[key()], now()).map(String::from)
+    check(|name| headers.get(name).copied(), BODY, now())?.verify(&[key()]).map(String::from)
 }
 
 #[test]
@@ -91,8 +91,8 @@ fn an_old_delivery_is_refused_in_every_family() {
         let headers = triple(family, "msg_1", &signature("msg_1"));
         let lookup =
             |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
-        let verdict = verify(lookup, BODY, &[key()], later);
-        assert!(matches!(verdict, Err(Refusal::Stale { seconds: 301, .. })), "{verdict:?}");
+        let checked = check(lookup, BODY, later);
+        assert!(matches!(checked, Err(Refusal::Stale { seconds: 301, .. })), "{checked:?}");
     }
 }
 
