@@ -68,11 +68,8 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
         parameters["KmsKeyArn"] = aws.create_key(endpoint)
     built = deploy(endpoint, parameters, place)
     outputs = aws.stack_outputs(endpoint, STACK_NAME)
-    aws.put_secret(
-        endpoint,
-        outputs["ProviderSecretsName"],
-        {"flex": {"webhook_secrets": [flex["webhook_secret"]], "api_key": flex["api_key"]}},
-    )
+    aws.put_secret(endpoint, outputs["FlexWebhookSecretsName"], {"webhook_secrets": [flex["webhook_secret"]]})
+    aws.put_secret(endpoint, outputs["FlexApiKeyName"], {"api_key": flex["api_key"]})
     return write(place, {
         "endpoint": endpoint,
         "region": aws.REGION,
@@ -99,7 +96,7 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
             name: outputs[f"{name.title()}FunctionName"]
             for name in ("intake", "fulfillment", "receipts", "feedback", "sweep", "reconcile")
         },
-        "secret_name": outputs["ProviderSecretsName"],
+        "secrets": [outputs["FlexWebhookSecretsName"], outputs["FlexApiKeyName"]],
         "parameters": parameters,
         "given": given,
         "built": built,
@@ -108,7 +105,7 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
 
 
 def refresh(place, stack):
-    """Deploys into a running stack what has changed since. Its tables, its secret and its addresses stay."""
+    """Deploys into a running stack what has changed since. Its tables, secrets and addresses stay."""
     build()
     if stack["built"] == fingerprint():
         say.line("  nothing has changed since the last deployment")

@@ -29,6 +29,8 @@ async fn queues_and_secret_are_under_the_given_key_or_none() {
     }
 
     let secrets = aws_sdk_secretsmanager::Client::new(&config);
-    let secret = secrets.describe_secret().secret_id(&stack.secret_name).send().await.unwrap();
-    assert_eq!(secret.kms_key_id(), key);
+    for arn in &stack.secrets {
+        let secret = secrets.describe_secret().secret_id(arn).send().await.unwrap();
+        assert_eq!(secret.kms_key_id(), key, "{arn}");
+    }
 }

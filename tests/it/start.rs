@@ -31,11 +31,11 @@ fn every_missing_setting_is_named_at_once() {
     for (function, names) in [
         (
             "IntakeFunction",
-            &["EVENTS_TABLE", "FULFILLMENT_QUEUE_URL", "PROVIDER_SECRETS", "MAX_BODY_BYTES"][..],
+            &["EVENTS_TABLE", "FULFILLMENT_QUEUE_URL", "FLEX_WEBHOOK_SECRETS_ARN", "MAX_BODY_BYTES"][..],
         ),
         (
             "FulfillmentFunction",
-            &["ORDERS_TABLE", "STOCK_TABLE", "FLEX_API_BASE_URL", "MODE", "MAX_RECEIVES"],
+            &["ORDERS_TABLE", "STOCK_TABLE", "FLEX_API_BASE_URL", "FLEX_API_KEY_ARN", "MODE", "MAX_RECEIVES"],
         ),
         ("ReceiptsFunction", &["MERCHANT_NAME", "RECEIPT_SENDER", "RECEIPT_ON_UNKNOWN", "TIME_ZONE"]),
         ("FeedbackFunction", &["FEEDBACK_QUEUE_URL", "LINKS_TABLE", "ORDERS_TABLE", "RECEIPTS_TABLE"]),
@@ -43,7 +43,7 @@ fn every_missing_setting_is_named_at_once() {
             "SweepFunction",
             &["EVENTS_TABLE", "FULFILLMENT_QUEUE_URL", "RECEIPTS_TABLE", "FEEDBACK_DEAD_LETTER_QUEUE_URL"],
         ),
-        ("ReconcileFunction", &["EVENTS_TABLE", "RECONCILE_DAYS", "FLEX_API_BASE_URL", "MODE"]),
+        ("ReconcileFunction", &["EVENTS_TABLE", "RECONCILE_DAYS", "FLEX_API_KEY_ARN", "MODE"]),
     ] {
         let reason = reason(function, &[]);
         for name in names {
@@ -52,42 +52,65 @@ fn every_missing_setting_is_named_at_once() {
     }
 }
 
-#[tokio::test]
-async fn an_empty_secret_and_a_missing_setting_are_named_together() {
-    let stack = Stack::named().unwrap();
+/// Creates a secret that no function uses, for as long as the local stack runs.
+async fn secret(stack: &Stack, text: &str) -> String {
     let secrets = aws_sdk_secretsmanager::Client::new(&stack.config().await);
-    let form = r#"{"flex":{"webhook_secrets":[],"api_key":""}}"#;
-    let name = format!("as-deployed-{}", jiff::Timestamp::now().as_nanosecond());
-    secrets.create_secret().name(&name).secret_string(form).send().await.unwrap();
-    let common = [
+    let name = format!("start-{}", jiff::Timestamp::now().as_nanosecond());
+    secrets.create_secret().name(&name).secret_string(text).send().await.unwrap();
+    name
+}
+
+/// Settings for a function that reaches the local stack.
+fn reaching<'a>(stack: &'a Stack, mode: &'a str, flex_url: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
         ("AWS_ENDPOINT_URL", stack.endpoint.as_str()),
         ("AWS_REGION", stack.region.as_str()),
         ("AWS_ACCESS_KEY_ID", "test"),
         ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("PROVIDER_SECRETS", name.as_str()),
-        ("MODE", "live"),
-        ("FLEX_API_BASE_URL", "not an address"),
-    ];
-    let intake = reason("IntakeFunction", &common);
-    assert!(
-        intake.contains("EVENTS_TABLE is missing") && intake.contains("flex.webhook_secrets"),
-        "{intake}"
-    );
-    let fulfillment = reason("FulfillmentFunction", &common);
-    for part in ["EVENTS_TABLE is missing", "flex.api_key"] {
-        assert!(fulfillment.contains(part), "{fulfillment}");
+        ("MODE", mode),
+        ("FLEX_API_BASE_URL", flex_url),
+    ]
+}
+
+#[tokio::test]
+async fn a_secret_that_is_wrong_and_a_missing_setting_are_named_together() {
+    let stack = Stack::named().unwrap();
+    let refused = async |function, setting, text| {
+        let name = secret(&stack, text).await;
+        let mut settings = reaching(&stack, "live", "not an address");
+        settings.push((setting, name.as_str()));
+        let reason = reason(function, &settings);
+        assert!(reason.contains("EVENTS_TABLE is missing"), "{reason}");
+        assert!(!reason.contains("Serinus"), "{reason}");
+        reason
+    };
+    for (text, expected) in [
+        // As deployed.
+        (r#"{"webhook_secrets":[]}"#, "FlexWebhookSecrets has no webhook_secrets"),
+        (r#"{"webhook_secrets":["whsec_Serinus!"]}"#, "webhook_secrets[0]: a webhook secret is not base64"),
+        (
+            r#"{"webhook_secrets":["whsec_Serinuss"]}"#,
+            "webhook_secrets[0]: a webhook secret has fewer than 24",
+        ),
+        // Intake must not be able to read the key.
+        (
+            r#"{"webhook_secrets":["whsec_Serinus!"],"api_key":"fsk_Serinus"}"#,
+            r#"a secret is not the JSON document {"webhook_secrets":["…"]}"#,
+        ),
+    ] {
+        let reason = refused("IntakeFunction", "FLEX_WEBHOOK_SECRETS_ARN", text).await;
+        assert!(reason.contains(expected), "{reason}");
     }
-    secrets
-        .put_secret_value()
-        .secret_id(&name)
-        .secret_string(r#"{"flex":{"webhook_secrets":["whsec_Serinus!"],"api_key":"fsk_test_1"}}"#)
-        .send()
-        .await
-        .unwrap();
-    let fulfillment = reason("FulfillmentFunction", &common);
-    assert!(fulfillment.contains("a test key, and this stack's Mode is live"), "{fulfillment}");
-    let intake = reason("IntakeFunction", &common);
-    assert!(intake.contains("flex.webhook_secrets[0]") && !intake.contains("Serinus"), "{intake}");
+    for (text, expected) in [
+        (r#"{"api_key":""}"#, "FlexApiKey has no api_key"),
+        (r#"{"api_key":"Serinus"}"#, "FlexApiKey does not look like a key"),
+        (r#"{"api_key":"fsk_test_Serinus"}"#, "FlexApiKey is a test key, and this stack's Mode is live"),
+    ] {
+        for function in ["FulfillmentFunction", "ReconcileFunction"] {
+            let reason = refused(function, "FLEX_API_KEY_ARN", text).await;
+            assert!(reason.contains(expected), "{reason}");
+        }
+    }
 }
 
 #[test]

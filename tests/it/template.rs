@@ -26,9 +26,9 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 6] = [
         &[
             "EVENTS_TABLE",
             "EVENT_RETENTION_DAYS",
+            "FLEX_WEBHOOK_SECRETS_ARN",
             "FULFILLMENT_QUEUE_URL",
             "MAX_BODY_BYTES",
-            "PROVIDER_SECRETS",
         ],
     ),
     (
@@ -40,6 +40,7 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 6] = [
             "EVENTS_TABLE",
             "EVENT_RETENTION_DAYS",
             "FLEX_API_BASE_URL",
+            "FLEX_API_KEY_ARN",
             "FULFILLMENT_QUEUE_URL",
             "GRACE_DAYS",
             "LINKS_TABLE",
@@ -47,7 +48,6 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 6] = [
             "MODE",
             "ORDERS_TABLE",
             "PAYMENT_FAILED_MAIL",
-            "PROVIDER_SECRETS",
             "RECEIPTS_TABLE",
             "RECEIPT_QUEUE_URL",
             "RESTOCK",
@@ -115,11 +115,11 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 6] = [
             "EVENTS_TABLE",
             "EVENT_RETENTION_DAYS",
             "FLEX_API_BASE_URL",
+            "FLEX_API_KEY_ARN",
             "FULFILLMENT_QUEUE_URL",
             "LINKS_TABLE",
             "MODE",
             "ORDERS_TABLE",
-            "PROVIDER_SECRETS",
             "RECONCILE_DAYS",
         ],
     ),
@@ -138,13 +138,14 @@ const QUEUES: [(&str, &str); 3] = [
 ];
 
 /// What the functions log that a person has to act on: the field, its value, and the metric that counts it.
-const NEWS: [(&str, &str, &str); 20] = [
+const NEWS: [(&str, &str, &str); 21] = [
     ("outcome", "conflict", "Intake"),
     ("outcome", "unreadable", "Intake"),
     ("outcome", "refused", "Intake"),
     ("outcome", "unavailable", "Intake"),
     ("outcome", "panic", "Intake"),
     ("outcome", "panic", "Fulfillment"),
+    ("secret_refresh_failed", "true", "SecretRefreshFailures"),
     ("shortfall", "true", "Shortfalls"),
     ("amounts_differ", "true", "AmountsDiffering"),
     ("unmapped", "true", "UnmappedLines"),
@@ -455,7 +456,7 @@ mod tables {
     #[test]
     fn a_live_stack_keeps_its_data_and_a_test_stack_leaves_nothing_behind() {
         let by_mode = json!({ "If": ["IsLive", "Retain", "Delete"] });
-        for kept in TABLES.iter().chain(&["ProviderSecrets"]) {
+        for kept in TABLES.iter().chain(&["FlexWebhookSecrets", "FlexApiKey"]) {
             assert_eq!(TEMPLATE["Resources"][kept]["DeletionPolicy"], by_mode, "{kept}");
             assert_eq!(TEMPLATE["Resources"][kept]["UpdateReplacePolicy"], by_mode, "{kept}");
         }
@@ -578,7 +579,7 @@ mod functions {
             }
         }
         for (parameter, shape) in object(&TEMPLATE["Parameters"]) {
-            assert_eq!(shape["NoEcho"], Json::Null, "{parameter}: secrets go into ProviderSecrets");
+            assert_eq!(shape["NoEcho"], Json::Null, "{parameter}: secrets go into Secrets Manager");
         }
     }
 
@@ -743,6 +744,18 @@ mod permissions {
                 assert!(statement["Sid"].is_string(), "{role}: {statement}");
             }
         }
+    }
+
+    #[test]
+    fn each_function_reads_only_the_secret_that_it_needs() {
+        let expected = [
+            ("FulfillmentRole", "FlexApiKey"),
+            ("IntakeRole", "FlexWebhookSecrets"),
+            ("ReconcileRole", "FlexApiKey"),
+        ];
+        let expected =
+            expected.map(|(role, secret)| (role.to_owned(), json!({ "GetAtt": format!("{secret}.Id") })));
+        assert_eq!(secrets_read(), expected);
     }
 
     #[test]
@@ -924,11 +937,14 @@ mod webhook {
     }
 
     #[test]
-    fn the_secret_begins_as_an_empty_form() {
-        // Changing this text makes CloudFormation overwrite the secrets of every stack that is updated.
-        let form = &resource("ProviderSecrets")["SecretString"];
-        assert_eq!(form, &json!(r#"{"flex":{"webhook_secrets":[],"api_key":""}}"#));
-        assert!(serde_json::from_str::<Json>(form.as_str().unwrap()).is_ok());
+    fn each_secret_begins_as_an_empty_form() {
+        // Changing these texts makes CloudFormation overwrite the secrets of every stack that is updated.
+        for (secret, form) in
+            [("FlexWebhookSecrets", r#"{"webhook_secrets":[]}"#), ("FlexApiKey", r#"{"api_key":""}"#)]
+        {
+            assert_eq!(resource(secret)["SecretString"], json!(form), "{secret}");
+        }
+        assert_eq!(of_type("AWS::SecretsManager::Secret"), set(&["FlexWebhookSecrets", "FlexApiKey"]));
     }
 }
 
@@ -959,6 +975,20 @@ mod operation {
             });
             assert!(alarmed, "nobody hears of {field} {value}");
         }
+    }
+
+    #[test]
+    fn a_failed_refresh_is_counted_in_every_function_that_reads_a_secret() {
+        let filters = of_type("AWS::Logs::MetricFilter").into_iter().map(|filter| resource(&filter));
+        let counting = filters.filter(|filter| {
+            filter["MetricTransformations"][0]["MetricName"] == json!("SecretRefreshFailures")
+                && filter["FilterPattern"] == json!("{ $.secret_refresh_failed IS TRUE }")
+        });
+        let counted: BTreeSet<String> =
+            counting.map(|filter| filter["LogGroupName"]["Ref"].as_str().unwrap().to_owned()).collect();
+        let readers = secrets_read().into_iter().map(|(role, _)| role.replace("Role", "LogGroup"));
+        assert_eq!(counted, readers.collect());
+        assert_eq!(counted.len(), 3);
     }
 
     #[test]
@@ -1351,6 +1381,8 @@ mod installation {
             "FeedbackDeadLetterQueueUrl",
             "FeedbackFunctionName",
             "FeedbackQueueUrl",
+            "FlexApiKeyName",
+            "FlexWebhookSecretsName",
             "FulfillmentDeadLetterQueueUrl",
             "FulfillmentFunctionName",
             "FulfillmentQueueUrl",
@@ -1358,7 +1390,6 @@ mod installation {
             "LinksTableName",
             "NextStep",
             "OrdersTableName",
-            "ProviderSecretsName",
             "ReceiptDeadLetterQueueUrl",
             "ReceiptQueueUrl",
             "ReceiptsFunctionName",
@@ -1432,6 +1463,19 @@ pub(crate) fn gauges() -> Vec<(String, String)> {
         Some((metric["MetricName"].as_str()?.to_owned(), field.to_owned()))
     });
     gauges.collect()
+}
+
+/// Every role that may read a secret, with the secret.
+fn secrets_read() -> Vec<(String, Json)> {
+    let mut read = Vec::new();
+    for role in of_type("AWS::IAM::Role") {
+        for statement in statements(&role) {
+            if strings(&statement["Action"]).iter().any(|action| action == "secretsmanager:GetSecretValue") {
+                read.push((role.clone(), statement["Resource"].clone()));
+            }
+        }
+    }
+    read
 }
 
 fn is_alarmed(metric: &str, dimensions: &Json) -> bool {

@@ -41,8 +41,8 @@ pub struct Stack {
     pub queues: QueueUrls,
     /// The functions' physical names, by their own.
     pub functions: BTreeMap<String, String>,
-    /// The secret's name.
-    pub secret_name: String,
+    /// The secrets' ARNs.
+    pub secrets: Vec<String>,
     /// The template's parameters as deployed, those with a default only if another value was given.
     pub parameters: BTreeMap<String, String>,
 }

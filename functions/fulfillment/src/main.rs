@@ -32,7 +32,7 @@ async fn main() -> Result<(), Error> {
         settings.text("ENTITLEMENTS_TABLE"),
     );
     let queues = (settings.text("FULFILLMENT_QUEUE_URL"), settings.text("RECEIPT_QUEUE_URL"));
-    let outside = (settings.text("PROVIDER_SECRETS"), settings.text("FLEX_API_BASE_URL"));
+    let outside = (settings.text("FLEX_API_KEY_ARN"), settings.text("FLEX_API_BASE_URL"));
     let numbers = (
         settings.parsed::<Mode>("MODE"),
         settings.parsed::<u32>("EVENT_RETENTION_DAYS"),
@@ -46,11 +46,11 @@ async fn main() -> Result<(), Error> {
         settings.switch("TRIAL_ENDS_MAIL"),
     );
     let config = client::config().await;
-    let (secret_id, flex_url) = outside;
+    let (key_arn, flex_url) = outside;
     let flex = flex_url.and_then(|url| settings.noted(flex::Api::new(&url)));
-    let keys = match (&secret_id, numbers.0) {
-        (Some(id), Some(mode)) => {
-            settings.noted(secrets::open(&config, id, providers::read_keys(mode)).await)
+    let flex_key = match (&key_arn, numbers.0) {
+        (Some(arn), Some(mode)) => {
+            settings.noted(secrets::open(&config, arn, providers::read_flex_key(mode)).await)
         }
         _ => None,
     };
@@ -59,8 +59,8 @@ async fn main() -> Result<(), Error> {
         (Some(source_url), Some(receipt_url)),
         (Some(mode), Some(retention_days), Some(retry_base), Some(most_receives)),
         (Some(restock), Some(grace_days), Some(payment_failed_mail), Some(trial_ends_mail)),
-        (Some(flex), Some(keys)),
-    ) = (names, queues, numbers, choices, (flex, keys))
+        (Some(flex), Some(flex_key)),
+    ) = (names, queues, numbers, choices, (flex, flex_key))
     else {
         return Err(settings.stop().into());
     };
@@ -82,7 +82,7 @@ async fn main() -> Result<(), Error> {
         entitlements: Entitlements::new(dynamodb.clone(), entitlements),
         ledger: Ledger::new(dynamodb, tables),
         receipt_queue: Jobs::new(sqs.clone(), receipt_url),
-        api: providers::Providers { flex, keys },
+        api: providers::Providers { flex, flex_key },
         clock: SystemClock,
         policy: Policy { mode, restock, grace, payment_failed_mail, trial_ends_mail },
         most_receives,

@@ -2,7 +2,10 @@
 
 use aws::{SystemClock, client, events::Events, log, queue::Jobs, secrets, settings};
 use domain::ports::Clock;
-use intake::{Intake, http};
+use intake::{
+    Intake, http,
+    secrets::{Secrets, flex_keys},
+};
 use lambda_http::{Error, Request, service_fn};
 use std::time::Duration;
 
@@ -15,16 +18,16 @@ async fn main() -> Result<(), Error> {
     let mut settings = settings::Settings::from(&settings::environment);
     let events_table = settings.text("EVENTS_TABLE");
     let queue_url = settings.text("FULFILLMENT_QUEUE_URL");
-    let secret_id = settings.text("PROVIDER_SECRETS");
+    let flex_secrets = settings.text("FLEX_WEBHOOK_SECRETS_ARN");
     let max_body_bytes = settings.parsed("MAX_BODY_BYTES");
     let retention_days = settings.parsed::<u32>("EVENT_RETENTION_DAYS");
     let config = client::config().await;
-    let keys = match &secret_id {
-        Some(id) => settings.noted(secrets::open(&config, id, intake::secrets::signing_keys).await),
+    let flex = match &flex_secrets {
+        Some(arn) => settings.noted(secrets::open(&config, arn, flex_keys).await),
         None => None,
     };
-    let (Some(events_table), Some(queue_url), Some(max_body_bytes), Some(days), Some(keys)) =
-        (events_table, queue_url, max_body_bytes, retention_days, keys)
+    let (Some(events_table), Some(queue_url), Some(max_body_bytes), Some(days), Some(flex)) =
+        (events_table, queue_url, max_body_bytes, retention_days, flex)
     else {
         return Err(settings.stop().into());
     };
@@ -32,7 +35,7 @@ async fn main() -> Result<(), Error> {
     let intake = Intake {
         events: Events::new(aws_sdk_dynamodb::Client::new(&config), events_table, settings::days(days)),
         queue: Jobs::new(aws_sdk_sqs::Client::new(&config), queue_url),
-        keys,
+        keys: Secrets { flex },
         clock: SystemClock,
         max_body_bytes,
         time_limit: TIME_LIMIT,

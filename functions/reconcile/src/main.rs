@@ -36,27 +36,27 @@ async fn main() -> Result<(), Error> {
         settings.text("ENTITLEMENTS_TABLE"),
         settings.text("FULFILLMENT_QUEUE_URL"),
     );
-    let outside = (settings.text("PROVIDER_SECRETS"), settings.text("FLEX_API_BASE_URL"));
+    let outside = (settings.text("FLEX_API_KEY_ARN"), settings.text("FLEX_API_BASE_URL"));
     let numbers = (
         settings.parsed::<Mode>("MODE"),
         settings.parsed::<u32>("EVENT_RETENTION_DAYS"),
         settings.parsed::<u32>("RECONCILE_DAYS"),
     );
     let config = client::config().await;
-    let (secret_id, flex_url) = outside;
+    let (key_arn, flex_url) = outside;
     let limits = Limits { bytes: LARGEST_PAGE, ..Limits::default() };
     let flex = flex_url.and_then(|url| settings.noted(flex::Api::with_limits(&url, limits)));
-    let keys = match (&secret_id, numbers.0) {
-        (Some(id), Some(mode)) => {
-            settings.noted(secrets::open(&config, id, providers::read_keys(mode)).await)
+    let flex_key = match (&key_arn, numbers.0) {
+        (Some(arn), Some(mode)) => {
+            settings.noted(secrets::open(&config, arn, providers::read_flex_key(mode)).await)
         }
         _ => None,
     };
     let (
         (Some(events), Some(orders), Some(links), Some(entitlements), Some(queue_url)),
         (Some(mode), Some(retention_days), Some(days)),
-        (Some(flex), Some(keys)),
-    ) = (names, numbers, (flex, keys))
+        (Some(flex), Some(flex_key)),
+    ) = (names, numbers, (flex, flex_key))
     else {
         return Err(settings.stop().into());
     };
@@ -72,7 +72,7 @@ async fn main() -> Result<(), Error> {
         receipts: String::new(),
     };
     let reconcile = Reconcile {
-        api: providers::Providers { flex, keys },
+        api: providers::Providers { flex, flex_key },
         events: Events::new(dynamodb.clone(), events, settings::days(retention_days)),
         entitlements: Entitlements::new(dynamodb.clone(), entitlements),
         ledger: Ledger::new(dynamodb, tables),

@@ -1,24 +1,17 @@
-//! The providers' secrets: one JSON document in Secrets Manager.
+//! The providers' secrets: JSON documents in Secrets Manager.
 //!
-//! ```json
-//! {"flex": {"webhook_secrets": ["fwhsec_…", "whsec_…"], "api_key": "fsk_…"}}
-//! ```
+//! Each provider has two, so that a function can read only what it needs: [`WebhookSecrets`] and [`ApiKeySecret`].
 //!
-//! Kept in the process for five minutes, and read anew when a signature or a key does not fit, but never more
+//! A process keeps what it read for five minutes. It reads again when a signature or a key does not fit, but never more
 //! than once a minute whatever is sent to us: a stranger must not be able to spend our money.
 
 use crate::{SystemClock, failure::setback};
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
-use domain::{
-    delivery::Provider,
-    outcome::Setback,
-    ports::{Clock, SigningKeys},
-    secrets::Keys,
-};
+use domain::{outcome::Setback, ports::Clock};
 use jiff::Timestamp;
-use serde::Deserialize;
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use serde::{Deserialize, de::DeserializeOwned};
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 
 /// How long a reading is good for.
@@ -28,36 +21,69 @@ pub const REREAD_AFTER: Duration = Duration::from_mins(1);
 /// The most time that a reading may take beside a request that is waiting for its answer.
 const READ_WITHIN: Duration = Duration::from_secs(2);
 
-/// One provider's part of the document, as text. Prints nothing.
-#[derive(Clone, Default, Deserialize)]
-pub struct ProviderSecrets {
+/// The JSON document of one secret.
+///
+/// An unknown member is refused: with the API key beside the webhook secrets, intake could read it.
+pub trait Document: DeserializeOwned {
+    /// The document to write, for error texts.
+    const SHAPE: &'static str;
+}
+
+/// A provider's webhook secrets. Prints nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookSecrets {
     /// Signing secrets, as the provider's dashboard shows them. Two during a rotation.
-    #[serde(default)]
     pub webhook_secrets: Vec<String>,
-    /// The key for the provider's API.
-    #[serde(default)]
+}
+
+impl Document for WebhookSecrets {
+    const SHAPE: &'static str = r#"{"webhook_secrets":["…"]}"#;
+}
+
+/// The key for a provider's API. Prints nothing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeySecret {
+    /// The key, as the provider's dashboard shows it.
     pub api_key: String,
 }
 
-impl fmt::Debug for ProviderSecrets {
+impl Document for ApiKeySecret {
+    const SHAPE: &'static str = r#"{"api_key":"…"}"#;
+}
+
+impl fmt::Debug for WebhookSecrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ProviderSecrets(…)")
+        f.write_str("WebhookSecrets(…)")
     }
 }
 
-/// The document: providers by name.
-pub type Document = BTreeMap<String, ProviderSecrets>;
+impl fmt::Debug for ApiKeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKeySecret(…)")
+    }
+}
 
-/// Turns the document into what a function needs, or says what is wrong with it (never quoting it).
-pub type Read<T> = fn(&Document) -> Result<T, Vec<String>>;
+/// Parses a secret's text, or says what is wrong with it (never quoting it).
+pub fn parse<D: Document>(text: &str) -> Result<D, Vec<String>> {
+    // serde_json's message may quote the document; its position may not.
+    serde_json::from_str(text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        vec![format!("a secret is not the JSON document {} (line {line}, column {column})", D::SHAPE)]
+    })
+}
 
-/// Where the document lies.
+/// Turns a secret's text into what a function needs, or says what is wrong with it (never quoting it).
+pub type Read<T> = fn(&str) -> Result<T, Vec<String>>;
+
+/// The place that holds a document.
 pub trait Store: Send + Sync {
     /// Reads the whole text.
     fn fetch(&self) -> impl Future<Output = Result<String, Setback>> + Send;
 }
 
-/// The document in Secrets Manager.
+/// A document in Secrets Manager.
 #[derive(Debug, Clone)]
 pub struct SecretsManager {
     client: Client,
@@ -110,7 +136,7 @@ impl From<SecretsError> for Setback {
     }
 }
 
-/// Opens the document in Secrets Manager under that name or ARN, for a process that has just started.
+/// Opens the secret of that name or ARN, for a process that has just started.
 pub async fn open<T: Send + Sync>(
     config: &SdkConfig,
     secret_id: &str,
@@ -119,7 +145,7 @@ pub async fn open<T: Send + Sync>(
     Cache::open(SecretsManager::new(Client::new(config), secret_id), read, SystemClock).await
 }
 
-/// What was made of the document, kept for a while.
+/// The value read from a document, kept for a while.
 #[derive(Debug)]
 pub struct Cache<S, T, C> {
     store: S,
@@ -173,7 +199,11 @@ impl<S: Store, T: Send + Sync, C: Clock> Cache<S, T, C> {
                 true
             }
             Err(error) => {
-                tracing::error!(reason = %error, "the provider secrets cannot be read; the old ones serve on");
+                tracing::error!(
+                    secret_refresh_failed = true,
+                    reason = %error,
+                    "a secret was not read again; the old value stays in use"
+                );
                 false
             }
         }
@@ -185,27 +215,7 @@ fn may_try<T>(held: &Held<T>, now: Timestamp) -> bool {
 }
 
 async fn fetch<S: Store, T>(store: &S, read: Read<T>) -> Result<T, SecretsError> {
-    let text = store.fetch().await?;
-    // serde_json's message may quote the document; its position may not.
-    let document: Document = serde_json::from_str(&text).map_err(|error| {
-        SecretsError::Wrong(vec![format!(
-            "the provider secrets are not the JSON document they should be (line {}, column {})",
-            error.line(),
-            error.column()
-        )])
-    })?;
-    read(&document).map_err(SecretsError::Wrong)
-}
-
-/// Signing keys by provider, held and read anew by these rules.
-impl<S: Store, C: Clock> SigningKeys for Cache<S, BTreeMap<Provider, Keys>, C> {
-    async fn keys(&self, provider: Provider) -> Keys {
-        self.current().await.get(&provider).cloned().unwrap_or_default()
-    }
-
-    async fn reread(&self, provider: Provider) -> Option<Keys> {
-        self.reread().await.and_then(|keys| keys.get(&provider).cloned())
-    }
+    read(&store.fetch().await?).map_err(SecretsError::Wrong)
 }
 
 #[cfg(test)]
@@ -215,6 +225,7 @@ mod tests {
         Mutex as Lock,
         atomic::{AtomicI64, AtomicUsize, Ordering},
     };
+    use tracing_subscriber::util::SubscriberInitExt as _;
 
     #[derive(Debug, Default)]
     struct World {
@@ -236,13 +247,13 @@ mod tests {
         }
     }
 
-    fn api_key(document: &Document) -> Result<String, Vec<String>> {
-        let key = document.get("flex").map(|flex| flex.api_key.clone()).unwrap_or_default();
-        if key.is_empty() { Err(vec!["flex.api_key is empty".to_owned()]) } else { Ok(key) }
+    fn api_key(text: &str) -> Result<String, Vec<String>> {
+        let key = parse::<ApiKeySecret>(text)?.api_key;
+        if key.is_empty() { Err(vec!["api_key is empty".to_owned()]) } else { Ok(key) }
     }
 
     fn put(world: &World, key: &str) {
-        *world.text.lock().unwrap() = Some(format!(r#"{{"flex":{{"api_key":"{key}"}}}}"#));
+        *world.text.lock().unwrap() = Some(format!(r#"{{"api_key":"{key}"}}"#));
     }
 
     async fn opened(world: &Arc<World>) -> Cache<Arc<World>, String, Arc<World>> {
@@ -290,12 +301,72 @@ mod tests {
         assert_eq!(*cache.current().await, "one");
     }
 
+    /// The lines that `work` logs, in the functions' format.
+    async fn logged(work: impl Future<Output = ()>) -> String {
+        #[derive(Clone, Default)]
+        struct Lines(Arc<Lock<Vec<u8>>>);
+        impl std::io::Write for Lines {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().extend(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let subscriber =
+            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
+        // With one subscriber alone, `tracing` asks the thread that meets a line first whether anybody listens. The
+        // other tests' threads have no subscriber. With two it asks the subscribers.
+        let second = tracing_subscriber::registry().set_default();
+        let logging = subscriber.set_default();
+        work.await;
+        drop((logging, second));
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_failed_refresh_is_logged_in_the_field_that_the_alarm_counts() {
+        let world = Arc::new(World::default());
+        let cache = opened(&world).await;
+        let lines = logged(async {
+            // Away, then wrong, then good.
+            for (second, text) in [(300, None), (360, Some("{}")), (420, Some(r#"{"api_key":"two"}"#))] {
+                *world.text.lock().unwrap() = text.map(str::to_owned);
+                world.now.store(second, Ordering::SeqCst);
+                let _ = cache.current().await;
+            }
+        })
+        .await;
+        let lines: Vec<serde_json::Value> =
+            lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told: Vec<_> =
+            lines.iter().map(|line| (&line["secret_refresh_failed"], line["reason"].as_str())).collect();
+        let failed = serde_json::Value::Bool(true);
+        let wrong = r#"a secret is not the JSON document {"api_key":"…"} (line 1, column 2)"#;
+        assert_eq!(told, [(&failed, Some("out of time")), (&failed, Some(wrong))]);
+        assert_eq!(*cache.current().await, "two");
+    }
+
     #[tokio::test]
     async fn an_error_never_quotes_the_document() {
         let world = Arc::new(World::default());
-        *world.text.lock().unwrap() = Some(r#"{"flex": "fwhsec_verysecret"}"#.to_owned());
-        let error = Cache::open(Arc::clone(&world), api_key, Arc::clone(&world)).await.unwrap_err();
-        assert!(!error.to_string().contains("verysecret"), "{error}");
-        assert!(error.to_string().contains("line 1"), "{error}");
+        for text in [r#"{"api_key": ["fsk_verysecret"]}"#, r#"{"fsk_verysecret": ""}"#, "fsk_verysecret"] {
+            *world.text.lock().unwrap() = Some(text.to_owned());
+            let error = Cache::open(Arc::clone(&world), api_key, Arc::clone(&world)).await.unwrap_err();
+            let error = error.to_string();
+            assert!(!error.contains("verysecret"), "{error}");
+            assert!(error.contains(ApiKeySecret::SHAPE) && error.contains("line 1"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_document_holds_its_own_purpose_only() {
+        assert!(parse::<WebhookSecrets>(r#"{"webhook_secrets":["whsec_1","whsec_2"]}"#).is_ok());
+        assert!(parse::<ApiKeySecret>(r#"{"api_key":"fsk_1"}"#).is_ok());
+        let both = r#"{"webhook_secrets":["whsec_1"],"api_key":"fsk_1"}"#;
+        assert!(parse::<WebhookSecrets>(both).is_err() && parse::<ApiKeySecret>(both).is_err());
     }
 }
