@@ -265,6 +265,13 @@ PLANTS = [
         "intake::an_unsigned_or_stale_request_causes_no_call_and_a_forged_one_a_look_for_newer_keys",
     ),
     Plant(
+        "a stack that began in test mode goes on in live mode",
+        "shared/domain/src/mode.rs",
+        "Some(first) if first != self => Err(OtherMode { first, deployed: self }),",
+        "Some(first) if first != self && first == Self::Live => Err(OtherMode { first, deployed: self }),",
+        "domain", "mode::tests::a_stack_stays_in_its_first_mode",
+    ),
+    Plant(
         "the secret is read anew with every forged request",
         "shared/aws/src/secrets.rs",
         "now.duration_since(held.tried_at).unsigned_abs() >= REREAD_AFTER",

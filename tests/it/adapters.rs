@@ -1,7 +1,10 @@
 //! What the adapters make of what AWS says: answers, set-up faults, outages, and mails of which nobody knows. AWS
 //! is played by a small server that says one thing; queue and mail are also tried on the local SQS and SES.
 
-use aws::mailer::{Mailer, mime};
+use aws::{
+    links::FirstMode,
+    mailer::{Mailer, mime},
+};
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use axum::{Router, body::Body, http::StatusCode, response::Response};
@@ -406,6 +409,18 @@ async fn a_transaction_that_no_trying_again_will_mend_is_not_tried_again() {
     // Nor is one of which nobody knows what has become: whoever reads next sees it.
     let (committed, _) = committed(Says::Nothing, usize::MAX, DONE).await;
     assert_eq!(committed.unwrap_err().to_string(), "DynamoDB is away: no connection");
+}
+
+#[tokio::test]
+async fn a_first_mode_that_was_left_unread_is_not_taken_for_none() {
+    let unread = Says::Answer(
+        200,
+        r#"{"Responses":{},"UnprocessedKeys":{"links":{"Keys":[{"link":{"S":"stack#mode"}}]}}}"#,
+    );
+    let aws = Aws::saying(unread, 0, unread).await;
+    let first = FirstMode::new(aws_sdk_dynamodb::Client::new(&config(&aws.url).await), "links");
+    let refused = first.check(Mode::Live).await.unwrap_err();
+    assert_eq!(refused.to_string(), "DynamoDB is away: keys left unread");
 }
 
 /// What a reading comes to, and how often it has asked.

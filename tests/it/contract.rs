@@ -182,6 +182,7 @@ macro_rules! on_both {
 mod desk;
 mod feedback;
 mod messages;
+mod mode;
 mod provider;
 
 on_both! {

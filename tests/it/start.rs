@@ -1,6 +1,8 @@
 //! Cold start, by the very binaries that are deployed: what cannot work does not start, and says all that is wrong
 //! in one line.
 
+use aws::links::FirstMode;
+use domain::{mode::Mode, ports::FirstMode as _};
 use kit::stack::Stack;
 use serde_json::Value;
 use std::{
@@ -15,15 +17,26 @@ fn binary(function: &str) -> PathBuf {
     path
 }
 
-/// Starts a function and returns the reason that it gives for not starting.
-fn reason(function: &str, settings: &[(&str, &str)]) -> String {
+/// Starts a function where there is no Lambda, and returns its reason not to start; `None` if it came as far as asking
+/// Lambda for work.
+fn started(function: &str, settings: &[(&str, &str)]) -> Option<String> {
     let output = Command::new(binary(function)).env_clear().envs(settings.iter().copied()).output().unwrap();
-    assert!(!output.status.success(), "{function} started");
+    assert!(!output.status.success(), "{function} found a Lambda");
     let lines = String::from_utf8(output.stdout).unwrap();
     let mut lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let line = lines.find(|line| line["outcome"] == "cannot_start").unwrap();
-    assert_eq!(line["level"], "ERROR");
-    line["reason"].as_str().unwrap().to_owned()
+    let end = lines.find(|line| line["level"] == "ERROR").unwrap();
+    if end["outcome"] == "panic" {
+        // The runtime misses its own settings.
+        assert!(end["place"].as_str().unwrap().contains("lambda_runtime"), "{function}: {end}");
+        return None;
+    }
+    assert_eq!(end["outcome"], "cannot_start");
+    Some(end["reason"].as_str().unwrap().to_owned())
+}
+
+/// Starts a function and returns the reason that it gives for not starting.
+fn reason(function: &str, settings: &[(&str, &str)]) -> String {
+    started(function, settings).unwrap_or_else(|| panic!("{function} started"))
 }
 
 #[test]
@@ -111,6 +124,57 @@ async fn a_secret_that_is_wrong_and_a_missing_setting_are_named_together() {
             assert!(reason.contains(expected), "{reason}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_stack_that_began_in_one_mode_does_not_start_in_the_other() {
+    let stack = Stack::named().unwrap();
+    let suffix = format!("-start-{}", jiff::Timestamp::now().as_nanosecond());
+    let links = stack.with_copied_tables(&suffix).await.tables.links;
+    let keys =
+        [secret(&stack, r#"{"api_key":"fsk_test_1"}"#).await, secret(&stack, r#"{"api_key":"fsk_1"}"#).await];
+    let settings = |mode: &'static str, complete: bool| {
+        let key = if mode == "test" { &keys[0] } else { &keys[1] };
+        let mut settings = reaching(&stack, mode, "https://flex.example");
+        settings.extend([("LINKS_TABLE", links.as_str()), ("FLEX_API_KEY_ARN", key.as_str())]);
+        if complete {
+            let others = [
+                "EVENTS_TABLE",
+                "ORDERS_TABLE",
+                "STOCK_TABLE",
+                "RECEIPTS_TABLE",
+                "ENTITLEMENTS_TABLE",
+                "FULFILLMENT_QUEUE_URL",
+                "RECEIPT_QUEUE_URL",
+            ];
+            settings.extend(others.map(|name| (name, "not asked")));
+            settings.extend([
+                ("EVENT_RETENTION_DAYS", "90"),
+                ("RETRY_BASE_SECONDS", "60"),
+                ("MAX_RECEIVES", "5"),
+            ]);
+            settings.extend([("RESTOCK", "never"), ("GRACE_DAYS", "0"), ("RECONCILE_DAYS", "3")]);
+            settings.extend([("PAYMENT_FAILED_MAIL", "off"), ("TRIAL_ENDS_MAIL", "off")]);
+        }
+        settings
+    };
+    let first =
+        async || FirstMode::new(aws_sdk_dynamodb::Client::new(&stack.config().await), &links).first().await;
+    // A start that fails, and reconcile's, leave the mode open.
+    let reason_of_live = reason("FulfillmentFunction", &settings("live", false));
+    assert!(!reason_of_live.contains("Mode="), "{reason_of_live}");
+    // Without Lambda a function that has started stops at once.
+    assert_eq!(started("ReconcileFunction", &settings("live", true)), None);
+    assert_eq!(first().await, Ok(None));
+    assert_eq!(started("FulfillmentFunction", &settings("test", true)), None);
+    assert_eq!(first().await, Ok(Some(Mode::Test)));
+    let expected = "cannot start: this stack began with Mode=test and is deployed with Mode=live: \
+                    deploy it with Mode=test again, and a second stack with Mode=live";
+    for function in ["FulfillmentFunction", "ReconcileFunction"] {
+        assert_eq!(started(function, &settings("live", true)).as_deref(), Some(expected), "{function}");
+        assert_eq!(started(function, &settings("test", true)), None, "{function}");
+    }
+    assert_eq!(first().await, Ok(Some(Mode::Test)));
 }
 
 #[test]

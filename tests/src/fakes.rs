@@ -28,13 +28,15 @@ use domain::{
     },
     job::{FulfillmentJob, Job, ReceiptJob},
     ledger::{Commit, Reference, Rows, Wanted},
+    mode::Mode,
     order::Order,
     outcome::Setback,
     payment::Link,
     ports::{
-        Changed, Clock, Committed, DeadLetter, DeadLetters, Delay, Entitlements, EventDesk, Events, Found,
-        Ledger, MailTroubles, Mailer, Marks, Orders, ProviderApi, Queue, ReadError, ReceiptDesk,
-        ReceiptLessons, Receipts, Recorded, Reopening, Search, SendError, Settlement, SigningKeys,
+        Changed, Clock, Committed, DeadLetter, DeadLetters, Delay, Entitlements, EventDesk, Events,
+        FirstMode, Found, Ledger, MailTroubles, Mailer, Marks, Orders, ProviderApi, Queue, ReadError,
+        ReceiptDesk, ReceiptLessons, Receipts, Recorded, Reopening, Search, SendError, Settlement,
+        SigningKeys,
     },
     receipt::{
         Receipt, Standing, State,
@@ -213,6 +215,8 @@ pub struct Kept {
     pub keys_aged: bool,
     /// When asking for aged keys last read the store.
     keys_read_at: Option<Timestamp>,
+    /// The mode that the stack began in.
+    pub first_mode: Option<Mode>,
     /// The name of every port call so far.
     pub calls: Vec<&'static str>,
     /// At which call (from 0) something happens.
@@ -1117,5 +1121,15 @@ impl SigningKeys for World {
         });
         // A store that does not answer has no newer keys to offer.
         reread.await.ok().flatten()
+    }
+}
+
+impl FirstMode for World {
+    async fn first(&self) -> Result<Option<Mode>, Setback> {
+        self.look_up("first_mode.first", |kept| kept.first_mode).await
+    }
+
+    async fn begin(&self, mode: Mode) -> Result<Mode, Setback> {
+        self.repeatable("first_mode.begin", |kept| *kept.first_mode.get_or_insert(mode)).await
     }
 }

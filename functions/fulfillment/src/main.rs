@@ -7,6 +7,7 @@ use aws::{
     entitlements::Entitlements,
     events::Events,
     ledger::{Ledger, Tables},
+    links::FirstMode,
     log,
     queue::{Jobs, Source},
     receipts::Receipts,
@@ -46,26 +47,37 @@ async fn main() -> Result<(), Error> {
         settings.switch("TRIAL_ENDS_MAIL"),
     );
     let config = client::config().await;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let (key_arn, flex_url) = outside;
     let flex = flex_url.and_then(|url| settings.noted(flex::Api::new(&url)));
-    let flex_key = match (&key_arn, numbers.0) {
-        (Some(arn), Some(mode)) => {
-            settings.noted(secrets::open(&config, arn, providers::read_flex_key(mode)).await)
-        }
-        _ => None,
+    let flex_key = async {
+        let (arn, mode) = key_arn.as_ref().zip(numbers.0)?;
+        Some(secrets::open(&config, arn, providers::read_flex_key(mode)).await)
     };
+    let first_mode = async {
+        let (links, mode) = names.4.as_ref().zip(numbers.0)?;
+        Some(FirstMode::new(dynamodb.clone(), links).check(mode).await)
+    };
+    let (flex_key, first_mode) = tokio::join!(flex_key, first_mode);
+    let flex_key = flex_key.and_then(|tried| settings.noted(tried));
+    let first_mode = first_mode.and_then(|tried| settings.noted(tried));
     let (
         (Some(events), Some(orders), Some(stock), Some(receipts), Some(links), Some(entitlements)),
         (Some(source_url), Some(receipt_url)),
         (Some(mode), Some(retention_days), Some(retry_base), Some(most_receives)),
         (Some(restock), Some(grace_days), Some(payment_failed_mail), Some(trial_ends_mail)),
-        (Some(flex), Some(flex_key)),
-    ) = (names, queues, numbers, choices, (flex, flex_key))
+        (Some(flex), Some(flex_key), Some(first_mode)),
+    ) = (names, queues, numbers, choices, (flex, flex_key, first_mode))
     else {
         return Err(settings.stop().into());
     };
 
-    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+    // Only now: a first start that fails must leave the owner free to correct the mode.
+    let claim = async || FirstMode::new(dynamodb.clone(), &links).claim(mode).await;
+    if first_mode.is_none() && settings.noted(claim().await).is_none() {
+        return Err(settings.stop().into());
+    }
+
     let sqs = aws_sdk_sqs::Client::new(&config);
     let tables = Tables {
         events: events.clone(),

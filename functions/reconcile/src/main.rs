@@ -5,6 +5,7 @@ use aws::{
     entitlements::Entitlements,
     events::Events,
     ledger::{Ledger, Tables},
+    links::FirstMode,
     log,
     queue::Jobs,
     secrets, settings,
@@ -43,25 +44,30 @@ async fn main() -> Result<(), Error> {
         settings.parsed::<u32>("RECONCILE_DAYS"),
     );
     let config = client::config().await;
+    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let (key_arn, flex_url) = outside;
     let limits = Limits { bytes: LARGEST_PAGE, ..Limits::default() };
     let flex = flex_url.and_then(|url| settings.noted(flex::Api::with_limits(&url, limits)));
-    let flex_key = match (&key_arn, numbers.0) {
-        (Some(arn), Some(mode)) => {
-            settings.noted(secrets::open(&config, arn, providers::read_flex_key(mode)).await)
-        }
-        _ => None,
+    let flex_key = async {
+        let (arn, mode) = key_arn.as_ref().zip(numbers.0)?;
+        Some(secrets::open(&config, arn, providers::read_flex_key(mode)).await)
     };
+    let first_mode = async {
+        let (links, mode) = names.2.as_ref().zip(numbers.0)?;
+        Some(FirstMode::new(dynamodb.clone(), links).check(mode).await)
+    };
+    let (flex_key, first_mode) = tokio::join!(flex_key, first_mode);
+    let flex_key = flex_key.and_then(|tried| settings.noted(tried));
+    let first_mode = first_mode.and_then(|tried| settings.noted(tried));
     let (
         (Some(events), Some(orders), Some(links), Some(entitlements), Some(queue_url)),
         (Some(mode), Some(retention_days), Some(days)),
-        (Some(flex), Some(flex_key)),
-    ) = (names, numbers, (flex, flex_key))
+        (Some(flex), Some(flex_key), Some(_)),
+    ) = (names, numbers, (flex, flex_key, first_mode))
     else {
         return Err(settings.stop().into());
     };
 
-    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let tables = Tables {
         events: events.clone(),
         orders,

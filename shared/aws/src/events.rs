@@ -2,15 +2,14 @@
 //! (TTL) only on what is, so that undone work is never forgotten.
 
 use crate::{
-    failure::{past_conflicts, setback, unbuildable},
-    guard::guarded,
+    failure::{setback, unbuildable},
+    guard::{guarded, put_first},
     row::{self, Attributes, Key, attributes, number, text},
 };
 use aws_sdk_dynamodb::{
     Client,
-    error::SdkError,
-    operation::{put_item::PutItemError, query::builders::QueryFluentBuilder},
-    types::{AttributeValue, ConditionCheck, ReturnValuesOnConditionCheckFailure, Update},
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, ConditionCheck, Update},
 };
 use domain::{
     class::Class,
@@ -189,24 +188,13 @@ impl ports::Events for Events {
             .put_item()
             .table_name(&self.table)
             .set_item(Some(item))
-            .condition_expression("attribute_not_exists(event_id)")
-            // A refusal brings the item along, so that a duplicate costs no second read.
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match past_conflicts(|| put.clone().send()).await {
-            Ok(_) => Ok(Recorded::First),
-            Err(SdkError::ServiceError(refusal)) if refusal.err().is_conditional_check_failed_exception() => {
-                let PutItemError::ConditionalCheckFailedException(refusal) = refusal.into_err() else {
-                    return Err(Setback::Fault("a refused condition without its type".to_owned()));
-                };
-                let there: Item = row::from_item(TABLE, refusal.item.unwrap_or_default())?;
-                Ok(if there.fingerprint == event.fingerprint {
-                    Recorded::Again(there.state)
-                } else {
-                    Recorded::OtherBody(there.state)
-                })
-            }
-            Err(error) => Err(setback(SERVICE, &error)),
-        }
+            .condition_expression("attribute_not_exists(event_id)");
+        let there: Option<Item> = put_first(TABLE, put).await?;
+        Ok(match there {
+            None => Recorded::First,
+            Some(there) if there.fingerprint == event.fingerprint => Recorded::Again(there.state),
+            Some(there) => Recorded::OtherBody(there.state),
+        })
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, Setback> {

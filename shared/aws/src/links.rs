@@ -1,28 +1,34 @@
 //! The Links table: key `link`. What leads from a payment to its order lies under `payment#<payment intent>`, the paid
 //! orders of one of the merchant's references under `reference#<reference>`, and why no mail goes to an address under
-//! `address#<hash of the address>`.
+//! `address#<hash of the address>`. The mode that the stack began in lies under `stack#mode`.
 
 use crate::{
-    failure::setback,
-    guard::guarded,
+    failure::{setback, unbuildable},
+    guard::{guarded, put_first},
     row::{self, Attributes, Key, attributes, number, text},
 };
-use aws_sdk_dynamodb::{Client, types::Put};
+use aws_sdk_dynamodb::{
+    Client,
+    types::{KeysAndAttributes, Put},
+};
 use domain::{
     ids::PaymentIntentId,
     ledger::{Reference, Rows, Wanted},
+    mode::{Mode, OtherMode},
     outcome::Setback,
     payment::Link,
     ports::{self, Changed},
     receipt::feedback::{AddressHash, Mark},
 };
 use jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
+const SERVICE: &str = "DynamoDB";
 const TABLE: &str = "Links";
 const PAYMENT: &str = "payment#";
 const REFERENCE: &str = "reference#";
 const ADDRESS: &str = "address#";
+const MODE: &str = "stack#mode";
 
 /// The Links table's marks of addresses.
 #[derive(Debug, Clone)]
@@ -65,7 +71,7 @@ impl ports::Marks for Marks {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| setback("DynamoDB", &error))?;
+            .map_err(|error| setback(SERVICE, &error))?;
         found.item.map(|item| row::from_item(TABLE, item)).transpose()
     }
 
@@ -81,6 +87,83 @@ impl ports::Marks for Marks {
         }
         Ok(())
     }
+}
+
+/// The mode that the stack began in.
+#[derive(Debug, Clone)]
+pub struct FirstMode {
+    client: Client,
+    table: String,
+}
+
+/// Why a function must not start in its mode.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoStart {
+    /// The stack began in the other one.
+    #[error(transparent)]
+    OtherMode(#[from] OtherMode),
+    /// The first mode is not known.
+    #[error(transparent)]
+    Setback(#[from] Setback),
+}
+
+#[derive(Serialize, Deserialize)]
+struct ModeRow {
+    mode: Mode,
+}
+
+impl FirstMode {
+    /// The one in the table of that name.
+    #[must_use]
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// Refuses a mode other than the first, and returns the first.
+    pub async fn check(&self, deployed: Mode) -> Result<Option<Mode>, NoStart> {
+        let first = ports::FirstMode::first(self).await?;
+        deployed.check(first)?;
+        Ok(first)
+    }
+
+    /// Makes a mode the first, or refuses it if another one is.
+    pub async fn claim(&self, deployed: Mode) -> Result<(), NoStart> {
+        let first = ports::FirstMode::begin(self, deployed).await?;
+        Ok(deployed.check(Some(first))?)
+    }
+}
+
+impl ports::FirstMode for FirstMode {
+    /// A batch of one: this is how the functions' roles may read the table.
+    async fn first(&self) -> Result<Option<Mode>, Setback> {
+        let key = KeysAndAttributes::builder().keys(attributes(mode_key())).consistent_read(true).build();
+        let key = key.map_err(|error| unbuildable(&error))?;
+        let answer = self.client.batch_get_item().request_items(&self.table, key).send().await;
+        let answer = answer.map_err(|error| setback(SERVICE, &error))?;
+        if answer.unprocessed_keys.is_some_and(|unread| !unread.is_empty()) {
+            let cause = "keys left unread".to_owned();
+            return Err(Setback::Away { service: SERVICE, cause, retry_after: None });
+        }
+        let found = answer.responses.into_iter().flatten().flat_map(|(_, items)| items).next();
+        Ok(found.map(|item| row::from_item::<ModeRow>(TABLE, item)).transpose()?.map(|row| row.mode))
+    }
+
+    async fn begin(&self, mode: Mode) -> Result<Mode, Setback> {
+        let mut item = row::item(TABLE, &ModeRow { mode })?;
+        item.extend(attributes(mode_key()));
+        let put = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(link)");
+        let there: Option<ModeRow> = put_first(TABLE, put).await?;
+        Ok(there.map_or(mode, |row| row.mode))
+    }
+}
+
+fn mode_key() -> Key {
+    Key::from([("link", MODE.to_owned())])
 }
 
 fn address_key(address: &AddressHash) -> Key {

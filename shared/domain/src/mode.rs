@@ -39,9 +39,45 @@ impl FromStr for Mode {
     }
 }
 
+/// A stack that holds rows of one mode was deployed in the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this stack began with Mode={first} and is deployed with Mode={deployed}: \
+     deploy it with Mode={first} again, and a second stack with Mode={deployed}"
+)]
+pub struct OtherMode {
+    /// The mode that the stack began in.
+    pub first: Mode,
+    /// The mode that it is deployed in now.
+    pub deployed: Mode,
+}
+
+impl Mode {
+    /// Refuses a mode other than the stack's first. Live orders would be fulfilled from test stock. `None` is a stack
+    /// that has not begun.
+    pub fn check(self, first: Option<Self>) -> Result<(), OtherMode> {
+        match first {
+            Some(first) if first != self => Err(OtherMode { first, deployed: self }),
+            _ => Ok(()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stack_stays_in_its_first_mode() {
+        for mode in [Mode::Live, Mode::Test] {
+            assert_eq!((mode.check(None), mode.check(Some(mode))), (Ok(()), Ok(())));
+        }
+        let refused = Mode::Live.check(Some(Mode::Test)).unwrap_err();
+        assert_eq!(refused, OtherMode { first: Mode::Test, deployed: Mode::Live });
+        assert!(
+            refused.to_string().contains("deploy it with Mode=test again, and a second stack with Mode=live")
+        );
+    }
 
     #[test]
     fn a_mode_is_one_of_two_words() {

@@ -16,6 +16,7 @@ use crate::{
     },
     job::Job,
     ledger::{Commit, Rows, Wanted},
+    mode::Mode,
     order::Order,
     outcome::Setback,
     receipt::{
@@ -273,6 +274,14 @@ pub trait Marks: Send + Sync {
     ) -> impl Future<Output = Result<Option<Mark>, Setback>> + Send;
     /// Merges a mark into what is known of its address.
     fn set_mark(&self, mark: &Mark) -> impl Future<Output = Result<(), Setback>> + Send;
+}
+
+/// The Links table's row of the mode that this stack began in.
+pub trait FirstMode: Send + Sync {
+    /// Reads it, strongly consistent; `None` on a stack that has not begun.
+    fn first(&self) -> impl Future<Output = Result<Option<Mode>, Setback>> + Send;
+    /// Keeps this mode as the first unless there is a first one, and returns the first.
+    fn begin(&self, mode: Mode) -> impl Future<Output = Result<Mode, Setback>> + Send;
 }
 
 /// The Receipts table, as an operator uses it.
