@@ -60,7 +60,6 @@ faults: tools  ## Deliver events while AWS throttles, fails and loses answers: m
 
 # In 4 GB of addresses: what takes all memory there is fails here and not on a small function.
 fuzz: CASES ?= 100000
-fuzz: export CARGO_PROFILE_RELEASE_OVERFLOW_CHECKS = true
 fuzz: export CARGO_PROFILE_RELEASE_DEBUG_ASSERTIONS = true
 fuzz:  ## Feed mutated samples to every parser and the templates: make fuzz CASES=1000000
 	$(CARGO) test --locked --release --package tests --test it --no-run

@@ -3,7 +3,9 @@
 import hashlib
 import os
 import platform
+import re
 import shutil
+import subprocess
 import sys
 
 import say
@@ -84,8 +86,11 @@ def require():
         missing.append("Linux: the functions are built for Lambda and run as they are; use a virtual machine or WSL")
     elif architecture() is None:
         missing.append(f"an x86_64 or arm64 processor (this is {platform.machine()})")
-    if not shutil.which("cargo"):
-        missing.append("Rust (cargo): https://rustup.rs")
+    if not shutil.which("cargo") or not shutil.which("rustc"):
+        missing.append("Rust (cargo and rustc): https://rustup.rs")
+    elif (found := rust_version()) < wanted_rust():
+        text = ".".join(map(str, wanted_rust()))
+        missing.append(f"Rust {text} or newer (this is {'.'.join(map(str, found))}): rustup update stable")
     if not (shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")):
         missing.append("a C compiler (cc): apt install build-essential, or dnf install gcc")
     try:
@@ -95,6 +100,25 @@ def require():
         missing.append("Python's venv module: apt install python3-venv")
     if missing:
         raise say.Failure("missing on this machine:\n  " + "\n  ".join(missing))
+
+
+def rust_version():
+    """The version of the compiler that Cargo uses here."""
+    # In the project: a toolchain may be chosen for this folder alone.
+    output = subprocess.run(["rustc", "--version"], cwd=PROJECT, capture_output=True, text=True).stdout
+    return version(output)
+
+
+def wanted_rust():
+    """The oldest compiler that builds every locked crate, from Cargo.toml."""
+    line = re.search(r'^rust-version = "(.+)"$', (PROJECT / "Cargo.toml").read_text(), re.MULTILINE)
+    return version(line[1])
+
+
+def version(text):
+    """The first version in a text; 1.94 is 1.94.0, and no version is older than any."""
+    parts = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return tuple(int(part or 0) for part in parts.groups()) if parts else (0, 0, 0)
 
 
 def architecture():

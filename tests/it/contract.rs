@@ -966,7 +966,7 @@ fn day() -> Date {
 
 /// A notice that is due at that hour of the day, committed some seconds later than others.
 fn notice(day: Date, hour: i8, seconds: u64) -> Receipt {
-    let due_at = day.at(hour, 59, 59, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp();
+    let due_at = day.at(hour, 59, 59, 0).to_zoned_datetime(jiff::tz::TimeZone::UTC).unwrap().timestamp();
     let subscription_id = SubscriptionId::new(unique("fsub")).unwrap();
     let kind = receipt::Kind::TrialEnds { subscription_id, ends_at: later() };
     let order_id = OrderId::new("fcs_1").unwrap();

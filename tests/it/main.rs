@@ -11,6 +11,7 @@ mod backlog;
 mod contract;
 #[cfg(test)]
 mod documents;
+#[cfg(test)]
 mod encryption;
 #[cfg(test)]
 mod events;
@@ -54,3 +55,5 @@ mod sweep;
 mod template;
 #[cfg(test)]
 mod tls;
+#[cfg(test)]
+mod toolchain;

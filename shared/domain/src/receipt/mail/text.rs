@@ -1,5 +1,8 @@
 //! Foreign text made harmless, and plain text laid out for a terminal.
 
+use std::borrow::Cow;
+use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm, core::display_width};
+
 /// How wide the text part is: within the 76 columns that a quoted line leaves of a terminal's 80.
 pub(super) const WIDTH: usize = 72;
 
@@ -65,11 +68,11 @@ pub(super) fn wrap(text: &str, indent: usize) -> String {
 pub(super) fn row(label: &str, amount: &str, indent: usize) -> String {
     // As for `wrap`.
     let indent = indent.min(WIDTH);
-    let room = WIDTH.saturating_sub(columns(amount) + 2 + indent);
+    let room = WIDTH.saturating_sub(display_width(amount) + 2 + indent);
     let margin = " ".repeat(indent);
     let mut lines = lines(label, room).into_iter();
     let first = lines.next().unwrap_or_default();
-    let gap = " ".repeat(WIDTH.saturating_sub(indent + columns(&first) + columns(amount)));
+    let gap = " ".repeat(WIDTH.saturating_sub(indent + display_width(&first) + display_width(amount)));
     lines.fold(format!("{margin}{first}{gap}{amount}"), |page, line| format!("{page}\n{margin}{line}"))
 }
 
@@ -78,66 +81,22 @@ pub(super) fn entry(label: &str, value: &str) -> String {
     let margin = " ".repeat(VALUE_COLUMN);
     let mut lines = lines(value, WIDTH - VALUE_COLUMN).into_iter();
     let first = lines.next().unwrap_or_default();
-    let gap = " ".repeat(VALUE_COLUMN.saturating_sub(columns(label)).max(1));
+    let gap = " ".repeat(VALUE_COLUMN.saturating_sub(display_width(label)).max(1));
     lines.fold(format!("{label}{gap}{first}"), |page, line| format!("{page}\n{margin}{line}"))
 }
 
-/// Breaks a text at spaces, and within a word only where the word alone is wider than the line.
+/// Breaks a text at spaces, and within a word only if the word alone is wider than the line.
 fn lines(text: &str, width: usize) -> Vec<String> {
-    // Two columns hold any character, so every line takes at least one and the loop ends.
-    let width = width.max(2);
-    let mut lines = Vec::new();
-    let mut line = String::new();
-    let mut used = 0;
-    for word in text.split_whitespace() {
-        let wide = columns(word);
-        if used > 0 && used + 1 + wide <= width {
-            line.push(' ');
-            used += 1;
-        } else if used > 0 {
-            lines.push(std::mem::take(&mut line));
-            used = 0;
-        }
-        for character in word.chars() {
-            let wide = character_columns(character);
-            if used + wide > width {
-                lines.push(std::mem::take(&mut line));
-                used = 0;
-            }
-            line.push(character);
-            used += wide;
-        }
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if words.is_empty() {
+        return Vec::new();
     }
-    if !line.is_empty() {
-        lines.push(line);
-    }
-    lines
-}
-
-fn columns(text: &str) -> usize {
-    text.chars().map(character_columns).sum()
-}
-
-/// How many columns a terminal gives a character: a close reading of <https://www.unicode.org/reports/tr11/>
-/// for the scripts that a checkout meets. A wrong guess only makes a ragged edge.
-fn character_columns(character: char) -> usize {
-    match character {
-        '\u{0300}'..='\u{036F}'
-        | '\u{200C}'
-        | '\u{200D}'
-        | '\u{20D0}'..='\u{20FF}'
-        | '\u{FE00}'..='\u{FE0F}' => 0,
-        '\u{1100}'..='\u{115F}'
-        | '\u{2E80}'..='\u{A4CF}'
-        | '\u{AC00}'..='\u{D7A3}'
-        | '\u{F900}'..='\u{FAFF}'
-        | '\u{FE30}'..='\u{FE6F}'
-        | '\u{FF00}'..='\u{FF60}'
-        | '\u{FFE0}'..='\u{FFE6}'
-        | '\u{1F300}'..='\u{1FAFF}'
-        | '\u{20000}'..='\u{3FFFD}' => 2,
-        _ => 1,
-    }
+    // A line of two columns has room for any character.
+    let options = Options::new(width.max(2))
+        .word_separator(WordSeparator::AsciiSpace)
+        .word_splitter(WordSplitter::NoHyphenation)
+        .wrap_algorithm(WrapAlgorithm::FirstFit);
+    textwrap::wrap(&words, options).into_iter().map(Cow::into_owned).collect()
 }
 
 #[cfg(test)]
@@ -165,7 +124,7 @@ mod tests {
         let page = row(&"mat ".repeat(30), "$1.00", 2);
         assert!(page.lines().count() > 1);
         let first = page.lines().next().unwrap();
-        assert_eq!((columns(first), first.ends_with("$1.00")), (WIDTH, true), "{page}");
+        assert_eq!((display_width(first), first.ends_with("$1.00")), (WIDTH, true), "{page}");
         assert!(page.lines().all(|line| line.starts_with("  mat")), "{page}");
     }
 
@@ -181,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_word_is_broken_only_where_it_is_wider_than_its_line() {
-        let lengths = |text: &str| lines(text, 10).iter().map(|line| columns(line)).collect::<Vec<_>>();
+        let lengths = |text: &str| lines(text, 10).iter().map(|line| display_width(line)).collect::<Vec<_>>();
         assert_eq!(lengths(&"x".repeat(25)), [10, 10, 5]);
         assert_eq!(lengths("four five six"), [9, 3]);
         assert_eq!(lengths("four sixsix six"), [4, 10]);
@@ -190,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_character_is_as_wide_as_a_terminal_shows_it() {
-        assert_eq!(["e", "e\u{301}", "é", "漢", "ﾊ", "👩", ""].map(columns), [1, 1, 1, 2, 1, 2, 0]);
+        assert_eq!(["e", "e\u{301}", "é", "漢", "ﾊ", "👩", ""].map(display_width), [1, 1, 1, 2, 1, 2, 0]);
     }
 
     #[test]
@@ -205,7 +164,7 @@ mod tests {
             let text = clean(&text, 300);
             for page in [wrap(&text, indent), row(&text, &amount, indent), entry("Order", &text)] {
                 for line in page.lines() {
-                    prop_assert!(columns(line) <= WIDTH, "{line:?}");
+                    prop_assert!(display_width(line) <= WIDTH, "{line:?}");
                 }
             }
         }

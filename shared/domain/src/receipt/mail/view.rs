@@ -410,11 +410,11 @@ fn amount(order: &Order, minor: i64) -> Amount {
 }
 
 fn day(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_zoned(zone.clone()).strftime("%B %-d, %Y").to_string()
+    at.to_zoned_datetime(zone.clone()).strftime("%B %-d, %Y").to_string()
 }
 
 fn moment(at: Timestamp, zone: &TimeZone) -> String {
-    let zoned = at.to_zoned(zone.clone());
+    let zoned = at.to_zoned_datetime(zone.clone());
     let abbreviation = zoned.strftime("%Z").to_string();
     // Zones without a name of their own have only an offset, `-03`, which alone reads as a range of hours.
     let utc = if abbreviation.starts_with(['+', '-']) { "UTC" } else { "" };
