@@ -44,6 +44,8 @@ NEVER_CALLED = {
     "lambda:PublishVersion": "no function has versions",
     "iam:AttachRolePolicy": "roles have inline policies only",
     "iam:DetachRolePolicy": "roles have inline policies only",
+    "iam:*UserPolicy": "the stack has no users",
+    "iam:*GroupPolicy": "the stack has no groups",
     "iam:*PermissionsBoundary": "no boundary; add both if your account demands one",
     "iam:UpdateRoleDescription": "no role has a description",
     "dynamodb:*Replica": "tables are in one region",
