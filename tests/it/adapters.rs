@@ -18,6 +18,7 @@ use domain::{
     ports::{Committed, Delay as _, Ledger as _, Mailer as _, Orders as _, Queue as _, SendError},
     receipt::{
         Kind, OnUnknown, Receipt,
+        feedback::tag_value,
         mail::{Email, Templates, compose},
     },
 };
@@ -127,17 +128,26 @@ const TAKEN: &str = r#"<SendRawEmailResponse xmlns="http://ses.amazonaws.com/doc
 
 macro_rules! ses_error {
     ($code:literal) => {
+        ses_error!($code, "pat@example.com is not welcome")
+    };
+    ($code:literal, $message:literal) => {
         concat!(
             r#"<ErrorResponse xmlns="http://ses.amazonaws.com/doc/2010-12-01/"><Error><Type>Sender</Type><Code>"#,
             $code,
-            "</Code><Message>pat@example.com is not welcome</Message></Error></ErrorResponse>"
+            "</Code><Message>",
+            $message,
+            "</Message></Error></ErrorResponse>"
         )
     };
 }
 
 async fn sent(says: Says) -> (Result<String, SendError>, usize) {
+    hand_over(says, &mail(|_| {}).await).await
+}
+
+async fn hand_over(says: Says, email: &Email) -> (Result<String, SendError>, usize) {
     let aws = Aws::always(says).await;
-    let sent = Mailer::new(&config(&aws.url).await, "set").send(&mail(|_| {}).await).await;
+    let sent = Mailer::new(&config(&aws.url).await, "set").send(email).await;
     (sent.map(|id| id.to_string()), aws.asked())
 }
 
@@ -156,7 +166,8 @@ fn kind(sent: &Result<String, SendError>) -> &'static str {
 async fn what_ses_says_of_a_mail_is_sorted_and_nothing_is_sent_twice() {
     let table = [
         (Says::Answer(200, TAKEN), "sent"),
-        (Says::Answer(400, ses_error!("InvalidParameterValue")), "failed for good"),
+        (Says::Answer(400, ses_error!("InvalidParameterValue")), "not sent, set-up"),
+        (Says::Answer(400, ses_error!("ConfigurationSetDoesNotExist")), "not sent, set-up"),
         (Says::Answer(400, ses_error!("MessageRejected")), "not sent, set-up"),
         (Says::Answer(400, ses_error!("MailFromDomainNotVerifiedException")), "not sent, set-up"),
         (Says::Answer(400, ses_error!("AccountSendingPausedException")), "not sent, set-up"),
@@ -174,6 +185,51 @@ async fn what_ses_says_of_a_mail_is_sorted_and_nothing_is_sent_twice() {
         assert_eq!((kind(&sent), asked), (expected, 1), "{says:?}: {sent:?}");
         let text = sent.unwrap_or_else(|error| error.to_string());
         assert!(!text.contains("pat@"), "{text}");
+    }
+}
+
+/// The messages are those that SES is known to answer with.
+#[tokio::test]
+async fn an_invalid_parameter_fails_a_receipt_only_if_its_recipient_is_certainly_at_fault() {
+    macro_rules! invalid {
+        ($message:literal) => {
+            Says::Answer(400, ses_error!("InvalidParameterValue", $message))
+        };
+    }
+    let (domain, mailbox) =
+        (invalid!("Domain contains illegal character"), invalid!("Local address contains illegal character"));
+    let tag = invalid!(
+        "Invalid tag value &lt;pat@example.com&gt;: only alphanumeric ASCII characters, '_', and '-' are allowed."
+    );
+    let (usual, odd_domain, odd_mailbox) = ("pat@example.com", "pat@exam`ple.com", "p/at@example.com");
+    for (says, sender, support, recipient, expected) in [
+        (domain, usual, usual, odd_domain, "failed for good"),
+        (mailbox, usual, usual, odd_mailbox, "failed for good"),
+        (invalid!("Missing final '@domain'"), usual, usual, odd_domain, "failed for good"),
+        // The rejected part is as every address has it, or the fault may be the merchant's.
+        (domain, usual, usual, usual, "not sent, set-up"),
+        (domain, usual, usual, odd_mailbox, "not sent, set-up"),
+        (mailbox, usual, usual, odd_domain, "not sent, set-up"),
+        (domain, odd_domain, usual, odd_domain, "not sent, set-up"),
+        (domain, usual, odd_domain, odd_domain, "not sent, set-up"),
+        (domain, odd_mailbox, odd_mailbox, odd_domain, "failed for good"),
+        // Not about an address, or not known to be.
+        (tag, usual, usual, odd_domain, "not sent, set-up"),
+        (invalid!("Duplicate header 'From'."), usual, usual, odd_domain, "not sent, set-up"),
+        (invalid!("Invalid configuration set name"), usual, usual, odd_domain, "not sent, set-up"),
+        (invalid!("A message to come"), usual, usual, odd_domain, "not sent, set-up"),
+        (invalid!(""), usual, usual, odd_domain, "not sent, set-up"),
+    ] {
+        let address = |text: &str| text.parse().unwrap();
+        let email = Email {
+            from: address(sender),
+            reply_to: address(support),
+            to: address(recipient),
+            ..mail(|_| {}).await
+        };
+        let (sent, asked) = hand_over(says, &email).await;
+        assert_eq!((kind(&sent), asked), (expected, 1), "{says:?} {sender} {support} {recipient}: {sent:?}");
+        assert!(!sent.unwrap_err().to_string().contains('@'));
     }
 }
 
@@ -233,7 +289,7 @@ async fn each_mail_says_where_ses_is_to_tell_of_it_and_of_which_receipt_it_is() 
         let form = aws.last_form();
         assert_eq!(form["ConfigurationSetName"], "the-set");
         assert_eq!(form["Tags.member.1.Name"], "receipt_id");
-        assert_eq!(form["Tags.member.1.Value"], receipt_id.as_str());
+        assert_eq!(form["Tags.member.1.Value"], tag_value(&receipt_id));
         assert_eq!(report(&form).report().unwrap().receipt_id, receipt_id);
     }
 }

@@ -1,13 +1,20 @@
 //! The log says what became of everything, and nothing about anybody.
 
+mod words;
+
 use crate::gateway::{Post, answer};
-use aws::batch;
+use aws::{
+    batch::{self, Attempt, Worker},
+    settings::Settings,
+};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{
     job::Job,
+    mode::Mode,
     outcome::Setback,
     ports::{Delay, ReadError, SendError},
-    receipt::OnUnknown,
+    receipt::{Kind, OnUnknown, Receipt, mail::Merchant},
+    refund::Restock,
 };
 use kit::{
     drive::{Bundle, RULES},
@@ -16,9 +23,12 @@ use kit::{
     shop::{Purchase, sample},
     signed::signed_as,
     story::{Delivery, SECRET, checkout, open_shop, purchase},
+    sweeping::sweep_over,
 };
 use serde_json::{Value, json};
 use std::{
+    borrow::Cow,
+    collections::BTreeSet,
     io,
     sync::{Arc, Mutex},
     time::Duration,
@@ -215,6 +225,9 @@ async fn everything() {
     }
     domain::ports::Queue::send(&bundle.world, &domain::job::FulfillmentJob::V1 { event_id }).await.unwrap();
     work(&bundle, "r7").await;
+    notices(&bundle).await;
+    given_up(&bundle).await;
+    cannot_start();
     // The canary did go through: its own mail has all of it that a receipt shows.
     let kept = bundle.world.kept();
     assert_eq!(kept.mails[0].to.as_str(), CANARIES[0]);
@@ -242,6 +255,78 @@ async fn after_the_sale(bundle: &Bundle) {
     post(bundle, &news("charge.dispute.created", "dispute", &of_payment)).await;
     post(bundle, &news("product.updated", "product", &|_| {})).await;
     work(bundle, "r5").await;
+}
+
+/// A notice that is no longer true, a notice for a later day, and a sweep.
+async fn notices(bundle: &Bundle) {
+    let order =
+        bundle.world.kept().orders.values().find(|order| order.customer.customer_id.is_some()).cloned();
+    let order_id = order.unwrap().order_id;
+    let now = domain::ports::Clock::now(&bundle.world);
+    let subscription_id = domain::ids::SubscriptionId::new("fsub_1").unwrap();
+    let invoice_id = domain::ids::InvoiceId::new("fin_1").unwrap();
+    let failed = Kind::PaymentFailed { subscription_id: subscription_id.clone(), invoice_id, amount: None };
+    let ends = Kind::TrialEnds { subscription_id, ends_at: now + Duration::from_hours(72) };
+    for (kind, due_at) in [(failed, None), (ends, Some(now + Duration::from_hours(24)))] {
+        let receipt = Receipt::new(&order_id, kind, due_at, now).unwrap();
+        let receipt_id = receipt.receipt_id.clone();
+        bundle.world.kept().receipts.insert(receipt_id.clone(), receipt);
+        let job = domain::job::ReceiptJob::V1 { receipt_id };
+        domain::ports::Queue::send(&bundle.world, &job).await.unwrap();
+    }
+    work(bundle, "r8").await;
+    sweep_over(&bundle.world).run().await.unwrap();
+}
+
+/// Panics on every job, with the canary in the text.
+struct Panics;
+
+impl Worker<Raw> for Panics {
+    async fn work(&self, _: &Raw, _: &Attempt) -> Result<(), Setback> {
+        panic!("{}", CANARIES[0])
+    }
+
+    async fn failed(&self, _: &Raw, _: &Setback, _: &Attempt) {}
+}
+
+/// A panic and a message that fails for the last time.
+async fn given_up(bundle: &Bundle) {
+    let job = Raw(json!({"note": "canary-note"}));
+    let mut last = batch([Message { job, receives: 0, visible_at: jiff::Timestamp::UNIX_EPOCH }]);
+    for record in &mut last.records {
+        record.attributes.insert("ApproximateReceiveCount".to_owned(), RULES.most_receives.to_string());
+    }
+    // Each test has its own thread. A panic of another one is not for this log.
+    let (thread, others) = (std::thread::current().id(), Arc::new(std::panic::take_hook()));
+    let rest = Arc::clone(&others);
+    std::panic::set_hook(Box::new(move |panic| {
+        if std::thread::current().id() == thread { aws::log::panicked(panic) } else { rest(panic) }
+    }));
+    batch::run(last, bundle.invocation("r9"), RULES, &Panics, &NoDelay, &bundle.world).await.unwrap();
+    std::panic::set_hook(Box::new(move |panic| others(panic)));
+}
+
+/// A function whose every setting is the canary's.
+fn cannot_start() {
+    let source = |_: &str| Some("canary-note".to_owned());
+    let mut settings = Settings::from(&source);
+    let canary = CANARIES[0];
+    settings.parsed::<u64>("RETRY_BASE_SECONDS");
+    settings.parsed::<Mode>("MODE");
+    settings.parsed::<OnUnknown>("RECEIPT_ON_UNKNOWN");
+    settings.parsed::<Restock>("RESTOCK");
+    settings.switch("TRIAL_ENDS_MAIL");
+    settings.noted(flex::Api::new("canary-note"));
+    settings.noted(Merchant::new(domain::receipt::mail::Settings {
+        name: "",
+        address: "",
+        support_email: "canary-note",
+        sender: "Serinus",
+        time_zone: canary,
+        test_recipient: Some("Canaria"),
+    }));
+    let problems = settings.stop();
+    assert_eq!(problems.0.len(), 7, "{problems}");
 }
 
 /// What SES tells of the canary's mails, of a strange one, and of one that is not ours.
@@ -290,8 +375,8 @@ async fn what_ses_tells(bundle: &Bundle) {
 struct Raw(Value);
 
 impl Job for Raw {
-    fn subject(&self) -> &'static str {
-        ""
+    fn subject(&self) -> Cow<'_, str> {
+        "".into()
     }
 }
 
@@ -369,42 +454,12 @@ async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
             assert!(!line.contains(canary), "{canary:?} is in the log: {line}");
         }
     }
-    let outcomes: std::collections::BTreeSet<String> = text
+    let logged: BTreeSet<String> = text
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
         .filter_map(|line| line["outcome"].as_str().map(str::to_owned))
         .collect();
-    assert_eq!(
-        outcomes.iter().map(String::as_str).collect::<Vec<_>>(),
-        [
-            "accepted",
-            "applied",
-            "conflict",
-            "duplicate",
-            "failed",
-            "fulfilled",
-            "held",
-            "ignored",
-            "missing",
-            "not_needed",
-            "not_ours",
-            "noted",
-            "parked",
-            "passed_on",
-            "reconciled",
-            "refused",
-            "resumed",
-            "retry",
-            "sent",
-            "settled",
-            "unavailable",
-            "unhandled",
-            "unknown",
-            "unknown_receipt",
-            "unreadable",
-            "validated",
-        ]
-    );
+    assert_eq!(logged, words::of_the_code());
 }
 
 /// The fields that the template's gauges read are numbers in the line of the run, whatever waits.

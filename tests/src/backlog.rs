@@ -320,10 +320,10 @@ impl<J: Job + Clone, W: Worker<J>> Pollers<'_, J, W> {
         for (n, mut message) in batch.into_iter().enumerate() {
             if !failed.iter().any(|failure| failure.item_identifier == handle(n)) {
                 let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-                done.entry(message.job.subject().to_owned()).or_insert(self.began.elapsed());
+                done.entry(message.job.subject().into_owned()).or_insert(self.began.elapsed());
             } else if message.receives >= MOST_RECEIVES {
                 let body = serde_json::to_string(&message.job).expect("a job that can be written");
-                kept.give_up(self.hop, body, message.job.subject().to_owned());
+                kept.give_up(self.hop, body, message.job.subject().into_owned());
             } else {
                 let hidden = delays.remove(&handle(n)).unwrap_or(HIDDEN_FOR);
                 message.visible_at = now.saturating_add(hidden).unwrap_or(Timestamp::MAX);

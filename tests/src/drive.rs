@@ -284,7 +284,7 @@ impl<J: Job, W: Worker<J>> Worker<J> for Watched<'_, W> {
 /// A batch of one record; its receipt handle is the request's id.
 fn batch_of<J: Job>(message: &Message<J>, request_id: &str) -> SqsEvent {
     let mut record = SqsMessage::default();
-    record.message_id = Some(message.job.subject().to_owned());
+    record.message_id = Some(message.job.subject().into_owned());
     record.receipt_handle = Some(request_id.to_owned());
     record.body = Some(body(&message.job));
     record.attributes = HashMap::from([("ApproximateReceiveCount".to_owned(), message.receives.to_string())]);

@@ -1,6 +1,9 @@
 //! What SES tells of mails, made from the samples in `events/ses`.
 
-use domain::ids::{MessageId, ReceiptId};
+use domain::{
+    ids::{MessageId, ReceiptId},
+    receipt::feedback::tag_value,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -56,7 +59,7 @@ impl Taken {
         mail["messageId"] = json!(self.message_id.as_str());
         mail["commonHeaders"]["messageId"] = json!(self.message_id.as_str());
         mail["destination"] = json!([self.to]);
-        mail["tags"]["receipt_id"] = json!([self.receipt_id.as_str()]);
+        mail["tags"]["receipt_id"] = json!([tag_value(&self.receipt_id)]);
         for (of, recipients) in [("bounce", "bouncedRecipients"), ("complaint", "complainedRecipients")] {
             if notice[of].is_object() {
                 notice[of][recipients][0]["emailAddress"] = json!(self.to);

@@ -7,11 +7,11 @@
 use domain::{
     ids::{MessageId, ReceiptId},
     job::Job,
-    receipt::feedback::{AddressHash, Kind, Report, TAG},
+    receipt::feedback::{AddressHash, Kind, Report, TAG, tagged_receipt},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 /// What SES writes to its topic, once, to try it out. It is no JSON.
 const TRIAL: &str = "Successfully validated SNS topic";
@@ -93,7 +93,7 @@ impl fmt::Debug for Notice {
         f.debug_struct("Notice")
             .field("event_type", &self.event_type)
             .field("message_id", &self.mail.message_id)
-            .field("receipt_id", &self.tag())
+            .field("receipt_id", &self.receipt_id())
             .finish_non_exhaustive()
     }
 }
@@ -122,13 +122,14 @@ impl Notice {
         &self.mail.message_id
     }
 
-    fn tag(&self) -> Option<&str> {
-        self.mail.tags.get(TAG)?.first().map(String::as_str)
+    /// The receipt that the mail's tag names.
+    fn receipt_id(&self) -> Option<ReceiptId> {
+        tagged_receipt(self.mail.tags.get(TAG)?.first()?)
     }
 
     /// What it tells us.
     pub fn report(&self) -> Result<Report, NoReport> {
-        let receipt_id = self.tag().and_then(|tag| ReceiptId::new(tag).ok()).ok_or(NoReport::NotOurs)?;
+        let receipt_id = self.receipt_id().ok_or(NoReport::NotOurs)?;
         let (kind, at) = self.kind().ok_or(NoReport::NotNeeded)?;
         Ok(Report {
             receipt_id,
@@ -183,8 +184,8 @@ impl Notice {
 }
 
 impl Job for Notice {
-    fn subject(&self) -> &str {
-        self.tag().unwrap_or_default()
+    fn subject(&self) -> Cow<'_, str> {
+        self.receipt_id().map(String::from).unwrap_or_default().into()
     }
 }
 
@@ -269,10 +270,12 @@ mod tests {
         };
         assert_eq!(report(praise), Err(NoReport::NotNeeded));
         assert_eq!(report(|notice| notice.mail.tags.clear()), Err(NoReport::NotOurs));
-        let garbled = |notice: &mut Notice| {
-            notice.mail.tags.insert(TAG.to_owned(), vec!["a b".to_owned()]);
-        };
-        assert_eq!(report(garbled), Err(NoReport::NotOurs));
+        // No base64url; a last character that no encoder writes; an id with a space; not UTF-8; nothing.
+        for garbled in ["fcs_1.order", "YR", "YSBi", "_w", ""] {
+            let mut notice = sample("complaint");
+            notice.mail.tags.insert(TAG.to_owned(), vec![garbled.to_owned()]);
+            assert_eq!(notice.report(), Err(NoReport::NotOurs), "{garbled:?}");
+        }
     }
 
     #[test]

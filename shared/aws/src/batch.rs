@@ -159,7 +159,7 @@ async fn one<J: Job, W: Worker<J>>(
     let noting = AssertUnwindSafe(worker.failed(&job, &setback, &attempt)).catch_unwind();
     // Best effort, in the reserve: the queue's own count is what decides.
     let _ = tokio::time::timeout(times.aside(clock), noting).await;
-    Err(Failed { setback, receives, subject: Some(job.subject().to_owned()) })
+    Err(Failed { setback, receives, subject: Some(job.subject().into_owned()) })
 }
 
 /// Hides a failed message for a while, and writes the one line that the log keeps of its failure.

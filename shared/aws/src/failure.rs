@@ -83,13 +83,6 @@ fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bo
     }
 }
 
-/// A stored item that does not have the shape we write: a fault of ours, for a developer.
-///
-/// The cause names the member, not its value.
-pub(crate) fn misshapen(table: &'static str, error: &serde_dynamo::Error) -> Setback {
-    Setback::Fault(format!("an item of {table} does not have its shape: {error}"))
-}
-
 /// A request that lacks what it must have: a fault of ours, for a developer.
 pub(crate) fn unbuildable(error: &BuildError) -> Setback {
     Setback::Fault(format!("a request could not be built: {error}"))

@@ -1,6 +1,9 @@
 //! Logs: one JSON object a line on standard output, its fields at the top level, where metric filters find them.
 
-use std::{env, panic};
+use std::{
+    env,
+    panic::{self, PanicHookInfo},
+};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
@@ -18,11 +21,13 @@ pub fn start() {
         .with_target(false)
         .with_env_filter(filter(level))
         .init();
-    // The place alone: a panic's text may quote what it met.
-    panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(outcome = "panic", place, "a fault of ours");
-    }));
+    panic::set_hook(Box::new(panicked));
+}
+
+/// Logs the place of a panic, and not its text: that may quote data.
+pub fn panicked(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(outcome = "panic", place, "a fault of ours");
 }
 
 /// Everything at that level, but nothing of other people's beyond `info`.

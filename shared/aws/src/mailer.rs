@@ -1,10 +1,13 @@
 //! SES: a composed mail as raw MIME, handed over once.
 
-use crate::{client, failure::setback};
+use crate::{
+    client,
+    failure::{setback, unbuildable},
+};
 use aws_sdk_ses::{
     Client,
     config::{retry::RetryConfig, timeout::TimeoutConfig},
-    error::{ProvideErrorMetadata, SdkError},
+    error::{BuildError, ProvideErrorMetadata, SdkError},
     operation::send_raw_email::SendRawEmailError,
     primitives::Blob,
     types::{MessageTag, RawMessage},
@@ -14,7 +17,10 @@ use domain::{
     ids::MessageId,
     outcome::Setback,
     ports::{self, SendError},
-    receipt::{feedback::TAG, mail::Email},
+    receipt::{
+        feedback::{TAG, tag_value},
+        mail::{Address, Email},
+    },
 };
 use mail_builder::MessageBuilder;
 use std::{error::Error, io, time::Duration};
@@ -55,8 +61,12 @@ impl Mailer {
         Self { client: Client::from_conf(config), configuration_set: configuration_set.into() }
     }
 
-    async fn hand_over(&self, email: &Email, message: &RawMessage) -> Result<MessageId, Sorted> {
-        let tags = [tag(TAG, email.receipt_id.as_str()), tag("kind", email.kind.name())];
+    async fn hand_over(
+        &self,
+        email: &Email,
+        message: &RawMessage,
+        tags: &[MessageTag],
+    ) -> Result<MessageId, Sorted> {
         let sent = self
             .client
             .send_raw_email()
@@ -64,10 +74,10 @@ impl Mailer {
             .destinations(email.to.as_str())
             .raw_message(message.clone())
             .configuration_set_name(&self.configuration_set)
-            .set_tags(Some(tags.into_iter().flatten().collect()))
+            .set_tags(Some(tags.to_vec()))
             .send()
             .await
-            .map_err(|error| sort(&error))?;
+            .map_err(|error| sort(&error, email))?;
         MessageId::new(sent.message_id)
             .map_err(|_| Sorted::End(SendError::Unknown("SES took the mail and gave it no id".to_owned())))
     }
@@ -81,8 +91,8 @@ pub fn mime(email: &Email) -> io::Result<Vec<u8>> {
         .reply_to(email.reply_to.as_str())
         .to((to_name, email.to.as_str()))
         .subject(email.subject.as_str())
-        // SES puts an id of its own in its place; this one keeps the host's name out of it.
-        .message_id(format!("{}@{}", email.receipt_id, domain_of(email.from.as_str())))
+        // SES replaces it. This one keeps the host's name out, and its encoding keeps `<`, `>` and `@` out.
+        .message_id(format!("{}@{}", tag_value(&email.receipt_id), domain_of(email.from.as_str())))
         .text_body(email.text.as_str())
         .html_body(email.html.as_str())
         .write_to_vec()
@@ -92,27 +102,22 @@ fn domain_of(address: &str) -> &str {
     address.rsplit_once('@').map_or(address, |(_, domain)| domain)
 }
 
-/// A message tag takes letters, digits, `_`, `-`, `.` and `@`, 256 at most
-/// (<https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html>). So do the ids of receipts, as long as a
-/// provider's ids have no other characters: with another one in its place no report would find its receipt.
-fn tag(name: &str, value: &str) -> Option<MessageTag> {
-    let clean = value
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || "_-.@".contains(c) { c } else { '_' })
-        .take(256)
-        .collect::<String>();
-    MessageTag::builder().name(name).value(clean).build().ok()
+/// The tags of a mail. Both values have only characters that a tag takes.
+fn tags(email: &Email) -> Result<Vec<MessageTag>, BuildError> {
+    [(TAG, tag_value(&email.receipt_id)), ("kind", email.kind.name().to_owned())]
+        .into_iter()
+        .map(|(name, value)| MessageTag::builder().name(name).value(value).build())
+        .collect()
 }
 
 impl ports::Mailer for Mailer {
     async fn send(&self, email: &Email) -> Result<MessageId, SendError> {
         let mime = mime(email)
             .map_err(|error| Setback::Fault(format!("the mail could not be built: {:?}", error.kind())))?;
-        let message = RawMessage::builder()
-            .data(Blob::new(mime))
-            .build()
-            .map_err(|error| Setback::Fault(format!("a request could not be built: {error}")))?;
-        unless_throttled(|| self.hand_over(email, &message)).await
+        let message =
+            RawMessage::builder().data(Blob::new(mime)).build().map_err(|error| unbuildable(&error))?;
+        let tags = tags(email).map_err(|error| unbuildable(&error))?;
+        unless_throttled(|| self.hand_over(email, &message, &tags)).await
     }
 }
 
@@ -147,7 +152,7 @@ pub enum Sorted {
 }
 
 /// Sorts what SES or the network said: refused for good, certainly not sent, or who knows.
-fn sort(error: &SdkError<SendRawEmailError, HttpResponse>) -> Sorted {
+fn sort(error: &SdkError<SendRawEmailError, HttpResponse>, email: &Email) -> Sorted {
     let not_sent = || SendError::NotSent(setback(SERVICE, error));
     Sorted::End(match error {
         SdkError::ConstructionFailure(_) => not_sent(),
@@ -177,7 +182,14 @@ fn sort(error: &SdkError<SendRawEmailError, HttpResponse>) -> Sorted {
                     return Sorted::Throttled(not_sent());
                 }
                 _ if code == "InvalidParameterValue" => {
-                    SendError::Refused(format!("SES will not take this address ({code})"))
+                    let message = service_error.err().message().unwrap_or_default();
+                    if blames_recipient(message, email) {
+                        SendError::Refused(format!("SES rejects the recipient's address ({code})"))
+                    } else {
+                        let cause =
+                            format!("{code}: check the sender, the reply address and the configuration set");
+                        SendError::NotSent(Setback::SetUp { service: SERVICE, cause })
+                    }
                 }
                 // A yes that is not understood, or something broke in there or on the way: perhaps behind the place
                 // where the mail was taken.
@@ -189,6 +201,29 @@ fn sort(error: &SdkError<SendRawEmailError, HttpResponse>) -> Sorted {
         SdkError::TimeoutError(_) => SendError::Unknown("no answer in time".to_owned()),
         _ => SendError::Unknown("an answer that is not understood".to_owned()),
     })
+}
+
+/// How SES begins its message about the part of an address before the `@`. It checks addresses by `JavaMail`'s
+/// `InternetAddress` and answers with the message of that class.
+const MAILBOX_FAULTS: [&str; 2] = ["Local address ", "Missing local name"];
+/// How SES begins its message about the part after the `@`.
+const DOMAIN_FAULTS: [&str; 3] = ["Domain ", "Missing domain", "Missing final '@domain'"];
+
+/// True if an `InvalidParameterValue` with this message can only be about the recipient's address.
+///
+/// The message does not name the address. The recipient is at fault only if its address is unusual in the part that
+/// SES rejects and the merchant's addresses are not. Everything else is retried, since a receipt that fails for a
+/// fault in the set-up is lost. Tags, headers and the configuration set have the same error code.
+fn blames_recipient(message: &str, email: &Email) -> bool {
+    let is_about = |faults: &[&str]| faults.iter().any(|fault| message.starts_with(fault));
+    let is_usual = if is_about(&MAILBOX_FAULTS) {
+        Address::has_usual_mailbox
+    } else if is_about(&DOMAIN_FAULTS) {
+        Address::has_usual_domain
+    } else {
+        return false;
+    };
+    is_usual(&email.from) && is_usual(&email.reply_to) && !is_usual(&email.to)
 }
 
 /// Whether the connection was never made (refused, no route, no such host, no TLS), so that nothing can have been

@@ -5,6 +5,8 @@ use std::fmt;
 
 /// The longest identifier we take. Providers' are about 30 characters; a DynamoDB sort key holds 1,024 bytes.
 pub const MAX_ID_LENGTH: usize = 255;
+/// The longest receipt id: base64 makes 256 characters of it, the most that an SES message tag holds.
+pub const MAX_RECEIPT_ID_LENGTH: usize = 192;
 
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -12,20 +14,20 @@ pub enum BadId {
     /// Nothing there.
     #[error("an identifier is empty")]
     Empty,
-    /// Longer than [`MAX_ID_LENGTH`].
-    #[error("an identifier is longer than {MAX_ID_LENGTH} characters")]
-    TooLong,
+    /// Longer than its type allows.
+    #[error("an identifier is longer than {0} characters")]
+    TooLong(usize),
     /// A space, a control character, or something beyond ASCII.
     #[error("an identifier has a character that is not printable ASCII")]
     Character,
 }
 
-fn checked(text: String) -> Result<String, BadId> {
+fn checked(text: String, most: usize) -> Result<String, BadId> {
     if text.is_empty() {
         return Err(BadId::Empty);
     }
-    if text.len() > MAX_ID_LENGTH {
-        return Err(BadId::TooLong);
+    if text.len() > most {
+        return Err(BadId::TooLong(most));
     }
     if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(BadId::Character);
@@ -35,15 +37,18 @@ fn checked(text: String) -> Result<String, BadId> {
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
+        id!($(#[$doc])* $name, MAX_ID_LENGTH);
+    };
+    ($(#[$doc:meta])* $name:ident, $most:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
         impl $name {
-            /// Takes 1 to [`MAX_ID_LENGTH`] printable ASCII characters without spaces; case counts.
+            #[doc = concat!("Takes 1 to [`", stringify!($most), "`] printable ASCII characters without spaces; case counts.")]
             pub fn new(text: impl Into<String>) -> Result<Self, BadId> {
-                checked(text.into()).map(Self)
+                checked(text.into(), $most).map(Self)
             }
 
             /// The text as given.
@@ -88,7 +93,7 @@ id!(
 );
 id!(
     /// A receipt: one for each order and kind.
-    ReceiptId
+    ReceiptId, MAX_RECEIPT_ID_LENGTH
 );
 id!(
     /// The merchant's stock keeping unit.
@@ -166,7 +171,7 @@ mod tests {
     #[test]
     fn an_identifier_is_short_printable_ascii() {
         assert_eq!(EventId::new(""), Err(BadId::Empty));
-        assert_eq!(EventId::new("a".repeat(256)), Err(BadId::TooLong));
+        assert_eq!(EventId::new("a".repeat(256)), Err(BadId::TooLong(255)));
         for bad in ["a b", "a\n", "é", "a\u{0}"] {
             assert_eq!(EventId::new(bad), Err(BadId::Character), "{bad:?}");
         }

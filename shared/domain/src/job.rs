@@ -5,6 +5,7 @@
 
 use crate::ids::{EventId, ReceiptId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::borrow::Cow;
 
 /// Work for fulfillment: an event is stored and waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,20 +34,20 @@ pub enum ReceiptJob {
 /// A message that one of our functions sends and another reads.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync {
     /// The id it names, for the log.
-    fn subject(&self) -> &str;
+    fn subject(&self) -> Cow<'_, str>;
 }
 
 impl Job for FulfillmentJob {
-    fn subject(&self) -> &str {
+    fn subject(&self) -> Cow<'_, str> {
         let Self::V1 { event_id } = self;
-        event_id.as_str()
+        event_id.as_str().into()
     }
 }
 
 impl Job for ReceiptJob {
-    fn subject(&self) -> &str {
+    fn subject(&self) -> Cow<'_, str> {
         let Self::V1 { receipt_id } = self;
-        receipt_id.as_str()
+        receipt_id.as_str().into()
     }
 }
 

@@ -9,7 +9,7 @@ use domain::{
     outcome::Setback,
     ports::{DeadLetters, Queue},
 };
-use std::{collections::BTreeSet, fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
 use tokio::time::Instant;
 
 /// How long a received message is hidden at least: longer than ten messages take at one a second.
@@ -57,7 +57,7 @@ enum Verdict<J> {
 fn judge<J: Job>(body: &str, only: Option<&BTreeSet<String>>) -> Verdict<J> {
     match serde_json::from_str::<J>(body) {
         Err(_) => Verdict::NotOurs,
-        Ok(job) if only.is_some_and(|only| !only.contains(job.subject())) => Verdict::Other,
+        Ok(job) if only.is_some_and(|only| !only.contains(&*job.subject())) => Verdict::Other,
         Ok(job) => Verdict::Move(job),
     }
 }
@@ -146,10 +146,10 @@ async fn move_all<J: Job>(
 }
 
 impl Redriven {
-    fn count(&mut self, subject: &str) {
+    fn count(&mut self, subject: Cow<'_, str>) {
         self.moved += 1;
         if self.first.len() < NAMED {
-            self.first.push(subject.to_owned());
+            self.first.push(subject.into_owned());
         }
     }
 }

@@ -23,7 +23,7 @@ struct Told {
 
 impl Worker<FulfillmentJob> for Told {
     async fn work(&self, job: &FulfillmentJob, attempt: &Attempt) -> Result<(), Setback> {
-        match job.subject() {
+        match &*job.subject() {
             "panic" => panic!("as told"),
             "index" => {
                 let nothing: Vec<u8> = Vec::new();

@@ -19,12 +19,30 @@ use crate::{
     facts::{earliest, latest, whole_second},
     ids::{MessageId, ReceiptId},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
-/// The message tag by which a mail says of which receipt it is, and by which what SES tells of it says so again.
+/// The message tag that holds the receipt id, as [`tag_value`] encodes it. SES repeats it in every report of the mail.
 pub const TAG: &str = "receipt_id";
+
+/// Encodes a receipt id as the value of a message tag.
+///
+/// A value takes letters, digits, `_` and `-`, 256 at most
+/// (<https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html>). A provider's ids may have any printable
+/// character, so the value is the id in base64url.
+#[must_use]
+pub fn tag_value(id: &ReceiptId) -> String {
+    URL_SAFE_NO_PAD.encode(id.as_str())
+}
+
+/// Decodes the receipt id from the value of a message tag; `None` if [`tag_value`] did not make the value.
+#[must_use]
+pub fn tagged_receipt(value: &str) -> Option<ReceiptId> {
+    let bytes = URL_SAFE_NO_PAD.decode(value).ok()?;
+    ReceiptId::new(String::from_utf8(bytes).ok()?).ok()
+}
 
 /// Whom a mail went to, without saying it: the SHA-256 of the address in small letters, in hex.
 ///

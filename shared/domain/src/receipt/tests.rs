@@ -129,7 +129,7 @@ fn an_announcement_is_too_late_from_its_moment_on() {
 #[test]
 fn an_order_whose_id_leaves_no_room_has_no_receipt() {
     let longest = OrderId::new("f".repeat(crate::ids::MAX_ID_LENGTH)).unwrap();
-    assert_eq!(Receipt::for_order(&longest, NOW), Err(BadId::TooLong));
+    assert_eq!(Receipt::for_order(&longest, NOW), Err(BadId::TooLong(crate::ids::MAX_RECEIPT_ID_LENGTH)));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    ids::{OrderId, OwnerToken},
+    ids::{MAX_RECEIPT_ID_LENGTH, OrderId, OwnerToken},
     receipt::{OnUnknown, Step, next_step},
 };
 use jiff::SignedDuration;
@@ -245,7 +245,36 @@ fn any_state() -> impl Strategy<Value = State> {
     ])
 }
 
+/// A tag's value by
+/// <https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html>.
+fn is_tag_value(text: &str) -> bool {
+    (1..=256).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+}
+
+#[test]
+fn the_longest_receipt_id_fills_a_tag() {
+    let longest = ReceiptId::new("~".repeat(MAX_RECEIPT_ID_LENGTH)).unwrap();
+    assert_eq!(tag_value(&longest).len(), 256);
+    assert_eq!(tagged_receipt(&tag_value(&longest)), Some(longest));
+}
+
 proptest! {
+    #[test]
+    fn a_tag_holds_every_receipt_id(id in "[!-~]{1,192}") {
+        let id = ReceiptId::new(id).unwrap();
+        let value = tag_value(&id);
+        prop_assert!(is_tag_value(&value), "{value}");
+        prop_assert_eq!(tagged_receipt(&value), Some(id));
+    }
+
+    #[test]
+    fn a_receipt_id_has_one_tag_value(value in "[A-Za-z0-9_-]{1,8}") {
+        if let Some(id) = tagged_receipt(&value) {
+            prop_assert_eq!(tag_value(&id), value);
+        }
+    }
+
     #[test]
     fn reports_in_any_order_and_twice_come_to_one_end(
         state in any_state(),

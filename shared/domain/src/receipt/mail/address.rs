@@ -27,6 +27,30 @@ impl Address {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// True if the part before the `@` has only letters, digits, `.`, `_`, `+` and `-`. Every mail system takes those.
+    #[must_use]
+    pub fn has_usual_mailbox(&self) -> bool {
+        let mailbox = self.0.rsplit_once('@').map_or("", |(mailbox, _)| mailbox);
+        is_made_of(mailbox, b"._+-") && !mailbox.split('.').any(str::is_empty)
+    }
+
+    /// True if the part after the `@` has only DNS labels: letters, digits and inner hyphens.
+    #[must_use]
+    pub fn has_usual_domain(&self) -> bool {
+        let domain = self.0.rsplit_once('@').map_or("", |(_, domain)| domain);
+        domain.len() <= 253
+            && domain.split('.').all(|label| {
+                (1..=63).contains(&label.len())
+                    && is_made_of(label, b"-")
+                    && !label.starts_with('-')
+                    && !label.ends_with('-')
+            })
+    }
+}
+
+fn is_made_of(text: &str, others: &[u8]) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
 }
 
 impl FromStr for Address {
@@ -80,5 +104,25 @@ mod tests {
             assert_eq!(bad.parse::<Address>(), Err(BadAddress::Form), "{bad:?}");
         }
         assert_eq!("sám@example.com".parse::<Address>(), Err(BadAddress::NotAscii));
+    }
+
+    #[test]
+    fn an_address_is_usual_in_one_part_or_both() {
+        for (text, mailbox, domain) in [
+            ("sam@example.com", true, true),
+            ("sam.rivera+hsa_1-2@mail.xn--bcher-kva.example", true, true),
+            ("o'neil@example.com", false, true),
+            ("sam/a=b@example.com", false, true),
+            ("sam@exam`ple.com", true, false),
+            ("sam@ex_ample.com", true, false),
+            ("o'neil@ex_ample.com", false, false),
+        ] {
+            let address: Address = text.parse().unwrap();
+            assert_eq!(
+                (address.has_usual_mailbox(), address.has_usual_domain()),
+                (mailbox, domain),
+                "{text}"
+            );
+        }
     }
 }
