@@ -52,9 +52,9 @@ storm: tools  ## Deliver a day's events while processes are killed and AWS resta
 	$(CARGO) build --locked --quiet --package tests --bins
 	@$(OFFLINE) $(STACK) run -- $${CARGO_TARGET_DIR:-target}/debug/storm --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
 
-faults: EVENTS ?= 400
+faults: EVENTS ?= 250
 faults: SEED ?= 1
-faults: tools  ## Deliver events while AWS throttles, fails and loses answers: make faults EVENTS=400 SEED=1
+faults: tools  ## Deliver events while AWS throttles, fails and loses answers: make faults EVENTS=250 SEED=1
 	$(CARGO) build --locked --quiet --package tests --bins
 	@$(OFFLINE) $(STACK) run --faults $(SEED) -- $${CARGO_TARGET_DIR:-target}/debug/storm --weather faults --events $(EVENTS) --seed $(SEED) $(OPTIONS)
 
