@@ -237,7 +237,7 @@ def start_ministack(place, started, preferred_port, dies_with_us, faults):
     port = free_port(preferred_port)
     endpoint = f"http://127.0.0.1:{port}"
     proxy = start_fault_proxy(place, started, dies_with_us, endpoint, faults) if faults is not None else None
-    # What the emulator has for its own address, it hands on to the functions.
+    # The emulator passes its AWS_ENDPOINT_URL on to the functions.
     settings = {**environment(proxy or endpoint), **ministack_settings(port, place)}
     if proxy:
         # The functions sign for the proxy's address.

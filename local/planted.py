@@ -484,7 +484,7 @@ PLANTS = [
              "feedback::on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_its_order"),
     Withheld("SweepRole", "QueueEvents", "sqs:SendMessage",
              "sweep::what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deployed_stack"),
-    # What was missing in the template once, while the stack enforced nothing.
+    # The template lacked this permission while the local stack enforced nothing.
     Withheld("ReconcileRole", "RecordEvents", "dynamodb:GetItem",
              "reconcile::half_of_the_webhooks_of_the_deployed_stack_are_made_up_for"),
 ]

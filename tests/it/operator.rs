@@ -1008,6 +1008,7 @@ async fn a_failed_mail_goes_to_the_address_that_is_known_now() {
 async fn a_closed_receipt_waits_for_nobody_and_is_not_sent() {
     let bundle = open_shop(OnUnknown::Hold);
     told(&bundle, 1).await;
+    bundle.work_at_once().await;
     let world = &bundle.world;
     let closed = async |version| close(world, &receipt_id(1), version, &note(world)).await.unwrap();
     assert_eq!(closed(1).await, Closed::NotWaiting(Standing::Pending));

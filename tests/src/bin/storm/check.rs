@@ -121,7 +121,7 @@ fn storm(happened: &Happened<'_>, verdict: &mut Verdict) {
     );
 }
 
-/// That every operation met every kind of fault, and that no operation was left out.
+/// Claims that every operation met every kind of fault, and that no operation was left out.
 fn faults(injected: &Injected, decisions: &Path, verdict: &mut Verdict) {
     for ((operation, kind), count) in injected {
         println!("    {operation} met {kind:?} {count} times");

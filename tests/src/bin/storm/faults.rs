@@ -24,12 +24,12 @@ const OPERATIONS: [(&str, &str); 11] = [
     ("sqs", "GetQueueAttributes"),
     ("sqs", "SendMessage"),
 ];
-/// What the emulator calls an item of a transaction that changes nothing.
+/// The emulator's name for an item of a transaction that changes nothing.
 const CONDITION_CHECK: &str = "dynamodb:ConditionCheckItem";
-/// Out of so many requests one meets each kind of fault, beyond the certain one.
-const ONE_IN: u64 = 40;
+/// The probability that a request meets a given kind of fault, after the certain one.
+const PROBABILITY: f64 = 0.025;
 
-/// What can go wrong with a request.
+/// A kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// AWS refuses it for now.
@@ -50,7 +50,7 @@ impl Kind {
     const ALL: [Self; 6] =
         [Self::Throttled, Self::Conflict, Self::ServerError, Self::Reset, Self::AnswerLost, Self::Latency];
 
-    /// Whether AWS does so to that operation.
+    /// True if AWS has this fault for the operation.
     fn befalls(self, operation: &str) -> bool {
         self != Self::Conflict || operation == "TransactWriteItems"
     }
@@ -82,8 +82,8 @@ impl Kind {
     }
 }
 
-/// The proxy's rules for a run: for each operation its kinds of faults in an order of the seed's, each once for certain,
-/// and all of them by chance after that.
+/// The proxy's rules for a run. Each operation meets its kinds of faults once, in an order from the seed, and then by
+/// chance.
 pub(crate) fn rules(random: &mut Random) -> Vec<Value> {
     let mut rules = Vec::new();
     for (service, operation) in OPERATIONS {
@@ -94,9 +94,7 @@ pub(crate) fn rules(random: &mut Random) -> Vec<Value> {
             merged([what, kind.effect(service), when])
         };
         rules.extend(kinds.iter().map(|kind| rule(kind, json!({ "times": 1 }))));
-        #[expect(clippy::cast_precision_loss, reason = "a small number")]
-        let probability = 1.0 / ONE_IN as f64;
-        rules.extend(kinds.iter().map(|kind| rule(kind, json!({ "probability": probability }))));
+        rules.extend(kinds.iter().map(|kind| rule(kind, json!({ "probability": PROBABILITY }))));
     }
     rules
 }
@@ -138,7 +136,7 @@ impl Proxy {
         request.send().await?.error_for_status().map(drop)
     }
 
-    /// What it did, since it was started.
+    /// Counts the faults that it injected since it was started.
     pub(crate) async fn injected(&self) -> Result<Injected, reqwest::Error> {
         let request = self.http.get(format!("{}/_microburst/metrics", self.url));
         Ok(injected(&request.send().await?.error_for_status()?.text().await?))

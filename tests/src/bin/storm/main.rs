@@ -71,12 +71,12 @@ struct Arguments {
     /// For how many seconds Flex's API is away at most. From 85 on, events run out of tries and are given up.
     #[arg(long, default_value_t = 5)]
     away: u64,
-    /// What goes wrong.
+    /// The kind of trouble.
     #[arg(long, value_enum, default_value_t = Weather::Storm)]
     weather: Weather,
 }
 
-/// What goes wrong while deliveries come.
+/// The kind of trouble while deliveries come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Weather {
     /// Processes are killed, the provider's API fails, all of AWS stops.

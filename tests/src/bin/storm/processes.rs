@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct StackFile {
     processes: BTreeMap<String, Started>,
     functions: BTreeMap<String, String>,
-    /// Where the proxy between the functions and AWS is told what to do, if the stack has one.
+    /// The address of the proxy between the functions and AWS, if the stack has one.
     pub(crate) fault_proxy_url: Option<String>,
 }
 
