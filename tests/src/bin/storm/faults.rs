@@ -130,7 +130,7 @@ impl Proxy {
         Self { http, url }
     }
 
-    /// From now on it follows these rules alone.
+    /// Replaces its rules, until the end of the run.
     pub(crate) async fn follow(&self, rules: &[Value]) -> Result<(), reqwest::Error> {
         let request = self.http.post(format!("{}/_microburst/rules", self.url)).json(rules);
         request.send().await?.error_for_status().map(drop)

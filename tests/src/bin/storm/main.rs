@@ -186,18 +186,12 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     };
     let (loaded_in, raged, ()) = tokio::join!(loading, raging, tell(&progress, total, started_at, &done));
     raged?;
-    println!(
-        "  {:>5} s  all delivered, nothing more goes wrong; waiting until all is quiet",
-        started_at.elapsed().as_secs()
-    );
+    println!("  {:>5} s  all delivered; waiting until all is quiet", started_at.elapsed().as_secs());
+    let settled = settle(&play, &desk, started_at).await?;
     let injected = match &proxy {
-        Some(proxy) => {
-            proxy.follow(&[]).await?;
-            proxy.injected().await?
-        }
+        Some(proxy) => proxy.injected().await?,
         None => faults::Injected::default(),
     };
-    let settled = settle(&play, &desk, started_at).await?;
     let quiet_after = started_at.elapsed();
     chaos.mails.extend(chaos.mailbox.read().await?);
     summary(&progress, total, loaded_in, quiet_after, &chaos.damage, &settled, chaos.mails.len());
