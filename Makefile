@@ -28,7 +28,7 @@ test: tools examples  ## Check everything, as CI does; cheap checks first
 	$(MAKE) --no-print-directory encrypted
 
 encrypted: tools  ## Deploy with a key of one's own, and sell something
-	$(OFFLINE) $(STACK) run --parameter KmsKeyArn=new -- $(CARGO) test --locked --package tests --test it -- encryption:: flow::
+	$(OFFLINE) $(STACK) run --parameter KmsKeyArn=new -- $(CARGO) test --locked --package tests --test it -- encryption:: flow::a_paid_checkout
 
 simulate: SEEDS ?= 1000
 simulate:  ## Run the seeded simulation: make simulate SEEDS=100000, or EVENTS=100000
