@@ -45,23 +45,29 @@ class Permission:
 
 
 class Roles:
-    """The deployed stack's roles with their permissions."""
+    """The deployed stack's roles with their permissions, and what AWS needs of them. Read once: a storm stops the
+    emulator before the end of its run."""
 
-    def __init__(self, endpoint, stack_name):
-        self.endpoint = endpoint
-        self.resources = aws.stack_resources(endpoint, stack_name)
+    def __init__(self, stack):
+        endpoint = stack["endpoint"]
+        self.resources = aws.stack_resources(endpoint, stack["stack_name"])
         self.logical = {physical: logical for logical, (_, physical) in self.resources.items()}
         self.names = [physical for kind, physical in self.resources.values() if kind == "AWS::IAM::Role"]
-
-    def permissions(self):
-        found = set()
-        for name in self.names:
-            for policy in aws.role_policies(self.endpoint, name).values():
-                for statement in policy["Statement"]:
-                    for action in listed(statement["Action"]):
-                        for resource in listed(statement["Resource"]):
-                            found.add(Permission(self.logical[name], action, resource))
-        return found
+        self.allowed = {
+            Permission(self.logical[name], action, resource)
+            for name in self.names
+            for policy in aws.role_policies(endpoint, name).values()
+            for statement in policy["Statement"]
+            for action in listed(statement["Action"])
+            for resource in listed(statement["Resource"])
+        }
+        self.needs = needs(endpoint, self)
+        self.problems = [
+            f"{self.logical[name]} may not {action} on {self.readable(resource)}, which AWS needs"
+            for name, action, resource in sorted(self.needs)
+            if not aws.may(endpoint, name, action, resource)
+        ]
+        self.problems += closed_routes(endpoint, self)
 
     def readable(self, resource):
         """A resource by its logical id where the stack has one: a report for people, and the same for each stack."""
@@ -140,27 +146,18 @@ def lets_in(statement, source):
     )
 
 
-def check(stack, trace, everything):
+def check(roles, trace, everything):
     """Says what the record of a run comes to. Raises a Failure for a refused call, for a need that a role does not meet
     and, if the run was one of `everything`, for a permission without a use."""
-    endpoint = stack["endpoint"]
-    roles = Roles(endpoint, stack["stack_name"])
-    allowed = roles.permissions()
-    counted = calls(trace)
-    wanted = needs(endpoint, roles)
+    allowed, counted = roles.allowed, calls(trace)
     problems = [
         f"{roles.logical.get(name, name)} was refused {action} on {roles.readable(resource)}, {times} times ({decision})"
         for (name, action, resource, decision), times in sorted(counted.items())
         if decision != "Allow"
     ]
-    problems += [
-        f"{roles.logical[name]} may not {action} on {roles.readable(resource)}, which AWS needs"
-        for name, action, resource in sorted(wanted)
-        if not aws.may(endpoint, name, action, resource)
-    ]
-    problems += closed_routes(endpoint, roles)
+    problems += roles.problems
     uses = {(roles.logical[name], action, resource) for name, action, resource, _ in counted} | {
-        (roles.logical[name], action, resource) for name, action, resource in wanted
+        (roles.logical[name], action, resource) for name, action, resource in roles.needs
     }
     needed = {permission for permission in allowed if is_needed(permission, allowed, uses)}
     if everything:
@@ -168,7 +165,7 @@ def check(stack, trace, everything):
     refused = sum(times for (*_, decision), times in counted.items() if decision != "Allow")
     say.line(
         f"permissions: {sum(counted.values())} calls of {len(roles.names)} roles checked, {refused} refused; "
-        f"{len(needed)} of {len(allowed)} permissions needed, {len(wanted)} needs of AWS met"
+        f"{len(needed)} of {len(allowed)} permissions needed, {len(roles.needs)} needs of AWS checked"
     )
     for permission in sorted(allowed - needed) if everything else []:
         if reason := UNUSED.get(key(permission, roles)):

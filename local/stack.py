@@ -226,6 +226,7 @@ def run(asked):
     place = Place(LOCAL / "runs" / str(os.getpid()))
     stack = start(place, asked.mode, dict(asked.parameter), dies_with_us=True, faults=asked.faults)
     try:
+        roles = permissions.Roles(stack)
         child = subprocess.Popen(
             command,
             env={**os.environ, "STACK_FILE": str(place.stack_file)},
@@ -239,7 +240,7 @@ def run(asked):
                 child.wait()
         if not asked.expect_refusals:
             # A CMD that failed did not use everything.
-            permissions.check(stack, place.decisions, asked.every_permission and code == 0)
+            permissions.check(roles, place.decisions, asked.every_permission and code == 0)
     finally:
         processes.stop(stack["processes"])
         shutil.rmtree(place.scratch, ignore_errors=True)
