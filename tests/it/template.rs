@@ -1458,8 +1458,9 @@ pub(crate) fn gauges() -> Vec<(String, String)> {
         let metric = &filter["MetricTransformations"][0];
         let field = metric["MetricValue"].as_str()?.strip_prefix("$.")?;
         assert_eq!(filter["LogGroupName"], json!({ "Ref": "SweepLogGroup" }), "{id}");
-        // A line without the field must not count as zero.
-        assert_eq!(filter["FilterPattern"], json!(format!("{{ $.{field} >= 0 }}")), "{id}");
+        // A line without the field must not count as zero, and the line of what was queued has a `stored` as well.
+        let pattern = format!(r#"{{ ($.outcome = "measured") && ($.{field} >= 0) }}"#);
+        assert_eq!(filter["FilterPattern"], json!(pattern), "{id}");
         Some((metric["MetricName"].as_str()?.to_owned(), field.to_owned()))
     });
     gauges.collect()
