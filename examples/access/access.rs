@@ -37,13 +37,27 @@ async fn access(
     let get = get.consistent_read(false);
     // There is a row from the first subscription on; before, the answer is no.
     let Some(item) = get.send().await?.item else {
-        return Ok(Access { allowed: false, until: None, reason: None });
+        return Ok(Access {
+            allowed: false,
+            until: None,
+            reason: None,
+        });
     };
-    let until = item.get("access_until").and_then(|until| until.as_n().ok()).ok_or("no access_until")?;
+    let until = item
+        .get("access_until")
+        .and_then(|until| until.as_n().ok())
+        .ok_or("no access_until")?;
     let until = until.parse()?;
     // The time decides. The reason is for people: it may be a word that is new to this program.
-    let reason = item.get("reason").and_then(|reason| reason.as_s().ok()).ok_or("no reason")?;
-    Ok(Access { allowed: now < until, until: Some(until), reason: Some(reason.clone()) })
+    let reason = item
+        .get("reason")
+        .and_then(|reason| reason.as_s().ok())
+        .ok_or("no reason")?;
+    Ok(Access {
+        allowed: now < until,
+        until: Some(until),
+        reason: Some(reason.clone()),
+    })
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -52,8 +66,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: access <customer id> <product id>".into());
     };
     // This workspace has the SDK without its default HTTPS client. With it, `load_defaults` alone is enough.
-    let https = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let config = aws_config::defaults(BehaviorVersion::latest()).http_client(https).load().await;
+    let https = Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(https)
+        .load()
+        .await;
     // Make it once, since it keeps its connections.
     let dynamodb = Client::new(&config);
     let table = env::var("ENTITLEMENTS_TABLE")?;

@@ -8,20 +8,38 @@ use std::{
 };
 
 /// Runs the program of each language, which knows the stack from its environment alone.
-fn run(stack: &Stack, table: &str, customer_id: &str, product_id: &str) -> [(&'static str, Output); 3] {
+fn run(
+    stack: &Stack,
+    table: &str,
+    customer_id: &str,
+    product_id: &str,
+) -> [(&'static str, Output); 3] {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let (tools, examples) = (root.join(".local/tools/examples/bin"), root.join("examples/access"));
+    let (tools, examples) = (
+        root.join(".local/tools/examples/bin"),
+        root.join("examples/access"),
+    );
     // Cargo builds the examples of a workspace beside the `deps` that this test lies in.
     let this = std::env::current_exe().unwrap();
     let rust = this.ancestors().nth(2).unwrap().join("examples/access");
     let programs = [
         ("Rust", vec![rust]),
-        ("Python", vec![tools.join("python"), examples.join("access.py")]),
-        ("JavaScript", vec![tools.join("node"), examples.join("access.mjs")]),
+        (
+            "Python",
+            vec![tools.join("python"), examples.join("access.py")],
+        ),
+        (
+            "JavaScript",
+            vec![tools.join("node"), examples.join("access.mjs")],
+        ),
     ];
     programs.map(|(language, command)| {
         for file in &command {
-            assert!(file.exists(), "{} is missing: run this by `make test`", file.display());
+            assert!(
+                file.exists(),
+                "{} is missing: run this by `make test`",
+                file.display()
+            );
         }
         let output = Command::new(&command[0])
             .args(&command[1..])
@@ -51,9 +69,11 @@ async fn all_three_examples_say_the_same_of_access_that_lasts_has_ended_or_never
     let text = |text: &str| AttributeValue::S(text.to_owned());
     // Access ends at its last second, not after it.
     let (later, now) = (now.as_second() + 3600, now.as_second());
-    for (product_id, until, reason) in
-        [("fprod_lasting", later, "paid"), ("fprod_ended", now, "ended"), ("fprod_unpaid", 0, "not_paid_yet")]
-    {
+    for (product_id, until, reason) in [
+        ("fprod_lasting", later, "paid"),
+        ("fprod_ended", now, "ended"),
+        ("fprod_unpaid", 0, "not_paid_yet"),
+    ] {
         let put = dynamodb.put_item().table_name(table);
         let put = put.item("customer_id", text(&customer_id));
         let put = put.item("entry", text(&format!("product#{product_id}")));
@@ -62,15 +82,31 @@ async fn all_three_examples_say_the_same_of_access_that_lasts_has_ended_or_never
     }
     let never = r#"{"allowed":false,"until":null,"reason":null}"#;
     for (customer_id, product_id, expected) in [
-        (&*customer_id, "fprod_lasting", &*format!(r#"{{"allowed":true,"until":{later},"reason":"paid"}}"#)),
-        (&customer_id, "fprod_ended", &format!(r#"{{"allowed":false,"until":{now},"reason":"ended"}}"#)),
-        (&customer_id, "fprod_unpaid", r#"{"allowed":false,"until":0,"reason":"not_paid_yet"}"#),
+        (
+            &*customer_id,
+            "fprod_lasting",
+            &*format!(r#"{{"allowed":true,"until":{later},"reason":"paid"}}"#),
+        ),
+        (
+            &customer_id,
+            "fprod_ended",
+            &format!(r#"{{"allowed":false,"until":{now},"reason":"ended"}}"#),
+        ),
+        (
+            &customer_id,
+            "fprod_unpaid",
+            r#"{"allowed":false,"until":0,"reason":"not_paid_yet"}"#,
+        ),
         (&customer_id, "fprod_of_others", never),
         ("fcus_never_heard_of", "fprod_lasting", never),
     ] {
         for (language, output) in run(&stack, table, customer_id, product_id) {
             assert!(output.status.success(), "{language}: {output:?}");
-            assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{expected}\n"), "{language}");
+            assert_eq!(
+                String::from_utf8(output.stdout).unwrap(),
+                format!("{expected}\n"),
+                "{language}"
+            );
         }
     }
 }
@@ -80,7 +116,13 @@ fn an_example_that_cannot_read_the_table_says_neither_yes_nor_no() {
     let stack = Stack::named().unwrap();
     for (language, output) in run(&stack, "not-there", "fcus_1", "fprod_1") {
         let said = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && output.stdout.is_empty(), "{language}: {said}");
-        assert!(said.contains("ResourceNotFoundException"), "{language}: {said}");
+        assert!(
+            !output.status.success() && output.stdout.is_empty(),
+            "{language}: {said}"
+        );
+        assert!(
+            said.contains("ResourceNotFoundException"),
+            "{language}: {said}"
+        );
     }
 }

@@ -9,7 +9,9 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use axum::{Router, body::Body, http::StatusCode, response::Response};
 use domain::{
-    ids::{CustomerId, EventId, InvoiceId, OrderId, PaymentIntentId, RefundId, Sku, SubscriptionId},
+    ids::{
+        CustomerId, EventId, InvoiceId, OrderId, PaymentIntentId, RefundId, Sku, SubscriptionId,
+    },
     job::FulfillmentJob,
     ledger::{Commit, Rows, Wanted},
     mode::Mode,
@@ -111,8 +113,13 @@ async fn config(url: &str) -> SdkConfig {
 async fn sold(change: impl FnOnce(&mut Order)) -> (Order, Receipt) {
     let bundle: Bundle = open_shop(OnUnknown::Hold);
     bundle.provider_has(&kit::story::checkout(&purchase(1)));
-    bundle.deliver(&Delivery::of(&purchase(1), "fevt_1"), false).await;
-    let _ = bundle.fulfillment.fulfill(&EventId::new("fevt_1").unwrap(), 1).await;
+    bundle
+        .deliver(&Delivery::of(&purchase(1), "fevt_1"), false)
+        .await;
+    let _ = bundle
+        .fulfillment
+        .fulfill(&EventId::new("fevt_1").unwrap(), 1)
+        .await;
     let kept = bundle.world.kept();
     let mut order = kept.orders.values().next().unwrap().clone();
     change(&mut order);
@@ -121,7 +128,14 @@ async fn sold(change: impl FnOnce(&mut Order)) -> (Order, Receipt) {
 
 async fn mail(change: impl FnOnce(&mut Order)) -> Email {
     let (order, receipt) = sold(change).await;
-    compose(&order, &receipt, None, &merchant(), &Templates::built_in().unwrap()).unwrap()
+    compose(
+        &order,
+        &receipt,
+        None,
+        &merchant(),
+        &Templates::built_in().unwrap(),
+    )
+    .unwrap()
 }
 
 const TAKEN: &str = r#"<SendRawEmailResponse xmlns="http://ses.amazonaws.com/doc/2010-12-01/"><SendRawEmailResult><MessageId>0100-abc</MessageId></SendRawEmailResult></SendRawEmailResponse>"#;
@@ -147,7 +161,9 @@ async fn sent(says: Says) -> (Result<String, SendError>, usize) {
 
 async fn hand_over(says: Says, email: &Email) -> (Result<String, SendError>, usize) {
     let aws = Aws::always(says).await;
-    let sent = Mailer::new(&config(&aws.url).await, "set").send(email).await;
+    let sent = Mailer::new(&config(&aws.url).await, "set")
+        .send(email)
+        .await;
     (sent.map(|id| id.to_string()), aws.asked())
 }
 
@@ -166,14 +182,38 @@ fn kind(sent: &Result<String, SendError>) -> &'static str {
 async fn what_ses_says_of_a_mail_is_sorted_and_nothing_is_sent_twice() {
     let table = [
         (Says::Answer(200, TAKEN), "sent"),
-        (Says::Answer(400, ses_error!("InvalidParameterValue")), "not sent, set-up"),
-        (Says::Answer(400, ses_error!("ConfigurationSetDoesNotExist")), "not sent, set-up"),
-        (Says::Answer(400, ses_error!("MessageRejected")), "not sent, set-up"),
-        (Says::Answer(400, ses_error!("MailFromDomainNotVerifiedException")), "not sent, set-up"),
-        (Says::Answer(400, ses_error!("AccountSendingPausedException")), "not sent, set-up"),
-        (Says::Answer(403, ses_error!("AccessDenied")), "not sent, set-up"),
-        (Says::Answer(403, ses_error!("InvalidClientTokenId")), "not sent, set-up"),
-        (Says::Answer(503, ses_error!("ServiceUnavailable")), "not sent, later"),
+        (
+            Says::Answer(400, ses_error!("InvalidParameterValue")),
+            "not sent, set-up",
+        ),
+        (
+            Says::Answer(400, ses_error!("ConfigurationSetDoesNotExist")),
+            "not sent, set-up",
+        ),
+        (
+            Says::Answer(400, ses_error!("MessageRejected")),
+            "not sent, set-up",
+        ),
+        (
+            Says::Answer(400, ses_error!("MailFromDomainNotVerifiedException")),
+            "not sent, set-up",
+        ),
+        (
+            Says::Answer(400, ses_error!("AccountSendingPausedException")),
+            "not sent, set-up",
+        ),
+        (
+            Says::Answer(403, ses_error!("AccessDenied")),
+            "not sent, set-up",
+        ),
+        (
+            Says::Answer(403, ses_error!("InvalidClientTokenId")),
+            "not sent, set-up",
+        ),
+        (
+            Says::Answer(503, ses_error!("ServiceUnavailable")),
+            "not sent, later",
+        ),
         (Says::Answer(500, ses_error!("InternalFailure")), "unknown"),
         (Says::Answer(502, "<html>bad gateway</html>"), "unknown"),
         (Says::Answer(504, ""), "unknown"),
@@ -196,28 +236,61 @@ async fn an_invalid_parameter_fails_a_receipt_only_if_its_recipient_is_certainly
             Says::Answer(400, ses_error!("InvalidParameterValue", $message))
         };
     }
-    let (domain, mailbox) =
-        (invalid!("Domain contains illegal character"), invalid!("Local address contains illegal character"));
+    let (domain, mailbox) = (
+        invalid!("Domain contains illegal character"),
+        invalid!("Local address contains illegal character"),
+    );
     let tag = invalid!(
         "Invalid tag value &lt;pat@example.com&gt;: only alphanumeric ASCII characters, '_', and '-' are allowed."
     );
-    let (usual, odd_domain, odd_mailbox) = ("pat@example.com", "pat@exam`ple.com", "p/at@example.com");
+    let (usual, odd_domain, odd_mailbox) =
+        ("pat@example.com", "pat@exam`ple.com", "p/at@example.com");
     for (says, sender, support, recipient, expected) in [
         (domain, usual, usual, odd_domain, "failed for good"),
         (mailbox, usual, usual, odd_mailbox, "failed for good"),
-        (invalid!("Missing final '@domain'"), usual, usual, odd_domain, "failed for good"),
+        (
+            invalid!("Missing final '@domain'"),
+            usual,
+            usual,
+            odd_domain,
+            "failed for good",
+        ),
         // The rejected part is as every address has it, or the fault may be the merchant's.
         (domain, usual, usual, usual, "not sent, set-up"),
         (domain, usual, usual, odd_mailbox, "not sent, set-up"),
         (mailbox, usual, usual, odd_domain, "not sent, set-up"),
         (domain, odd_domain, usual, odd_domain, "not sent, set-up"),
         (domain, usual, odd_domain, odd_domain, "not sent, set-up"),
-        (domain, odd_mailbox, odd_mailbox, odd_domain, "failed for good"),
+        (
+            domain,
+            odd_mailbox,
+            odd_mailbox,
+            odd_domain,
+            "failed for good",
+        ),
         // Not about an address, or not known to be.
         (tag, usual, usual, odd_domain, "not sent, set-up"),
-        (invalid!("Duplicate header 'From'."), usual, usual, odd_domain, "not sent, set-up"),
-        (invalid!("Invalid configuration set name"), usual, usual, odd_domain, "not sent, set-up"),
-        (invalid!("A message to come"), usual, usual, odd_domain, "not sent, set-up"),
+        (
+            invalid!("Duplicate header 'From'."),
+            usual,
+            usual,
+            odd_domain,
+            "not sent, set-up",
+        ),
+        (
+            invalid!("Invalid configuration set name"),
+            usual,
+            usual,
+            odd_domain,
+            "not sent, set-up",
+        ),
+        (
+            invalid!("A message to come"),
+            usual,
+            usual,
+            odd_domain,
+            "not sent, set-up",
+        ),
         (invalid!(""), usual, usual, odd_domain, "not sent, set-up"),
     ] {
         let address = |text: &str| text.parse().unwrap();
@@ -228,7 +301,11 @@ async fn an_invalid_parameter_fails_a_receipt_only_if_its_recipient_is_certainly
             ..mail(|_| {}).await
         };
         let (sent, asked) = hand_over(says, &email).await;
-        assert_eq!((kind(&sent), asked), (expected, 1), "{says:?} {sender} {support} {recipient}: {sent:?}");
+        assert_eq!(
+            (kind(&sent), asked),
+            (expected, 1),
+            "{says:?} {sender} {support} {recipient}: {sent:?}"
+        );
         assert!(!sent.unwrap_err().to_string().contains('@'));
     }
 }
@@ -239,7 +316,10 @@ fn report(form: &BTreeMap<String, String>) -> feedback::notice::Notice {
     let mut told: serde_json::Value = serde_json::from_str(sample).unwrap();
     let tags = (1..).map_while(|n| {
         let member = |what: &str| form.get(&format!("Tags.member.{n}.{what}"));
-        Some((member("Name")?.clone(), serde_json::json!([member("Value")?])))
+        Some((
+            member("Name")?.clone(),
+            serde_json::json!([member("Value")?]),
+        ))
     });
     told["mail"]["tags"] = tags.collect::<serde_json::Map<_, _>>().into();
     serde_json::from_value(told).unwrap()
@@ -250,15 +330,21 @@ async fn each_mail_says_where_ses_is_to_tell_of_it_and_of_which_receipt_it_is() 
     let id = |event: &str, resource: &str| {
         let event = sample(event);
         let resource = &event["object"][resource];
-        ["checkout_session_id", "invoice_id", "refund_id", "subscription_id"]
-            .into_iter()
-            .find_map(|name| resource[name].as_str())
-            .unwrap()
-            .to_owned()
+        [
+            "checkout_session_id",
+            "invoice_id",
+            "refund_id",
+            "subscription_id",
+        ]
+        .into_iter()
+        .find_map(|name| resource[name].as_str())
+        .unwrap()
+        .to_owned()
     };
     let order = id("checkout.session.completed", "checkout_session");
     let order_id = OrderId::new(order).unwrap();
-    let subscription_id = SubscriptionId::new(id("customer.subscription.created", "subscription")).unwrap();
+    let subscription_id =
+        SubscriptionId::new(id("customer.subscription.created", "subscription")).unwrap();
     let invoice_id = InvoiceId::new(id("invoice.paid", "invoice")).unwrap();
     let now = jiff::Timestamp::now();
     // One of each kind, since each has another id in its own.
@@ -277,15 +363,28 @@ async fn each_mail_says_where_ses_is_to_tell_of_it_and_of_which_receipt_it_is() 
             amount: 1,
             refunded_at: now,
         },
-        Kind::PaymentFailed { subscription_id: subscription_id.clone(), invoice_id, amount: None },
-        Kind::TrialEnds { subscription_id, ends_at: now },
+        Kind::PaymentFailed {
+            subscription_id: subscription_id.clone(),
+            invoice_id,
+            amount: None,
+        },
+        Kind::TrialEnds {
+            subscription_id,
+            ends_at: now,
+        },
     ];
     let email = mail(|_| {}).await;
     for kind in kinds {
         let receipt_id = Receipt::new(&order_id, kind, None, now).unwrap().receipt_id;
         let aws = Aws::always(Says::Answer(200, TAKEN)).await;
-        let email = Email { receipt_id: receipt_id.clone(), ..email.clone() };
-        Mailer::new(&config(&aws.url).await, "the-set").send(&email).await.unwrap();
+        let email = Email {
+            receipt_id: receipt_id.clone(),
+            ..email.clone()
+        };
+        Mailer::new(&config(&aws.url).await, "the-set")
+            .send(&email)
+            .await
+            .unwrap();
         let form = aws.last_form();
         assert_eq!(form["ConfigurationSetName"], "the-set");
         assert_eq!(form["Tags.member.1.Name"], "receipt_id");
@@ -296,10 +395,20 @@ async fn each_mail_says_where_ses_is_to_tell_of_it_and_of_which_receipt_it_is() 
 
 #[tokio::test]
 async fn a_connection_that_was_never_made_has_sent_nothing() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let email = mail(|_| {}).await;
-    for url in [format!("http://{nobody}"), "http://no-such-host.invalid".to_owned()] {
-        let sent = Mailer::new(&config(&url).await, "set").send(&email).await.map(|id| id.to_string());
+    for url in [
+        format!("http://{nobody}"),
+        "http://no-such-host.invalid".to_owned(),
+    ] {
+        let sent = Mailer::new(&config(&url).await, "set")
+            .send(&email)
+            .await
+            .map(|id| id.to_string());
         assert_eq!(kind(&sent), "not sent, later", "{url}: {sent:?}");
     }
 }
@@ -332,42 +441,69 @@ async fn what_dynamodb_says_is_sorted() {
             "DynamoDB refuses our set-up: AccessDeniedException",
         ),
         (
-            json(r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}"#),
+            json(
+                r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}"#,
+            ),
             "DynamoDB is away: ProvisionedThroughputExceededException",
         ),
         (
-            Says::Answer(500, r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#),
+            Says::Answer(
+                500,
+                r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#,
+            ),
             "DynamoDB is away: InternalServerError",
         ),
         (Says::Nothing, "DynamoDB is away: no connection"),
     ] {
         let aws = Aws::always(says).await;
         let client = aws_sdk_dynamodb::Client::new(&config(&aws.url).await);
-        let read = aws::orders::Orders::new(client, "orders").order(&order_id).await;
+        let read = aws::orders::Orders::new(client, "orders")
+            .order(&order_id)
+            .await;
         assert_eq!(read.unwrap_err().to_string(), expected);
     }
 }
 
 #[tokio::test]
 async fn a_write_that_meets_a_transaction_is_tried_again() {
-    let conflict =
-        Says::Answer(400, r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException"}"#);
+    let conflict = Says::Answer(
+        400,
+        r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException"}"#,
+    );
     let aws = Aws::saying(conflict, 2, Says::Answer(200, "{}")).await;
     let client = aws_sdk_dynamodb::Client::new(&config(&aws.url).await);
     let events = aws::events::Events::new(client, "events", Duration::from_hours(24));
     let id = EventId::new("fevt_1").unwrap();
     let processed = domain::ports::Settlement::Processed;
-    let settled = domain::ports::Events::settle(&events, &id, &processed, jiff::Timestamp::now()).await;
+    let settled =
+        domain::ports::Events::settle(&events, &id, &processed, jiff::Timestamp::now()).await;
     assert_eq!(settled, Ok(domain::ports::Changed::Now));
     assert_eq!(aws.asked(), 3);
 }
 
 /// The ledger on this server.
 async fn ledger(aws: &Aws) -> aws::ledger::Ledger {
-    let names = ["events", "orders", "links", "stock", "entitlements", "receipts"];
+    let names = [
+        "events",
+        "orders",
+        "links",
+        "stock",
+        "entitlements",
+        "receipts",
+    ];
     let [events, orders, links, stock, entitlements, receipts] = names.map(str::to_owned);
-    let tables = aws::ledger::Tables { events, orders, links, stock, entitlements, receipts };
-    aws::ledger::Ledger::new(aws_sdk_dynamodb::Client::new(&config(&aws.url).await), tables)
+    let tables = aws::ledger::Tables {
+        events,
+        orders,
+        links,
+        stock,
+        entitlements,
+        receipts,
+    };
+    aws::ledger::Ledger::new(
+        aws_sdk_dynamodb::Client::new(&config(&aws.url).await),
+        tables,
+    )
 }
 
 /// What a commit of nothing but its event comes to, and how often it has asked.
@@ -397,7 +533,8 @@ const DONE: Says = Says::Answer(200, "{}");
 
 #[tokio::test]
 async fn a_transaction_that_met_another_or_was_throttled_is_tried_again_until_it_goes_through() {
-    let in_progress = r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionInProgressException"}"#;
+    let in_progress =
+        r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionInProgressException"}"#;
     let hindrances = [
         cancelled!("None", "TransactionConflict"),
         cancelled!("TransactionConflict", "None"),
@@ -406,21 +543,33 @@ async fn a_transaction_that_met_another_or_was_throttled_is_tried_again_until_it
         cancelled!("RequestLimitExceeded", "TransactionConflict"),
         Says::Answer(400, in_progress),
     ];
-    let cases = hindrances.into_iter().flat_map(|hindered| [1, 2, 5].map(|times| (hindered, times)));
+    let cases = hindrances
+        .into_iter()
+        .flat_map(|hindered| [1, 2, 5].map(|times| (hindered, times)));
     // All at once, since between two tries the adapter waits in real time.
     join_all(cases.map(|(hindered, times)| async move {
         let (committed, asked) = committed(hindered, times, DONE).await;
-        assert_eq!((committed, asked), (Ok(Committed::Now), times + 1), "{hindered:?}, {times} times");
+        assert_eq!(
+            (committed, asked),
+            (Ok(Committed::Now), times + 1),
+            "{hindered:?}, {times} times"
+        );
     }))
     .await;
 }
 
 #[tokio::test]
 async fn a_transaction_that_is_always_in_conflict_goes_back_to_the_queue_after_six_tries() {
-    let hindrances = [cancelled!("None", "TransactionConflict"), cancelled!("ThrottlingError", "None")];
+    let hindrances = [
+        cancelled!("None", "TransactionConflict"),
+        cancelled!("ThrottlingError", "None"),
+    ];
     join_all(hindrances.map(|hindered| async move {
         let (committed, asked) = committed(hindered, usize::MAX, DONE).await;
-        let raced = Setback::Raced { what: "the transaction", tries: 6 };
+        let raced = Setback::Raced {
+            what: "the transaction",
+            tries: 6,
+        };
         assert_eq!((committed, asked), (Err(raced), 6), "{hindered:?}");
     }))
     .await;
@@ -438,9 +587,12 @@ async fn one_failed_condition_is_the_answer_whatever_the_other_reasons_are() {
         assert_eq!((committed, asked), (Ok(Committed::Raced), 1), "{refused:?}");
     }
     // First in conflict, then refused.
-    let (committed, asked) =
-        committed(cancelled!("TransactionConflict", "None"), 2, cancelled!("None", "ConditionalCheckFailed"))
-            .await;
+    let (committed, asked) = committed(
+        cancelled!("TransactionConflict", "None"),
+        2,
+        cancelled!("None", "ConditionalCheckFailed"),
+    )
+    .await;
     assert_eq!((committed, asked), (Ok(Committed::Raced), 3));
 }
 
@@ -448,23 +600,35 @@ async fn one_failed_condition_is_the_answer_whatever_the_other_reasons_are() {
 async fn a_transaction_that_no_trying_again_will_mend_is_not_tried_again() {
     for (broken, code) in [
         (cancelled!("None", "ValidationError"), "ValidationError"),
-        (cancelled!("ValidationError", "TransactionConflict"), "ValidationError"),
+        (
+            cancelled!("ValidationError", "TransactionConflict"),
+            "ValidationError",
+        ),
         (
             cancelled!("TransactionConflict", "ItemCollectionSizeLimitExceeded"),
             "ItemCollectionSizeLimitExceeded",
         ),
         (
-            Says::Answer(400, r#"{"__type":"com.amazon.coral.validate#ValidationException"}"#),
+            Says::Answer(
+                400,
+                r#"{"__type":"com.amazon.coral.validate#ValidationException"}"#,
+            ),
             "ValidationException",
         ),
     ] {
         let (committed, asked) = committed(broken, usize::MAX, DONE).await;
-        let set_up = Setback::SetUp { service: "DynamoDB", cause: code.to_owned() };
+        let set_up = Setback::SetUp {
+            service: "DynamoDB",
+            cause: code.to_owned(),
+        };
         assert_eq!((committed, asked), (Err(set_up), 1), "{broken:?}");
     }
     // Nor is one of which nobody knows what has become: whoever reads next sees it.
     let (committed, _) = committed(Says::Nothing, usize::MAX, DONE).await;
-    assert_eq!(committed.unwrap_err().to_string(), "DynamoDB is away: no connection");
+    assert_eq!(
+        committed.unwrap_err().to_string(),
+        "DynamoDB is away: no connection"
+    );
 }
 
 #[tokio::test]
@@ -474,13 +638,21 @@ async fn a_first_mode_that_was_left_unread_is_not_taken_for_none() {
         r#"{"Responses":{},"UnprocessedKeys":{"links":{"Keys":[{"link":{"S":"stack#mode"}}]}}}"#,
     );
     let aws = Aws::saying(unread, 0, unread).await;
-    let first = FirstMode::new(aws_sdk_dynamodb::Client::new(&config(&aws.url).await), "links");
+    let first = FirstMode::new(
+        aws_sdk_dynamodb::Client::new(&config(&aws.url).await),
+        "links",
+    );
     let refused = first.check(Mode::Live).await.unwrap_err();
     assert_eq!(refused.to_string(), "DynamoDB is away: keys left unread");
 }
 
 /// What a reading comes to, and how often it has asked.
-async fn read(wanted: &Wanted, first: Says, times: usize, then: Says) -> (Result<Rows, Setback>, usize) {
+async fn read(
+    wanted: &Wanted,
+    first: Says,
+    times: usize,
+    then: Says,
+) -> (Result<Rows, Setback>, usize) {
     let aws = Aws::saying(first, times, then).await;
     let rows = ledger(&aws).await.read(wanted).await;
     (rows, aws.asked())
@@ -505,11 +677,19 @@ async fn rows_of_all_tables_are_read_in_one_call_and_nothing_in_none() {
     assert_eq!(rows(&Wanted::default()).await, (Ok(Rows::default()), 0));
     let (read, asked) = rows(&wanted()).await;
     assert_eq!((read.unwrap().shelves.len(), asked), (1, 1));
-    let skus = |count| (0..count).map(|n| Sku::new(format!("SKU-{n}")).unwrap()).collect::<Vec<_>>();
+    let skus = |count| {
+        (0..count)
+            .map(|n| Sku::new(format!("SKU-{n}")).unwrap())
+            .collect::<Vec<_>>()
+    };
     for (count, calls) in [(48, 1), (49, 2), (98, 2), (99, 3)] {
         // Two keys each, beside an order, a payment and a customer.
         let shelves = Some((OrderId::new("fcs_1").unwrap(), skus(count)));
-        let (read, asked) = rows(&Wanted { shelves, ..wanted() }).await;
+        let (read, asked) = rows(&Wanted {
+            shelves,
+            ..wanted()
+        })
+        .await;
         assert_eq!((read.unwrap().shelves.len(), asked), (count, calls));
     }
 }
@@ -525,10 +705,18 @@ async fn keys_that_dynamodb_leaves_unread_are_asked_for_again_and_not_for_ever()
         r#"{"Responses":{"links":[{"link":{"S":"payment#fpi_1"},"payment_intent_id":{"S":"fpi_1"},"version":{"N":"4"}}]}}"#,
     );
     let (rows, asked) = read(&wanted(), unread, 2, rest).await;
-    let versions: Vec<_> = rows.unwrap().links.values().map(|link| link.version).collect();
+    let versions: Vec<_> = rows
+        .unwrap()
+        .links
+        .values()
+        .map(|link| link.version)
+        .collect();
     assert_eq!((versions, asked), (vec![4], 3));
     let (rows, asked) = read(&wanted(), unread, usize::MAX, rest).await;
-    assert_eq!(rows.unwrap_err().to_string(), "DynamoDB is away: keys left unread");
+    assert_eq!(
+        rows.unwrap_err().to_string(),
+        "DynamoDB is away: keys left unread"
+    );
     assert!((2..20).contains(&asked), "{asked}");
 }
 
@@ -543,14 +731,22 @@ async fn a_mail_is_well_formed_and_names_cannot_add_headers() {
     .await;
     let mime = mime(&email).unwrap();
     let message = MessageParser::default().parse(&mime).unwrap();
-    let address =
-        |of: Option<&mail_parser::Address<'_>>| of.unwrap().first().unwrap().address().unwrap().to_owned();
+    let address = |of: Option<&mail_parser::Address<'_>>| {
+        of.unwrap().first().unwrap().address().unwrap().to_owned()
+    };
     assert_eq!(address(message.from()), "receipts@harborandpine.example");
-    assert_eq!(message.from().unwrap().first().unwrap().name(), Some("Harbor & Pine Wellness"));
+    assert_eq!(
+        message.from().unwrap().first().unwrap().name(),
+        Some("Harbor & Pine Wellness")
+    );
     assert_eq!(address(message.reply_to()), "support@harborandpine.example");
     assert_eq!(address(message.to()), "pat@example.com");
     assert!(message.bcc().is_none() && message.header("Bcc").is_none());
-    assert!(message.subject().unwrap().contains("№ 7"), "{:?}", message.subject());
+    assert!(
+        message.subject().unwrap().contains("№ 7"),
+        "{:?}",
+        message.subject()
+    );
     let normal = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
     assert_eq!(normal(&message.body_text(0).unwrap()), normal(&email.text));
     assert_eq!(normal(&message.body_html(0).unwrap()), normal(&email.html));
@@ -570,7 +766,9 @@ impl Alternative for mail_parser::Message<'_> {
 }
 
 async fn play() -> Play {
-    Play::on_named_stack().await.unwrap_or_else(|error| panic!("{error}"))
+    Play::on_named_stack()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// One promise, two mailers: what is handed over is there, once, whole, for whom it is for.
@@ -582,22 +780,38 @@ async fn a_mail_that_is_handed_over_is_there_once_and_whole() {
         order.order_id = OrderId::new(format!("fcs_mail_{unique}")).unwrap();
     })
     .await;
-    let receipt = Receipt { order_id: order.order_id.clone(), ..receipt };
-    let email = compose(&order, &receipt, None, &merchant(), &Templates::built_in().unwrap()).unwrap();
+    let receipt = Receipt {
+        order_id: order.order_id.clone(),
+        ..receipt
+    };
+    let email = compose(
+        &order,
+        &receipt,
+        None,
+        &merchant(),
+        &Templates::built_in().unwrap(),
+    )
+    .unwrap();
 
     let world = World::default();
     domain::ports::Mailer::send(&world, &email).await.unwrap();
     assert_eq!(world.kept().mails, std::slice::from_ref(&email));
 
     let play = play().await;
-    let id = Mailer::new(&play.stack.config().await, "set").send(&email).await.unwrap();
+    let id = Mailer::new(&play.stack.config().await, "set")
+        .send(&email)
+        .await
+        .unwrap();
     assert!(!id.as_str().is_empty());
     let mails = play.mails(order.order_id.as_str()).await.unwrap();
     assert_eq!(mails.len(), 1);
     let normal = |text: &str| text.replace("\r\n", "\n").trim_end().to_owned();
     assert_eq!(
         (mails[0].to.as_slice(), mails[0].subject.as_str()),
-        (&["Pat Doe <pat@example.com>".to_owned()][..], email.subject.as_str())
+        (
+            &["Pat Doe <pat@example.com>".to_owned()][..],
+            email.subject.as_str()
+        )
     );
     assert_eq!(normal(&mails[0].body_text), normal(&email.text));
     assert_eq!(normal(&mails[0].body_html), normal(&email.html));
@@ -606,27 +820,57 @@ async fn a_mail_that_is_handed_over_is_there_once_and_whole() {
 #[tokio::test]
 async fn the_local_ses_refuses_a_sender_that_nobody_verified_and_no_receipt_fails_by_it() {
     let play = play().await;
-    let email = Email { from: "nobody@unverified.example".parse().unwrap(), ..mail(|_| {}).await };
-    let sent = Mailer::new(&play.stack.config().await, "set").send(&email).await.map(|id| id.to_string());
+    let email = Email {
+        from: "nobody@unverified.example".parse().unwrap(),
+        ..mail(|_| {}).await
+    };
+    let sent = Mailer::new(&play.stack.config().await, "set")
+        .send(&email)
+        .await
+        .map(|id| id.to_string());
     assert_eq!(kind(&sent), "not sent, set-up", "{sent:?}");
 }
 
 /// One promise, two queues: what is handed over can be received, as it was.
 #[tokio::test]
 async fn a_job_that_is_handed_over_is_received_as_it_was_and_can_be_left_alone() {
-    let job = FulfillmentJob::V1 { event_id: EventId::new("fevt_1").unwrap() };
+    let job = FulfillmentJob::V1 {
+        event_id: EventId::new("fevt_1").unwrap(),
+    };
     let world = World::default();
     domain::ports::Queue::send(&world, &job).await.unwrap();
-    let queued: Vec<_> = world.kept().fulfillment_queue.iter().map(|message| message.job.clone()).collect();
+    let queued: Vec<_> = world
+        .kept()
+        .fulfillment_queue
+        .iter()
+        .map(|message| message.job.clone())
+        .collect();
     assert_eq!(queued, std::slice::from_ref(&job));
 
     let stack = play().await.stack;
     let sqs = aws_sdk_sqs::Client::new(&stack.config().await);
     let name = format!("contract-{}", jiff::Timestamp::now().as_nanosecond());
-    let url = sqs.create_queue().queue_name(name).send().await.unwrap().queue_url.unwrap();
-    aws::queue::Jobs::new(sqs.clone(), &url).send(&job).await.unwrap();
-    let receive =
-        async || sqs.receive_message().queue_url(&url).send().await.unwrap().messages.unwrap_or_default();
+    let url = sqs
+        .create_queue()
+        .queue_name(name)
+        .send()
+        .await
+        .unwrap()
+        .queue_url
+        .unwrap();
+    aws::queue::Jobs::new(sqs.clone(), &url)
+        .send(&job)
+        .await
+        .unwrap();
+    let receive = async || {
+        sqs.receive_message()
+            .queue_url(&url)
+            .send()
+            .await
+            .unwrap()
+            .messages
+            .unwrap_or_default()
+    };
     let message = receive().await.remove(0);
     let body = message.body.unwrap();
     assert_eq!(body, r#"{"version":"1","event_id":"fevt_1"}"#);
@@ -634,9 +878,16 @@ async fn a_job_that_is_handed_over_is_received_as_it_was_and_can_be_left_alone()
 
     let source = aws::queue::Source::new(sqs.clone(), &url);
     let handle = message.receipt_handle.unwrap();
-    source.delay(&handle, Duration::from_hours(1)).await.unwrap();
+    source
+        .delay(&handle, Duration::from_hours(1))
+        .await
+        .unwrap();
     assert!(receive().await.is_empty(), "left alone");
     source.delay(&handle, Duration::ZERO).await.unwrap();
-    until("it is back", Duration::from_secs(30), async || Ok(receive().await.pop())).await.unwrap();
+    until("it is back", Duration::from_secs(30), async || {
+        Ok(receive().await.pop())
+    })
+    .await
+    .unwrap();
     sqs.delete_queue().queue_url(&url).send().await.unwrap();
 }

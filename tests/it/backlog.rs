@@ -16,20 +16,30 @@ const OPERATIONS: &str = include_str!("../../OPERATIONS.md");
 
 /// A template's number: a parameter's default, or of a function's queue.
 fn number(pointer: &str) -> usize {
-    let number = TEMPLATE.pointer(pointer).and_then(serde_json::Value::as_u64);
+    let number = TEMPLATE
+        .pointer(pointer)
+        .and_then(serde_json::Value::as_u64);
     usize::try_from(number.unwrap_or_else(|| panic!("{pointer} is no number"))).unwrap()
 }
 
 /// As deployed with every parameter's default.
 fn setting(waiting: u64, new: (u64, Duration), mails_per_second: u32) -> Setting {
     let batch = |function: &str| {
-        number(&format!("/Resources/{function}/Properties/Events/Queue/Properties/BatchSize"))
+        number(&format!(
+            "/Resources/{function}/Properties/Events/Queue/Properties/BatchSize"
+        ))
     };
     Setting {
         waiting,
         new,
-        fulfillment: (number("/Parameters/FulfillmentConcurrency/Default"), batch("FulfillmentFunction")),
-        receipts: (number("/Parameters/ReceiptConcurrency/Default"), batch("ReceiptsFunction")),
+        fulfillment: (
+            number("/Parameters/FulfillmentConcurrency/Default"),
+            batch("FulfillmentFunction"),
+        ),
+        receipts: (
+            number("/Parameters/ReceiptConcurrency/Default"),
+            batch("ReceiptsFunction"),
+        ),
         mails_per_second,
     }
 }
@@ -42,13 +52,29 @@ fn hold(setting: Setting, bundle: &Bundle, told: &Told) {
     let kept = bundle.world.kept();
     assert_eq!(told.given_up, Vec::<String>::new());
     assert_eq!(kept.orders.len(), sold);
-    let ended = |state: EventState| kept.events.values().filter(|event| event.state == state).count();
-    assert_eq!((ended(EventState::Processed), ended(EventState::Parked)), (sold, unknown));
+    let ended = |state: EventState| {
+        kept.events
+            .values()
+            .filter(|event| event.state == state)
+            .count()
+    };
+    assert_eq!(
+        (ended(EventState::Processed), ended(EventState::Parked)),
+        (sold, unknown)
+    );
     let mut mailed: Vec<_> = kept.mails.iter().map(|mail| &mail.receipt_id).collect();
     mailed.sort();
     mailed.dedup();
-    assert_eq!((mailed.len(), kept.mails.len()), (sold, sold), "a mail each, and one");
-    assert!(kept.receipts.values().all(|receipt| matches!(receipt.state, State::Sent { .. })));
+    assert_eq!(
+        (mailed.len(), kept.mails.len()),
+        (sold, sold),
+        "a mail each, and one"
+    );
+    assert!(
+        kept.receipts
+            .values()
+            .all(|receipt| matches!(receipt.state, State::Sent { .. }))
+    );
     let pieces = i64::try_from(2 * sold).unwrap();
     assert_eq!(kept.counters[&sku("BRACE-M")], ON_HAND - pieces);
 
@@ -62,17 +88,23 @@ fn hold(setting: Setting, bundle: &Bundle, told: &Told) {
     let slack = Duration::from_secs(15) + told.drained_in / 20;
     for (came, waited) in &told.waits {
         let left = told.drained_in.saturating_sub(*came);
-        assert!(*waited <= left + slack, "came after {came:?}, waited {waited:?}, {left:?} were left");
+        assert!(
+            *waited <= left + slack,
+            "came after {came:?}, waited {waited:?}, {left:?} were left"
+        );
     }
 }
 
 /// `make backlog` lets 100,000 wait.
 fn waiting() -> u64 {
-    env::var("WAITING").map_or(5_000, |waiting| waiting.parse().expect("WAITING is a number"))
+    env::var("WAITING").map_or(5_000, |waiting| {
+        waiting.parse().expect("WAITING is a number")
+    })
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_waits_drains_at_the_set_concurrency_and_within_the_sending_rate_and_starves_nothing_new() {
+async fn what_waits_drains_at_the_set_concurrency_and_within_the_sending_rate_and_starves_nothing_new()
+ {
     let waiting = waiting();
     // What SES lets an account send that is out of its sandbox; new ones come as long as the old ones take, and longer.
     let setting = setting(waiting, (waiting / 100, Duration::from_secs(1)), 14);
@@ -80,13 +112,20 @@ async fn what_waits_drains_at_the_set_concurrency_and_within_the_sending_rate_an
     println!("{}", told.table(&setting));
     hold(setting, &bundle, &told);
     let mails = bundle.world.kept().mails.len();
-    assert!((1..mails / 2).contains(&told.throttled), "the pace is not near the rate: {}", told.throttled);
+    assert!(
+        (1..mails / 2).contains(&told.throttled),
+        "the pace is not near the rate: {}",
+        told.throttled
+    );
     assert!(told.again > 0, "nothing was ever tried again");
     // What the documents promise Flex is what it had.
     for (document, text) in [("FAULTS.md", FAULTS), ("OPERATIONS.md", OPERATIONS)] {
         let says = format!("{} requests to Flex at a time", told.most_requests);
         let words: Vec<_> = text.split_whitespace().collect();
-        assert!(words.join(" ").contains(&says), "{document} does not say {says:?}");
+        assert!(
+            words.join(" ").contains(&says),
+            "{document} does not say {says:?}"
+        );
     }
 }
 
@@ -96,10 +135,17 @@ async fn a_checkout_is_as_many_requests_at_a_time_as_are_counted_for_it() {
     const ANSWERED_AFTER: Duration = Duration::from_secs(1);
     let (stand_in, purchase) = (StandIn::start().await.unwrap(), Purchase::sample());
     stand_in.put_purchase(&purchase);
-    for path in ["/v1/checkout/sessions/*", "/v1/checkout/sessions/*/line_items", "/v1/payment_intents"] {
+    for path in [
+        "/v1/checkout/sessions/*",
+        "/v1/checkout/sessions/*/line_items",
+        "/v1/payment_intents",
+    ] {
         stand_in.fail_next(path, Fault::late(ANSWERED_AFTER));
     }
-    let (api, key) = (flex::Api::new(&stand_in.url).unwrap(), ApiKey::new("fsk_test_local").unwrap());
+    let (api, key) = (
+        flex::Api::new(&stand_in.url).unwrap(),
+        ApiKey::new("fsk_test_local").unwrap(),
+    );
     let order_id = OrderId::new(purchase.order_id()).unwrap();
     let asked_meanwhile = async {
         tokio::time::sleep(ANSWERED_AFTER / 2).await;
@@ -109,7 +155,12 @@ async fn a_checkout_is_as_many_requests_at_a_time_as_are_counted_for_it() {
     assert!(read.is_ok(), "{read:?}");
     assert_eq!(asked_meanwhile, ASKED_AT_ONCE, "{:?}", stand_in.requests());
     // Flex tells of the customer with the session.
-    assert_eq!(stand_in.requests().len(), ASKED_AT_ONCE, "{:?}", stand_in.requests());
+    assert_eq!(
+        stand_in.requests().len(),
+        ASKED_AT_ONCE,
+        "{:?}",
+        stand_in.requests()
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,8 +17,8 @@ use domain::{
     event::{EventState, StoredEvent},
     fulfillment::{Decision, Policy, checkout as rules},
     ids::{
-        CustomerId, DeliveryId, EventId, LineItemId, MessageId, OrderId, OwnerToken, PaymentIntentId,
-        ProductId, ReceiptId, Sku, SubscriptionId,
+        CustomerId, DeliveryId, EventId, LineItemId, MessageId, OrderId, OwnerToken,
+        PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
     },
     ledger::{Commit, Rows, Wanted},
     mode::Mode,
@@ -27,8 +27,8 @@ use domain::{
     outcome::Setback,
     payment::Link,
     ports::{
-        Changed, Committed, Entitlements, EventDesk, Events, Ledger, Orders, Receipts, Recorded, Sales,
-        Settlement, Subjects, Undone, Waiting,
+        Changed, Committed, Entitlements, EventDesk, Events, Ledger, Orders, Receipts, Recorded,
+        Sales, Settlement, Subjects, Undone, Waiting,
     },
     receipt::{self, Receipt, Standing, State},
     refund::Restock,
@@ -101,7 +101,8 @@ trait On {
 impl On for World {
     fn events(
         &self,
-    ) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace> + Waiting<EventState> + Sales) {
+    ) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace> + Waiting<EventState> + Sales)
+    {
         self
     }
     fn orders(&self) -> &impl Orders {
@@ -124,7 +125,8 @@ impl On for World {
 impl On for Ports {
     fn events(
         &self,
-    ) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace> + Waiting<EventState> + Sales) {
+    ) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace> + Waiting<EventState> + Sales)
+    {
         &self.events
     }
     fn orders(&self) -> &impl Orders {
@@ -149,18 +151,21 @@ fn memory() -> World {
 }
 
 async fn dynamodb() -> Ports {
-    Stack::named().unwrap_or_else(|none| panic!("{none}")).tables().await
+    Stack::named()
+        .unwrap_or_else(|none| panic!("{none}"))
+        .tables()
+        .await
 }
 
 use undone::{
     a_claim_is_swept_once_it_is_over, a_mail_for_a_later_day_is_taken_when_it_is_due,
     a_receipt_that_was_given_back_has_its_tries_first,
     a_row_that_was_queued_again_is_left_alone_for_its_interval,
-    a_row_that_was_tried_in_vain_has_its_tries_first, an_event_lies_where_it_stands_until_it_has_ended,
-    due_becomes, of_many_that_sweep_a_row_at_once_one_takes_it,
-    of_too_many_that_lie_there_the_oldest_are_told, only_what_lies_there_is_taken,
-    the_oldest_sale_is_found_among_other_events, what_an_event_tells_is_found_while_it_waits,
-    what_is_given_back_is_there_for_the_next,
+    a_row_that_was_tried_in_vain_has_its_tries_first,
+    an_event_lies_where_it_stands_until_it_has_ended, due_becomes,
+    of_many_that_sweep_a_row_at_once_one_takes_it, of_too_many_that_lie_there_the_oldest_are_told,
+    only_what_lies_there_is_taken, the_oldest_sale_is_found_among_other_events,
+    what_an_event_tells_is_found_while_it_waits, what_is_given_back_is_there_for_the_next,
 };
 
 /// Runs one suite on both.
@@ -238,7 +243,11 @@ fn now() -> Timestamp {
 fn unique(prefix: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let nanos = Timestamp::now().as_nanosecond();
-    format!("{prefix}_{nanos:x}_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    format!(
+        "{prefix}_{nanos:x}_{}_{}",
+        std::process::id(),
+        COUNT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 fn event() -> StoredEvent {
@@ -263,16 +272,25 @@ fn event() -> StoredEvent {
 }
 
 fn park(reason: &str) -> Settlement {
-    Settlement::Parked { class: Class::NotComplete, reason: reason.to_owned() }
+    Settlement::Parked {
+        class: Class::NotComplete,
+        reason: reason.to_owned(),
+    }
 }
 
 fn skus(count: usize) -> Vec<Sku> {
-    (0..count).map(|_| Sku::new(unique("SKU")).unwrap()).collect()
+    (0..count)
+        .map(|_| Sku::new(unique("SKU")).unwrap())
+        .collect()
 }
 
 /// A checkout of one piece of each SKU.
 fn checkout(skus: &[Sku]) -> Checkout {
-    let amounts = Totals { subtotal: 1000, total: 1000, ..Totals::default() };
+    let amounts = Totals {
+        subtotal: 1000,
+        total: 1000,
+        ..Totals::default()
+    };
     let line = |sku: &Sku| LineItem {
         line_item_id: LineItemId::new(unique("fli")).unwrap(),
         description: "A \"thing\" – with ünicode".into(),
@@ -300,9 +318,15 @@ fn checkout(skus: &[Sku]) -> Checkout {
             email: Some("pat@example.com".into()),
         },
         currency: Currency::USD,
-        totals: Totals { subtotal: total, total, ..Totals::default() },
+        totals: Totals {
+            subtotal: total,
+            total,
+            ..Totals::default()
+        },
         received: Some(total),
-        payment_intents: (0..2).map(|_| PaymentIntentId::new(unique("fpi")).unwrap()).collect(),
+        payment_intents: (0..2)
+            .map(|_| PaymentIntentId::new(unique("fpi")).unwrap())
+            .collect(),
         payments: BTreeMap::new(),
         subscription_id: None,
         invoice_id: None,
@@ -326,9 +350,17 @@ const POLICY: Policy = Policy {
 };
 
 async fn decided(ledger: &impl Ledger, event: &StoredEvent, checkout: &Checkout) -> Commit {
-    let wanted = Wanted { order: None, ..rules::wanted(checkout) };
+    let wanted = Wanted {
+        order: None,
+        ..rules::wanted(checkout)
+    };
     let rows = ledger.read(&wanted).await.unwrap();
-    let rows = rows.clone().and(ledger.read(&rules::wanted_shelves(checkout, &rows)).await.unwrap());
+    let rows = rows.clone().and(
+        ledger
+            .read(&rules::wanted_shelves(checkout, &rows))
+            .await
+            .unwrap(),
+    );
     match rules::decide(event, true, checkout, &rows, &POLICY, now()) {
         Decision::Write(commit) => *commit,
         other => panic!("{other}"),
@@ -342,19 +374,37 @@ fn order_of(commit: &Commit) -> Order {
 /// The shelves of these SKUs, with what the order of a commit has moved of them.
 async fn shelves_of(on: &impl On, commit: &Commit, skus: &[Sku]) -> Vec<Shelf> {
     let shelves = Some((order_of(commit).order_id, skus.to_vec()));
-    on.ledger().read(&Wanted { shelves, ..Wanted::default() }).await.unwrap().shelves
+    on.ledger()
+        .read(&Wanted {
+            shelves,
+            ..Wanted::default()
+        })
+        .await
+        .unwrap()
+        .shelves
 }
 
 async fn state_of(on: &impl On, event: &StoredEvent) -> EventState {
-    on.events().event(&event.event_id).await.unwrap().unwrap().state
+    on.events()
+        .event(&event.event_id)
+        .await
+        .unwrap()
+        .unwrap()
+        .state
 }
 
 async fn an_event_is_stored_once_and_comes_back_as_it_was(on: &impl On) {
     let event = event();
     assert_eq!(on.events().event(&event.event_id).await, Ok(None));
     assert_eq!(on.events().record(&event).await, Ok(Recorded::First));
-    assert_eq!(on.events().record(&event).await, Ok(Recorded::Again(EventState::Stored)));
-    assert_eq!(on.events().event(&event.event_id).await, Ok(Some(event.clone())));
+    assert_eq!(
+        on.events().record(&event).await,
+        Ok(Recorded::Again(EventState::Stored))
+    );
+    assert_eq!(
+        on.events().event(&event.event_id).await,
+        Ok(Some(event.clone()))
+    );
     // Bytes that are no text, and nothing optional.
     let bare = StoredEvent {
         event_id: EventId::new(unique("fevt")).unwrap(),
@@ -374,16 +424,28 @@ async fn an_event_is_stored_once_and_comes_back_as_it_was(on: &impl On) {
 async fn of_many_at_once_exactly_one_is_the_first(on: &impl On) {
     let event = event();
     let recorded = join_all((0..64).map(|_| on.events().record(&event))).await;
-    let firsts = recorded.iter().filter(|recorded| **recorded == Ok(Recorded::First)).count();
-    let again =
-        recorded.iter().filter(|recorded| **recorded == Ok(Recorded::Again(EventState::Stored))).count();
+    let firsts = recorded
+        .iter()
+        .filter(|recorded| **recorded == Ok(Recorded::First))
+        .count();
+    let again = recorded
+        .iter()
+        .filter(|recorded| **recorded == Ok(Recorded::Again(EventState::Stored)))
+        .count();
     assert_eq!((firsts, again), (1, 63));
 }
 
 async fn another_body_under_the_same_id_changes_nothing(on: &impl On) {
     let first = recorded(on).await;
-    let other = StoredEvent { body: b"{}".to_vec(), fingerprint: fingerprint(b"{}"), ..first.clone() };
-    assert_eq!(on.events().record(&other).await, Ok(Recorded::OtherBody(EventState::Stored)));
+    let other = StoredEvent {
+        body: b"{}".to_vec(),
+        fingerprint: fingerprint(b"{}"),
+        ..first.clone()
+    };
+    assert_eq!(
+        on.events().record(&other).await,
+        Ok(Recorded::OtherBody(EventState::Stored))
+    );
     assert_eq!(on.events().event(&first.event_id).await, Ok(Some(first)));
 }
 
@@ -394,13 +456,28 @@ async fn an_event_ends_once(on: &impl On) {
         on.events().record(event).await.unwrap();
     }
     let (one, two) = (&processed.event_id, &parked.event_id);
-    on.events().settle(one, &Settlement::Processed, now()).await.unwrap();
+    on.events()
+        .settle(one, &Settlement::Processed, now())
+        .await
+        .unwrap();
     on.events().settle(one, &park, now()).await.unwrap();
     on.events().settle(two, &park, now()).await.unwrap();
-    on.events().settle(two, &Settlement::Processed, now()).await.unwrap();
-    let ended = StoredEvent { state: EventState::Processed, ..processed };
-    assert_eq!(on.events().event(&ended.event_id).await, Ok(Some(ended.clone())));
-    assert_eq!(on.events().record(&ended).await, Ok(Recorded::Again(EventState::Processed)));
+    on.events()
+        .settle(two, &Settlement::Processed, now())
+        .await
+        .unwrap();
+    let ended = StoredEvent {
+        state: EventState::Processed,
+        ..processed
+    };
+    assert_eq!(
+        on.events().event(&ended.event_id).await,
+        Ok(Some(ended.clone()))
+    );
+    assert_eq!(
+        on.events().record(&ended).await,
+        Ok(Recorded::Again(EventState::Processed))
+    );
     let ended = StoredEvent {
         state: EventState::Parked,
         reason: Some("doubtful".into()),
@@ -410,7 +487,10 @@ async fn an_event_ends_once(on: &impl On) {
     assert_eq!(on.events().event(&ended.event_id).await, Ok(Some(ended)));
     // Ending what is not there makes nothing.
     let nobody = EventId::new(unique("fevt")).unwrap();
-    on.events().settle(&nobody, &Settlement::Processed, now()).await.unwrap();
+    on.events()
+        .settle(&nobody, &Settlement::Processed, now())
+        .await
+        .unwrap();
     assert_eq!(on.events().event(&nobody).await, Ok(None));
 }
 
@@ -418,18 +498,31 @@ async fn an_event_ends_once(on: &impl On) {
 async fn only_what_has_ended_is_forgotten() {
     let stack = Stack::named().unwrap();
     let events = stack.tables().await.events;
-    let of = async |event: &StoredEvent| kit::stack::expires_at(&stack, event.event_id.as_str()).await;
+    let of =
+        async |event: &StoredEvent| kit::stack::expires_at(&stack, event.event_id.as_str()).await;
     let ninety_days = 90 * 24 * 3600;
-    let (processed, parked, unhandled) =
-        (event(), event(), StoredEvent { state: EventState::Unhandled, ..event() });
+    let (processed, parked, unhandled) = (
+        event(),
+        event(),
+        StoredEvent {
+            state: EventState::Unhandled,
+            ..event()
+        },
+    );
     for event in [&processed, &parked, &unhandled] {
         events.record(event).await.unwrap();
     }
     assert_eq!((of(&processed).await, of(&parked).await), (None, None));
     assert_eq!(of(&unhandled).await, Some(now().as_second() + ninety_days));
     let park = park("doubtful");
-    events.settle(&parked.event_id, &park, later()).await.unwrap();
-    events.settle(&processed.event_id, &Settlement::Processed, later()).await.unwrap();
+    events
+        .settle(&parked.event_id, &park, later())
+        .await
+        .unwrap();
+    events
+        .settle(&processed.event_id, &Settlement::Processed, later())
+        .await
+        .unwrap();
     assert_eq!(of(&parked).await, None, "a person has still to decide");
     assert_eq!(
         of(&processed).await,
@@ -441,8 +534,14 @@ async fn only_what_has_ended_is_forgotten() {
 async fn a_failure_is_noted_and_counted_on_pending_events_only(on: &impl On) {
     let event = recorded(on).await;
     // By as many messages as there are: each fails for the first time, and it is the second failure.
-    for (class, reason) in [(Class::Contended, "a row of its"), (Class::Away, "Flex is away: 503")] {
-        on.events().note_failure(&event.event_id, class, reason).await.unwrap();
+    for (class, reason) in [
+        (Class::Contended, "a row of its"),
+        (Class::Away, "Flex is away: 503"),
+    ] {
+        on.events()
+            .note_failure(&event.event_id, class, reason)
+            .await
+            .unwrap();
     }
     let noted = StoredEvent {
         reason: Some("Flex is away: 503".into()),
@@ -450,10 +549,24 @@ async fn a_failure_is_noted_and_counted_on_pending_events_only(on: &impl On) {
         attempts: 2,
         ..event
     };
-    assert_eq!(on.events().event(&noted.event_id).await, Ok(Some(noted.clone())));
-    on.events().settle(&noted.event_id, &Settlement::Processed, now()).await.unwrap();
-    on.events().note_failure(&noted.event_id, Class::Fault, "too late").await.unwrap();
-    let ended = StoredEvent { state: EventState::Processed, reason: None, class: None, ..noted };
+    assert_eq!(
+        on.events().event(&noted.event_id).await,
+        Ok(Some(noted.clone()))
+    );
+    on.events()
+        .settle(&noted.event_id, &Settlement::Processed, now())
+        .await
+        .unwrap();
+    on.events()
+        .note_failure(&noted.event_id, Class::Fault, "too late")
+        .await
+        .unwrap();
+    let ended = StoredEvent {
+        state: EventState::Processed,
+        reason: None,
+        class: None,
+        ..noted
+    };
     assert_eq!(on.events().event(&ended.event_id).await, Ok(Some(ended)));
 }
 
@@ -465,16 +578,39 @@ async fn a_commit_writes_all_of_it(on: &impl On) {
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
 
     let order = order_of(&commit);
-    assert_eq!(on.orders().order(&order.order_id).await, Ok(Some(order.clone())));
-    assert_eq!(on.ledger().read(&rows::wanted(&commit)).await, Ok(rows::rows(&commit)));
-    assert_eq!((commit.links.len(), commit.receipts.len()), (2, 1), "both payments, one receipt");
+    assert_eq!(
+        on.orders().order(&order.order_id).await,
+        Ok(Some(order.clone()))
+    );
+    assert_eq!(
+        on.ledger().read(&rows::wanted(&commit)).await,
+        Ok(rows::rows(&commit))
+    );
+    assert_eq!(
+        (commit.links.len(), commit.receipts.len()),
+        (2, 1),
+        "both payments, one receipt"
+    );
     let receipt = &commit.receipts[0];
-    assert_eq!(on.receipts().receipt(&receipt.receipt_id).await, Ok(Some(receipt.clone())));
+    assert_eq!(
+        on.receipts().receipt(&receipt.receipt_id).await,
+        Ok(Some(receipt.clone()))
+    );
     let event = on.events().event(&event.event_id).await.unwrap().unwrap();
-    assert_eq!((event.state, event.receipt_ids), (EventState::Committed, vec![receipt.receipt_id.clone()]));
+    assert_eq!(
+        (event.state, event.receipt_ids),
+        (EventState::Committed, vec![receipt.receipt_id.clone()])
+    );
     let shelves = shelves_of(on, &commit, &skus).await;
-    let read: Vec<_> = shelves.iter().map(|shelf| (shelf.on_hand, shelf.moved.clone())).collect();
-    let moved: Vec<_> = commit.takes.iter().map(|take| Some(take.movement.clone())).collect();
+    let read: Vec<_> = shelves
+        .iter()
+        .map(|shelf| (shelf.on_hand, shelf.moved.clone()))
+        .collect();
+    let moved: Vec<_> = commit
+        .takes
+        .iter()
+        .map(|take| Some(take.movement.clone()))
+        .collect();
     assert_eq!(read.len(), 2);
     for (sku, (on_hand, moved_here)) in skus.iter().zip(read) {
         assert_eq!(on_hand, Some(if *sku == skus[0] { 4 } else { 0 }));
@@ -484,29 +620,52 @@ async fn a_commit_writes_all_of_it(on: &impl On) {
     let park = park("too late");
     let settled = on.events().settle(&event.event_id, &park, now()).await;
     assert_eq!(settled, Ok(Changed::Raced));
-    let settled = on.events().settle(&event.event_id, &Settlement::Processed, now()).await;
+    let settled = on
+        .events()
+        .settle(&event.event_id, &Settlement::Processed, now())
+        .await;
     assert_eq!(settled, Ok(Changed::Now));
 }
 
 async fn every_row_comes_back_as_it_was(on: &impl On) {
     let full = rows::full(recorded(on).await.event_id);
     assert_eq!(on.ledger().commit(&full).await, Ok(Committed::Now));
-    assert_eq!(on.ledger().read(&rows::wanted(&full)).await, Ok(rows::rows(&full)));
+    assert_eq!(
+        on.ledger().read(&rows::wanted(&full)).await,
+        Ok(rows::rows(&full))
+    );
     // Of what was there, nothing is left behind where the next version has nothing.
     let bare = rows::bare(&full, &recorded(on).await.event_id);
     assert_eq!(on.ledger().commit(&bare).await, Ok(Committed::Now));
-    assert_eq!(on.ledger().read(&rows::wanted(&bare)).await, Ok(rows::rows(&bare)));
+    assert_eq!(
+        on.ledger().read(&rows::wanted(&bare)).await,
+        Ok(rows::rows(&bare))
+    );
     // Some at a time, in whichever order.
-    let mut some = Wanted { order: None, links: Vec::new(), contact: None, ..rows::wanted(&full) };
+    let mut some = Wanted {
+        order: None,
+        links: Vec::new(),
+        contact: None,
+        ..rows::wanted(&full)
+    };
     some.entitlements.reverse();
-    let mut expected = Rows { order: None, links: BTreeMap::new(), contact: None, ..rows::rows(&bare) };
+    let mut expected = Rows {
+        order: None,
+        links: BTreeMap::new(),
+        contact: None,
+        ..rows::rows(&bare)
+    };
     expected.entitlements.reverse();
     assert_eq!(on.ledger().read(&some).await, Ok(expected));
 }
 
 async fn times_are_kept_in_whole_seconds(on: &impl On) {
     let precise = now() + Duration::from_millis(999);
-    let event = StoredEvent { occurred_at: Some(precise), received_at: precise, ..event() };
+    let event = StoredEvent {
+        occurred_at: Some(precise),
+        received_at: precise,
+        ..event()
+    };
     on.events().record(&event).await.unwrap();
     let told = on.events().event(&event.event_id).await.unwrap().unwrap();
     assert_eq!((told.occurred_at, told.received_at), (Some(now()), now()));
@@ -514,16 +673,32 @@ async fn times_are_kept_in_whole_seconds(on: &impl On) {
     let checkout = checkout(&[]);
     let rows = Rows::default();
     let decided = rules::decide(&event, true, &checkout, &rows, &POLICY, precise);
-    let Decision::Write(commit) = decided else { panic!("{decided}") };
+    let Decision::Write(commit) = decided else {
+        panic!("{decided}")
+    };
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
-    let order = on.orders().order(&checkout.order_id).await.unwrap().unwrap();
+    let order = on
+        .orders()
+        .order(&checkout.order_id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((order.placed_at, order.fulfilled_at), (now(), Some(now())));
     let id = &commit.receipts[0].receipt_id;
     let receipt = on.receipts().receipt(id).await.unwrap().unwrap();
     assert_eq!(receipt.created_at, now());
-    on.receipts().claim(&receipt, &owner("a"), precise).await.unwrap();
-    let state = State::Claimed { owner: owner("a"), claim_ends_at: now() };
-    assert_eq!(on.receipts().receipt(id).await.unwrap().unwrap().state, state);
+    on.receipts()
+        .claim(&receipt, &owner("a"), precise)
+        .await
+        .unwrap();
+    let state = State::Claimed {
+        owner: owner("a"),
+        claim_ends_at: now(),
+    };
+    assert_eq!(
+        on.receipts().receipt(id).await.unwrap().unwrap().state,
+        state
+    );
 }
 
 async fn every_kind_of_row_is_guarded_by_its_version(on: &impl On) {
@@ -542,27 +717,61 @@ async fn every_kind_of_row_is_guarded_by_its_version(on: &impl On) {
             let commit = only(rows::of_version(&all, &event.event_id, version));
             let committed = on.ledger().commit(&commit).await;
             assert_eq!(committed, Ok(expected), "{name}, version {version}");
-            let ended = if expected == Committed::Now { EventState::Committed } else { EventState::Stored };
-            assert_eq!(state_of(on, &event).await, ended, "{name}, version {version}");
+            let ended = if expected == Committed::Now {
+                EventState::Committed
+            } else {
+                EventState::Stored
+            };
+            assert_eq!(
+                state_of(on, &event).await,
+                ended,
+                "{name}, version {version}"
+            );
         }
         let last = only(rows::of_version(&all, &all.event_id, 2));
-        assert_eq!(on.ledger().read(&rows::wanted(&last)).await, Ok(rows::rows(&last)), "{name}");
+        assert_eq!(
+            on.ledger().read(&rows::wanted(&last)).await,
+            Ok(rows::rows(&last)),
+            "{name}"
+        );
     }
     // One that does not hold refuses all.
     let fresh = rows::full(recorded(on).await.event_id);
-    let spoilt = Commit { contact: all.contact, ..fresh.clone() };
+    let spoilt = Commit {
+        contact: all.contact,
+        ..fresh.clone()
+    };
     assert_eq!(on.ledger().commit(&spoilt).await, Ok(Committed::Raced));
-    assert_eq!(on.ledger().read(&rows::wanted(&fresh)).await, Ok(Rows::default()));
+    assert_eq!(
+        on.ledger().read(&rows::wanted(&fresh)).await,
+        Ok(Rows::default())
+    );
     assert_eq!(on.ledger().commit(&fresh).await, Ok(Committed::Now));
 }
 
 async fn what_is_not_wanted_or_not_there_is_not_read(on: &impl On) {
-    assert_eq!(on.ledger().read(&Wanted::default()).await, Ok(Rows::default()));
+    assert_eq!(
+        on.ledger().read(&Wanted::default()).await,
+        Ok(Rows::default())
+    );
     let all = rows::full(event().event_id);
-    let nowhere = Wanted { shelves: Some((order_of(&all).order_id, skus(1))), ..rows::wanted(&all) };
+    let nowhere = Wanted {
+        shelves: Some((order_of(&all).order_id, skus(1))),
+        ..rows::wanted(&all)
+    };
     let sku = nowhere.shelves.clone().unwrap().1.remove(0);
-    let shelves = vec![Shelf { sku, on_hand: None, moved: None }];
-    assert_eq!(on.ledger().read(&nowhere).await, Ok(Rows { shelves, ..Rows::default() }));
+    let shelves = vec![Shelf {
+        sku,
+        on_hand: None,
+        moved: None,
+    }];
+    assert_eq!(
+        on.ledger().read(&nowhere).await,
+        Ok(Rows {
+            shelves,
+            ..Rows::default()
+        })
+    );
 }
 
 async fn a_row_that_is_wanted_twice_is_read_once(on: &impl On) {
@@ -575,41 +784,88 @@ async fn a_row_that_is_wanted_twice_is_read_once(on: &impl On) {
 
 async fn a_commit_that_does_not_end_its_event_leaves_it(on: &impl On) {
     let event = recorded(on).await;
-    on.events().note_failure(&event.event_id, Class::TooEarly, "perhaps too early").await.unwrap();
+    on.events()
+        .note_failure(&event.event_id, Class::TooEarly, "perhaps too early")
+        .await
+        .unwrap();
     let noted = on.events().event(&event.event_id).await;
-    let first = Commit { ends: false, ..rows::full(event.event_id.clone()) };
+    let first = Commit {
+        ends: false,
+        ..rows::full(event.event_id.clone())
+    };
     assert_eq!(on.ledger().commit(&first).await, Ok(Committed::Now));
-    assert_eq!(on.ledger().read(&rows::wanted(&first)).await, Ok(rows::rows(&first)));
+    assert_eq!(
+        on.ledger().read(&rows::wanted(&first)).await,
+        Ok(rows::rows(&first))
+    );
     assert_eq!(on.events().event(&event.event_id).await, noted);
     // What it waited for has come; then it has ended, and takes nothing along any more.
     let second = rows::of_version(&first, &event.event_id, 2);
-    assert_eq!(on.ledger().commit(&Commit { ends: true, ..second }).await, Ok(Committed::Now));
+    assert_eq!(
+        on.ledger()
+            .commit(&Commit {
+                ends: true,
+                ..second
+            })
+            .await,
+        Ok(Committed::Now)
+    );
     assert_eq!(state_of(on, &event).await, EventState::Committed);
     for ends in [true, false] {
-        let third = Commit { ends, ..rows::of_version(&first, &event.event_id, 3) };
+        let third = Commit {
+            ends,
+            ..rows::of_version(&first, &event.event_id, 3)
+        };
         assert_eq!(on.ledger().commit(&third).await, Ok(Committed::Raced));
     }
-    let nobody = Commit { ends: false, ..rows::full(EventId::new(unique("fevt")).unwrap()) };
+    let nobody = Commit {
+        ends: false,
+        ..rows::full(EventId::new(unique("fevt")).unwrap())
+    };
     assert_eq!(on.ledger().commit(&nobody).await, Ok(Committed::Raced));
 }
 
 async fn several_receipts_are_owed_together(on: &impl On) {
     let event = recorded(on).await;
     let receipts = rows::receipts(&OrderId::new(unique("fcs")).unwrap());
-    let commit = Commit { receipts: receipts.clone(), ..Commit::of(event.event_id.clone()) };
+    let commit = Commit {
+        receipts: receipts.clone(),
+        ..Commit::of(event.event_id.clone())
+    };
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
-    let ids: Vec<ReceiptId> = receipts.iter().map(|receipt| receipt.receipt_id.clone()).collect();
-    let ended = StoredEvent { state: EventState::Committed, receipt_ids: ids, ..event };
+    let ids: Vec<ReceiptId> = receipts
+        .iter()
+        .map(|receipt| receipt.receipt_id.clone())
+        .collect();
+    let ended = StoredEvent {
+        state: EventState::Committed,
+        receipt_ids: ids,
+        ..event
+    };
     assert_eq!(on.events().event(&ended.event_id).await, Ok(Some(ended)));
     for (n, receipt) in receipts.into_iter().enumerate() {
         let id = receipt.receipt_id.clone();
         assert_eq!(on.receipts().receipt(&id).await, Ok(Some(receipt.clone())));
         // What it tells stays when its state changes.
         let owner = owner(&format!("owner-{n}"));
-        assert_eq!(on.receipts().claim(&receipt, &owner, later()).await, Ok(Changed::Now));
-        let state = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
-        assert_eq!(on.receipts().mark(&id, &owner, &state).await, Ok(Changed::Now));
-        let sent = Receipt { version: 3, attempts: 1, state, ..receipt };
+        assert_eq!(
+            on.receipts().claim(&receipt, &owner, later()).await,
+            Ok(Changed::Now)
+        );
+        let state = State::Sent {
+            message_id: MessageId::new("ses-1").unwrap(),
+            sent_at: now(),
+        };
+        assert_eq!(
+            on.receipts().mark(&id, &owner, &state).await,
+            Ok(Changed::Now)
+        );
+        let sent = Receipt {
+            version: 3,
+            attempts: 1,
+            state,
+            ..receipt
+        };
         assert_eq!(on.receipts().receipt(&id).await, Ok(Some(sent)));
     }
 }
@@ -617,11 +873,20 @@ async fn several_receipts_are_owed_together(on: &impl On) {
 async fn a_receipt_that_is_there_already_refuses_all(on: &impl On) {
     let (first, second) = (recorded(on).await, recorded(on).await);
     let receipts = rows::receipts(&OrderId::new(unique("fcs")).unwrap());
-    let one = Commit { receipts: receipts[..1].to_vec(), ..Commit::of(first.event_id) };
+    let one = Commit {
+        receipts: receipts[..1].to_vec(),
+        ..Commit::of(first.event_id)
+    };
     assert_eq!(on.ledger().commit(&one).await, Ok(Committed::Now));
-    let both = Commit { receipts: receipts[..2].to_vec(), ..Commit::of(second.event_id.clone()) };
+    let both = Commit {
+        receipts: receipts[..2].to_vec(),
+        ..Commit::of(second.event_id.clone())
+    };
     assert_eq!(on.ledger().commit(&both).await, Ok(Committed::Raced));
-    assert_eq!(on.receipts().receipt(&receipts[1].receipt_id).await, Ok(None));
+    assert_eq!(
+        on.receipts().receipt(&receipts[1].receipt_id).await,
+        Ok(None)
+    );
     assert_eq!(state_of(on, &second).await, EventState::Stored);
 }
 
@@ -634,8 +899,18 @@ async fn of_many_commits_of_one_order_exactly_one_is_done(on: &impl On) {
         let twin = recorded(on).await;
         commits.push(decided(on.ledger(), &twin, &checkout).await);
     }
-    let done = join_all(commits.iter().map(|commit| until_answered(on.ledger(), commit))).await;
-    assert_eq!(done.iter().filter(|committed| **committed == Committed::Now).count(), 1);
+    let done = join_all(
+        commits
+            .iter()
+            .map(|commit| until_answered(on.ledger(), commit)),
+    )
+    .await;
+    assert_eq!(
+        done.iter()
+            .filter(|committed| **committed == Committed::Now)
+            .count(),
+        1
+    );
     assert_eq!(on.shelves().on_hand(&skus[0]).await, Some(99));
 }
 
@@ -664,12 +939,24 @@ async fn a_commit_on_a_changed_world_writes_nothing(on: &impl On) {
     // The event has been parked.
     on.shelves().put_counter(&skus[0], 1).await;
     let park = park("meanwhile");
-    on.events().settle(&event.event_id, &park, now()).await.unwrap();
+    on.events()
+        .settle(&event.event_id, &park, now())
+        .await
+        .unwrap();
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Raced));
 
-    assert_eq!(on.orders().order(&order_of(&commit).order_id).await, Ok(None));
-    assert_eq!(on.ledger().read(&rows::wanted(&commit)).await, Ok(Rows::default()));
-    assert_eq!(on.receipts().receipt(&commit.receipts[0].receipt_id).await, Ok(None));
+    assert_eq!(
+        on.orders().order(&order_of(&commit).order_id).await,
+        Ok(None)
+    );
+    assert_eq!(
+        on.ledger().read(&rows::wanted(&commit)).await,
+        Ok(Rows::default())
+    );
+    assert_eq!(
+        on.receipts().receipt(&commit.receipts[0].receipt_id).await,
+        Ok(None)
+    );
     let shelves = shelves_of(on, &commit, &skus).await;
     assert!(shelves.iter().all(|shelf| shelf.moved.is_none()));
 }
@@ -688,8 +975,17 @@ async fn the_last_pieces_go_to_whoever_is_first_and_never_below_zero(on: &impl O
         }
     };
     let movements = join_all((0..12).map(|_| buy())).await;
-    assert_eq!(movements.iter().map(|movement| movement.taken).sum::<i64>(), 5);
-    assert_eq!(movements.iter().map(domain::stock::Movement::short).sum::<i64>(), 7);
+    assert_eq!(
+        movements.iter().map(|movement| movement.taken).sum::<i64>(),
+        5
+    );
+    assert_eq!(
+        movements
+            .iter()
+            .map(domain::stock::Movement::short)
+            .sum::<i64>(),
+        7
+    );
     assert_eq!(on.shelves().on_hand(&skus[0]).await, Some(0));
 }
 
@@ -703,12 +999,19 @@ async fn a_movement_is_never_made_twice(on: &impl On) {
     // The event, the order and the receipt would each have refused that. A part of a long cart comes without them, and
     // for an event that may still move goods: there the movement alone says that it is made.
     let twin = recorded(on).await;
-    let part = Commit { takes: commit.takes.clone(), ends: false, ..Commit::of(twin.event_id.clone()) };
+    let part = Commit {
+        takes: commit.takes.clone(),
+        ends: false,
+        ..Commit::of(twin.event_id.clone())
+    };
     assert_eq!(on.ledger().commit(&part).await, Ok(Committed::Raced));
     assert_eq!(state_of(on, &twin).await, EventState::Stored);
     assert_eq!(on.shelves().on_hand(&skus[0]).await, Some(4));
     let again = decided(on.ledger(), &event, &checkout).await;
-    assert!(again.takes.is_empty(), "what is moved is read back and not planned again");
+    assert!(
+        again.takes.is_empty(),
+        "what is moved is read back and not planned again"
+    );
 }
 
 /// A sale of two pieces of one SKU, of which there were five; and what puts some of them back.
@@ -724,9 +1027,16 @@ async fn sold(on: &impl On) -> (Sku, Commit) {
 
 async fn returned(on: &impl On, back: Return) -> Committed {
     let event = recorded(on).await;
-    let commit = Commit { returns: vec![back], ..Commit::of(event.event_id.clone()) };
+    let commit = Commit {
+        returns: vec![back],
+        ..Commit::of(event.event_id.clone())
+    };
     let committed = on.ledger().commit(&commit).await.unwrap();
-    let ended = if committed == Committed::Now { EventState::Committed } else { EventState::Stored };
+    let ended = if committed == Committed::Now {
+        EventState::Committed
+    } else {
+        EventState::Stored
+    };
     assert_eq!(state_of(on, &event).await, ended);
     committed
 }
@@ -735,7 +1045,9 @@ async fn goods_go_back_once_and_never_more_than_were_taken(on: &impl On) {
     let (sku, commit) = sold(on).await;
     let order_id = order_of(&commit).order_id;
     let shelf = async || {
-        let shelf = shelves_of(on, &commit, std::slice::from_ref(&sku)).await.remove(0);
+        let shelf = shelves_of(on, &commit, std::slice::from_ref(&sku))
+            .await
+            .remove(0);
         (shelf.on_hand.unwrap(), shelf.moved.unwrap())
     };
     let (on_hand, moved) = shelf().await;
@@ -754,18 +1066,33 @@ async fn goods_go_back_once_and_never_more_than_were_taken(on: &impl On) {
         assert_eq!(returned(on, back).await, expected, "{pieces} after {seen}");
     }
     let (on_hand, back) = shelf().await;
-    assert_eq!((on_hand, &back), (5, &domain::stock::Movement { returned: 2, ..moved }));
+    assert_eq!(
+        (on_hand, &back),
+        (
+            5,
+            &domain::stock::Movement {
+                returned: 2,
+                ..moved
+            }
+        )
+    );
 }
 
 async fn nothing_goes_back_where_nothing_was_taken_or_counted(on: &impl On) {
     let (sku, commit) = sold(on).await;
     let order_id = order_of(&commit).order_id;
     let other = OrderId::new(unique("fcs")).unwrap();
-    assert_eq!(returned(on, put_back(&sku, &other, 0, 1)).await, Committed::Raced);
+    assert_eq!(
+        returned(on, put_back(&sku, &other, 0, 1)).await,
+        Committed::Raced
+    );
     assert_eq!(on.shelves().on_hand(&sku).await, Some(3));
     // The merchant no longer counts it.
     on.shelves().remove_counter(&sku).await;
-    assert_eq!(returned(on, put_back(&sku, &order_id, 0, 1)).await, Committed::Raced);
+    assert_eq!(
+        returned(on, put_back(&sku, &order_id, 0, 1)).await,
+        Committed::Raced
+    );
     let shelf = shelves_of(on, &commit, &[sku]).await.remove(0);
     assert_eq!((shelf.on_hand, shelf.moved.unwrap().returned), (None, 0));
 }
@@ -779,13 +1106,33 @@ async fn goods_of_an_old_movement_go_back_on_dynamodb() {
     let order_id = order_of(&commit).order_id;
     on.shelves.forget_returned(&sku, &order_id).await.unwrap();
     assert_eq!(
-        shelves_of(&on, &commit, std::slice::from_ref(&sku)).await[0].moved.as_ref().unwrap().returned,
+        shelves_of(&on, &commit, std::slice::from_ref(&sku)).await[0]
+            .moved
+            .as_ref()
+            .unwrap()
+            .returned,
         0
     );
-    assert_eq!(returned(&on, put_back(&sku, &order_id, 1, 1)).await, Committed::Raced);
-    assert_eq!(returned(&on, put_back(&sku, &order_id, 0, 1)).await, Committed::Now);
-    assert_eq!(returned(&on, put_back(&sku, &order_id, 0, 1)).await, Committed::Raced);
-    assert_eq!(shelves_of(&on, &commit, &[sku]).await[0].moved.as_ref().unwrap().returned, 1);
+    assert_eq!(
+        returned(&on, put_back(&sku, &order_id, 1, 1)).await,
+        Committed::Raced
+    );
+    assert_eq!(
+        returned(&on, put_back(&sku, &order_id, 0, 1)).await,
+        Committed::Now
+    );
+    assert_eq!(
+        returned(&on, put_back(&sku, &order_id, 0, 1)).await,
+        Committed::Raced
+    );
+    assert_eq!(
+        shelves_of(&on, &commit, &[sku]).await[0]
+            .moved
+            .as_ref()
+            .unwrap()
+            .returned,
+        1
+    );
 }
 
 async fn a_cart_too_big_for_one_transaction_is_committed_whole(on: &impl On) {
@@ -796,23 +1143,43 @@ async fn a_cart_too_big_for_one_transaction_is_committed_whole(on: &impl On) {
     let commit = decided(on.ledger(), &event, &checkout(&skus)).await;
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
     let order = order_of(&commit);
-    assert_eq!(on.orders().order(&order.order_id).await, Ok(Some(order.clone())));
+    assert_eq!(
+        on.orders().order(&order.order_id).await,
+        Ok(Some(order.clone()))
+    );
     let shelves = shelves_of(on, &commit, &skus).await;
-    assert!(shelves.iter().all(|shelf| shelf.on_hand == Some(2) && shelf.moved.is_some()));
+    assert!(
+        shelves
+            .iter()
+            .all(|shelf| shelf.on_hand == Some(2) && shelf.moved.is_some())
+    );
     assert_eq!(shelves.len(), 120);
 
     // And all of it goes back.
-    let returns = skus.iter().map(|sku| put_back(sku, &order.order_id, 0, 1)).collect();
-    let order = Order { version: 2, ..order };
+    let returns = skus
+        .iter()
+        .map(|sku| put_back(sku, &order.order_id, 0, 1))
+        .collect();
+    let order = Order {
+        version: 2,
+        ..order
+    };
     let event_id = recorded(on).await.event_id;
-    let refund = Commit { order: Some(order.clone()), returns, ..Commit::of(event_id) };
+    let refund = Commit {
+        order: Some(order.clone()),
+        returns,
+        ..Commit::of(event_id)
+    };
     assert_eq!(on.ledger().commit(&refund).await, Ok(Committed::Now));
     assert_eq!(on.orders().order(&order.order_id).await, Ok(Some(order)));
-    let back = |shelf: &Shelf| shelf.on_hand == Some(3) && shelf.moved.as_ref().unwrap().returned == 1;
+    let back =
+        |shelf: &Shelf| shelf.on_hand == Some(3) && shelf.moved.as_ref().unwrap().returned == 1;
     assert!(shelves_of(on, &commit, &skus).await.iter().all(back));
 }
 
-async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_ended(on: &impl On) {
+async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_ended(
+    on: &impl On,
+) {
     let (event, skus) = (recorded(on).await, skus(120));
     for sku in &skus {
         on.shelves().put_counter(sku, 3).await;
@@ -820,55 +1187,112 @@ async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_
     let sale = decided(on.ledger(), &event, &checkout(&skus)).await;
     let shelves = async || -> BTreeSet<_> {
         let shelves = shelves_of(on, &sale, &skus).await.into_iter();
-        shelves.map(|shelf| (shelf.on_hand, shelf.moved.map(|moved| moved.returned))).collect()
+        shelves
+            .map(|shelf| (shelf.on_hand, shelf.moved.map(|moved| moved.returned)))
+            .collect()
     };
     // Between reading and writing, an operator drops the event.
-    let dropped = on.events().drop_event(&event.event_id, EventState::Stored, "a test order", now()).await;
+    let dropped = on
+        .events()
+        .drop_event(&event.event_id, EventState::Stored, "a test order", now())
+        .await;
     assert_eq!(dropped, Ok(Changed::Now));
     assert_eq!(on.ledger().commit(&sale).await, Ok(Committed::Raced));
     assert_eq!(shelves().await, BTreeSet::from([(Some(3), None)]));
 
     // The same of what goes back, and of an event that is parked.
-    let sale = Commit { event_id: recorded(on).await.event_id, ..sale.clone() };
+    let sale = Commit {
+        event_id: recorded(on).await.event_id,
+        ..sale.clone()
+    };
     assert_eq!(on.ledger().commit(&sale).await, Ok(Committed::Now));
     let refund = recorded(on).await;
     let order_id = order_of(&sale).order_id;
-    let returns = skus.iter().map(|sku| put_back(sku, &order_id, 0, 1)).collect();
-    let back = Commit { returns, ..Commit::of(refund.event_id.clone()) };
-    on.events().settle(&refund.event_id, &park("meanwhile"), now()).await.unwrap();
+    let returns = skus
+        .iter()
+        .map(|sku| put_back(sku, &order_id, 0, 1))
+        .collect();
+    let back = Commit {
+        returns,
+        ..Commit::of(refund.event_id.clone())
+    };
+    on.events()
+        .settle(&refund.event_id, &park("meanwhile"), now())
+        .await
+        .unwrap();
     assert_eq!(on.ledger().commit(&back).await, Ok(Committed::Raced));
     assert_eq!(shelves().await, BTreeSet::from([(Some(2), Some(0))]));
 }
 
 async fn what_no_transaction_can_hold_is_refused_whole(on: &impl On) {
     let event = recorded(on).await;
-    let full = Commit { receipts: Vec::new(), ..rows::full(event.event_id.clone()) };
-    let link = || Link { version: 1, ..Link::new(PaymentIntentId::new(unique("fpi")).unwrap()) };
-    let links =
-        |count| Commit { links: (0..count).map(|_| link()).collect(), ..Commit::of(event.event_id.clone()) };
+    let full = Commit {
+        receipts: Vec::new(),
+        ..rows::full(event.event_id.clone())
+    };
+    let link = || Link {
+        version: 1,
+        ..Link::new(PaymentIntentId::new(unique("fpi")).unwrap())
+    };
+    let links = |count| Commit {
+        links: (0..count).map(|_| link()).collect(),
+        ..Commit::of(event.event_id.clone())
+    };
     let of_lines = |bytes| {
         let mut order = order_of(&full);
         order.lines[0].description = "x".repeat(bytes);
-        Commit { order: Some(order), ..full.clone() }
+        Commit {
+            order: Some(order),
+            ..full.clone()
+        }
     };
     let twice = rows::receipts(&order_of(&full).order_id).swap_remove(0);
-    let twice = Commit { receipts: vec![twice.clone(), twice], ..full.clone() };
-    for (what, commit) in [("an item twice", twice), ("a row of more than 400 KB", of_lines(410_000))] {
+    let twice = Commit {
+        receipts: vec![twice.clone(), twice],
+        ..full.clone()
+    };
+    for (what, commit) in [
+        ("an item twice", twice),
+        ("a row of more than 400 KB", of_lines(410_000)),
+    ] {
         let refused = on.ledger().commit(&commit).await;
-        assert!(matches!(refused, Err(Setback::SetUp { service: "DynamoDB", .. })), "{what}: {refused:?}");
+        assert!(
+            matches!(
+                refused,
+                Err(Setback::SetUp {
+                    service: "DynamoDB",
+                    ..
+                })
+            ),
+            "{what}: {refused:?}"
+        );
     }
     // The event is one of the hundred.
-    assert!(matches!(on.ledger().commit(&links(100)).await, Err(Setback::Fault(_))));
-    assert_eq!(on.ledger().read(&rows::wanted(&full)).await, Ok(Rows::default()));
+    assert!(matches!(
+        on.ledger().commit(&links(100)).await,
+        Err(Setback::Fault(_))
+    ));
+    assert_eq!(
+        on.ledger().read(&rows::wanted(&full)).await,
+        Ok(Rows::default())
+    );
     assert_eq!(state_of(on, &event).await, EventState::Stored);
 
-    let fits = Commit { ends: false, ..of_lines(380_000) };
+    let fits = Commit {
+        ends: false,
+        ..of_lines(380_000)
+    };
     assert_eq!(on.ledger().commit(&fits).await, Ok(Committed::Now));
     assert_eq!(on.ledger().commit(&links(99)).await, Ok(Committed::Now));
 }
 
 fn put_back(sku: &Sku, order_id: &OrderId, seen: i64, pieces: i64) -> Return {
-    Return { sku: sku.clone(), order_id: order_id.clone(), seen, pieces }
+    Return {
+        sku: sku.clone(),
+        order_id: order_id.clone(),
+        seen,
+        pieces,
+    }
 }
 
 async fn mapping_rows_are_found(on: &impl On) {
@@ -876,9 +1300,18 @@ async fn mapping_rows_are_found(on: &impl On) {
     let other = Unnamed::Product(ProductId::new(unique("fprod")).unwrap());
     let sku = skus(1).remove(0);
     on.shelves().put_mapping(&product, &sku).await;
-    let wanted = Wanted { mapping: vec![product.clone(), other], ..Wanted::default() };
+    let wanted = Wanted {
+        mapping: vec![product.clone(), other],
+        ..Wanted::default()
+    };
     let found = on.ledger().read(&wanted).await.unwrap();
-    assert_eq!(found, Rows { mapping: Mapping::from([(product, sku)]), ..Rows::default() });
+    assert_eq!(
+        found,
+        Rows {
+            mapping: Mapping::from([(product, sku)]),
+            ..Rows::default()
+        }
+    );
 }
 
 /// A committed receipt.
@@ -900,60 +1333,167 @@ fn later() -> Timestamp {
 async fn a_receipt_is_claimed_by_one(on: &impl On) {
     let seen = committed(on).await;
     let owners: Vec<OwnerToken> = (0..20).map(|n| owner(&format!("owner-{n}"))).collect();
-    let claims = join_all(owners.iter().map(|owner| on.receipts().claim(&seen, owner, later()))).await;
-    assert_eq!(claims.iter().filter(|claim| **claim == Ok(Changed::Now)).count(), 1);
-    let claimed = on.receipts().receipt(&seen.receipt_id).await.unwrap().unwrap();
+    let claims = join_all(
+        owners
+            .iter()
+            .map(|owner| on.receipts().claim(&seen, owner, later())),
+    )
+    .await;
+    assert_eq!(
+        claims
+            .iter()
+            .filter(|claim| **claim == Ok(Changed::Now))
+            .count(),
+        1
+    );
+    let claimed = on
+        .receipts()
+        .receipt(&seen.receipt_id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((claimed.version, claimed.attempts), (2, 1));
-    let winner = claims.iter().position(|claim| *claim == Ok(Changed::Now)).unwrap();
-    assert_eq!(claimed.state, State::Claimed { owner: owners[winner].clone(), claim_ends_at: later() });
+    let winner = claims
+        .iter()
+        .position(|claim| *claim == Ok(Changed::Now))
+        .unwrap();
+    assert_eq!(
+        claimed.state,
+        State::Claimed {
+            owner: owners[winner].clone(),
+            claim_ends_at: later()
+        }
+    );
     // Whoever has read the claim may claim anew: whether it is over is the rules' business.
-    assert_eq!(on.receipts().claim(&claimed, &owner("next"), later()).await, Ok(Changed::Now));
-    assert_eq!(on.receipts().claim(&claimed, &owner("third"), later()).await, Ok(Changed::Raced));
+    assert_eq!(
+        on.receipts().claim(&claimed, &owner("next"), later()).await,
+        Ok(Changed::Now)
+    );
+    assert_eq!(
+        on.receipts()
+            .claim(&claimed, &owner("third"), later())
+            .await,
+        Ok(Changed::Raced)
+    );
 }
 
 async fn only_the_claimant_may_mark(on: &impl On) {
     let seen = committed(on).await;
     let id = &seen.receipt_id;
-    let sent = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
-    assert_eq!(on.receipts().mark(id, &owner("nobody"), &sent).await, Ok(Changed::Raced));
-    on.receipts().claim(&seen, &owner("a"), later()).await.unwrap();
-    assert_eq!(on.receipts().mark(id, &owner("b"), &sent).await, Ok(Changed::Raced));
-    let again = State::Pending { reason: Some("SES is away: Throttling".into()) };
-    assert_eq!(on.receipts().mark(id, &owner("a"), &again).await, Ok(Changed::Now));
+    let sent = State::Sent {
+        message_id: MessageId::new("ses-1").unwrap(),
+        sent_at: now(),
+    };
+    assert_eq!(
+        on.receipts().mark(id, &owner("nobody"), &sent).await,
+        Ok(Changed::Raced)
+    );
+    on.receipts()
+        .claim(&seen, &owner("a"), later())
+        .await
+        .unwrap();
+    assert_eq!(
+        on.receipts().mark(id, &owner("b"), &sent).await,
+        Ok(Changed::Raced)
+    );
+    let again = State::Pending {
+        reason: Some("SES is away: Throttling".into()),
+    };
+    assert_eq!(
+        on.receipts().mark(id, &owner("a"), &again).await,
+        Ok(Changed::Now)
+    );
     let pending = on.receipts().receipt(id).await.unwrap().unwrap();
     assert_eq!(pending.state, again);
-    on.receipts().claim(&pending, &owner("b"), later()).await.unwrap();
+    on.receipts()
+        .claim(&pending, &owner("b"), later())
+        .await
+        .unwrap();
     assert_eq!(
         on.receipts().mark(id, &owner("a"), &sent).await,
         Ok(Changed::Raced),
         "its claim is given back"
     );
-    assert_eq!(on.receipts().mark(id, &owner("b"), &sent).await, Ok(Changed::Now));
-    assert_eq!(on.receipts().mark(id, &owner("b"), &again).await, Ok(Changed::Raced), "sent is the end");
+    assert_eq!(
+        on.receipts().mark(id, &owner("b"), &sent).await,
+        Ok(Changed::Now)
+    );
+    assert_eq!(
+        on.receipts().mark(id, &owner("b"), &again).await,
+        Ok(Changed::Raced),
+        "sent is the end"
+    );
     let ended = on.receipts().receipt(id).await.unwrap().unwrap();
     assert_eq!((ended.state, ended.attempts), (sent, 2));
 }
 
 async fn a_held_receipt_stays_held(on: &impl On) {
     let seen = committed(on).await;
-    on.receipts().claim(&seen, &owner("a"), later()).await.unwrap();
-    assert_eq!(on.receipts().hold(&seen).await, Ok(Changed::Raced), "it has been claimed since");
-    let claimed = on.receipts().receipt(&seen.receipt_id).await.unwrap().unwrap();
+    on.receipts()
+        .claim(&seen, &owner("a"), later())
+        .await
+        .unwrap();
+    assert_eq!(
+        on.receipts().hold(&seen).await,
+        Ok(Changed::Raced),
+        "it has been claimed since"
+    );
+    let claimed = on
+        .receipts()
+        .receipt(&seen.receipt_id)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(on.receipts().hold(&claimed).await, Ok(Changed::Now));
-    let failed = State::Failed { reason: "late".into() };
-    assert_eq!(on.receipts().mark(&seen.receipt_id, &owner("a"), &failed).await, Ok(Changed::Raced));
-    assert_eq!(on.receipts().receipt(&seen.receipt_id).await.unwrap().unwrap().state, State::Held);
+    let failed = State::Failed {
+        reason: "late".into(),
+    };
+    assert_eq!(
+        on.receipts()
+            .mark(&seen.receipt_id, &owner("a"), &failed)
+            .await,
+        Ok(Changed::Raced)
+    );
+    assert_eq!(
+        on.receipts()
+            .receipt(&seen.receipt_id)
+            .await
+            .unwrap()
+            .unwrap()
+            .state,
+        State::Held
+    );
 }
 
 async fn a_withdrawn_receipt_says_why(on: &impl On) {
     let seen = committed(on).await;
-    on.receipts().claim(&seen, &owner("a"), later()).await.unwrap();
-    let state = State::Withdrawn { reason: "the payment has been made since".into() };
-    assert_eq!(on.receipts().mark(&seen.receipt_id, &owner("a"), &state).await, Ok(Changed::Now));
-    let withdrawn = Receipt { version: 3, attempts: 1, state, ..seen };
-    assert_eq!(on.receipts().receipt(&withdrawn.receipt_id).await, Ok(Some(withdrawn.clone())));
+    on.receipts()
+        .claim(&seen, &owner("a"), later())
+        .await
+        .unwrap();
+    let state = State::Withdrawn {
+        reason: "the payment has been made since".into(),
+    };
     assert_eq!(
-        on.receipts().mark(&withdrawn.receipt_id, &owner("a"), &State::Held).await,
+        on.receipts()
+            .mark(&seen.receipt_id, &owner("a"), &state)
+            .await,
+        Ok(Changed::Now)
+    );
+    let withdrawn = Receipt {
+        version: 3,
+        attempts: 1,
+        state,
+        ..seen
+    };
+    assert_eq!(
+        on.receipts().receipt(&withdrawn.receipt_id).await,
+        Ok(Some(withdrawn.clone()))
+    );
+    assert_eq!(
+        on.receipts()
+            .mark(&withdrawn.receipt_id, &owner("a"), &State::Held)
+            .await,
         Ok(Changed::Raced)
     );
 }
@@ -966,36 +1506,80 @@ fn day() -> Date {
 
 /// A notice that is due at that hour of the day, committed some seconds later than others.
 fn notice(day: Date, hour: i8, seconds: u64) -> Receipt {
-    let due_at = day.at(hour, 59, 59, 0).to_zoned_datetime(jiff::tz::TimeZone::UTC).unwrap().timestamp();
+    let due_at = day
+        .at(hour, 59, 59, 0)
+        .to_zoned_datetime(jiff::tz::TimeZone::UTC)
+        .unwrap()
+        .timestamp();
     let subscription_id = SubscriptionId::new(unique("fsub")).unwrap();
-    let kind = receipt::Kind::TrialEnds { subscription_id, ends_at: later() };
+    let kind = receipt::Kind::TrialEnds {
+        subscription_id,
+        ends_at: later(),
+    };
     let order_id = OrderId::new("fcs_1").unwrap();
-    Receipt::new(&order_id, kind, Some(due_at), now() + Duration::from_secs(seconds)).unwrap()
+    Receipt::new(
+        &order_id,
+        kind,
+        Some(due_at),
+        now() + Duration::from_secs(seconds),
+    )
+    .unwrap()
 }
 
 async fn owed(on: &impl On, receipts: &[Receipt]) {
     let event_id = recorded(on).await.event_id;
-    let commit = Commit { receipts: receipts.to_vec(), ..Commit::of(event_id) };
+    let commit = Commit {
+        receipts: receipts.to_vec(),
+        ..Commit::of(event_id)
+    };
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
 }
 
 async fn what_is_due_is_told_by_its_day_until_somebody_takes_it_up(on: &impl On) {
     let day = day();
     let next = day.tomorrow().unwrap();
-    let [late, early, first, at_midnight] =
-        [notice(day, 23, 30), notice(day, 0, 20), notice(day, 12, 10), notice(next, 0, 0)];
-    let at_once = Receipt { due_at: None, ..notice(day, 12, 0) };
-    owed(on, &[late.clone(), early.clone(), at_once, at_midnight.clone(), first.clone()]).await;
+    let [late, early, first, at_midnight] = [
+        notice(day, 23, 30),
+        notice(day, 0, 20),
+        notice(day, 12, 10),
+        notice(next, 0, 0),
+    ];
+    let at_once = Receipt {
+        due_at: None,
+        ..notice(day, 12, 0)
+    };
+    owed(
+        on,
+        &[
+            late.clone(),
+            early.clone(),
+            at_once,
+            at_midnight.clone(),
+            first.clone(),
+        ],
+    )
+    .await;
     due_becomes(on, day, &[&first, &early, &late]).await;
     due_becomes(on, next, &[&at_midnight]).await;
     due_becomes(on, next.tomorrow().unwrap(), &[]).await;
-    assert_eq!(on.receipts().receipt(&early.receipt_id).await, Ok(Some(early.clone())));
+    assert_eq!(
+        on.receipts().receipt(&early.receipt_id).await,
+        Ok(Some(early.clone()))
+    );
 
-    on.receipts().claim(&early, &owner("a"), later()).await.unwrap();
+    on.receipts()
+        .claim(&early, &owner("a"), later())
+        .await
+        .unwrap();
     due_becomes(on, day, &[&first, &late]).await;
     // Whoever gives it back has queued it; it is owed like any other.
-    let again = State::Pending { reason: Some("SES is away: Throttling".into()) };
-    on.receipts().mark(&early.receipt_id, &owner("a"), &again).await.unwrap();
+    let again = State::Pending {
+        reason: Some("SES is away: Throttling".into()),
+    };
+    on.receipts()
+        .mark(&early.receipt_id, &owner("a"), &again)
+        .await
+        .unwrap();
     on.receipts().hold(&late).await.unwrap();
     due_becomes(on, day, &[&first]).await;
 }
@@ -1005,16 +1589,30 @@ async fn whose_a_subscription_is_can_be_found(on: &impl On) {
     let subscription = full.subscription.clone().unwrap();
     let (customer_id, id) = (&subscription.customer_id, &subscription.subscription_id);
     assert_eq!(on.entitlements().customer_of(id).await, Ok(None));
-    assert_eq!(on.entitlements().subscription(customer_id, id).await, Ok(None));
+    assert_eq!(
+        on.entitlements().subscription(customer_id, id).await,
+        Ok(None)
+    );
     assert_eq!(on.entitlements().contact(customer_id).await, Ok(None));
     on.ledger().commit(&full).await.unwrap();
     let find = async || Ok(on.entitlements().customer_of(id).await.unwrap());
-    let found = until("the index knows", Duration::from_secs(10), find).await.unwrap();
+    let found = until("the index knows", Duration::from_secs(10), find)
+        .await
+        .unwrap();
     assert_eq!(found, *customer_id);
-    assert_eq!(on.entitlements().subscription(customer_id, id).await, Ok(Some(subscription.clone())));
-    assert_eq!(on.entitlements().contact(customer_id).await, Ok(full.contact.clone()));
+    assert_eq!(
+        on.entitlements().subscription(customer_id, id).await,
+        Ok(Some(subscription.clone()))
+    );
+    assert_eq!(
+        on.entitlements().contact(customer_id).await,
+        Ok(full.contact.clone())
+    );
     let stranger = CustomerId::new(unique("fcus")).unwrap();
-    assert_eq!(on.entitlements().subscription(&stranger, id).await, Ok(None));
+    assert_eq!(
+        on.entitlements().subscription(&stranger, id).await,
+        Ok(None)
+    );
     assert_eq!(on.entitlements().contact(&stranger).await, Ok(None));
 }
 
@@ -1033,24 +1631,39 @@ async fn items_say_what_their_readers_need() {
     let client = aws_sdk_dynamodb::Client::new(&stack.config().await);
     let read = async |table: &str, key: &[(&str, &str)]| {
         let get = client.get_item().table_name(table).consistent_read(true);
-        let get = key.iter().fold(get, |get, (name, value)| get.key(*name, text(value)));
+        let get = key
+            .iter()
+            .fold(get, |get, (name, value)| get.key(*name, text(value)));
         get.send().await.unwrap().item.unwrap()
     };
 
     let order = order_of(&full);
-    let item = read(&stack.tables.orders, &[("order_id", order.order_id.as_str())]).await;
+    let item = read(
+        &stack.tables.orders,
+        &[("order_id", order.order_id.as_str())],
+    )
+    .await;
     assert_eq!(item["state"], text("partly_refunded"));
-    assert_eq!(item["disputed"], aws_sdk_dynamodb::types::AttributeValue::Bool(true));
+    assert_eq!(
+        item["disputed"],
+        aws_sdk_dynamodb::types::AttributeValue::Bool(true)
+    );
 
     let row = &full.entitlements[0];
     let entry = format!("product#{}", row.product_id);
-    let key = [("customer_id", row.customer_id.as_str()), ("entry", entry.as_str())];
+    let key = [
+        ("customer_id", row.customer_id.as_str()),
+        ("entry", entry.as_str()),
+    ];
     let item = read(&stack.tables.entitlements, &key).await;
     assert_eq!(item["access_until"], number(later().as_second()));
     assert_eq!(item["reason"], text("cancels_at_period_end"));
     assert_eq!(item["reason_text"], text(&row.reason_text));
     assert_eq!(item["granted_by"], text(row.granted_by.as_str()));
-    assert!(!item.contains_key("subscription_id"), "or it would be in the subscriptions' index");
+    assert!(
+        !item.contains_key("subscription_id"),
+        "or it would be in the subscriptions' index"
+    );
     let contact = read(&stack.tables.entitlements, &[key[0], ("entry", "contact")]).await;
     assert!(!contact.contains_key("subscription_id"));
     let entry = format!("subscription#{}", row.granted_by);
@@ -1066,14 +1679,29 @@ async fn items_say_what_their_readers_need() {
 
     let notice = &full.receipts[0];
     let id = notice.receipt_id.as_str();
-    let pending = async || read(&stack.tables.receipts, &[("receipt_id", id)]).await.get("pending").cloned();
+    let pending = async || {
+        read(&stack.tables.receipts, &[("receipt_id", id)])
+            .await
+            .get("pending")
+            .cloned()
+    };
     assert_eq!(pending().await, Some(text("due#2099-12-31")));
-    on.receipts().claim(notice, &owner("a"), later()).await.unwrap();
+    on.receipts()
+        .claim(notice, &owner("a"), later())
+        .await
+        .unwrap();
     assert_eq!(pending().await, Some(text("claimed")));
     let again = State::Pending { reason: None };
-    on.receipts().mark(&notice.receipt_id, &owner("a"), &again).await.unwrap();
+    on.receipts()
+        .mark(&notice.receipt_id, &owner("a"), &again)
+        .await
+        .unwrap();
     assert_eq!(pending().await, Some(text("pending")));
-    let given_back = Receipt { version: 3, attempts: 1, ..notice.clone() };
+    let given_back = Receipt {
+        version: 3,
+        attempts: 1,
+        ..notice.clone()
+    };
     on.receipts().hold(&given_back).await.unwrap();
     assert_eq!(pending().await, Some(text("held")));
 }

@@ -23,13 +23,24 @@ fn document(name: &str) -> String {
 pub(crate) fn assert_printed(name: &str, section: &str, printed: &str) {
     let text = document(name);
     let (start, end) = (format!("<!-- {section}: printed -->\n\n"), "\n<!-- end -->");
-    let (before, rest) = text.split_once(&start).unwrap_or_else(|| panic!("{name} has no {start}"));
-    let (found, after) = rest.split_once(end).unwrap_or_else(|| panic!("{name}: {section} has no end"));
+    let (before, rest) = text
+        .split_once(&start)
+        .unwrap_or_else(|| panic!("{name} has no {start}"));
+    let (found, after) = rest
+        .split_once(end)
+        .unwrap_or_else(|| panic!("{name}: {section} has no end"));
     if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
-        fs::write(root().join(name), format!("{before}{start}{printed}{end}{after}")).unwrap();
+        fs::write(
+            root().join(name),
+            format!("{before}{start}{printed}{end}{after}"),
+        )
+        .unwrap();
         return;
     }
-    assert_eq!(found, printed, "run `UPDATE_DOCUMENTS=1 cargo test -p tests {section}` to print it again");
+    assert_eq!(
+        found, printed,
+        "run `UPDATE_DOCUMENTS=1 cargo test -p tests {section}` to print it again"
+    );
 }
 
 /// Every test of the workspace, and where it is.
@@ -53,13 +64,20 @@ impl Tests {
     fn gather(&mut self, folder: &Path, path: &[String]) {
         for entry in fs::read_dir(folder).unwrap() {
             let entry = entry.unwrap().path();
-            let path = [path, &[entry.file_stem().unwrap().to_string_lossy().into_owned()]].concat();
+            let path = [
+                path,
+                &[entry.file_stem().unwrap().to_string_lossy().into_owned()],
+            ]
+            .concat();
             if entry.is_dir() {
                 self.gather(&entry, &path);
             } else if entry.extension().is_some_and(|ending| ending == "rs") {
                 let code = fs::read_to_string(&entry).unwrap();
                 let names = tests_in(&code).into_iter();
-                self.0.extend(names.map(|name| Test { path: path.clone(), name: name.to_owned() }));
+                self.0.extend(names.map(|name| Test {
+                    path: path.clone(),
+                    name: name.to_owned(),
+                }));
             }
         }
     }
@@ -68,10 +86,16 @@ impl Tests {
     /// own `mod tests` needs no file.
     fn has(&self, test: &str) -> bool {
         let (modules, name) = test.rsplit_once("::").unwrap();
-        self.0.iter().filter(|known| known.name == name).any(|known| {
-            let mut path = known.path.iter();
-            modules.split("::").filter(|part| *part != "tests").all(|part| path.any(|on| on == part))
-        })
+        self.0
+            .iter()
+            .filter(|known| known.name == name)
+            .any(|known| {
+                let mut path = known.path.iter();
+                modules
+                    .split("::")
+                    .filter(|part| *part != "tests")
+                    .all(|part| path.any(|on| on == part))
+            })
     }
 }
 
@@ -83,15 +107,25 @@ fn tests_in(code: &str) -> Vec<&str> {
     for line in code.lines().map(str::trim) {
         if is_list {
             is_list = line != "}";
-            names.extend(line.split(',').map(str::trim).filter(|name| is_list && !name.is_empty()));
+            names.extend(
+                line.split(',')
+                    .map(str::trim)
+                    .filter(|name| is_list && !name.is_empty()),
+            );
         } else if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
             is_test = true;
         } else if line.starts_with("on_") && line.ends_with("! {") {
             is_list = true;
         } else if !line.starts_with("#[") && !line.starts_with("//") {
-            let function = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+            let function = line
+                .strip_prefix("async ")
+                .unwrap_or(line)
+                .strip_prefix("fn ");
             names.extend(
-                function.filter(|_| is_test).and_then(|rest| rest.split_once('(')).map(|(name, _)| name),
+                function
+                    .filter(|_| is_test)
+                    .and_then(|rest| rest.split_once('('))
+                    .map(|(name, _)| name),
             );
             is_test = false;
         }
@@ -119,11 +153,21 @@ fn only_a_function_below_its_attribute_or_in_a_macro_s_list_is_a_test() {
         "}",
         "fn one_is_listed() {}",
     ];
-    let found = ["one_is_this", "one_is_this_as_well", "one_is_listed", "two_are", "listed"];
+    let found = [
+        "one_is_this",
+        "one_is_this_as_well",
+        "one_is_listed",
+        "two_are",
+        "listed",
+    ];
     assert_eq!(tests_in(&code.join("\n")), found);
     let tests = Tests::of_the_workspace();
-    assert!(tests.has("documents::only_a_function_below_its_attribute_or_in_a_macro_s_list_is_a_test"));
-    assert!(!tests.has("sweep::only_a_function_below_its_attribute_or_in_a_macro_s_list_is_a_test"));
+    assert!(
+        tests.has("documents::only_a_function_below_its_attribute_or_in_a_macro_s_list_is_a_test")
+    );
+    assert!(
+        !tests.has("sweep::only_a_function_below_its_attribute_or_in_a_macro_s_list_is_a_test")
+    );
     assert!(!tests.has("documents::only_a_function_below_its_attribute"));
     assert!(!tests.has("documents::tests_in"));
 }
@@ -153,8 +197,13 @@ fn every_test_that_the_architecture_names_is_there() {
 #[test]
 fn every_row_of_what_a_stop_leaves_behind_names_a_test() {
     let architecture = document("ARCHITECTURE.md");
-    let table = architecture.lines().skip_while(|line| !line.starts_with("| stopped after |"));
-    let rows: Vec<_> = table.skip(2).take_while(|line| line.starts_with('|')).collect();
+    let table = architecture
+        .lines()
+        .skip_while(|line| !line.starts_with("| stopped after |"));
+    let rows: Vec<_> = table
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
     assert!(rows.len() >= 15, "{rows:#?}");
     for row in rows {
         let cells: Vec<_> = row.trim_matches('|').split('|').collect();
@@ -166,11 +215,20 @@ fn every_row_of_what_a_stop_leaves_behind_names_a_test() {
 #[test]
 fn every_invariant_names_a_test() {
     let architecture = document("ARCHITECTURE.md");
-    let section = architecture.split("## ").find(|section| section.starts_with("Invariants")).unwrap();
-    for paragraph in section.split("\n\n").filter(|paragraph| paragraph.starts_with("**Invariant")) {
+    let section = architecture
+        .split("## ")
+        .find(|section| section.starts_with("Invariants"))
+        .unwrap();
+    for paragraph in section
+        .split("\n\n")
+        .filter(|paragraph| paragraph.starts_with("**Invariant"))
+    {
         let elsewhere = ["make wall", "in `shared/aws/src/frozen.rs`"];
         let is_elsewhere = elsewhere.iter().any(|place| paragraph.contains(place));
-        assert!(named(paragraph).next().is_some() || is_elsewhere, "{paragraph}");
+        assert!(
+            named(paragraph).next().is_some() || is_elsewhere,
+            "{paragraph}"
+        );
     }
 }
 
@@ -190,8 +248,16 @@ fn every_file_that_the_documents_name_is_there() {
         "docs/parameters.md",
         "examples/access/README.md",
     ];
-    const ROOMS: [&str; 8] =
-        ["functions/", "shared/", "tests/", "events/", "examples/", "local/", "docs/", ".github/"];
+    const ROOMS: [&str; 8] = [
+        "functions/",
+        "shared/",
+        "tests/",
+        "events/",
+        "examples/",
+        "local/",
+        "docs/",
+        ".github/",
+    ];
     for name in DOCUMENTS {
         let text = document(name);
         let paths = spans(&text).filter(|span| ROOMS.iter().any(|room| span.starts_with(room)));
@@ -204,7 +270,10 @@ fn every_file_that_the_documents_name_is_there() {
 /// The rows of the table of event types: type, handling, what it does, sample, test.
 fn rows_of_event_types(events: &str) -> Vec<[String; 5]> {
     let bare = |cell: &str| cell.trim().trim_matches('`').to_owned();
-    let table = events.lines().skip_while(|line| !line.starts_with("| type |")).skip(2);
+    let table = events
+        .lines()
+        .skip_while(|line| !line.starts_with("| type |"))
+        .skip(2);
     let rows = table.take_while(|line| line.starts_with('|'));
     rows.map(|line| {
         let cells: Vec<String> = line.trim_matches('|').split('|').map(bare).collect();
@@ -217,8 +286,10 @@ fn rows_of_event_types(events: &str) -> Vec<[String; 5]> {
 fn the_table_of_event_types_is_the_code_s_and_every_row_names_a_sample_and_a_test() {
     let (events, tests) = (document("EVENTS.md"), Tests::of_the_workspace());
     let rows = rows_of_event_types(&events);
-    let told: BTreeSet<(&str, &str)> =
-        rows.iter().map(|[kind, how, ..]| (kind.as_str(), how.as_str())).collect();
+    let told: BTreeSet<(&str, &str)> = rows
+        .iter()
+        .map(|[kind, how, ..]| (kind.as_str(), how.as_str()))
+        .collect();
     assert_eq!(told, flex::event_types().collect::<BTreeSet<_>>());
     assert_eq!(rows.len(), told.len(), "a type has two rows");
     for [kind, _, _, sample, test] in &rows {
@@ -231,7 +302,10 @@ fn the_table_of_event_types_is_the_code_s_and_every_row_names_a_sample_and_a_tes
 #[test]
 fn every_fault_has_a_test_that_is_there() {
     let (faults, tests) = (document("FAULTS.md"), Tests::of_the_workspace());
-    let rows: Vec<_> = faults.lines().filter(|line| line.starts_with("| F")).collect();
+    let rows: Vec<_> = faults
+        .lines()
+        .filter(|line| line.starts_with("| F"))
+        .collect();
     assert_eq!(rows.len(), 34);
     for (n, row) in (1..).zip(rows) {
         assert!(row.starts_with(&format!("| F{n} |")), "{row}");
@@ -248,22 +322,37 @@ const ROWS_OF_A_SALE: usize = 6;
 
 #[test]
 fn the_documents_name_the_largest_cart_of_one_transaction() {
-    let fits = |skus: &usize| first_parts(&vec![(); *skus], ROWS_OF_A_SALE, MOVES_A_PART).0.is_empty();
+    let fits = |skus: &usize| {
+        first_parts(&vec![(); *skus], ROWS_OF_A_SALE, MOVES_A_PART)
+            .0
+            .is_empty()
+    };
     let largest = (0..=MOST_ACTIONS).rev().find(fits).unwrap();
     for name in ["ARCHITECTURE.md", "DESIGN.md", "OPERATIONS.md"] {
         let text = document(name);
-        let before = text.split(" SKUs").filter_map(|before| before.rsplit_once("more than "));
-        let counts: Vec<_> = before.filter_map(|(_, count)| count.parse::<usize>().ok()).collect();
+        let before = text
+            .split(" SKUs")
+            .filter_map(|before| before.rsplit_once("more than "));
+        let counts: Vec<_> = before
+            .filter_map(|(_, count)| count.parse::<usize>().ok())
+            .collect();
         assert_eq!(counts, [largest], "{name}");
     }
 }
 
 /// The words that a function's code gives to `outcome`: literals, and the arms of a match that names it.
 fn outcomes_in(code: &str) -> BTreeSet<&str> {
-    let literals = code.split("outcome = \"").skip(1).filter_map(|rest| rest.split_once('"'));
+    let literals = code
+        .split("outcome = \"")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('"'));
     let mut words: BTreeSet<_> = literals.map(|(word, _)| word).collect();
     for (opening, closing) in [("fn outcome(", "\n    }\n"), ("let outcome = ", ";\n")] {
-        for body in code.split(opening).skip(1).filter_map(|rest| rest.split_once(closing)) {
+        for body in code
+            .split(opening)
+            .skip(1)
+            .filter_map(|rest| rest.split_once(closing))
+        {
             words.extend(body.0.split('"').skip(1).step_by(2));
         }
     }
@@ -272,14 +361,25 @@ fn outcomes_in(code: &str) -> BTreeSet<&str> {
 
 #[test]
 fn the_table_of_outcomes_has_every_word_of_every_function_and_no_other() {
-    let functions = ["intake", "fulfillment", "receipts", "feedback", "sweep", "reconcile"];
+    let functions = [
+        "intake",
+        "fulfillment",
+        "receipts",
+        "feedback",
+        "sweep",
+        "reconcile",
+    ];
     let folders = functions.map(|name| format!("functions/{name}/src"));
-    let mut files = vec!["shared/aws/src/batch.rs".into(), "shared/aws/src/log.rs".into()];
+    let mut files = vec![
+        "shared/aws/src/batch.rs".into(),
+        "shared/aws/src/log.rs".into(),
+    ];
     files.push("shared/aws/src/settings.rs".to_owned());
     for folder in folders {
         let entries = fs::read_dir(root().join(&folder)).unwrap();
         files.extend(
-            entries.map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy())),
+            entries
+                .map(|entry| format!("{folder}/{}", entry.unwrap().file_name().to_string_lossy())),
         );
     }
     let code: Vec<_> = files.iter().map(|file| document(file)).collect();
@@ -287,7 +387,9 @@ fn the_table_of_outcomes_has_every_word_of_every_function_and_no_other() {
     let text = document("OPERATIONS.md");
     let (_, table) = text.split_once("| outcome | says |\n|---|---|\n").unwrap();
     let rows = table.lines().take_while(|line| line.starts_with('|'));
-    let listed: BTreeSet<_> = rows.flat_map(|row| spans(row.split('|').nth(1).unwrap())).collect();
+    let listed: BTreeSet<_> = rows
+        .flat_map(|row| spans(row.split('|').nth(1).unwrap()))
+        .collect();
     assert_eq!(listed, used);
 }
 
@@ -296,7 +398,11 @@ fn the_documents_have_every_reason_for_access() {
     for name in ["EVENTS.md", "examples/access/README.md"] {
         let text = document(name);
         for reason in domain::subscription::Reason::ALL {
-            assert!(text.contains(&format!("`{}`", reason.as_str())), "{name} lacks {}", reason.as_str());
+            assert!(
+                text.contains(&format!("`{}`", reason.as_str())),
+                "{name} lacks {}",
+                reason.as_str()
+            );
         }
     }
 }

@@ -20,17 +20,33 @@ async fn queues_and_secret_are_under_the_given_key_or_none() {
         &queues.feedback,
         &queues.feedback_dead_letter,
     ] {
-        let asked = sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All);
+        let asked = sqs
+            .get_queue_attributes()
+            .queue_url(url)
+            .attribute_names(QueueAttributeName::All);
         let attributes = asked.send().await.unwrap().attributes.unwrap_or_default();
-        let used = attributes.get(&QueueAttributeName::KmsMasterKeyId).map(String::as_str);
+        let used = attributes
+            .get(&QueueAttributeName::KmsMasterKeyId)
+            .map(String::as_str);
         assert_eq!(used, key, "{url}");
-        let by_sqs = attributes.get(&QueueAttributeName::SqsManagedSseEnabled).map(String::as_str);
-        assert_eq!(by_sqs, Some(if key.is_some() { "false" } else { "true" }), "{url}");
+        let by_sqs = attributes
+            .get(&QueueAttributeName::SqsManagedSseEnabled)
+            .map(String::as_str);
+        assert_eq!(
+            by_sqs,
+            Some(if key.is_some() { "false" } else { "true" }),
+            "{url}"
+        );
     }
 
     let secrets = aws_sdk_secretsmanager::Client::new(&config);
     for arn in &stack.secrets {
-        let secret = secrets.describe_secret().secret_id(arn).send().await.unwrap();
+        let secret = secrets
+            .describe_secret()
+            .secret_id(arn)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(secret.kms_key_id(), key, "{arn}");
     }
 }

@@ -63,7 +63,10 @@ const USES: [(&str, Use); 71] = [
     ("ses/rendering-failure.json", tells_what_became_of_a_mail),
     ("ses/send.json", tells_what_became_of_a_mail),
     (COMPLETED, tells_of_a_checkout_in_the_seed),
-    ("flex/checkout.session.completed.expanded.json", tells_of_a_checkout_in_the_seed),
+    (
+        "flex/checkout.session.completed.expanded.json",
+        tells_of_a_checkout_in_the_seed,
+    ),
     ("flex/stand-in.json", seeds_checkouts_that_are_understood),
     ("flex/api/brace.line_items.json", is_in_the_seed),
     ("flex/api/customer.json", is_in_the_seed),
@@ -80,43 +83,154 @@ const USES: [(&str, Use); 71] = [
     ("flex/api/subscription.json", is_in_the_seed),
     ("flex/api/subscription.line_items.json", is_in_the_seed),
     ("flex/api/subscription.session.json", is_in_the_seed),
-    ("flex/account.updated.json", is_an_event_about_what_the_seed_knows),
-    ("flex/charge.captured.json", is_an_event_about_what_the_seed_knows),
-    ("flex/charge.dispute.closed.json", is_an_event_about_what_the_seed_knows),
-    ("flex/charge.dispute.created.json", is_an_event_about_what_the_seed_knows),
-    ("flex/charge.dispute.funds_reinstated.json", is_an_event_about_what_the_seed_knows),
-    ("flex/charge.dispute.funds_withdrawn.json", is_an_event_about_what_the_seed_knows),
-    ("flex/charge.dispute.updated.json", is_an_event_about_what_the_seed_knows),
-    ("flex/charge.expired.json", is_an_event_about_what_the_seed_knows),
-    ("flex/charge.failed.json", is_an_event_about_what_the_seed_knows),
-    ("flex/charge.pending.json", is_an_event_about_what_the_seed_knows),
-    ("flex/charge.refund.updated.json", is_an_event_about_what_the_seed_knows),
-    ("flex/charge.refunded.json", is_an_event_about_what_the_seed_knows),
-    ("flex/charge.succeeded.json", is_an_event_about_what_the_seed_knows),
-    ("flex/charge.updated.json", is_an_event_about_what_the_seed_knows),
-    ("flex/checkout.session.async_payment_failed.json", is_an_event_about_what_the_seed_knows),
-    ("flex/checkout.session.async_payment_succeeded.json", is_an_event_about_what_the_seed_knows),
-    ("flex/checkout.session.expired.json", is_an_event_about_what_the_seed_knows),
-    ("flex/checkout.session.refunded.json", is_an_event_about_what_the_seed_knows),
-    ("flex/consultation.approved.json", is_an_event_about_what_the_seed_knows),
-    ("flex/consultation.expired.json", is_an_event_about_what_the_seed_knows),
-    ("flex/customer.consultation.attached.json", is_an_event_about_what_the_seed_knows),
-    ("flex/customer.created.json", is_an_event_about_what_the_seed_knows),
-    ("flex/customer.deleted.json", is_an_event_about_what_the_seed_knows),
-    ("flex/customer.subscription.created.json", is_an_event_about_what_the_seed_knows),
-    ("flex/customer.subscription.deleted.json", is_an_event_about_what_the_seed_knows),
-    ("flex/customer.subscription.updated.json", is_an_event_about_what_the_seed_knows),
-    ("flex/customer.updated.json", is_an_event_about_what_the_seed_knows),
-    ("flex/invoice.created.json", is_an_event_about_what_the_seed_knows),
-    ("flex/invoice.paid.json", is_an_event_about_what_the_seed_knows),
-    ("flex/invoice.paid.renewal.json", is_an_event_about_what_the_seed_knows),
-    ("flex/invoice.payment_failed.json", is_an_event_about_what_the_seed_knows),
-    ("flex/invoice.payment_succeeded.json", is_an_event_about_what_the_seed_knows),
-    ("flex/payment_intent.created.json", is_an_event_about_what_the_seed_knows),
-    ("flex/payment_intent.succeeded.json", is_an_event_about_what_the_seed_knows),
-    ("flex/product.updated.json", is_an_event_about_what_the_seed_knows),
-    ("flex/refund.created.json", is_an_event_about_what_the_seed_knows),
-    ("flex/refund.updated.json", is_an_event_about_what_the_seed_knows),
+    (
+        "flex/account.updated.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/charge.captured.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/charge.dispute.closed.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/charge.dispute.created.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/charge.dispute.funds_reinstated.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/charge.dispute.funds_withdrawn.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/charge.dispute.updated.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/charge.expired.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/charge.failed.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/charge.pending.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/charge.refund.updated.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/charge.refunded.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/charge.succeeded.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/charge.updated.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/checkout.session.async_payment_failed.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/checkout.session.async_payment_succeeded.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/checkout.session.expired.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/checkout.session.refunded.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/consultation.approved.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/consultation.expired.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/customer.consultation.attached.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/customer.created.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/customer.deleted.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/customer.subscription.created.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/customer.subscription.deleted.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/customer.subscription.updated.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/customer.updated.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/invoice.created.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/invoice.paid.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/invoice.paid.renewal.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/invoice.payment_failed.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/invoice.payment_succeeded.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/payment_intent.created.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/payment_intent.succeeded.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/product.updated.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/refund.created.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
+    (
+        "flex/refund.updated.json",
+        is_an_event_about_what_the_seed_knows,
+    ),
 ];
 
 /// The types of event that are known of Flex (<https://docs.withflex.com/developer-guides/webhooks/events>, its guides
@@ -124,18 +238,48 @@ const USES: [(&str, Use); 71] = [
 const TYPES: [(&str, &[&str]); 11] = [
     (
         "checkout.session",
-        &["completed", "expired", "async_payment_succeeded", "async_payment_failed", "refunded"],
+        &[
+            "completed",
+            "expired",
+            "async_payment_succeeded",
+            "async_payment_failed",
+            "refunded",
+        ],
     ),
-    ("customer", &["created", "updated", "deleted", "consultation.attached"]),
+    (
+        "customer",
+        &["created", "updated", "deleted", "consultation.attached"],
+    ),
     ("payment_intent", &["created", "succeeded"]),
     ("customer.subscription", &["created", "updated", "deleted"]),
-    ("invoice", &["created", "payment_succeeded", "paid", "payment_failed"]),
+    (
+        "invoice",
+        &["created", "payment_succeeded", "paid", "payment_failed"],
+    ),
     ("refund", &["created", "updated"]),
     (
         "charge",
-        &["succeeded", "failed", "pending", "captured", "expired", "updated", "refunded", "refund.updated"],
+        &[
+            "succeeded",
+            "failed",
+            "pending",
+            "captured",
+            "expired",
+            "updated",
+            "refunded",
+            "refund.updated",
+        ],
     ),
-    ("charge.dispute", &["created", "updated", "closed", "funds_withdrawn", "funds_reinstated"]),
+    (
+        "charge.dispute",
+        &[
+            "created",
+            "updated",
+            "closed",
+            "funds_withdrawn",
+            "funds_reinstated",
+        ],
+    ),
     ("account", &["updated"]),
     ("product", &["updated"]),
     ("consultation", &["approved", "expired"]),
@@ -155,10 +299,20 @@ fn parsed(name: &str) -> Value {
 
 /// The files under a folder of `events`, by their paths from there.
 fn files(under: &Path) -> Vec<String> {
-    let entries = fs::read_dir(under).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(under)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
-    let names = files.iter().map(|path| path.strip_prefix(folder()).unwrap().to_str().unwrap().to_owned());
-    names.chain(folders.iter().flat_map(|folder| self::files(folder))).collect()
+    let names = files.iter().map(|path| {
+        path.strip_prefix(folder())
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned()
+    });
+    names
+        .chain(folders.iter().flat_map(|folder| self::files(folder)))
+        .collect()
 }
 
 /// The example shop in test mode, as the samples are, with both of their things on the shelf.
@@ -174,7 +328,9 @@ fn shop() -> Bundle {
 }
 
 fn header<'a>(event: &'a Value, name: &str) -> &'a str {
-    event["headers"][name].as_str().unwrap_or_else(|| panic!("no header {name}"))
+    event["headers"][name]
+        .as_str()
+        .unwrap_or_else(|| panic!("no header {name}"))
 }
 
 fn body(event: &Value) -> String {
@@ -203,9 +359,15 @@ async fn take(bundle: &Bundle, event: &Value) -> Answer {
 /// The row that intake makes of a sample.
 async fn row(name: &str) -> StoredEvent {
     let bundle = shop();
-    let answer = take(&bundle, &signed(name, Timestamp::from_second(BEGIN).unwrap())).await;
+    let answer = take(
+        &bundle,
+        &signed(name, Timestamp::from_second(BEGIN).unwrap()),
+    )
+    .await;
     assert_eq!(answer.reply().status, 200, "{name}");
-    let Answer::Kept(Kept::Accepted, row) = answer else { panic!("{name}: {answer:?}") };
+    let Answer::Kept(Kept::Accepted, row) = answer else {
+        panic!("{name}: {answer:?}")
+    };
     *row
 }
 
@@ -217,8 +379,12 @@ fn job<J: Job>(name: &str) -> J {
 }
 
 fn news(name: &str) -> (Box<Event>, OrderId) {
-    let Reading::Event(event) = flex::read(read(name).as_bytes()) else { panic!("{name} is not understood") };
-    let News::Checkout { order_id, .. } = event.news.clone() else { panic!("{name}: {event:?}") };
+    let Reading::Event(event) = flex::read(read(name).as_bytes()) else {
+        panic!("{name} is not understood")
+    };
+    let News::Checkout { order_id, .. } = event.news.clone() else {
+        panic!("{name}: {event:?}")
+    };
     (event, order_id)
 }
 
@@ -227,14 +393,23 @@ fn is_taken_in(name: &str) {
     assert_eq!(event["version"], "2.0");
     assert_eq!(event["requestContext"]["http"]["path"], event["rawPath"]);
     assert_eq!(body(&event), read(COMPLETED));
-    assert_eq!(header(&event, "content-length"), read(COMPLETED).len().to_string());
+    assert_eq!(
+        header(&event, "content-length"),
+        read(COMPLETED).len().to_string()
+    );
 }
 
 fn is_a_batch<J: Job>(name: &str) {
     let event: SqsEvent = serde_json::from_str(&read(name)).unwrap();
     for record in &event.records {
         assert_eq!(record.event_source.as_deref(), Some("aws:sqs"));
-        assert!(record.event_source_arn.as_deref().unwrap().contains(":123456789012:"));
+        assert!(
+            record
+                .event_source_arn
+                .as_deref()
+                .unwrap()
+                .contains(":123456789012:")
+        );
         assert!(record.message_id.is_some() && record.receipt_handle.is_some());
         assert!(record.attributes.contains_key("ApproximateReceiveCount"));
         serde_json::from_str::<J>(record.body.as_deref().unwrap()).unwrap();
@@ -281,13 +456,19 @@ fn seeded_checkout(session: &str, line_items: &str) -> domain::checkout::Checkou
 
 fn seeds_checkouts_that_are_understood(_: &str) {
     for (session, line_items) in seed() {
-        assert!(!seeded_checkout(&session, &line_items).lines.is_empty(), "{session}");
+        assert!(
+            !seeded_checkout(&session, &line_items).lines.is_empty(),
+            "{session}"
+        );
     }
 }
 
 fn is_in_the_seed(name: &str) {
     let seed = parsed("flex/stand-in.json").to_string();
-    assert!(seed.contains(&format!("{:?}", name.strip_prefix("flex/").unwrap())), "{name}");
+    assert!(
+        seed.contains(&format!("{:?}", name.strip_prefix("flex/").unwrap())),
+        "{name}"
+    );
 }
 
 /// Everything that the stand-in knows from the start, as text.
@@ -300,7 +481,10 @@ fn seeded() -> String {
             _ => Vec::new(),
         }
     }
-    files_in(&parsed("flex/stand-in.json")).iter().map(|file| read(&format!("flex/{file}"))).collect()
+    files_in(&parsed("flex/stand-in.json"))
+        .iter()
+        .map(|file| read(&format!("flex/{file}")))
+        .collect()
 }
 
 /// The member of an event's resource whose id the seed must know. Of an invoice it knows the subscription, of a charge
@@ -331,16 +515,27 @@ fn is_an_event_about_what_the_seed_knows(name: &str) {
     let event = parsed(name);
     assert_eq!(event["event_type"], event_type(name), "{name}");
     assert!(event["event_dt"].is_i64(), "{name}");
-    let sharing = USES.iter().filter(|(other, _)| parsed(other)["event_id"] == event["event_id"]);
-    assert_eq!(sharing.count(), 1, "{name}: another sample has its event id");
+    let sharing = USES
+        .iter()
+        .filter(|(other, _)| parsed(other)["event_id"] == event["event_id"]);
+    assert_eq!(
+        sharing.count(),
+        1,
+        "{name}: another sample has its event id"
+    );
 
     let resources = event["object"].as_object().unwrap();
     assert_eq!(resources.len(), 1, "{name}");
     for (resource, told) in resources {
         assert_eq!(told["test_mode"], true, "{name}");
         if let Some(subject) = subject(resource) {
-            let id = told[subject].as_str().unwrap_or_else(|| panic!("{name}: no {subject}"));
-            assert!(seeded().contains(&format!("{id:?}")), "{name}: the stand-in does not know {id}");
+            let id = told[subject]
+                .as_str()
+                .unwrap_or_else(|| panic!("{name}: no {subject}"));
+            assert!(
+                seeded().contains(&format!("{id:?}")),
+                "{name}: the stand-in does not know {id}"
+            );
         }
     }
 }
@@ -350,14 +545,19 @@ fn there_is_a_sample_of_every_type_of_event() {
     let sampled: BTreeSet<_> = USES.iter().map(|(name, _)| event_type(name)).collect();
     for (group, types) in TYPES {
         for each in types {
-            assert!(sampled.contains(format!("{group}.{each}").as_str()), "{group}.{each}");
+            assert!(
+                sampled.contains(format!("{group}.{each}").as_str()),
+                "{group}.{each}"
+            );
         }
     }
 }
 
 fn tells_of_a_checkout_in_the_seed(name: &str) {
     let (_, order_id) = news(name);
-    let known = seed().iter().any(|(session, items)| seeded_checkout(session, items).order_id == order_id);
+    let known = seed()
+        .iter()
+        .any(|(session, items)| seeded_checkout(session, items).order_id == order_id);
     assert!(known, "{name}: the stand-in does not know {order_id}");
 }
 
@@ -381,23 +581,36 @@ async fn plain_and_in_base64_a_sample_makes_the_same_row() {
 async fn a_sample_as_it_lies_there_opens_no_door() {
     for name in INTAKE {
         let event = parsed(name);
-        let its_time = Timestamp::from_second(header(&event, "svix-timestamp").parse().unwrap()).unwrap();
+        let its_time =
+            Timestamp::from_second(header(&event, "svix-timestamp").parse().unwrap()).unwrap();
         // Its own time is before the shop's morning, by less than the tolerance.
         let then = shop();
         let answer = take(&then, &event).await;
-        assert!(then.world.now().duration_since(its_time).as_secs() < 300, "{name}");
+        assert!(
+            then.world.now().duration_since(its_time).as_secs() < 300,
+            "{name}"
+        );
         assert_eq!(answer, Answer::Refused(Refusal::Forged.into()), "{name}");
         assert_eq!(answer.reply().status, 401, "{name}");
 
         let today = shop();
         today.world.pass_until(Timestamp::now());
         let answer = take(&today, &event).await;
-        let Answer::Refused(intake::request::Refusal::Signature(Refusal::Stale { direction, .. })) = answer
+        let Answer::Refused(intake::request::Refusal::Signature(Refusal::Stale {
+            direction, ..
+        })) = answer
         else {
             panic!("{name}: {answer:?}")
         };
-        assert_eq!((direction, answer.reply().status), (Direction::Past, 401), "{name}");
-        assert!(then.world.kept().events.is_empty() && today.world.kept().events.is_empty(), "{name}");
+        assert_eq!(
+            (direction, answer.reply().status),
+            (Direction::Past, 401),
+            "{name}"
+        );
+        assert!(
+            then.world.kept().events.is_empty() && today.world.kept().events.is_empty(),
+            "{name}"
+        );
     }
 }
 
@@ -412,9 +625,16 @@ impl Delay for NoDelay {
 /// Hands a batch to a function, as Lambda does.
 async fn hand_over<J: Job, W: batch::Worker<J>>(name: &str, bundle: &Bundle, worker: &W) {
     let event = serde_json::from_str(&read(name)).unwrap();
-    let answer = batch::run(event, bundle.invocation("request"), RULES, worker, &NoDelay, &bundle.world)
-        .await
-        .unwrap();
+    let answer = batch::run(
+        event,
+        bundle.invocation("request"),
+        RULES,
+        worker,
+        &NoDelay,
+        &bundle.world,
+    )
+    .await
+    .unwrap();
     assert!(answer.batch_item_failures.is_empty(), "{name}");
 }
 
@@ -423,13 +643,30 @@ async fn one_after_the_other_the_samples_turn_a_delivery_into_a_mail() {
     let bundle = shop();
     let (event, order_id) = news(COMPLETED);
 
-    let answer = take(&bundle, &signed("intake.json", Timestamp::from_second(BEGIN).unwrap())).await;
-    assert!(matches!(answer, Answer::Kept(Kept::Accepted, _)), "{answer:?}");
-    let queued = bundle.world.kept().fulfillment_queue.pop_front().map(|message| message.job);
+    let answer = take(
+        &bundle,
+        &signed("intake.json", Timestamp::from_second(BEGIN).unwrap()),
+    )
+    .await;
+    assert!(
+        matches!(answer, Answer::Kept(Kept::Accepted, _)),
+        "{answer:?}"
+    );
+    let queued = bundle
+        .world
+        .kept()
+        .fulfillment_queue
+        .pop_front()
+        .map(|message| message.job);
     assert_eq!(queued, Some(job::<FulfillmentJob>(FULFILLMENT)));
 
     hand_over::<FulfillmentJob, _>(FULFILLMENT, &bundle, &bundle.fulfillment).await;
-    let queued = bundle.world.kept().receipt_queue.pop_front().map(|message| message.job);
+    let queued = bundle
+        .world
+        .kept()
+        .receipt_queue
+        .pop_front()
+        .map(|message| message.job);
     assert_eq!(queued, Some(job::<ReceiptJob>(RECEIPTS)));
 
     hand_over::<ReceiptJob, _>(RECEIPTS, &bundle, &bundle.receipts).await;
@@ -437,15 +674,28 @@ async fn one_after_the_other_the_samples_turn_a_delivery_into_a_mail() {
     let kept = bundle.world.kept();
     assert_eq!(kept.events[&event.event_id].state, EventState::Processed);
     assert_eq!(kept.orders.keys().collect::<Vec<_>>(), [&order_id]);
-    assert!(matches!(kept.receipts[&receipt_id].state, State::Sent { .. }));
-    assert_eq!(kept.mails.iter().map(|mail| &mail.receipt_id).collect::<Vec<_>>(), [&receipt_id]);
+    assert!(matches!(
+        kept.receipts[&receipt_id].state,
+        State::Sent { .. }
+    ));
+    assert_eq!(
+        kept.mails
+            .iter()
+            .map(|mail| &mail.receipt_id)
+            .collect::<Vec<_>>(),
+        [&receipt_id]
+    );
     assert!(kept.fulfillment_queue.is_empty() && kept.receipt_queue.is_empty());
 }
 
 /// What `local/stack.py event` prints for a file, against the stack that `STACK_FILE` names.
 fn printed(file: &str) -> String {
     let output = stack_py(&["event", file]);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -458,7 +708,10 @@ async fn the_local_stack_signs_a_sample_for_the_moment_of_the_call() {
         bundle.world.pass_until(Timestamp::now());
         bundle.world.kept().keys = vec![flex::secret::key(&stack.webhook_secret).unwrap()];
         let answer = take(&bundle, &event).await;
-        assert!(matches!(answer, Answer::Kept(Kept::Accepted, _)), "{name}: {answer:?}");
+        assert!(
+            matches!(answer, Answer::Kept(Kept::Accepted, _)),
+            "{name}: {answer:?}"
+        );
     }
 }
 

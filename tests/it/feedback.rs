@@ -35,19 +35,32 @@ const SOON: Duration = Duration::from_secs(90);
 /// An order is committed and its receipt is pending; nothing is queued.
 async fn owed(bundle: &Bundle, n: u64) -> Receipt {
     bundle.provider_has(&checkout(&purchase(n)));
-    bundle.deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false).await;
+    bundle
+        .deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false)
+        .await;
     let event_id = domain::ids::EventId::new(format!("fevt_{n}")).unwrap();
-    assert!(matches!(bundle.fulfillment.fulfill(&event_id, 1).await, Outcome::Accepted(_)));
+    assert!(matches!(
+        bundle.fulfillment.fulfill(&event_id, 1).await,
+        Outcome::Accepted(_)
+    ));
     let mut kept = bundle.world.kept();
     kept.fulfillment_queue.clear();
     kept.calls.clear();
     let order_id = purchase(n).order_id().to_owned();
-    kept.receipts.values().find(|receipt| receipt.order_id.as_str() == order_id).unwrap().clone()
+    kept.receipts
+        .values()
+        .find(|receipt| receipt.order_id.as_str() == order_id)
+        .unwrap()
+        .clone()
 }
 
 async fn send(bundle: &Bundle, id: &ReceiptId, owner: &str) -> receipts::Ended {
     let ends_at = bundle.world.now() + TRY_LASTS;
-    let attempt = Attempt { owner: OwnerToken::new(owner).unwrap(), receives: 1, ends_at };
+    let attempt = Attempt {
+        owner: OwnerToken::new(owner).unwrap(),
+        receives: 1,
+        ends_at,
+    };
     bundle.receipts.send(id, &attempt).await
 }
 
@@ -62,7 +75,11 @@ async fn sent_and_not_marked(bundle: &Bundle, id: &ReceiptId) -> Taken {
 /// The last mail of a receipt, as SES knows it.
 fn taken(bundle: &Bundle, id: &ReceiptId) -> Taken {
     let kept = bundle.world.kept();
-    let n = kept.mails.iter().rposition(|mail| mail.receipt_id == *id).unwrap();
+    let n = kept
+        .mails
+        .iter()
+        .rposition(|mail| mail.receipt_id == *id)
+        .unwrap();
     Taken {
         receipt_id: id.clone(),
         message_id: MessageId::new(format!("ses-{}", n + 1)).unwrap(),
@@ -90,7 +107,10 @@ fn row(bundle: &Bundle, id: &ReceiptId) -> Receipt {
 fn clear(bundle: &Bundle, mail: &Taken) {
     let (address, now) = (AddressHash::of(&mail.to), bundle.world.now());
     let mut kept = bundle.world.kept();
-    kept.marks.entry(address.clone()).or_insert_with(|| Mark::of(address)).cleared_at = Some(now);
+    kept.marks
+        .entry(address.clone())
+        .or_insert_with(|| Mark::of(address))
+        .cleared_at = Some(now);
 }
 
 /// An operator has it sent again.
@@ -100,7 +120,10 @@ async fn reopen(bundle: &Bundle, seen: &Receipt) {
 }
 
 fn trouble(bundle: &Bundle, receipt: &Receipt) -> Option<Trouble> {
-    bundle.world.kept().orders[&receipt.order_id].mail_troubles.get(&receipt.receipt_id).copied()
+    bundle.world.kept().orders[&receipt.order_id]
+        .mail_troubles
+        .get(&receipt.receipt_id)
+        .copied()
 }
 
 fn mails(bundle: &Bundle) -> usize {
@@ -108,11 +131,17 @@ fn mails(bundle: &Bundle) -> usize {
 }
 
 fn settled(standing: Standing) -> Ended {
-    Outcome::Accepted(Learned { settled: Some(standing), trouble: None })
+    Outcome::Accepted(Learned {
+        settled: Some(standing),
+        trouble: None,
+    })
 }
 
 fn noted(trouble: Option<Trouble>) -> Ended {
-    Outcome::Accepted(Learned { settled: None, trouble })
+    Outcome::Accepted(Learned {
+        settled: None,
+        trouble,
+    })
 }
 
 #[tokio::test]
@@ -124,7 +153,10 @@ async fn a_mail_that_was_sent_and_never_marked_is_settled_by_feedback_and_not_ma
             let mail = sent_and_not_marked(&bundle, &id).await;
             assert!(matches!(row(&bundle, &id).state, State::Claimed { .. }));
             assert_eq!(tell(&bundle, &mail, kind).await, settled(Standing::Sent));
-            let sent = State::Sent { message_id: mail.message_id.clone(), sent_at: mail.at };
+            let sent = State::Sent {
+                message_id: mail.message_id.clone(),
+                sent_at: mail.at,
+            };
             assert_eq!(row(&bundle, &id).state, sent);
             // The message that the killed process had comes back, again and again.
             bundle.drain().await;
@@ -140,7 +172,9 @@ async fn feedback_that_comes_after_the_claim_has_ended_is_in_time_until_somebody
     let bundle = open_shop(OnUnknown::Resend);
     let id = owed(&bundle, 1).await.receipt_id;
     let mail = sent_and_not_marked(&bundle, &id).await;
-    bundle.world.pass(TRY_LASTS + CLAIM_MARGIN + Duration::from_mins(5));
+    bundle
+        .world
+        .pass(TRY_LASTS + CLAIM_MARGIN + Duration::from_mins(5));
     assert_eq!(tell(&bundle, &mail, "send").await, settled(Standing::Sent));
     assert_eq!(send(&bundle, &id, "b").await, Outcome::Duplicate);
     assert_eq!(mails(&bundle), 1);
@@ -152,14 +186,23 @@ async fn without_feedback_the_policy_decides_and_feedback_is_right_in_the_end() 
     let id = owed(&bundle, 1).await.receipt_id;
     let mail = sent_and_not_marked(&bundle, &id).await;
     bundle.world.pass(TRY_LASTS + CLAIM_MARGIN);
-    assert_eq!(send(&bundle, &id, "b").await, Outcome::Rejected(Unsent::Held));
-    assert_eq!(tell(&bundle, &mail, "delivery").await, settled(Standing::Sent));
+    assert_eq!(
+        send(&bundle, &id, "b").await,
+        Outcome::Rejected(Unsent::Held)
+    );
+    assert_eq!(
+        tell(&bundle, &mail, "delivery").await,
+        settled(Standing::Sent)
+    );
 
     let bundle = open_shop(OnUnknown::Resend);
     let id = owed(&bundle, 1).await.receipt_id;
     let first = sent_and_not_marked(&bundle, &id).await;
     bundle.world.pass(TRY_LASTS + CLAIM_MARGIN);
-    assert!(matches!(send(&bundle, &id, "b").await, Outcome::Accepted(_)));
+    assert!(matches!(
+        send(&bundle, &id, "b").await,
+        Outcome::Accepted(_)
+    ));
     let second = taken(&bundle, &id);
     let before = row(&bundle, &id).state;
     for mail in [&first, &second] {
@@ -176,8 +219,14 @@ async fn feedback_that_is_faster_than_the_mark_does_no_harm() {
     let mail = sent_and_not_marked(&bundle, &id).await;
     assert_eq!(tell(&bundle, &mail, "send").await, settled(Standing::Sent));
     let before = row(&bundle, &id);
-    let state = State::Sent { message_id: mail.message_id.clone(), sent_at: bundle.world.now() };
-    let marked = bundle.world.mark(&id, &OwnerToken::new("a").unwrap(), &state).await;
+    let state = State::Sent {
+        message_id: mail.message_id.clone(),
+        sent_at: bundle.world.now(),
+    };
+    let marked = bundle
+        .world
+        .mark(&id, &OwnerToken::new("a").unwrap(), &state)
+        .await;
     assert_eq!(marked, Ok(domain::ports::Changed::Raced));
     assert_eq!(row(&bundle, &id), before);
 }
@@ -187,24 +236,44 @@ async fn a_mail_that_ses_would_not_send_fails_its_receipt() {
     for kind in ["reject", "rendering-failure"] {
         let bundle = open_shop(OnUnknown::Resend);
         let receipt = owed(&bundle, 1).await;
-        assert!(matches!(send(&bundle, &receipt.receipt_id, "a").await, Outcome::Accepted(_)));
+        assert!(matches!(
+            send(&bundle, &receipt.receipt_id, "a").await,
+            Outcome::Accepted(_)
+        ));
         let mail = taken(&bundle, &receipt.receipt_id);
-        let failed = Learned { settled: Some(Standing::Failed), trouble: Some(Trouble::Refused) };
+        let failed = Learned {
+            settled: Some(Standing::Failed),
+            trouble: Some(Trouble::Refused),
+        };
         assert_eq!(tell(&bundle, &mail, kind).await, Outcome::Accepted(failed));
         assert_eq!(trouble(&bundle, &receipt), Some(Trouble::Refused));
-        assert!(bundle.world.kept().marks.is_empty(), "the address is not to blame");
+        assert!(
+            bundle.world.kept().marks.is_empty(),
+            "the address is not to blame"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
     for (kind, word, reason) in [
-        ("bounce", Trouble::Bounced, "an earlier mail to this address bounced for good"),
-        ("complaint", Trouble::Complained, "the recipient complained of an earlier mail"),
+        (
+            "bounce",
+            Trouble::Bounced,
+            "an earlier mail to this address bounced for good",
+        ),
+        (
+            "complaint",
+            Trouble::Complained,
+            "the recipient complained of an earlier mail",
+        ),
     ] {
         let bundle = open_shop(OnUnknown::Resend);
         let first = owed(&bundle, 1).await;
-        assert!(matches!(send(&bundle, &first.receipt_id, "a").await, Outcome::Accepted(_)));
+        assert!(matches!(
+            send(&bundle, &first.receipt_id, "a").await,
+            Outcome::Accepted(_)
+        ));
         let mail = taken(&bundle, &first.receipt_id);
         assert_eq!(tell(&bundle, &mail, "delivery").await, noted(None));
         assert_eq!(tell(&bundle, &mail, kind).await, noted(Some(word)));
@@ -216,15 +285,35 @@ async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
 
         // The same person, however the address is spelled, and another one.
         let second = owed(&bundle, 2).await;
-        bundle.world.kept().orders.get_mut(&second.order_id).unwrap().customer.email =
-            Some(mail.to.to_uppercase());
+        bundle
+            .world
+            .kept()
+            .orders
+            .get_mut(&second.order_id)
+            .unwrap()
+            .customer
+            .email = Some(mail.to.to_uppercase());
         let failed = Outcome::Rejected(Unsent::Failed(reason.to_owned()));
         assert_eq!(send(&bundle, &second.receipt_id, "b").await, failed);
-        assert_eq!(row(&bundle, &second.receipt_id).state, State::Failed { reason: reason.to_owned() });
+        assert_eq!(
+            row(&bundle, &second.receipt_id).state,
+            State::Failed {
+                reason: reason.to_owned()
+            }
+        );
         let third = owed(&bundle, 3).await;
-        bundle.world.kept().orders.get_mut(&third.order_id).unwrap().customer.email =
-            Some("sam@example.com".to_owned());
-        assert!(matches!(send(&bundle, &third.receipt_id, "c").await, Outcome::Accepted(_)));
+        bundle
+            .world
+            .kept()
+            .orders
+            .get_mut(&third.order_id)
+            .unwrap()
+            .customer
+            .email = Some("sam@example.com".to_owned());
+        assert!(matches!(
+            send(&bundle, &third.receipt_id, "c").await,
+            Outcome::Accepted(_)
+        ));
         assert_eq!(mails(&bundle), 2);
 
         // A person finds the address to be good again, and the report comes once more.
@@ -233,7 +322,10 @@ async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
         let _ = tell(&bundle, &mail, kind).await;
         let seen = row(&bundle, &second.receipt_id);
         reopen(&bundle, &seen).await;
-        assert!(matches!(send(&bundle, &second.receipt_id, "d").await, Outcome::Accepted(_)));
+        assert!(matches!(
+            send(&bundle, &second.receipt_id, "d").await,
+            Outcome::Accepted(_)
+        ));
     }
 }
 
@@ -241,11 +333,21 @@ async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
 async fn a_mail_that_ses_took_and_did_not_send_for_its_own_list_is_no_complaint_of_it() {
     let bundle = open_shop(OnUnknown::Resend);
     let receipt = owed(&bundle, 1).await;
-    assert!(matches!(send(&bundle, &receipt.receipt_id, "a").await, Outcome::Accepted(_)));
+    assert!(matches!(
+        send(&bundle, &receipt.receipt_id, "a").await,
+        Outcome::Accepted(_)
+    ));
     let mail = taken(&bundle, &receipt.receipt_id);
     assert_eq!(tell(&bundle, &mail, "send").await, noted(None));
-    assert_eq!(tell(&bundle, &mail, "complaint.suppressed").await, noted(Some(Trouble::Bounced)));
-    assert_eq!(trouble(&bundle, &receipt), Some(Trouble::Bounced), "it did not arrive");
+    assert_eq!(
+        tell(&bundle, &mail, "complaint.suppressed").await,
+        noted(Some(Trouble::Bounced))
+    );
+    assert_eq!(
+        trouble(&bundle, &receipt),
+        Some(Trouble::Bounced),
+        "it did not arrive"
+    );
     let mark = bundle.world.kept().marks[&AddressHash::of(&mail.to)].clone();
     assert!(mark.bounced_at.is_some() && mark.complained_at.is_none());
 }
@@ -254,16 +356,28 @@ async fn a_mail_that_ses_took_and_did_not_send_for_its_own_list_is_no_complaint_
 async fn a_full_mailbox_is_told_of_and_written_to_again() {
     let bundle = open_shop(OnUnknown::Resend);
     let first = owed(&bundle, 1).await;
-    assert!(matches!(send(&bundle, &first.receipt_id, "a").await, Outcome::Accepted(_)));
+    assert!(matches!(
+        send(&bundle, &first.receipt_id, "a").await,
+        Outcome::Accepted(_)
+    ));
     let mail = taken(&bundle, &first.receipt_id);
-    assert_eq!(tell(&bundle, &mail, "bounce.transient").await, noted(Some(Trouble::Bounced)));
+    assert_eq!(
+        tell(&bundle, &mail, "bounce.transient").await,
+        noted(Some(Trouble::Bounced))
+    );
     assert_eq!(trouble(&bundle, &first), Some(Trouble::Bounced));
     let second = owed(&bundle, 2).await;
-    assert!(matches!(send(&bundle, &second.receipt_id, "b").await, Outcome::Accepted(_)));
+    assert!(matches!(
+        send(&bundle, &second.receipt_id, "b").await,
+        Outcome::Accepted(_)
+    ));
     // Sent once more by a person, and arrived: the order has nothing to say any more.
     bundle.world.pass(Duration::from_hours(1));
     reopen(&bundle, &row(&bundle, &first.receipt_id)).await;
-    assert!(matches!(send(&bundle, &first.receipt_id, "c").await, Outcome::Accepted(_)));
+    assert!(matches!(
+        send(&bundle, &first.receipt_id, "c").await,
+        Outcome::Accepted(_)
+    ));
     let again = taken(&bundle, &first.receipt_id);
     assert_eq!(tell(&bundle, &again, "delivery").await, noted(None));
     assert_eq!(trouble(&bundle, &first), None);
@@ -271,15 +385,24 @@ async fn a_full_mailbox_is_told_of_and_written_to_again() {
 
 #[tokio::test]
 async fn an_automatic_answer_is_no_trouble_and_a_mail_that_came_back_after_all_is() {
-    for (kind, after) in [("bounce.out-of-office", None), ("bounce.transient", Some(Trouble::Bounced))] {
+    for (kind, after) in [
+        ("bounce.out-of-office", None),
+        ("bounce.transient", Some(Trouble::Bounced)),
+    ] {
         let bundle = open_shop(OnUnknown::Resend);
         let receipt = owed(&bundle, 1).await;
-        assert!(matches!(send(&bundle, &receipt.receipt_id, "a").await, Outcome::Accepted(_)));
+        assert!(matches!(
+            send(&bundle, &receipt.receipt_id, "a").await,
+            Outcome::Accepted(_)
+        ));
         let mail = taken(&bundle, &receipt.receipt_id);
         assert_eq!(tell(&bundle, &mail, "delivery").await, noted(None));
         assert_eq!(tell(&bundle, &mail, kind).await, noted(after), "{kind}");
         assert_eq!(trouble(&bundle, &receipt), after, "{kind}");
-        assert!(bundle.world.kept().marks.is_empty(), "another mail may arrive");
+        assert!(
+            bundle.world.kept().marks.is_empty(),
+            "another mail may arrive"
+        );
     }
 }
 
@@ -288,43 +411,78 @@ async fn what_comes_late_of_a_bounced_mail_does_not_stop_the_one_to_the_correcte
     let bundle = open_shop(OnUnknown::Hold);
     let receipt = owed(&bundle, 1).await;
     let mail = sent_and_not_marked(&bundle, &receipt.receipt_id).await;
-    let bounced = Learned { settled: Some(Standing::Sent), trouble: Some(Trouble::Bounced) };
-    assert_eq!(tell(&bundle, &mail, "bounce").await, Outcome::Accepted(bounced));
-    bundle.world.kept().orders.get_mut(&receipt.order_id).unwrap().customer.email =
-        Some("pat@new.example".to_owned());
+    let bounced = Learned {
+        settled: Some(Standing::Sent),
+        trouble: Some(Trouble::Bounced),
+    };
+    assert_eq!(
+        tell(&bundle, &mail, "bounce").await,
+        Outcome::Accepted(bounced)
+    );
+    bundle
+        .world
+        .kept()
+        .orders
+        .get_mut(&receipt.order_id)
+        .unwrap()
+        .customer
+        .email = Some("pat@new.example".to_owned());
     reopen(&bundle, &row(&bundle, &receipt.receipt_id)).await;
     for kind in ["send", "bounce", "send"] {
         let _ = tell(&bundle, &mail, kind).await;
-        assert_eq!(row(&bundle, &receipt.receipt_id).state, State::Pending { reason: None }, "{kind}");
+        assert_eq!(
+            row(&bundle, &receipt.receipt_id).state,
+            State::Pending { reason: None },
+            "{kind}"
+        );
     }
-    assert!(matches!(send(&bundle, &receipt.receipt_id, "b").await, Outcome::Accepted(_)));
+    assert!(matches!(
+        send(&bundle, &receipt.receipt_id, "b").await,
+        Outcome::Accepted(_)
+    ));
     assert_eq!(bundle.world.kept().mails[1].to.as_str(), "pat@new.example");
 }
 
 #[tokio::test]
-async fn what_comes_late_of_a_mail_that_nobody_knew_of_does_not_stop_the_one_that_a_person_asked_for() {
+async fn what_comes_late_of_a_mail_that_nobody_knew_of_does_not_stop_the_one_that_a_person_asked_for()
+ {
     for told in ["send", "delivery", "bounce", "reject"] {
         let bundle = open_shop(OnUnknown::Hold);
         let id = owed(&bundle, 1).await.receipt_id;
         let first = sent_and_not_marked(&bundle, &id).await;
         bundle.world.pass(TRY_LASTS + CLAIM_MARGIN);
-        assert_eq!(send(&bundle, &id, "b").await, Outcome::Rejected(Unsent::Held));
+        assert_eq!(
+            send(&bundle, &id, "b").await,
+            Outcome::Rejected(Unsent::Held)
+        );
         let held = row(&bundle, &id);
         assert!(held.mails.is_empty());
         reopen(&bundle, &held).await;
-        assert!(matches!(tell(&bundle, &first, told).await, Outcome::Accepted(_)), "{told}");
-        assert_eq!(row(&bundle, &id).state, State::Pending { reason: None }, "{told}");
+        assert!(
+            matches!(tell(&bundle, &first, told).await, Outcome::Accepted(_)),
+            "{told}"
+        );
+        assert_eq!(
+            row(&bundle, &id).state,
+            State::Pending { reason: None },
+            "{told}"
+        );
         // After a bounce, so that the address is written to.
         bundle.world.pass(Duration::from_hours(24));
         clear(&bundle, &first);
-        assert!(matches!(send(&bundle, &id, "c").await, Outcome::Accepted(_)), "{told}");
+        assert!(
+            matches!(send(&bundle, &id, "c").await, Outcome::Accepted(_)),
+            "{told}"
+        );
         assert_eq!(mails(&bundle), 2);
     }
 }
 
 /// All orders of some things.
 fn orders_of(things: &[&'static str]) -> Vec<Vec<&'static str>> {
-    let [first, rest @ ..] = things else { return vec![vec![]] };
+    let [first, rest @ ..] = things else {
+        return vec![vec![]];
+    };
     let mut all = Vec::new();
     for order in orders_of(rest) {
         for place in 0..=order.len() {
@@ -339,18 +497,32 @@ fn orders_of(things: &[&'static str]) -> Vec<Vec<&'static str>> {
 #[tokio::test]
 async fn in_any_order_and_twice_there_is_one_end() {
     let mut ends = Vec::new();
-    for told in orders_of(&["send", "delivery", "bounce", "complaint", "bounce.transient"]) {
+    for told in orders_of(&[
+        "send",
+        "delivery",
+        "bounce",
+        "complaint",
+        "bounce.transient",
+    ]) {
         let bundle = open_shop(OnUnknown::Hold);
         let receipt = owed(&bundle, 1).await;
         let mail = sent_and_not_marked(&bundle, &receipt.receipt_id).await;
         for kind in told.iter().chain(&told) {
             let ended = tell(&bundle, &mail, kind).await;
-            assert!(matches!(ended, Outcome::Accepted(_) | Outcome::Duplicate), "{told:?}: {ended:?}");
+            assert!(
+                matches!(ended, Outcome::Accepted(_) | Outcome::Duplicate),
+                "{told:?}: {ended:?}"
+            );
         }
         let kept = bundle.world.kept();
         let row = kept.receipts[&receipt.receipt_id].clone();
         let order = kept.orders[&receipt.order_id].clone();
-        ends.push((row.state, row.mails, order.mail_troubles, kept.marks.clone()));
+        ends.push((
+            row.state,
+            row.mails,
+            order.mail_troubles,
+            kept.marks.clone(),
+        ));
     }
     assert_eq!(ends.len(), 120);
     ends.dedup();
@@ -362,10 +534,22 @@ async fn all_at_once_come_to_the_same_end() {
     let bundle = open_shop(OnUnknown::Hold);
     let receipt = owed(&bundle, 1).await;
     let mail = sent_and_not_marked(&bundle, &receipt.receipt_id).await;
-    let told: Vec<Notice> = ["send", "delivery", "bounce"].map(|kind| notice(&mail.told(kind))).into();
-    let ended = futures_util::future::join_all(told.iter().map(|notice| bundle.feedback.take(notice))).await;
-    assert!(ended.iter().all(|ended| matches!(ended, Outcome::Accepted(_))), "{ended:?}");
-    assert!(matches!(row(&bundle, &receipt.receipt_id).state, State::Sent { .. }));
+    let told: Vec<Notice> = ["send", "delivery", "bounce"]
+        .map(|kind| notice(&mail.told(kind)))
+        .into();
+    let ended =
+        futures_util::future::join_all(told.iter().map(|notice| bundle.feedback.take(notice)))
+            .await;
+    assert!(
+        ended
+            .iter()
+            .all(|ended| matches!(ended, Outcome::Accepted(_))),
+        "{ended:?}"
+    );
+    assert!(matches!(
+        row(&bundle, &receipt.receipt_id).state,
+        State::Sent { .. }
+    ));
     assert_eq!(trouble(&bundle, &receipt), Some(Trouble::Bounced));
 }
 
@@ -415,8 +599,19 @@ async fn stopped_or_failed_anywhere_a_report_is_learned_whole_the_next_time() {
                 matches!(row(&bundle, &receipt.receipt_id).state, State::Sent { .. }),
                 "{call} {fault:?}"
             );
-            assert_eq!(trouble(&bundle, &receipt), Some(Trouble::Bounced), "{call} {fault:?}");
-            assert!(bundle.world.kept().marks.contains_key(&AddressHash::of(&mail.to)), "{call} {fault:?}");
+            assert_eq!(
+                trouble(&bundle, &receipt),
+                Some(Trouble::Bounced),
+                "{call} {fault:?}"
+            );
+            assert!(
+                bundle
+                    .world
+                    .kept()
+                    .marks
+                    .contains_key(&AddressHash::of(&mail.to)),
+                "{call} {fault:?}"
+            );
         }
     }
 }
@@ -431,7 +626,11 @@ async fn a_report_of_an_unknown_receipt_is_dropped_and_its_address_remembered() 
         at: bundle.world.now(),
     };
     for kind in KINDS {
-        assert_eq!(tell(&bundle, &mail, kind).await, Outcome::Rejected(Dropped::NoReceipt), "{kind}");
+        assert_eq!(
+            tell(&bundle, &mail, kind).await,
+            Outcome::Rejected(Dropped::NoReceipt),
+            "{kind}"
+        );
     }
     assert_eq!(bundle.world.kept().marks.len(), 1);
     assert!(bundle.world.kept().receipts.is_empty() && bundle.world.kept().orders.is_empty());
@@ -444,11 +643,17 @@ async fn what_is_not_ours_or_not_needed_is_dropped_and_asks_nobody() {
     let mail = sent_and_not_marked(&bundle, &id).await;
     bundle.world.kept().calls.clear();
     let mut strange = mail.told("bounce");
-    strange["mail"]["tags"].as_object_mut().unwrap().remove("receipt_id");
+    strange["mail"]["tags"]
+        .as_object_mut()
+        .unwrap()
+        .remove("receipt_id");
     let mut opened = mail.told("send");
     opened["eventType"] = json!("Open");
     for (told, why) in [(strange, NoReport::NotOurs), (opened, NoReport::NotNeeded)] {
-        assert_eq!(bundle.feedback.take(&notice(&told)).await, Outcome::Rejected(why.into()));
+        assert_eq!(
+            bundle.feedback.take(&notice(&told)).await,
+            Outcome::Rejected(why.into())
+        );
     }
     assert_eq!(bundle.world.kept().calls, [""; 0]);
 }
@@ -466,7 +671,11 @@ fn batch(bodies: &[String]) -> SqsEvent {
 }
 
 fn failures(response: &SqsBatchResponse) -> Vec<&str> {
-    response.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect()
+    response
+        .batch_item_failures
+        .iter()
+        .map(|failure| failure.item_identifier.as_str())
+        .collect()
 }
 
 #[tokio::test]
@@ -483,8 +692,16 @@ async fn what_is_no_report_fails_alone_and_a_trial_of_the_topic_not_at_all() {
     ];
     let event = without_trials(batch(&bodies));
     let invocation = bundle.invocation("r1");
-    let response =
-        batch::run(event, invocation, RULES, &bundle.feedback, &bundle.world, &bundle.world).await.unwrap();
+    let response = batch::run(
+        event,
+        invocation,
+        RULES,
+        &bundle.feedback,
+        &bundle.world,
+        &bundle.world,
+    )
+    .await
+    .unwrap();
     assert_eq!(failures(&response), ["m0", "m3"]);
     assert!(matches!(row(&bundle, &id).state, State::Sent { .. }));
 }
@@ -494,7 +711,8 @@ fn the_sample_for_a_container_is_one_of_the_samples() {
     let text = include_str!("../../events/feedback.json");
     let event: SqsEvent = serde_json::from_str(text).unwrap();
     let told: Value = serde_json::from_str(event.records[0].body.as_deref().unwrap()).unwrap();
-    let sample: Value = serde_json::from_str(include_str!("../../events/ses/delivery.json")).unwrap();
+    let sample: Value =
+        serde_json::from_str(include_str!("../../events/ses/delivery.json")).unwrap();
     assert_eq!(told, sample);
 }
 
@@ -506,34 +724,69 @@ async fn sold(play: &Play) -> Receipt {
         line["price"]["product"]["client_reference_id"] = json!(format!("SKU-{number}"));
     }
     play.sell(&purchase).await.unwrap();
-    play.deliver_signed(&purchase.completed(&format!("fevt_{number}"))).await.unwrap();
+    play.deliver_signed(&purchase.completed(&format!("fevt_{number}")))
+        .await
+        .unwrap();
     until("the receipt is sent", SOON, async || {
-        let Some(order) = play.order(purchase.order_id()).await? else { return Ok(None) };
-        let receipt = play.tables.receipts.receipt(order.receipt_id.as_ref().unwrap()).await?;
+        let Some(order) = play.order(purchase.order_id()).await? else {
+            return Ok(None);
+        };
+        let receipt = play
+            .tables
+            .receipts
+            .receipt(order.receipt_id.as_ref().unwrap())
+            .await?;
         Ok(receipt.filter(|receipt| matches!(receipt.state, State::Sent { .. })))
     })
     .await
     .unwrap()
 }
 
-async fn receipt_until(play: &Play, id: &ReceiptId, what: &str, is_so: impl Fn(&Receipt) -> bool) -> Receipt {
-    until(what, SOON, async || Ok(play.tables.receipts.receipt(id).await?.filter(|receipt| is_so(receipt))))
-        .await
-        .unwrap()
+async fn receipt_until(
+    play: &Play,
+    id: &ReceiptId,
+    what: &str,
+    is_so: impl Fn(&Receipt) -> bool,
+) -> Receipt {
+    until(what, SOON, async || {
+        Ok(play
+            .tables
+            .receipts
+            .receipt(id)
+            .await?
+            .filter(|receipt| is_so(receipt)))
+    })
+    .await
+    .unwrap()
 }
 
 #[tokio::test]
 async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_its_order() {
     let play = Play::on_named_stack().await.unwrap();
     let receipt = sold(&play).await;
-    let State::Sent { message_id, .. } = receipt.state.clone() else { panic!("{receipt:?}") };
+    let State::Sent { message_id, .. } = receipt.state.clone() else {
+        panic!("{receipt:?}")
+    };
     // Nobody was left to mark it: as if its process had died after it had sent.
     let seen = &receipt;
     let now = jiff::Timestamp::now();
-    assert_eq!(play.tables.receipts.reopen(seen, "by a test", now).await, Ok(domain::ports::Changed::Now));
-    let pending = play.tables.receipts.receipt(&receipt.receipt_id).await.unwrap().unwrap();
+    assert_eq!(
+        play.tables.receipts.reopen(seen, "by a test", now).await,
+        Ok(domain::ports::Changed::Now)
+    );
+    let pending = play
+        .tables
+        .receipts
+        .receipt(&receipt.receipt_id)
+        .await
+        .unwrap()
+        .unwrap();
     let owner = OwnerToken::new("a-process-that-died").unwrap();
-    let claimed = play.tables.receipts.claim(&pending, &owner, jiff::Timestamp::now()).await;
+    let claimed = play
+        .tables
+        .receipts
+        .claim(&pending, &owner, jiff::Timestamp::now())
+        .await;
     assert_eq!(claimed, Ok(domain::ports::Changed::Now));
 
     let to = format!("{}@example.com", receipt.order_id.as_str().to_lowercase());
@@ -544,15 +797,28 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
         at: pending.reopened_at.unwrap(),
     };
     let queue = &play.stack.queues.feedback;
-    play.put_message(queue, &mail.told("send").to_string()).await.unwrap();
-    let settled = receipt_until(&play, &receipt.receipt_id, "the receipt is settled", |receipt| {
-        matches!(receipt.state, State::Sent { .. })
-    })
+    play.put_message(queue, &mail.told("send").to_string())
+        .await
+        .unwrap();
+    let settled = receipt_until(
+        &play,
+        &receipt.receipt_id,
+        "the receipt is settled",
+        |receipt| matches!(receipt.state, State::Sent { .. }),
+    )
     .await;
-    assert_eq!(settled.state, State::Sent { message_id: mail.message_id.clone(), sent_at: mail.at });
+    assert_eq!(
+        settled.state,
+        State::Sent {
+            message_id: mail.message_id.clone(),
+            sent_at: mail.at
+        }
+    );
 
     for kind in ["bounce", "delivery", "bounce", "send"] {
-        play.put_message(queue, &mail.told(kind).to_string()).await.unwrap();
+        play.put_message(queue, &mail.told(kind).to_string())
+            .await
+            .unwrap();
     }
     let told = receipt_until(&play, &receipt.receipt_id, "all is learned", |receipt| {
         let fate = &receipt.mails[&mail.message_id];
@@ -568,29 +834,53 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
     })
     .await
     .unwrap();
-    let mark =
-        domain::ports::Marks::address_mark(&play.tables.marks, &AddressHash::of(&to)).await.unwrap().unwrap();
+    let mark = domain::ports::Marks::address_mark(&play.tables.marks, &AddressHash::of(&to))
+        .await
+        .unwrap()
+        .unwrap();
     assert!(mark.bounced_at.is_some() && mark.complained_at.is_none());
     // Twice or late, nothing is left to learn; and nothing was mailed again.
-    assert_eq!(play.mails(receipt.order_id.as_str()).await.unwrap().len(), 1);
+    assert_eq!(
+        play.mails(receipt.order_id.as_str()).await.unwrap().len(),
+        1
+    );
 }
 
 #[tokio::test]
 async fn on_the_deployed_stack_what_is_no_report_ends_in_the_dead_letter_queue_alone() {
     let play = Play::on_named_stack().await.unwrap();
     let queue = &play.stack.queues.feedback;
-    let before = play.depth(&play.stack.queues.feedback_dead_letter).await.unwrap();
-    play.put_message(queue, "Successfully validated SNS topic for Amazon SES event publishing.")
+    let before = play
+        .depth(&play.stack.queues.feedback_dead_letter)
         .await
         .unwrap();
+    play.put_message(
+        queue,
+        "Successfully validated SNS topic for Amazon SES event publishing.",
+    )
+    .await
+    .unwrap();
     play.put_message(queue, "no JSON").await.unwrap();
-    until("the dead-letter queue has it", Duration::from_mins(4), async || {
-        let depth = play.depth(&play.stack.queues.feedback_dead_letter).await?;
-        Ok((depth > before).then_some(()))
-    })
+    until(
+        "the dead-letter queue has it",
+        Duration::from_mins(4),
+        async || {
+            let depth = play.depth(&play.stack.queues.feedback_dead_letter).await?;
+            Ok((depth > before).then_some(()))
+        },
+    )
     .await
     .unwrap();
     // So that the trial has not failed either and just waits for another try.
-    until("nothing waits", SOON, async || Ok((play.depth(queue).await? == 0).then_some(()))).await.unwrap();
-    assert_eq!(play.depth(&play.stack.queues.feedback_dead_letter).await.unwrap(), before + 1);
+    until("nothing waits", SOON, async || {
+        Ok((play.depth(queue).await? == 0).then_some(()))
+    })
+    .await
+    .unwrap();
+    assert_eq!(
+        play.depth(&play.stack.queues.feedback_dead_letter)
+            .await
+            .unwrap(),
+        before + 1
+    );
 }

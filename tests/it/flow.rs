@@ -31,7 +31,9 @@ fn number() -> u64 {
 }
 
 async fn play() -> Play {
-    Play::on_named_stack().await.unwrap_or_else(|error| panic!("{error}"))
+    Play::on_named_stack()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A purchase of its own, of things of its own: two of the first and one of the second.
@@ -49,7 +51,11 @@ impl Sale {
         for (line, sku) in skus.iter().enumerate() {
             purchase.line_items[line]["price"]["product"]["client_reference_id"] = json!(sku);
         }
-        Self { purchase, skus: skus.map(|sku| Sku::new(sku).unwrap()), number }
+        Self {
+            purchase,
+            skus: skus.map(|sku| Sku::new(sku).unwrap()),
+            number,
+        }
     }
 
     async fn prepared(play: &Play, counts: [i64; 2]) -> Self {
@@ -72,14 +78,23 @@ impl Sale {
 
     async fn on_hand(&self, play: &Play) -> [Option<i64>; 2] {
         let shelves = &play.tables.shelves;
-        [shelves.on_hand(&self.skus[0]).await.unwrap(), shelves.on_hand(&self.skus[1]).await.unwrap()]
+        [
+            shelves.on_hand(&self.skus[0]).await.unwrap(),
+            shelves.on_hand(&self.skus[1]).await.unwrap(),
+        ]
     }
 
     /// Waits until the receipt is sent, then asserts the one end state: one order, stock down once, one mail.
     async fn is_fulfilled_once(&self, play: &Play, on_hand: [i64; 2]) {
         until("the receipt is sent", SOON, async || {
-            let Some(order) = play.order(self.order_id()).await? else { return Ok(None) };
-            let receipt = play.tables.receipts.receipt(order.receipt_id.as_ref().unwrap()).await?;
+            let Some(order) = play.order(self.order_id()).await? else {
+                return Ok(None);
+            };
+            let receipt = play
+                .tables
+                .receipts
+                .receipt(order.receipt_id.as_ref().unwrap())
+                .await?;
             Ok(receipt.filter(|receipt| matches!(receipt.state, State::Sent { .. })))
         })
         .await
@@ -87,8 +102,10 @@ impl Sale {
         let order = play.order(self.order_id()).await.unwrap().unwrap();
         assert_eq!(order.version, 1);
         assert_eq!(self.on_hand(play).await, on_hand.map(Some));
-        let wanted =
-            Wanted { shelves: Some((order.order_id.clone(), self.skus.to_vec())), ..Wanted::default() };
+        let wanted = Wanted {
+            shelves: Some((order.order_id.clone(), self.skus.to_vec())),
+            ..Wanted::default()
+        };
         let shelves = play.tables.ledger.read(&wanted).await.unwrap().shelves;
         assert!(shelves.iter().all(|shelf| shelf.moved.is_some()));
         assert_eq!(play.mails(self.order_id()).await.unwrap().len(), 1);
@@ -100,25 +117,52 @@ async fn a_paid_checkout_becomes_one_order_one_stock_movement_and_one_mail() {
     let play = play().await;
     let sale = Sale::prepared(&play, [10, 10]).await;
     let event = sale.event(0);
-    let answer = play.deliver_signed(&sale.purchase.completed(&event)).await.unwrap();
-    assert_eq!((answer.status, answer.abort, answer.body.as_str()), (200, false, ""));
-    play.until_event(&event, EventState::Processed, SOON).await.unwrap();
+    let answer = play
+        .deliver_signed(&sale.purchase.completed(&event))
+        .await
+        .unwrap();
+    assert_eq!(
+        (answer.status, answer.abort, answer.body.as_str()),
+        (200, false, "")
+    );
+    play.until_event(&event, EventState::Processed, SOON)
+        .await
+        .unwrap();
     sale.is_fulfilled_once(&play, [8, 9]).await;
 
     let order = play.order(sale.order_id()).await.unwrap().unwrap();
-    assert_eq!(order.client_reference_id, Some(format!("order-{}", sale.number)));
-    assert_eq!((order.totals.total, order.difference, order.lines.len()), (6994, None, 2));
+    assert_eq!(
+        order.client_reference_id,
+        Some(format!("order-{}", sale.number))
+    );
+    assert_eq!(
+        (order.totals.total, order.difference, order.lines.len()),
+        (6994, None, 2)
+    );
     assert_eq!(order.payment_intents.len(), 2, "a split cart");
     let by_reference = kit::stack::orders_of(&play.stack, &format!("order-{}", sale.number)).await;
-    assert_eq!(by_reference, [sale.order_id()], "found by the merchant's own number");
+    assert_eq!(
+        by_reference,
+        [sale.order_id()],
+        "found by the merchant's own number"
+    );
     let mail = play.mails(sale.order_id()).await.unwrap().remove(0);
     assert_eq!(
         mail.to,
         ["support@harborandpine.example"],
         "test money: the merchant gets it, not the customer"
     );
-    for part in ["Knee brace", "$51.69", "HSA/FSA eligible", "Not eligible", "$69.94"] {
-        assert!(mail.body_text.contains(part) && mail.body_html.contains(part), "{part}");
+    for part in [
+        "Knee brace",
+        "$51.69",
+        "HSA/FSA eligible",
+        "Not eligible",
+        "$69.94",
+    ] {
+        assert!(
+            mail.body_text.contains(part) && mail.body_html.contains(part),
+            "{part}"
+        );
     }
 }
 
@@ -133,8 +177,16 @@ async fn a_redelivery_and_a_twin_under_a_fresh_id_change_nothing_and_send_nothin
 
     assert_eq!(play.deliver_signed(&body).await.unwrap().status, 200);
     let twin = sale.event(1);
-    assert_eq!(play.deliver_signed(&sale.purchase.completed(&twin)).await.unwrap().status, 200);
-    play.until_event(&twin, EventState::Processed, SOON).await.unwrap();
+    assert_eq!(
+        play.deliver_signed(&sale.purchase.completed(&twin))
+            .await
+            .unwrap()
+            .status,
+        200
+    );
+    play.until_event(&twin, EventState::Processed, SOON)
+        .await
+        .unwrap();
     assert_eq!(play.order(sale.order_id()).await.unwrap(), before);
     sale.is_fulfilled_once(&play, [8, 9]).await;
     assert_eq!(
@@ -150,8 +202,14 @@ async fn sixty_four_deliveries_of_one_event_at_once_are_one() {
     let sale = Sale::prepared(&play, [10, 10]).await;
     let body = sale.purchase.completed(&sale.event(0));
     let answers = join_all((0..64).map(|_| play.deliver_signed(&body))).await;
-    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().status == 200));
-    play.until_event(&sale.event(0), EventState::Processed, SOON).await.unwrap();
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.as_ref().unwrap().status == 200)
+    );
+    play.until_event(&sale.event(0), EventState::Processed, SOON)
+        .await
+        .unwrap();
     sale.is_fulfilled_once(&play, [8, 9]).await;
     play.until_idle(SOON).await.unwrap();
     sale.is_fulfilled_once(&play, [8, 9]).await;
@@ -161,11 +219,19 @@ async fn sixty_four_deliveries_of_one_event_at_once_are_one() {
 async fn sixty_four_events_of_one_session_at_once_are_one() {
     let play = play().await;
     let sale = Sale::prepared(&play, [10, 10]).await;
-    let bodies: Vec<_> = (0..64).map(|n| sale.purchase.completed(&sale.event(n))).collect();
+    let bodies: Vec<_> = (0..64)
+        .map(|n| sale.purchase.completed(&sale.event(n)))
+        .collect();
     let answers = join_all(bodies.iter().map(|body| play.deliver_signed(body))).await;
-    assert!(answers.iter().all(|answer| answer.as_ref().unwrap().status == 200));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.as_ref().unwrap().status == 200)
+    );
     for n in 0..64 {
-        play.until_event(&sale.event(n), EventState::Processed, SOON).await.unwrap();
+        play.until_event(&sale.event(n), EventState::Processed, SOON)
+            .await
+            .unwrap();
     }
     play.until_idle(SOON).await.unwrap();
     sale.is_fulfilled_once(&play, [8, 9]).await;
@@ -210,17 +276,41 @@ async fn an_unknown_type_and_another_body_under_one_id_are_kept_and_have_no_effe
     let play = play().await;
     let event = id("fevt", number());
     let body = |kind: &str| {
-        json!({"event_id": event, "event_type": kind, "event_dt": 1_760_090_001, "object": {}}).to_string()
+        json!({"event_id": event, "event_type": kind, "event_dt": 1_760_090_001, "object": {}})
+            .to_string()
     };
-    assert_eq!(play.deliver_signed(body("some.new.type").as_bytes()).await.unwrap().status, 200);
-    assert_eq!(play.event(&event).await.unwrap().unwrap().state, EventState::Unhandled);
+    assert_eq!(
+        play.deliver_signed(body("some.new.type").as_bytes())
+            .await
+            .unwrap()
+            .status,
+        200
+    );
+    assert_eq!(
+        play.event(&event).await.unwrap().unwrap().state,
+        EventState::Unhandled
+    );
     let other = body("another.new.type");
-    assert_eq!(play.deliver_signed(other.as_bytes()).await.unwrap().status, 200);
-    let beside = format!("other-body:{}", domain::delivery::fingerprint(other.as_bytes()));
+    assert_eq!(
+        play.deliver_signed(other.as_bytes()).await.unwrap().status,
+        200
+    );
+    let beside = format!(
+        "other-body:{}",
+        domain::delivery::fingerprint(other.as_bytes())
+    );
     let beside = play.event(&beside).await.unwrap().unwrap();
     assert_eq!(beside.state, EventState::Parked);
     assert!(beside.reason.unwrap().contains(&event));
-    assert_eq!(play.event(&event).await.unwrap().unwrap().event_type.as_deref(), Some("some.new.type"));
+    assert_eq!(
+        play.event(&event)
+            .await
+            .unwrap()
+            .unwrap()
+            .event_type
+            .as_deref(),
+        Some("some.new.type")
+    );
 }
 
 #[tokio::test]
@@ -229,9 +319,17 @@ async fn a_checkout_that_is_not_complete_is_parked_with_its_reason() {
     let mut sale = Sale::new();
     sale.purchase.session["status"] = json!("open");
     play.sell(&sale.purchase).await.unwrap();
-    play.deliver_signed(&sale.purchase.completed(&sale.event(0))).await.unwrap();
-    let parked = play.until_event(&sale.event(0), EventState::Parked, SOON).await.unwrap();
-    assert_eq!(parked.reason.as_deref(), Some("the checkout is `open`, not complete"));
+    play.deliver_signed(&sale.purchase.completed(&sale.event(0)))
+        .await
+        .unwrap();
+    let parked = play
+        .until_event(&sale.event(0), EventState::Parked, SOON)
+        .await
+        .unwrap();
+    assert_eq!(
+        parked.reason.as_deref(),
+        Some("the checkout is `open`, not complete")
+    );
     assert_eq!(play.order(sale.order_id()).await.unwrap(), None);
 }
 
@@ -239,10 +337,16 @@ async fn a_checkout_that_is_not_complete_is_parked_with_its_reason() {
 async fn a_paid_order_that_meets_an_empty_shelf_is_kept_with_its_shortfall() {
     let play = play().await;
     let sale = Sale::prepared(&play, [1, 5]).await;
-    play.deliver_signed(&sale.purchase.completed(&sale.event(0))).await.unwrap();
+    play.deliver_signed(&sale.purchase.completed(&sale.event(0)))
+        .await
+        .unwrap();
     sale.is_fulfilled_once(&play, [0, 4]).await;
     let order = play.order(sale.order_id()).await.unwrap().unwrap();
-    let short: Vec<_> = order.shortfalls.iter().map(|short| (short.sku.clone(), short.missing)).collect();
+    let short: Vec<_> = order
+        .shortfalls
+        .iter()
+        .map(|short| (short.sku.clone(), short.missing))
+        .collect();
     assert_eq!(short, [(sale.skus[0].clone(), 1)]);
 }
 
@@ -257,18 +361,29 @@ async fn of_ten_messages_nine_are_worked_off_and_the_poison_one_ends_in_the_dead
     }
     // Stored first, then queued by hand and all at once, so that they share batches with the poison.
     for sale in &sales {
-        play.deliver_signed(&sale.purchase.completed(&sale.event(0))).await.unwrap();
+        play.deliver_signed(&sale.purchase.completed(&sale.event(0)))
+            .await
+            .unwrap();
     }
-    play.put_message(&queues.fulfillment, &poison).await.unwrap();
+    play.put_message(&queues.fulfillment, &poison)
+        .await
+        .unwrap();
     for sale in &sales {
         sale.is_fulfilled_once(&play, [8, 9]).await;
     }
     // Five receives, with waits of 1, 4, 16 and 64 seconds between them.
-    until("the poison is in the dead-letter queue", 3 * SOON, async || {
-        let dead = play.peek(&queues.fulfillment_dead_letter).await?;
-        assert!(dead.iter().all(|body| body.starts_with("poison")), "{dead:?}");
-        Ok(dead.contains(&poison).then_some(()))
-    })
+    until(
+        "the poison is in the dead-letter queue",
+        3 * SOON,
+        async || {
+            let dead = play.peek(&queues.fulfillment_dead_letter).await?;
+            assert!(
+                dead.iter().all(|body| body.starts_with("poison")),
+                "{dead:?}"
+            );
+            Ok(dead.contains(&poison).then_some(()))
+        },
+    )
     .await
     .unwrap();
 }

@@ -63,27 +63,55 @@ fn end(bundle: &Bundle) -> End {
 }
 
 fn events(bundle: &Bundle) -> Vec<EventState> {
-    bundle.world.kept().events.values().map(|event| event.state).collect()
+    bundle
+        .world
+        .kept()
+        .events
+        .values()
+        .map(|event| event.state)
+        .collect()
 }
 
 #[tokio::test]
 async fn a_paid_checkout_becomes_an_order_its_movements_and_a_receipt() {
     let bundle = told(|_| {}).await;
     let ended = fulfill(&bundle).await;
-    assert!(matches!(ended, Outcome::Accepted(Done::Committed(..))), "{ended:?}");
+    assert!(
+        matches!(ended, Outcome::Accepted(Done::Committed(..))),
+        "{ended:?}"
+    );
     let order = order(&bundle);
     assert_eq!(order.order_id.as_str(), purchase(1).order_id());
     assert_eq!(order.client_reference_id.as_deref(), Some("order-1"));
     assert_eq!(order.totals.total, 6994);
     assert_eq!(order.payment_intents.len(), 2);
-    assert_eq!(order.lines.iter().map(OrderLine::is_eligible).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(
+        order
+            .lines
+            .iter()
+            .map(OrderLine::is_eligible)
+            .collect::<Vec<_>>(),
+        [true, false]
+    );
     assert_eq!((order.difference, order.shortfalls.len()), (None, 0));
-    assert_eq!((on_hand(&bundle, "BRACE-M"), on_hand(&bundle, "TOTE")), (ON_HAND - 2, ON_HAND - 1));
+    assert_eq!(
+        (on_hand(&bundle, "BRACE-M"), on_hand(&bundle, "TOTE")),
+        (ON_HAND - 2, ON_HAND - 1)
+    );
     assert_eq!(bundle.world.kept().movements.len(), 2);
     assert_eq!(events(&bundle), [EventState::Processed]);
     let kept = bundle.world.kept();
-    let queued: Vec<_> = kept.receipt_queue.iter().map(|message| &message.job).collect();
-    assert_eq!(queued, [&ReceiptJob::V1 { receipt_id: order.receipt_id.unwrap() }]);
+    let queued: Vec<_> = kept
+        .receipt_queue
+        .iter()
+        .map(|message| &message.job)
+        .collect();
+    assert_eq!(
+        queued,
+        [&ReceiptJob::V1 {
+            receipt_id: order.receipt_id.unwrap()
+        }]
+    );
 }
 
 #[tokio::test]
@@ -115,7 +143,10 @@ async fn the_same_checkout_under_a_new_event_id_changes_nothing_and_sends_nothin
     bundle.deliver(&news("fevt_2"), false).await;
     bundle.drain().await;
     let mut after = end(&bundle);
-    assert_eq!(after.events.remove(&event_id("fevt_2")), Some((EventState::Processed, None)));
+    assert_eq!(
+        after.events.remove(&event_id("fevt_2")),
+        Some((EventState::Processed, None))
+    );
     assert_eq!(after, before);
     assert_eq!(after.mails.len(), 1);
 }
@@ -132,24 +163,45 @@ async fn a_twin_whose_receipt_is_still_owed_has_it_queued() {
     bundle.deliver(&news("fevt_2"), false).await;
     bundle.drain().await;
     assert_eq!(bundle.world.kept().mails.len(), 1);
-    assert_eq!(events(&bundle), [EventState::Committed, EventState::Processed]);
+    assert_eq!(
+        events(&bundle),
+        [EventState::Committed, EventState::Processed]
+    );
     // The first event is passed on when its job comes again; its receipt is not sent again.
     let receipt_id = ReceiptId::new(format!("{}-order", purchase(1).order_id())).unwrap();
-    assert_eq!(fulfill(&bundle).await, Outcome::Accepted(Done::PassedOn(vec![receipt_id])));
+    assert_eq!(
+        fulfill(&bundle).await,
+        Outcome::Accepted(Done::PassedOn(vec![receipt_id]))
+    );
     bundle.drain().await;
     assert_eq!(bundle.world.kept().mails.len(), 1);
-    assert_eq!(events(&bundle), [EventState::Processed, EventState::Processed]);
+    assert_eq!(
+        events(&bundle),
+        [EventState::Processed, EventState::Processed]
+    );
 }
 
 /// One order, two movements, one mail, and nothing left to do.
 fn counted_once(bundle: &Bundle, events: usize) {
     let end = end(bundle);
-    assert_eq!((end.orders.len(), end.movements.len(), end.receipts.len()), (1, 2, 1));
-    assert_eq!((on_hand(bundle, "BRACE-M"), on_hand(bundle, "TOTE")), (ON_HAND - 2, ON_HAND - 1));
+    assert_eq!(
+        (end.orders.len(), end.movements.len(), end.receipts.len()),
+        (1, 2, 1)
+    );
+    assert_eq!(
+        (on_hand(bundle, "BRACE-M"), on_hand(bundle, "TOTE")),
+        (ON_HAND - 2, ON_HAND - 1)
+    );
     assert_eq!(end.mails.len(), 1);
     assert!(end.receipts.values().all(|state| *state == "sent"));
     assert_eq!(end.events.len(), events);
-    assert!(end.events.values().all(|event| *event == (EventState::Processed, None)), "{:?}", end.events);
+    assert!(
+        end.events
+            .values()
+            .all(|event| *event == (EventState::Processed, None)),
+        "{:?}",
+        end.events
+    );
     assert_eq!((end.queued, end.dead_letters), (0, Vec::new()));
 }
 
@@ -232,14 +284,29 @@ async fn the_last_piece_goes_to_one_of_two(bundle: &Bundle) {
     bundle.world.kept().counters.insert(sku("TOTE"), 1);
     for n in 1..=2 {
         bundle.provider_has(&checkout(&purchase(n)));
-        bundle.deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false).await;
+        bundle
+            .deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false)
+            .await;
     }
     bundle.drain_at_once().await;
     let kept = bundle.world.kept();
     assert_eq!(kept.counters[&sku("TOTE")], 0);
-    let mut shortfalls: Vec<_> = kept.orders.values().map(|order| order.shortfalls.as_slice()).collect();
+    let mut shortfalls: Vec<_> = kept
+        .orders
+        .values()
+        .map(|order| order.shortfalls.as_slice())
+        .collect();
     shortfalls.sort_by_key(|shortfalls| shortfalls.len());
-    assert_eq!(shortfalls, [&[][..], &[Shortfall { sku: sku("TOTE"), missing: 1 }]]);
+    assert_eq!(
+        shortfalls,
+        [
+            &[][..],
+            &[Shortfall {
+                sku: sku("TOTE"),
+                missing: 1
+            }]
+        ]
+    );
     assert_eq!(kept.mails.len(), 2);
 }
 
@@ -248,8 +315,17 @@ async fn a_paid_order_that_meets_an_empty_shelf_is_kept_with_its_shortfall() {
     let bundle = told(|_| {}).await;
     bundle.world.kept().counters.insert(sku("BRACE-M"), 0);
     bundle.drain().await;
-    assert_eq!(order(&bundle).shortfalls, [Shortfall { sku: sku("BRACE-M"), missing: 2 }]);
-    assert_eq!((on_hand(&bundle, "BRACE-M"), on_hand(&bundle, "TOTE")), (0, ON_HAND - 1));
+    assert_eq!(
+        order(&bundle).shortfalls,
+        [Shortfall {
+            sku: sku("BRACE-M"),
+            missing: 2
+        }]
+    );
+    assert_eq!(
+        (on_hand(&bundle, "BRACE-M"), on_hand(&bundle, "TOTE")),
+        (0, ON_HAND - 1)
+    );
     assert_eq!(bundle.world.kept().mails.len(), 1);
 }
 
@@ -258,10 +334,19 @@ async fn a_thing_without_a_counter_is_recorded_as_untracked() {
     let bundle = told(|_| {}).await;
     bundle.world.kept().counters.remove(&sku("TOTE"));
     bundle.drain().await;
-    let stock: Vec<_> = order(&bundle).lines.into_iter().map(|line| line.stock).collect();
+    let stock: Vec<_> = order(&bundle)
+        .lines
+        .into_iter()
+        .map(|line| line.stock)
+        .collect();
     assert_eq!(
         stock,
-        [LineStock::Counted { sku: sku("BRACE-M") }, LineStock::Untracked { sku: sku("TOTE") }]
+        [
+            LineStock::Counted {
+                sku: sku("BRACE-M")
+            },
+            LineStock::Untracked { sku: sku("TOTE") }
+        ]
     );
     assert_eq!(bundle.world.kept().movements.len(), 1);
 }
@@ -278,9 +363,16 @@ async fn a_line_without_a_sku_is_recorded_as_unmapped_and_fulfilled() {
 async fn a_mapping_row_names_the_sku_where_the_product_does_not() {
     let bundle = told(|paid| paid.lines[1].sku = None).await;
     let product = checkout(&purchase(1)).lines[1].product_id.clone().unwrap();
-    bundle.world.kept().mapping.insert(Unnamed::Product(product), sku("TOTE"));
+    bundle
+        .world
+        .kept()
+        .mapping
+        .insert(Unnamed::Product(product), sku("TOTE"));
     bundle.drain().await;
-    assert_eq!(order(&bundle).lines[1].stock, LineStock::Counted { sku: sku("TOTE") });
+    assert_eq!(
+        order(&bundle).lines[1].stock,
+        LineStock::Counted { sku: sku("TOTE") }
+    );
     assert_eq!(on_hand(&bundle, "TOTE"), ON_HAND - 1);
 }
 
@@ -320,28 +412,45 @@ async fn parked(change: impl FnOnce(&mut Checkout), fault: Option<ReadError>, re
     bundle.world.kept().read_faults.extend(fault);
     let before = end(&bundle);
     let ended = bundle.fulfillment.fulfill(&event_id("fevt_1"), 3).await;
-    assert!(matches!(&ended, Outcome::Rejected(doubt) if doubt.to_string() == reason), "{ended:?}");
+    assert!(
+        matches!(&ended, Outcome::Rejected(doubt) if doubt.to_string() == reason),
+        "{ended:?}"
+    );
     let mut after = end(&bundle);
-    let event = after.events.insert(event_id("fevt_1"), (EventState::Stored, None));
+    let event = after
+        .events
+        .insert(event_id("fevt_1"), (EventState::Stored, None));
     assert_eq!(event, Some((EventState::Parked, Some(reason.to_owned()))));
     assert_eq!(after, before, "{reason}");
     // It stays parked, whoever delivers it again.
     bundle.deliver(&news("fevt_1"), false).await;
     bundle.drain().await;
-    assert_eq!((events(&bundle), end(&bundle).orders.len()), (vec![EventState::Parked], 0));
+    assert_eq!(
+        (events(&bundle), end(&bundle).orders.len()),
+        (vec![EventState::Parked], 0)
+    );
 }
 
 #[tokio::test]
 async fn whatever_is_doubtful_is_parked_with_its_reason_and_has_no_effect() {
-    parked(|paid| paid.status = Status::Other("open".into()), None, "the checkout is `open`, not complete")
-        .await;
+    parked(
+        |paid| paid.status = Status::Other("open".into()),
+        None,
+        "the checkout is `open`, not complete",
+    )
+    .await;
     parked(
         |paid| paid.kind = Kind::Other("setup".into()),
         None,
         "checkouts of mode `setup` are not fulfilled",
     )
     .await;
-    parked(|paid| paid.mode = Mode::Test, None, "a test-mode checkout reached a live-mode stack").await;
+    parked(
+        |paid| paid.mode = Mode::Test,
+        None,
+        "a test-mode checkout reached a live-mode stack",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -361,10 +470,21 @@ async fn what_the_provider_may_yet_tell_is_given_the_time() {
 async fn a_race_lost_while_parking_is_gone_on_with() {
     let bundle = told(|_| {}).await;
     // Another attempt commits between our read and our parking.
-    bundle.world.kept().read_faults.push_back(ReadError::Permanent { status: 422, code: None });
-    let Bundle { world, fulfillment, .. } = &bundle;
+    bundle
+        .world
+        .kept()
+        .read_faults
+        .push_back(ReadError::Permanent {
+            status: 422,
+            code: None,
+        });
+    let Bundle {
+        world, fulfillment, ..
+    } = &bundle;
     let ours = fulfillment::Fulfillment {
-        events: Interloper { world: world.clone() },
+        events: Interloper {
+            world: world.clone(),
+        },
         ledger: world.clone(),
         entitlements: world.clone(),
         receipts: world.clone(),
@@ -375,7 +495,10 @@ async fn a_race_lost_while_parking_is_gone_on_with() {
         most_receives: fulfillment.most_receives,
     };
     let ended = ours.fulfill(&event_id("fevt_1"), 1).await;
-    assert!(matches!(ended, Outcome::Accepted(Done::PassedOn(..))), "{ended:?}");
+    assert!(
+        matches!(ended, Outcome::Accepted(Done::PassedOn(..))),
+        "{ended:?}"
+    );
     assert_eq!(events(&bundle), [EventState::Processed]);
     assert_eq!(bundle.world.kept().receipt_queue.len(), 1);
 }
@@ -413,10 +536,15 @@ impl domain::ports::Events for Interloper {
 
 #[tokio::test]
 async fn what_the_provider_will_never_tell_is_parked() {
-    let permanent =
-        |status, code: Option<&str>| ReadError::Permanent { status, code: code.map(str::to_owned) };
+    let permanent = |status, code: Option<&str>| ReadError::Permanent {
+        status,
+        code: code.map(str::to_owned),
+    };
     for (fault, reason) in [
-        (permanent(404, Some("not_found")), "the provider answers 404 (not_found)"),
+        (
+            permanent(404, Some("not_found")),
+            "the provider answers 404 (not_found)",
+        ),
         (permanent(422, None), "the provider answers 422"),
         (
             ReadError::NotUnderstood("`status` is missing".to_owned()),
@@ -429,13 +557,21 @@ async fn what_the_provider_will_never_tell_is_parked() {
 
 fn away(seconds: Option<u64>) -> Setback {
     let retry_after = seconds.map(Duration::from_secs);
-    Setback::Away { service: "Flex", cause: "HTTP 429".to_owned(), retry_after }
+    Setback::Away {
+        service: "Flex",
+        cause: "HTTP 429".to_owned(),
+        retry_after,
+    }
 }
 
 #[tokio::test]
 async fn an_outage_of_the_provider_is_waited_out() {
     let bundle = told(|_| {}).await;
-    bundle.world.kept().read_faults.extend(vec![ReadError::Transient(away(None)); 3]);
+    bundle
+        .world
+        .kept()
+        .read_faults
+        .extend(vec![ReadError::Transient(away(None)); 3]);
     let started_at = bundle.world.now();
     bundle.drain().await;
     counted_once(&bundle, 1);
@@ -447,7 +583,11 @@ async fn an_outage_of_the_provider_is_waited_out() {
 #[tokio::test]
 async fn the_wait_that_the_provider_asks_for_is_kept() {
     let bundle = told(|_| {}).await;
-    bundle.world.kept().read_faults.push_back(ReadError::Transient(away(Some(90))));
+    bundle
+        .world
+        .kept()
+        .read_faults
+        .push_back(ReadError::Transient(away(Some(90))));
     let started_at = bundle.world.now();
     bundle.drain().await;
     counted_once(&bundle, 1);
@@ -457,25 +597,40 @@ async fn the_wait_that_the_provider_asks_for_is_kept() {
 #[tokio::test]
 async fn a_failed_attempt_leaves_its_reason_on_the_event() {
     let bundle = told(|_| {}).await;
-    bundle.world.kept().read_faults.extend(vec![ReadError::KeyRefused { status: 401 }; 5]);
+    bundle
+        .world
+        .kept()
+        .read_faults
+        .extend(vec![ReadError::KeyRefused { status: 401 }; 5]);
     bundle.drain().await;
     let kept = bundle.world.kept();
     let reason = "the provider's API refuses our set-up: our API key is answered with 401";
     assert_eq!(kept.given_up(), [format!("fevt_1: {reason}")]);
     let event = &kept.events[&event_id("fevt_1")];
     assert_eq!((event.state, event.attempts), (EventState::Stored, 5));
-    assert_eq!((event.reason.as_deref(), event.class), (Some(reason), Some(Class::SetUp)));
+    assert_eq!(
+        (event.reason.as_deref(), event.class),
+        (Some(reason), Some(Class::SetUp))
+    );
     assert!(kept.orders.is_empty());
 }
 
 #[tokio::test]
 async fn a_job_from_the_dead_letter_queue_is_fulfilled_days_later() {
     let bundle = told(|_| {}).await;
-    bundle.world.kept().read_faults.extend(vec![ReadError::KeyRefused { status: 401 }; 5]);
+    bundle
+        .world
+        .kept()
+        .read_faults
+        .extend(vec![ReadError::KeyRefused { status: 401 }; 5]);
     bundle.drain().await;
     bundle.world.pass(Duration::from_hours(24 * 10));
-    let job = FulfillmentJob::V1 { event_id: event_id("fevt_1") };
-    domain::ports::Queue::send(&bundle.world, &job).await.unwrap();
+    let job = FulfillmentJob::V1 {
+        event_id: event_id("fevt_1"),
+    };
+    domain::ports::Queue::send(&bundle.world, &job)
+        .await
+        .unwrap();
     bundle.world.kept().dead_letters.clear();
     bundle.drain().await;
     counted_once(&bundle, 1);
@@ -484,15 +639,27 @@ async fn a_job_from_the_dead_letter_queue_is_fulfilled_days_later() {
 #[tokio::test]
 async fn a_job_whose_event_is_not_there_is_tried_again() {
     let bundle = open_shop(OnUnknown::Resend);
-    assert_eq!(fulfill(&bundle).await, Outcome::Retry(Setback::Missing { what: "the event" }));
+    assert_eq!(
+        fulfill(&bundle).await,
+        Outcome::Retry(Setback::Missing { what: "the event" })
+    );
 }
 
 #[tokio::test]
 async fn an_event_that_names_nothing_is_parked() {
     let bundle = told(|_| {}).await;
-    bundle.world.kept().events.get_mut(&event_id("fevt_1")).unwrap().body = b"{}".to_vec();
+    bundle
+        .world
+        .kept()
+        .events
+        .get_mut(&event_id("fevt_1"))
+        .unwrap()
+        .body = b"{}".to_vec();
     let ended = fulfill(&bundle).await;
-    assert_eq!(ended, Outcome::Rejected(domain::fulfillment::Doubt::NoSubject));
+    assert_eq!(
+        ended,
+        Outcome::Rejected(domain::fulfillment::Doubt::NoSubject)
+    );
     assert_eq!(events(&bundle), [EventState::Parked]);
 }
 
@@ -510,7 +677,11 @@ impl domain::ports::Ledger for Contended {
 
     async fn commit(&self, commit: &Commit) -> Result<domain::ports::Committed, Setback> {
         use std::sync::atomic::Ordering::SeqCst;
-        if self.rivals.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+        if self
+            .rivals
+            .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1))
+            .is_ok()
+        {
             *self.world.kept().counters.get_mut(&sku("BRACE-M")).unwrap() -= 1;
         }
         self.world.commit(commit).await
@@ -525,7 +696,10 @@ async fn contended(rivals: u32) -> (Bundle, Ended) {
     let w = || bundle.world.clone();
     let fulfillment = fulfillment::Fulfillment {
         events: w(),
-        ledger: Contended { world: w(), rivals: rivals.into() },
+        ledger: Contended {
+            world: w(),
+            rivals: rivals.into(),
+        },
         entitlements: w(),
         receipts: w(),
         receipt_queue: w(),
@@ -541,17 +715,39 @@ async fn contended(rivals: u32) -> (Bundle, Ended) {
 #[tokio::test]
 async fn a_lost_race_is_read_and_decided_again() {
     let (bundle, ended) = contended(1).await;
-    assert!(matches!(ended, Outcome::Accepted(Done::Committed(..))), "{ended:?}");
-    assert_eq!(order(&bundle).shortfalls, [Shortfall { sku: sku("BRACE-M"), missing: 2 }]);
+    assert!(
+        matches!(ended, Outcome::Accepted(Done::Committed(..))),
+        "{ended:?}"
+    );
+    assert_eq!(
+        order(&bundle).shortfalls,
+        [Shortfall {
+            sku: sku("BRACE-M"),
+            missing: 2
+        }]
+    );
     let kept = bundle.world.kept();
     let times = |name| kept.calls.iter().filter(|call| **call == name).count();
-    assert_eq!((times("ledger.commit"), times("ledger.read"), times("api.checkout")), (2, 4, 2));
+    assert_eq!(
+        (
+            times("ledger.commit"),
+            times("ledger.read"),
+            times("api.checkout")
+        ),
+        (2, 4, 2)
+    );
 }
 
 #[tokio::test]
 async fn three_lost_races_go_back_to_the_queue() {
     let (bundle, ended) = contended(3).await;
-    assert_eq!(ended, Outcome::Retry(Setback::Raced { what: "the rows", tries: 3 }));
+    assert_eq!(
+        ended,
+        Outcome::Retry(Setback::Raced {
+            what: "the rows",
+            tries: 3
+        })
+    );
     assert_eq!(events(&bundle), [EventState::Stored]);
     assert!(bundle.world.kept().orders.is_empty());
     // The queue brings it back, and the rivals are gone.
@@ -563,11 +759,18 @@ async fn three_lost_races_go_back_to_the_queue() {
 async fn a_test_checkout_on_a_test_stack_is_fulfilled_and_only_the_merchant_hears_of_it() {
     let shop = open_shop(OnUnknown::Resend);
     let bundle = Bundle::over(&shop.world, Mode::Test, OnUnknown::Resend);
-    bundle.provider_has(&Checkout { mode: Mode::Test, ..checkout(&purchase(1)) });
+    bundle.provider_has(&Checkout {
+        mode: Mode::Test,
+        ..checkout(&purchase(1))
+    });
     bundle.deliver(&news("fevt_1"), false).await;
     bundle.drain().await;
     let kept = bundle.world.kept();
     let to: Vec<_> = kept.mails.iter().map(|mail| mail.to.as_str()).collect();
     assert_eq!(to, ["support@harborandpine.example"]);
-    assert!(kept.receipts.values().all(|receipt: &Receipt| !receipt.is_owed()));
+    assert!(
+        kept.receipts
+            .values()
+            .all(|receipt: &Receipt| !receipt.is_owed())
+    );
 }

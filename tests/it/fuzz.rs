@@ -56,10 +56,19 @@ fn hold<S: Strategy>(
     expected: &[&str],
     property: impl Fn(S::Value, &Tally) -> TestCaseResult,
 ) {
-    let standard = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let standard = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     // `PROPTEST_CASES` makes a long run of it: see the Makefile.
     let asked = std::env::var_os("PROPTEST_CASES").map(|_| standard.cases);
-    let cases = asked.map_or(FEW, |cases| if cases > FEW { FEW.max(cases / cost) } else { cases });
+    let cases = asked.map_or(FEW, |cases| {
+        if cases > FEW {
+            FEW.max(cases / cost)
+        } else {
+            cases
+        }
+    });
     let tally = Tally::default();
     let mut runner = TestRunner::new(ProptestConfig { cases, ..standard });
     if let Err(failed) = runner.run(&inputs, |input| property(input, &tally)) {
@@ -67,8 +76,14 @@ fn hold<S: Strategy>(
     }
     let tally = tally.0.into_inner();
     println!("{cases} cases: {tally:?}");
-    let never: Vec<_> = expected.iter().filter(|what| !tally.contains_key(*what)).collect();
-    assert!(never.is_empty() || cases < FEW, "it never came to {never:?}: {tally:?}");
+    let never: Vec<_> = expected
+        .iter()
+        .filter(|what| !tally.contains_key(*what))
+        .collect();
+    assert!(
+        never.is_empty() || cases < FEW,
+        "it never came to {never:?}: {tally:?}"
+    );
 }
 
 fn in_time(started_at: Instant) -> TestCaseResult {
@@ -78,7 +93,10 @@ fn in_time(started_at: Instant) -> TestCaseResult {
 
 fn is_short(error: &impl ToString) -> TestCaseResult {
     let text = error.to_string();
-    prop_assert!(text.len() < LONGEST_ERROR, "an error quotes no value: {text}");
+    prop_assert!(
+        text.len() < LONGEST_ERROR,
+        "an error quotes no value: {text}"
+    );
     Ok(())
 }
 
@@ -110,14 +128,22 @@ fn read_everything(body: &[u8], tally: &Tally) -> TestCaseResult {
 
 #[test]
 fn no_bytes_make_a_reader_panic_or_dawdle() {
-    hold(1, mutant(&SAMPLES), &["unreadable", "an event"], |body, tally| read_everything(&body, tally));
+    hold(
+        1,
+        mutant(&SAMPLES),
+        &["unreadable", "an event"],
+        |body, tally| read_everything(&body, tally),
+    );
 }
 
 #[test]
 fn no_json_makes_a_reader_panic_or_dawdle() {
-    hold(1, crossbred(&SAMPLES), &["unreadable", "an event"], |value, tally| {
-        read_everything(value.to_string().as_bytes(), tally)
-    });
+    hold(
+        1,
+        crossbred(&SAMPLES),
+        &["unreadable", "an event"],
+        |value, tally| read_everything(value.to_string().as_bytes(), tally),
+    );
 }
 
 /// Holds what a list tells to what is made of it: an event that says the same.
@@ -147,16 +173,31 @@ fn made_up(listed: &Listed, now: Timestamp, tally: &Tally) -> TestCaseResult {
 #[test]
 fn whatever_a_list_has_is_found_as_an_event_tells_it_or_of_no_use() {
     let now = Timestamp::from_second(1_763_000_000).unwrap();
-    let of_lists = LISTS.iter().map(|(what, things)| (Just(*what), crossbred(things)).boxed());
+    let of_lists = LISTS
+        .iter()
+        .map(|(what, things)| (Just(*what), crossbred(things)).boxed());
     let inputs = (prop::strategy::Union::new(of_lists), any::<bool>());
-    hold(1, inputs, &["found", "of no use", "of no interest"], |((what, object), is_new), tally| {
-        let started_at = Instant::now();
-        // Half of them look back beyond all samples.
-        let since = now - SignedDuration::from_hours(if is_new { 24 } else { 24 * 3650 });
-        match flex::listed(&Ask { what, since, now, after: None }, &object) {
-            Some(listed) => made_up(&listed, now, tally)?,
-            None => tally.count("of no interest"),
-        }
-        in_time(started_at)
-    });
+    hold(
+        1,
+        inputs,
+        &["found", "of no use", "of no interest"],
+        |((what, object), is_new), tally| {
+            let started_at = Instant::now();
+            // Half of them look back beyond all samples.
+            let since = now - SignedDuration::from_hours(if is_new { 24 } else { 24 * 3650 });
+            match flex::listed(
+                &Ask {
+                    what,
+                    since,
+                    now,
+                    after: None,
+                },
+                &object,
+            ) {
+                Some(listed) => made_up(&listed, now, tally)?,
+                None => tally.count("of no interest"),
+            }
+            in_time(started_at)
+        },
+    );
 }

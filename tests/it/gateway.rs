@@ -21,27 +21,43 @@ pub(crate) struct Post {
 impl Post {
     /// A delivery, signed now with the shop's secret.
     pub(crate) fn signed(bundle: &Bundle, delivery: &Delivery) -> Self {
-        let headers =
-            signed_as(&delivery.id, SECRET, &delivery.body, domain::ports::Clock::now(&bundle.world));
+        let headers = signed_as(
+            &delivery.id,
+            SECRET,
+            &delivery.body,
+            domain::ports::Clock::now(&bundle.world),
+        );
         Self::with(headers, delivery.body.as_bytes())
     }
 
     /// JSON with these headers.
     pub(crate) fn with(headers: Headers, body: &[u8]) -> Self {
         let json = ("content-type", "application/json".to_owned());
-        let headers = headers.into_iter().chain([json]).map(|(name, value)| (name.to_owned(), value));
-        Self { method: "POST", provider: "flex", headers: headers.collect(), body: body.to_vec() }
+        let headers = headers
+            .into_iter()
+            .chain([json])
+            .map(|(name, value)| (name.to_owned(), value));
+        Self {
+            method: "POST",
+            provider: "flex",
+            headers: headers.collect(),
+            body: body.to_vec(),
+        }
     }
 
     /// The same with another value for a header, or without it.
     pub(crate) fn header(mut self, name: &str, value: Option<&str>) -> Self {
         self.headers.retain(|(known, _)| known != name);
-        self.headers.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        self.headers
+            .extend(value.map(|value| (name.to_owned(), value.to_owned())));
         self
     }
 
     fn header_map(&self) -> Value {
-        self.headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect()
+        self.headers
+            .iter()
+            .map(|(name, value)| (name.clone(), json!(value)))
+            .collect()
     }
 
     /// Wrapped as by an HTTP API (payload format 2.0), which sends a text as it is and anything else in base64.
@@ -91,7 +107,11 @@ impl Post {
 
     /// Wrapped as by a REST API (payload format 1.0).
     pub(crate) fn to_rest_api(&self) -> Request {
-        let many: Value = self.headers.iter().map(|(name, value)| (name.clone(), json!([value]))).collect();
+        let many: Value = self
+            .headers
+            .iter()
+            .map(|(name, value)| (name.clone(), json!([value])))
+            .collect();
         request(&json!({
             "resource": "/webhooks/{provider}",
             "path": format!("/webhooks/{}", self.provider),

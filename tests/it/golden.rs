@@ -5,7 +5,8 @@ use domain::{
     dispute::{Funds as DisputedFunds, Stage},
     event::EventState,
     ids::{
-        CustomerId, DisputeId, OrderId, PaymentIntentId, ProductId, ReceiptId, RefundId, Sku, SubscriptionId,
+        CustomerId, DisputeId, OrderId, PaymentIntentId, ProductId, ReceiptId, RefundId, Sku,
+        SubscriptionId,
     },
     ledger::Wanted,
     order::{Funds, Order, State},
@@ -102,7 +103,13 @@ fn samples() -> Vec<Sample> {
             let body = fs::read(folder().join(format!("{name}.json"))).unwrap();
             let event: Value = serde_json::from_slice(&body).unwrap();
             let event_id = event["event_id"].as_str().unwrap().to_owned();
-            Sample { name, state, body, event_id, event_dt: event["event_dt"].as_i64().unwrap() }
+            Sample {
+                name,
+                state,
+                body,
+                event_id,
+                event_dt: event["event_dt"].as_i64().unwrap(),
+            }
         })
     };
     ENDS.into_iter().flat_map(of).collect()
@@ -110,30 +117,50 @@ fn samples() -> Vec<Sample> {
 
 #[test]
 fn the_end_of_every_sample_is_told() {
-    let files =
-        fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
-    let mut names: Vec<String> =
-        files.map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    let files = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file());
+    let mut names: Vec<String> = files
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
     names.retain(|name| name != "stand-in");
     names.sort();
-    let mut told: Vec<&str> = ENDS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
+    let mut told: Vec<&str> = ENDS
+        .iter()
+        .flat_map(|(_, names)| names.iter().copied())
+        .collect();
     told.sort_unstable();
     assert_eq!(told, names);
 }
 
 async fn order(play: &Play, id: &str) -> Order {
-    play.order(id).await.unwrap().unwrap_or_else(|| panic!("no order {id}"))
+    play.order(id)
+        .await
+        .unwrap()
+        .unwrap_or_else(|| panic!("no order {id}"))
 }
 
 async fn receipt_state(play: &Play, id: &str) -> Option<receipt::State> {
-    play.tables.receipts.receipt(&ReceiptId::new(id).unwrap()).await.unwrap().map(|receipt| receipt.state)
+    play.tables
+        .receipts
+        .receipt(&ReceiptId::new(id).unwrap())
+        .await
+        .unwrap()
+        .map(|receipt| receipt.state)
 }
 
 #[tokio::test]
 async fn a_sample_of_every_event_type_has_its_effect_on_the_deployed_stack() {
-    let play = Play::on_named_stack().await.unwrap_or_else(|error| panic!("{error}"));
+    let play = Play::on_named_stack()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
     for sku in ["BRACE-M", "TOTE"] {
-        play.tables.shelves.put_counter(&Sku::new(sku).unwrap(), 100).await.unwrap();
+        play.tables
+            .shelves
+            .put_counter(&Sku::new(sku).unwrap(), 100)
+            .await
+            .unwrap();
     }
     let mut samples = samples();
     samples.sort_by_key(|sample| std::cmp::Reverse((sample.event_dt, sample.name)));
@@ -143,11 +170,20 @@ async fn a_sample_of_every_event_type_has_its_effect_on_the_deployed_stack() {
             assert_eq!((answer.status, answer.body.as_str()), (200, ""), "{name}");
         }
     }
-    for Sample { name, state, event_id, .. } in &samples {
+    for Sample {
+        name,
+        state,
+        event_id,
+        ..
+    } in &samples
+    {
         let ended = play.until_event(event_id, *state, SOON).await;
         if let Err(why) = ended {
             let event = play.event(event_id).await.unwrap();
-            panic!("{name}: {why}; {:?}", event.map(|event| (event.state, event.reason)));
+            panic!(
+                "{name}: {why}; {:?}",
+                event.map(|event| (event.state, event.reason))
+            );
         }
     }
     play.until_idle(SOON).await.unwrap();
@@ -162,36 +198,76 @@ async fn a_sample_of_every_event_type_has_its_effect_on_the_deployed_stack() {
 async fn a_refund_that_names_its_subscription_finds_the_order_without_a_link(play: &Play) {
     let mut event: Value =
         serde_json::from_slice(&fs::read(folder().join("refund.created.json")).unwrap()).unwrap();
-    let (event_id, refund_id) = ("fevt_01K79MH00000000000UNLINKED", "fre_01K79MH000000000000UNLINKED");
+    let (event_id, refund_id) = (
+        "fevt_01K79MH00000000000UNLINKED",
+        "fre_01K79MH000000000000UNLINKED",
+    );
     event["event_id"] = event_id.into();
     let refund = &mut event["object"]["refund"];
     refund["refund_id"] = refund_id.into();
     refund["payment_intent_id"] = "fpi_01K79MH000000000000UNLINKED".into();
     refund["subscription_id"] = SUBSCRIPTION.into();
-    assert_eq!(play.deliver_signed(event.to_string().as_bytes()).await.unwrap().status, 200);
-    play.until_event(event_id, EventState::Processed, SOON).await.unwrap();
+    assert_eq!(
+        play.deliver_signed(event.to_string().as_bytes())
+            .await
+            .unwrap()
+            .status,
+        200
+    );
+    play.until_event(event_id, EventState::Processed, SOON)
+        .await
+        .unwrap();
     let refunds = order(play, SUBSCRIBED).await.refunds;
-    assert!(refunds.contains_key(&RefundId::new(refund_id).unwrap()), "{refunds:?}");
+    assert!(
+        refunds.contains_key(&RefundId::new(refund_id).unwrap()),
+        "{refunds:?}"
+    );
 }
 
 async fn the_purchase_is_partly_refunded_and_its_dispute_won(play: &Play) {
     let order = order(play, BOUGHT).await;
-    assert_eq!((order.state(), order.refunded()), (State::PartlyRefunded, 1825));
-    let payments = order.payment_intents.iter().map(|id| order.payments[id].value.amount.unwrap());
-    assert_eq!(payments.collect::<Vec<_>>(), [5169, 1825], "both payments of the split cart");
+    assert_eq!(
+        (order.state(), order.refunded()),
+        (State::PartlyRefunded, 1825)
+    );
+    let payments = order
+        .payment_intents
+        .iter()
+        .map(|id| order.payments[id].value.amount.unwrap());
+    assert_eq!(
+        payments.collect::<Vec<_>>(),
+        [5169, 1825],
+        "both payments of the split cart"
+    );
     let refund = |id| &order.refunds[&RefundId::new(id).unwrap()];
     assert!(refund("fre_01K79MH00000000000000000R1").stands());
-    assert_eq!(order.refunds.len(), 2, "the other one has failed: {:?}", order.refunds);
+    assert_eq!(
+        order.refunds.len(),
+        2,
+        "the other one has failed: {:?}",
+        order.refunds
+    );
     assert!(order.refunds.values().any(|refund| !refund.succeeded));
     let dispute = &order.disputes[&DisputeId::new("fdsp_01k7mb300000000000000000d1").unwrap()];
     assert_eq!(dispute.stage(), Stage::Won);
     assert!(dispute.told.value.due_by.is_some());
-    assert_eq!(dispute.funds.as_ref().map(|funds| &funds.value), Some(&DisputedFunds::Reinstated));
+    assert_eq!(
+        dispute.funds.as_ref().map(|funds| &funds.value),
+        Some(&DisputedFunds::Reinstated)
+    );
     // The refund's metadata says that the tote came back.
     let skus = ["BRACE-M", "TOTE"].map(|sku| Sku::new(sku).unwrap());
-    let wanted = Wanted { shelves: Some((order.order_id, skus.to_vec())), ..Wanted::default() };
+    let wanted = Wanted {
+        shelves: Some((order.order_id, skus.to_vec())),
+        ..Wanted::default()
+    };
     let shelves = play.tables.ledger.read(&wanted).await.unwrap().shelves;
-    let moved = shelves.iter().map(|shelf| shelf.moved.as_ref().map(|moved| (moved.taken, moved.returned)));
+    let moved = shelves.iter().map(|shelf| {
+        shelf
+            .moved
+            .as_ref()
+            .map(|moved| (moved.taken, moved.returned))
+    });
     assert_eq!(moved.collect::<Vec<_>>(), [Some((2, 0)), Some((1, 1))]);
 }
 
@@ -199,13 +275,25 @@ async fn the_delayed_payments_are_states_of_their_orders(play: &Play) {
     let order_of = |name: &str| {
         let body = fs::read(folder().join(format!("checkout.session.{name}.json"))).unwrap();
         let event: Value = serde_json::from_slice(&body).unwrap();
-        event["object"]["checkout_session"]["checkout_session_id"].as_str().unwrap().to_owned()
+        event["object"]["checkout_session"]["checkout_session_id"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     };
-    assert_eq!(order(play, &order_of("async_payment_succeeded")).await.state(), State::Paid);
+    assert_eq!(
+        order(play, &order_of("async_payment_succeeded"))
+            .await
+            .state(),
+        State::Paid
+    );
     let failed = order(play, &order_of("async_payment_failed")).await;
     assert_eq!(failed.state(), State::Waiting(Funds::Failed));
     assert_eq!((failed.fulfilled_at, failed.receipt_id), (None, None));
-    assert_eq!(play.order(&order_of("expired")).await.unwrap(), None, "what was never paid for is no order");
+    assert_eq!(
+        play.order(&order_of("expired")).await.unwrap(),
+        None,
+        "what was never paid for is no order"
+    );
 }
 
 async fn the_subscription_was_paid_renewed_failed_and_ended(play: &Play) {
@@ -228,7 +316,11 @@ async fn the_subscription_was_paid_renewed_failed_and_ended(play: &Play) {
     assert_eq!(subscription.invoices.len(), 3);
     let access = &rows.entitlements[0];
     assert_eq!(access.reason, Reason::Ended);
-    assert_eq!(Some(access.access_until), subscription.paid_through, "what was paid for was not taken away");
+    assert_eq!(
+        Some(access.access_until),
+        subscription.paid_through,
+        "what was paid for was not taken away"
+    );
     assert_eq!(access.access_until.to_string(), "2025-12-10T09:56:01Z");
     assert!(rows.contact.unwrap().told.is_some());
     // By this link a refund of the renewal would find its order.
@@ -247,13 +339,18 @@ async fn exactly_these_receipts_are_sent(play: &Play) {
     ];
     for id in sent {
         until(&format!("{id} is sent"), SOON, async || {
-            Ok(receipt_state(play, id).await.filter(|state| matches!(state, receipt::State::Sent { .. })))
+            Ok(receipt_state(play, id)
+                .await
+                .filter(|state| matches!(state, receipt::State::Sent { .. })))
         })
         .await
         .unwrap();
     }
     // The first invoice is covered by the order's receipt, and a refund that never succeeded has none.
-    for id in ["fin_01k76n0000000000000000000k-invoice", "fre_01K7CEZ00000000000000000R2-refund"] {
+    for id in [
+        "fin_01k76n0000000000000000000k-invoice",
+        "fre_01K7CEZ00000000000000000R2-refund",
+    ] {
         assert_eq!(receipt_state(play, id).await, None, "{id}");
     }
 }

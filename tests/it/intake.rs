@@ -2,7 +2,8 @@
 
 use crate::gateway::{Post, answer};
 use domain::{
-    event::EventState, ids::EventId, job::Job as _, ports::Clock as _, receipt::OnUnknown, secrets::Keys,
+    event::EventState, ids::EventId, job::Job as _, ports::Clock as _, receipt::OnUnknown,
+    secrets::Keys,
 };
 use jiff::SignedDuration;
 use kit::{
@@ -27,11 +28,17 @@ fn completed() -> Delivery {
 }
 
 fn delivery(id: &str, body: impl Into<String>) -> Delivery {
-    Delivery { id: id.to_owned(), body: body.into() }
+    Delivery {
+        id: id.to_owned(),
+        body: body.into(),
+    }
 }
 
 fn keys(secrets: &[&str]) -> Keys {
-    secrets.iter().map(|secret| flex::secret::key(secret).unwrap()).collect()
+    secrets
+        .iter()
+        .map(|secret| flex::secret::key(secret).unwrap())
+        .collect()
 }
 
 fn event_id(text: &str) -> EventId {
@@ -57,7 +64,12 @@ fn signed_at(bundle: &Bundle, seconds: i64) -> Request {
 
 /// Takes a delivery in beforehand, so that the next one is its duplicate.
 async fn before(bundle: &Bundle, delivery: &Delivery) {
-    assert_eq!(answer(bundle, &Post::signed(bundle, delivery).to_http_api()).await.status(), 200);
+    assert_eq!(
+        answer(bundle, &Post::signed(bundle, delivery).to_http_api())
+            .await
+            .status(),
+        200
+    );
 }
 
 /// One class of answers: how its request comes about.
@@ -71,11 +83,19 @@ impl Class {
     fn new(name: &'static str, request: impl FnOnce(&Bundle) -> Request) -> Self {
         let bundle = shop();
         let request = request(&bundle);
-        Self { name, bundle, request }
+        Self {
+            name,
+            bundle,
+            request,
+        }
     }
 
     /// The same after another delivery.
-    async fn after(name: &'static str, first: &Delivery, request: impl FnOnce(&Bundle) -> Request) -> Self {
+    async fn after(
+        name: &'static str,
+        first: &Delivery,
+        request: impl FnOnce(&Bundle) -> Request,
+    ) -> Self {
         let class = Self::new(name, request);
         before(&class.bundle, first).await;
         class
@@ -95,7 +115,11 @@ impl Class {
         self.bundle.world.kept().keys_aged = true;
         let so_far = self.bundle.world.kept().calls.len();
         let response = answer(&self.bundle, &self.request).await;
-        assert!(matches!(response.body(), Body::Empty), "{}: a stranger learns nothing", self.name);
+        assert!(
+            matches!(response.body(), Body::Empty),
+            "{}: a stranger learns nothing",
+            self.name
+        );
         let headers: Vec<_> = response
             .headers()
             .iter()
@@ -103,7 +127,12 @@ impl Class {
             .collect();
         let calls = self.bundle.world.kept().calls[so_far..].to_vec();
         let status = response.status().as_u16();
-        let line = format!("{:<46} {status}  {:<32} {}", self.name, headers.join(", "), calls.join(" → "));
+        let line = format!(
+            "{:<46} {status}  {:<32} {}",
+            self.name,
+            headers.join(", "),
+            calls.join(" → ")
+        );
         (status, calls, line.trim_end().to_owned())
     }
 }
@@ -116,7 +145,9 @@ fn too_large(bundle: &Bundle) -> Request {
 fn kept_and_unavailable() -> Vec<Class> {
     vec![
         Class::new("accepted", |shop| good(shop).to_http_api()),
-        Class::new("accepted, body in base64", |shop| good(shop).to_http_api_in_base64()),
+        Class::new("accepted, body in base64", |shop| {
+            good(shop).to_http_api_in_base64()
+        }),
         Class::new("accepted, by a REST API", |shop| good(shop).to_rest_api()),
         Class::new("accepted, wrapped in `event`", |shop| {
             signed(shop, &format!("{{\"event\":{}}}", completed().body))
@@ -124,22 +155,28 @@ fn kept_and_unavailable() -> Vec<Class> {
         Class::new("accepted, 300 s late", |shop| signed_at(shop, -300)),
         Class::new("accepted, 300 s early", |shop| signed_at(shop, 300)),
         Class::new("type we do nothing with", |shop| {
-            signed(shop, &json!({"event_id": "fevt_9", "event_type": "something.new"}).to_string())
+            signed(
+                shop,
+                &json!({"event_id": "fevt_9", "event_type": "something.new"}).to_string(),
+            )
         }),
         Class::new("unreadable: not JSON", |shop| signed(shop, "hello")),
         Class::new("unreadable: no event id", |shop| signed(shop, "{}")),
         Class::new("unreadable: no checkout", |shop| {
-            let event =
-                json!({"event_id": "fevt_9", "event_type": "checkout.session.completed", "object": {}});
+            let event = json!({"event_id": "fevt_9", "event_type": "checkout.session.completed", "object": {}});
             signed(shop, &event.to_string())
         }),
         Class::new("events table away", |shop| good(shop).to_http_api()).with(1, Fault::FailBefore),
-        Class::new("events table answers too late", |shop| good(shop).to_http_api())
-            .with(1, Fault::FailAfter),
-        Class::new("events table hangs", |shop| good(shop).to_http_api()).with(1, Fault::StopBefore),
+        Class::new("events table answers too late", |shop| {
+            good(shop).to_http_api()
+        })
+        .with(1, Fault::FailAfter),
+        Class::new("events table hangs", |shop| good(shop).to_http_api())
+            .with(1, Fault::StopBefore),
         Class::new("queue away", |shop| good(shop).to_http_api()).with(2, Fault::FailBefore),
         Class::new("queue hangs", |shop| good(shop).to_http_api()).with(2, Fault::StopBefore),
-        Class::new("secrets store away", |shop| good(shop).to_http_api()).with(0, Fault::FailBefore),
+        Class::new("secrets store away", |shop| good(shop).to_http_api())
+            .with(0, Fault::FailBefore),
     ]
 }
 
@@ -149,48 +186,94 @@ async fn repeated() -> Vec<Class> {
         other.session["amount_total"] = json!(1);
         Post::signed(shop, &Delivery::of(&other, "fevt_1")).to_http_api()
     };
-    let processed = Class::after("duplicate, processed", &completed(), |shop| good(shop).to_http_api()).await;
+    let processed = Class::after("duplicate, processed", &completed(), |shop| {
+        good(shop).to_http_api()
+    })
+    .await;
     processed.bundle.provider_has(&checkout(&purchase(1)));
     processed.bundle.drain().await;
-    let parked = Class::after("duplicate, parked", &completed(), |shop| good(shop).to_http_api()).await;
+    let parked = Class::after("duplicate, parked", &completed(), |shop| {
+        good(shop).to_http_api()
+    })
+    .await;
     parked.bundle.drain().await;
     vec![
         processed,
         parked,
-        Class::after("duplicate, not processed yet", &completed(), |shop| good(shop).to_http_api()).await,
-        Class::after("unreadable, again", &delivery("msg_1", "hello"), |shop| signed(shop, "hello")).await,
+        Class::after("duplicate, not processed yet", &completed(), |shop| {
+            good(shop).to_http_api()
+        })
+        .await,
+        Class::after("unreadable, again", &delivery("msg_1", "hello"), |shop| {
+            signed(shop, "hello")
+        })
+        .await,
         Class::after("other body under the same id", &completed(), other_body).await,
     ]
 }
 
 /// Requests that no key could prove, and therefore cause no call.
 fn refused_at_sight() -> Vec<Class> {
-    let without = |name: &'static str| move |shop: &Bundle| good(shop).header(name, None).to_http_api();
+    let without =
+        |name: &'static str| move |shop: &Bundle| good(shop).header(name, None).to_http_api();
     let with = |name: &'static str, value: &'static str| {
         move |shop: &Bundle| good(shop).header(name, Some(value)).to_http_api()
     };
-    let as_provider = |provider| move |shop: &Bundle| Post { provider, ..good(shop) }.to_http_api();
-    let by_method = |method| move |shop: &Bundle| Post { method, ..good(shop) }.to_http_api();
+    let as_provider = |provider| {
+        move |shop: &Bundle| {
+            Post {
+                provider,
+                ..good(shop)
+            }
+            .to_http_api()
+        }
+    };
+    let by_method = |method| {
+        move |shop: &Bundle| {
+            Post {
+                method,
+                ..good(shop)
+            }
+            .to_http_api()
+        }
+    };
     vec![
         Class::new("unknown provider", as_provider("stripe")),
         Class::new("provider in capitals", as_provider("FLEX")),
         Class::new("GET", by_method("GET")),
         Class::new("PUT", by_method("PUT")),
         Class::new("no content type", without("content-type")),
-        Class::new("a form", with("content-type", "application/x-www-form-urlencoded")),
+        Class::new(
+            "a form",
+            with("content-type", "application/x-www-form-urlencoded"),
+        ),
         Class::new("too large", too_large),
-        Class::new("not UTF-8", |shop| Post { body: vec![b'{', 0xff, b'}'], ..good(shop) }.to_http_api()),
-        Class::new("unsigned", |_| Post::with(Vec::new(), completed().body.as_bytes()).to_http_api()),
+        Class::new("not UTF-8", |shop| {
+            Post {
+                body: vec![b'{', 0xff, b'}'],
+                ..good(shop)
+            }
+            .to_http_api()
+        }),
+        Class::new("unsigned", |_| {
+            Post::with(Vec::new(), completed().body.as_bytes()).to_http_api()
+        }),
         Class::new("without an id", without("svix-id")),
         Class::new("without a timestamp", without("svix-timestamp")),
         Class::new("without a signature", without("svix-signature")),
         Class::new("timestamp not a number", with("svix-timestamp", "now")),
-        Class::new("timestamp with a sign", with("svix-timestamp", "+1760090010")),
+        Class::new(
+            "timestamp with a sign",
+            with("svix-timestamp", "+1760090010"),
+        ),
         Class::new("id with a dot", with("svix-id", "msg.1")),
         Class::new("empty signature", with("svix-signature", "")),
         Class::new("301 s late", |shop| signed_at(shop, -301)),
         Class::new("301 s early", |shop| signed_at(shop, 301)),
-        Class::new("signature of another scheme", with("svix-signature", "v2,AAAA")),
+        Class::new(
+            "signature of another scheme",
+            with("svix-signature", "v2,AAAA"),
+        ),
         Class::new("signature too short", with("svix-signature", "v1,AAAA")),
     ]
 }
@@ -205,10 +288,16 @@ fn forged() -> Vec<Class> {
             Post::with(headers, body.as_bytes()).to_http_api()
         }),
         Class::new("body changed on the way", |shop| {
-            Post { body: completed().body.replace("6994", "0001").into_bytes(), ..good(shop) }.to_http_api()
+            Post {
+                body: completed().body.replace("6994", "0001").into_bytes(),
+                ..good(shop)
+            }
+            .to_http_api()
         }),
         Class::new("forged, secrets store away", |shop| {
-            good(shop).header("svix-signature", Some(unproven)).to_http_api()
+            good(shop)
+                .header("svix-signature", Some(unproven))
+                .to_http_api()
         })
         .with(0, Fault::FailBefore),
     ]
@@ -217,8 +306,11 @@ fn forged() -> Vec<Class> {
 #[tokio::test(start_paused = true)]
 async fn every_class_of_request_has_its_answer_and_its_calls() {
     let mut table = String::new();
-    for class in
-        kept_and_unavailable().into_iter().chain(repeated().await).chain(refused_at_sight()).chain(forged())
+    for class in kept_and_unavailable()
+        .into_iter()
+        .chain(repeated().await)
+        .chain(refused_at_sight())
+        .chain(forged())
     {
         writeln!(table, "{}", class.row().await.2).unwrap();
     }
@@ -228,13 +320,18 @@ async fn every_class_of_request_has_its_answer_and_its_calls() {
 #[tokio::test]
 async fn an_unsigned_or_stale_request_causes_no_call_and_a_forged_one_a_look_for_newer_keys() {
     let at_sight = refused_at_sight().into_iter().map(|class| (class, &[][..]));
-    let forged = forged().into_iter().map(|class| (class, &["keys.read"][..]));
+    let forged = forged()
+        .into_iter()
+        .map(|class| (class, &["keys.read"][..]));
     for (class, expected) in at_sight.chain(forged) {
         let (status, calls, line) = class.row().await;
         assert!((400..500).contains(&status), "{line}");
         assert_eq!(calls, expected, "{line}");
         let kept = class.bundle.world.kept();
-        assert!(kept.events.is_empty() && kept.fulfillment_queue.is_empty(), "{line}");
+        assert!(
+            kept.events.is_empty() && kept.fulfillment_queue.is_empty(),
+            "{line}"
+        );
     }
 }
 
@@ -243,7 +340,9 @@ async fn header_names_count_in_any_case() {
     let bundle = shop();
     let mut post = good(&bundle);
     for (name, _) in &mut post.headers {
-        *name = name.replace("svix-", "Svix-").replace("content-type", "CONTENT-Type");
+        *name = name
+            .replace("svix-", "Svix-")
+            .replace("content-type", "CONTENT-Type");
     }
     assert_eq!(answer(&bundle, &post.to_http_api()).await.status(), 200);
     assert_eq!(answer(&bundle, &post.to_rest_api()).await.status(), 200);
@@ -262,13 +361,23 @@ async fn the_largest_body_allowed_is_taken() {
     let mut body = json!({"event_id": "fevt_9", "event_type": "something.new"}).to_string();
     body.push_str(&" ".repeat(bundle.intake.max_body_bytes - body.len()));
     assert_eq!(answer(&bundle, &signed(&bundle, &body)).await.status(), 200);
-    assert_eq!(answer(&bundle, &signed(&bundle, &(body + " "))).await.status(), 413);
+    assert_eq!(
+        answer(&bundle, &signed(&bundle, &(body + " ")))
+            .await
+            .status(),
+        413
+    );
 }
 
 #[tokio::test]
 async fn what_is_stored_is_what_was_signed() {
     let bundle = shop();
-    assert_eq!(answer(&bundle, &good(&bundle).to_http_api_in_base64()).await.status(), 200);
+    assert_eq!(
+        answer(&bundle, &good(&bundle).to_http_api_in_base64())
+            .await
+            .status(),
+        200
+    );
     let kept = bundle.world.kept();
     let event = &kept.events[&event_id("fevt_1")];
     assert_eq!(event.body, completed().body.as_bytes());
@@ -281,10 +390,16 @@ async fn what_is_stored_is_what_was_signed() {
 async fn what_the_queue_did_not_take_is_queued_by_the_next_delivery() {
     let bundle = shop();
     bundle.world.kept().faults.insert(1, Fault::FailBefore);
-    assert_eq!(answer(&bundle, &good(&bundle).to_http_api()).await.status(), 503);
+    assert_eq!(
+        answer(&bundle, &good(&bundle).to_http_api()).await.status(),
+        503
+    );
     assert!(bundle.world.kept().fulfillment_queue.is_empty());
     assert_eq!(bundle.world.kept().events.len(), 1);
-    assert_eq!(answer(&bundle, &good(&bundle).to_http_api()).await.status(), 200);
+    assert_eq!(
+        answer(&bundle, &good(&bundle).to_http_api()).await.status(),
+        200
+    );
     assert_eq!(bundle.world.kept().fulfillment_queue.len(), 1);
 }
 
@@ -301,9 +416,17 @@ async fn another_body_under_the_same_id_is_set_aside_once_and_the_first_stays_as
     let kept = bundle.world.kept();
     assert_eq!(kept.events[&first.event_id], first);
     // The first is not done, and whoever stored it may have stopped before the queue had it.
-    let queued: Vec<_> = kept.fulfillment_queue.iter().map(|message| message.job.subject()).collect();
+    let queued: Vec<_> = kept
+        .fulfillment_queue
+        .iter()
+        .map(|message| message.job.subject())
+        .collect();
     assert_eq!(queued, ["fevt_1"; 3]);
-    let beside: Vec<_> = kept.events.values().filter(|event| **event != first).collect();
+    let beside: Vec<_> = kept
+        .events
+        .values()
+        .filter(|event| **event != first)
+        .collect();
     assert_eq!(beside.len(), 1);
     assert_eq!(beside[0].state, EventState::Parked);
     assert_eq!(beside[0].body, other.body.as_bytes());
@@ -321,19 +444,31 @@ async fn what_can_never_be_understood_is_stored_once_and_never_queued() {
         assert_eq!(response.headers()["webhook-delivery"], "abort-message");
     }
     let kept = bundle.world.kept();
-    let states: Vec<_> = kept.events.values().map(|event| (event.state, event.body.as_slice())).collect();
+    let states: Vec<_> = kept
+        .events
+        .values()
+        .map(|event| (event.state, event.body.as_slice()))
+        .collect();
     assert_eq!(states, [(EventState::Unreadable, &b"hello"[..])]);
     assert!(kept.fulfillment_queue.is_empty());
 }
 
 #[tokio::test]
 async fn only_what_can_never_be_understood_stops_the_senders_resends() {
-    for class in kept_and_unavailable().into_iter().chain(refused_at_sight()).chain(forged()) {
+    for class in kept_and_unavailable()
+        .into_iter()
+        .chain(refused_at_sight())
+        .chain(forged())
+    {
         if class.name.starts_with("unreadable") || class.name.contains("hangs") {
             continue;
         }
         let response = answer(&class.bundle, &class.request).await;
-        assert!(!response.headers().contains_key("webhook-delivery"), "{}", class.name);
+        assert!(
+            !response.headers().contains_key("webhook-delivery"),
+            "{}",
+            class.name
+        );
     }
 }
 
@@ -341,17 +476,26 @@ async fn only_what_can_never_be_understood_stops_the_senders_resends() {
 async fn status_for(bundle: &Bundle, secret: &str) -> u16 {
     let Delivery { id, body } = completed();
     let headers = signed_as(&id, secret, &body, bundle.world.now());
-    answer(bundle, &Post::with(headers, body.as_bytes()).to_http_api()).await.status().as_u16()
+    answer(bundle, &Post::with(headers, body.as_bytes()).to_http_api())
+        .await
+        .status()
+        .as_u16()
 }
 
 #[tokio::test]
 async fn a_secret_is_rotated_without_losing_a_delivery() {
     let bundle = shop();
-    let phases: [(&[&str], _); 3] =
-        [(&[SECRET], [200, 401]), (&[SECRET, OTHER_SECRET], [200, 200]), (&[OTHER_SECRET], [401, 200])];
+    let phases: [(&[&str], _); 3] = [
+        (&[SECRET], [200, 401]),
+        (&[SECRET, OTHER_SECRET], [200, 200]),
+        (&[OTHER_SECRET], [401, 200]),
+    ];
     for (secrets, statuses) in phases {
         bundle.world.kept().keys = keys(secrets);
-        let told = [status_for(&bundle, SECRET).await, status_for(&bundle, OTHER_SECRET).await];
+        let told = [
+            status_for(&bundle, SECRET).await,
+            status_for(&bundle, OTHER_SECRET).await,
+        ];
         assert_eq!(told, statuses);
     }
 }
@@ -360,7 +504,11 @@ async fn a_secret_is_rotated_without_losing_a_delivery() {
 async fn a_signature_by_either_secret_in_one_list_will_do() {
     let bundle = shop();
     let Delivery { id, body } = completed();
-    let signature = |secret| signed_as(&id, secret, &body, bundle.world.now())[2].1.clone();
+    let signature = |secret| {
+        signed_as(&id, secret, &body, bundle.world.now())[2]
+            .1
+            .clone()
+    };
     let both = format!("{} {}", signature(OTHER_SECRET), signature(SECRET));
     let post = good(&bundle).header("svix-signature", Some(&both));
     assert_eq!(answer(&bundle, &post.to_http_api()).await.status(), 200);
@@ -371,11 +519,17 @@ async fn a_secret_that_is_newer_than_ours_is_found_by_one_reading() {
     let bundle = shop();
     bundle.world.kept().newer_keys = Some(keys(&[SECRET, OTHER_SECRET]));
     assert_eq!(status_for(&bundle, OTHER_SECRET).await, 200);
-    assert_eq!(bundle.world.kept().calls, ["keys.reread", "events.record", "fulfillment_queue.send"]);
+    assert_eq!(
+        bundle.world.kept().calls,
+        ["keys.reread", "events.record", "fulfillment_queue.send"]
+    );
     // From now on it is known.
     bundle.world.kept().calls.clear();
     assert_eq!(status_for(&bundle, OTHER_SECRET).await, 200);
-    assert_eq!(bundle.world.kept().calls, ["events.record", "fulfillment_queue.send"]);
+    assert_eq!(
+        bundle.world.kept().calls,
+        ["events.record", "fulfillment_queue.send"]
+    );
 }
 
 #[tokio::test]
@@ -388,7 +542,14 @@ async fn a_reading_that_finds_no_fitting_key_leaves_a_forgery_refused() {
         assert_eq!(status_for(&bundle, OTHER_SECRET).await, 401);
     }
     assert!(bundle.world.kept().events.is_empty());
-    assert!(bundle.world.kept().calls.iter().all(|call| *call == "keys.reread"));
+    assert!(
+        bundle
+            .world
+            .kept()
+            .calls
+            .iter()
+            .all(|call| *call == "keys.reread")
+    );
 }
 
 #[tokio::test]
@@ -423,7 +584,11 @@ impl Change {
         let before = post.clone();
         match self {
             Self::Header(which, at, byte) => {
-                let (_, value) = post.headers.iter_mut().find(|(name, _)| name == SIGNED[which]).unwrap();
+                let (_, value) = post
+                    .headers
+                    .iter_mut()
+                    .find(|(name, _)| name == SIGNED[which])
+                    .unwrap();
                 let at = at.index(value.len());
                 value.replace_range(at..=at, &char::from(byte).to_string());
             }
@@ -443,7 +608,8 @@ impl Change {
 fn change() -> impl Strategy<Value = Change> {
     let index = any::<prop::sample::Index>;
     prop_oneof![
-        (0..3_usize, index(), 0x21..0x7f_u8).prop_map(|(which, at, byte)| Change::Header(which, at, byte)),
+        (0..3_usize, index(), 0x21..0x7f_u8)
+            .prop_map(|(which, at, byte)| Change::Header(which, at, byte)),
         (0..3_usize).prop_map(Change::Missing),
         (index(), any::<u8>()).prop_map(|(at, byte)| Change::Byte(at, byte)),
         index().prop_map(Change::Cut),
@@ -454,7 +620,10 @@ fn change() -> impl Strategy<Value = Change> {
 
 /// Answers on a runtime of its own.
 fn answered(bundle: &Bundle, request: &Request) -> lambda_http::Response<Body> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     runtime.block_on(answer(bundle, request))
 }
 
@@ -465,7 +634,11 @@ fn is_refused(bundle: &Bundle, request: &Request) -> Result<(), TestCaseError> {
     prop_assert!(matches!(response.body(), Body::Empty));
     let kept = bundle.world.kept();
     prop_assert!(kept.events.is_empty() && kept.fulfillment_queue.is_empty());
-    prop_assert!(kept.calls.iter().all(|call| ["keys.read", "keys.reread"].contains(call)));
+    prop_assert!(
+        kept.calls
+            .iter()
+            .all(|call| ["keys.read", "keys.reread"].contains(call))
+    );
     Ok(())
 }
 

@@ -31,7 +31,12 @@ use std::{
 };
 use tokio::runtime::Runtime;
 
-const FAULTS: [Fault; 4] = [Fault::FailBefore, Fault::FailAfter, Fault::StopBefore, Fault::StopAfter];
+const FAULTS: [Fault; 4] = [
+    Fault::FailBefore,
+    Fault::FailAfter,
+    Fault::StopBefore,
+    Fault::StopAfter,
+];
 const POLICIES: [OnUnknown; 2] = [OnUnknown::Resend, OnUnknown::Hold];
 
 /// The calls of [`Story::OneDelivery`], undisturbed.
@@ -125,15 +130,26 @@ impl Stage {
             twin: Delivery::of(&paid, "fevt_2"),
             later,
             bundle,
-            runtime: tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime"),
+            runtime: tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .expect("a runtime"),
         }
     }
 
     /// `working` says whether work goes on between two tries of the sender.
     async fn tell(&self, working: bool) {
-        let Self { story, bundle, first, twin, .. } = self;
+        let Self {
+            story,
+            bundle,
+            first,
+            twin,
+            ..
+        } = self;
         match story {
-            Story::OneDelivery | Story::LongCart | Story::InParts => bundle.deliver(first, working).await,
+            Story::OneDelivery | Story::LongCart | Story::InParts => {
+                bundle.deliver(first, working).await
+            }
             Story::OneAfterTheOther => {
                 for delivery in [first, first, twin] {
                     bundle.deliver(delivery, working).await;
@@ -182,7 +198,12 @@ impl Stage {
         let (end, _) = self.end(working, &Faults::new());
         let mails = if self.later.is_empty() { 1 } else { 2 };
         assert_eq!(end.mails.len(), mails, "{:?}", self.story);
-        assert_eq!((end.queued, end.dead_letters.len()), (0, 0), "{:?}", self.story);
+        assert_eq!(
+            (end.queued, end.dead_letters.len()),
+            (0, 0),
+            "{:?}",
+            self.story
+        );
         (end, self.bundle.world.kept().calls.len())
     }
 }
@@ -195,16 +216,25 @@ fn refund_of(paid: &Purchase) -> Vec<Delivery> {
         refund["test_mode"] = json!(false);
         refund["status"] = json!(status);
         let body = shop::event("refund.updated", event, at, "refund", &refund);
-        Delivery { id: format!("msg_{event}"), body: String::from_utf8(body).expect("JSON is UTF-8") }
+        Delivery {
+            id: format!("msg_{event}"),
+            body: String::from_utf8(body).expect("JSON is UTF-8"),
+        }
     };
-    vec![told("fevt_r1", 1_760_100_000, "pending"), told("fevt_r2", 1_760_100_005, "succeeded")]
+    vec![
+        told("fevt_r1", 1_760_100_000, "pending"),
+        told("fevt_r2", 1_760_100_005, "succeeded"),
+    ]
 }
 
 /// A moment of a life, in live mode.
 fn live(moment: &Moment) -> Delivery {
     let body = String::from_utf8(moment.body.clone()).expect("JSON is UTF-8");
     let body = body.replace("\"test_mode\":true", "\"test_mode\":false");
-    Delivery { id: format!("msg_{}", moment.event_id), body }
+    Delivery {
+        id: format!("msg_{}", moment.event_id),
+        body,
+    }
 }
 
 /// One of the long cart's things.
@@ -224,14 +254,24 @@ struct Struck {
 }
 
 fn struck(kept: &Kept, faults: &Faults) -> Vec<Struck> {
-    let struck = faults.iter().filter(|(at, _)| !kept.faults.contains_key(at));
+    let struck = faults
+        .iter()
+        .filter(|(at, _)| !kept.faults.contains_key(at));
     let after = |at: usize| {
-        let unmarked =
-            |n: &usize| kept.calls[*n] == "receipts.mark" && faults.get(n) == Some(&Fault::FailBefore);
-        (0..at).rev().find(|n| !unmarked(n)).map(|n| (n, kept.calls[n]))
+        let unmarked = |n: &usize| {
+            kept.calls[*n] == "receipts.mark" && faults.get(n) == Some(&Fault::FailBefore)
+        };
+        (0..at)
+            .rev()
+            .find(|n| !unmarked(n))
+            .map(|n| (n, kept.calls[n]))
     };
-    let describe =
-        |(&at, &fault): (&usize, &Fault)| Struck { at, call: kept.calls[at], fault, after: after(at) };
+    let describe = |(&at, &fault): (&usize, &Fault)| Struck {
+        at,
+        call: kept.calls[at],
+        fault,
+        after: after(at),
+    };
     struck.map(describe).collect()
 }
 
@@ -244,7 +284,9 @@ impl Struck {
     fn lost_a_sent_mail(self) -> Option<usize> {
         match (self.call, self.after) {
             ("mailer.send", _) if self.had_effect() => Some(self.at),
-            ("receipts.mark", Some((n, "mailer.send"))) if self.fault == Fault::StopBefore => Some(n),
+            ("receipts.mark", Some((n, "mailer.send"))) if self.fault == Fault::StopBefore => {
+                Some(n)
+            }
             _ => None,
         }
     }
@@ -253,8 +295,12 @@ impl Struck {
     fn lost_an_unsent_mail(self, struck: &[Self]) -> bool {
         let claim_not_given_back = || {
             let claimed = |claim: &Self| claim.call == "receipts.claim" && claim.had_effect();
-            let before = self.after.and_then(|(n, _)| struck.iter().find(|fault| fault.at == n));
-            self.call == "receipts.mark" && self.fault == Fault::StopBefore && before.is_some_and(claimed)
+            let before = self
+                .after
+                .and_then(|(n, _)| struck.iter().find(|fault| fault.at == n));
+            self.call == "receipts.mark"
+                && self.fault == Fault::StopBefore
+                && before.is_some_and(claimed)
         };
         match self.call {
             "mailer.send" => !self.had_effect(),
@@ -267,7 +313,10 @@ impl Struck {
 /// The end that these faults may lead to: the undisturbed one, but for mails whose fate they made unknown.
 fn expected(undisturbed: &End, policy: OnUnknown, struck: &[Struck]) -> End {
     let mut end = undisturbed.clone();
-    let lost_sent = struck.iter().filter_map(|fault| fault.lost_a_sent_mail()).count();
+    let lost_sent = struck
+        .iter()
+        .filter_map(|fault| fault.lost_a_sent_mail())
+        .count();
     let lost_unsent = struck.iter().any(|fault| fault.lost_an_unsent_mail(struck));
     let receipt_id = undisturbed.mails[0].clone();
     match policy {
@@ -327,7 +376,12 @@ fn disturb_twice(story: Story, policy: OnUnknown) {
             for second in FAULTS {
                 // Until the second one comes too late to strike.
                 let struck = |more| {
-                    hold(&stage, true, &undisturbed, &Faults::from([(at, fault), (at + more, second)]))
+                    hold(
+                        &stage,
+                        true,
+                        &undisturbed,
+                        &Faults::from([(at, fault), (at + more, second)]),
+                    )
                 };
                 let _ = (1..MANY).find(|more| struck(*more) < 2);
             }
@@ -339,16 +393,29 @@ fn disturb_twice(story: Story, policy: OnUnknown) {
 /// after five seconds, a message after three minutes.
 fn is_in_time(stage: &Stage, at: usize) -> bool {
     let begin = jiff::Timestamp::from_second(BEGIN).expect("a time");
-    let took = stage.bundle.world.now().duration_since(begin).unsigned_abs();
+    let took = stage
+        .bundle
+        .world
+        .now()
+        .duration_since(begin)
+        .unsigned_abs();
     let intake = CALLS[..2].contains(&stage.bundle.world.kept().calls[at]);
-    took <= if intake { Duration::from_secs(5) } else { HIDDEN_FOR }
+    took <= if intake {
+        Duration::from_secs(5)
+    } else {
+        HIDDEN_FOR
+    }
 }
 
 /// How many of the faults struck.
 fn hold(stage: &Stage, working: bool, undisturbed: &End, faults: &Faults) -> usize {
     let (end, struck) = stage.end(working, faults);
     let expected = expected(undisturbed, stage.policy, &struck);
-    assert_eq!(end, expected, "{:?}, {:?}, working: {working}: {struck:#?}", stage.story, stage.policy);
+    assert_eq!(
+        end, expected,
+        "{:?}, {:?}, working: {working}: {struck:#?}",
+        stage.story, stage.policy
+    );
     struck.len()
 }
 
@@ -390,7 +457,12 @@ fn only_a_mail_whose_fate_is_unknown_is_held() {
 #[test]
 fn any_one_interruption_changes_no_end() {
     for policy in POLICIES {
-        for story in [Story::OneDelivery, Story::LongCart, Story::OneAfterTheOther, Story::AllFirst] {
+        for story in [
+            Story::OneDelivery,
+            Story::LongCart,
+            Story::OneAfterTheOther,
+            Story::AllFirst,
+        ] {
             disturb_once(story, policy);
         }
     }
@@ -404,7 +476,9 @@ fn a_long_cart_stopped_between_its_parts_is_finished_later_and_counted_once() {
     let world = &stage.bundle.world;
     let parts: Vec<usize> = {
         let kept = world.kept();
-        (0..kept.calls.len()).filter(|n| kept.calls[*n] == "ledger.commit").collect()
+        (0..kept.calls.len())
+            .filter(|n| kept.calls[*n] == "ledger.commit")
+            .collect()
     };
     assert_eq!(parts.len(), 3, "120 movements");
     for (done, part) in parts[..2].iter().enumerate() {
@@ -414,22 +488,40 @@ fn a_long_cart_stopped_between_its_parts_is_finished_later_and_counted_once() {
         stage.runtime.block_on(async {
             stage.bundle.post(&stage.first).await;
             let event_id = world.kept().events.keys().next().expect("an event").clone();
-            let stopped = world.run(stage.bundle.fulfillment.fulfill(&event_id, 1)).await;
+            let stopped = world
+                .run(stage.bundle.fulfillment.fulfill(&event_id, 1))
+                .await;
             assert!(stopped.is_none(), "{stopped:?}");
         });
         {
             let kept = world.kept();
             assert!(kept.orders.is_empty() && kept.receipts.is_empty());
-            assert!(kept.events.values().all(|event| event.state == EventState::Stored));
-            assert!((1..120).contains(&kept.movements.len()), "{}", kept.movements.len());
+            assert!(
+                kept.events
+                    .values()
+                    .all(|event| event.state == EventState::Stored)
+            );
+            assert!(
+                (1..120).contains(&kept.movements.len()),
+                "{}",
+                kept.movements.len()
+            );
             for (sku, count) in &kept.counters {
-                let taken =
-                    kept.movements.values().filter(|moved| moved.sku == *sku).map(|moved| moved.taken);
+                let taken = kept
+                    .movements
+                    .values()
+                    .filter(|moved| moved.sku == *sku)
+                    .map(|moved| moved.taken);
                 assert_eq!(*count, stocked[sku] - taken.sum::<i64>(), "{sku}");
             }
         }
         stage.runtime.block_on(stage.bundle.drain());
-        assert_eq!(End::of(&world.kept()), undisturbed, "after {} parts", done + 1);
+        assert_eq!(
+            End::of(&world.kept()),
+            undisturbed,
+            "after {} parts",
+            done + 1
+        );
         assert!(is_in_time(&stage, *part), "{}", world.now());
     }
 }
@@ -505,14 +597,25 @@ async fn work(bundle: &Bundle) {
         .faults
         .values()
         .any(|fault| matches!(fault, Fault::StopBefore | Fault::StopAfter));
-    if may_stop { bundle.drain().await } else { bundle.drain_at_once().await }
+    if may_stop {
+        bundle.drain().await
+    } else {
+        bundle.drain_at_once().await
+    }
 }
 
 /// An operator redrives what the queues gave up on, and nothing else: what had no message stays without one.
 async fn redriven(world: &World) {
-    let bounds = Bounds { dry_run: false, messages: MANY, only: None };
+    let bounds = Bounds {
+        dry_run: false,
+        messages: MANY,
+        only: None,
+    };
     let mut pace = Pace::per_second(NonZeroU32::MAX);
-    let (jobs, receipts) = (world.dead_letters(Hop::Fulfillment), world.dead_letters(Hop::Receipts));
+    let (jobs, receipts) = (
+        world.dead_letters(Hop::Fulfillment),
+        world.dead_letters(Hop::Receipts),
+    );
     redrive::<FulfillmentJob>(&jobs, world, &bounds, &mut pace).await;
     redrive::<ReceiptJob>(&receipts, world, &bounds, &mut pace).await;
 }
@@ -520,13 +623,19 @@ async fn redriven(world: &World) {
 /// How many mails of each receipt are out of which these faults left nobody knowing.
 fn lost_mails(kept: &Kept, struck: &[Struck]) -> BTreeMap<ReceiptId, usize> {
     let not_sent = |n: usize| {
-        struck.iter().any(|fault| fault.at == n && fault.call == "mailer.send" && !fault.had_effect())
+        struck
+            .iter()
+            .any(|fault| fault.at == n && fault.call == "mailer.send" && !fault.had_effect())
     };
-    let sends: Vec<usize> =
-        (0..kept.calls.len()).filter(|n| kept.calls[*n] == "mailer.send" && !not_sent(*n)).collect();
+    let sends: Vec<usize> = (0..kept.calls.len())
+        .filter(|n| kept.calls[*n] == "mailer.send" && !not_sent(*n))
+        .collect();
     let mut lost = BTreeMap::new();
     for at in struck.iter().filter_map(|fault| fault.lost_a_sent_mail()) {
-        let mail = sends.iter().position(|n| *n == at).expect("a mail that was sent");
+        let mail = sends
+            .iter()
+            .position(|n| *n == at)
+            .expect("a mail that was sent");
         *lost.entry(kept.mails[mail].receipt_id.clone()).or_default() += 1;
     }
     lost

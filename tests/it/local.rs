@@ -27,7 +27,12 @@ pub(crate) const ORDER: &str = "fcs_01K76N0000000000000000000B";
 pub(crate) fn stack_py(arguments: &[&str]) -> Output {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    Command::new(python).arg("local/stack.py").args(arguments).current_dir(project).output().unwrap()
+    Command::new(python)
+        .arg("local/stack.py")
+        .args(arguments)
+        .current_dir(project)
+        .output()
+        .unwrap()
 }
 
 /// A place to run functions by hand.
@@ -48,7 +53,10 @@ impl Bench {
         let stack = Stack::named().unwrap_or_else(|error| panic!("{error}"));
         let suffix = format!("-{name}-{}", Timestamp::now().as_microsecond());
         let stack = stack.with_copied_tables(&suffix).await;
-        Self { tables: stack.tables().await, stack }
+        Self {
+            tables: stack.tables().await,
+            stack,
+        }
     }
 
     /// Runs a function on a file, or else on its sample.
@@ -69,7 +77,11 @@ impl Bench {
         let log = String::from_utf8_lossy(&output.stderr).into_owned();
         let answer = serde_json::from_slice(&output.stdout);
         let answer = answer.unwrap_or_else(|_| panic!("{function}: no answer; {log}"));
-        Invoked { succeeded: output.status.success(), answer, log }
+        Invoked {
+            succeeded: output.status.success(),
+            answer,
+            log,
+        }
     }
 
     /// Runs intake on its sample, so that there is an event to fulfill.
@@ -79,16 +91,31 @@ impl Bench {
     }
 
     pub(crate) async fn event(&self) -> StoredEvent {
-        self.tables.events.event(&EventId::new(EVENT).unwrap()).await.unwrap().unwrap()
+        self.tables
+            .events
+            .event(&EventId::new(EVENT).unwrap())
+            .await
+            .unwrap()
+            .unwrap()
     }
 
     pub(crate) async fn order(&self) -> Option<Order> {
-        self.tables.orders.order(&OrderId::new(ORDER).unwrap()).await.unwrap()
+        self.tables
+            .orders
+            .order(&OrderId::new(ORDER).unwrap())
+            .await
+            .unwrap()
     }
 
     async fn receipt_state(&self) -> State {
         let id = ReceiptId::new(format!("{ORDER}-order")).unwrap();
-        self.tables.receipts.receipt(&id).await.unwrap().unwrap().state
+        self.tables
+            .receipts
+            .receipt(&id)
+            .await
+            .unwrap()
+            .unwrap()
+            .state
     }
 }
 
@@ -101,7 +128,12 @@ pub(crate) fn no_failures() -> Value {
 fn only_the_owner_can_read_the_stack_file_and_what_lies_beside_it() {
     let file = std::env::var("STACK_FILE").unwrap();
     let folder = Path::new(&file).parent().unwrap();
-    for path in [Path::new(&file), folder, &folder.join("scratch"), &folder.join("logs")] {
+    for path in [
+        Path::new(&file),
+        folder,
+        &folder.join("scratch"),
+        &folder.join("logs"),
+    ] {
         let mode = fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", path.display());
     }
@@ -123,7 +155,11 @@ async fn each_deployed_function_answers_its_sample_under_the_runtime_emulator() 
         ("SweepFunction", Value::Null),
         ("ReconcileFunction", Value::Null),
     ] {
-        let Invoked { succeeded, answer, log } = bench.invoke(function, None, &[]).await;
+        let Invoked {
+            succeeded,
+            answer,
+            log,
+        } = bench.invoke(function, None, &[]).await;
         assert_eq!((succeeded, answer), (true, expected), "{function}: {log}");
         tried.insert(function.trim_end_matches("Function").to_lowercase());
     }
@@ -139,5 +175,9 @@ async fn an_invocation_that_fails_has_its_error_as_the_answer() {
     let settings = [("EVENTS_TABLE", "no-such-table")];
     let failed = bench.invoke("SweepFunction", None, &settings).await;
     assert!(!failed.succeeded, "{}", failed.answer);
-    assert!(failed.answer["errorMessage"].is_string(), "{}", failed.answer);
+    assert!(
+        failed.answer["errorMessage"].is_string(),
+        "{}",
+        failed.answer
+    );
 }

@@ -100,7 +100,9 @@ impl Delay for NoDelay {
 
 /// A batch of messages as SQS gives it, and one body that is none of ours.
 fn batch<J: Job>(messages: impl IntoIterator<Item = Message<J>>) -> SqsEvent {
-    let bodies = messages.into_iter().map(|message| serde_json::to_string(&message.job).unwrap());
+    let bodies = messages
+        .into_iter()
+        .map(|message| serde_json::to_string(&message.job).unwrap());
     let strange = "{\"version\":\"canary-note\"}".to_owned();
     let mut event = SqsEvent::default();
     for (n, body) in bodies.chain([strange]).enumerate() {
@@ -127,9 +129,16 @@ async fn work(bundle: &Bundle, request_id: &str) {
     .await
     .unwrap();
     let jobs = std::mem::take(&mut bundle.world.kept().receipt_queue);
-    batch::run(batch(jobs), bundle.invocation(request_id), RULES, &bundle.receipts, &NoDelay, &bundle.world)
-        .await
-        .unwrap();
+    batch::run(
+        batch(jobs),
+        bundle.invocation(request_id),
+        RULES,
+        &bundle.receipts,
+        &NoDelay,
+        &bundle.world,
+    )
+    .await
+    .unwrap();
 }
 
 async fn post(bundle: &Bundle, delivery: &Delivery) {
@@ -156,13 +165,35 @@ async fn everything() {
         ("svix-id", "canary-note.1"),
         ("content-type", "canary-note"),
     ] {
-        let _ = answer(&bundle, &good.clone().header(name, Some(value)).to_http_api()).await;
+        let _ = answer(
+            &bundle,
+            &good.clone().header(name, Some(value)).to_http_api(),
+        )
+        .await;
     }
-    let _ = answer(&bundle, &Post { provider: "canary-note", ..good.clone() }.to_http_api()).await;
+    let _ = answer(
+        &bundle,
+        &Post {
+            provider: "canary-note",
+            ..good.clone()
+        }
+        .to_http_api(),
+    )
+    .await;
     // Unreadable, of an unknown type, under an id that another body has, with the table away.
-    let odd = |id: &str, body: Value| Delivery { id: id.to_owned(), body: body.to_string() };
+    let odd = |id: &str, body: Value| Delivery {
+        id: id.to_owned(),
+        body: body.to_string(),
+    };
     post(&bundle, &odd("msg_1", json!("canary.mailbox@example.com"))).await;
-    post(&bundle, &odd("msg_2", json!({"event_id": "canary.mailbox@example.com Serinus"}))).await;
+    post(
+        &bundle,
+        &odd(
+            "msg_2",
+            json!({"event_id": "canary.mailbox@example.com Serinus"}),
+        ),
+    )
+    .await;
     post(&bundle, &odd("msg_3", json!({"event_id": "fevt_x", "event_type": "customer.enchanted", "object": {"email": "canary.mailbox@example.com"}}))).await;
     post(&bundle, &delivery(1)).await;
     let mut changed = purchase_of_the_canary(1);
@@ -178,8 +209,15 @@ async fn everything() {
     for n in 2..=6 {
         post(&bundle, &delivery(n)).await;
     }
-    let not_told = ReadError::Permanent { status: 422, code: None };
-    let away = Setback::Away { service: "Flex", cause: "HTTP 503".to_owned(), retry_after: None };
+    let not_told = ReadError::Permanent {
+        status: 422,
+        code: None,
+    };
+    let away = Setback::Away {
+        service: "Flex",
+        cause: "HTTP 503".to_owned(),
+        retry_after: None,
+    };
     bundle.world.kept().read_faults.extend([
         not_told,
         ReadError::Transient(away.clone()),
@@ -206,7 +244,9 @@ async fn everything() {
         .map(|row| row.receipt_id.clone())
         .collect();
     for receipt_id in owed {
-        domain::ports::Queue::send(&bundle.world, &domain::job::ReceiptJob::V1 { receipt_id }).await.unwrap();
+        domain::ports::Queue::send(&bundle.world, &domain::job::ReceiptJob::V1 { receipt_id })
+            .await
+            .unwrap();
     }
     work(&bundle, "r4").await;
     after_the_sale(&bundle).await;
@@ -214,16 +254,26 @@ async fn everything() {
     // A checkout that nobody told of, and a refund that cannot be read.
     bundle.provider_has(&checkout(&purchase_of_the_canary(8)));
     let odd = json!({"refund_id": "fre_x", "amount": "canary-note", "reason": "Serinus", "test_mode": false});
-    bundle.world.kept().lists.odd.push((domain::reconcile::What::Refunds, odd));
+    bundle
+        .world
+        .kept()
+        .lists
+        .odd
+        .push((domain::reconcile::What::Refunds, odd));
     let made_up = bundle.reconcile(365).await.unwrap().unwrap().total();
-    assert!(made_up.missing > 0 && made_up.unreadable == 1, "{made_up:?}");
+    assert!(
+        made_up.missing > 0 && made_up.unreadable == 1,
+        "{made_up:?}"
+    );
     work(&bundle, "r6").await;
     // Committed by an attempt that died before it could pass the receipt on.
     let event_id = domain::ids::EventId::new("fevt_1").unwrap();
     if let Some(event) = bundle.world.kept().events.get_mut(&event_id) {
         event.state = domain::event::EventState::Committed;
     }
-    domain::ports::Queue::send(&bundle.world, &domain::job::FulfillmentJob::V1 { event_id }).await.unwrap();
+    domain::ports::Queue::send(&bundle.world, &domain::job::FulfillmentJob::V1 { event_id })
+        .await
+        .unwrap();
     work(&bundle, "r7").await;
     notices(&bundle).await;
     given_up(&bundle).await;
@@ -243,36 +293,67 @@ async fn after_the_sale(bundle: &Bundle) {
         let resource = &mut event["object"][name];
         resource["test_mode"] = json!(false);
         change(resource);
-        Delivery { id: format!("msg_{}", kind.replace('.', "_")), body: event.to_string() }
+        Delivery {
+            id: format!("msg_{}", kind.replace('.', "_")),
+            body: event.to_string(),
+        }
     };
     let of_payment = |resource: &mut Value| {
         resource["payment_intent_id"] = payment.clone();
         resource["metadata"] = json!({"note": "canary-note"});
     };
     let customer = paid.customer.clone();
-    post(bundle, &news("customer.updated", "customer", &|resource| *resource = customer.clone())).await;
+    post(
+        bundle,
+        &news("customer.updated", "customer", &|resource| {
+            *resource = customer.clone()
+        }),
+    )
+    .await;
     post(bundle, &news("refund.updated", "refund", &of_payment)).await;
-    post(bundle, &news("charge.dispute.created", "dispute", &of_payment)).await;
+    post(
+        bundle,
+        &news("charge.dispute.created", "dispute", &of_payment),
+    )
+    .await;
     post(bundle, &news("product.updated", "product", &|_| {})).await;
     work(bundle, "r5").await;
 }
 
 /// A notice that is no longer true, a notice for a later day, and a sweep.
 async fn notices(bundle: &Bundle) {
-    let order =
-        bundle.world.kept().orders.values().find(|order| order.customer.customer_id.is_some()).cloned();
+    let order = bundle
+        .world
+        .kept()
+        .orders
+        .values()
+        .find(|order| order.customer.customer_id.is_some())
+        .cloned();
     let order_id = order.unwrap().order_id;
     let now = domain::ports::Clock::now(&bundle.world);
     let subscription_id = domain::ids::SubscriptionId::new("fsub_1").unwrap();
     let invoice_id = domain::ids::InvoiceId::new("fin_1").unwrap();
-    let failed = Kind::PaymentFailed { subscription_id: subscription_id.clone(), invoice_id, amount: None };
-    let ends = Kind::TrialEnds { subscription_id, ends_at: now + Duration::from_hours(72) };
+    let failed = Kind::PaymentFailed {
+        subscription_id: subscription_id.clone(),
+        invoice_id,
+        amount: None,
+    };
+    let ends = Kind::TrialEnds {
+        subscription_id,
+        ends_at: now + Duration::from_hours(72),
+    };
     for (kind, due_at) in [(failed, None), (ends, Some(now + Duration::from_hours(24)))] {
         let receipt = Receipt::new(&order_id, kind, due_at, now).unwrap();
         let receipt_id = receipt.receipt_id.clone();
-        bundle.world.kept().receipts.insert(receipt_id.clone(), receipt);
+        bundle
+            .world
+            .kept()
+            .receipts
+            .insert(receipt_id.clone(), receipt);
         let job = domain::job::ReceiptJob::V1 { receipt_id };
-        domain::ports::Queue::send(&bundle.world, &job).await.unwrap();
+        domain::ports::Queue::send(&bundle.world, &job)
+            .await
+            .unwrap();
     }
     work(bundle, "r8").await;
     sweep_over(&bundle.world).run().await.unwrap();
@@ -292,17 +373,40 @@ impl Worker<Raw> for Panics {
 /// A panic and a message that fails for the last time.
 async fn given_up(bundle: &Bundle) {
     let job = Raw(json!({"note": "canary-note"}));
-    let mut last = batch([Message { job, receives: 0, visible_at: jiff::Timestamp::UNIX_EPOCH }]);
+    let mut last = batch([Message {
+        job,
+        receives: 0,
+        visible_at: jiff::Timestamp::UNIX_EPOCH,
+    }]);
     for record in &mut last.records {
-        record.attributes.insert("ApproximateReceiveCount".to_owned(), RULES.most_receives.to_string());
+        record.attributes.insert(
+            "ApproximateReceiveCount".to_owned(),
+            RULES.most_receives.to_string(),
+        );
     }
     // Each test has its own thread. A panic of another one is not for this log.
-    let (thread, others) = (std::thread::current().id(), Arc::new(std::panic::take_hook()));
+    let (thread, others) = (
+        std::thread::current().id(),
+        Arc::new(std::panic::take_hook()),
+    );
     let rest = Arc::clone(&others);
     std::panic::set_hook(Box::new(move |panic| {
-        if std::thread::current().id() == thread { aws::log::panicked(panic) } else { rest(panic) }
+        if std::thread::current().id() == thread {
+            aws::log::panicked(panic)
+        } else {
+            rest(panic)
+        }
     }));
-    batch::run(last, bundle.invocation("r9"), RULES, &Panics, &NoDelay, &bundle.world).await.unwrap();
+    batch::run(
+        last,
+        bundle.invocation("r9"),
+        RULES,
+        &Panics,
+        &NoDelay,
+        &bundle.world,
+    )
+    .await
+    .unwrap();
     std::panic::set_hook(Box::new(move |panic| others(panic)));
 }
 
@@ -360,14 +464,27 @@ async fn what_ses_tells(bundle: &Bundle) {
         opened,
         json!("Successfully validated SNS topic canary-note"),
     ];
-    let message =
-        |told: Value| Message { job: Raw(told), receives: 0, visible_at: jiff::Timestamp::UNIX_EPOCH };
+    let message = |told: Value| Message {
+        job: Raw(told),
+        receives: 0,
+        visible_at: jiff::Timestamp::UNIX_EPOCH,
+    };
     let mut batch_of_reports = batch(told.map(message));
     // The trial of the topic is no JSON.
-    batch_of_reports.records[6].body = Some("Successfully validated SNS topic canary-note".to_owned());
+    batch_of_reports.records[6].body =
+        Some("Successfully validated SNS topic canary-note".to_owned());
     let invocation = bundle.invocation("r6");
     let reports = feedback::without_trials(batch_of_reports);
-    batch::run(reports, invocation, RULES, &bundle.feedback, &NoDelay, &bundle.world).await.unwrap();
+    batch::run(
+        reports,
+        invocation,
+        RULES,
+        &bundle.feedback,
+        &NoDelay,
+        &bundle.world,
+    )
+    .await
+    .unwrap();
 }
 
 /// A message as it is.
@@ -407,23 +524,49 @@ async fn rings(told: &[&str]) -> Vec<(String, bool)> {
         let receipt_id = bundle.world.kept().mails[0].receipt_id.clone();
         let message_id = domain::ids::MessageId::new("ses-1").unwrap();
         let at = domain::ports::Clock::now(&bundle.world);
-        let mail = Taken { receipt_id, message_id, to: "pat@example.com".to_owned(), at };
+        let mail = Taken {
+            receipt_id,
+            message_id,
+            to: "pat@example.com".to_owned(),
+            at,
+        };
         for kind in told {
             let job = Raw(mail.told(kind));
-            let reports = batch([Message { job, receives: 0, visible_at: jiff::Timestamp::UNIX_EPOCH }]);
+            let reports = batch([Message {
+                job,
+                receives: 0,
+                visible_at: jiff::Timestamp::UNIX_EPOCH,
+            }]);
             let invocation = bundle.invocation("r2");
-            batch::run(reports, invocation, RULES, &bundle.feedback, &NoDelay, &bundle.world).await.unwrap();
+            batch::run(
+                reports,
+                invocation,
+                RULES,
+                &bundle.feedback,
+                &NoDelay,
+                &bundle.world,
+            )
+            .await
+            .unwrap();
         }
     })
     .await;
-    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines
-        .filter_map(|line| Some((line["outcome"].as_str()?.to_owned(), line["mail_trouble"].as_bool()?)))
+        .filter_map(|line| {
+            Some((
+                line["outcome"].as_str()?.to_owned(),
+                line["mail_trouble"].as_bool()?,
+            ))
+        })
         .collect()
 }
 
 #[tokio::test]
-async fn a_report_rings_where_it_tells_of_trouble_that_there_is_and_its_duplicate_by_the_same_rule() {
+async fn a_report_rings_where_it_tells_of_trouble_that_there_is_and_its_duplicate_by_the_same_rule()
+{
     for (told, expected) in [
         (
             &["bounce", "bounce", "send"][..],
@@ -434,12 +577,25 @@ async fn a_report_rings_where_it_tells_of_trouble_that_there_is_and_its_duplicat
             &[("noted", false), ("noted", false), ("duplicate", false)],
         ),
         (
-            &["delivery", "bounce.transient", "bounce.transient", "delivery"],
-            &[("noted", false), ("noted", true), ("duplicate", true), ("duplicate", false)],
+            &[
+                "delivery",
+                "bounce.transient",
+                "bounce.transient",
+                "delivery",
+            ],
+            &[
+                ("noted", false),
+                ("noted", true),
+                ("duplicate", true),
+                ("duplicate", false),
+            ],
         ),
     ] {
         let rung = rings(told).await;
-        let rung: Vec<_> = rung.iter().map(|(outcome, rings)| (outcome.as_str(), *rings)).collect();
+        let rung: Vec<_> = rung
+            .iter()
+            .map(|(outcome, rings)| (outcome.as_str(), *rings))
+            .collect();
         assert_eq!(rung, expected, "{told:?}");
     }
 }
@@ -467,11 +623,18 @@ async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
 async fn every_gauge_of_the_template_is_a_number_in_the_line_of_a_sweep() {
     let bundle = open_shop(OnUnknown::Hold);
     let lines = logged(async {
-        kit::sweeping::sweep_over(&bundle.world).run().await.unwrap();
+        kit::sweeping::sweep_over(&bundle.world)
+            .run()
+            .await
+            .unwrap();
     })
     .await;
-    let mut lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let line = lines.find(|line| line["outcome"] == "measured").expect("a line of gauges");
+    let mut lines = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let line = lines
+        .find(|line| line["outcome"] == "measured")
+        .expect("a line of gauges");
     let gauges = crate::template::gauges();
     assert_eq!(gauges.len(), 6);
     for (filter, field) in gauges {

@@ -44,15 +44,28 @@ fn completed(event_id: &str) -> Delivery {
 fn news(kind: &str, event_id: &str, at: i64, name: &str, mut resource: Value) -> Delivery {
     resource["test_mode"] = json!(false);
     let body = shop::event(kind, event_id, at, name, &resource);
-    Delivery { id: format!("msg_{event_id}"), body: String::from_utf8(body).unwrap() }
+    Delivery {
+        id: format!("msg_{event_id}"),
+        body: String::from_utf8(body).unwrap(),
+    }
 }
 
 /// A payment of the first purchase: the first or the second.
 fn payment(n: usize) -> String {
-    purchase(1).session["payment_intents"][n].as_str().unwrap().to_owned()
+    purchase(1).session["payment_intents"][n]
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
-fn refund(kind: &str, event_id: &str, at: i64, refund_id: &str, status: &str, amount: i64) -> Delivery {
+fn refund(
+    kind: &str,
+    event_id: &str,
+    at: i64,
+    refund_id: &str,
+    status: &str,
+    amount: i64,
+) -> Delivery {
     let mut refund = sample("refund.updated")["object"]["refund"].take();
     refund["refund_id"] = json!(refund_id);
     refund["payment_intent_id"] = json!(payment(1));
@@ -67,7 +80,13 @@ fn dispute(event_id: &str, at: i64, kind: &str, status: &str) -> Delivery {
     dispute["dispute_id"] = json!("fdsp_1");
     dispute["payment_intent_id"] = json!(payment(0));
     dispute["status"] = json!(status);
-    news(&format!("charge.dispute.{kind}"), event_id, at, "dispute", dispute)
+    news(
+        &format!("charge.dispute.{kind}"),
+        event_id,
+        at,
+        "dispute",
+        dispute,
+    )
 }
 
 fn order(bundle: &Bundle) -> Order {
@@ -95,14 +114,25 @@ fn refund_id(text: &str) -> RefundId {
 fn provider_tells(bundle: &Bundle, n: usize, status: &str) {
     let mut kept = bundle.world.kept();
     let known = kept.checkouts.values_mut().next().unwrap();
-    let told = payment::Told { status: status.into(), received: None, amount: Some(3497), card: None };
-    known.payments.insert(PaymentIntentId::new(payment(n)).unwrap(), told);
+    let told = payment::Told {
+        status: status.into(),
+        received: None,
+        amount: Some(3497),
+        card: None,
+    };
+    known
+        .payments
+        .insert(PaymentIntentId::new(payment(n)).unwrap(), told);
 }
 
 /// The shop, and the first checkout completed but paid for otherwise than at once.
 async fn unpaid(capture: Capture, status: &str) -> Bundle {
     let bundle = open_shop(OnUnknown::Resend);
-    bundle.provider_has(&Checkout { capture, received: Some(0), ..checkout(&purchase(1)) });
+    bundle.provider_has(&Checkout {
+        capture,
+        received: Some(0),
+        ..checkout(&purchase(1))
+    });
     for n in 0..2 {
         provider_tells(&bundle, n, status);
     }
@@ -122,7 +152,13 @@ fn has_released_nothing(bundle: &Bundle) {
 fn succeeded(event_id: &str, n: usize) -> Delivery {
     let mut intent = sample("payment_intent.succeeded")["object"]["payment_intent"].take();
     intent["payment_intent_id"] = json!(payment(n));
-    news("payment_intent.succeeded", event_id, 1_760_090_100, "payment_intent", intent)
+    news(
+        "payment_intent.succeeded",
+        event_id,
+        1_760_090_100,
+        "payment_intent",
+        intent,
+    )
 }
 
 #[tokio::test]
@@ -134,15 +170,21 @@ async fn a_payment_that_is_captured_later_releases_goods_and_receipt_then_and_on
     for n in 0..2 {
         provider_tells(&bundle, n, "succeeded");
     }
-    for delivery in
-        [succeeded("fevt_2", 0), succeeded("fevt_3", 1), completed("fevt_4"), succeeded("fevt_5", 0)]
-    {
+    for delivery in [
+        succeeded("fevt_2", 0),
+        succeeded("fevt_3", 1),
+        completed("fevt_4"),
+        succeeded("fevt_5", 0),
+    ] {
         bundle.deliver(&delivery, false).await;
     }
     bundle.drain().await;
     assert_eq!(order(&bundle).state(), State::Paid);
     assert_eq!(bundle.world.kept().counters[&sku("BRACE-M")], ON_HAND - 2);
-    assert_eq!(receipts(&bundle), [format!("{}-order", purchase(1).order_id())]);
+    assert_eq!(
+        receipts(&bundle),
+        [format!("{}-order", purchase(1).order_id())]
+    );
 }
 
 #[tokio::test]
@@ -155,16 +197,34 @@ async fn a_delayed_payment_is_a_state_of_its_order_until_the_money_is_here() {
     }
     let session = purchase(1).session;
     let kind = "checkout.session.async_payment_succeeded";
-    bundle.deliver(&news(kind, "fevt_2", 1_760_190_000, "checkout_session", session), false).await;
+    bundle
+        .deliver(
+            &news(kind, "fevt_2", 1_760_190_000, "checkout_session", session),
+            false,
+        )
+        .await;
     bundle.drain().await;
-    assert_eq!((order(&bundle).state(), receipts(&bundle).len()), (State::Paid, 1));
+    assert_eq!(
+        (order(&bundle).state(), receipts(&bundle).len()),
+        (State::Paid, 1)
+    );
 }
 
 #[tokio::test]
 async fn a_payment_that_fails_or_runs_out_is_a_state_of_its_order_and_releases_nothing() {
     for (capture, before, kind, funds) in [
-        (Capture::Automatic, "processing", "async_payment_failed", Funds::Failed),
-        (Capture::Manual, "requires_capture", "expired", Funds::Expired),
+        (
+            Capture::Automatic,
+            "processing",
+            "async_payment_failed",
+            Funds::Failed,
+        ),
+        (
+            Capture::Manual,
+            "requires_capture",
+            "expired",
+            Funds::Expired,
+        ),
     ] {
         let bundle = unpaid(capture, before).await;
         for n in 0..2 {
@@ -172,7 +232,12 @@ async fn a_payment_that_fails_or_runs_out_is_a_state_of_its_order_and_releases_n
         }
         let session = purchase(1).session;
         let kind = format!("checkout.session.{kind}");
-        bundle.deliver(&news(&kind, "fevt_2", 1_760_190_000, "checkout_session", session), false).await;
+        bundle
+            .deliver(
+                &news(&kind, "fevt_2", 1_760_190_000, "checkout_session", session),
+                false,
+            )
+            .await;
         bundle.drain().await;
         assert_eq!(order(&bundle).state(), State::Waiting(funds));
         has_released_nothing(&bundle);
@@ -187,22 +252,40 @@ async fn what_a_payment_announces_counts_even_while_the_providers_api_is_behind(
         bundle.deliver(&succeeded(event_id, n), false).await;
         bundle.drain().await;
     }
-    assert_eq!((order(&bundle).state(), receipts(&bundle).len()), (State::Paid, 1));
+    assert_eq!(
+        (order(&bundle).state(), receipts(&bundle).len()),
+        (State::Paid, 1)
+    );
 }
 
 #[tokio::test]
 async fn a_delayed_payment_that_the_provider_does_not_know_yet_is_asked_for_again() {
     let bundle = unpaid(Capture::Automatic, "processing").await;
     let kind = "checkout.session.async_payment_succeeded";
-    let paid = news(kind, "fevt_2", 1_760_190_000, "checkout_session", purchase(1).session);
+    let paid = news(
+        kind,
+        "fevt_2",
+        1_760_190_000,
+        "checkout_session",
+        purchase(1).session,
+    );
     bundle.deliver(&paid, false).await;
-    let early = bundle.fulfillment.fulfill(&EventId::new("fevt_2").unwrap(), 1).await;
-    assert!(matches!(early, Outcome::Retry(Setback::TooEarly(_))), "{early:?}");
+    let early = bundle
+        .fulfillment
+        .fulfill(&EventId::new("fevt_2").unwrap(), 1)
+        .await;
+    assert!(
+        matches!(early, Outcome::Retry(Setback::TooEarly(_))),
+        "{early:?}"
+    );
     for n in 0..2 {
         provider_tells(&bundle, n, "succeeded");
     }
     bundle.drain().await;
-    assert_eq!((order(&bundle).state(), receipts(&bundle).len()), (State::Paid, 1));
+    assert_eq!(
+        (order(&bundle).state(), receipts(&bundle).len()),
+        (State::Paid, 1)
+    );
 }
 
 #[tokio::test]
@@ -211,13 +294,25 @@ async fn a_checkout_that_was_read_while_its_payment_was_announced_is_read_again(
     // The charge says only that there is something new, in the very second in which the checkout is read.
     let mut charge = sample("charge.captured")["object"]["charge"].take();
     charge["payment_intent"] = json!(payment(0));
-    let reads =
-        |bundle: &Bundle| bundle.world.kept().calls.iter().filter(|call| **call == "api.checkout").count();
+    let reads = |bundle: &Bundle| {
+        bundle
+            .world
+            .kept()
+            .calls
+            .iter()
+            .filter(|call| **call == "api.checkout")
+            .count()
+    };
     let before = reads(&bundle);
     let at = bundle.world.now();
     let id = PaymentIntentId::new(payment(0)).unwrap();
     bundle.world.kept().links.get_mut(&id).unwrap().news_at = Some(at);
-    bundle.deliver(&news("charge.captured", "fevt_2", 1_760_090_100, "charge", charge), false).await;
+    bundle
+        .deliver(
+            &news("charge.captured", "fevt_2", 1_760_090_100, "charge", charge),
+            false,
+        )
+        .await;
     bundle.drain().await;
     assert!(reads(&bundle) > before + 1, "once is not enough");
 }
@@ -234,17 +329,32 @@ async fn a_renewals_refund_is_not_the_refund_of_an_order_that_cost_nothing() {
     bundle.deliver(&completed("fevt_1"), false).await;
     bundle.drain().await;
     let payment = PaymentIntentId::new("fpi_renewal").unwrap();
-    let link =
-        payment::Link { order_id: Some(free.order_id), version: 1, ..payment::Link::new(payment.clone()) };
+    let link = payment::Link {
+        order_id: Some(free.order_id),
+        version: 1,
+        ..payment::Link::new(payment.clone())
+    };
     bundle.world.kept().links.insert(payment, link);
     let mut refund = sample("refund.updated")["object"]["refund"].take();
     refund["payment_intent_id"] = json!("fpi_renewal");
     refund["invoice_id"] = json!("fin_renewal");
     refund["metadata"] = json!({});
-    bundle.deliver(&news("refund.updated", "fevt_2", 1_760_100_000, "refund", refund), false).await;
+    bundle
+        .deliver(
+            &news("refund.updated", "fevt_2", 1_760_100_000, "refund", refund),
+            false,
+        )
+        .await;
     bundle.drain().await;
-    assert_eq!((order(&bundle).state(), order(&bundle).refunds.len()), (State::Paid, 1));
-    assert_eq!(bundle.world.kept().counters[&sku("TOTE")], ON_HAND - 1, "nothing came back");
+    assert_eq!(
+        (order(&bundle).state(), order(&bundle).refunds.len()),
+        (State::Paid, 1)
+    );
+    assert_eq!(
+        bundle.world.kept().counters[&sku("TOTE")],
+        ON_HAND - 1,
+        "nothing came back"
+    );
 }
 
 #[tokio::test]
@@ -257,7 +367,14 @@ async fn nothing_is_ever_fulfilled_on_a_payment_alone() {
     bundle.drain().await;
     let kept = bundle.world.kept();
     assert!(kept.orders.is_empty() && kept.receipts.is_empty() && kept.movements.is_empty());
-    assert_eq!(kept.calls.iter().filter(|call| call.starts_with("api.")).count(), 0, "nobody is asked");
+    assert_eq!(
+        kept.calls
+            .iter()
+            .filter(|call| call.starts_with("api."))
+            .count(),
+        0,
+        "nobody is asked"
+    );
 }
 
 #[tokio::test]
@@ -268,7 +385,11 @@ async fn what_a_payment_said_before_its_order_is_on_the_order() {
     bundle.deliver(&completed("fevt_2"), false).await;
     bundle.deliver(&succeeded("fevt_3", 0), false).await;
     bundle.drain().await;
-    assert_eq!(order(&bundle).payments.len(), 2, "both payments of the split cart");
+    assert_eq!(
+        order(&bundle).payments.len(),
+        2,
+        "both payments of the split cart"
+    );
     assert_eq!(receipts(&bundle).len(), 1);
 }
 
@@ -277,29 +398,79 @@ async fn overlapping_news_of_one_refund_have_one_effect() {
     let mut bundle = sold().await;
     bundle.fulfillment.policy.restock = Restock::Any;
     for delivery in [
-        refund("refund.updated", "fevt_3", 1_760_100_010, "fre_1", "succeeded", 1825),
-        refund("refund.created", "fevt_2", 1_760_100_000, "fre_1", "pending", 1825),
-        refund("charge.refund.updated", "fevt_4", 1_760_100_010, "fre_1", "succeeded", 1825),
-        refund("refund.updated", "fevt_5", 1_760_100_010, "fre_1", "succeeded", 1825),
+        refund(
+            "refund.updated",
+            "fevt_3",
+            1_760_100_010,
+            "fre_1",
+            "succeeded",
+            1825,
+        ),
+        refund(
+            "refund.created",
+            "fevt_2",
+            1_760_100_000,
+            "fre_1",
+            "pending",
+            1825,
+        ),
+        refund(
+            "charge.refund.updated",
+            "fevt_4",
+            1_760_100_010,
+            "fre_1",
+            "succeeded",
+            1825,
+        ),
+        refund(
+            "refund.updated",
+            "fevt_5",
+            1_760_100_010,
+            "fre_1",
+            "succeeded",
+            1825,
+        ),
     ] {
         bundle.deliver(&delivery, false).await;
     }
     bundle.drain().await;
     let order = order(&bundle);
-    assert_eq!((order.state(), order.refunded()), (State::PartlyRefunded, 1825));
+    assert_eq!(
+        (order.state(), order.refunded()),
+        (State::PartlyRefunded, 1825)
+    );
     // It costs exactly as much as the tote.
     let kept = bundle.world.kept();
-    assert_eq!((kept.counters[&sku("TOTE")], kept.counters[&sku("BRACE-M")]), (ON_HAND, ON_HAND - 2));
+    assert_eq!(
+        (kept.counters[&sku("TOTE")], kept.counters[&sku("BRACE-M")]),
+        (ON_HAND, ON_HAND - 2)
+    );
     drop(kept);
-    assert_eq!(receipts(&bundle), [format!("{}-order", order.order_id), "fre_1-refund".to_owned()]);
+    assert_eq!(
+        receipts(&bundle),
+        [
+            format!("{}-order", order.order_id),
+            "fre_1-refund".to_owned()
+        ]
+    );
 }
 
 #[tokio::test]
 async fn a_refund_that_fails_has_no_receipt_and_moves_no_goods() {
     let mut bundle = sold().await;
     bundle.fulfillment.policy.restock = Restock::Any;
-    bundle.deliver(&refund("refund.created", "fevt_2", 1, "fre_1", "pending", 1825), false).await;
-    bundle.deliver(&refund("refund.updated", "fevt_3", 2, "fre_1", "failed", 1825), false).await;
+    bundle
+        .deliver(
+            &refund("refund.created", "fevt_2", 1, "fre_1", "pending", 1825),
+            false,
+        )
+        .await;
+    bundle
+        .deliver(
+            &refund("refund.updated", "fevt_3", 2, "fre_1", "failed", 1825),
+            false,
+        )
+        .await;
     bundle.drain().await;
     assert_eq!(order(&bundle).state(), State::Paid);
     assert_eq!(order(&bundle).refunds.len(), 1);
@@ -312,17 +483,31 @@ async fn refunds_that_an_event_does_not_name_are_read_from_the_provider() {
     let bundle = sold().await;
     let told = |id: &str| {
         let delivery = refund("refund.updated", "fevt_x", 1, id, "succeeded", 1000);
-        let domain::event::Reading::Event(event) = flex::read(delivery.body.as_bytes()) else { panic!() };
-        let domain::event::News::Refund(news) = event.news else { panic!() };
+        let domain::event::Reading::Event(event) = flex::read(delivery.body.as_bytes()) else {
+            panic!()
+        };
+        let domain::event::News::Refund(news) = event.news else {
+            panic!()
+        };
         news
     };
     bundle.provider_has_refunds(&[told("fre_1"), told("fre_2")]);
     let mut charge = sample("charge.refunded")["object"]["charge"].take();
     charge["payment_intent"] = json!(payment(1));
-    bundle.deliver(&news("charge.refunded", "fevt_2", 1_760_100_000, "charge", charge), false).await;
+    bundle
+        .deliver(
+            &news("charge.refunded", "fevt_2", 1_760_100_000, "charge", charge),
+            false,
+        )
+        .await;
     let session = purchase(1).session;
     let kind = "checkout.session.refunded";
-    bundle.deliver(&news(kind, "fevt_3", 1_760_100_000, "checkout_session", session), false).await;
+    bundle
+        .deliver(
+            &news(kind, "fevt_3", 1_760_100_000, "checkout_session", session),
+            false,
+        )
+        .await;
     bundle.drain().await;
     assert_eq!(order(&bundle).refunded(), 2000);
     assert_eq!(receipts(&bundle).len(), 3);
@@ -332,11 +517,32 @@ async fn refunds_that_an_event_does_not_name_are_read_from_the_provider() {
 async fn a_refund_and_a_dispute_before_their_order_wait_for_it() {
     let bundle = open_shop(OnUnknown::Resend);
     bundle
-        .deliver(&refund("refund.updated", "fevt_2", 1_760_100_000, "fre_1", "succeeded", 1825), false)
+        .deliver(
+            &refund(
+                "refund.updated",
+                "fevt_2",
+                1_760_100_000,
+                "fre_1",
+                "succeeded",
+                1825,
+            ),
+            false,
+        )
         .await;
-    bundle.deliver(&dispute("fevt_3", 1_760_100_000, "created", "needs_response"), false).await;
-    let early = bundle.fulfillment.fulfill(&EventId::new("fevt_2").unwrap(), 1).await;
-    assert!(matches!(early, Outcome::Retry(Setback::TooEarly(_))), "{early:?}");
+    bundle
+        .deliver(
+            &dispute("fevt_3", 1_760_100_000, "created", "needs_response"),
+            false,
+        )
+        .await;
+    let early = bundle
+        .fulfillment
+        .fulfill(&EventId::new("fevt_2").unwrap(), 1)
+        .await;
+    assert!(
+        matches!(early, Outcome::Retry(Setback::TooEarly(_))),
+        "{early:?}"
+    );
     // The order comes late, by minutes.
     bundle.provider_has(&checkout(&purchase(1)));
     bundle.deliver(&completed("fevt_1"), false).await;
@@ -357,7 +563,14 @@ async fn news_whose_order_never_comes_are_parked_and_not_lost() {
     bundle.provider_has(&checkout(&purchase(1)));
     let renewal = live(&life, 3);
     for delivery in [
-        refund("refund.updated", "fevt_2", 1_760_100_000, "fre_1", "succeeded", 1825),
+        refund(
+            "refund.updated",
+            "fevt_2",
+            1_760_100_000,
+            "fre_1",
+            "succeeded",
+            1825,
+        ),
         dispute("fevt_3", 1_760_100_000, "created", "needs_response"),
         renewal.clone(),
     ] {
@@ -365,24 +578,44 @@ async fn news_whose_order_never_comes_are_parked_and_not_lost() {
     }
     bundle.drain().await;
     assert!(bundle.world.kept().dead_letters.is_empty());
-    let parked = |what: &str| (EventState::Parked, Some(format!("no paid order is known for this {what}")));
+    let parked = |what: &str| {
+        (
+            EventState::Parked,
+            Some(format!("no paid order is known for this {what}")),
+        )
+    };
     assert_eq!(state(&bundle, "fevt_2"), parked("refund"));
     assert_eq!(state(&bundle, "fevt_3"), parked("dispute"));
     assert_eq!(state(&bundle, &life.moments[3].event_id), parked("invoice"));
     // What the invoice paid for was given at once, all the same.
-    assert_eq!(access(&bundle, &life).map(|(until, _)| until), Some(at("2026-03-10T09:00:00Z")));
+    assert_eq!(
+        access(&bundle, &life).map(|(until, _)| until),
+        Some(at("2026-03-10T09:00:00Z"))
+    );
 }
 
 #[tokio::test]
 async fn a_dispute_is_on_its_order_with_its_due_date_until_it_is_over() {
     let bundle = sold().await;
-    bundle.deliver(&dispute("fevt_3", 1_760_200_200, "updated", "under_review"), false).await;
-    bundle.deliver(&dispute("fevt_2", 1_760_200_000, "created", "needs_response"), false).await;
+    bundle
+        .deliver(
+            &dispute("fevt_3", 1_760_200_200, "updated", "under_review"),
+            false,
+        )
+        .await;
+    bundle
+        .deliver(
+            &dispute("fevt_2", 1_760_200_000, "created", "needs_response"),
+            false,
+        )
+        .await;
     bundle.drain().await;
     let id = DisputeId::new("fdsp_1").unwrap();
     assert!(order(&bundle).is_disputed());
     assert!(order(&bundle).disputes[&id].told.value.due_by.is_some());
-    bundle.deliver(&dispute("fevt_4", 1_760_300_000, "closed", "won"), false).await;
+    bundle
+        .deliver(&dispute("fevt_4", 1_760_300_000, "closed", "won"), false)
+        .await;
     bundle.drain().await;
     assert_eq!(order(&bundle).disputes[&id].stage(), Stage::Won);
     assert!(!order(&bundle).is_disputed());
@@ -395,12 +628,18 @@ async fn two_paid_checkouts_of_one_reference_are_shown_and_never_merged() {
         let mut purchase = purchase(n);
         purchase.session["client_reference_id"] = json!("cart-7");
         bundle.provider_has(&checkout(&purchase));
-        bundle.deliver(&Delivery::of(&purchase, &format!("fevt_{n}")), false).await;
+        bundle
+            .deliver(&Delivery::of(&purchase, &format!("fevt_{n}")), false)
+            .await;
     }
     bundle.drain_at_once().await;
     let kept = bundle.world.kept();
     assert_eq!(kept.orders.len(), 2);
-    let mut shown: Vec<_> = kept.orders.values().map(|order| order.same_reference.len()).collect();
+    let mut shown: Vec<_> = kept
+        .orders
+        .values()
+        .map(|order| order.same_reference.len())
+        .collect();
     shown.sort_unstable();
     assert_eq!(shown, [0, 1], "the second one names the first");
     assert_eq!(kept.mails.len(), 2);
@@ -417,7 +656,10 @@ fn live(life: &Life, n: usize) -> Delivery {
     for resource in event["object"].as_object_mut().unwrap().values_mut() {
         resource["test_mode"] = json!(false);
     }
-    Delivery { id: format!("msg_{}", moment.event_id), body: event.to_string() }
+    Delivery {
+        id: format!("msg_{}", moment.event_id),
+        body: event.to_string(),
+    }
 }
 
 /// The shop, whose provider knows a life from its beginning to its end.
@@ -434,8 +676,16 @@ fn shop_of(life: &Life) -> Bundle {
 
 /// What the merchant's application reads of a life.
 fn access(bundle: &Bundle, life: &Life) -> Option<(Timestamp, Reason)> {
-    let key = (CustomerId::new(life.customer_id()).unwrap(), ProductId::new(life.product_id()).unwrap());
-    bundle.world.kept().entitlements.get(&key).map(|row| (row.access_until, row.reason))
+    let key = (
+        CustomerId::new(life.customer_id()).unwrap(),
+        ProductId::new(life.product_id()).unwrap(),
+    );
+    bundle
+        .world
+        .kept()
+        .entitlements
+        .get(&key)
+        .map(|row| (row.access_until, row.reason))
 }
 
 #[tokio::test]
@@ -463,9 +713,17 @@ async fn access_follows_a_subscription_from_its_first_payment_to_its_end() {
         assert_eq!(now, Some((at(until), reason)), "{what}");
     }
     let invoices = [1, 2].map(|month| format!("{}-invoice", life.invoice_id(month)));
-    let mut wanted = [vec![format!("{}-order", life.purchase.order_id())], invoices.to_vec()].concat();
+    let mut wanted = [
+        vec![format!("{}-order", life.purchase.order_id())],
+        invoices.to_vec(),
+    ]
+    .concat();
     wanted.sort();
-    assert_eq!(receipts(&bundle), wanted, "the first invoice is covered by the order's receipt");
+    assert_eq!(
+        receipts(&bundle),
+        wanted,
+        "the first invoice is covered by the order's receipt"
+    );
 }
 
 #[tokio::test]
@@ -475,11 +733,20 @@ async fn an_invoice_before_its_order_gives_access_at_once_and_its_receipt_later(
     bundle.deliver(&live(&life, 0), false).await;
     bundle.deliver(&live(&life, 3), false).await;
     for n in [0, 3] {
-        let ended =
-            bundle.fulfillment.fulfill(&EventId::new(life.moments[n].event_id.clone()).unwrap(), 1).await;
-        assert_eq!(matches!(ended, Outcome::Retry(Setback::TooEarly(_))), n == 3, "{ended:?}");
+        let ended = bundle
+            .fulfillment
+            .fulfill(&EventId::new(life.moments[n].event_id.clone()).unwrap(), 1)
+            .await;
+        assert_eq!(
+            matches!(ended, Outcome::Retry(Setback::TooEarly(_))),
+            n == 3,
+            "{ended:?}"
+        );
     }
-    assert_eq!(access(&bundle, &life), Some((at("2026-03-10T09:00:00Z"), Reason::Paid)));
+    assert_eq!(
+        access(&bundle, &life),
+        Some((at("2026-03-10T09:00:00Z"), Reason::Paid))
+    );
     assert!(bundle.world.kept().receipts.is_empty());
     bundle.deliver(&live(&life, 1), false).await;
     bundle.drain().await;
@@ -504,10 +771,20 @@ async fn a_contradicted_end_is_asked_for_and_parked_if_the_provider_knows_better
         let mut ended = subscription.clone();
         ended["status"] = json!("canceled");
         let early = at("2026-03-01T00:00:00Z").as_second();
-        let delivery = news("customer.subscription.deleted", "fevt_end", early, "subscription", ended);
+        let delivery = news(
+            "customer.subscription.deleted",
+            "fevt_end",
+            early,
+            "subscription",
+            ended,
+        );
         bundle.deliver(&delivery, false).await;
         bundle.drain().await;
-        let expected = if parks { EventState::Parked } else { EventState::Processed };
+        let expected = if parks {
+            EventState::Parked
+        } else {
+            EventState::Processed
+        };
         assert_eq!(state(&bundle, "fevt_end").0, expected, "{status}");
         assert_eq!(access(&bundle, &life) == before, parks, "{status}");
     }
@@ -522,16 +799,35 @@ async fn a_status_that_nobody_knows_neither_fails_nor_grants() {
     let mut strange = life.subscription.clone();
     strange["status"] = json!("enchanted");
     let later = at("2026-01-10T09:00:02Z").as_second();
-    let delivery = news("customer.subscription.updated", "fevt_s", later, "subscription", strange.clone());
+    let delivery = news(
+        "customer.subscription.updated",
+        "fevt_s",
+        later,
+        "subscription",
+        strange.clone(),
+    );
     bundle.deliver(&delivery, false).await;
     bundle.drain().await;
     assert_eq!(state(&bundle, "fevt_s").0, EventState::Processed);
-    assert_eq!(access(&bundle, &life), Some((Timestamp::UNIX_EPOCH, Reason::NotPaidYet)));
+    assert_eq!(
+        access(&bundle, &life),
+        Some((Timestamp::UNIX_EPOCH, Reason::NotPaidYet))
+    );
     bundle.deliver(&live(&life, 2), false).await;
     bundle.drain().await;
-    assert_eq!(access(&bundle, &life).unwrap().0, at("2026-02-10T09:00:00Z"), "what is paid for is given");
+    assert_eq!(
+        access(&bundle, &life).unwrap().0,
+        at("2026-02-10T09:00:00Z"),
+        "what is paid for is given"
+    );
     // An unknown type is stored and acknowledged.
-    let delivery = news("customer.subscription.enchanted", "fevt_t", later, "subscription", strange);
+    let delivery = news(
+        "customer.subscription.enchanted",
+        "fevt_t",
+        later,
+        "subscription",
+        strange,
+    );
     bundle.deliver(&delivery, false).await;
     bundle.drain().await;
     assert_eq!(state(&bundle, "fevt_t").0, EventState::Unhandled);
@@ -554,7 +850,16 @@ async fn news_that_do_not_say_what_a_subscription_is_for_take_nothing_away() {
     bare["current_period_end"] = json!("2026-02-10T09:00:00Z");
     let later = at("2026-01-20T09:00:00Z").as_second();
     bundle
-        .deliver(&news("customer.subscription.updated", "fevt_b", later, "subscription", bare), false)
+        .deliver(
+            &news(
+                "customer.subscription.updated",
+                "fevt_b",
+                later,
+                "subscription",
+                bare,
+            ),
+            false,
+        )
         .await;
     bundle.drain().await;
     assert_eq!(access(&bundle, &life), before);
@@ -571,13 +876,33 @@ async fn a_renewal_is_mailed_to_the_newest_address_and_to_nobody_once_the_custom
     let mut customer = life.purchase.customer.clone();
     customer["email"] = json!("new.address@example.com");
     bundle
-        .deliver(&news("customer.updated", "fevt_c", 1_768_100_000, "customer", customer.clone()), false)
+        .deliver(
+            &news(
+                "customer.updated",
+                "fevt_c",
+                1_768_100_000,
+                "customer",
+                customer.clone(),
+            ),
+            false,
+        )
         .await;
     bundle.deliver(&live(&life, 3), false).await;
     bundle.drain().await;
     let to = bundle.world.kept().mails.last().unwrap().to.to_string();
     assert_eq!(to, "new.address@example.com");
-    bundle.deliver(&news("customer.deleted", "fevt_d", 1_768_200_000, "customer", customer), false).await;
+    bundle
+        .deliver(
+            &news(
+                "customer.deleted",
+                "fevt_d",
+                1_768_200_000,
+                "customer",
+                customer,
+            ),
+            false,
+        )
+        .await;
     bundle.drain().await;
     bundle.deliver(&live(&life, 6), false).await;
     bundle.drain().await;
@@ -591,23 +916,36 @@ async fn a_renewal_is_mailed_to_the_newest_address_and_to_nobody_once_the_custom
 async fn test_money_on_a_live_stack_is_parked_whatever_it_is_about() {
     let bundle = sold().await;
     let before = End::of(&bundle.world.kept());
-    for (n, kind) in
-        ["refund.updated", "charge.dispute.created", "customer.subscription.created", "invoice.paid"]
-            .into_iter()
-            .enumerate()
+    for (n, kind) in [
+        "refund.updated",
+        "charge.dispute.created",
+        "customer.subscription.created",
+        "invoice.paid",
+    ]
+    .into_iter()
+    .enumerate()
     {
         // The samples are of test mode.
         let mut event = sample(kind);
         event["event_id"] = json!(format!("fevt_t{n}"));
-        let delivery = Delivery { id: format!("msg_t{n}"), body: event.to_string() };
+        let delivery = Delivery {
+            id: format!("msg_t{n}"),
+            body: event.to_string(),
+        };
         bundle.deliver(&delivery, false).await;
         bundle.drain().await;
         let (state, reason) = state(&bundle, &format!("fevt_t{n}"));
         assert_eq!(state, EventState::Parked, "{kind}");
-        assert!(reason.is_some_and(|reason| reason.contains("test-mode")), "{kind}");
+        assert!(
+            reason.is_some_and(|reason| reason.contains("test-mode")),
+            "{kind}"
+        );
     }
     let after = End::of(&bundle.world.kept());
-    assert_eq!((after.orders, after.receipts, after.mails), (before.orders, before.receipts, before.mails));
+    assert_eq!(
+        (after.orders, after.receipts, after.mails),
+        (before.orders, before.receipts, before.mails)
+    );
 }
 
 /// The end of a life, told in that order.
@@ -621,8 +959,13 @@ async fn told(life: &Life, order: &[usize]) -> (Option<(Timestamp, Reason)>, Vec
         }
     }
     bundle.drain().await;
-    let parked =
-        bundle.world.kept().events.values().filter(|event| event.state != EventState::Processed).count();
+    let parked = bundle
+        .world
+        .kept()
+        .events
+        .values()
+        .filter(|event| event.state != EventState::Processed)
+        .count();
     (access(&bundle, life), receipts(&bundle), parked)
 }
 
@@ -648,6 +991,7 @@ fn the_ids_of_a_life_are_its_own() {
     assert_ne!(one.moments[3].event_id, two.moments[3].event_id);
     assert_ne!(one.subscription_id(), two.subscription_id());
     assert!(
-        SubscriptionId::new(one.subscription_id()).is_ok() && refund_id(&id("fre", 1)).as_str().len() == 30
+        SubscriptionId::new(one.subscription_id()).is_ok()
+            && refund_id(&id("fre", 1)).as_str().len() == 30
     );
 }

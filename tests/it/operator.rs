@@ -67,15 +67,21 @@ fn state(bundle: &Bundle, id: &str) -> EventState {
 }
 
 async fn released(world: &World, id: &str) -> Again {
-    release(world, world, &event_id(id), &note(world)).await.unwrap()
+    release(world, world, &event_id(id), &note(world))
+        .await
+        .unwrap()
 }
 
 async fn replayed(world: &World, id: &str) -> Again {
-    replay(world, world, &event_id(id), &note(world)).await.unwrap()
+    replay(world, world, &event_id(id), &note(world))
+        .await
+        .unwrap()
 }
 
 async fn dropped(world: &World, id: &str) -> Dropped {
-    drop_event(world, &event_id(id), &note(world)).await.unwrap()
+    drop_event(world, &event_id(id), &note(world))
+        .await
+        .unwrap()
 }
 
 /// The shop, with the first checkout's news parked as `fevt_1`: the provider said that it was not complete. Now it does.
@@ -89,7 +95,9 @@ async fn park(bundle: &Bundle) {
     let mut open = checkout(&purchase(1));
     open.status = Status::Open;
     bundle.provider_has(&open);
-    bundle.deliver(&Delivery::of(&purchase(1), "fevt_1"), false).await;
+    bundle
+        .deliver(&Delivery::of(&purchase(1), "fevt_1"), false)
+        .await;
     bundle.drain().await;
     assert_eq!(state(bundle, "fevt_1"), EventState::Parked);
     bundle.provider_has(&checkout(&purchase(1)));
@@ -102,29 +110,53 @@ async fn told(bundle: &Bundle, count: u64) {
     }
     for n in 1..=count {
         bundle.provider_has(&checkout(&purchase(n)));
-        bundle.deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false).await;
+        bundle
+            .deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false)
+            .await;
     }
 }
 
 fn is_fulfilled_once(bundle: &Bundle) {
     let end = end(bundle);
-    assert_eq!((end.orders.len(), end.mails.len(), end.movements.len()), (1, 1, 2));
+    assert_eq!(
+        (end.orders.len(), end.mails.len(), end.movements.len()),
+        (1, 1, 2)
+    );
     assert_eq!(end.counters[&sku("BRACE-M")], ON_HAND - 2);
     assert_eq!((end.queued, end.dead_letters), (0, Vec::new()));
-    assert!(end.events.values().all(|event| *event == (EventState::Processed, None)), "{:?}", end.events);
+    assert!(
+        end.events
+            .values()
+            .all(|event| *event == (EventState::Processed, None)),
+        "{:?}",
+        end.events
+    );
 }
 
-const NOW_FROM_PARKED: Again = Again::Reopened { from: EventState::Parked };
-const ONCE_MORE: Again = Again::Queued { state: EventState::Stored };
+const NOW_FROM_PARKED: Again = Again::Reopened {
+    from: EventState::Parked,
+};
+const ONCE_MORE: Again = Again::Queued {
+    state: EventState::Stored,
+};
 
 #[tokio::test]
 async fn a_parked_event_says_why_since_when_and_how_often() {
     let bundle = parked().await;
     let row = event(&bundle, "fevt_1");
     assert_eq!(row.class, Some(Class::NotComplete));
-    assert_eq!(row.reason.as_deref(), Some("the checkout is `open`, not complete"));
-    assert_eq!(row.attempts, 2, "failed, before the third was the last word");
-    assert_eq!(row.received_at, Timestamp::from_second(kit::story::BEGIN).unwrap());
+    assert_eq!(
+        row.reason.as_deref(),
+        Some("the checkout is `open`, not complete")
+    );
+    assert_eq!(
+        row.attempts, 2,
+        "failed, before the third was the last word"
+    );
+    assert_eq!(
+        row.received_at,
+        Timestamp::from_second(kit::story::BEGIN).unwrap()
+    );
 }
 
 #[tokio::test]
@@ -140,15 +172,24 @@ async fn releasing_twice_fulfills_once() {
     is_fulfilled_once(&bundle);
     let left = Again::Left(Left::NotParked(EventState::Processed));
     assert_eq!(released(&bundle.world, "fevt_1").await, left);
-    assert_eq!(released(&bundle.world, "fevt_none").await, Again::Left(Left::Unknown));
+    assert_eq!(
+        released(&bundle.world, "fevt_none").await,
+        Again::Left(Left::Unknown)
+    );
     is_fulfilled_once(&bundle);
 }
 
 #[tokio::test]
 async fn two_operators_release_one_event_at_once_and_it_is_fulfilled_once() {
     let bundle = parked().await;
-    let done = tokio::join!(released(&bundle.world, "fevt_1"), released(&bundle.world, "fevt_1"));
-    assert!([(NOW_FROM_PARKED, ONCE_MORE), (ONCE_MORE, NOW_FROM_PARKED)].contains(&done), "{done:?}");
+    let done = tokio::join!(
+        released(&bundle.world, "fevt_1"),
+        released(&bundle.world, "fevt_1")
+    );
+    assert!(
+        [(NOW_FROM_PARKED, ONCE_MORE), (ONCE_MORE, NOW_FROM_PARKED)].contains(&done),
+        "{done:?}"
+    );
     bundle.drain_at_once().await;
     is_fulfilled_once(&bundle);
 }
@@ -163,14 +204,20 @@ async fn a_released_event_that_is_doubtful_again_is_parked_again() {
     bundle.drain().await;
     let row = event(&bundle, "fevt_1");
     assert_eq!(row.state, EventState::Parked);
-    assert_eq!(row.reason.as_deref(), Some("the checkout is `expired`, not complete"));
+    assert_eq!(
+        row.reason.as_deref(),
+        Some("the checkout is `expired`, not complete")
+    );
     assert!(row.note.is_some(), "somebody has tried");
     assert!(end(&bundle).orders.is_empty());
 }
 
 /// Every call that `act` makes fails, loses its answer, is sent twice, or is the last before the process dies; then it is
 /// done again, and what follows is worked off. Gives each end, and by what it was disturbed.
-async fn disturbed<T>(begin: impl AsyncFn() -> Bundle, act: impl AsyncFn(&World) -> T) -> Vec<(End, String)> {
+async fn disturbed<T>(
+    begin: impl AsyncFn() -> Bundle,
+    act: impl AsyncFn(&World) -> T,
+) -> Vec<(End, String)> {
     let calls = {
         let bundle = begin().await;
         let before = bundle.world.kept().calls.len();
@@ -180,8 +227,13 @@ async fn disturbed<T>(begin: impl AsyncFn() -> Bundle, act: impl AsyncFn(&World)
     assert!(calls > 1);
     let mut ends = Vec::new();
     for n in 0..calls {
-        for fault in [Fault::FailBefore, Fault::FailAfter, Fault::StopBefore, Fault::StopAfter, Fault::Twice]
-        {
+        for fault in [
+            Fault::FailBefore,
+            Fault::FailAfter,
+            Fault::StopBefore,
+            Fault::StopAfter,
+            Fault::Twice,
+        ] {
             let bundle = begin().await;
             let at = bundle.world.kept().calls.len() + n;
             bundle.world.kept().faults.insert(at, fault);
@@ -226,7 +278,12 @@ async fn left_to_the_sweep<T>(
     };
     let mut ends = Vec::new();
     for n in 0..calls {
-        for fault in [Fault::FailBefore, Fault::FailAfter, Fault::StopBefore, Fault::StopAfter] {
+        for fault in [
+            Fault::FailBefore,
+            Fault::FailAfter,
+            Fault::StopBefore,
+            Fault::StopAfter,
+        ] {
             let bundle = begin().await;
             let at = bundle.world.kept().calls.len() + n;
             bundle.world.kept().faults.insert(at, fault);
@@ -264,7 +321,11 @@ async fn a_release_that_is_stopped_anywhere_and_left_is_finished_by_the_sweep_or
     let is_reopened = |bundle: &Bundle| state(bundle, "fevt_1") == EventState::Stored;
     let mut finished = 0;
     for (end, reopened, what) in left_to_the_sweep(parked, act, is_reopened, SWEPT_WITHIN).await {
-        assert_eq!(&end, if reopened { &undisturbed } else { &untouched }, "{what}");
+        assert_eq!(
+            &end,
+            if reopened { &undisturbed } else { &untouched },
+            "{what}"
+        );
         finished += usize::from(reopened);
     }
     assert!(finished >= 4, "{finished}");
@@ -273,23 +334,43 @@ async fn a_release_that_is_stopped_anywhere_and_left_is_finished_by_the_sweep_or
 #[tokio::test]
 async fn a_dropped_event_stays_dropped_whatever_comes() {
     let bundle = parked().await;
-    assert_eq!(dropped(&bundle.world, "fevt_1").await, Dropped::Now { from: EventState::Parked });
+    assert_eq!(
+        dropped(&bundle.world, "fevt_1").await,
+        Dropped::Now {
+            from: EventState::Parked
+        }
+    );
     assert_eq!(dropped(&bundle.world, "fevt_1").await, Dropped::Before);
-    let job = FulfillmentJob::V1 { event_id: event_id("fevt_1") };
+    let job = FulfillmentJob::V1 {
+        event_id: event_id("fevt_1"),
+    };
     Queue::send(&bundle.world, &job).await.unwrap();
-    bundle.deliver(&Delivery::of(&purchase(1), "fevt_1"), false).await;
+    bundle
+        .deliver(&Delivery::of(&purchase(1), "fevt_1"), false)
+        .await;
     bundle.drain().await;
     let row = event(&bundle, "fevt_1");
-    assert_eq!((row.state, row.class), (EventState::Dropped, Some(Class::NotComplete)));
+    assert_eq!(
+        (row.state, row.class),
+        (EventState::Dropped, Some(Class::NotComplete))
+    );
     assert!(row.note.unwrap().ends_with("ops dropped it: it is mended"));
     assert!(end(&bundle).orders.is_empty());
 
     let left = Again::Left(Left::NotParked(EventState::Dropped));
     assert_eq!(released(&bundle.world, "fevt_1").await, left);
     let tuesday = replayed_range(&bundle, &all_day(&bundle), bounds()).await;
-    assert_eq!(tuesday.counts, BTreeMap::from([(Again::Left(Left::Dropped), 1)]));
+    assert_eq!(
+        tuesday.counts,
+        BTreeMap::from([(Again::Left(Left::Dropped), 1)])
+    );
     // Whoever wants it after all names it.
-    assert_eq!(replayed(&bundle.world, "fevt_1").await, Again::Reopened { from: EventState::Dropped });
+    assert_eq!(
+        replayed(&bundle.world, "fevt_1").await,
+        Again::Reopened {
+            from: EventState::Dropped
+        }
+    );
     bundle.drain().await;
     is_fulfilled_once(&bundle);
     let left = Dropped::Left(Left::NotOpen(EventState::Processed));
@@ -302,7 +383,9 @@ async fn an_event_is_dropped_or_worked_on_and_never_both() {
     for head_start in 0..24 {
         let bundle = open_shop(OnUnknown::Resend);
         bundle.provider_has(&checkout(&purchase(1)));
-        bundle.deliver(&Delivery::of(&purchase(1), "fevt_1"), false).await;
+        bundle
+            .deliver(&Delivery::of(&purchase(1), "fevt_1"), false)
+            .await;
         let drop = async {
             for _ in 0..head_start {
                 tokio::task::yield_now().await;
@@ -314,7 +397,10 @@ async fn an_event_is_dropped_or_worked_on_and_never_both() {
         let end = end(&bundle);
         match dropped {
             Dropped::Now { .. } => {
-                assert_eq!((state(&bundle, "fevt_1"), end.orders.len()), (EventState::Dropped, 0));
+                assert_eq!(
+                    (state(&bundle, "fevt_1"), end.orders.len()),
+                    (EventState::Dropped, 0)
+                );
                 assert_eq!(end.counters[&sku("TOTE")], ON_HAND);
             }
             _ => is_fulfilled_once(&bundle),
@@ -331,12 +417,29 @@ async fn committed_work_is_not_dropped_but_passed_on() {
     bundle.world.kept().fulfillment_queue.clear();
     let at = bundle.world.kept().calls.len() + 5;
     bundle.world.kept().faults.insert(at, Fault::StopBefore);
-    let ended = bundle.world.run(bundle.fulfillment.fulfill(&event_id("fevt_1"), 1)).await;
-    assert_eq!((ended, state(&bundle, "fevt_1")), (None, EventState::Committed));
-    assert_eq!(dropped(&bundle.world, "fevt_1").await, Dropped::Left(Left::Committed));
-    assert_eq!(released(&bundle.world, "fevt_1").await, Again::Queued { state: EventState::Committed });
+    let ended = bundle
+        .world
+        .run(bundle.fulfillment.fulfill(&event_id("fevt_1"), 1))
+        .await;
+    assert_eq!(
+        (ended, state(&bundle, "fevt_1")),
+        (None, EventState::Committed)
+    );
+    assert_eq!(
+        dropped(&bundle.world, "fevt_1").await,
+        Dropped::Left(Left::Committed)
+    );
+    assert_eq!(
+        released(&bundle.world, "fevt_1").await,
+        Again::Queued {
+            state: EventState::Committed
+        }
+    );
     bundle.drain().await;
-    assert_eq!((state(&bundle, "fevt_1"), end(&bundle).mails.len()), (EventState::Processed, 1));
+    assert_eq!(
+        (state(&bundle, "fevt_1"), end(&bundle).mails.len()),
+        (EventState::Processed, 1)
+    );
 }
 
 /// News of the second purchase under the id of the first one's.
@@ -357,26 +460,49 @@ async fn another_body_under_a_known_id_counts_when_a_person_names_it_and_never_f
     let all = replayed_range(&bundle, &all_day(&bundle), bounds()).await;
     assert_eq!(all.counts[&Again::Left(Left::OtherBody)], 1);
     bundle.drain().await;
-    assert_eq!((state(&bundle, &beside), end(&bundle).orders.len()), (EventState::Parked, 1));
+    assert_eq!(
+        (state(&bundle, &beside), end(&bundle).orders.len()),
+        (EventState::Parked, 1)
+    );
 
     let first = event(&bundle, "fevt_1");
     assert_eq!(released(&bundle.world, &beside).await, NOW_FROM_PARKED);
     bundle.drain().await;
     let end = end(&bundle);
-    assert_eq!((state(&bundle, &beside), end.orders.len()), (EventState::Processed, 2));
+    assert_eq!(
+        (state(&bundle, &beside), end.orders.len()),
+        (EventState::Processed, 2)
+    );
     assert_eq!(end.mails.len(), 2);
-    assert_eq!(event(&bundle, "fevt_1"), first, "the first one stays what it is");
+    assert_eq!(
+        event(&bundle, "fevt_1"),
+        first,
+        "the first one stays what it is"
+    );
 }
 
 /// All that has come on that day.
 fn all_day(bundle: &Bundle) -> Search {
-    let (since, before) = (SignedDuration::from_hours(-24), SignedDuration::from_hours(24));
+    let (since, before) = (
+        SignedDuration::from_hours(-24),
+        SignedDuration::from_hours(24),
+    );
     let now = bundle.world.now();
-    Search { event_type: None, since: now + since, before: now + before }
+    Search {
+        event_type: None,
+        since: now + since,
+        before: now + before,
+    }
 }
 
 fn bounds() -> Bounds {
-    Bounds { dry_run: false, parked: false, events: 10_000, pages: 10_000, after: None }
+    Bounds {
+        dry_run: false,
+        parked: false,
+        events: 10_000,
+        pages: 10_000,
+        after: None,
+    }
 }
 
 async fn replayed_range(bundle: &Bundle, search: &Search, bounds: Bounds) -> Replayed {
@@ -397,14 +523,20 @@ fn delivery(event_id: &str, body: &[u8]) -> Delivery {
     for resource in body["object"].as_object_mut().unwrap().values_mut() {
         resource["test_mode"] = json!(false);
     }
-    Delivery { id: format!("msg_{event_id}"), body: body.to_string() }
+    Delivery {
+        id: format!("msg_{event_id}"),
+        body: body.to_string(),
+    }
 }
 
 /// A Tuesday: purchases, one of them refunded, a subscription's whole life, one event parked, one dropped, one of a type
 /// that nobody knows, one that cannot be read, one under an id that is taken. All that can be done is done.
 async fn tuesday() -> Bundle {
     let bundle = parked().await;
-    bundle.provider_has(&Checkout { status: Status::Open, ..checkout(&purchase(1)) });
+    bundle.provider_has(&Checkout {
+        status: Status::Open,
+        ..checkout(&purchase(1))
+    });
     let life = Life::of(99);
     bundle.provider_has(&checkout(&live(&life.purchase)));
     let mut subscription = life.subscription.clone();
@@ -419,19 +551,48 @@ async fn tuesday() -> Bundle {
     refund["payment_intent_id"] = purchase(2).session["payment_intents"][1].clone();
     refund["status"] = json!("succeeded");
     let at = 1_760_100_000;
-    told.push(delivery("fevt_r", &shop::event("refund.updated", "fevt_r", at, "refund", &refund)));
-    told.push(delivery("fevt_u", &shop::event("some.new.type", "fevt_u", at, "thing", &json!({}))));
-    told.push(Delivery { id: "msg_b".to_owned(), body: "hello".to_owned() });
-    told.extend(life.moments.iter().map(|moment| delivery(&moment.event_id, &moment.body)));
-    bundle.provider_has(&Checkout { status: Status::Open, ..checkout(&purchase(40)) });
+    told.push(delivery(
+        "fevt_r",
+        &shop::event("refund.updated", "fevt_r", at, "refund", &refund),
+    ));
+    told.push(delivery(
+        "fevt_u",
+        &shop::event("some.new.type", "fevt_u", at, "thing", &json!({})),
+    ));
+    told.push(Delivery {
+        id: "msg_b".to_owned(),
+        body: "hello".to_owned(),
+    });
+    told.extend(
+        life.moments
+            .iter()
+            .map(|moment| delivery(&moment.event_id, &moment.body)),
+    );
+    bundle.provider_has(&Checkout {
+        status: Status::Open,
+        ..checkout(&purchase(40))
+    });
     told.push(Delivery::of(&purchase(40), "fevt_40"));
     for delivery in &told {
         bundle.deliver(delivery, false).await;
     }
-    bundle.deliver(&Delivery::of(&purchase(3), "fevt_2"), false).await;
+    bundle
+        .deliver(&Delivery::of(&purchase(3), "fevt_2"), false)
+        .await;
     bundle.drain().await;
-    assert_eq!(dropped(&bundle.world, "fevt_40").await, Dropped::Now { from: EventState::Parked });
-    let states: BTreeSet<EventState> = bundle.world.kept().events.values().map(|event| event.state).collect();
+    assert_eq!(
+        dropped(&bundle.world, "fevt_40").await,
+        Dropped::Now {
+            from: EventState::Parked
+        }
+    );
+    let states: BTreeSet<EventState> = bundle
+        .world
+        .kept()
+        .events
+        .values()
+        .map(|event| event.state)
+        .collect();
     let all = [
         EventState::Processed,
         EventState::Parked,
@@ -445,10 +606,13 @@ async fn tuesday() -> Bundle {
 
 /// How many events are left alone, for which reason.
 fn left_alone(replayed: &Replayed) -> BTreeMap<Left, usize> {
-    let left = replayed.counts.iter().filter_map(|(again, count)| match again {
-        Again::Left(left) => Some((*left, *count)),
-        _ => None,
-    });
+    let left = replayed
+        .counts
+        .iter()
+        .filter_map(|(again, count)| match again {
+            Again::Left(left) => Some((*left, *count)),
+            _ => None,
+        });
     left.collect()
 }
 
@@ -461,10 +625,16 @@ async fn a_replay_of_last_tuesday_changes_nothing_that_is_done() {
     assert_eq!((before.orders.len(), before.dead_letters.len()), (12, 0));
     for round in 0..2 {
         let replayed = replayed_range(&bundle, &search, bounds()).await;
-        assert!(replayed.complete && replayed.stopped.is_none(), "{replayed}");
+        assert!(
+            replayed.complete && replayed.stopped.is_none(),
+            "{replayed}"
+        );
         let left = left_alone(&replayed);
         let one_each = [Left::Parked, Left::Dropped, Left::OtherBody].map(|left| (left, 1));
-        let expected: BTreeMap<_, _> = one_each.into_iter().chain([(Left::NotActedOn, 2)]).collect();
+        let expected: BTreeMap<_, _> = one_each
+            .into_iter()
+            .chain([(Left::NotActedOn, 2)])
+            .collect();
         assert_eq!(left, expected, "round {round}");
         assert_eq!(replayed.replayed(), events - 5);
         bundle.drain().await;
@@ -477,16 +647,39 @@ async fn a_parked_event_is_replayed_with_others_only_where_that_is_asked_for() {
     let bundle = parked().await;
     // Somebody has sold it by hand meanwhile, and has not dropped the event.
     let left = replayed_range(&bundle, &all_day(&bundle), bounds()).await;
-    assert_eq!(left.counts, BTreeMap::from([(Again::Left(Left::Parked), 1)]));
-    assert!(left.to_string().contains("1 left: it is parked, for a person"), "{left}");
+    assert_eq!(
+        left.counts,
+        BTreeMap::from([(Again::Left(Left::Parked), 1)])
+    );
+    assert!(
+        left.to_string()
+            .contains("1 left: it is parked, for a person"),
+        "{left}"
+    );
     bundle.drain().await;
-    assert_eq!((state(&bundle, "fevt_1"), end(&bundle).orders.len()), (EventState::Parked, 0));
+    assert_eq!(
+        (state(&bundle, "fevt_1"), end(&bundle).orders.len()),
+        (EventState::Parked, 0)
+    );
 
-    let asked_for = Bounds { parked: true, ..bounds() };
-    let said =
-        replayed_range(&bundle, &all_day(&bundle), Bounds { dry_run: true, ..asked_for.clone() }).await;
+    let asked_for = Bounds {
+        parked: true,
+        ..bounds()
+    };
+    let said = replayed_range(
+        &bundle,
+        &all_day(&bundle),
+        Bounds {
+            dry_run: true,
+            ..asked_for.clone()
+        },
+    )
+    .await;
     let done = replayed_range(&bundle, &all_day(&bundle), asked_for).await;
-    assert_eq!((&done.counts, &said.counts), (&BTreeMap::from([(NOW_FROM_PARKED, 1)]), &done.counts));
+    assert_eq!(
+        (&done.counts, &said.counts),
+        (&BTreeMap::from([(NOW_FROM_PARKED, 1)]), &done.counts)
+    );
     bundle.drain().await;
     is_fulfilled_once(&bundle);
 }
@@ -510,28 +703,54 @@ async fn what_an_older_version_did_not_know_is_acted_on() {
     bundle.world.kept().fulfillment_queue.clear();
     let occurred_at = event(&bundle, "fevt_1").occurred_at;
     assert!(occurred_at.is_some());
-    for (id, state) in [("fevt_1", EventState::Unhandled), ("fevt_2", EventState::Unreadable)] {
+    for (id, state) in [
+        ("fevt_1", EventState::Unhandled),
+        ("fevt_2", EventState::Unreadable),
+    ] {
         let mut kept = bundle.world.kept();
         let row = kept.events.get_mut(&event_id(id)).unwrap();
-        *row = StoredEvent { state, event_type: None, occurred_at: None, ..row.clone() };
+        *row = StoredEvent {
+            state,
+            event_type: None,
+            occurred_at: None,
+            ..row.clone()
+        };
     }
-    assert_eq!(replayed(&bundle.world, "fevt_1").await, Again::Reopened { from: EventState::Unhandled });
+    assert_eq!(
+        replayed(&bundle.world, "fevt_1").await,
+        Again::Reopened {
+            from: EventState::Unhandled
+        }
+    );
     let replayed = replayed_range(&bundle, &all_day(&bundle), bounds()).await;
     assert_eq!((replayed.replayed(), left_alone(&replayed).len()), (2, 0));
     let row = event(&bundle, "fevt_1");
-    assert_eq!(row.event_type.as_deref(), Some("checkout.session.completed"));
+    assert_eq!(
+        row.event_type.as_deref(),
+        Some("checkout.session.completed")
+    );
     assert_eq!(row.occurred_at, occurred_at, "as it is read today");
     bundle.drain().await;
-    assert_eq!((end(&bundle).orders.len(), end(&bundle).mails.len()), (2, 2));
+    assert_eq!(
+        (end(&bundle).orders.len(), end(&bundle).mails.len()),
+        (2, 2)
+    );
 }
 
 #[tokio::test]
 async fn what_this_version_does_nothing_with_is_left() {
     let bundle = tuesday().await;
     for id in ["fevt_u", &format!("unreadable:{}", fingerprint(b"hello"))] {
-        assert_eq!(replayed(&bundle.world, id).await, Again::Left(Left::NotActedOn));
+        assert_eq!(
+            replayed(&bundle.world, id).await,
+            Again::Left(Left::NotActedOn)
+        );
     }
-    assert_eq!(state(&bundle, "fevt_u"), EventState::Unhandled, "and not parked");
+    assert_eq!(
+        state(&bundle, "fevt_u"),
+        EventState::Unhandled,
+        "and not parked"
+    );
 }
 
 #[tokio::test]
@@ -539,25 +758,64 @@ async fn only_the_type_and_the_time_that_are_asked_for_are_replayed() {
     let bundle = tuesday().await;
     let all = all_day(&bundle);
     let of = async |search: Search| {
-        let bounds = Bounds { dry_run: true, ..bounds() };
+        let bounds = Bounds {
+            dry_run: true,
+            ..bounds()
+        };
         replayed_range(&bundle, &search, bounds).await
     };
-    let refunds = of(Search { event_type: Some("refund.updated".into()), ..all.clone() }).await;
-    assert_eq!((refunds.replayed(), refunds.first), (1, vec![event_id("fevt_r")]));
+    let refunds = of(Search {
+        event_type: Some("refund.updated".into()),
+        ..all.clone()
+    })
+    .await;
+    assert_eq!(
+        (refunds.replayed(), refunds.first),
+        (1, vec![event_id("fevt_r")])
+    );
     let at = event(&bundle, "fevt_r").received_at;
     let second = SignedDuration::from_secs(1);
-    let that = Search { event_type: Some("refund.updated".into()), since: at, before: at + second };
+    let that = Search {
+        event_type: Some("refund.updated".into()),
+        since: at,
+        before: at + second,
+    };
     assert_eq!(of(that.clone()).await.replayed(), 1);
-    assert_eq!(of(Search { before: at, since: all.since, ..that.clone() }).await.replayed(), 0);
-    assert_eq!(of(Search { since: at + second, before: all.before, ..that }).await.replayed(), 0);
+    assert_eq!(
+        of(Search {
+            before: at,
+            since: all.since,
+            ..that.clone()
+        })
+        .await
+        .replayed(),
+        0
+    );
+    assert_eq!(
+        of(Search {
+            since: at + second,
+            before: all.before,
+            ..that
+        })
+        .await
+        .replayed(),
+        0
+    );
 }
 
 /// All that is kept, but for what was called.
 fn kept(bundle: &Bundle) -> String {
     let kept = bundle.world.kept();
-    let dead: Vec<_> = kept.dead_letters.values().map(|dead| (&dead.body, dead.visible_at)).collect();
+    let dead: Vec<_> = kept
+        .dead_letters
+        .values()
+        .map(|dead| (&dead.body, dead.visible_at))
+        .collect();
     let queues = (&kept.fulfillment_queue, &kept.receipt_queue);
-    format!("{:?} {:?} {:?} {queues:?} {dead:?}", kept.events, kept.receipts, kept.orders)
+    format!(
+        "{:?} {:?} {:?} {queues:?} {dead:?}",
+        kept.events, kept.receipts, kept.orders
+    )
 }
 
 #[tokio::test]
@@ -566,30 +824,69 @@ async fn a_dry_run_writes_nothing_and_says_what_the_run_then_does() {
     given_up(&bundle, 5).await;
     let before = kept(&bundle);
     let search = all_day(&bundle);
-    let said = replayed_range(&bundle, &search, Bounds { dry_run: true, ..bounds() }).await;
+    let said = replayed_range(
+        &bundle,
+        &search,
+        Bounds {
+            dry_run: true,
+            ..bounds()
+        },
+    )
+    .await;
     let text = said.to_string();
     assert!(text.contains("events would be replayed: fevt_"), "{text}");
-    assert!(text.contains("decided anew, was processed") && text.contains(", …"), "{text}");
-    let seen = redriven(&bundle, redrive::Bounds { dry_run: true, ..letters() }).await;
+    assert!(
+        text.contains("decided anew, was processed") && text.contains(", …"),
+        "{text}"
+    );
+    let seen = redriven(
+        &bundle,
+        redrive::Bounds {
+            dry_run: true,
+            ..letters()
+        },
+    )
+    .await;
     assert_eq!((seen.moved, seen.depth), (5, Some(5)));
-    assert!(seen.to_string().starts_with("5 messages would be moved, of the first few: fevt_"), "{seen}");
+    assert!(
+        seen.to_string()
+            .starts_with("5 messages would be moved, of the first few: fevt_"),
+        "{seen}"
+    );
     assert_eq!(kept(&bundle), before);
 
     let done = replayed_range(&bundle, &search, bounds()).await;
     assert_eq!((done.counts, done.first), (said.counts, said.first));
     let done = redriven(&bundle, letters()).await;
-    assert_eq!((done.moved, done.first, done.depth), (5, seen.first, Some(0)));
+    assert_eq!(
+        (done.moved, done.first, done.depth),
+        (5, seen.first, Some(0))
+    );
 }
 
 #[tokio::test]
 async fn a_replay_that_is_cut_short_goes_on_where_it_ended() {
     let bundle = tuesday().await;
     let search = all_day(&bundle);
-    let whole = replayed_range(&bundle, &search, Bounds { dry_run: true, ..bounds() }).await;
+    let whole = replayed_range(
+        &bundle,
+        &search,
+        Bounds {
+            dry_run: true,
+            ..bounds()
+        },
+    )
+    .await;
     for (events, pages) in [(1, 100), (3, 100), (5, 2), (100, 1), (7, 1)] {
         let (mut counts, mut after, mut runs) = (BTreeMap::new(), None, 0);
         loop {
-            let bounds = Bounds { dry_run: true, parked: false, events, pages, after };
+            let bounds = Bounds {
+                dry_run: true,
+                parked: false,
+                events,
+                pages,
+                after,
+            };
             let some = replayed_range(&bundle, &search, bounds).await;
             assert!(some.counts.values().sum::<usize>() <= events);
             for (again, count) in some.counts {
@@ -601,7 +898,10 @@ async fn a_replay_that_is_cut_short_goes_on_where_it_ended() {
             }
         }
         assert!(runs > 2);
-        assert_eq!(counts, whole.counts, "{events} events and {pages} pages at once");
+        assert_eq!(
+            counts, whole.counts,
+            "{events} events and {pages} pages at once"
+        );
     }
 }
 
@@ -621,12 +921,20 @@ async fn a_replay_that_fails_says_where_and_what_it_has_done() {
             let at = bundle.world.kept().calls.len() + n;
             bundle.world.kept().faults.insert(at, fault);
             let first = replayed_range(&bundle, &search, bounds()).await;
-            assert_eq!(first.stopped.is_some(), fault != Fault::Twice, "{fault:?} at {n}: {first}");
+            assert_eq!(
+                first.stopped.is_some(),
+                fault != Fault::Twice,
+                "{fault:?} at {n}: {first}"
+            );
             if first.stopped.is_some() {
                 let after = first.cursor.clone();
                 let rest = replayed_range(&bundle, &search, Bounds { after, ..bounds() }).await;
                 assert!(rest.complete);
-                let both = first.counts.values().chain(rest.counts.values()).sum::<usize>();
+                let both = first
+                    .counts
+                    .values()
+                    .chain(rest.counts.values())
+                    .sum::<usize>();
                 assert_eq!(both, before.events.len(), "{fault:?} at {n}: each once");
             }
             bundle.drain().await;
@@ -642,11 +950,24 @@ async fn a_replay_and_a_redrive_keep_their_pace() {
     let slow = || Pace::per_second(NonZeroU32::new(2).unwrap());
     let world = &bundle.world;
     let began = tokio::time::Instant::now();
-    let replayed = replay_range(world, world, &all_day(&bundle), &bounds(), &mut slow(), &note(world)).await;
-    assert_eq!((replayed.replayed(), began.elapsed().as_millis()), (9, 4000));
+    let replayed = replay_range(
+        world,
+        world,
+        &all_day(&bundle),
+        &bounds(),
+        &mut slow(),
+        &note(world),
+    )
+    .await;
+    assert_eq!(
+        (replayed.replayed(), began.elapsed().as_millis()),
+        (9, 4000)
+    );
     let began = tokio::time::Instant::now();
     let dead = world.dead_letters(Hop::Fulfillment);
-    let moved = redrive::<FulfillmentJob>(&dead, world, &letters(), &mut slow()).await.moved;
+    let moved = redrive::<FulfillmentJob>(&dead, world, &letters(), &mut slow())
+        .await
+        .moved;
     assert_eq!((moved, began.elapsed().as_millis()), (9, 4000));
 }
 
@@ -657,7 +978,9 @@ async fn given_up(bundle: &Bundle, count: usize) {
     }
     for n in 100..100 + u64::try_from(count).unwrap() {
         bundle.provider_has(&checkout(&purchase(n)));
-        bundle.deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false).await;
+        bundle
+            .deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false)
+            .await;
     }
     let refused = vec![ReadError::KeyRefused { status: 401 }; 5 * count];
     bundle.world.kept().read_faults.extend(refused);
@@ -666,7 +989,11 @@ async fn given_up(bundle: &Bundle, count: usize) {
 }
 
 fn letters() -> redrive::Bounds {
-    redrive::Bounds { dry_run: false, messages: 10_000, only: None }
+    redrive::Bounds {
+        dry_run: false,
+        messages: 10_000,
+        only: None,
+    }
 }
 
 async fn redriven(bundle: &Bundle, bounds: redrive::Bounds) -> Redriven {
@@ -680,7 +1007,10 @@ async fn two_operators_redrive_one_queue_at_once() {
     given_up(&bundle, 25).await;
     let (one, two) = tokio::join!(redriven(&bundle, letters()), redriven(&bundle, letters()));
     assert!(one.moved > 0 && two.moved > 0, "they share the work");
-    assert_eq!((one.moved + two.moved, one.stopped, two.stopped), (25, None, None));
+    assert_eq!(
+        (one.moved + two.moved, one.stopped, two.stopped),
+        (25, None, None)
+    );
     assert!(bundle.world.kept().dead_letters.is_empty());
     bundle.drain_at_once().await;
     let end = end(&bundle);
@@ -695,27 +1025,50 @@ async fn dead_letters_redriven_days_later_in_any_order_by_two_operators_are_done
         let bundle = open_shop(OnUnknown::Resend);
         given_up(&bundle, 14).await;
         for n in [101, 104, 105] {
-            bundle.deliver(&Delivery::of(&purchase(n), &format!("fevt_twin_{n}")), true).await;
+            bundle
+                .deliver(&Delivery::of(&purchase(n), &format!("fevt_twin_{n}")), true)
+                .await;
             bundle.drain().await;
         }
         // Delivered again as well: done, with a message in the dead-letter queue all the same.
         for n in [103, 104] {
-            bundle.deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false).await;
+            bundle
+                .deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false)
+                .await;
         }
         bundle.drain().await;
         bundle.world.pass(Duration::from_hours(24 * 9));
         shuffle(&bundle, seed);
-        let gone = if ttl { forget(&bundle) } else { BTreeSet::new() };
-        let some = redriven(&bundle, redrive::Bounds { messages: 6, ..letters() });
+        let gone = if ttl {
+            forget(&bundle)
+        } else {
+            BTreeSet::new()
+        };
+        let some = redriven(
+            &bundle,
+            redrive::Bounds {
+                messages: 6,
+                ..letters()
+            },
+        );
         let (..) = tokio::join!(some, redriven(&bundle, letters()));
         bundle.world.pass(Duration::from_hours(24 * 2));
         bundle.drain_at_once().await;
         redriven(&bundle, letters()).await;
         bundle.drain_at_once().await;
         let end = end(&bundle);
-        assert_eq!((end.orders.len(), end.mails.len(), end.queued), (14, 14, 0), "{seed} {ttl}");
+        assert_eq!(
+            (end.orders.len(), end.mails.len(), end.queued),
+            (14, 14, 0),
+            "{seed} {ttl}"
+        );
         assert_eq!(end.counters[&sku("BRACE-M")], 1000 - 2 * 14, "{seed} {ttl}");
-        assert!(end.events.values().all(|(state, _)| *state == EventState::Processed), "{seed} {ttl}");
+        assert!(
+            end.events
+                .values()
+                .all(|(state, _)| *state == EventState::Processed),
+            "{seed} {ttl}"
+        );
         // A message whose event is forgotten names nothing that is left to do. It lies there until it is forgotten too.
         let left: BTreeSet<String> = end.dead_letters.into_iter().collect();
         let expected: BTreeSet<String> = gone
@@ -730,7 +1083,9 @@ async fn dead_letters_redriven_days_later_in_any_order_by_two_operators_are_done
 /// Puts the dead letters into another order.
 fn shuffle(bundle: &Bundle, seed: usize) {
     let mut kept = bundle.world.kept();
-    let mut letters: Vec<_> = std::mem::take(&mut kept.dead_letters).into_values().collect();
+    let mut letters: Vec<_> = std::mem::take(&mut kept.dead_letters)
+        .into_values()
+        .collect();
     let count = letters.len();
     for n in 0..count {
         letters.swap(n, (n * 7 + seed * 5 + 3) % count);
@@ -741,7 +1096,9 @@ fn shuffle(bundle: &Bundle, seed: usize) {
 /// Forgets all events that may be, long before their time.
 fn forget(bundle: &Bundle) -> BTreeSet<String> {
     let mut kept = bundle.world.kept();
-    let gone = kept.events.extract_if(.., |_, event| event.state.may_expire());
+    let gone = kept
+        .events
+        .extract_if(.., |_, event| event.state.may_expire());
     gone.map(|(id, _)| id.to_string()).collect()
 }
 
@@ -757,7 +1114,11 @@ async fn a_redrive_that_is_stopped_anywhere_loses_nothing_and_doubles_nothing() 
         redrive::<FulfillmentJob>(&dead, world, &letters(), &mut fast()).await
     };
     for (end, what) in disturbed(begin, act).await {
-        assert_eq!((end.orders.len(), end.mails.len(), end.queued), (3, 3, 0), "{what}");
+        assert_eq!(
+            (end.orders.len(), end.mails.len(), end.queued),
+            (3, 3, 0),
+            "{what}"
+        );
         assert_eq!(end.counters[&sku("TOTE")], 1000 - 3, "{what}");
         assert!(end.dead_letters.is_empty(), "{what}");
     }
@@ -768,12 +1129,26 @@ async fn a_message_that_is_not_ours_is_left_where_it_is() {
     let bundle = open_shop(OnUnknown::Resend);
     given_up(&bundle, 2).await;
     let receipt_job = r#"{"version":"1","receipt_id":"fcs_1-order"}"#;
-    for body in ["poison", receipt_job, r#"{"version":"9","event_id":"fevt_1"}"#] {
-        bundle.world.kept().give_up(Hop::Fulfillment, body.to_owned(), "not ours".to_owned());
+    for body in [
+        "poison",
+        receipt_job,
+        r#"{"version":"9","event_id":"fevt_1"}"#,
+    ] {
+        bundle
+            .world
+            .kept()
+            .give_up(Hop::Fulfillment, body.to_owned(), "not ours".to_owned());
     }
     let done = redriven(&bundle, letters()).await;
-    assert_eq!((done.moved, done.not_ours, done.depth, done.stopped.clone()), (2, 3, Some(3), None));
-    assert!(done.to_string().contains("3 left: not ours, for a person to delete"), "{done}");
+    assert_eq!(
+        (done.moved, done.not_ours, done.depth, done.stopped.clone()),
+        (2, 3, Some(3), None)
+    );
+    assert!(
+        done.to_string()
+            .contains("3 left: not ours, for a person to delete"),
+        "{done}"
+    );
     assert_eq!(bundle.world.kept().fulfillment_queue.len(), 2);
 }
 
@@ -781,12 +1156,21 @@ async fn a_message_that_is_not_ours_is_left_where_it_is() {
 async fn a_redrive_takes_no_more_and_nothing_else_than_it_is_asked_for() {
     let bundle = open_shop(OnUnknown::Resend);
     given_up(&bundle, 15).await;
-    let only = Some(BTreeSet::from(["fevt_102", "fevt_113", "fevt_none"].map(str::to_owned)));
+    let only = Some(BTreeSet::from(
+        ["fevt_102", "fevt_113", "fevt_none"].map(str::to_owned),
+    ));
     let done = redriven(&bundle, redrive::Bounds { only, ..letters() }).await;
     assert_eq!((done.moved, done.others, done.depth), (2, 13, Some(13)));
     assert_eq!(done.first, ["fevt_102", "fevt_113"]);
     bundle.world.pass(Duration::from_mins(2));
-    let done = redriven(&bundle, redrive::Bounds { messages: 4, ..letters() }).await;
+    let done = redriven(
+        &bundle,
+        redrive::Bounds {
+            messages: 4,
+            ..letters()
+        },
+    )
+    .await;
     assert_eq!((done.moved, done.others, done.depth), (4, 0, Some(9)));
 }
 
@@ -803,12 +1187,18 @@ async fn a_redrive_that_lasts_longer_than_what_it_leaves_is_hidden_sees_all_the_
         bundle.world.run_on_timers(Duration::from_secs(call_lasts));
         let dead = bundle.world.dead_letters(Hop::Fulfillment);
         let wanted = only.len();
-        let bounds = redrive::Bounds { only: Some(only.clone()), ..letters() };
+        let bounds = redrive::Bounds {
+            only: Some(only.clone()),
+            ..letters()
+        };
         let began = tokio::time::Instant::now();
         let mut slow = Pace::per_second(NonZeroU32::MIN);
         let done = redrive::<FulfillmentJob>(&dead, &bundle.world, &bounds, &mut slow).await;
         assert!(began.elapsed() > Duration::from_secs(80));
-        assert_eq!((done.moved, done.others, done.stopped), (wanted, count - wanted, None));
+        assert_eq!(
+            (done.moved, done.others, done.stopped),
+            (wanted, count - wanted, None)
+        );
         assert_eq!(done.depth, Some(u64::try_from(count - wanted).unwrap()));
         let moved = bundle
             .world
@@ -828,15 +1218,28 @@ async fn a_redrive_that_lasts_longer_than_what_it_leaves_is_hidden_sees_all_the_
 async fn the_receipt_queue_is_redriven_in_the_same_way() {
     let bundle = open_shop(OnUnknown::Hold);
     told(&bundle, 1).await;
-    let refused = domain::outcome::Setback::SetUp { service: "SES", cause: "not verified".to_owned() };
-    bundle.world.kept().mail_faults.extend(vec![SendError::NotSent(refused); 5]);
+    let refused = domain::outcome::Setback::SetUp {
+        service: "SES",
+        cause: "not verified".to_owned(),
+    };
+    bundle
+        .world
+        .kept()
+        .mail_faults
+        .extend(vec![SendError::NotSent(refused); 5]);
     bundle.drain().await;
     assert_eq!(end(&bundle).dead_letters.len(), 1);
     let dead = bundle.world.dead_letters(Hop::Receipts);
     let done = redrive::<ReceiptJob>(&dead, &bundle.world, &letters(), &mut fast()).await;
-    assert_eq!((done.moved, done.first), (1, vec![receipt_id(1).to_string()]));
+    assert_eq!(
+        (done.moved, done.first),
+        (1, vec![receipt_id(1).to_string()])
+    );
     bundle.drain().await;
-    assert_eq!((end(&bundle).mails.len(), end(&bundle).dead_letters.len()), (1, 0));
+    assert_eq!(
+        (end(&bundle).mails.len(), end(&bundle).dead_letters.len()),
+        (1, 0)
+    );
 }
 
 /// Where SES's reports lie for feedback.
@@ -854,7 +1257,11 @@ impl Queue<Notice> for Reports {
 async fn the_feedback_queue_is_redriven_in_the_same_way() {
     let bundle = open_shop(OnUnknown::Hold);
     told(&bundle, 1).await;
-    bundle.world.kept().mail_faults.push_back(SendError::Unknown("no answer".to_owned()));
+    bundle
+        .world
+        .kept()
+        .mail_faults
+        .push_back(SendError::Unknown("no answer".to_owned()));
     bundle.drain().await;
     assert_eq!(standing(&bundle), Standing::Held);
     let mail = Taken {
@@ -864,7 +1271,10 @@ async fn the_feedback_queue_is_redriven_in_the_same_way() {
         at: bundle.world.now(),
     };
     for body in [mail.told("send").to_string(), "poison".to_owned()] {
-        bundle.world.kept().give_up(Hop::Feedback, body, "in vain".to_owned());
+        bundle
+            .world
+            .kept()
+            .give_up(Hop::Feedback, body, "in vain".to_owned());
     }
     let (dead, reports) = (bundle.world.dead_letters(Hop::Feedback), Reports::default());
     let done = redrive::<Notice>(&dead, &reports, &letters(), &mut fast()).await;
@@ -873,9 +1283,16 @@ async fn the_feedback_queue_is_redriven_in_the_same_way() {
     assert!(!done.to_string().contains("pat"), "nothing personal");
     let reports = std::mem::take(&mut *reports.0.lock().unwrap());
     for report in &reports {
-        assert!(matches!(bundle.feedback.take(report).await, Outcome::Accepted(_)));
+        assert!(matches!(
+            bundle.feedback.take(report).await,
+            Outcome::Accepted(_)
+        ));
     }
-    assert_eq!(standing(&bundle), Standing::Sent, "it is read as SES wrote it");
+    assert_eq!(
+        standing(&bundle),
+        Standing::Sent,
+        "it is read as SES wrote it"
+    );
 }
 
 fn receipt_id(n: u64) -> ReceiptId {
@@ -887,12 +1304,16 @@ fn version(bundle: &Bundle) -> u64 {
 }
 
 fn standing(bundle: &Bundle) -> Standing {
-    bundle.world.kept().receipts[&receipt_id(1)].state.standing()
+    bundle.world.kept().receipts[&receipt_id(1)]
+        .state
+        .standing()
 }
 
 async fn resent(bundle: &Bundle, seen_version: u64) -> Resent {
     let world = &bundle.world;
-    resend(world, world, &receipt_id(1), seen_version, &note(world)).await.unwrap()
+    resend(world, world, &receipt_id(1), seen_version, &note(world))
+        .await
+        .unwrap()
 }
 
 /// The shop with the first checkout sold and its receipt sent.
@@ -908,18 +1329,40 @@ async fn sent() -> Bundle {
 async fn a_mail_is_sent_once_more_for_each_time_that_it_is_asked_for() {
     let bundle = sent().await;
     let seen = version(&bundle);
-    let now = Resent::Now { from: Standing::Sent };
+    let now = Resent::Now {
+        from: Standing::Sent,
+    };
     assert_eq!(resent(&bundle, seen).await, now);
-    assert_eq!(now.to_string(), "queued, was sent: the customer gets another mail");
+    assert_eq!(
+        now.to_string(),
+        "queued, was sent: the customer gets another mail"
+    );
     assert_eq!(resent(&bundle, seen).await, Resent::Owed, "asked twice");
     bundle.drain().await;
-    assert_eq!((end(&bundle).mails.len(), standing(&bundle)), (2, Standing::Sent));
-    assert!(
-        bundle.world.kept().receipts[&receipt_id(1)].note.as_ref().unwrap().contains("ops had it sent again")
+    assert_eq!(
+        (end(&bundle).mails.len(), standing(&bundle)),
+        (2, Standing::Sent)
     );
-    let changed = resend::Left::Changed { version: version(&bundle) };
-    assert_eq!(resent(&bundle, seen).await, Resent::Left(changed), "asked a third time, later");
-    assert_eq!(resent(&bundle, version(&bundle)).await, now, "asked for another one");
+    assert!(
+        bundle.world.kept().receipts[&receipt_id(1)]
+            .note
+            .as_ref()
+            .unwrap()
+            .contains("ops had it sent again")
+    );
+    let changed = resend::Left::Changed {
+        version: version(&bundle),
+    };
+    assert_eq!(
+        resent(&bundle, seen).await,
+        Resent::Left(changed),
+        "asked a third time, later"
+    );
+    assert_eq!(
+        resent(&bundle, version(&bundle)).await,
+        now,
+        "asked for another one"
+    );
     bundle.drain().await;
     assert_eq!(end(&bundle).mails.len(), 3);
 }
@@ -950,7 +1393,10 @@ async fn a_resend_that_is_stopped_anywhere_and_left_is_finished_by_the_sweep_or_
     let is_owed = |bundle: &Bundle| standing(bundle) == Standing::Pending;
     let two_hours = Duration::from_hours(2);
     // A mail that was tried has its tries first, for two hours after it was owed for the first time.
-    for (age, within) in [(two_hours, SWEPT_WITHIN), (Duration::ZERO, two_hours + EVERY.unsigned_abs())] {
+    for (age, within) in [
+        (two_hours, SWEPT_WITHIN),
+        (Duration::ZERO, two_hours + EVERY.unsigned_abs()),
+    ] {
         let begin = async || {
             let bundle = sent().await;
             bundle.world.pass(age);
@@ -958,8 +1404,15 @@ async fn a_resend_that_is_stopped_anywhere_and_left_is_finished_by_the_sweep_or_
         };
         let mut finished = 0;
         for (end, reopened, what) in left_to_the_sweep(begin, act, is_owed, within).await {
-            assert_eq!((end.mails.len(), end.queued), (1 + usize::from(reopened), 0), "{what}, {age:?} old");
-            assert!(end.receipts.values().all(|word| *word == "sent"), "{what}, {age:?} old");
+            assert_eq!(
+                (end.mails.len(), end.queued),
+                (1 + usize::from(reopened), 0),
+                "{what}, {age:?} old"
+            );
+            assert!(
+                end.receipts.values().all(|word| *word == "sent"),
+                "{what}, {age:?} old"
+            );
             finished += usize::from(reopened);
         }
         assert!(finished >= 4, "{finished}");
@@ -974,16 +1427,31 @@ async fn a_mail_that_somebody_sends_is_left_until_the_claim_has_ended() {
     bundle.work_at_once().await;
     bundle.world.kept().receipt_queue.clear();
     let claim_ends_at = bundle.world.now() + SignedDuration::from_secs(30);
-    bundle.world.kept().receipts.get_mut(&receipt_id(1)).unwrap().state =
-        State::Claimed { owner, claim_ends_at };
-    let left = Resent::Left(resend::Left::Claimed { left: Duration::from_secs(30) });
+    bundle
+        .world
+        .kept()
+        .receipts
+        .get_mut(&receipt_id(1))
+        .unwrap()
+        .state = State::Claimed {
+        owner,
+        claim_ends_at,
+    };
+    let left = Resent::Left(resend::Left::Claimed {
+        left: Duration::from_secs(30),
+    });
     assert_eq!(resent(&bundle, 1).await, left);
     bundle.world.pass(Duration::from_secs(31));
-    let now = Resent::Now { from: Standing::Claimed };
+    let now = Resent::Now {
+        from: Standing::Claimed,
+    };
     assert_eq!(resent(&bundle, 1).await, now);
     assert!(now.to_string().contains("may have had one before"));
     bundle.drain().await;
-    assert_eq!((end(&bundle).mails.len(), standing(&bundle)), (1, Standing::Sent));
+    assert_eq!(
+        (end(&bundle).mails.len(), standing(&bundle)),
+        (1, Standing::Sent)
+    );
 }
 
 #[tokio::test]
@@ -994,12 +1462,29 @@ async fn a_failed_mail_goes_to_the_address_that_is_known_now() {
     bundle.world.kept().mail_faults.push_back(refused);
     bundle.drain().await;
     assert_eq!(standing(&bundle), Standing::Failed);
-    let listed = list::receipts(&bundle.world, Standing::Failed, 10).await.unwrap();
+    let listed = list::receipts(&bundle.world, Standing::Failed, 10)
+        .await
+        .unwrap();
     let line = listed[0].to_string();
-    assert!(line.ends_with("failed after 1 attempts, SES will not take this address"), "{line}");
-    bundle.world.kept().orders.values_mut().next().unwrap().customer.email =
-        Some("new@example.com".to_owned());
-    assert_eq!(resent(&bundle, listed[0].version).await, Resent::Now { from: Standing::Failed });
+    assert!(
+        line.ends_with("failed after 1 attempts, SES will not take this address"),
+        "{line}"
+    );
+    bundle
+        .world
+        .kept()
+        .orders
+        .values_mut()
+        .next()
+        .unwrap()
+        .customer
+        .email = Some("new@example.com".to_owned());
+    assert_eq!(
+        resent(&bundle, listed[0].version).await,
+        Resent::Now {
+            from: Standing::Failed
+        }
+    );
     bundle.drain().await;
     assert_eq!(bundle.world.kept().mails[0].to.as_str(), "new@example.com");
 }
@@ -1010,33 +1495,72 @@ async fn a_closed_receipt_waits_for_nobody_and_is_not_sent() {
     told(&bundle, 1).await;
     bundle.work_at_once().await;
     let world = &bundle.world;
-    let closed = async |version| close(world, &receipt_id(1), version, &note(world)).await.unwrap();
+    let closed = async |version| {
+        close(world, &receipt_id(1), version, &note(world))
+            .await
+            .unwrap()
+    };
     assert_eq!(closed(1).await, Closed::NotWaiting(Standing::Pending));
-    world.kept().mail_faults.push_back(SendError::Unknown("no answer".to_owned()));
+    world
+        .kept()
+        .mail_faults
+        .push_back(SendError::Unknown("no answer".to_owned()));
     bundle.drain().await;
     assert_eq!(standing(&bundle), Standing::Held);
     let held = version(&bundle);
     assert_eq!(closed(held - 1).await, Closed::Changed { version: held });
-    assert_eq!(closed(held).await, Closed::Now { from: Standing::Held });
-    assert_eq!(closed(held + 1).await, Closed::NotWaiting(Standing::Withdrawn));
+    assert_eq!(
+        closed(held).await,
+        Closed::Now {
+            from: Standing::Held
+        }
+    );
+    assert_eq!(
+        closed(held + 1).await,
+        Closed::NotWaiting(Standing::Withdrawn)
+    );
     bundle.drain().await;
-    assert_eq!((standing(&bundle), end(&bundle).mails.len()), (Standing::Withdrawn, 0));
+    assert_eq!(
+        (standing(&bundle), end(&bundle).mails.len()),
+        (Standing::Withdrawn, 0)
+    );
     for waiting in [Standing::Held, Standing::Failed] {
-        assert!(list::receipts(world, waiting, 10).await.unwrap().is_empty(), "{waiting}");
+        assert!(
+            list::receipts(world, waiting, 10).await.unwrap().is_empty(),
+            "{waiting}"
+        );
     }
-    assert_eq!(close(world, &receipt_id(7), 1, &note(world)).await, Ok(Closed::Unknown));
+    assert_eq!(
+        close(world, &receipt_id(7), 1, &note(world)).await,
+        Ok(Closed::Unknown)
+    );
 }
 
 #[tokio::test]
 async fn a_held_mail_is_sent_when_a_person_says_so_and_an_unknown_one_is_none() {
     let bundle = open_shop(OnUnknown::Hold);
     told(&bundle, 1).await;
-    bundle.world.kept().mail_faults.push_back(SendError::Unknown("no answer".to_owned()));
+    bundle
+        .world
+        .kept()
+        .mail_faults
+        .push_back(SendError::Unknown("no answer".to_owned()));
     bundle.drain().await;
-    assert_eq!((standing(&bundle), end(&bundle).mails.len()), (Standing::Held, 0));
-    assert_eq!(resent(&bundle, version(&bundle)).await, Resent::Now { from: Standing::Held });
+    assert_eq!(
+        (standing(&bundle), end(&bundle).mails.len()),
+        (Standing::Held, 0)
+    );
+    assert_eq!(
+        resent(&bundle, version(&bundle)).await,
+        Resent::Now {
+            from: Standing::Held
+        }
+    );
     bundle.drain().await;
-    assert_eq!((standing(&bundle), end(&bundle).mails.len()), (Standing::Sent, 1));
+    assert_eq!(
+        (standing(&bundle), end(&bundle).mails.len()),
+        (Standing::Sent, 1)
+    );
     let world = &bundle.world;
     let none = resend(world, world, &receipt_id(7), 1, &note(world)).await;
     assert_eq!(none, Ok(Resent::Left(resend::Left::Unknown)));
@@ -1061,30 +1585,58 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
     let bundle = tuesday().await;
     given_up(&bundle, 2).await;
     bundle.world.pass(Duration::from_hours(30));
-    bundle.deliver(&Delivery::of(&purchase(77), "fevt_young"), false).await;
+    bundle
+        .deliver(&Delivery::of(&purchase(77), "fevt_young"), false)
+        .await;
     {
         let mut kept = bundle.world.kept();
         let message_id = MessageId::new("ses-1").unwrap();
         let states = [
             State::Held,
-            State::Pending { reason: Some("SES is away".to_owned()) },
-            State::Sent { message_id, sent_at: Timestamp::UNIX_EPOCH },
+            State::Pending {
+                reason: Some("SES is away".to_owned()),
+            },
+            State::Sent {
+                message_id,
+                sent_at: Timestamp::UNIX_EPOCH,
+            },
         ];
         for (n, state) in (2..).zip(states) {
             kept.receipts.get_mut(&receipt_id(n)).unwrap().state = state;
         }
     }
     let world = &bundle.world;
-    world.kept().give_up(Hop::Feedback, "{}".to_owned(), "in vain".to_owned());
+    world
+        .kept()
+        .give_up(Hop::Feedback, "{}".to_owned(), "in vain".to_owned());
     let dead = [Hop::Fulfillment, Hop::Receipts, Hop::Feedback].map(|hop| world.dead_letters(hop));
     let before = world.now() - SignedDuration::from_hours(4);
-    let all = list::overview(world, world, [&dead[0], &dead[1], &dead[2]], before, 100).await.unwrap();
-    let names = |rows: &[list::EventRow]| rows.iter().map(|row| row.event_id.to_string()).collect::<Vec<_>>();
-    let beside = format!("other-body:{}", fingerprint(Delivery::of(&purchase(3), "fevt_2").body.as_bytes()));
+    let all = list::overview(world, world, [&dead[0], &dead[1], &dead[2]], before, 100)
+        .await
+        .unwrap();
+    let names = |rows: &[list::EventRow]| {
+        rows.iter()
+            .map(|row| row.event_id.to_string())
+            .collect::<Vec<_>>()
+    };
+    let beside = format!(
+        "other-body:{}",
+        fingerprint(Delivery::of(&purchase(3), "fevt_2").body.as_bytes())
+    );
     assert_eq!(names(&all.parked), ["fevt_1".to_owned(), beside]);
-    assert_eq!(names(&all.stuck), ["fevt_100", "fevt_101"], "the young one is not stuck");
-    assert_eq!((all.fulfillment_dead_letters, all.receipt_dead_letters), (2, 0));
-    assert_eq!((all.owed.len(), all.held.len(), all.failed.len()), (1, 1, 0));
+    assert_eq!(
+        names(&all.stuck),
+        ["fevt_100", "fevt_101"],
+        "the young one is not stuck"
+    );
+    assert_eq!(
+        (all.fulfillment_dead_letters, all.receipt_dead_letters),
+        (2, 0)
+    );
+    assert_eq!(
+        (all.owed.len(), all.held.len(), all.failed.len()),
+        (1, 1, 0)
+    );
     let text = all.to_string();
     for part in [
         "events parked for a person: 2",
@@ -1098,8 +1650,15 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
     ] {
         assert!(text.contains(part), "{part} in\n{text}");
     }
-    assert!(!text.contains("pat@") && !text.contains("Pat"), "nothing personal");
-    assert_eq!(list::parked(world, 1).await.unwrap().len(), 1, "so many at most");
+    assert!(
+        !text.contains("pat@") && !text.contains("Pat"),
+        "nothing personal"
+    );
+    assert_eq!(
+        list::parked(world, 1).await.unwrap().len(),
+        1,
+        "so many at most"
+    );
 }
 
 #[tokio::test]
@@ -1115,10 +1674,22 @@ async fn a_mail_whose_day_was_missed_is_listed() {
         (row.version, row.attempts) = (1, 0);
     }
     let dead = world.dead_letters(Hop::Receipts);
-    let all = async |before| list::overview(world, world, [&dead; 3], before, 100).await.unwrap();
+    let all = async |before| {
+        list::overview(world, world, [&dead; 3], before, 100)
+            .await
+            .unwrap()
+    };
     let listed = all(world.now()).await;
-    assert_eq!((listed.owed.len(), listed.owed[0].due_at), (1, Some(due_at)));
-    assert!(listed.to_string().contains(&format!(", due {due_at:.0}: pending")), "{listed}");
+    assert_eq!(
+        (listed.owed.len(), listed.owed[0].due_at),
+        (1, Some(due_at))
+    );
+    assert!(
+        listed
+            .to_string()
+            .contains(&format!(", due {due_at:.0}: pending")),
+        "{listed}"
+    );
     assert!(all(due_at).await.owed.is_empty(), "its time had not come");
 }
 
@@ -1130,18 +1701,37 @@ async fn a_row_that_a_newer_version_has_written_hides_no_other() {
     let world = &bundle.world;
     world.kept().unreadable = [event_id("fevt_1"), event_id("fevt_3")].into();
     let replayed = replayed_range(&bundle, &all_day(&bundle), bounds()).await;
-    assert!(replayed.complete && replayed.stopped.is_none(), "{replayed}");
+    assert!(
+        replayed.complete && replayed.stopped.is_none(),
+        "{replayed}"
+    );
     assert_eq!((replayed.replayed(), replayed.unreadable.len()), (2, 2));
     assert!(
-        replayed.to_string().contains("2 left: written by a newer version: fevt_1, fevt_3"),
+        replayed
+            .to_string()
+            .contains("2 left: written by a newer version: fevt_1, fevt_3"),
         "{replayed}"
     );
 
-    world.kept().events.get_mut(&event_id("fevt_4")).unwrap().state = EventState::Parked;
+    world
+        .kept()
+        .events
+        .get_mut(&event_id("fevt_4"))
+        .unwrap()
+        .state = EventState::Parked;
     let dead = world.dead_letters(Hop::Fulfillment);
-    let all = list::overview(world, world, [&dead; 3], world.now(), 100).await.unwrap();
-    assert_eq!((all.parked.len(), all.unreadable.clone()), (1, vec!["fevt_1".to_owned()]));
-    assert!(all.to_string().contains("rows that a newer version has written: 1\n  fevt_1"), "{all}");
+    let all = list::overview(world, world, [&dead; 3], world.now(), 100)
+        .await
+        .unwrap();
+    assert_eq!(
+        (all.parked.len(), all.unreadable.clone()),
+        (1, vec!["fevt_1".to_owned()])
+    );
+    assert!(
+        all.to_string()
+            .contains("rows that a newer version has written: 1\n  fevt_1"),
+        "{all}"
+    );
     assert_eq!(list::parked(world, 100).await.unwrap(), all.parked);
 }
 
@@ -1154,7 +1744,9 @@ fn number() -> u64 {
 }
 
 async fn play() -> Play {
-    Play::on_named_stack().await.unwrap_or_else(|error| panic!("{error}"))
+    Play::on_named_stack()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn now() -> Note {
@@ -1169,8 +1761,13 @@ async fn a_parked_event_is_released_on_the_deployed_stack() {
     let mut purchase = Purchase::numbered(n);
     purchase.session["status"] = json!("open");
     play.sell(&purchase).await.unwrap();
-    play.deliver_signed(&purchase.completed(&event)).await.unwrap();
-    let parked = play.until_event(&event, EventState::Parked, 3 * SOON).await.unwrap();
+    play.deliver_signed(&purchase.completed(&event))
+        .await
+        .unwrap();
+    let parked = play
+        .until_event(&event, EventState::Parked, 3 * SOON)
+        .await
+        .unwrap();
     assert_eq!(parked.class, Some(Class::NotComplete));
     let listed = until("it is listed", SOON, async || {
         let rows = list::parked(&play.tables.events, 100_000).await?;
@@ -1182,21 +1779,39 @@ async fn a_parked_event_is_released_on_the_deployed_stack() {
     play.sell(&purchase).await.unwrap();
     let events = &play.tables.events;
     let (key, note) = (event_id(&event), now());
-    let two = tokio::join!(release(events, &queue, &key, &note), release(events, &queue, &key, &note));
+    let two = tokio::join!(
+        release(events, &queue, &key, &note),
+        release(events, &queue, &key, &note)
+    );
     assert!([&two.0, &two.1].contains(&&Ok(NOW_FROM_PARKED)), "{two:?}");
-    play.until_event(&event, EventState::Processed, SOON).await.unwrap();
+    play.until_event(&event, EventState::Processed, SOON)
+        .await
+        .unwrap();
     let order = play.order(purchase.order_id()).await.unwrap().unwrap();
     assert_eq!(order.version, 1);
     let one_mail = async || Ok((play.mails(purchase.order_id()).await?.len() == 1).then_some(()));
     until("one mail is out", SOON, one_mail).await.unwrap();
     let again = release(events, &queue, &event_id(&event), &now()).await;
-    assert_eq!(again, Ok(Again::Left(Left::NotParked(EventState::Processed))));
+    assert_eq!(
+        again,
+        Ok(Again::Left(Left::NotParked(EventState::Processed)))
+    );
 
     // And once more, as a whole day would be: nothing changes.
     let replayed = replay(events, &queue, &event_id(&event), &now()).await;
-    assert_eq!(replayed, Ok(Again::Reopened { from: EventState::Processed }));
-    play.until_event(&event, EventState::Processed, SOON).await.unwrap();
-    assert_eq!(play.order(purchase.order_id()).await.unwrap().unwrap(), order);
+    assert_eq!(
+        replayed,
+        Ok(Again::Reopened {
+            from: EventState::Processed
+        })
+    );
+    play.until_event(&event, EventState::Processed, SOON)
+        .await
+        .unwrap();
+    assert_eq!(
+        play.order(purchase.order_id()).await.unwrap().unwrap(),
+        order
+    );
     assert_eq!(play.mails(purchase.order_id()).await.unwrap().len(), 1);
 }
 
@@ -1210,7 +1825,9 @@ async fn a_dead_letter_is_redriven_on_the_deployed_stack() {
     play.sell(&purchase).await.unwrap();
     let body = purchase.completed(&id("fevt", n));
     // Stored, and its message given up on.
-    let Reading::Event(read) = flex::read(&body) else { panic!("an event") };
+    let Reading::Event(read) = flex::read(&body) else {
+        panic!("an event")
+    };
     let delivery = domain::delivery::Delivery {
         provider: Provider::Flex,
         delivery_id: DeliveryId::new("msg_1").unwrap(),
@@ -1220,16 +1837,29 @@ async fn a_dead_letter_is_redriven_on_the_deployed_stack() {
         reading: Reading::Event(read),
     };
     let row = StoredEvent::first(&delivery);
-    domain::ports::Events::record(&play.tables.events, &row).await.unwrap();
-    let job = FulfillmentJob::V1 { event_id: row.event_id.clone() };
+    domain::ports::Events::record(&play.tables.events, &row)
+        .await
+        .unwrap();
+    let job = FulfillmentJob::V1 {
+        event_id: row.event_id.clone(),
+    };
     for body in ["poison", &serde_json::to_string(&job).unwrap()] {
         play.put_message(&url, body).await.unwrap();
     }
-    let dry = redrive::Bounds { dry_run: true, ..self::letters() };
+    let dry = redrive::Bounds {
+        dry_run: true,
+        ..self::letters()
+    };
     let seen = redrive::<FulfillmentJob>(&letters, &queue, &dry, &mut fast()).await;
     assert_eq!((seen.depth, seen.stopped), (Some(2), None));
     let done = redrive::<FulfillmentJob>(&letters, &queue, &self::letters(), &mut fast()).await;
-    assert_eq!((done.moved, done.not_ours, done.depth), (1, 1, Some(1)), "{done}");
-    play.until_event(row.event_id.as_str(), EventState::Processed, SOON).await.unwrap();
+    assert_eq!(
+        (done.moved, done.not_ours, done.depth),
+        (1, 1, Some(1)),
+        "{done}"
+    );
+    play.until_event(row.event_id.as_str(), EventState::Processed, SOON)
+        .await
+        .unwrap();
     assert!(play.order(purchase.order_id()).await.unwrap().is_some());
 }

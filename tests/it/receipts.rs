@@ -40,12 +40,18 @@ async fn owed_to(on_unknown: OnUnknown, email: Option<&str>) -> Bundle {
     let mut paid = checkout(&purchase(1));
     paid.customer.email = email.map(str::to_owned);
     bundle.provider_has(&paid);
-    bundle.deliver(&Delivery::of(&purchase(1), "fevt_1"), false).await;
+    bundle
+        .deliver(&Delivery::of(&purchase(1), "fevt_1"), false)
+        .await;
     let event_id = domain::ids::EventId::new("fevt_1").unwrap();
     let ended = bundle.fulfillment.fulfill(&event_id, 1).await;
     assert!(matches!(ended, Outcome::Accepted(_)), "{ended:?}");
     let mut kept = bundle.world.kept();
-    assert!(kept.events.values().all(|event| event.state == EventState::Processed));
+    assert!(
+        kept.events
+            .values()
+            .all(|event| event.state == EventState::Processed)
+    );
     kept.fulfillment_queue.clear();
     kept.calls.clear();
     drop(kept);
@@ -62,7 +68,11 @@ fn row(bundle: &Bundle) -> Receipt {
 
 fn attempt(bundle: &Bundle, owner: &str) -> Attempt {
     let ends_at = bundle.world.now() + TRY_LASTS;
-    Attempt { owner: OwnerToken::new(owner).unwrap(), receives: 1, ends_at }
+    Attempt {
+        owner: OwnerToken::new(owner).unwrap(),
+        receives: 1,
+        ends_at,
+    }
 }
 
 fn claim_lasts() -> Duration {
@@ -104,8 +114,17 @@ async fn a_receipt_is_claimed_then_sent_then_marked() {
         calls,
         "receipts.receipt orders.order marks.address_mark receipts.claim mailer.send receipts.mark"
     );
-    let State::Sent { message_id, sent_at } = row(&bundle).state else { panic!("{:?}", row(&bundle)) };
-    assert_eq!((message_id.as_str(), sent_at), ("ses-1", bundle.world.now()));
+    let State::Sent {
+        message_id,
+        sent_at,
+    } = row(&bundle).state
+    else {
+        panic!("{:?}", row(&bundle))
+    };
+    assert_eq!(
+        (message_id.as_str(), sent_at),
+        ("ses-1", bundle.world.now())
+    );
     assert_eq!(bundle.world.kept().mails[0].to.as_str(), "pat@example.com");
     assert_eq!(row(&bundle).attempts, 1);
 }
@@ -124,7 +143,10 @@ async fn of_many_attempts_at_once_one_sends() {
     let bundle = owed(OnUnknown::Resend).await;
     let owners: Vec<_> = (0..64).map(|n| format!("owner-{n}")).collect();
     let ended = join_all(owners.iter().map(|owner| send(&bundle, owner))).await;
-    let accepted = ended.iter().filter(|ended| matches!(ended, Outcome::Accepted(_))).count();
+    let accepted = ended
+        .iter()
+        .filter(|ended| matches!(ended, Outcome::Accepted(_)))
+        .count();
     assert_eq!((accepted, mails(&bundle)), (1, 1));
     assert!(matches!(row(&bundle).state, State::Sent { .. }));
 }
@@ -135,7 +157,10 @@ async fn a_busy_claim_is_waited_for_and_no_longer() {
     killed(&bundle, "a", SENDING, Fault::StopBefore).await;
     bundle.world.pass(Duration::from_secs(8));
     let retry_after = claim_lasts().saturating_sub(Duration::from_secs(8));
-    assert_eq!(send(&bundle, "b").await, Outcome::Retry(Setback::Claimed { retry_after }));
+    assert_eq!(
+        send(&bundle, "b").await,
+        Outcome::Retry(Setback::Claimed { retry_after })
+    );
     assert_eq!(mails(&bundle), 0);
     bundle.world.pass(retry_after);
     assert!(sent(&send(&bundle, "b").await).again);
@@ -173,22 +198,39 @@ async fn that_a_mail_is_held_is_told_though_who_held_it_was_stopped_or_never_hea
         bundle.world.pass(claim_lasts());
         let after_reading = bundle.world.kept().calls.len() + 1;
         fault_at(&bundle, after_reading, fault);
-        assert_ne!(bundle.world.run(send(&bundle, "b")).await, Some(Outcome::Rejected(Unsent::Held)));
+        assert_ne!(
+            bundle.world.run(send(&bundle, "b")).await,
+            Some(Outcome::Rejected(Unsent::Held))
+        );
         assert_eq!(row(&bundle).state, State::Held, "{fault:?}");
-        assert_eq!(send(&bundle, "c").await, Outcome::Rejected(Unsent::Held), "{fault:?}");
+        assert_eq!(
+            send(&bundle, "c").await,
+            Outcome::Rejected(Unsent::Held),
+            "{fault:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_lost_answer_keeps_the_claim_until_it_ends() {
     let bundle = owed(OnUnknown::Resend).await;
-    bundle.world.kept().mail_faults.push_back(SendError::Unknown("no answer in time".to_owned()));
+    bundle
+        .world
+        .kept()
+        .mail_faults
+        .push_back(SendError::Unknown("no answer in time".to_owned()));
     let ended = send(&bundle, "a").await;
     let retry_after = claim_lasts();
-    let unknown = Setback::Unknown { cause: "no answer in time".to_owned(), retry_after };
+    let unknown = Setback::Unknown {
+        cause: "no answer in time".to_owned(),
+        retry_after,
+    };
     assert_eq!(ended, Outcome::Retry(unknown));
     assert!(matches!(row(&bundle).state, State::Claimed { .. }));
-    assert_eq!(send(&bundle, "b").await, Outcome::Retry(Setback::Claimed { retry_after }));
+    assert_eq!(
+        send(&bundle, "b").await,
+        Outcome::Retry(Setback::Claimed { retry_after })
+    );
     bundle.world.pass(retry_after);
     assert!(sent(&send(&bundle, "b").await).again);
 }
@@ -196,10 +238,23 @@ async fn a_lost_answer_keeps_the_claim_until_it_ends() {
 #[tokio::test]
 async fn a_throttled_mail_is_pending_again_and_sent_once() {
     let bundle = owed(OnUnknown::Hold).await;
-    let throttled = Setback::Away { service: "SES", cause: "Throttling".to_owned(), retry_after: None };
-    bundle.world.kept().mail_faults.push_back(SendError::NotSent(throttled.clone()));
+    let throttled = Setback::Away {
+        service: "SES",
+        cause: "Throttling".to_owned(),
+        retry_after: None,
+    };
+    bundle
+        .world
+        .kept()
+        .mail_faults
+        .push_back(SendError::NotSent(throttled.clone()));
     assert_eq!(send(&bundle, "a").await, Outcome::Retry(throttled));
-    assert_eq!(row(&bundle).state, State::Pending { reason: Some("SES is away: Throttling".to_owned()) });
+    assert_eq!(
+        row(&bundle).state,
+        State::Pending {
+            reason: Some("SES is away: Throttling".to_owned())
+        }
+    );
     // Nothing went out, so nobody need wait, and nothing is sent "again".
     assert!(!sent(&send(&bundle, "b").await).again);
     assert_eq!((mails(&bundle), row(&bundle).attempts), (1, 2));
@@ -208,12 +263,26 @@ async fn a_throttled_mail_is_pending_again_and_sent_once() {
 #[tokio::test]
 async fn an_outage_of_ses_is_waited_out_at_growing_intervals() {
     let bundle = owed(OnUnknown::Hold).await;
-    let throttled = Setback::Away { service: "SES", cause: "Throttling".to_owned(), retry_after: None };
-    bundle.world.kept().mail_faults.extend(vec![SendError::NotSent(throttled); 4]);
+    let throttled = Setback::Away {
+        service: "SES",
+        cause: "Throttling".to_owned(),
+        retry_after: None,
+    };
+    bundle
+        .world
+        .kept()
+        .mail_faults
+        .extend(vec![SendError::NotSent(throttled); 4]);
     let started_at = bundle.world.now();
     bundle.drain().await;
-    assert_eq!(bundle.world.now().duration_since(started_at).as_secs(), 60 + 240 + 960 + 3_600);
-    assert_eq!((mails(&bundle), bundle.world.kept().dead_letters.len()), (1, 0));
+    assert_eq!(
+        bundle.world.now().duration_since(started_at).as_secs(),
+        60 + 240 + 960 + 3_600
+    );
+    assert_eq!(
+        (mails(&bundle), bundle.world.kept().dead_letters.len()),
+        (1, 0)
+    );
 }
 
 #[tokio::test]
@@ -223,9 +292,14 @@ async fn a_refused_address_ends_as_failed_with_its_reason() {
         .world
         .kept()
         .mail_faults
-        .push_back(SendError::Refused("SES will not take this address".to_owned()));
+        .push_back(SendError::Refused(
+            "SES will not take this address".to_owned(),
+        ));
     let reason = "SES will not take this address".to_owned();
-    assert_eq!(send(&bundle, "a").await, Outcome::Rejected(Unsent::Failed(reason.clone())));
+    assert_eq!(
+        send(&bundle, "a").await,
+        Outcome::Rejected(Unsent::Failed(reason.clone()))
+    );
     assert_eq!(row(&bundle).state, State::Failed { reason });
     assert_eq!(send(&bundle, "b").await, Outcome::Duplicate);
 }
@@ -235,12 +309,20 @@ async fn an_order_without_a_usable_address_ends_as_failed_and_ses_is_not_asked()
     for (email, reason) in [
         (None, "the order has no e-mail address"),
         (Some(" "), "the order has no e-mail address"),
-        (Some("pat at example"), "the customer's address is not a valid e-mail address"),
+        (
+            Some("pat at example"),
+            "the customer's address is not a valid e-mail address",
+        ),
     ] {
         let bundle = owed_to(OnUnknown::Resend, email).await;
         let ended = send(&bundle, "a").await;
         assert_eq!(ended, Outcome::Rejected(Unsent::Failed(reason.to_owned())));
-        assert_eq!(row(&bundle).state, State::Failed { reason: reason.to_owned() });
+        assert_eq!(
+            row(&bundle).state,
+            State::Failed {
+                reason: reason.to_owned()
+            }
+        );
         assert!(!bundle.world.kept().calls.contains(&"mailer.send"));
     }
 }
@@ -249,8 +331,15 @@ async fn an_order_without_a_usable_address_ends_as_failed_and_ses_is_not_asked()
 async fn a_claim_whose_answer_is_lost_is_given_back() {
     let bundle = owed(OnUnknown::Hold).await;
     fault_at(&bundle, CLAIMING, Fault::FailAfter);
-    assert!(matches!(send(&bundle, "a").await, Outcome::Retry(Setback::Away { .. })));
-    assert!(matches!(row(&bundle).state, State::Pending { reason: Some(_) }), "{:?}", row(&bundle));
+    assert!(matches!(
+        send(&bundle, "a").await,
+        Outcome::Retry(Setback::Away { .. })
+    ));
+    assert!(
+        matches!(row(&bundle).state, State::Pending { reason: Some(_) }),
+        "{:?}",
+        row(&bundle)
+    );
     assert!(!sent(&send(&bundle, "b").await).again);
     assert_eq!(mails(&bundle), 1);
 }
@@ -259,9 +348,16 @@ async fn a_claim_whose_answer_is_lost_is_given_back() {
 async fn whoever_loses_the_claim_leaves_the_winners_alone() {
     let bundle = owed(OnUnknown::Resend).await;
     let (a, b) = tokio::join!(send(&bundle, "a"), send(&bundle, "b"));
-    let raced = Outcome::Retry(Setback::Raced { what: "the receipt's claim", tries: 1 });
+    let raced = Outcome::Retry(Setback::Raced {
+        what: "the receipt's claim",
+        tries: 1,
+    });
     assert!([&a, &b].contains(&&raced), "{a:?} {b:?}");
-    assert!([&a, &b].iter().any(|ended| matches!(ended, Outcome::Accepted(sent) if sent.marked)));
+    assert!(
+        [&a, &b]
+            .iter()
+            .any(|ended| matches!(ended, Outcome::Accepted(sent) if sent.marked))
+    );
     assert_eq!(mails(&bundle), 1);
 }
 
@@ -270,11 +366,17 @@ async fn whoever_loses_the_claim_leaves_the_winners_alone() {
 struct Slow<'a>(&'a Bundle);
 
 impl domain::ports::Mailer for Slow<'_> {
-    async fn send(&self, email: &domain::receipt::mail::Email) -> Result<domain::ids::MessageId, SendError> {
+    async fn send(
+        &self,
+        email: &domain::receipt::mail::Email,
+    ) -> Result<domain::ids::MessageId, SendError> {
         let sent = self.0.world.send(email).await;
         self.0.world.pass(claim_lasts());
         let ended = Box::pin(send(self.0, "b")).await;
-        assert!(matches!(&ended, Outcome::Accepted(sent) if sent.again && sent.marked), "{ended:?}");
+        assert!(
+            matches!(&ended, Outcome::Accepted(sent) if sent.again && sent.marked),
+            "{ended:?}"
+        );
         sent
     }
 }
@@ -295,8 +397,14 @@ async fn the_late_mark_of_a_claimant_that_was_thought_dead_is_refused() {
     };
     let ended = slow.send(&id(), &attempt(&bundle, "a")).await;
     assert!(!sent(&ended).marked, "{ended:?}");
-    let State::Sent { message_id, .. } = row(&bundle).state else { panic!("{:?}", row(&bundle)) };
-    assert_eq!(message_id.as_str(), "ses-2", "the row tells of the mail of its last claimant");
+    let State::Sent { message_id, .. } = row(&bundle).state else {
+        panic!("{:?}", row(&bundle))
+    };
+    assert_eq!(
+        message_id.as_str(),
+        "ses-2",
+        "the row tells of the mail of its last claimant"
+    );
 }
 
 #[tokio::test]
@@ -320,10 +428,19 @@ async fn an_attempt_without_the_time_to_send_does_not_begin() {
         ends_at: bundle.world.now() + LEAST_TIME.saturating_sub(Duration::from_millis(1)),
         ..attempt(&bundle, "a")
     };
-    assert_eq!(bundle.receipts.send(&id(), &hurried).await, Outcome::Retry(Setback::OutOfTime));
+    assert_eq!(
+        bundle.receipts.send(&id(), &hurried).await,
+        Outcome::Retry(Setback::OutOfTime)
+    );
     assert_eq!((row(&bundle), mails(&bundle)), (before, 0));
-    let enough = Attempt { ends_at: bundle.world.now() + LEAST_TIME, ..attempt(&bundle, "a") };
-    assert!(matches!(bundle.receipts.send(&id(), &enough).await, Outcome::Accepted(_)));
+    let enough = Attempt {
+        ends_at: bundle.world.now() + LEAST_TIME,
+        ..attempt(&bundle, "a")
+    };
+    assert!(matches!(
+        bundle.receipts.send(&id(), &enough).await,
+        Outcome::Accepted(_)
+    ));
 }
 
 #[tokio::test]
@@ -331,7 +448,9 @@ async fn a_claim_outlives_the_attempt_that_made_it() {
     let bundle = owed(OnUnknown::Resend).await;
     let deadline = bundle.world.now() + TRY_LASTS;
     killed(&bundle, "a", SENDING, Fault::StopBefore).await;
-    let State::Claimed { claim_ends_at, .. } = row(&bundle).state else { panic!("{:?}", row(&bundle)) };
+    let State::Claimed { claim_ends_at, .. } = row(&bundle).state else {
+        panic!("{:?}", row(&bundle))
+    };
     assert_eq!(claim_ends_at, deadline + CLAIM_MARGIN);
 }
 
@@ -339,9 +458,17 @@ async fn a_claim_outlives_the_attempt_that_made_it() {
 async fn a_receipt_or_an_order_that_is_not_there_is_tried_again() {
     let bundle = owed(OnUnknown::Resend).await;
     bundle.world.kept().orders.clear();
-    assert_eq!(send(&bundle, "a").await, Outcome::Retry(Setback::Missing { what: "the order" }));
+    assert_eq!(
+        send(&bundle, "a").await,
+        Outcome::Retry(Setback::Missing { what: "the order" })
+    );
     bundle.world.kept().receipts.clear();
-    assert_eq!(send(&bundle, "a").await, Outcome::Retry(Setback::Missing { what: "the receipt" }));
+    assert_eq!(
+        send(&bundle, "a").await,
+        Outcome::Retry(Setback::Missing {
+            what: "the receipt"
+        })
+    );
 }
 
 const OUTDATED: &str = "what it was to tell is not so any more";
@@ -371,17 +498,28 @@ fn renewal(bundle: &Bundle) -> Kind {
 
 fn refund(bundle: &Bundle) -> Kind {
     let refund_id = RefundId::new("fre_1").unwrap();
-    Kind::Refund { refund_id, amount: 500, refunded_at: bundle.world.now() }
+    Kind::Refund {
+        refund_id,
+        amount: 500,
+        refunded_at: bundle.world.now(),
+    }
 }
 
 fn payment_failed() -> Kind {
-    Kind::PaymentFailed { subscription_id: subscription_id(), invoice_id: invoice_id(), amount: Some(4999) }
+    Kind::PaymentFailed {
+        subscription_id: subscription_id(),
+        invoice_id: invoice_id(),
+        amount: Some(4999),
+    }
 }
 
 /// A trial that ends so many hours from now.
 fn trial_ends(bundle: &Bundle, hours: u64) -> Kind {
     let ends_at = bundle.world.now() + Duration::from_hours(hours);
-    Kind::TrialEnds { subscription_id: subscription_id(), ends_at }
+    Kind::TrialEnds {
+        subscription_id: subscription_id(),
+        ends_at,
+    }
 }
 
 /// The order is this customer's, and a receipt of that kind is pending beside its own.
@@ -390,19 +528,36 @@ fn owe(bundle: &Bundle, kind: Kind, due_in: Option<Duration>) -> ReceiptId {
     let mut kept = bundle.world.kept();
     let order = kept.orders.values_mut().next().unwrap();
     order.customer.customer_id = Some(customer_id());
-    let receipt = Receipt::new(&order.order_id, kind, due_in.map(|due_in| now + due_in), now).unwrap();
+    let receipt = Receipt::new(
+        &order.order_id,
+        kind,
+        due_in.map(|due_in| now + due_in),
+        now,
+    )
+    .unwrap();
     let id = receipt.receipt_id.clone();
     kept.receipts.insert(id.clone(), receipt);
     id
 }
 
 fn has_no_id(bundle: &Bundle) {
-    bundle.world.kept().orders.values_mut().next().unwrap().customer.customer_id = None;
+    bundle
+        .world
+        .kept()
+        .orders
+        .values_mut()
+        .next()
+        .unwrap()
+        .customer
+        .customer_id = None;
 }
 
 /// The customer as told of last: this address, or deleted.
 fn knows(bundle: &Bundle, email: Option<&str>) {
-    let told = email.map(|email| contact::Told { name: None, email: Some(email.to_owned()) });
+    let told = email.map(|email| contact::Told {
+        name: None,
+        email: Some(email.to_owned()),
+    });
     let mut contact = Contact::new(customer_id());
     contact.learn(told.map(|told| Latest::new(bundle.world.now(), told)));
     bundle.world.kept().contacts.insert(customer_id(), contact);
@@ -426,14 +581,23 @@ fn subscribes(bundle: &Bundle, status: Status, trial_end: Option<&Kind>) -> Subs
         latest_invoice: None,
     };
     subscription.learn(now, snapshot);
-    subscription.learn_invoice(now, &invoice_id(), InvoiceEvent::PaymentFailed, Bill::default());
+    subscription.learn_invoice(
+        now,
+        &invoice_id(),
+        InvoiceEvent::PaymentFailed,
+        Bill::default(),
+    );
     keep(bundle, &subscription);
     subscription
 }
 
 fn keep(bundle: &Bundle, subscription: &Subscription) {
     let key = (customer_id(), subscription_id());
-    bundle.world.kept().subscription_rows.insert(key, subscription.clone());
+    bundle
+        .world
+        .kept()
+        .subscription_rows
+        .insert(key, subscription.clone());
 }
 
 async fn send_of(bundle: &Bundle, id: &ReceiptId, owner: &str) -> Ended {
@@ -450,9 +614,10 @@ fn calls(bundle: &Bundle) -> String {
 
 #[tokio::test]
 async fn what_follows_a_sale_is_sent_to_where_the_customer_is_reached_now() {
-    for (kind, subject) in
-        [(renewal as fn(&Bundle) -> Kind, "Receipt for your renewal"), (refund, "Your refund")]
-    {
+    for (kind, subject) in [
+        (renewal as fn(&Bundle) -> Kind, "Receipt for your renewal"),
+        (refund, "Your refund"),
+    ] {
         let bundle = owed(OnUnknown::Hold).await;
         let id = owe(&bundle, kind(&bundle), None);
         knows(&bundle, Some("pat@new.example"));
@@ -491,15 +656,24 @@ async fn a_deleted_customer_is_not_written_to() {
     let id = owe(&bundle, refund(&bundle), None);
     knows(&bundle, None);
     let reason = "the customer has been deleted".to_owned();
-    assert_eq!(send_of(&bundle, &id, "a").await, Outcome::Rejected(Unsent::Failed(reason.clone())));
-    assert_eq!((state(&bundle, &id), mails(&bundle)), (State::Failed { reason }, 0));
+    assert_eq!(
+        send_of(&bundle, &id, "a").await,
+        Outcome::Rejected(Unsent::Failed(reason.clone()))
+    );
+    assert_eq!(
+        (state(&bundle, &id), mails(&bundle)),
+        (State::Failed { reason }, 0)
+    );
 }
 
 #[tokio::test]
 async fn a_notice_is_sent_while_it_is_so() {
     let bundle = owed(OnUnknown::Resend).await;
     let ends = trial_ends(&bundle, 72);
-    for (kind, status) in [(payment_failed(), Status::PastDue), (ends.clone(), Status::Trialing)] {
+    for (kind, status) in [
+        (payment_failed(), Status::PastDue),
+        (ends.clone(), Status::Trialing),
+    ] {
         let id = owe(&bundle, kind, None);
         subscribes(&bundle, status, Some(&ends));
         assert!(sent(&send_of(&bundle, &id, "a").await).marked);
@@ -519,11 +693,19 @@ async fn a_notice_of_what_is_not_so_any_more_is_withdrawn() {
     let failed = owe(&bundle, payment_failed(), None);
     let trial = owe(&bundle, ends.clone(), None);
     let mut subscription = subscribes(&bundle, Status::Active, Some(&ends));
-    subscription.learn_invoice(bundle.world.now(), &invoice_id(), InvoiceEvent::Paid, Bill::default());
+    subscription.learn_invoice(
+        bundle.world.now(),
+        &invoice_id(),
+        InvoiceEvent::Paid,
+        Bill::default(),
+    );
     keep(&bundle, &subscription);
     for id in [failed, trial] {
         let reason = OUTDATED.to_owned();
-        assert_eq!(send_of(&bundle, &id, "a").await, Outcome::Rejected(Unsent::Withdrawn(reason.clone())));
+        assert_eq!(
+            send_of(&bundle, &id, "a").await,
+            Outcome::Rejected(Unsent::Withdrawn(reason.clone()))
+        );
         assert_eq!(
             calls(&bundle),
             "receipts.receipt orders.order entitlements.subscription receipts.claim receipts.mark"
@@ -567,9 +749,16 @@ async fn a_withdrawal_needs_the_claim_like_a_mail() {
         async move { send_of(bundle, id, &format!("owner-{n}")).await }
     }))
     .await;
-    let withdrawn = ended.iter().filter(|ended| matches!(ended, Outcome::Rejected(Unsent::Withdrawn(_))));
+    let withdrawn = ended
+        .iter()
+        .filter(|ended| matches!(ended, Outcome::Rejected(Unsent::Withdrawn(_))));
     assert_eq!((withdrawn.count(), mails(&bundle)), (1, 0));
-    assert_eq!(state(&bundle, &id), State::Withdrawn { reason: OUTDATED.to_owned() });
+    assert_eq!(
+        state(&bundle, &id),
+        State::Withdrawn {
+            reason: OUTDATED.to_owned()
+        }
+    );
 }
 
 #[tokio::test]
@@ -580,14 +769,28 @@ async fn a_claim_on_a_notice_is_not_withdrawn_from_under_its_holder() {
     // Stopped right before the mail: nobody can know that it is not out.
     fault_at(&bundle, 6, Fault::StopBefore);
     assert_eq!(bundle.world.run(send_of(&bundle, &id, "a")).await, None);
-    subscription.learn_invoice(bundle.world.now(), &invoice_id(), InvoiceEvent::Paid, Bill::default());
+    subscription.learn_invoice(
+        bundle.world.now(),
+        &invoice_id(),
+        InvoiceEvent::Paid,
+        Bill::default(),
+    );
     keep(&bundle, &subscription);
     let retry_after = claim_lasts();
-    assert_eq!(send_of(&bundle, &id, "b").await, Outcome::Retry(Setback::Claimed { retry_after }));
+    assert_eq!(
+        send_of(&bundle, &id, "b").await,
+        Outcome::Retry(Setback::Claimed { retry_after })
+    );
     bundle.world.pass(retry_after);
     let reason = format!("{OUTDATED}, and a mail may have gone out before");
-    assert_eq!(send_of(&bundle, &id, "b").await, Outcome::Rejected(Unsent::Withdrawn(reason.clone())));
-    assert_eq!((state(&bundle, &id), mails(&bundle)), (State::Withdrawn { reason }, 0));
+    assert_eq!(
+        send_of(&bundle, &id, "b").await,
+        Outcome::Rejected(Unsent::Withdrawn(reason.clone()))
+    );
+    assert_eq!(
+        (state(&bundle, &id), mails(&bundle)),
+        (State::Withdrawn { reason }, 0)
+    );
 }
 
 #[tokio::test]
@@ -597,7 +800,13 @@ async fn nothing_is_claimed_before_all_is_known_that_it_takes() {
         let id = owe(&bundle, payment_failed(), None);
         subscribes(&bundle, Status::PastDue, None);
         fault_at(&bundle, call, Fault::FailBefore);
-        assert!(matches!(send_of(&bundle, &id, "a").await, Outcome::Retry(Setback::Away { .. })), "{call}");
+        assert!(
+            matches!(
+                send_of(&bundle, &id, "a").await,
+                Outcome::Retry(Setback::Away { .. })
+            ),
+            "{call}"
+        );
         assert_eq!(state(&bundle, &id), State::Pending { reason: None });
         assert!(!sent(&send_of(&bundle, &id, "b").await).again);
     }
@@ -613,20 +822,29 @@ async fn a_mail_for_a_later_day_is_left_alone_until_then() {
     bundle.world.kept().receipt_queue.clear();
     let row = || bundle.world.kept().receipts[&id].clone();
     let before = row();
-    assert_eq!(send_of(&bundle, &id, "a").await, Outcome::Rejected(Unsent::NotDue));
+    assert_eq!(
+        send_of(&bundle, &id, "a").await,
+        Outcome::Rejected(Unsent::NotDue)
+    );
     assert_eq!(calls(&bundle), "receipts.receipt");
     assert_eq!(row(), before);
 
     // A message that comes too early is done with: the row is found again by its day.
-    let job = ReceiptJob::V1 { receipt_id: id.clone() };
-    domain::ports::Queue::send(&bundle.world, &job).await.unwrap();
+    let job = ReceiptJob::V1 {
+        receipt_id: id.clone(),
+    };
+    domain::ports::Queue::send(&bundle.world, &job)
+        .await
+        .unwrap();
     bundle.drain().await;
     assert_eq!(mails(&bundle), 0);
     assert!(bundle.world.kept().receipt_queue.is_empty());
     assert!(bundle.world.kept().dead_letters.is_empty());
 
     bundle.world.pass(day);
-    domain::ports::Queue::send(&bundle.world, &job).await.unwrap();
+    domain::ports::Queue::send(&bundle.world, &job)
+        .await
+        .unwrap();
     bundle.drain().await;
     assert!(matches!(state(&bundle, &id), State::Sent { .. }));
     assert_eq!(mails(&bundle), 1);
@@ -635,13 +853,21 @@ async fn a_mail_for_a_later_day_is_left_alone_until_then() {
 #[test]
 fn a_merchants_templates_are_found_in_the_folder_of_their_mail() {
     let folder = std::env::temp_dir().join(format!("receipts-own-{}", std::process::id()));
-    for (subfolder, word) in [("", "Sale"), ("renewal", "Renewal"), ("payment-failed", "Failure")] {
+    for (subfolder, word) in [
+        ("", "Sale"),
+        ("renewal", "Renewal"),
+        ("payment-failed", "Failure"),
+    ] {
         fs::create_dir_all(folder.join(subfolder)).unwrap();
         let subject = format!("{{{{ test.marker if test else '{word}' }}}}");
         fs::write(folder.join(subfolder).join("subject.txt"), subject).unwrap();
     }
     let templates = receipts::templates::load(&folder);
-    fs::write(folder.join("renewal").join("body.txt"), "Dear customer,\n{{ nope }}").unwrap();
+    fs::write(
+        folder.join("renewal").join("body.txt"),
+        "Dear customer,\n{{ nope }}",
+    )
+    .unwrap();
     let bad = receipts::templates::load(&folder).unwrap_err().to_string();
     fs::remove_dir_all(&folder).unwrap();
     assert_eq!(bad, "template renewal/body.txt, line 2: undefined value");

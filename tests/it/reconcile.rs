@@ -12,7 +12,8 @@ use domain::{
     outcome::Setback,
     payment,
     ports::{
-        Changed, Clock as _, EventDesk as _, Events as _, Ledger as _, ReadError, Receipts as _, Settlement,
+        Changed, Clock as _, EventDesk as _, Events as _, Ledger as _, ReadError, Receipts as _,
+        Settlement,
     },
     receipt::{self, OnUnknown},
     reconcile::What,
@@ -51,7 +52,10 @@ fn delivery(kind: &str, event_id: &str, at: i64, name: &str, resource: &Value) -
     let mut resource = resource.clone();
     resource["test_mode"] = json!(false);
     let body = shop::event(kind, event_id, at, name, &resource);
-    Delivery { id: format!("msg_{event_id}"), body: String::from_utf8(body).unwrap() }
+    Delivery {
+        id: format!("msg_{event_id}"),
+        body: String::from_utf8(body).unwrap(),
+    }
 }
 
 /// A refund of the first payment of the `n`th purchase, in Flex's words.
@@ -74,7 +78,8 @@ fn refund_news(n: u64, status: &str) -> refund::News {
         told: refund::Told {
             status: status.into(),
             amount: 1000,
-            payment_intent_id: PaymentIntentId::new(raw["payment_intent_id"].as_str().unwrap()).unwrap(),
+            payment_intent_id: PaymentIntentId::new(raw["payment_intent_id"].as_str().unwrap())
+                .unwrap(),
             goods: Vec::new(),
             invoice_id: None,
             made_at: Some(at("2025-10-11T09:00:00Z")),
@@ -93,7 +98,12 @@ fn life(n: u64) -> Life {
 /// A shop that has sold so much; and every webhook of it, as Flex would have sent them.
 fn season(purchases: u64, refunds: &[u64], lives: &[u64]) -> (Bundle, Vec<Delivery>) {
     let bundle = open_shop(OnUnknown::Resend);
-    bundle.world.kept().counters.values_mut().for_each(|count| *count = 10_000);
+    bundle
+        .world
+        .kept()
+        .counters
+        .values_mut()
+        .for_each(|count| *count = 10_000);
     bundle.world.pass_until(the_end());
     let mut webhooks = Vec::new();
     for n in 1..=purchases {
@@ -104,7 +114,13 @@ fn season(purchases: u64, refunds: &[u64], lives: &[u64]) -> (Bundle, Vec<Delive
         bundle.provider_has_refunds(&[refund_news(*n, "succeeded")]);
         for (second, kind, status) in [(0, "created", "pending"), (60, "updated", "succeeded")] {
             let (at, id) = (1_760_173_200 + second, format!("fevt_{kind}_{n}"));
-            webhooks.push(delivery(&format!("refund.{kind}"), &id, at, "refund", &refund_of(*n, status)));
+            webhooks.push(delivery(
+                &format!("refund.{kind}"),
+                &id,
+                at,
+                "refund",
+                &refund_of(*n, status),
+            ));
         }
     }
     for n in lives {
@@ -119,7 +135,10 @@ fn season(purchases: u64, refunds: &[u64], lives: &[u64]) -> (Bundle, Vec<Delive
             for resource in event["object"].as_object_mut().unwrap().values_mut() {
                 resource["test_mode"] = json!(false);
             }
-            webhooks.push(Delivery { id: format!("msg_{}", moment.event_id), body: event.to_string() });
+            webhooks.push(Delivery {
+                id: format!("msg_{}", moment.event_id),
+                body: event.to_string(),
+            });
         }
     }
     (bundle, webhooks)
@@ -144,7 +163,12 @@ impl Essence {
     fn of(bundle: &Bundle) -> Self {
         let kept = bundle.world.kept();
         let is_left = |event: &&domain::event::StoredEvent| event.state.is_pending();
-        assert_eq!(kept.events.values().filter(is_left).count(), 0, "{:?}", End::of(&kept).events);
+        assert_eq!(
+            kept.events.values().filter(is_left).count(),
+            0,
+            "{:?}",
+            End::of(&kept).events
+        );
         let mut end = End::of(&kept);
         end.events.clear();
         for order in end.orders.values_mut() {
@@ -153,13 +177,25 @@ impl Essence {
                 refund.told = Latest::new(Timestamp::UNIX_EPOCH, refund.told.value.clone());
             }
         }
-        let access = kept.entitlements.iter().map(|(key, row)| (key.clone(), (row.access_until, row.reason)));
-        Self { end, access: access.collect() }
+        let access = kept
+            .entitlements
+            .iter()
+            .map(|(key, row)| (key.clone(), (row.access_until, row.reason)));
+        Self {
+            end,
+            access: access.collect(),
+        }
     }
 }
 
 fn parked(bundle: &Bundle) -> usize {
-    bundle.world.kept().events.values().filter(|event| event.state == EventState::Parked).count()
+    bundle
+        .world
+        .kept()
+        .events
+        .values()
+        .filter(|event| event.state == EventState::Parked)
+        .count()
 }
 
 async fn run(bundle: &Bundle) -> Reconciled {
@@ -170,12 +206,26 @@ async fn run(bundle: &Bundle) -> Reconciled {
 async fn finds_nothing_more(bundle: &Bundle) {
     let before = bundle.world.kept().calls.len();
     let again = run(bundle).await;
-    let Count { examined, missing, waiting, resumed, seen_before, unreadable } = again.total();
+    let Count {
+        examined,
+        missing,
+        waiting,
+        resumed,
+        seen_before,
+        unreadable,
+    } = again.total();
     assert!(examined > 0);
-    assert_eq!((missing, waiting, resumed, seen_before, unreadable), (0, 0, 0, 0, 0), "{again}");
+    assert_eq!(
+        (missing, waiting, resumed, seen_before, unreadable),
+        (0, 0, 0, 0, 0),
+        "{again}"
+    );
     let kept = bundle.world.kept();
     let reads = ["api.list", "ledger.read", "entitlements.customer_of"];
-    let writes: Vec<_> = kept.calls[before..].iter().filter(|call| !reads.contains(call)).collect();
+    let writes: Vec<_> = kept.calls[before..]
+        .iter()
+        .filter(|call| !reads.contains(call))
+        .collect();
     assert_eq!(writes, Vec::<&&str>::new());
 }
 
@@ -187,12 +237,26 @@ async fn half_of_all_webhooks_dropped_for_ever_are_made_up_for_and_a_second_run_
     told.drain().await;
     let expected = Essence::of(&told);
     assert_eq!(expected.end.orders.len(), 28);
-    assert_eq!(expected.end.mails.len(), 28 + refunds.len() + 2 * lives.len());
-    assert!(expected.access.values().all(|(_, reason)| *reason == Reason::Ended));
+    assert_eq!(
+        expected.end.mails.len(),
+        28 + refunds.len() + 2 * lives.len()
+    );
+    assert!(
+        expected
+            .access
+            .values()
+            .all(|(_, reason)| *reason == Reason::Ended)
+    );
 
     // Every other one, the other ones, some by a roll of dice, and all of them.
-    let dice =
-        |seed: u64| move |n: usize| (n as u64 + 1).wrapping_mul(seed).rotate_left(29).is_multiple_of(2);
+    let dice = |seed: u64| {
+        move |n: usize| {
+            (n as u64 + 1)
+                .wrapping_mul(seed)
+                .rotate_left(29)
+                .is_multiple_of(2)
+        }
+    };
     let drops: Vec<Box<dyn Fn(usize) -> bool>> = vec![
         Box::new(|n| n % 2 == 0),
         Box::new(|n| n % 2 == 1),
@@ -226,10 +290,18 @@ async fn what_was_parked_before_its_order_was_made_up_for_has_its_effect_all_the
     assert!(parked(&bundle) > 4 && bundle.world.kept().orders.is_empty());
     // The first run brings the orders, which nobody told of, and with them what they are lacking: that was told of.
     let first = run(&bundle).await;
-    assert_eq!(first.total().missing, first.counts[&What::Checkouts].missing, "{first}");
+    assert_eq!(
+        first.total().missing,
+        first.counts[&What::Checkouts].missing,
+        "{first}"
+    );
     bundle.drain().await;
     let second = run(&bundle).await.total();
-    assert_eq!((second.missing, second.resumed > 0), (0, true), "{second:?}");
+    assert_eq!(
+        (second.missing, second.resumed > 0),
+        (0, true),
+        "{second:?}"
+    );
     bundle.drain().await;
     assert_eq!(Essence::of(&bundle), Essence::of(&told));
     finds_nothing_more(&bundle).await;
@@ -255,14 +327,22 @@ async fn a_run_that_fails_or_stops_anywhere_leaves_the_next_one_the_rest() {
         bundle.world.kept().calls.len()
     };
     assert!(calls > 30, "{calls}");
-    for fault in [Fault::FailBefore, Fault::FailAfter, Fault::StopBefore, Fault::StopAfter] {
+    for fault in [
+        Fault::FailBefore,
+        Fault::FailAfter,
+        Fault::StopBefore,
+        Fault::StopAfter,
+    ] {
         for n in 0..calls {
             let (bundle, _) = season(2, &[2], &[101]);
             bundle.world.kept().faults.insert(n, fault);
             match bundle.reconcile(DAYS).await {
                 None => assert!(matches!(fault, Fault::StopBefore | Fault::StopAfter)),
                 Some(ended) => {
-                    assert!(matches!(ended, Err(Setback::Away { .. })), "call {n}: nobody hears of it");
+                    assert!(
+                        matches!(ended, Err(Setback::Away { .. })),
+                        "call {n}: nobody hears of it"
+                    );
                 }
             }
             while bundle.work_at_once().await {}
@@ -288,7 +368,10 @@ async fn two_runs_at_once_come_to_the_same_as_one() {
     let (one, other) = tokio::join!(run(&bundle), run(&bundle));
     // Both may say of one that it was missing, and queue it.
     let found = bundle.world.kept().events.len();
-    assert!((found..=2 * found).contains(&(one.total().missing + other.total().missing)), "{one}; {other}");
+    assert!(
+        (found..=2 * found).contains(&(one.total().missing + other.total().missing)),
+        "{one}; {other}"
+    );
     bundle.drain_at_once().await;
     assert_eq!(Essence::of(&bundle), Essence::of(&told));
     finds_nothing_more(&bundle).await;
@@ -307,16 +390,31 @@ async fn one_bad_thing_stops_nobody_and_is_kept_once() {
     ];
     let first = run(&bundle).await;
     // An invoice that is not said to be paid is none of ours, whatever else it is.
-    assert_eq!((first.total().missing, first.total().unreadable), (4, 2), "{first}");
+    assert_eq!(
+        (first.total().missing, first.total().unreadable),
+        (4, 2),
+        "{first}"
+    );
     bundle.drain().await;
     assert_eq!(bundle.world.kept().orders.len(), 3);
     let again = run(&bundle).await.total();
-    assert_eq!((again.missing, again.unreadable, again.seen_before), (0, 0, 2));
+    assert_eq!(
+        (again.missing, again.unreadable, again.seen_before),
+        (0, 0, 2)
+    );
     let kept = bundle.world.kept();
-    let unreadable = kept.events.values().filter(|event| event.state == EventState::Unreadable);
-    let reasons: Vec<_> = unreadable.filter_map(|event| event.reason.as_deref()).collect();
+    let unreadable = kept
+        .events
+        .values()
+        .filter(|event| event.state == EventState::Unreadable);
+    let reasons: Vec<_> = unreadable
+        .filter_map(|event| event.reason.as_deref())
+        .collect();
     assert_eq!(reasons.len(), 2);
-    assert!(reasons.contains(&"`object.refund.amount` is missing or malformed"), "{reasons:?}");
+    assert!(
+        reasons.contains(&"`object.refund.amount` is missing or malformed"),
+        "{reasons:?}"
+    );
 }
 
 #[tokio::test]
@@ -337,13 +435,19 @@ async fn what_is_young_too_old_or_of_the_other_mode_is_left_alone() {
     assert_eq!(made_up.total().missing, 2);
     bundle.drain().await;
     let orders: Vec<OrderId> = bundle.world.kept().orders.keys().cloned().collect();
-    assert_eq!(orders, [2, 3].map(|n| OrderId::new(purchase(n).order_id()).unwrap()));
+    assert_eq!(
+        orders,
+        [2, 3].map(|n| OrderId::new(purchase(n).order_id()).unwrap())
+    );
 }
 
 #[tokio::test]
 async fn nobody_is_asked_where_nobody_looks_back() {
     let (bundle, _) = season(3, &[2], &[101]);
-    assert_eq!(bundle.reconcile(0).await.unwrap().unwrap(), Reconciled::default());
+    assert_eq!(
+        bundle.reconcile(0).await.unwrap().unwrap(),
+        Reconciled::default()
+    );
     assert_eq!(bundle.world.kept().calls, Vec::<&str>::new());
 }
 
@@ -372,10 +476,18 @@ async fn news_between_the_two_looks_are_not_replaced_by_what_was_listed_before_t
         subscription
     };
     let updated = |pieces: u64, at: Timestamp| {
-        let (kind, id) = ("customer.subscription.updated", format!("fevt_{pieces}_pieces"));
+        let (kind, id) = (
+            "customer.subscription.updated",
+            format!("fevt_{pieces}_pieces"),
+        );
         delivery(kind, &id, at.as_second(), "subscription", &plan(pieces))
     };
-    deliver(&bundle, &[updated(1, the_end() - Duration::from_hours(1))], |_| true).await;
+    deliver(
+        &bundle,
+        &[updated(1, the_end() - Duration::from_hours(1))],
+        |_| true,
+    )
+    .await;
     // Two pieces, of which no webhook tells, and a refund that is on its way; then three, and a refund that is there.
     bundle.provider_has_subscription(&plan(2));
     bundle.provider_has_refunds(&[refund_news(1, "pending")]);
@@ -385,8 +497,13 @@ async fn news_between_the_two_looks_are_not_replaced_by_what_was_listed_before_t
         tokio::time::sleep(Duration::from_secs(5)).await;
         bundle.world.pass(Duration::from_secs(5));
         let now = bundle.world.now();
-        let refunded =
-            delivery("refund.updated", "fevt_refund", now.as_second(), "refund", &refund_of(1, "succeeded"));
+        let refunded = delivery(
+            "refund.updated",
+            "fevt_refund",
+            now.as_second(),
+            "refund",
+            &refund_of(1, "succeeded"),
+        );
         deliver(&bundle, &[updated(3, now), refunded], |_| true).await;
     };
     let (made_up, ()) = tokio::join!(reconcile.run(), arrives);
@@ -399,7 +516,10 @@ async fn news_between_the_two_looks_are_not_replaced_by_what_was_listed_before_t
         let row = kept.subscription_rows.values().next().unwrap();
         assert_eq!(row.snapshot.as_ref().unwrap().value.items[0].quantity, 3);
         let order = kept.orders.values().next().unwrap();
-        let refunds = order.refunds.values().map(|refund| refund.told.value.status.clone());
+        let refunds = order
+            .refunds
+            .values()
+            .map(|refund| refund.told.value.status.clone());
         assert_eq!(refunds.collect::<Vec<_>>(), [refund::Status::Succeeded]);
     }
     finds_nothing_more(&bundle).await;
@@ -428,22 +548,45 @@ impl Fate for OvertakesTheList {
 }
 
 #[tokio::test(start_paused = true)]
-async fn news_between_the_list_and_the_first_look_are_not_replaced_by_what_was_listed_before_them() {
+async fn news_between_the_list_and_the_first_look_are_not_replaced_by_what_was_listed_before_them()
+{
     let (bundle, webhooks) = season(1, &[], &[]);
     deliver(&bundle, &webhooks, |_| true).await;
     let mut listed = life(101).subscription;
     (listed["test_mode"], listed["status"]) = (json!(false), json!("active"));
     bundle.provider_has_subscription(&listed);
     let at = (the_end() - Duration::from_hours(1)).as_second();
-    let updated = delivery("customer.subscription.updated", "fevt_listed", at, "subscription", &listed);
+    let updated = delivery(
+        "customer.subscription.updated",
+        "fevt_listed",
+        at,
+        "subscription",
+        &listed,
+    );
     deliver(&bundle, &[updated], |_| true).await;
     bundle.drain().await;
-    let row = || bundle.world.kept().subscription_rows.values().next().unwrap().clone();
+    let row = || {
+        bundle
+            .world
+            .kept()
+            .subscription_rows
+            .values()
+            .next()
+            .unwrap()
+            .clone()
+    };
     let known = row().snapshot.unwrap().value;
-    let newer = Snapshot { cancel_at_period_end: !known.cancel_at_period_end, ..known };
+    let newer = Snapshot {
+        cancel_at_period_end: !known.cancel_at_period_end,
+        ..known
+    };
     bundle.world.run_on_timers(Duration::from_secs(2));
     let began = (bundle.world.now(), Instant::now());
-    let overtakes = OvertakesTheList { lists: 0, began, told: Some(newer.clone()) };
+    let overtakes = OvertakesTheList {
+        lists: 0,
+        began,
+        told: Some(newer.clone()),
+    };
     bundle.world.decide_by(Some(Box::new(overtakes)));
     assert_eq!(run(&bundle).await.total().missing, 0);
     bundle.world.decide_by(None);
@@ -458,7 +601,11 @@ async fn what_an_earlier_run_has_found_is_queued_and_counted_once_and_what_is_lo
     bundle.world.kept().fulfillment_queue.clear();
     let again = run(&bundle).await.total();
     assert_eq!((again.missing, again.waiting), (0, 2));
-    assert_eq!(bundle.world.kept().fulfillment_queue.len(), 0, "an hour later there is no second message");
+    assert_eq!(
+        bundle.world.kept().fulfillment_queue.len(),
+        0,
+        "an hour later there is no second message"
+    );
     bundle.world.pass(Duration::from_mins(16));
     sweep_over(&bundle.world).run().await.unwrap();
     bundle.drain().await;
@@ -477,7 +624,10 @@ async fn what_a_person_has_to_decide_is_counted_once_and_waits_for_the_person() 
     assert_eq!(run(&bundle).await.total().missing, 2);
     bundle.drain().await;
     let id = EventId::new("reconciled:refund:fre_stray:succeeded:0").unwrap();
-    assert_eq!((parked(&bundle), bundle.world.kept().events[&id].state), (1, EventState::Parked));
+    assert_eq!(
+        (parked(&bundle), bundle.world.kept().events[&id].state),
+        (1, EventState::Parked)
+    );
     let again = run(&bundle).await.total();
     assert_eq!((again.missing, again.waiting, again.seen_before), (0, 1, 0));
 }
@@ -487,7 +637,13 @@ async fn what_a_webhook_has_told_and_waits_or_is_parked_is_neither_missing_nor_t
     let (bundle, webhooks) = season(2, &[], &[101]);
     let mut stray = refund_of(3, "succeeded");
     stray["payment_intent_id"] = json!("fpi_stray");
-    let stray_webhook = delivery("refund.updated", "fevt_stray", 1_760_173_200, "refund", &stray);
+    let stray_webhook = delivery(
+        "refund.updated",
+        "fevt_stray",
+        1_760_173_200,
+        "refund",
+        &stray,
+    );
     let mut listed = refund_news(3, "succeeded");
     listed.told.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
     bundle.provider_has_refunds(&[listed]);
@@ -501,14 +657,22 @@ async fn what_a_webhook_has_told_and_waits_or_is_parked_is_neither_missing_nor_t
     let before = bundle.world.kept().events.len();
     for _ in 0..2 {
         let found = run(&bundle).await.total();
-        assert_eq!((found.missing, found.resumed, found.seen_before), (0, 0, 0), "{found:?}");
+        assert_eq!(
+            (found.missing, found.resumed, found.seen_before),
+            (0, 0, 0),
+            "{found:?}"
+        );
         assert!(found.waiting > 4, "{found:?}");
         assert_eq!(bundle.world.kept().events.len(), before);
         bundle.world.pass(Duration::from_hours(1));
     }
     bundle.drain().await;
     let left = run(&bundle).await.total();
-    assert_eq!((left.missing, left.waiting), (0, 1), "the one that a person decides on");
+    assert_eq!(
+        (left.missing, left.waiting),
+        (0, 1),
+        "the one that a person decides on"
+    );
 }
 
 /// Has a webhook come, be parked, and be dropped by a person.
@@ -516,9 +680,15 @@ async fn dropped(bundle: &Bundle, webhook: &Delivery, id: &str) {
     let (id, now) = (EventId::new(id).unwrap(), bundle.world.now());
     bundle.deliver(webhook, false).await;
     bundle.world.kept().fulfillment_queue.clear();
-    let doubt = Settlement::Parked { class: Class::NotTold, reason: "Flex will not tell".to_owned() };
+    let doubt = Settlement::Parked {
+        class: Class::NotTold,
+        reason: "Flex will not tell".to_owned(),
+    };
     bundle.world.settle(&id, &doubt, now).await.unwrap();
-    let dropped = bundle.world.drop_event(&id, EventState::Parked, "done by hand", now).await;
+    let dropped = bundle
+        .world
+        .drop_event(&id, EventState::Parked, "done by hand", now)
+        .await;
     assert_eq!(dropped, Ok(Changed::Now), "{id}");
 }
 
@@ -531,12 +701,23 @@ async fn what_a_person_has_dropped_is_not_made_up_for() {
     let mut listed = refund_news(1, "succeeded");
     listed.told.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
     bundle.provider_has_refunds(&[listed]);
-    let webhook = delivery("refund.updated", "fevt_stray", 1_760_173_200, "refund", &stray);
+    let webhook = delivery(
+        "refund.updated",
+        "fevt_stray",
+        1_760_173_200,
+        "refund",
+        &stray,
+    );
     dropped(&bundle, &webhook, "fevt_stray").await;
     for _ in 0..3 {
         let found = run(&bundle).await.total();
         assert_eq!(
-            (found.missing, found.waiting, found.resumed, found.seen_before),
+            (
+                found.missing,
+                found.waiting,
+                found.resumed,
+                found.seen_before
+            ),
             (0, 0, 0, 2),
             "{found:?}"
         );
@@ -559,8 +740,17 @@ async fn however_many_wait_or_are_parked_no_other_is_kept_from_being_made_up_for
         event.state = EventState::Dropped;
     }
     let found = run(&bundle).await;
-    let Count { missing, waiting, seen_before, .. } = found.total();
-    assert_eq!((missing, waiting, seen_before, found.more), (10, MOST_GAPS, 20, false), "{found}");
+    let Count {
+        missing,
+        waiting,
+        seen_before,
+        ..
+    } = found.total();
+    assert_eq!(
+        (missing, waiting, seen_before, found.more),
+        (10, MOST_GAPS, 20, false),
+        "{found}"
+    );
 }
 
 #[tokio::test]
@@ -570,14 +760,20 @@ async fn a_gap_whose_answer_was_lost_is_counted_and_queued() {
         run(&bundle).await;
         bundle.world.kept().calls.clone()
     };
-    let records = calls.iter().enumerate().filter(|(_, call)| **call == "events.record");
+    let records = calls
+        .iter()
+        .enumerate()
+        .filter(|(_, call)| **call == "events.record");
     for (n, _) in records {
         let (bundle, _) = season(2, &[2], &[101]);
         bundle.world.kept().faults.insert(n, Fault::Twice);
         let found = run(&bundle).await.total();
         let kept = bundle.world.kept();
         assert!(kept.faults.is_empty());
-        assert_eq!((found.missing, kept.fulfillment_queue.len()), (kept.events.len(), kept.events.len()));
+        assert_eq!(
+            (found.missing, kept.fulfillment_queue.len()),
+            (kept.events.len(), kept.events.len())
+        );
     }
 }
 
@@ -593,17 +789,28 @@ async fn of_what_no_row_can_hold_it_is_kept_which_it_is() {
     let again = run(&bundle).await.total();
     assert_eq!((again.unreadable, again.seen_before), (0, 1));
     let kept = bundle.world.kept();
-    let [event] = kept.events.values().collect::<Vec<_>>()[..] else { panic!("{:?}", kept.events.len()) };
+    let [event] = kept.events.values().collect::<Vec<_>>()[..] else {
+        panic!("{:?}", kept.events.len())
+    };
     let body = String::from_utf8(event.body.clone()).unwrap();
-    assert!(body.contains(&shop::id("fre", 1)) && body.len() < 100, "{body}");
-    assert_eq!(event.reason.as_deref(), Some("it is larger than a row holds"));
+    assert!(
+        body.contains(&shop::id("fre", 1)) && body.len() < 100,
+        "{body}"
+    );
+    assert_eq!(
+        event.reason.as_deref(),
+        Some("it is larger than a row holds")
+    );
 }
 
 #[tokio::test]
 async fn what_waits_and_tells_something_else_of_the_same_thing_makes_up_for_nothing() {
     let (bundle, webhooks) = season(1, &[1], &[]);
     // Of three webhooks the last one is lost; the refund's first waits for the order.
-    deliver(&bundle, &webhooks, |n| webhooks[n].body.contains("refund.created")).await;
+    deliver(&bundle, &webhooks, |n| {
+        webhooks[n].body.contains("refund.created")
+    })
+    .await;
     let found = run(&bundle).await.total();
     assert_eq!((found.missing, found.waiting), (2, 0), "{found:?}");
     bundle.drain().await;
@@ -618,7 +825,12 @@ async fn a_state_that_comes_back_is_made_up_for_again() {
     bundle.world.pass_until(the_end());
     let life = life(101);
     bundle.provider_has(&checkout(&life.purchase));
-    for (status, cancels) in [("active", false), ("active", true), ("past_due", false), ("active", false)] {
+    for (status, cancels) in [
+        ("active", false),
+        ("active", true),
+        ("past_due", false),
+        ("active", false),
+    ] {
         let mut subscription = life.subscription.clone();
         subscription["test_mode"] = json!(false);
         subscription["status"] = json!(status);
@@ -626,7 +838,11 @@ async fn a_state_that_comes_back_is_made_up_for_again() {
         bundle.provider_has_subscription(&subscription);
         bundle.world.pass(Duration::from_hours(1));
         let made_up = run(&bundle).await;
-        assert_eq!(made_up.counts[&What::Subscriptions].missing, 1, "{status}: {made_up}");
+        assert_eq!(
+            made_up.counts[&What::Subscriptions].missing,
+            1,
+            "{status}: {made_up}"
+        );
         bundle.drain().await;
         finds_nothing_more(&bundle).await;
     }
@@ -635,15 +851,30 @@ async fn a_state_that_comes_back_is_made_up_for_again() {
 #[tokio::test]
 async fn a_list_that_cannot_be_read_now_stops_no_other_and_a_key_that_is_refused_all() {
     let (bundle, _) = season(2, &[], &[101]);
-    let too_slow = || Setback::Away { service: "Flex", cause: "no answer in time".into(), retry_after: None };
-    bundle.world.kept().read_faults.push_back(ReadError::Transient(too_slow()));
+    let too_slow = || Setback::Away {
+        service: "Flex",
+        cause: "no answer in time".into(),
+        retry_after: None,
+    };
+    bundle
+        .world
+        .kept()
+        .read_faults
+        .push_back(ReadError::Transient(too_slow()));
     assert_eq!(bundle.reconcile(DAYS).await.unwrap(), Err(too_slow()));
     bundle.drain().await;
-    assert!(bundle.world.kept().orders.is_empty(), "the checkouts are those that could not be read");
+    assert!(
+        bundle.world.kept().orders.is_empty(),
+        "the checkouts are those that could not be read"
+    );
     assert_eq!(bundle.world.kept().subscription_rows.len(), 1);
 
     let (bundle, _) = season(2, &[], &[101]);
-    bundle.world.kept().read_faults.push_back(ReadError::KeyRefused { status: 401 });
+    bundle
+        .world
+        .kept()
+        .read_faults
+        .push_back(ReadError::KeyRefused { status: 401 });
     let refused = bundle.reconcile(DAYS).await.unwrap();
     assert!(matches!(refused, Err(Setback::SetUp { .. })), "{refused:?}");
     assert_eq!(bundle.world.kept().calls, ["api.list"]);
@@ -653,15 +884,25 @@ async fn a_list_that_cannot_be_read_now_stops_no_other_and_a_key_that_is_refused
 async fn a_list_that_is_refused_stops_no_other_and_somebody_hears_of_it() {
     let (bundle, _) = season(2, &[], &[101]);
     // The first of them.
-    let refused = ReadError::Permanent { status: 422, code: None };
+    let refused = ReadError::Permanent {
+        status: 422,
+        code: None,
+    };
     bundle.world.kept().read_faults.push_back(refused);
     let Err(Setback::SetUp { cause, .. }) = bundle.reconcile(DAYS).await.unwrap() else {
         panic!("nobody hears of it")
     };
-    assert!(cause.contains("the list of checkouts") && cause.contains("422"), "{cause}");
+    assert!(
+        cause.contains("the list of checkouts") && cause.contains("422"),
+        "{cause}"
+    );
     bundle.drain().await;
     assert!(bundle.world.kept().orders.is_empty());
-    assert_eq!(bundle.world.kept().subscription_rows.len(), 1, "what the other lists have is made up for");
+    assert_eq!(
+        bundle.world.kept().subscription_rows.len(),
+        1,
+        "what the other lists have is made up for"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -672,7 +913,10 @@ async fn a_list_without_end_keeps_no_other_from_its_share_of_the_time() {
     reconcile.reading_time = Duration::from_secs(100);
     let found = reconcile.run().await.unwrap();
     let examined = |what| found.counts[&what].examined;
-    assert!(found.more && (1..401).contains(&examined(What::Checkouts)), "{found}");
+    assert!(
+        found.more && (1..401).contains(&examined(What::Checkouts)),
+        "{found}"
+    );
     for what in [What::Invoices, What::Refunds, What::Subscriptions] {
         assert!(examined(what) > 0, "{what}: {found}");
     }
@@ -686,7 +930,10 @@ async fn what_a_run_leaves_is_the_next_ones() {
     assert!(first.more && first.total().missing >= MOST_GAPS, "{first}");
     bundle.drain_at_once().await;
     let second = run(&bundle).await;
-    assert_eq!(first.total().missing + second.total().missing, usize::try_from(all).unwrap());
+    assert_eq!(
+        first.total().missing + second.total().missing,
+        usize::try_from(all).unwrap()
+    );
     assert!(!second.more);
 }
 
@@ -708,14 +955,25 @@ async fn a_payment_that_arrived_later_releases_its_order_and_one_that_has_not_is
     bundle.world.pass(Duration::from_hours(1));
     assert_eq!(run(&bundle).await.total().missing, 1);
     let told = |event: &domain::event::StoredEvent| event.event_type.clone();
-    let types: Vec<_> = bundle.world.kept().events.values().filter_map(told).collect();
+    let types: Vec<_> = bundle
+        .world
+        .kept()
+        .events
+        .values()
+        .filter_map(told)
+        .collect();
     assert!(
-        types.iter().any(|told| told == "checkout.session.async_payment_succeeded"),
+        types
+            .iter()
+            .any(|told| told == "checkout.session.async_payment_succeeded"),
         "what Flex's API does not know of yet is waited for: {types:?}"
     );
     bundle.drain().await;
     assert_eq!(state(), State::Paid);
-    assert_eq!(bundle.world.kept().counters[&sku("BRACE-M")], kit::story::ON_HAND - 2);
+    assert_eq!(
+        bundle.world.kept().counters[&sku("BRACE-M")],
+        kit::story::ON_HAND - 2
+    );
     finds_nothing_more(&bundle).await;
 }
 
@@ -726,11 +984,19 @@ async fn money_that_comes_in_parts_releases_its_order_though_nobody_tells_of_the
         bundle.world.pass_until(the_end());
         let mut cart = checkout(&purchase(1));
         cart.capture = domain::checkout::Capture::Manual;
-        let pays = |status| payment::Told { status, received: None, amount: None, card: None };
+        let pays = |status| payment::Told {
+            status,
+            received: None,
+            amount: None,
+            card: None,
+        };
         let later = PaymentIntentId::new("fpi_later").unwrap();
         cart.payment_intents.push(later.clone());
         cart.payments = BTreeMap::from([
-            (cart.payment_intents[0].clone(), pays(payment::Status::Succeeded)),
+            (
+                cart.payment_intents[0].clone(),
+                pays(payment::Status::Succeeded),
+            ),
             (later.clone(), pays(payment::Status::RequiresCapture)),
         ]);
         let all = cart.totals.total;
@@ -774,7 +1040,10 @@ async fn the_sale_is_dated_by_its_checkout_and_the_refund_by_itself() {
     let order = kept.orders.values().next().unwrap();
     assert_eq!(Some(order.placed_at), checkout(&purchase(1)).created_at);
     assert!(
-        order.refunds.values().all(|refund| refund.told.value.made_at == Some(at("2025-10-11T09:00:00Z")))
+        order
+            .refunds
+            .values()
+            .all(|refund| refund.told.value.made_at == Some(at("2025-10-11T09:00:00Z")))
     );
     assert!(order.fulfilled_at.is_some_and(|at| at <= now));
 }
@@ -791,7 +1060,11 @@ async fn sales(play: &Play, first: u64, count: u64) -> Vec<shop::Purchase> {
         purchase.session["created_at"] = json!(made_at);
         for (line, name) in ["BRACE", "TOTE"].into_iter().enumerate() {
             let name = format!("{name}-{n}");
-            play.tables.shelves.put_counter(&sku(&name), 10).await.unwrap();
+            play.tables
+                .shelves
+                .put_counter(&sku(&name), 10)
+                .await
+                .unwrap();
             purchase.line_items[line]["price"]["product"]["client_reference_id"] = json!(name);
         }
         play.sell(&purchase).await.unwrap();
@@ -803,7 +1076,10 @@ async fn sales(play: &Play, first: u64, count: u64) -> Vec<shop::Purchase> {
 /// A subscription that began then, with its checkout and its first invoice, as Flex's API tells of them.
 async fn subscribed(play: &Play, n: u64) -> (shop::Purchase, Value) {
     let now = Timestamp::now();
-    let (began, ends) = (now - Duration::from_mins(20), now + Duration::from_hours(24 * 30));
+    let (began, ends) = (
+        now - Duration::from_mins(20),
+        now + Duration::from_hours(24 * 30),
+    );
     let (customer, product) = (shop::id("fcus", n), shop::id("fprod", n));
     let mut purchase = shop::Purchase::subscription(n);
     purchase.session["created_at"] = json!(began.as_second());
@@ -842,7 +1118,9 @@ async fn is_sent(play: &Play, receipt_id: &str) {
 
 #[tokio::test]
 async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
-    let play = Play::on_named_stack().await.unwrap_or_else(|error| panic!("{error}"));
+    let play = Play::on_named_stack()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
     let number = u64::try_from(Timestamp::now().as_microsecond()).unwrap() * 1000;
     let sales = sales(&play, number, 6).await;
     let subscriber = number + 100;
@@ -857,8 +1135,16 @@ async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
     let arrives = |n: u64| n.is_multiple_of(2);
     for (n, sale) in (0..).zip(&sales).filter(|(n, _)| arrives(*n)) {
         let event_id = shop::id("fevt", number + n);
-        assert_eq!(play.deliver_signed(&sale.completed(&event_id)).await.unwrap().status, 200);
-        play.until_event(&event_id, EventState::Processed, SOON).await.unwrap();
+        assert_eq!(
+            play.deliver_signed(&sale.completed(&event_id))
+                .await
+                .unwrap()
+                .status,
+            200
+        );
+        play.until_event(&event_id, EventState::Processed, SOON)
+            .await
+            .unwrap();
     }
     assert_eq!(play.invoke("reconcile").await.unwrap(), "null");
     play.until_idle(SOON).await.unwrap();
@@ -869,7 +1155,10 @@ async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
     is_sent(&play, &format!("{refund_id}-refund")).await;
     let (customer, product) = (shop::id("fcus", subscriber), shop::id("fprod", subscriber));
     let wanted = Wanted {
-        entitlements: vec![(CustomerId::new(customer).unwrap(), ProductId::new(product).unwrap())],
+        entitlements: vec![(
+            CustomerId::new(customer).unwrap(),
+            ProductId::new(product).unwrap(),
+        )],
         ..Wanted::default()
     };
     let access = play.tables.ledger.read(&wanted).await.unwrap().entitlements;
@@ -879,17 +1168,29 @@ async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
 
     // Once more: nothing is recorded, queued or sent.
     let made_up_for = async |sale: &shop::Purchase| {
-        let id = |version: u64| format!("reconciled:checkout_session:{}:complete:{version}", sale.order_id());
+        let id = |version: u64| {
+            format!(
+                "reconciled:checkout_session:{}:complete:{version}",
+                sale.order_id()
+            )
+        };
         let mut count = 0;
         for version in 0..3 {
             count += usize::from(play.event(&id(version)).await.unwrap().is_some());
         }
-        (count, play.order(sale.order_id()).await.unwrap().unwrap().version)
+        (
+            count,
+            play.order(sale.order_id()).await.unwrap().unwrap().version,
+        )
     };
     let mut before = Vec::new();
     for (n, sale) in (0..).zip(&sales) {
         let (count, version) = made_up_for(sale).await;
-        assert_eq!(count, usize::from(!arrives(n)), "{n}: webhooks that came have no second event");
+        assert_eq!(
+            count,
+            usize::from(!arrives(n)),
+            "{n}: webhooks that came have no second event"
+        );
         before.push((count, version));
     }
     assert_eq!(play.invoke("reconcile").await.unwrap(), "null");
@@ -897,10 +1198,17 @@ async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
     for (sale, before) in sales.iter().zip(before) {
         assert_eq!(made_up_for(sale).await, before);
         let on_hand = [("BRACE", 8), ("TOTE", 9)];
-        let n = sale.session["client_reference_id"].as_str().unwrap().replace("order-", "");
+        let n = sale.session["client_reference_id"]
+            .as_str()
+            .unwrap()
+            .replace("order-", "");
         for (name, left) in on_hand {
             let sku = sku(&format!("{name}-{n}"));
-            let back = if sale.order_id() == sales[1].order_id() { 10 } else { left };
+            let back = if sale.order_id() == sales[1].order_id() {
+                10
+            } else {
+                left
+            };
             let count = play.tables.shelves.on_hand(&sku).await.unwrap().unwrap();
             assert!((left..=back).contains(&count), "{name} of {n}: {count}");
         }

@@ -5,7 +5,9 @@ use domain::{
     entitlement::Entitlement,
     event::EventState,
     facts::Latest,
-    ids::{CustomerId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId},
+    ids::{
+        CustomerId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
+    },
     ledger::Reference,
     order::Order,
     payment::Link,
@@ -83,7 +85,8 @@ impl Copy {
                 (kept.orders, kept.receipts) = (self.orders, self.receipts);
                 (kept.counters, kept.movements) = (self.counters, self.movements);
                 (kept.links, kept.references) = (self.links, self.references);
-                (kept.subscription_rows, kept.entitlements) = (self.subscriptions, self.entitlements);
+                (kept.subscription_rows, kept.entitlements) =
+                    (self.subscriptions, self.entitlements);
             }
         }
     }
@@ -93,7 +96,10 @@ fn told(kind: &str, event_id: &str, at: i64, name: &str, resource: &Value) -> De
     let mut resource = resource.clone();
     resource["test_mode"] = json!(false);
     let body = String::from_utf8(shop::event(kind, event_id, at, name, &resource)).unwrap();
-    Delivery { id: format!("msg_{event_id}"), body }
+    Delivery {
+        id: format!("msg_{event_id}"),
+        body,
+    }
 }
 
 /// A refund of a part of the `n`th purchase: one TOTE came back.
@@ -101,7 +107,13 @@ fn refund_of(n: u64) -> Delivery {
     let mut refund = sample("refund.updated")["object"]["refund"].take();
     refund["refund_id"] = json!(shop::id("fre", n));
     refund["payment_intent_id"] = purchase(n).session["payment_intents"][1].clone();
-    told("refund.updated", &format!("fevt_r{n}"), 1_760_200_000, "refund", &refund)
+    told(
+        "refund.updated",
+        &format!("fevt_r{n}"),
+        1_760_200_000,
+        "refund",
+        &refund,
+    )
 }
 
 /// A shop that has sold out of one thing by its last sale, taken something back, and has a subscriber whose renewals it
@@ -127,7 +139,10 @@ fn season(on_unknown: OnUnknown) -> (Bundle, Vec<Delivery>) {
         for resource in event["object"].as_object_mut().unwrap().values_mut() {
             resource["test_mode"] = json!(false);
         }
-        all.push(Delivery { id: format!("msg_{}", moment.event_id), body: event.to_string() });
+        all.push(Delivery {
+            id: format!("msg_{}", moment.event_id),
+            body: event.to_string(),
+        });
     }
     all.extend([refund_of(2), refund_of(5)]);
     (bundle, all)
@@ -160,7 +175,11 @@ impl Essence {
     fn of(bundle: &Bundle) -> Self {
         let kept = bundle.world.kept();
         let is_open = |state: EventState| state.is_pending() || state == EventState::Parked;
-        let open: Vec<_> = kept.events.values().filter(|event| is_open(event.state)).collect();
+        let open: Vec<_> = kept
+            .events
+            .values()
+            .filter(|event| is_open(event.state))
+            .collect();
         assert!(open.is_empty(), "{open:?}");
         let mut end = End::of(&kept);
         end.events.clear();
@@ -171,7 +190,14 @@ impl Essence {
             }
         }
         let until = |row: &Entitlement| row.access_until;
-        Self { end, access: kept.entitlements.iter().map(|(key, row)| (key.clone(), until(row))).collect() }
+        Self {
+            end,
+            access: kept
+                .entitlements
+                .iter()
+                .map(|(key, row)| (key.clone(), until(row)))
+                .collect(),
+        }
     }
 }
 
@@ -181,8 +207,18 @@ async fn recover(bundle: &Bundle, since: Timestamp) {
     let world = &bundle.world;
     for _ in 0..2 {
         let before = world.now() + SignedDuration::from_hours(1);
-        let search = Search { event_type: None, since, before };
-        let bounds = Bounds { dry_run: false, parked: false, events: 10_000, pages: 10_000, after: None };
+        let search = Search {
+            event_type: None,
+            since,
+            before,
+        };
+        let bounds = Bounds {
+            dry_run: false,
+            parked: false,
+            events: 10_000,
+            pages: 10_000,
+            after: None,
+        };
         let note = Note::new("ops", "a table was restored", world.now()).unwrap();
         let mut pace = Pace::per_second(NonZeroU32::new(1_000_000).unwrap());
         let replayed = replay_range(world, world, &search, &bounds, &mut pace, &note).await;
@@ -209,9 +245,14 @@ async fn restored(table: Table, on_unknown: OnUnknown) -> Vec<(Essence, Essence,
     for until in 0..count {
         let (bundle, all) = season(on_unknown);
         let copy = lived(&bundle, &all, until).await;
-        bundle.world.pass_until("2026-04-20T00:00:00Z".parse().unwrap());
+        bundle
+            .world
+            .pass_until("2026-04-20T00:00:00Z".parse().unwrap());
         let (before, since) = (Essence::of(&bundle), copy.at);
-        assert_eq!((before.end.orders.len(), before.end.mails.len()), (7, 7 + 2 + 3));
+        assert_eq!(
+            (before.end.orders.len(), before.end.mails.len()),
+            (7, 7 + 2 + 3)
+        );
         copy.put_back(table, &bundle);
         recover(&bundle, since).await;
         ends.push((before, Essence::of(&bundle), until));
@@ -230,13 +271,21 @@ async fn orders_alone_are_written_again_and_nobody_is_mailed_or_served_twice() {
 async fn orders_alone_are_made_up_for_where_nobody_replays() {
     let (bundle, all) = season(OnUnknown::Resend);
     let copy = lived(&bundle, &all, 0).await;
-    bundle.world.pass_until("2026-04-20T00:00:00Z".parse().unwrap());
+    bundle
+        .world
+        .pass_until("2026-04-20T00:00:00Z".parse().unwrap());
     let before = Essence::of(&bundle);
     copy.put_back(Table::Orders, &bundle);
     make_up(&bundle).await;
     let after = Essence::of(&bundle);
-    assert_eq!(after.end.orders.keys().collect::<Vec<_>>(), before.end.orders.keys().collect::<Vec<_>>());
-    assert_eq!((after.end.mails, after.end.movements), (before.end.mails, before.end.movements));
+    assert_eq!(
+        after.end.orders.keys().collect::<Vec<_>>(),
+        before.end.orders.keys().collect::<Vec<_>>()
+    );
+    assert_eq!(
+        (after.end.mails, after.end.movements),
+        (before.end.mails, before.end.movements)
+    );
     assert_eq!(after.end.counters, before.end.counters);
 }
 
@@ -258,27 +307,61 @@ async fn events_alone_are_found_done() {
 #[tokio::test]
 async fn receipts_alone_are_written_again_as_mails_of_unknown_fate() {
     for (before, after, until) in restored(Table::Receipts, OnUnknown::Hold).await {
-        assert_eq!(after.end.mails, before.end.mails, "put back to delivery {until}");
-        assert_eq!(after.end.receipts.len(), before.end.receipts.len(), "put back to delivery {until}");
-        let (held, sent): (Vec<&str>, Vec<&str>) =
-            after.end.receipts.values().copied().partition(|word| *word == "held");
+        assert_eq!(
+            after.end.mails, before.end.mails,
+            "put back to delivery {until}"
+        );
+        assert_eq!(
+            after.end.receipts.len(),
+            before.end.receipts.len(),
+            "put back to delivery {until}"
+        );
+        let (held, sent): (Vec<&str>, Vec<&str>) = after
+            .end
+            .receipts
+            .values()
+            .copied()
+            .partition(|word| *word == "held");
         assert!(sent.iter().all(|word| *word == "sent"), "{sent:?}");
-        assert!(until > 0 || held.len() == before.end.receipts.len(), "{held:?}");
+        assert!(
+            until > 0 || held.len() == before.end.receipts.len(),
+            "{held:?}"
+        );
     }
     for (before, after, until) in restored(Table::Receipts, OnUnknown::Resend).await {
         let ids = |essence: &Essence| essence.end.receipts.keys().cloned().collect::<Vec<_>>();
         assert_eq!(ids(&after), ids(&before), "put back to delivery {until}");
         // That the payment failed is not so any more.
-        let word =
-            |id: &ReceiptId| if id.as_str().ends_with("-payment_failed") { "withdrawn" } else { "sent" };
-        assert!(after.end.receipts.iter().all(|(id, is)| *is == "sent" || *is == word(id)), "{after:?}");
+        let word = |id: &ReceiptId| {
+            if id.as_str().ends_with("-payment_failed") {
+                "withdrawn"
+            } else {
+                "sent"
+            }
+        };
+        assert!(
+            after
+                .end
+                .receipts
+                .iter()
+                .all(|(id, is)| *is == "sent" || *is == word(id)),
+            "{after:?}"
+        );
         let mut times: BTreeMap<&ReceiptId, usize> = BTreeMap::new();
         for id in &after.end.mails {
             *times.entry(id).or_default() += 1;
         }
-        assert!(times.values().all(|times| *times <= 2), "put back to delivery {until}: {times:?}");
+        assert!(
+            times.values().all(|times| *times <= 2),
+            "put back to delivery {until}: {times:?}"
+        );
         let rest = |essence: &Essence| {
-            let End { orders, counters, movements, .. } = essence.end.clone();
+            let End {
+                orders,
+                counters,
+                movements,
+                ..
+            } = essence.end.clone();
             (orders, counters, movements, essence.access.clone())
         };
         assert_eq!(rest(&after), rest(&before), "put back to delivery {until}");
@@ -290,11 +373,25 @@ async fn receipts_alone_are_written_again_as_mails_of_unknown_fate() {
 async fn all_but_the_events_are_written_again_and_under_hold_nobody_is_mailed_twice() {
     for (before, after, until) in restored(Table::AllButEvents, OnUnknown::Hold).await {
         let rest = |essence: &Essence| {
-            let End { orders, counters, movements, mails, .. } = essence.end.clone();
+            let End {
+                orders,
+                counters,
+                movements,
+                mails,
+                ..
+            } = essence.end.clone();
             (orders, counters, movements, mails, essence.access.clone())
         };
         assert_eq!(rest(&after), rest(&before), "put back to delivery {until}");
-        let known = after.end.receipts.values().all(|word| ["sent", "held"].contains(word));
-        assert!(known && after.end.receipts.len() == before.end.receipts.len(), "{:?}", after.end.receipts);
+        let known = after
+            .end
+            .receipts
+            .values()
+            .all(|word| ["sent", "held"].contains(word));
+        assert!(
+            known && after.end.receipts.len() == before.end.receipts.len(),
+            "{:?}",
+            after.end.receipts
+        );
     }
 }

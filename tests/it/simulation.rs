@@ -18,7 +18,11 @@ fn run_from(first: u64) -> Result<Stats, Broken> {
     thread::scope(|scope| {
         let other = scope.spawn(|| half(first + SEEDS / 2));
         let mut all = half(first)?;
-        all.add(&other.join().unwrap_or_else(|panic| panic::resume_unwind(panic))?);
+        all.add(
+            &other
+                .join()
+                .unwrap_or_else(|panic| panic::resume_unwind(panic))?,
+        );
         Ok(all)
     })
 }
@@ -33,8 +37,12 @@ fn whatever_goes_wrong_nothing_is_lost_nothing_doubled_and_nothing_left_undone()
     assert_eq!(stats.seeds, SEEDS);
     println!("{}", stats.table());
     // So that it never comes to hold because something goes wrong no more, or goes wrong and nobody knows.
-    let struck: BTreeSet<&str> =
-        stats.struck.iter().filter(|(_, count)| **count > 0).map(|(what, _)| *what).collect();
+    let struck: BTreeSet<&str> = stats
+        .struck
+        .iter()
+        .filter(|(_, count)| **count > 0)
+        .map(|(what, _)| *what)
+        .collect();
     assert_eq!(struck, BTreeSet::from(COUNTED));
     assert!(stats.again > 0 && stats.held > 0, "{stats:?}");
 }
@@ -47,6 +55,9 @@ fn a_seed_tells_one_story() {
         let other = others.run(seed).expect("it holds");
         assert_eq!(format!("{one:?}"), format!("{other:?}"), "after others");
     }
-    let (one, other) = (others.run(1).expect("it holds"), others.run(2).expect("it holds"));
+    let (one, other) = (
+        others.run(1).expect("it holds"),
+        others.run(2).expect("it holds"),
+    );
     assert_ne!(one.story, other.story);
 }

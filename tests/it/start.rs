@@ -12,22 +12,37 @@ use std::{
 
 /// The build that `local/stack.py` has deployed.
 fn binary(function: &str) -> PathBuf {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.local/build").join(function).join("bootstrap");
-    assert!(path.exists(), "there is no build of {function}: run this by `make test`");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../.local/build")
+        .join(function)
+        .join("bootstrap");
+    assert!(
+        path.exists(),
+        "there is no build of {function}: run this by `make test`"
+    );
     path
 }
 
 /// Starts a function where there is no Lambda, and returns its reason not to start; `None` if it came as far as asking
 /// Lambda for work.
 fn started(function: &str, settings: &[(&str, &str)]) -> Option<String> {
-    let output = Command::new(binary(function)).env_clear().envs(settings.iter().copied()).output().unwrap();
+    let output = Command::new(binary(function))
+        .env_clear()
+        .envs(settings.iter().copied())
+        .output()
+        .unwrap();
     assert!(!output.status.success(), "{function} found a Lambda");
     let lines = String::from_utf8(output.stdout).unwrap();
-    let mut lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut lines = lines
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
     let end = lines.find(|line| line["level"] == "ERROR").unwrap();
     if end["outcome"] == "panic" {
         // The runtime misses its own settings.
-        assert!(end["place"].as_str().unwrap().contains("lambda_runtime"), "{function}: {end}");
+        assert!(
+            end["place"].as_str().unwrap().contains("lambda_runtime"),
+            "{function}: {end}"
+        );
         return None;
     }
     assert_eq!(end["outcome"], "cannot_start");
@@ -44,23 +59,62 @@ fn every_missing_setting_is_named_at_once() {
     for (function, names) in [
         (
             "IntakeFunction",
-            &["EVENTS_TABLE", "FULFILLMENT_QUEUE_URL", "FLEX_WEBHOOK_SECRETS_ARN", "MAX_BODY_BYTES"][..],
+            &[
+                "EVENTS_TABLE",
+                "FULFILLMENT_QUEUE_URL",
+                "FLEX_WEBHOOK_SECRETS_ARN",
+                "MAX_BODY_BYTES",
+            ][..],
         ),
         (
             "FulfillmentFunction",
-            &["ORDERS_TABLE", "STOCK_TABLE", "FLEX_API_BASE_URL", "FLEX_API_KEY_ARN", "MODE", "MAX_RECEIVES"],
+            &[
+                "ORDERS_TABLE",
+                "STOCK_TABLE",
+                "FLEX_API_BASE_URL",
+                "FLEX_API_KEY_ARN",
+                "MODE",
+                "MAX_RECEIVES",
+            ],
         ),
-        ("ReceiptsFunction", &["MERCHANT_NAME", "RECEIPT_SENDER", "RECEIPT_ON_UNKNOWN", "TIME_ZONE"]),
-        ("FeedbackFunction", &["FEEDBACK_QUEUE_URL", "LINKS_TABLE", "ORDERS_TABLE", "RECEIPTS_TABLE"]),
+        (
+            "ReceiptsFunction",
+            &[
+                "MERCHANT_NAME",
+                "RECEIPT_SENDER",
+                "RECEIPT_ON_UNKNOWN",
+                "TIME_ZONE",
+            ],
+        ),
+        (
+            "FeedbackFunction",
+            &[
+                "FEEDBACK_QUEUE_URL",
+                "LINKS_TABLE",
+                "ORDERS_TABLE",
+                "RECEIPTS_TABLE",
+            ],
+        ),
         (
             "SweepFunction",
-            &["EVENTS_TABLE", "FULFILLMENT_QUEUE_URL", "RECEIPTS_TABLE", "FEEDBACK_DEAD_LETTER_QUEUE_URL"],
+            &[
+                "EVENTS_TABLE",
+                "FULFILLMENT_QUEUE_URL",
+                "RECEIPTS_TABLE",
+                "FEEDBACK_DEAD_LETTER_QUEUE_URL",
+            ],
         ),
-        ("ReconcileFunction", &["EVENTS_TABLE", "RECONCILE_DAYS", "FLEX_API_KEY_ARN", "MODE"]),
+        (
+            "ReconcileFunction",
+            &["EVENTS_TABLE", "RECONCILE_DAYS", "FLEX_API_KEY_ARN", "MODE"],
+        ),
     ] {
         let reason = reason(function, &[]);
         for name in names {
-            assert!(reason.contains(&format!("the setting {name} is missing")), "{function}: {reason}");
+            assert!(
+                reason.contains(&format!("the setting {name} is missing")),
+                "{function}: {reason}"
+            );
         }
     }
 }
@@ -69,7 +123,13 @@ fn every_missing_setting_is_named_at_once() {
 async fn secret(stack: &Stack, text: &str) -> String {
     let secrets = aws_sdk_secretsmanager::Client::new(&stack.config().await);
     let name = format!("start-{}", jiff::Timestamp::now().as_nanosecond());
-    secrets.create_secret().name(&name).secret_string(text).send().await.unwrap();
+    secrets
+        .create_secret()
+        .name(&name)
+        .secret_string(text)
+        .send()
+        .await
+        .unwrap();
     name
 }
 
@@ -99,8 +159,14 @@ async fn a_secret_that_is_wrong_and_a_missing_setting_are_named_together() {
     };
     for (text, expected) in [
         // As deployed.
-        (r#"{"webhook_secrets":[]}"#, "FlexWebhookSecrets has no webhook_secrets"),
-        (r#"{"webhook_secrets":["whsec_Serinus!"]}"#, "webhook_secrets[0]: a webhook secret is not base64"),
+        (
+            r#"{"webhook_secrets":[]}"#,
+            "FlexWebhookSecrets has no webhook_secrets",
+        ),
+        (
+            r#"{"webhook_secrets":["whsec_Serinus!"]}"#,
+            "webhook_secrets[0]: a webhook secret is not base64",
+        ),
         (
             r#"{"webhook_secrets":["whsec_Serinuss"]}"#,
             "webhook_secrets[0]: a webhook secret has fewer than 24",
@@ -116,8 +182,14 @@ async fn a_secret_that_is_wrong_and_a_missing_setting_are_named_together() {
     }
     for (text, expected) in [
         (r#"{"api_key":""}"#, "FlexApiKey has no api_key"),
-        (r#"{"api_key":"Serinus"}"#, "FlexApiKey does not look like a key"),
-        (r#"{"api_key":"fsk_test_Serinus"}"#, "FlexApiKey is a test key, and this stack's Mode is live"),
+        (
+            r#"{"api_key":"Serinus"}"#,
+            "FlexApiKey does not look like a key",
+        ),
+        (
+            r#"{"api_key":"fsk_test_Serinus"}"#,
+            "FlexApiKey is a test key, and this stack's Mode is live",
+        ),
     ] {
         for function in ["FulfillmentFunction", "ReconcileFunction"] {
             let reason = refused(function, "FLEX_API_KEY_ARN", text).await;
@@ -131,12 +203,17 @@ async fn a_stack_that_began_in_one_mode_does_not_start_in_the_other() {
     let stack = Stack::named().unwrap();
     let suffix = format!("-start-{}", jiff::Timestamp::now().as_nanosecond());
     let links = stack.with_copied_tables(&suffix).await.tables.links;
-    let keys =
-        [secret(&stack, r#"{"api_key":"fsk_test_1"}"#).await, secret(&stack, r#"{"api_key":"fsk_1"}"#).await];
+    let keys = [
+        secret(&stack, r#"{"api_key":"fsk_test_1"}"#).await,
+        secret(&stack, r#"{"api_key":"fsk_1"}"#).await,
+    ];
     let settings = |mode: &'static str, complete: bool| {
         let key = if mode == "test" { &keys[0] } else { &keys[1] };
         let mut settings = reaching(&stack, mode, "https://flex.example");
-        settings.extend([("LINKS_TABLE", links.as_str()), ("FLEX_API_KEY_ARN", key.as_str())]);
+        settings.extend([
+            ("LINKS_TABLE", links.as_str()),
+            ("FLEX_API_KEY_ARN", key.as_str()),
+        ]);
         if complete {
             let others = [
                 "EVENTS_TABLE",
@@ -153,26 +230,44 @@ async fn a_stack_that_began_in_one_mode_does_not_start_in_the_other() {
                 ("RETRY_BASE_SECONDS", "60"),
                 ("MAX_RECEIVES", "5"),
             ]);
-            settings.extend([("RESTOCK", "never"), ("GRACE_DAYS", "0"), ("RECONCILE_DAYS", "3")]);
+            settings.extend([
+                ("RESTOCK", "never"),
+                ("GRACE_DAYS", "0"),
+                ("RECONCILE_DAYS", "3"),
+            ]);
             settings.extend([("PAYMENT_FAILED_MAIL", "off"), ("TRIAL_ENDS_MAIL", "off")]);
         }
         settings
     };
-    let first =
-        async || FirstMode::new(aws_sdk_dynamodb::Client::new(&stack.config().await), &links).first().await;
+    let first = async || {
+        FirstMode::new(aws_sdk_dynamodb::Client::new(&stack.config().await), &links)
+            .first()
+            .await
+    };
     // A start that fails, and reconcile's, leave the mode open.
     let reason_of_live = reason("FulfillmentFunction", &settings("live", false));
     assert!(!reason_of_live.contains("Mode="), "{reason_of_live}");
     // Without Lambda a function that has started stops at once.
     assert_eq!(started("ReconcileFunction", &settings("live", true)), None);
     assert_eq!(first().await, Ok(None));
-    assert_eq!(started("FulfillmentFunction", &settings("test", true)), None);
+    assert_eq!(
+        started("FulfillmentFunction", &settings("test", true)),
+        None
+    );
     assert_eq!(first().await, Ok(Some(Mode::Test)));
     let expected = "cannot start: this stack began with Mode=test and is deployed with Mode=live: \
                     deploy it with Mode=test again, and a second stack with Mode=live";
     for function in ["FulfillmentFunction", "ReconcileFunction"] {
-        assert_eq!(started(function, &settings("live", true)).as_deref(), Some(expected), "{function}");
-        assert_eq!(started(function, &settings("test", true)), None, "{function}");
+        assert_eq!(
+            started(function, &settings("live", true)).as_deref(),
+            Some(expected),
+            "{function}"
+        );
+        assert_eq!(
+            started(function, &settings("test", true)),
+            None,
+            "{function}"
+        );
     }
     assert_eq!(first().await, Ok(Some(Mode::Test)));
 }
@@ -181,12 +276,22 @@ async fn a_stack_that_began_in_one_mode_does_not_start_in_the_other() {
 fn a_template_that_does_not_work_stops_the_start_and_not_a_receipt() {
     let folder = std::env::temp_dir().join(format!("receipt-templates-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("body.txt"), "Dear customer,\nyou paid {{ total.of.it.all }}\n").unwrap();
+    std::fs::write(
+        folder.join("body.txt"),
+        "Dear customer,\nyou paid {{ total.of.it.all }}\n",
+    )
+    .unwrap();
     let reason = reason(
         "ReceiptsFunction",
-        &[("RECEIPT_TEMPLATES_DIR", folder.to_str().unwrap()), ("SUPPORT_EMAIL", "nobody")],
+        &[
+            ("RECEIPT_TEMPLATES_DIR", folder.to_str().unwrap()),
+            ("SUPPORT_EMAIL", "nobody"),
+        ],
     );
     std::fs::remove_dir_all(&folder).unwrap();
-    assert!(reason.contains("body.txt") && reason.contains("line 2"), "{reason}");
+    assert!(
+        reason.contains("body.txt") && reason.contains("line 2"),
+        "{reason}"
+    );
     assert!(reason.contains("MERCHANT_NAME is missing"), "{reason}");
 }

@@ -42,7 +42,9 @@ fn minutes(count: i64) -> SignedDuration {
 /// An event that stands there and came so long ago.
 fn event(n: usize, state: EventState, age: SignedDuration) -> StoredEvent {
     let purchase = purchase(u64::try_from(n).unwrap());
-    let body = Delivery::of(&purchase, &format!("fevt_{n:04}")).body.into_bytes();
+    let body = Delivery::of(&purchase, &format!("fevt_{n:04}"))
+        .body
+        .into_bytes();
     StoredEvent {
         event_id: EventId::new(format!("fevt_{n:04}")).unwrap(),
         provider: domain::delivery::Provider::Flex,
@@ -67,7 +69,12 @@ fn receipt(n: usize, state: State, age: SignedDuration) -> Receipt {
     let order_id = OrderId::new(format!("fcs_{n:04}")).unwrap();
     let receipt = Receipt::for_order(&order_id, now() - age).unwrap();
     let attempts = u32::from(matches!(state, State::Claimed { .. }));
-    Receipt { state, attempts, version: 1 + u64::from(attempts), ..receipt }
+    Receipt {
+        state,
+        attempts,
+        version: 1 + u64::from(attempts),
+        ..receipt
+    }
 }
 
 fn pending() -> State {
@@ -76,7 +83,10 @@ fn pending() -> State {
 
 /// Claimed by somebody whose claim ended so long ago.
 fn claimed(ended: SignedDuration) -> State {
-    State::Claimed { owner: OwnerToken::new("somebody").unwrap(), claim_ends_at: now() - ended }
+    State::Claimed {
+        owner: OwnerToken::new("somebody").unwrap(),
+        claim_ends_at: now() - ended,
+    }
 }
 
 /// The notice of a trial, to be sent so many hours from now on.
@@ -95,9 +105,13 @@ fn world_with(
     receipts: impl IntoIterator<Item = Receipt>,
 ) -> World {
     let world = World::at(now());
-    let events = events.into_iter().map(|event| (event.event_id.clone(), event));
+    let events = events
+        .into_iter()
+        .map(|event| (event.event_id.clone(), event));
     world.kept().events.extend(events);
-    let receipts = receipts.into_iter().map(|receipt| (receipt.receipt_id.clone(), receipt));
+    let receipts = receipts
+        .into_iter()
+        .map(|receipt| (receipt.receipt_id.clone(), receipt));
     world.kept().receipts.extend(receipts);
     world
 }
@@ -105,34 +119,55 @@ fn world_with(
 /// The events and receipts that were queued, each in the order of its queue, which is empty after.
 fn queued(world: &World) -> (Vec<EventId>, Vec<ReceiptId>) {
     let mut kept = world.kept();
-    let events = std::mem::take(&mut kept.fulfillment_queue).into_iter().map(|message| {
-        let FulfillmentJob::V1 { event_id } = message.job;
-        event_id
-    });
+    let events = std::mem::take(&mut kept.fulfillment_queue)
+        .into_iter()
+        .map(|message| {
+            let FulfillmentJob::V1 { event_id } = message.job;
+            event_id
+        });
     let events = events.collect();
-    let receipts = std::mem::take(&mut kept.receipt_queue).into_iter().map(|message| {
-        let ReceiptJob::V1 { receipt_id } = message.job;
-        receipt_id
-    });
+    let receipts = std::mem::take(&mut kept.receipt_queue)
+        .into_iter()
+        .map(|message| {
+            let ReceiptJob::V1 { receipt_id } = message.job;
+            receipt_id
+        });
     (events, receipts.collect())
 }
 
 fn send(world: &World, id: &ReceiptId) {
     let message_id = MessageId::new("ses-1").unwrap();
-    let sent = State::Sent { message_id, sent_at: world.now() };
+    let sent = State::Sent {
+        message_id,
+        sent_at: world.now(),
+    };
     world.kept().receipts.get_mut(id).unwrap().state = sent;
 }
 
 /// One of each kind that is to be queued.
 fn one_of_each() -> World {
-    let events = [event(1, EventState::Stored, minutes(16)), event(2, EventState::Committed, minutes(16))];
-    let receipts =
-        [receipt(3, pending(), minutes(16)), receipt(4, claimed(minutes(16)), hours(1)), notice(5, 0)];
+    let events = [
+        event(1, EventState::Stored, minutes(16)),
+        event(2, EventState::Committed, minutes(16)),
+    ];
+    let receipts = [
+        receipt(3, pending(), minutes(16)),
+        receipt(4, claimed(minutes(16)), hours(1)),
+        notice(5, 0),
+    ];
     world_with(events, receipts)
 }
 
-const ONE_OF_EACH: Swept =
-    Swept { stored: 1, committed: 1, pending: 1, claimed: 1, due: 1, stalled: 0, longest: None, more: false };
+const ONE_OF_EACH: Swept = Swept {
+    stored: 1,
+    committed: 1,
+    pending: 1,
+    claimed: 1,
+    due: 1,
+    stalled: 0,
+    longest: None,
+    more: false,
+};
 
 #[tokio::test]
 async fn what_lies_undone_is_queued_the_oldest_first_and_the_next_run_leaves_it_alone() {
@@ -140,15 +175,25 @@ async fn what_lies_undone_is_queued_the_oldest_first_and_the_next_run_leaves_it_
     let older = event(6, EventState::Stored, hours(24 * 400));
     world.kept().events.insert(older.event_id.clone(), older);
     let older = receipt(7, pending(), hours(24 * 400));
-    world.kept().receipts.insert(older.receipt_id.clone(), older);
-    let expected = Swept { stored: 2, pending: 2, ..ONE_OF_EACH };
+    world
+        .kept()
+        .receipts
+        .insert(older.receipt_id.clone(), older);
+    let expected = Swept {
+        stored: 2,
+        pending: 2,
+        ..ONE_OF_EACH
+    };
     assert_eq!(sweep_over(&world).run().await, Ok(expected));
     let (events, receipts) = queued(&world);
     let position = |id: &str| events.iter().position(|known| known.as_str() == id);
     assert!(position("fevt_0006") < position("fevt_0001"), "{events:?}");
     assert_eq!(events.len(), 3);
     let position = |id: &str| receipts.iter().position(|known| known.as_str() == id);
-    assert!(position("fcs_0007-order") < position("fcs_0003-order"), "{receipts:?}");
+    assert!(
+        position("fcs_0007-order") < position("fcs_0003-order"),
+        "{receipts:?}"
+    );
     assert_eq!(receipts.len(), 4);
     for _ in 0..20 {
         world.pass(EVERY.unsigned_abs());
@@ -162,11 +207,22 @@ async fn what_is_due_today_or_was_in_the_three_days_before_is_queued_the_oldest_
     // Hours from half past midnight: this hour, late today, tomorrow, yesterday, three and four days ago.
     let notices = [(0, 0), (1, 23), (2, 24), (3, -1), (4, -72), (5, -73)];
     let world = world_with([], notices.map(|(n, hours)| notice(n, hours)));
-    assert_eq!(sweep_over(&world).run().await, Ok(Swept { due: 3, ..Swept::default() }));
+    assert_eq!(
+        sweep_over(&world).run().await,
+        Ok(Swept {
+            due: 3,
+            ..Swept::default()
+        })
+    );
     assert_eq!(queued(&world).1, [of(4, -72), of(3, -1), of(0, 0)]);
     world.pass(Duration::from_hours(23));
     let longest = Some(of(0, 0).to_string());
-    let expected = Swept { due: 2, stalled: 1, longest, ..Swept::default() };
+    let expected = Swept {
+        due: 2,
+        stalled: 1,
+        longest,
+        ..Swept::default()
+    };
     assert_eq!(sweep_over(&world).run().await, Ok(expected));
     assert_eq!(
         queued(&world).1,
@@ -177,7 +233,10 @@ async fn what_is_due_today_or_was_in_the_three_days_before_is_queued_the_oldest_
 
 #[tokio::test]
 async fn what_is_fresh_or_has_a_message_of_its_own_is_left_alone() {
-    let failed = |n, age| StoredEvent { attempts: 3, ..event(n, EventState::Stored, age) };
+    let failed = |n, age| StoredEvent {
+        attempts: 3,
+        ..event(n, EventState::Stored, age)
+    };
     let events = [
         event(1, EventState::Stored, minutes(14)),
         event(2, EventState::Committed, minutes(14)),
@@ -188,15 +247,29 @@ async fn what_is_fresh_or_has_a_message_of_its_own_is_left_alone() {
         receipt(5, claimed(minutes(14)), hours(24)),
         receipt(6, claimed(-minutes(1)), hours(24)),
         // Given back after two claims: its message waits for the next try.
-        Receipt { attempts: 2, version: 5, ..receipt(7, pending(), minutes(119)) },
+        Receipt {
+            attempts: 2,
+            version: 5,
+            ..receipt(7, pending(), minutes(119))
+        },
     ];
     let world = world_with(events, receipts);
     assert_eq!(sweep_over(&world).run().await, Ok(Swept::default()));
     assert_eq!(queued(&world), (vec![], vec![]));
     assert!(world.kept().swept.events.is_empty() && world.kept().swept.receipts.is_empty());
     world.pass(Duration::from_mins(1));
-    let expected = Swept { stored: 2, committed: 1, pending: 2, claimed: 1, ..Swept::default() };
-    assert_eq!(sweep_over(&world).run().await, Ok(expected), "a minute later it is their turn");
+    let expected = Swept {
+        stored: 2,
+        committed: 1,
+        pending: 2,
+        claimed: 1,
+        ..Swept::default()
+    };
+    assert_eq!(
+        sweep_over(&world).run().await,
+        Ok(expected),
+        "a minute later it is their turn"
+    );
 }
 
 #[tokio::test]
@@ -211,14 +284,29 @@ async fn what_has_ended_or_waits_for_a_person_is_left_alone() {
     ];
     let reason = "the subscription has ended".to_owned();
     let states = [
-        State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() },
-        State::Failed { reason: reason.clone() },
+        State::Sent {
+            message_id: MessageId::new("ses-1").unwrap(),
+            sent_at: now(),
+        },
+        State::Failed {
+            reason: reason.clone(),
+        },
         State::Held,
         State::Withdrawn { reason },
     ];
-    let of_orders = states.clone().into_iter().enumerate().map(|(n, state)| receipt(n, state, hours(99)));
-    let notices = states.into_iter().enumerate().map(|(n, state)| Receipt { state, ..notice(100 + n, 0) });
-    let events = ended.into_iter().enumerate().map(|(n, state)| event(n, state, hours(99)));
+    let of_orders = states
+        .clone()
+        .into_iter()
+        .enumerate()
+        .map(|(n, state)| receipt(n, state, hours(99)));
+    let notices = states.into_iter().enumerate().map(|(n, state)| Receipt {
+        state,
+        ..notice(100 + n, 0)
+    });
+    let events = ended
+        .into_iter()
+        .enumerate()
+        .map(|(n, state)| event(n, state, hours(99)));
     let world = world_with(events, of_orders.chain(notices));
     assert_eq!(sweep_over(&world).run().await, Ok(Swept::default()));
     assert_eq!(queued(&world), (vec![], vec![]));
@@ -228,7 +316,13 @@ async fn what_has_ended_or_waits_for_a_person_is_left_alone() {
 async fn two_runs_at_once_queue_each_row_once() {
     let world = world_with(
         (0..60).map(|n| event(n, EventState::Stored, hours(1))),
-        (0..60).map(|n| if n % 2 == 0 { receipt(n, pending(), hours(1)) } else { notice(n, 0) }),
+        (0..60).map(|n| {
+            if n % 2 == 0 {
+                receipt(n, pending(), hours(1))
+            } else {
+                notice(n, 0)
+            }
+        }),
     );
     let (one, other) = (sweep_over(&world), sweep_over(&world));
     let (one, other) = tokio::join!(one.run(), other.run());
@@ -248,31 +342,86 @@ async fn a_run_queues_no_more_than_it_may_and_the_next_goes_on() {
     let age = |n: usize| hours(2) + minutes(47 - i64::try_from(n).unwrap());
     let events = (0..47).map(|n| event(n, EventState::Stored, age(n)));
     let world = world_with(events, (0..27).map(|n| notice(n, -24)));
-    let limits = Limits { queued: 20, ..Limits::default() };
-    let run = async || Sweep { limits, ..sweep_over(&world) }.run().await.unwrap();
-    assert_eq!(run().await, Swept { stored: 20, due: 20, more: true, ..Swept::default() });
+    let limits = Limits {
+        queued: 20,
+        ..Limits::default()
+    };
+    let run = async || {
+        Sweep {
+            limits,
+            ..sweep_over(&world)
+        }
+        .run()
+        .await
+        .unwrap()
+    };
+    assert_eq!(
+        run().await,
+        Swept {
+            stored: 20,
+            due: 20,
+            more: true,
+            ..Swept::default()
+        }
+    );
     let (events, receipts) = queued(&world);
-    assert_eq!(events, (0..20).map(|n| event(n, EventState::Stored, hours(1)).event_id).collect::<Vec<_>>());
+    assert_eq!(
+        events,
+        (0..20)
+            .map(|n| event(n, EventState::Stored, hours(1)).event_id)
+            .collect::<Vec<_>>()
+    );
     for id in receipts {
         send(&world, &id);
     }
-    assert_eq!(run().await, Swept { stored: 20, due: 7, more: true, ..Swept::default() });
-    assert_eq!(run().await, Swept { stored: 7, ..Swept::default() });
+    assert_eq!(
+        run().await,
+        Swept {
+            stored: 20,
+            due: 7,
+            more: true,
+            ..Swept::default()
+        }
+    );
+    assert_eq!(
+        run().await,
+        Swept {
+            stored: 7,
+            ..Swept::default()
+        }
+    );
     assert_eq!(run().await, Swept::default());
 }
 
 #[tokio::test]
 async fn a_run_queues_no_more_mails_than_it_may_however_many_days_they_were_due_on() {
     // Three on each of four days.
-    let notices: Vec<_> = (0..12).map(|n| notice(n, 24 * (i64::try_from(n).unwrap() / 3) - 72)).collect();
+    let notices: Vec<_> = (0..12)
+        .map(|n| notice(n, 24 * (i64::try_from(n).unwrap() / 3) - 72))
+        .collect();
     let world = world_with([], notices);
-    let limits = Limits { tried: 10, queued: 5, ..Limits::default() };
+    let limits = Limits {
+        tried: 10,
+        queued: 5,
+        ..Limits::default()
+    };
     for run in 0..6 {
         let before = world.kept().calls.len();
-        let swept = Sweep { limits, ..sweep_over(&world) }.run().await.unwrap();
-        assert!(swept.due <= 5 && (run > 1 || swept.due == 5 && swept.more), "run {run}: {swept:?}");
-        let tried =
-            world.kept().calls[before..].iter().filter(|call| **call == "undone.take_receipt").count();
+        let swept = Sweep {
+            limits,
+            ..sweep_over(&world)
+        }
+        .run()
+        .await
+        .unwrap();
+        assert!(
+            swept.due <= 5 && (run > 1 || swept.due == 5 && swept.more),
+            "run {run}: {swept:?}"
+        );
+        let tried = world.kept().calls[before..]
+            .iter()
+            .filter(|call| **call == "undone.take_receipt")
+            .count();
         assert!(tried <= 10, "run {run} tries {tried}");
         world.pass(EVERY.unsigned_abs());
     }
@@ -282,12 +431,28 @@ async fn a_run_queues_no_more_mails_than_it_may_however_many_days_they_were_due_
 #[tokio::test]
 async fn rows_that_nobody_can_mend_keep_no_other_from_its_turn() {
     // Nothing works these off; a run may try ten rows and queue four of them.
-    let world = world_with((0..60).map(|n| event(n, EventState::Stored, hours(24 * 30))), []);
+    let world = world_with(
+        (0..60).map(|n| event(n, EventState::Stored, hours(24 * 30))),
+        [],
+    );
     let newest = event(99, EventState::Stored, hours(1));
-    world.kept().events.insert(newest.event_id.clone(), newest.clone());
-    let limits = Limits { tried: 10, queued: 4, ..Limits::default() };
+    world
+        .kept()
+        .events
+        .insert(newest.event_id.clone(), newest.clone());
+    let limits = Limits {
+        tried: 10,
+        queued: 4,
+        ..Limits::default()
+    };
     for _ in 0..24 * 12 {
-        Sweep { limits, ..sweep_over(&world) }.run().await.unwrap();
+        Sweep {
+            limits,
+            ..sweep_over(&world)
+        }
+        .run()
+        .await
+        .unwrap();
         world.pass(EVERY.unsigned_abs());
     }
     let (events, _) = queued(&world);
@@ -295,7 +460,10 @@ async fn rows_that_nobody_can_mend_keep_no_other_from_its_turn() {
     for n in 0..60 {
         let id = event(n, EventState::Stored, hours(1)).event_id;
         let times = events.iter().filter(|known| **known == id).count();
-        assert!((1..=2).contains(&times), "{id} was queued {times} times within a day");
+        assert!(
+            (1..=2).contains(&times),
+            "{id} was queued {times} times within a day"
+        );
     }
 }
 
@@ -311,26 +479,66 @@ impl Clock for Ticking {
 
 #[tokio::test]
 async fn a_run_ends_in_time_and_says_that_there_is_more() {
-    let world = world_with((0..1_000).map(|n| event(n, EventState::Stored, hours(1))), []);
-    let limits = Limits { queued: 1_000, lasts: Duration::from_secs(10), ..Limits::default() };
-    let Sweep { events, receipts, fulfillment_queue, receipt_queue, dead_letters, .. } = sweep_over(&world);
+    let world = world_with(
+        (0..1_000).map(|n| event(n, EventState::Stored, hours(1))),
+        [],
+    );
+    let limits = Limits {
+        queued: 1_000,
+        lasts: Duration::from_secs(10),
+        ..Limits::default()
+    };
+    let Sweep {
+        events,
+        receipts,
+        fulfillment_queue,
+        receipt_queue,
+        dead_letters,
+        ..
+    } = sweep_over(&world);
     let clock = Ticking::default();
-    let sweep = Sweep { events, receipts, fulfillment_queue, receipt_queue, dead_letters, clock, limits };
+    let sweep = Sweep {
+        events,
+        receipts,
+        fulfillment_queue,
+        receipt_queue,
+        dead_letters,
+        clock,
+        limits,
+    };
     let swept = sweep.run().await.unwrap();
-    assert!(swept.more && swept.stored > 0 && swept.stored <= 100, "{swept:?}");
+    assert!(
+        swept.more && swept.stored > 0 && swept.stored <= 100,
+        "{swept:?}"
+    );
 }
 
 #[tokio::test]
-async fn what_was_queued_in_vain_for_hours_is_stalled_and_what_is_found_for_the_first_time_is_not() {
+async fn what_was_queued_in_vain_for_hours_is_stalled_and_what_is_found_for_the_first_time_is_not()
+{
     let world = world_with(
-        [event(1, EventState::Stored, minutes(15)), event(2, EventState::Stored, hours(24 * 9))],
+        [
+            event(1, EventState::Stored, minutes(15)),
+            event(2, EventState::Stored, hours(24 * 9)),
+        ],
         [receipt(3, pending(), minutes(20))],
     );
-    assert_eq!(sweep_over(&world).run().await, Ok(Swept { stored: 2, pending: 1, ..Swept::default() }));
+    assert_eq!(
+        sweep_over(&world).run().await,
+        Ok(Swept {
+            stored: 2,
+            pending: 1,
+            ..Swept::default()
+        })
+    );
     world.pass(Duration::from_hours(2));
     assert_eq!(
         sweep_over(&world).run().await,
-        Ok(Swept { stored: 1, pending: 1, ..Swept::default() }),
+        Ok(Swept {
+            stored: 1,
+            pending: 1,
+            ..Swept::default()
+        }),
         "nobody needs to hear of it yet"
     );
     world.pass(Duration::from_mins(150));
@@ -350,14 +558,22 @@ async fn a_queue_that_is_away_costs_no_row_its_turn() {
         let world = one_of_each();
         sweep_over(&world).run().await.unwrap();
         let kept = world.kept();
-        (0..kept.calls.len()).filter(|n| kept.calls[*n].ends_with("_queue.send")).collect()
+        (0..kept.calls.len())
+            .filter(|n| kept.calls[*n].ends_with("_queue.send"))
+            .collect()
     };
     assert_eq!(sends.len(), 5);
     for n in sends {
         let world = one_of_each();
         world.kept().faults.insert(n, Fault::FailBefore);
-        let Err(Setback::Away { .. }) = sweep_over(&world).run().await else { panic!("nobody hears of it") };
-        assert_eq!(messages(&world).len(), 4, "the others are queued all the same");
+        let Err(Setback::Away { .. }) = sweep_over(&world).run().await else {
+            panic!("nobody hears of it")
+        };
+        assert_eq!(
+            messages(&world).len(),
+            4,
+            "the others are queued all the same"
+        );
         sweep_over(&world).run().await.unwrap();
         assert_eq!(messages(&world).len(), 1, "it is queued by the next run");
     }
@@ -371,7 +587,11 @@ async fn what_was_queued_in_vain_for_hours_is_stalled_though_a_queue_was_away_me
     world.pass(Duration::from_hours(24));
     let send = {
         let calls = &world.kept().calls;
-        calls.len() + calls.iter().position(|call| *call == "fulfillment_queue.send").unwrap()
+        calls.len()
+            + calls
+                .iter()
+                .position(|call| *call == "fulfillment_queue.send")
+                .unwrap()
     };
     world.kept().faults.insert(send, Fault::FailBefore);
     sweep.run().await.unwrap_err();
@@ -382,7 +602,9 @@ async fn what_was_queued_in_vain_for_hours_is_stalled_though_a_queue_was_away_me
 fn messages(world: &World) -> Vec<String> {
     let (events, receipts) = queued(world);
     let events = events.iter().map(ToString::to_string);
-    let mut ids: Vec<String> = events.chain(receipts.iter().map(ToString::to_string)).collect();
+    let mut ids: Vec<String> = events
+        .chain(receipts.iter().map(ToString::to_string))
+        .collect();
     ids.sort();
     ids
 }
@@ -400,7 +622,10 @@ async fn wherever_a_run_fails_or_stops_nothing_is_lost_and_nothing_is_queued_thr
             let world = one_of_each();
             world.kept().faults.insert(n, fault);
             let ended = world.run(sweep_over(&world).run()).await;
-            assert!(ended.is_none_or(|ended| ended.is_err()), "call {n}, {fault:?}: nobody hears of it");
+            assert!(
+                ended.is_none_or(|ended| ended.is_err()),
+                "call {n}, {fault:?}: nobody hears of it"
+            );
             for _ in 0..12 {
                 sweep_over(&world).run().await.unwrap();
                 world.pass(EVERY.unsigned_abs());
@@ -422,7 +647,12 @@ async fn wherever_a_run_fails_or_stops_nothing_is_lost_and_nothing_is_queued_thr
     }
 }
 
-const FAULTS: [Fault; 4] = [Fault::FailBefore, Fault::FailAfter, Fault::StopBefore, Fault::StopAfter];
+const FAULTS: [Fault; 4] = [
+    Fault::FailBefore,
+    Fault::FailAfter,
+    Fault::StopBefore,
+    Fault::StopAfter,
+];
 
 /// Sales and other events, receipts and dead letters, of which some wait.
 fn waiting_world() -> World {
@@ -439,7 +669,9 @@ fn waiting_world() -> World {
         of(6, EventState::Committed, hours(20), "checkout_session"),
         of(7, EventState::Dropped, hours(20), "checkout_session"),
     ];
-    let failed = State::Failed { reason: "SES will not take the address".to_owned() };
+    let failed = State::Failed {
+        reason: "SES will not take the address".to_owned(),
+    };
     let receipts = [
         receipt(1, State::Held, hours(1)),
         receipt(2, State::Held, hours(2)),
@@ -447,8 +679,15 @@ fn waiting_world() -> World {
         receipt(4, pending(), hours(4)),
     ];
     let world = world_with(events, receipts);
-    for hop in [Hop::Fulfillment, Hop::Receipts, Hop::Receipts, Hop::Feedback] {
-        world.kept().give_up(hop, "{}".to_owned(), "in vain".to_owned());
+    for hop in [
+        Hop::Fulfillment,
+        Hop::Receipts,
+        Hop::Receipts,
+        Hop::Feedback,
+    ] {
+        world
+            .kept()
+            .give_up(hop, "{}".to_owned(), "in vain".to_owned());
     }
     world
 }
@@ -464,7 +703,10 @@ const WAITING: Gauges = Gauges {
 
 #[tokio::test]
 async fn each_run_measures_what_waits() {
-    assert_eq!(sweep_over(&waiting_world()).measure(now()).await, (WAITING, None));
+    assert_eq!(
+        sweep_over(&waiting_world()).measure(now()).await,
+        (WAITING, None)
+    );
     let nothing = Some(0);
     let empty = Gauges {
         oldest_unfulfilled_seconds: nothing,
@@ -474,28 +716,50 @@ async fn each_run_measures_what_waits() {
         failed: nothing,
         dead_letters: nothing,
     };
-    assert_eq!(sweep_over(&World::at(now())).measure(now()).await, (empty, None));
+    assert_eq!(
+        sweep_over(&World::at(now())).measure(now()).await,
+        (empty, None)
+    );
 }
 
 #[tokio::test]
 async fn a_gauge_that_is_unknown_hides_no_other_and_keeps_no_row_from_its_turn() {
     let known = |gauges: Gauges| {
-        let Gauges { oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters } = gauges;
-        [oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters]
+        let Gauges {
+            oldest_unfulfilled_seconds,
+            stored,
+            parked,
+            held,
+            failed,
+            dead_letters,
+        } = gauges;
+        [
+            oldest_unfulfilled_seconds,
+            stored,
+            parked,
+            held,
+            failed,
+            dead_letters,
+        ]
     };
     let calls = {
         let world = waiting_world();
         sweep_over(&world).measure(now()).await;
         world.kept().calls.len()
     };
-    assert_eq!(calls, 4 + 2 + 3, "counts, oldest sales and dead-letter queues");
+    assert_eq!(
+        calls,
+        4 + 2 + 3,
+        "counts, oldest sales and dead-letter queues"
+    );
     for n in 0..calls {
         let world = waiting_world();
         world.kept().faults.insert(n, Fault::FailBefore);
         let (gauges, unknown) = sweep_over(&world).measure(now()).await;
         assert!(unknown.is_some(), "call {n}");
         let pairs = known(gauges).into_iter().zip(known(WAITING));
-        let (same, other): (Vec<_>, Vec<_>) = pairs.partition(|(gauge, expected)| gauge == expected);
+        let (same, other): (Vec<_>, Vec<_>) =
+            pairs.partition(|(gauge, expected)| gauge == expected);
         assert_eq!((same.len(), other.len()), (5, 1), "call {n}: {gauges:?}");
         assert_eq!(other[0].0, None, "call {n}");
     }
@@ -504,7 +768,9 @@ async fn a_gauge_that_is_unknown_hides_no_other_and_keeps_no_row_from_its_turn()
     sweep_over(&world).run().await.unwrap();
     let (all, calls) = (messages(&world), world.kept().calls.clone());
     let gauges = calls.iter().enumerate().filter(|(_, call)| {
-        ["waiting.", "sales.", "dead_letters."].iter().any(|gauge| call.starts_with(gauge))
+        ["waiting.", "sales.", "dead_letters."]
+            .iter()
+            .any(|gauge| call.starts_with(gauge))
     });
     for (n, call) in gauges {
         let world = one_of_each();
@@ -533,7 +799,10 @@ async fn sweep_for(bundle: &Bundle, long: Duration) -> (usize, Duration) {
         work(bundle).await;
         let after = End::of(&bundle.world.kept());
         if after != before {
-            (before, took) = (after, bundle.world.now().duration_since(began).unsigned_abs());
+            (before, took) = (
+                after,
+                bundle.world.now().duration_since(began).unsigned_abs(),
+            );
         }
         bundle.world.pass(EVERY.unsigned_abs());
     }
@@ -562,7 +831,11 @@ async fn whatever_message_is_lost_where_the_sweep_brings_the_story_to_its_end_in
     let paid = purchase(1);
     let delivery = Delivery::of(&paid, "fevt_1");
     // When the sweep comes next: at once, or just before it would find a claim or another row.
-    let next_runs = [Duration::ZERO, Duration::from_secs(36), Duration::from_secs(299)];
+    let next_runs = [
+        Duration::ZERO,
+        Duration::from_secs(36),
+        Duration::from_secs(299),
+    ];
     for (policy, next_run) in [OnUnknown::Resend, OnUnknown::Hold]
         .into_iter()
         .flat_map(|policy| next_runs.map(|next| (policy, next)))
@@ -580,7 +853,11 @@ async fn whatever_message_is_lost_where_the_sweep_brings_the_story_to_its_end_in
         let undisturbed = End::of(&bundle.world.kept());
         let calls = bundle.world.kept().calls.clone();
         let nothing = (0, Duration::ZERO);
-        assert_eq!(sweep_for(&bundle, Duration::from_hours(30)).await, nothing, "there is nothing to do");
+        assert_eq!(
+            sweep_for(&bundle, Duration::from_hours(30)).await,
+            nothing,
+            "there is nothing to do"
+        );
         assert_eq!(End::of(&bundle.world.kept()), undisturbed);
 
         let (mut repaired, mut longest) = (0, Duration::ZERO);
@@ -608,7 +885,8 @@ async fn whatever_message_is_lost_where_the_sweep_brings_the_story_to_its_end_in
                 let mut end = End::of(&bundle.world.kept());
                 // Whether a mail went out cannot be known after some of these: the policy has decided.
                 let mails = end.mails.len();
-                let held = policy == OnUnknown::Hold && end.receipts.values().any(|word| *word == "held");
+                let held =
+                    policy == OnUnknown::Hold && end.receipts.values().any(|word| *word == "held");
                 if held {
                     assert!(mails <= 1, "{what}");
                     end.receipts.clone_from(&undisturbed.receipts);
@@ -623,12 +901,23 @@ async fn whatever_message_is_lost_where_the_sweep_brings_the_story_to_its_end_in
                     continue;
                 }
                 let end = End::of(&bundle.world.kept());
-                assert_eq!(sweep_for(&bundle, Duration::from_hours(30)).await, nothing, "{what}");
-                assert_eq!(End::of(&bundle.world.kept()), end, "{what}: once more changes nothing");
+                assert_eq!(
+                    sweep_for(&bundle, Duration::from_hours(30)).await,
+                    nothing,
+                    "{what}"
+                );
+                assert_eq!(
+                    End::of(&bundle.world.kept()),
+                    end,
+                    "{what}: once more changes nothing"
+                );
             }
         }
         assert!(repaired >= 20, "{repaired} were repaired");
-        assert!(longest > Duration::from_mins(15), "nothing is found before its first turn: {longest:?}");
+        assert!(
+            longest > Duration::from_mins(15),
+            "nothing is found before its first turn: {longest:?}"
+        );
     }
 }
 
@@ -654,7 +943,9 @@ const SOON: Duration = Duration::from_secs(90);
 
 #[tokio::test]
 async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deployed_stack() {
-    let play = Play::on_named_stack().await.unwrap_or_else(|error| panic!("{error}"));
+    let play = Play::on_named_stack()
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
     let number = u64::try_from(Timestamp::now().as_microsecond()).unwrap() * 1000 + 777;
     let purchase = Purchase::numbered(number);
     play.sell(&purchase).await.unwrap();
@@ -670,12 +961,21 @@ async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deploy
     // Fresh, and none of the sweep's business yet.
     let fresh_id = format!("{event_id}-fresh");
     let fresh = EventId::new(fresh_id.as_str()).unwrap();
-    let fresh = StoredEvent { event_id: fresh, received_at: Timestamp::now(), ..lost };
+    let fresh = StoredEvent {
+        event_id: fresh,
+        received_at: Timestamp::now(),
+        ..lost
+    };
     play.tables.events.record(&fresh).await.unwrap();
 
     let (one, other) = tokio::join!(play.invoke("sweep"), play.invoke("sweep"));
-    assert_eq!((one.unwrap().as_str(), other.unwrap().as_str()), ("null", "null"));
-    play.until_event(&event_id, EventState::Processed, SOON).await.unwrap();
+    assert_eq!(
+        (one.unwrap().as_str(), other.unwrap().as_str()),
+        ("null", "null")
+    );
+    play.until_event(&event_id, EventState::Processed, SOON)
+        .await
+        .unwrap();
     let order = play.order(purchase.order_id()).await.unwrap().unwrap();
     let receipt_id = order.receipt_id.unwrap();
     let is_sent = async || {
@@ -685,24 +985,42 @@ async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deploy
     let sent = until("the receipt is sent", SOON, is_sent).await.unwrap();
     assert_eq!(play.invoke("sweep").await.unwrap(), "null");
     play.until_idle(SOON).await.unwrap();
-    assert_eq!(play.tables.receipts.receipt(&receipt_id).await, Ok(Some(sent)), "nothing is left to do");
+    assert_eq!(
+        play.tables.receipts.receipt(&receipt_id).await,
+        Ok(Some(sent)),
+        "nothing is left to do"
+    );
     assert_eq!(play.mails(purchase.order_id()).await.unwrap().len(), 1);
-    assert_eq!(play.event(&fresh_id).await.unwrap().unwrap().state, EventState::Stored);
+    assert_eq!(
+        play.event(&fresh_id).await.unwrap().unwrap().state,
+        EventState::Stored
+    );
 
     a_receipt_whose_message_was_lost_is_taken_up(&play, &order.order_id, &fresh_id).await;
 }
 
 /// Commits a notice with the event that was stored, and queues nothing.
-async fn a_receipt_whose_message_was_lost_is_taken_up(play: &Play, order_id: &OrderId, event_id: &str) {
+async fn a_receipt_whose_message_was_lost_is_taken_up(
+    play: &Play,
+    order_id: &OrderId,
+    event_id: &str,
+) {
     let kind = Kind::TrialEnds {
         subscription_id: SubscriptionId::new(event_id.replace("fevt", "fsub")).unwrap(),
         ends_at: Timestamp::now() + hours(72),
     };
     let notice = Receipt::new(order_id, kind, None, Timestamp::now() - hours(1)).unwrap();
     let event_id = EventId::new(event_id).unwrap();
-    let commit = Commit { receipts: vec![notice.clone()], ..Commit::of(event_id.clone()) };
+    let commit = Commit {
+        receipts: vec![notice.clone()],
+        ..Commit::of(event_id.clone())
+    };
     assert_eq!(play.tables.ledger.commit(&commit).await, Ok(Committed::Now));
-    let settled = play.tables.events.settle(&event_id, &Settlement::Processed, Timestamp::now()).await;
+    let settled = play
+        .tables
+        .events
+        .settle(&event_id, &Settlement::Processed, Timestamp::now())
+        .await;
     assert_eq!(settled, Ok(Changed::Now));
 
     assert_eq!(play.invoke("sweep").await.unwrap(), "null");
@@ -711,5 +1029,7 @@ async fn a_receipt_whose_message_was_lost_is_taken_up(play: &Play, order_id: &Or
         let receipt = play.tables.receipts.receipt(&notice.receipt_id).await?;
         Ok(receipt.filter(|receipt| matches!(receipt.state, State::Withdrawn { .. })))
     };
-    until("the notice is withdrawn", SOON, is_withdrawn).await.unwrap();
+    until("the notice is withdrawn", SOON, is_withdrawn)
+        .await
+        .unwrap();
 }

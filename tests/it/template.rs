@@ -128,8 +128,14 @@ const FUNCTIONS: [(&str, &str, Option<&str>, &[&str]); 6] = [
 /// The roles that AWS's scheduler takes; a function takes each of the others.
 const SCHEDULE_ROLES: [&str; 2] = ["SweepScheduleRole", "ReconcileScheduleRole"];
 
-const TABLES: [&str; 6] =
-    ["EventsTable", "OrdersTable", "LinksTable", "StockTable", "EntitlementsTable", "ReceiptsTable"];
+const TABLES: [&str; 6] = [
+    "EventsTable",
+    "OrdersTable",
+    "LinksTable",
+    "StockTable",
+    "EntitlementsTable",
+    "ReceiptsTable",
+];
 
 const QUEUES: [(&str, &str); 3] = [
     ("FulfillmentQueue", "FulfillmentDeadLetterQueue"),
@@ -183,17 +189,26 @@ mod queues {
         for (function, queue) in fed_functions() {
             let source = &function["Properties"]["Events"]["Queue"]["Properties"];
             assert_eq!(source["Queue"], json!({ "GetAtt": format!("{queue}.Arn") }));
-            assert_eq!(source["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]), "{queue}");
+            assert_eq!(
+                source["FunctionResponseTypes"],
+                json!(["ReportBatchItemFailures"]),
+                "{queue}"
+            );
         }
     }
 
     #[test]
     fn a_backlog_is_worked_off_at_a_pace_that_the_owner_sets() {
-        for (function, parameter, queue) in
-            fed_functions().zip(["FulfillmentConcurrency", "ReceiptConcurrency"]).map(|((f, q), p)| (f, p, q))
+        for (function, parameter, queue) in fed_functions()
+            .zip(["FulfillmentConcurrency", "ReceiptConcurrency"])
+            .map(|((f, q), p)| (f, p, q))
         {
             let pace = &function["Properties"]["Events"]["Queue"]["Properties"]["ScalingConfig"];
-            assert_eq!(pace["MaximumConcurrency"], json!({ "Ref": parameter }), "{queue}");
+            assert_eq!(
+                pace["MaximumConcurrency"],
+                json!({ "Ref": parameter }),
+                "{queue}"
+            );
         }
     }
 
@@ -203,7 +218,8 @@ mod queues {
         let new_account = 10;
         let pollers: u64 = fed_functions()
             .map(|(function, _)| {
-                let most = &function["Properties"]["Events"]["Queue"]["Properties"]["ScalingConfig"];
+                let most =
+                    &function["Properties"]["Events"]["Queue"]["Properties"]["ScalingConfig"];
                 match most["MaximumConcurrency"]["Ref"].as_str() {
                     Some(parameter) => number(&TEMPLATE["Parameters"][parameter]["Default"]),
                     None => number(&most["MaximumConcurrency"]),
@@ -213,7 +229,10 @@ mod queues {
         let scheduled = 2;
         assert!(pollers + scheduled < new_account, "{pollers} pollers");
         let reserved = &TEMPLATE["Parameters"]["IntakeReservedConcurrency"];
-        assert_eq!((&reserved["Type"], &reserved["Default"]), (&json!("String"), &json!("")));
+        assert_eq!(
+            (&reserved["Type"], &reserved["Default"]),
+            (&json!("String"), &json!(""))
+        );
         assert_eq!(
             resource("IntakeFunction")["ReservedConcurrentExecutions"],
             json!({ "If": [
@@ -257,10 +276,12 @@ mod queues {
     fn a_message_stays_hidden_for_six_tries() {
         for (function, queue) in fed_functions() {
             let timeout = number(&function["Properties"]["Timeout"]);
-            let window =
-                &function["Properties"]["Events"]["Queue"]["Properties"]["MaximumBatchingWindowInSeconds"];
+            let window = &function["Properties"]["Events"]["Queue"]["Properties"]["MaximumBatchingWindowInSeconds"];
             let hidden = number(&resource(queue)["VisibilityTimeout"]);
-            assert!(hidden >= 6 * timeout + window.as_u64().unwrap_or(0), "{queue}: {hidden} s");
+            assert!(
+                hidden >= 6 * timeout + window.as_u64().unwrap_or(0),
+                "{queue}: {hidden} s"
+            );
         }
     }
 
@@ -277,15 +298,26 @@ mod queues {
     #[test]
     fn somebody_hears_of_a_record_that_has_one_try_left() {
         // SQS leaves what was received three times out of the age of the oldest message.
-        for (function, queue) in
-            [("Fulfillment", "FulfillmentQueue"), ("Receipts", "ReceiptQueue"), ("Feedback", "FeedbackQueue")]
-        {
+        for (function, queue) in [
+            ("Fulfillment", "FulfillmentQueue"),
+            ("Receipts", "ReceiptQueue"),
+            ("Feedback", "FeedbackQueue"),
+        ] {
             let tries = number(&resource(queue)["RedrivePolicy"]["maxReceiveCount"]);
             let filter = resource(&format!("{function}LastTries"));
-            let pattern = format!("{{ ($.outcome = \"retry\") && ($.receives >= {}) }}", tries - 1);
+            let pattern = format!(
+                "{{ ($.outcome = \"retry\") && ($.receives >= {}) }}",
+                tries - 1
+            );
             assert_eq!(filter["FilterPattern"], json!(pattern));
-            assert_eq!(filter["LogGroupName"], json!({ "Ref": format!("{function}LogGroup") }));
-            assert!(is_alarmed(&format!("{function}LastTries"), &Json::Null), "{function}");
+            assert_eq!(
+                filter["LogGroupName"],
+                json!({ "Ref": format!("{function}LogGroup") })
+            );
+            assert!(
+                is_alarmed(&format!("{function}LastTries"), &Json::Null),
+                "{function}"
+            );
         }
     }
 
@@ -311,7 +343,10 @@ mod queues {
 
     #[test]
     fn every_queue_is_standard_and_encrypted() {
-        for queue in QUEUES.iter().flat_map(|(queue, dead_letters)| [queue, dead_letters]) {
+        for queue in QUEUES
+            .iter()
+            .flat_map(|(queue, dead_letters)| [queue, dead_letters])
+        {
             let by_sqs = json!({ "If": ["HasKmsKey", false, true] });
             assert_eq!(
                 resource(queue)["SqsManagedSseEnabled"],
@@ -324,7 +359,10 @@ mod queues {
 
     #[test]
     fn every_queue_refuses_whoever_does_not_speak_tls() {
-        for queue in QUEUES.iter().flat_map(|(queue, dead_letters)| [queue, dead_letters]) {
+        for queue in QUEUES
+            .iter()
+            .flat_map(|(queue, dead_letters)| [queue, dead_letters])
+        {
             let policy = resource(&format!("{queue}Policy"));
             assert_eq!(policy["Queues"], json!([{ "Ref": queue }]));
             let statements = policy["PolicyDocument"]["Statement"].as_array().unwrap();
@@ -340,7 +378,11 @@ mod queues {
                 })
             );
             // The topic writes into the two of feedback. Into all others only our own roles may write.
-            assert_eq!(statements.len(), if queue.starts_with("Feedback") { 2 } else { 1 }, "{queue}");
+            assert_eq!(
+                statements.len(),
+                if queue.starts_with("Feedback") { 2 } else { 1 },
+                "{queue}"
+            );
         }
     }
 }
@@ -352,14 +394,30 @@ mod feedback {
     #[test]
     fn ses_tells_the_topic_of_everything_that_settles_a_mail() {
         let events = resource("MailFeedbackEvents");
-        assert_eq!(events["ConfigurationSetName"], json!({ "Ref": "MailFeedback" }));
+        assert_eq!(
+            events["ConfigurationSetName"],
+            json!({ "Ref": "MailFeedback" })
+        );
         let destination = &events["EventDestination"];
         assert_eq!(destination["Enabled"], json!(true));
-        assert_eq!(destination["SnsDestination"], json!({ "TopicARN": { "Ref": "FeedbackTopic" } }));
-        let expected = ["bounce", "complaint", "delivery", "reject", "renderingFailure", "send"];
+        assert_eq!(
+            destination["SnsDestination"],
+            json!({ "TopicARN": { "Ref": "FeedbackTopic" } })
+        );
+        let expected = [
+            "bounce",
+            "complaint",
+            "delivery",
+            "reject",
+            "renderingFailure",
+            "send",
+        ];
         assert_eq!(strings(&destination["MatchingEventTypes"]), expected);
         // It tries the topic out, and is refused where it may not write to it yet.
-        assert_eq!(TEMPLATE["Resources"]["MailFeedbackEvents"]["DependsOn"], json!("FeedbackTopicPolicy"));
+        assert_eq!(
+            TEMPLATE["Resources"]["MailFeedbackEvents"]["DependsOn"],
+            json!("FeedbackTopicPolicy")
+        );
         let given = &resource("ReceiptsFunction")["Environment"]["Variables"]["CONFIGURATION_SET"];
         assert_eq!(given, &json!({ "Ref": "MailFeedback" }));
     }
@@ -369,7 +427,11 @@ mod feedback {
         let after = |name: &str| TEMPLATE["Resources"][name]["DependsOn"].clone();
         assert_eq!(
             after("ReceiptsFunction"),
-            json!(["MailFeedbackEvents", "FeedbackSubscription", "FeedbackQueuePolicy"])
+            json!([
+                "MailFeedbackEvents",
+                "FeedbackSubscription",
+                "FeedbackQueuePolicy"
+            ])
         );
         assert_eq!(
             after("FeedbackSubscription"),
@@ -379,8 +441,7 @@ mod feedback {
 
     #[test]
     fn only_this_stacks_mails_are_told_of_and_only_by_ses() {
-        let set =
-            "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/${MailFeedback}";
+        let set = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:configuration-set/${MailFeedback}";
         let policy = resource("FeedbackTopicPolicy");
         assert_eq!(policy["Topics"], json!([{ "Ref": "FeedbackTopic" }]));
         assert_eq!(
@@ -457,8 +518,14 @@ mod tables {
     fn a_live_stack_keeps_its_data_and_a_test_stack_leaves_nothing_behind() {
         let by_mode = json!({ "If": ["IsLive", "Retain", "Delete"] });
         for kept in TABLES.iter().chain(&["FlexWebhookSecrets", "FlexApiKey"]) {
-            assert_eq!(TEMPLATE["Resources"][kept]["DeletionPolicy"], by_mode, "{kept}");
-            assert_eq!(TEMPLATE["Resources"][kept]["UpdateReplacePolicy"], by_mode, "{kept}");
+            assert_eq!(
+                TEMPLATE["Resources"][kept]["DeletionPolicy"], by_mode,
+                "{kept}"
+            );
+            assert_eq!(
+                TEMPLATE["Resources"][kept]["UpdateReplacePolicy"], by_mode,
+                "{kept}"
+            );
         }
         for table in TABLES {
             assert_eq!(
@@ -467,7 +534,10 @@ mod tables {
                 "{table}"
             );
         }
-        assert_eq!(TEMPLATE["Conditions"]["IsLive"], json!({ "Equals": [{ "Ref": "Mode" }, "live"] }));
+        assert_eq!(
+            TEMPLATE["Conditions"]["IsLive"],
+            json!({ "Equals": [{ "Ref": "Mode" }, "live"] })
+        );
         // Without it, CloudFormation refuses a policy that depends on anything.
         assert_eq!(TEMPLATE["Transform"][0], json!("AWS::LanguageExtensions"));
     }
@@ -492,13 +562,18 @@ mod tables {
             ("EntitlementsTable", &["subscription_id"]),
             ("ReceiptsTable", &["pending", "created_at"]),
         ] {
-            let [index] = &resource(table)["GlobalSecondaryIndexes"].as_array().unwrap()[..] else {
+            let [index] = &resource(table)["GlobalSecondaryIndexes"]
+                .as_array()
+                .unwrap()[..]
+            else {
                 panic!("{table} has one index")
             };
             assert_eq!(index["IndexName"], json!(key[0]), "{table}");
             assert_eq!(keys(&index["KeySchema"]), key, "{table}");
             let projection = match table {
-                "EventsTable" => json!({ "ProjectionType": "INCLUDE", "NonKeyAttributes": ["subject"] }),
+                "EventsTable" => {
+                    json!({ "ProjectionType": "INCLUDE", "NonKeyAttributes": ["subject"] })
+                }
                 _ => json!({ "ProjectionType": "KEYS_ONLY" }),
             };
             assert_eq!(index["Projection"], projection, "{table}");
@@ -512,7 +587,11 @@ mod tables {
                 "EventsTable" => json!({ "AttributeName": "expires_at", "Enabled": true }),
                 _ => Json::Null,
             };
-            assert_eq!(resource(table)["TimeToLiveSpecification"], forgets, "{table}");
+            assert_eq!(
+                resource(table)["TimeToLiveSpecification"],
+                forgets,
+                "{table}"
+            );
         }
     }
 
@@ -544,7 +623,11 @@ mod functions {
                 function["Metadata"],
                 json!({ "BuildMethod": "rust-cargolambda", "BuildProperties": { "Binary": name } })
             );
-            assert_eq!(function["Properties"]["CodeUri"], json!("."), "{name}: shares the workspace's build");
+            assert_eq!(
+                function["Properties"]["CodeUri"],
+                json!("."),
+                "{name}: shares the workspace's build"
+            );
         }
         let all = &TEMPLATE["Globals"]["Function"];
         assert_eq!(all["Runtime"], json!("provided.al2023"));
@@ -556,18 +639,30 @@ mod functions {
     fn settings_given_are_the_settings_expected() {
         for (name, id, _, expected) in FUNCTIONS {
             let given = &resource(id)["Environment"]["Variables"];
-            assert_eq!(names(given), expected.iter().map(ToString::to_string).collect(), "{name}");
+            assert_eq!(
+                names(given),
+                expected.iter().map(ToString::to_string).collect(),
+                "{name}"
+            );
         }
         // The log reads this one, in every function.
-        assert_eq!(names(&TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]), set(&["RUST_LOG"]));
+        assert_eq!(
+            names(&TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]),
+            set(&["RUST_LOG"])
+        );
     }
 
     #[test]
     fn settings_expected_are_the_settings_read() {
         for (name, _, _, expected) in FUNCTIONS {
-            let main = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../functions/{name}/src/main.rs"));
+            let main = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join(format!("../functions/{name}/src/main.rs"));
             let source = std::fs::read_to_string(main).unwrap();
-            assert_eq!(setting_names(&source), expected.iter().map(ToString::to_string).collect(), "{name}");
+            assert_eq!(
+                setting_names(&source),
+                expected.iter().map(ToString::to_string).collect(),
+                "{name}"
+            );
         }
     }
 
@@ -575,25 +670,41 @@ mod functions {
     fn no_setting_holds_a_secret() {
         for (name, id, ..) in FUNCTIONS {
             for (setting, value) in object(&resource(id)["Environment"]["Variables"]) {
-                assert!(!value.to_string().contains("{{resolve:"), "{name}: {setting}");
+                assert!(
+                    !value.to_string().contains("{{resolve:"),
+                    "{name}: {setting}"
+                );
             }
         }
         for (parameter, shape) in object(&TEMPLATE["Parameters"]) {
-            assert_eq!(shape["NoEcho"], Json::Null, "{parameter}: secrets go into Secrets Manager");
+            assert_eq!(
+                shape["NoEcho"],
+                Json::Null,
+                "{parameter}: secrets go into Secrets Manager"
+            );
         }
     }
 
     #[test]
     fn each_function_logs_to_a_group_that_forgets() {
         for (name, id, ..) in FUNCTIONS {
-            let group = resource(id)["LoggingConfig"]["LogGroup"]["Ref"].as_str().unwrap();
-            assert_eq!(resource(group)["RetentionInDays"], json!({ "Ref": "LogRetentionDays" }), "{name}");
+            let group = resource(id)["LoggingConfig"]["LogGroup"]["Ref"]
+                .as_str()
+                .unwrap();
+            assert_eq!(
+                resource(group)["RetentionInDays"],
+                json!({ "Ref": "LogRetentionDays" }),
+                "{name}"
+            );
         }
         assert_eq!(
             resource("WebhookStage")["AccessLogSettings"]["DestinationArn"],
             json!({ "GetAtt": "WebhookLogGroup.Arn" })
         );
-        assert_eq!(resource("WebhookLogGroup")["RetentionInDays"], json!({ "Ref": "LogRetentionDays" }));
+        assert_eq!(
+            resource("WebhookLogGroup")["RetentionInDays"],
+            json!({ "Ref": "LogRetentionDays" })
+        );
     }
 
     #[test]
@@ -614,7 +725,10 @@ mod schedule {
         let schedule = &events["Schedule"]["Properties"];
         let every = format!("rate({} minutes)", EVERY.as_mins());
         assert_eq!(schedule["ScheduleExpression"], json!(every));
-        assert_eq!(schedule["RoleArn"], json!({ "GetAtt": "SweepScheduleRole.Arn" }));
+        assert_eq!(
+            schedule["RoleArn"],
+            json!({ "GetAtt": "SweepScheduleRole.Arn" })
+        );
         let sample: Json = serde_json::from_str(include_str!("../../events/sweep.json")).unwrap();
         assert_eq!(schedule["Input"], json!(sample.to_string()));
     }
@@ -626,8 +740,12 @@ mod schedule {
         assert_eq!(events["Schedule"]["Type"], json!("ScheduleV2"));
         let schedule = &events["Schedule"]["Properties"];
         assert_eq!(schedule["ScheduleExpression"], json!("rate(1 hour)"));
-        assert_eq!(schedule["RoleArn"], json!({ "GetAtt": "ReconcileScheduleRole.Arn" }));
-        let sample: Json = serde_json::from_str(include_str!("../../events/reconcile.json")).unwrap();
+        assert_eq!(
+            schedule["RoleArn"],
+            json!({ "GetAtt": "ReconcileScheduleRole.Arn" })
+        );
+        let sample: Json =
+            serde_json::from_str(include_str!("../../events/reconcile.json")).unwrap();
         assert_eq!(schedule["Input"], json!(sample.to_string()));
         let function = resource("ReconcileFunction");
         assert!(number(&function["Timeout"]) < 60 * 60);
@@ -654,9 +772,18 @@ mod schedule {
     #[test]
     fn the_gap_that_reconcile_finds_is_a_number_and_an_alarm() {
         let filter = resource("MissingWebhooks");
-        assert_eq!(filter["LogGroupName"], json!({ "Ref": "ReconcileLogGroup" }));
-        assert_eq!(filter["FilterPattern"], json!("{ $.outcome = \"missing\" }"));
-        assert_eq!(filter["MetricTransformations"][0]["MetricValue"], json!("1"));
+        assert_eq!(
+            filter["LogGroupName"],
+            json!({ "Ref": "ReconcileLogGroup" })
+        );
+        assert_eq!(
+            filter["FilterPattern"],
+            json!("{ $.outcome = \"missing\" }")
+        );
+        assert_eq!(
+            filter["MetricTransformations"][0]["MetricValue"],
+            json!("1")
+        );
         assert!(is_alarmed("MissingWebhooks", &Json::Null));
     }
 
@@ -671,17 +798,28 @@ mod schedule {
             "the next run is the retry"
         );
         // It ends by itself, and is not cut off between a row's note and its message.
-        assert!(sweep::Limits::default().lasts + Duration::from_secs(15) <= Duration::from_secs(timeout));
+        assert!(
+            sweep::Limits::default().lasts + Duration::from_secs(15)
+                <= Duration::from_secs(timeout)
+        );
     }
 
     #[test]
     fn a_job_has_had_its_tries_before_it_is_queued_again() {
-        let base = Duration::from_secs(number(&TEMPLATE["Parameters"]["RetryBaseSeconds"]["Default"]));
+        let base = Duration::from_secs(number(
+            &TEMPLATE["Parameters"]["RetryBaseSeconds"]["Default"],
+        ));
         for (function, queue) in fed_functions() {
-            let tries = u32::try_from(number(&resource(queue)["RedrivePolicy"]["maxReceiveCount"])).unwrap();
-            let waits: Duration = (1..tries).map(|receives| back_off(base, receives, None)).sum();
+            let tries = u32::try_from(number(&resource(queue)["RedrivePolicy"]["maxReceiveCount"]))
+                .unwrap();
+            let waits: Duration = (1..tries)
+                .map(|receives| back_off(base, receives, None))
+                .sum();
             let work = Duration::from_secs(number(&function["Properties"]["Timeout"])) * tries;
-            assert!(waits + work <= TRIES.unsigned_abs(), "{queue}: {waits:?} and {work:?}");
+            assert!(
+                waits + work <= TRIES.unsigned_abs(),
+                "{queue}: {waits:?} and {work:?}"
+            );
         }
     }
 }
@@ -693,35 +831,72 @@ mod permissions {
     fn table() -> String {
         let row = |role: &str, statement: &Json| {
             let sid = statement["Sid"].as_str().unwrap();
-            let (on, may) = (called(&statement["Resource"]), strings(&statement["Action"]));
-            format!("| {role} | {sid} | {} | {} |\n", on.join(", "), may.join(", "))
+            let (on, may) = (
+                called(&statement["Resource"]),
+                strings(&statement["Action"]),
+            );
+            format!(
+                "| {role} | {sid} | {} | {} |\n",
+                on.join(", "),
+                may.join(", ")
+            )
         };
         let of_roles = of_type("AWS::IAM::Role").into_iter().flat_map(|role| {
-            let rows = statements(&role).into_iter().map(|statement| row(&role, statement));
+            let rows = statements(&role)
+                .into_iter()
+                .map(|statement| row(&role, statement));
             rows.collect::<Vec<_>>()
         });
         let of_policies = of_type("AWS::IAM::Policy").into_iter().flat_map(|policy| {
-            let statements = resource(&policy)["PolicyDocument"]["Statement"].as_array().unwrap();
+            let statements = resource(&policy)["PolicyDocument"]["Statement"]
+                .as_array()
+                .unwrap();
             let whose = format!("those of {policy}, with `KmsKeyArn` only");
-            statements.iter().map(|statement| row(&whose, statement)).collect::<Vec<_>>()
+            statements
+                .iter()
+                .map(|statement| row(&whose, statement))
+                .collect::<Vec<_>>()
         });
         let head = "| role | statement | on | may |\n| --- | --- | --- | --- |\n".to_owned();
-        [head].into_iter().chain(of_roles).chain(of_policies).collect()
+        [head]
+            .into_iter()
+            .chain(of_roles)
+            .chain(of_policies)
+            .collect()
     }
 
     /// A statement's resources as the template calls them.
     fn called(resource: &Json) -> Vec<String> {
-        let Some((function, value)) = resource.as_object().and_then(|object| object.iter().next()) else {
-            return resource.as_array().unwrap().iter().flat_map(called).collect();
+        let Some((function, value)) = resource.as_object().and_then(|object| object.iter().next())
+        else {
+            return resource
+                .as_array()
+                .unwrap()
+                .iter()
+                .flat_map(called)
+                .collect();
         };
         match function.as_str() {
-            "If" => value.as_array().unwrap()[1..].iter().flat_map(called).collect(),
+            "If" => value.as_array().unwrap()[1..]
+                .iter()
+                .flat_map(called)
+                .collect(),
             "Ref" if value == "AWS::NoValue" => Vec::new(),
             "Ref" => vec![value.as_str().unwrap().to_owned()],
-            "GetAtt" => vec![value.as_str().unwrap().rsplit_once('.').unwrap().0.to_owned()],
+            "GetAtt" => vec![
+                value
+                    .as_str()
+                    .unwrap()
+                    .rsplit_once('.')
+                    .unwrap()
+                    .0
+                    .to_owned(),
+            ],
             "Sub" => {
                 let text = value.as_str().or_else(|| value[0].as_str()).unwrap();
-                let attribute = text.strip_prefix("${").and_then(|rest| rest.split_once(".Arn}"));
+                let attribute = text
+                    .strip_prefix("${")
+                    .and_then(|rest| rest.split_once(".Arn}"));
                 vec![attribute.map_or_else(
                     || text.rsplit(':').next().unwrap().to_owned(),
                     |(name, rest)| format!("{name}{rest}"),
@@ -753,8 +928,8 @@ mod permissions {
             ("IntakeRole", "FlexWebhookSecrets"),
             ("ReconcileRole", "FlexApiKey"),
         ];
-        let expected =
-            expected.map(|(role, secret)| (role.to_owned(), json!({ "GetAtt": format!("{secret}.Id") })));
+        let expected = expected
+            .map(|(role, secret)| (role.to_owned(), json!({ "GetAtt": format!("{secret}.Id") })));
         assert_eq!(secrets_read(), expected);
     }
 
@@ -770,19 +945,36 @@ mod permissions {
         );
         let resources = send["Resource"].as_array().unwrap();
         let (senders, recipients) = resources.split_at(5);
-        let of_sender =
-            ["identity/${ReceiptSender}", "identity/${Domain}", "configuration-set/${MailFeedback}"];
+        let of_sender = [
+            "identity/${ReceiptSender}",
+            "identity/${Domain}",
+            "configuration-set/${MailFeedback}",
+        ];
         for (resource, end) in senders.iter().zip(of_sender) {
-            assert!(resource["Sub"].to_string().contains(&format!(":{end}\"")), "{resource}");
+            assert!(
+                resource["Sub"].to_string().contains(&format!(":{end}\"")),
+                "{resource}"
+            );
         }
         let optional = [
             ("HasSenderIdentity", "identity/${SenderIdentity}"),
-            ("HasSesConfigurationSet", "configuration-set/${SesConfigurationSet}"),
+            (
+                "HasSesConfigurationSet",
+                "configuration-set/${SesConfigurationSet}",
+            ),
         ];
         for (resource, (condition, end)) in senders[3..].iter().zip(optional) {
-            let [given, arn, nothing] = &resource["If"].as_array().unwrap()[..] else { panic!("{resource}") };
-            assert_eq!((given, nothing), (&json!(condition), &json!({ "Ref": "AWS::NoValue" })));
-            assert!(arn["Sub"].as_str().unwrap().ends_with(&format!(":{end}")), "{resource}");
+            let [given, arn, nothing] = &resource["If"].as_array().unwrap()[..] else {
+                panic!("{resource}")
+            };
+            assert_eq!(
+                (given, nothing),
+                (&json!(condition), &json!({ "Ref": "AWS::NoValue" }))
+            );
+            assert!(
+                arn["Sub"].as_str().unwrap().ends_with(&format!(":{end}")),
+                "{resource}"
+            );
         }
         // A customer is never an identity of ours; only a trial, in the sandbox, names its recipient.
         assert!(recipients.iter().all(|identity| {
@@ -795,11 +987,23 @@ mod permissions {
     #[test]
     fn nothing_optional_is_granted_unless_it_is_given() {
         for parameter in ["SenderIdentity", "SesConfigurationSet"] {
-            assert_eq!(TEMPLATE["Parameters"][parameter]["Default"], json!(""), "{parameter}");
-            let pattern = TEMPLATE["Parameters"][parameter]["AllowedPattern"].as_str().unwrap();
-            assert!(!pattern.contains("[^"), "{parameter}: it names what it takes, so no wildcard gets in");
+            assert_eq!(
+                TEMPLATE["Parameters"][parameter]["Default"],
+                json!(""),
+                "{parameter}"
+            );
+            let pattern = TEMPLATE["Parameters"][parameter]["AllowedPattern"]
+                .as_str()
+                .unwrap();
+            assert!(
+                !pattern.contains("[^"),
+                "{parameter}: it names what it takes, so no wildcard gets in"
+            );
             let given = &TEMPLATE["Conditions"][format!("Has{parameter}")];
-            assert_eq!(given, &json!({ "Not": [{ "Equals": [{ "Ref": parameter }, ""] }] }));
+            assert_eq!(
+                given,
+                &json!({ "Not": [{ "Equals": [{ "Ref": parameter }, ""] }] })
+            );
         }
     }
 
@@ -815,12 +1019,22 @@ mod permissions {
     fn each_function_has_a_role_of_its_own() {
         for (name, id, ..) in FUNCTIONS {
             let role = id.replace("Function", "Role");
-            assert_eq!(resource(id)["Role"], json!({ "GetAtt": format!("{role}.Arn") }), "{name}");
+            assert_eq!(
+                resource(id)["Role"],
+                json!({ "GetAtt": format!("{role}.Arn") }),
+                "{name}"
+            );
             assert_eq!(resource(&role)["ManagedPolicyArns"], Json::Null, "{role}");
-            assert_eq!(resource(id)["Policies"], Json::Null, "{name}: its policies are the role's");
+            assert_eq!(
+                resource(id)["Policies"],
+                Json::Null,
+                "{name}: its policies are the role's"
+            );
         }
         let of_functions = FUNCTIONS.map(|(_, id, ..)| id.replace("Function", "Role"));
-        let roles = of_functions.into_iter().chain(SCHEDULE_ROLES.map(ToOwned::to_owned));
+        let roles = of_functions
+            .into_iter()
+            .chain(SCHEDULE_ROLES.map(ToOwned::to_owned));
         assert_eq!(of_type("AWS::IAM::Role"), roles.collect());
     }
 
@@ -828,24 +1042,37 @@ mod permissions {
     fn whoever_takes_a_role_is_a_service_and_the_scheduler_one_of_this_account() {
         for role in of_type("AWS::IAM::Role") {
             let scheduler = SCHEDULE_ROLES.contains(&role.as_str());
-            let service = if scheduler { "scheduler.amazonaws.com" } else { "lambda.amazonaws.com" };
-            let mut trusted =
-                json!({ "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole" });
+            let service = if scheduler {
+                "scheduler.amazonaws.com"
+            } else {
+                "lambda.amazonaws.com"
+            };
+            let mut trusted = json!({ "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole" });
             if scheduler {
                 trusted["Condition"] =
                     json!({ "StringEquals": { "aws:SourceAccount": { "Ref": "AWS::AccountId" } } });
             }
-            assert_eq!(resource(&role)["AssumeRolePolicyDocument"]["Statement"], json!([trusted]), "{role}");
+            assert_eq!(
+                resource(&role)["AssumeRolePolicyDocument"]["Statement"],
+                json!([trusted]),
+                "{role}"
+            );
         }
     }
 
     #[test]
     fn only_the_webhook_may_call_intake() {
         let permission = resource("WebhookPermission");
-        assert_eq!(permission["FunctionName"], json!({ "Ref": "IntakeFunction" }));
+        assert_eq!(
+            permission["FunctionName"],
+            json!({ "Ref": "IntakeFunction" })
+        );
         assert_eq!(permission["Principal"], json!("apigateway.amazonaws.com"));
         let source = permission["SourceArn"]["Sub"].as_str().unwrap();
-        assert!(source.ends_with(":${WebhookApi}/*/POST/webhooks/*"), "{source}");
+        assert!(
+            source.ends_with(":${WebhookApi}/*/POST/webhooks/*"),
+            "{source}"
+        );
     }
 }
 
@@ -880,14 +1107,19 @@ mod key {
     #[test]
     fn every_function_may_use_the_key_by_the_services_that_it_calls_and_not_by_itself() {
         assert_eq!(of_type("AWS::IAM::Policy"), set(&["KeyPolicy"]));
-        assert_eq!(TEMPLATE["Resources"]["KeyPolicy"]["Condition"], json!("HasKmsKey"));
+        assert_eq!(
+            TEMPLATE["Resources"]["KeyPolicy"]["Condition"],
+            json!("HasKmsKey")
+        );
         let policy = resource("KeyPolicy");
-        let functions = FUNCTIONS.iter().map(|(_, id, ..)| id.replace("Function", "Role"));
+        let functions = FUNCTIONS
+            .iter()
+            .map(|(_, id, ..)| id.replace("Function", "Role"));
         let roles: Vec<_> = functions.map(|role| json!({ "Ref": role })).collect();
         assert_eq!(policy["Roles"], json!(roles));
         let services = ["dynamodb", "sqs", "secretsmanager"];
-        let services =
-            services.map(|name| json!({ "Sub": format!("{name}.${{AWS::Region}}.${{AWS::URLSuffix}}") }));
+        let services = services
+            .map(|name| json!({ "Sub": format!("{name}.${{AWS::Region}}.${{AWS::URLSuffix}}") }));
         assert_eq!(
             policy["PolicyDocument"]["Statement"],
             json!([{
@@ -903,7 +1135,13 @@ mod key {
     #[test]
     fn the_documented_key_policy_names_every_service_that_uses_the_key_by_itself() {
         let document = include_str!("../../docs/parameters.md");
-        let policy = document.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+        let policy = document
+            .split("```json\n")
+            .nth(1)
+            .unwrap()
+            .split("```")
+            .next()
+            .unwrap();
         let policy: Json = serde_json::from_str(policy).unwrap();
         let statements = policy["Statement"].as_array().unwrap();
         let services: BTreeSet<String> = statements
@@ -914,8 +1152,8 @@ mod key {
                 _ => Vec::new(),
             })
             .collect();
-        let expected =
-            ["cloudwatch", "logs.us-east-1", "ses", "sns"].map(|name| format!("{name}.amazonaws.com"));
+        let expected = ["cloudwatch", "logs.us-east-1", "ses", "sns"]
+            .map(|name| format!("{name}.amazonaws.com"));
         assert_eq!(services, expected.into_iter().collect());
     }
 }
@@ -926,7 +1164,10 @@ mod webhook {
     #[test]
     fn there_is_one_door_and_it_is_throttled() {
         assert_eq!(of_type("AWS::ApiGatewayV2::Route"), set(&["WebhookRoute"]));
-        assert_eq!(resource("WebhookRoute")["RouteKey"], json!("POST /webhooks/{provider}"));
+        assert_eq!(
+            resource("WebhookRoute")["RouteKey"],
+            json!("POST /webhooks/{provider}")
+        );
         assert_eq!(
             resource("WebhookStage")["DefaultRouteSettings"],
             json!({
@@ -939,12 +1180,16 @@ mod webhook {
     #[test]
     fn each_secret_begins_as_an_empty_form() {
         // Changing these texts makes CloudFormation overwrite the secrets of every stack that is updated.
-        for (secret, form) in
-            [("FlexWebhookSecrets", r#"{"webhook_secrets":[]}"#), ("FlexApiKey", r#"{"api_key":""}"#)]
-        {
+        for (secret, form) in [
+            ("FlexWebhookSecrets", r#"{"webhook_secrets":[]}"#),
+            ("FlexApiKey", r#"{"api_key":""}"#),
+        ] {
             assert_eq!(resource(secret)["SecretString"], json!(form), "{secret}");
         }
-        assert_eq!(of_type("AWS::SecretsManager::Secret"), set(&["FlexWebhookSecrets", "FlexApiKey"]));
+        assert_eq!(
+            of_type("AWS::SecretsManager::Secret"),
+            set(&["FlexWebhookSecrets", "FlexApiKey"])
+        );
     }
 }
 
@@ -959,11 +1204,13 @@ mod operation {
                 "outcome" => "{ $.outcome = * }".to_owned(),
                 _ => format!("{{ $.{field} IS TRUE }}"),
             };
-            let counted = of_type("AWS::Logs::MetricFilter").into_iter().any(|filter| {
-                let filter = resource(&filter);
-                filter["FilterPattern"] == json!(pattern)
-                    && filter["MetricTransformations"][0]["MetricName"] == json!(metric)
-            });
+            let counted = of_type("AWS::Logs::MetricFilter")
+                .into_iter()
+                .any(|filter| {
+                    let filter = resource(&filter);
+                    filter["FilterPattern"] == json!(pattern)
+                        && filter["MetricTransformations"][0]["MetricName"] == json!(metric)
+                });
             assert!(counted, "nothing counts {field} {value}");
             let alarmed = alarms.iter().any(|alarm| {
                 let alarm = resource(alarm);
@@ -979,14 +1226,19 @@ mod operation {
 
     #[test]
     fn a_failed_refresh_is_counted_in_every_function_that_reads_a_secret() {
-        let filters = of_type("AWS::Logs::MetricFilter").into_iter().map(|filter| resource(&filter));
+        let filters = of_type("AWS::Logs::MetricFilter")
+            .into_iter()
+            .map(|filter| resource(&filter));
         let counting = filters.filter(|filter| {
             filter["MetricTransformations"][0]["MetricName"] == json!("SecretRefreshFailures")
                 && filter["FilterPattern"] == json!("{ $.secret_refresh_failed IS TRUE }")
         });
-        let counted: BTreeSet<String> =
-            counting.map(|filter| filter["LogGroupName"]["Ref"].as_str().unwrap().to_owned()).collect();
-        let readers = secrets_read().into_iter().map(|(role, _)| role.replace("Role", "LogGroup"));
+        let counted: BTreeSet<String> = counting
+            .map(|filter| filter["LogGroupName"]["Ref"].as_str().unwrap().to_owned())
+            .collect();
+        let readers = secrets_read()
+            .into_iter()
+            .map(|(role, _)| role.replace("Role", "LogGroup"));
         assert_eq!(counted, readers.collect());
         assert_eq!(counted.len(), 3);
     }
@@ -995,16 +1247,29 @@ mod operation {
     fn counts_of_two_stacks_do_not_mix() {
         for filter in of_type("AWS::Logs::MetricFilter") {
             let metric = &resource(&filter)["MetricTransformations"][0];
-            assert_eq!(metric["MetricNamespace"], json!({ "Ref": "AWS::StackName" }), "{filter}");
+            assert_eq!(
+                metric["MetricNamespace"],
+                json!({ "Ref": "AWS::StackName" }),
+                "{filter}"
+            );
         }
     }
 
     #[test]
     fn every_queue_and_every_function_is_watched() {
         for (queue, metric) in [
-            ("FulfillmentDeadLetterQueue", "ApproximateNumberOfMessagesVisible"),
-            ("ReceiptDeadLetterQueue", "ApproximateNumberOfMessagesVisible"),
-            ("FeedbackDeadLetterQueue", "ApproximateNumberOfMessagesVisible"),
+            (
+                "FulfillmentDeadLetterQueue",
+                "ApproximateNumberOfMessagesVisible",
+            ),
+            (
+                "ReceiptDeadLetterQueue",
+                "ApproximateNumberOfMessagesVisible",
+            ),
+            (
+                "FeedbackDeadLetterQueue",
+                "ApproximateNumberOfMessagesVisible",
+            ),
             ("FulfillmentQueue", "ApproximateAgeOfOldestMessage"),
             ("ReceiptQueue", "ApproximateAgeOfOldestMessage"),
             ("FeedbackQueue", "ApproximateAgeOfOldestMessage"),
@@ -1024,14 +1289,25 @@ mod operation {
         let filter = resource("GatewayRefusals");
         assert_eq!(filter["LogGroupName"], json!({ "Ref": "WebhookLogGroup" }));
         // The gateway writes "-" for what it does not know: here, the answer of an integration that was not asked.
-        assert_eq!(filter["FilterPattern"], json!(r#"{ ($.status = "4*") && ($.intake_status = "-") }"#));
-        let format = resource("WebhookStage")["AccessLogSettings"]["Format"].as_str().unwrap();
+        assert_eq!(
+            filter["FilterPattern"],
+            json!(r#"{ ($.status = "4*") && ($.intake_status = "-") }"#)
+        );
+        let format = resource("WebhookStage")["AccessLogSettings"]["Format"]
+            .as_str()
+            .unwrap();
         let line: Json = serde_json::from_str(format).unwrap();
         assert_eq!(line["status"], json!("$context.status"));
         assert_eq!(line["intake_status"], json!("$context.integration.status"));
         assert!(is_alarmed("GatewayRefusals", &Json::Null));
-        assert_eq!(resource("GatewayErrorsAlarm")["Namespace"], json!("AWS/ApiGateway"));
-        assert!(is_alarmed("5xx", &json!([{ "Name": "ApiId", "Value": { "Ref": "WebhookApi" } }])));
+        assert_eq!(
+            resource("GatewayErrorsAlarm")["Namespace"],
+            json!("AWS/ApiGateway")
+        );
+        assert!(is_alarmed(
+            "5xx",
+            &json!([{ "Name": "ApiId", "Value": { "Ref": "WebhookApi" } }])
+        ));
     }
 
     #[test]
@@ -1054,9 +1330,21 @@ mod operation {
         ] {
             let alarm = resource(id);
             assert_eq!(alarm["MetricName"], json!(metric), "{id}");
-            assert_eq!(alarm["Dimensions"], json!([{ "Name": "outcome", "Value": outcome }]), "{id}");
-            assert_eq!((&alarm["Statistic"], &alarm["Threshold"]), (&json!("Sum"), &json!(1)), "{id}");
-            assert_eq!(alarm["ComparisonOperator"], json!("LessThanThreshold"), "{id}");
+            assert_eq!(
+                alarm["Dimensions"],
+                json!([{ "Name": "outcome", "Value": outcome }]),
+                "{id}"
+            );
+            assert_eq!(
+                (&alarm["Statistic"], &alarm["Threshold"]),
+                (&json!("Sum"), &json!(1)),
+                "{id}"
+            );
+            assert_eq!(
+                alarm["ComparisonOperator"],
+                json!("LessThanThreshold"),
+                "{id}"
+            );
             let periods = number(&alarm["EvaluationPeriods"]);
             assert!(
                 number(&alarm["Period"]) * periods >= 3 * every,
@@ -1065,7 +1353,10 @@ mod operation {
         }
         let days = json!({ "Not": [{ "Equals": [{ "Ref": "ReconcileDays" }, "0"] }] });
         assert_eq!(TEMPLATE["Conditions"]["Reconciles"], days);
-        assert_eq!(TEMPLATE["Resources"]["ReconcileSilentAlarm"]["Condition"], json!("Reconciles"));
+        assert_eq!(
+            TEMPLATE["Resources"]["ReconcileSilentAlarm"]["Condition"],
+            json!("Reconciles")
+        );
     }
 
     #[test]
@@ -1073,7 +1364,9 @@ mod operation {
         for id in of_type("AWS::CloudWatch::Alarm") {
             let alarm = resource(&id);
             assert!(alarm["AlarmDescription"].is_string(), "{id}");
-            let is_gauge = gauges().iter().any(|(metric, _)| alarm["MetricName"] == json!(metric));
+            let is_gauge = gauges()
+                .iter()
+                .any(|(metric, _)| alarm["MetricName"] == json!(metric));
             let silence = if id.ends_with("SilentAlarm") {
                 "breaching"
             } else if is_gauge {
@@ -1082,17 +1375,35 @@ mod operation {
             } else {
                 "notBreaching"
             };
-            assert_eq!(alarm["TreatMissingData"], json!(silence), "{id}: elsewhere silence is good news");
+            assert_eq!(
+                alarm["TreatMissingData"],
+                json!(silence),
+                "{id}: elsewhere silence is good news"
+            );
             assert_eq!(alarm["AlarmActions"], recipient(), "{id}");
-            let ok = if DECISIONS.contains(&id.as_str()) { recipient() } else { Json::Null };
-            assert_eq!(alarm["OKActions"], ok, "{id}: the end of a count of five minutes says nothing");
+            let ok = if DECISIONS.contains(&id.as_str()) {
+                recipient()
+            } else {
+                Json::Null
+            };
+            assert_eq!(
+                alarm["OKActions"], ok,
+                "{id}: the end of a count of five minutes says nothing"
+            );
         }
     }
 
     #[test]
     fn what_waits_for_a_decision_stays_in_alarm_until_it_is_taken() {
         let measured: BTreeSet<String> = gauges().into_iter().map(|(metric, _)| metric).collect();
-        let expected = ["DeadLetters", "Failed", "Held", "OldestUnfulfilledSeconds", "Parked", "Stored"];
+        let expected = [
+            "DeadLetters",
+            "Failed",
+            "Held",
+            "OldestUnfulfilledSeconds",
+            "Parked",
+            "Stored",
+        ];
         assert_eq!(measured, set(&expected));
         let unfulfilled = UNFULFILLED.as_secs().unsigned_abs();
         for (id, metric, threshold) in [
@@ -1103,14 +1414,22 @@ mod operation {
         ] {
             let alarm = resource(id);
             assert_eq!(alarm["MetricName"], json!(metric), "{id}");
-            assert_eq!(alarm["Namespace"], json!({ "Ref": "AWS::StackName" }), "{id}");
+            assert_eq!(
+                alarm["Namespace"],
+                json!({ "Ref": "AWS::StackName" }),
+                "{id}"
+            );
             assert_eq!(
                 (&alarm["Statistic"], &alarm["Threshold"]),
                 (&json!("Maximum"), &json!(threshold)),
                 "{id}"
             );
             // One measurement a period, so that each run decides.
-            assert_eq!(number(&alarm["Period"]), EVERY.as_secs().unsigned_abs(), "{id}");
+            assert_eq!(
+                number(&alarm["Period"]),
+                EVERY.as_secs().unsigned_abs(),
+                "{id}"
+            );
         }
     }
 
@@ -1123,7 +1442,11 @@ mod operation {
     #[test]
     fn an_address_is_subscribed_to_a_topic_that_only_alarms_of_this_account_write_to() {
         for id in ["AlarmTopic", "AlarmTopicPolicy", "AlarmSubscription"] {
-            assert_eq!(TEMPLATE["Resources"][id]["Condition"], json!("HasAlarmEmail"), "{id}");
+            assert_eq!(
+                TEMPLATE["Resources"][id]["Condition"],
+                json!("HasAlarmEmail"),
+                "{id}"
+            );
         }
         assert_eq!(
             resource("AlarmSubscription"),
@@ -1159,7 +1482,12 @@ mod operation {
     /// The value of a rule's condition, by the rules of `CloudFormation`.
     fn holds(condition: &Json, parameters: &[(&str, &str)]) -> bool {
         let value = |operand: &Json| match operand["Ref"].as_str() {
-            Some(name) => parameters.iter().find(|(known, _)| *known == name).unwrap().1.to_owned(),
+            Some(name) => parameters
+                .iter()
+                .find(|(known, _)| *known == name)
+                .unwrap()
+                .1
+                .to_owned(),
             None => operand.as_str().unwrap().to_owned(),
         };
         let (function, operands) = object(condition).next().unwrap();
@@ -1176,28 +1504,51 @@ mod operation {
 
     #[test]
     fn a_live_stack_without_a_recipient_of_its_alarms_is_rejected() {
-        let (nobody, email, topic) = ("", "oncall@shop.example", "arn:aws:sns:us-east-1:123456789012:oncall");
+        let (nobody, email, topic) = (
+            "",
+            "oncall@shop.example",
+            "arn:aws:sns:us-east-1:123456789012:oncall",
+        );
         for (mode, email, topic, cure) in [
             ("test", nobody, nobody, None),
             ("test", email, nobody, None),
             ("test", nobody, topic, None),
             ("test", email, topic, Some("exclude each other")),
-            ("live", nobody, nobody, Some("set AlarmEmail or AlarmTopicArn")),
+            (
+                "live",
+                nobody,
+                nobody,
+                Some("set AlarmEmail or AlarmTopicArn"),
+            ),
             ("live", email, nobody, None),
             ("live", nobody, topic, None),
             ("live", email, topic, Some("exclude each other")),
         ] {
-            let parameters = [("Mode", mode), ("AlarmEmail", email), ("AlarmTopicArn", topic)];
-            let applies =
-                |rule: &&Json| rule["RuleCondition"].is_null() || holds(&rule["RuleCondition"], &parameters);
-            let rules = object(&TEMPLATE["Rules"]).map(|(_, rule)| rule).filter(applies);
+            let parameters = [
+                ("Mode", mode),
+                ("AlarmEmail", email),
+                ("AlarmTopicArn", topic),
+            ];
+            let applies = |rule: &&Json| {
+                rule["RuleCondition"].is_null() || holds(&rule["RuleCondition"], &parameters)
+            };
+            let rules = object(&TEMPLATE["Rules"])
+                .map(|(_, rule)| rule)
+                .filter(applies);
             let assertions = rules.flat_map(|rule| rule["Assertions"].as_array().unwrap());
             let rejected: Vec<_> = assertions
                 .filter(|assertion| !holds(&assertion["Assert"], &parameters))
                 .map(|assertion| assertion["AssertDescription"].as_str().unwrap())
                 .collect();
-            assert_eq!(rejected.len(), usize::from(cure.is_some()), "{parameters:?}: {rejected:?}");
-            assert!(cure.is_none_or(|cure| rejected[0].contains(cure)), "{parameters:?}: {rejected:?}");
+            assert_eq!(
+                rejected.len(),
+                usize::from(cure.is_some()),
+                "{parameters:?}: {rejected:?}"
+            );
+            assert!(
+                cure.is_none_or(|cure| rejected[0].contains(cure)),
+                "{parameters:?}: {rejected:?}"
+            );
         }
     }
 }
@@ -1211,15 +1562,24 @@ mod installation {
         let manifest = include_str!("../../Cargo.toml");
         let (_, profile) = manifest.split_once("[profile.release]").unwrap();
         let profile = profile.split("\n[").next().unwrap();
-        assert!(profile.lines().any(|line| line == r#"panic = "unwind""#), "{profile}");
+        assert!(
+            profile.lines().any(|line| line == r#"panic = "unwind""#),
+            "{profile}"
+        );
     }
 
     #[test]
     fn two_stacks_fit_into_one_account() {
         for (id, resource) in object(&TEMPLATE["Resources"]) {
-            for name in
-                ["TableName", "QueueName", "FunctionName", "RoleName", "AlarmName", "TopicName", "FilterName"]
-            {
+            for name in [
+                "TableName",
+                "QueueName",
+                "FunctionName",
+                "RoleName",
+                "AlarmName",
+                "TopicName",
+                "FilterName",
+            ] {
                 // A permission has to say whose it is.
                 let names_itself = resource["Properties"][name] != Json::Null
                     && resource["Type"] != json!("AWS::Lambda::Permission");
@@ -1228,31 +1588,48 @@ mod installation {
             let owns_name = ["AWS::SecretsManager::Secret", "AWS::Logs::LogGroup"]
                 .iter()
                 .any(|of| resource["Type"] == json!(of));
-            assert!(!owns_name || resource["Properties"]["Name"] == Json::Null, "{id}");
+            assert!(
+                !owns_name || resource["Properties"]["Name"] == Json::Null,
+                "{id}"
+            );
             let log_group = match id.as_str() {
                 "WebhookLogGroup" => json!({ "Sub": "/aws/vendedlogs/${AWS::StackName}/webhooks" }),
                 _ => Json::Null,
             };
-            assert!(!owns_name || resource["Properties"]["LogGroupName"] == log_group, "{id}");
+            assert!(
+                !owns_name || resource["Properties"]["LogGroupName"] == log_group,
+                "{id}"
+            );
         }
         // SAM names a schedule unless it is told not to.
         for function in ["SweepFunction", "ReconcileFunction"] {
             let schedule = &resource(function)["Events"]["Schedule"]["Properties"];
-            assert_eq!((&schedule["OmitName"], &schedule["Name"]), (&json!(true), &Json::Null), "{function}");
+            assert_eq!(
+                (&schedule["OmitName"], &schedule["Name"]),
+                (&json!(true), &Json::Null),
+                "{function}"
+            );
         }
     }
 
     #[test]
     fn every_parameter_is_explained_checked_and_in_a_group() {
         let groups = &TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"];
-        let grouped: BTreeSet<String> =
-            groups.as_array().unwrap().iter().flat_map(|group| strings(&group["Parameters"])).collect();
+        let grouped: BTreeSet<String> = groups
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|group| strings(&group["Parameters"]))
+            .collect();
         assert_eq!(grouped, names(&TEMPLATE["Parameters"]));
         for (name, parameter) in object(&TEMPLATE["Parameters"]) {
             assert!(parameter["Description"].is_string(), "{name}");
             assert!(parameter["ConstraintDescription"].is_string(), "{name}");
             let checked = ["AllowedPattern", "AllowedValues", "MaxValue"];
-            assert!(checked.iter().any(|check| parameter[check] != Json::Null), "{name}");
+            assert!(
+                checked.iter().any(|check| parameter[check] != Json::Null),
+                "{name}"
+            );
         }
     }
 
@@ -1262,7 +1639,13 @@ mod installation {
         fn compared<'a>(value: &'a Json, found: &mut Vec<&'a Json>) {
             match value {
                 Json::Object(members) => {
-                    found.extend(members.get("Equals").and_then(Json::as_array).into_iter().flatten());
+                    found.extend(
+                        members
+                            .get("Equals")
+                            .and_then(Json::as_array)
+                            .into_iter()
+                            .flatten(),
+                    );
                     for member in members.values() {
                         compared(member, found);
                     }
@@ -1279,7 +1662,10 @@ mod installation {
         compared(&TEMPLATE, &mut operands);
         assert!(operands.len() >= 14, "{operands:?}");
         for operand in operands {
-            assert!(operand.is_string() || operand["Ref"].is_string(), "{operand}: quote it");
+            assert!(
+                operand.is_string() || operand["Ref"].is_string(),
+                "{operand}: quote it"
+            );
         }
     }
 
@@ -1294,10 +1680,20 @@ mod installation {
                 json!("off"),
                 "{mail}: a mail more is asked for"
             );
-            assert_eq!(TEMPLATE["Parameters"][mail]["AllowedValues"], json!(["off", "on"]), "{mail}");
-            let lines = text.lines().skip_while(|line| !line.starts_with(&format!("  {mail}:"))).skip(1);
+            assert_eq!(
+                TEMPLATE["Parameters"][mail]["AllowedValues"],
+                json!(["off", "on"]),
+                "{mail}"
+            );
+            let lines = text
+                .lines()
+                .skip_while(|line| !line.starts_with(&format!("  {mail}:")))
+                .skip(1);
             let lines: Vec<_> = lines.take_while(|line| line.starts_with("    ")).collect();
-            for quoted in [r#"    Default: "off""#, r#"    AllowedValues: ["off", "on"]"#] {
+            for quoted in [
+                r#"    Default: "off""#,
+                r#"    AllowedValues: ["off", "on"]"#,
+            ] {
                 assert!(lines.contains(&quoted), "{mail}: {lines:?}");
             }
         }
@@ -1309,15 +1705,28 @@ mod installation {
             .filter(|(_, parameter)| parameter["Default"] == Json::Null)
             .map(|(name, _)| name.clone())
             .collect();
-        assert_eq!(asked, set(&["MerchantAddress", "MerchantName", "ReceiptSender", "SupportEmail"]));
+        assert_eq!(
+            asked,
+            set(&[
+                "MerchantAddress",
+                "MerchantName",
+                "ReceiptSender",
+                "SupportEmail"
+            ])
+        );
     }
 
     /// The texts of a section of samconfig.toml, by name.
     fn configured(section: &str) -> BTreeMap<&'static str, &'static str> {
         let text = include_str!("../../samconfig.toml");
-        let lines = text.lines().skip_while(|line| *line != format!("[{section}]")).skip(1);
+        let lines = text
+            .lines()
+            .skip_while(|line| *line != format!("[{section}]"))
+            .skip(1);
         let lines = lines.take_while(|line| !line.starts_with('['));
-        lines.filter_map(|line| Some((line.split(' ').next()?, line.split('"').nth(1)?))).collect()
+        lines
+            .filter_map(|line| Some((line.split(' ').next()?, line.split('"').nth(1)?)))
+            .collect()
     }
 
     #[test]
@@ -1339,19 +1748,29 @@ mod installation {
             let asked: BTreeSet<_> = given.iter().filter(|(_, value)| value.is_empty()).collect();
             // And a yes to the change set.
             assert!(asked.len() < 6, "{asked:?}");
-            assert!(given.contains_key("AlarmEmail"), "a rule refuses a live stack without it");
+            assert!(
+                given.contains_key("AlarmEmail"),
+                "a rule refuses a live stack without it"
+            );
         }
         // What is not filled in is refused.
         for name in required {
-            assert_eq!(TEMPLATE["Parameters"][&name]["MinLength"], json!(1), "{name}");
+            assert_eq!(
+                TEMPLATE["Parameters"][&name]["MinLength"],
+                json!(1),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn every_parameter_is_documented_with_its_default() {
         let document = include_str!("../../docs/parameters.md");
-        let rows: BTreeSet<String> =
-            document.lines().filter(|line| line.starts_with("| `")).map(ToOwned::to_owned).collect();
+        let rows: BTreeSet<String> = document
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(ToOwned::to_owned)
+            .collect();
         let expected: BTreeSet<String> = object(&TEMPLATE["Parameters"])
             .map(|(name, parameter)| {
                 let default = match &parameter["Default"] {
@@ -1360,7 +1779,11 @@ mod installation {
                     Json::String(text) => format!("`{text}`"),
                     other => format!("`{other}`"),
                 };
-                let meaning = parameter["Description"].as_str().unwrap().trim().replace('|', "\\|");
+                let meaning = parameter["Description"]
+                    .as_str()
+                    .unwrap()
+                    .trim()
+                    .replace('|', "\\|");
                 format!("| `{name}` | {default} | {meaning} |")
             })
             .collect();
@@ -1437,17 +1860,23 @@ fn resource(id: &str) -> &'static Json {
 }
 
 fn of_type(of: &str) -> BTreeSet<String> {
-    let resources = object(&TEMPLATE["Resources"]).filter(|(_, resource)| resource["Type"] == json!(of));
+    let resources =
+        object(&TEMPLATE["Resources"]).filter(|(_, resource)| resource["Type"] == json!(of));
     resources.map(|(id, _)| id.clone()).collect()
 }
 
 fn fed_functions() -> impl Iterator<Item = (&'static Json, &'static str)> {
-    FUNCTIONS.into_iter().filter_map(|(_, id, queue, _)| Some((&TEMPLATE["Resources"][id], queue?)))
+    FUNCTIONS
+        .into_iter()
+        .filter_map(|(_, id, queue, _)| Some((&TEMPLATE["Resources"][id], queue?)))
 }
 
 fn statements(role: &str) -> Vec<&'static Json> {
     let policies = resource(role)["Policies"].as_array().unwrap();
-    policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap()).collect()
+    policies
+        .iter()
+        .flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap())
+        .collect()
 }
 
 /// The metrics that a sweep measures, and the fields of its line that they are read from.
@@ -1457,7 +1886,11 @@ pub(crate) fn gauges() -> Vec<(String, String)> {
         let filter = resource(id);
         let metric = &filter["MetricTransformations"][0];
         let field = metric["MetricValue"].as_str()?.strip_prefix("$.")?;
-        assert_eq!(filter["LogGroupName"], json!({ "Ref": "SweepLogGroup" }), "{id}");
+        assert_eq!(
+            filter["LogGroupName"],
+            json!({ "Ref": "SweepLogGroup" }),
+            "{id}"
+        );
         // A line without the field must not count as zero, and the line of what was queued has a `stored` as well.
         let pattern = format!(r#"{{ ($.outcome = "measured") && ($.{field} >= 0) }}"#);
         assert_eq!(filter["FilterPattern"], json!(pattern), "{id}");
@@ -1471,7 +1904,10 @@ fn secrets_read() -> Vec<(String, Json)> {
     let mut read = Vec::new();
     for role in of_type("AWS::IAM::Role") {
         for statement in statements(&role) {
-            if strings(&statement["Action"]).iter().any(|action| action == "secretsmanager:GetSecretValue") {
+            if strings(&statement["Action"])
+                .iter()
+                .any(|action| action == "secretsmanager:GetSecretValue")
+            {
                 read.push((role.clone(), statement["Resource"].clone()));
             }
         }
@@ -1488,7 +1924,12 @@ fn is_alarmed(metric: &str, dimensions: &Json) -> bool {
 
 /// The names of a key schema, hash key first.
 fn keys(schema: &Json) -> Vec<String> {
-    schema.as_array().unwrap().iter().map(|key| key["AttributeName"].as_str().unwrap().to_owned()).collect()
+    schema
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|key| key["AttributeName"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Every string literal of a source that is spelled as settings are.
@@ -1498,7 +1939,13 @@ fn setting_names(source: &str) -> BTreeSet<String> {
             && text.starts_with(|first: char| first.is_ascii_uppercase())
             && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
     };
-    source.split('"').skip(1).step_by(2).filter(is_setting).map(ToOwned::to_owned).collect()
+    source
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .filter(is_setting)
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 fn object(json: &Json) -> impl Iterator<Item = (&String, &Json)> {
@@ -1510,8 +1957,12 @@ fn names(json: &Json) -> BTreeSet<String> {
 }
 
 fn strings(json: &Json) -> Vec<String> {
-    let mut strings: Vec<String> =
-        json.as_array().unwrap().iter().map(|value| value.as_str().unwrap().to_owned()).collect();
+    let mut strings: Vec<String> = json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|value| value.as_str().unwrap().to_owned())
+        .collect();
     strings.sort();
     strings
 }

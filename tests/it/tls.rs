@@ -12,7 +12,8 @@ use std::{fs, path::PathBuf};
 
 /// A file with the authority's certificate.
 fn pem_file(name: &str, authority: &Authority) -> PathBuf {
-    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.pem", std::process::id()));
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("{name}-{}.pem", std::process::id()));
     fs::write(&file, authority.pem()).unwrap();
     file
 }
@@ -30,25 +31,37 @@ async fn a_provider_with_a_trusted_certificate_is_read() {
     let authority = Authority::new("trusted").unwrap();
     let trusted = pem_file("trusted", &authority);
     let provider = seller(&authority, Flaw::None).await;
-    let settings =
-        [("FLEX_API_BASE_URL", provider.url.as_str()), ("SSL_CERT_FILE", trusted.to_str().unwrap())];
+    let settings = [
+        ("FLEX_API_BASE_URL", provider.url.as_str()),
+        ("SSL_CERT_FILE", trusted.to_str().unwrap()),
+    ];
 
     let fulfilled = bench.invoke("FulfillmentFunction", None, &settings).await;
     assert_eq!(fulfilled.answer, no_failures(), "{}", fulfilled.log);
     assert_eq!(bench.event().await.state, EventState::Processed);
     assert_eq!(bench.order().await.unwrap().totals.total, 6994);
-    assert_eq!(provider.requests_for(&format!("/v1/checkout/sessions/{ORDER}")), 1);
+    assert_eq!(
+        provider.requests_for(&format!("/v1/checkout/sessions/{ORDER}")),
+        1
+    );
 
     let reconciled = bench.invoke("ReconcileFunction", None, &settings).await;
     assert!(reconciled.succeeded, "{}", reconciled.log);
-    assert!(provider.requests_for("/v1/checkout/sessions") > 0, "{:?}", provider.requests());
+    assert!(
+        provider.requests_for("/v1/checkout/sessions") > 0,
+        "{:?}",
+        provider.requests()
+    );
 }
 
 #[tokio::test]
 async fn a_provider_whose_certificate_is_not_trusted_is_sent_no_request_and_the_event_waits() {
     let bench = Bench::new("refused").await;
     bench.store_event().await;
-    let (authority, other) = (Authority::new("known").unwrap(), Authority::new("unknown").unwrap());
+    let (authority, other) = (
+        Authority::new("known").unwrap(),
+        Authority::new("unknown").unwrap(),
+    );
     let (trusted, untrusted) = (pem_file("known", &authority), pem_file("unknown", &other));
     for (flaw, roots, cause) in [
         (Flaw::None, &untrusted, "UnknownIssuer"),
@@ -56,26 +69,44 @@ async fn a_provider_whose_certificate_is_not_trusted_is_sent_no_request_and_the_
         (Flaw::Expired, &trusted, "expired"),
     ] {
         let provider = seller(&authority, flaw).await;
-        let settings =
-            [("FLEX_API_BASE_URL", provider.url.as_str()), ("SSL_CERT_FILE", roots.to_str().unwrap())];
+        let settings = [
+            ("FLEX_API_BASE_URL", provider.url.as_str()),
+            ("SSL_CERT_FILE", roots.to_str().unwrap()),
+        ];
         let refused = bench.invoke("FulfillmentFunction", None, &settings).await;
-        let failed =
-            json!({"batchItemFailures": [{"itemIdentifier": "00000000-0000-4000-8000-000000000001"}]});
+        let failed = json!({"batchItemFailures": [{"itemIdentifier": "00000000-0000-4000-8000-000000000001"}]});
         assert_eq!(refused.answer, failed, "{}", refused.log);
         let event = bench.event().await;
         let reason = event.reason.unwrap();
-        assert_eq!((event.state, event.class), (EventState::Stored, Some(Class::Away)), "{reason}");
-        assert!(reason.starts_with("Flex is away") && reason.contains("certificate"), "{reason}");
-        assert!(reason.contains(cause) && refused.log.contains(cause), "{reason}; {}", refused.log);
+        assert_eq!(
+            (event.state, event.class),
+            (EventState::Stored, Some(Class::Away)),
+            "{reason}"
+        );
+        assert!(
+            reason.starts_with("Flex is away") && reason.contains("certificate"),
+            "{reason}"
+        );
+        assert!(
+            reason.contains(cause) && refused.log.contains(cause),
+            "{reason}; {}",
+            refused.log
+        );
         assert_eq!(bench.order().await, None, "{cause}");
 
         let refused = bench.invoke("ReconcileFunction", None, &settings).await;
-        assert!(!refused.succeeded && refused.log.contains(cause), "{}", refused.log);
+        assert!(
+            !refused.succeeded && refused.log.contains(cause),
+            "{}",
+            refused.log
+        );
         assert_eq!(provider.requests(), Vec::<String>::new(), "{cause}");
     }
     let provider = seller(&authority, Flaw::None).await;
-    let settings =
-        [("FLEX_API_BASE_URL", provider.url.as_str()), ("SSL_CERT_FILE", trusted.to_str().unwrap())];
+    let settings = [
+        ("FLEX_API_BASE_URL", provider.url.as_str()),
+        ("SSL_CERT_FILE", trusted.to_str().unwrap()),
+    ];
     let retried = bench.invoke("FulfillmentFunction", None, &settings).await;
     assert_eq!(retried.answer, no_failures(), "{}", retried.log);
     assert_eq!(bench.event().await.state, EventState::Processed);

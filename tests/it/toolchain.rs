@@ -23,26 +23,55 @@ fn crates() -> Vec<(String, String, bool)> {
     // For this platform: the crates of others need not be downloaded.
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let output = Command::new(std::env::var_os("CARGO").unwrap())
-        .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", &target])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--offline",
+            "--filter-platform",
+            &target,
+        ])
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap().iter();
     packages
         .filter_map(|package| {
-            let name = format!("{} {}", package["name"].as_str()?, package["version"].as_str()?);
-            Some((name, package["rust_version"].as_str()?.to_owned(), package["source"].is_null()))
+            let name = format!(
+                "{} {}",
+                package["name"].as_str()?,
+                package["version"].as_str()?
+            );
+            Some((
+                name,
+                package["rust_version"].as_str()?.to_owned(),
+                package["source"].is_null(),
+            ))
         })
         .collect()
 }
 
 #[test]
 fn the_oldest_rust_is_what_the_locked_crates_need_and_no_newer() {
-    let (ours, others): (Vec<_>, Vec<_>) = crates().into_iter().partition(|(_, _, is_ours)| *is_ours);
-    assert!(ours.len() > 10 && others.len() > 100, "{} {}", ours.len(), others.len());
-    let (name, needed, _) = others.iter().max_by_key(|(_, needed, _)| version(needed)).unwrap();
+    let (ours, others): (Vec<_>, Vec<_>) =
+        crates().into_iter().partition(|(_, _, is_ours)| *is_ours);
+    assert!(
+        ours.len() > 10 && others.len() > 100,
+        "{} {}",
+        ours.len(),
+        others.len()
+    );
+    let (name, needed, _) = others
+        .iter()
+        .max_by_key(|(_, needed, _)| version(needed))
+        .unwrap();
     for (our, stated, _) in &ours {
         assert_eq!(
             version(stated),
@@ -62,13 +91,23 @@ fn make_names_the_cure_for_an_old_rust() {
     let folder = std::env::temp_dir().join(format!("old-rust-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     let rustc = folder.join("rustc");
-    fs::write(&rustc, "#!/bin/sh\necho 'rustc 1.94.0 (4a4ef493e 2026-03-02)'\n").unwrap();
+    fs::write(
+        &rustc,
+        "#!/bin/sh\necho 'rustc 1.94.0 (4a4ef493e 2026-03-02)'\n",
+    )
+    .unwrap();
     fs::set_permissions(&rustc, fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
-    let output =
-        Command::new("python3").arg(root().join("local/stack.py")).arg("tools").env("PATH", path).output();
+    let output = Command::new("python3")
+        .arg(root().join("local/stack.py"))
+        .arg("tools")
+        .env("PATH", path)
+        .output();
     fs::remove_dir_all(&folder).unwrap();
     let output = output.unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("(this is 1.94.0): rustup update stable"), "{said}");
+    assert!(
+        !output.status.success() && said.contains("(this is 1.94.0): rustup update stable"),
+        "{said}"
+    );
 }

@@ -1,10 +1,15 @@
 //! A backlog: many events wait, new ones keep coming, and everybody has their own pace. The functions are the real ones,
 //! on the ports in memory; Lambda's pollers, the sending rate of SES and the time that calls take are modelled, in
 //! virtual time: run it on a paused clock.
-#![expect(clippy::expect_used, reason = "a story that cannot be set up must stop the test")]
+#![expect(
+    clippy::expect_used,
+    reason = "a story that cannot be set up must stop the test"
+)]
 
 use crate::{
-    drive::{Bundle, HIDDEN_FOR, MOST_RECEIVES, POLICY, RECEIPT_RULES, RULES, WORKER_LASTS, merchant},
+    drive::{
+        Bundle, HIDDEN_FOR, MOST_RECEIVES, POLICY, RECEIPT_RULES, RULES, WORKER_LASTS, merchant,
+    },
     fakes::{Hop, Kept, Message, World},
     simulation::dice::Dice,
     story::{Delivery, checkout, open_shop, purchase, sku},
@@ -76,7 +81,9 @@ impl Setting {
     /// How many checkouts there are of which Flex knows.
     #[must_use]
     pub fn sold(&self) -> u64 {
-        (1..=self.waiting + self.new.0).filter(|n| self.is_known(*n)).count() as u64
+        (1..=self.waiting + self.new.0)
+            .filter(|n| self.is_known(*n))
+            .count() as u64
     }
 
     fn is_known(&self, n: u64) -> bool {
@@ -122,22 +129,38 @@ impl Told {
         let rows = [
             ("events that waited", setting.waiting.to_string()),
             ("new ones meanwhile", setting.new.0.to_string()),
-            ("until what waited was fulfilled, s", format!("{:.0}", self.drained_in.as_secs_f64())),
-            ("  events a second", per_second(setting.waiting, self.drained_in)),
-            ("until the last mail, s", format!("{:.0}", self.mailed_in.as_secs_f64())),
-            ("  mails a second", per_second(setting.sold(), self.mailed_in)),
+            (
+                "until what waited was fulfilled, s",
+                format!("{:.0}", self.drained_in.as_secs_f64()),
+            ),
+            (
+                "  events a second",
+                per_second(setting.waiting, self.drained_in),
+            ),
+            (
+                "until the last mail, s",
+                format!("{:.0}", self.mailed_in.as_secs_f64()),
+            ),
+            (
+                "  mails a second",
+                per_second(setting.sold(), self.mailed_in),
+            ),
             ("  at most, within one second", self.most_mails.to_string()),
             ("  SES's \"one too many\"", self.throttled.to_string()),
             (
                 "longest wait of a new event, s",
                 format!("{:.0}", waits.last().map_or(0.0, Duration::as_secs_f64)),
             ),
-            ("requests to Flex at one moment, at most", self.most_requests.to_string()),
+            (
+                "requests to Flex at one moment, at most",
+                self.most_requests.to_string(),
+            ),
             ("messages received again", self.again.to_string()),
             ("messages by the sweep", self.swept.to_string()),
             ("given up", self.given_up.len().to_string()),
         ];
-        rows.map(|(what, count)| format!("{what:<40} {count:>12}")).join("\n")
+        rows.map(|(what, count)| format!("{what:<40} {count:>12}"))
+            .join("\n")
     }
 }
 
@@ -175,7 +198,11 @@ impl ProviderApi for Flex {
         self.asked(self.world.checkout_of(provider, of)).await
     }
 
-    async fn refunds(&self, provider: Provider, of: &RefundsOf) -> Result<Vec<refund::News>, ReadError> {
+    async fn refunds(
+        &self,
+        provider: Provider,
+        of: &RefundsOf,
+    ) -> Result<Vec<refund::News>, ReadError> {
         self.asked(self.world.refunds(provider, of)).await
     }
 
@@ -211,7 +238,10 @@ impl Ses {
 
     fn has_room(&self) -> bool {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        while taken.front().is_some_and(|first| first.elapsed() >= Duration::from_secs(1)) {
+        while taken
+            .front()
+            .is_some_and(|first| first.elapsed() >= Duration::from_secs(1))
+        {
             taken.pop_front();
         }
         let has_room = taken.len() < self.per_second;
@@ -230,7 +260,11 @@ impl Ses {
             return self.world.send(email).await.map_err(Sorted::End);
         }
         let (service, cause) = ("SES", "Throttling".to_owned());
-        Err(Sorted::Throttled(SendError::NotSent(Setback::Away { service, cause, retry_after: None })))
+        Err(Sorted::Throttled(SendError::NotSent(Setback::Away {
+            service,
+            cause,
+            retry_after: None,
+        })))
     }
 }
 
@@ -283,9 +317,12 @@ impl<J: Job + Clone, W: Worker<J>> Pollers<'_, J, W> {
             let skipped = dice.place(SHUFFLED.min(queue.len()));
             let first = visible.next();
             let place = visible.take(skipped).last().or(first);
-            let Some(mut message) = place.and_then(|place| queue.remove(place)) else { break };
+            let Some(mut message) = place.and_then(|place| queue.remove(place)) else {
+                break;
+            };
             message.receives += 1;
-            self.again.fetch_add(usize::from(message.receives > 1), Ordering::Relaxed);
+            self.again
+                .fetch_add(usize::from(message.receives > 1), Ordering::Relaxed);
             batch.push(message);
         }
         batch
@@ -304,23 +341,40 @@ impl<J: Job + Clone, W: Worker<J>> Pollers<'_, J, W> {
             event.records.push(record);
         }
         let began = self.world.now();
-        let deadline = began.saturating_add(WORKER_LASTS).unwrap_or(Timestamp::MAX).as_millisecond();
+        let deadline = began
+            .saturating_add(WORKER_LASTS)
+            .unwrap_or(Timestamp::MAX)
+            .as_millisecond();
         let invocation = Invocation {
             request_id: &format!("{:?}-{poller}-{}", self.hop, began.as_nanosecond()),
             deadline_ms: u64::try_from(deadline).unwrap_or_default(),
         };
-        let answer = batch::run(event, invocation, self.rules, self.worker, self.world, self.world).await;
+        let answer = batch::run(
+            event,
+            invocation,
+            self.rules,
+            self.worker,
+            self.world,
+            self.world,
+        )
+        .await;
         let failed = answer.expect("every message has an id").batch_item_failures;
         let now = self.world.now();
         let mut kept = self.world.kept();
         let mut delays: BTreeMap<String, Duration> = kept
             .delays
-            .extract_if(.., |(handle, _)| handle.starts_with(&format!("{:?}-{poller}-", self.hop)))
+            .extract_if(.., |(handle, _)| {
+                handle.starts_with(&format!("{:?}-{poller}-", self.hop))
+            })
             .collect();
         for (n, mut message) in batch.into_iter().enumerate() {
-            if !failed.iter().any(|failure| failure.item_identifier == handle(n)) {
+            if !failed
+                .iter()
+                .any(|failure| failure.item_identifier == handle(n))
+            {
                 let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-                done.entry(message.job.subject().into_owned()).or_insert(self.began.elapsed());
+                done.entry(message.job.subject().into_owned())
+                    .or_insert(self.began.elapsed());
             } else if message.receives >= MOST_RECEIVES {
                 let body = serde_json::to_string(&message.job).expect("a job that can be written");
                 kept.give_up(self.hop, body, message.job.subject().into_owned());
@@ -349,16 +403,25 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
     }
     world.run_on_timers(CALL_LASTS);
     let began = Instant::now();
-    let flex = Flex { world: world.clone(), now: Arc::default(), most: Arc::default() };
+    let flex = Flex {
+        world: world.clone(),
+        now: Arc::default(),
+        most: Arc::default(),
+    };
     let ses = Ses::of(&world, setting.mails_per_second);
-    let (fulfillment, receipts, sweep) =
-        (fulfillment(&world, &flex), receipts(&world, &ses), sweep_over(&world));
+    let (fulfillment, receipts, sweep) = (
+        fulfillment(&world, &flex),
+        receipts(&world, &ses),
+        sweep_over(&world),
+    );
     let (over, again) = (AtomicBool::new(false), AtomicUsize::new(0));
     let (fulfilled, mailed): (Mutex<BTreeMap<String, Duration>>, _) = Default::default();
     let jobs = Pollers {
         world: &world,
         worker: &fulfillment,
-        queue: |kept: &mut Kept| -> &mut VecDeque<Message<FulfillmentJob>> { &mut kept.fulfillment_queue },
+        queue: |kept: &mut Kept| -> &mut VecDeque<Message<FulfillmentJob>> {
+            &mut kept.fulfillment_queue
+        },
         hop: Hop::Fulfillment,
         batches: setting.fulfillment,
         rules: RULES,
@@ -398,7 +461,14 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
             arrive(&bundle, n, setting.is_known(n)).await;
             new.push((event_id(n), began.elapsed()));
         }
-        until(began, || fulfilled.lock().unwrap_or_else(PoisonError::into_inner).len() as u64 == all).await;
+        until(began, || {
+            fulfilled
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .len() as u64
+                == all
+        })
+        .await;
         let ended_in = began.elapsed();
         until(began, || world.kept().mails.len() as u64 >= setting.sold()).await;
         let mailed_in = began.elapsed();
@@ -408,7 +478,8 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
         over.store(true, Ordering::Relaxed);
         (new, ended_in, mailed_in)
     };
-    let ((new, ended_in, mailed_in), swept, (), ()) = tokio::join!(story, sweeps, jobs.run(), mails.run());
+    let ((new, ended_in, mailed_in), swept, (), ()) =
+        tokio::join!(story, sweeps, jobs.run(), mails.run());
     let done = fulfilled.lock().unwrap_or_else(PoisonError::into_inner);
     let done_in = |id: &str| done.get(id).copied().unwrap_or_default();
     let old = (1..=setting.waiting).filter(|n| setting.is_known(*n));
@@ -416,7 +487,10 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
         drained_in: old.map(|n| done_in(&event_id(n))).max().unwrap_or_default(),
         ended_in,
         mailed_in,
-        waits: new.iter().map(|(id, came)| (*came, done_in(id).saturating_sub(*came))).collect(),
+        waits: new
+            .iter()
+            .map(|(id, came)| (*came, done_in(id).saturating_sub(*came)))
+            .collect(),
         most_requests: flex.most.load(Ordering::Relaxed),
         most_mails: ses.most.load(Ordering::Relaxed),
         throttled: ses.throttled.load(Ordering::Relaxed),
@@ -428,7 +502,10 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
     (bundle, told)
 }
 
-fn fulfillment(world: &World, flex: &Flex) -> Fulfillment<World, World, World, World, World, Flex, World> {
+fn fulfillment(
+    world: &World,
+    flex: &Flex,
+) -> Fulfillment<World, World, World, World, World, Flex, World> {
     let w = || world.clone();
     Fulfillment {
         events: w(),
@@ -476,6 +553,9 @@ async fn arrive(bundle: &Bundle, n: u64, is_known: bool) {
 async fn until(began: Instant, is_so: impl Fn() -> bool) {
     while !is_so() {
         sleep(POLLS_EVERY).await;
-        assert!(began.elapsed() < Duration::from_hours(24 * 14), "it never comes to its end");
+        assert!(
+            began.elapsed() < Duration::from_hours(24 * 14),
+            "it never comes to its end"
+        );
     }
 }

@@ -53,12 +53,21 @@ pub const RECEIPTS_A_BATCH: usize = 5;
 pub const REPORTS_A_BATCH: usize = 10;
 
 /// How fulfillment works off a batch.
-pub const RULES: Rules =
-    Rules { retry_base: RETRY_BASE, most_receives: MOST_RECEIVES, at_once: fulfillment::AT_ONCE };
+pub const RULES: Rules = Rules {
+    retry_base: RETRY_BASE,
+    most_receives: MOST_RECEIVES,
+    at_once: fulfillment::AT_ONCE,
+};
 /// How receipts works off a batch.
-pub const RECEIPT_RULES: Rules = Rules { at_once: receipts::AT_ONCE, ..RULES };
+pub const RECEIPT_RULES: Rules = Rules {
+    at_once: receipts::AT_ONCE,
+    ..RULES
+};
 /// How feedback works off a batch.
-pub const FEEDBACK_RULES: Rules = Rules { at_once: feedback::AT_ONCE, ..RULES };
+pub const FEEDBACK_RULES: Rules = Rules {
+    at_once: feedback::AT_ONCE,
+    ..RULES
+};
 /// How long one try may take: the functions' time but for the reserve.
 pub const TRY_LASTS: Duration = WORKER_LASTS.saturating_sub(RESERVE);
 
@@ -149,7 +158,12 @@ impl Bundle {
                 templates: Templates::built_in().expect("good built-in templates"),
                 on_unknown,
             },
-            feedback: Feedback { receipts: w(), orders: w(), marks: w(), clock: w() },
+            feedback: Feedback {
+                receipts: w(),
+                orders: w(),
+                marks: w(),
+                clock: w(),
+            },
             requests: AtomicU32::new(0),
         }
     }
@@ -165,8 +179,13 @@ impl Bundle {
                 .await;
                 continue;
             }
-            let Some(message) = next(&mut self.world.kept().receipt_queue) else { return };
-            self.receive(message, &self.receipts, Hop::Receipts, |kept| &mut kept.receipt_queue).await;
+            let Some(message) = next(&mut self.world.kept().receipt_queue) else {
+                return;
+            };
+            self.receive(message, &self.receipts, Hop::Receipts, |kept| {
+                &mut kept.receipt_queue
+            })
+            .await;
         }
     }
 
@@ -179,7 +198,10 @@ impl Bundle {
             }
             let next = {
                 let kept = self.world.kept();
-                let jobs = kept.fulfillment_queue.iter().map(|message| message.visible_at);
+                let jobs = kept
+                    .fulfillment_queue
+                    .iter()
+                    .map(|message| message.visible_at);
                 let receipts = kept.receipt_queue.iter().map(|message| message.visible_at);
                 jobs.chain(receipts).min()
             };
@@ -194,14 +216,21 @@ impl Bundle {
         let now = self.world.now();
         let (jobs, receipts) = {
             let mut kept = self.world.kept();
-            (visible(&mut kept.fulfillment_queue, now), visible(&mut kept.receipt_queue, now))
+            (
+                visible(&mut kept.fulfillment_queue, now),
+                visible(&mut kept.receipt_queue, now),
+            )
         };
         let any = !(jobs.is_empty() && receipts.is_empty());
         let jobs = jobs.into_iter().map(|message| {
-            self.receive(message, &self.fulfillment, Hop::Fulfillment, |kept| &mut kept.fulfillment_queue)
+            self.receive(message, &self.fulfillment, Hop::Fulfillment, |kept| {
+                &mut kept.fulfillment_queue
+            })
         });
         let receipts = receipts.into_iter().map(|message| {
-            self.receive(message, &self.receipts, Hop::Receipts, |kept| &mut kept.receipt_queue)
+            self.receive(message, &self.receipts, Hop::Receipts, |kept| {
+                &mut kept.receipt_queue
+            })
         });
         tokio::join!(join_all(jobs), join_all(receipts));
         any
@@ -223,7 +252,10 @@ impl Bundle {
             Hop::Receipts => RECEIPT_RULES,
             Hop::Feedback => FEEDBACK_RULES,
         };
-        let watched = Watched { worker, last: Mutex::default() };
+        let watched = Watched {
+            worker,
+            last: Mutex::default(),
+        };
         let batch = batch::run(
             batch_of(&message, &request_id),
             self.invocation(&request_id),
@@ -234,33 +266,57 @@ impl Bundle {
         );
         // On the heap: a batch holds all that a function may gather.
         let answered = self.world.run(Box::pin(batch)).await;
-        if answered
-            .as_ref()
-            .is_some_and(|answer| answer.as_ref().is_ok_and(|answer| answer.batch_item_failures.is_empty()))
-        {
+        if answered.as_ref().is_some_and(|answer| {
+            answer
+                .as_ref()
+                .is_ok_and(|answer| answer.batch_item_failures.is_empty())
+        }) {
             return;
         }
         let mut kept = self.world.kept();
         // The queue gives up on the next receive, whether it was told to hide the message or not.
         if message.receives >= MOST_RECEIVES {
-            let last = watched.last.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let last = watched
+                .last
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner);
             let why = last.map_or_else(|| "stopped".to_owned(), |setback| setback.to_string());
-            kept.give_up(hop, body(&message.job), format!("{}: {why}", message.job.subject()));
+            kept.give_up(
+                hop,
+                body(&message.job),
+                format!("{}: {why}", message.job.subject()),
+            );
             return;
         }
-        let hidden = kept.delays.iter().rev().find(|(handle, _)| *handle == request_id).map(|(_, by)| *by);
+        let hidden = kept
+            .delays
+            .iter()
+            .rev()
+            .find(|(handle, _)| *handle == request_id)
+            .map(|(_, by)| *by);
         // Killed, or not to be hidden: the message comes back when its visibility timeout ends.
         let hidden = hidden.unwrap_or(HIDDEN_FOR);
         drop(kept);
-        message.visible_at = self.world.now().saturating_add(hidden).unwrap_or(message.visible_at);
+        message.visible_at = self
+            .world
+            .now()
+            .saturating_add(hidden)
+            .unwrap_or(message.visible_at);
         queue(&mut self.world.kept()).push_back(message);
     }
 
     /// An invocation that begins now.
     #[must_use]
     pub fn invocation<'a>(&self, request_id: &'a str) -> Invocation<'a> {
-        let deadline = self.world.now().saturating_add(WORKER_LASTS).unwrap_or(Timestamp::MAX);
-        Invocation { request_id, deadline_ms: u64::try_from(deadline.as_millisecond()).unwrap_or_default() }
+        let deadline = self
+            .world
+            .now()
+            .saturating_add(WORKER_LASTS)
+            .unwrap_or(Timestamp::MAX);
+        Invocation {
+            request_id,
+            deadline_ms: u64::try_from(deadline.as_millisecond()).unwrap_or_default(),
+        }
     }
 }
 
@@ -287,7 +343,10 @@ fn batch_of<J: Job>(message: &Message<J>, request_id: &str) -> SqsEvent {
     record.message_id = Some(message.job.subject().into_owned());
     record.receipt_handle = Some(request_id.to_owned());
     record.body = Some(body(&message.job));
-    record.attributes = HashMap::from([("ApproximateReceiveCount".to_owned(), message.receives.to_string())]);
+    record.attributes = HashMap::from([(
+        "ApproximateReceiveCount".to_owned(),
+        message.receives.to_string(),
+    )]);
     let mut event = SqsEvent::default();
     event.records = vec![record];
     event
@@ -301,13 +360,19 @@ fn body<J: Job>(job: &J) -> String {
 
 /// The message that becomes visible first.
 fn next<J>(queue: &mut VecDeque<Message<J>>) -> Option<Message<J>> {
-    let first = queue.iter().enumerate().min_by_key(|(_, message)| message.visible_at)?.0;
+    let first = queue
+        .iter()
+        .enumerate()
+        .min_by_key(|(_, message)| message.visible_at)?
+        .0;
     queue.remove(first)
 }
 
 /// Takes the messages that are visible by then.
 fn visible<J>(queue: &mut VecDeque<Message<J>>, now: Timestamp) -> VecDeque<Message<J>> {
-    let (visible, hidden) = std::mem::take(queue).into_iter().partition(|message| message.visible_at <= now);
+    let (visible, hidden) = std::mem::take(queue)
+        .into_iter()
+        .partition(|message| message.visible_at <= now);
     *queue = hidden;
     visible
 }

@@ -23,8 +23,8 @@ use domain::{
     event::{EventState, RefundsOf, StoredEvent},
     facts::whole_second,
     ids::{
-        CustomerId, EventId, MessageId, OrderId, OwnerToken, PaymentIntentId, ProductId, ReceiptId, RefundId,
-        Sku, SubscriptionId,
+        CustomerId, EventId, MessageId, OrderId, OwnerToken, PaymentIntentId, ProductId, ReceiptId,
+        RefundId, Sku, SubscriptionId,
     },
     job::{FulfillmentJob, Job, ReceiptJob},
     ledger::{Commit, Reference, Rows, Wanted},
@@ -34,9 +34,9 @@ use domain::{
     payment::Link,
     ports::{
         Changed, Clock, Committed, DeadLetter, DeadLetters, Delay, Entitlements, EventDesk, Events,
-        FirstMode, Found, Ledger, MailTroubles, Mailer, Marks, Orders, ProviderApi, Queue, ReadError,
-        ReceiptDesk, ReceiptLessons, Receipts, Recorded, Reopening, Search, SendError, Settlement,
-        SigningKeys,
+        FirstMode, Found, Ledger, MailTroubles, Mailer, Marks, Orders, ProviderApi, Queue,
+        ReadError, ReceiptDesk, ReceiptLessons, Receipts, Recorded, Reopening, Search, SendError,
+        Settlement, SigningKeys,
     },
     receipt::{
         Receipt, Standing, State,
@@ -299,7 +299,8 @@ impl World {
     /// What becomes of a call now.
     fn turn(&self, call: Call, kept: &mut Kept) -> Turn {
         let mut fate = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
-        fate.as_mut().map_or(Turn::Goes, |fate| fate.turn(call, kept))
+        fate.as_mut()
+            .map_or(Turn::Goes, |fate| fate.turn(call, kept))
     }
 
     /// Runs a piece of work until it ends, or until the process "stops" in one of its calls: `None`.
@@ -312,13 +313,35 @@ impl World {
     }
 
     /// A call that changes nothing.
-    async fn look_up<T>(&self, name: &'static str, found: impl FnOnce(&Kept) -> T) -> Result<T, Setback> {
-        self.make(Call { name, manner: Manner::Reads }, |kept| found(kept)).await
+    async fn look_up<T>(
+        &self,
+        name: &'static str,
+        found: impl FnOnce(&Kept) -> T,
+    ) -> Result<T, Setback> {
+        self.make(
+            Call {
+                name,
+                manner: Manner::Reads,
+            },
+            |kept| found(kept),
+        )
+        .await
     }
 
     /// A call that may change something.
-    async fn call<T>(&self, name: &'static str, effect: impl FnOnce(&mut Kept) -> T) -> Result<T, Setback> {
-        self.make(Call { name, manner: Manner::Writes }, effect).await
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        effect: impl FnOnce(&mut Kept) -> T,
+    ) -> Result<T, Setback> {
+        self.make(
+            Call {
+                name,
+                manner: Manner::Writes,
+            },
+            effect,
+        )
+        .await
     }
 
     /// One port call: counted, and disturbed if it is its turn.
@@ -343,33 +366,61 @@ impl World {
                 Turn::Strikes(fault) => Some(fault),
                 Turn::Goes | Turn::Waits => kept.faults.remove(&n),
             };
-            let has_effect = matches!(fault, None | Some(Fault::FailAfter | Fault::StopAfter | Fault::Twice));
+            let has_effect = matches!(
+                fault,
+                None | Some(Fault::FailAfter | Fault::StopAfter | Fault::Twice)
+            );
             kept.repeats = fault == Some(Fault::Twice);
             break (fault, has_effect.then(|| effect(&mut kept)));
         };
         match (fault, answer) {
             (None | Some(Fault::Twice), Some(answer)) => Ok(answer),
-            (Some(Fault::Conflict), _) => Err(Setback::Raced { what: "the transaction", tries: 6 }),
+            (Some(Fault::Conflict), _) => Err(Setback::Raced {
+                what: "the transaction",
+                tries: 6,
+            }),
             (Some(Fault::Throttled), _) => {
                 let retry_after = Some(Duration::from_secs(40));
-                Err(Setback::Away { service: name, cause: "throttled".to_owned(), retry_after })
+                Err(Setback::Away {
+                    service: name,
+                    cause: "throttled".to_owned(),
+                    retry_after,
+                })
             }
             (Some(Fault::StopBefore | Fault::StopAfter), _) => {
                 self.stopped.notify_one();
                 std::future::pending().await
             }
-            _ => Err(Setback::Away { service: name, cause: "told to fail".to_owned(), retry_after: None }),
+            _ => Err(Setback::Away {
+                service: name,
+                cause: "told to fail".to_owned(),
+                retry_after: None,
+            }),
         }
     }
 }
 
 impl World {
     /// A call that the SDK may send a second time, when its first answer is lost.
-    async fn repeatable<T>(&self, name: &'static str, effect: impl Fn(&mut Kept) -> T) -> Result<T, Setback> {
-        self.make(Call { name, manner: Manner::Repeats }, |kept| {
-            let answer = effect(kept);
-            if std::mem::take(&mut kept.repeats) { effect(kept) } else { answer }
-        })
+    async fn repeatable<T>(
+        &self,
+        name: &'static str,
+        effect: impl Fn(&mut Kept) -> T,
+    ) -> Result<T, Setback> {
+        self.make(
+            Call {
+                name,
+                manner: Manner::Repeats,
+            },
+            |kept| {
+                let answer = effect(kept);
+                if std::mem::take(&mut kept.repeats) {
+                    effect(kept)
+                } else {
+                    answer
+                }
+            },
+        )
         .await
     }
 }
@@ -382,18 +433,22 @@ impl Clock for World {
 
 impl Events for World {
     async fn record(&self, event: &StoredEvent) -> Result<Recorded, Setback> {
-        self.repeatable("events.record", |kept| match kept.events.get(&event.event_id) {
-            None => {
-                let row = StoredEvent {
-                    occurred_at: event.occurred_at.map(whole_second),
-                    received_at: whole_second(event.received_at),
-                    ..event.clone()
-                };
-                kept.events.insert(event.event_id.clone(), row);
-                Recorded::First
+        self.repeatable("events.record", |kept| {
+            match kept.events.get(&event.event_id) {
+                None => {
+                    let row = StoredEvent {
+                        occurred_at: event.occurred_at.map(whole_second),
+                        received_at: whole_second(event.received_at),
+                        ..event.clone()
+                    };
+                    kept.events.insert(event.event_id.clone(), row);
+                    Recorded::First
+                }
+                Some(there) if there.fingerprint == event.fingerprint => {
+                    Recorded::Again(there.state)
+                }
+                Some(there) => Recorded::OtherBody(there.state),
             }
-            Some(there) if there.fingerprint == event.fingerprint => Recorded::Again(there.state),
-            Some(there) => Recorded::OtherBody(there.state),
         })
         .await
     }
@@ -401,16 +456,25 @@ impl Events for World {
     async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, Setback> {
         self.look_up("events.event", |kept| {
             if kept.unreadable.contains(id) {
-                return Err(Setback::Fault("an item of Events does not have its shape".to_owned()));
+                return Err(Setback::Fault(
+                    "an item of Events does not have its shape".to_owned(),
+                ));
             }
             Ok(kept.events.get(id).cloned())
         })
         .await?
     }
 
-    async fn settle(&self, id: &EventId, settlement: &Settlement, _: Timestamp) -> Result<Changed, Setback> {
+    async fn settle(
+        &self,
+        id: &EventId,
+        settlement: &Settlement,
+        _: Timestamp,
+    ) -> Result<Changed, Setback> {
         self.repeatable("events.settle", |kept| {
-            let Some(event) = kept.events.get_mut(id) else { return Changed::Raced };
+            let Some(event) = kept.events.get_mut(id) else {
+                return Changed::Raced;
+            };
             match settlement {
                 Settlement::Processed if event.state.is_pending() => {
                     event.state = EventState::Processed;
@@ -430,7 +494,11 @@ impl Events for World {
 
     async fn note_failure(&self, id: &EventId, class: Class, reason: &str) -> Result<(), Setback> {
         self.repeatable("events.note_failure", |kept| {
-            if let Some(event) = kept.events.get_mut(id).filter(|event| event.state.is_pending()) {
+            if let Some(event) = kept
+                .events
+                .get_mut(id)
+                .filter(|event| event.state.is_pending())
+            {
                 (event.reason, event.class) = (Some(reason.to_owned()), Some(class));
                 event.attempts += 1;
             }
@@ -453,7 +521,10 @@ impl EventDesk for World {
             event.attempts = 0;
             event.note = Some(reopening.note.clone());
             event.event_type = reopening.event_type.clone().or(event.event_type.take());
-            event.occurred_at = reopening.occurred_at.map(whole_second).or(event.occurred_at);
+            event.occurred_at = reopening
+                .occurred_at
+                .map(whole_second)
+                .or(event.occurred_at);
             kept.swept.events.remove(&reopening.event_id);
             Changed::Now
         })
@@ -469,7 +540,9 @@ impl EventDesk for World {
     ) -> Result<Changed, Setback> {
         self.repeatable("event_desk.drop_event", |kept| {
             let event = kept.events.get_mut(id);
-            let Some(event) = event.filter(|event| event.state == from) else { return Changed::Raced };
+            let Some(event) = event.filter(|event| event.state == from) else {
+                return Changed::Raced;
+            };
             event.state = EventState::Dropped;
             event.note = Some(note.to_owned());
             Changed::Now
@@ -483,14 +556,19 @@ impl EventDesk for World {
             let waiting = kept.indexed_events().filter(|(_, shown)| is_waiting(shown));
             let mut waiting: Vec<&StoredEvent> = waiting.map(|(event, _)| event).collect();
             waiting.sort_by_key(|event| (event.received_at, &event.event_id));
-            waiting.iter().take(most).map(|event| event.event_id.clone()).collect()
+            waiting
+                .iter()
+                .take(most)
+                .map(|event| event.event_id.clone())
+                .collect()
         })
         .await
     }
 
     async fn search(&self, search: &Search, after: Option<&EventId>) -> Result<Found, Setback> {
         self.look_up("event_desk.search", |kept| {
-            let looked_at = |event: &&StoredEvent| after.is_none_or(|after| event.event_id > *after);
+            let looked_at =
+                |event: &&StoredEvent| after.is_none_or(|after| event.event_id > *after);
             let mut rows = kept.events.values().filter(looked_at);
             let page: Vec<&StoredEvent> = rows.by_ref().take(ROWS_A_PAGE).collect();
             let is_wanted = |event: &&StoredEvent| {
@@ -498,11 +576,18 @@ impl EventDesk for World {
                     && (search.event_type.is_none() || search.event_type == event.event_type)
             };
             // As DynamoDB does it: a full page says where it ends, even if nothing comes after.
-            let next = page.last().filter(|_| page.len() == ROWS_A_PAGE).map(|event| event.event_id.clone());
+            let next = page
+                .last()
+                .filter(|_| page.len() == ROWS_A_PAGE)
+                .map(|event| event.event_id.clone());
             let found = page.into_iter().filter(is_wanted).cloned();
             let (unreadable, events): (Vec<_>, Vec<_>) =
                 found.partition(|event| kept.unreadable.contains(&event.event_id));
-            Found { events, unreadable: unreadable.into_iter().map(|event| event.event_id).collect(), next }
+            Found {
+                events,
+                unreadable: unreadable.into_iter().map(|event| event.event_id).collect(),
+                next,
+            }
         })
         .await
     }
@@ -510,7 +595,8 @@ impl EventDesk for World {
 
 impl Orders for World {
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, Setback> {
-        self.look_up("orders.order", |kept| kept.orders.get(id).cloned()).await
+        self.look_up("orders.order", |kept| kept.orders.get(id).cloned())
+            .await
     }
 }
 
@@ -521,7 +607,10 @@ impl Entitlements for World {
         id: &SubscriptionId,
     ) -> Result<Option<Subscription>, Setback> {
         let key = (customer_id.clone(), id.clone());
-        self.look_up("entitlements.subscription", |kept| kept.subscription_rows.get(&key).cloned()).await
+        self.look_up("entitlements.subscription", |kept| {
+            kept.subscription_rows.get(&key).cloned()
+        })
+        .await
     }
 
     async fn customer_of(&self, id: &SubscriptionId) -> Result<Option<CustomerId>, Setback> {
@@ -530,13 +619,17 @@ impl Entitlements for World {
                 return None;
             }
             let mut keys = kept.subscription_rows.keys();
-            keys.find(|(_, known)| known == id).map(|(customer_id, _)| customer_id.clone())
+            keys.find(|(_, known)| known == id)
+                .map(|(customer_id, _)| customer_id.clone())
         };
         self.look_up("entitlements.customer_of", found).await
     }
 
     async fn contact(&self, customer_id: &CustomerId) -> Result<Option<Contact>, Setback> {
-        self.look_up("entitlements.contact", |kept| kept.contacts.get(customer_id).cloned()).await
+        self.look_up("entitlements.contact", |kept| {
+            kept.contacts.get(customer_id).cloned()
+        })
+        .await
     }
 }
 
@@ -545,7 +638,9 @@ impl Ledger for World {
         if is_nothing(wanted) {
             return Ok(Rows::default());
         }
-        let early = self.look_up("ledger.read", |kept| rows(kept, wanted)).await?;
+        let early = self
+            .look_up("ledger.read", |kept| rows(kept, wanted))
+            .await?;
         if !self.kept().tears_reads {
             return Ok(early);
         }
@@ -553,17 +648,30 @@ impl Ledger for World {
         let kept = self.kept();
         let late = rows(&kept, wanted);
         // By turns, which half is the older one.
-        Ok(if kept.calls.len().is_multiple_of(2) { torn(early, late) } else { torn(late, early) })
+        Ok(if kept.calls.len().is_multiple_of(2) {
+            torn(early, late)
+        } else {
+            torn(late, early)
+        })
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, Setback> {
         let rows = rows_of(commit);
         if rows > MOST_ACTIONS {
-            return Err(Setback::Fault(format!("{rows} rows do not fit into one transaction")));
+            return Err(Setback::Fault(format!(
+                "{rows} rows do not fit into one transaction"
+            )));
         }
-        let most = self.kept().moves_a_part.map_or(MOVES_A_PART, NonZeroUsize::get);
+        let most = self
+            .kept()
+            .moves_a_part
+            .map_or(MOVES_A_PART, NonZeroUsize::get);
         for part in parts(commit, most) {
-            if self.call("ledger.commit", |kept| apply(kept, &part)).await?? == Committed::Raced {
+            if self
+                .call("ledger.commit", |kept| apply(kept, &part))
+                .await??
+                == Committed::Raced
+            {
                 return Ok(Committed::Raced);
             }
         }
@@ -573,10 +681,24 @@ impl Ledger for World {
 
 /// How many actions a commit is beside its movements: a row each, and the event.
 fn rows_of(commit: &Commit) -> usize {
-    let Commit { order, links, reference, subscription, entitlements, contact, receipts, .. } = commit;
+    let Commit {
+        order,
+        links,
+        reference,
+        subscription,
+        entitlements,
+        contact,
+        receipts,
+        ..
+    } = commit;
     let lists = links.len() + entitlements.len() + receipts.len();
-    let singles =
-        [order.is_some(), reference.is_some(), subscription.is_some(), contact.is_some()].map(usize::from);
+    let singles = [
+        order.is_some(),
+        reference.is_some(),
+        subscription.is_some(),
+        contact.is_some(),
+    ]
+    .map(usize::from);
     lists + singles.iter().sum::<usize>() + 1
 }
 
@@ -584,21 +706,39 @@ fn rows_of(commit: &Commit) -> usize {
 /// the event is still stored.
 fn parts(commit: &Commit, most: usize) -> Vec<Commit> {
     let takes = commit.takes.iter().map(|take| (Some(take), None));
-    let moves: Vec<_> = takes.chain(commit.returns.iter().map(|back| (None, Some(back)))).collect();
+    let moves: Vec<_> = takes
+        .chain(commit.returns.iter().map(|back| (None, Some(back))))
+        .collect();
     let (first, last) = first_parts(&moves, rows_of(commit), most);
     let part = |moves: &[(Option<&Take>, Option<&Return>)], rest: Commit| Commit {
         takes: moves.iter().filter_map(|(take, _)| take.cloned()).collect(),
         returns: moves.iter().filter_map(|(_, back)| back.cloned()).collect(),
         ..rest
     };
-    let only_moves = || Commit { ends: false, ..Commit::of(commit.event_id.clone()) };
+    let only_moves = || Commit {
+        ends: false,
+        ..Commit::of(commit.event_id.clone())
+    };
     let last = part(last, commit.clone());
-    first.into_iter().map(|moves| part(moves, only_moves())).chain([last]).collect()
+    first
+        .into_iter()
+        .map(|moves| part(moves, only_moves()))
+        .chain([last])
+        .collect()
 }
 
 /// Whether no row is wanted at all: then nobody is asked.
 fn is_nothing(wanted: &Wanted) -> bool {
-    let Wanted { order, links, reference, subscription, entitlements, contact, mapping, shelves } = wanted;
+    let Wanted {
+        order,
+        links,
+        reference,
+        subscription,
+        entitlements,
+        contact,
+        mapping,
+        shelves,
+    } = wanted;
     order.is_none()
         && links.is_empty()
         && reference.is_none()
@@ -611,27 +751,56 @@ fn is_nothing(wanted: &Wanted) -> bool {
 
 /// The rows that there are, of those that are wanted.
 fn rows(kept: &Kept, wanted: &Wanted) -> Rows {
-    let links = wanted.links.iter().filter_map(|id| kept.links.get_key_value(id));
-    let mapping = wanted.mapping.iter().filter_map(|unnamed| kept.mapping.get_key_value(unnamed));
+    let links = wanted
+        .links
+        .iter()
+        .filter_map(|id| kept.links.get_key_value(id));
+    let mapping = wanted
+        .mapping
+        .iter()
+        .filter_map(|unnamed| kept.mapping.get_key_value(unnamed));
     let shelf = |order_id: &OrderId, sku: &Sku| Shelf {
         sku: sku.clone(),
         on_hand: kept.counters.get(sku).copied(),
-        moved: kept.movements.get(&(sku.clone(), order_id.clone())).cloned(),
+        moved: kept
+            .movements
+            .get(&(sku.clone(), order_id.clone()))
+            .cloned(),
     };
-    let shelves =
-        wanted.shelves.iter().flat_map(|(order_id, skus)| skus.iter().map(move |sku| shelf(order_id, sku)));
+    let shelves = wanted
+        .shelves
+        .iter()
+        .flat_map(|(order_id, skus)| skus.iter().map(move |sku| shelf(order_id, sku)));
     Rows {
-        order: wanted.order.as_ref().and_then(|id| kept.orders.get(id)).cloned(),
+        order: wanted
+            .order
+            .as_ref()
+            .and_then(|id| kept.orders.get(id))
+            .cloned(),
         links: links.map(|(id, link)| (id.clone(), link.clone())).collect(),
-        reference: wanted.reference.as_ref().and_then(|text| kept.references.get(text)).cloned(),
-        subscription: wanted.subscription.as_ref().and_then(|key| kept.subscription_rows.get(key)).cloned(),
+        reference: wanted
+            .reference
+            .as_ref()
+            .and_then(|text| kept.references.get(text))
+            .cloned(),
+        subscription: wanted
+            .subscription
+            .as_ref()
+            .and_then(|key| kept.subscription_rows.get(key))
+            .cloned(),
         entitlements: wanted
             .entitlements
             .iter()
             .filter_map(|key| kept.entitlements.get(key).cloned())
             .collect(),
-        contact: wanted.contact.as_ref().and_then(|id| kept.contacts.get(id)).cloned(),
-        mapping: mapping.map(|(unnamed, sku)| (unnamed.clone(), sku.clone())).collect(),
+        contact: wanted
+            .contact
+            .as_ref()
+            .and_then(|id| kept.contacts.get(id))
+            .cloned(),
+        mapping: mapping
+            .map(|(unnamed, sku)| (unnamed.clone(), sku.clone()))
+            .collect(),
         shelves: shelves.collect(),
     }
 }
@@ -643,7 +812,12 @@ fn torn(one: Rows, other: Rows) -> Rows {
         links: one.links,
         subscription: one.subscription,
         contact: one.contact,
-        shelves: shelves.map(|(one, other)| Shelf { on_hand: other.on_hand, ..one }).collect(),
+        shelves: shelves
+            .map(|(one, other)| Shelf {
+                on_hand: other.on_hand,
+                ..one
+            })
+            .collect(),
         ..other
     }
 }
@@ -662,30 +836,59 @@ fn holds(kept: &Kept, commit: &Commit) -> bool {
             0 => counter.is_some_and(|count| *count >= movement.taken),
             _ => counter == Some(&take.on_hand),
         };
-        enough && !kept.movements.contains_key(&(movement.sku.clone(), movement.order_id.clone()))
+        enough
+            && !kept
+                .movements
+                .contains_key(&(movement.sku.clone(), movement.order_id.clone()))
     });
     let returns_hold = commit.returns.iter().all(|back| {
-        let movement = kept.movements.get(&(back.sku.clone(), back.order_id.clone()));
+        let movement = kept
+            .movements
+            .get(&(back.sku.clone(), back.order_id.clone()));
         let fits = |movement: &Movement| {
-            movement.returned == back.seen && back.seen.saturating_add(back.pieces) <= movement.taken
+            movement.returned == back.seen
+                && back.seen.saturating_add(back.pieces) <= movement.taken
         };
         movement.is_some_and(fits) && kept.counters.contains_key(&back.sku)
     });
-    let order = |row: &Order| follows(row.version, kept.orders.get(&row.order_id).map(|row| row.version));
-    let link =
-        |row: &Link| follows(row.version, kept.links.get(&row.payment_intent_id).map(|row| row.version));
-    let reference =
-        |row: &Reference| follows(row.version, kept.references.get(&row.reference).map(|row| row.version));
+    let order = |row: &Order| {
+        follows(
+            row.version,
+            kept.orders.get(&row.order_id).map(|row| row.version),
+        )
+    };
+    let link = |row: &Link| {
+        follows(
+            row.version,
+            kept.links
+                .get(&row.payment_intent_id)
+                .map(|row| row.version),
+        )
+    };
+    let reference = |row: &Reference| {
+        follows(
+            row.version,
+            kept.references.get(&row.reference).map(|row| row.version),
+        )
+    };
     let subscription = |row: &Subscription| {
-        let known = kept.subscription_rows.get(&(row.customer_id.clone(), row.subscription_id.clone()));
+        let known = kept
+            .subscription_rows
+            .get(&(row.customer_id.clone(), row.subscription_id.clone()));
         follows(row.version, known.map(|row| row.version))
     };
     let entitlement = |row: &Entitlement| {
-        let known = kept.entitlements.get(&(row.customer_id.clone(), row.product_id.clone()));
+        let known = kept
+            .entitlements
+            .get(&(row.customer_id.clone(), row.product_id.clone()));
         follows(row.version, known.map(|row| row.version))
     };
-    let contact =
-        |row: &Contact| follows(row.version, kept.contacts.get(&row.customer_id).map(|row| row.version));
+    let contact = |row: &Contact| {
+        follows(
+            row.version,
+            kept.contacts.get(&row.customer_id).map(|row| row.version),
+        )
+    };
     event.is_some_and(|event| event.state == EventState::Stored)
         && commit.order.iter().all(order)
         && commit.links.iter().all(link)
@@ -693,13 +896,19 @@ fn holds(kept: &Kept, commit: &Commit) -> bool {
         && commit.subscription.iter().all(subscription)
         && commit.entitlements.iter().all(entitlement)
         && commit.contact.iter().all(contact)
-        && commit.receipts.iter().all(|row| !kept.receipts.contains_key(&row.receipt_id))
+        && commit
+            .receipts
+            .iter()
+            .all(|row| !kept.receipts.contains_key(&row.receipt_id))
         && takes_hold
         && returns_hold
 }
 
 /// A row as it is read back: its times, for one, are cut to whole seconds.
-#[expect(clippy::expect_used, reason = "a test kit: a row that cannot be stored must stop the test")]
+#[expect(
+    clippy::expect_used,
+    reason = "a test kit: a row that cannot be stored must stop the test"
+)]
 fn stored<T: Serialize + DeserializeOwned>(row: &T) -> T {
     let stored = serde_json::to_value(row).expect("a row that can be written");
     serde_json::from_value(stored).expect("a row that can be read")
@@ -717,13 +926,22 @@ fn is_taken(commit: &Commit) -> bool {
     }
     // JSON is a little longer than an item.
     fn fit<'a, T: Serialize + 'a>(rows: impl IntoIterator<Item = &'a T>) -> bool {
-        rows.into_iter().all(|row| serde_json::to_string(row).is_ok_and(|row| row.len() <= MOST_BYTES))
+        rows.into_iter()
+            .all(|row| serde_json::to_string(row).is_ok_and(|row| row.len() <= MOST_BYTES))
     }
-    let counters =
-        commit.takes.iter().map(|take| &take.movement.sku).chain(commit.returns.iter().map(|back| &back.sku));
+    let counters = commit
+        .takes
+        .iter()
+        .map(|take| &take.movement.sku)
+        .chain(commit.returns.iter().map(|back| &back.sku));
     once(counters)
         && once(commit.links.iter().map(|row| &row.payment_intent_id))
-        && once(commit.entitlements.iter().map(|row| (&row.customer_id, &row.product_id)))
+        && once(
+            commit
+                .entitlements
+                .iter()
+                .map(|row| (&row.customer_id, &row.product_id)),
+        )
         && once(commit.receipts.iter().map(|row| &row.receipt_id))
         && fit(&commit.order)
         && fit(&commit.links)
@@ -737,45 +955,85 @@ fn is_taken(commit: &Commit) -> bool {
 /// All of a transaction, or nothing of it.
 fn apply(kept: &mut Kept, commit: &Commit) -> Result<Committed, Setback> {
     if !is_taken(commit) {
-        return Err(Setback::SetUp { service: "DynamoDB", cause: "ValidationException".to_owned() });
+        return Err(Setback::SetUp {
+            service: "DynamoDB",
+            cause: "ValidationException".to_owned(),
+        });
     }
     if !holds(kept, commit) {
         return Ok(Committed::Raced);
     }
-    if let Some(event) = kept.events.get_mut(&commit.event_id).filter(|_| commit.ends) {
+    if let Some(event) = kept
+        .events
+        .get_mut(&commit.event_id)
+        .filter(|_| commit.ends)
+    {
         event.state = EventState::Committed;
         (event.reason, event.class) = (None, None);
         event.receipt_ids = commit.receipt_ids();
     }
-    kept.orders.extend(commit.order.iter().map(|row| (row.order_id.clone(), stored(row))));
-    kept.links.extend(commit.links.iter().map(|row| (row.payment_intent_id.clone(), stored(row))));
-    kept.references.extend(commit.reference.iter().map(|row| (row.reference.clone(), stored(row))));
-    kept.subscription_rows.extend(
+    kept.orders.extend(
         commit
-            .subscription
+            .order
             .iter()
-            .map(|row| ((row.customer_id.clone(), row.subscription_id.clone()), stored(row))),
+            .map(|row| (row.order_id.clone(), stored(row))),
     );
-    kept.entitlements.extend(
+    kept.links.extend(
         commit
-            .entitlements
+            .links
             .iter()
-            .map(|row| ((row.customer_id.clone(), row.product_id.clone()), stored(row))),
+            .map(|row| (row.payment_intent_id.clone(), stored(row))),
     );
-    kept.contacts.extend(commit.contact.iter().map(|row| (row.customer_id.clone(), stored(row))));
-    kept.receipts.extend(commit.receipts.iter().map(|row| (row.receipt_id.clone(), stored(row))));
+    kept.references.extend(
+        commit
+            .reference
+            .iter()
+            .map(|row| (row.reference.clone(), stored(row))),
+    );
+    kept.subscription_rows
+        .extend(commit.subscription.iter().map(|row| {
+            (
+                (row.customer_id.clone(), row.subscription_id.clone()),
+                stored(row),
+            )
+        }));
+    kept.entitlements
+        .extend(commit.entitlements.iter().map(|row| {
+            (
+                (row.customer_id.clone(), row.product_id.clone()),
+                stored(row),
+            )
+        }));
+    kept.contacts.extend(
+        commit
+            .contact
+            .iter()
+            .map(|row| (row.customer_id.clone(), stored(row))),
+    );
+    kept.receipts.extend(
+        commit
+            .receipts
+            .iter()
+            .map(|row| (row.receipt_id.clone(), stored(row))),
+    );
     for take in &commit.takes {
         let movement = &take.movement;
         if let Some(count) = kept.counters.get_mut(&movement.sku) {
             *count -= movement.taken;
         }
-        kept.movements.insert((movement.sku.clone(), movement.order_id.clone()), stored(movement));
+        kept.movements.insert(
+            (movement.sku.clone(), movement.order_id.clone()),
+            stored(movement),
+        );
     }
     for back in &commit.returns {
         if let Some(count) = kept.counters.get_mut(&back.sku) {
             *count += back.pieces;
         }
-        if let Some(movement) = kept.movements.get_mut(&(back.sku.clone(), back.order_id.clone())) {
+        if let Some(movement) = kept
+            .movements
+            .get_mut(&(back.sku.clone(), back.order_id.clone()))
+        {
             movement.returned += back.pieces;
         }
     }
@@ -783,7 +1041,12 @@ fn apply(kept: &mut Kept, commit: &Commit) -> Result<Committed, Setback> {
 }
 
 /// Changes a receipt if `guard` holds for it.
-fn change(kept: &mut Kept, id: &ReceiptId, guard: impl Fn(&Receipt) -> bool, state: &State) -> Changed {
+fn change(
+    kept: &mut Kept,
+    id: &ReceiptId,
+    guard: impl Fn(&Receipt) -> bool,
+    state: &State,
+) -> Changed {
     match kept.receipts.get_mut(id).filter(|receipt| guard(receipt)) {
         None => Changed::Raced,
         Some(receipt) => {
@@ -797,7 +1060,8 @@ fn change(kept: &mut Kept, id: &ReceiptId, guard: impl Fn(&Receipt) -> bool, sta
 
 impl Receipts for World {
     async fn receipt(&self, id: &ReceiptId) -> Result<Option<Receipt>, Setback> {
-        self.look_up("receipts.receipt", |kept| kept.receipts.get(id).cloned()).await
+        self.look_up("receipts.receipt", |kept| kept.receipts.get(id).cloned())
+            .await
     }
 
     async fn claim(
@@ -806,19 +1070,34 @@ impl Receipts for World {
         owner: &OwnerToken,
         claim_ends_at: Timestamp,
     ) -> Result<Changed, Setback> {
-        let state = State::Claimed { owner: owner.clone(), claim_ends_at };
+        let state = State::Claimed {
+            owner: owner.clone(),
+            claim_ends_at,
+        };
         let guard = |receipt: &Receipt| receipt.version == seen.version;
-        self.repeatable("receipts.claim", |kept| change(kept, &seen.receipt_id, guard, &state)).await
+        self.repeatable("receipts.claim", |kept| {
+            change(kept, &seen.receipt_id, guard, &state)
+        })
+        .await
     }
 
     async fn hold(&self, seen: &Receipt) -> Result<Changed, Setback> {
         let guard = |receipt: &Receipt| receipt.version == seen.version;
-        self.repeatable("receipts.hold", |kept| change(kept, &seen.receipt_id, guard, &State::Held)).await
+        self.repeatable("receipts.hold", |kept| {
+            change(kept, &seen.receipt_id, guard, &State::Held)
+        })
+        .await
     }
 
-    async fn mark(&self, id: &ReceiptId, owner: &OwnerToken, state: &State) -> Result<Changed, Setback> {
+    async fn mark(
+        &self,
+        id: &ReceiptId,
+        owner: &OwnerToken,
+        state: &State,
+    ) -> Result<Changed, Setback> {
         let guard = |receipt: &Receipt| matches!(&receipt.state, State::Claimed { owner: holder, .. } if holder == owner);
-        self.repeatable("receipts.mark", |kept| change(kept, id, guard, state)).await
+        self.repeatable("receipts.mark", |kept| change(kept, id, guard, state))
+            .await
     }
 }
 
@@ -865,7 +1144,10 @@ impl MailTroubles for World {
 
 impl Marks for World {
     async fn address_mark(&self, address: &AddressHash) -> Result<Option<Mark>, Setback> {
-        self.look_up("marks.address_mark", |kept| kept.marks.get(address).cloned()).await
+        self.look_up("marks.address_mark", |kept| {
+            kept.marks.get(address).cloned()
+        })
+        .await
     }
 
     async fn set_mark(&self, mark: &Mark) -> Result<(), Setback> {
@@ -909,7 +1191,11 @@ impl ReceiptDesk for World {
         self.look_up("receipt_desk.waiting", |kept| {
             let mut waiting: Vec<_> = kept.indexed_receipts().filter(is_waiting).collect();
             waiting.sort_by_key(|receipt| (receipt.created_at, receipt.receipt_id.clone()));
-            waiting.iter().take(most).map(|receipt| receipt.receipt_id.clone()).collect()
+            waiting
+                .iter()
+                .take(most)
+                .map(|receipt| receipt.receipt_id.clone())
+                .collect()
         })
         .await
     }
@@ -919,12 +1205,21 @@ impl Kept {
     /// What both queues have given up on, and why, in the order in which they did.
     #[must_use]
     pub fn given_up(&self) -> Vec<String> {
-        self.dead_letters.values().map(|dead| dead.why.clone()).collect()
+        self.dead_letters
+            .values()
+            .map(|dead| dead.why.clone())
+            .collect()
     }
 
     /// Gives a message up.
     pub fn give_up(&mut self, hop: Hop, body: String, why: String) {
-        let dead = Dead { hop, body, why, receives: 0, visible_at: self.now() };
+        let dead = Dead {
+            hop,
+            body,
+            why,
+            receives: 0,
+            visible_at: self.now(),
+        };
         self.dead_letters.insert(self.given_up, dead);
         self.given_up += 1;
     }
@@ -941,14 +1236,25 @@ impl World {
     /// One of its dead-letter queues.
     #[must_use]
     pub fn dead_letters(&self, hop: Hop) -> DeadLetterQueue {
-        DeadLetterQueue { world: self.clone(), hop }
+        DeadLetterQueue {
+            world: self.clone(),
+            hop,
+        }
     }
 }
 
 impl DeadLetters for DeadLetterQueue {
     async fn depth(&self) -> Result<u64, Setback> {
-        let here = |kept: &Kept| kept.dead_letters.values().filter(|dead| dead.hop == self.hop).count();
-        self.world.look_up("dead_letters.depth", here).await.map(|depth| depth as u64)
+        let here = |kept: &Kept| {
+            kept.dead_letters
+                .values()
+                .filter(|dead| dead.hop == self.hop)
+                .count()
+        };
+        self.world
+            .look_up("dead_letters.depth", here)
+            .await
+            .map(|depth| depth as u64)
     }
 
     async fn receive(&self, hidden_for: Duration) -> Result<Vec<DeadLetter>, Setback> {
@@ -985,7 +1291,11 @@ impl DeadLetters for DeadLetterQueue {
 }
 
 fn message<J: Job + Clone>(job: &J, kept: &Kept) -> Message<J> {
-    Message { job: job.clone(), receives: 0, visible_at: kept.now() }
+    Message {
+        job: job.clone(),
+        receives: 0,
+        visible_at: kept.now(),
+    }
 }
 
 impl Queue<FulfillmentJob> for World {
@@ -1010,7 +1320,10 @@ impl Queue<ReceiptJob> for World {
 
 impl Delay for World {
     async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), Setback> {
-        self.repeatable("queue.delay", |kept| kept.delays.push((receipt_handle.to_owned(), by))).await
+        self.repeatable("queue.delay", |kept| {
+            kept.delays.push((receipt_handle.to_owned(), by))
+        })
+        .await
     }
 }
 
@@ -1039,22 +1352,34 @@ impl World {
         name: &'static str,
         knows: impl FnOnce(&Kept) -> Result<T, ReadError>,
     ) -> Result<T, ReadError> {
-        self.make(Call { name, manner: Manner::Reads }, |kept| match kept.read_faults.pop_front() {
-            Some(fault) => Err(fault),
-            None => knows(kept),
-        })
+        self.make(
+            Call {
+                name,
+                manner: Manner::Reads,
+            },
+            |kept| match kept.read_faults.pop_front() {
+                Some(fault) => Err(fault),
+                None => knows(kept),
+            },
+        )
         .await?
     }
 }
 
 fn not_found(code: &str) -> ReadError {
-    ReadError::Permanent { status: 404, code: Some(code.to_owned()) }
+    ReadError::Permanent {
+        status: 404,
+        code: Some(code.to_owned()),
+    }
 }
 
 impl ProviderApi for World {
     async fn checkout(&self, _: Provider, order_id: &OrderId) -> Result<Checkout, ReadError> {
         let unknown = not_found("checkout_session_not_found");
-        self.ask("api.checkout", |kept| kept.answer(order_id).cloned().ok_or(unknown)).await
+        self.ask("api.checkout", |kept| {
+            kept.answer(order_id).cloned().ok_or(unknown)
+        })
+        .await
     }
 
     async fn checkout_of(
@@ -1063,7 +1388,9 @@ impl ProviderApi for World {
         payment: &PaymentIntentId,
     ) -> Result<Option<OrderId>, ReadError> {
         let found = |kept: &Kept| {
-            let of = kept.all_listed().find(|checkout| checkout.payment_intents.contains(payment));
+            let of = kept
+                .all_listed()
+                .find(|checkout| checkout.payment_intents.contains(payment));
             Ok(of.map(|checkout| checkout.order_id.clone()))
         };
         self.ask("api.checkout_of", found).await
@@ -1075,9 +1402,9 @@ impl ProviderApi for World {
                 let payment = &refund.told.payment_intent_id;
                 match of {
                     RefundsOf::Payment(id) => payment == id,
-                    RefundsOf::Checkout(id) => {
-                        kept.listed(id).is_some_and(|checkout| checkout.payment_intents.contains(payment))
-                    }
+                    RefundsOf::Checkout(id) => kept
+                        .listed(id)
+                        .is_some_and(|checkout| checkout.payment_intents.contains(payment)),
                 }
             };
             Ok(kept.refunds.values().filter(is_of).cloned().collect())
@@ -1085,9 +1412,16 @@ impl ProviderApi for World {
         self.ask("api.refunds", found).await
     }
 
-    async fn subscription(&self, _: Provider, id: &SubscriptionId) -> Result<subscription::News, ReadError> {
+    async fn subscription(
+        &self,
+        _: Provider,
+        id: &SubscriptionId,
+    ) -> Result<subscription::News, ReadError> {
         let unknown = not_found("subscription_not_found");
-        self.ask("api.subscription", |kept| kept.subscriptions.get(id).cloned().ok_or(unknown)).await
+        self.ask("api.subscription", |kept| {
+            kept.subscriptions.get(id).cloned().ok_or(unknown)
+        })
+        .await
     }
 }
 
@@ -1126,10 +1460,14 @@ impl SigningKeys for World {
 
 impl FirstMode for World {
     async fn first(&self) -> Result<Option<Mode>, Setback> {
-        self.look_up("first_mode.first", |kept| kept.first_mode).await
+        self.look_up("first_mode.first", |kept| kept.first_mode)
+            .await
     }
 
     async fn begin(&self, mode: Mode) -> Result<Mode, Setback> {
-        self.repeatable("first_mode.begin", |kept| *kept.first_mode.get_or_insert(mode)).await
+        self.repeatable("first_mode.begin", |kept| {
+            *kept.first_mode.get_or_insert(mode)
+        })
+        .await
     }
 }

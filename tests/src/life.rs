@@ -51,7 +51,12 @@ impl Life {
             purchase.session["customer_id"] = json!(customer);
         }
         purchase.customer["customer_id"] = json!(customer);
-        let mut life = Self { purchase, subscription: subscription(n), moments: Vec::new(), number: n };
+        let mut life = Self {
+            purchase,
+            subscription: subscription(n),
+            moments: Vec::new(),
+            number: n,
+        };
         life.subscription["customer"] = json!(customer);
 
         life.subscription(
@@ -69,12 +74,41 @@ impl Life {
             "checkout.session.completed",
             ("checkout_session", &checkout),
         );
-        life.invoice("2026-01-10T09:00:03Z", "its first invoice is paid", "paid", 0);
+        life.invoice(
+            "2026-01-10T09:00:03Z",
+            "its first invoice is paid",
+            "paid",
+            0,
+        );
         life.invoice("2026-02-10T10:00:00Z", "it renews", "payment_succeeded", 1);
-        life.invoice("2026-03-10T10:00:00Z", "the next renewal fails", "payment_failed", 2);
-        life.subscription("2026-03-10T10:00:01Z", "it is past due", "updated", "past_due", 3, false);
-        life.invoice("2026-03-12T08:00:00Z", "the customer's bank lets it through", "paid", 2);
-        life.subscription("2026-03-12T08:00:01Z", "it is active again", "updated", "active", 3, false);
+        life.invoice(
+            "2026-03-10T10:00:00Z",
+            "the next renewal fails",
+            "payment_failed",
+            2,
+        );
+        life.subscription(
+            "2026-03-10T10:00:01Z",
+            "it is past due",
+            "updated",
+            "past_due",
+            3,
+            false,
+        );
+        life.invoice(
+            "2026-03-12T08:00:00Z",
+            "the customer's bank lets it through",
+            "paid",
+            2,
+        );
+        life.subscription(
+            "2026-03-12T08:00:01Z",
+            "it is active again",
+            "updated",
+            "active",
+            3,
+            false,
+        );
         life.subscription(
             "2026-03-20T18:30:00Z",
             "it is cancelled, at the period's end",
@@ -83,7 +117,14 @@ impl Life {
             3,
             true,
         );
-        life.subscription("2026-04-10T09:00:00Z", "it ends", "deleted", "canceled", 3, true);
+        life.subscription(
+            "2026-04-10T09:00:00Z",
+            "it ends",
+            "deleted",
+            "canceled",
+            3,
+            true,
+        );
         life
     }
 
@@ -103,21 +144,43 @@ impl Life {
     #[must_use]
     pub fn product_id(&self) -> String {
         let product = &self.subscription["items"][0]["price"]["product"];
-        product.as_str().or_else(|| product["product_id"].as_str()).expect("a product").to_owned()
+        product
+            .as_str()
+            .or_else(|| product["product_id"].as_str())
+            .expect("a product")
+            .to_owned()
     }
 
     /// The invoice of that month, from 0: its first one is the checkout's.
     #[must_use]
     pub fn invoice_id(&self, month: u8) -> String {
-        id("fin", if month == 0 { self.number } else { self.number * 16 + (1 << 40) + u64::from(month) })
+        id(
+            "fin",
+            if month == 0 {
+                self.number
+            } else {
+                self.number * 16 + (1 << 40) + u64::from(month)
+            },
+        )
     }
 
-    fn tell(&mut self, when: &str, what: &'static str, kind: &str, (name, resource): (&str, &Value)) {
+    fn tell(
+        &mut self,
+        when: &str,
+        what: &'static str,
+        kind: &str,
+        (name, resource): (&str, &Value),
+    ) {
         let at = at(when);
         let count = u64::try_from(self.moments.len()).expect("a count");
         let event_id = id("fevt", self.number * 64 + (1 << 41) + count);
         let body = event(kind, &event_id, at.as_second(), name, resource);
-        self.moments.push(Moment { what, at, event_id, body });
+        self.moments.push(Moment {
+            what,
+            at,
+            event_id,
+            body,
+        });
     }
 
     fn subscription(
@@ -135,7 +198,12 @@ impl Life {
         subscription["current_period_start"] = json!(format!("2026-{month:02}-10T09:00:00Z"));
         subscription["current_period_end"] = json!(format!("2026-{:02}-10T09:00:00Z", month + 1));
         let told = subscription.clone();
-        self.tell(when, what, &format!("customer.subscription.{kind}"), ("subscription", &told));
+        self.tell(
+            when,
+            what,
+            &format!("customer.subscription.{kind}"),
+            ("subscription", &told),
+        );
     }
 
     fn invoice(&mut self, when: &str, what: &'static str, kind: &str, month: u8) {
@@ -156,6 +224,11 @@ impl Life {
             invoice["status"] = json!("open");
             invoice["amount_paid"] = json!(0);
         }
-        self.tell(when, what, &format!("invoice.{kind}"), ("invoice", &invoice));
+        self.tell(
+            when,
+            what,
+            &format!("invoice.{kind}"),
+            ("invoice", &invoice),
+        );
     }
 }

@@ -103,38 +103,69 @@ impl Play {
         let stack = Stack::named()?;
         // The SDK's client and this one each bring their own provider, unless one is installed for the process.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build()?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_mins(1))
+            .build()?;
         let sqs = aws_sdk_sqs::Client::new(&stack.config().await);
-        Ok(Self { tables: stack.tables().await, stack, http, sqs })
+        Ok(Self {
+            tables: stack.tables().await,
+            stack,
+            http,
+            sqs,
+        })
     }
 
     /// Lets Flex's API know a purchase.
     pub async fn sell(&self, purchase: &Purchase) -> Result<(), PlayError> {
         let url = self.stand_in()?;
         let bundle = json!({"session": purchase.session, "line_items": purchase.line_items, "customer": purchase.customer});
-        self.http.put(format!("{url}/_stand-in/sessions")).json(&bundle).send().await?.error_for_status()?;
+        self.http
+            .put(format!("{url}/_stand-in/sessions"))
+            .json(&bundle)
+            .send()
+            .await?
+            .error_for_status()?;
         Ok(())
     }
 
     /// Lets Flex's API know a subscription.
-    pub async fn knows_subscription(&self, subscription: &serde_json::Value) -> Result<(), PlayError> {
+    pub async fn knows_subscription(
+        &self,
+        subscription: &serde_json::Value,
+    ) -> Result<(), PlayError> {
         let url = format!("{}/_stand-in/subscriptions", self.stand_in()?);
         let body = json!({"subscription": subscription});
-        self.http.put(url).json(&body).send().await?.error_for_status()?;
+        self.http
+            .put(url)
+            .json(&body)
+            .send()
+            .await?
+            .error_for_status()?;
         Ok(())
     }
 
     /// Lets Flex's API know an invoice.
     pub async fn knows_invoice(&self, invoice: &serde_json::Value) -> Result<(), PlayError> {
         let url = format!("{}/_stand-in/invoices", self.stand_in()?);
-        self.http.put(url).json(&json!({"invoice": invoice})).send().await?.error_for_status()?;
+        self.http
+            .put(url)
+            .json(&json!({"invoice": invoice}))
+            .send()
+            .await?
+            .error_for_status()?;
         Ok(())
     }
 
     /// Lets Flex's API know a refund.
     pub async fn knows_refund(&self, refund: &serde_json::Value) -> Result<(), PlayError> {
         let url = format!("{}/_stand-in/refunds", self.stand_in()?);
-        self.http.put(url).json(&json!({"refund": refund})).send().await?.error_for_status()?;
+        self.http
+            .put(url)
+            .json(&json!({"refund": refund}))
+            .send()
+            .await?
+            .error_for_status()?;
         Ok(())
     }
 
@@ -145,8 +176,18 @@ impl Play {
             requests: Vec<String>,
         }
         let url = self.stand_in()?;
-        let asked: Asked = self.http.get(format!("{url}/_stand-in/requests")).send().await?.json().await?;
-        Ok(asked.requests.iter().filter(|request| request.contains(part)).count())
+        let asked: Asked = self
+            .http
+            .get(format!("{url}/_stand-in/requests"))
+            .send()
+            .await?
+            .json()
+            .await?;
+        Ok(asked
+            .requests
+            .iter()
+            .filter(|request| request.contains(part))
+            .count())
     }
 
     fn stand_in(&self) -> Result<&str, PlayError> {
@@ -157,22 +198,34 @@ impl Play {
     /// Posts a delivery to the stack's webhook.
     pub async fn deliver(&self, body: Vec<u8>, headers: &Headers) -> Result<Answer, PlayError> {
         let started_at = Instant::now();
-        let mut request =
-            self.http.post(&self.stack.webhook_url).header("content-type", "application/json").body(body);
+        let mut request = self
+            .http
+            .post(&self.stack.webhook_url)
+            .header("content-type", "application/json")
+            .body(body);
         for (name, value) in headers {
             request = request.header(*name, value);
         }
         let response = request.send().await?;
         let took = started_at.elapsed();
         let status = response.status().as_u16();
-        let abort = response.headers().get("webhook-delivery").is_some_and(|value| value == "abort-message");
-        Ok(Answer { status, abort, body: response.text().await?, took })
+        let abort = response
+            .headers()
+            .get("webhook-delivery")
+            .is_some_and(|value| value == "abort-message");
+        Ok(Answer {
+            status,
+            abort,
+            body: response.text().await?,
+            took,
+        })
     }
 
     /// Posts a delivery, signed now with the stack's secret.
     pub async fn deliver_signed(&self, body: &[u8]) -> Result<Answer, PlayError> {
         let text = String::from_utf8_lossy(body);
-        let headers = crate::signed::signed_request(&self.stack.webhook_secret, &text, Timestamp::now());
+        let headers =
+            crate::signed::signed_request(&self.stack.webhook_secret, &text, Timestamp::now());
         self.deliver(body.to_vec(), &headers).await
     }
 
@@ -180,8 +233,19 @@ impl Play {
     pub async fn invoke(&self, function: &str) -> Result<String, PlayError> {
         let none = || PlayError::NoFunction(function.to_owned());
         let name = self.stack.functions.get(function).ok_or_else(none)?;
-        let url = format!("{}/2015-03-31/functions/{name}/invocations", self.stack.endpoint);
-        Ok(self.http.post(url).json(&json!({})).send().await?.error_for_status()?.text().await?)
+        let url = format!(
+            "{}/2015-03-31/functions/{name}/invocations",
+            self.stack.endpoint
+        );
+        Ok(self
+            .http
+            .post(url)
+            .json(&json!({}))
+            .send()
+            .await?
+            .error_for_status()?
+            .text()
+            .await?)
     }
 
     /// Reads a stored event.
@@ -217,17 +281,33 @@ impl Play {
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
-        let asked =
-            self.sqs.get_queue_attributes().queue_url(queue_url).set_attribute_names(Some(names.to_vec()));
-        let answer = asked.send().await.map_err(|error| PlayError::Queue(format!("{error:?}")))?;
+        let asked = self
+            .sqs
+            .get_queue_attributes()
+            .queue_url(queue_url)
+            .set_attribute_names(Some(names.to_vec()));
+        let answer = asked
+            .send()
+            .await
+            .map_err(|error| PlayError::Queue(format!("{error:?}")))?;
         let attributes = answer.attributes.unwrap_or_default();
-        Ok(names.iter().filter_map(|name| attributes.get(name)?.parse::<u64>().ok()).sum())
+        Ok(names
+            .iter()
+            .filter_map(|name| attributes.get(name)?.parse::<u64>().ok())
+            .sum())
     }
 
     /// Puts a message of any kind on a queue.
     pub async fn put_message(&self, queue_url: &str, body: &str) -> Result<(), PlayError> {
-        let sent = self.sqs.send_message().queue_url(queue_url).message_body(body).send().await;
-        sent.map(drop).map_err(|error| PlayError::Queue(format!("{error:?}")))
+        let sent = self
+            .sqs
+            .send_message()
+            .queue_url(queue_url)
+            .message_body(body)
+            .send()
+            .await;
+        sent.map(drop)
+            .map_err(|error| PlayError::Queue(format!("{error:?}")))
     }
 
     /// A way to hand jobs to fulfillment.
@@ -239,7 +319,11 @@ impl Play {
     /// A queue that nobody else looks at, as a dead-letter queue, and its URL.
     pub async fn queue_of_its_own(&self) -> Result<(String, DeadLetters), PlayError> {
         let client = aws_sdk_sqs::Client::new(&self.stack.config().await);
-        let name = format!("own-{}-{}", std::process::id(), Timestamp::now().as_nanosecond());
+        let name = format!(
+            "own-{}-{}",
+            std::process::id(),
+            Timestamp::now().as_nanosecond()
+        );
         let made = client.create_queue().queue_name(name).send().await;
         let made = made.map_err(|error| PlayError::Queue(format!("{error:?}")))?;
         let url = made.queue_url.unwrap_or_default();
@@ -257,7 +341,12 @@ impl Play {
             .send()
             .await
             .map_err(|error| PlayError::Queue(format!("{error:?}")))?;
-        Ok(received.messages.unwrap_or_default().into_iter().filter_map(|message| message.body).collect())
+        Ok(received
+            .messages
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|message| message.body)
+            .collect())
     }
 
     /// Waits until an event has ended in that state.
@@ -268,7 +357,10 @@ impl Play {
         within: Duration,
     ) -> Result<StoredEvent, PlayError> {
         let what = format!("event {id} is {state}");
-        until(&what, within, async || Ok(self.event(id).await?.filter(|event| event.state == state))).await
+        until(&what, within, async || {
+            Ok(self.event(id).await?.filter(|event| event.state == state))
+        })
+        .await
     }
 
     /// Waits until both work queues are empty: nothing is waiting, hidden or under way.

@@ -14,7 +14,10 @@ use std::time::Duration;
 
 /// Reconcile as it is scheduled on a live stack, but without a wait before the second look.
 #[must_use]
-pub fn reconcile_over(world: &World, days: i64) -> Reconcile<World, World, World, World, World, World> {
+pub fn reconcile_over(
+    world: &World,
+    days: i64,
+) -> Reconcile<World, World, World, World, World, World> {
     let w = || world.clone();
     Reconcile {
         api: w(),
@@ -43,16 +46,30 @@ impl Bundle {
     /// # Panics
     ///
     /// When it cannot be understood.
-    #[expect(clippy::indexing_slicing, reason = "indexing a `Value` to write makes the member")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "indexing a `Value` to write makes the member"
+    )]
     pub fn provider_has_invoice(&self, invoice: &Value) {
         let mut invoice = invoice.clone();
         invoice["test_mode"] = json!(false);
         let body = shop::event("invoice.paid", "fevt_0", 0, "invoice", &invoice);
-        let Reading::Event(event) = flex::read(&body) else { panic!("no event: {invoice}") };
-        let News::Invoice(news) = event.news else { panic!("no invoice: {invoice}") };
-        let created_at = invoice.get("created_at").and_then(Value::as_str).and_then(|text| text.parse().ok());
+        let Reading::Event(event) = flex::read(&body) else {
+            panic!("no event: {invoice}")
+        };
+        let News::Invoice(news) = event.news else {
+            panic!("no invoice: {invoice}")
+        };
+        let created_at = invoice
+            .get("created_at")
+            .and_then(Value::as_str)
+            .and_then(|text| text.parse().ok());
         let created_at = created_at.unwrap_or(Timestamp::UNIX_EPOCH);
-        self.world.kept().lists.invoices.insert(news.invoice_id.clone(), (news, created_at));
+        self.world
+            .kept()
+            .lists
+            .invoices
+            .insert(news.invoice_id.clone(), (news, created_at));
     }
 
     /// From now on the provider lists the invoices of a life that were paid.
@@ -65,7 +82,10 @@ impl Bundle {
             let Ok(mut event) = serde_json::from_slice::<Value>(&moment.body) else {
                 panic!("{}", moment.what)
             };
-            let kind = event.get("event_type").and_then(Value::as_str).unwrap_or_default();
+            let kind = event
+                .get("event_type")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
             if matches!(kind, "invoice.paid" | "invoice.payment_succeeded")
                 && let Some(invoice) = event.pointer_mut("/object/invoice").map(Value::take)
             {

@@ -47,7 +47,9 @@ impl Taken {
         let text = std::fs::read_to_string(path).expect("a sample");
         let mut notice: Value = serde_json::from_str(&text).expect("JSON");
         let moment = |of: &Value| of.as_str().and_then(|text| text.parse::<Timestamp>().ok());
-        let later = moment(&notice["mail"]["timestamp"]).expect("when the mail was taken").until(self.at);
+        let later = moment(&notice["mail"]["timestamp"])
+            .expect("when the mail was taken")
+            .until(self.at);
         let later = later.expect("a time of our days");
         for of in ["bounce", "complaint", "delivery"] {
             if let Some(at) = moment(&notice[of]["timestamp"]) {
@@ -60,7 +62,10 @@ impl Taken {
         mail["commonHeaders"]["messageId"] = json!(self.message_id.as_str());
         mail["destination"] = json!([self.to]);
         mail["tags"]["receipt_id"] = json!([tag_value(&self.receipt_id)]);
-        for (of, recipients) in [("bounce", "bouncedRecipients"), ("complaint", "complainedRecipients")] {
+        for (of, recipients) in [
+            ("bounce", "bouncedRecipients"),
+            ("complaint", "complainedRecipients"),
+        ] {
             if notice[of].is_object() {
                 notice[of][recipients][0]["emailAddress"] = json!(self.to);
             } else if let Value::Object(members) = &mut notice {

@@ -14,7 +14,8 @@ const SESSION: &str = include_str!("../../events/flex/api/session.json");
 const LINE_ITEMS: &str = include_str!("../../events/flex/api/line_items.json");
 const CUSTOMER: &str = include_str!("../../events/flex/api/customer.json");
 const SUBSCRIPTION_SESSION: &str = include_str!("../../events/flex/api/subscription.session.json");
-const SUBSCRIPTION_LINE_ITEMS: &str = include_str!("../../events/flex/api/subscription.line_items.json");
+const SUBSCRIPTION_LINE_ITEMS: &str =
+    include_str!("../../events/flex/api/subscription.line_items.json");
 const SUBSCRIPTION: &str = include_str!("../../events/flex/api/subscription.json");
 const COMPLETED: &str = include_str!("../../events/flex/checkout.session.completed.json");
 
@@ -75,14 +76,19 @@ impl Purchase {
     fn renumber(&mut self, n: u64) {
         let session = &mut self.session;
         session["checkout_session_id"] = json!(id("fcs", n));
-        session["redirect_url"] = json!(format!("https://checkout.withflex.com/pay/c/{}", id("fcs", n)));
+        session["redirect_url"] = json!(format!(
+            "https://checkout.withflex.com/pay/c/{}",
+            id("fcs", n)
+        ));
         session["client_reference_id"] = json!(format!("order-{n}"));
     }
 
     /// The session's id, which is the order's.
     #[must_use]
     pub fn order_id(&self) -> &str {
-        self.session["checkout_session_id"].as_str().expect("a session has an id")
+        self.session["checkout_session_id"]
+            .as_str()
+            .expect("a session has an id")
     }
 
     /// The body of the delivery that says this checkout is completed: see [`completed`].
@@ -99,7 +105,9 @@ impl Purchase {
 pub fn completed(event_id: &str, session: &Value) -> Vec<u8> {
     let mut event: Value = serde_json::from_str(COMPLETED).expect("the sample is JSON");
     event["event_id"] = json!(event_id);
-    let members = event["object"]["checkout_session"].as_object_mut().expect("the sample has a session");
+    let members = event["object"]["checkout_session"]
+        .as_object_mut()
+        .expect("the sample has a session");
     for (name, value) in members {
         if let Some(known) = session.get(name) {
             *value = known.clone();
@@ -127,14 +135,23 @@ pub fn subscription(n: u64) -> Value {
 /// particular to it: `sample("invoice.paid.renewal")`.
 #[must_use]
 pub fn sample(event_type: &str) -> Value {
-    let file = format!("{}/../events/flex/{event_type}.json", env!("CARGO_MANIFEST_DIR"));
+    let file = format!(
+        "{}/../events/flex/{event_type}.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
     let text = std::fs::read_to_string(&file).expect("there is a sample of every type");
     serde_json::from_str(&text).expect("the sample is JSON")
 }
 
 /// The body of an event about a resource, in the envelope that all of them come in.
 #[must_use]
-pub fn event(event_type: &str, event_id: &str, event_dt: i64, name: &str, resource: &Value) -> Vec<u8> {
+pub fn event(
+    event_type: &str,
+    event_id: &str,
+    event_dt: i64,
+    name: &str,
+    resource: &Value,
+) -> Vec<u8> {
     let event = json!({
         "event_dt": event_dt,
         "event_id": event_id,
@@ -148,7 +165,8 @@ pub fn event(event_type: &str, event_id: &str, event_dt: i64, name: &str, resour
 #[must_use]
 pub fn id(prefix: &str, n: u64) -> String {
     const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-    let digit = |place: u32| char::from(DIGITS[usize::try_from(n >> (5 * place) & 31).expect("five bits")]);
+    let digit =
+        |place: u32| char::from(DIGITS[usize::try_from(n >> (5 * place) & 31).expect("five bits")]);
     let number: String = (0..13).rev().map(digit).collect();
     format!("{prefix}_01K77M0000000{number}")
 }
@@ -166,20 +184,32 @@ mod tests {
     fn the_lines_add_up_to_the_total() {
         let purchase = Purchase::sample();
         let lines = purchase.line_items.as_array().unwrap();
-        let sum = |member: &str| lines.iter().map(|line| line[member].as_i64().unwrap()).sum::<i64>();
+        let sum = |member: &str| {
+            lines
+                .iter()
+                .map(|line| line[member].as_i64().unwrap())
+                .sum::<i64>()
+        };
         assert_eq!(sum("amount_total"), purchase.session["amount_total"]);
         assert_eq!(sum("amount_subtotal"), purchase.session["amount_subtotal"]);
         for part in ["amount_discount", "amount_tax", "amount_shipping"] {
             assert_eq!(sum(part), purchase.session["total_details"][part], "{part}");
         }
         let eligibility = |n: usize| lines[n]["eligibility"].as_str().unwrap();
-        assert_eq!((eligibility(0), eligibility(1)), ("auto_substantiation", "not_eligible"));
+        assert_eq!(
+            (eligibility(0), eligibility(1)),
+            ("auto_substantiation", "not_eligible")
+        );
     }
 
     #[test]
     fn every_number_is_another_checkout() {
         let (one, two) = (Purchase::numbered(1), Purchase::numbered(2));
-        for member in ["checkout_session_id", "payment_intent", "client_reference_id"] {
+        for member in [
+            "checkout_session_id",
+            "payment_intent",
+            "client_reference_id",
+        ] {
             assert_ne!(one.session[member], two.session[member], "{member}");
         }
         assert_eq!(id("fcs", 33), "fcs_01K77M00000000000000000011");
@@ -189,22 +219,32 @@ mod tests {
     #[test]
     fn every_number_is_another_subscription_that_its_checkout_names() {
         let (one, two) = (Purchase::subscription(1), Purchase::subscription(2));
-        for member in ["checkout_session_id", "payment_intent", "subscription", "invoice"] {
+        for member in [
+            "checkout_session_id",
+            "payment_intent",
+            "subscription",
+            "invoice",
+        ] {
             assert_ne!(one.session[member], two.session[member], "{member}");
         }
         let subscription = subscription(1);
         assert_eq!(subscription["subscription_id"], one.session["subscription"]);
         assert_eq!(subscription["latest_invoice"], one.session["invoice"]);
         assert_eq!(subscription["customer"], one.session["customer"]);
-        assert_eq!(subscription["items"][0]["price"]["price_id"], one.line_items[0]["price"]["price_id"]);
+        assert_eq!(
+            subscription["items"][0]["price"]["price_id"],
+            one.line_items[0]["price"]["price_id"]
+        );
     }
 
     #[test]
     fn an_event_made_of_a_sample_is_that_sample() {
         let sample = sample("refund.created");
         let refund = &sample["object"]["refund"];
-        let (event_id, event_dt) =
-            (sample["event_id"].as_str().unwrap(), sample["event_dt"].as_i64().unwrap());
+        let (event_id, event_dt) = (
+            sample["event_id"].as_str().unwrap(),
+            sample["event_dt"].as_i64().unwrap(),
+        );
         let body = event("refund.created", event_id, event_dt, "refund", refund);
         assert_eq!(serde_json::from_slice::<Value>(&body).unwrap(), sample);
     }
@@ -213,15 +253,30 @@ mod tests {
     fn the_event_has_the_members_of_the_sample_and_names_its_session() {
         let purchase = Purchase::numbered(7);
         let body = purchase.completed("fevt_7");
-        let (event, sample): (Value, Value) =
-            (serde_json::from_slice(&body).unwrap(), serde_json::from_str(COMPLETED).unwrap());
+        let (event, sample): (Value, Value) = (
+            serde_json::from_slice(&body).unwrap(),
+            serde_json::from_str(COMPLETED).unwrap(),
+        );
         let members = |event: &Value| {
-            event["object"]["checkout_session"].as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+            event["object"]["checkout_session"]
+                .as_object()
+                .unwrap()
+                .keys()
+                .cloned()
+                .collect::<Vec<_>>()
         };
         assert_eq!(members(&event), members(&sample));
-        let Reading::Event(event) = flex::read(&body) else { panic!("{event}") };
+        let Reading::Event(event) = flex::read(&body) else {
+            panic!("{event}")
+        };
         assert_eq!(event.event_id.as_str(), "fevt_7");
-        let News::Checkout { order_id, completed: true } = event.news else { panic!("{event:?}") };
+        let News::Checkout {
+            order_id,
+            completed: true,
+        } = event.news
+        else {
+            panic!("{event:?}")
+        };
         assert_eq!(order_id.as_str(), purchase.order_id());
     }
 }

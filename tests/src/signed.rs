@@ -17,15 +17,23 @@ pub type Headers = Vec<(&'static str, String)>;
 #[must_use]
 pub fn signed_request(secret: &str, body: &str, now: Timestamp) -> Headers {
     let hash = fingerprint(body.as_bytes());
-    signed_as(&format!("msg_{}", hash.get(..27).unwrap_or(&hash)), secret, body, now)
+    signed_as(
+        &format!("msg_{}", hash.get(..27).unwrap_or(&hash)),
+        secret,
+        body,
+        now,
+    )
 }
 
 /// The headers for a body under a given delivery id.
 #[must_use]
 pub fn signed_as(delivery_id: &str, secret: &str, body: &str, now: Timestamp) -> Headers {
     // `svix` knows no prefix but its own.
-    let webhook = Webhook::new(secret.strip_prefix("fwhsec_").unwrap_or(secret)).expect("a webhook secret");
-    let signature = webhook.sign(delivery_id, now.as_second(), body.as_bytes()).expect("a text is signed");
+    let webhook =
+        Webhook::new(secret.strip_prefix("fwhsec_").unwrap_or(secret)).expect("a webhook secret");
+    let signature = webhook
+        .sign(delivery_id, now.as_second(), body.as_bytes())
+        .expect("a text is signed");
     vec![
         ("svix-id", delivery_id.to_owned()),
         ("svix-timestamp", now.as_second().to_string()),
@@ -43,9 +51,16 @@ mod tests {
         let now = Timestamp::from_second(1_713_904_734).unwrap();
         let keys = [flex::secret::key(secret).unwrap()];
         let headers = signed_request(secret, "{}", now);
-        let lookup =
-            |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
-        let delivery_id = flex::check(lookup, b"{}", now).unwrap().verify(&keys).unwrap();
+        let lookup = |name: &str| {
+            headers
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value.as_str())
+        };
+        let delivery_id = flex::check(lookup, b"{}", now)
+            .unwrap()
+            .verify(&keys)
+            .unwrap();
         assert_eq!(delivery_id.as_str(), lookup("svix-id").unwrap());
         assert_eq!(signed_request(secret, "{}", now), headers);
     }

@@ -66,14 +66,28 @@ pub struct TableNames {
 
 impl TableNames {
     fn all_mut(&mut self) -> [&mut String; 6] {
-        let Self { events, orders, links, stock, entitlements, receipts } = self;
+        let Self {
+            events,
+            orders,
+            links,
+            stock,
+            entitlements,
+            receipts,
+        } = self;
         [events, orders, links, stock, entitlements, receipts]
     }
 
     /// The functions' settings that name them.
     #[must_use]
     pub fn settings(&self) -> [(&'static str, &str); 6] {
-        let Self { events, orders, links, stock, entitlements, receipts } = self;
+        let Self {
+            events,
+            orders,
+            links,
+            stock,
+            entitlements,
+            receipts,
+        } = self;
         [
             ("EVENTS_TABLE", events),
             ("ORDERS_TABLE", orders),
@@ -106,7 +120,9 @@ pub struct QueueUrls {
 #[derive(Debug, thiserror::Error)]
 pub enum NoStack {
     /// Nobody says where.
-    #[error("STACK_FILE is not set: run this by `make test` or `make demo`, which start the local stack")]
+    #[error(
+        "STACK_FILE is not set: run this by `make test` or `make demo`, which start the local stack"
+    )]
     NotNamed,
     /// The file is not what it should be.
     #[error("the stack file {0} cannot be read: {1}")]
@@ -117,8 +133,8 @@ impl Stack {
     /// The stack that `STACK_FILE` names.
     pub fn named() -> Result<Self, NoStack> {
         let path = env::var("STACK_FILE").map_err(|_| NoStack::NotNamed)?;
-        let text =
-            fs::read_to_string(&path).map_err(|why| NoStack::Unreadable(path.clone(), why.to_string()))?;
+        let text = fs::read_to_string(&path)
+            .map_err(|why| NoStack::Unreadable(path.clone(), why.to_string()))?;
         serde_json::from_str(&text).map_err(|why| NoStack::Unreadable(path, why.to_string()))
     }
 
@@ -144,7 +160,10 @@ impl Stack {
         let mut copy = self.clone();
         for name in copy.tables.all_mut() {
             let described = client.describe_table().table_name(&*name).send().await;
-            let table = described.expect("a deployed table").table.expect("its description");
+            let table = described
+                .expect("a deployed table")
+                .table
+                .expect("its description");
             name.push_str(suffix);
             let indexes = table.global_secondary_indexes().iter().map(|index| {
                 GlobalSecondaryIndex::builder()
@@ -157,9 +176,14 @@ impl Stack {
             let create = client.create_table().table_name(&*name);
             let create = create.set_attribute_definitions(table.attribute_definitions.clone());
             let create = create.set_key_schema(table.key_schema.clone());
-            let create = create
-                .set_global_secondary_indexes(Some(indexes.collect()).filter(|all: &Vec<_>| !all.is_empty()));
-            create.billing_mode(BillingMode::PayPerRequest).send().await.expect("a copied table");
+            let create = create.set_global_secondary_indexes(
+                Some(indexes.collect()).filter(|all: &Vec<_>| !all.is_empty()),
+            );
+            create
+                .billing_mode(BillingMode::PayPerRequest)
+                .send()
+                .await
+                .expect("a copied table");
         }
         copy
     }
@@ -167,7 +191,14 @@ impl Stack {
     /// The ports on its tables.
     pub async fn tables(&self) -> Ports {
         let dynamodb = aws_sdk_dynamodb::Client::new(&self.config().await);
-        let TableNames { events, orders, links, stock, entitlements, receipts } = self.tables.clone();
+        let TableNames {
+            events,
+            orders,
+            links,
+            stock,
+            entitlements,
+            receipts,
+        } = self.tables.clone();
         let names = Tables {
             events: events.clone(),
             orders: orders.clone(),
@@ -183,7 +214,10 @@ impl Stack {
             entitlements: Entitlements::new(dynamodb.clone(), entitlements),
             receipts: Receipts::new(dynamodb.clone(), receipts),
             ledger: Ledger::new(dynamodb.clone(), names),
-            shelves: StockTable { client: dynamodb, table: stock },
+            shelves: StockTable {
+                client: dynamodb,
+                table: stock,
+            },
         }
     }
 }
@@ -192,7 +226,10 @@ impl Stack {
 /// no port.
 pub async fn expires_at(stack: &Stack, event_id: &str) -> Option<i64> {
     let client = aws_sdk_dynamodb::Client::new(&stack.config().await);
-    let get = client.get_item().table_name(&stack.tables.events).key("event_id", text(event_id));
+    let get = client
+        .get_item()
+        .table_name(&stack.tables.events)
+        .key("event_id", text(event_id));
     let item = get.consistent_read(true).send().await.ok()?.item?;
     item.get("expires_at")?.as_n().ok()?.parse().ok()
 }
@@ -205,9 +242,13 @@ pub async fn expires_at(stack: &Stack, event_id: &str) -> Option<i64> {
 #[expect(clippy::expect_used, reason = "a test kit")]
 pub async fn set_state(stack: &Stack, event_id: &str, state: &str) {
     let client = aws_sdk_dynamodb::Client::new(&stack.config().await);
-    let update = client.update_item().table_name(&stack.tables.events).key("event_id", text(event_id));
-    let update =
-        update.update_expression("SET #state = :state").expression_attribute_names("#state", "state");
+    let update = client
+        .update_item()
+        .table_name(&stack.tables.events)
+        .key("event_id", text(event_id));
+    let update = update
+        .update_expression("SET #state = :state")
+        .expression_attribute_names("#state", "state");
     update
         .expression_attribute_values(":state", text(state))
         .send()
@@ -218,11 +259,20 @@ pub async fn set_state(stack: &Stack, event_id: &str, state: &str) {
 /// The orders of a merchant's own reference, by the index.
 pub async fn orders_of(stack: &Stack, client_reference_id: &str) -> Vec<String> {
     let client = aws_sdk_dynamodb::Client::new(&stack.config().await);
-    let query = client.query().table_name(&stack.tables.orders).index_name("client_reference_id");
+    let query = client
+        .query()
+        .table_name(&stack.tables.orders)
+        .index_name("client_reference_id");
     let query = query.key_condition_expression("client_reference_id = :reference");
-    let found = query.expression_attribute_values(":reference", text(client_reference_id)).send().await;
+    let found = query
+        .expression_attribute_values(":reference", text(client_reference_id))
+        .send()
+        .await;
     let items = found.ok().and_then(|found| found.items).unwrap_or_default();
-    items.iter().filter_map(|item| item.get("order_id")?.as_s().ok().cloned()).collect()
+    items
+        .iter()
+        .filter_map(|item| item.get("order_id")?.as_s().ok().cloned())
+        .collect()
 }
 
 /// The ports on DynamoDB.
@@ -264,24 +314,38 @@ impl StockTable {
     /// Sets a counter.
     pub async fn put_counter(&self, sku: &Sku, on_hand: i64) -> Result<(), StockError> {
         let put = self.client.put_item().table_name(&self.table);
-        let put = put.item("sku", text(sku.as_str())).item("entry", text("counter"));
-        let sent = put.item("on_hand", AttributeValue::N(on_hand.to_string())).send().await;
-        sent.map(drop).map_err(|error| StockError(format!("{error:?}")))
+        let put = put
+            .item("sku", text(sku.as_str()))
+            .item("entry", text("counter"));
+        let sent = put
+            .item("on_hand", AttributeValue::N(on_hand.to_string()))
+            .send()
+            .await;
+        sent.map(drop)
+            .map_err(|error| StockError(format!("{error:?}")))
     }
 
     /// Takes a counter away.
     pub async fn remove_counter(&self, sku: &Sku) -> Result<(), StockError> {
         let delete = self.client.delete_item().table_name(&self.table);
-        let sent = delete.key("sku", text(sku.as_str())).key("entry", text("counter")).send().await;
-        sent.map(drop).map_err(|error| StockError(format!("{error:?}")))
+        let sent = delete
+            .key("sku", text(sku.as_str()))
+            .key("entry", text("counter"))
+            .send()
+            .await;
+        sent.map(drop)
+            .map_err(|error| StockError(format!("{error:?}")))
     }
 
     /// Makes a movement what it was in the first release, which knew of nothing that goes back.
     pub async fn forget_returned(&self, sku: &Sku, order_id: &OrderId) -> Result<(), StockError> {
         let update = self.client.update_item().table_name(&self.table);
-        let update = update.key("sku", text(sku.as_str())).key("entry", text(format!("order#{order_id}")));
+        let update = update
+            .key("sku", text(sku.as_str()))
+            .key("entry", text(format!("order#{order_id}")));
         let sent = update.update_expression("REMOVE returned").send().await;
-        sent.map(drop).map_err(|error| StockError(format!("{error:?}")))
+        sent.map(drop)
+            .map_err(|error| StockError(format!("{error:?}")))
     }
 
     /// Maps a provider's product or price to a SKU.
@@ -293,14 +357,29 @@ impl StockTable {
         let put = self.client.put_item().table_name(&self.table);
         let put = put.item("sku", text(from)).item("entry", text("mapping"));
         let sent = put.item("maps_to", text(sku.as_str())).send().await;
-        sent.map(drop).map_err(|error| StockError(format!("{error:?}")))
+        sent.map(drop)
+            .map_err(|error| StockError(format!("{error:?}")))
     }
 
     /// Reads a counter.
     pub async fn on_hand(&self, sku: &Sku) -> Result<Option<i64>, StockError> {
-        let get = self.client.get_item().table_name(&self.table).consistent_read(true);
-        let found = get.key("sku", text(sku.as_str())).key("entry", text("counter")).send().await;
-        let item = found.map_err(|error| StockError(format!("{error:?}")))?.item.unwrap_or_default();
-        Ok(item.get("on_hand").and_then(|count| count.as_n().ok()).and_then(|count| count.parse().ok()))
+        let get = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true);
+        let found = get
+            .key("sku", text(sku.as_str()))
+            .key("entry", text("counter"))
+            .send()
+            .await;
+        let item = found
+            .map_err(|error| StockError(format!("{error:?}")))?
+            .item
+            .unwrap_or_default();
+        Ok(item
+            .get("on_hand")
+            .and_then(|count| count.as_n().ok())
+            .and_then(|count| count.parse().ok()))
     }
 }

@@ -61,11 +61,15 @@ impl StandIn {
         let routes = Router::new()
             .nest("/v1", resources::routes())
             .fallback(resources::not_found)
-            .layer(axum::middleware::from_fn_with_state(Arc::clone(&state), fault::strike))
+            .layer(axum::middleware::from_fn_with_state(
+                Arc::clone(&state),
+                fault::strike,
+            ))
             .nest("/_stand-in", admin::routes())
             .with_state(Arc::clone(&state));
         let service = routes.into_make_service_with_connect_info::<Cut>();
-        let server = tokio::spawn(async move { axum::serve(Connections { listener, tls }, service).await });
+        let server =
+            tokio::spawn(async move { axum::serve(Connections { listener, tls }, service).await });
         Ok(Self { url, state, server })
     }
 
@@ -76,13 +80,17 @@ impl StandIn {
 
     /// Says what the lines of a session are: an array.
     pub fn put_line_items(&self, session_id: &str, line_items: Value) {
-        state::lock(&self.state).data.put_line_items(session_id, line_items);
+        state::lock(&self.state)
+            .data
+            .put_line_items(session_id, line_items);
     }
 
     /// Says what a session's payment intents are: an array. Without it they are made from the session: paid, as far
     /// as the session is.
     pub fn put_payment_intents(&self, session_id: &str, payment_intents: Value) {
-        state::lock(&self.state).data.put_payment_intents(session_id, payment_intents);
+        state::lock(&self.state)
+            .data
+            .put_payment_intents(session_id, payment_intents);
     }
 
     /// Adds a subscription, or replaces the one of its id.

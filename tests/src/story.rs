@@ -1,6 +1,10 @@
 //! A story over the world in memory: the example shop is open, a sender delivers as Svix does, and the end can be
 //! held against the end of another story.
-#![expect(clippy::expect_used, clippy::panic, reason = "a story that cannot be set up must stop the test")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a story that cannot be set up must stop the test"
+)]
 
 use crate::{
     drive::Bundle,
@@ -65,7 +69,10 @@ pub fn sku(name: &str) -> Sku {
 
 /// The sample as the shop's `n`th checkout, with real money.
 #[must_use]
-#[expect(clippy::indexing_slicing, reason = "indexing a `Value` to write makes the member")]
+#[expect(
+    clippy::indexing_slicing,
+    reason = "indexing a `Value` to write makes the member"
+)]
 pub fn purchase(n: u64) -> Purchase {
     let mut purchase = Purchase::numbered(n);
     purchase.session["test_mode"] = false.into();
@@ -95,8 +102,12 @@ pub fn checkout(purchase: &Purchase) -> Checkout {
 #[must_use]
 pub fn refund_news(refund: &Value) -> refund::News {
     let body = shop::event("refund.updated", "fevt_0", 0, "refund", refund);
-    let Reading::Event(event) = flex::read(&body) else { panic!("no event: {refund}") };
-    let News::Refund(news) = event.news else { panic!("no refund: {refund}") };
+    let Reading::Event(event) = flex::read(&body) else {
+        panic!("no event: {refund}")
+    };
+    let News::Refund(news) = event.news else {
+        panic!("no refund: {refund}")
+    };
     news
 }
 
@@ -118,7 +129,10 @@ impl Delivery {
     #[must_use]
     pub fn of(purchase: &Purchase, event_id: &str) -> Self {
         let body = String::from_utf8(purchase.completed(event_id)).expect("JSON is UTF-8");
-        Self { id: format!("msg_{event_id}"), body }
+        Self {
+            id: format!("msg_{event_id}"),
+            body,
+        }
     }
 }
 
@@ -139,12 +153,17 @@ impl Bundle {
 
     /// From now on the provider's API knows this checkout.
     pub fn provider_has(&self, checkout: &Checkout) {
-        self.world.kept().checkouts.insert(checkout.order_id.clone(), checkout.clone());
+        self.world
+            .kept()
+            .checkouts
+            .insert(checkout.order_id.clone(), checkout.clone());
     }
 
     /// From now on the provider's API knows these refunds.
     pub fn provider_has_refunds(&self, refunds: &[refund::News]) {
-        let known = refunds.iter().map(|refund| (refund.refund_id.clone(), refund.clone()));
+        let known = refunds
+            .iter()
+            .map(|refund| (refund.refund_id.clone(), refund.clone()));
         self.world.kept().refunds.extend(known);
     }
 
@@ -154,11 +173,24 @@ impl Bundle {
     ///
     /// When it cannot be understood.
     pub fn provider_has_subscription(&self, subscription: &Value) {
-        let body = shop::event("customer.subscription.updated", "fevt_0", 0, "subscription", subscription);
-        let Reading::Event(event) = flex::read(&body) else { panic!("no event: {subscription}") };
-        let News::Subscription(mut news) = event.news else { panic!("no subscription: {subscription}") };
+        let body = shop::event(
+            "customer.subscription.updated",
+            "fevt_0",
+            0,
+            "subscription",
+            subscription,
+        );
+        let Reading::Event(event) = flex::read(&body) else {
+            panic!("no event: {subscription}")
+        };
+        let News::Subscription(mut news) = event.news else {
+            panic!("no subscription: {subscription}")
+        };
         news.snapshot.source = Source::Read;
-        self.world.kept().subscriptions.insert(news.subscription_id.clone(), news);
+        self.world
+            .kept()
+            .subscriptions
+            .insert(news.subscription_id.clone(), news);
     }
 
     /// Posts a delivery, signed now. `None` when the process stopped before it answered.
@@ -166,10 +198,18 @@ impl Bundle {
         let headers = signed_as(&delivery.id, SECRET, &delivery.body, self.world.now());
         let header = |name: &str| match name {
             "content-type" => Some("application/json"),
-            _ => headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str()),
+            _ => headers
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value.as_str()),
         };
         let body = delivery.body.as_bytes();
-        let incoming = Incoming { method: "POST", provider: "flex", header: &header, body };
+        let incoming = Incoming {
+            method: "POST",
+            provider: "flex",
+            header: &header,
+            body,
+        };
         self.world.run(self.intake.take(&incoming)).await
     }
 
@@ -181,7 +221,11 @@ impl Bundle {
     /// When the last try is in vain as well.
     pub async fn deliver(&self, delivery: &Delivery, working: bool) {
         for wait in RESENDS {
-            if self.post(delivery).await.is_some_and(|answer| answer.reply().status == 200) {
+            if self
+                .post(delivery)
+                .await
+                .is_some_and(|answer| answer.reply().status == 200)
+            {
                 return;
             }
             if working {
@@ -190,7 +234,11 @@ impl Bundle {
             self.world.pass(wait);
         }
         let answer = self.post(delivery).await;
-        assert_eq!(answer.map(|answer| answer.reply().status), Some(200), "the sender has given up");
+        assert_eq!(
+            answer.map(|answer| answer.reply().status),
+            Some(200),
+            "the sender has given up"
+        );
     }
 }
 
@@ -232,18 +280,34 @@ impl End {
                 },
             )
         });
-        let movements = kept
-            .movements
+        let movements = kept.movements.iter().map(|(key, moved)| {
+            (
+                key.clone(),
+                Movement {
+                    moved_at: then,
+                    ..moved.clone()
+                },
+            )
+        });
+        let events = kept
+            .events
             .iter()
-            .map(|(key, moved)| (key.clone(), Movement { moved_at: then, ..moved.clone() }));
-        let events = kept.events.iter().map(|(id, event)| (id.clone(), (event.state, event.reason.clone())));
-        let mut mails: Vec<_> = kept.mails.iter().map(|mail| mail.receipt_id.clone()).collect();
+            .map(|(id, event)| (id.clone(), (event.state, event.reason.clone())));
+        let mut mails: Vec<_> = kept
+            .mails
+            .iter()
+            .map(|mail| mail.receipt_id.clone())
+            .collect();
         mails.sort();
         Self {
             orders: orders.collect(),
             counters: kept.counters.clone(),
             movements: movements.collect(),
-            receipts: kept.receipts.iter().map(|(id, receipt)| (id.clone(), word(&receipt.state))).collect(),
+            receipts: kept
+                .receipts
+                .iter()
+                .map(|(id, receipt)| (id.clone(), word(&receipt.state)))
+                .collect(),
             events: events.collect(),
             mails,
             queued: kept.fulfillment_queue.len() + kept.receipt_queue.len(),
@@ -255,7 +319,14 @@ impl End {
 /// What was told of an order's payments, whenever it was read.
 fn timeless(order: &Order) -> BTreeMap<PaymentIntentId, Latest<payment::Told>> {
     let payments = order.payments.iter();
-    payments.map(|(id, told)| (id.clone(), Latest::new(Timestamp::UNIX_EPOCH, told.value.clone()))).collect()
+    payments
+        .map(|(id, told)| {
+            (
+                id.clone(),
+                Latest::new(Timestamp::UNIX_EPOCH, told.value.clone()),
+            )
+        })
+        .collect()
 }
 
 fn word(state: &State) -> &'static str {

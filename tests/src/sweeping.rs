@@ -15,7 +15,8 @@ pub fn sweep_over(world: &World) -> SweepOver {
         receipts: w(),
         fulfillment_queue: w(),
         receipt_queue: w(),
-        dead_letters: [Hop::Fulfillment, Hop::Receipts, Hop::Feedback].map(|hop| world.dead_letters(hop)),
+        dead_letters: [Hop::Fulfillment, Hop::Receipts, Hop::Feedback]
+            .map(|hop| world.dead_letters(hop)),
         clock: w(),
         limits: Limits::default(),
     }

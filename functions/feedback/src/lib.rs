@@ -62,7 +62,9 @@ pub enum Dropped {
 /// How a notice ended.
 pub type Ended = Outcome<Learned, Dropped>;
 
-impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock> Feedback<R, O, M, C> {
+impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock>
+    Feedback<R, O, M, C>
+{
     /// Learns what a notice tells.
     pub async fn take(&self, notice: &Notice) -> Ended {
         self.take_report(&notice.report()).await.0
@@ -71,7 +73,10 @@ impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock>
     /// The end of a notice that tells this, and what trouble there is with the receipt's mails then.
     async fn take_report(&self, report: &Result<Report, NoReport>) -> (Ended, Option<Trouble>) {
         match report {
-            Ok(report) => self.learn(report).await.unwrap_or_else(|setback| (Outcome::Retry(setback), None)),
+            Ok(report) => self
+                .learn(report)
+                .await
+                .unwrap_or_else(|setback| (Outcome::Retry(setback), None)),
             Err(none) => (Outcome::Rejected(none.clone().into()), None),
         }
     }
@@ -97,19 +102,36 @@ impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock>
             let after = match lesson {
                 Some(lesson) => {
                     let state = lesson.state.unwrap_or(before.state);
-                    Receipt { mails: lesson.mails, state, ..before }
+                    Receipt {
+                        mails: lesson.mails,
+                        state,
+                        ..before
+                    }
                 }
                 None => before,
             };
             // Even if nothing is new on the receipt: an earlier try may have come just so far.
-            let trouble =
-                if after.had_trouble() { self.tell(&after.order_id, &after.receipt_id).await? } else { None };
+            let trouble = if after.had_trouble() {
+                self.tell(&after.order_id, &after.receipt_id).await?
+            } else {
+                None
+            };
             let standing = after.state.standing();
-            let learned = Learned { settled: (standing != was).then_some(standing), trouble };
-            let ended = if is_new { Outcome::Accepted(learned) } else { Outcome::Duplicate };
+            let learned = Learned {
+                settled: (standing != was).then_some(standing),
+                trouble,
+            };
+            let ended = if is_new {
+                Outcome::Accepted(learned)
+            } else {
+                Outcome::Duplicate
+            };
             return Ok((ended, trouble));
         }
-        Err(Setback::Raced { what: "the receipt", tries: TRIES })
+        Err(Setback::Raced {
+            what: "the receipt",
+            tries: TRIES,
+        })
     }
 
     /// Has the order say what trouble there is with a receipt's mails.
@@ -120,14 +142,19 @@ impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock>
             // has us find it changed.
             let receipt = self.receipts.receipt(id).await?;
             let trouble = receipt.as_ref().and_then(Receipt::trouble);
-            let Some(order) = order else { return Ok(trouble) };
+            let Some(order) = order else {
+                return Ok(trouble);
+            };
             if order.mail_troubles.get(id).copied() == trouble
                 || self.orders.keep_trouble(&order, id, trouble).await? == Changed::Now
             {
                 return Ok(trouble);
             }
         }
-        Err(Setback::Raced { what: "the order", tries: TRIES })
+        Err(Setback::Raced {
+            what: "the order",
+            tries: TRIES,
+        })
     }
 }
 
@@ -182,7 +209,11 @@ fn log(
     let trouble = trouble.map(tracing::field::display);
     match ended {
         Outcome::Accepted(Learned { settled, .. }) => {
-            let outcome = if settled.is_some() { "settled" } else { "noted" };
+            let outcome = if settled.is_some() {
+                "settled"
+            } else {
+                "noted"
+            };
             let standing = settled.map(tracing::field::display);
             tracing::info!(
                 outcome, receipt_id, %message_id, event, standing, trouble, mail_trouble, duration_ms,

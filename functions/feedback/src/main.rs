@@ -26,7 +26,10 @@ async fn main() -> Result<(), Error> {
         settings.text("RECEIPTS_TABLE"),
         settings.text("FEEDBACK_QUEUE_URL"),
     );
-    let numbers = (settings.parsed::<u64>("RETRY_BASE_SECONDS"), settings.parsed::<u32>("MAX_RECEIVES"));
+    let numbers = (
+        settings.parsed::<u64>("RETRY_BASE_SECONDS"),
+        settings.parsed::<u32>("MAX_RECEIVES"),
+    );
     let (
         (Some(orders), Some(links), Some(receipts), Some(source_url)),
         (Some(retry_base), Some(most_receives)),
@@ -44,13 +47,22 @@ async fn main() -> Result<(), Error> {
         clock: SystemClock,
     };
     let source = Source::new(aws_sdk_sqs::Client::new(&config), source_url);
-    let rules = Rules { retry_base: Duration::from_secs(retry_base), most_receives, at_once: AT_ONCE };
+    let rules = Rules {
+        retry_base: Duration::from_secs(retry_base),
+        most_receives,
+        at_once: AT_ONCE,
+    };
 
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
         let LambdaEvent { payload, context } = event;
-        let invocation = Invocation { request_id: &context.request_id, deadline_ms: context.deadline };
+        let invocation = Invocation {
+            request_id: &context.request_id,
+            deadline_ms: context.deadline,
+        };
         let batch = without_trials(payload);
-        batch::run(batch, invocation, rules, &feedback, &source, &SystemClock).await.map_err(Error::from)
+        batch::run(batch, invocation, rules, &feedback, &source, &SystemClock)
+            .await
+            .map_err(Error::from)
     }))
     .await
 }

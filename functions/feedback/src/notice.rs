@@ -62,7 +62,11 @@ struct Mail {
 struct Bounce {
     #[serde(rename = "bounceType")]
     of_type: String,
-    #[serde(rename = "bounceSubType", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "bounceSubType",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     sub_type: Option<String>,
     timestamp: Timestamp,
     #[serde(flatten)]
@@ -72,9 +76,17 @@ struct Bounce {
 #[derive(Clone, Serialize, Deserialize)]
 struct Complaint {
     timestamp: Timestamp,
-    #[serde(rename = "complaintSubType", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "complaintSubType",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     sub_type: Option<String>,
-    #[serde(rename = "complaintFeedbackType", default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        rename = "complaintFeedbackType",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
     feedback_type: Option<String>,
     #[serde(flatten)]
     rest: Rest,
@@ -152,16 +164,21 @@ impl Notice {
         let sent_at = self.mail.timestamp;
         match self.event_type.as_str() {
             "Send" => Some((Kind::Sent, sent_at)),
-            "Delivery" => {
-                Some((Kind::Delivered, self.delivery.as_ref().map_or(sent_at, |told| told.timestamp)))
-            }
+            "Delivery" => Some((
+                Kind::Delivered,
+                self.delivery
+                    .as_ref()
+                    .map_or(sent_at, |told| told.timestamp),
+            )),
             "Bounce" => {
                 let told = self.bounce.as_ref()?;
                 let kind = match told.sub_type.as_deref() {
                     Some("Suppressed" | ON_SUPPRESSION_LIST) => Kind::Suppressed,
                     // The one that SES sends for an automatic answer too.
                     Some("General") if told.of_type == "Transient" => Kind::MaybeBounced,
-                    _ => Kind::Bounced { for_good: told.of_type == "Permanent" },
+                    _ => Kind::Bounced {
+                        for_good: told.of_type == "Permanent",
+                    },
                 };
                 Some((kind, told.timestamp))
             }
@@ -185,7 +202,10 @@ impl Notice {
 
 impl Job for Notice {
     fn subject(&self) -> Cow<'_, str> {
-        self.receipt_id().map(String::from).unwrap_or_default().into()
+        self.receipt_id()
+            .map(String::from)
+            .unwrap_or_default()
+            .into()
     }
 }
 
@@ -194,7 +214,10 @@ mod tests {
     use super::*;
 
     fn sample(name: &str) -> Notice {
-        let path = format!("{}/../../events/ses/{name}.json", env!("CARGO_MANIFEST_DIR"));
+        let path = format!(
+            "{}/../../events/ses/{name}.json",
+            env!("CARGO_MANIFEST_DIR")
+        );
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
 
@@ -208,22 +231,53 @@ mod tests {
         for (name, kind, when) in [
             ("send", Kind::Sent, sent_at),
             ("delivery", Kind::Delivered, at("2026-03-02T15:04:07.733Z")),
-            ("bounce", Kind::Bounced { for_good: true }, at("2026-03-02T15:04:09.669Z")),
-            ("bounce.transient", Kind::Bounced { for_good: false }, at("2026-03-02T15:04:09.669Z")),
-            ("bounce.out-of-office", Kind::MaybeBounced, at("2026-03-02T15:04:09.669Z")),
-            ("complaint", Kind::Complained, at("2026-03-02T17:41:02.669Z")),
-            ("complaint.suppressed", Kind::Suppressed, at("2026-03-02T15:04:05.669Z")),
+            (
+                "bounce",
+                Kind::Bounced { for_good: true },
+                at("2026-03-02T15:04:09.669Z"),
+            ),
+            (
+                "bounce.transient",
+                Kind::Bounced { for_good: false },
+                at("2026-03-02T15:04:09.669Z"),
+            ),
+            (
+                "bounce.out-of-office",
+                Kind::MaybeBounced,
+                at("2026-03-02T15:04:09.669Z"),
+            ),
+            (
+                "complaint",
+                Kind::Complained,
+                at("2026-03-02T17:41:02.669Z"),
+            ),
+            (
+                "complaint.suppressed",
+                Kind::Suppressed,
+                at("2026-03-02T15:04:05.669Z"),
+            ),
             ("reject", Kind::Rejected, sent_at),
             ("rendering-failure", Kind::Rejected, sent_at),
         ] {
             let report = sample(name).report().unwrap();
-            assert_eq!((report.kind, report.at, report.sent_at), (kind, when, sent_at), "{name}");
-            assert_eq!(report.receipt_id.as_str(), "fcs_01K76N0000000000000000000B-order");
+            assert_eq!(
+                (report.kind, report.at, report.sent_at),
+                (kind, when, sent_at),
+                "{name}"
+            );
+            assert_eq!(
+                report.receipt_id.as_str(),
+                "fcs_01K76N0000000000000000000B-order"
+            );
             assert_eq!(
                 report.message_id.as_str(),
                 "0100019caf5b3a14-00000000-0000-4000-8000-000000000001-000000"
             );
-            assert_eq!(report.address, Some(AddressHash::of("pat@example.com")), "{name}");
+            assert_eq!(
+                report.address,
+                Some(AddressHash::of("pat@example.com")),
+                "{name}"
+            );
         }
     }
 
@@ -231,7 +285,10 @@ mod tests {
     /// (<https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html>), and one to come.
     #[test]
     fn each_type_of_bounce_is_what_it_is_here() {
-        let (for_good, for_a_while) = (Kind::Bounced { for_good: true }, Kind::Bounced { for_good: false });
+        let (for_good, for_a_while) = (
+            Kind::Bounced { for_good: true },
+            Kind::Bounced { for_good: false },
+        );
         for (of_type, sub_type, kind) in [
             ("Undetermined", "Undetermined", for_a_while),
             ("Permanent", "General", for_good),
@@ -260,7 +317,14 @@ mod tests {
             notice.report().map(|report| report.kind)
         };
         assert_eq!(report(|_| {}), Ok(Kind::Complained));
-        for word in ["Open", "Click", "DeliveryDelay", "Subscription", "A word to come", "Bounce"] {
+        for word in [
+            "Open",
+            "Click",
+            "DeliveryDelay",
+            "Subscription",
+            "A word to come",
+            "Bounce",
+        ] {
             let mut notice = sample("complaint");
             notice.event_type = word.to_owned();
             assert_eq!(notice.report(), Err(NoReport::NotNeeded), "{word}");
@@ -269,11 +333,17 @@ mod tests {
             notice.complaint.as_mut().unwrap().feedback_type = Some("not-spam".to_owned());
         };
         assert_eq!(report(praise), Err(NoReport::NotNeeded));
-        assert_eq!(report(|notice| notice.mail.tags.clear()), Err(NoReport::NotOurs));
+        assert_eq!(
+            report(|notice| notice.mail.tags.clear()),
+            Err(NoReport::NotOurs)
+        );
         // No base64url; a last character that no encoder writes; an id with a space; not UTF-8; nothing.
         for garbled in ["fcs_1.order", "YR", "YSBi", "_w", ""] {
             let mut notice = sample("complaint");
-            notice.mail.tags.insert(TAG.to_owned(), vec![garbled.to_owned()]);
+            notice
+                .mail
+                .tags
+                .insert(TAG.to_owned(), vec![garbled.to_owned()]);
             assert_eq!(notice.report(), Err(NoReport::NotOurs), "{garbled:?}");
         }
     }
@@ -288,7 +358,8 @@ mod tests {
     /// A redrive writes what it has read.
     #[test]
     fn a_notice_that_is_written_again_has_all_that_it_had() {
-        let samples = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/ses")).unwrap();
+        let samples =
+            std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../events/ses")).unwrap();
         let mut count = 0;
         for file in samples {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
@@ -304,13 +375,18 @@ mod tests {
     #[test]
     fn a_notice_is_printed_without_whom_it_names() {
         let printed = format!("{:?}", sample("bounce"));
-        assert!(printed.contains("fcs_01K76N0000000000000000000B-order"), "{printed}");
+        assert!(
+            printed.contains("fcs_01K76N0000000000000000000B-order"),
+            "{printed}"
+        );
         assert!(!printed.contains("pat"), "{printed}");
     }
 
     #[test]
     fn a_trial_of_the_topic_is_known_for_one() {
-        assert!(is_trial("Successfully validated SNS topic for Amazon SES event publishing."));
+        assert!(is_trial(
+            "Successfully validated SNS topic for Amazon SES event publishing."
+        ));
         assert!(!is_trial("{\"eventType\":\"Send\"}"));
     }
 }

@@ -48,11 +48,19 @@ pub(crate) struct Gathered {
 
 impl Gathered {
     fn about_order(decision: Decision, order: Option<Order>) -> Self {
-        Self { decision, order, subscription: None }
+        Self {
+            decision,
+            order,
+            subscription: None,
+        }
     }
 
     fn about_subscription(decision: Decision, subscription: Subscription) -> Self {
-        Self { decision, order: None, subscription: Some(subscription) }
+        Self {
+            decision,
+            order: None,
+            subscription: Some(subscription),
+        }
     }
 }
 
@@ -72,7 +80,10 @@ fn told<T>(read: Result<T, ReadError>) -> Result<Told<T>, Setback> {
         Err(ReadError::Transient(setback)) => Err(setback),
         Err(ReadError::KeyRefused { status }) => {
             let cause = format!("our API key is answered with {status}");
-            Err(Setback::SetUp { service: "the provider's API", cause })
+            Err(Setback::SetUp {
+                service: "the provider's API",
+                cause,
+            })
         }
         Err(error @ (ReadError::Permanent { .. } | ReadError::NotUnderstood(_))) => {
             Ok(Err(Doubt::NotTold(error)))
@@ -91,11 +102,26 @@ where
     C: Clock,
 {
     /// Reads what an event's news call for, and decides.
-    pub(crate) async fn gather(&self, event: &StoredEvent, news: &News) -> Result<Gathered, Setback> {
+    pub(crate) async fn gather(
+        &self,
+        event: &StoredEvent,
+        news: &News,
+    ) -> Result<Gathered, Setback> {
         match news {
-            News::Checkout { order_id, completed } => {
+            News::Checkout {
+                order_id,
+                completed,
+            } => {
                 let order = self.order(order_id).await?;
-                self.checkout(event, order_id, &About::Checkout { completed: *completed }, order).await
+                self.checkout(
+                    event,
+                    order_id,
+                    &About::Checkout {
+                        completed: *completed,
+                    },
+                    order,
+                )
+                .await
             }
             News::CheckoutPaid { order_id } => {
                 let order = self.order(order_id).await?;
@@ -104,8 +130,11 @@ where
             News::Payment(news) => self.payment(event, news).await,
             News::Refund(news) => {
                 let payment = &news.told.payment_intent_id;
-                let order = self.order_of(event, payment, news.subscription_id.as_ref()).await?;
-                self.refunds(event, event.told_at(), std::slice::from_ref(news), order).await
+                let order = self
+                    .order_of(event, payment, news.subscription_id.as_ref())
+                    .await?;
+                self.refunds(event, event.told_at(), std::slice::from_ref(news), order)
+                    .await
             }
             News::RefundsOf(of) => self.refunds_of(event, of).await,
             News::Dispute(news) => self.dispute(event, news).await,
@@ -117,7 +146,10 @@ where
     }
 
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, Setback> {
-        let wanted = Wanted { order: Some(id.clone()), ..Wanted::default() };
+        let wanted = Wanted {
+            order: Some(id.clone()),
+            ..Wanted::default()
+        };
         Ok(self.ledger.read(&wanted).await?.order)
     }
 
@@ -151,10 +183,16 @@ where
                 checkout.customer.customer_id = self.entitlements.customer_of(id).await?;
             }
             let wanted = checkout::wanted(&checkout);
-            let known = Rows { order: order.clone(), ..Rows::default() };
+            let known = Rows {
+                order: order.clone(),
+                ..Rows::default()
+            };
             let mut rows = known.and(self.ledger.read(&wanted).await?);
             if !wanted.mapping.is_empty() {
-                let shelves = self.ledger.read(&checkout::wanted_shelves(&checkout, &rows)).await?;
+                let shelves = self
+                    .ledger
+                    .read(&checkout::wanted_shelves(&checkout, &rows))
+                    .await?;
                 rows = rows.and(shelves);
             }
             let now = self.clock.now();
@@ -162,7 +200,9 @@ where
                 About::Checkout { completed } => {
                     checkout::decide(event, *completed, &checkout, rows, &self.policy, now)
                 }
-                About::Payment(_) => checkout::decide(event, false, &checkout, rows, &self.policy, now),
+                About::Payment(_) => {
+                    checkout::decide(event, false, &checkout, rows, &self.policy, now)
+                }
                 About::Paid => checkout::decide_paid(event, &checkout, rows, &self.policy, now),
             };
             let decision = match about {
@@ -177,18 +217,33 @@ where
     }
 
     /// A payment: it may be what an order waits for.
-    async fn payment(&self, event: &StoredEvent, news: &payment::News) -> Result<Gathered, Setback> {
+    async fn payment(
+        &self,
+        event: &StoredEvent,
+        news: &payment::News,
+    ) -> Result<Gathered, Setback> {
         let id = &news.payment_intent_id;
-        let mut rows = self.ledger.read(&Wanted { links: vec![id.clone()], ..Wanted::default() }).await?;
+        let mut rows = self
+            .ledger
+            .read(&Wanted {
+                links: vec![id.clone()],
+                ..Wanted::default()
+            })
+            .await?;
         if let Some(order_id) = rows.links.get(id).and_then(|link| link.order_id.clone()) {
             rows.order = self.order(&order_id).await?;
         }
         match after_sale::payment(event, news, &rows, &self.policy, self.clock.now()) {
             AboutPayment::Decided(decision) => Ok(Gathered::about_order(decision, rows.order)),
-            AboutPayment::LookAgain => match rows.order.as_ref().map(|order| order.order_id.clone()) {
-                Some(order_id) => self.checkout(event, &order_id, &About::Payment(news), rows.order).await,
-                None => Err(Setback::Fault("an order waits and is not there".to_owned())),
-            },
+            AboutPayment::LookAgain => {
+                match rows.order.as_ref().map(|order| order.order_id.clone()) {
+                    Some(order_id) => {
+                        self.checkout(event, &order_id, &About::Payment(news), rows.order)
+                            .await
+                    }
+                    None => Err(Setback::Fault("an order waits and is not there".to_owned())),
+                }
+            }
         }
     }
 
@@ -200,8 +255,17 @@ where
         payment: &PaymentIntentId,
         subscription: Option<&SubscriptionId>,
     ) -> Result<Option<Order>, Setback> {
-        let rows = self.ledger.read(&Wanted { links: vec![payment.clone()], ..Wanted::default() }).await?;
-        let linked = rows.links.get(payment).and_then(|link| link.order_id.clone());
+        let rows = self
+            .ledger
+            .read(&Wanted {
+                links: vec![payment.clone()],
+                ..Wanted::default()
+            })
+            .await?;
+        let linked = rows
+            .links
+            .get(payment)
+            .and_then(|link| link.order_id.clone());
         let order_id = match (linked, subscription) {
             (Some(order_id), _) => Some(order_id),
             (None, Some(id)) => self.beginning_of(id).await?,
@@ -210,7 +274,9 @@ where
         let order_id = match order_id {
             Some(order_id) => Some(order_id),
             // "Will not tell" is no answer either way: the order may still come.
-            None => told(self.api.checkout_of(event.provider, payment).await)?.ok().flatten(),
+            None => told(self.api.checkout_of(event.provider, payment).await)?
+                .ok()
+                .flatten(),
         };
         match order_id {
             Some(order_id) => self.order(&order_id).await,
@@ -220,9 +286,13 @@ where
 
     /// The order that a subscription began with.
     async fn beginning_of(&self, id: &SubscriptionId) -> Result<Option<OrderId>, Setback> {
-        let Some(customer_id) = self.entitlements.customer_of(id).await? else { return Ok(None) };
+        let Some(customer_id) = self.entitlements.customer_of(id).await? else {
+            return Ok(None);
+        };
         let subscription = self.entitlements.subscription(&customer_id, id).await?;
-        Ok(subscription.and_then(|subscription| subscription.beginning).map(|beginning| beginning.order_id))
+        Ok(subscription
+            .and_then(|subscription| subscription.beginning)
+            .map(|beginning| beginning.order_id))
     }
 
     async fn refunds(
@@ -233,7 +303,11 @@ where
         order: Option<Order>,
     ) -> Result<Gathered, Setback> {
         let shelves = match &order {
-            Some(order) => self.ledger.read(&after_sale::wanted_shelves(order, &self.policy)).await?,
+            Some(order) => {
+                self.ledger
+                    .read(&after_sale::wanted_shelves(order, &self.policy))
+                    .await?
+            }
             None => Rows::default(),
         };
         let rows = Rows { order, ..shelves };
@@ -253,7 +327,10 @@ where
             RefundsOf::Checkout(order_id) => {
                 let order = self.order(order_id).await?;
                 // A list of somebody else's refunds must never become this customer's mails.
-                let own = order.as_ref().map(|order| order.payment_intents.as_slice()).unwrap_or_default();
+                let own = order
+                    .as_ref()
+                    .map(|order| order.payment_intents.as_slice())
+                    .unwrap_or_default();
                 news.retain(|news| order.is_none() || own.contains(&news.told.payment_intent_id));
                 order
             }
@@ -263,14 +340,27 @@ where
             }
         };
         if news.is_empty() {
-            return Ok(Decision::Wait { commit: None, doubt: Doubt::NoRefund }.into());
+            return Ok(Decision::Wait {
+                commit: None,
+                doubt: Doubt::NoRefund,
+            }
+            .into());
         }
         self.refunds(event, read_at, &news, order).await
     }
 
-    async fn dispute(&self, event: &StoredEvent, news: &dispute::News) -> Result<Gathered, Setback> {
-        let order = self.order_of(event, &news.told.payment_intent_id, None).await?;
-        let rows = Rows { order, ..Rows::default() };
+    async fn dispute(
+        &self,
+        event: &StoredEvent,
+        news: &dispute::News,
+    ) -> Result<Gathered, Setback> {
+        let order = self
+            .order_of(event, &news.told.payment_intent_id, None)
+            .await?;
+        let rows = Rows {
+            order,
+            ..Rows::default()
+        };
         let decision = after_sale::dispute(event, news, &rows, &self.policy);
         Ok(Gathered::about_order(decision, rows.order))
     }
@@ -281,12 +371,22 @@ where
         news: &subscription::News,
     ) -> Result<Gathered, Setback> {
         let key = (news.customer_id.clone(), news.subscription_id.clone());
-        let rows = self.ledger.read(&Wanted { subscription: Some(key), ..Wanted::default() }).await?;
+        let rows = self
+            .ledger
+            .read(&Wanted {
+                subscription: Some(key),
+                ..Wanted::default()
+            })
+            .await?;
         let mut learned = learned(event, news, rows.subscription.as_ref());
         if let Err(doubt) = self.ask(event, &mut learned).await? {
             return Ok(Decision::Park(doubt).into());
         }
-        let rows = rows.and(self.ledger.read(&rules::wanted_entitlements(&learned)).await?);
+        let rows = rows.and(
+            self.ledger
+                .read(&rules::wanted_entitlements(&learned))
+                .await?,
+        );
         let now = self.clock.now();
         let decision = rules::decide(event, news, &learned, &rows, &self.policy, now);
         Ok(Gathered::about_subscription(decision, learned))
@@ -312,7 +412,10 @@ where
             return Ok(Decision::Park(doubt).into());
         }
         let wanted = Wanted {
-            order: learned.beginning.as_ref().map(|beginning| beginning.order_id.clone()),
+            order: learned
+                .beginning
+                .as_ref()
+                .map(|beginning| beginning.order_id.clone()),
             ..rules::wanted_entitlements(&learned)
         };
         let rows = rows.and(self.ledger.read(&wanted).await?);
@@ -333,36 +436,61 @@ where
         if let Some(customer_id) = self.entitlements.customer_of(&news.subscription_id).await? {
             return Ok(Ok(customer_id));
         }
-        let read = told(self.api.subscription(event.provider, &news.subscription_id).await)?;
+        let read = told(
+            self.api
+                .subscription(event.provider, &news.subscription_id)
+                .await,
+        )?;
         Ok(read.map(|news| news.customer_id))
     }
 
     /// Asks the provider what a subscription is like, where the facts contradict each other or do not say enough. That
     /// it knows of none leaves them as they are; that its answer is not understood is a doubt where something would be
     /// taken away.
-    async fn ask(&self, event: &StoredEvent, learned: &mut Subscription) -> Result<Told<()>, Setback> {
+    async fn ask(
+        &self,
+        event: &StoredEvent,
+        learned: &mut Subscription,
+    ) -> Result<Told<()>, Setback> {
         if !rules::asks(learned) {
             return Ok(Ok(()));
         }
         // Dated before it is asked: what is announced while it answers may not be in the answer.
         let asked_at = self.clock.now();
-        match told(self.api.subscription(event.provider, &learned.subscription_id).await)? {
+        match told(
+            self.api
+                .subscription(event.provider, &learned.subscription_id)
+                .await,
+        )? {
             Ok(news) => {
                 // It knows what it had announced when it was asked, whatever our clock says.
                 let announced_at = learned.snapshot.as_ref().map(|told| told.at);
-                let next = announced_at.and_then(|at| at.checked_add(SignedDuration::from_secs(1)).ok());
-                learned.learn(next.map_or(asked_at, |next| next.max(asked_at)), news.snapshot);
+                let next =
+                    announced_at.and_then(|at| at.checked_add(SignedDuration::from_secs(1)).ok());
+                learned.learn(
+                    next.map_or(asked_at, |next| next.max(asked_at)),
+                    news.snapshot,
+                );
                 Ok(Ok(()))
             }
-            Err(doubt @ Doubt::NotTold(ReadError::NotUnderstood(_))) if learned.is_contradicted() => {
+            Err(doubt @ Doubt::NotTold(ReadError::NotUnderstood(_)))
+                if learned.is_contradicted() =>
+            {
                 Ok(Err(doubt))
             }
             Err(_) => Ok(Ok(())),
         }
     }
 
-    async fn customer(&self, event: &StoredEvent, news: &contact::News) -> Result<Gathered, Setback> {
-        let wanted = Wanted { contact: Some(news.customer_id.clone()), ..Wanted::default() };
+    async fn customer(
+        &self,
+        event: &StoredEvent,
+        news: &contact::News,
+    ) -> Result<Gathered, Setback> {
+        let wanted = Wanted {
+            contact: Some(news.customer_id.clone()),
+            ..Wanted::default()
+        };
         let rows = self.ledger.read(&wanted).await?;
         Ok(customer(event, news, &rows, &self.policy).into())
     }

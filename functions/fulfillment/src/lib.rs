@@ -17,7 +17,8 @@ use domain::{
     order::Alerts,
     outcome::{Outcome, Setback},
     ports::{
-        Changed, Clock, Committed, Entitlements, Events, Ledger, ProviderApi, Queue, Receipts, Settlement,
+        Changed, Clock, Committed, Entitlements, Events, Ledger, ProviderApi, Queue, Receipts,
+        Settlement,
     },
 };
 use jiff::Timestamp;
@@ -78,13 +79,19 @@ where
 {
     /// Carries out what a stored event means. `receives` counts how often the job has come, from 1.
     pub async fn fulfill(&self, event_id: &EventId, receives: u32) -> Ended {
-        self.try_fulfill(event_id, receives).await.unwrap_or_else(Outcome::Retry)
+        self.try_fulfill(event_id, receives)
+            .await
+            .unwrap_or_else(Outcome::Retry)
     }
 
     async fn try_fulfill(&self, event_id: &EventId, receives: u32) -> Result<Ended, Setback> {
         let mut written = Vec::new();
         for _ in 0..TRIES {
-            let event = self.events.event(event_id).await?.ok_or(Setback::Missing { what: "the event" })?;
+            let event = self
+                .events
+                .event(event_id)
+                .await?
+                .ok_or(Setback::Missing { what: "the event" })?;
             if !event.state.is_pending() {
                 return Ok(Outcome::Duplicate);
             }
@@ -99,8 +106,11 @@ where
             };
             let ended = match gathered.decision {
                 Decision::Write(mut commit) => {
-                    commit.receipts.retain(|receipt| !written.contains(&receipt.receipt_id));
-                    commit.receipts = restored::owed_before(&event, commit.receipts, self.clock.now());
+                    commit
+                        .receipts
+                        .retain(|receipt| !written.contains(&receipt.receipt_id));
+                    commit.receipts =
+                        restored::owed_before(&event, commit.receipts, self.clock.now());
                     let receipt_ids = commit.receipt_ids();
                     let ended = self.commit(&event, commit, gathered.order.as_ref()).await?;
                     if ended.is_none() {
@@ -109,14 +119,19 @@ where
                     ended
                 }
                 Decision::Nothing { ref owed } => self.end(&event, owed, &gathered).await?,
-                Decision::Wait { commit, doubt } => self.wait(&event, commit, doubt, receives).await?,
+                Decision::Wait { commit, doubt } => {
+                    self.wait(&event, commit, doubt, receives).await?
+                }
                 Decision::Park(doubt) => self.park(&event, doubt, receives).await?,
             };
             if let Some(ended) = ended {
                 return Ok(ended);
             }
         }
-        Err(Setback::Raced { what: "the rows", tries: TRIES })
+        Err(Setback::Raced {
+            what: "the rows",
+            tries: TRIES,
+        })
     }
 
     /// Commits, queues the receipts, marks the event; `None` when the race is lost.
@@ -130,7 +145,11 @@ where
             return Ok(None);
         }
         // At once: whoever stops between here and the end must not take along what a person should hear.
-        let alerts = commit.order.as_ref().map(|order| Alerts::between(known, order)).unwrap_or_default();
+        let alerts = commit
+            .order
+            .as_ref()
+            .map(|order| Alerts::between(known, order))
+            .unwrap_or_default();
         log_commit(event, &commit, alerts, self.clock.now());
         self.pass_on(event, &commit.receipt_ids()).await?;
         Ok(Some(Outcome::Accepted(Done::Committed(commit))))
@@ -157,12 +176,19 @@ where
     async fn pass_on(&self, event: &StoredEvent, receipt_ids: &[ReceiptId]) -> Result<(), Setback> {
         self.queue(receipt_ids).await?;
         // If it is marked already, so much the better.
-        self.events.settle(&event.event_id, &Settlement::Processed, self.clock.now()).await.map(drop)
+        self.events
+            .settle(&event.event_id, &Settlement::Processed, self.clock.now())
+            .await
+            .map(drop)
     }
 
     async fn queue(&self, receipt_ids: &[ReceiptId]) -> Result<(), Setback> {
         for receipt_id in receipt_ids {
-            self.receipt_queue.send(&ReceiptJob::V1 { receipt_id: receipt_id.clone() }).await?;
+            self.receipt_queue
+                .send(&ReceiptJob::V1 {
+                    receipt_id: receipt_id.clone(),
+                })
+                .await?;
         }
         Ok(())
     }
@@ -194,12 +220,20 @@ where
             match self.receipts.receipt(receipt_id).await? {
                 Some(receipt) if receipt.is_owed() => owed.push(receipt_id.clone()),
                 Some(_) => {}
-                None => lost.extend(restored::receipt(receipt_id, order, subscription, self.clock.now())),
+                None => lost.extend(restored::receipt(
+                    receipt_id,
+                    order,
+                    subscription,
+                    self.clock.now(),
+                )),
             }
         }
         if !lost.is_empty() {
             self.queue(&owed).await?;
-            let commit = Commit { receipts: lost, ..Commit::of(event.event_id.clone()) };
+            let commit = Commit {
+                receipts: lost,
+                ..Commit::of(event.event_id.clone())
+            };
             return self.commit(event, Box::new(commit), None).await;
         }
         self.pass_on(event, &owed).await?;
@@ -208,7 +242,12 @@ where
 
     /// Parks an event, unless its doubt may pass and has not been given the time; `None` when somebody else has
     /// come to another end with it meanwhile.
-    async fn park(&self, event: &StoredEvent, doubt: Doubt, receives: u32) -> Result<Option<Ended>, Setback> {
+    async fn park(
+        &self,
+        event: &StoredEvent,
+        doubt: Doubt,
+        receives: u32,
+    ) -> Result<Option<Ended>, Setback> {
         let reason = doubt.to_string();
         let patience = match doubt.patience() {
             Patience::None => 0,
@@ -218,8 +257,16 @@ where
         if receives < patience {
             return Err(Setback::TooEarly(reason));
         }
-        let settlement = Settlement::Parked { class: Class::from(&doubt), reason };
-        if self.events.settle(&event.event_id, &settlement, self.clock.now()).await? == Changed::Now {
+        let settlement = Settlement::Parked {
+            class: Class::from(&doubt),
+            reason,
+        };
+        if self
+            .events
+            .settle(&event.event_id, &settlement, self.clock.now())
+            .await?
+            == Changed::Now
+        {
             return Ok(Some(Outcome::Rejected(doubt)));
         }
         // Perhaps it was we who parked it, and the answer was lost.
@@ -261,7 +308,11 @@ where
         let FulfillmentJob::V1 { event_id } = job;
         let started_at = self.clock.now();
         let ended = self.fulfill(event_id, attempt.receives).await;
-        log(event_id, &ended, self.clock.now().duration_since(started_at));
+        log(
+            event_id,
+            &ended,
+            self.clock.now().duration_since(started_at),
+        );
         match ended {
             Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Rejected(_) => Ok(()),
             Outcome::Retry(setback) => Err(setback),
@@ -271,7 +322,11 @@ where
     async fn failed(&self, job: &FulfillmentJob, setback: &Setback, _: &Attempt) {
         let FulfillmentJob::V1 { event_id } = job;
         let reason = setback.to_string();
-        if let Err(setback) = self.events.note_failure(event_id, setback.into(), &reason).await {
+        if let Err(setback) = self
+            .events
+            .note_failure(event_id, setback.into(), &reason)
+            .await
+        {
             tracing::warn!(%event_id, reason = %setback, "the failure could not be noted on the event");
         }
     }
@@ -285,7 +340,9 @@ fn log(event_id: &EventId, ended: &Ended, took: jiff::SignedDuration) {
             let receipts = receipt_ids.len();
             tracing::info!(outcome = "passed_on", %event_id, receipts, duration_ms, "receipts queued for an earlier attempt");
         }
-        Outcome::Duplicate => tracing::info!(outcome = "duplicate", %event_id, duration_ms, "nothing to do"),
+        Outcome::Duplicate => {
+            tracing::info!(outcome = "duplicate", %event_id, duration_ms, "nothing to do")
+        }
         Outcome::Rejected(doubt) => {
             tracing::warn!(outcome = "parked", %event_id, reason = %doubt, duration_ms, "event parked for a person");
         }
@@ -297,12 +354,20 @@ fn log(event_id: &EventId, ended: &Ended, took: jiff::SignedDuration) {
 /// Writes the line of a commit, when it is written. `age_ms` is what has passed since the event reached us.
 fn log_commit(event: &StoredEvent, commit: &Commit, alerts: Alerts, now: Timestamp) {
     let (event_id, decision) = (&event.event_id, commit.to_string());
-    let age_ms = u64::try_from(now.duration_since(event.received_at).as_millis()).unwrap_or_default();
-    let Alerts { dispute_opened, dispute_lost, refund_failed } = alerts;
+    let age_ms =
+        u64::try_from(now.duration_since(event.received_at).as_millis()).unwrap_or_default();
+    let Alerts {
+        dispute_opened,
+        dispute_lost,
+        refund_failed,
+    } = alerts;
     match &commit.order {
         Some(order) if commit.fulfills() => {
-            let (shortfall, amounts_differ, unmapped) =
-                (!order.shortfalls.is_empty(), order.difference.is_some(), order.has_unmapped_lines());
+            let (shortfall, amounts_differ, unmapped) = (
+                !order.shortfalls.is_empty(),
+                order.difference.is_some(),
+                order.has_unmapped_lines(),
+            );
             let second_order = !order.same_reference.is_empty();
             tracing::info!(outcome = "fulfilled", %event_id, order_id = %order.order_id, shortfall, amounts_differ, unmapped, second_order, age_ms, decision, "order fulfilled");
         }

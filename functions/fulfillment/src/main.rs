@@ -32,8 +32,14 @@ async fn main() -> Result<(), Error> {
         settings.text("LINKS_TABLE"),
         settings.text("ENTITLEMENTS_TABLE"),
     );
-    let queues = (settings.text("FULFILLMENT_QUEUE_URL"), settings.text("RECEIPT_QUEUE_URL"));
-    let outside = (settings.text("FLEX_API_KEY_ARN"), settings.text("FLEX_API_BASE_URL"));
+    let queues = (
+        settings.text("FULFILLMENT_QUEUE_URL"),
+        settings.text("RECEIPT_QUEUE_URL"),
+    );
+    let outside = (
+        settings.text("FLEX_API_KEY_ARN"),
+        settings.text("FLEX_API_BASE_URL"),
+    );
     let numbers = (
         settings.parsed::<Mode>("MODE"),
         settings.parsed::<u32>("EVENT_RETENTION_DAYS"),
@@ -67,7 +73,13 @@ async fn main() -> Result<(), Error> {
         (Some(mode), Some(retention_days), Some(retry_base), Some(most_receives)),
         (Some(restock), Some(grace_days), Some(payment_failed_mail), Some(trial_ends_mail)),
         (Some(flex), Some(flex_key), Some(first_mode)),
-    ) = (names, queues, numbers, choices, (flex, flex_key, first_mode))
+    ) = (
+        names,
+        queues,
+        numbers,
+        choices,
+        (flex, flex_key, first_mode),
+    )
     else {
         return Err(settings.stop().into());
     };
@@ -96,16 +108,38 @@ async fn main() -> Result<(), Error> {
         receipt_queue: Jobs::new(sqs.clone(), receipt_url),
         api: providers::Providers { flex, flex_key },
         clock: SystemClock,
-        policy: Policy { mode, restock, grace, payment_failed_mail, trial_ends_mail },
+        policy: Policy {
+            mode,
+            restock,
+            grace,
+            payment_failed_mail,
+            trial_ends_mail,
+        },
         most_receives,
     };
     let source = Source::new(sqs, source_url);
-    let rules = Rules { retry_base: Duration::from_secs(retry_base), most_receives, at_once: AT_ONCE };
+    let rules = Rules {
+        retry_base: Duration::from_secs(retry_base),
+        most_receives,
+        at_once: AT_ONCE,
+    };
 
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
         let LambdaEvent { payload, context } = event;
-        let invocation = Invocation { request_id: &context.request_id, deadline_ms: context.deadline };
-        batch::run(payload, invocation, rules, &fulfillment, &source, &SystemClock).await.map_err(Error::from)
+        let invocation = Invocation {
+            request_id: &context.request_id,
+            deadline_ms: context.deadline,
+        };
+        batch::run(
+            payload,
+            invocation,
+            rules,
+            &fulfillment,
+            &source,
+            &SystemClock,
+        )
+        .await
+        .map_err(Error::from)
     }))
     .await
 }

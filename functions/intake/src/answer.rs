@@ -51,7 +51,10 @@ impl Answer {
     /// What the sender is told.
     #[must_use]
     pub fn reply(&self) -> Reply {
-        let plain = |status| Reply { status, header: None };
+        let plain = |status| Reply {
+            status,
+            header: None,
+        };
         match self {
             Self::Kept(kept, _) => match kept {
                 Kept::Accepted
@@ -62,13 +65,17 @@ impl Answer {
                 | Kept::Conflict => plain(200),
                 // The sender's own way to stop resending one message
                 // (<https://docs.svix.com/receiving/delivery-control>); harmless where it is not understood.
-                Kept::Unreadable => {
-                    Reply { status: 200, header: Some(("webhook-delivery", "abort-message")) }
-                }
+                Kept::Unreadable => Reply {
+                    status: 200,
+                    header: Some(("webhook-delivery", "abort-message")),
+                },
             },
             Self::Refused(refusal) => match refusal {
                 Refusal::Provider(_) => plain(404),
-                Refusal::Method => Reply { status: 405, header: Some(("allow", "POST")) },
+                Refusal::Method => Reply {
+                    status: 405,
+                    header: Some(("allow", "POST")),
+                },
                 Refusal::ContentType => plain(415),
                 Refusal::TooLarge { .. } => plain(413),
                 Refusal::NotUtf8 => plain(400),
@@ -76,7 +83,10 @@ impl Answer {
                 // Never an abort header here: the key may be one that we have not loaded yet.
                 Refusal::Signature(_) => plain(401),
             },
-            Self::Unavailable(_) => Reply { status: 503, header: Some(("retry-after", RETRY_AFTER)) },
+            Self::Unavailable(_) => Reply {
+                status: 503,
+                header: Some(("retry-after", RETRY_AFTER)),
+            },
         }
     }
 
@@ -103,7 +113,8 @@ impl Answer {
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match self {
             Self::Kept(kept, event) => {
-                let (provider, event_id, delivery_id) = (event.provider, &event.event_id, &event.delivery_id);
+                let (provider, event_id, delivery_id) =
+                    (event.provider, &event.event_id, &event.delivery_id);
                 let event_type = event.event_type.as_deref().unwrap_or_default();
                 let reason = event.reason.as_deref().unwrap_or_default();
                 match kept {

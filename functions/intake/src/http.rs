@@ -12,7 +12,12 @@ pub async fn take<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock>
     intake: &Intake<E, Q, K, C>,
     request: &Request,
 ) -> Answer {
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let header = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let parameters = request.path_parameters();
     let incoming = Incoming {
         method: request.method().as_str(),

@@ -48,7 +48,10 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
         };
         let work = async {
             match self.verify(provider, incoming).await {
-                Ok(delivery_id) => self.keep(&self.delivery(provider, delivery_id, incoming.body)).await,
+                Ok(delivery_id) => {
+                    self.keep(&self.delivery(provider, delivery_id, incoming.body))
+                        .await
+                }
                 Err(refusal) => Ok(Answer::Refused(refusal.into())),
             }
         };
@@ -103,7 +106,11 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
             Recorded::Again(state) | Recorded::OtherBody(state) => state,
         };
         if state.is_pending() {
-            self.queue.send(&FulfillmentJob::V1 { event_id: event.event_id.clone() }).await?;
+            self.queue
+                .send(&FulfillmentJob::V1 {
+                    event_id: event.event_id.clone(),
+                })
+                .await?;
         }
         if let Recorded::OtherBody(_) = recorded {
             let beside = StoredEvent::beside(delivery);
@@ -111,7 +118,9 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
             return Ok(Answer::Kept(Kept::Conflict, Box::new(beside)));
         }
         let kept = match (recorded, &delivery.reading, event.state) {
-            (Recorded::Again(state), Reading::Event(_), _) if state.is_pending() => Kept::QueuedAgain,
+            (Recorded::Again(state), Reading::Event(_), _) if state.is_pending() => {
+                Kept::QueuedAgain
+            }
             (Recorded::Again(_), Reading::Event(_), _) => Kept::Duplicate,
             // Said again with every resend: the sender must hear that it is hopeless.
             (_, Reading::Unreadable(_), _) => Kept::Unreadable,

@@ -26,14 +26,22 @@ async fn main() -> Result<(), Error> {
         Some(arn) => settings.noted(secrets::open(&config, arn, flex_keys).await),
         None => None,
     };
-    let (Some(events_table), Some(queue_url), Some(max_body_bytes), Some(days), Some(flex)) =
-        (events_table, queue_url, max_body_bytes, retention_days, flex)
-    else {
+    let (Some(events_table), Some(queue_url), Some(max_body_bytes), Some(days), Some(flex)) = (
+        events_table,
+        queue_url,
+        max_body_bytes,
+        retention_days,
+        flex,
+    ) else {
         return Err(settings.stop().into());
     };
 
     let intake = Intake {
-        events: Events::new(aws_sdk_dynamodb::Client::new(&config), events_table, settings::days(days)),
+        events: Events::new(
+            aws_sdk_dynamodb::Client::new(&config),
+            events_table,
+            settings::days(days),
+        ),
         queue: Jobs::new(aws_sdk_sqs::Client::new(&config), queue_url),
         keys: Secrets { flex },
         clock: SystemClock,

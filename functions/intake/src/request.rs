@@ -58,7 +58,10 @@ pub fn check(incoming: &Incoming<'_>, max_body_bytes: usize) -> Result<Provider,
         return Err(Refusal::ContentType);
     }
     if incoming.body.len() > max_body_bytes {
-        return Err(Refusal::TooLarge { bytes: incoming.body.len(), max: max_body_bytes });
+        return Err(Refusal::TooLarge {
+            bytes: incoming.body.len(),
+            max: max_body_bytes,
+        });
     }
     if std::str::from_utf8(incoming.body).is_err() {
         return Err(Refusal::NotUtf8);

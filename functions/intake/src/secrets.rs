@@ -28,7 +28,10 @@ impl<S: Store, C: Clock> SigningKeys for Secrets<S, C> {
     }
 
     async fn reread(&self, provider: Provider) -> Option<Keys> {
-        self.of(provider).reread().await.map(|keys| Keys::clone(&keys))
+        self.of(provider)
+            .reread()
+            .await
+            .map(|keys| Keys::clone(&keys))
     }
 }
 
@@ -49,7 +52,11 @@ pub fn flex_keys(text: &str) -> Result<Keys, Vec<String>> {
             Err(why) => problems.push(format!("FlexWebhookSecrets, webhook_secrets[{n}]: {why}")),
         }
     }
-    if problems.is_empty() { Ok(keys) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(keys)
+    } else {
+        Err(problems)
+    }
 }
 
 #[cfg(test)]
@@ -77,7 +84,10 @@ mod tests {
         assert!(flex_keys("{}").is_err());
         let problems = read(&["", "fwhsec_", "fwhsec_!bad!"]).unwrap_err();
         assert_eq!(problems.len(), 3);
-        assert!(problems.iter().all(|problem| !problem.contains("!bad!")), "{problems:?}");
+        assert!(
+            problems.iter().all(|problem| !problem.contains("!bad!")),
+            "{problems:?}"
+        );
     }
 
     #[test]

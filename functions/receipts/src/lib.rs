@@ -17,7 +17,9 @@ use domain::{
     job::ReceiptJob,
     order::Order,
     outcome::{Outcome, Setback},
-    ports::{Changed, Clock, Entitlements, Mailer, Marks, Orders, Receipts as ReceiptRows, SendError},
+    ports::{
+        Changed, Clock, Entitlements, Mailer, Marks, Orders, Receipts as ReceiptRows, SendError,
+    },
     receipt::{
         Kind, OnUnknown, Receipt, State, Step,
         feedback::AddressHash,
@@ -104,14 +106,20 @@ enum Verdict {
 /// How a job ended.
 pub type Ended = Outcome<Sent, Unsent>;
 
-impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> Receipts<R, O, E, K, M, C> {
+impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
+    Receipts<R, O, E, K, M, C>
+{
     /// Sends the receipt, if it is to be sent now.
     pub async fn send(&self, id: &ReceiptId, attempt: &Attempt) -> Ended {
-        self.try_send(id, attempt).await.unwrap_or_else(Outcome::Retry)
+        self.try_send(id, attempt)
+            .await
+            .unwrap_or_else(Outcome::Retry)
     }
 
     async fn try_send(&self, id: &ReceiptId, attempt: &Attempt) -> Result<Ended, Setback> {
-        let receipt = self.rows.receipt(id).await?.ok_or(Setback::Missing { what: "the receipt" })?;
+        let receipt = self.rows.receipt(id).await?.ok_or(Setback::Missing {
+            what: "the receipt",
+        })?;
         let again = match next_step(&receipt, self.on_unknown, self.clock.now()) {
             Step::Done => return Ok(Outcome::Duplicate),
             Step::Wait(retry_after) => return Err(Setback::Claimed { retry_after }),
@@ -119,17 +127,30 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
             Step::NotDue => return Ok(Outcome::Rejected(Unsent::NotDue)),
             Step::Send { again } => again,
         };
-        let order =
-            self.orders.order(&receipt.order_id).await?.ok_or(Setback::Missing { what: "the order" })?;
+        let order = self
+            .orders
+            .order(&receipt.order_id)
+            .await?
+            .ok_or(Setback::Missing { what: "the order" })?;
         let verdict = self.judge(&receipt, &order, again).await?;
         if self.is_late(attempt) {
             return Err(Setback::OutOfTime);
         }
-        let claim_ends_at = attempt.ends_at.saturating_add(CLAIM_MARGIN).unwrap_or(Timestamp::MAX);
-        match self.rows.claim(&receipt, &attempt.owner, claim_ends_at).await {
+        let claim_ends_at = attempt
+            .ends_at
+            .saturating_add(CLAIM_MARGIN)
+            .unwrap_or(Timestamp::MAX);
+        match self
+            .rows
+            .claim(&receipt, &attempt.owner, claim_ends_at)
+            .await
+        {
             Ok(Changed::Now) => {}
             Ok(Changed::Raced) => {
-                let raced = Setback::Raced { what: "the receipt's claim", tries: 1 };
+                let raced = Setback::Raced {
+                    what: "the receipt's claim",
+                    tries: 1,
+                };
                 return Err(self.give_back(id, raced, attempt).await);
             }
             Err(setback) => return Err(self.give_back(id, setback, attempt).await),
@@ -145,15 +166,35 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
     }
 
     /// What is to become of the receipt, by all that is known now.
-    async fn judge(&self, receipt: &Receipt, order: &Order, again: bool) -> Result<Verdict, Setback> {
+    async fn judge(
+        &self,
+        receipt: &Receipt,
+        order: &Order,
+        again: bool,
+    ) -> Result<Verdict, Setback> {
         if self.is_outdated(receipt, order).await? {
-            let more = if again { ", and a mail may have gone out before" } else { "" };
-            return Ok(Verdict::Withdraw(format!("what it was to tell is not so any more{more}")));
+            let more = if again {
+                ", and a mail may have gone out before"
+            } else {
+                ""
+            };
+            return Ok(Verdict::Withdraw(format!(
+                "what it was to tell is not so any more{more}"
+            )));
         }
         let contact = self.contact(receipt, order).await?;
-        match compose(order, receipt, contact.as_ref(), &self.merchant, &self.templates) {
+        match compose(
+            order,
+            receipt,
+            contact.as_ref(),
+            &self.merchant,
+            &self.templates,
+        ) {
             Ok(email) => {
-                let mark = self.marks.address_mark(&AddressHash::of(email.to.as_str())).await?;
+                let mark = self
+                    .marks
+                    .address_mark(&AddressHash::of(email.to.as_str()))
+                    .await?;
                 match mark.and_then(|mark| mark.reason()) {
                     None => Ok(Verdict::Send(Box::new(email))),
                     // A merchant's own address for tests as well: a trial shows what customers will see, and SES
@@ -168,8 +209,12 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
 
     /// Whether it is a notice of what is not so any more.
     async fn is_outdated(&self, receipt: &Receipt, order: &Order) -> Result<bool, Setback> {
-        let (Kind::PaymentFailed { subscription_id, .. } | Kind::TrialEnds { subscription_id, .. }) =
-            &receipt.kind
+        let (Kind::PaymentFailed {
+            subscription_id, ..
+        }
+        | Kind::TrialEnds {
+            subscription_id, ..
+        }) = &receipt.kind
         else {
             return Ok(false);
         };
@@ -177,7 +222,11 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
             return Ok(true);
         }
         let subscription = match &order.customer.customer_id {
-            Some(customer_id) => self.entitlements.subscription(customer_id, subscription_id).await?,
+            Some(customer_id) => {
+                self.entitlements
+                    .subscription(customer_id, subscription_id)
+                    .await?
+            }
             None => None,
         };
         Ok(!still_so(&receipt.kind, subscription.as_ref()))
@@ -204,11 +253,16 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
     ) -> Result<Ended, Setback> {
         match self.mailer.send(email).await {
             Ok(message_id) => {
-                let sent = State::Sent { message_id: message_id.clone(), sent_at: self.clock.now() };
+                let sent = State::Sent {
+                    message_id: message_id.clone(),
+                    sent_at: self.clock.now(),
+                };
                 match self.mark(id, attempt, &sent).await {
-                    Ok(marked) => {
-                        Ok(Outcome::Accepted(Sent { message_id, again, marked: marked == Changed::Now }))
-                    }
+                    Ok(marked) => Ok(Outcome::Accepted(Sent {
+                        message_id,
+                        again,
+                        marked: marked == Changed::Now,
+                    })),
                     Err(setback) => {
                         // In the log at least, for whoever has to find out whether it went.
                         let cause = format!("sent as {message_id} and not marked: {setback}");
@@ -233,7 +287,12 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
 
     /// Marks, and if that fails tries again while there is time: what is known of a mail must not be forgotten over
     /// a passing outage.
-    async fn mark(&self, id: &ReceiptId, attempt: &Attempt, state: &State) -> Result<Changed, Setback> {
+    async fn mark(
+        &self,
+        id: &ReceiptId,
+        attempt: &Attempt,
+        state: &State,
+    ) -> Result<Changed, Setback> {
         for _ in 1..MARK_TRIES {
             match self.rows.mark(id, &attempt.owner, state).await {
                 Err(_) if !time_left(attempt.ends_at, self.clock.now()).is_zero() => {}
@@ -247,23 +306,49 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
     /// policy takes it for a mail of unknown fate. It may be ours without our knowing: its answer was lost, or a
     /// second try of the SDK's met the first one's claim as if it were a rival's.
     async fn give_back(&self, id: &ReceiptId, setback: Setback, attempt: &Attempt) -> Setback {
-        let pending = State::Pending { reason: Some(setback.to_string()) };
+        let pending = State::Pending {
+            reason: Some(setback.to_string()),
+        };
         // As well as it can: where this fails too, the policy decides once the claim has ended.
         let _ = self.mark(id, attempt, &pending).await;
         setback
     }
 
-    async fn fail(&self, id: &ReceiptId, reason: String, attempt: &Attempt) -> Result<Ended, Setback> {
+    async fn fail(
+        &self,
+        id: &ReceiptId,
+        reason: String,
+        attempt: &Attempt,
+    ) -> Result<Ended, Setback> {
         // Raced may be our own first try, whose answer was lost: said twice is better than never.
-        let (Changed::Now | Changed::Raced) =
-            self.mark(id, attempt, &State::Failed { reason: reason.clone() }).await?;
+        let (Changed::Now | Changed::Raced) = self
+            .mark(
+                id,
+                attempt,
+                &State::Failed {
+                    reason: reason.clone(),
+                },
+            )
+            .await?;
         Ok(Outcome::Rejected(Unsent::Failed(reason)))
     }
 
-    async fn withdraw(&self, id: &ReceiptId, reason: String, attempt: &Attempt) -> Result<Ended, Setback> {
+    async fn withdraw(
+        &self,
+        id: &ReceiptId,
+        reason: String,
+        attempt: &Attempt,
+    ) -> Result<Ended, Setback> {
         // As for a failure.
-        let (Changed::Now | Changed::Raced) =
-            self.mark(id, attempt, &State::Withdrawn { reason: reason.clone() }).await?;
+        let (Changed::Now | Changed::Raced) = self
+            .mark(
+                id,
+                attempt,
+                &State::Withdrawn {
+                    reason: reason.clone(),
+                },
+            )
+            .await?;
         Ok(Outcome::Rejected(Unsent::Withdrawn(reason)))
     }
 
@@ -273,7 +358,10 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
         }
         match self.rows.hold(receipt).await? {
             Changed::Now => Ok(Outcome::Rejected(Unsent::Held)),
-            Changed::Raced => Err(Setback::Raced { what: "the receipt", tries: 1 }),
+            Changed::Raced => Err(Setback::Raced {
+                what: "the receipt",
+                tries: 1,
+            }),
         }
     }
 }
@@ -285,7 +373,11 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
         let ReceiptJob::V1 { receipt_id } = job;
         let started_at = self.clock.now();
         let ended = self.send(receipt_id, attempt).await;
-        log(receipt_id, &ended, self.clock.now().duration_since(started_at));
+        log(
+            receipt_id,
+            &ended,
+            self.clock.now().duration_since(started_at),
+        );
         match ended {
             Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Rejected(_) => Ok(()),
             Outcome::Retry(setback) => Err(setback),
@@ -301,7 +393,11 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
 fn log(receipt_id: &ReceiptId, ended: &Ended, took: SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
     match ended {
-        Outcome::Accepted(Sent { message_id, again, marked }) => {
+        Outcome::Accepted(Sent {
+            message_id,
+            again,
+            marked,
+        }) => {
             tracing::info!(outcome = "sent", %receipt_id, %message_id, again, marked, duration_ms, "receipt sent");
         }
         Outcome::Duplicate => {

@@ -67,7 +67,8 @@ async fn main() -> Result<(), Error> {
         _ => None,
     };
     let (orders, entitlements, links, rows, source_url, templates_dir, configuration_set) = names;
-    let templates = templates_dir.and_then(|folder| settings.noted(templates::load(Path::new(&folder))));
+    let templates =
+        templates_dir.and_then(|folder| settings.noted(templates::load(Path::new(&folder))));
     let (
         (
             Some(orders),
@@ -79,7 +80,18 @@ async fn main() -> Result<(), Error> {
         ),
         (Some(on_unknown), Some(retry_base), Some(most_receives)),
         (Some(merchant), Some(templates)),
-    ) = ((orders, entitlements, links, rows, source_url, configuration_set), numbers, (merchant, templates))
+    ) = (
+        (
+            orders,
+            entitlements,
+            links,
+            rows,
+            source_url,
+            configuration_set,
+        ),
+        numbers,
+        (merchant, templates),
+    )
     else {
         return Err(settings.stop().into());
     };
@@ -98,12 +110,21 @@ async fn main() -> Result<(), Error> {
         on_unknown,
     };
     let source = Source::new(aws_sdk_sqs::Client::new(&config), source_url);
-    let rules = Rules { retry_base: Duration::from_secs(retry_base), most_receives, at_once: AT_ONCE };
+    let rules = Rules {
+        retry_base: Duration::from_secs(retry_base),
+        most_receives,
+        at_once: AT_ONCE,
+    };
 
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
         let LambdaEvent { payload, context } = event;
-        let invocation = Invocation { request_id: &context.request_id, deadline_ms: context.deadline };
-        batch::run(payload, invocation, rules, &receipts, &source, &SystemClock).await.map_err(Error::from)
+        let invocation = Invocation {
+            request_id: &context.request_id,
+            deadline_ms: context.deadline,
+        };
+        batch::run(payload, invocation, rules, &receipts, &source, &SystemClock)
+            .await
+            .map_err(Error::from)
     }))
     .await
 }

@@ -26,7 +26,9 @@ pub enum LoadError {
 /// mails from its subfolders (`renewal`, `refund`, `payment-failed`, `trial-ends`). The built-in one stands in for
 /// each that is not there, and for all if there is no such folder.
 pub fn load(folder: &Path) -> Result<Templates, LoadError> {
-    let own = Form::ALL.into_iter().map(|form| Ok((form, sources(folder, form)?)));
+    let own = Form::ALL
+        .into_iter()
+        .map(|form| Ok((form, sources(folder, form)?)));
     Ok(Templates::new(own.collect::<Result<_, LoadError>>()?)?)
 }
 
@@ -39,5 +41,9 @@ fn sources(folder: &Path, form: Form) -> Result<Sources, LoadError> {
             Err(cause) => Err(LoadError::Unreadable { name, cause }),
         }
     };
-    Ok(Sources { subject: read(Part::Subject)?, text: read(Part::Text)?, html: read(Part::Html)? })
+    Ok(Sources {
+        subject: read(Part::Subject)?,
+        text: read(Part::Text)?,
+        html: read(Part::Html)?,
+    })
 }

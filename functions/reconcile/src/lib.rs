@@ -14,8 +14,8 @@ use domain::{
     outcome::Setback,
     ports::{Clock, Entitlements, Events, Ledger, Listing, Queue, ReadError, Recorded, Subjects},
     reconcile::{
-        self, Ask, Found, Listed, Page, What, event_id, goes_on, is_asked_again, is_missing, is_overtaken,
-        order_that_waits, subject, told_at,
+        self, Ask, Found, Listed, Page, What, event_id, goes_on, is_asked_again, is_missing,
+        is_overtaken, order_that_waits, subject, told_at,
     },
 };
 use futures_util::{StreamExt, stream};
@@ -110,7 +110,10 @@ impl Reconciled {
     /// All lists together.
     #[must_use]
     pub fn total(&self) -> Count {
-        self.counts.values().copied().fold(Count::default(), Count::and)
+        self.counts
+            .values()
+            .copied()
+            .fold(Count::default(), Count::and)
     }
 
     fn of(&mut self, what: What) -> &mut Count {
@@ -121,8 +124,10 @@ impl Reconciled {
 /// For the log: `checkouts 3/40, refunds 0/2`, those missing out of those examined.
 impl fmt::Display for Reconciled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told =
-            self.counts.iter().map(|(what, count)| format!("{what} {}/{}", count.missing, count.examined));
+        let told = self
+            .counts
+            .iter()
+            .map(|(what, count)| format!("{what} {}/{}", count.missing, count.examined));
         f.write_str(&told.collect::<Vec<_>>().join(", "))
     }
 }
@@ -204,7 +209,9 @@ impl Waiting {
     /// Whether an event tells of a gap already, so that there is nothing to do about it.
     fn look(&self, found: &Found, rows: &Rows) -> Option<Look> {
         let subject = subject(&found.news)?;
-        if self.undone.contains(&subject) || self.parked.contains(&subject) && !goes_on(&found.news, rows) {
+        if self.undone.contains(&subject)
+            || self.parked.contains(&subject) && !goes_on(&found.news, rows)
+        {
             return Some(Look::Waits);
         }
         self.dropped.contains(&subject).then_some(Look::Ended)
@@ -237,31 +244,55 @@ where
                 run.setback = Some(setback);
             }
         }
-        let Run { reconciled, setback, .. } = run;
-        log(&reconciled, setback.as_ref(), self.clock.now().duration_since(started_at));
+        let Run {
+            reconciled,
+            setback,
+            ..
+        } = run;
+        log(
+            &reconciled,
+            setback.as_ref(),
+            self.clock.now().duration_since(started_at),
+        );
         setback.map_or(Ok(reconciled), Err)
     }
 
     async fn read_lists(&self, started_at: Timestamp, run: &mut Run) -> Result<(), Setback> {
-        let ends_at = started_at.saturating_add(self.reading_time).unwrap_or(Timestamp::MAX);
-        let since = started_at.saturating_sub(self.look_back).unwrap_or(Timestamp::MIN);
+        let ends_at = started_at
+            .saturating_add(self.reading_time)
+            .unwrap_or(Timestamp::MAX);
+        let since = started_at
+            .saturating_sub(self.look_back)
+            .unwrap_or(Timestamp::MIN);
         for (place, what) in What::ALL.into_iter().enumerate() {
             // What lists before it have left of their time is shared by those to come: none keeps another from its own.
             let left = ends_at.duration_since(self.clock.now());
             let lists_left = i32::try_from(What::ALL.len() - place).unwrap_or(i32::MAX);
-            let ends_at = self.clock.now().saturating_add(left / lists_left).unwrap_or(ends_at);
+            let ends_at = self
+                .clock
+                .now()
+                .saturating_add(left / lists_left)
+                .unwrap_or(ends_at);
             let gaps_before = run.gaps.len();
             // There is a line for it, whatever it has.
             run.reconciled.of(what);
             let mut after: Option<String> = None;
             for page in 0.. {
                 let now = self.clock.now();
-                if page >= MOST_PAGES || now >= ends_at || run.gaps.len() - gaps_before >= MOST_GAPS {
+                if page >= MOST_PAGES || now >= ends_at || run.gaps.len() - gaps_before >= MOST_GAPS
+                {
                     run.reconciled.more = true;
                     break;
                 }
-                let ask = Ask { what, since, now, after: after.as_deref() };
-                let Some(page) = self.page(ask, run).await? else { break };
+                let ask = Ask {
+                    what,
+                    since,
+                    now,
+                    after: after.as_deref(),
+                };
+                let Some(page) = self.page(ask, run).await? else {
+                    break;
+                };
                 let Page { listed, next, .. } = page;
                 self.examine(what, listed, now, run).await?;
                 after = next;
@@ -285,11 +316,17 @@ where
             }
             Err(ReadError::KeyRefused { status }) => {
                 let cause = format!("our API key is answered with {status}");
-                Err(Setback::SetUp { service: SERVICE, cause })
+                Err(Setback::SetUp {
+                    service: SERVICE,
+                    cause,
+                })
             }
             Err(error @ (ReadError::Permanent { .. } | ReadError::NotUnderstood(_))) => {
                 let cause = format!("the list of {}: {error}", ask.what);
-                run.setback.get_or_insert(Setback::SetUp { service: SERVICE, cause });
+                run.setback.get_or_insert(Setback::SetUp {
+                    service: SERVICE,
+                    cause,
+                });
                 Ok(None)
             }
         }
@@ -309,7 +346,8 @@ where
                 Listed::Found(found) if !self.is_ours(&found, read_at) => {}
                 Listed::Found(found) if found.object.len() > MAX_BODY_BYTES => {
                     let Found { id, object, .. } = *found;
-                    self.keep_unreadable((what, Some(&id)), object, Unreadable::TooLarge, run).await?;
+                    self.keep_unreadable((what, Some(&id)), object, Unreadable::TooLarge, run)
+                        .await?;
                 }
                 Listed::Found(found) => {
                     if run.seen.insert((found.resource, found.id.clone())) {
@@ -317,15 +355,17 @@ where
                     }
                 }
                 Listed::Unreadable { id, object, why } => {
-                    self.keep_unreadable((what, id.as_deref()), object, why, run).await?;
+                    self.keep_unreadable((what, id.as_deref()), object, why, run)
+                        .await?;
                 }
             }
         }
         run.reconciled.of(what).examined += all.len();
         let looks = all.into_iter().map(|found| async {
             let rows = self.rows(&found).await;
-            let is_gap =
-                |rows: &Rows| is_told(&found, rows) && !is_overtaken(&found, rows, read_at, self.clock.now());
+            let is_gap = |rows: &Rows| {
+                is_told(&found, rows) && !is_overtaken(&found, rows, read_at, self.clock.now())
+            };
             (rows.map(|rows| Some(rows).filter(is_gap)), found)
         });
         let mut looks = stream::iter(looks).buffered(AT_ONCE);
@@ -352,7 +392,11 @@ where
         if run.waited.is_none() {
             run.waited = Some(self.waiting(run).await?);
         }
-        match run.waited.as_ref().and_then(|waited| waited.look(&found, rows)) {
+        match run
+            .waited
+            .as_ref()
+            .and_then(|waited| waited.look(&found, rows))
+        {
             Some(Look::Waits) => run.reconciled.of(what).waiting += 1,
             Some(_) => run.reconciled.of(what).seen_before += 1,
             None => {
@@ -361,7 +405,12 @@ where
                     Ok(Some(event)) if !event.state.is_pending() => {
                         run.reconciled.of(what).seen_before += 1;
                     }
-                    Ok(_) => run.gaps.push(Gap { what, found, read_at, event_id }),
+                    Ok(_) => run.gaps.push(Gap {
+                        what,
+                        found,
+                        read_at,
+                        event_id,
+                    }),
                     Err(setback) => run.goes_on(setback)?,
                 }
             }
@@ -381,7 +430,8 @@ where
             && news.customer_id.is_none()
         {
             let customer_id = self.entitlements.customer_of(&news.subscription_id).await?;
-            wanted.subscription = customer_id.map(|customer_id| (customer_id, news.subscription_id.clone()));
+            wanted.subscription =
+                customer_id.map(|customer_id| (customer_id, news.subscription_id.clone()));
         }
         let rows = self.ledger.read(&wanted).await?;
         let mut order = reconcile::wanted_order(&found.news, &rows);
@@ -395,15 +445,29 @@ where
         if order.is_none() {
             return Ok(rows);
         }
-        Ok(rows.and(self.ledger.read(&Wanted { order, ..Wanted::default() }).await?))
+        Ok(rows.and(
+            self.ledger
+                .read(&Wanted {
+                    order,
+                    ..Wanted::default()
+                })
+                .await?,
+        ))
     }
 
     /// The order that a subscription began with.
     async fn beginning_of(&self, id: &SubscriptionId) -> Result<Option<OrderId>, Setback> {
-        let Some(customer_id) = self.entitlements.customer_of(id).await? else { return Ok(None) };
-        let wanted = Wanted { subscription: Some((customer_id, id.clone())), ..Wanted::default() };
+        let Some(customer_id) = self.entitlements.customer_of(id).await? else {
+            return Ok(None);
+        };
+        let wanted = Wanted {
+            subscription: Some((customer_id, id.clone())),
+            ..Wanted::default()
+        };
         let row = self.ledger.read(&wanted).await?.subscription;
-        Ok(row.and_then(|row| row.beginning).map(|beginning| beginning.order_id))
+        Ok(row
+            .and_then(|row| row.beginning)
+            .map(|beginning| beginning.order_id))
     }
 
     /// Looks at each gap once more, and drives what is still missing.
@@ -417,7 +481,9 @@ where
         // All are looked at before one is driven, since what follows from one changes the rows of others.
         let mut remedies = Vec::new();
         let mut looked = Ok(());
-        let looks = gaps.into_iter().map(|gap| async { (self.look_again(&gap, &waiting).await, gap) });
+        let looks = gaps
+            .into_iter()
+            .map(|gap| async { (self.look_again(&gap, &waiting).await, gap) });
         let mut looks = stream::iter(looks).buffered(AT_ONCE);
         while let Some((look, gap)) = looks.next().await {
             match look {
@@ -455,16 +521,31 @@ where
             run.reconciled.more |= subjects.len() >= MOST_WAITING;
             Ok(subjects.into_iter().flatten().collect())
         };
-        let (mut undone, committed) = (told(EventState::Stored).await?, told(EventState::Committed).await?);
+        let (mut undone, committed) = (
+            told(EventState::Stored).await?,
+            told(EventState::Committed).await?,
+        );
         undone.extend(committed);
-        let (parked, dropped) = (told(EventState::Parked).await?, told(EventState::Dropped).await?);
-        Ok(Waiting { undone, parked, dropped })
+        let (parked, dropped) = (
+            told(EventState::Parked).await?,
+            told(EventState::Dropped).await?,
+        );
+        Ok(Waiting {
+            undone,
+            parked,
+            dropped,
+        })
     }
 
     /// Whether a gap is still there. Beside a row that has changed since the first look it is not: what was listed may
     /// be older than the news that changed it, and must not replace them. The next run lists it anew.
     async fn look_again(&self, gap: &Gap, waiting: &Waiting) -> Result<Look, Setback> {
-        let Gap { found, read_at, event_id: first, .. } = gap;
+        let Gap {
+            found,
+            read_at,
+            event_id: first,
+            ..
+        } = gap;
         let rows = self.rows(found).await?;
         if !is_told(found, &rows) || event_id(found, &rows, *read_at) != *first {
             return Ok(Look::Gone);
@@ -472,7 +553,8 @@ where
         if let Some(look) = waiting.look(found, &rows) {
             return Ok(look);
         }
-        let is_parked = subject(&found.news).is_some_and(|subject| waiting.parked.contains(&subject));
+        let is_parked =
+            subject(&found.news).is_some_and(|subject| waiting.parked.contains(&subject));
         Ok(Look::Stays(Remedy {
             told_at: told_at(found, &rows, *read_at),
             resumes: is_parked || is_asked_again(found, &rows),
@@ -497,11 +579,17 @@ where
                     Fate::Missing
                 };
                 // Should this fail or never be reached, sweep queues it.
-                self.queue.send(&FulfillmentJob::V1 { event_id: event.event_id.clone() }).await?;
+                self.queue
+                    .send(&FulfillmentJob::V1 {
+                        event_id: event.event_id.clone(),
+                    })
+                    .await?;
                 fate
             }
             // Another body under one of our ids is the same gap, told at another time.
-            Recorded::Again(state) | Recorded::OtherBody(state) if state.is_pending() => Fate::Waiting,
+            Recorded::Again(state) | Recorded::OtherBody(state) if state.is_pending() => {
+                Fate::Waiting
+            }
             Recorded::Again(_) | Recorded::OtherBody(_) => Fate::SeenBefore,
         })
     }
@@ -516,8 +604,11 @@ where
         run: &mut Run,
     ) -> Result<(), Setback> {
         let is_too_large = object.len() > MAX_BODY_BYTES;
-        let (why, body) =
-            if is_too_large { (Unreadable::TooLarge, flex::stub(what, id)) } else { (why, object) };
+        let (why, body) = if is_too_large {
+            (Unreadable::TooLarge, flex::stub(what, id))
+        } else {
+            (why, object)
+        };
         let reason = why.to_string();
         let event = StoredEvent::first(&self.delivery(body, Reading::Unreadable(why))?);
         match self.events.record(&event).await {
@@ -537,7 +628,8 @@ where
     fn delivery(&self, body: Vec<u8>, reading: Reading) -> Result<Delivery, Setback> {
         Ok(Delivery {
             provider: Provider::Flex,
-            delivery_id: DeliveryId::new(DELIVERY_ID).map_err(|bad| Setback::Fault(bad.to_string()))?,
+            delivery_id: DeliveryId::new(DELIVERY_ID)
+                .map_err(|bad| Setback::Fault(bad.to_string()))?,
             fingerprint: fingerprint(&body),
             body,
             received_at: self.clock.now(),
@@ -557,7 +649,14 @@ fn log_unreadable(id: Option<&str>, reason: &str) {
 
 fn log(reconciled: &Reconciled, setback: Option<&Setback>, took: SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
-    let Count { examined, missing, waiting, resumed, seen_before, unreadable } = reconciled.total();
+    let Count {
+        examined,
+        missing,
+        waiting,
+        resumed,
+        seen_before,
+        unreadable,
+    } = reconciled.total();
     let more = reconciled.more;
     let lists = reconciled.to_string();
     tracing::info!(

@@ -37,7 +37,10 @@ async fn main() -> Result<(), Error> {
         settings.text("ENTITLEMENTS_TABLE"),
         settings.text("FULFILLMENT_QUEUE_URL"),
     );
-    let outside = (settings.text("FLEX_API_KEY_ARN"), settings.text("FLEX_API_BASE_URL"));
+    let outside = (
+        settings.text("FLEX_API_KEY_ARN"),
+        settings.text("FLEX_API_BASE_URL"),
+    );
     let numbers = (
         settings.parsed::<Mode>("MODE"),
         settings.parsed::<u32>("EVENT_RETENTION_DAYS"),
@@ -46,7 +49,10 @@ async fn main() -> Result<(), Error> {
     let config = client::config().await;
     let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let (key_arn, flex_url) = outside;
-    let limits = Limits { bytes: LARGEST_PAGE, ..Limits::default() };
+    let limits = Limits {
+        bytes: LARGEST_PAGE,
+        ..Limits::default()
+    };
     let flex = flex_url.and_then(|url| settings.noted(flex::Api::with_limits(&url, limits)));
     let flex_key = async {
         let (arn, mode) = key_arn.as_ref().zip(numbers.0)?;

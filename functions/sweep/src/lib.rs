@@ -46,7 +46,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { listed: 100_000, tried: 5_000, queued: 500, lasts: Duration::from_secs(40) }
+        Self {
+            listed: 100_000,
+            tried: 5_000,
+            queued: 500,
+            lasts: Duration::from_secs(40),
+        }
     }
 }
 
@@ -118,7 +123,11 @@ where
         let ((swept, failed), (gauges, unknown)) =
             futures_util::join!(self.sweep(started_at), self.measure(started_at));
         log_gauges(&gauges, unknown.as_ref());
-        log(&swept, failed.as_ref(), self.clock.now().duration_since(started_at));
+        log(
+            &swept,
+            failed.as_ref(),
+            self.clock.now().duration_since(started_at),
+        );
         failed.or(unknown).map_or(Ok(swept), Err)
     }
 
@@ -136,18 +145,43 @@ where
             try_join_all(self.dead_letters.iter().map(DeadLetters::depth)),
         );
         let mut unknown = None;
-        let oldest_unfulfilled_seconds = known(since, &mut unknown).map(|since| oldest_seconds(since, now));
+        let oldest_unfulfilled_seconds =
+            known(since, &mut unknown).map(|since| oldest_seconds(since, now));
         let mut count = |counted| known(counted, &mut unknown).map(|count| count as u64);
-        let (stored, parked, held, failed) = (count(stored), count(parked), count(held), count(failed));
+        let (stored, parked, held, failed) =
+            (count(stored), count(parked), count(held), count(failed));
         let dead_letters = known(depths, &mut unknown).map(|depths| depths.iter().sum());
-        (Gauges { oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters }, unknown)
+        (
+            Gauges {
+                oldest_unfulfilled_seconds,
+                stored,
+                parked,
+                held,
+                failed,
+                dead_letters,
+            },
+            unknown,
+        )
     }
 
     async fn sweep(&self, now: Timestamp) -> (Swept, Option<Setback>) {
-        let event = |id: &EventId| FulfillmentJob::V1 { event_id: id.clone() };
-        let receipt = |id: &ReceiptId| ReceiptJob::V1 { receipt_id: id.clone() };
-        let events = |place| self.kind(&self.events, vec![place], &self.fulfillment_queue, event, now);
-        let receipts = |places| self.kind(&self.receipts, places, &self.receipt_queue, receipt, now);
+        let event = |id: &EventId| FulfillmentJob::V1 {
+            event_id: id.clone(),
+        };
+        let receipt = |id: &ReceiptId| ReceiptJob::V1 {
+            receipt_id: id.clone(),
+        };
+        let events = |place| {
+            self.kind(
+                &self.events,
+                vec![place],
+                &self.fulfillment_queue,
+                event,
+                now,
+            )
+        };
+        let receipts =
+            |places| self.kind(&self.receipts, places, &self.receipt_queue, receipt, now);
         // Side by side: a kind of which much lies there must not use up the time of the others.
         let (stored, committed, pending, claimed, due) = futures_util::join!(
             events(EventPlace::Stored),
@@ -181,7 +215,12 @@ where
         job: impl Fn(&P::Id) -> J,
         now: Timestamp,
     ) -> Part {
-        let Limits { listed, tried, queued, lasts } = self.limits;
+        let Limits {
+            listed,
+            tried,
+            queued,
+            lasts,
+        } = self.limits;
         let ends_at = now.saturating_add(lasts).unwrap_or(Timestamp::MAX);
         let mut part = Part::default();
         let mut undone = Vec::new();
@@ -195,7 +234,9 @@ where
             }
         }
         part.more |= undone.len() > tried;
-        let mut left = picked(undone.len(), tried, queued, now).filter_map(|n| undone.get(n)).peekable();
+        let mut left = picked(undone.len(), tried, queued, now)
+            .filter_map(|n| undone.get(n))
+            .peekable();
         while left.peek().is_some() {
             let may_queue = queued.saturating_sub(part.queued);
             if may_queue == 0 || part.failures >= MOST_FAILURES || self.clock.now() >= ends_at {
@@ -205,7 +246,13 @@ where
             let some = left.by_ref().take(AT_ONCE.min(may_queue));
             let again = some.map(|(place, row)| {
                 let job = job(&row.id);
-                async move { (*place, row, queue_again(rows, *place, row, queue, &job, now).await) }
+                async move {
+                    (
+                        *place,
+                        row,
+                        queue_again(rows, *place, row, queue, &job, now).await,
+                    )
+                }
             });
             for (place, row, queued) in join_all(again).await {
                 part.count(place, row, queued, now);
@@ -217,7 +264,9 @@ where
 
 /// The measured value; on a failure the first reason is kept.
 fn known<T>(measured: Result<T, Setback>, unknown: &mut Option<Setback>) -> Option<T> {
-    measured.map_err(|setback| _ = unknown.get_or_insert(setback)).ok()
+    measured
+        .map_err(|setback| _ = unknown.get_or_insert(setback))
+        .ok()
 }
 
 /// Queues a row if it is its turn: whether it was, and if so, when it had been queued again before.
@@ -256,7 +305,10 @@ impl Part {
             Ok(Taken::NotNow) => {}
             Ok(Taken::Now { before }) => {
                 self.queued += 1;
-                if is_stalled(now.duration_since(place.undone_since(row.since)), before.is_some()) {
+                if is_stalled(
+                    now.duration_since(place.undone_since(row.since)),
+                    before.is_some(),
+                ) {
                     self.stalled += 1;
                     self.longest.get_or_insert_with(|| row.id.to_string());
                 }
@@ -281,12 +333,23 @@ impl Part {
 /// The days that a run looks at, the first one first: what has waited longest goes first.
 fn days(now: Timestamp) -> impl Iterator<Item = Date> {
     let today = Offset::UTC.to_datetime(now).date();
-    (0..=DAYS_BACK).rev().map(move |back| today.saturating_sub(back.days()))
+    (0..=DAYS_BACK)
+        .rev()
+        .map(move |back| today.saturating_sub(back.days()))
 }
 
 fn log(swept: &Swept, failed: Option<&Setback>, took: SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
-    let Swept { stored, committed, pending, claimed, due, longest, more, .. } = swept;
+    let Swept {
+        stored,
+        committed,
+        pending,
+        claimed,
+        due,
+        longest,
+        more,
+        ..
+    } = swept;
     let (stalled, many) = (swept.stalled > 0, swept.stalled);
     let longest = longest.as_deref();
     match failed {
@@ -314,7 +377,14 @@ fn log(swept: &Swept, failed: Option<&Setback>, took: SignedDuration) {
 
 /// One line, whose fields are the template's gauges. A field is absent if its value is unknown.
 fn log_gauges(gauges: &Gauges, unknown: Option<&Setback>) {
-    let Gauges { oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters } = *gauges;
+    let Gauges {
+        oldest_unfulfilled_seconds,
+        stored,
+        parked,
+        held,
+        failed,
+        dead_letters,
+    } = *gauges;
     let outcome = "measured";
     match unknown {
         None => {
@@ -341,7 +411,11 @@ mod tests {
 
     #[test]
     fn a_run_looks_at_today_and_the_three_days_before_by_universal_time() {
-        let days = |now: &str| days(now.parse().unwrap()).map(|day| day.to_string()).collect::<Vec<_>>();
+        let days = |now: &str| {
+            days(now.parse().unwrap())
+                .map(|day| day.to_string())
+                .collect::<Vec<_>>()
+        };
         let expected = ["2026-02-26", "2026-02-27", "2026-02-28", "2026-03-01"];
         assert_eq!(days("2026-03-01T00:00:00Z"), expected);
         assert_eq!(days("2026-03-01T23:59:59Z"), expected);

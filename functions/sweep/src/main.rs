@@ -17,8 +17,14 @@ use sweep::{Limits, Sweep};
 async fn main() -> Result<(), Error> {
     log::start();
     let mut settings = settings::Settings::from(&settings::environment);
-    let (events, receipts) = (settings.text("EVENTS_TABLE"), settings.text("RECEIPTS_TABLE"));
-    let queues = (settings.text("FULFILLMENT_QUEUE_URL"), settings.text("RECEIPT_QUEUE_URL"));
+    let (events, receipts) = (
+        settings.text("EVENTS_TABLE"),
+        settings.text("RECEIPTS_TABLE"),
+    );
+    let queues = (
+        settings.text("FULFILLMENT_QUEUE_URL"),
+        settings.text("RECEIPT_QUEUE_URL"),
+    );
     let dead_letters = [
         settings.text("FULFILLMENT_DEAD_LETTER_QUEUE_URL"),
         settings.text("RECEIPT_DEAD_LETTER_QUEUE_URL"),
@@ -27,14 +33,21 @@ async fn main() -> Result<(), Error> {
     let (
         (Some(events), Some(receipts)),
         (Some(fulfillment_url), Some(receipt_url)),
-        [Some(fulfillment_dead), Some(receipt_dead), Some(feedback_dead)],
+        [
+            Some(fulfillment_dead),
+            Some(receipt_dead),
+            Some(feedback_dead),
+        ],
     ) = ((events, receipts), queues, dead_letters)
     else {
         return Err(settings.stop().into());
     };
 
     let config = client::config().await;
-    let (dynamodb, sqs) = (aws_sdk_dynamodb::Client::new(&config), aws_sdk_sqs::Client::new(&config));
+    let (dynamodb, sqs) = (
+        aws_sdk_dynamodb::Client::new(&config),
+        aws_sdk_sqs::Client::new(&config),
+    );
     let sweep = Sweep {
         // It ends no event, so how long ended ones are kept is all the same to it.
         events: Events::new(dynamodb.clone(), events, Duration::MAX),

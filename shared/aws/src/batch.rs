@@ -37,7 +37,12 @@ pub trait Worker<J: Job>: Sync {
     /// Works on a job: `Ok` when it has come to an end, well or not; a setback when it is worth asking again.
     fn work(&self, job: &J, attempt: &Attempt) -> impl Future<Output = Result<(), Setback>> + Send;
     /// Keeps on record that an attempt failed, as well as it can.
-    fn failed(&self, job: &J, setback: &Setback, attempt: &Attempt) -> impl Future<Output = ()> + Send;
+    fn failed(
+        &self,
+        job: &J,
+        setback: &Setback,
+        attempt: &Attempt,
+    ) -> impl Future<Output = ()> + Send;
 }
 
 /// How a batch is worked off: the template's `RetryBaseSeconds` and `maxReceiveCount` among it.
@@ -113,12 +118,20 @@ pub async fn run<J: Job, W: Worker<J>>(
                 Ok(()) => Ok(None),
                 Err(failed) => {
                     leave_alone(record, &failed, rules, delay, times.aside(clock)).await;
-                    record.message_id.clone().filter(|id| !id.is_empty()).map(Some).ok_or(Nameless)
+                    record
+                        .message_id
+                        .clone()
+                        .filter(|id| !id.is_empty())
+                        .map(Some)
+                        .ok_or(Nameless)
                 }
             }
         })
         .collect();
-    let ended: Vec<_> = stream::iter(records).buffered(rules.at_once.max(1)).collect().await;
+    let ended: Vec<_> = stream::iter(records)
+        .buffered(rules.at_once.max(1))
+        .collect()
+        .await;
     let mut response = SqsBatchResponse::default();
     for failed in ended {
         if let Some(message_id) = failed? {
@@ -140,15 +153,26 @@ async fn one<J: Job, W: Worker<J>>(
         .get("ApproximateReceiveCount")
         .and_then(|count| count.parse().ok())
         .unwrap_or(1_u32);
-    let failed = |setback| Failed { setback, receives, subject: None };
-    let job: J = serde_json::from_str(record.body.as_deref().unwrap_or_default()).map_err(|error| {
-        let at = format!("line {}, column {}", error.line(), error.column());
-        failed(Setback::Fault(format!("the message is not a job that this version knows ({at})")))
-    })?;
+    let failed = |setback| Failed {
+        setback,
+        receives,
+        subject: None,
+    };
+    let job: J =
+        serde_json::from_str(record.body.as_deref().unwrap_or_default()).map_err(|error| {
+            let at = format!("line {}, column {}", error.line(), error.column());
+            failed(Setback::Fault(format!(
+                "the message is not a job that this version knows ({at})"
+            )))
+        })?;
     let message_id = record.message_id.as_deref().unwrap_or_default();
     let owner = OwnerToken::new(format!("{request_id}.{message_id}"))
         .map_err(|bad| failed(Setback::Fault(bad.to_string())))?;
-    let attempt = Attempt { owner, receives, ends_at: times.work };
+    let attempt = Attempt {
+        owner,
+        receives,
+        ends_at: times.work,
+    };
     let work = AssertUnwindSafe(worker.work(&job, &attempt)).catch_unwind();
     let setback = match tokio::time::timeout(time_left(times.work, clock.now()), work).await {
         Ok(Ok(Ok(()))) => return Ok(()),
@@ -159,7 +183,11 @@ async fn one<J: Job, W: Worker<J>>(
     let noting = AssertUnwindSafe(worker.failed(&job, &setback, &attempt)).catch_unwind();
     // Best effort, in the reserve: the queue's own count is what decides.
     let _ = tokio::time::timeout(times.aside(clock), noting).await;
-    Err(Failed { setback, receives, subject: Some(job.subject().into_owned()) })
+    Err(Failed {
+        setback,
+        receives,
+        subject: Some(job.subject().into_owned()),
+    })
 }
 
 /// Hides a failed message for a while, and writes the one line that the log keeps of its failure.
@@ -170,7 +198,11 @@ async fn leave_alone(
     delay: &impl Delay,
     within: Duration,
 ) {
-    let Failed { setback, receives, subject } = failed;
+    let Failed {
+        setback,
+        receives,
+        subject,
+    } = failed;
     let message_id = record.message_id.as_deref().unwrap_or_default();
     let subject = subject.as_deref().unwrap_or_default();
     if *receives >= rules.most_receives {
@@ -186,12 +218,17 @@ async fn leave_alone(
 }
 
 async fn hide(record: &SqsMessage, wait: Duration, delay: &impl Delay, within: Duration) {
-    let Some(handle) = &record.receipt_handle else { return };
+    let Some(handle) = &record.receipt_handle else {
+        return;
+    };
     match tokio::time::timeout(within, delay.delay(handle, wait)).await {
         Ok(Ok(())) => {}
         // Then the queue's own visibility timeout is the back-off.
         Ok(Err(setback)) => tracing::warn!(reason = %setback, "the back-off could not be set"),
-        Err(_) => tracing::warn!(reason = "no answer in time", "the back-off could not be set"),
+        Err(_) => tracing::warn!(
+            reason = "no answer in time",
+            "the back-off could not be set"
+        ),
     }
 }
 
@@ -199,7 +236,11 @@ async fn hide(record: &SqsMessage, wait: Duration, delay: &impl Delay, within: D
 #[must_use]
 pub fn time_left(until: Timestamp, now: Timestamp) -> Duration {
     let left = until.duration_since(now);
-    if left.is_positive() { left.unsigned_abs() } else { Duration::ZERO }
+    if left.is_positive() {
+        left.unsigned_abs()
+    } else {
+        Duration::ZERO
+    }
 }
 
 #[cfg(test)]

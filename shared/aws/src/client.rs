@@ -1,6 +1,8 @@
 //! The SDK's shared configuration: one TLS stack, and time limits shorter than any function's.
 
-use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -17,7 +19,10 @@ const TLS: Provider = Provider::Rustls(CryptoMode::Ring);
 
 /// An HTTP client that makes a connection for each request.
 pub(crate) fn without_kept_connections() -> SharedHttpClient {
-    Builder::new().tls_provider(TLS).pool_max_idle_per_host(0).build_https()
+    Builder::new()
+        .tls_provider(TLS)
+        .pool_max_idle_per_host(0)
+        .build_https()
 }
 
 /// What every client of ours has in common, wherever it runs.

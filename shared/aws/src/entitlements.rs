@@ -39,7 +39,10 @@ impl Entitlements {
     /// The table of that name.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self {
+            client,
+            table: table.into(),
+        }
     }
 
     async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, Setback> {
@@ -52,7 +55,10 @@ impl Entitlements {
             .send()
             .await
             .map_err(|error| setback(SERVICE, &error))?;
-        found.item.map(|item| row::from_item(TABLE, item)).transpose()
+        found
+            .item
+            .map(|item| row::from_item(TABLE, item))
+            .transpose()
     }
 }
 
@@ -79,7 +85,9 @@ impl ports::Entitlements for Entitlements {
             .await
             .map_err(|error| setback(SERVICE, &error))?;
         let first = found.items.and_then(|items| items.into_iter().next());
-        let owner = first.map(|item| row::from_item::<Owner>(TABLE, item)).transpose()?;
+        let owner = first
+            .map(|item| row::from_item::<Owner>(TABLE, item))
+            .transpose()?;
         Ok(owner.map(|owner| owner.customer_id))
     }
 
@@ -112,8 +120,14 @@ fn contact_key(customer_id: &CustomerId) -> Key {
 
 /// The keys to read.
 pub(crate) fn keys(wanted: &Wanted) -> Vec<Key> {
-    let subscription = wanted.subscription.iter().map(|(customer, id)| subscription_key(customer, id));
-    let products = wanted.entitlements.iter().map(|(customer, id)| product_key(customer, id));
+    let subscription = wanted
+        .subscription
+        .iter()
+        .map(|(customer, id)| subscription_key(customer, id));
+    let products = wanted
+        .entitlements
+        .iter()
+        .map(|(customer, id)| product_key(customer, id));
     let contact = wanted.contact.iter().map(contact_key);
     subscription.chain(products).chain(contact).collect()
 }
@@ -125,7 +139,11 @@ struct Kind {
 }
 
 /// Puts what was read by [`keys`] among the rows; entitlements in the order in which they were wanted.
-pub(crate) fn found(wanted: &Wanted, items: Vec<Attributes>, rows: &mut Rows) -> Result<(), Setback> {
+pub(crate) fn found(
+    wanted: &Wanted,
+    items: Vec<Attributes>,
+    rows: &mut Rows,
+) -> Result<(), Setback> {
     for item in items {
         let Kind { entry } = row::from_item(TABLE, item.clone())?;
         if entry == CONTACT {
@@ -148,16 +166,31 @@ pub(crate) fn found(wanted: &Wanted, items: Vec<Attributes>, rows: &mut Rows) ->
 /// The part of a transaction that writes a subscription.
 pub(crate) fn put_subscription(table: &str, subscription: &Subscription) -> Result<Put, Setback> {
     let key = subscription_key(&subscription.customer_id, &subscription.subscription_id);
-    row::versioned(table, key, row::item(TABLE, subscription)?, subscription.version)
+    row::versioned(
+        table,
+        key,
+        row::item(TABLE, subscription)?,
+        subscription.version,
+    )
 }
 
 /// The part of a transaction that writes a customer's access to a product.
 pub(crate) fn put(table: &str, entitlement: &Entitlement) -> Result<Put, Setback> {
     let key = product_key(&entitlement.customer_id, &entitlement.product_id);
-    row::versioned(table, key, row::item(TABLE, entitlement)?, entitlement.version)
+    row::versioned(
+        table,
+        key,
+        row::item(TABLE, entitlement)?,
+        entitlement.version,
+    )
 }
 
 /// The part of a transaction that writes how to write to a customer.
 pub(crate) fn put_contact(table: &str, contact: &Contact) -> Result<Put, Setback> {
-    row::versioned(table, contact_key(&contact.customer_id), row::item(TABLE, contact)?, contact.version)
+    row::versioned(
+        table,
+        contact_key(&contact.customer_id),
+        row::item(TABLE, contact)?,
+        contact.version,
+    )
 }

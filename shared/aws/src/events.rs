@@ -101,7 +101,10 @@ impl Item {
             receipt_ids: event.receipt_ids.clone(),
             receipt_id: None,
             pending: event.state.is_listed().then(|| event.state.to_string()),
-            expires_at: event.state.may_expire().then(|| expiry(event.received_at, retention)),
+            expires_at: event
+                .state
+                .may_expire()
+                .then(|| expiry(event.received_at, retention)),
         }
     }
 
@@ -121,13 +124,18 @@ impl Item {
             class: self.class,
             attempts: self.attempts,
             note: self.note,
-            receipt_ids: self.receipt_ids.into_iter().chain(self.receipt_id).collect(),
+            receipt_ids: self
+                .receipt_ids
+                .into_iter()
+                .chain(self.receipt_id)
+                .collect(),
         }
     }
 }
 
 fn expiry(from: Timestamp, retention: Duration) -> i64 {
-    from.as_second().saturating_add(i64::try_from(retention.as_secs()).unwrap_or(i64::MAX))
+    from.as_second()
+        .saturating_add(i64::try_from(retention.as_secs()).unwrap_or(i64::MAX))
 }
 
 fn key(id: &EventId) -> Key {
@@ -140,7 +148,11 @@ pub(crate) fn read(item: Attributes) -> Result<StoredEvent, Setback> {
 }
 
 /// The part of a transaction that makes a stored event `committed`: the effects and this, or neither.
-pub(crate) fn committed(table: &str, id: &EventId, receipt_ids: &[ReceiptId]) -> Result<Update, Setback> {
+pub(crate) fn committed(
+    table: &str,
+    id: &EventId,
+    receipt_ids: &[ReceiptId],
+) -> Result<Update, Setback> {
     let receipts = receipt_ids.iter().map(|id| text(id.as_str())).collect();
     Update::builder()
         .table_name(table)
@@ -176,7 +188,11 @@ impl Events {
     /// `retention` is counted from the end of an event's work.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
-        Self { client, table: table.into(), retention }
+        Self {
+            client,
+            table: table.into(),
+            retention,
+        }
     }
 }
 
@@ -323,19 +339,32 @@ impl Events {
 }
 
 impl ports::Subjects for Events {
-    async fn subjects(&self, state: EventState, most: usize) -> Result<Vec<Option<Subject>>, Setback> {
+    async fn subjects(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> Result<Vec<Option<Subject>>, Setback> {
         let indexed: Vec<Told> = self.indexed(state, most).await?;
         Ok(indexed.into_iter().map(|row| row.subject).collect())
     }
 }
 
 impl ports::Sales for Events {
-    async fn oldest_sale(&self, state: EventState, most: usize) -> Result<Option<Timestamp>, Setback> {
+    async fn oldest_sale(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> Result<Option<Timestamp>, Setback> {
         let mut items = self.query(state).into_paginator().items().send();
         for _ in 0..most {
-            let Some(item) = items.next().await else { break };
+            let Some(item) = items.next().await else {
+                break;
+            };
             let item = item.map_err(|error| setback(SERVICE, &error))?;
-            let Sale { received_at, subject } = row::from_item(TABLE, item)?;
+            let Sale {
+                received_at,
+                subject,
+            } = row::from_item(TABLE, item)?;
             if subject.as_ref().is_some_and(reconcile::is_sale) {
                 return Ok(Some(received_at));
             }
@@ -346,8 +375,15 @@ impl ports::Sales for Events {
 
 impl ports::EventDesk for Events {
     async fn reopen(&self, reopening: &Reopening) -> Result<Changed, Setback> {
-        let Reopening { event_id, from, event_type, occurred_at, note } = reopening;
-        let mut set = "SET #state = :stored, #pending = :stored, attempts = :none, note = :note".to_owned();
+        let Reopening {
+            event_id,
+            from,
+            event_type,
+            occurred_at,
+            note,
+        } = reopening;
+        let mut set =
+            "SET #state = :stored, #pending = :stored, attempts = :none, note = :note".to_owned();
         let mut update = self
             .client
             .update_item()
@@ -366,7 +402,8 @@ impl ports::EventDesk for Events {
         }
         if let Some(occurred_at) = occurred_at {
             set.push_str(", occurred_at = :occurred");
-            update = update.expression_attribute_values(":occurred", number(occurred_at.as_second()));
+            update =
+                update.expression_attribute_values(":occurred", number(occurred_at.as_second()));
         }
         guarded(update.update_expression(format!("{set} REMOVE expires_at, swept_at"))).await
     }
@@ -402,7 +439,11 @@ impl ports::EventDesk for Events {
     }
 
     async fn search(&self, search: &Search, after: Option<&EventId>) -> Result<Found, Setback> {
-        let Search { event_type, since, before } = search;
+        let Search {
+            event_type,
+            since,
+            before,
+        } = search;
         let filter = "received_at >= :since AND received_at < :before";
         let mut scan = self
             .client
@@ -418,8 +459,14 @@ impl ports::EventDesk for Events {
                 .filter_expression(format!("{filter} AND event_type = :type"))
                 .expression_attribute_values(":type", text(event_type)),
         };
-        let found = scan.send().await.map_err(|error| setback(SERVICE, &error))?;
-        let next = found.last_evaluated_key.map(|key| row::from_item::<Indexed>(TABLE, key)).transpose()?;
+        let found = scan
+            .send()
+            .await
+            .map_err(|error| setback(SERVICE, &error))?;
+        let next = found
+            .last_evaluated_key
+            .map(|key| row::from_item::<Indexed>(TABLE, key))
+            .transpose()?;
         let (mut events, mut unreadable) = (Vec::new(), Vec::new());
         for item in found.items.unwrap_or_default() {
             let key = row::from_item::<Indexed>(TABLE, item.clone())?;
@@ -429,6 +476,10 @@ impl ports::EventDesk for Events {
                 Err(_) => unreadable.push(key.event_id),
             }
         }
-        Ok(Found { events, unreadable, next: next.map(|key| key.event_id) })
+        Ok(Found {
+            events,
+            unreadable,
+            next: next.map(|key| key.event_id),
+        })
     }
 }

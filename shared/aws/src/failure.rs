@@ -26,13 +26,23 @@ const SET_UP: [&str; 12] = [
 /// The setback behind an SDK error that is not an answer.
 ///
 /// The text holds the service's error code, never its message: a message can quote what was stored.
-pub fn setback<E: ProvideErrorMetadata>(service: &'static str, error: &SdkError<E, HttpResponse>) -> Setback {
-    let away = |cause: &str| Setback::Away { service, cause: cause.to_owned(), retry_after: None };
+pub fn setback<E: ProvideErrorMetadata>(
+    service: &'static str,
+    error: &SdkError<E, HttpResponse>,
+) -> Setback {
+    let away = |cause: &str| Setback::Away {
+        service,
+        cause: cause.to_owned(),
+        retry_after: None,
+    };
     match error {
         SdkError::ServiceError(service_error) => {
             let code = service_error.err().code().unwrap_or("no error code");
             if SET_UP.contains(&code) {
-                Setback::SetUp { service, cause: code.to_owned() }
+                Setback::SetUp {
+                    service,
+                    cause: code.to_owned(),
+                }
             } else {
                 away(code)
             }
@@ -60,7 +70,9 @@ pub(crate) async fn jitter(n: u32) {
 
 /// Sends a write, and again where it met somebody's transaction on the same row: the SDK does not try such a write
 /// again, and a moment later it goes through.
-pub(crate) async fn past_conflicts<T, E, F>(send: impl Fn() -> F) -> Result<T, SdkError<E, HttpResponse>>
+pub(crate) async fn past_conflicts<T, E, F>(
+    send: impl Fn() -> F,
+) -> Result<T, SdkError<E, HttpResponse>>
 where
     E: ProvideErrorMetadata,
     F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,

@@ -19,7 +19,9 @@ use serde::de::DeserializeOwned;
 pub(crate) async fn guarded(update: UpdateItemFluentBuilder) -> Result<Changed, Setback> {
     match past_conflicts(|| update.clone().send()).await {
         Ok(_) => Ok(Changed::Now),
-        Err(SdkError::ServiceError(refusal)) if refusal.err().is_conditional_check_failed_exception() => {
+        Err(SdkError::ServiceError(refusal))
+            if refusal.err().is_conditional_check_failed_exception() =>
+        {
             Ok(Changed::Raced)
         }
         Err(error) => Err(setback("DynamoDB", &error)),
@@ -32,12 +34,17 @@ pub(crate) async fn put_first<T: DeserializeOwned>(
     put: PutItemFluentBuilder,
 ) -> Result<Option<T>, Setback> {
     // A refusal brings the item along, so that finding one costs no second read.
-    let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+    let put =
+        put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     match past_conflicts(|| put.clone().send()).await {
         Ok(_) => Ok(None),
-        Err(SdkError::ServiceError(refusal)) if refusal.err().is_conditional_check_failed_exception() => {
+        Err(SdkError::ServiceError(refusal))
+            if refusal.err().is_conditional_check_failed_exception() =>
+        {
             let PutItemError::ConditionalCheckFailedException(refusal) = refusal.into_err() else {
-                return Err(Setback::Fault("a refused condition without its type".to_owned()));
+                return Err(Setback::Fault(
+                    "a refused condition without its type".to_owned(),
+                ));
             };
             row::from_item(table, refusal.item.unwrap_or_default()).map(Some)
         }

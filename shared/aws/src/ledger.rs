@@ -109,7 +109,13 @@ impl Ledger {
 
     /// The keys to read, each once: DynamoDB refuses a request that names one twice.
     fn keys(&self, wanted: &Wanted) -> Vec<(&str, Key)> {
-        let Tables { orders, links, stock, entitlements, .. } = &self.tables;
+        let Tables {
+            orders,
+            links,
+            stock,
+            entitlements,
+            ..
+        } = &self.tables;
         let of = |table, keys: Vec<Key>| keys.into_iter().map(move |key| (table, key));
         let keys: BTreeSet<(&str, Key)> = of(orders.as_str(), orders::keys(wanted))
             .chain(of(links, links::keys(wanted)))
@@ -120,12 +126,17 @@ impl Ledger {
     }
 
     /// Reads items, by table; as many calls as their number asks for, none for none.
-    async fn batch_get(&self, keys: Vec<(&str, Key)>) -> Result<HashMap<String, Vec<Attributes>>, Setback> {
+    async fn batch_get(
+        &self,
+        keys: Vec<(&str, Key)>,
+    ) -> Result<HashMap<String, Vec<Attributes>>, Setback> {
         let mut found: HashMap<String, Vec<Attributes>> = HashMap::new();
         for keys in keys.chunks(MOST_KEYS) {
             let mut left: HashMap<String, Vec<Attributes>> = HashMap::new();
             for (table, key) in keys {
-                left.entry((*table).to_owned()).or_default().push(attributes(key.clone()));
+                left.entry((*table).to_owned())
+                    .or_default()
+                    .push(attributes(key.clone()));
             }
             let mut n = 0;
             while !left.is_empty() {
@@ -135,14 +146,28 @@ impl Ledger {
                 n += 1;
                 if n > MOST_TRIES {
                     let cause = "keys left unread".to_owned();
-                    return Err(Setback::Away { service: SERVICE, cause, retry_after: None });
+                    return Err(Setback::Away {
+                        service: SERVICE,
+                        cause,
+                        retry_after: None,
+                    });
                 }
                 let requests = left.into_iter().map(|(table, keys)| {
-                    let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true);
-                    request.build().map(|request| (table, request)).map_err(|error| unbuildable(&error))
+                    let request = KeysAndAttributes::builder()
+                        .set_keys(Some(keys))
+                        .consistent_read(true);
+                    request
+                        .build()
+                        .map(|request| (table, request))
+                        .map_err(|error| unbuildable(&error))
                 });
                 let requests = requests.collect::<Result<_, Setback>>()?;
-                let answer = self.client.batch_get_item().set_request_items(Some(requests)).send().await;
+                let answer = self
+                    .client
+                    .batch_get_item()
+                    .set_request_items(Some(requests))
+                    .send()
+                    .await;
                 let answer = answer.map_err(|error| setback(SERVICE, &error))?;
                 for (table, items) in answer.responses.into_iter().flatten() {
                     found.entry(table).or_default().extend(items);
@@ -157,18 +182,46 @@ impl Ledger {
     /// What a commit writes beside stock.
     fn rows(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>, Setback> {
         let Commit {
-            event_id, order, links, reference, subscription, entitlements, contact, receipts, ..
+            event_id,
+            order,
+            links,
+            reference,
+            subscription,
+            entitlements,
+            contact,
+            receipts,
+            ..
         } = commit;
         let tables = &self.tables;
         let puts = order
             .iter()
             .map(|row| orders::put(&tables.orders, row))
             .chain(links.iter().map(|row| links::put(&tables.links, row)))
-            .chain(reference.iter().map(|row| links::put_reference(&tables.links, row)))
-            .chain(subscription.iter().map(|row| entitlements::put_subscription(&tables.entitlements, row)))
-            .chain(entitlements.iter().map(|row| entitlements::put(&tables.entitlements, row)))
-            .chain(contact.iter().map(|row| entitlements::put_contact(&tables.entitlements, row)))
-            .chain(receipts.iter().map(|row| receipts::put(&tables.receipts, row)));
+            .chain(
+                reference
+                    .iter()
+                    .map(|row| links::put_reference(&tables.links, row)),
+            )
+            .chain(
+                subscription
+                    .iter()
+                    .map(|row| entitlements::put_subscription(&tables.entitlements, row)),
+            )
+            .chain(
+                entitlements
+                    .iter()
+                    .map(|row| entitlements::put(&tables.entitlements, row)),
+            )
+            .chain(
+                contact
+                    .iter()
+                    .map(|row| entitlements::put_contact(&tables.entitlements, row)),
+            )
+            .chain(
+                receipts
+                    .iter()
+                    .map(|row| receipts::put(&tables.receipts, row)),
+            );
         let puts = puts.map(|put| Ok(TransactWriteItem::builder().put(put?).build()));
         let mut rows = puts.collect::<Result<Vec<_>, Setback>>()?;
         rows.push(if commit.ends {
@@ -189,15 +242,24 @@ impl Ledger {
     /// What a commit moves. A sale takes out and a refund puts back, so no counter is moved twice in one commit, which
     /// DynamoDB would refuse.
     fn moves(&self, commit: &Commit) -> Result<Vec<Move>, Setback> {
-        debug_assert!(commit.takes.is_empty() || commit.returns.is_empty(), "either a sale or a refund");
+        debug_assert!(
+            commit.takes.is_empty() || commit.returns.is_empty(),
+            "either a sale or a refund"
+        );
         let action = TransactWriteItem::builder;
         let takes = commit.takes.iter().map(|take| {
             let (movement, counter) = stock::take(&self.tables.stock, take)?;
-            Ok([action().put(movement).build(), action().update(counter).build()])
+            Ok([
+                action().put(movement).build(),
+                action().update(counter).build(),
+            ])
         });
         let returns = commit.returns.iter().map(|back| {
             let (movement, counter) = stock::put_back(&self.tables.stock, back)?;
-            Ok([action().update(movement).build(), action().update(counter).build()])
+            Ok([
+                action().update(movement).build(),
+                action().update(counter).build(),
+            ])
         });
         takes.chain(returns).collect()
     }
@@ -207,17 +269,33 @@ impl Ledger {
             if n > 0 {
                 jitter(n).await;
             }
-            let sent =
-                self.client.transact_write_items().set_transact_items(Some(actions.clone())).send().await;
-            let Err(error) = sent else { return Ok(Committed::Now) };
-            let SdkError::ServiceError(refusal) = &error else { return Err(setback(SERVICE, &error)) };
+            let sent = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(actions.clone()))
+                .send()
+                .await;
+            let Err(error) = sent else {
+                return Ok(Committed::Now);
+            };
+            let SdkError::ServiceError(refusal) = &error else {
+                return Err(setback(SERVICE, &error));
+            };
             match refusal.err() {
                 TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-                    match verdict(cancelled.cancellation_reasons().iter().map(|reason| reason.code())) {
+                    match verdict(
+                        cancelled
+                            .cancellation_reasons()
+                            .iter()
+                            .map(|reason| reason.code()),
+                    ) {
                         Verdict::Raced => return Ok(Committed::Raced),
                         Verdict::Again => {}
                         Verdict::Broken(code) => {
-                            return Err(Setback::SetUp { service: SERVICE, cause: code });
+                            return Err(Setback::SetUp {
+                                service: SERVICE,
+                                cause: code,
+                            });
                         }
                     }
                 }
@@ -225,7 +303,10 @@ impl Ledger {
                 _ => return Err(setback(SERVICE, &error)),
             }
         }
-        Err(Setback::Raced { what: "the transaction", tries: MOST_TRIES })
+        Err(Setback::Raced {
+            what: "the transaction",
+            tries: MOST_TRIES,
+        })
     }
 }
 
@@ -244,7 +325,10 @@ impl ports::Ledger for Ledger {
     async fn commit(&self, commit: &Commit) -> Result<Committed, Setback> {
         let rows = self.rows(commit)?;
         if rows.len() > MOST_ACTIONS {
-            return Err(Setback::Fault(format!("{} rows do not fit into one transaction", rows.len())));
+            return Err(Setback::Fault(format!(
+                "{} rows do not fit into one transaction",
+                rows.len()
+            )));
         }
         let moves = self.moves(commit)?;
         let (first, last) = first_parts(&moves, rows.len(), MOVES_A_PART);
@@ -268,11 +352,23 @@ mod tests {
         let of = |reasons: &[&'static str]| verdict(reasons.iter().map(|reason| Some(*reason)));
         assert_eq!(of(&["None", "ConditionalCheckFailed"]), Verdict::Raced);
         assert_eq!(of(&["TransactionConflict", "None"]), Verdict::Again);
-        assert_eq!(of(&["ThrottlingError", "TransactionConflict"]), Verdict::Again);
+        assert_eq!(
+            of(&["ThrottlingError", "TransactionConflict"]),
+            Verdict::Again
+        );
         assert_eq!(of(&["ProvisionedThroughputExceeded"]), Verdict::Again);
-        assert_eq!(of(&["TransactionConflict", "ConditionalCheckFailed"]), Verdict::Raced);
-        assert_eq!(of(&["ConditionalCheckFailed", "ThrottlingError"]), Verdict::Raced);
-        assert_eq!(of(&["None", "ValidationError"]), Verdict::Broken("ValidationError".to_owned()));
+        assert_eq!(
+            of(&["TransactionConflict", "ConditionalCheckFailed"]),
+            Verdict::Raced
+        );
+        assert_eq!(
+            of(&["ConditionalCheckFailed", "ThrottlingError"]),
+            Verdict::Raced
+        );
+        assert_eq!(
+            of(&["None", "ValidationError"]),
+            Verdict::Broken("ValidationError".to_owned())
+        );
         assert_eq!(
             of(&["ItemCollectionSizeLimitExceeded", "TransactionConflict"]),
             Verdict::Broken("ItemCollectionSizeLimitExceeded".to_owned())
@@ -289,9 +385,16 @@ mod tests {
                 let (first, last) = first_parts(&moves, others, MOVES_A_PART);
                 assert!(last.concat().len() + others <= MOST_ACTIONS);
                 // Beside the check of the event.
-                assert!(first.iter().all(|part| (1..MOST_ACTIONS).contains(&part.concat().len())));
+                assert!(
+                    first
+                        .iter()
+                        .all(|part| (1..MOST_ACTIONS).contains(&part.concat().len()))
+                );
                 assert_eq!(first.concat().len() + last.len(), count);
-                assert_eq!(first.is_empty(), count * ACTIONS_A_MOVE + others <= MOST_ACTIONS);
+                assert_eq!(
+                    first.is_empty(),
+                    count * ACTIONS_A_MOVE + others <= MOST_ACTIONS
+                );
                 let (first, last) = first_parts(&moves, others, 1);
                 assert!(first.iter().all(|part| part.len() == 1) && last.len() <= 1);
                 assert_eq!(first.len() + last.len(), count);

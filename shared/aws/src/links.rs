@@ -41,11 +41,19 @@ impl Marks {
     /// Those in the table of that name.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self {
+            client,
+            table: table.into(),
+        }
     }
 
     /// Keeps when something last happened to an address.
-    async fn keep_last(&self, address: &AddressHash, what: &str, at: Timestamp) -> Result<(), Setback> {
+    async fn keep_last(
+        &self,
+        address: &AddressHash,
+        what: &str,
+        at: Timestamp,
+    ) -> Result<(), Setback> {
         let update = self
             .client
             .update_item()
@@ -57,7 +65,9 @@ impl Marks {
             .expression_attribute_values(":hash", text(address.as_str()))
             .expression_attribute_values(":at", number(at.as_second()));
         // Raced: it happened later as well.
-        guarded(update).await.map(|(Changed::Now | Changed::Raced)| ())
+        guarded(update)
+            .await
+            .map(|(Changed::Now | Changed::Raced)| ())
     }
 }
 
@@ -72,7 +82,10 @@ impl ports::Marks for Marks {
             .send()
             .await
             .map_err(|error| setback(SERVICE, &error))?;
-        found.item.map(|item| row::from_item(TABLE, item)).transpose()
+        found
+            .item
+            .map(|item| row::from_item(TABLE, item))
+            .transpose()
     }
 
     async fn set_mark(&self, mark: &Mark) -> Result<(), Setback> {
@@ -116,7 +129,10 @@ impl FirstMode {
     /// The one in the table of that name.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self {
+            client,
+            table: table.into(),
+        }
     }
 
     /// Refuses a mode other than the first, and returns the first.
@@ -136,16 +152,39 @@ impl FirstMode {
 impl ports::FirstMode for FirstMode {
     /// A batch of one: this is how the functions' roles may read the table.
     async fn first(&self) -> Result<Option<Mode>, Setback> {
-        let key = KeysAndAttributes::builder().keys(attributes(mode_key())).consistent_read(true).build();
+        let key = KeysAndAttributes::builder()
+            .keys(attributes(mode_key()))
+            .consistent_read(true)
+            .build();
         let key = key.map_err(|error| unbuildable(&error))?;
-        let answer = self.client.batch_get_item().request_items(&self.table, key).send().await;
+        let answer = self
+            .client
+            .batch_get_item()
+            .request_items(&self.table, key)
+            .send()
+            .await;
         let answer = answer.map_err(|error| setback(SERVICE, &error))?;
-        if answer.unprocessed_keys.is_some_and(|unread| !unread.is_empty()) {
+        if answer
+            .unprocessed_keys
+            .is_some_and(|unread| !unread.is_empty())
+        {
             let cause = "keys left unread".to_owned();
-            return Err(Setback::Away { service: SERVICE, cause, retry_after: None });
+            return Err(Setback::Away {
+                service: SERVICE,
+                cause,
+                retry_after: None,
+            });
         }
-        let found = answer.responses.into_iter().flatten().flat_map(|(_, items)| items).next();
-        Ok(found.map(|item| row::from_item::<ModeRow>(TABLE, item)).transpose()?.map(|row| row.mode))
+        let found = answer
+            .responses
+            .into_iter()
+            .flatten()
+            .flat_map(|(_, items)| items)
+            .next();
+        Ok(found
+            .map(|item| row::from_item::<ModeRow>(TABLE, item))
+            .transpose()?
+            .map(|row| row.mode))
     }
 
     async fn begin(&self, mode: Mode) -> Result<Mode, Setback> {
@@ -180,8 +219,16 @@ fn reference_key(reference: &str) -> Key {
 
 /// The keys to read.
 pub(crate) fn keys(wanted: &Wanted) -> Vec<Key> {
-    let references = wanted.reference.iter().map(|reference| reference_key(reference));
-    wanted.links.iter().map(payment_key).chain(references).collect()
+    let references = wanted
+        .reference
+        .iter()
+        .map(|reference| reference_key(reference));
+    wanted
+        .links
+        .iter()
+        .map(payment_key)
+        .chain(references)
+        .collect()
 }
 
 /// What tells the two kinds of rows apart.
@@ -206,7 +253,12 @@ pub(crate) fn found(items: Vec<Attributes>, rows: &mut Rows) -> Result<(), Setba
 
 /// The part of a transaction that writes a payment's link.
 pub(crate) fn put(table: &str, link: &Link) -> Result<Put, Setback> {
-    row::versioned(table, payment_key(&link.payment_intent_id), row::item(TABLE, link)?, link.version)
+    row::versioned(
+        table,
+        payment_key(&link.payment_intent_id),
+        row::item(TABLE, link)?,
+        link.version,
+    )
 }
 
 /// The part of a transaction that writes a reference.

@@ -8,11 +8,22 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 /// Ours, which a finer level may apply to. Libraries' own debug lines hold requests whole: bodies, mails, tokens.
-const OURS: [&str; 7] = ["intake", "fulfillment", "receipts", "sweep", "reconcile", "feedback", "flex"];
+const OURS: [&str; 7] = [
+    "intake",
+    "fulfillment",
+    "receipts",
+    "sweep",
+    "reconcile",
+    "feedback",
+    "flex",
+];
 
 /// Starts logging at the level that `RUST_LOG` names (`info` without it), and makes panics one line as well.
 pub fn start() {
-    let level = env::var("RUST_LOG").ok().and_then(|text| text.parse().ok()).unwrap_or(LevelFilter::INFO);
+    let level = env::var("RUST_LOG")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(LevelFilter::INFO);
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
@@ -26,7 +37,10 @@ pub fn start() {
 
 /// Logs the place of a panic, and not its text: that may quote data.
 pub fn panicked(panic: &PanicHookInfo<'_>) {
-    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let place = panic
+        .location()
+        .map(ToString::to_string)
+        .unwrap_or_default();
     tracing::error!(outcome = "panic", place, "a fault of ours");
 }
 
@@ -34,7 +48,12 @@ pub fn panicked(panic: &PanicHookInfo<'_>) {
 fn filter(level: LevelFilter) -> EnvFilter {
     let others = level.min(LevelFilter::INFO);
     let ours = OURS.iter().map(|name| format!("{name}={level}"));
-    EnvFilter::new(std::iter::once(others.to_string()).chain(ours).collect::<Vec<_>>().join(","))
+    EnvFilter::new(
+        std::iter::once(others.to_string())
+            .chain(ours)
+            .collect::<Vec<_>>()
+            .join(","),
+    )
 }
 
 #[cfg(test)]
@@ -44,7 +63,11 @@ mod tests {
     #[test]
     fn a_finer_level_is_for_our_own_lines_only() {
         let directives = |level| {
-            let mut directives: Vec<_> = filter(level).to_string().split(',').map(str::to_owned).collect();
+            let mut directives: Vec<_> = filter(level)
+                .to_string()
+                .split(',')
+                .map(str::to_owned)
+                .collect();
             directives.sort();
             directives
         };

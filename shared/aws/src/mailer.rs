@@ -58,7 +58,10 @@ impl Mailer {
             .timeout_config(timeouts)
             .retry_config(RetryConfig::disabled())
             .build();
-        Self { client: Client::from_conf(config), configuration_set: configuration_set.into() }
+        Self {
+            client: Client::from_conf(config),
+            configuration_set: configuration_set.into(),
+        }
     }
 
     async fn hand_over(
@@ -78,8 +81,11 @@ impl Mailer {
             .send()
             .await
             .map_err(|error| sort(&error, email))?;
-        MessageId::new(sent.message_id)
-            .map_err(|_| Sorted::End(SendError::Unknown("SES took the mail and gave it no id".to_owned())))
+        MessageId::new(sent.message_id).map_err(|_| {
+            Sorted::End(SendError::Unknown(
+                "SES took the mail and gave it no id".to_owned(),
+            ))
+        })
     }
 }
 
@@ -92,30 +98,42 @@ pub fn mime(email: &Email) -> io::Result<Vec<u8>> {
         .to((to_name, email.to.as_str()))
         .subject(email.subject.as_str())
         // SES replaces it. This one keeps the host's name out, and its encoding keeps `<`, `>` and `@` out.
-        .message_id(format!("{}@{}", tag_value(&email.receipt_id), domain_of(email.from.as_str())))
+        .message_id(format!(
+            "{}@{}",
+            tag_value(&email.receipt_id),
+            domain_of(email.from.as_str())
+        ))
         .text_body(email.text.as_str())
         .html_body(email.html.as_str())
         .write_to_vec()
 }
 
 fn domain_of(address: &str) -> &str {
-    address.rsplit_once('@').map_or(address, |(_, domain)| domain)
+    address
+        .rsplit_once('@')
+        .map_or(address, |(_, domain)| domain)
 }
 
 /// The tags of a mail. Both values have only characters that a tag takes.
 fn tags(email: &Email) -> Result<Vec<MessageTag>, BuildError> {
-    [(TAG, tag_value(&email.receipt_id)), ("kind", email.kind.name().to_owned())]
-        .into_iter()
-        .map(|(name, value)| MessageTag::builder().name(name).value(value).build())
-        .collect()
+    [
+        (TAG, tag_value(&email.receipt_id)),
+        ("kind", email.kind.name().to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, value)| MessageTag::builder().name(name).value(value).build())
+    .collect()
 }
 
 impl ports::Mailer for Mailer {
     async fn send(&self, email: &Email) -> Result<MessageId, SendError> {
-        let mime = mime(email)
-            .map_err(|error| Setback::Fault(format!("the mail could not be built: {:?}", error.kind())))?;
-        let message =
-            RawMessage::builder().data(Blob::new(mime)).build().map_err(|error| unbuildable(&error))?;
+        let mime = mime(email).map_err(|error| {
+            Setback::Fault(format!("the mail could not be built: {:?}", error.kind()))
+        })?;
+        let message = RawMessage::builder()
+            .data(Blob::new(mime))
+            .build()
+            .map_err(|error| unbuildable(&error))?;
         let tags = tags(email).map_err(|error| unbuildable(&error))?;
         unless_throttled(|| self.hand_over(email, &message, &tags)).await
     }
@@ -159,7 +177,9 @@ fn sort(error: &SdkError<SendRawEmailError, HttpResponse>, email: &Email) -> Sor
         SdkError::DispatchFailure(failure) => {
             // The one time limit below the whole attempt's is that of connecting.
             if failure.is_timeout()
-                || failure.as_connector_error().is_some_and(|error| never_connected(error))
+                || failure
+                    .as_connector_error()
+                    .is_some_and(|error| never_connected(error))
             {
                 not_sent()
             } else {
@@ -177,7 +197,10 @@ fn sort(error: &SdkError<SendRawEmailError, HttpResponse>, email: &Email) -> Sor
                     | SendRawEmailError::ConfigurationSetSendingPausedException(_)
                     | SendRawEmailError::MailFromDomainNotVerifiedException(_),
                     _,
-                ) => SendError::NotSent(Setback::SetUp { service: SERVICE, cause: code.to_owned() }),
+                ) => SendError::NotSent(Setback::SetUp {
+                    service: SERVICE,
+                    cause: code.to_owned(),
+                }),
                 _ if code == "Throttling" || code == "ThrottlingException" => {
                     return Sorted::Throttled(not_sent());
                 }
@@ -186,14 +209,20 @@ fn sort(error: &SdkError<SendRawEmailError, HttpResponse>, email: &Email) -> Sor
                     if blames_recipient(message, email) {
                         SendError::Refused(format!("SES rejects the recipient's address ({code})"))
                     } else {
-                        let cause =
-                            format!("{code}: check the sender, the reply address and the configuration set");
-                        SendError::NotSent(Setback::SetUp { service: SERVICE, cause })
+                        let cause = format!(
+                            "{code}: check the sender, the reply address and the configuration set"
+                        );
+                        SendError::NotSent(Setback::SetUp {
+                            service: SERVICE,
+                            cause,
+                        })
                     }
                 }
                 // A yes that is not understood, or something broke in there or on the way: perhaps behind the place
                 // where the mail was taken.
-                (_, 200..300 | 500 | 502 | 504) => SendError::Unknown(format!("SES broke down ({code})")),
+                (_, 200..300 | 500 | 502 | 504) => {
+                    SendError::Unknown(format!("SES broke down ({code})"))
+                }
                 _ => not_sent(),
             }
         }

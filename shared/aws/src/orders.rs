@@ -34,7 +34,10 @@ impl Orders {
     /// The table of that name.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self {
+            client,
+            table: table.into(),
+        }
     }
 }
 
@@ -105,6 +108,9 @@ pub(crate) fn found(items: Vec<Attributes>, rows: &mut Rows) -> Result<(), Setba
 pub(crate) fn put(table: &str, order: &Order) -> Result<Put, Setback> {
     let mut item = row::item(TABLE, order)?;
     item.insert("state".to_owned(), text(order.state().to_string()));
-    item.insert("disputed".to_owned(), AttributeValue::Bool(order.is_disputed()));
+    item.insert(
+        "disputed".to_owned(),
+        AttributeValue::Bool(order.is_disputed()),
+    );
     row::versioned(table, key(&order.order_id), item, order.version)
 }

@@ -23,7 +23,11 @@ impl<J> Jobs<J> {
     /// The queue at that URL.
     #[must_use]
     pub fn new(client: Client, url: impl Into<String>) -> Self {
-        Self { client, url: url.into(), kind: PhantomData }
+        Self {
+            client,
+            url: url.into(),
+            kind: PhantomData,
+        }
     }
 }
 
@@ -31,7 +35,13 @@ impl<J: Job> Queue<J> for Jobs<J> {
     async fn send(&self, job: &J) -> Result<(), Setback> {
         let body = serde_json::to_string(job)
             .map_err(|error| Setback::Fault(format!("a job could not be written: {error}")))?;
-        let sent = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
+        let sent = self
+            .client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .send()
+            .await;
         sent.map(drop).map_err(|error| setback(SERVICE, &error))
     }
 }
@@ -47,7 +57,10 @@ impl Source {
     /// The queue at that URL.
     #[must_use]
     pub fn new(client: Client, url: impl Into<String>) -> Self {
-        Self { client, url: url.into() }
+        Self {
+            client,
+            url: url.into(),
+        }
     }
 }
 
@@ -82,7 +95,10 @@ impl DeadLetters {
     /// The queue at that URL.
     #[must_use]
     pub fn new(client: Client, url: impl Into<String>) -> Self {
-        Self { client, url: url.into() }
+        Self {
+            client,
+            url: url.into(),
+        }
     }
 }
 
@@ -96,9 +112,18 @@ const COUNTS: [QueueAttributeName; 3] = [
 impl ports::DeadLetters for DeadLetters {
     async fn depth(&self) -> Result<u64, Setback> {
         let asked = self.client.get_queue_attributes().queue_url(&self.url);
-        let answer = asked.set_attribute_names(Some(COUNTS.to_vec())).send().await;
-        let counts = answer.map_err(|error| setback(SERVICE, &error))?.attributes.unwrap_or_default();
-        Ok(COUNTS.iter().filter_map(|name| counts.get(name)?.parse::<u64>().ok()).sum())
+        let answer = asked
+            .set_attribute_names(Some(COUNTS.to_vec()))
+            .send()
+            .await;
+        let counts = answer
+            .map_err(|error| setback(SERVICE, &error))?
+            .attributes
+            .unwrap_or_default();
+        Ok(COUNTS
+            .iter()
+            .filter_map(|name| counts.get(name)?.parse::<u64>().ok())
+            .sum())
     }
 
     async fn receive(&self, hidden_for: Duration) -> Result<Vec<DeadLetter>, Setback> {
@@ -128,7 +153,11 @@ impl ports::DeadLetters for DeadLetters {
         match delete.receipt_handle(&letter.receipt_handle).send().await {
             Ok(_) => Ok(()),
             // It is deleted, or somebody else has received it since: theirs to delete.
-            Err(SdkError::ServiceError(refusal)) if refusal.err().is_receipt_handle_is_invalid() => Ok(()),
+            Err(SdkError::ServiceError(refusal))
+                if refusal.err().is_receipt_handle_is_invalid() =>
+            {
+                Ok(())
+            }
             Err(error) => Err(setback(SERVICE, &error)),
         }
     }

@@ -24,7 +24,14 @@ const SERVICE: &str = "DynamoDB";
 const TABLE: &str = "Receipts";
 
 /// What a state may bring along. A change sets those of the new state and removes the others.
-const STATE_ATTRIBUTES: [&str; 6] = ["state", "reason", "owner", "claim_ends_at", "message_id", "sent_at"];
+const STATE_ATTRIBUTES: [&str; 6] = [
+    "state",
+    "reason",
+    "owner",
+    "claim_ends_at",
+    "message_id",
+    "sent_at",
+];
 
 /// The Receipts table.
 #[derive(Debug, Clone)]
@@ -37,11 +44,19 @@ impl Receipts {
     /// The table of that name.
     #[must_use]
     pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+        Self {
+            client,
+            table: table.into(),
+        }
     }
 
     /// An update to `state`, without its condition.
-    fn change(&self, id: &ReceiptId, state: &State, more: &str) -> Result<UpdateItemFluentBuilder, Setback> {
+    fn change(
+        &self,
+        id: &ReceiptId,
+        state: &State,
+        more: &str,
+    ) -> Result<UpdateItemFluentBuilder, Setback> {
         let mut given = row::item(TABLE, state)?;
         // Whoever changes it has taken it up: from then on it is owed like any other, whenever it was due.
         given.extend(pending(state, None));
@@ -61,7 +76,11 @@ impl Receipts {
                 remove.push(format!("#{name}"));
             }
         }
-        Ok(update.update_expression(format!("SET {}{more} REMOVE {}", set.join(", "), remove.join(", "))))
+        Ok(update.update_expression(format!(
+            "SET {}{more} REMOVE {}",
+            set.join(", "),
+            remove.join(", ")
+        )))
     }
 }
 
@@ -97,7 +116,9 @@ pub(crate) fn put(table: &str, receipt: &Receipt) -> Result<Put, Setback> {
 }
 
 fn seen_version(update: UpdateItemFluentBuilder, seen: &Receipt) -> UpdateItemFluentBuilder {
-    update.condition_expression("version = :seen").expression_attribute_values(":seen", number(seen.version))
+    update
+        .condition_expression("version = :seen")
+        .expression_attribute_values(":seen", number(seen.version))
 }
 
 impl ports::Receipts for Receipts {
@@ -120,16 +141,31 @@ impl ports::Receipts for Receipts {
         owner: &OwnerToken,
         claim_ends_at: Timestamp,
     ) -> Result<Changed, Setback> {
-        let state = State::Claimed { owner: owner.clone(), claim_ends_at };
-        guarded(seen_version(self.change(&seen.receipt_id, &state, ", attempts = attempts + :one")?, seen))
-            .await
+        let state = State::Claimed {
+            owner: owner.clone(),
+            claim_ends_at,
+        };
+        guarded(seen_version(
+            self.change(&seen.receipt_id, &state, ", attempts = attempts + :one")?,
+            seen,
+        ))
+        .await
     }
 
     async fn hold(&self, seen: &Receipt) -> Result<Changed, Setback> {
-        guarded(seen_version(self.change(&seen.receipt_id, &State::Held, "")?, seen)).await
+        guarded(seen_version(
+            self.change(&seen.receipt_id, &State::Held, "")?,
+            seen,
+        ))
+        .await
     }
 
-    async fn mark(&self, id: &ReceiptId, owner: &OwnerToken, state: &State) -> Result<Changed, Setback> {
+    async fn mark(
+        &self,
+        id: &ReceiptId,
+        owner: &OwnerToken,
+        state: &State,
+    ) -> Result<Changed, Setback> {
         let update = self
             .change(id, state, "")?
             .condition_expression("#state = :claimed AND #owner = :me")
@@ -152,7 +188,8 @@ impl ports::ReceiptLessons for Receipts {
                 .update_expression("SET version = version + :one, mails = :mails")
                 .expression_attribute_values(":one", number(1)),
         };
-        let update = update.expression_attribute_values(":mails", row::value(TABLE, &lesson.mails)?);
+        let update =
+            update.expression_attribute_values(":mails", row::value(TABLE, &lesson.mails)?);
         guarded(seen_version(update, seen)).await
     }
 }
@@ -209,7 +246,11 @@ impl ports::ReceiptDesk for Receipts {
     async fn close(&self, seen: &Receipt, note: &str) -> Result<Changed, Setback> {
         let closed = seen.clone().closed(note);
         let update = self.change(&closed.receipt_id, &closed.state, ", note = :note")?;
-        guarded(seen_version(update.expression_attribute_values(":note", text(note)), seen)).await
+        guarded(seen_version(
+            update.expression_attribute_values(":note", text(note)),
+            seen,
+        ))
+        .await
     }
 
     async fn waiting(&self, standing: Standing, most: usize) -> Result<Vec<ReceiptId>, Setback> {

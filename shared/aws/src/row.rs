@@ -29,7 +29,9 @@ pub(crate) fn number(value: impl Display) -> AttributeValue {
 
 /// A key, as a request has it.
 pub(crate) fn attributes(key: Key) -> Attributes {
-    key.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect()
+    key.into_iter()
+        .map(|(name, value)| (name.to_owned(), text(value)))
+        .collect()
 }
 
 /// The item of a row.
@@ -38,12 +40,18 @@ pub(crate) fn item<T: Serialize>(table: &'static str, row: &T) -> Result<Attribu
 }
 
 /// A part of a row, as an attribute has it.
-pub(crate) fn value<T: Serialize>(table: &'static str, part: &T) -> Result<AttributeValue, Setback> {
+pub(crate) fn value<T: Serialize>(
+    table: &'static str,
+    part: &T,
+) -> Result<AttributeValue, Setback> {
     serde_dynamo::to_attribute_value(part).map_err(|_| unwritable(table))
 }
 
 /// The row of an item.
-pub(crate) fn from_item<T: DeserializeOwned>(table: &'static str, item: Attributes) -> Result<T, Setback> {
+pub(crate) fn from_item<T: DeserializeOwned>(
+    table: &'static str,
+    item: Attributes,
+) -> Result<T, Setback> {
     let item = HashMap::from(serde_dynamo::Item::from(item));
     let item = Deserializer::from_attribute_value(serde_dynamo::AttributeValue::M(item));
     serde_path_to_error::deserialize(item).map_err(|error| misshapen(table, &error))
@@ -52,13 +60,20 @@ pub(crate) fn from_item<T: DeserializeOwned>(table: &'static str, item: Attribut
 /// The error for a stored item that this version cannot read.
 ///
 /// The text names the attribute and never shows its value: serde's own messages quote values.
-fn misshapen(table: &'static str, error: &serde_path_to_error::Error<serde_dynamo::Error>) -> Setback {
+fn misshapen(
+    table: &'static str,
+    error: &serde_path_to_error::Error<serde_dynamo::Error>,
+) -> Setback {
     // Deeper segments may be keys of a map, and so data.
     let attribute = match error.path().iter().next() {
         Some(Segment::Map { key }) => format!("attribute `{key}`"),
-        _ => missing(&error.inner().to_string()).unwrap_or("some attribute").to_owned(),
+        _ => missing(&error.inner().to_string())
+            .unwrap_or("some attribute")
+            .to_owned(),
     };
-    Setback::Fault(format!("an item of {table} does not have its shape: {attribute}"))
+    Setback::Fault(format!(
+        "an item of {table} does not have its shape: {attribute}"
+    ))
 }
 
 /// The message of serde about a missing field. It names a field of our types, and no data.
@@ -86,7 +101,12 @@ pub(crate) fn first(table: &str, key: Key, item: Attributes) -> Result<Put, Setb
 
 /// The part of a transaction that writes a row that counts versions: if it still has the version before, or for the
 /// first version, if there is no such row.
-pub(crate) fn versioned(table: &str, key: Key, item: Attributes, version: u64) -> Result<Put, Setback> {
+pub(crate) fn versioned(
+    table: &str,
+    key: Key,
+    item: Attributes,
+    version: u64,
+) -> Result<Put, Setback> {
     if version <= 1 {
         return first(table, key, item);
     }
@@ -136,9 +156,16 @@ mod tests {
     }
 
     fn row() -> Row {
-        let inner = Inner { id: OrderId::new("fcs_1").unwrap() };
+        let inner = Inner {
+            id: OrderId::new("fcs_1").unwrap(),
+        };
         let inner = BTreeMap::from([(CANARY.to_owned(), inner)]);
-        Row { count: 1, when: Timestamp::UNIX_EPOCH, kind: Word::Known, inner }
+        Row {
+            count: 1,
+            when: Timestamp::UNIX_EPOCH,
+            kind: Word::Known,
+            inner,
+        }
     }
 
     /// The texts of the errors when each attribute in turn is missing or has another value.
@@ -154,7 +181,10 @@ mod tests {
                 Some(AttributeValue::N(CANARY.to_owned())),
                 Some(AttributeValue::L(vec![canary()])),
                 Some(map(canary())),
-                Some(map(AttributeValue::M(HashMap::from([("id".to_owned(), canary())])))),
+                Some(map(AttributeValue::M(HashMap::from([(
+                    "id".to_owned(),
+                    canary(),
+                )])))),
                 Some(map(AttributeValue::M(HashMap::new()))),
             ];
             for value in changed {
@@ -187,6 +217,9 @@ mod tests {
         let receipt = Receipt::new(&order_id, Kind::Order, None, Timestamp::UNIX_EPOCH).unwrap();
         let errors = errors(&receipt);
         assert!(errors.len() > 20, "{errors:?}");
-        assert!(errors.iter().all(|(_, error)| !error.contains("canary")), "{errors:?}");
+        assert!(
+            errors.iter().all(|(_, error)| !error.contains("canary")),
+            "{errors:?}"
+        );
     }
 }

@@ -70,7 +70,10 @@ pub fn parse<D: Document>(text: &str) -> Result<D, Vec<String>> {
     // serde_json's message may quote the document; its position may not.
     serde_json::from_str(text).map_err(|error| {
         let (line, column) = (error.line(), error.column());
-        vec![format!("a secret is not the JSON document {} (line {line}, column {column})", D::SHAPE)]
+        vec![format!(
+            "a secret is not the JSON document {} (line {line}, column {column})",
+            D::SHAPE
+        )]
     })
 }
 
@@ -94,7 +97,10 @@ impl SecretsManager {
     /// The secret of that name or ARN.
     #[must_use]
     pub fn new(client: Client, secret_id: impl Into<String>) -> Self {
-        Self { client, secret_id: secret_id.into() }
+        Self {
+            client,
+            secret_id: secret_id.into(),
+        }
     }
 }
 
@@ -129,9 +135,10 @@ impl From<SecretsError> for Setback {
     fn from(error: SecretsError) -> Self {
         match error {
             SecretsError::Setback(setback) => setback,
-            SecretsError::Wrong(problems) => {
-                Self::SetUp { service: "Secrets Manager", cause: problems.join("; ") }
-            }
+            SecretsError::Wrong(problems) => Self::SetUp {
+                service: "Secrets Manager",
+                cause: problems.join("; "),
+            },
         }
     }
 }
@@ -142,7 +149,12 @@ pub async fn open<T: Send + Sync>(
     secret_id: &str,
     read: Read<T>,
 ) -> Result<Cache<SecretsManager, T, SystemClock>, SecretsError> {
-    Cache::open(SecretsManager::new(Client::new(config), secret_id), read, SystemClock).await
+    Cache::open(
+        SecretsManager::new(Client::new(config), secret_id),
+        read,
+        SystemClock,
+    )
+    .await
 }
 
 /// The value read from a document, kept for a while.
@@ -168,7 +180,16 @@ impl<S: Store, T: Send + Sync, C: Clock> Cache<S, T, C> {
     pub async fn open(store: S, read: Read<T>, clock: C) -> Result<Self, SecretsError> {
         let value = Arc::new(fetch(&store, read).await?);
         let now = clock.now();
-        Ok(Self { store, read, clock, held: Mutex::new(Held { value, read_at: now, tried_at: now }) })
+        Ok(Self {
+            store,
+            read,
+            clock,
+            held: Mutex::new(Held {
+                value,
+                read_at: now,
+                tried_at: now,
+            }),
+        })
     }
 
     /// What is held, read anew if it has aged. While the store is away, the old value serves on.
@@ -249,7 +270,11 @@ mod tests {
 
     fn api_key(text: &str) -> Result<String, Vec<String>> {
         let key = parse::<ApiKeySecret>(text)?.api_key;
-        if key.is_empty() { Err(vec!["api_key is empty".to_owned()]) } else { Ok(key) }
+        if key.is_empty() {
+            Err(vec!["api_key is empty".to_owned()])
+        } else {
+            Ok(key)
+        }
     }
 
     fn put(world: &World, key: &str) {
@@ -258,7 +283,9 @@ mod tests {
 
     async fn opened(world: &Arc<World>) -> Cache<Arc<World>, String, Arc<World>> {
         put(world, "one");
-        Cache::open(Arc::clone(world), api_key, Arc::clone(world)).await.unwrap()
+        Cache::open(Arc::clone(world), api_key, Arc::clone(world))
+            .await
+            .unwrap()
     }
 
     #[tokio::test]
@@ -316,8 +343,10 @@ mod tests {
         }
         let lines = Lines::default();
         let writer = lines.clone();
-        let subscriber =
-            tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone());
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_writer(move || writer.clone());
         // With one subscriber alone, `tracing` asks the thread that meets a line first whether anybody listens. The
         // other tests' threads have no subscriber. With two it asks the subscribers.
         let second = tracing_subscriber::registry().set_default();
@@ -333,32 +362,52 @@ mod tests {
         let cache = opened(&world).await;
         let lines = logged(async {
             // Away, then wrong, then good.
-            for (second, text) in [(300, None), (360, Some("{}")), (420, Some(r#"{"api_key":"two"}"#))] {
+            for (second, text) in [
+                (300, None),
+                (360, Some("{}")),
+                (420, Some(r#"{"api_key":"two"}"#)),
+            ] {
                 *world.text.lock().unwrap() = text.map(str::to_owned);
                 world.now.store(second, Ordering::SeqCst);
                 let _ = cache.current().await;
             }
         })
         .await;
-        let lines: Vec<serde_json::Value> =
-            lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        let told: Vec<_> =
-            lines.iter().map(|line| (&line["secret_refresh_failed"], line["reason"].as_str())).collect();
+        let lines: Vec<serde_json::Value> = lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let told: Vec<_> = lines
+            .iter()
+            .map(|line| (&line["secret_refresh_failed"], line["reason"].as_str()))
+            .collect();
         let failed = serde_json::Value::Bool(true);
         let wrong = r#"a secret is not the JSON document {"api_key":"…"} (line 1, column 2)"#;
-        assert_eq!(told, [(&failed, Some("out of time")), (&failed, Some(wrong))]);
+        assert_eq!(
+            told,
+            [(&failed, Some("out of time")), (&failed, Some(wrong))]
+        );
         assert_eq!(*cache.current().await, "two");
     }
 
     #[tokio::test]
     async fn an_error_never_quotes_the_document() {
         let world = Arc::new(World::default());
-        for text in [r#"{"api_key": ["fsk_verysecret"]}"#, r#"{"fsk_verysecret": ""}"#, "fsk_verysecret"] {
+        for text in [
+            r#"{"api_key": ["fsk_verysecret"]}"#,
+            r#"{"fsk_verysecret": ""}"#,
+            "fsk_verysecret",
+        ] {
             *world.text.lock().unwrap() = Some(text.to_owned());
-            let error = Cache::open(Arc::clone(&world), api_key, Arc::clone(&world)).await.unwrap_err();
+            let error = Cache::open(Arc::clone(&world), api_key, Arc::clone(&world))
+                .await
+                .unwrap_err();
             let error = error.to_string();
             assert!(!error.contains("verysecret"), "{error}");
-            assert!(error.contains(ApiKeySecret::SHAPE) && error.contains("line 1"), "{error}");
+            assert!(
+                error.contains(ApiKeySecret::SHAPE) && error.contains("line 1"),
+                "{error}"
+            );
         }
     }
 

@@ -12,7 +12,9 @@ pub struct Settings<'a> {
 
 impl fmt::Debug for Settings<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Settings").field("problems", &self.problems).finish_non_exhaustive()
+        f.debug_struct("Settings")
+            .field("problems", &self.problems)
+            .finish_non_exhaustive()
     }
 }
 
@@ -37,7 +39,10 @@ pub fn environment(name: &str) -> Option<String> {
 impl<'a> Settings<'a> {
     /// Reads from `source`: [`environment`], or in a test anything else.
     pub fn from(source: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Self { source, problems: Vec::new() }
+        Self {
+            source,
+            problems: Vec::new(),
+        }
     }
 
     /// A required text that is not blank.
@@ -66,7 +71,9 @@ impl<'a> Settings<'a> {
             "on" => Some(true),
             "off" => Some(false),
             _ => {
-                self.problem(format!("the setting {name} is wrong: it must be `on` or `off`"));
+                self.problem(format!(
+                    "the setting {name} is wrong: it must be `on` or `off`"
+                ));
                 None
             }
         }

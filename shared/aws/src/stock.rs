@@ -44,9 +44,13 @@ fn unnamed_text(unnamed: &Unnamed) -> String {
 
 /// The keys to read.
 pub(crate) fn keys(wanted: &Wanted) -> Vec<Key> {
-    let mapping = wanted.mapping.iter().map(|unnamed| key(unnamed_text(unnamed), MAPPING));
+    let mapping = wanted
+        .mapping
+        .iter()
+        .map(|unnamed| key(unnamed_text(unnamed), MAPPING));
     let shelves = wanted.shelves.iter().flat_map(|(order_id, skus)| {
-        skus.iter().flat_map(move |sku| [counter_key(sku), movement_key(sku, order_id)])
+        skus.iter()
+            .flat_map(move |sku| [counter_key(sku), movement_key(sku, order_id)])
     });
     mapping.chain(shelves).collect()
 }
@@ -60,18 +64,38 @@ struct Row {
 }
 
 /// Puts what was read by [`keys`] among the rows: a shelf for each SKU that was wanted, found or not.
-pub(crate) fn found(wanted: &Wanted, items: Vec<Attributes>, rows: &mut Rows) -> Result<(), Setback> {
+pub(crate) fn found(
+    wanted: &Wanted,
+    items: Vec<Attributes>,
+    rows: &mut Rows,
+) -> Result<(), Setback> {
     let skus = wanted.shelves.iter().flat_map(|(_, skus)| skus);
-    rows.shelves = skus.map(|sku| Shelf { sku: sku.clone(), on_hand: None, moved: None }).collect();
-    let movement = wanted.shelves.as_ref().map(|(order_id, _)| movement_entry(order_id));
+    rows.shelves = skus
+        .map(|sku| Shelf {
+            sku: sku.clone(),
+            on_hand: None,
+            moved: None,
+        })
+        .collect();
+    let movement = wanted
+        .shelves
+        .as_ref()
+        .map(|(order_id, _)| movement_entry(order_id));
     for item in items {
         let row: Row = row::from_item(TABLE, item.clone())?;
         if row.entry == MAPPING {
-            let unnamed = wanted.mapping.iter().find(|unnamed| unnamed_text(unnamed) == row.sku);
+            let unnamed = wanted
+                .mapping
+                .iter()
+                .find(|unnamed| unnamed_text(unnamed) == row.sku);
             rows.mapping.extend(unnamed.cloned().zip(row.maps_to));
             continue;
         }
-        let Some(shelf) = rows.shelves.iter_mut().find(|shelf| shelf.sku.as_str() == row.sku) else {
+        let Some(shelf) = rows
+            .shelves
+            .iter_mut()
+            .find(|shelf| shelf.sku.as_str() == row.sku)
+        else {
             continue;
         };
         if row.entry == COUNTER {
@@ -96,7 +120,9 @@ pub(crate) fn take(table: &str, take: &Take) -> Result<(Put, Update), Setback> {
         .expression_attribute_values(":taken", number(movement.taken));
     let counter = if movement.short() > 0 {
         // Short by so many is only true of the very count that was read.
-        counter.condition_expression("on_hand = :seen").expression_attribute_values(":seen", number(on_hand))
+        counter
+            .condition_expression("on_hand = :seen")
+            .expression_attribute_values(":seen", number(on_hand))
     } else {
         counter.condition_expression("on_hand >= :taken")
     };
@@ -105,7 +131,12 @@ pub(crate) fn take(table: &str, take: &Take) -> Result<(Put, Update), Setback> {
 
 /// The two parts of a transaction that put goods back: the movement, which knows how many are back, and the counter.
 pub(crate) fn put_back(table: &str, back: &Return) -> Result<(Update, Update), Setback> {
-    let Return { sku, order_id, seen, pieces } = back;
+    let Return {
+        sku,
+        order_id,
+        seen,
+        pieces,
+    } = back;
     // Older movements do not say that nothing is back. Never more go back than were taken.
     let as_seen = match seen {
         0 => "(attribute_not_exists(#returned) OR #returned = :seen)",

@@ -65,13 +65,19 @@ struct Noted {
 
 impl From<IndexedEvent> for sweep::Undone<EventId> {
     fn from(row: IndexedEvent) -> Self {
-        Self { id: row.event_id, since: row.received_at }
+        Self {
+            id: row.event_id,
+            since: row.received_at,
+        }
     }
 }
 
 impl From<IndexedReceipt> for sweep::Undone<ReceiptId> {
     fn from(row: IndexedReceipt) -> Self {
-        Self { id: row.receipt_id, since: row.created_at }
+        Self {
+            id: row.receipt_id,
+            since: row.created_at,
+        }
     }
 }
 
@@ -163,10 +169,13 @@ impl Index<'_> {
             .return_values(ReturnValue::UpdatedOld);
         match past_conflicts(|| update.clone().send()).await {
             Ok(updated) => {
-                let Noted { swept_at } = row::from_item(self.name, updated.attributes.unwrap_or_default())?;
+                let Noted { swept_at } =
+                    row::from_item(self.name, updated.attributes.unwrap_or_default())?;
                 Ok(Taken::Now { before: swept_at })
             }
-            Err(SdkError::ServiceError(refusal)) if refusal.err().is_conditional_check_failed_exception() => {
+            Err(SdkError::ServiceError(refusal))
+                if refusal.err().is_conditional_check_failed_exception() =>
+            {
                 Ok(Taken::NotNow)
             }
             Err(error) => Err(setback(SERVICE, &error)),
@@ -242,11 +251,15 @@ impl Undone<EventPlace> for Events {
         until: Timestamp,
         most: usize,
     ) -> Result<Vec<sweep::Undone<EventId>>, Setback> {
-        self.index().undone::<IndexedEvent, _>(event_place(place), until, most).await
+        self.index()
+            .undone::<IndexedEvent, _>(event_place(place), until, most)
+            .await
     }
 
     async fn take(&self, place: EventPlace, id: &EventId, turn: &Turn) -> Result<Taken, Setback> {
-        self.index().take(event_place(place), id.as_str(), turn).await
+        self.index()
+            .take(event_place(place), id.as_str(), turn)
+            .await
     }
 
     async fn give_back(
@@ -267,11 +280,20 @@ impl Undone<ReceiptPlace> for Receipts {
         until: Timestamp,
         most: usize,
     ) -> Result<Vec<sweep::Undone<ReceiptId>>, Setback> {
-        self.index().undone::<IndexedReceipt, _>(receipt_place(place), until, most).await
+        self.index()
+            .undone::<IndexedReceipt, _>(receipt_place(place), until, most)
+            .await
     }
 
-    async fn take(&self, place: ReceiptPlace, id: &ReceiptId, turn: &Turn) -> Result<Taken, Setback> {
-        self.index().take(receipt_place(place), id.as_str(), turn).await
+    async fn take(
+        &self,
+        place: ReceiptPlace,
+        id: &ReceiptId,
+        turn: &Turn,
+    ) -> Result<Taken, Setback> {
+        self.index()
+            .take(receipt_place(place), id.as_str(), turn)
+            .await
     }
 
     async fn give_back(

@@ -32,9 +32,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     let sources = match part {
-        Part::Subject => Sources { subject: own, ..Sources::default() },
-        Part::Text => Sources { text: own, ..Sources::default() },
-        Part::Html => Sources { html: own, ..Sources::default() },
+        Part::Subject => Sources {
+            subject: own,
+            ..Sources::default()
+        },
+        Part::Text => Sources {
+            text: own,
+            ..Sources::default()
+        },
+        Part::Html => Sources {
+            html: own,
+            ..Sources::default()
+        },
     };
     let rendered = Templates::new(BTreeMap::from([(form, sources)]))?.preview(form, sample)?;
     println!(

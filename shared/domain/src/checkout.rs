@@ -5,7 +5,8 @@
 use crate::{
     delivery::Provider,
     ids::{
-        CustomerId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, Sku, SubscriptionId,
+        CustomerId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, Sku,
+        SubscriptionId,
     },
     mode::Mode,
     money::Currency,

@@ -156,6 +156,9 @@ mod tests {
             assert_eq!(word, format!("\"{class}\""));
             assert_eq!(serde_json::from_str::<Class>(&word).unwrap(), class);
         }
-        assert_eq!(serde_json::from_str::<Class>("\"a_word_to_come\"").unwrap(), Class::Other);
+        assert_eq!(
+            serde_json::from_str::<Class>("\"a_word_to_come\"").unwrap(),
+            Class::Other
+        );
     }
 }

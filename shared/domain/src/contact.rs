@@ -49,7 +49,12 @@ impl Contact {
     /// A customer of whom nothing is stored.
     #[must_use]
     pub fn new(customer_id: CustomerId) -> Self {
-        Self { customer_id, version: 0, told: None, deleted: false }
+        Self {
+            customer_id,
+            version: 0,
+            told: None,
+            deleted: false,
+        }
     }
 
     /// Merges news; `None` is the customer's deletion.
@@ -84,7 +89,13 @@ mod tests {
 
     fn told(second: i64, name: &str) -> Latest<Told> {
         let email = Some(format!("{name}@example.com"));
-        Latest::new(at(second), Told { name: Some(name.to_owned()), email })
+        Latest::new(
+            at(second),
+            Told {
+                name: Some(name.to_owned()),
+                email,
+            },
+        )
     }
 
     fn contact(news: &[Option<Latest<Told>>]) -> Contact {
@@ -111,14 +122,29 @@ mod tests {
         let news = [told(SALE, "old"), told(SALE + 1, "new")].map(Some);
         let turned = [news[1].clone(), news[0].clone()];
         assert_eq!(contact(&news), contact(&turned));
-        assert_eq!(over(&contact(&news)).as_deref(), Some("new <new@example.com>"));
+        assert_eq!(
+            over(&contact(&news)).as_deref(),
+            Some("new <new@example.com>")
+        );
     }
 
     #[test]
     fn what_was_never_told_is_known_from_the_order() {
-        assert_eq!(over(&contact(&[])).as_deref(), Some("order <order@example.com>"));
-        let nameless = Latest::new(at(SALE), Told { name: None, email: Some("new@example.com".into()) });
-        assert_eq!(over(&contact(&[Some(nameless)])).as_deref(), Some("order <new@example.com>"));
+        assert_eq!(
+            over(&contact(&[])).as_deref(),
+            Some("order <order@example.com>")
+        );
+        let nameless = Latest::new(
+            at(SALE),
+            Told {
+                name: None,
+                email: Some("new@example.com".into()),
+            },
+        );
+        assert_eq!(
+            over(&contact(&[Some(nameless)])).as_deref(),
+            Some("order <new@example.com>")
+        );
     }
 
     #[test]
@@ -129,7 +155,10 @@ mod tests {
             [Some(told(SALE, "old")), Some(told(SALE + 9, "new")), None],
         ] {
             let contact = contact(&news);
-            assert_eq!((contact.deleted, &contact.told, over(&contact)), (true, &None, None));
+            assert_eq!(
+                (contact.deleted, &contact.told, over(&contact)),
+                (true, &None, None)
+            );
         }
     }
 }

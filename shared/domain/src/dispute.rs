@@ -100,9 +100,12 @@ impl Dispute {
     /// Merges news into what is known, if anything is.
     #[must_use]
     pub fn merged(known: Option<Self>, told: Latest<Told>, funds: Option<Latest<Funds>>) -> Self {
-        let Some(mut known) = known else { return Self { told, funds } };
+        let Some(mut known) = known else {
+            return Self { told, funds };
+        };
         // A status that we do not know neither opens nor closes it.
-        if (told.value.status.is_known(), &told) > (known.told.value.status.is_known(), &known.told) {
+        if (told.value.status.is_known(), &told) > (known.told.value.status.is_known(), &known.told)
+        {
             known.told = told;
         }
         merge(&mut known.funds, funds);

@@ -46,17 +46,25 @@ pub fn granted(
     let access = if subscription.current_products().contains(product_id) {
         subscription.access(grace)
     } else {
-        Access { until: None, reason: Reason::NotInPlan }
+        Access {
+            until: None,
+            reason: Reason::NotInPlan,
+        }
     };
     grants.insert(subscription.subscription_id.clone(), access);
     while grants.len() > MOST_GRANTS {
-        let least = grants.iter().min_by_key(|(id, access)| (access.until, *id)).map(|(id, _)| id.clone());
+        let least = grants
+            .iter()
+            .min_by_key(|(id, access)| (access.until, *id))
+            .map(|(id, _)| id.clone());
         let Some(least) = least else { break };
         grants.remove(&least);
     }
     let best = grants.iter().max_by_key(|(id, access)| (access.until, *id));
-    let (granted_by, best) =
-        best.map_or((subscription.subscription_id.clone(), access), |(id, access)| (id.clone(), *access));
+    let (granted_by, best) = best.map_or(
+        (subscription.subscription_id.clone(), access),
+        |(id, access)| (id.clone(), *access),
+    );
     Entitlement {
         customer_id: subscription.customer_id.clone(),
         product_id: product_id.clone(),
@@ -92,7 +100,10 @@ mod tests {
     #[test]
     fn a_row_says_until_when_and_why_and_who_says_so() {
         let row = granted_to_gym(None, &subscription("fsub_1", SALE + DAY));
-        assert_eq!((row.access_until, row.reason, row.version), (at(SALE + DAY), Reason::Paid, 0));
+        assert_eq!(
+            (row.access_until, row.reason, row.version),
+            (at(SALE + DAY), Reason::Paid, 0)
+        );
         assert_eq!(row.reason_text, Reason::Paid.to_string());
         assert_eq!(row.granted_by.as_str(), "fsub_1");
     }
@@ -102,15 +113,24 @@ mod tests {
         let mut incomplete = Subscription::new(Provider::Flex, id("fcus_1"), id("fsub_1"));
         incomplete.learn(at(SALE), snapshot("incomplete", SALE + DAY));
         let row = granted_to_gym(None, &incomplete);
-        assert_eq!((row.access_until, row.reason), (Timestamp::UNIX_EPOCH, Reason::NotPaidYet));
+        assert_eq!(
+            (row.access_until, row.reason),
+            (Timestamp::UNIX_EPOCH, Reason::NotPaidYet)
+        );
     }
 
     #[test]
     fn the_longest_grant_counts_whichever_came_last() {
-        let (short, long) = (subscription("fsub_1", SALE + DAY), subscription("fsub_2", SALE + 2 * DAY));
+        let (short, long) = (
+            subscription("fsub_1", SALE + DAY),
+            subscription("fsub_2", SALE + 2 * DAY),
+        );
         let first = granted_to_gym(None, &long);
         let row = granted_to_gym(Some(&first), &short);
-        assert_eq!((row.access_until, row.granted_by.as_str()), (at(SALE + 2 * DAY), "fsub_2"));
+        assert_eq!(
+            (row.access_until, row.granted_by.as_str()),
+            (at(SALE + 2 * DAY), "fsub_2")
+        );
         let other = granted_to_gym(Some(&granted_to_gym(None, &short)), &long);
         assert_eq!(other.grants, row.grants);
         assert_eq!(other.granted_by, row.granted_by);
@@ -120,12 +140,21 @@ mod tests {
     fn what_is_not_in_the_plan_is_not_granted() {
         let mut moved = subscription("fsub_1", SALE + DAY);
         let known = granted_to_gym(None, &moved);
-        let pool = Snapshot { items: vec![item("fprod_pool")], ..snapshot("active", SALE + DAY) };
+        let pool = Snapshot {
+            items: vec![item("fprod_pool")],
+            ..snapshot("active", SALE + DAY)
+        };
         moved.learn(at(SALE + 1), pool);
         let row = granted_to_gym(Some(&known), &moved);
-        assert_eq!((row.access_until, row.reason), (Timestamp::UNIX_EPOCH, Reason::NotInPlan));
+        assert_eq!(
+            (row.access_until, row.reason),
+            (Timestamp::UNIX_EPOCH, Reason::NotInPlan)
+        );
         let pool = granted(None, &moved, &id("fprod_pool"), SignedDuration::ZERO);
-        assert_eq!((pool.access_until, pool.reason), (at(SALE + DAY), Reason::Paid));
+        assert_eq!(
+            (pool.access_until, pool.reason),
+            (at(SALE + DAY), Reason::Paid)
+        );
     }
 
     #[test]
@@ -133,9 +162,15 @@ mod tests {
         let most = i64::try_from(MOST_GRANTS).unwrap();
         let mut row = granted_to_gym(None, &subscription("fsub_0", SALE));
         for n in 1..=most + 3 {
-            row = granted_to_gym(Some(&row), &subscription(&format!("fsub_{n}"), SALE + n * DAY));
+            row = granted_to_gym(
+                Some(&row),
+                &subscription(&format!("fsub_{n}"), SALE + n * DAY),
+            );
         }
-        assert_eq!((row.grants.len(), row.access_until), (MOST_GRANTS, at(SALE + (most + 3) * DAY)));
+        assert_eq!(
+            (row.grants.len(), row.access_until),
+            (MOST_GRANTS, at(SALE + (most + 3) * DAY))
+        );
         assert!(!row.grants.contains_key(&id::<SubscriptionId>("fsub_3")));
     }
 

@@ -141,7 +141,11 @@ impl EventState {
     #[must_use]
     pub fn may_expire(self) -> bool {
         match self {
-            Self::Processed | Self::Dropped | Self::NotNeeded | Self::Unhandled | Self::Unreadable => true,
+            Self::Processed
+            | Self::Dropped
+            | Self::NotNeeded
+            | Self::Unhandled
+            | Self::Unreadable => true,
             Self::Stored | Self::Committed | Self::Parked => false,
         }
     }
@@ -233,7 +237,10 @@ impl StoredEvent {
             event_id: delivery.key_beside(),
             state: EventState::Parked,
             class: Some(Class::OtherBody),
-            reason: Some(format!("another body came under the id {} of an earlier event", delivery.key())),
+            reason: Some(format!(
+                "another body came under the id {} of an earlier event",
+                delivery.key()
+            )),
             ..Self::first(delivery)
         }
     }

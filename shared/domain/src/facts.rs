@@ -23,7 +23,10 @@ pub struct Latest<T> {
 impl<T: Ord> Latest<T> {
     /// A value that was so at that time, cut to whole seconds: it must compare the same before and after it is stored.
     pub fn new(at: Timestamp, value: T) -> Self {
-        Self { at: whole_second(at), value }
+        Self {
+            at: whole_second(at),
+            value,
+        }
     }
 }
 
@@ -142,7 +145,10 @@ mod tests {
 
     #[test]
     fn a_moment_is_cut_to_its_second() {
-        assert_eq!(Latest::new(at(5) + jiff::SignedDuration::from_millis(999), 0).at, at(5));
+        assert_eq!(
+            Latest::new(at(5) + jiff::SignedDuration::from_millis(999), 0).at,
+            at(5)
+        );
     }
 
     proptest! {

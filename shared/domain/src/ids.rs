@@ -176,7 +176,9 @@ mod tests {
             assert_eq!(EventId::new(bad), Err(BadId::Character), "{bad:?}");
         }
         assert_eq!(
-            EventId::new("fevt_01HW6AXK8QPNABRXQZAN5F882A").map(String::from).as_deref(),
+            EventId::new("fevt_01HW6AXK8QPNABRXQZAN5F882A")
+                .map(String::from)
+                .as_deref(),
             Ok("fevt_01HW6AXK8QPNABRXQZAN5F882A")
         );
     }
@@ -184,7 +186,12 @@ mod tests {
     #[test]
     fn the_key_of_a_second_body_is_told_from_an_id() {
         assert!(EventId::of_body(OTHER_BODY, "2cf24dba").is_other_body());
-        for id in ["fevt_1", "other-body", "other-bodyguard", "unreadable:2cf24dba"] {
+        for id in [
+            "fevt_1",
+            "other-body",
+            "other-bodyguard",
+            "unreadable:2cf24dba",
+        ] {
             assert!(!EventId::new(id).unwrap().is_other_body(), "{id}");
         }
     }

@@ -57,7 +57,9 @@ mod tests {
 
     #[test]
     fn the_wire_of_a_fulfillment_job_is_frozen() {
-        let job = FulfillmentJob::V1 { event_id: EventId::new("fevt_1").unwrap() };
+        let job = FulfillmentJob::V1 {
+            event_id: EventId::new("fevt_1").unwrap(),
+        };
         let wire = r#"{"version":"1","event_id":"fevt_1"}"#;
         assert_eq!(serde_json::to_string(&job).unwrap(), wire);
         assert_eq!(serde_json::from_str::<FulfillmentJob>(wire).unwrap(), job);
@@ -66,7 +68,9 @@ mod tests {
 
     #[test]
     fn the_wire_of_a_receipt_job_is_frozen() {
-        let job = ReceiptJob::V1 { receipt_id: ReceiptId::new("fcs_1-order").unwrap() };
+        let job = ReceiptJob::V1 {
+            receipt_id: ReceiptId::new("fcs_1-order").unwrap(),
+        };
         let wire = r#"{"version":"1","receipt_id":"fcs_1-order"}"#;
         assert_eq!(serde_json::to_string(&job).unwrap(), wire);
         assert_eq!(serde_json::from_str::<ReceiptJob>(wire).unwrap(), job);

@@ -150,9 +150,16 @@ mod tests {
     fn of_rows_that_were_read_twice_the_later_reading_counts_and_nothing_read_once_is_lost() {
         let mut shop = Shop::selling(checkout(vec![line("brace", 1, 5000, Some("BRACE"))]));
         shop.tell(SALE, completed());
-        shop.tell(SALE, subscription_news("fsub_1", snapshot("active", SALE + DAY)));
+        shop.tell(
+            SALE,
+            subscription_news("fsub_1", snapshot("active", SALE + DAY)),
+        );
         let order = shop.order().clone();
-        let reference = Reference { reference: "order-1".to_owned(), order_ids: Vec::new(), version: 1 };
+        let reference = Reference {
+            reference: "order-1".to_owned(),
+            order_ids: Vec::new(),
+            version: 1,
+        };
         let full = Rows {
             order: Some(order.clone()),
             reference: Some(reference),
@@ -162,7 +169,13 @@ mod tests {
         };
         assert_eq!(full.clone().and(Rows::default()), full);
         assert_eq!(Rows::default().and(full.clone()), full);
-        let later = Rows { order: Some(Order { version: 9, ..order }), ..Rows::default() };
+        let later = Rows {
+            order: Some(Order {
+                version: 9,
+                ..order
+            }),
+            ..Rows::default()
+        };
         assert_eq!(full.and(later).order.map(|order| order.version), Some(9));
     }
 }

@@ -57,7 +57,10 @@ impl Mode {
     /// that has not begun.
     pub fn check(self, first: Option<Self>) -> Result<(), OtherMode> {
         match first {
-            Some(first) if first != self => Err(OtherMode { first, deployed: self }),
+            Some(first) if first != self => Err(OtherMode {
+                first,
+                deployed: self,
+            }),
             _ => Ok(()),
         }
     }
@@ -73,9 +76,17 @@ mod tests {
             assert_eq!((mode.check(None), mode.check(Some(mode))), (Ok(()), Ok(())));
         }
         let refused = Mode::Live.check(Some(Mode::Test)).unwrap_err();
-        assert_eq!(refused, OtherMode { first: Mode::Test, deployed: Mode::Live });
+        assert_eq!(
+            refused,
+            OtherMode {
+                first: Mode::Test,
+                deployed: Mode::Live
+            }
+        );
         assert!(
-            refused.to_string().contains("deploy it with Mode=test again, and a second stack with Mode=live")
+            refused
+                .to_string()
+                .contains("deploy it with Mode=test again, and a second stack with Mode=live")
         );
     }
 
@@ -84,6 +95,9 @@ mod tests {
         for mode in [Mode::Live, Mode::Test] {
             assert_eq!(mode.to_string().parse(), Ok(mode));
         }
-        assert_eq!(("live".parse(), "Live".parse::<Mode>()), (Ok(Mode::Live), Err(BadMode)));
+        assert_eq!(
+            ("live".parse(), "Live".parse::<Mode>()),
+            (Ok(Mode::Live), Err(BadMode))
+        );
     }
 }

@@ -21,7 +21,9 @@ impl Currency {
 
     /// Finds a currency by its code, in any case (`usd`, `USD`).
     pub fn new(code: &str) -> Result<Self, BadCurrency> {
-        iso::Currency::find(&code.to_ascii_uppercase()).map(Self).ok_or(BadCurrency)
+        iso::Currency::find(&code.to_ascii_uppercase())
+            .map(Self)
+            .ok_or(BadCurrency)
     }
 
     /// The three-letter code in upper case.
@@ -77,7 +79,13 @@ mod tests {
 
     #[test]
     fn money_reads_as_people_write_it() {
-        let usd = |minor| Money { minor, currency: Currency::USD }.to_string();
+        let usd = |minor| {
+            Money {
+                minor,
+                currency: Currency::USD,
+            }
+            .to_string()
+        };
         assert_eq!(usd(106_498), "$1,064.98");
         assert_eq!(usd(5), "$0.05");
         assert_eq!(usd(-500), "-$5.00");
@@ -87,7 +95,14 @@ mod tests {
     #[test]
     fn every_amount_has_a_text() {
         for minor in [i64::MIN, i64::MAX] {
-            assert!(!Money { minor, currency: Currency::USD }.to_string().is_empty());
+            assert!(
+                !Money {
+                    minor,
+                    currency: Currency::USD
+                }
+                .to_string()
+                .is_empty()
+            );
         }
     }
 

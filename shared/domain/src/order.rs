@@ -6,8 +6,8 @@ use crate::{
     dispute::{Dispute, Stage},
     facts::Latest,
     ids::{
-        DisputeId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId, RefundId,
-        Sku, SubscriptionId,
+        DisputeId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId,
+        RefundId, Sku, SubscriptionId,
     },
     mode::Mode,
     money::{Currency, Money},
@@ -181,7 +181,9 @@ impl OrderLine {
     /// Whether HSA/FSA money may pay for it. Unclassified counts as no: a receipt must not promise it.
     #[must_use]
     pub fn is_eligible(&self) -> bool {
-        self.eligibility.as_ref().is_some_and(Eligibility::is_eligible)
+        self.eligibility
+            .as_ref()
+            .is_some_and(Eligibility::is_eligible)
     }
 }
 
@@ -209,16 +211,29 @@ impl Alerts {
     /// What is new in `order` over what was known of it.
     #[must_use]
     pub fn between(known: Option<&Order>, order: &Order) -> Self {
-        let stage_of = |id| known.and_then(|known| known.disputes.get(id)).map(Dispute::stage);
-        let newly = |wanted: Stage| {
-            order.disputes.iter().any(|(id, now)| now.stage() == wanted && stage_of(id) != Some(wanted))
+        let stage_of = |id| {
+            known
+                .and_then(|known| known.disputes.get(id))
+                .map(Dispute::stage)
         };
-        let had_failed =
-            |id| known.and_then(|known| known.refunds.get(id)).is_some_and(Refund::failed_after_all);
+        let newly = |wanted: Stage| {
+            order
+                .disputes
+                .iter()
+                .any(|(id, now)| now.stage() == wanted && stage_of(id) != Some(wanted))
+        };
+        let had_failed = |id| {
+            known
+                .and_then(|known| known.refunds.get(id))
+                .is_some_and(Refund::failed_after_all)
+        };
         Self {
             dispute_opened: newly(Stage::Open),
             dispute_lost: newly(Stage::Lost),
-            refund_failed: order.refunds.iter().any(|(id, now)| now.failed_after_all() && !had_failed(id)),
+            refund_failed: order
+                .refunds
+                .iter()
+                .any(|(id, now)| now.failed_after_all() && !had_failed(id)),
         }
     }
 }
@@ -240,7 +255,9 @@ impl Order {
     /// What was paid for it, in minor units: what was received, where that is told.
     #[must_use]
     pub fn paid(&self) -> i64 {
-        self.received.filter(|received| *received > 0).unwrap_or(self.totals.total)
+        self.received
+            .filter(|received| *received > 0)
+            .unwrap_or(self.totals.total)
     }
 
     /// The refunds of this order's own payments. Those of its subscription's later invoices are kept on it as well,
@@ -248,7 +265,8 @@ impl Order {
     pub fn own_refunds(&self) -> impl Iterator<Item = &Refund> {
         self.refunds.values().filter(|refund| {
             let told = &refund.told.value;
-            let of_another_invoice = told.invoice_id.is_some() && told.invoice_id != self.invoice_id;
+            let of_another_invoice =
+                told.invoice_id.is_some() && told.invoice_id != self.invoice_id;
             // A checkout that cost nothing, the start of a trial, has no payment: nothing of it can go back.
             self.payment_intents.contains(&told.payment_intent_id)
                 || (self.payment_intents.is_empty() && self.paid() > 0 && !of_another_invoice)
@@ -259,19 +277,26 @@ impl Order {
     #[must_use]
     pub fn refunded(&self) -> i64 {
         let standing = self.own_refunds().filter(|refund| refund.stands());
-        standing.fold(0, |sum, refund| sum.saturating_add(refund.told.value.amount))
+        standing.fold(0, |sum, refund| {
+            sum.saturating_add(refund.told.value.amount)
+        })
     }
 
     /// Whether a dispute is open.
     #[must_use]
     pub fn is_disputed(&self) -> bool {
-        self.disputes.values().any(|dispute| dispute.stage() == Stage::Open)
+        self.disputes
+            .values()
+            .any(|dispute| dispute.stage() == Stage::Open)
     }
 
     /// An amount of this order, for people.
     #[must_use]
     pub fn money(&self, minor: i64) -> Money {
-        Money { minor, currency: self.currency }
+        Money {
+            minor,
+            currency: self.currency,
+        }
     }
 
     /// An upper bound of the bytes that its row takes. DynamoDB counts names, values and a byte or three for each
@@ -309,7 +334,10 @@ mod tests {
             Funds::Expired,
             Funds::Canceled,
         ] {
-            assert_eq!(serde_json::to_string(&funds).unwrap(), format!("\"{funds}\""));
+            assert_eq!(
+                serde_json::to_string(&funds).unwrap(),
+                format!("\"{funds}\"")
+            );
             assert_eq!(State::Waiting(funds).to_string(), funds.to_string());
         }
     }

@@ -113,22 +113,35 @@ mod tests {
     #[test]
     fn the_back_off_grows_fourfold_up_to_an_hour() {
         let base = Duration::from_secs(15);
-        let waits: Vec<u64> = [1, 2, 3, 4, 5, 40].map(|n| back_off(base, n, None).as_secs()).to_vec();
+        let waits: Vec<u64> = [1, 2, 3, 4, 5, 40]
+            .map(|n| back_off(base, n, None).as_secs())
+            .to_vec();
         assert_eq!(waits, [15, 60, 240, 960, 3600, 3600]);
     }
 
     #[test]
     fn what_knows_when_to_come_again_says_so() {
         let retry_after = Duration::from_secs(7);
-        let away = |retry_after| Setback::Away { service: "Flex", cause: "503".to_owned(), retry_after };
+        let away = |retry_after| Setback::Away {
+            service: "Flex",
+            cause: "503".to_owned(),
+            retry_after,
+        };
         for told in [
             away(Some(retry_after)),
             Setback::Claimed { retry_after },
-            Setback::Unknown { cause: "no answer".to_owned(), retry_after },
+            Setback::Unknown {
+                cause: "no answer".to_owned(),
+                retry_after,
+            },
         ] {
             assert_eq!(told.retry_after(), Some(retry_after), "{told}");
         }
-        for untold in [away(None), Setback::OutOfTime, Setback::TooEarly("open".to_owned())] {
+        for untold in [
+            away(None),
+            Setback::OutOfTime,
+            Setback::TooEarly("open".to_owned()),
+        ] {
             assert_eq!(untold.retry_after(), None, "{untold}");
         }
     }
@@ -136,8 +149,17 @@ mod tests {
     #[test]
     fn a_wait_that_was_asked_for_is_kept_within_reason() {
         let base = Duration::from_secs(15);
-        assert_eq!(back_off(base, 1, Some(Duration::from_secs(90))).as_secs(), 90);
-        assert_eq!(back_off(base, 1, Some(Duration::from_secs(1))).as_secs(), 15);
-        assert_eq!(back_off(base, 1, Some(Duration::from_secs(999_999))).as_secs(), 3600);
+        assert_eq!(
+            back_off(base, 1, Some(Duration::from_secs(90))).as_secs(),
+            90
+        );
+        assert_eq!(
+            back_off(base, 1, Some(Duration::from_secs(1))).as_secs(),
+            15
+        );
+        assert_eq!(
+            back_off(base, 1, Some(Duration::from_secs(999_999))).as_secs(),
+            3600
+        );
     }
 }

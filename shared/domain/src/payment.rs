@@ -104,7 +104,13 @@ impl Link {
     /// A link of which nothing is stored.
     #[must_use]
     pub fn new(payment_intent_id: PaymentIntentId) -> Self {
-        Self { payment_intent_id, version: 0, order_id: None, told: None, news_at: None }
+        Self {
+            payment_intent_id,
+            version: 0,
+            order_id: None,
+            told: None,
+            news_at: None,
+        }
     }
 
     /// Merges news into it.
@@ -124,7 +130,10 @@ mod tests {
 
     fn merged(all: &[(i64, &str)]) -> Option<Latest<Told>> {
         all.iter().fold(None, |mut known, (second, status)| {
-            merge(&mut known, Some(Latest::new(at(*second), paid(status, 100))));
+            merge(
+                &mut known,
+                Some(Latest::new(at(*second), paid(status, 100))),
+            );
             known
         })
     }
@@ -135,36 +144,68 @@ mod tests {
 
     #[test]
     fn that_it_succeeded_or_else_was_canceled_is_for_good() {
-        for late in ["requires_payment_method", "processing", "a word of next year", "canceled"] {
-            assert_eq!(status(&[(SALE, "succeeded"), (SALE + 1, late)]), "succeeded");
-            assert_eq!(status(&[(SALE + 1, late), (SALE, "succeeded")]), "succeeded");
+        for late in [
+            "requires_payment_method",
+            "processing",
+            "a word of next year",
+            "canceled",
+        ] {
+            assert_eq!(
+                status(&[(SALE, "succeeded"), (SALE + 1, late)]),
+                "succeeded"
+            );
+            assert_eq!(
+                status(&[(SALE + 1, late), (SALE, "succeeded")]),
+                "succeeded"
+            );
         }
-        assert_eq!(status(&[(SALE, "canceled"), (SALE + 1, "processing")]), "canceled");
-        assert_eq!(status(&[(SALE, "canceled"), (SALE + 1, "succeeded")]), "succeeded");
+        assert_eq!(
+            status(&[(SALE, "canceled"), (SALE + 1, "processing")]),
+            "canceled"
+        );
+        assert_eq!(
+            status(&[(SALE, "canceled"), (SALE + 1, "succeeded")]),
+            "succeeded"
+        );
     }
 
     #[test]
     fn else_newer_news_replace_older_ones() {
-        let told = [(SALE, "requires_payment_method"), (SALE + 1, "processing"), (SALE, "requires_capture")];
+        let told = [
+            (SALE, "requires_payment_method"),
+            (SALE + 1, "processing"),
+            (SALE, "requires_capture"),
+        ];
         assert_eq!(status(&told), "processing");
-        assert_eq!(status(&[(SALE, "requires_capture"), (SALE, "processing")]), "requires_capture");
+        assert_eq!(
+            status(&[(SALE, "requires_capture"), (SALE, "processing")]),
+            "requires_capture"
+        );
     }
 
     #[test]
     fn a_status_that_we_do_not_know_replaces_none_that_we_do() {
         assert_eq!(
-            status(&[(SALE, "requires_capture"), (SALE + 1, "a word of next year")]),
+            status(&[
+                (SALE, "requires_capture"),
+                (SALE + 1, "a word of next year")
+            ]),
             "requires_capture"
         );
         assert_eq!(
-            status(&[(SALE + 1, "a word of next year"), (SALE, "requires_capture")]),
+            status(&[
+                (SALE + 1, "a word of next year"),
+                (SALE, "requires_capture")
+            ]),
             "requires_capture"
         );
     }
 
     #[test]
     fn a_link_keeps_when_it_was_heard_of_last() {
-        let link = Link::new(id("fpi_1")).with(None, at(SALE + 1)).with(None, at(SALE));
+        let link = Link::new(id("fpi_1"))
+            .with(None, at(SALE + 1))
+            .with(None, at(SALE));
         assert_eq!(link.news_at, Some(at(SALE + 1)));
         assert_eq!((link.told, link.order_id), (None, None));
     }

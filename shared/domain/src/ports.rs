@@ -73,9 +73,13 @@ pub enum Settlement {
 /// The Events table.
 pub trait Events: Send + Sync {
     /// Stores an event unless its id is there already: one conditional write.
-    fn record(&self, event: &StoredEvent) -> impl Future<Output = Result<Recorded, Setback>> + Send;
+    fn record(&self, event: &StoredEvent)
+    -> impl Future<Output = Result<Recorded, Setback>> + Send;
     /// Reads an event, strongly consistent.
-    fn event(&self, id: &EventId) -> impl Future<Output = Result<Option<StoredEvent>, Setback>> + Send;
+    fn event(
+        &self,
+        id: &EventId,
+    ) -> impl Future<Output = Result<Option<StoredEvent>, Setback>> + Send;
     /// Ends a pending event. An event that has already ended, or whose effects are committed and which is now
     /// to be parked, stays as it is: raced.
     fn settle(
@@ -145,7 +149,10 @@ pub struct Found {
 /// The Events table, as an operator uses it.
 pub trait EventDesk: Send + Sync {
     /// Puts an event back to `stored`, its attempts counted anew, if it still stands where it stood.
-    fn reopen(&self, reopening: &Reopening) -> impl Future<Output = Result<Changed, Setback>> + Send;
+    fn reopen(
+        &self,
+        reopening: &Reopening,
+    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
     /// Drops an event, if it still stands where it stood.
     fn drop_event(
         &self,
@@ -227,7 +234,10 @@ pub enum Changed {
 /// The Receipts table.
 pub trait Receipts: Send + Sync {
     /// Reads a receipt, strongly consistent.
-    fn receipt(&self, id: &ReceiptId) -> impl Future<Output = Result<Option<Receipt>, Setback>> + Send;
+    fn receipt(
+        &self,
+        id: &ReceiptId,
+    ) -> impl Future<Output = Result<Option<Receipt>, Setback>> + Send;
     /// Claims a receipt, guarded by the version that was read. Counts an attempt.
     fn claim(
         &self,
@@ -249,8 +259,11 @@ pub trait Receipts: Send + Sync {
 /// The Receipts table, as what SES tells of mails changes it.
 pub trait ReceiptLessons: Send + Sync {
     /// Writes what a report has taught, guarded by the version that was read.
-    fn learn(&self, seen: &Receipt, lesson: &Lesson)
-    -> impl Future<Output = Result<Changed, Setback>> + Send;
+    fn learn(
+        &self,
+        seen: &Receipt,
+        lesson: &Lesson,
+    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
 }
 
 /// The Orders table, as what SES tells of mails changes it.
@@ -294,7 +307,11 @@ pub trait ReceiptDesk: Send + Sync {
         now: Timestamp,
     ) -> impl Future<Output = Result<Changed, Setback>> + Send;
     /// Closes a receipt ([`Receipt::closed`]), guarded by the version that was read.
-    fn close(&self, seen: &Receipt, note: &str) -> impl Future<Output = Result<Changed, Setback>> + Send;
+    fn close(
+        &self,
+        seen: &Receipt,
+        note: &str,
+    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
     /// The receipts that stand there, if that is not the end, by the index: the oldest ones, so many at most. Mails for
     /// a later day are not among them.
     fn waiting(
@@ -327,7 +344,12 @@ pub trait Undone<P: Place>: Send + Sync {
     ) -> impl Future<Output = Result<Vec<sweep::Undone<P::Id>>, Setback>> + Send;
     /// Notes on a row, as it is now, that it is queued again, if its turn has come ([`Turn::has_come`]): of two who
     /// try, one does. Changes nothing else of it, its version included.
-    fn take(&self, place: P, id: &P::Id, turn: &Turn) -> impl Future<Output = Result<Taken, Setback>> + Send;
+    fn take(
+        &self,
+        place: P,
+        id: &P::Id,
+        turn: &Turn,
+    ) -> impl Future<Output = Result<Taken, Setback>> + Send;
     /// Takes back what was noted at `taken_at`, since the row could not be queued, and notes again what was noted
     /// `before`: whoever comes next may take it, and is told what we were told.
     fn give_back(
@@ -377,7 +399,10 @@ pub trait DeadLetters: Send + Sync {
     /// About how many messages it holds, those hidden for the moment among them.
     fn depth(&self) -> impl Future<Output = Result<u64, Setback>> + Send;
     /// Receives some messages, ten at most, and hides them from everybody for so long; not at all, to look only.
-    fn receive(&self, hidden_for: Duration) -> impl Future<Output = Result<Vec<DeadLetter>, Setback>> + Send;
+    fn receive(
+        &self,
+        hidden_for: Duration,
+    ) -> impl Future<Output = Result<Vec<DeadLetter>, Setback>> + Send;
     /// Deletes a message that was received, if it is still there and nobody else has received it since.
     fn delete(&self, letter: &DeadLetter) -> impl Future<Output = Result<(), Setback>> + Send;
 }
@@ -385,7 +410,11 @@ pub trait DeadLetters: Send + Sync {
 /// Leaving a failed message alone for a while.
 pub trait Delay: Send + Sync {
     /// Hides the message for `by` from now on.
-    fn delay(&self, receipt_handle: &str, by: Duration) -> impl Future<Output = Result<(), Setback>> + Send;
+    fn delay(
+        &self,
+        receipt_handle: &str,
+        by: Duration,
+    ) -> impl Future<Output = Result<(), Setback>> + Send;
 }
 
 /// Why a mail was not handed over, or may have been.
@@ -464,7 +493,11 @@ pub trait ProviderApi: Send + Sync {
 /// The provider's lists: all there is of some kind, whatever was announced.
 pub trait Listing: Send + Sync {
     /// Reads a page of a list, in the provider's order.
-    fn list(&self, provider: Provider, ask: Ask<'_>) -> impl Future<Output = Result<Page, ReadError>> + Send;
+    fn list(
+        &self,
+        provider: Provider,
+        ask: Ask<'_>,
+    ) -> impl Future<Output = Result<Page, ReadError>> + Send;
 }
 
 /// The signing keys that a provider may use now.

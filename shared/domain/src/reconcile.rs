@@ -17,7 +17,8 @@ use crate::{
     order::Order,
     refund,
     subscription::{
-        Bill, InvoiceEvent, InvoiceNews, Item, MOST_INVOICES, Snapshot, Source, Status, Subscription,
+        Bill, InvoiceEvent, InvoiceNews, Item, MOST_INVOICES, Snapshot, Source, Status,
+        Subscription,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -43,8 +44,13 @@ pub enum What {
 
 impl What {
     /// All of them, in the order in which they are looked at.
-    pub const ALL: [Self; 5] =
-        [Self::Checkouts, Self::Invoices, Self::Refunds, Self::Subscriptions, Self::Ended];
+    pub const ALL: [Self; 5] = [
+        Self::Checkouts,
+        Self::Invoices,
+        Self::Refunds,
+        Self::Subscriptions,
+        Self::Ended,
+    ];
 }
 
 impl fmt::Display for What {
@@ -150,18 +156,28 @@ impl Found {
 #[must_use]
 pub fn wanted(news: &News) -> Wanted {
     match news {
-        News::Checkout { order_id, .. } => Wanted { order: Some(order_id.clone()), ..Wanted::default() },
-        News::Refund(news) => {
-            Wanted { links: vec![news.told.payment_intent_id.clone()], ..Wanted::default() }
-        }
+        News::Checkout { order_id, .. } => Wanted {
+            order: Some(order_id.clone()),
+            ..Wanted::default()
+        },
+        News::Refund(news) => Wanted {
+            links: vec![news.told.payment_intent_id.clone()],
+            ..Wanted::default()
+        },
         News::Subscription(news) => {
             let key = (news.customer_id.clone(), news.subscription_id.clone());
-            Wanted { subscription: Some(key), ..Wanted::default() }
+            Wanted {
+                subscription: Some(key),
+                ..Wanted::default()
+            }
         }
         News::Invoice(news) => {
             let customer_id = news.customer_id.clone();
             let key = customer_id.map(|customer_id| (customer_id, news.subscription_id.clone()));
-            Wanted { subscription: key, ..Wanted::default() }
+            Wanted {
+                subscription: key,
+                ..Wanted::default()
+            }
         }
         News::CheckoutPaid { .. }
         | News::Payment(_)
@@ -182,7 +198,10 @@ pub fn wanted_order(news: &News, rows: &Rows) -> Option<OrderId> {
         News::Invoice(news) => {
             let known = rows.subscription.as_ref()?;
             let invoice = known.invoices.get(&news.invoice_id)?;
-            let beginning = known.beginning.as_ref().filter(|_| invoice.receipt_id.is_none())?;
+            let beginning = known
+                .beginning
+                .as_ref()
+                .filter(|_| invoice.receipt_id.is_none())?;
             Some(beginning.order_id.clone())
         }
         _ => None,
@@ -201,7 +220,10 @@ pub fn is_missing(found: &Found, rows: &Rows) -> bool {
             *completed && (rows.order.is_none() || waits_for_what_is_here(found, rows))
         }
         News::Refund(news) => {
-            let known = rows.order.as_ref().and_then(|order| order.refunds.get(&news.refund_id));
+            let known = rows
+                .order
+                .as_ref()
+                .and_then(|order| order.refunds.get(&news.refund_id));
             known.is_none_or(|known| {
                 let (known, told) = (&known.told.value, &news.told);
                 // A word that we do not know replaces none that we know.
@@ -212,7 +234,10 @@ pub fn is_missing(found: &Found, rows: &Rows) -> bool {
         }
         News::Invoice(news) => rows.subscription.as_ref().is_none_or(|known| {
             !is_paid(known, news)
-                || rows.order.as_ref().is_some_and(|order| lacks_receipt(news, known, order))
+                || rows
+                    .order
+                    .as_ref()
+                    .is_some_and(|order| lacks_receipt(news, known, order))
         }),
         News::Subscription(news) => is_other(rows.subscription.as_ref(), &news.snapshot),
         News::CheckoutPaid { .. }
@@ -228,13 +253,17 @@ pub fn is_missing(found: &Found, rows: &Rows) -> bool {
 /// The order, if it waits for its money.
 #[must_use]
 pub fn order_that_waits(rows: &Rows) -> Option<&Order> {
-    rows.order.as_ref().filter(|order| order.fulfilled_at.is_none())
+    rows.order
+        .as_ref()
+        .filter(|order| order.fulfilled_at.is_none())
 }
 
 fn waits_for_what_is_here(found: &Found, rows: &Rows) -> bool {
-    order_that_waits(rows).zip(found.received).is_some_and(|(order, received)| {
-        received.is_all || received.amount > order.received.unwrap_or_default()
-    })
+    order_that_waits(rows)
+        .zip(found.received)
+        .is_some_and(|(order, received)| {
+            received.is_all || received.amount > order.received.unwrap_or_default()
+        })
 }
 
 /// Whether an order knows of a part of its money, and waits for the rest. Nothing is missing; but if the rest is given
@@ -242,11 +271,18 @@ fn waits_for_what_is_here(found: &Found, rows: &Rows) -> bool {
 /// day.
 #[must_use]
 pub fn is_asked_again(found: &Found, rows: &Rows) -> bool {
-    let part = found.received.filter(|received| !received.is_all && received.amount > 0);
-    matches!(found.news, News::Checkout { completed: true, .. })
-        && order_that_waits(rows)
-            .zip(part)
-            .is_some_and(|(order, part)| order.received.unwrap_or_default() >= part.amount)
+    let part = found
+        .received
+        .filter(|received| !received.is_all && received.amount > 0);
+    matches!(
+        found.news,
+        News::Checkout {
+            completed: true,
+            ..
+        }
+    ) && order_that_waits(rows)
+        .zip(part)
+        .is_some_and(|(order, part)| order.received.unwrap_or_default() >= part.amount)
 }
 
 /// Whether what is stored was told after the list was read: then it is the list that is behind, and the next run lists the
@@ -255,11 +291,17 @@ pub fn is_asked_again(found: &Found, rows: &Rows) -> bool {
 pub fn is_overtaken(found: &Found, rows: &Rows, read_at: Timestamp, now: Timestamp) -> bool {
     let told_at = match &found.news {
         News::Refund(news) => {
-            let known = rows.order.as_ref().and_then(|order| order.refunds.get(&news.refund_id));
+            let known = rows
+                .order
+                .as_ref()
+                .and_then(|order| order.refunds.get(&news.refund_id));
             known.map(|known| known.told.at)
         }
         News::Subscription(_) => {
-            let known = rows.subscription.as_ref().and_then(|known| known.snapshot.as_ref());
+            let known = rows
+                .subscription
+                .as_ref()
+                .and_then(|known| known.snapshot.as_ref());
             known.map(|known| known.at)
         }
         _ => None,
@@ -277,7 +319,10 @@ fn is_paid(known: &Subscription, news: &InvoiceNews) -> bool {
         return invoice.paid_at.is_some();
     }
     let mine = age(&news.invoice_id, &news.bill);
-    let is_oldest = known.invoices.iter().all(|(id, invoice)| mine < age(id, &invoice.bill.value));
+    let is_oldest = known
+        .invoices
+        .iter()
+        .all(|(id, invoice)| mine < age(id, &invoice.bill.value));
     known.invoices.len() >= MOST_INVOICES && is_oldest && mine.0 <= known.paid_through
 }
 
@@ -286,7 +331,10 @@ fn is_other(known: Option<&Subscription>, told: &Snapshot) -> bool {
     if told.source == Source::Deleted {
         return known.is_none_or(|known| known.ended_at.is_none());
     }
-    match (known.and_then(|known| known.snapshot.as_ref()), &told.status) {
+    match (
+        known.and_then(|known| known.snapshot.as_ref()),
+        &told.status,
+    ) {
         // What never began has nothing that could be missing.
         (None, Status::Incomplete | Status::IncompleteExpired) => false,
         (None, _) => true,
@@ -323,14 +371,27 @@ fn differs(known: &Snapshot, told: &Snapshot) -> bool {
 /// Flex also lists disputes, payments and customers.
 fn state(news: &News) -> Option<String> {
     match news {
-        News::Checkout { completed: true, .. } | News::CheckoutPaid { .. } => Some("complete".to_owned()),
+        News::Checkout {
+            completed: true, ..
+        }
+        | News::CheckoutPaid { .. } => Some("complete".to_owned()),
         News::Refund(news) => Some(news.told.status.to_string()),
         News::Invoice(news) => (news.event == InvoiceEvent::Paid).then(|| "paid".to_owned()),
         News::Subscription(news) => {
-            let Snapshot { cancel_at_period_end, period_end, trial_end, items, .. } = &news.snapshot;
+            let Snapshot {
+                cancel_at_period_end,
+                period_end,
+                trial_end,
+                items,
+                ..
+            } = &news.snapshot;
             let matters = format!("{:?}", (cancel_at_period_end, period_end, trial_end, items));
             let print = fingerprint(matters.as_bytes());
-            Some(format!("{}-{}", news.snapshot.status, print.get(..8).unwrap_or_default()))
+            Some(format!(
+                "{}-{}",
+                news.snapshot.status,
+                print.get(..8).unwrap_or_default()
+            ))
         }
         News::Checkout { .. }
         | News::Payment(_)
@@ -361,7 +422,9 @@ pub fn subject(news: &News) -> Option<Subject> {
 /// An event with such a subject announces a sale: money for a checkout or for a period of a subscription.
 #[must_use]
 pub fn is_sale(subject: &Subject) -> bool {
-    ["checkout_session:", "invoice:"].iter().any(|resource| subject.as_str().starts_with(resource))
+    ["checkout_session:", "invoice:"]
+        .iter()
+        .any(|resource| subject.as_str().starts_with(resource))
 }
 
 /// Whether what an event told that was parked beside such rows has something to go on by now: the list says that it is
@@ -377,14 +440,22 @@ pub fn goes_on(news: &News, rows: &Rows) -> bool {
 #[must_use]
 pub fn event_id(found: &Found, rows: &Rows, read_at: Timestamp) -> EventId {
     let version = match &found.news {
-        News::Invoice(_) | News::Subscription(_) => rows.subscription.as_ref().map(|row| row.version),
+        News::Invoice(_) | News::Subscription(_) => {
+            rows.subscription.as_ref().map(|row| row.version)
+        }
         _ => rows.order.as_ref().map(|order| order.version),
     };
     let state = state(&found.news).unwrap_or_default();
     // An order that waits stays in its version while its money comes in parts.
     let received = found.received.filter(|_| rows.order.is_some());
-    let received = received.map(|received| format!("-{}", received.amount)).unwrap_or_default();
-    let asked = if is_asked_again(found, rows) { read_at.strftime("-%F").to_string() } else { String::new() };
+    let received = received
+        .map(|received| format!("-{}", received.amount))
+        .unwrap_or_default();
+    let asked = if is_asked_again(found, rows) {
+        read_at.strftime("-%F").to_string()
+    } else {
+        String::new()
+    };
     let (resource, id, version) = (found.resource, &found.id, version.unwrap_or_default());
     let name = format!("{resource}:{id}:{state}{received}{asked}:{version}");
     // An id or a word that is none of ours makes it too long, or has characters that no id has.
@@ -409,7 +480,10 @@ pub fn told_at(found: &Found, rows: &Rows, read_at: Timestamp) -> Timestamp {
     let subscription = rows.subscription.as_ref();
     match &found.news {
         News::Refund(news) => {
-            let known = rows.order.as_ref().and_then(|order| order.refunds.get(&news.refund_id));
+            let known = rows
+                .order
+                .as_ref()
+                .and_then(|order| order.refunds.get(&news.refund_id));
             after(known.map(|known| known.told.at), read_at)
         }
         News::Subscription(news) if news.snapshot.source != Source::Deleted => {
@@ -418,7 +492,10 @@ pub fn told_at(found: &Found, rows: &Rows, read_at: Timestamp) -> Timestamp {
         }
         News::Invoice(news) => {
             let known = subscription.and_then(|known| known.invoices.get(&news.invoice_id));
-            after(known.map(|known| known.bill.at), found.since.unwrap_or(read_at))
+            after(
+                known.map(|known| known.bill.at),
+                found.since.unwrap_or(read_at),
+            )
         }
         _ => found.since.unwrap_or(read_at),
     }

@@ -91,7 +91,11 @@ impl Refund {
     /// A refund of which this is the first news.
     #[must_use]
     pub fn new(told: Latest<Told>) -> Self {
-        Self { succeeded: told.value.status == Status::Succeeded, told, receipt_id: None }
+        Self {
+            succeeded: told.value.status == Status::Succeeded,
+            told,
+            receipt_id: None,
+        }
     }
 
     /// Merges news into it.
@@ -153,12 +157,19 @@ impl FromStr for Restock {
 /// nothing is guessed.
 #[must_use]
 pub fn goods_back(order: &Order, policy: Restock, movements: &[Movement]) -> BTreeMap<Sku, i64> {
-    let refunds: Vec<&Refund> = order.own_refunds().filter(|refund| refund.succeeded).collect();
-    let paid_back = refunds.iter().fold(0_i64, |sum, refund| sum.saturating_add(refund.told.value.amount));
+    let refunds: Vec<&Refund> = order
+        .own_refunds()
+        .filter(|refund| refund.succeeded)
+        .collect();
+    let paid_back = refunds.iter().fold(0_i64, |sum, refund| {
+        sum.saturating_add(refund.told.value.amount)
+    });
     // Of an order that cost nothing, nothing can be paid back.
     let whole = order.paid() > 0 && paid_back >= order.paid();
     let named = || {
-        let goods = refunds.iter().flat_map(|refund| goods(order, &refund.told.value));
+        let goods = refunds
+            .iter()
+            .flat_map(|refund| goods(order, &refund.told.value));
         goods.fold(BTreeMap::<Sku, i64>::new(), |mut back, goods| {
             let pieces = back.entry(goods.sku).or_default();
             *pieces = pieces.saturating_add(goods.quantity.into());
@@ -174,7 +185,10 @@ pub fn goods_back(order: &Order, policy: Restock, movements: &[Movement]) -> BTr
         .iter()
         .map(|movement| {
             let pieces = back.as_ref().map_or(movement.taken, |back| {
-                back.get(&movement.sku).copied().unwrap_or_default().clamp(0, movement.taken)
+                back.get(&movement.sku)
+                    .copied()
+                    .unwrap_or_default()
+                    .clamp(0, movement.taken)
             });
             (movement.sku.clone(), pieces)
         })
@@ -195,7 +209,10 @@ fn goods(order: &Order, told: &Told) -> Vec<Goods> {
     let only = |mut found: Vec<Goods>| if found.len() == 1 { found.pop() } else { None };
     let whole = counted()
         .filter(|(_, line)| line.amounts.total == told.amount)
-        .map(|(sku, line)| Goods { sku: sku.clone(), quantity: line.quantity });
+        .map(|(sku, line)| Goods {
+            sku: sku.clone(),
+            quantity: line.quantity,
+        });
     let whole: Vec<Goods> = whole.collect();
     if !whole.is_empty() {
         return only(whole).into_iter().collect();
@@ -205,7 +222,10 @@ fn goods(order: &Order, told: &Told) -> Vec<Goods> {
             let quantity = i64::from(line.quantity);
             quantity > 1 && told.amount.checked_mul(quantity) == Some(line.amounts.total)
         })
-        .map(|(sku, _)| Goods { sku: sku.clone(), quantity: 1 });
+        .map(|(sku, _)| Goods {
+            sku: sku.clone(),
+            quantity: 1,
+        });
     only(piece.collect()).into_iter().collect()
 }
 
@@ -215,8 +235,9 @@ mod tests {
     use crate::fulfillment::testing::{SALE, at, refund_told};
 
     fn refund(told: &[(i64, &str)]) -> Refund {
-        let latest =
-            |(second, status): &(i64, &str)| Latest::new(at(*second), refund_told("fpi_1", status, 100));
+        let latest = |(second, status): &(i64, &str)| {
+            Latest::new(at(*second), refund_told("fpi_1", status, 100))
+        };
         let mut refund = Refund::new(latest(&told[0]));
         told[1..].iter().for_each(|told| refund.merge(latest(told)));
         refund
@@ -235,9 +256,21 @@ mod tests {
     #[test]
     fn that_it_went_through_is_remembered_whenever_it_is_told() {
         for told in [
-            [(SALE, "pending"), (SALE + 1, "succeeded"), (SALE + 2, "failed")],
-            [(SALE + 2, "failed"), (SALE + 1, "succeeded"), (SALE, "pending")],
-            [(SALE + 1, "succeeded"), (SALE + 2, "failed"), (SALE, "pending")],
+            [
+                (SALE, "pending"),
+                (SALE + 1, "succeeded"),
+                (SALE + 2, "failed"),
+            ],
+            [
+                (SALE + 2, "failed"),
+                (SALE + 1, "succeeded"),
+                (SALE, "pending"),
+            ],
+            [
+                (SALE + 1, "succeeded"),
+                (SALE + 2, "failed"),
+                (SALE, "pending"),
+            ],
         ] {
             let refund = refund(&told);
             assert!(refund.succeeded && !refund.stands() && refund.failed_after_all());
@@ -248,9 +281,24 @@ mod tests {
 
     #[test]
     fn within_one_second_the_state_that_comes_later_in_a_life_is_newer() {
-        for pair in ["pending", "requires_action", "succeeded", "failed", "canceled"].windows(2) {
+        for pair in [
+            "pending",
+            "requires_action",
+            "succeeded",
+            "failed",
+            "canceled",
+        ]
+        .windows(2)
+        {
             for told in [[pair[0], pair[1]], [pair[1], pair[0]]] {
-                assert_eq!(refund(&told.map(|status| (SALE, status))).told.value.status.as_str(), pair[1]);
+                assert_eq!(
+                    refund(&told.map(|status| (SALE, status)))
+                        .told
+                        .value
+                        .status
+                        .as_str(),
+                    pair[1]
+                );
             }
         }
     }

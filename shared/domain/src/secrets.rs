@@ -38,7 +38,10 @@ mod tests {
     #[test]
     fn a_key_is_told_to_whom_it_is_revealed_and_printed_for_nobody() {
         let key = ApiKey::new(" flex_live_key\n").unwrap();
-        assert_eq!((key.reveal(), format!("{key:?}").as_str()), ("flex_live_key", "ApiKey(…)"));
+        assert_eq!(
+            (key.reveal(), format!("{key:?}").as_str()),
+            ("flex_live_key", "ApiKey(…)")
+        );
         assert_eq!(ApiKey::new(" \n"), None);
     }
 }

@@ -49,7 +49,9 @@ pub enum BadKey {
     #[error("a webhook secret is empty: copy it from the provider's dashboard")]
     Empty,
     /// Not base64 in the standard alphabet, or cut short.
-    #[error("a webhook secret is not base64, or was cut short: copy all of it from the provider's dashboard")]
+    #[error(
+        "a webhook secret is not base64, or was cut short: copy all of it from the provider's dashboard"
+    )]
     NotBase64,
     /// Not of the length that the specification demands.
     #[error(
@@ -76,7 +78,9 @@ impl Key {
         if !KEY_BYTES.contains(&bytes.len()) {
             return Err(BadKey::Length);
         }
-        Hmac::new_from_slice(&bytes).map(Self).map_err(|_| BadKey::NotBase64)
+        Hmac::new_from_slice(&bytes)
+            .map(Self)
+            .map_err(|_| BadKey::NotBase64)
     }
 
     fn mac(&self, id: &str, timestamp: &str, body: &[u8]) -> Hmac<Sha256> {
@@ -181,14 +185,22 @@ impl fmt::Debug for Unverified<'_> {
 ///
 /// It comes before [`Unverified::verify`] because keys may have to be fetched: a request that no key could prove must
 /// not cause that.
-pub fn check<'body>(signed: &Signed<'_, 'body>, now: Timestamp) -> Result<Unverified<'body>, Refusal> {
+pub fn check<'body>(
+    signed: &Signed<'_, 'body>,
+    now: Timestamp,
+) -> Result<Unverified<'body>, Refusal> {
     let delivery_id = check_id(signed.id)?;
     check_timestamp(signed.timestamp, now)?;
     let candidates = candidates(signed.signatures)?;
     if candidates.is_empty() {
         return Err(Refusal::Forged);
     }
-    Ok(Unverified { delivery_id, timestamp: signed.timestamp.to_owned(), body: signed.body, candidates })
+    Ok(Unverified {
+        delivery_id,
+        timestamp: signed.timestamp.to_owned(),
+        body: signed.body,
+        candidates,
+    })
 }
 
 impl Unverified<'_> {
@@ -200,9 +212,15 @@ impl Unverified<'_> {
         let proven = keys.iter().any(|key| {
             let mac = key.mac(self.delivery_id.as_str(), &self.timestamp, self.body);
             // `verify_slice` takes the same time wherever the two differ.
-            self.candidates.iter().any(|candidate| mac.clone().verify_slice(candidate).is_ok())
+            self.candidates
+                .iter()
+                .any(|candidate| mac.clone().verify_slice(candidate).is_ok())
         });
-        if proven { Ok(self.delivery_id.clone()) } else { Err(Refusal::Forged) }
+        if proven {
+            Ok(self.delivery_id.clone())
+        } else {
+            Err(Refusal::Forged)
+        }
     }
 }
 
@@ -237,7 +255,14 @@ fn check_timestamp(text: &str, now: Timestamp) -> Result<(), Refusal> {
     if seconds <= TOLERANCE_SECONDS {
         return Ok(());
     }
-    Err(Refusal::Stale { direction: if then < now { Direction::Past } else { Direction::Future }, seconds })
+    Err(Refusal::Stale {
+        direction: if then < now {
+            Direction::Past
+        } else {
+            Direction::Future
+        },
+        seconds,
+    })
 }
 
 /// The decoded `v1` entries. Other entries are skipped, so that a provider may add other schemes beside it.

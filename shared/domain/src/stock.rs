@@ -89,8 +89,16 @@ pub enum LineStock {
 pub fn sku_of<'a>(line: &'a LineItem, mapping: &'a Mapping) -> Option<&'a Sku> {
     line.sku
         .as_ref()
-        .or_else(|| line.price_id.as_ref().and_then(|id| mapping.get(&Unnamed::Price(id.clone()))))
-        .or_else(|| line.product_id.as_ref().and_then(|id| mapping.get(&Unnamed::Product(id.clone()))))
+        .or_else(|| {
+            line.price_id
+                .as_ref()
+                .and_then(|id| mapping.get(&Unnamed::Price(id.clone())))
+        })
+        .or_else(|| {
+            line.product_id
+                .as_ref()
+                .and_then(|id| mapping.get(&Unnamed::Product(id.clone())))
+        })
 }
 
 /// The mapping rows worth reading for these lines.
@@ -113,7 +121,10 @@ pub fn unnamed(lines: &[LineItem]) -> Vec<Unnamed> {
 /// The SKUs worth reading for these lines.
 #[must_use]
 pub fn skus(lines: &[LineItem], mapping: &Mapping) -> Vec<Sku> {
-    let mut wanted: Vec<Sku> = lines.iter().filter_map(|line| sku_of(line, mapping).cloned()).collect();
+    let mut wanted: Vec<Sku> = lines
+        .iter()
+        .filter_map(|line| sku_of(line, mapping).cloned())
+        .collect();
     wanted.sort();
     wanted.dedup();
     wanted
@@ -155,8 +166,10 @@ pub struct Return {
 /// Plans what goes back on the shelves until as much is back as `back` says. Never takes anything out again.
 #[must_use]
 pub fn returns(shelves: &[Shelf], back: &BTreeMap<Sku, i64>) -> Vec<Return> {
-    let moved =
-        shelves.iter().filter(|shelf| shelf.on_hand.is_some()).filter_map(|shelf| shelf.moved.as_ref());
+    let moved = shelves
+        .iter()
+        .filter(|shelf| shelf.on_hand.is_some())
+        .filter_map(|shelf| shelf.moved.as_ref());
     moved
         .filter_map(|movement| {
             let pieces = back.get(&movement.sku)?.saturating_sub(movement.returned);
@@ -186,8 +199,8 @@ pub fn plan(
         line_stock.push(match sku_of(line, mapping) {
             None => LineStock::Unmapped,
             Some(sku) => {
-                let counted =
-                    shelf_of(sku).is_some_and(|shelf| shelf.on_hand.is_some() || shelf.moved.is_some());
+                let counted = shelf_of(sku)
+                    .is_some_and(|shelf| shelf.on_hand.is_some() || shelf.moved.is_some());
                 if counted {
                     let quantity = sold.entry(sku).or_default();
                     *quantity = quantity.saturating_add(i64::from(line.quantity));
@@ -218,7 +231,11 @@ pub fn plan(
             to_write.push(Take { movement, on_hand });
         }
     }
-    Plan { lines: line_stock, movements, to_write }
+    Plan {
+        lines: line_stock,
+        movements,
+        to_write,
+    }
 }
 
 #[cfg(test)]
@@ -236,10 +253,17 @@ mod tests {
             moved_at: Timestamp::UNIX_EPOCH,
             returned: 1,
         };
-        let shelves = [Shelf { sku: sku.clone(), on_hand: Some(8), moved: Some(movement) }];
+        let shelves = [Shelf {
+            sku: sku.clone(),
+            on_hand: Some(8),
+            moved: Some(movement),
+        }];
         let pieces = |back| {
             let planned = returns(&shelves, &BTreeMap::from([(sku.clone(), back)]));
-            planned.iter().map(|planned| planned.pieces).collect::<Vec<_>>()
+            planned
+                .iter()
+                .map(|planned| planned.pieces)
+                .collect::<Vec<_>>()
         };
         assert_eq!([pieces(0), pieces(1), pieces(2)], [vec![], vec![], vec![1]]);
     }

@@ -9,7 +9,8 @@ use crate::{
     delivery::Provider,
     facts::{Latest, earliest, latest, merge, whole_second, words},
     ids::{
-        BadId, CustomerId, InvoiceId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId, SubscriptionId,
+        BadId, CustomerId, InvoiceId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId,
+        SubscriptionId,
     },
     mode::Mode,
 };
@@ -393,7 +394,11 @@ impl Access {
 impl Subscription {
     /// A subscription of which nothing is stored.
     #[must_use]
-    pub fn new(provider: Provider, customer_id: CustomerId, subscription_id: SubscriptionId) -> Self {
+    pub fn new(
+        provider: Provider,
+        customer_id: CustomerId,
+        subscription_id: SubscriptionId,
+    ) -> Self {
         Self {
             subscription_id,
             customer_id,
@@ -417,34 +422,62 @@ impl Subscription {
         match snapshot.source {
             Source::Deleted => self.ended_at = earliest(self.ended_at, Some(whole_second(at))),
             // Of several first invoices, which no provider should tell, always the same one.
-            Source::Created => self.born_with = self.born_with.take().max(snapshot.latest_invoice.clone()),
+            Source::Created => {
+                self.born_with = self.born_with.take().max(snapshot.latest_invoice.clone())
+            }
             Source::Updated | Source::Read => {}
         }
         if snapshot.status == Status::PastDue {
-            let told = PastDue { period_end: snapshot.period_end, since: whole_second(at) };
+            let told = PastDue {
+                period_end: snapshot.period_end,
+                since: whole_second(at),
+            };
             let known = self.past_due.take().unwrap_or_else(|| told.clone());
             self.past_due = Some(match known.period_end.cmp(&told.period_end) {
                 Ordering::Less => told,
-                Ordering::Equal => PastDue { since: known.since.min(told.since), ..known },
+                Ordering::Equal => PastDue {
+                    since: known.since.min(told.since),
+                    ..known
+                },
                 Ordering::Greater => known,
             });
         }
-        let products: BTreeSet<_> =
-            snapshot.items.iter().filter_map(|item| item.product_id.clone()).collect();
+        let products: BTreeSet<_> = snapshot
+            .items
+            .iter()
+            .filter_map(|item| item.product_id.clone())
+            .collect();
         if !products.is_empty() {
             self.products.extend(products.iter().cloned());
-            merge(&mut self.plan, Some(Latest::new(at, Plan { source: snapshot.source, products })));
+            merge(
+                &mut self.plan,
+                Some(Latest::new(
+                    at,
+                    Plan {
+                        source: snapshot.source,
+                        products,
+                    },
+                )),
+            );
         }
         let told = Some(Latest::new(at, snapshot));
         // A status that we do not know neither gives nor takes: it does not replace one that we know.
-        let weight = |told: &Option<Latest<Snapshot>>| told.as_ref().map(|told| told.value.status.is_known());
+        let weight = |told: &Option<Latest<Snapshot>>| {
+            told.as_ref().map(|told| told.value.status.is_known())
+        };
         if (weight(&told), &told) > (weight(&self.snapshot), &self.snapshot) {
             self.snapshot = told;
         }
     }
 
     /// Merges what happened to an invoice at that time.
-    pub fn learn_invoice(&mut self, at: Timestamp, id: &InvoiceId, event: InvoiceEvent, bill: Bill) {
+    pub fn learn_invoice(
+        &mut self,
+        at: Timestamp,
+        id: &InvoiceId,
+        event: InvoiceEvent,
+        bill: Bill,
+    ) {
         let told = Latest::new(at, bill);
         let at = Some(told.at);
         let invoice = self.invoices.entry(id.clone()).or_insert_with(|| Invoice {
@@ -467,9 +500,13 @@ impl Subscription {
             InvoiceEvent::PaymentFailed => invoice.failed_at = earliest(invoice.failed_at, at),
         }
         while self.invoices.len() > MOST_INVOICES {
-            let oldest =
-                self.invoices.iter().min_by_key(|(id, invoice)| (invoice.bill.value.period_end, *id));
-            let Some(oldest) = oldest.map(|(id, _)| id.clone()) else { break };
+            let oldest = self
+                .invoices
+                .iter()
+                .min_by_key(|(id, invoice)| (invoice.bill.value.period_end, *id));
+            let Some(oldest) = oldest.map(|(id, _)| id.clone()) else {
+                break;
+            };
             self.invoices.remove(&oldest);
         }
     }
@@ -482,14 +519,20 @@ impl Subscription {
     /// When the first payment failed that is still owed: of an invoice that is not paid, for a time that nothing else
     /// pays for, with no word since that the subscription is active.
     fn failing_since(&self) -> Option<Timestamp> {
-        let is_covered = |end: Option<Timestamp>| end.is_some_and(|end| Some(end) <= self.paid_through);
-        let recovered_at = self.snapshot.as_ref().filter(|told| told.value.status == Status::Active);
-        let owed = self
-            .invoices
-            .values()
-            .filter(|invoice| invoice.paid_at.is_none() && !is_covered(invoice.bill.value.period_end));
+        let is_covered =
+            |end: Option<Timestamp>| end.is_some_and(|end| Some(end) <= self.paid_through);
+        let recovered_at = self
+            .snapshot
+            .as_ref()
+            .filter(|told| told.value.status == Status::Active);
+        let owed = self.invoices.values().filter(|invoice| {
+            invoice.paid_at.is_none() && !is_covered(invoice.bill.value.period_end)
+        });
         let past_due = self.past_due.as_ref().filter(|told| {
-            let paid_since = self.invoices.values().any(|invoice| invoice.paid_at >= Some(told.since));
+            let paid_since = self
+                .invoices
+                .values()
+                .any(|invoice| invoice.paid_at >= Some(told.since));
             !is_covered(told.period_end) && !paid_since
         });
         owed.filter_map(|invoice| invoice.failed_at)
@@ -521,7 +564,9 @@ impl Subscription {
             let deserves = had.is_some() || status == Some(&Status::PastDue);
             match deserves {
                 false => given(None, Reason::NotPaidYet),
-                true if grace > SignedDuration::ZERO && graced > had => given(graced, Reason::Grace),
+                true if grace > SignedDuration::ZERO && graced > had => {
+                    given(graced, Reason::Grace)
+                }
                 true => given(had, Reason::PaymentFailed),
             }
         };
@@ -529,14 +574,26 @@ impl Subscription {
             (Some(Latest { value: told, .. }), since) => match (&told.status, since) {
                 // Nothing is owed before a trial's end.
                 (Status::Trialing, since) if since.is_none_or(|since| Some(since) < trial) => {
-                    given(latest(paid, trial), if paid > trial { Reason::Paid } else { Reason::Trial })
+                    given(
+                        latest(paid, trial),
+                        if paid > trial {
+                            Reason::Paid
+                        } else {
+                            Reason::Trial
+                        },
+                    )
                 }
-                (Status::Trialing | Status::Active | Status::PastDue | Status::Incomplete, Some(since)) => {
-                    failing(since)
-                }
+                (
+                    Status::Trialing | Status::Active | Status::PastDue | Status::Incomplete,
+                    Some(since),
+                ) => failing(since),
                 (Status::Active | Status::PastDue | Status::Trialing, None) => {
                     let ends = told.cancel_at_period_end;
-                    let reason = if ends { Reason::CancelsAtPeriodEnd } else { Reason::Paid };
+                    let reason = if ends {
+                        Reason::CancelsAtPeriodEnd
+                    } else {
+                        Reason::Paid
+                    };
                     // Past due, and paid since: what is paid for counts, whatever the period is by now.
                     let period_end = told.period_end.filter(|_| told.status == Status::Active);
                     given(latest(paid, period_end), reason)
@@ -551,7 +608,10 @@ impl Subscription {
             (None, None) => given(paid, Reason::Paid),
         };
         let access = match access {
-            Access { until: None, reason: Reason::Paid } => given(None, Reason::NotPaidYet),
+            Access {
+                until: None,
+                reason: Reason::Paid,
+            } => given(None, Reason::NotPaidYet),
             access => access,
         };
         match self.ended_at {
@@ -563,7 +623,9 @@ impl Subscription {
     /// Whether the provider should be asked what it is like: what is known gives no date, or nothing to give access to.
     #[must_use]
     pub fn is_vague(&self) -> bool {
-        let Some(Latest { at, value: told }) = &self.snapshot else { return true };
+        let Some(Latest { at, value: told }) = &self.snapshot else {
+            return true;
+        };
         let dateless = match told.status {
             Status::Active => told.period_end.is_none(),
             Status::Trialing => told.trial_end.or(told.period_end).is_none(),
@@ -571,28 +633,48 @@ impl Subscription {
         };
         // Some providers bill for the period that has passed: such an invoice does not say how far it pays. What was
         // read before it was paid does not either.
-        let paid_last = self.invoices.values().filter_map(|invoice| invoice.paid_at).max();
-        let unclear = self.invoices.values().filter(|invoice| invoice.paid_at == paid_last).any(|invoice| {
-            paid_last.is_some_and(|paid_at| {
-                invoice.bill.value.period_end.is_none_or(|end| end <= paid_at)
-                    && (told.source != Source::Read || *at < paid_at)
-            })
-        });
+        let paid_last = self
+            .invoices
+            .values()
+            .filter_map(|invoice| invoice.paid_at)
+            .max();
+        let unclear = self
+            .invoices
+            .values()
+            .filter(|invoice| invoice.paid_at == paid_last)
+            .any(|invoice| {
+                paid_last.is_some_and(|paid_at| {
+                    invoice
+                        .bill
+                        .value
+                        .period_end
+                        .is_none_or(|end| end <= paid_at)
+                        && (told.source != Source::Read || *at < paid_at)
+                })
+            });
         dateless || unclear || self.plan.is_none()
     }
 
     /// What it is for now.
     #[must_use]
     pub fn current_products(&self) -> BTreeSet<ProductId> {
-        self.plan.as_ref().map(|plan| plan.value.products.clone()).unwrap_or_default()
+        self.plan
+            .as_ref()
+            .map(|plan| plan.value.products.clone())
+            .unwrap_or_default()
     }
 
     /// Whether facts contradict its end: a payment or a sign of life after it. Then the provider is asked before
     /// anything is taken away.
     #[must_use]
     pub fn is_contradicted(&self) -> bool {
-        let Some(ended_at) = self.ended_at else { return false };
-        let paid_since = self.invoices.values().any(|invoice| invoice.paid_at > Some(ended_at));
+        let Some(ended_at) = self.ended_at else {
+            return false;
+        };
+        let paid_since = self
+            .invoices
+            .values()
+            .any(|invoice| invoice.paid_at > Some(ended_at));
         let lives_since = self.snapshot.as_ref().is_some_and(|told| {
             told.at > ended_at && matches!(told.value.status, Status::Trialing | Status::Active)
         });
@@ -615,17 +697,27 @@ impl Subscription {
     ) -> bool {
         /// Between a checkout and its invoice lie seconds; between two invoices at least a day.
         const CLOSE: SignedDuration = SignedDuration::from_hours(12);
-        let named = self.beginning.as_ref().and_then(|beginning| beginning.invoice_id.as_ref());
+        let named = self
+            .beginning
+            .as_ref()
+            .and_then(|beginning| beginning.invoice_id.as_ref());
         if let Some(first) = named.or(self.born_with.as_ref()) {
             return first == id;
         }
         // The first invoice is never for a time that was over when it was paid or failed.
-        let billed_at = self.invoices.get(id).and_then(|known| earliest(known.paid_at, known.failed_at));
-        let is_past =
-            bill.period_end > bill.period_start && billed_at.is_some_and(|at| bill.period_end <= Some(at));
-        bill.payment_intent_id.as_ref().is_some_and(|payment| payments.contains(payment))
+        let billed_at = self
+            .invoices
+            .get(id)
+            .and_then(|known| earliest(known.paid_at, known.failed_at));
+        let is_past = bill.period_end > bill.period_start
+            && billed_at.is_some_and(|at| bill.period_end <= Some(at));
+        bill.payment_intent_id
+            .as_ref()
+            .is_some_and(|payment| payments.contains(payment))
             || !is_past
-                && bill.period_start.is_some_and(|start| start.duration_since(placed_at).abs() < CLOSE)
+                && bill
+                    .period_start
+                    .is_some_and(|start| start.duration_since(placed_at).abs() < CLOSE)
     }
 
     /// The id of an invoice's receipt: the same however often it is asked for.

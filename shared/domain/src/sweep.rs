@@ -54,8 +54,13 @@ pub struct Gauges {
 /// The age of the oldest sale, in whole seconds; zero without a sale.
 #[must_use]
 pub fn oldest_seconds(since: impl IntoIterator<Item = Option<Timestamp>>, now: Timestamp) -> u64 {
-    let ages = since.into_iter().flatten().map(|since| now.duration_since(since).as_secs());
-    ages.max().and_then(|age| u64::try_from(age).ok()).unwrap_or_default()
+    let ages = since
+        .into_iter()
+        .flatten()
+        .map(|since| now.duration_since(since).as_secs());
+    ages.max()
+        .and_then(|age| u64::try_from(age).ok())
+        .unwrap_or_default()
 }
 
 /// Where a row lies in its table's index of what is undone.
@@ -124,7 +129,10 @@ impl Place for ReceiptPlace {
     fn undone_since(self, since: Timestamp) -> Timestamp {
         match self {
             Self::Pending | Self::Claimed => since,
-            Self::Due(day) => Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).unwrap_or(since).max(since),
+            Self::Due(day) => Offset::UTC
+                .to_timestamp(day.at(0, 0, 0, 0))
+                .unwrap_or(since)
+                .max(since),
         }
     }
 }
@@ -184,7 +192,12 @@ impl Turn {
     /// Whether it is the turn of a row that is ready (committed, due, its claim over) since then, has had so many
     /// attempts and was last queued again then, if ever.
     #[must_use]
-    pub fn has_come(&self, ready_at: Timestamp, attempts: u32, swept_at: Option<Timestamp>) -> bool {
+    pub fn has_come(
+        &self,
+        ready_at: Timestamp,
+        attempts: u32,
+        swept_at: Option<Timestamp>,
+    ) -> bool {
         ready_at <= self.rested
             && match swept_at {
                 Some(swept_at) => swept_at <= self.swept,
@@ -202,8 +215,17 @@ pub fn before(now: Timestamp, by: SignedDuration) -> Timestamp {
 /// Which of `count` rows, the oldest first, a run tries that tries `most`: all if they are few enough. Else half of
 /// them the oldest, and the other half further on from run to run by `step` rows, so that old rows whose turn has not
 /// come cannot keep the rest from theirs.
-pub fn picked(count: usize, most: usize, step: usize, now: Timestamp) -> impl Iterator<Item = usize> {
-    let oldest = if count <= most { count } else { most.div_ceil(2) };
+pub fn picked(
+    count: usize,
+    most: usize,
+    step: usize,
+    now: Timestamp,
+) -> impl Iterator<Item = usize> {
+    let oldest = if count <= most {
+        count
+    } else {
+        most.div_ceil(2)
+    };
     let rest = count.saturating_sub(oldest);
     let run = usize::try_from(now.as_second() / EVERY.as_secs()).unwrap_or_default();
     let start = run.wrapping_mul(step).checked_rem(rest).unwrap_or_default();
@@ -245,17 +267,27 @@ mod tests {
     #[test]
     fn a_claim_has_counted_itself_and_a_place_begins_when_its_row_came_or_its_day() {
         let day = Date::constant(1970, 1, 3);
-        let places = [ReceiptPlace::Pending, ReceiptPlace::Claimed, ReceiptPlace::Due(day)];
+        let places = [
+            ReceiptPlace::Pending,
+            ReceiptPlace::Claimed,
+            ReceiptPlace::Due(day),
+        ];
         assert_eq!(places.map(Place::attempts), [0, 1, 0]);
         let since = NOW + SignedDuration::from_hours(1);
         let day = NOW + SignedDuration::from_hours(48);
-        assert_eq!(places.map(|place| place.undone_since(since)), [since, since, day]);
+        assert_eq!(
+            places.map(|place| place.undone_since(since)),
+            [since, since, day]
+        );
         assert_eq!(EventPlace::Stored.undone_since(since), since);
     }
 
     #[test]
     fn what_was_tried_in_vain_has_its_tries_first() {
-        assert_eq!(ages_at_which_it_is_swept(1, SignedDuration::from_hours(6)), [120, 240]);
+        assert_eq!(
+            ages_at_which_it_is_swept(1, SignedDuration::from_hours(6)),
+            [120, 240]
+        );
     }
 
     #[test]
@@ -263,7 +295,10 @@ mod tests {
         let turn = Turn::of(ReceiptPlace::Claimed, NOW, NOW + REST);
         assert!(turn.has_come(NOW, 1, None));
         assert!(!turn.has_come(NOW, 2, None));
-        assert!(!turn.has_come(NOW + SignedDuration::from_secs(1), 1, None), "the claim ended later");
+        assert!(
+            !turn.has_come(NOW + SignedDuration::from_secs(1), 1, None),
+            "the claim ended later"
+        );
     }
 
     #[test]
@@ -284,7 +319,11 @@ mod tests {
         let at = |seconds| Some(NOW + SignedDuration::from_secs(seconds));
         assert_eq!(oldest_seconds([None, None], NOW), 0);
         assert_eq!(oldest_seconds([at(-60), None, at(-7200)], NOW), 7200);
-        assert_eq!(oldest_seconds([at(5)], NOW), 0, "another machine's clock is ahead");
+        assert_eq!(
+            oldest_seconds([at(5)], NOW),
+            0,
+            "another machine's clock is ahead"
+        );
     }
 
     #[test]

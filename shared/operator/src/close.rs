@@ -36,7 +36,9 @@ pub async fn close(
     note: &Note,
 ) -> Result<Closed, Setback> {
     for _ in 0..TRIES {
-        let Some(receipt) = receipts.receipt(id).await? else { return Ok(Closed::Unknown) };
+        let Some(receipt) = receipts.receipt(id).await? else {
+            return Ok(Closed::Unknown);
+        };
         let from = receipt.state.standing();
         match from {
             Standing::Held | Standing::Failed => {}
@@ -45,13 +47,18 @@ pub async fn close(
             }
         }
         if receipt.version != seen_version {
-            return Ok(Closed::Changed { version: receipt.version });
+            return Ok(Closed::Changed {
+                version: receipt.version,
+            });
         }
         if receipts.close(&receipt, &note.line("closed it")).await? == Changed::Now {
             return Ok(Closed::Now { from });
         }
     }
-    Err(Setback::Raced { what: "the receipt", tries: TRIES })
+    Err(Setback::Raced {
+        what: "the receipt",
+        tries: TRIES,
+    })
 }
 
 impl fmt::Display for Closed {
@@ -61,7 +68,10 @@ impl fmt::Display for Closed {
             Self::Unknown => f.write_str("no such receipt"),
             Self::NotWaiting(standing) => write!(f, "left: it is {standing}, not held or failed"),
             Self::Changed { version } => {
-                write!(f, "left: it has changed since it was looked at, to version {version}")
+                write!(
+                    f,
+                    "left: it has changed since it was looked at, to version {version}"
+                )
             }
         }
     }

@@ -111,7 +111,9 @@ fn plan(event: &StoredEvent, ask: Ask) -> Result<Option<Box<domain::event::Event
         Provider::Flex => flex::read(&event.body),
     };
     match reading {
-        Reading::Event(read) if !matches!(read.news, News::NotNeeded | News::Unhandled) => Ok(Some(read)),
+        Reading::Event(read) if !matches!(read.news, News::NotNeeded | News::Unhandled) => {
+            Ok(Some(read))
+        }
         Reading::Event(_) | Reading::Unreadable(_) => Err(Left::NotActedOn),
     }
 }
@@ -181,7 +183,9 @@ async fn once_more(
             queue.send(&FulfillmentJob::V1 { event_id }).await?;
             return Ok(done);
         }
-        let Some(now_there) = events.event(&event_id).await? else { return Ok(Again::Left(Left::Unknown)) };
+        let Some(now_there) = events.event(&event_id).await? else {
+            return Ok(Again::Left(Left::Unknown));
+        };
         event = now_there;
     }
     Ok(Again::Left(Left::Contended))
@@ -196,14 +200,20 @@ pub async fn drop_event(
     note: &Note,
 ) -> Result<Dropped, Setback> {
     for _ in 0..TRIES {
-        let Some(event) = events.event(id).await? else { return Ok(Dropped::Left(Left::Unknown)) };
+        let Some(event) = events.event(id).await? else {
+            return Ok(Dropped::Left(Left::Unknown));
+        };
         let from = match event.state {
             state @ (EventState::Parked | EventState::Stored) => state,
             EventState::Dropped => return Ok(Dropped::Before),
             EventState::Committed => return Ok(Dropped::Left(Left::Committed)),
             state => return Ok(Dropped::Left(Left::NotOpen(state))),
         };
-        if events.drop_event(id, from, &note.line("dropped it"), note.at()).await? == Changed::Now {
+        if events
+            .drop_event(id, from, &note.line("dropped it"), note.at())
+            .await?
+            == Changed::Now
+        {
             return Ok(Dropped::Now { from });
         }
     }
@@ -257,7 +267,10 @@ impl Replayed {
     /// How many events are decided anew.
     #[must_use]
     pub fn replayed(&self) -> usize {
-        let again = self.counts.iter().filter(|(again, _)| !matches!(again, Again::Left(_)));
+        let again = self
+            .counts
+            .iter()
+            .filter(|(again, _)| !matches!(again, Again::Left(_)));
         again.map(|(_, count)| count).sum()
     }
 }
@@ -298,7 +311,9 @@ async fn run(
     note: &Note,
     replayed: &mut Replayed,
 ) -> Result<(), Setback> {
-    let ask = Ask::Range { parked: bounds.parked };
+    let ask = Ask::Range {
+        parked: bounds.parked,
+    };
     let mut left = bounds.events;
     for _ in 0..bounds.pages {
         let found = events.search(search, replayed.cursor.as_ref()).await?;
@@ -345,10 +360,14 @@ impl fmt::Display for Left {
             Self::Unknown => f.write_str("no such event"),
             Self::NotParked(state) => write!(f, "left: it is {state}, not parked"),
             Self::NotOpen(state) => write!(f, "left: it is {state}, and that is its end"),
-            Self::Committed => f.write_str("left: its effects are written, replay it to pass them on"),
+            Self::Committed => {
+                f.write_str("left: its effects are written, replay it to pass them on")
+            }
             Self::Parked => f.write_str("left: it is parked, for a person"),
             Self::Dropped => f.write_str("left: somebody has dropped it"),
-            Self::OtherBody => f.write_str("left: another body under an id that is taken, for a person"),
+            Self::OtherBody => {
+                f.write_str("left: another body under an id that is taken, for a person")
+            }
             Self::NotActedOn => f.write_str("left: this version does nothing with it"),
             Self::Contended => f.write_str("left: somebody else changes it all the time"),
         }
@@ -368,14 +387,30 @@ impl fmt::Display for Dropped {
 impl fmt::Display for Replayed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let replayed = self.replayed();
-        write!(f, "{replayed} events {}", if self.dry_run { "would be replayed" } else { "replayed" })?;
+        write!(
+            f,
+            "{replayed} events {}",
+            if self.dry_run {
+                "would be replayed"
+            } else {
+                "replayed"
+            }
+        )?;
         names(f, &self.first, replayed)?;
         for (again, count) in &self.counts {
             write!(f, "\n  {count} {again}")?;
         }
         if !self.unreadable.is_empty() {
-            write!(f, "\n  {} left: written by a newer version", self.unreadable.len())?;
-            names(f, self.unreadable.get(..NAMED).unwrap_or(&self.unreadable), self.unreadable.len())?;
+            write!(
+                f,
+                "\n  {} left: written by a newer version",
+                self.unreadable.len()
+            )?;
+            names(
+                f,
+                self.unreadable.get(..NAMED).unwrap_or(&self.unreadable),
+                self.unreadable.len(),
+            )?;
         }
         if let Some(setback) = &self.stopped {
             write!(f, "\nstopped: {setback}")?;

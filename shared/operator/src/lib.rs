@@ -28,5 +28,9 @@ fn names<T: fmt::Display>(f: &mut fmt::Formatter<'_>, names: &[T], of: usize) ->
     for (n, name) in names.iter().enumerate() {
         write!(f, "{}{name}", if n == 0 { ": " } else { ", " })?;
     }
-    if names.len() < of && !names.is_empty() { f.write_str(", …") } else { Ok(()) }
+    if names.len() < of && !names.is_empty() {
+        f.write_str(", …")
+    } else {
+        Ok(())
+    }
 }

@@ -142,14 +142,21 @@ async fn standing(
     let mut rows = Vec::new();
     for id in events.waiting(state, most).await? {
         let event = readable(&id, events.event(&id).await, unreadable)?;
-        rows.extend(event.filter(|event| event.state == state).map(EventRow::from));
+        rows.extend(
+            event
+                .filter(|event| event.state == state)
+                .map(EventRow::from),
+        );
     }
     Ok(rows)
 }
 
 /// The events that a person must decide: the oldest, so many at most. What cannot be read is left out; [`overview`]
 /// names it.
-pub async fn parked(events: &(impl Events + EventDesk), most: usize) -> Result<Vec<EventRow>, Setback> {
+pub async fn parked(
+    events: &(impl Events + EventDesk),
+    most: usize,
+) -> Result<Vec<EventRow>, Setback> {
     standing(events, EventState::Parked, most, &mut Vec::new()).await
 }
 
@@ -203,7 +210,10 @@ async fn overdue(
     let mut rows = Vec::new();
     for back in (0..=DAYS_BACK).rev() {
         let place = ReceiptPlace::Due(last.saturating_sub(back.days()));
-        for row in receipts.undone(place, before, most.saturating_sub(rows.len())).await? {
+        for row in receipts
+            .undone(place, before, most.saturating_sub(rows.len()))
+            .await?
+        {
             let receipt = readable(&row.id, receipts.receipt(&row.id).await, unreadable)?;
             let is_overdue = |receipt: &Receipt| {
                 receipt.state.standing() == Standing::Pending && receipt.due_at < Some(before)
@@ -246,7 +256,16 @@ pub async fn overview(
 
 impl fmt::Display for EventRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { event_id, event_type, first_seen, state, class, reason, attempts, note } = self;
+        let Self {
+            event_id,
+            event_type,
+            first_seen,
+            state,
+            class,
+            reason,
+            attempts,
+            note,
+        } = self;
         let event_type = event_type.as_deref().unwrap_or("no type");
         write!(f, "{event_id} {event_type} since {first_seen:.0}: {state}")?;
         if let Some(class) = class {
@@ -261,7 +280,16 @@ impl fmt::Display for EventRow {
 
 impl fmt::Display for ReceiptRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { receipt_id, version, created_at, due_at, standing, reason, attempts, note } = self;
+        let Self {
+            receipt_id,
+            version,
+            created_at,
+            due_at,
+            standing,
+            reason,
+            attempts,
+            note,
+        } = self;
         write!(f, "{receipt_id} version {version} since {created_at:.0}")?;
         if let Some(due_at) = due_at {
             write!(f, ", due {due_at:.0}")?;
@@ -286,7 +314,11 @@ fn why(f: &mut fmt::Formatter<'_>, reason: Option<&str>, note: Option<&str>) -> 
 
 impl fmt::Display for Overview {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fn block<T: fmt::Display>(f: &mut fmt::Formatter<'_>, title: &str, rows: &[T]) -> fmt::Result {
+        fn block<T: fmt::Display>(
+            f: &mut fmt::Formatter<'_>,
+            title: &str,
+            rows: &[T],
+        ) -> fmt::Result {
             writeln!(f, "{title}: {}", rows.len())?;
             rows.iter().try_for_each(|row| writeln!(f, "  {row}"))
         }
@@ -296,8 +328,16 @@ impl fmt::Display for Overview {
         block(f, "mails held for a person", &self.held)?;
         block(f, "mails that cannot be sent", &self.failed)?;
         block(f, "rows that a newer version has written", &self.unreadable)?;
-        writeln!(f, "dead letters of fulfillment: {}", self.fulfillment_dead_letters)?;
+        writeln!(
+            f,
+            "dead letters of fulfillment: {}",
+            self.fulfillment_dead_letters
+        )?;
         writeln!(f, "dead letters of receipts: {}", self.receipt_dead_letters)?;
-        write!(f, "dead letters of feedback: {}", self.feedback_dead_letters)
+        write!(
+            f,
+            "dead letters of feedback: {}",
+            self.feedback_dead_letters
+        )
     }
 }

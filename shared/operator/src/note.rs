@@ -23,10 +23,15 @@ impl Note {
     pub fn new(by: &str, why: &str, now: Timestamp) -> Result<Self, BadNote> {
         let one_line = |text: &str| {
             let text = text.trim();
-            let fits = (1..=LONGEST).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+            let fits = (1..=LONGEST).contains(&text.chars().count())
+                && !text.chars().any(char::is_control);
             fits.then(|| text.to_owned()).ok_or(BadNote)
         };
-        Ok(Self { by: one_line(by)?, why: one_line(why)?, at: now })
+        Ok(Self {
+            by: one_line(by)?,
+            why: one_line(why)?,
+            at: now,
+        })
     }
 
     /// As a row keeps it.
@@ -49,8 +54,16 @@ mod tests {
     fn a_note_is_one_line_that_says_when_who_and_why() {
         let now = "2026-03-03T09:30:00.25Z".parse().unwrap();
         let note = Note::new(" ops ", "the order has come", now).unwrap();
-        assert_eq!(note.line("released it"), "2026-03-03T09:30:00Z ops released it: the order has come");
-        for (by, why) in [("", "because"), ("ops", "  "), ("ops", "two\nlines"), ("ops", &"x".repeat(301))] {
+        assert_eq!(
+            note.line("released it"),
+            "2026-03-03T09:30:00Z ops released it: the order has come"
+        );
+        for (by, why) in [
+            ("", "because"),
+            ("ops", "  "),
+            ("ops", "two\nlines"),
+            ("ops", &"x".repeat(301)),
+        ] {
             assert_eq!(Note::new(by, why, now), Err(BadNote), "{by:?} {why:?}");
         }
     }

@@ -14,7 +14,10 @@ impl Pace {
     /// At most so many a second.
     #[must_use]
     pub fn per_second(most: NonZeroU32) -> Self {
-        Self { gap: Duration::from_secs(1) / most.get(), next: None }
+        Self {
+            gap: Duration::from_secs(1) / most.get(),
+            next: None,
+        }
     }
 
     /// Waits for the next turn. What was late is not made up for.

@@ -100,7 +100,12 @@ async fn look<J: Job>(
     bounds: &Bounds,
     redriven: &mut Redriven,
 ) -> Result<(), Setback> {
-    for letter in letters.receive(Duration::ZERO).await?.into_iter().take(bounds.messages) {
+    for letter in letters
+        .receive(Duration::ZERO)
+        .await?
+        .into_iter()
+        .take(bounds.messages)
+    {
         match judge::<J>(&letter.body, bounds.only.as_ref()) {
             Verdict::Move(job) => redriven.count(job.subject()),
             Verdict::NotOurs => redriven.not_ours += 1,
@@ -122,7 +127,9 @@ async fn move_all<J: Job>(
     // nothing new. So the longer a run lasts the longer it hides, until there comes nothing at all.
     let mut left = BTreeSet::new();
     while redriven.moved < bounds.messages {
-        let received = letters.receive((HIDDEN_FOR + began.elapsed()).min(LONGEST)).await?;
+        let received = letters
+            .receive((HIDDEN_FOR + began.elapsed()).min(LONGEST))
+            .await?;
         if received.is_empty() {
             break;
         }
@@ -137,7 +144,9 @@ async fn move_all<J: Job>(
                     redriven.count(job.subject());
                     letters.delete(&letter).await?;
                 }
-                Verdict::NotOurs => redriven.not_ours += usize::from(left.insert(letter.message_id)),
+                Verdict::NotOurs => {
+                    redriven.not_ours += usize::from(left.insert(letter.message_id))
+                }
                 Verdict::Other => redriven.others += usize::from(left.insert(letter.message_id)),
             }
         }
@@ -156,11 +165,23 @@ impl Redriven {
 
 impl fmt::Display for Redriven {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dry_run, moved, first, not_ours, others, depth, stopped } = self;
+        let Self {
+            dry_run,
+            moved,
+            first,
+            not_ours,
+            others,
+            depth,
+            stopped,
+        } = self;
         write!(
             f,
             "{moved} messages {}",
-            if *dry_run { "would be moved, of the first few" } else { "moved" }
+            if *dry_run {
+                "would be moved, of the first few"
+            } else {
+                "moved"
+            }
         )?;
         names(f, first, *moved)?;
         if *not_ours > 0 {

@@ -58,9 +58,13 @@ fn plan(receipt: &Receipt, seen_version: u64, now: Timestamp) -> Plan {
             None => Plan::Queue,
         },
         State::Claimed { claim_ends_at, .. } if *claim_ends_at > now => {
-            Plan::Leave(Left::Claimed { left: claim_ends_at.duration_since(now).unsigned_abs() })
+            Plan::Leave(Left::Claimed {
+                left: claim_ends_at.duration_since(now).unsigned_abs(),
+            })
         }
-        _ if receipt.version != seen_version => Plan::Leave(Left::Changed { version: receipt.version }),
+        _ if receipt.version != seen_version => Plan::Leave(Left::Changed {
+            version: receipt.version,
+        }),
         State::Claimed { .. }
         | State::Sent { .. }
         | State::Failed { .. }
@@ -84,22 +88,33 @@ pub async fn resend(
     note: &Note,
 ) -> Result<Resent, Setback> {
     for _ in 0..TRIES {
-        let Some(receipt) = receipts.receipt(id).await? else { return Ok(Resent::Left(Left::Unknown)) };
+        let Some(receipt) = receipts.receipt(id).await? else {
+            return Ok(Resent::Left(Left::Unknown));
+        };
         let done = match plan(&receipt, seen_version, note.at()) {
             Plan::Leave(left) => return Ok(Resent::Left(left)),
             Plan::Queue => Some(Resent::Owed),
             Plan::Reopen => {
-                let changed = receipts.reopen(&receipt, &note.line("had it sent again"), note.at()).await?;
+                let changed = receipts
+                    .reopen(&receipt, &note.line("had it sent again"), note.at())
+                    .await?;
                 let from = receipt.state.standing();
                 (changed == Changed::Now).then_some(Resent::Now { from })
             }
         };
         if let Some(done) = done {
-            queue.send(&ReceiptJob::V1 { receipt_id: id.clone() }).await?;
+            queue
+                .send(&ReceiptJob::V1 {
+                    receipt_id: id.clone(),
+                })
+                .await?;
             return Ok(done);
         }
     }
-    Err(Setback::Raced { what: "the receipt", tries: TRIES })
+    Err(Setback::Raced {
+        what: "the receipt",
+        tries: TRIES,
+    })
 }
 
 impl fmt::Display for Resent {
@@ -131,11 +146,18 @@ impl fmt::Display for Left {
         match self {
             Self::Unknown => f.write_str("no such receipt"),
             Self::Claimed { left } => {
-                write!(f, "left: somebody is sending it, for {} s at most", left.as_secs())
+                write!(
+                    f,
+                    "left: somebody is sending it, for {} s at most",
+                    left.as_secs()
+                )
             }
             Self::NotDue(due_at) => write!(f, "left: it is to be sent at {due_at}"),
             Self::Changed { version } => {
-                write!(f, "left: it has changed since it was looked at, to version {version}")
+                write!(
+                    f,
+                    "left: it has changed since it was looked at, to version {version}"
+                )
             }
         }
     }

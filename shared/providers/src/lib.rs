@@ -25,11 +25,18 @@ pub struct Providers<S, C> {
 }
 
 impl<S: Store, C: Clock> ProviderApi for Providers<S, C> {
-    async fn checkout(&self, provider: Provider, order_id: &OrderId) -> Result<Checkout, ReadError> {
+    async fn checkout(
+        &self,
+        provider: Provider,
+        order_id: &OrderId,
+    ) -> Result<Checkout, ReadError> {
         let Self { flex, flex_key } = self;
         match provider {
             Provider::Flex => {
-                with_key(flex_key, |key| async move { flex.checkout(&key, order_id).await }).await
+                with_key(flex_key, |key| async move {
+                    flex.checkout(&key, order_id).await
+                })
+                .await
             }
         }
     }
@@ -42,15 +49,24 @@ impl<S: Store, C: Clock> ProviderApi for Providers<S, C> {
         let Self { flex, flex_key } = self;
         match provider {
             Provider::Flex => {
-                with_key(flex_key, |key| async move { flex.checkout_of(&key, payment).await }).await
+                with_key(flex_key, |key| async move {
+                    flex.checkout_of(&key, payment).await
+                })
+                .await
             }
         }
     }
 
-    async fn refunds(&self, provider: Provider, of: &RefundsOf) -> Result<Vec<refund::News>, ReadError> {
+    async fn refunds(
+        &self,
+        provider: Provider,
+        of: &RefundsOf,
+    ) -> Result<Vec<refund::News>, ReadError> {
         let Self { flex, flex_key } = self;
         match provider {
-            Provider::Flex => with_key(flex_key, |key| async move { flex.refunds(&key, of).await }).await,
+            Provider::Flex => {
+                with_key(flex_key, |key| async move { flex.refunds(&key, of).await }).await
+            }
         }
     }
 
@@ -62,7 +78,11 @@ impl<S: Store, C: Clock> ProviderApi for Providers<S, C> {
         let Self { flex, flex_key } = self;
         match provider {
             Provider::Flex => {
-                with_key(flex_key, |key| async move { flex.subscription(&key, id).await }).await
+                with_key(
+                    flex_key,
+                    |key| async move { flex.subscription(&key, id).await },
+                )
+                .await
             }
         }
     }
@@ -73,7 +93,9 @@ impl<S: Store, C: Clock> Listing for Providers<S, C> {
         let Self { flex, flex_key } = self;
         let ask = &ask;
         match provider {
-            Provider::Flex => with_key(flex_key, |key| async move { flex.list(&key, ask).await }).await,
+            Provider::Flex => {
+                with_key(flex_key, |key| async move { flex.list(&key, ask).await }).await
+            }
         }
     }
 }
@@ -86,7 +108,9 @@ async fn with_key<S: Store, C: Clock, T, F: Future<Output = Result<T, ReadError>
 ) -> Result<T, ReadError> {
     let key = held.current().await;
     let first = read(ApiKey::clone(&key)).await;
-    let Err(ReadError::KeyRefused { .. }) = first else { return first };
+    let Err(ReadError::KeyRefused { .. }) = first else {
+        return first;
+    };
     match held.reread().await {
         Some(newer) if newer != key => read(ApiKey::clone(&newer)).await,
         _ => first,
@@ -97,13 +121,17 @@ async fn with_key<S: Store, C: Clock, T, F: Future<Output = Result<T, ReadError>
 /// checkouts.
 fn flex_key(text: &str, stack: Mode) -> Result<ApiKey, Vec<String>> {
     let Some(key) = ApiKey::new(&secrets::parse::<ApiKeySecret>(text)?.api_key) else {
-        return Err(vec!["FlexApiKey has no api_key: copy it from the provider's dashboard".to_owned()]);
+        return Err(vec![
+            "FlexApiKey has no api_key: copy it from the provider's dashboard".to_owned(),
+        ]);
     };
     match flex::key_mode(&key) {
-        None => Err(vec!["FlexApiKey does not look like a key (fsk_… or fsk_test_…)".to_owned()]),
-        Some(mode) if mode != stack => {
-            Err(vec![format!("FlexApiKey is a {mode} key, and this stack's Mode is {stack}")])
-        }
+        None => Err(vec![
+            "FlexApiKey does not look like a key (fsk_… or fsk_test_…)".to_owned(),
+        ]),
+        Some(mode) if mode != stack => Err(vec![format!(
+            "FlexApiKey is a {mode} key, and this stack's Mode is {stack}"
+        )]),
         Some(_) => Ok(key),
     }
 }

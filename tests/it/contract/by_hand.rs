@@ -11,8 +11,8 @@ use domain::{
     event::EventState,
     ids::{MessageId, Sku},
     ports::{
-        Changed, EventDesk as _, Events as _, Marks as _, Orders as _, ReceiptDesk as _, Receipts as _,
-        Reopening, Settlement,
+        Changed, EventDesk as _, Events as _, Marks as _, Orders as _, ReceiptDesk as _,
+        Receipts as _, Reopening, Settlement,
     },
     receipt::{
         State,
@@ -54,7 +54,10 @@ fn blocks(document: &str) -> BTreeMap<&str, Vec<String>> {
         match &mut block {
             Some(commands) if line == "```" => {
                 if commands.contains("dynamodb update-item") {
-                    blocks.entry(heading).or_default().push(std::mem::take(commands));
+                    blocks
+                        .entry(heading)
+                        .or_default()
+                        .push(std::mem::take(commands));
                 }
                 block = None;
             }
@@ -93,14 +96,25 @@ fn update(commands: &str, given: &[(&str, &str)], typed: &str) -> BTreeMap<Strin
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    shell.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
+    shell
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(typed.as_bytes())
+        .unwrap();
     assert!(shell.wait().unwrap().success(), "{commands}");
     let told = fs::read_to_string(folder.join("told")).unwrap();
     fs::remove_dir_all(folder).unwrap();
     let words: Vec<&str> = told.split_terminator('\0').collect();
-    let options: BTreeMap<_, _> =
-        words.chunks(2).map(|pair| (pair[0].to_owned(), pair[1].to_owned())).collect();
-    assert_eq!(options.len() * 2, words.len(), "one update, each option once: {told}");
+    let options: BTreeMap<_, _> = words
+        .chunks(2)
+        .map(|pair| (pair[0].to_owned(), pair[1].to_owned()))
+        .collect();
+    assert_eq!(
+        options.len() * 2,
+        words.len(),
+        "one update, each option once: {told}"
+    );
     options
 }
 
@@ -114,7 +128,10 @@ fn attributes(json: &str) -> Row {
             (kind, _) => panic!("{kind} in {json}"),
         }
     };
-    members.into_iter().map(|(name, typed)| (name, value(typed))).collect()
+    members
+        .into_iter()
+        .map(|(name, typed)| (name, value(typed)))
+        .collect()
 }
 
 /// DynamoDB, changed by hand.
@@ -130,7 +147,11 @@ type Place<'a> = (&'a str, Row);
 impl Hand {
     async fn new() -> Self {
         let stack = Stack::named().unwrap();
-        Self { client: Client::new(&stack.config().await), ports: dynamodb().await, stack }
+        Self {
+            client: Client::new(&stack.config().await),
+            ports: dynamodb().await,
+            stack,
+        }
     }
 
     fn table(&self, name: &str) -> &str {
@@ -171,12 +192,22 @@ impl Hand {
     }
 
     async fn read(&self, (table, key): &Place<'_>) -> Option<Row> {
-        let get = self.client.get_item().table_name(self.table(table)).set_key(Some(key.clone()));
+        let get = self
+            .client
+            .get_item()
+            .table_name(self.table(table))
+            .set_key(Some(key.clone()));
         get.consistent_read(true).send().await.unwrap().item
     }
 
     async fn put_back(&self, (table, _): &Place<'_>, row: Row) {
-        self.client.put_item().table_name(self.table(table)).set_item(Some(row)).send().await.unwrap();
+        self.client
+            .put_item()
+            .table_name(self.table(table))
+            .set_item(Some(row))
+            .send()
+            .await
+            .unwrap();
     }
 
     /// What the code has left of a row, and what the hand leaves of the same; `apart` are the attributes that the two
@@ -190,7 +221,10 @@ impl Hand {
     ) {
         let mut by_code = self.read(place).await.unwrap();
         self.put_back(place, before).await;
-        let mut left = self.apply(by_hand()).await.expect("the row was where it had to be");
+        let mut left = self
+            .apply(by_hand())
+            .await
+            .expect("the row was where it had to be");
         for name in apart {
             assert!(by_code.remove(*name).is_some(), "{name}");
             left.remove(*name);
@@ -216,7 +250,9 @@ fn every_command_that_changes_a_row_is_held_to_the_code() {
         .into_iter()
         .flat_map(|(heading, blocks)| (0..blocks.len()).map(move |nth| (heading, nth)))
         .collect();
-    let mut held = [RELEASE, DROP, SEND_AGAIN, CLOSE, CORRECT, REPLAY, COUNT, CLEAR, GIVE_UP];
+    let mut held = [
+        RELEASE, DROP, SEND_AGAIN, CLOSE, CORRECT, REPLAY, COUNT, CLEAR, GIVE_UP,
+    ];
     held.sort_unstable();
     assert_eq!(found, held);
     assert!(!document.contains("dynamodb put-item") && !document.contains("dynamodb delete-item"));
@@ -236,30 +272,51 @@ async fn an_event_is_released_or_replayed_by_hand_as_by_code_on_dynamodb() {
         let place = ("EventsTable", key("event_id", &id));
         let before = hand.read(&place).await.unwrap();
         let note = "by code".to_owned();
-        let reopening = Reopening { event_id: id.clone(), from, event_type: None, occurred_at: None, note };
+        let reopening = Reopening {
+            event_id: id.clone(),
+            from,
+            event_type: None,
+            occurred_at: None,
+            note,
+        };
         assert_eq!(hand.ports.events.reopen(&reopening).await, Ok(Changed::Now));
         let by_hand = || update(&commands, &[("EVENT", id.as_str())], "");
-        hand.leaves_the_same(&place, before, by_hand, &["note"]).await;
+        hand.leaves_the_same(&place, before, by_hand, &["note"])
+            .await;
     }
 }
 
 #[tokio::test]
 async fn an_event_is_dropped_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
-    for (commands, from) in [(block(DROP), EventState::Parked), (block(GIVE_UP), EventState::Stored)] {
+    for (commands, from) in [
+        (block(DROP), EventState::Parked),
+        (block(GIVE_UP), EventState::Stored),
+    ] {
         let id = recorded(&hand.ports).await.event_id;
         if from == EventState::Parked {
-            hand.ports.events().settle(&id, &park("doubtful"), now()).await.unwrap();
+            hand.ports
+                .events()
+                .settle(&id, &park("doubtful"), now())
+                .await
+                .unwrap();
         }
         let place = ("EventsTable", key("event_id", &id));
         let before = hand.read(&place).await.unwrap();
         let at = Timestamp::now();
-        assert_eq!(hand.ports.events.drop_event(&id, from, "by code", at).await, Ok(Changed::Now));
+        assert_eq!(
+            hand.ports.events.drop_event(&id, from, "by code", at).await,
+            Ok(Changed::Now)
+        );
         let by_code = number(&hand.read(&place).await.unwrap(), "expires_at");
         let by_hand = || update(&commands, &[("EVENT", id.as_str())], "");
-        hand.leaves_the_same(&place, before, by_hand, &["note", "expires_at"]).await;
+        hand.leaves_the_same(&place, before, by_hand, &["note", "expires_at"])
+            .await;
         let row = hand.read(&place).await.unwrap();
-        assert!((0..600).contains(&(number(&row, "expires_at") - by_code)), "{row:?}");
+        assert!(
+            (0..600).contains(&(number(&row, "expires_at") - by_code)),
+            "{row:?}"
+        );
         assert!(!row["note"].as_s().unwrap().is_empty());
     }
 }
@@ -268,12 +325,25 @@ async fn an_event_is_dropped_by_hand_as_by_code_on_dynamodb() {
 async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
     let ports = &hand.ports;
-    let sent = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
-    let failed = State::Failed { reason: "no such address".into() };
-    for (from, state) in [("held", None), ("failed", Some(failed)), ("sent", Some(sent))] {
+    let sent = State::Sent {
+        message_id: MessageId::new("ses-1").unwrap(),
+        sent_at: now(),
+    };
+    let failed = State::Failed {
+        reason: "no such address".into(),
+    };
+    for (from, state) in [
+        ("held", None),
+        ("failed", Some(failed)),
+        ("sent", Some(sent)),
+    ] {
         let owed = committed(ports).await;
         let id = owed.receipt_id.clone();
-        ports.receipts.claim(&owed, &owner("a"), later()).await.unwrap();
+        ports
+            .receipts
+            .claim(&owed, &owner("a"), later())
+            .await
+            .unwrap();
         let ended = if let Some(state) = state {
             ports.receipts.mark(&id, &owner("a"), &state).await
         } else {
@@ -284,15 +354,26 @@ async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
         let place = ("ReceiptsTable", key("receipt_id", &id));
         let before = hand.read(&place).await.unwrap();
         let seen = ports.receipts.receipt(&id).await.unwrap().unwrap();
-        assert_eq!(ports.receipts.reopen(&seen, "by code", now()).await, Ok(Changed::Now));
+        assert_eq!(
+            ports.receipts.reopen(&seen, "by code", now()).await,
+            Ok(Changed::Now)
+        );
         let commands = block(SEND_AGAIN);
-        assert!(commands.lines().any(|line| line.starts_with("FROM=held") && line.contains(from)));
+        assert!(
+            commands
+                .lines()
+                .any(|line| line.starts_with("FROM=held") && line.contains(from))
+        );
         let commands = commands.replace("FROM=held", &format!("FROM={from}"));
         let by_hand = || update(&commands, &[("RECEIPT", id.as_str())], "");
         // The hand leaves no note, and of earlier mails what SES has told of them.
-        hand.leaves_the_same(&place, before, by_hand, &["note", "mails", "reopened_at"]).await;
+        hand.leaves_the_same(&place, before, by_hand, &["note", "mails", "reopened_at"])
+            .await;
         let row = hand.read(&place).await.unwrap();
-        assert!((0..600).contains(&(Timestamp::now().as_second() - number(&row, "reopened_at"))), "{row:?}");
+        assert!(
+            (0..600).contains(&(Timestamp::now().as_second() - number(&row, "reopened_at"))),
+            "{row:?}"
+        );
     }
 }
 
@@ -308,7 +389,16 @@ async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
         if from == "held" {
             receipts.hold(&claimed).await.unwrap();
         } else {
-            receipts.mark(&id, &owner("a"), &State::Failed { reason: "no".into() }).await.unwrap();
+            receipts
+                .mark(
+                    &id,
+                    &owner("a"),
+                    &State::Failed {
+                        reason: "no".into(),
+                    },
+                )
+                .await
+                .unwrap();
         }
         let place = ("ReceiptsTable", key("receipt_id", &id));
         let before = hand.read(&place).await.unwrap();
@@ -316,8 +406,14 @@ async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
         assert_eq!(receipts.close(&seen, "by code").await, Ok(Changed::Now));
         let commands = block(CLOSE).replace("FROM=held", &format!("FROM={from}"));
         let by_hand = || update(&commands, &[("RECEIPT", id.as_str())], "");
-        hand.leaves_the_same(&place, before, by_hand, &["note"]).await;
-        assert!(!hand.read(&place).await.unwrap()["note"].as_s().unwrap().is_empty());
+        hand.leaves_the_same(&place, before, by_hand, &["note"])
+            .await;
+        assert!(
+            !hand.read(&place).await.unwrap()["note"]
+                .as_s()
+                .unwrap()
+                .is_empty()
+        );
     }
 }
 
@@ -327,13 +423,19 @@ async fn an_order_s_address_is_corrected_by_hand_on_dynamodb() {
     let id = committed(&hand.ports).await.order_id;
     let before = hand.ports.orders().order(&id).await.unwrap().unwrap();
     let commands = block(CORRECT).replace('…', "sam@example.com");
-    hand.apply(update(&commands, &[("ORDER", id.as_str())], "")).await.unwrap();
+    hand.apply(update(&commands, &[("ORDER", id.as_str())], ""))
+        .await
+        .unwrap();
     let mut expected = before;
     expected.version += 1;
     expected.customer.email = Some("sam@example.com".to_owned());
     assert_eq!(hand.ports.orders().order(&id).await, Ok(Some(expected)));
     let nobody = unique("fcs");
-    assert_eq!(hand.apply(update(&commands, &[("ORDER", nobody.as_str())], "")).await, None);
+    assert_eq!(
+        hand.apply(update(&commands, &[("ORDER", nobody.as_str())], ""))
+            .await,
+        None
+    );
 }
 
 #[tokio::test]
@@ -345,7 +447,10 @@ async fn what_arrives_is_counted_by_hand_on_dynamodb() {
     let values: Value = serde_json::from_str(&options["--expression-attribute-values"]).unwrap();
     let more: i64 = values[":more"]["N"].as_str().unwrap().parse().unwrap();
     hand.apply(options).await.unwrap();
-    assert_eq!(hand.ports.shelves.on_hand(&sku).await.unwrap(), Some(5 + more));
+    assert_eq!(
+        hand.ports.shelves.on_hand(&sku).await.unwrap(),
+        Some(5 + more)
+    );
 }
 
 #[tokio::test]
@@ -354,12 +459,33 @@ async fn an_address_is_cleared_by_hand_on_dynamodb() {
     let email = format!("{}@Example.com", unique("Pat"));
     let by_hand = || update(&block(CLEAR), &[], &format!("{email}\n"));
     assert_eq!(hand.apply(by_hand()).await, None, "nobody has marked it");
-    let bounced = Mark { bounced_at: Some(Timestamp::now()), ..Mark::of(AddressHash::of(&email)) };
+    let bounced = Mark {
+        bounced_at: Some(Timestamp::now()),
+        ..Mark::of(AddressHash::of(&email))
+    };
     hand.ports.marks.set_mark(&bounced).await.unwrap();
-    let marked = hand.ports.marks.address_mark(&bounced.address).await.unwrap().unwrap();
+    let marked = hand
+        .ports
+        .marks
+        .address_mark(&bounced.address)
+        .await
+        .unwrap()
+        .unwrap();
     assert!(marked.reason().is_some());
     hand.apply(by_hand()).await.unwrap();
-    let cleared = hand.ports.marks.address_mark(&bounced.address).await.unwrap().unwrap();
+    let cleared = hand
+        .ports
+        .marks
+        .address_mark(&bounced.address)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(cleared.reason(), None);
-    assert_eq!(Mark { cleared_at: None, ..cleared }, marked);
+    assert_eq!(
+        Mark {
+            cleared_at: None,
+            ..cleared
+        },
+        marked
+    );
 }

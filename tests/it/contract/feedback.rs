@@ -4,7 +4,9 @@ use super::{On, committed, dynamodb, later, memory, now, owner, unique};
 use domain::{
     ids::{MessageId, ReceiptId},
     order::Order,
-    ports::{Changed, MailTroubles, Marks, Orders as _, ReceiptDesk, ReceiptLessons, Receipts as _},
+    ports::{
+        Changed, MailTroubles, Marks, Orders as _, ReceiptDesk, ReceiptLessons, Receipts as _,
+    },
     receipt::{
         Receipt, Standing, State,
         feedback::{AddressHash, Fates, Kind, Lesson, Mark, Report, Trouble, settle},
@@ -90,13 +92,30 @@ async fn a_lesson_is_learned_by_who_has_seen_the_receipt_last(on: &impl Told) {
     let seen = committed(on).await;
     let lesson = lesson(&seen, Kind::Delivered);
     let learned = join_all((0..8).map(|_| learn(on, &seen, &lesson))).await;
-    assert_eq!(learned.iter().filter(|learned| **learned == Changed::Now).count(), 1);
+    assert_eq!(
+        learned
+            .iter()
+            .filter(|learned| **learned == Changed::Now)
+            .count(),
+        1
+    );
     // A claim in between.
     let seen = committed(on).await;
-    assert_eq!(on.receipts().claim(&seen, &owner("a"), later()).await, Ok(Changed::Now));
+    assert_eq!(
+        on.receipts().claim(&seen, &owner("a"), later()).await,
+        Ok(Changed::Now)
+    );
     assert_eq!(learn(on, &seen, &lesson).await, Changed::Raced);
     assert_eq!(
-        learn(on, &Receipt { receipt_id: ReceiptId::new(unique("none")).unwrap(), ..seen }, &lesson).await,
+        learn(
+            on,
+            &Receipt {
+                receipt_id: ReceiptId::new(unique("none")).unwrap(),
+                ..seen
+            },
+            &lesson
+        )
+        .await,
         Changed::Raced
     );
 }
@@ -114,10 +133,17 @@ async fn a_lesson_comes_back_as_it_was(on: &impl Told) {
         Kind::Rejected,
     ];
     for kind in kinds {
-        let Some(lesson) = settle(&row, &report(&row, "ses-1", kind)) else { continue };
+        let Some(lesson) = settle(&row, &report(&row, "ses-1", kind)) else {
+            continue;
+        };
         assert_eq!(learn(on, &row, &lesson).await, Changed::Now);
         let Lesson { mails, state } = lesson;
-        row = Receipt { version: row.version + 1, mails, state: state.unwrap_or(row.state), ..row };
+        row = Receipt {
+            version: row.version + 1,
+            mails,
+            state: state.unwrap_or(row.state),
+            ..row
+        };
         assert_eq!(read(on, &row.receipt_id).await, row, "{kind:?}");
     }
     assert!(matches!(row.state, State::Failed { .. }));
@@ -125,25 +151,59 @@ async fn a_lesson_comes_back_as_it_was(on: &impl Told) {
 
 async fn a_claimant_may_mark_after_a_lesson_that_left_its_claim(on: &impl Told) {
     let seen = committed(on).await;
-    assert_eq!(on.receipts().claim(&seen, &owner("a"), later()).await, Ok(Changed::Now));
+    assert_eq!(
+        on.receipts().claim(&seen, &owner("a"), later()).await,
+        Ok(Changed::Now)
+    );
     let claimed = read(on, &seen.receipt_id).await;
-    let nothing = Lesson { mails: Fates::new(), state: None };
+    let nothing = Lesson {
+        mails: Fates::new(),
+        state: None,
+    };
     assert_eq!(learn(on, &claimed, &nothing).await, Changed::Now);
     assert_eq!(read(on, &seen.receipt_id).await.state, claimed.state);
-    let sent = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
-    assert_eq!(on.receipts().mark(&seen.receipt_id, &owner("a"), &sent).await, Ok(Changed::Now));
+    let sent = State::Sent {
+        message_id: MessageId::new("ses-1").unwrap(),
+        sent_at: now(),
+    };
+    assert_eq!(
+        on.receipts()
+            .mark(&seen.receipt_id, &owner("a"), &sent)
+            .await,
+        Ok(Changed::Now)
+    );
 }
 
 async fn a_settled_receipt_can_be_neither_claimed_nor_marked(on: &impl Told) {
     let seen = committed(on).await;
-    assert_eq!(on.receipts().claim(&seen, &owner("a"), later()).await, Ok(Changed::Now));
+    assert_eq!(
+        on.receipts().claim(&seen, &owner("a"), later()).await,
+        Ok(Changed::Now)
+    );
     let claimed = read(on, &seen.receipt_id).await;
-    assert_eq!(learn(on, &claimed, &lesson(&claimed, Kind::Sent)).await, Changed::Now);
-    assert_eq!(on.receipts().claim(&claimed, &owner("b"), later()).await, Ok(Changed::Raced));
+    assert_eq!(
+        learn(on, &claimed, &lesson(&claimed, Kind::Sent)).await,
+        Changed::Now
+    );
+    assert_eq!(
+        on.receipts().claim(&claimed, &owner("b"), later()).await,
+        Ok(Changed::Raced)
+    );
     assert_eq!(on.receipts().hold(&claimed).await, Ok(Changed::Raced));
-    let other = State::Sent { message_id: MessageId::new("ses-2").unwrap(), sent_at: now() };
-    assert_eq!(on.receipts().mark(&seen.receipt_id, &owner("a"), &other).await, Ok(Changed::Raced));
-    let sent = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
+    let other = State::Sent {
+        message_id: MessageId::new("ses-2").unwrap(),
+        sent_at: now(),
+    };
+    assert_eq!(
+        on.receipts()
+            .mark(&seen.receipt_id, &owner("a"), &other)
+            .await,
+        Ok(Changed::Raced)
+    );
+    let sent = State::Sent {
+        message_id: MessageId::new("ses-1").unwrap(),
+        sent_at: now(),
+    };
     assert_eq!(read(on, &seen.receipt_id).await.state, sent);
 }
 
@@ -155,66 +215,168 @@ async fn an_order_keeps_what_trouble_there_is_for_who_has_seen_it_last(on: &impl
     };
     let other = ReceiptId::new(unique("fin")).unwrap();
     let first = order().await;
-    assert_eq!(keep(&first, &receipt.receipt_id, Some(Trouble::Bounced)).await, Changed::Now);
-    assert_eq!(keep(&first, &other, Some(Trouble::Refused)).await, Changed::Raced);
-    assert_eq!(keep(&order().await, &other, Some(Trouble::Complained)).await, Changed::Now);
-    let both = [(receipt.receipt_id.clone(), Trouble::Bounced), (other.clone(), Trouble::Complained)].into();
-    assert_eq!(order().await, Order { version: 3, mail_troubles: both, ..first.clone() });
-    assert_eq!(keep(&order().await, &receipt.receipt_id, None).await, Changed::Now);
+    assert_eq!(
+        keep(&first, &receipt.receipt_id, Some(Trouble::Bounced)).await,
+        Changed::Now
+    );
+    assert_eq!(
+        keep(&first, &other, Some(Trouble::Refused)).await,
+        Changed::Raced
+    );
+    assert_eq!(
+        keep(&order().await, &other, Some(Trouble::Complained)).await,
+        Changed::Now
+    );
+    let both = [
+        (receipt.receipt_id.clone(), Trouble::Bounced),
+        (other.clone(), Trouble::Complained),
+    ]
+    .into();
+    assert_eq!(
+        order().await,
+        Order {
+            version: 3,
+            mail_troubles: both,
+            ..first.clone()
+        }
+    );
+    assert_eq!(
+        keep(&order().await, &receipt.receipt_id, None).await,
+        Changed::Now
+    );
     assert_eq!(keep(&order().await, &other, None).await, Changed::Now);
-    assert_eq!(order().await, Order { version: 5, ..first });
+    assert_eq!(
+        order().await,
+        Order {
+            version: 5,
+            ..first
+        }
+    );
 }
 
 async fn the_last_of_each_is_kept_of_an_address(on: &impl Told) {
     let address = AddressHash::of(&format!("{}@example.com", unique("pat")));
     assert_eq!(on.marks().address_mark(&address).await, Ok(None));
     let none = || Mark::of(address.clone());
-    let bounced = |at| Mark { bounced_at: Some(at), ..none() };
-    let complained = |at| Mark { complained_at: Some(at), ..none() };
-    let cleared = |at| Mark { cleared_at: Some(at), ..none() };
-    for mark in [bounced(now()), complained(later()), bounced(later()), complained(now()), bounced(now())] {
+    let bounced = |at| Mark {
+        bounced_at: Some(at),
+        ..none()
+    };
+    let complained = |at| Mark {
+        complained_at: Some(at),
+        ..none()
+    };
+    let cleared = |at| Mark {
+        cleared_at: Some(at),
+        ..none()
+    };
+    for mark in [
+        bounced(now()),
+        complained(later()),
+        bounced(later()),
+        complained(now()),
+        bounced(now()),
+    ] {
         on.marks().set_mark(&mark).await.unwrap();
     }
-    let both = Mark { bounced_at: Some(later()), ..complained(later()) };
-    assert_eq!(on.marks().address_mark(&address).await, Ok(Some(both.clone())));
+    let both = Mark {
+        bounced_at: Some(later()),
+        ..complained(later())
+    };
+    assert_eq!(
+        on.marks().address_mark(&address).await,
+        Ok(Some(both.clone()))
+    );
     for mark in [cleared(now()), cleared(later()), cleared(now())] {
         on.marks().set_mark(&mark).await.unwrap();
     }
-    assert_eq!(on.marks().address_mark(&address).await, Ok(Some(Mark { cleared_at: Some(later()), ..both })));
-    assert_eq!(on.marks().address_mark(&AddressHash::of("sam@example.com")).await, Ok(None));
+    assert_eq!(
+        on.marks().address_mark(&address).await,
+        Ok(Some(Mark {
+            cleared_at: Some(later()),
+            ..both
+        }))
+    );
+    assert_eq!(
+        on.marks()
+            .address_mark(&AddressHash::of("sam@example.com"))
+            .await,
+        Ok(None)
+    );
 }
 
 async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl Told) {
     let seen = committed(on).await;
     let id = &seen.receipt_id;
-    assert_eq!(on.receipts().claim(&seen, &owner("a"), later()).await, Ok(Changed::Now));
-    let sent = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
-    assert_eq!(on.receipts().mark(id, &owner("a"), &sent).await, Ok(Changed::Now));
+    assert_eq!(
+        on.receipts().claim(&seen, &owner("a"), later()).await,
+        Ok(Changed::Now)
+    );
+    let sent = State::Sent {
+        message_id: MessageId::new("ses-1").unwrap(),
+        sent_at: now(),
+    };
+    assert_eq!(
+        on.receipts().mark(id, &owner("a"), &sent).await,
+        Ok(Changed::Now)
+    );
     let row = read(on, id).await;
-    assert_eq!(learn(on, &row, &lesson(&row, Kind::Delivered)).await, Changed::Now);
+    assert_eq!(
+        learn(on, &row, &lesson(&row, Kind::Delivered)).await,
+        Changed::Now
+    );
     let row = read(on, id).await;
-    assert_eq!(on.desk().reopen(&row, "it did not come", later()).await, Ok(Changed::Now));
+    assert_eq!(
+        on.desk().reopen(&row, "it did not come", later()).await,
+        Ok(Changed::Now)
+    );
     let again = read(on, id).await;
     assert_eq!(again, row.reopened("it did not come", later()));
-    assert!(again.mails[&MessageId::new("ses-1").unwrap()].delivered_at.is_some());
+    assert!(
+        again.mails[&MessageId::new("ses-1").unwrap()]
+            .delivered_at
+            .is_some()
+    );
     // Whatever is told of the first mail, the row waits for the second one.
-    assert_eq!(learn(on, &again, &lesson(&again, Kind::Bounced { for_good: true })).await, Changed::Now);
+    assert_eq!(
+        learn(
+            on,
+            &again,
+            &lesson(&again, Kind::Bounced { for_good: true })
+        )
+        .await,
+        Changed::Now
+    );
     let again = read(on, id).await;
-    assert_eq!((again.reopened_at, again.state), (Some(later()), State::Pending { reason: None }));
+    assert_eq!(
+        (again.reopened_at, again.state),
+        (Some(later()), State::Pending { reason: None })
+    );
 }
 
 /// Until the index has the receipt there and nowhere else.
 async fn stands(on: &impl Told, id: &ReceiptId, at: Option<Standing>) {
     let is_so = async || {
         let mut found = Vec::new();
-        for standing in [Standing::Pending, Standing::Claimed, Standing::Failed, Standing::Held] {
+        for standing in [
+            Standing::Pending,
+            Standing::Claimed,
+            Standing::Failed,
+            Standing::Held,
+        ] {
             if on.desk().waiting(standing, 1_000_000).await?.contains(id) {
                 found.push(standing);
             }
         }
         Ok((found == Vec::from_iter(at)).then_some(()))
     };
-    until(&format!("the index has it at {at:?}"), Duration::from_secs(10), is_so).await.unwrap();
+    until(
+        &format!("the index has it at {at:?}"),
+        Duration::from_secs(10),
+        is_so,
+    )
+    .await
+    .unwrap();
 }
 
 async fn what_a_lesson_settles_is_where_it_stands_in_the_index_too(on: &impl Told) {
@@ -223,14 +385,23 @@ async fn what_a_lesson_settles_is_where_it_stands_in_the_index_too(on: &impl Tol
     assert_eq!(on.receipts().hold(&seen).await, Ok(Changed::Now));
     stands(on, id, Some(Standing::Held)).await;
     let held = read(on, id).await;
-    assert_eq!(learn(on, &held, &lesson(&held, Kind::Sent)).await, Changed::Now);
+    assert_eq!(
+        learn(on, &held, &lesson(&held, Kind::Sent)).await,
+        Changed::Now
+    );
     stands(on, id, None).await;
     let sent = read(on, id).await;
-    assert_eq!(learn(on, &sent, &lesson(&sent, Kind::Rejected)).await, Changed::Now);
+    assert_eq!(
+        learn(on, &sent, &lesson(&sent, Kind::Rejected)).await,
+        Changed::Now
+    );
     assert_eq!(read(on, id).await.state.standing(), Standing::Failed);
     stands(on, id, Some(Standing::Failed)).await;
     // What leaves it where it stands leaves it in the index as well.
     let failed = read(on, id).await;
-    assert_eq!(learn(on, &failed, &lesson(&failed, Kind::Delivered)).await, Changed::Now);
+    assert_eq!(
+        learn(on, &failed, &lesson(&failed, Kind::Delivered)).await,
+        Changed::Now
+    );
     stands(on, id, Some(Standing::Failed)).await;
 }

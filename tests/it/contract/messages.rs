@@ -60,13 +60,18 @@ impl Messages for InMemory {
         Some(Taken {
             id: received.id,
             body: serde_json::from_str(&message.body.unwrap()).unwrap(),
-            receives: message.attributes["ApproximateReceiveCount"].parse().unwrap(),
+            receives: message.attributes["ApproximateReceiveCount"]
+                .parse()
+                .unwrap(),
             handle: received.handle,
         })
     }
 
     async fn delete(&mut self, taken: &Taken) {
-        let received = Received { id: taken.id.clone(), handle: taken.handle.clone() };
+        let received = Received {
+            id: taken.id.clone(),
+            handle: taken.handle.clone(),
+        };
         self.queue.delete(&received, &mut self.dice);
     }
 
@@ -98,21 +103,31 @@ impl Messages for OnSqs {
     }
 
     async fn receive(&mut self) -> Option<Taken> {
-        let receive = self.client.receive_message().queue_url(&self.url).max_number_of_messages(1);
-        let receive =
-            receive.message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        let receive = self
+            .client
+            .receive_message()
+            .queue_url(&self.url)
+            .max_number_of_messages(1);
+        let receive = receive
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
         let message = receive.send().await.unwrap().messages?.pop()?;
         let attributes = message.attributes.unwrap();
         Some(Taken {
             id: message.message_id.unwrap(),
             body: message.body.unwrap(),
-            receives: attributes[&MessageSystemAttributeName::ApproximateReceiveCount].parse().unwrap(),
+            receives: attributes[&MessageSystemAttributeName::ApproximateReceiveCount]
+                .parse()
+                .unwrap(),
             handle: message.receipt_handle.unwrap(),
         })
     }
 
     async fn delete(&mut self, taken: &Taken) {
-        let delete = self.client.delete_message().queue_url(&self.url).receipt_handle(&taken.handle);
+        let delete = self
+            .client
+            .delete_message()
+            .queue_url(&self.url)
+            .receipt_handle(&taken.handle);
         let _ = delete.send().await;
     }
 
@@ -131,14 +146,21 @@ impl Messages for OnSqs {
             let there = self.play.peek(&self.dead_letter_url).await?;
             Ok((!there.is_empty()).then_some(there))
         };
-        let given_up = until("it is given up on", Duration::from_secs(10), look).await.unwrap();
+        let given_up = until("it is given up on", Duration::from_secs(10), look)
+            .await
+            .unwrap();
         assert_eq!(given_up, [body]);
     }
 }
 
 fn in_memory() -> InMemory {
     let now = Timestamp::from_second(1_760_000_000).unwrap();
-    InMemory { queue: Sqs::named("own"), now, dice: Dice::of(1, 1), given_up: Vec::new() }
+    InMemory {
+        queue: Sqs::named("own"),
+        now,
+        dice: Dice::of(1, 1),
+        given_up: Vec::new(),
+    }
 }
 
 async fn on_sqs() -> OnSqs {
@@ -147,14 +169,32 @@ async fn on_sqs() -> OnSqs {
     let (url, _) = play.queue_of_its_own().await.unwrap();
     let (dead_letter_url, _) = play.queue_of_its_own().await.unwrap();
     let arn = QueueAttributeName::QueueArn;
-    let asked = client.get_queue_attributes().queue_url(&dead_letter_url).attribute_names(arn.clone());
-    let arn = asked.send().await.unwrap().attributes.unwrap().remove(&arn).unwrap();
+    let asked = client
+        .get_queue_attributes()
+        .queue_url(&dead_letter_url)
+        .attribute_names(arn.clone());
+    let arn = asked
+        .send()
+        .await
+        .unwrap()
+        .attributes
+        .unwrap()
+        .remove(&arn)
+        .unwrap();
     let redrive = serde_json::json!({"deadLetterTargetArn": arn, "maxReceiveCount": MOST_RECEIVES});
     let set = client.set_queue_attributes().queue_url(&url);
     let set = set.attributes(QueueAttributeName::RedrivePolicy, redrive.to_string());
     let hidden_for = OnSqs::HIDDEN_FOR.as_secs().to_string();
-    set.attributes(QueueAttributeName::VisibilityTimeout, hidden_for).send().await.unwrap();
-    OnSqs { play, client, url, dead_letter_url }
+    set.attributes(QueueAttributeName::VisibilityTimeout, hidden_for)
+        .send()
+        .await
+        .unwrap();
+    OnSqs {
+        play,
+        client,
+        url,
+        dead_letter_url,
+    }
 }
 
 /// Runs one suite on both.
@@ -199,7 +239,10 @@ async fn what_is_received_is_hidden_for_a_while_and_comes_back_counted<M: Messag
     assert_eq!(on.receive().await, None);
     on.pass(M::HIDDEN_FOR + MOMENT).await;
     let second = one(on).await;
-    assert_eq!((&second.id, &second.body, second.receives), (&first.id, &body, 2));
+    assert_eq!(
+        (&second.id, &second.body, second.receives),
+        (&first.id, &body, 2)
+    );
     assert_ne!(second.handle, first.handle);
 }
 

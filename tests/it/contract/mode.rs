@@ -17,8 +17,14 @@ fn memory() -> World {
 
 /// On a table of its own: the deployed stack has begun.
 async fn dynamodb() -> links::FirstMode {
-    let stack = Stack::named().unwrap().with_copied_tables(&unique("-mode")).await;
-    links::FirstMode::new(aws_sdk_dynamodb::Client::new(&stack.config().await), stack.tables.links)
+    let stack = Stack::named()
+        .unwrap()
+        .with_copied_tables(&unique("-mode"))
+        .await;
+    links::FirstMode::new(
+        aws_sdk_dynamodb::Client::new(&stack.config().await),
+        stack.tables.links,
+    )
 }
 
 async fn the_first_mode_is_kept(on: &impl FirstMode) {

@@ -57,13 +57,21 @@ impl ProviderApi for Flex {
     async fn checkout(&self, _: Provider, order_id: &OrderId) -> Result<Checkout, ReadError> {
         self.api.checkout(&self.key, order_id).await
     }
-    async fn checkout_of(&self, _: Provider, id: &PaymentIntentId) -> Result<Option<OrderId>, ReadError> {
+    async fn checkout_of(
+        &self,
+        _: Provider,
+        id: &PaymentIntentId,
+    ) -> Result<Option<OrderId>, ReadError> {
         self.api.checkout_of(&self.key, id).await
     }
     async fn refunds(&self, _: Provider, of: &RefundsOf) -> Result<Vec<refund::News>, ReadError> {
         self.api.refunds(&self.key, of).await
     }
-    async fn subscription(&self, _: Provider, id: &SubscriptionId) -> Result<subscription::News, ReadError> {
+    async fn subscription(
+        &self,
+        _: Provider,
+        id: &SubscriptionId,
+    ) -> Result<subscription::News, ReadError> {
         self.api.subscription(&self.key, id).await
     }
 }
@@ -92,7 +100,11 @@ impl On for Flex {
 async fn flex() -> Flex {
     let stand_in = StandIn::start().await.unwrap();
     let api = flex::Api::new(&stand_in.url).unwrap();
-    Flex { api, key: ApiKey::new("fsk_live").unwrap(), stand_in }
+    Flex {
+        api,
+        key: ApiKey::new("fsk_live").unwrap(),
+        stand_in,
+    }
 }
 
 /// Runs one suite on both.
@@ -127,7 +139,10 @@ fn order_id(purchase: &Purchase) -> OrderId {
 }
 
 fn not_found(code: &str) -> ReadError {
-    ReadError::Permanent { status: 404, code: Some(code.to_owned()) }
+    ReadError::Permanent {
+        status: 404,
+        code: Some(code.to_owned()),
+    }
 }
 
 async fn a_checkout_is_read_with_its_customer_and_lines(on: &impl On) {
@@ -135,7 +150,13 @@ async fn a_checkout_is_read_with_its_customer_and_lines(on: &impl On) {
     on.sells(&sold);
     let read = on.api().checkout(FLEX, &order_id(&sold)).await.unwrap();
     // What its payments tell is read besides, where there is something to read.
-    assert_eq!(Checkout { payments: BTreeMap::new(), ..read }, checkout(&sold));
+    assert_eq!(
+        Checkout {
+            payments: BTreeMap::new(),
+            ..read
+        },
+        checkout(&sold)
+    );
     let unknown = on.api().checkout(FLEX, &order_id(&unknown)).await;
     assert_eq!(unknown, Err(not_found("checkout_session_not_found")));
 }
@@ -147,7 +168,10 @@ async fn a_payment_leads_to_its_checkout(on: &impl On) {
     for n in 1..=3 {
         let sold = purchase(n);
         for payment in checkout(&sold).payment_intents {
-            assert_eq!(on.api().checkout_of(FLEX, &payment).await, Ok(Some(order_id(&sold))));
+            assert_eq!(
+                on.api().checkout_of(FLEX, &payment).await,
+                Ok(Some(order_id(&sold)))
+            );
         }
     }
     let nobodys = PaymentIntentId::new("fpi_nobodys").unwrap();
@@ -182,13 +206,26 @@ async fn refunds_are_those_of_the_payment_or_the_checkout(on: &impl On) {
         read.map(|news| (news.refund_id.clone(), news)).collect()
     };
     let told = |refunds: &[Value]| -> BTreeMap<_, _> {
-        refunds.iter().map(refund_news).map(|news| (news.refund_id.clone(), news)).collect()
+        refunds
+            .iter()
+            .map(refund_news)
+            .map(|news| (news.refund_id.clone(), news))
+            .collect()
     };
-    assert_eq!(read(RefundsOf::Checkout(order_id(&sold))).await, told(&of[..3]));
-    assert_eq!(read(RefundsOf::Checkout(order_id(&other))).await, told(&of[3..]));
+    assert_eq!(
+        read(RefundsOf::Checkout(order_id(&sold))).await,
+        told(&of[..3])
+    );
+    assert_eq!(
+        read(RefundsOf::Checkout(order_id(&other))).await,
+        told(&of[3..])
+    );
     let payment = checkout(&sold).payment_intents[1].clone();
     assert_eq!(read(RefundsOf::Payment(payment)).await, told(&of[1..3]));
-    assert_eq!(read(RefundsOf::Checkout(order_id(&purchase(3)))).await, BTreeMap::new());
+    assert_eq!(
+        read(RefundsOf::Checkout(order_id(&purchase(3)))).await,
+        BTreeMap::new()
+    );
     let nobodys = PaymentIntentId::new("fpi_nobodys").unwrap();
     assert_eq!(read(RefundsOf::Payment(nobodys)).await, BTreeMap::new());
 }
@@ -206,14 +243,20 @@ async fn a_subscription_is_read_as_it_is(on: &impl On) {
     on.subscribes(&subscribed("fsub_2", "a_new_word"));
     for (id, status) in [
         ("fsub_1", subscription::Status::Active),
-        ("fsub_2", subscription::Status::Other("a_new_word".to_owned())),
+        (
+            "fsub_2",
+            subscription::Status::Other("a_new_word".to_owned()),
+        ),
     ] {
         let id = SubscriptionId::new(id).unwrap();
         let news = on.api().subscription(FLEX, &id).await.unwrap();
         assert_eq!((news.subscription_id, news.snapshot.status), (id, status));
         assert_eq!(news.snapshot.source, subscription::Source::Read);
     }
-    let unknown = on.api().subscription(FLEX, &SubscriptionId::new("fsub_3").unwrap()).await;
+    let unknown = on
+        .api()
+        .subscription(FLEX, &SubscriptionId::new("fsub_3").unwrap())
+        .await;
     assert_eq!(unknown, Err(not_found("subscription_not_found")));
 }
 
@@ -221,7 +264,12 @@ async fn a_subscription_is_read_as_it_is(on: &impl On) {
 async fn listed(on: &impl On, what: What, since: Timestamp) -> BTreeSet<String> {
     let (mut all, mut after, mut pages) = (BTreeSet::new(), None::<String>, 0);
     loop {
-        let ask = Ask { what, since, now: Timestamp::now(), after: after.as_deref() };
+        let ask = Ask {
+            what,
+            since,
+            now: Timestamp::now(),
+            after: after.as_deref(),
+        };
         let page = on.api().list(FLEX, ask).await.unwrap();
         assert!(page.listed.len() <= page.length);
         for listed in page.listed {
@@ -257,9 +305,17 @@ async fn a_list_is_read_page_by_page_to_its_end(on: &impl On) {
         ids.insert(sold.order_id().to_owned());
     }
     assert_eq!(listed(on, What::Checkouts, since).await, ids);
-    let ask = Ask { what: What::Checkouts, since, now: Timestamp::now(), after: Some("fcs_nobodys") };
+    let ask = Ask {
+        what: What::Checkouts,
+        since,
+        now: Timestamp::now(),
+        after: Some("fcs_nobodys"),
+    };
     let beyond = on.api().list(FLEX, ask).await;
-    assert!(matches!(beyond, Err(ReadError::Permanent { status: 422, .. })), "{beyond:?}");
+    assert!(
+        matches!(beyond, Err(ReadError::Permanent { status: 422, .. })),
+        "{beyond:?}"
+    );
 }
 
 async fn a_list_has_what_is_complete_and_young_enough(on: &impl On) {
@@ -270,11 +326,17 @@ async fn a_list_has_what_is_complete_and_young_enough(on: &impl On) {
     for sold in [&done, &open, &old] {
         on.sells(sold);
     }
-    assert_eq!(listed(on, What::Checkouts, since).await, BTreeSet::from([done.order_id().to_owned()]));
+    assert_eq!(
+        listed(on, What::Checkouts, since).await,
+        BTreeSet::from([done.order_id().to_owned()])
+    );
     for (n, status) in ["active", "past_due"].into_iter().enumerate() {
         on.subscribes(&subscribed(&format!("fsub_{n}"), status));
     }
     on.refunds(&refund_of(&done, 0, "fre_1"));
     let both = ["fsub_0", "fsub_1"].map(str::to_owned);
-    assert_eq!(listed(on, What::Subscriptions, since).await, BTreeSet::from(both));
+    assert_eq!(
+        listed(on, What::Subscriptions, since).await,
+        BTreeSet::from(both)
+    );
 }

@@ -9,8 +9,8 @@ use domain::{
     entitlement::Entitlement,
     facts::Latest,
     ids::{
-        CustomerId, DisputeId, EventId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId,
-        ReceiptId, RefundId, Sku, SubscriptionId,
+        CustomerId, DisputeId, EventId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId,
+        ProductId, ReceiptId, RefundId, Sku, SubscriptionId,
     },
     ledger::{Commit, Reference, Rows, Wanted},
     mode::Mode,
@@ -20,7 +20,9 @@ use domain::{
     receipt::{Kind, Receipt, feedback::Trouble},
     refund::{self, Goods, Refund},
     stock::{LineStock, Mapping},
-    subscription::{Access, Beginning, Bill, Invoice, Item, Reason, Snapshot, Source, Status, Subscription},
+    subscription::{
+        Access, Beginning, Bill, Invoice, Item, Reason, Snapshot, Source, Status, Subscription,
+    },
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,15 +40,30 @@ pub(super) fn full(event_id: EventId) -> Commit {
         told: order.payments.get(&payment_intent_id).cloned(),
         news_at: Some(later()),
     };
-    let bare_link = Link { version: 1, ..Link::new(order.payment_intents[1].clone()) };
+    let bare_link = Link {
+        version: 1,
+        ..Link::new(order.payment_intents[1].clone())
+    };
     let reference = Reference {
         reference: order.client_reference_id.clone().unwrap(),
         version: 1,
         order_ids: vec![order.order_id.clone(), OrderId::new("fcs_other").unwrap()],
     };
-    let entitlements = subscription.products.iter().map(|id| entitlement(&subscription, id)).collect();
-    let told = contact::Told { name: Some("Zoë O’Hara".into()), email: Some("zoe@example.com".into()) };
-    let contact = Contact { customer_id, version: 1, told: Some(Latest::new(now(), told)), deleted: false };
+    let entitlements = subscription
+        .products
+        .iter()
+        .map(|id| entitlement(&subscription, id))
+        .collect();
+    let told = contact::Told {
+        name: Some("Zoë O’Hara".into()),
+        email: Some("zoe@example.com".into()),
+    };
+    let contact = Contact {
+        customer_id,
+        version: 1,
+        told: Some(Latest::new(now(), told)),
+        deleted: false,
+    };
     Commit {
         links: vec![link, bare_link],
         reference: Some(reference),
@@ -60,7 +77,10 @@ pub(super) fn full(event_id: EventId) -> Commit {
 
 /// The same rows in another version.
 pub(super) fn of_version(commit: &Commit, event_id: &EventId, version: u64) -> Commit {
-    let mut commit = Commit { event_id: event_id.clone(), ..commit.clone() };
+    let mut commit = Commit {
+        event_id: event_id.clone(),
+        ..commit.clone()
+    };
     if let Some(row) = &mut commit.order {
         row.version = version;
     }
@@ -105,7 +125,11 @@ pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
         ..order.clone()
     };
     let bare_subscription = |row: &Subscription| {
-        Subscription::new(row.provider, row.customer_id.clone(), row.subscription_id.clone())
+        Subscription::new(
+            row.provider,
+            row.customer_id.clone(),
+            row.subscription_id.clone(),
+        )
     };
     let bare_entitlement = |row: &Entitlement| Entitlement {
         access_until: Timestamp::UNIX_EPOCH,
@@ -114,11 +138,21 @@ pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
         grants: BTreeMap::new(),
         ..row.clone()
     };
-    let bare_contact = |row: &Contact| Contact { deleted: true, ..Contact::new(row.customer_id.clone()) };
+    let bare_contact = |row: &Contact| Contact {
+        deleted: true,
+        ..Contact::new(row.customer_id.clone())
+    };
     let bare = Commit {
         order: commit.order.as_ref().map(bare_order),
-        links: commit.links.iter().map(|row| Link::new(row.payment_intent_id.clone())).collect(),
-        reference: commit.reference.clone().map(|row| Reference { order_ids: Vec::new(), ..row }),
+        links: commit
+            .links
+            .iter()
+            .map(|row| Link::new(row.payment_intent_id.clone()))
+            .collect(),
+        reference: commit.reference.clone().map(|row| Reference {
+            order_ids: Vec::new(),
+            ..row
+        }),
         subscription: commit.subscription.as_ref().map(bare_subscription),
         entitlements: commit.entitlements.iter().map(bare_entitlement).collect(),
         contact: commit.contact.as_ref().map(bare_contact),
@@ -132,19 +166,41 @@ type Only = fn(Commit) -> Commit;
 
 /// The kinds of rows that count versions, each by itself.
 pub(super) const KINDS: [(&str, Only); 6] = [
-    ("order", |all| Commit { order: all.order, ..Commit::of(all.event_id) }),
-    ("links", |all| Commit { links: all.links, ..Commit::of(all.event_id) }),
-    ("reference", |all| Commit { reference: all.reference, ..Commit::of(all.event_id) }),
-    ("subscription", |all| Commit { subscription: all.subscription, ..Commit::of(all.event_id) }),
-    ("entitlements", |all| Commit { entitlements: all.entitlements, ..Commit::of(all.event_id) }),
-    ("contact", |all| Commit { contact: all.contact, ..Commit::of(all.event_id) }),
+    ("order", |all| Commit {
+        order: all.order,
+        ..Commit::of(all.event_id)
+    }),
+    ("links", |all| Commit {
+        links: all.links,
+        ..Commit::of(all.event_id)
+    }),
+    ("reference", |all| Commit {
+        reference: all.reference,
+        ..Commit::of(all.event_id)
+    }),
+    ("subscription", |all| Commit {
+        subscription: all.subscription,
+        ..Commit::of(all.event_id)
+    }),
+    ("entitlements", |all| Commit {
+        entitlements: all.entitlements,
+        ..Commit::of(all.event_id)
+    }),
+    ("contact", |all| Commit {
+        contact: all.contact,
+        ..Commit::of(all.event_id)
+    }),
 ];
 
 /// All that a commit has written, to be read back.
 pub(super) fn wanted(commit: &Commit) -> Wanted {
     Wanted {
         order: commit.order.as_ref().map(|row| row.order_id.clone()),
-        links: commit.links.iter().map(|row| row.payment_intent_id.clone()).collect(),
+        links: commit
+            .links
+            .iter()
+            .map(|row| row.payment_intent_id.clone())
+            .collect(),
         reference: commit.reference.as_ref().map(|row| row.reference.clone()),
         subscription: commit
             .subscription
@@ -165,7 +221,11 @@ pub(super) fn wanted(commit: &Commit) -> Wanted {
 pub(super) fn rows(commit: &Commit) -> Rows {
     Rows {
         order: commit.order.clone(),
-        links: commit.links.iter().map(|row| (row.payment_intent_id.clone(), row.clone())).collect(),
+        links: commit
+            .links
+            .iter()
+            .map(|row| (row.payment_intent_id.clone(), row.clone()))
+            .collect(),
         reference: commit.reference.clone(),
         subscription: commit.subscription.clone(),
         entitlements: commit.entitlements.clone(),
@@ -187,19 +247,37 @@ pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
         period_start: period,
         period_end: period,
     };
-    let failed =
-        |amount| Kind::PaymentFailed { subscription_id: subscription_id(), invoice_id: invoice_id(), amount };
+    let failed = |amount| Kind::PaymentFailed {
+        subscription_id: subscription_id(),
+        invoice_id: invoice_id(),
+        amount,
+    };
     let refund_id = RefundId::new(unique("fre")).unwrap();
     let kinds = [
         (Kind::Order, None),
         (invoice(Some(later())), None),
         (invoice(None), None),
-        (Kind::Refund { refund_id, amount: 500, refunded_at: now() }, None),
+        (
+            Kind::Refund {
+                refund_id,
+                amount: 500,
+                refunded_at: now(),
+            },
+            None,
+        ),
         (failed(Some(1999)), None),
         (failed(None), None),
-        (Kind::TrialEnds { subscription_id: subscription_id(), ends_at: later() }, Some(later())),
+        (
+            Kind::TrialEnds {
+                subscription_id: subscription_id(),
+                ends_at: later(),
+            },
+            Some(later()),
+        ),
     ];
-    kinds.map(|(kind, due_at)| Receipt::new(order_id, kind, due_at, now()).unwrap()).into()
+    kinds
+        .map(|(kind, due_at)| Receipt::new(order_id, kind, due_at, now()).unwrap())
+        .into()
 }
 
 fn told_of_payments() -> [Latest<payment::Told>; 2] {
@@ -219,7 +297,14 @@ fn told_of_payments() -> [Latest<payment::Told>; 2] {
 }
 
 fn order() -> Order {
-    let totals = Totals { subtotal: 3000, discount: 100, tax: 20, shipping: 5, fees: 2, total: 2927 };
+    let totals = Totals {
+        subtotal: 3000,
+        discount: 100,
+        tax: 20,
+        shipping: 5,
+        fees: 2,
+        total: 2927,
+    };
     let sku = || Sku::new("SKU-1").unwrap();
     let stock = [
         LineStock::Counted { sku: sku() },
@@ -246,7 +331,9 @@ fn order() -> Order {
         description: String::new(),
         ..line(LineStock::Unmapped)
     };
-    let payment_intents: Vec<_> = (0..2).map(|_| PaymentIntentId::new(unique("fpi")).unwrap()).collect();
+    let payment_intents: Vec<_> = (0..2)
+        .map(|_| PaymentIntentId::new(unique("fpi")).unwrap())
+        .collect();
     let refund = |status, goods, receipt_id| Refund {
         succeeded: true,
         told: Latest::new(
@@ -264,7 +351,14 @@ fn order() -> Order {
     };
     let receipt_id = || ReceiptId::new(unique("receipt")).unwrap();
     let refunds = [
-        refund(refund::Status::Succeeded, vec![Goods { sku: sku(), quantity: 2 }], Some(receipt_id())),
+        refund(
+            refund::Status::Succeeded,
+            vec![Goods {
+                sku: sku(),
+                quantity: 2,
+            }],
+            Some(receipt_id()),
+        ),
         refund(refund::Status::Other("odd".into()), Vec::new(), None),
     ];
     let dispute = |due_by: Option<Timestamp>, reason: Option<&str>, funds| Dispute {
@@ -282,7 +376,10 @@ fn order() -> Order {
         funds,
     };
     let funds = Latest::new(later(), dispute::Funds::Withdrawn);
-    let disputes = [dispute(Some(later()), Some("fraudulent"), Some(funds)), dispute(None, None, None)];
+    let disputes = [
+        dispute(Some(later()), Some("fraudulent"), Some(funds)),
+        dispute(None, None, None),
+    ];
     Order {
         order_id: OrderId::new(unique("fcs")).unwrap(),
         version: 1,
@@ -302,11 +399,22 @@ fn order() -> Order {
         received: Some(2927),
         lines: stock.map(line).into_iter().chain([bare_line]).collect(),
         difference: Some(-3),
-        shortfalls: vec![Shortfall { sku: sku(), missing: 2 }],
+        shortfalls: vec![Shortfall {
+            sku: sku(),
+            missing: 2,
+        }],
         receipt_id: Some(receipt_id()),
-        payments: payment_intents.iter().cloned().zip(told_of_payments()).collect(),
-        refunds: refunds.map(|refund| (RefundId::new(unique("fre")).unwrap(), refund)).into(),
-        disputes: disputes.map(|dispute| (DisputeId::new(unique("fdsp")).unwrap(), dispute)).into(),
+        payments: payment_intents
+            .iter()
+            .cloned()
+            .zip(told_of_payments())
+            .collect(),
+        refunds: refunds
+            .map(|refund| (RefundId::new(unique("fre")).unwrap(), refund))
+            .into(),
+        disputes: disputes
+            .map(|dispute| (DisputeId::new(unique("fdsp")).unwrap(), dispute))
+            .into(),
         payment_intents,
         subscription_id: Some(SubscriptionId::new(unique("fsub")).unwrap()),
         invoice_id: Some(InvoiceId::new(unique("fin")).unwrap()),
@@ -317,8 +425,14 @@ fn order() -> Order {
 
 fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
     let invoice_id = || InvoiceId::new(unique("fin")).unwrap();
-    let products: BTreeSet<_> = (0..3).map(|_| ProductId::new(unique("fprod")).unwrap()).collect();
-    let item = |product_id: Option<ProductId>, price_id| Item { product_id, price_id, quantity: 1 };
+    let products: BTreeSet<_> = (0..3)
+        .map(|_| ProductId::new(unique("fprod")).unwrap())
+        .collect();
+    let item = |product_id: Option<ProductId>, price_id| Item {
+        product_id,
+        price_id,
+        quantity: 1,
+    };
     let price_id = PriceId::new("fprice_1").unwrap();
     let snapshot = Snapshot {
         source: Source::Read,
@@ -326,7 +440,10 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
         cancel_at_period_end: true,
         period_end: Some(later()),
         trial_end: Some(now()),
-        items: vec![item(products.first().cloned(), Some(price_id)), item(None, None)],
+        items: vec![
+            item(products.first().cloned(), Some(price_id)),
+            item(None, None),
+        ],
         latest_invoice: Some(invoice_id()),
     };
     let bill = Bill {
@@ -356,18 +473,30 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
         snapshot: Some(Latest::new(now(), snapshot)),
         ended_at: Some(later()),
         paid_through: Some(later()),
-        invoices: [invoice, bare_invoice].map(|invoice| (invoice_id(), invoice)).into(),
+        invoices: [invoice, bare_invoice]
+            .map(|invoice| (invoice_id(), invoice))
+            .into(),
         born_with: Some(invoice_id()),
-        beginning: Some(Beginning { order_id: order.order_id.clone(), invoice_id: Some(invoice_id()) }),
+        beginning: Some(Beginning {
+            order_id: order.order_id.clone(),
+            invoice_id: Some(invoice_id()),
+        }),
         products,
         trial_notice_id: receipt_id(),
-        ..Subscription::new(Provider::Flex, customer_id, order.subscription_id.clone().unwrap())
+        ..Subscription::new(
+            Provider::Flex,
+            customer_id,
+            order.subscription_id.clone().unwrap(),
+        )
     }
 }
 
 fn entitlement(subscription: &Subscription, product_id: &ProductId) -> Entitlement {
     let other = SubscriptionId::new(unique("fsub")).unwrap();
-    let access = Access { until: Some(later()), reason: Reason::CancelsAtPeriodEnd };
+    let access = Access {
+        until: Some(later()),
+        reason: Reason::CancelsAtPeriodEnd,
+    };
     Entitlement {
         customer_id: subscription.customer_id.clone(),
         product_id: product_id.clone(),
@@ -378,7 +507,13 @@ fn entitlement(subscription: &Subscription, product_id: &ProductId) -> Entitleme
         version: 1,
         grants: BTreeMap::from([
             (subscription.subscription_id.clone(), access),
-            (other, Access { until: None, reason: Reason::NotPaidYet }),
+            (
+                other,
+                Access {
+                    until: None,
+                    reason: Reason::NotPaidYet,
+                },
+            ),
         ]),
     }
 }

@@ -7,8 +7,8 @@ use domain::{
     ids::{EventId, MessageId, ReceiptId, Subject},
     ledger::Commit,
     ports::{
-        Changed, Committed, EventDesk as _, Events as _, Ledger as _, Receipts as _, Sales as _, Settlement,
-        Subjects as _, Taken, Undone as _,
+        Changed, Committed, EventDesk as _, Events as _, Ledger as _, Receipts as _, Sales as _,
+        Settlement, Subjects as _, Taken, Undone as _,
     },
     receipt::{Receipt, State},
     sweep::{EventPlace, Place, REST, ReceiptPlace, SELDOM, TRIES, Turn, Undone},
@@ -33,19 +33,30 @@ fn turn<P: Place>(place: P, now: Timestamp) -> Turn {
 
 /// The index may lag behind.
 pub(super) async fn due_becomes(on: &impl On, day: Date, expected: &[&Receipt]) {
-    let row = |receipt: &&Receipt| Undone { id: receipt.receipt_id.clone(), since: receipt.created_at };
+    let row = |receipt: &&Receipt| Undone {
+        id: receipt.receipt_id.clone(),
+        since: receipt.created_at,
+    };
     let expected: Vec<_> = expected.iter().map(row).collect();
     let until_then = now() + SELDOM;
     let is_so = async || {
-        let due = on.receipts().undone(ReceiptPlace::Due(day), until_then, MOST).await.unwrap();
+        let due = on
+            .receipts()
+            .undone(ReceiptPlace::Due(day), until_then, MOST)
+            .await
+            .unwrap();
         Ok((due == expected).then_some(()))
     };
-    until("the index knows", Duration::from_secs(10), is_so).await.unwrap();
+    until("the index knows", Duration::from_secs(10), is_so)
+        .await
+        .unwrap();
 }
 
 pub(super) async fn of_too_many_that_lie_there_the_oldest_are_told(on: &impl On) {
     let day = super::day();
-    let notices: Vec<_> = (0..7_i8).map(|n| notice(day, 12, u64::from(n.unsigned_abs()))).collect();
+    let notices: Vec<_> = (0..7_i8)
+        .map(|n| notice(day, 12, u64::from(n.unsigned_abs())))
+        .collect();
     let newest_first: Vec<_> = notices.iter().rev().cloned().collect();
     owed(on, &newest_first).await;
     due_becomes(on, day, &notices.iter().collect::<Vec<_>>()).await;
@@ -54,9 +65,16 @@ pub(super) async fn of_too_many_that_lie_there_the_oldest_are_told(on: &impl On)
         let rows = on.receipts().undone(place, until, most).await.unwrap();
         rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
     };
-    let ids: Vec<_> = notices.iter().map(|notice| notice.receipt_id.clone()).collect();
+    let ids: Vec<_> = notices
+        .iter()
+        .map(|notice| notice.receipt_id.clone())
+        .collect();
     assert_eq!(told(now() + SELDOM, 5).await, ids[..5]);
-    assert_eq!(told(now() + SECOND * 2, 5).await, ids[..3], "those of later are not asked for");
+    assert_eq!(
+        told(now() + SECOND * 2, 5).await,
+        ids[..3],
+        "those of later are not asked for"
+    );
     assert_eq!(told(now() - SECOND, 5).await, Vec::<ReceiptId>::new());
 }
 
@@ -66,13 +84,22 @@ async fn lies_at(on: &impl On, id: &EventId, place: Option<EventPlace>) {
         let mut found = None;
         for place in [EventPlace::Stored, EventPlace::Committed] {
             let rows = on.events().undone(place, now(), MOST).await.unwrap();
-            if rows.contains(&Undone { id: id.clone(), since: now() }) {
+            if rows.contains(&Undone {
+                id: id.clone(),
+                since: now(),
+            }) {
                 found = Some(place);
             }
         }
         Ok((found == place).then_some(()))
     };
-    until("the index knows where the event lies", Duration::from_secs(10), is_so).await.unwrap();
+    until(
+        "the index knows where the event lies",
+        Duration::from_secs(10),
+        is_so,
+    )
+    .await
+    .unwrap();
 }
 
 pub(super) async fn an_event_lies_where_it_stands_until_it_has_ended(on: &impl On) {
@@ -80,9 +107,15 @@ pub(super) async fn an_event_lies_where_it_stands_until_it_has_ended(on: &impl O
     lies_at(on, &done, Some(EventPlace::Stored)).await;
     on.ledger().commit(&Commit::of(done.clone())).await.unwrap();
     lies_at(on, &done, Some(EventPlace::Committed)).await;
-    on.events().settle(&done, &Settlement::Processed, now()).await.unwrap();
+    on.events()
+        .settle(&done, &Settlement::Processed, now())
+        .await
+        .unwrap();
     lies_at(on, &done, None).await;
-    let doubt = Settlement::Parked { class: Class::OtherBody, reason: "a person decides".to_owned() };
+    let doubt = Settlement::Parked {
+        class: Class::OtherBody,
+        reason: "a person decides".to_owned(),
+    };
     on.events().settle(&parked, &doubt, now()).await.unwrap();
     lies_at(on, &parked, None).await;
 }
@@ -92,19 +125,42 @@ pub(super) async fn of_many_that_sweep_a_row_at_once_one_takes_it(on: &impl On) 
     let (place, then) = (EventPlace::Stored, now() + REST);
     let turn = turn(place, then);
     let taken = join_all((0..16).map(|_| on.events().take(place, &event.event_id, &turn))).await;
-    assert_eq!(taken.iter().filter(|taken| **taken == Ok(FIRST)).count(), 1, "{taken:?}");
-    assert_eq!(taken.iter().filter(|taken| **taken == Ok(Taken::NotNow)).count(), 15, "{taken:?}");
-    assert_eq!(on.events().event(&event.event_id).await, Ok(Some(event)), "nothing else has changed");
+    assert_eq!(
+        taken.iter().filter(|taken| **taken == Ok(FIRST)).count(),
+        1,
+        "{taken:?}"
+    );
+    assert_eq!(
+        taken
+            .iter()
+            .filter(|taken| **taken == Ok(Taken::NotNow))
+            .count(),
+        15,
+        "{taken:?}"
+    );
+    assert_eq!(
+        on.events().event(&event.event_id).await,
+        Ok(Some(event)),
+        "nothing else has changed"
+    );
 }
 
 pub(super) async fn a_row_that_was_queued_again_is_left_alone_for_its_interval(on: &impl On) {
     let id = recorded(on).await.event_id;
     let place = EventPlace::Stored;
-    let take = async |then| on.events().take(place, &id, &turn(place, then)).await.unwrap();
+    let take = async |then| {
+        on.events()
+            .take(place, &id, &turn(place, then))
+            .await
+            .unwrap()
+    };
     assert_eq!(take(now() + REST - SECOND).await, Taken::NotNow, "it rests");
     assert_eq!(take(now() + REST).await, FIRST);
     assert_eq!(take(now() + REST + TRIES - SECOND).await, Taken::NotNow);
-    assert_eq!(take(now() + REST + TRIES).await, queued_before(now() + REST));
+    assert_eq!(
+        take(now() + REST + TRIES).await,
+        queued_before(now() + REST)
+    );
     let late = now() + SELDOM * 9;
     assert_eq!(take(late).await, queued_before(now() + REST + TRIES));
     assert_eq!(take(late + SELDOM - SECOND).await, Taken::NotNow);
@@ -114,8 +170,16 @@ pub(super) async fn a_row_that_was_queued_again_is_left_alone_for_its_interval(o
 pub(super) async fn a_row_that_was_tried_in_vain_has_its_tries_first(on: &impl On) {
     let id = recorded(on).await.event_id;
     let place = EventPlace::Stored;
-    let take = async |then| on.events().take(place, &id, &turn(place, then)).await.unwrap();
-    on.events().note_failure(&id, Class::TooEarly, "not yet").await.unwrap();
+    let take = async |then| {
+        on.events()
+            .take(place, &id, &turn(place, then))
+            .await
+            .unwrap()
+    };
+    on.events()
+        .note_failure(&id, Class::TooEarly, "not yet")
+        .await
+        .unwrap();
     assert_eq!(take(now() + REST).await, Taken::NotNow);
     assert_eq!(take(now() + TRIES - SECOND).await, Taken::NotNow);
     assert_eq!(take(now() + TRIES).await, FIRST);
@@ -124,19 +188,39 @@ pub(super) async fn a_row_that_was_tried_in_vain_has_its_tries_first(on: &impl O
 pub(super) async fn only_what_lies_there_is_taken(on: &impl On) {
     let late = now() + SELDOM * 9;
     let take = async |place, event: &StoredEvent| {
-        on.events().take(place, &event.event_id, &turn(place, late)).await.unwrap()
+        on.events()
+            .take(place, &event.event_id, &turn(place, late))
+            .await
+            .unwrap()
     };
     let (stored, committed_event) = (EventPlace::Stored, EventPlace::Committed);
     let nobody = event();
-    assert_eq!(take(stored, &nobody).await, Taken::NotNow, "it is not stored");
-    assert_eq!(on.events().event(&nobody.event_id).await, Ok(None), "and no row comes of it");
+    assert_eq!(
+        take(stored, &nobody).await,
+        Taken::NotNow,
+        "it is not stored"
+    );
+    assert_eq!(
+        on.events().event(&nobody.event_id).await,
+        Ok(None),
+        "and no row comes of it"
+    );
     let done = recorded(on).await;
     assert_eq!(take(committed_event, &done).await, Taken::NotNow);
-    assert_eq!(on.ledger().commit(&Commit::of(done.event_id.clone())).await, Ok(Committed::Now));
+    assert_eq!(
+        on.ledger().commit(&Commit::of(done.event_id.clone())).await,
+        Ok(Committed::Now)
+    );
     assert_eq!(take(stored, &done).await, Taken::NotNow);
     assert_eq!(take(committed_event, &done).await, FIRST);
-    on.events().settle(&done.event_id, &Settlement::Processed, now()).await.unwrap();
-    let parked = StoredEvent { state: EventState::Parked, ..event() };
+    on.events()
+        .settle(&done.event_id, &Settlement::Processed, now())
+        .await
+        .unwrap();
+    let parked = StoredEvent {
+        state: EventState::Parked,
+        ..event()
+    };
     on.events().record(&parked).await.unwrap();
     for event in [&done, &parked] {
         for place in [stored, committed_event] {
@@ -148,8 +232,18 @@ pub(super) async fn only_what_lies_there_is_taken(on: &impl On) {
 pub(super) async fn what_is_given_back_is_there_for_the_next(on: &impl On) {
     let id = recorded(on).await.event_id;
     let (place, then) = (EventPlace::Stored, now() + REST);
-    let take = async |then| on.events().take(place, &id, &turn(place, then)).await.unwrap();
-    let give_back = async |then, before| on.events().give_back(place, &id, then, before).await.unwrap();
+    let take = async |then| {
+        on.events()
+            .take(place, &id, &turn(place, then))
+            .await
+            .unwrap()
+    };
+    let give_back = async |then, before| {
+        on.events()
+            .give_back(place, &id, then, before)
+            .await
+            .unwrap()
+    };
     // Nobody has taken it.
     give_back(then, None).await;
     assert_eq!(take(then).await, FIRST);
@@ -169,24 +263,57 @@ pub(super) async fn a_claim_is_swept_once_it_is_over(on: &impl On) {
     let seen = committed(on).await;
     let id = &seen.receipt_id;
     let place = ReceiptPlace::Claimed;
-    let take = async |place, then| on.receipts().take(place, id, &turn(place, then)).await.unwrap();
-    assert_eq!(take(place, now() + SELDOM).await, Taken::NotNow, "nobody has claimed it");
-    assert_eq!(on.receipts().claim(&seen, &owner("a"), later()).await, Ok(Changed::Now));
-    assert_eq!(take(ReceiptPlace::Pending, now() + SELDOM).await, Taken::NotNow);
+    let take = async |place, then| {
+        on.receipts()
+            .take(place, id, &turn(place, then))
+            .await
+            .unwrap()
+    };
+    assert_eq!(
+        take(place, now() + SELDOM).await,
+        Taken::NotNow,
+        "nobody has claimed it"
+    );
+    assert_eq!(
+        on.receipts().claim(&seen, &owner("a"), later()).await,
+        Ok(Changed::Now)
+    );
+    assert_eq!(
+        take(ReceiptPlace::Pending, now() + SELDOM).await,
+        Taken::NotNow
+    );
     assert_eq!(take(place, later() + REST - SECOND).await, Taken::NotNow);
     assert_eq!(take(place, later() + REST).await, FIRST);
     let swept = on.receipts().receipt(id).await.unwrap().unwrap();
     assert_eq!(
         (swept.version, &swept.state),
-        (2, &State::Claimed { owner: owner("a"), claim_ends_at: later() })
+        (
+            2,
+            &State::Claimed {
+                owner: owner("a"),
+                claim_ends_at: later()
+            }
+        )
     );
     // Whoever had read it before can still claim it; and the second claim has a message of its own.
     let (second, ends_at) = (owner("b"), later() + REST * 2);
-    assert_eq!(on.receipts().claim(&swept, &second, ends_at).await, Ok(Changed::Now));
+    assert_eq!(
+        on.receipts().claim(&swept, &second, ends_at).await,
+        Ok(Changed::Now)
+    );
     assert_eq!(take(place, ends_at + REST).await, Taken::NotNow);
-    assert_eq!(take(place, ends_at + SELDOM).await, queued_before(later() + REST));
-    let sent = State::Sent { message_id: MessageId::new("ses-1").unwrap(), sent_at: now() };
-    assert_eq!(on.receipts().mark(id, &second, &sent).await, Ok(Changed::Now));
+    assert_eq!(
+        take(place, ends_at + SELDOM).await,
+        queued_before(later() + REST)
+    );
+    let sent = State::Sent {
+        message_id: MessageId::new("ses-1").unwrap(),
+        sent_at: now(),
+    };
+    assert_eq!(
+        on.receipts().mark(id, &second, &sent).await,
+        Ok(Changed::Now)
+    );
     for place in [place, ReceiptPlace::Pending] {
         assert_eq!(take(place, now() + SELDOM * 9).await, Taken::NotNow);
     }
@@ -196,11 +323,22 @@ pub(super) async fn a_receipt_that_was_given_back_has_its_tries_first(on: &impl 
     let [fresh, tried] = [committed(on).await, committed(on).await];
     let place = ReceiptPlace::Pending;
     let take = async |receipt: &Receipt, then| {
-        on.receipts().take(place, &receipt.receipt_id, &turn(place, then)).await.unwrap()
+        on.receipts()
+            .take(place, &receipt.receipt_id, &turn(place, then))
+            .await
+            .unwrap()
     };
-    on.receipts().claim(&tried, &owner("a"), later()).await.unwrap();
-    let again = State::Pending { reason: Some("SES is away: Throttling".into()) };
-    on.receipts().mark(&tried.receipt_id, &owner("a"), &again).await.unwrap();
+    on.receipts()
+        .claim(&tried, &owner("a"), later())
+        .await
+        .unwrap();
+    let again = State::Pending {
+        reason: Some("SES is away: Throttling".into()),
+    };
+    on.receipts()
+        .mark(&tried.receipt_id, &owner("a"), &again)
+        .await
+        .unwrap();
     assert_eq!(take(&fresh, now() + REST - SECOND).await, Taken::NotNow);
     assert_eq!(take(&fresh, now() + REST).await, FIRST);
     assert_eq!(take(&tried, now() + TRIES - SECOND).await, Taken::NotNow);
@@ -218,38 +356,77 @@ pub(super) async fn a_mail_for_a_later_day_is_taken_when_it_is_due(on: &impl On)
     };
     let place = ReceiptPlace::Due(day);
     assert_eq!(take(place, due_at - SECOND).await, Taken::NotNow);
-    assert_eq!(take(ReceiptPlace::Pending, due_at + SELDOM).await, Taken::NotNow);
-    assert_eq!(take(ReceiptPlace::Due(day.tomorrow().unwrap()), due_at + SELDOM).await, Taken::NotNow);
+    assert_eq!(
+        take(ReceiptPlace::Pending, due_at + SELDOM).await,
+        Taken::NotNow
+    );
+    assert_eq!(
+        take(ReceiptPlace::Due(day.tomorrow().unwrap()), due_at + SELDOM).await,
+        Taken::NotNow
+    );
     assert_eq!(take(place, due_at).await, FIRST);
     assert_eq!(take(place, due_at + REST).await, Taken::NotNow);
     // Whoever takes it up owes it like any other.
-    on.receipts().claim(&notice, &owner("a"), due_at + REST).await.unwrap();
+    on.receipts()
+        .claim(&notice, &owner("a"), due_at + REST)
+        .await
+        .unwrap();
     let again = State::Pending { reason: None };
     on.receipts().mark(id, &owner("a"), &again).await.unwrap();
     assert_eq!(take(place, due_at + SELDOM * 2).await, Taken::NotNow);
-    assert_eq!(take(ReceiptPlace::Pending, due_at + SELDOM * 2).await, queued_before(due_at));
+    assert_eq!(
+        take(ReceiptPlace::Pending, due_at + SELDOM * 2).await,
+        queued_before(due_at)
+    );
 }
 
 pub(super) async fn what_an_event_tells_is_found_while_it_waits(on: &impl On) {
     let subject = Subject::new(super::unique("refund:fre")).unwrap();
-    let event = StoredEvent { subject: Some(subject.clone()), ..event() };
+    let event = StoredEvent {
+        subject: Some(subject.clone()),
+        ..event()
+    };
     let stands_at = async |state: Option<EventState>| {
-        for other in [EventState::Stored, EventState::Committed, EventState::Parked, EventState::Processed] {
+        for other in [
+            EventState::Stored,
+            EventState::Committed,
+            EventState::Parked,
+            EventState::Processed,
+        ] {
             let is_so = async || {
                 let told = on.events().subjects(other, MOST).await.unwrap();
                 let is_there = told.contains(&Some(subject.clone()));
                 Ok((is_there == (state == Some(other))).then_some(()))
             };
-            until("the index knows", Duration::from_secs(10), is_so).await.unwrap();
+            until("the index knows", Duration::from_secs(10), is_so)
+                .await
+                .unwrap();
         }
     };
     on.events().record(&event).await.unwrap();
-    assert_eq!(on.events().event(&event.event_id).await.unwrap(), Some(event.clone()));
+    assert_eq!(
+        on.events().event(&event.event_id).await.unwrap(),
+        Some(event.clone())
+    );
     stands_at(Some(EventState::Stored)).await;
-    assert_eq!(on.events().subjects(EventState::Stored, 1).await.unwrap().len(), 1, "no more than asked for");
-    on.events().settle(&event.event_id, &super::park("doubtful"), now()).await.unwrap();
+    assert_eq!(
+        on.events()
+            .subjects(EventState::Stored, 1)
+            .await
+            .unwrap()
+            .len(),
+        1,
+        "no more than asked for"
+    );
+    on.events()
+        .settle(&event.event_id, &super::park("doubtful"), now())
+        .await
+        .unwrap();
     stands_at(Some(EventState::Parked)).await;
-    on.events().drop_event(&event.event_id, EventState::Parked, "a double", now()).await.unwrap();
+    on.events()
+        .drop_event(&event.event_id, EventState::Parked, "a double", now())
+        .await
+        .unwrap();
     stands_at(None).await;
 }
 
@@ -272,18 +449,34 @@ pub(super) async fn the_oldest_sale_is_found_among_other_events(on: &impl On) {
     }
     let becomes = async |most, expected: Option<&StoredEvent>| {
         let is_so = async || {
-            let oldest = on.events().oldest_sale(EventState::Parked, most).await.unwrap();
+            let oldest = on
+                .events()
+                .oldest_sale(EventState::Parked, most)
+                .await
+                .unwrap();
             Ok((oldest == expected.map(|event| event.received_at)).then_some(()))
         };
-        until("the index knows the oldest sale", Duration::from_secs(10), is_so).await.unwrap();
+        until(
+            "the index knows the oldest sale",
+            Duration::from_secs(10),
+            is_so,
+        )
+        .await
+        .unwrap();
     };
     let [_, _, checkout, invoice] = &events;
     becomes(MOST, Some(invoice)).await;
     becomes(3, Some(invoice)).await;
     becomes(2, None).await;
-    on.events().drop_event(&invoice.event_id, EventState::Parked, "a double", now()).await.unwrap();
+    on.events()
+        .drop_event(&invoice.event_id, EventState::Parked, "a double", now())
+        .await
+        .unwrap();
     becomes(MOST, Some(checkout)).await;
     for event in &events {
-        on.events().drop_event(&event.event_id, EventState::Parked, "a double", now()).await.unwrap();
+        on.events()
+            .drop_event(&event.event_id, EventState::Parked, "a double", now())
+            .await
+            .unwrap();
     }
 }

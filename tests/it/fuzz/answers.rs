@@ -65,7 +65,10 @@ static GENUINE: LazyLock<Vec<Vec<Vec<u8>>>> = LazyLock::new(|| {
         subscription.clone(),
         json!({"subscriptions": [subscription["subscription"]]}),
     ];
-    answers.iter().map(|answer| vec![answer.to_string().into_bytes()]).collect()
+    answers
+        .iter()
+        .map(|answer| vec![answer.to_string().into_bytes()])
+        .collect()
 });
 
 type Answers = Arc<Mutex<Vec<Vec<u8>>>>;
@@ -73,12 +76,17 @@ type Answers = Arc<Mutex<Vec<Vec<u8>>>>;
 /// A server on this machine that answers whatever it is told to.
 async fn server(answers: &Answers) -> String {
     async fn answer(State(answers): State<Answers>, asked: Uri) -> Vec<u8> {
-        let place = PATHS.iter().position(|path| asked.path().starts_with(path)).unwrap();
+        let place = PATHS
+            .iter()
+            .position(|path| asked.path().starts_with(path))
+            .unwrap();
         answers.lock().unwrap()[place].clone()
     }
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let routes = Router::new().fallback(answer).with_state(Arc::clone(answers));
+    let routes = Router::new()
+        .fallback(answer)
+        .with_state(Arc::clone(answers));
     tokio::spawn(async move { axum::serve(listener, routes).await });
     url
 }
@@ -110,7 +118,9 @@ fn read<T>(
             prop_assert!(why.len() < LONGEST_ERROR, "an error quotes no value: {why}");
             Ok(None)
         }
-        Err(other) => Err(TestCaseError::fail(format!("the server is well, and yet: {other}"))),
+        Err(other) => Err(TestCaseError::fail(format!(
+            "the server is well, and yet: {other}"
+        ))),
     }
 }
 
@@ -118,7 +128,11 @@ async fn ask(api: &flex::Api, key: &ApiKey, tally: &Tally) -> TestCaseResult {
     let checkout = api.checkout(key, &OrderId::new(ORDER).unwrap()).await;
     if let Some(checkout) = read(checkout, tally, ["a checkout", "no checkout"])? {
         let ids: BTreeSet<_> = checkout.payment_intents.iter().collect();
-        prop_assert_eq!(ids.len(), checkout.payment_intents.len(), "a payment is named twice");
+        prop_assert_eq!(
+            ids.len(),
+            checkout.payment_intents.len(),
+            "a payment is named twice"
+        );
         prop_assert!(
             checkout.payments.keys().all(|id| ids.contains(id)),
             "told of a payment that is not its own"
@@ -131,20 +145,47 @@ async fn ask(api: &flex::Api, key: &ApiKey, tally: &Tally) -> TestCaseResult {
         }
     }
     let payment = PaymentIntentId::new(PAYMENT).unwrap();
-    read(api.checkout_of(key, &payment).await, tally, ["whose a payment is", "nobody knows whose"])?;
+    read(
+        api.checkout_of(key, &payment).await,
+        tally,
+        ["whose a payment is", "nobody knows whose"],
+    )?;
     let of_payment = api.refunds(key, &RefundsOf::Payment(payment.clone())).await;
     if let Some(refunds) = read(of_payment, tally, ["refunds", "no refunds"])? {
-        prop_assert!(refunds.iter().all(|refund| refund.told.payment_intent_id == payment));
+        prop_assert!(
+            refunds
+                .iter()
+                .all(|refund| refund.told.payment_intent_id == payment)
+        );
     }
     let of_checkout = RefundsOf::Checkout(OrderId::new(ORDER).unwrap());
-    read(api.refunds(key, &of_checkout).await, tally, ["refunds", "no refunds"])?;
-    let subscription = api.subscription(key, &SubscriptionId::new(SUBSCRIPTION).unwrap()).await;
+    read(
+        api.refunds(key, &of_checkout).await,
+        tally,
+        ["refunds", "no refunds"],
+    )?;
+    let subscription = api
+        .subscription(key, &SubscriptionId::new(SUBSCRIPTION).unwrap())
+        .await;
     read(subscription, tally, ["a subscription", "no subscription"])?;
     let now = Timestamp::from_second(1_763_000_000).unwrap();
     let since = now - SignedDuration::from_hours(24 * 3650);
     for what in What::ALL {
-        let page = api.list(key, &Ask { what, since, now, after: None }).await;
-        for listed in read(page, tally, ["a page", "no page"])?.iter().flat_map(|page| &page.listed) {
+        let page = api
+            .list(
+                key,
+                &Ask {
+                    what,
+                    since,
+                    now,
+                    after: None,
+                },
+            )
+            .await;
+        for listed in read(page, tally, ["a page", "no page"])?
+            .iter()
+            .flat_map(|page| &page.listed)
+        {
             made_up(listed, now, tally)?;
         }
     }
@@ -153,7 +194,11 @@ async fn ask(api: &flex::Api, key: &ApiKey, tally: &Tally) -> TestCaseResult {
 
 #[test]
 fn no_answer_of_the_api_makes_its_client_panic_or_dawdle() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
     let served = Answers::default();
     let api = flex::Api::new(&runtime.block_on(server(&served))).unwrap();
     let key = ApiKey::new("fsk_test_0").unwrap();

@@ -30,11 +30,16 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 static SOLD: LazyLock<Order> = LazyLock::new(|| {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let bundle = open_shop(OnUnknown::Resend);
         bundle.provider_has(&checkout(&purchase(1)));
-        bundle.deliver(&Delivery::of(&purchase(1), "fevt_1"), false).await;
+        bundle
+            .deliver(&Delivery::of(&purchase(1), "fevt_1"), false)
+            .await;
         bundle.drain().await;
         bundle.world.kept().orders.values().next().unwrap().clone()
     })
@@ -42,24 +47,37 @@ static SOLD: LazyLock<Order> = LazyLock::new(|| {
 
 /// An order whose texts and amounts may be anything.
 fn order() -> impl Strategy<Value = Order> {
-    (text(), text(), text(), any::<i64>(), any::<i64>(), any::<u32>(), 0..30_usize).prop_map(
-        |(name, reference, description, total, part, quantity, lines)| {
-            let mut order = SOLD.clone();
-            order.customer.name = Some(name);
-            order.client_reference_id = Some(reference);
-            order.totals.total = total;
-            order.totals.discount = part;
-            let mut line = order.lines[0].clone();
-            (line.description, line.quantity, line.amounts.total) = (description, quantity, part);
-            order.lines.extend(vec![line; lines]);
-            order
-        },
+    (
+        text(),
+        text(),
+        text(),
+        any::<i64>(),
+        any::<i64>(),
+        any::<u32>(),
+        0..30_usize,
     )
+        .prop_map(
+            |(name, reference, description, total, part, quantity, lines)| {
+                let mut order = SOLD.clone();
+                order.customer.name = Some(name);
+                order.client_reference_id = Some(reference);
+                order.totals.total = total;
+                order.totals.discount = part;
+                let mut line = order.lines[0].clone();
+                (line.description, line.quantity, line.amounts.total) =
+                    (description, quantity, part);
+                order.lines.extend(vec![line; lines]);
+                order
+            },
+        )
 }
 
 /// Any time that there is, and those about now.
 fn time() -> impl Strategy<Value = Timestamp> {
-    let seconds = prop_oneof![Timestamp::MIN.as_second()..=Timestamp::MAX.as_second(), 0..4_000_000_000_i64];
+    let seconds = prop_oneof![
+        Timestamp::MIN.as_second()..=Timestamp::MAX.as_second(),
+        0..4_000_000_000_i64
+    ];
     seconds.prop_map(|second| Timestamp::from_second(second).unwrap())
 }
 
@@ -92,14 +110,21 @@ fn kind() -> impl Strategy<Value = Kind> {
             invoice_id: invoice_id(),
             amount,
         }),
-        time().prop_map(move |ends_at| Kind::TrialEnds { subscription_id: subscription_id(), ends_at }),
+        time().prop_map(move |ends_at| Kind::TrialEnds {
+            subscription_id: subscription_id(),
+            ends_at
+        }),
     ]
 }
 
 /// What is known of the customer now.
 fn contact() -> impl Strategy<Value = Option<Contact>> {
     let address = prop_oneof![Just("sam@example.com".to_owned()), text()];
-    let told = (prop::option::of(text()), prop::option::of(address), prop::bool::weighted(0.3));
+    let told = (
+        prop::option::of(text()),
+        prop::option::of(address),
+        prop::bool::weighted(0.3),
+    );
     prop::option::of(told).prop_map(|told| {
         told.map(|(name, email, deleted)| Contact {
             told: Some(Latest::new(Timestamp::UNIX_EPOCH, Told { name, email })),
@@ -122,7 +147,10 @@ fn composed(
     match compose(&order, &receipt, contact.as_ref(), &merchant(), templates) {
         Ok(mail) => {
             tally.count(form.name());
-            for header in [Some(&mail.subject), mail.to_name.as_ref()].into_iter().flatten() {
+            for header in [Some(&mail.subject), mail.to_name.as_ref()]
+                .into_iter()
+                .flatten()
+            {
                 prop_assert!(!header.contains(['\r', '\n']) && header.chars().count() <= 300);
             }
             if is_built_in {
@@ -141,23 +169,37 @@ fn composed(
     in_time(started_at)
 }
 
-const FORMS: [&str; 5] = ["receipt", "renewal", "refund", "payment-failed", "trial-ends"];
+const FORMS: [&str; 5] = [
+    "receipt",
+    "renewal",
+    "refund",
+    "payment-failed",
+    "trial-ends",
+];
 
 #[test]
 fn no_order_makes_the_templates_fail_or_a_header_grow_a_line() {
     assert_eq!(Form::ALL.map(Form::name), FORMS);
     let templates = Templates::built_in().unwrap();
     let expected = [&FORMS[..], &["no address", "deleted"]].concat();
-    hold(5, (order(), kind(), contact()), &expected, |about, tally| composed(about, &templates, true, tally));
+    hold(
+        5,
+        (order(), kind(), contact()),
+        &expected,
+        |about, tally| composed(about, &templates, true, tally),
+    );
 }
 
 /// The built-in templates, which a merchant begins with.
 static BUILT_IN: LazyLock<Vec<String>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/domain/templates");
     let parts = [Part::Subject, Part::Text, Part::Html];
-    let files =
-        Form::ALL.iter().flat_map(|form| parts.map(|part| folder.join(form.name()).join(part.name())));
-    files.map(|file| fs::read_to_string(file).unwrap()).collect()
+    let files = Form::ALL
+        .iter()
+        .flat_map(|form| parts.map(|part| folder.join(form.name()).join(part.name())));
+    files
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect()
 });
 
 /// What merchants write: a built-in template with something put in, cut out or repeated, or something of their own.
@@ -185,17 +227,26 @@ fn source() -> impl Strategy<Value = String> {
         "\r\nBcc: everyone@example.com",
     ]);
     let text = prop_oneof![3 => piece.prop_map(str::to_owned), 1 => any::<String>()];
-    let change = (any::<Index>(), any::<Index>(), prop::option::weighted(0.8, text.clone()));
-    let changed = (any::<Index>(), prop::collection::vec(change, 0..3)).prop_map(|(which, changes)| {
-        let mut source: Vec<char> = BUILT_IN[which.index(BUILT_IN.len())].chars().collect();
-        for (at, end, text) in changes {
-            let (at, end) = (at.index(source.len() + 1), end.index(source.len() + 1));
-            // Something is put in, or something is cut out.
-            let range = if text.is_some() { at..at } else { at.min(end)..at.max(end) };
-            source.splice(range, text.unwrap_or_default().chars());
-        }
-        source.into_iter().collect()
-    });
+    let change = (
+        any::<Index>(),
+        any::<Index>(),
+        prop::option::weighted(0.8, text.clone()),
+    );
+    let changed =
+        (any::<Index>(), prop::collection::vec(change, 0..3)).prop_map(|(which, changes)| {
+            let mut source: Vec<char> = BUILT_IN[which.index(BUILT_IN.len())].chars().collect();
+            for (at, end, text) in changes {
+                let (at, end) = (at.index(source.len() + 1), end.index(source.len() + 1));
+                // Something is put in, or something is cut out.
+                let range = if text.is_some() {
+                    at..at
+                } else {
+                    at.min(end)..at.max(end)
+                };
+                source.splice(range, text.unwrap_or_default().chars());
+            }
+            source.into_iter().collect()
+        });
     let own = prop::collection::vec(text, 1..5).prop_map(|pieces| pieces.concat());
     prop_oneof![3 => changed, 1 => own]
 }
@@ -204,20 +255,29 @@ fn source() -> impl Strategy<Value = String> {
 fn no_template_of_a_merchant_s_makes_the_start_or_a_mail_panic_or_dawdle() {
     let form = prop::sample::select(&Form::ALL[..]);
     let sources = prop::array::uniform3(prop::option::weighted(0.4, source()));
-    let sources = sources.prop_map(|[subject, text, html]| Sources { subject, text, html });
-    let inputs = (form, sources, (order(), kind(), contact()));
-    hold(50, inputs, &["templates", "bad templates", "receipt"], |(form, sources, about), tally| {
-        let started_at = Instant::now();
-        match Templates::new(BTreeMap::from([(form, sources)])) {
-            Ok(templates) => {
-                tally.count("templates");
-                composed(about, &templates, false, tally)?;
-            }
-            Err(bad) => {
-                tally.count("bad templates");
-                prop_assert!(bad.0.iter().all(|fault| fault.form == form), "{bad}");
-            }
-        }
-        in_time(started_at)
+    let sources = sources.prop_map(|[subject, text, html]| Sources {
+        subject,
+        text,
+        html,
     });
+    let inputs = (form, sources, (order(), kind(), contact()));
+    hold(
+        50,
+        inputs,
+        &["templates", "bad templates", "receipt"],
+        |(form, sources, about), tally| {
+            let started_at = Instant::now();
+            match Templates::new(BTreeMap::from([(form, sources)])) {
+                Ok(templates) => {
+                    tally.count("templates");
+                    composed(about, &templates, false, tally)?;
+                }
+                Err(bad) => {
+                    tally.count("bad templates");
+                    prop_assert!(bad.0.iter().all(|fault| fault.form == form), "{bad}");
+                }
+            }
+            in_time(started_at)
+        },
+    );
 }

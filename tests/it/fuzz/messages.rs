@@ -26,8 +26,16 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 
 /// What may have become of a mail, in SES's words, and two that are of no use here.
-const TYPES: [&str; 8] =
-    ["Send", "Delivery", "Bounce", "Complaint", "Reject", "Rendering Failure", "Open", "DeliveryDelay"];
+const TYPES: [&str; 8] = [
+    "Send",
+    "Delivery",
+    "Bounce",
+    "Complaint",
+    "Reject",
+    "Rendering Failure",
+    "Open",
+    "DeliveryDelay",
+];
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().build().unwrap()
@@ -38,10 +46,19 @@ fn sold(runtime: &Runtime) -> (Bundle, Receipt) {
     let bundle = open_shop(OnUnknown::Resend);
     runtime.block_on(async {
         bundle.provider_has(&checkout(&purchase(1)));
-        bundle.deliver(&Delivery::of(&purchase(1), "fevt_1"), false).await;
+        bundle
+            .deliver(&Delivery::of(&purchase(1), "fevt_1"), false)
+            .await;
         bundle.drain().await;
     });
-    let receipt = bundle.world.kept().receipts.values().next().unwrap().clone();
+    let receipt = bundle
+        .world
+        .kept()
+        .receipts
+        .values()
+        .next()
+        .unwrap()
+        .clone();
     (bundle, receipt)
 }
 
@@ -88,22 +105,51 @@ fn worked<J: Job, W: Worker<J>>(
 ) -> TestCaseResult {
     let started_at = Instant::now();
     let mut bodies = vec![good.to_owned()];
-    bodies.extend(others.iter().map(|body| String::from_utf8_lossy(body).into_owned()));
-    let read: Vec<bool> = bodies.iter().map(|body| serde_json::from_str::<J>(body).is_ok()).collect();
-    let watched = Watched { worker, begun: AtomicUsize::new(0), ended: AtomicUsize::new(0) };
+    bodies.extend(
+        others
+            .iter()
+            .map(|body| String::from_utf8_lossy(body).into_owned()),
+    );
+    let read: Vec<bool> = bodies
+        .iter()
+        .map(|body| serde_json::from_str::<J>(body).is_ok())
+        .collect();
+    let watched = Watched {
+        worker,
+        begun: AtomicUsize::new(0),
+        ended: AtomicUsize::new(0),
+    };
     let invocation = bundle.invocation("fuzz");
-    let run = batch::run(event(&bodies), invocation, RULES, &watched, &bundle.world, &bundle.world);
+    let run = batch::run(
+        event(&bodies),
+        invocation,
+        RULES,
+        &watched,
+        &bundle.world,
+        &bundle.world,
+    );
     let response = runtime.block_on(run).unwrap();
     // A long run must not fill its own memory.
     bundle.world.kept().calls.clear();
     bundle.world.kept().delays.clear();
-    prop_assert_eq!(watched.begun.into_inner(), watched.ended.into_inner(), "a worker has panicked");
-    let failed = response.batch_item_failures.into_iter().map(|failure| failure.item_identifier);
+    prop_assert_eq!(
+        watched.begun.into_inner(),
+        watched.ended.into_inner(),
+        "a worker has panicked"
+    );
+    let failed = response
+        .batch_item_failures
+        .into_iter()
+        .map(|failure| failure.item_identifier);
     let failed: BTreeSet<String> = failed.collect();
     for (n, read) in read.iter().enumerate() {
         let has_failed = failed.contains(&format!("m{n}"));
         prop_assert!(n > 0 || !has_failed, "the good message has failed");
-        prop_assert!(*read || has_failed, "{} is none of ours and has not failed", bodies[n]);
+        prop_assert!(
+            *read || has_failed,
+            "{} is none of ours and has not failed",
+            bodies[n]
+        );
         tally.count(match (read, has_failed) {
             (false, _) => "not ours",
             (true, true) => "in vain",
@@ -122,7 +168,15 @@ fn no_message_keeps_fulfillment_from_the_others_of_its_batch() {
         10,
         prop::collection::vec(text_of(&JOBS), 0..6),
         &["not ours", "in vain", "done"],
-        |others, tally| worked((&bundle, &bundle.fulfillment), &runtime, good, &others, tally),
+        |others, tally| {
+            worked(
+                (&bundle, &bundle.fulfillment),
+                &runtime,
+                good,
+                &others,
+                tally,
+            )
+        },
     );
 }
 
@@ -150,14 +204,21 @@ fn no_message_keeps_feedback_from_the_others_of_its_batch() {
         at: receipt.created_at,
     };
     let good = taken.told("delivery").to_string();
-    hold(10, prop::collection::vec(text_of(&NOTICES), 0..6), &["not ours", "done"], |others, tally| {
-        worked((&bundle, &bundle.feedback), &runtime, &good, &others, tally)
-    });
+    hold(
+        10,
+        prop::collection::vec(text_of(&NOTICES), 0..6),
+        &["not ours", "done"],
+        |others, tally| worked((&bundle, &bundle.feedback), &runtime, &good, &others, tally),
+    );
 }
 
 /// What SES tells of a mail, changed in any way; some of it about mails of somebody else, or of what is of no use here.
 fn notice() -> impl Strategy<Value = Vec<u8>> {
-    let told = (crossbred(&NOTICES), prop::sample::select(&TYPES[..]), prop::bool::weighted(0.2));
+    let told = (
+        crossbred(&NOTICES),
+        prop::sample::select(&TYPES[..]),
+        prop::bool::weighted(0.2),
+    );
     let told = told.prop_map(|(mut told, event_type, is_of_another)| {
         if let Some(known) = told.get_mut("eventType") {
             *known = event_type.into();
@@ -173,7 +234,14 @@ fn notice() -> impl Strategy<Value = Vec<u8>> {
 #[test]
 fn no_notice_of_ses_s_makes_its_reader_panic_and_none_is_printed_with_an_address() {
     let (_, receipt) = sold(&runtime());
-    let expected = ["a report", "news", "a marked address", "not ours", "not needed", "no notice"];
+    let expected = [
+        "a report",
+        "news",
+        "a marked address",
+        "not ours",
+        "not needed",
+        "no notice",
+    ];
     hold(1, notice(), &expected, |text, tally| {
         let started_at = Instant::now();
         let Ok(notice) = serde_json::from_slice::<Notice>(&text) else {
@@ -193,8 +261,16 @@ fn no_notice_of_ses_s_makes_its_reader_panic_and_none_is_printed_with_an_address
                 if let Some(lesson) = settle(&receipt, &report) {
                     tally.count("news");
                     let state = lesson.state.unwrap_or_else(|| receipt.state.clone());
-                    let learned = Receipt { mails: lesson.mails, state, ..receipt.clone() };
-                    prop_assert_eq!(settle(&learned, &report), None, "the same report is news twice");
+                    let learned = Receipt {
+                        mails: lesson.mails,
+                        state,
+                        ..receipt.clone()
+                    };
+                    prop_assert_eq!(
+                        settle(&learned, &report),
+                        None,
+                        "the same report is news twice"
+                    );
                     let _ = (learned.trouble(), learned.reopened("again", report.at));
                 }
             }

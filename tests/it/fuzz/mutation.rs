@@ -35,8 +35,15 @@ pub(super) static LISTS: LazyLock<Vec<(What, Vec<Vec<u8>>)>> = LazyLock::new(|| 
             What::Refunds => "refund_id",
             What::Subscriptions | What::Ended => "subscription_id",
         };
-        let those = resources.iter().filter(|resource| resource.get(id).is_some());
-        (what, those.map(|resource| resource.to_string().into_bytes()).collect())
+        let those = resources
+            .iter()
+            .filter(|resource| resource.get(id).is_some());
+        (
+            what,
+            those
+                .map(|resource| resource.to_string().into_bytes())
+                .collect(),
+        )
     };
     What::ALL.map(of).into()
 });
@@ -44,10 +51,15 @@ pub(super) static LISTS: LazyLock<Vec<(What, Vec<Vec<u8>>)>> = LazyLock::new(|| 
 /// The resources that the samples hold.
 fn resources() -> Vec<Value> {
     let samples = samples("flex");
-    let parsed = samples.iter().filter_map(|sample| serde_json::from_slice::<Value>(sample).ok());
+    let parsed = samples
+        .iter()
+        .filter_map(|sample| serde_json::from_slice::<Value>(sample).ok());
     let members = parsed.flat_map(|mut sample| {
         let told = sample.get_mut("object").map(Value::take).unwrap_or(sample);
-        told.as_object().into_iter().flat_map(|told| told.values().cloned()).collect::<Vec<_>>()
+        told.as_object()
+            .into_iter()
+            .flat_map(|told| told.values().cloned())
+            .collect::<Vec<_>>()
     });
     let each = members.flat_map(|member| match member {
         Value::Array(several) => several,
@@ -60,11 +72,20 @@ fn samples(folder: &str) -> Vec<Vec<u8>> {
     fn gather(folder: &Path, into: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if path.is_dir() { gather(&path, into) } else { into.push(path) }
+            if path.is_dir() {
+                gather(&path, into)
+            } else {
+                into.push(path)
+            }
         }
     }
     let mut files = Vec::new();
-    gather(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../events").join(folder), &mut files);
+    gather(
+        &Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../events")
+            .join(folder),
+        &mut files,
+    );
     files.sort();
     let mut samples: Vec<_> = files.iter().map(|path| fs::read(path).unwrap()).collect();
     samples.extend(packed(&samples));
@@ -73,9 +94,14 @@ fn samples(folder: &str) -> Vec<Vec<u8>> {
 
 /// The messages that lie in batches.
 fn packed(samples: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let parsed = samples.iter().filter_map(|sample| serde_json::from_slice::<Value>(sample).ok());
-    let records = parsed.flat_map(|sample| sample["Records"].as_array().cloned().unwrap_or_default());
-    records.filter_map(|record| Some(record["body"].as_str()?.as_bytes().to_vec())).collect()
+    let parsed = samples
+        .iter()
+        .filter_map(|sample| serde_json::from_slice::<Value>(sample).ok());
+    let records =
+        parsed.flat_map(|sample| sample["Records"].as_array().cloned().unwrap_or_default());
+    records
+        .filter_map(|record| Some(record["body"].as_str()?.as_bytes().to_vec()))
+        .collect()
 }
 
 /// One change of some bytes.
@@ -187,17 +213,27 @@ pub(super) fn crossbred(of: &'static [Vec<u8>]) -> impl Strategy<Value = Value> 
 
 /// The same, or changed in its bytes: a text that is mostly JSON.
 pub(super) fn text_of(of: &'static [Vec<u8>]) -> impl Strategy<Value = Vec<u8>> {
-    prop_oneof![mutant(of), crossbred(of).prop_map(|value| value.to_string().into_bytes())]
+    prop_oneof![
+        mutant(of),
+        crossbred(of).prop_map(|value| value.to_string().into_bytes())
+    ]
 }
 
 /// The JSON pointers of all values in a value.
 fn pointers(value: &Value, here: String, into: &mut Vec<String>) {
     match value {
         Value::Object(members) => members.iter().for_each(|(name, value)| {
-            pointers(value, format!("{here}/{}", name.replace('~', "~0").replace('/', "~1")), into);
+            pointers(
+                value,
+                format!("{here}/{}", name.replace('~', "~0").replace('/', "~1")),
+                into,
+            );
         }),
         Value::Array(values) => {
-            values.iter().enumerate().for_each(|(n, value)| pointers(value, format!("{here}/{n}"), into));
+            values
+                .iter()
+                .enumerate()
+                .for_each(|(n, value)| pointers(value, format!("{here}/{n}"), into));
         }
         _ => {}
     }

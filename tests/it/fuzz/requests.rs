@@ -47,16 +47,24 @@ struct Request {
 /// that is not UTF-8.
 fn signature(secret: &str, id: &str, at: i64, body: &[u8]) -> Option<String> {
     let webhook = Webhook::new(secret.strip_prefix("fwhsec_")?).ok()?;
-    webhook
-        .sign(id, at, body)
-        .ok()
-        .or_else(|| Some(sign(&flex::secret::key(secret).ok()?, id, Timestamp::from_second(at).ok()?, body)))
+    webhook.sign(id, at, body).ok().or_else(|| {
+        Some(sign(
+            &flex::secret::key(secret).ok()?,
+            id,
+            Timestamp::from_second(at).ok()?,
+            body,
+        ))
+    })
 }
 
 impl Request {
     /// The entry that proves it, if it can have one: what is signed is a whole number of seconds.
     fn proof(&self) -> Option<String> {
-        let at = self.timestamp.parse::<i64>().ok().filter(|at| at.to_string() == self.timestamp)?;
+        let at = self
+            .timestamp
+            .parse::<i64>()
+            .ok()
+            .filter(|at| at.to_string() == self.timestamp)?;
         signature(SECRET, &self.id, at, &self.body)
     }
 
@@ -64,12 +72,17 @@ impl Request {
         let at = self.timestamp.parse().unwrap_or(NOW);
         match self.signed_for {
             SignedFor::This => self.proof(),
-            SignedFor::AnotherBody => signature(SECRET, &self.id, at, &[&self.body[..], b" "].concat()),
+            SignedFor::AnotherBody => {
+                signature(SECRET, &self.id, at, &[&self.body[..], b" "].concat())
+            }
             SignedFor::AnotherId => signature(SECRET, &format!("{}_", self.id), at, &self.body),
             SignedFor::AnotherTime => signature(SECRET, &self.id, at.wrapping_add(1), &self.body),
-            SignedFor::AnotherKey => {
-                signature("fwhsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldCBrZXk=", &self.id, at, &self.body)
-            }
+            SignedFor::AnotherKey => signature(
+                "fwhsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldCBrZXk=",
+                &self.id,
+                at,
+                &self.body,
+            ),
             SignedFor::Nothing => None,
         }
     }
@@ -77,7 +90,10 @@ impl Request {
     /// What must become of it, in words of its own and not in those of the code.
     fn verdict(&self) -> &'static str {
         let is_id = (1..=255).contains(&self.id.len())
-            && self.id.chars().all(|c| ('!'..='~').contains(&c) && c != '.');
+            && self
+                .id
+                .chars()
+                .all(|c| ('!'..='~').contains(&c) && c != '.');
         let is_time = self.timestamp.chars().all(|c| c.is_ascii_digit());
         let at = self.timestamp.parse::<i64>().ok().filter(|_| is_time);
         let entries: Vec<&str> = self.signatures.split(' ').collect();
@@ -116,7 +132,11 @@ fn request() -> impl Strategy<Value = Request> {
         1 => any::<i64>().prop_map(|second| second.to_string()),
         1 => any::<String>(),
     ];
-    let decoy = prop_oneof!["v1a?,[A-Za-z0-9+/=]{0,60}", "v1,[A-Za-z0-9+/]{43}=", any::<String>()];
+    let decoy = prop_oneof![
+        "v1a?,[A-Za-z0-9+/=]{0,60}",
+        "v1,[A-Za-z0-9+/]{43}=",
+        any::<String>()
+    ];
     let decoys = prop_oneof![
         6 => prop::collection::vec(decoy.clone(), 0..6),
         2 => Just(Vec::new()),
@@ -134,9 +154,20 @@ fn request() -> impl Strategy<Value = Request> {
     let list = (decoys, any::<Index>(), prop::bool::weighted(0.3));
     (mutant(&SAMPLES), id, timestamp, signed_for, family, list).prop_map(
         |(body, id, timestamp, signed_for, family, (mut list, place, is_bare))| {
-            let mut request = Request { family, body, id, timestamp, signatures: String::new(), signed_for };
+            let mut request = Request {
+                family,
+                body,
+                id,
+                timestamp,
+                signatures: String::new(),
+                signed_for,
+            };
             if let Some(entry) = request.entry() {
-                let entry = if is_bare && list.is_empty() { bare(&entry).to_owned() } else { entry };
+                let entry = if is_bare && list.is_empty() {
+                    bare(&entry).to_owned()
+                } else {
+                    entry
+                };
                 list.insert(place.index(list.len() + 1), entry);
             }
             request.signatures = list.join(" ");
@@ -151,8 +182,14 @@ fn told(refusal: Refusal) -> &'static str {
         Refusal::Malformed(Header::Id) => "a bad id",
         Refusal::Malformed(Header::Timestamp) => "a bad timestamp",
         Refusal::Malformed(Header::Signature) => "a bad list",
-        Refusal::Stale { direction: Direction::Past, .. } => "old",
-        Refusal::Stale { direction: Direction::Future, .. } => "from the future",
+        Refusal::Stale {
+            direction: Direction::Past,
+            ..
+        } => "old",
+        Refusal::Stale {
+            direction: Direction::Future,
+            ..
+        } => "from the future",
         Refusal::Forged => "forged",
     }
 }
@@ -198,7 +235,9 @@ fn no_headers_make_the_verifier_panic_and_none_but_the_signed_ones_pass() {
         "old",
         "from the future",
     ];
-    hold(1, request(), &expected, |request, tally| judged(&request, tally));
+    hold(1, request(), &expected, |request, tally| {
+        judged(&request, tally)
+    });
 }
 
 #[test]
@@ -213,24 +252,30 @@ fn no_secret_makes_a_key_panic_and_where_there_is_one_it_signs_as_the_provider_d
     ];
     let prefix = prop::sample::select(vec!["", "fwhsec_", "whsec_", " whsec_", "fsk_"]);
     let end = prop::sample::select(vec!["", "\n", "=", " ="]);
-    let secret = (prefix, base64, end).prop_map(|(prefix, base64, end)| format!("{prefix}{base64}{end}"));
-    hold(1, secret, &["a key", "no key", "signed alike"], |secret, tally| {
-        let key = match flex::secret::key(&secret) {
-            Ok(key) => key,
-            Err(why) => {
-                tally.count("no key");
-                return super::is_short(&why);
+    let secret =
+        (prefix, base64, end).prop_map(|(prefix, base64, end)| format!("{prefix}{base64}{end}"));
+    hold(
+        1,
+        secret,
+        &["a key", "no key", "signed alike"],
+        |secret, tally| {
+            let key = match flex::secret::key(&secret) {
+                Ok(key) => key,
+                Err(why) => {
+                    tally.count("no key");
+                    return super::is_short(&why);
+                }
+            };
+            tally.count("a key");
+            let base64 = secret.trim().rsplit('_').next().unwrap_or_default();
+            // Theirs does without the padding nowhere.
+            if let Ok(theirs) = Webhook::new(base64) {
+                tally.count("signed alike");
+                let ours = sign(&key, "msg_1", Timestamp::from_second(NOW).unwrap(), b"{}");
+                prop_assert_eq!(Ok(ours), theirs.sign("msg_1", NOW, b"{}").map_err(|_| ()));
             }
-        };
-        tally.count("a key");
-        let base64 = secret.trim().rsplit('_').next().unwrap_or_default();
-        // Theirs does without the padding nowhere.
-        if let Ok(theirs) = Webhook::new(base64) {
-            tally.count("signed alike");
-            let ours = sign(&key, "msg_1", Timestamp::from_second(NOW).unwrap(), b"{}");
-            prop_assert_eq!(Ok(ours), theirs.sign("msg_1", NOW, b"{}").map_err(|_| ()));
-        }
-        prop_assert_eq!(format!("{key:?}"), "Key(…)");
-        Ok(())
-    });
+            prop_assert_eq!(format!("{key:?}"), "Key(…)");
+            Ok(())
+        },
+    );
 }

@@ -17,8 +17,10 @@ pub(super) fn of_the_code() -> BTreeSet<String> {
     for folder in ["functions", "shared"] {
         sources(&root.join(folder), &mut files);
     }
-    let words: BTreeSet<_> =
-        files.iter().flat_map(|file| words_in(&fs::read_to_string(file).unwrap())).collect();
+    let words: BTreeSet<_> = files
+        .iter()
+        .flat_map(|file| words_in(&fs::read_to_string(file).unwrap()))
+        .collect();
     assert!(words.len() > 20, "{words:?}");
     words
 }
@@ -37,8 +39,13 @@ fn sources(folder: &Path, files: &mut Vec<PathBuf>) {
 }
 
 fn words_in(code: &str) -> Vec<String> {
-    let code = code.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let code = code
+        .split("#[cfg(test)]\nmod tests")
+        .next()
+        .unwrap_or_default();
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
     let code = lines.collect::<Vec<_>>().join("\n");
     code.match_indices("outcome")
         .flat_map(|(at, name)| words_at(&code[..at], &code[at + name.len()..]))
@@ -63,25 +70,42 @@ fn words_at(before: &str, after: &str) -> Vec<String> {
         return literals(&after[..after.find("\n    }").unwrap()]);
     }
     // A path, a module, a call of such a function, or a variable whose words are those of its statement.
-    let is_use = after.starts_with([':', ';', ',']) || (before.ends_with('.') && after.starts_with("()"));
-    assert!(is_use, "which words are logged here? write `outcome = \"word\"`: {after:.60}");
+    let is_use =
+        after.starts_with([':', ';', ',']) || (before.ends_with('.') && after.starts_with("()"));
+    assert!(
+        is_use,
+        "which words are logged here? write `outcome = \"word\"`: {after:.60}"
+    );
     Vec::new()
 }
 
 fn literals(code: &str) -> Vec<String> {
-    code.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    code.split('"')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
 fn every_way_to_name_an_outcome_is_read() {
     for (code, words) in [
-        ("tracing::info!(outcome = \"sent\", %receipt_id, \"receipt sent\");", &["sent"][..]),
+        (
+            "tracing::info!(outcome = \"sent\", %receipt_id, \"receipt sent\");",
+            &["sent"][..],
+        ),
         (
             "let outcome = if settled { \"settled\" } else { \"noted\" };\ninfo!(outcome, x)",
             &["settled", "noted"],
         ),
-        ("fn outcome(&self) {\n        match self { _ => \"refused\" }\n    }\n \"more\"", &["refused"]),
-        ("use domain::outcome::Setback;\npub mod outcome;\nlet (outcome, x) = (self.outcome(), 1);", &[]),
+        (
+            "fn outcome(&self) {\n        match self { _ => \"refused\" }\n    }\n \"more\"",
+            &["refused"],
+        ),
+        (
+            "use domain::outcome::Setback;\npub mod outcome;\nlet (outcome, x) = (self.outcome(), 1);",
+            &[],
+        ),
         (
             "// outcome \"none\"\nlet outcomes = \"none\";\n#[cfg(test)]\nmod tests {\n outcome = \"none\"",
             &[],

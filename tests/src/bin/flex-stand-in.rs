@@ -31,7 +31,10 @@ async fn main() -> io::Result<()> {
         std::fs::rename(&unfinished, file)?;
     }
     println!("the Flex stand-in answers at {}", stand_in.url);
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

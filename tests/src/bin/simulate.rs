@@ -70,10 +70,16 @@ fn main() -> ExitCode {
     let begun = Instant::now();
     let all = match arguments.seed {
         Some(seed) => match Stage::default().run_loudly(seed, true) {
-            Ok(stats) => All { stats, ..All::default() },
+            Ok(stats) => All {
+                stats,
+                ..All::default()
+            },
             Err(failed) => {
                 println!("{failed}");
-                All { broken: vec![failed], ..All::default() }
+                All {
+                    broken: vec![failed],
+                    ..All::default()
+                }
             }
         },
         None => all(&arguments),
@@ -84,7 +90,11 @@ fn main() -> ExitCode {
         println!("every invariant held: nothing lost, nothing double, nothing left undone");
         return ExitCode::SUCCESS;
     }
-    println!("{} seeds failed, {} threads were lost", all.broken.len(), all.lost);
+    println!(
+        "{} seeds failed, {} threads were lost",
+        all.broken.len(),
+        all.lost
+    );
     ExitCode::FAILURE
 }
 
@@ -102,7 +112,9 @@ fn all(arguments: &Arguments) -> All {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let mut all = All::default();
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| work(arguments, &shared))).collect();
+        let workers: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| work(arguments, &shared)))
+            .collect();
         for worker in workers {
             match worker.join() {
                 Ok((one, failed)) => {

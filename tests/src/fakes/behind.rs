@@ -41,9 +41,11 @@ impl Kept {
     /// The receipts as the index has them now.
     pub(super) fn indexed_receipts(&self) -> impl Iterator<Item = Cow<'_, Receipt>> {
         let mut before = self.index_shows.take();
-        self.receipts.values().filter_map(move |receipt| match before.receipts.remove(&receipt.receipt_id) {
-            Some(shown) => shown.map(Cow::Owned),
-            None => Some(Cow::Borrowed(receipt)),
+        self.receipts.values().filter_map(move |receipt| {
+            match before.receipts.remove(&receipt.receipt_id) {
+                Some(shown) => shown.map(Cow::Owned),
+                None => Some(Cow::Borrowed(receipt)),
+            }
         })
     }
 
@@ -62,13 +64,15 @@ impl Kept {
 
     /// A checkout, as the provider's API is asked for it now.
     pub(super) fn answer(&self, id: &OrderId) -> Option<&Checkout> {
-        self.old_answers.set(self.old_answers.get() + u64::from(self.late(id).is_some()));
+        self.old_answers
+            .set(self.old_answers.get() + u64::from(self.late(id).is_some()));
         self.listed(id)
     }
 
     /// A checkout, as everything of the provider's has it now.
     pub(super) fn listed(&self, id: &OrderId) -> Option<&Checkout> {
-        self.late(id).map_or_else(|| self.checkouts.get(id), |late| late.told.as_ref())
+        self.late(id)
+            .map_or_else(|| self.checkouts.get(id), |late| late.told.as_ref())
     }
 
     /// All of them.

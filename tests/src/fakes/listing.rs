@@ -36,15 +36,26 @@ impl Listing for World {
             let name = |object: &Value| object.get(id).and_then(Value::as_str).map(str::to_owned);
             let begin = match ask.after {
                 None => 0,
-                Some(last) => match all.iter().position(|object| name(object).as_deref() == Some(last)) {
+                Some(last) => match all
+                    .iter()
+                    .position(|object| name(object).as_deref() == Some(last))
+                {
                     Some(place) => place + 1,
-                    None => return Err(ReadError::Permanent { status: 422, code: None }),
+                    None => {
+                        return Err(ReadError::Permanent {
+                            status: 422,
+                            code: None,
+                        });
+                    }
                 },
             };
             let page = all.get(begin..).unwrap_or_default();
             let page = page.get(..PAGE).unwrap_or(page);
             Ok(Page {
-                listed: page.iter().filter_map(|object| flex::listed(&ask, object)).collect(),
+                listed: page
+                    .iter()
+                    .filter_map(|object| flex::listed(&ask, object))
+                    .collect(),
                 length: page.len(),
                 next: page.last().filter(|_| page.len() == PAGE).and_then(name),
             })
@@ -55,20 +66,38 @@ impl Listing for World {
 
 /// All of a list, with the member that holds the id.
 fn all(kept: &Kept, what: What) -> (Vec<Value>, &'static str) {
-    let odd = kept.lists.odd.iter().filter(|(of, _)| *of == what).map(|(_, object)| object.clone());
+    let odd = kept
+        .lists
+        .odd
+        .iter()
+        .filter(|(of, _)| *of == what)
+        .map(|(_, object)| object.clone());
     let (mut all, id): (Vec<Value>, _) = match what {
-        What::Checkouts => (kept.all_listed().map(session).collect(), "checkout_session_id"),
-        What::Invoices => (kept.lists.invoices.values().map(invoice).collect(), "invoice_id"),
+        What::Checkouts => (
+            kept.all_listed().map(session).collect(),
+            "checkout_session_id",
+        ),
+        What::Invoices => (
+            kept.lists.invoices.values().map(invoice).collect(),
+            "invoice_id",
+        ),
         What::Refunds => (kept.refunds.values().map(refund).collect(), "refund_id"),
-        What::Subscriptions => {
-            (kept.subscriptions.values().map(|news| subscription(kept, news)).collect(), "subscription_id")
-        }
+        What::Subscriptions => (
+            kept.subscriptions
+                .values()
+                .map(|news| subscription(kept, news))
+                .collect(),
+            "subscription_id",
+        ),
         What::Ended => {
             let ended = kept
                 .subscriptions
                 .values()
                 .filter(|news| news.snapshot.status == subscription::Status::Canceled);
-            (ended.map(|news| subscription(kept, news)).collect(), "subscription_id")
+            (
+                ended.map(|news| subscription(kept, news)).collect(),
+                "subscription_id",
+            )
         }
     };
     all.extend(odd);
@@ -116,7 +145,11 @@ fn invoice((news, created_at): &(InvoiceNews, jiff::Timestamp)) -> Value {
 }
 
 fn refund(news: &refund::News) -> Value {
-    let goods = news.told.goods.iter().map(|goods| format!("{}:{}", goods.sku, goods.quantity));
+    let goods = news
+        .told
+        .goods
+        .iter()
+        .map(|goods| format!("{}:{}", goods.sku, goods.quantity));
     let goods = goods.collect::<Vec<_>>().join(",");
     json!({
         "refund_id": news.refund_id,

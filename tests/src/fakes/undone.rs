@@ -33,12 +33,15 @@ fn lies_at(state: EventState) -> Option<EventPlace> {
 
 /// Where a receipt lies, and since when it is ready.
 fn receipt_lies_at(receipt: &Receipt) -> Option<(ReceiptPlace, Timestamp)> {
-    let due_at = receipt.due_at.map_or(receipt.created_at, |due_at| due_at.max(receipt.created_at));
+    let due_at = receipt
+        .due_at
+        .map_or(receipt.created_at, |due_at| due_at.max(receipt.created_at));
     match (&receipt.state, receipt.due_at) {
         // Once somebody has taken it up it is owed like any other, whenever it was due. Whoever does counts a version.
-        (State::Pending { .. }, Some(due_at)) if receipt.version == 1 => {
-            Some((ReceiptPlace::Due(Offset::UTC.to_datetime(due_at).date()), due_at))
-        }
+        (State::Pending { .. }, Some(due_at)) if receipt.version == 1 => Some((
+            ReceiptPlace::Due(Offset::UTC.to_datetime(due_at).date()),
+            due_at,
+        )),
         (State::Pending { .. }, _) => Some((ReceiptPlace::Pending, due_at)),
         (State::Claimed { claim_ends_at, .. }, _) => {
             Some((ReceiptPlace::Claimed, due_at.max(*claim_ends_at)))
@@ -54,7 +57,10 @@ fn oldest<Id: Ord + Clone>(
 ) -> Vec<sweep::Undone<Id>> {
     let mut rows: Vec<_> = rows.filter(|(since, _)| *since <= until).collect();
     rows.sort();
-    rows.into_iter().take(most).map(|(since, id)| sweep::Undone { id, since }).collect()
+    rows.into_iter()
+        .take(most)
+        .map(|(since, id)| sweep::Undone { id, since })
+        .collect()
 }
 
 fn take<Id: Ord + Clone>(
@@ -85,13 +91,23 @@ fn give_back<Id: Ord + Clone>(
 }
 
 impl Subjects for World {
-    async fn subjects(&self, state: EventState, most: usize) -> Result<Vec<Option<Subject>>, Setback> {
+    async fn subjects(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> Result<Vec<Option<Subject>>, Setback> {
         self.look_up("events.subjects", |kept| {
             let stands_there = |shown: EventState| shown == state && state.is_listed();
-            let events = kept.indexed_events().filter(|(_, shown)| stands_there(*shown));
+            let events = kept
+                .indexed_events()
+                .filter(|(_, shown)| stands_there(*shown));
             let mut events: Vec<&StoredEvent> = events.map(|(event, _)| event).collect();
             events.sort_by_key(|event| event.received_at);
-            events.iter().take(most).map(|event| event.subject.clone()).collect()
+            events
+                .iter()
+                .take(most)
+                .map(|event| event.subject.clone())
+                .collect()
         })
         .await
     }
@@ -100,7 +116,9 @@ impl Subjects for World {
 impl Waiting<EventState> for World {
     async fn count(&self, state: EventState, most: usize) -> Result<usize, Setback> {
         self.look_up("waiting.events", |kept| {
-            let there = kept.indexed_events().filter(|(_, shown)| *shown == state && state.is_listed());
+            let there = kept
+                .indexed_events()
+                .filter(|(_, shown)| *shown == state && state.is_listed());
             there.take(most).count()
         })
         .await
@@ -110,7 +128,10 @@ impl Waiting<EventState> for World {
 impl Waiting<Standing> for World {
     async fn count(&self, standing: Standing, most: usize) -> Result<usize, Setback> {
         self.look_up("waiting.receipts", |kept| {
-            kept.indexed_receipts().filter(|receipt| kept_under(receipt) == Some(standing)).take(most).count()
+            kept.indexed_receipts()
+                .filter(|receipt| kept_under(receipt) == Some(standing))
+                .take(most)
+                .count()
         })
         .await
     }
@@ -123,9 +144,15 @@ pub(super) fn kept_under(receipt: &Receipt) -> Option<Standing> {
 }
 
 impl Sales for World {
-    async fn oldest_sale(&self, state: EventState, most: usize) -> Result<Option<Timestamp>, Setback> {
+    async fn oldest_sale(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> Result<Option<Timestamp>, Setback> {
         self.look_up("sales.oldest", |kept| {
-            let events = kept.indexed_events().filter(|(_, shown)| *shown == state && state.is_listed());
+            let events = kept
+                .indexed_events()
+                .filter(|(_, shown)| *shown == state && state.is_listed());
             let mut events: Vec<_> = events.map(|(event, _)| event).collect();
             events.sort_by_key(|event| event.received_at);
             let mut events = events.into_iter().take(most);
@@ -148,17 +175,31 @@ impl Undone<EventPlace> for World {
             EventPlace::Committed => "undone.committed",
         };
         self.look_up(name, |kept| {
-            let there = kept.indexed_events().filter(|(_, shown)| lies_at(*shown) == Some(place));
-            oldest(there.map(|(event, _)| (event.received_at, event.event_id.clone())), until, most)
+            let there = kept
+                .indexed_events()
+                .filter(|(_, shown)| lies_at(*shown) == Some(place));
+            oldest(
+                there.map(|(event, _)| (event.received_at, event.event_id.clone())),
+                until,
+                most,
+            )
         })
         .await
     }
 
     async fn take(&self, place: EventPlace, id: &EventId, turn: &Turn) -> Result<Taken, Setback> {
         self.repeatable("undone.take_event", |Kept { events, swept, .. }| {
-            let there = events.get(id).filter(|event| lies_at(event.state) == Some(place));
+            let there = events
+                .get(id)
+                .filter(|event| lies_at(event.state) == Some(place));
             there.map_or(Taken::NotNow, |event| {
-                take(&mut swept.events, id, event.received_at, event.attempts, turn)
+                take(
+                    &mut swept.events,
+                    id,
+                    event.received_at,
+                    event.attempts,
+                    turn,
+                )
             })
         })
         .await
@@ -191,24 +232,41 @@ impl Undone<ReceiptPlace> for World {
             ReceiptPlace::Due(_) => "undone.due",
         };
         self.look_up(name, |kept| {
-            let lies_here =
-                |receipt: &Receipt| receipt_lies_at(receipt).is_some_and(|(there, _)| there == place);
+            let lies_here = |receipt: &Receipt| {
+                receipt_lies_at(receipt).is_some_and(|(there, _)| there == place)
+            };
             let there = kept.indexed_receipts().filter(|receipt| lies_here(receipt));
-            oldest(there.map(|receipt| (receipt.created_at, receipt.receipt_id.clone())), until, most)
+            oldest(
+                there.map(|receipt| (receipt.created_at, receipt.receipt_id.clone())),
+                until,
+                most,
+            )
         })
         .await
     }
 
-    async fn take(&self, place: ReceiptPlace, id: &ReceiptId, turn: &Turn) -> Result<Taken, Setback> {
-        self.repeatable("undone.take_receipt", |Kept { receipts, swept, .. }| {
-            let Some(receipt) = receipts.get(id) else { return Taken::NotNow };
-            match receipt_lies_at(receipt) {
-                Some((there, ready_at)) if there == place => {
-                    take(&mut swept.receipts, id, ready_at, receipt.attempts, turn)
+    async fn take(
+        &self,
+        place: ReceiptPlace,
+        id: &ReceiptId,
+        turn: &Turn,
+    ) -> Result<Taken, Setback> {
+        self.repeatable(
+            "undone.take_receipt",
+            |Kept {
+                 receipts, swept, ..
+             }| {
+                let Some(receipt) = receipts.get(id) else {
+                    return Taken::NotNow;
+                };
+                match receipt_lies_at(receipt) {
+                    Some((there, ready_at)) if there == place => {
+                        take(&mut swept.receipts, id, ready_at, receipt.attempts, turn)
+                    }
+                    _ => Taken::NotNow,
                 }
-                _ => Taken::NotNow,
-            }
-        })
+            },
+        )
         .await
     }
 

@@ -100,16 +100,29 @@ impl Seen {
         for record in records {
             let notice = serde_json::from_str::<Notice>(record.body.as_deref().unwrap_or_default());
             if let Some(report) = notice.ok().and_then(|notice| notice.report().ok()) {
-                self.told.entry(report.receipt_id.clone()).or_default().push(report);
+                self.told
+                    .entry(report.receipt_id.clone())
+                    .or_default()
+                    .push(report);
             }
         }
     }
 
     /// Looks at every row, and holds it against what it was: nothing goes backwards (I3), no shelf below zero (I5).
-    pub fn look(&mut self, kept: &Kept, plan: &Plan, faults: &Faults, now: Timestamp) -> Result<(), String> {
+    pub fn look(
+        &mut self,
+        kept: &Kept,
+        plan: &Plan,
+        faults: &Faults,
+        now: Timestamp,
+    ) -> Result<(), String> {
         self.events(kept, plan, faults, now)?;
         for (id, order) in &kept.orders {
-            if self.orders.get(id).is_none_or(|was| was.version != order.version) {
+            if self
+                .orders
+                .get(id)
+                .is_none_or(|was| was.version != order.version)
+            {
                 if let Some(was) = self.orders.get(id) {
                     goes_on(was, order)?;
                 }
@@ -121,17 +134,26 @@ impl Seen {
         }
         hold!(self.orders.len() == kept.orders.len(), "an order is gone");
         for (key, row) in &kept.subscription_rows {
-            if self.subscriptions.get(key).is_none_or(|was| was.version != row.version) {
+            if self
+                .subscriptions
+                .get(key)
+                .is_none_or(|was| was.version != row.version)
+            {
                 if let Some(was) = self.subscriptions.get(key) {
                     lives_on(was, row)?;
                 }
                 if row.snapshot.is_some() {
-                    self.told_of.entry(row.subscription_id.clone()).or_insert(now);
+                    self.told_of
+                        .entry(row.subscription_id.clone())
+                        .or_insert(now);
                 }
                 self.subscriptions.insert(key.clone(), row.clone());
             }
         }
-        hold!(self.subscriptions.len() == kept.subscription_rows.len(), "a subscription is gone");
+        hold!(
+            self.subscriptions.len() == kept.subscription_rows.len(),
+            "a subscription is gone"
+        );
         for (id, row) in &kept.contacts {
             let was = self.contacts.insert(id.clone(), row.clone());
             if was.as_ref() == Some(row) {
@@ -139,22 +161,39 @@ impl Seen {
             }
             if let Some(was) = was {
                 let told = |row: &Contact| row.told.as_ref().map(|told| told.at);
-                hold!(!was.deleted || row.deleted, "I3: the customer {id} is undeleted");
-                hold!(row.deleted || told(&was) <= told(row), "I3: the customer {id} moved back");
+                hold!(
+                    !was.deleted || row.deleted,
+                    "I3: the customer {id} is undeleted"
+                );
+                hold!(
+                    row.deleted || told(&was) <= told(row),
+                    "I3: the customer {id} moved back"
+                );
             }
             let told = row.told.as_ref().and_then(|told| told.value.email.clone());
             if row.deleted || told.is_some() {
                 self.addresses.learn(id, now, told.filter(|_| !row.deleted));
             }
         }
-        hold!(self.contacts.len() == kept.contacts.len(), "a customer is gone");
+        hold!(
+            self.contacts.len() == kept.contacts.len(),
+            "a customer is gone"
+        );
         self.marks(kept, now)?;
         self.receipts(kept, faults, now)?;
         self.shelves(kept, plan)
     }
 
-    fn events(&mut self, kept: &Kept, plan: &Plan, faults: &Faults, now: Timestamp) -> Result<(), String> {
-        use EventState::{Committed, Dropped, NotNeeded, Parked, Processed, Stored, Unhandled, Unreadable};
+    fn events(
+        &mut self,
+        kept: &Kept,
+        plan: &Plan,
+        faults: &Faults,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        use EventState::{
+            Committed, Dropped, NotNeeded, Parked, Processed, Stored, Unhandled, Unreadable,
+        };
         for (id, event) in &kept.events {
             let state = event.state;
             let was = self.events.insert(id.clone(), state);
@@ -163,7 +202,10 @@ impl Seen {
             }
             if was == Some(Stored) && state == Parked {
                 let fulfilled = |id: &str| {
-                    let order = self.fulfilled.iter().find(|(known, _)| known.as_str() == id);
+                    let order = self
+                        .fulfilled
+                        .iter()
+                        .find(|(known, _)| known.as_str() == id);
                     order.map(|(_, since)| *since)
                 };
                 let is_fair = faults.sky().is_fair();
@@ -175,9 +217,9 @@ impl Seen {
                 // A person has them decided anew.
                 Some(Parked) if self.by == By::Operator && state == Stored => true,
                 Some(Committed) => matches!(state, Committed | Processed),
-                Some(ended @ (Processed | Parked | Dropped | NotNeeded | Unhandled | Unreadable)) => {
-                    state == ended
-                }
+                Some(
+                    ended @ (Processed | Parked | Dropped | NotNeeded | Unhandled | Unreadable),
+                ) => state == ended,
             };
             hold!(goes_on, "I3: event {id} went from {was:?} to {state:?}");
             if state.may_expire() {
@@ -199,7 +241,10 @@ impl Seen {
             if was.version == receipt.version {
                 continue;
             }
-            hold!(was.version < receipt.version, "I3: receipt {id} went back a version");
+            hold!(
+                was.version < receipt.version,
+                "I3: receipt {id} went back a version"
+            );
             let state = &receipt.state;
             match (&was.state, state) {
                 (was, state) if self.by == By::Feedback => {
@@ -208,20 +253,35 @@ impl Seen {
                         faults.sky().count("receipts settled by SES's feedback");
                     }
                 }
-                (State::Claimed { owner, claim_ends_at }, State::Claimed { owner: now_owner, .. }) => {
+                (
+                    State::Claimed {
+                        owner,
+                        claim_ends_at,
+                    },
+                    State::Claimed {
+                        owner: now_owner, ..
+                    },
+                ) => {
                     if owner != now_owner {
                         may_be_taken_over(id, owner, *claim_ends_at, faults, now)?;
                         *self.takeovers.entry(id.clone()).or_default() += 1;
                     }
                 }
-                (State::Claimed { owner, claim_ends_at }, State::Held) => {
+                (
+                    State::Claimed {
+                        owner,
+                        claim_ends_at,
+                    },
+                    State::Held,
+                ) => {
                     may_be_taken_over(id, owner, *claim_ends_at, faults, now)?;
                     self.held.insert(id.clone());
                 }
                 (State::Claimed { owner, .. }, State::Failed { reason }) => {
                     let is_refused = {
                         let sky = faults.sky();
-                        flight_of(owner.as_str()).is_some_and(|flight| sky.refused.contains(&flight))
+                        flight_of(owner.as_str())
+                            .is_some_and(|flight| sky.refused.contains(&flight))
                     };
                     if self.is_marked(kept, receipt, reason) {
                         faults.sky().count("addresses not written to any more");
@@ -242,7 +302,10 @@ impl Seen {
             let was = self.receipts.insert(id.clone(), receipt.clone());
             faults.sky().recent.receipt(now, id, was);
         }
-        hold!(self.receipts.len() == kept.receipts.len(), "a receipt is gone");
+        hold!(
+            self.receipts.len() == kept.receipts.len(),
+            "a receipt is gone"
+        );
         Ok(())
     }
 
@@ -252,22 +315,30 @@ impl Seen {
         hold!(!told.is_empty(), "{id}: nobody told anything of it");
         let follows = match state {
             same if same == was => true,
-            State::Sent { message_id, .. } => {
-                told.iter().any(|report| report.message_id == *message_id && lets_out(report))
-            }
+            State::Sent { message_id, .. } => told
+                .iter()
+                .any(|report| report.message_id == *message_id && lets_out(report)),
             State::Failed { .. } => told.iter().any(|report| !lets_out(report)),
             _ => false,
         };
-        hold!(follows, "I3: receipt {id} went from {was:?} to {state:?} by {told:?}");
+        hold!(
+            follows,
+            "I3: receipt {id} went from {was:?} to {state:?} by {told:?}"
+        );
         Ok(())
     }
 
     /// Whether a receipt failed since its address is not written to any more, by a mark that is there.
     fn is_marked(&self, kept: &Kept, receipt: &Receipt, reason: &str) -> bool {
-        let customer = kept.orders.get(&receipt.order_id).map(|order| &order.customer);
+        let customer = kept
+            .orders
+            .get(&receipt.order_id)
+            .map(|order| &order.customer);
         let own = customer.and_then(|customer| customer.email.as_ref());
         let others = customer.and_then(|customer| customer.customer_id.as_ref());
-        let others = others.into_iter().flat_map(|customer| self.addresses.ever(customer));
+        let others = others
+            .into_iter()
+            .flat_map(|customer| self.addresses.ever(customer));
         let marks = own.map(String::as_str).into_iter().chain(others);
         let mut marks = marks.filter_map(|address| kept.marks.get(&AddressHash::of(address)));
         marks.any(|mark| mark.reason() == Some(reason))
@@ -277,7 +348,8 @@ impl Seen {
     fn marks(&mut self, kept: &Kept, now: Timestamp) -> Result<(), String> {
         let told = || self.told.values().flatten();
         for mark in kept.marks.values() {
-            let is_known = told().any(|report| report.mark().is_some_and(|of| of.address == mark.address));
+            let is_known =
+                told().any(|report| report.mark().is_some_and(|of| of.address == mark.address));
             hold!(is_known, "nobody told of the mark {mark:?}");
             self.marks.entry(mark.address.clone()).or_insert(now);
         }
@@ -287,19 +359,38 @@ impl Seen {
 
     /// A mail goes to whom its receipt is owed, where they were reached since its attempt began; and to no address that
     /// was marked before.
-    pub fn may_send(&self, id: &ReceiptId, to: &str, plan: &Plan, began_at: Timestamp) -> Result<(), String> {
+    pub fn may_send(
+        &self,
+        id: &ReceiptId,
+        to: &str,
+        plan: &Plan,
+        began_at: Timestamp,
+    ) -> Result<(), String> {
         let marked_at = self.marks.get(&AddressHash::of(to));
-        hold!(marked_at.is_none_or(|at| *at >= began_at), "a mail to {to}, marked since {marked_at:?}");
+        hold!(
+            marked_at.is_none_or(|at| *at >= began_at),
+            "a mail to {to}, marked since {marked_at:?}"
+        );
         let mails = model::mails(plan);
-        let order = mails.order(id.as_str()).and_then(|id| plan.orders.iter().find(|order| order.id == id));
-        let Some(order) = order else { return Err(format!("I2: a mail of {id}, which nobody is owed")) };
+        let order = mails
+            .order(id.as_str())
+            .and_then(|id| plan.orders.iter().find(|order| order.id == id));
+        let Some(order) = order else {
+            return Err(format!("I2: a mail of {id}, which nobody is owed"));
+        };
         // The receipt of a sale tells of it as it was.
-        let customer = order.customer.as_deref().filter(|_| !id.as_str().ends_with("-order"));
+        let customer = order
+            .customer
+            .as_deref()
+            .filter(|_| !id.as_str().ends_with("-order"));
         let reached = match customer {
             Some(customer) => self.addresses.since(customer, began_at, &order.email),
             None => vec![Some(order.email.as_str())],
         };
-        hold!(reached.contains(&Some(to)), "a mail of {id} to {to}, and not to one of {reached:?}");
+        hold!(
+            reached.contains(&Some(to)),
+            "a mail of {id} to {to}, and not to one of {reached:?}"
+        );
         Ok(())
     }
 
@@ -309,17 +400,32 @@ impl Seen {
             let gone: i64 = moved.map(|moved| moved.taken - moved.returned).sum();
             let count = kept.counters.get(sku).copied().unwrap_or_default();
             hold!(count >= 0, "I5: {sku} is at {count}");
-            hold!(count == stocked - gone, "I5: {sku} is at {count}, of {stocked}, and {gone} are gone");
+            hold!(
+                count == stocked - gone,
+                "I5: {sku} is at {count}, of {stocked}, and {gone} are gone"
+            );
         }
         for (key, moved) in &kept.movements {
             if let Some(was) = self.movements.get(key) {
-                let same = Movement { returned: was.returned, ..moved.clone() } == *was;
-                hold!(same && was.returned <= moved.returned, "I2: a movement changed: {was:?}, {moved:?}");
+                let same = Movement {
+                    returned: was.returned,
+                    ..moved.clone()
+                } == *was;
+                hold!(
+                    same && was.returned <= moved.returned,
+                    "I2: a movement changed: {was:?}, {moved:?}"
+                );
             }
-            hold!((0..=moved.taken).contains(&moved.returned), "I5: more came back than went: {moved:?}");
+            hold!(
+                (0..=moved.taken).contains(&moved.returned),
+                "I5: more came back than went: {moved:?}"
+            );
             self.movements.insert(key.clone(), moved.clone());
         }
-        hold!(self.movements.len() == kept.movements.len(), "a movement is gone");
+        hold!(
+            self.movements.len() == kept.movements.len(),
+            "a movement is gone"
+        );
         Ok(())
     }
 }
@@ -337,10 +443,16 @@ fn may_be_taken_over(
     faults: &Faults,
     now: Timestamp,
 ) -> Result<(), String> {
-    hold!(claim_ends_at <= now, "{id}: taken over though {owner} had it until {claim_ends_at}");
+    hold!(
+        claim_ends_at <= now,
+        "{id}: taken over though {owner} had it until {claim_ends_at}"
+    );
     let is_disturbed =
         flight_of(owner.as_str()).is_some_and(|flight| faults.sky().disturbed.contains(&flight));
-    hold!(is_disturbed, "{id}: taken over from {owner}, which nothing had disturbed");
+    hold!(
+        is_disturbed,
+        "{id}: taken over from {owner}, which nothing had disturbed"
+    );
     Ok(())
 }
 
@@ -352,7 +464,10 @@ fn flight_of(owner: &str) -> Option<u64> {
 /// An order never goes backwards.
 fn goes_on(was: &Order, order: &Order) -> Result<(), String> {
     let id = &order.order_id;
-    hold!(was.version < order.version, "I3: order {id} went back a version");
+    hold!(
+        was.version < order.version,
+        "I3: order {id} went back a version"
+    );
     hold!(
         was.fulfilled_at.is_none() || was.fulfilled_at == order.fulfilled_at,
         "I2: order {id} was fulfilled again, or not any more"
@@ -361,10 +476,13 @@ fn goes_on(was: &Order, order: &Order) -> Result<(), String> {
         was.receipt_id.is_none() || was.receipt_id == order.receipt_id,
         "I2: order {id} has another receipt"
     );
-    let sold =
-        was.fulfilled_at.is_none() || (&was.lines, &was.shortfalls) == (&order.lines, &order.shortfalls);
+    let sold = was.fulfilled_at.is_none()
+        || (&was.lines, &was.shortfalls) == (&order.lines, &order.shortfalls);
     hold!(sold, "I3: what order {id} sold has changed");
-    hold!(was.placed_at == order.placed_at, "I3: order {id} was placed at another time");
+    hold!(
+        was.placed_at == order.placed_at,
+        "I3: order {id} was placed at another time"
+    );
     for (refund_id, was) in &was.refunds {
         let now = order.refunds.get(refund_id);
         let kept = now.is_some_and(|now| {
@@ -376,7 +494,10 @@ fn goes_on(was: &Order, order: &Order) -> Result<(), String> {
     }
     for (dispute_id, was) in &was.disputes {
         let now = order.disputes.get(dispute_id);
-        hold!(now.is_some_and(|now| now.told >= was.told), "I3: dispute {dispute_id} went back");
+        hold!(
+            now.is_some_and(|now| now.told >= was.told),
+            "I3: dispute {dispute_id} went back"
+        );
     }
     for (payment, was) in &was.payments {
         let now = order.payments.get(payment).map(|now| &now.value.status);
@@ -389,15 +510,24 @@ fn goes_on(was: &Order, order: &Order) -> Result<(), String> {
 /// A subscription never goes backwards.
 fn lives_on(was: &Subscription, row: &Subscription) -> Result<(), String> {
     let id = &row.subscription_id;
-    hold!(was.version < row.version, "I3: subscription {id} went back a version");
+    hold!(
+        was.version < row.version,
+        "I3: subscription {id} went back a version"
+    );
     hold!(
         was.paid_through <= row.paid_through,
         "I3: {id} was paid through {:?}, now {:?}",
         was.paid_through,
         row.paid_through
     );
-    hold!(was.ended_at.is_none() || row.ended_at.is_some(), "I3: {id} lives again");
-    hold!(was.beginning.is_none() || row.beginning.is_some(), "I3: {id} has lost its beginning");
+    hold!(
+        was.ended_at.is_none() || row.ended_at.is_some(),
+        "I3: {id} lives again"
+    );
+    hold!(
+        was.beginning.is_none() || row.beginning.is_some(),
+        "I3: {id} has lost its beginning"
+    );
     let told = |row: &Subscription| row.snapshot.as_ref().map(|told| told.at);
     hold!(told(was) <= told(row), "I3: {id} is as it was earlier");
     for (invoice_id, was) in &was.invoices {

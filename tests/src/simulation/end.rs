@@ -42,18 +42,29 @@ impl End {
         let mut rows = crate::story::End::of(kept);
         rows.events.clear();
         // When the provider was asked last is no news.
-        for refund in rows.orders.values_mut().flat_map(|order| order.refunds.values_mut()) {
+        for refund in rows
+            .orders
+            .values_mut()
+            .flat_map(|order| order.refunds.values_mut())
+        {
             refund.told.at = Timestamp::UNIX_EPOCH;
         }
         let access = kept.entitlements.iter();
-        let access = access.map(|(key, row)| (key.clone(), (row.access_until, row.reason_text.clone())));
+        let access =
+            access.map(|(key, row)| (key.clone(), (row.access_until, row.reason_text.clone())));
         let contacts = kept.contacts.values();
-        let contacts = contacts.map(|row| Contact { version: 0, ..row.clone() });
+        let contacts = contacts.map(|row| Contact {
+            version: 0,
+            ..row.clone()
+        });
         let links = kept.links.iter().map(|(id, row)| {
             let told = row.told.as_ref().map(|told| told.value.clone());
             (id.clone(), (row.order_id.clone(), told))
         });
-        let references = kept.references.iter().map(|(text, row)| (text.clone(), row.order_ids.clone()));
+        let references = kept
+            .references
+            .iter()
+            .map(|(text, row)| (text.clone(), row.order_ids.clone()));
         Self {
             rows,
             access: access.collect(),
@@ -74,7 +85,9 @@ impl End {
                 let there = left.iter().position(|other| other == line);
                 there.map(|n| left.swap_remove(n)).is_none()
             });
-            only.fold(String::new(), |all, line| format!("{all}\n  {sign} {}", line.trim()))
+            only.fold(String::new(), |all, line| {
+                format!("{all}\n  {sign} {}", line.trim())
+            })
         };
         without(&ours, &others, "-") + &without(&others, &ours, "+")
     }
@@ -82,12 +95,19 @@ impl End {
 
 /// The end, held against the model. Nothing may be left to do.
 pub fn end(kept: &Kept, plan: &Plan, seen: &Seen, mailed: &[Mailed]) -> Result<(), String> {
-    let undone =
-        kept.events.values().find(|event| event.state.is_pending() || event.state == EventState::Parked);
+    let undone = kept
+        .events
+        .values()
+        .find(|event| event.state.is_pending() || event.state == EventState::Parked);
     hold!(
         undone.is_none(),
         "I1: undone: {:?}",
-        undone.map(|event| (&event.event_id, &event.event_type, event.state, &event.reason))
+        undone.map(|event| (
+            &event.event_id,
+            &event.event_type,
+            event.state,
+            &event.reason
+        ))
     );
     let told: BTreeSet<&str> = plan
         .moments
@@ -96,7 +116,10 @@ pub fn end(kept: &Kept, plan: &Plan, seen: &Seen, mailed: &[Mailed]) -> Result<(
         .map(|told| told.event_id.as_str())
         .collect();
     let is_made_up = |id: &EventId| seen.reconciled && id.as_str().starts_with("reconciled:");
-    let strange = kept.events.keys().find(|id| !told.contains(id.as_str()) && !is_made_up(id));
+    let strange = kept
+        .events
+        .keys()
+        .find(|id| !told.contains(id.as_str()) && !is_made_up(id));
     hold!(strange.is_none(), "I4: nobody told of {strange:?}");
     hold!(
         kept.orders.len() == plan.orders.len(),
@@ -105,33 +128,71 @@ pub fn end(kept: &Kept, plan: &Plan, seen: &Seen, mailed: &[Mailed]) -> Result<(
         plan.orders.len()
     );
     for facts in &plan.orders {
-        let order = kept.orders.iter().find(|(id, _)| id.as_str() == facts.id).map(|(_, order)| order);
-        let Some(order) = order else { return Err(format!("I1: no order {}", facts.id)) };
+        let order = kept
+            .orders
+            .iter()
+            .find(|(id, _)| id.as_str() == facts.id)
+            .map(|(_, order)| order);
+        let Some(order) = order else {
+            return Err(format!("I1: no order {}", facts.id));
+        };
         of_order(kept, plan, facts, order)?;
     }
-    let moved =
-        plan.orders.iter().filter(|order| order.funds == Funds::Received).map(|order| order.goods.len());
-    hold!(kept.movements.len() == moved.sum::<usize>(), "I2: {} movements", kept.movements.len());
+    let moved = plan
+        .orders
+        .iter()
+        .filter(|order| order.funds == Funds::Received)
+        .map(|order| order.goods.len());
+    hold!(
+        kept.movements.len() == moved.sum::<usize>(),
+        "I2: {} movements",
+        kept.movements.len()
+    );
     let known: BTreeMap<_, _> = kept
         .entitlements
         .iter()
         .map(|((customer, product), row)| {
             let until = row.access_until.as_second();
-            ((customer.to_string(), product.to_string()), (until, row.reason))
+            (
+                (customer.to_string(), product.to_string()),
+                (until, row.reason),
+            )
         })
         .collect();
     let expected = model::access(plan);
-    hold!(known == expected, "access is {known:?}, not {expected:?}\n{:#?}", plan.lives);
+    hold!(
+        known == expected,
+        "access is {known:?}, not {expected:?}\n{:#?}",
+        plan.lives
+    );
     for (customer, (_, address)) in &plan.addresses {
-        let contact =
-            kept.contacts.iter().find(|(id, _)| id.as_str() == customer).map(|(_, contact)| contact);
+        let contact = kept
+            .contacts
+            .iter()
+            .find(|(id, _)| id.as_str() == customer)
+            .map(|(_, contact)| contact);
         let known = contact.and_then(|contact| contact.told.as_ref()?.value.email.as_deref());
-        let expected = if plan.deleted.contains(customer) { None } else { Some(address.as_str()) };
-        hold!(known == expected, "{customer} is written to at {known:?}, not {expected:?}");
+        let expected = if plan.deleted.contains(customer) {
+            None
+        } else {
+            Some(address.as_str())
+        };
+        hold!(
+            known == expected,
+            "{customer} is written to at {known:?}, not {expected:?}"
+        );
     }
-    let deleted = kept.contacts.values().filter(|contact| contact.deleted).count();
+    let deleted = kept
+        .contacts
+        .values()
+        .filter(|contact| contact.deleted)
+        .count();
     let expected: BTreeSet<_> = plan.deleted.iter().collect();
-    hold!(deleted == expected.len(), "I1: {deleted} customers are deleted, not {}", expected.len());
+    hold!(
+        deleted == expected.len(),
+        "I1: {deleted} customers are deleted, not {}",
+        expected.len()
+    );
     of_references(kept, plan)?;
     of_mails(kept, plan, seen)?;
     of_reports(kept, mailed)
@@ -141,19 +202,47 @@ pub fn end(kept: &Kept, plan: &Plan, seen: &Seen, mailed: &[Mailed]) -> Result<(
 fn of_references(kept: &Kept, plan: &Plan) -> Result<(), String> {
     for order in &plan.orders {
         for payment in &order.payments {
-            let link = kept.links.iter().find(|(id, _)| id.as_str() == payment).map(|(_, link)| link);
-            let leads_to = link.and_then(|link| link.order_id.as_ref()).map(OrderId::as_str);
-            hold!(leads_to == Some(&order.id), "{payment} leads to {leads_to:?}, not to {}", order.id);
+            let link = kept
+                .links
+                .iter()
+                .find(|(id, _)| id.as_str() == payment)
+                .map(|(_, link)| link);
+            let leads_to = link
+                .and_then(|link| link.order_id.as_ref())
+                .map(OrderId::as_str);
+            hold!(
+                leads_to == Some(&order.id),
+                "{payment} leads to {leads_to:?}, not to {}",
+                order.id
+            );
         }
     }
     let mut expected: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for order in plan.orders.iter().filter(|order| order.funds == Funds::Received) {
-        expected.entry(&order.reference).or_default().insert(&order.id);
+    for order in plan
+        .orders
+        .iter()
+        .filter(|order| order.funds == Funds::Received)
+    {
+        expected
+            .entry(&order.reference)
+            .or_default()
+            .insert(&order.id);
     }
-    let of = |row: &Vec<OrderId>| row.iter().map(|id| id.as_str().to_owned()).collect::<BTreeSet<_>>();
+    let of = |row: &Vec<OrderId>| {
+        row.iter()
+            .map(|id| id.as_str().to_owned())
+            .collect::<BTreeSet<_>>()
+    };
     for (reference, orders) in &expected {
-        let known = kept.references.get(*reference).map(|row| of(&row.order_ids)).unwrap_or_default();
-        hold!(known.iter().eq(orders.iter()), "{reference} has {known:?}, not {orders:?}");
+        let known = kept
+            .references
+            .get(*reference)
+            .map(|row| of(&row.order_ids))
+            .unwrap_or_default();
+        hold!(
+            known.iter().eq(orders.iter()),
+            "{reference} has {known:?}, not {orders:?}"
+        );
         let mut before: Vec<BTreeSet<String>> = kept
             .orders
             .values()
@@ -166,33 +255,66 @@ fn of_references(kept: &Kept, plan: &Plan) -> Result<(), String> {
             .collect();
         before.sort_by_key(BTreeSet::len);
         let grows = before.iter().enumerate().all(|(n, all)| all.len() == n + 1);
-        let nested = before.windows(2).all(|two| matches!(two, [less, more] if less.is_subset(more)));
-        hold!(grows && nested, "I2: the orders of {reference} name {before:?}");
+        let nested = before
+            .windows(2)
+            .all(|two| matches!(two, [less, more] if less.is_subset(more)));
+        hold!(
+            grows && nested,
+            "I2: the orders of {reference} name {before:?}"
+        );
     }
-    hold!(kept.references.len() == expected.len(), "{} references", kept.references.len());
+    hold!(
+        kept.references.len() == expected.len(),
+        "{} references",
+        kept.references.len()
+    );
     Ok(())
 }
 
 /// What SES told has come to what it must.
 fn of_reports(kept: &Kept, mailed: &[Mailed]) -> Result<(), String> {
-    let marks = kept.marks.iter().map(|(of, mark)| (of.clone(), (mark.bounced_at, mark.complained_at)));
+    let marks = kept
+        .marks
+        .iter()
+        .map(|(of, mark)| (of.clone(), (mark.bounced_at, mark.complained_at)));
     let (marks, expected) = (marks.collect::<BTreeMap<_, _>>(), reports::marks(mailed));
-    hold!(marks == expected, "the marks are {marks:?}, not {expected:?}");
+    hold!(
+        marks == expected,
+        "the marks are {marks:?}, not {expected:?}"
+    );
     let troubles = reports::troubles(mailed);
     for order in kept.orders.values() {
-        let is_of = |id: &ReceiptId| kept.receipts.get(id).is_some_and(|row| row.order_id == order.order_id);
-        let expected: BTreeMap<_, _> = troubles.clone().into_iter().filter(|(id, _)| is_of(id)).collect();
+        let is_of = |id: &ReceiptId| {
+            kept.receipts
+                .get(id)
+                .is_some_and(|row| row.order_id == order.order_id)
+        };
+        let expected: BTreeMap<_, _> = troubles
+            .clone()
+            .into_iter()
+            .filter(|(id, _)| is_of(id))
+            .collect();
         let known = &order.mail_troubles;
-        hold!(*known == expected, "order {} tells of {known:?}, not {expected:?}", order.order_id);
+        hold!(
+            *known == expected,
+            "order {} tells of {known:?}, not {expected:?}",
+            order.order_id
+        );
     }
     for mail in mailed {
         let id = &mail.taken.receipt_id;
         let state = kept.receipts.get(id).map(|row| &row.state);
         let is_sent = matches!(state, Some(State::Sent { .. }));
-        hold!(is_sent || !mail.is_out(), "I1: SES told that a mail of {id} is out, and it is {state:?}");
+        hold!(
+            is_sent || !mail.is_out(),
+            "I1: SES told that a mail of {id} is out, and it is {state:?}"
+        );
         let is_held = matches!(state, Some(State::Held));
         // Also where all that could be told was that it is not out.
-        hold!(!is_held || mail.untold, "I1: {id} is held though SES told all there was to tell");
+        hold!(
+            !is_held || mail.untold,
+            "I1: {id} is held though SES told all there was to tell"
+        );
     }
     Ok(())
 }
@@ -200,40 +322,100 @@ fn of_reports(kept: &Kept, mailed: &[Mailed]) -> Result<(), String> {
 fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Result<(), String> {
     let id = &facts.id;
     let (state, expected) = (order.state(), model::state(facts));
-    hold!(state == expected, "I1: order {id} is {state}, not {expected}");
-    hold!(order.totals.total == facts.total, "order {id} is of {}, not {}", order.totals.total, facts.total);
-    let payments: BTreeMap<_, _> =
-        order.payments.iter().map(|(id, told)| (id.as_str(), told.value.status.as_str())).collect();
-    let expected: BTreeMap<_, _> = facts.statuses.iter().map(|(id, status)| (id.as_str(), *status)).collect();
-    hold!(payments == expected, "order {id} has the payments {payments:?}, not {expected:?}");
-    hold!(order.refunded() == model::refunded(facts), "order {id}: {} went back", order.refunded());
+    hold!(
+        state == expected,
+        "I1: order {id} is {state}, not {expected}"
+    );
+    hold!(
+        order.totals.total == facts.total,
+        "order {id} is of {}, not {}",
+        order.totals.total,
+        facts.total
+    );
+    let payments: BTreeMap<_, _> = order
+        .payments
+        .iter()
+        .map(|(id, told)| (id.as_str(), told.value.status.as_str()))
+        .collect();
+    let expected: BTreeMap<_, _> = facts
+        .statuses
+        .iter()
+        .map(|(id, status)| (id.as_str(), *status))
+        .collect();
+    hold!(
+        payments == expected,
+        "order {id} has the payments {payments:?}, not {expected:?}"
+    );
+    hold!(
+        order.refunded() == model::refunded(facts),
+        "order {id}: {} went back",
+        order.refunded()
+    );
     let refunds: BTreeMap<_, _> = order
         .refunds
         .iter()
-        .map(|(id, refund)| (id.as_str(), (refund.told.value.status.as_str(), refund.succeeded)))
+        .map(|(id, refund)| {
+            (
+                id.as_str(),
+                (refund.told.value.status.as_str(), refund.succeeded),
+            )
+        })
         .collect();
-    let expected: BTreeMap<_, _> =
-        facts.refunds.iter().map(|refund| (refund.id.as_str(), (refund.status, refund.succeeded))).collect();
-    hold!(refunds == expected, "I1: order {id} has the refunds {refunds:?}, not {expected:?}");
+    let expected: BTreeMap<_, _> = facts
+        .refunds
+        .iter()
+        .map(|refund| (refund.id.as_str(), (refund.status, refund.succeeded)))
+        .collect();
+    hold!(
+        refunds == expected,
+        "I1: order {id} has the refunds {refunds:?}, not {expected:?}"
+    );
     let disputes: BTreeMap<_, _> = order
         .disputes
         .iter()
         .map(|(id, dispute)| (id.as_str(), dispute.told.value.status.as_str()))
         .collect();
-    let expected: BTreeMap<_, _> = facts.disputes.iter().map(|(id, status)| (id.as_str(), *status)).collect();
-    hold!(disputes == expected, "I1: order {id} has the disputes {disputes:?}, not {expected:?}");
+    let expected: BTreeMap<_, _> = facts
+        .disputes
+        .iter()
+        .map(|(id, status)| (id.as_str(), *status))
+        .collect();
+    hold!(
+        disputes == expected,
+        "I1: order {id} has the disputes {disputes:?}, not {expected:?}"
+    );
     for (sku, bought) in &facts.goods {
-        let moved =
-            kept.movements.values().find(|moved| moved.sku == *sku && moved.order_id == order.order_id);
+        let moved = kept
+            .movements
+            .values()
+            .find(|moved| moved.sku == *sku && moved.order_id == order.order_id);
         let Some(moved) = moved else {
-            hold!(facts.funds != Funds::Received, "I1: order {id} moved no {sku}");
+            hold!(
+                facts.funds != Funds::Received,
+                "I1: order {id} moved no {sku}"
+            );
             continue;
         };
-        hold!(moved.quantity == *bought, "I2: order {id} sold {bought} {sku}, not {}", moved.quantity);
-        let short = order.shortfalls.iter().filter(|short| short.sku == *sku).map(|short| short.missing);
-        hold!(moved.short() == short.sum::<i64>(), "I5: what order {id} lacks of {sku} is not on record");
+        hold!(
+            moved.quantity == *bought,
+            "I2: order {id} sold {bought} {sku}, not {}",
+            moved.quantity
+        );
+        let short = order
+            .shortfalls
+            .iter()
+            .filter(|short| short.sku == *sku)
+            .map(|short| short.missing);
+        hold!(
+            moved.short() == short.sum::<i64>(),
+            "I5: what order {id} lacks of {sku} is not on record"
+        );
         let back = model::returned(facts, plan.policy.restock, sku, moved.taken);
-        hold!(moved.returned == back, "order {id}: {} {sku} are back, not {back}", moved.returned);
+        hold!(
+            moved.returned == back,
+            "order {id}: {} {sku} are back, not {back}",
+            moved.returned
+        );
     }
     Ok(())
 }
@@ -241,10 +423,19 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Resu
 fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
     let expected = model::mails(plan);
     for id in expected.owed.keys() {
-        hold!(kept.receipts.keys().any(|known| known.as_str() == id), "I1: no receipt {id}");
+        hold!(
+            kept.receipts.keys().any(|known| known.as_str() == id),
+            "I1: no receipt {id}"
+        );
     }
     for (id, trial) in &expected.trials {
-        of_trial(kept, seen, id, expected.order(id).unwrap_or_default(), trial)?;
+        of_trial(
+            kept,
+            seen,
+            id,
+            expected.order(id).unwrap_or_default(),
+            trial,
+        )?;
     }
     let mut sent: BTreeMap<&ReceiptId, usize> = BTreeMap::new();
     for mail in &kept.mails {
@@ -255,21 +446,35 @@ fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
         let Some(order) = expected.order(id.as_str()) else {
             return Err(format!("I2: nobody is owed {id}"));
         };
-        hold!(receipt.order_id.as_str() == order, "{id} is about {}, not {order}", receipt.order_id);
+        hold!(
+            receipt.order_id.as_str() == order,
+            "{id} is about {}, not {order}",
+            receipt.order_id
+        );
         let mails = sent.remove(id).unwrap_or_default();
         let takeovers = seen.takeovers.get(id).copied().unwrap_or_default();
         let most = match plan.on_unknown {
             OnUnknown::Resend => 1 + takeovers,
             OnUnknown::Hold => 1,
         };
-        hold!(mails <= most, "I2: {mails} mails of {id}, after {takeovers} claims ran out");
+        hold!(
+            mails <= most,
+            "I2: {mails} mails of {id}, after {takeovers} claims ran out"
+        );
         match &receipt.state {
             State::Sent { .. } => hold!(mails > 0, "I1: {id} is marked and was never sent"),
-            State::Held => hold!(plan.on_unknown == OnUnknown::Hold, "{id} is held against the policy"),
+            State::Held => hold!(
+                plan.on_unknown == OnUnknown::Hold,
+                "{id} is held against the policy"
+            ),
             State::Withdrawn { .. } => hold!(!is_owed, "I1: {id} was withdrawn"),
             State::Failed { .. } => {
-                let customer = kept.orders.get(&receipt.order_id).map(|order| &order.customer.customer_id);
-                let is_deleted = |id: &CustomerId| plan.deleted.iter().any(|deleted| deleted == id.as_str());
+                let customer = kept
+                    .orders
+                    .get(&receipt.order_id)
+                    .map(|order| &order.customer.customer_id);
+                let is_deleted =
+                    |id: &CustomerId| plan.deleted.iter().any(|deleted| deleted == id.as_str());
                 let nobody = customer.is_some_and(|id| id.as_ref().is_some_and(is_deleted));
                 let told = seen.told.get(id).map(Vec::as_slice).unwrap_or_default();
                 let not_let_out = told.iter().any(|report| report.kind == Kind::Rejected);
@@ -289,14 +494,32 @@ fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
 /// Where the shop knew of a trial and of its order while it ran, there is a notice; and where it did for so long that
 /// nothing that goes wrong lasts as long, nothing but its address has stopped it.
 fn of_trial(kept: &Kept, seen: &Seen, id: &str, order: &str, trial: &Trial) -> Result<(), String> {
-    let order = seen.fulfilled.iter().find(|(known, _)| known.as_str() == order);
-    let life = seen.told_of.iter().find(|(known, _)| known.as_str() == trial.subscription);
-    let (Some((_, ordered)), Some((_, told))) = (order, life) else { return Ok(()) };
+    let order = seen
+        .fulfilled
+        .iter()
+        .find(|(known, _)| known.as_str() == order);
+    let life = seen
+        .told_of
+        .iter()
+        .find(|(known, _)| known.as_str() == trial.subscription);
+    let (Some((_, ordered)), Some((_, told))) = (order, life) else {
+        return Ok(());
+    };
     let known_at = *ordered.max(told);
     let left = trial.ends_at - known_at.as_second();
-    let notice = kept.receipts.iter().find(|(known, _)| known.as_str() == id).map(|(_, row)| &row.state);
-    hold!(notice.is_some() || left <= 0, "I1: no notice {id}, though all was known at {known_at}");
+    let notice = kept
+        .receipts
+        .iter()
+        .find(|(known, _)| known.as_str() == id)
+        .map(|(_, row)| &row.state);
+    hold!(
+        notice.is_some() || left <= 0,
+        "I1: no notice {id}, though all was known at {known_at}"
+    );
     let withdrawn = matches!(notice, Some(State::Withdrawn { .. }));
-    hold!(!withdrawn || left < IN_TIME, "I1: {id} was withdrawn, though all was known at {known_at}");
+    hold!(
+        !withdrawn || left < IN_TIME,
+        "I1: {id} was withdrawn, though all was known at {known_at}"
+    );
     Ok(())
 }

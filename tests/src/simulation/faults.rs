@@ -80,7 +80,13 @@ impl Weather {
     pub fn of(dice: &mut Dice) -> Self {
         let mut some = |most: &[u64]| dice.one_of(most);
         if some(&[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]) == 1 {
-            return Self { waits: 20, timers_know: true, retention: 90, reports: 100, ..Self::default() };
+            return Self {
+                waits: 20,
+                timers_know: true,
+                retention: 90,
+                reports: 100,
+                ..Self::default()
+            };
         }
         Self {
             fails: some(&[0, 20, 100, 400]),
@@ -117,8 +123,28 @@ impl Weather {
     /// Whether nothing goes wrong with calls, processes and messages, but that events come late, twice and in any order.
     #[must_use]
     pub fn is_fair(&self) -> bool {
-        let Self { fails, loses, throttles, conflicts, repeats, mail, api, indexes, .. } = self;
-        let Self { kills, freezes, answers, duplicates, slow, jumps, drops, api_lag, .. } = self;
+        let Self {
+            fails,
+            loses,
+            throttles,
+            conflicts,
+            repeats,
+            mail,
+            api,
+            indexes,
+            ..
+        } = self;
+        let Self {
+            kills,
+            freezes,
+            answers,
+            duplicates,
+            slow,
+            jumps,
+            drops,
+            api_lag,
+            ..
+        } = self;
         let calls = fails + loses + throttles + conflicts + repeats + mail + api + indexes;
         let others = kills + freezes + answers + duplicates + slow + jumps + drops;
         calls + others == 0 && api_lag.is_zero()
@@ -128,14 +154,40 @@ impl Weather {
 /// What can be away, by how the names of its calls begin: all of `DynamoDB`, each of its tables, all of SQS, each of its
 /// queues, SES, and the provider's API.
 pub const SERVICES: [&[&str]; 13] = [
-    &["events.", "event_desk.", "ledger.", "orders.", "receipts.", "entitlements.", "marks.", "undone."],
-    &["events.", "event_desk.", "undone.stored", "undone.committed", "undone.take_event"],
-    &["receipts.", "undone.pending", "undone.claimed", "undone.due", "undone.take_receipt"],
+    &[
+        "events.",
+        "event_desk.",
+        "ledger.",
+        "orders.",
+        "receipts.",
+        "entitlements.",
+        "marks.",
+        "undone.",
+    ],
+    &[
+        "events.",
+        "event_desk.",
+        "undone.stored",
+        "undone.committed",
+        "undone.take_event",
+    ],
+    &[
+        "receipts.",
+        "undone.pending",
+        "undone.claimed",
+        "undone.due",
+        "undone.take_receipt",
+    ],
     &["ledger."],
     &["orders."],
     &["entitlements."],
     &["marks."],
-    &["fulfillment_queue.", "receipt_queue.", "queue.", "dead_letters."],
+    &[
+        "fulfillment_queue.",
+        "receipt_queue.",
+        "queue.",
+        "dead_letters.",
+    ],
     &["fulfillment_queue."],
     &["receipt_queue."],
     &["dead_letters."],
@@ -304,7 +356,8 @@ impl Sky {
                 // There is nobody to connect to: it is certain that nothing went out.
                 self.count("mails into an outage");
                 self.disturbed.insert(self.flight);
-                kept.mail_faults.push_back(SendError::NotSent(away("SES", None)));
+                kept.mail_faults
+                    .push_back(SendError::NotSent(away("SES", None)));
                 return Turn::Goes;
             }
             return self.strikes("calls into an outage", Fault::FailBefore);
@@ -313,21 +366,39 @@ impl Sky {
         let api = call.starts_with("api.");
         if api && self.dice.rarely(weather.api) {
             let (what, answer) = match self.dice.below(6) {
-                0 => ("the API answers 503", ReadError::Transient(away("Flex", None))),
+                0 => (
+                    "the API answers 503",
+                    ReadError::Transient(away("Flex", None)),
+                ),
                 1 => {
                     let later = Some(Duration::from_secs(70));
-                    ("the API answers 429", ReadError::Transient(away("Flex", later)))
+                    (
+                        "the API answers 429",
+                        ReadError::Transient(away("Flex", later)),
+                    )
                 }
                 2 | 3 => {
                     let code = Some("not_found".to_owned());
-                    ("the API answers 404", ReadError::Permanent { status: 404, code })
+                    (
+                        "the API answers 404",
+                        ReadError::Permanent { status: 404, code },
+                    )
                 }
-                4 => ("the API talks nonsense", ReadError::NotUnderstood("told to".to_owned())),
-                _ => ("the API refuses our key", ReadError::KeyRefused { status: 401 }),
+                4 => (
+                    "the API talks nonsense",
+                    ReadError::NotUnderstood("told to".to_owned()),
+                ),
+                _ => (
+                    "the API refuses our key",
+                    ReadError::KeyRefused { status: 401 },
+                ),
             };
             self.count(what);
             self.disturbed.insert(self.flight);
-            if !matches!(answer, ReadError::Transient(_) | ReadError::KeyRefused { .. }) {
+            if !matches!(
+                answer,
+                ReadError::Transient(_) | ReadError::KeyRefused { .. }
+            ) {
                 self.misled.insert(self.flight);
             }
             kept.read_faults.push_back(answer);
@@ -338,13 +409,15 @@ impl Sky {
                 0 => {
                     self.count("SES refuses an address");
                     self.refused.insert(self.flight);
-                    kept.mail_faults.push_back(SendError::Refused("told to".to_owned()));
+                    kept.mail_faults
+                        .push_back(SendError::Refused("told to".to_owned()));
                     Turn::Goes
                 }
                 1 => {
                     self.count("SES is away, surely not sent");
                     self.disturbed.insert(self.flight);
-                    kept.mail_faults.push_back(SendError::NotSent(away("SES", None)));
+                    kept.mail_faults
+                        .push_back(SendError::NotSent(away("SES", None)));
                     Turn::Goes
                 }
                 2 => self.strikes("a mail's fate is unknown, not sent", Fault::FailBefore),
@@ -362,7 +435,9 @@ impl Sky {
         }
         if lag::READS.contains(&call) && self.dice.rarely(weather.indexes) {
             let behind = self.dice.between(Duration::from_secs(1), lag::MOST);
-            let before = self.recent.before(self.now.saturating_sub(behind).unwrap_or(self.now));
+            let before = self
+                .recent
+                .before(self.now.saturating_sub(behind).unwrap_or(self.now));
             if !(before.events.is_empty() && before.receipts.is_empty()) {
                 self.count("index reads that showed what was so before");
                 kept.index_shows.replace(before);
@@ -387,7 +462,11 @@ impl Sky {
 }
 
 fn away(service: &'static str, retry_after: Option<Duration>) -> Setback {
-    Setback::Away { service, cause: "told to be".to_owned(), retry_after }
+    Setback::Away {
+        service,
+        cause: "told to be".to_owned(),
+        retry_after,
+    }
 }
 
 /// A handle on the sky, which the world asks at every call.

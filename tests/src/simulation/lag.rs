@@ -51,7 +51,10 @@ impl Recent {
             before.events.entry(id.clone()).or_insert(*was);
         }
         for (_, id, was) in self.receipts.iter().filter(|(at, ..)| *at > then) {
-            before.receipts.entry(id.clone()).or_insert_with(|| was.clone());
+            before
+                .receipts
+                .entry(id.clone())
+                .or_insert_with(|| was.clone());
         }
         before
     }
@@ -73,8 +76,14 @@ mod tests {
         recent.event(at(1), &id, None);
         recent.event(at(3), &id, Some(EventState::Stored));
         let shown = |then| recent.before(at(then)).events.remove(&id);
-        assert_eq!((shown(0), shown(2), shown(3)), (Some(None), Some(Some(EventState::Stored)), None));
+        assert_eq!(
+            (shown(0), shown(2), shown(3)),
+            (Some(None), Some(Some(EventState::Stored)), None)
+        );
         recent.event(at(60), &id, Some(EventState::Processed));
-        assert_eq!(recent.before(at(0)).events.remove(&id), Some(Some(EventState::Processed)));
+        assert_eq!(
+            recent.before(at(0)).events.remove(&id),
+            Some(Some(EventState::Processed))
+        );
     }
 }

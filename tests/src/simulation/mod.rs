@@ -62,7 +62,10 @@ impl Default for Stage {
     #[expect(clippy::expect_used, reason = "a test kit")]
     fn default() -> Self {
         let world = World::default();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build();
         let bundle = Bundle::over(&world, Mode::Live, OnUnknown::Resend);
         Self {
             bundle,
@@ -92,7 +95,10 @@ impl Stage {
         }
         match told {
             Ok(told) if panics.is_empty() => told.map_err(|what| Broken { seed, what }),
-            _ => Err(Broken { seed, what: format!("a panic: {}", panics.join("\n")) }),
+            _ => Err(Broken {
+                seed,
+                what: format!("a panic: {}", panics.join("\n")),
+            }),
         }
     }
 

@@ -35,7 +35,10 @@ impl Mails {
     /// The order that a mail is about.
     #[must_use]
     pub fn order(&self, id: &str) -> Option<&str> {
-        self.owed.get(id).or_else(|| self.may_be.get(id)).map(String::as_str)
+        self.owed
+            .get(id)
+            .or_else(|| self.may_be.get(id))
+            .map(String::as_str)
     }
 }
 
@@ -55,7 +58,10 @@ pub fn state(order: &OrderFacts) -> State {
 /// What has gone back of an order's own payments.
 #[must_use]
 pub fn refunded(order: &OrderFacts) -> i64 {
-    own(order).filter(|refund| refund.status == "succeeded").map(|refund| refund.amount).sum()
+    own(order)
+        .filter(|refund| refund.status == "succeeded")
+        .map(|refund| refund.amount)
+        .sum()
 }
 
 fn own(order: &OrderFacts) -> impl Iterator<Item = &RefundFacts> {
@@ -66,7 +72,8 @@ fn own(order: &OrderFacts) -> impl Iterator<Item = &RefundFacts> {
 #[must_use]
 pub fn returned(order: &OrderFacts, restock: Restock, sku: &Sku, taken: i64) -> i64 {
     let went: Vec<&RefundFacts> = own(order).filter(|refund| refund.succeeded).collect();
-    let whole = !went.is_empty() && went.iter().map(|refund| refund.amount).sum::<i64>() >= order.total;
+    let whole =
+        !went.is_empty() && went.iter().map(|refund| refund.amount).sum::<i64>() >= order.total;
     let named: i64 = went.iter().filter_map(|refund| refund.goods.get(sku)).sum();
     match restock {
         Restock::Full | Restock::Any if whole => taken,
@@ -79,20 +86,34 @@ pub fn returned(order: &OrderFacts, restock: Restock, sku: &Sku, taken: i64) -> 
 #[must_use]
 pub fn mails(plan: &Plan) -> Mails {
     let mut mails = Mails::default();
-    for order in plan.orders.iter().filter(|order| order.funds == Funds::Received) {
-        mails.owed.insert(format!("{}-order", order.id), order.id.clone());
+    for order in plan
+        .orders
+        .iter()
+        .filter(|order| order.funds == Funds::Received)
+    {
+        mails
+            .owed
+            .insert(format!("{}-order", order.id), order.id.clone());
         let succeeded = order.refunds.iter().filter(|refund| refund.succeeded);
-        mails.owed.extend(succeeded.map(|refund| (format!("{}-refund", refund.id), order.id.clone())));
+        mails
+            .owed
+            .extend(succeeded.map(|refund| (format!("{}-refund", refund.id), order.id.clone())));
     }
     for life in &plan.lives {
         let order = || life.order.clone().unwrap_or_default();
         for invoice in life.invoices.iter().filter(|invoice| !invoice.first) {
             if invoice.paid {
-                mails.owed.insert(format!("{}-invoice", invoice.id), order());
+                mails
+                    .owed
+                    .insert(format!("{}-invoice", invoice.id), order());
             }
             if plan.policy.payment_failed_mail && invoice.failed_at.is_some() {
                 let stands = !invoice.paid && life.ended_at.is_none();
-                let notices = if stands { &mut mails.owed } else { &mut mails.may_be };
+                let notices = if stands {
+                    &mut mails.owed
+                } else {
+                    &mut mails.may_be
+                };
                 notices.insert(format!("{}-payment_failed", invoice.id), order());
             }
         }
@@ -100,7 +121,13 @@ pub fn mails(plan: &Plan) -> Mails {
             let id = format!("{}-trial_ends-{trial_end}", life.id);
             mails.may_be.insert(id.clone(), order());
             if life.left_at.is_none_or(|left_at| left_at >= trial_end) {
-                mails.trials.insert(id, Trial { subscription: life.id.clone(), ends_at: trial_end });
+                mails.trials.insert(
+                    id,
+                    Trial {
+                        subscription: life.id.clone(),
+                        ends_at: trial_end,
+                    },
+                );
             }
         }
     }
@@ -110,9 +137,18 @@ pub fn mails(plan: &Plan) -> Mails {
 /// Until when a subscription gives access, in seconds since 1970, and why.
 #[must_use]
 pub fn gives(life: &LifeFacts, grace: i64) -> (Option<i64>, Reason) {
-    let paid = life.invoices.iter().filter(|invoice| invoice.paid).map(|invoice| invoice.end).max();
-    let failing =
-        life.invoices.iter().filter(|invoice| !invoice.paid).filter_map(|invoice| invoice.failed_at).min();
+    let paid = life
+        .invoices
+        .iter()
+        .filter(|invoice| invoice.paid)
+        .map(|invoice| invoice.end)
+        .max();
+    let failing = life
+        .invoices
+        .iter()
+        .filter(|invoice| !invoice.paid)
+        .filter_map(|invoice| invoice.failed_at)
+        .min();
     let had = paid.max(life.trial_end);
     match (life.ended_at, life.status, failing) {
         (Some(ended_at), ..) => (paid.map(|paid| paid.min(ended_at)), Reason::Ended),
@@ -134,11 +170,14 @@ pub fn access(plan: &Plan) -> BTreeMap<(String, String), (i64, Reason)> {
     let mut best: BTreeMap<(String, String), (Option<i64>, &str, Reason)> = BTreeMap::new();
     for life in &plan.lives {
         let (until, reason) = gives(life, plan.policy.grace.as_secs());
-        let row =
-            best.entry((life.customer.clone(), life.product.clone())).or_insert((until, &life.id, reason));
+        let row = best
+            .entry((life.customer.clone(), life.product.clone()))
+            .or_insert((until, &life.id, reason));
         if (until, life.id.as_str()) > (row.0, row.1) {
             *row = (until, &life.id, reason);
         }
     }
-    best.into_iter().map(|(key, (until, _, reason))| (key, (until.unwrap_or_default(), reason))).collect()
+    best.into_iter()
+        .map(|(key, (until, _, reason))| (key, (until.unwrap_or_default(), reason)))
+        .collect()
 }

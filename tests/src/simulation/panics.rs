@@ -12,7 +12,11 @@ pub(super) fn listen() {
     HOOK.call_once(|| {
         let before = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            HEARD.with_borrow_mut(|heard| heard.iter_mut().for_each(|heard| heard.push(info.to_string())));
+            HEARD.with_borrow_mut(|heard| {
+                heard
+                    .iter_mut()
+                    .for_each(|heard| heard.push(info.to_string()))
+            });
             before(info);
         }));
     });
@@ -34,6 +38,9 @@ mod tests {
         let caught = panic::catch_unwind(|| panic!("on purpose"));
         let heard = heard();
         assert!(caught.is_err() && heard.len() == 1, "{heard:?}");
-        assert!(heard[0].contains("panics.rs") && heard[0].contains("on purpose"), "{heard:?}");
+        assert!(
+            heard[0].contains("panics.rs") && heard[0].contains("on purpose"),
+            "{heard:?}"
+        );
     }
 }

@@ -44,23 +44,40 @@ pub fn of_parked(
     is_fair: bool,
 ) -> Result<(), String> {
     let (id, reason) = (&event.event_id, &event.reason);
-    let Some((class, (receives, wait))) = event.class.and_then(|class| Some((class, least(class)?))) else {
-        return Err(format!("{id} is parked, and no story has a reason for it: {reason:?}"));
+    let Some((class, (receives, wait))) =
+        event.class.and_then(|class| Some((class, least(class)?)))
+    else {
+        return Err(format!(
+            "{id} is parked, and no story has a reason for it: {reason:?}"
+        ));
     };
     let came = attempt.receives.get(id).copied().unwrap_or_default();
-    hold!(came >= receives, "{id} is parked at receive {came}, not {receives}: {reason:?}");
+    hold!(
+        came >= receives,
+        "{id} is parked at receive {came}, not {receives}: {reason:?}"
+    );
     let waited = now.duration_since(event.received_at);
-    hold!(!is_fair || waited >= wait, "{id} is parked after {waited}, not {wait}: {reason:?}");
+    hold!(
+        !is_fair || waited >= wait,
+        "{id} is parked after {waited}, not {wait}: {reason:?}"
+    );
     if attempt.misled {
         return Ok(());
     }
-    hold!(class == Class::OrderUnknown, "{id} is parked though all is as announced: {reason:?}");
+    hold!(
+        class == Class::OrderUnknown,
+        "{id} is parked though all is as announced: {reason:?}"
+    );
     let Some(order) = order_of(event, plan) else {
         return Err(format!("{id} is parked, and is about no order: {reason:?}"));
     };
     let since = fulfilled(&order.id);
     let is_early = since.is_none_or(|since| since >= attempt.began_at);
-    hold!(is_early, "{id} is parked though its order {} was there since {since:?}: {reason:?}", order.id);
+    hold!(
+        is_early,
+        "{id} is parked though its order {} was there since {since:?}: {reason:?}",
+        order.id
+    );
     Ok(())
 }
 
@@ -68,7 +85,10 @@ pub fn of_parked(
 fn order_of<'a>(event: &StoredEvent, plan: &'a Plan) -> Option<&'a OrderFacts> {
     let body = String::from_utf8_lossy(&event.body);
     let names = |id: &str| body.contains(&format!("\"{id}\""));
-    let life = plan.lives.iter().find(|life| names(&life.id) || life.payments.iter().any(|id| names(id)));
+    let life = plan
+        .lives
+        .iter()
+        .find(|life| names(&life.id) || life.payments.iter().any(|id| names(id)));
     let by_life = life.and_then(|life| life.order.as_deref());
     plan.orders.iter().find(|order| match by_life {
         Some(id) => order.id == id,

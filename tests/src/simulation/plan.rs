@@ -186,7 +186,9 @@ pub struct Plan {
 fn sample(kind: &str, resource: &str) -> Value {
     static READ: LazyLock<Mutex<BTreeMap<String, Value>>> = LazyLock::new(Mutex::default);
     let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = read.entry(kind.to_owned()).or_insert_with(|| shop::sample(kind));
+    let known = read
+        .entry(kind.to_owned())
+        .or_insert_with(|| shop::sample(kind));
     let mut resource = known["object"][resource].clone();
     resource["test_mode"] = json!(false);
     resource
@@ -205,12 +207,20 @@ fn counted(name: &str) -> Sku {
 }
 
 fn reference(bought: &Purchase) -> String {
-    bought.session["client_reference_id"].as_str().expect("a reference").to_owned()
+    bought.session["client_reference_id"]
+        .as_str()
+        .expect("a reference")
+        .to_owned()
 }
 
 fn payments_of(bought: &Purchase) -> Vec<String> {
-    let payments = bought.session["payment_intents"].as_array().expect("payments");
-    payments.iter().map(|payment| payment.as_str().expect("an id").to_owned()).collect()
+    let payments = bought.session["payment_intents"]
+        .as_array()
+        .expect("payments");
+    payments
+        .iter()
+        .map(|payment| payment.as_str().expect("an id").to_owned())
+        .collect()
 }
 
 /// What a body tells, read as intake reads it.
@@ -224,10 +234,23 @@ fn news(body: &[u8]) -> News {
 /// What the API tells of a payment that is in that status: of one that has succeeded, the same as its event.
 fn payment_told(status: &str) -> payment::Told {
     let intent = sample("payment_intent.succeeded", "payment_intent");
-    let body = event("payment_intent.succeeded", "fevt_0", 0, "payment_intent", &intent);
+    let body = event(
+        "payment_intent.succeeded",
+        "fevt_0",
+        0,
+        "payment_intent",
+        &intent,
+    );
     match news(&body) {
-        News::Payment(payment::News { told: Some(told), .. }) if status == "succeeded" => told,
-        _ => payment::Told { status: status.into(), received: None, amount: None, card: None },
+        News::Payment(payment::News {
+            told: Some(told), ..
+        }) if status == "succeeded" => told,
+        _ => payment::Told {
+            status: status.into(),
+            received: None,
+            amount: None,
+            card: None,
+        },
     }
 }
 
@@ -247,7 +270,11 @@ impl Plan {
             payment_failed_mail: dice.percent(50),
             trial_ends_mail: dice.percent(25),
         };
-        let on_unknown = if dice.percent(60) { OnUnknown::Resend } else { OnUnknown::Hold };
+        let on_unknown = if dice.percent(60) {
+            OnUnknown::Resend
+        } else {
+            OnUnknown::Hold
+        };
         let mut plan = Self {
             moments: Vec::new(),
             shelves: BTreeMap::from([(counted("BRACE-M"), pieces), (counted("TOTE"), totes)]),
@@ -274,8 +301,16 @@ impl Plan {
                 let event_id = plan.event_id();
                 let body = told.body.replace(&told.event_id, &event_id);
                 let at = plan.moments[n].at;
-                let told = Told { event_id, body, ..told };
-                plan.moments.push(Moment { at, truth: None, told: Some(told) });
+                let told = Told {
+                    event_id,
+                    body,
+                    ..told
+                };
+                plan.moments.push(Moment {
+                    at,
+                    truth: None,
+                    told: Some(told),
+                });
             }
         }
         plan.moments.sort_by_key(|moment| moment.at);
@@ -293,23 +328,42 @@ impl Plan {
     }
 
     fn truth(&mut self, at: i64, truth: Truth) {
-        self.moments.push(Moment { at, truth: Some(truth), told: None });
+        self.moments.push(Moment {
+            at,
+            truth: Some(truth),
+            told: None,
+        });
     }
 
     fn tell(&mut self, at: i64, kind: &str, name: &str, resource: &Value) {
         let event_id = self.event_id();
-        let body = String::from_utf8(event(kind, &event_id, at, name, resource)).expect("JSON is UTF-8");
+        let body =
+            String::from_utf8(event(kind, &event_id, at, name, resource)).expect("JSON is UTF-8");
         let listed = matches!(
             kind,
-            "checkout.session.async_payment_succeeded" | "invoice.paid" | "invoice.payment_succeeded"
+            "checkout.session.async_payment_succeeded"
+                | "invoice.paid"
+                | "invoice.payment_succeeded"
         ) || kind.starts_with("refund.")
             || kind.starts_with("customer.subscription.");
-        self.moments.push(Moment { at, truth: None, told: Some(Told { event_id, body, listed }) });
+        self.moments.push(Moment {
+            at,
+            truth: None,
+            told: Some(Told {
+                event_id,
+                body,
+                listed,
+            }),
+        });
     }
 
     /// What was announced last is in no list for good.
     fn must_come(&mut self) {
-        if let Some(told) = self.moments.last_mut().and_then(|moment| moment.told.as_mut()) {
+        if let Some(told) = self
+            .moments
+            .last_mut()
+            .and_then(|moment| moment.told.as_mut())
+        {
             told.listed = false;
         }
     }
@@ -330,8 +384,16 @@ impl Plan {
         let event_id = self.event_id();
         let mut body: Value = serde_json::from_slice(&purchase.completed(&event_id)).expect("JSON");
         body["event_dt"] = json!(at);
-        let told = Told { event_id, body: body.to_string(), listed: true };
-        self.moments.push(Moment { at, truth: None, told: Some(told) });
+        let told = Told {
+            event_id,
+            body: body.to_string(),
+            listed: true,
+        };
+        self.moments.push(Moment {
+            at,
+            truth: None,
+            told: Some(told),
+        });
     }
 
     /// A checkout of a cart, in one of the ways in which it can be paid for, and what comes of it.
@@ -345,7 +407,9 @@ impl Plan {
         }
         if self.dice.percent(20) {
             // Nothing that we need, or know.
-            let kind = self.dice.one_of(&["payment_intent.created", "payment_intent.pondered"]);
+            let kind = self
+                .dice
+                .one_of(&["payment_intent.created", "payment_intent.pondered"]);
             let intent = sample("payment_intent.created", "payment_intent");
             self.tell(begin, kind, "payment_intent", &intent);
         }
@@ -360,7 +424,9 @@ impl Plan {
         let goods = BTreeMap::from([(counted("BRACE-M"), 2), (counted("TOTE"), 1)]);
         let with = |status: &str, received: i64, capture: Capture| {
             let told = payment_told(status);
-            let payments = payments.iter().map(|id| PaymentIntentId::new(id.as_str()).expect("an id"));
+            let payments = payments
+                .iter()
+                .map(|id| PaymentIntentId::new(id.as_str()).expect("an id"));
             let payments = payments.map(|id| (id, told.clone())).collect();
             Truth::Checkout(Box::new(Checkout {
                 payments,
@@ -408,7 +474,11 @@ impl Plan {
                 paid_at = begin + self.seconds(HOUR, 5 * DAY);
                 let succeeds = self.dice.percent(70);
                 let (status, received, kind) = if succeeds {
-                    ("succeeded", total, "checkout.session.async_payment_succeeded")
+                    (
+                        "succeeded",
+                        total,
+                        "checkout.session.async_payment_succeeded",
+                    )
                 } else {
                     funds = Funds::Failed;
                     ("canceled", 0, "checkout.session.async_payment_failed")
@@ -418,9 +488,18 @@ impl Plan {
             }
             _ => {
                 // Left alone: no order ever.
-                let left = Checkout { status: Status::Expired, received: Some(0), ..known };
+                let left = Checkout {
+                    status: Status::Expired,
+                    received: Some(0),
+                    ..known
+                };
                 self.truth(begin, Truth::Checkout(Box::new(left)));
-                self.tell(begin, "checkout.session.expired", "checkout_session", &bought.session.clone());
+                self.tell(
+                    begin,
+                    "checkout.session.expired",
+                    "checkout_session",
+                    &bought.session.clone(),
+                );
                 return;
             }
         }
@@ -428,7 +507,11 @@ impl Plan {
             Funds::Received => self.give_back(n, paid_at, total, &payments),
             _ => Default::default(),
         };
-        let status = if funds == Funds::Received { "succeeded" } else { "canceled" };
+        let status = if funds == Funds::Received {
+            "succeeded"
+        } else {
+            "canceled"
+        };
         self.orders.push(OrderFacts {
             id: bought.order_id().to_owned(),
             statuses: payments.iter().map(|id| (id.clone(), status)).collect(),
@@ -456,7 +539,11 @@ impl Plan {
         let mut left = total;
         while self.dice.percent(35) && left > 500 {
             let payment = self.dice.place(payments.len());
-            let amount = if self.dice.percent(40) { left } else { self.seconds(101, 499) };
+            let amount = if self.dice.percent(40) {
+                left
+            } else {
+                self.seconds(101, 499)
+            };
             left -= amount;
             let from = (payments[payment].clone(), None);
             refunds.push(self.refund(n * 8 + refunds.len() as u64, paid_at, amount, &from));
@@ -482,9 +569,16 @@ impl Plan {
         refund["payment_intent_id"] = json!(payment);
         refund["amount"] = json!(amount);
         let names_goods = self.dice.percent(40);
-        refund["metadata"] = if names_goods { json!({"restock": "TOTE:1"}) } else { json!({}) };
+        refund["metadata"] = if names_goods {
+            json!({"restock": "TOTE:1"})
+        } else {
+            json!({})
+        };
         refund["subscription_id"] = json!(renewal);
-        let goods = names_goods.then(|| (counted("TOTE"), 1)).into_iter().collect();
+        let goods = names_goods
+            .then(|| (counted("TOTE"), 1))
+            .into_iter()
+            .collect();
         let mut when = after + self.seconds(10, 20 * DAY);
         let steps: &[&'static str] = match self.dice.below(6) {
             0 => &["pending", "failed"],
@@ -500,7 +594,9 @@ impl Plan {
                 _ => "refund.updated",
             };
             let body = event(kind, "fevt_0", when, "refund", &refund);
-            let News::Refund(news) = news(&body) else { panic!("no refund: {refund}") };
+            let News::Refund(news) = news(&body) else {
+                panic!("no refund: {refund}")
+            };
             self.truth(when, Truth::Refund(Box::new(news)));
             self.tell(when, kind, "refund", &refund.clone());
             // No list tells that a refund had succeeded which has failed since.
@@ -514,7 +610,14 @@ impl Plan {
         }
         let status = steps.last().copied().unwrap_or_default();
         let succeeded = steps.contains(&"succeeded");
-        RefundFacts { id: refund_id, amount, status, succeeded, goods, own: renewal.is_none() }
+        RefundFacts {
+            id: refund_id,
+            amount,
+            status,
+            succeeded,
+            goods,
+            own: renewal.is_none(),
+        }
     }
 
     fn dispute(&mut self, n: u64, after: i64, payment: &str) -> (String, &'static str) {
@@ -534,7 +637,12 @@ impl Plan {
                 break;
             }
             dispute["status"] = json!(status);
-            self.tell(when, &format!("charge.dispute.{kind}"), "dispute", &dispute.clone());
+            self.tell(
+                when,
+                &format!("charge.dispute.{kind}"),
+                "dispute",
+                &dispute.clone(),
+            );
             when += self.seconds(1, 5 * DAY);
         }
         (dispute_id, last)
@@ -570,8 +678,11 @@ impl Plan {
         resource["customer"] = json!(customer);
         resource["test_mode"] = json!(false);
         let product = &resource["items"][0]["price"]["product"];
-        let product =
-            product.as_str().or_else(|| product["product_id"].as_str()).expect("a product").to_owned();
+        let product = product
+            .as_str()
+            .or_else(|| product["product_id"].as_str())
+            .expect("a product")
+            .to_owned();
         let facts = LifeFacts {
             customer: customer.clone(),
             id: id("fsub", n),
@@ -586,20 +697,36 @@ impl Plan {
             left_at: None,
             ended_at: None,
         };
-        let mut life = Growing { number: n, customer, resource, facts, payments: Vec::new() };
+        let mut life = Growing {
+            number: n,
+            customer,
+            resource,
+            facts,
+            payments: Vec::new(),
+        };
         let begin = BEGIN + self.seconds(0, 40 * DAY);
         if self.dice.percent(8) {
             // Nobody ever pays.
             self.turn(&mut life, begin, "created", "incomplete", begin + MONTH);
             // What never began is not made up for: nothing follows from it. Here a row is expected that says so.
             self.must_come();
-            self.turn(&mut life, begin + DAY, "updated", "incomplete_expired", begin + MONTH);
+            self.turn(
+                &mut life,
+                begin + DAY,
+                "updated",
+                "incomplete_expired",
+                begin + MONTH,
+            );
             self.must_come();
             self.lives.push(life.facts);
             return;
         }
         let trial = self.dice.percent(25);
-        let mut paid_to = if trial { begin + 14 * DAY } else { begin + MONTH };
+        let mut paid_to = if trial {
+            begin + 14 * DAY
+        } else {
+            begin + MONTH
+        };
         if trial {
             life.resource["trial_start"] = text(begin);
             life.resource["trial_end"] = text(paid_to);
@@ -611,7 +738,10 @@ impl Plan {
         let total = known.totals.total;
         self.truth(begin + 2, Truth::Checkout(Box::new(known)));
         self.completed(begin + 2, &bought);
-        let mut own = bought.session["payment_intent"].as_str().expect("a payment").to_owned();
+        let mut own = bought.session["payment_intent"]
+            .as_str()
+            .expect("a payment")
+            .to_owned();
         if !trial {
             life.payments.push(std::mem::take(&mut own));
             self.invoice(&mut life, begin + 3, &["paid"], 0, (begin, paid_to));
@@ -637,7 +767,13 @@ impl Plan {
         let order_id = bought.order_id().to_owned();
         self.orders.push(OrderFacts {
             id: order_id.clone(),
-            payments: life.payments.first().filter(|_| !trial).cloned().into_iter().collect(),
+            payments: life
+                .payments
+                .first()
+                .filter(|_| !trial)
+                .cloned()
+                .into_iter()
+                .collect(),
             statuses: BTreeMap::new(),
             customer: Some(life.customer.clone()),
             email: format!("buyer{n}@example.com"),
@@ -712,7 +848,14 @@ impl Plan {
     }
 
     /// The subscription is like this from then on, and is told to be.
-    fn turn(&mut self, life: &mut Growing, when: i64, kind: &str, status: &'static str, period_end: i64) {
+    fn turn(
+        &mut self,
+        life: &mut Growing,
+        when: i64,
+        kind: &str,
+        status: &'static str,
+        period_end: i64,
+    ) {
         let resource = &mut life.resource;
         resource["status"] = json!(status);
         resource["cancel_at_period_end"] = json!(life.facts.cancels);
@@ -724,8 +867,16 @@ impl Plan {
             life.facts.left_at.get_or_insert(when);
         }
         let kind = format!("customer.subscription.{kind}");
-        let body = event("customer.subscription.updated", "fevt_0", when, "subscription", &told);
-        let News::Subscription(mut known) = news(&body) else { panic!("no subscription: {told}") };
+        let body = event(
+            "customer.subscription.updated",
+            "fevt_0",
+            when,
+            "subscription",
+            &told,
+        );
+        let News::Subscription(mut known) = news(&body) else {
+            panic!("no subscription: {told}")
+        };
         known.snapshot.source = Source::Read;
         let ended_at = (status == "canceled").then(|| at(when));
         self.truth(when, Truth::Subscription(Box::new(known), ended_at));
@@ -733,10 +884,24 @@ impl Plan {
     }
 
     /// Something happens to the invoice of a period, as these events tell.
-    fn invoice(&mut self, life: &mut Growing, when: i64, kinds: &[&str], nth: u64, (from, to): (i64, i64)) {
+    fn invoice(
+        &mut self,
+        life: &mut Growing,
+        when: i64,
+        kinds: &[&str],
+        nth: u64,
+        (from, to): (i64, i64),
+    ) {
         let n = life.number;
         let mut invoice = sample("invoice.paid", "invoice");
-        let invoice_id = id("fin", if nth == 0 { n } else { n * 64 + (1 << 40) + nth });
+        let invoice_id = id(
+            "fin",
+            if nth == 0 {
+                n
+            } else {
+                n * 64 + (1 << 40) + nth
+            },
+        );
         let payment = match (nth, life.payments.first()) {
             (0, Some(own)) => own.clone(),
             _ => id("fpi", n * 64 + (1 << 42) + nth),
@@ -744,7 +909,11 @@ impl Plan {
         invoice["invoice_id"] = json!(invoice_id);
         invoice["subscription"] = json!(life.facts.id);
         // Where it is not said whose it is, the index is asked, or the API.
-        invoice["customer"] = if self.dice.percent(20) { Value::Null } else { json!(life.customer) };
+        invoice["customer"] = if self.dice.percent(20) {
+            Value::Null
+        } else {
+            json!(life.customer)
+        };
         invoice["payment_intent"] = json!(payment);
         invoice["period_start"] = text(from);
         invoice["period_end"] = text(to);
@@ -754,24 +923,41 @@ impl Plan {
             invoice["status"] = json!("open");
             invoice["amount_paid"] = json!(0);
         }
-        let known = life.facts.invoices.iter_mut().find(|known| known.id == invoice_id);
+        let known = life
+            .facts
+            .invoices
+            .iter_mut()
+            .find(|known| known.id == invoice_id);
         if let Some(known) = known {
             known.paid = paid;
         } else {
             let failed_at = (!paid).then_some(when);
             let first = nth == 0;
-            life.facts.invoices.push(InvoiceFacts { id: invoice_id, first, paid, failed_at, end: to });
+            life.facts.invoices.push(InvoiceFacts {
+                id: invoice_id,
+                first,
+                paid,
+                failed_at,
+                end: to,
+            });
         }
         if paid && nth > 0 {
             life.payments.push(payment);
         }
         if paid {
             let body = event("invoice.paid", "fevt_0", when, "invoice", &invoice);
-            let News::Invoice(known) = news(&body) else { panic!("no invoice: {invoice}") };
+            let News::Invoice(known) = news(&body) else {
+                panic!("no invoice: {invoice}")
+            };
             self.truth(when, Truth::Invoice(Box::new(known), at(from)));
         }
         for kind in kinds {
-            self.tell(when, &format!("invoice.{kind}"), "invoice", &invoice.clone());
+            self.tell(
+                when,
+                &format!("invoice.{kind}"),
+                "invoice",
+                &invoice.clone(),
+            );
         }
     }
 

@@ -40,11 +40,23 @@ pub fn fate(dice: &mut Dice, troubles: u64) -> (&'static [&'static str], Option<
     }
     match dice.below(8) {
         0 | 1 => (&["send", "bounce"], Some("mails bounced for good")),
-        2 => (&["send", "bounce.transient"], Some("mails bounced for a while")),
-        3 => (&["send", "bounce.out-of-office", "delivery"], Some("mails bounced for a while")),
-        4 => (&["send", "delivery", "complaint"], Some("mails complained of")),
+        2 => (
+            &["send", "bounce.transient"],
+            Some("mails bounced for a while"),
+        ),
+        3 => (
+            &["send", "bounce.out-of-office", "delivery"],
+            Some("mails bounced for a while"),
+        ),
+        4 => (
+            &["send", "delivery", "complaint"],
+            Some("mails complained of"),
+        ),
         5 => (&["reject"], Some("mails that SES did not let out")),
-        6 => (&["rendering-failure"], Some("mails that SES did not let out")),
+        6 => (
+            &["rendering-failure"],
+            Some("mails that SES did not let out"),
+        ),
         _ => (&[], Some("mails of which SES tells nothing")),
     }
 }
@@ -52,10 +64,17 @@ pub fn fate(dice: &mut Dice, troubles: u64) -> (&'static [&'static str], Option<
 impl Told {
     /// One of these kinds of a mail.
     pub fn of(taken: &Taken, kind: &'static str, dice: &mut Dice) -> Self {
-        let most = if kind == "complaint" { Duration::from_hours(72) } else { Duration::from_mins(40) };
+        let most = if kind == "complaint" {
+            Duration::from_hours(72)
+        } else {
+            Duration::from_mins(40)
+        };
         let at = match kind {
             "send" | "reject" | "rendering-failure" => taken.at,
-            _ => taken.at.saturating_add(dice.between(Duration::ZERO, most)).unwrap_or(taken.at),
+            _ => taken
+                .at
+                .saturating_add(dice.between(Duration::ZERO, most))
+                .unwrap_or(taken.at),
         };
         let mut notice = taken.told(kind);
         for of in ["delivery", "bounce", "complaint"] {
@@ -95,7 +114,8 @@ impl Mailed {
         } else if self.tells("delivery") {
             Some(Ok(()))
         } else {
-            self.tells("bounce.out-of-office").then_some(Err(Trouble::Bounced))
+            self.tells("bounce.out-of-office")
+                .then_some(Err(Trouble::Bounced))
         }
     }
 }
@@ -113,7 +133,9 @@ pub fn troubles(mailed: &[Mailed]) -> BTreeMap<ReceiptId, Trouble> {
             }
         }
     }
-    last.into_iter().filter_map(|(id, (_, _, verdict))| Some((id.clone(), verdict.err()?))).collect()
+    last.into_iter()
+        .filter_map(|(id, (_, _, verdict))| Some((id.clone(), verdict.err()?)))
+        .collect()
 }
 
 /// To which addresses a mail came back for good, and whose owners complained, and when last.
@@ -121,9 +143,17 @@ pub fn troubles(mailed: &[Mailed]) -> BTreeMap<ReceiptId, Trouble> {
 pub fn marks(mailed: &[Mailed]) -> BTreeMap<AddressHash, (Option<Timestamp>, Option<Timestamp>)> {
     let mut marks: BTreeMap<_, (Option<Timestamp>, Option<Timestamp>)> = BTreeMap::new();
     for mail in mailed {
-        for told in mail.told.iter().filter(|told| matches!(told.kind, "bounce" | "complaint")) {
+        for told in mail
+            .told
+            .iter()
+            .filter(|told| matches!(told.kind, "bounce" | "complaint"))
+        {
             let mark = marks.entry(AddressHash::of(&mail.taken.to)).or_default();
-            let known = if told.kind == "bounce" { &mut mark.0 } else { &mut mark.1 };
+            let known = if told.kind == "bounce" {
+                &mut mark.0
+            } else {
+                &mut mark.1
+            };
             let at = whole_second(told.at);
             *known = Some(known.map_or(at, |known| known.max(at)));
         }

@@ -1,5 +1,8 @@
 //! One story, step by step: whose turn it is, what it finds, and what becomes of it.
-#![expect(clippy::indexing_slicing, reason = "a place in a list that was just looked up")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a place in a list that was just looked up"
+)]
 
 mod ending;
 mod provider;
@@ -214,7 +217,11 @@ impl<'a> Run<'a> {
             weather,
             faults,
             dice,
-            queues: [Sqs::named("jobs"), Sqs::named("receipts"), Sqs::named("reports")],
+            queues: [
+                Sqs::named("jobs"),
+                Sqs::named("receipts"),
+                Sqs::named("reports"),
+            ],
             troubled: BTreeSet::new(),
             dead_reports: Vec::new(),
             mailed: Vec::new(),
@@ -229,7 +236,10 @@ impl<'a> Run<'a> {
             needs: Needs::default(),
             reconciled: None,
             loud,
-            stats: Stats { seeds: 1, ..Stats::default() },
+            stats: Stats {
+                seeds: 1,
+                ..Stats::default()
+            },
         };
         run.arrange();
         run
@@ -247,7 +257,11 @@ impl<'a> Run<'a> {
     }
 
     fn after(&mut self, wait: Duration, act: Act) {
-        let when = self.world.now().saturating_add(wait).unwrap_or(Timestamp::MAX);
+        let when = self
+            .world
+            .now()
+            .saturating_add(wait)
+            .unwrap_or(Timestamp::MAX);
         self.at(when, act);
     }
 
@@ -260,7 +274,8 @@ impl<'a> Run<'a> {
             self.at(when, Act::Moment(n));
         }
         let begin = self.world.now();
-        let days = u64::try_from(last.duration_since(begin).as_hours() / 24).unwrap_or_default() + 30;
+        let days =
+            u64::try_from(last.duration_since(begin).as_hours() / 24).unwrap_or_default() + 30;
         // Where no message is lost, nobody may need a sweep, but for mails of a later day.
         let sweeps = if self.weather.drops > 0 { days / 4 } else { 0 };
         let reconciles = self.weather.reconciles * days / 10;
@@ -283,7 +298,9 @@ impl<'a> Run<'a> {
         ];
         for (count, act) in acts {
             for _ in 0..count {
-                let wait = self.dice.between(Duration::ZERO, Duration::from_hours(days * 24));
+                let wait = self
+                    .dice
+                    .between(Duration::ZERO, Duration::from_hours(days * 24));
                 self.after(wait, act);
             }
         }
@@ -315,7 +332,11 @@ impl<'a> Run<'a> {
         }
         self.settle()?;
         let again = self.hold_end()?;
-        hold!(end == again, "I6: run again, it has become another: {}", end.differs_from(&again));
+        hold!(
+            end == again,
+            "I6: run again, it has become another: {}",
+            end.differs_from(&again)
+        );
         let kept = self.world.kept();
         let mails = kept.mails.len() as u64;
         let sky = self.faults.sky();
@@ -328,15 +349,24 @@ impl<'a> Run<'a> {
         ids.sort();
         ids.dedup();
         self.stats.again = mails - ids.len() as u64;
-        let held = kept.receipts.values().filter(|row| row.state == domain::receipt::State::Held);
+        let held = kept
+            .receipts
+            .values()
+            .filter(|row| row.state == domain::receipt::State::Held);
         self.stats.held = held.count() as u64;
         let is_sent = |id: &&ReceiptId| {
-            kept.receipts.get(*id).is_some_and(|row| matches!(row.state, domain::receipt::State::Sent { .. }))
+            kept.receipts
+                .get(*id)
+                .is_some_and(|row| matches!(row.state, domain::receipt::State::Sent { .. }))
         };
         let settled = self.seen.held.iter().filter(is_sent).count() as u64;
         drop(kept);
         drop(sky);
-        *self.stats.struck.entry("held mails settled by SES's feedback").or_default() += settled;
+        *self
+            .stats
+            .struck
+            .entry("held mails settled by SES's feedback")
+            .or_default() += settled;
         let days = self.world.now().duration_since(begin).as_hours() / 24;
         self.stats.days = u64::try_from(days).unwrap_or_default();
         Ok(())
@@ -349,7 +379,10 @@ impl<'a> Run<'a> {
         self.go_on()?;
         let found = self.reconciled.as_ref();
         let nothing = |found: &Reconciled| is_clean(found) && found.total().seen_before == 0;
-        hold!(found.is_some_and(nothing), "I6: something is missing at the end: {found:?}");
+        hold!(
+            found.is_some_and(nothing),
+            "I6: something is missing at the end: {found:?}"
+        );
         Ok(())
     }
 
@@ -365,9 +398,17 @@ impl<'a> Run<'a> {
     fn go_on(&mut self) -> Result<(), String> {
         for _ in 0..MOST_STEPS {
             let now = self.world.now();
-            let act_due = self.agenda.keys().next().is_some_and(|(when, _)| *when <= now);
+            let act_due = self
+                .agenda
+                .keys()
+                .next()
+                .is_some_and(|(when, _)| *when <= now);
             let ready: Vec<usize> = (0..self.flights.len())
-                .filter(|n| self.flights[*n].wakes_at.is_none_or(|wakes_at| wakes_at <= now))
+                .filter(|n| {
+                    self.flights[*n]
+                        .wakes_at
+                        .is_none_or(|wakes_at| wakes_at <= now)
+                })
                 .collect();
             let at_work = |lane: Lane| {
                 let is_it = |errand: &Errand| matches!(errand, Errand::Work(of, _) if *of == lane);
@@ -378,14 +419,22 @@ impl<'a> Run<'a> {
             };
             let lanes: Vec<Lane> = Lane::ALL
                 .into_iter()
-                .filter(|lane| self.queues[*lane as usize].has_some(now) && at_work(*lane) < MOST_FLIGHTS)
+                .filter(|lane| {
+                    self.queues[*lane as usize].has_some(now) && at_work(*lane) < MOST_FLIGHTS
+                })
                 .collect();
             let options = ready.len() + usize::from(act_due) + lanes.len();
             if options == 0 {
                 let acts = self.agenda.keys().next().map(|(when, _)| *when);
-                let wakes = self.flights.iter().filter_map(|flight| flight.wakes_at).min();
+                let wakes = self
+                    .flights
+                    .iter()
+                    .filter_map(|flight| flight.wakes_at)
+                    .min();
                 let queues = self.queues.iter().filter_map(Sqs::next_at);
-                let Some(next) = queues.chain(acts).chain(wakes).min() else { return Ok(()) };
+                let Some(next) = queues.chain(acts).chain(wakes).min() else {
+                    return Ok(());
+                };
                 let wait = next.duration_since(now).unsigned_abs();
                 self.pass(wait);
                 continue;
@@ -427,7 +476,9 @@ impl<'a> Run<'a> {
                 }
                 // While what the operator has changed is on its way into the indexes.
                 if self.dice.percent(30) {
-                    let wait = self.dice.between(Duration::from_secs(1), Duration::from_secs(6));
+                    let wait = self
+                        .dice
+                        .between(Duration::from_secs(1), Duration::from_secs(6));
                     self.after(wait, Act::Operate);
                 }
                 if self.weather.drops > 0 && self.dice.percent(50) {
@@ -448,8 +499,14 @@ impl<'a> Run<'a> {
             }
             Act::Outage => {
                 let services = self.dice.one_of(&SERVICES);
-                let lasts = self.dice.between(Duration::from_mins(1), Duration::from_hours(3));
-                let until = self.world.now().saturating_add(lasts).unwrap_or(Timestamp::MAX);
+                let lasts = self
+                    .dice
+                    .between(Duration::from_mins(1), Duration::from_hours(3));
+                let until = self
+                    .world
+                    .now()
+                    .saturating_add(lasts)
+                    .unwrap_or(Timestamp::MAX);
                 self.say(|| format!("{services:?} are away until {until}"));
                 let mut sky = self.faults.sky();
                 sky.outages.push(Outage { services, until });
@@ -458,7 +515,12 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn begin(&mut self, errand: Errand, lasts: Duration, future: Pin<Box<dyn Future<Output = Done> + 'a>>) {
+    fn begin(
+        &mut self,
+        errand: Errand,
+        lasts: Duration,
+        future: Pin<Box<dyn Future<Output = Done> + 'a>>,
+    ) {
         self.next += 1;
         let began_at = self.world.now();
         let dies_at = began_at.saturating_add(lasts).unwrap_or(Timestamp::MAX);
@@ -493,13 +555,18 @@ impl<'a> Run<'a> {
             .collect()
         };
         for taken in taken {
-            self.seen.may_send(&taken.receipt_id, &taken.to, self.plan, began_at)?;
+            self.seen
+                .may_send(&taken.receipt_id, &taken.to, self.plan, began_at)?;
             let troubles = self.rate(self.weather.troubles);
             let (kinds, trouble) = reports::fate(&mut self.dice, troubles);
             if let Some(trouble) = trouble {
                 self.faults.sky().count(trouble);
             }
-            let mut mailed = Mailed { taken, told: Vec::new(), untold: kinds.is_empty() };
+            let mut mailed = Mailed {
+                taken,
+                told: Vec::new(),
+                untold: kinds.is_empty(),
+            };
             for kind in kinds {
                 if !self.dice.percent(self.weather.reports) {
                     self.faults.sky().count("reports that never came");
@@ -550,7 +617,10 @@ impl<'a> Run<'a> {
 
     /// One step of an invocation: to its next await point, unless it is killed or frozen there.
     fn step(&mut self, n: usize) -> Result<(), String> {
-        let (kills, freezes) = (self.rate(self.weather.kills), self.rate(self.weather.freezes));
+        let (kills, freezes) = (
+            self.rate(self.weather.kills),
+            self.rate(self.weather.freezes),
+        );
         let now = self.world.now();
         let flight = &mut self.flights[n];
         let id = flight.id;
@@ -565,7 +635,9 @@ impl<'a> Run<'a> {
             return Ok(());
         } else if self.dice.rarely(freezes) {
             let most = self.dice.one_of(&[40, 240, 3_600, 200_000]);
-            let lasts = self.dice.between(Duration::from_secs(5), Duration::from_secs(most));
+            let lasts = self
+                .dice
+                .between(Duration::from_secs(5), Duration::from_secs(most));
             flight.wakes_at = now.saturating_add(lasts).ok();
             trouble(&mut self.troubled, &flight.errand);
             let mut sky = self.faults.sky();
@@ -599,8 +671,14 @@ impl<'a> Run<'a> {
         let wrote = std::mem::take(&mut self.faults.sky().wrote);
         if wrote {
             let misled = self.faults.sky().misled.contains(&id);
-            let Flight { began_at, ref jobs, .. } = self.flights[n];
-            self.seen.attempt = Attempt { began_at, receives: Rc::clone(jobs), misled };
+            let Flight {
+                began_at, ref jobs, ..
+            } = self.flights[n];
+            self.seen.attempt = Attempt {
+                began_at,
+                receives: Rc::clone(jobs),
+                misled,
+            };
             let kept = self.world.kept();
             self.seen.look(&kept, self.plan, &self.faults, now)?;
             drop(kept);
@@ -629,13 +707,19 @@ impl<'a> Run<'a> {
     fn look_out_for_what_is_due(&mut self, now: Timestamp) {
         let new: Vec<_> = {
             let kept = self.world.kept();
-            let due = kept.receipts.values().filter_map(|row| Some((row.receipt_id.clone(), row.due_at?)));
-            due.filter(|(id, _)| !self.looked_out_for.contains(id)).collect()
+            let due = kept
+                .receipts
+                .values()
+                .filter_map(|row| Some((row.receipt_id.clone(), row.due_at?)));
+            due.filter(|(id, _)| !self.looked_out_for.contains(id))
+                .collect()
         };
         for (id, due_at) in new {
             self.looked_out_for.insert(id);
             for hours in (1..=72).step_by(6) {
-                let when = due_at.max(now).saturating_add(SignedDuration::from_hours(hours));
+                let when = due_at
+                    .max(now)
+                    .saturating_add(SignedDuration::from_hours(hours));
                 self.at(when.unwrap_or(Timestamp::MAX), Act::Sweep);
             }
         }
@@ -643,14 +727,20 @@ impl<'a> Run<'a> {
 
     /// What every step costs; now and then seconds; and now and then the clock jumps.
     fn time_goes_by(&mut self, id: u64) {
-        let mut by = self.dice.between(Duration::from_millis(1), Duration::from_millis(60));
+        let mut by = self
+            .dice
+            .between(Duration::from_millis(1), Duration::from_millis(60));
         if self.dice.rarely(self.rate(self.weather.slow)) {
-            by = self.dice.between(Duration::from_secs(1), Duration::from_secs(28));
+            by = self
+                .dice
+                .between(Duration::from_secs(1), Duration::from_secs(28));
             self.disturb_all("calls that took seconds");
             self.say(|| format!("r{id} takes {by:?}"));
         }
         if self.dice.rarely(self.rate(self.weather.jumps)) {
-            by = self.dice.between(Duration::from_secs(30), Duration::from_hours(2));
+            by = self
+                .dice
+                .between(Duration::from_secs(30), Duration::from_hours(2));
             self.disturb_all("jumps of the clock");
             self.say(|| format!("the clock jumps by {by:?}"));
         }
@@ -660,7 +750,8 @@ impl<'a> Run<'a> {
     fn disturb_all(&mut self, what: &'static str) {
         let mut sky = self.faults.sky();
         sky.count(what);
-        sky.disturbed.extend(self.flights.iter().map(|flight| flight.id));
+        sky.disturbed
+            .extend(self.flights.iter().map(|flight| flight.id));
     }
 
     /// A process is gone, wherever it was.
@@ -682,16 +773,23 @@ impl<'a> Run<'a> {
     /// The sender comes again, on its schedule; after the end of that, by hand.
     fn resend(&mut self, n: usize) {
         let event_id = &self.deliveries[n].event_id;
-        if self.weather.drops > 0 && self.dice.percent(20) && self.world.kept().events.contains_key(event_id)
+        if self.weather.drops > 0
+            && self.dice.percent(20)
+            && self.world.kept().events.contains_key(event_id)
         {
             // It gives up, and what is stored is all there is.
             self.deliveries[n].taken = true;
-            self.faults.sky().count("stored deliveries that nobody sends again");
+            self.faults
+                .sky()
+                .count("stored deliveries that nobody sends again");
             self.needs.sweep = true;
             return;
         }
         let tries = self.deliveries[n].tries;
-        let wait = RESENDS.get(tries).copied().unwrap_or(Duration::from_hours(24));
+        let wait = RESENDS
+            .get(tries)
+            .copied()
+            .unwrap_or(Duration::from_hours(24));
         self.after(wait, Act::Post(n));
     }
 
@@ -699,14 +797,24 @@ impl<'a> Run<'a> {
     fn done(&mut self, flight: &Flight<'a>, done: Done) -> Result<(), String> {
         let unheard = flight.zombie || self.dice.rarely(self.rate(self.weather.answers));
         if unheard && !flight.zombie {
-            self.faults.sky().count("invocations whose end nobody heard of");
+            self.faults
+                .sky()
+                .count("invocations whose end nobody heard of");
         }
         match (&flight.errand, done) {
             (Errand::Post(n), Done::Answered(status)) => {
-                self.say(|| format!("r{} answers {status} to {}", flight.id, self.deliveries[*n].id));
+                self.say(|| {
+                    format!(
+                        "r{} answers {status} to {}",
+                        flight.id, self.deliveries[*n].id
+                    )
+                });
                 // What is verified late is stale.
                 let late = status == 401 && self.faults.sky().disturbed.contains(&flight.id);
-                hold!(late || [200, 503].contains(&status), "a delivery was answered with {status}");
+                hold!(
+                    late || [200, 503].contains(&status),
+                    "a delivery was answered with {status}"
+                );
                 if unheard || status != 200 {
                     self.resend(*n);
                 } else {
@@ -714,17 +822,24 @@ impl<'a> Run<'a> {
                 }
             }
             (Errand::Forgery, Done::Answered(status)) => {
-                hold!([400, 401, 503].contains(&status), "I4: a forgery was answered with {status}");
+                hold!(
+                    [400, 401, 503].contains(&status),
+                    "I4: a forgery was answered with {status}"
+                );
             }
-            (Errand::Operate, _) => self.needs.sweep |= self.faults.sky().disturbed.contains(&flight.id),
+            (Errand::Operate, _) => {
+                self.needs.sweep |= self.faults.sky().disturbed.contains(&flight.id)
+            }
             (Errand::Reconcile, Done::Compared(found)) => {
                 self.say(|| format!("r{} has found {found:?}", flight.id));
                 // Stopped between row and message, and its gap closed by somebody else.
                 self.needs.sweep |= self.faults.sky().disturbed.contains(&flight.id);
-                let Count { missing, .. } = found.as_ref().map(Reconciled::total).unwrap_or_default();
+                let Count { missing, .. } =
+                    found.as_ref().map(Reconciled::total).unwrap_or_default();
                 let mut sky = self.faults.sky();
-                *sky.struck.entry("events made up for, of what no webhook told").or_default() +=
-                    missing as u64;
+                *sky.struck
+                    .entry("events made up for, of what no webhook told")
+                    .or_default() += missing as u64;
                 drop(sky);
                 // As it was when the last webhook had come, or had not.
                 self.needs.reconcile &= !(self.calm && found.as_ref().is_some_and(is_clean));
@@ -744,14 +859,22 @@ impl<'a> Run<'a> {
                     .iter()
                     .map(|failure| failure.item_identifier.as_str())
                     .collect();
-                self.say(|| format!("r{} is through with {received:?}, but for {failed:?}", flight.id));
+                self.say(|| {
+                    format!(
+                        "r{} is through with {received:?}, but for {failed:?}",
+                        flight.id
+                    )
+                });
                 if unheard {
                     return Ok(());
                 }
                 if (1..received.len()).contains(&failed.len()) {
                     self.faults.sky().count("batches that failed in part");
                 }
-                for received in received.iter().filter(|received| !failed.contains(&received.id.as_str())) {
+                for received in received
+                    .iter()
+                    .filter(|received| !failed.contains(&received.id.as_str()))
+                {
                     self.queues[*lane as usize].delete(received, &mut self.dice);
                 }
             }
@@ -764,8 +887,13 @@ impl<'a> Run<'a> {
     fn is_named(&self, id: &EventId) -> bool {
         let name = format!("\"{id}\"");
         let kept = self.world.kept();
-        self.queues.iter().any(|queue| queue.bodies().any(|body| body.contains(&name)))
-            || kept.dead_letters.values().any(|dead| dead.body.contains(&name))
+        self.queues
+            .iter()
+            .any(|queue| queue.bodies().any(|body| body.contains(&name)))
+            || kept
+                .dead_letters
+                .values()
+                .any(|dead| dead.body.contains(&name))
     }
 
     /// `DynamoDB` deletes some of the events that have expired, whenever it likes. No event is forgotten before the last
@@ -776,7 +904,11 @@ impl<'a> Run<'a> {
         }
         let now = self.world.now();
         let kept_for = SignedDuration::from_hours(self.weather.retention * 24);
-        let expired = self.seen.ended.iter().filter(|(_, ended)| now.duration_since(**ended) > kept_for);
+        let expired = self
+            .seen
+            .ended
+            .iter()
+            .filter(|(_, ended)| now.duration_since(**ended) > kept_for);
         let expired: Vec<EventId> = expired.map(|(id, _)| id.clone()).collect();
         for id in expired {
             if self.dice.percent(share) && !self.is_named(&id) {
@@ -790,6 +922,16 @@ impl<'a> Run<'a> {
 
 /// Whether nothing was missing that is still to be worked on, and all was looked at.
 fn is_clean(found: &Reconciled) -> bool {
-    let Count { examined, seen_before, .. } = found.total();
-    !found.more && found.total() == Count { examined, seen_before, ..Count::default() }
+    let Count {
+        examined,
+        seen_before,
+        ..
+    } = found.total();
+    !found.more
+        && found.total()
+            == Count {
+                examined,
+                seen_before,
+                ..Count::default()
+            }
 }

@@ -48,7 +48,10 @@ impl Sqs {
     /// An empty queue.
     #[must_use]
     pub fn named(name: &'static str) -> Self {
-        Self { name, ..Self::default() }
+        Self {
+            name,
+            ..Self::default()
+        }
     }
 
     /// Takes a message.
@@ -59,7 +62,13 @@ impl Sqs {
     /// Takes a message that is written already.
     pub fn send_as_is(&mut self, body: String, now: Timestamp) {
         self.next += 1;
-        self.held.push(Held { id: self.next, body, receives: 0, visible_at: now, handle: 0 });
+        self.held.push(Held {
+            id: self.next,
+            body,
+            receives: 0,
+            visible_at: now,
+            handle: 0,
+        });
     }
 
     /// Whether there is a message to receive.
@@ -87,7 +96,10 @@ impl Sqs {
             .into_iter()
             .partition(|held: &Held| held.visible_at <= now && held.receives >= MOST_RECEIVES);
         self.held = left;
-        let spent = spent.into_iter().map(|held| Spent { id: format!("m{}", held.id), body: held.body });
+        let spent = spent.into_iter().map(|held| Spent {
+            id: format!("m{}", held.id),
+            body: held.body,
+        });
         self.spent.extend(spent);
         let count = 1 + dice.place(most);
         while messages.len() < count {
@@ -97,7 +109,9 @@ impl Sqs {
                 .filter(|held| held.visible_at <= now && held.receives < MOST_RECEIVES)
                 .collect();
             let place = dice.place(visible.len());
-            let Some(held) = visible.get_mut(place) else { break };
+            let Some(held) = visible.get_mut(place) else {
+                break;
+            };
             self.next += 1;
             held.receives += 1;
             held.handle = self.next;
@@ -112,8 +126,10 @@ impl Sqs {
             message.message_id = Some(id.clone());
             message.receipt_handle = Some(handle.clone());
             message.body = Some(held.body.clone());
-            message.attributes =
-                HashMap::from([("ApproximateReceiveCount".to_owned(), held.receives.to_string())]);
+            message.attributes = HashMap::from([(
+                "ApproximateReceiveCount".to_owned(),
+                held.receives.to_string(),
+            )]);
             received.push(Received { id, handle });
             messages.push(message);
         }
@@ -134,7 +150,10 @@ impl Sqs {
     /// `MessageNotInflight` then.
     pub fn hide(&mut self, handle: &str, by: Duration, now: Timestamp) {
         let name = self.name;
-        let held = self.held.iter_mut().find(|held| format!("{name}-{}", held.handle) == handle);
+        let held = self
+            .held
+            .iter_mut()
+            .find(|held| format!("{name}-{}", held.handle) == handle);
         let held = held.filter(|held| held.visible_at > now);
         if let Some(held) = held {
             held.visible_at = now.saturating_add(by).unwrap_or(now);
@@ -159,6 +178,7 @@ impl Sqs {
     /// Loses a message that was received.
     pub fn lose(&mut self, received: &Received) {
         let name = self.name;
-        self.held.retain(|held| format!("{name}-{}", held.handle) != received.handle);
+        self.held
+            .retain(|held| format!("{name}-{}", held.handle) != received.handle);
     }
 }

@@ -43,10 +43,16 @@ async fn put_session(
     State(state): State<Shared>,
     Json(bundle): Json<Bundle>,
 ) -> Result<StatusCode, StatusCode> {
-    let id = bundle.session.get("checkout_session_id").and_then(Value::as_str);
-    let Some(id) =
-        id.filter(|_| bundle.customer.as_ref().is_none_or(|customer| has(customer, "customer_id")))
-    else {
+    let id = bundle
+        .session
+        .get("checkout_session_id")
+        .and_then(Value::as_str);
+    let Some(id) = id.filter(|_| {
+        bundle
+            .customer
+            .as_ref()
+            .is_none_or(|customer| has(customer, "customer_id"))
+    }) else {
         return Err(StatusCode::UNPROCESSABLE_ENTITY);
     };
     let data = &mut lock(&state).data;
@@ -106,7 +112,10 @@ struct Refunded {
 
 async fn put_refund(
     State(state): State<Shared>,
-    Json(Refunded { refund, checkout_session }): Json<Refunded>,
+    Json(Refunded {
+        refund,
+        checkout_session,
+    }): Json<Refunded>,
 ) -> Result<StatusCode, StatusCode> {
     if !has(&refund, "refund_id") {
         return Err(StatusCode::UNPROCESSABLE_ENTITY);

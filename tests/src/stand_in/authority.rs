@@ -39,7 +39,10 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Ok(Self(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?))
+        Ok(Self(CertifiedIssuer::self_signed(
+            params,
+            KeyPair::generate()?,
+        )?))
     }
 
     /// Its certificate, for clients that shall trust it.
@@ -50,7 +53,11 @@ impl Authority {
 
     /// Accepts connections with a certificate that it signs.
     pub(super) fn acceptor(&self, flaw: Flaw) -> Result<TlsAcceptor, TlsError> {
-        let host = if flaw == Flaw::OtherHost { "elsewhere.example" } else { HOST };
+        let host = if flaw == Flaw::OtherHost {
+            "elsewhere.example"
+        } else {
+            HOST
+        };
         let mut params = CertificateParams::new([host.to_owned()])?;
         if flaw == Flaw::Expired {
             params.not_after = rcgen::date_time_ymd(2020, 1, 1);

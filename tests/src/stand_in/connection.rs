@@ -31,7 +31,11 @@ impl Cut {
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.0.load(Ordering::Relaxed) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+        if self.0.load(Ordering::Relaxed) {
+            Err(io::ErrorKind::ConnectionReset.into())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -65,7 +69,13 @@ impl Listener for Connections {
                     Err(_) => continue,
                 },
             };
-            return (Connection { stream, cut: Cut::default() }, address);
+            return (
+                Connection {
+                    stream,
+                    cut: Cut::default(),
+                },
+                address,
+            );
         }
     }
 

@@ -48,19 +48,28 @@ impl Fault {
     /// An answer of that status, without a body.
     #[must_use]
     pub fn status(status: u16) -> Self {
-        Self { status: Some(status), ..Self::default() }
+        Self {
+            status: Some(status),
+            ..Self::default()
+        }
     }
 
     /// A connection that is dropped without an answer.
     #[must_use]
     pub fn dropped() -> Self {
-        Self { drop_connection: true, ..Self::default() }
+        Self {
+            drop_connection: true,
+            ..Self::default()
+        }
     }
 
     /// An answer that is right, and late.
     #[must_use]
     pub fn late(delay: Duration) -> Self {
-        Self { delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX), ..Self::default() }
+        Self {
+            delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+            ..Self::default()
+        }
     }
 
     /// The same for so many requests.
@@ -79,18 +88,27 @@ pub(super) async fn strike(
 ) -> Response {
     let fault = {
         let mut state = lock(&state);
-        state.requests.push(format!("{} {}", request.method(), request.uri()));
+        state
+            .requests
+            .push(format!("{} {}", request.method(), request.uri()));
         state.fault_for(request.uri().path())
     };
-    let Some(fault) = fault else { return next.run(request).await };
+    let Some(fault) = fault else {
+        return next.run(request).await;
+    };
     tokio::time::sleep(Duration::from_millis(fault.delay_ms)).await;
     if fault.drop_connection {
         cut.now();
     }
-    let Some(status) = fault.status else { return next.run(request).await };
+    let Some(status) = fault.status else {
+        return next.run(request).await;
+    };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, fault.body).into_response();
-    if let Some(wait) = fault.retry_after.and_then(|wait| HeaderValue::from_str(&wait).ok()) {
+    if let Some(wait) = fault
+        .retry_after
+        .and_then(|wait| HeaderValue::from_str(&wait).ok())
+    {
         response.headers_mut().insert(header::RETRY_AFTER, wait);
     }
     response

@@ -6,10 +6,22 @@ use serde_json::{Value, json};
 /// The ids of a session's payment intents: two where the cart was split.
 pub(super) fn listed<'a>(session: &'a Value) -> Vec<&'a str> {
     // An id, or, expanded, the intent itself.
-    let id = |intent: &'a Value| intent.as_str().or_else(|| intent.get("payment_intent_id")?.as_str());
-    let many = session.get("payment_intents").and_then(Value::as_array).into_iter().flatten();
+    let id = |intent: &'a Value| {
+        intent
+            .as_str()
+            .or_else(|| intent.get("payment_intent_id")?.as_str())
+    };
+    let many = session
+        .get("payment_intents")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     let mut ids: Vec<&str> = many.filter_map(id).collect();
-    if let Some(first) = session.get("payment_intent").and_then(id).filter(|first| !ids.contains(first)) {
+    if let Some(first) = session
+        .get("payment_intent")
+        .and_then(id)
+        .filter(|first| !ids.contains(first))
+    {
         ids.insert(0, first);
     }
     ids

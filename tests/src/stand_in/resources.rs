@@ -46,9 +46,10 @@ enum Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let (status, body) = match self {
-            Self::Error(status, code) => {
-                (status, json!({"error": {"code": code, "message": "refused by the stand-in"}}))
-            }
+            Self::Error(status, code) => (
+                status,
+                json!({"error": {"code": code, "message": "refused by the stand-in"}}),
+            ),
             Self::Parameter(name) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 json!({"detail": [{"loc": ["query", name], "msg": "not valid", "type": "value_error"}]}),
@@ -72,9 +73,14 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Refused;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refused> {
-        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let header = parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
         match header.and_then(|value| value.strip_prefix("Bearer ")) {
-            Some(key) if key.starts_with("fsk_") => Ok(Self { test_mode: key.starts_with("fsk_test_") }),
+            Some(key) if key.starts_with("fsk_") => Ok(Self {
+                test_mode: key.starts_with("fsk_test_"),
+            }),
             _ => Err(Refused::Error(StatusCode::UNAUTHORIZED, "unauthorized")),
         }
     }
@@ -88,7 +94,9 @@ impl<S: Sync> FromRequestParts<S> for Expand {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let query = parts.uri.query().unwrap_or_default();
-        Ok(Self(query.split('&').any(|pair| pair == "expand_customer=true")))
+        Ok(Self(
+            query.split('&').any(|pair| pair == "expand_customer=true"),
+        ))
     }
 }
 
@@ -97,7 +105,9 @@ fn shown(data: &Data, resource: &Value, caller: &Caller, expand: &Expand) -> Val
     let mut resource = resource.clone();
     if expand.0
         && let Some(customer) = resource.get_mut("customer")
-        && let Some(known) = customer.as_str().and_then(|id| data.customer(id, caller.test_mode))
+        && let Some(known) = customer
+            .as_str()
+            .and_then(|id| data.customer(id, caller.test_mode))
     {
         *customer = known.clone();
     }
@@ -111,8 +121,12 @@ async fn session(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refused> {
     let data = &lock(&state).data;
-    let session = data.session(&id, caller.test_mode).ok_or(unknown("checkout_session_not_found"))?;
-    Ok(Json(json!({"checkout_session": shown(data, session, &caller, &expand)})))
+    let session = data
+        .session(&id, caller.test_mode)
+        .ok_or(unknown("checkout_session_not_found"))?;
+    Ok(Json(
+        json!({"checkout_session": shown(data, session, &caller, &expand)}),
+    ))
 }
 
 async fn line_items(
@@ -121,7 +135,8 @@ async fn line_items(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refused> {
     let data = &lock(&state).data;
-    data.session(&id, caller.test_mode).ok_or(unknown("checkout_session_not_found"))?;
+    data.session(&id, caller.test_mode)
+        .ok_or(unknown("checkout_session_not_found"))?;
     Ok(Json(json!({"line_items": data.line_items(&id)})))
 }
 
@@ -131,7 +146,9 @@ async fn customer(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refused> {
     let data = &lock(&state).data;
-    let customer = data.customer(&id, caller.test_mode).ok_or(unknown("customer_not_found"))?;
+    let customer = data
+        .customer(&id, caller.test_mode)
+        .ok_or(unknown("customer_not_found"))?;
     Ok(Json(json!({"customer": customer})))
 }
 
@@ -142,8 +159,12 @@ async fn subscription(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refused> {
     let data = &lock(&state).data;
-    let subscription = data.subscription(&id, caller.test_mode).ok_or(unknown("subscription_not_found"))?;
-    Ok(Json(json!({"subscription": shown(data, subscription, &caller, &expand)})))
+    let subscription = data
+        .subscription(&id, caller.test_mode)
+        .ok_or(unknown("subscription_not_found"))?;
+    Ok(Json(
+        json!({"subscription": shown(data, subscription, &caller, &expand)}),
+    ))
 }
 
 /// How a list is asked for. No list knows all of these; those that it does not know change nothing.
@@ -167,7 +188,8 @@ impl Wanted {
         id: &str,
         usual: usize,
     ) -> Result<Vec<Value>, Refused> {
-        let Ok(limit @ 1..=100) = self.limit.as_deref().map_or(Ok(usual), str::parse::<usize>) else {
+        let Ok(limit @ 1..=100) = self.limit.as_deref().map_or(Ok(usual), str::parse::<usize>)
+        else {
             return Err(Refused::Parameter("limit"));
         };
         let mut found = found;
@@ -184,9 +206,15 @@ impl Wanted {
 impl Wanted {
     /// In Unix seconds, how old a checkout may be: `interval` counts days.
     fn since(&self) -> Result<i64, Refused> {
-        let Some(interval) = &self.interval else { return Ok(i64::MIN) };
-        let Ok(days @ 1..) = interval.parse::<i64>() else { return Err(Refused::Parameter("interval")) };
-        Ok(Timestamp::now().as_second().saturating_sub(days.saturating_mul(24 * 60 * 60)))
+        let Some(interval) = &self.interval else {
+            return Ok(i64::MIN);
+        };
+        let Ok(days @ 1..) = interval.parse::<i64>() else {
+            return Err(Refused::Parameter("interval"));
+        };
+        Ok(Timestamp::now()
+            .as_second()
+            .saturating_sub(days.saturating_mul(24 * 60 * 60)))
     }
 }
 
@@ -207,11 +235,19 @@ async fn sessions(
     let since = wanted.since()?;
     let found = data.sessions(caller.test_mode).filter(|session| {
         fits(session, "client_reference_id", reference)
-            && session.get("created_at").and_then(Value::as_i64).is_none_or(|at| at >= since)
-            && wanted.payment_intent.as_deref().is_none_or(|id| listed(session).contains(&id))
+            && session
+                .get("created_at")
+                .and_then(Value::as_i64)
+                .is_none_or(|at| at >= since)
+            && wanted
+                .payment_intent
+                .as_deref()
+                .is_none_or(|id| listed(session).contains(&id))
     });
     let found = found.map(|session| shown(data, session, &caller, &expand));
-    Ok(Json(json!({"checkout_sessions": wanted.page(found, "checkout_session_id", 10)?})))
+    Ok(Json(
+        json!({"checkout_sessions": wanted.page(found, "checkout_session_id", 10)?}),
+    ))
 }
 
 /// <https://docs.withflex.com/api-reference/payment-intents/list-payment-intents>
@@ -223,13 +259,16 @@ async fn payment_intents(
 ) -> Result<Json<Value>, Refused> {
     let data = &lock(&state).data;
     let session_id = wanted.checkout_session.as_deref();
-    let sessions =
-        data.sessions(caller.test_mode).filter(|session| fits(session, "checkout_session_id", session_id));
+    let sessions = data
+        .sessions(caller.test_mode)
+        .filter(|session| fits(session, "checkout_session_id", session_id));
     let found = sessions
         .flat_map(|session| data.payment_intents(session))
         .filter(|intent| is_of(intent, caller.test_mode))
         .map(|intent| shown(data, &intent, &caller, &expand));
-    Ok(Json(json!({"payment_intents": wanted.page(found, "payment_intent_id", 10)?})))
+    Ok(Json(
+        json!({"payment_intents": wanted.page(found, "payment_intent_id", 10)?}),
+    ))
 }
 
 /// <https://docs.withflex.com/api-reference/refunds/list-refunds>
@@ -241,9 +280,17 @@ async fn refunds(
     let data = &lock(&state).data;
     let found = data
         .refunds(wanted.checkout_session.as_deref(), caller.test_mode)
-        .filter(|refund| fits(refund, "payment_intent_id", wanted.payment_intent.as_deref()))
+        .filter(|refund| {
+            fits(
+                refund,
+                "payment_intent_id",
+                wanted.payment_intent.as_deref(),
+            )
+        })
         .cloned();
-    Ok(Json(json!({"refunds": wanted.page(found, "refund_id", 20)?})))
+    Ok(Json(
+        json!({"refunds": wanted.page(found, "refund_id", 20)?}),
+    ))
 }
 
 /// <https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>
@@ -261,7 +308,9 @@ async fn subscriptions(
                 && fits(subscription, "customer", wanted.customer.as_deref())
         })
         .map(|subscription| shown(data, subscription, &caller, &expand));
-    Ok(Json(json!({"subscriptions": wanted.page(found, "subscription_id", 10)?})))
+    Ok(Json(
+        json!({"subscriptions": wanted.page(found, "subscription_id", 10)?}),
+    ))
 }
 
 /// <https://docs.withflex.com/api-reference/invoices/list-invoices>
@@ -272,7 +321,11 @@ async fn invoices(
 ) -> Result<Json<Value>, Refused> {
     let data = &lock(&state).data;
     let customer = wanted.customer.as_deref();
-    let found =
-        data.invoices(caller.test_mode).filter(|invoice| fits(invoice, "customer", customer)).cloned();
-    Ok(Json(json!({"invoices": wanted.page(found, "invoice_id", 20)?})))
+    let found = data
+        .invoices(caller.test_mode)
+        .filter(|invoice| fits(invoice, "customer", customer))
+        .cloned();
+    Ok(Json(
+        json!({"invoices": wanted.page(found, "invoice_id", 20)?}),
+    ))
 }

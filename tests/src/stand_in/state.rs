@@ -1,5 +1,8 @@
 //! What the stand-in knows, what it is to do wrong, and what it was asked.
-#![expect(clippy::expect_used, reason = "what a test puts in must have an id, or the test is wrong")]
+#![expect(
+    clippy::expect_used,
+    reason = "what a test puts in must have an id, or the test is wrong"
+)]
 
 use super::{fault::Fault, payment_intents};
 use serde::Deserialize;
@@ -28,7 +31,11 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(seed: Data) -> Self {
-        Self { data: seed.clone(), seed, ..Self::default() }
+        Self {
+            data: seed.clone(),
+            seed,
+            ..Self::default()
+        }
     }
 
     pub(super) fn reset(&mut self) {
@@ -41,8 +48,10 @@ impl State {
 
     /// The fault planned for a path, if one is left.
     pub(super) fn fault_for(&mut self, path: &str) -> Option<Fault> {
-        let (_, fault) =
-            self.planned.iter_mut().find(|(pattern, fault)| fault.times > 0 && matches(pattern, path))?;
+        let (_, fault) = self
+            .planned
+            .iter_mut()
+            .find(|(pattern, fault)| fault.times > 0 && matches(pattern, path))?;
         fault.times -= 1;
         Some(fault.clone())
     }
@@ -52,14 +61,19 @@ impl State {
             let target = request.split(' ').nth(1).unwrap_or_default();
             target.split('?').next().unwrap_or_default().to_owned()
         };
-        self.requests.iter().filter(|request| matches(pattern, &path(request))).count()
+        self.requests
+            .iter()
+            .filter(|request| matches(pattern, &path(request)))
+            .count()
     }
 }
 
 fn matches(pattern: &str, path: &str) -> bool {
     let (pattern, path) = (pattern.split('/'), path.split('/'));
     pattern.clone().count() == path.clone().count()
-        && pattern.zip(path).all(|(wanted, segment)| wanted == "*" || wanted == segment)
+        && pattern
+            .zip(path)
+            .all(|(wanted, segment)| wanted == "*" || wanted == segment)
 }
 
 /// The resources.
@@ -146,7 +160,10 @@ impl Data {
 
     pub(super) fn put_session(&mut self, session: Value) {
         let mut session = unwrapped(session, "checkout_session");
-        if let Some(customer) = session.get_mut("customer").filter(|customer| customer.is_object()) {
+        if let Some(customer) = session
+            .get_mut("customer")
+            .filter(|customer| customer.is_object())
+        {
             let customer_id = Value::from(id_of(customer, "customer_id"));
             self.put_customer(std::mem::replace(customer, customer_id));
         }
@@ -162,31 +179,49 @@ impl Data {
     }
 
     pub(super) fn put_line_items(&mut self, session_id: &str, line_items: Value) {
-        self.line_items.insert(session_id.to_owned(), unwrapped(line_items, "line_items"));
+        self.line_items
+            .insert(session_id.to_owned(), unwrapped(line_items, "line_items"));
     }
 
     pub(super) fn put_payment_intents(&mut self, session_id: &str, payment_intents: Value) {
-        self.payment_intents.insert(session_id.to_owned(), unwrapped(payment_intents, "payment_intents"));
+        self.payment_intents.insert(
+            session_id.to_owned(),
+            unwrapped(payment_intents, "payment_intents"),
+        );
     }
 
     pub(super) fn put_subscription(&mut self, subscription: Value) {
         let subscription = unwrapped(subscription, "subscription");
-        self.subscriptions.insert(id_of(&subscription, "subscription_id").to_owned(), subscription);
+        self.subscriptions.insert(
+            id_of(&subscription, "subscription_id").to_owned(),
+            subscription,
+        );
     }
 
     pub(super) fn put_invoice(&mut self, invoice: Value) {
         let invoice = unwrapped(invoice, "invoice");
         let id = id_of(&invoice, "invoice_id");
-        match self.invoices.iter_mut().find(|known| id_of(known, "invoice_id") == id) {
+        match self
+            .invoices
+            .iter_mut()
+            .find(|known| id_of(known, "invoice_id") == id)
+        {
             Some(known) => *known = invoice,
             None => self.invoices.push(invoice),
         }
     }
 
     pub(super) fn put_refund(&mut self, refund: Value, session_id: Option<String>) {
-        let refund = Refund { refund: unwrapped(refund, "refund"), session_id };
+        let refund = Refund {
+            refund: unwrapped(refund, "refund"),
+            session_id,
+        };
         let id = id_of(&refund.refund, "refund_id");
-        match self.refunds.iter_mut().find(|known| id_of(&known.refund, "refund_id") == id) {
+        match self
+            .refunds
+            .iter_mut()
+            .find(|known| id_of(&known.refund, "refund_id") == id)
+        {
             Some(known) => *known = refund,
             None => self.refunds.push(refund),
         }
@@ -194,26 +229,38 @@ impl Data {
 
     pub(super) fn put_customer(&mut self, customer: Value) {
         let customer = unwrapped(customer, "customer");
-        self.customers.insert(id_of(&customer, "customer_id").to_owned(), customer);
+        self.customers
+            .insert(id_of(&customer, "customer_id").to_owned(), customer);
     }
 
     /// The sessions of one mode, newest first.
     pub(super) fn sessions(&self, test_mode: bool) -> impl Iterator<Item = &Value> {
-        self.sessions.iter().rev().filter(move |session| is_of(session, test_mode))
+        self.sessions
+            .iter()
+            .rev()
+            .filter(move |session| is_of(session, test_mode))
     }
 
     pub(super) fn session(&self, id: &str, test_mode: bool) -> Option<&Value> {
-        self.sessions(test_mode)
-            .find(|session| session.get("checkout_session_id").is_some_and(|known| known == id))
+        self.sessions(test_mode).find(|session| {
+            session
+                .get("checkout_session_id")
+                .is_some_and(|known| known == id)
+        })
     }
 
     pub(super) fn line_items(&self, session_id: &str) -> Value {
-        self.line_items.get(session_id).cloned().unwrap_or_else(|| Value::Array(Vec::new()))
+        self.line_items
+            .get(session_id)
+            .cloned()
+            .unwrap_or_else(|| Value::Array(Vec::new()))
     }
 
     /// The payment intents of a session: as given, or as they follow from the session.
     pub(super) fn payment_intents(&self, session: &Value) -> Vec<Value> {
-        let given = self.payment_intents.get(id_of(session, "checkout_session_id"));
+        let given = self
+            .payment_intents
+            .get(id_of(session, "checkout_session_id"));
         given.map_or_else(
             || payment_intents::made_from(session),
             |given| given.as_array().cloned().unwrap_or_default(),
@@ -221,36 +268,61 @@ impl Data {
     }
 
     /// The refunds of one mode, of one session or of any, newest first.
-    pub(super) fn refunds(&self, session_id: Option<&str>, test_mode: bool) -> impl Iterator<Item = &Value> {
-        let paid = session_id.and_then(|id| self.session(id, test_mode)).map(payment_intents::listed);
-        let fits = move |Refund { refund, session_id: said }: &&Refund| match (session_id, said) {
+    pub(super) fn refunds(
+        &self,
+        session_id: Option<&str>,
+        test_mode: bool,
+    ) -> impl Iterator<Item = &Value> {
+        let paid = session_id
+            .and_then(|id| self.session(id, test_mode))
+            .map(payment_intents::listed);
+        let fits = move |Refund {
+                             refund,
+                             session_id: said,
+                         }: &&Refund| match (session_id, said) {
             (None, _) => true,
             (Some(wanted), Some(said)) => wanted == said,
             (Some(_), None) => {
                 let by = refund.get("payment_intent_id").and_then(Value::as_str);
-                paid.as_ref().is_some_and(|paid| by.is_some_and(|by| paid.contains(&by)))
+                paid.as_ref()
+                    .is_some_and(|paid| by.is_some_and(|by| paid.contains(&by)))
             }
         };
-        let found = self.refunds.iter().rev().filter(fits).map(|known| &known.refund);
+        let found = self
+            .refunds
+            .iter()
+            .rev()
+            .filter(fits)
+            .map(|known| &known.refund);
         found.filter(move |refund| is_of(refund, test_mode))
     }
 
     pub(super) fn subscription(&self, id: &str, test_mode: bool) -> Option<&Value> {
-        self.subscriptions.get(id).filter(|subscription| is_of(subscription, test_mode))
+        self.subscriptions
+            .get(id)
+            .filter(|subscription| is_of(subscription, test_mode))
     }
 
     /// The subscriptions of one mode.
     pub(super) fn subscriptions(&self, test_mode: bool) -> impl Iterator<Item = &Value> {
-        self.subscriptions.values().rev().filter(move |subscription| is_of(subscription, test_mode))
+        self.subscriptions
+            .values()
+            .rev()
+            .filter(move |subscription| is_of(subscription, test_mode))
     }
 
     /// The invoices of one mode, newest first.
     pub(super) fn invoices(&self, test_mode: bool) -> impl Iterator<Item = &Value> {
-        self.invoices.iter().rev().filter(move |invoice| is_of(invoice, test_mode))
+        self.invoices
+            .iter()
+            .rev()
+            .filter(move |invoice| is_of(invoice, test_mode))
     }
 
     pub(super) fn customer(&self, id: &str, test_mode: bool) -> Option<&Value> {
-        self.customers.get(id).filter(|customer| is_of(customer, test_mode))
+        self.customers
+            .get(id)
+            .filter(|customer| is_of(customer, test_mode))
     }
 }
 
@@ -265,11 +337,15 @@ pub(super) fn is_of(resource: &Value, test_mode: bool) -> bool {
 }
 
 fn id_of<'a>(resource: &'a Value, name: &str) -> &'a str {
-    resource.get(name).and_then(Value::as_str).expect("a resource has its id")
+    resource
+        .get(name)
+        .and_then(Value::as_str)
+        .expect("a resource has its id")
 }
 
 fn read<T: serde::de::DeserializeOwned>(path: &Path) -> io::Result<T> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    let named =
+        |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
     let text = std::fs::read_to_string(path).map_err(named)?;
     serde_json::from_str(&text).map_err(|error| named(error.into()))
 }

@@ -26,14 +26,29 @@ async fn with_sample() -> (StandIn, Purchase) {
     (stand_in, purchase)
 }
 
-async fn read(stand_in: &StandIn, key: &str, id: &str) -> Result<domain::checkout::Checkout, ReadError> {
+async fn read(
+    stand_in: &StandIn,
+    key: &str,
+    id: &str,
+) -> Result<domain::checkout::Checkout, ReadError> {
     let (key, order_id) = (ApiKey::new(key).unwrap(), OrderId::new(id).unwrap());
-    Api::new(&stand_in.url).unwrap().checkout(&key, &order_id).await
+    Api::new(&stand_in.url)
+        .unwrap()
+        .checkout(&key, &order_id)
+        .await
 }
 
 /// A request by hand: the answer's status and body.
-async fn ask(stand_in: &StandIn, method: &str, path: &str, key: &str, body: &Value) -> (u16, Value) {
-    let mut stream = TcpStream::connect(stand_in.url.trim_start_matches("http://")).await.unwrap();
+async fn ask(
+    stand_in: &StandIn,
+    method: &str,
+    path: &str,
+    key: &str,
+    body: &Value,
+) -> (u16, Value) {
+    let mut stream = TcpStream::connect(stand_in.url.trim_start_matches("http://"))
+        .await
+        .unwrap();
     let body = body.to_string();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nhost: flex\r\nauthorization: {key}\r\ncontent-type: application/json\r\n\
@@ -44,7 +59,10 @@ async fn ask(stand_in: &StandIn, method: &str, path: &str, key: &str, body: &Val
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head[9..12].parse().unwrap(), serde_json::from_str(body).unwrap_or_default())
+    (
+        head[9..12].parse().unwrap(),
+        serde_json::from_str(body).unwrap_or_default(),
+    )
 }
 
 async fn get(stand_in: &StandIn, path: &str) -> (u16, Value) {
@@ -54,10 +72,15 @@ async fn get(stand_in: &StandIn, path: &str) -> (u16, Value) {
 #[tokio::test]
 async fn our_client_reads_the_sample_from_it() {
     let (stand_in, purchase) = with_sample().await;
-    let checkout = read(&stand_in, "fsk_test_1", purchase.order_id()).await.unwrap();
+    let checkout = read(&stand_in, "fsk_test_1", purchase.order_id())
+        .await
+        .unwrap();
     assert_eq!(checkout.customer.name.as_deref(), Some("Pat Doe"));
     assert_eq!(checkout.lines.len(), 2);
-    assert_eq!((stand_in.requests_for(SESSION), stand_in.requests_for(LINES)), (1, 1));
+    assert_eq!(
+        (stand_in.requests_for(SESSION), stand_in.requests_for(LINES)),
+        (1, 1)
+    );
     assert_eq!(stand_in.requests().len(), 3);
 }
 
@@ -70,9 +93,17 @@ async fn the_seed_knows_every_session_that_a_sample_event_names() {
     ] {
         let event: Value = serde_json::from_str(event).unwrap();
         let session = &event["object"]["checkout_session"];
-        let checkout =
-            read(&stand_in, "fsk_test_1", session["checkout_session_id"].as_str().unwrap()).await.unwrap();
-        assert_eq!(checkout.totals.total, session["amount_total"].as_i64().unwrap());
+        let checkout = read(
+            &stand_in,
+            "fsk_test_1",
+            session["checkout_session_id"].as_str().unwrap(),
+        )
+        .await
+        .unwrap();
+        assert_eq!(
+            checkout.totals.total,
+            session["amount_total"].as_i64().unwrap()
+        );
         let sum: i64 = checkout.lines.iter().map(|line| line.amounts.total).sum();
         assert_eq!(sum, checkout.totals.total);
         assert!(checkout.lines.iter().all(|line| line.sku.is_some()));
@@ -88,7 +119,10 @@ async fn the_customer_is_an_id_unless_expanded() {
     let (_, expanded) = get(&stand_in, &format!("{path}?expand_customer=true")).await;
     assert_eq!(expanded["checkout_session"]["customer"], purchase.customer);
     let id = purchase.customer["customer_id"].as_str().unwrap();
-    assert_eq!(get(&stand_in, &format!("/v1/customers/{id}")).await.1["customer"], purchase.customer);
+    assert_eq!(
+        get(&stand_in, &format!("/v1/customers/{id}")).await.1["customer"],
+        purchase.customer
+    );
 }
 
 #[tokio::test]
@@ -97,8 +131,15 @@ async fn a_session_put_in_expanded_is_given_out_by_reference() {
     let mut purchase = Purchase::sample();
     purchase.session["customer"] = purchase.customer.clone();
     stand_in.put_session(json!({"checkout_session": purchase.session}));
-    let (_, answer) = get(&stand_in, &format!("/v1/checkout/sessions/{}", purchase.order_id())).await;
-    assert_eq!(answer["checkout_session"]["customer"], purchase.customer["customer_id"]);
+    let (_, answer) = get(
+        &stand_in,
+        &format!("/v1/checkout/sessions/{}", purchase.order_id()),
+    )
+    .await;
+    assert_eq!(
+        answer["checkout_session"]["customer"],
+        purchase.customer["customer_id"]
+    );
 }
 
 #[tokio::test]
@@ -107,9 +148,15 @@ async fn only_a_key_of_flexs_is_let_in() {
     let path = format!("/v1/checkout/sessions/{}", purchase.order_id());
     for key in ["", "Bearer", "Bearer sk_test_1", "fsk_test_1"] {
         let (status, body) = ask(&stand_in, "GET", &path, key, &Value::Null).await;
-        assert_eq!((status, &body["error"]["code"]), (401, &json!("unauthorized")), "{key:?}");
+        assert_eq!(
+            (status, &body["error"]["code"]),
+            (401, &json!("unauthorized")),
+            "{key:?}"
+        );
     }
-    let error = read(&stand_in, "sk_1", purchase.order_id()).await.unwrap_err();
+    let error = read(&stand_in, "sk_1", purchase.order_id())
+        .await
+        .unwrap_err();
     assert_eq!(error, ReadError::KeyRefused { status: 401 });
 }
 
@@ -118,22 +165,43 @@ async fn a_live_key_does_not_see_test_data() {
     let (stand_in, purchase) = with_sample().await;
     let code = Some("checkout_session_not_found".to_owned());
     let unknown = ReadError::Permanent { status: 404, code };
-    assert_eq!(read(&stand_in, "fsk_live_1", purchase.order_id()).await, Err(unknown.clone()));
-    assert_eq!(read(&stand_in, "fsk_test_1", "fcs_other").await, Err(unknown));
+    assert_eq!(
+        read(&stand_in, "fsk_live_1", purchase.order_id()).await,
+        Err(unknown.clone())
+    );
+    assert_eq!(
+        read(&stand_in, "fsk_test_1", "fcs_other").await,
+        Err(unknown)
+    );
 }
 
 #[tokio::test]
 async fn errors_come_in_every_shape_that_flex_has() {
     let stand_in = StandIn::start().await.unwrap();
     let (status, body) = get(&stand_in, "/v1/customers/fcus_1").await;
-    assert_eq!((status, &body["error"]["code"]), (404, &json!("customer_not_found")));
+    assert_eq!(
+        (status, &body["error"]["code"]),
+        (404, &json!("customer_not_found"))
+    );
     let (status, body) = get(&stand_in, "/v1/checkout/sessions?limit=101").await;
-    assert_eq!((status, &body["detail"][0]["loc"][1]), (422, &json!("limit")));
+    assert_eq!(
+        (status, &body["detail"][0]["loc"][1]),
+        (422, &json!("limit"))
+    );
     let (status, body) = get(&stand_in, "/v1/refunds?starting_after=fre_1").await;
-    assert_eq!((status, &body["detail"][0]["loc"][1]), (422, &json!("starting_after")));
+    assert_eq!(
+        (status, &body["detail"][0]["loc"][1]),
+        (422, &json!("starting_after"))
+    );
     let (status, body) = get(&stand_in, "/v1/subscriptions/fsub_1").await;
-    assert_eq!((status, &body["error"]["code"]), (404, &json!("subscription_not_found")));
-    assert_eq!(get(&stand_in, "/v1/disputes").await, (404, json!({"detail": "Not Found"})));
+    assert_eq!(
+        (status, &body["error"]["code"]),
+        (404, &json!("subscription_not_found"))
+    );
+    assert_eq!(
+        get(&stand_in, "/v1/disputes").await,
+        (404, json!({"detail": "Not Found"}))
+    );
 }
 
 #[tokio::test]
@@ -155,7 +223,10 @@ async fn sessions_are_listed_newest_first_and_by_page() {
     let id = |n: usize| purchases[n].order_id().to_owned();
     assert_eq!(listed("").await.len(), 10);
     assert_eq!(listed("limit=2").await, [id(11), id(10)]);
-    assert_eq!(listed(&format!("limit=2&starting_after={}", id(2))).await, [id(1), id(0)]);
+    assert_eq!(
+        listed(&format!("limit=2&starting_after={}", id(2))).await,
+        [id(1), id(0)]
+    );
     assert_eq!(listed("client_reference_id=order-7").await, [id(7)]);
     let second = purchases[5].session["payment_intents"][1].as_str().unwrap();
     assert_eq!(listed(&format!("payment_intent={second}")).await, [id(5)]);
@@ -165,31 +236,54 @@ async fn sessions_are_listed_newest_first_and_by_page() {
 #[tokio::test]
 async fn payment_intents_are_those_given_or_share_what_the_session_came_to() {
     let (stand_in, mut purchase) = with_sample().await;
-    let path = format!("/v1/payment_intents?checkout_session={}", purchase.order_id());
+    let path = format!(
+        "/v1/payment_intents?checkout_session={}",
+        purchase.order_id()
+    );
     let listed = async |members: &[&str]| {
         let (_, answer) = get(&stand_in, &path).await;
         let intents = answer["payment_intents"].as_array().unwrap().clone();
-        let told = |intent: &Value| members.iter().map(|member| intent[*member].clone()).collect::<Value>();
+        let told = |intent: &Value| {
+            members
+                .iter()
+                .map(|member| intent[*member].clone())
+                .collect::<Value>()
+        };
         intents.iter().map(told).collect::<Value>()
     };
     let ids = purchase.session["payment_intents"].clone();
     assert_eq!(
-        listed(&["payment_intent_id", "amount", "amount_received", "status", "payment_card_type"]).await,
-        json!(
-            [[ids[0], 3497, 3497, "succeeded", "primary"], [ids[1], 3497, 3497, "succeeded", "secondary"],]
-        )
+        listed(&[
+            "payment_intent_id",
+            "amount",
+            "amount_received",
+            "status",
+            "payment_card_type"
+        ])
+        .await,
+        json!([
+            [ids[0], 3497, 3497, "succeeded", "primary"],
+            [ids[1], 3497, 3497, "succeeded", "secondary"],
+        ])
     );
     purchase.session["amount_total"] = json!(6995);
-    for (received, method, status) in
-        [(0, "manual", "requires_capture"), (0, "automatic", "processing"), (6995, "manual", "succeeded")]
-    {
+    for (received, method, status) in [
+        (0, "manual", "requires_capture"),
+        (0, "automatic", "processing"),
+        (6995, "manual", "succeeded"),
+    ] {
         purchase.session["amount_received"] = json!(received);
         purchase.session["capture_method"] = json!(method);
         stand_in.put_session(purchase.session.clone());
-        assert_eq!(listed(&["amount", "status"]).await, json!([[3498, status], [3497, status]]));
+        assert_eq!(
+            listed(&["amount", "status"]).await,
+            json!([[3498, status], [3497, status]])
+        );
     }
-    stand_in
-        .put_payment_intents(purchase.order_id(), json!([{"payment_intent_id": "fpi_1", "test_mode": true}]));
+    stand_in.put_payment_intents(
+        purchase.order_id(),
+        json!([{"payment_intent_id": "fpi_1", "test_mode": true}]),
+    );
     assert_eq!(listed(&["payment_intent_id"]).await, json!([["fpi_1"]]));
 
     let nobody = get(&stand_in, "/v1/payment_intents?checkout_session=fcs_other").await;
@@ -197,8 +291,14 @@ async fn payment_intents_are_those_given_or_share_what_the_session_came_to() {
     purchase = Purchase::numbered(1);
     purchase.session["status"] = json!("open");
     stand_in.put_purchase(&purchase);
-    let path = format!("/v1/payment_intents?checkout_session={}", purchase.order_id());
-    assert_eq!(get(&stand_in, &path).await.1, json!({"payment_intents": []}));
+    let path = format!(
+        "/v1/payment_intents?checkout_session={}",
+        purchase.order_id()
+    );
+    assert_eq!(
+        get(&stand_in, &path).await.1,
+        json!({"payment_intents": []})
+    );
 }
 
 #[tokio::test]
@@ -213,27 +313,42 @@ async fn refunds_are_found_by_what_they_give_back() {
             "test_mode": true,
         }));
     }
-    stand_in
-        .put_refund(json!({"refund_id": "fre_live", "payment_intent_id": intents[0], "test_mode": false}));
+    stand_in.put_refund(
+        json!({"refund_id": "fre_live", "payment_intent_id": intents[0], "test_mode": false}),
+    );
     let listed = async |query: &str| {
         let (status, body) = get(&stand_in, &format!("/v1/refunds?{query}")).await;
         assert_eq!(status, 200, "{body}");
         let id = |refund: &Value| refund["refund_id"].as_str().unwrap().to_owned();
-        body["refunds"].as_array().unwrap().iter().map(id).collect::<Vec<_>>()
+        body["refunds"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(id)
+            .collect::<Vec<_>>()
     };
     let session = format!("checkout_session={}", purchase.order_id());
     let first = listed(&session).await;
-    assert_eq!((first.len(), first[0].as_str(), first[19].as_str()), (20, "fre_24", "fre_5"));
+    assert_eq!(
+        (first.len(), first[0].as_str(), first[19].as_str()),
+        (20, "fre_24", "fre_5")
+    );
     let rest = listed(&format!("{session}&starting_after=fre_5")).await;
     assert_eq!(rest, ["fre_4", "fre_3", "fre_2", "fre_1", "fre_0"]);
     let second = intents[1].as_str().unwrap();
-    assert_eq!(listed(&format!("payment_intent={second}&limit=2")).await, ["fre_23", "fre_21"]);
+    assert_eq!(
+        listed(&format!("payment_intent={second}&limit=2")).await,
+        ["fre_23", "fre_21"]
+    );
     assert!(listed("checkout_session=fcs_other").await.is_empty());
 
     stand_in.put_refund(
         json!({"refund": {"refund_id": "fre_23", "payment_intent_id": second, "test_mode": true}}),
     );
-    assert_eq!(listed(&format!("payment_intent={second}&limit=2")).await, ["fre_23", "fre_21"]);
+    assert_eq!(
+        listed(&format!("payment_intent={second}&limit=2")).await,
+        ["fre_23", "fre_21"]
+    );
 }
 
 #[tokio::test]
@@ -241,35 +356,66 @@ async fn a_subscription_is_read_by_its_id_and_mode() {
     let stand_in = StandIn::start().await.unwrap();
     let subscription = crate::shop::subscription(1);
     stand_in.put_subscription(json!({"subscription": subscription}));
-    let path = format!("/v1/subscriptions/{}", subscription["subscription_id"].as_str().unwrap());
-    assert_eq!(get(&stand_in, &path).await, (200, json!({"subscription": subscription})));
-    assert_eq!(ask(&stand_in, "GET", &path, "Bearer fsk_1", &Value::Null).await.0, 404);
+    let path = format!(
+        "/v1/subscriptions/{}",
+        subscription["subscription_id"].as_str().unwrap()
+    );
+    assert_eq!(
+        get(&stand_in, &path).await,
+        (200, json!({"subscription": subscription}))
+    );
+    assert_eq!(
+        ask(&stand_in, "GET", &path, "Bearer fsk_1", &Value::Null)
+            .await
+            .0,
+        404
+    );
 }
 
 #[tokio::test]
 async fn a_planned_fault_strikes_as_often_as_planned() {
     let (stand_in, purchase) = with_sample().await;
-    let fault = Fault { retry_after: Some("30".to_owned()), ..Fault::status(429) };
+    let fault = Fault {
+        retry_after: Some("30".to_owned()),
+        ..Fault::status(429)
+    };
     stand_in.fail_next(LINES, fault.times(2));
     for _ in 0..2 {
-        let Err(ReadError::Transient(setback)) = read(&stand_in, "fsk_test_1", purchase.order_id()).await
+        let Err(ReadError::Transient(setback)) =
+            read(&stand_in, "fsk_test_1", purchase.order_id()).await
         else {
             panic!("429 passes")
         };
         assert_eq!(setback.retry_after(), Some(Duration::from_secs(30)));
     }
-    assert!(read(&stand_in, "fsk_test_1", purchase.order_id()).await.is_ok());
+    assert!(
+        read(&stand_in, "fsk_test_1", purchase.order_id())
+            .await
+            .is_ok()
+    );
 }
 
 #[tokio::test]
 async fn a_dropped_connection_is_a_dropped_connection() {
     let (stand_in, purchase) = with_sample().await;
     stand_in.fail_next(SESSION, Fault::dropped());
-    assert!(read(&stand_in, "fsk_test_1", purchase.order_id()).await.is_ok());
-    assert_eq!((stand_in.requests_for(SESSION), stand_in.requests_for(LINES)), (2, 1));
+    assert!(
+        read(&stand_in, "fsk_test_1", purchase.order_id())
+            .await
+            .is_ok()
+    );
+    assert_eq!(
+        (stand_in.requests_for(SESSION), stand_in.requests_for(LINES)),
+        (2, 1)
+    );
     stand_in.fail_next(SESSION, Fault::dropped().times(2));
-    let error = read(&stand_in, "fsk_test_1", purchase.order_id()).await.unwrap_err();
-    assert!(matches!(error, ReadError::Transient(Setback::Away { .. })), "{error}");
+    let error = read(&stand_in, "fsk_test_1", purchase.order_id())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ReadError::Transient(Setback::Away { .. })),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -277,7 +423,11 @@ async fn a_late_answer_is_late() {
     let (stand_in, purchase) = with_sample().await;
     stand_in.fail_next(SESSION, Fault::late(Duration::from_millis(200)));
     let started = Instant::now();
-    assert!(read(&stand_in, "fsk_test_1", purchase.order_id()).await.is_ok());
+    assert!(
+        read(&stand_in, "fsk_test_1", purchase.order_id())
+            .await
+            .is_ok()
+    );
     assert!(started.elapsed() >= Duration::from_millis(200));
 }
 
@@ -290,8 +440,15 @@ async fn another_process_steers_it_over_http() {
     };
     let bundle = json!({"session": purchase.session, "line_items": purchase.line_items, "customer": purchase.customer});
     assert_eq!(steer("PUT", "sessions", bundle).await.0, 204);
-    assert!(read(&stand_in, "fsk_test_1", purchase.order_id()).await.is_ok());
-    assert_eq!(steer("PUT", "sessions", json!({"session": {}})).await.0, 422);
+    assert!(
+        read(&stand_in, "fsk_test_1", purchase.order_id())
+            .await
+            .is_ok()
+    );
+    assert_eq!(
+        steer("PUT", "sessions", json!({"session": {}})).await.0,
+        422
+    );
 
     let session = format!("?checkout_session={}", purchase.order_id());
     let intent = json!({"payment_intent_id": "fpi_1", "test_mode": true});
@@ -308,19 +465,50 @@ async fn another_process_steers_it_over_http() {
     assert_eq!(steer("PUT", "refunds", json!({"refund": {}})).await.0, 422);
 
     let subscription = json!({"subscription": {"subscription_id": "fsub_1", "test_mode": true}});
-    assert_eq!(steer("PUT", "subscriptions", subscription.clone()).await.0, 204);
-    assert_eq!(get(&stand_in, "/v1/subscriptions/fsub_1").await, (200, subscription));
-    assert_eq!(steer("PUT", "subscriptions", json!({"subscription": {}})).await.0, 422);
+    assert_eq!(
+        steer("PUT", "subscriptions", subscription.clone()).await.0,
+        204
+    );
+    assert_eq!(
+        get(&stand_in, "/v1/subscriptions/fsub_1").await,
+        (200, subscription)
+    );
+    assert_eq!(
+        steer("PUT", "subscriptions", json!({"subscription": {}}))
+            .await
+            .0,
+        422
+    );
 
-    assert_eq!(steer("POST", "faults", json!({"path": SESSION, "status": 503})).await.0, 204);
-    assert!(read(&stand_in, "fsk_test_1", purchase.order_id()).await.is_err());
+    assert_eq!(
+        steer("POST", "faults", json!({"path": SESSION, "status": 503}))
+            .await
+            .0,
+        204
+    );
+    assert!(
+        read(&stand_in, "fsk_test_1", purchase.order_id())
+            .await
+            .is_err()
+    );
     let (_, seen) = steer("GET", "requests", Value::Null).await;
-    assert_eq!(seen["requests"].as_array().unwrap().len(), stand_in.requests().len());
+    assert_eq!(
+        seen["requests"].as_array().unwrap().len(),
+        stand_in.requests().len()
+    );
 
     assert_eq!(steer("POST", "reset", Value::Null).await.0, 204);
     assert!(stand_in.requests().is_empty());
-    assert!(read(&stand_in, "fsk_test_1", purchase.order_id()).await.is_err());
-    assert!(read(&stand_in, "fsk_test_1", Purchase::sample().order_id()).await.is_ok());
+    assert!(
+        read(&stand_in, "fsk_test_1", purchase.order_id())
+            .await
+            .is_err()
+    );
+    assert!(
+        read(&stand_in, "fsk_test_1", Purchase::sample().order_id())
+            .await
+            .is_ok()
+    );
     assert_eq!(get(&stand_in, "/v1/subscriptions/fsub_1").await.0, 404);
 }
 
@@ -345,17 +533,38 @@ async fn whatever_reconcile_asks_for_is_listed_by_age_mode_and_page() {
             "subscription_id": format!("fsub_{n}"), "customer": "fcus_1", "status": status, "test_mode": true,
         }));
     }
-    let (api, key) = (Api::new(&stand_in.url).unwrap(), ApiKey::new("fsk_test_1").unwrap());
+    let (api, key) = (
+        Api::new(&stand_in.url).unwrap(),
+        ApiKey::new("fsk_test_1").unwrap(),
+    );
     let list = async |what, after: Option<&str>| {
-        api.list(&key, &Ask { what, since: ago(72), now, after }).await.unwrap()
+        api.list(
+            &key,
+            &Ask {
+                what,
+                since: ago(72),
+                now,
+                after,
+            },
+        )
+        .await
+        .unwrap()
     };
     assert_eq!(list(What::Checkouts, None).await.listed.len(), 2);
     let first = list(What::Invoices, None).await;
-    assert_eq!((first.length, first.next.as_deref()), (100, Some("fin_020")));
+    assert_eq!(
+        (first.length, first.next.as_deref()),
+        (100, Some("fin_020"))
+    );
     let second = list(What::Invoices, first.next.as_deref()).await;
     assert_eq!((second.length, second.next), (19, None));
     assert_eq!(list(What::Subscriptions, None).await.length, 2);
     assert_eq!(list(What::Ended, None).await.length, 1);
     assert_eq!(list(What::Refunds, None).await.length, 0);
-    assert_eq!(get(&stand_in, "/v1/checkout/sessions?interval=soon").await.0, 422);
+    assert_eq!(
+        get(&stand_in, "/v1/checkout/sessions?interval=soon")
+            .await
+            .0,
+        422
+    );
 }

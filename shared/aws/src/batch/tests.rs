@@ -2,8 +2,15 @@ use super::*;
 use domain::{ids::EventId, job::FulfillmentJob};
 use std::sync::Mutex;
 
-const RULES: Rules = Rules { retry_base: Duration::from_secs(15), most_receives: 5, at_once: 10 };
-const INVOCATION: Invocation<'_> = Invocation { request_id: "r", deadline_ms: 30_000 };
+const RULES: Rules = Rules {
+    retry_base: Duration::from_secs(15),
+    most_receives: 5,
+    at_once: 10,
+};
+const INVOCATION: Invocation<'_> = Invocation {
+    request_id: "r",
+    deadline_ms: 30_000,
+};
 
 /// At the beginning of the invocation, whatever happens.
 struct Beginning;
@@ -31,7 +38,11 @@ impl Worker<FulfillmentJob> for Told {
             }
             "away" => {
                 let retry_after = Some(Duration::from_secs(90));
-                return Err(Setback::Away { service: "Flex", cause: "429".to_owned(), retry_after });
+                return Err(Setback::Away {
+                    service: "Flex",
+                    cause: "429".to_owned(),
+                    retry_after,
+                });
             }
             "never" => std::future::pending().await,
             subject => self.done.lock().unwrap().push(subject.to_owned()),
@@ -50,7 +61,10 @@ struct Delays(Mutex<Vec<(String, u64)>>);
 
 impl Delay for Delays {
     async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), Setback> {
-        self.0.lock().unwrap().push((receipt_handle.to_owned(), by.as_secs()));
+        self.0
+            .lock()
+            .unwrap()
+            .push((receipt_handle.to_owned(), by.as_secs()));
         Ok(())
     }
 }
@@ -60,12 +74,16 @@ fn record(n: usize, body: &str, receives: u32) -> SqsMessage {
     record.message_id = Some(format!("m{n}"));
     record.receipt_handle = Some(format!("h{n}"));
     record.body = Some(body.to_owned());
-    record.attributes.insert("ApproximateReceiveCount".to_owned(), receives.to_string());
+    record
+        .attributes
+        .insert("ApproximateReceiveCount".to_owned(), receives.to_string());
     record
 }
 
 fn job(n: usize, told: &str) -> SqsMessage {
-    let job = FulfillmentJob::V1 { event_id: EventId::new(told).unwrap() };
+    let job = FulfillmentJob::V1 {
+        event_id: EventId::new(told).unwrap(),
+    };
     record(n, &serde_json::to_string(&job).unwrap(), 1)
 }
 
@@ -76,18 +94,36 @@ fn batch(records: Vec<SqsMessage>) -> SqsEvent {
 }
 
 fn failures(answer: &SqsBatchResponse) -> Vec<&str> {
-    answer.batch_item_failures.iter().map(|failure| failure.item_identifier.as_str()).collect()
+    answer
+        .batch_item_failures
+        .iter()
+        .map(|failure| failure.item_identifier.as_str())
+        .collect()
 }
 
 #[tokio::test]
 async fn a_poison_record_fails_alone_among_ten() {
-    for poison in
-        ["not json", "", "{}", r#"{"version":"9","event_id":"x"}"#, r#"{"version":"1","event_id":""}"#, "[1]"]
-    {
+    for poison in [
+        "not json",
+        "",
+        "{}",
+        r#"{"version":"9","event_id":"x"}"#,
+        r#"{"version":"1","event_id":""}"#,
+        "[1]",
+    ] {
         let (worker, delays) = (Told::default(), Delays::default());
         let mut records: Vec<_> = (0..9).map(|n| job(n, &format!("e{n}"))).collect();
         records.insert(4, record(99, poison, 1));
-        let answer = run(batch(records), INVOCATION, RULES, &worker, &delays, &Beginning).await.unwrap();
+        let answer = run(
+            batch(records),
+            INVOCATION,
+            RULES,
+            &worker,
+            &delays,
+            &Beginning,
+        )
+        .await
+        .unwrap();
         assert_eq!(failures(&answer), ["m99"], "{poison}");
         assert_eq!(worker.done.lock().unwrap().len(), 9);
         assert_eq!(*delays.0.lock().unwrap(), [("h99".to_owned(), 15)]);
@@ -97,8 +133,23 @@ async fn a_poison_record_fails_alone_among_ten() {
 #[tokio::test]
 async fn a_panic_is_that_records_alone() {
     let (worker, delays) = (Told::default(), Delays::default());
-    let records = vec![job(1, "a"), job(2, "panic"), job(3, "b"), job(4, "index"), job(5, "c")];
-    let answer = run(batch(records), INVOCATION, RULES, &worker, &delays, &Beginning).await.unwrap();
+    let records = vec![
+        job(1, "a"),
+        job(2, "panic"),
+        job(3, "b"),
+        job(4, "index"),
+        job(5, "c"),
+    ];
+    let answer = run(
+        batch(records),
+        INVOCATION,
+        RULES,
+        &worker,
+        &delays,
+        &Beginning,
+    )
+    .await
+    .unwrap();
     assert_eq!(failures(&answer), ["m2", "m4"]);
     assert_eq!(*worker.done.lock().unwrap(), ["a", "b", "c"]);
     assert_eq!(worker.failed.lock().unwrap().len(), 2);
@@ -108,7 +159,16 @@ async fn a_panic_is_that_records_alone() {
 async fn a_record_that_takes_too_long_fails_alone_and_in_time() {
     let (worker, delays) = (Told::default(), Delays::default());
     let records = vec![job(1, "never"), job(2, "a")];
-    let answer = run(batch(records), INVOCATION, RULES, &worker, &delays, &Beginning).await.unwrap();
+    let answer = run(
+        batch(records),
+        INVOCATION,
+        RULES,
+        &worker,
+        &delays,
+        &Beginning,
+    )
+    .await
+    .unwrap();
     assert_eq!(failures(&answer), ["m1"]);
     assert_eq!(*worker.failed.lock().unwrap(), ["never (1): out of time"]);
 }
@@ -116,10 +176,16 @@ async fn a_record_that_takes_too_long_fails_alone_and_in_time() {
 #[tokio::test]
 async fn when_all_fail_all_are_named_and_nothing_is_thrown() {
     let (worker, delays) = (Told::default(), Delays::default());
-    let answer =
-        run(batch(vec![job(1, "panic"), job(2, "away")]), INVOCATION, RULES, &worker, &delays, &Beginning)
-            .await
-            .unwrap();
+    let answer = run(
+        batch(vec![job(1, "panic"), job(2, "away")]),
+        INVOCATION,
+        RULES,
+        &worker,
+        &delays,
+        &Beginning,
+    )
+    .await
+    .unwrap();
     assert_eq!(failures(&answer), ["m1", "m2"]);
 }
 
@@ -127,12 +193,28 @@ async fn when_all_fail_all_are_named_and_nothing_is_thrown() {
 async fn the_wait_grows_with_the_receives_and_honours_what_was_asked_for() {
     let (worker, delays) = (Told::default(), Delays::default());
     let mut again = job(1, "panic");
-    again.attributes.insert("ApproximateReceiveCount".to_owned(), "4".to_owned());
-    run(batch(vec![again, job(2, "away")]), INVOCATION, RULES, &worker, &delays, &Beginning).await.unwrap();
-    assert_eq!(*delays.0.lock().unwrap(), [("h1".to_owned(), 960), ("h2".to_owned(), 90)]);
+    again
+        .attributes
+        .insert("ApproximateReceiveCount".to_owned(), "4".to_owned());
+    run(
+        batch(vec![again, job(2, "away")]),
+        INVOCATION,
+        RULES,
+        &worker,
+        &delays,
+        &Beginning,
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        *delays.0.lock().unwrap(),
+        [("h1".to_owned(), 960), ("h2".to_owned(), 90)]
+    );
     let failed = worker.failed.lock().unwrap();
     assert!(
-        failed.iter().any(|line| line == "panic (4): a fault of ours: a panic; its place is in the log"),
+        failed
+            .iter()
+            .any(|line| line == "panic (4): a fault of ours: a panic; its place is in the log"),
         "{failed:?}"
     );
 }
@@ -143,22 +225,51 @@ async fn a_failed_record_without_an_id_fails_the_batch_openly_and_never_as_an_em
     for id in [None, Some(String::new())] {
         let mut nameless = job(1, "panic");
         nameless.message_id = id;
-        let answer =
-            run(batch(vec![nameless, job(2, "a")]), INVOCATION, RULES, &worker, &delays, &Beginning).await;
+        let answer = run(
+            batch(vec![nameless, job(2, "a")]),
+            INVOCATION,
+            RULES,
+            &worker,
+            &delays,
+            &Beginning,
+        )
+        .await;
         assert_eq!(answer, Err(Nameless));
     }
     let mut nameless = job(1, "a");
     nameless.message_id = None;
-    let answer = run(batch(vec![nameless]), INVOCATION, RULES, &worker, &delays, &Beginning).await.unwrap();
-    assert!(failures(&answer).is_empty(), "a record that succeeds needs no name");
+    let answer = run(
+        batch(vec![nameless]),
+        INVOCATION,
+        RULES,
+        &worker,
+        &delays,
+        &Beginning,
+    )
+    .await
+    .unwrap();
+    assert!(
+        failures(&answer).is_empty(),
+        "a record that succeeds needs no name"
+    );
 }
 
 #[tokio::test]
 async fn the_last_failure_hands_the_message_over_to_the_dead_letter_queue_at_once() {
     let (worker, delays) = (Told::default(), Delays::default());
     let mut last = job(1, "away");
-    last.attributes.insert("ApproximateReceiveCount".to_owned(), "5".to_owned());
-    let answer = run(batch(vec![last]), INVOCATION, RULES, &worker, &delays, &Beginning).await.unwrap();
+    last.attributes
+        .insert("ApproximateReceiveCount".to_owned(), "5".to_owned());
+    let answer = run(
+        batch(vec![last]),
+        INVOCATION,
+        RULES,
+        &worker,
+        &delays,
+        &Beginning,
+    )
+    .await
+    .unwrap();
     assert_eq!(failures(&answer), ["m1"]);
     assert_eq!(*delays.0.lock().unwrap(), [("h1".to_owned(), 0)]);
 }
@@ -166,9 +277,21 @@ async fn the_last_failure_hands_the_message_over_to_the_dead_letter_queue_at_onc
 #[tokio::test]
 async fn records_are_worked_on_in_turn_where_the_rules_say_so() {
     let (worker, delays) = (Told::default(), Delays::default());
-    let one_by_one = Rules { at_once: 1, ..RULES };
+    let one_by_one = Rules {
+        at_once: 1,
+        ..RULES
+    };
     let records = vec![job(1, "a"), job(2, "panic"), job(3, "b")];
-    let answer = run(batch(records), INVOCATION, one_by_one, &worker, &delays, &Beginning).await.unwrap();
+    let answer = run(
+        batch(records),
+        INVOCATION,
+        one_by_one,
+        &worker,
+        &delays,
+        &Beginning,
+    )
+    .await
+    .unwrap();
     assert_eq!(failures(&answer), ["m2"]);
     assert_eq!(*worker.done.lock().unwrap(), ["a", "b"]);
 }
@@ -196,10 +319,29 @@ async fn a_queue_that_does_not_answer_cannot_hold_up_the_answer() {
     for at_once in [10, 1] {
         let worker = Told::default();
         let began = tokio::time::Instant::now();
-        let records = vec![job(1, "a"), job(2, "panic"), job(3, "never"), job(4, "panic"), job(5, "never")];
+        let records = vec![
+            job(1, "a"),
+            job(2, "panic"),
+            job(3, "never"),
+            job(4, "panic"),
+            job(5, "never"),
+        ];
         let rules = Rules { at_once, ..RULES };
-        let answer = run(batch(records), INVOCATION, rules, &worker, &Deaf, &Ticking(began)).await.unwrap();
+        let answer = run(
+            batch(records),
+            INVOCATION,
+            rules,
+            &worker,
+            &Deaf,
+            &Ticking(began),
+        )
+        .await
+        .unwrap();
         assert_eq!(failures(&answer), ["m2", "m3", "m4", "m5"]);
-        assert!(began.elapsed() < Duration::from_millis(29_800), "{at_once}: {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_millis(29_800),
+            "{at_once}: {:?}",
+            began.elapsed()
+        );
     }
 }

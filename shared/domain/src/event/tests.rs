@@ -14,7 +14,12 @@ fn delivery(reading: Reading) -> Delivery {
 
 fn told(news: News) -> Reading {
     let event_id = EventId::new("fevt_1").unwrap();
-    Reading::Event(Box::new(Event { event_id, event_type: "any".to_owned(), occurred_at: None, news }))
+    Reading::Event(Box::new(Event {
+        event_id,
+        event_type: "any".to_owned(),
+        occurred_at: None,
+        news,
+    }))
 }
 
 #[test]
@@ -31,8 +36,16 @@ fn where_an_event_stands_says_what_is_left_to_do_and_whether_it_may_be_forgotten
     ];
     for (state, word, is_pending, may_expire) in all {
         assert_eq!(state.to_string(), word);
-        assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{word}\""), "as rows have it");
-        assert_eq!((state.is_pending(), state.may_expire()), (is_pending, may_expire), "{word}");
+        assert_eq!(
+            serde_json::to_string(&state).unwrap(),
+            format!("\"{word}\""),
+            "as rows have it"
+        );
+        assert_eq!(
+            (state.is_pending(), state.may_expire()),
+            (is_pending, may_expire),
+            "{word}"
+        );
         let is_listed = !may_expire || state == EventState::Dropped;
         assert_eq!(state.is_listed(), is_listed, "{word}");
     }
@@ -47,7 +60,10 @@ fn what_an_event_tells_decides_where_it_begins() {
         (told(News::Unhandled), EventState::Unhandled),
     ] {
         let first = StoredEvent::first(&delivery(reading));
-        assert_eq!((first.event_id.as_str(), first.state, first.class), ("fevt_1", state, None));
+        assert_eq!(
+            (first.event_id.as_str(), first.state, first.class),
+            ("fevt_1", state, None)
+        );
     }
 }
 
@@ -55,6 +71,13 @@ fn what_an_event_tells_decides_where_it_begins() {
 fn a_second_body_under_a_known_id_is_parked_under_a_key_of_its_own() {
     let beside = StoredEvent::beside(&delivery(told(News::NotNeeded)));
     assert!(beside.event_id.is_other_body(), "{}", beside.event_id);
-    assert_eq!((beside.state, beside.class), (EventState::Parked, Some(Class::OtherBody)));
-    assert!(beside.reason.is_some_and(|reason| reason.contains("fevt_1")));
+    assert_eq!(
+        (beside.state, beside.class),
+        (EventState::Parked, Some(Class::OtherBody))
+    );
+    assert!(
+        beside
+            .reason
+            .is_some_and(|reason| reason.contains("fevt_1"))
+    );
 }

@@ -38,17 +38,30 @@ pub fn payment(
         return AboutPayment::Decided(Decision::Park(doubt));
     }
     let id = &news.payment_intent_id;
-    let told = news.told.clone().map(|told| Latest::new(event.told_at(), told));
+    let told = news
+        .told
+        .clone()
+        .map(|told| Latest::new(event.told_at(), told));
     let nothing = |owed| AboutPayment::Decided(Decision::Nothing { owed });
     let Some(order) = &rows.order else {
-        let known = rows.links.get(id).cloned().unwrap_or_else(|| Link::new(id.clone()));
+        let known = rows
+            .links
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| Link::new(id.clone()));
         let says_more = told.is_some();
         let link = known.clone().with(told, now);
         if says_more && link.told == known.told {
             return nothing(Vec::new());
         }
-        let link = Link { version: known.version + 1, ..link };
-        let commit = Commit { links: vec![link], ..Commit::of(event.event_id.clone()) };
+        let link = Link {
+            version: known.version + 1,
+            ..link
+        };
+        let commit = Commit {
+            links: vec![link],
+            ..Commit::of(event.event_id.clone())
+        };
         return AboutPayment::Decided(Decision::Write(Box::new(commit)));
     };
     if order.fulfilled_at.is_none() {
@@ -61,7 +74,10 @@ pub fn payment(
         Some(told) if Some(&told) != known.as_ref() => {
             let mut order = next(order);
             order.payments.insert(id.clone(), told);
-            let commit = Commit { order: Some(order), ..Commit::of(event.event_id.clone()) };
+            let commit = Commit {
+                order: Some(order),
+                ..Commit::of(event.event_id.clone())
+            };
             AboutPayment::Decided(Decision::Write(Box::new(commit)))
         }
         _ => nothing(order.receipt_id.iter().cloned().collect()),
@@ -73,9 +89,16 @@ pub fn payment(
 #[must_use]
 pub fn noted(event: &StoredEvent, news: &payment::News, mut rows: Rows) -> Rows {
     let id = &news.payment_intent_id;
-    let told = news.told.clone().map(|told| Latest::new(event.told_at(), told));
-    let link = rows.links.remove(id).unwrap_or_else(|| Link::new(id.clone()));
-    rows.links.insert(id.clone(), link.with(told, event.told_at()));
+    let told = news
+        .told
+        .clone()
+        .map(|told| Latest::new(event.told_at(), told));
+    let link = rows
+        .links
+        .remove(id)
+        .unwrap_or_else(|| Link::new(id.clone()));
+    rows.links
+        .insert(id.clone(), link.with(told, event.told_at()));
     rows
 }
 
@@ -93,7 +116,10 @@ pub fn wanted_shelves(order: &Order, policy: &Policy) -> Wanted {
     skus.sort();
     skus.dedup();
     let wanted = policy.restock != refund::Restock::Never && !skus.is_empty();
-    Wanted { shelves: wanted.then(|| (order.order_id.clone(), skus)), ..Wanted::default() }
+    Wanted {
+        shelves: wanted.then(|| (order.order_id.clone(), skus)),
+        ..Wanted::default()
+    }
 }
 
 /// Decides what news of refunds mean for their order. `rows` hold the order, if it is known, and the shelves of
@@ -107,11 +133,21 @@ pub fn refunds(
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    if let Some(doubt) = news.iter().find_map(|news| of_other_mode("refund", news.mode, policy.mode)) {
+    if let Some(doubt) = news
+        .iter()
+        .find_map(|news| of_other_mode("refund", news.mode, policy.mode))
+    {
         return Decision::Park(doubt);
     }
-    let Some(known) = rows.order.as_ref().filter(|order| order.fulfilled_at.is_some()) else {
-        return Decision::Wait { commit: None, doubt: Doubt::OrderUnknown("refund") };
+    let Some(known) = rows
+        .order
+        .as_ref()
+        .filter(|order| order.fulfilled_at.is_some())
+    else {
+        return Decision::Wait {
+            commit: None,
+            doubt: Doubt::OrderUnknown("refund"),
+        };
     };
     refunded(event, told_at, news, known, rows, policy, now).unwrap_or_else(Decision::Park)
 }
@@ -145,47 +181,89 @@ fn refunded(
             receipts.push(receipt);
         }
     }
-    let moved: Vec<Movement> = rows.shelves.iter().filter_map(|shelf| shelf.moved.clone()).collect();
+    let moved: Vec<Movement> = rows
+        .shelves
+        .iter()
+        .filter_map(|shelf| shelf.moved.clone())
+        .collect();
     let returns = stock::returns(&rows.shelves, &goods_back(&order, policy.restock, &moved));
     if order.refunds == known.refunds && returns.is_empty() {
-        let mine = |id| known.refunds.get(id).and_then(|refund| refund.receipt_id.clone());
+        let mine = |id| {
+            known
+                .refunds
+                .get(id)
+                .and_then(|refund| refund.receipt_id.clone())
+        };
         return Ok(Decision::Nothing {
-            owed: news.iter().filter_map(|news| mine(&news.refund_id)).collect(),
+            owed: news
+                .iter()
+                .filter_map(|news| mine(&news.refund_id))
+                .collect(),
         });
     }
     if order.size_bound() > MAX_ORDER_BYTES {
-        return Err(Doubt::TooLarge { lines: order.lines.len() });
+        return Err(Doubt::TooLarge {
+            lines: order.lines.len(),
+        });
     }
-    let commit = Commit { order: Some(order), receipts, returns, ..Commit::of(event.event_id.clone()) };
+    let commit = Commit {
+        order: Some(order),
+        receipts,
+        returns,
+        ..Commit::of(event.event_id.clone())
+    };
     Ok(Decision::Write(Box::new(commit)))
 }
 
 /// Decides what news of a dispute mean for its order.
 #[must_use]
-pub fn dispute(event: &StoredEvent, news: &dispute::News, rows: &Rows, policy: &Policy) -> Decision {
+pub fn dispute(
+    event: &StoredEvent,
+    news: &dispute::News,
+    rows: &Rows,
+    policy: &Policy,
+) -> Decision {
     if let Some(doubt) = of_other_mode("dispute", news.mode, policy.mode) {
         return Decision::Park(doubt);
     }
-    let Some(known) = rows.order.as_ref().filter(|order| order.fulfilled_at.is_some()) else {
-        return Decision::Wait { commit: None, doubt: Doubt::OrderUnknown("dispute") };
+    let Some(known) = rows
+        .order
+        .as_ref()
+        .filter(|order| order.fulfilled_at.is_some())
+    else {
+        return Decision::Wait {
+            commit: None,
+            doubt: Doubt::OrderUnknown("dispute"),
+        };
     };
     let mut order = next(known);
     let told = Latest::new(event.told_at(), news.told.clone());
-    let funds = news.funds.clone().map(|funds| Latest::new(event.told_at(), funds));
+    let funds = news
+        .funds
+        .clone()
+        .map(|funds| Latest::new(event.told_at(), funds));
     let dispute = Dispute::merged(order.disputes.remove(&news.dispute_id), told, funds);
     order.disputes.insert(news.dispute_id.clone(), dispute);
     if order.disputes == known.disputes {
         return Decision::Nothing { owed: Vec::new() };
     }
     if order.size_bound() > MAX_ORDER_BYTES {
-        return Decision::Park(Doubt::TooLarge { lines: order.lines.len() });
+        return Decision::Park(Doubt::TooLarge {
+            lines: order.lines.len(),
+        });
     }
-    Decision::Write(Box::new(Commit { order: Some(order), ..Commit::of(event.event_id.clone()) }))
+    Decision::Write(Box::new(Commit {
+        order: Some(order),
+        ..Commit::of(event.event_id.clone())
+    }))
 }
 
 /// The order in its next version.
 fn next(order: &Order) -> Order {
-    Order { version: order.version + 1, ..order.clone() }
+    Order {
+        version: order.version + 1,
+        ..order.clone()
+    }
 }
 
 /// The payment that a refund or a dispute is about.

@@ -29,7 +29,11 @@ pub(super) const MAX_ORDER_BYTES: usize = 380_000;
 pub fn wanted(checkout: &Checkout) -> Wanted {
     let customer_id = checkout.customer.customer_id.clone();
     let mapping = stock::unnamed(&checkout.lines);
-    let shelves = if mapping.is_empty() { wanted_shelves(checkout, &Rows::default()).shelves } else { None };
+    let shelves = if mapping.is_empty() {
+        wanted_shelves(checkout, &Rows::default()).shelves
+    } else {
+        None
+    };
     Wanted {
         links: checkout.payment_intents.clone(),
         reference: checkout.client_reference_id.clone(),
@@ -44,18 +48,29 @@ pub fn wanted(checkout: &Checkout) -> Wanted {
 #[must_use]
 pub fn wanted_shelves(checkout: &Checkout, rows: &Rows) -> Wanted {
     let skus = stock::skus(&checkout.lines, &rows.mapping);
-    Wanted { shelves: (!skus.is_empty()).then(|| (checkout.order_id.clone(), skus)), ..Wanted::default() }
+    Wanted {
+        shelves: (!skus.is_empty()).then(|| (checkout.order_id.clone(), skus)),
+        ..Wanted::default()
+    }
 }
 
 /// Whether a checkout that is not paid for was read too early: something was heard of its payments since.
 #[must_use]
 pub fn read_too_early(decision: &Decision, rows: &Rows, read_at: Timestamp) -> bool {
     let waits = match decision {
-        Decision::Write(commit) | Decision::Wait { commit: Some(commit), .. } => !commit.fulfills(),
+        Decision::Write(commit)
+        | Decision::Wait {
+            commit: Some(commit),
+            ..
+        } => !commit.fulfills(),
         Decision::Nothing { .. } | Decision::Wait { commit: None, .. } => true,
         Decision::Park(_) => false,
     };
-    waits && rows.links.values().any(|link| link.news_at >= Some(whole_second(read_at)))
+    waits
+        && rows
+            .links
+            .values()
+            .any(|link| link.news_at >= Some(whole_second(read_at)))
 }
 
 /// What is known of each payment: by the API now, by events before.
@@ -64,11 +79,24 @@ fn payments(
     rows: &Rows,
     now: Timestamp,
 ) -> BTreeMap<PaymentIntentId, Latest<payment::Told>> {
-    let mut known = rows.order.as_ref().map(|order| order.payments.clone()).unwrap_or_default();
+    let mut known = rows
+        .order
+        .as_ref()
+        .map(|order| order.payments.clone())
+        .unwrap_or_default();
     for id in &checkout.payment_intents {
         let mut told = known.remove(id);
-        payment::merge(&mut told, rows.links.get(id).and_then(|link| link.told.clone()));
-        payment::merge(&mut told, checkout.payments.get(id).map(|told| Latest::new(now, told.clone())));
+        payment::merge(
+            &mut told,
+            rows.links.get(id).and_then(|link| link.told.clone()),
+        );
+        payment::merge(
+            &mut told,
+            checkout
+                .payments
+                .get(id)
+                .map(|told| Latest::new(now, told.clone())),
+        );
         if let Some(told) = told {
             known.insert(id.clone(), told);
         }
@@ -77,13 +105,18 @@ fn payments(
 }
 
 /// Where the money of a finished checkout is: what its payments say, where that is known, else what the session says.
-fn funds(checkout: &Checkout, payments: &BTreeMap<PaymentIntentId, Latest<payment::Told>>) -> Funds {
+fn funds(
+    checkout: &Checkout,
+    payments: &BTreeMap<PaymentIntentId, Latest<payment::Told>>,
+) -> Funds {
     let received = checkout.received.unwrap_or_default() > 0;
     if checkout.received.unwrap_or_default() >= checkout.totals.total {
         // All of it, or there is nothing to pay: whatever has become of other tries.
         return Funds::Received;
     }
-    let any = |wanted: fn(&payment::Status) -> bool| payments.values().any(|told| wanted(&told.value.status));
+    let any = |wanted: fn(&payment::Status) -> bool| {
+        payments.values().any(|told| wanted(&told.value.status))
+    };
     if any(|status| *status == payment::Status::RequiresCapture) {
         return Funds::Authorized;
     }
@@ -95,8 +128,15 @@ fn funds(checkout: &Checkout, payments: &BTreeMap<PaymentIntentId, Latest<paymen
     }
     // A split cart's other card, or an earlier try, may be given up: what counts is that none is left.
     if !payments.is_empty() && payments.len() == checkout.payment_intents.len() {
-        if payments.values().all(|told| told.value.status == payment::Status::Canceled) {
-            return if checkout.capture == Capture::Manual { Funds::Expired } else { Funds::Failed };
+        if payments
+            .values()
+            .all(|told| told.value.status == payment::Status::Canceled)
+        {
+            return if checkout.capture == Capture::Manual {
+                Funds::Expired
+            } else {
+                Funds::Failed
+            };
         }
         if any(|status| *status == payment::Status::RequiresPaymentMethod) {
             return Funds::Failed;
@@ -167,10 +207,16 @@ pub fn decide_paid(
 ) -> Decision {
     match decide(event, true, checkout, rows, policy, now) {
         Decision::Write(commit) if !commit.fulfills() => Decision::Wait {
-            commit: Some(Box::new(Commit { ends: false, ..*commit })),
+            commit: Some(Box::new(Commit {
+                ends: false,
+                ..*commit
+            })),
             doubt: Doubt::NotReceived,
         },
-        Decision::Nothing { .. } => Decision::Wait { commit: None, doubt: Doubt::NotReceived },
+        Decision::Nothing { .. } => Decision::Wait {
+            commit: None,
+            doubt: Doubt::NotReceived,
+        },
         decided => decided,
     }
 }
@@ -184,22 +230,43 @@ fn wait(
     rows: &Rows,
     now: Timestamp,
 ) -> Result<Decision, Doubt> {
-    let bought = checkout.lines.iter().map(|line| order_line(line, LineStock::Waiting)).collect();
-    let order = Order { funds, ..order(event, checkout, payments, bought, rows) };
-    if rows.order.as_ref().is_some_and(|known| same_but_for_times(known, &order)) {
+    let bought = checkout
+        .lines
+        .iter()
+        .map(|line| order_line(line, LineStock::Waiting))
+        .collect();
+    let order = Order {
+        funds,
+        ..order(event, checkout, payments, bought, rows)
+    };
+    if rows
+        .order
+        .as_ref()
+        .is_some_and(|known| same_but_for_times(known, &order))
+    {
         return Ok(Decision::Nothing { owed: Vec::new() });
     }
     let links = links(&order, rows, now);
-    written(Commit { order: Some(order), links, ..Commit::of(event.event_id.clone()) })
+    written(Commit {
+        order: Some(order),
+        links,
+        ..Commit::of(event.event_id.clone())
+    })
 }
 
 /// Whether nothing but our having looked again is new.
 fn same_but_for_times(known: &Order, order: &Order) -> bool {
     let told = |order: &Order| {
         let payments = order.payments.iter();
-        payments.map(|(id, told)| (id.clone(), told.value.clone())).collect::<Vec<_>>()
+        payments
+            .map(|(id, told)| (id.clone(), told.value.clone()))
+            .collect::<Vec<_>>()
     };
-    let bare = |order: &Order| Order { version: 0, payments: BTreeMap::new(), ..order.clone() };
+    let bare = |order: &Order| Order {
+        version: 0,
+        payments: BTreeMap::new(),
+        ..order.clone()
+    };
     told(known) == told(order) && bare(known) == bare(order)
 }
 
@@ -212,23 +279,43 @@ fn fulfill(
     now: Timestamp,
 ) -> Result<Decision, Doubt> {
     let receipt = Receipt::for_order(&checkout.order_id, now)?;
-    let plan = stock::plan(&checkout.order_id, &checkout.lines, &rows.mapping, &rows.shelves, now);
+    let plan = stock::plan(
+        &checkout.order_id,
+        &checkout.lines,
+        &rows.mapping,
+        &rows.shelves,
+        now,
+    );
     let shortfalls = plan
         .movements
         .iter()
         .filter(|movement| movement.short() > 0)
-        .map(|movement| Shortfall { sku: movement.sku.clone(), missing: movement.short() })
+        .map(|movement| Shortfall {
+            sku: movement.sku.clone(),
+            missing: movement.short(),
+        })
         .collect();
-    let lines = checkout.lines.iter().zip(plan.lines).map(|(line, stock)| order_line(line, stock)).collect();
+    let lines = checkout
+        .lines
+        .iter()
+        .zip(plan.lines)
+        .map(|(line, stock)| order_line(line, stock))
+        .collect();
     // Whoever gives one reference to so many orders does not number orders with it.
-    let numbered = rows.reference.iter().filter(|reference| reference.order_ids.len() < Reference::MOST);
+    let numbered = rows
+        .reference
+        .iter()
+        .filter(|reference| reference.order_ids.len() < Reference::MOST);
     let others = numbered.flat_map(|reference| &reference.order_ids);
     let order = Order {
         funds: Funds::Received,
         fulfilled_at: Some(now),
         shortfalls,
         receipt_id: Some(receipt.receipt_id.clone()),
-        same_reference: others.filter(|id| **id != checkout.order_id).cloned().collect(),
+        same_reference: others
+            .filter(|id| **id != checkout.order_id)
+            .cloned()
+            .collect(),
         ..order(event, checkout, payments, lines, rows)
     };
     let mut receipts = vec![receipt];
@@ -255,9 +342,9 @@ fn fulfill(
 
 fn written(commit: Commit) -> Result<Decision, Doubt> {
     match &commit.order {
-        Some(order) if order.size_bound() > MAX_ORDER_BYTES => {
-            Err(Doubt::TooLarge { lines: order.lines.len() })
-        }
+        Some(order) if order.size_bound() > MAX_ORDER_BYTES => Err(Doubt::TooLarge {
+            lines: order.lines.len(),
+        }),
         _ => Ok(Decision::Write(Box::new(commit))),
     }
 }
@@ -271,9 +358,15 @@ fn order(
     rows: &Rows,
 ) -> Order {
     let known = rows.order.as_ref();
-    let sum = checkout.lines.iter().fold(0_i64, |sum, line| sum.saturating_add(line.amounts.total));
+    let sum = checkout
+        .lines
+        .iter()
+        .fold(0_i64, |sum, line| sum.saturating_add(line.amounts.total));
     let difference = sum.saturating_sub(checkout.totals.total);
-    let placed_at = event.occurred_at.or(checkout.created_at).unwrap_or(event.received_at);
+    let placed_at = event
+        .occurred_at
+        .or(checkout.created_at)
+        .unwrap_or(event.received_at);
     Order {
         order_id: checkout.order_id.clone(),
         version: known.map_or(1, |known| known.version + 1),
@@ -295,11 +388,15 @@ fn order(
         receipt_id: None,
         payments,
         refunds: known.map(|known| known.refunds.clone()).unwrap_or_default(),
-        disputes: known.map(|known| known.disputes.clone()).unwrap_or_default(),
+        disputes: known
+            .map(|known| known.disputes.clone())
+            .unwrap_or_default(),
         subscription_id: checkout.subscription_id.clone(),
         invoice_id: checkout.invoice_id.clone(),
         same_reference: Vec::new(),
-        mail_troubles: known.map(|known| known.mail_troubles.clone()).unwrap_or_default(),
+        mail_troubles: known
+            .map(|known| known.mail_troubles.clone())
+            .unwrap_or_default(),
     }
 }
 
@@ -307,9 +404,17 @@ fn order(
 /// news of a payment that come meanwhile are noticed.
 fn links(order: &Order, rows: &Rows, now: Timestamp) -> Vec<Link> {
     let link = |id: &PaymentIntentId| {
-        let known = rows.links.get(id).cloned().unwrap_or_else(|| Link::new(id.clone()));
+        let known = rows
+            .links
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| Link::new(id.clone()));
         let told = order.payments.get(id).cloned();
-        Link { version: known.version + 1, order_id: Some(order.order_id.clone()), ..known.with(told, now) }
+        Link {
+            version: known.version + 1,
+            order_id: Some(order.order_id.clone()),
+            ..known.with(told, now)
+        }
     };
     order.payment_intents.iter().map(link).collect()
 }
@@ -336,9 +441,13 @@ fn begun(checkout: &Checkout, order: &Order, rows: &Rows) -> Option<Subscription
     let customer_id = checkout.customer.customer_id.clone()?;
     let id = checkout.subscription_id.clone()?;
     let known = rows.subscription.clone();
-    let mut subscription = known.unwrap_or_else(|| Subscription::new(checkout.provider, customer_id, id));
+    let mut subscription =
+        known.unwrap_or_else(|| Subscription::new(checkout.provider, customer_id, id));
     let order_id: OrderId = order.order_id.clone();
-    subscription.learn_beginning(Beginning { order_id, invoice_id: checkout.invoice_id.clone() });
+    subscription.learn_beginning(Beginning {
+        order_id,
+        invoice_id: checkout.invoice_id.clone(),
+    });
     Some(subscription)
 }
 
@@ -360,7 +469,9 @@ impl Order {
     /// Whether a line has no SKU, which a person should mend.
     #[must_use]
     pub fn has_unmapped_lines(&self) -> bool {
-        self.lines.iter().any(|line| line.stock == LineStock::Unmapped)
+        self.lines
+            .iter()
+            .any(|line| line.stock == LineStock::Unmapped)
     }
 }
 

@@ -152,36 +152,59 @@ pub fn committed(event: &StoredEvent) -> Option<&[ReceiptId]> {
 
 /// Doubts that what is told belongs here. What does not tell its mode came by an endpoint whose secret is of one mode.
 pub(crate) fn of_other_mode(what: &'static str, told: Option<Mode>, stack: Mode) -> Option<Doubt> {
-    told.filter(|told| *told != stack).map(|told| Doubt::OtherMode { what, told, stack })
+    told.filter(|told| *told != stack)
+        .map(|told| Doubt::OtherMode { what, told, stack })
 }
 
 /// Decides what news of a customer mean.
 #[must_use]
-pub fn customer(event: &StoredEvent, news: &contact::News, rows: &Rows, policy: &Policy) -> Decision {
+pub fn customer(
+    event: &StoredEvent,
+    news: &contact::News,
+    rows: &Rows,
+    policy: &Policy,
+) -> Decision {
     if let Some(doubt) = of_other_mode("customer", news.mode, policy.mode) {
         return Decision::Park(doubt);
     }
-    let known = rows.contact.clone().unwrap_or_else(|| Contact::new(news.customer_id.clone()));
+    let known = rows
+        .contact
+        .clone()
+        .unwrap_or_else(|| Contact::new(news.customer_id.clone()));
     let mut contact = known.clone();
-    contact.learn(news.told.clone().map(|told| Latest::new(event.told_at(), told)));
+    contact.learn(
+        news.told
+            .clone()
+            .map(|told| Latest::new(event.told_at(), told)),
+    );
     if contact == known {
         return Decision::Nothing { owed: Vec::new() };
     }
     contact.version += 1;
-    Decision::Write(Box::new(Commit { contact: Some(contact), ..Commit::of(event.event_id.clone()) }))
+    Decision::Write(Box::new(Commit {
+        contact: Some(contact),
+        ..Commit::of(event.event_id.clone())
+    }))
 }
 
 impl Commit {
     /// Whether it fulfills an order.
     #[must_use]
     pub fn fulfills(&self) -> bool {
-        self.order.is_some() && self.receipts.iter().any(|receipt| receipt.kind == Kind::Order)
+        self.order.is_some()
+            && self
+                .receipts
+                .iter()
+                .any(|receipt| receipt.kind == Kind::Order)
     }
 
     /// The receipts that it makes owed.
     #[must_use]
     pub fn receipt_ids(&self) -> Vec<ReceiptId> {
-        self.receipts.iter().map(|receipt: &Receipt| receipt.receipt_id.clone()).collect()
+        self.receipts
+            .iter()
+            .map(|receipt: &Receipt| receipt.receipt_id.clone())
+            .collect()
     }
 }
 
@@ -193,7 +216,10 @@ impl fmt::Display for Commit {
         if let Some(order) = &self.order {
             let (lines, total) = (order.lines.len(), order.money(order.totals.total));
             if self.fulfills() {
-                parts.push(format!("fulfill {}: {lines} lines, {total}", order.order_id));
+                parts.push(format!(
+                    "fulfill {}: {lines} lines, {total}",
+                    order.order_id
+                ));
             } else {
                 parts.push(format!("order {}: {}", order.order_id, order.state()));
             }
@@ -202,7 +228,11 @@ impl fmt::Display for Commit {
             parts.push(format!("subscription {}", subscription.subscription_id));
         }
         for row in &self.entitlements {
-            parts.push(format!("access {} until {}", row.reason.as_str(), row.access_until));
+            parts.push(format!(
+                "access {} until {}",
+                row.reason.as_str(),
+                row.access_until
+            ));
         }
         if self.contact.is_some() {
             parts.push("customer".to_owned());
@@ -219,7 +249,10 @@ impl fmt::Display for Commit {
                 parts.push(format!("{missing} pieces short"));
             }
             if let Some(difference) = order.difference {
-                parts.push(format!("lines differ from the total by {}", order.money(difference)));
+                parts.push(format!(
+                    "lines differ from the total by {}",
+                    order.money(difference)
+                ));
             }
         }
         let back: i64 = self.returns.iter().map(|back| back.pieces).sum();
@@ -238,8 +271,14 @@ impl fmt::Display for Decision {
         match self {
             Self::Write(commit) => commit.fmt(f),
             Self::Nothing { .. } => f.write_str("nothing to do"),
-            Self::Wait { commit: None, doubt } => write!(f, "wait: {doubt}"),
-            Self::Wait { commit: Some(commit), doubt } => write!(f, "{commit}, then wait: {doubt}"),
+            Self::Wait {
+                commit: None,
+                doubt,
+            } => write!(f, "wait: {doubt}"),
+            Self::Wait {
+                commit: Some(commit),
+                doubt,
+            } => write!(f, "{commit}, then wait: {doubt}"),
             Self::Park(doubt) => write!(f, "park: {doubt}"),
         }
     }

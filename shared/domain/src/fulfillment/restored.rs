@@ -30,7 +30,10 @@ fn sold(order: &Order) -> BTreeMap<&Sku, i64> {
 #[must_use]
 pub fn wanted_shelves(order: &Order) -> Wanted {
     let skus: Vec<Sku> = sold(order).into_keys().cloned().collect();
-    Wanted { shelves: (!skus.is_empty()).then(|| (order.order_id.clone(), skus)), ..Wanted::default() }
+    Wanted {
+        shelves: (!skus.is_empty()).then(|| (order.order_id.clone(), skus)),
+        ..Wanted::default()
+    }
 }
 
 /// Decides what it means that an order, fulfilled before, is told to be complete: nothing, unless a movement of its is
@@ -44,7 +47,10 @@ pub fn decide(event: &StoredEvent, order: &Order, rows: &Rows, now: Timestamp) -
         let (Some(on_hand), Some(quantity)) = (shelf.on_hand, sold.get(&shelf.sku).copied()) else {
             continue;
         };
-        let known = shortfalls.iter().find(|short| short.sku == shelf.sku).map_or(0, |short| short.missing);
+        let known = shortfalls
+            .iter()
+            .find(|short| short.sku == shelf.sku)
+            .map_or(0, |short| short.missing);
         let pieces = quantity.saturating_sub(known).clamp(0, on_hand.max(0));
         let movement = Movement {
             sku: shelf.sku.clone(),
@@ -56,19 +62,28 @@ pub fn decide(event: &StoredEvent, order: &Order, rows: &Rows, now: Timestamp) -
         };
         if movement.short() > known {
             shortfalls.retain(|short| short.sku != shelf.sku);
-            shortfalls.push(Shortfall { sku: shelf.sku.clone(), missing: movement.short() });
+            shortfalls.push(Shortfall {
+                sku: shelf.sku.clone(),
+                missing: movement.short(),
+            });
         }
         takes.push(Take { movement, on_hand });
     }
     if takes.is_empty() {
-        return Decision::Nothing { owed: order.receipt_id.iter().cloned().collect() };
+        return Decision::Nothing {
+            owed: order.receipt_id.iter().cloned().collect(),
+        };
     }
     let order = (shortfalls != order.shortfalls).then(|| Order {
         version: order.version + 1,
         shortfalls,
         ..order.clone()
     });
-    Decision::Write(Box::new(Commit { order, takes, ..Commit::of(event.event_id.clone()) }))
+    Decision::Write(Box::new(Commit {
+        order,
+        takes,
+        ..Commit::of(event.event_id.clone())
+    }))
 }
 
 /// The receipt of that id, which the order or the subscription says there is, as a new row. Whether its mail went out,
@@ -87,8 +102,9 @@ pub fn receipt(
         Kind::TrialEnds { ends_at, .. } => Some(super::subscription::notice_due_at(ends_at, now)),
         _ => None,
     };
-    let receipt =
-        Receipt::new(&order_id, kind, due_at, now).ok().filter(|receipt| receipt.receipt_id == *id)?;
+    let receipt = Receipt::new(&order_id, kind, due_at, now)
+        .ok()
+        .filter(|receipt| receipt.receipt_id == *id)?;
     Some(of_unknown_fate(receipt, now))
 }
 
@@ -96,16 +112,24 @@ pub fn receipt(
 #[must_use]
 pub fn owed_before(event: &StoredEvent, receipts: Vec<Receipt>, now: Timestamp) -> Vec<Receipt> {
     let again = |receipt: Receipt| {
-        if event.receipt_ids.contains(&receipt.receipt_id) { of_unknown_fate(receipt, now) } else { receipt }
+        if event.receipt_ids.contains(&receipt.receipt_id) {
+            of_unknown_fate(receipt, now)
+        } else {
+            receipt
+        }
     };
     receipts.into_iter().map(again).collect()
 }
 
 fn of_unknown_fate(receipt: Receipt, now: Timestamp) -> Receipt {
     match OwnerToken::new("restored") {
-        Ok(owner) if receipt.due_at <= Some(now) => {
-            Receipt { state: State::Claimed { owner, claim_ends_at: now }, ..receipt }
-        }
+        Ok(owner) if receipt.due_at <= Some(now) => Receipt {
+            state: State::Claimed {
+                owner,
+                claim_ends_at: now,
+            },
+            ..receipt
+        },
         _ => receipt,
     }
 }
@@ -114,11 +138,17 @@ fn of_order(id: &ReceiptId, order: &Order) -> Option<Kind> {
     if order.receipt_id.as_ref() == Some(id) {
         return Some(Kind::Order);
     }
-    let (refund_id, refund) =
-        order.refunds.iter().find(|(_, refund)| refund.receipt_id.as_ref() == Some(id))?;
+    let (refund_id, refund) = order
+        .refunds
+        .iter()
+        .find(|(_, refund)| refund.receipt_id.as_ref() == Some(id))?;
     let told = &refund.told.value;
     let refunded_at = told.made_at.unwrap_or(refund.told.at);
-    Some(Kind::Refund { refund_id: refund_id.clone(), amount: told.amount, refunded_at })
+    Some(Kind::Refund {
+        refund_id: refund_id.clone(),
+        amount: told.amount,
+        refunded_at,
+    })
 }
 
 fn of_subscription(id: &ReceiptId, subscription: &Subscription) -> Option<(OrderId, Kind)> {
@@ -126,23 +156,36 @@ fn of_subscription(id: &ReceiptId, subscription: &Subscription) -> Option<(Order
     let subscription_id = subscription.subscription_id.clone();
     if subscription.trial_notice_id.as_ref() == Some(id) {
         let ends_at = super::subscription::trial_ends_at(subscription)?;
-        return Some((order_id, Kind::TrialEnds { subscription_id, ends_at }));
+        return Some((
+            order_id,
+            Kind::TrialEnds {
+                subscription_id,
+                ends_at,
+            },
+        ));
     }
-    let kind = subscription.invoices.iter().find_map(|(invoice_id, invoice)| {
-        let (bill, invoice_id) = (&invoice.bill.value, invoice_id.clone());
-        if invoice.notice_id.as_ref() == Some(id) {
-            let subscription_id = subscription_id.clone();
-            return Some(Kind::PaymentFailed { subscription_id, invoice_id, amount: bill.amount_due });
-        }
-        invoice.receipt_id.as_ref().filter(|known| *known == id)?;
-        Some(Kind::Invoice {
-            subscription_id: subscription_id.clone(),
-            invoice_id,
-            amount: bill.amount_paid?,
-            paid_at: invoice.paid_at?,
-            period_start: bill.period_start,
-            period_end: bill.period_end,
-        })
-    })?;
+    let kind = subscription
+        .invoices
+        .iter()
+        .find_map(|(invoice_id, invoice)| {
+            let (bill, invoice_id) = (&invoice.bill.value, invoice_id.clone());
+            if invoice.notice_id.as_ref() == Some(id) {
+                let subscription_id = subscription_id.clone();
+                return Some(Kind::PaymentFailed {
+                    subscription_id,
+                    invoice_id,
+                    amount: bill.amount_due,
+                });
+            }
+            invoice.receipt_id.as_ref().filter(|known| *known == id)?;
+            Some(Kind::Invoice {
+                subscription_id: subscription_id.clone(),
+                invoice_id,
+                amount: bill.amount_paid?,
+                paid_at: invoice.paid_at?,
+                period_start: bill.period_start,
+                period_end: bill.period_end,
+            })
+        })?;
     Some((order_id, kind))
 }

@@ -22,14 +22,21 @@ const TRIAL_NOTICE: SignedDuration = SignedDuration::from_hours(3 * 24);
 pub fn wanted_entitlements(subscription: &Subscription) -> Wanted {
     let products = subscription.products.iter().cloned();
     let wanted = |product: ProductId| (subscription.customer_id.clone(), product);
-    Wanted { entitlements: products.map(wanted).collect(), ..Wanted::default() }
+    Wanted {
+        entitlements: products.map(wanted).collect(),
+        ..Wanted::default()
+    }
 }
 
 /// The subscription with what an event tells of it.
 #[must_use]
 pub fn learned(event: &StoredEvent, news: &News, known: Option<&Subscription>) -> Subscription {
     let mut subscription = known.cloned().unwrap_or_else(|| {
-        Subscription::new(event.provider, news.customer_id.clone(), news.subscription_id.clone())
+        Subscription::new(
+            event.provider,
+            news.customer_id.clone(),
+            news.subscription_id.clone(),
+        )
     });
     subscription.learn(event.told_at(), news.snapshot.clone());
     subscription
@@ -44,9 +51,18 @@ pub fn learned_invoice(
     known: Option<&Subscription>,
 ) -> Subscription {
     let mut subscription = known.cloned().unwrap_or_else(|| {
-        Subscription::new(event.provider, customer_id.clone(), news.subscription_id.clone())
+        Subscription::new(
+            event.provider,
+            customer_id.clone(),
+            news.subscription_id.clone(),
+        )
     });
-    subscription.learn_invoice(event.told_at(), &news.invoice_id, news.event, news.bill.clone());
+    subscription.learn_invoice(
+        event.told_at(),
+        &news.invoice_id,
+        news.event,
+        news.bill.clone(),
+    );
     subscription
 }
 
@@ -84,7 +100,9 @@ pub fn decide(
     }
     match written {
         Some(commit) => Decision::Write(commit),
-        None => Decision::Nothing { owed: learned.trial_notice_id.iter().cloned().collect() },
+        None => Decision::Nothing {
+            owed: learned.trial_notice_id.iter().cloned().collect(),
+        },
     }
 }
 
@@ -145,7 +163,9 @@ fn about_invoice(
             }
         }
     }
-    let links = order.map_or_else(Vec::new, |order| link(news, &subscription, order, rows, event.told_at()));
+    let links = order.map_or_else(Vec::new, |order| {
+        link(news, &subscription, order, rows, event.told_at())
+    });
     let written = write(event, subscription, receipts, links, rows, policy);
     if waits {
         return Ok(wait(written, Doubt::OrderUnknown("invoice")));
@@ -156,8 +176,12 @@ fn about_invoice(
     Ok(written.map_or_else(
         || {
             let known = learned.invoices.get(&news.invoice_id);
-            let owed = known.into_iter().flat_map(|invoice| [&invoice.receipt_id, &invoice.notice_id]);
-            Decision::Nothing { owed: owed.flatten().cloned().collect() }
+            let owed = known
+                .into_iter()
+                .flat_map(|invoice| [&invoice.receipt_id, &invoice.notice_id]);
+            Decision::Nothing {
+                owed: owed.flatten().cloned().collect(),
+            }
         },
         Decision::Write,
     ))
@@ -173,23 +197,40 @@ enum Renewal<'a> {
     Is(&'a Order, i64, Timestamp),
 }
 
-fn renewal<'a>(news: &InvoiceNews, subscription: &Subscription, order: Option<&'a Order>) -> Renewal<'a> {
-    let Some(invoice) = subscription.invoices.get(&news.invoice_id) else { return Renewal::Not };
-    let (Some(amount), Some(paid_at)) =
-        (invoice.bill.value.amount_paid.filter(|paid| *paid > 0), invoice.paid_at)
-    else {
+fn renewal<'a>(
+    news: &InvoiceNews,
+    subscription: &Subscription,
+    order: Option<&'a Order>,
+) -> Renewal<'a> {
+    let Some(invoice) = subscription.invoices.get(&news.invoice_id) else {
+        return Renewal::Not;
+    };
+    let (Some(amount), Some(paid_at)) = (
+        invoice.bill.value.amount_paid.filter(|paid| *paid > 0),
+        invoice.paid_at,
+    ) else {
         return Renewal::Not;
     };
     if invoice.receipt_id.is_some() {
         return Renewal::Not;
     }
-    let first = subscription.beginning.as_ref().and_then(|beginning| beginning.invoice_id.as_ref());
+    let first = subscription
+        .beginning
+        .as_ref()
+        .and_then(|beginning| beginning.invoice_id.as_ref());
     if first.or(subscription.born_with.as_ref()) == Some(&news.invoice_id) {
         return Renewal::Not;
     }
-    let Some(order) = order else { return Renewal::Unknown };
+    let Some(order) = order else {
+        return Renewal::Unknown;
+    };
     let bill = &invoice.bill.value;
-    if subscription.begins_with(&news.invoice_id, bill, &order.payment_intents, order.placed_at) {
+    if subscription.begins_with(
+        &news.invoice_id,
+        bill,
+        &order.payment_intents,
+        order.placed_at,
+    ) {
         return Renewal::Not;
     }
     Renewal::Is(order, amount, paid_at)
@@ -197,7 +238,11 @@ fn renewal<'a>(news: &InvoiceNews, subscription: &Subscription, order: Option<&'
 
 /// Whether a paid invoice is a renewal without its receipt: news of it waited for the order, and nobody brought them
 /// again.
-pub(crate) fn lacks_receipt(news: &InvoiceNews, subscription: &Subscription, order: &Order) -> bool {
+pub(crate) fn lacks_receipt(
+    news: &InvoiceNews,
+    subscription: &Subscription,
+    order: &Order,
+) -> bool {
     matches!(renewal(news, subscription, Some(order)), Renewal::Is(..))
 }
 
@@ -210,30 +255,53 @@ fn link(
     rows: &Rows,
     at: Timestamp,
 ) -> Vec<Link> {
-    let is_first =
-        subscription.begins_with(&news.invoice_id, &news.bill, &order.payment_intents, order.placed_at);
-    let (InvoiceEvent::Paid, false, Some(id)) = (news.event, is_first, &news.bill.payment_intent_id) else {
+    let is_first = subscription.begins_with(
+        &news.invoice_id,
+        &news.bill,
+        &order.payment_intents,
+        order.placed_at,
+    );
+    let (InvoiceEvent::Paid, false, Some(id)) =
+        (news.event, is_first, &news.bill.payment_intent_id)
+    else {
         return Vec::new();
     };
-    let known = rows.links.get(id).cloned().unwrap_or_else(|| Link::new(id.clone()));
+    let known = rows
+        .links
+        .get(id)
+        .cloned()
+        .unwrap_or_else(|| Link::new(id.clone()));
     if known.order_id.is_some() {
         return Vec::new();
     }
     let version = known.version + 1;
-    vec![Link { version, order_id: Some(order.order_id.clone()), ..known.with(None, at) }]
+    vec![Link {
+        version,
+        order_id: Some(order.order_id.clone()),
+        ..known.with(None, at)
+    }]
 }
 
 /// Writes what is known and waits for the rest. What a commit that does not end the event makes owed would never be
 /// queued: receipts are left to the try that ends it.
 fn wait(written: Option<Box<Commit>>, doubt: Doubt) -> Decision {
     let facts = written.filter(|commit| commit.receipts.is_empty());
-    Decision::Wait { commit: facts.map(|commit| Box::new(Commit { ends: false, ..*commit })), doubt }
+    Decision::Wait {
+        commit: facts.map(|commit| {
+            Box::new(Commit {
+                ends: false,
+                ..*commit
+            })
+        }),
+        doubt,
+    }
 }
 
 /// A deletion that everything else speaks against, the provider's API among it.
 fn contradiction(learned: &Subscription) -> Option<Doubt> {
     let Latest { at, value: told } = learned.snapshot.as_ref()?;
-    let lives = told.source == Source::Read && matches!(told.status, Status::Trialing | Status::Active);
+    let lives =
+        told.source == Source::Read && matches!(told.status, Status::Trialing | Status::Active);
     let ended_before = learned.ended_at.is_some_and(|ended_at| ended_at < *at);
     (lives && ended_before).then(|| Doubt::Contradicted(told.status.to_string()))
 }
@@ -251,12 +319,21 @@ pub(super) fn notice_of_trial(
     now: Timestamp,
 ) -> Result<Option<Receipt>, Doubt> {
     let ends_at = trial_ends_at(subscription).filter(|ends_at| *ends_at > now);
-    let (true, Some(ends_at), Some(beginning)) = (policy.trial_ends_mail, ends_at, &subscription.beginning)
+    let (true, Some(ends_at), Some(beginning)) =
+        (policy.trial_ends_mail, ends_at, &subscription.beginning)
     else {
         return Ok(None);
     };
-    let kind = Kind::TrialEnds { subscription_id: subscription.subscription_id.clone(), ends_at };
-    let receipt = Receipt::new(&beginning.order_id, kind, Some(notice_due_at(ends_at, now)), now)?;
+    let kind = Kind::TrialEnds {
+        subscription_id: subscription.subscription_id.clone(),
+        ends_at,
+    };
+    let receipt = Receipt::new(
+        &beginning.order_id,
+        kind,
+        Some(notice_due_at(ends_at, now)),
+        now,
+    )?;
     // One notice for each end: a trial that is extended has another, and the first one is withdrawn on its day.
     if subscription.trial_notice_id.as_ref() == Some(&receipt.receipt_id) {
         return Ok(None);
@@ -273,8 +350,9 @@ pub(super) fn notice_due_at(ends_at: Timestamp, now: Timestamp) -> Timestamp {
 /// When the trial ends that a subscription is in and that turns into a payment.
 pub(super) fn trial_ends_at(subscription: &Subscription) -> Option<Timestamp> {
     let Latest { value: told, .. } = subscription.snapshot.as_ref()?;
-    let runs =
-        told.status == Status::Trialing && !told.cancel_at_period_end && subscription.ended_at.is_none();
+    let runs = told.status == Status::Trialing
+        && !told.cancel_at_period_end
+        && subscription.ended_at.is_none();
     told.trial_end.filter(|_| runs)
 }
 
@@ -290,13 +368,21 @@ pub(super) fn notices_of_failure(
         return Ok(Vec::new());
     }
     let is_owed = |(id, invoice): &(&InvoiceId, &Invoice)| {
-        let fails = invoice.failed_at.is_some() && invoice.paid_at.is_none() && invoice.notice_id.is_none();
+        let fails =
+            invoice.failed_at.is_some() && invoice.paid_at.is_none() && invoice.notice_id.is_none();
         // The first payment is made in the checkout, where the shopper sees how it goes.
-        fails && !subscription.begins_with(id, &invoice.bill.value, &order.payment_intents, order.placed_at)
+        fails
+            && !subscription.begins_with(
+                id,
+                &invoice.bill.value,
+                &order.payment_intents,
+                order.placed_at,
+            )
     };
     let owed = subscription.invoices.iter().filter(is_owed);
-    let owed: Vec<(InvoiceId, Option<i64>)> =
-        owed.map(|(id, invoice)| (id.clone(), invoice.bill.value.amount_due)).collect();
+    let owed: Vec<(InvoiceId, Option<i64>)> = owed
+        .map(|(id, invoice)| (id.clone(), invoice.bill.value.amount_due))
+        .collect();
     let mut notices = Vec::new();
     for (invoice_id, amount) in owed {
         let kind = Kind::PaymentFailed {
@@ -321,7 +407,8 @@ pub fn still_so(kind: &Kind, subscription: Option<&Subscription>) -> bool {
         (Kind::PaymentFailed { .. } | Kind::TrialEnds { .. }, None) => false,
         (Kind::PaymentFailed { invoice_id, .. }, Some(subscription)) => {
             let invoice = subscription.invoices.get(invoice_id);
-            subscription.ended_at.is_none() && invoice.is_some_and(|invoice| invoice.paid_at.is_none())
+            subscription.ended_at.is_none()
+                && invoice.is_some_and(|invoice| invoice.paid_at.is_none())
         }
         (Kind::TrialEnds { ends_at, .. }, Some(subscription)) => {
             trial_ends_at(subscription) == Some(*ends_at)
@@ -339,21 +426,40 @@ fn write(
     policy: &Policy,
 ) -> Option<Box<Commit>> {
     let access = |product: &ProductId| {
-        let known = rows.entitlements.iter().find(|row| row.product_id == *product);
+        let known = rows
+            .entitlements
+            .iter()
+            .find(|row| row.product_id == *product);
         let row = granted(known, &subscription, product, policy.grace);
-        (known != Some(&row)).then_some(Entitlement { version: row.version + 1, ..row })
+        (known != Some(&row)).then_some(Entitlement {
+            version: row.version + 1,
+            ..row
+        })
     };
     let entitlements: Vec<Entitlement> = subscription.products.iter().filter_map(access).collect();
     let known = rows.subscription.as_ref();
-    if known == Some(&subscription) && entitlements.is_empty() && links.is_empty() && receipts.is_empty() {
+    if known == Some(&subscription)
+        && entitlements.is_empty()
+        && links.is_empty()
+        && receipts.is_empty()
+    {
         return None;
     }
     // Beside the access that follows from it, it is written even if nothing of it is new: its version is the condition
     // that it is still what was read, and not, since then, another event's to give or take access by.
-    let subscription = (known != Some(&subscription) || !entitlements.is_empty())
-        .then(|| Subscription { version: subscription.version + 1, ..subscription });
+    let subscription =
+        (known != Some(&subscription) || !entitlements.is_empty()).then(|| Subscription {
+            version: subscription.version + 1,
+            ..subscription
+        });
     let event_id = event.event_id.clone();
-    Some(Box::new(Commit { links, subscription, entitlements, receipts, ..Commit::of(event_id) }))
+    Some(Box::new(Commit {
+        links,
+        subscription,
+        entitlements,
+        receipts,
+        ..Commit::of(event_id)
+    }))
 }
 
 #[cfg(test)]

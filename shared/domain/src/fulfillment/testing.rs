@@ -10,7 +10,8 @@ use crate::{
     entitlement::Entitlement,
     event::{Event, EventState, News, RefundsOf, StoredEvent},
     ids::{
-        BadId, CustomerId, DeliveryId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
+        BadId, CustomerId, DeliveryId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku,
+        SubscriptionId,
     },
     ledger::{Commit, Reference, Rows, Wanted},
     mode::Mode,
@@ -64,7 +65,12 @@ pub(crate) fn policy() -> Policy {
 
 /// An event that tells of something at that second.
 pub(crate) fn told(event_id: &str, second: i64, news: News) -> Event {
-    Event { event_id: id(event_id), event_type: String::new(), occurred_at: Some(at(second)), news }
+    Event {
+        event_id: id(event_id),
+        event_type: String::new(),
+        occurred_at: Some(at(second)),
+        news,
+    }
 }
 
 /// Its row.
@@ -94,7 +100,11 @@ pub(crate) fn line(name: &str, quantity: u32, total: i64, of: Option<&str>) -> L
         description: name.to_owned(),
         quantity,
         unit_amount: Some(total / i64::from(quantity.max(1))),
-        amounts: Totals { subtotal: total, total, ..Totals::default() },
+        amounts: Totals {
+            subtotal: total,
+            total,
+            ..Totals::default()
+        },
         eligibility: Some(Eligibility("auto_substantiation".into())),
         product_id: Some(id(&format!("fprod_{name}"))),
         price_id: Some(id(&format!("fprice_{name}"))),
@@ -114,9 +124,16 @@ pub(crate) fn checkout(lines: Vec<LineItem>) -> Checkout {
         capture: Capture::Automatic,
         mode: Mode::Live,
         created_at: Some(at(SALE - 100)),
-        customer: Customer { customer_id: Some(id("fcus_1")), ..Customer::default() },
+        customer: Customer {
+            customer_id: Some(id("fcus_1")),
+            ..Customer::default()
+        },
         currency: Currency::USD,
-        totals: Totals { subtotal: total, total, ..Totals::default() },
+        totals: Totals {
+            subtotal: total,
+            total,
+            ..Totals::default()
+        },
         received: Some(total),
         payment_intents: vec![id("fpi_1")],
         payments: BTreeMap::new(),
@@ -128,38 +145,72 @@ pub(crate) fn checkout(lines: Vec<LineItem>) -> Checkout {
 
 /// A checkout with payments this far, of which the session says that nothing has been received.
 pub(crate) fn with_payments(checkout: Checkout, statuses: &[&str]) -> Checkout {
-    let names: Vec<PaymentIntentId> = (1..=statuses.len()).map(|n| id(&format!("fpi_{n}"))).collect();
-    let told = |status: &&str| paid(status, checkout.totals.total / i64::try_from(statuses.len()).unwrap());
+    let names: Vec<PaymentIntentId> = (1..=statuses.len())
+        .map(|n| id(&format!("fpi_{n}")))
+        .collect();
+    let told = |status: &&str| {
+        paid(
+            status,
+            checkout.totals.total / i64::try_from(statuses.len()).unwrap(),
+        )
+    };
     Checkout {
         received: Some(0),
-        payments: names.iter().cloned().zip(statuses.iter().map(told)).collect(),
+        payments: names
+            .iter()
+            .cloned()
+            .zip(statuses.iter().map(told))
+            .collect(),
         payment_intents: names,
         ..checkout
     }
 }
 
 pub(crate) fn shelf(of: &str, on_hand: i64) -> Shelf {
-    Shelf { sku: sku(of), on_hand: Some(on_hand), moved: None }
+    Shelf {
+        sku: sku(of),
+        on_hand: Some(on_hand),
+        moved: None,
+    }
 }
 
 /// What is told of a payment in that state.
 pub(crate) fn paid(status: &str, amount: i64) -> payment::Told {
     let status = payment::Status::from(status);
-    let received = Some(if status == payment::Status::Succeeded { amount } else { 0 });
-    payment::Told { status, received, amount: Some(amount), card: None }
+    let received = Some(if status == payment::Status::Succeeded {
+        amount
+    } else {
+        0
+    });
+    payment::Told {
+        status,
+        received,
+        amount: Some(amount),
+        card: None,
+    }
 }
 
 pub(crate) fn completed() -> News {
-    News::Checkout { order_id: order_id(), completed: true }
+    News::Checkout {
+        order_id: order_id(),
+        completed: true,
+    }
 }
 
 /// Something else happened to the checkout.
 pub(crate) fn changed() -> News {
-    News::Checkout { order_id: order_id(), completed: false }
+    News::Checkout {
+        order_id: order_id(),
+        completed: false,
+    }
 }
 
 pub(crate) fn payment_news(payment: &str, told: Option<payment::Told>) -> News {
-    News::Payment(payment::News { payment_intent_id: id(payment), mode: Some(Mode::Live), told })
+    News::Payment(payment::News {
+        payment_intent_id: id(payment),
+        mode: Some(Mode::Live),
+        told,
+    })
 }
 
 pub(crate) fn refund_told(payment: &str, status: &str, amount: i64) -> refund::Told {
@@ -174,7 +225,12 @@ pub(crate) fn refund_told(payment: &str, status: &str, amount: i64) -> refund::T
 }
 
 pub(crate) fn refund_news(refund: &str, told: refund::Told) -> refund::News {
-    refund::News { refund_id: id(refund), mode: Some(Mode::Live), told, subscription_id: None }
+    refund::News {
+        refund_id: id(refund),
+        mode: Some(Mode::Live),
+        told,
+        subscription_id: None,
+    }
 }
 
 /// A refund of the order's first payment.
@@ -182,7 +238,11 @@ pub(crate) fn refunded(refund: &str, status: &str, amount: i64) -> News {
     News::Refund(refund_news(refund, refund_told("fpi_1", status, amount)))
 }
 
-pub(crate) fn dispute_news(dispute: &str, status: &str, funds: Option<dispute::Funds>) -> dispute::News {
+pub(crate) fn dispute_news(
+    dispute: &str,
+    status: &str,
+    funds: Option<dispute::Funds>,
+) -> dispute::News {
     dispute::News {
         dispute_id: id(dispute),
         mode: Some(Mode::Live),
@@ -212,7 +272,11 @@ pub(crate) fn snapshot(status: &str, period_end: i64) -> Snapshot {
 }
 
 pub(crate) fn item(product: &str) -> Item {
-    Item { product_id: Some(id(product)), price_id: Some(id(&format!("{product}-price"))), quantity: 1 }
+    Item {
+        product_id: Some(id(product)),
+        price_id: Some(id(&format!("{product}-price"))),
+        quantity: 1,
+    }
 }
 
 pub(crate) fn subscription_news(subscription: &str, snapshot: Snapshot) -> News {
@@ -227,7 +291,11 @@ pub(crate) fn subscription_news(subscription: &str, snapshot: Snapshot) -> News 
 /// What an invoice says whose payment either went through or did not.
 pub(crate) fn bill(event: InvoiceEvent, amount: i64, period: (i64, i64)) -> Bill {
     Bill {
-        amount_paid: Some(if event == InvoiceEvent::Paid { amount } else { 0 }),
+        amount_paid: Some(if event == InvoiceEvent::Paid {
+            amount
+        } else {
+            0
+        }),
         amount_due: Some(amount),
         payment_intent_id: None,
         period_start: Some(at(period.0)),
@@ -235,7 +303,12 @@ pub(crate) fn bill(event: InvoiceEvent, amount: i64, period: (i64, i64)) -> Bill
     }
 }
 
-pub(crate) fn invoice_news(subscription: &str, invoice: &str, event: InvoiceEvent, bill: Bill) -> News {
+pub(crate) fn invoice_news(
+    subscription: &str,
+    invoice: &str,
+    event: InvoiceEvent,
+    bill: Bill,
+) -> News {
     News::Invoice(InvoiceNews {
         invoice_id: id(invoice),
         subscription_id: id(subscription),
@@ -256,13 +329,20 @@ pub(crate) struct Api {
 
 impl Api {
     fn checkout(&self, id: &OrderId) -> Result<&Checkout, Doubt> {
-        let unknown = || Doubt::NotTold(ReadError::Permanent { status: 404, code: None });
+        let unknown = || {
+            Doubt::NotTold(ReadError::Permanent {
+                status: 404,
+                code: None,
+            })
+        };
         self.checkouts.get(id).ok_or_else(unknown)
     }
 
     fn checkout_of(&self, payment: &PaymentIntentId) -> Option<&OrderId> {
         let mut checkouts = self.checkouts.values();
-        checkouts.find(|checkout| checkout.payment_intents.contains(payment)).map(|found| &found.order_id)
+        checkouts
+            .find(|checkout| checkout.payment_intents.contains(payment))
+            .map(|found| &found.order_id)
     }
 
     fn refunds(&self, of: &RefundsOf) -> Vec<refund::News> {
@@ -314,13 +394,25 @@ impl Tables {
         let of_order = |order_id: &OrderId, sku: &Sku| Shelf {
             sku: sku.clone(),
             on_hand: self.counters.get(sku).copied(),
-            moved: self.movements.get(&(order_id.clone(), sku.clone())).cloned(),
+            moved: self
+                .movements
+                .get(&(order_id.clone(), sku.clone()))
+                .cloned(),
         };
-        let found = |id: &PaymentIntentId| self.links.get(id).map(|link| (id.clone(), link.clone()));
+        let found =
+            |id: &PaymentIntentId| self.links.get(id).map(|link| (id.clone(), link.clone()));
         Rows {
-            order: wanted.order.as_ref().and_then(|id| self.orders.get(id)).cloned(),
+            order: wanted
+                .order
+                .as_ref()
+                .and_then(|id| self.orders.get(id))
+                .cloned(),
             links: wanted.links.iter().filter_map(found).collect(),
-            reference: wanted.reference.as_ref().and_then(|text| self.references.get(text)).cloned(),
+            reference: wanted
+                .reference
+                .as_ref()
+                .and_then(|text| self.references.get(text))
+                .cloned(),
             subscription: wanted
                 .subscription
                 .as_ref()
@@ -332,7 +424,11 @@ impl Tables {
                 .filter_map(|key| self.entitlements.get(key))
                 .cloned()
                 .collect(),
-            contact: wanted.contact.as_ref().and_then(|id| self.contacts.get(id)).cloned(),
+            contact: wanted
+                .contact
+                .as_ref()
+                .and_then(|id| self.contacts.get(id))
+                .cloned(),
             mapping: wanted
                 .mapping
                 .iter()
@@ -351,17 +447,38 @@ impl Tables {
         if !self.would_take(commit) {
             return Committed::Raced;
         }
-        let Commit { order, links, reference, subscription, entitlements, contact, receipts, .. } =
-            kept(commit);
-        self.orders.extend(order.map(|row| (row.order_id.clone(), row)));
-        self.links.extend(links.into_iter().map(|row| (row.payment_intent_id.clone(), row)));
-        self.references.extend(reference.map(|row| (row.reference.clone(), row)));
-        self.subscriptions.extend(subscription.map(|row| (row.subscription_id.clone(), row)));
-        let access =
-            entitlements.into_iter().map(|row| ((row.customer_id.clone(), row.product_id.clone()), row));
+        let Commit {
+            order,
+            links,
+            reference,
+            subscription,
+            entitlements,
+            contact,
+            receipts,
+            ..
+        } = kept(commit);
+        self.orders
+            .extend(order.map(|row| (row.order_id.clone(), row)));
+        self.links.extend(
+            links
+                .into_iter()
+                .map(|row| (row.payment_intent_id.clone(), row)),
+        );
+        self.references
+            .extend(reference.map(|row| (row.reference.clone(), row)));
+        self.subscriptions
+            .extend(subscription.map(|row| (row.subscription_id.clone(), row)));
+        let access = entitlements
+            .into_iter()
+            .map(|row| ((row.customer_id.clone(), row.product_id.clone()), row));
         self.entitlements.extend(access);
-        self.contacts.extend(contact.map(|row| (row.customer_id.clone(), row)));
-        self.receipts.extend(receipts.into_iter().map(|row| (row.receipt_id.clone(), row)));
+        self.contacts
+            .extend(contact.map(|row| (row.customer_id.clone(), row)));
+        self.receipts.extend(
+            receipts
+                .into_iter()
+                .map(|row| (row.receipt_id.clone(), row)),
+        );
         for take in &commit.takes {
             *self.counters.get_mut(&take.movement.sku).unwrap() -= take.movement.taken;
             let key = (take.movement.order_id.clone(), take.movement.sku.clone());
@@ -369,40 +486,69 @@ impl Tables {
         }
         for back in &commit.returns {
             *self.counters.get_mut(&back.sku).unwrap() += back.pieces;
-            self.movements.get_mut(&(back.order_id.clone(), back.sku.clone())).unwrap().returned +=
-                back.pieces;
+            self.movements
+                .get_mut(&(back.order_id.clone(), back.sku.clone()))
+                .unwrap()
+                .returned += back.pieces;
         }
         Committed::Now
     }
 
     fn would_take(&self, commit: &Commit) -> bool {
         let follows = |known: Option<u64>, version: u64| known.unwrap_or(0) + 1 == version;
-        let order = commit
-            .order
-            .iter()
-            .all(|row| follows(self.orders.get(&row.order_id).map(|known| known.version), row.version));
-        let links = commit.links.iter().all(|row| {
-            follows(self.links.get(&row.payment_intent_id).map(|known| known.version), row.version)
+        let order = commit.order.iter().all(|row| {
+            follows(
+                self.orders.get(&row.order_id).map(|known| known.version),
+                row.version,
+            )
         });
-        let reference = commit
-            .reference
-            .iter()
-            .all(|row| follows(self.references.get(&row.reference).map(|known| known.version), row.version));
+        let links = commit.links.iter().all(|row| {
+            follows(
+                self.links
+                    .get(&row.payment_intent_id)
+                    .map(|known| known.version),
+                row.version,
+            )
+        });
+        let reference = commit.reference.iter().all(|row| {
+            follows(
+                self.references
+                    .get(&row.reference)
+                    .map(|known| known.version),
+                row.version,
+            )
+        });
         let subscription = commit.subscription.iter().all(|row| {
-            follows(self.subscriptions.get(&row.subscription_id).map(|known| known.version), row.version)
+            follows(
+                self.subscriptions
+                    .get(&row.subscription_id)
+                    .map(|known| known.version),
+                row.version,
+            )
         });
         let access = commit.entitlements.iter().all(|row| {
             let key = (row.customer_id.clone(), row.product_id.clone());
-            follows(self.entitlements.get(&key).map(|known| known.version), row.version)
+            follows(
+                self.entitlements.get(&key).map(|known| known.version),
+                row.version,
+            )
         });
-        let contact = commit
-            .contact
+        let contact = commit.contact.iter().all(|row| {
+            follows(
+                self.contacts
+                    .get(&row.customer_id)
+                    .map(|known| known.version),
+                row.version,
+            )
+        });
+        let receipts = commit
+            .receipts
             .iter()
-            .all(|row| follows(self.contacts.get(&row.customer_id).map(|known| known.version), row.version));
-        let receipts = commit.receipts.iter().all(|row| !self.receipts.contains_key(&row.receipt_id));
+            .all(|row| !self.receipts.contains_key(&row.receipt_id));
         let takes = commit.takes.iter().all(|take| {
-            let moved =
-                self.movements.contains_key(&(take.movement.order_id.clone(), take.movement.sku.clone()));
+            let moved = self
+                .movements
+                .contains_key(&(take.movement.order_id.clone(), take.movement.sku.clone()));
             let on_hand = self.counters.get(&take.movement.sku).copied();
             let enough = if take.movement.short() == 0 {
                 on_hand >= Some(take.movement.taken)
@@ -412,10 +558,20 @@ impl Tables {
             !moved && enough
         });
         let returns = commit.returns.iter().all(|back| {
-            let moved = self.movements.get(&(back.order_id.clone(), back.sku.clone()));
+            let moved = self
+                .movements
+                .get(&(back.order_id.clone(), back.sku.clone()));
             moved.is_some_and(|moved| moved.returned == back.seen)
         });
-        order && links && reference && subscription && access && contact && receipts && takes && returns
+        order
+            && links
+            && reference
+            && subscription
+            && access
+            && contact
+            && receipts
+            && takes
+            && returns
     }
 }
 
@@ -455,15 +611,26 @@ impl Shop {
     pub(crate) fn new() -> Self {
         // Not a whole second, as it is with clocks.
         let now = at(NOW) + SignedDuration::from_millis(321);
-        Self { tables: Tables::default(), api: Api::default(), policy: policy(), now, reads_back: true }
+        Self {
+            tables: Tables::default(),
+            api: Api::default(),
+            policy: policy(),
+            now,
+            reads_back: true,
+        }
     }
 
     /// A shop whose provider knows this checkout, with ten of each thing on the shelf.
     pub(crate) fn selling(checkout: Checkout) -> Self {
         let mut shop = Self::new();
-        shop.tables.counters =
-            checkout.lines.iter().filter_map(|line| Some((line.sku.clone()?, 10))).collect();
-        shop.api.checkouts.insert(checkout.order_id.clone(), checkout);
+        shop.tables.counters = checkout
+            .lines
+            .iter()
+            .filter_map(|line| Some((line.sku.clone()?, 10)))
+            .collect();
+        shop.api
+            .checkouts
+            .insert(checkout.order_id.clone(), checkout);
         shop
     }
 
@@ -477,7 +644,11 @@ impl Shop {
     pub(crate) fn deliver(&mut self, event: &Event) -> End {
         let decision = self.decide(event);
         let (end, committed) = self.carry_out(decision);
-        assert_eq!(committed, Committed::Now, "{event:?} was decided on the rows as they are");
+        assert_eq!(
+            committed,
+            Committed::Now,
+            "{event:?} was decided on the rows as they are"
+        );
         end
     }
 
@@ -490,17 +661,29 @@ impl Shop {
             }
             Decision::Nothing { owed } => {
                 for id in owed {
-                    assert!(self.tables.receipts.contains_key(&id), "{id} is owed and was never committed");
+                    assert!(
+                        self.tables.receipts.contains_key(&id),
+                        "{id} is owed and was never committed"
+                    );
                 }
                 (None, End::Done)
             }
             Decision::Wait { commit, doubt } => {
-                assert!(commit.as_ref().is_none_or(|commit| !commit.ends), "what waits has not ended");
+                assert!(
+                    commit.as_ref().is_none_or(|commit| !commit.ends),
+                    "what waits has not ended"
+                );
                 (commit, End::Waits(doubt))
             }
             Decision::Park(doubt) => (None, End::Parked(doubt)),
         };
-        let commit = commit.map(|commit| if self.reads_back { kept(&commit) } else { *commit });
+        let commit = commit.map(|commit| {
+            if self.reads_back {
+                kept(&commit)
+            } else {
+                *commit
+            }
+        });
         let committed = commit.map_or(Committed::Now, |commit| self.tables.commit(&commit));
         (end, committed)
     }
@@ -509,47 +692,79 @@ impl Shop {
     pub(crate) fn decide(&self, event: &Event) -> Decision {
         let row = stored(event);
         match &event.news {
-            News::Checkout { order_id, completed } => {
-                self.about_checkout(&row, order_id, &About::Checkout { completed: *completed })
-            }
+            News::Checkout {
+                order_id,
+                completed,
+            } => self.about_checkout(
+                &row,
+                order_id,
+                &About::Checkout {
+                    completed: *completed,
+                },
+            ),
             News::CheckoutPaid { order_id } => self.about_checkout(&row, order_id, &About::Paid),
             News::Payment(news) => self.about_payment(&row, news),
-            News::Refund(news) => self.about_refunds(&row, row.told_at(), std::slice::from_ref(news)),
+            News::Refund(news) => {
+                self.about_refunds(&row, row.told_at(), std::slice::from_ref(news))
+            }
             News::RefundsOf(of) => match self.api.refunds(of).as_slice() {
-                [] => Decision::Wait { commit: None, doubt: Doubt::NoRefund },
+                [] => Decision::Wait {
+                    commit: None,
+                    doubt: Doubt::NoRefund,
+                },
                 news => self.about_refunds(&row, self.now, news),
             },
             News::Dispute(news) => {
                 let order = self.order_of(&news.told.payment_intent_id, None);
-                let rows = self.tables.read(&Wanted { order, ..Wanted::default() });
+                let rows = self.tables.read(&Wanted {
+                    order,
+                    ..Wanted::default()
+                });
                 after_sale::dispute(&row, news, &rows, &self.policy)
             }
             News::Subscription(news) => self.about_subscription(&row, news),
             News::Invoice(news) => self.about_invoice(&row, news),
             News::Customer(news) => {
-                let wanted = Wanted { contact: Some(news.customer_id.clone()), ..Wanted::default() };
+                let wanted = Wanted {
+                    contact: Some(news.customer_id.clone()),
+                    ..Wanted::default()
+                };
                 customer(&row, news, &self.tables.read(&wanted), &self.policy)
             }
             News::NotNeeded | News::Unhandled => Decision::Nothing { owed: Vec::new() },
         }
     }
 
-    fn about_checkout(&self, event: &StoredEvent, order_id: &OrderId, about: &About<'_>) -> Decision {
+    fn about_checkout(
+        &self,
+        event: &StoredEvent,
+        order_id: &OrderId,
+        about: &About<'_>,
+    ) -> Decision {
         let known = self.tables.orders.get(order_id);
         if let Some(order) = known.filter(|order| order.fulfilled_at.is_some()) {
-            return Decision::Nothing { owed: order.receipt_id.iter().cloned().collect() };
+            return Decision::Nothing {
+                owed: order.receipt_id.iter().cloned().collect(),
+            };
         }
         let told = match self.api.checkout(order_id) {
             Ok(told) => told,
             Err(doubt) => return Decision::Park(doubt),
         };
-        let wanted = Wanted { order: Some(order_id.clone()), ..checkout::wanted(told) };
+        let wanted = Wanted {
+            order: Some(order_id.clone()),
+            ..checkout::wanted(told)
+        };
         let mut rows = self.tables.read(&wanted);
         if !wanted.mapping.is_empty() {
-            rows.shelves = self.tables.read(&checkout::wanted_shelves(told, &rows)).shelves;
+            rows.shelves = self
+                .tables
+                .read(&checkout::wanted_shelves(told, &rows))
+                .shelves;
         }
-        let decide =
-            |completed, rows: &Rows| checkout::decide(event, completed, told, rows, &self.policy, self.now);
+        let decide = |completed, rows: &Rows| {
+            checkout::decide(event, completed, told, rows, &self.policy, self.now)
+        };
         match about {
             About::Checkout { completed } => decide(*completed, &rows),
             About::Payment(news) => decide(false, &after_sale::noted(event, news, rows)),
@@ -559,10 +774,21 @@ impl Shop {
 
     fn about_payment(&self, event: &StoredEvent, news: &payment::News) -> Decision {
         let payment = &news.payment_intent_id;
-        let order = self.tables.links.get(payment).and_then(|link| link.order_id.clone());
-        let wanted = Wanted { order: order.clone(), links: vec![payment.clone()], ..Wanted::default() };
+        let order = self
+            .tables
+            .links
+            .get(payment)
+            .and_then(|link| link.order_id.clone());
+        let wanted = Wanted {
+            order: order.clone(),
+            links: vec![payment.clone()],
+            ..Wanted::default()
+        };
         let rows = self.tables.read(&wanted);
-        match (after_sale::payment(event, news, &rows, &self.policy, self.now), order) {
+        match (
+            after_sale::payment(event, news, &rows, &self.policy, self.now),
+            order,
+        ) {
             (after_sale::AboutPayment::Decided(decision), _) => decision,
             (after_sale::AboutPayment::LookAgain, order) => {
                 self.about_checkout(event, &order.unwrap(), &About::Payment(news))
@@ -571,27 +797,53 @@ impl Shop {
     }
 
     /// The order of a payment: by our link, by the subscription that it renewed, else by the provider.
-    fn order_of(&self, payment: &PaymentIntentId, subscription: Option<&SubscriptionId>) -> Option<OrderId> {
-        let linked = self.tables.links.get(payment).and_then(|link| link.order_id.as_ref());
+    fn order_of(
+        &self,
+        payment: &PaymentIntentId,
+        subscription: Option<&SubscriptionId>,
+    ) -> Option<OrderId> {
+        let linked = self
+            .tables
+            .links
+            .get(payment)
+            .and_then(|link| link.order_id.as_ref());
         let begun = || {
             let row = self.tables.subscriptions.get(subscription?)?;
             row.beginning.as_ref().map(|beginning| &beginning.order_id)
         };
-        linked.or_else(begun).or_else(|| self.api.checkout_of(payment)).cloned()
+        linked
+            .or_else(begun)
+            .or_else(|| self.api.checkout_of(payment))
+            .cloned()
     }
 
-    fn about_refunds(&self, event: &StoredEvent, told_at: Timestamp, news: &[refund::News]) -> Decision {
+    fn about_refunds(
+        &self,
+        event: &StoredEvent,
+        told_at: Timestamp,
+        news: &[refund::News],
+    ) -> Decision {
         let payment = after_sale::payment_of(news).unwrap();
         let subscription = news.iter().find_map(|news| news.subscription_id.as_ref());
         let order = self.order_of(payment, subscription);
-        let mut rows = self.tables.read(&Wanted { order, ..Wanted::default() });
+        let mut rows = self.tables.read(&Wanted {
+            order,
+            ..Wanted::default()
+        });
         if let Some(order) = &rows.order {
-            rows.shelves = self.tables.read(&after_sale::wanted_shelves(order, &self.policy)).shelves;
+            rows.shelves = self
+                .tables
+                .read(&after_sale::wanted_shelves(order, &self.policy))
+                .shelves;
         }
         after_sale::refunds(event, told_at, news, &rows, &self.policy, self.now)
     }
 
-    fn about_subscription(&self, event: &StoredEvent, news: &crate::subscription::News) -> Decision {
+    fn about_subscription(
+        &self,
+        event: &StoredEvent,
+        news: &crate::subscription::News,
+    ) -> Decision {
         let known = self.tables.subscriptions.get(&news.subscription_id);
         let learned = self.asked(subscription::learned(event, news, known));
         let rows = self.rows_of(&learned, None);
@@ -600,7 +852,10 @@ impl Shop {
 
     fn about_invoice(&self, event: &StoredEvent, news: &InvoiceNews) -> Decision {
         let known = self.tables.subscriptions.get(&news.subscription_id);
-        let customer_id = news.customer_id.clone().or_else(|| known.map(|known| known.customer_id.clone()));
+        let customer_id = news
+            .customer_id
+            .clone()
+            .or_else(|| known.map(|known| known.customer_id.clone()));
         let learned = subscription::learned_invoice(event, news, &customer_id.unwrap(), known);
         let learned = self.asked(learned);
         let rows = self.rows_of(&learned, news.bill.payment_intent_id.as_ref());
@@ -613,16 +868,28 @@ impl Shop {
             && let Some(told) = self.api.subscriptions.get(&learned.subscription_id)
         {
             // What it says now is newer than all that it has announced, whatever our clock says.
-            let next = learned.snapshot.as_ref().map(|known| known.at + SignedDuration::from_secs(1));
+            let next = learned
+                .snapshot
+                .as_ref()
+                .map(|known| known.at + SignedDuration::from_secs(1));
             let read_at = next.map_or(self.now, |next| next.max(self.now));
-            learned.learn(read_at, Snapshot { source: Source::Read, ..told.clone() });
+            learned.learn(
+                read_at,
+                Snapshot {
+                    source: Source::Read,
+                    ..told.clone()
+                },
+            );
         }
         learned
     }
 
     fn rows_of(&self, learned: &Subscription, payment: Option<&PaymentIntentId>) -> Rows {
         self.tables.read(&Wanted {
-            order: learned.beginning.as_ref().map(|beginning| beginning.order_id.clone()),
+            order: learned
+                .beginning
+                .as_ref()
+                .map(|beginning| beginning.order_id.clone()),
             links: payment.into_iter().cloned().collect(),
             subscription: Some((learned.customer_id.clone(), learned.subscription_id.clone())),
             ..subscription::wanted_entitlements(learned)

@@ -10,11 +10,20 @@ use crate::{
 fn only_what_the_provider_may_yet_tell_otherwise_is_worth_waiting_for() {
     let told = |status| Doubt::NotTold(ReadError::Permanent { status, code: None });
     let not_understood = Doubt::NotTold(ReadError::NotUnderstood("no `checkout_session`".into()));
-    for short in [Doubt::NotComplete("open".into()), Doubt::NoRefund, told(404), not_understood] {
+    for short in [
+        Doubt::NotComplete("open".into()),
+        Doubt::NoRefund,
+        told(404),
+        not_understood,
+    ] {
         assert_eq!(short.patience(), Patience::Short, "{short}");
     }
     assert_eq!(Doubt::OrderUnknown("refund").patience(), Patience::Long);
-    for stays in [told(422), Doubt::ModeNotFulfilled("setup".into()), Doubt::NoSubject] {
+    for stays in [
+        told(422),
+        Doubt::ModeNotFulfilled("setup".into()),
+        Doubt::NoSubject,
+    ] {
         assert_eq!(stays.patience(), Patience::None, "{stays}");
     }
 }
@@ -24,15 +33,30 @@ fn an_event_whose_effects_are_committed_names_the_receipts_still_to_queue() {
     let row = stored(&told("fevt_1", SALE, completed()));
     assert_eq!(committed(&row), None);
     let receipt_ids = vec![id("fcs_1-order")];
-    let row = StoredEvent { state: EventState::Committed, receipt_ids: receipt_ids.clone(), ..row };
+    let row = StoredEvent {
+        state: EventState::Committed,
+        receipt_ids: receipt_ids.clone(),
+        ..row
+    };
     assert_eq!(committed(&row), Some(receipt_ids.as_slice()));
 }
 
 #[test]
 fn what_is_told_of_a_customer_is_kept_and_forgotten_for_good() {
     let mut shop = Shop::new();
-    let news = |told| News::Customer(contact::News { customer_id: id("fcus_1"), mode: None, told });
-    let named = || Some(contact::Told { name: Some("Pat Doe".into()), email: None });
+    let news = |told| {
+        News::Customer(contact::News {
+            customer_id: id("fcus_1"),
+            mode: None,
+            told,
+        })
+    };
+    let named = || {
+        Some(contact::Told {
+            name: Some("Pat Doe".into()),
+            email: None,
+        })
+    };
     shop.tell(SALE, news(named()));
     let version = |shop: &Shop| shop.tables.contacts[&id("fcus_1")].version;
     assert_eq!(version(&shop), 1);
@@ -40,7 +64,13 @@ fn what_is_told_of_a_customer_is_kept_and_forgotten_for_good() {
     assert_eq!(version(&shop), 1, "what is known already is not written");
     shop.tell(SALE + 1, news(None));
     shop.tell(SALE + 2, news(named()));
-    assert_eq!((version(&shop), shop.tables.contacts[&id("fcus_1")].told.is_none()), (2, true));
+    assert_eq!(
+        (
+            version(&shop),
+            shop.tables.contacts[&id("fcus_1")].told.is_none()
+        ),
+        (2, true)
+    );
 }
 
 #[test]
@@ -55,7 +85,10 @@ fn a_type_that_we_do_not_know_is_kept_and_does_nothing() {
         reading: Reading::Event(Box::new(event.clone())),
     };
     let row = StoredEvent::first(&delivery);
-    assert_eq!((row.state, row.state.is_pending()), (EventState::Unhandled, false));
+    assert_eq!(
+        (row.state, row.state.is_pending()),
+        (EventState::Unhandled, false)
+    );
     let mut shop = Shop::new();
     assert_eq!(shop.deliver(&event), End::Done);
     assert_eq!(shop.tables, Shop::new().tables);
@@ -75,17 +108,25 @@ fn a_sale_that_moves_nothing_says_so_and_one_that_only_moves_says_that() {
     assert!(sale.to_string().contains("0 stock movements"), "{sale}");
     let shop = Shop::selling(checkout(vec![line("mats", 1, 4000, Some("MAT"))]));
     let takes = commit(shop.decide(&told("fevt_1", SALE, completed()))).takes;
-    let moves = Commit { takes, ..Commit::of(id("fevt_1")) };
+    let moves = Commit {
+        takes,
+        ..Commit::of(id("fevt_1"))
+    };
     assert_eq!(moves.to_string(), "1 stock movements");
 }
 
 #[test]
 fn a_decision_reads_as_a_line_without_a_name_of_anything() {
-    let mut sold = checkout(vec![line("mats", 2, 4000, Some("MAT")), line("mug", 1, 1500, Some("MUG"))]);
+    let mut sold = checkout(vec![
+        line("mats", 2, 4000, Some("MAT")),
+        line("mug", 1, 1500, Some("MUG")),
+    ]);
     sold.totals.total = 5600;
     let mut shop = Shop::selling(sold);
     shop.tables.counters.insert(sku("MAT"), 1);
-    shop.api.subscriptions.insert(id("fsub_1"), snapshot("active", SALE + DAY));
+    shop.api
+        .subscriptions
+        .insert(id("fsub_1"), snapshot("active", SALE + DAY));
     let mut says = |second: i64, news: News| {
         let event = told(&format!("fevt_{second}"), second, news);
         let said = shop.decide(&event).to_string();
@@ -94,21 +135,46 @@ fn a_decision_reads_as_a_line_without_a_name_of_anything() {
     };
     let active = || subscription_news("fsub_1", snapshot("active", SALE + DAY));
     let paid_bill = bill(InvoiceEvent::Paid, 4999, (SALE, SALE + DAY));
-    let customer = contact::Told { name: Some("Pat Doe".into()), email: None };
+    let customer = contact::Told {
+        name: Some("Pat Doe".into()),
+        email: None,
+    };
     let lines = [
-        says(SALE - 1, payment_news("fpi_1", Some(paid("succeeded", 5500)))),
+        says(
+            SALE - 1,
+            payment_news("fpi_1", Some(paid("succeeded", 5500))),
+        ),
         says(SALE, completed()),
         says(SALE + 1, completed()),
         says(SALE + 2, refunded("fre_1", "succeeded", 1500)),
-        says(SALE + 3, News::Dispute(dispute_news("fdsp_1", "lost", None))),
+        says(
+            SALE + 3,
+            News::Dispute(dispute_news("fdsp_1", "lost", None)),
+        ),
         says(SALE + 4, active()),
-        says(SALE + 5, invoice_news("fsub_1", "fin_1", InvoiceEvent::Paid, paid_bill)),
+        says(
+            SALE + 5,
+            invoice_news("fsub_1", "fin_1", InvoiceEvent::Paid, paid_bill),
+        ),
         says(
             SALE + 6,
-            News::Customer(contact::News { customer_id: id("fcus_1"), mode: None, told: Some(customer) }),
+            News::Customer(contact::News {
+                customer_id: id("fcus_1"),
+                mode: None,
+                told: Some(customer),
+            }),
         ),
-        says(SALE + 7, News::Refund(refund_news("fre_2", refund_told("fpi_9", "succeeded", 1)))),
-        says(SALE + 8, News::Checkout { order_id: id("fcs_9"), completed: true }),
+        says(
+            SALE + 7,
+            News::Refund(refund_news("fre_2", refund_told("fpi_9", "succeeded", 1))),
+        ),
+        says(
+            SALE + 8,
+            News::Checkout {
+                order_id: id("fcs_9"),
+                completed: true,
+            },
+        ),
     ];
     assert_eq!(
         lines,

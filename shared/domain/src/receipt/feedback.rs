@@ -151,10 +151,14 @@ impl Report {
         let address = self.address.clone()?;
         let at = Some(whole_second(self.at));
         match self.kind {
-            Kind::Bounced { for_good: true } | Kind::Suppressed => {
-                Some(Mark { bounced_at: at, ..Mark::of(address) })
-            }
-            Kind::Complained => Some(Mark { complained_at: at, ..Mark::of(address) }),
+            Kind::Bounced { for_good: true } | Kind::Suppressed => Some(Mark {
+                bounced_at: at,
+                ..Mark::of(address)
+            }),
+            Kind::Complained => Some(Mark {
+                complained_at: at,
+                ..Mark::of(address)
+            }),
             Kind::Sent
             | Kind::Delivered
             | Kind::Bounced { for_good: false }
@@ -198,7 +202,12 @@ impl Mark {
     /// Of an address of which nothing is known.
     #[must_use]
     pub fn of(address: AddressHash) -> Self {
-        Self { address, bounced_at: None, complained_at: None, cleared_at: None }
+        Self {
+            address,
+            bounced_at: None,
+            complained_at: None,
+            cleared_at: None,
+        }
     }
 
     /// Why no mail goes there, for the row of a receipt that is not sent for it; none, if mails do go there.
@@ -283,7 +292,10 @@ pub struct Fate {
 impl Fate {
     /// Merges a report.
     fn learn(&mut self, report: &Report) {
-        let (at, taken_at) = (Some(whole_second(report.at)), Some(whole_second(report.sent_at)));
+        let (at, taken_at) = (
+            Some(whole_second(report.at)),
+            Some(whole_second(report.sent_at)),
+        );
         let (fact, at) = match report.kind {
             Kind::Sent => (&mut self.sent_at, taken_at),
             Kind::Delivered => (&mut self.delivered_at, at),
@@ -371,7 +383,10 @@ pub struct Lesson {
 #[must_use]
 pub fn settle(receipt: &Receipt, report: &Report) -> Option<Lesson> {
     let mut mails = known(receipt);
-    mails.entry(report.message_id.clone()).or_default().learn(report);
+    mails
+        .entry(report.message_id.clone())
+        .or_default()
+        .learn(report);
     let state = state(receipt, &mails);
     (state.is_some() || mails != receipt.mails).then_some(Lesson { mails, state })
 }
@@ -379,7 +394,11 @@ pub fn settle(receipt: &Receipt, report: &Report) -> Option<Lesson> {
 /// What is known of a receipt's mails, the one that its state names among them.
 fn known(receipt: &Receipt) -> Fates {
     let mut mails = receipt.mails.clone();
-    if let State::Sent { message_id, sent_at } = &receipt.state {
+    if let State::Sent {
+        message_id,
+        sent_at,
+    } = &receipt.state
+    {
         let fate = mails.entry(message_id.clone()).or_default();
         fate.sent_at = earliest(fate.sent_at, Some(whole_second(*sent_at)));
     }
@@ -389,13 +408,23 @@ fn known(receipt: &Receipt) -> Fates {
 /// Where a receipt stands by what is known of its mails, if elsewhere than before.
 fn state(receipt: &Receipt, mails: &Fates) -> Option<State> {
     // A mail of the very second counts: somebody who asks for another does not do so within a second of the last.
-    let current = || mails.iter().filter(|(_, fate)| fate.moment() >= receipt.reopened_at);
-    let last_out =
-        current().filter_map(|(message_id, fate)| fate.out_since().map(|since| (since, message_id))).max();
+    let current = || {
+        mails
+            .iter()
+            .filter(|(_, fate)| fate.moment() >= receipt.reopened_at)
+    };
+    let last_out = current()
+        .filter_map(|(message_id, fate)| fate.out_since().map(|since| (since, message_id)))
+        .max();
     let standing = match last_out {
         // Whoever claims it now or wants to claim it finds it done.
-        Some((sent_at, message_id)) => State::Sent { message_id: message_id.clone(), sent_at },
-        None if current().any(|(_, fate)| fate.is_refused()) => State::Failed { reason: REFUSED.to_owned() },
+        Some((sent_at, message_id)) => State::Sent {
+            message_id: message_id.clone(),
+            sent_at,
+        },
+        None if current().any(|(_, fate)| fate.is_refused()) => State::Failed {
+            reason: REFUSED.to_owned(),
+        },
         None => return None,
     };
     (standing != receipt.state).then_some(standing)
@@ -424,16 +453,21 @@ impl Receipt {
     #[must_use]
     pub fn trouble(&self) -> Option<Trouble> {
         let verdicts = self.mails.iter().filter_map(|(message_id, fate)| {
-            fate.verdict().map(|verdict| (fate.moment(), message_id, verdict))
+            fate.verdict()
+                .map(|verdict| (fate.moment(), message_id, verdict))
         });
-        verdicts.max_by_key(|(moment, message_id, _)| (*moment, *message_id))?.2.err()
+        verdicts
+            .max_by_key(|(moment, message_id, _)| (*moment, *message_id))?
+            .2
+            .err()
     }
 
     /// Whether there ever was any: then the order has to be looked at.
     #[must_use]
     pub fn had_trouble(&self) -> bool {
         self.mails.values().any(|fate| {
-            fate.maybe_bounced_at.is_some() || fate.verdict().is_some_and(|verdict| verdict.is_err())
+            fate.maybe_bounced_at.is_some()
+                || fate.verdict().is_some_and(|verdict| verdict.is_err())
         })
     }
 }

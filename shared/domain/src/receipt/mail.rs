@@ -20,8 +20,8 @@ pub use merchant::{BadSettings, Merchant, Problem, Setting, Settings};
 pub use sample::Sample;
 pub use templates::{BadTemplates, Fault, Form, Part, Rendered, Sources, Templates};
 pub use view::{
-    Amount, FailedPaymentView, LineView, MerchantView, PaymentView, PeriodView, RefundTotalsView, RefundView,
-    RenewalView, TEST_MARKER, TestView, TotalsView, TrialView, View,
+    Amount, FailedPaymentView, LineView, MerchantView, PaymentView, PeriodView, RefundTotalsView,
+    RefundView, RenewalView, TEST_MARKER, TestView, TotalsView, TrialView, View,
 };
 
 use super::{Kind, Receipt};
@@ -100,7 +100,11 @@ pub fn compose(
         Mode::Test => (merchant.test_recipient.clone(), None),
     };
     let rendered = templates.render(Form::of(&receipt.kind), &view);
-    let Rendered { subject, text, html } = rendered.map_err(Unsendable::Template)?;
+    let Rendered {
+        subject,
+        text,
+        html,
+    } = rendered.map_err(Unsendable::Template)?;
     Ok(Email {
         from_name: merchant.name.clone(),
         from: merchant.sender.clone(),
@@ -116,8 +120,15 @@ pub fn compose(
 }
 
 fn address(customer: &Customer) -> Result<Address, Unsendable> {
-    let address = customer.email.as_deref().map(str::trim).filter(|address| !address.is_empty());
-    address.ok_or(Unsendable::NoAddress)?.parse().map_err(Unsendable::BadAddress)
+    let address = customer
+        .email
+        .as_deref()
+        .map(str::trim)
+        .filter(|address| !address.is_empty());
+    address
+        .ok_or(Unsendable::NoAddress)?
+        .parse()
+        .map_err(Unsendable::BadAddress)
 }
 
 #[cfg(test)]

@@ -11,7 +11,9 @@
 pub mod feedback;
 pub mod mail;
 
-use crate::ids::{BadId, InvoiceId, MessageId, OrderId, OwnerToken, ReceiptId, RefundId, SubscriptionId};
+use crate::ids::{
+    BadId, InvoiceId, MessageId, OrderId, OwnerToken, ReceiptId, RefundId, SubscriptionId,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, time::Duration};
@@ -102,9 +104,15 @@ impl Kind {
     pub fn subscription_id(&self) -> Option<&SubscriptionId> {
         match self {
             Self::Order | Self::Refund { .. } => None,
-            Self::Invoice { subscription_id, .. }
-            | Self::PaymentFailed { subscription_id, .. }
-            | Self::TrialEnds { subscription_id, .. } => Some(subscription_id),
+            Self::Invoice {
+                subscription_id, ..
+            }
+            | Self::PaymentFailed {
+                subscription_id, ..
+            }
+            | Self::TrialEnds {
+                subscription_id, ..
+            } => Some(subscription_id),
         }
     }
 }
@@ -258,8 +266,15 @@ impl Receipt {
     /// The receipt as a person closes it, who reached the customer another way.
     #[must_use]
     pub fn closed(self, note: &str) -> Self {
-        let state = State::Withdrawn { reason: "closed by an operator".to_owned() };
-        Self { version: self.version + 1, note: Some(note.to_owned()), state, ..self }
+        let state = State::Withdrawn {
+            reason: "closed by an operator".to_owned(),
+        };
+        Self {
+            version: self.version + 1,
+            note: Some(note.to_owned()),
+            state,
+            ..self
+        }
     }
 
     /// A new receipt about an order. Its id is the same however often it is asked for: that of what it tells of, and
@@ -277,9 +292,10 @@ impl Receipt {
                 ReceiptId::new(format!("{invoice_id}-{name}"))
             }
             Kind::Refund { refund_id, .. } => ReceiptId::new(format!("{refund_id}-{name}")),
-            Kind::TrialEnds { subscription_id, ends_at } => {
-                ReceiptId::new(format!("{subscription_id}-{name}-{}", ends_at.as_second()))
-            }
+            Kind::TrialEnds {
+                subscription_id,
+                ends_at,
+            } => ReceiptId::new(format!("{subscription_id}-{name}-{}", ends_at.as_second())),
         }?;
         Ok(Self {
             receipt_id,
@@ -306,7 +322,9 @@ impl Receipt {
     pub fn is_owed(&self) -> bool {
         match self.state {
             State::Pending { .. } | State::Claimed { .. } => true,
-            State::Sent { .. } | State::Failed { .. } | State::Held | State::Withdrawn { .. } => false,
+            State::Sent { .. } | State::Failed { .. } | State::Held | State::Withdrawn { .. } => {
+                false
+            }
         }
     }
 }
@@ -381,8 +399,14 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Send { again: false } => f.write_str("send"),
-            Self::Send { again: true } => f.write_str("send again: the last mail's fate is unknown"),
-            Self::Wait(left) => write!(f, "wait {} s for another attempt's claim to end", left.as_secs()),
+            Self::Send { again: true } => {
+                f.write_str("send again: the last mail's fate is unknown")
+            }
+            Self::Wait(left) => write!(
+                f,
+                "wait {} s for another attempt's claim to end",
+                left.as_secs()
+            ),
             Self::Hold => f.write_str("hold: the last mail's fate is unknown"),
             Self::NotDue => f.write_str("not due yet"),
             Self::Done => f.write_str("nothing to do"),

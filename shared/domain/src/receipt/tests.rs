@@ -6,29 +6,46 @@ const POLICIES: [OnUnknown; 2] = [OnUnknown::Resend, OnUnknown::Hold];
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
 fn receipt(state: State) -> Receipt {
-    Receipt { state, ..Receipt::for_order(&OrderId::new("fcs_1").unwrap(), NOW).unwrap() }
+    Receipt {
+        state,
+        ..Receipt::for_order(&OrderId::new("fcs_1").unwrap(), NOW).unwrap()
+    }
 }
 
 fn claimed(claim_ends_in: SignedDuration) -> State {
-    State::Claimed { owner: OwnerToken::new("a").unwrap(), claim_ends_at: NOW + claim_ends_in }
+    State::Claimed {
+        owner: OwnerToken::new("a").unwrap(),
+        claim_ends_at: NOW + claim_ends_in,
+    }
 }
 
 fn sent() -> State {
-    State::Sent { message_id: MessageId::new("m").unwrap(), sent_at: NOW }
+    State::Sent {
+        message_id: MessageId::new("m").unwrap(),
+        sent_at: NOW,
+    }
 }
 
 fn failed() -> State {
-    State::Failed { reason: "no address".to_owned() }
+    State::Failed {
+        reason: "no address".to_owned(),
+    }
 }
 
 fn withdrawn() -> State {
-    State::Withdrawn { reason: "paid since".to_owned() }
+    State::Withdrawn {
+        reason: "paid since".to_owned(),
+    }
 }
 
 #[test]
 fn a_receipt_stands_where_its_row_says_and_waits_until_it_is_sent_or_not_wanted() {
     let all = [
-        (receipt(State::Pending { reason: None }).state, "pending", true),
+        (
+            receipt(State::Pending { reason: None }).state,
+            "pending",
+            true,
+        ),
         (claimed(SignedDuration::ZERO), "claimed", true),
         (sent(), "sent", false),
         (failed(), "failed", true),
@@ -55,9 +72,20 @@ fn kinds() -> [Kind; 5] {
             period_start: Some(NOW),
             period_end: None,
         },
-        Kind::Refund { refund_id: RefundId::new("fre_1").unwrap(), amount: 500, refunded_at: NOW },
-        Kind::PaymentFailed { subscription_id: subscription_id.clone(), invoice_id, amount: Some(4999) },
-        Kind::TrialEnds { subscription_id, ends_at: NOW },
+        Kind::Refund {
+            refund_id: RefundId::new("fre_1").unwrap(),
+            amount: 500,
+            refunded_at: NOW,
+        },
+        Kind::PaymentFailed {
+            subscription_id: subscription_id.clone(),
+            invoice_id,
+            amount: Some(4999),
+        },
+        Kind::TrialEnds {
+            subscription_id,
+            ends_at: NOW,
+        },
     ]
 }
 
@@ -81,7 +109,13 @@ fn a_new_receipt_is_pending_and_has_its_orders_id() {
 fn a_receipts_id_names_what_it_tells_of_and_its_kind() {
     assert_eq!(
         kinds().map(|kind| of_kind(kind).receipt_id.to_string()),
-        ["fcs_1-order", "fin_1-invoice", "fre_1-refund", "fin_1-payment_failed", "fsub_1-trial_ends-0"]
+        [
+            "fcs_1-order",
+            "fin_1-invoice",
+            "fre_1-refund",
+            "fin_1-payment_failed",
+            "fsub_1-trial_ends-0"
+        ]
     );
 }
 
@@ -97,7 +131,11 @@ fn every_receipt_is_read_back_as_it_was_stored() {
                 State::Held,
                 withdrawn(),
             ] {
-                let receipt = Receipt { due_at, state, ..of_kind(kind.clone()) };
+                let receipt = Receipt {
+                    due_at,
+                    state,
+                    ..of_kind(kind.clone())
+                };
                 let row = serde_json::to_value(&receipt).unwrap();
                 assert_eq!(row["kind"], kind.name());
                 assert_eq!(serde_json::from_value::<Receipt>(row).unwrap(), receipt);
@@ -108,12 +146,17 @@ fn every_receipt_is_read_back_as_it_was_stored() {
 
 #[test]
 fn a_mail_for_a_later_day_waits_for_it() {
-    for (due_in, expected) in
-        [(1, Step::NotDue), (0, Step::Send { again: false }), (-1, Step::Send { again: false })]
-    {
+    for (due_in, expected) in [
+        (1, Step::NotDue),
+        (0, Step::Send { again: false }),
+        (-1, Step::Send { again: false }),
+    ] {
         let due_at = Some(NOW + SignedDuration::from_secs(due_in));
         for policy in POLICIES {
-            let receipt = Receipt { due_at, ..receipt(State::Pending { reason: None }) };
+            let receipt = Receipt {
+                due_at,
+                ..receipt(State::Pending { reason: None })
+            };
             assert_eq!(next_step(&receipt, policy, NOW), expected);
         }
     }
@@ -123,20 +166,29 @@ fn a_mail_for_a_later_day_waits_for_it() {
 fn an_announcement_is_too_late_from_its_moment_on() {
     let before = NOW - SignedDuration::from_secs(1);
     assert_eq!(kinds().map(|kind| kind.is_too_late(before)), [false; 5]);
-    assert_eq!(kinds().map(|kind| kind.is_too_late(NOW)), [false, false, false, false, true]);
+    assert_eq!(
+        kinds().map(|kind| kind.is_too_late(NOW)),
+        [false, false, false, false, true]
+    );
 }
 
 #[test]
 fn an_order_whose_id_leaves_no_room_has_no_receipt() {
     let longest = OrderId::new("f".repeat(crate::ids::MAX_ID_LENGTH)).unwrap();
-    assert_eq!(Receipt::for_order(&longest, NOW), Err(BadId::TooLong(crate::ids::MAX_RECEIPT_ID_LENGTH)));
+    assert_eq!(
+        Receipt::for_order(&longest, NOW),
+        Err(BadId::TooLong(crate::ids::MAX_RECEIPT_ID_LENGTH))
+    );
 }
 
 #[test]
 fn a_pending_receipt_is_sent_whatever_the_policy() {
     for policy in POLICIES {
         for reason in [None, Some("SES is away".to_owned())] {
-            assert_eq!(step(State::Pending { reason }, policy), Step::Send { again: false });
+            assert_eq!(
+                step(State::Pending { reason }, policy),
+                Step::Send { again: false }
+            );
         }
     }
 }
@@ -145,8 +197,14 @@ fn a_pending_receipt_is_sent_whatever_the_policy() {
 fn a_claim_is_waited_for_to_its_end() {
     for policy in POLICIES {
         let wait = |left| step(claimed(left), policy);
-        assert_eq!(wait(SignedDuration::from_secs(38)), Step::Wait(Duration::from_secs(38)));
-        assert_eq!(wait(SignedDuration::from_nanos(1)), Step::Wait(Duration::from_nanos(1)));
+        assert_eq!(
+            wait(SignedDuration::from_secs(38)),
+            Step::Wait(Duration::from_secs(38))
+        );
+        assert_eq!(
+            wait(SignedDuration::from_nanos(1)),
+            Step::Wait(Duration::from_nanos(1))
+        );
     }
 }
 
@@ -154,7 +212,10 @@ fn a_claim_is_waited_for_to_its_end() {
 fn from_a_claims_end_on_the_policy_decides() {
     for left in [0, -1, -86_400] {
         let left = SignedDuration::from_secs(left);
-        assert_eq!(step(claimed(left), OnUnknown::Resend), Step::Send { again: true });
+        assert_eq!(
+            step(claimed(left), OnUnknown::Resend),
+            Step::Send { again: true }
+        );
         assert_eq!(step(claimed(left), OnUnknown::Hold), Step::Hold);
     }
 }

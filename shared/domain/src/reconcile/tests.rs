@@ -2,8 +2,8 @@ use super::*;
 use crate::{
     event::RefundsOf,
     fulfillment::testing::{
-        DAY, End, NOW, SALE, Shop, at, bill, checkout, completed, id, invoice_news, item, line, order_id,
-        refunded, snapshot, subscription_news, told,
+        DAY, End, NOW, SALE, Shop, at, bill, checkout, completed, id, invoice_news, item, line,
+        order_id, refunded, snapshot, subscription_news, told,
     },
     ids::OrderId,
     subscription::{Beginning, InvoiceEvent},
@@ -12,9 +12,15 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 
 /// All the money of a checkout.
-const ALL: Received = Received { amount: 5000, is_all: true };
+const ALL: Received = Received {
+    amount: 5000,
+    is_all: true,
+};
 /// A part of it.
-const PART: Received = Received { amount: 3000, is_all: false };
+const PART: Received = Received {
+    amount: 3000,
+    is_all: false,
+};
 
 /// What a list has of this.
 fn found(news: News) -> Found {
@@ -42,7 +48,10 @@ fn found(news: News) -> Found {
 fn rows(shop: &Shop, found: &Found) -> Rows {
     let rows = shop.tables.read(&wanted(&found.news));
     let order = wanted_order(&found.news, &rows);
-    rows.and(shop.tables.read(&Wanted { order, ..Wanted::default() }))
+    rows.and(shop.tables.read(&Wanted {
+        order,
+        ..Wanted::default()
+    }))
 }
 
 fn missing(shop: &Shop, found: &Found) -> bool {
@@ -66,7 +75,12 @@ fn sold() -> Shop {
 
 fn paid(invoice: &str, month: i64) -> News {
     let period = (SALE + month * 30 * DAY, SALE + (month + 1) * 30 * DAY);
-    invoice_news("fsub_1", invoice, InvoiceEvent::Paid, bill(InvoiceEvent::Paid, 2000, period))
+    invoice_news(
+        "fsub_1",
+        invoice,
+        InvoiceEvent::Paid,
+        bill(InvoiceEvent::Paid, 2000, period),
+    )
 }
 
 fn subscribed(status: &str) -> News {
@@ -74,18 +88,28 @@ fn subscribed(status: &str) -> News {
 }
 
 fn deleted() -> News {
-    let over = Snapshot { source: Source::Deleted, ..snapshot("canceled", SALE + 30 * DAY) };
+    let over = Snapshot {
+        source: Source::Deleted,
+        ..snapshot("canceled", SALE + 30 * DAY)
+    };
     subscription_news("fsub_1", over)
 }
 
 #[test]
 fn a_paid_checkout_is_missing_until_it_is_fulfilled() {
     let mut shop = Shop::selling(checkout(vec![line("brace", 1, 5000, Some("BRACE"))]));
-    let found = Found { since: Some(at(SALE - 100)), ..found(completed()) };
+    let found = Found {
+        since: Some(at(SALE - 100)),
+        ..found(completed())
+    };
     assert!(missing(&shop, &found));
     assert_eq!(make_up(&mut shop, &found, NOW), End::Done);
     assert!(!missing(&shop, &found));
-    assert_eq!(shop.order().placed_at, at(SALE - 100), "dated by the checkout, and not by the run");
+    assert_eq!(
+        shop.order().placed_at,
+        at(SALE - 100),
+        "dated by the checkout, and not by the run"
+    );
 }
 
 #[test]
@@ -93,24 +117,55 @@ fn an_order_that_waits_for_money_misses_nothing_until_the_money_is_told_to_be_he
     let mut shop = sold();
     let order = shop.tables.orders.get_mut(&order_id()).unwrap();
     order.fulfilled_at = None;
-    for nothing in [None, Some(Received { amount: 0, is_all: false })] {
-        let waits = Found { received: nothing, ..found(completed()) };
+    for nothing in [
+        None,
+        Some(Received {
+            amount: 0,
+            is_all: false,
+        }),
+    ] {
+        let waits = Found {
+            received: nothing,
+            ..found(completed())
+        };
         assert!(!missing(&shop, &waits) && !is_asked_again(&waits, &rows(&shop, &waits)));
     }
     assert!(missing(&shop, &found(completed())));
-    let changed = News::Checkout { order_id: order_id(), completed: false };
+    let changed = News::Checkout {
+        order_id: order_id(),
+        completed: false,
+    };
     assert!(!missing(&shop, &found(changed)));
-    let unknown = News::Checkout { order_id: OrderId::new("fcs_9").unwrap(), completed: true };
-    assert!(missing(&shop, &Found { received: None, ..found(unknown) }), "an order that waits is an order");
+    let unknown = News::Checkout {
+        order_id: OrderId::new("fcs_9").unwrap(),
+        completed: true,
+    };
+    assert!(
+        missing(
+            &shop,
+            &Found {
+                received: None,
+                ..found(unknown)
+            }
+        ),
+        "an order that waits is an order"
+    );
 }
 
 #[test]
-fn a_part_of_the_money_is_missing_until_the_order_knows_of_it_and_asked_for_once_a_day_from_then_on() {
+fn a_part_of_the_money_is_missing_until_the_order_knows_of_it_and_asked_for_once_a_day_from_then_on()
+ {
     let mut shop = sold();
-    let part = Found { received: Some(PART), ..found(completed()) };
+    let part = Found {
+        received: Some(PART),
+        ..found(completed())
+    };
     assert!(found(completed()).is_paid() && !part.is_paid());
     let is_asked_again = |shop: &Shop| is_asked_again(&part, &rows(shop, &part));
-    assert!(!missing(&shop, &part) && !is_asked_again(&shop), "what is fulfilled waits for nothing");
+    assert!(
+        !missing(&shop, &part) && !is_asked_again(&shop),
+        "what is fulfilled waits for nothing"
+    );
     let mut wait = |received| {
         let order = shop.tables.orders.get_mut(&order_id()).unwrap();
         (order.fulfilled_at, order.received) = (None, received);
@@ -121,11 +176,17 @@ fn a_part_of_the_money_is_missing_until_the_order_knows_of_it_and_asked_for_once
     assert_eq!(wait(Some(3000)), (false, true));
     assert_eq!(wait(Some(3001)), (false, true), "the list is behind");
     let id = |received, read_at| {
-        let found = Found { received: Some(received), ..found(completed()) };
+        let found = Found {
+            received: Some(received),
+            ..found(completed())
+        };
         event_id(&found, &rows(&shop, &found), at(read_at)).to_string()
     };
     assert_eq!(id(ALL, NOW), id(ALL, NOW + DAY));
-    assert_eq!(id(ALL, NOW), "reconciled:checkout_session:fcs_1:complete-5000:1");
+    assert_eq!(
+        id(ALL, NOW),
+        "reconciled:checkout_session:fcs_1:complete-5000:1"
+    );
     assert_eq!(id(PART, NOW), id(PART, NOW + 60));
     let days: BTreeSet<String> = (0..3).map(|day| id(PART, NOW + day * DAY)).collect();
     assert_eq!(days.len(), 3, "{days:?}");
@@ -146,7 +207,10 @@ fn a_refund_is_missing_until_its_order_has_it_as_it_is() {
     shop.tell(SALE + 6, refunded("fre_1", "pending", 1000));
     assert!(!missing(&shop, &succeeded));
     assert!(missing(&shop, &found(refunded("fre_1", "failed", 1000))));
-    assert!(!missing(&shop, &found(refunded("fre_1", "a_new_word", 1000))));
+    assert!(!missing(
+        &shop,
+        &found(refunded("fre_1", "a_new_word", 1000))
+    ));
 }
 
 #[test]
@@ -165,32 +229,55 @@ fn what_is_read_replaces_what_a_clock_ahead_of_ours_has_announced() {
 #[test]
 fn a_paid_invoice_is_missing_until_its_subscription_has_it_as_paid() {
     let mut shop = sold();
-    let renewal = Found { since: Some(at(SALE + 30 * DAY)), ..found(paid("fin_2", 1)) };
+    let renewal = Found {
+        since: Some(at(SALE + 30 * DAY)),
+        ..found(paid("fin_2", 1))
+    };
     assert!(missing(&shop, &renewal));
     // That its payment failed at first came through.
     let period = (SALE + 30 * DAY, SALE + 60 * DAY);
     let failed = bill(InvoiceEvent::PaymentFailed, 2000, period);
-    shop.tell(SALE + 31 * DAY, invoice_news("fsub_1", "fin_2", InvoiceEvent::PaymentFailed, failed));
+    shop.tell(
+        SALE + 31 * DAY,
+        invoice_news("fsub_1", "fin_2", InvoiceEvent::PaymentFailed, failed),
+    );
     assert!(missing(&shop, &renewal));
     let told_at = told_at(&renewal, &rows(&shop, &renewal), at(SALE + 33 * DAY));
-    assert_eq!(told_at, at(SALE + 31 * DAY + 1), "after the payment that failed");
+    assert_eq!(
+        told_at,
+        at(SALE + 31 * DAY + 1),
+        "after the payment that failed"
+    );
     make_up(&mut shop, &renewal, SALE + 33 * DAY);
     assert!(!missing(&shop, &renewal));
     let invoice = &shop.subscription("fsub_1").invoices[&id::<InvoiceId>("fin_2")];
-    assert_eq!(invoice.bill.value.amount_paid, Some(2000), "what it said when it failed does not count");
+    assert_eq!(
+        invoice.bill.value.amount_paid,
+        Some(2000),
+        "what it said when it failed does not count"
+    );
 }
 
 #[test]
 fn an_invoice_that_newer_ones_have_pushed_off_the_row_is_not_missing() {
     let mut shop = sold();
     for month in 1..=i64::try_from(MOST_INVOICES).unwrap() + 2 {
-        shop.tell(SALE + month * 30 * DAY, paid(&format!("fin_{month:03}"), month));
+        shop.tell(
+            SALE + month * 30 * DAY,
+            paid(&format!("fin_{month:03}"), month),
+        );
     }
     for month in [1, 2, 3, 26] {
-        assert!(!missing(&shop, &found(paid(&format!("fin_{month:03}"), month))), "{month}");
+        assert!(
+            !missing(&shop, &found(paid(&format!("fin_{month:03}"), month))),
+            "{month}"
+        );
     }
     assert!(missing(&shop, &found(paid("fin_027", 27))));
-    assert!(missing(&shop, &found(paid("fin_other", 20))), "not so old that it could have been pushed off");
+    assert!(
+        missing(&shop, &found(paid("fin_other", 20))),
+        "not so old that it could have been pushed off"
+    );
 }
 
 #[test]
@@ -248,12 +335,23 @@ fn a_list_that_was_read_before_newer_news_of_the_same_thing_is_behind() {
         let found = found(news);
         let rows = rows(&shop, &found);
         let behind = |read_at: i64, now: i64| is_overtaken(&found, &rows, at(read_at), at(now));
-        assert_eq!([99, 100, 101].map(|read_at| behind(SALE + read_at, NOW)), [true, false, false]);
+        assert_eq!(
+            [99, 100, 101].map(|read_at| behind(SALE + read_at, NOW)),
+            [true, false, false]
+        );
         // Told by a clock ahead of ours.
-        assert_eq!([99, 100].map(|now| behind(SALE + 50, SALE + now)), [false, true]);
+        assert_eq!(
+            [99, 100].map(|now| behind(SALE + 50, SALE + now)),
+            [false, true]
+        );
     }
     let sale = found(completed());
-    assert!(!is_overtaken(&sale, &rows(&shop, &sale), at(SALE - 100), at(NOW)));
+    assert!(!is_overtaken(
+        &sale,
+        &rows(&shop, &sale),
+        at(SALE - 100),
+        at(NOW)
+    ));
 }
 
 #[test]
@@ -261,15 +359,33 @@ fn an_invoice_leads_to_the_order_that_may_owe_its_receipt() {
     let mut shop = sold();
     shop.tell(SALE + 60, subscribed("active"));
     shop.tell(SALE + 61, paid("fin_2", 1));
-    let (news, mut rows) = (paid("fin_2", 1), shop.tables.read(&wanted(&paid("fin_2", 1))));
+    let (news, mut rows) = (
+        paid("fin_2", 1),
+        shop.tables.read(&wanted(&paid("fin_2", 1))),
+    );
     let known = rows.subscription.as_mut().unwrap();
-    known.beginning = Some(Beginning { order_id: order_id(), invoice_id: None });
+    known.beginning = Some(Beginning {
+        order_id: order_id(),
+        invoice_id: None,
+    });
     assert_eq!(wanted_order(&news, &rows), Some(order_id()));
     rows.order = Some(shop.order().clone());
-    assert!(is_missing(&found(news.clone()), &rows), "the receipt of a renewal");
-    let first = rows.subscription.as_mut().unwrap().beginning.as_mut().unwrap();
+    assert!(
+        is_missing(&found(news.clone()), &rows),
+        "the receipt of a renewal"
+    );
+    let first = rows
+        .subscription
+        .as_mut()
+        .unwrap()
+        .beginning
+        .as_mut()
+        .unwrap();
     first.invoice_id = Some(id("fin_2"));
-    assert!(!is_missing(&found(news.clone()), &rows), "the order's receipt is the first invoice's as well");
+    assert!(
+        !is_missing(&found(news.clone()), &rows),
+        "the order's receipt is the first invoice's as well"
+    );
     let known = rows.subscription.as_mut().unwrap();
     known.invoices.get_mut(&id("fin_2")).unwrap().receipt_id = Some(id("fin_2-invoice"));
     assert_eq!(wanted_order(&news, &rows), None);
@@ -279,7 +395,13 @@ fn an_invoice_leads_to_the_order_that_may_owe_its_receipt() {
 fn a_list_has_a_name() {
     assert_eq!(
         What::ALL.map(|what| what.to_string()),
-        ["checkouts", "invoices", "refunds", "subscriptions", "ended subscriptions"]
+        [
+            "checkouts",
+            "invoices",
+            "refunds",
+            "subscriptions",
+            "ended subscriptions"
+        ]
     );
 }
 
@@ -287,7 +409,10 @@ fn a_list_has_a_name() {
 fn the_end_of_a_subscription_is_missing_until_it_has_ended_here() {
     let mut shop = sold();
     shop.tell(SALE + DAY, subscribed("active"));
-    let over = Found { since: Some(at(SALE + 2 * DAY)), ..found(deleted()) };
+    let over = Found {
+        since: Some(at(SALE + 2 * DAY)),
+        ..found(deleted())
+    };
     assert!(missing(&Shop::new(), &over));
     assert!(missing(&shop, &over));
     // Told by the API, but not as its end.
@@ -295,7 +420,11 @@ fn the_end_of_a_subscription_is_missing_until_it_has_ended_here() {
     assert!(missing(&shop, &over));
     make_up(&mut shop, &over, SALE + 4 * DAY);
     assert!(!missing(&shop, &over));
-    assert_eq!(shop.subscription("fsub_1").ended_at, Some(at(SALE + 2 * DAY)), "when the provider says");
+    assert_eq!(
+        shop.subscription("fsub_1").ended_at,
+        Some(at(SALE + 2 * DAY)),
+        "when the provider says"
+    );
 }
 
 #[test]
@@ -314,7 +443,12 @@ fn the_same_gap_has_the_same_id_and_one_that_opens_again_another() {
     };
     let first = of(&shop, "active");
     assert_eq!(first, of(&shop, "active"));
-    assert!(first.as_str().starts_with("reconciled:subscription:fsub_1:active-"), "{first}");
+    assert!(
+        first
+            .as_str()
+            .starts_with("reconciled:subscription:fsub_1:active-"),
+        "{first}"
+    );
     shop.tell(SALE + 1, subscribed("active"));
     shop.tell(SALE + 2, subscribed("past_due"));
     assert_ne!(first, of(&shop, "active"));
@@ -325,11 +459,17 @@ fn the_same_gap_has_the_same_id_and_one_that_opens_again_another() {
 
 #[test]
 fn whatever_the_provider_calls_things_the_event_has_an_id() {
-    let long = Found { id: "f".repeat(255), ..found(refunded("fre_1", "succeeded", 1)) };
+    let long = Found {
+        id: "f".repeat(255),
+        ..found(refunded("fre_1", "succeeded", 1))
+    };
     let odd = found(refunded("fre_1", "two words", 1));
     for found in [long, odd] {
         let id = event_id(&found, &Rows::default(), at(NOW));
-        assert!(id.as_str().starts_with("reconciled:") && id.as_str().len() <= 255, "{id}");
+        assert!(
+            id.as_str().starts_with("reconciled:") && id.as_str().len() <= 255,
+            "{id}"
+        );
     }
 }
 
@@ -343,29 +483,54 @@ fn what_is_young_is_left_to_its_webhook() {
     };
     assert!(made(Some(NOW - 14 * 60), None).is_young(now));
     assert!(!made(Some(NOW - 15 * 60), None).is_young(now));
-    assert!(made(Some(NOW - DAY), Some(NOW - 5)).is_young(now), "it has just become so");
+    assert!(
+        made(Some(NOW - DAY), Some(NOW - 5)).is_young(now),
+        "it has just become so"
+    );
     assert!(!made(Some(NOW - DAY), None).is_young(now));
     assert!(!made(None, None).is_young(now), "of unknown age is old");
 }
 
 /// What a provider tells in the end, of one of each.
 fn ends() -> impl Strategy<Value = Vec<Found>> {
-    let refund = prop::sample::select(vec!["pending", "succeeded", "failed", "canceled", "a_new_word"]);
-    let status =
-        prop::sample::select(vec!["trialing", "active", "past_due", "unpaid", "paused", "a_new_word"]);
+    let refund = prop::sample::select(vec![
+        "pending",
+        "succeeded",
+        "failed",
+        "canceled",
+        "a_new_word",
+    ]);
+    let status = prop::sample::select(vec![
+        "trialing",
+        "active",
+        "past_due",
+        "unpaid",
+        "paused",
+        "a_new_word",
+    ]);
     (refund, status, any::<bool>(), any::<bool>(), 0_i64..3).prop_map(
         |(refund, status, cancels, over, month)| {
             let mut told = snapshot(status, SALE + (month + 1) * 30 * DAY);
             told.cancel_at_period_end = cancels;
-            let subscription = if over { deleted() } else { subscription_news("fsub_1", told) };
+            let subscription = if over {
+                deleted()
+            } else {
+                subscription_news("fsub_1", told)
+            };
             let mut all = vec![
-                Found { since: Some(at(SALE - 100)), ..found(completed()) },
+                Found {
+                    since: Some(at(SALE - 100)),
+                    ..found(completed())
+                },
                 found(refunded("fre_1", refund, 1000)),
                 found(subscription),
             ];
             let invoices = (0..=month).map(|month| {
                 let since = Some(at(SALE + month * 30 * DAY + 3600));
-                Found { since, ..found(paid(&format!("fin_{month}"), month)) }
+                Found {
+                    since,
+                    ..found(paid(&format!("fin_{month}"), month))
+                }
             });
             all.extend(invoices);
             all
@@ -412,25 +577,43 @@ proptest! {
 fn what_a_list_tells_is_told_by_the_webhook_of_the_same_news_and_by_no_other() {
     let of = |news: News| subject(&news).map(|subject| subject.to_string());
     let is = |text: &str| Some(text.to_owned());
-    for checkout in [completed(), News::CheckoutPaid { order_id: order_id() }] {
+    for checkout in [
+        completed(),
+        News::CheckoutPaid {
+            order_id: order_id(),
+        },
+    ] {
         assert_eq!(of(checkout), is("checkout_session:fcs_1:complete"));
     }
-    assert_eq!(of(refunded("fre_1", "succeeded", 1000)), is("refund:fre_1:succeeded"));
+    assert_eq!(
+        of(refunded("fre_1", "succeeded", 1000)),
+        is("refund:fre_1:succeeded")
+    );
     assert_eq!(of(paid("fin_1", 0)), is("invoice:fin_1:paid"));
     let active = of(subscribed("active")).unwrap();
-    assert!(active.starts_with("subscription:fsub_1:active-"), "{active}");
+    assert!(
+        active.starts_with("subscription:fsub_1:active-"),
+        "{active}"
+    );
     assert_ne!(of(subscribed("past_due")), Some(active));
     // What is about the same thing and does not make up for it.
     let failed = bill(InvoiceEvent::PaymentFailed, 2000, (SALE, SALE + 30 * DAY));
     for other in [
-        News::Checkout { order_id: order_id(), completed: false },
+        News::Checkout {
+            order_id: order_id(),
+            completed: false,
+        },
         News::RefundsOf(RefundsOf::Checkout(order_id())),
         invoice_news("fsub_1", "fin_1", InvoiceEvent::PaymentFailed, failed),
         News::NotNeeded,
     ] {
         assert_eq!(of(other.clone()), None, "{other:?}");
     }
-    assert_eq!(of(refunded("fre_1", &"x".repeat(400_000), 1000)), None, "a row has no room for it");
+    assert_eq!(
+        of(refunded("fre_1", &"x".repeat(400_000), 1000)),
+        None,
+        "a row has no room for it"
+    );
 }
 
 #[test]

@@ -26,11 +26,18 @@ fn at(seconds: i64) -> Timestamp {
 
 /// The fixture's request, received at the moment of signing; a test changes one thing.
 fn fixture() -> Signed<'static, 'static> {
-    Signed { id: ID, timestamp: "1614265330", signatures: SIGNATURE, body: BODY }
+    Signed {
+        id: ID,
+        timestamp: "1614265330",
+        signatures: SIGNATURE,
+        body: BODY,
+    }
 }
 
 fn verify(keys: &[Key], signed: &Signed<'_, '_>, now: Timestamp) -> Result<(), Refusal> {
-    check(signed, now)?.verify(keys).map(|delivery_id| assert_eq!(delivery_id.as_str(), signed.id))
+    check(signed, now)?
+        .verify(keys)
+        .map(|delivery_id| assert_eq!(delivery_id.as_str(), signed.id))
 }
 
 fn judge(signed: &Signed<'_, '_>) -> Result<(), Refusal> {
@@ -47,7 +54,11 @@ fn we_sign_as_the_published_vectors_do() {
     let email = br#"{"email":"test@example.com","username":"test_user"}"#;
     assert_eq!(FLEX_BODY.len(), 237);
     let vectors: [(&str, String, &str); 4] = [
-        ("P1, ported case 24", sign(&key(SECRET_TEXT), ID, at(SIGNED_AT), BODY), SIGNATURE),
+        (
+            "P1, ported case 24",
+            sign(&key(SECRET_TEXT), ID, at(SIGNED_AT), BODY),
+            SIGNATURE,
+        ),
         (
             "P2, ported case 25",
             sign(
@@ -60,7 +71,12 @@ fn we_sign_as_the_published_vectors_do() {
         ),
         (
             "F1, a Flex secret",
-            sign(&flex, "msg_2mFlexVector0000000000001", at(1_713_904_734), FLEX_BODY),
+            sign(
+                &flex,
+                "msg_2mFlexVector0000000000001",
+                at(1_713_904_734),
+                FLEX_BODY,
+            ),
             "v1,Qyc1bB7a+8jZxAA0Kg+/uiBFQKW6Tz9T78bVA6IjHEw=",
         ),
         (
@@ -84,9 +100,18 @@ fn a_signature_by_the_text_of_the_secret_is_refused() {
         body: FLEX_BODY,
     };
     let judge = |signatures| verify(&[key(FLEX_SECRET)], &signed(signatures), at(1_713_904_734));
-    assert_eq!(judge("v1,Qyc1bB7a+8jZxAA0Kg+/uiBFQKW6Tz9T78bVA6IjHEw="), Ok(()));
-    assert_eq!(judge("v1,Wup1wact7rOkvB8GFbFwGIfSdQwvtc63aNh58BmwXSw="), Err(Refusal::Forged));
-    assert_eq!(judge("v1,BOGbVuvAMTO1rCI5KCNDLAzwUzCUBocz+x6j5BafFls="), Err(Refusal::Forged));
+    assert_eq!(
+        judge("v1,Qyc1bB7a+8jZxAA0Kg+/uiBFQKW6Tz9T78bVA6IjHEw="),
+        Ok(())
+    );
+    assert_eq!(
+        judge("v1,Wup1wact7rOkvB8GFbFwGIfSdQwvtc63aNh58BmwXSw="),
+        Err(Refusal::Forged)
+    );
+    assert_eq!(
+        judge("v1,BOGbVuvAMTO1rCI5KCNDLAzwUzCUBocz+x6j5BafFls="),
+        Err(Refusal::Forged)
+    );
 }
 
 /// The cases of the official libraries, each counted once however many languages have it
@@ -110,37 +135,179 @@ fn the_official_libraries_cases_hold() {
     let (fine, stale_by) = (fixture(), stale);
     let cases: Vec<(&str, Signed<'_, '_>, i64, Result<(), Refusal>)> = vec![
         ("1 valid", fine, 0, Ok(())),
-        ("8 not a number", Signed { timestamp: "hello", ..fine }, 0, bad_time),
-        ("9 wrong", Signed { signatures: "v1,dawfeoifkpqwoekfpqoekf", ..fine }, 0, forged),
-        ("9 wrong", Signed { signatures: wrong, ..fine }, 0, forged),
-        ("9 wrong", Signed { signatures: other_wrong, ..fine }, 0, forged),
-        ("10 only the version", Signed { signatures: "v1,", ..fine }, 0, forged),
-        ("11 the first 8 characters", Signed { signatures: &SIGNATURE[..8], ..fine }, 0, forged),
-        ("12 no comma", Signed { signatures: &SIGNATURE[3..], ..fine }, 0, forged),
-        ("13 another version", Signed { signatures: &swapped, ..fine }, 0, forged),
+        (
+            "8 not a number",
+            Signed {
+                timestamp: "hello",
+                ..fine
+            },
+            0,
+            bad_time,
+        ),
+        (
+            "9 wrong",
+            Signed {
+                signatures: "v1,dawfeoifkpqwoekfpqoekf",
+                ..fine
+            },
+            0,
+            forged,
+        ),
+        (
+            "9 wrong",
+            Signed {
+                signatures: wrong,
+                ..fine
+            },
+            0,
+            forged,
+        ),
+        (
+            "9 wrong",
+            Signed {
+                signatures: other_wrong,
+                ..fine
+            },
+            0,
+            forged,
+        ),
+        (
+            "10 only the version",
+            Signed {
+                signatures: "v1,",
+                ..fine
+            },
+            0,
+            forged,
+        ),
+        (
+            "11 the first 8 characters",
+            Signed {
+                signatures: &SIGNATURE[..8],
+                ..fine
+            },
+            0,
+            forged,
+        ),
+        (
+            "12 no comma",
+            Signed {
+                signatures: &SIGNATURE[3..],
+                ..fine
+            },
+            0,
+            forged,
+        ),
+        (
+            "13 another version",
+            Signed {
+                signatures: &swapped,
+                ..fine
+            },
+            0,
+            forged,
+        ),
         ("14 301 s ago", fine, 301, stale_by(Direction::Past, 301)),
-        ("15 301 s ahead", fine, -301, stale_by(Direction::Future, 301)),
-        ("16 the third of four", Signed { signatures: &four, ..fine }, 0, Ok(())),
-        ("17 three wrong ones", Signed { signatures: &three, ..fine }, 0, forged),
-        ("27 an empty body", Signed { signatures: &empty, body: b"", ..fine }, 0, Ok(())),
-        ("29 a time not signed", Signed { timestamp: "1614265331", ..fine }, 0, forged),
-        ("30 before 1970", Signed { timestamp: "-1", signatures: &negative, ..fine }, -SIGNED_AT, bad_time),
-        ("31 a fraction", Signed { timestamp: "1614265330.0", ..fine }, 0, bad_time),
-        ("33 no structure", Signed { signatures: "invalid signature", ..fine }, 0, forged),
+        (
+            "15 301 s ahead",
+            fine,
+            -301,
+            stale_by(Direction::Future, 301),
+        ),
+        (
+            "16 the third of four",
+            Signed {
+                signatures: &four,
+                ..fine
+            },
+            0,
+            Ok(()),
+        ),
+        (
+            "17 three wrong ones",
+            Signed {
+                signatures: &three,
+                ..fine
+            },
+            0,
+            forged,
+        ),
+        (
+            "27 an empty body",
+            Signed {
+                signatures: &empty,
+                body: b"",
+                ..fine
+            },
+            0,
+            Ok(()),
+        ),
+        (
+            "29 a time not signed",
+            Signed {
+                timestamp: "1614265331",
+                ..fine
+            },
+            0,
+            forged,
+        ),
+        (
+            "30 before 1970",
+            Signed {
+                timestamp: "-1",
+                signatures: &negative,
+                ..fine
+            },
+            -SIGNED_AT,
+            bad_time,
+        ),
+        (
+            "31 a fraction",
+            Signed {
+                timestamp: "1614265330.0",
+                ..fine
+            },
+            0,
+            bad_time,
+        ),
+        (
+            "33 no structure",
+            Signed {
+                signatures: "invalid signature",
+                ..fine
+            },
+            0,
+            forged,
+        ),
     ];
     for (case, signed, later, expected) in cases {
-        assert_eq!(verify(&[key(SECRET_TEXT)], &signed, at(SIGNED_AT + later)), expected, "{case}");
+        assert_eq!(
+            verify(&[key(SECRET_TEXT)], &signed, at(SIGNED_AT + later)),
+            expected,
+            "{case}"
+        );
     }
 }
 
 /// P3: an asymmetric signature is neither an obstacle nor a proof.
 #[test]
 fn a_v1a_entry_is_skipped() {
-    let ed25519 =
-        "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==";
-    assert_eq!(judge(&Signed { signatures: ed25519, ..fixture() }), Err(Refusal::Forged));
+    let ed25519 = "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==";
+    assert_eq!(
+        judge(&Signed {
+            signatures: ed25519,
+            ..fixture()
+        }),
+        Err(Refusal::Forged)
+    );
     let both = format!("{ed25519} {SIGNATURE}");
-    assert_eq!(judge(&Signed { signatures: &both, ..fixture() }), Ok(()));
+    assert_eq!(
+        judge(&Signed {
+            signatures: &both,
+            ..fixture()
+        }),
+        Ok(())
+    );
 }
 
 #[test]
@@ -154,35 +321,68 @@ fn the_tolerance_ends_to_the_second_and_both_ways() {
 
 #[test]
 fn the_largest_and_smallest_times_do_not_overflow() {
-    let signed = |timestamp| Signed { timestamp, ..fixture() };
+    let signed = |timestamp| Signed {
+        timestamp,
+        ..fixture()
+    };
     for now in [Timestamp::MIN, Timestamp::MAX] {
         for timestamp in ["0", "9223372036854775807"] {
             let verdict = verify(&[key(SECRET_TEXT)], &signed(timestamp), now);
-            assert!(matches!(verdict, Err(Refusal::Stale { .. })), "{timestamp} at {now}: {verdict:?}");
+            assert!(
+                matches!(verdict, Err(Refusal::Stale { .. })),
+                "{timestamp} at {now}: {verdict:?}"
+            );
         }
     }
-    assert_eq!(judge(&signed("9223372036854775808")), Err(Refusal::Malformed(Header::Timestamp)));
+    assert_eq!(
+        judge(&signed("9223372036854775808")),
+        Err(Refusal::Malformed(Header::Timestamp))
+    );
 }
 
 #[test]
 fn a_timestamp_is_plain_digits() {
-    for timestamp in ["", " 1614265330", "1614265330 ", "+1614265330", "0x60380000", "١٦١٤٢٦٥٣٣٠"] {
-        let verdict = judge(&Signed { timestamp, ..fixture() });
-        assert_eq!(verdict, Err(Refusal::Malformed(Header::Timestamp)), "{timestamp:?}");
+    for timestamp in [
+        "",
+        " 1614265330",
+        "1614265330 ",
+        "+1614265330",
+        "0x60380000",
+        "١٦١٤٢٦٥٣٣٠",
+    ] {
+        let verdict = judge(&Signed {
+            timestamp,
+            ..fixture()
+        });
+        assert_eq!(
+            verdict,
+            Err(Refusal::Malformed(Header::Timestamp)),
+            "{timestamp:?}"
+        );
     }
 }
 
 /// The signed text has the header as received, so a time that is merely equal is another text.
 #[test]
 fn a_timestamp_with_a_zero_in_front_is_another_text() {
-    assert_eq!(judge(&Signed { timestamp: "01614265330", ..fixture() }), Err(Refusal::Forged));
+    assert_eq!(
+        judge(&Signed {
+            timestamp: "01614265330",
+            ..fixture()
+        }),
+        Err(Refusal::Forged)
+    );
 }
 
 #[test]
 fn an_id_is_printable_bounded_and_without_a_dot() {
     let long = "m".repeat(256);
     for id in ["", "msg 1", "msg\n", "msgé", "msg.1", &long] {
-        assert_eq!(judge(&Signed { id, ..fixture() }), Err(Refusal::Malformed(Header::Id)), "{id:?}");
+        assert_eq!(
+            judge(&Signed { id, ..fixture() }),
+            Err(Refusal::Malformed(Header::Id)),
+            "{id:?}"
+        );
     }
 }
 
@@ -190,35 +390,84 @@ fn an_id_is_printable_bounded_and_without_a_dot() {
 #[test]
 fn a_signed_request_cannot_be_cut_in_another_place() {
     let genuine = sign(&key(SECRET_TEXT), "a", at(1), b"2.{}");
-    let shifted = Signed { id: "a.1", timestamp: "2", signatures: &genuine, body: b"{}" };
-    assert_eq!(verify(&[key(SECRET_TEXT)], &shifted, at(2)), Err(Refusal::Malformed(Header::Id)));
+    let shifted = Signed {
+        id: "a.1",
+        timestamp: "2",
+        signatures: &genuine,
+        body: b"{}",
+    };
+    assert_eq!(
+        verify(&[key(SECRET_TEXT)], &shifted, at(2)),
+        Err(Refusal::Malformed(Header::Id))
+    );
 }
 
 #[test]
 fn during_a_rotation_either_key_will_do() {
     let (old, new) = (key(SECRET_TEXT), key(FLEX_SECRET));
     let by_both = format!("{} {SIGNATURE}", sign(&new, ID, at(SIGNED_AT), BODY));
-    for keys in [vec![old.clone()], vec![new.clone()], vec![new.clone(), old], vec![new.clone(), new]] {
-        let signed = Signed { signatures: &by_both, ..fixture() };
-        assert_eq!(verify(&keys, &signed, at(SIGNED_AT)), Ok(()), "{} keys", keys.len());
+    for keys in [
+        vec![old.clone()],
+        vec![new.clone()],
+        vec![new.clone(), old],
+        vec![new.clone(), new],
+    ] {
+        let signed = Signed {
+            signatures: &by_both,
+            ..fixture()
+        };
+        assert_eq!(
+            verify(&keys, &signed, at(SIGNED_AT)),
+            Ok(()),
+            "{} keys",
+            keys.len()
+        );
     }
 }
 
 #[test]
 fn the_list_is_bounded() {
     let list = |wrong: usize| format!("{}{SIGNATURE}", "v1,AAAA ".repeat(wrong));
-    assert_eq!(judge(&Signed { signatures: &list(MAX_SIGNATURES - 1), ..fixture() }), Ok(()));
-    let too_long = judge(&Signed { signatures: &list(MAX_SIGNATURES), ..fixture() });
+    assert_eq!(
+        judge(&Signed {
+            signatures: &list(MAX_SIGNATURES - 1),
+            ..fixture()
+        }),
+        Ok(())
+    );
+    let too_long = judge(&Signed {
+        signatures: &list(MAX_SIGNATURES),
+        ..fixture()
+    });
     assert_eq!(too_long, Err(Refusal::Malformed(Header::Signature)));
-    assert_eq!(judge(&Signed { signatures: "", ..fixture() }), Err(Refusal::Malformed(Header::Signature)));
+    assert_eq!(
+        judge(&Signed {
+            signatures: "",
+            ..fixture()
+        }),
+        Err(Refusal::Malformed(Header::Signature))
+    );
 }
 
 #[test]
 fn a_body_is_taken_byte_for_byte() {
-    assert_eq!(judge(&Signed { body: br#"{"test":2432232314}"#, ..fixture() }), Err(Refusal::Forged));
+    assert_eq!(
+        judge(&Signed {
+            body: br#"{"test":2432232314}"#,
+            ..fixture()
+        }),
+        Err(Refusal::Forged)
+    );
     let not_utf8 = [0xff, 0xfe, 0x00];
     let signature = sign(&key(SECRET_TEXT), ID, at(SIGNED_AT), &not_utf8);
-    assert_eq!(judge(&Signed { signatures: &signature, body: &not_utf8, ..fixture() }), Ok(()));
+    assert_eq!(
+        judge(&Signed {
+            signatures: &signature,
+            body: &not_utf8,
+            ..fixture()
+        }),
+        Ok(())
+    );
 }
 
 #[test]
@@ -249,7 +498,10 @@ fn a_key_has_24_to_64_bytes() {
         assert_eq!(made.err(), expected, "{bytes} bytes");
     }
     let text = BadKey::Length.to_string();
-    assert!(text.contains("fewer than 24 or more than 64 bytes: copy all of it"), "{text}");
+    assert!(
+        text.contains("fewer than 24 or more than 64 bytes: copy all of it"),
+        "{text}"
+    );
 }
 
 /// Ported case 19, the part of it that we take: lost padding is harmless.
@@ -259,7 +511,10 @@ fn a_secret_may_lack_its_padding() {
         let with = |end: &str| key(&format!("{SECRET_TEXT}{end}"));
         for bare_end in bare_ends {
             let (padded, bare) = (with(end), with(bare_end));
-            assert_eq!(sign(&padded, ID, at(SIGNED_AT), BODY), sign(&bare, ID, at(SIGNED_AT), BODY));
+            assert_eq!(
+                sign(&padded, ID, at(SIGNED_AT), BODY),
+                sign(&bare, ID, at(SIGNED_AT), BODY)
+            );
         }
     }
 }
@@ -268,23 +523,49 @@ fn a_secret_may_lack_its_padding() {
 /// middle of a byte, so something was lost.
 #[test]
 fn a_secret_that_was_cut_short_is_refused() {
-    for text in ["MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwBr"] {
-        assert_eq!(Key::from_base64(text).unwrap_err(), BadKey::NotBase64, "{text}");
+    for text in [
+        "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
+        "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwBr",
+    ] {
+        assert_eq!(
+            Key::from_base64(text).unwrap_err(),
+            BadKey::NotBase64,
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn neither_a_key_nor_a_request_is_printed() {
     assert_eq!(format!("{:?}", key(SECRET_TEXT)), "Key(…)");
-    assert_eq!(format!("{:?}", check(&fixture(), at(SIGNED_AT)).unwrap()), "Unverified(…)");
+    assert_eq!(
+        format!("{:?}", check(&fixture(), at(SIGNED_AT)).unwrap()),
+        "Unverified(…)"
+    );
 }
 
 /// No key signs like this, so the keys need not be fetched.
 #[test]
 fn a_list_without_a_whole_v1_signature_is_refused_without_a_key() {
     let of_bytes = |count| format!("v1,{}", STANDARD.encode(vec![0; count]));
-    let verdict = |signatures: &str| check(&Signed { signatures, ..fixture() }, at(SIGNED_AT)).err();
-    for signatures in ["v2,AAAA", "v1,AAAA", "AAAA", "v1,", &of_bytes(31), &of_bytes(33)] {
+    let verdict = |signatures: &str| {
+        check(
+            &Signed {
+                signatures,
+                ..fixture()
+            },
+            at(SIGNED_AT),
+        )
+        .err()
+    };
+    for signatures in [
+        "v2,AAAA",
+        "v1,AAAA",
+        "AAAA",
+        "v1,",
+        &of_bytes(31),
+        &of_bytes(33),
+    ] {
         assert_eq!(verdict(signatures), Some(Refusal::Forged), "{signatures}");
     }
     assert_eq!(verdict(&of_bytes(32)), None);
@@ -294,9 +575,14 @@ fn a_list_without_a_whole_v1_signature_is_refused_without_a_key() {
 #[test]
 fn only_a_malformed_header_is_malformed() {
     assert!(Refusal::Malformed(Header::Id).is_malformed());
-    for unproven in
-        [Refusal::Missing, Refusal::Forged, Refusal::Stale { direction: Direction::Past, seconds: 301 }]
-    {
+    for unproven in [
+        Refusal::Missing,
+        Refusal::Forged,
+        Refusal::Stale {
+            direction: Direction::Past,
+            seconds: 301,
+        },
+    ] {
         assert!(!unproven.is_malformed(), "{unproven}");
     }
 }
@@ -306,7 +592,10 @@ fn a_refusal_names_its_reason_and_nothing_of_the_request() {
     let texts = [
         Refusal::Missing,
         Refusal::Malformed(Header::Timestamp),
-        Refusal::Stale { direction: Direction::Future, seconds: 301 },
+        Refusal::Stale {
+            direction: Direction::Future,
+            seconds: 301,
+        },
         Refusal::Forged,
     ]
     .map(|refusal| refusal.to_string());
@@ -323,25 +612,36 @@ fn a_refusal_names_its_reason_and_nothing_of_the_request() {
 
 /// The same bytes as our key and as svix's.
 fn keys(bytes: &[u8]) -> (Key, Webhook) {
-    (key(&STANDARD.encode(bytes)), Webhook::from_bytes(bytes.to_vec()).unwrap())
+    (
+        key(&STANDARD.encode(bytes)),
+        Webhook::from_bytes(bytes.to_vec()).unwrap(),
+    )
 }
 
 /// svix's verdict, its clock left out: ours is an argument, its is the wall's.
 fn svix_accepts(webhook: &Webhook, signed: &Signed<'_, '_>) -> bool {
     let mut headers = HeaderMap::new();
-    for (name, value) in
-        [("svix-id", signed.id), ("svix-timestamp", signed.timestamp), ("svix-signature", signed.signatures)]
-    {
+    for (name, value) in [
+        ("svix-id", signed.id),
+        ("svix-timestamp", signed.timestamp),
+        ("svix-signature", signed.signatures),
+    ] {
         headers.insert(name, value.parse().unwrap());
     }
-    webhook.verify_ignoring_timestamp(signed.body, &headers).is_ok()
+    webhook
+        .verify_ignoring_timestamp(signed.body, &headers)
+        .is_ok()
 }
 
 /// Replaces one byte of a text by another that a header may carry.
 fn changed(text: &str, at: Index, to: u8) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let position = at.index(bytes.len());
-    bytes[position] = if bytes[position] == to { b'x'.max(to) - u8::from(to >= b'x') } else { to };
+    bytes[position] = if bytes[position] == to {
+        b'x'.max(to) - u8::from(to >= b'x')
+    } else {
+        to
+    };
     String::from_utf8(bytes).unwrap()
 }
 

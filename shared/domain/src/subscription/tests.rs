@@ -28,7 +28,10 @@ fn new() -> Subscription {
 
 fn told(status: &str) -> Snapshot {
     let trial_end = (status == "trialing").then(|| at(TRIAL));
-    Snapshot { trial_end, ..snapshot(status, NEXT) }
+    Snapshot {
+        trial_end,
+        ..snapshot(status, NEXT)
+    }
 }
 
 /// A subscription that was told of with this status when its renewal was due.
@@ -62,7 +65,9 @@ fn access(subscription: &Subscription, grace: SignedDuration) -> String {
         Some(PAID) => "paid",
         Some(NEXT) => "next",
         Some(TRIAL) => "trial",
-        Some(second) if second == PAID + GRACE.as_secs() || second == FAILED + GRACE.as_secs() => "graced",
+        Some(second) if second == PAID + GRACE.as_secs() || second == FAILED + GRACE.as_secs() => {
+            "graced"
+        }
         Some(_) => "?",
     };
     format!("{until}: {}", reason.as_str())
@@ -74,10 +79,42 @@ const CASES: [(bool, bool); 4] = [(false, false), (true, false), (false, true), 
 #[test]
 fn each_status_has_its_access_and_its_reason() {
     let table: [(&str, [&str; 4]); 9] = [
-        ("incomplete", ["never: not_paid_yet", "paid: paid", "never: not_paid_yet", "graced: grace"]),
-        ("trialing", ["trial: trial", "trial: trial", "trial: trial", "trial: trial"]),
-        ("active", ["next: paid", "next: paid", "never: not_paid_yet", "graced: grace"]),
-        ("past_due", ["graced: grace", "graced: grace", "graced: grace", "graced: grace"]),
+        (
+            "incomplete",
+            [
+                "never: not_paid_yet",
+                "paid: paid",
+                "never: not_paid_yet",
+                "graced: grace",
+            ],
+        ),
+        (
+            "trialing",
+            [
+                "trial: trial",
+                "trial: trial",
+                "trial: trial",
+                "trial: trial",
+            ],
+        ),
+        (
+            "active",
+            [
+                "next: paid",
+                "next: paid",
+                "never: not_paid_yet",
+                "graced: grace",
+            ],
+        ),
+        (
+            "past_due",
+            [
+                "graced: grace",
+                "graced: grace",
+                "graced: grace",
+                "graced: grace",
+            ],
+        ),
         (
             "unpaid",
             [
@@ -87,8 +124,24 @@ fn each_status_has_its_access_and_its_reason() {
                 "paid: payment_failed",
             ],
         ),
-        ("paused", ["never: paused", "paid: paused", "never: paused", "paid: paused"]),
-        ("incomplete_expired", ["never: not_paid_yet", "paid: paid", "never: not_paid_yet", "paid: paid"]),
+        (
+            "paused",
+            [
+                "never: paused",
+                "paid: paused",
+                "never: paused",
+                "paid: paused",
+            ],
+        ),
+        (
+            "incomplete_expired",
+            [
+                "never: not_paid_yet",
+                "paid: paid",
+                "never: not_paid_yet",
+                "paid: paid",
+            ],
+        ),
         (
             "canceled",
             [
@@ -117,11 +170,18 @@ fn each_status_has_its_access_and_its_reason() {
 #[test]
 fn without_a_grace_a_failed_renewal_leaves_what_is_paid_for() {
     for (status, expected) in [
-        ("incomplete", ["never: not_paid_yet", "paid: payment_failed"]),
+        (
+            "incomplete",
+            ["never: not_paid_yet", "paid: payment_failed"],
+        ),
         ("active", ["never: not_paid_yet", "paid: payment_failed"]),
-        ("past_due", ["never: payment_failed", "paid: payment_failed"]),
+        (
+            "past_due",
+            ["never: payment_failed", "paid: payment_failed"],
+        ),
     ] {
-        let found = [false, true].map(|is_paid| access(&with(status, is_paid, true), SignedDuration::ZERO));
+        let found =
+            [false, true].map(|is_paid| access(&with(status, is_paid, true), SignedDuration::ZERO));
         assert_eq!(found, expected, "{status}");
     }
 }
@@ -135,8 +195,16 @@ fn to_be_canceled_takes_nothing_and_says_so_while_it_is_active() {
             after.snapshot.as_mut().unwrap().value.cancel_at_period_end = true;
             let (before, after) = (before.access(GRACE), after.access(GRACE));
             let says_so = status == "active" && before.reason == Reason::Paid;
-            let reason = if says_so { Reason::CancelsAtPeriodEnd } else { before.reason };
-            assert_eq!(after, Access { reason, ..before }, "{status}, {is_paid}, {fails}");
+            let reason = if says_so {
+                Reason::CancelsAtPeriodEnd
+            } else {
+                before.reason
+            };
+            assert_eq!(
+                after,
+                Access { reason, ..before },
+                "{status}, {is_paid}, {fails}"
+            );
         }
     }
 }
@@ -150,8 +218,15 @@ fn an_end_ends_whatever_was_given() {
                 let before = subscription.access(GRACE).until;
                 subscription.ended_at = Some(at(ends_at));
                 let until = before.map(|until| until.min(at(ends_at)));
-                let expected = Access { until, reason: Reason::Ended };
-                assert_eq!(subscription.access(GRACE), expected, "{status}, {is_paid}, {fails}");
+                let expected = Access {
+                    until,
+                    reason: Reason::Ended,
+                };
+                assert_eq!(
+                    subscription.access(GRACE),
+                    expected,
+                    "{status}, {is_paid}, {fails}"
+                );
             }
         }
     }
@@ -161,16 +236,35 @@ fn an_end_ends_whatever_was_given() {
 fn a_grace_that_ends_with_what_is_paid_for_is_none() {
     let paid_through = at(PAID);
     let mut subscription = with("past_due", true, false);
-    subscription.past_due = Some(PastDue { period_end: Some(at(NEXT)), since: paid_through - GRACE });
-    let expected = Access { until: Some(paid_through), reason: Reason::PaymentFailed };
+    subscription.past_due = Some(PastDue {
+        period_end: Some(at(NEXT)),
+        since: paid_through - GRACE,
+    });
+    let expected = Access {
+        until: Some(paid_through),
+        reason: Reason::PaymentFailed,
+    };
     assert_eq!(subscription.access(GRACE), expected);
 }
 
 #[test]
 fn a_trial_of_which_nothing_is_known_is_one_all_the_same() {
     let mut subscription = new();
-    subscription.learn(at(SALE), Snapshot { trial_end: None, period_end: None, ..told("trialing") });
-    assert_eq!(subscription.access(GRACE), Access { until: None, reason: Reason::Trial });
+    subscription.learn(
+        at(SALE),
+        Snapshot {
+            trial_end: None,
+            period_end: None,
+            ..told("trialing")
+        },
+    );
+    assert_eq!(
+        subscription.access(GRACE),
+        Access {
+            until: None,
+            reason: Reason::Trial
+        }
+    );
 }
 
 #[test]
@@ -184,10 +278,22 @@ fn access_ends_with_the_second() {
 fn a_late_creation_never_takes_away_what_is_paid_for() {
     let mut subscription = new();
     pays(&mut subscription, "fin_1", SALE + 1, (SALE, PAID));
-    subscription.learn(at(SALE), Snapshot { source: Source::Created, ..told("incomplete") });
+    subscription.learn(
+        at(SALE),
+        Snapshot {
+            source: Source::Created,
+            ..told("incomplete")
+        },
+    );
     assert_eq!(access(&subscription, GRACE), "paid: paid");
     subscription.learn(at(SALE + 1), told("active"));
-    subscription.learn(at(SALE), Snapshot { source: Source::Created, ..told("incomplete") });
+    subscription.learn(
+        at(SALE),
+        Snapshot {
+            source: Source::Created,
+            ..told("incomplete")
+        },
+    );
     assert_eq!(access(&subscription, GRACE), "next: paid");
 }
 
@@ -207,7 +313,13 @@ fn only_the_first_failure_sets_the_clock() {
     assert_eq!(graced(&subscription), first);
     // Nor does what is told of the subscription meanwhile, whatever it is about.
     subscription.learn(at(FAILED), told("past_due"));
-    subscription.learn(at(FAILED + 2 * DAY), Snapshot { cancel_at_period_end: true, ..told("past_due") });
+    subscription.learn(
+        at(FAILED + 2 * DAY),
+        Snapshot {
+            cancel_at_period_end: true,
+            ..told("past_due")
+        },
+    );
     assert_eq!(graced(&subscription), first);
     // A failure that is told of late was earlier.
     fail(&mut subscription, "fin_2", FAILED - 1, (PAID, NEXT));
@@ -217,10 +329,19 @@ fn only_the_first_failure_sets_the_clock() {
 #[test]
 fn past_due_sets_the_clock_once_where_no_invoice_tells_of_the_failure() {
     let mut subscription = with("past_due", true, false);
-    subscription.learn(at(PAID + 2 * DAY), Snapshot { cancel_at_period_end: true, ..told("past_due") });
+    subscription.learn(
+        at(PAID + 2 * DAY),
+        Snapshot {
+            cancel_at_period_end: true,
+            ..told("past_due")
+        },
+    );
     assert_eq!(subscription.access(GRACE).until, Some(at(PAID) + GRACE));
     // The next period has a clock of its own, whichever is told first.
-    let next = Snapshot { period_end: Some(at(NEXT + 30 * DAY)), ..told("past_due") };
+    let next = Snapshot {
+        period_end: Some(at(NEXT + 30 * DAY)),
+        ..told("past_due")
+    };
     let mut subscription = new();
     pays(&mut subscription, "fin_2", PAID, (PAID, NEXT));
     subscription.learn(at(NEXT), next);
@@ -283,7 +404,10 @@ fn a_failed_try_takes_nothing_from_a_paid_invoice() {
     fail(&mut subscription, "fin_1", SALE + 9, (SALE, PAID));
     let invoice = &subscription.invoices[&id::<InvoiceId>("fin_1")];
     assert_eq!(invoice.bill.value.amount_paid, Some(4999));
-    assert_eq!((invoice.paid_at, invoice.failed_at), (Some(at(SALE)), Some(at(SALE + 5))));
+    assert_eq!(
+        (invoice.paid_at, invoice.failed_at),
+        (Some(at(SALE)), Some(at(SALE + 5)))
+    );
 }
 
 #[test]
@@ -293,13 +417,19 @@ fn an_invoice_is_paid_when_that_is_first_told() {
         for second in times {
             pays(&mut subscription, "fin_1", second, (SALE, PAID));
         }
-        assert_eq!(subscription.invoices[&id::<InvoiceId>("fin_1")].paid_at, Some(at(SALE)));
+        assert_eq!(
+            subscription.invoices[&id::<InvoiceId>("fin_1")].paid_at,
+            Some(at(SALE))
+        );
     }
 }
 
 #[test]
 fn a_trial_ends_by_its_own_date() {
-    let trial = Snapshot { period_end: Some(at(NEXT)), ..told("trialing") };
+    let trial = Snapshot {
+        period_end: Some(at(NEXT)),
+        ..told("trialing")
+    };
     let mut subscription = new();
     subscription.learn(at(SALE), trial);
     assert_eq!(access(&subscription, GRACE), "trial: trial");
@@ -311,7 +441,13 @@ fn a_trial_ends_by_its_own_date() {
 #[test]
 fn a_trial_without_an_end_lasts_as_long_as_its_period() {
     let mut subscription = new();
-    subscription.learn(at(SALE), Snapshot { trial_end: None, ..told("trialing") });
+    subscription.learn(
+        at(SALE),
+        Snapshot {
+            trial_end: None,
+            ..told("trialing")
+        },
+    );
     assert_eq!(access(&subscription, GRACE), "next: trial");
 }
 
@@ -320,15 +456,27 @@ fn a_payment_that_fails_at_the_end_of_a_trial_starts_the_grace() {
     let mut subscription = new();
     subscription.learn(at(SALE), told("trialing"));
     fail(&mut subscription, "fin_2", TRIAL, (TRIAL, NEXT));
-    let graced = Access { until: Some(at(TRIAL) + GRACE), reason: Reason::Grace };
+    let graced = Access {
+        until: Some(at(TRIAL) + GRACE),
+        reason: Reason::Grace,
+    };
     assert_eq!(subscription.access(GRACE), graced);
-    assert_eq!(access(&subscription, SignedDuration::ZERO), "trial: payment_failed");
+    assert_eq!(
+        access(&subscription, SignedDuration::ZERO),
+        "trial: payment_failed"
+    );
 }
 
 #[test]
 fn a_trial_that_has_not_begun_gives_nothing() {
     let mut subscription = new();
-    subscription.learn(at(SALE), Snapshot { trial_end: Some(at(TRIAL)), ..told("incomplete") });
+    subscription.learn(
+        at(SALE),
+        Snapshot {
+            trial_end: Some(at(TRIAL)),
+            ..told("incomplete")
+        },
+    );
     assert_eq!(access(&subscription, GRACE), "never: not_paid_yet");
     fail(&mut subscription, "fin_1", SALE, (SALE, TRIAL));
     assert_eq!(access(&subscription, GRACE), "never: not_paid_yet");
@@ -353,11 +501,26 @@ fn a_status_that_we_do_not_know_neither_gives_nor_takes() {
 #[test]
 fn it_ends_for_good() {
     let mut subscription = with("active", true, false);
-    subscription.learn(at(SALE + DAY), Snapshot { source: Source::Deleted, ..told("canceled") });
-    let ended = Access { until: Some(at(SALE + DAY)), reason: Reason::Ended };
+    subscription.learn(
+        at(SALE + DAY),
+        Snapshot {
+            source: Source::Deleted,
+            ..told("canceled")
+        },
+    );
+    let ended = Access {
+        until: Some(at(SALE + DAY)),
+        reason: Reason::Ended,
+    };
     assert_eq!(subscription.access(GRACE), ended);
     subscription.learn(at(SALE + 2 * DAY), told("active"));
-    subscription.learn(at(SALE + 3 * DAY), Snapshot { source: Source::Deleted, ..told("canceled") });
+    subscription.learn(
+        at(SALE + 3 * DAY),
+        Snapshot {
+            source: Source::Deleted,
+            ..told("canceled")
+        },
+    );
     pays(&mut subscription, "fin_9", SALE + 4 * DAY, (PAID, NEXT));
     assert_eq!(subscription.access(GRACE), ended);
 }
@@ -370,7 +533,13 @@ fn within_one_second_the_creation_is_older_than_a_change_and_a_change_than_the_e
             let mut subscription = new();
             let second = older + newer - first;
             for source in [first, second].map(|n| sources[n]) {
-                subscription.learn(at(SALE), Snapshot { source, ..told("active") });
+                subscription.learn(
+                    at(SALE),
+                    Snapshot {
+                        source,
+                        ..told("active")
+                    },
+                );
             }
             assert_eq!(subscription.snapshot.unwrap().value.source, sources[newer]);
         }
@@ -385,7 +554,10 @@ fn within_one_second_the_status_that_comes_later_in_a_life_is_newer() {
             for status in statuses {
                 subscription.learn(at(SALE), told(status));
             }
-            assert_eq!(subscription.snapshot.unwrap().value.status.as_str(), pair[1]);
+            assert_eq!(
+                subscription.snapshot.unwrap().value.status.as_str(),
+                pair[1]
+            );
         }
     }
 }
@@ -394,8 +566,15 @@ fn within_one_second_the_status_that_comes_later_in_a_life_is_newer() {
 fn every_reason_has_a_word_and_a_sentence_of_its_own() {
     let words: BTreeSet<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
     let sentences: BTreeSet<String> = Reason::ALL.iter().map(Reason::to_string).collect();
-    assert_eq!((words.len(), sentences.len()), (Reason::ALL.len(), Reason::ALL.len()));
-    assert!(sentences.iter().all(|sentence| sentence.starts_with("The ") && sentence.ends_with('.')));
+    assert_eq!(
+        (words.len(), sentences.len()),
+        (Reason::ALL.len(), Reason::ALL.len())
+    );
+    assert!(
+        sentences
+            .iter()
+            .all(|sentence| sentence.starts_with("The ") && sentence.ends_with('.'))
+    );
     for reason in Reason::ALL {
         assert_eq!(serde_json::to_value(reason).unwrap(), reason.as_str());
     }
@@ -409,9 +588,19 @@ fn the_provider_is_asked_where_what_is_known_gives_no_date() {
         subscription.is_vague()
     };
     assert!(!vague(told("active")) && !vague(told("trialing")) && !vague(told("incomplete")));
-    assert!(vague(Snapshot { period_end: None, ..told("active") }));
-    assert!(vague(Snapshot { period_end: None, trial_end: None, ..told("trialing") }));
-    assert!(!vague(Snapshot { trial_end: None, ..told("trialing") }));
+    assert!(vague(Snapshot {
+        period_end: None,
+        ..told("active")
+    }));
+    assert!(vague(Snapshot {
+        period_end: None,
+        trial_end: None,
+        ..told("trialing")
+    }));
+    assert!(!vague(Snapshot {
+        trial_end: None,
+        ..told("trialing")
+    }));
 }
 
 #[test]
@@ -420,7 +609,13 @@ fn the_provider_is_asked_after_each_payment_where_invoices_bill_the_past() {
     assert!(!subscription.is_vague());
     pays(&mut subscription, "fin_2", PAID, (SALE, PAID));
     assert!(subscription.is_vague());
-    subscription.learn(at(PAID + 1), Snapshot { source: Source::Read, ..told("active") });
+    subscription.learn(
+        at(PAID + 1),
+        Snapshot {
+            source: Source::Read,
+            ..told("active")
+        },
+    );
     assert!(!subscription.is_vague());
     // What was read within the second of a payment has seen it.
     let mut at_once = subscription.clone();
@@ -435,7 +630,13 @@ fn the_provider_is_asked_after_each_payment_where_invoices_bill_the_past() {
 fn a_payment_or_a_sign_of_life_contradicts_an_end() {
     let ended = || {
         let mut subscription = with("active", true, false);
-        subscription.learn(at(FAILED), Snapshot { source: Source::Deleted, ..told("canceled") });
+        subscription.learn(
+            at(FAILED),
+            Snapshot {
+                source: Source::Deleted,
+                ..told("canceled")
+            },
+        );
         subscription
     };
     assert!(!ended().is_contradicted() && !with("active", true, true).is_contradicted());
@@ -444,12 +645,18 @@ fn a_payment_or_a_sign_of_life_contradicts_an_end() {
     assert!(!with_the_end.is_contradicted(), "the last payment of all");
     let mut paid = ended();
     pays(&mut paid, "fin_2", FAILED, (PAID, NEXT));
-    assert!(!paid.is_contradicted(), "what was paid until the end is no contradiction");
+    assert!(
+        !paid.is_contradicted(),
+        "what was paid until the end is no contradiction"
+    );
     pays(&mut paid, "fin_3", FAILED + 1, (PAID, NEXT));
     assert!(paid.is_contradicted());
-    for (status, contradicts) in
-        [("active", true), ("trialing", true), ("past_due", false), ("canceled", false)]
-    {
+    for (status, contradicts) in [
+        ("active", true),
+        ("trialing", true),
+        ("past_due", false),
+        ("canceled", false),
+    ] {
         let mut told_of = ended();
         told_of.learn(at(FAILED + 1), told(status));
         assert_eq!(told_of.is_contradicted(), contradicts, "{status}");
@@ -459,31 +666,56 @@ fn a_payment_or_a_sign_of_life_contradicts_an_end() {
 /// The first invoice, the next one, and what each of them says.
 fn two_invoices() -> [(InvoiceId, Bill); 2] {
     let bill = |period| bill(InvoiceEvent::Paid, 4999, period);
-    [(id("fin_1"), bill((SALE, PAID))), (id("fin_2"), bill((PAID, NEXT)))]
+    [
+        (id("fin_1"), bill((SALE, PAID))),
+        (id("fin_2"), bill((PAID, NEXT))),
+    ]
 }
 
-fn first_of(subscription: &Subscription, invoices: &[(InvoiceId, Bill); 2], payments: &[&str]) -> [bool; 2] {
+fn first_of(
+    subscription: &Subscription,
+    invoices: &[(InvoiceId, Bill); 2],
+    payments: &[&str],
+) -> [bool; 2] {
     let payments: Vec<PaymentIntentId> = payments.iter().map(|name| id(name)).collect();
-    invoices.each_ref().map(|(id, bill)| subscription.begins_with(id, bill, &payments, at(SALE)))
+    invoices
+        .each_ref()
+        .map(|(id, bill)| subscription.begins_with(id, bill, &payments, at(SALE)))
 }
 
 #[test]
 fn the_first_invoice_is_the_one_that_the_checkout_names() {
     let mut subscription = new();
     subscription.born_with = Some(id("fin_1"));
-    subscription.learn_beginning(Beginning { order_id: id("fcs_1"), invoice_id: Some(id("fin_2")) });
+    subscription.learn_beginning(Beginning {
+        order_id: id("fcs_1"),
+        invoice_id: Some(id("fin_2")),
+    });
     assert_eq!(first_of(&subscription, &two_invoices(), &[]), [false, true]);
 }
 
 #[test]
 fn the_first_invoice_is_else_the_one_that_the_subscription_was_created_with() {
     let mut subscription = new();
-    subscription.learn_beginning(Beginning { order_id: id("fcs_1"), invoice_id: None });
-    let born = Snapshot { source: Source::Created, latest_invoice: Some(id("fin_2")), ..told("incomplete") };
+    subscription.learn_beginning(Beginning {
+        order_id: id("fcs_1"),
+        invoice_id: None,
+    });
+    let born = Snapshot {
+        source: Source::Created,
+        latest_invoice: Some(id("fin_2")),
+        ..told("incomplete")
+    };
     subscription.learn(at(SALE), born);
     assert_eq!(first_of(&subscription, &two_invoices(), &[]), [false, true]);
     // A later change names the newest invoice, which is another matter.
-    subscription.learn(at(NEXT), Snapshot { latest_invoice: Some(id("fin_3")), ..told("active") });
+    subscription.learn(
+        at(NEXT),
+        Snapshot {
+            latest_invoice: Some(id("fin_3")),
+            ..told("active")
+        },
+    );
     assert_eq!(first_of(&subscription, &two_invoices(), &[]), [false, true]);
 }
 
@@ -492,7 +724,10 @@ fn the_first_invoice_is_else_the_one_that_the_orders_payment_paid() {
     let mut invoices = two_invoices();
     invoices[1].1.payment_intent_id = Some(id("fpi_2"));
     invoices[0].1.period_start = None;
-    assert_eq!(first_of(&new(), &invoices, &["fpi_1", "fpi_2"]), [false, true]);
+    assert_eq!(
+        first_of(&new(), &invoices, &["fpi_1", "fpi_2"]),
+        [false, true]
+    );
 }
 
 #[test]
@@ -503,11 +738,19 @@ fn the_first_invoice_is_else_the_one_whose_time_begins_with_the_order() {
 #[test]
 fn an_invoice_for_a_time_that_has_passed_is_never_the_first() {
     let mut subscription = new();
-    let invoices = [(SALE, SALE), (SALE, PAID)].map(|period| bill(InvoiceEvent::Paid, 4999, period));
+    let invoices =
+        [(SALE, SALE), (SALE, PAID)].map(|period| bill(InvoiceEvent::Paid, 4999, period));
     let [first, second] = invoices;
     subscription.learn_invoice(at(SALE), &id("fin_1"), InvoiceEvent::Paid, first.clone());
     subscription.learn_invoice(at(PAID), &id("fin_2"), InvoiceEvent::Paid, second.clone());
-    assert_eq!(first_of(&subscription, &[(id("fin_1"), first), (id("fin_2"), second)], &[]), [true, false]);
+    assert_eq!(
+        first_of(
+            &subscription,
+            &[(id("fin_1"), first), (id("fin_2"), second)],
+            &[]
+        ),
+        [true, false]
+    );
 }
 
 #[test]
@@ -516,30 +759,68 @@ fn a_row_keeps_the_invoices_of_the_latest_periods_and_forgets_no_payment() {
     let mut subscription = new();
     // The latest comes first, and the older ones find no room.
     for n in (0..most + 6).rev() {
-        pays(&mut subscription, &format!("fin_{n}"), SALE + n * DAY, (SALE + n * DAY, SALE + (n + 1) * DAY));
+        pays(
+            &mut subscription,
+            &format!("fin_{n}"),
+            SALE + n * DAY,
+            (SALE + n * DAY, SALE + (n + 1) * DAY),
+        );
     }
     assert_eq!(subscription.invoices.len(), MOST_INVOICES);
-    assert!(!subscription.invoices.contains_key(&id::<InvoiceId>("fin_5")));
+    assert!(
+        !subscription
+            .invoices
+            .contains_key(&id::<InvoiceId>("fin_5"))
+    );
     assert_eq!(subscription.paid_through, Some(at(SALE + (most + 6) * DAY)));
 }
 
 #[test]
 fn a_change_of_plan_is_remembered_with_what_was_before() {
     let mut subscription = with("active", true, false);
-    subscription.learn(at(PAID + 1), Snapshot { items: vec![item("fprod_pool")], ..told("active") });
+    subscription.learn(
+        at(PAID + 1),
+        Snapshot {
+            items: vec![item("fprod_pool")],
+            ..told("active")
+        },
+    );
     subscription.learn(at(PAID), told("active"));
-    let products = |names: &[&str]| names.iter().map(|name| id(name)).collect::<BTreeSet<ProductId>>();
+    let products = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| id(name))
+            .collect::<BTreeSet<ProductId>>()
+    };
     assert_eq!(subscription.current_products(), products(&["fprod_pool"]));
-    assert_eq!(subscription.products, products(&["fprod_gym", "fprod_pool"]));
+    assert_eq!(
+        subscription.products,
+        products(&["fprod_gym", "fprod_pool"])
+    );
 }
 
 #[test]
 fn news_that_do_not_say_what_it_is_for_change_nothing_of_that() {
     let mut subscription = with("active", true, false);
-    subscription.learn(at(PAID + 1), Snapshot { items: Vec::new(), ..told("active") });
-    assert_eq!(subscription.current_products(), BTreeSet::from([id("fprod_gym")]));
+    subscription.learn(
+        at(PAID + 1),
+        Snapshot {
+            items: Vec::new(),
+            ..told("active")
+        },
+    );
+    assert_eq!(
+        subscription.current_products(),
+        BTreeSet::from([id("fprod_gym")])
+    );
     assert!(!subscription.is_vague());
     let mut nothing = new();
-    nothing.learn(at(PAID), Snapshot { items: Vec::new(), ..told("active") });
+    nothing.learn(
+        at(PAID),
+        Snapshot {
+            items: Vec::new(),
+            ..told("active")
+        },
+    );
     assert!(nothing.is_vague(), "the provider is asked what it is for");
 }

@@ -14,13 +14,23 @@ const MAX_CODE_LENGTH: usize = 64;
 pub(crate) fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -> ReadError {
     match status {
         401 | 403 => ReadError::KeyRefused { status },
-        408 | 429 | 500..=599 => {
-            Setback::Away { service: SERVICE, cause: format!("answered {status}"), retry_after }.into()
+        408 | 429 | 500..=599 => Setback::Away {
+            service: SERVICE,
+            cause: format!("answered {status}"),
+            retry_after,
         }
-        400..=499 => ReadError::Permanent { status, code: code(body) },
+        .into(),
+        400..=499 => ReadError::Permanent {
+            status,
+            code: code(body),
+        },
         // A redirect is not followed, because the key would go with it. It means that the base URL is wrong, so
         // the order waits for an operator to mend that instead of being set aside.
-        _ => Setback::SetUp { service: SERVICE, cause: format!("answered {status} to a read") }.into(),
+        _ => Setback::SetUp {
+            service: SERVICE,
+            cause: format!("answered {status} to a read"),
+        }
+        .into(),
     }
 }
 
@@ -53,7 +63,9 @@ fn code(body: &[u8]) -> Option<String> {
 
 fn is_code(text: &str) -> bool {
     (1..=MAX_CODE_LENGTH).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }
 
 #[cfg(test)]
@@ -61,7 +73,10 @@ mod tests {
     use super::*;
 
     fn permanent(status: u16, code: &str) -> ReadError {
-        ReadError::Permanent { status, code: (!code.is_empty()).then(|| code.to_owned()) }
+        ReadError::Permanent {
+            status,
+            code: (!code.is_empty()).then(|| code.to_owned()),
+        }
     }
 
     #[test]
@@ -75,14 +90,20 @@ mod tests {
         }
         for status in [408, 429, 500, 502, 503, 504, 529, 599] {
             let wait = Some(Duration::from_secs(7));
-            let expected =
-                Setback::Away { service: "Flex", cause: format!("answered {status}"), retry_after: wait };
+            let expected = Setback::Away {
+                service: "Flex",
+                cause: format!("answered {status}"),
+                retry_after: wait,
+            };
             assert_eq!(refused(status, wait, b""), ReadError::Transient(expected));
             assert!(!has_code(status));
         }
         for status in [100, 301, 302, 304, 307, 308, 600] {
             let answer = refused(status, None, b"");
-            assert!(matches!(answer, ReadError::Transient(Setback::SetUp { .. })), "{answer:?}");
+            assert!(
+                matches!(answer, ReadError::Transient(Setback::SetUp { .. })),
+                "{answer:?}"
+            );
         }
     }
 
@@ -93,9 +114,14 @@ mod tests {
             of(r#"{"error":{"code":"invalid_request","message":"no"}}"#),
             permanent(422, "invalid_request")
         );
-        assert_eq!(of(r#"{"error":{"type":"not_found","param":"id"}}"#), permanent(422, "not_found"));
         assert_eq!(
-            of(r#"{"detail":[{"loc":["price"],"msg":"price_not_found: …","type":"price_not_found"}]}"#),
+            of(r#"{"error":{"type":"not_found","param":"id"}}"#),
+            permanent(422, "not_found")
+        );
+        assert_eq!(
+            of(
+                r#"{"detail":[{"loc":["price"],"msg":"price_not_found: …","type":"price_not_found"}]}"#
+            ),
             permanent(422, "price_not_found")
         );
     }
@@ -115,7 +141,11 @@ mod tests {
             r#"{"error":{"code":""}}"#,
             &long,
         ] {
-            assert_eq!(refused(404, None, body.as_bytes()), permanent(404, ""), "{body}");
+            assert_eq!(
+                refused(404, None, body.as_bytes()),
+                permanent(404, ""),
+                "{body}"
+            );
         }
     }
 

@@ -49,7 +49,11 @@ impl Default for Limits {
     /// later. A session with its lines is some 10 KB, so 2 MiB is a cart of hundreds of lines and no memory to speak
     /// of.
     fn default() -> Self {
-        Self { connect: Duration::from_secs(2), request: Duration::from_secs(8), bytes: 2 * 1024 * 1024 }
+        Self {
+            connect: Duration::from_secs(2),
+            request: Duration::from_secs(8),
+            bytes: 2 * 1024 * 1024,
+        }
     }
 }
 
@@ -105,8 +109,16 @@ impl Api {
     /// <https://docs.withflex.com/api-reference/payment-intents/list-payment-intents>
     pub async fn checkout(&self, key: &ApiKey, order_id: &OrderId) -> Result<Checkout, ReadError> {
         let mut session = self.url(&["v1", "checkout", "sessions", order_id.as_str()]);
-        session.query_pairs_mut().append_pair("expand_customer", "true");
-        let lines = self.url(&["v1", "checkout", "sessions", order_id.as_str(), "line_items"]);
+        session
+            .query_pairs_mut()
+            .append_pair("expand_customer", "true");
+        let lines = self.url(&[
+            "v1",
+            "checkout",
+            "sessions",
+            order_id.as_str(),
+            "line_items",
+        ]);
         let (session, lines, payments): (wire::Session, Vec<wire::LineItem>, _) = tokio::try_join!(
             self.read(key, session, "checkout_session"),
             self.read(key, lines, "line_items"),
@@ -128,7 +140,10 @@ impl Api {
         key: &ApiKey,
         order_id: &OrderId,
     ) -> Result<Vec<wire::PaymentIntent>, ReadError> {
-        let url = self.list_of(&["v1", "payment_intents"], ("checkout_session", order_id.as_str()));
+        let url = self.list_of(
+            &["v1", "payment_intents"],
+            ("checkout_session", order_id.as_str()),
+        );
         match self.read(key, url, "payment_intents").await {
             Err(ReadError::Permanent { .. } | ReadError::NotUnderstood(_)) => Ok(Vec::new()),
             read => read,
@@ -143,7 +158,10 @@ impl Api {
         key: &ApiKey,
         payment: &PaymentIntentId,
     ) -> Result<Option<OrderId>, ReadError> {
-        let url = self.list_of(&["v1", "checkout", "sessions"], ("payment_intent", payment.as_str()));
+        let url = self.list_of(
+            &["v1", "checkout", "sessions"],
+            ("payment_intent", payment.as_str()),
+        );
         let sessions: Vec<wire::Session> = match self.read(key, url, "checkout_sessions").await {
             // There is no such payment for this key.
             Err(ReadError::Permanent { status: 404, .. }) => return Ok(None),
@@ -154,7 +172,11 @@ impl Api {
 
     /// Reads all refunds of a checkout or of a payment
     /// (<https://docs.withflex.com/api-reference/refunds/list-refunds>).
-    pub async fn refunds(&self, key: &ApiKey, of: &RefundsOf) -> Result<Vec<refund::News>, ReadError> {
+    pub async fn refunds(
+        &self,
+        key: &ApiKey,
+        of: &RefundsOf,
+    ) -> Result<Vec<refund::News>, ReadError> {
         let wanted = match of {
             RefundsOf::Checkout(order_id) => ("checkout_session", order_id.as_str()),
             RefundsOf::Payment(id) => ("payment_intent", id.as_str()),
@@ -169,16 +191,22 @@ impl Api {
 
     /// Reads a list of refunds page by page. No member says that there is more, so a full page may be followed by
     /// another one.
-    async fn pages(&self, key: &ApiKey, wanted: (&str, &str)) -> Result<Vec<refund::News>, ReadError> {
+    async fn pages(
+        &self,
+        key: &ApiKey,
+        wanted: (&str, &str),
+    ) -> Result<Vec<refund::News>, ReadError> {
         let mut all: Vec<refund::News> = Vec::new();
         for _ in 0..MOST_PAGES {
             let mut url = self.list_of(&["v1", "refunds"], wanted);
             if let Some(last) = all.last() {
-                url.query_pairs_mut().append_pair("starting_after", last.refund_id.as_str());
+                url.query_pairs_mut()
+                    .append_pair("starting_after", last.refund_id.as_str());
             }
             let page: Vec<wire::Refund> = self.read(key, url, "refunds").await?;
             let is_full = page.len() >= PAGE;
-            let known: BTreeSet<RefundId> = all.iter().map(|refund| refund.refund_id.clone()).collect();
+            let known: BTreeSet<RefundId> =
+                all.iter().map(|refund| refund.refund_id.clone()).collect();
             for refund in &page {
                 let refund = translate::refund::refund(refund).map_err(NotUnderstood::from)?;
                 if !known.contains(&refund.refund_id) {
@@ -231,10 +259,14 @@ impl Api {
             return Err(NotUnderstood::Member(id).into());
         }
         // A page that ends where the one before did is the same page again.
-        let goes_on =
-            is_full && last.as_ref().map(EventId::as_str) != ask.after && !listing::is_past(ask, &page);
+        let goes_on = is_full
+            && last.as_ref().map(EventId::as_str) != ask.after
+            && !listing::is_past(ask, &page);
         Ok(Page {
-            listed: page.iter().filter_map(|object| listing::listed(ask, object)).collect(),
+            listed: page
+                .iter()
+                .filter_map(|object| listing::listed(ask, object))
+                .collect(),
             length: page.len(),
             next: last.filter(|_| goes_on).map(String::from),
         })
@@ -259,7 +291,10 @@ impl Api {
                 None => return Ok(None),
             },
         };
-        match self.read(key, self.url(&["v1", "customers", id]), "customer").await {
+        match self
+            .read(key, self.url(&["v1", "customers", id]), "customer")
+            .await
+        {
             Ok(customer) => Ok(Some(customer)),
             Err(ReadError::Permanent { .. }) => Ok(None),
             Err(ReadError::NotUnderstood(_)) if translate::has_address(session) => Ok(None),
@@ -280,7 +315,9 @@ impl Api {
     /// The address of a list of what belongs to something, a page of it as large as can be had.
     fn list_of(&self, segments: &[&str], (of, id): (&str, &str)) -> Url {
         let mut url = self.url(segments);
-        url.query_pairs_mut().append_pair(of, id).append_pair("limit", &PAGE.to_string());
+        url.query_pairs_mut()
+            .append_pair(of, id)
+            .append_pair("limit", &PAGE.to_string());
         url
     }
 
@@ -301,7 +338,10 @@ impl Api {
         Ok(serde_json::from_slice(&body).map_err(|_| NotUnderstood::Resource(name))?)
     }
 
-    async fn in_time<T>(&self, work: impl Future<Output = Result<T, ReadError>>) -> Result<T, ReadError> {
+    async fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, ReadError>>,
+    ) -> Result<T, ReadError> {
         let in_time = tokio::time::timeout(self.limits.request, work).await;
         in_time.map_err(|_| away("no answer in time".to_owned()))?
     }
@@ -331,7 +371,12 @@ impl Api {
     }
 
     async fn send(&self, key: &ApiKey, url: Url) -> Result<Response, reqwest::Error> {
-        self.http.get(url).bearer_auth(key.reveal()).header(header::ACCEPT, "application/json").send().await
+        self.http
+            .get(url)
+            .bearer_auth(key.reveal())
+            .header(header::ACCEPT, "application/json")
+            .send()
+            .await
     }
 
     /// Reads a body piece by piece, so that one without end is dropped when it is too long and not when we are out
@@ -348,13 +393,20 @@ impl Api {
     }
 }
 
-fn resource<T: DeserializeOwned>(body: Option<Value>, name: &'static str) -> Result<T, NotUnderstood> {
+fn resource<T: DeserializeOwned>(
+    body: Option<Value>,
+    name: &'static str,
+) -> Result<T, NotUnderstood> {
     let body = body.ok_or(NotUnderstood::Resource(name))?;
     serde_json::from_value(body).map_err(|_| NotUnderstood::Resource(name))
 }
 
 fn away(cause: String) -> Setback {
-    Setback::Away { service: SERVICE, cause, retry_after: None }
+    Setback::Away {
+        service: SERVICE,
+        cause,
+        retry_after: None,
+    }
 }
 
 /// What the network said, down to the innermost cause. Without the address, which adds nothing, and never with a

@@ -34,14 +34,22 @@ fn event(body: &[u8]) -> Result<Event, Unreadable> {
         .get("event_type")
         .and_then(Value::as_str)
         .filter(|kind| {
-            (1..=MAX_ID_LENGTH).contains(&kind.len()) && kind.bytes().all(|byte| byte.is_ascii_graphic())
+            (1..=MAX_ID_LENGTH).contains(&kind.len())
+                && kind.bytes().all(|byte| byte.is_ascii_graphic())
         })
         .map(normalized)
         .ok_or(Unreadable::Member("event_type"))?;
     let news = news::of(&event_type, event)?;
     // A wrapped event tells when it was made instead of when it happened, which is the nearest there is.
-    let occurred_at = ["event_dt", "created_at"].iter().find_map(|name| timestamp(event.get(*name)?));
-    Ok(Event { event_id, event_type: event_type.into_owned(), occurred_at, news })
+    let occurred_at = ["event_dt", "created_at"]
+        .iter()
+        .find_map(|name| timestamp(event.get(*name)?));
+    Ok(Event {
+        event_id,
+        event_type: event_type.into_owned(),
+        occurred_at,
+        news,
+    })
 }
 
 /// Flex's API shows a stored event wrapped as `{"event": {…}}`
@@ -88,9 +96,16 @@ mod tests {
     #[test]
     fn both_spellings_of_a_checkout_event_are_one() {
         let object = json!({"checkout_session": "fcs_1"});
-        let spelled = |kind: &str| of(&json!({"event_id": "fevt_1", "event_type": kind, "object": object}));
-        assert_eq!(spelled("checkout_session.completed"), spelled("checkout.session.completed"));
-        assert_eq!(spelled("checkout_session.expired").event_type, "checkout.session.expired");
+        let spelled =
+            |kind: &str| of(&json!({"event_id": "fevt_1", "event_type": kind, "object": object}));
+        assert_eq!(
+            spelled("checkout_session.completed"),
+            spelled("checkout.session.completed")
+        );
+        assert_eq!(
+            spelled("checkout_session.expired").event_type,
+            "checkout.session.expired"
+        );
     }
 
     #[test]
@@ -106,45 +121,76 @@ mod tests {
     #[test]
     fn a_type_that_we_do_not_know_is_kept_by_name() {
         let event = of(&json!({"event_id": "fevt_1", "event_type": "something.new"}));
-        assert_eq!((event.event_type.as_str(), event.news), ("something.new", News::Unhandled));
+        assert_eq!(
+            (event.event_type.as_str(), event.news),
+            ("something.new", News::Unhandled)
+        );
     }
 
     #[test]
     fn the_time_is_the_events_own_where_told() {
         let at = |times: Value| {
             let mut body = json!({"event_id": "fevt_1", "event_type": "something.new"});
-            body.as_object_mut().unwrap().extend(times.as_object().unwrap().clone());
+            body.as_object_mut()
+                .unwrap()
+                .extend(times.as_object().unwrap().clone());
             of(&body).occurred_at.map(Timestamp::as_second)
         };
         assert_eq!(at(json!({"event_dt": 5, "created_at": 7})), Some(5));
         assert_eq!(at(json!({"event_dt": "5"})), Some(5));
         assert_eq!(at(json!({"event_dt": "1970-01-01T00:00:05Z"})), Some(5));
-        assert_eq!(at(json!({"event_dt": null, "created_at": "1970-01-01T00:00:07Z"})), Some(7));
+        assert_eq!(
+            at(json!({"event_dt": null, "created_at": "1970-01-01T00:00:07Z"})),
+            Some(7)
+        );
         assert_eq!(at(json!({"event_dt": "soon"})), None);
         assert_eq!(at(json!({})), None);
     }
 
     #[test]
     fn a_body_that_names_no_event_is_unreadable() {
-        for body in [&b""[..], b"hello", b"[]", b"null", b"\xff\xfe", b"{\"event_id\":\"fevt_1\""] {
+        for body in [
+            &b""[..],
+            b"hello",
+            b"[]",
+            b"null",
+            b"\xff\xfe",
+            b"{\"event_id\":\"fevt_1\"",
+        ] {
             assert_eq!(why_not(body), Unreadable::NotJson, "{body:?}");
         }
-        for body in
-            ["{}", r#"{"event_id":7}"#, r#"{"event_id":"","event_type":"a"}"#, r#"{"event":"fevt_1"}"#]
-        {
-            assert_eq!(why_not(body.as_bytes()), Unreadable::Member("event_id"), "{body}");
+        for body in [
+            "{}",
+            r#"{"event_id":7}"#,
+            r#"{"event_id":"","event_type":"a"}"#,
+            r#"{"event":"fevt_1"}"#,
+        ] {
+            assert_eq!(
+                why_not(body.as_bytes()),
+                Unreadable::Member("event_id"),
+                "{body}"
+            );
         }
         let long = "a".repeat(256);
         for kind in [json!(null), json!(""), json!("two words"), json!(long)] {
             let body = json!({"event_id": "fevt_1", "event_type": kind}).to_string();
-            assert_eq!(why_not(body.as_bytes()), Unreadable::Member("event_type"), "{body}");
+            assert_eq!(
+                why_not(body.as_bytes()),
+                Unreadable::Member("event_type"),
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn nesting_without_end_is_refused_and_not_followed() {
         let deep = [vec![b'['; 200_000], vec![b']'; 200_000]].concat();
-        let body = [&br#"{"event_id":"fevt_1","event_type":"a","object":"#[..], &deep, b"}"].concat();
+        let body = [
+            &br#"{"event_id":"fevt_1","event_type":"a","object":"#[..],
+            &deep,
+            b"}",
+        ]
+        .concat();
         assert_eq!(why_not(&body), Unreadable::NotJson);
     }
 

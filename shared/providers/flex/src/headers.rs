@@ -16,9 +16,21 @@ struct Family {
 /// (<https://github.com/standard-webhooks/standard-webhooks>), and what Flex sent before September 2025, which its
 /// own plugin still reads (<https://github.com/JoinFlexHealth/woocommerce>).
 const FAMILIES: [Family; 3] = [
-    Family { id: "svix-id", timestamp: "svix-timestamp", signature: "svix-signature" },
-    Family { id: "webhook-id", timestamp: "webhook-timestamp", signature: "webhook-signature" },
-    Family { id: "flex-event-id", timestamp: "flex-timestamp", signature: "flex-signature" },
+    Family {
+        id: "svix-id",
+        timestamp: "svix-timestamp",
+        signature: "svix-signature",
+    },
+    Family {
+        id: "webhook-id",
+        timestamp: "webhook-timestamp",
+        signature: "webhook-signature",
+    },
+    Family {
+        id: "flex-event-id",
+        timestamp: "flex-timestamp",
+        signature: "flex-signature",
+    },
 ];
 
 /// Checks the signature headers of a delivery; [`Unverified::verify`] then verifies them against Flex's keys.
@@ -34,10 +46,24 @@ pub fn check<'headers, 'body>(
 ) -> Result<Unverified<'body>, Refusal> {
     let (id, timestamp, signatures) = FAMILIES
         .iter()
-        .find_map(|family| Some((header(family.id)?, header(family.timestamp)?, header(family.signature)?)))
+        .find_map(|family| {
+            Some((
+                header(family.id)?,
+                header(family.timestamp)?,
+                header(family.signature)?,
+            ))
+        })
         .ok_or(Refusal::Missing)?;
     let signatures = versioned(signatures);
-    signature::check(&Signed { id, timestamp, signatures: &signatures, body }, now)
+    signature::check(
+        &Signed {
+            id,
+            timestamp,
+            signatures: &signatures,
+            body,
+        },
+        now,
+    )
 }
 
 /// The oldest family sent one bare signature without its version.

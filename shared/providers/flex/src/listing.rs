@@ -40,12 +40,18 @@ impl List {
                 resource: "checkout_session",
                 id: "checkout_session_id",
             },
-            What::Invoices => {
-                Self { path: &["v1", "invoices"], name: "invoices", resource: "invoice", id: "invoice_id" }
-            }
-            What::Refunds => {
-                Self { path: &["v1", "refunds"], name: "refunds", resource: "refund", id: "refund_id" }
-            }
+            What::Invoices => Self {
+                path: &["v1", "invoices"],
+                name: "invoices",
+                resource: "invoice",
+                id: "invoice_id",
+            },
+            What::Refunds => Self {
+                path: &["v1", "refunds"],
+                name: "refunds",
+                resource: "refund",
+                id: "refund_id",
+            },
             What::Subscriptions | What::Ended => Self {
                 path: &["v1", "subscriptions"],
                 name: "subscriptions",
@@ -116,7 +122,9 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
         None if matches!(ask.what, What::Invoices | What::Refunds) => {
             Some(Err(Unreadable::Member("created_at")))
         }
-        _ => envelope.as_object().map(|envelope| news::of(event_type, envelope)),
+        _ => envelope
+            .as_object()
+            .map(|envelope| news::of(event_type, envelope)),
     };
     let name = first_id([text(id)], EventId::new).map(String::from);
     let bytes = match object.to_string() {
@@ -142,15 +150,24 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
             object: bytes,
             news,
         })),
-        (Some(Err(why)), id) => Listed::Unreadable { id, object: bytes, why },
-        (Some(Ok(_)) | None, id) => {
-            Listed::Unreadable { id, object: bytes, why: Unreadable::Member("object") }
-        }
+        (Some(Err(why)), id) => Listed::Unreadable {
+            id,
+            object: bytes,
+            why,
+        },
+        (Some(Ok(_)) | None, id) => Listed::Unreadable {
+            id,
+            object: bytes,
+            why: Unreadable::Member("object"),
+        },
     })
 }
 
 fn mode(object: &Value) -> Option<Mode> {
-    object.get("test_mode").and_then(Value::as_bool).map(translate::mode)
+    object
+        .get("test_mode")
+        .and_then(Value::as_bool)
+        .map(translate::mode)
 }
 
 /// What a session says was received for it. Only newer ones tell.
@@ -158,7 +175,10 @@ fn received(session: &Value) -> Option<Received> {
     let amount = |name: &str| session.get(name).and_then(Value::as_i64);
     let received = amount("amount_received")?;
     let is_all = amount("amount_total").map_or(received > 0, |total| received >= total);
-    Some(Received { amount: received, is_all })
+    Some(Received {
+        amount: received,
+        is_all,
+    })
 }
 
 /// Whether a subscription is over.
@@ -173,16 +193,27 @@ enum End {
 /// The reference names `cancel_at` alone
 /// (<https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>); whatever is there is read.
 fn end(subscription: &Value, now: Timestamp) -> End {
-    if subscription.get("status").and_then(Value::as_str).map(str::trim) != Some("canceled") {
+    if subscription
+        .get("status")
+        .and_then(Value::as_str)
+        .map(str::trim)
+        != Some("canceled")
+    {
         return End::Not;
     }
     let at = |name: &str| subscription.get(name).and_then(timestamp);
-    let with_period = subscription.get("cancel_at_period_end").and_then(Value::as_bool) == Some(true);
+    let with_period = subscription
+        .get("cancel_at_period_end")
+        .and_then(Value::as_bool)
+        == Some(true);
     let period_end = at("current_period_end");
     let planned = at("cancel_at").or_else(|| period_end.filter(|_| with_period));
     let told = at("ended_at").or(planned).or_else(|| at("canceled_at"));
     // A time to come was not waited for; and none has ended after its last period.
-    End::Over(told.filter(|at| *at <= now).or_else(|| period_end.filter(|at| *at <= now)))
+    End::Over(
+        told.filter(|at| *at <= now)
+            .or_else(|| period_end.filter(|at| *at <= now)),
+    )
 }
 
 /// The event that tells of what was found, as Flex would have sent it: under this id, and as of that time. `waits` is
@@ -191,8 +222,11 @@ fn end(subscription: &Value, now: Timestamp) -> End {
 pub fn event(found: &Found, event_id: &EventId, at: Timestamp, waits: bool) -> Vec<u8> {
     // What has arrived and the API does not know of yet is waited for, and then a person's; a completion would have
     // nothing more to say.
-    let event_type =
-        if waits && found.is_paid() { "checkout.session.async_payment_succeeded" } else { found.event_type };
+    let event_type = if waits && found.is_paid() {
+        "checkout.session.async_payment_succeeded"
+    } else {
+        found.event_type
+    };
     let object = serde_json::from_slice(&found.object).unwrap_or(Value::Null);
     let mut resources = Map::new();
     resources.insert(found.resource.to_owned(), object);
@@ -209,14 +243,19 @@ pub fn event(found: &Found, event_id: &EventId, at: Timestamp, waits: bool) -> V
 #[must_use]
 pub fn stub(what: What, id: Option<&str>) -> Vec<u8> {
     let list = List::of(what);
-    json!({"object": {list.resource: {list.id: id}}}).to_string().into_bytes()
+    json!({"object": {list.resource: {list.id: id}}})
+        .to_string()
+        .into_bytes()
 }
 
 /// Whether everything on a page is older than anybody looks back, and so is what comes after it. No reference says in
 /// which order lists are, so that this holds only where the page itself goes from newer to older.
 pub(crate) fn is_past(ask: &Ask<'_>, page: &[Value]) -> bool {
     // Clocks differ.
-    let since = ask.since.saturating_sub(SignedDuration::from_hours(1)).unwrap_or(ask.since);
+    let since = ask
+        .since
+        .saturating_sub(SignedDuration::from_hours(1))
+        .unwrap_or(ask.since);
     let times: Option<Vec<Timestamp>> = page.iter().map(created_at).collect();
     !List::is_ageless(ask.what)
         && times.is_some_and(|times| {

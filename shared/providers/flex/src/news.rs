@@ -54,10 +54,22 @@ enum Handling {
 /// (<https://docs.withflex.com/api-reference/events/retry-event>), and those that a live integrator handles: of
 /// sessions that expire, are paid with a delay or are refunded, and of products.
 const EVENT_TYPES: &[(&str, Handling)] = &[
-    ("checkout.session.completed", Handling::Checkout { completed: true }),
-    ("checkout.session.expired", Handling::Checkout { completed: false }),
-    ("checkout.session.async_payment_succeeded", Handling::CheckoutPaid),
-    ("checkout.session.async_payment_failed", Handling::Checkout { completed: false }),
+    (
+        "checkout.session.completed",
+        Handling::Checkout { completed: true },
+    ),
+    (
+        "checkout.session.expired",
+        Handling::Checkout { completed: false },
+    ),
+    (
+        "checkout.session.async_payment_succeeded",
+        Handling::CheckoutPaid,
+    ),
+    (
+        "checkout.session.async_payment_failed",
+        Handling::Checkout { completed: false },
+    ),
     ("checkout.session.refunded", Handling::RefundsOfCheckout),
     // Comes with the first keystroke in the payment form and proves nothing.
     ("payment_intent.created", Handling::NotNeeded),
@@ -75,16 +87,37 @@ const EVENT_TYPES: &[(&str, Handling)] = &[
     ("charge.dispute.created", Handling::Dispute(None)),
     ("charge.dispute.updated", Handling::Dispute(None)),
     ("charge.dispute.closed", Handling::Dispute(None)),
-    ("charge.dispute.funds_withdrawn", Handling::Dispute(Some(Funds::Withdrawn))),
-    ("charge.dispute.funds_reinstated", Handling::Dispute(Some(Funds::Reinstated))),
-    ("customer.subscription.created", Handling::Subscription(Source::Created)),
-    ("customer.subscription.updated", Handling::Subscription(Source::Updated)),
-    ("customer.subscription.deleted", Handling::Subscription(Source::Deleted)),
+    (
+        "charge.dispute.funds_withdrawn",
+        Handling::Dispute(Some(Funds::Withdrawn)),
+    ),
+    (
+        "charge.dispute.funds_reinstated",
+        Handling::Dispute(Some(Funds::Reinstated)),
+    ),
+    (
+        "customer.subscription.created",
+        Handling::Subscription(Source::Created),
+    ),
+    (
+        "customer.subscription.updated",
+        Handling::Subscription(Source::Updated),
+    ),
+    (
+        "customer.subscription.deleted",
+        Handling::Subscription(Source::Deleted),
+    ),
     // Nothing is owed to anybody before it is paid, or is not.
     ("invoice.created", Handling::NotNeeded),
-    ("invoice.payment_succeeded", Handling::Invoice(InvoiceEvent::Paid)),
+    (
+        "invoice.payment_succeeded",
+        Handling::Invoice(InvoiceEvent::Paid),
+    ),
     ("invoice.paid", Handling::Invoice(InvoiceEvent::Paid)),
-    ("invoice.payment_failed", Handling::Invoice(InvoiceEvent::PaymentFailed)),
+    (
+        "invoice.payment_failed",
+        Handling::Invoice(InvoiceEvent::PaymentFailed),
+    ),
     ("customer.created", Handling::Customer),
     ("customer.updated", Handling::Customer),
     ("customer.deleted", Handling::CustomerDeleted),
@@ -123,10 +156,13 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<News, U
         return Ok(News::Unhandled);
     };
     Ok(match handling {
-        Handling::Checkout { completed } => {
-            News::Checkout { order_id: order_id(event)?, completed: *completed }
-        }
-        Handling::CheckoutPaid => News::CheckoutPaid { order_id: order_id(event)? },
+        Handling::Checkout { completed } => News::Checkout {
+            order_id: order_id(event)?,
+            completed: *completed,
+        },
+        Handling::CheckoutPaid => News::CheckoutPaid {
+            order_id: order_id(event)?,
+        },
         Handling::Payment => {
             let intent = resource::<wire::PaymentIntent>(event)?;
             // The event's name is told even where nothing else is.
@@ -139,7 +175,11 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<News, U
             })
         }
         Handling::Charge => charge(event).map_or(News::NotNeeded, |(payment_intent_id, mode)| {
-            News::Payment(PaymentNews { payment_intent_id, mode, told: None })
+            News::Payment(PaymentNews {
+                payment_intent_id,
+                mode,
+                told: None,
+            })
         }),
         Handling::RefundsOfCheckout => News::RefundsOf(RefundsOf::Checkout(order_id(event)?)),
         Handling::RefundsOfCharge => {
@@ -147,7 +187,9 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<News, U
             News::RefundsOf(RefundsOf::Payment(id))
         }
         Handling::Refund => News::Refund(refund::refund(&*whole(event)?)?),
-        Handling::Dispute(funds) => News::Dispute(dispute::dispute(&*whole(event)?, funds.clone())?),
+        Handling::Dispute(funds) => {
+            News::Dispute(dispute::dispute(&*whole(event)?, funds.clone())?)
+        }
         Handling::Subscription(source) => {
             News::Subscription(subscription::subscription(&*whole(event)?, *source)?)
         }
@@ -159,7 +201,10 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<News, U
             let customer = resource::<wire::Customer>(event)?;
             News::Customer(CustomerNews {
                 customer_id: own_id(&customer, CustomerId::new)?,
-                mode: customer.object().and_then(|customer| customer.test_mode).map(translate::mode),
+                mode: customer
+                    .object()
+                    .and_then(|customer| customer.test_mode)
+                    .map(translate::mode),
                 told: None,
             })
         }
@@ -170,9 +215,14 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<News, U
 /// The resource under `object`: inside a member named after it, as all printed deliveries have it; that member being
 /// the bare id; or `object` being the resource itself, as the prose of the event list has it.
 fn resource<T: Resource>(event: &Map<String, Value>) -> Result<Reference<T>, Unreadable> {
-    let object = event.get("object").and_then(Value::as_object).ok_or(Unreadable::Member("object"))?;
+    let object = event
+        .get("object")
+        .and_then(Value::as_object)
+        .ok_or(Unreadable::Member("object"))?;
     let whole = |resource: &Map<String, Value>| {
-        T::deserialize(resource).ok().map(|resource| Reference::Object(Box::new(resource)))
+        T::deserialize(resource)
+            .ok()
+            .map(|resource| Reference::Object(Box::new(resource)))
     };
     let resource = match object.get(T::KEY) {
         Some(Value::String(id)) => Some(Reference::Id(id.clone())),
@@ -207,7 +257,10 @@ fn order_id(event: &Map<String, Value>) -> Result<OrderId, Unreadable> {
 fn charge(event: &Map<String, Value>) -> Option<(PaymentIntentId, Option<Mode>)> {
     let charge: Box<wire::Charge> = whole(event).ok()?;
     let intent = charge.payment_intent.as_ref().and_then(Reference::id);
-    let id = translate::first_id([intent, charge.payment_intent_id.as_deref()], PaymentIntentId::new)?;
+    let id = translate::first_id(
+        [intent, charge.payment_intent_id.as_deref()],
+        PaymentIntentId::new,
+    )?;
     Some((id, charge.test_mode.map(translate::mode)))
 }
 
@@ -217,7 +270,11 @@ fn customer(event: &Map<String, Value>) -> Result<News, Unreadable> {
     let customer_id = own_id(&customer, CustomerId::new)?;
     Ok(customer.object().map_or(News::NotNeeded, |customer| {
         let mode = customer.test_mode.map(translate::mode);
-        News::Customer(CustomerNews { customer_id, mode, told: Some(contact::told(customer)) })
+        News::Customer(CustomerNews {
+            customer_id,
+            mode,
+            told: Some(contact::told(customer)),
+        })
     }))
 }
 

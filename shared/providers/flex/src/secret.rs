@@ -15,7 +15,10 @@ const PREFIXES: [&str; 2] = ["fwhsec_", "whsec_"];
 pub fn key(secret: &str) -> Result<Key, BadKey> {
     // A line break at the end is what pasting into a console leaves behind.
     let secret = secret.trim();
-    let base64 = PREFIXES.iter().find_map(|prefix| secret.strip_prefix(prefix)).unwrap_or(secret);
+    let base64 = PREFIXES
+        .iter()
+        .find_map(|prefix| secret.strip_prefix(prefix))
+        .unwrap_or(secret);
     Key::from_base64(base64)
 }
 
@@ -45,7 +48,8 @@ mod tests {
 
     #[test]
     fn a_prefix_makes_no_difference() {
-        let signature = |secret: &str| sign(&key(secret).unwrap(), "msg_1", Timestamp::UNIX_EPOCH, b"{}");
+        let signature =
+            |secret: &str| sign(&key(secret).unwrap(), "msg_1", Timestamp::UNIX_EPOCH, b"{}");
         let bare = signature(BASE64);
         for prefix in ["fwhsec_", "whsec_"] {
             assert_eq!(signature(&format!("{prefix}{BASE64}")), bare, "{prefix}");
@@ -62,7 +66,12 @@ mod tests {
 
     #[test]
     fn one_prefix_is_taken_off_and_no_other_one() {
-        for secret in ["whsec_whsec_AAAA", "fwhsec_whsec_AAAA", "whpk_AAAA", "fsk_test_AAAA"] {
+        for secret in [
+            "whsec_whsec_AAAA",
+            "fwhsec_whsec_AAAA",
+            "whpk_AAAA",
+            "fsk_test_AAAA",
+        ] {
             assert_eq!(key(secret).unwrap_err(), BadKey::NotBase64, "{secret}");
         }
     }

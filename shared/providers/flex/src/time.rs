@@ -25,7 +25,11 @@ mod tests {
     #[test]
     fn all_three_spellings_are_read() {
         let expected: Timestamp = "2025-10-10T09:53:21Z".parse().unwrap();
-        for value in [json!(1_760_090_001), json!("1760090001"), json!("2025-10-10T09:53:21Z")] {
+        for value in [
+            json!(1_760_090_001),
+            json!("1760090001"),
+            json!("2025-10-10T09:53:21Z"),
+        ] {
             assert_eq!(timestamp(&value), Some(expected), "{value}");
         }
         assert!(timestamp(&json!("2024-04-23T14:14:16.029253Z")).is_some());

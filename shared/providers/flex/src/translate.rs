@@ -79,12 +79,20 @@ pub fn checkout(
     lines: &[WireLine],
     customer: Option<&WireCustomer>,
 ) -> Result<Checkout, NotUnderstood> {
-    let test_mode = session.test_mode.ok_or(NotUnderstood::Member("test_mode"))?;
+    let test_mode = session
+        .test_mode
+        .ok_or(NotUnderstood::Member("test_mode"))?;
     let reference = filled(session.client_reference_id.as_deref());
     Ok(Checkout {
         provider: Provider::Flex,
-        order_id: id(session.checkout_session_id.as_deref(), OrderId::new, "checkout_session_id")?,
-        client_reference_id: reference.filter(|text| text.len() <= MAX_REFERENCE_BYTES).map(str::to_owned),
+        order_id: id(
+            session.checkout_session_id.as_deref(),
+            OrderId::new,
+            "checkout_session_id",
+        )?,
+        client_reference_id: reference
+            .filter(|text| text.len() <= MAX_REFERENCE_BYTES)
+            .map(str::to_owned),
         status: status(filled(session.status.as_deref()).ok_or(NotUnderstood::Member("status"))?),
         kind: kind(filled(session.mode.as_deref()).ok_or(NotUnderstood::Member("mode"))?),
         capture: capture(session.capture_method.as_deref()),
@@ -96,9 +104,16 @@ pub fn checkout(
         received: amount(&session.amount_received, "amount_received")?,
         payment_intents: payment_intents(session)?,
         payments: payment::expanded(session),
-        subscription_id: related(session.subscription.as_ref(), SubscriptionId::new, "subscription")?,
+        subscription_id: related(
+            session.subscription.as_ref(),
+            SubscriptionId::new,
+            "subscription",
+        )?,
         invoice_id: related(session.invoice.as_ref(), InvoiceId::new, "invoice")?,
-        lines: lines.iter().map(line::line_item).collect::<Result<_, _>>()?,
+        lines: lines
+            .iter()
+            .map(line::line_item)
+            .collect::<Result<_, _>>()?,
     })
 }
 
@@ -139,17 +154,25 @@ pub(crate) fn has_address(session: &Session) -> bool {
 
 /// What the merchant filled in comes last: the shopper may have changed it.
 fn own_address(session: &Session) -> Option<&str> {
-    filled(session.customer_email.as_deref())
-        .or_else(|| filled(session.defaults.as_ref().and_then(|defaults| defaults.email.as_deref())))
+    filled(session.customer_email.as_deref()).or_else(|| {
+        filled(
+            session
+                .defaults
+                .as_ref()
+                .and_then(|defaults| defaults.email.as_deref()),
+        )
+    })
 }
 
 /// The customer as read, else as expanded in the session, else the session's own hints.
 fn who(session: &Session, read: Option<&WireCustomer>) -> Result<Customer, NotUnderstood> {
     let named = session.customer.as_ref();
     let customer = read.or(named.and_then(Reference::object));
-    let customer_id = named.and_then(Reference::id).or(session.customer_id.as_deref());
-    let email =
-        filled(customer.and_then(|customer| customer.email.as_deref())).or_else(|| own_address(session));
+    let customer_id = named
+        .and_then(Reference::id)
+        .or(session.customer_id.as_deref());
+    let email = filled(customer.and_then(|customer| customer.email.as_deref()))
+        .or_else(|| own_address(session));
     Ok(Customer {
         customer_id: filled(customer_id)
             .map(|text| id(Some(text), CustomerId::new, "customer"))
@@ -172,19 +195,27 @@ fn totals(session: &Session) -> Result<Totals, NotUnderstood> {
 }
 
 fn payment_intents(session: &Session) -> Result<Vec<PaymentIntentId>, NotUnderstood> {
-    named_intents(session).filter_map(|text| filled(Some(text))).try_fold(Vec::new(), |mut all, text| {
-        let intent = id(Some(text), PaymentIntentId::new, "payment_intent")?;
-        if !all.contains(&intent) {
-            all.push(intent);
-        }
-        Ok(all)
-    })
+    named_intents(session)
+        .filter_map(|text| filled(Some(text)))
+        .try_fold(Vec::new(), |mut all, text| {
+            let intent = id(Some(text), PaymentIntentId::new, "payment_intent")?;
+            if !all.contains(&intent) {
+                all.push(intent);
+            }
+            Ok(all)
+        })
 }
 
 /// Newer sessions list their payments, older ones name one, and some do both.
 fn named_intents(session: &Session) -> impl Iterator<Item = &str> {
-    let listed = session.payment_intents.iter().flatten().chain(&session.payment_intent);
-    listed.filter_map(Reference::id).chain(session.payment_intent_id.as_deref())
+    let listed = session
+        .payment_intents
+        .iter()
+        .flatten()
+        .chain(&session.payment_intent);
+    listed
+        .filter_map(Reference::id)
+        .chain(session.payment_intent_id.as_deref())
 }
 
 /// The session among these that a payment was made in.
@@ -201,7 +232,9 @@ pub(crate) fn session_of(
         _ => None,
     });
     let place = "checkout_sessions[].checkout_session_id";
-    found.map(|session| id(session.checkout_session_id.as_deref(), OrderId::new, place)).transpose()
+    found
+        .map(|session| id(session.checkout_session_id.as_deref(), OrderId::new, place))
+        .transpose()
 }
 
 /// What a session began, where it names any.
@@ -242,7 +275,10 @@ pub(crate) fn first_id<T, E>(
     texts: impl IntoIterator<Item = Option<impl Into<String>>>,
     new: impl Fn(String) -> Result<T, E>,
 ) -> Option<T> {
-    texts.into_iter().flatten().find_map(|text| new(text.into()).ok())
+    texts
+        .into_iter()
+        .flatten()
+        .find_map(|text| new(text.into()).ok())
 }
 
 /// An amount of whole cents that cannot be below nothing.
@@ -255,7 +291,8 @@ fn id<T, E>(
     new: impl Fn(String) -> Result<T, E>,
     member: &'static str,
 ) -> Result<T, NotUnderstood> {
-    text.and_then(|text| new(text.to_owned()).ok()).ok_or(NotUnderstood::Member(member))
+    text.and_then(|text| new(text.to_owned()).ok())
+        .ok_or(NotUnderstood::Member(member))
 }
 
 /// An amount of whole cents; `None` where there is none. A fraction or a text is an error: guessing at money is not
@@ -263,7 +300,10 @@ fn id<T, E>(
 fn amount(value: &Value, member: &'static str) -> Result<Option<i64>, NotUnderstood> {
     match value {
         Value::Null => Ok(None),
-        value => value.as_i64().map(Some).ok_or(NotUnderstood::Member(member)),
+        value => value
+            .as_i64()
+            .map(Some)
+            .ok_or(NotUnderstood::Member(member)),
     }
 }
 
@@ -276,9 +316,9 @@ fn or_none(value: &Value, member: &'static str) -> Result<i64, NotUnderstood> {
 }
 
 fn sum(fees: Option<&[Fee]>, member: &'static str) -> Result<i64, NotUnderstood> {
-    fees.unwrap_or_default()
-        .iter()
-        .try_fold(0_i64, |sum, fee| Ok(sum.saturating_add(or_none(&fee.amount, member)?)))
+    fees.unwrap_or_default().iter().try_fold(0_i64, |sum, fee| {
+        Ok(sum.saturating_add(or_none(&fee.amount, member)?))
+    })
 }
 
 #[cfg(test)]

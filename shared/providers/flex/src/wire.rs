@@ -83,7 +83,10 @@ resource!(Product, "product", product_id);
 /// A checkout session.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct Session {
     #[serde(deserialize_with = "lenient")]
     pub checkout_session_id: Option<String>,
@@ -128,7 +131,10 @@ pub struct Session {
 /// Parts of a session's total. Null when there are none.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct TotalDetails {
     pub amount_discount: Value,
     pub amount_tax: Value,
@@ -138,7 +144,10 @@ pub struct TotalDetails {
 /// A fee on a session or a line.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct Fee {
     pub amount: Value,
 }
@@ -146,7 +155,10 @@ pub struct Fee {
 /// What the merchant filled in for the shopper, who may have changed it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct Defaults {
     #[serde(deserialize_with = "lenient")]
     pub email: Option<String>,
@@ -155,7 +167,10 @@ pub struct Defaults {
 /// A customer (<https://docs.withflex.com/api-reference/customers/get-customer>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct Customer {
     #[serde(deserialize_with = "lenient")]
     pub customer_id: Option<String>,
@@ -172,7 +187,10 @@ pub struct Customer {
 /// A payment intent (<https://docs.withflex.com/api-reference/payment-intents/get-payment-intent>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct PaymentIntent {
     #[serde(deserialize_with = "lenient")]
     pub payment_intent_id: Option<String>,
@@ -189,7 +207,10 @@ pub struct PaymentIntent {
 /// A charge: one try of a payment. Flex's reference has no page for it, so nothing but the way to its payment is read.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct Charge {
     #[serde(deserialize_with = "lenient")]
     pub charge_id: Option<String>,
@@ -205,7 +226,10 @@ pub struct Charge {
 /// when asking for it (<https://docs.withflex.com/api-refund-best-practices>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct Refund {
     #[serde(deserialize_with = "lenient")]
     pub refund_id: Option<String>,
@@ -229,7 +253,10 @@ pub struct Refund {
 /// A dispute (<https://docs.withflex.com/api-reference/disputes/get-dispute>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct Dispute {
     #[serde(deserialize_with = "lenient")]
     pub dispute_id: Option<String>,
@@ -253,7 +280,10 @@ pub struct Dispute {
 /// How far a dispute's evidence is.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct EvidenceDetails {
     pub due_by: Value,
 }
@@ -261,7 +291,10 @@ pub struct EvidenceDetails {
 /// A subscription (<https://docs.withflex.com/api-reference/subscriptions/get-subscription>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct Subscription {
     #[serde(deserialize_with = "lenient")]
     pub subscription_id: Option<String>,
@@ -287,7 +320,10 @@ pub struct Subscription {
 /// One thing that is subscribed to.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct SubscriptionItem {
     #[serde(deserialize_with = "lenient")]
     pub price: Option<Reference<Price>>,
@@ -297,7 +333,10 @@ pub struct SubscriptionItem {
 /// An invoice (<https://docs.withflex.com/api-reference/invoices/get-invoice>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct Invoice {
     #[serde(deserialize_with = "lenient")]
     pub invoice_id: Option<String>,
@@ -324,7 +363,10 @@ pub struct Invoice {
 /// A line of a session.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct LineItem {
     #[serde(deserialize_with = "lenient")]
     pub line_item_id: Option<String>,
@@ -348,7 +390,10 @@ pub struct LineItem {
 /// A price (<https://docs.withflex.com/api-reference/prices/list-prices>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct Price {
     #[serde(deserialize_with = "lenient")]
     pub price_id: Option<String>,
@@ -361,7 +406,10 @@ pub struct Price {
 /// A product (<https://docs.withflex.com/api-reference/products/create-product>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(missing_docs, reason = "the members are Flex's, and named and described by its reference pages")]
+#[expect(
+    missing_docs,
+    reason = "the members are Flex's, and named and described by its reference pages"
+)]
 pub struct Product {
     #[serde(deserialize_with = "lenient")]
     pub product_id: Option<String>,
@@ -378,6 +426,8 @@ pub struct Product {
 }
 
 /// Takes what has the expected type; anything else counts as missing.
-fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(input: D) -> Result<Option<T>, D::Error> {
+fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    input: D,
+) -> Result<Option<T>, D::Error> {
     Value::deserialize(input).map(|value| serde_json::from_value(value).ok())
 }

@@ -31,9 +31,11 @@ const SESSION: &str = include_str!("../../../../events/flex/api/session.json");
 const LINES: &str = include_str!("../../../../events/flex/api/line_items.json");
 const CUSTOMER: &str = include_str!("../../../../events/flex/api/customer.json");
 
-const SESSION_PATH: &str = "/v1/checkout/sessions/fcs_01K76N0000000000000000000B?expand_customer=true";
+const SESSION_PATH: &str =
+    "/v1/checkout/sessions/fcs_01K76N0000000000000000000B?expand_customer=true";
 const LINES_PATH: &str = "/v1/checkout/sessions/fcs_01K76N0000000000000000000B/line_items";
-const PAYMENTS_PATH: &str = "/v1/payment_intents?checkout_session=fcs_01K76N0000000000000000000B&limit=100";
+const PAYMENTS_PATH: &str =
+    "/v1/payment_intents?checkout_session=fcs_01K76N0000000000000000000B&limit=100";
 const CUSTOMER_PATH: &str = "/v1/customers/fcus_01K76N0000000000000000000C";
 
 const FIRST: &str = "fpi_01K76N0000000000000000000D";
@@ -70,9 +72,16 @@ async fn serve(reply: impl Fn(&str, usize) -> Reply + Send + 'static) -> (String
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
             // Whoever was cancelled before it said anything has asked for nothing.
-            let Some(head) = read_head(&mut stream).await else { continue };
+            let Some(head) = read_head(&mut stream).await else {
+                continue;
+            };
             let path = path_of(&head).to_owned();
-            let before = seen.lock().unwrap().iter().filter(|head| path_of(head) == path).count();
+            let before = seen
+                .lock()
+                .unwrap()
+                .iter()
+                .filter(|head| path_of(head) == path)
+                .count();
             seen.lock().unwrap().push(head);
             tokio::spawn(answer(stream, reply(&path, before)));
         }
@@ -104,7 +113,9 @@ async fn answer(mut stream: TcpStream, reply: Reply) {
         }
         Reply::HangUp => {}
         Reply::BreakOff => {
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{").await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{")
+                .await;
         }
         Reply::Silence => tokio::time::sleep(Duration::from_mins(1)).await,
         Reply::Endless => {
@@ -157,19 +168,36 @@ fn order_id() -> OrderId {
 }
 
 /// Short enough for a test to see an end, long enough for a busy machine.
-const LIMITS: Limits =
-    Limits { connect: Duration::from_secs(1), request: Duration::from_millis(500), bytes: 64 * 1024 };
+const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(1),
+    request: Duration::from_millis(500),
+    bytes: 64 * 1024,
+};
 
 async fn read(url: &str) -> Result<Checkout, ReadError> {
-    Api::with_limits(url, LIMITS).unwrap().checkout(&key(), &order_id()).await
+    Api::with_limits(url, LIMITS)
+        .unwrap()
+        .checkout(&key(), &order_id())
+        .await
 }
 
 fn requests_for(heads: &Heads, path: &str) -> usize {
-    heads.lock().unwrap().iter().filter(|head| path_of(head) == path).count()
+    heads
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|head| path_of(head) == path)
+        .count()
 }
 
 fn is_away(error: &ReadError) -> bool {
-    matches!(error, ReadError::Transient(Setback::Away { service: "Flex", .. }))
+    matches!(
+        error,
+        ReadError::Transient(Setback::Away {
+            service: "Flex",
+            ..
+        })
+    )
 }
 
 #[tokio::test]
@@ -179,8 +207,15 @@ async fn a_checkout_is_read_with_its_lines_payments_and_customer() {
     assert_eq!(checkout.order_id, order_id());
     assert_eq!(checkout.customer.name.as_deref(), Some("Pat Doe"));
     assert_eq!(checkout.lines.len(), 2);
-    let payments: Vec<_> = checkout.payment_intents.iter().map(|id| (id, &checkout.payments[id])).collect();
-    let told: Vec<_> = payments.iter().map(|(id, told)| (id.as_str(), &told.status, told.received)).collect();
+    let payments: Vec<_> = checkout
+        .payment_intents
+        .iter()
+        .map(|id| (id, &checkout.payments[id]))
+        .collect();
+    let told: Vec<_> = payments
+        .iter()
+        .map(|(id, told)| (id.as_str(), &told.status, told.received))
+        .collect();
     let succeeded = &payment::Status::Succeeded;
     assert_eq!(
         told,
@@ -193,7 +228,10 @@ async fn a_checkout_is_read_with_its_lines_payments_and_customer() {
     let heads = heads.lock().unwrap();
     assert_eq!(heads.len(), 3);
     for head in heads.iter().map(|head| head.to_ascii_lowercase()) {
-        assert!(head.contains("authorization: bearer fsk_test_0123456789\r\n"), "{head}");
+        assert!(
+            head.contains("authorization: bearer fsk_test_0123456789\r\n"),
+            "{head}"
+        );
         assert!(head.contains("user-agent: flex-webhooks/0."), "{head}");
         assert!(head.contains("accept: application/json\r\n"), "{head}");
     }
@@ -218,18 +256,38 @@ async fn a_base_url_may_have_a_path() {
 async fn an_id_cannot_reach_another_resource() {
     let (url, heads) = serve(|_, _| Reply::Answer(404, "", String::new())).await;
     let order_id = OrderId::new("../../refunds?a=%2e#").unwrap();
-    assert!(Api::with_limits(&url, LIMITS).unwrap().checkout(&key(), &order_id).await.is_err());
+    assert!(
+        Api::with_limits(&url, LIMITS)
+            .unwrap()
+            .checkout(&key(), &order_id)
+            .await
+            .is_err()
+    );
     let wanted = "/v1/checkout/sessions/..%2F..%2Frefunds%3Fa=%252e%23";
-    let payments = "/v1/payment_intents?checkout_session=..%2F..%2Frefunds%3Fa%3D%252e%23&limit=100";
+    let payments =
+        "/v1/payment_intents?checkout_session=..%2F..%2Frefunds%3Fa%3D%252e%23&limit=100";
     for head in heads.lock().unwrap().iter() {
-        assert!(path_of(head).starts_with(wanted) || path_of(head) == payments, "{head}");
+        assert!(
+            path_of(head).starts_with(wanted) || path_of(head) == payments,
+            "{head}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_customer_that_was_not_expanded_is_read_by_its_id() {
-    let (url, heads) = serve(|path, _| if path == SESSION_PATH { ok(SESSION) } else { good(path) }).await;
-    assert_eq!(read(&url).await.unwrap().customer.name.as_deref(), Some("Pat Doe"));
+    let (url, heads) = serve(|path, _| {
+        if path == SESSION_PATH {
+            ok(SESSION)
+        } else {
+            good(path)
+        }
+    })
+    .await;
+    assert_eq!(
+        read(&url).await.unwrap().customer.name.as_deref(),
+        Some("Pat Doe")
+    );
     assert_eq!(requests_for(&heads, CUSTOMER_PATH), 1);
 }
 
@@ -244,7 +302,11 @@ async fn a_customer_that_flex_does_not_tell_does_not_stop_the_order() {
         .await;
         let customer = read(&url).await.unwrap().customer;
         assert_eq!(customer.name, None, "{status}");
-        assert_eq!(customer.email.as_deref(), Some("pat@example.com"), "{status}");
+        assert_eq!(
+            customer.email.as_deref(),
+            Some("pat@example.com"),
+            "{status}"
+        );
     }
 }
 
@@ -257,7 +319,10 @@ async fn payments_that_flex_does_not_tell_do_not_stop_the_order() {
         (200, "<html>"),
         (200, "{}"),
         (200, r#"{"payment_intents":[7]}"#),
-        (200, r#"{"payment_intents":[{"payment_intent_id":"fpi_9","status":"canceled"}]}"#),
+        (
+            200,
+            r#"{"payment_intents":[{"payment_intent_id":"fpi_9","status":"canceled"}]}"#,
+        ),
     ] {
         let (url, _) = serve(move |path, _| match path {
             PAYMENTS_PATH => Reply::Answer(status, "", body.to_owned()),
@@ -265,8 +330,16 @@ async fn payments_that_flex_does_not_tell_do_not_stop_the_order() {
         })
         .await;
         let checkout = read(&url).await.unwrap();
-        let named: Vec<_> = checkout.payment_intents.iter().map(PaymentIntentId::as_str).collect();
-        assert_eq!((named.as_slice(), checkout.payments.len()), (&[FIRST, SECOND][..], 0), "{status} {body}");
+        let named: Vec<_> = checkout
+            .payment_intents
+            .iter()
+            .map(PaymentIntentId::as_str)
+            .collect();
+        assert_eq!(
+            (named.as_slice(), checkout.payments.len()),
+            (&[FIRST, SECOND][..], 0),
+            "{status} {body}"
+        );
     }
 }
 
@@ -285,7 +358,10 @@ async fn payments_that_cannot_be_read_now_are_waited_for() {
         _ => good(path),
     })
     .await;
-    assert_eq!(read(&url).await.unwrap_err(), ReadError::KeyRefused { status: 401 });
+    assert_eq!(
+        read(&url).await.unwrap_err(),
+        ReadError::KeyRefused { status: 401 }
+    );
 }
 
 /// Perhaps the key has been replaced: whoever knows of a newer one must hear of it.
@@ -298,7 +374,10 @@ async fn a_key_that_is_refused_for_the_customer_is_refused() {
             _ => good(path),
         })
         .await;
-        assert_eq!(read(&url).await.unwrap_err(), ReadError::KeyRefused { status });
+        assert_eq!(
+            read(&url).await.unwrap_err(),
+            ReadError::KeyRefused { status }
+        );
     }
 }
 
@@ -315,7 +394,10 @@ async fn without_an_address_of_its_own_an_order_waits_for_an_answer_and_not_for_
         .await;
         match read(&url).await {
             Ok(checkout) => assert_eq!((status, checkout.customer.email), (404, None)),
-            Err(error) => assert!(matches!(error, ReadError::NotUnderstood(_)) && status == 200, "{error:?}"),
+            Err(error) => assert!(
+                matches!(error, ReadError::NotUnderstood(_)) && status == 200,
+                "{error:?}"
+            ),
         }
     }
 }
@@ -333,11 +415,31 @@ async fn a_customer_that_cannot_be_read_now_is_waited_for() {
 
 #[tokio::test]
 async fn a_dropped_connection_is_tried_once_more_and_only_once() {
-    let (url, heads) = serve(|path, before| if before == 0 { Reply::HangUp } else { good(path) }).await;
+    let (url, heads) = serve(|path, before| {
+        if before == 0 {
+            Reply::HangUp
+        } else {
+            good(path)
+        }
+    })
+    .await;
     assert!(read(&url).await.is_ok());
-    assert_eq!((requests_for(&heads, SESSION_PATH), requests_for(&heads, LINES_PATH)), (2, 2));
+    assert_eq!(
+        (
+            requests_for(&heads, SESSION_PATH),
+            requests_for(&heads, LINES_PATH)
+        ),
+        (2, 2)
+    );
 
-    let (url, heads) = serve(|path, _| if path == LINES_PATH { Reply::HangUp } else { good(path) }).await;
+    let (url, heads) = serve(|path, _| {
+        if path == LINES_PATH {
+            Reply::HangUp
+        } else {
+            good(path)
+        }
+    })
+    .await;
     assert!(is_away(&read(&url).await.unwrap_err()));
     assert_eq!(requests_for(&heads, LINES_PATH), 2);
 }
@@ -345,13 +447,14 @@ async fn a_dropped_connection_is_tried_once_more_and_only_once() {
 #[tokio::test]
 async fn an_answer_is_never_tried_again_in_place() {
     for status in [400, 401, 404, 408, 429, 500, 502, 503] {
-        let (url, heads) =
-            serve(
-                move |path, _| {
-                    if path == LINES_PATH { Reply::Answer(status, "", String::new()) } else { good(path) }
-                },
-            )
-            .await;
+        let (url, heads) = serve(move |path, _| {
+            if path == LINES_PATH {
+                Reply::Answer(status, "", String::new())
+            } else {
+                good(path)
+            }
+        })
+        .await;
         assert!(read(&url).await.is_err());
         assert_eq!(requests_for(&heads, LINES_PATH), 1, "{status}");
     }
@@ -379,16 +482,33 @@ async fn silence_ends_in_time() {
 
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_a_setback() {
-    let (url, _) = serve(|path, _| if path == LINES_PATH { Reply::BreakOff } else { good(path) }).await;
+    let (url, _) = serve(|path, _| {
+        if path == LINES_PATH {
+            Reply::BreakOff
+        } else {
+            good(path)
+        }
+    })
+    .await;
     let error = read(&url).await.unwrap_err();
     assert!(is_away(&error), "{error}");
 }
 
 #[tokio::test]
 async fn an_answer_without_end_is_dropped() {
-    let (url, _) = serve(|path, _| if path == LINES_PATH { Reply::Endless } else { good(path) }).await;
+    let (url, _) = serve(|path, _| {
+        if path == LINES_PATH {
+            Reply::Endless
+        } else {
+            good(path)
+        }
+    })
+    .await;
     let error = read(&url).await.unwrap_err();
-    assert_eq!(error, ReadError::NotUnderstood("the answer is longer than 65536 bytes".to_owned()));
+    assert_eq!(
+        error,
+        ReadError::NotUnderstood("the answer is longer than 65536 bytes".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -399,7 +519,10 @@ async fn a_redirect_is_not_followed() {
     })
     .await;
     let error = read(&url).await.unwrap_err();
-    assert_eq!(error.to_string(), "Flex refuses our set-up: answered 302 to a read");
+    assert_eq!(
+        error.to_string(),
+        "Flex refuses our set-up: answered 302 to a read"
+    );
     assert_eq!(requests_for(&heads, "/elsewhere"), 0);
 }
 
@@ -411,17 +534,32 @@ async fn a_page_for_people_is_not_an_answer() {
         move |_, _| Reply::Answer(502, "content-type: text/html\r\n", page.clone())
     })
     .await;
-    assert_eq!(read(&url).await.unwrap_err().to_string(), "Flex is away: answered 502");
+    assert_eq!(
+        read(&url).await.unwrap_err().to_string(),
+        "Flex is away: answered 502"
+    );
 
-    let (url, _) = serve(move |path, _| if path == LINES_PATH { ok(&page) } else { good(path) }).await;
+    let (url, _) = serve(move |path, _| {
+        if path == LINES_PATH {
+            ok(&page)
+        } else {
+            good(path)
+        }
+    })
+    .await;
     let error = read(&url).await.unwrap_err();
-    assert_eq!(error, ReadError::NotUnderstood("the answer has no `line_items`".to_owned()));
+    assert_eq!(
+        error,
+        ReadError::NotUnderstood("the answer has no `line_items`".to_owned())
+    );
 }
 
 #[tokio::test]
 async fn a_wait_that_flex_asks_for_is_passed_on() {
     let (url, _) = serve(|_, _| Reply::Answer(429, "retry-after: 30\r\n", String::new())).await;
-    let ReadError::Transient(setback) = read(&url).await.unwrap_err() else { panic!("429 passes") };
+    let ReadError::Transient(setback) = read(&url).await.unwrap_err() else {
+        panic!("429 passes")
+    };
     assert_eq!(setback.retry_after(), Some(Duration::from_secs(30)));
 }
 
@@ -434,32 +572,62 @@ async fn a_refusal_names_its_code() {
     })
     .await;
     let code = Some("checkout_session_not_found".to_owned());
-    assert_eq!(read(&url).await.unwrap_err(), ReadError::Permanent { status: 404, code });
+    assert_eq!(
+        read(&url).await.unwrap_err(),
+        ReadError::Permanent { status: 404, code }
+    );
     let (url, _) = serve(|_, _| Reply::Answer(401, "", String::new())).await;
-    assert_eq!(read(&url).await.unwrap_err(), ReadError::KeyRefused { status: 401 });
+    assert_eq!(
+        read(&url).await.unwrap_err(),
+        ReadError::KeyRefused { status: 401 }
+    );
 }
 
 #[tokio::test]
 async fn another_session_than_the_one_asked_for_is_not_taken() {
-    let other =
-        expanded().replace(r#""checkout_session_id":"fcs_01K7"#, r#""checkout_session_id":"fcs_02K7"#);
-    let (url, _) = serve(move |path, _| if path == SESSION_PATH { ok(&other) } else { good(path) }).await;
+    let other = expanded().replace(
+        r#""checkout_session_id":"fcs_01K7"#,
+        r#""checkout_session_id":"fcs_02K7"#,
+    );
+    let (url, _) = serve(move |path, _| {
+        if path == SESSION_PATH {
+            ok(&other)
+        } else {
+            good(path)
+        }
+    })
+    .await;
     let error = read(&url).await.unwrap_err();
-    assert_eq!(error, ReadError::NotUnderstood("the answer is about another session".to_owned()));
+    assert_eq!(
+        error,
+        ReadError::NotUnderstood("the answer is about another session".to_owned())
+    );
 }
 
 #[tokio::test]
 async fn a_key_that_fits_into_no_header_is_a_fault_of_the_set_up() {
     let (url, heads) = serve(|path, _| good(path)).await;
     let key = ApiKey::new("fsk_test_\n0").unwrap();
-    let error = Api::with_limits(&url, LIMITS).unwrap().checkout(&key, &order_id()).await.unwrap_err();
-    assert!(matches!(error, ReadError::Transient(Setback::SetUp { .. })), "{error}");
+    let error = Api::with_limits(&url, LIMITS)
+        .unwrap()
+        .checkout(&key, &order_id())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, ReadError::Transient(Setback::SetUp { .. })),
+        "{error}"
+    );
     assert!(heads.lock().unwrap().is_empty());
 }
 
 #[test]
 fn a_base_url_is_http() {
-    for bad in ["", "api.withflex.com", "ftp://api.withflex.com", "mailto:a@example.com"] {
+    for bad in [
+        "",
+        "api.withflex.com",
+        "ftp://api.withflex.com",
+        "mailto:a@example.com",
+    ] {
         assert!(matches!(Api::new(bad), Err(BadSetUp::BaseUrl)), "{bad:?}");
     }
     assert!(Api::new("https://api.withflex.com").is_ok());
@@ -481,12 +649,16 @@ fn payment(id: &str) -> PaymentIntentId {
 
 #[tokio::test]
 async fn the_checkout_of_a_payment_is_found() {
-    const PATH: &str = "/v1/checkout/sessions?payment_intent=fpi_01K76N0000000000000000000Z&limit=100";
+    const PATH: &str =
+        "/v1/checkout/sessions?payment_intent=fpi_01K76N0000000000000000000Z&limit=100";
     let (api, _) = serve_one(PATH, || {
         ok(&json!({"checkout_sessions": [resource(SESSION, "checkout_session")]}).to_string())
     })
     .await;
-    assert_eq!(api.checkout_of(&key(), &payment(SECOND)).await, Ok(Some(order_id())));
+    assert_eq!(
+        api.checkout_of(&key(), &payment(SECOND)).await,
+        Ok(Some(order_id()))
+    );
     // The server answers 404 for it, as for a payment that is somebody else's.
     assert_eq!(api.checkout_of(&key(), &payment("fpi_9")).await, Ok(None));
 
@@ -498,10 +670,20 @@ async fn the_checkout_of_a_payment_is_found() {
 async fn a_checkout_that_cannot_be_looked_for_is_an_error() {
     const PATH: &str = "/v1/checkout/sessions?payment_intent=fpi_1&limit=100";
     let (api, _) = serve_one(PATH, || Reply::Answer(422, "", String::new())).await;
-    let refused = ReadError::Permanent { status: 422, code: None };
-    assert_eq!(api.checkout_of(&key(), &payment("fpi_1")).await, Err(refused));
+    let refused = ReadError::Permanent {
+        status: 422,
+        code: None,
+    };
+    assert_eq!(
+        api.checkout_of(&key(), &payment("fpi_1")).await,
+        Err(refused)
+    );
     let (api, _) = serve_one(PATH, || Reply::Answer(503, "", String::new())).await;
-    assert!(is_away(&api.checkout_of(&key(), &payment("fpi_1")).await.unwrap_err()));
+    assert!(is_away(
+        &api.checkout_of(&key(), &payment("fpi_1"))
+            .await
+            .unwrap_err()
+    ));
     let (api, _) = serve_one(PATH, || ok("{}")).await;
     let why = ReadError::NotUnderstood("the answer has no `checkout_sessions`".to_owned());
     assert_eq!(api.checkout_of(&key(), &payment("fpi_1")).await, Err(why));
@@ -544,7 +726,10 @@ async fn a_short_page_is_the_last_one() {
     for (page, expected) in [(0..0, 0), (0..1, 1), (0..99, 99)] {
         let (url, heads) = serve(move |_, _| ok(&refunds(page.clone()))).await;
         let api = Api::with_limits(&url, LIMITS).unwrap();
-        assert_eq!(api.refunds(&key(), &of_checkout()).await.unwrap().len(), expected);
+        assert_eq!(
+            api.refunds(&key(), &of_checkout()).await.unwrap().len(),
+            expected
+        );
         assert_eq!(heads.lock().unwrap().len(), 1);
     }
 }
@@ -553,18 +738,26 @@ async fn a_short_page_is_the_last_one() {
 async fn the_same_page_again_is_the_end() {
     let (url, heads) = serve(|_, _| ok(&refunds(0..100))).await;
     let api = Api::with_limits(&url, LIMITS).unwrap();
-    assert_eq!(api.refunds(&key(), &of_checkout()).await.unwrap().len(), 100);
+    assert_eq!(
+        api.refunds(&key(), &of_checkout()).await.unwrap().len(),
+        100
+    );
     assert_eq!(heads.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
 async fn refunds_without_end_are_not_read_for_ever() {
     let (url, heads) = serve(|path, _| {
-        let after = path.rsplit_once("fre_").map_or(0, |(_, n)| n.parse::<usize>().unwrap() + 1);
+        let after = path
+            .rsplit_once("fre_")
+            .map_or(0, |(_, n)| n.parse::<usize>().unwrap() + 1);
         ok(&refunds(after..after + 100))
     })
     .await;
-    let limits = Limits { request: Duration::from_secs(5), ..LIMITS };
+    let limits = Limits {
+        request: Duration::from_secs(5),
+        ..LIMITS
+    };
     let api = Api::with_limits(&url, limits).unwrap();
     let why = ReadError::NotUnderstood("the list of refunds does not end".to_owned());
     assert_eq!(api.refunds(&key(), &of_checkout()).await, Err(why));
@@ -573,9 +766,14 @@ async fn refunds_without_end_are_not_read_for_ever() {
 
 #[tokio::test]
 async fn all_pages_together_have_the_time_of_one_answer() {
-    let (url, _) =
-        serve(|path, _| if path.contains("starting_after") { Reply::Silence } else { ok(&refunds(0..100)) })
-            .await;
+    let (url, _) = serve(|path, _| {
+        if path.contains("starting_after") {
+            Reply::Silence
+        } else {
+            ok(&refunds(0..100))
+        }
+    })
+    .await;
     let api = Api::with_limits(&url, LIMITS).unwrap();
     let started = Instant::now();
     let error = api.refunds(&key(), &of_checkout()).await.unwrap_err();
@@ -587,13 +785,17 @@ async fn all_pages_together_have_the_time_of_one_answer() {
 async fn refunds_of_a_payment_are_that_payments_alone() {
     const PATH: &str = "/v1/refunds?payment_intent=fpi_1&limit=100";
     let (api, _) = serve_one(PATH, || {
-        let other = r#"{"refund_id":"fre_9","payment_intent_id":"fpi_2","amount":1,"status":"pending"},"#;
+        let other =
+            r#"{"refund_id":"fre_9","payment_intent_id":"fpi_2","amount":1,"status":"pending"},"#;
         ok(&refunds(0..2).replacen('[', &format!("[{other}"), 1))
     })
     .await;
     let of = RefundsOf::Payment(payment("fpi_1"));
     let found = api.refunds(&key(), &of).await.unwrap();
-    let ids: Vec<_> = found.iter().map(|refund| refund.refund_id.as_str()).collect();
+    let ids: Vec<_> = found
+        .iter()
+        .map(|refund| refund.refund_id.as_str())
+        .collect();
     assert_eq!(ids, ["fre_0", "fre_1"]);
 }
 
@@ -601,26 +803,41 @@ async fn refunds_of_a_payment_are_that_payments_alone() {
 async fn refunds_that_are_not_told_are_an_error_and_none_is_guessed_at() {
     const PATH: &str = "/v1/refunds?checkout_session=fcs_01K76N0000000000000000000B&limit=100";
     let (api, _) = serve_one(PATH, || Reply::Answer(404, "", String::new())).await;
-    let refused = ReadError::Permanent { status: 404, code: None };
+    let refused = ReadError::Permanent {
+        status: 404,
+        code: None,
+    };
     assert_eq!(api.refunds(&key(), &of_checkout()).await, Err(refused));
-    let (api, _) =
-        serve_one(PATH, || ok(&refunds(0..2).replace(r#""amount":1"#, r#""amount":"0.01""#))).await;
+    let (api, _) = serve_one(PATH, || {
+        ok(&refunds(0..2).replace(r#""amount":1"#, r#""amount":"0.01""#))
+    })
+    .await;
     let why = ReadError::NotUnderstood("`refund.amount` is missing or malformed".to_owned());
     assert_eq!(api.refunds(&key(), &of_checkout()).await, Err(why));
 }
 
 #[tokio::test]
 async fn a_subscription_is_read_wrapped_or_bare() {
-    let bare =
-        json!({"subscription_id": "fsub_1", "customer": "fcus_1", "status": "active", "test_mode": true});
+    let bare = json!({"subscription_id": "fsub_1", "customer": "fcus_1", "status": "active", "test_mode": true});
     for body in [bare.clone(), json!({"subscription": bare})] {
         let (api, _) = serve_one("/v1/subscriptions/fsub_1", move || ok(&body.to_string())).await;
-        let news = api.subscription(&key(), &SubscriptionId::new("fsub_1").unwrap()).await.unwrap();
+        let news = api
+            .subscription(&key(), &SubscriptionId::new("fsub_1").unwrap())
+            .await
+            .unwrap();
         assert_eq!(news.snapshot.source, subscription::Source::Read);
         assert_eq!(news.snapshot.status, subscription::Status::Active);
         assert_eq!(news.customer_id.as_str(), "fcus_1");
-        let unknown = api.subscription(&key(), &SubscriptionId::new("fsub_2").unwrap()).await;
-        assert_eq!(unknown, Err(ReadError::Permanent { status: 404, code: None }));
+        let unknown = api
+            .subscription(&key(), &SubscriptionId::new("fsub_2").unwrap())
+            .await;
+        assert_eq!(
+            unknown,
+            Err(ReadError::Permanent {
+                status: 404,
+                code: None
+            })
+        );
     }
 }
 
@@ -631,8 +848,14 @@ async fn what_is_not_the_subscription_asked_for_is_not_taken() {
             json!({"subscription_id": "fsub_2", "customer": "fcus_1", "status": "active"}),
             "the answer is about another subscription",
         ),
-        (json!({"subscription": null}), "the answer has no `subscription`"),
-        (json!({"message": "hello"}), "`subscription.status` is missing or malformed"),
+        (
+            json!({"subscription": null}),
+            "the answer has no `subscription`",
+        ),
+        (
+            json!({"message": "hello"}),
+            "`subscription.status` is missing or malformed",
+        ),
         (json!("hello"), "the answer has no `subscription`"),
         (
             json!({"subscription_id": "fsub_1", "status": "active"}),
@@ -640,7 +863,10 @@ async fn what_is_not_the_subscription_asked_for_is_not_taken() {
         ),
     ] {
         let (api, _) = serve_one("/v1/subscriptions/fsub_1", move || ok(&body.to_string())).await;
-        let error = api.subscription(&key(), &SubscriptionId::new("fsub_1").unwrap()).await.unwrap_err();
+        let error = api
+            .subscription(&key(), &SubscriptionId::new("fsub_1").unwrap())
+            .await
+            .unwrap_err();
         assert_eq!(error, ReadError::NotUnderstood(why.to_owned()));
     }
 }
@@ -658,7 +884,12 @@ fn refunds_from(first: usize, length: usize) -> Reply {
 
 fn ask(what: What, after: Option<&str>) -> Ask<'_> {
     let time = |text: &str| text.parse().unwrap();
-    Ask { what, since: time("2026-04-17T12:00:00Z"), now: time("2026-04-20T12:00:00Z"), after }
+    Ask {
+        what,
+        since: time("2026-04-17T12:00:00Z"),
+        now: time("2026-04-20T12:00:00Z"),
+        after,
+    }
 }
 
 #[tokio::test]
@@ -672,8 +903,14 @@ async fn a_list_is_read_page_by_page_until_one_is_not_full() {
     let api = Api::new(&url).unwrap();
     let first = api.list(&key(), &ask(What::Refunds, None)).await.unwrap();
     assert_eq!((first.length, first.next.as_deref()), (100, Some("fre_99")));
-    let second = api.list(&key(), &ask(What::Refunds, first.next.as_deref())).await.unwrap();
-    assert_eq!((second.length, second.listed.len(), second.next), (7, 7, None));
+    let second = api
+        .list(&key(), &ask(What::Refunds, first.next.as_deref()))
+        .await
+        .unwrap();
+    assert_eq!(
+        (second.length, second.listed.len(), second.next),
+        (7, 7, None)
+    );
     assert_eq!(heads.lock().unwrap().len(), 2);
 }
 
@@ -695,30 +932,56 @@ async fn a_last_thing_without_an_id_does_not_end_the_list() {
     let first = api.list(&key(), &ask(What::Refunds, None)).await.unwrap();
     assert_eq!((first.length, first.next.as_deref()), (100, Some("fre_97")));
     // Nobody can go on after a page without any; it is not the end of the list either.
-    let error = api.list(&key(), &ask(What::Refunds, Some("fre_97"))).await.unwrap_err();
-    assert_eq!(error, ReadError::NotUnderstood("`refund_id` is missing or malformed".to_owned()));
+    let error = api
+        .list(&key(), &ask(What::Refunds, Some("fre_97")))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error,
+        ReadError::NotUnderstood("`refund_id` is missing or malformed".to_owned())
+    );
 }
 
 #[tokio::test]
 async fn a_page_that_comes_again_is_the_last() {
     let (url, _) = serve(|_, _| refunds_from(0, 100)).await;
-    let page = Api::new(&url).unwrap().list(&key(), &ask(What::Refunds, Some("fre_99"))).await.unwrap();
+    let page = Api::new(&url)
+        .unwrap()
+        .list(&key(), &ask(What::Refunds, Some("fre_99")))
+        .await
+        .unwrap();
     assert_eq!(page.next, None);
 }
 
 #[tokio::test]
 async fn every_list_is_asked_for_by_its_own_address() {
     let (url, heads) = serve(|path, _| {
-        let name = path.split(['?', '/']).find(|part| part.ends_with('s')).unwrap();
-        let name = if path.contains("sessions") { "checkout_sessions" } else { name };
+        let name = path
+            .split(['?', '/'])
+            .find(|part| part.ends_with('s'))
+            .unwrap();
+        let name = if path.contains("sessions") {
+            "checkout_sessions"
+        } else {
+            name
+        };
         ok(&json!({ name: [] }).to_string())
     })
     .await;
     let api = Api::new(&url).unwrap();
     for what in What::ALL {
-        assert_eq!(api.list(&key(), &ask(what, Some("f_1"))).await.unwrap(), Page::default(), "{what}");
+        assert_eq!(
+            api.list(&key(), &ask(what, Some("f_1"))).await.unwrap(),
+            Page::default(),
+            "{what}"
+        );
     }
-    let asked: Vec<String> = heads.lock().unwrap().iter().map(|head| path_of(head).to_owned()).collect();
+    let asked: Vec<String> = heads
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|head| path_of(head).to_owned())
+        .collect();
     let expected = [
         "/v1/checkout/sessions?interval=4&limit=100&starting_after=f_1",
         "/v1/invoices?limit=100&starting_after=f_1",
@@ -735,7 +998,15 @@ async fn one_bad_thing_of_a_list_leaves_the_others_readable() {
         ok(r#"{"refunds":[{"refund_id":"fre_1"},7,{"refund_id":"fre_2","payment_intent_id":"fpi_1","amount":1,"status":"pending","created_at":"2026-04-19T12:40:00Z"}]}"#)
     })
     .await;
-    let page = Api::new(&url).unwrap().list(&key(), &ask(What::Refunds, None)).await.unwrap();
-    let readable = page.listed.iter().filter(|listed| matches!(listed, Listed::Found(_))).count();
+    let page = Api::new(&url)
+        .unwrap()
+        .list(&key(), &ask(What::Refunds, None))
+        .await
+        .unwrap();
+    let readable = page
+        .listed
+        .iter()
+        .filter(|listed| matches!(listed, Listed::Found(_)))
+        .count();
     assert_eq!((page.length, page.listed.len(), readable), (3, 3, 1));
 }

@@ -21,7 +21,11 @@ use serde_json::{Value, json};
 const SHUFFLED: [usize; 10] = [9, 4, 7, 2, 8, 0, 5, 3, 1, 6];
 
 impl Story {
-    pub(crate) async fn after_the_sale(&self, play: &Play, purchase: &Purchase) -> Result<(), DemoError> {
+    pub(crate) async fn after_the_sale(
+        &self,
+        play: &Play,
+        purchase: &Purchase,
+    ) -> Result<(), DemoError> {
         println!("\n{}", self.bold("Act two: after the sale"));
         self.refund(play, purchase).await?;
         let told = self.life_in_true_order(play).await?;
@@ -29,22 +33,48 @@ impl Story {
     }
 
     async fn refund(&self, play: &Play, purchase: &Purchase) -> Result<(), DemoError> {
-        self.act(5, "The customer sends the tote back and gets the money for it");
+        self.act(
+            5,
+            "The customer sends the tote back and gets the money for it",
+        );
         let tote = sku_of("TOTE")?;
-        let before = play.tables.shelves.on_hand(&tote).await.map_err(PlayError::from)?.unwrap_or_default();
+        let before = play
+            .tables
+            .shelves
+            .on_hand(&tote)
+            .await
+            .map_err(PlayError::from)?
+            .unwrap_or_default();
         // The success is announced before the request, and both twice.
         for n in [11, 10, 11, 10] {
-            let kind = if n == 10 { "refund.created" } else { "refund.updated" };
+            let kind = if n == 10 {
+                "refund.created"
+            } else {
+                "refund.updated"
+            };
             let event = renamed(sample(kind), &id("fevt", n));
             play.deliver_signed(event.to_string().as_bytes()).await?;
         }
         for n in [10, 11] {
-            play.until_event(&id("fevt", n), EventState::Processed, WITHIN).await?;
+            play.until_event(&id("fevt", n), EventState::Processed, WITHIN)
+                .await?;
         }
-        let order = play.order(purchase.order_id()).await?.ok_or(DemoError::Missing("there is no order"))?;
+        let order = play
+            .order(purchase.order_id())
+            .await?
+            .ok_or(DemoError::Missing("there is no order"))?;
         let (back, paid) = (order.money(order.refunded()), order.money(order.paid()));
-        self.station("order", &format!("{}: {back} of {paid} went back", order.state()));
-        let after = play.tables.shelves.on_hand(&tote).await.map_err(PlayError::from)?.unwrap_or_default();
+        self.station(
+            "order",
+            &format!("{}: {back} of {paid} went back", order.state()),
+        );
+        let after = play
+            .tables
+            .shelves
+            .on_hand(&tote)
+            .await
+            .map_err(PlayError::from)?
+            .unwrap_or_default();
         self.station("stock", &format!("TOTE     {before:>3} → {after}"));
         self.claim(after == before + 1, "the tote is back on the shelf, once");
         let mails = until("the refund's receipt is mailed", WITHIN, async || {
@@ -55,13 +85,19 @@ impl Story {
         if let Some(mail) = mails.last() {
             self.station("mail", &mail.subject);
         }
-        self.claim(mails.len() == 2, "one receipt for the sale, one for the refund");
+        self.claim(
+            mails.len() == 2,
+            "one receipt for the sale, one for the refund",
+        );
         Ok(())
     }
 
     /// Tells a life as it happens, and looks at the access at each moment.
     async fn life_in_true_order(&self, play: &Play) -> Result<Entitlement, DemoError> {
-        self.act(6, "A subscription: paid, renewed, failed, recovered, cancelled at its period's end");
+        self.act(
+            6,
+            "A subscription: paid, renewed, failed, recovered, cancelled at its period's end",
+        );
         let life = Life::of(7001);
         play.sell(&life.purchase).await?;
         play.knows_subscription(&life.subscription).await?;
@@ -70,7 +106,9 @@ impl Story {
             let access = access(play, &life).await?;
             self.access_at(moment, access.as_ref());
         }
-        let end = access(play, &life).await?.ok_or(DemoError::Missing("there is no access row"))?;
+        let end = access(play, &life)
+            .await?
+            .ok_or(DemoError::Missing("there is no access row"))?;
         self.claim(
             day(end.access_until) == "2026-04-10",
             "what was paid for was given, to its last day: nothing more, nothing less",
@@ -81,7 +119,10 @@ impl Story {
 
     /// Tells another such life in the wrong order, everything twice.
     async fn life_shuffled(&self, play: &Play, expected: &Entitlement) -> Result<(), DemoError> {
-        self.act(7, "Another one just like it, told shuffled, and every event twice");
+        self.act(
+            7,
+            "Another one just like it, told shuffled, and every event twice",
+        );
         let life = Life::of(7002);
         play.sell(&life.purchase).await?;
         play.knows_subscription(&life.subscription).await?;
@@ -92,10 +133,20 @@ impl Story {
             self.station(&day(moment.at), moment.what);
         }
         for moment in &life.moments {
-            play.until_event(&moment.event_id, EventState::Processed, WITHIN).await?;
+            play.until_event(&moment.event_id, EventState::Processed, WITHIN)
+                .await?;
         }
-        let end = access(play, &life).await?.ok_or(DemoError::Missing("there is no access row"))?;
-        self.station("in the end", &format!("access until {}, {}", day(end.access_until), end.reason_text));
+        let end = access(play, &life)
+            .await?
+            .ok_or(DemoError::Missing("there is no access row"))?;
+        self.station(
+            "in the end",
+            &format!(
+                "access until {}, {}",
+                day(end.access_until),
+                end.reason_text
+            ),
+        );
         self.claim(
             (end.access_until, end.reason) == (expected.access_until, expected.reason),
             "the end is the same as in true order",
@@ -106,7 +157,8 @@ impl Story {
     /// Delivers, and waits until it has had its effect.
     async fn tell(&self, play: &Play, moment: &Moment) -> Result<(), DemoError> {
         play.deliver_signed(&moment.body).await?;
-        play.until_event(&moment.event_id, EventState::Processed, WITHIN).await?;
+        play.until_event(&moment.event_id, EventState::Processed, WITHIN)
+            .await?;
         Ok(())
     }
 
@@ -122,7 +174,10 @@ impl Story {
             (None, Some(access)) => format!("{}: {}", self.red("no"), access.reason.as_str()),
             (None, None) => format!("{}: nothing is known", self.red("no")),
         };
-        self.station(&day(moment.at), &format!("{:<42} access {word}", moment.what));
+        self.station(
+            &day(moment.at),
+            &format!("{:<42} access {word}", moment.what),
+        );
     }
 
     /// One receipt for the checkout, one for each renewal, none for the first invoice.
@@ -131,14 +186,20 @@ impl Story {
         let mails = until("the receipts are mailed", WITHIN, async || {
             play.until_idle(WITHIN).await?;
             let mails = play.mails(life.purchase.order_id()).await?;
-            let receipts: Vec<_> = mails.into_iter().filter(|mail| is_receipt(&mail.subject)).collect();
+            let receipts: Vec<_> = mails
+                .into_iter()
+                .filter(|mail| is_receipt(&mail.subject))
+                .collect();
             Ok((receipts.len() >= wanted).then_some(receipts))
         })
         .await?;
         for mail in &mails {
             self.station("mail", &mail.subject);
         }
-        self.claim(mails.len() == wanted, "one receipt for the checkout and one for each of two renewals");
+        self.claim(
+            mails.len() == wanted,
+            "one receipt for the checkout and one for each of two renewals",
+        );
         Ok(())
     }
 }
@@ -161,8 +222,16 @@ async fn access(play: &Play, life: &Life) -> Result<Option<Entitlement>, DemoErr
     let bad = |_| DemoError::Missing("an id is not one");
     let customer = CustomerId::new(life.customer_id()).map_err(bad)?;
     let product = ProductId::new(life.product_id()).map_err(bad)?;
-    let wanted = Wanted { entitlements: vec![(customer, product)], ..Wanted::default() };
-    let rows = play.tables.ledger.read(&wanted).await.map_err(PlayError::from)?;
+    let wanted = Wanted {
+        entitlements: vec![(customer, product)],
+        ..Wanted::default()
+    };
+    let rows = play
+        .tables
+        .ledger
+        .read(&wanted)
+        .await
+        .map_err(PlayError::from)?;
     Ok(rows.entitlements.into_iter().next())
 }
 

@@ -38,7 +38,11 @@ async fn main() -> ExitCode {
     let story = Story::new();
     match story.play().await {
         Ok(()) if story.false_claims.get() == 0 => {
-            println!("\n{} All {} claims hold.", story.green("✓"), story.claims.get());
+            println!(
+                "\n{} All {} claims hold.",
+                story.green("✓"),
+                story.claims.get()
+            );
             ExitCode::SUCCESS
         }
         Ok(()) => {
@@ -74,7 +78,11 @@ struct Story {
 impl Story {
     fn new() -> Self {
         let colors = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self { colors, claims: Cell::new(0), false_claims: Cell::new(0) }
+        Self {
+            colors,
+            claims: Cell::new(0),
+            false_claims: Cell::new(0),
+        }
     }
 
     async fn play(&self) -> Result<(), DemoError> {
@@ -82,9 +90,16 @@ impl Story {
         let purchase = Purchase::sample();
         play.sell(&purchase).await?;
         for (sku, count, _) in SHELVES {
-            play.tables.shelves.put_counter(&sku_of(sku)?, count).await.map_err(PlayError::from)?;
+            play.tables
+                .shelves
+                .put_counter(&sku_of(sku)?, count)
+                .await
+                .map_err(PlayError::from)?;
         }
-        println!("\n{}", self.bold("Act one: a paid checkout, from the webhook to the receipt"));
+        println!(
+            "\n{}",
+            self.bold("Act one: a paid checkout, from the webhook to the receipt")
+        );
         println!(
             "The deployed template.yaml, real functions, DynamoDB, SQS and SES; Flex's API is a stand-in."
         );
@@ -100,20 +115,40 @@ impl Story {
     }
 
     /// The way of one delivery through all stations.
-    async fn checkout(&self, play: &Play, purchase: &Purchase, body: &[u8]) -> Result<(), DemoError> {
+    async fn checkout(
+        &self,
+        play: &Play,
+        purchase: &Purchase,
+        body: &[u8],
+    ) -> Result<(), DemoError> {
         self.act(1, "Flex says that a checkout is completed");
         let answer = play.deliver_signed(body).await?;
         let event_id = id("fevt", 1);
-        self.station("delivery", &format!("POST /webhooks/flex, {} bytes, signed", body.len()));
+        self.station(
+            "delivery",
+            &format!("POST /webhooks/flex, {} bytes, signed", body.len()),
+        );
         self.claim(
             answer.status == 200,
-            &format!("answered {} in {} ms", answer.status, answer.took.as_millis()),
+            &format!(
+                "answered {} in {} ms",
+                answer.status,
+                answer.took.as_millis()
+            ),
         );
-        let event = play.until_event(&event_id, EventState::Processed, WITHIN).await?;
-        self.station("intake", &format!("stored {event_id} byte for byte, then queued it"));
+        let event = play
+            .until_event(&event_id, EventState::Processed, WITHIN)
+            .await?;
+        self.station(
+            "intake",
+            &format!("stored {event_id} byte for byte, then queued it"),
+        );
         self.claim(event.body == body, "the stored bytes are the signed ones");
 
-        let order = play.order(purchase.order_id()).await?.ok_or(DemoError::Missing("there is no order"))?;
+        let order = play
+            .order(purchase.order_id())
+            .await?
+            .ok_or(DemoError::Missing("there is no order"))?;
         let asked = play.asked_for(purchase.order_id()).await?;
         self.station(
             "fulfillment",
@@ -128,37 +163,72 @@ impl Story {
             ),
         );
         for line in &order.lines {
-            let eligible = if line.is_eligible() { "HSA/FSA eligible" } else { "not eligible" };
+            let eligible = if line.is_eligible() {
+                "HSA/FSA eligible"
+            } else {
+                "not eligible"
+            };
             let total = order.money(line.amounts.total).to_string();
-            self.station("", &format!("{} × {:<34}{total:>9}   {eligible}", line.quantity, line.description));
+            self.station(
+                "",
+                &format!(
+                    "{} × {:<34}{total:>9}   {eligible}",
+                    line.quantity, line.description
+                ),
+            );
         }
         let total = order.money(order.totals.total).to_string();
         self.station(
             "",
-            &format!("{:<38}{total:>9}   {} payments: a split cart", "total", order.payment_intents.len()),
+            &format!(
+                "{:<38}{total:>9}   {} payments: a split cart",
+                "total",
+                order.payment_intents.len()
+            ),
         );
-        self.claim(order.difference.is_none(), "the lines add up to what was paid");
-        for ((sku, before, sold), after) in SHELVES.iter().zip(self.look(play, purchase).await?.on_hand) {
-            self.station("stock", &format!("{sku:<8} {before:>3} → {}", after.unwrap_or_default()));
-            self.claim(after == Some(before - sold), &format!("{sku} went down by {sold}"));
+        self.claim(
+            order.difference.is_none(),
+            "the lines add up to what was paid",
+        );
+        for ((sku, before, sold), after) in
+            SHELVES.iter().zip(self.look(play, purchase).await?.on_hand)
+        {
+            self.station(
+                "stock",
+                &format!("{sku:<8} {before:>3} → {}", after.unwrap_or_default()),
+            );
+            self.claim(
+                after == Some(before - sold),
+                &format!("{sku} went down by {sold}"),
+            );
         }
 
         let receipt = until("the receipt is sent", WITHIN, async || {
-            let Some(receipt_id) = &order.receipt_id else { return Ok(None) };
+            let Some(receipt_id) = &order.receipt_id else {
+                return Ok(None);
+            };
             let receipt = play.tables.receipts.receipt(receipt_id).await?;
             Ok(receipt.filter(|receipt| matches!(receipt.state, State::Sent { .. })))
         })
         .await?;
         let mails = play.mails(purchase.order_id()).await?;
-        let mail = mails.first().ok_or(DemoError::Missing("there is no mail"))?;
+        let mail = mails
+            .first()
+            .ok_or(DemoError::Missing("there is no mail"))?;
         self.station(
             "receipts",
-            &format!("claimed, rendered, handed to SES, marked: {}", receipt.receipt_id),
+            &format!(
+                "claimed, rendered, handed to SES, marked: {}",
+                receipt.receipt_id
+            ),
         );
         self.station("mail", &format!("to {}", mail.to.join(", ")));
         self.station("", &mail.subject);
         self.claim(
-            !mail.to.iter().any(|to| Some(to) == order.customer.email.as_ref()),
+            !mail
+                .to
+                .iter()
+                .any(|to| Some(to) == order.customer.email.as_ref()),
             "test money: the mail went to the merchant, not to the customer",
         );
         Ok(())
@@ -173,16 +243,28 @@ impl Story {
     ) -> Result<(), DemoError> {
         self.act(2, "The same delivery comes again");
         let answer = play.deliver_signed(body).await?;
-        self.claim(answer.status == 200, &format!("answered {}: known, and done", answer.status));
+        self.claim(
+            answer.status == 200,
+            &format!("answered {}: known, and done", answer.status),
+        );
         self.nothing_changed(play, purchase, seen).await
     }
 
-    async fn forgery(&self, play: &Play, purchase: &Purchase, seen: &Seen) -> Result<(), DemoError> {
+    async fn forgery(
+        &self,
+        play: &Play,
+        purchase: &Purchase,
+        seen: &Seen,
+    ) -> Result<(), DemoError> {
         self.act(3, "Somebody forges a delivery");
         let event_id = id("fevt", 2);
         let forged = purchase.completed(&event_id);
         let text = String::from_utf8_lossy(&forged).into_owned();
-        let headers = signed_request("fwhsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldA==", &text, Timestamp::now());
+        let headers = signed_request(
+            "fwhsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldA==",
+            &text,
+            Timestamp::now(),
+        );
         let answer = play.deliver(forged, &headers).await?;
         self.claim(
             answer.status == 401 && answer.body.is_empty(),
@@ -196,8 +278,12 @@ impl Story {
         self.act(4, "Flex announces the same checkout under a new event id");
         let event_id = id("fevt", 3);
         let answer = play.deliver_signed(&purchase.completed(&event_id)).await?;
-        self.claim(answer.status == 200, &format!("answered {}: genuine, and stored", answer.status));
-        play.until_event(&event_id, EventState::Processed, WITHIN).await?;
+        self.claim(
+            answer.status == 200,
+            &format!("answered {}: genuine, and stored", answer.status),
+        );
+        play.until_event(&event_id, EventState::Processed, WITHIN)
+            .await?;
         play.until_idle(WITHIN).await?;
         self.station("fulfillment", "found the order there already");
         self.nothing_changed(play, purchase, seen).await
@@ -214,27 +300,47 @@ impl Story {
         let queues = &play.stack.queues;
         let dead = play.depth(&queues.fulfillment_dead_letter).await?
             + play.depth(&queues.receipt_dead_letter).await?;
-        self.claim(dead == 0, "nothing is left on a queue, and nothing is in a dead-letter queue");
+        self.claim(
+            dead == 0,
+            "nothing is left on a queue, and nothing is in a dead-letter queue",
+        );
         let mails = play.mails(purchase.order_id()).await?;
-        let mail = mails.first().ok_or(DemoError::Missing("there is no mail"))?;
-        let refund = mails.last().ok_or(DemoError::Missing("there is no mail about the refund"))?;
+        let mail = mails
+            .first()
+            .ok_or(DemoError::Missing("there is no mail"))?;
+        let refund = mails
+            .last()
+            .ok_or(DemoError::Missing("there is no mail about the refund"))?;
         let folder = Path::new("out");
         fs::create_dir_all(folder)?;
         fs::write(folder.join("receipt.html"), &mail.body_html)?;
         fs::write(folder.join("receipt.txt"), &mail.body_text)?;
         fs::write(folder.join("refund.html"), &refund.body_html)?;
         let page = folder.canonicalize()?.join("receipt.html");
-        println!("\nThe receipt: {}", self.bold(&format!("file://{}", page.display())));
+        println!(
+            "\nThe receipt: {}",
+            self.bold(&format!("file://{}", page.display()))
+        );
         Ok(())
     }
 
     async fn look(&self, play: &Play, purchase: &Purchase) -> Result<Seen, DemoError> {
         let mut on_hand = Vec::new();
         for (sku, ..) in SHELVES {
-            on_hand.push(play.tables.shelves.on_hand(&sku_of(sku)?).await.map_err(PlayError::from)?);
+            on_hand.push(
+                play.tables
+                    .shelves
+                    .on_hand(&sku_of(sku)?)
+                    .await
+                    .map_err(PlayError::from)?,
+            );
         }
         let order = play.order(purchase.order_id()).await?;
-        Ok(Seen { order, on_hand, mails: play.mails(purchase.order_id()).await?.len() })
+        Ok(Seen {
+            order,
+            on_hand,
+            mails: play.mails(purchase.order_id()).await?.len(),
+        })
     }
 
     async fn nothing_changed(
@@ -280,7 +386,11 @@ impl Story {
     }
 
     fn styled(&self, code: &str, text: &str) -> String {
-        if self.colors { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.colors {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }
 

@@ -89,15 +89,24 @@ impl Blow {
 impl Damage {
     /// Which functions were killed.
     pub(crate) fn functions(&self) -> BTreeSet<&str> {
-        self.kills.iter().map(|kill| kill.function.as_str()).collect()
+        self.kills
+            .iter()
+            .map(|kill| kill.function.as_str())
+            .collect()
     }
 
     pub(crate) fn killed(&self, function: &str) -> usize {
-        self.kills.iter().filter(|kill| kill.function == function).count()
+        self.kills
+            .iter()
+            .filter(|kill| kill.function == function)
+            .count()
     }
 
     pub(crate) fn killed_at_work(&self, function: &str) -> usize {
-        self.kills.iter().filter(|kill| kill.function == function && kill.at_work).count()
+        self.kills
+            .iter()
+            .filter(|kill| kill.function == function && kill.at_work)
+            .count()
     }
 }
 
@@ -129,7 +138,9 @@ impl Chaos {
             let pace = PACE[0] + self.random.below(PACE[1]);
             tokio::time::sleep(Duration::from_millis(pace)).await;
             self.learn_who_was_at_work()?;
-            let due = certain.front().filter(|(percent, _)| progress.ended() * 100 >= total * percent);
+            let due = certain
+                .front()
+                .filter(|(percent, _)| progress.ended() * 100 >= total * percent);
             let blow = due.map_or_else(|| by_chance(&mut self.random), |(_, blow)| *blow);
             if due.is_some() {
                 certain.pop_front();
@@ -185,7 +196,10 @@ impl Chaos {
         let functions = self.functions();
         // Of one kind first: there are many processes of intake and few of receipts.
         if let Some(name) = pick_a_kind(&mut self.random, &functions) {
-            let those: Vec<_> = functions.into_iter().filter(|function| function.name == name).collect();
+            let those: Vec<_> = functions
+                .into_iter()
+                .filter(|function| function.name == name)
+                .collect();
             if let Some(function) = self.random.pick(&those).cloned() {
                 self.kill(&function)?;
             }
@@ -226,7 +240,10 @@ impl Chaos {
         let times = 1 + self.random.below(most);
         let path = self.random.pick(&PATHS).copied().unwrap_or_default();
         if let Some(fault) = fault.as_object_mut() {
-            fault.extend([("path".to_owned(), json!(path)), ("times".to_owned(), json!(times))]);
+            fault.extend([
+                ("path".to_owned(), json!(path)),
+                ("times".to_owned(), json!(times)),
+            ]);
         }
         let url = format!("{}/_stand-in/faults", self.stand_in_url);
         if self.http.post(url).json(&fault).send().await.is_ok() {
@@ -247,8 +264,14 @@ impl Chaos {
 
     pub(crate) async fn bring_the_stand_in_back(&mut self) -> io::Result<()> {
         self.stand_in.start()?;
-        let (http, url) = (self.http.clone(), format!("{}/_stand-in/requests", self.stand_in_url));
-        until("the stand-in answers", async || http.get(&url).send().await.is_ok()).await
+        let (http, url) = (
+            self.http.clone(),
+            format!("{}/_stand-in/requests", self.stand_in_url),
+        );
+        until("the stand-in answers", async || {
+            http.get(&url).send().await.is_ok()
+        })
+        .await
     }
 
     /// Waits until what was given to the functions is done, and they have nothing more.
@@ -277,7 +300,9 @@ impl Chaos {
         until("no function is left", async || {
             let functions = self.functions();
             killed.extend(functions.iter().map(|function| function.pid));
-            functions.iter().all(|function| signal(function.pid, Signal::Kill).is_ok())
+            functions
+                .iter()
+                .all(|function| signal(function.pid, Signal::Kill).is_ok())
                 && functions.is_empty()
         })
         .await?;
@@ -291,8 +316,14 @@ impl Chaos {
         drop(closed);
         tokio::time::sleep(Duration::from_millis(500 + self.random.below(2000))).await;
         self.emulator.start()?;
-        let (http, url) = (self.http.clone(), format!("{}/_ministack/health", self.endpoint));
-        until("the emulator answers", async || http.get(&url).send().await.is_ok()).await?;
+        let (http, url) = (
+            self.http.clone(),
+            format!("{}/_ministack/health", self.endpoint),
+        );
+        until("the emulator answers", async || {
+            http.get(&url).send().await.is_ok()
+        })
+        .await?;
         self.switch_queues(true).await?;
         self.damage.emulator_restarts += 1;
         Ok(())
@@ -304,13 +335,30 @@ impl Chaos {
             let url = format!("{}/2015-03-31/event-source-mappings/", self.endpoint);
             // No signature is checked; the service is read from where one would stand.
             let who = "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/lambda/aws4_request, SignedHeaders=host, Signature=0";
-            let request = self.http.get(&url).header("authorization", who).send().await?;
+            let request = self
+                .http
+                .get(&url)
+                .header("authorization", who)
+                .send()
+                .await?;
             let mappings: Value = request.error_for_status()?.json().await?;
-            let mappings =
-                mappings.get("EventSourceMappings").and_then(Value::as_array).cloned().unwrap_or_default();
-            for id in mappings.iter().filter_map(|mapping| mapping.get("UUID")?.as_str()) {
-                let put = self.http.put(format!("{url}{id}")).header("authorization", who);
-                put.json(&json!({"Enabled": on})).send().await?.error_for_status()?;
+            let mappings = mappings
+                .get("EventSourceMappings")
+                .and_then(Value::as_array)
+                .cloned()
+                .unwrap_or_default();
+            for id in mappings
+                .iter()
+                .filter_map(|mapping| mapping.get("UUID")?.as_str())
+            {
+                let put = self
+                    .http
+                    .put(format!("{url}{id}"))
+                    .header("authorization", who);
+                put.json(&json!({"Enabled": on}))
+                    .send()
+                    .await?
+                    .error_for_status()?;
             }
             Ok::<_, reqwest::Error>(())
         };
@@ -323,13 +371,20 @@ impl Chaos {
             signal(function.pid, Signal::Kill)?;
         }
         self.stand_in.stop(Signal::Terminate).await?;
-        if self.damage.emulator_restarts > 0 { self.emulator.stop(Signal::Terminate).await } else { Ok(()) }
+        if self.damage.emulator_restarts > 0 {
+            self.emulator.stop(Signal::Terminate).await
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// Whose invocation was cut short, if the line says so.
 fn cut_short<'a>(line: &str, file: &'a StackFile) -> Option<&'a str> {
-    let (_, deployed) = line.trim_end().strip_suffix(CUT_SHORT)?.rsplit_once("Lambda ")?;
+    let (_, deployed) = line
+        .trim_end()
+        .strip_suffix(CUT_SHORT)?
+        .rsplit_once("Lambda ")?;
     file.named(deployed)
 }
 
@@ -343,7 +398,10 @@ fn by_chance(random: &mut Random) -> Blow {
 }
 
 fn pick_a_kind(random: &mut Random, functions: &[Function]) -> Option<String> {
-    let mut kinds: Vec<_> = functions.iter().map(|function| function.name.clone()).collect();
+    let mut kinds: Vec<_> = functions
+        .iter()
+        .map(|function| function.name.clone())
+        .collect();
     kinds.sort();
     kinds.dedup();
     random.pick(&kinds).cloned()
@@ -359,7 +417,10 @@ mod tests {
         let file: StackFile = serde_json::from_value(file).unwrap();
         let said = "2026-11-21 13:30:00 WARNING [lambda_runtime] Lambda local-receipts-1: Runtime exited before returning a response";
         assert_eq!(cut_short(said, &file), Some("receipts"));
-        assert_eq!(cut_short(&said.replace("local-receipts-1", "another"), &file), None);
+        assert_eq!(
+            cut_short(&said.replace("local-receipts-1", "another"), &file),
+            None
+        );
         assert_eq!(cut_short(&said.replace("exited", "timed out"), &file), None);
     }
 }

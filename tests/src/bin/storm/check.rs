@@ -32,7 +32,12 @@ const GIVEN_UP: usize = 50;
 const PARKED: usize = 20;
 /// What may have been noted of an event that is given up: that Flex's API was away, the time over, somebody else quicker, or
 /// its order not there. Whatever else it were, no storm would be the cause.
-const STORMY: [Class; 4] = [Class::Away, Class::OutOfTime, Class::Contended, Class::TooEarly];
+const STORMY: [Class; 4] = [
+    Class::Away,
+    Class::OutOfTime,
+    Class::Contended,
+    Class::TooEarly,
+];
 /// How much of what is wrong is shown.
 const SHOWN: usize = 8;
 
@@ -81,10 +86,23 @@ pub(crate) struct Happened<'a> {
 
 /// That there was a storm: what holds in fair weather alone is not what is claimed.
 fn storm(happened: &Happened<'_>, verdict: &mut Verdict) {
-    let Happened { planned, delivered, damage, calm, .. } = happened;
+    let Happened {
+        planned,
+        delivered,
+        damage,
+        calm,
+        ..
+    } = happened;
     let count = |of: &BTreeMap<What, usize>, what| of.get(&what).copied().unwrap_or_default();
     let [again, twins] = [What::Duplicate, What::Twin].map(|what| count(delivered, what));
-    let fewer = [What::Checkout, What::Refund, What::Life, What::Duplicate, What::Twin].map(|what| {
+    let fewer = [
+        What::Checkout,
+        What::Refund,
+        What::Life,
+        What::Duplicate,
+        What::Twin,
+    ]
+    .map(|what| {
         let (planned, delivered) = (count(planned, what), count(delivered, what));
         let is_so = planned == delivered && planned > 0;
         (!is_so).then(|| format!("{what:?}: {delivered} of {planned}"))
@@ -100,24 +118,42 @@ fn storm(happened: &Happened<'_>, verdict: &mut Verdict) {
     if *calm {
         return;
     }
-    let at_work =
-        ["intake", "fulfillment", "receipts"].map(|function| (function, damage.killed_at_work(function)));
+    let at_work = ["intake", "fulfillment", "receipts"]
+        .map(|function| (function, damage.killed_at_work(function)));
     let spared = at_work.iter().filter(|(_, killed)| *killed == 0);
     verdict.claim(
         &format!(
             "killed with an invocation that never ended: {}",
-            at_work.map(|(function, killed)| format!("{function} {killed} times")).join(", ")
+            at_work
+                .map(|(function, killed)| format!("{function} {killed} times"))
+                .join(", ")
         ),
-        &spared.map(|(function, _)| format!("{function} never was")).collect::<Vec<_>>(),
+        &spared
+            .map(|(function, _)| format!("{function} never was"))
+            .collect::<Vec<_>>(),
     );
     let restarts = [
-        ("Flex's API", damage.stand_in_restarts, Blow::StandInAway.planned()),
-        ("all of AWS", damage.emulator_restarts, Blow::AllAway.planned()),
+        (
+            "Flex's API",
+            damage.stand_in_restarts,
+            Blow::StandInAway.planned(),
+        ),
+        (
+            "all of AWS",
+            damage.emulator_restarts,
+            Blow::AllAway.planned(),
+        ),
     ];
-    let missed = restarts.iter().filter(|(_, restarts, planned)| restarts != planned);
+    let missed = restarts
+        .iter()
+        .filter(|(_, restarts, planned)| restarts != planned);
     verdict.claim(
-        &restarts.map(|(what, _, planned)| format!("{what} was restarted {planned} times")).join(", "),
-        &missed.map(|(what, restarts, _)| format!("{what}: {restarts} times")).collect::<Vec<_>>(),
+        &restarts
+            .map(|(what, _, planned)| format!("{what} was restarted {planned} times"))
+            .join(", "),
+        &missed
+            .map(|(what, restarts, _)| format!("{what}: {restarts} times"))
+            .collect::<Vec<_>>(),
     );
 }
 
@@ -141,16 +177,29 @@ fn faults(injected: &Injected, decisions: &Path, verdict: &mut Verdict) {
 /// That an operator had little to do, and nothing that no storm explains: what was given up and what was set aside is done
 /// again before anything else is looked at, and would otherwise never be missed.
 fn set_aside(happened: &Happened<'_>, verdict: &mut Verdict) {
-    let Happened { planned, settled, too_late, calm, .. } = happened;
+    let Happened {
+        planned,
+        settled,
+        too_late,
+        calm,
+        ..
+    } = happened;
     let count = |what| planned.get(&what).copied().unwrap_or_default();
     let all: usize = planned.values().sum();
     let need_an_order = count(What::Refund) + count(What::Life);
-    let at_most = |of: usize, one_in: usize| if *calm { 0 } else { of.div_ceil(one_in) + too_late };
+    let at_most = |of: usize, one_in: usize| {
+        if *calm {
+            0
+        } else {
+            of.div_ceil(one_in) + too_late
+        }
+    };
     let (may_be_given_up, may_be_parked) = (at_most(all, GIVEN_UP), at_most(need_an_order, PARKED));
 
     let too_many = |count: usize, most: usize, whys: &BTreeMap<String, Why>| {
         let beyond = count.checked_sub(most).filter(|beyond| *beyond > 0);
-        let told = beyond.map(|beyond| [vec![format!("{beyond} too many")], counted(whys.values())].concat());
+        let told = beyond
+            .map(|beyond| [vec![format!("{beyond} too many")], counted(whys.values())].concat());
         told.unwrap_or_default()
     };
     verdict.claim(
@@ -160,28 +209,37 @@ fn set_aside(happened: &Happened<'_>, verdict: &mut Verdict) {
         ),
         &too_many(settled.redriven, may_be_given_up, &settled.undone),
     );
-    let strange =
-        settled.undone.iter().filter(|(_, why)| why.class.is_some_and(|class| !STORMY.contains(&class)));
+    let strange = settled
+        .undone
+        .iter()
+        .filter(|(_, why)| why.class.is_some_and(|class| !STORMY.contains(&class)));
     verdict.claim(
         &format!(
             "each of {} that had come to no end was killed or kept from Flex's API",
             settled.undone.len()
         ),
-        &strange.map(|(id, why)| format!("{id}, {why}")).collect::<Vec<_>>(),
+        &strange
+            .map(|(id, why)| format!("{id}, {why}"))
+            .collect::<Vec<_>>(),
     );
     let parked = settled.released.len();
     verdict.claim(
         &format!("of {need_an_order} events of refunds and subscriptions {parked} were parked and released, no more than {may_be_parked}"),
         &too_many(parked, may_be_parked, &settled.released),
     );
-    let is_about_one = |why: &Why| why.what.starts_with("refund.") || why.what.starts_with("invoice.");
+    let is_about_one =
+        |why: &Why| why.what.starts_with("refund.") || why.what.starts_with("invoice.");
     let strange = settled
         .released
         .iter()
         .filter(|(_, why)| why.class != Some(Class::OrderUnknown) || !is_about_one(why));
     verdict.claim(
-        &format!("each of {parked} parked events was a refund or an invoice whose order had not come"),
-        &strange.map(|(id, why)| format!("{id}, {why}")).collect::<Vec<_>>(),
+        &format!(
+            "each of {parked} parked events was a refund or an invoice whose order had not come"
+        ),
+        &strange
+            .map(|(id, why)| format!("{id}, {why}"))
+            .collect::<Vec<_>>(),
     );
 }
 
@@ -221,18 +279,36 @@ pub(crate) async fn check(
     storm(happened, &mut verdict);
     set_aside(happened, &mut verdict);
     verdict.claim(
-        &format!("each of {} events is stored once and processed, and no other", day.events.len()),
+        &format!(
+            "each of {} events is stored once and processed, and no other",
+            day.events.len()
+        ),
         &events(day, &end),
     );
-    let orders: BTreeSet<_> = end.orders.iter().map(|order| order.text("order_id").to_owned()).collect();
-    let missing = day.orders.difference(&orders).map(|order| format!("{order} is missing"));
-    let strange = orders.difference(&day.orders).map(|order| format!("{order} should not be"));
+    let orders: BTreeSet<_> = end
+        .orders
+        .iter()
+        .map(|order| order.text("order_id").to_owned())
+        .collect();
+    let missing = day
+        .orders
+        .difference(&orders)
+        .map(|order| format!("{order} is missing"));
+    let strange = orders
+        .difference(&day.orders)
+        .map(|order| format!("{order} should not be"));
     verdict.claim(
-        &format!("each of {} checkouts is one order, and nothing else is", day.orders.len()),
+        &format!(
+            "each of {} checkouts is one order, and nothing else is",
+            day.orders.len()
+        ),
         &missing.chain(strange).collect::<Vec<_>>(),
     );
     verdict.claim(
-        &format!("each of {} lines moved its goods once, and refunds put theirs back once", day.moved.len()),
+        &format!(
+            "each of {} lines moved its goods once, and refunds put theirs back once",
+            day.moved.len()
+        ),
         &movements(day, &end),
     );
     verdict.claim(
@@ -240,15 +316,25 @@ pub(crate) async fn check(
         &counters(day, &end),
     );
     verdict.claim(
-        &format!("of {} wanted pieces of what is scarce, {} were sold", day.scarce.len(), sold(day)),
+        &format!(
+            "of {} wanted pieces of what is scarce, {} were sold",
+            day.scarce.len(),
+            sold(day)
+        ),
         &short(day, &end),
     );
     verdict.claim(
-        &format!("what was missing of it is on the {} orders that lack it, and on no other", lacking(day)),
+        &format!(
+            "what was missing of it is on the {} orders that lack it, and on no other",
+            lacking(day)
+        ),
         &shortfalls(day, &end),
     );
     verdict.claim(
-        &format!("each of {} receipts is sent, and no other", day.receipts.len()),
+        &format!(
+            "each of {} receipts is sent, and no other",
+            day.receipts.len()
+        ),
         &receipts(day, &end),
     );
     let (again, wrong) = mailed(&end, mails, happened.damage, log);
@@ -260,7 +346,10 @@ pub(crate) async fn check(
         &wrong,
     );
     verdict.claim(
-        &format!("each of {} subscribers has access until {ACCESS_UNTIL}", day.access.len()),
+        &format!(
+            "each of {} subscribers has access until {ACCESS_UNTIL}",
+            day.access.len()
+        ),
         &access(day, &end),
     );
     let queues = &play.stack.queues;
@@ -268,7 +357,11 @@ pub(crate) async fn check(
     for (name, url, expected) in [
         ("fulfillment queue", &queues.fulfillment, 0),
         ("receipt queue", &queues.receipt, 0),
-        ("dead letters of fulfillment", &queues.fulfillment_dead_letter, poison),
+        (
+            "dead letters of fulfillment",
+            &queues.fulfillment_dead_letter,
+            poison,
+        ),
         ("dead letters of receipts", &queues.receipt_dead_letter, 0),
         ("feedback queue", &queues.feedback, 0),
         ("dead letters of feedback", &queues.feedback_dead_letter, 0),
@@ -278,7 +371,10 @@ pub(crate) async fn check(
             left.push(format!("{name}: {depth} in place of {expected}"));
         }
     }
-    verdict.claim(&format!("the queues are empty, and {poison} {POISON} is all that stays given up"), &left);
+    verdict.claim(
+        &format!("the queues are empty, and {poison} {POISON} is all that stays given up"),
+        &left,
+    );
     Ok(verdict)
 }
 
@@ -292,11 +388,18 @@ fn events(day: &Day, end: &End) -> Vec<String> {
         if !day.events.contains(id) && !id.starts_with("reconciled:") {
             wrong.push(format!("{id} should not be"));
         } else if state != "processed" {
-            wrong.push(format!("{id} ({}) is {state}: {}", event.text("event_type"), event.text("reason")));
+            wrong.push(format!(
+                "{id} ({}) is {state}: {}",
+                event.text("event_type"),
+                event.text("reason")
+            ));
         }
     }
     wrong.extend(
-        day.events.iter().filter(|id| !seen.contains(id.as_str())).map(|id| format!("{id} is missing")),
+        day.events
+            .iter()
+            .filter(|id| !seen.contains(id.as_str()))
+            .map(|id| format!("{id} is missing")),
     );
     wrong
 }
@@ -305,12 +408,17 @@ fn movements(day: &Day, end: &End) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut seen = BTreeSet::new();
     for row in &end.stock {
-        let Some(order) = row.text("entry").strip_prefix("order#") else { continue };
+        let Some(order) = row.text("entry").strip_prefix("order#") else {
+            continue;
+        };
         let (sku, order) = (row.text("sku").to_owned(), order.to_owned());
         if sku == scarce().0 {
             continue;
         }
-        let moved = Moved { taken: row.number("taken"), returned: row.number("returned") };
+        let moved = Moved {
+            taken: row.number("taken"),
+            returned: row.number("returned"),
+        };
         let key = (sku, order);
         match day.moved.get(&key) {
             Some(expected) if *expected == moved => {}
@@ -333,16 +441,26 @@ fn counters(day: &Day, end: &End) -> Vec<String> {
     if let Some(count) = expected.get_mut(scarce().0) {
         *count -= sold(day);
     }
-    let found = end.stock.iter().filter(|row| row.text("entry") == "counter");
-    let found: BTreeMap<_, _> =
-        found.map(|row| (row.text("sku").to_owned(), row.number("on_hand"))).collect();
-    let differs = expected.iter().filter(|(sku, count)| found.get(*sku) != Some(count));
-    differs.map(|(sku, count)| format!("{sku}: {:?} in place of {count}", found.get(sku))).collect()
+    let found = end
+        .stock
+        .iter()
+        .filter(|row| row.text("entry") == "counter");
+    let found: BTreeMap<_, _> = found
+        .map(|row| (row.text("sku").to_owned(), row.number("on_hand")))
+        .collect();
+    let differs = expected
+        .iter()
+        .filter(|(sku, count)| found.get(*sku) != Some(count));
+    differs
+        .map(|(sku, count)| format!("{sku}: {:?} in place of {count}", found.get(sku)))
+        .collect()
 }
 
 /// How many of what is scarce can be sold.
 fn sold(day: &Day) -> i64 {
-    i64::try_from(day.scarce.len()).unwrap_or(i64::MAX).min(scarce().1)
+    i64::try_from(day.scarce.len())
+        .unwrap_or(i64::MAX)
+        .min(scarce().1)
 }
 
 fn short(day: &Day, end: &End) -> Vec<String> {
@@ -364,7 +482,9 @@ fn short(day: &Day, end: &End) -> Vec<String> {
 
 /// How many orders get nothing of what is scarce.
 fn lacking(day: &Day) -> usize {
-    day.scarce.len().saturating_sub(usize::try_from(sold(day)).unwrap_or_default())
+    day.scarce
+        .len()
+        .saturating_sub(usize::try_from(sold(day)).unwrap_or_default())
 }
 
 /// Stock never goes below zero without a recorded shortfall: what a movement lacks is on its order.
@@ -378,11 +498,19 @@ fn shortfalls(day: &Day, end: &End) -> Vec<String> {
     let mut wrong = Vec::new();
     for order in &end.orders {
         let told = order.list("shortfalls");
-        let told: Vec<_> =
-            told.iter().map(|one| (one.text("sku").to_owned(), one.number("missing"))).collect();
-        let expected = lacking.get(order.text("order_id")).cloned().unwrap_or_default();
+        let told: Vec<_> = told
+            .iter()
+            .map(|one| (one.text("sku").to_owned(), one.number("missing")))
+            .collect();
+        let expected = lacking
+            .get(order.text("order_id"))
+            .cloned()
+            .unwrap_or_default();
         if told != expected {
-            wrong.push(format!("{}: {told:?} in place of {expected:?}", order.text("order_id")));
+            wrong.push(format!(
+                "{}: {told:?} in place of {expected:?}",
+                order.text("order_id")
+            ));
         }
     }
     if lacking.len() != self::lacking(day) {
@@ -397,7 +525,11 @@ fn receipts(day: &Day, end: &End) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut seen = BTreeSet::new();
     for row in &end.receipts {
-        let (id, order, state) = (row.text("receipt_id"), row.text("order_id"), row.text("state"));
+        let (id, order, state) = (
+            row.text("receipt_id"),
+            row.text("order_id"),
+            row.text("state"),
+        );
         seen.insert(id);
         let notice = day.notices.get(id);
         match day.receipts.get(id).or(notice) {
@@ -408,7 +540,10 @@ fn receipts(day: &Day, end: &End) -> Vec<String> {
         }
     }
     wrong.extend(
-        day.receipts.keys().filter(|id| !seen.contains(id.as_str())).map(|id| format!("{id} is missing")),
+        day.receipts
+            .keys()
+            .filter(|id| !seen.contains(id.as_str()))
+            .map(|id| format!("{id} is missing")),
     );
     wrong
 }
@@ -425,11 +560,14 @@ fn mailed(end: &End, mails: &[Mail], damage: &Damage, log: &str) -> (usize, Vec<
     let sent: BTreeSet<_> = mails.iter().map(|mail| id_of(&mail.message_id)).collect();
     for (message_id, receipt_id) in &marked {
         if !sent.contains(id_of(message_id)) {
-            wrong.push(format!("{receipt_id} is marked as sent, and there is no mail {message_id}"));
+            wrong.push(format!(
+                "{receipt_id} is marked as sent, and there is no mail {message_id}"
+            ));
         }
     }
     let marked: BTreeSet<_> = marked.keys().map(|message_id| id_of(message_id)).collect();
-    let seconds = |at: Timestamp| std::time::Duration::try_from(at.duration_since(Timestamp::UNIX_EPOCH));
+    let seconds =
+        |at: Timestamp| std::time::Duration::try_from(at.duration_since(Timestamp::UNIX_EPOCH));
     let mut kills: Vec<f64> = damage
         .kills
         .iter()
@@ -437,15 +575,25 @@ fn mailed(end: &End, mails: &[Mail], damage: &Damage, log: &str) -> (usize, Vec<
         .filter_map(|kill| Some(seconds(kill.at).ok()?.as_secs_f64()))
         .collect();
     let mut again = 0;
-    for mail in mails.iter().filter(|mail| !marked.contains(id_of(&mail.message_id))) {
+    for mail in mails
+        .iter()
+        .filter(|mail| !marked.contains(id_of(&mail.message_id)))
+    {
         // A receipt that was claimed more than once, or that was withdrawn after its mail had gone out.
         let row = end.receipts.iter().find(|row| {
             let often = row.number("attempts") > 1 || row.text("state") == "withdrawn";
-            often && row.text("kind") == mail.kind() && mail.body_text.contains(row.text("order_id"))
+            often
+                && row.text("kind") == mail.kind()
+                && mail.body_text.contains(row.text("order_id"))
         });
         let apart = |at: &f64| (at - mail.timestamp).abs();
-        let nearest = kills.iter().enumerate().min_by(|one, other| apart(one.1).total_cmp(&apart(other.1)));
-        let killed = nearest.filter(|(_, at)| apart(at) < APART).map(|(place, _)| place);
+        let nearest = kills
+            .iter()
+            .enumerate()
+            .min_by(|one, other| apart(one.1).total_cmp(&apart(other.1)));
+        let killed = nearest
+            .filter(|(_, at)| apart(at) < APART)
+            .map(|(place, _)| place);
         match (row, killed) {
             (Some(row), Some(kill)) => {
                 let after = kills.swap_remove(kill) - mail.timestamp;
@@ -455,7 +603,11 @@ fn mailed(end: &End, mails: &[Mail], damage: &Damage, log: &str) -> (usize, Vec<
                 );
                 again += 1;
             }
-            (Some(row), None) if log.lines().any(|line| told_unknown(line, row.text("receipt_id"))) => {
+            (Some(row), None)
+                if log
+                    .lines()
+                    .any(|line| told_unknown(line, row.text("receipt_id"))) =>
+            {
                 again += 1;
             }
             (row, _) => wrong.push(format!(
@@ -481,15 +633,22 @@ fn id_of(message_id: &str) -> &str {
 }
 
 fn access(day: &Day, end: &End) -> Vec<String> {
-    let until = ACCESS_UNTIL.parse::<Timestamp>().map_or(0, Timestamp::as_second);
+    let until = ACCESS_UNTIL
+        .parse::<Timestamp>()
+        .map_or(0, Timestamp::as_second);
     let mut found = BTreeMap::new();
     for row in &end.entitlements {
         if let Some(product) = row.text("entry").strip_prefix("product#") {
-            found
-                .insert((row.text("customer_id").to_owned(), product.to_owned()), row.number("access_until"));
+            found.insert(
+                (row.text("customer_id").to_owned(), product.to_owned()),
+                row.number("access_until"),
+            );
         }
     }
-    let differs = day.access.iter().filter(|key| found.get(*key) != Some(&until));
+    let differs = day
+        .access
+        .iter()
+        .filter(|key| found.get(*key) != Some(&until));
     let strange = found.keys().filter(|key| !day.access.contains(*key));
     differs
         .map(|key| format!("{key:?}: {:?}", found.get(key)))
@@ -503,7 +662,11 @@ mod tests {
     use crate::chaos::Kill;
 
     fn why(what: &str, class: Option<Class>) -> Why {
-        Why { what: what.to_owned(), class, reason: "why".to_owned() }
+        Why {
+            what: what.to_owned(),
+            class,
+            reason: "why".to_owned(),
+        }
     }
 
     fn of(count: usize, why: &Why) -> BTreeMap<String, Why> {
@@ -512,7 +675,8 @@ mod tests {
 
     /// How many claims about what was set aside are broken, of a thousand deliveries.
     fn broken(settled: &Settled, too_late: usize, calm: bool) -> usize {
-        let planned = BTreeMap::from([(What::Checkout, 800), (What::Refund, 180), (What::Life, 20)]);
+        let planned =
+            BTreeMap::from([(What::Checkout, 800), (What::Refund, 180), (What::Life, 20)]);
         let damage = Damage::default();
         let happened = Happened {
             planned: &planned,
@@ -531,8 +695,10 @@ mod tests {
 
     #[test]
     fn a_few_that_were_given_up_or_parked_are_a_storm_and_more_are_a_fault() {
-        let (letter, early) =
-            (why("refund.created", Some(Class::Away)), why("refund.created", Some(Class::OrderUnknown)));
+        let (letter, early) = (
+            why("refund.created", Some(Class::Away)),
+            why("refund.created", Some(Class::OrderUnknown)),
+        );
         let settled = |given_up: usize, parked: usize| Settled {
             redriven: given_up,
             undone: of(given_up, &letter),
@@ -553,16 +719,42 @@ mod tests {
 
     #[test]
     fn what_no_storm_explains_is_a_fault_even_once() {
-        let parked = |why: Why| Settled { released: of(1, &why), ..Settled::default() };
-        let given_up = |class| Settled { undone: of(1, &why("refund.created", class)), ..Settled::default() };
-        for class in [Class::NotTold, Class::NotComplete, Class::NoSubject, Class::OtherBody] {
-            assert_eq!(broken(&parked(why("refund.created", Some(class))), 0, false), 1, "{class}");
+        let parked = |why: Why| Settled {
+            released: of(1, &why),
+            ..Settled::default()
+        };
+        let given_up = |class| Settled {
+            undone: of(1, &why("refund.created", class)),
+            ..Settled::default()
+        };
+        for class in [
+            Class::NotTold,
+            Class::NotComplete,
+            Class::NoSubject,
+            Class::OtherBody,
+        ] {
+            assert_eq!(
+                broken(&parked(why("refund.created", Some(class))), 0, false),
+                1,
+                "{class}"
+            );
         }
         assert_eq!(
-            broken(&parked(why("checkout.session.completed", Some(Class::OrderUnknown))), 0, false),
+            broken(
+                &parked(why("checkout.session.completed", Some(Class::OrderUnknown))),
+                0,
+                false
+            ),
             1
         );
-        assert_eq!(broken(&parked(why("invoice.paid", Some(Class::OrderUnknown))), 0, false), 0);
+        assert_eq!(
+            broken(
+                &parked(why("invoice.paid", Some(Class::OrderUnknown))),
+                0,
+                false
+            ),
+            0
+        );
         for class in [Class::Fault, Class::SetUp, Class::Missing] {
             assert_eq!(broken(&given_up(Some(class)), 0, false), 1, "{class}");
         }
@@ -571,9 +763,15 @@ mod tests {
 
     #[test]
     fn kills_at_rest_are_no_kills_at_work() {
-        let planned = [What::Checkout, What::Refund, What::Life, What::Duplicate, What::Twin]
-            .map(|what| (what, 1))
-            .into();
+        let planned = [
+            What::Checkout,
+            What::Refund,
+            What::Life,
+            What::Duplicate,
+            What::Twin,
+        ]
+        .map(|what| (what, 1))
+        .into();
         let broken = |kills: &[(&str, bool)]| {
             let kill = |(function, at_work): &(&str, bool)| Kill {
                 function: (*function).to_owned(),

@@ -121,7 +121,11 @@ pub(crate) fn day(seed: u64, deliveries: usize) -> Day {
         if draft.placed.len() >= deliveries {
             break;
         }
-        if n % LIVES == LIVES / 2 { draft.life(FIRST_LIFE + n) } else { draft.checkout(n) }
+        if n % LIVES == LIVES / 2 {
+            draft.life(FIRST_LIFE + n)
+        } else {
+            draft.checkout(n)
+        }
     }
     draft.finished()
 }
@@ -138,7 +142,13 @@ impl Draft {
             } else {
                 at + self.random.unit() * self.together
             };
-            self.placed.push((again, Post { body: body.clone(), what: What::Duplicate }));
+            self.placed.push((
+                again,
+                Post {
+                    body: body.clone(),
+                    what: What::Duplicate,
+                },
+            ));
         }
         self.placed.push((place, Post { body, what }));
     }
@@ -148,15 +158,24 @@ impl Draft {
         let mut purchase = Purchase::numbered(n);
         let scarce = self.random.chance(40);
         let brace = format!("BRACE-{}", self.random.below(KINDS));
-        let tote = if scarce { SCARCE.0.to_owned() } else { format!("TOTE-{}", self.random.below(KINDS)) };
+        let tote = if scarce {
+            SCARCE.0.to_owned()
+        } else {
+            format!("TOTE-{}", self.random.below(KINDS))
+        };
         for (line, sku) in [&brace, &tote].into_iter().enumerate() {
             purchase.line_items[line]["price"]["product"]["client_reference_id"] = json!(sku);
         }
         let order = purchase.order_id().to_owned();
         self.know(&purchase);
         self.day.orders.insert(order.clone());
-        self.day.receipts.insert(format!("{order}-order"), order.clone());
-        for (sku, on_hand) in [(&brace, ON_HAND), (&tote, if scarce { SCARCE.1 } else { ON_HAND })] {
+        self.day
+            .receipts
+            .insert(format!("{order}-order"), order.clone());
+        for (sku, on_hand) in [
+            (&brace, ON_HAND),
+            (&tote, if scarce { SCARCE.1 } else { ON_HAND }),
+        ] {
             self.day.shelves.insert(sku.clone(), on_hand);
         }
         let event_id = id("fevt", n * 64);
@@ -167,13 +186,28 @@ impl Draft {
             self.place(anywhere, What::Twin, &twin, purchase.completed(&twin));
         }
         // What goes back to a shelf that others wait at depends on who came first: not with what is scarce.
-        let back =
-            if !scarce && self.random.chance(10) { self.refund(n, &purchase, &tote, at) } else { [0, 0] };
-        self.day.moved.insert((brace, order.clone()), Moved { taken: 2, returned: back[0] });
+        let back = if !scarce && self.random.chance(10) {
+            self.refund(n, &purchase, &tote, at)
+        } else {
+            [0, 0]
+        };
+        self.day.moved.insert(
+            (brace, order.clone()),
+            Moved {
+                taken: 2,
+                returned: back[0],
+            },
+        );
         if scarce {
             self.day.scarce.insert(order);
         } else {
-            self.day.moved.insert((tote, order), Moved { taken: 1, returned: back[1] });
+            self.day.moved.insert(
+                (tote, order),
+                Moved {
+                    taken: 1,
+                    returned: back[1],
+                },
+            );
         }
     }
 
@@ -188,8 +222,18 @@ impl Draft {
                 json!({"restock": format!("{tote}:1")}),
                 [0, 1],
             ),
-            1 => (purchase.session["amount_total"].clone(), "succeeded", Value::Null, [2, 1]),
-            _ => (purchase.session["amount_total"].clone(), "failed", Value::Null, [0, 0]),
+            1 => (
+                purchase.session["amount_total"].clone(),
+                "succeeded",
+                Value::Null,
+                [2, 1],
+            ),
+            _ => (
+                purchase.session["amount_total"].clone(),
+                "failed",
+                Value::Null,
+                [0, 0],
+            ),
         };
         let mut refund = sample("refund.created")["object"]["refund"].take();
         refund["refund_id"] = json!(refund_id);
@@ -198,14 +242,26 @@ impl Draft {
         refund["amount"] = amount.clone();
         refund["items"][0]["amount_refunded"] = amount;
         refund["metadata"] = restock;
-        for (nth, (kind, status)) in [("created", "pending"), ("updated", end)].into_iter().enumerate() {
+        for (nth, (kind, status)) in [("created", "pending"), ("updated", end)]
+            .into_iter()
+            .enumerate()
+        {
             refund["status"] = json!(status);
             let event_id = id("fevt", n * 64 + 2 + u64::from(nth > 0));
-            let body = event(&format!("refund.{kind}"), &event_id, REFUND_TOLD[nth], "refund", &refund);
+            let body = event(
+                &format!("refund.{kind}"),
+                &event_id,
+                REFUND_TOLD[nth],
+                "refund",
+                &refund,
+            );
             self.place(at, What::Refund, &event_id, body);
         }
         if end == "succeeded" {
-            self.day.receipts.insert(format!("{refund_id}-refund"), purchase.order_id().to_owned());
+            self.day.receipts.insert(
+                format!("{refund_id}-refund"),
+                purchase.order_id().to_owned(),
+            );
         }
         back
     }
@@ -217,19 +273,28 @@ impl Draft {
         self.know(&life.purchase);
         self.subscriptions.push(life.subscription.clone());
         self.day.orders.insert(order.clone());
-        self.day.receipts.insert(format!("{order}-order"), order.clone());
+        self.day
+            .receipts
+            .insert(format!("{order}-order"), order.clone());
         for month in 1..=2 {
-            self.day.receipts.insert(format!("{}-invoice", life.invoice_id(month)), order.clone());
+            self.day
+                .receipts
+                .insert(format!("{}-invoice", life.invoice_id(month)), order.clone());
         }
-        self.day.notices.insert(format!("{}-payment_failed", life.invoice_id(2)), order);
-        self.day.access.insert((life.customer_id(), life.product_id()));
+        self.day
+            .notices
+            .insert(format!("{}-payment_failed", life.invoice_id(2)), order);
+        self.day
+            .access
+            .insert((life.customer_id(), life.product_id()));
         for moment in life.moments {
             self.place(at, What::Life, &moment.event_id, moment.body);
         }
     }
 
     fn know(&mut self, purchase: &Purchase) {
-        self.sessions.push(json!({"session": purchase.session, "line_items": purchase.line_items}));
+        self.sessions
+            .push(json!({"session": purchase.session, "line_items": purchase.line_items}));
         let customer = purchase.customer["customer_id"].to_string();
         self.customers.insert(customer, purchase.customer.clone());
     }
@@ -254,7 +319,12 @@ mod tests {
     #[test]
     fn a_seed_is_one_day() {
         let (one, again, other) = (day(1, 500), day(1, 500), day(2, 500));
-        let bodies = |day: &Day| day.posts.iter().map(|post| post.body.clone()).collect::<Vec<_>>();
+        let bodies = |day: &Day| {
+            day.posts
+                .iter()
+                .map(|post| post.body.clone())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(bodies(&one), bodies(&again));
         assert_ne!(bodies(&one), bodies(&other));
     }
@@ -278,7 +348,11 @@ mod tests {
         let day = day(3, 2000);
         let lives = day.access.len();
         assert!(lives > 5);
-        let checkouts = day.posts.iter().filter(|post| post.what == What::Checkout).count();
+        let checkouts = day
+            .posts
+            .iter()
+            .filter(|post| post.what == What::Checkout)
+            .count();
         assert_eq!(day.orders.len(), checkouts + lives);
     }
 }

@@ -47,8 +47,14 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 6] =
-        [Self::Throttled, Self::Conflict, Self::ServerError, Self::Reset, Self::AnswerLost, Self::Latency];
+    const ALL: [Self; 6] = [
+        Self::Throttled,
+        Self::Conflict,
+        Self::ServerError,
+        Self::Reset,
+        Self::AnswerLost,
+        Self::Latency,
+    ];
 
     /// True if AWS has this fault for the operation.
     fn befalls(self, operation: &str) -> bool {
@@ -57,7 +63,8 @@ impl Kind {
 
     /// The fault in the proxy's words.
     fn effect(self, service: &str) -> Value {
-        let error = |code: &str, status: u16| json!({ "error": { "code": code, "status": status } });
+        let error =
+            |code: &str, status: u16| json!({ "error": { "code": code, "status": status } });
         match self {
             Self::Throttled => match service {
                 "dynamodb" => error("ProvisionedThroughputExceededException", 400),
@@ -87,14 +94,21 @@ impl Kind {
 pub(crate) fn rules(random: &mut Random) -> Vec<Value> {
     let mut rules = Vec::new();
     for (service, operation) in OPERATIONS {
-        let mut kinds: Vec<_> = Kind::ALL.into_iter().filter(|kind| kind.befalls(operation)).collect();
+        let mut kinds: Vec<_> = Kind::ALL
+            .into_iter()
+            .filter(|kind| kind.befalls(operation))
+            .collect();
         shuffle(&mut kinds, random);
         let rule = |kind: &Kind, when: Value| {
             let what = json!({ "service": service, "operation": operation });
             merged([what, kind.effect(service), when])
         };
         rules.extend(kinds.iter().map(|kind| rule(kind, json!({ "times": 1 }))));
-        rules.extend(kinds.iter().map(|kind| rule(kind, json!({ "probability": PROBABILITY }))));
+        rules.extend(
+            kinds
+                .iter()
+                .map(|kind| rule(kind, json!({ "probability": PROBABILITY }))),
+        );
     }
     rules
 }
@@ -132,21 +146,29 @@ impl Proxy {
 
     /// Replaces its rules, until the end of the run.
     pub(crate) async fn follow(&self, rules: &[Value]) -> Result<(), reqwest::Error> {
-        let request = self.http.post(format!("{}/_microburst/rules", self.url)).json(rules);
+        let request = self
+            .http
+            .post(format!("{}/_microburst/rules", self.url))
+            .json(rules);
         request.send().await?.error_for_status().map(drop)
     }
 
     /// Counts the faults that it injected since it was started.
     pub(crate) async fn injected(&self) -> Result<Injected, reqwest::Error> {
         let request = self.http.get(format!("{}/_microburst/metrics", self.url));
-        Ok(injected(&request.send().await?.error_for_status()?.text().await?))
+        Ok(injected(
+            &request.send().await?.error_for_status()?.text().await?,
+        ))
     }
 }
 
 /// Reads the proxy's counters, which are in Prometheus's text format.
 fn injected(metrics: &str) -> Injected {
     let mut injected = Injected::new();
-    for line in metrics.lines().filter(|line| line.starts_with("microburst_faults_total{")) {
+    for line in metrics
+        .lines()
+        .filter(|line| line.starts_with("microburst_faults_total{"))
+    {
         let label = |name: &str| {
             let rest = line.split_once(&format!("{name}=\""))?.1;
             rest.split_once('"').map(|(value, _)| value)
@@ -156,9 +178,15 @@ fn injected(metrics: &str) -> Injected {
         else {
             continue;
         };
-        let count = line.rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0_usize);
+        let count = line
+            .rsplit(' ')
+            .next()
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(0_usize);
         if let Some(kind) = kind(action) {
-            *injected.entry((format!("{service}:{operation}"), kind)).or_default() += count;
+            *injected
+                .entry((format!("{service}:{operation}"), kind))
+                .or_default() += count;
         }
     }
     injected
@@ -208,7 +236,10 @@ pub(crate) fn unknown(decisions: &Path) -> io::Result<Vec<String>> {
         .filter(|[principal, ..]| principal.contains(":assumed-role/"))
         .map(|[_, action, ..]| action)
         .collect();
-    Ok(called.difference(&known).map(|action| format!("{action} meets no fault")).collect())
+    Ok(called
+        .difference(&known)
+        .map(|action| format!("{action} meets no fault"))
+        .collect())
 }
 
 #[cfg(test)]
@@ -220,7 +251,10 @@ mod tests {
         let rules = |seed| super::rules(&mut Random::new(seed));
         assert_eq!(rules(1), rules(1));
         assert_ne!(rules(1), rules(2));
-        let certain = rules(1).into_iter().filter(|rule| rule["times"] == json!(1)).count();
+        let certain = rules(1)
+            .into_iter()
+            .filter(|rule| rule["times"] == json!(1))
+            .count();
         assert_eq!(certain, OPERATIONS.len() * 5 + 1);
     }
 
@@ -232,7 +266,10 @@ mod tests {
             microburst_faults_total{service=\"ses\",operation=\"SendRawEmail\",action=\"latency:120ms\"} 1\n\
             microburst_faults_total{service=\"ses\",operation=\"SendRawEmail\",action=\"latency:121ms\"} 1\n";
         let mail = "ses:SendRawEmail".to_owned();
-        let expected = [((mail.clone(), Kind::Throttled), 2), ((mail.clone(), Kind::Latency), 2)];
+        let expected = [
+            ((mail.clone(), Kind::Throttled), 2),
+            ((mail.clone(), Kind::Latency), 2),
+        ];
         assert_eq!(injected(metrics), expected.into());
         assert!(spared(&injected(metrics)).contains(&format!("{mail} met no Reset")));
     }

@@ -33,11 +33,19 @@ impl Progress {
 
     /// How many of each kind were answered with 200.
     pub(crate) fn delivered(&self) -> BTreeMap<What, usize> {
-        self.delivered.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.delivered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn taken(&self, what: What) {
-        *self.delivered.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
+        *self
+            .delivered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(what)
+            .or_default() += 1;
     }
 
     pub(crate) fn given_up(&self) -> usize {
@@ -51,7 +59,10 @@ impl Progress {
 
     /// How many tries were answered how.
     pub(crate) fn answers(&self) -> BTreeMap<String, usize> {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.answers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 
@@ -77,8 +88,12 @@ pub(crate) async fn deliver(
     let queue = Arc::new(Mutex::new(due.zip(posts)));
     let mut all = JoinSet::new();
     for _ in 0..pace.senders {
-        let (play, queue, gate, progress) =
-            (play.clone(), Arc::clone(&queue), Arc::clone(gate), Arc::clone(progress));
+        let (play, queue, gate, progress) = (
+            play.clone(),
+            Arc::clone(&queue),
+            Arc::clone(gate),
+            Arc::clone(progress),
+        );
         all.spawn(async move {
             let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
             while let Some((due, post)) = next() {

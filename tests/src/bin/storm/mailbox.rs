@@ -27,7 +27,14 @@ impl Mailbox {
             messages: BTreeMap<String, Vec<Mail>>,
         }
         let url = format!("{}/_ministack/ses/messages", self.endpoint);
-        let found: Messages = self.http.get(url).send().await?.error_for_status()?.json().await?;
+        let found: Messages = self
+            .http
+            .get(url)
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?;
         Ok(found.messages.into_values().flatten().collect())
     }
 }

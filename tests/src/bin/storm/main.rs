@@ -129,11 +129,21 @@ async fn main() -> ExitCode {
 
 /// The command that plays the same day again.
 fn replay(arguments: &Arguments, seed: u64) -> String {
-    let Arguments { events, senders, rate, hidden, away, weather, .. } = arguments;
+    let Arguments {
+        events,
+        senders,
+        rate,
+        hidden,
+        away,
+        weather,
+        ..
+    } = arguments;
     let more = format!("--senders {senders} --rate {rate} --hidden {hidden} --away {away}");
     match weather {
         Weather::Storm => format!("make storm EVENTS={events} SEED={seed} OPTIONS=\"{more}\""),
-        Weather::Calm => format!("make storm EVENTS={events} SEED={seed} OPTIONS=\"{more} --weather calm\""),
+        Weather::Calm => {
+            format!("make storm EVENTS={events} SEED={seed} OPTIONS=\"{more} --weather calm\"")
+        }
         Weather::Faults => format!("make faults EVENTS={events} SEED={seed} OPTIONS=\"{more}\""),
     }
 }
@@ -147,8 +157,19 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     let proxy = proxy(arguments.weather, &file)?;
     let seed_file = path.with_file_name("storm-seed.json");
     fs::write(&seed_file, day.seed_file.to_string())?;
-    let mut chaos = prepared(&play, file, &path, seed, Duration::from_secs(arguments.away))?;
-    let port = chaos.stand_in_url.rsplit(':').next().unwrap_or_default().to_owned();
+    let mut chaos = prepared(
+        &play,
+        file,
+        &path,
+        seed,
+        Duration::from_secs(arguments.away),
+    )?;
+    let port = chaos
+        .stand_in_url
+        .rsplit(':')
+        .next()
+        .unwrap_or_default()
+        .to_owned();
     // From now on it knows this day, and knows it again whenever it comes back, at the same address.
     chaos.stand_in.with("--port", &port);
     chaos.stand_in.with("--seed", &seed_file.to_string_lossy());
@@ -157,9 +178,14 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     desk.hide_for(arguments.hidden).await?;
     for (sku, on_hand) in &day.shelves {
         let sku = Sku::new(sku.clone()).map_err(PlayError::from)?;
-        play.tables.shelves.put_counter(&sku, *on_hand).await.map_err(PlayError::from)?;
+        play.tables
+            .shelves
+            .put_counter(&sku, *on_hand)
+            .await
+            .map_err(PlayError::from)?;
     }
-    play.put_message(&play.stack.queues.fulfillment, POISON).await?;
+    play.put_message(&play.stack.queues.fulfillment, POISON)
+        .await?;
 
     if let Some(proxy) = &proxy {
         proxy.follow(&faults::rules(&mut Random::new(seed))).await?;
@@ -167,11 +193,21 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     let (total, planned) = (day.posts.len(), day.counts());
     let progress = Arc::new(Progress::default());
     let gate = Arc::clone(&chaos.gate);
-    let pace = Pace { senders: arguments.senders, between: Duration::from_secs(1) / arguments.rate.max(1) };
+    let pace = Pace {
+        senders: arguments.senders,
+        between: Duration::from_secs(1) / arguments.rate.max(1),
+    };
     let started_at = Instant::now();
     let (done, done_loading) = (AtomicBool::new(false), AtomicBool::new(false));
     let loading = async {
-        load::deliver(&play, std::mem::take(&mut day.posts), pace, &gate, &progress).await;
+        load::deliver(
+            &play,
+            std::mem::take(&mut day.posts),
+            pace,
+            &gate,
+            &progress,
+        )
+        .await;
         done_loading.store(true, Ordering::Relaxed);
         started_at.elapsed()
     };
@@ -184,9 +220,13 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
         done.store(true, Ordering::Relaxed);
         raged
     };
-    let (loaded_in, raged, ()) = tokio::join!(loading, raging, tell(&progress, total, started_at, &done));
+    let (loaded_in, raged, ()) =
+        tokio::join!(loading, raging, tell(&progress, total, started_at, &done));
     raged?;
-    println!("  {:>5} s  all delivered; waiting until all is quiet", started_at.elapsed().as_secs());
+    println!(
+        "  {:>5} s  all delivered; waiting until all is quiet",
+        started_at.elapsed().as_secs()
+    );
     let settled = settle(&play, &desk, started_at).await?;
     let injected = match &proxy {
         Some(proxy) => proxy.injected().await?,
@@ -194,7 +234,15 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     };
     let quiet_after = started_at.elapsed();
     chaos.mails.extend(chaos.mailbox.read().await?);
-    summary(&progress, total, loaded_in, quiet_after, &chaos.damage, &settled, chaos.mails.len());
+    summary(
+        &progress,
+        total,
+        loaded_in,
+        quiet_after,
+        &chaos.damage,
+        &settled,
+        chaos.mails.len(),
+    );
 
     println!("\nWhat must be so:");
     let log = fs::read(path.with_file_name("logs").join("ministack.log"))?;
@@ -214,9 +262,16 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     let mut broken = verdict.broken;
     if progress.given_up() > 0 {
         broken += 1;
-        println!("  ✗ {} deliveries were never answered 200", progress.given_up());
+        println!(
+            "  ✗ {} deliveries were never answered 200",
+            progress.given_up()
+        );
     }
-    println!("  {} of {} claims hold", verdict.claims - verdict.broken, verdict.claims);
+    println!(
+        "  {} of {} claims hold",
+        verdict.claims - verdict.broken,
+        verdict.claims
+    );
     chaos.end().await?;
     Ok(broken)
 }
@@ -226,7 +281,10 @@ fn proxy(weather: Weather, file: &StackFile) -> Result<Option<Proxy>, StormError
     if weather != Weather::Faults {
         return Ok(None);
     }
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(20))
+        .build()?;
     let url = file.fault_proxy_url.clone().ok_or(StormError::NoProxy)?;
     Ok(Some(Proxy::new(http, url)))
 }
@@ -252,7 +310,10 @@ fn prepared(
     seed: u64,
     away: Duration,
 ) -> Result<Chaos, StormError> {
-    let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
+    let http = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(20))
+        .build()?;
     let endpoint = play.stack.endpoint.clone();
     let stand_in_url = play
         .stack
@@ -264,7 +325,10 @@ fn prepared(
         stand_in: file.service("flex-stand-in", path)?,
         file,
         stand_in_url,
-        mailbox: Mailbox { http: http.clone(), endpoint: endpoint.clone() },
+        mailbox: Mailbox {
+            http: http.clone(),
+            endpoint: endpoint.clone(),
+        },
         endpoint,
         http,
         // Not the day's own, so that a day of another length has the same blows.
@@ -280,7 +344,10 @@ fn prepared(
 fn announce(day: &Day, seed: u64) {
     let counts = day.counts();
     let count = |what| counts.get(&what).copied().unwrap_or_default();
-    println!("A storm, seed {seed}: {} deliveries in any order", day.posts.len());
+    println!(
+        "A storm, seed {seed}: {} deliveries in any order",
+        day.posts.len()
+    );
     println!(
         "  {} checkouts, {} twins under a fresh id, {} of refunds, {} of {} subscriptions' lives, {} duplicates of these",
         count(What::Checkout),
@@ -313,7 +380,9 @@ async fn tell(progress: &Progress, total: usize, started_at: Instant, done: &Ato
 /// back. One try may be lost to something else.
 fn too_late(arguments: &Arguments) -> usize {
     let beyond = arguments.away.saturating_sub(TRIES_LAST - ONE_TRY_LASTS);
-    let seconds = usize::try_from(beyond).unwrap_or(usize::MAX).saturating_mul(Blow::StandInAway.planned());
+    let seconds = usize::try_from(beyond)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(Blow::StandInAway.planned());
     seconds.saturating_mul(arguments.rate.max(1) as usize)
 }
 
@@ -324,7 +393,10 @@ async fn settle(play: &Play, desk: &Desk, started_at: Instant) -> Result<Settled
     let mut said_at = Instant::now();
     loop {
         let queues = &play.stack.queues;
-        let (jobs, receipts) = (play.depth(&queues.fulfillment).await?, play.depth(&queues.receipt).await?);
+        let (jobs, receipts) = (
+            play.depth(&queues.fulfillment).await?,
+            play.depth(&queues.receipt).await?,
+        );
         if said_at.elapsed() >= SAY_EVERY {
             said_at = Instant::now();
             println!(
@@ -369,20 +441,53 @@ fn summary(
 ) {
     let row = |name: &str, value: String| println!("  {name:<34} {value}");
     println!();
-    row("deliveries", format!("{total} in {} s, {} a second", loaded_in.as_secs(), rate(total, loaded_in)));
+    row(
+        "deliveries",
+        format!(
+            "{total} in {} s, {} a second",
+            loaded_in.as_secs(),
+            rate(total, loaded_in)
+        ),
+    );
     for (answer, count) in progress.answers() {
         row(&format!("  tries answered {answer}"), count.to_string());
     }
     for function in damage.functions() {
         let (killed, at_work) = (damage.killed(function), damage.killed_at_work(function));
-        row(&format!("kill -9 of {function}"), format!("{killed}, {at_work} of them at work"));
+        row(
+            &format!("kill -9 of {function}"),
+            format!("{killed}, {at_work} of them at work"),
+        );
     }
-    row("kill -9 at rest, with all of AWS", damage.killed_at_rest.to_string());
-    row("processes that stood still a while", damage.stood_still.to_string());
-    let faults: Vec<_> = damage.faults.iter().map(|(kind, count)| format!("{count}× {kind}")).collect();
-    row("faults of Flex's API", format!("{} ({} requests)", faults.join(", "), damage.faulty_requests));
-    row("Flex's API killed and restarted", damage.stand_in_restarts.to_string());
-    row("all of AWS stopped and restarted", damage.emulator_restarts.to_string());
+    row(
+        "kill -9 at rest, with all of AWS",
+        damage.killed_at_rest.to_string(),
+    );
+    row(
+        "processes that stood still a while",
+        damage.stood_still.to_string(),
+    );
+    let faults: Vec<_> = damage
+        .faults
+        .iter()
+        .map(|(kind, count)| format!("{count}× {kind}"))
+        .collect();
+    row(
+        "faults of Flex's API",
+        format!(
+            "{} ({} requests)",
+            faults.join(", "),
+            damage.faulty_requests
+        ),
+    );
+    row(
+        "Flex's API killed and restarted",
+        damage.stand_in_restarts.to_string(),
+    );
+    row(
+        "all of AWS stopped and restarted",
+        damage.emulator_restarts.to_string(),
+    );
     row("quiet after", format!("{} s", quiet_after.as_secs()));
     row("dead letters sent again", settled.redriven.to_string());
     for why in counted(settled.undone.values()) {

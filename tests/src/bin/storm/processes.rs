@@ -66,12 +66,20 @@ impl StackFile {
 
     /// A process of the stack, with the log that `stack.py` gave it.
     pub(crate) fn service(&self, name: &str, file: &Path) -> io::Result<Service> {
-        let missing = || io::Error::new(io::ErrorKind::NotFound, format!("the stack has no process {name}"));
+        let missing = || {
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("the stack has no process {name}"),
+            )
+        };
         let pid = self.processes.get(name).ok_or_else(missing)?.pid;
         let logs = file.parent().ok_or_else(missing)?.join("logs");
         let environment = strings(&fs::read(format!("/proc/{pid}/environ"))?);
-        let pair =
-            |entry: String| entry.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let pair = |entry: String| {
+            entry
+                .split_once('=')
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        };
         Ok(Service {
             pid,
             command: strings(&fs::read(format!("/proc/{pid}/cmdline"))?),
@@ -84,14 +92,21 @@ impl StackFile {
     /// What the template names the function that is deployed under that name.
     pub(crate) fn named(&self, deployed: &str) -> Option<&str> {
         let mut functions = self.functions.iter();
-        functions.find(|(_, known)| *known == deployed).map(|(name, _)| name.as_str())
+        functions
+            .find(|(_, known)| *known == deployed)
+            .map(|(name, _)| name.as_str())
     }
 
     /// The functions that an emulator runs at this moment.
     pub(crate) fn functions(&self, emulator: u32) -> Vec<Function> {
-        let Ok(all) = fs::read_dir("/proc") else { return Vec::new() };
-        let pids = all.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        pids.filter_map(|pid| self.function(pid, emulator)).collect()
+        let Ok(all) = fs::read_dir("/proc") else {
+            return Vec::new();
+        };
+        let pids = all
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        pids.filter_map(|pid| self.function(pid, emulator))
+            .collect()
     }
 
     fn function(&self, pid: u32, emulator: u32) -> Option<Function> {
@@ -104,16 +119,24 @@ impl StackFile {
             return None;
         }
         let environment = strings(&fs::read(format!("/proc/{pid}/environ")).ok()?);
-        let deployed =
-            environment.iter().find_map(|entry| entry.strip_prefix("AWS_LAMBDA_FUNCTION_NAME="))?;
-        Some(Function { pid, name: self.named(deployed)?.to_owned() })
+        let deployed = environment
+            .iter()
+            .find_map(|entry| entry.strip_prefix("AWS_LAMBDA_FUNCTION_NAME="))?;
+        Some(Function {
+            pid,
+            name: self.named(deployed)?.to_owned(),
+        })
     }
 }
 
 /// What lies in a file of `/proc` whose entries end with a zero byte.
 fn strings(bytes: &[u8]) -> Vec<String> {
-    let entries = bytes.split(|byte| *byte == 0).filter(|entry| !entry.is_empty());
-    entries.map(|entry| String::from_utf8_lossy(entry).into_owned()).collect()
+    let entries = bytes
+        .split(|byte| *byte == 0)
+        .filter(|entry| !entry.is_empty());
+    entries
+        .map(|entry| String::from_utf8_lossy(entry).into_owned())
+        .collect()
 }
 
 fn state_and_parent(pid: u32) -> Option<(char, u32)> {
@@ -137,7 +160,11 @@ pub(crate) fn signal(pid: u32, signal: Signal) -> io::Result<()> {
     };
     // A shell always has it; a program of that name is not on every machine.
     let command = format!("kill {name} {pid}");
-    let sent = Command::new("sh").arg("-c").arg(command).stderr(Stdio::null()).status();
+    let sent = Command::new("sh")
+        .arg("-c")
+        .arg(command)
+        .stderr(Stdio::null())
+        .status();
     sent.map(drop)
 }
 
@@ -164,9 +191,15 @@ impl Service {
         let mut said = Vec::new();
         log.read_to_end(&mut said)?;
         // A line that is being written is for the next time.
-        let whole = said.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let whole = said
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |end| end + 1);
         said.truncate(whole);
-        Ok((String::from_utf8_lossy(&said).into_owned(), before + u64::try_from(whole).unwrap_or_default()))
+        Ok((
+            String::from_utf8_lossy(&said).into_owned(),
+            before + u64::try_from(whole).unwrap_or_default(),
+        ))
     }
 
     /// Changes an argument of its command: what follows `name`, added if it is not there.
@@ -185,14 +218,20 @@ impl Service {
         let mut child = self.child.take();
         until(&format!("process {pid} has ended"), async || {
             // A child of ours is a zombie until it is asked for its end.
-            child.as_mut().map_or_else(|| !runs(pid), |child| child.try_wait().is_ok_and(|end| end.is_some()))
+            child.as_mut().map_or_else(
+                || !runs(pid),
+                |child| child.try_wait().is_ok_and(|end| end.is_some()),
+            )
         })
         .await
     }
 
     /// Starts it again as it was. It ends when we do, however we end.
     pub(crate) fn start(&mut self) -> io::Result<()> {
-        let log = fs::OpenOptions::new().append(true).create(true).open(&self.log)?;
+        let log = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&self.log)?;
         let child = Command::new("python3")
             .arg("local/tied.py")
             .args(&self.command)

@@ -1,5 +1,8 @@
 //! Chance from a seed.
-#![expect(clippy::cast_precision_loss, reason = "a fraction needs no more than 53 bits")]
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "a fraction needs no more than 53 bits"
+)]
 
 /// `SplitMix64` (<https://prng.di.unimi.it/splitmix64.c>).
 #[derive(Debug, Clone)]

@@ -33,7 +33,10 @@ pub(crate) struct Row(HashMap<String, AttributeValue>);
 
 impl Row {
     pub(crate) fn text(&self, name: &str) -> &str {
-        self.0.get(name).and_then(|value| value.as_s().ok()).map_or("", String::as_str)
+        self.0
+            .get(name)
+            .and_then(|value| value.as_s().ok())
+            .map_or("", String::as_str)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -42,13 +45,22 @@ impl Row {
 
     pub(crate) fn number(&self, name: &str) -> i64 {
         let number = self.0.get(name).and_then(|value| value.as_n().ok());
-        number.and_then(|number| number.parse().ok()).unwrap_or_default()
+        number
+            .and_then(|number| number.parse().ok())
+            .unwrap_or_default()
     }
 
     /// The members of a list, each as a row of its own.
     pub(crate) fn list(&self, name: &str) -> Vec<Self> {
-        let members = self.0.get(name).and_then(|value| value.as_l().ok()).into_iter().flatten();
-        members.filter_map(|member| member.as_m().ok().cloned().map(Self)).collect()
+        let members = self
+            .0
+            .get(name)
+            .and_then(|value| value.as_l().ok())
+            .into_iter()
+            .flatten();
+        members
+            .filter_map(|member| member.as_m().ok().cloned().map(Self))
+            .collect()
     }
 }
 
@@ -76,7 +88,11 @@ pub(crate) struct Settled {
 
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { what, class, reason } = self;
+        let Self {
+            what,
+            class,
+            reason,
+        } = self;
         match class {
             Some(class) => write!(f, "{what}: {class}, {reason}"),
             None if reason.is_empty() => write!(f, "{what}: nothing was noted"),
@@ -91,7 +107,10 @@ pub(crate) fn counted<'a>(whys: impl IntoIterator<Item = &'a Why>) -> Vec<String
     for why in whys {
         *counts.entry(why).or_default() += 1;
     }
-    counts.into_iter().map(|(why, count)| format!("{count}× {why}")).collect()
+    counts
+        .into_iter()
+        .map(|(why, count)| format!("{count}× {why}"))
+        .collect()
 }
 
 /// The tables and queues of a stack.
@@ -120,8 +139,14 @@ impl Desk {
 
     /// All rows of a table.
     pub(crate) async fn rows(&self, table: &str) -> Result<Vec<Row>, PlayError> {
-        let pages =
-            self.dynamodb.scan().table_name(table).consistent_read(true).into_paginator().items().send();
+        let pages = self
+            .dynamodb
+            .scan()
+            .table_name(table)
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send();
         let items: Result<Vec<_>, _> = pages.collect().await;
         Ok(items.map_err(failed)?.into_iter().map(Row).collect())
     }
@@ -131,7 +156,10 @@ impl Desk {
         for queue in [&self.stack.queues.fulfillment, &self.stack.queues.receipt] {
             let set = self.sqs.set_queue_attributes().queue_url(queue);
             let name = aws_sdk_sqs::types::QueueAttributeName::VisibilityTimeout;
-            set.attributes(name, seconds.to_string()).send().await.map_err(failed)?;
+            set.attributes(name, seconds.to_string())
+                .send()
+                .await
+                .map_err(failed)?;
         }
         Ok(())
     }
@@ -139,17 +167,30 @@ impl Desk {
     /// Moves back what lies in the dead-letter queues, but for poison.
     pub(crate) async fn redrive(&self) -> Result<usize, PlayError> {
         let queues = &self.stack.queues;
-        let events =
-            self.moved::<FulfillmentJob>(&queues.fulfillment_dead_letter, &queues.fulfillment).await?;
-        let receipts = self.moved::<ReceiptJob>(&queues.receipt_dead_letter, &queues.receipt).await?;
+        let events = self
+            .moved::<FulfillmentJob>(&queues.fulfillment_dead_letter, &queues.fulfillment)
+            .await?;
+        let receipts = self
+            .moved::<ReceiptJob>(&queues.receipt_dead_letter, &queues.receipt)
+            .await?;
         Ok(events + receipts)
     }
 
     async fn moved<J: Job>(&self, dead: &str, queue: &str) -> Result<usize, PlayError> {
         let letters = DeadLetters::new(self.sqs.clone(), dead);
         let queue = Jobs::<J>::new(self.sqs.clone(), queue);
-        let bounds = Bounds { dry_run: false, messages: usize::MAX, only: None };
-        let redriven = redrive(&letters, &queue, &bounds, &mut Pace::per_second(NonZeroU32::MAX)).await;
+        let bounds = Bounds {
+            dry_run: false,
+            messages: usize::MAX,
+            only: None,
+        };
+        let redriven = redrive(
+            &letters,
+            &queue,
+            &bounds,
+            &mut Pace::per_second(NonZeroU32::MAX),
+        )
+        .await;
         match redriven.stopped {
             Some(setback) => Err(setback.into()),
             None => Ok(redriven.moved),
@@ -161,13 +202,22 @@ impl Desk {
         let tables = &self.stack.tables;
         let why = |row: &Row, what: &str| Why {
             what: row.text(what).to_owned(),
-            class: serde_json::from_value(row.text("class").into()).ok().filter(|_| row.has("class")),
+            class: serde_json::from_value(row.text("class").into())
+                .ok()
+                .filter(|_| row.has("class")),
             reason: row.text("reason").to_owned(),
         };
-        let (events, receipts) = (self.rows(&tables.events).await?, self.rows(&tables.receipts).await?);
-        let events = events.iter().filter(|row| matches!(row.text("state"), "stored" | "committed"));
+        let (events, receipts) = (
+            self.rows(&tables.events).await?,
+            self.rows(&tables.receipts).await?,
+        );
+        let events = events
+            .iter()
+            .filter(|row| matches!(row.text("state"), "stored" | "committed"));
         let events = events.map(|row| (row.text("event_id").to_owned(), why(row, "event_type")));
-        let receipts = receipts.iter().filter(|row| matches!(row.text("state"), "pending" | "claimed"));
+        let receipts = receipts
+            .iter()
+            .filter(|row| matches!(row.text("state"), "pending" | "claimed"));
         let receipts = receipts.map(|row| (row.text("receipt_id").to_owned(), why(row, "kind")));
         Ok(events.chain(receipts).collect())
     }
@@ -181,8 +231,18 @@ impl Desk {
         for row in parked(events, usize::MAX).await? {
             match release(events, &queue, &row.event_id, &note).await? {
                 Again::Reopened { .. } | Again::Queued { .. } => {
-                    let (what, reason) = (row.event_type.unwrap_or_default(), row.reason.unwrap_or_default());
-                    released.insert(row.event_id.to_string(), Why { what, class: row.class, reason });
+                    let (what, reason) = (
+                        row.event_type.unwrap_or_default(),
+                        row.reason.unwrap_or_default(),
+                    );
+                    released.insert(
+                        row.event_id.to_string(),
+                        Why {
+                            what,
+                            class: row.class,
+                            reason,
+                        },
+                    );
                 }
                 // It stays as it is, and the check says so.
                 Again::Left(_) => {}

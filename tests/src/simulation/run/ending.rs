@@ -33,7 +33,9 @@ impl Run<'_> {
             if self.needs.sweep {
                 self.begin_sweep();
                 self.go_on()?;
-                let wait = self.dice.between(Duration::from_mins(5), Duration::from_hours(20));
+                let wait = self
+                    .dice
+                    .between(Duration::from_mins(5), Duration::from_hours(20));
                 self.pass(wait);
             }
         }
@@ -42,8 +44,14 @@ impl Run<'_> {
 
     fn undone(&self) -> String {
         let kept = self.world.kept();
-        let events = kept.events.values().filter(|event| event.state.is_pending());
-        let parked = kept.events.values().filter(|event| event.state == EventState::Parked);
+        let events = kept
+            .events
+            .values()
+            .filter(|event| event.state.is_pending());
+        let parked = kept
+            .events
+            .values()
+            .filter(|event| event.state == EventState::Parked);
         let events = events
             .chain(parked)
             .map(|event| format!("\n  {} {} {:?}", event.event_id, event.state, event.reason));
@@ -76,7 +84,10 @@ impl Run<'_> {
         let now = self.world.now();
         let (parked, dead) = {
             let kept = self.world.kept();
-            let parked = kept.events.values().any(|event| event.state == EventState::Parked);
+            let parked = kept
+                .events
+                .values()
+                .any(|event| event.state == EventState::Parked);
             (parked, !kept.dead_letters.is_empty())
         };
         // These are no jobs of ours: SQS itself moves them back.
@@ -91,12 +102,21 @@ impl Run<'_> {
         let mut dice = Dice::of(self.dice.below(u64::MAX), 5);
         let future = Box::pin(async move {
             let mut pace = Pace::per_second(NonZeroU32::MAX);
-            let bounds = redrive::Bounds { dry_run: false, messages: 1_000, only: None };
-            let (jobs, receipts) = (world.dead_letters(Hop::Fulfillment), world.dead_letters(Hop::Receipts));
+            let bounds = redrive::Bounds {
+                dry_run: false,
+                messages: 1_000,
+                only: None,
+            };
+            let (jobs, receipts) = (
+                world.dead_letters(Hop::Fulfillment),
+                world.dead_letters(Hop::Receipts),
+            );
             redrive::redrive::<FulfillmentJob>(&jobs, &world, &bounds, &mut pace).await;
             redrive::redrive::<ReceiptJob>(&receipts, &world, &bounds, &mut pace).await;
             // What fails, or the index does not show yet, is looked after another day.
-            let parked = EventDesk::waiting(&world, EventState::Parked, 1_000).await.unwrap_or_default();
+            let parked = EventDesk::waiting(&world, EventState::Parked, 1_000)
+                .await
+                .unwrap_or_default();
             if let Ok(note) = Note::new("somebody", "a simulated day", now) {
                 for event_id in parked.into_iter().filter(|_| dice.percent(share)) {
                     faults.sky().count("parked events, and released");
@@ -112,8 +132,10 @@ impl Run<'_> {
     pub(super) fn is_undone(&self) -> bool {
         let now = self.world.now();
         let kept = self.world.kept();
-        let is_due = |row: &&Receipt| row.is_owed() && row.due_at.is_none_or(|due_at| due_at <= now);
-        let is_open = |event: &&StoredEvent| event.state.is_pending() || event.state == EventState::Parked;
+        let is_due =
+            |row: &&Receipt| row.is_owed() && row.due_at.is_none_or(|due_at| due_at <= now);
+        let is_open =
+            |event: &&StoredEvent| event.state.is_pending() || event.state == EventState::Parked;
         kept.receipts.values().any(|row| is_due(&row))
             || kept.events.values().any(|event| is_open(&event))
             || !(kept.dead_letters.is_empty() && self.dead_reports.is_empty())

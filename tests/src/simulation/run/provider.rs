@@ -1,5 +1,8 @@
 //! The provider: what is true there, what it announces and when, and who else posts.
-#![expect(clippy::indexing_slicing, reason = "a place in a list that was just looked up")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a place in a list that was just looked up"
+)]
 
 use super::{Act, Delivery, Done, Errand, Run};
 use crate::{drive::INTAKE_LASTS, signed::signed_as, simulation::plan::Truth, story::SECRET};
@@ -11,36 +14,64 @@ use std::{num::NonZeroU64, time::Duration};
 impl Run<'_> {
     /// Something is true at the provider's from now on, or is announced.
     pub(super) fn moment(&mut self, n: usize) {
-        let Some(moment) = self.plan.moments.get(n) else { return };
+        let Some(moment) = self.plan.moments.get(n) else {
+            return;
+        };
         match &moment.truth {
             None => {}
             Some(Truth::Checkout(checkout)) => {
                 // Where no money comes, nobody looks a second time: the order's state stays what it was.
-                let most = if checkout.received > Some(0) { self.weather.api_lag } else { Duration::ZERO };
-                let until = self.world.now().saturating_add(self.dice.between(Duration::ZERO, most));
-                self.world.kept().checkout_is(checkout, until.unwrap_or(Timestamp::MIN));
+                let most = if checkout.received > Some(0) {
+                    self.weather.api_lag
+                } else {
+                    Duration::ZERO
+                };
+                let until = self
+                    .world
+                    .now()
+                    .saturating_add(self.dice.between(Duration::ZERO, most));
+                self.world
+                    .kept()
+                    .checkout_is(checkout, until.unwrap_or(Timestamp::MIN));
             }
             Some(Truth::Refund(refund)) => {
-                self.stage.bundle.provider_has_refunds(std::slice::from_ref(refund));
+                self.stage
+                    .bundle
+                    .provider_has_refunds(std::slice::from_ref(refund));
             }
             Some(Truth::Subscription(news, ended_at)) => {
                 let mut kept = self.world.kept();
-                kept.subscriptions.insert(news.subscription_id.clone(), (**news).clone());
+                kept.subscriptions
+                    .insert(news.subscription_id.clone(), (**news).clone());
                 if let Some(ended_at) = ended_at {
-                    kept.lists.ended.insert(news.subscription_id.clone(), *ended_at);
+                    kept.lists
+                        .ended
+                        .insert(news.subscription_id.clone(), *ended_at);
                 }
             }
             Some(Truth::Invoice(news, made_at)) => {
                 let listed = ((**news).clone(), *made_at);
-                self.world.kept().lists.invoices.insert(news.invoice_id.clone(), listed);
+                self.world
+                    .kept()
+                    .lists
+                    .invoices
+                    .insert(news.invoice_id.clone(), listed);
             }
         }
         let Some(told) = &moment.told else { return };
         self.stats.events += 1;
-        let Ok(event_id) = EventId::new(told.event_id.as_str()) else { return };
+        let Ok(event_id) = EventId::new(told.event_id.as_str()) else {
+            return;
+        };
         let id = format!("msg_{event_id}");
         let never = told.listed && self.dice.percent(self.weather.vanishes);
-        let delivery = Delivery { id, event_id, body: told.body.clone(), tries: 0, taken: never };
+        let delivery = Delivery {
+            id,
+            event_id,
+            body: told.body.clone(),
+            tries: 0,
+            taken: never,
+        };
         self.deliveries.push(delivery);
         if never {
             self.faults.sky().count("webhooks that never came");
@@ -51,7 +82,11 @@ impl Run<'_> {
         let wait = self.lateness();
         self.after(wait, Act::Post(n));
         // What the provider sends twice by itself; more often where it may have been forgotten by then.
-        let twice = if self.weather.forgets && self.weather.retention < 10 { 30 } else { 12 };
+        let twice = if self.weather.forgets && self.weather.retention < 10 {
+            30
+        } else {
+            12
+        };
         while self.dice.percent(twice) {
             let wait = self.lateness();
             self.after(wait, Act::Post(n));
@@ -65,7 +100,10 @@ impl Run<'_> {
             self.faults.sky().count("deliveries in a crowd");
             let now = u64::try_from(self.world.now().as_second()).unwrap_or_default();
             let wait = Duration::from_secs(crowd.get() - now % crowd);
-            return wait + self.dice.between(Duration::ZERO, Duration::from_millis(300));
+            return wait
+                + self
+                    .dice
+                    .between(Duration::ZERO, Duration::from_millis(300));
         }
         let most = match self.dice.below(20) {
             0..=11 => Duration::from_secs(20),
@@ -77,7 +115,9 @@ impl Run<'_> {
     }
 
     pub(super) fn post(&mut self, n: usize) {
-        let Delivery { id, body, event_id, .. } = self.deliveries[n].clone();
+        let Delivery {
+            id, body, event_id, ..
+        } = self.deliveries[n].clone();
         if self.seen.forgotten.contains(&event_id) && !self.calm {
             self.faults.sky().count("forgotten events that came again");
         }
@@ -87,8 +127,17 @@ impl Run<'_> {
 
     /// A delivery that is not the provider's: of another secret, changed on its way, or of long ago.
     pub(super) fn forge(&mut self) {
-        let Some(told) = self.plan.moments.iter().find_map(|moment| moment.told.as_ref()) else { return };
-        let body = told.body.replace(&told.event_id, &format!("fevt_forged{}", self.next));
+        let Some(told) = self
+            .plan
+            .moments
+            .iter()
+            .find_map(|moment| moment.told.as_ref())
+        else {
+            return;
+        };
+        let body = told
+            .body
+            .replace(&told.event_id, &format!("fevt_forged{}", self.next));
         let id = "msg_forged";
         self.faults.sky().count("forgeries");
         match self.dice.below(3) {
@@ -102,18 +151,37 @@ impl Run<'_> {
     }
 
     /// A request with a body, under the signature of a perhaps different one, as of some seconds ago.
-    fn request(&mut self, errand: Errand, id: &str, signed: &str, body: String, secret: &str, ago: i64) {
+    fn request(
+        &mut self,
+        errand: Errand,
+        id: &str,
+        signed: &str,
+        body: String,
+        secret: &str,
+        ago: i64,
+    ) {
         self.stats.deliveries += 1;
-        let then = self.world.now().saturating_sub(SignedDuration::from_secs(ago)).unwrap_or(Timestamp::MIN);
+        let then = self
+            .world
+            .now()
+            .saturating_sub(SignedDuration::from_secs(ago))
+            .unwrap_or(Timestamp::MIN);
         let headers = signed_as(id, secret, signed, then);
         let intake = &self.stage.bundle.intake;
         let future = Box::pin(async move {
             let header = |name: &str| match name {
                 "content-type" => Some("application/json"),
-                _ => headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str()),
+                _ => headers
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| value.as_str()),
             };
-            let incoming =
-                Incoming { method: "POST", provider: "flex", header: &header, body: body.as_bytes() };
+            let incoming = Incoming {
+                method: "POST",
+                provider: "flex",
+                header: &header,
+                body: body.as_bytes(),
+            };
             Done::Answered(intake.take(&incoming).await.reply().status)
         });
         self.begin(errand, INTAKE_LASTS, future);

@@ -44,21 +44,45 @@ impl Run<'_> {
             let ends_at = now.saturating_add(WORKER_LASTS).unwrap_or(Timestamp::MAX);
             let deadline_ms = u64::try_from(ends_at.as_millisecond()).unwrap_or_default();
             let request_id = format!("r{request}");
-            let invocation = Invocation { request_id: &request_id, deadline_ms };
+            let invocation = Invocation {
+                request_id: &request_id,
+                deadline_ms,
+            };
             let (event, bundle) = (event(records), &stage.bundle);
             let (w, world) = (&world, &world);
             Done::Batched(match lane {
                 Lane::Jobs => {
-                    batch::run::<FulfillmentJob, _>(event, invocation, RULES, &bundle.fulfillment, w, world)
-                        .await
+                    batch::run::<FulfillmentJob, _>(
+                        event,
+                        invocation,
+                        RULES,
+                        &bundle.fulfillment,
+                        w,
+                        world,
+                    )
+                    .await
                 }
                 Lane::Receipts => {
-                    batch::run::<ReceiptJob, _>(event, invocation, RECEIPT_RULES, &bundle.receipts, w, world)
-                        .await
+                    batch::run::<ReceiptJob, _>(
+                        event,
+                        invocation,
+                        RECEIPT_RULES,
+                        &bundle.receipts,
+                        w,
+                        world,
+                    )
+                    .await
                 }
                 Lane::Reports => {
-                    batch::run::<Notice, _>(event, invocation, FEEDBACK_RULES, &bundle.feedback, w, world)
-                        .await
+                    batch::run::<Notice, _>(
+                        event,
+                        invocation,
+                        FEEDBACK_RULES,
+                        &bundle.feedback,
+                        w,
+                        world,
+                    )
+                    .await
                 }
             })
         });
@@ -71,18 +95,26 @@ impl Run<'_> {
 
     /// The messages of a queue that somebody works on.
     fn at_work(&self, lane: Lane) -> impl Iterator<Item = &String> {
-        let at_work = self.flights.iter().filter_map(move |flight| match &flight.errand {
-            Errand::Work(of, received) if *of == lane => Some(received),
-            _ => None,
-        });
+        let at_work = self
+            .flights
+            .iter()
+            .filter_map(move |flight| match &flight.errand {
+                Errand::Work(of, received) if *of == lane => Some(received),
+                _ => None,
+            });
         at_work.flatten().map(|received| &received.id)
     }
 
     /// Counts the messages that somebody else still works on.
     fn note_what_is_worked_on(&mut self, lane: Lane, received: &[Received]) {
         let at_work: BTreeSet<String> = self.at_work(lane).cloned().collect();
-        for received in received.iter().filter(|received| at_work.contains(&received.id)) {
-            self.faults.sky().count("messages delivered while worked on");
+        for received in received
+            .iter()
+            .filter(|received| at_work.contains(&received.id))
+        {
+            self.faults
+                .sky()
+                .count("messages delivered while worked on");
             self.troubled.insert((lane as usize, received.id.clone()));
         }
     }
@@ -93,7 +125,8 @@ impl Run<'_> {
             for Spent { id, body } in self.queues[lane as usize].given_up() {
                 let name = (lane as usize, id);
                 // Received once more while somebody works on its last receive.
-                let has_reason = self.troubled.remove(&name) || self.at_work(lane).any(|id| *id == name.1);
+                let has_reason =
+                    self.troubled.remove(&name) || self.at_work(lane).any(|id| *id == name.1);
                 hold!(
                     has_reason && !self.weather.is_fair(),
                     "I1: nothing was in the way of what was given up on: {}",
@@ -108,7 +141,9 @@ impl Run<'_> {
                         continue;
                     }
                 };
-                self.faults.sky().count("messages given up on, and redriven");
+                self.faults
+                    .sky()
+                    .count("messages given up on, and redriven");
                 self.world.kept().give_up(hop, body, "simulated".to_owned());
             }
         }
@@ -118,7 +153,10 @@ impl Run<'_> {
     /// A job, with what is noted on its event.
     fn said(&self, body: &str) -> String {
         let kept = self.world.kept();
-        let noted = kept.events.values().find(|event| body.contains(event.event_id.as_str()));
+        let noted = kept
+            .events
+            .values()
+            .find(|event| body.contains(event.event_id.as_str()));
         let noted = noted.map(|event| (event.state, &event.event_type, &event.reason));
         format!("{body}: {noted:?}")
     }
@@ -140,7 +178,10 @@ impl Run<'_> {
         let now = self.world.now();
         let (jobs, receipts, delays) = {
             let mut kept = self.world.kept();
-            if kept.fulfillment_queue.is_empty() && kept.receipt_queue.is_empty() && kept.delays.is_empty() {
+            if kept.fulfillment_queue.is_empty()
+                && kept.receipt_queue.is_empty()
+                && kept.delays.is_empty()
+            {
                 return;
             }
             let jobs = std::mem::take(&mut kept.fulfillment_queue);
@@ -164,7 +205,11 @@ impl Run<'_> {
 /// Somebody was disturbed at the messages of that errand.
 pub(super) fn trouble(troubled: &mut BTreeSet<(usize, String)>, errand: &Errand) {
     if let Errand::Work(lane, received) = errand {
-        troubled.extend(received.iter().map(|received| (*lane as usize, received.id.clone())));
+        troubled.extend(
+            received
+                .iter()
+                .map(|received| (*lane as usize, received.id.clone())),
+        );
     }
 }
 
@@ -174,8 +219,10 @@ fn jobs(records: &[SqsMessage]) -> BTreeMap<EventId, u32> {
     let mut jobs = BTreeMap::new();
     for record in records {
         let job = serde_json::from_str(record.body.as_deref().unwrap_or_default());
-        let receives =
-            record.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse::<u32>().ok());
+        let receives = record
+            .attributes
+            .get("ApproximateReceiveCount")
+            .and_then(|count| count.parse::<u32>().ok());
         if let (Ok(FulfillmentJob::V1 { event_id }), Some(receives)) = (job, receives) {
             let known = jobs.entry(event_id).or_default();
             *known = receives.max(*known);

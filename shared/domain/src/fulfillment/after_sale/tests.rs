@@ -17,7 +17,10 @@ use std::collections::BTreeMap;
 
 /// Two mats at 20.00 and a mug at 15.00.
 fn sold() -> Checkout {
-    checkout(vec![line("mats", 2, 4000, Some("MAT")), line("mug", 1, 1500, Some("MUG"))])
+    checkout(vec![
+        line("mats", 2, 4000, Some("MAT")),
+        line("mug", 1, 1500, Some("MUG")),
+    ])
 }
 
 /// A shop that has sold two mats and a mug, of ten each.
@@ -36,23 +39,39 @@ fn on_hand(shop: &Shop) -> (i64, i64) {
 fn after_refunds(restock: Restock, amounts: &[i64]) -> (i64, i64) {
     let mut shop = sold_out(restock);
     for (n, amount) in (1_i64..).zip(amounts) {
-        shop.tell(SALE + n, refunded(&format!("fre_{n}"), "succeeded", *amount));
+        shop.tell(
+            SALE + n,
+            refunded(&format!("fre_{n}"), "succeeded", *amount),
+        );
     }
     on_hand(&shop)
 }
 
 fn disputed(second: i64, status: &str) -> Event {
-    told(&format!("fevt_{second}"), second, News::Dispute(dispute_news("fdsp_1", status, None)))
+    told(
+        &format!("fevt_{second}"),
+        second,
+        News::Dispute(dispute_news("fdsp_1", status, None)),
+    )
 }
 
 #[test]
 fn what_no_row_can_hold_is_parked() {
     let mut shop = sold_out(Restock::Never);
     let long = "x".repeat(400_000);
-    shop.tables.orders.get_mut(&order_id()).unwrap().customer.name = Some(long);
+    shop.tables
+        .orders
+        .get_mut(&order_id())
+        .unwrap()
+        .customer
+        .name = Some(long);
     let refund = told("fevt_9", SALE + 1, refunded("fre_1", "succeeded", 1500));
     for event in [refund, disputed(SALE + 1, "needs_response")] {
-        assert_eq!(shop.decide(&event), Decision::Park(Doubt::TooLarge { lines: 2 }), "{event:?}");
+        assert_eq!(
+            shop.decide(&event),
+            Decision::Park(Doubt::TooLarge { lines: 2 }),
+            "{event:?}"
+        );
     }
 }
 
@@ -60,17 +79,40 @@ fn what_no_row_can_hold_is_parked() {
 fn shelves_are_read_where_goods_may_come_back() {
     let shop = sold_out(Restock::Any);
     let wanted = |restock: Restock, order: &Order| {
-        wanted_shelves(order, &Policy { restock, ..policy() }).shelves.map(|(_, skus)| skus)
+        wanted_shelves(
+            order,
+            &Policy {
+                restock,
+                ..policy()
+            },
+        )
+        .shelves
+        .map(|(_, skus)| skus)
     };
-    assert_eq!(wanted(Restock::Any, shop.order()), Some(vec![sku("MAT"), sku("MUG")]));
+    assert_eq!(
+        wanted(Restock::Any, shop.order()),
+        Some(vec![sku("MAT"), sku("MUG")])
+    );
     assert_eq!(wanted(Restock::Never, shop.order()), None);
-    assert_eq!(wanted(Restock::Any, &Order { lines: Vec::new(), ..shop.order().clone() }), None);
+    assert_eq!(
+        wanted(
+            Restock::Any,
+            &Order {
+                lines: Vec::new(),
+                ..shop.order().clone()
+            }
+        ),
+        None
+    );
 }
 
 #[test]
 fn news_of_a_payment_make_no_order() {
     let mut shop = Shop::selling(sold());
-    assert_eq!(shop.tell(SALE, payment_news("fpi_1", Some(paid("succeeded", 5500)))), End::Done);
+    assert_eq!(
+        shop.tell(SALE, payment_news("fpi_1", Some(paid("succeeded", 5500)))),
+        End::Done
+    );
     assert!(shop.tables.orders.is_empty() && shop.receipts().is_empty());
     assert_eq!(on_hand(&shop), (10, 10));
 }
@@ -80,20 +122,37 @@ fn what_is_told_of_a_payment_before_its_order_is_on_the_order() {
     let mut sold = sold();
     sold.payment_intents = vec![id("fpi_1"), id("fpi_2")];
     let mut shop = Shop::selling(sold);
-    shop.tell(SALE - 2, payment_news("fpi_1", Some(paid("succeeded", 4000))));
+    shop.tell(
+        SALE - 2,
+        payment_news("fpi_1", Some(paid("succeeded", 4000))),
+    );
     shop.tell(SALE, completed());
-    shop.tell(SALE + 1, payment_news("fpi_2", Some(paid("succeeded", 1500))));
+    shop.tell(
+        SALE + 1,
+        payment_news("fpi_2", Some(paid("succeeded", 1500))),
+    );
     let told = |order: &Order, name: &str| order.payments[&id(name)].value.received;
-    assert_eq!((told(shop.order(), "fpi_1"), told(shop.order(), "fpi_2")), (Some(4000), Some(1500)));
+    assert_eq!(
+        (told(shop.order(), "fpi_1"), told(shop.order(), "fpi_2")),
+        (Some(4000), Some(1500))
+    );
     assert_eq!(shop.receipts(), ["fcs_1-order"]);
 }
 
 #[test]
 fn that_a_payment_succeeded_is_for_good() {
     let mut shop = sold_out(Restock::Any);
-    shop.tell(SALE + 1, payment_news("fpi_1", Some(paid("succeeded", 5500))));
+    shop.tell(
+        SALE + 1,
+        payment_news("fpi_1", Some(paid("succeeded", 5500))),
+    );
     let before = shop.tables.clone();
-    for late in ["requires_payment_method", "processing", "canceled", "a word of next year"] {
+    for late in [
+        "requires_payment_method",
+        "processing",
+        "canceled",
+        "a word of next year",
+    ] {
         shop.tell(SALE + 2, payment_news("fpi_1", Some(paid(late, 5500))));
     }
     assert_eq!(shop.tables, before);
@@ -106,13 +165,22 @@ fn a_renewals_payment_is_none_of_the_orders() {
     renewal.order_id = Some(order_id());
     shop.tables.links.insert(id("fpi_9"), renewal);
     let before = shop.tables.clone();
-    assert_eq!(shop.tell(SALE + 1, payment_news("fpi_9", Some(paid("succeeded", 1)))), End::Done);
+    assert_eq!(
+        shop.tell(SALE + 1, payment_news("fpi_9", Some(paid("succeeded", 1)))),
+        End::Done
+    );
     assert_eq!(shop.tables, before);
 }
 
 #[test]
 fn news_of_a_charge_are_worth_another_look_at_an_order_that_waits() {
-    let held = with_payments(Checkout { capture: Capture::Manual, ..sold() }, &["requires_capture"]);
+    let held = with_payments(
+        Checkout {
+            capture: Capture::Manual,
+            ..sold()
+        },
+        &["requires_capture"],
+    );
     let mut shop = Shop::selling(held);
     shop.tell(SALE, completed());
     assert_eq!(shop.order().state(), State::Waiting(Funds::Authorized));
@@ -124,11 +192,18 @@ fn news_of_a_charge_are_worth_another_look_at_an_order_that_waits() {
 
 #[test]
 fn a_payment_is_taken_at_its_word_where_the_provider_does_not_tell_of_payments() {
-    let held = Checkout { capture: Capture::Manual, received: None, ..sold() };
+    let held = Checkout {
+        capture: Capture::Manual,
+        received: None,
+        ..sold()
+    };
     let mut shop = Shop::selling(held);
     shop.tell(SALE, completed());
     assert_eq!(shop.order().state(), State::Waiting(Funds::Authorized));
-    shop.tell(SALE + 1, payment_news("fpi_1", Some(paid("succeeded", 5500))));
+    shop.tell(
+        SALE + 1,
+        payment_news("fpi_1", Some(paid("succeeded", 5500))),
+    );
     assert_eq!(shop.order().state(), State::Paid);
 }
 
@@ -136,11 +211,17 @@ fn a_payment_is_taken_at_its_word_where_the_provider_does_not_tell_of_payments()
 fn a_refund_is_an_effect_once_whatever_tells_of_it() {
     let mut shop = sold_out(Restock::Any);
     shop.tell(SALE + 1, refunded("fre_1", "pending", 1500));
-    assert_eq!((shop.order().state(), shop.receipts()), (State::Paid, vec!["fcs_1-order"]));
+    assert_eq!(
+        (shop.order().state(), shop.receipts()),
+        (State::Paid, vec!["fcs_1-order"])
+    );
     shop.tell(SALE + 2, refunded("fre_1", "succeeded", 1500));
     assert_eq!(on_hand(&shop), (8, 10));
     assert_eq!(shop.order().state(), State::PartlyRefunded);
-    shop.api.refunds = vec![refund_news("fre_1", refund_told("fpi_1", "succeeded", 1500))];
+    shop.api.refunds = vec![refund_news(
+        "fre_1",
+        refund_told("fpi_1", "succeeded", 1500),
+    )];
     for overlapping in [
         refunded("fre_1", "succeeded", 1500),
         News::RefundsOf(RefundsOf::Payment(id("fpi_1"))),
@@ -154,12 +235,33 @@ fn a_refund_is_an_effect_once_whatever_tells_of_it() {
 
 #[test]
 fn a_refund_that_comes_to_nothing_changes_nothing_but_its_own_state() {
-    for status in ["pending", "requires_action", "failed", "canceled", "a word of next year"] {
+    for status in [
+        "pending",
+        "requires_action",
+        "failed",
+        "canceled",
+        "a word of next year",
+    ] {
         let mut shop = sold_out(Restock::Any);
         shop.tell(SALE + 1, refunded("fre_1", status, 5500));
-        assert_eq!((shop.order().state(), shop.order().refunded()), (State::Paid, 0), "{status}");
-        assert_eq!(shop.order().refunds[&id("fre_1")].told.value.status.as_str(), status);
-        assert_eq!((on_hand(&shop), shop.receipts()), ((8, 9), vec!["fcs_1-order"]), "{status}");
+        assert_eq!(
+            (shop.order().state(), shop.order().refunded()),
+            (State::Paid, 0),
+            "{status}"
+        );
+        assert_eq!(
+            shop.order().refunds[&id("fre_1")]
+                .told
+                .value
+                .status
+                .as_str(),
+            status
+        );
+        assert_eq!(
+            (on_hand(&shop), shop.receipts()),
+            ((8, 9), vec!["fcs_1-order"]),
+            "{status}"
+        );
     }
 }
 
@@ -183,9 +285,15 @@ fn a_refund_that_succeeded_and_then_failed_is_alarmed_and_no_longer_counted() {
     // Once: the next news find it known.
     assert_eq!(Alerts::between(Some(order), order), Alerts::default());
     // The mug is back, the customer was told: neither is taken back, and neither happens again.
-    assert_eq!((on_hand(&shop), shop.receipts()), ((8, 10), vec!["fcs_1-order", "fre_1-refund"]));
+    assert_eq!(
+        (on_hand(&shop), shop.receipts()),
+        ((8, 10), vec!["fcs_1-order", "fre_1-refund"])
+    );
     shop.tell(SALE + 3, refunded("fre_1", "succeeded", 1500));
-    assert_eq!((on_hand(&shop), shop.receipts()), ((8, 10), vec!["fcs_1-order", "fre_1-refund"]));
+    assert_eq!(
+        (on_hand(&shop), shop.receipts()),
+        ((8, 10), vec!["fcs_1-order", "fre_1-refund"])
+    );
 }
 
 #[test]
@@ -193,7 +301,10 @@ fn a_refund_that_only_ever_failed_is_no_alarm() {
     let mut shop = sold_out(Restock::Any);
     let before = shop.order().clone();
     shop.tell(SALE + 1, refunded("fre_1", "failed", 1500));
-    assert_eq!(Alerts::between(Some(&before), shop.order()), Alerts::default());
+    assert_eq!(
+        Alerts::between(Some(&before), shop.order()),
+        Alerts::default()
+    );
 }
 
 #[test]
@@ -217,7 +328,12 @@ fn a_partial_refund_brings_back_the_line_or_the_piece_that_costs_as_much() {
 fn what_a_partial_refund_is_for_is_never_guessed() {
     assert_eq!(after_refunds(Restock::Any, &[1234]), (8, 9));
     // A line and a piece of another that cost the same are no guess: the line. Two lines that do are one.
-    let twins = || checkout(vec![line("a", 1, 1500, Some("MAT")), line("b", 1, 1500, Some("MUG"))]);
+    let twins = || {
+        checkout(vec![
+            line("a", 1, 1500, Some("MAT")),
+            line("b", 1, 1500, Some("MUG")),
+        ])
+    };
     let mut shop = Shop::selling(twins());
     shop.tell(SALE, completed());
     shop.tell(SALE + 1, refunded("fre_1", "succeeded", 1500));
@@ -227,10 +343,26 @@ fn what_a_partial_refund_is_for_is_never_guessed() {
 #[test]
 fn the_merchants_word_says_what_came_back() {
     let mut shop = sold_out(Restock::Any);
-    let goods = vec![Goods { sku: sku("MAT"), quantity: 1 }, Goods { sku: sku("NO-SUCH"), quantity: 3 }];
-    let told = crate::refund::Told { goods, ..refund_told("fpi_1", "succeeded", 1500) };
+    let goods = vec![
+        Goods {
+            sku: sku("MAT"),
+            quantity: 1,
+        },
+        Goods {
+            sku: sku("NO-SUCH"),
+            quantity: 3,
+        },
+    ];
+    let told = crate::refund::Told {
+        goods,
+        ..refund_told("fpi_1", "succeeded", 1500)
+    };
     shop.tell(SALE + 1, News::Refund(refund_news("fre_1", told)));
-    assert_eq!(on_hand(&shop), (9, 9), "the amount is the mug's, and it was a mat");
+    assert_eq!(
+        on_hand(&shop),
+        (9, 9),
+        "the amount is the mug's, and it was a mat"
+    );
 }
 
 #[test]
@@ -241,7 +373,11 @@ fn no_more_comes_back_than_was_taken() {
     shop.tell(SALE, completed());
     assert_eq!(shop.on_hand("MAT"), 0);
     shop.tell(SALE + 1, refunded("fre_1", "succeeded", 5500));
-    assert_eq!(on_hand(&shop), (1, 10), "of the two mats that were sold, one was there");
+    assert_eq!(
+        on_hand(&shop),
+        (1, 10),
+        "of the two mats that were sold, one was there"
+    );
 }
 
 #[test]
@@ -254,7 +390,10 @@ fn what_the_merchant_does_not_count_does_not_come_back() {
     // Nor what the merchant has ceased to count since.
     let mut shop = sold_out(Restock::Any);
     shop.tables.counters.remove(&sku("MUG"));
-    assert_eq!(shop.tell(SALE + 1, refunded("fre_1", "succeeded", 1500)), End::Done);
+    assert_eq!(
+        shop.tell(SALE + 1, refunded("fre_1", "succeeded", 1500)),
+        End::Done
+    );
     assert_eq!(shop.tables.counters, BTreeMap::from([(sku("MAT"), 8)]));
 }
 
@@ -264,25 +403,42 @@ fn a_renewals_refund_is_kept_on_the_order_and_is_none_of_its_own() {
     let mut renewal = crate::payment::Link::new(id("fpi_9"));
     renewal.order_id = Some(order_id());
     shop.tables.links.insert(id("fpi_9"), renewal);
-    shop.tell(SALE + 1, News::Refund(refund_news("fre_9", refund_told("fpi_9", "succeeded", 5500))));
-    assert_eq!((shop.order().state(), on_hand(&shop)), (State::Paid, (8, 9)));
+    shop.tell(
+        SALE + 1,
+        News::Refund(refund_news(
+            "fre_9",
+            refund_told("fpi_9", "succeeded", 5500),
+        )),
+    );
+    assert_eq!(
+        (shop.order().state(), on_hand(&shop)),
+        (State::Paid, (8, 9))
+    );
     assert!(shop.order().refunds.contains_key(&id("fre_9")));
     assert_eq!(shop.receipts(), ["fcs_1-order", "fre_9-refund"]);
 }
 
 #[test]
 fn where_an_orders_payments_are_not_known_a_refund_is_its_own_unless_it_names_another_invoice() {
-    let sold = Checkout { payment_intents: Vec::new(), invoice_id: Some(id("fin_1")), ..sold() };
-    for (invoice, state) in
-        [(None, State::Refunded), (Some("fin_1"), State::Refunded), (Some("fin_2"), State::Paid)]
-    {
+    let sold = Checkout {
+        payment_intents: Vec::new(),
+        invoice_id: Some(id("fin_1")),
+        ..sold()
+    };
+    for (invoice, state) in [
+        (None, State::Refunded),
+        (Some("fin_1"), State::Refunded),
+        (Some("fin_2"), State::Paid),
+    ] {
         let mut shop = Shop::selling(sold.clone());
         shop.tell(SALE, completed());
         let mut link = crate::payment::Link::new(id("fpi_1"));
         link.order_id = Some(order_id());
         shop.tables.links.insert(id("fpi_1"), link);
-        let told =
-            crate::refund::Told { invoice_id: invoice.map(id), ..refund_told("fpi_1", "succeeded", 5500) };
+        let told = crate::refund::Told {
+            invoice_id: invoice.map(id),
+            ..refund_told("fpi_1", "succeeded", 5500)
+        };
         shop.tell(SALE + 1, News::Refund(refund_news("fre_1", told)));
         assert_eq!(shop.order().state(), state, "{invoice:?}");
     }
@@ -290,21 +446,36 @@ fn where_an_orders_payments_are_not_known_a_refund_is_its_own_unless_it_names_an
 
 #[test]
 fn a_trials_order_that_cost_nothing_has_nothing_to_pay_back() {
-    let free = Checkout { payment_intents: Vec::new(), ..checkout(vec![line("mug", 1, 0, Some("MUG"))]) };
+    let free = Checkout {
+        payment_intents: Vec::new(),
+        ..checkout(vec![line("mug", 1, 0, Some("MUG"))])
+    };
     let mut shop = Shop::selling(free);
     shop.tell(SALE, completed());
     let mut renewal = crate::payment::Link::new(id("fpi_9"));
     renewal.order_id = Some(order_id());
     shop.tables.links.insert(id("fpi_9"), renewal);
-    shop.tell(SALE + 1, News::Refund(refund_news("fre_9", refund_told("fpi_9", "succeeded", 4999))));
-    assert_eq!((shop.order().state(), shop.on_hand("MUG")), (State::Paid, 9));
+    shop.tell(
+        SALE + 1,
+        News::Refund(refund_news(
+            "fre_9",
+            refund_told("fpi_9", "succeeded", 4999),
+        )),
+    );
+    assert_eq!(
+        (shop.order().state(), shop.on_hand("MUG")),
+        (State::Paid, 9)
+    );
 }
 
 #[test]
 fn a_refund_or_a_dispute_waits_for_its_order() {
     for (what, news) in [
         ("refund", refunded("fre_1", "succeeded", 5500)),
-        ("dispute", News::Dispute(dispute_news("fdsp_1", "lost", None))),
+        (
+            "dispute",
+            News::Dispute(dispute_news("fdsp_1", "lost", None)),
+        ),
     ] {
         let mut shop = Shop::selling(sold());
         let event = told("fevt_1", SALE - 1, news);
@@ -312,7 +483,11 @@ fn a_refund_or_a_dispute_waits_for_its_order() {
         assert!(shop.tables.orders.is_empty());
         shop.tell(SALE, completed());
         assert_eq!(shop.deliver(&event), End::Done);
-        assert_eq!(shop.order().refunds.len() + shop.order().disputes.len(), 1, "{what}");
+        assert_eq!(
+            shop.order().refunds.len() + shop.order().disputes.len(),
+            1,
+            "{what}"
+        );
     }
 }
 
@@ -321,15 +496,24 @@ fn a_refund_or_a_dispute_waits_for_its_orders_money() {
     let mut shop = Shop::selling(with_payments(sold(), &["processing"]));
     shop.tell(SALE, completed());
     let waits = |what| End::Waits(Doubt::OrderUnknown(what));
-    assert_eq!(shop.tell(SALE + 1, refunded("fre_1", "succeeded", 5500)), waits("refund"));
-    assert_eq!(shop.deliver(&disputed(SALE + 1, "needs_response")), waits("dispute"));
+    assert_eq!(
+        shop.tell(SALE + 1, refunded("fre_1", "succeeded", 5500)),
+        waits("refund")
+    );
+    assert_eq!(
+        shop.deliver(&disputed(SALE + 1, "needs_response")),
+        waits("dispute")
+    );
 }
 
 #[test]
 fn that_there_is_no_refund_to_read_is_waited_for() {
     let mut shop = sold_out(Restock::Any);
     let waits = End::Waits(Doubt::NoRefund);
-    assert_eq!(shop.tell(SALE + 1, News::RefundsOf(RefundsOf::Payment(id("fpi_1")))), waits);
+    assert_eq!(
+        shop.tell(SALE + 1, News::RefundsOf(RefundsOf::Payment(id("fpi_1")))),
+        waits
+    );
 }
 
 #[test]
@@ -346,7 +530,10 @@ fn a_dispute_is_open_until_it_is_closed() {
         shop.deliver(&disputed(second, status));
         assert_eq!(shop.order().is_disputed(), open, "{status}");
     }
-    assert_eq!(shop.order().disputes[&id("fdsp_1")].told.value.due_by, Some(at(SALE + 10 * DAY)));
+    assert_eq!(
+        shop.order().disputes[&id("fdsp_1")].told.value.due_by,
+        Some(at(SALE + 10 * DAY))
+    );
     // A dispute is a matter of its own: what was paid for is paid for.
     assert_eq!(shop.order().state(), State::Paid);
 }
@@ -355,7 +542,10 @@ fn a_dispute_is_open_until_it_is_closed() {
 fn what_became_of_disputed_money_is_kept_by_its_own_time() {
     let mut shop = sold_out(Restock::Any);
     let tell = |shop: &mut Shop, second, funds| {
-        shop.tell(second, News::Dispute(dispute_news("fdsp_1", "needs_response", funds)));
+        shop.tell(
+            second,
+            News::Dispute(dispute_news("fdsp_1", "needs_response", funds)),
+        );
     };
     tell(&mut shop, SALE + 3, Some(dispute::Funds::Reinstated));
     tell(&mut shop, SALE + 1, Some(dispute::Funds::Withdrawn));
@@ -377,35 +567,84 @@ fn a_dispute_that_is_opened_or_lost_is_alarmed_once() {
     for (second, status, (opened, lost)) in alarms {
         let before = shop.order().clone();
         shop.deliver(&disputed(second, status));
-        let expected = Alerts { dispute_opened: opened, dispute_lost: lost, refund_failed: false };
-        assert_eq!(Alerts::between(Some(&before), shop.order()), expected, "{status}");
+        let expected = Alerts {
+            dispute_opened: opened,
+            dispute_lost: lost,
+            refund_failed: false,
+        };
+        assert_eq!(
+            Alerts::between(Some(&before), shop.order()),
+            expected,
+            "{status}"
+        );
     }
 }
 
 #[test]
 fn news_of_the_other_mode_are_left_to_a_person() {
     let mut shop = sold_out(Restock::Any);
-    let other = |what| End::Parked(Doubt::OtherMode { what, told: Mode::Test, stack: Mode::Live });
-    let News::Payment(payment) = payment_news("fpi_1", None) else { unreachable!() };
-    let payment = crate::payment::News { mode: Some(Mode::Test), ..payment };
+    let other = |what| {
+        End::Parked(Doubt::OtherMode {
+            what,
+            told: Mode::Test,
+            stack: Mode::Live,
+        })
+    };
+    let News::Payment(payment) = payment_news("fpi_1", None) else {
+        unreachable!()
+    };
+    let payment = crate::payment::News {
+        mode: Some(Mode::Test),
+        ..payment
+    };
     assert_eq!(shop.tell(SALE, News::Payment(payment)), other("payment"));
     let refund = refund_news("fre_1", refund_told("fpi_1", "succeeded", 1));
-    let refund = crate::refund::News { mode: Some(Mode::Test), ..refund };
+    let refund = crate::refund::News {
+        mode: Some(Mode::Test),
+        ..refund
+    };
     assert_eq!(shop.tell(SALE, News::Refund(refund)), other("refund"));
-    let dispute = dispute::News { mode: Some(Mode::Test), ..dispute_news("fdsp_1", "lost", None) };
+    let dispute = dispute::News {
+        mode: Some(Mode::Test),
+        ..dispute_news("fdsp_1", "lost", None)
+    };
     assert_eq!(shop.tell(SALE, News::Dispute(dispute)), other("dispute"));
 }
 
 #[test]
 fn a_split_cart_is_one_order_with_both_payments() {
     let mut shop = Shop::selling(with_payments(sold(), &["succeeded", "succeeded"]));
-    shop.tell(SALE - 1, payment_news("fpi_2", Some(paid("succeeded", 2750))));
+    shop.tell(
+        SALE - 1,
+        payment_news("fpi_2", Some(paid("succeeded", 2750))),
+    );
     shop.tell(SALE, completed());
-    shop.tell(SALE + 1, payment_news("fpi_1", Some(paid("succeeded", 2750))));
+    shop.tell(
+        SALE + 1,
+        payment_news("fpi_1", Some(paid("succeeded", 2750))),
+    );
     assert_eq!(shop.order().payments.len(), 2);
     // A refund of either card is the order's.
-    shop.tell(SALE + 2, News::Refund(refund_news("fre_1", refund_told("fpi_1", "succeeded", 2750))));
-    shop.tell(SALE + 3, News::Refund(refund_news("fre_2", refund_told("fpi_2", "succeeded", 2750))));
-    assert_eq!((shop.order().state(), on_hand(&shop)), (State::Refunded, (10, 10)));
-    assert_eq!(shop.receipts(), ["fcs_1-order", "fre_1-refund", "fre_2-refund"]);
+    shop.tell(
+        SALE + 2,
+        News::Refund(refund_news(
+            "fre_1",
+            refund_told("fpi_1", "succeeded", 2750),
+        )),
+    );
+    shop.tell(
+        SALE + 3,
+        News::Refund(refund_news(
+            "fre_2",
+            refund_told("fpi_2", "succeeded", 2750),
+        )),
+    );
+    assert_eq!(
+        (shop.order().state(), on_hand(&shop)),
+        (State::Refunded, (10, 10))
+    );
+    assert_eq!(
+        shop.receipts(),
+        ["fcs_1-order", "fre_1-refund", "fre_2-refund"]
+    );
 }

@@ -14,7 +14,11 @@ use proptest::prelude::*;
 /// Where two values differ, line by line, for people.
 fn difference<T: std::fmt::Debug>(one: &T, other: &T) -> String {
     let (one, other) = (format!("{one:#?}"), format!("{other:#?}"));
-    let lines = one.lines().zip(other.lines()).enumerate().filter(|(_, (one, other))| one != other);
+    let lines = one
+        .lines()
+        .zip(other.lines())
+        .enumerate()
+        .filter(|(_, (one, other))| one != other);
     let lines = lines.map(|(n, (one, other))| format!("{n}: {} | {}", one.trim(), other.trim()));
     lines.take(12).collect::<Vec<_>>().join("\n")
 }
@@ -58,7 +62,10 @@ fn in_every_order(shop: &Shop, events: &[Event], check: &mut dyn FnMut(&Shop, &[
             order.pop();
         }
     }
-    let shop = Shop { reads_back: false, ..shop.clone() };
+    let shop = Shop {
+        reads_back: false,
+        ..shop.clone()
+    };
     go_on(&shop, events, &[], &mut Vec::new(), check);
 }
 
@@ -76,27 +83,41 @@ struct Arrival {
 fn arrival(most: usize) -> impl Strategy<Value = Arrival> {
     let again = prop::collection::vec((any::<prop::sample::Index>(), any::<u32>()), 0..4);
     let races = prop::collection::vec(prop::bool::weighted(0.3), most + 4);
-    (prop::collection::vec(any::<u32>(), most), again, races).prop_map(|(places, again, races)| Arrival {
-        places,
-        again,
-        races,
+    (prop::collection::vec(any::<u32>(), most), again, races).prop_map(|(places, again, races)| {
+        Arrival {
+            places,
+            again,
+            races,
+        }
     })
 }
 
 impl Arrival {
     /// One after the other.
     fn in_order() -> Self {
-        Self { places: (0..100).collect(), again: Vec::new(), races: vec![false; 100] }
+        Self {
+            places: (0..100).collect(),
+            again: Vec::new(),
+            races: vec![false; 100],
+        }
     }
 
     /// Delivers the events in this way. What comes again has an id of its own.
     fn deliver(&self, shop: &mut Shop, events: &[Event]) {
-        let mut coming: Vec<(u32, Event)> = self.places.iter().copied().zip(events.iter().cloned()).collect();
+        let mut coming: Vec<(u32, Event)> = self
+            .places
+            .iter()
+            .copied()
+            .zip(events.iter().cloned())
+            .collect();
         for (n, (which, place)) in self.again.iter().enumerate() {
             let twin = &events[which.index(events.len())];
             coming.push((
                 *place,
-                Event { event_id: id(&format!("{}-twin-{n}", twin.event_id)), ..twin.clone() },
+                Event {
+                    event_id: id(&format!("{}-twin-{n}", twin.event_id)),
+                    ..twin.clone()
+                },
             ));
         }
         coming.sort_by_key(|(place, _)| *place);

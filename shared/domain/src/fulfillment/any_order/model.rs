@@ -6,7 +6,12 @@
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Happens {
     /// The provider told how it stands: at its creation, or after a change.
-    Stands { new: bool, status: &'static str, period_end: i64, trial_end: Option<i64> },
+    Stands {
+        new: bool,
+        status: &'static str,
+        period_end: i64,
+        trial_end: Option<i64>,
+    },
     /// An invoice was paid for a time until then.
     Paid { until: i64 },
     /// An invoice for a time until then was not.
@@ -16,8 +21,16 @@ pub(super) enum Happens {
 }
 
 /// The words of a subscription's life, in its order.
-pub(super) const LIFE: [&str; 8] =
-    ["incomplete", "trialing", "active", "past_due", "unpaid", "paused", "incomplete_expired", "canceled"];
+pub(super) const LIFE: [&str; 8] = [
+    "incomplete",
+    "trialing",
+    "active",
+    "past_due",
+    "unpaid",
+    "paused",
+    "incomplete_expired",
+    "canceled",
+];
 
 /// The documented order of what happens within one second: what the provider tells of the subscription (its creation,
 /// changes in the order in which a subscription lives through them, its end), then its invoices, paid for good.
@@ -25,7 +38,10 @@ pub(super) fn rank(what: &Happens) -> usize {
     match what {
         Happens::Stands { new: true, .. } => 0,
         // A word that means nothing to us comes before all that we know, where it does nothing.
-        Happens::Stands { status, .. } => LIFE.iter().position(|word| word == status).map_or(1, |n| n + 2),
+        Happens::Stands { status, .. } => LIFE
+            .iter()
+            .position(|word| word == status)
+            .map_or(1, |n| n + 2),
         Happens::Over => 20,
         Happens::NotPaid { .. } => 30,
         Happens::Paid { .. } => 40,
@@ -52,14 +68,22 @@ pub(super) struct Model {
 impl Model {
     /// A subscription that does not exist yet.
     pub(super) fn new(grace: i64) -> Self {
-        Self { grace, ..Self::default() }
+        Self {
+            grace,
+            ..Self::default()
+        }
     }
 
     /// Something happens.
     pub(super) fn step(&mut self, at: i64, what: Happens) {
         match what {
             Happens::Stands { status, .. } if !LIFE.contains(&status) => {}
-            Happens::Stands { status, period_end, trial_end, .. } => {
+            Happens::Stands {
+                status,
+                period_end,
+                trial_end,
+                ..
+            } => {
                 self.status = status;
                 self.period_end = period_end;
                 self.trial_end = trial_end;
@@ -95,7 +119,10 @@ impl Model {
         let tried = self.tried && Some(now) < self.trial_end;
         // Nobody is graced who was never let in.
         let known = self.paid_until.is_some() || self.tried || self.status == "past_due";
-        let graced = known && self.owing.is_some_and(|(since, _)| now < since + self.grace);
+        let graced = known
+            && self
+                .owing
+                .is_some_and(|(since, _)| now < since + self.grace);
         paid || match self.status {
             "active" if self.owing.is_none() => now < self.period_end,
             "trialing" | "active" | "past_due" => tried || graced,

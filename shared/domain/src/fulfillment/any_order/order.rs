@@ -6,8 +6,8 @@ use crate::{
     contact, dispute,
     event::{Event, News, RefundsOf},
     fulfillment::testing::{
-        DAY, End, SALE, Shop, Tables, at, changed, checkout, completed, dispute_news, id, line, order_id,
-        paid, payment_news, refund_news, refund_told, sku, told,
+        DAY, End, SALE, Shop, Tables, at, changed, checkout, completed, dispute_news, id, line,
+        order_id, paid, payment_news, refund_news, refund_told, sku, told,
     },
     mode::Mode,
     order::{Funds, State},
@@ -61,8 +61,14 @@ impl For {
     }
 
     fn told(self, status: &str) -> refund::Told {
-        let named = matches!(self, Self::Named).then(|| Goods { sku: sku("MUG"), quantity: 1 });
-        refund::Told { goods: named.into_iter().collect(), ..refund_told("fpi_1", status, self.amount()) }
+        let named = matches!(self, Self::Named).then(|| Goods {
+            sku: sku("MUG"),
+            quantity: 1,
+        });
+        refund::Told {
+            goods: named.into_iter().collect(),
+            ..refund_told("fpi_1", status, self.amount())
+        }
     }
 }
 
@@ -87,7 +93,10 @@ const DISPUTES: [&[&str]; 5] = [
 
 /// What becomes of an order.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a way of telling that is there or not")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a way of telling that is there or not"
+)]
 struct Life {
     split: bool,
     refunds: Vec<(For, usize)>,
@@ -117,11 +126,20 @@ fn life(refunds: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
         prop::collection::vec((kinds, 0..WAYS.len()), refunds),
         prop::option::of(0..DISPUTES.len()),
         prop::option::weighted(0.3, (1_usize..3, any::<bool>())),
-        prop::collection::vec(prop_oneof![2 => Just(0_i64), 1 => Just(1), 1 => Just(DAY)], 4..8),
+        prop::collection::vec(
+            prop_oneof![2 => Just(0_i64), 1 => Just(1), 1 => Just(DAY)],
+            4..8,
+        ),
         any::<[bool; 4]>(),
     )
         .prop_map(
-            |(refunds, dispute, customer, gaps, [split, by_payment, payments_late, payments_read])| Life {
+            |(
+                refunds,
+                dispute,
+                customer,
+                gaps,
+                [split, by_payment, payments_late, payments_read],
+            )| Life {
                 split,
                 by_payment: by_payment && !refunds.is_empty(),
                 refunds,
@@ -136,12 +154,21 @@ fn life(refunds: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
 
 impl Life {
     fn checkout(&self) -> Checkout {
-        let sold = checkout(vec![line("mats", 2, 4000, Some("MAT")), line("mug", 1, 1500, Some("MUG"))]);
-        let payments =
-            if self.split { vec![("fpi_1", 4000), ("fpi_2", 1500)] } else { vec![("fpi_1", TOTAL)] };
+        let sold = checkout(vec![
+            line("mats", 2, 4000, Some("MAT")),
+            line("mug", 1, 1500, Some("MUG")),
+        ]);
+        let payments = if self.split {
+            vec![("fpi_1", 4000), ("fpi_2", 1500)]
+        } else {
+            vec![("fpi_1", TOTAL)]
+        };
         Checkout {
             payment_intents: payments.iter().map(|(name, _)| id(name)).collect(),
-            payments: payments.iter().map(|(name, amount)| (id(name), paid("succeeded", *amount))).collect(),
+            payments: payments
+                .iter()
+                .map(|(name, amount)| (id(name), paid("succeeded", *amount)))
+                .collect(),
             ..sold
         }
     }
@@ -169,11 +196,19 @@ impl Life {
             payments().into_iter().for_each(&mut tell);
             tell(completed());
         }
-        let most = self.refunds.iter().map(|(_, way)| WAYS[*way].len()).max().unwrap_or_default();
+        let most = self
+            .refunds
+            .iter()
+            .map(|(_, way)| WAYS[*way].len())
+            .max()
+            .unwrap_or_default();
         for step in 0..most {
             for (n, (what, way)) in self.refunds.iter().enumerate() {
                 if let Some(status) = WAYS[*way].get(step) {
-                    tell(News::Refund(refund_news(&format!("fre_{n}"), what.told(status))));
+                    tell(News::Refund(refund_news(
+                        &format!("fre_{n}"),
+                        what.told(status),
+                    )));
                 }
             }
         }
@@ -187,7 +222,10 @@ impl Life {
         if let Some((names, deleted)) = self.customer {
             for n in 0..names + usize::from(deleted) {
                 let email = Some(format!("pat{n}@example.com"));
-                let told = (n < names).then_some(contact::Told { name: Some(format!("Pat {n}")), email });
+                let told = (n < names).then_some(contact::Told {
+                    name: Some(format!("Pat {n}")),
+                    email,
+                });
                 tell(News::Customer(contact::News {
                     customer_id: id("fcus_1"),
                     mode: Some(Mode::Live),
@@ -222,7 +260,10 @@ fn shop(life: &Life, events: &[Event], restock: Restock) -> Shop {
     let mut refunds: BTreeMap<_, (Timestamp, refund::News)> = BTreeMap::new();
     for event in events {
         if let News::Refund(news) = &event.news {
-            refunds.insert(news.refund_id.clone(), (event.occurred_at.unwrap(), news.clone()));
+            refunds.insert(
+                news.refund_id.clone(),
+                (event.occurred_at.unwrap(), news.clone()),
+            );
         }
     }
     shop.api.refunds = refunds.into_values().map(|(_, news)| news).collect();
@@ -235,7 +276,9 @@ fn refunds(events: &[Event]) -> BTreeMap<String, (refund::Told, bool)> {
     for event in events {
         if let News::Refund(news) = &event.news {
             let succeeded = news.told.status == refund::Status::Succeeded;
-            let known = refunds.entry(news.refund_id.to_string()).or_insert((news.told.clone(), false));
+            let known = refunds
+                .entry(news.refund_id.to_string())
+                .or_insert((news.told.clone(), false));
             known.1 |= succeeded;
             if !matches!(news.told.status, refund::Status::Other(_)) {
                 known.0 = news.told.clone();
@@ -248,25 +291,35 @@ fn refunds(events: &[Event]) -> BTreeMap<String, (refund::Told, bool)> {
 /// What the shop must have come to, counted by hand.
 fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseError> {
     let refunds = refunds(events);
-    let went: Vec<&refund::Told> = refunds.values().filter(|(_, ever)| *ever).map(|(told, _)| told).collect();
+    let went: Vec<&refund::Told> = refunds
+        .values()
+        .filter(|(_, ever)| *ever)
+        .map(|(told, _)| told)
+        .collect();
     let everything = went.iter().map(|told| told.amount).sum::<i64>() >= TOTAL;
     let (mats, mugs) = match (shop.policy.restock, everything) {
         (Restock::Full | Restock::Any, true) => (MATS, MUGS),
         (Restock::Any, false) => {
-            let goods = life
-                .refunds
-                .iter()
-                .enumerate()
-                .filter(|(n, _)| refunds.get(&format!("fre_{n}")).is_some_and(|(_, ever)| *ever));
-            let (mats, mugs) = goods
-                .fold((0, 0), |(mats, mugs), (_, (what, _))| (mats + what.goods().0, mugs + what.goods().1));
+            let goods = life.refunds.iter().enumerate().filter(|(n, _)| {
+                refunds
+                    .get(&format!("fre_{n}"))
+                    .is_some_and(|(_, ever)| *ever)
+            });
+            let (mats, mugs) = goods.fold((0, 0), |(mats, mugs), (_, (what, _))| {
+                (mats + what.goods().0, mugs + what.goods().1)
+            });
             (mats.min(MATS), mugs.min(MUGS))
         }
         _ => (0, 0),
     };
-    prop_assert_eq!((shop.on_hand("MAT"), shop.on_hand("MUG")), (10 - MATS + mats, 10 - MUGS + mugs));
+    prop_assert_eq!(
+        (shop.on_hand("MAT"), shop.on_hand("MUG")),
+        (10 - MATS + mats, 10 - MUGS + mugs)
+    );
     let order = shop.order();
-    let stands = refunds.values().filter(|(told, _)| told.status == refund::Status::Succeeded);
+    let stands = refunds
+        .values()
+        .filter(|(told, _)| told.status == refund::Status::Succeeded);
     let back: i64 = stands.map(|(told, _)| told.amount).sum();
     let state = match back {
         0 => State::Paid,
@@ -275,21 +328,36 @@ fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseE
     };
     prop_assert_eq!((order.state(), order.refunded()), (state, back));
     let last = events.iter().rev().find_map(|event| match &event.news {
-        News::Dispute(news) => Some(news.told.status.as_str()).filter(|status| !status.contains(' ')),
+        News::Dispute(news) => {
+            Some(news.told.status.as_str()).filter(|status| !status.contains(' '))
+        }
         _ => None,
     });
-    let open = last.is_some_and(|status| status.ends_with("needs_response") || status == "under_review");
+    let open =
+        last.is_some_and(|status| status.ends_with("needs_response") || status == "under_review");
     prop_assert_eq!(order.is_disputed(), open);
     for event in events {
         if let News::Payment(news) = &event.news {
-            let known = order.payments.get(&news.payment_intent_id).map(|told| told.value.clone());
+            let known = order
+                .payments
+                .get(&news.payment_intent_id)
+                .map(|told| told.value.clone());
             prop_assert_eq!(known, news.told.clone());
         }
     }
-    let mut mails: BTreeSet<String> =
-        refunds.iter().filter(|(_, (_, ever))| *ever).map(|(id, _)| format!("{id}-refund")).collect();
+    let mut mails: BTreeSet<String> = refunds
+        .iter()
+        .filter(|(_, (_, ever))| *ever)
+        .map(|(id, _)| format!("{id}-refund"))
+        .collect();
     mails.insert("fcs_1-order".to_owned());
-    prop_assert_eq!(shop.receipts().into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), mails);
+    prop_assert_eq!(
+        shop.receipts()
+            .into_iter()
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>(),
+        mails
+    );
     Ok(())
 }
 
@@ -299,14 +367,20 @@ fn bare(shop: &Shop) -> Tables {
     for order in tables.orders.values_mut() {
         order.version = 0;
         order.payments.values_mut().for_each(|told| told.at = at(0));
-        order.refunds.values_mut().for_each(|refund| refund.told.at = at(0));
+        order
+            .refunds
+            .values_mut()
+            .for_each(|refund| refund.told.at = at(0));
     }
     for link in tables.links.values_mut() {
         link.version = 0;
         link.news_at = None;
         link.told = None;
     }
-    tables.contacts.values_mut().for_each(|contact| contact.version = 0);
+    tables
+        .contacts
+        .values_mut()
+        .for_each(|contact| contact.version = 0);
     for receipt in tables.receipts.values_mut() {
         if let Kind::Refund { refunded_at, .. } = &mut receipt.kind {
             *refunded_at = at(0);
@@ -317,12 +391,22 @@ fn bare(shop: &Shop) -> Tables {
 
 /// For people.
 fn story(events: &[Event]) -> String {
-    let line = |(n, event): (usize, &Event)| format!("{n}: {:?} {:?}", event.occurred_at, event.news);
-    events.iter().enumerate().map(line).collect::<Vec<_>>().join("\n")
+    let line =
+        |(n, event): (usize, &Event)| format!("{n}: {:?} {:?}", event.occurred_at, event.news);
+    events
+        .iter()
+        .enumerate()
+        .map(line)
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn restock() -> impl Strategy<Value = Restock> {
-    prop_oneof![Just(Restock::Never), Just(Restock::Full), Just(Restock::Any)]
+    prop_oneof![
+        Just(Restock::Never),
+        Just(Restock::Full),
+        Just(Restock::Any)
+    ]
 }
 
 fn check_same(
@@ -333,10 +417,19 @@ fn check_same(
     order: &dyn std::fmt::Debug,
 ) -> Result<(), TestCaseError> {
     check_end(life, events, end).map_err(|error| {
-        TestCaseError::fail(format!("{error} in the order {order:?}:\n{}", story(events)))
+        TestCaseError::fail(format!(
+            "{error} in the order {order:?}:\n{}",
+            story(events)
+        ))
     })?;
     let bare = bare(end);
-    prop_assert!(bare == *rows, "{} in the order {:?}:\n{}", difference(&bare, rows), order, story(events));
+    prop_assert!(
+        bare == *rows,
+        "{} in the order {:?}:\n{}",
+        difference(&bare, rows),
+        order,
+        story(events)
+    );
     Ok(())
 }
 

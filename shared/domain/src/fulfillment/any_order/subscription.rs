@@ -11,8 +11,8 @@ use crate::{
     fulfillment::{
         subscription::still_so,
         testing::{
-            DAY, End, SALE, Shop, Tables, at, bill, checkout, id, invoice_news, item, line, snapshot,
-            subscription_news, told,
+            DAY, End, SALE, Shop, Tables, at, bill, checkout, id, invoice_news, item, line,
+            snapshot, subscription_news, told,
         },
     },
     ids::SubscriptionId,
@@ -63,7 +63,10 @@ enum Ending {
 
 /// One subscription's life, and how much the provider tells of it.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a way of telling that is there or not")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a way of telling that is there or not"
+)]
 struct Life {
     /// Its trial.
     trial_days: Option<i64>,
@@ -130,7 +133,14 @@ impl Provider<'_> {
         let event_id = format!("fevt_{}_{}", self.n, self.moments.len());
         let event = told(&event_id, self.now, news);
         let truth = self.stands.clone();
-        self.moments.push(Moment { at: self.now, event, of: self.n, happens, truth, mail });
+        self.moments.push(Moment {
+            at: self.now,
+            event,
+            of: self.n,
+            happens,
+            truth,
+            mail,
+        });
     }
 
     fn tells_state(&mut self, source: Source) {
@@ -174,7 +184,13 @@ impl Provider<'_> {
     }
 
     /// The invoice is paid, or is not, for `period`.
-    fn tells_invoice(&mut self, event: InvoiceEvent, amount: i64, period: (i64, i64), is_first: bool) {
+    fn tells_invoice(
+        &mut self,
+        event: InvoiceEvent,
+        amount: i64,
+        period: (i64, i64),
+        is_first: bool,
+    ) {
         let on_paper = match (self.life.bills_the_past, is_first) {
             (false, _) => period,
             (true, true) => (period.0, period.0),
@@ -185,8 +201,11 @@ impl Provider<'_> {
             bill.payment_intent_id = Some(id(&format!("fpi_{}_{}", self.n, self.invoices)));
         }
         let paid = event == InvoiceEvent::Paid;
-        let happens =
-            if paid { Happens::Paid { until: period.1 } } else { Happens::NotPaid { until: period.1 } };
+        let happens = if paid {
+            Happens::Paid { until: period.1 }
+        } else {
+            Happens::NotPaid { until: period.1 }
+        };
         let name = if paid { "invoice" } else { "payment_failed" };
         let mail = (amount > 0 && !is_first).then(|| format!("{}-{name}", self.invoice()));
         let news = invoice_news(&self.name(), &self.invoice(), event, bill);
@@ -250,7 +269,12 @@ impl Provider<'_> {
             self.stands.period_end = Some(at(start + PERIOD));
             self.tells_state(Source::Created);
             if self.life.first_fails {
-                self.tells_invoice(InvoiceEvent::PaymentFailed, PRICE, (start, start + PERIOD), true);
+                self.tells_invoice(
+                    InvoiceEvent::PaymentFailed,
+                    PRICE,
+                    (start, start + PERIOD),
+                    true,
+                );
                 self.now += 30;
             }
             let paid = move |provider: &mut Self| {
@@ -287,8 +311,9 @@ impl Provider<'_> {
 
     fn renews(&mut self, renewal: Renewal) {
         let period = self.turns();
-        let paid =
-            move |provider: &mut Self| provider.tells_invoice(InvoiceEvent::Paid, PRICE, period, false);
+        let paid = move |provider: &mut Self| {
+            provider.tells_invoice(InvoiceEvent::Paid, PRICE, period, false)
+        };
         match renewal {
             Renewal::Paid => self.changes("active", paid, self.life.silent),
             Renewal::Recovers(tries) => {
@@ -330,7 +355,12 @@ impl Provider<'_> {
                 self.now = self.now.max(self.period_end());
                 self.ends();
             }
-            Ending::Unpaid { tries, leaves, gives_up, deleted } => {
+            Ending::Unpaid {
+                tries,
+                leaves,
+                gives_up,
+                deleted,
+            } => {
                 let period = self.turns();
                 self.fails(period, tries);
                 if leaves {
@@ -386,7 +416,10 @@ fn checkout_of(life: &Life, n: usize) -> Checkout {
         client_reference_id: None,
         subscription_id: Some(id(&format!("fsub_{n}"))),
         invoice_id: life.first_known_by[0].then(|| id(&format!("fin_{n}_1"))),
-        payment_intents: (price > 0).then(|| id(&format!("fpi_{n}_1"))).into_iter().collect(),
+        payment_intents: (price > 0)
+            .then(|| id(&format!("fpi_{n}_1")))
+            .into_iter()
+            .collect(),
         ..checkout(vec![line("gym", 1, price, None)])
     }
 }
@@ -403,11 +436,25 @@ impl History {
         let mut moments = Vec::new();
         let mut now = SALE;
         for (n, life) in lives.iter().enumerate() {
-            let stands = Snapshot { items: vec![item("fprod_gym")], ..snapshot("incomplete", now) };
+            let stands = Snapshot {
+                items: vec![item("fprod_gym")],
+                ..snapshot("incomplete", now)
+            };
             let gaps = life.gaps.iter().cycle();
-            let mut provider = Provider { life, n, now, stands, gaps, invoices: 0, moments: Vec::new() };
+            let mut provider = Provider {
+                life,
+                n,
+                now,
+                stands,
+                gaps,
+                invoices: 0,
+                moments: Vec::new(),
+            };
             provider.begins();
-            let completed = News::Checkout { order_id: id(&format!("fcs_{n}")), completed: true };
+            let completed = News::Checkout {
+                order_id: id(&format!("fcs_{n}")),
+                completed: true,
+            };
             provider.tells(None, Some(format!("fcs_{n}-order")), completed);
             for (done, renewal) in life.renewals.iter().enumerate() {
                 provider.renews(*renewal);
@@ -433,8 +480,11 @@ impl History {
     /// For people.
     fn story(&self) -> String {
         let line = |(n, moment): (usize, &Moment)| {
-            let happens =
-                moment.happens.map_or("the checkout is completed".to_owned(), |what| format!("{what:?}"));
+            let happens = moment
+                .happens
+                .map_or("the checkout is completed".to_owned(), |what| {
+                    format!("{what:?}")
+                });
             format!("\n{n}: {:+} {}: {happens}", moment.at - SALE, moment.of)
         };
         self.moments.iter().enumerate().map(line).collect()
@@ -442,11 +492,17 @@ impl History {
 
     fn cut(&self, most: usize) -> Self {
         let moments = self.moments.iter().take(most).cloned().collect();
-        Self { lives: self.lives.clone(), moments }
+        Self {
+            lives: self.lives.clone(),
+            moments,
+        }
     }
 
     fn events(&self) -> Vec<Event> {
-        self.moments.iter().map(|moment| moment.event.clone()).collect()
+        self.moments
+            .iter()
+            .map(|moment| moment.event.clone())
+            .collect()
     }
 
     /// The histories that this one once was: cut after each second in which something happened.
@@ -455,7 +511,10 @@ impl History {
             let next = self.moments.get(*n);
             next.is_none_or(|next| next.at > self.moments[n - 1].at)
         };
-        (1..=self.moments.len()).filter(ends).map(|n| self.cut(n)).collect()
+        (1..=self.moments.len())
+            .filter(ends)
+            .map(|n| self.cut(n))
+            .collect()
     }
 
     fn shop(&self, grace: i64) -> Shop {
@@ -466,7 +525,9 @@ impl History {
         shop.now = at(self.last_at() + 5);
         for (n, life) in self.lives.iter().enumerate() {
             let checkout = checkout_of(life, n);
-            shop.api.checkouts.insert(checkout.order_id.clone(), checkout);
+            shop.api
+                .checkouts
+                .insert(checkout.order_id.clone(), checkout);
         }
         for moment in &self.moments {
             let name: SubscriptionId = id(&format!("fsub_{}", moment.of));
@@ -480,8 +541,9 @@ impl History {
         let walk = |n: usize| {
             let mut model = Model::new(grace);
             let mine = self.moments.iter().filter(|moment| moment.of == n);
-            let mut steps: Vec<(i64, Happens)> =
-                mine.filter_map(|moment| Some((moment.at, moment.happens?))).collect();
+            let mut steps: Vec<(i64, Happens)> = mine
+                .filter_map(|moment| Some((moment.at, moment.happens?)))
+                .collect();
             steps.sort_by_key(|(at, what)| (*at, rank(what)));
             for (at, what) in steps {
                 model.step(at, what);
@@ -500,7 +562,10 @@ impl History {
         let mut looks = BTreeSet::from([from, from + 1]);
         for moment in &self.moments {
             let truth = &moment.truth;
-            let ends = [truth.period_end, truth.trial_end].into_iter().flatten().map(Timestamp::as_second);
+            let ends = [truth.period_end, truth.trial_end]
+                .into_iter()
+                .flatten()
+                .map(Timestamp::as_second);
             for end in ends.chain([moment.at, moment.at + grace]) {
                 looks.extend([end - 1, end, end + 1]);
             }
@@ -513,24 +578,38 @@ impl History {
     fn mails(&self) -> BTreeSet<String> {
         let mut mails = BTreeSet::new();
         for (n, _) in self.lives.iter().enumerate() {
-            let mine: Vec<&Moment> = self.moments.iter().filter(|moment| moment.of == n).collect();
-            if !mine.iter().any(|moment| matches!(moment.event.news, News::Checkout { .. })) {
+            let mine: Vec<&Moment> = self
+                .moments
+                .iter()
+                .filter(|moment| moment.of == n)
+                .collect();
+            if !mine
+                .iter()
+                .any(|moment| matches!(moment.event.news, News::Checkout { .. }))
+            {
                 continue;
             }
-            let over = mine.iter().any(|moment| matches!(moment.happens, Some(Happens::Over)));
-            let told: BTreeSet<&String> = mine.iter().filter_map(|moment| moment.mail.as_ref()).collect();
+            let over = mine
+                .iter()
+                .any(|moment| matches!(moment.happens, Some(Happens::Over)));
+            let told: BTreeSet<&String> = mine
+                .iter()
+                .filter_map(|moment| moment.mail.as_ref())
+                .collect();
             mails.extend(
                 told.iter()
                     .filter(|mail| {
                         let failed = mail.strip_suffix("-payment_failed");
-                        failed.is_none_or(|invoice| !over && !told.contains(&format!("{invoice}-invoice")))
+                        failed.is_none_or(|invoice| {
+                            !over && !told.contains(&format!("{invoice}-invoice"))
+                        })
                     })
                     .map(|mail| (*mail).clone()),
             );
             let last = mine.iter().rev().find_map(|moment| match moment.happens {
-                Some(Happens::Stands { status, trial_end, .. }) if LIFE.contains(&status) => {
-                    Some((status, trial_end, &moment.truth))
-                }
+                Some(Happens::Stands {
+                    status, trial_end, ..
+                }) if LIFE.contains(&status) => Some((status, trial_end, &moment.truth)),
                 _ => None,
             });
             if let Some(("trialing", Some(trial_end), truth)) = last
@@ -547,10 +626,21 @@ impl History {
 
 /// The mails that would go out in the end.
 fn sent(shop: &Shop) -> BTreeSet<String> {
-    let is_sent =
-        |kind: &Mail| still_so(kind, kind.subscription_id().and_then(|id| shop.tables.subscriptions.get(id)));
-    let receipts = shop.tables.receipts.values().filter(|receipt| is_sent(&receipt.kind));
-    receipts.map(|receipt| receipt.receipt_id.to_string()).collect()
+    let is_sent = |kind: &Mail| {
+        still_so(
+            kind,
+            kind.subscription_id()
+                .and_then(|id| shop.tables.subscriptions.get(id)),
+        )
+    };
+    let receipts = shop
+        .tables
+        .receipts
+        .values()
+        .filter(|receipt| is_sent(&receipt.kind));
+    receipts
+        .map(|receipt| receipt.receipt_id.to_string())
+        .collect()
 }
 
 /// The rows, apart from versions and from what depends on when the provider was asked. Why there is access is among
@@ -563,11 +653,18 @@ fn bare(shop: &Shop, up_to_date: bool) -> Tables {
         if !up_to_date {
             row.reason = Reason::Paid;
             row.reason_text.clear();
-            row.grants.values_mut().for_each(|access| access.reason = Reason::Paid);
+            row.grants
+                .values_mut()
+                .for_each(|access| access.reason = Reason::Paid);
         }
     }
     for row in tables.links.values_mut() {
-        *row = Link { version: 0, told: None, news_at: None, ..row.clone() };
+        *row = Link {
+            version: 0,
+            told: None,
+            news_at: None,
+            ..row.clone()
+        };
     }
     for row in tables.subscriptions.values_mut() {
         row.version = 0;
@@ -577,7 +674,9 @@ fn bare(shop: &Shop, up_to_date: bool) -> Tables {
             (plan.at, plan.value.source) = (at(0), Source::Updated);
         }
         row.trial_notice_id = None;
-        row.invoices.values_mut().for_each(|invoice| invoice.notice_id = None);
+        row.invoices
+            .values_mut()
+            .for_each(|invoice| invoice.notice_id = None);
     }
     let sent = sent(shop);
     tables.receipts.retain(|id, _| sent.contains(id.as_str()));
@@ -592,7 +691,8 @@ fn stand(shop: &Shop) -> BTreeMap<SubscriptionId, Snapshot> {
         ..told.value.clone()
     };
     let rows = shop.tables.subscriptions.iter();
-    rows.filter_map(|(id, row)| Some((id.clone(), stands(row.snapshot.as_ref()?)))).collect()
+    rows.filter_map(|(id, row)| Some((id.clone(), stands(row.snapshot.as_ref()?))))
+        .collect()
 }
 
 /// Holds what the rows say against the model.
@@ -627,11 +727,19 @@ fn check_access(
 fn is_up_to_date(history: &History, shop: &Shop) -> bool {
     let stands = stand(shop);
     shop.api.subscriptions.iter().all(|(id, truth)| {
-        let told = history.moments.iter().rev().find_map(|moment| match &moment.event.news {
-            News::Subscription(news) if news.subscription_id == *id => Some(&news.snapshot),
-            _ => None,
-        });
-        let bare = |of: &Snapshot| Snapshot { source: Source::Updated, latest_invoice: None, ..of.clone() };
+        let told = history
+            .moments
+            .iter()
+            .rev()
+            .find_map(|moment| match &moment.event.news {
+                News::Subscription(news) if news.subscription_id == *id => Some(&news.snapshot),
+                _ => None,
+            });
+        let bare = |of: &Snapshot| Snapshot {
+            source: Source::Updated,
+            latest_invoice: None,
+            ..of.clone()
+        };
         stands.contains_key(id) && told.map(bare) == Some(bare(truth))
     })
 }
@@ -654,7 +762,14 @@ fn check_all_orders(history: &History, grace: i64) -> Result<(), TestCaseError> 
         if failure.is_err() {
             return;
         }
-        failure = check_end(history, end, grace, &order, &rows, up_to_date.then_some(&stands));
+        failure = check_end(
+            history,
+            end,
+            grace,
+            &order,
+            &rows,
+            up_to_date.then_some(&stands),
+        );
     });
     failure
 }
@@ -668,11 +783,28 @@ fn check_end(
     stands: Option<&BTreeMap<SubscriptionId, Snapshot>>,
 ) -> Result<(), TestCaseError> {
     check_access(history, end, grace, history.last_at(), order)?;
-    prop_assert_eq!(sent(end), history.mails(), "in the order {:?}: {}", order, history.story());
+    prop_assert_eq!(
+        sent(end),
+        history.mails(),
+        "in the order {:?}: {}",
+        order,
+        history.story()
+    );
     let bare = bare(end, stands.is_some());
-    let differs = || (difference(&bare, rows), stands.map(|stands| difference(&stand(end), stands)));
+    let differs = || {
+        (
+            difference(&bare, rows),
+            stands.map(|stands| difference(&stand(end), stands)),
+        )
+    };
     let same = bare == *rows && stands.is_none_or(|stands| stand(end) == *stands);
-    prop_assert!(same, "{:?} in the order {:?}: {}", differs(), order, history.story());
+    prop_assert!(
+        same,
+        "{:?} in the order {:?}: {}",
+        differs(),
+        order,
+        history.story()
+    );
     Ok(())
 }
 
@@ -705,47 +837,53 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
         any::<bool>(),
         prop::collection::vec(renewal(), renewals),
         ending(),
-        prop::collection::vec(prop_oneof![3 => Just(0_i64), 2 => Just(1), 1 => Just(60)], 4..8),
+        prop::collection::vec(
+            prop_oneof![3 => Just(0_i64), 2 => Just(1), 1 => Just(60)],
+            4..8,
+        ),
         any::<[bool; 13]>(),
     )
-        .prop_map(|(trial_days, starts_incomplete, renewals, ending, gaps, told)| {
-            let [
-                invoice_first,
-                both_names,
-                silent,
-                bills_the_past,
-                first_fails,
-                bills_nothing,
-                announces,
-                extends,
-                straggles,
-                changes_plan,
-                by_checkout,
-                by_creation,
-                by_payment,
-            ] = told;
-            // A status that says nothing of the time that is paid for, and an invoice that does not either: nobody
-            // can know.
-            let unknowable = matches!(ending, Ending::Paused | Ending::Strange | Ending::Canceled);
-            Life {
-                trial_days,
-                starts_incomplete,
-                renewals,
-                ending,
-                gaps,
-                invoice_first,
-                both_names,
-                silent,
-                first_fails,
-                bills_nothing,
-                announces,
-                extends,
-                straggles,
-                bills_the_past: bills_the_past && !unknowable,
-                first_known_by: [by_checkout, by_creation, by_payment],
-                changes_plan,
-            }
-        })
+        .prop_map(
+            |(trial_days, starts_incomplete, renewals, ending, gaps, told)| {
+                let [
+                    invoice_first,
+                    both_names,
+                    silent,
+                    bills_the_past,
+                    first_fails,
+                    bills_nothing,
+                    announces,
+                    extends,
+                    straggles,
+                    changes_plan,
+                    by_checkout,
+                    by_creation,
+                    by_payment,
+                ] = told;
+                // A status that says nothing of the time that is paid for, and an invoice that does not either: nobody
+                // can know.
+                let unknowable =
+                    matches!(ending, Ending::Paused | Ending::Strange | Ending::Canceled);
+                Life {
+                    trial_days,
+                    starts_incomplete,
+                    renewals,
+                    ending,
+                    gaps,
+                    invoice_first,
+                    both_names,
+                    silent,
+                    first_fails,
+                    bills_nothing,
+                    announces,
+                    extends,
+                    straggles,
+                    bills_the_past: bills_the_past && !unknowable,
+                    first_known_by: [by_checkout, by_creation, by_payment],
+                    changes_plan,
+                }
+            },
+        )
 }
 
 proptest! {

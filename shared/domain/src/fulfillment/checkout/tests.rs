@@ -18,7 +18,10 @@ use proptest::prelude::*;
 
 fn decided(checkout: &Checkout, shelves: &[Shelf]) -> Decision {
     let event = stored(&told("fevt_1", SALE, completed()));
-    let rows = Rows { shelves: shelves.to_vec(), ..Rows::default() };
+    let rows = Rows {
+        shelves: shelves.to_vec(),
+        ..Rows::default()
+    };
     decide(&event, true, checkout, &rows, &policy(), at(NOW))
 }
 
@@ -32,7 +35,10 @@ fn fulfilled(checkout: &Checkout, shelves: &[Shelf]) -> (Order, Commit) {
 #[test]
 fn a_line_without_a_sku_has_its_mapping_row_read_before_any_shelf() {
     let named = wanted(&checkout(vec![line("a", 1, 3000, Some("MAT"))]));
-    assert_eq!((named.mapping.len(), named.shelves.map(|(_, skus)| skus)), (0, Some(vec![sku("MAT")])));
+    assert_eq!(
+        (named.mapping.len(), named.shelves.map(|(_, skus)| skus)),
+        (0, Some(vec![sku("MAT")]))
+    );
     let unnamed = wanted(&checkout(vec![line("a", 1, 3000, None)]));
     assert_eq!((unnamed.mapping.is_empty(), unnamed.shelves), (false, None));
 }
@@ -42,44 +48,83 @@ fn a_checkout_that_waits_was_read_too_early_if_its_payment_was_heard_of_since() 
     let sale = checkout(vec![line("a", 1, 3000, Some("MAT"))]);
     let payment = sale.payment_intents[0].clone();
     let heard = |news_at: i64| {
-        let link = payment::Link { news_at: Some(at(news_at)), ..payment::Link::new(payment.clone()) };
-        Rows { links: [(payment.clone(), link)].into(), ..Rows::default() }
+        let link = payment::Link {
+            news_at: Some(at(news_at)),
+            ..payment::Link::new(payment.clone())
+        };
+        Rows {
+            links: [(payment.clone(), link)].into(),
+            ..Rows::default()
+        }
     };
     let waits = Decision::Nothing { owed: Vec::new() };
-    let early = |decision: &Decision, news_at: i64| read_too_early(decision, &heard(news_at), at(SALE));
-    assert_eq!([-1, 0, 1].map(|after| early(&waits, SALE + after)), [false, true, true]);
+    let early =
+        |decision: &Decision, news_at: i64| read_too_early(decision, &heard(news_at), at(SALE));
+    assert_eq!(
+        [-1, 0, 1].map(|after| early(&waits, SALE + after)),
+        [false, true, true]
+    );
     assert!(!read_too_early(&waits, &Rows::default(), at(SALE)));
     let fulfills = decided(&sale, &[shelf("MAT", 5)]);
     assert!(!early(&fulfills, SALE + 1) && !early(&Decision::Park(Doubt::NoSubject), SALE + 1));
 }
 
 #[test]
-fn an_order_that_waits_is_written_when_something_is_new_and_has_its_receipt_when_its_money_is_here() {
+fn an_order_that_waits_is_written_when_something_is_new_and_has_its_receipt_when_its_money_is_here()
+{
     let sale = |status: &str, received: i64| {
         let sale = with_payments(checkout(vec![line("a", 1, 3000, Some("MAT"))]), &[status]);
-        Checkout { capture: Capture::Manual, received: Some(received), ..sale }
+        Checkout {
+            capture: Capture::Manual,
+            received: Some(received),
+            ..sale
+        }
     };
     let mut shop = Shop::selling(sale("requires_capture", 0));
     shop.tell(SALE, completed());
-    assert_eq!((shop.order().funds, &shop.order().receipt_id), (Funds::Authorized, &None));
+    assert_eq!(
+        (shop.order().funds, &shop.order().receipt_id),
+        (Funds::Authorized, &None)
+    );
     let look = |shop: &Shop| shop.decide(&told("fevt_9", SALE + 60, completed()));
-    assert_eq!(look(&shop), Decision::Nothing { owed: Vec::new() }, "nothing but the time is new");
+    assert_eq!(
+        look(&shop),
+        Decision::Nothing { owed: Vec::new() },
+        "nothing but the time is new"
+    );
     let mut other = sale("requires_capture", 0);
-    other.payments.values_mut().for_each(|told| told.amount = Some(3001));
+    other
+        .payments
+        .values_mut()
+        .for_each(|told| told.amount = Some(3001));
     shop.api.checkouts.insert(order_id(), other);
-    assert!(matches!(look(&shop), Decision::Write(_)), "what is told of the payment is new");
-    shop.api.checkouts.insert(order_id(), sale("succeeded", 3000));
+    assert!(
+        matches!(look(&shop), Decision::Write(_)),
+        "what is told of the payment is new"
+    );
+    shop.api
+        .checkouts
+        .insert(order_id(), sale("succeeded", 3000));
     shop.tell(SALE + 120, completed());
-    assert_eq!((shop.order().funds, &shop.order().receipt_id), (Funds::Received, &Some(id("fcs_1-order"))));
+    assert_eq!(
+        (shop.order().funds, &shop.order().receipt_id),
+        (Funds::Received, &Some(id("fcs_1-order")))
+    );
 }
 
 #[test]
 fn a_paid_checkout_is_fulfilled() {
     let (order, commit) = fulfilled(
-        &checkout(vec![line("a", 2, 3000, Some("MAT")), line("b", 1, 1500, Some("MUG"))]),
+        &checkout(vec![
+            line("a", 2, 3000, Some("MAT")),
+            line("b", 1, 1500, Some("MUG")),
+        ]),
         &[shelf("MAT", 5), shelf("MUG", 1)],
     );
-    assert_eq!(commit.to_string(), "fulfill fcs_1: 2 lines, $45.00, 2 stock movements, receipt fcs_1-order");
+    assert_eq!(
+        commit.to_string(),
+        "fulfill fcs_1: 2 lines, $45.00, 2 stock movements, receipt fcs_1-order"
+    );
     assert_eq!(order.placed_at, at(SALE));
     assert_eq!(order.difference, None);
     assert!(order.shortfalls.is_empty());
@@ -89,22 +134,37 @@ fn a_paid_checkout_is_fulfilled() {
 #[test]
 fn two_lines_of_one_sku_are_one_movement() {
     let (_, commit) = fulfilled(
-        &checkout(vec![line("a", 2, 3000, Some("MAT")), line("b", 1, 1500, Some("MAT"))]),
+        &checkout(vec![
+            line("a", 2, 3000, Some("MAT")),
+            line("b", 1, 1500, Some("MAT")),
+        ]),
         &[shelf("MAT", 5)],
     );
-    let moved: Vec<_> =
-        commit.takes.iter().map(|take| (take.movement.sku.as_str(), take.movement.taken)).collect();
+    let moved: Vec<_> = commit
+        .takes
+        .iter()
+        .map(|take| (take.movement.sku.as_str(), take.movement.taken))
+        .collect();
     assert_eq!(moved, [("MAT", 3)]);
 }
 
 #[test]
 fn a_paid_order_that_meets_a_short_shelf_is_kept_with_its_shortfall() {
-    let (order, commit) = fulfilled(&checkout(vec![line("a", 3, 3000, Some("MAT"))]), &[shelf("MAT", 1)]);
+    let (order, commit) = fulfilled(
+        &checkout(vec![line("a", 3, 3000, Some("MAT"))]),
+        &[shelf("MAT", 1)],
+    );
     assert_eq!(
         commit.to_string(),
         "fulfill fcs_1: 1 lines, $30.00, 1 stock movements, 2 pieces short, receipt fcs_1-order"
     );
-    assert_eq!(order.shortfalls, [Shortfall { sku: sku("MAT"), missing: 2 }]);
+    assert_eq!(
+        order.shortfalls,
+        [Shortfall {
+            sku: sku("MAT"),
+            missing: 2
+        }]
+    );
 }
 
 #[test]
@@ -116,9 +176,19 @@ fn a_line_without_a_sku_is_recorded_as_unmapped() {
 
 #[test]
 fn a_sku_without_a_counter_is_recorded_as_untracked() {
-    let uncounted = Shelf { sku: sku("EBOOK"), on_hand: None, moved: None };
-    let (order, commit) = fulfilled(&checkout(vec![line("a", 1, 100, Some("EBOOK"))]), &[uncounted]);
-    assert_eq!(order.lines[0].stock, LineStock::Untracked { sku: sku("EBOOK") });
+    let uncounted = Shelf {
+        sku: sku("EBOOK"),
+        on_hand: None,
+        moved: None,
+    };
+    let (order, commit) = fulfilled(
+        &checkout(vec![line("a", 1, 100, Some("EBOOK"))]),
+        &[uncounted],
+    );
+    assert_eq!(
+        order.lines[0].stock,
+        LineStock::Untracked { sku: sku("EBOOK") }
+    );
     assert!(commit.takes.is_empty());
 }
 
@@ -126,7 +196,10 @@ fn a_sku_without_a_counter_is_recorded_as_untracked() {
 fn a_mapping_row_names_the_sku_where_the_product_does_not() {
     let lines = vec![line("a", 1, 100, None), line("b", 1, 100, Some("MUG"))];
     let mapping = Mapping::from([
-        (Unnamed::Product(ProductId::new("fprod_a").unwrap()), sku("BY-PRODUCT")),
+        (
+            Unnamed::Product(ProductId::new("fprod_a").unwrap()),
+            sku("BY-PRODUCT"),
+        ),
         (Unnamed::Price(id("fprice_b")), sku("IGNORED")),
     ]);
     assert_eq!(stock::sku_of(&lines[0], &mapping), Some(&sku("BY-PRODUCT")));
@@ -144,10 +217,20 @@ fn a_movement_that_is_written_already_is_not_written_again() {
         returned: 0,
         moved_at: at(NOW - 60),
     };
-    let shelves = [Shelf { sku: sku("MAT"), on_hand: Some(0), moved: Some(moved) }];
+    let shelves = [Shelf {
+        sku: sku("MAT"),
+        on_hand: Some(0),
+        moved: Some(moved),
+    }];
     let (order, commit) = fulfilled(&checkout(vec![line("a", 2, 3000, Some("MAT"))]), &shelves);
     assert!(commit.takes.is_empty());
-    assert_eq!(order.shortfalls, [Shortfall { sku: sku("MAT"), missing: 1 }]);
+    assert_eq!(
+        order.shortfalls,
+        [Shortfall {
+            sku: sku("MAT"),
+            missing: 1
+        }]
+    );
 }
 
 #[test]
@@ -161,9 +244,27 @@ fn lines_that_do_not_add_up_are_recorded_and_fulfilled() {
 fn what_is_doubtful_is_parked_with_a_reason() {
     let paid = || checkout(vec![line("a", 1, 100, None)]);
     let doubts = [
-        decided(&Checkout { status: Status::Open, ..paid() }, &[]),
-        decided(&Checkout { kind: Kind::Other("setup".into()), ..paid() }, &[]),
-        decided(&Checkout { mode: Mode::Test, ..paid() }, &[]),
+        decided(
+            &Checkout {
+                status: Status::Open,
+                ..paid()
+            },
+            &[],
+        ),
+        decided(
+            &Checkout {
+                kind: Kind::Other("setup".into()),
+                ..paid()
+            },
+            &[],
+        ),
+        decided(
+            &Checkout {
+                mode: Mode::Test,
+                ..paid()
+            },
+            &[],
+        ),
     ]
     .map(|decision| decision.to_string());
     assert_eq!(
@@ -181,11 +282,28 @@ fn a_captured_payment_a_free_order_and_a_part_payment_are_fulfilled() {
     let paid = || checkout(vec![line("a", 1, 100, None)]);
     let free = || checkout(vec![line("a", 1, 0, None)]);
     for good in [
-        Checkout { capture: Capture::Manual, received: Some(100), ..paid() },
-        Checkout { capture: Capture::Manual, received: None, ..free() },
-        Checkout { received: Some(40), ..paid() },
-        Checkout { kind: Kind::Subscription, ..paid() },
-        Checkout { kind: Kind::OffSession, ..paid() },
+        Checkout {
+            capture: Capture::Manual,
+            received: Some(100),
+            ..paid()
+        },
+        Checkout {
+            capture: Capture::Manual,
+            received: None,
+            ..free()
+        },
+        Checkout {
+            received: Some(40),
+            ..paid()
+        },
+        Checkout {
+            kind: Kind::Subscription,
+            ..paid()
+        },
+        Checkout {
+            kind: Kind::OffSession,
+            ..paid()
+        },
     ] {
         fulfilled(&good, &[]);
     }
@@ -193,8 +311,11 @@ fn a_captured_payment_a_free_order_and_a_part_payment_are_fulfilled() {
 
 #[test]
 fn an_order_that_no_row_can_hold_is_parked_before_anything_is_written() {
-    let lines =
-        |count: usize| (0..count).map(|n| line(&format!("l{n}"), 1, 100, Some("MAT"))).collect::<Vec<_>>();
+    let lines = |count: usize| {
+        (0..count)
+            .map(|n| line(&format!("l{n}"), 1, 100, Some("MAT")))
+            .collect::<Vec<_>>()
+    };
     fulfilled(&checkout(lines(200)), &[shelf("MAT", 5)]);
     let decision = decided(&checkout(lines(2_000)), &[shelf("MAT", 5)]);
     assert_eq!(decision, Decision::Park(Doubt::TooLarge { lines: 2_000 }));
@@ -229,7 +350,10 @@ proptest! {
 
 /// A checkout over 55.00 with payments this far.
 fn paying(capture: Capture, statuses: &[&str]) -> Checkout {
-    let sold = checkout(vec![line("mats", 2, 4000, Some("MAT")), line("mug", 1, 1500, Some("MUG"))]);
+    let sold = checkout(vec![
+        line("mats", 2, 4000, Some("MAT")),
+        line("mug", 1, 1500, Some("MUG")),
+    ]);
     with_payments(Checkout { capture, ..sold }, statuses)
 }
 
@@ -238,10 +362,26 @@ fn funds_of(capture: Capture, statuses: &[&str]) -> Funds {
     let mut shop = Shop::selling(paying(capture, statuses));
     shop.tell(SALE, completed());
     let order = shop.order();
-    let is_released = (order.fulfilled_at.is_some(), shop.receipts().len(), shop.on_hand("MUG"));
-    let expected = if order.funds == Funds::Received { (true, 1, 9) } else { (false, 0, 10) };
-    assert_eq!(is_released, expected, "goods and receipt go with the money: {statuses:?}");
-    assert!(order.lines.iter().all(|line| (line.stock == LineStock::Waiting) != is_released.0));
+    let is_released = (
+        order.fulfilled_at.is_some(),
+        shop.receipts().len(),
+        shop.on_hand("MUG"),
+    );
+    let expected = if order.funds == Funds::Received {
+        (true, 1, 9)
+    } else {
+        (false, 0, 10)
+    };
+    assert_eq!(
+        is_released, expected,
+        "goods and receipt go with the money: {statuses:?}"
+    );
+    assert!(
+        order
+            .lines
+            .iter()
+            .all(|line| (line.stock == LineStock::Waiting) != is_released.0)
+    );
     order.funds
 }
 
@@ -261,7 +401,11 @@ fn goods_and_receipt_go_when_the_money_is_received_and_not_before() {
         (Manual, &["canceled"], Funds::Expired),
         // A split cart is paid for when both cards are.
         (Automatic, &["succeeded", "succeeded"], Funds::Received),
-        (Automatic, &["succeeded", "requires_capture"], Funds::Authorized),
+        (
+            Automatic,
+            &["succeeded", "requires_capture"],
+            Funds::Authorized,
+        ),
         (Automatic, &["succeeded", "processing"], Funds::Processing),
         (Automatic, &["canceled", "canceled"], Funds::Failed),
         // An earlier try that was given up is no matter.
@@ -275,13 +419,34 @@ fn goods_and_receipt_go_when_the_money_is_received_and_not_before() {
 
 #[test]
 fn the_session_is_believed_where_nobody_tells_of_its_payments() {
-    let paid = || Checkout { received: None, ..paying(Capture::Automatic, &[]) };
+    let paid = || Checkout {
+        received: None,
+        ..paying(Capture::Automatic, &[])
+    };
     fulfilled(&paid(), &[]);
-    let held = Checkout { capture: Capture::Manual, ..paid() };
-    assert_eq!(commit(decided(&held, &[])).order.unwrap().funds, Funds::Authorized);
-    fulfilled(&Checkout { received: Some(5500), ..held.clone() }, &[]);
+    let held = Checkout {
+        capture: Capture::Manual,
+        ..paid()
+    };
+    assert_eq!(
+        commit(decided(&held, &[])).order.unwrap().funds,
+        Funds::Authorized
+    );
+    fulfilled(
+        &Checkout {
+            received: Some(5500),
+            ..held.clone()
+        },
+        &[],
+    );
     // A part of what was authorized is captured, and that was all.
-    fulfilled(&Checkout { received: Some(1500), ..held }, &[]);
+    fulfilled(
+        &Checkout {
+            received: Some(1500),
+            ..held
+        },
+        &[],
+    );
 }
 
 #[test]
@@ -294,7 +459,10 @@ fn what_is_captured_in_part_is_paid_for_with_that_part() {
 
 #[test]
 fn all_of_the_money_is_all_of_it_whatever_became_of_other_tries() {
-    let mut paid = paying(Capture::Automatic, &["processing", "requires_payment_method"]);
+    let mut paid = paying(
+        Capture::Automatic,
+        &["processing", "requires_payment_method"],
+    );
     paid.received = Some(5500);
     fulfilled(&paid, &[]);
 }
@@ -303,17 +471,28 @@ fn all_of_the_money_is_all_of_it_whatever_became_of_other_tries() {
 fn an_order_that_waits_is_fulfilled_once() {
     let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
     shop.tell(SALE, completed());
-    assert_eq!((shop.order().version, shop.order().state()), (1, State::Waiting(Funds::Authorized)));
+    assert_eq!(
+        (shop.order().version, shop.order().state()),
+        (1, State::Waiting(Funds::Authorized))
+    );
     shop.tell(SALE + 1, completed());
     assert_eq!(shop.order().version, 1, "having looked again is no change");
-    shop.api.checkouts.insert(order_id(), paying(Capture::Manual, &["succeeded"]));
+    shop.api
+        .checkouts
+        .insert(order_id(), paying(Capture::Manual, &["succeeded"]));
     // Two events bring the news at the same time; the second one finds that the first one was quicker.
-    let events = [told("fevt_1", SALE + 2, changed()), told("fevt_2", SALE + 2, completed())];
+    let events = [
+        told("fevt_1", SALE + 2, changed()),
+        told("fevt_2", SALE + 2, completed()),
+    ];
     let decisions = events.each_ref().map(|event| shop.decide(event));
     let [first, second] = decisions.map(|decision| shop.carry_out(decision).1);
     assert_eq!((first, second), (Committed::Now, Committed::Raced));
     shop.deliver(&events[1]);
-    assert_eq!((shop.order().version, shop.order().state()), (2, State::Paid));
+    assert_eq!(
+        (shop.order().version, shop.order().state()),
+        (2, State::Paid)
+    );
     assert_eq!((shop.on_hand("MAT"), shop.on_hand("MUG")), (8, 9));
     assert_eq!(shop.receipts(), ["fcs_1-order"]);
     // The sale is when it was completed, not when the money came.
@@ -325,7 +504,10 @@ fn news_of_a_payment_that_come_meanwhile_are_noticed() {
     let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
     let completion = told("fevt_1", SALE, completed());
     let early = shop.decide(&completion);
-    shop.tell(SALE + 1, payment_news("fpi_1", Some(paid("succeeded", 5500))));
+    shop.tell(
+        SALE + 1,
+        payment_news("fpi_1", Some(paid("succeeded", 5500))),
+    );
     assert_eq!(shop.carry_out(early).1, Committed::Raced);
     shop.deliver(&completion);
     assert_eq!(shop.order().state(), State::Paid);
@@ -333,12 +515,21 @@ fn news_of_a_payment_that_come_meanwhile_are_noticed() {
 
 #[test]
 fn a_checkout_that_was_left_is_no_order_and_an_order_says_how_it_ended() {
-    for (status, funds) in [(Status::Expired, Funds::Expired), (Status::Canceled, Funds::Canceled)] {
-        let left = Checkout { status: status.clone(), ..paying(Capture::Manual, &["canceled"]) };
+    for (status, funds) in [
+        (Status::Expired, Funds::Expired),
+        (Status::Canceled, Funds::Canceled),
+    ] {
+        let left = Checkout {
+            status: status.clone(),
+            ..paying(Capture::Manual, &["canceled"])
+        };
         let mut shop = Shop::selling(left.clone());
         assert_eq!(shop.tell(SALE, changed()), End::Done);
         assert!(shop.tables.orders.is_empty());
-        assert!(matches!(shop.tell(SALE, completed()), End::Parked(Doubt::NotComplete(_))));
+        assert!(matches!(
+            shop.tell(SALE, completed()),
+            End::Parked(Doubt::NotComplete(_))
+        ));
         let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
         shop.tell(SALE, completed());
         shop.api.checkouts.insert(order_id(), left);
@@ -371,18 +562,35 @@ fn a_status_that_we_do_not_know_neither_fulfills_nor_fails() {
 fn a_payments_word_that_we_do_not_know_changes_nothing_of_an_order_that_waits() {
     let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
     shop.tell(SALE, completed());
-    shop.tell(SALE + 1, payment_news("fpi_1", Some(paid("a word of next year", 5500))));
+    shop.tell(
+        SALE + 1,
+        payment_news("fpi_1", Some(paid("a word of next year", 5500))),
+    );
     assert_eq!(shop.order().state(), State::Waiting(Funds::Authorized));
 }
 
 #[test]
 fn that_a_delayed_payment_has_arrived_is_waited_for_until_the_provider_knows_it() {
-    let arrived = || News::CheckoutPaid { order_id: order_id() };
+    let arrived = || News::CheckoutPaid {
+        order_id: order_id(),
+    };
     let mut shop = Shop::selling(paying(Capture::Automatic, &["processing"]));
-    assert_eq!(shop.tell(SALE + 1, arrived()), End::Waits(Doubt::NotReceived));
-    assert_eq!(shop.order().state(), State::Waiting(Funds::Processing), "what is known is kept");
-    assert_eq!(shop.tell(SALE + 1, arrived()), End::Waits(Doubt::NotReceived));
-    shop.api.checkouts.insert(order_id(), paying(Capture::Automatic, &["succeeded"]));
+    assert_eq!(
+        shop.tell(SALE + 1, arrived()),
+        End::Waits(Doubt::NotReceived)
+    );
+    assert_eq!(
+        shop.order().state(),
+        State::Waiting(Funds::Processing),
+        "what is known is kept"
+    );
+    assert_eq!(
+        shop.tell(SALE + 1, arrived()),
+        End::Waits(Doubt::NotReceived)
+    );
+    shop.api
+        .checkouts
+        .insert(order_id(), paying(Capture::Automatic, &["succeeded"]));
     assert_eq!(shop.tell(SALE + 1, arrived()), End::Done);
     assert_eq!(shop.order().state(), State::Paid);
     assert_eq!(Doubt::NotReceived.patience(), Patience::Short);
@@ -390,23 +598,41 @@ fn that_a_delayed_payment_has_arrived_is_waited_for_until_the_provider_knows_it(
 
 /// A session of its own, under the same reference.
 fn session(name: &str) -> Checkout {
-    Checkout { order_id: id(name), payment_intents: Vec::new(), ..checkout(vec![line("a", 1, 100, None)]) }
+    Checkout {
+        order_id: id(name),
+        payment_intents: Vec::new(),
+        ..checkout(vec![line("a", 1, 100, None)])
+    }
 }
 
 fn tell_of(shop: &mut Shop, session: &Checkout) {
-    shop.api.checkouts.insert(session.order_id.clone(), session.clone());
-    shop.tell(SALE, News::Checkout { order_id: session.order_id.clone(), completed: true });
+    shop.api
+        .checkouts
+        .insert(session.order_id.clone(), session.clone());
+    shop.tell(
+        SALE,
+        News::Checkout {
+            order_id: session.order_id.clone(),
+            completed: true,
+        },
+    );
 }
 
 #[test]
 fn a_session_that_was_superseded_and_is_paid_is_an_order_found_by_its_reference() {
     let mut shop = Shop::new();
-    let newer = Checkout { status: Status::Open, ..session("fcs_newer") };
+    let newer = Checkout {
+        status: Status::Open,
+        ..session("fcs_newer")
+    };
     shop.api.checkouts.insert(newer.order_id.clone(), newer);
     tell_of(&mut shop, &session("fcs_older"));
     let order = &shop.tables.orders[&id("fcs_older")];
     assert!(order.fulfilled_at.is_some() && order.same_reference.is_empty());
-    assert_eq!(shop.tables.references["order-1042"].order_ids, [id("fcs_older")]);
+    assert_eq!(
+        shop.tables.references["order-1042"].order_ids,
+        [id("fcs_older")]
+    );
 }
 
 #[test]
@@ -418,7 +644,10 @@ fn two_paid_sessions_of_one_reference_are_two_orders_and_shown() {
     let same = |name: &str| shop.tables.orders[&id(name)].same_reference.clone();
     assert_eq!((same("fcs_a"), same("fcs_b")), (vec![], vec![id("fcs_a")]));
     assert_eq!(same("fcs_c"), [id("fcs_a"), id("fcs_b")]);
-    assert_eq!(shop.receipts(), ["fcs_a-order", "fcs_b-order", "fcs_c-order"]);
+    assert_eq!(
+        shop.receipts(),
+        ["fcs_a-order", "fcs_b-order", "fcs_c-order"]
+    );
 }
 
 #[test]
@@ -426,13 +655,23 @@ fn of_two_sessions_that_are_paid_at_once_one_notices_the_other() {
     let mut shop = Shop::new();
     let events = ["fcs_a", "fcs_b"].map(|name| {
         shop.api.checkouts.insert(id(name), session(name));
-        told(name, SALE, News::Checkout { order_id: id(name), completed: true })
+        told(
+            name,
+            SALE,
+            News::Checkout {
+                order_id: id(name),
+                completed: true,
+            },
+        )
     });
     let decisions = events.each_ref().map(|event| shop.decide(event));
     let [first, second] = decisions.map(|decision| shop.carry_out(decision).1);
     assert_eq!((first, second), (Committed::Now, Committed::Raced));
     shop.deliver(&events[1]);
-    assert_eq!(shop.tables.orders[&id("fcs_b")].same_reference, [id("fcs_a")]);
+    assert_eq!(
+        shop.tables.orders[&id("fcs_b")].same_reference,
+        [id("fcs_a")]
+    );
 }
 
 #[test]
@@ -444,13 +683,22 @@ fn a_reference_that_numbers_no_orders_holds_none_of_them_up() {
     let row = &shop.tables.references["order-1042"];
     assert_eq!((row.order_ids.len(), row.version), (Reference::MOST, 10));
     let last = &shop.tables.orders[&id(&format!("fcs_{}", Reference::MOST + 1))];
-    assert!(last.same_reference.is_empty(), "nobody has paid twice who pays for the twelfth time");
+    assert!(
+        last.same_reference.is_empty(),
+        "nobody has paid twice who pays for the twelfth time"
+    );
 }
 
 #[test]
 fn an_order_without_a_reference_has_no_row_for_it() {
     let mut shop = Shop::new();
-    tell_of(&mut shop, &Checkout { client_reference_id: None, ..session("fcs_a") });
+    tell_of(
+        &mut shop,
+        &Checkout {
+            client_reference_id: None,
+            ..session("fcs_a")
+        },
+    );
     assert!(shop.tables.references.is_empty());
 }
 
@@ -459,9 +707,17 @@ fn what_was_told_after_the_sale_outlives_another_look_at_the_checkout() {
     let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
     shop.tell(SALE, completed());
     let mut order = shop.order().clone();
-    order.refunds.insert(id("fre_1"), Refund::new(Latest::new(at(SALE), refund_told("fpi_1", "pending", 1))));
+    order.refunds.insert(
+        id("fre_1"),
+        Refund::new(Latest::new(at(SALE), refund_told("fpi_1", "pending", 1))),
+    );
     shop.tables.orders.insert(order_id(), order);
-    shop.api.checkouts.insert(order_id(), paying(Capture::Manual, &["succeeded"]));
+    shop.api
+        .checkouts
+        .insert(order_id(), paying(Capture::Manual, &["succeeded"]));
     shop.tell(SALE + 1, changed());
-    assert_eq!((shop.order().refunds.len(), shop.order().state()), (1, State::Paid));
+    assert_eq!(
+        (shop.order().refunds.len(), shop.order().state()),
+        (1, State::Paid)
+    );
 }

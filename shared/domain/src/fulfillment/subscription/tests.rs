@@ -33,7 +33,9 @@ fn sold() -> Checkout {
 /// A shop whose provider tells of an active subscription, should it be asked.
 fn shop() -> Shop {
     let mut shop = Shop::selling(sold());
-    shop.api.subscriptions.insert(id("fsub_1"), snapshot("active", FIRST.1));
+    shop.api
+        .subscriptions
+        .insert(id("fsub_1"), snapshot("active", FIRST.1));
     shop
 }
 
@@ -48,7 +50,13 @@ fn begun() -> Shop {
 }
 
 fn created(status: &str) -> News {
-    subscription_news("fsub_1", Snapshot { source: Source::Created, ..snapshot(status, FIRST.1) })
+    subscription_news(
+        "fsub_1",
+        Snapshot {
+            source: Source::Created,
+            ..snapshot(status, FIRST.1)
+        },
+    )
 }
 
 fn updated(status: &str, period_end: i64) -> News {
@@ -56,7 +64,13 @@ fn updated(status: &str, period_end: i64) -> News {
 }
 
 fn deleted() -> News {
-    subscription_news("fsub_1", Snapshot { source: Source::Deleted, ..snapshot("canceled", FIRST.1) })
+    subscription_news(
+        "fsub_1",
+        Snapshot {
+            source: Source::Deleted,
+            ..snapshot("canceled", FIRST.1)
+        },
+    )
 }
 
 fn paid(invoice: &str, period: (i64, i64)) -> News {
@@ -64,7 +78,12 @@ fn paid(invoice: &str, period: (i64, i64)) -> News {
 }
 
 fn costing(invoice: &str, period: (i64, i64), amount: i64) -> News {
-    invoice_news("fsub_1", invoice, InvoiceEvent::Paid, bill(InvoiceEvent::Paid, amount, period))
+    invoice_news(
+        "fsub_1",
+        invoice,
+        InvoiceEvent::Paid,
+        bill(InvoiceEvent::Paid, amount, period),
+    )
 }
 
 fn failed(invoice: &str, period: (i64, i64)) -> News {
@@ -126,11 +145,20 @@ fn a_renewal_that_comes_before_its_order_waits_for_its_receipt_and_not_for_acces
     let mut shop = shop();
     shop.tell(SALE, created("active"));
     let event = told("fevt_9", SALE + PERIOD, paid("fin_2", SECOND));
-    assert_eq!(shop.deliver(&event), End::Waits(Doubt::OrderUnknown("invoice")));
+    assert_eq!(
+        shop.deliver(&event),
+        End::Waits(Doubt::OrderUnknown("invoice"))
+    );
     assert_eq!(access(&shop), (SECOND.1, Reason::Paid));
     let before = shop.tables.clone();
-    assert_eq!(shop.deliver(&event), End::Waits(Doubt::OrderUnknown("invoice")));
-    assert_eq!(shop.tables, before, "a try that finds nothing new writes nothing");
+    assert_eq!(
+        shop.deliver(&event),
+        End::Waits(Doubt::OrderUnknown("invoice"))
+    );
+    assert_eq!(
+        shop.tables, before,
+        "a try that finds nothing new writes nothing"
+    );
     shop.tell(SALE, completed());
     assert_eq!(shop.deliver(&event), End::Done);
     assert_eq!(shop.receipts(), ["fcs_1-order", "fin_2-invoice"]);
@@ -146,7 +174,12 @@ fn two_names_of_one_payment_give_one_receipt() {
     assert_eq!(access(&shop), (SECOND.1, Reason::Paid));
     // The other name tells whose mail may still be owed.
     let event = told("fevt_twin", SALE + PERIOD, paid("fin_2", SECOND));
-    assert_eq!(shop.decide(&event), Decision::Nothing { owed: vec![id("fin_2-invoice")] });
+    assert_eq!(
+        shop.decide(&event),
+        Decision::Nothing {
+            owed: vec![id("fin_2-invoice")]
+        }
+    );
 }
 
 #[test]
@@ -169,7 +202,10 @@ fn a_renewals_receipt_tells_what_was_paid_and_for_when() {
 #[test]
 fn a_renewal_that_cost_nothing_has_no_receipt_and_gives_access() {
     let mut shop = begun();
-    assert_eq!(shop.tell(SALE + PERIOD, costing("fin_2", SECOND, 0)), End::Done);
+    assert_eq!(
+        shop.tell(SALE + PERIOD, costing("fin_2", SECOND, 0)),
+        End::Done
+    );
     assert_eq!(shop.receipts(), ["fcs_1-order"]);
     assert_eq!(access(&shop), (SECOND.1, Reason::Paid));
 }
@@ -181,7 +217,12 @@ fn an_invoice_that_cost_nothing_does_not_wait_for_its_order() {
 }
 
 /// The receipts of a shop whose first invoice comes before or after the order, with its creation in between.
-fn receipts_of(sold: &Checkout, born_with: Option<&str>, bill: &Bill, order_first: bool) -> Vec<String> {
+fn receipts_of(
+    sold: &Checkout,
+    born_with: Option<&str>,
+    bill: &Bill,
+    order_first: bool,
+) -> Vec<String> {
     let mut shop = shop();
     shop.api.checkouts.insert(order_id(), sold.clone());
     let born = Snapshot {
@@ -189,8 +230,11 @@ fn receipts_of(sold: &Checkout, born_with: Option<&str>, bill: &Bill, order_firs
         latest_invoice: born_with.map(id),
         ..snapshot("incomplete", FIRST.1)
     };
-    let invoice =
-        told("fevt_invoice", SALE + 1, invoice_news("fsub_1", "fin_1", InvoiceEvent::Paid, bill.clone()));
+    let invoice = told(
+        "fevt_invoice",
+        SALE + 1,
+        invoice_news("fsub_1", "fin_1", InvoiceEvent::Paid, bill.clone()),
+    );
     if order_first {
         shop.tell(SALE, completed());
     }
@@ -210,32 +254,72 @@ fn the_first_invoice_has_no_receipt_beside_the_orders_by_whatever_it_is_known() 
     let far = (SALE + 5 * DAY, SALE + 35 * DAY);
     let by_time = bill(InvoiceEvent::Paid, PRICE, FIRST);
     let none = bill(InvoiceEvent::Paid, PRICE, far);
-    let by_payment = Bill { payment_intent_id: Some(id("fpi_1")), ..none.clone() };
-    let naming = Checkout { invoice_id: Some(id("fin_1")), ..sold() };
-    let paying = Checkout { payment_intents: vec![id("fpi_1")], ..sold() };
+    let by_payment = Bill {
+        payment_intent_id: Some(id("fpi_1")),
+        ..none.clone()
+    };
+    let naming = Checkout {
+        invoice_id: Some(id("fin_1")),
+        ..sold()
+    };
+    let paying = Checkout {
+        payment_intents: vec![id("fpi_1")],
+        ..sold()
+    };
     for order_first in [true, false] {
         for (way, receipts) in [
-            ("the checkout", receipts_of(&naming, None, &none, order_first)),
-            ("the payment", receipts_of(&paying, None, &by_payment, order_first)),
-            ("the time", receipts_of(&sold(), None, &by_time, order_first)),
+            (
+                "the checkout",
+                receipts_of(&naming, None, &none, order_first),
+            ),
+            (
+                "the payment",
+                receipts_of(&paying, None, &by_payment, order_first),
+            ),
+            (
+                "the time",
+                receipts_of(&sold(), None, &by_time, order_first),
+            ),
         ] {
-            assert_eq!(receipts, ["fcs_1-order"], "{way}, order first: {order_first}");
+            assert_eq!(
+                receipts,
+                ["fcs_1-order"],
+                "{way}, order first: {order_first}"
+            );
         }
     }
     // Its creation tells it only from then on.
-    assert_eq!(receipts_of(&sold(), Some("fin_1"), &none, false), ["fcs_1-order"]);
-    assert_eq!(receipts_of(&sold(), None, &none, true), ["fcs_1-order", "fin_1-invoice"]);
+    assert_eq!(
+        receipts_of(&sold(), Some("fin_1"), &none, false),
+        ["fcs_1-order"]
+    );
+    assert_eq!(
+        receipts_of(&sold(), None, &none, true),
+        ["fcs_1-order", "fin_1-invoice"]
+    );
 }
 
 #[test]
 fn a_renewals_payment_leads_its_refund_to_the_order() {
     let mut shop = begun();
-    let renewal = Bill { payment_intent_id: Some(id("fpi_2")), ..bill(InvoiceEvent::Paid, PRICE, SECOND) };
-    shop.tell(SALE + PERIOD, invoice_news("fsub_1", "fin_2", InvoiceEvent::Paid, renewal));
+    let renewal = Bill {
+        payment_intent_id: Some(id("fpi_2")),
+        ..bill(InvoiceEvent::Paid, PRICE, SECOND)
+    };
+    shop.tell(
+        SALE + PERIOD,
+        invoice_news("fsub_1", "fin_2", InvoiceEvent::Paid, renewal),
+    );
     assert_eq!(shop.tables.links[&id("fpi_2")].order_id, Some(order_id()));
     let refund = refund_news("fre_1", refund_told("fpi_2", "succeeded", PRICE));
-    assert_eq!(shop.tell(SALE + PERIOD + 1, News::Refund(refund)), End::Done);
-    assert_eq!(shop.receipts(), ["fcs_1-order", "fin_2-invoice", "fre_1-refund"]);
+    assert_eq!(
+        shop.tell(SALE + PERIOD + 1, News::Refund(refund)),
+        End::Done
+    );
+    assert_eq!(
+        shop.receipts(),
+        ["fcs_1-order", "fin_2-invoice", "fre_1-refund"]
+    );
 }
 
 #[test]
@@ -272,7 +356,9 @@ fn access_is_never_written_by_a_subscription_that_has_changed_since_it_was_read(
         ..Rows::default()
     };
     let event = told("fevt_again", SALE + 2, updated("active", FIRST.1));
-    let News::Subscription(news) = &event.news else { panic!("{event:?}") };
+    let News::Subscription(news) = &event.news else {
+        panic!("{event:?}")
+    };
     let decision = decide(&stored(&event), news, &stale, &rows, &shop.policy, shop.now);
     assert_eq!(shop.tables.commit(&commit(decision)), Committed::Raced);
     assert_eq!(access(&shop), (SALE + DAY, Reason::Ended));
@@ -281,7 +367,9 @@ fn access_is_never_written_by_a_subscription_that_has_changed_since_it_was_read(
 #[test]
 fn a_deletion_ends_access_at_once_and_for_good() {
     let mut shop = begun();
-    shop.api.subscriptions.insert(id("fsub_1"), snapshot("canceled", FIRST.1));
+    shop.api
+        .subscriptions
+        .insert(id("fsub_1"), snapshot("canceled", FIRST.1));
     assert_eq!(shop.tell(SALE + DAY, deleted()), End::Done);
     assert_eq!(access(&shop), (SALE + DAY, Reason::Ended));
     shop.tell(SALE + 2 * DAY, updated("active", FIRST.1));
@@ -291,7 +379,10 @@ fn a_deletion_ends_access_at_once_and_for_good() {
 #[test]
 fn to_be_canceled_keeps_access_to_the_end_of_the_period() {
     let mut shop = begun();
-    let leaves = Snapshot { cancel_at_period_end: true, ..snapshot("active", FIRST.1) };
+    let leaves = Snapshot {
+        cancel_at_period_end: true,
+        ..snapshot("active", FIRST.1)
+    };
     shop.tell(SALE + DAY, subscription_news("fsub_1", leaves));
     assert_eq!(access(&shop), (FIRST.1, Reason::CancelsAtPeriodEnd));
     shop.tell(SALE + 2 * DAY, updated("canceled", FIRST.1));
@@ -313,11 +404,16 @@ fn a_deletion_that_everything_speaks_against_takes_nothing_and_is_left_to_a_pers
 fn a_deletion_that_only_our_facts_speak_against_is_settled_by_the_provider() {
     let mut shop = begun();
     shop.tell(SALE + PERIOD, paid("fin_2", SECOND));
-    shop.api.subscriptions.insert(id("fsub_1"), snapshot("canceled", FIRST.1));
+    shop.api
+        .subscriptions
+        .insert(id("fsub_1"), snapshot("canceled", FIRST.1));
     assert_eq!(shop.tell(SALE + DAY, deleted()), End::Done);
     assert_eq!(access(&shop), (SALE + DAY, Reason::Ended));
     // A payment after the end is a contradiction as well, and the provider's word stands.
-    assert_eq!(shop.tell(SALE + 3 * PERIOD, paid("fin_3", SECOND)), End::Done);
+    assert_eq!(
+        shop.tell(SALE + 3 * PERIOD, paid("fin_3", SECOND)),
+        End::Done
+    );
     assert_eq!(access(&shop), (SALE + DAY, Reason::Ended));
 }
 
@@ -332,7 +428,10 @@ fn a_payment_after_the_end_of_what_the_provider_says_is_alive_is_left_to_a_perso
 #[test]
 fn a_change_of_plan_moves_access_from_one_product_to_the_other() {
     let mut shop = begun();
-    let pool = Snapshot { items: vec![item("fprod_pool")], ..snapshot("active", FIRST.1) };
+    let pool = Snapshot {
+        items: vec![item("fprod_pool")],
+        ..snapshot("active", FIRST.1)
+    };
     shop.tell(SALE + DAY, subscription_news("fsub_1", pool));
     assert_eq!(access(&shop), (0, Reason::NotInPlan));
     let row = shop.access("fprod_pool");
@@ -342,21 +441,35 @@ fn a_change_of_plan_moves_access_from_one_product_to_the_other() {
     assert_eq!(access(&shop), (0, Reason::NotInPlan));
     // A renewal renews what it is for now.
     shop.tell(SALE + PERIOD, paid("fin_2", SECOND));
-    assert_eq!((access(&shop).0, shop.access("fprod_pool").access_until), (0, at(SECOND.1)));
+    assert_eq!(
+        (access(&shop).0, shop.access("fprod_pool").access_until),
+        (0, at(SECOND.1))
+    );
 }
 
 #[test]
 fn of_two_subscriptions_for_one_product_the_longer_one_gives_access() {
     let mut shop = begun();
     let other = |status, period_end| subscription_news("fsub_2", snapshot(status, period_end));
-    shop.api.subscriptions.insert(id("fsub_2"), snapshot("active", SECOND.1));
+    shop.api
+        .subscriptions
+        .insert(id("fsub_2"), snapshot("active", SECOND.1));
     shop.tell(SALE, other("active", SECOND.1));
     let row = shop.access("fprod_gym");
-    assert_eq!((row.access_until, row.granted_by.as_str()), (at(SECOND.1), "fsub_2"));
+    assert_eq!(
+        (row.access_until, row.granted_by.as_str()),
+        (at(SECOND.1), "fsub_2")
+    );
     // The end of one leaves the other.
     shop.tell(
         SALE + DAY,
-        subscription_news("fsub_2", Snapshot { source: Source::Deleted, ..snapshot("canceled", SECOND.1) }),
+        subscription_news(
+            "fsub_2",
+            Snapshot {
+                source: Source::Deleted,
+                ..snapshot("canceled", SECOND.1)
+            },
+        ),
     );
     assert_eq!(access(&shop), (FIRST.1, Reason::Paid));
     assert_eq!(shop.access("fprod_gym").granted_by.as_str(), "fsub_1");
@@ -366,7 +479,10 @@ fn of_two_subscriptions_for_one_product_the_longer_one_gives_access() {
 #[test]
 fn access_that_is_paid_for_and_to_nothing_is_waited_for() {
     let mut shop = shop();
-    let nothing = Snapshot { items: Vec::new(), ..snapshot("active", FIRST.1) };
+    let nothing = Snapshot {
+        items: Vec::new(),
+        ..snapshot("active", FIRST.1)
+    };
     shop.api.subscriptions.insert(id("fsub_1"), nothing.clone());
     let news = subscription_news("fsub_1", nothing);
     assert_eq!(shop.tell(SALE, news), End::Waits(Doubt::NoProduct));
@@ -387,15 +503,41 @@ fn the_provider_is_asked_of_what_is_vague_or_contradicted_and_else_not() {
 #[test]
 fn news_of_the_other_mode_are_left_to_a_person() {
     let mut shop = shop();
-    let other = |what| End::Parked(Doubt::OtherMode { what, told: Mode::Test, stack: Mode::Live });
-    let News::Subscription(news) = created("active") else { unreachable!() };
-    let news = crate::subscription::News { mode: Some(Mode::Test), ..news };
-    assert_eq!(shop.tell(SALE, News::Subscription(news)), other("subscription"));
-    let News::Invoice(news) = paid("fin_1", FIRST) else { unreachable!() };
-    let news = crate::subscription::InvoiceNews { mode: Some(Mode::Test), ..news };
+    let other = |what| {
+        End::Parked(Doubt::OtherMode {
+            what,
+            told: Mode::Test,
+            stack: Mode::Live,
+        })
+    };
+    let News::Subscription(news) = created("active") else {
+        unreachable!()
+    };
+    let news = crate::subscription::News {
+        mode: Some(Mode::Test),
+        ..news
+    };
+    assert_eq!(
+        shop.tell(SALE, News::Subscription(news)),
+        other("subscription")
+    );
+    let News::Invoice(news) = paid("fin_1", FIRST) else {
+        unreachable!()
+    };
+    let news = crate::subscription::InvoiceNews {
+        mode: Some(Mode::Test),
+        ..news
+    };
     assert_eq!(shop.tell(SALE, News::Invoice(news)), other("invoice"));
-    let told = Some(contact::Told { name: None, email: None });
-    let news = contact::News { customer_id: id("fcus_1"), mode: Some(Mode::Test), told };
+    let told = Some(contact::Told {
+        name: None,
+        email: None,
+    });
+    let news = contact::News {
+        customer_id: id("fcus_1"),
+        mode: Some(Mode::Test),
+        told,
+    };
     assert_eq!(shop.tell(SALE, News::Customer(news)), other("customer"));
 }
 
@@ -410,7 +552,10 @@ fn trying() -> (Shop, i64) {
 }
 
 fn trial(trial_end: i64) -> Snapshot {
-    Snapshot { trial_end: Some(at(trial_end)), ..snapshot("trialing", trial_end) }
+    Snapshot {
+        trial_end: Some(at(trial_end)),
+        ..snapshot("trialing", trial_end)
+    }
 }
 
 /// The mails that would go out now.
@@ -428,7 +573,10 @@ fn that_a_trial_ends_is_mailed_three_days_before_once_the_order_is_known() {
     shop.tell(SALE, completed());
     let notice = format!("fsub_1-trial_ends-{trial_end}");
     assert_eq!(shop.receipts(), ["fcs_1-order", notice.as_str()]);
-    assert_eq!(shop.tables.receipts[&id(&notice)].due_at, Some(at(trial_end - 3 * DAY)));
+    assert_eq!(
+        shop.tables.receipts[&id(&notice)].due_at,
+        Some(at(trial_end - 3 * DAY))
+    );
     shop.tell(SALE + 1, subscription_news("fsub_1", trial(trial_end)));
     assert_eq!(shop.receipts().len(), 2);
 }
@@ -437,9 +585,21 @@ fn that_a_trial_ends_is_mailed_three_days_before_once_the_order_is_known() {
 fn that_a_trial_ends_is_not_said_of_one_that_is_extended_left_or_over() {
     let (mut shop, trial_end) = trying();
     shop.tell(SALE, completed());
-    shop.tell(SALE + 1, subscription_news("fsub_1", trial(trial_end + DAY)));
-    assert_eq!(sent(&shop), ["fcs_1-order", &format!("fsub_1-trial_ends-{}", trial_end + DAY)]);
-    let leaves = Snapshot { cancel_at_period_end: true, ..trial(trial_end + DAY) };
+    shop.tell(
+        SALE + 1,
+        subscription_news("fsub_1", trial(trial_end + DAY)),
+    );
+    assert_eq!(
+        sent(&shop),
+        [
+            "fcs_1-order",
+            &format!("fsub_1-trial_ends-{}", trial_end + DAY)
+        ]
+    );
+    let leaves = Snapshot {
+        cancel_at_period_end: true,
+        ..trial(trial_end + DAY)
+    };
     shop.tell(SALE + 2, subscription_news("fsub_1", leaves));
     assert_eq!(sent(&shop), ["fcs_1-order"]);
 }
@@ -503,7 +663,9 @@ fn a_notice_is_withdrawn_with_its_subscription_and_a_receipt_never() {
     shop.policy.payment_failed_mail = true;
     shop.tell(SALE + PERIOD, failed("fin_2", SECOND));
     assert_eq!(sent(&shop), ["fcs_1-order", "fin_2-payment_failed"]);
-    shop.api.subscriptions.insert(id("fsub_1"), snapshot("canceled", FIRST.1));
+    shop.api
+        .subscriptions
+        .insert(id("fsub_1"), snapshot("canceled", FIRST.1));
     shop.tell(SALE + PERIOD + DAY, deleted());
     assert_eq!(sent(&shop), ["fcs_1-order"]);
     let notice = &shop.tables.receipts[&id("fin_2-payment_failed")].kind;
@@ -512,7 +674,10 @@ fn a_notice_is_withdrawn_with_its_subscription_and_a_receipt_never() {
 
 #[test]
 fn the_link_from_checkout_to_subscription_is_kept_whichever_comes_first() {
-    let events: [Event; 2] = [told("fevt_1", SALE, completed()), told("fevt_2", SALE, created("active"))];
+    let events: [Event; 2] = [
+        told("fevt_1", SALE, completed()),
+        told("fevt_2", SALE, created("active")),
+    ];
     for order in [[0, 1], [1, 0]] {
         let mut shop = shop();
         for n in order {

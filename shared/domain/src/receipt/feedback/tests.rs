@@ -15,7 +15,10 @@ fn mail(n: u8) -> MessageId {
 }
 
 fn receipt(state: State) -> Receipt {
-    Receipt { state, ..Receipt::for_order(&OrderId::new("fcs_1").unwrap(), at(0)).unwrap() }
+    Receipt {
+        state,
+        ..Receipt::for_order(&OrderId::new("fcs_1").unwrap(), at(0)).unwrap()
+    }
 }
 
 fn pending() -> State {
@@ -23,19 +26,29 @@ fn pending() -> State {
 }
 
 fn claimed() -> State {
-    State::Claimed { owner: OwnerToken::new("a").unwrap(), claim_ends_at: at(40) }
+    State::Claimed {
+        owner: OwnerToken::new("a").unwrap(),
+        claim_ends_at: at(40),
+    }
 }
 
 fn sent(n: u8, second: i64) -> State {
-    State::Sent { message_id: mail(n), sent_at: at(second) }
+    State::Sent {
+        message_id: mail(n),
+        sent_at: at(second),
+    }
 }
 
 fn failed(reason: &str) -> State {
-    State::Failed { reason: reason.to_owned() }
+    State::Failed {
+        reason: reason.to_owned(),
+    }
 }
 
 fn withdrawn() -> State {
-    State::Withdrawn { reason: "paid since".to_owned() }
+    State::Withdrawn {
+        reason: "paid since".to_owned(),
+    }
 }
 
 const KINDS: [Kind; 8] = [
@@ -75,8 +88,19 @@ fn settled(mut receipt: Receipt, reports: &[Report]) -> Receipt {
 
 #[test]
 fn a_mail_that_is_out_settles_whatever_was_thought_of_it() {
-    for state in [pending(), claimed(), State::Held, failed("no address"), withdrawn()] {
-        for kind in [Kind::Sent, Kind::Delivered, Kind::Bounced { for_good: true }, Kind::Complained] {
+    for state in [
+        pending(),
+        claimed(),
+        State::Held,
+        failed("no address"),
+        withdrawn(),
+    ] {
+        for kind in [
+            Kind::Sent,
+            Kind::Delivered,
+            Kind::Bounced { for_good: true },
+            Kind::Complained,
+        ] {
             let told = settled(receipt(state.clone()), &[report(1, kind)]);
             assert_eq!(told.state, sent(1, 10), "{state:?} {kind:?}");
             for policy in [OnUnknown::Resend, OnUnknown::Hold] {
@@ -89,13 +113,23 @@ fn a_mail_that_is_out_settles_whatever_was_thought_of_it() {
 
 #[test]
 fn a_mail_that_was_refused_is_not_waited_for() {
-    for state in [pending(), claimed(), State::Held, sent(1, 11), failed("no address"), withdrawn()] {
+    for state in [
+        pending(),
+        claimed(),
+        State::Held,
+        sent(1, 11),
+        failed("no address"),
+        withdrawn(),
+    ] {
         let told = settled(receipt(state.clone()), &[report(1, Kind::Rejected)]);
         assert_eq!(told.state, failed(REFUSED), "{state:?}");
         assert_eq!(told.trouble(), Some(Trouble::Refused));
     }
     // But where another one is out, that counts.
-    assert_eq!(settled(receipt(sent(2, 20)), &[report(1, Kind::Rejected)]).state, sent(2, 20));
+    assert_eq!(
+        settled(receipt(sent(2, 20)), &[report(1, Kind::Rejected)]).state,
+        sent(2, 20)
+    );
 }
 
 #[test]
@@ -129,7 +163,10 @@ fn an_answer_while_away_is_no_bounce_of_a_mail_that_arrived() {
 fn a_mail_that_came_back_for_a_while_did_not_arrive_whatever_was_told_before() {
     let full = [Kind::Delivered, Kind::Bounced { for_good: false }].map(|kind| report(1, kind));
     let full = settled(receipt(sent(1, 10)), &full);
-    assert_eq!((full.trouble(), full.had_trouble()), (Some(Trouble::Bounced), true));
+    assert_eq!(
+        (full.trouble(), full.had_trouble()),
+        (Some(Trouble::Bounced), true)
+    );
 }
 
 #[test]
@@ -149,12 +186,20 @@ fn the_last_mail_of_which_anything_is_known_says_what_trouble_there_is() {
 #[test]
 fn what_is_told_late_of_an_earlier_mail_stops_no_mail_that_a_person_asked_for() {
     // Known to be out, or of unknown fate; and asked for by a clock that is right, or behind SES's.
-    for (before, now) in [(sent(1, 10), 15), (sent(1, 10), 2), (State::Held, 15), (claimed(), 15)] {
+    for (before, now) in [
+        (sent(1, 10), 15),
+        (sent(1, 10), 2),
+        (State::Held, 15),
+        (claimed(), 15),
+    ] {
         let receipt = receipt(before).reopened("again", at(now));
         for kind in KINDS {
             let told = settled(receipt.clone(), &[report(1, kind)]);
             assert_eq!(told.state, pending(), "{kind:?}");
-            assert_eq!(next_step(&told, OnUnknown::Hold, at(100)), Step::Send { again: false });
+            assert_eq!(
+                next_step(&told, OnUnknown::Hold, at(100)),
+                Step::Send { again: false }
+            );
             // The new one settles as any does.
             let told = settled(told, &[report(2, Kind::Sent)]);
             assert_eq!(told.state, sent(2, 20));
@@ -166,40 +211,90 @@ fn what_is_told_late_of_an_earlier_mail_stops_no_mail_that_a_person_asked_for() 
 fn a_mail_that_went_out_before_another_was_asked_for_stays_on_record() {
     let again = receipt(sent(1, 10)).reopened("by somebody", at(15));
     assert_eq!(again.mails[&mail(1)].sent_at, Some(at(10)));
-    assert_eq!((again.reopened_at, again.note.as_deref()), (Some(at(15)), Some("by somebody")));
+    assert_eq!(
+        (again.reopened_at, again.note.as_deref()),
+        (Some(at(15)), Some("by somebody"))
+    );
     assert_eq!((again.version, again.state), (2, pending()));
 }
 
 #[test]
 fn a_mail_that_ses_did_not_try_to_deliver_did_not_arrive() {
-    let suppressed = settled(receipt(claimed()), &[Kind::Sent, Kind::Suppressed].map(|kind| report(1, kind)));
-    assert_eq!((&suppressed.state, suppressed.trouble()), (&sent(1, 10), Some(Trouble::Bounced)));
+    let suppressed = settled(
+        receipt(claimed()),
+        &[Kind::Sent, Kind::Suppressed].map(|kind| report(1, kind)),
+    );
+    assert_eq!(
+        (&suppressed.state, suppressed.trouble()),
+        (&sent(1, 10), Some(Trouble::Bounced))
+    );
 }
 
 #[test]
 fn an_address_is_remembered_for_a_hard_bounce_a_suppression_and_a_complaint_alone() {
-    let marks: Vec<_> = KINDS.map(|kind| report(1, kind).mark()).into_iter().flatten().collect();
-    let [bounced, suppressed, complained] = &marks[..] else { panic!("{marks:?}") };
+    let marks: Vec<_> = KINDS
+        .map(|kind| report(1, kind).mark())
+        .into_iter()
+        .flatten()
+        .collect();
+    let [bounced, suppressed, complained] = &marks[..] else {
+        panic!("{marks:?}")
+    };
     assert_eq!(suppressed, bounced);
-    assert_eq!((bounced.bounced_at, bounced.complained_at), (Some(at(12)), None));
-    assert_eq!((complained.bounced_at, complained.complained_at), (None, Some(at(12))));
-    assert_eq!(bounced.reason(), Some("an earlier mail to this address bounced for good"));
+    assert_eq!(
+        (bounced.bounced_at, bounced.complained_at),
+        (Some(at(12)), None)
+    );
+    assert_eq!(
+        (complained.bounced_at, complained.complained_at),
+        (None, Some(at(12)))
+    );
+    assert_eq!(
+        bounced.reason(),
+        Some("an earlier mail to this address bounced for good")
+    );
     let both = bounced.clone().and(complained);
     assert_eq!(both, complained.clone().and(bounced));
-    assert_eq!(both.reason(), Some("the recipient complained of an earlier mail"));
-    assert_eq!(Report { address: None, ..report(1, Kind::Complained) }.mark(), None);
+    assert_eq!(
+        both.reason(),
+        Some("the recipient complained of an earlier mail")
+    );
+    assert_eq!(
+        Report {
+            address: None,
+            ..report(1, Kind::Complained)
+        }
+        .mark(),
+        None
+    );
 }
 
 #[test]
 fn an_address_that_was_cleared_is_written_to_until_something_happens_after() {
     let address = AddressHash::of("pat@example.com");
-    let cleared = Mark { cleared_at: Some(at(100)), ..Mark::of(address) };
+    let cleared = Mark {
+        cleared_at: Some(at(100)),
+        ..Mark::of(address)
+    };
     assert_eq!(cleared.reason(), None);
     for (kind, reason) in [
-        (Kind::Bounced { for_good: true }, "an earlier mail to this address bounced for good"),
-        (Kind::Complained, "the recipient complained of an earlier mail"),
+        (
+            Kind::Bounced { for_good: true },
+            "an earlier mail to this address bounced for good",
+        ),
+        (
+            Kind::Complained,
+            "the recipient complained of an earlier mail",
+        ),
     ] {
-        let told_of = |second| Report { at: at(second), ..report(1, kind) }.mark().unwrap();
+        let told_of = |second| {
+            Report {
+                at: at(second),
+                ..report(1, kind)
+            }
+            .mark()
+            .unwrap()
+        };
         // The old report, late and twice, whenever the address was cleared.
         let old = cleared.clone().and(&told_of(50)).and(&told_of(50));
         assert_eq!(old.reason(), None);
@@ -215,7 +310,10 @@ fn an_address_is_the_same_however_it_is_written_and_cannot_be_read_back() {
     assert_eq!(hash, AddressHash::of("pat@example.com"));
     assert_ne!(hash, AddressHash::of("pat@example.org"));
     // `printf %s pat@example.com | sha256sum`, as OPERATIONS.md has it.
-    assert_eq!(hash.as_str(), "fe9733fcc96501276776fc927df08a395835461a2c5b12c65ebab3454877e227");
+    assert_eq!(
+        hash.as_str(),
+        "fe9733fcc96501276776fc927df08a395835461a2c5b12c65ebab3454877e227"
+    );
 }
 
 #[test]
@@ -223,7 +321,10 @@ fn a_row_of_before_is_read_and_one_without_news_is_as_before() {
     let row = serde_json::to_value(receipt(claimed())).unwrap();
     assert_eq!(row.get("mails"), None);
     assert_eq!(row.get("reopened_at"), None);
-    assert_eq!(serde_json::from_value::<Receipt>(row).unwrap(), receipt(claimed()));
+    assert_eq!(
+        serde_json::from_value::<Receipt>(row).unwrap(),
+        receipt(claimed())
+    );
     let again = receipt(claimed()).reopened("again", at(5));
     let row = serde_json::to_value(&again).unwrap();
     assert_eq!(row["reopened_at"], 5);
@@ -249,7 +350,9 @@ fn any_state() -> impl Strategy<Value = State> {
 /// <https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html>.
 fn is_tag_value(text: &str) -> bool {
     (1..=256).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
 #[test]
@@ -344,11 +447,27 @@ fn an_address_that_was_cleared_within_the_second_of_its_trouble_is_cleared() {
         (64, &*AddressHash::of("pat@example.com").to_string())
     );
     for mark in [
-        Mark { bounced_at: Some(at(5)), ..Mark::of(address.clone()) },
-        Mark { complained_at: Some(at(5)), ..Mark::of(address.clone()) },
+        Mark {
+            bounced_at: Some(at(5)),
+            ..Mark::of(address.clone())
+        },
+        Mark {
+            complained_at: Some(at(5)),
+            ..Mark::of(address.clone())
+        },
     ] {
-        let reason = |cleared_at| Mark { cleared_at: Some(at(cleared_at)), ..mark.clone() }.reason();
-        assert_eq!((reason(4).is_some(), reason(5), reason(6)), (true, None, None), "{mark:?}");
+        let reason = |cleared_at| {
+            Mark {
+                cleared_at: Some(at(cleared_at)),
+                ..mark.clone()
+            }
+            .reason()
+        };
+        assert_eq!(
+            (reason(4).is_some(), reason(5), reason(6)),
+            (true, None, None),
+            "{mark:?}"
+        );
     }
     assert_eq!(Mark::of(address).reason(), None);
 }

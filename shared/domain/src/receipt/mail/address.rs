@@ -50,7 +50,8 @@ impl Address {
 }
 
 fn is_made_of(text: &str, others: &[u8]) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || others.contains(&byte))
 }
 
 impl FromStr for Address {
@@ -61,11 +62,18 @@ impl FromStr for Address {
         if !text.is_ascii() {
             return Err(BadAddress::NotAscii);
         }
-        let options = Options::default().with_required_tld().without_domain_literal().without_display_text();
+        let options = Options::default()
+            .with_required_tld()
+            .without_domain_literal()
+            .without_display_text();
         EmailAddress::parse_with_options(text, options).map_err(|_| BadAddress::Form)?;
         // Quoted names and comments are legal, never seen in a checkout, and the place where injection lives.
         let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"(),:;<>[\\]".contains(&byte);
-        if text.bytes().all(plain) { Ok(Self(text.to_owned())) } else { Err(BadAddress::Form) }
+        if text.bytes().all(plain) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadAddress::Form)
+        }
     }
 }
 
@@ -81,7 +89,11 @@ mod tests {
 
     #[test]
     fn an_address_is_one_plain_mailbox() {
-        for good in ["sam@example.com", " sam.rivera+hsa@mail.example.co.uk ", "o'neil@example.com"] {
+        for good in [
+            "sam@example.com",
+            " sam.rivera+hsa@mail.example.co.uk ",
+            "o'neil@example.com",
+        ] {
             assert_eq!(
                 good.parse::<Address>().map(|address| address.to_string()),
                 Ok(good.trim().to_owned())
@@ -103,7 +115,10 @@ mod tests {
         ] {
             assert_eq!(bad.parse::<Address>(), Err(BadAddress::Form), "{bad:?}");
         }
-        assert_eq!("sám@example.com".parse::<Address>(), Err(BadAddress::NotAscii));
+        assert_eq!(
+            "sám@example.com".parse::<Address>(),
+            Err(BadAddress::NotAscii)
+        );
     }
 
     #[test]

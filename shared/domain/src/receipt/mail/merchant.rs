@@ -91,15 +91,38 @@ impl Merchant {
         let support_email =
             mailbox(settings.support_email).map_err(|problem| note(Setting::SupportEmail, problem));
         let sender = mailbox(settings.sender).map_err(|problem| note(Setting::Sender, problem));
-        let time_zone = zone(settings.time_zone).map_err(|problem| note(Setting::TimeZone, problem));
-        let test_recipient = match settings.test_recipient.filter(|text| !text.trim().is_empty()) {
+        let time_zone =
+            zone(settings.time_zone).map_err(|problem| note(Setting::TimeZone, problem));
+        let test_recipient = match settings
+            .test_recipient
+            .filter(|text| !text.trim().is_empty())
+        {
             Some(text) => mailbox(text).map_err(|problem| note(Setting::TestRecipient, problem)),
             None => support_email.clone(),
         };
-        match (name, address, support_email, sender, time_zone, test_recipient) {
-            (Ok(name), Ok(address), Ok(support_email), Ok(sender), Ok(time_zone), Ok(test_recipient)) => {
-                Ok(Self { name, address, support_email, sender, time_zone, test_recipient })
-            }
+        match (
+            name,
+            address,
+            support_email,
+            sender,
+            time_zone,
+            test_recipient,
+        ) {
+            (
+                Ok(name),
+                Ok(address),
+                Ok(support_email),
+                Ok(sender),
+                Ok(time_zone),
+                Ok(test_recipient),
+            ) => Ok(Self {
+                name,
+                address,
+                support_email,
+                sender,
+                time_zone,
+                test_recipient,
+            }),
             _ => Err(BadSettings(wrong)),
         }
     }
@@ -121,7 +144,11 @@ fn lines(text: &str) -> Result<Vec<String>, Problem> {
         .map(|line| clean(line, MAX_ADDRESS))
         .filter(|line| !line.is_empty())
         .collect();
-    if lines.is_empty() { Err(Problem::Empty) } else { Ok(lines) }
+    if lines.is_empty() {
+        Err(Problem::Empty)
+    } else {
+        Ok(lines)
+    }
 }
 
 fn mailbox(text: &str) -> Result<Address, Problem> {
@@ -136,7 +163,9 @@ fn zone(name: &str) -> Result<TimeZone, Problem> {
         return Err(Problem::Empty);
     }
     // The bundled database, not the system's: Lambda's image may have none, and TZDIR is environment.
-    TimeZoneDatabase::bundled().get(name.trim()).map_err(|_| Problem::UnknownTimeZone)
+    TimeZoneDatabase::bundled()
+        .get(name.trim())
+        .map_err(|_| Problem::UnknownTimeZone)
 }
 
 impl fmt::Display for Setting {
@@ -184,9 +213,17 @@ mod tests {
 
     #[test]
     fn test_receipts_go_to_support_unless_somebody_is_named() {
-        let support = Merchant::new(Settings { test_recipient: Some(" "), ..GOOD }).unwrap();
+        let support = Merchant::new(Settings {
+            test_recipient: Some(" "),
+            ..GOOD
+        })
+        .unwrap();
         assert_eq!(support.test_recipient, support.support_email);
-        let named = Merchant::new(Settings { test_recipient: Some("qa@northwind.example"), ..GOOD }).unwrap();
+        let named = Merchant::new(Settings {
+            test_recipient: Some("qa@northwind.example"),
+            ..GOOD
+        })
+        .unwrap();
         assert_eq!(named.test_recipient.as_str(), "qa@northwind.example");
     }
 
@@ -208,10 +245,27 @@ mod tests {
              is empty; the receipt sender is not a valid e-mail address; the time zone is not an IANA time zone \
              name; the test recipient is not a valid e-mail address"
         );
-        let nameless = Merchant::new(Settings { name: " \n", ..GOOD }).unwrap_err();
+        let nameless = Merchant::new(Settings {
+            name: " \n",
+            ..GOOD
+        })
+        .unwrap_err();
         assert_eq!(nameless.0, [(Setting::Name, Problem::Empty)]);
-        assert!(Merchant::new(Settings { name: &long[1..], ..GOOD }).is_ok());
-        let support = Merchant::new(Settings { support_email: "x", ..GOOD }).unwrap_err();
-        assert_eq!(support.0, [(Setting::SupportEmail, Problem::Address(BadAddress::Form))]);
+        assert!(
+            Merchant::new(Settings {
+                name: &long[1..],
+                ..GOOD
+            })
+            .is_ok()
+        );
+        let support = Merchant::new(Settings {
+            support_email: "x",
+            ..GOOD
+        })
+        .unwrap_err();
+        assert_eq!(
+            support.0,
+            [(Setting::SupportEmail, Problem::Address(BadAddress::Form))]
+        );
     }
 }

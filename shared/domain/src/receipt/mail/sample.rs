@@ -3,8 +3,8 @@
 use super::{
     templates::Form,
     view::{
-        Amount, FailedPaymentView, LineView, MerchantView, PaymentView, PeriodView, RefundTotalsView,
-        RefundView, RenewalView, TestView, TotalsView, TrialView, View,
+        Amount, FailedPaymentView, LineView, MerchantView, PaymentView, PeriodView,
+        RefundTotalsView, RefundView, RenewalView, TestView, TotalsView, TrialView, View,
     },
 };
 
@@ -27,19 +27,26 @@ impl Sample {
     pub(super) fn view(self, form: Form) -> View {
         let is_full = self != Self::Bare;
         let order = if is_full { full() } else { bare() };
-        let test = (self == Self::Test).then(|| TestView::new(form, Some("sam.rivera@example.com")));
+        let test =
+            (self == Self::Test).then(|| TestView::new(form, Some("sam.rivera@example.com")));
         let view = View { test, ..order };
         match form {
             Form::Receipt => view,
-            Form::Renewal => {
-                View { receipt_id: "fin_sample-invoice".to_owned(), renewal: Some(renewal(is_full)), ..view }
-            }
-            Form::Refund => {
-                View { receipt_id: "fre_sample-refund".to_owned(), refund: Some(refund(is_full)), ..view }
-            }
+            Form::Renewal => View {
+                receipt_id: "fin_sample-invoice".to_owned(),
+                renewal: Some(renewal(is_full)),
+                ..view
+            },
+            Form::Refund => View {
+                receipt_id: "fre_sample-refund".to_owned(),
+                refund: Some(refund(is_full)),
+                ..view
+            },
             Form::PaymentFailed => View {
                 receipt_id: "fin_sample-payment_failed".to_owned(),
-                failed_payment: Some(FailedPaymentView { amount: is_full.then(|| amount("$52.71")) }),
+                failed_payment: Some(FailedPaymentView {
+                    amount: is_full.then(|| amount("$52.71")),
+                }),
                 ..view
             },
             Form::TrialEnds => View {
@@ -102,7 +109,11 @@ fn full() -> View {
                 card: Some("primary".to_owned()),
                 amount: amount("$52.71"),
             },
-            PaymentView { label: "Payment 2".to_owned(), card: None, amount: amount("$34.90") },
+            PaymentView {
+                label: "Payment 2".to_owned(),
+                card: None,
+                amount: amount("$34.90"),
+            },
         ],
         ..bare()
     }
@@ -189,9 +200,15 @@ fn scarf() -> LineView {
 }
 
 fn amount(text: &str) -> Amount {
-    Amount { text: text.to_owned(), nonzero: true }
+    Amount {
+        text: text.to_owned(),
+        nonzero: true,
+    }
 }
 
 fn nothing() -> Amount {
-    Amount { text: "$0.00".to_owned(), nonzero: false }
+    Amount {
+        text: "$0.00".to_owned(),
+        nonzero: false,
+    }
 }

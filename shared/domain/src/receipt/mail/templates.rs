@@ -37,9 +37,18 @@ const MAX_SUBJECT: usize = 200;
 /// What the built-in templates have in common.
 const SHARED: [(&str, &str); 4] = [
     ("layout.txt", include_str!("../../../templates/layout.txt")),
-    ("layout.html", include_str!("../../../templates/layout.html")),
-    ("details.txt", include_str!("../../../templates/details.txt")),
-    ("details.html", include_str!("../../../templates/details.html")),
+    (
+        "layout.html",
+        include_str!("../../../templates/layout.html"),
+    ),
+    (
+        "details.txt",
+        include_str!("../../../templates/details.txt"),
+    ),
+    (
+        "details.html",
+        include_str!("../../../templates/details.html"),
+    ),
 ];
 
 /// Which mail three templates are for: there is one for each kind.
@@ -130,15 +139,21 @@ impl Templates {
         let mut faults = Vec::new();
         for form in Form::ALL {
             let sources = own.remove(&form).unwrap_or_default();
-            for (part, source) in
-                [(Part::Subject, sources.subject), (Part::Text, sources.text), (Part::Html, sources.html)]
-            {
+            for (part, source) in [
+                (Part::Subject, sources.subject),
+                (Part::Text, sources.text),
+                (Part::Html, sources.html),
+            ] {
                 if let Err(fault) = templates.add(form, part, source) {
                     faults.push(fault);
                 }
             }
         }
-        if faults.is_empty() { Ok(templates) } else { Err(BadTemplates(faults)) }
+        if faults.is_empty() {
+            Ok(templates)
+        } else {
+            Err(BadTemplates(faults))
+        }
     }
 
     /// Renders an invented mail: for looking at a template, and for proving it at start.
@@ -148,7 +163,8 @@ impl Templates {
 
     pub(super) fn render(&self, form: Form, view: &View) -> Result<Rendered, Fault> {
         let part = |part| {
-            self.render_part(form, part, view).map_err(|error| Fault::without_detail(form, part, &error))
+            self.render_part(form, part, view)
+                .map_err(|error| Fault::without_detail(form, part, &error))
         };
         Ok(Rendered {
             subject: text::clean(&part(Part::Subject)?, MAX_SUBJECT),
@@ -160,7 +176,9 @@ impl Templates {
     fn add(&mut self, form: Form, part: Part, source: Option<String>) -> Result<(), Fault> {
         let source = source.map_or(Cow::Borrowed(form.built_in(part)), Cow::Owned);
         let wrong = |error| Fault::with_detail(form, part, &error);
-        self.engine.add_template_owned(path(form, part), source).map_err(wrong)?;
+        self.engine
+            .add_template_owned(path(form, part), source)
+            .map_err(wrong)?;
         for sample in Sample::ALL {
             let view = sample.view(form);
             let rendered = self.render_part(form, part, &view).map_err(wrong)?;
@@ -168,8 +186,9 @@ impl Templates {
                 return Err(Fault::whole(form, part, "nothing is printed".to_owned()));
             }
             if view.test.is_some() && !rendered.contains(TEST_MARKER) {
-                let problem =
-                    format!("{TEST_MARKER:?} is missing from a test-mode receipt: print test.marker");
+                let problem = format!(
+                    "{TEST_MARKER:?} is missing from a test-mode receipt: print test.marker"
+                );
                 return Err(Fault::whole(form, part, problem));
             }
         }
@@ -177,7 +196,9 @@ impl Templates {
     }
 
     fn render_part(&self, form: Form, part: Part, view: &View) -> Result<String, Error> {
-        self.engine.get_template(&path(form, part))?.render(Serde(view))
+        self.engine
+            .get_template(&path(form, part))?
+            .render(Serde(view))
     }
 }
 
@@ -195,13 +216,24 @@ fn engine() -> Environment<'static> {
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.set_fuel(Some(FUEL));
     engine.set_syntax(
-        SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().unwrap_or_default(),
+        SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()
+            .unwrap_or_default(),
     );
-    engine.add_filter("wrap", |text: String, indent: Option<usize>| text::wrap(&text, indent.unwrap_or(0)));
-    engine.add_filter("row", |label: String, amount: String, indent: Option<usize>| {
-        text::row(&label, &amount, indent.unwrap_or(0))
+    engine.add_filter("wrap", |text: String, indent: Option<usize>| {
+        text::wrap(&text, indent.unwrap_or(0))
     });
-    engine.add_filter("entry", |label: String, value: String| text::entry(&label, &value));
+    engine.add_filter(
+        "row",
+        |label: String, amount: String, indent: Option<usize>| {
+            text::row(&label, &amount, indent.unwrap_or(0))
+        },
+    );
+    engine.add_filter("entry", |label: String, value: String| {
+        text::entry(&label, &value)
+    });
     engine.set_formatter(|out, state: &mut State, value| match value.kind() {
         // What an absent value or a whole object prints helps no customer; at start it is a fault like another.
         ValueKind::None | ValueKind::Map | ValueKind::Seq => Err(Error::new(
@@ -219,8 +251,13 @@ fn engine() -> Environment<'static> {
 
 impl Form {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Receipt, Self::Renewal, Self::Refund, Self::PaymentFailed, Self::TrialEnds];
+    pub const ALL: [Self; 5] = [
+        Self::Receipt,
+        Self::Renewal,
+        Self::Refund,
+        Self::PaymentFailed,
+        Self::TrialEnds,
+    ];
 
     /// The one for this kind.
     #[must_use]
@@ -259,9 +296,15 @@ impl Form {
         macro_rules! of {
             ($folder:literal) => {
                 match part {
-                    Part::Subject => include_str!(concat!("../../../templates/", $folder, "/subject.txt")),
-                    Part::Text => include_str!(concat!("../../../templates/", $folder, "/body.txt")),
-                    Part::Html => include_str!(concat!("../../../templates/", $folder, "/body.html")),
+                    Part::Subject => {
+                        include_str!(concat!("../../../templates/", $folder, "/subject.txt"))
+                    }
+                    Part::Text => {
+                        include_str!(concat!("../../../templates/", $folder, "/body.txt"))
+                    }
+                    Part::Html => {
+                        include_str!(concat!("../../../templates/", $folder, "/body.html"))
+                    }
                 }
             };
         }
@@ -289,18 +332,36 @@ impl Part {
 
 impl Fault {
     fn whole(form: Form, part: Part, problem: String) -> Self {
-        Self { form, part, line: None, problem }
+        Self {
+            form,
+            part,
+            line: None,
+            problem,
+        }
     }
 
     /// For samples, which hold no personal data.
     fn with_detail(form: Form, part: Part, error: &Error) -> Self {
-        let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
-        Self { form, part, line: error.line(), problem: format!("{}{detail}", error.kind()) }
+        let detail = error
+            .detail()
+            .map(|detail| format!(": {detail}"))
+            .unwrap_or_default();
+        Self {
+            form,
+            part,
+            line: error.line(),
+            problem: format!("{}{detail}", error.kind()),
+        }
     }
 
     /// For customers' orders: the engine's details can quote a value, and faults are logged.
     fn without_detail(form: Form, part: Part, error: &Error) -> Self {
-        Self { form, part, line: error.line(), problem: error.kind().to_string() }
+        Self {
+            form,
+            part,
+            line: error.line(),
+            problem: error.kind().to_string(),
+        }
     }
 }
 

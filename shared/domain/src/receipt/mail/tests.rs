@@ -89,10 +89,28 @@ fn line(number: usize, description: &str, eligibility: &str, amounts: Totals) ->
 /// One eligible and one other line, with discount, tax and shipping, paid in two payments.
 fn order() -> Order {
     let order_id = OrderId::new("fcs_01K76ZD8Q2V3N4M5P6R7S8T9VW").unwrap();
-    let mat = Totals { subtotal: 5000, discount: 500, tax: 371, shipping: 400, fees: 0, total: 5271 };
-    let scarf = Totals { subtotal: 2900, discount: 0, tax: 240, shipping: 200, fees: 0, total: 3340 };
+    let mat = Totals {
+        subtotal: 5000,
+        discount: 500,
+        tax: 371,
+        shipping: 400,
+        fees: 0,
+        total: 5271,
+    };
+    let scarf = Totals {
+        subtotal: 2900,
+        discount: 0,
+        tax: 240,
+        shipping: 200,
+        fees: 0,
+        total: 3340,
+    };
     Order {
-        receipt_id: Some(Receipt::for_order(&order_id, Timestamp::UNIX_EPOCH).unwrap().receipt_id),
+        receipt_id: Some(
+            Receipt::for_order(&order_id, Timestamp::UNIX_EPOCH)
+                .unwrap()
+                .receipt_id,
+        ),
         order_id,
         version: 1,
         provider: Provider::Flex,
@@ -107,14 +125,28 @@ fn order() -> Order {
             email: Some("sam.rivera@example.com".to_owned()),
         },
         currency: Currency::USD,
-        totals: Totals { subtotal: 7900, discount: 500, tax: 611, shipping: 600, fees: 0, total: 8611 },
+        totals: Totals {
+            subtotal: 7900,
+            discount: 500,
+            tax: 611,
+            shipping: 600,
+            fees: 0,
+            total: 8611,
+        },
         received: None,
-        payment_intents: ["fpi_1", "fpi_2"].map(|id| PaymentIntentId::new(id).unwrap()).into(),
+        payment_intents: ["fpi_1", "fpi_2"]
+            .map(|id| PaymentIntentId::new(id).unwrap())
+            .into(),
         lines: vec![
             OrderLine {
                 quantity: 2,
                 unit_amount: Some(2500),
-                ..line(1, "Acupressure mat, organic cotton", "letter_of_medical_necessity", mat)
+                ..line(
+                    1,
+                    "Acupressure mat, organic cotton",
+                    "letter_of_medical_necessity",
+                    mat,
+                )
             },
             line(2, "Linen scarf, moss green", NOT_ELIGIBLE, scarf),
         ],
@@ -158,7 +190,11 @@ fn refund_id() -> RefundId {
 }
 
 fn refund() -> Kind {
-    Kind::Refund { refund_id: refund_id(), amount: 2000, refunded_at: at("2025-10-20T13:53:00Z") }
+    Kind::Refund {
+        refund_id: refund_id(),
+        amount: 2000,
+        refunded_at: at("2025-10-20T13:53:00Z"),
+    }
 }
 
 fn payment_failed(amount: Option<i64>) -> Kind {
@@ -177,7 +213,13 @@ fn trial_ends() -> Kind {
 }
 
 fn kinds() -> [Kind; 5] {
-    [Kind::Order, invoice(), refund(), payment_failed(Some(4999)), trial_ends()]
+    [
+        Kind::Order,
+        invoice(),
+        refund(),
+        payment_failed(Some(4999)),
+        trial_ends(),
+    ]
 }
 
 /// A refund as its order keeps it.
@@ -185,31 +227,59 @@ fn refunded(status: refund::Status, amount: i64, payment: u8) -> Refund {
     let payment_intent_id = payment_id(payment);
     Refund::new(Latest::new(
         at("2025-10-20T13:53:00Z"),
-        refund::Told { status, amount, payment_intent_id, goods: vec![], invoice_id: None, made_at: None },
+        refund::Told {
+            status,
+            amount,
+            payment_intent_id,
+            goods: vec![],
+            invoice_id: None,
+            made_at: None,
+        },
     ))
 }
 
 /// The order with that refund of $20.00, and one of $5.00 before it.
 fn refunded_order(last: Refund) -> Order {
     let before = refunded(refund::Status::Succeeded, 500, 1);
-    let refunds = [(refund_id(), last), (RefundId::new("fre_0").unwrap(), before)];
-    Order { refunds: refunds.into(), ..order() }
+    let refunds = [
+        (refund_id(), last),
+        (RefundId::new("fre_0").unwrap(), before),
+    ];
+    Order {
+        refunds: refunds.into(),
+        ..order()
+    }
 }
 
 fn paid_with(told: [Option<payment::Told>; 2]) -> Order {
-    let told = told
-        .into_iter()
-        .zip(1..)
-        .filter_map(|(told, number)| Some((payment_id(number), Latest::new(order().placed_at, told?))));
-    Order { payments: told.collect(), ..order() }
+    let told = told.into_iter().zip(1..).filter_map(|(told, number)| {
+        Some((payment_id(number), Latest::new(order().placed_at, told?)))
+    });
+    Order {
+        payments: told.collect(),
+        ..order()
+    }
 }
 
-fn told(status: payment::Status, received: Option<i64>, amount: i64, card: Option<&str>) -> payment::Told {
-    payment::Told { status, received, amount: Some(amount), card: card.map(str::to_owned) }
+fn told(
+    status: payment::Status,
+    received: Option<i64>,
+    amount: i64,
+    card: Option<&str>,
+) -> payment::Told {
+    payment::Told {
+        status,
+        received,
+        amount: Some(amount),
+        card: card.map(str::to_owned),
+    }
 }
 
 fn contact(name: &str, email: &str) -> Contact {
-    let told = contact::Told { name: Some(name.to_owned()), email: Some(email.to_owned()) };
+    let told = contact::Told {
+        name: Some(name.to_owned()),
+        email: Some(email.to_owned()),
+    };
     let mut contact = Contact::new(customer_id());
     contact.learn(Some(Latest::new(at("2025-10-19T00:00:00Z"), told)));
     contact
@@ -217,7 +287,13 @@ fn contact(name: &str, email: &str) -> Contact {
 
 fn written(order: &Order, kind: Kind, contact: Option<&Contact>) -> Result<Email, Unsendable> {
     let receipt = Receipt::new(&order.order_id, kind, None, order.placed_at).unwrap();
-    compose(order, &receipt, contact, &merchant(), &Templates::built_in().unwrap())
+    compose(
+        order,
+        &receipt,
+        contact,
+        &merchant(),
+        &Templates::built_in().unwrap(),
+    )
 }
 
 fn sent(order: &Order) -> Result<Email, Unsendable> {
@@ -237,7 +313,8 @@ fn own(form: Form, sources: Sources) -> Result<Templates, BadTemplates> {
 }
 
 fn has_row(text: &str, label: &str, amount: &str) -> bool {
-    text.lines().any(|line| line.trim_start().starts_with(label) && line.ends_with(amount))
+    text.lines()
+        .any(|line| line.trim_start().starts_with(label) && line.ends_with(amount))
 }
 
 fn named(name: &str) -> Order {
@@ -247,9 +324,15 @@ fn named(name: &str) -> Order {
 }
 
 fn html_fault(source: &str) -> String {
-    own(Form::Receipt, Sources { html: Some(source.to_owned()), ..Sources::default() })
-        .unwrap_err()
-        .to_string()
+    own(
+        Form::Receipt,
+        Sources {
+            html: Some(source.to_owned()),
+            ..Sources::default()
+        },
+    )
+    .unwrap_err()
+    .to_string()
 }
 
 #[test]
@@ -263,7 +346,10 @@ fn a_receipt_with_an_eligible_and_another_line() {
     assert_eq!(mail.reply_to.as_str(), "help@northwind.example");
     assert_eq!(mail.to.as_str(), "sam.rivera@example.com");
     assert_eq!(mail.to_name.as_deref(), Some("Sam Rivera"));
-    assert_eq!((Some(mail.receipt_id), mail.kind), (order().receipt_id, Kind::Order));
+    assert_eq!(
+        (Some(mail.receipt_id), mail.kind),
+        (order().receipt_id, Kind::Order)
+    );
 }
 
 #[test]
@@ -274,18 +360,46 @@ fn a_renewals_receipt_tells_its_amount_and_period_and_no_amount_of_the_order() {
     insta::assert_snapshot!("renewal_html", mail.html);
     let order = order();
     let lines = order.lines.iter().flat_map(|line| {
-        let Totals { subtotal, discount, tax, shipping, fees: _, total } = line.amounts;
-        [subtotal, discount, tax, shipping, total, line.unit_amount.unwrap()]
+        let Totals {
+            subtotal,
+            discount,
+            tax,
+            shipping,
+            fees: _,
+            total,
+        } = line.amounts;
+        [
+            subtotal,
+            discount,
+            tax,
+            shipping,
+            total,
+            line.unit_amount.unwrap(),
+        ]
     });
-    for minor in lines.chain([order.totals.total]).filter(|minor| *minor != 0) {
+    for minor in lines
+        .chain([order.totals.total])
+        .filter(|minor| *minor != 0)
+    {
         let amount = order.money(minor).to_string();
-        assert!(!mail.text.contains(&amount) && !mail.html.contains(&amount), "{amount}: {}", mail.text);
+        assert!(
+            !mail.text.contains(&amount) && !mail.html.contains(&amount),
+            "{amount}: {}",
+            mail.text
+        );
     }
 }
 
 #[test]
 fn a_renewal_whose_period_is_not_told_has_none() {
-    let Kind::Invoice { subscription_id, invoice_id, amount, paid_at, period_start, period_end } = invoice()
+    let Kind::Invoice {
+        subscription_id,
+        invoice_id,
+        amount,
+        paid_at,
+        period_start,
+        period_end,
+    } = invoice()
     else {
         unreachable!()
     };
@@ -297,9 +411,20 @@ fn a_renewal_whose_period_is_not_told_has_none() {
         (period_end, period_end),
     ] {
         let (subscription_id, invoice_id) = (subscription_id.clone(), invoice_id.clone());
-        let kind = Kind::Invoice { subscription_id, invoice_id, amount, paid_at, period_start, period_end };
+        let kind = Kind::Invoice {
+            subscription_id,
+            invoice_id,
+            amount,
+            paid_at,
+            period_start,
+            period_end,
+        };
         let mail = mail_of(&order(), kind);
-        assert!(!mail.text.contains("Period") && !mail.html.contains("Period"), "{}", mail.text);
+        assert!(
+            !mail.text.contains("Period") && !mail.html.contains("Period"),
+            "{}",
+            mail.text
+        );
     }
 }
 
@@ -311,7 +436,11 @@ fn a_refunds_receipt_tells_what_went_back_and_what_is_left() {
     insta::assert_snapshot!("refund_text", mail.text);
     insta::assert_snapshot!("refund_html", mail.html);
     for line in &order.lines {
-        assert!(!mail.text.contains(&line.description), "which item came back is not known: {}", mail.text);
+        assert!(
+            !mail.text.contains(&line.description),
+            "which item came back is not known: {}",
+            mail.text
+        );
     }
 }
 
@@ -319,18 +448,28 @@ fn a_refunds_receipt_tells_what_went_back_and_what_is_left() {
 fn a_refund_that_does_not_count_towards_the_order_shows_no_totals() {
     let of_a_renewal = refunded(refund::Status::Succeeded, 2000, 9);
     let failed_since = refunded(refund::Status::Failed, 2000, 2);
-    for order in [refunded_order(of_a_renewal), refunded_order(failed_since), order()] {
+    for order in [
+        refunded_order(of_a_renewal),
+        refunded_order(failed_since),
+        order(),
+    ] {
         let mail = mail_of(&order, refund());
         assert!(has_row(&mail.text, "Refunded", "$20.00"), "{}", mail.text);
         for part in [mail.text, mail.html] {
-            assert!(!part.contains("so far") && !part.contains("Remaining"), "{part}");
+            assert!(
+                !part.contains("so far") && !part.contains("Remaining"),
+                "{part}"
+            );
         }
     }
 }
 
 #[test]
 fn more_refunds_than_payments_leave_nothing_and_not_less() {
-    let mail = mail_of(&refunded_order(refunded(refund::Status::Succeeded, 9000, 2)), refund());
+    let mail = mail_of(
+        &refunded_order(refunded(refund::Status::Succeeded, 9000, 2)),
+        refund(),
+    );
     assert!(has_row(&mail.text, "Remaining", "$0.00"), "{}", mail.text);
 }
 
@@ -342,7 +481,11 @@ fn a_notice_of_a_failed_payment_tells_what_is_owed_where_that_is_known() {
     insta::assert_snapshot!("payment_failed_html", mail.html);
     for amount in [None, Some(0), Some(-5)] {
         let mail = mail_of(&order(), payment_failed(amount));
-        assert!(!mail.text.contains('$') && !mail.html.contains('$'), "{}", mail.text);
+        assert!(
+            !mail.text.contains('$') && !mail.html.contains('$'),
+            "{}",
+            mail.text
+        );
     }
 }
 
@@ -360,16 +503,30 @@ fn several_payments_are_listed_when_all_of_them_are_told() {
     let primary = || Some(told(Succeeded, Some(5271), 6000, Some("primary")));
     let rows = |told| {
         let mail = mail(&paid_with(told));
-        let rows = mail.text.lines().filter(|line| line.contains("Payment ") && line.contains('$'));
-        let rows: Vec<_> = rows.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let rows = mail
+            .text
+            .lines()
+            .filter(|line| line.contains("Payment ") && line.contains('$'));
+        let rows: Vec<_> = rows
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
         for row in &rows {
             let (label, amount) = row.rsplit_once(' ').unwrap();
-            assert!(mail.html.contains(label) && mail.html.contains(amount), "{row}: {}", mail.html);
+            assert!(
+                mail.html.contains(label) && mail.html.contains(amount),
+                "{row}: {}",
+                mail.html
+            );
         }
         (rows, mail.text.contains("Paid in 2 payments"))
     };
-    let both = ["Payment 1 (primary card) $52.71", "Payment 2 $33.40"].map(str::to_owned).to_vec();
-    assert_eq!(rows([primary(), Some(told(Succeeded, None, 3340, None))]), (both, true));
+    let both = ["Payment 1 (primary card) $52.71", "Payment 2 $33.40"]
+        .map(str::to_owned)
+        .to_vec();
+    assert_eq!(
+        rows([primary(), Some(told(Succeeded, None, 3340, None))]),
+        (both, true)
+    );
     // A part of them would read as all.
     for second in [
         None,
@@ -379,7 +536,10 @@ fn several_payments_are_listed_when_all_of_them_are_told() {
         assert_eq!(rows([primary(), second]), (vec![], true));
     }
     // A card that was given up has paid nothing.
-    assert_eq!(rows([primary(), Some(told(Canceled, Some(0), 3340, None))]), (vec![], false));
+    assert_eq!(
+        rows([primary(), Some(told(Canceled, Some(0), 3340, None))]),
+        (vec![], false)
+    );
 }
 
 #[test]
@@ -434,7 +594,9 @@ fn what_a_template_may_use_is_a_promise() {
                 .filter(|(name, value)| receipt[*name] != **value)
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect();
-            let name = format!("contract_{form}_{sample:?}").replace('-', "_").to_lowercase();
+            let name = format!("contract_{form}_{sample:?}")
+                .replace('-', "_")
+                .to_lowercase();
             if form != Form::Receipt {
                 insta::assert_snapshot!(name, serde_json::to_string_pretty(&more).unwrap());
             }
@@ -444,33 +606,61 @@ fn what_a_template_may_use_is_a_promise() {
 
 #[test]
 fn a_test_mode_receipt_goes_to_the_merchant_and_says_so() {
-    let mail = mail(&Order { mode: Mode::Test, ..order() });
+    let mail = mail(&Order {
+        mode: Mode::Test,
+        ..order()
+    });
     insta::assert_snapshot!("test_subject", mail.subject);
     insta::assert_snapshot!("test_text", mail.text);
-    assert_eq!((mail.to.as_str(), mail.to_name), ("qa@northwind.example", None));
+    assert_eq!(
+        (mail.to.as_str(), mail.to_name),
+        ("qa@northwind.example", None)
+    );
     for part in [&mail.subject, &mail.text, &mail.html] {
         assert!(part.contains(TEST_MARKER), "{part}");
     }
-    assert!(mail.html.contains("would have gone to sam.rivera@example.com"), "{}", mail.html);
+    assert!(
+        mail.html
+            .contains("would have gone to sam.rivera@example.com"),
+        "{}",
+        mail.html
+    );
 }
 
 #[test]
 fn every_mail_of_a_test_mode_order_goes_to_the_merchant_and_says_so() {
-    let order = Order { mode: Mode::Test, ..order() };
+    let order = Order {
+        mode: Mode::Test,
+        ..order()
+    };
     for kind in kinds() {
         let mail = written(&order, kind, Some(&contact("Sam", "sam@new.example"))).unwrap();
-        assert_eq!((mail.to.as_str(), mail.to_name), ("qa@northwind.example", None));
+        assert_eq!(
+            (mail.to.as_str(), mail.to_name),
+            ("qa@northwind.example", None)
+        );
         for part in [&mail.subject, &mail.text, &mail.html] {
             assert!(part.contains(TEST_MARKER), "{part}");
         }
-        let note = if mail.kind == Kind::Order { "sam.rivera@example.com" } else { "sam@new.example" };
-        assert!(mail.text.contains(&format!("would have gone to {note}.")), "{}", mail.text);
+        let note = if mail.kind == Kind::Order {
+            "sam.rivera@example.com"
+        } else {
+            "sam@new.example"
+        };
+        assert!(
+            mail.text.contains(&format!("would have gone to {note}.")),
+            "{}",
+            mail.text
+        );
     }
 }
 
 #[test]
 fn a_test_mode_receipt_needs_no_customer_address() {
-    let mut order = Order { mode: Mode::Test, ..order() };
+    let mut order = Order {
+        mode: Mode::Test,
+        ..order()
+    };
     for email in [None, Some("nonsense"), Some("\r\n")] {
         order.customer.email = email.map(str::to_owned);
         assert_eq!(mail(&order).to.as_str(), "qa@northwind.example");
@@ -489,11 +679,22 @@ fn a_live_receipt_says_nothing_of_tests() {
 
 #[test]
 fn a_bare_order_has_a_receipt_without_empty_rows() {
-    let amounts = Totals { subtotal: 5000, total: 5000, ..Totals::default() };
-    let mat = OrderLine { unit_amount: None, eligibility: None, ..line(1, "Mat", "", amounts) };
+    let amounts = Totals {
+        subtotal: 5000,
+        total: 5000,
+        ..Totals::default()
+    };
+    let mat = OrderLine {
+        unit_amount: None,
+        eligibility: None,
+        ..line(1, "Mat", "", amounts)
+    };
     let mail = mail(&Order {
         client_reference_id: None,
-        customer: Customer { email: Some("sam@example.com".to_owned()), ..Customer::default() },
+        customer: Customer {
+            email: Some("sam@example.com".to_owned()),
+            ..Customer::default()
+        },
         totals: amounts,
         payment_intents: vec![],
         lines: vec![mat],
@@ -501,10 +702,22 @@ fn a_bare_order_has_a_receipt_without_empty_rows() {
     });
     insta::assert_snapshot!("bare_subject", mail.subject);
     insta::assert_snapshot!("bare_text", mail.text);
-    for absent in
-        ["Discount", "Tax", "Shipping", "Fee", "Payment", "Customer", "Not assigned", "none", "$0.00 paid"]
-    {
-        assert!(!mail.html.contains(&format!(">{absent}")), "{absent}: {}", mail.html);
+    for absent in [
+        "Discount",
+        "Tax",
+        "Shipping",
+        "Fee",
+        "Payment",
+        "Customer",
+        "Not assigned",
+        "none",
+        "$0.00 paid",
+    ] {
+        assert!(
+            !mail.html.contains(&format!(">{absent}")),
+            "{absent}: {}",
+            mail.html
+        );
     }
 }
 
@@ -514,8 +727,14 @@ fn no_address_and_a_bad_address_are_told_apart() {
     for (email, reason) in [
         (None, Unsendable::NoAddress),
         (Some("  "), Unsendable::NoAddress),
-        (Some("sam@example.com\r\nBcc: eve@example.com"), Unsendable::BadAddress(BadAddress::Form)),
-        (Some("sám@example.com"), Unsendable::BadAddress(BadAddress::NotAscii)),
+        (
+            Some("sam@example.com\r\nBcc: eve@example.com"),
+            Unsendable::BadAddress(BadAddress::Form),
+        ),
+        (
+            Some("sám@example.com"),
+            Unsendable::BadAddress(BadAddress::NotAscii),
+        ),
     ] {
         order.customer.email = email.map(str::to_owned);
         let refused = sent(&order).unwrap_err();
@@ -526,8 +745,15 @@ fn no_address_and_a_bad_address_are_told_apart() {
 
 #[test]
 fn the_receipt_of_another_order_is_not_sent() {
-    let receipt = Receipt::for_order(&OrderId::new("fcs_other").unwrap(), order().placed_at).unwrap();
-    let refused = compose(&order(), &receipt, None, &merchant(), &Templates::built_in().unwrap());
+    let receipt =
+        Receipt::for_order(&OrderId::new("fcs_other").unwrap(), order().placed_at).unwrap();
+    let refused = compose(
+        &order(),
+        &receipt,
+        None,
+        &merchant(),
+        &Templates::built_in().unwrap(),
+    );
     assert_eq!(refused, Err(Unsendable::OtherOrder));
 }
 
@@ -548,8 +774,18 @@ fn nothing_foreign_ends_a_header_or_opens_a_tag() {
     let merchant = Merchant::new(settings).unwrap();
     let templates = Templates::built_in().unwrap();
     order.payments = paid_with([
-        Some(told(payment::Status::Succeeded, Some(5271), 5271, Some(evil))),
-        Some(told(payment::Status::Succeeded, Some(3340), 3340, Some("\r\n"))),
+        Some(told(
+            payment::Status::Succeeded,
+            Some(5271),
+            5271,
+            Some(evil),
+        )),
+        Some(told(
+            payment::Status::Succeeded,
+            Some(3340),
+            3340,
+            Some("\r\n"),
+        )),
     ])
     .payments;
     for kind in kinds() {
@@ -557,15 +793,33 @@ fn nothing_foreign_ends_a_header_or_opens_a_tag() {
         let receipt = Receipt::new(&order.order_id, kind, None, order.placed_at).unwrap();
         let newest = contact(evil, "sam@example.com");
         let mail = compose(&order, &receipt, Some(&newest), &merchant, &templates).unwrap();
-        for header in [&mail.from_name, mail.to_name.as_ref().unwrap(), &mail.subject] {
-            assert!(!header.contains(char::is_control) && !header.contains('\u{202E}'), "{header:?}");
+        for header in [
+            &mail.from_name,
+            mail.to_name.as_ref().unwrap(),
+            &mail.subject,
+        ] {
+            assert!(
+                !header.contains(char::is_control) && !header.contains('\u{202E}'),
+                "{header:?}"
+            );
         }
         assert!(!mail.html.contains("<script"), "{}", mail.html);
-        assert!(mail.html.contains("&lt;script&gt;alert(&quot;1&quot;)"), "{}", mail.html);
+        assert!(
+            mail.html.contains("&lt;script&gt;alert(&quot;1&quot;)"),
+            "{}",
+            mail.html
+        );
         let harmless = "<script>alert(\"1\")</script> & 'Sons' Bcc: eve@example.com";
-        assert!(!shows_items || mail.text.contains(harmless), "{}", mail.text);
+        assert!(
+            !shows_items || mail.text.contains(harmless),
+            "{}",
+            mail.text
+        );
         for body in [&mail.text, &mail.html] {
-            assert!(!body.contains("\nBcc") && !body.contains(['\r', '\u{202E}']), "{body}");
+            assert!(
+                !body.contains("\nBcc") && !body.contains(['\r', '\u{202E}']),
+                "{body}"
+            );
         }
     }
 }
@@ -604,9 +858,17 @@ fn why_an_item_is_eligible_does_not_show() {
 #[test]
 fn the_stock_of_words_holds_no_medical_one() {
     let order = refunded_order(refunded(refund::Status::Succeeded, 2000, 2));
-    for (mode, kind) in [Mode::Live, Mode::Test].into_iter().flat_map(|mode| kinds().map(|kind| (mode, kind)))
+    for (mode, kind) in [Mode::Live, Mode::Test]
+        .into_iter()
+        .flat_map(|mode| kinds().map(|kind| (mode, kind)))
     {
-        let mail = mail_of(&Order { mode, ..order.clone() }, kind);
+        let mail = mail_of(
+            &Order {
+                mode,
+                ..order.clone()
+            },
+            kind,
+        );
         for part in [mail.subject, mail.text, mail.html] {
             let read = part.to_lowercase();
             for word in MEDICAL_WORDS {
@@ -619,9 +881,18 @@ fn the_stock_of_words_holds_no_medical_one() {
 #[test]
 fn a_template_that_cannot_work_is_refused_at_start_by_name_and_line() {
     for (source, fault) in [
-        ("<p>\n{{ merchant.name }", "template body.html, line 2: syntax error"),
-        ("{{ test.marker }}", "template body.html, line 1: undefined value"),
-        ("\n\n{{ order.number }}", "template body.html, line 3: undefined value"),
+        (
+            "<p>\n{{ merchant.name }",
+            "template body.html, line 2: syntax error",
+        ),
+        (
+            "{{ test.marker }}",
+            "template body.html, line 1: undefined value",
+        ),
+        (
+            "\n\n{{ order.number }}",
+            "template body.html, line 3: undefined value",
+        ),
         (
             "<p>\n{{ customer_name }}",
             "template body.html, line 2: invalid operation: a value of kind none cannot be printed",
@@ -630,9 +901,18 @@ fn a_template_that_cannot_work_is_refused_at_start_by_name_and_line() {
             "{{ totals.total }}",
             "template body.html, line 1: invalid operation: a value of kind map cannot be printed",
         ),
-        ("{{ lines|nosuch }}", "template body.html, line 1: unknown filter"),
-        ("{% include 'footer.html' %}", "template body.html, line 1: template not found"),
-        ("{% if test %}{% endif %}", "template body.html: nothing is printed"),
+        (
+            "{{ lines|nosuch }}",
+            "template body.html, line 1: unknown filter",
+        ),
+        (
+            "{% include 'footer.html' %}",
+            "template body.html, line 1: template not found",
+        ),
+        (
+            "{% if test %}{% endif %}",
+            "template body.html: nothing is printed",
+        ),
         (
             "<p>Thanks!</p>",
             "template body.html: \"TEST – no real payment\" is missing from a test-mode receipt",
@@ -650,8 +930,14 @@ fn a_template_that_cannot_work_is_refused_at_start_by_name_and_line() {
 #[test]
 fn every_bad_template_is_named_at_once() {
     let bad = Some("{{ nope }}".to_owned());
-    let sources = Sources { subject: bad.clone(), text: None, html: bad };
-    let error = Templates::new(Form::ALL.map(|form| (form, sources.clone())).into()).unwrap_err().to_string();
+    let sources = Sources {
+        subject: bad.clone(),
+        text: None,
+        html: bad,
+    };
+    let error = Templates::new(Form::ALL.map(|form| (form, sources.clone())).into())
+        .unwrap_err()
+        .to_string();
     let faults: Vec<_> = error.split("; ").collect();
     assert_eq!(faults.len(), 10, "{error}");
     for fault in [
@@ -667,17 +953,32 @@ fn every_bad_template_is_named_at_once() {
 #[test]
 fn a_template_may_use_what_its_own_mail_tells_and_nothing_of_another() {
     let source = |words: &str| Sources {
-        html: Some(format!("{{{{ test.marker if test else 'Hello.' }}}} {words}")),
+        html: Some(format!(
+            "{{{{ test.marker if test else 'Hello.' }}}} {words}"
+        )),
         ..Sources::default()
     };
     for (form, words) in [
-        (Form::Renewal, "{{ renewal.amount.text }} {{ renewal.paid_on }}"),
-        (Form::Refund, "{{ refund.amount.text }} {{ refund.refunded_on }}"),
-        (Form::PaymentFailed, "{% if failed_payment.amount %}{{ failed_payment.amount.text }}{% endif %}"),
+        (
+            Form::Renewal,
+            "{{ renewal.amount.text }} {{ renewal.paid_on }}",
+        ),
+        (
+            Form::Refund,
+            "{{ refund.amount.text }} {{ refund.refunded_on }}",
+        ),
+        (
+            Form::PaymentFailed,
+            "{% if failed_payment.amount %}{{ failed_payment.amount.text }}{% endif %}",
+        ),
         (Form::TrialEnds, "{{ trial.ends_on }} {{ trial.ends_at }}"),
     ] {
         for other in Form::ALL {
-            assert_eq!(own(other, source(words)).is_ok(), other == form, "{words} in {other}");
+            assert_eq!(
+                own(other, source(words)).is_ok(),
+                other == form,
+                "{words} in {other}"
+            );
         }
     }
     // What not each of them tells has to be asked for.
@@ -692,15 +993,27 @@ fn a_template_may_use_what_its_own_mail_tells_and_nothing_of_another() {
 
 #[test]
 fn a_merchants_own_renewal_leaves_the_other_mails_as_they_are() {
-    let subject = Some("{{ test.marker if test else '' }} Renewed: {{ renewal.amount.text }}".to_owned());
-    let templates = own(Form::Renewal, Sources { subject, ..Sources::default() }).unwrap();
+    let subject =
+        Some("{{ test.marker if test else '' }} Renewed: {{ renewal.amount.text }}".to_owned());
+    let templates = own(
+        Form::Renewal,
+        Sources {
+            subject,
+            ..Sources::default()
+        },
+    )
+    .unwrap();
     for kind in kinds() {
-        let receipt = Receipt::new(&order().order_id, kind.clone(), None, order().placed_at).unwrap();
+        let receipt =
+            Receipt::new(&order().order_id, kind.clone(), None, order().placed_at).unwrap();
         let mail = compose(&order(), &receipt, None, &merchant(), &templates).unwrap();
         let built_in = mail_of(&order(), kind.clone());
         match kind {
             Kind::Invoice { .. } => {
-                assert_eq!((mail.subject.as_str(), mail.html), ("Renewed: $49.99", built_in.html));
+                assert_eq!(
+                    (mail.subject.as_str(), mail.html),
+                    ("Renewed: $49.99", built_in.html)
+                );
             }
             _ => assert_eq!(mail, built_in),
         }
@@ -709,36 +1022,73 @@ fn a_merchants_own_renewal_leaves_the_other_mails_as_they_are() {
 
 #[test]
 fn a_merchant_replaces_one_template_and_keeps_the_others() {
-    let subject = "{% if test %}{{ test.marker }} {% endif %}Thank you,\n{{ customer_name or 'friend' }}\n";
-    let templates =
-        own(Form::Receipt, Sources { subject: Some(subject.to_owned()), ..Sources::default() }).unwrap();
+    let subject =
+        "{% if test %}{{ test.marker }} {% endif %}Thank you,\n{{ customer_name or 'friend' }}\n";
+    let templates = own(
+        Form::Receipt,
+        Sources {
+            subject: Some(subject.to_owned()),
+            ..Sources::default()
+        },
+    )
+    .unwrap();
     let receipt = Receipt::for_order(&order().order_id, order().placed_at).unwrap();
-    let own = compose(&named("O'Neil & Co"), &receipt, None, &merchant(), &templates).unwrap();
+    let own = compose(
+        &named("O'Neil & Co"),
+        &receipt,
+        None,
+        &merchant(),
+        &templates,
+    )
+    .unwrap();
     assert_eq!(own.subject, "Thank you, O'Neil & Co");
     assert_eq!(own.html, mail(&named("O'Neil & Co")).html);
 }
 
 #[test]
 fn a_template_that_fails_on_an_order_is_the_deployments_fault_and_quotes_nothing() {
-    let subject =
-        "{{ test.marker if test else 'Hi' }}{% if lines|length > 2 %}{{ customer_name|int }}{% endif %}";
-    let templates =
-        own(Form::Receipt, Sources { subject: Some(subject.to_owned()), ..Sources::default() }).unwrap();
+    let subject = "{{ test.marker if test else 'Hi' }}{% if lines|length > 2 %}{{ customer_name|int }}{% endif %}";
+    let templates = own(
+        Form::Receipt,
+        Sources {
+            subject: Some(subject.to_owned()),
+            ..Sources::default()
+        },
+    )
+    .unwrap();
     let mut order = order();
     order.lines.push(order.lines[0].clone());
     let receipt = Receipt::for_order(&order.order_id, order.placed_at).unwrap();
     let failed = compose(&order, &receipt, None, &merchant(), &templates).unwrap_err();
-    assert_eq!(failed.to_string(), "template subject.txt, line 1: invalid operation");
+    assert_eq!(
+        failed.to_string(),
+        "template subject.txt, line 1: invalid operation"
+    );
 }
 
 #[test]
 fn fifty_lines_are_not_clipped_and_two_hundred_are_rendered() {
-    let amounts = Totals { subtotal: 5000, discount: 500, tax: 371, shipping: 400, fees: 100, total: 5371 };
+    let amounts = Totals {
+        subtotal: 5000,
+        discount: 500,
+        tax: 371,
+        shipping: 400,
+        fees: 100,
+        total: 5371,
+    };
     let with = |count| {
         let line = |number| {
-            line(number, &format!("Acupressure mat {number}, {}", "cotton ".repeat(14)), "x", amounts)
+            line(
+                number,
+                &format!("Acupressure mat {number}, {}", "cotton ".repeat(14)),
+                "x",
+                amounts,
+            )
         };
-        mail(&Order { lines: (0..count).map(line).collect(), ..order() })
+        mail(&Order {
+            lines: (0..count).map(line).collect(),
+            ..order()
+        })
     };
     // Gmail clips a message at 102 KB, and with it the totals.
     assert!(with(50).html.len() < 60_000, "{}", with(50).html.len());
@@ -764,7 +1114,9 @@ fn the_html_stands_alone() {
         ] {
             assert!(html.contains(wanted), "{wanted}");
         }
-        for unwanted in ["http:", "https:", "<img", "<script", "@import", "url(", "{{", "{%"] {
+        for unwanted in [
+            "http:", "https:", "<img", "<script", "@import", "url(", "{{", "{%",
+        ] {
             assert!(!html.contains(unwanted), "{unwanted}");
         }
     }

@@ -38,7 +38,8 @@ pub(super) fn clean(text: &str, max: usize) -> String {
 
 /// As [`clean`]; nothing if nothing is left.
 pub(super) fn clean_some(text: Option<&str>, max: usize) -> Option<String> {
-    text.map(|text| clean(text, max)).filter(|text| !text.is_empty())
+    text.map(|text| clean(text, max))
+        .filter(|text| !text.is_empty())
 }
 
 fn is_break(character: char) -> bool {
@@ -61,7 +62,11 @@ pub(super) fn wrap(text: &str, indent: usize) -> String {
     let indent = indent.min(WIDTH);
     let margin = " ".repeat(indent);
     let lines = lines(text, WIDTH.saturating_sub(indent));
-    lines.iter().map(|line| format!("{margin}{line}")).collect::<Vec<_>>().join("\n")
+    lines
+        .iter()
+        .map(|line| format!("{margin}{line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A label at the left and an amount at the right edge; a long label goes on below.
@@ -72,8 +77,11 @@ pub(super) fn row(label: &str, amount: &str, indent: usize) -> String {
     let margin = " ".repeat(indent);
     let mut lines = lines(label, room).into_iter();
     let first = lines.next().unwrap_or_default();
-    let gap = " ".repeat(WIDTH.saturating_sub(indent + display_width(&first) + display_width(amount)));
-    lines.fold(format!("{margin}{first}{gap}{amount}"), |page, line| format!("{page}\n{margin}{line}"))
+    let gap =
+        " ".repeat(WIDTH.saturating_sub(indent + display_width(&first) + display_width(amount)));
+    lines.fold(format!("{margin}{first}{gap}{amount}"), |page, line| {
+        format!("{page}\n{margin}{line}")
+    })
 }
 
 /// A label and, from a fixed column on, its value; a long value goes on below itself.
@@ -82,7 +90,9 @@ pub(super) fn entry(label: &str, value: &str) -> String {
     let mut lines = lines(value, WIDTH - VALUE_COLUMN).into_iter();
     let first = lines.next().unwrap_or_default();
     let gap = " ".repeat(VALUE_COLUMN.saturating_sub(display_width(label)).max(1));
-    lines.fold(format!("{label}{gap}{first}"), |page, line| format!("{page}\n{margin}{line}"))
+    lines.fold(format!("{label}{gap}{first}"), |page, line| {
+        format!("{page}\n{margin}{line}")
+    })
 }
 
 /// Breaks a text at spaces, and within a word only if the word alone is wider than the line.
@@ -96,7 +106,10 @@ fn lines(text: &str, width: usize) -> Vec<String> {
         .word_separator(WordSeparator::AsciiSpace)
         .word_splitter(WordSplitter::NoHyphenation)
         .wrap_algorithm(WrapAlgorithm::FirstFit);
-    textwrap::wrap(&words, options).into_iter().map(Cow::into_owned).collect()
+    textwrap::wrap(&words, options)
+        .into_iter()
+        .map(Cow::into_owned)
+        .collect()
 }
 
 #[cfg(test)]
@@ -106,10 +119,19 @@ mod tests {
 
     #[test]
     fn line_breaks_and_direction_overrides_do_not_survive() {
-        assert_eq!(clean("Sam\r\nBcc: eve@example.com", 100), "Sam Bcc: eve@example.com");
+        assert_eq!(
+            clean("Sam\r\nBcc: eve@example.com", 100),
+            "Sam Bcc: eve@example.com"
+        );
         assert_eq!(clean("a\u{2028}b\u{85}c\u{0}d\te", 100), "a b c d e");
-        assert_eq!(clean("\u{202E}00.5$\u{202C} \u{2066}x\u{2069}\u{200F}", 100), "00.5$ x");
-        assert_eq!(clean("👩\u{200D}🔬 क्\u{200D}ष", 100), "👩\u{200D}🔬 क्\u{200D}ष");
+        assert_eq!(
+            clean("\u{202E}00.5$\u{202C} \u{2066}x\u{2069}\u{200F}", 100),
+            "00.5$ x"
+        );
+        assert_eq!(
+            clean("👩\u{200D}🔬 क्\u{200D}ष", 100),
+            "👩\u{200D}🔬 क्\u{200D}ष"
+        );
         assert_eq!(clean_some(Some(" \u{200B}\n"), 100), None);
     }
 
@@ -124,7 +146,11 @@ mod tests {
         let page = row(&"mat ".repeat(30), "$1.00", 2);
         assert!(page.lines().count() > 1);
         let first = page.lines().next().unwrap();
-        assert_eq!((display_width(first), first.ends_with("$1.00")), (WIDTH, true), "{page}");
+        assert_eq!(
+            (display_width(first), first.ends_with("$1.00")),
+            (WIDTH, true),
+            "{page}"
+        );
         assert!(page.lines().all(|line| line.starts_with("  mat")), "{page}");
     }
 
@@ -133,14 +159,22 @@ mod tests {
         for indent in [0, 2, 5] {
             let fits = "x".repeat(WIDTH - indent - "$100.00".len() - 2);
             let is_one_line = |label: &str| !row(label, "$100.00", indent).contains('\n');
-            assert!(is_one_line(&fits) && !is_one_line(&format!("{fits}x")), "{indent}");
+            assert!(
+                is_one_line(&fits) && !is_one_line(&format!("{fits}x")),
+                "{indent}"
+            );
             assert!(row(&fits, "$100.00", indent).ends_with("x  $100.00"));
         }
     }
 
     #[test]
     fn a_word_is_broken_only_where_it_is_wider_than_its_line() {
-        let lengths = |text: &str| lines(text, 10).iter().map(|line| display_width(line)).collect::<Vec<_>>();
+        let lengths = |text: &str| {
+            lines(text, 10)
+                .iter()
+                .map(|line| display_width(line))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(lengths(&"x".repeat(25)), [10, 10, 5]);
         assert_eq!(lengths("four five six"), [9, 3]);
         assert_eq!(lengths("four sixsix six"), [4, 10]);
@@ -149,13 +183,19 @@ mod tests {
 
     #[test]
     fn a_character_is_as_wide_as_a_terminal_shows_it() {
-        assert_eq!(["e", "e\u{301}", "é", "漢", "ﾊ", "👩", ""].map(display_width), [1, 1, 1, 2, 1, 2, 0]);
+        assert_eq!(
+            ["e", "e\u{301}", "é", "漢", "ﾊ", "👩", ""].map(display_width),
+            [1, 1, 1, 2, 1, 2, 0]
+        );
     }
 
     #[test]
     fn an_indent_is_no_wider_than_the_page() {
         assert_eq!(wrap("x", usize::MAX), format!("{}x", " ".repeat(WIDTH)));
-        assert_eq!(row("x", "$1.00", usize::MAX), format!("{}x$1.00", " ".repeat(WIDTH)));
+        assert_eq!(
+            row("x", "$1.00", usize::MAX),
+            format!("{}x$1.00", " ".repeat(WIDTH))
+        );
     }
 
     proptest! {

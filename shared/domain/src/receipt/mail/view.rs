@@ -233,7 +233,12 @@ pub struct TestView {
 
 impl View {
     /// What the templates see of an order, written to `customer`.
-    pub(super) fn new(order: &Order, receipt: &Receipt, customer: &Customer, merchant: &Merchant) -> Self {
+    pub(super) fn new(
+        order: &Order,
+        receipt: &Receipt,
+        customer: &Customer,
+        merchant: &Merchant,
+    ) -> Self {
         let amount = |minor| amount(order, minor);
         let zone = &merchant.time_zone;
         let payments = payments(order);
@@ -252,7 +257,11 @@ impl View {
             sold_at: moment(order.placed_at, zone),
             sold_on: day(order.placed_at, zone),
             currency: order.currency.code().to_owned(),
-            lines: order.lines.iter().map(|line| LineView::new(order, line)).collect(),
+            lines: order
+                .lines
+                .iter()
+                .map(|line| LineView::new(order, line))
+                .collect(),
             totals: TotalsView {
                 subtotal: amount(order.totals.subtotal),
                 discount: amount(order.totals.discount.saturating_neg()),
@@ -272,20 +281,24 @@ impl View {
             renewal: RenewalView::new(order, &receipt.kind, zone),
             refund: RefundView::new(order, &receipt.kind, zone),
             failed_payment: match receipt.kind {
-                Kind::PaymentFailed { amount: owed, .. } => {
-                    Some(FailedPaymentView { amount: owed.filter(|owed| *owed > 0).map(amount) })
-                }
+                Kind::PaymentFailed { amount: owed, .. } => Some(FailedPaymentView {
+                    amount: owed.filter(|owed| *owed > 0).map(amount),
+                }),
                 _ => None,
             },
             trial: match receipt.kind {
-                Kind::TrialEnds { ends_at, .. } => {
-                    Some(TrialView { ends_at: moment(ends_at, zone), ends_on: day(ends_at, zone) })
-                }
+                Kind::TrialEnds { ends_at, .. } => Some(TrialView {
+                    ends_at: moment(ends_at, zone),
+                    ends_on: day(ends_at, zone),
+                }),
                 _ => None,
             },
             test: match order.mode {
                 Mode::Live => None,
-                Mode::Test => Some(TestView::new(Form::of(&receipt.kind), customer.email.as_deref())),
+                Mode::Test => Some(TestView::new(
+                    Form::of(&receipt.kind),
+                    customer.email.as_deref(),
+                )),
             },
         }
     }
@@ -295,7 +308,8 @@ impl View {
 fn payments(order: &Order) -> Vec<(&PaymentIntentId, Option<&payment::Told>)> {
     let told = |id| order.payments.get(id).map(|Latest { value, .. }| value);
     let all = order.payment_intents.iter().map(|id| (id, told(id)));
-    all.filter(|(_, told)| told.is_none_or(|told| told.status != payment::Status::Canceled)).collect()
+    all.filter(|(_, told)| told.is_none_or(|told| told.status != payment::Status::Canceled))
+        .collect()
 }
 
 fn payment_details(
@@ -305,7 +319,10 @@ fn payment_details(
     if payments.len() < 2 {
         return Vec::new();
     }
-    let views = payments.iter().zip(1..).map(|((_, told), number)| PaymentView::new(order, (*told)?, number));
+    let views = payments
+        .iter()
+        .zip(1..)
+        .map(|((_, told), number)| PaymentView::new(order, (*told)?, number));
     // Some of several would read as all of them.
     views.collect::<Option<_>>().unwrap_or_default()
 }
@@ -313,36 +330,61 @@ fn payment_details(
 impl PaymentView {
     /// `None` unless it is told what was received.
     fn new(order: &Order, told: &payment::Told, number: u32) -> Option<Self> {
-        let asked = told.amount.filter(|_| told.status == payment::Status::Succeeded);
+        let asked = told
+            .amount
+            .filter(|_| told.status == payment::Status::Succeeded);
         let received = told.received.filter(|received| *received > 0).or(asked)?;
         let card = told.card.as_deref().map(|card| card.replace('_', " "));
         let card = text::clean_some(card.as_deref(), MAX_CARD);
-        let label = card
-            .as_deref()
-            .map_or_else(|| format!("Payment {number}"), |card| format!("Payment {number} ({card} card)"));
-        Some(Self { label, card, amount: amount(order, received) })
+        let label = card.as_deref().map_or_else(
+            || format!("Payment {number}"),
+            |card| format!("Payment {number} ({card} card)"),
+        );
+        Some(Self {
+            label,
+            card,
+            amount: amount(order, received),
+        })
     }
 }
 
 impl RenewalView {
     fn new(order: &Order, kind: &Kind, zone: &TimeZone) -> Option<Self> {
-        let Kind::Invoice { amount: paid, paid_at, period_start, period_end, .. } = *kind else {
+        let Kind::Invoice {
+            amount: paid,
+            paid_at,
+            period_start,
+            period_end,
+            ..
+        } = *kind
+        else {
             return None;
         };
-        let period = period_start.zip(period_end).filter(|(start, end)| start < end);
+        let period = period_start
+            .zip(period_end)
+            .filter(|(start, end)| start < end);
         Some(Self {
             amount: amount(order, paid),
             paid_at: moment(paid_at, zone),
             paid_on: day(paid_at, zone),
-            period: period
-                .map(|(start, end)| PeriodView { starts_on: day(start, zone), ends_on: day(end, zone) }),
+            period: period.map(|(start, end)| PeriodView {
+                starts_on: day(start, zone),
+                ends_on: day(end, zone),
+            }),
         })
     }
 }
 
 impl RefundView {
     fn new(order: &Order, kind: &Kind, zone: &TimeZone) -> Option<Self> {
-        let Kind::Refund { refund_id, amount: back, refunded_at } = kind else { return None };
+        let Kind::Refund {
+            refund_id,
+            amount: back,
+            refunded_at,
+        } = kind
+        else {
+            return None;
+        };
         Some(Self {
             amount: amount(order, *back),
             refunded_at: moment(*refunded_at, zone),
@@ -368,7 +410,14 @@ impl RefundTotalsView {
 
 impl LineView {
     fn new(order: &Order, line: &OrderLine) -> Self {
-        let Totals { subtotal, discount, tax, shipping, fees, total } = line.amounts;
+        let Totals {
+            subtotal,
+            discount,
+            tax,
+            shipping,
+            fees,
+            total,
+        } = line.amounts;
         let amount = |minor| amount(order, minor);
         let eligible = line.is_eligible();
         Self {
@@ -382,9 +431,15 @@ impl LineView {
             shipping: amount(shipping),
             fee: amount(fees),
             total: amount(total),
-            has_breakdown: [discount, tax, shipping, fees].iter().any(|&minor| minor != 0),
+            has_breakdown: [discount, tax, shipping, fees]
+                .iter()
+                .any(|&minor| minor != 0),
             eligible,
-            eligibility: if eligible { "HSA/FSA eligible" } else { "Not eligible" },
+            eligibility: if eligible {
+                "HSA/FSA eligible"
+            } else {
+                "Not eligible"
+            },
         }
     }
 }
@@ -398,27 +453,44 @@ impl TestView {
         let note = match text::clean_some(email, MAX_NAME) {
             Some(email) => format!("In live mode this {what} would have gone to {email}."),
             None => {
-                format!("In live mode this {what} would have gone nowhere: the order has no email address.")
+                format!(
+                    "In live mode this {what} would have gone nowhere: the order has no email address."
+                )
             }
         };
-        Self { marker: TEST_MARKER.to_owned(), note }
+        Self {
+            marker: TEST_MARKER.to_owned(),
+            note,
+        }
     }
 }
 
 fn amount(order: &Order, minor: i64) -> Amount {
-    Amount { text: order.money(minor).to_string(), nonzero: minor != 0 }
+    Amount {
+        text: order.money(minor).to_string(),
+        nonzero: minor != 0,
+    }
 }
 
 fn day(at: Timestamp, zone: &TimeZone) -> String {
-    at.to_zoned_datetime(zone.clone()).strftime("%B %-d, %Y").to_string()
+    at.to_zoned_datetime(zone.clone())
+        .strftime("%B %-d, %Y")
+        .to_string()
 }
 
 fn moment(at: Timestamp, zone: &TimeZone) -> String {
     let zoned = at.to_zoned_datetime(zone.clone());
     let abbreviation = zoned.strftime("%Z").to_string();
     // Zones without a name of their own have only an offset, `-03`, which alone reads as a range of hours.
-    let utc = if abbreviation.starts_with(['+', '-']) { "UTC" } else { "" };
-    format!("{} {utc}{abbreviation}", zoned.strftime("%B %-d, %Y, %-I:%M %p"))
+    let utc = if abbreviation.starts_with(['+', '-']) {
+        "UTC"
+    } else {
+        ""
+    };
+    format!(
+        "{} {utc}{abbreviation}",
+        zoned.strftime("%B %-d, %Y, %-I:%M %p")
+    )
 }
 
 #[cfg(test)]
@@ -432,9 +504,18 @@ mod tests {
             let zone = TimeZoneDatabase::bundled().get(zone).unwrap();
             moment("2025-10-10T09:53:00Z".parse().unwrap(), &zone)
         };
-        assert_eq!(moment_in("America/New_York"), "October 10, 2025, 5:53 AM EDT");
-        assert_eq!(moment_in("America/Sao_Paulo"), "October 10, 2025, 6:53 AM UTC-03");
+        assert_eq!(
+            moment_in("America/New_York"),
+            "October 10, 2025, 5:53 AM EDT"
+        );
+        assert_eq!(
+            moment_in("America/Sao_Paulo"),
+            "October 10, 2025, 6:53 AM UTC-03"
+        );
         assert_eq!(moment_in("UTC"), "October 10, 2025, 9:53 AM UTC");
-        assert_eq!(moment_in("Pacific/Kiritimati"), "October 10, 2025, 11:53 PM UTC+14");
+        assert_eq!(
+            moment_in("Pacific/Kiritimati"),
+            "October 10, 2025, 11:53 PM UTC+14"
+        );
     }
 }

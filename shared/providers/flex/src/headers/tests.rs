@@ -28,15 +28,26 @@ fn triple(family: usize, id: &str, signature: &str) -> Vec<(&'static str, String
 }
 
 fn judge(headers: &[(&str, String)]) -> Result<String, Refusal> {
-    let headers: BTreeMap<&str, &str> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    check(|name| headers.get(name).copied(), BODY, now())?.verify(&[key()]).map(String::from)
+    let headers: BTreeMap<&str, &str> = headers
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    check(|name| headers.get(name).copied(), BODY, now())?
+        .verify(&[key()])
+        .map(String::from)
 }
 
 #[test]
 fn each_family_proves_a_delivery() {
     let bare = signature("fevt_1").split_off(3);
-    assert_eq!(judge(&triple(0, "msg_1", &signature("msg_1"))).as_deref(), Ok("msg_1"));
-    assert_eq!(judge(&triple(1, "msg_1", &signature("msg_1"))).as_deref(), Ok("msg_1"));
+    assert_eq!(
+        judge(&triple(0, "msg_1", &signature("msg_1"))).as_deref(),
+        Ok("msg_1")
+    );
+    assert_eq!(
+        judge(&triple(1, "msg_1", &signature("msg_1"))).as_deref(),
+        Ok("msg_1")
+    );
     assert_eq!(judge(&triple(2, "fevt_1", &bare)).as_deref(), Ok("fevt_1"));
 }
 
@@ -54,7 +65,11 @@ fn without_any_one_of_the_three_nothing_is_proven() {
         for left_out in 0..complete.len() {
             let mut headers = complete.clone();
             headers.remove(left_out);
-            assert_eq!(judge(&headers), Err(Refusal::Missing), "family {family} without {left_out}");
+            assert_eq!(
+                judge(&headers),
+                Err(Refusal::Missing),
+                "family {family} without {left_out}"
+            );
         }
     }
     assert_eq!(judge(&[]), Err(Refusal::Missing));
@@ -78,8 +93,9 @@ fn an_incomplete_family_does_not_stand_in_the_way() {
 #[test]
 fn of_two_families_that_disagree_the_documented_one_decides() {
     let forged = "v1,R3PTzyfHASBKHH98a7yexTwaJ4yNIcGhFQc1yuN+BPU=";
-    let both =
-        |svix: &str, webhook: &str| judge(&[triple(0, "msg_1", svix), triple(1, "msg_2", webhook)].concat());
+    let both = |svix: &str, webhook: &str| {
+        judge(&[triple(0, "msg_1", svix), triple(1, "msg_2", webhook)].concat())
+    };
     assert_eq!(both(&signature("msg_1"), forged).as_deref(), Ok("msg_1"));
     assert_eq!(both(forged, &signature("msg_2")), Err(Refusal::Forged));
 }
@@ -89,15 +105,28 @@ fn an_old_delivery_is_refused_in_every_family() {
     let later = Timestamp::from_second(SIGNED_AT + 301).unwrap();
     for family in 0..FAMILIES.len() {
         let headers = triple(family, "msg_1", &signature("msg_1"));
-        let lookup =
-            |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+        let lookup = |name: &str| {
+            headers
+                .iter()
+                .find(|(known, _)| *known == name)
+                .map(|(_, value)| value.as_str())
+        };
         let checked = check(lookup, BODY, later);
-        assert!(matches!(checked, Err(Refusal::Stale { seconds: 301, .. })), "{checked:?}");
+        assert!(
+            matches!(checked, Err(Refusal::Stale { seconds: 301, .. })),
+            "{checked:?}"
+        );
     }
 }
 
 #[test]
 fn a_header_that_is_there_and_empty_is_malformed() {
-    assert_eq!(judge(&triple(0, "", &signature(""))), Err(Refusal::Malformed(Header::Id)));
-    assert_eq!(judge(&triple(0, "msg_1", "")), Err(Refusal::Malformed(Header::Signature)));
+    assert_eq!(
+        judge(&triple(0, "", &signature(""))),
+        Err(Refusal::Malformed(Header::Id))
+    );
+    assert_eq!(
+        judge(&triple(0, "msg_1", "")),
+        Err(Refusal::Malformed(Header::Signature))
+    );
 }

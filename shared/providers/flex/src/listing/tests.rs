@@ -13,7 +13,12 @@ fn time(text: &str) -> Timestamp {
 
 /// Three days back.
 fn ask(what: What) -> Ask<'static> {
-    Ask { what, since: time("2026-04-17T12:00:00Z"), now: time(NOW), after: None }
+    Ask {
+        what,
+        since: time("2026-04-17T12:00:00Z"),
+        now: time(NOW),
+        after: None,
+    }
 }
 
 fn found(what: What, object: &Value) -> Found {
@@ -60,7 +65,11 @@ fn subscription() -> Value {
 
 /// One of each.
 fn all() -> [(What, Value); 5] {
-    let over = with(with(subscription(), "status", json!("canceled")), "canceled_at", json!(NOW));
+    let over = with(
+        with(subscription(), "status", json!("canceled")),
+        "canceled_at",
+        json!(NOW),
+    );
     [
         (What::Checkouts, session()),
         (What::Invoices, invoice()),
@@ -83,18 +92,34 @@ fn what_is_found_is_told_as_a_webhook_would_have_told_it() {
         let found = found(what, &object);
         let id = EventId::new("reconciled:1").unwrap();
         let body = event(&found, &id, time(NOW), false);
-        let Reading::Event(read) = read(&body) else { panic!("{what}: it cannot be read") };
-        assert_eq!((&read.event_id, read.event_type.as_str()), (&id, event_type));
+        let Reading::Event(read) = read(&body) else {
+            panic!("{what}: it cannot be read")
+        };
+        assert_eq!(
+            (&read.event_id, read.event_type.as_str()),
+            (&id, event_type)
+        );
         assert_eq!(read.occurred_at, Some(time(NOW)));
-        assert_eq!(read.news, found.news, "{what}: what is compared is what is done");
+        assert_eq!(
+            read.news, found.news,
+            "{what}: what is compared is what is done"
+        );
         let body: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(body["object"][found.resource], object, "the object itself, and all of it");
+        assert_eq!(
+            body["object"][found.resource], object,
+            "the object itself, and all of it"
+        );
     }
 }
 
 #[test]
 fn a_checkout_is_of_interest_when_it_is_complete() {
-    let of = |status: &str| listed(&ask(What::Checkouts), &with(session(), "status", json!(status)));
+    let of = |status: &str| {
+        listed(
+            &ask(What::Checkouts),
+            &with(session(), "status", json!(status)),
+        )
+    };
     for status in ["complete", "paid", " complete "] {
         assert!(matches!(of(status), Some(Listed::Found(_))), "{status}");
     }
@@ -102,41 +127,79 @@ fn a_checkout_is_of_interest_when_it_is_complete() {
         assert_eq!(of(status), None, "{status}");
     }
     let found = found(What::Checkouts, &session());
-    assert_eq!((found.since, found.mode), (found.created_at, Some(Mode::Test)));
+    assert_eq!(
+        (found.since, found.mode),
+        (found.created_at, Some(Mode::Test))
+    );
 }
 
 #[test]
 fn a_checkout_says_what_of_its_money_is_here() {
     let received = |received: Value, total: Value| {
-        let session = with(with(session(), "amount_received", received), "amount_total", total);
+        let session = with(
+            with(session(), "amount_received", received),
+            "amount_total",
+            total,
+        );
         found(What::Checkouts, &session).received
     };
     let is = |amount, is_all| Some(Received { amount, is_all });
     assert_eq!(received(json!(5000), json!(5000)), is(5000, true));
-    assert_eq!(received(json!(0), json!(0)), is(0, true), "there was nothing to pay");
-    assert_eq!(received(json!(4000), json!(5000)), is(4000, false), "a part of it was captured");
+    assert_eq!(
+        received(json!(0), json!(0)),
+        is(0, true),
+        "there was nothing to pay"
+    );
+    assert_eq!(
+        received(json!(4000), json!(5000)),
+        is(4000, false),
+        "a part of it was captured"
+    );
     assert_eq!(received(json!(0), json!(5000)), is(0, false));
     assert_eq!(received(Value::Null, json!(5000)), None);
     assert_eq!(
-        [received(json!(1), Value::Null), received(json!(0), Value::Null)],
+        [
+            received(json!(1), Value::Null),
+            received(json!(0), Value::Null)
+        ],
         [is(1, true), is(0, false)],
         "nobody says of how much"
     );
-    assert_eq!(found(What::Refunds, &with(refund(), "amount_received", json!(1))).received, None);
+    assert_eq!(
+        found(What::Refunds, &with(refund(), "amount_received", json!(1))).received,
+        None
+    );
 }
 
 #[test]
 fn an_order_that_waits_is_told_that_its_money_is_here_once_all_of_it_is() {
     let told = |received: i64, waits: bool| {
-        let found = found(What::Checkouts, &with(session(), "amount_received", json!(received)));
-        match read(&event(&found, &EventId::new("reconciled:1").unwrap(), time(NOW), waits)) {
+        let found = found(
+            What::Checkouts,
+            &with(session(), "amount_received", json!(received)),
+        );
+        match read(&event(
+            &found,
+            &EventId::new("reconciled:1").unwrap(),
+            time(NOW),
+            waits,
+        )) {
             Reading::Event(read) => read.news,
             other @ Reading::Unreadable(_) => panic!("{other:?}"),
         }
     };
     assert!(matches!(told(5000, true), News::CheckoutPaid { .. }));
     for (received, waits) in [(5000, false), (4000, true), (0, true)] {
-        assert!(matches!(told(received, waits), News::Checkout { completed: true, .. }), "{received}");
+        assert!(
+            matches!(
+                told(received, waits),
+                News::Checkout {
+                    completed: true,
+                    ..
+                }
+            ),
+            "{received}"
+        );
     }
 }
 
@@ -146,8 +209,15 @@ fn of_a_long_checkout_enough_is_kept_to_find_it() {
     let found = found(What::Checkouts, &long);
     assert!(found.object.len() < 200);
     assert_eq!((found.mode, found.is_paid()), (Some(Mode::Test), true));
-    let body = event(&found, &EventId::new("reconciled:1").unwrap(), time(NOW), false);
-    let Reading::Event(read) = read(&body) else { panic!("it cannot be read") };
+    let body = event(
+        &found,
+        &EventId::new("reconciled:1").unwrap(),
+        time(NOW),
+        false,
+    );
+    let Reading::Event(read) = read(&body) else {
+        panic!("it cannot be read")
+    };
     assert_eq!(read.news, found.news);
     let id = stub(What::Refunds, Some("fre_1"));
     assert_eq!(id, br#"{"object":{"refund":{"refund_id":"fre_1"}}}"#);
@@ -156,13 +226,21 @@ fn of_a_long_checkout_enough_is_kept_to_find_it() {
 #[test]
 fn an_invoice_is_of_interest_when_it_is_a_subscriptions_and_paid() {
     let found = found(What::Invoices, &invoice());
-    let News::Invoice(news) = found.news else { panic!("{found:?}") };
+    let News::Invoice(news) = found.news else {
+        panic!("{found:?}")
+    };
     assert_eq!(news.event, InvoiceEvent::Paid);
     assert_eq!(found.since, Some(time("2026-04-19T08:00:00Z")));
-    for (name, value) in
-        [("status", json!("open")), ("status", json!("draft")), ("subscription", Value::Null)]
-    {
-        assert_eq!(listed(&ask(What::Invoices), &with(invoice(), name, value.clone())), None, "{value}");
+    for (name, value) in [
+        ("status", json!("open")),
+        ("status", json!("draft")),
+        ("subscription", Value::Null),
+    ] {
+        assert_eq!(
+            listed(&ask(What::Invoices), &with(invoice(), name, value.clone())),
+            None,
+            "{value}"
+        );
     }
 }
 
@@ -175,7 +253,11 @@ fn what_is_older_than_anybody_looks_back_is_left_alone_but_for_what_lives_on() {
         // Of unknown age, a person looks at it where lists have no end.
         let ageless = listed(&ask(what), &with(object, "created_at", Value::Null)).unwrap();
         let is_readable = matches!(ageless, Listed::Found(_));
-        assert_eq!(is_readable, !matches!(what, What::Invoices | What::Refunds), "{what}");
+        assert_eq!(
+            is_readable,
+            !matches!(what, What::Invoices | What::Refunds),
+            "{what}"
+        );
     }
 }
 
@@ -191,21 +273,37 @@ fn the_end_of_a_subscription_is_when_it_is_told_to_be() {
     };
     let (early, late) = ("2026-04-18T08:00:00Z", "2026-04-19T08:00:00Z");
     assert_eq!(end(&[("canceled_at", late)]).since, Some(time(late)));
-    assert_eq!(end(&[("canceled_at", early), ("ended_at", late)]).since, Some(time(late)));
-    assert_eq!(end(&[("canceled_at", early), ("cancel_at", late)]).since, Some(time(late)));
+    assert_eq!(
+        end(&[("canceled_at", early), ("ended_at", late)]).since,
+        Some(time(late))
+    );
+    assert_eq!(
+        end(&[("canceled_at", early), ("cancel_at", late)]).since,
+        Some(time(late))
+    );
     assert_eq!(end(&[]).since, None, "nobody says");
     assert_eq!(
         end(&[("current_period_end", late)]).since,
         Some(time(late)),
         "it did not outlive its last period"
     );
-    assert_eq!(end(&[("cancel_at", "2026-05-01T00:00:00Z")]).since, None, "it was not waited for");
+    assert_eq!(
+        end(&[("cancel_at", "2026-05-01T00:00:00Z")]).since,
+        None,
+        "it was not waited for"
+    );
     let mut with_period = canceled.clone();
     with_period["cancel_at_period_end"] = json!(true);
     with_period["current_period_end"] = json!(late);
     with_period["canceled_at"] = json!("2026-04-01T00:00:00Z");
-    assert_eq!(found(What::Ended, &with_period).since, Some(time(late)), "and not when that was asked for");
-    let News::Subscription(news) = end(&[]).news else { panic!("no subscription") };
+    assert_eq!(
+        found(What::Ended, &with_period).since,
+        Some(time(late)),
+        "and not when that was asked for"
+    );
+    let News::Subscription(news) = end(&[]).news else {
+        panic!("no subscription")
+    };
     assert_eq!(news.snapshot.source, Source::Deleted);
     let long_ago = with(canceled, "canceled_at", json!("2026-04-17T11:00:00Z"));
     assert_eq!(listed(&ask(What::Subscriptions), &long_ago), None);
@@ -217,12 +315,23 @@ fn what_lacks_something_is_told_apart_by_its_id() {
     let Some(Listed::Unreadable { id, why, object }) = listed(&ask(What::Refunds), &broken) else {
         panic!("it was read")
     };
-    assert_eq!((id.as_deref(), why), (Some("fre_1"), Unreadable::Member("object.refund.amount")));
+    assert_eq!(
+        (id.as_deref(), why),
+        (Some("fre_1"), Unreadable::Member("object.refund.amount"))
+    );
     assert_eq!(serde_json::from_slice::<Value>(&object).unwrap(), broken);
-    for nonsense in [json!(null), json!("fre_1"), json!([]), json!({}), with(refund(), "refund_id", json!(7))]
-    {
+    for nonsense in [
+        json!(null),
+        json!("fre_1"),
+        json!([]),
+        json!({}),
+        with(refund(), "refund_id", json!(7)),
+    ] {
         let listed = listed(&ask(What::Refunds), &nonsense);
-        assert!(matches!(listed, Some(Listed::Unreadable { id: None, .. })), "{nonsense}: {listed:?}");
+        assert!(
+            matches!(listed, Some(Listed::Unreadable { id: None, .. })),
+            "{nonsense}: {listed:?}"
+        );
     }
 }
 
@@ -232,20 +341,35 @@ fn a_list_ends_for_us_where_all_of_a_page_is_older_than_anybody_looks_back() {
     let (older, old) = (at("2026-04-17T09:00:00Z"), at("2026-04-17T10:00:00Z"));
     let young = at("2026-04-18T10:00:00Z");
     let past = |page: &[&Value]| {
-        is_past(&ask(What::Refunds), &page.iter().map(|one| (*one).clone()).collect::<Vec<_>>())
+        is_past(
+            &ask(What::Refunds),
+            &page.iter().map(|one| (*one).clone()).collect::<Vec<_>>(),
+        )
     };
     assert!(past(&[&old, &older]) && past(&[&old, &old, &older]));
     assert!(!past(&[&young, &old]));
-    assert!(!past(&[&older, &old]), "the oldest come first: the young are still to come");
-    assert!(!past(&[&old, &older, &old]) && !past(&[&old, &old]), "in no order that says anything");
+    assert!(
+        !past(&[&older, &old]),
+        "the oldest come first: the young are still to come"
+    );
+    assert!(
+        !past(&[&old, &older, &old]) && !past(&[&old, &old]),
+        "in no order that says anything"
+    );
     assert!(!past(&[&old, &with(refund(), "created_at", Value::Null)]) && !past(&[]));
     assert!(!is_past(&ask(What::Subscriptions), &[old, older]));
 }
 
 #[test]
 fn checkouts_are_asked_for_by_their_age_and_the_ended_by_their_status() {
-    assert_eq!(List::filter(&ask(What::Checkouts)), Some(("interval", "4".to_owned())));
-    assert_eq!(List::filter(&ask(What::Ended)), Some(("status", "canceled".to_owned())));
+    assert_eq!(
+        List::filter(&ask(What::Checkouts)),
+        Some(("interval", "4".to_owned()))
+    );
+    assert_eq!(
+        List::filter(&ask(What::Ended)),
+        Some(("status", "canceled".to_owned()))
+    );
     for what in [What::Invoices, What::Refunds, What::Subscriptions] {
         assert_eq!(List::filter(&ask(what)), None, "{what}");
     }

@@ -52,11 +52,14 @@ const KNOWN: [(&str, &str); 37] = [
 
 /// The resource that events of a type are about, whole, and its name.
 fn sample(event_type: &str) -> (&'static str, Value) {
-    let group = event_type.rsplit_once('.').map_or(event_type, |(group, _)| group);
+    let group = event_type
+        .rsplit_once('.')
+        .map_or(event_type, |(group, _)| group);
     match group {
-        "checkout.session" => {
-            ("checkout_session", json!({"checkout_session_id": "fcs_1", "status": "complete"}))
-        }
+        "checkout.session" => (
+            "checkout_session",
+            json!({"checkout_session_id": "fcs_1", "status": "complete"}),
+        ),
         "payment_intent" => (
             "payment_intent",
             json!({
@@ -64,7 +67,10 @@ fn sample(event_type: &str) -> (&'static str, Value) {
                 "payment_card_type": "primary", "test_mode": true,
             }),
         ),
-        "charge" => ("charge", json!({"charge_id": "fch_1", "payment_intent": "fpi_1", "test_mode": true})),
+        "charge" => (
+            "charge",
+            json!({"charge_id": "fch_1", "payment_intent": "fpi_1", "test_mode": true}),
+        ),
         "refund" | "charge.refund" => (
             "refund",
             json!({
@@ -170,7 +176,11 @@ fn a_type_that_we_do_not_know_is_left_alone() {
         "CHECKOUT.SESSION.COMPLETED",
     ] {
         for object in [Value::Null, json!({}), json!({"checkout_session": "fcs_1"})] {
-            assert_eq!(read(event_type, &object), Ok(News::Unhandled), "{event_type}");
+            assert_eq!(
+                read(event_type, &object),
+                Ok(News::Unhandled),
+                "{event_type}"
+            );
         }
     }
 }
@@ -178,8 +188,17 @@ fn a_type_that_we_do_not_know_is_left_alone() {
 #[test]
 fn a_type_of_which_nothing_is_needed_may_say_anything() {
     for (event_type, _) in KNOWN.into_iter().filter(|(_, word)| *word == "not_needed") {
-        for object in [Value::Null, json!([1]), json!("x"), json!({"customer": {"customer_id": 7}})] {
-            assert_eq!(read(event_type, &object), Ok(News::NotNeeded), "{event_type}");
+        for object in [
+            Value::Null,
+            json!([1]),
+            json!("x"),
+            json!({"customer": {"customer_id": 7}}),
+        ] {
+            assert_eq!(
+                read(event_type, &object),
+                Ok(News::NotNeeded),
+                "{event_type}"
+            );
         }
     }
 }
@@ -194,11 +213,22 @@ fn only_money_that_has_come_completes_a_checkout() {
         ("checkout_session.expired", false),
     ] {
         let object = json!({"checkout_session": "fcs_1"});
-        let expected = News::Checkout { order_id: order_id(), completed };
+        let expected = News::Checkout {
+            order_id: order_id(),
+            completed,
+        };
         assert_eq!(read(event_type, &object), Ok(expected), "{event_type}");
     }
-    let late = read("checkout.session.async_payment_succeeded", &json!({"checkout_session": "fcs_1"}));
-    assert_eq!(late, Ok(News::CheckoutPaid { order_id: order_id() }));
+    let late = read(
+        "checkout.session.async_payment_succeeded",
+        &json!({"checkout_session": "fcs_1"}),
+    );
+    assert_eq!(
+        late,
+        Ok(News::CheckoutPaid {
+            order_id: order_id()
+        })
+    );
 }
 
 #[test]
@@ -226,13 +256,24 @@ fn a_bare_id_does_where_nothing_else_is_needed() {
                 );
             }
             ("payment_intent.succeeded", _) => {
-                let told =
-                    payment::Told { status: Status::Succeeded, received: None, amount: None, card: None };
-                let expected = PaymentNews { payment_intent_id: payment(), mode: None, told: Some(told) };
+                let told = payment::Told {
+                    status: Status::Succeeded,
+                    received: None,
+                    amount: None,
+                    card: None,
+                };
+                let expected = PaymentNews {
+                    payment_intent_id: payment(),
+                    mode: None,
+                    told: Some(told),
+                };
                 assert_eq!(read, Ok(News::Payment(expected)));
             }
             ("charge.refunded", _) => {
-                assert_eq!(read, Err(Unreadable::Member("object.charge.payment_intent")));
+                assert_eq!(
+                    read,
+                    Err(Unreadable::Member("object.charge.payment_intent"))
+                );
             }
             // A charge that names no payment, and a customer of whom nothing is told.
             (_, "payment" | "customer") => assert_eq!(read, Ok(News::NotNeeded), "{event_type}"),
@@ -243,7 +284,9 @@ fn a_bare_id_does_where_nothing_else_is_needed() {
 
 fn same_but_for_mode(a: &News, b: &News) -> bool {
     match (a, b) {
-        (News::Customer(a), News::Customer(b)) => (&a.customer_id, &a.told) == (&b.customer_id, &b.told),
+        (News::Customer(a), News::Customer(b)) => {
+            (&a.customer_id, &a.told) == (&b.customer_id, &b.told)
+        }
         _ => a == b,
     }
 }
@@ -285,7 +328,11 @@ fn an_event_without_its_resource_is_unreadable() {
             json!({"product": {"product_id": "fprod_1"}}),
         ] {
             let read = read(event_type, &object);
-            assert_eq!(read, Err(Unreadable::Member(place(key))), "{event_type}: {object}");
+            assert_eq!(
+                read,
+                Err(Unreadable::Member(place(key))),
+                "{event_type}: {object}"
+            );
         }
         for object in [json!(null), json!("x_1"), json!(["x_1"])] {
             assert_eq!(
@@ -305,12 +352,28 @@ fn a_payment_that_has_succeeded_tells_so() {
         amount: Some(500),
         card: Some("primary".to_owned()),
     };
-    let news = PaymentNews { payment_intent_id: payment(), mode: Some(Mode::Test), told: Some(told) };
+    let news = PaymentNews {
+        payment_intent_id: payment(),
+        mode: Some(Mode::Test),
+        told: Some(told),
+    };
     assert_eq!(of_sample("payment_intent.succeeded"), News::Payment(news));
     let mute = json!({"payment_intent": {"payment_intent_id": "fpi_1", "test_mode": false}});
-    let told = payment::Told { status: Status::Succeeded, received: None, amount: None, card: None };
-    let news = PaymentNews { payment_intent_id: payment(), mode: Some(Mode::Live), told: Some(told) };
-    assert_eq!(read("payment_intent.succeeded", &mute), Ok(News::Payment(news)));
+    let told = payment::Told {
+        status: Status::Succeeded,
+        received: None,
+        amount: None,
+        card: None,
+    };
+    let news = PaymentNews {
+        payment_intent_id: payment(),
+        mode: Some(Mode::Live),
+        told: Some(told),
+    };
+    assert_eq!(
+        read("payment_intent.succeeded", &mute),
+        Ok(News::Payment(news))
+    );
 }
 
 #[test]
@@ -323,13 +386,20 @@ fn a_charge_is_news_of_the_payment_that_it_names() {
     ] {
         for (event_type, _) in acted_on().filter(|(_, word)| *word == "payment") {
             if event_type.starts_with("charge.") {
-                let news = PaymentNews { payment_intent_id: payment(), mode: None, told: None };
+                let news = PaymentNews {
+                    payment_intent_id: payment(),
+                    mode: None,
+                    told: None,
+                };
                 let read = read(event_type, &json!({"charge": charge}));
                 assert_eq!(read, Ok(News::Payment(news)), "{event_type}: {charge}");
             }
         }
         let refunds = News::RefundsOf(RefundsOf::Payment(payment()));
-        assert_eq!(read("charge.refunded", &json!({"charge": charge})), Ok(refunds));
+        assert_eq!(
+            read("charge.refunded", &json!({"charge": charge})),
+            Ok(refunds)
+        );
     }
 }
 
@@ -342,7 +412,11 @@ fn a_charge_that_names_no_payment_is_nothing_to_us_unless_money_went_back() {
         json!({"charge": {"payment_intent": "two words"}}),
         json!(null),
     ] {
-        assert_eq!(read("charge.succeeded", &object), Ok(News::NotNeeded), "{object}");
+        assert_eq!(
+            read("charge.succeeded", &object),
+            Ok(News::NotNeeded),
+            "{object}"
+        );
         let why = Unreadable::Member("object.charge.payment_intent");
         assert_eq!(read("charge.refunded", &object), Err(why), "{object}");
     }
@@ -353,11 +427,15 @@ fn refunds_are_read_or_looked_for() {
     let all = News::RefundsOf(RefundsOf::Checkout(order_id()));
     assert_eq!(of_sample("checkout.session.refunded"), all);
     for event_type in ["refund.created", "refund.updated", "charge.refund.updated"] {
-        let News::Refund(news) = of_sample(event_type) else { panic!("{event_type}") };
-        assert_eq!((news.refund_id, news.mode), (RefundId::new("fre_1").unwrap(), Some(Mode::Test)));
+        let News::Refund(news) = of_sample(event_type) else {
+            panic!("{event_type}")
+        };
+        assert_eq!(
+            (news.refund_id, news.mode),
+            (RefundId::new("fre_1").unwrap(), Some(Mode::Test))
+        );
     }
-    let no_amount =
-        json!({"refund": {"refund_id": "fre_1", "payment_intent_id": "fpi_1", "status": "pending"}});
+    let no_amount = json!({"refund": {"refund_id": "fre_1", "payment_intent_id": "fpi_1", "status": "pending"}});
     let why = Unreadable::Member("object.refund.amount");
     assert_eq!(read("refund.created", &no_amount), Err(why));
 }
@@ -371,8 +449,14 @@ fn a_dispute_tells_of_its_money_where_the_event_is_about_it() {
         ("charge.dispute.funds_withdrawn", Some(Funds::Withdrawn)),
         ("charge.dispute.funds_reinstated", Some(Funds::Reinstated)),
     ] {
-        let News::Dispute(news) = of_sample(event_type) else { panic!("{event_type}") };
-        assert_eq!((news.dispute_id, news.funds), (DisputeId::new("fdsp_1").unwrap(), funds), "{event_type}");
+        let News::Dispute(news) = of_sample(event_type) else {
+            panic!("{event_type}")
+        };
+        assert_eq!(
+            (news.dispute_id, news.funds),
+            (DisputeId::new("fdsp_1").unwrap(), funds),
+            "{event_type}"
+        );
     }
 }
 
@@ -383,7 +467,9 @@ fn a_subscription_tells_how_we_know() {
         ("customer.subscription.updated", Source::Updated),
         ("customer.subscription.deleted", Source::Deleted),
     ] {
-        let News::Subscription(news) = of_sample(event_type) else { panic!("{event_type}") };
+        let News::Subscription(news) = of_sample(event_type) else {
+            panic!("{event_type}")
+        };
         assert_eq!(news.subscription_id, SubscriptionId::new("fsub_1").unwrap());
         assert_eq!(news.snapshot.source, source, "{event_type}");
     }
@@ -396,24 +482,45 @@ fn an_invoice_is_paid_or_not() {
         ("invoice.payment_succeeded", InvoiceEvent::Paid),
         ("invoice.payment_failed", InvoiceEvent::PaymentFailed),
     ] {
-        let News::Invoice(news) = of_sample(event_type) else { panic!("{event_type}") };
-        assert_eq!((news.invoice_id, news.event), (InvoiceId::new("fin_1").unwrap(), event), "{event_type}");
+        let News::Invoice(news) = of_sample(event_type) else {
+            panic!("{event_type}")
+        };
+        assert_eq!(
+            (news.invoice_id, news.event),
+            (InvoiceId::new("fin_1").unwrap(), event),
+            "{event_type}"
+        );
         let of_none = json!({"invoice": {"invoice_id": "fin_1", "subscription": null}});
-        assert_eq!(read(event_type, &of_none), Ok(News::NotNeeded), "{event_type}");
+        assert_eq!(
+            read(event_type, &of_none),
+            Ok(News::NotNeeded),
+            "{event_type}"
+        );
     }
 }
 
 #[test]
 fn a_customer_is_told_of_until_deleted() {
-    let told = CustomerTold { name: Some("Pat".to_owned()), email: Some("pat@example.com".to_owned()) };
+    let told = CustomerTold {
+        name: Some("Pat".to_owned()),
+        email: Some("pat@example.com".to_owned()),
+    };
     let customer_id = CustomerId::new("fcus_1").unwrap();
     for (event_type, told) in [
         ("customer.created", Some(told.clone())),
         ("customer.updated", Some(told)),
         ("customer.deleted", None),
     ] {
-        let expected = CustomerNews { customer_id: customer_id.clone(), mode: Some(Mode::Test), told };
-        assert_eq!(of_sample(event_type), News::Customer(expected), "{event_type}");
+        let expected = CustomerNews {
+            customer_id: customer_id.clone(),
+            mode: Some(Mode::Test),
+            told,
+        };
+        assert_eq!(
+            of_sample(event_type),
+            News::Customer(expected),
+            "{event_type}"
+        );
     }
 }
 
@@ -425,7 +532,10 @@ fn resources_may_be_expanded_within_each_other_to_the_end() {
         let subscription = json!({"subscription_id": "fsub_1", "latest_invoice": invoice});
         json!({"invoice_id": "fin_1", "subscription": subscription})
     });
-    assert!(matches!(read("invoice.paid", &json!({"invoice": invoice})), Ok(News::Invoice(_))));
+    assert!(matches!(
+        read("invoice.paid", &json!({"invoice": invoice})),
+        Ok(News::Invoice(_))
+    ));
 }
 
 /// Every sample delivery of the repository, by the name of its file.
@@ -437,7 +547,10 @@ fn deliveries() -> Vec<(String, Value)> {
         if path.extension().is_some_and(|ending| ending == "json") {
             let body: Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
             if body.get("event_type").is_some() {
-                deliveries.push((path.file_name().unwrap().to_string_lossy().into_owned(), body));
+                deliveries.push((
+                    path.file_name().unwrap().to_string_lossy().into_owned(),
+                    body,
+                ));
             }
         }
     }
@@ -450,10 +563,22 @@ fn every_sample_delivery_is_read_as_the_table_says() {
     assert!(deliveries.len() >= 2);
     let words: BTreeMap<_, _> = event_types().collect();
     for (file, body) in deliveries {
-        let Reading::Event(event) = crate::read(body.to_string().as_bytes()) else { panic!("{file}") };
-        let Event { event_type, occurred_at, news, .. } = *event;
-        assert!(file.starts_with(&event_type) && occurred_at.is_some(), "{file}");
-        let needed = words.get(event_type.as_str()).is_some_and(|word| *word != "not_needed");
+        let Reading::Event(event) = crate::read(body.to_string().as_bytes()) else {
+            panic!("{file}")
+        };
+        let Event {
+            event_type,
+            occurred_at,
+            news,
+            ..
+        } = *event;
+        assert!(
+            file.starts_with(&event_type) && occurred_at.is_some(),
+            "{file}"
+        );
+        let needed = words
+            .get(event_type.as_str())
+            .is_some_and(|word| *word != "not_needed");
         assert_eq!(needed, news != News::NotNeeded, "{file}");
         assert_ne!(news, News::Unhandled, "{file}");
     }

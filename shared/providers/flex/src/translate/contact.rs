@@ -6,13 +6,19 @@ use domain::contact::Told;
 
 /// What a customer tells.
 pub(crate) fn told(customer: &Customer) -> Told {
-    Told { name: name(customer), email: filled(customer.email.as_deref()).map(clipped) }
+    Told {
+        name: name(customer),
+        email: filled(customer.email.as_deref()).map(clipped),
+    }
 }
 
 /// First and last name, as far as there are any.
 pub(super) fn name(customer: &Customer) -> Option<String> {
     let parts = [&customer.first_name, &customer.last_name];
-    let parts: Vec<&str> = parts.into_iter().filter_map(|part| filled(part.as_deref())).collect();
+    let parts: Vec<&str> = parts
+        .into_iter()
+        .filter_map(|part| filled(part.as_deref()))
+        .collect();
     (!parts.is_empty()).then(|| clipped(&parts.join(" ")))
 }
 
@@ -29,16 +35,24 @@ mod tests {
     #[test]
     fn name_and_address_are_told_as_far_as_they_are_there() {
         let text = |text: &str| Some(text.to_owned());
-        let whole =
-            json!({"first_name": " Pat", "last_name": "Doe", "email": "pat@example.com ", "phone": "+1"});
+        let whole = json!({"first_name": " Pat", "last_name": "Doe", "email": "pat@example.com ", "phone": "+1"});
         assert_eq!(read(whole), (text("Pat Doe"), text("pat@example.com")));
-        assert_eq!(read(json!({"last_name": "Doe", "email": ""})), (text("Doe"), None));
+        assert_eq!(
+            read(json!({"last_name": "Doe", "email": ""})),
+            (text("Doe"), None)
+        );
         assert_eq!(read(json!({"first_name": 7, "email": ["x"]})), (None, None));
         assert_eq!(read(json!({})), (None, None));
     }
 
     #[test]
     fn a_name_has_an_end() {
-        assert_eq!(read(json!({"first_name": "x".repeat(900)})).0.unwrap().len(), 500);
+        assert_eq!(
+            read(json!({"first_name": "x".repeat(900)}))
+                .0
+                .unwrap()
+                .len(),
+            500
+        );
     }
 }

@@ -15,7 +15,10 @@ use domain::{
 pub(crate) fn dispute(dispute: &wire::Dispute, funds: Option<Funds>) -> Result<News, Missing> {
     let payment = dispute.payment_intent.as_ref().and_then(Reference::id);
     let status = filled(dispute.status.as_deref()).ok_or(Missing("object.dispute.status"))?;
-    let currency = dispute.currency.as_deref().and_then(|code| Currency::new(code).ok());
+    let currency = dispute
+        .currency
+        .as_deref()
+        .and_then(|code| Currency::new(code).ok());
     Ok(News {
         dispute_id: first_id([dispute.dispute_id.as_deref()], DisputeId::new)
             .ok_or(Missing("object.dispute"))?,
@@ -31,7 +34,10 @@ pub(crate) fn dispute(dispute: &wire::Dispute, funds: Option<Funds>) -> Result<N
             )
             .ok_or(Missing("object.dispute.payment_intent_id"))?,
             reason: filled(dispute.reason.as_deref()).map(word),
-            due_by: dispute.evidence_details.as_ref().and_then(|details| timestamp(&details.due_by)),
+            due_by: dispute
+                .evidence_details
+                .as_ref()
+                .and_then(|details| timestamp(&details.due_by)),
         },
         funds,
     })
@@ -87,16 +93,39 @@ mod tests {
             ("amount", "object.dispute.amount"),
             ("status", "object.dispute.status"),
         ] {
-            for odd in [Value::Null, json!({}), json!(""), json!(-5), json!(1.5), json!([])] {
-                assert_eq!(with(name, odd.clone()), Err(Missing(place)), "{name}: {odd}");
+            for odd in [
+                Value::Null,
+                json!({}),
+                json!(""),
+                json!(-5),
+                json!(1.5),
+                json!([]),
+            ] {
+                assert_eq!(
+                    with(name, odd.clone()),
+                    Err(Missing(place)),
+                    "{name}: {odd}"
+                );
             }
         }
     }
 
     #[test]
     fn every_other_member_may_be_missing_or_odd() {
-        for name in ["charge_id", "currency", "reason", "evidence_details", "test_mode"] {
-            for odd in [Value::Null, json!("two words"), json!(7), json!({}), json!([])] {
+        for name in [
+            "charge_id",
+            "currency",
+            "reason",
+            "evidence_details",
+            "test_mode",
+        ] {
+            for odd in [
+                Value::Null,
+                json!("two words"),
+                json!(7),
+                json!({}),
+                json!([]),
+            ] {
                 assert!(with(name, odd.clone()).is_ok(), "{name}: {odd}");
             }
         }
@@ -113,8 +142,17 @@ mod tests {
 
     #[test]
     fn a_due_date_may_be_written_in_any_way() {
-        let due = |due_by: Value| with("evidence_details", json!({"due_by": due_by})).unwrap().told.due_by;
-        for due_by in [json!(1_761_004_799), json!("1761004799"), json!("2025-10-20T23:59:59Z")] {
+        let due = |due_by: Value| {
+            with("evidence_details", json!({"due_by": due_by}))
+                .unwrap()
+                .told
+                .due_by
+        };
+        for due_by in [
+            json!(1_761_004_799),
+            json!("1761004799"),
+            json!("2025-10-20T23:59:59Z"),
+        ] {
             assert_eq!(due(due_by).unwrap().as_second(), 1_761_004_799);
         }
         assert_eq!(due(json!("soon")), None);

@@ -14,18 +14,25 @@ pub(super) fn line_item(line: &WireLine) -> Result<LineItem, NotUnderstood> {
     let product = price.and_then(|price| price.product.as_ref());
     let product_id = product.and_then(Reference::id);
     let product = product.and_then(Reference::object);
-    let eligibility =
-        line.eligibility.as_deref().or(product.and_then(|product| product.hsa_fsa_eligibility.as_deref()));
+    let eligibility = line
+        .eligibility
+        .as_deref()
+        .or(product.and_then(|product| product.hsa_fsa_eligibility.as_deref()));
     Ok(LineItem {
-        line_item_id: id(line.line_item_id.as_deref(), LineItemId::new, "line_items[].line_item_id")?,
+        line_item_id: id(
+            line.line_item_id.as_deref(),
+            LineItemId::new,
+            "line_items[].line_item_id",
+        )?,
         description: description(line, product),
         quantity: line
             .quantity
             .as_u64()
             .and_then(|quantity| quantity.try_into().ok())
             .ok_or(NotUnderstood::Member("line_items[].quantity"))?,
-        unit_amount: price
-            .map_or(Ok(None), |price| amount(&price.unit_amount, "line_items[].price.unit_amount"))?,
+        unit_amount: price.map_or(Ok(None), |price| {
+            amount(&price.unit_amount, "line_items[].price.unit_amount")
+        })?,
         amounts: line_totals(line)?,
         eligibility: filled(eligibility).map(|word| Eligibility(clipped(word))),
         product_id: filled(product_id).and_then(|text| ProductId::new(text).ok()),
@@ -49,9 +56,15 @@ fn line_totals(line: &WireLine) -> Result<Totals, NotUnderstood> {
 /// What a receipt calls the thing. The merchant's text for receipts goes first; then the product's name, because
 /// substantiation asks what was sold, and a line's own text may be that of a price ("Monthly").
 fn description(line: &WireLine, product: Option<&Product>) -> String {
-    let of_product = product.into_iter().flat_map(|product| [&product.receipt_description, &product.name]);
+    let of_product = product
+        .into_iter()
+        .flat_map(|product| [&product.receipt_description, &product.name]);
     let mut texts = of_product.chain([&line.description]);
-    clipped(texts.find_map(|text| filled(text.as_deref())).unwrap_or("Item"))
+    clipped(
+        texts
+            .find_map(|text| filled(text.as_deref()))
+            .unwrap_or("Item"),
+    )
 }
 
 /// The SKU that the merchant gave the product: its reference, `sku` in the metadata, or a code on the box.
@@ -60,11 +73,13 @@ fn description(line: &WireLine, product: Option<&Product>) -> String {
 /// then mapped by its product or price, or recorded as unmapped.
 fn sku(price: Option<&Price>, product: Option<&Product>) -> Option<Sku> {
     let in_metadata = |metadata: &Value| metadata.get("sku").and_then(text);
-    let named = product
-        .and_then(|product| text(&product.client_reference_id).or_else(|| in_metadata(&product.metadata)));
+    let named = product.and_then(|product| {
+        text(&product.client_reference_id).or_else(|| in_metadata(&product.metadata))
+    });
     let named = named.or_else(|| in_metadata(&price?.metadata));
-    let named =
-        named.or_else(|| product.and_then(|product| text(&product.upc_code).or_else(|| text(&product.gtin))));
+    let named = named.or_else(|| {
+        product.and_then(|product| text(&product.upc_code).or_else(|| text(&product.gtin)))
+    });
     Sku::new(named?).ok()
 }
 
@@ -73,6 +88,8 @@ fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => filled(Some(text)).map(str::to_owned),
         Value::Number(number) if number.is_u64() => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            None
+        }
     }
 }

@@ -27,8 +27,14 @@ pub(crate) fn told(intent: &PaymentIntent, otherwise: Option<Status>) -> Option<
 
 /// What a session tells of its payments, where it has them expanded.
 pub(super) fn expanded(session: &Session) -> BTreeMap<PaymentIntentId, Told> {
-    let all = session.payment_intents.iter().flatten().chain(&session.payment_intent);
-    all.filter_map(Reference::object).filter_map(known).collect()
+    let all = session
+        .payment_intents
+        .iter()
+        .flatten()
+        .chain(&session.payment_intent);
+    all.filter_map(Reference::object)
+        .filter_map(known)
+        .collect()
 }
 
 /// Adds what was read of a checkout's payments to it. A payment that its session does not name is its own as well, as
@@ -66,7 +72,10 @@ mod tests {
     fn checkout(changes: &Value) -> Checkout {
         let mut session: Value = serde_json::from_str(SESSION).unwrap();
         let mut session = session["checkout_session"].take();
-        session.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        session
+            .as_object_mut()
+            .unwrap()
+            .extend(changes.as_object().unwrap().clone());
         crate::checkout(&serde_json::from_value(session).unwrap(), &[], None).unwrap()
     }
 
@@ -79,8 +88,19 @@ mod tests {
     }
 
     fn ids(checkout: &Checkout) -> (Vec<&str>, Vec<&str>) {
-        let told = checkout.payments.keys().map(PaymentIntentId::as_str).collect();
-        (checkout.payment_intents.iter().map(PaymentIntentId::as_str).collect(), told)
+        let told = checkout
+            .payments
+            .keys()
+            .map(PaymentIntentId::as_str)
+            .collect();
+        (
+            checkout
+                .payment_intents
+                .iter()
+                .map(PaymentIntentId::as_str)
+                .collect(),
+            told,
+        )
     }
 
     #[test]
@@ -99,9 +119,15 @@ mod tests {
 
     #[test]
     fn what_an_intent_does_not_tell_is_not_guessed() {
-        let odd = json!({"status": " ", "amount": "5.00", "amount_received": -1, "payment_card_type": 7});
+        let odd =
+            json!({"status": " ", "amount": "5.00", "amount_received": -1, "payment_card_type": 7});
         assert_eq!(told(&intent(odd.clone()), None), None);
-        let only = Told { status: Status::Succeeded, received: None, amount: None, card: None };
+        let only = Told {
+            status: Status::Succeeded,
+            received: None,
+            amount: None,
+            card: None,
+        };
         assert_eq!(told(&intent(odd), Some(Status::Succeeded)), Some(only));
     }
 
@@ -126,14 +152,23 @@ mod tests {
         let mut checkout = checkout(&json!({}));
         add_payments(
             &mut checkout,
-            &[succeeded("fpi_3"), succeeded(FIRST), intent(json!({})), succeeded("")],
+            &[
+                succeeded("fpi_3"),
+                succeeded(FIRST),
+                intent(json!({})),
+                succeeded(""),
+            ],
         );
-        assert_eq!(ids(&checkout), (vec![FIRST, SECOND, "fpi_3"], vec![FIRST, "fpi_3"]));
+        assert_eq!(
+            ids(&checkout),
+            (vec![FIRST, SECOND, "fpi_3"], vec![FIRST, "fpi_3"])
+        );
     }
 
     #[test]
     fn a_session_without_payments_has_those_of_the_list() {
-        let none = json!({"payment_intents": [], "payment_intent": null, "payment_intent_id": null});
+        let none =
+            json!({"payment_intents": [], "payment_intent": null, "payment_intent_id": null});
         let mut checkout = checkout(&none);
         add_payments(&mut checkout, &[succeeded("fpi_3")]);
         assert_eq!(ids(&checkout), (vec!["fpi_3"], vec!["fpi_3"]));
@@ -145,7 +180,10 @@ mod tests {
         add_payments(&mut of_another, &[succeeded("fpi_3"), succeeded("fpi_4")]);
         assert_eq!(ids(&of_another), (vec![FIRST, SECOND], vec![]));
 
-        let all: Vec<_> = (0..99).map(|n| succeeded(&format!("fpi_{n}"))).chain([succeeded(FIRST)]).collect();
+        let all: Vec<_> = (0..99)
+            .map(|n| succeeded(&format!("fpi_{n}")))
+            .chain([succeeded(FIRST)])
+            .collect();
         let mut of_all = checkout(&json!({}));
         add_payments(&mut of_all, &all);
         assert_eq!(ids(&of_all), (vec![FIRST, SECOND], vec![FIRST]));

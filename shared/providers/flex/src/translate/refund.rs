@@ -19,13 +19,17 @@ pub(crate) fn refund(refund: &wire::Refund) -> Result<News, Missing> {
     let payment = refund.payment_intent.as_ref().and_then(Reference::id);
     let status = filled(refund.status.as_deref()).ok_or(Missing("object.refund.status"))?;
     Ok(News {
-        refund_id: first_id([refund.refund_id.as_deref()], RefundId::new).ok_or(Missing("object.refund"))?,
+        refund_id: first_id([refund.refund_id.as_deref()], RefundId::new)
+            .ok_or(Missing("object.refund"))?,
         mode: refund.test_mode.map(mode),
         told: Told {
             status: Status::from(word(status)),
             amount: cents(&refund.amount).ok_or(Missing("object.refund.amount"))?,
-            payment_intent_id: first_id([refund.payment_intent_id.as_deref(), payment], PaymentIntentId::new)
-                .ok_or(Missing("object.refund.payment_intent_id"))?,
+            payment_intent_id: first_id(
+                [refund.payment_intent_id.as_deref(), payment],
+                PaymentIntentId::new,
+            )
+            .ok_or(Missing("object.refund.payment_intent_id"))?,
             goods: goods(&refund.metadata).unwrap_or_default(),
             invoice_id: first_id([refund.invoice_id.as_deref()], InvoiceId::new),
             made_at: timestamp(&refund.created_at),
@@ -40,7 +44,11 @@ pub(crate) fn refund(refund: &wire::Refund) -> Result<News, Missing> {
 fn goods(metadata: &Value) -> Option<Vec<Goods>> {
     let text = metadata.get("restock")?.as_str()?;
     // One more than may be, so that there is an end to what is read.
-    let goods: Vec<Goods> = text.split(',').take(MOST_GOODS + 1).map(some_goods).collect::<Option<_>>()?;
+    let goods: Vec<Goods> = text
+        .split(',')
+        .take(MOST_GOODS + 1)
+        .map(some_goods)
+        .collect::<Option<_>>()?;
     (goods.len() <= MOST_GOODS).then_some(goods)
 }
 
@@ -49,7 +57,10 @@ fn some_goods(text: &str) -> Option<Goods> {
         Some((sku, quantity)) => (sku, quantity.trim().parse().ok()?),
         None => (text, 1),
     };
-    Some(Goods { sku: Sku::new(sku.trim()).ok()?, quantity })
+    Some(Goods {
+        sku: Sku::new(sku.trim()).ok()?,
+        quantity,
+    })
 }
 
 #[cfg(test)]
@@ -75,12 +86,19 @@ mod tests {
 
     fn restock(text: &str) -> Vec<(String, u32)> {
         let news = with("metadata", json!({"restock": text, "note": "x"})).unwrap();
-        news.told.goods.into_iter().map(|goods| (goods.sku.into(), goods.quantity)).collect()
+        news.told
+            .goods
+            .into_iter()
+            .map(|goods| (goods.sku.into(), goods.quantity))
+            .collect()
     }
 
     #[test]
     fn a_refund_tells_all_that_it_has() {
-        let goods = |sku, quantity| Goods { sku: Sku::new(sku).unwrap(), quantity };
+        let goods = |sku, quantity| Goods {
+            sku: Sku::new(sku).unwrap(),
+            quantity,
+        };
         let expected = News {
             refund_id: RefundId::new("fre_1").unwrap(),
             mode: Some(Mode::Test),
@@ -105,16 +123,40 @@ mod tests {
             ("amount", "object.refund.amount"),
             ("status", "object.refund.status"),
         ] {
-            for odd in [Value::Null, json!({}), json!(""), json!(-5), json!(1.5), json!([])] {
-                assert_eq!(with(name, odd.clone()), Err(Missing(place)), "{name}: {odd}");
+            for odd in [
+                Value::Null,
+                json!({}),
+                json!(""),
+                json!(-5),
+                json!(1.5),
+                json!([]),
+            ] {
+                assert_eq!(
+                    with(name, odd.clone()),
+                    Err(Missing(place)),
+                    "{name}: {odd}"
+                );
             }
         }
     }
 
     #[test]
     fn every_other_member_may_be_missing_or_odd() {
-        for name in ["created_at", "reason", "test_mode", "metadata", "subscription_id", "invoice_id"] {
-            for odd in [Value::Null, json!("two words"), json!(7), json!({}), json!([])] {
+        for name in [
+            "created_at",
+            "reason",
+            "test_mode",
+            "metadata",
+            "subscription_id",
+            "invoice_id",
+        ] {
+            for odd in [
+                Value::Null,
+                json!("two words"),
+                json!(7),
+                json!({}),
+                json!([]),
+            ] {
                 assert!(with(name, odd.clone()).is_ok(), "{name}: {odd}");
             }
         }
@@ -171,7 +213,13 @@ mod tests {
             assert_eq!(restock(text), [], "{text:?}");
         }
         for odd in [json!(7), json!(["TOTE"]), json!({"TOTE": 1}), Value::Null] {
-            assert_eq!(with("metadata", json!({"restock": odd})).unwrap().told.goods, []);
+            assert_eq!(
+                with("metadata", json!({"restock": odd}))
+                    .unwrap()
+                    .told
+                    .goods,
+                []
+            );
         }
     }
 }

@@ -11,18 +11,28 @@ use domain::{
 };
 
 /// What a subscription tells, known in this way.
-pub(crate) fn subscription(subscription: &wire::Subscription, source: Source) -> Result<News, Missing> {
+pub(crate) fn subscription(
+    subscription: &wire::Subscription,
+    source: Source,
+) -> Result<News, Missing> {
     let customer = subscription.customer.as_ref().and_then(Reference::id);
-    let status = filled(subscription.status.as_deref()).ok_or(Missing("object.subscription.status"))?;
+    let status =
+        filled(subscription.status.as_deref()).ok_or(Missing("object.subscription.status"))?;
     let period_end = timestamp(&subscription.current_period_end);
     // A date of its own that is no later than the period's end comes to the same.
     let ends = timestamp(&subscription.cancel_at)
         .is_some_and(|cancel_at| period_end.is_some_and(|period_end| cancel_at <= period_end));
     Ok(News {
-        subscription_id: first_id([subscription.subscription_id.as_deref()], SubscriptionId::new)
-            .ok_or(Missing("object.subscription"))?,
-        customer_id: first_id([customer, subscription.customer_id.as_deref()], CustomerId::new)
-            .ok_or(Missing("object.subscription.customer"))?,
+        subscription_id: first_id(
+            [subscription.subscription_id.as_deref()],
+            SubscriptionId::new,
+        )
+        .ok_or(Missing("object.subscription"))?,
+        customer_id: first_id(
+            [customer, subscription.customer_id.as_deref()],
+            CustomerId::new,
+        )
+        .ok_or(Missing("object.subscription.customer"))?,
         mode: subscription.test_mode.map(mode),
         snapshot: Snapshot {
             source,
@@ -30,7 +40,13 @@ pub(crate) fn subscription(subscription: &wire::Subscription, source: Source) ->
             cancel_at_period_end: ends || subscription.cancel_at_period_end.unwrap_or_default(),
             period_end,
             trial_end: timestamp(&subscription.trial_end),
-            items: subscription.items.iter().flatten().filter_map(Reference::object).map(item).collect(),
+            items: subscription
+                .items
+                .iter()
+                .flatten()
+                .filter_map(Reference::object)
+                .map(item)
+                .collect(),
             latest_invoice: first_id(
                 [subscription.latest_invoice.as_ref().and_then(Reference::id)],
                 InvoiceId::new,
@@ -41,8 +57,13 @@ pub(crate) fn subscription(subscription: &wire::Subscription, source: Source) ->
 
 fn item(item: &wire::SubscriptionItem) -> Item {
     let price = item.price.as_ref();
-    let product = price.and_then(Reference::object).and_then(|price| price.product.as_ref());
-    let quantity = item.quantity.as_u64().and_then(|quantity| quantity.try_into().ok());
+    let product = price
+        .and_then(Reference::object)
+        .and_then(|price| price.product.as_ref());
+    let quantity = item
+        .quantity
+        .as_u64()
+        .and_then(|quantity| quantity.try_into().ok());
     Item {
         product_id: first_id([product.and_then(Reference::id)], ProductId::new),
         price_id: first_id([price.and_then(Reference::id)], PriceId::new),
@@ -51,9 +72,16 @@ fn item(item: &wire::SubscriptionItem) -> Item {
 }
 
 /// What an invoice tells, in an event that says this happened to it; `None` for one that is of no subscription.
-pub(crate) fn invoice(invoice: &wire::Invoice, event: InvoiceEvent) -> Result<Option<InvoiceNews>, Missing> {
+pub(crate) fn invoice(
+    invoice: &wire::Invoice,
+    event: InvoiceEvent,
+) -> Result<Option<InvoiceNews>, Missing> {
     let subscription = invoice.subscription.as_ref();
-    let named = [subscription.and_then(Reference::id), invoice.subscription_id.as_deref()].map(filled);
+    let named = [
+        subscription.and_then(Reference::id),
+        invoice.subscription_id.as_deref(),
+    ]
+    .map(filled);
     if named == [None, None] && subscription.and_then(Reference::object).is_none() {
         return Ok(None);
     }

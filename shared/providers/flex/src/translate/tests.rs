@@ -21,7 +21,11 @@ fn first_line() -> Value {
 fn translated(session: Value, lines: Value, customer: Value) -> Result<Checkout, NotUnderstood> {
     let customer: Option<WireCustomer> = serde_json::from_value(customer).unwrap();
     let lines: Vec<WireLine> = serde_json::from_value(lines).unwrap();
-    checkout(&serde_json::from_value(session).unwrap(), &lines, customer.as_ref())
+    checkout(
+        &serde_json::from_value(session).unwrap(),
+        &lines,
+        customer.as_ref(),
+    )
 }
 
 /// The sample session with some members changed.
@@ -51,47 +55,104 @@ fn merge(target: &mut Value, changes: Value) {
 
 #[test]
 fn the_sample_session_is_understood_whole() {
-    let checkout =
-        translated(session(), resource(LINES, "line_items"), resource(CUSTOMER, "customer")).unwrap();
+    let checkout = translated(
+        session(),
+        resource(LINES, "line_items"),
+        resource(CUSTOMER, "customer"),
+    )
+    .unwrap();
     assert_eq!(checkout.order_id.as_str(), "fcs_01K76N0000000000000000000B");
     assert_eq!(checkout.client_reference_id.as_deref(), Some("order-1042"));
-    assert_eq!((checkout.status, checkout.kind), (Status::Complete, Kind::Payment));
-    assert_eq!((checkout.capture, checkout.mode), (Capture::Automatic, Mode::Test));
+    assert_eq!(
+        (checkout.status, checkout.kind),
+        (Status::Complete, Kind::Payment)
+    );
+    assert_eq!(
+        (checkout.capture, checkout.mode),
+        (Capture::Automatic, Mode::Test)
+    );
     assert_eq!(checkout.created_at.unwrap().as_second(), 1_760_089_900);
-    assert_eq!(checkout.customer.customer_id.unwrap().as_str(), "fcus_01K76N0000000000000000000C");
+    assert_eq!(
+        checkout.customer.customer_id.unwrap().as_str(),
+        "fcus_01K76N0000000000000000000C"
+    );
     assert_eq!(checkout.customer.name.as_deref(), Some("Pat Doe"));
     assert_eq!(checkout.customer.email.as_deref(), Some("pat@example.com"));
-    let totals = Totals { subtotal: 6499, discount: 500, tax: 495, shipping: 500, fees: 0, total: 6994 };
+    let totals = Totals {
+        subtotal: 6499,
+        discount: 500,
+        tax: 495,
+        shipping: 500,
+        fees: 0,
+        total: 6994,
+    };
     assert_eq!((checkout.totals, checkout.received), (totals, Some(6994)));
     assert_eq!(checkout.payment_intents.len(), 2);
-    assert_eq!(checkout.lines.iter().map(|line| line.amounts.total).sum::<i64>(), 6994);
+    assert_eq!(
+        checkout
+            .lines
+            .iter()
+            .map(|line| line.amounts.total)
+            .sum::<i64>(),
+        6994
+    );
     let line = &checkout.lines[0];
     assert_eq!(line.line_item_id.as_str(), "fli_01K76N00000000000000000001");
     assert_eq!(line.description, "Knee brace, adjustable, size M");
     assert_eq!((line.quantity, line.unit_amount), (2, Some(2499)));
-    let amounts = Totals { subtotal: 4998, discount: 500, tax: 371, shipping: 300, fees: 0, total: 5169 };
+    let amounts = Totals {
+        subtotal: 4998,
+        discount: 500,
+        tax: 371,
+        shipping: 300,
+        fees: 0,
+        total: 5169,
+    };
     assert_eq!(line.amounts, amounts);
     assert!(line.eligibility.as_ref().unwrap().is_eligible());
-    assert_eq!(line.product_id.as_ref().unwrap().as_str(), "fprod_01K76N00000000000000000001");
-    assert_eq!(line.price_id.as_ref().unwrap().as_str(), "fprice_01K76N00000000000000000001");
+    assert_eq!(
+        line.product_id.as_ref().unwrap().as_str(),
+        "fprod_01K76N00000000000000000001"
+    );
+    assert_eq!(
+        line.price_id.as_ref().unwrap().as_str(),
+        "fprice_01K76N00000000000000000001"
+    );
     assert_eq!(line.sku.as_ref().unwrap().as_str(), "BRACE-M");
-    assert!(!checkout.lines[1].eligibility.as_ref().unwrap().is_eligible());
+    assert!(
+        !checkout.lines[1]
+            .eligibility
+            .as_ref()
+            .unwrap()
+            .is_eligible()
+    );
 }
 
 /// The sample session of Flex's guides, as old as they are: no reference, no lists, nulls where there is nothing.
 #[test]
 fn a_session_of_the_oldest_form_is_understood() {
-    let delivery: Value =
-        serde_json::from_str(include_str!("../../../../../events/flex/checkout.session.completed.json"))
-            .unwrap();
+    let delivery: Value = serde_json::from_str(include_str!(
+        "../../../../../events/flex/checkout.session.completed.json"
+    ))
+    .unwrap();
     let mut session = delivery["object"]["checkout_session"].clone();
     merge(
         &mut session,
         json!({"total_details": {"amount_discount": null, "amount_tax": null, "amount_shipping": null}}),
     );
     let checkout = translated(session, json!([]), Value::Null).unwrap();
-    assert_eq!((checkout.client_reference_id, checkout.received), (None, None));
-    assert_eq!((checkout.totals.discount, checkout.totals.tax, checkout.totals.shipping), (0, 0, 0));
+    assert_eq!(
+        (checkout.client_reference_id, checkout.received),
+        (None, None)
+    );
+    assert_eq!(
+        (
+            checkout.totals.discount,
+            checkout.totals.tax,
+            checkout.totals.shipping
+        ),
+        (0, 0, 0)
+    );
     assert_eq!(checkout.customer.email.as_deref(), Some("pat@example.com"));
     assert_eq!(checkout.payment_intents.len(), 1);
 }
@@ -102,29 +163,64 @@ fn a_session_with_everything_expanded_is_understood() {
         "../../../../../events/flex/checkout.session.completed.expanded.json"
     ))
     .unwrap();
-    let checkout =
-        translated(delivery["object"]["checkout_session"].clone(), json!([]), Value::Null).unwrap();
+    let checkout = translated(
+        delivery["object"]["checkout_session"].clone(),
+        json!([]),
+        Value::Null,
+    )
+    .unwrap();
     assert_eq!(checkout.kind, Kind::Subscription);
     assert_eq!(checkout.capture, Capture::Automatic);
     assert_eq!(checkout.customer.name.as_deref(), Some("Pat Doe"));
-    assert_eq!(checkout.customer.customer_id.unwrap().as_str(), "fcus_01K76N0000000000000000000C");
-    assert_eq!(checkout.payment_intents[0].as_str(), "fpi_01k76n0000000000000000000h");
-    assert_eq!(checkout.payments[&checkout.payment_intents[0]].received, Some(4999));
-    assert_eq!(checkout.subscription_id.unwrap().as_str(), "fsub_01k76n0000000000000000000j");
-    assert_eq!(checkout.invoice_id.unwrap().as_str(), "fin_01k76n0000000000000000000k");
+    assert_eq!(
+        checkout.customer.customer_id.unwrap().as_str(),
+        "fcus_01K76N0000000000000000000C"
+    );
+    assert_eq!(
+        checkout.payment_intents[0].as_str(),
+        "fpi_01k76n0000000000000000000h"
+    );
+    assert_eq!(
+        checkout.payments[&checkout.payment_intents[0]].received,
+        Some(4999)
+    );
+    assert_eq!(
+        checkout.subscription_id.unwrap().as_str(),
+        "fsub_01k76n0000000000000000000j"
+    );
+    assert_eq!(
+        checkout.invoice_id.unwrap().as_str(),
+        "fin_01k76n0000000000000000000k"
+    );
 }
 
 #[test]
 fn an_order_cannot_do_without_these() {
-    for member in ["checkout_session_id", "status", "mode", "test_mode", "amount_total", "amount_subtotal"] {
-        assert_eq!(with(json!({member: null})), Err(NotUnderstood::Member(member)));
+    for member in [
+        "checkout_session_id",
+        "status",
+        "mode",
+        "test_mode",
+        "amount_total",
+        "amount_subtotal",
+    ] {
+        assert_eq!(
+            with(json!({member: null})),
+            Err(NotUnderstood::Member(member))
+        );
     }
     for (changes, member) in [
         (json!({"line_item_id": null}), "line_items[].line_item_id"),
         (json!({"quantity": null}), "line_items[].quantity"),
         (json!({"quantity": -1}), "line_items[].quantity"),
-        (json!({"quantity": 4_294_967_296_u64}), "line_items[].quantity"),
-        (json!({"amount_subtotal": null}), "line_items[].amount_subtotal"),
+        (
+            json!({"quantity": 4_294_967_296_u64}),
+            "line_items[].quantity",
+        ),
+        (
+            json!({"amount_subtotal": null}),
+            "line_items[].amount_subtotal",
+        ),
         (json!({"amount_total": null}), "line_items[].amount_total"),
     ] {
         assert_eq!(line_with(changes), Err(NotUnderstood::Member(member)));
@@ -133,12 +229,24 @@ fn an_order_cannot_do_without_these() {
 
 #[test]
 fn an_amount_is_whole_cents_or_an_error() {
-    for odd in [json!("4.99"), json!(4.99), json!({}), json!(true), json!(u64::MAX)] {
+    for odd in [
+        json!("4.99"),
+        json!(4.99),
+        json!({}),
+        json!(true),
+        json!(u64::MAX),
+    ] {
         let why = with(json!({"total_details": {"amount_tax": odd}}));
         assert_eq!(why, Err(NotUnderstood::Member("total_details.amount_tax")));
-        assert_eq!(with(json!({"amount_received": odd})), Err(NotUnderstood::Member("amount_received")));
+        assert_eq!(
+            with(json!({"amount_received": odd})),
+            Err(NotUnderstood::Member("amount_received"))
+        );
         let why = line_with(json!({"amount_discount": odd}));
-        assert_eq!(why, Err(NotUnderstood::Member("line_items[].amount_discount")));
+        assert_eq!(
+            why,
+            Err(NotUnderstood::Member("line_items[].amount_discount"))
+        );
     }
 }
 
@@ -150,7 +258,10 @@ fn members_of_another_type_or_kind_count_as_missing() {
         "total_details": null, "metadata": "text", "invented": {"deep": [1, 2]},
     });
     let checkout = with(odd).unwrap();
-    assert_eq!((checkout.client_reference_id, checkout.created_at), (None, None));
+    assert_eq!(
+        (checkout.client_reference_id, checkout.created_at),
+        (None, None)
+    );
     assert_eq!(checkout.customer.email, None);
     assert_eq!(checkout.payment_intents, []);
     assert_eq!(checkout.totals.tax, 0);
@@ -170,9 +281,16 @@ fn a_word_that_we_do_not_know_is_kept() {
         ("expired", Status::Expired),
         ("canceled", Status::Canceled),
     ] {
-        assert_eq!(with(json!({"status": word})).unwrap().status, status, "{word}");
+        assert_eq!(
+            with(json!({"status": word})).unwrap().status,
+            status,
+            "{word}"
+        );
     }
-    assert_eq!(with(json!({"mode": "off_session"})).unwrap().kind, Kind::OffSession);
+    assert_eq!(
+        with(json!({"mode": "off_session"})).unwrap().kind,
+        Kind::OffSession
+    );
 }
 
 #[test]
@@ -192,10 +310,16 @@ fn live_and_test_money_are_told_apart() {
 
 #[test]
 fn the_merchants_reference_is_kept_unless_no_index_could_hold_it() {
-    let kept =
-        |reference: Value| with(json!({"client_reference_id": reference})).unwrap().client_reference_id;
+    let kept = |reference: Value| {
+        with(json!({"client_reference_id": reference}))
+            .unwrap()
+            .client_reference_id
+    };
     assert_eq!(kept(json!("Order #7 / é")).as_deref(), Some("Order #7 / é"));
-    assert_eq!(kept(json!("x".repeat(1024))).map(|text| text.len()), Some(1024));
+    assert_eq!(
+        kept(json!("x".repeat(1024))).map(|text| text.len()),
+        Some(1024)
+    );
     for lost in [json!(""), json!("  "), json!("x".repeat(1025))] {
         assert_eq!(kept(lost), None);
     }
@@ -209,17 +333,32 @@ fn the_shoppers_own_address_goes_before_the_merchants_guess() {
     assert_eq!(email(all).as_deref(), Some("own@example.com"));
     let session = json!({"customer_email": "session@example.com"});
     assert_eq!(email(session).as_deref(), Some("session@example.com"));
-    assert_eq!(email(json!({"customer_email": " "})).as_deref(), Some("pat@example.com"));
+    assert_eq!(
+        email(json!({"customer_email": " "})).as_deref(),
+        Some("pat@example.com")
+    );
     assert_eq!(email(json!({"defaults": {"email": null}})), None);
 }
 
 #[test]
 fn a_customer_may_be_named_in_part_or_not_at_all() {
-    let customer =
-        |customer: Value| with(json!({"customer": customer, "customer_id": null})).unwrap().customer;
-    assert_eq!(customer(json!({"first_name": "Cher"})).name.as_deref(), Some("Cher"));
-    assert_eq!(customer(json!({"first_name": " ", "last_name": null})).name, None);
-    assert_eq!(customer(json!("fcus_1")).customer_id.unwrap().as_str(), "fcus_1");
+    let customer = |customer: Value| {
+        with(json!({"customer": customer, "customer_id": null}))
+            .unwrap()
+            .customer
+    };
+    assert_eq!(
+        customer(json!({"first_name": "Cher"})).name.as_deref(),
+        Some("Cher")
+    );
+    assert_eq!(
+        customer(json!({"first_name": " ", "last_name": null})).name,
+        None
+    );
+    assert_eq!(
+        customer(json!("fcus_1")).customer_id.unwrap().as_str(),
+        "fcus_1"
+    );
     assert_eq!(customer(Value::Null).customer_id, None);
 }
 
@@ -227,7 +366,11 @@ fn a_customer_may_be_named_in_part_or_not_at_all() {
 fn payments_are_gathered_from_every_member_once() {
     let intents = |changes: Value| {
         let checkout = with(changes).unwrap();
-        checkout.payment_intents.iter().map(|id| id.as_str().to_owned()).collect::<Vec<_>>()
+        checkout
+            .payment_intents
+            .iter()
+            .map(|id| id.as_str().to_owned())
+            .collect::<Vec<_>>()
     };
     let all = json!({
         "payment_intents": ["fpi_2", {"payment_intent_id": "fpi_1"}, "fpi_2", {}],
@@ -236,11 +379,14 @@ fn payments_are_gathered_from_every_member_once() {
     });
     assert_eq!(intents(all), ["fpi_2", "fpi_1", "fpi_3"]);
     assert_eq!(
-        intents(json!({"payment_intents": null, "payment_intent": "fpi_1", "payment_intent_id": "fpi_1"})),
+        intents(
+            json!({"payment_intents": null, "payment_intent": "fpi_1", "payment_intent_id": "fpi_1"})
+        ),
         ["fpi_1"]
     );
     assert!(
-        intents(json!({"payment_intents": [], "payment_intent": null, "payment_intent_id": null})).is_empty()
+        intents(json!({"payment_intents": [], "payment_intent": null, "payment_intent_id": null}))
+            .is_empty()
     );
     let unusable = with(json!({"payment_intents": ["two words"]}));
     assert_eq!(unusable, Err(NotUnderstood::Member("payment_intent")));
@@ -251,20 +397,32 @@ fn what_a_session_began_is_named_by_id_or_whole() {
     let began = |changes: Value| {
         let checkout = with(changes)?;
         let text = |id: Option<String>| id.unwrap_or_default();
-        Ok((text(checkout.subscription_id.map(String::from)), text(checkout.invoice_id.map(String::from))))
+        Ok((
+            text(checkout.subscription_id.map(String::from)),
+            text(checkout.invoice_id.map(String::from)),
+        ))
     };
     let expected = Ok(("fsub_1".to_owned(), "fin_1".to_owned()));
-    assert_eq!(began(json!({"subscription": "fsub_1", "invoice": "fin_1"})), expected);
+    assert_eq!(
+        began(json!({"subscription": "fsub_1", "invoice": "fin_1"})),
+        expected
+    );
     let expanded = json!({
         "subscription": {"subscription_id": "fsub_1", "status": "active", "latest_invoice": {"invoice_id": "fin_1"}},
         "invoice": {"invoice_id": "fin_1", "subscription": "fsub_1"},
     });
     assert_eq!(began(expanded), expected);
     for none in [Value::Null, json!(" "), json!(7), json!({})] {
-        assert_eq!(began(json!({"subscription": none, "invoice": none})), Ok(Default::default()));
+        assert_eq!(
+            began(json!({"subscription": none, "invoice": none})),
+            Ok(Default::default())
+        );
     }
     for member in ["subscription", "invoice"] {
-        assert_eq!(began(json!({member: "two words"})), Err(NotUnderstood::Member(member)));
+        assert_eq!(
+            began(json!({member: "two words"})),
+            Err(NotUnderstood::Member(member))
+        );
     }
 }
 
@@ -282,9 +440,16 @@ fn a_payments_session_is_the_first_that_names_it() {
         {"checkout_session_id": "fcs_3", "payment_intents": [{"payment_intent_id": "fpi_2"}]},
         {"checkout_session_id": "fcs_4", "payment_intent_id": "fpi_4"},
     ]);
-    for (payment, session) in [("fpi_9", "fcs_1"), ("fpi_1", "fcs_2"), ("fpi_2", "fcs_2"), ("fpi_4", "fcs_4")]
-    {
-        assert_eq!(found(sessions.clone(), payment).unwrap().as_deref(), Some(session));
+    for (payment, session) in [
+        ("fpi_9", "fcs_1"),
+        ("fpi_1", "fcs_2"),
+        ("fpi_2", "fcs_2"),
+        ("fpi_4", "fcs_4"),
+    ] {
+        assert_eq!(
+            found(sessions.clone(), payment).unwrap().as_deref(),
+            Some(session)
+        );
     }
     assert_eq!(found(sessions, "fpi_3"), Ok(None));
     assert_eq!(found(json!([]), "fpi_1"), Ok(None));
@@ -298,7 +463,11 @@ fn the_only_session_is_taken_where_it_does_not_list_its_payments() {
         json!({"checkout_session_id": "fcs_1", "payment_intents": []}),
         json!({"checkout_session_id": "fcs_1", "payment_intent": "fpi_1"}),
     ] {
-        assert_eq!(found(json!([only]), "fpi_2"), Ok(Some("fcs_1".to_owned())), "{only}");
+        assert_eq!(
+            found(json!([only]), "fpi_2"),
+            Ok(Some("fcs_1".to_owned())),
+            "{only}"
+        );
         assert_eq!(found(json!([only, only]), "fpi_2"), Ok(None), "{only}");
     }
     let of_others = json!([{"checkout_session_id": "fcs_1", "payment_intents": ["fpi_1"]}]);
@@ -311,15 +480,30 @@ fn the_only_session_is_taken_where_it_does_not_list_its_payments() {
 fn fees_are_added_up() {
     let fees = json!([{"amount": 100, "fee_type": "custom"}, {"amount": null}, {"amount": 50}]);
     assert_eq!(with(json!({"fees": fees})).unwrap().totals.fees, 150);
-    assert_eq!(line_with(json!({"amount_fee": null, "fees": fees})).unwrap().amounts.fees, 150);
-    assert_eq!(line_with(json!({"amount_fee": 7, "fees": fees})).unwrap().amounts.fees, 7);
+    assert_eq!(
+        line_with(json!({"amount_fee": null, "fees": fees}))
+            .unwrap()
+            .amounts
+            .fees,
+        150
+    );
+    assert_eq!(
+        line_with(json!({"amount_fee": 7, "fees": fees}))
+            .unwrap()
+            .amounts
+            .fees,
+        7
+    );
 }
 
 #[test]
 fn a_line_may_name_its_price_and_product_by_id_alone() {
     let line = line_with(json!({"price": "fprice_1"})).unwrap();
     assert_eq!(line.price_id.unwrap().as_str(), "fprice_1");
-    assert_eq!((line.product_id, line.unit_amount, line.sku), (None, None, None));
+    assert_eq!(
+        (line.product_id, line.unit_amount, line.sku),
+        (None, None, None)
+    );
     assert_eq!(line.description, "Knee brace");
     let line = line_with(json!({"price": {"product": "fprod_1"}})).unwrap();
     assert_eq!(line.product_id.unwrap().as_str(), "fprod_1");
@@ -331,9 +515,14 @@ fn a_line_may_name_its_price_and_product_by_id_alone() {
 fn the_description_is_the_merchants_then_the_products_then_the_lines() {
     let described = |receipt: Value, name: Value, own: Value| {
         let product = json!({"receipt_description": receipt, "name": name});
-        line_with(json!({"description": own, "price": {"product": product}})).unwrap().description
+        line_with(json!({"description": own, "price": {"product": product}}))
+            .unwrap()
+            .description
     };
-    assert_eq!(described(json!("for receipts"), json!("name"), json!("line")), "for receipts");
+    assert_eq!(
+        described(json!("for receipts"), json!("name"), json!("line")),
+        "for receipts"
+    );
     assert_eq!(described(json!(" "), json!("name"), json!("line")), "name");
     assert_eq!(described(Value::Null, Value::Null, json!("line")), "line");
     assert_eq!(described(Value::Null, Value::Null, Value::Null), "Item");
@@ -345,35 +534,73 @@ fn the_sku_is_the_first_one_given_and_never_a_guess() {
         let mut all = json!({"product": {"client_reference_id": null, "upc_code": null, "gtin": null, "metadata": null}});
         merge(&mut all, json!({"product": product}));
         merge(&mut all, price);
-        line_with(json!({"price": all})).unwrap().sku.map(String::from)
+        line_with(json!({"price": all}))
+            .unwrap()
+            .sku
+            .map(String::from)
     };
     let in_metadata = json!({"metadata": {"sku": "META"}});
     assert_eq!(
-        sku(json!({"client_reference_id": " REF ", "metadata": {"sku": "META"}}), json!({})).as_deref(),
+        sku(
+            json!({"client_reference_id": " REF ", "metadata": {"sku": "META"}}),
+            json!({})
+        )
+        .as_deref(),
         Some("REF")
     );
-    assert_eq!(sku(in_metadata.clone(), json!({"metadata": {"sku": "PRICE"}})).as_deref(), Some("META"));
     assert_eq!(
-        sku(json!({"upc_code": "012"}), json!({"metadata": {"sku": "PRICE"}})).as_deref(),
+        sku(in_metadata.clone(), json!({"metadata": {"sku": "PRICE"}})).as_deref(),
+        Some("META")
+    );
+    assert_eq!(
+        sku(
+            json!({"upc_code": "012"}),
+            json!({"metadata": {"sku": "PRICE"}})
+        )
+        .as_deref(),
         Some("PRICE")
     );
     assert_eq!(
         sku(json!({"upc_code": "012345678905", "gtin": "1"}), json!({})).as_deref(),
         Some("012345678905")
     );
-    assert_eq!(sku(json!({"gtin": 12_345_670}), json!({})).as_deref(), Some("12345670"));
-    assert_eq!(sku(json!({"metadata": [1], "upc_code": ""}), json!({"metadata": "x"})), None);
+    assert_eq!(
+        sku(json!({"gtin": 12_345_670}), json!({})).as_deref(),
+        Some("12345670")
+    );
+    assert_eq!(
+        sku(
+            json!({"metadata": [1], "upc_code": ""}),
+            json!({"metadata": "x"})
+        ),
+        None
+    );
     // With a space it is no SKU, and the box's code is not what the merchant said.
-    assert_eq!(sku(json!({"client_reference_id": "RED SHIRT", "gtin": "1"}), json!({})), None);
+    assert_eq!(
+        sku(
+            json!({"client_reference_id": "RED SHIRT", "gtin": "1"}),
+            json!({})
+        ),
+        None
+    );
 }
 
 #[test]
 fn an_unclassified_line_falls_back_on_its_product() {
     let eligibility = |own: Value, product: Value| {
         let price = json!({"product": {"hsa_fsa_eligibility": product}});
-        line_with(json!({"eligibility": own, "price": price})).unwrap().eligibility.map(|word| word.0)
+        line_with(json!({"eligibility": own, "price": price}))
+            .unwrap()
+            .eligibility
+            .map(|word| word.0)
     };
-    assert_eq!(eligibility(json!("vision"), json!("not_eligible")).as_deref(), Some("vision"));
-    assert_eq!(eligibility(Value::Null, json!("not_eligible")).as_deref(), Some("not_eligible"));
+    assert_eq!(
+        eligibility(json!("vision"), json!("not_eligible")).as_deref(),
+        Some("vision")
+    );
+    assert_eq!(
+        eligibility(Value::Null, json!("not_eligible")).as_deref(),
+        Some("not_eligible")
+    );
     assert_eq!(eligibility(Value::Null, Value::Null), None);
 }

@@ -72,7 +72,11 @@ fn a_subscription_is_of_no_use_without_these() {
         ("status", "object.subscription.status"),
     ] {
         for odd in [Value::Null, json!({}), json!(""), json!(7), json!([])] {
-            assert_eq!(with(name, odd.clone()), Err(Missing(place)), "{name}: {odd}");
+            assert_eq!(
+                with(name, odd.clone()),
+                Err(Missing(place)),
+                "{name}: {odd}"
+            );
         }
     }
 }
@@ -88,7 +92,13 @@ fn every_other_member_may_be_missing_or_odd() {
         "cancel_at",
         "test_mode",
     ] {
-        for odd in [Value::Null, json!("two words"), json!(-1.5), json!({}), json!([7])] {
+        for odd in [
+            Value::Null,
+            json!("two words"),
+            json!(-1.5),
+            json!({}),
+            json!([7]),
+        ] {
             assert!(with(name, odd.clone()).is_ok(), "{name}: {odd}");
         }
     }
@@ -111,21 +121,44 @@ fn a_status_that_we_do_not_know_is_kept() {
 
 #[test]
 fn an_item_may_be_told_in_part() {
-    let item = |item: Value| with("items", json!([item])).unwrap().snapshot.items.remove(0);
+    let item = |item: Value| {
+        with("items", json!([item]))
+            .unwrap()
+            .snapshot
+            .items
+            .remove(0)
+    };
     let by_id = item(json!({"price": "fprice_2"}));
     assert_eq!(by_id.price_id.unwrap().as_str(), "fprice_2");
     assert_eq!((by_id.product_id, by_id.quantity), (None, 1));
     let none = item(json!({"quantity": -1}));
-    assert_eq!(none, Item { product_id: None, price_id: None, quantity: 1 });
+    assert_eq!(
+        none,
+        Item {
+            product_id: None,
+            price_id: None,
+            quantity: 1
+        }
+    );
 }
 
 #[test]
 fn a_date_to_end_on_within_the_period_ends_with_it() {
-    let ends = |cancel_at: Value| with("cancel_at", cancel_at).unwrap().snapshot.cancel_at_period_end;
+    let ends = |cancel_at: Value| {
+        with("cancel_at", cancel_at)
+            .unwrap()
+            .snapshot
+            .cancel_at_period_end
+    };
     assert!(ends(json!("2025-11-10T09:55:10Z")));
     assert!(ends(json!("2025-11-01T00:00:00Z")));
     assert!(!ends(json!("2026-11-10T09:55:10Z")));
-    assert!(with("cancel_at_period_end", json!(true)).unwrap().snapshot.cancel_at_period_end);
+    assert!(
+        with("cancel_at_period_end", json!(true))
+            .unwrap()
+            .snapshot
+            .cancel_at_period_end
+    );
 }
 
 fn bill() -> Value {
@@ -139,7 +172,10 @@ fn bill() -> Value {
 fn bill_with(name: &str, value: Value) -> Result<Option<InvoiceNews>, Missing> {
     let mut bill = bill();
     bill[name] = value;
-    invoice(&serde_json::from_value(bill).unwrap(), InvoiceEvent::PaymentFailed)
+    invoice(
+        &serde_json::from_value(bill).unwrap(),
+        InvoiceEvent::PaymentFailed,
+    )
 }
 
 #[test]
@@ -165,9 +201,15 @@ fn an_invoice_tells_all_that_it_has() {
 fn an_expanded_invoice_is_the_same() {
     let expected = bill_with("new", Value::Null);
     for (name, expanded) in [
-        ("subscription", json!({"subscription_id": "fsub_1", "status": "active"})),
+        (
+            "subscription",
+            json!({"subscription_id": "fsub_1", "status": "active"}),
+        ),
         ("customer", json!({"customer_id": "fcus_1"})),
-        ("payment_intent", json!({"payment_intent_id": "fpi_1", "status": "succeeded"})),
+        (
+            "payment_intent",
+            json!({"payment_intent_id": "fpi_1", "status": "succeeded"}),
+        ),
     ] {
         assert_eq!(bill_with(name, expanded), expected, "{name}");
     }
@@ -186,17 +228,35 @@ fn an_invoice_is_of_no_use_without_these() {
         assert_eq!(bill_with("invoice_id", odd), Err(Missing("object.invoice")));
     }
     for odd in [json!("two words"), json!({}), json!({"subscription_id": 7})] {
-        assert_eq!(bill_with("subscription", odd), Err(Missing("object.invoice.subscription")));
+        assert_eq!(
+            bill_with("subscription", odd),
+            Err(Missing("object.invoice.subscription"))
+        );
     }
 }
 
 #[test]
 fn every_other_member_of_an_invoice_may_be_missing_or_odd() {
-    for name in
-        ["customer", "payment_intent", "amount_due", "amount_paid", "period_start", "period_end", "test_mode"]
-    {
-        for odd in [Value::Null, json!("two words"), json!(-1.5), json!({}), json!([7])] {
-            assert!(matches!(bill_with(name, odd.clone()), Ok(Some(_))), "{name}: {odd}");
+    for name in [
+        "customer",
+        "payment_intent",
+        "amount_due",
+        "amount_paid",
+        "period_start",
+        "period_end",
+        "test_mode",
+    ] {
+        for odd in [
+            Value::Null,
+            json!("two words"),
+            json!(-1.5),
+            json!({}),
+            json!([7]),
+        ] {
+            assert!(
+                matches!(bill_with(name, odd.clone()), Ok(Some(_))),
+                "{name}: {odd}"
+            );
         }
     }
 }
