@@ -286,12 +286,12 @@ fn rows_of_event_types(events: &str) -> Vec<[String; 5]> {
 fn the_table_of_event_types_is_the_code_s_and_every_row_names_a_sample_and_a_test() {
     let (events, tests) = (document("EVENTS.md"), Tests::of_the_workspace());
     let rows = rows_of_event_types(&events);
-    let told: BTreeSet<(&str, &str)> = rows
+    let facts: BTreeSet<(&str, &str)> = rows
         .iter()
         .map(|[kind, how, ..]| (kind.as_str(), how.as_str()))
         .collect();
-    assert_eq!(told, flex::event_types().collect::<BTreeSet<_>>());
-    assert_eq!(rows.len(), told.len(), "a type has two rows");
+    assert_eq!(facts, flex::event_types().collect::<BTreeSet<_>>());
+    assert_eq!(rows.len(), facts.len(), "a type has two rows");
     for [kind, _, _, sample, test] in &rows {
         let event: serde_json::Value = serde_json::from_str(&document(sample)).unwrap();
         assert_eq!(event["event_type"], *kind, "{sample}");
@@ -397,7 +397,7 @@ fn the_table_of_outcomes_has_every_word_of_every_function_and_no_other() {
 fn the_documents_have_every_reason_for_access() {
     for name in ["EVENTS.md", "examples/access/README.md"] {
         let text = document(name);
-        for reason in domain::subscription::Reason::ALL {
+        for reason in domain::access::subscription::Reason::ALL {
             assert!(
                 text.contains(&format!("`{}`", reason.as_str())),
                 "{name} lacks {}",

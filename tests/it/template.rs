@@ -4,8 +4,8 @@
 //! Says nothing of whether AWS accepts it; `sam validate --lint` and `cfn-lint` do, in `make test`.
 
 use domain::{
-    outcome::back_off,
-    sweep::{EVERY, TRIES, UNFULFILLED},
+    upkeep::sweep::{EVERY, TRIES, UNFULFILLED},
+    values::outcome::back_off,
 };
 use kit::drive;
 use serde_json::{Value as Json, json};
@@ -556,11 +556,11 @@ mod tables {
     #[test]
     fn indexes_hold_little_more_than_keys_and_in_the_order_of_time() {
         for (table, key) in [
-            ("EventsTable", &["pending", "received_at"][..]),
+            ("EventsTable", &["open", "received_at"][..]),
             ("OrdersTable", &["client_reference_id", "placed_at"]),
             // A subscription is one row: there is nothing to put in order.
             ("EntitlementsTable", &["subscription_id"]),
-            ("ReceiptsTable", &["pending", "created_at"]),
+            ("ReceiptsTable", &["open", "created_at"]),
         ] {
             let [index] = &resource(table)["GlobalSecondaryIndexes"]
                 .as_array()

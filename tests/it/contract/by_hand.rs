@@ -8,16 +8,16 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValue},
 };
 use domain::{
-    event::EventState,
-    ids::{MessageId, Sku},
+    delivery::stored_event::EventState,
     ports::{
-        Changed, EventDesk as _, Events as _, Marks as _, Orders as _, ReceiptDesk as _,
-        Receipts as _, Reopening, Settlement,
+        Changed, EventAdmin as _, Events as _, Orders as _, ReceiptAdmin as _, Receipts as _,
+        Reopening, Settlement, Suppressions as _,
     },
     receipt::{
-        State,
-        feedback::{AddressHash, Mark},
+        ReceiptState,
+        feedback::{AddressHash, Suppression},
     },
+    values::ids::{MessageId, Sku},
 };
 use jiff::Timestamp;
 use kit::stack::{Ports, Stack};
@@ -81,7 +81,7 @@ fn update(commands: &str, given: &[(&str, &str)], typed: &str) -> BTreeMap<Strin
         of() { printf '%s' "$1"; }
         aws() {
             case "$2" in
-                update-item) shift 2; printf '%s\0' "$@" >> told ;;
+                update-item) shift 2; printf '%s\0' "$@" >> facts ;;
                 scan) printf '%s\n' "$EVENT" ;;
             esac
         }
@@ -103,9 +103,9 @@ fn update(commands: &str, given: &[(&str, &str)], typed: &str) -> BTreeMap<Strin
         .write_all(typed.as_bytes())
         .unwrap();
     assert!(shell.wait().unwrap().success(), "{commands}");
-    let told = fs::read_to_string(folder.join("told")).unwrap();
+    let facts = fs::read_to_string(folder.join("told")).unwrap();
     fs::remove_dir_all(folder).unwrap();
-    let words: Vec<&str> = told.split_terminator('\0').collect();
+    let words: Vec<&str> = facts.split_terminator('\0').collect();
     let options: BTreeMap<_, _> = words
         .chunks(2)
         .map(|pair| (pair[0].to_owned(), pair[1].to_owned()))
@@ -113,7 +113,7 @@ fn update(commands: &str, given: &[(&str, &str)], typed: &str) -> BTreeMap<Strin
     assert_eq!(
         options.len() * 2,
         words.len(),
-        "one update, each option once: {told}"
+        "one update, each option once: {facts}"
     );
     options
 }
@@ -325,11 +325,11 @@ async fn an_event_is_dropped_by_hand_as_by_code_on_dynamodb() {
 async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
     let ports = &hand.ports;
-    let sent = State::Sent {
+    let sent = ReceiptState::Sent {
         message_id: MessageId::new("ses-1").unwrap(),
         sent_at: now(),
     };
-    let failed = State::Failed {
+    let failed = ReceiptState::Failed {
         reason: "no such address".into(),
     };
     for (from, state) in [
@@ -337,11 +337,11 @@ async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
         ("failed", Some(failed)),
         ("sent", Some(sent)),
     ] {
-        let owed = committed(ports).await;
-        let id = owed.receipt_id.clone();
+        let unsent = committed(ports).await;
+        let id = unsent.receipt_id.clone();
         ports
             .receipts
-            .claim(&owed, &owner("a"), later())
+            .claim(&unsent, &owner("a"), later())
             .await
             .unwrap();
         let ended = if let Some(state) = state {
@@ -382,9 +382,9 @@ async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
     let receipts = &hand.ports.receipts;
     for from in ["held", "failed"] {
-        let owed = committed(&hand.ports).await;
-        let id = owed.receipt_id.clone();
-        receipts.claim(&owed, &owner("a"), later()).await.unwrap();
+        let unsent = committed(&hand.ports).await;
+        let id = unsent.receipt_id.clone();
+        receipts.claim(&unsent, &owner("a"), later()).await.unwrap();
         let claimed = receipts.receipt(&id).await.unwrap().unwrap();
         if from == "held" {
             receipts.hold(&claimed).await.unwrap();
@@ -393,7 +393,7 @@ async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
                 .mark(
                     &id,
                     &owner("a"),
-                    &State::Failed {
+                    &ReceiptState::Failed {
                         reason: "no".into(),
                     },
                 )
@@ -442,13 +442,13 @@ async fn an_order_s_address_is_corrected_by_hand_on_dynamodb() {
 async fn what_arrives_is_counted_by_hand_on_dynamodb() {
     let hand = Hand::new().await;
     let sku = Sku::new(unique("SKU")).unwrap();
-    hand.ports.shelves.put_counter(&sku, 5).await.unwrap();
+    hand.ports.stock_levels.put_counter(&sku, 5).await.unwrap();
     let options = update(&block(COUNT).replace('…', sku.as_str()), &[], "");
     let values: Value = serde_json::from_str(&options["--expression-attribute-values"]).unwrap();
     let more: i64 = values[":more"]["N"].as_str().unwrap().parse().unwrap();
     hand.apply(options).await.unwrap();
     assert_eq!(
-        hand.ports.shelves.on_hand(&sku).await.unwrap(),
+        hand.ports.stock_levels.on_hand(&sku).await.unwrap(),
         Some(5 + more)
     );
 }
@@ -459,15 +459,15 @@ async fn an_address_is_cleared_by_hand_on_dynamodb() {
     let email = format!("{}@Example.com", unique("Pat"));
     let by_hand = || update(&block(CLEAR), &[], &format!("{email}\n"));
     assert_eq!(hand.apply(by_hand()).await, None, "nobody has marked it");
-    let bounced = Mark {
+    let bounced = Suppression {
         bounced_at: Some(Timestamp::now()),
-        ..Mark::of(AddressHash::of(&email))
+        ..Suppression::of(AddressHash::of(&email))
     };
-    hand.ports.marks.set_mark(&bounced).await.unwrap();
+    hand.ports.marks.suppress(&bounced).await.unwrap();
     let marked = hand
         .ports
         .marks
-        .address_mark(&bounced.address)
+        .suppression(&bounced.address)
         .await
         .unwrap()
         .unwrap();
@@ -476,13 +476,13 @@ async fn an_address_is_cleared_by_hand_on_dynamodb() {
     let cleared = hand
         .ports
         .marks
-        .address_mark(&bounced.address)
+        .suppression(&bounced.address)
         .await
         .unwrap()
         .unwrap();
     assert_eq!(cleared.reason(), None);
     assert_eq!(
-        Mark {
+        Suppression {
             cleared_at: None,
             ..cleared
         },
