@@ -41,11 +41,13 @@ const RENAMED: &[&str] = &[
     "Doubt",
     "Wanted",
     "Lesson",
+    "Trouble",
     "Desk",
     "News",
     "Told",
     "Undone",
     "Shelf",
+    "Shelve",
     "mail_troubles",
     "claim_ends_at",
 ];
@@ -56,10 +58,14 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 /// The words of one comment or paragraph, each with its line.
 type Block<'a> = Vec<(usize, &'a str)>;
 
+fn ending(path: &str) -> &str {
+    path.rsplit('.').next().unwrap()
+}
+
 /// The comment in a line of code, or the text of a line of a document.
 fn prose<'a>(path: &str, line: &'a str) -> Option<&'a str> {
     let line = line.trim();
-    let (mark, spaced) = match path.rsplit_once('.')?.1 {
+    let (mark, spaced) = match ending(path) {
         "md" => return Some(line),
         "rs" => ("//", " // "),
         _ => ("#", " # "),
@@ -80,7 +86,7 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 fn blocks<'a>(path: &str, text: &'a str) -> Vec<Block<'a>> {
     let (mut blocks, mut is_fenced) = (vec![Block::new()], false);
     for (n, line) in (1..).zip(text.lines()) {
-        let is_fence = path.ends_with(".md") && line.trim_start().starts_with("```");
+        let is_fence = ending(path) == "md" && line.trim_start().starts_with("```");
         is_fenced ^= is_fence;
         match prose(path, line).filter(|_| !is_fenced && !is_fence) {
             Some(line) => blocks
@@ -91,6 +97,15 @@ fn blocks<'a>(path: &str, text: &'a str) -> Vec<Block<'a>> {
         }
     }
     blocks
+}
+
+/// A word is a name, or has it as a part: `Desk` is in `EventDesk` and `Desks`, not in `Desktop`.
+fn is_part(word: &str, name: &str) -> bool {
+    word.match_indices(name).any(|(at, _)| {
+        let rest = &word[at + name.len()..];
+        let rest = rest.strip_prefix('s').unwrap_or(rest);
+        rest.is_empty() || rest.starts_with(char::is_uppercase)
+    })
 }
 
 /// The retired words of a file, each with its line.
@@ -107,7 +122,7 @@ fn retired(path: &str, text: &str) -> Vec<(usize, &'static str)> {
             found.extend(hits.map(|hit| (hit[0].0, *phrase)));
         }
         for name in RENAMED {
-            let hits = block.iter().filter(|(_, word)| word == name);
+            let hits = block.iter().filter(|(_, word)| is_part(word, name));
             found.extend(hits.map(|(line, _)| (*line, *name)));
         }
     }
@@ -139,7 +154,7 @@ fn a_retired_word_is_found_in_comments_and_documents_alone() {
     let code = "//! Whoever\n//! is told.\nlet told = 1; // a Setback, in\n// vain, told_at\n";
     let found = [(1, "whoever"), (2, "told"), (3, "Setback"), (3, "in vain")];
     assert_eq!(retired("a.rs", code), found);
-    let document = "# For good\n\n```sh\nanew\n```\n| `Desk` | setback |\n";
+    let document = "# For good\n\n```sh\nanew\n```\n| `EventDesk` | setback Desktop |\n";
     assert_eq!(retired("a.md", document), [(1, "for good"), (6, "Desk")]);
     assert_eq!(retired("a.py", "x = 1  # owed\n'owed'\n"), [(1, "owed")]);
 }
