@@ -136,7 +136,7 @@ fn attributes(json: &str) -> Row {
         .collect()
 }
 
-/// DynamoDB, changed by hand.
+/// DynamoDB, changed by shell commands.
 struct Hand {
     client: Client,
     stack: Stack,
@@ -168,7 +168,7 @@ impl Hand {
         }
     }
 
-    /// The row as the update leaves it; `None` if its condition does not hold.
+    /// The updated row; `None` if the condition does not hold.
     async fn apply(&self, mut options: BTreeMap<String, String>) -> Option<Row> {
         let mut take = |name: &str| options.remove(name);
         let names = take("--expression-attribute-names")
@@ -212,8 +212,8 @@ impl Hand {
             .unwrap();
     }
 
-    /// What the code has left of a row, and what the hand leaves of the same; `apart` are the attributes that the two
-    /// may have filled with something else, which the code has filled.
+    /// Compares the row that the code left with the row that the shell command leaves. `apart` names attributes whose
+    /// values may differ.
     async fn leaves_the_same(
         &self,
         place: &Place<'_>,
@@ -362,7 +362,7 @@ async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
         );
         let commands = from_state(SEND_AGAIN, "held", from);
         let by_hand = || update(&commands, &[("RECEIPT", id.as_str())], "");
-        // The hand leaves no note, and of earlier mails what SES has told of them.
+        // The command writes no note, and keeps the feedback for earlier mails.
         hand.leaves_the_same(&place, before, by_hand, &["note", "mails", "reopened_at"])
             .await;
         let row = hand.read(&place).await.unwrap();
