@@ -16,7 +16,7 @@ use kit::{
 use std::{env, time::Duration};
 
 const FAULTS: &str = include_str!("../../FAULTS.md");
-const OPERATIONS: &str = include_str!("../../OPERATIONS.md");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
 
 /// A template's number: a parameter's default, or of a function's queue.
 fn number(pointer: &str) -> usize {
@@ -123,7 +123,7 @@ async fn what_waits_drains_at_the_set_concurrency_and_within_the_sending_rate_an
     );
     assert!(facts.again > 0, "nothing was ever tried again");
     // What the documents promise Flex is what it had.
-    for (document, text) in [("FAULTS.md", FAULTS), ("OPERATIONS.md", OPERATIONS)] {
+    for (document, text) in [("FAULTS.md", FAULTS), ("docs/operations.md", OPERATIONS)] {
         let says = format!("{} requests to Flex at a time", facts.most_requests);
         let words: Vec<_> = text.split_whitespace().collect();
         assert!(

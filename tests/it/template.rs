@@ -1312,7 +1312,7 @@ mod operation {
 
     #[test]
     fn every_alarm_has_its_section_in_the_operators_guide() {
-        let guide = include_str!("../../OPERATIONS.md");
+        let guide = include_str!("../../docs/operations.md");
         let headings = guide.lines().filter(|line| line.starts_with("### "));
         let explained: BTreeSet<String> = headings
             .flat_map(|heading| heading.split('`').skip(1).step_by(2))

@@ -1,5 +1,5 @@
-//! What operators do by hand until there is a command line. The commands of OPERATIONS.md that change a row are read by a
-//! shell as they are written, applied to DynamoDB, and must leave what the code leaves.
+//! The shell commands of `docs/operations.md` that change a row. A shell reads them as written. Applied to DynamoDB,
+//! each must leave the row that `operator` leaves.
 
 use super::{On as _, committed, dynamodb, later, now, owner, park, recorded, unique};
 use aws_sdk_dynamodb::{
@@ -32,18 +32,16 @@ use std::{
 
 type Row = HashMap<String, AttributeValue>;
 
-const RELEASE: (&str, usize) = ("### Release a parked event", 0);
-const DROP: (&str, usize) = ("### Release a parked event", 1);
-const SEND_AGAIN: (&str, usize) = ("### Release a held receipt, or send a failed one", 0);
-const CORRECT: (&str, usize) = ("### Release a held receipt, or send a failed one", 1);
-const REPLAY: (&str, usize) = ("## Restore a table", 0);
-const CLOSE: (&str, usize) = ("### Close a held or failed receipt", 0);
-const COUNT: (&str, usize) = ("### `ShortfallAlarm`", 0);
-const CLEAR: (&str, usize) = ("### `BounceAlarm`", 0);
-const GIVE_UP: (&str, usize) = ("### `StalledAlarm`", 0);
+const REOPEN: (&str, usize) = ("### Release, replay or drop an event", 0);
+const DROP: (&str, usize) = ("### Release, replay or drop an event", 1);
+const SEND_AGAIN: (&str, usize) = ("### Send or close a receipt", 0);
+const CLOSE: (&str, usize) = ("### Send or close a receipt", 1);
+const CORRECT: (&str, usize) = ("### Correct an address", 0);
+const CLEAR: (&str, usize) = ("### Clear an address", 0);
+const COUNT: (&str, usize) = ("### `OrderReviewAlarm`", 0);
 
 fn operations() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../OPERATIONS.md")).unwrap()
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md")).unwrap()
 }
 
 /// The blocks of commands that change a row, by heading.
@@ -74,16 +72,20 @@ fn block((heading, nth): (&str, usize)) -> String {
     blocks(&operations())[heading][nth].clone()
 }
 
-/// What a shell gives to `aws dynamodb update-item`, option by option, when it runs such commands. Of its scans it finds
-/// the event that is given.
+/// A block for another state than the one that it names first. The block's line `FROM=…` names the state too.
+fn from_state(place: (&str, usize), first: &str, state: &str) -> String {
+    let (commands, from) = (block(place), format!("FROM={first}"));
+    let line = commands.lines().find(|line| line.starts_with(&from));
+    assert!(line.is_some_and(|line| line.contains(state)), "{commands}");
+    commands.replace(&from, &format!("FROM={state}"))
+}
+
+/// The options that a shell passes to `aws dynamodb update-item` when it runs such commands.
 fn update(commands: &str, given: &[(&str, &str)], typed: &str) -> BTreeMap<String, String> {
     const AWS: &str = r#"
         of() { printf '%s' "$1"; }
         aws() {
-            case "$2" in
-                update-item) shift 2; printf '%s\0' "$@" >> facts ;;
-                scan) printf '%s\n' "$EVENT" ;;
-            esac
+            if [ "$2" = update-item ]; then shift 2; printf '%s\0' "$@" >> facts; fi
         }
     "#;
     let folder = std::env::temp_dir().join(unique("by_hand"));
@@ -134,7 +136,7 @@ fn attributes(json: &str) -> Row {
         .collect()
 }
 
-/// DynamoDB, changed by hand.
+/// DynamoDB, changed by shell commands.
 struct Hand {
     client: Client,
     stack: Stack,
@@ -166,7 +168,7 @@ impl Hand {
         }
     }
 
-    /// The row as the update leaves it; `None` if its condition does not hold.
+    /// The updated row; `None` if the condition does not hold.
     async fn apply(&self, mut options: BTreeMap<String, String>) -> Option<Row> {
         let mut take = |name: &str| options.remove(name);
         let names = take("--expression-attribute-names")
@@ -210,8 +212,8 @@ impl Hand {
             .unwrap();
     }
 
-    /// What the code has left of a row, and what the hand leaves of the same; `apart` are the attributes that the two
-    /// may have filled with something else, which the code has filled.
+    /// Compares the row that the code left with the row that the shell command leaves. `apart` names attributes whose
+    /// values may differ.
     async fn leaves_the_same(
         &self,
         place: &Place<'_>,
@@ -250,9 +252,7 @@ fn every_command_that_changes_a_row_is_held_to_the_code() {
         .into_iter()
         .flat_map(|(heading, blocks)| (0..blocks.len()).map(move |nth| (heading, nth)))
         .collect();
-    let mut held = [
-        RELEASE, DROP, SEND_AGAIN, CLOSE, CORRECT, REPLAY, COUNT, CLEAR, GIVE_UP,
-    ];
+    let mut held = [REOPEN, DROP, SEND_AGAIN, CLOSE, CORRECT, CLEAR, COUNT];
     held.sort_unstable();
     assert_eq!(found, held);
     assert!(!document.contains("dynamodb put-item") && !document.contains("dynamodb delete-item"));
@@ -262,10 +262,11 @@ fn every_command_that_changes_a_row_is_held_to_the_code() {
 async fn an_event_is_released_or_replayed_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
 
-    for (commands, end, from) in [
-        (block(RELEASE), park("doubtful"), EventState::Parked),
-        (block(REPLAY), Settlement::Processed, EventState::Processed),
+    for (word, end, from) in [
+        ("parked", park("doubtful"), EventState::Parked),
+        ("processed", Settlement::Processed, EventState::Processed),
     ] {
+        let commands = from_state(REOPEN, "parked", word);
         let event = recorded(&hand.ports).await;
         let id = event.event_id;
         hand.ports.events().settle(&id, &end, now()).await.unwrap();
@@ -289,10 +290,11 @@ async fn an_event_is_released_or_replayed_by_hand_as_by_code_on_dynamodb() {
 #[tokio::test]
 async fn an_event_is_dropped_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
-    for (commands, from) in [
-        (block(DROP), EventState::Parked),
-        (block(GIVE_UP), EventState::Stored),
+    for (word, from) in [
+        ("parked", EventState::Parked),
+        ("stored", EventState::Stored),
     ] {
+        let commands = from_state(DROP, "parked", word);
         let id = recorded(&hand.ports).await.event_id;
         if from == EventState::Parked {
             hand.ports
@@ -358,15 +360,9 @@ async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
             ports.receipts.reopen(&seen, "by code", now()).await,
             Ok(Changed::Now)
         );
-        let commands = block(SEND_AGAIN);
-        assert!(
-            commands
-                .lines()
-                .any(|line| line.starts_with("FROM=held") && line.contains(from))
-        );
-        let commands = commands.replace("FROM=held", &format!("FROM={from}"));
+        let commands = from_state(SEND_AGAIN, "held", from);
         let by_hand = || update(&commands, &[("RECEIPT", id.as_str())], "");
-        // The hand leaves no note, and of earlier mails what SES has told of them.
+        // The command writes no note, and keeps the feedback for earlier mails.
         hand.leaves_the_same(&place, before, by_hand, &["note", "mails", "reopened_at"])
             .await;
         let row = hand.read(&place).await.unwrap();
@@ -404,7 +400,7 @@ async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
         let before = hand.read(&place).await.unwrap();
         let seen = receipts.receipt(&id).await.unwrap().unwrap();
         assert_eq!(receipts.close(&seen, "by code").await, Ok(Changed::Now));
-        let commands = block(CLOSE).replace("FROM=held", &format!("FROM={from}"));
+        let commands = from_state(CLOSE, "held", from);
         let by_hand = || update(&commands, &[("RECEIPT", id.as_str())], "");
         hand.leaves_the_same(&place, before, by_hand, &["note"])
             .await;
