@@ -2,7 +2,7 @@
 //! is played by a small server that says one thing; queue and mail are also tried on the local SQS and SES.
 
 use aws::{
-    links::FirstMode,
+    Queues, Store, Tables,
     mailer::{Mailer, mime},
 };
 use aws_config::{Region, SdkConfig};
@@ -459,10 +459,7 @@ async fn what_dynamodb_says_is_sorted() {
         (Says::Nothing, "DynamoDB is away: no connection"),
     ] {
         let aws = Aws::always(says).await;
-        let client = aws_sdk_dynamodb::Client::new(&config(&aws.url).await);
-        let read = aws::orders::Orders::new(client, "orders")
-            .order(&order_id)
-            .await;
+        let read = store(&aws).await.order(&order_id).await;
         assert_eq!(read.unwrap_err().to_string(), expected);
     }
 }
@@ -474,8 +471,7 @@ async fn a_write_that_meets_a_transaction_is_tried_again() {
         r#"{"__type":"com.amazonaws.dynamodb.v20120810#TransactionConflictException"}"#,
     );
     let aws = Aws::saying(conflict, 2, Says::Answer(200, "{}")).await;
-    let client = aws_sdk_dynamodb::Client::new(&config(&aws.url).await);
-    let events = aws::events::Events::new(client, "events", Duration::from_hours(24));
+    let events = store(&aws).await;
     let id = EventId::new("fevt_1").unwrap();
     let processed = domain::ports::Settlement::Processed;
     let settled =
@@ -484,8 +480,8 @@ async fn a_write_that_meets_a_transaction_is_tried_again() {
     assert_eq!(aws.asked(), 3);
 }
 
-/// The ledger on this server.
-async fn ledger(aws: &Aws) -> aws::ledger::Ledger {
+/// The tables on this server.
+async fn store(aws: &Aws) -> Store {
     let names = [
         "events",
         "orders",
@@ -495,7 +491,7 @@ async fn ledger(aws: &Aws) -> aws::ledger::Ledger {
         "receipts",
     ];
     let [events, orders, links, stock, entitlements, receipts] = names.map(str::to_owned);
-    let tables = aws::ledger::Tables {
+    let tables = Tables {
         events,
         orders,
         links,
@@ -503,10 +499,7 @@ async fn ledger(aws: &Aws) -> aws::ledger::Ledger {
         entitlements,
         receipts,
     };
-    aws::ledger::Ledger::new(
-        aws_sdk_dynamodb::Client::new(&config(&aws.url).await),
-        tables,
-    )
+    Store::new(&config(&aws.url).await, tables, Queues::default())
 }
 
 /// What a commit of nothing but its event comes to, and how often it has asked.
@@ -517,7 +510,7 @@ async fn committed(
 ) -> (Result<Committed, RetryableError>, usize) {
     let aws = Aws::saying(first, times, then).await;
     let commit = Commit::of(EventId::new("fevt_1").unwrap());
-    let committed = ledger(&aws).await.commit(&commit).await;
+    let committed = store(&aws).await.commit(&commit).await;
     (committed, aws.asked())
 }
 
@@ -645,11 +638,8 @@ async fn a_first_mode_that_was_left_unread_is_not_taken_for_none() {
         r#"{"Responses":{},"UnprocessedKeys":{"links":{"Keys":[{"link":{"S":"stack#mode"}}]}}}"#,
     );
     let aws = Aws::saying(unread, 0, unread).await;
-    let first = FirstMode::new(
-        aws_sdk_dynamodb::Client::new(&config(&aws.url).await),
-        "links",
-    );
-    let refused = first.check(Mode::Live).await.unwrap_err();
+    let first = store(&aws).await;
+    let refused = first.check_mode(Mode::Live).await.unwrap_err();
     assert_eq!(refused.to_string(), "DynamoDB is away: keys left unread");
 }
 
@@ -661,7 +651,7 @@ async fn read(
     then: Says,
 ) -> (Result<Snapshot, RetryableError>, usize) {
     let aws = Aws::saying(first, times, then).await;
-    let rows = ledger(&aws).await.read(read_set).await;
+    let rows = store(&aws).await.read(read_set).await;
     (rows, aws.asked())
 }
 
@@ -868,10 +858,13 @@ async fn a_job_that_is_handed_over_is_received_as_it_was_and_can_be_left_alone()
         .unwrap()
         .queue_url
         .unwrap();
-    aws::queue::Jobs::new(sqs.clone(), &url)
-        .send(&job)
-        .await
-        .unwrap();
+    let queues = Queues {
+        fulfillment: url.clone(),
+        source: url.clone(),
+        ..Queues::default()
+    };
+    let store = Store::new(&stack.config().await, Tables::default(), queues);
+    store.send(&job).await.unwrap();
     let receive = async || {
         sqs.receive_message()
             .queue_url(&url)
@@ -886,14 +879,10 @@ async fn a_job_that_is_handed_over_is_received_as_it_was_and_can_be_left_alone()
     assert_eq!(body, r#"{"version":"1","event_id":"fevt_1"}"#);
     assert_eq!(serde_json::from_str::<FulfillmentJob>(&body).unwrap(), job);
 
-    let source = aws::queue::Source::new(sqs.clone(), &url);
     let handle = message.receipt_handle.unwrap();
-    source
-        .delay(&handle, Duration::from_hours(1))
-        .await
-        .unwrap();
+    store.delay(&handle, Duration::from_hours(1)).await.unwrap();
     assert!(receive().await.is_empty(), "left alone");
-    source.delay(&handle, Duration::ZERO).await.unwrap();
+    store.delay(&handle, Duration::ZERO).await.unwrap();
     until("it is back", Duration::from_secs(30), async || {
         Ok(receive().await.pop())
     })

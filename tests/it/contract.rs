@@ -18,10 +18,10 @@ use domain::{
         read_set::{ReadSet, Snapshot},
     },
     ports::{
-        Backlogs, Changed, Committed, Entitlements, EventAdmin, Events, Ledger, Orders, Receipts,
-        Recorded, ReferenceStates, Sales, Settlement, Waiting,
+        Backlogs, Changed, Committed, Entitlements, EventAdmin, Events, Ledger, OpenRows, Orders,
+        Receipts, Recorded, Settlement,
     },
-    receipt::{self, Receipt, ReceiptState, ReceiptStatus},
+    receipt::{self, Receipt, ReceiptState},
     sale::{
         checkout::{
             Capture, Checkout, CheckoutKind, CheckoutStatus, Customer, Eligibility, LineItem,
@@ -99,34 +99,16 @@ impl Shelves for kit::stack::StockTable {
 
 /// What a suite runs on: all ports, on the same rows.
 trait On {
-    fn events(
-        &self,
-    ) -> &(
-         impl Events
-         + EventAdmin
-         + ReferenceStates
-         + Backlogs<EventBacklog>
-         + Waiting<EventState>
-         + Sales
-     );
+    fn events(&self) -> &(impl Events + EventAdmin + OpenRows + Backlogs<EventBacklog>);
     fn orders(&self) -> &impl Orders;
     fn entitlements(&self) -> &impl Entitlements;
     fn ledger(&self) -> &impl Ledger;
-    fn receipts(&self) -> &(impl Receipts + Backlogs<ReceiptBacklog> + Waiting<ReceiptStatus>);
+    fn receipts(&self) -> &(impl Receipts + Backlogs<ReceiptBacklog> + OpenRows);
     fn stock_levels(&self) -> &impl Shelves;
 }
 
 impl On for World {
-    fn events(
-        &self,
-    ) -> &(
-         impl Events
-         + EventAdmin
-         + ReferenceStates
-         + Backlogs<EventBacklog>
-         + Waiting<EventState>
-         + Sales
-     ) {
+    fn events(&self) -> &(impl Events + EventAdmin + OpenRows + Backlogs<EventBacklog>) {
         self
     }
     fn orders(&self) -> &impl Orders {
@@ -138,7 +120,7 @@ impl On for World {
     fn ledger(&self) -> &impl Ledger {
         self
     }
-    fn receipts(&self) -> &(impl Receipts + Backlogs<ReceiptBacklog> + Waiting<ReceiptStatus>) {
+    fn receipts(&self) -> &(impl Receipts + Backlogs<ReceiptBacklog> + OpenRows) {
         self
     }
     fn stock_levels(&self) -> &impl Shelves {
@@ -147,16 +129,7 @@ impl On for World {
 }
 
 impl On for Ports {
-    fn events(
-        &self,
-    ) -> &(
-         impl Events
-         + EventAdmin
-         + ReferenceStates
-         + Backlogs<EventBacklog>
-         + Waiting<EventState>
-         + Sales
-     ) {
+    fn events(&self) -> &(impl Events + EventAdmin + OpenRows + Backlogs<EventBacklog>) {
         &self.events
     }
     fn orders(&self) -> &impl Orders {
@@ -168,7 +141,7 @@ impl On for Ports {
     fn ledger(&self) -> &impl Ledger {
         &self.ledger
     }
-    fn receipts(&self) -> &(impl Receipts + Backlogs<ReceiptBacklog> + Waiting<ReceiptStatus>) {
+    fn receipts(&self) -> &(impl Receipts + Backlogs<ReceiptBacklog> + OpenRows) {
         &self.receipts
     }
     fn stock_levels(&self) -> &impl Shelves {
@@ -718,7 +691,7 @@ async fn times_are_kept_in_whole_seconds(on: &impl On) {
     let receipt = on.receipts().receipt(id).await.unwrap().unwrap();
     assert_eq!(receipt.created_at, now());
     on.receipts()
-        .claim(&receipt, &owner("a"), precise)
+        .acquire_lease(&receipt, &owner("a"), precise)
         .await
         .unwrap();
     let state = ReceiptState::Leased {
@@ -879,7 +852,7 @@ async fn several_receipts_are_owed_together(on: &impl On) {
         // What it tells stays when its state changes.
         let owner = owner(&format!("owner-{n}"));
         assert_eq!(
-            on.receipts().claim(&receipt, &owner, later()).await,
+            on.receipts().acquire_lease(&receipt, &owner, later()).await,
             Ok(Changed::Now)
         );
         let state = ReceiptState::Sent {
@@ -887,7 +860,7 @@ async fn several_receipts_are_owed_together(on: &impl On) {
             sent_at: now(),
         };
         assert_eq!(
-            on.receipts().mark(&id, &owner, &state).await,
+            on.receipts().end_lease(&id, &owner, &state).await,
             Ok(Changed::Now)
         );
         let sent = Receipt {
@@ -1385,7 +1358,7 @@ async fn a_receipt_is_claimed_by_one(on: &impl On) {
     let claims = join_all(
         owners
             .iter()
-            .map(|owner| on.receipts().claim(&seen, owner, later())),
+            .map(|owner| on.receipts().acquire_lease(&seen, owner, later())),
     )
     .await;
     assert_eq!(
@@ -1415,12 +1388,14 @@ async fn a_receipt_is_claimed_by_one(on: &impl On) {
     );
     // Whoever has read the claim may claim anew: whether it is over is the rules' business.
     assert_eq!(
-        on.receipts().claim(&claimed, &owner("next"), later()).await,
+        on.receipts()
+            .acquire_lease(&claimed, &owner("next"), later())
+            .await,
         Ok(Changed::Now)
     );
     assert_eq!(
         on.receipts()
-            .claim(&claimed, &owner("third"), later())
+            .acquire_lease(&claimed, &owner("third"), later())
             .await,
         Ok(Changed::Raced)
     );
@@ -1434,41 +1409,41 @@ async fn only_the_claimant_may_mark(on: &impl On) {
         sent_at: now(),
     };
     assert_eq!(
-        on.receipts().mark(id, &owner("nobody"), &sent).await,
+        on.receipts().end_lease(id, &owner("nobody"), &sent).await,
         Ok(Changed::Raced)
     );
     on.receipts()
-        .claim(&seen, &owner("a"), later())
+        .acquire_lease(&seen, &owner("a"), later())
         .await
         .unwrap();
     assert_eq!(
-        on.receipts().mark(id, &owner("b"), &sent).await,
+        on.receipts().end_lease(id, &owner("b"), &sent).await,
         Ok(Changed::Raced)
     );
     let again = ReceiptState::Unsent {
         reason: Some("SES is away: Throttling".into()),
     };
     assert_eq!(
-        on.receipts().mark(id, &owner("a"), &again).await,
+        on.receipts().end_lease(id, &owner("a"), &again).await,
         Ok(Changed::Now)
     );
     let pending = on.receipts().receipt(id).await.unwrap().unwrap();
     assert_eq!(pending.state, again);
     on.receipts()
-        .claim(&pending, &owner("b"), later())
+        .acquire_lease(&pending, &owner("b"), later())
         .await
         .unwrap();
     assert_eq!(
-        on.receipts().mark(id, &owner("a"), &sent).await,
+        on.receipts().end_lease(id, &owner("a"), &sent).await,
         Ok(Changed::Raced),
         "its claim is given back"
     );
     assert_eq!(
-        on.receipts().mark(id, &owner("b"), &sent).await,
+        on.receipts().end_lease(id, &owner("b"), &sent).await,
         Ok(Changed::Now)
     );
     assert_eq!(
-        on.receipts().mark(id, &owner("b"), &again).await,
+        on.receipts().end_lease(id, &owner("b"), &again).await,
         Ok(Changed::Raced),
         "sent is the end"
     );
@@ -1479,7 +1454,7 @@ async fn only_the_claimant_may_mark(on: &impl On) {
 async fn a_held_receipt_stays_held(on: &impl On) {
     let seen = committed(on).await;
     on.receipts()
-        .claim(&seen, &owner("a"), later())
+        .acquire_lease(&seen, &owner("a"), later())
         .await
         .unwrap();
     assert_eq!(
@@ -1499,7 +1474,7 @@ async fn a_held_receipt_stays_held(on: &impl On) {
     };
     assert_eq!(
         on.receipts()
-            .mark(&seen.receipt_id, &owner("a"), &failed)
+            .end_lease(&seen.receipt_id, &owner("a"), &failed)
             .await,
         Ok(Changed::Raced)
     );
@@ -1517,7 +1492,7 @@ async fn a_held_receipt_stays_held(on: &impl On) {
 async fn a_withdrawn_receipt_says_why(on: &impl On) {
     let seen = committed(on).await;
     on.receipts()
-        .claim(&seen, &owner("a"), later())
+        .acquire_lease(&seen, &owner("a"), later())
         .await
         .unwrap();
     let state = ReceiptState::Withdrawn {
@@ -1525,7 +1500,7 @@ async fn a_withdrawn_receipt_says_why(on: &impl On) {
     };
     assert_eq!(
         on.receipts()
-            .mark(&seen.receipt_id, &owner("a"), &state)
+            .end_lease(&seen.receipt_id, &owner("a"), &state)
             .await,
         Ok(Changed::Now)
     );
@@ -1541,7 +1516,7 @@ async fn a_withdrawn_receipt_says_why(on: &impl On) {
     );
     assert_eq!(
         on.receipts()
-            .mark(&withdrawn.receipt_id, &owner("a"), &ReceiptState::Held)
+            .end_lease(&withdrawn.receipt_id, &owner("a"), &ReceiptState::Held)
             .await,
         Ok(Changed::Raced)
     );
@@ -1617,7 +1592,7 @@ async fn what_is_due_is_told_by_its_day_until_somebody_takes_it_up(on: &impl On)
     );
 
     on.receipts()
-        .claim(&early, &owner("a"), later())
+        .acquire_lease(&early, &owner("a"), later())
         .await
         .unwrap();
     due_becomes(on, day, &[&first, &late]).await;
@@ -1626,7 +1601,7 @@ async fn what_is_due_is_told_by_its_day_until_somebody_takes_it_up(on: &impl On)
         reason: Some("SES is away: Throttling".into()),
     };
     on.receipts()
-        .mark(&early.receipt_id, &owner("a"), &again)
+        .end_lease(&early.receipt_id, &owner("a"), &again)
         .await
         .unwrap();
     on.receipts().hold(&late).await.unwrap();
@@ -1736,13 +1711,13 @@ async fn items_say_what_their_readers_need() {
     };
     assert_eq!(pending().await, Some(text("due#2099-12-31")));
     on.receipts()
-        .claim(notice, &owner("a"), later())
+        .acquire_lease(notice, &owner("a"), later())
         .await
         .unwrap();
     assert_eq!(pending().await, Some(text("leased")));
     let again = ReceiptState::Unsent { reason: None };
     on.receipts()
-        .mark(&notice.receipt_id, &owner("a"), &again)
+        .end_lease(&notice.receipt_id, &owner("a"), &again)
         .await
         .unwrap();
     assert_eq!(pending().await, Some(text("unsent")));

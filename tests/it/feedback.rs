@@ -118,7 +118,10 @@ fn clear(bundle: &Bundle, mail: &Taken) {
 
 /// An operator has it sent again.
 async fn reopen(bundle: &Bundle, seen: &Receipt) {
-    let reopened = bundle.world.reopen(seen, "again", bundle.world.now()).await;
+    let reopened = bundle
+        .world
+        .reopen_receipt(seen, "again", bundle.world.now())
+        .await;
     assert_eq!(reopened, Ok(domain::ports::Changed::Now));
 }
 
@@ -240,7 +243,7 @@ async fn feedback_that_is_faster_than_the_mark_does_no_harm() {
     };
     let marked = bundle
         .world
-        .mark(&id, &OwnerToken::new("a").unwrap(), &state)
+        .end_lease(&id, &OwnerToken::new("a").unwrap(), &state)
         .await;
     assert_eq!(marked, Ok(domain::ports::Changed::Raced));
     assert_eq!(row(&bundle, &id), before);
@@ -802,7 +805,10 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
     let seen = &receipt;
     let now = jiff::Timestamp::now();
     assert_eq!(
-        play.tables.receipts.reopen(seen, "by a test", now).await,
+        play.tables
+            .receipts
+            .reopen_receipt(seen, "by a test", now)
+            .await,
         Ok(domain::ports::Changed::Now)
     );
     let pending = play
@@ -816,7 +822,7 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
     let claimed = play
         .tables
         .receipts
-        .claim(&pending, &owner, jiff::Timestamp::now())
+        .acquire_lease(&pending, &owner, jiff::Timestamp::now())
         .await;
     assert_eq!(claimed, Ok(domain::ports::Changed::Now));
 

@@ -3,13 +3,9 @@
 use domain::{
     delivery::{
         job::{FulfillmentJob, ReceiptJob},
-        stored_event::{EventState, StoredEvent},
+        stored_event::EventState,
     },
-    fulfillment::{
-        commit::Commit,
-        read_set::{ReadSet, Snapshot},
-    },
-    ports::{Changed, Clock as _, Recorded, Settlement},
+    ports::Clock as _,
     receipt::{OnUnknown, Receipt},
     sale::{
         checkout::{Checkout, CheckoutKind, CheckoutStatus, Eligibility, LineItem},
@@ -25,10 +21,9 @@ use domain::{
 };
 use fulfillment::{Done, Ended};
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use kit::{
     drive::Bundle,
-    fakes::{Fault, World},
+    fakes::{Call, Fate, Fault, Kept, Turn},
     story::{Delivery, End, ON_HAND, checkout, open_shop, purchase, sku},
 };
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
@@ -487,23 +482,8 @@ async fn a_race_lost_while_parking_is_gone_on_with() {
             status: 422,
             code: None,
         });
-    let Bundle {
-        world, fulfillment, ..
-    } = &bundle;
-    let ours = fulfillment::Fulfillment {
-        events: Interloper {
-            world: world.clone(),
-        },
-        ledger: world.clone(),
-        entitlements: world.clone(),
-        receipts: world.clone(),
-        receipt_queue: world.clone(),
-        api: world.clone(),
-        clock: world.clone(),
-        policy: fulfillment.policy,
-        most_receives: fulfillment.most_receives,
-    };
-    let ended = ours.fulfill(&event_id("fevt_1"), 1).await;
+    bundle.world.decide_by(Some(Box::new(Interloper)));
+    let ended = fulfill(&bundle).await;
     assert!(
         matches!(ended, Outcome::Accepted(Done::PassedOn(..))),
         "{ended:?}"
@@ -512,39 +492,18 @@ async fn a_race_lost_while_parking_is_gone_on_with() {
     assert_eq!(bundle.world.kept().receipt_queue.len(), 1);
 }
 
-/// An Events table on which another attempt has just committed whenever ours wants to park.
-struct Interloper {
-    world: World,
-}
+/// Another attempt that commits right before ours parks.
+#[derive(Debug)]
+struct Interloper;
 
-impl domain::ports::Events for Interloper {
-    async fn record(&self, event: &StoredEvent) -> Result<Recorded, RetryableError> {
-        domain::ports::Events::record(&self.world, event).await
-    }
-    async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, RetryableError> {
-        domain::ports::Events::event(&self.world, id).await
-    }
-    async fn settle(
-        &self,
-        id: &EventId,
-        settlement: &Settlement,
-        now: Timestamp,
-    ) -> Result<Changed, RetryableError> {
-        if let Settlement::Parked { .. } = settlement {
-            let mut kept = self.world.kept();
-            let event = kept.events.get_mut(id).unwrap();
+impl Fate for Interloper {
+    fn turn(&mut self, call: Call, kept: &mut Kept) -> Turn {
+        let event = kept.events.get_mut(&event_id("fevt_1")).unwrap();
+        if call.name == "events.settle" && event.state == EventState::Stored {
             event.state = EventState::Committed;
             event.receipt_ids = vec![ReceiptId::new("fcs_x-order").unwrap()];
         }
-        domain::ports::Events::settle(&self.world, id, settlement, now).await
-    }
-    async fn note_failure(
-        &self,
-        id: &EventId,
-        class: Class,
-        reason: &str,
-    ) -> Result<(), RetryableError> {
-        domain::ports::Events::note_failure(&self.world, id, class, reason).await
+        Turn::Goes
     }
 }
 
@@ -677,28 +636,17 @@ async fn an_event_that_names_nothing_is_parked() {
     assert_eq!(events(&bundle), [EventState::Parked]);
 }
 
-/// A ledger where somebody else takes the last pieces between every reading and writing, so many times.
+/// Rivals who take the last pieces between every reading and writing, so many times.
 #[derive(Debug)]
-struct Contended {
-    world: kit::fakes::World,
-    rivals: std::sync::atomic::AtomicU32,
-}
+struct Rivals(u32);
 
-impl domain::ports::Ledger for Contended {
-    async fn read(&self, read_set: &ReadSet) -> Result<Snapshot, RetryableError> {
-        self.world.read(read_set).await
-    }
-
-    async fn commit(&self, commit: &Commit) -> Result<domain::ports::Committed, RetryableError> {
-        use std::sync::atomic::Ordering::SeqCst;
-        if self
-            .rivals
-            .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1))
-            .is_ok()
-        {
-            *self.world.kept().counters.get_mut(&sku("BRACE-M")).unwrap() -= 1;
+impl Fate for Rivals {
+    fn turn(&mut self, call: Call, kept: &mut Kept) -> Turn {
+        if call.name == "ledger.commit" && self.0 > 0 {
+            self.0 -= 1;
+            *kept.counters.get_mut(&sku("BRACE-M")).unwrap() -= 1;
         }
-        self.world.commit(commit).await
+        Turn::Goes
     }
 }
 
@@ -707,22 +655,8 @@ async fn contended(rivals: u32) -> (Bundle, Ended) {
     let bundle = facts(|_| {}).await;
     // Short by one from the start, so that every change of the counter matters.
     bundle.world.kept().counters.insert(sku("BRACE-M"), 1);
-    let w = || bundle.world.clone();
-    let fulfillment = fulfillment::Fulfillment {
-        events: w(),
-        ledger: Contended {
-            world: w(),
-            rivals: rivals.into(),
-        },
-        entitlements: w(),
-        receipts: w(),
-        receipt_queue: w(),
-        api: w(),
-        clock: w(),
-        policy: bundle.fulfillment.policy,
-        most_receives: bundle.fulfillment.most_receives,
-    };
-    let ended = fulfillment.fulfill(&event_id("fevt_1"), 1).await;
+    bundle.world.decide_by(Some(Box::new(Rivals(rivals))));
+    let ended = fulfill(&bundle).await;
     (bundle, ended)
 }
 

@@ -386,12 +386,9 @@ impl mail::Mailer for Slow<'_> {
 async fn the_late_mark_of_a_claimant_that_was_thought_dead_is_refused() {
     let bundle = unsent(OnUnknown::Resend).await;
     let slow = receipts::Receipts {
-        rows: bundle.world.clone(),
-        orders: bundle.world.clone(),
-        entitlements: bundle.world.clone(),
-        marks: bundle.world.clone(),
+        store: bundle.world.clone(),
         mailer: Slow(&bundle),
-        clock: bundle.world.clone(),
+        clock: std::sync::Arc::new(bundle.world.clone()),
         merchant: kit::drive::merchant(),
         templates: mail::Templates::built_in().unwrap(),
         on_unknown: OnUnknown::Resend,
@@ -415,7 +412,10 @@ async fn nobody_but_the_claimant_may_mark() {
     let before = row(&bundle);
     for stranger in ["b", "A", "a."] {
         let owner = OwnerToken::new(stranger).unwrap();
-        let marked = bundle.world.mark(&id(), &owner, &ReceiptState::Held).await;
+        let marked = bundle
+            .world
+            .end_lease(&id(), &owner, &ReceiptState::Held)
+            .await;
         assert_eq!(marked, Ok(Changed::Raced));
     }
     assert_eq!(row(&bundle), before);

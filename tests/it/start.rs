@@ -1,8 +1,7 @@
 //! Cold start, by the very binaries that are deployed: what cannot work does not start, and says all that is wrong
 //! in one line.
 
-use aws::links::FirstMode;
-use domain::{ports::FirstMode as _, values::mode::Mode};
+use domain::values::mode::Mode;
 use kit::stack::Stack;
 use serde_json::Value;
 use std::{
@@ -202,7 +201,8 @@ async fn a_secret_that_is_wrong_and_a_missing_setting_are_named_together() {
 async fn a_stack_that_began_in_one_mode_does_not_start_in_the_other() {
     let stack = Stack::named().unwrap();
     let suffix = format!("-start-{}", jiff::Timestamp::now().as_nanosecond());
-    let links = stack.with_copied_tables(&suffix).await.tables.links;
+    let copy = stack.with_copied_tables(&suffix).await;
+    let links = copy.tables.links.clone();
     let keys = [
         secret(&stack, r#"{"api_key":"fsk_test_1"}"#).await,
         secret(&stack, r#"{"api_key":"fsk_1"}"#).await,
@@ -239,11 +239,7 @@ async fn a_stack_that_began_in_one_mode_does_not_start_in_the_other() {
         }
         settings
     };
-    let first = async || {
-        FirstMode::new(aws_sdk_dynamodb::Client::new(&stack.config().await), &links)
-            .first()
-            .await
-    };
+    let first = async || copy.tables().await.events.first_mode().await;
     // A start that fails, and reconcile's, leave the mode open.
     let reason_of_live = reason("FulfillmentFunction", &settings("live", false));
     assert!(!reason_of_live.contains("Mode="), "{reason_of_live}");

@@ -492,23 +492,10 @@ async fn a_run_ends_in_time_and_says_that_there_is_more() {
         lasts: Duration::from_secs(10),
         ..Limits::default()
     };
-    let Sweep {
-        events,
-        receipts,
-        fulfillment_queue,
-        receipt_queue,
-        dead_letters,
-        ..
-    } = sweep_over(&world);
-    let clock = Ticking::default();
     let sweep = Sweep {
-        events,
-        receipts,
-        fulfillment_queue,
-        receipt_queue,
-        dead_letters,
-        clock,
+        clock: std::sync::Arc::new(Ticking::default()),
         limits,
+        ..sweep_over(&world)
     };
     let swept = sweep.run().await.unwrap();
     assert!(

@@ -510,33 +510,21 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
     (bundle, facts)
 }
 
-fn fulfillment(
-    world: &World,
-    flex: &Flex,
-) -> Fulfillment<World, World, World, World, World, Flex, World> {
-    let w = || world.clone();
+fn fulfillment(world: &World, flex: &Flex) -> Fulfillment<World, Flex> {
     Fulfillment {
-        events: w(),
-        ledger: w(),
-        entitlements: w(),
-        receipts: w(),
-        receipt_queue: w(),
+        store: world.clone(),
         api: flex.clone(),
-        clock: w(),
+        clock: Arc::new(world.clone()),
         policy: POLICY,
         most_receives: MOST_RECEIVES,
     }
 }
 
-fn receipts(world: &World, ses: &Ses) -> Receipts<World, World, World, World, Ses, World> {
-    let w = || world.clone();
+fn receipts(world: &World, ses: &Ses) -> Receipts<World, Ses> {
     Receipts {
-        rows: w(),
-        orders: w(),
-        entitlements: w(),
-        marks: w(),
+        store: world.clone(),
         mailer: ses.clone(),
-        clock: w(),
+        clock: Arc::new(world.clone()),
         merchant: merchant(),
         templates: Templates::built_in().expect("good built-in templates"),
         on_unknown: OnUnknown::Resend,

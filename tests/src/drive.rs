@@ -22,7 +22,7 @@ use receipts::Receipts;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -83,13 +83,13 @@ pub struct Bundle {
     /// What they share.
     pub world: World,
     /// HTTP in.
-    pub intake: Intake<World, World, World, World>,
+    pub intake: Intake<World, World>,
     /// Events to orders.
-    pub fulfillment: Fulfillment<World, World, World, World, World, World, World>,
+    pub fulfillment: Fulfillment<World, World>,
     /// Receipts to mails.
-    pub receipts: Receipts<World, World, World, World, World, World>,
+    pub receipts: Receipts<World, World>,
     /// What SES tells of mails.
-    pub feedback: Feedback<World, World, World, World>,
+    pub feedback: Feedback<World>,
     /// How many batches there have been: no two have the same request id, and so no two tries the same owner token.
     requests: AtomicU32,
 }
@@ -126,40 +126,30 @@ impl Bundle {
         Self {
             world: w(),
             intake: Intake {
-                events: w(),
-                queue: w(),
+                store: w(),
                 keys: w(),
-                clock: w(),
+                clock: Arc::new(w()),
                 max_body_bytes: 262_144,
                 time_limit: Duration::from_secs(8),
             },
             fulfillment: Fulfillment {
-                events: w(),
-                ledger: w(),
-                entitlements: w(),
-                receipts: w(),
-                receipt_queue: w(),
+                store: w(),
                 api: w(),
-                clock: w(),
+                clock: Arc::new(w()),
                 policy: Policy { mode, ..POLICY },
                 most_receives: MOST_RECEIVES,
             },
             receipts: Receipts {
-                rows: w(),
-                orders: w(),
-                entitlements: w(),
-                marks: w(),
+                store: w(),
                 mailer: w(),
-                clock: w(),
+                clock: Arc::new(w()),
                 merchant: merchant(),
                 templates: Templates::built_in().expect("good built-in templates"),
                 on_unknown,
             },
             feedback: Feedback {
-                receipts: w(),
-                orders: w(),
-                marks: w(),
-                clock: w(),
+                store: w(),
+                clock: Arc::new(w()),
             },
             requests: AtomicU32::new(0),
         }

@@ -31,13 +31,12 @@ use domain::{
         read_set::{ReadSet, Snapshot},
     },
     ports::{
-        Changed, Clock, Committed, DeadLetter, DeadLetters, Delay, DeliveryFailures, Entitlements,
-        EventAdmin, Events, FirstMode, Found, Ledger, Orders, ProviderApi, Queue, ReceiptAdmin,
-        ReceiptUpdates, Receipts, Recorded, Reopening, Search, Settlement, SigningKeys,
-        Suppressions,
+        Changed, Clock, Committed, DeadLetter, DeadLetters, Delay, Entitlements, EventAdmin,
+        Events, Found, Ledger, Orders, ProviderApi, Queue, ReceiptAdmin, Receipts, Recorded,
+        Reopening, Search, Settlement, SigningKeys, Suppressions,
     },
     receipt::{
-        Receipt, ReceiptState, ReceiptStatus,
+        Receipt, ReceiptState,
         feedback::{AddressHash, ReceiptUpdate, Suppression},
     },
     sale::{
@@ -56,7 +55,6 @@ use domain::{
             CustomerId, EventId, MessageId, OrderId, OwnerToken, PaymentIntentId, ProductId,
             ReceiptId, RefundId, Sku, SubscriptionId,
         },
-        mode::Mode,
         outcome::{ReadError, RetryableError},
         provider::Provider,
     },
@@ -66,7 +64,6 @@ use mail::Email;
 use mail::{Mailer, SendError};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
-    borrow::Cow,
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet, VecDeque},
     num::NonZeroUsize,
@@ -230,8 +227,6 @@ pub struct Kept {
     pub keys_aged: bool,
     /// When asking for aged keys last read the store.
     keys_read_at: Option<Timestamp>,
-    /// The mode that the stack began in.
-    pub first_mode: Option<Mode>,
     /// The name of every port call so far.
     pub calls: Vec<&'static str>,
     /// At which call (from 0) something happens.
@@ -535,7 +530,7 @@ impl Events for World {
 const ROWS_A_PAGE: usize = 7;
 
 impl EventAdmin for World {
-    async fn reopen(&self, reopening: &Reopening) -> Result<Changed, RetryableError> {
+    async fn reopen_event(&self, reopening: &Reopening) -> Result<Changed, RetryableError> {
         self.repeatable("event_desk.reopen", |kept| {
             let event = kept.events.get_mut(&reopening.event_id);
             let Some(event) = event.filter(|event| event.state == reopening.from) else {
@@ -570,25 +565,6 @@ impl EventAdmin for World {
             event.state = EventState::Dropped;
             event.note = Some(note.to_owned());
             Changed::Now
-        })
-        .await
-    }
-
-    async fn waiting(
-        &self,
-        state: EventState,
-        most: usize,
-    ) -> Result<Vec<EventId>, RetryableError> {
-        self.look_up("event_desk.waiting", |kept| {
-            let is_waiting = |shown: &EventState| *shown == state && state.is_open();
-            let waiting = kept.indexed_events().filter(|(_, shown)| is_waiting(shown));
-            let mut waiting: Vec<&StoredEvent> = waiting.map(|(event, _)| event).collect();
-            waiting.sort_by_key(|event| (event.received_at, &event.event_id));
-            waiting
-                .iter()
-                .take(most)
-                .map(|event| event.event_id.clone())
-                .collect()
         })
         .await
     }
@@ -629,6 +605,29 @@ impl Orders for World {
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, RetryableError> {
         self.look_up("orders.order", |kept| kept.orders.get(id).cloned())
             .await
+    }
+
+    async fn keep_delivery_failure(
+        &self,
+        seen: &Order,
+        id: &ReceiptId,
+        delivery_failure: Option<DeliveryFailure>,
+    ) -> Result<Changed, RetryableError> {
+        self.repeatable("orders.keep_trouble", |kept| {
+            let order = kept.orders.get_mut(&seen.order_id);
+            let Some(order) = order.filter(|order| order.version == seen.version) else {
+                return Changed::Raced;
+            };
+            order.version += 1;
+            match delivery_failure {
+                Some(delivery_failure) => {
+                    order.delivery_failures.insert(id.clone(), delivery_failure)
+                }
+                None => order.delivery_failures.remove(id),
+            };
+            Changed::Now
+        })
+        .await
     }
 }
 
@@ -1098,7 +1097,7 @@ impl Receipts for World {
             .await
     }
 
-    async fn claim(
+    async fn acquire_lease(
         &self,
         seen: &Receipt,
         owner: &OwnerToken,
@@ -1123,7 +1122,7 @@ impl Receipts for World {
         .await
     }
 
-    async fn mark(
+    async fn end_lease(
         &self,
         id: &ReceiptId,
         owner: &OwnerToken,
@@ -1133,10 +1132,8 @@ impl Receipts for World {
         self.repeatable("receipts.mark", |kept| change(kept, id, guard, state))
             .await
     }
-}
 
-impl ReceiptUpdates for World {
-    async fn learn(
+    async fn update_mails(
         &self,
         seen: &Receipt,
         update: &ReceiptUpdate,
@@ -1157,31 +1154,6 @@ impl ReceiptUpdates for World {
     }
 }
 
-impl DeliveryFailures for World {
-    async fn keep_delivery_failure(
-        &self,
-        seen: &Order,
-        id: &ReceiptId,
-        delivery_failure: Option<DeliveryFailure>,
-    ) -> Result<Changed, RetryableError> {
-        self.repeatable("orders.keep_trouble", |kept| {
-            let order = kept.orders.get_mut(&seen.order_id);
-            let Some(order) = order.filter(|order| order.version == seen.version) else {
-                return Changed::Raced;
-            };
-            order.version += 1;
-            match delivery_failure {
-                Some(delivery_failure) => {
-                    order.delivery_failures.insert(id.clone(), delivery_failure)
-                }
-                None => order.delivery_failures.remove(id),
-            };
-            Changed::Now
-        })
-        .await
-    }
-}
-
 impl Suppressions for World {
     async fn suppression(
         &self,
@@ -1193,18 +1165,19 @@ impl Suppressions for World {
         .await
     }
 
-    async fn suppress(&self, mark: &Suppression) -> Result<(), RetryableError> {
+    async fn suppress(&self, suppression: &Suppression) -> Result<(), RetryableError> {
         self.repeatable("marks.set_mark", |kept| {
-            let known = kept.marks.remove(&mark.address);
-            let merged = known.map_or_else(|| mark.clone(), |known| known.and(mark));
-            kept.marks.insert(mark.address.clone(), stored(&merged));
+            let known = kept.marks.remove(&suppression.address);
+            let merged = known.map_or_else(|| suppression.clone(), |known| known.and(suppression));
+            kept.marks
+                .insert(suppression.address.clone(), stored(&merged));
         })
         .await
     }
 }
 
 impl ReceiptAdmin for World {
-    async fn reopen(
+    async fn reopen_receipt(
         &self,
         seen: &Receipt,
         note: &str,
@@ -1222,7 +1195,7 @@ impl ReceiptAdmin for World {
         .await
     }
 
-    async fn close(&self, seen: &Receipt, note: &str) -> Result<Changed, RetryableError> {
+    async fn close_receipt(&self, seen: &Receipt, note: &str) -> Result<Changed, RetryableError> {
         self.repeatable("receipt_desk.close", |kept| {
             let receipt = kept.receipts.get_mut(&seen.receipt_id);
             let Some(receipt) = receipt.filter(|receipt| receipt.version == seen.version) else {
@@ -1230,25 +1203,6 @@ impl ReceiptAdmin for World {
             };
             *receipt = stored(&seen.clone().closed(note));
             Changed::Now
-        })
-        .await
-    }
-
-    async fn waiting(
-        &self,
-        standing: ReceiptStatus,
-        most: usize,
-    ) -> Result<Vec<ReceiptId>, RetryableError> {
-        let is_waiting =
-            |receipt: &Cow<'_, Receipt>| backlog::kept_under(receipt) == Some(standing);
-        self.look_up("receipt_desk.waiting", |kept| {
-            let mut waiting: Vec<_> = kept.indexed_receipts().filter(is_waiting).collect();
-            waiting.sort_by_key(|receipt| (receipt.created_at, receipt.receipt_id.clone()));
-            waiting
-                .iter()
-                .take(most)
-                .map(|receipt| receipt.receipt_id.clone())
-                .collect()
         })
         .await
     }
@@ -1512,19 +1466,5 @@ impl SigningKeys for World {
         });
         // A store that does not answer has no newer keys to offer.
         reread.await.ok().flatten()
-    }
-}
-
-impl FirstMode for World {
-    async fn first(&self) -> Result<Option<Mode>, RetryableError> {
-        self.look_up("first_mode.first", |kept| kept.first_mode)
-            .await
-    }
-
-    async fn begin(&self, mode: Mode) -> Result<Mode, RetryableError> {
-        self.repeatable("first_mode.begin", |kept| {
-            *kept.first_mode.get_or_insert(mode)
-        })
-        .await
     }
 }

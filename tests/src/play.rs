@@ -6,13 +6,10 @@ use crate::{
     signed::Headers,
     stack::{NoStack, Ports, Stack},
 };
-use aws::queue::{DeadLetters, Jobs};
+use aws::{Store, queue::DeadLetters};
 use aws_sdk_sqs::types::QueueAttributeName;
 use domain::{
-    delivery::{
-        job::FulfillmentJob,
-        stored_event::{EventState, StoredEvent},
-    },
+    delivery::stored_event::{EventState, StoredEvent},
     ports::{Events as _, Orders as _},
     sale::order::Order,
     values::{
@@ -315,9 +312,8 @@ impl Play {
     }
 
     /// A way to hand jobs to fulfillment.
-    pub async fn fulfillment_queue(&self) -> Jobs<FulfillmentJob> {
-        let client = aws_sdk_sqs::Client::new(&self.stack.config().await);
-        Jobs::new(client, &self.stack.queues.fulfillment)
+    pub async fn fulfillment_queue(&self) -> Store {
+        self.tables.events.clone()
     }
 
     /// A queue that nobody else looks at, as a dead-letter queue, and its URL.

@@ -9,22 +9,15 @@ use domain::{
 use jiff::{SignedDuration, Timestamp};
 use reconcile::{Reconcile, Reconciled};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Reconcile as it is scheduled on a live stack, but without a wait before the second look.
 #[must_use]
-pub fn reconcile_over(
-    world: &World,
-    days: i64,
-) -> Reconcile<World, World, World, World, World, World> {
-    let w = || world.clone();
+pub fn reconcile_over(world: &World, days: i64) -> Reconcile<World, World> {
     Reconcile {
-        api: w(),
-        ledger: w(),
-        entitlements: w(),
-        events: w(),
-        queue: w(),
-        clock: w(),
+        store: world.clone(),
+        api: world.clone(),
+        clock: Arc::new(world.clone()),
         mode: Mode::Live,
         look_back: SignedDuration::from_hours(24 * days),
         reading_time: Duration::from_mins(3),

@@ -1,13 +1,6 @@
 //! The local stack that `local/stack.py` has started, as its stack file describes it, and clients for it.
 
-use aws::{
-    entitlements::Entitlements,
-    events::Events,
-    ledger::{Ledger, Tables},
-    links::Marks,
-    orders::Orders,
-    receipts::Receipts,
-};
+use aws::{Queues, Store, Tables};
 use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::{
     config::Credentials,
@@ -190,32 +183,33 @@ impl Stack {
 
     /// The ports on its tables.
     pub async fn tables(&self) -> Ports {
-        let dynamodb = aws_sdk_dynamodb::Client::new(&self.config().await);
-        let TableNames {
-            events,
-            orders,
-            links,
-            stock,
-            entitlements,
-            receipts,
-        } = self.tables.clone();
-        let names = Tables {
-            events: events.clone(),
-            orders: orders.clone(),
-            links: links.clone(),
-            stock: stock.clone(),
-            entitlements: entitlements.clone(),
-            receipts: receipts.clone(),
+        let config = self.config().await;
+        let names = self.tables.clone();
+        let stock = names.stock.clone();
+        let tables = Tables {
+            events: names.events,
+            orders: names.orders,
+            links: names.links,
+            stock: names.stock,
+            entitlements: names.entitlements,
+            receipts: names.receipts,
         };
+        let queues = Queues {
+            fulfillment: self.queues.fulfillment.clone(),
+            receipts: self.queues.receipt.clone(),
+            ..Queues::default()
+        };
+        let store =
+            Store::new(&config, tables, queues).with_retention(Duration::from_hours(24 * 90));
         Ports {
-            events: Events::new(dynamodb.clone(), events, Duration::from_hours(24 * 90)),
-            orders: Orders::new(dynamodb.clone(), orders),
-            marks: Marks::new(dynamodb.clone(), links),
-            entitlements: Entitlements::new(dynamodb.clone(), entitlements),
-            receipts: Receipts::new(dynamodb.clone(), receipts),
-            ledger: Ledger::new(dynamodb.clone(), names),
+            events: store.clone(),
+            orders: store.clone(),
+            marks: store.clone(),
+            entitlements: store.clone(),
+            receipts: store.clone(),
+            ledger: store,
             stock_levels: StockTable {
-                client: dynamodb,
+                client: aws_sdk_dynamodb::Client::new(&config),
                 table: stock,
             },
         }
@@ -279,17 +273,17 @@ pub async fn orders_of(stack: &Stack, client_reference_id: &str) -> Vec<String> 
 #[derive(Debug, Clone)]
 pub struct Ports {
     /// The Events table.
-    pub events: Events,
+    pub events: Store,
     /// The Orders table.
-    pub orders: Orders,
+    pub orders: Store,
     /// The Links table's marks of addresses.
-    pub marks: Marks,
+    pub marks: Store,
     /// The Entitlements table.
-    pub entitlements: Entitlements,
+    pub entitlements: Store,
     /// All of them together.
-    pub ledger: Ledger,
+    pub ledger: Store,
     /// The Receipts table.
-    pub receipts: Receipts,
+    pub receipts: Store,
     /// The Stock table as a merchant fills it.
     pub stock_levels: StockTable,
 }

@@ -8,7 +8,7 @@ pub mod notice;
 use aws::batch::{Attempt, Worker};
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::{
-    ports::{Changed, Clock, DeliveryFailures, Orders, ReceiptUpdates, Receipts, Suppressions},
+    ports::{Changed, Clock, Orders, Receipts, Suppressions},
     receipt::{
         Receipt, ReceiptStatus,
         feedback::{Report, settle},
@@ -21,6 +21,7 @@ use domain::{
 };
 use jiff::SignedDuration;
 use notice::{NoReport, Notice, is_trial};
+use std::sync::Arc;
 
 /// How many records of a batch are worked on at once: reports of one mail come together and change one row, so not too
 /// many.
@@ -28,17 +29,11 @@ pub const AT_ONCE: usize = 5;
 /// How often a report is decided anew when somebody else changes the same row.
 const TRIES: u32 = 6;
 
-/// What feedback needs of the world.
+/// Feedback over a store `S`.
 #[derive(Debug)]
-pub struct Feedback<R, O, M, C> {
-    /// The receipt rows.
-    pub receipts: R,
-    /// The orders.
-    pub orders: O,
-    /// The marks of addresses.
-    pub marks: M,
-    /// The time.
-    pub clock: C,
+pub struct Feedback<S> {
+    pub store: S,
+    pub clock: Arc<dyn Clock>,
 }
 
 /// What a report has come to.
@@ -65,9 +60,7 @@ pub enum Dropped {
 /// How a notice ended.
 pub type Ended = Outcome<Learned, Dropped>;
 
-impl<R: Receipts + ReceiptUpdates, O: Orders + DeliveryFailures, M: Suppressions, C: Clock>
-    Feedback<R, O, M, C>
-{
+impl<S: Receipts + Orders + Suppressions> Feedback<S> {
     /// Learns what a notice tells.
     pub async fn take(&self, notice: &Notice) -> Ended {
         self.take_report(&notice.report()).await.0
@@ -93,15 +86,15 @@ impl<R: Receipts + ReceiptUpdates, O: Orders + DeliveryFailures, M: Suppressions
     ) -> Result<(Ended, Option<DeliveryFailure>), RetryableError> {
         // First, since it must be so before any other mail of this customer's is sent.
         if let Some(mark) = report.mark() {
-            self.marks.suppress(&mark).await?;
+            self.store.suppress(&mark).await?;
         }
         for _ in 0..TRIES {
-            let Some(before) = self.receipts.receipt(&report.receipt_id).await? else {
+            let Some(before) = self.store.receipt(&report.receipt_id).await? else {
                 return Ok((Outcome::Rejected(Dropped::NoReceipt), None));
             };
             let update = settle(&before, report);
             if let Some(update) = &update
-                && self.receipts.learn(&before, update).await? == Changed::Raced
+                && self.store.update_mails(&before, update).await? == Changed::Raced
             {
                 // A claim, a mark, another report: what it means is decided anew.
                 continue;
@@ -150,17 +143,17 @@ impl<R: Receipts + ReceiptUpdates, O: Orders + DeliveryFailures, M: Suppressions
         id: &ReceiptId,
     ) -> Result<Option<DeliveryFailure>, RetryableError> {
         for _ in 0..TRIES {
-            let order = self.orders.order(order_id).await?;
+            let order = self.store.order(order_id).await?;
             // After the order: whoever changes the receipt later than we read it here finds the order changed by us, or
             // has us find it changed.
-            let receipt = self.receipts.receipt(id).await?;
+            let receipt = self.store.receipt(id).await?;
             let delivery_failure = receipt.as_ref().and_then(Receipt::delivery_failure);
             let Some(order) = order else {
                 return Ok(delivery_failure);
             };
             if order.delivery_failures.get(id).copied() == delivery_failure
                 || self
-                    .orders
+                    .store
                     .keep_delivery_failure(&order, id, delivery_failure)
                     .await?
                     == Changed::Now
@@ -175,9 +168,7 @@ impl<R: Receipts + ReceiptUpdates, O: Orders + DeliveryFailures, M: Suppressions
     }
 }
 
-impl<R: Receipts + ReceiptUpdates, O: Orders + DeliveryFailures, M: Suppressions, C: Clock>
-    Worker<Notice> for Feedback<R, O, M, C>
-{
+impl<S: Receipts + Orders + Suppressions> Worker<Notice> for Feedback<S> {
     async fn work(&self, notice: &Notice, _: &Attempt) -> Result<(), RetryableError> {
         let started_at = self.clock.now();
         let report = notice.report();

@@ -1,20 +1,14 @@
 //! Cold start of feedback: log, settings, clients, run.
 
 use aws::{
-    SystemClock,
+    Queues, Store, SystemClock, Tables,
     batch::{self, Invocation, Rules},
-    client,
-    links::Marks,
-    log,
-    orders::Orders,
-    queue::Source,
-    receipts::Receipts,
-    settings,
+    client, log, settings,
 };
 use aws_lambda_events::event::sqs::SqsEvent;
 use feedback::{AT_ONCE, Feedback, without_trials};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -39,14 +33,21 @@ async fn main() -> Result<(), Error> {
     };
 
     let config = client::config().await;
-    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
-    let feedback = Feedback {
-        receipts: Receipts::new(dynamodb.clone(), receipts),
-        orders: Orders::new(dynamodb.clone(), orders),
-        marks: Marks::new(dynamodb, links),
-        clock: SystemClock,
+    let tables = Tables {
+        orders,
+        links,
+        receipts,
+        ..Tables::default()
     };
-    let source = Source::new(aws_sdk_sqs::Client::new(&config), source_url);
+    let queues = Queues {
+        source: source_url,
+        ..Queues::default()
+    };
+    let store = Store::new(&config, tables, queues);
+    let feedback = Feedback {
+        store: store.clone(),
+        clock: Arc::new(SystemClock),
+    };
     let rules = Rules {
         retry_base: Duration::from_secs(retry_base),
         most_receives,
@@ -60,7 +61,7 @@ async fn main() -> Result<(), Error> {
             deadline_ms: context.deadline,
         };
         let batch = without_trials(payload);
-        batch::run(batch, invocation, rules, &feedback, &source, &SystemClock)
+        batch::run(batch, invocation, rules, &feedback, &store, &SystemClock)
             .await
             .map_err(Error::from)
     }))

@@ -1,6 +1,6 @@
 //! The reading phase: for each kind of news, the rows and the provider's answers that its decision is taken on.
 
-use crate::Fulfillment;
+use crate::{Fulfillment, FulfillmentStore};
 use domain::{
     access::{
         contact,
@@ -8,7 +8,6 @@ use domain::{
     },
     delivery::{
         event::{Change, RefundsOf},
-        job::ReceiptJob,
         stored_event::StoredEvent,
     },
     fulfillment::{
@@ -19,7 +18,7 @@ use domain::{
         restored, subscription as rules,
         subscription::{learned, learned_invoice},
     },
-    ports::{Clock, Entitlements, Events, Ledger, ProviderApi, Queue, Receipts},
+    ports::ProviderApi,
     sale::{dispute, order::Order, payment, refund},
     values::{
         ids::{CustomerId, OrderId, PaymentIntentId, SubscriptionId},
@@ -97,16 +96,7 @@ fn facts<T>(read: Result<T, ReadError>) -> Result<Told<T>, RetryableError> {
     }
 }
 
-impl<E, L, N, R, Q, P, C> Fulfillment<E, L, N, R, Q, P, C>
-where
-    E: Events,
-    L: Ledger,
-    N: Entitlements,
-    R: Receipts,
-    Q: Queue<ReceiptJob>,
-    P: ProviderApi,
-    C: Clock,
-{
+impl<S: FulfillmentStore, P: ProviderApi> Fulfillment<S, P> {
     /// Reads what an event's news call for, and decides.
     pub(crate) async fn gather(
         &self,
@@ -163,7 +153,7 @@ where
             order: Some(id.clone()),
             ..ReadSet::default()
         };
-        Ok(self.ledger.read(&read_set).await?.order)
+        Ok(self.store.read(&read_set).await?.order)
     }
 
     /// A checkout: what is fulfilled is done, anything else is looked at where it is true.
@@ -177,7 +167,7 @@ where
         if let Some(order) = order.as_ref().filter(|order| order.fulfilled_at.is_some()) {
             let rows = match about {
                 About::Checkout { completed: true } => {
-                    self.ledger.read(&restored::stock_read_set(order)).await?
+                    self.store.read(&restored::stock_read_set(order)).await?
                 }
                 About::Checkout { .. } | About::Payment(_) | About::Paid => Snapshot::default(),
             };
@@ -193,17 +183,17 @@ where
                 Err(park_reason) => return Ok(Decision::Park(park_reason).into()),
             };
             if let (None, Some(id)) = (&checkout.customer.customer_id, &checkout.subscription_id) {
-                checkout.customer.customer_id = self.entitlements.customer_of(id).await?;
+                checkout.customer.customer_id = self.store.customer_of(id).await?;
             }
             let read_set = checkout::read_set(&checkout);
             let known = Snapshot {
                 order: order.clone(),
                 ..Snapshot::default()
             };
-            let mut rows = known.and(self.ledger.read(&read_set).await?);
+            let mut rows = known.and(self.store.read(&read_set).await?);
             if !read_set.mapping.is_empty() {
                 let stock_levels = self
-                    .ledger
+                    .store
                     .read(&checkout::stock_read_set(&checkout, &rows))
                     .await?;
                 rows = rows.and(stock_levels);
@@ -237,7 +227,7 @@ where
     ) -> Result<Gathered, RetryableError> {
         let id = &change.payment_intent_id;
         let mut rows = self
-            .ledger
+            .store
             .read(&ReadSet {
                 links: vec![id.clone()],
                 ..ReadSet::default()
@@ -271,7 +261,7 @@ where
         subscription: Option<&SubscriptionId>,
     ) -> Result<Option<Order>, RetryableError> {
         let rows = self
-            .ledger
+            .store
             .read(&ReadSet {
                 links: vec![payment.clone()],
                 ..ReadSet::default()
@@ -301,10 +291,10 @@ where
 
     /// The order that a subscription began with.
     async fn beginning_of(&self, id: &SubscriptionId) -> Result<Option<OrderId>, RetryableError> {
-        let Some(customer_id) = self.entitlements.customer_of(id).await? else {
+        let Some(customer_id) = self.store.customer_of(id).await? else {
             return Ok(None);
         };
-        let subscription = self.entitlements.subscription(&customer_id, id).await?;
+        let subscription = self.store.subscription(&customer_id, id).await?;
         Ok(subscription
             .and_then(|subscription| subscription.beginning)
             .map(|beginning| beginning.order_id))
@@ -319,7 +309,7 @@ where
     ) -> Result<Gathered, RetryableError> {
         let stock_levels = match &order {
             Some(order) => {
-                self.ledger
+                self.store
                     .read(&after_sale::stock_read_set(order, &self.policy))
                     .await?
             }
@@ -398,7 +388,7 @@ where
     ) -> Result<Gathered, RetryableError> {
         let key = (change.customer_id.clone(), change.subscription_id.clone());
         let rows = self
-            .ledger
+            .store
             .read(&ReadSet {
                 subscription: Some(key),
                 ..ReadSet::default()
@@ -409,7 +399,7 @@ where
             return Ok(Decision::Park(park_reason).into());
         }
         let rows = rows.and(
-            self.ledger
+            self.store
                 .read(&rules::entitlement_read_set(&learned))
                 .await?,
         );
@@ -432,7 +422,7 @@ where
             links: change.bill.payment_intent_id.iter().cloned().collect(),
             ..ReadSet::default()
         };
-        let rows = self.ledger.read(&read_set).await?;
+        let rows = self.store.read(&read_set).await?;
         let mut learned = learned_invoice(event, change, &customer_id, rows.subscription.as_ref());
         if let Err(park_reason) = self.ask(event, &mut learned).await? {
             return Ok(Decision::Park(park_reason).into());
@@ -444,7 +434,7 @@ where
                 .map(|beginning| beginning.order_id.clone()),
             ..rules::entitlement_read_set(&learned)
         };
-        let rows = rows.and(self.ledger.read(&read_set).await?);
+        let rows = rows.and(self.store.read(&read_set).await?);
         let now = self.clock.now();
         let decision = rules::decide_invoice(event, change, &learned, &rows, &self.policy, now);
         Ok(Gathered::about_subscription(decision, learned))
@@ -459,11 +449,7 @@ where
         if let Some(customer_id) = &change.customer_id {
             return Ok(Ok(customer_id.clone()));
         }
-        if let Some(customer_id) = self
-            .entitlements
-            .customer_of(&change.subscription_id)
-            .await?
-        {
+        if let Some(customer_id) = self.store.customer_of(&change.subscription_id).await? {
             return Ok(Ok(customer_id));
         }
         let read = facts(
@@ -521,7 +507,7 @@ where
             contact: Some(change.customer_id.clone()),
             ..ReadSet::default()
         };
-        let rows = self.ledger.read(&read_set).await?;
+        let rows = self.store.read(&read_set).await?;
         Ok(customer(event, change, &rows, &self.policy).into())
     }
 }

@@ -26,6 +26,7 @@ use domain::{
     },
 };
 use jiff::Timestamp;
+use std::sync::Arc;
 
 /// How many records of a batch are worked on at once: all of them, since each spends its time waiting for Flex and for
 /// `DynamoDB`.
@@ -36,28 +37,21 @@ const TRIES: u32 = 3;
 /// minutes.
 const PATIENCE: u32 = 3;
 
-/// What fulfillment needs of the world.
+/// Fulfillment over a store `S` and the providers' API `P`.
 #[derive(Debug)]
-pub struct Fulfillment<E, L, N, R, Q, P, C> {
-    /// The stored events.
-    pub events: E,
-    /// All other tables.
-    pub ledger: L,
-    /// Whose a subscription is.
-    pub entitlements: N,
-    /// The receipt rows.
-    pub receipts: R,
-    /// Where receipts wait to be sent.
-    pub receipt_queue: Q,
-    /// The provider's API.
+pub struct Fulfillment<S, P> {
+    pub store: S,
     pub api: P,
-    /// The time.
-    pub clock: C,
-    /// What the merchant has chosen.
+    pub clock: Arc<dyn Clock>,
     pub policy: Policy,
     /// How often the queue delivers a job before it gives up on it.
     pub most_receives: u32,
 }
+
+/// The ports of fulfillment's store.
+pub trait FulfillmentStore: Events + Ledger + Entitlements + Receipts + Queue<ReceiptJob> {}
+
+impl<S: Events + Ledger + Entitlements + Receipts + Queue<ReceiptJob>> FulfillmentStore for S {}
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,16 +65,7 @@ pub enum Done {
 /// How a job ended.
 pub type Ended = Outcome<Done, ParkReason>;
 
-impl<E, L, N, R, Q, P, C> Fulfillment<E, L, N, R, Q, P, C>
-where
-    E: Events,
-    L: Ledger,
-    N: Entitlements,
-    R: Receipts,
-    Q: Queue<ReceiptJob>,
-    P: ProviderApi,
-    C: Clock,
-{
+impl<S: FulfillmentStore, P: ProviderApi> Fulfillment<S, P> {
     /// Carries out what a stored event means. `receives` counts how often the job has come, from 1.
     pub async fn fulfill(&self, event_id: &EventId, receives: u32) -> Ended {
         self.try_fulfill(event_id, receives)
@@ -96,7 +81,7 @@ where
         let mut written = Vec::new();
         for _ in 0..TRIES {
             let event = self
-                .events
+                .store
                 .event(event_id)
                 .await?
                 .ok_or(RetryableError::Missing { what: "the event" })?;
@@ -150,7 +135,7 @@ where
         commit: Box<Commit>,
         known: Option<&domain::sale::order::Order>,
     ) -> Result<Option<Ended>, RetryableError> {
-        if self.ledger.commit(&commit).await? == Committed::Raced {
+        if self.store.commit(&commit).await? == Committed::Raced {
             return Ok(None);
         }
         // At once: whoever stops between here and the end must not take along what a person should hear.
@@ -173,7 +158,7 @@ where
         receives: u32,
     ) -> Result<Option<Ended>, RetryableError> {
         if let Some(commit) = commit
-            && self.ledger.commit(&commit).await? == Committed::Raced
+            && self.store.commit(&commit).await? == Committed::Raced
         {
             return Ok(None);
         }
@@ -189,7 +174,7 @@ where
     ) -> Result<(), RetryableError> {
         self.queue(receipt_ids).await?;
         // If it is marked already, so much the better.
-        self.events
+        self.store
             .settle(&event.event_id, &Settlement::Processed, self.clock.now())
             .await
             .map(drop)
@@ -197,7 +182,7 @@ where
 
     async fn queue(&self, receipt_ids: &[ReceiptId]) -> Result<(), RetryableError> {
         for receipt_id in receipt_ids {
-            self.receipt_queue
+            self.store
                 .send(&ReceiptJob::V1 {
                     receipt_id: receipt_id.clone(),
                 })
@@ -212,7 +197,7 @@ where
     async fn written(&self, receipt_ids: Vec<ReceiptId>) -> Result<Vec<ReceiptId>, RetryableError> {
         let mut written = Vec::new();
         for receipt_id in receipt_ids {
-            if self.receipts.receipt(&receipt_id).await?.is_some() {
+            if self.store.receipt(&receipt_id).await?.is_some() {
                 written.push(receipt_id);
             }
         }
@@ -230,7 +215,7 @@ where
         let (order, subscription) = (gathered.order.as_ref(), gathered.subscription.as_ref());
         let (mut unsent, mut lost) = (Vec::new(), Vec::new());
         for receipt_id in receipt_ids {
-            match self.receipts.receipt(receipt_id).await? {
+            match self.store.receipt(receipt_id).await? {
                 Some(receipt) if receipt.is_unfinished() => unsent.push(receipt_id.clone()),
                 Some(_) => {}
                 None => lost.extend(restored::receipt(
@@ -275,7 +260,7 @@ where
             reason,
         };
         if self
-            .events
+            .store
             .settle(&event.event_id, &settlement, self.clock.now())
             .await?
             == Changed::Now
@@ -283,7 +268,7 @@ where
             return Ok(Some(Outcome::Rejected(park_reason)));
         }
         // Perhaps it was we who parked it, and the answer was lost.
-        let now = self.events.event(&event.event_id).await?;
+        let now = self.store.event(&event.event_id).await?;
         let is_parked = now.is_some_and(|event| event.state == EventState::Parked);
         Ok(is_parked.then_some(Outcome::Rejected(park_reason)))
     }
@@ -307,16 +292,7 @@ fn gathered_doubt() -> gather::Gathered {
     Decision::Park(ParkReason::NoSubject).into()
 }
 
-impl<E, L, N, R, Q, P, C> Worker<FulfillmentJob> for Fulfillment<E, L, N, R, Q, P, C>
-where
-    E: Events,
-    L: Ledger,
-    N: Entitlements,
-    R: Receipts,
-    Q: Queue<ReceiptJob>,
-    P: ProviderApi,
-    C: Clock,
-{
+impl<S: FulfillmentStore, P: ProviderApi> Worker<FulfillmentJob> for Fulfillment<S, P> {
     async fn work(&self, job: &FulfillmentJob, attempt: &Attempt) -> Result<(), RetryableError> {
         let FulfillmentJob::V1 { event_id } = job;
         let started_at = self.clock.now();
@@ -336,7 +312,7 @@ where
         let FulfillmentJob::V1 { event_id } = job;
         let reason = error.to_string();
         if let Err(error) = self
-            .events
+            .store
             .note_failure(event_id, error.into(), &reason)
             .await
         {

@@ -1,24 +1,24 @@
 //! Cold start of fulfillment: log, settings, clients, run.
 
 use aws::{
-    SystemClock,
+    Queues, Store, SystemClock, Tables,
     batch::{self, Invocation, Rules},
-    client,
-    entitlements::Entitlements,
-    events::Events,
-    ledger::{Ledger, Tables},
-    links::FirstMode,
-    log,
-    queue::{Jobs, Source},
-    receipts::Receipts,
-    secrets, settings,
+    client, log, secrets, settings,
 };
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::{fulfillment::Policy, sale::restock::RestockPolicy, values::mode::Mode};
 use fulfillment::{AT_ONCE, Fulfillment};
 use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+fn links_store(config: &client::SdkConfig, links: &str) -> Store {
+    let tables = Tables {
+        links: links.to_owned(),
+        ..Tables::default()
+    };
+    Store::new(config, tables, Queues::default())
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -53,7 +53,6 @@ async fn main() -> Result<(), Error> {
         settings.switch("TRIAL_ENDS_MAIL"),
     );
     let config = client::config().await;
-    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let (key_arn, flex_url) = outside;
     let flex = flex_url.and_then(|url| settings.noted(flex::Api::new(&url)));
     let flex_key = async {
@@ -62,7 +61,7 @@ async fn main() -> Result<(), Error> {
     };
     let first_mode = async {
         let (links, mode) = names.4.as_ref().zip(numbers.0)?;
-        Some(FirstMode::new(dynamodb.clone(), links).check(mode).await)
+        Some(links_store(&config, links).check_mode(mode).await)
     };
     let (flex_key, first_mode) = tokio::join!(flex_key, first_mode);
     let flex_key = flex_key.and_then(|tried| settings.noted(tried));
@@ -85,29 +84,34 @@ async fn main() -> Result<(), Error> {
     };
 
     // Only now: a first start that fails must leave the owner free to correct the mode.
-    let claim = async || FirstMode::new(dynamodb.clone(), &links).claim(mode).await;
-    if first_mode.is_none() && settings.noted(claim().await).is_none() {
+    let links_only = links_store(&config, &links);
+    if first_mode.is_none()
+        && settings
+            .noted(links_only.begin_in_mode(mode).await)
+            .is_none()
+    {
         return Err(settings.stop().into());
     }
 
-    let sqs = aws_sdk_sqs::Client::new(&config);
     let tables = Tables {
-        events: events.clone(),
+        events,
         orders,
         stock,
-        receipts: receipts.clone(),
+        receipts,
         links,
-        entitlements: entitlements.clone(),
+        entitlements,
     };
+    let queues = Queues {
+        receipts: receipt_url,
+        source: source_url,
+        ..Queues::default()
+    };
+    let store = Store::new(&config, tables, queues).with_retention(settings::days(retention_days));
     let grace = SignedDuration::from_hours(24 * i64::from(grace_days));
     let fulfillment = Fulfillment {
-        events: Events::new(dynamodb.clone(), events, settings::days(retention_days)),
-        receipts: Receipts::new(dynamodb.clone(), receipts),
-        entitlements: Entitlements::new(dynamodb.clone(), entitlements),
-        ledger: Ledger::new(dynamodb, tables),
-        receipt_queue: Jobs::new(sqs.clone(), receipt_url),
+        store: store.clone(),
         api: providers::Providers { flex, flex_key },
-        clock: SystemClock,
+        clock: Arc::new(SystemClock),
         policy: Policy {
             mode,
             restock,
@@ -117,7 +121,6 @@ async fn main() -> Result<(), Error> {
         },
         most_receives,
     };
-    let source = Source::new(sqs, source_url);
     let rules = Rules {
         retry_base: Duration::from_secs(retry_base),
         most_receives,
@@ -135,7 +138,7 @@ async fn main() -> Result<(), Error> {
             invocation,
             rules,
             &fulfillment,
-            &source,
+            &store,
             &SystemClock,
         )
         .await

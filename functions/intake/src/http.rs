@@ -3,13 +3,13 @@
 use crate::{Intake, answer::Answer, request::Incoming};
 use domain::{
     delivery::job::FulfillmentJob,
-    ports::{Clock, Events, Queue, SigningKeys},
+    ports::{Events, Queue, SigningKeys},
 };
 use lambda_http::{Body, Request, RequestExt, Response};
 
 /// Takes a request in. The body has been decoded by the gateway's base64 flag.
-pub async fn take<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock>(
-    intake: &Intake<E, Q, K, C>,
+pub async fn take<S: Events + Queue<FulfillmentJob>, K: SigningKeys>(
+    intake: &Intake<S, K>,
     request: &Request,
 ) -> Answer {
     let header = |name: &str| {

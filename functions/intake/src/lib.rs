@@ -23,19 +23,14 @@ use domain::{
     },
 };
 use request::Incoming;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-/// What intake needs of the world.
+/// Intake over a store `S` and the providers' signing keys `K`.
 #[derive(Debug)]
-pub struct Intake<E, Q, K, C> {
-    /// Where deliveries are kept.
-    pub events: E,
-    /// Where fulfillment waits for work.
-    pub queue: Q,
-    /// What providers sign with.
+pub struct Intake<S, K> {
+    pub store: S,
     pub keys: K,
-    /// The time.
-    pub clock: C,
+    pub clock: Arc<dyn Clock>,
     /// The largest body taken, in bytes.
     pub max_body_bytes: usize,
     /// How long storing and queueing may take: shorter than the function's time, so that an outage becomes a
@@ -43,7 +38,7 @@ pub struct Intake<E, Q, K, C> {
     pub time_limit: Duration,
 }
 
-impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q, K, C> {
+impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
     /// Takes in one request.
     pub async fn take(&self, incoming: &Incoming<'_>) -> Answer {
         let provider = match request::check(incoming, self.max_body_bytes) {
@@ -104,13 +99,13 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
     /// one who stored it may have stopped before the queue had it.
     async fn keep(&self, delivery: &Delivery) -> Result<Answer, RetryableError> {
         let event = StoredEvent::first(delivery);
-        let recorded = self.events.record(&event).await?;
+        let recorded = self.store.record(&event).await?;
         let state = match recorded {
             Recorded::First => event.state,
             Recorded::Again(state) | Recorded::OtherBody(state) => state,
         };
         if state.is_unfinished() {
-            self.queue
+            self.store
                 .send(&FulfillmentJob::V1 {
                     event_id: event.event_id.clone(),
                 })
@@ -118,7 +113,7 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
         }
         if let Recorded::OtherBody(_) = recorded {
             let beside = StoredEvent::beside(delivery);
-            self.events.record(&beside).await?;
+            self.store.record(&beside).await?;
             return Ok(Answer::Kept(Kept::Conflict, Box::new(beside)));
         }
         let kept = match (recorded, &delivery.reading, event.state) {

@@ -1,13 +1,12 @@
 //! Cold start of intake: log, settings, clients, run.
 
-use aws::{SystemClock, client, events::Events, log, queue::Jobs, secrets, settings};
-use domain::ports::Clock;
+use aws::{Queues, Store, SystemClock, Tables, client, log, secrets, settings};
 use intake::{
     Intake, http,
     secrets::{Secrets, flex_keys},
 };
 use lambda_http::{Error, Request, service_fn};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Of the function's ten seconds; see `IntakeFunction` in the template.
 const TIME_LIMIT: Duration = Duration::from_secs(8);
@@ -37,14 +36,20 @@ async fn main() -> Result<(), Error> {
     };
 
     let intake = Intake {
-        events: Events::new(
-            aws_sdk_dynamodb::Client::new(&config),
-            events_table,
-            settings::days(days),
-        ),
-        queue: Jobs::new(aws_sdk_sqs::Client::new(&config), queue_url),
+        store: Store::new(
+            &config,
+            Tables {
+                events: events_table,
+                ..Tables::default()
+            },
+            Queues {
+                fulfillment: queue_url,
+                ..Queues::default()
+            },
+        )
+        .with_retention(settings::days(days)),
         keys: Secrets { flex },
-        clock: SystemClock,
+        clock: Arc::new(SystemClock),
         max_body_bytes,
         time_limit: TIME_LIMIT,
     };

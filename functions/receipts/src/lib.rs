@@ -27,7 +27,7 @@ use domain::{
 use jiff::{SignedDuration, Timestamp};
 use mail::{Email, Merchant, Templates, Unsendable, compose};
 use mail::{Mailer, SendError};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// What a claim lasts beyond the time that its attempt has: a claimant that was killed at its deadline must be
 /// dead when somebody else may claim.
@@ -41,28 +41,22 @@ pub const AT_ONCE: usize = 1;
 /// How often a mark is tried.
 const MARK_TRIES: u32 = 3;
 
-/// What receipts needs of the world.
+/// Receipts over a store `S` and a mailer `M`.
 #[derive(Debug)]
-pub struct Receipts<R, O, E, K, M, C> {
-    /// The receipt rows.
-    pub rows: R,
-    /// The orders.
-    pub orders: O,
-    /// The customers' names and addresses, and their subscriptions.
-    pub entitlements: E,
-    /// Which addresses are not written to any more.
-    pub marks: K,
-    /// SES.
+pub struct Receipts<S, M> {
+    pub store: S,
     pub mailer: M,
-    /// The time.
-    pub clock: C,
-    /// Who sells.
+    pub clock: Arc<dyn Clock>,
     pub merchant: Merchant,
-    /// What a mail looks like.
     pub templates: Templates,
-    /// What to do with a mail whose fate is unknown.
+    /// The policy for a mail with an unknown outcome.
     pub on_unknown: OnUnknown,
 }
+
+/// The ports of the store of receipts.
+pub trait ReceiptStore: ReceiptRows + Orders + Entitlements + Suppressions {}
+
+impl<S: ReceiptRows + Orders + Entitlements + Suppressions> ReceiptStore for S {}
 
 /// Why no mail goes out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -105,9 +99,7 @@ enum Verdict {
 /// How a job ended.
 pub type Ended = Outcome<Sent, Unsent>;
 
-impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Suppressions, M: Mailer, C: Clock>
-    Receipts<R, O, E, K, M, C>
-{
+impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
     /// Sends the receipt, if it is to be sent now.
     pub async fn send(&self, id: &ReceiptId, attempt: &Attempt) -> Ended {
         self.try_send(id, attempt)
@@ -117,7 +109,7 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Suppressions, M: Mailer, C: 
 
     async fn try_send(&self, id: &ReceiptId, attempt: &Attempt) -> Result<Ended, RetryableError> {
         let receipt = self
-            .rows
+            .store
             .receipt(id)
             .await?
             .ok_or(RetryableError::Missing {
@@ -131,7 +123,7 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Suppressions, M: Mailer, C: 
             Step::Send { again } => again,
         };
         let order = self
-            .orders
+            .store
             .order(&receipt.order_id)
             .await?
             .ok_or(RetryableError::Missing { what: "the order" })?;
@@ -144,8 +136,8 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Suppressions, M: Mailer, C: 
             .saturating_add(CLAIM_MARGIN)
             .unwrap_or(Timestamp::MAX);
         match self
-            .rows
-            .claim(&receipt, &attempt.owner, lease_ends_at)
+            .store
+            .acquire_lease(&receipt, &attempt.owner, lease_ends_at)
             .await
         {
             Ok(Changed::Now) => {}
@@ -195,7 +187,7 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Suppressions, M: Mailer, C: 
         ) {
             Ok(email) => {
                 let mark = self
-                    .marks
+                    .store
                     .suppression(&AddressHash::of(email.to.as_str()))
                     .await?;
                 match mark.and_then(|mark| mark.reason()) {
@@ -226,7 +218,7 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Suppressions, M: Mailer, C: 
         }
         let subscription = match &order.customer.customer_id {
             Some(customer_id) => {
-                self.entitlements
+                self.store
                     .subscription(customer_id, subscription_id)
                     .await?
             }
@@ -243,7 +235,7 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Suppressions, M: Mailer, C: 
     ) -> Result<Option<Contact>, RetryableError> {
         match (&receipt.kind, &order.customer.customer_id) {
             (ReceiptKind::Order, _) | (_, None) => Ok(None),
-            (_, Some(customer_id)) => self.entitlements.contact(customer_id).await,
+            (_, Some(customer_id)) => self.store.contact(customer_id).await,
         }
     }
 
@@ -301,12 +293,12 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Suppressions, M: Mailer, C: 
         state: &ReceiptState,
     ) -> Result<Changed, RetryableError> {
         for _ in 1..MARK_TRIES {
-            match self.rows.mark(id, &attempt.owner, state).await {
+            match self.store.end_lease(id, &attempt.owner, state).await {
                 Err(_) if !time_left(attempt.ends_at, self.clock.now()).is_zero() => {}
                 marked => return marked,
             }
         }
-        self.rows.mark(id, &attempt.owner, state).await
+        self.store.end_lease(id, &attempt.owner, state).await
     }
 
     /// Gives back a claim under which nothing went out, so that the next try need not wait for its end, and no
@@ -368,7 +360,7 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Suppressions, M: Mailer, C: 
         if receipt.state == ReceiptState::Held {
             return Ok(Outcome::Rejected(Unsent::Held));
         }
-        match self.rows.hold(receipt).await? {
+        match self.store.hold(receipt).await? {
             Changed::Now => Ok(Outcome::Rejected(Unsent::Held)),
             Changed::Raced => Err(RetryableError::Raced {
                 what: "the receipt",
@@ -378,9 +370,7 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Suppressions, M: Mailer, C: 
     }
 }
 
-impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Suppressions, M: Mailer, C: Clock>
-    Worker<ReceiptJob> for Receipts<R, O, E, K, M, C>
-{
+impl<S: ReceiptStore, M: Mailer> Worker<ReceiptJob> for Receipts<S, M> {
     async fn work(&self, job: &ReceiptJob, attempt: &Attempt) -> Result<(), RetryableError> {
         let ReceiptJob::V1 { receipt_id } = job;
         let started_at = self.clock.now();

@@ -1,16 +1,10 @@
 //! Cold start of receipts: log, settings, templates, clients, run.
 
 use aws::{
-    SystemClock,
+    Queues, Store, SystemClock, Tables,
     batch::{self, Invocation, Rules},
-    client,
-    entitlements::Entitlements,
-    links::Marks,
-    log,
+    client, log,
     mailer::Mailer,
-    orders::Orders,
-    queue::Source,
-    receipts::Receipts as Rows,
     settings,
 };
 use aws_lambda_events::event::sqs::SqsEvent;
@@ -18,7 +12,7 @@ use domain::receipt::OnUnknown;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use mail::{Merchant, Settings};
 use receipts::{AT_ONCE, Receipts, templates};
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -95,19 +89,26 @@ async fn main() -> Result<(), Error> {
     };
 
     let config = client::config().await;
-    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
+    let tables = Tables {
+        orders,
+        entitlements,
+        links,
+        receipts: rows,
+        ..Tables::default()
+    };
+    let queues = Queues {
+        source: source_url,
+        ..Queues::default()
+    };
+    let store = Store::new(&config, tables, queues);
     let receipts = Receipts {
-        rows: Rows::new(dynamodb.clone(), rows),
-        orders: Orders::new(dynamodb.clone(), orders),
-        entitlements: Entitlements::new(dynamodb.clone(), entitlements),
-        marks: Marks::new(dynamodb, links),
+        store: store.clone(),
         mailer: Mailer::new(&config, configuration_set),
-        clock: SystemClock,
+        clock: Arc::new(SystemClock),
         merchant,
         templates,
         on_unknown,
     };
-    let source = Source::new(aws_sdk_sqs::Client::new(&config), source_url);
     let rules = Rules {
         retry_base: Duration::from_secs(retry_base),
         most_receives,
@@ -120,7 +121,7 @@ async fn main() -> Result<(), Error> {
             request_id: &context.request_id,
             deadline_ms: context.deadline,
         };
-        batch::run(payload, invocation, rules, &receipts, &source, &SystemClock)
+        batch::run(payload, invocation, rules, &receipts, &store, &SystemClock)
             .await
             .map_err(Error::from)
     }))

@@ -13,7 +13,7 @@ use domain::{
         stored_event::{EventState, StoredEvent},
     },
     fulfillment::read_set::{ReadSet, Snapshot},
-    ports::{Clock, Entitlements, Events, Ledger, Listing, Queue, Recorded, ReferenceStates},
+    ports::{Clock, Entitlements, Events, Ledger, Listing, OpenRows, Queue, Recorded},
     upkeep::reconcile::{
         self, Ask, Found, Listed, Page, What, event_id, goes_on, is_asked_again, is_missing,
         is_overtaken, order_that_waits, stated_at,
@@ -31,6 +31,7 @@ use jiff::{SignedDuration, Timestamp};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    sync::Arc,
     time::Duration,
 };
 
@@ -47,21 +48,12 @@ const MAX_BODY_BYTES: usize = 300_000;
 /// What stands where a webhook's event has the id of its message.
 const DELIVERY_ID: &str = "reconcile";
 
-/// What reconcile needs of the world.
+/// Reconcile over a store `S` and the providers' lists `P`.
 #[derive(Debug)]
-pub struct Reconcile<A, L, N, E, Q, C> {
-    /// The provider's lists.
-    pub api: A,
-    /// What is stored.
-    pub ledger: L,
-    /// Whose a subscription is.
-    pub entitlements: N,
-    /// Where events are kept.
-    pub events: E,
-    /// Where fulfillment waits for work.
-    pub queue: Q,
-    /// The time.
-    pub clock: C,
+pub struct Reconcile<S, P> {
+    pub store: S,
+    pub api: P,
+    pub clock: Arc<dyn Clock>,
     /// What this stack deals in.
     pub mode: Mode,
     /// How far back a run looks.
@@ -231,15 +223,15 @@ fn is_told(found: &Found, rows: &Snapshot) -> bool {
     is_missing(found, rows) || is_asked_again(found, rows)
 }
 
-impl<A, L, N, E, Q, C> Reconcile<A, L, N, E, Q, C>
-where
-    A: Listing,
-    L: Ledger,
-    N: Entitlements,
-    E: Events + ReferenceStates,
-    Q: Queue<FulfillmentJob>,
-    C: Clock,
+/// The ports of reconcile's store.
+pub trait ReconcileStore:
+    Events + OpenRows + Ledger + Entitlements + Queue<FulfillmentJob>
 {
+}
+
+impl<S: Events + OpenRows + Ledger + Entitlements + Queue<FulfillmentJob>> ReconcileStore for S {}
+
+impl<S: ReconcileStore, P: Listing> Reconcile<S, P> {
     /// Makes up for what is missing, and writes the one line that the log keeps of a run. What was found before
     /// something went wrong is made up for all the same.
     pub async fn run(&self) -> Result<Reconciled, RetryableError> {
@@ -407,7 +399,7 @@ where
             Some(_) => run.reconciled.of(what).seen_before += 1,
             None => {
                 let event_id = event_id(&found, rows, read_at);
-                match self.events.event(&event_id).await {
+                match self.store.event(&event_id).await {
                     Ok(Some(event)) if !event.state.is_unfinished() => {
                         run.reconciled.of(what).seen_before += 1;
                     }
@@ -435,14 +427,11 @@ where
         if let Change::Invoice(change) = &found.change
             && change.customer_id.is_none()
         {
-            let customer_id = self
-                .entitlements
-                .customer_of(&change.subscription_id)
-                .await?;
+            let customer_id = self.store.customer_of(&change.subscription_id).await?;
             read_set.subscription =
                 customer_id.map(|customer_id| (customer_id, change.subscription_id.clone()));
         }
-        let rows = self.ledger.read(&read_set).await?;
+        let rows = self.store.read(&read_set).await?;
         let mut order = reconcile::order_to_read(&found.change, &rows);
         // As fulfillment finds the order of a renewal's payment that has no link.
         if let Change::Refund(change) = &found.change
@@ -455,7 +444,7 @@ where
             return Ok(rows);
         }
         Ok(rows.and(
-            self.ledger
+            self.store
                 .read(&ReadSet {
                     order,
                     ..ReadSet::default()
@@ -466,14 +455,14 @@ where
 
     /// The order that a subscription began with.
     async fn beginning_of(&self, id: &SubscriptionId) -> Result<Option<OrderId>, RetryableError> {
-        let Some(customer_id) = self.entitlements.customer_of(id).await? else {
+        let Some(customer_id) = self.store.customer_of(id).await? else {
             return Ok(None);
         };
         let read_set = ReadSet {
             subscription: Some((customer_id, id.clone())),
             ..ReadSet::default()
         };
-        let row = self.ledger.read(&read_set).await?.subscription;
+        let row = self.store.read(&read_set).await?.subscription;
         Ok(row
             .and_then(|row| row.beginning)
             .map(|beginning| beginning.order_id))
@@ -526,7 +515,7 @@ where
     /// What tells of gaps already, and has not had its effect yet.
     async fn waiting(&self, run: &mut Run) -> Result<Waiting, RetryableError> {
         let mut facts = async |state| -> Result<BTreeSet<ReferenceState>, RetryableError> {
-            let subjects = self.events.subjects(state, MOST_WAITING).await?;
+            let subjects = self.store.reference_states(state, MOST_WAITING).await?;
             run.reconciled.more |= subjects.len() >= MOST_WAITING;
             Ok(subjects.into_iter().flatten().collect())
         };
@@ -576,7 +565,7 @@ where
         let body = flex::event(&gap.found, &gap.event_id, remedy.stated_at, remedy.waits);
         let reading = flex::read(&body);
         let event = StoredEvent::first(&self.delivery(body, reading)?);
-        Ok(match self.events.record(&event).await? {
+        Ok(match self.store.record(&event).await? {
             // Again: our own first try, whose answer was lost, since nothing told of it a moment ago.
             Recorded::First | Recorded::Again(EventState::Stored) => {
                 // Told before anything can stop us: the next run finds its event, and has nothing to tell.
@@ -588,7 +577,7 @@ where
                     Fate::Missing
                 };
                 // Should this fail or never be reached, sweep queues it.
-                self.queue
+                self.store
                     .send(&FulfillmentJob::V1 {
                         event_id: event.event_id.clone(),
                     })
@@ -620,7 +609,7 @@ where
         };
         let reason = why.to_string();
         let event = StoredEvent::first(&self.delivery(body, Reading::Unreadable(why))?);
-        match self.events.record(&event).await {
+        match self.store.record(&event).await {
             Ok(Recorded::First) => {
                 run.reconciled.of(what).unreadable += 1;
                 log_unreadable(id, &reason);

@@ -1,22 +1,13 @@
 //! Cold start of reconcile: log, settings, clients, run.
 
-use aws::{
-    SystemClock, client,
-    entitlements::Entitlements,
-    events::Events,
-    ledger::{Ledger, Tables},
-    links::FirstMode,
-    log,
-    queue::Jobs,
-    secrets, settings,
-};
+use aws::{Queues, Store, SystemClock, Tables, client, log, secrets, settings};
 use domain::values::mode::Mode;
 use flex::Limits;
 use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use reconcile::Reconcile;
 use serde::de::IgnoredAny;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// Of the function's five minutes. A page takes eight seconds at most, and a thousand gaps of each list are made up for
 /// in less than a minute.
@@ -25,6 +16,14 @@ const READING_TIME: Duration = Duration::from_mins(3);
 const SECOND_LOOK: Duration = Duration::from_secs(20);
 /// A hundred checkouts with all that they have.
 const LARGEST_PAGE: usize = 8 * 1024 * 1024;
+
+fn links_store(config: &client::SdkConfig, links: &str) -> Store {
+    let tables = Tables {
+        links: links.to_owned(),
+        ..Tables::default()
+    };
+    Store::new(config, tables, Queues::default())
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
@@ -47,7 +46,6 @@ async fn main() -> Result<(), Error> {
         settings.parsed::<u32>("RECONCILE_DAYS"),
     );
     let config = client::config().await;
-    let dynamodb = aws_sdk_dynamodb::Client::new(&config);
     let (key_arn, flex_url) = outside;
     let limits = Limits {
         bytes: LARGEST_PAGE,
@@ -60,7 +58,7 @@ async fn main() -> Result<(), Error> {
     };
     let first_mode = async {
         let (links, mode) = names.2.as_ref().zip(numbers.0)?;
-        Some(FirstMode::new(dynamodb.clone(), links).check(mode).await)
+        Some(links_store(&config, links).check_mode(mode).await)
     };
     let (flex_key, first_mode) = tokio::join!(flex_key, first_mode);
     let flex_key = flex_key.and_then(|tried| settings.noted(tried));
@@ -75,21 +73,20 @@ async fn main() -> Result<(), Error> {
     };
 
     let tables = Tables {
-        events: events.clone(),
+        events,
         orders,
         links,
-        entitlements: entitlements.clone(),
-        // Nothing of these is read or written here.
-        stock: String::new(),
-        receipts: String::new(),
+        entitlements,
+        ..Tables::default()
+    };
+    let queues = Queues {
+        fulfillment: queue_url,
+        ..Queues::default()
     };
     let reconcile = Reconcile {
         api: providers::Providers { flex, flex_key },
-        events: Events::new(dynamodb.clone(), events, settings::days(retention_days)),
-        entitlements: Entitlements::new(dynamodb.clone(), entitlements),
-        ledger: Ledger::new(dynamodb, tables),
-        queue: Jobs::new(aws_sdk_sqs::Client::new(&config), queue_url),
-        clock: SystemClock,
+        store: Store::new(&config, tables, queues).with_retention(settings::days(retention_days)),
+        clock: Arc::new(SystemClock),
         mode,
         look_back: SignedDuration::from_hours(24 * i64::from(days)),
         reading_time: READING_TIME,

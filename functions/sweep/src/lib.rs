@@ -11,7 +11,7 @@ use domain::{
         job::{FulfillmentJob, Job, ReceiptJob},
         stored_event::EventState,
     },
-    ports::{Backlogs, Clock, DeadLetters, Queue, Reserved, Sales, Waiting},
+    ports::{Backlogs, Clock, DeadLetters, OpenRows, Queue, Reserved},
     receipt::ReceiptStatus,
     upkeep::sweep::{
         self, Backlog, Due, EventBacklog, Gauges, MOST_COUNTED, ReceiptBacklog, UNFULFILLED_AT,
@@ -24,7 +24,7 @@ use domain::{
 };
 use futures_util::future::{join_all, try_join_all};
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::Offset};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 /// How many days back a run looks for mails of a day: one that was not queued on its day, because a service was away
 /// or too many were due, is sent late rather than never.
@@ -59,22 +59,13 @@ impl Default for Limits {
     }
 }
 
-/// What sweep needs of the world.
+/// Sweep over a store `S` and dead-letter queues `D`.
 #[derive(Debug)]
-pub struct Sweep<E, R, F, M, D, C> {
-    /// The events.
-    pub events: E,
-    /// The receipts.
-    pub receipts: R,
-    /// Where events are fulfilled from.
-    pub fulfillment_queue: F,
-    /// Where mails are sent from.
-    pub receipt_queue: M,
-    /// Every queue of messages that were given up.
+pub struct Sweep<S, D> {
+    pub store: S,
+    /// Every dead-letter queue.
     pub dead_letters: [D; 3],
-    /// The time.
-    pub clock: C,
-    /// What a run does at most.
+    pub clock: Arc<dyn Clock>,
     pub limits: Limits,
 }
 
@@ -110,15 +101,26 @@ struct Part {
     failed: Option<RetryableError>,
 }
 
-impl<E, R, F, M, D, C> Sweep<E, R, F, M, D, C>
-where
-    E: Backlogs<EventBacklog> + Waiting<EventState> + Sales,
-    R: Backlogs<ReceiptBacklog> + Waiting<ReceiptStatus>,
-    F: Queue<FulfillmentJob>,
-    M: Queue<ReceiptJob>,
-    D: DeadLetters,
-    C: Clock,
+/// The ports of sweep's store.
+pub trait SweepStore:
+    Backlogs<EventBacklog>
+    + Backlogs<ReceiptBacklog>
+    + OpenRows
+    + Queue<FulfillmentJob>
+    + Queue<ReceiptJob>
 {
+}
+
+impl<S> SweepStore for S where
+    S: Backlogs<EventBacklog>
+        + Backlogs<ReceiptBacklog>
+        + OpenRows
+        + Queue<FulfillmentJob>
+        + Queue<ReceiptJob>
+{
+}
+
+impl<S: SweepStore, D: DeadLetters> Sweep<S, D> {
     /// Queues what is to be queued, measures what waits, and logs one line for each. A failure of one kind, one row or
     /// one gauge does not keep the others; the run fails at its end.
     pub async fn run(&self) -> Result<Swept, RetryableError> {
@@ -137,9 +139,9 @@ where
 
     /// Measures what waits, and returns the first reason why a gauge is unknown.
     pub async fn measure(&self, now: Timestamp) -> (Gauges, Option<RetryableError>) {
-        let events = |state| self.events.count(state, MOST_COUNTED);
-        let receipts = |standing| self.receipts.count(standing, MOST_COUNTED);
-        let oldest = UNFULFILLED_AT.map(|state| self.events.oldest_sale(state, MOST_COUNTED));
+        let events = |state| self.store.count_events(state, MOST_COUNTED);
+        let receipts = |standing| self.store.count_receipts(standing, MOST_COUNTED);
+        let oldest = UNFULFILLED_AT.map(|state| self.store.oldest_sale(state, MOST_COUNTED));
         let (stored, parked, held, failed, since, depths) = futures_util::join!(
             events(EventState::Stored),
             events(EventState::Parked),
@@ -175,17 +177,8 @@ where
         let receipt = |id: &ReceiptId| ReceiptJob::V1 {
             receipt_id: id.clone(),
         };
-        let events = |place| {
-            self.kind(
-                &self.events,
-                vec![place],
-                &self.fulfillment_queue,
-                event,
-                now,
-            )
-        };
-        let receipts =
-            |places| self.kind(&self.receipts, places, &self.receipt_queue, receipt, now);
+        let events = |place| self.kind(vec![place], event, now);
+        let receipts = |places| self.kind(places, receipt, now);
         // Side by side: a kind of which much lies there must not use up the time of the others.
         let (stored, committed, unsent, leased, due) = futures_util::join!(
             events(EventBacklog::Stored),
@@ -211,14 +204,15 @@ where
     }
 
     /// Queues what is of one kind, wherever it lies: the limits are those of all its places together.
-    async fn kind<P: Backlog, U: Backlogs<P>, Q: Queue<J>, J: Job>(
+    async fn kind<B: Backlog, J: Job>(
         &self,
-        rows: &U,
-        places: Vec<P>,
-        queue: &Q,
-        job: impl Fn(&P::Id) -> J,
+        places: Vec<B>,
+        job: impl Fn(&B::Id) -> J,
         now: Timestamp,
-    ) -> Part {
+    ) -> Part
+    where
+        S: Backlogs<B> + Queue<J>,
+    {
         let Limits {
             listed,
             tried,
@@ -229,7 +223,9 @@ where
         let mut part = Part::default();
         let mut overdue = Vec::new();
         for place in places {
-            match rows.overdue(place, before(now, place.rest()), listed).await {
+            match Backlogs::<B>::overdue(&self.store, place, before(now, place.rest()), listed)
+                .await
+            {
                 Ok(there) => {
                     part.more |= there.len() >= listed;
                     overdue.extend(there.into_iter().map(|row| (place, row)));
@@ -254,7 +250,7 @@ where
                     (
                         *place,
                         row,
-                        queue_again(rows, *place, row, queue, &job, now).await,
+                        queue_again(&self.store, *place, row, &job, now).await,
                     )
                 }
             });
@@ -277,18 +273,17 @@ fn known<T>(
 }
 
 /// Queues a row if it is its turn: whether it was, and if so, when it had been queued again before.
-async fn queue_again<P: Backlog, J: Job>(
-    rows: &impl Backlogs<P>,
-    place: P,
-    row: &sweep::BacklogItem<P::Id>,
-    queue: &impl Queue<J>,
+async fn queue_again<B: Backlog, J: Job>(
+    store: &(impl Backlogs<B> + Queue<J>),
+    place: B,
+    row: &sweep::BacklogItem<B::Id>,
     job: &J,
     now: Timestamp,
 ) -> Result<Reserved, RetryableError> {
     let turn = Due::of(place, place.overdue_since(row.since), now);
-    let (failed, before) = match rows.take(place, &row.id, &turn).await {
+    let (failed, before) = match store.take(place, &row.id, &turn).await {
         Ok(Reserved::NotNow) => return Ok(Reserved::NotNow),
-        Ok(Reserved::Now { before }) => match queue.send(job).await {
+        Ok(Reserved::Now { before }) => match store.send(job).await {
             Ok(()) => return Ok(Reserved::Now { before }),
             Err(error) => (error, before),
         },
@@ -296,7 +291,7 @@ async fn queue_again<P: Backlog, J: Job>(
         Err(error) => (error, None),
     };
     // In vain, it has its turn hours later.
-    let _ = rows.give_back(place, &row.id, turn.now, before).await;
+    let _ = store.give_back(place, &row.id, turn.now, before).await;
     Err(failed)
 }
 

@@ -1,16 +1,9 @@
 //! Cold start of sweep: log, settings, clients, run.
 
-use aws::{
-    SystemClock, client,
-    events::Events,
-    log,
-    queue::{DeadLetters, Jobs},
-    receipts::Receipts,
-    settings,
-};
+use aws::{Queues, Store, SystemClock, Tables, client, log, queue::DeadLetters, settings};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::de::IgnoredAny;
-use std::time::Duration;
+use std::sync::Arc;
 use sweep::{Limits, Sweep};
 
 #[tokio::main]
@@ -44,19 +37,22 @@ async fn main() -> Result<(), Error> {
     };
 
     let config = client::config().await;
-    let (dynamodb, sqs) = (
-        aws_sdk_dynamodb::Client::new(&config),
-        aws_sdk_sqs::Client::new(&config),
-    );
+    let sqs = aws_sdk_sqs::Client::new(&config);
+    let tables = Tables {
+        events,
+        receipts,
+        ..Tables::default()
+    };
+    let queues = Queues {
+        fulfillment: fulfillment_url,
+        receipts: receipt_url,
+        ..Queues::default()
+    };
     let sweep = Sweep {
-        // It ends no event, so how long ended ones are kept is all the same to it.
-        events: Events::new(dynamodb.clone(), events, Duration::MAX),
-        receipts: Receipts::new(dynamodb, receipts),
-        fulfillment_queue: Jobs::new(sqs.clone(), fulfillment_url),
-        receipt_queue: Jobs::new(sqs.clone(), receipt_url),
+        store: Store::new(&config, tables, queues),
         dead_letters: [fulfillment_dead, receipt_dead, feedback_dead]
             .map(|url| DeadLetters::new(sqs.clone(), url)),
-        clock: SystemClock,
+        clock: Arc::new(SystemClock),
         limits: Limits::default(),
     };
 

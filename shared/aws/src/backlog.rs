@@ -1,56 +1,58 @@
-//! What lies undone, by the sparse index `pending` of Events and Receipts. Who queues a row again notes it on the row
-//! first (`swept_at`), by an update whose condition is that it is the row's turn.
+//! The open rows of Events and Receipts, by the sparse index `open` of each table.
+//!
+//! A run of sweep notes on a row that it queues the row again (`swept_at`), before it does. The update's condition is
+//! that the row is due.
 
 use crate::{
-    events::Events,
     failure::{classified, past_conflicts},
     guard::guarded,
-    receipts::Receipts,
-    row::{self, attributes, number, text},
+    row::{self, Key, number, text},
+    store::{DYNAMODB, Store},
 };
 use aws_sdk_dynamodb::{
-    Client,
     error::SdkError,
-    operation::update_item::builders::UpdateItemFluentBuilder,
+    operation::{
+        query::builders::QueryFluentBuilder, update_item::builders::UpdateItemFluentBuilder,
+    },
     types::{ReturnValue, Select},
 };
 use domain::{
-    delivery::stored_event::EventState,
-    ports::{Backlogs, Reserved, Waiting},
+    delivery::{reference_state::is_sale, stored_event::EventState},
+    ports::{Backlogs, OpenRows, Reserved},
     receipt::ReceiptStatus,
     upkeep::sweep::{self, Due, EventBacklog, ReceiptBacklog},
     values::{
-        ids::{EventId, ReceiptId},
+        ids::{EventId, ReceiptId, ReferenceState},
         outcome::RetryableError,
     },
 };
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 
-const SERVICE: &str = "DynamoDB";
-
-/// A table's index of what is undone.
+/// One table's index `open`.
 struct Index<'a> {
-    client: &'a Client,
+    store: &'a Store,
     table: &'a str,
     /// For errors.
     name: &'static str,
     key: &'static str,
     /// The index's sort key.
     since: &'static str,
-    /// What else keeps a row from being ready until then, where it has it.
+    /// The times before which a row is not ready, where it has them.
     not_before: &'static [&'static str],
 }
 
-/// What the index has of an event.
+/// An event's attributes in the index.
 #[derive(Deserialize)]
 struct IndexedEvent {
     event_id: EventId,
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     received_at: Timestamp,
+    #[serde(default)]
+    subject: Option<ReferenceState>,
 }
 
-/// What the index has of a receipt.
+/// A receipt's attributes in the index.
 #[derive(Deserialize)]
 struct IndexedReceipt {
     receipt_id: ReceiptId,
@@ -58,7 +60,7 @@ struct IndexedReceipt {
     created_at: Timestamp,
 }
 
-/// What a row has of when it was queued again.
+/// The time at which a row was last queued again.
 #[derive(Deserialize)]
 struct Noted {
     #[serde(default, with = "jiff::fmt::serde::timestamp::second::optional")]
@@ -84,62 +86,66 @@ impl From<IndexedReceipt> for sweep::BacklogItem<ReceiptId> {
 }
 
 impl Index<'_> {
-    async fn overdue<Row: DeserializeOwned + Into<sweep::BacklogItem<Id>>, Id>(
-        &self,
-        place: String,
-        until: Timestamp,
-        most: usize,
-    ) -> Result<Vec<sweep::BacklogItem<Id>>, RetryableError> {
-        let mut items = self
-            .client
+    /// The rows under the index key `open`, oldest first.
+    fn query(&self, open: impl Into<String>) -> QueryFluentBuilder {
+        self.store
+            .dynamodb
             .query()
             .table_name(self.table)
             .index_name("open")
-            .key_condition_expression("#open = :place AND #since <= :until")
+            .key_condition_expression("#open = :open")
             .expression_attribute_names("#open", "open")
-            .expression_attribute_names("#since", self.since)
-            .expression_attribute_values(":place", text(place))
-            .expression_attribute_values(":until", number(until.as_second()))
-            .into_paginator()
-            .items()
-            .send();
+            .expression_attribute_values(":open", text(open))
+    }
+
+    /// The rows of a query, `most` at most.
+    async fn rows<Row: DeserializeOwned>(
+        &self,
+        query: QueryFluentBuilder,
+        most: usize,
+    ) -> Result<Vec<Row>, RetryableError> {
+        let mut items = query.into_paginator().items().send();
         let mut rows = Vec::new();
         while rows.len() < most
             && let Some(item) = items.next().await
         {
-            let item = item.map_err(|error| classified(SERVICE, &error))?;
-            rows.push(row::from_item::<Row>(self.name, item)?.into());
+            let item = item.map_err(|error| classified(DYNAMODB, &error))?;
+            rows.push(row::from_item(self.name, item)?);
         }
         Ok(rows)
     }
 
-    async fn count(&self, state: String, most: usize) -> Result<usize, RetryableError> {
-        let mut pages = self
-            .client
-            .query()
-            .table_name(self.table)
-            .index_name("open")
-            .select(Select::Count)
-            .key_condition_expression("#open = :state")
-            .expression_attribute_names("#open", "open")
-            .expression_attribute_values(":state", text(state))
-            .into_paginator()
-            .send();
+    async fn overdue<Row: DeserializeOwned + Into<sweep::BacklogItem<Id>>, Id>(
+        &self,
+        open: String,
+        until: Timestamp,
+        most: usize,
+    ) -> Result<Vec<sweep::BacklogItem<Id>>, RetryableError> {
+        let query = self
+            .query(open)
+            .key_condition_expression("#open = :open AND #since <= :until")
+            .expression_attribute_names("#since", self.since)
+            .expression_attribute_values(":until", number(until.as_second()));
+        let rows: Vec<Row> = self.rows(query, most).await?;
+        Ok(rows.into_iter().map(Row::into).collect())
+    }
+
+    async fn count(&self, open: String, most: usize) -> Result<usize, RetryableError> {
+        let query = self.query(open).select(Select::Count);
+        let mut pages = query.into_paginator().send();
         let mut count = 0;
         while count < most
             && let Some(page) = pages.next().await
         {
-            let page = page.map_err(|error| classified(SERVICE, &error))?;
+            let page = page.map_err(|error| classified(DYNAMODB, &error))?;
             count += usize::try_from(page.count).unwrap_or_default();
         }
         Ok(count.min(most))
     }
 
     fn update(&self, id: &str) -> UpdateItemFluentBuilder {
-        self.client
-            .update_item()
-            .table_name(self.table)
-            .set_key(Some(attributes([(self.key, id.to_owned())].into())))
+        let key = Key::from([(self.key, id.to_owned())]);
+        self.store.update(self.table, key)
     }
 
     /// That a row is ready since the time of that name or longer.
@@ -180,7 +186,7 @@ impl Index<'_> {
             {
                 Ok(Reserved::NotNow)
             }
-            Err(error) => Err(classified(SERVICE, &error)),
+            Err(error) => Err(classified(DYNAMODB, &error)),
         }
     }
 
@@ -204,24 +210,22 @@ impl Index<'_> {
     }
 }
 
-impl Events {
-    fn index(&self) -> Index<'_> {
+impl Store {
+    fn open_event_index(&self) -> Index<'_> {
         Index {
-            client: &self.client,
-            table: &self.table,
+            store: self,
+            table: &self.tables.events,
             name: "Events",
             key: "event_id",
             since: "received_at",
             not_before: &[],
         }
     }
-}
 
-impl Receipts {
-    fn index(&self) -> Index<'_> {
+    fn open_receipt_index(&self) -> Index<'_> {
         Index {
-            client: &self.client,
-            table: &self.table,
+            store: self,
+            table: &self.tables.receipts,
             name: "Receipts",
             key: "receipt_id",
             since: "created_at",
@@ -246,14 +250,14 @@ fn receipt_place(place: ReceiptBacklog) -> String {
     }
 }
 
-impl Backlogs<EventBacklog> for Events {
+impl Backlogs<EventBacklog> for Store {
     async fn overdue(
         &self,
         place: EventBacklog,
         until: Timestamp,
         most: usize,
     ) -> Result<Vec<sweep::BacklogItem<EventId>>, RetryableError> {
-        self.index()
+        self.open_event_index()
             .overdue::<IndexedEvent, _>(event_place(place), until, most)
             .await
     }
@@ -264,7 +268,7 @@ impl Backlogs<EventBacklog> for Events {
         id: &EventId,
         turn: &Due,
     ) -> Result<Reserved, RetryableError> {
-        self.index()
+        self.open_event_index()
             .take(event_place(place), id.as_str(), turn)
             .await
     }
@@ -276,18 +280,20 @@ impl Backlogs<EventBacklog> for Events {
         taken_at: Timestamp,
         before: Option<Timestamp>,
     ) -> Result<(), RetryableError> {
-        self.index().give_back(id.as_str(), taken_at, before).await
+        self.open_event_index()
+            .give_back(id.as_str(), taken_at, before)
+            .await
     }
 }
 
-impl Backlogs<ReceiptBacklog> for Receipts {
+impl Backlogs<ReceiptBacklog> for Store {
     async fn overdue(
         &self,
         place: ReceiptBacklog,
         until: Timestamp,
         most: usize,
     ) -> Result<Vec<sweep::BacklogItem<ReceiptId>>, RetryableError> {
-        self.index()
+        self.open_receipt_index()
             .overdue::<IndexedReceipt, _>(receipt_place(place), until, most)
             .await
     }
@@ -298,7 +304,7 @@ impl Backlogs<ReceiptBacklog> for Receipts {
         id: &ReceiptId,
         turn: &Due,
     ) -> Result<Reserved, RetryableError> {
-        self.index()
+        self.open_receipt_index()
             .take(receipt_place(place), id.as_str(), turn)
             .await
     }
@@ -310,18 +316,89 @@ impl Backlogs<ReceiptBacklog> for Receipts {
         taken_at: Timestamp,
         before: Option<Timestamp>,
     ) -> Result<(), RetryableError> {
-        self.index().give_back(id.as_str(), taken_at, before).await
+        self.open_receipt_index()
+            .give_back(id.as_str(), taken_at, before)
+            .await
     }
 }
 
-impl Waiting<EventState> for Events {
-    async fn count(&self, state: EventState, most: usize) -> Result<usize, RetryableError> {
-        self.index().count(state.to_string(), most).await
+impl OpenRows for Store {
+    async fn open_events(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> Result<Vec<EventId>, RetryableError> {
+        let rows = self.indexed_events(state, most).await?;
+        Ok(rows.into_iter().map(|row| row.event_id).collect())
+    }
+
+    async fn open_receipts(
+        &self,
+        status: ReceiptStatus,
+        most: usize,
+    ) -> Result<Vec<ReceiptId>, RetryableError> {
+        let index = self.open_receipt_index();
+        let query = index.query(status.to_string());
+        let rows: Vec<IndexedReceipt> = index.rows(query, most).await?;
+        Ok(rows.into_iter().map(|row| row.receipt_id).collect())
+    }
+
+    async fn count_events(&self, state: EventState, most: usize) -> Result<usize, RetryableError> {
+        let index = self.open_event_index();
+        index.count(state.to_string(), most).await
+    }
+
+    async fn count_receipts(
+        &self,
+        status: ReceiptStatus,
+        most: usize,
+    ) -> Result<usize, RetryableError> {
+        let index = self.open_receipt_index();
+        index.count(status.to_string(), most).await
+    }
+
+    async fn reference_states(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> Result<Vec<Option<ReferenceState>>, RetryableError> {
+        let rows = self.indexed_events(state, most).await?;
+        Ok(rows.into_iter().map(|row| row.subject).collect())
+    }
+
+    async fn oldest_sale(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> Result<Option<Timestamp>, RetryableError> {
+        let index = self.open_event_index();
+        let mut items = index
+            .query(state.to_string())
+            .into_paginator()
+            .items()
+            .send();
+        for _ in 0..most {
+            let Some(item) = items.next().await else {
+                break;
+            };
+            let item = item.map_err(|error| classified(DYNAMODB, &error))?;
+            let row: IndexedEvent = row::from_item(index.name, item)?;
+            if row.subject.as_ref().is_some_and(is_sale) {
+                return Ok(Some(row.received_at));
+            }
+        }
+        Ok(None)
     }
 }
 
-impl Waiting<ReceiptStatus> for Receipts {
-    async fn count(&self, standing: ReceiptStatus, most: usize) -> Result<usize, RetryableError> {
-        self.index().count(standing.to_string(), most).await
+impl Store {
+    async fn indexed_events(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> Result<Vec<IndexedEvent>, RetryableError> {
+        let index = self.open_event_index();
+        let query = index.query(state.to_string());
+        index.rows(query, most).await
     }
 }

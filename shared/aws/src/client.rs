@@ -1,8 +1,7 @@
 //! The SDK's shared configuration: one TLS stack, and time limits shorter than any function's.
 
-use aws_config::{
-    BehaviorVersion, ConfigLoader, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
-};
+pub use aws_config::SdkConfig;
+use aws_config::{BehaviorVersion, ConfigLoader, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},

@@ -7,9 +7,10 @@
 
 use crate::{
     failure::classified,
-    row::{self, Attributes, Key, attributes, text},
+    row::{self, Attributes, Key, text},
+    store::{DYNAMODB, Store},
 };
-use aws_sdk_dynamodb::{Client, types::Put};
+use aws_sdk_dynamodb::types::Put;
 use domain::{
     access::{contact::Contact, entitlement::Entitlement, subscription::Subscription},
     fulfillment::read_set::{ReadSet, Snapshot},
@@ -19,63 +20,29 @@ use domain::{
         outcome::RetryableError,
     },
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 
-const SERVICE: &str = "DynamoDB";
 const TABLE: &str = "Entitlements";
 const SUBSCRIPTION: &str = "subscription#";
 const PRODUCT: &str = "product#";
 const CONTACT: &str = "contact";
 const INDEX: &str = "subscription_id";
 
-/// The Entitlements table.
-#[derive(Debug, Clone)]
-pub struct Entitlements {
-    client: Client,
-    table: String,
-}
-
-impl Entitlements {
-    /// The table of that name.
-    #[must_use]
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self {
-            client,
-            table: table.into(),
-        }
-    }
-
-    async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, RetryableError> {
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(attributes(key)))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| classified(SERVICE, &error))?;
-        found
-            .item
-            .map(|item| row::from_item(TABLE, item))
-            .transpose()
-    }
-}
-
-impl ports::Entitlements for Entitlements {
+impl ports::Entitlements for Store {
     async fn subscription(
         &self,
         customer_id: &CustomerId,
         id: &SubscriptionId,
     ) -> Result<Option<Subscription>, RetryableError> {
-        self.get(subscription_key(customer_id, id)).await
+        let key = subscription_key(customer_id, id);
+        self.row((TABLE, &self.tables.entitlements), key).await
     }
 
     async fn customer_of(&self, id: &SubscriptionId) -> Result<Option<CustomerId>, RetryableError> {
         let found = self
-            .client
+            .dynamodb
             .query()
-            .table_name(&self.table)
+            .table_name(&self.tables.entitlements)
             .index_name(INDEX)
             .key_condition_expression("#subscription_id = :id")
             .expression_attribute_names("#subscription_id", INDEX)
@@ -83,7 +50,7 @@ impl ports::Entitlements for Entitlements {
             .limit(1)
             .send()
             .await
-            .map_err(|error| classified(SERVICE, &error))?;
+            .map_err(|error| classified(DYNAMODB, &error))?;
         let first = found.items.and_then(|items| items.into_iter().next());
         let owner = first
             .map(|item| row::from_item::<Owner>(TABLE, item))
@@ -92,7 +59,8 @@ impl ports::Entitlements for Entitlements {
     }
 
     async fn contact(&self, customer_id: &CustomerId) -> Result<Option<Contact>, RetryableError> {
-        self.get(contact_key(customer_id)).await
+        let key = contact_key(customer_id);
+        self.row((TABLE, &self.tables.entitlements), key).await
     }
 }
 

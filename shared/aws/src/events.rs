@@ -5,13 +5,9 @@ use crate::{
     failure::{classified, unbuildable},
     guard::{guarded, put_first},
     row::{self, Attributes, Key, attributes, number, text},
+    store::{DYNAMODB, Store},
 };
-use aws_sdk_dynamodb::{
-    Client,
-    operation::query::builders::QueryFluentBuilder,
-    types::{AttributeValue, ConditionCheck, Update},
-};
-use domain::delivery::reference_state;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Update};
 use domain::{
     delivery::stored_event::{EventState, StoredEvent},
     ports::{self, Changed, Found, Recorded, Reopening, Search, Settlement},
@@ -23,22 +19,13 @@ use domain::{
     },
 };
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-const SERVICE: &str = "DynamoDB";
 const TABLE: &str = "Events";
 
 /// How many rows a search looks at in one call: some seconds' worth, should none of them match.
 const ROWS_A_PAGE: i32 = 500;
-
-/// The Events table.
-#[derive(Debug, Clone)]
-pub struct Events {
-    pub(crate) client: Client,
-    pub(crate) table: String,
-    retention: Duration,
-}
 
 /// An item as it lies in the table.
 #[derive(Serialize, Deserialize)]
@@ -145,7 +132,7 @@ fn key(id: &EventId) -> Key {
 }
 
 /// The event of an item.
-pub(crate) fn read(item: Attributes) -> Result<StoredEvent, RetryableError> {
+fn read(item: Attributes) -> Result<StoredEvent, RetryableError> {
     row::from_item(TABLE, item).map(Item::into_event)
 }
 
@@ -186,25 +173,13 @@ pub(crate) fn still_stored(table: &str, id: &EventId) -> Result<ConditionCheck, 
         .map_err(|error| unbuildable(&error))
 }
 
-impl Events {
-    /// `retention` is counted from the end of an event's work.
-    #[must_use]
-    pub fn new(client: Client, table: impl Into<String>, retention: Duration) -> Self {
-        Self {
-            client,
-            table: table.into(),
-            retention,
-        }
-    }
-}
-
-impl ports::Events for Events {
+impl ports::Events for Store {
     async fn record(&self, event: &StoredEvent) -> Result<Recorded, RetryableError> {
         let item = row::item(TABLE, &Item::of(event, self.retention))?;
         let put = self
-            .client
+            .dynamodb
             .put_item()
-            .table_name(&self.table)
+            .table_name(&self.tables.events)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(event_id)");
         let there: Option<Item> = put_first(TABLE, put).await?;
@@ -216,16 +191,8 @@ impl ports::Events for Events {
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, RetryableError> {
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(attributes(key(id))))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| classified(SERVICE, &error))?;
-        found.item.map(read).transpose()
+        let item = self.item(&self.tables.events, key(id)).await?;
+        item.map(read).transpose()
     }
 
     async fn settle(
@@ -235,10 +202,7 @@ impl ports::Events for Events {
         now: Timestamp,
     ) -> Result<Changed, RetryableError> {
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(attributes(key(id))))
+            .update(&self.tables.events, key(id))
             .expression_attribute_names("#state", "state")
             .expression_attribute_names("#open", "open")
             .expression_attribute_names("#reason", "reason")
@@ -272,10 +236,7 @@ impl ports::Events for Events {
         reason: &str,
     ) -> Result<(), RetryableError> {
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(attributes(key(id))))
+            .update(&self.tables.events, key(id))
             .update_expression(
                 "SET #reason = :reason, #class = :class, attempts = if_not_exists(attempts, :none) + :one",
             )
@@ -293,95 +254,14 @@ impl ports::Events for Events {
     }
 }
 
-/// What the index has of an event.
+/// An item's key.
 #[derive(Deserialize)]
-struct Indexed {
+struct ItemKey {
     event_id: EventId,
 }
 
-/// What the index has of what an event tells.
-#[derive(Deserialize)]
-struct Told {
-    #[serde(default)]
-    subject: Option<ReferenceState>,
-}
-
-/// The index's attributes that tell a sale and its age.
-#[derive(Deserialize)]
-struct Sale {
-    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
-    received_at: Timestamp,
-    #[serde(default)]
-    subject: Option<ReferenceState>,
-}
-
-impl Events {
-    /// The index's rows at that state, the oldest first.
-    fn query(&self, state: EventState) -> QueryFluentBuilder {
-        self.client
-            .query()
-            .table_name(&self.table)
-            .index_name("open")
-            .key_condition_expression("#open = :state")
-            .expression_attribute_names("#open", "open")
-            .expression_attribute_values(":state", text(state.to_string()))
-    }
-
-    /// What the index has of the events that stand there: the oldest ones, so many at most.
-    async fn indexed<Row: DeserializeOwned>(
-        &self,
-        state: EventState,
-        most: usize,
-    ) -> Result<Vec<Row>, RetryableError> {
-        let mut items = self.query(state).into_paginator().items().send();
-        let mut rows = Vec::new();
-        while rows.len() < most
-            && let Some(item) = items.next().await
-        {
-            let item = item.map_err(|error| classified(SERVICE, &error))?;
-            rows.push(row::from_item(TABLE, item)?);
-        }
-        Ok(rows)
-    }
-}
-
-impl ports::ReferenceStates for Events {
-    async fn subjects(
-        &self,
-        state: EventState,
-        most: usize,
-    ) -> Result<Vec<Option<ReferenceState>>, RetryableError> {
-        let indexed: Vec<Told> = self.indexed(state, most).await?;
-        Ok(indexed.into_iter().map(|row| row.subject).collect())
-    }
-}
-
-impl ports::Sales for Events {
-    async fn oldest_sale(
-        &self,
-        state: EventState,
-        most: usize,
-    ) -> Result<Option<Timestamp>, RetryableError> {
-        let mut items = self.query(state).into_paginator().items().send();
-        for _ in 0..most {
-            let Some(item) = items.next().await else {
-                break;
-            };
-            let item = item.map_err(|error| classified(SERVICE, &error))?;
-            let Sale {
-                received_at,
-                subject,
-            } = row::from_item(TABLE, item)?;
-            if subject.as_ref().is_some_and(reference_state::is_sale) {
-                return Ok(Some(received_at));
-            }
-        }
-        Ok(None)
-    }
-}
-
-impl ports::EventAdmin for Events {
-    async fn reopen(&self, reopening: &Reopening) -> Result<Changed, RetryableError> {
+impl ports::EventAdmin for Store {
+    async fn reopen_event(&self, reopening: &Reopening) -> Result<Changed, RetryableError> {
         let Reopening {
             event_id,
             from,
@@ -392,10 +272,7 @@ impl ports::EventAdmin for Events {
         let mut set =
             "SET #state = :stored, #open = :stored, attempts = :none, note = :note".to_owned();
         let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(attributes(key(event_id))))
+            .update(&self.tables.events, key(event_id))
             .condition_expression("#state = :from")
             .expression_attribute_names("#state", "state")
             .expression_attribute_names("#open", "open")
@@ -423,10 +300,7 @@ impl ports::EventAdmin for Events {
         now: Timestamp,
     ) -> Result<Changed, RetryableError> {
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(attributes(key(id))))
+            .update(&self.tables.events, key(id))
             .update_expression(
                 "SET #state = :dropped, #open = :dropped, note = :note, expires_at = :expiry",
             )
@@ -438,15 +312,6 @@ impl ports::EventAdmin for Events {
             .expression_attribute_values(":note", text(note))
             .expression_attribute_values(":expiry", number(expiry(now, self.retention)));
         guarded(update).await
-    }
-
-    async fn waiting(
-        &self,
-        state: EventState,
-        most: usize,
-    ) -> Result<Vec<EventId>, RetryableError> {
-        let indexed: Vec<Indexed> = self.indexed(state, most).await?;
-        Ok(indexed.into_iter().map(|row| row.event_id).collect())
     }
 
     async fn search(
@@ -461,9 +326,9 @@ impl ports::EventAdmin for Events {
         } = search;
         let filter = "received_at >= :since AND received_at < :before";
         let mut scan = self
-            .client
+            .dynamodb
             .scan()
-            .table_name(&self.table)
+            .table_name(&self.tables.events)
             .limit(ROWS_A_PAGE)
             .set_exclusive_start_key(after.map(|id| attributes(key(id))))
             .expression_attribute_values(":since", number(since.as_second()))
@@ -477,14 +342,14 @@ impl ports::EventAdmin for Events {
         let found = scan
             .send()
             .await
-            .map_err(|error| classified(SERVICE, &error))?;
+            .map_err(|error| classified(DYNAMODB, &error))?;
         let next = found
             .last_evaluated_key
-            .map(|key| row::from_item::<Indexed>(TABLE, key))
+            .map(|key| row::from_item::<ItemKey>(TABLE, key))
             .transpose()?;
         let (mut events, mut unreadable) = (Vec::new(), Vec::new());
         for item in found.items.unwrap_or_default() {
-            let key = row::from_item::<Indexed>(TABLE, item.clone())?;
+            let key = row::from_item::<ItemKey>(TABLE, item.clone())?;
             match read(item) {
                 Ok(event) => events.push(event),
                 // It must not keep us from the others.

@@ -6,9 +6,9 @@ use crate::{
     links, orders, receipts,
     row::{Attributes, Key, attributes},
     stock,
+    store::{DYNAMODB, Store, Tables},
 };
 use aws_sdk_dynamodb::{
-    Client,
     error::SdkError,
     operation::transact_write_items::TransactWriteItemsError,
     types::{KeysAndAttributes, TransactWriteItem},
@@ -23,8 +23,6 @@ use domain::{
 };
 use std::collections::{BTreeSet, HashMap};
 
-const SERVICE: &str = "DynamoDB";
-
 /// `TransactWriteItems` takes 100 actions
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
 pub const MOST_ACTIONS: usize = 100;
@@ -34,30 +32,6 @@ const ACTIONS_A_MOVE: usize = 2;
 pub const MOVES_A_PART: usize = (MOST_ACTIONS - 1) / ACTIONS_A_MOVE;
 /// `BatchGetItem` takes 100 keys, of all tables together.
 const MOST_KEYS: usize = 100;
-
-/// The names of the tables that a commit writes.
-#[derive(Debug, Clone)]
-pub struct Tables {
-    /// Events.
-    pub events: String,
-    /// Orders.
-    pub orders: String,
-    /// Links.
-    pub links: String,
-    /// Stock.
-    pub stock: String,
-    /// Entitlements.
-    pub entitlements: String,
-    /// Receipts.
-    pub receipts: String,
-}
-
-/// The ledger on DynamoDB.
-#[derive(Debug, Clone)]
-pub struct Ledger {
-    client: Client,
-    tables: Tables,
-}
 
 /// What a cancelled transaction means.
 #[derive(Debug, PartialEq, Eq)]
@@ -103,13 +77,7 @@ pub fn first_parts<M>(moves: &[M], others: usize, most: usize) -> (Vec<&[M]>, &[
     (first.chunks(most.max(1)).collect(), last)
 }
 
-impl Ledger {
-    /// The ledger in these tables.
-    #[must_use]
-    pub fn new(client: Client, tables: Tables) -> Self {
-        Self { client, tables }
-    }
-
+impl Store {
     /// The keys to read, each once: DynamoDB refuses a request that names one twice.
     fn keys(&self, read_set: &ReadSet) -> Vec<(&str, Key)> {
         let Tables {
@@ -129,7 +97,7 @@ impl Ledger {
     }
 
     /// Reads items, by table; as many calls as their number asks for, none for none.
-    async fn batch_get(
+    pub(crate) async fn batch_get(
         &self,
         keys: Vec<(&str, Key)>,
     ) -> Result<HashMap<String, Vec<Attributes>>, RetryableError> {
@@ -150,7 +118,7 @@ impl Ledger {
                 if n > MOST_TRIES {
                     let cause = "keys left unread".to_owned();
                     return Err(RetryableError::Away {
-                        service: SERVICE,
+                        service: DYNAMODB,
                         cause,
                         retry_after: None,
                     });
@@ -166,12 +134,12 @@ impl Ledger {
                 });
                 let requests = requests.collect::<Result<_, RetryableError>>()?;
                 let answer = self
-                    .client
+                    .dynamodb
                     .batch_get_item()
                     .set_request_items(Some(requests))
                     .send()
                     .await;
-                let answer = answer.map_err(|error| classified(SERVICE, &error))?;
+                let answer = answer.map_err(|error| classified(DYNAMODB, &error))?;
                 for (table, items) in answer.responses.into_iter().flatten() {
                     found.entry(table).or_default().extend(items);
                 }
@@ -273,7 +241,7 @@ impl Ledger {
                 jitter(n).await;
             }
             let sent = self
-                .client
+                .dynamodb
                 .transact_write_items()
                 .set_transact_items(Some(actions.clone()))
                 .send()
@@ -282,7 +250,7 @@ impl Ledger {
                 return Ok(Committed::Now);
             };
             let SdkError::ServiceError(refusal) = &error else {
-                return Err(classified(SERVICE, &error));
+                return Err(classified(DYNAMODB, &error));
             };
             match refusal.err() {
                 TransactWriteItemsError::TransactionCanceledException(cancelled) => {
@@ -296,14 +264,14 @@ impl Ledger {
                         Verdict::Again => {}
                         Verdict::Broken(code) => {
                             return Err(RetryableError::SetUp {
-                                service: SERVICE,
+                                service: DYNAMODB,
                                 cause: code,
                             });
                         }
                     }
                 }
                 TransactWriteItemsError::TransactionInProgressException(_) => {}
-                _ => return Err(classified(SERVICE, &error)),
+                _ => return Err(classified(DYNAMODB, &error)),
             }
         }
         Err(RetryableError::Raced {
@@ -313,7 +281,7 @@ impl Ledger {
     }
 }
 
-impl ports::Ledger for Ledger {
+impl ports::Ledger for Store {
     async fn read(&self, read_set: &ReadSet) -> Result<Snapshot, RetryableError> {
         let mut found = self.batch_get(self.keys(read_set)).await?;
         let mut of = |table: &str| found.remove(table).unwrap_or_default();

@@ -6,21 +6,24 @@
 mod backlog;
 pub mod batch;
 pub mod client;
-pub mod entitlements;
-pub mod events;
+mod entitlements;
+mod events;
 pub mod failure;
 mod guard;
 pub mod ledger;
 pub mod links;
 pub mod log;
 pub mod mailer;
-pub mod orders;
+mod orders;
 pub mod queue;
-pub mod receipts;
+mod receipts;
 mod row;
 pub mod secrets;
 pub mod settings;
 mod stock;
+mod store;
+
+pub use store::{Queues, Store, Tables};
 
 use domain::ports::Clock;
 use jiff::Timestamp;

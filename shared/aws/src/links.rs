@@ -3,14 +3,11 @@
 //! `address#<hash of the address>`. The mode that the stack began in lies under `stack#mode`.
 
 use crate::{
-    failure::{classified, unbuildable},
     guard::{guarded, put_first},
     row::{self, Attributes, Key, attributes, number, text},
+    store::Store,
 };
-use aws_sdk_dynamodb::{
-    Client,
-    types::{KeysAndAttributes, Put},
-};
+use aws_sdk_dynamodb::types::Put;
 use domain::{
     fulfillment::read_set::{ReadSet, Snapshot},
     ports::{self, Changed},
@@ -25,30 +22,13 @@ use domain::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-const SERVICE: &str = "DynamoDB";
 const TABLE: &str = "Links";
 const PAYMENT: &str = "payment#";
 const REFERENCE: &str = "reference#";
 const ADDRESS: &str = "address#";
 const MODE: &str = "stack#mode";
 
-/// The Links table's marks of addresses.
-#[derive(Debug, Clone)]
-pub struct Marks {
-    client: Client,
-    table: String,
-}
-
-impl Marks {
-    /// Those in the table of that name.
-    #[must_use]
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self {
-            client,
-            table: table.into(),
-        }
-    }
-
+impl Store {
     /// Keeps when something last happened to an address.
     async fn keep_last(
         &self,
@@ -57,10 +37,7 @@ impl Marks {
         at: Timestamp,
     ) -> Result<(), RetryableError> {
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(attributes(address_key(address))))
+            .update(&self.tables.links, address_key(address))
             .update_expression("SET address_hash = :hash, #what = :at")
             .condition_expression("attribute_not_exists(#what) OR #what < :at")
             .expression_attribute_names("#what", what)
@@ -73,45 +50,27 @@ impl Marks {
     }
 }
 
-impl ports::Suppressions for Marks {
+impl ports::Suppressions for Store {
     async fn suppression(
         &self,
         address: &AddressHash,
     ) -> Result<Option<Suppression>, RetryableError> {
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(attributes(address_key(address))))
-            .consistent_read(true)
-            .send()
+        self.row((TABLE, &self.tables.links), address_key(address))
             .await
-            .map_err(|error| classified(SERVICE, &error))?;
-        found
-            .item
-            .map(|item| row::from_item(TABLE, item))
-            .transpose()
     }
 
-    async fn suppress(&self, mark: &Suppression) -> Result<(), RetryableError> {
+    async fn suppress(&self, suppression: &Suppression) -> Result<(), RetryableError> {
         for (what, at) in [
-            ("bounced_at", mark.bounced_at),
-            ("complained_at", mark.complained_at),
-            ("cleared_at", mark.cleared_at),
+            ("bounced_at", suppression.bounced_at),
+            ("complained_at", suppression.complained_at),
+            ("cleared_at", suppression.cleared_at),
         ] {
             if let Some(at) = at {
-                self.keep_last(&mark.address, what, at).await?;
+                self.keep_last(&suppression.address, what, at).await?;
             }
         }
         Ok(())
     }
-}
-
-/// The mode that the stack began in.
-#[derive(Debug, Clone)]
-pub struct FirstMode {
-    client: Client,
-    table: String,
 }
 
 /// Why a function must not start in its mode.
@@ -130,75 +89,40 @@ struct ModeRow {
     mode: Mode,
 }
 
-impl FirstMode {
-    /// The one in the table of that name.
-    #[must_use]
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self {
-            client,
-            table: table.into(),
-        }
-    }
-
-    /// Refuses a mode other than the first, and returns the first.
-    pub async fn check(&self, deployed: Mode) -> Result<Option<Mode>, NoStart> {
-        let first = ports::FirstMode::first(self).await?;
+impl Store {
+    /// The first mode of the stack. Refuses a mode other than the first.
+    pub async fn check_mode(&self, deployed: Mode) -> Result<Option<Mode>, NoStart> {
+        let first = self.first_mode().await?;
         deployed.check(first)?;
         Ok(first)
     }
 
-    /// Makes a mode the first, or refuses it if another one is.
-    pub async fn claim(&self, deployed: Mode) -> Result<(), NoStart> {
-        let first = ports::FirstMode::begin(self, deployed).await?;
+    /// Makes `deployed` the first mode. Refuses it if the stack has another one.
+    pub async fn begin_in_mode(&self, deployed: Mode) -> Result<(), NoStart> {
+        let first = self.keep_first_mode(deployed).await?;
         Ok(deployed.check(Some(first))?)
     }
-}
 
-impl ports::FirstMode for FirstMode {
-    /// A batch of one: this is how the functions' roles may read the table.
-    async fn first(&self) -> Result<Option<Mode>, RetryableError> {
-        let key = KeysAndAttributes::builder()
-            .keys(attributes(mode_key()))
-            .consistent_read(true)
-            .build();
-        let key = key.map_err(|error| unbuildable(&error))?;
-        let answer = self
-            .client
-            .batch_get_item()
-            .request_items(&self.table, key)
-            .send()
-            .await;
-        let answer = answer.map_err(|error| classified(SERVICE, &error))?;
-        if answer
-            .unprocessed_keys
-            .is_some_and(|unread| !unread.is_empty())
-        {
-            let cause = "keys left unread".to_owned();
-            return Err(RetryableError::Away {
-                service: SERVICE,
-                cause,
-                retry_after: None,
-            });
-        }
-        let found = answer
-            .responses
-            .into_iter()
-            .flatten()
-            .flat_map(|(_, items)| items)
-            .next();
-        Ok(found
-            .map(|item| row::from_item::<ModeRow>(TABLE, item))
-            .transpose()?
-            .map(|row| row.mode))
+    /// The first mode, strongly consistent; `None` on a stack that has not begun.
+    ///
+    /// Reads a batch of one, because the functions' roles may read this table only so.
+    pub async fn first_mode(&self) -> Result<Option<Mode>, RetryableError> {
+        let mut found = self
+            .batch_get(vec![(&self.tables.links, mode_key())])
+            .await?;
+        let item = found.remove(&self.tables.links).unwrap_or_default().pop();
+        let row = item.map(|item| row::from_item::<ModeRow>(TABLE, item));
+        Ok(row.transpose()?.map(|row| row.mode))
     }
 
-    async fn begin(&self, mode: Mode) -> Result<Mode, RetryableError> {
+    /// Keeps `mode` as the first mode unless there is one, and returns the first mode.
+    pub async fn keep_first_mode(&self, mode: Mode) -> Result<Mode, RetryableError> {
         let mut item = row::item(TABLE, &ModeRow { mode })?;
         item.extend(attributes(mode_key()));
         let put = self
-            .client
+            .dynamodb
             .put_item()
-            .table_name(&self.table)
+            .table_name(&self.tables.links)
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(link)");
         let there: Option<ModeRow> = put_first(TABLE, put).await?;

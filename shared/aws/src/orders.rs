@@ -4,14 +4,11 @@
 //! `disputed`. Both follow from the rest and are not read back.
 
 use crate::{
-    failure::classified,
     guard::guarded,
-    row::{self, Attributes, Key, attributes, number, text},
+    row::{self, Attributes, Key, number, text},
+    store::Store,
 };
-use aws_sdk_dynamodb::{
-    Client,
-    types::{AttributeValue, Put},
-};
+use aws_sdk_dynamodb::types::{AttributeValue, Put};
 use domain::{
     fulfillment::read_set::{ReadSet, Snapshot},
     ports::{self, Changed},
@@ -24,72 +21,35 @@ use domain::{
 
 const TABLE: &str = "Orders";
 
-/// The Orders table.
-#[derive(Debug, Clone)]
-pub struct Orders {
-    client: Client,
-    table: String,
-}
-
-impl Orders {
-    /// The table of that name.
-    #[must_use]
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self {
-            client,
-            table: table.into(),
-        }
-    }
-}
-
-impl ports::Orders for Orders {
+impl ports::Orders for Store {
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, RetryableError> {
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(attributes(key(id))))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| classified("DynamoDB", &error))?;
-        found.item.map(read).transpose()
+        self.row((TABLE, &self.tables.orders), key(id)).await
     }
-}
 
-impl ports::DeliveryFailures for Orders {
     async fn keep_delivery_failure(
         &self,
         seen: &Order,
         id: &ReceiptId,
         delivery_failure: Option<DeliveryFailure>,
     ) -> Result<Changed, RetryableError> {
-        let mut troubles = seen.delivery_failures.clone();
+        let mut failures = seen.delivery_failures.clone();
         match delivery_failure {
-            Some(delivery_failure) => troubles.insert(id.clone(), delivery_failure),
-            None => troubles.remove(id),
+            Some(delivery_failure) => failures.insert(id.clone(), delivery_failure),
+            None => failures.remove(id),
         };
         let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(attributes(key(&seen.order_id))))
-            .update_expression("SET version = version + :one, delivery_failures = :troubles")
+            .update(&self.tables.orders, key(&seen.order_id))
+            .update_expression("SET version = version + :one, delivery_failures = :failures")
             .condition_expression("version = :seen")
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":seen", number(seen.version))
-            .expression_attribute_values(":troubles", row::value(TABLE, &troubles)?);
+            .expression_attribute_values(":failures", row::value(TABLE, &failures)?);
         guarded(update).await
     }
 }
 
 fn key(id: &OrderId) -> Key {
     Key::from([("order_id", id.to_string())])
-}
-
-/// The order of an item.
-pub(crate) fn read(item: Attributes) -> Result<Order, RetryableError> {
-    row::from_item(TABLE, item)
 }
 
 /// The keys to read.
@@ -100,7 +60,7 @@ pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
 /// Puts what was read by [`keys`] among the rows.
 pub(crate) fn found(items: Vec<Attributes>, rows: &mut Snapshot) -> Result<(), RetryableError> {
     for item in items {
-        rows.order = Some(read(item)?);
+        rows.order = Some(row::from_item(TABLE, item)?);
     }
     Ok(())
 }

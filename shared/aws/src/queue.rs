@@ -1,83 +1,51 @@
 //! SQS: jobs out, failed messages left alone for a while, and what was given up on.
 
-use crate::failure::classified;
+use crate::{
+    failure::classified,
+    store::{SQS, Store},
+};
 use aws_sdk_sqs::{Client, error::SdkError, types::QueueAttributeName};
 use domain::{
-    delivery::job::Job,
+    delivery::job::{FulfillmentJob, Job, ReceiptJob},
     ports::{self, DeadLetter, Delay, Queue},
     values::outcome::RetryableError,
 };
-use std::{marker::PhantomData, time::Duration};
+use std::time::Duration;
 
-const SERVICE: &str = "SQS";
-
-/// A queue to hand jobs to.
-#[derive(Debug)]
-pub struct Jobs<J> {
-    client: Client,
-    url: String,
-    kind: PhantomData<fn(J)>,
-}
-
-impl<J> Jobs<J> {
-    /// The queue at that URL.
-    #[must_use]
-    pub fn new(client: Client, url: impl Into<String>) -> Self {
-        Self {
-            client,
-            url: url.into(),
-            kind: PhantomData,
-        }
-    }
-}
-
-impl<J: Job> Queue<J> for Jobs<J> {
-    async fn send(&self, job: &J) -> Result<(), RetryableError> {
+impl Store {
+    async fn send_job(&self, url: &str, job: &impl Job) -> Result<(), RetryableError> {
         let body = serde_json::to_string(job).map_err(|error| {
             RetryableError::Fault(format!("a job could not be written: {error}"))
         })?;
-        let sent = self
-            .client
-            .send_message()
-            .queue_url(&self.url)
-            .message_body(body)
-            .send()
-            .await;
-        sent.map(drop).map_err(|error| classified(SERVICE, &error))
+        let message = self.sqs.send_message().queue_url(url).message_body(body);
+        let sent = message.send().await;
+        sent.map(drop).map_err(|error| classified(SQS, &error))
     }
 }
 
-/// The queue that a function is fed from.
-#[derive(Debug)]
-pub struct Source {
-    client: Client,
-    url: String,
-}
-
-impl Source {
-    /// The queue at that URL.
-    #[must_use]
-    pub fn new(client: Client, url: impl Into<String>) -> Self {
-        Self {
-            client,
-            url: url.into(),
-        }
+impl Queue<FulfillmentJob> for Store {
+    async fn send(&self, job: &FulfillmentJob) -> Result<(), RetryableError> {
+        self.send_job(&self.queues.fulfillment, job).await
     }
 }
 
-impl Delay for Source {
+impl Queue<ReceiptJob> for Store {
+    async fn send(&self, job: &ReceiptJob) -> Result<(), RetryableError> {
+        self.send_job(&self.queues.receipts, job).await
+    }
+}
+
+impl Delay for Store {
     async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), RetryableError> {
         let changed = self
-            .client
+            .sqs
             .change_message_visibility()
-            .queue_url(&self.url)
+            .queue_url(&self.queues.source)
             .receipt_handle(receipt_handle)
             .visibility_timeout(seconds(by))
             .send()
             .await;
-        changed
-            .map(drop)
-            .map_err(|error| classified(SERVICE, &error))
+        changed.map(drop).map_err(|error| classified(SQS, &error))
     }
 }
 
@@ -120,7 +88,7 @@ impl ports::DeadLetters for DeadLetters {
             .send()
             .await;
         let counts = answer
-            .map_err(|error| classified(SERVICE, &error))?
+            .map_err(|error| classified(SQS, &error))?
             .attributes
             .unwrap_or_default();
         Ok(COUNTS
@@ -140,7 +108,7 @@ impl ports::DeadLetters for DeadLetters {
             .visibility_timeout(seconds(hidden_for))
             .send()
             .await
-            .map_err(|error| classified(SERVICE, &error))?;
+            .map_err(|error| classified(SQS, &error))?;
         let letters = received.messages.unwrap_or_default().into_iter();
         Ok(letters
             .map(|message| DeadLetter {
@@ -161,7 +129,7 @@ impl ports::DeadLetters for DeadLetters {
             {
                 Ok(())
             }
-            Err(error) => Err(classified(SERVICE, &error)),
+            Err(error) => Err(classified(SQS, &error)),
         }
     }
 }

@@ -2,12 +2,11 @@
 //! day lies there under `due#<day>` (UTC) until somebody takes it up.
 
 use crate::{
-    failure::classified,
     guard::guarded,
-    row::{self, Attributes, Key, attributes, number, text},
+    row::{self, Key, number, text},
+    store::Store,
 };
 use aws_sdk_dynamodb::{
-    Client,
     operation::update_item::builders::UpdateItemFluentBuilder,
     types::{AttributeValue, Put},
 };
@@ -20,9 +19,7 @@ use domain::{
     },
 };
 use jiff::{Timestamp, civil::Date, tz::Offset};
-use serde::Deserialize;
 
-const SERVICE: &str = "DynamoDB";
 const TABLE: &str = "Receipts";
 
 /// What a state may bring along. A change sets those of the new state and removes the others.
@@ -35,25 +32,9 @@ const STATE_ATTRIBUTES: [&str; 6] = [
     "sent_at",
 ];
 
-/// The Receipts table.
-#[derive(Debug, Clone)]
-pub struct Receipts {
-    pub(crate) client: Client,
-    pub(crate) table: String,
-}
-
-impl Receipts {
-    /// The table of that name.
-    #[must_use]
-    pub fn new(client: Client, table: impl Into<String>) -> Self {
-        Self {
-            client,
-            table: table.into(),
-        }
-    }
-
+impl Store {
     /// An update to `state`, without its condition.
-    fn change(
+    fn change_receipt(
         &self,
         id: &ReceiptId,
         state: &ReceiptState,
@@ -63,10 +44,7 @@ impl Receipts {
         // Whoever changes it has taken it up: from then on it is owed like any other, whenever it was due.
         given.extend(open(state, None));
         let mut update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .set_key(Some(attributes(key(id))))
+            .update(&self.tables.receipts, key(id))
             .expression_attribute_values(":one", number(1));
         let (mut set, mut remove) = (vec!["version = version + :one".to_owned()], Vec::new());
         for name in STATE_ATTRIBUTES.into_iter().chain(["open"]) {
@@ -105,11 +83,6 @@ pub(crate) fn due(day: Date) -> String {
     format!("due#{day}")
 }
 
-/// The receipt of an item.
-pub(crate) fn read(item: Attributes) -> Result<Receipt, RetryableError> {
-    row::from_item(TABLE, item)
-}
-
 /// The part of a transaction that writes a receipt for the first time.
 pub(crate) fn put(table: &str, receipt: &Receipt) -> Result<Put, RetryableError> {
     let mut item = row::item(TABLE, receipt)?;
@@ -123,21 +96,12 @@ fn seen_version(update: UpdateItemFluentBuilder, seen: &Receipt) -> UpdateItemFl
         .expression_attribute_values(":seen", number(seen.version))
 }
 
-impl ports::Receipts for Receipts {
+impl ports::Receipts for Store {
     async fn receipt(&self, id: &ReceiptId) -> Result<Option<Receipt>, RetryableError> {
-        let found = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .set_key(Some(attributes(key(id))))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| classified(SERVICE, &error))?;
-        found.item.map(read).transpose()
+        self.row((TABLE, &self.tables.receipts), key(id)).await
     }
 
-    async fn claim(
+    async fn acquire_lease(
         &self,
         seen: &Receipt,
         owner: &OwnerToken,
@@ -148,7 +112,7 @@ impl ports::Receipts for Receipts {
             lease_ends_at,
         };
         guarded(seen_version(
-            self.change(&seen.receipt_id, &state, ", attempts = attempts + :one")?,
+            self.change_receipt(&seen.receipt_id, &state, ", attempts = attempts + :one")?,
             seen,
         ))
         .await
@@ -156,41 +120,36 @@ impl ports::Receipts for Receipts {
 
     async fn hold(&self, seen: &Receipt) -> Result<Changed, RetryableError> {
         guarded(seen_version(
-            self.change(&seen.receipt_id, &ReceiptState::Held, "")?,
+            self.change_receipt(&seen.receipt_id, &ReceiptState::Held, "")?,
             seen,
         ))
         .await
     }
 
-    async fn mark(
+    async fn end_lease(
         &self,
         id: &ReceiptId,
         owner: &OwnerToken,
         state: &ReceiptState,
     ) -> Result<Changed, RetryableError> {
         let update = self
-            .change(id, state, "")?
+            .change_receipt(id, state, "")?
             .condition_expression("#state = :leased AND #owner = :me")
             .expression_attribute_values(":leased", text("leased"))
             .expression_attribute_values(":me", text(owner.as_str()));
         guarded(update).await
     }
-}
 
-impl ports::ReceiptUpdates for Receipts {
-    async fn learn(
+    async fn update_mails(
         &self,
         seen: &Receipt,
         update: &ReceiptUpdate,
     ) -> Result<Changed, RetryableError> {
         let statement = match &update.state {
-            Some(state) => self.change(&seen.receipt_id, state, ", mails = :mails")?,
+            Some(state) => self.change_receipt(&seen.receipt_id, state, ", mails = :mails")?,
             // It stands where it stood, and in the index where it was.
             None => self
-                .client
-                .update_item()
-                .table_name(&self.table)
-                .set_key(Some(attributes(key(&seen.receipt_id))))
+                .update(&self.tables.receipts, key(&seen.receipt_id))
                 .update_expression("SET version = version + :one, mails = :mails")
                 .expression_attribute_values(":one", number(1)),
         };
@@ -200,39 +159,8 @@ impl ports::ReceiptUpdates for Receipts {
     }
 }
 
-/// What the index has of a receipt.
-#[derive(Deserialize)]
-struct Indexed {
-    receipt_id: ReceiptId,
-}
-
-impl Receipts {
-    /// What lies in the index under that name: the oldest ones, so many at most.
-    async fn indexed(&self, name: &str, most: usize) -> Result<Vec<ReceiptId>, RetryableError> {
-        let mut items = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .index_name("open")
-            .key_condition_expression("#open = :name")
-            .expression_attribute_names("#open", "open")
-            .expression_attribute_values(":name", text(name))
-            .into_paginator()
-            .items()
-            .send();
-        let mut ids = Vec::new();
-        while ids.len() < most
-            && let Some(item) = items.next().await
-        {
-            let item = item.map_err(|error| classified(SERVICE, &error))?;
-            ids.push(row::from_item::<Indexed>(TABLE, item)?.receipt_id);
-        }
-        Ok(ids)
-    }
-}
-
-impl ports::ReceiptAdmin for Receipts {
-    async fn reopen(
+impl ports::ReceiptAdmin for Store {
+    async fn reopen_receipt(
         &self,
         seen: &Receipt,
         note: &str,
@@ -240,7 +168,7 @@ impl ports::ReceiptAdmin for Receipts {
     ) -> Result<Changed, RetryableError> {
         let again = seen.clone().reopened(note, now);
         let more = ", note = :note, mails = :mails, reopened_at = :reopened_at";
-        let update = self.change(&again.receipt_id, &again.state, more)?;
+        let update = self.change_receipt(&again.receipt_id, &again.state, more)?;
         // It ends with what is removed; without this as well, sweep would not look at it as at a new one.
         let expression = update.get_update_expression().clone().unwrap_or_default();
         let update = update
@@ -254,21 +182,13 @@ impl ports::ReceiptAdmin for Receipts {
         guarded(seen_version(update, seen)).await
     }
 
-    async fn close(&self, seen: &Receipt, note: &str) -> Result<Changed, RetryableError> {
+    async fn close_receipt(&self, seen: &Receipt, note: &str) -> Result<Changed, RetryableError> {
         let closed = seen.clone().closed(note);
-        let update = self.change(&closed.receipt_id, &closed.state, ", note = :note")?;
+        let update = self.change_receipt(&closed.receipt_id, &closed.state, ", note = :note")?;
         guarded(seen_version(
             update.expression_attribute_values(":note", text(note)),
             seen,
         ))
         .await
-    }
-
-    async fn waiting(
-        &self,
-        standing: ReceiptStatus,
-        most: usize,
-    ) -> Result<Vec<ReceiptId>, RetryableError> {
-        self.indexed(&standing.to_string(), most).await
     }
 }

@@ -35,21 +35,20 @@ use crate::{
             CustomerId, EventId, OrderId, OwnerToken, PaymentIntentId, ReceiptId, ReferenceState,
             SubscriptionId,
         },
-        mode::Mode,
         outcome::RetryableError,
         provider::Provider,
     },
 };
 use jiff::Timestamp;
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 /// The time. An argument everywhere else; a port where one piece of work needs it more than once.
-pub trait Clock: Send + Sync {
+pub trait Clock: fmt::Debug + Send + Sync {
     /// Now.
     fn now(&self) -> Timestamp;
 }
 
-impl<C: Clock> Clock for Arc<C> {
+impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now(&self) -> Timestamp {
         (**self).now()
     }
@@ -109,18 +108,6 @@ pub trait Events: Send + Sync {
     ) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
-/// The Events table, by what its events tell.
-pub trait ReferenceStates: Send + Sync {
-    /// What the events tell that stand there, if that is listed ([`EventState::is_open`]), by the index: the oldest
-    /// ones, so many at most.
-    /// `None` of one whose row does not say.
-    fn subjects(
-        &self,
-        state: EventState,
-        most: usize,
-    ) -> impl Future<Output = Result<Vec<Option<ReferenceState>>, RetryableError>> + Send;
-}
-
 /// What has an event decided anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reopening {
@@ -161,7 +148,7 @@ pub struct Found {
 /// The Events table, as an operator uses it.
 pub trait EventAdmin: Send + Sync {
     /// Puts an event back to `stored`, its attempts counted anew, if it still stands where it stood.
-    fn reopen(
+    fn reopen_event(
         &self,
         reopening: &Reopening,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
@@ -173,12 +160,6 @@ pub trait EventAdmin: Send + Sync {
         note: &str,
         now: Timestamp,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
-    /// The events in a state that is listed ([`EventState::is_open`]), by the index: the oldest ones, so many at most.
-    fn waiting(
-        &self,
-        state: EventState,
-        most: usize,
-    ) -> impl Future<Output = Result<Vec<EventId>, RetryableError>> + Send;
     /// Looks through the table, a bounded number of rows a call. Going on after any event that was told tells of those
     /// behind it.
     fn search(
@@ -197,13 +178,20 @@ pub enum Committed {
     Raced,
 }
 
-/// The Orders table, for reading.
+/// The Orders table.
 pub trait Orders: Send + Sync {
     /// Reads an order, strongly consistent.
     fn order(
         &self,
         id: &OrderId,
     ) -> impl Future<Output = Result<Option<Order>, RetryableError>> + Send;
+    /// Sets or removes a receipt's delivery failure on its order, guarded by the version that was read.
+    fn keep_delivery_failure(
+        &self,
+        seen: &Order,
+        id: &ReceiptId,
+        delivery_failure: Option<DeliveryFailure>,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }
 
 /// The Entitlements table, for reading.
@@ -259,90 +247,59 @@ pub trait Receipts: Send + Sync {
         &self,
         id: &ReceiptId,
     ) -> impl Future<Output = Result<Option<Receipt>, RetryableError>> + Send;
-    /// Claims a receipt, guarded by the version that was read. Counts an attempt.
-    fn claim(
+    /// Takes the lease of a receipt, guarded by the version that was read. Counts an attempt.
+    fn acquire_lease(
         &self,
         seen: &Receipt,
         owner: &OwnerToken,
         lease_ends_at: Timestamp,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
-    /// Ends an unknown fate by holding it, guarded by the version that was read.
+    /// Holds a receipt with an unknown outcome, guarded by the version that was read.
     fn hold(&self, seen: &Receipt) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
-    /// Suppressions a claimed receipt, if `owner` still holds the claim.
-    fn mark(
+    /// Ends the lease with a new state, if `owner` still holds the lease.
+    fn end_lease(
         &self,
         id: &ReceiptId,
         owner: &OwnerToken,
         state: &ReceiptState,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
-}
-
-/// The Receipts table, as what SES tells of mails changes it.
-pub trait ReceiptUpdates: Send + Sync {
-    /// Writes what a report has taught, guarded by the version that was read.
-    fn learn(
+    /// Writes the update that a report of SES makes, guarded by the version that was read.
+    fn update_mails(
         &self,
         seen: &Receipt,
         update: &ReceiptUpdate,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }
 
-/// The Orders table, as what SES tells of mails changes it.
-pub trait DeliveryFailures: Send + Sync {
-    /// Keeps on an order what trouble there is with a mail of its, or that there is none, guarded by the version that
-    /// was read.
-    fn keep_delivery_failure(
-        &self,
-        seen: &Order,
-        id: &ReceiptId,
-        delivery_failure: Option<DeliveryFailure>,
-    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
-}
-
-/// The Links table's marks: which addresses are not written to any more, and why.
+/// The suppressed addresses in the Links table.
 pub trait Suppressions: Send + Sync {
-    /// Reads the mark of an address, strongly consistent.
+    /// Reads the suppression of an address, strongly consistent.
     fn suppression(
         &self,
         address: &AddressHash,
     ) -> impl Future<Output = Result<Option<Suppression>, RetryableError>> + Send;
-    /// Merges a mark into what is known of its address.
+    /// Merges a suppression into the row of its address.
     fn suppress(
         &self,
-        mark: &Suppression,
+        suppression: &Suppression,
     ) -> impl Future<Output = Result<(), RetryableError>> + Send;
-}
-
-/// The Links table's row of the mode that this stack began in.
-pub trait FirstMode: Send + Sync {
-    /// Reads it, strongly consistent; `None` on a stack that has not begun.
-    fn first(&self) -> impl Future<Output = Result<Option<Mode>, RetryableError>> + Send;
-    /// Keeps this mode as the first unless there is a first one, and returns the first.
-    fn begin(&self, mode: Mode) -> impl Future<Output = Result<Mode, RetryableError>> + Send;
 }
 
 /// The Receipts table, as an operator uses it.
 pub trait ReceiptAdmin: Send + Sync {
     /// Makes a receipt owed again ([`Receipt::reopened`]), guarded by the version that was read.
-    fn reopen(
+    fn reopen_receipt(
         &self,
         seen: &Receipt,
         note: &str,
         now: Timestamp,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
     /// Closes a receipt ([`Receipt::closed`]), guarded by the version that was read.
-    fn close(
+    fn close_receipt(
         &self,
         seen: &Receipt,
         note: &str,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
-    /// The receipts that stand there, if that is not the end, by the index: the oldest ones, so many at most. Mails for
-    /// a later day are not among them.
-    fn waiting(
-        &self,
-        standing: ReceiptStatus,
-        most: usize,
-    ) -> impl Future<Output = Result<Vec<ReceiptId>, RetryableError>> + Send;
 }
 
 /// How taking a row that lies undone went.
@@ -385,19 +342,42 @@ pub trait Backlogs<P: Backlog>: Send + Sync {
     ) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
-/// The rows that wait, by a table's index, which may lag behind the table.
-pub trait Waiting<S>: Send + Sync {
-    /// Counts the rows at that state, if the index lists it. Stops at `most`.
-    fn count(
+/// The open rows of Events and Receipts, oldest first, by an index that may lag behind its table.
+///
+/// The index lists an event while its state is open ([`EventState::is_open`]) and a receipt until its end. A mail for a
+/// later day is not under its status, only in the backlog of its day. Each method looks at `most` rows at most.
+pub trait OpenRows: Send + Sync {
+    /// The events in that state.
+    fn open_events(
         &self,
-        state: S,
+        state: EventState,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<EventId>, RetryableError>> + Send;
+    /// The receipts with that status.
+    fn open_receipts(
+        &self,
+        status: ReceiptStatus,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<ReceiptId>, RetryableError>> + Send;
+    /// Counts the events in that state.
+    fn count_events(
+        &self,
+        state: EventState,
         most: usize,
     ) -> impl Future<Output = Result<usize, RetryableError>> + Send;
-}
-
-/// The Events table, by the sales among its events.
-pub trait Sales: Send + Sync {
-    /// When the oldest sale ([`crate::delivery::reference_state::is_sale`]) at that state was received, by the index. Looks at `most` events.
+    /// Counts the receipts with that status.
+    fn count_receipts(
+        &self,
+        status: ReceiptStatus,
+        most: usize,
+    ) -> impl Future<Output = Result<usize, RetryableError>> + Send;
+    /// The reference states of the events in that state; `None` for a row that has none.
+    fn reference_states(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<Option<ReferenceState>>, RetryableError>> + Send;
+    /// The time at which the oldest sale ([`crate::delivery::reference_state::is_sale`]) in that state was received.
     fn oldest_sale(
         &self,
         state: EventState,

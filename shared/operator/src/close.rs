@@ -53,7 +53,11 @@ pub async fn close(
                 version: receipt.version,
             });
         }
-        if receipts.close(&receipt, &note.line("closed it")).await? == Changed::Now {
+        if receipts
+            .close_receipt(&receipt, &note.line("closed it"))
+            .await?
+            == Changed::Now
+        {
             return Ok(Closed::Now { from });
         }
     }

@@ -179,7 +179,7 @@ async fn once_more(
                     occurred_at: read.occurred_at,
                     note: note.line(ask.word()),
                 };
-                let changed = events.reopen(&reopening).await?;
+                let changed = events.reopen_event(&reopening).await?;
                 (changed == Changed::Now).then_some(Again::Reopened { from })
             }
         };

@@ -2,7 +2,7 @@
 
 use domain::{
     delivery::stored_event::{EventState, StoredEvent},
-    ports::{Backlogs, DeadLetters, EventAdmin, Events, ReceiptAdmin, Receipts},
+    ports::{Backlogs, DeadLetters, Events, OpenRows, Receipts},
     receipt::{Receipt, ReceiptState, ReceiptStatus},
     upkeep::sweep::ReceiptBacklog,
     values::{
@@ -136,13 +136,13 @@ fn readable<T>(
 /// The events that stand there, oldest first. The index leads to them, their rows say whether it is still so: one read
 /// for each.
 async fn standing(
-    events: &(impl Events + EventAdmin),
+    events: &(impl Events + OpenRows),
     state: EventState,
     most: usize,
     unreadable: &mut Vec<String>,
 ) -> Result<Vec<EventRow>, RetryableError> {
     let mut rows = Vec::new();
-    for id in events.waiting(state, most).await? {
+    for id in events.open_events(state, most).await? {
         let event = readable(&id, events.event(&id).await, unreadable)?;
         rows.extend(
             event
@@ -156,7 +156,7 @@ async fn standing(
 /// The events that a person must decide: the oldest, so many at most. What cannot be read is left out; [`overview`]
 /// names it.
 pub async fn parked(
-    events: &(impl Events + EventAdmin),
+    events: &(impl Events + OpenRows),
     most: usize,
 ) -> Result<Vec<EventRow>, RetryableError> {
     standing(events, EventState::Parked, most, &mut Vec::new()).await
@@ -164,7 +164,7 @@ pub async fn parked(
 
 /// The events that came before then and have not come to an end: the oldest, so many at most of either state.
 async fn stuck(
-    events: &(impl Events + EventAdmin),
+    events: &(impl Events + OpenRows),
     before: Timestamp,
     most: usize,
     unreadable: &mut Vec<String>,
@@ -178,7 +178,7 @@ async fn stuck(
 
 /// The receipts that stand there: the oldest, so many at most. What cannot be read is left out; [`overview`] names it.
 pub async fn receipts(
-    rows: &(impl Receipts + ReceiptAdmin),
+    rows: &(impl Receipts + OpenRows),
     standing: ReceiptStatus,
     most: usize,
 ) -> Result<Vec<ReceiptRow>, RetryableError> {
@@ -186,13 +186,13 @@ pub async fn receipts(
 }
 
 async fn readable_receipts(
-    receipts: &(impl Receipts + ReceiptAdmin),
+    receipts: &(impl Receipts + OpenRows),
     standing: ReceiptStatus,
     most: usize,
     unreadable: &mut Vec<String>,
 ) -> Result<Vec<ReceiptRow>, RetryableError> {
     let mut rows = Vec::new();
-    for id in receipts.waiting(standing, most).await? {
+    for id in receipts.open_receipts(standing, most).await? {
         let receipt = readable(&id, receipts.receipt(&id).await, unreadable)?;
         let receipt = receipt.filter(|receipt| receipt.state.standing() == standing);
         rows.extend(receipt.map(ReceiptRow::from));
@@ -231,8 +231,8 @@ async fn overdue(
 
 /// All that waits: what needs a person, and what came before then and should have come to an end.
 pub async fn overview(
-    events: &(impl Events + EventAdmin),
-    rows: &(impl Receipts + ReceiptAdmin + Backlogs<ReceiptBacklog>),
+    events: &(impl Events + OpenRows),
+    rows: &(impl Receipts + OpenRows + Backlogs<ReceiptBacklog>),
     [fulfillment, mails, feedback]: [&impl DeadLetters; 3],
     before: Timestamp,
     most: usize,

@@ -95,7 +95,7 @@ pub async fn resend(
             Plan::Queue => Some(Resent::Owed),
             Plan::Reopen => {
                 let changed = receipts
-                    .reopen(&receipt, &note.line("had it sent again"), note.at())
+                    .reopen_receipt(&receipt, &note.line("had it sent again"), note.at())
                     .await?;
                 let from = receipt.state.standing();
                 (changed == Changed::Now).then_some(Resent::Now { from })

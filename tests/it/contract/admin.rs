@@ -7,8 +7,8 @@ use super::{
 use domain::{
     delivery::stored_event::{EventState, StoredEvent},
     ports::{
-        Changed, Committed, DeadLetters, EventAdmin, Events as _, Found, Ledger as _, ReceiptAdmin,
-        Receipts as _, Recorded, Reopening, Search, Settlement, Waiting as _,
+        Changed, Committed, DeadLetters, EventAdmin, Events as _, Found, Ledger as _, OpenRows,
+        ReceiptAdmin, Receipts as _, Recorded, Reopening, Search, Settlement,
     },
     receipt::{ReceiptState, ReceiptStatus},
     values::{
@@ -28,24 +28,24 @@ use std::{collections::BTreeSet, time::Duration};
 
 /// The ports of this file, on the same rows as the others.
 trait Desk: On {
-    fn event_desk(&self) -> &impl EventAdmin;
-    fn receipt_desk(&self) -> &impl ReceiptAdmin;
+    fn event_desk(&self) -> &(impl EventAdmin + OpenRows);
+    fn receipt_desk(&self) -> &(impl ReceiptAdmin + OpenRows);
 }
 
 impl Desk for World {
-    fn event_desk(&self) -> &impl EventAdmin {
+    fn event_desk(&self) -> &(impl EventAdmin + OpenRows) {
         self
     }
-    fn receipt_desk(&self) -> &impl ReceiptAdmin {
+    fn receipt_desk(&self) -> &(impl ReceiptAdmin + OpenRows) {
         self
     }
 }
 
 impl Desk for Ports {
-    fn event_desk(&self) -> &impl EventAdmin {
+    fn event_desk(&self) -> &(impl EventAdmin + OpenRows) {
         &self.events
     }
-    fn receipt_desk(&self) -> &impl ReceiptAdmin {
+    fn receipt_desk(&self) -> &(impl ReceiptAdmin + OpenRows) {
         &self.receipts
     }
 }
@@ -94,7 +94,7 @@ async fn parked(on: &impl Desk) -> StoredEvent {
 
 async fn reopen(on: &impl Desk, event: &StoredEvent, from: EventState) -> Changed {
     on.event_desk()
-        .reopen(&reopening(event, from))
+        .reopen_event(&reopening(event, from))
         .await
         .unwrap()
 }
@@ -158,7 +158,10 @@ async fn what_is_reopened_can_be_committed_and_ends_again(on: &impl Desk) {
         occurred_at: Some(Timestamp::from_millisecond(1_760_090_000_750).unwrap()),
         ..reopening(&event, EventState::Unhandled)
     };
-    assert_eq!(on.event_desk().reopen(&reopening).await, Ok(Changed::Now));
+    assert_eq!(
+        on.event_desk().reopen_event(&reopening).await,
+        Ok(Changed::Now)
+    );
     let stored = on.events().event(&event.event_id).await.unwrap().unwrap();
     assert_eq!(stored.event_type.as_deref(), Some("a.type.of.today"));
     assert_eq!(
@@ -268,7 +271,7 @@ async fn what_waits_is_told_by_its_state_the_oldest_first(on: &impl Desk) {
             .map(|event| event.event_id.clone())
             .collect();
         let is_so = async || {
-            let all = on.event_desk().waiting(state, MANY).await?;
+            let all = on.event_desk().open_events(state, MANY).await?;
             let some: Vec<_> = all.into_iter().filter(|id| mine.contains(id)).collect();
             Ok((some == expected).then_some(()))
         };
@@ -292,7 +295,7 @@ async fn what_waits_is_told_by_its_state_the_oldest_first(on: &impl Desk) {
     waiting(EventState::Parked, &[first, second, last]).await;
     assert_eq!(
         on.event_desk()
-            .waiting(EventState::Parked, 2)
+            .open_events(EventState::Parked, 2)
             .await
             .unwrap()
             .len(),
@@ -301,16 +304,16 @@ async fn what_waits_is_told_by_its_state_the_oldest_first(on: &impl Desk) {
     let are_counted = async || {
         let listed = on
             .event_desk()
-            .waiting(EventState::Parked, MANY)
+            .open_events(EventState::Parked, MANY)
             .await?
             .len();
-        Ok((on.events().count(EventState::Parked, MANY).await? == listed).then_some(()))
+        Ok((on.events().count_events(EventState::Parked, MANY).await? == listed).then_some(()))
     };
     until("all that are parked are counted", SOON, are_counted)
         .await
         .unwrap();
     assert_eq!(
-        on.events().count(EventState::Parked, 2).await,
+        on.events().count_events(EventState::Parked, 2).await,
         Ok(2),
         "no further than asked for"
     );
@@ -440,21 +443,27 @@ async fn a_receipt_is_owed_again_for_who_has_seen_it_last(on: &impl Desk) {
     let seen = committed(on).await;
     let id = &seen.receipt_id;
     on.receipts()
-        .claim(&seen, &owner("a"), later())
+        .acquire_lease(&seen, &owner("a"), later())
         .await
         .unwrap();
     assert_eq!(
-        on.receipt_desk().reopen(&seen, "too late", now()).await,
+        on.receipt_desk()
+            .reopen_receipt(&seen, "too late", now())
+            .await,
         Ok(Changed::Raced),
         "somebody sends it"
     );
     let failed = ReceiptState::Failed {
         reason: "SES will not take this address".into(),
     };
-    on.receipts().mark(id, &owner("a"), &failed).await.unwrap();
+    on.receipts()
+        .end_lease(id, &owner("a"), &failed)
+        .await
+        .unwrap();
     let failed = on.receipts().receipt(id).await.unwrap().unwrap();
     let reopened =
-        join_all((0..10).map(|_| on.receipt_desk().reopen(&failed, "mended", later()))).await;
+        join_all((0..10).map(|_| on.receipt_desk().reopen_receipt(&failed, "mended", later())))
+            .await;
     assert_eq!(
         reopened
             .iter()
@@ -473,11 +482,11 @@ async fn a_receipt_is_owed_again_for_who_has_seen_it_last(on: &impl Desk) {
     );
     // The note outlives what comes of it.
     on.receipts()
-        .claim(&unsent, &owner("b"), later())
+        .acquire_lease(&unsent, &owner("b"), later())
         .await
         .unwrap();
     on.receipts()
-        .mark(
+        .end_lease(
             id,
             &owner("b"),
             &ReceiptState::Withdrawn {
@@ -512,7 +521,7 @@ async fn receipts_that_wait_are_told_by_where_they_stand(on: &impl Desk) {
             ] {
                 if on
                     .receipt_desk()
-                    .waiting(standing, MANY)
+                    .open_receipts(standing, MANY)
                     .await?
                     .contains(id)
                 {
@@ -528,21 +537,24 @@ async fn receipts_that_wait_are_told_by_where_they_stand(on: &impl Desk) {
     };
     let counted = async |at: ReceiptStatus| {
         let is_so = async || {
-            let listed = on.receipt_desk().waiting(at, MANY).await?.len();
-            Ok((listed > 0 && on.receipts().count(at, MANY).await? == listed).then_some(()))
+            let listed = on.receipt_desk().open_receipts(at, MANY).await?.len();
+            Ok(
+                (listed > 0 && on.receipts().count_receipts(at, MANY).await? == listed)
+                    .then_some(()),
+            )
         };
         until(&format!("all that are {at} are counted"), SOON, is_so)
             .await
             .unwrap();
         assert_eq!(
-            on.receipts().count(at, 1).await,
+            on.receipts().count_receipts(at, 1).await,
             Ok(1),
             "no further than asked for"
         );
     };
     stands(ReceiptStatus::Unsent).await;
     on.receipts()
-        .claim(&receipt, &owner("a"), later())
+        .acquire_lease(&receipt, &owner("a"), later())
         .await
         .unwrap();
     stands(ReceiptStatus::Leased).await;
@@ -552,17 +564,17 @@ async fn receipts_that_wait_are_told_by_where_they_stand(on: &impl Desk) {
     counted(ReceiptStatus::Held).await;
     let held = on.receipts().receipt(id).await.unwrap().unwrap();
     on.receipt_desk()
-        .reopen(&held, "it did not come", now())
+        .reopen_receipt(&held, "it did not come", now())
         .await
         .unwrap();
     stands(ReceiptStatus::Unsent).await;
     let unsent = on.receipts().receipt(id).await.unwrap().unwrap();
     on.receipts()
-        .claim(&unsent, &owner("b"), later())
+        .acquire_lease(&unsent, &owner("b"), later())
         .await
         .unwrap();
     on.receipts()
-        .mark(
+        .end_lease(
             id,
             &owner("b"),
             &ReceiptState::Failed {
@@ -575,27 +587,29 @@ async fn receipts_that_wait_are_told_by_where_they_stand(on: &impl Desk) {
     counted(ReceiptStatus::Failed).await;
     let failed = on.receipts().receipt(id).await.unwrap().unwrap();
     assert_eq!(
-        on.receipt_desk().close(&held, "too late").await,
+        on.receipt_desk().close_receipt(&held, "too late").await,
         Ok(Changed::Raced)
     );
     assert_eq!(
-        on.receipt_desk().close(&failed, "sent by post").await,
+        on.receipt_desk()
+            .close_receipt(&failed, "sent by post")
+            .await,
         Ok(Changed::Now)
     );
     stands(ReceiptStatus::Withdrawn).await;
     let closed = on.receipts().receipt(id).await.unwrap().unwrap();
     assert_eq!(closed, failed.closed("sent by post"));
     on.receipt_desk()
-        .reopen(&closed, "mended", now())
+        .reopen_receipt(&closed, "mended", now())
         .await
         .unwrap();
     let unsent = on.receipts().receipt(id).await.unwrap().unwrap();
     on.receipts()
-        .claim(&unsent, &owner("c"), later())
+        .acquire_lease(&unsent, &owner("c"), later())
         .await
         .unwrap();
     on.receipts()
-        .mark(
+        .end_lease(
             id,
             &owner("c"),
             &ReceiptState::Withdrawn {

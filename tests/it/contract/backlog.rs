@@ -6,7 +6,7 @@ use domain::{
     fulfillment::commit::Commit,
     ports::{
         Backlogs as _, Changed, Committed, EventAdmin as _, Events as _, Ledger as _,
-        Receipts as _, ReferenceStates as _, Reserved, Sales as _, Settlement,
+        OpenRows as _, Receipts as _, Reserved, Settlement,
     },
     receipt::{Receipt, ReceiptState},
     upkeep::sweep::{Backlog, BacklogItem, Due, EventBacklog, REST, ReceiptBacklog, SELDOM, TRIES},
@@ -287,7 +287,9 @@ pub(super) async fn a_claim_is_swept_once_it_is_over(on: &impl On) {
         "nobody has claimed it"
     );
     assert_eq!(
-        on.receipts().claim(&seen, &owner("a"), later()).await,
+        on.receipts()
+            .acquire_lease(&seen, &owner("a"), later())
+            .await,
         Ok(Changed::Now)
     );
     assert_eq!(
@@ -310,7 +312,7 @@ pub(super) async fn a_claim_is_swept_once_it_is_over(on: &impl On) {
     // Whoever had read it before can still claim it; and the second claim has a message of its own.
     let (second, ends_at) = (owner("b"), later() + REST * 2);
     assert_eq!(
-        on.receipts().claim(&swept, &second, ends_at).await,
+        on.receipts().acquire_lease(&swept, &second, ends_at).await,
         Ok(Changed::Now)
     );
     assert_eq!(take(place, ends_at + REST).await, Reserved::NotNow);
@@ -323,7 +325,7 @@ pub(super) async fn a_claim_is_swept_once_it_is_over(on: &impl On) {
         sent_at: now(),
     };
     assert_eq!(
-        on.receipts().mark(id, &second, &sent).await,
+        on.receipts().end_lease(id, &second, &sent).await,
         Ok(Changed::Now)
     );
     for place in [place, ReceiptBacklog::Unsent] {
@@ -341,14 +343,14 @@ pub(super) async fn a_receipt_that_was_given_back_has_its_tries_first(on: &impl 
             .unwrap()
     };
     on.receipts()
-        .claim(&tried, &owner("a"), later())
+        .acquire_lease(&tried, &owner("a"), later())
         .await
         .unwrap();
     let again = ReceiptState::Unsent {
         reason: Some("SES is away: Throttling".into()),
     };
     on.receipts()
-        .mark(&tried.receipt_id, &owner("a"), &again)
+        .end_lease(&tried.receipt_id, &owner("a"), &again)
         .await
         .unwrap();
     assert_eq!(take(&fresh, now() + REST - SECOND).await, Reserved::NotNow);
@@ -384,11 +386,14 @@ pub(super) async fn a_mail_for_a_later_day_is_taken_when_it_is_due(on: &impl On)
     assert_eq!(take(place, due_at + REST).await, Reserved::NotNow);
     // Whoever takes it up owes it like any other.
     on.receipts()
-        .claim(&notice, &owner("a"), due_at + REST)
+        .acquire_lease(&notice, &owner("a"), due_at + REST)
         .await
         .unwrap();
     let again = ReceiptState::Unsent { reason: None };
-    on.receipts().mark(id, &owner("a"), &again).await.unwrap();
+    on.receipts()
+        .end_lease(id, &owner("a"), &again)
+        .await
+        .unwrap();
     assert_eq!(take(place, due_at + SELDOM * 2).await, Reserved::NotNow);
     assert_eq!(
         take(ReceiptBacklog::Unsent, due_at + SELDOM * 2).await,
@@ -410,7 +415,7 @@ pub(super) async fn what_an_event_tells_is_found_while_it_waits(on: &impl On) {
             EventState::Processed,
         ] {
             let is_so = async || {
-                let facts = on.events().subjects(other, MOST).await.unwrap();
+                let facts = on.events().reference_states(other, MOST).await.unwrap();
                 let is_there = facts.contains(&Some(subject.clone()));
                 Ok((is_there == (state == Some(other))).then_some(()))
             };
@@ -427,7 +432,7 @@ pub(super) async fn what_an_event_tells_is_found_while_it_waits(on: &impl On) {
     stands_at(Some(EventState::Stored)).await;
     assert_eq!(
         on.events()
-            .subjects(EventState::Stored, 1)
+            .reference_states(EventState::Stored, 1)
             .await
             .unwrap()
             .len(),

@@ -280,7 +280,10 @@ async fn an_event_is_released_or_replayed_by_hand_as_by_code_on_dynamodb() {
             occurred_at: None,
             note,
         };
-        assert_eq!(hand.ports.events.reopen(&reopening).await, Ok(Changed::Now));
+        assert_eq!(
+            hand.ports.events.reopen_event(&reopening).await,
+            Ok(Changed::Now)
+        );
         let by_hand = || update(&commands, &[("EVENT", id.as_str())], "");
         hand.leaves_the_same(&place, before, by_hand, &["note"])
             .await;
@@ -343,11 +346,11 @@ async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
         let id = unsent.receipt_id.clone();
         ports
             .receipts
-            .claim(&unsent, &owner("a"), later())
+            .acquire_lease(&unsent, &owner("a"), later())
             .await
             .unwrap();
         let ended = if let Some(state) = state {
-            ports.receipts.mark(&id, &owner("a"), &state).await
+            ports.receipts.end_lease(&id, &owner("a"), &state).await
         } else {
             let claimed = ports.receipts.receipt(&id).await.unwrap().unwrap();
             ports.receipts.hold(&claimed).await
@@ -357,7 +360,7 @@ async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
         let before = hand.read(&place).await.unwrap();
         let seen = ports.receipts.receipt(&id).await.unwrap().unwrap();
         assert_eq!(
-            ports.receipts.reopen(&seen, "by code", now()).await,
+            ports.receipts.reopen_receipt(&seen, "by code", now()).await,
             Ok(Changed::Now)
         );
         let commands = from_state(SEND_AGAIN, "held", from);
@@ -380,13 +383,16 @@ async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
     for from in ["held", "failed"] {
         let unsent = committed(&hand.ports).await;
         let id = unsent.receipt_id.clone();
-        receipts.claim(&unsent, &owner("a"), later()).await.unwrap();
+        receipts
+            .acquire_lease(&unsent, &owner("a"), later())
+            .await
+            .unwrap();
         let claimed = receipts.receipt(&id).await.unwrap().unwrap();
         if from == "held" {
             receipts.hold(&claimed).await.unwrap();
         } else {
             receipts
-                .mark(
+                .end_lease(
                     &id,
                     &owner("a"),
                     &ReceiptState::Failed {
@@ -399,7 +405,10 @@ async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
         let place = ("ReceiptsTable", key("receipt_id", &id));
         let before = hand.read(&place).await.unwrap();
         let seen = receipts.receipt(&id).await.unwrap().unwrap();
-        assert_eq!(receipts.close(&seen, "by code").await, Ok(Changed::Now));
+        assert_eq!(
+            receipts.close_receipt(&seen, "by code").await,
+            Ok(Changed::Now)
+        );
         let commands = from_state(CLOSE, "held", from);
         let by_hand = || update(&commands, &[("RECEIPT", id.as_str())], "");
         hand.leaves_the_same(&place, before, by_hand, &["note"])

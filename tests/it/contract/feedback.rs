@@ -2,10 +2,7 @@
 
 use super::{On, committed, dynamodb, later, memory, now, owner, unique};
 use domain::{
-    ports::{
-        Changed, DeliveryFailures, Orders as _, ReceiptAdmin, ReceiptUpdates, Receipts as _,
-        Suppressions,
-    },
+    ports::{Changed, OpenRows, Orders, ReceiptAdmin, Receipts, Suppressions},
     receipt::{
         Receipt, ReceiptState, ReceiptStatus,
         feedback::{AddressHash, Mails, ReceiptUpdate, Report, ReportKind, Suppression, settle},
@@ -19,20 +16,20 @@ use std::time::Duration;
 
 /// The ports of this file, on the same rows as the others.
 trait Told: On {
-    fn lessons(&self) -> &impl ReceiptUpdates;
-    fn troubles(&self) -> &impl DeliveryFailures;
+    fn lessons(&self) -> &impl Receipts;
+    fn troubles(&self) -> &impl Orders;
     fn marks(&self) -> &impl Suppressions;
-    fn desk(&self) -> &impl ReceiptAdmin;
+    fn desk(&self) -> &(impl ReceiptAdmin + OpenRows);
 }
 
 impl Told for World {
-    fn desk(&self) -> &impl ReceiptAdmin {
+    fn desk(&self) -> &(impl ReceiptAdmin + OpenRows) {
         self
     }
-    fn lessons(&self) -> &impl ReceiptUpdates {
+    fn lessons(&self) -> &impl Receipts {
         self
     }
-    fn troubles(&self) -> &impl DeliveryFailures {
+    fn troubles(&self) -> &impl Orders {
         self
     }
     fn marks(&self) -> &impl Suppressions {
@@ -41,13 +38,13 @@ impl Told for World {
 }
 
 impl Told for Ports {
-    fn desk(&self) -> &impl ReceiptAdmin {
+    fn desk(&self) -> &(impl ReceiptAdmin + OpenRows) {
         &self.receipts
     }
-    fn lessons(&self) -> &impl ReceiptUpdates {
+    fn lessons(&self) -> &impl Receipts {
         &self.receipts
     }
-    fn troubles(&self) -> &impl DeliveryFailures {
+    fn troubles(&self) -> &impl Orders {
         &self.orders
     }
     fn marks(&self) -> &impl Suppressions {
@@ -82,7 +79,7 @@ fn update(receipt: &Receipt, kind: ReportKind) -> ReceiptUpdate {
 }
 
 async fn learn(on: &impl Told, seen: &Receipt, update: &ReceiptUpdate) -> Changed {
-    on.lessons().learn(seen, update).await.unwrap()
+    on.lessons().update_mails(seen, update).await.unwrap()
 }
 
 async fn read(on: &impl Told, id: &ReceiptId) -> Receipt {
@@ -103,7 +100,9 @@ async fn a_lesson_is_learned_by_who_has_seen_the_receipt_last(on: &impl Told) {
     // A claim in between.
     let seen = committed(on).await;
     assert_eq!(
-        on.receipts().claim(&seen, &owner("a"), later()).await,
+        on.receipts()
+            .acquire_lease(&seen, &owner("a"), later())
+            .await,
         Ok(Changed::Now)
     );
     assert_eq!(learn(on, &seen, &update).await, Changed::Raced);
@@ -153,7 +152,9 @@ async fn a_lesson_comes_back_as_it_was(on: &impl Told) {
 async fn a_claimant_may_mark_after_a_lesson_that_left_its_claim(on: &impl Told) {
     let seen = committed(on).await;
     assert_eq!(
-        on.receipts().claim(&seen, &owner("a"), later()).await,
+        on.receipts()
+            .acquire_lease(&seen, &owner("a"), later())
+            .await,
         Ok(Changed::Now)
     );
     let claimed = read(on, &seen.receipt_id).await;
@@ -169,7 +170,7 @@ async fn a_claimant_may_mark_after_a_lesson_that_left_its_claim(on: &impl Told) 
     };
     assert_eq!(
         on.receipts()
-            .mark(&seen.receipt_id, &owner("a"), &sent)
+            .end_lease(&seen.receipt_id, &owner("a"), &sent)
             .await,
         Ok(Changed::Now)
     );
@@ -178,7 +179,9 @@ async fn a_claimant_may_mark_after_a_lesson_that_left_its_claim(on: &impl Told) 
 async fn a_settled_receipt_can_be_neither_claimed_nor_marked(on: &impl Told) {
     let seen = committed(on).await;
     assert_eq!(
-        on.receipts().claim(&seen, &owner("a"), later()).await,
+        on.receipts()
+            .acquire_lease(&seen, &owner("a"), later())
+            .await,
         Ok(Changed::Now)
     );
     let claimed = read(on, &seen.receipt_id).await;
@@ -187,7 +190,9 @@ async fn a_settled_receipt_can_be_neither_claimed_nor_marked(on: &impl Told) {
         Changed::Now
     );
     assert_eq!(
-        on.receipts().claim(&claimed, &owner("b"), later()).await,
+        on.receipts()
+            .acquire_lease(&claimed, &owner("b"), later())
+            .await,
         Ok(Changed::Raced)
     );
     assert_eq!(on.receipts().hold(&claimed).await, Ok(Changed::Raced));
@@ -197,7 +202,7 @@ async fn a_settled_receipt_can_be_neither_claimed_nor_marked(on: &impl Told) {
     };
     assert_eq!(
         on.receipts()
-            .mark(&seen.receipt_id, &owner("a"), &other)
+            .end_lease(&seen.receipt_id, &owner("a"), &other)
             .await,
         Ok(Changed::Raced)
     );
@@ -313,7 +318,9 @@ async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl Told) {
     let seen = committed(on).await;
     let id = &seen.receipt_id;
     assert_eq!(
-        on.receipts().claim(&seen, &owner("a"), later()).await,
+        on.receipts()
+            .acquire_lease(&seen, &owner("a"), later())
+            .await,
         Ok(Changed::Now)
     );
     let sent = ReceiptState::Sent {
@@ -321,7 +328,7 @@ async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl Told) {
         sent_at: now(),
     };
     assert_eq!(
-        on.receipts().mark(id, &owner("a"), &sent).await,
+        on.receipts().end_lease(id, &owner("a"), &sent).await,
         Ok(Changed::Now)
     );
     let row = read(on, id).await;
@@ -331,7 +338,9 @@ async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl Told) {
     );
     let row = read(on, id).await;
     assert_eq!(
-        on.desk().reopen(&row, "it did not come", later()).await,
+        on.desk()
+            .reopen_receipt(&row, "it did not come", later())
+            .await,
         Ok(Changed::Now)
     );
     let again = read(on, id).await;
@@ -368,7 +377,12 @@ async fn stands(on: &impl Told, id: &ReceiptId, at: Option<ReceiptStatus>) {
             ReceiptStatus::Failed,
             ReceiptStatus::Held,
         ] {
-            if on.desk().waiting(standing, 1_000_000).await?.contains(id) {
+            if on
+                .desk()
+                .open_receipts(standing, 1_000_000)
+                .await?
+                .contains(id)
+            {
                 found.push(standing);
             }
         }

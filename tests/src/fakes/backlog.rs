@@ -6,7 +6,7 @@ use domain::{
         reference_state::is_sale,
         stored_event::{EventState, StoredEvent},
     },
-    ports::{Backlogs, ReferenceStates, Reserved, Sales, Waiting},
+    ports::{Backlogs, OpenRows, Reserved},
     receipt::{Receipt, ReceiptState, ReceiptStatus},
     upkeep::sweep::{self, Due, EventBacklog, ReceiptBacklog},
     values::{
@@ -16,7 +16,7 @@ use domain::{
     },
 };
 use jiff::{Timestamp, tz::Offset};
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// When rows were queued again last: what the tables keep on them.
 #[derive(Debug, Clone, Default)]
@@ -94,8 +94,75 @@ fn give_back<Id: Ord + Clone>(
     }
 }
 
-impl ReferenceStates for World {
-    async fn subjects(
+/// The index's key of a receipt, unless that is a day.
+pub(super) fn kept_under(receipt: &Receipt) -> Option<ReceiptStatus> {
+    let is_due = matches!(receipt_lies_at(receipt), Some((ReceiptBacklog::Due(_), _)));
+    Some(receipt.state.standing()).filter(|standing| standing.is_waiting() && !is_due)
+}
+
+impl OpenRows for World {
+    async fn open_events(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> Result<Vec<EventId>, RetryableError> {
+        self.look_up("event_desk.waiting", |kept| {
+            let is_waiting = |shown: &EventState| *shown == state && state.is_open();
+            let waiting = kept.indexed_events().filter(|(_, shown)| is_waiting(shown));
+            let mut waiting: Vec<&StoredEvent> = waiting.map(|(event, _)| event).collect();
+            waiting.sort_by_key(|event| (event.received_at, &event.event_id));
+            waiting
+                .iter()
+                .take(most)
+                .map(|event| event.event_id.clone())
+                .collect()
+        })
+        .await
+    }
+
+    async fn open_receipts(
+        &self,
+        status: ReceiptStatus,
+        most: usize,
+    ) -> Result<Vec<ReceiptId>, RetryableError> {
+        let is_waiting = |receipt: &Cow<'_, Receipt>| kept_under(receipt) == Some(status);
+        self.look_up("receipt_desk.waiting", |kept| {
+            let mut waiting: Vec<_> = kept.indexed_receipts().filter(is_waiting).collect();
+            waiting.sort_by_key(|receipt| (receipt.created_at, receipt.receipt_id.clone()));
+            waiting
+                .iter()
+                .take(most)
+                .map(|receipt| receipt.receipt_id.clone())
+                .collect()
+        })
+        .await
+    }
+
+    async fn count_events(&self, state: EventState, most: usize) -> Result<usize, RetryableError> {
+        self.look_up("waiting.events", |kept| {
+            let there = kept
+                .indexed_events()
+                .filter(|(_, shown)| *shown == state && state.is_open());
+            there.take(most).count()
+        })
+        .await
+    }
+
+    async fn count_receipts(
+        &self,
+        standing: ReceiptStatus,
+        most: usize,
+    ) -> Result<usize, RetryableError> {
+        self.look_up("waiting.receipts", |kept| {
+            kept.indexed_receipts()
+                .filter(|receipt| kept_under(receipt) == Some(standing))
+                .take(most)
+                .count()
+        })
+        .await
+    }
+
+    async fn reference_states(
         &self,
         state: EventState,
         most: usize,
@@ -115,39 +182,7 @@ impl ReferenceStates for World {
         })
         .await
     }
-}
 
-impl Waiting<EventState> for World {
-    async fn count(&self, state: EventState, most: usize) -> Result<usize, RetryableError> {
-        self.look_up("waiting.events", |kept| {
-            let there = kept
-                .indexed_events()
-                .filter(|(_, shown)| *shown == state && state.is_open());
-            there.take(most).count()
-        })
-        .await
-    }
-}
-
-impl Waiting<ReceiptStatus> for World {
-    async fn count(&self, standing: ReceiptStatus, most: usize) -> Result<usize, RetryableError> {
-        self.look_up("waiting.receipts", |kept| {
-            kept.indexed_receipts()
-                .filter(|receipt| kept_under(receipt) == Some(standing))
-                .take(most)
-                .count()
-        })
-        .await
-    }
-}
-
-/// The index's key of a receipt, unless that is a day.
-pub(super) fn kept_under(receipt: &Receipt) -> Option<ReceiptStatus> {
-    let is_due = matches!(receipt_lies_at(receipt), Some((ReceiptBacklog::Due(_), _)));
-    Some(receipt.state.standing()).filter(|standing| standing.is_waiting() && !is_due)
-}
-
-impl Sales for World {
     async fn oldest_sale(
         &self,
         state: EventState,

@@ -54,7 +54,7 @@ pub struct Broken {
 pub struct Stage {
     bundle: Bundle,
     sweep: SweepOver,
-    reconcile: Reconcile<World, World, World, World, World, World>,
+    reconcile: Reconcile<World, World>,
     runtime: Runtime,
 }
 

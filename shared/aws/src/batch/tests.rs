@@ -13,6 +13,7 @@ const INVOCATION: Invocation<'_> = Invocation {
 };
 
 /// At the beginning of the invocation, whatever happens.
+#[derive(Debug)]
 struct Beginning;
 
 impl Clock for Beginning {
@@ -306,6 +307,7 @@ impl Delay for Deaf {
 }
 
 /// The time that tokio's paused clock tells.
+#[derive(Debug)]
 struct Ticking(tokio::time::Instant);
 
 impl Clock for Ticking {

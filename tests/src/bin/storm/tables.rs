@@ -1,9 +1,11 @@
 //! Whole tables, as they lie there, and what an operator does about what was given up or set aside.
 
-use aws::queue::{DeadLetters, Jobs};
+use aws::{Store, queue::DeadLetters};
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
     delivery::job::{FulfillmentJob, Job, ReceiptJob},
+    ports::Queue,
     values::class::Class,
 };
 use jiff::Timestamp;
@@ -168,17 +170,19 @@ impl Desk {
     pub(crate) async fn redrive(&self) -> Result<usize, PlayError> {
         let queues = &self.stack.queues;
         let events = self
-            .moved::<FulfillmentJob>(&queues.fulfillment_dead_letter, &queues.fulfillment)
+            .moved::<FulfillmentJob>(&queues.fulfillment_dead_letter)
             .await?;
         let receipts = self
-            .moved::<ReceiptJob>(&queues.receipt_dead_letter, &queues.receipt)
+            .moved::<ReceiptJob>(&queues.receipt_dead_letter)
             .await?;
         Ok(events + receipts)
     }
 
-    async fn moved<J: Job>(&self, dead: &str, queue: &str) -> Result<usize, PlayError> {
+    async fn moved<J: Job>(&self, dead: &str) -> Result<usize, PlayError>
+    where
+        Store: Queue<J>,
+    {
         let letters = DeadLetters::new(self.sqs.clone(), dead);
-        let queue = Jobs::<J>::new(self.sqs.clone(), queue);
         let bounds = Bounds {
             dry_run: false,
             messages: usize::MAX,
@@ -186,7 +190,7 @@ impl Desk {
         };
         let redriven = redrive(
             &letters,
-            &queue,
+            &self.ports.events,
             &bounds,
             &mut Pace::per_second(NonZeroU32::MAX),
         )
@@ -225,11 +229,10 @@ impl Desk {
     /// Releases all parked events.
     pub(crate) async fn release(&self) -> Result<BTreeMap<String, Why>, PlayError> {
         let events = &self.ports.events;
-        let queue = Jobs::new(self.sqs.clone(), &self.stack.queues.fulfillment);
         let note = Note::new("storm", "all is well again", Timestamp::now()).map_err(failed)?;
         let mut released = BTreeMap::new();
         for row in parked(events, usize::MAX).await? {
-            match release(events, &queue, &row.event_id, &note).await? {
+            match release(events, events, &row.event_id, &note).await? {
                 Again::Reopened { .. } | Again::Queued { .. } => {
                     let (what, reason) = (
                         row.event_type.unwrap_or_default(),

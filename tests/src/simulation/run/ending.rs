@@ -10,7 +10,7 @@ use domain::{
         job::{FulfillmentJob, ReceiptJob},
         stored_event::{EventState, StoredEvent},
     },
-    ports::{Clock as _, EventAdmin},
+    ports::{Clock as _, OpenRows},
     receipt::Receipt,
 };
 use jiff::SignedDuration;
@@ -116,7 +116,7 @@ impl Run<'_> {
             redrive::redrive::<FulfillmentJob>(&jobs, &world, &bounds, &mut pace).await;
             redrive::redrive::<ReceiptJob>(&receipts, &world, &bounds, &mut pace).await;
             // What fails, or the index does not show yet, is looked after another day.
-            let parked = EventAdmin::waiting(&world, EventState::Parked, 1_000)
+            let parked = OpenRows::open_events(&world, EventState::Parked, 1_000)
                 .await
                 .unwrap_or_default();
             if let Ok(note) = Note::new("somebody", "a simulated day", now) {

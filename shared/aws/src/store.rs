@@ -1,0 +1,99 @@
+//! One stack's tables and queues, as one value that implements the ports.
+//!
+//! Each table's keys and expressions are in the table's own file.
+
+use crate::{
+    failure::classified,
+    row::{self, Attributes, Key, attributes},
+};
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use domain::values::outcome::RetryableError;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+pub(crate) const DYNAMODB: &str = "DynamoDB";
+pub(crate) const SQS: &str = "SQS";
+
+/// The names of the tables. A function sets only those that it uses.
+#[derive(Debug, Clone, Default)]
+pub struct Tables {
+    pub events: String,
+    pub orders: String,
+    pub links: String,
+    pub stock: String,
+    pub entitlements: String,
+    pub receipts: String,
+}
+
+/// The URLs of the queues. A function sets only those that it uses.
+#[derive(Debug, Clone, Default)]
+pub struct Queues {
+    pub fulfillment: String,
+    pub receipts: String,
+    /// The queue that invokes the function.
+    pub source: String,
+}
+
+/// The tables and queues of one stack.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
+    pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) tables: Tables,
+    pub(crate) queues: Queues,
+    pub(crate) retention: Duration,
+}
+
+impl Store {
+    /// A store that keeps ended events forever.
+    #[must_use]
+    pub fn new(config: &SdkConfig, tables: Tables, queues: Queues) -> Self {
+        Self {
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            sqs: aws_sdk_sqs::Client::new(config),
+            tables,
+            queues,
+            retention: Duration::MAX,
+        }
+    }
+
+    /// The same store. It keeps an ended event for `retention` after its end.
+    #[must_use]
+    pub fn with_retention(self, retention: Duration) -> Self {
+        Self { retention, ..self }
+    }
+
+    /// Reads an item, strongly consistent.
+    pub(crate) async fn item(
+        &self,
+        table: &str,
+        key: Key,
+    ) -> Result<Option<Attributes>, RetryableError> {
+        let get = self
+            .dynamodb
+            .get_item()
+            .table_name(table)
+            .set_key(Some(attributes(key)));
+        let found = get.consistent_read(true).send().await;
+        Ok(found.map_err(|error| classified(DYNAMODB, &error))?.item)
+    }
+
+    /// Reads a row, strongly consistent. `name` is for errors.
+    pub(crate) async fn row<T: DeserializeOwned>(
+        &self,
+        (name, table): (&'static str, &str),
+        key: Key,
+    ) -> Result<Option<T>, RetryableError> {
+        let item = self.item(table, key).await?;
+        item.map(|item| row::from_item(name, item)).transpose()
+    }
+
+    /// An update of one item, without its expressions.
+    pub(crate) fn update(&self, table: &str, key: Key) -> UpdateItemFluentBuilder {
+        self.dynamodb
+            .update_item()
+            .table_name(table)
+            .set_key(Some(attributes(key)))
+    }
+}
