@@ -67,13 +67,15 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
     if parameters.get("KmsKeyArn") == NEW_KEY:
         parameters["KmsKeyArn"] = aws.create_key(endpoint)
     built = deploy(endpoint, parameters, place)
-    outputs = aws.stack_outputs(endpoint, STACK_NAME)
-    aws.put_secret(endpoint, outputs["FlexWebhookSecretsName"], {"webhook_secrets": [flex["webhook_secret"]]})
-    aws.put_secret(endpoint, outputs["FlexApiKeyName"], {"api_key": flex["api_key"]})
+    url = aws.stack_outputs(endpoint, STACK_NAME)["WebhookUrl"]
+    # A queue's physical id is its URL.
+    resources = {logical: physical for logical, (_, physical) in aws.stack_resources(endpoint, STACK_NAME).items()}
+    aws.put_secret(endpoint, resources["FlexWebhookSecrets"], {"webhook_secrets": [flex["webhook_secret"]]})
+    aws.put_secret(endpoint, resources["FlexApiKey"], {"api_key": flex["api_key"]})
     return write(place, {
         "endpoint": endpoint,
         "region": aws.REGION,
-        "webhook_url": local_webhook_url(endpoint, outputs["WebhookUrl"]),
+        "webhook_url": local_webhook_url(endpoint, url),
         "webhook_secret": flex["webhook_secret"],
         "flex_source": flex_source(mode),
         "flex_base_url": flex["base_url"],
@@ -81,22 +83,18 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
         "fault_proxy_url": proxy,
         "stack_name": STACK_NAME,
         "tables": {
-            name: outputs[f"{name.title()}TableName"]
+            name: resources[f"{name.title()}Table"]
             for name in ("events", "orders", "links", "stock", "entitlements", "receipts")
         },
         "queues": {
-            "fulfillment": outputs["FulfillmentQueueUrl"],
-            "fulfillment_dead_letter": outputs["FulfillmentDeadLetterQueueUrl"],
-            "receipt": outputs["ReceiptQueueUrl"],
-            "receipt_dead_letter": outputs["ReceiptDeadLetterQueueUrl"],
-            "feedback": outputs["FeedbackQueueUrl"],
-            "feedback_dead_letter": outputs["FeedbackDeadLetterQueueUrl"],
+            f"{name}{kind}": resources[f"{name.title()}{kind.title().replace('_', '')}Queue"]
+            for name in ("fulfillment", "receipt", "feedback") for kind in ("", "_dead_letter")
         },
         "functions": {
-            name: outputs[f"{name.title()}FunctionName"]
+            name: resources[f"{name.title()}Function"]
             for name in ("intake", "fulfillment", "receipts", "feedback", "sweep", "reconcile")
         },
-        "secrets": [outputs["FlexWebhookSecretsName"], outputs["FlexApiKeyName"]],
+        "secrets": [resources["FlexWebhookSecrets"], resources["FlexApiKey"]],
         "parameters": parameters,
         "given": given,
         "built": built,

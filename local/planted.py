@@ -480,9 +480,9 @@ PLANTS = [
     Withheld("IntakeRole", "QueueEvents", "sqs:SendMessage", FLOW),
     Withheld("FulfillmentRole", "KeepOrders", "dynamodb:PutItem", FLOW),
     Withheld("ReceiptsRole", "SendReceipts", "ses:SendRawEmail", FLOW),
-    Withheld("FeedbackRole", "TellOrders", "dynamodb:UpdateItem",
+    Withheld("FeedbackRole", "UpdateReceiptsAndOrders", "dynamodb:UpdateItem",
              "feedback::on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_its_order"),
-    Withheld("SweepRole", "QueueEvents", "sqs:SendMessage",
+    Withheld("SweepRole", "Requeue", "sqs:SendMessage",
              "sweep::what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deployed_stack"),
     # The template lacked this permission while the local stack enforced nothing.
     Withheld("ReconcileRole", "RecordEvents", "dynamodb:GetItem",
@@ -499,7 +499,7 @@ def unfit(plant):
     if isinstance(plant, Withheld):
         template = (PROJECT / "template.yaml").read_text()
         role = re.search(rf"^  {plant.role}:$.*?(?=^  \w+:$)", template, re.MULTILINE | re.DOTALL)
-        statement = role and re.search(rf"Sid: {plant.sid}$(?:(?!Sid:).)*", role[0], re.MULTILINE | re.DOTALL)
+        statement = role and re.search(rf"Sid: {plant.sid}\b(?:(?!Sid:).)*", role[0], re.MULTILINE | re.DOTALL)
         if not (statement and plant.action in statement[0]):
             return f"{plant.role} has no statement {plant.sid} with {plant.action}"
         return no_such_test(plant)
