@@ -9,19 +9,20 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use axum::{Router, body::Body, http::StatusCode, response::Response};
 use domain::{
-    ids::{
-        CustomerId, EventId, InvoiceId, OrderId, PaymentIntentId, RefundId, Sku, SubscriptionId,
+    delivery::job::FulfillmentJob,
+    fulfillment::{
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
     },
-    job::FulfillmentJob,
-    ledger::{Commit, Rows, Wanted},
-    mode::Mode,
-    order::Order,
-    outcome::Setback,
-    ports::{Committed, Delay as _, Ledger as _, Mailer as _, Orders as _, Queue as _, SendError},
-    receipt::{
-        Kind, OnUnknown, Receipt,
-        feedback::tag_value,
-        mail::{Email, Templates, compose},
+    ports::{Committed, Delay as _, Ledger as _, Orders as _, Queue as _},
+    receipt::{OnUnknown, Receipt, ReceiptKind, feedback::tag_value},
+    sale::order::Order,
+    values::{
+        ids::{
+            CustomerId, EventId, InvoiceId, OrderId, PaymentIntentId, RefundId, Sku, SubscriptionId,
+        },
+        mode::Mode,
+        outcome::RetryableError,
     },
 };
 use futures_util::future::join_all;
@@ -32,6 +33,8 @@ use kit::{
     shop::sample,
     story::{Delivery, open_shop, purchase},
 };
+use mail::{Email, Templates, compose};
+use mail::{Mailer as _, SendError};
 use mail_parser::MessageParser;
 use std::{
     collections::BTreeMap,
@@ -172,7 +175,7 @@ fn kind(sent: &Result<String, SendError>) -> &'static str {
     match sent {
         Ok(_) => "sent",
         Err(SendError::Refused(_)) => "failed for good",
-        Err(SendError::NotSent(Setback::SetUp { .. })) => "not sent, set-up",
+        Err(SendError::NotSent(RetryableError::SetUp { .. })) => "not sent, set-up",
         Err(SendError::NotSent(_)) => "not sent, later",
         Err(SendError::Unknown(_)) => "unknown",
     }
@@ -313,7 +316,7 @@ async fn an_invalid_parameter_fails_a_receipt_only_if_its_recipient_is_certainly
 /// What SES would tell of the mail that this request hands over.
 fn report(form: &BTreeMap<String, String>) -> feedback::notice::Notice {
     let sample = include_str!("../../events/ses/delivery.json");
-    let mut told: serde_json::Value = serde_json::from_str(sample).unwrap();
+    let mut facts: serde_json::Value = serde_json::from_str(sample).unwrap();
     let tags = (1..).map_while(|n| {
         let member = |what: &str| form.get(&format!("Tags.member.{n}.{what}"));
         Some((
@@ -321,8 +324,8 @@ fn report(form: &BTreeMap<String, String>) -> feedback::notice::Notice {
             serde_json::json!([member("Value")?]),
         ))
     });
-    told["mail"]["tags"] = tags.collect::<serde_json::Map<_, _>>().into();
-    serde_json::from_value(told).unwrap()
+    facts["mail"]["tags"] = tags.collect::<serde_json::Map<_, _>>().into();
+    serde_json::from_value(facts).unwrap()
 }
 
 #[tokio::test]
@@ -349,8 +352,8 @@ async fn each_mail_says_where_ses_is_to_tell_of_it_and_of_which_receipt_it_is() 
     let now = jiff::Timestamp::now();
     // One of each kind, since each has another id in its own.
     let kinds = [
-        Kind::Order,
-        Kind::Invoice {
+        ReceiptKind::Order,
+        ReceiptKind::Invoice {
             subscription_id: subscription_id.clone(),
             invoice_id: invoice_id.clone(),
             amount: 1,
@@ -358,17 +361,17 @@ async fn each_mail_says_where_ses_is_to_tell_of_it_and_of_which_receipt_it_is() 
             period_start: None,
             period_end: None,
         },
-        Kind::Refund {
+        ReceiptKind::Refund {
             refund_id: RefundId::new(id("refund.created", "refund")).unwrap(),
             amount: 1,
             refunded_at: now,
         },
-        Kind::PaymentFailed {
+        ReceiptKind::PaymentFailed {
             subscription_id: subscription_id.clone(),
             invoice_id,
             amount: None,
         },
-        Kind::TrialEnds {
+        ReceiptKind::TrialEnds {
             subscription_id,
             ends_at: now,
         },
@@ -507,7 +510,11 @@ async fn ledger(aws: &Aws) -> aws::ledger::Ledger {
 }
 
 /// What a commit of nothing but its event comes to, and how often it has asked.
-async fn committed(first: Says, times: usize, then: Says) -> (Result<Committed, Setback>, usize) {
+async fn committed(
+    first: Says,
+    times: usize,
+    then: Says,
+) -> (Result<Committed, RetryableError>, usize) {
     let aws = Aws::saying(first, times, then).await;
     let commit = Commit::of(EventId::new("fevt_1").unwrap());
     let committed = ledger(&aws).await.commit(&commit).await;
@@ -566,7 +573,7 @@ async fn a_transaction_that_is_always_in_conflict_goes_back_to_the_queue_after_s
     ];
     join_all(hindrances.map(|hindered| async move {
         let (committed, asked) = committed(hindered, usize::MAX, DONE).await;
-        let raced = Setback::Raced {
+        let raced = RetryableError::Raced {
             what: "the transaction",
             tries: 6,
         };
@@ -617,7 +624,7 @@ async fn a_transaction_that_no_trying_again_will_mend_is_not_tried_again() {
         ),
     ] {
         let (committed, asked) = committed(broken, usize::MAX, DONE).await;
-        let set_up = Setback::SetUp {
+        let set_up = RetryableError::SetUp {
             service: "DynamoDB",
             cause: code.to_owned(),
         };
@@ -648,35 +655,38 @@ async fn a_first_mode_that_was_left_unread_is_not_taken_for_none() {
 
 /// What a reading comes to, and how often it has asked.
 async fn read(
-    wanted: &Wanted,
+    read_set: &ReadSet,
     first: Says,
     times: usize,
     then: Says,
-) -> (Result<Rows, Setback>, usize) {
+) -> (Result<Snapshot, RetryableError>, usize) {
     let aws = Aws::saying(first, times, then).await;
-    let rows = ledger(&aws).await.read(wanted).await;
+    let rows = ledger(&aws).await.read(read_set).await;
     (rows, aws.asked())
 }
 
 /// One row of each table that is read, two of the stock.
-fn wanted() -> Wanted {
+fn read_set() -> ReadSet {
     let order_id = OrderId::new("fcs_1").unwrap();
-    Wanted {
+    ReadSet {
         order: Some(order_id.clone()),
         links: vec![PaymentIntentId::new("fpi_1").unwrap()],
         contact: Some(CustomerId::new("fcus_1").unwrap()),
-        shelves: Some((order_id, vec![Sku::new("TOTE").unwrap()])),
-        ..Wanted::default()
+        stock_levels: Some((order_id, vec![Sku::new("TOTE").unwrap()])),
+        ..ReadSet::default()
     }
 }
 
 #[tokio::test]
 async fn rows_of_all_tables_are_read_in_one_call_and_nothing_in_none() {
     let nothing = Says::Answer(200, "{}");
-    let rows = async |wanted: &Wanted| read(wanted, nothing, 0, nothing).await;
-    assert_eq!(rows(&Wanted::default()).await, (Ok(Rows::default()), 0));
-    let (read, asked) = rows(&wanted()).await;
-    assert_eq!((read.unwrap().shelves.len(), asked), (1, 1));
+    let rows = async |read_set: &ReadSet| read(read_set, nothing, 0, nothing).await;
+    assert_eq!(
+        rows(&ReadSet::default()).await,
+        (Ok(Snapshot::default()), 0)
+    );
+    let (read, asked) = rows(&read_set()).await;
+    assert_eq!((read.unwrap().stock_levels.len(), asked), (1, 1));
     let skus = |count| {
         (0..count)
             .map(|n| Sku::new(format!("SKU-{n}")).unwrap())
@@ -684,13 +694,13 @@ async fn rows_of_all_tables_are_read_in_one_call_and_nothing_in_none() {
     };
     for (count, calls) in [(48, 1), (49, 2), (98, 2), (99, 3)] {
         // Two keys each, beside an order, a payment and a customer.
-        let shelves = Some((OrderId::new("fcs_1").unwrap(), skus(count)));
-        let (read, asked) = rows(&Wanted {
-            shelves,
-            ..wanted()
+        let stock_levels = Some((OrderId::new("fcs_1").unwrap(), skus(count)));
+        let (read, asked) = rows(&ReadSet {
+            stock_levels,
+            ..read_set()
         })
         .await;
-        assert_eq!((read.unwrap().shelves.len(), asked), (count, calls));
+        assert_eq!((read.unwrap().stock_levels.len(), asked), (count, calls));
     }
 }
 
@@ -704,7 +714,7 @@ async fn keys_that_dynamodb_leaves_unread_are_asked_for_again_and_not_for_ever()
         200,
         r#"{"Responses":{"links":[{"link":{"S":"payment#fpi_1"},"payment_intent_id":{"S":"fpi_1"},"version":{"N":"4"}}]}}"#,
     );
-    let (rows, asked) = read(&wanted(), unread, 2, rest).await;
+    let (rows, asked) = read(&read_set(), unread, 2, rest).await;
     let versions: Vec<_> = rows
         .unwrap()
         .links
@@ -712,7 +722,7 @@ async fn keys_that_dynamodb_leaves_unread_are_asked_for_again_and_not_for_ever()
         .map(|link| link.version)
         .collect();
     assert_eq!((versions, asked), (vec![4], 3));
-    let (rows, asked) = read(&wanted(), unread, usize::MAX, rest).await;
+    let (rows, asked) = read(&read_set(), unread, usize::MAX, rest).await;
     assert_eq!(
         rows.unwrap_err().to_string(),
         "DynamoDB is away: keys left unread"
@@ -794,7 +804,7 @@ async fn a_mail_that_is_handed_over_is_there_once_and_whole() {
     .unwrap();
 
     let world = World::default();
-    domain::ports::Mailer::send(&world, &email).await.unwrap();
+    mail::Mailer::send(&world, &email).await.unwrap();
     assert_eq!(world.kept().mails, std::slice::from_ref(&email));
 
     let play = play().await;

@@ -1,7 +1,11 @@
 //! A backlog drains as fast as the template allows and no faster, and keeps nothing new waiting for longer than itself.
 
 use crate::template::TEMPLATE;
-use domain::{event::EventState, ids::OrderId, receipt::State, secrets::ApiKey};
+use domain::{
+    delivery::{secrets::ApiKey, stored_event::EventState},
+    receipt::ReceiptState,
+    values::ids::OrderId,
+};
 use kit::{
     backlog::{ASKED_AT_ONCE, ON_HAND, Setting, Told, drain},
     drive::Bundle,
@@ -12,7 +16,7 @@ use kit::{
 use std::{env, time::Duration};
 
 const FAULTS: &str = include_str!("../../FAULTS.md");
-const OPERATIONS: &str = include_str!("../../OPERATIONS.md");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
 
 /// A template's number: a parameter's default, or of a function's queue.
 fn number(pointer: &str) -> usize {
@@ -45,12 +49,12 @@ fn setting(waiting: u64, new: (u64, Duration), mails_per_second: u32) -> Setting
 }
 
 /// Everything came to its end, once.
-fn hold(setting: Setting, bundle: &Bundle, told: &Told) {
+fn hold(setting: Setting, bundle: &Bundle, facts: &Told) {
     let all = setting.waiting + setting.new.0;
     let sold = usize::try_from(setting.sold()).unwrap();
     let unknown = usize::try_from(all).unwrap() - sold;
     let kept = bundle.world.kept();
-    assert_eq!(told.given_up, Vec::<String>::new());
+    assert_eq!(facts.given_up, Vec::<String>::new());
     assert_eq!(kept.orders.len(), sold);
     let ended = |state: EventState| {
         kept.events
@@ -73,21 +77,21 @@ fn hold(setting: Setting, bundle: &Bundle, told: &Told) {
     assert!(
         kept.receipts
             .values()
-            .all(|receipt| matches!(receipt.state, State::Sent { .. }))
+            .all(|receipt| matches!(receipt.state, ReceiptState::Sent { .. }))
     );
     let pieces = i64::try_from(2 * sold).unwrap();
     assert_eq!(kept.counters[&sku("BRACE-M")], ON_HAND - pieces);
 
     // Every batch there may be, every record of it and every request of a record: all at one moment, and never more.
     let records = setting.fulfillment.0 * setting.fulfillment.1;
-    assert_eq!(told.most_requests, records * ASKED_AT_ONCE);
+    assert_eq!(facts.most_requests, records * ASKED_AT_ONCE);
     // A drain that takes hours does not multiply itself.
-    assert!(told.swept <= sold, "{}", told.swept);
+    assert!(facts.swept <= sold, "{}", facts.swept);
     // What came while it drained waited for what was there before it, and what came later not at all: but for the new
     // ones that came earlier, those that were tried again, and the disorder of the queue.
-    let slack = Duration::from_secs(15) + told.drained_in / 20;
-    for (came, waited) in &told.waits {
-        let left = told.drained_in.saturating_sub(*came);
+    let slack = Duration::from_secs(15) + facts.drained_in / 20;
+    for (came, waited) in &facts.waits {
+        let left = facts.drained_in.saturating_sub(*came);
         assert!(
             *waited <= left + slack,
             "came after {came:?}, waited {waited:?}, {left:?} were left"
@@ -108,19 +112,19 @@ async fn what_waits_drains_at_the_set_concurrency_and_within_the_sending_rate_an
     let waiting = waiting();
     // What SES lets an account send that is out of its sandbox; new ones come as long as the old ones take, and longer.
     let setting = setting(waiting, (waiting / 100, Duration::from_secs(1)), 14);
-    let (bundle, told) = drain(setting).await;
-    println!("{}", told.table(&setting));
-    hold(setting, &bundle, &told);
+    let (bundle, facts) = drain(setting).await;
+    println!("{}", facts.table(&setting));
+    hold(setting, &bundle, &facts);
     let mails = bundle.world.kept().mails.len();
     assert!(
-        (1..mails / 2).contains(&told.throttled),
+        (1..mails / 2).contains(&facts.throttled),
         "the pace is not near the rate: {}",
-        told.throttled
+        facts.throttled
     );
-    assert!(told.again > 0, "nothing was ever tried again");
+    assert!(facts.again > 0, "nothing was ever tried again");
     // What the documents promise Flex is what it had.
-    for (document, text) in [("FAULTS.md", FAULTS), ("OPERATIONS.md", OPERATIONS)] {
-        let says = format!("{} requests to Flex at a time", told.most_requests);
+    for (document, text) in [("FAULTS.md", FAULTS), ("docs/operations.md", OPERATIONS)] {
+        let says = format!("{} requests to Flex at a time", facts.most_requests);
         let words: Vec<_> = text.split_whitespace().collect();
         assert!(
             words.join(" ").contains(&says),
@@ -166,7 +170,7 @@ async fn a_checkout_is_as_many_requests_at_a_time_as_are_counted_for_it() {
 #[tokio::test(start_paused = true)]
 async fn what_waits_drains_at_one_mail_a_second_and_nothing_is_given_up() {
     let setting = setting(400, (20, Duration::from_secs(1)), 1);
-    let (bundle, told) = drain(setting).await;
-    println!("{}", told.table(&setting));
-    hold(setting, &bundle, &told);
+    let (bundle, facts) = drain(setting).await;
+    println!("{}", facts.table(&setting));
+    hold(setting, &bundle, &facts);
 }

@@ -6,34 +6,45 @@
 //! and a mail are noted in memory, and the signing keys are whatever a test puts there. What the adapters make of the
 //! same is in `adapters::…`, and for the keys beside `aws::secrets`.
 
+mod backlog;
 mod by_hand;
 mod rows;
-mod undone;
 
 use domain::{
-    checkout::{Capture, Checkout, Customer, Eligibility, Kind, LineItem, Status, Totals},
-    class::Class,
-    delivery::{Provider, fingerprint},
-    event::{EventState, StoredEvent},
-    fulfillment::{Decision, Policy, checkout as rules},
-    ids::{
-        CustomerId, DeliveryId, EventId, LineItemId, MessageId, OrderId, OwnerToken,
-        PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
+    delivery::stored_event::{EventState, StoredEvent},
+    fulfillment::{
+        Decision, Policy, checkout as rules,
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
     },
-    ledger::{Commit, Rows, Wanted},
-    mode::Mode,
-    money::Currency,
-    order::Order,
-    outcome::Setback,
-    payment::Link,
     ports::{
-        Changed, Committed, Entitlements, EventDesk, Events, Ledger, Orders, Receipts, Recorded,
-        Sales, Settlement, Subjects, Undone, Waiting,
+        Backlogs, Changed, Committed, Entitlements, EventAdmin, Events, Ledger, Orders, Receipts,
+        Recorded, ReferenceStates, Sales, Settlement, Waiting,
     },
-    receipt::{self, Receipt, Standing, State},
-    refund::Restock,
-    stock::{Mapping, Return, Shelf, Unnamed},
-    sweep::{EventPlace, ReceiptPlace},
+    receipt::{self, Receipt, ReceiptState, ReceiptStatus},
+    sale::{
+        checkout::{
+            Capture, Checkout, CheckoutKind, CheckoutStatus, Customer, Eligibility, LineItem,
+            Totals,
+        },
+        order::Order,
+        payment::Link,
+        restock::RestockPolicy,
+        stock::{Mapping, Restock, StockLevel, Unnamed},
+    },
+    upkeep::sweep::{EventBacklog, ReceiptBacklog},
+    values::{
+        class::Class,
+        fingerprint::fingerprint,
+        ids::{
+            CustomerId, DeliveryId, EventId, LineItemId, MessageId, OrderId, OwnerToken,
+            PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
+        },
+        mode::Mode,
+        money::Currency,
+        outcome::RetryableError,
+        provider::Provider,
+    },
 };
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date};
@@ -90,19 +101,32 @@ impl Shelves for kit::stack::StockTable {
 trait On {
     fn events(
         &self,
-    ) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace> + Waiting<EventState> + Sales);
+    ) -> &(
+         impl Events
+         + EventAdmin
+         + ReferenceStates
+         + Backlogs<EventBacklog>
+         + Waiting<EventState>
+         + Sales
+     );
     fn orders(&self) -> &impl Orders;
     fn entitlements(&self) -> &impl Entitlements;
     fn ledger(&self) -> &impl Ledger;
-    fn receipts(&self) -> &(impl Receipts + Undone<ReceiptPlace> + Waiting<Standing>);
-    fn shelves(&self) -> &impl Shelves;
+    fn receipts(&self) -> &(impl Receipts + Backlogs<ReceiptBacklog> + Waiting<ReceiptStatus>);
+    fn stock_levels(&self) -> &impl Shelves;
 }
 
 impl On for World {
     fn events(
         &self,
-    ) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace> + Waiting<EventState> + Sales)
-    {
+    ) -> &(
+         impl Events
+         + EventAdmin
+         + ReferenceStates
+         + Backlogs<EventBacklog>
+         + Waiting<EventState>
+         + Sales
+     ) {
         self
     }
     fn orders(&self) -> &impl Orders {
@@ -114,10 +138,10 @@ impl On for World {
     fn ledger(&self) -> &impl Ledger {
         self
     }
-    fn receipts(&self) -> &(impl Receipts + Undone<ReceiptPlace> + Waiting<Standing>) {
+    fn receipts(&self) -> &(impl Receipts + Backlogs<ReceiptBacklog> + Waiting<ReceiptStatus>) {
         self
     }
-    fn shelves(&self) -> &impl Shelves {
+    fn stock_levels(&self) -> &impl Shelves {
         self
     }
 }
@@ -125,8 +149,14 @@ impl On for World {
 impl On for Ports {
     fn events(
         &self,
-    ) -> &(impl Events + EventDesk + Subjects + Undone<EventPlace> + Waiting<EventState> + Sales)
-    {
+    ) -> &(
+         impl Events
+         + EventAdmin
+         + ReferenceStates
+         + Backlogs<EventBacklog>
+         + Waiting<EventState>
+         + Sales
+     ) {
         &self.events
     }
     fn orders(&self) -> &impl Orders {
@@ -138,11 +168,11 @@ impl On for Ports {
     fn ledger(&self) -> &impl Ledger {
         &self.ledger
     }
-    fn receipts(&self) -> &(impl Receipts + Undone<ReceiptPlace> + Waiting<Standing>) {
+    fn receipts(&self) -> &(impl Receipts + Backlogs<ReceiptBacklog> + Waiting<ReceiptStatus>) {
         &self.receipts
     }
-    fn shelves(&self) -> &impl Shelves {
-        &self.shelves
+    fn stock_levels(&self) -> &impl Shelves {
+        &self.stock_levels
     }
 }
 
@@ -157,7 +187,7 @@ async fn dynamodb() -> Ports {
         .await
 }
 
-use undone::{
+use backlog::{
     a_claim_is_swept_once_it_is_over, a_mail_for_a_later_day_is_taken_when_it_is_due,
     a_receipt_that_was_given_back_has_its_tries_first,
     a_row_that_was_queued_again_is_left_alone_for_its_interval,
@@ -184,7 +214,7 @@ macro_rules! on_both {
     )+};
 }
 
-mod desk;
+mod admin;
 mod feedback;
 mod messages;
 mod mode;
@@ -307,8 +337,8 @@ fn checkout(skus: &[Sku]) -> Checkout {
         provider: Provider::Flex,
         order_id: OrderId::new(unique("fcs")).unwrap(),
         client_reference_id: Some(unique("order")),
-        status: Status::Complete,
-        kind: Kind::Payment,
+        status: CheckoutStatus::Complete,
+        kind: CheckoutKind::Payment,
         capture: Capture::Automatic,
         mode: Mode::Live,
         created_at: Some(now()),
@@ -343,21 +373,21 @@ async fn recorded(on: &impl On) -> StoredEvent {
 
 const POLICY: Policy = Policy {
     mode: Mode::Live,
-    restock: Restock::Any,
+    restock: RestockPolicy::Any,
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,
     trial_ends_mail: false,
 };
 
 async fn decided(ledger: &impl Ledger, event: &StoredEvent, checkout: &Checkout) -> Commit {
-    let wanted = Wanted {
+    let read_set = ReadSet {
         order: None,
-        ..rules::wanted(checkout)
+        ..rules::read_set(checkout)
     };
-    let rows = ledger.read(&wanted).await.unwrap();
+    let rows = ledger.read(&read_set).await.unwrap();
     let rows = rows.clone().and(
         ledger
-            .read(&rules::wanted_shelves(checkout, &rows))
+            .read(&rules::stock_read_set(checkout, &rows))
             .await
             .unwrap(),
     );
@@ -372,16 +402,16 @@ fn order_of(commit: &Commit) -> Order {
 }
 
 /// The shelves of these SKUs, with what the order of a commit has moved of them.
-async fn shelves_of(on: &impl On, commit: &Commit, skus: &[Sku]) -> Vec<Shelf> {
-    let shelves = Some((order_of(commit).order_id, skus.to_vec()));
+async fn shelves_of(on: &impl On, commit: &Commit, skus: &[Sku]) -> Vec<StockLevel> {
+    let stock_levels = Some((order_of(commit).order_id, skus.to_vec()));
     on.ledger()
-        .read(&Wanted {
-            shelves,
-            ..Wanted::default()
+        .read(&ReadSet {
+            stock_levels,
+            ..ReadSet::default()
         })
         .await
         .unwrap()
-        .shelves
+        .stock_levels
 }
 
 async fn state_of(on: &impl On, event: &StoredEvent) -> EventState {
@@ -572,8 +602,8 @@ async fn a_failure_is_noted_and_counted_on_pending_events_only(on: &impl On) {
 
 async fn a_commit_writes_all_of_it(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(2));
-    on.shelves().put_counter(&skus[0], 5).await;
-    on.shelves().put_counter(&skus[1], 0).await;
+    on.stock_levels().put_counter(&skus[0], 5).await;
+    on.stock_levels().put_counter(&skus[1], 0).await;
     let commit = decided(on.ledger(), &event, &checkout(&skus)).await;
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
 
@@ -583,7 +613,7 @@ async fn a_commit_writes_all_of_it(on: &impl On) {
         Ok(Some(order.clone()))
     );
     assert_eq!(
-        on.ledger().read(&rows::wanted(&commit)).await,
+        on.ledger().read(&rows::read_set(&commit)).await,
         Ok(rows::rows(&commit))
     );
     assert_eq!(
@@ -601,13 +631,13 @@ async fn a_commit_writes_all_of_it(on: &impl On) {
         (event.state, event.receipt_ids),
         (EventState::Committed, vec![receipt.receipt_id.clone()])
     );
-    let shelves = shelves_of(on, &commit, &skus).await;
-    let read: Vec<_> = shelves
+    let stock_levels = shelves_of(on, &commit, &skus).await;
+    let read: Vec<_> = stock_levels
         .iter()
-        .map(|shelf| (shelf.on_hand, shelf.moved.clone()))
+        .map(|stock_level| (stock_level.on_hand, stock_level.moved.clone()))
         .collect();
     let moved: Vec<_> = commit
-        .takes
+        .deductions
         .iter()
         .map(|take| Some(take.movement.clone()))
         .collect();
@@ -631,25 +661,25 @@ async fn every_row_comes_back_as_it_was(on: &impl On) {
     let full = rows::full(recorded(on).await.event_id);
     assert_eq!(on.ledger().commit(&full).await, Ok(Committed::Now));
     assert_eq!(
-        on.ledger().read(&rows::wanted(&full)).await,
+        on.ledger().read(&rows::read_set(&full)).await,
         Ok(rows::rows(&full))
     );
     // Of what was there, nothing is left behind where the next version has nothing.
     let bare = rows::bare(&full, &recorded(on).await.event_id);
     assert_eq!(on.ledger().commit(&bare).await, Ok(Committed::Now));
     assert_eq!(
-        on.ledger().read(&rows::wanted(&bare)).await,
+        on.ledger().read(&rows::read_set(&bare)).await,
         Ok(rows::rows(&bare))
     );
     // Some at a time, in whichever order.
-    let mut some = Wanted {
+    let mut some = ReadSet {
         order: None,
         links: Vec::new(),
         contact: None,
-        ..rows::wanted(&full)
+        ..rows::read_set(&full)
     };
     some.entitlements.reverse();
-    let mut expected = Rows {
+    let mut expected = Snapshot {
         order: None,
         links: BTreeMap::new(),
         contact: None,
@@ -667,11 +697,11 @@ async fn times_are_kept_in_whole_seconds(on: &impl On) {
         ..event()
     };
     on.events().record(&event).await.unwrap();
-    let told = on.events().event(&event.event_id).await.unwrap().unwrap();
-    assert_eq!((told.occurred_at, told.received_at), (Some(now()), now()));
+    let facts = on.events().event(&event.event_id).await.unwrap().unwrap();
+    assert_eq!((facts.occurred_at, facts.received_at), (Some(now()), now()));
 
     let checkout = checkout(&[]);
-    let rows = Rows::default();
+    let rows = Snapshot::default();
     let decided = rules::decide(&event, true, &checkout, &rows, &POLICY, precise);
     let Decision::Write(commit) = decided else {
         panic!("{decided}")
@@ -691,9 +721,9 @@ async fn times_are_kept_in_whole_seconds(on: &impl On) {
         .claim(&receipt, &owner("a"), precise)
         .await
         .unwrap();
-    let state = State::Claimed {
+    let state = ReceiptState::Leased {
         owner: owner("a"),
-        claim_ends_at: now(),
+        lease_ends_at: now(),
     };
     assert_eq!(
         on.receipts().receipt(id).await.unwrap().unwrap().state,
@@ -730,7 +760,7 @@ async fn every_kind_of_row_is_guarded_by_its_version(on: &impl On) {
         }
         let last = only(rows::of_version(&all, &all.event_id, 2));
         assert_eq!(
-            on.ledger().read(&rows::wanted(&last)).await,
+            on.ledger().read(&rows::read_set(&last)).await,
             Ok(rows::rows(&last)),
             "{name}"
         );
@@ -743,33 +773,33 @@ async fn every_kind_of_row_is_guarded_by_its_version(on: &impl On) {
     };
     assert_eq!(on.ledger().commit(&spoilt).await, Ok(Committed::Raced));
     assert_eq!(
-        on.ledger().read(&rows::wanted(&fresh)).await,
-        Ok(Rows::default())
+        on.ledger().read(&rows::read_set(&fresh)).await,
+        Ok(Snapshot::default())
     );
     assert_eq!(on.ledger().commit(&fresh).await, Ok(Committed::Now));
 }
 
 async fn what_is_not_wanted_or_not_there_is_not_read(on: &impl On) {
     assert_eq!(
-        on.ledger().read(&Wanted::default()).await,
-        Ok(Rows::default())
+        on.ledger().read(&ReadSet::default()).await,
+        Ok(Snapshot::default())
     );
     let all = rows::full(event().event_id);
-    let nowhere = Wanted {
-        shelves: Some((order_of(&all).order_id, skus(1))),
-        ..rows::wanted(&all)
+    let nowhere = ReadSet {
+        stock_levels: Some((order_of(&all).order_id, skus(1))),
+        ..rows::read_set(&all)
     };
-    let sku = nowhere.shelves.clone().unwrap().1.remove(0);
-    let shelves = vec![Shelf {
+    let sku = nowhere.stock_levels.clone().unwrap().1.remove(0);
+    let stock_levels = vec![StockLevel {
         sku,
         on_hand: None,
         moved: None,
     }];
     assert_eq!(
         on.ledger().read(&nowhere).await,
-        Ok(Rows {
-            shelves,
-            ..Rows::default()
+        Ok(Snapshot {
+            stock_levels,
+            ..Snapshot::default()
         })
     );
 }
@@ -777,7 +807,7 @@ async fn what_is_not_wanted_or_not_there_is_not_read(on: &impl On) {
 async fn a_row_that_is_wanted_twice_is_read_once(on: &impl On) {
     let full = rows::full(recorded(on).await.event_id);
     on.ledger().commit(&full).await.unwrap();
-    let mut twice = rows::wanted(&full);
+    let mut twice = rows::read_set(&full);
     twice.links.extend(twice.links.clone());
     assert_eq!(on.ledger().read(&twice).await, Ok(rows::rows(&full)));
 }
@@ -795,7 +825,7 @@ async fn a_commit_that_does_not_end_its_event_leaves_it(on: &impl On) {
     };
     assert_eq!(on.ledger().commit(&first).await, Ok(Committed::Now));
     assert_eq!(
-        on.ledger().read(&rows::wanted(&first)).await,
+        on.ledger().read(&rows::read_set(&first)).await,
         Ok(rows::rows(&first))
     );
     assert_eq!(on.events().event(&event.event_id).await, noted);
@@ -852,7 +882,7 @@ async fn several_receipts_are_owed_together(on: &impl On) {
             on.receipts().claim(&receipt, &owner, later()).await,
             Ok(Changed::Now)
         );
-        let state = State::Sent {
+        let state = ReceiptState::Sent {
             message_id: MessageId::new("ses-1").unwrap(),
             sent_at: now(),
         };
@@ -892,7 +922,7 @@ async fn a_receipt_that_is_there_already_refuses_all(on: &impl On) {
 
 async fn of_many_commits_of_one_order_exactly_one_is_done(on: &impl On) {
     let skus = skus(1);
-    on.shelves().put_counter(&skus[0], 100).await;
+    on.stock_levels().put_counter(&skus[0], 100).await;
     let checkout = checkout(&skus);
     let mut commits = Vec::new();
     for _ in 0..16 {
@@ -911,7 +941,7 @@ async fn of_many_commits_of_one_order_exactly_one_is_done(on: &impl On) {
             .count(),
         1
     );
-    assert_eq!(on.shelves().on_hand(&skus[0]).await, Some(99));
+    assert_eq!(on.stock_levels().on_hand(&skus[0]).await, Some(99));
 }
 
 /// Conflicts under so much contention may outlast the adapter's patience; the queue would bring the job again.
@@ -926,18 +956,18 @@ async fn until_answered(ledger: &impl Ledger, commit: &Commit) -> Committed {
 
 async fn a_commit_on_a_changed_world_writes_nothing(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(2));
-    on.shelves().put_counter(&skus[0], 1).await;
-    on.shelves().put_counter(&skus[1], 0).await;
+    on.stock_levels().put_counter(&skus[0], 1).await;
+    on.stock_levels().put_counter(&skus[1], 0).await;
     let commit = decided(on.ledger(), &event, &checkout(&skus)).await;
     // The shelf that was short has been filled: short by one is no longer true.
-    on.shelves().put_counter(&skus[1], 7).await;
+    on.stock_levels().put_counter(&skus[1], 7).await;
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Raced));
     // The shelf that had enough has been emptied.
-    on.shelves().put_counter(&skus[1], 0).await;
-    on.shelves().put_counter(&skus[0], 0).await;
+    on.stock_levels().put_counter(&skus[1], 0).await;
+    on.stock_levels().put_counter(&skus[0], 0).await;
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Raced));
     // The event has been parked.
-    on.shelves().put_counter(&skus[0], 1).await;
+    on.stock_levels().put_counter(&skus[0], 1).await;
     let park = park("meanwhile");
     on.events()
         .settle(&event.event_id, &park, now())
@@ -950,48 +980,55 @@ async fn a_commit_on_a_changed_world_writes_nothing(on: &impl On) {
         Ok(None)
     );
     assert_eq!(
-        on.ledger().read(&rows::wanted(&commit)).await,
-        Ok(Rows::default())
+        on.ledger().read(&rows::read_set(&commit)).await,
+        Ok(Snapshot::default())
     );
     assert_eq!(
         on.receipts().receipt(&commit.receipts[0].receipt_id).await,
         Ok(None)
     );
-    let shelves = shelves_of(on, &commit, &skus).await;
-    assert!(shelves.iter().all(|shelf| shelf.moved.is_none()));
+    let stock_levels = shelves_of(on, &commit, &skus).await;
+    assert!(
+        stock_levels
+            .iter()
+            .all(|stock_level| stock_level.moved.is_none())
+    );
 }
 
 async fn the_last_pieces_go_to_whoever_is_first_and_never_below_zero(on: &impl On) {
     let skus = skus(1);
-    on.shelves().put_counter(&skus[0], 5).await;
+    on.stock_levels().put_counter(&skus[0], 5).await;
     let buy = async || {
         let event = recorded(on).await;
         let checkout = checkout(&skus);
         loop {
             let commit = decided(on.ledger(), &event, &checkout).await;
             if until_answered(on.ledger(), &commit).await == Committed::Now {
-                return commit.takes[0].movement.clone();
+                return commit.deductions[0].movement.clone();
             }
         }
     };
     let movements = join_all((0..12).map(|_| buy())).await;
     assert_eq!(
-        movements.iter().map(|movement| movement.taken).sum::<i64>(),
+        movements
+            .iter()
+            .map(|movement| movement.deducted)
+            .sum::<i64>(),
         5
     );
     assert_eq!(
         movements
             .iter()
-            .map(domain::stock::Movement::short)
+            .map(domain::sale::stock::Movement::short)
             .sum::<i64>(),
         7
     );
-    assert_eq!(on.shelves().on_hand(&skus[0]).await, Some(0));
+    assert_eq!(on.stock_levels().on_hand(&skus[0]).await, Some(0));
 }
 
 async fn a_movement_is_never_made_twice(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(1));
-    on.shelves().put_counter(&skus[0], 5).await;
+    on.stock_levels().put_counter(&skus[0], 5).await;
     let checkout = checkout(&skus);
     let commit = decided(on.ledger(), &event, &checkout).await;
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
@@ -1000,16 +1037,16 @@ async fn a_movement_is_never_made_twice(on: &impl On) {
     // for an event that may still move goods: there the movement alone says that it is made.
     let twin = recorded(on).await;
     let part = Commit {
-        takes: commit.takes.clone(),
+        deductions: commit.deductions.clone(),
         ends: false,
         ..Commit::of(twin.event_id.clone())
     };
     assert_eq!(on.ledger().commit(&part).await, Ok(Committed::Raced));
     assert_eq!(state_of(on, &twin).await, EventState::Stored);
-    assert_eq!(on.shelves().on_hand(&skus[0]).await, Some(4));
+    assert_eq!(on.stock_levels().on_hand(&skus[0]).await, Some(4));
     let again = decided(on.ledger(), &event, &checkout).await;
     assert!(
-        again.takes.is_empty(),
+        again.deductions.is_empty(),
         "what is moved is read back and not planned again"
     );
 }
@@ -1017,7 +1054,7 @@ async fn a_movement_is_never_made_twice(on: &impl On) {
 /// A sale of two pieces of one SKU, of which there were five; and what puts some of them back.
 async fn sold(on: &impl On) -> (Sku, Commit) {
     let (event, sku) = (recorded(on).await, skus(1).remove(0));
-    on.shelves().put_counter(&sku, 5).await;
+    on.stock_levels().put_counter(&sku, 5).await;
     let mut checkout = checkout(std::slice::from_ref(&sku));
     checkout.lines[0].quantity = 2;
     let commit = decided(on.ledger(), &event, &checkout).await;
@@ -1025,7 +1062,7 @@ async fn sold(on: &impl On) -> (Sku, Commit) {
     (sku, commit)
 }
 
-async fn returned(on: &impl On, back: Return) -> Committed {
+async fn restocked(on: &impl On, back: Restock) -> Committed {
     let event = recorded(on).await;
     let commit = Commit {
         returns: vec![back],
@@ -1044,14 +1081,14 @@ async fn returned(on: &impl On, back: Return) -> Committed {
 async fn goods_go_back_once_and_never_more_than_were_taken(on: &impl On) {
     let (sku, commit) = sold(on).await;
     let order_id = order_of(&commit).order_id;
-    let shelf = async || {
-        let shelf = shelves_of(on, &commit, std::slice::from_ref(&sku))
+    let stock_level = async || {
+        let stock_level = shelves_of(on, &commit, std::slice::from_ref(&sku))
             .await
             .remove(0);
-        (shelf.on_hand.unwrap(), shelf.moved.unwrap())
+        (stock_level.on_hand.unwrap(), stock_level.moved.unwrap())
     };
-    let (on_hand, moved) = shelf().await;
-    assert_eq!((on_hand, moved.taken, moved.returned), (3, 2, 0));
+    let (on_hand, moved) = stock_level().await;
+    assert_eq!((on_hand, moved.deducted, moved.restocked), (3, 2, 0));
     for (seen, pieces, expected) in [
         (1, 1, Committed::Raced),
         (0, 3, Committed::Raced),
@@ -1063,15 +1100,15 @@ async fn goods_go_back_once_and_never_more_than_were_taken(on: &impl On) {
         (2, 1, Committed::Raced),
     ] {
         let back = put_back(&sku, &order_id, seen, pieces);
-        assert_eq!(returned(on, back).await, expected, "{pieces} after {seen}");
+        assert_eq!(restocked(on, back).await, expected, "{pieces} after {seen}");
     }
-    let (on_hand, back) = shelf().await;
+    let (on_hand, back) = stock_level().await;
     assert_eq!(
         (on_hand, &back),
         (
             5,
-            &domain::stock::Movement {
-                returned: 2,
+            &domain::sale::stock::Movement {
+                restocked: 2,
                 ..moved
             }
         )
@@ -1083,18 +1120,21 @@ async fn nothing_goes_back_where_nothing_was_taken_or_counted(on: &impl On) {
     let order_id = order_of(&commit).order_id;
     let other = OrderId::new(unique("fcs")).unwrap();
     assert_eq!(
-        returned(on, put_back(&sku, &other, 0, 1)).await,
+        restocked(on, put_back(&sku, &other, 0, 1)).await,
         Committed::Raced
     );
-    assert_eq!(on.shelves().on_hand(&sku).await, Some(3));
+    assert_eq!(on.stock_levels().on_hand(&sku).await, Some(3));
     // The merchant no longer counts it.
-    on.shelves().remove_counter(&sku).await;
+    on.stock_levels().remove_counter(&sku).await;
     assert_eq!(
-        returned(on, put_back(&sku, &order_id, 0, 1)).await,
+        restocked(on, put_back(&sku, &order_id, 0, 1)).await,
         Committed::Raced
     );
-    let shelf = shelves_of(on, &commit, &[sku]).await.remove(0);
-    assert_eq!((shelf.on_hand, shelf.moved.unwrap().returned), (None, 0));
+    let stock_level = shelves_of(on, &commit, &[sku]).await.remove(0);
+    assert_eq!(
+        (stock_level.on_hand, stock_level.moved.unwrap().restocked),
+        (None, 0)
+    );
 }
 
 /// Movements that the first release wrote do not say how many are back.
@@ -1104,25 +1144,28 @@ async fn goods_of_an_old_movement_go_back_on_dynamodb() {
     let on = stack.tables().await;
     let (sku, commit) = sold(&on).await;
     let order_id = order_of(&commit).order_id;
-    on.shelves.forget_returned(&sku, &order_id).await.unwrap();
+    on.stock_levels
+        .forget_returned(&sku, &order_id)
+        .await
+        .unwrap();
     assert_eq!(
         shelves_of(&on, &commit, std::slice::from_ref(&sku)).await[0]
             .moved
             .as_ref()
             .unwrap()
-            .returned,
+            .restocked,
         0
     );
     assert_eq!(
-        returned(&on, put_back(&sku, &order_id, 1, 1)).await,
+        restocked(&on, put_back(&sku, &order_id, 1, 1)).await,
         Committed::Raced
     );
     assert_eq!(
-        returned(&on, put_back(&sku, &order_id, 0, 1)).await,
+        restocked(&on, put_back(&sku, &order_id, 0, 1)).await,
         Committed::Now
     );
     assert_eq!(
-        returned(&on, put_back(&sku, &order_id, 0, 1)).await,
+        restocked(&on, put_back(&sku, &order_id, 0, 1)).await,
         Committed::Raced
     );
     assert_eq!(
@@ -1130,7 +1173,7 @@ async fn goods_of_an_old_movement_go_back_on_dynamodb() {
             .moved
             .as_ref()
             .unwrap()
-            .returned,
+            .restocked,
         1
     );
 }
@@ -1138,7 +1181,7 @@ async fn goods_of_an_old_movement_go_back_on_dynamodb() {
 async fn a_cart_too_big_for_one_transaction_is_committed_whole(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(120));
     for sku in &skus {
-        on.shelves().put_counter(sku, 3).await;
+        on.stock_levels().put_counter(sku, 3).await;
     }
     let commit = decided(on.ledger(), &event, &checkout(&skus)).await;
     assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
@@ -1147,13 +1190,13 @@ async fn a_cart_too_big_for_one_transaction_is_committed_whole(on: &impl On) {
         on.orders().order(&order.order_id).await,
         Ok(Some(order.clone()))
     );
-    let shelves = shelves_of(on, &commit, &skus).await;
+    let stock_levels = shelves_of(on, &commit, &skus).await;
     assert!(
-        shelves
+        stock_levels
             .iter()
-            .all(|shelf| shelf.on_hand == Some(2) && shelf.moved.is_some())
+            .all(|stock_level| stock_level.on_hand == Some(2) && stock_level.moved.is_some())
     );
-    assert_eq!(shelves.len(), 120);
+    assert_eq!(stock_levels.len(), 120);
 
     // And all of it goes back.
     let returns = skus
@@ -1172,8 +1215,9 @@ async fn a_cart_too_big_for_one_transaction_is_committed_whole(on: &impl On) {
     };
     assert_eq!(on.ledger().commit(&refund).await, Ok(Committed::Now));
     assert_eq!(on.orders().order(&order.order_id).await, Ok(Some(order)));
-    let back =
-        |shelf: &Shelf| shelf.on_hand == Some(3) && shelf.moved.as_ref().unwrap().returned == 1;
+    let back = |stock_level: &StockLevel| {
+        stock_level.on_hand == Some(3) && stock_level.moved.as_ref().unwrap().restocked == 1
+    };
     assert!(shelves_of(on, &commit, &skus).await.iter().all(back));
 }
 
@@ -1182,13 +1226,18 @@ async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_
 ) {
     let (event, skus) = (recorded(on).await, skus(120));
     for sku in &skus {
-        on.shelves().put_counter(sku, 3).await;
+        on.stock_levels().put_counter(sku, 3).await;
     }
     let sale = decided(on.ledger(), &event, &checkout(&skus)).await;
-    let shelves = async || -> BTreeSet<_> {
-        let shelves = shelves_of(on, &sale, &skus).await.into_iter();
-        shelves
-            .map(|shelf| (shelf.on_hand, shelf.moved.map(|moved| moved.returned)))
+    let stock_levels = async || -> BTreeSet<_> {
+        let stock_levels = shelves_of(on, &sale, &skus).await.into_iter();
+        stock_levels
+            .map(|stock_level| {
+                (
+                    stock_level.on_hand,
+                    stock_level.moved.map(|moved| moved.restocked),
+                )
+            })
             .collect()
     };
     // Between reading and writing, an operator drops the event.
@@ -1198,7 +1247,7 @@ async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_
         .await;
     assert_eq!(dropped, Ok(Changed::Now));
     assert_eq!(on.ledger().commit(&sale).await, Ok(Committed::Raced));
-    assert_eq!(shelves().await, BTreeSet::from([(Some(3), None)]));
+    assert_eq!(stock_levels().await, BTreeSet::from([(Some(3), None)]));
 
     // The same of what goes back, and of an event that is parked.
     let sale = Commit {
@@ -1221,7 +1270,7 @@ async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_
         .await
         .unwrap();
     assert_eq!(on.ledger().commit(&back).await, Ok(Committed::Raced));
-    assert_eq!(shelves().await, BTreeSet::from([(Some(2), Some(0))]));
+    assert_eq!(stock_levels().await, BTreeSet::from([(Some(2), Some(0))]));
 }
 
 async fn what_no_transaction_can_hold_is_refused_whole(on: &impl On) {
@@ -1259,7 +1308,7 @@ async fn what_no_transaction_can_hold_is_refused_whole(on: &impl On) {
         assert!(
             matches!(
                 refused,
-                Err(Setback::SetUp {
+                Err(RetryableError::SetUp {
                     service: "DynamoDB",
                     ..
                 })
@@ -1270,11 +1319,11 @@ async fn what_no_transaction_can_hold_is_refused_whole(on: &impl On) {
     // The event is one of the hundred.
     assert!(matches!(
         on.ledger().commit(&links(100)).await,
-        Err(Setback::Fault(_))
+        Err(RetryableError::Fault(_))
     ));
     assert_eq!(
-        on.ledger().read(&rows::wanted(&full)).await,
-        Ok(Rows::default())
+        on.ledger().read(&rows::read_set(&full)).await,
+        Ok(Snapshot::default())
     );
     assert_eq!(state_of(on, &event).await, EventState::Stored);
 
@@ -1286,8 +1335,8 @@ async fn what_no_transaction_can_hold_is_refused_whole(on: &impl On) {
     assert_eq!(on.ledger().commit(&links(99)).await, Ok(Committed::Now));
 }
 
-fn put_back(sku: &Sku, order_id: &OrderId, seen: i64, pieces: i64) -> Return {
-    Return {
+fn put_back(sku: &Sku, order_id: &OrderId, seen: i64, pieces: i64) -> Restock {
+    Restock {
         sku: sku.clone(),
         order_id: order_id.clone(),
         seen,
@@ -1299,17 +1348,17 @@ async fn mapping_rows_are_found(on: &impl On) {
     let product = Unnamed::Product(ProductId::new(unique("fprod")).unwrap());
     let other = Unnamed::Product(ProductId::new(unique("fprod")).unwrap());
     let sku = skus(1).remove(0);
-    on.shelves().put_mapping(&product, &sku).await;
-    let wanted = Wanted {
+    on.stock_levels().put_mapping(&product, &sku).await;
+    let read_set = ReadSet {
         mapping: vec![product.clone(), other],
-        ..Wanted::default()
+        ..ReadSet::default()
     };
-    let found = on.ledger().read(&wanted).await.unwrap();
+    let found = on.ledger().read(&read_set).await.unwrap();
     assert_eq!(
         found,
-        Rows {
+        Snapshot {
             mapping: Mapping::from([(product, sku)]),
-            ..Rows::default()
+            ..Snapshot::default()
         }
     );
 }
@@ -1359,9 +1408,9 @@ async fn a_receipt_is_claimed_by_one(on: &impl On) {
         .unwrap();
     assert_eq!(
         claimed.state,
-        State::Claimed {
+        ReceiptState::Leased {
             owner: owners[winner].clone(),
-            claim_ends_at: later()
+            lease_ends_at: later()
         }
     );
     // Whoever has read the claim may claim anew: whether it is over is the rules' business.
@@ -1380,7 +1429,7 @@ async fn a_receipt_is_claimed_by_one(on: &impl On) {
 async fn only_the_claimant_may_mark(on: &impl On) {
     let seen = committed(on).await;
     let id = &seen.receipt_id;
-    let sent = State::Sent {
+    let sent = ReceiptState::Sent {
         message_id: MessageId::new("ses-1").unwrap(),
         sent_at: now(),
     };
@@ -1396,7 +1445,7 @@ async fn only_the_claimant_may_mark(on: &impl On) {
         on.receipts().mark(id, &owner("b"), &sent).await,
         Ok(Changed::Raced)
     );
-    let again = State::Pending {
+    let again = ReceiptState::Unsent {
         reason: Some("SES is away: Throttling".into()),
     };
     assert_eq!(
@@ -1445,7 +1494,7 @@ async fn a_held_receipt_stays_held(on: &impl On) {
         .unwrap()
         .unwrap();
     assert_eq!(on.receipts().hold(&claimed).await, Ok(Changed::Now));
-    let failed = State::Failed {
+    let failed = ReceiptState::Failed {
         reason: "late".into(),
     };
     assert_eq!(
@@ -1461,7 +1510,7 @@ async fn a_held_receipt_stays_held(on: &impl On) {
             .unwrap()
             .unwrap()
             .state,
-        State::Held
+        ReceiptState::Held
     );
 }
 
@@ -1471,7 +1520,7 @@ async fn a_withdrawn_receipt_says_why(on: &impl On) {
         .claim(&seen, &owner("a"), later())
         .await
         .unwrap();
-    let state = State::Withdrawn {
+    let state = ReceiptState::Withdrawn {
         reason: "the payment has been made since".into(),
     };
     assert_eq!(
@@ -1492,7 +1541,7 @@ async fn a_withdrawn_receipt_says_why(on: &impl On) {
     );
     assert_eq!(
         on.receipts()
-            .mark(&withdrawn.receipt_id, &owner("a"), &State::Held)
+            .mark(&withdrawn.receipt_id, &owner("a"), &ReceiptState::Held)
             .await,
         Ok(Changed::Raced)
     );
@@ -1512,7 +1561,7 @@ fn notice(day: Date, hour: i8, seconds: u64) -> Receipt {
         .unwrap()
         .timestamp();
     let subscription_id = SubscriptionId::new(unique("fsub")).unwrap();
-    let kind = receipt::Kind::TrialEnds {
+    let kind = receipt::ReceiptKind::TrialEnds {
         subscription_id,
         ends_at: later(),
     };
@@ -1526,7 +1575,7 @@ fn notice(day: Date, hour: i8, seconds: u64) -> Receipt {
     .unwrap()
 }
 
-async fn owed(on: &impl On, receipts: &[Receipt]) {
+async fn unsent(on: &impl On, receipts: &[Receipt]) {
     let event_id = recorded(on).await.event_id;
     let commit = Commit {
         receipts: receipts.to_vec(),
@@ -1548,7 +1597,7 @@ async fn what_is_due_is_told_by_its_day_until_somebody_takes_it_up(on: &impl On)
         due_at: None,
         ..notice(day, 12, 0)
     };
-    owed(
+    unsent(
         on,
         &[
             late.clone(),
@@ -1573,7 +1622,7 @@ async fn what_is_due_is_told_by_its_day_until_somebody_takes_it_up(on: &impl On)
         .unwrap();
     due_becomes(on, day, &[&first, &late]).await;
     // Whoever gives it back has queued it; it is owed like any other.
-    let again = State::Pending {
+    let again = ReceiptState::Unsent {
         reason: Some("SES is away: Throttling".into()),
     };
     on.receipts()
@@ -1682,7 +1731,7 @@ async fn items_say_what_their_readers_need() {
     let pending = async || {
         read(&stack.tables.receipts, &[("receipt_id", id)])
             .await
-            .get("pending")
+            .get("open")
             .cloned()
     };
     assert_eq!(pending().await, Some(text("due#2099-12-31")));
@@ -1690,13 +1739,13 @@ async fn items_say_what_their_readers_need() {
         .claim(notice, &owner("a"), later())
         .await
         .unwrap();
-    assert_eq!(pending().await, Some(text("claimed")));
-    let again = State::Pending { reason: None };
+    assert_eq!(pending().await, Some(text("leased")));
+    let again = ReceiptState::Unsent { reason: None };
     on.receipts()
         .mark(&notice.receipt_id, &owner("a"), &again)
         .await
         .unwrap();
-    assert_eq!(pending().await, Some(text("pending")));
+    assert_eq!(pending().await, Some(text("unsent")));
     let given_back = Receipt {
         version: 3,
         attempts: 1,

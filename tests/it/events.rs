@@ -9,14 +9,19 @@ use aws::batch;
 use aws_lambda_events::event::sqs::SqsEvent;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{
-    event::{Event, EventState, News, Reading, StoredEvent},
-    ids::{OrderId, ReceiptId},
-    job::{FulfillmentJob, Job, ReceiptJob},
-    mode::Mode,
-    outcome::Setback,
+    delivery::{
+        event::{Change, Event, Reading},
+        job::{FulfillmentJob, Job, ReceiptJob},
+        signature::{Direction, Refusal},
+        stored_event::{EventState, StoredEvent},
+    },
     ports::{Clock as _, Delay},
-    receipt::{OnUnknown, State},
-    signature::{Direction, Refusal},
+    receipt::{OnUnknown, ReceiptState},
+    values::{
+        ids::{OrderId, ReceiptId},
+        mode::Mode,
+        outcome::RetryableError,
+    },
 };
 use intake::answer::{Answer, Kept};
 use jiff::Timestamp;
@@ -378,11 +383,11 @@ fn job<J: Job>(name: &str) -> J {
     serde_json::from_str(event.records[0].body.as_deref().unwrap()).unwrap()
 }
 
-fn news(name: &str) -> (Box<Event>, OrderId) {
+fn change(name: &str) -> (Box<Event>, OrderId) {
     let Reading::Event(event) = flex::read(read(name).as_bytes()) else {
         panic!("{name} is not understood")
     };
-    let News::Checkout { order_id, .. } = event.news.clone() else {
+    let Change::Checkout { order_id, .. } = event.change.clone() else {
         panic!("{name}: {event:?}")
     };
     (event, order_id)
@@ -445,7 +450,7 @@ fn seed() -> Vec<(String, String)> {
     sessions.as_array().unwrap().iter().map(pair).collect()
 }
 
-fn seeded_checkout(session: &str, line_items: &str) -> domain::checkout::Checkout {
+fn seeded_checkout(session: &str, line_items: &str) -> domain::sale::checkout::Checkout {
     let purchase = Purchase {
         session: parsed(session)["checkout_session"].take(),
         line_items: parsed(line_items)["line_items"].take(),
@@ -526,10 +531,10 @@ fn is_an_event_about_what_the_seed_knows(name: &str) {
 
     let resources = event["object"].as_object().unwrap();
     assert_eq!(resources.len(), 1, "{name}");
-    for (resource, told) in resources {
-        assert_eq!(told["test_mode"], true, "{name}");
+    for (resource, facts) in resources {
+        assert_eq!(facts["test_mode"], true, "{name}");
         if let Some(subject) = subject(resource) {
-            let id = told[subject]
+            let id = facts[subject]
                 .as_str()
                 .unwrap_or_else(|| panic!("{name}: no {subject}"));
             assert!(
@@ -554,7 +559,7 @@ fn there_is_a_sample_of_every_type_of_event() {
 }
 
 fn tells_of_a_checkout_in_the_seed(name: &str) {
-    let (_, order_id) = news(name);
+    let (_, order_id) = change(name);
     let known = seed()
         .iter()
         .any(|(session, items)| seeded_checkout(session, items).order_id == order_id);
@@ -617,7 +622,7 @@ async fn a_sample_as_it_lies_there_opens_no_door() {
 struct NoDelay;
 
 impl Delay for NoDelay {
-    async fn delay(&self, _: &str, _: Duration) -> Result<(), Setback> {
+    async fn delay(&self, _: &str, _: Duration) -> Result<(), RetryableError> {
         panic!("a sample failed");
     }
 }
@@ -641,7 +646,7 @@ async fn hand_over<J: Job, W: batch::Worker<J>>(name: &str, bundle: &Bundle, wor
 #[tokio::test]
 async fn one_after_the_other_the_samples_turn_a_delivery_into_a_mail() {
     let bundle = shop();
-    let (event, order_id) = news(COMPLETED);
+    let (event, order_id) = change(COMPLETED);
 
     let answer = take(
         &bundle,
@@ -676,7 +681,7 @@ async fn one_after_the_other_the_samples_turn_a_delivery_into_a_mail() {
     assert_eq!(kept.orders.keys().collect::<Vec<_>>(), [&order_id]);
     assert!(matches!(
         kept.receipts[&receipt_id].state,
-        State::Sent { .. }
+        ReceiptState::Sent { .. }
     ));
     assert_eq!(
         kept.mails

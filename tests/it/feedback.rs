@@ -8,12 +8,15 @@ use ::feedback::{
 use aws::batch::{self, Attempt};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::{
-    ids::{MessageId, OrderId, OwnerToken, ReceiptId},
-    outcome::Outcome,
-    ports::{Clock as _, Orders as _, ReceiptDesk as _, Receipts as _},
+    ports::{Clock as _, Orders as _, ReceiptAdmin as _, Receipts as _},
     receipt::{
-        OnUnknown, Receipt, Standing, State,
-        feedback::{AddressHash, Mark, Trouble},
+        OnUnknown, Receipt, ReceiptState, ReceiptStatus,
+        feedback::{AddressHash, Suppression},
+    },
+    sale::delivery_failure::DeliveryFailure,
+    values::{
+        ids::{MessageId, OrderId, OwnerToken, ReceiptId},
+        outcome::Outcome,
     },
 };
 use kit::{
@@ -33,12 +36,12 @@ const SENDING: usize = 4;
 const SOON: Duration = Duration::from_secs(90);
 
 /// An order is committed and its receipt is pending; nothing is queued.
-async fn owed(bundle: &Bundle, n: u64) -> Receipt {
+async fn unsent(bundle: &Bundle, n: u64) -> Receipt {
     bundle.provider_has(&checkout(&purchase(n)));
     bundle
         .deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false)
         .await;
-    let event_id = domain::ids::EventId::new(format!("fevt_{n}")).unwrap();
+    let event_id = domain::values::ids::EventId::new(format!("fevt_{n}")).unwrap();
     assert!(matches!(
         bundle.fulfillment.fulfill(&event_id, 1).await,
         Outcome::Accepted(_)
@@ -69,11 +72,11 @@ async fn sent_and_not_marked(bundle: &Bundle, id: &ReceiptId) -> Taken {
     bundle.world.kept().calls.clear();
     bundle.world.kept().faults.insert(SENDING, Fault::StopAfter);
     assert_eq!(bundle.world.run(send(bundle, id, "a")).await, None);
-    taken(bundle, id)
+    deducted(bundle, id)
 }
 
 /// The last mail of a receipt, as SES knows it.
-fn taken(bundle: &Bundle, id: &ReceiptId) -> Taken {
+fn deducted(bundle: &Bundle, id: &ReceiptId) -> Taken {
     let kept = bundle.world.kept();
     let n = kept
         .mails
@@ -91,12 +94,12 @@ fn taken(bundle: &Bundle, id: &ReceiptId) -> Taken {
     }
 }
 
-fn notice(told: &Value) -> Notice {
-    serde_json::from_value(told.clone()).unwrap()
+fn notice(facts: &Value) -> Notice {
+    serde_json::from_value(facts.clone()).unwrap()
 }
 
 async fn tell(bundle: &Bundle, mail: &Taken, kind: &str) -> Ended {
-    bundle.feedback.take(&notice(&mail.told(kind))).await
+    bundle.feedback.take(&notice(&mail.facts(kind))).await
 }
 
 fn row(bundle: &Bundle, id: &ReceiptId) -> Receipt {
@@ -109,7 +112,7 @@ fn clear(bundle: &Bundle, mail: &Taken) {
     let mut kept = bundle.world.kept();
     kept.marks
         .entry(address.clone())
-        .or_insert_with(|| Mark::of(address))
+        .or_insert_with(|| Suppression::of(address))
         .cleared_at = Some(now);
 }
 
@@ -119,9 +122,9 @@ async fn reopen(bundle: &Bundle, seen: &Receipt) {
     assert_eq!(reopened, Ok(domain::ports::Changed::Now));
 }
 
-fn trouble(bundle: &Bundle, receipt: &Receipt) -> Option<Trouble> {
+fn delivery_failure(bundle: &Bundle, receipt: &Receipt) -> Option<DeliveryFailure> {
     bundle.world.kept().orders[&receipt.order_id]
-        .mail_troubles
+        .delivery_failures
         .get(&receipt.receipt_id)
         .copied()
 }
@@ -130,17 +133,17 @@ fn mails(bundle: &Bundle) -> usize {
     bundle.world.kept().mails.len()
 }
 
-fn settled(standing: Standing) -> Ended {
+fn settled(standing: ReceiptStatus) -> Ended {
     Outcome::Accepted(Learned {
         settled: Some(standing),
-        trouble: None,
+        delivery_failure: None,
     })
 }
 
-fn noted(trouble: Option<Trouble>) -> Ended {
+fn noted(delivery_failure: Option<DeliveryFailure>) -> Ended {
     Outcome::Accepted(Learned {
         settled: None,
-        trouble,
+        delivery_failure,
     })
 }
 
@@ -149,11 +152,17 @@ async fn a_mail_that_was_sent_and_never_marked_is_settled_by_feedback_and_not_ma
     for policy in [OnUnknown::Resend, OnUnknown::Hold] {
         for kind in ["send", "delivery"] {
             let bundle = open_shop(policy);
-            let id = owed(&bundle, 1).await.receipt_id;
+            let id = unsent(&bundle, 1).await.receipt_id;
             let mail = sent_and_not_marked(&bundle, &id).await;
-            assert!(matches!(row(&bundle, &id).state, State::Claimed { .. }));
-            assert_eq!(tell(&bundle, &mail, kind).await, settled(Standing::Sent));
-            let sent = State::Sent {
+            assert!(matches!(
+                row(&bundle, &id).state,
+                ReceiptState::Leased { .. }
+            ));
+            assert_eq!(
+                tell(&bundle, &mail, kind).await,
+                settled(ReceiptStatus::Sent)
+            );
+            let sent = ReceiptState::Sent {
                 message_id: mail.message_id.clone(),
                 sent_at: mail.at,
             };
@@ -170,12 +179,15 @@ async fn a_mail_that_was_sent_and_never_marked_is_settled_by_feedback_and_not_ma
 #[tokio::test]
 async fn feedback_that_comes_after_the_claim_has_ended_is_in_time_until_somebody_sends_again() {
     let bundle = open_shop(OnUnknown::Resend);
-    let id = owed(&bundle, 1).await.receipt_id;
+    let id = unsent(&bundle, 1).await.receipt_id;
     let mail = sent_and_not_marked(&bundle, &id).await;
     bundle
         .world
         .pass(TRY_LASTS + CLAIM_MARGIN + Duration::from_mins(5));
-    assert_eq!(tell(&bundle, &mail, "send").await, settled(Standing::Sent));
+    assert_eq!(
+        tell(&bundle, &mail, "send").await,
+        settled(ReceiptStatus::Sent)
+    );
     assert_eq!(send(&bundle, &id, "b").await, Outcome::Duplicate);
     assert_eq!(mails(&bundle), 1);
 }
@@ -183,7 +195,7 @@ async fn feedback_that_comes_after_the_claim_has_ended_is_in_time_until_somebody
 #[tokio::test]
 async fn without_feedback_the_policy_decides_and_feedback_is_right_in_the_end() {
     let bundle = open_shop(OnUnknown::Hold);
-    let id = owed(&bundle, 1).await.receipt_id;
+    let id = unsent(&bundle, 1).await.receipt_id;
     let mail = sent_and_not_marked(&bundle, &id).await;
     bundle.world.pass(TRY_LASTS + CLAIM_MARGIN);
     assert_eq!(
@@ -192,18 +204,18 @@ async fn without_feedback_the_policy_decides_and_feedback_is_right_in_the_end() 
     );
     assert_eq!(
         tell(&bundle, &mail, "delivery").await,
-        settled(Standing::Sent)
+        settled(ReceiptStatus::Sent)
     );
 
     let bundle = open_shop(OnUnknown::Resend);
-    let id = owed(&bundle, 1).await.receipt_id;
+    let id = unsent(&bundle, 1).await.receipt_id;
     let first = sent_and_not_marked(&bundle, &id).await;
     bundle.world.pass(TRY_LASTS + CLAIM_MARGIN);
     assert!(matches!(
         send(&bundle, &id, "b").await,
         Outcome::Accepted(_)
     ));
-    let second = taken(&bundle, &id);
+    let second = deducted(&bundle, &id);
     let before = row(&bundle, &id).state;
     for mail in [&first, &second] {
         let _ = tell(&bundle, mail, "send").await;
@@ -215,11 +227,14 @@ async fn without_feedback_the_policy_decides_and_feedback_is_right_in_the_end() 
 #[tokio::test]
 async fn feedback_that_is_faster_than_the_mark_does_no_harm() {
     let bundle = open_shop(OnUnknown::Resend);
-    let id = owed(&bundle, 1).await.receipt_id;
+    let id = unsent(&bundle, 1).await.receipt_id;
     let mail = sent_and_not_marked(&bundle, &id).await;
-    assert_eq!(tell(&bundle, &mail, "send").await, settled(Standing::Sent));
+    assert_eq!(
+        tell(&bundle, &mail, "send").await,
+        settled(ReceiptStatus::Sent)
+    );
     let before = row(&bundle, &id);
-    let state = State::Sent {
+    let state = ReceiptState::Sent {
         message_id: mail.message_id.clone(),
         sent_at: bundle.world.now(),
     };
@@ -235,18 +250,21 @@ async fn feedback_that_is_faster_than_the_mark_does_no_harm() {
 async fn a_mail_that_ses_would_not_send_fails_its_receipt() {
     for kind in ["reject", "rendering-failure"] {
         let bundle = open_shop(OnUnknown::Resend);
-        let receipt = owed(&bundle, 1).await;
+        let receipt = unsent(&bundle, 1).await;
         assert!(matches!(
             send(&bundle, &receipt.receipt_id, "a").await,
             Outcome::Accepted(_)
         ));
-        let mail = taken(&bundle, &receipt.receipt_id);
+        let mail = deducted(&bundle, &receipt.receipt_id);
         let failed = Learned {
-            settled: Some(Standing::Failed),
-            trouble: Some(Trouble::Refused),
+            settled: Some(ReceiptStatus::Failed),
+            delivery_failure: Some(DeliveryFailure::Refused),
         };
         assert_eq!(tell(&bundle, &mail, kind).await, Outcome::Accepted(failed));
-        assert_eq!(trouble(&bundle, &receipt), Some(Trouble::Refused));
+        assert_eq!(
+            delivery_failure(&bundle, &receipt),
+            Some(DeliveryFailure::Refused)
+        );
         assert!(
             bundle.world.kept().marks.is_empty(),
             "the address is not to blame"
@@ -259,32 +277,36 @@ async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
     for (kind, word, reason) in [
         (
             "bounce",
-            Trouble::Bounced,
+            DeliveryFailure::Bounced,
             "an earlier mail to this address bounced for good",
         ),
         (
             "complaint",
-            Trouble::Complained,
+            DeliveryFailure::Complained,
             "the recipient complained of an earlier mail",
         ),
     ] {
         let bundle = open_shop(OnUnknown::Resend);
-        let first = owed(&bundle, 1).await;
+        let first = unsent(&bundle, 1).await;
         assert!(matches!(
             send(&bundle, &first.receipt_id, "a").await,
             Outcome::Accepted(_)
         ));
-        let mail = taken(&bundle, &first.receipt_id);
+        let mail = deducted(&bundle, &first.receipt_id);
         assert_eq!(tell(&bundle, &mail, "delivery").await, noted(None));
         assert_eq!(tell(&bundle, &mail, kind).await, noted(Some(word)));
-        assert_eq!(trouble(&bundle, &first), Some(word), "the order says so");
         assert_eq!(
-            trouble(&bundle, &first).unwrap().to_string(),
+            delivery_failure(&bundle, &first),
+            Some(word),
+            "the order says so"
+        );
+        assert_eq!(
+            delivery_failure(&bundle, &first).unwrap().to_string(),
             serde_json::to_value(word).unwrap().as_str().unwrap()
         );
 
         // The same person, however the address is spelled, and another one.
-        let second = owed(&bundle, 2).await;
+        let second = unsent(&bundle, 2).await;
         bundle
             .world
             .kept()
@@ -297,11 +319,11 @@ async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
         assert_eq!(send(&bundle, &second.receipt_id, "b").await, failed);
         assert_eq!(
             row(&bundle, &second.receipt_id).state,
-            State::Failed {
+            ReceiptState::Failed {
                 reason: reason.to_owned()
             }
         );
-        let third = owed(&bundle, 3).await;
+        let third = unsent(&bundle, 3).await;
         bundle
             .world
             .kept()
@@ -332,20 +354,20 @@ async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
 #[tokio::test]
 async fn a_mail_that_ses_took_and_did_not_send_for_its_own_list_is_no_complaint_of_it() {
     let bundle = open_shop(OnUnknown::Resend);
-    let receipt = owed(&bundle, 1).await;
+    let receipt = unsent(&bundle, 1).await;
     assert!(matches!(
         send(&bundle, &receipt.receipt_id, "a").await,
         Outcome::Accepted(_)
     ));
-    let mail = taken(&bundle, &receipt.receipt_id);
+    let mail = deducted(&bundle, &receipt.receipt_id);
     assert_eq!(tell(&bundle, &mail, "send").await, noted(None));
     assert_eq!(
         tell(&bundle, &mail, "complaint.suppressed").await,
-        noted(Some(Trouble::Bounced))
+        noted(Some(DeliveryFailure::Bounced))
     );
     assert_eq!(
-        trouble(&bundle, &receipt),
-        Some(Trouble::Bounced),
+        delivery_failure(&bundle, &receipt),
+        Some(DeliveryFailure::Bounced),
         "it did not arrive"
     );
     let mark = bundle.world.kept().marks[&AddressHash::of(&mail.to)].clone();
@@ -355,18 +377,21 @@ async fn a_mail_that_ses_took_and_did_not_send_for_its_own_list_is_no_complaint_
 #[tokio::test]
 async fn a_full_mailbox_is_told_of_and_written_to_again() {
     let bundle = open_shop(OnUnknown::Resend);
-    let first = owed(&bundle, 1).await;
+    let first = unsent(&bundle, 1).await;
     assert!(matches!(
         send(&bundle, &first.receipt_id, "a").await,
         Outcome::Accepted(_)
     ));
-    let mail = taken(&bundle, &first.receipt_id);
+    let mail = deducted(&bundle, &first.receipt_id);
     assert_eq!(
         tell(&bundle, &mail, "bounce.transient").await,
-        noted(Some(Trouble::Bounced))
+        noted(Some(DeliveryFailure::Bounced))
     );
-    assert_eq!(trouble(&bundle, &first), Some(Trouble::Bounced));
-    let second = owed(&bundle, 2).await;
+    assert_eq!(
+        delivery_failure(&bundle, &first),
+        Some(DeliveryFailure::Bounced)
+    );
+    let second = unsent(&bundle, 2).await;
     assert!(matches!(
         send(&bundle, &second.receipt_id, "b").await,
         Outcome::Accepted(_)
@@ -378,27 +403,27 @@ async fn a_full_mailbox_is_told_of_and_written_to_again() {
         send(&bundle, &first.receipt_id, "c").await,
         Outcome::Accepted(_)
     ));
-    let again = taken(&bundle, &first.receipt_id);
+    let again = deducted(&bundle, &first.receipt_id);
     assert_eq!(tell(&bundle, &again, "delivery").await, noted(None));
-    assert_eq!(trouble(&bundle, &first), None);
+    assert_eq!(delivery_failure(&bundle, &first), None);
 }
 
 #[tokio::test]
 async fn an_automatic_answer_is_no_trouble_and_a_mail_that_came_back_after_all_is() {
     for (kind, after) in [
         ("bounce.out-of-office", None),
-        ("bounce.transient", Some(Trouble::Bounced)),
+        ("bounce.transient", Some(DeliveryFailure::Bounced)),
     ] {
         let bundle = open_shop(OnUnknown::Resend);
-        let receipt = owed(&bundle, 1).await;
+        let receipt = unsent(&bundle, 1).await;
         assert!(matches!(
             send(&bundle, &receipt.receipt_id, "a").await,
             Outcome::Accepted(_)
         ));
-        let mail = taken(&bundle, &receipt.receipt_id);
+        let mail = deducted(&bundle, &receipt.receipt_id);
         assert_eq!(tell(&bundle, &mail, "delivery").await, noted(None));
         assert_eq!(tell(&bundle, &mail, kind).await, noted(after), "{kind}");
-        assert_eq!(trouble(&bundle, &receipt), after, "{kind}");
+        assert_eq!(delivery_failure(&bundle, &receipt), after, "{kind}");
         assert!(
             bundle.world.kept().marks.is_empty(),
             "another mail may arrive"
@@ -409,11 +434,11 @@ async fn an_automatic_answer_is_no_trouble_and_a_mail_that_came_back_after_all_i
 #[tokio::test]
 async fn what_comes_late_of_a_bounced_mail_does_not_stop_the_one_to_the_corrected_address() {
     let bundle = open_shop(OnUnknown::Hold);
-    let receipt = owed(&bundle, 1).await;
+    let receipt = unsent(&bundle, 1).await;
     let mail = sent_and_not_marked(&bundle, &receipt.receipt_id).await;
     let bounced = Learned {
-        settled: Some(Standing::Sent),
-        trouble: Some(Trouble::Bounced),
+        settled: Some(ReceiptStatus::Sent),
+        delivery_failure: Some(DeliveryFailure::Bounced),
     };
     assert_eq!(
         tell(&bundle, &mail, "bounce").await,
@@ -432,7 +457,7 @@ async fn what_comes_late_of_a_bounced_mail_does_not_stop_the_one_to_the_correcte
         let _ = tell(&bundle, &mail, kind).await;
         assert_eq!(
             row(&bundle, &receipt.receipt_id).state,
-            State::Pending { reason: None },
+            ReceiptState::Unsent { reason: None },
             "{kind}"
         );
     }
@@ -446,9 +471,9 @@ async fn what_comes_late_of_a_bounced_mail_does_not_stop_the_one_to_the_correcte
 #[tokio::test]
 async fn what_comes_late_of_a_mail_that_nobody_knew_of_does_not_stop_the_one_that_a_person_asked_for()
  {
-    for told in ["send", "delivery", "bounce", "reject"] {
+    for facts in ["send", "delivery", "bounce", "reject"] {
         let bundle = open_shop(OnUnknown::Hold);
-        let id = owed(&bundle, 1).await.receipt_id;
+        let id = unsent(&bundle, 1).await.receipt_id;
         let first = sent_and_not_marked(&bundle, &id).await;
         bundle.world.pass(TRY_LASTS + CLAIM_MARGIN);
         assert_eq!(
@@ -459,20 +484,20 @@ async fn what_comes_late_of_a_mail_that_nobody_knew_of_does_not_stop_the_one_tha
         assert!(held.mails.is_empty());
         reopen(&bundle, &held).await;
         assert!(
-            matches!(tell(&bundle, &first, told).await, Outcome::Accepted(_)),
-            "{told}"
+            matches!(tell(&bundle, &first, facts).await, Outcome::Accepted(_)),
+            "{facts}"
         );
         assert_eq!(
             row(&bundle, &id).state,
-            State::Pending { reason: None },
-            "{told}"
+            ReceiptState::Unsent { reason: None },
+            "{facts}"
         );
         // After a bounce, so that the address is written to.
         bundle.world.pass(Duration::from_hours(24));
         clear(&bundle, &first);
         assert!(
             matches!(send(&bundle, &id, "c").await, Outcome::Accepted(_)),
-            "{told}"
+            "{facts}"
         );
         assert_eq!(mails(&bundle), 2);
     }
@@ -497,7 +522,7 @@ fn orders_of(things: &[&'static str]) -> Vec<Vec<&'static str>> {
 #[tokio::test]
 async fn in_any_order_and_twice_there_is_one_end() {
     let mut ends = Vec::new();
-    for told in orders_of(&[
+    for facts in orders_of(&[
         "send",
         "delivery",
         "bounce",
@@ -505,13 +530,13 @@ async fn in_any_order_and_twice_there_is_one_end() {
         "bounce.transient",
     ]) {
         let bundle = open_shop(OnUnknown::Hold);
-        let receipt = owed(&bundle, 1).await;
+        let receipt = unsent(&bundle, 1).await;
         let mail = sent_and_not_marked(&bundle, &receipt.receipt_id).await;
-        for kind in told.iter().chain(&told) {
+        for kind in facts.iter().chain(&facts) {
             let ended = tell(&bundle, &mail, kind).await;
             assert!(
                 matches!(ended, Outcome::Accepted(_) | Outcome::Duplicate),
-                "{told:?}: {ended:?}"
+                "{facts:?}: {ended:?}"
             );
         }
         let kept = bundle.world.kept();
@@ -520,7 +545,7 @@ async fn in_any_order_and_twice_there_is_one_end() {
         ends.push((
             row.state,
             row.mails,
-            order.mail_troubles,
+            order.delivery_failures,
             kept.marks.clone(),
         ));
     }
@@ -532,13 +557,13 @@ async fn in_any_order_and_twice_there_is_one_end() {
 #[tokio::test]
 async fn all_at_once_come_to_the_same_end() {
     let bundle = open_shop(OnUnknown::Hold);
-    let receipt = owed(&bundle, 1).await;
+    let receipt = unsent(&bundle, 1).await;
     let mail = sent_and_not_marked(&bundle, &receipt.receipt_id).await;
-    let told: Vec<Notice> = ["send", "delivery", "bounce"]
-        .map(|kind| notice(&mail.told(kind)))
+    let facts: Vec<Notice> = ["send", "delivery", "bounce"]
+        .map(|kind| notice(&mail.facts(kind)))
         .into();
     let ended =
-        futures_util::future::join_all(told.iter().map(|notice| bundle.feedback.take(notice)))
+        futures_util::future::join_all(facts.iter().map(|notice| bundle.feedback.take(notice)))
             .await;
     assert!(
         ended
@@ -548,16 +573,19 @@ async fn all_at_once_come_to_the_same_end() {
     );
     assert!(matches!(
         row(&bundle, &receipt.receipt_id).state,
-        State::Sent { .. }
+        ReceiptState::Sent { .. }
     ));
-    assert_eq!(trouble(&bundle, &receipt), Some(Trouble::Bounced));
+    assert_eq!(
+        delivery_failure(&bundle, &receipt),
+        Some(DeliveryFailure::Bounced)
+    );
 }
 
 #[tokio::test]
 async fn stopped_or_failed_anywhere_a_report_is_learned_whole_the_next_time() {
     let calls = {
         let bundle = open_shop(OnUnknown::Hold);
-        let id = owed(&bundle, 1).await.receipt_id;
+        let id = unsent(&bundle, 1).await.receipt_id;
         let mail = sent_and_not_marked(&bundle, &id).await;
         bundle.world.kept().calls.clear();
         let _ = tell(&bundle, &mail, "bounce").await;
@@ -585,7 +613,7 @@ async fn stopped_or_failed_anywhere_a_report_is_learned_whole_the_next_time() {
             Fault::Twice,
         ] {
             let bundle = open_shop(OnUnknown::Hold);
-            let receipt = owed(&bundle, 1).await;
+            let receipt = unsent(&bundle, 1).await;
             let mail = sent_and_not_marked(&bundle, &receipt.receipt_id).await;
             bundle.world.kept().calls.clear();
             bundle.world.kept().faults.insert(call, fault);
@@ -596,12 +624,15 @@ async fn stopped_or_failed_anywhere_a_report_is_learned_whole_the_next_time() {
                 "{call} {fault:?}: {ended:?}"
             );
             assert!(
-                matches!(row(&bundle, &receipt.receipt_id).state, State::Sent { .. }),
+                matches!(
+                    row(&bundle, &receipt.receipt_id).state,
+                    ReceiptState::Sent { .. }
+                ),
                 "{call} {fault:?}"
             );
             assert_eq!(
-                trouble(&bundle, &receipt),
-                Some(Trouble::Bounced),
+                delivery_failure(&bundle, &receipt),
+                Some(DeliveryFailure::Bounced),
                 "{call} {fault:?}"
             );
             assert!(
@@ -639,19 +670,19 @@ async fn a_report_of_an_unknown_receipt_is_dropped_and_its_address_remembered() 
 #[tokio::test]
 async fn what_is_not_ours_or_not_needed_is_dropped_and_asks_nobody() {
     let bundle = open_shop(OnUnknown::Hold);
-    let id = owed(&bundle, 1).await.receipt_id;
+    let id = unsent(&bundle, 1).await.receipt_id;
     let mail = sent_and_not_marked(&bundle, &id).await;
     bundle.world.kept().calls.clear();
-    let mut strange = mail.told("bounce");
+    let mut strange = mail.facts("bounce");
     strange["mail"]["tags"]
         .as_object_mut()
         .unwrap()
         .remove("receipt_id");
-    let mut opened = mail.told("send");
+    let mut opened = mail.facts("send");
     opened["eventType"] = json!("Open");
-    for (told, why) in [(strange, NoReport::NotOurs), (opened, NoReport::NotNeeded)] {
+    for (facts, why) in [(strange, NoReport::NotOurs), (opened, NoReport::NotNeeded)] {
         assert_eq!(
-            bundle.feedback.take(&notice(&told)).await,
+            bundle.feedback.take(&notice(&facts)).await,
             Outcome::Rejected(why.into())
         );
     }
@@ -681,14 +712,14 @@ fn failures(response: &SqsBatchResponse) -> Vec<&str> {
 #[tokio::test]
 async fn what_is_no_report_fails_alone_and_a_trial_of_the_topic_not_at_all() {
     let bundle = open_shop(OnUnknown::Hold);
-    let id = owed(&bundle, 1).await.receipt_id;
+    let id = unsent(&bundle, 1).await.receipt_id;
     let mail = sent_and_not_marked(&bundle, &id).await;
     let bodies = [
         "no JSON".to_owned(),
         "Successfully validated SNS topic for Amazon SES event publishing.".to_owned(),
-        mail.told("send").to_string(),
+        mail.facts("send").to_string(),
         json!({"eventType": "Bounce"}).to_string(),
-        mail.told("delivery").to_string(),
+        mail.facts("delivery").to_string(),
     ];
     let event = without_trials(batch(&bodies));
     let invocation = bundle.invocation("r1");
@@ -703,17 +734,17 @@ async fn what_is_no_report_fails_alone_and_a_trial_of_the_topic_not_at_all() {
     .await
     .unwrap();
     assert_eq!(failures(&response), ["m0", "m3"]);
-    assert!(matches!(row(&bundle, &id).state, State::Sent { .. }));
+    assert!(matches!(row(&bundle, &id).state, ReceiptState::Sent { .. }));
 }
 
 #[test]
 fn the_sample_for_a_container_is_one_of_the_samples() {
     let text = include_str!("../../events/feedback.json");
     let event: SqsEvent = serde_json::from_str(text).unwrap();
-    let told: Value = serde_json::from_str(event.records[0].body.as_deref().unwrap()).unwrap();
+    let facts: Value = serde_json::from_str(event.records[0].body.as_deref().unwrap()).unwrap();
     let sample: Value =
         serde_json::from_str(include_str!("../../events/ses/delivery.json")).unwrap();
-    assert_eq!(told, sample);
+    assert_eq!(facts, sample);
 }
 
 /// A purchase of its own is sold on the deployed stack, and its receipt sent.
@@ -736,7 +767,7 @@ async fn sold(play: &Play) -> Receipt {
             .receipts
             .receipt(order.receipt_id.as_ref().unwrap())
             .await?;
-        Ok(receipt.filter(|receipt| matches!(receipt.state, State::Sent { .. })))
+        Ok(receipt.filter(|receipt| matches!(receipt.state, ReceiptState::Sent { .. })))
     })
     .await
     .unwrap()
@@ -764,7 +795,7 @@ async fn receipt_until(
 async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_its_order() {
     let play = Play::on_named_stack().await.unwrap();
     let receipt = sold(&play).await;
-    let State::Sent { message_id, .. } = receipt.state.clone() else {
+    let ReceiptState::Sent { message_id, .. } = receipt.state.clone() else {
         panic!("{receipt:?}")
     };
     // Nobody was left to mark it: as if its process had died after it had sent.
@@ -797,44 +828,46 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
         at: pending.reopened_at.unwrap(),
     };
     let queue = &play.stack.queues.feedback;
-    play.put_message(queue, &mail.told("send").to_string())
+    play.put_message(queue, &mail.facts("send").to_string())
         .await
         .unwrap();
     let settled = receipt_until(
         &play,
         &receipt.receipt_id,
         "the receipt is settled",
-        |receipt| matches!(receipt.state, State::Sent { .. }),
+        |receipt| matches!(receipt.state, ReceiptState::Sent { .. }),
     )
     .await;
     assert_eq!(
         settled.state,
-        State::Sent {
+        ReceiptState::Sent {
             message_id: mail.message_id.clone(),
             sent_at: mail.at
         }
     );
 
     for kind in ["bounce", "delivery", "bounce", "send"] {
-        play.put_message(queue, &mail.told(kind).to_string())
+        play.put_message(queue, &mail.facts(kind).to_string())
             .await
             .unwrap();
     }
-    let told = receipt_until(&play, &receipt.receipt_id, "all is learned", |receipt| {
+    let facts = receipt_until(&play, &receipt.receipt_id, "all is learned", |receipt| {
         let fate = &receipt.mails[&mail.message_id];
         fate.bounced_at.is_some() && fate.delivered_at.is_some()
     })
     .await;
-    assert_eq!(told.state, settled.state);
+    assert_eq!(facts.state, settled.state);
     let order_id: &OrderId = &receipt.order_id;
     until("the order says so", SOON, async || {
         let order = play.tables.orders.order(order_id).await?;
-        let trouble = order.and_then(|order| order.mail_troubles.get(&receipt.receipt_id).copied());
-        Ok(trouble.filter(|trouble| *trouble == Trouble::Bounced))
+        let delivery_failure =
+            order.and_then(|order| order.delivery_failures.get(&receipt.receipt_id).copied());
+        Ok(delivery_failure
+            .filter(|delivery_failure| *delivery_failure == DeliveryFailure::Bounced))
     })
     .await
     .unwrap();
-    let mark = domain::ports::Marks::address_mark(&play.tables.marks, &AddressHash::of(&to))
+    let mark = domain::ports::Suppressions::suppression(&play.tables.marks, &AddressHash::of(&to))
         .await
         .unwrap()
         .unwrap();

@@ -2,11 +2,11 @@
 //! queues, real conditions; only Flex's API is a stand-in.
 
 use domain::{
-    event::EventState,
-    ids::Sku,
-    ledger::Wanted,
+    delivery::stored_event::EventState,
+    fulfillment::read_set::ReadSet,
     ports::{Ledger as _, Receipts as _},
-    receipt::State,
+    receipt::ReceiptState,
+    values::ids::Sku,
 };
 use futures_util::future::join_all;
 use jiff::Timestamp;
@@ -61,7 +61,11 @@ impl Sale {
     async fn prepared(play: &Play, counts: [i64; 2]) -> Self {
         let sale = Self::new();
         for (sku, count) in sale.skus.iter().zip(counts) {
-            play.tables.shelves.put_counter(sku, count).await.unwrap();
+            play.tables
+                .stock_levels
+                .put_counter(sku, count)
+                .await
+                .unwrap();
         }
         play.sell(&sale.purchase).await.unwrap();
         sale
@@ -77,10 +81,10 @@ impl Sale {
     }
 
     async fn on_hand(&self, play: &Play) -> [Option<i64>; 2] {
-        let shelves = &play.tables.shelves;
+        let stock_levels = &play.tables.stock_levels;
         [
-            shelves.on_hand(&self.skus[0]).await.unwrap(),
-            shelves.on_hand(&self.skus[1]).await.unwrap(),
+            stock_levels.on_hand(&self.skus[0]).await.unwrap(),
+            stock_levels.on_hand(&self.skus[1]).await.unwrap(),
         ]
     }
 
@@ -95,19 +99,29 @@ impl Sale {
                 .receipts
                 .receipt(order.receipt_id.as_ref().unwrap())
                 .await?;
-            Ok(receipt.filter(|receipt| matches!(receipt.state, State::Sent { .. })))
+            Ok(receipt.filter(|receipt| matches!(receipt.state, ReceiptState::Sent { .. })))
         })
         .await
         .unwrap();
         let order = play.order(self.order_id()).await.unwrap().unwrap();
         assert_eq!(order.version, 1);
         assert_eq!(self.on_hand(play).await, on_hand.map(Some));
-        let wanted = Wanted {
-            shelves: Some((order.order_id.clone(), self.skus.to_vec())),
-            ..Wanted::default()
+        let read_set = ReadSet {
+            stock_levels: Some((order.order_id.clone(), self.skus.to_vec())),
+            ..ReadSet::default()
         };
-        let shelves = play.tables.ledger.read(&wanted).await.unwrap().shelves;
-        assert!(shelves.iter().all(|shelf| shelf.moved.is_some()));
+        let stock_levels = play
+            .tables
+            .ledger
+            .read(&read_set)
+            .await
+            .unwrap()
+            .stock_levels;
+        assert!(
+            stock_levels
+                .iter()
+                .all(|stock_level| stock_level.moved.is_some())
+        );
         assert_eq!(play.mails(self.order_id()).await.unwrap().len(), 1);
     }
 }
@@ -266,7 +280,10 @@ async fn what_nobody_can_read_is_kept_and_the_sender_is_told_to_stop() {
         let answer = play.deliver_signed(&body).await.unwrap();
         assert_eq!((answer.status, answer.abort), (200, true));
     }
-    let key = format!("unreadable:{}", domain::delivery::fingerprint(&body));
+    let key = format!(
+        "unreadable:{}",
+        domain::values::fingerprint::fingerprint(&body)
+    );
     let kept = play.event(&key).await.unwrap().unwrap();
     assert_eq!((kept.state, kept.body), (EventState::Unreadable, body));
 }
@@ -297,7 +314,7 @@ async fn an_unknown_type_and_another_body_under_one_id_are_kept_and_have_no_effe
     );
     let beside = format!(
         "other-body:{}",
-        domain::delivery::fingerprint(other.as_bytes())
+        domain::values::fingerprint::fingerprint(other.as_bytes())
     );
     let beside = play.event(&beside).await.unwrap().unwrap();
     assert_eq!(beside.state, EventState::Parked);

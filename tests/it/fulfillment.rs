@@ -1,18 +1,27 @@
 //! Fulfillment by its outcomes: what becomes of a job, what is stored, and what is queued after it.
 
 use domain::{
-    checkout::{Checkout, Eligibility, Kind, LineItem, Status},
-    class::Class,
-    event::{EventState, StoredEvent},
-    ids::{EventId, ReceiptId},
-    job::{FulfillmentJob, ReceiptJob},
-    ledger::{Commit, Rows, Wanted},
-    mode::Mode,
-    order::{Order, OrderLine, Shortfall},
-    outcome::{Outcome, Setback},
-    ports::{Changed, Clock as _, ReadError, Recorded, Settlement},
+    delivery::{
+        job::{FulfillmentJob, ReceiptJob},
+        stored_event::{EventState, StoredEvent},
+    },
+    fulfillment::{
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
+    },
+    ports::{Changed, Clock as _, Recorded, Settlement},
     receipt::{OnUnknown, Receipt},
-    stock::{LineStock, Unnamed},
+    sale::{
+        checkout::{Checkout, CheckoutKind, CheckoutStatus, Eligibility, LineItem},
+        order::{Order, OrderLine, Shortfall},
+        stock::{LineStock, Unnamed},
+    },
+    values::{
+        class::Class,
+        ids::{EventId, ReceiptId},
+        mode::Mode,
+        outcome::{Outcome, ReadError, RetryableError},
+    },
 };
 use fulfillment::{Done, Ended};
 use futures_util::future::join_all;
@@ -25,16 +34,16 @@ use kit::{
 use std::{num::NonZeroUsize, sync::Arc, time::Duration};
 
 /// The shop, and the first checkout's news taken in as `fevt_1`.
-async fn told(change: impl FnOnce(&mut Checkout)) -> Bundle {
+async fn facts(change: impl FnOnce(&mut Checkout)) -> Bundle {
     let bundle = open_shop(OnUnknown::Resend);
     let mut paid = checkout(&purchase(1));
     change(&mut paid);
     bundle.provider_has(&paid);
-    bundle.deliver(&news("fevt_1"), false).await;
+    bundle.deliver(&completed("fevt_1"), false).await;
     bundle
 }
 
-fn news(event_id: &str) -> Delivery {
+fn completed(event_id: &str) -> Delivery {
     Delivery::of(&purchase(1), event_id)
 }
 
@@ -74,7 +83,7 @@ fn events(bundle: &Bundle) -> Vec<EventState> {
 
 #[tokio::test]
 async fn a_paid_checkout_becomes_an_order_its_movements_and_a_receipt() {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     let ended = fulfill(&bundle).await;
     assert!(
         matches!(ended, Outcome::Accepted(Done::Committed(..))),
@@ -116,7 +125,7 @@ async fn a_paid_checkout_becomes_an_order_its_movements_and_a_receipt() {
 
 #[tokio::test]
 async fn the_receipt_is_queued_before_the_event_is_marked() {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     let so_far = bundle.world.kept().calls.len();
     let _ = fulfill(&bundle).await;
     let calls = bundle.world.kept().calls[so_far..].join(" ");
@@ -128,7 +137,7 @@ async fn the_receipt_is_queued_before_the_event_is_marked() {
 
 #[tokio::test]
 async fn a_second_job_for_an_ended_event_changes_nothing() {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     bundle.drain().await;
     let before = end(&bundle);
     assert_eq!(fulfill(&bundle).await, Outcome::Duplicate);
@@ -137,10 +146,10 @@ async fn a_second_job_for_an_ended_event_changes_nothing() {
 
 #[tokio::test]
 async fn the_same_checkout_under_a_new_event_id_changes_nothing_and_sends_nothing() {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     bundle.drain().await;
     let before = end(&bundle);
-    bundle.deliver(&news("fevt_2"), false).await;
+    bundle.deliver(&completed("fevt_2"), false).await;
     bundle.drain().await;
     let mut after = end(&bundle);
     assert_eq!(
@@ -153,14 +162,14 @@ async fn the_same_checkout_under_a_new_event_id_changes_nothing_and_sends_nothin
 
 #[tokio::test]
 async fn a_twin_whose_receipt_is_still_owed_has_it_queued() {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     // The first event's attempt commits, and stops before it queues the receipt.
     let at = bundle.world.kept().calls.len() + 5;
     // event, order, checkout, rows, commit; then the receipt's queue.
     bundle.world.kept().faults.insert(at, Fault::StopBefore);
     assert_eq!(bundle.world.run(fulfill(&bundle)).await, None);
     bundle.world.kept().fulfillment_queue.clear();
-    bundle.deliver(&news("fevt_2"), false).await;
+    bundle.deliver(&completed("fevt_2"), false).await;
     bundle.drain().await;
     assert_eq!(bundle.world.kept().mails.len(), 1);
     assert_eq!(
@@ -218,7 +227,7 @@ fn shops() -> [Bundle; 2] {
 async fn sixty_four_deliveries_of_one_event_at_once_count_once() {
     for bundle in shops() {
         bundle.provider_has(&checkout(&purchase(1)));
-        let delivery = news("fevt_1");
+        let delivery = completed("fevt_1");
         join_all((0..64).map(|_| bundle.deliver(&delivery, false))).await;
         assert_eq!(bundle.world.kept().fulfillment_queue.len(), 64);
         bundle.drain_at_once().await;
@@ -230,7 +239,7 @@ async fn sixty_four_deliveries_of_one_event_at_once_count_once() {
 async fn sixty_four_events_of_one_checkout_at_once_count_once() {
     for bundle in shops() {
         bundle.provider_has(&checkout(&purchase(1)));
-        let twins: Vec<_> = (0..64).map(|n| news(&format!("fevt_{n}"))).collect();
+        let twins: Vec<_> = (0..64).map(|n| completed(&format!("fevt_{n}"))).collect();
         join_all(twins.iter().map(|twin| bundle.deliver(twin, false))).await;
         bundle.drain_at_once().await;
         counted_once(&bundle, 64);
@@ -259,7 +268,7 @@ async fn at_once_on_threads(bundle: Bundle, deliveries: Vec<Delivery>) -> Arc<Bu
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_deliveries_of_one_event_on_threads_count_once() {
     for shop in shops() {
-        let bundle = at_once_on_threads(shop, vec![news("fevt_1"); 64]).await;
+        let bundle = at_once_on_threads(shop, vec![completed("fevt_1"); 64]).await;
         counted_once(&bundle, 1);
     }
 }
@@ -267,7 +276,7 @@ async fn sixty_four_deliveries_of_one_event_on_threads_count_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn sixty_four_events_of_one_checkout_on_threads_count_once() {
     for shop in shops() {
-        let twins = (0..64).map(|n| news(&format!("fevt_{n}"))).collect();
+        let twins = (0..64).map(|n| completed(&format!("fevt_{n}"))).collect();
         let bundle = at_once_on_threads(shop, twins).await;
         counted_once(&bundle, 64);
     }
@@ -312,7 +321,7 @@ async fn the_last_piece_goes_to_one_of_two(bundle: &Bundle) {
 
 #[tokio::test]
 async fn a_paid_order_that_meets_an_empty_shelf_is_kept_with_its_shortfall() {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     bundle.world.kept().counters.insert(sku("BRACE-M"), 0);
     bundle.drain().await;
     assert_eq!(
@@ -331,7 +340,7 @@ async fn a_paid_order_that_meets_an_empty_shelf_is_kept_with_its_shortfall() {
 
 #[tokio::test]
 async fn a_thing_without_a_counter_is_recorded_as_untracked() {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     bundle.world.kept().counters.remove(&sku("TOTE"));
     bundle.drain().await;
     let stock: Vec<_> = order(&bundle)
@@ -353,7 +362,7 @@ async fn a_thing_without_a_counter_is_recorded_as_untracked() {
 
 #[tokio::test]
 async fn a_line_without_a_sku_is_recorded_as_unmapped_and_fulfilled() {
-    let bundle = told(|paid| paid.lines[1].sku = None).await;
+    let bundle = facts(|paid| paid.lines[1].sku = None).await;
     bundle.drain().await;
     assert_eq!(order(&bundle).lines[1].stock, LineStock::Unmapped);
     assert_eq!(bundle.world.kept().mails.len(), 1);
@@ -361,7 +370,7 @@ async fn a_line_without_a_sku_is_recorded_as_unmapped_and_fulfilled() {
 
 #[tokio::test]
 async fn a_mapping_row_names_the_sku_where_the_product_does_not() {
-    let bundle = told(|paid| paid.lines[1].sku = None).await;
+    let bundle = facts(|paid| paid.lines[1].sku = None).await;
     let product = checkout(&purchase(1)).lines[1].product_id.clone().unwrap();
     bundle
         .world
@@ -378,9 +387,9 @@ async fn a_mapping_row_names_the_sku_where_the_product_does_not() {
 
 #[tokio::test]
 async fn two_lines_of_one_thing_are_one_movement() {
-    let bundle = told(|paid| {
+    let bundle = facts(|paid| {
         let more = LineItem {
-            line_item_id: domain::ids::LineItemId::new("fli_more").unwrap(),
+            line_item_id: domain::values::ids::LineItemId::new("fli_more").unwrap(),
             ..paid.lines[0].clone()
         };
         paid.lines.push(more);
@@ -393,7 +402,7 @@ async fn two_lines_of_one_thing_are_one_movement() {
 
 #[tokio::test]
 async fn lines_that_do_not_add_up_are_recorded_and_fulfilled() {
-    let bundle = told(|paid| paid.totals.total += 100).await;
+    let bundle = facts(|paid| paid.totals.total += 100).await;
     bundle.drain().await;
     assert_eq!(order(&bundle).difference, Some(-100));
 }
@@ -401,19 +410,19 @@ async fn lines_that_do_not_add_up_are_recorded_and_fulfilled() {
 #[tokio::test]
 async fn a_word_of_the_providers_that_we_do_not_know_survives_into_the_order() {
     let word = Eligibility("something_new".to_owned());
-    let bundle = told(|paid| paid.lines[0].eligibility = Some(word.clone())).await;
+    let bundle = facts(|paid| paid.lines[0].eligibility = Some(word.clone())).await;
     bundle.drain().await;
     assert_eq!(order(&bundle).lines[0].eligibility, Some(word));
 }
 
 /// Works it off and expects it to be parked for this reason, with nothing else changed.
 async fn parked(change: impl FnOnce(&mut Checkout), fault: Option<ReadError>, reason: &str) {
-    let bundle = told(change).await;
+    let bundle = facts(change).await;
     bundle.world.kept().read_faults.extend(fault);
     let before = end(&bundle);
     let ended = bundle.fulfillment.fulfill(&event_id("fevt_1"), 3).await;
     assert!(
-        matches!(&ended, Outcome::Rejected(doubt) if doubt.to_string() == reason),
+        matches!(&ended, Outcome::Rejected(park_reason) if park_reason.to_string() == reason),
         "{ended:?}"
     );
     let mut after = end(&bundle);
@@ -423,7 +432,7 @@ async fn parked(change: impl FnOnce(&mut Checkout), fault: Option<ReadError>, re
     assert_eq!(event, Some((EventState::Parked, Some(reason.to_owned()))));
     assert_eq!(after, before, "{reason}");
     // It stays parked, whoever delivers it again.
-    bundle.deliver(&news("fevt_1"), false).await;
+    bundle.deliver(&completed("fevt_1"), false).await;
     bundle.drain().await;
     assert_eq!(
         (events(&bundle), end(&bundle).orders.len()),
@@ -434,13 +443,13 @@ async fn parked(change: impl FnOnce(&mut Checkout), fault: Option<ReadError>, re
 #[tokio::test]
 async fn whatever_is_doubtful_is_parked_with_its_reason_and_has_no_effect() {
     parked(
-        |paid| paid.status = Status::Other("open".into()),
+        |paid| paid.status = CheckoutStatus::Other("open".into()),
         None,
         "the checkout is `open`, not complete",
     )
     .await;
     parked(
-        |paid| paid.kind = Kind::Other("setup".into()),
+        |paid| paid.kind = CheckoutKind::Other("setup".into()),
         None,
         "checkouts of mode `setup` are not fulfilled",
     )
@@ -455,8 +464,8 @@ async fn whatever_is_doubtful_is_parked_with_its_reason_and_has_no_effect() {
 
 #[tokio::test]
 async fn what_the_provider_may_yet_tell_is_given_the_time() {
-    let bundle = told(|paid| paid.status = Status::Other("open".into())).await;
-    let too_early = Setback::TooEarly("the checkout is `open`, not complete".to_owned());
+    let bundle = facts(|paid| paid.status = CheckoutStatus::Other("open".into())).await;
+    let too_early = RetryableError::TooEarly("the checkout is `open`, not complete".to_owned());
     assert_eq!(fulfill(&bundle).await, Outcome::Retry(too_early));
     assert_eq!(events(&bundle), [EventState::Stored]);
     // Its API has caught up with its announcement.
@@ -468,7 +477,7 @@ async fn what_the_provider_may_yet_tell_is_given_the_time() {
 
 #[tokio::test]
 async fn a_race_lost_while_parking_is_gone_on_with() {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     // Another attempt commits between our read and our parking.
     bundle
         .world
@@ -509,10 +518,10 @@ struct Interloper {
 }
 
 impl domain::ports::Events for Interloper {
-    async fn record(&self, event: &StoredEvent) -> Result<Recorded, Setback> {
+    async fn record(&self, event: &StoredEvent) -> Result<Recorded, RetryableError> {
         domain::ports::Events::record(&self.world, event).await
     }
-    async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, Setback> {
+    async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, RetryableError> {
         domain::ports::Events::event(&self.world, id).await
     }
     async fn settle(
@@ -520,7 +529,7 @@ impl domain::ports::Events for Interloper {
         id: &EventId,
         settlement: &Settlement,
         now: Timestamp,
-    ) -> Result<Changed, Setback> {
+    ) -> Result<Changed, RetryableError> {
         if let Settlement::Parked { .. } = settlement {
             let mut kept = self.world.kept();
             let event = kept.events.get_mut(id).unwrap();
@@ -529,7 +538,12 @@ impl domain::ports::Events for Interloper {
         }
         domain::ports::Events::settle(&self.world, id, settlement, now).await
     }
-    async fn note_failure(&self, id: &EventId, class: Class, reason: &str) -> Result<(), Setback> {
+    async fn note_failure(
+        &self,
+        id: &EventId,
+        class: Class,
+        reason: &str,
+    ) -> Result<(), RetryableError> {
         domain::ports::Events::note_failure(&self.world, id, class, reason).await
     }
 }
@@ -555,9 +569,9 @@ async fn what_the_provider_will_never_tell_is_parked() {
     }
 }
 
-fn away(seconds: Option<u64>) -> Setback {
+fn away(seconds: Option<u64>) -> RetryableError {
     let retry_after = seconds.map(Duration::from_secs);
-    Setback::Away {
+    RetryableError::Away {
         service: "Flex",
         cause: "HTTP 429".to_owned(),
         retry_after,
@@ -566,7 +580,7 @@ fn away(seconds: Option<u64>) -> Setback {
 
 #[tokio::test]
 async fn an_outage_of_the_provider_is_waited_out() {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     bundle
         .world
         .kept()
@@ -582,7 +596,7 @@ async fn an_outage_of_the_provider_is_waited_out() {
 
 #[tokio::test]
 async fn the_wait_that_the_provider_asks_for_is_kept() {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     bundle
         .world
         .kept()
@@ -596,7 +610,7 @@ async fn the_wait_that_the_provider_asks_for_is_kept() {
 
 #[tokio::test]
 async fn a_failed_attempt_leaves_its_reason_on_the_event() {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     bundle
         .world
         .kept()
@@ -617,7 +631,7 @@ async fn a_failed_attempt_leaves_its_reason_on_the_event() {
 
 #[tokio::test]
 async fn a_job_from_the_dead_letter_queue_is_fulfilled_days_later() {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     bundle
         .world
         .kept()
@@ -641,13 +655,13 @@ async fn a_job_whose_event_is_not_there_is_tried_again() {
     let bundle = open_shop(OnUnknown::Resend);
     assert_eq!(
         fulfill(&bundle).await,
-        Outcome::Retry(Setback::Missing { what: "the event" })
+        Outcome::Retry(RetryableError::Missing { what: "the event" })
     );
 }
 
 #[tokio::test]
 async fn an_event_that_names_nothing_is_parked() {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     bundle
         .world
         .kept()
@@ -658,7 +672,7 @@ async fn an_event_that_names_nothing_is_parked() {
     let ended = fulfill(&bundle).await;
     assert_eq!(
         ended,
-        Outcome::Rejected(domain::fulfillment::Doubt::NoSubject)
+        Outcome::Rejected(domain::fulfillment::ParkReason::NoSubject)
     );
     assert_eq!(events(&bundle), [EventState::Parked]);
 }
@@ -671,11 +685,11 @@ struct Contended {
 }
 
 impl domain::ports::Ledger for Contended {
-    async fn read(&self, wanted: &Wanted) -> Result<Rows, Setback> {
-        self.world.read(wanted).await
+    async fn read(&self, read_set: &ReadSet) -> Result<Snapshot, RetryableError> {
+        self.world.read(read_set).await
     }
 
-    async fn commit(&self, commit: &Commit) -> Result<domain::ports::Committed, Setback> {
+    async fn commit(&self, commit: &Commit) -> Result<domain::ports::Committed, RetryableError> {
         use std::sync::atomic::Ordering::SeqCst;
         if self
             .rivals
@@ -690,7 +704,7 @@ impl domain::ports::Ledger for Contended {
 
 /// How it ends with three braces on the shelf, two of them sold, and so many rivals for them.
 async fn contended(rivals: u32) -> (Bundle, Ended) {
-    let bundle = told(|_| {}).await;
+    let bundle = facts(|_| {}).await;
     // Short by one from the start, so that every change of the counter matters.
     bundle.world.kept().counters.insert(sku("BRACE-M"), 1);
     let w = || bundle.world.clone();
@@ -743,7 +757,7 @@ async fn three_lost_races_go_back_to_the_queue() {
     let (bundle, ended) = contended(3).await;
     assert_eq!(
         ended,
-        Outcome::Retry(Setback::Raced {
+        Outcome::Retry(RetryableError::Raced {
             what: "the rows",
             tries: 3
         })
@@ -763,7 +777,7 @@ async fn a_test_checkout_on_a_test_stack_is_fulfilled_and_only_the_merchant_hear
         mode: Mode::Test,
         ..checkout(&purchase(1))
     });
-    bundle.deliver(&news("fevt_1"), false).await;
+    bundle.deliver(&completed("fevt_1"), false).await;
     bundle.drain().await;
     let kept = bundle.world.kept();
     let to: Vec<_> = kept.mails.iter().map(|mail| mail.to.as_str()).collect();
@@ -771,6 +785,6 @@ async fn a_test_checkout_on_a_test_stack_is_fulfilled_and_only_the_merchant_hear
     assert!(
         kept.receipts
             .values()
-            .all(|receipt: &Receipt| !receipt.is_owed())
+            .all(|receipt: &Receipt| !receipt.is_unfinished())
     );
 }

@@ -13,9 +13,9 @@ mod mutation;
 mod requests;
 
 use domain::{
-    event::Reading,
-    ledger::Rows,
-    reconcile::{Ask, Listed, event_id, is_missing, told_at},
+    delivery::event::Reading,
+    fulfillment::read_set::Snapshot,
+    upkeep::reconcile::{Ask, Listed, event_id, is_missing, stated_at},
 };
 use jiff::{SignedDuration, Timestamp};
 use mutation::{LISTS, SAMPLES, crossbred, mutant};
@@ -155,16 +155,16 @@ fn made_up(listed: &Listed, now: Timestamp, tally: &Tally) -> TestCaseResult {
         }
         Listed::Found(found) => {
             tally.count("found");
-            let rows = Rows::default();
+            let rows = Snapshot::default();
             let _ = (found.is_young(now), is_missing(found, &rows));
             let id = event_id(found, &rows, now);
-            let body = flex::event(found, &id, told_at(found, &rows, now), false);
+            let body = flex::event(found, &id, stated_at(found, &rows, now), false);
             let Reading::Event(event) = flex::read(&body) else {
                 return Err(TestCaseError::fail(format!("{id} cannot be read back")));
             };
             prop_assert_eq!(&event.event_id, &id);
             prop_assert_eq!(&event.event_type, found.event_type);
-            prop_assert_eq!(&event.news, &found.news, "{} tells something else", id);
+            prop_assert_eq!(&event.change, &found.change, "{} tells something else", id);
             Ok(())
         }
     }

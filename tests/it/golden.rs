@@ -2,17 +2,19 @@
 //! them twice: every one ends as it should, and all together come to one end.
 
 use domain::{
-    dispute::{Funds as DisputedFunds, Stage},
-    event::EventState,
-    ids::{
+    access::subscription::Reason,
+    delivery::stored_event::EventState,
+    fulfillment::read_set::ReadSet,
+    ports::{Ledger as _, Receipts as _},
+    receipt,
+    sale::{
+        dispute::{DisputeFunds as DisputedFunds, DisputeStage},
+        order::{Order, OrderFunds, OrderState},
+    },
+    values::ids::{
         CustomerId, DisputeId, OrderId, PaymentIntentId, ProductId, ReceiptId, RefundId, Sku,
         SubscriptionId,
     },
-    ledger::Wanted,
-    order::{Funds, Order, State},
-    ports::{Ledger as _, Receipts as _},
-    receipt,
-    subscription::Reason,
 };
 use kit::play::{Play, until};
 use serde_json::Value;
@@ -126,12 +128,12 @@ fn the_end_of_every_sample_is_told() {
         .collect();
     names.retain(|name| name != "stand-in");
     names.sort();
-    let mut told: Vec<&str> = ENDS
+    let mut facts: Vec<&str> = ENDS
         .iter()
         .flat_map(|(_, names)| names.iter().copied())
         .collect();
-    told.sort_unstable();
-    assert_eq!(told, names);
+    facts.sort_unstable();
+    assert_eq!(facts, names);
 }
 
 async fn order(play: &Play, id: &str) -> Order {
@@ -141,7 +143,7 @@ async fn order(play: &Play, id: &str) -> Order {
         .unwrap_or_else(|| panic!("no order {id}"))
 }
 
-async fn receipt_state(play: &Play, id: &str) -> Option<receipt::State> {
+async fn receipt_state(play: &Play, id: &str) -> Option<receipt::ReceiptState> {
     play.tables
         .receipts
         .receipt(&ReceiptId::new(id).unwrap())
@@ -157,7 +159,7 @@ async fn a_sample_of_every_event_type_has_its_effect_on_the_deployed_stack() {
         .unwrap_or_else(|error| panic!("{error}"));
     for sku in ["BRACE-M", "TOTE"] {
         play.tables
-            .shelves
+            .stock_levels
             .put_counter(&Sku::new(sku).unwrap(), 100)
             .await
             .unwrap();
@@ -228,7 +230,7 @@ async fn the_purchase_is_partly_refunded_and_its_dispute_won(play: &Play) {
     let order = order(play, BOUGHT).await;
     assert_eq!(
         (order.state(), order.refunded()),
-        (State::PartlyRefunded, 1825)
+        (OrderState::PartlyRefunded, 1825)
     );
     let payments = order
         .payment_intents
@@ -249,24 +251,30 @@ async fn the_purchase_is_partly_refunded_and_its_dispute_won(play: &Play) {
     );
     assert!(order.refunds.values().any(|refund| !refund.succeeded));
     let dispute = &order.disputes[&DisputeId::new("fdsp_01k7mb300000000000000000d1").unwrap()];
-    assert_eq!(dispute.stage(), Stage::Won);
-    assert!(dispute.told.value.due_by.is_some());
+    assert_eq!(dispute.stage(), DisputeStage::Won);
+    assert!(dispute.facts.value.due_by.is_some());
     assert_eq!(
         dispute.funds.as_ref().map(|funds| &funds.value),
         Some(&DisputedFunds::Reinstated)
     );
     // The refund's metadata says that the tote came back.
     let skus = ["BRACE-M", "TOTE"].map(|sku| Sku::new(sku).unwrap());
-    let wanted = Wanted {
-        shelves: Some((order.order_id, skus.to_vec())),
-        ..Wanted::default()
+    let read_set = ReadSet {
+        stock_levels: Some((order.order_id, skus.to_vec())),
+        ..ReadSet::default()
     };
-    let shelves = play.tables.ledger.read(&wanted).await.unwrap().shelves;
-    let moved = shelves.iter().map(|shelf| {
-        shelf
+    let stock_levels = play
+        .tables
+        .ledger
+        .read(&read_set)
+        .await
+        .unwrap()
+        .stock_levels;
+    let moved = stock_levels.iter().map(|stock_level| {
+        stock_level
             .moved
             .as_ref()
-            .map(|moved| (moved.taken, moved.returned))
+            .map(|moved| (moved.deducted, moved.restocked))
     });
     assert_eq!(moved.collect::<Vec<_>>(), [Some((2, 0)), Some((1, 1))]);
 }
@@ -284,10 +292,10 @@ async fn the_delayed_payments_are_states_of_their_orders(play: &Play) {
         order(play, &order_of("async_payment_succeeded"))
             .await
             .state(),
-        State::Paid
+        OrderState::Paid
     );
     let failed = order(play, &order_of("async_payment_failed")).await;
-    assert_eq!(failed.state(), State::Waiting(Funds::Failed));
+    assert_eq!(failed.state(), OrderState::Waiting(OrderFunds::Failed));
     assert_eq!((failed.fulfilled_at, failed.receipt_id), (None, None));
     assert_eq!(
         play.order(&order_of("expired")).await.unwrap(),
@@ -298,14 +306,14 @@ async fn the_delayed_payments_are_states_of_their_orders(play: &Play) {
 
 async fn the_subscription_was_paid_renewed_failed_and_ended(play: &Play) {
     let customer = CustomerId::new(CUSTOMER).unwrap();
-    let wanted = Wanted {
+    let read_set = ReadSet {
         subscription: Some((customer.clone(), SubscriptionId::new(SUBSCRIPTION).unwrap())),
         entitlements: vec![(customer.clone(), ProductId::new(PLAN).unwrap())],
         contact: Some(customer),
         links: vec![PaymentIntentId::new("fpi_01k9pk300000000000000000h2").unwrap()],
-        ..Wanted::default()
+        ..ReadSet::default()
     };
-    let rows = play.tables.ledger.read(&wanted).await.unwrap();
+    let rows = play.tables.ledger.read(&read_set).await.unwrap();
     let subscription = rows.subscription.unwrap();
     let beginning = subscription.beginning.unwrap();
     assert_eq!(
@@ -322,7 +330,7 @@ async fn the_subscription_was_paid_renewed_failed_and_ended(play: &Play) {
         "what was paid for was not taken away"
     );
     assert_eq!(access.access_until.to_string(), "2025-12-10T09:56:01Z");
-    assert!(rows.contact.unwrap().told.is_some());
+    assert!(rows.contact.unwrap().facts.is_some());
     // By this link a refund of the renewal would find its order.
     let link = rows.links.into_values().next().unwrap();
     assert_eq!(link.order_id, Some(OrderId::new(SUBSCRIBED).unwrap()));
@@ -341,7 +349,7 @@ async fn exactly_these_receipts_are_sent(play: &Play) {
         until(&format!("{id} is sent"), SOON, async || {
             Ok(receipt_state(play, id)
                 .await
-                .filter(|state| matches!(state, receipt::State::Sent { .. })))
+                .filter(|state| matches!(state, receipt::ReceiptState::Sent { .. })))
         })
         .await
         .unwrap();

@@ -2,8 +2,10 @@
 
 use crate::gateway::{Post, answer};
 use domain::{
-    event::EventState, ids::EventId, job::Job as _, ports::Clock as _, receipt::OnUnknown,
-    secrets::Keys,
+    delivery::{job::Job as _, secrets::Keys, stored_event::EventState},
+    ports::Clock as _,
+    receipt::OnUnknown,
+    values::ids::EventId,
 };
 use jiff::SignedDuration;
 use kit::{
@@ -492,11 +494,11 @@ async fn a_secret_is_rotated_without_losing_a_delivery() {
     ];
     for (secrets, statuses) in phases {
         bundle.world.kept().keys = keys(secrets);
-        let told = [
+        let facts = [
             status_for(&bundle, SECRET).await,
             status_for(&bundle, OTHER_SECRET).await,
         ];
-        assert_eq!(told, statuses);
+        assert_eq!(facts, statuses);
     }
 }
 
@@ -663,14 +665,14 @@ proptest! {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
         let bundle = shop();
         let now = bundle.world.now();
-        let key = domain::signature::Key::from_base64(&STANDARD.encode(key)).unwrap();
+        let key = domain::delivery::signature::Key::from_base64(&STANDARD.encode(key)).unwrap();
         let mut post = Post::with(Vec::new(), &body);
         for (name, value) in headers {
             post = post.header(&name, Some(value.trim()));
         }
         if signs {
             // The strongest stranger: everything is right but the key.
-            let signature = domain::signature::sign(&key, "msg_1", now, &body);
+            let signature = domain::delivery::signature::sign(&key, "msg_1", now, &body);
             post = post
                 .header("svix-id", Some("msg_1"))
                 .header("svix-timestamp", Some(&now.as_second().to_string()))

@@ -3,13 +3,14 @@
 //! One exception, which no program can avoid, since SES takes no idempotency key: where it cannot be known whether
 //! a mail went out, the policy decides, and under one policy the customer may get two, under the other none.
 use domain::{
-    checkout::Checkout,
-    event::EventState,
-    ids::{ReceiptId, Sku},
-    job::{FulfillmentJob, ReceiptJob},
+    delivery::{
+        job::{FulfillmentJob, ReceiptJob},
+        stored_event::EventState,
+    },
     ports::Clock as _,
-    receipt::{OnUnknown, State},
-    refund::Restock,
+    receipt::{OnUnknown, ReceiptState},
+    sale::{checkout::Checkout, restock::RestockPolicy},
+    values::ids::{ReceiptId, Sku},
 };
 use kit::{
     drive::{Bundle, HIDDEN_FOR},
@@ -121,7 +122,7 @@ impl Stage {
             _ => Vec::new(),
         };
         let mut bundle = open_shop(policy);
-        bundle.fulfillment.policy.restock = Restock::Any;
+        bundle.fulfillment.policy.restock = RestockPolicy::Any;
         Self {
             story,
             policy,
@@ -210,7 +211,7 @@ impl Stage {
 
 /// Two events of one refund, of the tote.
 fn refund_of(paid: &Purchase) -> Vec<Delivery> {
-    let told = |event: &str, at: i64, status: &str| {
+    let facts = |event: &str, at: i64, status: &str| {
         let mut refund = sample("refund.updated")["object"]["refund"].take();
         refund["payment_intent_id"] = paid.session["payment_intents"][1].clone();
         refund["test_mode"] = json!(false);
@@ -222,8 +223,8 @@ fn refund_of(paid: &Purchase) -> Vec<Delivery> {
         }
     };
     vec![
-        told("fevt_r1", 1_760_100_000, "pending"),
-        told("fevt_r2", 1_760_100_005, "succeeded"),
+        facts("fevt_r1", 1_760_100_000, "pending"),
+        facts("fevt_r2", 1_760_100_005, "succeeded"),
     ]
 }
 
@@ -507,12 +508,12 @@ fn a_long_cart_stopped_between_its_parts_is_finished_later_and_counted_once() {
                 kept.movements.len()
             );
             for (sku, count) in &kept.counters {
-                let taken = kept
+                let deducted = kept
                     .movements
                     .values()
                     .filter(|moved| moved.sku == *sku)
-                    .map(|moved| moved.taken);
-                assert_eq!(*count, stocked[sku] - taken.sum::<i64>(), "{sku}");
+                    .map(|moved| moved.deducted);
+                assert_eq!(*count, stocked[sku] - deducted.sum::<i64>(), "{sku}");
             }
         }
         stage.runtime.block_on(stage.bundle.drain());
@@ -690,12 +691,12 @@ proptest! {
         prop_assert_eq!(&again.0, &again.1);
 
         let kept = world.kept();
-        let told: BTreeSet<String> = story.iter().filter_map(|next| match next {
+        let facts: BTreeSet<String> = story.iter().filter_map(|next| match next {
             Next::Deliver { checkout, .. } => Some(purchase(*checkout).order_id().to_owned()),
             Next::Work => None,
         }).collect();
         // I1: every checkout that was told of has its order, and no other; and I2: one receipt each.
-        prop_assert_eq!(kept.orders.keys().map(|id| id.as_str().to_owned()).collect::<BTreeSet<_>>(), told);
+        prop_assert_eq!(kept.orders.keys().map(|id| id.as_str().to_owned()).collect::<BTreeSet<_>>(), facts);
         prop_assert_eq!(kept.receipts.len(), kept.orders.len());
         // Without the sweep: whoever stops has a message that comes again, or lies with an operator.
         prop_assert!(kept.events.values().all(|event| event.state == EventState::Processed));
@@ -704,7 +705,7 @@ proptest! {
         for (name, stocked) in [("BRACE-M", BRACES), ("TOTE", ON_HAND)] {
             let moved: Vec<_> = kept.movements.values().filter(|moved| moved.sku == sku(name)).collect();
             prop_assert_eq!(moved.len(), kept.orders.len());
-            prop_assert_eq!(kept.counters[&sku(name)], stocked - moved.iter().map(|moved| moved.taken).sum::<i64>());
+            prop_assert_eq!(kept.counters[&sku(name)], stocked - moved.iter().map(|moved| moved.deducted).sum::<i64>());
             // I5: never below zero, and what was missing is on record.
             prop_assert!(kept.counters[&sku(name)] >= 0);
             for moved in moved {
@@ -727,11 +728,11 @@ proptest! {
             let lost = lost.get(&receipt.receipt_id).copied().unwrap_or_default();
             let what = format!("{} with {mails} mails, {policy:?}: {struck:#?}", receipt.receipt_id);
             match (&receipt.state, policy) {
-                (State::Sent { .. }, OnUnknown::Resend) => {
+                (ReceiptState::Sent { .. }, OnUnknown::Resend) => {
                     prop_assert!((1 + lost..=1 + lost + perhaps).contains(&mails), "{}", what);
                 }
-                (State::Sent { .. }, OnUnknown::Hold) => prop_assert_eq!((mails, lost), (1, 0), "{}", what),
-                (State::Held, OnUnknown::Hold) => {
+                (ReceiptState::Sent { .. }, OnUnknown::Hold) => prop_assert_eq!((mails, lost), (1, 0), "{}", what),
+                (ReceiptState::Held, OnUnknown::Hold) => {
                     prop_assert!((lost..=lost + perhaps).contains(&mails) && mails <= 1, "{}", what);
                     held += 1;
                     of_held += mails;

@@ -2,11 +2,11 @@
 //! AWS's runtime emulator. A bench has tables of its own, so that no deployed function takes part.
 
 use domain::{
-    event::{EventState, StoredEvent},
-    ids::{EventId, OrderId, ReceiptId},
-    order::Order,
+    delivery::stored_event::{EventState, StoredEvent},
     ports::{Events as _, Orders as _, Receipts as _},
-    receipt::State,
+    receipt::ReceiptState,
+    sale::order::Order,
+    values::ids::{EventId, OrderId, ReceiptId},
 };
 use jiff::Timestamp;
 use kit::stack::{Ports, Stack};
@@ -86,8 +86,8 @@ impl Bench {
 
     /// Runs intake on its sample, so that there is an event to fulfill.
     pub(crate) async fn store_event(&self) {
-        let taken = self.invoke("IntakeFunction", None, &[]).await;
-        assert_eq!(taken.answer["statusCode"], 200, "{}", taken.log);
+        let deducted = self.invoke("IntakeFunction", None, &[]).await;
+        assert_eq!(deducted.answer["statusCode"], 200, "{}", deducted.log);
     }
 
     pub(crate) async fn event(&self) -> StoredEvent {
@@ -107,7 +107,7 @@ impl Bench {
             .unwrap()
     }
 
-    async fn receipt_state(&self) -> State {
+    async fn receipt_state(&self) -> ReceiptState {
         let id = ReceiptId::new(format!("{ORDER}-order")).unwrap();
         self.tables
             .receipts
@@ -143,8 +143,8 @@ fn only_the_owner_can_read_the_stack_file_and_what_lies_beside_it() {
 async fn each_deployed_function_answers_its_sample_under_the_runtime_emulator() {
     let bench = Bench::new("samples").await;
     for file in [None, Some("events/intake.base64.json")] {
-        let taken = bench.invoke("IntakeFunction", file, &[]).await;
-        assert_eq!(taken.answer["statusCode"], 200, "{}", taken.log);
+        let deducted = bench.invoke("IntakeFunction", file, &[]).await;
+        assert_eq!(deducted.answer["statusCode"], 200, "{}", deducted.log);
         assert_eq!(bench.event().await.state, EventState::Stored);
     }
     let mut tried = BTreeSet::from(["intake".to_owned()]);
@@ -166,7 +166,10 @@ async fn each_deployed_function_answers_its_sample_under_the_runtime_emulator() 
     assert_eq!(tried, bench.stack.functions.keys().cloned().collect());
     assert_eq!(bench.event().await.state, EventState::Processed);
     assert!(bench.order().await.is_some());
-    assert!(matches!(bench.receipt_state().await, State::Sent { .. }));
+    assert!(matches!(
+        bench.receipt_state().await,
+        ReceiptState::Sent { .. }
+    ));
 }
 
 #[tokio::test]

@@ -9,12 +9,14 @@ use aws::{
 };
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{
-    job::Job,
-    mode::Mode,
-    outcome::Setback,
-    ports::{Delay, ReadError, SendError},
-    receipt::{Kind, OnUnknown, Receipt, mail::Merchant},
-    refund::Restock,
+    delivery::job::Job,
+    ports::Delay,
+    receipt::{OnUnknown, Receipt, ReceiptKind},
+    sale::restock::RestockPolicy,
+    values::{
+        mode::Mode,
+        outcome::{ReadError, RetryableError},
+    },
 };
 use kit::{
     drive::{Bundle, RULES},
@@ -25,6 +27,8 @@ use kit::{
     story::{Delivery, SECRET, checkout, open_shop, purchase},
     sweeping::sweep_over,
 };
+use mail::Merchant;
+use mail::SendError;
 use serde_json::{Value, json};
 use std::{
     borrow::Cow,
@@ -96,8 +100,8 @@ fn purchase_of_the_canary(n: u64) -> Purchase {
 struct NoDelay;
 
 impl Delay for NoDelay {
-    async fn delay(&self, _: &str, _: Duration) -> Result<(), Setback> {
-        Err(Setback::OutOfTime)
+    async fn delay(&self, _: &str, _: Duration) -> Result<(), RetryableError> {
+        Err(RetryableError::OutOfTime)
     }
 }
 
@@ -216,7 +220,7 @@ async fn everything() {
         status: 422,
         code: None,
     };
-    let away = Setback::Away {
+    let away = RetryableError::Away {
         service: "Flex",
         cause: "HTTP 503".to_owned(),
         retry_after: None,
@@ -238,18 +242,21 @@ async fn everything() {
     post(&bundle, &delivery(7)).await;
     work(&bundle, "r3").await;
     bundle.world.pass(Duration::from_hours(1));
-    let owed: Vec<_> = bundle
+    let unsent: Vec<_> = bundle
         .world
         .kept()
         .receipts
         .values()
-        .filter(|row| row.is_owed())
+        .filter(|row| row.is_unfinished())
         .map(|row| row.receipt_id.clone())
         .collect();
-    for receipt_id in owed {
-        domain::ports::Queue::send(&bundle.world, &domain::job::ReceiptJob::V1 { receipt_id })
-            .await
-            .unwrap();
+    for receipt_id in unsent {
+        domain::ports::Queue::send(
+            &bundle.world,
+            &domain::delivery::job::ReceiptJob::V1 { receipt_id },
+        )
+        .await
+        .unwrap();
     }
     work(&bundle, "r4").await;
     after_the_sale(&bundle).await;
@@ -262,7 +269,7 @@ async fn everything() {
         .kept()
         .lists
         .odd
-        .push((domain::reconcile::What::Refunds, odd));
+        .push((domain::upkeep::reconcile::What::Refunds, odd));
     let made_up = bundle.reconcile(365).await.unwrap().unwrap().total();
     assert!(
         made_up.missing > 0 && made_up.unreadable == 1,
@@ -270,13 +277,16 @@ async fn everything() {
     );
     work(&bundle, "r6").await;
     // Committed by an attempt that died before it could pass the receipt on.
-    let event_id = domain::ids::EventId::new("fevt_1").unwrap();
+    let event_id = domain::values::ids::EventId::new("fevt_1").unwrap();
     if let Some(event) = bundle.world.kept().events.get_mut(&event_id) {
-        event.state = domain::event::EventState::Committed;
+        event.state = domain::delivery::stored_event::EventState::Committed;
     }
-    domain::ports::Queue::send(&bundle.world, &domain::job::FulfillmentJob::V1 { event_id })
-        .await
-        .unwrap();
+    domain::ports::Queue::send(
+        &bundle.world,
+        &domain::delivery::job::FulfillmentJob::V1 { event_id },
+    )
+    .await
+    .unwrap();
     work(&bundle, "r7").await;
     notices(&bundle).await;
     given_up(&bundle).await;
@@ -291,7 +301,7 @@ async fn everything() {
 async fn after_the_sale(bundle: &Bundle) {
     let paid = purchase_of_the_canary(1);
     let payment = paid.session["payment_intents"][0].clone();
-    let news = |kind: &str, name: &str, change: &dyn Fn(&mut Value)| {
+    let change = |kind: &str, name: &str, change: &dyn Fn(&mut Value)| {
         let mut event = sample(kind);
         let resource = &mut event["object"][name];
         resource["test_mode"] = json!(false);
@@ -308,18 +318,18 @@ async fn after_the_sale(bundle: &Bundle) {
     let customer = paid.customer.clone();
     post(
         bundle,
-        &news("customer.updated", "customer", &|resource| {
+        &change("customer.updated", "customer", &|resource| {
             *resource = customer.clone()
         }),
     )
     .await;
-    post(bundle, &news("refund.updated", "refund", &of_payment)).await;
+    post(bundle, &change("refund.updated", "refund", &of_payment)).await;
     post(
         bundle,
-        &news("charge.dispute.created", "dispute", &of_payment),
+        &change("charge.dispute.created", "dispute", &of_payment),
     )
     .await;
-    post(bundle, &news("product.updated", "product", &|_| {})).await;
+    post(bundle, &change("product.updated", "product", &|_| {})).await;
     work(bundle, "r5").await;
 }
 
@@ -334,14 +344,14 @@ async fn notices(bundle: &Bundle) {
         .cloned();
     let order_id = order.unwrap().order_id;
     let now = domain::ports::Clock::now(&bundle.world);
-    let subscription_id = domain::ids::SubscriptionId::new("fsub_1").unwrap();
-    let invoice_id = domain::ids::InvoiceId::new("fin_1").unwrap();
-    let failed = Kind::PaymentFailed {
+    let subscription_id = domain::values::ids::SubscriptionId::new("fsub_1").unwrap();
+    let invoice_id = domain::values::ids::InvoiceId::new("fin_1").unwrap();
+    let failed = ReceiptKind::PaymentFailed {
         subscription_id: subscription_id.clone(),
         invoice_id,
         amount: None,
     };
-    let ends = Kind::TrialEnds {
+    let ends = ReceiptKind::TrialEnds {
         subscription_id,
         ends_at: now + Duration::from_hours(72),
     };
@@ -353,7 +363,7 @@ async fn notices(bundle: &Bundle) {
             .kept()
             .receipts
             .insert(receipt_id.clone(), receipt);
-        let job = domain::job::ReceiptJob::V1 { receipt_id };
+        let job = domain::delivery::job::ReceiptJob::V1 { receipt_id };
         domain::ports::Queue::send(&bundle.world, &job)
             .await
             .unwrap();
@@ -366,11 +376,11 @@ async fn notices(bundle: &Bundle) {
 struct Panics;
 
 impl Worker<Raw> for Panics {
-    async fn work(&self, _: &Raw, _: &Attempt) -> Result<(), Setback> {
+    async fn work(&self, _: &Raw, _: &Attempt) -> Result<(), RetryableError> {
         panic!("{}", CANARIES[0])
     }
 
-    async fn failed(&self, _: &Raw, _: &Setback, _: &Attempt) {}
+    async fn failed(&self, _: &Raw, _: &RetryableError, _: &Attempt) {}
 }
 
 /// A panic and a message that fails for the last time.
@@ -421,10 +431,10 @@ fn cannot_start() {
     settings.parsed::<u64>("RETRY_BASE_SECONDS");
     settings.parsed::<Mode>("MODE");
     settings.parsed::<OnUnknown>("RECEIPT_ON_UNKNOWN");
-    settings.parsed::<Restock>("RESTOCK");
+    settings.parsed::<RestockPolicy>("RESTOCK");
     settings.switch("TRIAL_ENDS_MAIL");
     settings.noted(flex::Api::new("canary-note"));
-    settings.noted(Merchant::new(domain::receipt::mail::Settings {
+    settings.noted(Merchant::new(mail::Settings {
         name: "",
         address: "",
         support_email: "canary-note",
@@ -439,8 +449,8 @@ fn cannot_start() {
 /// What SES tells of the canary's mails, of a strange one, and of one that is not ours.
 async fn what_ses_tells(bundle: &Bundle) {
     let mail = |receipt_id: &str| Taken {
-        receipt_id: domain::ids::ReceiptId::new(receipt_id).unwrap(),
-        message_id: domain::ids::MessageId::new("ses-1").unwrap(),
+        receipt_id: domain::values::ids::ReceiptId::new(receipt_id).unwrap(),
+        message_id: domain::values::ids::MessageId::new("ses-1").unwrap(),
         to: CANARIES[0].to_owned(),
         at: domain::ports::Clock::now(&bundle.world),
     };
@@ -448,31 +458,31 @@ async fn what_ses_tells(bundle: &Bundle) {
         let kept = bundle.world.kept();
         kept.receipts
             .values()
-            .find(|row| row.state == domain::receipt::State::Held)
+            .find(|row| row.state == domain::receipt::ReceiptState::Held)
             .unwrap()
             .receipt_id
             .clone()
     };
     let held = mail(held.as_str());
-    let mut not_ours = held.told("bounce");
+    let mut not_ours = held.facts("bounce");
     not_ours["mail"]["tags"] = json!({"note": ["canary-note"]});
-    let mut opened = held.told("send");
+    let mut opened = held.facts("send");
     opened["eventType"] = json!("Open");
-    let told = [
-        held.told("send"),
-        held.told("bounce"),
-        held.told("bounce"),
-        mail("fcs_none-order").told("complaint"),
+    let facts = [
+        held.facts("send"),
+        held.facts("bounce"),
+        held.facts("bounce"),
+        mail("fcs_none-order").facts("complaint"),
         not_ours,
         opened,
         json!("Successfully validated SNS topic canary-note"),
     ];
-    let message = |told: Value| Message {
-        job: Raw(told),
+    let message = |facts: Value| Message {
+        job: Raw(facts),
         receives: 0,
         visible_at: jiff::Timestamp::UNIX_EPOCH,
     };
-    let mut batch_of_reports = batch(told.map(message));
+    let mut batch_of_reports = batch(facts.map(message));
     // The trial of the topic is no JSON.
     batch_of_reports.records[6].body =
         Some("Successfully validated SNS topic canary-note".to_owned());
@@ -518,14 +528,14 @@ async fn logged(story: impl Future<Output = ()>) -> String {
 }
 
 /// Whether each report of a mail that is sold and sent for this rings the alarm, one report after the other.
-async fn rings(told: &[&str]) -> Vec<(String, bool)> {
+async fn rings(facts: &[&str]) -> Vec<(String, bool)> {
     let lines = logged(async {
         let bundle = open_shop(OnUnknown::Hold);
         bundle.provider_has(&checkout(&purchase(1)));
         post(&bundle, &Delivery::of(&purchase(1), "fevt_1")).await;
         work(&bundle, "r1").await;
         let receipt_id = bundle.world.kept().mails[0].receipt_id.clone();
-        let message_id = domain::ids::MessageId::new("ses-1").unwrap();
+        let message_id = domain::values::ids::MessageId::new("ses-1").unwrap();
         let at = domain::ports::Clock::now(&bundle.world);
         let mail = Taken {
             receipt_id,
@@ -533,8 +543,8 @@ async fn rings(told: &[&str]) -> Vec<(String, bool)> {
             to: "pat@example.com".to_owned(),
             at,
         };
-        for kind in told {
-            let job = Raw(mail.told(kind));
+        for kind in facts {
+            let job = Raw(mail.facts(kind));
             let reports = batch([Message {
                 job,
                 receives: 0,
@@ -570,7 +580,7 @@ async fn rings(told: &[&str]) -> Vec<(String, bool)> {
 #[tokio::test]
 async fn a_report_rings_where_it_tells_of_trouble_that_there_is_and_its_duplicate_by_the_same_rule()
 {
-    for (told, expected) in [
+    for (facts, expected) in [
         (
             &["bounce", "bounce", "send"][..],
             &[("noted", true), ("duplicate", true), ("duplicate", false)][..],
@@ -594,12 +604,12 @@ async fn a_report_rings_where_it_tells_of_trouble_that_there_is_and_its_duplicat
             ],
         ),
     ] {
-        let rung = rings(told).await;
+        let rung = rings(facts).await;
         let rung: Vec<_> = rung
             .iter()
             .map(|(outcome, rings)| (outcome.as_str(), *rings))
             .collect();
-        assert_eq!(rung, expected, "{told:?}");
+        assert_eq!(rung, expected, "{facts:?}");
     }
 }
 

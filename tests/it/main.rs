@@ -32,6 +32,8 @@ mod intake;
 #[cfg(test)]
 mod interruption;
 #[cfg(test)]
+mod language;
+#[cfg(test)]
 mod local;
 #[cfg(test)]
 mod log;

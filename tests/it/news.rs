@@ -2,20 +2,24 @@
 //! memory.
 
 use domain::{
-    checkout::{Capture, Checkout},
-    dispute::Stage,
-    event::EventState,
-    ids::{
-        CustomerId, DisputeId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId, RefundId,
-        SubscriptionId,
-    },
-    order::{Funds, Order, State},
-    outcome::{Outcome, Setback},
-    payment,
+    access::subscription::Reason,
+    delivery::stored_event::EventState,
     ports::Clock as _,
     receipt::OnUnknown,
-    refund::Restock,
-    subscription::Reason,
+    sale::{
+        checkout::{Capture, Checkout},
+        dispute::DisputeStage,
+        order::{Order, OrderFunds, OrderState},
+        payment,
+        restock::RestockPolicy,
+    },
+    values::{
+        ids::{
+            CustomerId, DisputeId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId,
+            RefundId, SubscriptionId,
+        },
+        outcome::{Outcome, RetryableError},
+    },
 };
 use jiff::Timestamp;
 use kit::{
@@ -41,7 +45,7 @@ fn completed(event_id: &str) -> Delivery {
 }
 
 /// News of some type, in live mode.
-fn news(kind: &str, event_id: &str, at: i64, name: &str, mut resource: Value) -> Delivery {
+fn change(kind: &str, event_id: &str, at: i64, name: &str, mut resource: Value) -> Delivery {
     resource["test_mode"] = json!(false);
     let body = shop::event(kind, event_id, at, name, &resource);
     Delivery {
@@ -72,7 +76,7 @@ fn refund(
     refund["status"] = json!(status);
     refund["amount"] = json!(amount);
     refund["metadata"] = json!({});
-    news(kind, event_id, at, "refund", refund)
+    change(kind, event_id, at, "refund", refund)
 }
 
 fn dispute(event_id: &str, at: i64, kind: &str, status: &str) -> Delivery {
@@ -80,7 +84,7 @@ fn dispute(event_id: &str, at: i64, kind: &str, status: &str) -> Delivery {
     dispute["dispute_id"] = json!("fdsp_1");
     dispute["payment_intent_id"] = json!(payment(0));
     dispute["status"] = json!(status);
-    news(
+    change(
         &format!("charge.dispute.{kind}"),
         event_id,
         at,
@@ -114,7 +118,7 @@ fn refund_id(text: &str) -> RefundId {
 fn provider_tells(bundle: &Bundle, n: usize, status: &str) {
     let mut kept = bundle.world.kept();
     let known = kept.checkouts.values_mut().next().unwrap();
-    let told = payment::Told {
+    let facts = payment::PaymentFacts {
         status: status.into(),
         received: None,
         amount: Some(3497),
@@ -122,7 +126,7 @@ fn provider_tells(bundle: &Bundle, n: usize, status: &str) {
     };
     known
         .payments
-        .insert(PaymentIntentId::new(payment(n)).unwrap(), told);
+        .insert(PaymentIntentId::new(payment(n)).unwrap(), facts);
 }
 
 /// The shop, and the first checkout completed but paid for otherwise than at once.
@@ -152,7 +156,7 @@ fn has_released_nothing(bundle: &Bundle) {
 fn succeeded(event_id: &str, n: usize) -> Delivery {
     let mut intent = sample("payment_intent.succeeded")["object"]["payment_intent"].take();
     intent["payment_intent_id"] = json!(payment(n));
-    news(
+    change(
         "payment_intent.succeeded",
         event_id,
         1_760_090_100,
@@ -164,7 +168,10 @@ fn succeeded(event_id: &str, n: usize) -> Delivery {
 #[tokio::test]
 async fn a_payment_that_is_captured_later_releases_goods_and_receipt_then_and_once() {
     let bundle = unpaid(Capture::Manual, "requires_capture").await;
-    assert_eq!(order(&bundle).state(), State::Waiting(Funds::Authorized));
+    assert_eq!(
+        order(&bundle).state(),
+        OrderState::Waiting(OrderFunds::Authorized)
+    );
     has_released_nothing(&bundle);
     // The merchant captures: both payments say so, and the checkout's own event comes again under a new id.
     for n in 0..2 {
@@ -179,7 +186,7 @@ async fn a_payment_that_is_captured_later_releases_goods_and_receipt_then_and_on
         bundle.deliver(&delivery, false).await;
     }
     bundle.drain().await;
-    assert_eq!(order(&bundle).state(), State::Paid);
+    assert_eq!(order(&bundle).state(), OrderState::Paid);
     assert_eq!(bundle.world.kept().counters[&sku("BRACE-M")], ON_HAND - 2);
     assert_eq!(
         receipts(&bundle),
@@ -190,7 +197,10 @@ async fn a_payment_that_is_captured_later_releases_goods_and_receipt_then_and_on
 #[tokio::test]
 async fn a_delayed_payment_is_a_state_of_its_order_until_the_money_is_here() {
     let bundle = unpaid(Capture::Automatic, "processing").await;
-    assert_eq!(order(&bundle).state(), State::Waiting(Funds::Processing));
+    assert_eq!(
+        order(&bundle).state(),
+        OrderState::Waiting(OrderFunds::Processing)
+    );
     has_released_nothing(&bundle);
     for n in 0..2 {
         provider_tells(&bundle, n, "succeeded");
@@ -199,14 +209,14 @@ async fn a_delayed_payment_is_a_state_of_its_order_until_the_money_is_here() {
     let kind = "checkout.session.async_payment_succeeded";
     bundle
         .deliver(
-            &news(kind, "fevt_2", 1_760_190_000, "checkout_session", session),
+            &change(kind, "fevt_2", 1_760_190_000, "checkout_session", session),
             false,
         )
         .await;
     bundle.drain().await;
     assert_eq!(
         (order(&bundle).state(), receipts(&bundle).len()),
-        (State::Paid, 1)
+        (OrderState::Paid, 1)
     );
 }
 
@@ -217,13 +227,13 @@ async fn a_payment_that_fails_or_runs_out_is_a_state_of_its_order_and_releases_n
             Capture::Automatic,
             "processing",
             "async_payment_failed",
-            Funds::Failed,
+            OrderFunds::Failed,
         ),
         (
             Capture::Manual,
             "requires_capture",
             "expired",
-            Funds::Expired,
+            OrderFunds::Expired,
         ),
     ] {
         let bundle = unpaid(capture, before).await;
@@ -234,12 +244,12 @@ async fn a_payment_that_fails_or_runs_out_is_a_state_of_its_order_and_releases_n
         let kind = format!("checkout.session.{kind}");
         bundle
             .deliver(
-                &news(&kind, "fevt_2", 1_760_190_000, "checkout_session", session),
+                &change(&kind, "fevt_2", 1_760_190_000, "checkout_session", session),
                 false,
             )
             .await;
         bundle.drain().await;
-        assert_eq!(order(&bundle).state(), State::Waiting(funds));
+        assert_eq!(order(&bundle).state(), OrderState::Waiting(funds));
         has_released_nothing(&bundle);
     }
 }
@@ -248,13 +258,16 @@ async fn a_payment_that_fails_or_runs_out_is_a_state_of_its_order_and_releases_n
 async fn what_a_payment_announces_counts_even_while_the_providers_api_is_behind() {
     let bundle = unpaid(Capture::Manual, "requires_capture").await;
     for (n, event_id) in [(0, "fevt_2"), (1, "fevt_3")] {
-        assert_eq!(order(&bundle).state(), State::Waiting(Funds::Authorized));
+        assert_eq!(
+            order(&bundle).state(),
+            OrderState::Waiting(OrderFunds::Authorized)
+        );
         bundle.deliver(&succeeded(event_id, n), false).await;
         bundle.drain().await;
     }
     assert_eq!(
         (order(&bundle).state(), receipts(&bundle).len()),
-        (State::Paid, 1)
+        (OrderState::Paid, 1)
     );
 }
 
@@ -262,7 +275,7 @@ async fn what_a_payment_announces_counts_even_while_the_providers_api_is_behind(
 async fn a_delayed_payment_that_the_provider_does_not_know_yet_is_asked_for_again() {
     let bundle = unpaid(Capture::Automatic, "processing").await;
     let kind = "checkout.session.async_payment_succeeded";
-    let paid = news(
+    let paid = change(
         kind,
         "fevt_2",
         1_760_190_000,
@@ -275,7 +288,7 @@ async fn a_delayed_payment_that_the_provider_does_not_know_yet_is_asked_for_agai
         .fulfill(&EventId::new("fevt_2").unwrap(), 1)
         .await;
     assert!(
-        matches!(early, Outcome::Retry(Setback::TooEarly(_))),
+        matches!(early, Outcome::Retry(RetryableError::TooEarly(_))),
         "{early:?}"
     );
     for n in 0..2 {
@@ -284,7 +297,7 @@ async fn a_delayed_payment_that_the_provider_does_not_know_yet_is_asked_for_agai
     bundle.drain().await;
     assert_eq!(
         (order(&bundle).state(), receipts(&bundle).len()),
-        (State::Paid, 1)
+        (OrderState::Paid, 1)
     );
 }
 
@@ -306,10 +319,10 @@ async fn a_checkout_that_was_read_while_its_payment_was_announced_is_read_again(
     let before = reads(&bundle);
     let at = bundle.world.now();
     let id = PaymentIntentId::new(payment(0)).unwrap();
-    bundle.world.kept().links.get_mut(&id).unwrap().news_at = Some(at);
+    bundle.world.kept().links.get_mut(&id).unwrap().heard_at = Some(at);
     bundle
         .deliver(
-            &news("charge.captured", "fevt_2", 1_760_090_100, "charge", charge),
+            &change("charge.captured", "fevt_2", 1_760_090_100, "charge", charge),
             false,
         )
         .await;
@@ -320,7 +333,7 @@ async fn a_checkout_that_was_read_while_its_payment_was_announced_is_read_again(
 #[tokio::test]
 async fn a_renewals_refund_is_not_the_refund_of_an_order_that_cost_nothing() {
     let mut bundle = open_shop(OnUnknown::Resend);
-    bundle.fulfillment.policy.restock = Restock::Any;
+    bundle.fulfillment.policy.restock = RestockPolicy::Any;
     let mut free = checkout(&purchase(1));
     free.totals.total = 0;
     free.received = Some(0);
@@ -341,14 +354,14 @@ async fn a_renewals_refund_is_not_the_refund_of_an_order_that_cost_nothing() {
     refund["metadata"] = json!({});
     bundle
         .deliver(
-            &news("refund.updated", "fevt_2", 1_760_100_000, "refund", refund),
+            &change("refund.updated", "fevt_2", 1_760_100_000, "refund", refund),
             false,
         )
         .await;
     bundle.drain().await;
     assert_eq!(
         (order(&bundle).state(), order(&bundle).refunds.len()),
-        (State::Paid, 1)
+        (OrderState::Paid, 1)
     );
     assert_eq!(
         bundle.world.kept().counters[&sku("TOTE")],
@@ -396,7 +409,7 @@ async fn what_a_payment_said_before_its_order_is_on_the_order() {
 #[tokio::test]
 async fn overlapping_news_of_one_refund_have_one_effect() {
     let mut bundle = sold().await;
-    bundle.fulfillment.policy.restock = Restock::Any;
+    bundle.fulfillment.policy.restock = RestockPolicy::Any;
     for delivery in [
         refund(
             "refund.updated",
@@ -437,7 +450,7 @@ async fn overlapping_news_of_one_refund_have_one_effect() {
     let order = order(&bundle);
     assert_eq!(
         (order.state(), order.refunded()),
-        (State::PartlyRefunded, 1825)
+        (OrderState::PartlyRefunded, 1825)
     );
     // It costs exactly as much as the tote.
     let kept = bundle.world.kept();
@@ -458,7 +471,7 @@ async fn overlapping_news_of_one_refund_have_one_effect() {
 #[tokio::test]
 async fn a_refund_that_fails_has_no_receipt_and_moves_no_goods() {
     let mut bundle = sold().await;
-    bundle.fulfillment.policy.restock = Restock::Any;
+    bundle.fulfillment.policy.restock = RestockPolicy::Any;
     bundle
         .deliver(
             &refund("refund.created", "fevt_2", 1, "fre_1", "pending", 1825),
@@ -472,7 +485,7 @@ async fn a_refund_that_fails_has_no_receipt_and_moves_no_goods() {
         )
         .await;
     bundle.drain().await;
-    assert_eq!(order(&bundle).state(), State::Paid);
+    assert_eq!(order(&bundle).state(), OrderState::Paid);
     assert_eq!(order(&bundle).refunds.len(), 1);
     assert_eq!(bundle.world.kept().counters[&sku("TOTE")], ON_HAND - 1);
     assert_eq!(receipts(&bundle).len(), 1);
@@ -481,22 +494,23 @@ async fn a_refund_that_fails_has_no_receipt_and_moves_no_goods() {
 #[tokio::test]
 async fn refunds_that_an_event_does_not_name_are_read_from_the_provider() {
     let bundle = sold().await;
-    let told = |id: &str| {
+    let facts = |id: &str| {
         let delivery = refund("refund.updated", "fevt_x", 1, id, "succeeded", 1000);
-        let domain::event::Reading::Event(event) = flex::read(delivery.body.as_bytes()) else {
+        let domain::delivery::event::Reading::Event(event) = flex::read(delivery.body.as_bytes())
+        else {
             panic!()
         };
-        let domain::event::News::Refund(news) = event.news else {
+        let domain::delivery::event::Change::Refund(change) = event.change else {
             panic!()
         };
-        news
+        change
     };
-    bundle.provider_has_refunds(&[told("fre_1"), told("fre_2")]);
+    bundle.provider_has_refunds(&[facts("fre_1"), facts("fre_2")]);
     let mut charge = sample("charge.refunded")["object"]["charge"].take();
     charge["payment_intent"] = json!(payment(1));
     bundle
         .deliver(
-            &news("charge.refunded", "fevt_2", 1_760_100_000, "charge", charge),
+            &change("charge.refunded", "fevt_2", 1_760_100_000, "charge", charge),
             false,
         )
         .await;
@@ -504,7 +518,7 @@ async fn refunds_that_an_event_does_not_name_are_read_from_the_provider() {
     let kind = "checkout.session.refunded";
     bundle
         .deliver(
-            &news(kind, "fevt_3", 1_760_100_000, "checkout_session", session),
+            &change(kind, "fevt_3", 1_760_100_000, "checkout_session", session),
             false,
         )
         .await;
@@ -540,7 +554,7 @@ async fn a_refund_and_a_dispute_before_their_order_wait_for_it() {
         .fulfill(&EventId::new("fevt_2").unwrap(), 1)
         .await;
     assert!(
-        matches!(early, Outcome::Retry(Setback::TooEarly(_))),
+        matches!(early, Outcome::Retry(RetryableError::TooEarly(_))),
         "{early:?}"
     );
     // The order comes late, by minutes.
@@ -612,12 +626,12 @@ async fn a_dispute_is_on_its_order_with_its_due_date_until_it_is_over() {
     bundle.drain().await;
     let id = DisputeId::new("fdsp_1").unwrap();
     assert!(order(&bundle).is_disputed());
-    assert!(order(&bundle).disputes[&id].told.value.due_by.is_some());
+    assert!(order(&bundle).disputes[&id].facts.value.due_by.is_some());
     bundle
         .deliver(&dispute("fevt_4", 1_760_300_000, "closed", "won"), false)
         .await;
     bundle.drain().await;
-    assert_eq!(order(&bundle).disputes[&id].stage(), Stage::Won);
+    assert_eq!(order(&bundle).disputes[&id].stage(), DisputeStage::Won);
     assert!(!order(&bundle).is_disputed());
 }
 
@@ -738,7 +752,7 @@ async fn an_invoice_before_its_order_gives_access_at_once_and_its_receipt_later(
             .fulfill(&EventId::new(life.moments[n].event_id.clone()).unwrap(), 1)
             .await;
         assert_eq!(
-            matches!(ended, Outcome::Retry(Setback::TooEarly(_))),
+            matches!(ended, Outcome::Retry(RetryableError::TooEarly(_))),
             n == 3,
             "{ended:?}"
         );
@@ -771,7 +785,7 @@ async fn a_contradicted_end_is_asked_for_and_parked_if_the_provider_knows_better
         let mut ended = subscription.clone();
         ended["status"] = json!("canceled");
         let early = at("2026-03-01T00:00:00Z").as_second();
-        let delivery = news(
+        let delivery = change(
             "customer.subscription.deleted",
             "fevt_end",
             early,
@@ -799,7 +813,7 @@ async fn a_status_that_nobody_knows_neither_fails_nor_grants() {
     let mut strange = life.subscription.clone();
     strange["status"] = json!("enchanted");
     let later = at("2026-01-10T09:00:02Z").as_second();
-    let delivery = news(
+    let delivery = change(
         "customer.subscription.updated",
         "fevt_s",
         later,
@@ -821,7 +835,7 @@ async fn a_status_that_nobody_knows_neither_fails_nor_grants() {
         "what is paid for is given"
     );
     // An unknown type is stored and acknowledged.
-    let delivery = news(
+    let delivery = change(
         "customer.subscription.enchanted",
         "fevt_t",
         later,
@@ -851,7 +865,7 @@ async fn news_that_do_not_say_what_a_subscription_is_for_take_nothing_away() {
     let later = at("2026-01-20T09:00:00Z").as_second();
     bundle
         .deliver(
-            &news(
+            &change(
                 "customer.subscription.updated",
                 "fevt_b",
                 later,
@@ -877,7 +891,7 @@ async fn a_renewal_is_mailed_to_the_newest_address_and_to_nobody_once_the_custom
     customer["email"] = json!("new.address@example.com");
     bundle
         .deliver(
-            &news(
+            &change(
                 "customer.updated",
                 "fevt_c",
                 1_768_100_000,
@@ -893,7 +907,7 @@ async fn a_renewal_is_mailed_to_the_newest_address_and_to_nobody_once_the_custom
     assert_eq!(to, "new.address@example.com");
     bundle
         .deliver(
-            &news(
+            &change(
                 "customer.deleted",
                 "fevt_d",
                 1_768_200_000,
@@ -949,7 +963,7 @@ async fn test_money_on_a_live_stack_is_parked_whatever_it_is_about() {
 }
 
 /// The end of a life, told in that order.
-async fn told(life: &Life, order: &[usize]) -> (Option<(Timestamp, Reason)>, Vec<String>, usize) {
+async fn facts(life: &Life, order: &[usize]) -> (Option<(Timestamp, Reason)>, Vec<String>, usize) {
     let bundle = shop_of(life);
     for n in order {
         bundle.deliver(&live(life, *n), false).await;
@@ -979,7 +993,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let life = Life::of(9);
         let (expected, end) = runtime.block_on(async {
-            (told(&life, &(0..10).collect::<Vec<_>>()).await, told(&life, &order).await)
+            (facts(&life, &(0..10).collect::<Vec<_>>()).await, facts(&life, &order).await)
         });
         prop_assert_eq!(end, expected);
     }

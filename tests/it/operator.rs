@@ -2,16 +2,22 @@
 //! to what it would have come to once. At the end, some of it on the deployed stack.
 
 use domain::{
-    checkout::{Checkout, Status},
-    class::Class,
-    delivery::{Provider, fingerprint},
-    event::{EventState, Reading, StoredEvent},
-    ids::{DeliveryId, EventId, MessageId, OwnerToken, ReceiptId},
-    job::{FulfillmentJob, ReceiptJob},
-    outcome::{Outcome, Setback},
-    ports::{Clock as _, Queue, ReadError, Search, SendError},
-    receipt::{OnUnknown, Standing, State},
-    sweep::EVERY,
+    delivery::{
+        event::Reading,
+        job::{FulfillmentJob, ReceiptJob},
+        stored_event::{EventState, StoredEvent},
+    },
+    ports::{Clock as _, Queue, Search},
+    receipt::{OnUnknown, ReceiptState, ReceiptStatus},
+    sale::checkout::{Checkout, CheckoutStatus},
+    upkeep::sweep::EVERY,
+    values::{
+        class::Class,
+        fingerprint::fingerprint,
+        ids::{DeliveryId, EventId, MessageId, OwnerToken, ReceiptId},
+        outcome::{Outcome, ReadError, RetryableError},
+        provider::Provider,
+    },
 };
 use feedback::notice::Notice;
 use jiff::{SignedDuration, Timestamp};
@@ -25,6 +31,7 @@ use kit::{
     story::{Delivery, End, ON_HAND, checkout, open_shop, purchase, sku},
     sweeping::sweep_over,
 };
+use mail::SendError;
 use operator::{
     close::{Closed, close},
     events::{Again, Bounds, Dropped, Left, Replayed, drop_event, release, replay, replay_range},
@@ -93,7 +100,7 @@ async fn parked() -> Bundle {
 
 async fn park(bundle: &Bundle) {
     let mut open = checkout(&purchase(1));
-    open.status = Status::Open;
+    open.status = CheckoutStatus::Open;
     bundle.provider_has(&open);
     bundle
         .deliver(&Delivery::of(&purchase(1), "fevt_1"), false)
@@ -104,7 +111,7 @@ async fn park(bundle: &Bundle) {
 }
 
 /// So many purchases, whose news are `fevt_1` and so on. A thousand of each thing are on the shelf.
-async fn told(bundle: &Bundle, count: u64) {
+async fn facts(bundle: &Bundle, count: u64) {
     for name in ["BRACE-M", "TOTE"] {
         bundle.world.kept().counters.insert(sku(name), 1000);
     }
@@ -198,7 +205,7 @@ async fn two_operators_release_one_event_at_once_and_it_is_fulfilled_once() {
 async fn a_released_event_that_is_doubtful_again_is_parked_again() {
     let bundle = parked().await;
     let mut expired = checkout(&purchase(1));
-    expired.status = Status::Expired;
+    expired.status = CheckoutStatus::Expired;
     bundle.provider_has(&expired);
     released(&bundle.world, "fevt_1").await;
     bundle.drain().await;
@@ -413,7 +420,7 @@ async fn an_event_is_dropped_or_worked_on_and_never_both() {
 #[tokio::test]
 async fn committed_work_is_not_dropped_but_passed_on() {
     let bundle = open_shop(OnUnknown::Resend);
-    told(&bundle, 1).await;
+    facts(&bundle, 1).await;
     bundle.world.kept().fulfillment_queue.clear();
     let at = bundle.world.kept().calls.len() + 5;
     bundle.world.kept().faults.insert(at, Fault::StopBefore);
@@ -453,7 +460,7 @@ async fn other_body(bundle: &Bundle) -> String {
 #[tokio::test]
 async fn another_body_under_a_known_id_counts_when_a_person_names_it_and_never_for_a_range() {
     let bundle = open_shop(OnUnknown::Resend);
-    told(&bundle, 1).await;
+    facts(&bundle, 1).await;
     let beside = other_body(&bundle).await;
     bundle.drain().await;
     assert_eq!(event(&bundle, &beside).class, Some(Class::OtherBody));
@@ -534,7 +541,7 @@ fn delivery(event_id: &str, body: &[u8]) -> Delivery {
 async fn tuesday() -> Bundle {
     let bundle = parked().await;
     bundle.provider_has(&Checkout {
-        status: Status::Open,
+        status: CheckoutStatus::Open,
         ..checkout(&purchase(1))
     });
     let life = Life::of(99);
@@ -542,38 +549,38 @@ async fn tuesday() -> Bundle {
     let mut subscription = life.subscription.clone();
     subscription["test_mode"] = json!(false);
     bundle.provider_has_subscription(&subscription);
-    let mut told: Vec<Delivery> = Vec::new();
+    let mut facts: Vec<Delivery> = Vec::new();
     for n in 2..=12 {
         bundle.provider_has(&checkout(&purchase(n)));
-        told.push(Delivery::of(&purchase(n), &format!("fevt_{n}")));
+        facts.push(Delivery::of(&purchase(n), &format!("fevt_{n}")));
     }
     let mut refund = sample("refund.updated")["object"]["refund"].take();
     refund["payment_intent_id"] = purchase(2).session["payment_intents"][1].clone();
     refund["status"] = json!("succeeded");
     let at = 1_760_100_000;
-    told.push(delivery(
+    facts.push(delivery(
         "fevt_r",
         &shop::event("refund.updated", "fevt_r", at, "refund", &refund),
     ));
-    told.push(delivery(
+    facts.push(delivery(
         "fevt_u",
         &shop::event("some.new.type", "fevt_u", at, "thing", &json!({})),
     ));
-    told.push(Delivery {
+    facts.push(Delivery {
         id: "msg_b".to_owned(),
         body: "hello".to_owned(),
     });
-    told.extend(
+    facts.extend(
         life.moments
             .iter()
             .map(|moment| delivery(&moment.event_id, &moment.body)),
     );
     bundle.provider_has(&Checkout {
-        status: Status::Open,
+        status: CheckoutStatus::Open,
         ..checkout(&purchase(40))
     });
-    told.push(Delivery::of(&purchase(40), "fevt_40"));
-    for delivery in &told {
+    facts.push(Delivery::of(&purchase(40), "fevt_40"));
+    for delivery in &facts {
         bundle.deliver(delivery, false).await;
     }
     bundle
@@ -699,7 +706,7 @@ async fn two_operators_who_replay_the_same_tuesday_at_once_change_nothing_either
 #[tokio::test]
 async fn what_an_older_version_did_not_know_is_acted_on() {
     let bundle = open_shop(OnUnknown::Resend);
-    told(&bundle, 2).await;
+    facts(&bundle, 2).await;
     bundle.world.kept().fulfillment_queue.clear();
     let occurred_at = event(&bundle, "fevt_1").occurred_at;
     assert!(occurred_at.is_some());
@@ -1217,8 +1224,8 @@ async fn a_redrive_that_lasts_longer_than_what_it_leaves_is_hidden_sees_all_the_
 #[tokio::test]
 async fn the_receipt_queue_is_redriven_in_the_same_way() {
     let bundle = open_shop(OnUnknown::Hold);
-    told(&bundle, 1).await;
-    let refused = domain::outcome::Setback::SetUp {
+    facts(&bundle, 1).await;
+    let refused = domain::values::outcome::RetryableError::SetUp {
         service: "SES",
         cause: "not verified".to_owned(),
     };
@@ -1247,7 +1254,7 @@ async fn the_receipt_queue_is_redriven_in_the_same_way() {
 struct Reports(Mutex<Vec<Notice>>);
 
 impl Queue<Notice> for Reports {
-    async fn send(&self, report: &Notice) -> Result<(), Setback> {
+    async fn send(&self, report: &Notice) -> Result<(), RetryableError> {
         self.0.lock().unwrap().push(report.clone());
         Ok(())
     }
@@ -1256,21 +1263,21 @@ impl Queue<Notice> for Reports {
 #[tokio::test]
 async fn the_feedback_queue_is_redriven_in_the_same_way() {
     let bundle = open_shop(OnUnknown::Hold);
-    told(&bundle, 1).await;
+    facts(&bundle, 1).await;
     bundle
         .world
         .kept()
         .mail_faults
         .push_back(SendError::Unknown("no answer".to_owned()));
     bundle.drain().await;
-    assert_eq!(standing(&bundle), Standing::Held);
+    assert_eq!(standing(&bundle), ReceiptStatus::Held);
     let mail = Taken {
         receipt_id: receipt_id(1),
         message_id: MessageId::new("ses-1").unwrap(),
         to: "pat@example.com".to_owned(),
         at: bundle.world.now(),
     };
-    for body in [mail.told("send").to_string(), "poison".to_owned()] {
+    for body in [mail.facts("send").to_string(), "poison".to_owned()] {
         bundle
             .world
             .kept()
@@ -1290,7 +1297,7 @@ async fn the_feedback_queue_is_redriven_in_the_same_way() {
     }
     assert_eq!(
         standing(&bundle),
-        Standing::Sent,
+        ReceiptStatus::Sent,
         "it is read as SES wrote it"
     );
 }
@@ -1303,7 +1310,7 @@ fn version(bundle: &Bundle) -> u64 {
     bundle.world.kept().receipts[&receipt_id(1)].version
 }
 
-fn standing(bundle: &Bundle) -> Standing {
+fn standing(bundle: &Bundle) -> ReceiptStatus {
     bundle.world.kept().receipts[&receipt_id(1)]
         .state
         .standing()
@@ -1319,7 +1326,7 @@ async fn resent(bundle: &Bundle, seen_version: u64) -> Resent {
 /// The shop with the first checkout sold and its receipt sent.
 async fn sent() -> Bundle {
     let bundle = open_shop(OnUnknown::Resend);
-    told(&bundle, 1).await;
+    facts(&bundle, 1).await;
     bundle.drain().await;
     assert_eq!(end(&bundle).mails.len(), 1);
     bundle
@@ -1330,7 +1337,7 @@ async fn a_mail_is_sent_once_more_for_each_time_that_it_is_asked_for() {
     let bundle = sent().await;
     let seen = version(&bundle);
     let now = Resent::Now {
-        from: Standing::Sent,
+        from: ReceiptStatus::Sent,
     };
     assert_eq!(resent(&bundle, seen).await, now);
     assert_eq!(
@@ -1341,7 +1348,7 @@ async fn a_mail_is_sent_once_more_for_each_time_that_it_is_asked_for() {
     bundle.drain().await;
     assert_eq!(
         (end(&bundle).mails.len(), standing(&bundle)),
-        (2, Standing::Sent)
+        (2, ReceiptStatus::Sent)
     );
     assert!(
         bundle.world.kept().receipts[&receipt_id(1)]
@@ -1390,7 +1397,7 @@ async fn a_resend_that_is_stopped_anywhere_and_done_again_sends_one_mail() {
 #[tokio::test]
 async fn a_resend_that_is_stopped_anywhere_and_left_is_finished_by_the_sweep_or_was_never_begun() {
     let act = async |world: &World| resend(world, world, &receipt_id(1), 3, &note(world)).await;
-    let is_owed = |bundle: &Bundle| standing(bundle) == Standing::Pending;
+    let is_unfinished = |bundle: &Bundle| standing(bundle) == ReceiptStatus::Unsent;
     let two_hours = Duration::from_hours(2);
     // A mail that was tried has its tries first, for two hours after it was owed for the first time.
     for (age, within) in [
@@ -1403,7 +1410,7 @@ async fn a_resend_that_is_stopped_anywhere_and_left_is_finished_by_the_sweep_or_
             bundle
         };
         let mut finished = 0;
-        for (end, reopened, what) in left_to_the_sweep(begin, act, is_owed, within).await {
+        for (end, reopened, what) in left_to_the_sweep(begin, act, is_unfinished, within).await {
             assert_eq!(
                 (end.mails.len(), end.queued),
                 (1 + usize::from(reopened), 0),
@@ -1422,20 +1429,20 @@ async fn a_resend_that_is_stopped_anywhere_and_left_is_finished_by_the_sweep_or_
 #[tokio::test]
 async fn a_mail_that_somebody_sends_is_left_until_the_claim_has_ended() {
     let bundle = open_shop(OnUnknown::Hold);
-    told(&bundle, 1).await;
+    facts(&bundle, 1).await;
     let owner = OwnerToken::new("somebody").unwrap();
     bundle.work_at_once().await;
     bundle.world.kept().receipt_queue.clear();
-    let claim_ends_at = bundle.world.now() + SignedDuration::from_secs(30);
+    let lease_ends_at = bundle.world.now() + SignedDuration::from_secs(30);
     bundle
         .world
         .kept()
         .receipts
         .get_mut(&receipt_id(1))
         .unwrap()
-        .state = State::Claimed {
+        .state = ReceiptState::Leased {
         owner,
-        claim_ends_at,
+        lease_ends_at,
     };
     let left = Resent::Left(resend::Left::Claimed {
         left: Duration::from_secs(30),
@@ -1443,26 +1450,26 @@ async fn a_mail_that_somebody_sends_is_left_until_the_claim_has_ended() {
     assert_eq!(resent(&bundle, 1).await, left);
     bundle.world.pass(Duration::from_secs(31));
     let now = Resent::Now {
-        from: Standing::Claimed,
+        from: ReceiptStatus::Leased,
     };
     assert_eq!(resent(&bundle, 1).await, now);
     assert!(now.to_string().contains("may have had one before"));
     bundle.drain().await;
     assert_eq!(
         (end(&bundle).mails.len(), standing(&bundle)),
-        (1, Standing::Sent)
+        (1, ReceiptStatus::Sent)
     );
 }
 
 #[tokio::test]
 async fn a_failed_mail_goes_to_the_address_that_is_known_now() {
     let bundle = open_shop(OnUnknown::Resend);
-    told(&bundle, 1).await;
+    facts(&bundle, 1).await;
     let refused = SendError::Refused("SES will not take this address".to_owned());
     bundle.world.kept().mail_faults.push_back(refused);
     bundle.drain().await;
-    assert_eq!(standing(&bundle), Standing::Failed);
-    let listed = list::receipts(&bundle.world, Standing::Failed, 10)
+    assert_eq!(standing(&bundle), ReceiptStatus::Failed);
+    let listed = list::receipts(&bundle.world, ReceiptStatus::Failed, 10)
         .await
         .unwrap();
     let line = listed[0].to_string();
@@ -1482,7 +1489,7 @@ async fn a_failed_mail_goes_to_the_address_that_is_known_now() {
     assert_eq!(
         resent(&bundle, listed[0].version).await,
         Resent::Now {
-            from: Standing::Failed
+            from: ReceiptStatus::Failed
         }
     );
     bundle.drain().await;
@@ -1492,7 +1499,7 @@ async fn a_failed_mail_goes_to_the_address_that_is_known_now() {
 #[tokio::test]
 async fn a_closed_receipt_waits_for_nobody_and_is_not_sent() {
     let bundle = open_shop(OnUnknown::Hold);
-    told(&bundle, 1).await;
+    facts(&bundle, 1).await;
     bundle.work_at_once().await;
     let world = &bundle.world;
     let closed = async |version| {
@@ -1500,31 +1507,31 @@ async fn a_closed_receipt_waits_for_nobody_and_is_not_sent() {
             .await
             .unwrap()
     };
-    assert_eq!(closed(1).await, Closed::NotWaiting(Standing::Pending));
+    assert_eq!(closed(1).await, Closed::NotWaiting(ReceiptStatus::Unsent));
     world
         .kept()
         .mail_faults
         .push_back(SendError::Unknown("no answer".to_owned()));
     bundle.drain().await;
-    assert_eq!(standing(&bundle), Standing::Held);
+    assert_eq!(standing(&bundle), ReceiptStatus::Held);
     let held = version(&bundle);
     assert_eq!(closed(held - 1).await, Closed::Changed { version: held });
     assert_eq!(
         closed(held).await,
         Closed::Now {
-            from: Standing::Held
+            from: ReceiptStatus::Held
         }
     );
     assert_eq!(
         closed(held + 1).await,
-        Closed::NotWaiting(Standing::Withdrawn)
+        Closed::NotWaiting(ReceiptStatus::Withdrawn)
     );
     bundle.drain().await;
     assert_eq!(
         (standing(&bundle), end(&bundle).mails.len()),
-        (Standing::Withdrawn, 0)
+        (ReceiptStatus::Withdrawn, 0)
     );
-    for waiting in [Standing::Held, Standing::Failed] {
+    for waiting in [ReceiptStatus::Held, ReceiptStatus::Failed] {
         assert!(
             list::receipts(world, waiting, 10).await.unwrap().is_empty(),
             "{waiting}"
@@ -1539,7 +1546,7 @@ async fn a_closed_receipt_waits_for_nobody_and_is_not_sent() {
 #[tokio::test]
 async fn a_held_mail_is_sent_when_a_person_says_so_and_an_unknown_one_is_none() {
     let bundle = open_shop(OnUnknown::Hold);
-    told(&bundle, 1).await;
+    facts(&bundle, 1).await;
     bundle
         .world
         .kept()
@@ -1548,18 +1555,18 @@ async fn a_held_mail_is_sent_when_a_person_says_so_and_an_unknown_one_is_none() 
     bundle.drain().await;
     assert_eq!(
         (standing(&bundle), end(&bundle).mails.len()),
-        (Standing::Held, 0)
+        (ReceiptStatus::Held, 0)
     );
     assert_eq!(
         resent(&bundle, version(&bundle)).await,
         Resent::Now {
-            from: Standing::Held
+            from: ReceiptStatus::Held
         }
     );
     bundle.drain().await;
     assert_eq!(
         (standing(&bundle), end(&bundle).mails.len()),
-        (Standing::Sent, 1)
+        (ReceiptStatus::Sent, 1)
     );
     let world = &bundle.world;
     let none = resend(world, world, &receipt_id(7), 1, &note(world)).await;
@@ -1573,7 +1580,7 @@ async fn a_mail_for_a_later_day_waits_for_it() {
     {
         let mut kept = bundle.world.kept();
         let row = kept.receipts.get_mut(&receipt_id(1)).unwrap();
-        (row.state, row.due_at) = (State::Pending { reason: None }, Some(due_at));
+        (row.state, row.due_at) = (ReceiptState::Unsent { reason: None }, Some(due_at));
     }
     let left = resend::Left::NotDue(due_at);
     assert_eq!(resent(&bundle, version(&bundle)).await, Resent::Left(left));
@@ -1592,11 +1599,11 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
         let mut kept = bundle.world.kept();
         let message_id = MessageId::new("ses-1").unwrap();
         let states = [
-            State::Held,
-            State::Pending {
+            ReceiptState::Held,
+            ReceiptState::Unsent {
                 reason: Some("SES is away".to_owned()),
             },
-            State::Sent {
+            ReceiptState::Sent {
                 message_id,
                 sent_at: Timestamp::UNIX_EPOCH,
             },
@@ -1634,7 +1641,7 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
         (2, 0)
     );
     assert_eq!(
-        (all.owed.len(), all.held.len(), all.failed.len()),
+        (all.unsent.len(), all.held.len(), all.failed.len()),
         (1, 1, 0)
     );
     let text = all.to_string();
@@ -1644,7 +1651,7 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
          the checkout is `open`, not complete",
         "(other_body), another body came under the id fevt_2 of an earlier event",
         "stored (set_up) after 5 attempts, the provider's API refuses our set-up: our API key is answered with 401",
-        "pending after 1 attempts, SES is away",
+        "unsent after 1 attempts, SES is away",
         "dead letters of fulfillment: 2",
         "dead letters of feedback: 1",
     ] {
@@ -1670,7 +1677,7 @@ async fn a_mail_whose_day_was_missed_is_listed() {
     {
         let mut kept = world.kept();
         let row = kept.receipts.get_mut(&receipt_id(1)).unwrap();
-        (row.state, row.due_at) = (State::Pending { reason: None }, Some(due_at));
+        (row.state, row.due_at) = (ReceiptState::Unsent { reason: None }, Some(due_at));
         (row.version, row.attempts) = (1, 0);
     }
     let dead = world.dead_letters(Hop::Receipts);
@@ -1681,22 +1688,22 @@ async fn a_mail_whose_day_was_missed_is_listed() {
     };
     let listed = all(world.now()).await;
     assert_eq!(
-        (listed.owed.len(), listed.owed[0].due_at),
+        (listed.unsent.len(), listed.unsent[0].due_at),
         (1, Some(due_at))
     );
     assert!(
         listed
             .to_string()
-            .contains(&format!(", due {due_at:.0}: pending")),
+            .contains(&format!(", due {due_at:.0}: unsent")),
         "{listed}"
     );
-    assert!(all(due_at).await.owed.is_empty(), "its time had not come");
+    assert!(all(due_at).await.unsent.is_empty(), "its time had not come");
 }
 
 #[tokio::test]
 async fn a_row_that_a_newer_version_has_written_hides_no_other() {
     let bundle = parked().await;
-    told(&bundle, 4).await;
+    facts(&bundle, 4).await;
     bundle.drain().await;
     let world = &bundle.world;
     world.kept().unreadable = [event_id("fevt_1"), event_id("fevt_3")].into();

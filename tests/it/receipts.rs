@@ -2,19 +2,21 @@
 
 use aws::batch::Attempt;
 use domain::{
-    contact::{self, Contact},
-    delivery::Provider,
-    event::EventState,
-    facts::Latest,
-    ids::{CustomerId, InvoiceId, OwnerToken, ReceiptId, RefundId, SubscriptionId},
-    job::ReceiptJob,
-    outcome::{Outcome, Setback},
-    ports::{Changed, Clock as _, Receipts as _, SendError},
-    receipt::{
-        Kind, OnUnknown, Receipt, State,
-        mail::{Form, Sample},
+    access::{
+        contact::{self, Contact},
+        subscription::{
+            Bill, InvoiceEvent, Source, Subscription, SubscriptionFacts, SubscriptionStatus,
+        },
     },
-    subscription::{Bill, InvoiceEvent, Snapshot, Source, Status, Subscription},
+    delivery::{job::ReceiptJob, stored_event::EventState},
+    ports::{Changed, Clock as _, Receipts as _},
+    receipt::{OnUnknown, Receipt, ReceiptKind, ReceiptState},
+    values::{
+        facts::Fact,
+        ids::{CustomerId, InvoiceId, OwnerToken, ReceiptId, RefundId, SubscriptionId},
+        outcome::{Outcome, RetryableError},
+        provider::Provider,
+    },
 };
 use futures_util::future::join_all;
 use kit::{
@@ -22,6 +24,8 @@ use kit::{
     fakes::Fault,
     story::{Delivery, checkout, open_shop, purchase},
 };
+use mail::SendError;
+use mail::{Form, Sample};
 use receipts::{CLAIM_MARGIN, Ended, LEAST_TIME, Sent, Unsent};
 use std::{fs, time::Duration};
 
@@ -31,7 +35,7 @@ const CLAIMING: usize = 3;
 const SENDING: usize = 4;
 
 /// An order is committed and its receipt is pending; nothing is queued.
-async fn owed(on_unknown: OnUnknown) -> Bundle {
+async fn unsent(on_unknown: OnUnknown) -> Bundle {
     owed_to(on_unknown, Some("pat@example.com")).await
 }
 
@@ -43,7 +47,7 @@ async fn owed_to(on_unknown: OnUnknown, email: Option<&str>) -> Bundle {
     bundle
         .deliver(&Delivery::of(&purchase(1), "fevt_1"), false)
         .await;
-    let event_id = domain::ids::EventId::new("fevt_1").unwrap();
+    let event_id = domain::values::ids::EventId::new("fevt_1").unwrap();
     let ended = bundle.fulfillment.fulfill(&event_id, 1).await;
     assert!(matches!(ended, Outcome::Accepted(_)), "{ended:?}");
     let mut kept = bundle.world.kept();
@@ -106,7 +110,7 @@ fn mails(bundle: &Bundle) -> usize {
 
 #[tokio::test]
 async fn a_receipt_is_claimed_then_sent_then_marked() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let ended = send(&bundle, "a").await;
     assert_eq!((sent(&ended).again, sent(&ended).marked), (false, true));
     let calls = bundle.world.kept().calls.join(" ");
@@ -114,7 +118,7 @@ async fn a_receipt_is_claimed_then_sent_then_marked() {
         calls,
         "receipts.receipt orders.order marks.address_mark receipts.claim mailer.send receipts.mark"
     );
-    let State::Sent {
+    let ReceiptState::Sent {
         message_id,
         sent_at,
     } = row(&bundle).state
@@ -131,7 +135,7 @@ async fn a_receipt_is_claimed_then_sent_then_marked() {
 
 #[tokio::test]
 async fn a_second_job_sends_nothing() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let _ = send(&bundle, "a").await;
     let before = row(&bundle);
     assert_eq!(send(&bundle, "b").await, Outcome::Duplicate);
@@ -140,7 +144,7 @@ async fn a_second_job_sends_nothing() {
 
 #[tokio::test]
 async fn of_many_attempts_at_once_one_sends() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let owners: Vec<_> = (0..64).map(|n| format!("owner-{n}")).collect();
     let ended = join_all(owners.iter().map(|owner| send(&bundle, owner))).await;
     let accepted = ended
@@ -148,18 +152,18 @@ async fn of_many_attempts_at_once_one_sends() {
         .filter(|ended| matches!(ended, Outcome::Accepted(_)))
         .count();
     assert_eq!((accepted, mails(&bundle)), (1, 1));
-    assert!(matches!(row(&bundle).state, State::Sent { .. }));
+    assert!(matches!(row(&bundle).state, ReceiptState::Sent { .. }));
 }
 
 #[tokio::test]
 async fn a_busy_claim_is_waited_for_and_no_longer() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     killed(&bundle, "a", SENDING, Fault::StopBefore).await;
     bundle.world.pass(Duration::from_secs(8));
     let retry_after = claim_lasts().saturating_sub(Duration::from_secs(8));
     assert_eq!(
         send(&bundle, "b").await,
-        Outcome::Retry(Setback::Claimed { retry_after })
+        Outcome::Retry(RetryableError::Claimed { retry_after })
     );
     assert_eq!(mails(&bundle), 0);
     bundle.world.pass(retry_after);
@@ -169,7 +173,7 @@ async fn a_busy_claim_is_waited_for_and_no_longer() {
 
 #[tokio::test]
 async fn a_mail_that_is_out_and_unmarked_is_sent_again_under_resend() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     killed(&bundle, "a", SENDING, Fault::StopAfter).await;
     assert_eq!(mails(&bundle), 1);
     bundle.world.pass(claim_lasts());
@@ -180,11 +184,11 @@ async fn a_mail_that_is_out_and_unmarked_is_sent_again_under_resend() {
 
 #[tokio::test]
 async fn a_mail_that_is_out_and_unmarked_is_held_under_hold_and_never_sent() {
-    let bundle = owed(OnUnknown::Hold).await;
+    let bundle = unsent(OnUnknown::Hold).await;
     killed(&bundle, "a", SENDING, Fault::StopAfter).await;
     bundle.world.pass(claim_lasts());
     assert_eq!(send(&bundle, "b").await, Outcome::Rejected(Unsent::Held));
-    assert_eq!(row(&bundle).state, State::Held);
+    assert_eq!(row(&bundle).state, ReceiptState::Held);
     bundle.world.pass(Duration::from_hours(24));
     assert_eq!(send(&bundle, "c").await, Outcome::Rejected(Unsent::Held));
     assert_eq!(mails(&bundle), 1);
@@ -193,7 +197,7 @@ async fn a_mail_that_is_out_and_unmarked_is_held_under_hold_and_never_sent() {
 #[tokio::test]
 async fn that_a_mail_is_held_is_told_though_who_held_it_was_stopped_or_never_heard_so() {
     for fault in [Fault::Twice, Fault::FailAfter, Fault::StopAfter] {
-        let bundle = owed(OnUnknown::Hold).await;
+        let bundle = unsent(OnUnknown::Hold).await;
         killed(&bundle, "a", SENDING, Fault::StopAfter).await;
         bundle.world.pass(claim_lasts());
         let after_reading = bundle.world.kept().calls.len() + 1;
@@ -202,7 +206,7 @@ async fn that_a_mail_is_held_is_told_though_who_held_it_was_stopped_or_never_hea
             bundle.world.run(send(&bundle, "b")).await,
             Some(Outcome::Rejected(Unsent::Held))
         );
-        assert_eq!(row(&bundle).state, State::Held, "{fault:?}");
+        assert_eq!(row(&bundle).state, ReceiptState::Held, "{fault:?}");
         assert_eq!(
             send(&bundle, "c").await,
             Outcome::Rejected(Unsent::Held),
@@ -213,7 +217,7 @@ async fn that_a_mail_is_held_is_told_though_who_held_it_was_stopped_or_never_hea
 
 #[tokio::test]
 async fn a_lost_answer_keeps_the_claim_until_it_ends() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     bundle
         .world
         .kept()
@@ -221,15 +225,15 @@ async fn a_lost_answer_keeps_the_claim_until_it_ends() {
         .push_back(SendError::Unknown("no answer in time".to_owned()));
     let ended = send(&bundle, "a").await;
     let retry_after = claim_lasts();
-    let unknown = Setback::Unknown {
+    let unknown = RetryableError::Unknown {
         cause: "no answer in time".to_owned(),
         retry_after,
     };
     assert_eq!(ended, Outcome::Retry(unknown));
-    assert!(matches!(row(&bundle).state, State::Claimed { .. }));
+    assert!(matches!(row(&bundle).state, ReceiptState::Leased { .. }));
     assert_eq!(
         send(&bundle, "b").await,
-        Outcome::Retry(Setback::Claimed { retry_after })
+        Outcome::Retry(RetryableError::Claimed { retry_after })
     );
     bundle.world.pass(retry_after);
     assert!(sent(&send(&bundle, "b").await).again);
@@ -237,8 +241,8 @@ async fn a_lost_answer_keeps_the_claim_until_it_ends() {
 
 #[tokio::test]
 async fn a_throttled_mail_is_pending_again_and_sent_once() {
-    let bundle = owed(OnUnknown::Hold).await;
-    let throttled = Setback::Away {
+    let bundle = unsent(OnUnknown::Hold).await;
+    let throttled = RetryableError::Away {
         service: "SES",
         cause: "Throttling".to_owned(),
         retry_after: None,
@@ -251,7 +255,7 @@ async fn a_throttled_mail_is_pending_again_and_sent_once() {
     assert_eq!(send(&bundle, "a").await, Outcome::Retry(throttled));
     assert_eq!(
         row(&bundle).state,
-        State::Pending {
+        ReceiptState::Unsent {
             reason: Some("SES is away: Throttling".to_owned())
         }
     );
@@ -262,8 +266,8 @@ async fn a_throttled_mail_is_pending_again_and_sent_once() {
 
 #[tokio::test]
 async fn an_outage_of_ses_is_waited_out_at_growing_intervals() {
-    let bundle = owed(OnUnknown::Hold).await;
-    let throttled = Setback::Away {
+    let bundle = unsent(OnUnknown::Hold).await;
+    let throttled = RetryableError::Away {
         service: "SES",
         cause: "Throttling".to_owned(),
         retry_after: None,
@@ -287,7 +291,7 @@ async fn an_outage_of_ses_is_waited_out_at_growing_intervals() {
 
 #[tokio::test]
 async fn a_refused_address_ends_as_failed_with_its_reason() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     bundle
         .world
         .kept()
@@ -300,7 +304,7 @@ async fn a_refused_address_ends_as_failed_with_its_reason() {
         send(&bundle, "a").await,
         Outcome::Rejected(Unsent::Failed(reason.clone()))
     );
-    assert_eq!(row(&bundle).state, State::Failed { reason });
+    assert_eq!(row(&bundle).state, ReceiptState::Failed { reason });
     assert_eq!(send(&bundle, "b").await, Outcome::Duplicate);
 }
 
@@ -319,7 +323,7 @@ async fn an_order_without_a_usable_address_ends_as_failed_and_ses_is_not_asked()
         assert_eq!(ended, Outcome::Rejected(Unsent::Failed(reason.to_owned())));
         assert_eq!(
             row(&bundle).state,
-            State::Failed {
+            ReceiptState::Failed {
                 reason: reason.to_owned()
             }
         );
@@ -329,14 +333,14 @@ async fn an_order_without_a_usable_address_ends_as_failed_and_ses_is_not_asked()
 
 #[tokio::test]
 async fn a_claim_whose_answer_is_lost_is_given_back() {
-    let bundle = owed(OnUnknown::Hold).await;
+    let bundle = unsent(OnUnknown::Hold).await;
     fault_at(&bundle, CLAIMING, Fault::FailAfter);
     assert!(matches!(
         send(&bundle, "a").await,
-        Outcome::Retry(Setback::Away { .. })
+        Outcome::Retry(RetryableError::Away { .. })
     ));
     assert!(
-        matches!(row(&bundle).state, State::Pending { reason: Some(_) }),
+        matches!(row(&bundle).state, ReceiptState::Unsent { reason: Some(_) }),
         "{:?}",
         row(&bundle)
     );
@@ -346,9 +350,9 @@ async fn a_claim_whose_answer_is_lost_is_given_back() {
 
 #[tokio::test]
 async fn whoever_loses_the_claim_leaves_the_winners_alone() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let (a, b) = tokio::join!(send(&bundle, "a"), send(&bundle, "b"));
-    let raced = Outcome::Retry(Setback::Raced {
+    let raced = Outcome::Retry(RetryableError::Raced {
         what: "the receipt's claim",
         tries: 1,
     });
@@ -365,11 +369,8 @@ async fn whoever_loses_the_claim_leaves_the_winners_alone() {
 #[derive(Debug)]
 struct Slow<'a>(&'a Bundle);
 
-impl domain::ports::Mailer for Slow<'_> {
-    async fn send(
-        &self,
-        email: &domain::receipt::mail::Email,
-    ) -> Result<domain::ids::MessageId, SendError> {
+impl mail::Mailer for Slow<'_> {
+    async fn send(&self, email: &mail::Email) -> Result<domain::values::ids::MessageId, SendError> {
         let sent = self.0.world.send(email).await;
         self.0.world.pass(claim_lasts());
         let ended = Box::pin(send(self.0, "b")).await;
@@ -383,7 +384,7 @@ impl domain::ports::Mailer for Slow<'_> {
 
 #[tokio::test]
 async fn the_late_mark_of_a_claimant_that_was_thought_dead_is_refused() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let slow = receipts::Receipts {
         rows: bundle.world.clone(),
         orders: bundle.world.clone(),
@@ -392,12 +393,12 @@ async fn the_late_mark_of_a_claimant_that_was_thought_dead_is_refused() {
         mailer: Slow(&bundle),
         clock: bundle.world.clone(),
         merchant: kit::drive::merchant(),
-        templates: domain::receipt::mail::Templates::built_in().unwrap(),
+        templates: mail::Templates::built_in().unwrap(),
         on_unknown: OnUnknown::Resend,
     };
     let ended = slow.send(&id(), &attempt(&bundle, "a")).await;
     assert!(!sent(&ended).marked, "{ended:?}");
-    let State::Sent { message_id, .. } = row(&bundle).state else {
+    let ReceiptState::Sent { message_id, .. } = row(&bundle).state else {
         panic!("{:?}", row(&bundle))
     };
     assert_eq!(
@@ -409,12 +410,12 @@ async fn the_late_mark_of_a_claimant_that_was_thought_dead_is_refused() {
 
 #[tokio::test]
 async fn nobody_but_the_claimant_may_mark() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     killed(&bundle, "a", SENDING, Fault::StopBefore).await;
     let before = row(&bundle);
     for stranger in ["b", "A", "a."] {
         let owner = OwnerToken::new(stranger).unwrap();
-        let marked = bundle.world.mark(&id(), &owner, &State::Held).await;
+        let marked = bundle.world.mark(&id(), &owner, &ReceiptState::Held).await;
         assert_eq!(marked, Ok(Changed::Raced));
     }
     assert_eq!(row(&bundle), before);
@@ -422,7 +423,7 @@ async fn nobody_but_the_claimant_may_mark() {
 
 #[tokio::test]
 async fn an_attempt_without_the_time_to_send_does_not_begin() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let before = row(&bundle);
     let hurried = Attempt {
         ends_at: bundle.world.now() + LEAST_TIME.saturating_sub(Duration::from_millis(1)),
@@ -430,7 +431,7 @@ async fn an_attempt_without_the_time_to_send_does_not_begin() {
     };
     assert_eq!(
         bundle.receipts.send(&id(), &hurried).await,
-        Outcome::Retry(Setback::OutOfTime)
+        Outcome::Retry(RetryableError::OutOfTime)
     );
     assert_eq!((row(&bundle), mails(&bundle)), (before, 0));
     let enough = Attempt {
@@ -445,27 +446,27 @@ async fn an_attempt_without_the_time_to_send_does_not_begin() {
 
 #[tokio::test]
 async fn a_claim_outlives_the_attempt_that_made_it() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let deadline = bundle.world.now() + TRY_LASTS;
     killed(&bundle, "a", SENDING, Fault::StopBefore).await;
-    let State::Claimed { claim_ends_at, .. } = row(&bundle).state else {
+    let ReceiptState::Leased { lease_ends_at, .. } = row(&bundle).state else {
         panic!("{:?}", row(&bundle))
     };
-    assert_eq!(claim_ends_at, deadline + CLAIM_MARGIN);
+    assert_eq!(lease_ends_at, deadline + CLAIM_MARGIN);
 }
 
 #[tokio::test]
 async fn a_receipt_or_an_order_that_is_not_there_is_tried_again() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     bundle.world.kept().orders.clear();
     assert_eq!(
         send(&bundle, "a").await,
-        Outcome::Retry(Setback::Missing { what: "the order" })
+        Outcome::Retry(RetryableError::Missing { what: "the order" })
     );
     bundle.world.kept().receipts.clear();
     assert_eq!(
         send(&bundle, "a").await,
-        Outcome::Retry(Setback::Missing {
+        Outcome::Retry(RetryableError::Missing {
             what: "the receipt"
         })
     );
@@ -485,8 +486,8 @@ fn invoice_id() -> InvoiceId {
     InvoiceId::new("fin_2").unwrap()
 }
 
-fn renewal(bundle: &Bundle) -> Kind {
-    Kind::Invoice {
+fn renewal(bundle: &Bundle) -> ReceiptKind {
+    ReceiptKind::Invoice {
         subscription_id: subscription_id(),
         invoice_id: invoice_id(),
         amount: 4999,
@@ -496,17 +497,17 @@ fn renewal(bundle: &Bundle) -> Kind {
     }
 }
 
-fn refund(bundle: &Bundle) -> Kind {
+fn refund(bundle: &Bundle) -> ReceiptKind {
     let refund_id = RefundId::new("fre_1").unwrap();
-    Kind::Refund {
+    ReceiptKind::Refund {
         refund_id,
         amount: 500,
         refunded_at: bundle.world.now(),
     }
 }
 
-fn payment_failed() -> Kind {
-    Kind::PaymentFailed {
+fn payment_failed() -> ReceiptKind {
+    ReceiptKind::PaymentFailed {
         subscription_id: subscription_id(),
         invoice_id: invoice_id(),
         amount: Some(4999),
@@ -514,16 +515,16 @@ fn payment_failed() -> Kind {
 }
 
 /// A trial that ends so many hours from now.
-fn trial_ends(bundle: &Bundle, hours: u64) -> Kind {
+fn trial_ends(bundle: &Bundle, hours: u64) -> ReceiptKind {
     let ends_at = bundle.world.now() + Duration::from_hours(hours);
-    Kind::TrialEnds {
+    ReceiptKind::TrialEnds {
         subscription_id: subscription_id(),
         ends_at,
     }
 }
 
 /// The order is this customer's, and a receipt of that kind is pending beside its own.
-fn owe(bundle: &Bundle, kind: Kind, due_in: Option<Duration>) -> ReceiptId {
+fn owe(bundle: &Bundle, kind: ReceiptKind, due_in: Option<Duration>) -> ReceiptId {
     let now = bundle.world.now();
     let mut kept = bundle.world.kept();
     let order = kept.orders.values_mut().next().unwrap();
@@ -554,24 +555,28 @@ fn has_no_id(bundle: &Bundle) {
 
 /// The customer as told of last: this address, or deleted.
 fn knows(bundle: &Bundle, email: Option<&str>) {
-    let told = email.map(|email| contact::Told {
+    let facts = email.map(|email| contact::ContactFacts {
         name: None,
         email: Some(email.to_owned()),
     });
     let mut contact = Contact::new(customer_id());
-    contact.learn(told.map(|told| Latest::new(bundle.world.now(), told)));
+    contact.learn(facts.map(|facts| Fact::new(bundle.world.now(), facts)));
     bundle.world.kept().contacts.insert(customer_id(), contact);
 }
 
 /// A subscription in that state, whose second invoice could not be charged.
-fn subscribes(bundle: &Bundle, status: Status, trial_end: Option<&Kind>) -> Subscription {
+fn subscribes(
+    bundle: &Bundle,
+    status: SubscriptionStatus,
+    trial_end: Option<&ReceiptKind>,
+) -> Subscription {
     let now = bundle.world.now();
     let mut subscription = Subscription::new(Provider::Flex, customer_id(), subscription_id());
     let trial_end = trial_end.map(|kind| match kind {
-        Kind::TrialEnds { ends_at, .. } => *ends_at,
+        ReceiptKind::TrialEnds { ends_at, .. } => *ends_at,
         kind => panic!("{kind:?}"),
     });
-    let snapshot = Snapshot {
+    let snapshot = SubscriptionFacts {
         source: Source::Updated,
         status,
         cancel_at_period_end: false,
@@ -604,7 +609,7 @@ async fn send_of(bundle: &Bundle, id: &ReceiptId, owner: &str) -> Ended {
     bundle.receipts.send(id, &attempt(bundle, owner)).await
 }
 
-fn state(bundle: &Bundle, id: &ReceiptId) -> State {
+fn state(bundle: &Bundle, id: &ReceiptId) -> ReceiptState {
     bundle.world.kept().receipts[id].state.clone()
 }
 
@@ -615,10 +620,13 @@ fn calls(bundle: &Bundle) -> String {
 #[tokio::test]
 async fn what_follows_a_sale_is_sent_to_where_the_customer_is_reached_now() {
     for (kind, subject) in [
-        (renewal as fn(&Bundle) -> Kind, "Receipt for your renewal"),
+        (
+            renewal as fn(&Bundle) -> ReceiptKind,
+            "Receipt for your renewal",
+        ),
         (refund, "Your refund"),
     ] {
-        let bundle = owed(OnUnknown::Hold).await;
+        let bundle = unsent(OnUnknown::Hold).await;
         let id = owe(&bundle, kind(&bundle), None);
         knows(&bundle, Some("pat@new.example"));
         let ended = send_of(&bundle, &id, "a").await;
@@ -638,7 +646,7 @@ async fn what_follows_a_sale_is_sent_to_where_the_customer_is_reached_now() {
 
 #[tokio::test]
 async fn a_customer_of_whom_no_news_came_is_reached_as_at_the_sale() {
-    let bundle = owed(OnUnknown::Hold).await;
+    let bundle = unsent(OnUnknown::Hold).await;
     let id = owe(&bundle, refund(&bundle), None);
     assert!(sent(&send_of(&bundle, &id, "a").await).marked);
     assert_eq!(bundle.world.kept().mails[0].to.as_str(), "pat@example.com");
@@ -652,7 +660,7 @@ async fn a_customer_of_whom_no_news_came_is_reached_as_at_the_sale() {
 
 #[tokio::test]
 async fn a_deleted_customer_is_not_written_to() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let id = owe(&bundle, refund(&bundle), None);
     knows(&bundle, None);
     let reason = "the customer has been deleted".to_owned();
@@ -662,24 +670,24 @@ async fn a_deleted_customer_is_not_written_to() {
     );
     assert_eq!(
         (state(&bundle, &id), mails(&bundle)),
-        (State::Failed { reason }, 0)
+        (ReceiptState::Failed { reason }, 0)
     );
 }
 
 #[tokio::test]
 async fn a_notice_is_sent_while_it_is_so() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let ends = trial_ends(&bundle, 72);
     for (kind, status) in [
-        (payment_failed(), Status::PastDue),
-        (ends.clone(), Status::Trialing),
+        (payment_failed(), SubscriptionStatus::PastDue),
+        (ends.clone(), SubscriptionStatus::Trialing),
     ] {
         let id = owe(&bundle, kind, None);
         subscribes(&bundle, status, Some(&ends));
         assert!(sent(&send_of(&bundle, &id, "a").await).marked);
         assert_eq!(
             calls(&bundle),
-            "receipts.receipt orders.order entitlements.subscription entitlements.contact marks.address_mark \
+            "receipts.receipt orders.order entitlements.subscription entitlements.contact marks.suppression \
              receipts.claim mailer.send receipts.mark"
         );
     }
@@ -688,11 +696,11 @@ async fn a_notice_is_sent_while_it_is_so() {
 
 #[tokio::test]
 async fn a_notice_of_what_is_not_so_any_more_is_withdrawn() {
-    let bundle = owed(OnUnknown::Hold).await;
+    let bundle = unsent(OnUnknown::Hold).await;
     let ends = trial_ends(&bundle, 72);
     let failed = owe(&bundle, payment_failed(), None);
     let trial = owe(&bundle, ends.clone(), None);
-    let mut subscription = subscribes(&bundle, Status::Active, Some(&ends));
+    let mut subscription = subscribes(&bundle, SubscriptionStatus::Active, Some(&ends));
     subscription.learn_invoice(
         bundle.world.now(),
         &invoice_id(),
@@ -710,7 +718,7 @@ async fn a_notice_of_what_is_not_so_any_more_is_withdrawn() {
             calls(&bundle),
             "receipts.receipt orders.order entitlements.subscription receipts.claim receipts.mark"
         );
-        assert_eq!(state(&bundle, &id), State::Withdrawn { reason });
+        assert_eq!(state(&bundle, &id), ReceiptState::Withdrawn { reason });
         assert_eq!(send_of(&bundle, &id, "b").await, Outcome::Duplicate);
         assert_eq!(calls(&bundle), "receipts.receipt");
     }
@@ -720,21 +728,21 @@ async fn a_notice_of_what_is_not_so_any_more_is_withdrawn() {
 #[tokio::test]
 async fn a_notice_whose_subscription_is_not_known_or_whose_day_is_over_is_withdrawn() {
     let withdrawn = || Outcome::Rejected(Unsent::Withdrawn(OUTDATED.to_owned()));
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let id = owe(&bundle, payment_failed(), None);
     assert_eq!(send_of(&bundle, &id, "a").await, withdrawn());
 
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let id = owe(&bundle, payment_failed(), None);
-    subscribes(&bundle, Status::PastDue, None);
+    subscribes(&bundle, SubscriptionStatus::PastDue, None);
     has_no_id(&bundle);
     assert_eq!(send_of(&bundle, &id, "a").await, withdrawn());
 
     // Nothing is told of a trial's end for certain: that it goes on is then old news.
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let ends = trial_ends(&bundle, 72);
     let id = owe(&bundle, ends.clone(), None);
-    subscribes(&bundle, Status::Trialing, Some(&ends));
+    subscribes(&bundle, SubscriptionStatus::Trialing, Some(&ends));
     bundle.world.pass(Duration::from_hours(72));
     assert_eq!(send_of(&bundle, &id, "a").await, withdrawn());
     assert_eq!(mails(&bundle), 0);
@@ -742,7 +750,7 @@ async fn a_notice_whose_subscription_is_not_known_or_whose_day_is_over_is_withdr
 
 #[tokio::test]
 async fn a_withdrawal_needs_the_claim_like_a_mail() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let id = owe(&bundle, payment_failed(), None);
     let ended = join_all((0..16).map(|n| {
         let (bundle, id) = (&bundle, &id);
@@ -755,7 +763,7 @@ async fn a_withdrawal_needs_the_claim_like_a_mail() {
     assert_eq!((withdrawn.count(), mails(&bundle)), (1, 0));
     assert_eq!(
         state(&bundle, &id),
-        State::Withdrawn {
+        ReceiptState::Withdrawn {
             reason: OUTDATED.to_owned()
         }
     );
@@ -763,9 +771,9 @@ async fn a_withdrawal_needs_the_claim_like_a_mail() {
 
 #[tokio::test]
 async fn a_claim_on_a_notice_is_not_withdrawn_from_under_its_holder() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let id = owe(&bundle, payment_failed(), None);
-    let mut subscription = subscribes(&bundle, Status::PastDue, None);
+    let mut subscription = subscribes(&bundle, SubscriptionStatus::PastDue, None);
     // Stopped right before the mail: nobody can know that it is not out.
     fault_at(&bundle, 6, Fault::StopBefore);
     assert_eq!(bundle.world.run(send_of(&bundle, &id, "a")).await, None);
@@ -779,7 +787,7 @@ async fn a_claim_on_a_notice_is_not_withdrawn_from_under_its_holder() {
     let retry_after = claim_lasts();
     assert_eq!(
         send_of(&bundle, &id, "b").await,
-        Outcome::Retry(Setback::Claimed { retry_after })
+        Outcome::Retry(RetryableError::Claimed { retry_after })
     );
     bundle.world.pass(retry_after);
     let reason = format!("{OUTDATED}, and a mail may have gone out before");
@@ -789,36 +797,36 @@ async fn a_claim_on_a_notice_is_not_withdrawn_from_under_its_holder() {
     );
     assert_eq!(
         (state(&bundle, &id), mails(&bundle)),
-        (State::Withdrawn { reason }, 0)
+        (ReceiptState::Withdrawn { reason }, 0)
     );
 }
 
 #[tokio::test]
 async fn nothing_is_claimed_before_all_is_known_that_it_takes() {
     for call in 0..5 {
-        let bundle = owed(OnUnknown::Hold).await;
+        let bundle = unsent(OnUnknown::Hold).await;
         let id = owe(&bundle, payment_failed(), None);
-        subscribes(&bundle, Status::PastDue, None);
+        subscribes(&bundle, SubscriptionStatus::PastDue, None);
         fault_at(&bundle, call, Fault::FailBefore);
         assert!(
             matches!(
                 send_of(&bundle, &id, "a").await,
-                Outcome::Retry(Setback::Away { .. })
+                Outcome::Retry(RetryableError::Away { .. })
             ),
             "{call}"
         );
-        assert_eq!(state(&bundle, &id), State::Pending { reason: None });
+        assert_eq!(state(&bundle, &id), ReceiptState::Unsent { reason: None });
         assert!(!sent(&send_of(&bundle, &id, "b").await).again);
     }
 }
 
 #[tokio::test]
 async fn a_mail_for_a_later_day_is_left_alone_until_then() {
-    let bundle = owed(OnUnknown::Resend).await;
+    let bundle = unsent(OnUnknown::Resend).await;
     let day = Duration::from_hours(24);
     let ends = trial_ends(&bundle, 48);
     let id = owe(&bundle, ends.clone(), Some(day));
-    subscribes(&bundle, Status::Trialing, Some(&ends));
+    subscribes(&bundle, SubscriptionStatus::Trialing, Some(&ends));
     bundle.world.kept().receipt_queue.clear();
     let row = || bundle.world.kept().receipts[&id].clone();
     let before = row();
@@ -846,7 +854,7 @@ async fn a_mail_for_a_later_day_is_left_alone_until_then() {
         .await
         .unwrap();
     bundle.drain().await;
-    assert!(matches!(state(&bundle, &id), State::Sent { .. }));
+    assert!(matches!(state(&bundle, &id), ReceiptState::Sent { .. }));
     assert_eq!(mails(&bundle), 1);
 }
 

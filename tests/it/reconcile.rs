@@ -2,23 +2,22 @@
 //! deployed stack.
 
 use domain::{
-    class::Class,
-    event::EventState,
-    facts::Latest,
-    ids::{CustomerId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId, RefundId},
-    ledger::Wanted,
-    mode::Mode,
-    order::State,
-    outcome::Setback,
-    payment,
+    access::subscription::{Reason, SubscriptionFacts},
+    delivery::stored_event::EventState,
+    fulfillment::read_set::ReadSet,
     ports::{
-        Changed, Clock as _, EventDesk as _, Events as _, Ledger as _, ReadError, Receipts as _,
-        Settlement,
+        Changed, Clock as _, EventAdmin as _, Events as _, Ledger as _, Receipts as _, Settlement,
     },
     receipt::{self, OnUnknown},
-    reconcile::What,
-    refund,
-    subscription::{Reason, Snapshot},
+    sale::{order::OrderState, payment, refund},
+    upkeep::reconcile::What,
+    values::{
+        class::Class,
+        facts::Fact,
+        ids::{CustomerId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId, RefundId},
+        mode::Mode,
+        outcome::{ReadError, RetryableError},
+    },
 };
 use jiff::Timestamp;
 use kit::{
@@ -70,12 +69,12 @@ fn refund_of(n: u64, status: &str) -> Value {
     refund
 }
 
-fn refund_news(n: u64, status: &str) -> refund::News {
+fn refund_news(n: u64, status: &str) -> refund::RefundChange {
     let raw = refund_of(n, status);
-    refund::News {
+    refund::RefundChange {
         refund_id: RefundId::new(shop::id("fre", n)).unwrap(),
         mode: Some(Mode::Live),
-        told: refund::Told {
+        facts: refund::RefundFacts {
             status: status.into(),
             amount: 1000,
             payment_intent_id: PaymentIntentId::new(raw["payment_intent_id"].as_str().unwrap())
@@ -162,7 +161,8 @@ struct Essence {
 impl Essence {
     fn of(bundle: &Bundle) -> Self {
         let kept = bundle.world.kept();
-        let is_left = |event: &&domain::event::StoredEvent| event.state.is_pending();
+        let is_left =
+            |event: &&domain::delivery::stored_event::StoredEvent| event.state.is_unfinished();
         assert_eq!(
             kept.events.values().filter(is_left).count(),
             0,
@@ -174,7 +174,7 @@ impl Essence {
         for order in end.orders.values_mut() {
             order.placed_at = Timestamp::UNIX_EPOCH;
             for refund in order.refunds.values_mut() {
-                refund.told = Latest::new(Timestamp::UNIX_EPOCH, refund.told.value.clone());
+                refund.facts = Fact::new(Timestamp::UNIX_EPOCH, refund.facts.value.clone());
             }
         }
         let access = kept
@@ -232,10 +232,10 @@ async fn finds_nothing_more(bundle: &Bundle) {
 #[tokio::test]
 async fn half_of_all_webhooks_dropped_for_ever_are_made_up_for_and_a_second_run_does_nothing() {
     let (purchases, refunds, lives) = (24, [3, 4, 9, 10, 17, 24], [101, 102, 103, 104]);
-    let (told, webhooks) = season(purchases, &refunds, &lives);
-    deliver(&told, &webhooks, |_| true).await;
-    told.drain().await;
-    let expected = Essence::of(&told);
+    let (facts, webhooks) = season(purchases, &refunds, &lives);
+    deliver(&facts, &webhooks, |_| true).await;
+    facts.drain().await;
+    let expected = Essence::of(&facts);
     assert_eq!(expected.end.orders.len(), 28);
     assert_eq!(
         expected.end.mails.len(),
@@ -279,9 +279,9 @@ async fn half_of_all_webhooks_dropped_for_ever_are_made_up_for_and_a_second_run_
 
 #[tokio::test]
 async fn what_was_parked_before_its_order_was_made_up_for_has_its_effect_all_the_same() {
-    let (told, webhooks) = season(4, &[1, 2], &[101]);
-    deliver(&told, &webhooks, |_| true).await;
-    told.drain().await;
+    let (facts, webhooks) = season(4, &[1, 2], &[101]);
+    deliver(&facts, &webhooks, |_| true).await;
+    facts.drain().await;
     // Nobody is told of any checkout; and reconcile comes when whatever waits for them is given up.
     let (bundle, webhooks) = season(4, &[1, 2], &[101]);
     let is_checkout = |n: usize| webhooks[n].body.contains("checkout.session.completed");
@@ -303,7 +303,7 @@ async fn what_was_parked_before_its_order_was_made_up_for_has_its_effect_all_the
         "{second:?}"
     );
     bundle.drain().await;
-    assert_eq!(Essence::of(&bundle), Essence::of(&told));
+    assert_eq!(Essence::of(&bundle), Essence::of(&facts));
     finds_nothing_more(&bundle).await;
 }
 
@@ -317,10 +317,10 @@ async fn where_every_webhook_came_nothing_is_missing() {
 
 #[tokio::test]
 async fn a_run_that_fails_or_stops_anywhere_leaves_the_next_one_the_rest() {
-    let (told, webhooks) = season(2, &[2], &[101]);
-    deliver(&told, &webhooks, |_| true).await;
-    told.drain().await;
-    let expected = Essence::of(&told);
+    let (facts, webhooks) = season(2, &[2], &[101]);
+    deliver(&facts, &webhooks, |_| true).await;
+    facts.drain().await;
+    let expected = Essence::of(&facts);
     let calls = {
         let (bundle, _) = season(2, &[2], &[101]);
         run(&bundle).await;
@@ -340,7 +340,7 @@ async fn a_run_that_fails_or_stops_anywhere_leaves_the_next_one_the_rest() {
                 None => assert!(matches!(fault, Fault::StopBefore | Fault::StopAfter)),
                 Some(ended) => {
                     assert!(
-                        matches!(ended, Err(Setback::Away { .. })),
+                        matches!(ended, Err(RetryableError::Away { .. })),
                         "call {n}: nobody hears of it"
                     );
                 }
@@ -361,9 +361,9 @@ async fn a_run_that_fails_or_stops_anywhere_leaves_the_next_one_the_rest() {
 
 #[tokio::test]
 async fn two_runs_at_once_come_to_the_same_as_one() {
-    let (told, webhooks) = season(3, &[2], &[101]);
-    deliver(&told, &webhooks, |_| true).await;
-    told.drain().await;
+    let (facts, webhooks) = season(3, &[2], &[101]);
+    deliver(&facts, &webhooks, |_| true).await;
+    facts.drain().await;
     let (bundle, _) = season(3, &[2], &[101]);
     let (one, other) = tokio::join!(run(&bundle), run(&bundle));
     // Both may say of one that it was missing, and queue it.
@@ -373,7 +373,7 @@ async fn two_runs_at_once_come_to_the_same_as_one() {
         "{one}; {other}"
     );
     bundle.drain_at_once().await;
-    assert_eq!(Essence::of(&bundle), Essence::of(&told));
+    assert_eq!(Essence::of(&bundle), Essence::of(&facts));
     finds_nothing_more(&bundle).await;
 }
 
@@ -519,8 +519,11 @@ async fn news_between_the_two_looks_are_not_replaced_by_what_was_listed_before_t
         let refunds = order
             .refunds
             .values()
-            .map(|refund| refund.told.value.status.clone());
-        assert_eq!(refunds.collect::<Vec<_>>(), [refund::Status::Succeeded]);
+            .map(|refund| refund.facts.value.status.clone());
+        assert_eq!(
+            refunds.collect::<Vec<_>>(),
+            [refund::RefundStatus::Succeeded]
+        );
     }
     finds_nothing_more(&bundle).await;
 }
@@ -530,7 +533,7 @@ async fn news_between_the_two_looks_are_not_replaced_by_what_was_listed_before_t
 struct OvertakesTheList {
     lists: u32,
     began: (Timestamp, Instant),
-    told: Option<Snapshot>,
+    facts: Option<SubscriptionFacts>,
 }
 
 impl Fate for OvertakesTheList {
@@ -538,9 +541,9 @@ impl Fate for OvertakesTheList {
         self.lists += u32::from(call.name == "api.list");
         if call.name == "ledger.read" && self.lists == 4 {
             let row = kept.subscription_rows.values_mut().next();
-            if let (Some(row), Some(told)) = (row, self.told.take()) {
+            if let (Some(row), Some(facts)) = (row, self.facts.take()) {
                 let now = self.began.0 + self.began.1.elapsed();
-                (row.version, row.snapshot) = (row.version + 1, Some(Latest::new(now, told)));
+                (row.version, row.snapshot) = (row.version + 1, Some(Fact::new(now, facts)));
             }
         }
         Turn::Goes
@@ -576,7 +579,7 @@ async fn news_between_the_list_and_the_first_look_are_not_replaced_by_what_was_l
             .clone()
     };
     let known = row().snapshot.unwrap().value;
-    let newer = Snapshot {
+    let newer = SubscriptionFacts {
         cancel_at_period_end: !known.cancel_at_period_end,
         ..known
     };
@@ -585,7 +588,7 @@ async fn news_between_the_list_and_the_first_look_are_not_replaced_by_what_was_l
     let overtakes = OvertakesTheList {
         lists: 0,
         began,
-        told: Some(newer.clone()),
+        facts: Some(newer.clone()),
     };
     bundle.world.decide_by(Some(Box::new(overtakes)));
     assert_eq!(run(&bundle).await.total().missing, 0);
@@ -619,7 +622,7 @@ async fn what_a_person_has_to_decide_is_counted_once_and_waits_for_the_person() 
     // Its payment is of no checkout that the provider knows.
     let mut stray = refund_news(1, "succeeded");
     stray.refund_id = RefundId::new("fre_stray").unwrap();
-    stray.told.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
+    stray.facts.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
     bundle.provider_has_refunds(&[stray]);
     assert_eq!(run(&bundle).await.total().missing, 2);
     bundle.drain().await;
@@ -645,7 +648,7 @@ async fn what_a_webhook_has_told_and_waits_or_is_parked_is_neither_missing_nor_t
         &stray,
     );
     let mut listed = refund_news(3, "succeeded");
-    listed.told.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
+    listed.facts.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
     bundle.provider_has_refunds(&[listed]);
     // The refund's is parked, and of the rest not one is worked on: the backlog is long.
     bundle.deliver(&stray_webhook, false).await;
@@ -680,11 +683,11 @@ async fn dropped(bundle: &Bundle, webhook: &Delivery, id: &str) {
     let (id, now) = (EventId::new(id).unwrap(), bundle.world.now());
     bundle.deliver(webhook, false).await;
     bundle.world.kept().fulfillment_queue.clear();
-    let doubt = Settlement::Parked {
+    let park_reason = Settlement::Parked {
         class: Class::NotTold,
         reason: "Flex will not tell".to_owned(),
     };
-    bundle.world.settle(&id, &doubt, now).await.unwrap();
+    bundle.world.settle(&id, &park_reason, now).await.unwrap();
     let dropped = bundle
         .world
         .drop_event(&id, EventState::Parked, "done by hand", now)
@@ -699,7 +702,7 @@ async fn what_a_person_has_dropped_is_not_made_up_for() {
     let mut stray = refund_of(1, "succeeded");
     stray["payment_intent_id"] = json!("fpi_stray");
     let mut listed = refund_news(1, "succeeded");
-    listed.told.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
+    listed.facts.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
     bundle.provider_has_refunds(&[listed]);
     let webhook = delivery(
         "refund.updated",
@@ -851,7 +854,7 @@ async fn a_state_that_comes_back_is_made_up_for_again() {
 #[tokio::test]
 async fn a_list_that_cannot_be_read_now_stops_no_other_and_a_key_that_is_refused_all() {
     let (bundle, _) = season(2, &[], &[101]);
-    let too_slow = || Setback::Away {
+    let too_slow = || RetryableError::Away {
         service: "Flex",
         cause: "no answer in time".into(),
         retry_after: None,
@@ -876,7 +879,10 @@ async fn a_list_that_cannot_be_read_now_stops_no_other_and_a_key_that_is_refused
         .read_faults
         .push_back(ReadError::KeyRefused { status: 401 });
     let refused = bundle.reconcile(DAYS).await.unwrap();
-    assert!(matches!(refused, Err(Setback::SetUp { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(RetryableError::SetUp { .. })),
+        "{refused:?}"
+    );
     assert_eq!(bundle.world.kept().calls, ["api.list"]);
 }
 
@@ -889,7 +895,7 @@ async fn a_list_that_is_refused_stops_no_other_and_somebody_hears_of_it() {
         code: None,
     };
     bundle.world.kept().read_faults.push_back(refused);
-    let Err(Setback::SetUp { cause, .. }) = bundle.reconcile(DAYS).await.unwrap() else {
+    let Err(RetryableError::SetUp { cause, .. }) = bundle.reconcile(DAYS).await.unwrap() else {
         panic!("nobody hears of it")
     };
     assert!(
@@ -942,34 +948,34 @@ async fn a_payment_that_arrived_later_releases_its_order_and_one_that_has_not_is
     let bundle = open_shop(OnUnknown::Resend);
     bundle.world.pass_until(the_end());
     let mut held = checkout(&purchase(1));
-    held.capture = domain::checkout::Capture::Manual;
+    held.capture = domain::sale::checkout::Capture::Manual;
     held.received = Some(0);
     bundle.provider_has(&held);
     deliver(&bundle, &[Delivery::of(&purchase(1), "fevt_1")], |_| true).await;
     let state = || bundle.world.kept().orders.values().next().unwrap().state();
-    assert_ne!(state(), State::Paid);
+    assert_ne!(state(), OrderState::Paid);
     finds_nothing_more(&bundle).await;
     // It is captured, and nobody tells.
     held.received = Some(held.totals.total);
     bundle.provider_has(&held);
     bundle.world.pass(Duration::from_hours(1));
     assert_eq!(run(&bundle).await.total().missing, 1);
-    let told = |event: &domain::event::StoredEvent| event.event_type.clone();
+    let facts = |event: &domain::delivery::stored_event::StoredEvent| event.event_type.clone();
     let types: Vec<_> = bundle
         .world
         .kept()
         .events
         .values()
-        .filter_map(told)
+        .filter_map(facts)
         .collect();
     assert!(
         types
             .iter()
-            .any(|told| told == "checkout.session.async_payment_succeeded"),
+            .any(|facts| facts == "checkout.session.async_payment_succeeded"),
         "what Flex's API does not know of yet is waited for: {types:?}"
     );
     bundle.drain().await;
-    assert_eq!(state(), State::Paid);
+    assert_eq!(state(), OrderState::Paid);
     assert_eq!(
         bundle.world.kept().counters[&sku("BRACE-M")],
         kit::story::ON_HAND - 2
@@ -979,12 +985,15 @@ async fn a_payment_that_arrived_later_releases_its_order_and_one_that_has_not_is
 
 #[tokio::test]
 async fn money_that_comes_in_parts_releases_its_order_though_nobody_tells_of_the_last_one() {
-    for rest in [payment::Status::Succeeded, payment::Status::Canceled] {
+    for rest in [
+        payment::PaymentStatus::Succeeded,
+        payment::PaymentStatus::Canceled,
+    ] {
         let bundle = open_shop(OnUnknown::Resend);
         bundle.world.pass_until(the_end());
         let mut cart = checkout(&purchase(1));
-        cart.capture = domain::checkout::Capture::Manual;
-        let pays = |status| payment::Told {
+        cart.capture = domain::sale::checkout::Capture::Manual;
+        let pays = |status| payment::PaymentFacts {
             status,
             received: None,
             amount: None,
@@ -995,9 +1004,9 @@ async fn money_that_comes_in_parts_releases_its_order_though_nobody_tells_of_the
         cart.payments = BTreeMap::from([
             (
                 cart.payment_intents[0].clone(),
-                pays(payment::Status::Succeeded),
+                pays(payment::PaymentStatus::Succeeded),
             ),
-            (later.clone(), pays(payment::Status::RequiresCapture)),
+            (later.clone(), pays(payment::PaymentStatus::RequiresCapture)),
         ]);
         let all = cart.totals.total;
         cart.received = Some(0);
@@ -1017,15 +1026,15 @@ async fn money_that_comes_in_parts_releases_its_order_though_nobody_tells_of_the
         // Now it is known, and whether more will come is asked once a day.
         assert_eq!(found().await, (0, 1, 0));
         assert_eq!(found().await, (0, 0, 1));
-        assert_ne!(state(), State::Paid);
-        let is_given_up = rest == payment::Status::Canceled;
+        assert_ne!(state(), OrderState::Paid);
+        let is_given_up = rest == payment::PaymentStatus::Canceled;
         cart.payments.insert(later, pays(rest));
         cart.received = Some(if is_given_up { all - 1000 } else { all });
         bundle.provider_has(&cart);
         bundle.world.pass(Duration::from_hours(24));
         let expected = if is_given_up { (0, 1, 0) } else { (1, 0, 0) };
         assert_eq!(found().await, expected);
-        assert_eq!(state(), State::Paid);
+        assert_eq!(state(), OrderState::Paid);
         finds_nothing_more(&bundle).await;
     }
 }
@@ -1043,7 +1052,7 @@ async fn the_sale_is_dated_by_its_checkout_and_the_refund_by_itself() {
         order
             .refunds
             .values()
-            .all(|refund| refund.told.value.made_at == Some(at("2025-10-11T09:00:00Z")))
+            .all(|refund| refund.facts.value.made_at == Some(at("2025-10-11T09:00:00Z")))
     );
     assert!(order.fulfilled_at.is_some_and(|at| at <= now));
 }
@@ -1061,7 +1070,7 @@ async fn sales(play: &Play, first: u64, count: u64) -> Vec<shop::Purchase> {
         for (line, name) in ["BRACE", "TOTE"].into_iter().enumerate() {
             let name = format!("{name}-{n}");
             play.tables
-                .shelves
+                .stock_levels
                 .put_counter(&sku(&name), 10)
                 .await
                 .unwrap();
@@ -1110,7 +1119,7 @@ async fn is_sent(play: &Play, receipt_id: &str) {
     let id = ReceiptId::new(receipt_id).unwrap();
     until(&format!("{receipt_id} is sent"), SOON, async || {
         let receipt = play.tables.receipts.receipt(&id).await?;
-        Ok(receipt.filter(|receipt| matches!(receipt.state, receipt::State::Sent { .. })))
+        Ok(receipt.filter(|receipt| matches!(receipt.state, receipt::ReceiptState::Sent { .. })))
     })
     .await
     .unwrap();
@@ -1154,14 +1163,20 @@ async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
     }
     is_sent(&play, &format!("{refund_id}-refund")).await;
     let (customer, product) = (shop::id("fcus", subscriber), shop::id("fprod", subscriber));
-    let wanted = Wanted {
+    let read_set = ReadSet {
         entitlements: vec![(
             CustomerId::new(customer).unwrap(),
             ProductId::new(product).unwrap(),
         )],
-        ..Wanted::default()
+        ..ReadSet::default()
     };
-    let access = play.tables.ledger.read(&wanted).await.unwrap().entitlements;
+    let access = play
+        .tables
+        .ledger
+        .read(&read_set)
+        .await
+        .unwrap()
+        .entitlements;
     let ends = subscription["current_period_end"].as_str().unwrap();
     assert_eq!(access[0].access_until.as_second(), at(ends).as_second());
     assert_eq!(access[0].reason, Reason::Paid);
@@ -1209,7 +1224,13 @@ async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
             } else {
                 left
             };
-            let count = play.tables.shelves.on_hand(&sku).await.unwrap().unwrap();
+            let count = play
+                .tables
+                .stock_levels
+                .on_hand(&sku)
+                .await
+                .unwrap()
+                .unwrap();
             assert!((left..=back).contains(&count), "{name} of {n}: {count}");
         }
         let receipts = play.mails(sale.order_id()).await.unwrap();

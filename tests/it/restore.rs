@@ -2,20 +2,21 @@
 //! what nobody can replay is made up for from the provider's lists.
 
 use domain::{
-    entitlement::Entitlement,
-    event::EventState,
-    facts::Latest,
-    ids::{
-        CustomerId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
-    },
-    ledger::Reference,
-    order::Order,
-    payment::Link,
+    access::{entitlement::Entitlement, subscription::Subscription},
+    delivery::stored_event::EventState,
     ports::{Clock as _, Search},
     receipt::{OnUnknown, Receipt},
-    refund::Restock,
-    stock::Movement,
-    subscription::Subscription,
+    sale::{
+        merchant_reference::MerchantReference, order::Order, payment::Link, restock::RestockPolicy,
+        stock::Movement,
+    },
+    values::{
+        facts::Fact,
+        ids::{
+            CustomerId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku,
+            SubscriptionId,
+        },
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use kit::{
@@ -46,13 +47,13 @@ enum Table {
 /// What the tables held at some point.
 struct Copy {
     at: Timestamp,
-    events: BTreeMap<EventId, domain::event::StoredEvent>,
+    events: BTreeMap<EventId, domain::delivery::stored_event::StoredEvent>,
     orders: BTreeMap<OrderId, Order>,
     receipts: BTreeMap<ReceiptId, Receipt>,
     counters: BTreeMap<Sku, i64>,
     movements: BTreeMap<(Sku, OrderId), Movement>,
     links: BTreeMap<PaymentIntentId, Link>,
-    references: BTreeMap<String, Reference>,
+    references: BTreeMap<String, MerchantReference>,
     subscriptions: BTreeMap<(CustomerId, SubscriptionId), Subscription>,
     entitlements: BTreeMap<(CustomerId, ProductId), Entitlement>,
 }
@@ -92,7 +93,7 @@ impl Copy {
     }
 }
 
-fn told(kind: &str, event_id: &str, at: i64, name: &str, resource: &Value) -> Delivery {
+fn facts(kind: &str, event_id: &str, at: i64, name: &str, resource: &Value) -> Delivery {
     let mut resource = resource.clone();
     resource["test_mode"] = json!(false);
     let body = String::from_utf8(shop::event(kind, event_id, at, name, &resource)).unwrap();
@@ -107,7 +108,7 @@ fn refund_of(n: u64) -> Delivery {
     let mut refund = sample("refund.updated")["object"]["refund"].take();
     refund["refund_id"] = json!(shop::id("fre", n));
     refund["payment_intent_id"] = purchase(n).session["payment_intents"][1].clone();
-    told(
+    facts(
         "refund.updated",
         &format!("fevt_r{n}"),
         1_760_200_000,
@@ -120,7 +121,7 @@ fn refund_of(n: u64) -> Delivery {
 /// has receipted and whose failed payment it has announced; and all that it was told.
 fn season(on_unknown: OnUnknown) -> (Bundle, Vec<Delivery>) {
     let mut bundle = open_shop(on_unknown);
-    bundle.fulfillment.policy.restock = Restock::Any;
+    bundle.fulfillment.policy.restock = RestockPolicy::Any;
     bundle.fulfillment.policy.payment_failed_mail = true;
     let mut all = Vec::new();
     for n in 1..=6 {
@@ -174,7 +175,7 @@ struct Essence {
 impl Essence {
     fn of(bundle: &Bundle) -> Self {
         let kept = bundle.world.kept();
-        let is_open = |state: EventState| state.is_pending() || state == EventState::Parked;
+        let is_open = |state: EventState| state.is_unfinished() || state == EventState::Parked;
         let open: Vec<_> = kept
             .events
             .values()
@@ -186,7 +187,7 @@ impl Essence {
         for order in end.orders.values_mut() {
             order.placed_at = Timestamp::UNIX_EPOCH;
             for refund in order.refunds.values_mut() {
-                refund.told = Latest::new(Timestamp::UNIX_EPOCH, refund.told.value.clone());
+                refund.facts = Fact::new(Timestamp::UNIX_EPOCH, refund.facts.value.clone());
             }
         }
         let until = |row: &Entitlement| row.access_until;

@@ -2,7 +2,7 @@
 //! in one line.
 
 use aws::links::FirstMode;
-use domain::{mode::Mode, ports::FirstMode as _};
+use domain::{ports::FirstMode as _, values::mode::Mode};
 use kit::stack::Stack;
 use serde_json::Value;
 use std::{

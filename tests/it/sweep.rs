@@ -2,14 +2,18 @@
 //! the deployed stack.
 
 use domain::{
-    event::{EventState, StoredEvent},
-    ids::{EventId, MessageId, OrderId, OwnerToken, ReceiptId, Subject, SubscriptionId},
-    job::{FulfillmentJob, ReceiptJob},
-    ledger::Commit,
-    outcome::Setback,
+    delivery::{
+        job::{FulfillmentJob, ReceiptJob},
+        stored_event::{EventState, StoredEvent},
+    },
+    fulfillment::commit::Commit,
     ports::{Changed, Clock, Committed, Events as _, Ledger as _, Receipts as _, Settlement},
-    receipt::{Kind, OnUnknown, Receipt, State},
-    sweep::{EVERY, Gauges},
+    receipt::{OnUnknown, Receipt, ReceiptKind, ReceiptState},
+    upkeep::sweep::{EVERY, Gauges},
+    values::{
+        ids::{EventId, MessageId, OrderId, OwnerToken, ReceiptId, ReferenceState, SubscriptionId},
+        outcome::RetryableError,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use kit::{
@@ -47,13 +51,13 @@ fn event(n: usize, state: EventState, age: SignedDuration) -> StoredEvent {
         .into_bytes();
     StoredEvent {
         event_id: EventId::new(format!("fevt_{n:04}")).unwrap(),
-        provider: domain::delivery::Provider::Flex,
-        delivery_id: domain::ids::DeliveryId::new(format!("msg_{n:04}")).unwrap(),
+        provider: domain::values::provider::Provider::Flex,
+        delivery_id: domain::values::ids::DeliveryId::new(format!("msg_{n:04}")).unwrap(),
         event_type: Some("checkout.session.completed".to_owned()),
         subject: None,
         occurred_at: None,
         received_at: now() - age,
-        fingerprint: domain::delivery::fingerprint(&body),
+        fingerprint: domain::values::fingerprint::fingerprint(&body),
         body,
         state,
         reason: None,
@@ -65,10 +69,10 @@ fn event(n: usize, state: EventState, age: SignedDuration) -> StoredEvent {
 }
 
 /// A receipt that stands there and was committed so long ago.
-fn receipt(n: usize, state: State, age: SignedDuration) -> Receipt {
+fn receipt(n: usize, state: ReceiptState, age: SignedDuration) -> Receipt {
     let order_id = OrderId::new(format!("fcs_{n:04}")).unwrap();
     let receipt = Receipt::for_order(&order_id, now() - age).unwrap();
-    let attempts = u32::from(matches!(state, State::Claimed { .. }));
+    let attempts = u32::from(matches!(state, ReceiptState::Leased { .. }));
     Receipt {
         state,
         attempts,
@@ -77,21 +81,21 @@ fn receipt(n: usize, state: State, age: SignedDuration) -> Receipt {
     }
 }
 
-fn pending() -> State {
-    State::Pending { reason: None }
+fn unsent() -> ReceiptState {
+    ReceiptState::Unsent { reason: None }
 }
 
 /// Claimed by somebody whose claim ended so long ago.
-fn claimed(ended: SignedDuration) -> State {
-    State::Claimed {
+fn claimed(ended: SignedDuration) -> ReceiptState {
+    ReceiptState::Leased {
         owner: OwnerToken::new("somebody").unwrap(),
-        claim_ends_at: now() - ended,
+        lease_ends_at: now() - ended,
     }
 }
 
 /// The notice of a trial, to be sent so many hours from now on.
 fn notice(n: usize, in_hours: i64) -> Receipt {
-    let kind = Kind::TrialEnds {
+    let kind = ReceiptKind::TrialEnds {
         subscription_id: SubscriptionId::new(format!("fsub_{n:04}")).unwrap(),
         ends_at: now() + hours(in_hours + 72),
     };
@@ -137,7 +141,7 @@ fn queued(world: &World) -> (Vec<EventId>, Vec<ReceiptId>) {
 
 fn send(world: &World, id: &ReceiptId) {
     let message_id = MessageId::new("ses-1").unwrap();
-    let sent = State::Sent {
+    let sent = ReceiptState::Sent {
         message_id,
         sent_at: world.now(),
     };
@@ -151,7 +155,7 @@ fn one_of_each() -> World {
         event(2, EventState::Committed, minutes(16)),
     ];
     let receipts = [
-        receipt(3, pending(), minutes(16)),
+        receipt(3, unsent(), minutes(16)),
         receipt(4, claimed(minutes(16)), hours(1)),
         notice(5, 0),
     ];
@@ -161,8 +165,8 @@ fn one_of_each() -> World {
 const ONE_OF_EACH: Swept = Swept {
     stored: 1,
     committed: 1,
-    pending: 1,
-    claimed: 1,
+    unsent: 1,
+    leased: 1,
     due: 1,
     stalled: 0,
     longest: None,
@@ -174,14 +178,14 @@ async fn what_lies_undone_is_queued_the_oldest_first_and_the_next_run_leaves_it_
     let world = one_of_each();
     let older = event(6, EventState::Stored, hours(24 * 400));
     world.kept().events.insert(older.event_id.clone(), older);
-    let older = receipt(7, pending(), hours(24 * 400));
+    let older = receipt(7, unsent(), hours(24 * 400));
     world
         .kept()
         .receipts
         .insert(older.receipt_id.clone(), older);
     let expected = Swept {
         stored: 2,
-        pending: 2,
+        unsent: 2,
         ..ONE_OF_EACH
     };
     assert_eq!(sweep_over(&world).run().await, Ok(expected));
@@ -243,14 +247,14 @@ async fn what_is_fresh_or_has_a_message_of_its_own_is_left_alone() {
         failed(3, minutes(119)),
     ];
     let receipts = [
-        receipt(4, pending(), minutes(14)),
+        receipt(4, unsent(), minutes(14)),
         receipt(5, claimed(minutes(14)), hours(24)),
         receipt(6, claimed(-minutes(1)), hours(24)),
         // Given back after two claims: its message waits for the next try.
         Receipt {
             attempts: 2,
             version: 5,
-            ..receipt(7, pending(), minutes(119))
+            ..receipt(7, unsent(), minutes(119))
         },
     ];
     let world = world_with(events, receipts);
@@ -261,8 +265,8 @@ async fn what_is_fresh_or_has_a_message_of_its_own_is_left_alone() {
     let expected = Swept {
         stored: 2,
         committed: 1,
-        pending: 2,
-        claimed: 1,
+        unsent: 2,
+        leased: 1,
         ..Swept::default()
     };
     assert_eq!(
@@ -284,15 +288,15 @@ async fn what_has_ended_or_waits_for_a_person_is_left_alone() {
     ];
     let reason = "the subscription has ended".to_owned();
     let states = [
-        State::Sent {
+        ReceiptState::Sent {
             message_id: MessageId::new("ses-1").unwrap(),
             sent_at: now(),
         },
-        State::Failed {
+        ReceiptState::Failed {
             reason: reason.clone(),
         },
-        State::Held,
-        State::Withdrawn { reason },
+        ReceiptState::Held,
+        ReceiptState::Withdrawn { reason },
     ];
     let of_orders = states
         .clone()
@@ -318,7 +322,7 @@ async fn two_runs_at_once_queue_each_row_once() {
         (0..60).map(|n| event(n, EventState::Stored, hours(1))),
         (0..60).map(|n| {
             if n % 2 == 0 {
-                receipt(n, pending(), hours(1))
+                receipt(n, unsent(), hours(1))
             } else {
                 notice(n, 0)
             }
@@ -328,7 +332,7 @@ async fn two_runs_at_once_queue_each_row_once() {
     let (one, other) = tokio::join!(one.run(), other.run());
     let (one, other) = (one.unwrap(), other.unwrap());
     assert_eq!(one.stored + other.stored, 60);
-    assert_eq!((one.pending + other.pending, one.due + other.due), (30, 30));
+    assert_eq!((one.unsent + other.unsent, one.due + other.due), (30, 30));
     let (mut events, mut receipts) = queued(&world);
     events.sort();
     receipts.sort();
@@ -420,7 +424,7 @@ async fn a_run_queues_no_more_mails_than_it_may_however_many_days_they_were_due_
         );
         let tried = world.kept().calls[before..]
             .iter()
-            .filter(|call| **call == "undone.take_receipt")
+            .filter(|call| **call == "backlog.take_receipt")
             .count();
         assert!(tried <= 10, "run {run} tries {tried}");
         world.pass(EVERY.unsigned_abs());
@@ -521,13 +525,13 @@ async fn what_was_queued_in_vain_for_hours_is_stalled_and_what_is_found_for_the_
             event(1, EventState::Stored, minutes(15)),
             event(2, EventState::Stored, hours(24 * 9)),
         ],
-        [receipt(3, pending(), minutes(20))],
+        [receipt(3, unsent(), minutes(20))],
     );
     assert_eq!(
         sweep_over(&world).run().await,
         Ok(Swept {
             stored: 2,
-            pending: 1,
+            unsent: 1,
             ..Swept::default()
         })
     );
@@ -536,7 +540,7 @@ async fn what_was_queued_in_vain_for_hours_is_stalled_and_what_is_found_for_the_
         sweep_over(&world).run().await,
         Ok(Swept {
             stored: 1,
-            pending: 1,
+            unsent: 1,
             ..Swept::default()
         }),
         "nobody needs to hear of it yet"
@@ -544,7 +548,7 @@ async fn what_was_queued_in_vain_for_hours_is_stalled_and_what_is_found_for_the_
     world.pass(Duration::from_mins(150));
     let expected = Swept {
         stored: 1,
-        pending: 1,
+        unsent: 1,
         stalled: 2,
         longest: Some("fevt_0001".to_owned()),
         ..Swept::default()
@@ -566,7 +570,7 @@ async fn a_queue_that_is_away_costs_no_row_its_turn() {
     for n in sends {
         let world = one_of_each();
         world.kept().faults.insert(n, Fault::FailBefore);
-        let Err(Setback::Away { .. }) = sweep_over(&world).run().await else {
+        let Err(RetryableError::Away { .. }) = sweep_over(&world).run().await else {
             panic!("nobody hears of it")
         };
         assert_eq!(
@@ -657,7 +661,7 @@ const FAULTS: [Fault; 4] = [
 /// Sales and other events, receipts and dead letters, of which some wait.
 fn waiting_world() -> World {
     let of = |n, state, age, resource: &str| StoredEvent {
-        subject: Some(Subject::new(format!("{resource}:{n}:complete")).unwrap()),
+        subject: Some(ReferenceState::new(format!("{resource}:{n}:complete")).unwrap()),
         ..event(n, state, age)
     };
     let events = [
@@ -669,14 +673,14 @@ fn waiting_world() -> World {
         of(6, EventState::Committed, hours(20), "checkout_session"),
         of(7, EventState::Dropped, hours(20), "checkout_session"),
     ];
-    let failed = State::Failed {
+    let failed = ReceiptState::Failed {
         reason: "SES will not take the address".to_owned(),
     };
     let receipts = [
-        receipt(1, State::Held, hours(1)),
-        receipt(2, State::Held, hours(2)),
+        receipt(1, ReceiptState::Held, hours(1)),
+        receipt(2, ReceiptState::Held, hours(2)),
         receipt(3, failed, hours(3)),
-        receipt(4, pending(), hours(4)),
+        receipt(4, unsent(), hours(4)),
     ];
     let world = world_with(events, receipts);
     for hop in [
@@ -794,7 +798,7 @@ async fn sweep_for(bundle: &Bundle, long: Duration) -> (usize, Duration) {
     for _ in 0..long.as_secs() / EVERY.as_secs().unsigned_abs() {
         let (one, other) = tokio::join!(one.run(), other.run());
         for swept in [one.unwrap(), other.unwrap()] {
-            messages += swept.stored + swept.committed + swept.pending + swept.claimed + swept.due;
+            messages += swept.stored + swept.committed + swept.unsent + swept.leased + swept.due;
         }
         work(bundle).await;
         let after = End::of(&bundle.world.kept());
@@ -953,7 +957,7 @@ async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deploy
     let lost = StoredEvent {
         event_id: EventId::new(event_id.as_str()).unwrap(),
         received_at: Timestamp::now() - hours(1),
-        fingerprint: domain::delivery::fingerprint(&body),
+        fingerprint: domain::values::fingerprint::fingerprint(&body),
         body,
         ..event(0, EventState::Stored, hours(1))
     };
@@ -980,7 +984,7 @@ async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deploy
     let receipt_id = order.receipt_id.unwrap();
     let is_sent = async || {
         let receipt = play.tables.receipts.receipt(&receipt_id).await?;
-        Ok(receipt.filter(|receipt| matches!(receipt.state, State::Sent { .. })))
+        Ok(receipt.filter(|receipt| matches!(receipt.state, ReceiptState::Sent { .. })))
     };
     let sent = until("the receipt is sent", SOON, is_sent).await.unwrap();
     assert_eq!(play.invoke("sweep").await.unwrap(), "null");
@@ -1005,7 +1009,7 @@ async fn a_receipt_whose_message_was_lost_is_taken_up(
     order_id: &OrderId,
     event_id: &str,
 ) {
-    let kind = Kind::TrialEnds {
+    let kind = ReceiptKind::TrialEnds {
         subscription_id: SubscriptionId::new(event_id.replace("fevt", "fsub")).unwrap(),
         ends_at: Timestamp::now() + hours(72),
     };
@@ -1027,7 +1031,7 @@ async fn a_receipt_whose_message_was_lost_is_taken_up(
     // The order has no such subscription, so receipts takes the notice up and withdraws it.
     let is_withdrawn = async || {
         let receipt = play.tables.receipts.receipt(&notice.receipt_id).await?;
-        Ok(receipt.filter(|receipt| matches!(receipt.state, State::Withdrawn { .. })))
+        Ok(receipt.filter(|receipt| matches!(receipt.state, ReceiptState::Withdrawn { .. })))
     };
     until("the notice is withdrawn", SOON, is_withdrawn)
         .await

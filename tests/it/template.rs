@@ -2,9 +2,10 @@
 //!
 //! `make test` checks its syntax by `sam validate --lint` and `cfn-lint`.
 
+use crate::documents::{assert_printed, files, root};
 use domain::{
-    outcome::back_off,
-    sweep::{EVERY, TRIES, UNFULFILLED},
+    upkeep::sweep::{EVERY, TRIES, UNFULFILLED},
+    values::outcome::back_off,
 };
 use kit::drive;
 use serde_json::{Value as Json, json};
@@ -12,7 +13,6 @@ use serde_yaml_ng::Value as Yaml;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
     sync::LazyLock,
     time::Duration,
 };
@@ -343,7 +343,7 @@ fn called(resource: &Json) -> Vec<String> {
 
 #[test]
 fn the_table_of_permissions_is_printed_from_the_template() {
-    crate::documents::assert_printed(
+    assert_printed(
         "docs/permissions.md",
         "permissions",
         &table_of_permissions(),
@@ -401,7 +401,7 @@ fn mail_goes_out_under_the_sender_only() {
         format!("{condition} {}", called(arn).join(" "))
     };
     let resources = send["Resource"].as_array().unwrap();
-    // A customer is never an identity of ours; only a trial, in the sandbox, names its recipient.
+    // Our permissions never name a customer; only a trial, in the sandbox, names its recipient.
     assert_eq!(
         resources.iter().map(identity).collect::<Vec<_>>(),
         [
@@ -481,10 +481,10 @@ fn every_filter_reads_the_lines_that_its_metric_counts_or_measures() {
 
 #[test]
 fn every_field_that_a_filter_reads_is_logged_by_the_code() {
-    let mut code = String::new();
-    for folder in ["functions", "shared"] {
-        read_sources(&root().join(folder), &mut code);
-    }
+    let code = files(&[".rs"]).into_iter();
+    let code =
+        code.filter(|(path, _)| path.starts_with("functions/") || path.starts_with("shared/"));
+    let code: String = code.map(|(_, text)| text).collect();
     let words: BTreeSet<&str> = code
         .split(|c: char| !c.is_alphanumeric() && c != '_')
         .collect();
@@ -626,7 +626,7 @@ fn every_alarm_says_what_it_means_and_how_to_take_silence() {
             false => "notBreaching",
         };
         assert_eq!(at(&id)["TreatMissingData"], json!(silence), "{id}");
-        // The end of a decision is news; the end of a count of five minutes is not.
+        // An OK after a decision is useful; an OK after a count of five minutes is not.
         let ok = if decision {
             &at(&id)["AlarmActions"]
         } else {
@@ -638,7 +638,7 @@ fn every_alarm_says_what_it_means_and_how_to_take_silence() {
 
 #[test]
 fn every_alarm_has_its_section_in_the_operators_guide() {
-    let guide = fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    let guide = include_str!("../../docs/operations.md");
     let headings = guide.lines().filter(|line| line.starts_with("### "));
     let explained: BTreeSet<String> = headings
         .flat_map(|heading| heading.split('`').skip(1).step_by(2))
@@ -919,22 +919,6 @@ fn setting_names(source: &str) -> BTreeSet<String> {
     };
     let literals = source.split('"').skip(1).step_by(2);
     literals.filter(is_setting).map(ToOwned::to_owned).collect()
-}
-
-/// Appends all Rust code below a folder.
-fn read_sources(folder: &Path, code: &mut String) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            read_sources(&path, code);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            code.push_str(&fs::read_to_string(path).unwrap());
-        }
-    }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn object(json: &Json) -> impl Iterator<Item = (&String, &Json)> {

@@ -2,7 +2,7 @@
 //! `SSL_CERT_FILE` for trust in it.
 
 use crate::local::{Bench, ORDER, no_failures};
-use domain::{class::Class, event::EventState};
+use domain::{delivery::stored_event::EventState, values::class::Class};
 use kit::{
     shop::Purchase,
     stand_in::{Authority, Flaw, StandIn},

@@ -21,19 +21,25 @@ use aws::{
 };
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{
-    checkout::Checkout,
-    delivery::Provider,
-    event::RefundsOf,
-    ids::{MessageId, OrderId, PaymentIntentId, SubscriptionId},
-    job::{FulfillmentJob, Job, ReceiptJob},
-    outcome::Setback,
-    ports::{Clock, Mailer, ProviderApi, ReadError, SendError},
-    receipt::{OnUnknown, mail::Email, mail::Templates},
-    refund, subscription,
+    access::subscription,
+    delivery::{
+        event::RefundsOf,
+        job::{FulfillmentJob, Job, ReceiptJob},
+    },
+    ports::{Clock, ProviderApi},
+    receipt::OnUnknown,
+    sale::{checkout::Checkout, refund},
+    values::{
+        ids::{MessageId, OrderId, PaymentIntentId, SubscriptionId},
+        outcome::{ReadError, RetryableError},
+        provider::Provider,
+    },
 };
 use fulfillment::Fulfillment;
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use mail::{Email, Templates};
+use mail::{Mailer, SendError};
 use receipts::Receipts;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -202,7 +208,7 @@ impl ProviderApi for Flex {
         &self,
         provider: Provider,
         of: &RefundsOf,
-    ) -> Result<Vec<refund::News>, ReadError> {
+    ) -> Result<Vec<refund::RefundChange>, ReadError> {
         self.asked(self.world.refunds(provider, of)).await
     }
 
@@ -210,7 +216,7 @@ impl ProviderApi for Flex {
         &self,
         provider: Provider,
         id: &SubscriptionId,
-    ) -> Result<subscription::News, ReadError> {
+    ) -> Result<subscription::SubscriptionChange, ReadError> {
         self.asked(self.world.subscription(provider, id)).await
     }
 }
@@ -220,7 +226,7 @@ impl ProviderApi for Flex {
 struct Ses {
     world: World,
     per_second: usize,
-    taken: Arc<Mutex<VecDeque<Instant>>>,
+    deducted: Arc<Mutex<VecDeque<Instant>>>,
     most: Arc<AtomicUsize>,
     throttled: Arc<AtomicUsize>,
 }
@@ -230,24 +236,24 @@ impl Ses {
         Self {
             world: world.clone(),
             per_second: per_second as usize,
-            taken: Arc::default(),
+            deducted: Arc::default(),
             most: Arc::default(),
             throttled: Arc::default(),
         }
     }
 
     fn has_room(&self) -> bool {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        while taken
+        let mut deducted = self.deducted.lock().unwrap_or_else(PoisonError::into_inner);
+        while deducted
             .front()
             .is_some_and(|first| first.elapsed() >= Duration::from_secs(1))
         {
-            taken.pop_front();
+            deducted.pop_front();
         }
-        let has_room = taken.len() < self.per_second;
+        let has_room = deducted.len() < self.per_second;
         if has_room {
-            taken.push_back(Instant::now());
-            self.most.fetch_max(taken.len(), Ordering::Relaxed);
+            deducted.push_back(Instant::now());
+            self.most.fetch_max(deducted.len(), Ordering::Relaxed);
         } else {
             self.throttled.fetch_add(1, Ordering::Relaxed);
         }
@@ -260,11 +266,13 @@ impl Ses {
             return self.world.send(email).await.map_err(Sorted::End);
         }
         let (service, cause) = ("SES", "Throttling".to_owned());
-        Err(Sorted::Throttled(SendError::NotSent(Setback::Away {
-            service,
-            cause,
-            retry_after: None,
-        })))
+        Err(Sorted::Throttled(SendError::NotSent(
+            RetryableError::Away {
+                service,
+                cause,
+                retry_after: None,
+            },
+        )))
     }
 }
 
@@ -449,7 +457,7 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
         while !over.load(Ordering::Relaxed) {
             sleep(Duration::from_mins(5)).await;
             let run = sweep.run().await.expect("nothing fails here");
-            swept += run.stored + run.committed + run.pending + run.claimed + run.due;
+            swept += run.stored + run.committed + run.unsent + run.leased + run.due;
         }
         swept
     };
@@ -483,7 +491,7 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
     let done = fulfilled.lock().unwrap_or_else(PoisonError::into_inner);
     let done_in = |id: &str| done.get(id).copied().unwrap_or_default();
     let old = (1..=setting.waiting).filter(|n| setting.is_known(*n));
-    let told = Told {
+    let facts = Told {
         drained_in: old.map(|n| done_in(&event_id(n))).max().unwrap_or_default(),
         ended_in,
         mailed_in,
@@ -499,7 +507,7 @@ pub async fn drain(setting: Setting) -> (Bundle, Told) {
         given_up: world.kept().given_up(),
     };
     drop(done);
-    (bundle, told)
+    (bundle, facts)
 }
 
 fn fulfillment(

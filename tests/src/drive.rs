@@ -5,22 +5,19 @@ use crate::fakes::{Hop, Message, World};
 use aws::batch::{self, Attempt, Invocation, RESERVE, Rules, Worker};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{
+    delivery::job::Job,
     fulfillment::Policy,
-    job::Job,
-    mode::Mode,
-    outcome::Setback,
     ports::Clock,
-    receipt::{
-        OnUnknown,
-        mail::{Merchant, Settings, Templates},
-    },
-    refund::Restock,
+    receipt::OnUnknown,
+    sale::restock::RestockPolicy,
+    values::{mode::Mode, outcome::RetryableError},
 };
 use feedback::Feedback;
 use fulfillment::Fulfillment;
 use futures_util::future::join_all;
 use intake::Intake;
 use jiff::{SignedDuration, Timestamp};
+use mail::{Merchant, Settings, Templates};
 use receipts::Receipts;
 use std::{
     collections::{HashMap, VecDeque},
@@ -74,7 +71,7 @@ pub const TRY_LASTS: Duration = WORKER_LASTS.saturating_sub(RESERVE);
 /// As the template's defaults are.
 pub const POLICY: Policy = Policy {
     mode: Mode::Live,
-    restock: Restock::Never,
+    restock: RestockPolicy::Never,
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,
     trial_ends_mail: false,
@@ -280,7 +277,7 @@ impl Bundle {
                 .last
                 .into_inner()
                 .unwrap_or_else(PoisonError::into_inner);
-            let why = last.map_or_else(|| "stopped".to_owned(), |setback| setback.to_string());
+            let why = last.map_or_else(|| "stopped".to_owned(), |error| error.to_string());
             kept.give_up(
                 hop,
                 body(&message.job),
@@ -323,17 +320,17 @@ impl Bundle {
 /// A worker that keeps why a try failed: the queue is not told.
 struct Watched<'a, W> {
     worker: &'a W,
-    last: Mutex<Option<Setback>>,
+    last: Mutex<Option<RetryableError>>,
 }
 
 impl<J: Job, W: Worker<J>> Worker<J> for Watched<'_, W> {
-    async fn work(&self, job: &J, attempt: &Attempt) -> Result<(), Setback> {
+    async fn work(&self, job: &J, attempt: &Attempt) -> Result<(), RetryableError> {
         self.worker.work(job, attempt).await
     }
 
-    async fn failed(&self, job: &J, setback: &Setback, attempt: &Attempt) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(setback.clone());
-        self.worker.failed(job, setback, attempt).await;
+    async fn failed(&self, job: &J, error: &RetryableError, attempt: &Attempt) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        self.worker.failed(job, error, attempt).await;
     }
 }
 

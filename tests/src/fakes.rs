@@ -4,9 +4,9 @@
 //! It behaves as the real services do where the rules rely on it (conditions, all-or-nothing transactions,
 //! owners, versions); `tests/it/contract.rs` holds it and the adapters to the same promises.
 
+pub mod backlog;
 pub mod behind;
 mod listing;
-pub mod undone;
 
 pub use listing::Lists;
 
@@ -15,40 +15,55 @@ use aws::{
     secrets::REREAD_AFTER,
 };
 use domain::{
-    checkout::Checkout,
-    class::Class,
-    contact::Contact,
-    delivery::Provider,
-    entitlement::Entitlement,
-    event::{EventState, RefundsOf, StoredEvent},
-    facts::whole_second,
-    ids::{
-        CustomerId, EventId, MessageId, OrderId, OwnerToken, PaymentIntentId, ProductId, ReceiptId,
-        RefundId, Sku, SubscriptionId,
+    access::{
+        contact::Contact,
+        entitlement::Entitlement,
+        subscription::{self, Subscription},
     },
-    job::{FulfillmentJob, Job, ReceiptJob},
-    ledger::{Commit, Reference, Rows, Wanted},
-    mode::Mode,
-    order::Order,
-    outcome::Setback,
-    payment::Link,
+    delivery::{
+        event::RefundsOf,
+        job::{FulfillmentJob, Job, ReceiptJob},
+        secrets::Keys,
+        stored_event::{EventState, StoredEvent},
+    },
+    fulfillment::{
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
+    },
     ports::{
-        Changed, Clock, Committed, DeadLetter, DeadLetters, Delay, Entitlements, EventDesk, Events,
-        FirstMode, Found, Ledger, MailTroubles, Mailer, Marks, Orders, ProviderApi, Queue,
-        ReadError, ReceiptDesk, ReceiptLessons, Receipts, Recorded, Reopening, Search, SendError,
-        Settlement, SigningKeys,
+        Changed, Clock, Committed, DeadLetter, DeadLetters, Delay, DeliveryFailures, Entitlements,
+        EventAdmin, Events, FirstMode, Found, Ledger, Orders, ProviderApi, Queue, ReceiptAdmin,
+        ReceiptUpdates, Receipts, Recorded, Reopening, Search, Settlement, SigningKeys,
+        Suppressions,
     },
     receipt::{
-        Receipt, Standing, State,
-        feedback::{AddressHash, Lesson, Mark, Trouble},
-        mail::Email,
+        Receipt, ReceiptState, ReceiptStatus,
+        feedback::{AddressHash, ReceiptUpdate, Suppression},
     },
-    refund,
-    secrets::Keys,
-    stock::{Mapping, Movement, Return, Shelf, Take},
-    subscription::{self, Subscription},
+    sale::{
+        checkout::Checkout,
+        delivery_failure::DeliveryFailure,
+        merchant_reference::MerchantReference,
+        order::Order,
+        payment::Link,
+        refund,
+        stock::{Deduction, Mapping, Movement, Restock, StockLevel},
+    },
+    values::{
+        class::Class,
+        facts::whole_second,
+        ids::{
+            CustomerId, EventId, MessageId, OrderId, OwnerToken, PaymentIntentId, ProductId,
+            ReceiptId, RefundId, Sku, SubscriptionId,
+        },
+        mode::Mode,
+        outcome::{ReadError, RetryableError},
+        provider::Provider,
+    },
 };
 use jiff::Timestamp;
+use mail::Email;
+use mail::{Mailer, SendError};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     borrow::Cow,
@@ -166,9 +181,9 @@ pub struct Kept {
     /// The Links table's payments.
     pub links: BTreeMap<PaymentIntentId, Link>,
     /// The Links table's references.
-    pub references: BTreeMap<String, Reference>,
+    pub references: BTreeMap<String, MerchantReference>,
     /// The Links table's marks of addresses.
-    pub marks: BTreeMap<AddressHash, Mark>,
+    pub marks: BTreeMap<AddressHash, Suppression>,
     /// The Stock table's counters.
     pub counters: BTreeMap<Sku, i64>,
     /// The Stock table's movements.
@@ -184,7 +199,7 @@ pub struct Kept {
     /// The Receipts table.
     pub receipts: BTreeMap<ReceiptId, Receipt>,
     /// What has been queued again of events and receipts, and when.
-    pub swept: undone::Swept,
+    pub swept: backlog::Swept,
     /// The fulfillment queue.
     pub fulfillment_queue: VecDeque<Message<FulfillmentJob>>,
     /// The receipt queue.
@@ -200,9 +215,9 @@ pub struct Kept {
     /// The checkouts that the provider's API knows.
     pub checkouts: BTreeMap<OrderId, Checkout>,
     /// The refunds that it knows, of whatever payment.
-    pub refunds: BTreeMap<RefundId, refund::News>,
+    pub refunds: BTreeMap<RefundId, refund::RefundChange>,
     /// The subscriptions that it knows.
-    pub subscriptions: BTreeMap<SubscriptionId, subscription::News>,
+    pub subscriptions: BTreeMap<SubscriptionId, subscription::SubscriptionChange>,
     /// What else its lists have.
     pub lists: Lists,
     /// What the provider's API answers next, instead of what it knows.
@@ -317,7 +332,7 @@ impl World {
         &self,
         name: &'static str,
         found: impl FnOnce(&Kept) -> T,
-    ) -> Result<T, Setback> {
+    ) -> Result<T, RetryableError> {
         self.make(
             Call {
                 name,
@@ -333,7 +348,7 @@ impl World {
         &self,
         name: &'static str,
         effect: impl FnOnce(&mut Kept) -> T,
-    ) -> Result<T, Setback> {
+    ) -> Result<T, RetryableError> {
         self.make(
             Call {
                 name,
@@ -345,7 +360,11 @@ impl World {
     }
 
     /// One port call: counted, and disturbed if it is its turn.
-    async fn make<T>(&self, call: Call, effect: impl FnOnce(&mut Kept) -> T) -> Result<T, Setback> {
+    async fn make<T>(
+        &self,
+        call: Call,
+        effect: impl FnOnce(&mut Kept) -> T,
+    ) -> Result<T, RetryableError> {
         let name = call.name;
         let (fault, answer) = loop {
             // A suspension point, as every real call is one: calls of concurrent work interleave.
@@ -375,13 +394,13 @@ impl World {
         };
         match (fault, answer) {
             (None | Some(Fault::Twice), Some(answer)) => Ok(answer),
-            (Some(Fault::Conflict), _) => Err(Setback::Raced {
+            (Some(Fault::Conflict), _) => Err(RetryableError::Raced {
                 what: "the transaction",
                 tries: 6,
             }),
             (Some(Fault::Throttled), _) => {
                 let retry_after = Some(Duration::from_secs(40));
-                Err(Setback::Away {
+                Err(RetryableError::Away {
                     service: name,
                     cause: "throttled".to_owned(),
                     retry_after,
@@ -391,7 +410,7 @@ impl World {
                 self.stopped.notify_one();
                 std::future::pending().await
             }
-            _ => Err(Setback::Away {
+            _ => Err(RetryableError::Away {
                 service: name,
                 cause: "told to fail".to_owned(),
                 retry_after: None,
@@ -406,7 +425,7 @@ impl World {
         &self,
         name: &'static str,
         effect: impl Fn(&mut Kept) -> T,
-    ) -> Result<T, Setback> {
+    ) -> Result<T, RetryableError> {
         self.make(
             Call {
                 name,
@@ -432,7 +451,7 @@ impl Clock for World {
 }
 
 impl Events for World {
-    async fn record(&self, event: &StoredEvent) -> Result<Recorded, Setback> {
+    async fn record(&self, event: &StoredEvent) -> Result<Recorded, RetryableError> {
         self.repeatable("events.record", |kept| {
             match kept.events.get(&event.event_id) {
                 None => {
@@ -453,10 +472,10 @@ impl Events for World {
         .await
     }
 
-    async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, Setback> {
+    async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, RetryableError> {
         self.look_up("events.event", |kept| {
             if kept.unreadable.contains(id) {
-                return Err(Setback::Fault(
+                return Err(RetryableError::Fault(
                     "an item of Events does not have its shape".to_owned(),
                 ));
             }
@@ -470,13 +489,13 @@ impl Events for World {
         id: &EventId,
         settlement: &Settlement,
         _: Timestamp,
-    ) -> Result<Changed, Setback> {
+    ) -> Result<Changed, RetryableError> {
         self.repeatable("events.settle", |kept| {
             let Some(event) = kept.events.get_mut(id) else {
                 return Changed::Raced;
             };
             match settlement {
-                Settlement::Processed if event.state.is_pending() => {
+                Settlement::Processed if event.state.is_unfinished() => {
                     event.state = EventState::Processed;
                     (event.reason, event.class) = (None, None);
                     Changed::Now
@@ -492,12 +511,17 @@ impl Events for World {
         .await
     }
 
-    async fn note_failure(&self, id: &EventId, class: Class, reason: &str) -> Result<(), Setback> {
+    async fn note_failure(
+        &self,
+        id: &EventId,
+        class: Class,
+        reason: &str,
+    ) -> Result<(), RetryableError> {
         self.repeatable("events.note_failure", |kept| {
             if let Some(event) = kept
                 .events
                 .get_mut(id)
-                .filter(|event| event.state.is_pending())
+                .filter(|event| event.state.is_unfinished())
             {
                 (event.reason, event.class) = (Some(reason.to_owned()), Some(class));
                 event.attempts += 1;
@@ -510,8 +534,8 @@ impl Events for World {
 /// How many rows a search looks at: few, so that there are many pages.
 const ROWS_A_PAGE: usize = 7;
 
-impl EventDesk for World {
-    async fn reopen(&self, reopening: &Reopening) -> Result<Changed, Setback> {
+impl EventAdmin for World {
+    async fn reopen(&self, reopening: &Reopening) -> Result<Changed, RetryableError> {
         self.repeatable("event_desk.reopen", |kept| {
             let event = kept.events.get_mut(&reopening.event_id);
             let Some(event) = event.filter(|event| event.state == reopening.from) else {
@@ -537,7 +561,7 @@ impl EventDesk for World {
         from: EventState,
         note: &str,
         _: Timestamp,
-    ) -> Result<Changed, Setback> {
+    ) -> Result<Changed, RetryableError> {
         self.repeatable("event_desk.drop_event", |kept| {
             let event = kept.events.get_mut(id);
             let Some(event) = event.filter(|event| event.state == from) else {
@@ -550,9 +574,13 @@ impl EventDesk for World {
         .await
     }
 
-    async fn waiting(&self, state: EventState, most: usize) -> Result<Vec<EventId>, Setback> {
+    async fn waiting(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> Result<Vec<EventId>, RetryableError> {
         self.look_up("event_desk.waiting", |kept| {
-            let is_waiting = |shown: &EventState| *shown == state && state.is_listed();
+            let is_waiting = |shown: &EventState| *shown == state && state.is_open();
             let waiting = kept.indexed_events().filter(|(_, shown)| is_waiting(shown));
             let mut waiting: Vec<&StoredEvent> = waiting.map(|(event, _)| event).collect();
             waiting.sort_by_key(|event| (event.received_at, &event.event_id));
@@ -565,7 +593,11 @@ impl EventDesk for World {
         .await
     }
 
-    async fn search(&self, search: &Search, after: Option<&EventId>) -> Result<Found, Setback> {
+    async fn search(
+        &self,
+        search: &Search,
+        after: Option<&EventId>,
+    ) -> Result<Found, RetryableError> {
         self.look_up("event_desk.search", |kept| {
             let looked_at =
                 |event: &&StoredEvent| after.is_none_or(|after| event.event_id > *after);
@@ -594,7 +626,7 @@ impl EventDesk for World {
 }
 
 impl Orders for World {
-    async fn order(&self, id: &OrderId) -> Result<Option<Order>, Setback> {
+    async fn order(&self, id: &OrderId) -> Result<Option<Order>, RetryableError> {
         self.look_up("orders.order", |kept| kept.orders.get(id).cloned())
             .await
     }
@@ -605,7 +637,7 @@ impl Entitlements for World {
         &self,
         customer_id: &CustomerId,
         id: &SubscriptionId,
-    ) -> Result<Option<Subscription>, Setback> {
+    ) -> Result<Option<Subscription>, RetryableError> {
         let key = (customer_id.clone(), id.clone());
         self.look_up("entitlements.subscription", |kept| {
             kept.subscription_rows.get(&key).cloned()
@@ -613,7 +645,7 @@ impl Entitlements for World {
         .await
     }
 
-    async fn customer_of(&self, id: &SubscriptionId) -> Result<Option<CustomerId>, Setback> {
+    async fn customer_of(&self, id: &SubscriptionId) -> Result<Option<CustomerId>, RetryableError> {
         let found = |kept: &Kept| {
             if kept.index_lags.take() {
                 return None;
@@ -625,7 +657,7 @@ impl Entitlements for World {
         self.look_up("entitlements.customer_of", found).await
     }
 
-    async fn contact(&self, customer_id: &CustomerId) -> Result<Option<Contact>, Setback> {
+    async fn contact(&self, customer_id: &CustomerId) -> Result<Option<Contact>, RetryableError> {
         self.look_up("entitlements.contact", |kept| {
             kept.contacts.get(customer_id).cloned()
         })
@@ -634,19 +666,19 @@ impl Entitlements for World {
 }
 
 impl Ledger for World {
-    async fn read(&self, wanted: &Wanted) -> Result<Rows, Setback> {
-        if is_nothing(wanted) {
-            return Ok(Rows::default());
+    async fn read(&self, read_set: &ReadSet) -> Result<Snapshot, RetryableError> {
+        if is_nothing(read_set) {
+            return Ok(Snapshot::default());
         }
         let early = self
-            .look_up("ledger.read", |kept| rows(kept, wanted))
+            .look_up("ledger.read", |kept| rows(kept, read_set))
             .await?;
         if !self.kept().tears_reads {
             return Ok(early);
         }
         tokio::task::yield_now().await;
         let kept = self.kept();
-        let late = rows(&kept, wanted);
+        let late = rows(&kept, read_set);
         // By turns, which half is the older one.
         Ok(if kept.calls.len().is_multiple_of(2) {
             torn(early, late)
@@ -655,10 +687,10 @@ impl Ledger for World {
         })
     }
 
-    async fn commit(&self, commit: &Commit) -> Result<Committed, Setback> {
+    async fn commit(&self, commit: &Commit) -> Result<Committed, RetryableError> {
         let rows = rows_of(commit);
         if rows > MOST_ACTIONS {
-            return Err(Setback::Fault(format!(
+            return Err(RetryableError::Fault(format!(
                 "{rows} rows do not fit into one transaction"
             )));
         }
@@ -705,13 +737,13 @@ fn rows_of(commit: &Commit) -> usize {
 /// The transactions of a commit, as the adapter makes them: movements that do not fit into the last one go first, while
 /// the event is still stored.
 fn parts(commit: &Commit, most: usize) -> Vec<Commit> {
-    let takes = commit.takes.iter().map(|take| (Some(take), None));
-    let moves: Vec<_> = takes
+    let deductions = commit.deductions.iter().map(|take| (Some(take), None));
+    let moves: Vec<_> = deductions
         .chain(commit.returns.iter().map(|back| (None, Some(back))))
         .collect();
     let (first, last) = first_parts(&moves, rows_of(commit), most);
-    let part = |moves: &[(Option<&Take>, Option<&Return>)], rest: Commit| Commit {
-        takes: moves.iter().filter_map(|(take, _)| take.cloned()).collect(),
+    let part = |moves: &[(Option<&Deduction>, Option<&Restock>)], rest: Commit| Commit {
+        deductions: moves.iter().filter_map(|(take, _)| take.cloned()).collect(),
         returns: moves.iter().filter_map(|(_, back)| back.cloned()).collect(),
         ..rest
     };
@@ -728,8 +760,8 @@ fn parts(commit: &Commit, most: usize) -> Vec<Commit> {
 }
 
 /// Whether no row is wanted at all: then nobody is asked.
-fn is_nothing(wanted: &Wanted) -> bool {
-    let Wanted {
+fn is_nothing(read_set: &ReadSet) -> bool {
+    let ReadSet {
         order,
         links,
         reference,
@@ -737,8 +769,8 @@ fn is_nothing(wanted: &Wanted) -> bool {
         entitlements,
         contact,
         mapping,
-        shelves,
-    } = wanted;
+        stock_levels,
+    } = read_set;
     order.is_none()
         && links.is_empty()
         && reference.is_none()
@@ -746,20 +778,22 @@ fn is_nothing(wanted: &Wanted) -> bool {
         && entitlements.is_empty()
         && contact.is_none()
         && mapping.is_empty()
-        && shelves.as_ref().is_none_or(|(_, skus)| skus.is_empty())
+        && stock_levels
+            .as_ref()
+            .is_none_or(|(_, skus)| skus.is_empty())
 }
 
 /// The rows that there are, of those that are wanted.
-fn rows(kept: &Kept, wanted: &Wanted) -> Rows {
-    let links = wanted
+fn rows(kept: &Kept, read_set: &ReadSet) -> Snapshot {
+    let links = read_set
         .links
         .iter()
         .filter_map(|id| kept.links.get_key_value(id));
-    let mapping = wanted
+    let mapping = read_set
         .mapping
         .iter()
         .filter_map(|unnamed| kept.mapping.get_key_value(unnamed));
-    let shelf = |order_id: &OrderId, sku: &Sku| Shelf {
+    let stock_level = |order_id: &OrderId, sku: &Sku| StockLevel {
         sku: sku.clone(),
         on_hand: kept.counters.get(sku).copied(),
         moved: kept
@@ -767,33 +801,33 @@ fn rows(kept: &Kept, wanted: &Wanted) -> Rows {
             .get(&(sku.clone(), order_id.clone()))
             .cloned(),
     };
-    let shelves = wanted
-        .shelves
+    let stock_levels = read_set
+        .stock_levels
         .iter()
-        .flat_map(|(order_id, skus)| skus.iter().map(move |sku| shelf(order_id, sku)));
-    Rows {
-        order: wanted
+        .flat_map(|(order_id, skus)| skus.iter().map(move |sku| stock_level(order_id, sku)));
+    Snapshot {
+        order: read_set
             .order
             .as_ref()
             .and_then(|id| kept.orders.get(id))
             .cloned(),
         links: links.map(|(id, link)| (id.clone(), link.clone())).collect(),
-        reference: wanted
+        reference: read_set
             .reference
             .as_ref()
             .and_then(|text| kept.references.get(text))
             .cloned(),
-        subscription: wanted
+        subscription: read_set
             .subscription
             .as_ref()
             .and_then(|key| kept.subscription_rows.get(key))
             .cloned(),
-        entitlements: wanted
+        entitlements: read_set
             .entitlements
             .iter()
             .filter_map(|key| kept.entitlements.get(key).cloned())
             .collect(),
-        contact: wanted
+        contact: read_set
             .contact
             .as_ref()
             .and_then(|id| kept.contacts.get(id))
@@ -801,19 +835,19 @@ fn rows(kept: &Kept, wanted: &Wanted) -> Rows {
         mapping: mapping
             .map(|(unnamed, sku)| (unnamed.clone(), sku.clone()))
             .collect(),
-        shelves: shelves.collect(),
+        stock_levels: stock_levels.collect(),
     }
 }
 
 /// Half of the rows as they were at one moment, and half as they were at another; a counter and its movement are two.
-fn torn(one: Rows, other: Rows) -> Rows {
-    let shelves = one.shelves.into_iter().zip(other.shelves);
-    Rows {
+fn torn(one: Snapshot, other: Snapshot) -> Snapshot {
+    let stock_levels = one.stock_levels.into_iter().zip(other.stock_levels);
+    Snapshot {
         links: one.links,
         subscription: one.subscription,
         contact: one.contact,
-        shelves: shelves
-            .map(|(one, other)| Shelf {
+        stock_levels: stock_levels
+            .map(|(one, other)| StockLevel {
                 on_hand: other.on_hand,
                 ..one
             })
@@ -829,11 +863,11 @@ fn holds(kept: &Kept, commit: &Commit) -> bool {
         known.unwrap_or_default() + 1 == version
     }
     let event = kept.events.get(&commit.event_id);
-    let takes_hold = commit.takes.iter().all(|take| {
+    let takes_hold = commit.deductions.iter().all(|take| {
         let movement = &take.movement;
         let counter = kept.counters.get(&movement.sku);
         let enough = match movement.short() {
-            0 => counter.is_some_and(|count| *count >= movement.taken),
+            0 => counter.is_some_and(|count| *count >= movement.deducted),
             _ => counter == Some(&take.on_hand),
         };
         enough
@@ -846,8 +880,8 @@ fn holds(kept: &Kept, commit: &Commit) -> bool {
             .movements
             .get(&(back.sku.clone(), back.order_id.clone()));
         let fits = |movement: &Movement| {
-            movement.returned == back.seen
-                && back.seen.saturating_add(back.pieces) <= movement.taken
+            movement.restocked == back.seen
+                && back.seen.saturating_add(back.pieces) <= movement.deducted
         };
         movement.is_some_and(fits) && kept.counters.contains_key(&back.sku)
     });
@@ -865,7 +899,7 @@ fn holds(kept: &Kept, commit: &Commit) -> bool {
                 .map(|row| row.version),
         )
     };
-    let reference = |row: &Reference| {
+    let reference = |row: &MerchantReference| {
         follows(
             row.version,
             kept.references.get(&row.reference).map(|row| row.version),
@@ -930,7 +964,7 @@ fn is_taken(commit: &Commit) -> bool {
             .all(|row| serde_json::to_string(row).is_ok_and(|row| row.len() <= MOST_BYTES))
     }
     let counters = commit
-        .takes
+        .deductions
         .iter()
         .map(|take| &take.movement.sku)
         .chain(commit.returns.iter().map(|back| &back.sku));
@@ -953,9 +987,9 @@ fn is_taken(commit: &Commit) -> bool {
 }
 
 /// All of a transaction, or nothing of it.
-fn apply(kept: &mut Kept, commit: &Commit) -> Result<Committed, Setback> {
+fn apply(kept: &mut Kept, commit: &Commit) -> Result<Committed, RetryableError> {
     if !is_taken(commit) {
-        return Err(Setback::SetUp {
+        return Err(RetryableError::SetUp {
             service: "DynamoDB",
             cause: "ValidationException".to_owned(),
         });
@@ -1016,10 +1050,10 @@ fn apply(kept: &mut Kept, commit: &Commit) -> Result<Committed, Setback> {
             .iter()
             .map(|row| (row.receipt_id.clone(), stored(row))),
     );
-    for take in &commit.takes {
+    for take in &commit.deductions {
         let movement = &take.movement;
         if let Some(count) = kept.counters.get_mut(&movement.sku) {
-            *count -= movement.taken;
+            *count -= movement.deducted;
         }
         kept.movements.insert(
             (movement.sku.clone(), movement.order_id.clone()),
@@ -1034,7 +1068,7 @@ fn apply(kept: &mut Kept, commit: &Commit) -> Result<Committed, Setback> {
             .movements
             .get_mut(&(back.sku.clone(), back.order_id.clone()))
         {
-            movement.returned += back.pieces;
+            movement.restocked += back.pieces;
         }
     }
     Ok(Committed::Now)
@@ -1045,13 +1079,13 @@ fn change(
     kept: &mut Kept,
     id: &ReceiptId,
     guard: impl Fn(&Receipt) -> bool,
-    state: &State,
+    state: &ReceiptState,
 ) -> Changed {
     match kept.receipts.get_mut(id).filter(|receipt| guard(receipt)) {
         None => Changed::Raced,
         Some(receipt) => {
             receipt.version += 1;
-            receipt.attempts += u32::from(matches!(state, State::Claimed { .. }));
+            receipt.attempts += u32::from(matches!(state, ReceiptState::Leased { .. }));
             receipt.state = stored(state);
             Changed::Now
         }
@@ -1059,7 +1093,7 @@ fn change(
 }
 
 impl Receipts for World {
-    async fn receipt(&self, id: &ReceiptId) -> Result<Option<Receipt>, Setback> {
+    async fn receipt(&self, id: &ReceiptId) -> Result<Option<Receipt>, RetryableError> {
         self.look_up("receipts.receipt", |kept| kept.receipts.get(id).cloned())
             .await
     }
@@ -1068,11 +1102,11 @@ impl Receipts for World {
         &self,
         seen: &Receipt,
         owner: &OwnerToken,
-        claim_ends_at: Timestamp,
-    ) -> Result<Changed, Setback> {
-        let state = State::Claimed {
+        lease_ends_at: Timestamp,
+    ) -> Result<Changed, RetryableError> {
+        let state = ReceiptState::Leased {
             owner: owner.clone(),
-            claim_ends_at,
+            lease_ends_at,
         };
         let guard = |receipt: &Receipt| receipt.version == seen.version;
         self.repeatable("receipts.claim", |kept| {
@@ -1081,10 +1115,10 @@ impl Receipts for World {
         .await
     }
 
-    async fn hold(&self, seen: &Receipt) -> Result<Changed, Setback> {
+    async fn hold(&self, seen: &Receipt) -> Result<Changed, RetryableError> {
         let guard = |receipt: &Receipt| receipt.version == seen.version;
         self.repeatable("receipts.hold", |kept| {
-            change(kept, &seen.receipt_id, guard, &State::Held)
+            change(kept, &seen.receipt_id, guard, &ReceiptState::Held)
         })
         .await
     }
@@ -1093,24 +1127,28 @@ impl Receipts for World {
         &self,
         id: &ReceiptId,
         owner: &OwnerToken,
-        state: &State,
-    ) -> Result<Changed, Setback> {
-        let guard = |receipt: &Receipt| matches!(&receipt.state, State::Claimed { owner: holder, .. } if holder == owner);
+        state: &ReceiptState,
+    ) -> Result<Changed, RetryableError> {
+        let guard = |receipt: &Receipt| matches!(&receipt.state, ReceiptState::Leased { owner: holder, .. } if holder == owner);
         self.repeatable("receipts.mark", |kept| change(kept, id, guard, state))
             .await
     }
 }
 
-impl ReceiptLessons for World {
-    async fn learn(&self, seen: &Receipt, lesson: &Lesson) -> Result<Changed, Setback> {
+impl ReceiptUpdates for World {
+    async fn learn(
+        &self,
+        seen: &Receipt,
+        update: &ReceiptUpdate,
+    ) -> Result<Changed, RetryableError> {
         self.repeatable("receipts.learn", |kept| {
             let receipt = kept.receipts.get_mut(&seen.receipt_id);
             let Some(receipt) = receipt.filter(|receipt| receipt.version == seen.version) else {
                 return Changed::Raced;
             };
             receipt.version += 1;
-            receipt.mails = stored(&lesson.mails);
-            if let Some(state) = &lesson.state {
+            receipt.mails = stored(&update.mails);
+            if let Some(state) = &update.state {
                 receipt.state = stored(state);
             }
             Changed::Now
@@ -1119,22 +1157,24 @@ impl ReceiptLessons for World {
     }
 }
 
-impl MailTroubles for World {
-    async fn keep_trouble(
+impl DeliveryFailures for World {
+    async fn keep_delivery_failure(
         &self,
         seen: &Order,
         id: &ReceiptId,
-        trouble: Option<Trouble>,
-    ) -> Result<Changed, Setback> {
+        delivery_failure: Option<DeliveryFailure>,
+    ) -> Result<Changed, RetryableError> {
         self.repeatable("orders.keep_trouble", |kept| {
             let order = kept.orders.get_mut(&seen.order_id);
             let Some(order) = order.filter(|order| order.version == seen.version) else {
                 return Changed::Raced;
             };
             order.version += 1;
-            match trouble {
-                Some(trouble) => order.mail_troubles.insert(id.clone(), trouble),
-                None => order.mail_troubles.remove(id),
+            match delivery_failure {
+                Some(delivery_failure) => {
+                    order.delivery_failures.insert(id.clone(), delivery_failure)
+                }
+                None => order.delivery_failures.remove(id),
             };
             Changed::Now
         })
@@ -1142,15 +1182,18 @@ impl MailTroubles for World {
     }
 }
 
-impl Marks for World {
-    async fn address_mark(&self, address: &AddressHash) -> Result<Option<Mark>, Setback> {
+impl Suppressions for World {
+    async fn suppression(
+        &self,
+        address: &AddressHash,
+    ) -> Result<Option<Suppression>, RetryableError> {
         self.look_up("marks.address_mark", |kept| {
             kept.marks.get(address).cloned()
         })
         .await
     }
 
-    async fn set_mark(&self, mark: &Mark) -> Result<(), Setback> {
+    async fn suppress(&self, mark: &Suppression) -> Result<(), RetryableError> {
         self.repeatable("marks.set_mark", |kept| {
             let known = kept.marks.remove(&mark.address);
             let merged = known.map_or_else(|| mark.clone(), |known| known.and(mark));
@@ -1160,8 +1203,13 @@ impl Marks for World {
     }
 }
 
-impl ReceiptDesk for World {
-    async fn reopen(&self, seen: &Receipt, note: &str, now: Timestamp) -> Result<Changed, Setback> {
+impl ReceiptAdmin for World {
+    async fn reopen(
+        &self,
+        seen: &Receipt,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<Changed, RetryableError> {
         self.repeatable("receipt_desk.reopen", |kept| {
             let receipt = kept.receipts.get_mut(&seen.receipt_id);
             let Some(receipt) = receipt.filter(|receipt| receipt.version == seen.version) else {
@@ -1174,7 +1222,7 @@ impl ReceiptDesk for World {
         .await
     }
 
-    async fn close(&self, seen: &Receipt, note: &str) -> Result<Changed, Setback> {
+    async fn close(&self, seen: &Receipt, note: &str) -> Result<Changed, RetryableError> {
         self.repeatable("receipt_desk.close", |kept| {
             let receipt = kept.receipts.get_mut(&seen.receipt_id);
             let Some(receipt) = receipt.filter(|receipt| receipt.version == seen.version) else {
@@ -1186,8 +1234,13 @@ impl ReceiptDesk for World {
         .await
     }
 
-    async fn waiting(&self, standing: Standing, most: usize) -> Result<Vec<ReceiptId>, Setback> {
-        let is_waiting = |receipt: &Cow<'_, Receipt>| undone::kept_under(receipt) == Some(standing);
+    async fn waiting(
+        &self,
+        standing: ReceiptStatus,
+        most: usize,
+    ) -> Result<Vec<ReceiptId>, RetryableError> {
+        let is_waiting =
+            |receipt: &Cow<'_, Receipt>| backlog::kept_under(receipt) == Some(standing);
         self.look_up("receipt_desk.waiting", |kept| {
             let mut waiting: Vec<_> = kept.indexed_receipts().filter(is_waiting).collect();
             waiting.sort_by_key(|receipt| (receipt.created_at, receipt.receipt_id.clone()));
@@ -1244,7 +1297,7 @@ impl World {
 }
 
 impl DeadLetters for DeadLetterQueue {
-    async fn depth(&self) -> Result<u64, Setback> {
+    async fn depth(&self) -> Result<u64, RetryableError> {
         let here = |kept: &Kept| {
             kept.dead_letters
                 .values()
@@ -1257,7 +1310,7 @@ impl DeadLetters for DeadLetterQueue {
             .map(|depth| depth as u64)
     }
 
-    async fn receive(&self, hidden_for: Duration) -> Result<Vec<DeadLetter>, Setback> {
+    async fn receive(&self, hidden_for: Duration) -> Result<Vec<DeadLetter>, RetryableError> {
         self.world
             .repeatable("dead_letters.receive", |kept| {
                 let now = kept.now();
@@ -1279,7 +1332,7 @@ impl DeadLetters for DeadLetterQueue {
             .await
     }
 
-    async fn delete(&self, letter: &DeadLetter) -> Result<(), Setback> {
+    async fn delete(&self, letter: &DeadLetter) -> Result<(), RetryableError> {
         self.world
             .repeatable("dead_letters.delete", |kept| {
                 // Whoever received it last deletes it. SQS may be milder, and promises no more.
@@ -1299,7 +1352,7 @@ fn message<J: Job + Clone>(job: &J, kept: &Kept) -> Message<J> {
 }
 
 impl Queue<FulfillmentJob> for World {
-    async fn send(&self, job: &FulfillmentJob) -> Result<(), Setback> {
+    async fn send(&self, job: &FulfillmentJob) -> Result<(), RetryableError> {
         self.repeatable("fulfillment_queue.send", |kept| {
             let message = message(job, kept);
             kept.fulfillment_queue.push_back(message);
@@ -1309,7 +1362,7 @@ impl Queue<FulfillmentJob> for World {
 }
 
 impl Queue<ReceiptJob> for World {
-    async fn send(&self, job: &ReceiptJob) -> Result<(), Setback> {
+    async fn send(&self, job: &ReceiptJob) -> Result<(), RetryableError> {
         self.repeatable("receipt_queue.send", |kept| {
             let message = message(job, kept);
             kept.receipt_queue.push_back(message);
@@ -1319,7 +1372,7 @@ impl Queue<ReceiptJob> for World {
 }
 
 impl Delay for World {
-    async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), Setback> {
+    async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), RetryableError> {
         self.repeatable("queue.delay", |kept| {
             kept.delays.push((receipt_handle.to_owned(), by))
         })
@@ -1340,7 +1393,7 @@ impl Mailer for World {
         match sent.await {
             Ok(sent) => sent,
             // Nobody can tell whether a call whose answer is lost has sent the mail.
-            Err(setback) => Err(SendError::Unknown(setback.to_string())),
+            Err(error) => Err(SendError::Unknown(error.to_string())),
         }
     }
 }
@@ -1396,10 +1449,14 @@ impl ProviderApi for World {
         self.ask("api.checkout_of", found).await
     }
 
-    async fn refunds(&self, _: Provider, of: &RefundsOf) -> Result<Vec<refund::News>, ReadError> {
+    async fn refunds(
+        &self,
+        _: Provider,
+        of: &RefundsOf,
+    ) -> Result<Vec<refund::RefundChange>, ReadError> {
         let found = |kept: &Kept| {
-            let is_of = |refund: &&refund::News| {
-                let payment = &refund.told.payment_intent_id;
+            let is_of = |refund: &&refund::RefundChange| {
+                let payment = &refund.facts.payment_intent_id;
                 match of {
                     RefundsOf::Payment(id) => payment == id,
                     RefundsOf::Checkout(id) => kept
@@ -1416,7 +1473,7 @@ impl ProviderApi for World {
         &self,
         _: Provider,
         id: &SubscriptionId,
-    ) -> Result<subscription::News, ReadError> {
+    ) -> Result<subscription::SubscriptionChange, ReadError> {
         let unknown = not_found("subscription_not_found");
         self.ask("api.subscription", |kept| {
             kept.subscriptions.get(id).cloned().ok_or(unknown)
@@ -1459,12 +1516,12 @@ impl SigningKeys for World {
 }
 
 impl FirstMode for World {
-    async fn first(&self) -> Result<Option<Mode>, Setback> {
+    async fn first(&self) -> Result<Option<Mode>, RetryableError> {
         self.look_up("first_mode.first", |kept| kept.first_mode)
             .await
     }
 
-    async fn begin(&self, mode: Mode) -> Result<Mode, Setback> {
+    async fn begin(&self, mode: Mode) -> Result<Mode, RetryableError> {
         self.repeatable("first_mode.begin", |kept| {
             *kept.first_mode.get_or_insert(mode)
         })

@@ -197,12 +197,12 @@ impl Life {
         subscription["cancel_at_period_end"] = json!(ends);
         subscription["current_period_start"] = json!(format!("2026-{month:02}-10T09:00:00Z"));
         subscription["current_period_end"] = json!(format!("2026-{:02}-10T09:00:00Z", month + 1));
-        let told = subscription.clone();
+        let facts = subscription.clone();
         self.tell(
             when,
             what,
             &format!("customer.subscription.{kind}"),
-            ("subscription", &told),
+            ("subscription", &facts),
         );
     }
 

@@ -9,12 +9,16 @@ use crate::{
 use aws::queue::{DeadLetters, Jobs};
 use aws_sdk_sqs::types::QueueAttributeName;
 use domain::{
-    event::{EventState, StoredEvent},
-    ids::{BadId, EventId, OrderId},
-    job::FulfillmentJob,
-    order::Order,
-    outcome::Setback,
+    delivery::{
+        job::FulfillmentJob,
+        stored_event::{EventState, StoredEvent},
+    },
     ports::{Events as _, Orders as _},
+    sale::order::Order,
+    values::{
+        ids::{BadId, EventId, OrderId},
+        outcome::RetryableError,
+    },
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -44,7 +48,7 @@ pub enum PlayError {
     Http(#[from] reqwest::Error),
     /// A table does not answer.
     #[error(transparent)]
-    Setback(#[from] Setback),
+    RetryableError(#[from] RetryableError),
     /// An id is none.
     #[error(transparent)]
     BadId(#[from] BadId),

@@ -3,9 +3,8 @@
 
 use crate::{drive::Bundle, fakes::World, life::Life, shop};
 use domain::{
-    event::{News, Reading},
-    mode::Mode,
-    outcome::Setback,
+    delivery::event::{Change, Reading},
+    values::{mode::Mode, outcome::RetryableError},
 };
 use jiff::{SignedDuration, Timestamp};
 use reconcile::{Reconcile, Reconciled};
@@ -35,7 +34,7 @@ pub fn reconcile_over(
 
 impl Bundle {
     /// One run that looks back so many days. `None` when the process stopped.
-    pub async fn reconcile(&self, days: i64) -> Option<Result<Reconciled, Setback>> {
+    pub async fn reconcile(&self, days: i64) -> Option<Result<Reconciled, RetryableError>> {
         let reconcile = reconcile_over(&self.world, days);
         // On the heap: a run holds the pages of every list.
         self.world.run(Box::pin(reconcile.run())).await
@@ -57,7 +56,7 @@ impl Bundle {
         let Reading::Event(event) = flex::read(&body) else {
             panic!("no event: {invoice}")
         };
-        let News::Invoice(news) = event.news else {
+        let Change::Invoice(change) = event.change else {
             panic!("no invoice: {invoice}")
         };
         let created_at = invoice
@@ -69,7 +68,7 @@ impl Bundle {
             .kept()
             .lists
             .invoices
-            .insert(news.invoice_id.clone(), (news, created_at));
+            .insert(change.invoice_id.clone(), (change, created_at));
     }
 
     /// From now on the provider lists the invoices of a life that were paid.

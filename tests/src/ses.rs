@@ -1,8 +1,8 @@
 //! What SES tells of mails, made from the samples in `events/ses`.
 
 use domain::{
-    ids::{MessageId, ReceiptId},
     receipt::feedback::tag_value,
+    values::ids::{MessageId, ReceiptId},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ impl Taken {
     /// When there is no such sample.
     #[must_use]
     #[expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test kit")]
-    pub fn told(&self, kind: &str) -> Value {
+    pub fn facts(&self, kind: &str) -> Value {
         let path = format!("{}/../events/ses/{kind}.json", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).expect("a sample");
         let mut notice: Value = serde_json::from_str(&text).expect("JSON");

@@ -178,7 +178,7 @@ fn resource(file: &str, name: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::event::{News, Reading};
+    use domain::delivery::event::{Change, Reading};
 
     #[test]
     fn the_lines_add_up_to_the_total() {
@@ -270,10 +270,10 @@ mod tests {
             panic!("{event}")
         };
         assert_eq!(event.event_id.as_str(), "fevt_7");
-        let News::Checkout {
+        let Change::Checkout {
             order_id,
             completed: true,
-        } = event.news
+        } = event.change
         else {
             panic!("{event:?}")
         };

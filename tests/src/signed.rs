@@ -5,7 +5,7 @@
     reason = "a secret that is none must stop the test"
 )]
 
-use domain::delivery::fingerprint;
+use domain::values::fingerprint::fingerprint;
 use jiff::Timestamp;
 use svix::webhooks::Webhook;
 

@@ -14,8 +14,8 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, BillingMode, GlobalSecondaryIndex},
 };
 use domain::{
-    ids::{OrderId, Sku},
-    stock::Unnamed,
+    sale::stock::Unnamed,
+    values::ids::{OrderId, Sku},
 };
 use serde::Deserialize;
 use std::{collections::BTreeMap, env, fs, time::Duration};
@@ -214,7 +214,7 @@ impl Stack {
             entitlements: Entitlements::new(dynamodb.clone(), entitlements),
             receipts: Receipts::new(dynamodb.clone(), receipts),
             ledger: Ledger::new(dynamodb.clone(), names),
-            shelves: StockTable {
+            stock_levels: StockTable {
                 client: dynamodb,
                 table: stock,
             },
@@ -291,7 +291,7 @@ pub struct Ports {
     /// The Receipts table.
     pub receipts: Receipts,
     /// The Stock table as a merchant fills it.
-    pub shelves: StockTable,
+    pub stock_levels: StockTable,
 }
 
 /// The Stock table as a merchant fills it: counters and mapping rows.

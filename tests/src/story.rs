@@ -13,18 +13,19 @@ use crate::{
     signed::signed_as,
 };
 use domain::{
-    checkout::Checkout,
-    event::{EventState, News, Reading},
-    facts::Latest,
-    ids::{EventId, OrderId, PaymentIntentId, ReceiptId, Sku},
-    mode::Mode,
-    order::Order,
-    payment,
+    access::subscription::Source,
+    delivery::{
+        event::{Change, Reading},
+        stored_event::EventState,
+    },
     ports::Clock as _,
-    receipt::{OnUnknown, State},
-    refund,
-    stock::Movement,
-    subscription::Source,
+    receipt::{OnUnknown, ReceiptState},
+    sale::{checkout::Checkout, order::Order, payment, refund, stock::Movement},
+    values::{
+        facts::Fact,
+        ids::{EventId, OrderId, PaymentIntentId, ReceiptId, Sku},
+        mode::Mode,
+    },
 };
 use intake::{answer::Answer, request::Incoming};
 use jiff::Timestamp;
@@ -100,15 +101,15 @@ pub fn checkout(purchase: &Purchase) -> Checkout {
 ///
 /// When it cannot be understood.
 #[must_use]
-pub fn refund_news(refund: &Value) -> refund::News {
+pub fn refund_news(refund: &Value) -> refund::RefundChange {
     let body = shop::event("refund.updated", "fevt_0", 0, "refund", refund);
     let Reading::Event(event) = flex::read(&body) else {
         panic!("no event: {refund}")
     };
-    let News::Refund(news) = event.news else {
+    let Change::Refund(change) = event.change else {
         panic!("no refund: {refund}")
     };
-    news
+    change
 }
 
 /// A message of the sender's.
@@ -160,7 +161,7 @@ impl Bundle {
     }
 
     /// From now on the provider's API knows these refunds.
-    pub fn provider_has_refunds(&self, refunds: &[refund::News]) {
+    pub fn provider_has_refunds(&self, refunds: &[refund::RefundChange]) {
         let known = refunds
             .iter()
             .map(|refund| (refund.refund_id.clone(), refund.clone()));
@@ -183,14 +184,14 @@ impl Bundle {
         let Reading::Event(event) = flex::read(&body) else {
             panic!("no event: {subscription}")
         };
-        let News::Subscription(mut news) = event.news else {
+        let Change::Subscription(mut change) = event.change else {
             panic!("no subscription: {subscription}")
         };
-        news.snapshot.source = Source::Read;
+        change.snapshot.source = Source::Read;
         self.world
             .kept()
             .subscriptions
-            .insert(news.subscription_id.clone(), news);
+            .insert(change.subscription_id.clone(), change);
     }
 
     /// Posts a delivery, signed now. `None` when the process stopped before it answered.
@@ -317,25 +318,25 @@ impl End {
 }
 
 /// What was told of an order's payments, whenever it was read.
-fn timeless(order: &Order) -> BTreeMap<PaymentIntentId, Latest<payment::Told>> {
+fn timeless(order: &Order) -> BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>> {
     let payments = order.payments.iter();
     payments
-        .map(|(id, told)| {
+        .map(|(id, facts)| {
             (
                 id.clone(),
-                Latest::new(Timestamp::UNIX_EPOCH, told.value.clone()),
+                Fact::new(Timestamp::UNIX_EPOCH, facts.value.clone()),
             )
         })
         .collect()
 }
 
-fn word(state: &State) -> &'static str {
+fn word(state: &ReceiptState) -> &'static str {
     match state {
-        State::Pending { .. } => "pending",
-        State::Claimed { .. } => "claimed",
-        State::Sent { .. } => "sent",
-        State::Failed { .. } => "failed",
-        State::Held => "held",
-        State::Withdrawn { .. } => "withdrawn",
+        ReceiptState::Unsent { .. } => "unsent",
+        ReceiptState::Leased { .. } => "leased",
+        ReceiptState::Sent { .. } => "sent",
+        ReceiptState::Failed { .. } => "failed",
+        ReceiptState::Held => "held",
+        ReceiptState::Withdrawn { .. } => "withdrawn",
     }
 }

@@ -8,12 +8,15 @@ pub mod notice;
 use aws::batch::{Attempt, Worker};
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::{
-    ids::{OrderId, ReceiptId},
-    outcome::{Outcome, Setback},
-    ports::{Changed, Clock, MailTroubles, Marks, Orders, ReceiptLessons, Receipts},
+    ports::{Changed, Clock, DeliveryFailures, Orders, ReceiptUpdates, Receipts, Suppressions},
     receipt::{
-        Receipt, Standing,
-        feedback::{Report, Trouble, settle},
+        Receipt, ReceiptStatus,
+        feedback::{Report, settle},
+    },
+    sale::delivery_failure::DeliveryFailure,
+    values::{
+        ids::{OrderId, ReceiptId},
+        outcome::{Outcome, RetryableError},
     },
 };
 use jiff::SignedDuration;
@@ -42,9 +45,9 @@ pub struct Feedback<R, O, M, C> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Learned {
     /// Where the receipt stands now, if it stood elsewhere.
-    pub settled: Option<Standing>,
+    pub settled: Option<ReceiptStatus>,
     /// What trouble there is with the receipt's mails, all in all.
-    pub trouble: Option<Trouble>,
+    pub delivery_failure: Option<DeliveryFailure>,
 }
 
 /// Why nothing comes of a report.
@@ -62,7 +65,7 @@ pub enum Dropped {
 /// How a notice ended.
 pub type Ended = Outcome<Learned, Dropped>;
 
-impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock>
+impl<R: Receipts + ReceiptUpdates, O: Orders + DeliveryFailures, M: Suppressions, C: Clock>
     Feedback<R, O, M, C>
 {
     /// Learns what a notice tells.
@@ -71,39 +74,45 @@ impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock>
     }
 
     /// The end of a notice that tells this, and what trouble there is with the receipt's mails then.
-    async fn take_report(&self, report: &Result<Report, NoReport>) -> (Ended, Option<Trouble>) {
+    async fn take_report(
+        &self,
+        report: &Result<Report, NoReport>,
+    ) -> (Ended, Option<DeliveryFailure>) {
         match report {
             Ok(report) => self
                 .learn(report)
                 .await
-                .unwrap_or_else(|setback| (Outcome::Retry(setback), None)),
+                .unwrap_or_else(|error| (Outcome::Retry(error), None)),
             Err(none) => (Outcome::Rejected(none.clone().into()), None),
         }
     }
 
-    async fn learn(&self, report: &Report) -> Result<(Ended, Option<Trouble>), Setback> {
+    async fn learn(
+        &self,
+        report: &Report,
+    ) -> Result<(Ended, Option<DeliveryFailure>), RetryableError> {
         // First, since it must be so before any other mail of this customer's is sent.
         if let Some(mark) = report.mark() {
-            self.marks.set_mark(&mark).await?;
+            self.marks.suppress(&mark).await?;
         }
         for _ in 0..TRIES {
             let Some(before) = self.receipts.receipt(&report.receipt_id).await? else {
                 return Ok((Outcome::Rejected(Dropped::NoReceipt), None));
             };
-            let lesson = settle(&before, report);
-            if let Some(lesson) = &lesson
-                && self.receipts.learn(&before, lesson).await? == Changed::Raced
+            let update = settle(&before, report);
+            if let Some(update) = &update
+                && self.receipts.learn(&before, update).await? == Changed::Raced
             {
                 // A claim, a mark, another report: what it means is decided anew.
                 continue;
             }
-            let is_new = lesson.is_some();
+            let is_new = update.is_some();
             let was = before.state.standing();
-            let after = match lesson {
-                Some(lesson) => {
-                    let state = lesson.state.unwrap_or(before.state);
+            let after = match update {
+                Some(update) => {
+                    let state = update.state.unwrap_or(before.state);
                     Receipt {
-                        mails: lesson.mails,
+                        mails: update.mails,
                         state,
                         ..before
                     }
@@ -111,7 +120,7 @@ impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock>
                 None => before,
             };
             // Even if nothing is new on the receipt: an earlier try may have come just so far.
-            let trouble = if after.had_trouble() {
+            let delivery_failure = if after.had_delivery_failure() {
                 self.tell(&after.order_id, &after.receipt_id).await?
             } else {
                 None
@@ -119,61 +128,69 @@ impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock>
             let standing = after.state.standing();
             let learned = Learned {
                 settled: (standing != was).then_some(standing),
-                trouble,
+                delivery_failure,
             };
             let ended = if is_new {
                 Outcome::Accepted(learned)
             } else {
                 Outcome::Duplicate
             };
-            return Ok((ended, trouble));
+            return Ok((ended, delivery_failure));
         }
-        Err(Setback::Raced {
+        Err(RetryableError::Raced {
             what: "the receipt",
             tries: TRIES,
         })
     }
 
     /// Has the order say what trouble there is with a receipt's mails.
-    async fn tell(&self, order_id: &OrderId, id: &ReceiptId) -> Result<Option<Trouble>, Setback> {
+    async fn tell(
+        &self,
+        order_id: &OrderId,
+        id: &ReceiptId,
+    ) -> Result<Option<DeliveryFailure>, RetryableError> {
         for _ in 0..TRIES {
             let order = self.orders.order(order_id).await?;
             // After the order: whoever changes the receipt later than we read it here finds the order changed by us, or
             // has us find it changed.
             let receipt = self.receipts.receipt(id).await?;
-            let trouble = receipt.as_ref().and_then(Receipt::trouble);
+            let delivery_failure = receipt.as_ref().and_then(Receipt::delivery_failure);
             let Some(order) = order else {
-                return Ok(trouble);
+                return Ok(delivery_failure);
             };
-            if order.mail_troubles.get(id).copied() == trouble
-                || self.orders.keep_trouble(&order, id, trouble).await? == Changed::Now
+            if order.delivery_failures.get(id).copied() == delivery_failure
+                || self
+                    .orders
+                    .keep_delivery_failure(&order, id, delivery_failure)
+                    .await?
+                    == Changed::Now
             {
-                return Ok(trouble);
+                return Ok(delivery_failure);
             }
         }
-        Err(Setback::Raced {
+        Err(RetryableError::Raced {
             what: "the order",
             tries: TRIES,
         })
     }
 }
 
-impl<R: Receipts + ReceiptLessons, O: Orders + MailTroubles, M: Marks, C: Clock> Worker<Notice>
-    for Feedback<R, O, M, C>
+impl<R: Receipts + ReceiptUpdates, O: Orders + DeliveryFailures, M: Suppressions, C: Clock>
+    Worker<Notice> for Feedback<R, O, M, C>
 {
-    async fn work(&self, notice: &Notice, _: &Attempt) -> Result<(), Setback> {
+    async fn work(&self, notice: &Notice, _: &Attempt) -> Result<(), RetryableError> {
         let started_at = self.clock.now();
         let report = notice.report();
-        let (ended, trouble) = self.take_report(&report).await;
+        let (ended, delivery_failure) = self.take_report(&report).await;
         let took = self.clock.now().duration_since(started_at);
-        log(notice, report.as_ref().ok(), &ended, trouble, took);
+        log(notice, report.as_ref().ok(), &ended, delivery_failure, took);
         match ended {
             Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Rejected(_) => Ok(()),
-            Outcome::Retry(setback) => Err(setback),
+            Outcome::Retry(error) => Err(error),
         }
     }
 
-    async fn failed(&self, _: &Notice, _: &Setback, _: &Attempt) {
+    async fn failed(&self, _: &Notice, _: &RetryableError, _: &Attempt) {
         // A report has no row of its own to note it on: the log and the dead-letter queue have it.
     }
 }
@@ -196,7 +213,7 @@ fn log(
     notice: &Notice,
     report: Option<&Report>,
     ended: &Ended,
-    trouble: Option<Trouble>,
+    delivery_failure: Option<DeliveryFailure>,
     took: SignedDuration,
 ) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
@@ -205,8 +222,9 @@ fn log(
     let event = report.map_or(notice.event_type(), |report| report.kind.name());
     // For an alarm: there is trouble, and the report at hand tells of it, so that no later one tells of it again but its
     // own duplicate. That does, rather than nobody: the first try may have stopped before it could.
-    let mail_trouble = trouble.is_some() && report.is_some_and(|report| report.kind.is_trouble());
-    let trouble = trouble.map(tracing::field::display);
+    let mail_trouble =
+        delivery_failure.is_some() && report.is_some_and(|report| report.kind.is_trouble());
+    let delivery_failure = delivery_failure.map(tracing::field::display);
     match ended {
         Outcome::Accepted(Learned { settled, .. }) => {
             let outcome = if settled.is_some() {
@@ -216,13 +234,13 @@ fn log(
             };
             let standing = settled.map(tracing::field::display);
             tracing::info!(
-                outcome, receipt_id, %message_id, event, standing, trouble, mail_trouble, duration_ms,
+                outcome, receipt_id, %message_id, event, standing, delivery_failure, mail_trouble, duration_ms,
                 "SES has told of a mail"
             );
         }
         Outcome::Duplicate => {
             tracing::info!(
-                outcome = "duplicate", receipt_id, %message_id, event, trouble, mail_trouble, duration_ms, "known"
+                outcome = "duplicate", receipt_id, %message_id, event, delivery_failure, mail_trouble, duration_ms, "known"
             );
         }
         Outcome::Rejected(Dropped::NoReceipt) => {

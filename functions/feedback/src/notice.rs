@@ -5,9 +5,9 @@
 //! goes no further than a hash, and into no log.
 
 use domain::{
-    ids::{MessageId, ReceiptId},
-    job::Job,
-    receipt::feedback::{AddressHash, Kind, Report, TAG, tagged_receipt},
+    delivery::job::Job,
+    receipt::feedback::{AddressHash, Report, ReportKind, TAG, tagged_receipt},
+    values::ids::{MessageId, ReceiptId},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -159,42 +159,44 @@ impl Notice {
     }
 
     /// What became of the mail and when. `None` where that changes nothing, such as a mail that was opened.
-    fn kind(&self) -> Option<(Kind, Timestamp)> {
+    fn kind(&self) -> Option<(ReportKind, Timestamp)> {
         // Some events have no time of their own: that of the mail will do.
         let sent_at = self.mail.timestamp;
         match self.event_type.as_str() {
-            "Send" => Some((Kind::Sent, sent_at)),
+            "Send" => Some((ReportKind::Sent, sent_at)),
             "Delivery" => Some((
-                Kind::Delivered,
+                ReportKind::Delivered,
                 self.delivery
                     .as_ref()
-                    .map_or(sent_at, |told| told.timestamp),
+                    .map_or(sent_at, |facts| facts.timestamp),
             )),
             "Bounce" => {
-                let told = self.bounce.as_ref()?;
-                let kind = match told.sub_type.as_deref() {
-                    Some("Suppressed" | ON_SUPPRESSION_LIST) => Kind::Suppressed,
+                let facts = self.bounce.as_ref()?;
+                let kind = match facts.sub_type.as_deref() {
+                    Some("Suppressed" | ON_SUPPRESSION_LIST) => ReportKind::Suppressed,
                     // The one that SES sends for an automatic answer too.
-                    Some("General") if told.of_type == "Transient" => Kind::MaybeBounced,
-                    _ => Kind::Bounced {
-                        for_good: told.of_type == "Permanent",
+                    Some("General") if facts.of_type == "Transient" => ReportKind::MaybeBounced,
+                    _ => ReportKind::Bounced {
+                        for_good: facts.of_type == "Permanent",
                     },
                 };
-                Some((kind, told.timestamp))
+                Some((kind, facts.timestamp))
             }
             "Complaint" => {
-                let told = self.complaint.as_ref()?;
-                if told.sub_type.as_deref() == Some(ON_SUPPRESSION_LIST) {
+                let facts = self.complaint.as_ref()?;
+                if facts.sub_type.as_deref() == Some(ON_SUPPRESSION_LIST) {
                     // Nobody complained of this mail: its recipient had of another one, so that SES did not send it.
-                    return Some((Kind::Suppressed, told.timestamp));
+                    return Some((ReportKind::Suppressed, facts.timestamp));
                 }
                 // The reverse: somebody takes a mail out of the spam folder.
-                let is_praise = told.feedback_type.as_deref() == Some("not-spam");
-                (!is_praise).then_some((Kind::Complained, told.timestamp))
+                let is_praise = facts.feedback_type.as_deref() == Some("not-spam");
+                (!is_praise).then_some((ReportKind::Complained, facts.timestamp))
             }
             // The latter of SES's own templates alone, and so of none of our mails; with a space in what is sent to SNS,
             // without one elsewhere.
-            "Reject" | "Rendering Failure" | "RenderingFailure" => Some((Kind::Rejected, sent_at)),
+            "Reject" | "Rendering Failure" | "RenderingFailure" => {
+                Some((ReportKind::Rejected, sent_at))
+            }
             _ => None,
         }
     }
@@ -229,35 +231,39 @@ mod tests {
     fn each_sample_tells_what_became_of_a_mail() {
         let sent_at = at("2026-03-02T15:04:05.012Z");
         for (name, kind, when) in [
-            ("send", Kind::Sent, sent_at),
-            ("delivery", Kind::Delivered, at("2026-03-02T15:04:07.733Z")),
+            ("send", ReportKind::Sent, sent_at),
+            (
+                "delivery",
+                ReportKind::Delivered,
+                at("2026-03-02T15:04:07.733Z"),
+            ),
             (
                 "bounce",
-                Kind::Bounced { for_good: true },
+                ReportKind::Bounced { for_good: true },
                 at("2026-03-02T15:04:09.669Z"),
             ),
             (
                 "bounce.transient",
-                Kind::Bounced { for_good: false },
+                ReportKind::Bounced { for_good: false },
                 at("2026-03-02T15:04:09.669Z"),
             ),
             (
                 "bounce.out-of-office",
-                Kind::MaybeBounced,
+                ReportKind::MaybeBounced,
                 at("2026-03-02T15:04:09.669Z"),
             ),
             (
                 "complaint",
-                Kind::Complained,
+                ReportKind::Complained,
                 at("2026-03-02T17:41:02.669Z"),
             ),
             (
                 "complaint.suppressed",
-                Kind::Suppressed,
+                ReportKind::Suppressed,
                 at("2026-03-02T15:04:05.669Z"),
             ),
-            ("reject", Kind::Rejected, sent_at),
-            ("rendering-failure", Kind::Rejected, sent_at),
+            ("reject", ReportKind::Rejected, sent_at),
+            ("rendering-failure", ReportKind::Rejected, sent_at),
         ] {
             let report = sample(name).report().unwrap();
             assert_eq!(
@@ -286,16 +292,20 @@ mod tests {
     #[test]
     fn each_type_of_bounce_is_what_it_is_here() {
         let (for_good, for_a_while) = (
-            Kind::Bounced { for_good: true },
-            Kind::Bounced { for_good: false },
+            ReportKind::Bounced { for_good: true },
+            ReportKind::Bounced { for_good: false },
         );
         for (of_type, sub_type, kind) in [
             ("Undetermined", "Undetermined", for_a_while),
             ("Permanent", "General", for_good),
             ("Permanent", "NoEmail", for_good),
-            ("Permanent", "Suppressed", Kind::Suppressed),
-            ("Permanent", "OnAccountSuppressionList", Kind::Suppressed),
-            ("Transient", "General", Kind::MaybeBounced),
+            ("Permanent", "Suppressed", ReportKind::Suppressed),
+            (
+                "Permanent",
+                "OnAccountSuppressionList",
+                ReportKind::Suppressed,
+            ),
+            ("Transient", "General", ReportKind::MaybeBounced),
             ("Transient", "MailboxFull", for_a_while),
             ("Transient", "MessageTooLarge", for_a_while),
             ("Transient", "ContentRejected", for_a_while),
@@ -303,8 +313,8 @@ mod tests {
             ("A type", "to come", for_a_while),
         ] {
             let mut notice = sample("bounce");
-            let told = notice.bounce.as_mut().unwrap();
-            (told.of_type, told.sub_type) = (of_type.to_owned(), Some(sub_type.to_owned()));
+            let facts = notice.bounce.as_mut().unwrap();
+            (facts.of_type, facts.sub_type) = (of_type.to_owned(), Some(sub_type.to_owned()));
             assert_eq!(notice.report().unwrap().kind, kind, "{of_type} {sub_type}");
         }
     }
@@ -316,7 +326,7 @@ mod tests {
             change(&mut notice);
             notice.report().map(|report| report.kind)
         };
-        assert_eq!(report(|_| {}), Ok(Kind::Complained));
+        assert_eq!(report(|_| {}), Ok(ReportKind::Complained));
         for word in [
             "Open",
             "Click",
@@ -363,10 +373,10 @@ mod tests {
         let mut count = 0;
         for file in samples {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-            let mut told: serde_json::Value = serde_json::from_str(&text).unwrap();
-            told["toCome"] = serde_json::json!({ "any": [1, null] });
-            let notice: Notice = serde_json::from_value(told.clone()).unwrap();
-            assert_eq!(serde_json::to_value(&notice).unwrap(), told);
+            let mut facts: serde_json::Value = serde_json::from_str(&text).unwrap();
+            facts["toCome"] = serde_json::json!({ "any": [1, null] });
+            let notice: Notice = serde_json::from_value(facts.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&notice).unwrap(), facts);
             count += 1;
         }
         assert!(count > 7, "{count}");

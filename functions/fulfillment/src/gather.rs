@@ -2,23 +2,29 @@
 
 use crate::Fulfillment;
 use domain::{
-    contact, dispute,
-    event::{News, RefundsOf, StoredEvent},
-    fulfillment::{
-        Decision, Doubt,
-        after_sale::{self, AboutPayment},
-        checkout, customer, restored,
-        subscription::{self as rules, learned, learned_invoice},
+    access::{
+        contact,
+        subscription::{self, Subscription},
     },
-    ids::{CustomerId, OrderId, PaymentIntentId, SubscriptionId},
-    job::ReceiptJob,
-    ledger::{Rows, Wanted},
-    order::Order,
-    outcome::Setback,
-    payment,
-    ports::{Clock, Entitlements, Events, Ledger, ProviderApi, Queue, ReadError, Receipts},
-    refund,
-    subscription::{self, Subscription},
+    delivery::{
+        event::{Change, RefundsOf},
+        job::ReceiptJob,
+        stored_event::StoredEvent,
+    },
+    fulfillment::{
+        Decision, ParkReason,
+        after_sale::{self, AboutPayment},
+        checkout, customer,
+        read_set::{ReadSet, Snapshot},
+        restored, subscription as rules,
+        subscription::{learned, learned_invoice},
+    },
+    ports::{Clock, Entitlements, Events, Ledger, ProviderApi, Queue, Receipts},
+    sale::{dispute, order::Order, payment, refund},
+    values::{
+        ids::{CustomerId, OrderId, PaymentIntentId, SubscriptionId},
+        outcome::{ReadError, RetryableError},
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -27,14 +33,14 @@ const READINGS: u32 = 3;
 
 /// What brings a checkout up.
 enum About<'a> {
-    /// News of the checkout; they may say that it is completed.
+    /// Change of the checkout; they may say that it is completed.
     Checkout {
         /// Whether they do.
         completed: bool,
     },
-    /// News of one of its payments.
-    Payment(&'a payment::News),
-    /// News that a delayed payment has arrived.
+    /// Change of one of its payments.
+    Payment(&'a payment::PaymentChange),
+    /// Change that a delayed payment has arrived.
     Paid,
 }
 
@@ -71,22 +77,22 @@ impl From<Decision> for Gathered {
 }
 
 /// What the provider says, or why a person must decide.
-type Told<T> = Result<T, Doubt>;
+type Told<T> = Result<T, ParkReason>;
 
 /// Sorts a reading: the world away is a setback, "will not tell" is a doubt.
-fn told<T>(read: Result<T, ReadError>) -> Result<Told<T>, Setback> {
+fn facts<T>(read: Result<T, ReadError>) -> Result<Told<T>, RetryableError> {
     match read {
         Ok(value) => Ok(Ok(value)),
-        Err(ReadError::Transient(setback)) => Err(setback),
+        Err(ReadError::Transient(error)) => Err(error),
         Err(ReadError::KeyRefused { status }) => {
             let cause = format!("our API key is answered with {status}");
-            Err(Setback::SetUp {
+            Err(RetryableError::SetUp {
                 service: "the provider's API",
                 cause,
             })
         }
         Err(error @ (ReadError::Permanent { .. } | ReadError::NotUnderstood(_))) => {
-            Ok(Err(Doubt::NotTold(error)))
+            Ok(Err(ParkReason::NotTold(error)))
         }
     }
 }
@@ -105,10 +111,10 @@ where
     pub(crate) async fn gather(
         &self,
         event: &StoredEvent,
-        news: &News,
-    ) -> Result<Gathered, Setback> {
-        match news {
-            News::Checkout {
+        change: &Change,
+    ) -> Result<Gathered, RetryableError> {
+        match change {
+            Change::Checkout {
                 order_id,
                 completed,
             } => {
@@ -123,34 +129,41 @@ where
                 )
                 .await
             }
-            News::CheckoutPaid { order_id } => {
+            Change::CheckoutPaid { order_id } => {
                 let order = self.order(order_id).await?;
                 self.checkout(event, order_id, &About::Paid, order).await
             }
-            News::Payment(news) => self.payment(event, news).await,
-            News::Refund(news) => {
-                let payment = &news.told.payment_intent_id;
+            Change::Payment(change) => self.payment(event, change).await,
+            Change::Refund(change) => {
+                let payment = &change.facts.payment_intent_id;
                 let order = self
-                    .order_of(event, payment, news.subscription_id.as_ref())
+                    .order_of(event, payment, change.subscription_id.as_ref())
                     .await?;
-                self.refunds(event, event.told_at(), std::slice::from_ref(news), order)
-                    .await
+                self.refunds(
+                    event,
+                    event.stated_at(),
+                    std::slice::from_ref(change),
+                    order,
+                )
+                .await
             }
-            News::RefundsOf(of) => self.refunds_of(event, of).await,
-            News::Dispute(news) => self.dispute(event, news).await,
-            News::Subscription(news) => self.subscription(event, news).await,
-            News::Invoice(news) => self.invoice(event, news).await,
-            News::Customer(news) => self.customer(event, news).await,
-            News::NotNeeded | News::Unhandled => Ok(Decision::Park(Doubt::NoSubject).into()),
+            Change::RefundsOf(of) => self.refunds_of(event, of).await,
+            Change::Dispute(change) => self.dispute(event, change).await,
+            Change::Subscription(change) => self.subscription(event, change).await,
+            Change::Invoice(change) => self.invoice(event, change).await,
+            Change::Customer(change) => self.customer(event, change).await,
+            Change::NotNeeded | Change::Unhandled => {
+                Ok(Decision::Park(ParkReason::NoSubject).into())
+            }
         }
     }
 
-    async fn order(&self, id: &OrderId) -> Result<Option<Order>, Setback> {
-        let wanted = Wanted {
+    async fn order(&self, id: &OrderId) -> Result<Option<Order>, RetryableError> {
+        let read_set = ReadSet {
             order: Some(id.clone()),
-            ..Wanted::default()
+            ..ReadSet::default()
         };
-        Ok(self.ledger.read(&wanted).await?.order)
+        Ok(self.ledger.read(&read_set).await?.order)
     }
 
     /// A checkout: what is fulfilled is done, anything else is looked at where it is true.
@@ -160,13 +173,13 @@ where
         order_id: &OrderId,
         about: &About<'_>,
         order: Option<Order>,
-    ) -> Result<Gathered, Setback> {
+    ) -> Result<Gathered, RetryableError> {
         if let Some(order) = order.as_ref().filter(|order| order.fulfilled_at.is_some()) {
             let rows = match about {
                 About::Checkout { completed: true } => {
-                    self.ledger.read(&restored::wanted_shelves(order)).await?
+                    self.ledger.read(&restored::stock_read_set(order)).await?
                 }
-                About::Checkout { .. } | About::Payment(_) | About::Paid => Rows::default(),
+                About::Checkout { .. } | About::Payment(_) | About::Paid => Snapshot::default(),
             };
             let decision = restored::decide(event, order, &rows, self.clock.now());
             return Ok(Gathered::about_order(decision, Some(order.clone())));
@@ -175,28 +188,28 @@ where
         loop {
             readings += 1;
             let read_at = self.clock.now();
-            let mut checkout = match told(self.api.checkout(event.provider, order_id).await)? {
+            let mut checkout = match facts(self.api.checkout(event.provider, order_id).await)? {
                 Ok(checkout) => checkout,
-                Err(doubt) => return Ok(Decision::Park(doubt).into()),
+                Err(park_reason) => return Ok(Decision::Park(park_reason).into()),
             };
             if let (None, Some(id)) = (&checkout.customer.customer_id, &checkout.subscription_id) {
                 checkout.customer.customer_id = self.entitlements.customer_of(id).await?;
             }
-            let wanted = checkout::wanted(&checkout);
-            let known = Rows {
+            let read_set = checkout::read_set(&checkout);
+            let known = Snapshot {
                 order: order.clone(),
-                ..Rows::default()
+                ..Snapshot::default()
             };
-            let mut rows = known.and(self.ledger.read(&wanted).await?);
-            if !wanted.mapping.is_empty() {
-                let shelves = self
+            let mut rows = known.and(self.ledger.read(&read_set).await?);
+            if !read_set.mapping.is_empty() {
+                let stock_levels = self
                     .ledger
-                    .read(&checkout::wanted_shelves(&checkout, &rows))
+                    .read(&checkout::stock_read_set(&checkout, &rows))
                     .await?;
-                rows = rows.and(shelves);
+                rows = rows.and(stock_levels);
             }
             let now = self.clock.now();
-            let decide = |rows: &Rows| match about {
+            let decide = |rows: &Snapshot| match about {
                 About::Checkout { completed } => {
                     checkout::decide(event, *completed, &checkout, rows, &self.policy, now)
                 }
@@ -206,7 +219,7 @@ where
                 About::Paid => checkout::decide_paid(event, &checkout, rows, &self.policy, now),
             };
             let decision = match about {
-                About::Payment(news) => decide(&after_sale::noted(event, news, rows.clone())),
+                About::Payment(change) => decide(&after_sale::noted(event, change, rows.clone())),
                 About::Checkout { .. } | About::Paid => decide(&rows),
             };
             // What was heard of a payment while the provider was asked may not be in its answer.
@@ -220,28 +233,30 @@ where
     async fn payment(
         &self,
         event: &StoredEvent,
-        news: &payment::News,
-    ) -> Result<Gathered, Setback> {
-        let id = &news.payment_intent_id;
+        change: &payment::PaymentChange,
+    ) -> Result<Gathered, RetryableError> {
+        let id = &change.payment_intent_id;
         let mut rows = self
             .ledger
-            .read(&Wanted {
+            .read(&ReadSet {
                 links: vec![id.clone()],
-                ..Wanted::default()
+                ..ReadSet::default()
             })
             .await?;
         if let Some(order_id) = rows.links.get(id).and_then(|link| link.order_id.clone()) {
             rows.order = self.order(&order_id).await?;
         }
-        match after_sale::payment(event, news, &rows, &self.policy, self.clock.now()) {
+        match after_sale::payment(event, change, &rows, &self.policy, self.clock.now()) {
             AboutPayment::Decided(decision) => Ok(Gathered::about_order(decision, rows.order)),
             AboutPayment::LookAgain => {
                 match rows.order.as_ref().map(|order| order.order_id.clone()) {
                     Some(order_id) => {
-                        self.checkout(event, &order_id, &About::Payment(news), rows.order)
+                        self.checkout(event, &order_id, &About::Payment(change), rows.order)
                             .await
                     }
-                    None => Err(Setback::Fault("an order waits and is not there".to_owned())),
+                    None => Err(RetryableError::Fault(
+                        "an order waits and is not there".to_owned(),
+                    )),
                 }
             }
         }
@@ -254,12 +269,12 @@ where
         event: &StoredEvent,
         payment: &PaymentIntentId,
         subscription: Option<&SubscriptionId>,
-    ) -> Result<Option<Order>, Setback> {
+    ) -> Result<Option<Order>, RetryableError> {
         let rows = self
             .ledger
-            .read(&Wanted {
+            .read(&ReadSet {
                 links: vec![payment.clone()],
-                ..Wanted::default()
+                ..ReadSet::default()
             })
             .await?;
         let linked = rows
@@ -274,7 +289,7 @@ where
         let order_id = match order_id {
             Some(order_id) => Some(order_id),
             // "Will not tell" is no answer either way: the order may still come.
-            None => told(self.api.checkout_of(event.provider, payment).await)?
+            None => facts(self.api.checkout_of(event.provider, payment).await)?
                 .ok()
                 .flatten(),
         };
@@ -285,7 +300,7 @@ where
     }
 
     /// The order that a subscription began with.
-    async fn beginning_of(&self, id: &SubscriptionId) -> Result<Option<OrderId>, Setback> {
+    async fn beginning_of(&self, id: &SubscriptionId) -> Result<Option<OrderId>, RetryableError> {
         let Some(customer_id) = self.entitlements.customer_of(id).await? else {
             return Ok(None);
         };
@@ -298,30 +313,37 @@ where
     async fn refunds(
         &self,
         event: &StoredEvent,
-        told_at: Timestamp,
-        news: &[refund::News],
+        stated_at: Timestamp,
+        change: &[refund::RefundChange],
         order: Option<Order>,
-    ) -> Result<Gathered, Setback> {
-        let shelves = match &order {
+    ) -> Result<Gathered, RetryableError> {
+        let stock_levels = match &order {
             Some(order) => {
                 self.ledger
-                    .read(&after_sale::wanted_shelves(order, &self.policy))
+                    .read(&after_sale::stock_read_set(order, &self.policy))
                     .await?
             }
-            None => Rows::default(),
+            None => Snapshot::default(),
         };
-        let rows = Rows { order, ..shelves };
+        let rows = Snapshot {
+            order,
+            ..stock_levels
+        };
         let now = self.clock.now();
-        let decision = after_sale::refunds(event, told_at, news, &rows, &self.policy, now);
+        let decision = after_sale::refunds(event, stated_at, change, &rows, &self.policy, now);
         Ok(Gathered::about_order(decision, rows.order))
     }
 
     /// Refunds that an event does not name: all there are, from the provider.
-    async fn refunds_of(&self, event: &StoredEvent, of: &RefundsOf) -> Result<Gathered, Setback> {
+    async fn refunds_of(
+        &self,
+        event: &StoredEvent,
+        of: &RefundsOf,
+    ) -> Result<Gathered, RetryableError> {
         let read_at = self.clock.now();
-        let mut news = match told(self.api.refunds(event.provider, of).await)? {
-            Ok(news) => news,
-            Err(doubt) => return Ok(Decision::Park(doubt).into()),
+        let mut change = match facts(self.api.refunds(event.provider, of).await)? {
+            Ok(change) => change,
+            Err(park_reason) => return Ok(Decision::Park(park_reason).into()),
         };
         let order = match of {
             RefundsOf::Checkout(order_id) => {
@@ -331,96 +353,100 @@ where
                     .as_ref()
                     .map(|order| order.payment_intents.as_slice())
                     .unwrap_or_default();
-                news.retain(|news| order.is_none() || own.contains(&news.told.payment_intent_id));
+                change.retain(|change| {
+                    order.is_none() || own.contains(&change.facts.payment_intent_id)
+                });
                 order
             }
             RefundsOf::Payment(payment) => {
-                let subscription = news.iter().find_map(|news| news.subscription_id.as_ref());
+                let subscription = change
+                    .iter()
+                    .find_map(|change| change.subscription_id.as_ref());
                 self.order_of(event, payment, subscription).await?
             }
         };
-        if news.is_empty() {
+        if change.is_empty() {
             return Ok(Decision::Wait {
                 commit: None,
-                doubt: Doubt::NoRefund,
+                park_reason: ParkReason::NoRefund,
             }
             .into());
         }
-        self.refunds(event, read_at, &news, order).await
+        self.refunds(event, read_at, &change, order).await
     }
 
     async fn dispute(
         &self,
         event: &StoredEvent,
-        news: &dispute::News,
-    ) -> Result<Gathered, Setback> {
+        change: &dispute::DisputeChange,
+    ) -> Result<Gathered, RetryableError> {
         let order = self
-            .order_of(event, &news.told.payment_intent_id, None)
+            .order_of(event, &change.facts.payment_intent_id, None)
             .await?;
-        let rows = Rows {
+        let rows = Snapshot {
             order,
-            ..Rows::default()
+            ..Snapshot::default()
         };
-        let decision = after_sale::dispute(event, news, &rows, &self.policy);
+        let decision = after_sale::dispute(event, change, &rows, &self.policy);
         Ok(Gathered::about_order(decision, rows.order))
     }
 
     async fn subscription(
         &self,
         event: &StoredEvent,
-        news: &subscription::News,
-    ) -> Result<Gathered, Setback> {
-        let key = (news.customer_id.clone(), news.subscription_id.clone());
+        change: &subscription::SubscriptionChange,
+    ) -> Result<Gathered, RetryableError> {
+        let key = (change.customer_id.clone(), change.subscription_id.clone());
         let rows = self
             .ledger
-            .read(&Wanted {
+            .read(&ReadSet {
                 subscription: Some(key),
-                ..Wanted::default()
+                ..ReadSet::default()
             })
             .await?;
-        let mut learned = learned(event, news, rows.subscription.as_ref());
-        if let Err(doubt) = self.ask(event, &mut learned).await? {
-            return Ok(Decision::Park(doubt).into());
+        let mut learned = learned(event, change, rows.subscription.as_ref());
+        if let Err(park_reason) = self.ask(event, &mut learned).await? {
+            return Ok(Decision::Park(park_reason).into());
         }
         let rows = rows.and(
             self.ledger
-                .read(&rules::wanted_entitlements(&learned))
+                .read(&rules::entitlement_read_set(&learned))
                 .await?,
         );
         let now = self.clock.now();
-        let decision = rules::decide(event, news, &learned, &rows, &self.policy, now);
+        let decision = rules::decide(event, change, &learned, &rows, &self.policy, now);
         Ok(Gathered::about_subscription(decision, learned))
     }
 
     async fn invoice(
         &self,
         event: &StoredEvent,
-        news: &subscription::InvoiceNews,
-    ) -> Result<Gathered, Setback> {
-        let customer_id = match self.customer_of(event, news).await? {
+        change: &subscription::InvoiceChange,
+    ) -> Result<Gathered, RetryableError> {
+        let customer_id = match self.customer_of(event, change).await? {
             Ok(customer_id) => customer_id,
-            Err(doubt) => return Ok(Decision::Park(doubt).into()),
+            Err(park_reason) => return Ok(Decision::Park(park_reason).into()),
         };
-        let wanted = Wanted {
-            subscription: Some((customer_id.clone(), news.subscription_id.clone())),
-            links: news.bill.payment_intent_id.iter().cloned().collect(),
-            ..Wanted::default()
+        let read_set = ReadSet {
+            subscription: Some((customer_id.clone(), change.subscription_id.clone())),
+            links: change.bill.payment_intent_id.iter().cloned().collect(),
+            ..ReadSet::default()
         };
-        let rows = self.ledger.read(&wanted).await?;
-        let mut learned = learned_invoice(event, news, &customer_id, rows.subscription.as_ref());
-        if let Err(doubt) = self.ask(event, &mut learned).await? {
-            return Ok(Decision::Park(doubt).into());
+        let rows = self.ledger.read(&read_set).await?;
+        let mut learned = learned_invoice(event, change, &customer_id, rows.subscription.as_ref());
+        if let Err(park_reason) = self.ask(event, &mut learned).await? {
+            return Ok(Decision::Park(park_reason).into());
         }
-        let wanted = Wanted {
+        let read_set = ReadSet {
             order: learned
                 .beginning
                 .as_ref()
                 .map(|beginning| beginning.order_id.clone()),
-            ..rules::wanted_entitlements(&learned)
+            ..rules::entitlement_read_set(&learned)
         };
-        let rows = rows.and(self.ledger.read(&wanted).await?);
+        let rows = rows.and(self.ledger.read(&read_set).await?);
         let now = self.clock.now();
-        let decision = rules::decide_invoice(event, news, &learned, &rows, &self.policy, now);
+        let decision = rules::decide_invoice(event, change, &learned, &rows, &self.policy, now);
         Ok(Gathered::about_subscription(decision, learned))
     }
 
@@ -428,20 +454,24 @@ where
     async fn customer_of(
         &self,
         event: &StoredEvent,
-        news: &subscription::InvoiceNews,
-    ) -> Result<Told<CustomerId>, Setback> {
-        if let Some(customer_id) = &news.customer_id {
+        change: &subscription::InvoiceChange,
+    ) -> Result<Told<CustomerId>, RetryableError> {
+        if let Some(customer_id) = &change.customer_id {
             return Ok(Ok(customer_id.clone()));
         }
-        if let Some(customer_id) = self.entitlements.customer_of(&news.subscription_id).await? {
+        if let Some(customer_id) = self
+            .entitlements
+            .customer_of(&change.subscription_id)
+            .await?
+        {
             return Ok(Ok(customer_id));
         }
-        let read = told(
+        let read = facts(
             self.api
-                .subscription(event.provider, &news.subscription_id)
+                .subscription(event.provider, &change.subscription_id)
                 .await,
         )?;
-        Ok(read.map(|news| news.customer_id))
+        Ok(read.map(|change| change.customer_id))
     }
 
     /// Asks the provider what a subscription is like, where the facts contradict each other or do not say enough. That
@@ -451,32 +481,32 @@ where
         &self,
         event: &StoredEvent,
         learned: &mut Subscription,
-    ) -> Result<Told<()>, Setback> {
+    ) -> Result<Told<()>, RetryableError> {
         if !rules::asks(learned) {
             return Ok(Ok(()));
         }
         // Dated before it is asked: what is announced while it answers may not be in the answer.
         let asked_at = self.clock.now();
-        match told(
+        match facts(
             self.api
                 .subscription(event.provider, &learned.subscription_id)
                 .await,
         )? {
-            Ok(news) => {
+            Ok(change) => {
                 // It knows what it had announced when it was asked, whatever our clock says.
-                let announced_at = learned.snapshot.as_ref().map(|told| told.at);
+                let announced_at = learned.snapshot.as_ref().map(|facts| facts.at);
                 let next =
                     announced_at.and_then(|at| at.checked_add(SignedDuration::from_secs(1)).ok());
                 learned.learn(
                     next.map_or(asked_at, |next| next.max(asked_at)),
-                    news.snapshot,
+                    change.snapshot,
                 );
                 Ok(Ok(()))
             }
-            Err(doubt @ Doubt::NotTold(ReadError::NotUnderstood(_)))
+            Err(park_reason @ ParkReason::NotTold(ReadError::NotUnderstood(_)))
                 if learned.is_contradicted() =>
             {
-                Ok(Err(doubt))
+                Ok(Err(park_reason))
             }
             Err(_) => Ok(Ok(())),
         }
@@ -485,13 +515,13 @@ where
     async fn customer(
         &self,
         event: &StoredEvent,
-        news: &contact::News,
-    ) -> Result<Gathered, Setback> {
-        let wanted = Wanted {
-            contact: Some(news.customer_id.clone()),
-            ..Wanted::default()
+        change: &contact::ContactChange,
+    ) -> Result<Gathered, RetryableError> {
+        let read_set = ReadSet {
+            contact: Some(change.customer_id.clone()),
+            ..ReadSet::default()
         };
-        let rows = self.ledger.read(&wanted).await?;
-        Ok(customer(event, news, &rows, &self.policy).into())
+        let rows = self.ledger.read(&read_set).await?;
+        Ok(customer(event, change, &rows, &self.policy).into())
     }
 }

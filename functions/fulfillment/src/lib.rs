@@ -7,18 +7,22 @@ mod gather;
 
 use aws::batch::{Attempt, Worker};
 use domain::{
-    class::Class,
-    delivery::Provider,
-    event::{EventState, News, Reading, StoredEvent},
-    fulfillment::{Decision, Doubt, Patience, Policy, committed, restored},
-    ids::{EventId, ReceiptId},
-    job::{FulfillmentJob, ReceiptJob},
-    ledger::Commit,
-    order::Alerts,
-    outcome::{Outcome, Setback},
+    delivery::{
+        event::{Change, Reading},
+        job::{FulfillmentJob, ReceiptJob},
+        stored_event::{EventState, StoredEvent},
+    },
+    fulfillment::{Decision, ParkReason, Patience, Policy, commit::Commit, committed, restored},
     ports::{
         Changed, Clock, Committed, Entitlements, Events, Ledger, ProviderApi, Queue, Receipts,
         Settlement,
+    },
+    sale::order::Alerts,
+    values::{
+        class::Class,
+        ids::{EventId, ReceiptId},
+        outcome::{Outcome, RetryableError},
+        provider::Provider,
     },
 };
 use jiff::Timestamp;
@@ -65,7 +69,7 @@ pub enum Done {
 }
 
 /// How a job ended.
-pub type Ended = Outcome<Done, Doubt>;
+pub type Ended = Outcome<Done, ParkReason>;
 
 impl<E, L, N, R, Q, P, C> Fulfillment<E, L, N, R, Q, P, C>
 where
@@ -84,15 +88,19 @@ where
             .unwrap_or_else(Outcome::Retry)
     }
 
-    async fn try_fulfill(&self, event_id: &EventId, receives: u32) -> Result<Ended, Setback> {
+    async fn try_fulfill(
+        &self,
+        event_id: &EventId,
+        receives: u32,
+    ) -> Result<Ended, RetryableError> {
         let mut written = Vec::new();
         for _ in 0..TRIES {
             let event = self
                 .events
                 .event(event_id)
                 .await?
-                .ok_or(Setback::Missing { what: "the event" })?;
-            if !event.state.is_pending() {
+                .ok_or(RetryableError::Missing { what: "the event" })?;
+            if !event.state.is_unfinished() {
                 return Ok(Outcome::Duplicate);
             }
             if let Some(receipt_ids) = committed(&event) {
@@ -101,7 +109,7 @@ where
             }
             let gathered = match news_of(&event) {
                 // On the heap: of all that can be gathered, most is never in use at once.
-                Some(news) => Box::pin(self.gather(&event, &news)).await?,
+                Some(change) => Box::pin(self.gather(&event, &change)).await?,
                 None => gathered_doubt(),
             };
             let ended = match gathered.decision {
@@ -118,17 +126,18 @@ where
                     }
                     ended
                 }
-                Decision::Nothing { ref owed } => self.end(&event, owed, &gathered).await?,
-                Decision::Wait { commit, doubt } => {
-                    self.wait(&event, commit, doubt, receives).await?
-                }
-                Decision::Park(doubt) => self.park(&event, doubt, receives).await?,
+                Decision::Nothing { ref unsent } => self.end(&event, unsent, &gathered).await?,
+                Decision::Wait {
+                    commit,
+                    park_reason,
+                } => self.wait(&event, commit, park_reason, receives).await?,
+                Decision::Park(park_reason) => self.park(&event, park_reason, receives).await?,
             };
             if let Some(ended) = ended {
                 return Ok(ended);
             }
         }
-        Err(Setback::Raced {
+        Err(RetryableError::Raced {
             what: "the rows",
             tries: TRIES,
         })
@@ -139,8 +148,8 @@ where
         &self,
         event: &StoredEvent,
         commit: Box<Commit>,
-        known: Option<&domain::order::Order>,
-    ) -> Result<Option<Ended>, Setback> {
+        known: Option<&domain::sale::order::Order>,
+    ) -> Result<Option<Ended>, RetryableError> {
         if self.ledger.commit(&commit).await? == Committed::Raced {
             return Ok(None);
         }
@@ -160,20 +169,24 @@ where
         &self,
         event: &StoredEvent,
         commit: Option<Box<Commit>>,
-        doubt: Doubt,
+        park_reason: ParkReason,
         receives: u32,
-    ) -> Result<Option<Ended>, Setback> {
+    ) -> Result<Option<Ended>, RetryableError> {
         if let Some(commit) = commit
             && self.ledger.commit(&commit).await? == Committed::Raced
         {
             return Ok(None);
         }
-        self.park(event, doubt, receives).await
+        self.park(event, park_reason, receives).await
     }
 
     /// Queues the receipts of a commit, then marks the event. Stopped between the two, they are queued twice, and
     /// claimed once.
-    async fn pass_on(&self, event: &StoredEvent, receipt_ids: &[ReceiptId]) -> Result<(), Setback> {
+    async fn pass_on(
+        &self,
+        event: &StoredEvent,
+        receipt_ids: &[ReceiptId],
+    ) -> Result<(), RetryableError> {
         self.queue(receipt_ids).await?;
         // If it is marked already, so much the better.
         self.events
@@ -182,7 +195,7 @@ where
             .map(drop)
     }
 
-    async fn queue(&self, receipt_ids: &[ReceiptId]) -> Result<(), Setback> {
+    async fn queue(&self, receipt_ids: &[ReceiptId]) -> Result<(), RetryableError> {
         for receipt_id in receipt_ids {
             self.receipt_queue
                 .send(&ReceiptJob::V1 {
@@ -196,7 +209,7 @@ where
     /// Those of the receipts that there are. Mostly a race is lost to somebody who has done the same, and the next look
     /// finds that done. But where the order's row is gone and the receipt's is not (a table was put back to an earlier
     /// point), the receipt would keep the order from being written for ever. It is left alone: it is owed, or was sent.
-    async fn written(&self, receipt_ids: Vec<ReceiptId>) -> Result<Vec<ReceiptId>, Setback> {
+    async fn written(&self, receipt_ids: Vec<ReceiptId>) -> Result<Vec<ReceiptId>, RetryableError> {
         let mut written = Vec::new();
         for receipt_id in receipt_ids {
             if self.receipts.receipt(&receipt_id).await?.is_some() {
@@ -213,12 +226,12 @@ where
         event: &StoredEvent,
         receipt_ids: &[ReceiptId],
         gathered: &gather::Gathered,
-    ) -> Result<Option<Ended>, Setback> {
+    ) -> Result<Option<Ended>, RetryableError> {
         let (order, subscription) = (gathered.order.as_ref(), gathered.subscription.as_ref());
-        let (mut owed, mut lost) = (Vec::new(), Vec::new());
+        let (mut unsent, mut lost) = (Vec::new(), Vec::new());
         for receipt_id in receipt_ids {
             match self.receipts.receipt(receipt_id).await? {
-                Some(receipt) if receipt.is_owed() => owed.push(receipt_id.clone()),
+                Some(receipt) if receipt.is_unfinished() => unsent.push(receipt_id.clone()),
                 Some(_) => {}
                 None => lost.extend(restored::receipt(
                     receipt_id,
@@ -229,14 +242,14 @@ where
             }
         }
         if !lost.is_empty() {
-            self.queue(&owed).await?;
+            self.queue(&unsent).await?;
             let commit = Commit {
                 receipts: lost,
                 ..Commit::of(event.event_id.clone())
             };
             return self.commit(event, Box::new(commit), None).await;
         }
-        self.pass_on(event, &owed).await?;
+        self.pass_on(event, &unsent).await?;
         Ok(Some(Outcome::Duplicate))
     }
 
@@ -245,20 +258,20 @@ where
     async fn park(
         &self,
         event: &StoredEvent,
-        doubt: Doubt,
+        park_reason: ParkReason,
         receives: u32,
-    ) -> Result<Option<Ended>, Setback> {
-        let reason = doubt.to_string();
-        let patience = match doubt.patience() {
+    ) -> Result<Option<Ended>, RetryableError> {
+        let reason = park_reason.to_string();
+        let patience = match park_reason.patience() {
             Patience::None => 0,
             Patience::Short => PATIENCE.min(self.most_receives),
             Patience::Long => self.most_receives,
         };
         if receives < patience {
-            return Err(Setback::TooEarly(reason));
+            return Err(RetryableError::TooEarly(reason));
         }
         let settlement = Settlement::Parked {
-            class: Class::from(&doubt),
+            class: Class::from(&park_reason),
             reason,
         };
         if self
@@ -267,31 +280,31 @@ where
             .await?
             == Changed::Now
         {
-            return Ok(Some(Outcome::Rejected(doubt)));
+            return Ok(Some(Outcome::Rejected(park_reason)));
         }
         // Perhaps it was we who parked it, and the answer was lost.
         let now = self.events.event(&event.event_id).await?;
         let is_parked = now.is_some_and(|event| event.state == EventState::Parked);
-        Ok(is_parked.then_some(Outcome::Rejected(doubt)))
+        Ok(is_parked.then_some(Outcome::Rejected(park_reason)))
     }
 }
 
 /// What a stored event tells; `None` if it says nothing to act on after all: it was stored by another version.
-fn news_of(event: &StoredEvent) -> Option<News> {
+fn news_of(event: &StoredEvent) -> Option<Change> {
     let reading = match event.provider {
         Provider::Flex => flex::read(&event.body),
     };
     match reading {
-        Reading::Event(event) => match event.news {
-            News::NotNeeded | News::Unhandled => None,
-            news => Some(news),
+        Reading::Event(event) => match event.change {
+            Change::NotNeeded | Change::Unhandled => None,
+            change => Some(change),
         },
         Reading::Unreadable(_) => None,
     }
 }
 
 fn gathered_doubt() -> gather::Gathered {
-    Decision::Park(Doubt::NoSubject).into()
+    Decision::Park(ParkReason::NoSubject).into()
 }
 
 impl<E, L, N, R, Q, P, C> Worker<FulfillmentJob> for Fulfillment<E, L, N, R, Q, P, C>
@@ -304,7 +317,7 @@ where
     P: ProviderApi,
     C: Clock,
 {
-    async fn work(&self, job: &FulfillmentJob, attempt: &Attempt) -> Result<(), Setback> {
+    async fn work(&self, job: &FulfillmentJob, attempt: &Attempt) -> Result<(), RetryableError> {
         let FulfillmentJob::V1 { event_id } = job;
         let started_at = self.clock.now();
         let ended = self.fulfill(event_id, attempt.receives).await;
@@ -315,19 +328,19 @@ where
         );
         match ended {
             Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Rejected(_) => Ok(()),
-            Outcome::Retry(setback) => Err(setback),
+            Outcome::Retry(error) => Err(error),
         }
     }
 
-    async fn failed(&self, job: &FulfillmentJob, setback: &Setback, _: &Attempt) {
+    async fn failed(&self, job: &FulfillmentJob, error: &RetryableError, _: &Attempt) {
         let FulfillmentJob::V1 { event_id } = job;
-        let reason = setback.to_string();
-        if let Err(setback) = self
+        let reason = error.to_string();
+        if let Err(error) = self
             .events
-            .note_failure(event_id, setback.into(), &reason)
+            .note_failure(event_id, error.into(), &reason)
             .await
         {
-            tracing::warn!(%event_id, reason = %setback, "the failure could not be noted on the event");
+            tracing::warn!(%event_id, reason = %error, "the failure could not be noted on the event");
         }
     }
 }
@@ -343,8 +356,8 @@ fn log(event_id: &EventId, ended: &Ended, took: jiff::SignedDuration) {
         Outcome::Duplicate => {
             tracing::info!(outcome = "duplicate", %event_id, duration_ms, "nothing to do")
         }
-        Outcome::Rejected(doubt) => {
-            tracing::warn!(outcome = "parked", %event_id, reason = %doubt, duration_ms, "event parked for a person");
+        Outcome::Rejected(park_reason) => {
+            tracing::warn!(outcome = "parked", %event_id, reason = %park_reason, duration_ms, "event parked for a person");
         }
         // A commit has its line from where it is written, a retry from the batch.
         Outcome::Accepted(Done::Committed(_)) | Outcome::Retry(_) => {}

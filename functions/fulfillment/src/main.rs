@@ -14,7 +14,7 @@ use aws::{
     secrets, settings,
 };
 use aws_lambda_events::event::sqs::SqsEvent;
-use domain::{fulfillment::Policy, mode::Mode, refund::Restock};
+use domain::{fulfillment::Policy, sale::restock::RestockPolicy, values::mode::Mode};
 use fulfillment::{AT_ONCE, Fulfillment};
 use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -47,7 +47,7 @@ async fn main() -> Result<(), Error> {
         settings.parsed::<u32>("MAX_RECEIVES"),
     );
     let choices = (
-        settings.parsed::<Restock>("RESTOCK"),
+        settings.parsed::<RestockPolicy>("RESTOCK"),
         settings.parsed::<u32>("GRACE_DAYS"),
         settings.switch("PAYMENT_FAILED_MAIL"),
         settings.switch("TRIAL_ENDS_MAIL"),

@@ -1,7 +1,7 @@
 //! The table of answers: one row a class.
 
 use crate::request::Refusal;
-use domain::{event::StoredEvent, outcome::Setback};
+use domain::{delivery::stored_event::StoredEvent, values::outcome::RetryableError};
 use std::time::Duration;
 
 /// How a request ended.
@@ -12,7 +12,7 @@ pub enum Answer {
     /// Turned away; nothing was stored.
     Refused(Refusal),
     /// Not now: the sender is to come again.
-    Unavailable(Setback),
+    Unavailable(RetryableError),
 }
 
 /// How a proven delivery was kept.
@@ -134,8 +134,8 @@ impl Answer {
             Self::Refused(refusal) => {
                 tracing::warn!(outcome, status, reason = %refusal, duration_ms, "request refused");
             }
-            Self::Unavailable(setback) => {
-                tracing::error!(outcome, status, reason = %setback, duration_ms, "delivery not taken; the sender is to come again");
+            Self::Unavailable(error) => {
+                tracing::error!(outcome, status, reason = %error, duration_ms, "delivery not taken; the sender is to come again");
             }
         }
     }

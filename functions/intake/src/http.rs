@@ -2,7 +2,7 @@
 
 use crate::{Intake, answer::Answer, request::Incoming};
 use domain::{
-    job::FulfillmentJob,
+    delivery::job::FulfillmentJob,
     ports::{Clock, Events, Queue, SigningKeys},
 };
 use lambda_http::{Body, Request, RequestExt, Response};

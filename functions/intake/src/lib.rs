@@ -10,13 +10,17 @@ pub mod secrets;
 
 use answer::{Answer, Kept};
 use domain::{
-    delivery::{Delivery, Provider, fingerprint},
-    event::{EventState, Reading, StoredEvent},
-    ids::DeliveryId,
-    job::FulfillmentJob,
-    outcome::Setback,
+    delivery::{
+        Delivery,
+        event::Reading,
+        job::FulfillmentJob,
+        signature,
+        stored_event::{EventState, StoredEvent},
+    },
     ports::{Clock, Events, Queue, Recorded, SigningKeys},
-    signature,
+    values::{
+        fingerprint::fingerprint, ids::DeliveryId, outcome::RetryableError, provider::Provider,
+    },
 };
 use request::Incoming;
 use std::time::Duration;
@@ -57,8 +61,8 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
         };
         match tokio::time::timeout(self.time_limit, work).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(setback)) => Answer::Unavailable(setback),
-            Err(_) => Answer::Unavailable(Setback::OutOfTime),
+            Ok(Err(error)) => Answer::Unavailable(error),
+            Err(_) => Answer::Unavailable(RetryableError::OutOfTime),
         }
     }
 
@@ -98,14 +102,14 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
 
     /// Stores, then queues what there is to do. What was stored before and is not done is queued again: the
     /// one who stored it may have stopped before the queue had it.
-    async fn keep(&self, delivery: &Delivery) -> Result<Answer, Setback> {
+    async fn keep(&self, delivery: &Delivery) -> Result<Answer, RetryableError> {
         let event = StoredEvent::first(delivery);
         let recorded = self.events.record(&event).await?;
         let state = match recorded {
             Recorded::First => event.state,
             Recorded::Again(state) | Recorded::OtherBody(state) => state,
         };
-        if state.is_pending() {
+        if state.is_unfinished() {
             self.queue
                 .send(&FulfillmentJob::V1 {
                     event_id: event.event_id.clone(),
@@ -118,7 +122,7 @@ impl<E: Events, Q: Queue<FulfillmentJob>, K: SigningKeys, C: Clock> Intake<E, Q,
             return Ok(Answer::Kept(Kept::Conflict, Box::new(beside)));
         }
         let kept = match (recorded, &delivery.reading, event.state) {
-            (Recorded::Again(state), Reading::Event(_), _) if state.is_pending() => {
+            (Recorded::Again(state), Reading::Event(_), _) if state.is_unfinished() => {
                 Kept::QueuedAgain
             }
             (Recorded::Again(_), Reading::Event(_), _) => Kept::Duplicate,

@@ -1,8 +1,8 @@
 //! What a request must be before anything is spent on it: no call to any service has been made yet.
 
 use domain::{
-    delivery::{Provider, UnknownProvider},
-    signature,
+    delivery::signature,
+    values::provider::{Provider, UnknownProvider},
 };
 
 /// A request as far as intake looks at it.

@@ -2,9 +2,9 @@
 
 use aws::secrets::{self, Cache, Store, WebhookSecrets};
 use domain::{
-    delivery::Provider,
+    delivery::secrets::Keys,
     ports::{Clock, SigningKeys},
-    secrets::Keys,
+    values::provider::Provider,
 };
 
 /// The signing keys, held for a while and read again by the rules of [`Cache`].

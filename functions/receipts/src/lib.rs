@@ -11,23 +11,22 @@ pub mod templates;
 
 use aws::batch::{Attempt, Worker, time_left};
 use domain::{
-    contact::Contact,
+    access::contact::Contact,
+    delivery::job::ReceiptJob,
     fulfillment::subscription::still_so,
-    ids::{MessageId, ReceiptId},
-    job::ReceiptJob,
-    order::Order,
-    outcome::{Outcome, Setback},
-    ports::{
-        Changed, Clock, Entitlements, Mailer, Marks, Orders, Receipts as ReceiptRows, SendError,
-    },
+    ports::{Changed, Clock, Entitlements, Orders, Receipts as ReceiptRows, Suppressions},
     receipt::{
-        Kind, OnUnknown, Receipt, State, Step,
-        feedback::AddressHash,
-        mail::{Email, Merchant, Templates, Unsendable, compose},
-        next_step,
+        OnUnknown, Receipt, ReceiptKind, ReceiptState, Step, feedback::AddressHash, next_step,
+    },
+    sale::order::Order,
+    values::{
+        ids::{MessageId, ReceiptId},
+        outcome::{Outcome, RetryableError},
     },
 };
 use jiff::{SignedDuration, Timestamp};
+use mail::{Email, Merchant, Templates, Unsendable, compose};
+use mail::{Mailer, SendError};
 use std::time::Duration;
 
 /// What a claim lasts beyond the time that its attempt has: a claimant that was killed at its deadline must be
@@ -106,7 +105,7 @@ enum Verdict {
 /// How a job ended.
 pub type Ended = Outcome<Sent, Unsent>;
 
-impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
+impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Suppressions, M: Mailer, C: Clock>
     Receipts<R, O, E, K, M, C>
 {
     /// Sends the receipt, if it is to be sent now.
@@ -116,13 +115,17 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
             .unwrap_or_else(Outcome::Retry)
     }
 
-    async fn try_send(&self, id: &ReceiptId, attempt: &Attempt) -> Result<Ended, Setback> {
-        let receipt = self.rows.receipt(id).await?.ok_or(Setback::Missing {
-            what: "the receipt",
-        })?;
+    async fn try_send(&self, id: &ReceiptId, attempt: &Attempt) -> Result<Ended, RetryableError> {
+        let receipt = self
+            .rows
+            .receipt(id)
+            .await?
+            .ok_or(RetryableError::Missing {
+                what: "the receipt",
+            })?;
         let again = match next_step(&receipt, self.on_unknown, self.clock.now()) {
             Step::Done => return Ok(Outcome::Duplicate),
-            Step::Wait(retry_after) => return Err(Setback::Claimed { retry_after }),
+            Step::Wait(retry_after) => return Err(RetryableError::Claimed { retry_after }),
             Step::Hold => return self.hold(&receipt).await,
             Step::NotDue => return Ok(Outcome::Rejected(Unsent::NotDue)),
             Step::Send { again } => again,
@@ -131,32 +134,32 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
             .orders
             .order(&receipt.order_id)
             .await?
-            .ok_or(Setback::Missing { what: "the order" })?;
+            .ok_or(RetryableError::Missing { what: "the order" })?;
         let verdict = self.judge(&receipt, &order, again).await?;
         if self.is_late(attempt) {
-            return Err(Setback::OutOfTime);
+            return Err(RetryableError::OutOfTime);
         }
-        let claim_ends_at = attempt
+        let lease_ends_at = attempt
             .ends_at
             .saturating_add(CLAIM_MARGIN)
             .unwrap_or(Timestamp::MAX);
         match self
             .rows
-            .claim(&receipt, &attempt.owner, claim_ends_at)
+            .claim(&receipt, &attempt.owner, lease_ends_at)
             .await
         {
             Ok(Changed::Now) => {}
             Ok(Changed::Raced) => {
-                let raced = Setback::Raced {
+                let raced = RetryableError::Raced {
                     what: "the receipt's claim",
                     tries: 1,
                 };
                 return Err(self.give_back(id, raced, attempt).await);
             }
-            Err(setback) => return Err(self.give_back(id, setback, attempt).await),
+            Err(error) => return Err(self.give_back(id, error, attempt).await),
         }
         if self.is_late(attempt) {
-            return Err(self.give_back(id, Setback::OutOfTime, attempt).await);
+            return Err(self.give_back(id, RetryableError::OutOfTime, attempt).await);
         }
         match verdict {
             Verdict::Send(email) => self.hand_over(id, &email, again, attempt).await,
@@ -171,7 +174,7 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
         receipt: &Receipt,
         order: &Order,
         again: bool,
-    ) -> Result<Verdict, Setback> {
+    ) -> Result<Verdict, RetryableError> {
         if self.is_outdated(receipt, order).await? {
             let more = if again {
                 ", and a mail may have gone out before"
@@ -193,7 +196,7 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
             Ok(email) => {
                 let mark = self
                     .marks
-                    .address_mark(&AddressHash::of(email.to.as_str()))
+                    .suppression(&AddressHash::of(email.to.as_str()))
                     .await?;
                 match mark.and_then(|mark| mark.reason()) {
                     None => Ok(Verdict::Send(Box::new(email))),
@@ -202,17 +205,17 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
                     Some(reason) => Ok(Verdict::Fail(reason.to_owned())),
                 }
             }
-            Err(Unsendable::Template(fault)) => Err(Setback::Fault(fault.to_string())),
+            Err(Unsendable::Template(fault)) => Err(RetryableError::Fault(fault.to_string())),
             Err(unsendable) => Ok(Verdict::Fail(unsendable.to_string())),
         }
     }
 
     /// Whether it is a notice of what is not so any more.
-    async fn is_outdated(&self, receipt: &Receipt, order: &Order) -> Result<bool, Setback> {
-        let (Kind::PaymentFailed {
+    async fn is_outdated(&self, receipt: &Receipt, order: &Order) -> Result<bool, RetryableError> {
+        let (ReceiptKind::PaymentFailed {
             subscription_id, ..
         }
-        | Kind::TrialEnds {
+        | ReceiptKind::TrialEnds {
             subscription_id, ..
         }) = &receipt.kind
         else {
@@ -233,9 +236,13 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
     }
 
     /// Where the customer is reached now. An order's receipt tells of the sale as it was and does not ask.
-    async fn contact(&self, receipt: &Receipt, order: &Order) -> Result<Option<Contact>, Setback> {
+    async fn contact(
+        &self,
+        receipt: &Receipt,
+        order: &Order,
+    ) -> Result<Option<Contact>, RetryableError> {
         match (&receipt.kind, &order.customer.customer_id) {
-            (Kind::Order, _) | (_, None) => Ok(None),
+            (ReceiptKind::Order, _) | (_, None) => Ok(None),
             (_, Some(customer_id)) => self.entitlements.contact(customer_id).await,
         }
     }
@@ -250,10 +257,10 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
         email: &Email,
         again: bool,
         attempt: &Attempt,
-    ) -> Result<Ended, Setback> {
+    ) -> Result<Ended, RetryableError> {
         match self.mailer.send(email).await {
             Ok(message_id) => {
-                let sent = State::Sent {
+                let sent = ReceiptState::Sent {
                     message_id: message_id.clone(),
                     sent_at: self.clock.now(),
                 };
@@ -263,36 +270,36 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
                         again,
                         marked: marked == Changed::Now,
                     })),
-                    Err(setback) => {
+                    Err(error) => {
                         // In the log at least, for whoever has to find out whether it went.
-                        let cause = format!("sent as {message_id} and not marked: {setback}");
+                        let cause = format!("sent as {message_id} and not marked: {error}");
                         Err(self.unknown(cause, attempt))
                     }
                 }
             }
             Err(SendError::Refused(reason)) => self.fail(id, reason, attempt).await,
-            Err(SendError::NotSent(setback)) => {
+            Err(SendError::NotSent(error)) => {
                 // Nothing went out, so the claim is given back and the next try need not wait for its end.
-                Err(self.give_back(id, setback, attempt).await)
+                Err(self.give_back(id, error, attempt).await)
             }
             Err(SendError::Unknown(cause)) => Err(self.unknown(cause, attempt)),
         }
     }
 
     /// Leaves the claim as it is: once it has ended, the policy decides.
-    fn unknown(&self, cause: String, attempt: &Attempt) -> Setback {
+    fn unknown(&self, cause: String, attempt: &Attempt) -> RetryableError {
         let retry_after = time_left(attempt.ends_at, self.clock.now()) + CLAIM_MARGIN;
-        Setback::Unknown { cause, retry_after }
+        RetryableError::Unknown { cause, retry_after }
     }
 
-    /// Marks, and if that fails tries again while there is time: what is known of a mail must not be forgotten over
+    /// Suppressions, and if that fails tries again while there is time: what is known of a mail must not be forgotten over
     /// a passing outage.
     async fn mark(
         &self,
         id: &ReceiptId,
         attempt: &Attempt,
-        state: &State,
-    ) -> Result<Changed, Setback> {
+        state: &ReceiptState,
+    ) -> Result<Changed, RetryableError> {
         for _ in 1..MARK_TRIES {
             match self.rows.mark(id, &attempt.owner, state).await {
                 Err(_) if !time_left(attempt.ends_at, self.clock.now()).is_zero() => {}
@@ -305,13 +312,18 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
     /// Gives back a claim under which nothing went out, so that the next try need not wait for its end, and no
     /// policy takes it for a mail of unknown fate. It may be ours without our knowing: its answer was lost, or a
     /// second try of the SDK's met the first one's claim as if it were a rival's.
-    async fn give_back(&self, id: &ReceiptId, setback: Setback, attempt: &Attempt) -> Setback {
-        let pending = State::Pending {
-            reason: Some(setback.to_string()),
+    async fn give_back(
+        &self,
+        id: &ReceiptId,
+        error: RetryableError,
+        attempt: &Attempt,
+    ) -> RetryableError {
+        let unsent = ReceiptState::Unsent {
+            reason: Some(error.to_string()),
         };
         // As well as it can: where this fails too, the policy decides once the claim has ended.
-        let _ = self.mark(id, attempt, &pending).await;
-        setback
+        let _ = self.mark(id, attempt, &unsent).await;
+        error
     }
 
     async fn fail(
@@ -319,13 +331,13 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
         id: &ReceiptId,
         reason: String,
         attempt: &Attempt,
-    ) -> Result<Ended, Setback> {
+    ) -> Result<Ended, RetryableError> {
         // Raced may be our own first try, whose answer was lost: said twice is better than never.
         let (Changed::Now | Changed::Raced) = self
             .mark(
                 id,
                 attempt,
-                &State::Failed {
+                &ReceiptState::Failed {
                     reason: reason.clone(),
                 },
             )
@@ -338,13 +350,13 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
         id: &ReceiptId,
         reason: String,
         attempt: &Attempt,
-    ) -> Result<Ended, Setback> {
+    ) -> Result<Ended, RetryableError> {
         // As for a failure.
         let (Changed::Now | Changed::Raced) = self
             .mark(
                 id,
                 attempt,
-                &State::Withdrawn {
+                &ReceiptState::Withdrawn {
                     reason: reason.clone(),
                 },
             )
@@ -352,13 +364,13 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
         Ok(Outcome::Rejected(Unsent::Withdrawn(reason)))
     }
 
-    async fn hold(&self, receipt: &Receipt) -> Result<Ended, Setback> {
-        if receipt.state == State::Held {
+    async fn hold(&self, receipt: &Receipt) -> Result<Ended, RetryableError> {
+        if receipt.state == ReceiptState::Held {
             return Ok(Outcome::Rejected(Unsent::Held));
         }
         match self.rows.hold(receipt).await? {
             Changed::Now => Ok(Outcome::Rejected(Unsent::Held)),
-            Changed::Raced => Err(Setback::Raced {
+            Changed::Raced => Err(RetryableError::Raced {
                 what: "the receipt",
                 tries: 1,
             }),
@@ -366,10 +378,10 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock>
     }
 }
 
-impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> Worker<ReceiptJob>
-    for Receipts<R, O, E, K, M, C>
+impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Suppressions, M: Mailer, C: Clock>
+    Worker<ReceiptJob> for Receipts<R, O, E, K, M, C>
 {
-    async fn work(&self, job: &ReceiptJob, attempt: &Attempt) -> Result<(), Setback> {
+    async fn work(&self, job: &ReceiptJob, attempt: &Attempt) -> Result<(), RetryableError> {
         let ReceiptJob::V1 { receipt_id } = job;
         let started_at = self.clock.now();
         let ended = self.send(receipt_id, attempt).await;
@@ -380,11 +392,11 @@ impl<R: ReceiptRows, O: Orders, E: Entitlements, K: Marks, M: Mailer, C: Clock> 
         );
         match ended {
             Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Rejected(_) => Ok(()),
-            Outcome::Retry(setback) => Err(setback),
+            Outcome::Retry(error) => Err(error),
         }
     }
 
-    async fn failed(&self, _: &ReceiptJob, _: &Setback, _: &Attempt) {
+    async fn failed(&self, _: &ReceiptJob, _: &RetryableError, _: &Attempt) {
         // A receipt's row says by its state what became of it; there is nothing to add.
     }
 }
@@ -415,7 +427,7 @@ fn log(receipt_id: &ReceiptId, ended: &Ended, took: SignedDuration) {
         Outcome::Rejected(Unsent::NotDue) => {
             tracing::info!(outcome = "not_due", %receipt_id, duration_ms, "its day has not come");
         }
-        Outcome::Retry(Setback::Unknown { cause, .. }) => {
+        Outcome::Retry(RetryableError::Unknown { cause, .. }) => {
             tracing::warn!(outcome = "unknown", %receipt_id, reason = cause, duration_ms, "the mail's fate is unknown");
         }
         Outcome::Retry(_) => {}

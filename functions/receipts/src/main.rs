@@ -14,11 +14,9 @@ use aws::{
     settings,
 };
 use aws_lambda_events::event::sqs::SqsEvent;
-use domain::receipt::{
-    OnUnknown,
-    mail::{Merchant, Settings},
-};
+use domain::receipt::OnUnknown;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use mail::{Merchant, Settings};
 use receipts::{AT_ONCE, Receipts, templates};
 use std::{path::Path, time::Duration};
 

@@ -1,6 +1,6 @@
 //! The merchant's own templates, from the folder that a Lambda layer brings.
 
-use domain::receipt::mail::{BadTemplates, Form, Part, Sources, Templates};
+use mail::{BadTemplates, Form, Part, Sources, Templates};
 use std::{
     fs, io,
     path::{Path, PathBuf},

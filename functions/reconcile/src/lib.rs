@@ -5,17 +5,25 @@
 //! same as one. What follows from an event is fulfillment's alone, under its own conditions.
 
 use domain::{
-    delivery::{Delivery, Provider, fingerprint},
-    event::{EventState, News, Reading, StoredEvent, Unreadable},
-    ids::{DeliveryId, EventId, OrderId, Subject, SubscriptionId},
-    job::FulfillmentJob,
-    ledger::{Rows, Wanted},
-    mode::Mode,
-    outcome::Setback,
-    ports::{Clock, Entitlements, Events, Ledger, Listing, Queue, ReadError, Recorded, Subjects},
-    reconcile::{
+    delivery::{
+        Delivery,
+        event::{Change, Reading, Unreadable},
+        job::FulfillmentJob,
+        reference_state::reference_state,
+        stored_event::{EventState, StoredEvent},
+    },
+    fulfillment::read_set::{ReadSet, Snapshot},
+    ports::{Clock, Entitlements, Events, Ledger, Listing, Queue, Recorded, ReferenceStates},
+    upkeep::reconcile::{
         self, Ask, Found, Listed, Page, What, event_id, goes_on, is_asked_again, is_missing,
-        is_overtaken, order_that_waits, subject, told_at,
+        is_overtaken, order_that_waits, stated_at,
+    },
+    values::{
+        fingerprint::fingerprint,
+        ids::{DeliveryId, EventId, OrderId, ReferenceState, SubscriptionId},
+        mode::Mode,
+        outcome::{ReadError, RetryableError},
+        provider::Provider,
     },
 };
 use futures_util::{StreamExt, stream};
@@ -124,11 +132,11 @@ impl Reconciled {
 /// For the log: `checkouts 3/40, refunds 0/2`, those missing out of those examined.
 impl fmt::Display for Reconciled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = self
+        let facts = self
             .counts
             .iter()
             .map(|(what, count)| format!("{what} {}/{}", count.missing, count.examined));
-        f.write_str(&told.collect::<Vec<_>>().join(", "))
+        f.write_str(&facts.collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -152,18 +160,18 @@ struct Run {
     /// What waited when the first gap was found.
     waited: Option<Waiting>,
     /// The first thing that went wrong.
-    setback: Option<Setback>,
+    error: Option<RetryableError>,
 }
 
 impl Run {
     /// Notes what went wrong with one thing or list, which stops no other, and hands on what stops all of them.
-    fn goes_on(&mut self, setback: Setback) -> Result<(), Setback> {
-        match setback {
-            setback @ (Setback::Fault(_) | Setback::Missing { .. }) => {
-                self.setback.get_or_insert(setback);
+    fn goes_on(&mut self, error: RetryableError) -> Result<(), RetryableError> {
+        match error {
+            error @ (RetryableError::Fault(_) | RetryableError::Missing { .. }) => {
+                self.error.get_or_insert(error);
                 Ok(())
             }
-            setback => Err(setback),
+            error => Err(error),
         }
     }
 }
@@ -182,7 +190,7 @@ enum Look {
 
 /// How to make up for a gap.
 struct Remedy {
-    told_at: Timestamp,
+    stated_at: Timestamp,
     /// Whether this is no gap: its webhook has come, and was parked or has left an order that waits.
     resumes: bool,
     /// Whether there is an order that waits.
@@ -199,18 +207,18 @@ enum Fate {
 
 /// What the events tell that have not had their effect.
 struct Waiting {
-    undone: BTreeSet<Subject>,
-    parked: BTreeSet<Subject>,
+    overdue: BTreeSet<ReferenceState>,
+    parked: BTreeSet<ReferenceState>,
     /// Perhaps done by hand.
-    dropped: BTreeSet<Subject>,
+    dropped: BTreeSet<ReferenceState>,
 }
 
 impl Waiting {
     /// Whether an event tells of a gap already, so that there is nothing to do about it.
-    fn look(&self, found: &Found, rows: &Rows) -> Option<Look> {
-        let subject = subject(&found.news)?;
-        if self.undone.contains(&subject)
-            || self.parked.contains(&subject) && !goes_on(&found.news, rows)
+    fn look(&self, found: &Found, rows: &Snapshot) -> Option<Look> {
+        let subject = reference_state(&found.change)?;
+        if self.overdue.contains(&subject)
+            || self.parked.contains(&subject) && !goes_on(&found.change, rows)
         {
             return Some(Look::Waits);
         }
@@ -219,7 +227,7 @@ impl Waiting {
 }
 
 /// Whether an event is to tell of what was found: it is missing, or to be asked for again.
-fn is_told(found: &Found, rows: &Rows) -> bool {
+fn is_told(found: &Found, rows: &Snapshot) -> bool {
     is_missing(found, rows) || is_asked_again(found, rows)
 }
 
@@ -228,36 +236,34 @@ where
     A: Listing,
     L: Ledger,
     N: Entitlements,
-    E: Events + Subjects,
+    E: Events + ReferenceStates,
     Q: Queue<FulfillmentJob>,
     C: Clock,
 {
     /// Makes up for what is missing, and writes the one line that the log keeps of a run. What was found before
     /// something went wrong is made up for all the same.
-    pub async fn run(&self) -> Result<Reconciled, Setback> {
+    pub async fn run(&self) -> Result<Reconciled, RetryableError> {
         let started_at = self.clock.now();
         let mut run = Run::default();
         if self.look_back > SignedDuration::ZERO {
             let read = self.read_lists(started_at, &mut run).await;
             let made_up = self.make_up(&mut run).await;
-            if let Err(setback) = read.and(made_up) {
-                run.setback = Some(setback);
+            if let Err(error) = read.and(made_up) {
+                run.error = Some(error);
             }
         }
         let Run {
-            reconciled,
-            setback,
-            ..
+            reconciled, error, ..
         } = run;
         log(
             &reconciled,
-            setback.as_ref(),
+            error.as_ref(),
             self.clock.now().duration_since(started_at),
         );
-        setback.map_or(Ok(reconciled), Err)
+        error.map_or(Ok(reconciled), Err)
     }
 
-    async fn read_lists(&self, started_at: Timestamp, run: &mut Run) -> Result<(), Setback> {
+    async fn read_lists(&self, started_at: Timestamp, run: &mut Run) -> Result<(), RetryableError> {
         let ends_at = started_at
             .saturating_add(self.reading_time)
             .unwrap_or(Timestamp::MAX);
@@ -306,24 +312,24 @@ where
 
     /// A page; `None` if the provider will or can not tell it. That is said at the run's end, when the other lists are
     /// read: nothing but a key that it refuses is common to all of them.
-    async fn page(&self, ask: Ask<'_>, run: &mut Run) -> Result<Option<Page>, Setback> {
+    async fn page(&self, ask: Ask<'_>, run: &mut Run) -> Result<Option<Page>, RetryableError> {
         const SERVICE: &str = "the provider's API";
         match self.api.list(Provider::Flex, ask).await {
             Ok(page) => Ok(Some(page)),
-            Err(ReadError::Transient(setback)) => {
-                run.setback.get_or_insert(setback);
+            Err(ReadError::Transient(error)) => {
+                run.error.get_or_insert(error);
                 Ok(None)
             }
             Err(ReadError::KeyRefused { status }) => {
                 let cause = format!("our API key is answered with {status}");
-                Err(Setback::SetUp {
+                Err(RetryableError::SetUp {
                     service: SERVICE,
                     cause,
                 })
             }
             Err(error @ (ReadError::Permanent { .. } | ReadError::NotUnderstood(_))) => {
                 let cause = format!("the list of {}: {error}", ask.what);
-                run.setback.get_or_insert(Setback::SetUp {
+                run.error.get_or_insert(RetryableError::SetUp {
                     service: SERVICE,
                     cause,
                 });
@@ -339,7 +345,7 @@ where
         listed: Vec<Listed>,
         read_at: Timestamp,
         run: &mut Run,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), RetryableError> {
         let mut all = Vec::new();
         for listed in listed {
             match listed {
@@ -363,7 +369,7 @@ where
         run.reconciled.of(what).examined += all.len();
         let looks = all.into_iter().map(|found| async {
             let rows = self.rows(&found).await;
-            let is_gap = |rows: &Rows| {
+            let is_gap = |rows: &Snapshot| {
                 is_told(&found, rows) && !is_overtaken(&found, rows, read_at, self.clock.now())
             };
             (rows.map(|rows| Some(rows).filter(is_gap)), found)
@@ -373,7 +379,7 @@ where
             match look {
                 Ok(Some(rows)) => self.note_gap(what, found, &rows, read_at, run).await?,
                 Ok(None) => {}
-                Err(setback) => run.goes_on(setback)?,
+                Err(error) => run.goes_on(error)?,
             }
         }
         Ok(())
@@ -385,10 +391,10 @@ where
         &self,
         what: What,
         found: Box<Found>,
-        rows: &Rows,
+        rows: &Snapshot,
         read_at: Timestamp,
         run: &mut Run,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), RetryableError> {
         if run.waited.is_none() {
             run.waited = Some(self.waiting(run).await?);
         }
@@ -402,7 +408,7 @@ where
             None => {
                 let event_id = event_id(&found, rows, read_at);
                 match self.events.event(&event_id).await {
-                    Ok(Some(event)) if !event.state.is_pending() => {
+                    Ok(Some(event)) if !event.state.is_unfinished() => {
                         run.reconciled.of(what).seen_before += 1;
                     }
                     Ok(_) => run.gaps.push(Gap {
@@ -411,7 +417,7 @@ where
                         read_at,
                         event_id,
                     }),
-                    Err(setback) => run.goes_on(setback)?,
+                    Err(error) => run.goes_on(error)?,
                 }
             }
         }
@@ -424,21 +430,24 @@ where
     }
 
     /// The rows that a thing is compared with.
-    async fn rows(&self, found: &Found) -> Result<Rows, Setback> {
-        let mut wanted = reconcile::wanted(&found.news);
-        if let News::Invoice(news) = &found.news
-            && news.customer_id.is_none()
+    async fn rows(&self, found: &Found) -> Result<Snapshot, RetryableError> {
+        let mut read_set = reconcile::read_set(&found.change);
+        if let Change::Invoice(change) = &found.change
+            && change.customer_id.is_none()
         {
-            let customer_id = self.entitlements.customer_of(&news.subscription_id).await?;
-            wanted.subscription =
-                customer_id.map(|customer_id| (customer_id, news.subscription_id.clone()));
+            let customer_id = self
+                .entitlements
+                .customer_of(&change.subscription_id)
+                .await?;
+            read_set.subscription =
+                customer_id.map(|customer_id| (customer_id, change.subscription_id.clone()));
         }
-        let rows = self.ledger.read(&wanted).await?;
-        let mut order = reconcile::wanted_order(&found.news, &rows);
+        let rows = self.ledger.read(&read_set).await?;
+        let mut order = reconcile::order_to_read(&found.change, &rows);
         // As fulfillment finds the order of a renewal's payment that has no link.
-        if let News::Refund(news) = &found.news
+        if let Change::Refund(change) = &found.change
             && order.is_none()
-            && let Some(id) = &news.subscription_id
+            && let Some(id) = &change.subscription_id
         {
             order = self.beginning_of(id).await?;
         }
@@ -447,31 +456,31 @@ where
         }
         Ok(rows.and(
             self.ledger
-                .read(&Wanted {
+                .read(&ReadSet {
                     order,
-                    ..Wanted::default()
+                    ..ReadSet::default()
                 })
                 .await?,
         ))
     }
 
     /// The order that a subscription began with.
-    async fn beginning_of(&self, id: &SubscriptionId) -> Result<Option<OrderId>, Setback> {
+    async fn beginning_of(&self, id: &SubscriptionId) -> Result<Option<OrderId>, RetryableError> {
         let Some(customer_id) = self.entitlements.customer_of(id).await? else {
             return Ok(None);
         };
-        let wanted = Wanted {
+        let read_set = ReadSet {
             subscription: Some((customer_id, id.clone())),
-            ..Wanted::default()
+            ..ReadSet::default()
         };
-        let row = self.ledger.read(&wanted).await?.subscription;
+        let row = self.ledger.read(&read_set).await?.subscription;
         Ok(row
             .and_then(|row| row.beginning)
             .map(|beginning| beginning.order_id))
     }
 
     /// Looks at each gap once more, and drives what is still missing.
-    async fn make_up(&self, run: &mut Run) -> Result<(), Setback> {
+    async fn make_up(&self, run: &mut Run) -> Result<(), RetryableError> {
         let gaps = std::mem::take(&mut run.gaps);
         if gaps.is_empty() {
             return Ok(());
@@ -491,7 +500,7 @@ where
                 Ok(Look::Waits) => run.reconciled.of(gap.what).waiting += 1,
                 Ok(Look::Ended) => run.reconciled.of(gap.what).seen_before += 1,
                 Ok(Look::Stays(remedy)) => remedies.push((gap, remedy)),
-                Err(setback) => looked = run.goes_on(setback),
+                Err(error) => looked = run.goes_on(error),
             }
             if looked.is_err() {
                 break;
@@ -508,30 +517,30 @@ where
                 Ok(Fate::Resumed) => count.resumed += 1,
                 Ok(Fate::Waiting) => count.waiting += 1,
                 Ok(Fate::SeenBefore) => count.seen_before += 1,
-                Err(setback) => run.goes_on(setback)?,
+                Err(error) => run.goes_on(error)?,
             }
         }
         looked
     }
 
     /// What tells of gaps already, and has not had its effect yet.
-    async fn waiting(&self, run: &mut Run) -> Result<Waiting, Setback> {
-        let mut told = async |state| -> Result<BTreeSet<Subject>, Setback> {
+    async fn waiting(&self, run: &mut Run) -> Result<Waiting, RetryableError> {
+        let mut facts = async |state| -> Result<BTreeSet<ReferenceState>, RetryableError> {
             let subjects = self.events.subjects(state, MOST_WAITING).await?;
             run.reconciled.more |= subjects.len() >= MOST_WAITING;
             Ok(subjects.into_iter().flatten().collect())
         };
-        let (mut undone, committed) = (
-            told(EventState::Stored).await?,
-            told(EventState::Committed).await?,
+        let (mut overdue, committed) = (
+            facts(EventState::Stored).await?,
+            facts(EventState::Committed).await?,
         );
-        undone.extend(committed);
+        overdue.extend(committed);
         let (parked, dropped) = (
-            told(EventState::Parked).await?,
-            told(EventState::Dropped).await?,
+            facts(EventState::Parked).await?,
+            facts(EventState::Dropped).await?,
         );
         Ok(Waiting {
-            undone,
+            overdue,
             parked,
             dropped,
         })
@@ -539,7 +548,7 @@ where
 
     /// Whether a gap is still there. Beside a row that has changed since the first look it is not: what was listed may
     /// be older than the news that changed it, and must not replace them. The next run lists it anew.
-    async fn look_again(&self, gap: &Gap, waiting: &Waiting) -> Result<Look, Setback> {
+    async fn look_again(&self, gap: &Gap, waiting: &Waiting) -> Result<Look, RetryableError> {
         let Gap {
             found,
             read_at,
@@ -554,17 +563,17 @@ where
             return Ok(look);
         }
         let is_parked =
-            subject(&found.news).is_some_and(|subject| waiting.parked.contains(&subject));
+            reference_state(&found.change).is_some_and(|subject| waiting.parked.contains(&subject));
         Ok(Look::Stays(Remedy {
-            told_at: told_at(found, &rows, *read_at),
+            stated_at: stated_at(found, &rows, *read_at),
             resumes: is_parked || is_asked_again(found, &rows),
             waits: order_that_waits(&rows).is_some(),
         }))
     }
 
     /// Records the event that a webhook should have brought, and queues it as intake does.
-    async fn drive(&self, gap: &Gap, remedy: &Remedy) -> Result<Fate, Setback> {
-        let body = flex::event(&gap.found, &gap.event_id, remedy.told_at, remedy.waits);
+    async fn drive(&self, gap: &Gap, remedy: &Remedy) -> Result<Fate, RetryableError> {
+        let body = flex::event(&gap.found, &gap.event_id, remedy.stated_at, remedy.waits);
         let reading = flex::read(&body);
         let event = StoredEvent::first(&self.delivery(body, reading)?);
         Ok(match self.events.record(&event).await? {
@@ -587,7 +596,7 @@ where
                 fate
             }
             // Another body under one of our ids is the same gap, told at another time.
-            Recorded::Again(state) | Recorded::OtherBody(state) if state.is_pending() => {
+            Recorded::Again(state) | Recorded::OtherBody(state) if state.is_unfinished() => {
                 Fate::Waiting
             }
             Recorded::Again(_) | Recorded::OtherBody(_) => Fate::SeenBefore,
@@ -602,7 +611,7 @@ where
         object: Vec<u8>,
         why: Unreadable,
         run: &mut Run,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), RetryableError> {
         let is_too_large = object.len() > MAX_BODY_BYTES;
         let (why, body) = if is_too_large {
             (Unreadable::TooLarge, flex::stub(what, id))
@@ -621,15 +630,15 @@ where
                 run.reconciled.of(what).seen_before += 1;
                 Ok(())
             }
-            Err(setback) => run.goes_on(setback),
+            Err(error) => run.goes_on(error),
         }
     }
 
-    fn delivery(&self, body: Vec<u8>, reading: Reading) -> Result<Delivery, Setback> {
+    fn delivery(&self, body: Vec<u8>, reading: Reading) -> Result<Delivery, RetryableError> {
         Ok(Delivery {
             provider: Provider::Flex,
             delivery_id: DeliveryId::new(DELIVERY_ID)
-                .map_err(|bad| Setback::Fault(bad.to_string()))?,
+                .map_err(|bad| RetryableError::Fault(bad.to_string()))?,
             fingerprint: fingerprint(&body),
             body,
             received_at: self.clock.now(),
@@ -647,7 +656,7 @@ fn log_unreadable(id: Option<&str>, reason: &str) {
     );
 }
 
-fn log(reconciled: &Reconciled, setback: Option<&Setback>, took: SignedDuration) {
+fn log(reconciled: &Reconciled, error: Option<&RetryableError>, took: SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
     let Count {
         examined,
@@ -672,7 +681,7 @@ fn log(reconciled: &Reconciled, setback: Option<&Setback>, took: SignedDuration)
         duration_ms,
         "compared with the provider"
     );
-    if let Some(setback) = setback {
-        tracing::warn!(outcome = "retry", reason = %setback, duration_ms, "will be tried again");
+    if let Some(error) = error {
+        tracing::warn!(outcome = "retry", reason = %error, duration_ms, "will be tried again");
     }
 }

@@ -10,7 +10,7 @@ use aws::{
     queue::Jobs,
     secrets, settings,
 };
-use domain::mode::Mode;
+use domain::values::mode::Mode;
 use flex::Limits;
 use jiff::SignedDuration;
 use lambda_runtime::{Error, LambdaEvent, service_fn};

@@ -3,19 +3,23 @@
 //! For each row: note it on the row, then queue it. Noted first, since of two runs at once one wins the note and sends
 //! the one message; and since a run that could queue and not note would queue the same rows at every turn. Stopped
 //! between the two, the row has its next turn hours later, and nothing is lost; a queue that does not answer has the
-//! note taken back. So a row has one message an interval ([`domain::sweep::interval`]), one more for each time that a
+//! note taken back. So a row has one message an interval ([`domain::upkeep::sweep::interval`]), one more for each time that a
 //! queue's answer was lost, and none of them does harm: fulfillment and receipts leave alone what is done.
 
 use domain::{
-    event::EventState,
-    ids::{EventId, ReceiptId},
-    job::{FulfillmentJob, Job, ReceiptJob},
-    outcome::Setback,
-    ports::{Clock, DeadLetters, Queue, Sales, Taken, Undone, Waiting},
-    receipt::Standing,
-    sweep::{
-        self, EventPlace, Gauges, MOST_COUNTED, Place, ReceiptPlace, Turn, UNFULFILLED_AT, before,
-        is_stalled, oldest_seconds, picked,
+    delivery::{
+        job::{FulfillmentJob, Job, ReceiptJob},
+        stored_event::EventState,
+    },
+    ports::{Backlogs, Clock, DeadLetters, Queue, Reserved, Sales, Waiting},
+    receipt::ReceiptStatus,
+    upkeep::sweep::{
+        self, Backlog, Due, EventBacklog, Gauges, MOST_COUNTED, ReceiptBacklog, UNFULFILLED_AT,
+        before, is_stalled, oldest_seconds, picked,
+    },
+    values::{
+        ids::{EventId, ReceiptId},
+        outcome::RetryableError,
     },
 };
 use futures_util::future::{join_all, try_join_all};
@@ -31,7 +35,7 @@ const AT_ONCE: usize = 10;
 /// service that is away stops it soon.
 const MOST_FAILURES: usize = 10;
 
-/// What a run does at most, of each kind: stored, committed, pending, claimed, due.
+/// What a run does at most, of each kind: stored, committed, unsent, leased, due.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Rows read of each place in the index.
@@ -82,9 +86,9 @@ pub struct Swept {
     /// How many that are committed and were not passed on.
     pub committed: usize,
     /// How many receipts that are owed.
-    pub pending: usize,
-    /// How many that somebody claimed and left.
-    pub claimed: usize,
+    pub unsent: usize,
+    /// How many that somebody leased and left.
+    pub leased: usize,
     /// How many mails whose day has come.
     pub due: usize,
     /// How many of all those were queued before, in vain, and are undone for long.
@@ -103,13 +107,13 @@ struct Part {
     longest: Option<String>,
     more: bool,
     failures: usize,
-    failed: Option<Setback>,
+    failed: Option<RetryableError>,
 }
 
 impl<E, R, F, M, D, C> Sweep<E, R, F, M, D, C>
 where
-    E: Undone<EventPlace> + Waiting<EventState> + Sales,
-    R: Undone<ReceiptPlace> + Waiting<Standing>,
+    E: Backlogs<EventBacklog> + Waiting<EventState> + Sales,
+    R: Backlogs<ReceiptBacklog> + Waiting<ReceiptStatus>,
     F: Queue<FulfillmentJob>,
     M: Queue<ReceiptJob>,
     D: DeadLetters,
@@ -117,7 +121,7 @@ where
 {
     /// Queues what is to be queued, measures what waits, and logs one line for each. A failure of one kind, one row or
     /// one gauge does not keep the others; the run fails at its end.
-    pub async fn run(&self) -> Result<Swept, Setback> {
+    pub async fn run(&self) -> Result<Swept, RetryableError> {
         let started_at = self.clock.now();
         // Side by side: gauges must not wait for a backlog, nor rows for a gauge that does not answer.
         let ((swept, failed), (gauges, unknown)) =
@@ -132,15 +136,15 @@ where
     }
 
     /// Measures what waits, and returns the first reason why a gauge is unknown.
-    pub async fn measure(&self, now: Timestamp) -> (Gauges, Option<Setback>) {
+    pub async fn measure(&self, now: Timestamp) -> (Gauges, Option<RetryableError>) {
         let events = |state| self.events.count(state, MOST_COUNTED);
         let receipts = |standing| self.receipts.count(standing, MOST_COUNTED);
         let oldest = UNFULFILLED_AT.map(|state| self.events.oldest_sale(state, MOST_COUNTED));
         let (stored, parked, held, failed, since, depths) = futures_util::join!(
             events(EventState::Stored),
             events(EventState::Parked),
-            receipts(Standing::Held),
-            receipts(Standing::Failed),
+            receipts(ReceiptStatus::Held),
+            receipts(ReceiptStatus::Failed),
             try_join_all(oldest),
             try_join_all(self.dead_letters.iter().map(DeadLetters::depth)),
         );
@@ -164,7 +168,7 @@ where
         )
     }
 
-    async fn sweep(&self, now: Timestamp) -> (Swept, Option<Setback>) {
+    async fn sweep(&self, now: Timestamp) -> (Swept, Option<RetryableError>) {
         let event = |id: &EventId| FulfillmentJob::V1 {
             event_id: id.clone(),
         };
@@ -183,23 +187,23 @@ where
         let receipts =
             |places| self.kind(&self.receipts, places, &self.receipt_queue, receipt, now);
         // Side by side: a kind of which much lies there must not use up the time of the others.
-        let (stored, committed, pending, claimed, due) = futures_util::join!(
-            events(EventPlace::Stored),
-            events(EventPlace::Committed),
-            receipts(vec![ReceiptPlace::Pending]),
-            receipts(vec![ReceiptPlace::Claimed]),
-            receipts(days(now).map(ReceiptPlace::Due).collect()),
+        let (stored, committed, unsent, leased, due) = futures_util::join!(
+            events(EventBacklog::Stored),
+            events(EventBacklog::Committed),
+            receipts(vec![ReceiptBacklog::Unsent]),
+            receipts(vec![ReceiptBacklog::Leased]),
+            receipts(days(now).map(ReceiptBacklog::Due).collect()),
         );
         let mut swept = Swept {
             stored: stored.queued,
             committed: committed.queued,
-            pending: pending.queued,
-            claimed: claimed.queued,
+            unsent: unsent.queued,
+            leased: leased.queued,
             due: due.queued,
             ..Swept::default()
         };
         let mut all = Part::default();
-        for part in [stored, committed, pending, claimed, due] {
+        for part in [stored, committed, unsent, leased, due] {
             all.add(part);
         }
         (swept.stalled, swept.longest, swept.more) = (all.stalled, all.longest, all.more);
@@ -207,7 +211,7 @@ where
     }
 
     /// Queues what is of one kind, wherever it lies: the limits are those of all its places together.
-    async fn kind<P: Place, U: Undone<P>, Q: Queue<J>, J: Job>(
+    async fn kind<P: Backlog, U: Backlogs<P>, Q: Queue<J>, J: Job>(
         &self,
         rows: &U,
         places: Vec<P>,
@@ -223,19 +227,19 @@ where
         } = self.limits;
         let ends_at = now.saturating_add(lasts).unwrap_or(Timestamp::MAX);
         let mut part = Part::default();
-        let mut undone = Vec::new();
+        let mut overdue = Vec::new();
         for place in places {
-            match rows.undone(place, before(now, place.rest()), listed).await {
+            match rows.overdue(place, before(now, place.rest()), listed).await {
                 Ok(there) => {
                     part.more |= there.len() >= listed;
-                    undone.extend(there.into_iter().map(|row| (place, row)));
+                    overdue.extend(there.into_iter().map(|row| (place, row)));
                 }
-                Err(setback) => _ = part.failed.get_or_insert(setback),
+                Err(error) => _ = part.failed.get_or_insert(error),
             }
         }
-        part.more |= undone.len() > tried;
-        let mut left = picked(undone.len(), tried, queued, now)
-            .filter_map(|n| undone.get(n))
+        part.more |= overdue.len() > tried;
+        let mut left = picked(overdue.len(), tried, queued, now)
+            .filter_map(|n| overdue.get(n))
             .peekable();
         while left.peek().is_some() {
             let may_queue = queued.saturating_sub(part.queued);
@@ -263,30 +267,33 @@ where
 }
 
 /// The measured value; on a failure the first reason is kept.
-fn known<T>(measured: Result<T, Setback>, unknown: &mut Option<Setback>) -> Option<T> {
+fn known<T>(
+    measured: Result<T, RetryableError>,
+    unknown: &mut Option<RetryableError>,
+) -> Option<T> {
     measured
-        .map_err(|setback| _ = unknown.get_or_insert(setback))
+        .map_err(|error| _ = unknown.get_or_insert(error))
         .ok()
 }
 
 /// Queues a row if it is its turn: whether it was, and if so, when it had been queued again before.
-async fn queue_again<P: Place, J: Job>(
-    rows: &impl Undone<P>,
+async fn queue_again<P: Backlog, J: Job>(
+    rows: &impl Backlogs<P>,
     place: P,
-    row: &sweep::Undone<P::Id>,
+    row: &sweep::BacklogItem<P::Id>,
     queue: &impl Queue<J>,
     job: &J,
     now: Timestamp,
-) -> Result<Taken, Setback> {
-    let turn = Turn::of(place, place.undone_since(row.since), now);
+) -> Result<Reserved, RetryableError> {
+    let turn = Due::of(place, place.overdue_since(row.since), now);
     let (failed, before) = match rows.take(place, &row.id, &turn).await {
-        Ok(Taken::NotNow) => return Ok(Taken::NotNow),
-        Ok(Taken::Now { before }) => match queue.send(job).await {
-            Ok(()) => return Ok(Taken::Now { before }),
-            Err(setback) => (setback, before),
+        Ok(Reserved::NotNow) => return Ok(Reserved::NotNow),
+        Ok(Reserved::Now { before }) => match queue.send(job).await {
+            Ok(()) => return Ok(Reserved::Now { before }),
+            Err(error) => (error, before),
         },
         // It may have been noted all the same, over what nobody has told us.
-        Err(setback) => (setback, None),
+        Err(error) => (error, None),
     };
     // In vain, it has its turn hours later.
     let _ = rows.give_back(place, &row.id, turn.now, before).await;
@@ -294,28 +301,28 @@ async fn queue_again<P: Place, J: Job>(
 }
 
 impl Part {
-    fn count<P: Place>(
+    fn count<P: Backlog>(
         &mut self,
         place: P,
-        row: &sweep::Undone<P::Id>,
-        queued: Result<Taken, Setback>,
+        row: &sweep::BacklogItem<P::Id>,
+        queued: Result<Reserved, RetryableError>,
         now: Timestamp,
     ) {
         match queued {
-            Ok(Taken::NotNow) => {}
-            Ok(Taken::Now { before }) => {
+            Ok(Reserved::NotNow) => {}
+            Ok(Reserved::Now { before }) => {
                 self.queued += 1;
                 if is_stalled(
-                    now.duration_since(place.undone_since(row.since)),
+                    now.duration_since(place.overdue_since(row.since)),
                     before.is_some(),
                 ) {
                     self.stalled += 1;
                     self.longest.get_or_insert_with(|| row.id.to_string());
                 }
             }
-            Err(setback) => {
+            Err(error) => {
                 self.failures += 1;
-                self.failed.get_or_insert(setback);
+                self.failed.get_or_insert(error);
             }
         }
     }
@@ -338,13 +345,13 @@ fn days(now: Timestamp) -> impl Iterator<Item = Date> {
         .map(move |back| today.saturating_sub(back.days()))
 }
 
-fn log(swept: &Swept, failed: Option<&Setback>, took: SignedDuration) {
+fn log(swept: &Swept, failed: Option<&RetryableError>, took: SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
     let Swept {
         stored,
         committed,
-        pending,
-        claimed,
+        unsent,
+        leased,
         due,
         longest,
         more,
@@ -358,8 +365,8 @@ fn log(swept: &Swept, failed: Option<&Setback>, took: SignedDuration) {
                 outcome = "swept",
                 stored,
                 committed,
-                pending,
-                claimed,
+                unsent,
+                leased,
                 due,
                 stalled,
                 stalled_rows = many,
@@ -369,14 +376,14 @@ fn log(swept: &Swept, failed: Option<&Setback>, took: SignedDuration) {
                 "queued again"
             );
         }
-        Some(setback) => {
-            tracing::warn!(outcome = "retry", reason = %setback, stored, committed, pending, claimed, due, stalled, stalled_rows = many, longest, more, duration_ms, "the next run tries again");
+        Some(error) => {
+            tracing::warn!(outcome = "retry", reason = %error, stored, committed, unsent, leased, due, stalled, stalled_rows = many, longest, more, duration_ms, "the next run tries again");
         }
     }
 }
 
 /// One line, whose fields are the template's gauges. A field is absent if its value is unknown.
-fn log_gauges(gauges: &Gauges, unknown: Option<&Setback>) {
+fn log_gauges(gauges: &Gauges, unknown: Option<&RetryableError>) {
     let Gauges {
         oldest_unfulfilled_seconds,
         stored,
@@ -399,8 +406,8 @@ fn log_gauges(gauges: &Gauges, unknown: Option<&Setback>) {
                 "what waits"
             );
         }
-        Some(setback) => {
-            tracing::warn!(outcome, reason = %setback, oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters, "some gauges are unknown");
+        Some(error) => {
+            tracing::warn!(outcome, reason = %error, oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters, "some gauges are unknown");
         }
     }
 }

@@ -5,10 +5,12 @@
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::{
-    ids::OwnerToken,
-    job::Job,
-    outcome::{Setback, back_off},
+    delivery::job::Job,
     ports::{Clock, Delay},
+    values::{
+        ids::OwnerToken,
+        outcome::{RetryableError, back_off},
+    },
 };
 use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
@@ -35,12 +37,16 @@ pub struct Attempt {
 /// What a function does with a job.
 pub trait Worker<J: Job>: Sync {
     /// Works on a job: `Ok` when it has come to an end, well or not; a setback when it is worth asking again.
-    fn work(&self, job: &J, attempt: &Attempt) -> impl Future<Output = Result<(), Setback>> + Send;
+    fn work(
+        &self,
+        job: &J,
+        attempt: &Attempt,
+    ) -> impl Future<Output = Result<(), RetryableError>> + Send;
     /// Keeps on record that an attempt failed, as well as it can.
     fn failed(
         &self,
         job: &J,
-        setback: &Setback,
+        error: &RetryableError,
         attempt: &Attempt,
     ) -> impl Future<Output = ()> + Send;
 }
@@ -86,7 +92,7 @@ impl Times {
 
 /// Why a record failed, and of what.
 struct Failed {
-    setback: Setback,
+    error: RetryableError,
     receives: u32,
     subject: Option<String>,
 }
@@ -153,38 +159,38 @@ async fn one<J: Job, W: Worker<J>>(
         .get("ApproximateReceiveCount")
         .and_then(|count| count.parse().ok())
         .unwrap_or(1_u32);
-    let failed = |setback| Failed {
-        setback,
+    let failed = |error| Failed {
+        error,
         receives,
         subject: None,
     };
     let job: J =
         serde_json::from_str(record.body.as_deref().unwrap_or_default()).map_err(|error| {
             let at = format!("line {}, column {}", error.line(), error.column());
-            failed(Setback::Fault(format!(
+            failed(RetryableError::Fault(format!(
                 "the message is not a job that this version knows ({at})"
             )))
         })?;
     let message_id = record.message_id.as_deref().unwrap_or_default();
     let owner = OwnerToken::new(format!("{request_id}.{message_id}"))
-        .map_err(|bad| failed(Setback::Fault(bad.to_string())))?;
+        .map_err(|bad| failed(RetryableError::Fault(bad.to_string())))?;
     let attempt = Attempt {
         owner,
         receives,
         ends_at: times.work,
     };
     let work = AssertUnwindSafe(worker.work(&job, &attempt)).catch_unwind();
-    let setback = match tokio::time::timeout(time_left(times.work, clock.now()), work).await {
+    let error = match tokio::time::timeout(time_left(times.work, clock.now()), work).await {
         Ok(Ok(Ok(()))) => return Ok(()),
-        Ok(Ok(Err(setback))) => setback,
-        Ok(Err(_)) => Setback::Fault("a panic; its place is in the log".to_owned()),
-        Err(_) => Setback::OutOfTime,
+        Ok(Ok(Err(error))) => error,
+        Ok(Err(_)) => RetryableError::Fault("a panic; its place is in the log".to_owned()),
+        Err(_) => RetryableError::OutOfTime,
     };
-    let noting = AssertUnwindSafe(worker.failed(&job, &setback, &attempt)).catch_unwind();
+    let noting = AssertUnwindSafe(worker.failed(&job, &error, &attempt)).catch_unwind();
     // Best effort, in the reserve: the queue's own count is what decides.
     let _ = tokio::time::timeout(times.aside(clock), noting).await;
     Err(Failed {
-        setback,
+        error,
         receives,
         subject: Some(job.subject().into_owned()),
     })
@@ -199,21 +205,21 @@ async fn leave_alone(
     within: Duration,
 ) {
     let Failed {
-        setback,
+        error,
         receives,
         subject,
     } = failed;
     let message_id = record.message_id.as_deref().unwrap_or_default();
     let subject = subject.as_deref().unwrap_or_default();
     if *receives >= rules.most_receives {
-        tracing::error!(outcome = "dead_letter", subject, message_id, receives, reason = %setback, "given up");
+        tracing::error!(outcome = "dead_letter", subject, message_id, receives, reason = %error, "given up");
         // Visible at once, so that the queue moves it on at once.
         hide(record, Duration::ZERO, delay, within).await;
         return;
     }
-    let wait = back_off(rules.retry_base, *receives, setback.retry_after());
+    let wait = back_off(rules.retry_base, *receives, error.retry_after());
     let wait_seconds = wait.as_secs();
-    tracing::warn!(outcome = "retry", subject, message_id, receives, wait_seconds, reason = %setback, "will be tried again");
+    tracing::warn!(outcome = "retry", subject, message_id, receives, wait_seconds, reason = %error, "will be tried again");
     hide(record, wait, delay, within).await;
 }
 
@@ -224,7 +230,7 @@ async fn hide(record: &SqsMessage, wait: Duration, delay: &impl Delay, within: D
     match tokio::time::timeout(within, delay.delay(handle, wait)).await {
         Ok(Ok(())) => {}
         // Then the queue's own visibility timeout is the back-off.
-        Ok(Err(setback)) => tracing::warn!(reason = %setback, "the back-off could not be set"),
+        Ok(Err(error)) => tracing::warn!(reason = %error, "the back-off could not be set"),
         Err(_) => tracing::warn!(
             reason = "no answer in time",
             "the back-off could not be set"

@@ -6,18 +6,18 @@
 //! application to read.
 
 use crate::{
-    failure::setback,
+    failure::classified,
     row::{self, Attributes, Key, attributes, text},
 };
 use aws_sdk_dynamodb::{Client, types::Put};
 use domain::{
-    contact::Contact,
-    entitlement::Entitlement,
-    ids::{CustomerId, ProductId, SubscriptionId},
-    ledger::{Rows, Wanted},
-    outcome::Setback,
+    access::{contact::Contact, entitlement::Entitlement, subscription::Subscription},
+    fulfillment::read_set::{ReadSet, Snapshot},
     ports,
-    subscription::Subscription,
+    values::{
+        ids::{CustomerId, ProductId, SubscriptionId},
+        outcome::RetryableError,
+    },
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
@@ -45,7 +45,7 @@ impl Entitlements {
         }
     }
 
-    async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, Setback> {
+    async fn get<T: DeserializeOwned>(&self, key: Key) -> Result<Option<T>, RetryableError> {
         let found = self
             .client
             .get_item()
@@ -54,7 +54,7 @@ impl Entitlements {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| setback(SERVICE, &error))?;
+            .map_err(|error| classified(SERVICE, &error))?;
         found
             .item
             .map(|item| row::from_item(TABLE, item))
@@ -67,11 +67,11 @@ impl ports::Entitlements for Entitlements {
         &self,
         customer_id: &CustomerId,
         id: &SubscriptionId,
-    ) -> Result<Option<Subscription>, Setback> {
+    ) -> Result<Option<Subscription>, RetryableError> {
         self.get(subscription_key(customer_id, id)).await
     }
 
-    async fn customer_of(&self, id: &SubscriptionId) -> Result<Option<CustomerId>, Setback> {
+    async fn customer_of(&self, id: &SubscriptionId) -> Result<Option<CustomerId>, RetryableError> {
         let found = self
             .client
             .query()
@@ -83,7 +83,7 @@ impl ports::Entitlements for Entitlements {
             .limit(1)
             .send()
             .await
-            .map_err(|error| setback(SERVICE, &error))?;
+            .map_err(|error| classified(SERVICE, &error))?;
         let first = found.items.and_then(|items| items.into_iter().next());
         let owner = first
             .map(|item| row::from_item::<Owner>(TABLE, item))
@@ -91,7 +91,7 @@ impl ports::Entitlements for Entitlements {
         Ok(owner.map(|owner| owner.customer_id))
     }
 
-    async fn contact(&self, customer_id: &CustomerId) -> Result<Option<Contact>, Setback> {
+    async fn contact(&self, customer_id: &CustomerId) -> Result<Option<Contact>, RetryableError> {
         self.get(contact_key(customer_id)).await
     }
 }
@@ -119,16 +119,16 @@ fn contact_key(customer_id: &CustomerId) -> Key {
 }
 
 /// The keys to read.
-pub(crate) fn keys(wanted: &Wanted) -> Vec<Key> {
-    let subscription = wanted
+pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
+    let subscription = read_set
         .subscription
         .iter()
         .map(|(customer, id)| subscription_key(customer, id));
-    let products = wanted
+    let products = read_set
         .entitlements
         .iter()
         .map(|(customer, id)| product_key(customer, id));
-    let contact = wanted.contact.iter().map(contact_key);
+    let contact = read_set.contact.iter().map(contact_key);
     subscription.chain(products).chain(contact).collect()
 }
 
@@ -140,10 +140,10 @@ struct Kind {
 
 /// Puts what was read by [`keys`] among the rows; entitlements in the order in which they were wanted.
 pub(crate) fn found(
-    wanted: &Wanted,
+    read_set: &ReadSet,
     items: Vec<Attributes>,
-    rows: &mut Rows,
-) -> Result<(), Setback> {
+    rows: &mut Snapshot,
+) -> Result<(), RetryableError> {
     for item in items {
         let Kind { entry } = row::from_item(TABLE, item.clone())?;
         if entry == CONTACT {
@@ -158,13 +158,16 @@ pub(crate) fn found(
         let is_row = |(customer, product): &(CustomerId, ProductId)| {
             *customer == row.customer_id && *product == row.product_id
         };
-        wanted.entitlements.iter().position(is_row)
+        read_set.entitlements.iter().position(is_row)
     });
     Ok(())
 }
 
 /// The part of a transaction that writes a subscription.
-pub(crate) fn put_subscription(table: &str, subscription: &Subscription) -> Result<Put, Setback> {
+pub(crate) fn put_subscription(
+    table: &str,
+    subscription: &Subscription,
+) -> Result<Put, RetryableError> {
     let key = subscription_key(&subscription.customer_id, &subscription.subscription_id);
     row::versioned(
         table,
@@ -175,7 +178,7 @@ pub(crate) fn put_subscription(table: &str, subscription: &Subscription) -> Resu
 }
 
 /// The part of a transaction that writes a customer's access to a product.
-pub(crate) fn put(table: &str, entitlement: &Entitlement) -> Result<Put, Setback> {
+pub(crate) fn put(table: &str, entitlement: &Entitlement) -> Result<Put, RetryableError> {
     let key = product_key(&entitlement.customer_id, &entitlement.product_id);
     row::versioned(
         table,
@@ -186,7 +189,7 @@ pub(crate) fn put(table: &str, entitlement: &Entitlement) -> Result<Put, Setback
 }
 
 /// The part of a transaction that writes how to write to a customer.
-pub(crate) fn put_contact(table: &str, contact: &Contact) -> Result<Put, Setback> {
+pub(crate) fn put_contact(table: &str, contact: &Contact) -> Result<Put, RetryableError> {
     row::versioned(
         table,
         contact_key(&contact.customer_id),

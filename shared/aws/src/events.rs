@@ -2,7 +2,7 @@
 //! (TTL) only on what is, so that undone work is never forgotten.
 
 use crate::{
-    failure::{setback, unbuildable},
+    failure::{classified, unbuildable},
     guard::{guarded, put_first},
     row::{self, Attributes, Key, attributes, number, text},
 };
@@ -11,14 +11,16 @@ use aws_sdk_dynamodb::{
     operation::query::builders::QueryFluentBuilder,
     types::{AttributeValue, ConditionCheck, Update},
 };
+use domain::delivery::reference_state;
 use domain::{
-    class::Class,
-    delivery::Provider,
-    event::{EventState, StoredEvent},
-    ids::{DeliveryId, EventId, ReceiptId, Subject},
-    outcome::Setback,
+    delivery::stored_event::{EventState, StoredEvent},
     ports::{self, Changed, Found, Recorded, Reopening, Search, Settlement},
-    reconcile,
+    values::{
+        class::Class,
+        ids::{DeliveryId, EventId, ReceiptId, ReferenceState},
+        outcome::RetryableError,
+        provider::Provider,
+    },
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -47,7 +49,7 @@ struct Item {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     event_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    subject: Option<Subject>,
+    subject: Option<ReferenceState>,
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -75,7 +77,7 @@ struct Item {
     receipt_id: Option<ReceiptId>,
     /// Present until nobody has anything left to do, and on what was dropped: the sparse index's key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pending: Option<String>,
+    open: Option<String>,
     /// Unix seconds, as TTL wants them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
@@ -100,7 +102,7 @@ impl Item {
             note: event.note.clone(),
             receipt_ids: event.receipt_ids.clone(),
             receipt_id: None,
-            pending: event.state.is_listed().then(|| event.state.to_string()),
+            open: event.state.is_open().then(|| event.state.to_string()),
             expires_at: event
                 .state
                 .may_expire()
@@ -143,7 +145,7 @@ fn key(id: &EventId) -> Key {
 }
 
 /// The event of an item.
-pub(crate) fn read(item: Attributes) -> Result<StoredEvent, Setback> {
+pub(crate) fn read(item: Attributes) -> Result<StoredEvent, RetryableError> {
     row::from_item(TABLE, item).map(Item::into_event)
 }
 
@@ -152,17 +154,17 @@ pub(crate) fn committed(
     table: &str,
     id: &EventId,
     receipt_ids: &[ReceiptId],
-) -> Result<Update, Setback> {
+) -> Result<Update, RetryableError> {
     let receipts = receipt_ids.iter().map(|id| text(id.as_str())).collect();
     Update::builder()
         .table_name(table)
         .set_key(Some(attributes(key(id))))
         .update_expression(
-            "SET #state = :committed, #pending = :committed, receipt_ids = :receipts REMOVE #reason, #class",
+            "SET #state = :committed, #open = :committed, receipt_ids = :receipts REMOVE #reason, #class",
         )
         .condition_expression("#state = :stored")
         .expression_attribute_names("#state", "state")
-        .expression_attribute_names("#pending", "pending")
+        .expression_attribute_names("#open", "open")
         .expression_attribute_names("#reason", "reason")
         .expression_attribute_names("#class", "class")
         .expression_attribute_values(":committed", text(EventState::Committed.to_string()))
@@ -173,7 +175,7 @@ pub(crate) fn committed(
 }
 
 /// The part of a transaction that leaves an event as it is: the effects, while it is stored.
-pub(crate) fn still_stored(table: &str, id: &EventId) -> Result<ConditionCheck, Setback> {
+pub(crate) fn still_stored(table: &str, id: &EventId) -> Result<ConditionCheck, RetryableError> {
     ConditionCheck::builder()
         .table_name(table)
         .set_key(Some(attributes(key(id))))
@@ -197,7 +199,7 @@ impl Events {
 }
 
 impl ports::Events for Events {
-    async fn record(&self, event: &StoredEvent) -> Result<Recorded, Setback> {
+    async fn record(&self, event: &StoredEvent) -> Result<Recorded, RetryableError> {
         let item = row::item(TABLE, &Item::of(event, self.retention))?;
         let put = self
             .client
@@ -213,7 +215,7 @@ impl ports::Events for Events {
         })
     }
 
-    async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, Setback> {
+    async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, RetryableError> {
         let found = self
             .client
             .get_item()
@@ -222,7 +224,7 @@ impl ports::Events for Events {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| setback(SERVICE, &error))?;
+            .map_err(|error| classified(SERVICE, &error))?;
         found.item.map(read).transpose()
     }
 
@@ -231,21 +233,21 @@ impl ports::Events for Events {
         id: &EventId,
         settlement: &Settlement,
         now: Timestamp,
-    ) -> Result<Changed, Setback> {
+    ) -> Result<Changed, RetryableError> {
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(attributes(key(id))))
             .expression_attribute_names("#state", "state")
-            .expression_attribute_names("#pending", "pending")
+            .expression_attribute_names("#open", "open")
             .expression_attribute_names("#reason", "reason")
             .expression_attribute_names("#class", "class")
             .expression_attribute_values(":stored", text(EventState::Stored.to_string()));
         let update = match settlement {
             Settlement::Processed => update
                 .update_expression(
-                    "SET #state = :processed, expires_at = :expiry REMOVE #pending, #reason, #class",
+                    "SET #state = :processed, expires_at = :expiry REMOVE #open, #reason, #class",
                 )
                 .condition_expression("#state IN (:stored, :committed)")
                 .expression_attribute_values(":processed", text(EventState::Processed.to_string()))
@@ -253,7 +255,7 @@ impl ports::Events for Events {
                 .expression_attribute_values(":expiry", number(expiry(now, self.retention))),
             Settlement::Parked { class, reason } => update
                 .update_expression(
-                    "SET #state = :parked, #pending = :parked, #reason = :reason, #class = :class",
+                    "SET #state = :parked, #open = :parked, #reason = :reason, #class = :class",
                 )
                 .condition_expression("#state = :stored")
                 .expression_attribute_values(":parked", text(EventState::Parked.to_string()))
@@ -263,7 +265,12 @@ impl ports::Events for Events {
         guarded(update).await
     }
 
-    async fn note_failure(&self, id: &EventId, class: Class, reason: &str) -> Result<(), Setback> {
+    async fn note_failure(
+        &self,
+        id: &EventId,
+        class: Class,
+        reason: &str,
+    ) -> Result<(), RetryableError> {
         let update = self
             .client
             .update_item()
@@ -296,7 +303,7 @@ struct Indexed {
 #[derive(Deserialize)]
 struct Told {
     #[serde(default)]
-    subject: Option<Subject>,
+    subject: Option<ReferenceState>,
 }
 
 /// The index's attributes that tell a sale and its age.
@@ -305,7 +312,7 @@ struct Sale {
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     received_at: Timestamp,
     #[serde(default)]
-    subject: Option<Subject>,
+    subject: Option<ReferenceState>,
 }
 
 impl Events {
@@ -314,9 +321,9 @@ impl Events {
         self.client
             .query()
             .table_name(&self.table)
-            .index_name("pending")
-            .key_condition_expression("#pending = :state")
-            .expression_attribute_names("#pending", "pending")
+            .index_name("open")
+            .key_condition_expression("#open = :state")
+            .expression_attribute_names("#open", "open")
             .expression_attribute_values(":state", text(state.to_string()))
     }
 
@@ -325,25 +332,25 @@ impl Events {
         &self,
         state: EventState,
         most: usize,
-    ) -> Result<Vec<Row>, Setback> {
+    ) -> Result<Vec<Row>, RetryableError> {
         let mut items = self.query(state).into_paginator().items().send();
         let mut rows = Vec::new();
         while rows.len() < most
             && let Some(item) = items.next().await
         {
-            let item = item.map_err(|error| setback(SERVICE, &error))?;
+            let item = item.map_err(|error| classified(SERVICE, &error))?;
             rows.push(row::from_item(TABLE, item)?);
         }
         Ok(rows)
     }
 }
 
-impl ports::Subjects for Events {
+impl ports::ReferenceStates for Events {
     async fn subjects(
         &self,
         state: EventState,
         most: usize,
-    ) -> Result<Vec<Option<Subject>>, Setback> {
+    ) -> Result<Vec<Option<ReferenceState>>, RetryableError> {
         let indexed: Vec<Told> = self.indexed(state, most).await?;
         Ok(indexed.into_iter().map(|row| row.subject).collect())
     }
@@ -354,18 +361,18 @@ impl ports::Sales for Events {
         &self,
         state: EventState,
         most: usize,
-    ) -> Result<Option<Timestamp>, Setback> {
+    ) -> Result<Option<Timestamp>, RetryableError> {
         let mut items = self.query(state).into_paginator().items().send();
         for _ in 0..most {
             let Some(item) = items.next().await else {
                 break;
             };
-            let item = item.map_err(|error| setback(SERVICE, &error))?;
+            let item = item.map_err(|error| classified(SERVICE, &error))?;
             let Sale {
                 received_at,
                 subject,
             } = row::from_item(TABLE, item)?;
-            if subject.as_ref().is_some_and(reconcile::is_sale) {
+            if subject.as_ref().is_some_and(reference_state::is_sale) {
                 return Ok(Some(received_at));
             }
         }
@@ -373,8 +380,8 @@ impl ports::Sales for Events {
     }
 }
 
-impl ports::EventDesk for Events {
-    async fn reopen(&self, reopening: &Reopening) -> Result<Changed, Setback> {
+impl ports::EventAdmin for Events {
+    async fn reopen(&self, reopening: &Reopening) -> Result<Changed, RetryableError> {
         let Reopening {
             event_id,
             from,
@@ -383,7 +390,7 @@ impl ports::EventDesk for Events {
             note,
         } = reopening;
         let mut set =
-            "SET #state = :stored, #pending = :stored, attempts = :none, note = :note".to_owned();
+            "SET #state = :stored, #open = :stored, attempts = :none, note = :note".to_owned();
         let mut update = self
             .client
             .update_item()
@@ -391,7 +398,7 @@ impl ports::EventDesk for Events {
             .set_key(Some(attributes(key(event_id))))
             .condition_expression("#state = :from")
             .expression_attribute_names("#state", "state")
-            .expression_attribute_names("#pending", "pending")
+            .expression_attribute_names("#open", "open")
             .expression_attribute_values(":from", text(from.to_string()))
             .expression_attribute_values(":stored", text(EventState::Stored.to_string()))
             .expression_attribute_values(":none", number(0))
@@ -414,18 +421,18 @@ impl ports::EventDesk for Events {
         from: EventState,
         note: &str,
         now: Timestamp,
-    ) -> Result<Changed, Setback> {
+    ) -> Result<Changed, RetryableError> {
         let update = self
             .client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(attributes(key(id))))
             .update_expression(
-                "SET #state = :dropped, #pending = :dropped, note = :note, expires_at = :expiry",
+                "SET #state = :dropped, #open = :dropped, note = :note, expires_at = :expiry",
             )
             .condition_expression("#state = :from")
             .expression_attribute_names("#state", "state")
-            .expression_attribute_names("#pending", "pending")
+            .expression_attribute_names("#open", "open")
             .expression_attribute_values(":from", text(from.to_string()))
             .expression_attribute_values(":dropped", text(EventState::Dropped.to_string()))
             .expression_attribute_values(":note", text(note))
@@ -433,12 +440,20 @@ impl ports::EventDesk for Events {
         guarded(update).await
     }
 
-    async fn waiting(&self, state: EventState, most: usize) -> Result<Vec<EventId>, Setback> {
+    async fn waiting(
+        &self,
+        state: EventState,
+        most: usize,
+    ) -> Result<Vec<EventId>, RetryableError> {
         let indexed: Vec<Indexed> = self.indexed(state, most).await?;
         Ok(indexed.into_iter().map(|row| row.event_id).collect())
     }
 
-    async fn search(&self, search: &Search, after: Option<&EventId>) -> Result<Found, Setback> {
+    async fn search(
+        &self,
+        search: &Search,
+        after: Option<&EventId>,
+    ) -> Result<Found, RetryableError> {
         let Search {
             event_type,
             since,
@@ -462,7 +477,7 @@ impl ports::EventDesk for Events {
         let found = scan
             .send()
             .await
-            .map_err(|error| setback(SERVICE, &error))?;
+            .map_err(|error| classified(SERVICE, &error))?;
         let next = found
             .last_evaluated_key
             .map(|key| row::from_item::<Indexed>(TABLE, key))

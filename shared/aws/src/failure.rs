@@ -3,7 +3,7 @@
 
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
-use domain::outcome::Setback;
+use domain::values::outcome::RetryableError;
 use std::time::Duration;
 
 /// Codes by which an AWS service says that credentials, permissions or the named thing are wrong: waiting
@@ -26,11 +26,11 @@ const SET_UP: [&str; 12] = [
 /// The setback behind an SDK error that is not an answer.
 ///
 /// The text holds the service's error code, never its message: a message can quote what was stored.
-pub fn setback<E: ProvideErrorMetadata>(
+pub fn classified<E: ProvideErrorMetadata>(
     service: &'static str,
     error: &SdkError<E, HttpResponse>,
-) -> Setback {
-    let away = |cause: &str| Setback::Away {
+) -> RetryableError {
+    let away = |cause: &str| RetryableError::Away {
         service,
         cause: cause.to_owned(),
         retry_after: None,
@@ -39,7 +39,7 @@ pub fn setback<E: ProvideErrorMetadata>(
         SdkError::ServiceError(service_error) => {
             let code = service_error.err().code().unwrap_or("no error code");
             if SET_UP.contains(&code) {
-                Setback::SetUp {
+                RetryableError::SetUp {
                     service,
                     cause: code.to_owned(),
                 }
@@ -51,7 +51,7 @@ pub fn setback<E: ProvideErrorMetadata>(
         SdkError::DispatchFailure(failure) if failure.is_timeout() => away("no answer in time"),
         SdkError::DispatchFailure(_) => away("no connection"),
         SdkError::ResponseError(_) => away("an answer that is not understood"),
-        SdkError::ConstructionFailure(_) => Setback::SetUp {
+        SdkError::ConstructionFailure(_) => RetryableError::SetUp {
             service,
             cause: "the request could not be built (credentials or region)".to_owned(),
         },
@@ -96,6 +96,6 @@ fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bo
 }
 
 /// A request that lacks what it must have: a fault of ours, for a developer.
-pub(crate) fn unbuildable(error: &BuildError) -> Setback {
-    Setback::Fault(format!("a request could not be built: {error}"))
+pub(crate) fn unbuildable(error: &BuildError) -> RetryableError {
+    RetryableError::Fault(format!("a request could not be built: {error}"))
 }

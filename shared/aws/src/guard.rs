@@ -1,7 +1,7 @@
 //! One row changed under a condition.
 
 use crate::{
-    failure::{past_conflicts, setback},
+    failure::{classified, past_conflicts},
     row,
 };
 use aws_sdk_dynamodb::{
@@ -12,11 +12,11 @@ use aws_sdk_dynamodb::{
     },
     types::ReturnValuesOnConditionCheckFailure,
 };
-use domain::{outcome::Setback, ports::Changed};
+use domain::{ports::Changed, values::outcome::RetryableError};
 use serde::de::DeserializeOwned;
 
 /// Sends an update; a condition that fails is an answer, and a conflict with a transaction is tried again.
-pub(crate) async fn guarded(update: UpdateItemFluentBuilder) -> Result<Changed, Setback> {
+pub(crate) async fn guarded(update: UpdateItemFluentBuilder) -> Result<Changed, RetryableError> {
     match past_conflicts(|| update.clone().send()).await {
         Ok(_) => Ok(Changed::Now),
         Err(SdkError::ServiceError(refusal))
@@ -24,7 +24,7 @@ pub(crate) async fn guarded(update: UpdateItemFluentBuilder) -> Result<Changed, 
         {
             Ok(Changed::Raced)
         }
-        Err(error) => Err(setback("DynamoDB", &error)),
+        Err(error) => Err(classified("DynamoDB", &error)),
     }
 }
 
@@ -32,7 +32,7 @@ pub(crate) async fn guarded(update: UpdateItemFluentBuilder) -> Result<Changed, 
 pub(crate) async fn put_first<T: DeserializeOwned>(
     table: &'static str,
     put: PutItemFluentBuilder,
-) -> Result<Option<T>, Setback> {
+) -> Result<Option<T>, RetryableError> {
     // A refusal brings the item along, so that finding one costs no second read.
     let put =
         put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
@@ -42,12 +42,12 @@ pub(crate) async fn put_first<T: DeserializeOwned>(
             if refusal.err().is_conditional_check_failed_exception() =>
         {
             let PutItemError::ConditionalCheckFailedException(refusal) = refusal.into_err() else {
-                return Err(Setback::Fault(
+                return Err(RetryableError::Fault(
                     "a refused condition without its type".to_owned(),
                 ));
             };
             row::from_item(table, refusal.item.unwrap_or_default()).map(Some)
         }
-        Err(error) => Err(setback("DynamoDB", &error)),
+        Err(error) => Err(classified("DynamoDB", &error)),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     entitlements, events,
-    failure::{MOST_TRIES, jitter, setback, unbuildable},
+    failure::{MOST_TRIES, classified, jitter, unbuildable},
     links, orders, receipts,
     row::{Attributes, Key, attributes},
     stock,
@@ -14,9 +14,12 @@ use aws_sdk_dynamodb::{
     types::{KeysAndAttributes, TransactWriteItem},
 };
 use domain::{
-    ledger::{Commit, Rows, Wanted},
-    outcome::Setback,
+    fulfillment::{
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
+    },
     ports::{self, Committed},
+    values::outcome::RetryableError,
 };
 use std::collections::{BTreeSet, HashMap};
 
@@ -108,7 +111,7 @@ impl Ledger {
     }
 
     /// The keys to read, each once: DynamoDB refuses a request that names one twice.
-    fn keys(&self, wanted: &Wanted) -> Vec<(&str, Key)> {
+    fn keys(&self, read_set: &ReadSet) -> Vec<(&str, Key)> {
         let Tables {
             orders,
             links,
@@ -117,10 +120,10 @@ impl Ledger {
             ..
         } = &self.tables;
         let of = |table, keys: Vec<Key>| keys.into_iter().map(move |key| (table, key));
-        let keys: BTreeSet<(&str, Key)> = of(orders.as_str(), orders::keys(wanted))
-            .chain(of(links, links::keys(wanted)))
-            .chain(of(stock, stock::keys(wanted)))
-            .chain(of(entitlements, entitlements::keys(wanted)))
+        let keys: BTreeSet<(&str, Key)> = of(orders.as_str(), orders::keys(read_set))
+            .chain(of(links, links::keys(read_set)))
+            .chain(of(stock, stock::keys(read_set)))
+            .chain(of(entitlements, entitlements::keys(read_set)))
             .collect();
         keys.into_iter().collect()
     }
@@ -129,7 +132,7 @@ impl Ledger {
     async fn batch_get(
         &self,
         keys: Vec<(&str, Key)>,
-    ) -> Result<HashMap<String, Vec<Attributes>>, Setback> {
+    ) -> Result<HashMap<String, Vec<Attributes>>, RetryableError> {
         let mut found: HashMap<String, Vec<Attributes>> = HashMap::new();
         for keys in keys.chunks(MOST_KEYS) {
             let mut left: HashMap<String, Vec<Attributes>> = HashMap::new();
@@ -146,7 +149,7 @@ impl Ledger {
                 n += 1;
                 if n > MOST_TRIES {
                     let cause = "keys left unread".to_owned();
-                    return Err(Setback::Away {
+                    return Err(RetryableError::Away {
                         service: SERVICE,
                         cause,
                         retry_after: None,
@@ -161,14 +164,14 @@ impl Ledger {
                         .map(|request| (table, request))
                         .map_err(|error| unbuildable(&error))
                 });
-                let requests = requests.collect::<Result<_, Setback>>()?;
+                let requests = requests.collect::<Result<_, RetryableError>>()?;
                 let answer = self
                     .client
                     .batch_get_item()
                     .set_request_items(Some(requests))
                     .send()
                     .await;
-                let answer = answer.map_err(|error| setback(SERVICE, &error))?;
+                let answer = answer.map_err(|error| classified(SERVICE, &error))?;
                 for (table, items) in answer.responses.into_iter().flatten() {
                     found.entry(table).or_default().extend(items);
                 }
@@ -180,7 +183,7 @@ impl Ledger {
     }
 
     /// What a commit writes beside stock.
-    fn rows(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>, Setback> {
+    fn rows(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>, RetryableError> {
         let Commit {
             event_id,
             order,
@@ -223,7 +226,7 @@ impl Ledger {
                     .map(|row| receipts::put(&tables.receipts, row)),
             );
         let puts = puts.map(|put| Ok(TransactWriteItem::builder().put(put?).build()));
-        let mut rows = puts.collect::<Result<Vec<_>, Setback>>()?;
+        let mut rows = puts.collect::<Result<Vec<_>, RetryableError>>()?;
         rows.push(if commit.ends {
             let event = events::committed(&tables.events, event_id, &commit.receipt_ids())?;
             TransactWriteItem::builder().update(event).build()
@@ -234,20 +237,20 @@ impl Ledger {
     }
 
     /// That the event stands where it stood when the decision was taken.
-    fn still_stored(&self, commit: &Commit) -> Result<TransactWriteItem, Setback> {
+    fn still_stored(&self, commit: &Commit) -> Result<TransactWriteItem, RetryableError> {
         let check = events::still_stored(&self.tables.events, &commit.event_id)?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
     /// What a commit moves. A sale takes out and a refund puts back, so no counter is moved twice in one commit, which
     /// DynamoDB would refuse.
-    fn moves(&self, commit: &Commit) -> Result<Vec<Move>, Setback> {
+    fn moves(&self, commit: &Commit) -> Result<Vec<Move>, RetryableError> {
         debug_assert!(
-            commit.takes.is_empty() || commit.returns.is_empty(),
+            commit.deductions.is_empty() || commit.returns.is_empty(),
             "either a sale or a refund"
         );
         let action = TransactWriteItem::builder;
-        let takes = commit.takes.iter().map(|take| {
+        let deductions = commit.deductions.iter().map(|take| {
             let (movement, counter) = stock::take(&self.tables.stock, take)?;
             Ok([
                 action().put(movement).build(),
@@ -261,10 +264,10 @@ impl Ledger {
                 action().update(counter).build(),
             ])
         });
-        takes.chain(returns).collect()
+        deductions.chain(returns).collect()
     }
 
-    async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Committed, Setback> {
+    async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Committed, RetryableError> {
         for n in 0..MOST_TRIES {
             if n > 0 {
                 jitter(n).await;
@@ -279,7 +282,7 @@ impl Ledger {
                 return Ok(Committed::Now);
             };
             let SdkError::ServiceError(refusal) = &error else {
-                return Err(setback(SERVICE, &error));
+                return Err(classified(SERVICE, &error));
             };
             match refusal.err() {
                 TransactWriteItemsError::TransactionCanceledException(cancelled) => {
@@ -292,7 +295,7 @@ impl Ledger {
                         Verdict::Raced => return Ok(Committed::Raced),
                         Verdict::Again => {}
                         Verdict::Broken(code) => {
-                            return Err(Setback::SetUp {
+                            return Err(RetryableError::SetUp {
                                 service: SERVICE,
                                 cause: code,
                             });
@@ -300,10 +303,10 @@ impl Ledger {
                     }
                 }
                 TransactWriteItemsError::TransactionInProgressException(_) => {}
-                _ => return Err(setback(SERVICE, &error)),
+                _ => return Err(classified(SERVICE, &error)),
             }
         }
-        Err(Setback::Raced {
+        Err(RetryableError::Raced {
             what: "the transaction",
             tries: MOST_TRIES,
         })
@@ -311,21 +314,21 @@ impl Ledger {
 }
 
 impl ports::Ledger for Ledger {
-    async fn read(&self, wanted: &Wanted) -> Result<Rows, Setback> {
-        let mut found = self.batch_get(self.keys(wanted)).await?;
+    async fn read(&self, read_set: &ReadSet) -> Result<Snapshot, RetryableError> {
+        let mut found = self.batch_get(self.keys(read_set)).await?;
         let mut of = |table: &str| found.remove(table).unwrap_or_default();
-        let mut rows = Rows::default();
+        let mut rows = Snapshot::default();
         orders::found(of(&self.tables.orders), &mut rows)?;
         links::found(of(&self.tables.links), &mut rows)?;
-        stock::found(wanted, of(&self.tables.stock), &mut rows)?;
-        entitlements::found(wanted, of(&self.tables.entitlements), &mut rows)?;
+        stock::found(read_set, of(&self.tables.stock), &mut rows)?;
+        entitlements::found(read_set, of(&self.tables.entitlements), &mut rows)?;
         Ok(rows)
     }
 
-    async fn commit(&self, commit: &Commit) -> Result<Committed, Setback> {
+    async fn commit(&self, commit: &Commit) -> Result<Committed, RetryableError> {
         let rows = self.rows(commit)?;
         if rows.len() > MOST_ACTIONS {
-            return Err(Setback::Fault(format!(
+            return Err(RetryableError::Fault(format!(
                 "{} rows do not fit into one transaction",
                 rows.len()
             )));

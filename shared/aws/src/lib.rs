@@ -1,15 +1,14 @@
 //! How it happens: the ports on DynamoDB, SQS, SES and Secrets Manager.
 //!
 //! A table's keys and conditions live in its own file ([`events`], [`orders`], [`links`], `stock`, [`entitlements`],
-//! [`receipts`]) and nowhere else, but for what is left undone in them (`undone`); [`ledger`] reads them together and ties them into one transaction. SDK errors are sorted once, in [`failure`].
+//! [`receipts`]) and nowhere else, but for what is left undone in them (`overdue`); [`ledger`] reads them together and ties them into one transaction. SDK errors are sorted once, in [`failure`].
 
+mod backlog;
 pub mod batch;
 pub mod client;
 pub mod entitlements;
 pub mod events;
 pub mod failure;
-#[cfg(test)]
-mod frozen;
 mod guard;
 pub mod ledger;
 pub mod links;
@@ -22,7 +21,6 @@ mod row;
 pub mod secrets;
 pub mod settings;
 mod stock;
-mod undone;
 
 use domain::ports::Clock;
 use jiff::Timestamp;

@@ -3,7 +3,7 @@
 //! `address#<hash of the address>`. The mode that the stack began in lies under `stack#mode`.
 
 use crate::{
-    failure::{setback, unbuildable},
+    failure::{classified, unbuildable},
     guard::{guarded, put_first},
     row::{self, Attributes, Key, attributes, number, text},
 };
@@ -12,13 +12,15 @@ use aws_sdk_dynamodb::{
     types::{KeysAndAttributes, Put},
 };
 use domain::{
-    ids::PaymentIntentId,
-    ledger::{Reference, Rows, Wanted},
-    mode::{Mode, OtherMode},
-    outcome::Setback,
-    payment::Link,
+    fulfillment::read_set::{ReadSet, Snapshot},
     ports::{self, Changed},
-    receipt::feedback::{AddressHash, Mark},
+    receipt::feedback::{AddressHash, Suppression},
+    sale::{merchant_reference::MerchantReference, payment::Link},
+    values::{
+        ids::PaymentIntentId,
+        mode::{Mode, OtherMode},
+        outcome::RetryableError,
+    },
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -53,7 +55,7 @@ impl Marks {
         address: &AddressHash,
         what: &str,
         at: Timestamp,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), RetryableError> {
         let update = self
             .client
             .update_item()
@@ -71,8 +73,11 @@ impl Marks {
     }
 }
 
-impl ports::Marks for Marks {
-    async fn address_mark(&self, address: &AddressHash) -> Result<Option<Mark>, Setback> {
+impl ports::Suppressions for Marks {
+    async fn suppression(
+        &self,
+        address: &AddressHash,
+    ) -> Result<Option<Suppression>, RetryableError> {
         let found = self
             .client
             .get_item()
@@ -81,14 +86,14 @@ impl ports::Marks for Marks {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| setback(SERVICE, &error))?;
+            .map_err(|error| classified(SERVICE, &error))?;
         found
             .item
             .map(|item| row::from_item(TABLE, item))
             .transpose()
     }
 
-    async fn set_mark(&self, mark: &Mark) -> Result<(), Setback> {
+    async fn suppress(&self, mark: &Suppression) -> Result<(), RetryableError> {
         for (what, at) in [
             ("bounced_at", mark.bounced_at),
             ("complained_at", mark.complained_at),
@@ -117,7 +122,7 @@ pub enum NoStart {
     OtherMode(#[from] OtherMode),
     /// The first mode is not known.
     #[error(transparent)]
-    Setback(#[from] Setback),
+    Unavailable(#[from] RetryableError),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -151,7 +156,7 @@ impl FirstMode {
 
 impl ports::FirstMode for FirstMode {
     /// A batch of one: this is how the functions' roles may read the table.
-    async fn first(&self) -> Result<Option<Mode>, Setback> {
+    async fn first(&self) -> Result<Option<Mode>, RetryableError> {
         let key = KeysAndAttributes::builder()
             .keys(attributes(mode_key()))
             .consistent_read(true)
@@ -163,13 +168,13 @@ impl ports::FirstMode for FirstMode {
             .request_items(&self.table, key)
             .send()
             .await;
-        let answer = answer.map_err(|error| setback(SERVICE, &error))?;
+        let answer = answer.map_err(|error| classified(SERVICE, &error))?;
         if answer
             .unprocessed_keys
             .is_some_and(|unread| !unread.is_empty())
         {
             let cause = "keys left unread".to_owned();
-            return Err(Setback::Away {
+            return Err(RetryableError::Away {
                 service: SERVICE,
                 cause,
                 retry_after: None,
@@ -187,7 +192,7 @@ impl ports::FirstMode for FirstMode {
             .map(|row| row.mode))
     }
 
-    async fn begin(&self, mode: Mode) -> Result<Mode, Setback> {
+    async fn begin(&self, mode: Mode) -> Result<Mode, RetryableError> {
         let mut item = row::item(TABLE, &ModeRow { mode })?;
         item.extend(attributes(mode_key()));
         let put = self
@@ -218,12 +223,12 @@ fn reference_key(reference: &str) -> Key {
 }
 
 /// The keys to read.
-pub(crate) fn keys(wanted: &Wanted) -> Vec<Key> {
-    let references = wanted
+pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
+    let references = read_set
         .reference
         .iter()
         .map(|reference| reference_key(reference));
-    wanted
+    read_set
         .links
         .iter()
         .map(payment_key)
@@ -238,7 +243,7 @@ struct Kind {
 }
 
 /// Puts what was read by [`keys`] among the rows.
-pub(crate) fn found(items: Vec<Attributes>, rows: &mut Rows) -> Result<(), Setback> {
+pub(crate) fn found(items: Vec<Attributes>, rows: &mut Snapshot) -> Result<(), RetryableError> {
     for item in items {
         let Kind { link } = row::from_item(TABLE, item.clone())?;
         if link.starts_with(REFERENCE) {
@@ -252,7 +257,7 @@ pub(crate) fn found(items: Vec<Attributes>, rows: &mut Rows) -> Result<(), Setba
 }
 
 /// The part of a transaction that writes a payment's link.
-pub(crate) fn put(table: &str, link: &Link) -> Result<Put, Setback> {
+pub(crate) fn put(table: &str, link: &Link) -> Result<Put, RetryableError> {
     row::versioned(
         table,
         payment_key(&link.payment_intent_id),
@@ -262,7 +267,10 @@ pub(crate) fn put(table: &str, link: &Link) -> Result<Put, Setback> {
 }
 
 /// The part of a transaction that writes a reference.
-pub(crate) fn put_reference(table: &str, reference: &Reference) -> Result<Put, Setback> {
+pub(crate) fn put_reference(
+    table: &str,
+    reference: &MerchantReference,
+) -> Result<Put, RetryableError> {
     let key = reference_key(&reference.reference);
     row::versioned(table, key, row::item(TABLE, reference)?, reference.version)
 }

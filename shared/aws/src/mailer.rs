@@ -2,7 +2,7 @@
 
 use crate::{
     client,
-    failure::{setback, unbuildable},
+    failure::{classified, unbuildable},
 };
 use aws_sdk_ses::{
     Client,
@@ -14,14 +14,10 @@ use aws_sdk_ses::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use domain::{
-    ids::MessageId,
-    outcome::Setback,
-    ports::{self, SendError},
-    receipt::{
-        feedback::{TAG, tag_value},
-        mail::{Address, Email},
-    },
+    receipt::feedback::{TAG, tag_value},
+    values::{ids::MessageId, outcome::RetryableError},
 };
+use mail::{Address, Email, SendError};
 use mail_builder::MessageBuilder;
 use std::{error::Error, io, time::Duration};
 
@@ -125,10 +121,10 @@ fn tags(email: &Email) -> Result<Vec<MessageTag>, BuildError> {
     .collect()
 }
 
-impl ports::Mailer for Mailer {
+impl mail::Mailer for Mailer {
     async fn send(&self, email: &Email) -> Result<MessageId, SendError> {
         let mime = mime(email).map_err(|error| {
-            Setback::Fault(format!("the mail could not be built: {:?}", error.kind()))
+            RetryableError::Fault(format!("the mail could not be built: {:?}", error.kind()))
         })?;
         let message = RawMessage::builder()
             .data(Blob::new(mime))
@@ -171,7 +167,7 @@ pub enum Sorted {
 
 /// Sorts what SES or the network said: refused for good, certainly not sent, or who knows.
 fn sort(error: &SdkError<SendRawEmailError, HttpResponse>, email: &Email) -> Sorted {
-    let not_sent = || SendError::NotSent(setback(SERVICE, error));
+    let not_sent = || SendError::NotSent(classified(SERVICE, error));
     Sorted::End(match error {
         SdkError::ConstructionFailure(_) => not_sent(),
         SdkError::DispatchFailure(failure) => {
@@ -197,7 +193,7 @@ fn sort(error: &SdkError<SendRawEmailError, HttpResponse>, email: &Email) -> Sor
                     | SendRawEmailError::ConfigurationSetSendingPausedException(_)
                     | SendRawEmailError::MailFromDomainNotVerifiedException(_),
                     _,
-                ) => SendError::NotSent(Setback::SetUp {
+                ) => SendError::NotSent(RetryableError::SetUp {
                     service: SERVICE,
                     cause: code.to_owned(),
                 }),
@@ -212,7 +208,7 @@ fn sort(error: &SdkError<SendRawEmailError, HttpResponse>, email: &Email) -> Sor
                         let cause = format!(
                             "{code}: check the sender, the reply address and the configuration set"
                         );
-                        SendError::NotSent(Setback::SetUp {
+                        SendError::NotSent(RetryableError::SetUp {
                             service: SERVICE,
                             cause,
                         })

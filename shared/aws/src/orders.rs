@@ -4,7 +4,7 @@
 //! `disputed`. Both follow from the rest and are not read back.
 
 use crate::{
-    failure::setback,
+    failure::classified,
     guard::guarded,
     row::{self, Attributes, Key, attributes, number, text},
 };
@@ -13,12 +13,13 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, Put},
 };
 use domain::{
-    ids::{OrderId, ReceiptId},
-    ledger::{Rows, Wanted},
-    order::Order,
-    outcome::Setback,
+    fulfillment::read_set::{ReadSet, Snapshot},
     ports::{self, Changed},
-    receipt::feedback::Trouble,
+    sale::{delivery_failure::DeliveryFailure, order::Order},
+    values::{
+        ids::{OrderId, ReceiptId},
+        outcome::RetryableError,
+    },
 };
 
 const TABLE: &str = "Orders";
@@ -42,7 +43,7 @@ impl Orders {
 }
 
 impl ports::Orders for Orders {
-    async fn order(&self, id: &OrderId) -> Result<Option<Order>, Setback> {
+    async fn order(&self, id: &OrderId) -> Result<Option<Order>, RetryableError> {
         let found = self
             .client
             .get_item()
@@ -51,21 +52,21 @@ impl ports::Orders for Orders {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| setback("DynamoDB", &error))?;
+            .map_err(|error| classified("DynamoDB", &error))?;
         found.item.map(read).transpose()
     }
 }
 
-impl ports::MailTroubles for Orders {
-    async fn keep_trouble(
+impl ports::DeliveryFailures for Orders {
+    async fn keep_delivery_failure(
         &self,
         seen: &Order,
         id: &ReceiptId,
-        trouble: Option<Trouble>,
-    ) -> Result<Changed, Setback> {
-        let mut troubles = seen.mail_troubles.clone();
-        match trouble {
-            Some(trouble) => troubles.insert(id.clone(), trouble),
+        delivery_failure: Option<DeliveryFailure>,
+    ) -> Result<Changed, RetryableError> {
+        let mut troubles = seen.delivery_failures.clone();
+        match delivery_failure {
+            Some(delivery_failure) => troubles.insert(id.clone(), delivery_failure),
             None => troubles.remove(id),
         };
         let update = self
@@ -73,7 +74,7 @@ impl ports::MailTroubles for Orders {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(attributes(key(&seen.order_id))))
-            .update_expression("SET version = version + :one, mail_troubles = :troubles")
+            .update_expression("SET version = version + :one, delivery_failures = :troubles")
             .condition_expression("version = :seen")
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":seen", number(seen.version))
@@ -87,17 +88,17 @@ fn key(id: &OrderId) -> Key {
 }
 
 /// The order of an item.
-pub(crate) fn read(item: Attributes) -> Result<Order, Setback> {
+pub(crate) fn read(item: Attributes) -> Result<Order, RetryableError> {
     row::from_item(TABLE, item)
 }
 
 /// The keys to read.
-pub(crate) fn keys(wanted: &Wanted) -> Vec<Key> {
-    wanted.order.iter().map(key).collect()
+pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
+    read_set.order.iter().map(key).collect()
 }
 
 /// Puts what was read by [`keys`] among the rows.
-pub(crate) fn found(items: Vec<Attributes>, rows: &mut Rows) -> Result<(), Setback> {
+pub(crate) fn found(items: Vec<Attributes>, rows: &mut Snapshot) -> Result<(), RetryableError> {
     for item in items {
         rows.order = Some(read(item)?);
     }
@@ -105,7 +106,7 @@ pub(crate) fn found(items: Vec<Attributes>, rows: &mut Rows) -> Result<(), Setba
 }
 
 /// The part of a transaction that writes an order.
-pub(crate) fn put(table: &str, order: &Order) -> Result<Put, Setback> {
+pub(crate) fn put(table: &str, order: &Order) -> Result<Put, RetryableError> {
     let mut item = row::item(TABLE, order)?;
     item.insert("state".to_owned(), text(order.state().to_string()));
     item.insert(

@@ -1,11 +1,11 @@
 //! SQS: jobs out, failed messages left alone for a while, and what was given up on.
 
-use crate::failure::setback;
+use crate::failure::classified;
 use aws_sdk_sqs::{Client, error::SdkError, types::QueueAttributeName};
 use domain::{
-    job::Job,
-    outcome::Setback,
+    delivery::job::Job,
     ports::{self, DeadLetter, Delay, Queue},
+    values::outcome::RetryableError,
 };
 use std::{marker::PhantomData, time::Duration};
 
@@ -32,9 +32,10 @@ impl<J> Jobs<J> {
 }
 
 impl<J: Job> Queue<J> for Jobs<J> {
-    async fn send(&self, job: &J) -> Result<(), Setback> {
-        let body = serde_json::to_string(job)
-            .map_err(|error| Setback::Fault(format!("a job could not be written: {error}")))?;
+    async fn send(&self, job: &J) -> Result<(), RetryableError> {
+        let body = serde_json::to_string(job).map_err(|error| {
+            RetryableError::Fault(format!("a job could not be written: {error}"))
+        })?;
         let sent = self
             .client
             .send_message()
@@ -42,7 +43,7 @@ impl<J: Job> Queue<J> for Jobs<J> {
             .message_body(body)
             .send()
             .await;
-        sent.map(drop).map_err(|error| setback(SERVICE, &error))
+        sent.map(drop).map_err(|error| classified(SERVICE, &error))
     }
 }
 
@@ -65,7 +66,7 @@ impl Source {
 }
 
 impl Delay for Source {
-    async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), Setback> {
+    async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), RetryableError> {
         let changed = self
             .client
             .change_message_visibility()
@@ -74,7 +75,9 @@ impl Delay for Source {
             .visibility_timeout(seconds(by))
             .send()
             .await;
-        changed.map(drop).map_err(|error| setback(SERVICE, &error))
+        changed
+            .map(drop)
+            .map_err(|error| classified(SERVICE, &error))
     }
 }
 
@@ -110,14 +113,14 @@ const COUNTS: [QueueAttributeName; 3] = [
 ];
 
 impl ports::DeadLetters for DeadLetters {
-    async fn depth(&self) -> Result<u64, Setback> {
+    async fn depth(&self) -> Result<u64, RetryableError> {
         let asked = self.client.get_queue_attributes().queue_url(&self.url);
         let answer = asked
             .set_attribute_names(Some(COUNTS.to_vec()))
             .send()
             .await;
         let counts = answer
-            .map_err(|error| setback(SERVICE, &error))?
+            .map_err(|error| classified(SERVICE, &error))?
             .attributes
             .unwrap_or_default();
         Ok(COUNTS
@@ -126,7 +129,7 @@ impl ports::DeadLetters for DeadLetters {
             .sum())
     }
 
-    async fn receive(&self, hidden_for: Duration) -> Result<Vec<DeadLetter>, Setback> {
+    async fn receive(&self, hidden_for: Duration) -> Result<Vec<DeadLetter>, RetryableError> {
         let received = self
             .client
             .receive_message()
@@ -137,7 +140,7 @@ impl ports::DeadLetters for DeadLetters {
             .visibility_timeout(seconds(hidden_for))
             .send()
             .await
-            .map_err(|error| setback(SERVICE, &error))?;
+            .map_err(|error| classified(SERVICE, &error))?;
         let letters = received.messages.unwrap_or_default().into_iter();
         Ok(letters
             .map(|message| DeadLetter {
@@ -148,7 +151,7 @@ impl ports::DeadLetters for DeadLetters {
             .collect())
     }
 
-    async fn delete(&self, letter: &DeadLetter) -> Result<(), Setback> {
+    async fn delete(&self, letter: &DeadLetter) -> Result<(), RetryableError> {
         let delete = self.client.delete_message().queue_url(&self.url);
         match delete.receipt_handle(&letter.receipt_handle).send().await {
             Ok(_) => Ok(()),
@@ -158,7 +161,7 @@ impl ports::DeadLetters for DeadLetters {
             {
                 Ok(())
             }
-            Err(error) => Err(setback(SERVICE, &error)),
+            Err(error) => Err(classified(SERVICE, &error)),
         }
     }
 }

@@ -2,7 +2,7 @@
 //! day lies there under `due#<day>` (UTC) until somebody takes it up.
 
 use crate::{
-    failure::setback,
+    failure::classified,
     guard::guarded,
     row::{self, Attributes, Key, attributes, number, text},
 };
@@ -12,10 +12,12 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, Put},
 };
 use domain::{
-    ids::{OwnerToken, ReceiptId},
-    outcome::Setback,
     ports::{self, Changed},
-    receipt::{Receipt, Standing, State, feedback::Lesson},
+    receipt::{Receipt, ReceiptState, ReceiptStatus, feedback::ReceiptUpdate},
+    values::{
+        ids::{OwnerToken, ReceiptId},
+        outcome::RetryableError,
+    },
 };
 use jiff::{Timestamp, civil::Date, tz::Offset};
 use serde::Deserialize;
@@ -28,7 +30,7 @@ const STATE_ATTRIBUTES: [&str; 6] = [
     "state",
     "reason",
     "owner",
-    "claim_ends_at",
+    "lease_ends_at",
     "message_id",
     "sent_at",
 ];
@@ -54,12 +56,12 @@ impl Receipts {
     fn change(
         &self,
         id: &ReceiptId,
-        state: &State,
+        state: &ReceiptState,
         more: &str,
-    ) -> Result<UpdateItemFluentBuilder, Setback> {
+    ) -> Result<UpdateItemFluentBuilder, RetryableError> {
         let mut given = row::item(TABLE, state)?;
         // Whoever changes it has taken it up: from then on it is owed like any other, whenever it was due.
-        given.extend(pending(state, None));
+        given.extend(open(state, None));
         let mut update = self
             .client
             .update_item()
@@ -67,7 +69,7 @@ impl Receipts {
             .set_key(Some(attributes(key(id))))
             .expression_attribute_values(":one", number(1));
         let (mut set, mut remove) = (vec!["version = version + :one".to_owned()], Vec::new());
-        for name in STATE_ATTRIBUTES.into_iter().chain(["pending"]) {
+        for name in STATE_ATTRIBUTES.into_iter().chain(["open"]) {
             update = update.expression_attribute_names(format!("#{name}"), name);
             if let Some(value) = given.remove(name) {
                 set.push(format!("#{name} = :{name}"));
@@ -89,13 +91,13 @@ fn key(id: &ReceiptId) -> Key {
 }
 
 /// The index's key: under which name a receipt is found while a mail is owed, or a person has to look at it.
-fn pending(state: &State, due_at: Option<Timestamp>) -> Option<(String, AttributeValue)> {
+fn open(state: &ReceiptState, due_at: Option<Timestamp>) -> Option<(String, AttributeValue)> {
     let name = match (state.standing(), due_at) {
-        (Standing::Pending, Some(due_at)) => due(Offset::UTC.to_datetime(due_at).date()),
+        (ReceiptStatus::Unsent, Some(due_at)) => due(Offset::UTC.to_datetime(due_at).date()),
         (standing, _) if standing.is_waiting() => standing.to_string(),
         _ => return None,
     };
-    Some(("pending".to_owned(), text(name)))
+    Some(("open".to_owned(), text(name)))
 }
 
 /// The index's key for what is to be sent on that day.
@@ -104,14 +106,14 @@ pub(crate) fn due(day: Date) -> String {
 }
 
 /// The receipt of an item.
-pub(crate) fn read(item: Attributes) -> Result<Receipt, Setback> {
+pub(crate) fn read(item: Attributes) -> Result<Receipt, RetryableError> {
     row::from_item(TABLE, item)
 }
 
 /// The part of a transaction that writes a receipt for the first time.
-pub(crate) fn put(table: &str, receipt: &Receipt) -> Result<Put, Setback> {
+pub(crate) fn put(table: &str, receipt: &Receipt) -> Result<Put, RetryableError> {
     let mut item = row::item(TABLE, receipt)?;
-    item.extend(pending(&receipt.state, receipt.due_at));
+    item.extend(open(&receipt.state, receipt.due_at));
     row::first(table, key(&receipt.receipt_id), item)
 }
 
@@ -122,7 +124,7 @@ fn seen_version(update: UpdateItemFluentBuilder, seen: &Receipt) -> UpdateItemFl
 }
 
 impl ports::Receipts for Receipts {
-    async fn receipt(&self, id: &ReceiptId) -> Result<Option<Receipt>, Setback> {
+    async fn receipt(&self, id: &ReceiptId) -> Result<Option<Receipt>, RetryableError> {
         let found = self
             .client
             .get_item()
@@ -131,7 +133,7 @@ impl ports::Receipts for Receipts {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| setback(SERVICE, &error))?;
+            .map_err(|error| classified(SERVICE, &error))?;
         found.item.map(read).transpose()
     }
 
@@ -139,11 +141,11 @@ impl ports::Receipts for Receipts {
         &self,
         seen: &Receipt,
         owner: &OwnerToken,
-        claim_ends_at: Timestamp,
-    ) -> Result<Changed, Setback> {
-        let state = State::Claimed {
+        lease_ends_at: Timestamp,
+    ) -> Result<Changed, RetryableError> {
+        let state = ReceiptState::Leased {
             owner: owner.clone(),
-            claim_ends_at,
+            lease_ends_at,
         };
         guarded(seen_version(
             self.change(&seen.receipt_id, &state, ", attempts = attempts + :one")?,
@@ -152,9 +154,9 @@ impl ports::Receipts for Receipts {
         .await
     }
 
-    async fn hold(&self, seen: &Receipt) -> Result<Changed, Setback> {
+    async fn hold(&self, seen: &Receipt) -> Result<Changed, RetryableError> {
         guarded(seen_version(
-            self.change(&seen.receipt_id, &State::Held, "")?,
+            self.change(&seen.receipt_id, &ReceiptState::Held, "")?,
             seen,
         ))
         .await
@@ -164,20 +166,24 @@ impl ports::Receipts for Receipts {
         &self,
         id: &ReceiptId,
         owner: &OwnerToken,
-        state: &State,
-    ) -> Result<Changed, Setback> {
+        state: &ReceiptState,
+    ) -> Result<Changed, RetryableError> {
         let update = self
             .change(id, state, "")?
-            .condition_expression("#state = :claimed AND #owner = :me")
-            .expression_attribute_values(":claimed", text("claimed"))
+            .condition_expression("#state = :leased AND #owner = :me")
+            .expression_attribute_values(":leased", text("leased"))
             .expression_attribute_values(":me", text(owner.as_str()));
         guarded(update).await
     }
 }
 
-impl ports::ReceiptLessons for Receipts {
-    async fn learn(&self, seen: &Receipt, lesson: &Lesson) -> Result<Changed, Setback> {
-        let update = match &lesson.state {
+impl ports::ReceiptUpdates for Receipts {
+    async fn learn(
+        &self,
+        seen: &Receipt,
+        update: &ReceiptUpdate,
+    ) -> Result<Changed, RetryableError> {
+        let statement = match &update.state {
             Some(state) => self.change(&seen.receipt_id, state, ", mails = :mails")?,
             // It stands where it stood, and in the index where it was.
             None => self
@@ -188,9 +194,9 @@ impl ports::ReceiptLessons for Receipts {
                 .update_expression("SET version = version + :one, mails = :mails")
                 .expression_attribute_values(":one", number(1)),
         };
-        let update =
-            update.expression_attribute_values(":mails", row::value(TABLE, &lesson.mails)?);
-        guarded(seen_version(update, seen)).await
+        let statement =
+            statement.expression_attribute_values(":mails", row::value(TABLE, &update.mails)?);
+        guarded(seen_version(statement, seen)).await
     }
 }
 
@@ -202,14 +208,14 @@ struct Indexed {
 
 impl Receipts {
     /// What lies in the index under that name: the oldest ones, so many at most.
-    async fn indexed(&self, name: &str, most: usize) -> Result<Vec<ReceiptId>, Setback> {
+    async fn indexed(&self, name: &str, most: usize) -> Result<Vec<ReceiptId>, RetryableError> {
         let mut items = self
             .client
             .query()
             .table_name(&self.table)
-            .index_name("pending")
-            .key_condition_expression("#pending = :name")
-            .expression_attribute_names("#pending", "pending")
+            .index_name("open")
+            .key_condition_expression("#open = :name")
+            .expression_attribute_names("#open", "open")
             .expression_attribute_values(":name", text(name))
             .into_paginator()
             .items()
@@ -218,15 +224,20 @@ impl Receipts {
         while ids.len() < most
             && let Some(item) = items.next().await
         {
-            let item = item.map_err(|error| setback(SERVICE, &error))?;
+            let item = item.map_err(|error| classified(SERVICE, &error))?;
             ids.push(row::from_item::<Indexed>(TABLE, item)?.receipt_id);
         }
         Ok(ids)
     }
 }
 
-impl ports::ReceiptDesk for Receipts {
-    async fn reopen(&self, seen: &Receipt, note: &str, now: Timestamp) -> Result<Changed, Setback> {
+impl ports::ReceiptAdmin for Receipts {
+    async fn reopen(
+        &self,
+        seen: &Receipt,
+        note: &str,
+        now: Timestamp,
+    ) -> Result<Changed, RetryableError> {
         let again = seen.clone().reopened(note, now);
         let more = ", note = :note, mails = :mails, reopened_at = :reopened_at";
         let update = self.change(&again.receipt_id, &again.state, more)?;
@@ -243,7 +254,7 @@ impl ports::ReceiptDesk for Receipts {
         guarded(seen_version(update, seen)).await
     }
 
-    async fn close(&self, seen: &Receipt, note: &str) -> Result<Changed, Setback> {
+    async fn close(&self, seen: &Receipt, note: &str) -> Result<Changed, RetryableError> {
         let closed = seen.clone().closed(note);
         let update = self.change(&closed.receipt_id, &closed.state, ", note = :note")?;
         guarded(seen_version(
@@ -253,7 +264,11 @@ impl ports::ReceiptDesk for Receipts {
         .await
     }
 
-    async fn waiting(&self, standing: Standing, most: usize) -> Result<Vec<ReceiptId>, Setback> {
+    async fn waiting(
+        &self,
+        standing: ReceiptStatus,
+        most: usize,
+    ) -> Result<Vec<ReceiptId>, RetryableError> {
         self.indexed(&standing.to_string(), most).await
     }
 }

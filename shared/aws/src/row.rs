@@ -2,7 +2,7 @@
 
 use crate::failure::unbuildable;
 use aws_sdk_dynamodb::types::{AttributeValue, Put};
-use domain::outcome::Setback;
+use domain::values::outcome::RetryableError;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_dynamo::Deserializer;
 use serde_path_to_error::Segment;
@@ -35,7 +35,10 @@ pub(crate) fn attributes(key: Key) -> Attributes {
 }
 
 /// The item of a row.
-pub(crate) fn item<T: Serialize>(table: &'static str, row: &T) -> Result<Attributes, Setback> {
+pub(crate) fn item<T: Serialize>(
+    table: &'static str,
+    row: &T,
+) -> Result<Attributes, RetryableError> {
     serde_dynamo::to_item(row).map_err(|_| unwritable(table))
 }
 
@@ -43,7 +46,7 @@ pub(crate) fn item<T: Serialize>(table: &'static str, row: &T) -> Result<Attribu
 pub(crate) fn value<T: Serialize>(
     table: &'static str,
     part: &T,
-) -> Result<AttributeValue, Setback> {
+) -> Result<AttributeValue, RetryableError> {
     serde_dynamo::to_attribute_value(part).map_err(|_| unwritable(table))
 }
 
@@ -51,7 +54,7 @@ pub(crate) fn value<T: Serialize>(
 pub(crate) fn from_item<T: DeserializeOwned>(
     table: &'static str,
     item: Attributes,
-) -> Result<T, Setback> {
+) -> Result<T, RetryableError> {
     let item = HashMap::from(serde_dynamo::Item::from(item));
     let item = Deserializer::from_attribute_value(serde_dynamo::AttributeValue::M(item));
     serde_path_to_error::deserialize(item).map_err(|error| misshapen(table, &error))
@@ -63,7 +66,7 @@ pub(crate) fn from_item<T: DeserializeOwned>(
 fn misshapen(
     table: &'static str,
     error: &serde_path_to_error::Error<serde_dynamo::Error>,
-) -> Setback {
+) -> RetryableError {
     // Deeper segments may be keys of a map, and so data.
     let attribute = match error.path().iter().next() {
         Some(Segment::Map { key }) => format!("attribute `{key}`"),
@@ -71,7 +74,7 @@ fn misshapen(
             .unwrap_or("some attribute")
             .to_owned(),
     };
-    Setback::Fault(format!(
+    RetryableError::Fault(format!(
         "an item of {table} does not have its shape: {attribute}"
     ))
 }
@@ -82,12 +85,12 @@ fn missing(message: &str) -> Option<&str> {
 }
 
 /// The error for a row that cannot become an item.
-fn unwritable(table: &'static str) -> Setback {
-    Setback::Fault(format!("a row of {table} cannot be written as an item"))
+fn unwritable(table: &'static str) -> RetryableError {
+    RetryableError::Fault(format!("a row of {table} cannot be written as an item"))
 }
 
 /// The part of a transaction that writes a row for the first time.
-pub(crate) fn first(table: &str, key: Key, item: Attributes) -> Result<Put, Setback> {
+pub(crate) fn first(table: &str, key: Key, item: Attributes) -> Result<Put, RetryableError> {
     // Any of the key's attributes will do: an item has all of them, or is not there.
     let name = key.first_key_value().map_or("", |(name, _)| *name);
     Put::builder()
@@ -106,7 +109,7 @@ pub(crate) fn versioned(
     key: Key,
     item: Attributes,
     version: u64,
-) -> Result<Put, Setback> {
+) -> Result<Put, RetryableError> {
     if version <= 1 {
         return first(table, key, item);
     }
@@ -128,8 +131,8 @@ fn whole(key: Key, mut item: Attributes) -> Attributes {
 mod tests {
     use super::*;
     use domain::{
-        ids::OrderId,
-        receipt::{Kind, Receipt},
+        receipt::{Receipt, ReceiptKind},
+        values::ids::OrderId,
     };
     use jiff::Timestamp;
     use serde::Deserialize;
@@ -214,7 +217,8 @@ mod tests {
     #[test]
     fn an_unreadable_receipt_shows_no_value() {
         let order_id = OrderId::new("fcs_1").unwrap();
-        let receipt = Receipt::new(&order_id, Kind::Order, None, Timestamp::UNIX_EPOCH).unwrap();
+        let receipt =
+            Receipt::new(&order_id, ReceiptKind::Order, None, Timestamp::UNIX_EPOCH).unwrap();
         let errors = errors(&receipt);
         assert!(errors.len() > 20, "{errors:?}");
         assert!(

@@ -5,10 +5,10 @@
 //! A process keeps what it read for five minutes. It reads again when a signature or a key does not fit, but never more
 //! than once a minute whatever is sent to us: a stranger must not be able to spend our money.
 
-use crate::{SystemClock, failure::setback};
+use crate::{SystemClock, failure::classified};
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
-use domain::{outcome::Setback, ports::Clock};
+use domain::{ports::Clock, values::outcome::RetryableError};
 use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{fmt, sync::Arc, time::Duration};
@@ -83,7 +83,7 @@ pub type Read<T> = fn(&str) -> Result<T, Vec<String>>;
 /// The place that holds a document.
 pub trait Store: Send + Sync {
     /// Reads the whole text.
-    fn fetch(&self) -> impl Future<Output = Result<String, Setback>> + Send;
+    fn fetch(&self) -> impl Future<Output = Result<String, RetryableError>> + Send;
 }
 
 /// A document in Secrets Manager.
@@ -105,15 +105,15 @@ impl SecretsManager {
 }
 
 impl Store for SecretsManager {
-    async fn fetch(&self) -> Result<String, Setback> {
+    async fn fetch(&self) -> Result<String, RetryableError> {
         let found = self
             .client
             .get_secret_value()
             .secret_id(&self.secret_id)
             .send()
             .await
-            .map_err(|error| setback("Secrets Manager", &error))?;
-        found.secret_string.ok_or_else(|| Setback::SetUp {
+            .map_err(|error| classified("Secrets Manager", &error))?;
+        found.secret_string.ok_or_else(|| RetryableError::SetUp {
             service: "Secrets Manager",
             cause: "the secret holds bytes, not a JSON text".to_owned(),
         })
@@ -125,16 +125,16 @@ impl Store for SecretsManager {
 pub enum SecretsError {
     /// It could not be read.
     #[error(transparent)]
-    Setback(#[from] Setback),
+    Unavailable(#[from] RetryableError),
     /// It was read and is of no use.
     #[error("{}", .0.join("; "))]
     Wrong(Vec<String>),
 }
 
-impl From<SecretsError> for Setback {
+impl From<SecretsError> for RetryableError {
     fn from(error: SecretsError) -> Self {
         match error {
-            SecretsError::Setback(setback) => setback,
+            SecretsError::Unavailable(error) => error,
             SecretsError::Wrong(problems) => Self::SetUp {
                 service: "Secrets Manager",
                 cause: problems.join("; "),
@@ -213,7 +213,7 @@ impl<S: Store, T: Send + Sync, C: Clock> Cache<S, T, C> {
     async fn refresh(&self, held: &mut Held<T>, now: Timestamp) -> bool {
         held.tried_at = now;
         let fetched = tokio::time::timeout(READ_WITHIN, fetch(&self.store, self.read)).await;
-        match fetched.unwrap_or(Err(SecretsError::Setback(Setback::OutOfTime))) {
+        match fetched.unwrap_or(Err(SecretsError::Unavailable(RetryableError::OutOfTime))) {
             Ok(value) => {
                 held.value = Arc::new(value);
                 held.read_at = now;
@@ -262,9 +262,13 @@ mod tests {
     }
 
     impl Store for Arc<World> {
-        async fn fetch(&self) -> Result<String, Setback> {
+        async fn fetch(&self) -> Result<String, RetryableError> {
             self.fetches.fetch_add(1, Ordering::SeqCst);
-            self.text.lock().unwrap().clone().ok_or(Setback::OutOfTime)
+            self.text
+                .lock()
+                .unwrap()
+                .clone()
+                .ok_or(RetryableError::OutOfTime)
         }
     }
 
@@ -377,14 +381,14 @@ mod tests {
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
-        let told: Vec<_> = lines
+        let facts: Vec<_> = lines
             .iter()
             .map(|line| (&line["secret_refresh_failed"], line["reason"].as_str()))
             .collect();
         let failed = serde_json::Value::Bool(true);
         let wrong = r#"a secret is not the JSON document {"api_key":"…"} (line 1, column 2)"#;
         assert_eq!(
-            told,
+            facts,
             [(&failed, Some("out of time")), (&failed, Some(wrong))]
         );
         assert_eq!(*cache.current().await, "two");

@@ -8,10 +8,12 @@ use crate::{
 };
 use aws_sdk_dynamodb::types::{Put, Update};
 use domain::{
-    ids::{OrderId, Sku},
-    ledger::{Rows, Wanted},
-    outcome::Setback,
-    stock::{Movement, Return, Shelf, Take, Unnamed},
+    fulfillment::read_set::{ReadSet, Snapshot},
+    sale::stock::{Deduction, Movement, Restock, StockLevel, Unnamed},
+    values::{
+        ids::{OrderId, Sku},
+        outcome::RetryableError,
+    },
 };
 use serde::Deserialize;
 
@@ -43,16 +45,16 @@ fn unnamed_text(unnamed: &Unnamed) -> String {
 }
 
 /// The keys to read.
-pub(crate) fn keys(wanted: &Wanted) -> Vec<Key> {
-    let mapping = wanted
+pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
+    let mapping = read_set
         .mapping
         .iter()
         .map(|unnamed| key(unnamed_text(unnamed), MAPPING));
-    let shelves = wanted.shelves.iter().flat_map(|(order_id, skus)| {
+    let stock_levels = read_set.stock_levels.iter().flat_map(|(order_id, skus)| {
         skus.iter()
             .flat_map(move |sku| [counter_key(sku), movement_key(sku, order_id)])
     });
-    mapping.chain(shelves).collect()
+    mapping.chain(stock_levels).collect()
 }
 
 #[derive(Deserialize)]
@@ -65,59 +67,59 @@ struct Row {
 
 /// Puts what was read by [`keys`] among the rows: a shelf for each SKU that was wanted, found or not.
 pub(crate) fn found(
-    wanted: &Wanted,
+    read_set: &ReadSet,
     items: Vec<Attributes>,
-    rows: &mut Rows,
-) -> Result<(), Setback> {
-    let skus = wanted.shelves.iter().flat_map(|(_, skus)| skus);
-    rows.shelves = skus
-        .map(|sku| Shelf {
+    rows: &mut Snapshot,
+) -> Result<(), RetryableError> {
+    let skus = read_set.stock_levels.iter().flat_map(|(_, skus)| skus);
+    rows.stock_levels = skus
+        .map(|sku| StockLevel {
             sku: sku.clone(),
             on_hand: None,
             moved: None,
         })
         .collect();
-    let movement = wanted
-        .shelves
+    let movement = read_set
+        .stock_levels
         .as_ref()
         .map(|(order_id, _)| movement_entry(order_id));
     for item in items {
         let row: Row = row::from_item(TABLE, item.clone())?;
         if row.entry == MAPPING {
-            let unnamed = wanted
+            let unnamed = read_set
                 .mapping
                 .iter()
                 .find(|unnamed| unnamed_text(unnamed) == row.sku);
             rows.mapping.extend(unnamed.cloned().zip(row.maps_to));
             continue;
         }
-        let Some(shelf) = rows
-            .shelves
+        let Some(stock_level) = rows
+            .stock_levels
             .iter_mut()
-            .find(|shelf| shelf.sku.as_str() == row.sku)
+            .find(|stock_level| stock_level.sku.as_str() == row.sku)
         else {
             continue;
         };
         if row.entry == COUNTER {
-            shelf.on_hand = row.on_hand;
+            stock_level.on_hand = row.on_hand;
         } else if Some(row.entry) == movement {
             let moved: Movement = row::from_item(TABLE, item)?;
-            shelf.moved = Some(moved);
+            stock_level.moved = Some(moved);
         }
     }
     Ok(())
 }
 
 /// The two parts of a transaction that take goods out: the movement, which is its own once-marker, and the counter.
-pub(crate) fn take(table: &str, take: &Take) -> Result<(Put, Update), Setback> {
-    let Take { movement, on_hand } = take;
+pub(crate) fn take(table: &str, take: &Deduction) -> Result<(Put, Update), RetryableError> {
+    let Deduction { movement, on_hand } = take;
     let key = movement_key(&movement.sku, &movement.order_id);
     let put = row::first(table, key, row::item(TABLE, movement)?)?;
     let counter = Update::builder()
         .table_name(table)
         .set_key(Some(attributes(counter_key(&movement.sku))))
         .update_expression("SET on_hand = on_hand - :taken")
-        .expression_attribute_values(":taken", number(movement.taken));
+        .expression_attribute_values(":taken", number(movement.deducted));
     let counter = if movement.short() > 0 {
         // Short by so many is only true of the very count that was read.
         counter
@@ -130,8 +132,8 @@ pub(crate) fn take(table: &str, take: &Take) -> Result<(Put, Update), Setback> {
 }
 
 /// The two parts of a transaction that put goods back: the movement, which knows how many are back, and the counter.
-pub(crate) fn put_back(table: &str, back: &Return) -> Result<(Update, Update), Setback> {
-    let Return {
+pub(crate) fn put_back(table: &str, back: &Restock) -> Result<(Update, Update), RetryableError> {
+    let Restock {
         sku,
         order_id,
         seen,
@@ -139,15 +141,15 @@ pub(crate) fn put_back(table: &str, back: &Return) -> Result<(Update, Update), S
     } = back;
     // Older movements do not say that nothing is back. Never more go back than were taken.
     let as_seen = match seen {
-        0 => "(attribute_not_exists(#returned) OR #returned = :seen)",
-        _ => "#returned = :seen",
+        0 => "(attribute_not_exists(#restocked) OR #restocked = :seen)",
+        _ => "#restocked = :seen",
     };
     let movement = Update::builder()
         .table_name(table)
         .set_key(Some(attributes(movement_key(sku, order_id))))
-        .update_expression("SET #returned = :back")
-        .condition_expression(format!("taken >= :back AND {as_seen}"))
-        .expression_attribute_names("#returned", "returned")
+        .update_expression("SET #restocked = :back")
+        .condition_expression(format!("deducted >= :back AND {as_seen}"))
+        .expression_attribute_names("#restocked", "restocked")
         .expression_attribute_values(":seen", number(seen))
         .expression_attribute_values(":back", number(seen.saturating_add(*pieces)))
         .build();

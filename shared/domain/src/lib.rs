@@ -1,38 +1,30 @@
-//! What should happen: the rules of fulfillment as pure functions over plain values.
+//! The rules of the product: pure functions over plain values.
 //!
-//! In reading order: a provider's request is proven by [`signature`] and becomes a [`delivery`]; its body
-//! says what happened ([`event`]); the provider's API says what is true ([`checkout`]). Both are [`facts`], which merge
-//! in any order: of an [`order`] and its [`payment`]s, [`refund`]s and [`dispute`]s, of a [`subscription`] and the
-//! [`entitlement`]s that follow from it, of a customer's [`contact`]. [`fulfillment`] decides what that means for them
-//! and for the [`stock`], and the [`ledger`] writes it; the [`receipt`] row is claimed, rendered and mailed. [`job`] is
-//! what travels between the functions, [`ports`] what the rules ask of the world, [`outcome`] the four ends that any
-//! piece of work can come to, [`class`] the word for what kept it from its end.
+//! The rooms, in reading order; a room uses only rooms before it:
 //!
-//! Nothing in here waits, reads a clock or an environment variable, or knows AWS, HTTP or one provider's JSON.
+//! - [`values`]: identifiers, money, mode, provider, stamped facts, outcomes and errors.
+//! - [`sale`]: an order with its lines, payments, refunds, disputes and stock.
+//! - [`access`]: a subscription, the entitlements that follow from it, and the customer's contact data.
+//! - [`delivery`]: a signed request, the event in it, the stored event, and the queue messages.
+//! - [`receipt`]: the life cycle of a mail, and the feedback of SES.
+//! - [`fulfillment`]: what to read and what to decide for each kind of change, and the commit.
+//! - [`upkeep`]: what sweep and reconcile look for.
+//!
+//! [`ports`] are the interfaces to the world. Nothing in this crate waits, reads a clock or an environment variable, or
+//! knows AWS, HTTP or the JSON of a provider.
 
-pub mod checkout;
-pub mod class;
-pub mod contact;
+pub mod values;
+
+pub mod sale;
+
+pub mod access;
+
 pub mod delivery;
-pub mod dispute;
-pub mod entitlement;
-pub mod event;
-pub mod facts;
-pub mod fulfillment;
-pub mod ids;
-pub mod job;
-pub mod ledger;
-pub mod mode;
-pub mod money;
-pub mod order;
-pub mod outcome;
-pub mod payment;
-pub mod ports;
+
 pub mod receipt;
-pub mod reconcile;
-pub mod refund;
-pub mod secrets;
-pub mod signature;
-pub mod stock;
-pub mod subscription;
-pub mod sweep;
+
+pub mod fulfillment;
+
+pub mod upkeep;
+
+pub mod ports;

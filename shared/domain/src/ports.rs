@@ -2,33 +2,43 @@
 //!
 //! Each trait has an adapter and a stand-in in memory. Those of tables, of dead-letter queues and of the provider's API
 //! pass one contract suite with their adapters (`tests/it/contract.rs`, which says how the others are held). A lost race
-//! is an answer, not an error: only "I could not find out" is a [`Setback`].
+//! is an answer, not an error: only "I could not find out" is a [`RetryableError`].
 
+use crate::values::outcome::ReadError;
 use crate::{
-    checkout::Checkout,
-    class::Class,
-    contact::Contact,
-    delivery::Provider,
-    event::{EventState, RefundsOf, StoredEvent},
-    ids::{
-        CustomerId, EventId, MessageId, OrderId, OwnerToken, PaymentIntentId, ReceiptId, Subject,
-        SubscriptionId,
+    access::{
+        contact::Contact,
+        subscription::{self, Subscription},
     },
-    job::Job,
-    ledger::{Commit, Rows, Wanted},
-    mode::Mode,
-    order::Order,
-    outcome::Setback,
+    delivery::{
+        event::RefundsOf,
+        job::Job,
+        secrets::Keys,
+        stored_event::{EventState, StoredEvent},
+    },
+    fulfillment::{
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
+    },
     receipt::{
-        Receipt, Standing, State,
-        feedback::{AddressHash, Lesson, Mark, Trouble},
-        mail::Email,
+        Receipt, ReceiptState, ReceiptStatus,
+        feedback::{AddressHash, ReceiptUpdate, Suppression},
     },
-    reconcile::{Ask, Page},
-    refund,
-    secrets::Keys,
-    subscription::{self, Subscription},
-    sweep::{self, Place, Turn},
+    sale::{checkout::Checkout, delivery_failure::DeliveryFailure, order::Order, refund},
+    upkeep::{
+        reconcile::{Ask, Page},
+        sweep::{self, Backlog, Due},
+    },
+    values::{
+        class::Class,
+        ids::{
+            CustomerId, EventId, OrderId, OwnerToken, PaymentIntentId, ReceiptId, ReferenceState,
+            SubscriptionId,
+        },
+        mode::Mode,
+        outcome::RetryableError,
+        provider::Provider,
+    },
 };
 use jiff::Timestamp;
 use std::{sync::Arc, time::Duration};
@@ -73,13 +83,15 @@ pub enum Settlement {
 /// The Events table.
 pub trait Events: Send + Sync {
     /// Stores an event unless its id is there already: one conditional write.
-    fn record(&self, event: &StoredEvent)
-    -> impl Future<Output = Result<Recorded, Setback>> + Send;
+    fn record(
+        &self,
+        event: &StoredEvent,
+    ) -> impl Future<Output = Result<Recorded, RetryableError>> + Send;
     /// Reads an event, strongly consistent.
     fn event(
         &self,
         id: &EventId,
-    ) -> impl Future<Output = Result<Option<StoredEvent>, Setback>> + Send;
+    ) -> impl Future<Output = Result<Option<StoredEvent>, RetryableError>> + Send;
     /// Ends a pending event. An event that has already ended, or whose effects are committed and which is now
     /// to be parked, stays as it is: raced.
     fn settle(
@@ -87,26 +99,26 @@ pub trait Events: Send + Sync {
         id: &EventId,
         settlement: &Settlement,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
     /// Notes on a pending event that one more attempt has failed, and why. Where an answer is lost it may count twice.
     fn note_failure(
         &self,
         id: &EventId,
         class: Class,
         reason: &str,
-    ) -> impl Future<Output = Result<(), Setback>> + Send;
+    ) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
 /// The Events table, by what its events tell.
-pub trait Subjects: Send + Sync {
-    /// What the events tell that stand there, if that is listed ([`EventState::is_listed`]), by the index: the oldest
+pub trait ReferenceStates: Send + Sync {
+    /// What the events tell that stand there, if that is listed ([`EventState::is_open`]), by the index: the oldest
     /// ones, so many at most.
     /// `None` of one whose row does not say.
     fn subjects(
         &self,
         state: EventState,
         most: usize,
-    ) -> impl Future<Output = Result<Vec<Option<Subject>>, Setback>> + Send;
+    ) -> impl Future<Output = Result<Vec<Option<ReferenceState>>, RetryableError>> + Send;
 }
 
 /// What has an event decided anew.
@@ -147,12 +159,12 @@ pub struct Found {
 }
 
 /// The Events table, as an operator uses it.
-pub trait EventDesk: Send + Sync {
+pub trait EventAdmin: Send + Sync {
     /// Puts an event back to `stored`, its attempts counted anew, if it still stands where it stood.
     fn reopen(
         &self,
         reopening: &Reopening,
-    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
     /// Drops an event, if it still stands where it stood.
     fn drop_event(
         &self,
@@ -160,20 +172,20 @@ pub trait EventDesk: Send + Sync {
         from: EventState,
         note: &str,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
-    /// The events in a state that is listed ([`EventState::is_listed`]), by the index: the oldest ones, so many at most.
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
+    /// The events in a state that is listed ([`EventState::is_open`]), by the index: the oldest ones, so many at most.
     fn waiting(
         &self,
         state: EventState,
         most: usize,
-    ) -> impl Future<Output = Result<Vec<EventId>, Setback>> + Send;
+    ) -> impl Future<Output = Result<Vec<EventId>, RetryableError>> + Send;
     /// Looks through the table, a bounded number of rows a call. Going on after any event that was told tells of those
     /// behind it.
     fn search(
         &self,
         search: &Search,
         after: Option<&EventId>,
-    ) -> impl Future<Output = Result<Found, Setback>> + Send;
+    ) -> impl Future<Output = Result<Found, RetryableError>> + Send;
 }
 
 /// How a commit went.
@@ -188,7 +200,10 @@ pub enum Committed {
 /// The Orders table, for reading.
 pub trait Orders: Send + Sync {
     /// Reads an order, strongly consistent.
-    fn order(&self, id: &OrderId) -> impl Future<Output = Result<Option<Order>, Setback>> + Send;
+    fn order(
+        &self,
+        id: &OrderId,
+    ) -> impl Future<Output = Result<Option<Order>, RetryableError>> + Send;
 }
 
 /// The Entitlements table, for reading.
@@ -198,28 +213,34 @@ pub trait Entitlements: Send + Sync {
         &self,
         customer_id: &CustomerId,
         id: &SubscriptionId,
-    ) -> impl Future<Output = Result<Option<Subscription>, Setback>> + Send;
+    ) -> impl Future<Output = Result<Option<Subscription>, RetryableError>> + Send;
     /// Whose a subscription is, by the index: what was written a moment ago may be missing.
     fn customer_of(
         &self,
         id: &SubscriptionId,
-    ) -> impl Future<Output = Result<Option<CustomerId>, Setback>> + Send;
+    ) -> impl Future<Output = Result<Option<CustomerId>, RetryableError>> + Send;
     /// Reads how to write to a customer, strongly consistent.
     fn contact(
         &self,
         customer_id: &CustomerId,
-    ) -> impl Future<Output = Result<Option<Contact>, Setback>> + Send;
+    ) -> impl Future<Output = Result<Option<Contact>, RetryableError>> + Send;
 }
 
 /// All tables but that of the events: what a decision is taken on, and the transaction that ties them together.
 pub trait Ledger: Send + Sync {
     /// Reads rows, strongly consistent.
-    fn read(&self, wanted: &Wanted) -> impl Future<Output = Result<Rows, Setback>> + Send;
+    fn read(
+        &self,
+        read_set: &ReadSet,
+    ) -> impl Future<Output = Result<Snapshot, RetryableError>> + Send;
     /// Writes all of a commit, under the conditions that it was decided on.
     ///
     /// One transaction as long as it fits into one; beyond that, some movements go first, each with its own
     /// once-marker, so that stopping in between loses and doubles nothing.
-    fn commit(&self, commit: &Commit) -> impl Future<Output = Result<Committed, Setback>> + Send;
+    fn commit(
+        &self,
+        commit: &Commit,
+    ) -> impl Future<Output = Result<Committed, RetryableError>> + Send;
 }
 
 /// How a guarded change went.
@@ -237,93 +258,96 @@ pub trait Receipts: Send + Sync {
     fn receipt(
         &self,
         id: &ReceiptId,
-    ) -> impl Future<Output = Result<Option<Receipt>, Setback>> + Send;
+    ) -> impl Future<Output = Result<Option<Receipt>, RetryableError>> + Send;
     /// Claims a receipt, guarded by the version that was read. Counts an attempt.
     fn claim(
         &self,
         seen: &Receipt,
         owner: &OwnerToken,
-        claim_ends_at: Timestamp,
-    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
+        lease_ends_at: Timestamp,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
     /// Ends an unknown fate by holding it, guarded by the version that was read.
-    fn hold(&self, seen: &Receipt) -> impl Future<Output = Result<Changed, Setback>> + Send;
-    /// Marks a claimed receipt, if `owner` still holds the claim.
+    fn hold(&self, seen: &Receipt) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
+    /// Suppressions a claimed receipt, if `owner` still holds the claim.
     fn mark(
         &self,
         id: &ReceiptId,
         owner: &OwnerToken,
-        state: &State,
-    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
+        state: &ReceiptState,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }
 
 /// The Receipts table, as what SES tells of mails changes it.
-pub trait ReceiptLessons: Send + Sync {
+pub trait ReceiptUpdates: Send + Sync {
     /// Writes what a report has taught, guarded by the version that was read.
     fn learn(
         &self,
         seen: &Receipt,
-        lesson: &Lesson,
-    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
+        update: &ReceiptUpdate,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }
 
 /// The Orders table, as what SES tells of mails changes it.
-pub trait MailTroubles: Send + Sync {
+pub trait DeliveryFailures: Send + Sync {
     /// Keeps on an order what trouble there is with a mail of its, or that there is none, guarded by the version that
     /// was read.
-    fn keep_trouble(
+    fn keep_delivery_failure(
         &self,
         seen: &Order,
         id: &ReceiptId,
-        trouble: Option<Trouble>,
-    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
+        delivery_failure: Option<DeliveryFailure>,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }
 
 /// The Links table's marks: which addresses are not written to any more, and why.
-pub trait Marks: Send + Sync {
+pub trait Suppressions: Send + Sync {
     /// Reads the mark of an address, strongly consistent.
-    fn address_mark(
+    fn suppression(
         &self,
         address: &AddressHash,
-    ) -> impl Future<Output = Result<Option<Mark>, Setback>> + Send;
+    ) -> impl Future<Output = Result<Option<Suppression>, RetryableError>> + Send;
     /// Merges a mark into what is known of its address.
-    fn set_mark(&self, mark: &Mark) -> impl Future<Output = Result<(), Setback>> + Send;
+    fn suppress(
+        &self,
+        mark: &Suppression,
+    ) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
 /// The Links table's row of the mode that this stack began in.
 pub trait FirstMode: Send + Sync {
     /// Reads it, strongly consistent; `None` on a stack that has not begun.
-    fn first(&self) -> impl Future<Output = Result<Option<Mode>, Setback>> + Send;
+    fn first(&self) -> impl Future<Output = Result<Option<Mode>, RetryableError>> + Send;
     /// Keeps this mode as the first unless there is a first one, and returns the first.
-    fn begin(&self, mode: Mode) -> impl Future<Output = Result<Mode, Setback>> + Send;
+    fn begin(&self, mode: Mode) -> impl Future<Output = Result<Mode, RetryableError>> + Send;
 }
 
 /// The Receipts table, as an operator uses it.
-pub trait ReceiptDesk: Send + Sync {
+pub trait ReceiptAdmin: Send + Sync {
     /// Makes a receipt owed again ([`Receipt::reopened`]), guarded by the version that was read.
     fn reopen(
         &self,
         seen: &Receipt,
         note: &str,
         now: Timestamp,
-    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
     /// Closes a receipt ([`Receipt::closed`]), guarded by the version that was read.
     fn close(
         &self,
         seen: &Receipt,
         note: &str,
-    ) -> impl Future<Output = Result<Changed, Setback>> + Send;
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
     /// The receipts that stand there, if that is not the end, by the index: the oldest ones, so many at most. Mails for
     /// a later day are not among them.
     fn waiting(
         &self,
-        standing: Standing,
+        standing: ReceiptStatus,
         most: usize,
-    ) -> impl Future<Output = Result<Vec<ReceiptId>, Setback>> + Send;
+    ) -> impl Future<Output = Result<Vec<ReceiptId>, RetryableError>> + Send;
 }
 
 /// How taking a row that lies undone went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
+pub enum Reserved {
     /// It is noted on the row, and ours to queue.
     Now {
         /// When it was queued again before, if it was.
@@ -334,22 +358,22 @@ pub enum Taken {
 }
 
 /// What lies undone, by a table's index, which may lag behind the table.
-pub trait Undone<P: Place>: Send + Sync {
+pub trait Backlogs<P: Backlog>: Send + Sync {
     /// The rows that are there since `until` or longer: the oldest ones, in their order, `most` at most.
-    fn undone(
+    fn overdue(
         &self,
         place: P,
         until: Timestamp,
         most: usize,
-    ) -> impl Future<Output = Result<Vec<sweep::Undone<P::Id>>, Setback>> + Send;
-    /// Notes on a row, as it is now, that it is queued again, if its turn has come ([`Turn::has_come`]): of two who
+    ) -> impl Future<Output = Result<Vec<sweep::BacklogItem<P::Id>>, RetryableError>> + Send;
+    /// Notes on a row, as it is now, that it is queued again, if its turn has come ([`Due::has_come`]): of two who
     /// try, one does. Changes nothing else of it, its version included.
     fn take(
         &self,
         place: P,
         id: &P::Id,
-        turn: &Turn,
-    ) -> impl Future<Output = Result<Taken, Setback>> + Send;
+        turn: &Due,
+    ) -> impl Future<Output = Result<Reserved, RetryableError>> + Send;
     /// Takes back what was noted at `taken_at`, since the row could not be queued, and notes again what was noted
     /// `before`: whoever comes next may take it, and is told what we were told.
     fn give_back(
@@ -358,29 +382,33 @@ pub trait Undone<P: Place>: Send + Sync {
         id: &P::Id,
         taken_at: Timestamp,
         before: Option<Timestamp>,
-    ) -> impl Future<Output = Result<(), Setback>> + Send;
+    ) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
 /// The rows that wait, by a table's index, which may lag behind the table.
 pub trait Waiting<S>: Send + Sync {
     /// Counts the rows at that state, if the index lists it. Stops at `most`.
-    fn count(&self, state: S, most: usize) -> impl Future<Output = Result<usize, Setback>> + Send;
+    fn count(
+        &self,
+        state: S,
+        most: usize,
+    ) -> impl Future<Output = Result<usize, RetryableError>> + Send;
 }
 
 /// The Events table, by the sales among its events.
 pub trait Sales: Send + Sync {
-    /// When the oldest sale ([`crate::reconcile::is_sale`]) at that state was received, by the index. Looks at `most` events.
+    /// When the oldest sale ([`crate::delivery::reference_state::is_sale`]) at that state was received, by the index. Looks at `most` events.
     fn oldest_sale(
         &self,
         state: EventState,
         most: usize,
-    ) -> impl Future<Output = Result<Option<Timestamp>, Setback>> + Send;
+    ) -> impl Future<Output = Result<Option<Timestamp>, RetryableError>> + Send;
 }
 
 /// A queue of one kind of job.
 pub trait Queue<J: Job>: Send + Sync {
     /// Hands a job over. Afterwards it is the queue's to lose, and it does not.
-    fn send(&self, job: &J) -> impl Future<Output = Result<(), Setback>> + Send;
+    fn send(&self, job: &J) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
 /// A message that a queue has given up on.
@@ -397,14 +425,17 @@ pub struct DeadLetter {
 /// A dead-letter queue.
 pub trait DeadLetters: Send + Sync {
     /// About how many messages it holds, those hidden for the moment among them.
-    fn depth(&self) -> impl Future<Output = Result<u64, Setback>> + Send;
+    fn depth(&self) -> impl Future<Output = Result<u64, RetryableError>> + Send;
     /// Receives some messages, ten at most, and hides them from everybody for so long; not at all, to look only.
     fn receive(
         &self,
         hidden_for: Duration,
-    ) -> impl Future<Output = Result<Vec<DeadLetter>, Setback>> + Send;
+    ) -> impl Future<Output = Result<Vec<DeadLetter>, RetryableError>> + Send;
     /// Deletes a message that was received, if it is still there and nobody else has received it since.
-    fn delete(&self, letter: &DeadLetter) -> impl Future<Output = Result<(), Setback>> + Send;
+    fn delete(
+        &self,
+        letter: &DeadLetter,
+    ) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
 /// Leaving a failed message alone for a while.
@@ -414,52 +445,7 @@ pub trait Delay: Send + Sync {
         &self,
         receipt_handle: &str,
         by: Duration,
-    ) -> impl Future<Output = Result<(), Setback>> + Send;
-}
-
-/// Why a mail was not handed over, or may have been.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// SES will never take this mail.
-    #[error("refused for good: {0}")]
-    Refused(String),
-    /// Certainly not sent; later it may be.
-    #[error(transparent)]
-    NotSent(#[from] Setback),
-    /// The answer was lost: it may be out, or not.
-    #[error("no answer: {0}")]
-    Unknown(String),
-}
-
-/// SES.
-pub trait Mailer: Send + Sync {
-    /// Hands a mail over, once: an adapter must not try again by itself, since SES cannot tell a second try.
-    fn send(&self, email: &Email) -> impl Future<Output = Result<MessageId, SendError>> + Send;
-}
-
-/// Why something could not be read from the provider.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReadError {
-    /// The provider does not accept our API key.
-    #[error("the provider answers {status} to our API key")]
-    KeyRefused {
-        /// 401 or 403.
-        status: u16,
-    },
-    /// It will not answer this, now or later.
-    #[error("the provider answers {status}{}", code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default())]
-    Permanent {
-        /// The HTTP status.
-        status: u16,
-        /// Its own code for it, where told.
-        code: Option<String>,
-    },
-    /// It answers well, and we do not understand it.
-    #[error("the provider's answer is not understood: {0}")]
-    NotUnderstood(String),
-    /// Not now.
-    #[error(transparent)]
-    Transient(#[from] Setback),
+    ) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
 /// The provider's API: what is true.
@@ -481,13 +467,13 @@ pub trait ProviderApi: Send + Sync {
         &self,
         provider: Provider,
         of: &RefundsOf,
-    ) -> impl Future<Output = Result<Vec<refund::News>, ReadError>> + Send;
+    ) -> impl Future<Output = Result<Vec<refund::RefundChange>, ReadError>> + Send;
     /// Reads a subscription.
     fn subscription(
         &self,
         provider: Provider,
         id: &SubscriptionId,
-    ) -> impl Future<Output = Result<subscription::News, ReadError>> + Send;
+    ) -> impl Future<Output = Result<subscription::SubscriptionChange, ReadError>> + Send;
 }
 
 /// The provider's lists: all there is of some kind, whatever was announced.

@@ -2,10 +2,9 @@
 
 use crate::{TRIES, note::Note};
 use domain::{
-    ids::ReceiptId,
-    outcome::Setback,
-    ports::{Changed, ReceiptDesk, Receipts},
-    receipt::Standing,
+    ports::{Changed, ReceiptAdmin, Receipts},
+    receipt::ReceiptStatus,
+    values::{ids::ReceiptId, outcome::RetryableError},
 };
 use std::fmt;
 
@@ -15,12 +14,12 @@ pub enum Closed {
     /// It is withdrawn, and its alarm ends if it was the last one.
     Now {
         /// Its state before.
-        from: Standing,
+        from: ReceiptStatus,
     },
     /// There is no receipt of that id.
     Unknown,
     /// It does not wait for a person.
-    NotWaiting(Standing),
+    NotWaiting(ReceiptStatus),
     /// It is not as the operator saw it: look at it again.
     Changed {
         /// Its version now.
@@ -30,19 +29,22 @@ pub enum Closed {
 
 /// Closes a held or failed receipt, unless it changed since the operator saw it (`seen_version`).
 pub async fn close(
-    receipts: &(impl Receipts + ReceiptDesk),
+    receipts: &(impl Receipts + ReceiptAdmin),
     id: &ReceiptId,
     seen_version: u64,
     note: &Note,
-) -> Result<Closed, Setback> {
+) -> Result<Closed, RetryableError> {
     for _ in 0..TRIES {
         let Some(receipt) = receipts.receipt(id).await? else {
             return Ok(Closed::Unknown);
         };
         let from = receipt.state.standing();
         match from {
-            Standing::Held | Standing::Failed => {}
-            Standing::Pending | Standing::Claimed | Standing::Sent | Standing::Withdrawn => {
+            ReceiptStatus::Held | ReceiptStatus::Failed => {}
+            ReceiptStatus::Unsent
+            | ReceiptStatus::Leased
+            | ReceiptStatus::Sent
+            | ReceiptStatus::Withdrawn => {
                 return Ok(Closed::NotWaiting(from));
             }
         }
@@ -55,7 +57,7 @@ pub async fn close(
             return Ok(Closed::Now { from });
         }
     }
-    Err(Setback::Raced {
+    Err(RetryableError::Raced {
         what: "the receipt",
         tries: TRIES,
     })

@@ -11,12 +11,13 @@
 
 use crate::{NAMED, TRIES, names, note::Note, pace::Pace};
 use domain::{
-    delivery::Provider,
-    event::{EventState, News, Reading, StoredEvent},
-    ids::EventId,
-    job::FulfillmentJob,
-    outcome::Setback,
-    ports::{Changed, EventDesk, Events, Queue, Reopening, Search},
+    delivery::{
+        event::{Change, Reading},
+        job::FulfillmentJob,
+        stored_event::{EventState, StoredEvent},
+    },
+    ports::{Changed, EventAdmin, Events, Queue, Reopening, Search},
+    values::{ids::EventId, outcome::RetryableError, provider::Provider},
 };
 use std::{collections::BTreeMap, fmt};
 
@@ -98,7 +99,10 @@ impl Ask {
 }
 
 /// What is to be done about an event as it is: its fate, and what it says, as it is read today.
-fn plan(event: &StoredEvent, ask: Ask) -> Result<Option<Box<domain::event::Event>>, Left> {
+fn plan(
+    event: &StoredEvent,
+    ask: Ask,
+) -> Result<Option<Box<domain::delivery::event::Event>>, Left> {
     match (event.state, ask) {
         (EventState::Stored | EventState::Committed, _) => return Ok(None),
         (_, Ask::Range { .. }) if event.event_id.is_other_body() => return Err(Left::OtherBody),
@@ -111,7 +115,7 @@ fn plan(event: &StoredEvent, ask: Ask) -> Result<Option<Box<domain::event::Event
         Provider::Flex => flex::read(&event.body),
     };
     match reading {
-        Reading::Event(read) if !matches!(read.news, News::NotNeeded | News::Unhandled) => {
+        Reading::Event(read) if !matches!(read.change, Change::NotNeeded | Change::Unhandled) => {
             Ok(Some(read))
         }
         Reading::Event(_) | Reading::Unreadable(_) => Err(Left::NotActedOn),
@@ -122,32 +126,32 @@ fn plan(event: &StoredEvent, ask: Ask) -> Result<Option<Box<domain::event::Event
 ///
 /// Doing it twice, or by two operators at once, queues it twice, and what it stands for is done once.
 pub async fn release(
-    events: &(impl Events + EventDesk),
+    events: &(impl Events + EventAdmin),
     queue: &impl Queue<FulfillmentJob>,
     id: &EventId,
     note: &Note,
-) -> Result<Again, Setback> {
+) -> Result<Again, RetryableError> {
     by_id(events, queue, id, Ask::Release, note).await
 }
 
 /// Has an event decided anew, wherever it stands: a processed one finds itself done, and one of a type that an older
 /// version did not know is acted on.
 pub async fn replay(
-    events: &(impl Events + EventDesk),
+    events: &(impl Events + EventAdmin),
     queue: &impl Queue<FulfillmentJob>,
     id: &EventId,
     note: &Note,
-) -> Result<Again, Setback> {
+) -> Result<Again, RetryableError> {
     by_id(events, queue, id, Ask::Replay, note).await
 }
 
 async fn by_id(
-    events: &(impl Events + EventDesk),
+    events: &(impl Events + EventAdmin),
     queue: &impl Queue<FulfillmentJob>,
     id: &EventId,
     ask: Ask,
     note: &Note,
-) -> Result<Again, Setback> {
+) -> Result<Again, RetryableError> {
     match events.event(id).await? {
         Some(event) => once_more(events, queue, event, ask, note).await,
         None => Ok(Again::Left(Left::Unknown)),
@@ -156,12 +160,12 @@ async fn by_id(
 
 /// Carries out what is planned, and plans anew where somebody else was faster.
 async fn once_more(
-    events: &(impl Events + EventDesk),
+    events: &(impl Events + EventAdmin),
     queue: &impl Queue<FulfillmentJob>,
     mut event: StoredEvent,
     ask: Ask,
     note: &Note,
-) -> Result<Again, Setback> {
+) -> Result<Again, RetryableError> {
     for _ in 0..TRIES {
         let (event_id, from) = (event.event_id.clone(), event.state);
         let done = match plan(&event, ask) {
@@ -195,10 +199,10 @@ async fn once_more(
 ///
 /// It is kept as long as what is done. Whether it is dropped or worked on is decided by its row, so never both.
 pub async fn drop_event(
-    events: &(impl Events + EventDesk),
+    events: &(impl Events + EventAdmin),
     id: &EventId,
     note: &Note,
-) -> Result<Dropped, Setback> {
+) -> Result<Dropped, RetryableError> {
     for _ in 0..TRIES {
         let Some(event) = events.event(id).await? else {
             return Ok(Dropped::Left(Left::Unknown));
@@ -252,7 +256,7 @@ pub struct Replayed {
     /// Where to go on if not: after this one, or at the beginning.
     pub cursor: Option<EventId>,
     /// What stopped it. What is counted was done all the same.
-    pub stopped: Option<Setback>,
+    pub stopped: Option<RetryableError>,
 }
 
 impl Replayed {
@@ -281,7 +285,7 @@ impl Replayed {
 /// alone: that an event lies in a range does not say that somebody has looked at it. Reads the table from end to
 /// end, in no order that means anything; a run that ends early says where the next one goes on.
 pub async fn replay_range(
-    events: &(impl Events + EventDesk),
+    events: &(impl Events + EventAdmin),
     queue: &impl Queue<FulfillmentJob>,
     search: &Search,
     bounds: &Bounds,
@@ -303,14 +307,14 @@ pub async fn replay_range(
 }
 
 async fn run(
-    events: &(impl Events + EventDesk),
+    events: &(impl Events + EventAdmin),
     queue: &impl Queue<FulfillmentJob>,
     search: &Search,
     bounds: &Bounds,
     pace: &mut Pace,
     note: &Note,
     replayed: &mut Replayed,
-) -> Result<(), Setback> {
+) -> Result<(), RetryableError> {
     let ask = Ask::Range {
         parked: bounds.parked,
     };
@@ -412,8 +416,8 @@ impl fmt::Display for Replayed {
                 self.unreadable.len(),
             )?;
         }
-        if let Some(setback) = &self.stopped {
-            write!(f, "\nstopped: {setback}")?;
+        if let Some(error) = &self.stopped {
+            write!(f, "\nstopped: {error}")?;
         }
         match (&self.cursor, self.complete) {
             (_, true) => Ok(()),

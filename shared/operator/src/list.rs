@@ -1,13 +1,15 @@
 //! What waits: for a person, or for longer than it should.
 
 use domain::{
-    class::Class,
-    event::{EventState, StoredEvent},
-    ids::{EventId, ReceiptId},
-    outcome::Setback,
-    ports::{DeadLetters, EventDesk, Events, ReceiptDesk, Receipts, Undone},
-    receipt::{Receipt, Standing, State},
-    sweep::ReceiptPlace,
+    delivery::stored_event::{EventState, StoredEvent},
+    ports::{Backlogs, DeadLetters, EventAdmin, Events, ReceiptAdmin, Receipts},
+    receipt::{Receipt, ReceiptState, ReceiptStatus},
+    upkeep::sweep::ReceiptBacklog,
+    values::{
+        class::Class,
+        ids::{EventId, ReceiptId},
+        outcome::RetryableError,
+    },
 };
 use jiff::{Timestamp, ToSpan, tz::Offset};
 use std::fmt;
@@ -63,7 +65,7 @@ pub struct ReceiptRow {
     /// When it was to be sent, if that was not at once.
     pub due_at: Option<Timestamp>,
     /// Where it stands.
-    pub standing: Standing,
+    pub standing: ReceiptStatus,
     /// Why.
     pub reason: Option<String>,
     /// How often it was claimed.
@@ -76,9 +78,9 @@ impl From<Receipt> for ReceiptRow {
     fn from(receipt: Receipt) -> Self {
         let standing = receipt.state.standing();
         let reason = match receipt.state {
-            State::Pending { reason } => reason,
-            State::Failed { reason } | State::Withdrawn { reason } => Some(reason),
-            State::Claimed { .. } | State::Sent { .. } | State::Held => None,
+            ReceiptState::Unsent { reason } => reason,
+            ReceiptState::Failed { reason } | ReceiptState::Withdrawn { reason } => Some(reason),
+            ReceiptState::Leased { .. } | ReceiptState::Sent { .. } | ReceiptState::Held => None,
         };
         Self {
             receipt_id: receipt.receipt_id,
@@ -101,7 +103,7 @@ pub struct Overview {
     /// Events that came long ago and have not come to an end, oldest first.
     pub stuck: Vec<EventRow>,
     /// Mails that have been owed for long, oldest first.
-    pub owed: Vec<ReceiptRow>,
+    pub unsent: Vec<ReceiptRow>,
     /// Mails that a person must decide, oldest first.
     pub held: Vec<ReceiptRow>,
     /// Mails that nobody can send as they are, oldest first.
@@ -119,11 +121,11 @@ pub struct Overview {
 /// A row, where this version can read it. One that a newer version has written must not hide the others.
 fn readable<T>(
     id: &impl fmt::Display,
-    read: Result<Option<T>, Setback>,
+    read: Result<Option<T>, RetryableError>,
     unreadable: &mut Vec<String>,
-) -> Result<Option<T>, Setback> {
+) -> Result<Option<T>, RetryableError> {
     match read {
-        Err(Setback::Fault(_)) => {
+        Err(RetryableError::Fault(_)) => {
             unreadable.push(id.to_string());
             Ok(None)
         }
@@ -134,11 +136,11 @@ fn readable<T>(
 /// The events that stand there, oldest first. The index leads to them, their rows say whether it is still so: one read
 /// for each.
 async fn standing(
-    events: &(impl Events + EventDesk),
+    events: &(impl Events + EventAdmin),
     state: EventState,
     most: usize,
     unreadable: &mut Vec<String>,
-) -> Result<Vec<EventRow>, Setback> {
+) -> Result<Vec<EventRow>, RetryableError> {
     let mut rows = Vec::new();
     for id in events.waiting(state, most).await? {
         let event = readable(&id, events.event(&id).await, unreadable)?;
@@ -154,19 +156,19 @@ async fn standing(
 /// The events that a person must decide: the oldest, so many at most. What cannot be read is left out; [`overview`]
 /// names it.
 pub async fn parked(
-    events: &(impl Events + EventDesk),
+    events: &(impl Events + EventAdmin),
     most: usize,
-) -> Result<Vec<EventRow>, Setback> {
+) -> Result<Vec<EventRow>, RetryableError> {
     standing(events, EventState::Parked, most, &mut Vec::new()).await
 }
 
 /// The events that came before then and have not come to an end: the oldest, so many at most of either state.
 async fn stuck(
-    events: &(impl Events + EventDesk),
+    events: &(impl Events + EventAdmin),
     before: Timestamp,
     most: usize,
     unreadable: &mut Vec<String>,
-) -> Result<Vec<EventRow>, Setback> {
+) -> Result<Vec<EventRow>, RetryableError> {
     let mut rows = standing(events, EventState::Stored, most, unreadable).await?;
     rows.extend(standing(events, EventState::Committed, most, unreadable).await?);
     rows.retain(|row| row.first_seen < before);
@@ -176,19 +178,19 @@ async fn stuck(
 
 /// The receipts that stand there: the oldest, so many at most. What cannot be read is left out; [`overview`] names it.
 pub async fn receipts(
-    rows: &(impl Receipts + ReceiptDesk),
-    standing: Standing,
+    rows: &(impl Receipts + ReceiptAdmin),
+    standing: ReceiptStatus,
     most: usize,
-) -> Result<Vec<ReceiptRow>, Setback> {
+) -> Result<Vec<ReceiptRow>, RetryableError> {
     readable_receipts(rows, standing, most, &mut Vec::new()).await
 }
 
 async fn readable_receipts(
-    receipts: &(impl Receipts + ReceiptDesk),
-    standing: Standing,
+    receipts: &(impl Receipts + ReceiptAdmin),
+    standing: ReceiptStatus,
     most: usize,
     unreadable: &mut Vec<String>,
-) -> Result<Vec<ReceiptRow>, Setback> {
+) -> Result<Vec<ReceiptRow>, RetryableError> {
     let mut rows = Vec::new();
     for id in receipts.waiting(standing, most).await? {
         let receipt = readable(&id, receipts.receipt(&id).await, unreadable)?;
@@ -201,22 +203,22 @@ async fn readable_receipts(
 /// The mails that were to be sent on a day, before then, and that nobody has taken up: so many at most. After three days
 /// sweep does not look for them any more.
 async fn overdue(
-    receipts: &(impl Receipts + Undone<ReceiptPlace>),
+    receipts: &(impl Receipts + Backlogs<ReceiptBacklog>),
     before: Timestamp,
     most: usize,
     unreadable: &mut Vec<String>,
-) -> Result<Vec<ReceiptRow>, Setback> {
+) -> Result<Vec<ReceiptRow>, RetryableError> {
     let last = Offset::UTC.to_datetime(before).date();
     let mut rows = Vec::new();
     for back in (0..=DAYS_BACK).rev() {
-        let place = ReceiptPlace::Due(last.saturating_sub(back.days()));
+        let place = ReceiptBacklog::Due(last.saturating_sub(back.days()));
         for row in receipts
-            .undone(place, before, most.saturating_sub(rows.len()))
+            .overdue(place, before, most.saturating_sub(rows.len()))
             .await?
         {
             let receipt = readable(&row.id, receipts.receipt(&row.id).await, unreadable)?;
             let is_overdue = |receipt: &Receipt| {
-                receipt.state.standing() == Standing::Pending && receipt.due_at < Some(before)
+                receipt.state.standing() == ReceiptStatus::Unsent && receipt.due_at < Some(before)
             };
             rows.extend(receipt.filter(is_overdue).map(ReceiptRow::from));
         }
@@ -229,24 +231,24 @@ async fn overdue(
 
 /// All that waits: what needs a person, and what came before then and should have come to an end.
 pub async fn overview(
-    events: &(impl Events + EventDesk),
-    rows: &(impl Receipts + ReceiptDesk + Undone<ReceiptPlace>),
+    events: &(impl Events + EventAdmin),
+    rows: &(impl Receipts + ReceiptAdmin + Backlogs<ReceiptBacklog>),
     [fulfillment, mails, feedback]: [&impl DeadLetters; 3],
     before: Timestamp,
     most: usize,
-) -> Result<Overview, Setback> {
+) -> Result<Overview, RetryableError> {
     let mut unreadable = Vec::new();
-    let mut owed = readable_receipts(rows, Standing::Pending, most, &mut unreadable).await?;
-    owed.extend(readable_receipts(rows, Standing::Claimed, most, &mut unreadable).await?);
-    owed.retain(|row| row.created_at < before);
-    owed.extend(overdue(rows, before, most, &mut unreadable).await?);
-    owed.sort_by(|a, b| (a.created_at, &a.receipt_id).cmp(&(b.created_at, &b.receipt_id)));
+    let mut unsent = readable_receipts(rows, ReceiptStatus::Unsent, most, &mut unreadable).await?;
+    unsent.extend(readable_receipts(rows, ReceiptStatus::Leased, most, &mut unreadable).await?);
+    unsent.retain(|row| row.created_at < before);
+    unsent.extend(overdue(rows, before, most, &mut unreadable).await?);
+    unsent.sort_by(|a, b| (a.created_at, &a.receipt_id).cmp(&(b.created_at, &b.receipt_id)));
     Ok(Overview {
         parked: standing(events, EventState::Parked, most, &mut unreadable).await?,
         stuck: stuck(events, before, most, &mut unreadable).await?,
-        owed,
-        held: readable_receipts(rows, Standing::Held, most, &mut unreadable).await?,
-        failed: readable_receipts(rows, Standing::Failed, most, &mut unreadable).await?,
+        unsent,
+        held: readable_receipts(rows, ReceiptStatus::Held, most, &mut unreadable).await?,
+        failed: readable_receipts(rows, ReceiptStatus::Failed, most, &mut unreadable).await?,
         unreadable,
         fulfillment_dead_letters: fulfillment.depth().await?,
         receipt_dead_letters: mails.depth().await?,
@@ -324,7 +326,7 @@ impl fmt::Display for Overview {
         }
         block(f, "events parked for a person", &self.parked)?;
         block(f, "events that come to no end", &self.stuck)?;
-        block(f, "mails owed for long", &self.owed)?;
+        block(f, "mails owed for long", &self.unsent)?;
         block(f, "mails held for a person", &self.held)?;
         block(f, "mails that cannot be sent", &self.failed)?;
         block(f, "rows that a newer version has written", &self.unreadable)?;

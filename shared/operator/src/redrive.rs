@@ -5,9 +5,9 @@
 
 use crate::{NAMED, names, pace::Pace};
 use domain::{
-    job::Job,
-    outcome::Setback,
+    delivery::job::Job,
     ports::{DeadLetters, Queue},
+    values::outcome::RetryableError,
 };
 use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
 use tokio::time::Instant;
@@ -44,7 +44,7 @@ pub struct Redriven {
     /// About how many the queue holds now, those that are hidden among them.
     pub depth: Option<u64>,
     /// What stopped it. What is counted was done all the same.
-    pub stopped: Option<Setback>,
+    pub stopped: Option<RetryableError>,
 }
 
 /// What is to be done with a message.
@@ -99,7 +99,7 @@ async fn look<J: Job>(
     letters: &impl DeadLetters,
     bounds: &Bounds,
     redriven: &mut Redriven,
-) -> Result<(), Setback> {
+) -> Result<(), RetryableError> {
     for letter in letters
         .receive(Duration::ZERO)
         .await?
@@ -121,7 +121,7 @@ async fn move_all<J: Job>(
     bounds: &Bounds,
     pace: &mut Pace,
     redriven: &mut Redriven,
-) -> Result<(), Setback> {
+) -> Result<(), RetryableError> {
     let began = Instant::now();
     // What is left comes again, perhaps before what nobody has seen: that nothing new came does not mean that there is
     // nothing new. So the longer a run lasts the longer it hides, until there comes nothing at all.
@@ -194,7 +194,7 @@ impl fmt::Display for Redriven {
             write!(f, "\n  about {depth} in the queue now")?;
         }
         match stopped {
-            Some(setback) => write!(f, "\nstopped: {setback}"),
+            Some(error) => write!(f, "\nstopped: {error}"),
             None => Ok(()),
         }
     }

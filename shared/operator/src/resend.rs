@@ -2,11 +2,10 @@
 
 use crate::{TRIES, note::Note};
 use domain::{
-    ids::ReceiptId,
-    job::ReceiptJob,
-    outcome::Setback,
-    ports::{Changed, Queue, ReceiptDesk, Receipts},
-    receipt::{Receipt, Standing, State},
+    delivery::job::ReceiptJob,
+    ports::{Changed, Queue, ReceiptAdmin, Receipts},
+    receipt::{Receipt, ReceiptState, ReceiptStatus},
+    values::{ids::ReceiptId, outcome::RetryableError},
 };
 use jiff::Timestamp;
 use std::{fmt, time::Duration};
@@ -17,7 +16,7 @@ pub enum Resent {
     /// It is owed again, and queued.
     Now {
         /// Where it stood before.
-        from: Standing,
+        from: ReceiptStatus,
     },
     /// It was owed already: it has one more message now, and one mail goes out.
     Owed,
@@ -53,23 +52,23 @@ enum Plan {
 
 fn plan(receipt: &Receipt, seen_version: u64, now: Timestamp) -> Plan {
     match &receipt.state {
-        State::Pending { .. } => match receipt.due_at.filter(|due_at| *due_at > now) {
+        ReceiptState::Unsent { .. } => match receipt.due_at.filter(|due_at| *due_at > now) {
             Some(due_at) => Plan::Leave(Left::NotDue(due_at)),
             None => Plan::Queue,
         },
-        State::Claimed { claim_ends_at, .. } if *claim_ends_at > now => {
+        ReceiptState::Leased { lease_ends_at, .. } if *lease_ends_at > now => {
             Plan::Leave(Left::Claimed {
-                left: claim_ends_at.duration_since(now).unsigned_abs(),
+                left: lease_ends_at.duration_since(now).unsigned_abs(),
             })
         }
         _ if receipt.version != seen_version => Plan::Leave(Left::Changed {
             version: receipt.version,
         }),
-        State::Claimed { .. }
-        | State::Sent { .. }
-        | State::Failed { .. }
-        | State::Held
-        | State::Withdrawn { .. } => Plan::Reopen,
+        ReceiptState::Leased { .. }
+        | ReceiptState::Sent { .. }
+        | ReceiptState::Failed { .. }
+        | ReceiptState::Held
+        | ReceiptState::Withdrawn { .. } => Plan::Reopen,
     }
 }
 
@@ -81,12 +80,12 @@ fn plan(receipt: &Receipt, seen_version: u64, now: Timestamp) -> Plan {
 /// It goes to the address that is known now. That is the order's for the receipt of a live order, else the customer's;
 /// it cannot be changed here. A notice of what is not so any more is withdrawn again.
 pub async fn resend(
-    receipts: &(impl Receipts + ReceiptDesk),
+    receipts: &(impl Receipts + ReceiptAdmin),
     queue: &impl Queue<ReceiptJob>,
     id: &ReceiptId,
     seen_version: u64,
     note: &Note,
-) -> Result<Resent, Setback> {
+) -> Result<Resent, RetryableError> {
     for _ in 0..TRIES {
         let Some(receipt) = receipts.receipt(id).await? else {
             return Ok(Resent::Left(Left::Unknown));
@@ -111,7 +110,7 @@ pub async fn resend(
             return Ok(done);
         }
     }
-    Err(Setback::Raced {
+    Err(RetryableError::Raced {
         what: "the receipt",
         tries: TRIES,
     })
@@ -123,16 +122,16 @@ impl fmt::Display for Resent {
             Self::Now { from } => {
                 write!(f, "queued, was {from}: ")?;
                 f.write_str(match from {
-                    Standing::Sent => "the customer gets another mail",
-                    Standing::Held | Standing::Claimed => {
+                    ReceiptStatus::Sent => "the customer gets another mail",
+                    ReceiptStatus::Held | ReceiptStatus::Leased => {
                         "the customer gets a mail, and may have had one before"
                     }
-                    Standing::Failed => {
+                    ReceiptStatus::Failed => {
                         "it goes to the address of the order or the customer as it is now, and fails again if that is \
                          the same"
                     }
-                    Standing::Withdrawn => "it is withdrawn again if what it tells is still not so",
-                    Standing::Pending => "the customer gets a mail",
+                    ReceiptStatus::Withdrawn => "it is withdrawn again if what it tells is still not so",
+                    ReceiptStatus::Unsent => "the customer gets a mail",
                 })
             }
             Self::Owed => f.write_str("queued once more: it had not gone out yet"),

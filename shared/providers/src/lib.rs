@@ -3,16 +3,17 @@
 
 use aws::secrets::{self, ApiKeySecret, Cache, Store};
 use domain::{
-    checkout::Checkout,
-    delivery::Provider,
-    event::RefundsOf,
-    ids::{OrderId, PaymentIntentId, SubscriptionId},
-    mode::Mode,
-    ports::{Clock, Listing, ProviderApi, ReadError},
-    reconcile::{Ask, Page},
-    refund,
-    secrets::ApiKey,
-    subscription,
+    access::subscription,
+    delivery::{event::RefundsOf, secrets::ApiKey},
+    ports::{Clock, Listing, ProviderApi},
+    sale::{checkout::Checkout, refund},
+    upkeep::reconcile::{Ask, Page},
+    values::{
+        ids::{OrderId, PaymentIntentId, SubscriptionId},
+        mode::Mode,
+        outcome::ReadError,
+        provider::Provider,
+    },
 };
 
 /// The providers' APIs.
@@ -61,7 +62,7 @@ impl<S: Store, C: Clock> ProviderApi for Providers<S, C> {
         &self,
         provider: Provider,
         of: &RefundsOf,
-    ) -> Result<Vec<refund::News>, ReadError> {
+    ) -> Result<Vec<refund::RefundChange>, ReadError> {
         let Self { flex, flex_key } = self;
         match provider {
             Provider::Flex => {
@@ -74,7 +75,7 @@ impl<S: Store, C: Clock> ProviderApi for Providers<S, C> {
         &self,
         provider: Provider,
         id: &SubscriptionId,
-    ) -> Result<subscription::News, ReadError> {
+    ) -> Result<subscription::SubscriptionChange, ReadError> {
         let Self { flex, flex_key } = self;
         match provider {
             Provider::Flex => {

@@ -1,5 +1,5 @@
-//! What operators do by hand until there is a command line. The commands of OPERATIONS.md that change a row are read by a
-//! shell as they are written, applied to DynamoDB, and must leave what the code leaves.
+//! The shell commands of `docs/operations.md` that change a row. A shell reads them as written. Applied to DynamoDB,
+//! each must leave the row that `operator` leaves.
 
 use super::{On as _, committed, dynamodb, later, now, owner, park, recorded, unique};
 use aws_sdk_dynamodb::{
@@ -8,16 +8,16 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValue},
 };
 use domain::{
-    event::EventState,
-    ids::{MessageId, Sku},
+    delivery::stored_event::EventState,
     ports::{
-        Changed, EventDesk as _, Events as _, Marks as _, Orders as _, ReceiptDesk as _,
-        Receipts as _, Reopening, Settlement,
+        Changed, EventAdmin as _, Events as _, Orders as _, ReceiptAdmin as _, Receipts as _,
+        Reopening, Settlement, Suppressions as _,
     },
     receipt::{
-        State,
-        feedback::{AddressHash, Mark},
+        ReceiptState,
+        feedback::{AddressHash, Suppression},
     },
+    values::ids::{MessageId, Sku},
 };
 use jiff::Timestamp;
 use kit::stack::{Ports, Stack};
@@ -32,18 +32,16 @@ use std::{
 
 type Row = HashMap<String, AttributeValue>;
 
-const RELEASE: (&str, usize) = ("### Release a parked event", 0);
-const DROP: (&str, usize) = ("### Release a parked event", 1);
-const SEND_AGAIN: (&str, usize) = ("### Release a held receipt, or send a failed one", 0);
-const CORRECT: (&str, usize) = ("### Release a held receipt, or send a failed one", 1);
-const REPLAY: (&str, usize) = ("## Restore a table", 0);
-const CLOSE: (&str, usize) = ("### Close a held or failed receipt", 0);
-const COUNT: (&str, usize) = ("### `ShortfallAlarm`", 0);
-const CLEAR: (&str, usize) = ("### `BounceAlarm`", 0);
-const GIVE_UP: (&str, usize) = ("### `StalledAlarm`", 0);
+const REOPEN: (&str, usize) = ("### Release, replay or drop an event", 0);
+const DROP: (&str, usize) = ("### Release, replay or drop an event", 1);
+const SEND_AGAIN: (&str, usize) = ("### Send or close a receipt", 0);
+const CLOSE: (&str, usize) = ("### Send or close a receipt", 1);
+const CORRECT: (&str, usize) = ("### Correct an address", 0);
+const CLEAR: (&str, usize) = ("### Clear an address", 0);
+const COUNT: (&str, usize) = ("### `OrderReviewAlarm`", 0);
 
 fn operations() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../OPERATIONS.md")).unwrap()
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md")).unwrap()
 }
 
 /// The blocks of commands that change a row, by heading.
@@ -74,16 +72,20 @@ fn block((heading, nth): (&str, usize)) -> String {
     blocks(&operations())[heading][nth].clone()
 }
 
-/// What a shell gives to `aws dynamodb update-item`, option by option, when it runs such commands. Of its scans it finds
-/// the event that is given.
+/// A block for another state than the one that it names first. The block's line `FROM=…` names the state too.
+fn from_state(place: (&str, usize), first: &str, state: &str) -> String {
+    let (commands, from) = (block(place), format!("FROM={first}"));
+    let line = commands.lines().find(|line| line.starts_with(&from));
+    assert!(line.is_some_and(|line| line.contains(state)), "{commands}");
+    commands.replace(&from, &format!("FROM={state}"))
+}
+
+/// The options that a shell passes to `aws dynamodb update-item` when it runs such commands.
 fn update(commands: &str, given: &[(&str, &str)], typed: &str) -> BTreeMap<String, String> {
     const AWS: &str = r#"
         of() { printf '%s' "$1"; }
         aws() {
-            case "$2" in
-                update-item) shift 2; printf '%s\0' "$@" >> told ;;
-                scan) printf '%s\n' "$EVENT" ;;
-            esac
+            if [ "$2" = update-item ]; then shift 2; printf '%s\0' "$@" >> facts; fi
         }
     "#;
     let folder = std::env::temp_dir().join(unique("by_hand"));
@@ -103,9 +105,9 @@ fn update(commands: &str, given: &[(&str, &str)], typed: &str) -> BTreeMap<Strin
         .write_all(typed.as_bytes())
         .unwrap();
     assert!(shell.wait().unwrap().success(), "{commands}");
-    let told = fs::read_to_string(folder.join("told")).unwrap();
+    let facts = fs::read_to_string(folder.join("told")).unwrap();
     fs::remove_dir_all(folder).unwrap();
-    let words: Vec<&str> = told.split_terminator('\0').collect();
+    let words: Vec<&str> = facts.split_terminator('\0').collect();
     let options: BTreeMap<_, _> = words
         .chunks(2)
         .map(|pair| (pair[0].to_owned(), pair[1].to_owned()))
@@ -113,7 +115,7 @@ fn update(commands: &str, given: &[(&str, &str)], typed: &str) -> BTreeMap<Strin
     assert_eq!(
         options.len() * 2,
         words.len(),
-        "one update, each option once: {told}"
+        "one update, each option once: {facts}"
     );
     options
 }
@@ -134,7 +136,7 @@ fn attributes(json: &str) -> Row {
         .collect()
 }
 
-/// DynamoDB, changed by hand.
+/// DynamoDB, changed by shell commands.
 struct Hand {
     client: Client,
     stack: Stack,
@@ -166,7 +168,7 @@ impl Hand {
         }
     }
 
-    /// The row as the update leaves it; `None` if its condition does not hold.
+    /// The updated row; `None` if the condition does not hold.
     async fn apply(&self, mut options: BTreeMap<String, String>) -> Option<Row> {
         let mut take = |name: &str| options.remove(name);
         let names = take("--expression-attribute-names")
@@ -210,8 +212,8 @@ impl Hand {
             .unwrap();
     }
 
-    /// What the code has left of a row, and what the hand leaves of the same; `apart` are the attributes that the two
-    /// may have filled with something else, which the code has filled.
+    /// Compares the row that the code left with the row that the shell command leaves. `apart` names attributes whose
+    /// values may differ.
     async fn leaves_the_same(
         &self,
         place: &Place<'_>,
@@ -250,9 +252,7 @@ fn every_command_that_changes_a_row_is_held_to_the_code() {
         .into_iter()
         .flat_map(|(heading, blocks)| (0..blocks.len()).map(move |nth| (heading, nth)))
         .collect();
-    let mut held = [
-        RELEASE, DROP, SEND_AGAIN, CLOSE, CORRECT, REPLAY, COUNT, CLEAR, GIVE_UP,
-    ];
+    let mut held = [REOPEN, DROP, SEND_AGAIN, CLOSE, CORRECT, CLEAR, COUNT];
     held.sort_unstable();
     assert_eq!(found, held);
     assert!(!document.contains("dynamodb put-item") && !document.contains("dynamodb delete-item"));
@@ -262,10 +262,11 @@ fn every_command_that_changes_a_row_is_held_to_the_code() {
 async fn an_event_is_released_or_replayed_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
 
-    for (commands, end, from) in [
-        (block(RELEASE), park("doubtful"), EventState::Parked),
-        (block(REPLAY), Settlement::Processed, EventState::Processed),
+    for (word, end, from) in [
+        ("parked", park("doubtful"), EventState::Parked),
+        ("processed", Settlement::Processed, EventState::Processed),
     ] {
+        let commands = from_state(REOPEN, "parked", word);
         let event = recorded(&hand.ports).await;
         let id = event.event_id;
         hand.ports.events().settle(&id, &end, now()).await.unwrap();
@@ -289,10 +290,11 @@ async fn an_event_is_released_or_replayed_by_hand_as_by_code_on_dynamodb() {
 #[tokio::test]
 async fn an_event_is_dropped_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
-    for (commands, from) in [
-        (block(DROP), EventState::Parked),
-        (block(GIVE_UP), EventState::Stored),
+    for (word, from) in [
+        ("parked", EventState::Parked),
+        ("stored", EventState::Stored),
     ] {
+        let commands = from_state(DROP, "parked", word);
         let id = recorded(&hand.ports).await.event_id;
         if from == EventState::Parked {
             hand.ports
@@ -325,11 +327,11 @@ async fn an_event_is_dropped_by_hand_as_by_code_on_dynamodb() {
 async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
     let ports = &hand.ports;
-    let sent = State::Sent {
+    let sent = ReceiptState::Sent {
         message_id: MessageId::new("ses-1").unwrap(),
         sent_at: now(),
     };
-    let failed = State::Failed {
+    let failed = ReceiptState::Failed {
         reason: "no such address".into(),
     };
     for (from, state) in [
@@ -337,11 +339,11 @@ async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
         ("failed", Some(failed)),
         ("sent", Some(sent)),
     ] {
-        let owed = committed(ports).await;
-        let id = owed.receipt_id.clone();
+        let unsent = committed(ports).await;
+        let id = unsent.receipt_id.clone();
         ports
             .receipts
-            .claim(&owed, &owner("a"), later())
+            .claim(&unsent, &owner("a"), later())
             .await
             .unwrap();
         let ended = if let Some(state) = state {
@@ -358,15 +360,9 @@ async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
             ports.receipts.reopen(&seen, "by code", now()).await,
             Ok(Changed::Now)
         );
-        let commands = block(SEND_AGAIN);
-        assert!(
-            commands
-                .lines()
-                .any(|line| line.starts_with("FROM=held") && line.contains(from))
-        );
-        let commands = commands.replace("FROM=held", &format!("FROM={from}"));
+        let commands = from_state(SEND_AGAIN, "held", from);
         let by_hand = || update(&commands, &[("RECEIPT", id.as_str())], "");
-        // The hand leaves no note, and of earlier mails what SES has told of them.
+        // The command writes no note, and keeps the feedback for earlier mails.
         hand.leaves_the_same(&place, before, by_hand, &["note", "mails", "reopened_at"])
             .await;
         let row = hand.read(&place).await.unwrap();
@@ -382,9 +378,9 @@ async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
     let receipts = &hand.ports.receipts;
     for from in ["held", "failed"] {
-        let owed = committed(&hand.ports).await;
-        let id = owed.receipt_id.clone();
-        receipts.claim(&owed, &owner("a"), later()).await.unwrap();
+        let unsent = committed(&hand.ports).await;
+        let id = unsent.receipt_id.clone();
+        receipts.claim(&unsent, &owner("a"), later()).await.unwrap();
         let claimed = receipts.receipt(&id).await.unwrap().unwrap();
         if from == "held" {
             receipts.hold(&claimed).await.unwrap();
@@ -393,7 +389,7 @@ async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
                 .mark(
                     &id,
                     &owner("a"),
-                    &State::Failed {
+                    &ReceiptState::Failed {
                         reason: "no".into(),
                     },
                 )
@@ -404,7 +400,7 @@ async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
         let before = hand.read(&place).await.unwrap();
         let seen = receipts.receipt(&id).await.unwrap().unwrap();
         assert_eq!(receipts.close(&seen, "by code").await, Ok(Changed::Now));
-        let commands = block(CLOSE).replace("FROM=held", &format!("FROM={from}"));
+        let commands = from_state(CLOSE, "held", from);
         let by_hand = || update(&commands, &[("RECEIPT", id.as_str())], "");
         hand.leaves_the_same(&place, before, by_hand, &["note"])
             .await;
@@ -442,13 +438,13 @@ async fn an_order_s_address_is_corrected_by_hand_on_dynamodb() {
 async fn what_arrives_is_counted_by_hand_on_dynamodb() {
     let hand = Hand::new().await;
     let sku = Sku::new(unique("SKU")).unwrap();
-    hand.ports.shelves.put_counter(&sku, 5).await.unwrap();
+    hand.ports.stock_levels.put_counter(&sku, 5).await.unwrap();
     let options = update(&block(COUNT).replace('…', sku.as_str()), &[], "");
     let values: Value = serde_json::from_str(&options["--expression-attribute-values"]).unwrap();
     let more: i64 = values[":more"]["N"].as_str().unwrap().parse().unwrap();
     hand.apply(options).await.unwrap();
     assert_eq!(
-        hand.ports.shelves.on_hand(&sku).await.unwrap(),
+        hand.ports.stock_levels.on_hand(&sku).await.unwrap(),
         Some(5 + more)
     );
 }
@@ -459,15 +455,15 @@ async fn an_address_is_cleared_by_hand_on_dynamodb() {
     let email = format!("{}@Example.com", unique("Pat"));
     let by_hand = || update(&block(CLEAR), &[], &format!("{email}\n"));
     assert_eq!(hand.apply(by_hand()).await, None, "nobody has marked it");
-    let bounced = Mark {
+    let bounced = Suppression {
         bounced_at: Some(Timestamp::now()),
-        ..Mark::of(AddressHash::of(&email))
+        ..Suppression::of(AddressHash::of(&email))
     };
-    hand.ports.marks.set_mark(&bounced).await.unwrap();
+    hand.ports.marks.suppress(&bounced).await.unwrap();
     let marked = hand
         .ports
         .marks
-        .address_mark(&bounced.address)
+        .suppression(&bounced.address)
         .await
         .unwrap()
         .unwrap();
@@ -476,13 +472,13 @@ async fn an_address_is_cleared_by_hand_on_dynamodb() {
     let cleared = hand
         .ports
         .marks
-        .address_mark(&bounced.address)
+        .suppression(&bounced.address)
         .await
         .unwrap()
         .unwrap();
     assert_eq!(cleared.reason(), None);
     assert_eq!(
-        Mark {
+        Suppression {
             cleared_at: None,
             ..cleared
         },

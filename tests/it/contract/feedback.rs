@@ -2,15 +2,16 @@
 
 use super::{On, committed, dynamodb, later, memory, now, owner, unique};
 use domain::{
-    ids::{MessageId, ReceiptId},
-    order::Order,
     ports::{
-        Changed, MailTroubles, Marks, Orders as _, ReceiptDesk, ReceiptLessons, Receipts as _,
+        Changed, DeliveryFailures, Orders as _, ReceiptAdmin, ReceiptUpdates, Receipts as _,
+        Suppressions,
     },
     receipt::{
-        Receipt, Standing, State,
-        feedback::{AddressHash, Fates, Kind, Lesson, Mark, Report, Trouble, settle},
+        Receipt, ReceiptState, ReceiptStatus,
+        feedback::{AddressHash, Mails, ReceiptUpdate, Report, ReportKind, Suppression, settle},
     },
+    sale::{delivery_failure::DeliveryFailure, order::Order},
+    values::ids::{MessageId, ReceiptId},
 };
 use futures_util::future::join_all;
 use kit::{fakes::World, play::until, stack::Ports};
@@ -18,38 +19,38 @@ use std::time::Duration;
 
 /// The ports of this file, on the same rows as the others.
 trait Told: On {
-    fn lessons(&self) -> &impl ReceiptLessons;
-    fn troubles(&self) -> &impl MailTroubles;
-    fn marks(&self) -> &impl Marks;
-    fn desk(&self) -> &impl ReceiptDesk;
+    fn lessons(&self) -> &impl ReceiptUpdates;
+    fn troubles(&self) -> &impl DeliveryFailures;
+    fn marks(&self) -> &impl Suppressions;
+    fn desk(&self) -> &impl ReceiptAdmin;
 }
 
 impl Told for World {
-    fn desk(&self) -> &impl ReceiptDesk {
+    fn desk(&self) -> &impl ReceiptAdmin {
         self
     }
-    fn lessons(&self) -> &impl ReceiptLessons {
+    fn lessons(&self) -> &impl ReceiptUpdates {
         self
     }
-    fn troubles(&self) -> &impl MailTroubles {
+    fn troubles(&self) -> &impl DeliveryFailures {
         self
     }
-    fn marks(&self) -> &impl Marks {
+    fn marks(&self) -> &impl Suppressions {
         self
     }
 }
 
 impl Told for Ports {
-    fn desk(&self) -> &impl ReceiptDesk {
+    fn desk(&self) -> &impl ReceiptAdmin {
         &self.receipts
     }
-    fn lessons(&self) -> &impl ReceiptLessons {
+    fn lessons(&self) -> &impl ReceiptUpdates {
         &self.receipts
     }
-    fn troubles(&self) -> &impl MailTroubles {
+    fn troubles(&self) -> &impl DeliveryFailures {
         &self.orders
     }
-    fn marks(&self) -> &impl Marks {
+    fn marks(&self) -> &impl Suppressions {
         &self.marks
     }
 }
@@ -65,7 +66,7 @@ on_both! {
     what_a_lesson_settles_is_where_it_stands_in_the_index_too,
 }
 
-fn report(receipt: &Receipt, message: &str, kind: Kind) -> Report {
+fn report(receipt: &Receipt, message: &str, kind: ReportKind) -> Report {
     Report {
         receipt_id: receipt.receipt_id.clone(),
         message_id: MessageId::new(message).unwrap(),
@@ -76,12 +77,12 @@ fn report(receipt: &Receipt, message: &str, kind: Kind) -> Report {
     }
 }
 
-fn lesson(receipt: &Receipt, kind: Kind) -> Lesson {
+fn update(receipt: &Receipt, kind: ReportKind) -> ReceiptUpdate {
     settle(receipt, &report(receipt, "ses-1", kind)).unwrap()
 }
 
-async fn learn(on: &impl Told, seen: &Receipt, lesson: &Lesson) -> Changed {
-    on.lessons().learn(seen, lesson).await.unwrap()
+async fn learn(on: &impl Told, seen: &Receipt, update: &ReceiptUpdate) -> Changed {
+    on.lessons().learn(seen, update).await.unwrap()
 }
 
 async fn read(on: &impl Told, id: &ReceiptId) -> Receipt {
@@ -90,8 +91,8 @@ async fn read(on: &impl Told, id: &ReceiptId) -> Receipt {
 
 async fn a_lesson_is_learned_by_who_has_seen_the_receipt_last(on: &impl Told) {
     let seen = committed(on).await;
-    let lesson = lesson(&seen, Kind::Delivered);
-    let learned = join_all((0..8).map(|_| learn(on, &seen, &lesson))).await;
+    let update = update(&seen, ReportKind::Delivered);
+    let learned = join_all((0..8).map(|_| learn(on, &seen, &update))).await;
     assert_eq!(
         learned
             .iter()
@@ -105,7 +106,7 @@ async fn a_lesson_is_learned_by_who_has_seen_the_receipt_last(on: &impl Told) {
         on.receipts().claim(&seen, &owner("a"), later()).await,
         Ok(Changed::Now)
     );
-    assert_eq!(learn(on, &seen, &lesson).await, Changed::Raced);
+    assert_eq!(learn(on, &seen, &update).await, Changed::Raced);
     assert_eq!(
         learn(
             on,
@@ -113,7 +114,7 @@ async fn a_lesson_is_learned_by_who_has_seen_the_receipt_last(on: &impl Told) {
                 receipt_id: ReceiptId::new(unique("none")).unwrap(),
                 ..seen
             },
-            &lesson
+            &update
         )
         .await,
         Changed::Raced
@@ -123,21 +124,21 @@ async fn a_lesson_is_learned_by_who_has_seen_the_receipt_last(on: &impl Told) {
 async fn a_lesson_comes_back_as_it_was(on: &impl Told) {
     let mut row = committed(on).await;
     let kinds = [
-        Kind::Sent,
-        Kind::Delivered,
-        Kind::Bounced { for_good: false },
-        Kind::Bounced { for_good: true },
-        Kind::MaybeBounced,
-        Kind::Suppressed,
-        Kind::Complained,
-        Kind::Rejected,
+        ReportKind::Sent,
+        ReportKind::Delivered,
+        ReportKind::Bounced { for_good: false },
+        ReportKind::Bounced { for_good: true },
+        ReportKind::MaybeBounced,
+        ReportKind::Suppressed,
+        ReportKind::Complained,
+        ReportKind::Rejected,
     ];
     for kind in kinds {
-        let Some(lesson) = settle(&row, &report(&row, "ses-1", kind)) else {
+        let Some(update) = settle(&row, &report(&row, "ses-1", kind)) else {
             continue;
         };
-        assert_eq!(learn(on, &row, &lesson).await, Changed::Now);
-        let Lesson { mails, state } = lesson;
+        assert_eq!(learn(on, &row, &update).await, Changed::Now);
+        let ReceiptUpdate { mails, state } = update;
         row = Receipt {
             version: row.version + 1,
             mails,
@@ -146,7 +147,7 @@ async fn a_lesson_comes_back_as_it_was(on: &impl Told) {
         };
         assert_eq!(read(on, &row.receipt_id).await, row, "{kind:?}");
     }
-    assert!(matches!(row.state, State::Failed { .. }));
+    assert!(matches!(row.state, ReceiptState::Failed { .. }));
 }
 
 async fn a_claimant_may_mark_after_a_lesson_that_left_its_claim(on: &impl Told) {
@@ -156,13 +157,13 @@ async fn a_claimant_may_mark_after_a_lesson_that_left_its_claim(on: &impl Told) 
         Ok(Changed::Now)
     );
     let claimed = read(on, &seen.receipt_id).await;
-    let nothing = Lesson {
-        mails: Fates::new(),
+    let nothing = ReceiptUpdate {
+        mails: Mails::new(),
         state: None,
     };
     assert_eq!(learn(on, &claimed, &nothing).await, Changed::Now);
     assert_eq!(read(on, &seen.receipt_id).await.state, claimed.state);
-    let sent = State::Sent {
+    let sent = ReceiptState::Sent {
         message_id: MessageId::new("ses-1").unwrap(),
         sent_at: now(),
     };
@@ -182,7 +183,7 @@ async fn a_settled_receipt_can_be_neither_claimed_nor_marked(on: &impl Told) {
     );
     let claimed = read(on, &seen.receipt_id).await;
     assert_eq!(
-        learn(on, &claimed, &lesson(&claimed, Kind::Sent)).await,
+        learn(on, &claimed, &update(&claimed, ReportKind::Sent)).await,
         Changed::Now
     );
     assert_eq!(
@@ -190,7 +191,7 @@ async fn a_settled_receipt_can_be_neither_claimed_nor_marked(on: &impl Told) {
         Ok(Changed::Raced)
     );
     assert_eq!(on.receipts().hold(&claimed).await, Ok(Changed::Raced));
-    let other = State::Sent {
+    let other = ReceiptState::Sent {
         message_id: MessageId::new("ses-2").unwrap(),
         sent_at: now(),
     };
@@ -200,7 +201,7 @@ async fn a_settled_receipt_can_be_neither_claimed_nor_marked(on: &impl Told) {
             .await,
         Ok(Changed::Raced)
     );
-    let sent = State::Sent {
+    let sent = ReceiptState::Sent {
         message_id: MessageId::new("ses-1").unwrap(),
         sent_at: now(),
     };
@@ -210,33 +211,36 @@ async fn a_settled_receipt_can_be_neither_claimed_nor_marked(on: &impl Told) {
 async fn an_order_keeps_what_trouble_there_is_for_who_has_seen_it_last(on: &impl Told) {
     let receipt = committed(on).await;
     let order = async || on.orders().order(&receipt.order_id).await.unwrap().unwrap();
-    let keep = async |seen: &Order, id: &ReceiptId, trouble| {
-        on.troubles().keep_trouble(seen, id, trouble).await.unwrap()
+    let keep = async |seen: &Order, id: &ReceiptId, delivery_failure| {
+        on.troubles()
+            .keep_delivery_failure(seen, id, delivery_failure)
+            .await
+            .unwrap()
     };
     let other = ReceiptId::new(unique("fin")).unwrap();
     let first = order().await;
     assert_eq!(
-        keep(&first, &receipt.receipt_id, Some(Trouble::Bounced)).await,
+        keep(&first, &receipt.receipt_id, Some(DeliveryFailure::Bounced)).await,
         Changed::Now
     );
     assert_eq!(
-        keep(&first, &other, Some(Trouble::Refused)).await,
+        keep(&first, &other, Some(DeliveryFailure::Refused)).await,
         Changed::Raced
     );
     assert_eq!(
-        keep(&order().await, &other, Some(Trouble::Complained)).await,
+        keep(&order().await, &other, Some(DeliveryFailure::Complained)).await,
         Changed::Now
     );
     let both = [
-        (receipt.receipt_id.clone(), Trouble::Bounced),
-        (other.clone(), Trouble::Complained),
+        (receipt.receipt_id.clone(), DeliveryFailure::Bounced),
+        (other.clone(), DeliveryFailure::Complained),
     ]
     .into();
     assert_eq!(
         order().await,
         Order {
             version: 3,
-            mail_troubles: both,
+            delivery_failures: both,
             ..first.clone()
         }
     );
@@ -256,17 +260,17 @@ async fn an_order_keeps_what_trouble_there_is_for_who_has_seen_it_last(on: &impl
 
 async fn the_last_of_each_is_kept_of_an_address(on: &impl Told) {
     let address = AddressHash::of(&format!("{}@example.com", unique("pat")));
-    assert_eq!(on.marks().address_mark(&address).await, Ok(None));
-    let none = || Mark::of(address.clone());
-    let bounced = |at| Mark {
+    assert_eq!(on.marks().suppression(&address).await, Ok(None));
+    let none = || Suppression::of(address.clone());
+    let bounced = |at| Suppression {
         bounced_at: Some(at),
         ..none()
     };
-    let complained = |at| Mark {
+    let complained = |at| Suppression {
         complained_at: Some(at),
         ..none()
     };
-    let cleared = |at| Mark {
+    let cleared = |at| Suppression {
         cleared_at: Some(at),
         ..none()
     };
@@ -277,29 +281,29 @@ async fn the_last_of_each_is_kept_of_an_address(on: &impl Told) {
         complained(now()),
         bounced(now()),
     ] {
-        on.marks().set_mark(&mark).await.unwrap();
+        on.marks().suppress(&mark).await.unwrap();
     }
-    let both = Mark {
+    let both = Suppression {
         bounced_at: Some(later()),
         ..complained(later())
     };
     assert_eq!(
-        on.marks().address_mark(&address).await,
+        on.marks().suppression(&address).await,
         Ok(Some(both.clone()))
     );
     for mark in [cleared(now()), cleared(later()), cleared(now())] {
-        on.marks().set_mark(&mark).await.unwrap();
+        on.marks().suppress(&mark).await.unwrap();
     }
     assert_eq!(
-        on.marks().address_mark(&address).await,
-        Ok(Some(Mark {
+        on.marks().suppression(&address).await,
+        Ok(Some(Suppression {
             cleared_at: Some(later()),
             ..both
         }))
     );
     assert_eq!(
         on.marks()
-            .address_mark(&AddressHash::of("sam@example.com"))
+            .suppression(&AddressHash::of("sam@example.com"))
             .await,
         Ok(None)
     );
@@ -312,7 +316,7 @@ async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl Told) {
         on.receipts().claim(&seen, &owner("a"), later()).await,
         Ok(Changed::Now)
     );
-    let sent = State::Sent {
+    let sent = ReceiptState::Sent {
         message_id: MessageId::new("ses-1").unwrap(),
         sent_at: now(),
     };
@@ -322,7 +326,7 @@ async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl Told) {
     );
     let row = read(on, id).await;
     assert_eq!(
-        learn(on, &row, &lesson(&row, Kind::Delivered)).await,
+        learn(on, &row, &update(&row, ReportKind::Delivered)).await,
         Changed::Now
     );
     let row = read(on, id).await;
@@ -342,7 +346,7 @@ async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl Told) {
         learn(
             on,
             &again,
-            &lesson(&again, Kind::Bounced { for_good: true })
+            &update(&again, ReportKind::Bounced { for_good: true })
         )
         .await,
         Changed::Now
@@ -350,19 +354,19 @@ async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl Told) {
     let again = read(on, id).await;
     assert_eq!(
         (again.reopened_at, again.state),
-        (Some(later()), State::Pending { reason: None })
+        (Some(later()), ReceiptState::Unsent { reason: None })
     );
 }
 
 /// Until the index has the receipt there and nowhere else.
-async fn stands(on: &impl Told, id: &ReceiptId, at: Option<Standing>) {
+async fn stands(on: &impl Told, id: &ReceiptId, at: Option<ReceiptStatus>) {
     let is_so = async || {
         let mut found = Vec::new();
         for standing in [
-            Standing::Pending,
-            Standing::Claimed,
-            Standing::Failed,
-            Standing::Held,
+            ReceiptStatus::Unsent,
+            ReceiptStatus::Leased,
+            ReceiptStatus::Failed,
+            ReceiptStatus::Held,
         ] {
             if on.desk().waiting(standing, 1_000_000).await?.contains(id) {
                 found.push(standing);
@@ -383,25 +387,25 @@ async fn what_a_lesson_settles_is_where_it_stands_in_the_index_too(on: &impl Tol
     let seen = committed(on).await;
     let id = &seen.receipt_id;
     assert_eq!(on.receipts().hold(&seen).await, Ok(Changed::Now));
-    stands(on, id, Some(Standing::Held)).await;
+    stands(on, id, Some(ReceiptStatus::Held)).await;
     let held = read(on, id).await;
     assert_eq!(
-        learn(on, &held, &lesson(&held, Kind::Sent)).await,
+        learn(on, &held, &update(&held, ReportKind::Sent)).await,
         Changed::Now
     );
     stands(on, id, None).await;
     let sent = read(on, id).await;
     assert_eq!(
-        learn(on, &sent, &lesson(&sent, Kind::Rejected)).await,
+        learn(on, &sent, &update(&sent, ReportKind::Rejected)).await,
         Changed::Now
     );
-    assert_eq!(read(on, id).await.state.standing(), Standing::Failed);
-    stands(on, id, Some(Standing::Failed)).await;
+    assert_eq!(read(on, id).await.state.standing(), ReceiptStatus::Failed);
+    stands(on, id, Some(ReceiptStatus::Failed)).await;
     // What leaves it where it stands leaves it in the index as well.
     let failed = read(on, id).await;
     assert_eq!(
-        learn(on, &failed, &lesson(&failed, Kind::Delivered)).await,
+        learn(on, &failed, &update(&failed, ReportKind::Delivered)).await,
         Changed::Now
     );
-    stands(on, id, Some(Standing::Failed)).await;
+    stands(on, id, Some(ReceiptStatus::Failed)).await;
 }

@@ -30,9 +30,9 @@ trait Messages {
     /// One message that is visible, if there is one.
     async fn receive(&mut self) -> Option<Taken>;
     /// Whatever is answered.
-    async fn delete(&mut self, taken: &Taken);
+    async fn delete(&mut self, deducted: &Taken);
     /// From now on, whatever is answered.
-    async fn hide(&mut self, taken: &Taken, by: Duration);
+    async fn hide(&mut self, deducted: &Taken, by: Duration);
     /// Lets time pass.
     async fn pass(&mut self, by: Duration);
     /// What was given up on, once that is this.
@@ -67,16 +67,16 @@ impl Messages for InMemory {
         })
     }
 
-    async fn delete(&mut self, taken: &Taken) {
+    async fn delete(&mut self, deducted: &Taken) {
         let received = Received {
-            id: taken.id.clone(),
-            handle: taken.handle.clone(),
+            id: deducted.id.clone(),
+            handle: deducted.handle.clone(),
         };
         self.queue.delete(&received, &mut self.dice);
     }
 
-    async fn hide(&mut self, taken: &Taken, by: Duration) {
-        self.queue.hide(&taken.handle, by, self.now);
+    async fn hide(&mut self, deducted: &Taken, by: Duration) {
+        self.queue.hide(&deducted.handle, by, self.now);
     }
 
     async fn pass(&mut self, by: Duration) {
@@ -122,19 +122,19 @@ impl Messages for OnSqs {
         })
     }
 
-    async fn delete(&mut self, taken: &Taken) {
+    async fn delete(&mut self, deducted: &Taken) {
         let delete = self
             .client
             .delete_message()
             .queue_url(&self.url)
-            .receipt_handle(&taken.handle);
+            .receipt_handle(&deducted.handle);
         let _ = delete.send().await;
     }
 
-    async fn hide(&mut self, taken: &Taken, by: Duration) {
+    async fn hide(&mut self, deducted: &Taken, by: Duration) {
         let hide = self.client.change_message_visibility().queue_url(&self.url);
         let hide = hide.visibility_timeout(i32::try_from(by.as_secs()).unwrap());
-        let _ = hide.receipt_handle(&taken.handle).send().await;
+        let _ = hide.receipt_handle(&deducted.handle).send().await;
     }
 
     async fn pass(&mut self, by: Duration) {
@@ -299,9 +299,9 @@ async fn what_was_received_too_often_is_given_up(on: &mut impl Messages) {
     let body = unique("body");
     on.send(&body).await;
     for receives in 1..=MOST_RECEIVES {
-        let taken = one(on).await;
-        assert_eq!(taken.receives, receives);
-        on.hide(&taken, Duration::ZERO).await;
+        let deducted = one(on).await;
+        assert_eq!(deducted.receives, receives);
+        on.hide(&deducted, Duration::ZERO).await;
     }
     assert_eq!(on.receive().await, None);
     on.gives_up(&body).await;
@@ -313,9 +313,9 @@ async fn each_message_goes_to_one<M: Messages>(on: &mut M) {
         on.send(body).await;
     }
     let mut received = BTreeSet::new();
-    while let Some(taken) = on.receive().await {
-        assert_eq!(taken.receives, 1);
-        assert!(received.insert(taken.body));
+    while let Some(deducted) = on.receive().await {
+        assert_eq!(deducted.receives, 1);
+        assert!(received.insert(deducted.body));
     }
     assert_eq!(received, sent);
 }

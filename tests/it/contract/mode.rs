@@ -2,7 +2,7 @@
 
 use super::unique;
 use aws::links;
-use domain::{mode::Mode, ports::FirstMode};
+use domain::{ports::FirstMode, values::mode::Mode};
 use futures_util::future::join_all;
 use kit::{fakes::World, stack::Stack};
 
@@ -38,7 +38,7 @@ async fn the_first_mode_is_kept(on: &impl FirstMode) {
 
 async fn of_many_that_begin_at_once_all_are_told_the_same_mode(on: &impl FirstMode) {
     let modes = [Mode::Test, Mode::Live].into_iter().cycle().take(16);
-    let told = join_all(modes.map(|mode| on.begin(mode))).await;
+    let facts = join_all(modes.map(|mode| on.begin(mode))).await;
     let first = on.first().await.unwrap().unwrap();
-    assert!(told.iter().all(|told| *told == Ok(first)), "{told:?}");
+    assert!(facts.iter().all(|facts| *facts == Ok(first)), "{facts:?}");
 }

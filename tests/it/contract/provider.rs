@@ -2,16 +2,17 @@
 //! stand-in for Flex, which answers in the shapes of Flex's reference.
 
 use domain::{
-    checkout::Checkout,
-    delivery::Provider,
-    event::RefundsOf,
-    ids::{OrderId, PaymentIntentId, SubscriptionId},
-    ports::{Listing, ProviderApi, ReadError},
+    access::subscription,
+    delivery::{event::RefundsOf, secrets::ApiKey},
+    ports::{Listing, ProviderApi},
     receipt::OnUnknown,
-    reconcile::{Ask, Listed, Page, What},
-    refund,
-    secrets::ApiKey,
-    subscription,
+    sale::{checkout::Checkout, refund},
+    upkeep::reconcile::{Ask, Listed, Page, What},
+    values::{
+        ids::{OrderId, PaymentIntentId, SubscriptionId},
+        outcome::ReadError,
+        provider::Provider,
+    },
 };
 use jiff::Timestamp;
 use kit::{
@@ -64,14 +65,18 @@ impl ProviderApi for Flex {
     ) -> Result<Option<OrderId>, ReadError> {
         self.api.checkout_of(&self.key, id).await
     }
-    async fn refunds(&self, _: Provider, of: &RefundsOf) -> Result<Vec<refund::News>, ReadError> {
+    async fn refunds(
+        &self,
+        _: Provider,
+        of: &RefundsOf,
+    ) -> Result<Vec<refund::RefundChange>, ReadError> {
         self.api.refunds(&self.key, of).await
     }
     async fn subscription(
         &self,
         _: Provider,
         id: &SubscriptionId,
-    ) -> Result<subscription::News, ReadError> {
+    ) -> Result<subscription::SubscriptionChange, ReadError> {
         self.api.subscription(&self.key, id).await
     }
 }
@@ -203,25 +208,26 @@ async fn refunds_are_those_of_the_payment_or_the_checkout(on: &impl On) {
     }
     let read = async |wanted: RefundsOf| -> BTreeMap<_, _> {
         let read = on.api().refunds(FLEX, &wanted).await.unwrap().into_iter();
-        read.map(|news| (news.refund_id.clone(), news)).collect()
+        read.map(|change| (change.refund_id.clone(), change))
+            .collect()
     };
-    let told = |refunds: &[Value]| -> BTreeMap<_, _> {
+    let facts = |refunds: &[Value]| -> BTreeMap<_, _> {
         refunds
             .iter()
             .map(refund_news)
-            .map(|news| (news.refund_id.clone(), news))
+            .map(|change| (change.refund_id.clone(), change))
             .collect()
     };
     assert_eq!(
         read(RefundsOf::Checkout(order_id(&sold))).await,
-        told(&of[..3])
+        facts(&of[..3])
     );
     assert_eq!(
         read(RefundsOf::Checkout(order_id(&other))).await,
-        told(&of[3..])
+        facts(&of[3..])
     );
     let payment = checkout(&sold).payment_intents[1].clone();
-    assert_eq!(read(RefundsOf::Payment(payment)).await, told(&of[1..3]));
+    assert_eq!(read(RefundsOf::Payment(payment)).await, facts(&of[1..3]));
     assert_eq!(
         read(RefundsOf::Checkout(order_id(&purchase(3)))).await,
         BTreeMap::new()
@@ -242,16 +248,19 @@ async fn a_subscription_is_read_as_it_is(on: &impl On) {
     on.subscribes(&subscribed("fsub_1", "active"));
     on.subscribes(&subscribed("fsub_2", "a_new_word"));
     for (id, status) in [
-        ("fsub_1", subscription::Status::Active),
+        ("fsub_1", subscription::SubscriptionStatus::Active),
         (
             "fsub_2",
-            subscription::Status::Other("a_new_word".to_owned()),
+            subscription::SubscriptionStatus::Other("a_new_word".to_owned()),
         ),
     ] {
         let id = SubscriptionId::new(id).unwrap();
-        let news = on.api().subscription(FLEX, &id).await.unwrap();
-        assert_eq!((news.subscription_id, news.snapshot.status), (id, status));
-        assert_eq!(news.snapshot.source, subscription::Source::Read);
+        let change = on.api().subscription(FLEX, &id).await.unwrap();
+        assert_eq!(
+            (change.subscription_id, change.snapshot.status),
+            (id, status)
+        );
+        assert_eq!(change.snapshot.source, subscription::Source::Read);
     }
     let unknown = on
         .api()

@@ -2,26 +2,38 @@
 
 use super::{later, now, unique};
 use domain::{
-    checkout::{Customer, Eligibility, Totals},
-    contact::{self, Contact},
-    delivery::Provider,
-    dispute::{self, Dispute},
-    entitlement::Entitlement,
-    facts::Latest,
-    ids::{
-        CustomerId, DisputeId, EventId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId,
-        ProductId, ReceiptId, RefundId, Sku, SubscriptionId,
+    access::{
+        contact::{self, Contact},
+        entitlement::Entitlement,
+        subscription::{
+            Access, Beginning, Bill, Invoice, Item, Reason, Source, Subscription,
+            SubscriptionFacts, SubscriptionStatus,
+        },
     },
-    ledger::{Commit, Reference, Rows, Wanted},
-    mode::Mode,
-    money::Currency,
-    order::{Funds, Order, OrderLine, Shortfall},
-    payment::{self, Link},
-    receipt::{Kind, Receipt, feedback::Trouble},
-    refund::{self, Goods, Refund},
-    stock::{LineStock, Mapping},
-    subscription::{
-        Access, Beginning, Bill, Invoice, Item, Reason, Snapshot, Source, Status, Subscription,
+    fulfillment::{
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
+    },
+    receipt::{Receipt, ReceiptKind},
+    sale::{
+        checkout::{Customer, Eligibility, Totals},
+        delivery_failure::DeliveryFailure,
+        dispute::{self, Dispute},
+        merchant_reference::MerchantReference,
+        order::{Order, OrderFunds, OrderLine, Shortfall},
+        payment::{self, Link},
+        refund::{self, Goods, Refund},
+        stock::{LineStock, Mapping},
+    },
+    values::{
+        facts::Fact,
+        ids::{
+            CustomerId, DisputeId, EventId, InvoiceId, LineItemId, OrderId, PaymentIntentId,
+            PriceId, ProductId, ReceiptId, RefundId, Sku, SubscriptionId,
+        },
+        mode::Mode,
+        money::Currency,
+        provider::Provider,
     },
 };
 use jiff::Timestamp;
@@ -37,14 +49,14 @@ pub(super) fn full(event_id: EventId) -> Commit {
         payment_intent_id: payment_intent_id.clone(),
         version: 1,
         order_id: Some(order.order_id.clone()),
-        told: order.payments.get(&payment_intent_id).cloned(),
-        news_at: Some(later()),
+        facts: order.payments.get(&payment_intent_id).cloned(),
+        heard_at: Some(later()),
     };
     let bare_link = Link {
         version: 1,
         ..Link::new(order.payment_intents[1].clone())
     };
-    let reference = Reference {
+    let reference = MerchantReference {
         reference: order.client_reference_id.clone().unwrap(),
         version: 1,
         order_ids: vec![order.order_id.clone(), OrderId::new("fcs_other").unwrap()],
@@ -54,14 +66,14 @@ pub(super) fn full(event_id: EventId) -> Commit {
         .iter()
         .map(|id| entitlement(&subscription, id))
         .collect();
-    let told = contact::Told {
+    let facts = contact::ContactFacts {
         name: Some("Zoë O’Hara".into()),
         email: Some("zoe@example.com".into()),
     };
     let contact = Contact {
         customer_id,
         version: 1,
-        told: Some(Latest::new(now(), told)),
+        facts: Some(Fact::new(now(), facts)),
         deleted: false,
     };
     Commit {
@@ -106,7 +118,7 @@ pub(super) fn of_version(commit: &Commit, event_id: &EventId, version: u64) -> C
 pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
     let bare_order = |order: &Order| Order {
         client_reference_id: None,
-        funds: Funds::Processing,
+        funds: OrderFunds::Processing,
         fulfilled_at: None,
         customer: Customer::default(),
         received: None,
@@ -121,7 +133,7 @@ pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
         subscription_id: None,
         invoice_id: None,
         same_reference: Vec::new(),
-        mail_troubles: BTreeMap::new(),
+        delivery_failures: BTreeMap::new(),
         ..order.clone()
     };
     let bare_subscription = |row: &Subscription| {
@@ -149,7 +161,7 @@ pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
             .iter()
             .map(|row| Link::new(row.payment_intent_id.clone()))
             .collect(),
-        reference: commit.reference.clone().map(|row| Reference {
+        reference: commit.reference.clone().map(|row| MerchantReference {
             order_ids: Vec::new(),
             ..row
         }),
@@ -193,8 +205,8 @@ pub(super) const KINDS: [(&str, Only); 6] = [
 ];
 
 /// All that a commit has written, to be read back.
-pub(super) fn wanted(commit: &Commit) -> Wanted {
-    Wanted {
+pub(super) fn read_set(commit: &Commit) -> ReadSet {
+    ReadSet {
         order: commit.order.as_ref().map(|row| row.order_id.clone()),
         links: commit
             .links
@@ -213,13 +225,13 @@ pub(super) fn wanted(commit: &Commit) -> Wanted {
             .collect(),
         contact: commit.contact.as_ref().map(|row| row.customer_id.clone()),
         mapping: Vec::new(),
-        shelves: None,
+        stock_levels: None,
     }
 }
 
 /// What is read back.
-pub(super) fn rows(commit: &Commit) -> Rows {
-    Rows {
+pub(super) fn rows(commit: &Commit) -> Snapshot {
+    Snapshot {
         order: commit.order.clone(),
         links: commit
             .links
@@ -231,7 +243,7 @@ pub(super) fn rows(commit: &Commit) -> Rows {
         entitlements: commit.entitlements.clone(),
         contact: commit.contact.clone(),
         mapping: Mapping::new(),
-        shelves: Vec::new(),
+        stock_levels: Vec::new(),
     }
 }
 
@@ -239,7 +251,7 @@ pub(super) fn rows(commit: &Commit) -> Rows {
 pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
     let invoice_id = || InvoiceId::new(unique("fin")).unwrap();
     let subscription_id = || SubscriptionId::new(unique("fsub")).unwrap();
-    let invoice = |period| Kind::Invoice {
+    let invoice = |period| ReceiptKind::Invoice {
         subscription_id: subscription_id(),
         invoice_id: invoice_id(),
         amount: 1999,
@@ -247,18 +259,18 @@ pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
         period_start: period,
         period_end: period,
     };
-    let failed = |amount| Kind::PaymentFailed {
+    let failed = |amount| ReceiptKind::PaymentFailed {
         subscription_id: subscription_id(),
         invoice_id: invoice_id(),
         amount,
     };
     let refund_id = RefundId::new(unique("fre")).unwrap();
     let kinds = [
-        (Kind::Order, None),
+        (ReceiptKind::Order, None),
         (invoice(Some(later())), None),
         (invoice(None), None),
         (
-            Kind::Refund {
+            ReceiptKind::Refund {
                 refund_id,
                 amount: 500,
                 refunded_at: now(),
@@ -268,7 +280,7 @@ pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
         (failed(Some(1999)), None),
         (failed(None), None),
         (
-            Kind::TrialEnds {
+            ReceiptKind::TrialEnds {
                 subscription_id: subscription_id(),
                 ends_at: later(),
             },
@@ -280,20 +292,20 @@ pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
         .into()
 }
 
-fn told_of_payments() -> [Latest<payment::Told>; 2] {
-    let told = payment::Told {
-        status: payment::Status::Succeeded,
+fn told_of_payments() -> [Fact<payment::PaymentFacts>; 2] {
+    let facts = payment::PaymentFacts {
+        status: payment::PaymentStatus::Succeeded,
         received: Some(1000),
         amount: Some(2927),
         card: Some("primary".into()),
     };
-    let bare_told = payment::Told {
-        status: payment::Status::Other("a_new_word".into()),
+    let bare_told = payment::PaymentFacts {
+        status: payment::PaymentStatus::Other("a_new_word".into()),
         received: None,
         amount: None,
         card: None,
     };
-    [told, bare_told].map(|told| Latest::new(now(), told))
+    [facts, bare_told].map(|facts| Fact::new(now(), facts))
 }
 
 fn order() -> Order {
@@ -336,9 +348,9 @@ fn order() -> Order {
         .collect();
     let refund = |status, goods, receipt_id| Refund {
         succeeded: true,
-        told: Latest::new(
+        facts: Fact::new(
             later(),
-            refund::Told {
+            refund::RefundFacts {
                 status,
                 amount: 500,
                 payment_intent_id: payment_intents[0].clone(),
@@ -352,20 +364,20 @@ fn order() -> Order {
     let receipt_id = || ReceiptId::new(unique("receipt")).unwrap();
     let refunds = [
         refund(
-            refund::Status::Succeeded,
+            refund::RefundStatus::Succeeded,
             vec![Goods {
                 sku: sku(),
                 quantity: 2,
             }],
             Some(receipt_id()),
         ),
-        refund(refund::Status::Other("odd".into()), Vec::new(), None),
+        refund(refund::RefundStatus::Other("odd".into()), Vec::new(), None),
     ];
     let dispute = |due_by: Option<Timestamp>, reason: Option<&str>, funds| Dispute {
-        told: Latest::new(
+        facts: Fact::new(
             later(),
-            dispute::Told {
-                status: dispute::Status::NeedsResponse,
+            dispute::DisputeFacts {
+                status: dispute::DisputeStatus::NeedsResponse,
                 amount: 2927,
                 currency: Currency::USD,
                 payment_intent_id: payment_intents[1].clone(),
@@ -375,7 +387,7 @@ fn order() -> Order {
         ),
         funds,
     };
-    let funds = Latest::new(later(), dispute::Funds::Withdrawn);
+    let funds = Fact::new(later(), dispute::DisputeFunds::Withdrawn);
     let disputes = [
         dispute(Some(later()), Some("fraudulent"), Some(funds)),
         dispute(None, None, None),
@@ -387,7 +399,7 @@ fn order() -> Order {
         client_reference_id: Some(unique("№ 7 – order")),
         mode: Mode::Live,
         placed_at: now(),
-        funds: Funds::Received,
+        funds: OrderFunds::Received,
         fulfilled_at: Some(later()),
         customer: Customer {
             customer_id: Some(CustomerId::new(unique("fcus")).unwrap()),
@@ -419,7 +431,7 @@ fn order() -> Order {
         subscription_id: Some(SubscriptionId::new(unique("fsub")).unwrap()),
         invoice_id: Some(InvoiceId::new(unique("fin")).unwrap()),
         same_reference: vec![OrderId::new("fcs_other").unwrap()],
-        mail_troubles: [(receipt_id(), Trouble::Bounced)].into(),
+        delivery_failures: [(receipt_id(), DeliveryFailure::Bounced)].into(),
     }
 }
 
@@ -434,9 +446,9 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
         quantity: 1,
     };
     let price_id = PriceId::new("fprice_1").unwrap();
-    let snapshot = Snapshot {
+    let snapshot = SubscriptionFacts {
         source: Source::Read,
-        status: Status::Active,
+        status: SubscriptionStatus::Active,
         cancel_at_period_end: true,
         period_end: Some(later()),
         trial_end: Some(now()),
@@ -455,14 +467,14 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
     };
     let receipt_id = || Some(ReceiptId::new(unique("receipt")).unwrap());
     let invoice = Invoice {
-        bill: Latest::new(now(), bill),
+        bill: Fact::new(now(), bill),
         paid_at: Some(now()),
         failed_at: Some(later()),
         receipt_id: receipt_id(),
         notice_id: receipt_id(),
     };
     let bare_invoice = Invoice {
-        bill: Latest::new(now(), Bill::default()),
+        bill: Fact::new(now(), Bill::default()),
         paid_at: None,
         failed_at: None,
         receipt_id: None,
@@ -470,7 +482,7 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
     };
     Subscription {
         version: 1,
-        snapshot: Some(Latest::new(now(), snapshot)),
+        snapshot: Some(Fact::new(now(), snapshot)),
         ended_at: Some(later()),
         paid_through: Some(later()),
         invoices: [invoice, bare_invoice]

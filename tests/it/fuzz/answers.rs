@@ -7,11 +7,12 @@ use super::{
 };
 use axum::{Router, extract::State, http::Uri};
 use domain::{
-    event::RefundsOf,
-    ids::{OrderId, PaymentIntentId, SubscriptionId},
-    ports::ReadError,
-    reconcile::{Ask, What},
-    secrets::ApiKey,
+    delivery::{event::RefundsOf, secrets::ApiKey},
+    upkeep::reconcile::{Ask, What},
+    values::{
+        ids::{OrderId, PaymentIntentId, SubscriptionId},
+        outcome::ReadError,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::{prelude::*, test_runner::TestCaseResult};
@@ -155,7 +156,7 @@ async fn ask(api: &flex::Api, key: &ApiKey, tally: &Tally) -> TestCaseResult {
         prop_assert!(
             refunds
                 .iter()
-                .all(|refund| refund.told.payment_intent_id == payment)
+                .all(|refund| refund.facts.payment_intent_id == payment)
         );
     }
     let of_checkout = RefundsOf::Checkout(OrderId::new(ORDER).unwrap());

@@ -2,13 +2,12 @@
 
 use super::{Tally, hold, in_time};
 use domain::{
-    contact::{Contact, Told},
-    facts::Latest,
-    ids::{InvoiceId, RefundId, SubscriptionId},
-    order::Order,
-    receipt::{
-        Kind, OnUnknown, Receipt,
-        mail::{Form, Part, Sources, Templates, Unsendable, compose},
+    access::contact::{Contact, ContactFacts},
+    receipt::{OnUnknown, Receipt, ReceiptKind},
+    sale::order::Order,
+    values::{
+        facts::Fact,
+        ids::{InvoiceId, RefundId, SubscriptionId},
     },
 };
 use jiff::Timestamp;
@@ -16,6 +15,7 @@ use kit::{
     drive::merchant,
     story::{Delivery, checkout, open_shop, purchase},
 };
+use mail::{Form, Part, Sources, Templates, Unsendable, compose};
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
 use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock, time::Instant};
 
@@ -82,15 +82,15 @@ fn time() -> impl Strategy<Value = Timestamp> {
 }
 
 /// What a mail may be about, of every form.
-fn kind() -> impl Strategy<Value = Kind> {
+fn kind() -> impl Strategy<Value = ReceiptKind> {
     let subscription_id = || SubscriptionId::new("fsub_1").unwrap();
     let invoice_id = || InvoiceId::new("fin_1").unwrap();
     let period = || prop::option::of(time());
     prop_oneof![
-        Just(Kind::Order),
+        Just(ReceiptKind::Order),
         (any::<i64>(), time(), period(), period()).prop_map(
             move |(amount, paid_at, period_start, period_end)| {
-                Kind::Invoice {
+                ReceiptKind::Invoice {
                     subscription_id: subscription_id(),
                     invoice_id: invoice_id(),
                     amount,
@@ -100,17 +100,17 @@ fn kind() -> impl Strategy<Value = Kind> {
                 }
             }
         ),
-        (any::<i64>(), time()).prop_map(|(amount, refunded_at)| Kind::Refund {
+        (any::<i64>(), time()).prop_map(|(amount, refunded_at)| ReceiptKind::Refund {
             refund_id: RefundId::new("fre_1").unwrap(),
             amount,
             refunded_at,
         }),
-        prop::option::of(any::<i64>()).prop_map(move |amount| Kind::PaymentFailed {
+        prop::option::of(any::<i64>()).prop_map(move |amount| ReceiptKind::PaymentFailed {
             subscription_id: subscription_id(),
             invoice_id: invoice_id(),
             amount,
         }),
-        time().prop_map(move |ends_at| Kind::TrialEnds {
+        time().prop_map(move |ends_at| ReceiptKind::TrialEnds {
             subscription_id: subscription_id(),
             ends_at
         }),
@@ -120,14 +120,17 @@ fn kind() -> impl Strategy<Value = Kind> {
 /// What is known of the customer now.
 fn contact() -> impl Strategy<Value = Option<Contact>> {
     let address = prop_oneof![Just("sam@example.com".to_owned()), text()];
-    let told = (
+    let facts = (
         prop::option::of(text()),
         prop::option::of(address),
         prop::bool::weighted(0.3),
     );
-    prop::option::of(told).prop_map(|told| {
-        told.map(|(name, email, deleted)| Contact {
-            told: Some(Latest::new(Timestamp::UNIX_EPOCH, Told { name, email })),
+    prop::option::of(facts).prop_map(|facts| {
+        facts.map(|(name, email, deleted)| Contact {
+            facts: Some(Fact::new(
+                Timestamp::UNIX_EPOCH,
+                ContactFacts { name, email },
+            )),
             deleted,
             ..Contact::new(SOLD.customer.customer_id.clone().unwrap())
         })
@@ -136,7 +139,7 @@ fn contact() -> impl Strategy<Value = Option<Contact>> {
 
 /// Composes a mail and holds it to its bounds. `is_built_in` says that the templates are, which may not fail.
 fn composed(
-    (order, kind, contact): (Order, Kind, Option<Contact>),
+    (order, kind, contact): (Order, ReceiptKind, Option<Contact>),
     templates: &Templates,
     is_built_in: bool,
     tally: &Tally,

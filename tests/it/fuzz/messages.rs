@@ -7,9 +7,9 @@ use super::{
 use aws::batch::{self, Attempt, Worker};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{
-    job::Job,
-    outcome::Setback,
+    delivery::job::Job,
     receipt::{OnUnknown, Receipt, feedback::settle},
+    values::outcome::RetryableError,
 };
 use feedback::notice::{NoReport, Notice};
 use kit::{
@@ -70,15 +70,15 @@ struct Watched<'a, W> {
 }
 
 impl<J: Job, W: Worker<J>> Worker<J> for Watched<'_, W> {
-    async fn work(&self, job: &J, attempt: &Attempt) -> Result<(), Setback> {
+    async fn work(&self, job: &J, attempt: &Attempt) -> Result<(), RetryableError> {
         self.begun.fetch_add(1, Ordering::Relaxed);
         let worked = self.worker.work(job, attempt).await;
         self.ended.fetch_add(1, Ordering::Relaxed);
         worked
     }
 
-    async fn failed(&self, job: &J, setback: &Setback, attempt: &Attempt) {
-        self.worker.failed(job, setback, attempt).await;
+    async fn failed(&self, job: &J, error: &RetryableError, attempt: &Attempt) {
+        self.worker.failed(job, error, attempt).await;
     }
 }
 
@@ -197,13 +197,13 @@ fn no_message_keeps_receipts_from_the_others_of_its_batch() {
 fn no_message_keeps_feedback_from_the_others_of_its_batch() {
     let runtime = runtime();
     let (bundle, receipt) = sold(&runtime);
-    let taken = Taken {
+    let deducted = Taken {
         receipt_id: receipt.receipt_id.clone(),
-        message_id: domain::ids::MessageId::new("ses-1").unwrap(),
+        message_id: domain::values::ids::MessageId::new("ses-1").unwrap(),
         to: "pat@example.com".to_owned(),
         at: receipt.created_at,
     };
-    let good = taken.told("delivery").to_string();
+    let good = deducted.facts("delivery").to_string();
     hold(
         10,
         prop::collection::vec(text_of(&NOTICES), 0..6),
@@ -214,21 +214,21 @@ fn no_message_keeps_feedback_from_the_others_of_its_batch() {
 
 /// What SES tells of a mail, changed in any way; some of it about mails of somebody else, or of what is of no use here.
 fn notice() -> impl Strategy<Value = Vec<u8>> {
-    let told = (
+    let facts = (
         crossbred(&NOTICES),
         prop::sample::select(&TYPES[..]),
         prop::bool::weighted(0.2),
     );
-    let told = told.prop_map(|(mut told, event_type, is_of_another)| {
-        if let Some(known) = told.get_mut("eventType") {
+    let facts = facts.prop_map(|(mut facts, event_type, is_of_another)| {
+        if let Some(known) = facts.get_mut("eventType") {
             *known = event_type.into();
         }
-        if let Some(tags) = told.pointer_mut("/mail/tags").filter(|_| is_of_another) {
+        if let Some(tags) = facts.pointer_mut("/mail/tags").filter(|_| is_of_another) {
             *tags = serde_json::json!({"of": ["somebody else"]});
         }
-        told.to_string().into_bytes()
+        facts.to_string().into_bytes()
     });
-    prop_oneof![text_of(&NOTICES), told]
+    prop_oneof![text_of(&NOTICES), facts]
 }
 
 #[test]
@@ -258,11 +258,11 @@ fn no_notice_of_ses_s_makes_its_reader_panic_and_none_is_printed_with_an_address
                 if report.mark().is_some() {
                     tally.count("a marked address");
                 }
-                if let Some(lesson) = settle(&receipt, &report) {
+                if let Some(update) = settle(&receipt, &report) {
                     tally.count("news");
-                    let state = lesson.state.unwrap_or_else(|| receipt.state.clone());
+                    let state = update.state.unwrap_or_else(|| receipt.state.clone());
                     let learned = Receipt {
-                        mails: lesson.mails,
+                        mails: update.mails,
                         state,
                         ..receipt.clone()
                     };
@@ -271,7 +271,10 @@ fn no_notice_of_ses_s_makes_its_reader_panic_and_none_is_printed_with_an_address
                         None,
                         "the same report is news twice"
                     );
-                    let _ = (learned.trouble(), learned.reopened("again", report.at));
+                    let _ = (
+                        learned.delivery_failure(),
+                        learned.reopened("again", report.at),
+                    );
                 }
             }
         }

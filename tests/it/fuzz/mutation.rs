@@ -1,6 +1,6 @@
 //! The samples, and what becomes of them when bytes or values are changed.
 
-use domain::reconcile::What;
+use domain::upkeep::reconcile::What;
 use proptest::{prelude::*, sample::Index};
 use serde_json::Value;
 use std::{
@@ -55,10 +55,11 @@ fn resources() -> Vec<Value> {
         .iter()
         .filter_map(|sample| serde_json::from_slice::<Value>(sample).ok());
     let members = parsed.flat_map(|mut sample| {
-        let told = sample.get_mut("object").map(Value::take).unwrap_or(sample);
-        told.as_object()
+        let facts = sample.get_mut("object").map(Value::take).unwrap_or(sample);
+        facts
+            .as_object()
             .into_iter()
-            .flat_map(|told| told.values().cloned())
+            .flat_map(|facts| facts.values().cloned())
             .collect::<Vec<_>>()
     });
     let each = members.flat_map(|member| match member {

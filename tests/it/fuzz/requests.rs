@@ -4,7 +4,7 @@ use super::{
     Tally, hold, in_time,
     mutation::{SAMPLES, mutant},
 };
-use domain::signature::{Direction, Header, Refusal, sign};
+use domain::delivery::signature::{Direction, Header, Refusal, sign};
 use jiff::Timestamp;
 use kit::story::SECRET;
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
@@ -176,7 +176,7 @@ fn request() -> impl Strategy<Value = Request> {
     )
 }
 
-fn told(refusal: Refusal) -> &'static str {
+fn facts(refusal: Refusal) -> &'static str {
     match refusal {
         Refusal::Missing => "missing",
         Refusal::Malformed(Header::Id) => "a bad id",
@@ -210,7 +210,7 @@ fn judged(request: &Request, tally: &Tally) -> TestCaseResult {
     if let Ok(delivery_id) = &verified {
         prop_assert_eq!(delivery_id.as_str(), &request.id);
     }
-    let verdict = verified.map_or_else(told, |_| "genuine");
+    let verdict = verified.map_or_else(facts, |_| "genuine");
     prop_assert_eq!(verdict, request.verdict());
     tally.count(verdict);
     if verdict == "forged" && request.signed_for != SignedFor::Nothing {

@@ -103,7 +103,7 @@ fn every_way_to_name_an_outcome_is_read() {
             &["refused"],
         ),
         (
-            "use domain::outcome::Setback;\npub mod outcome;\nlet (outcome, x) = (self.outcome(), 1);",
+            "use domain::values::outcome::RetryableError;\npub mod outcome;\nlet (outcome, x) = (self.outcome(), 1);",
             &[],
         ),
         (

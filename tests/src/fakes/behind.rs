@@ -2,10 +2,10 @@
 
 use super::Kept;
 use domain::{
-    checkout::Checkout,
-    event::{EventState, StoredEvent},
-    ids::{EventId, OrderId, ReceiptId},
+    delivery::stored_event::{EventState, StoredEvent},
     receipt::Receipt,
+    sale::checkout::Checkout,
+    values::ids::{EventId, OrderId, ReceiptId},
 };
 use jiff::Timestamp;
 use std::{borrow::Cow, collections::BTreeMap};
@@ -25,7 +25,7 @@ pub struct Late {
     /// Until then.
     pub until: Timestamp,
     /// What it tells instead; `None` where it knows of none.
-    pub told: Option<Checkout>,
+    pub facts: Option<Checkout>,
 }
 
 impl Kept {
@@ -52,9 +52,9 @@ impl Kept {
     /// The provider's API tells of this checkout as it is, but not before then.
     pub fn checkout_is(&mut self, checkout: &Checkout, until: Timestamp) {
         let id = checkout.order_id.clone();
-        let told = self.checkouts.insert(id.clone(), checkout.clone());
+        let facts = self.checkouts.insert(id.clone(), checkout.clone());
         if until > self.now() {
-            self.late.insert(id, Late { until, told });
+            self.late.insert(id, Late { until, facts });
         }
     }
 
@@ -72,7 +72,7 @@ impl Kept {
     /// A checkout, as everything of the provider's has it now.
     pub(super) fn listed(&self, id: &OrderId) -> Option<&Checkout> {
         self.late(id)
-            .map_or_else(|| self.checkouts.get(id), |late| late.told.as_ref())
+            .map_or_else(|| self.checkouts.get(id), |late| late.facts.as_ref())
     }
 
     /// All of them.

@@ -3,14 +3,19 @@
 
 use super::{Kept, World};
 use domain::{
-    checkout::{Capture, Checkout, Status},
-    delivery::Provider,
-    ids::{InvoiceId, SubscriptionId},
-    mode::Mode,
-    ports::{Listing, ReadError},
-    reconcile::{Ask, Page, What},
-    refund,
-    subscription::{self, InvoiceNews},
+    access::subscription::{self, InvoiceChange},
+    ports::Listing,
+    sale::{
+        checkout::{Capture, Checkout, CheckoutStatus},
+        refund,
+    },
+    upkeep::reconcile::{Ask, Page, What},
+    values::{
+        ids::{InvoiceId, SubscriptionId},
+        mode::Mode,
+        outcome::ReadError,
+        provider::Provider,
+    },
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -22,7 +27,7 @@ const PAGE: usize = 7;
 #[derive(Debug, Default)]
 pub struct Lists {
     /// The invoices that are paid, and when each was made.
-    pub invoices: BTreeMap<InvoiceId, (InvoiceNews, jiff::Timestamp)>,
+    pub invoices: BTreeMap<InvoiceId, (InvoiceChange, jiff::Timestamp)>,
     /// When subscriptions ended, of those that tell.
     pub ended: BTreeMap<SubscriptionId, jiff::Timestamp>,
     /// Things that are in a list as they are here, such as what cannot be read.
@@ -85,17 +90,16 @@ fn all(kept: &Kept, what: What) -> (Vec<Value>, &'static str) {
         What::Subscriptions => (
             kept.subscriptions
                 .values()
-                .map(|news| subscription(kept, news))
+                .map(|change| subscription(kept, change))
                 .collect(),
             "subscription_id",
         ),
         What::Ended => {
-            let ended = kept
-                .subscriptions
-                .values()
-                .filter(|news| news.snapshot.status == subscription::Status::Canceled);
+            let ended = kept.subscriptions.values().filter(|change| {
+                change.snapshot.status == subscription::SubscriptionStatus::Canceled
+            });
             (
-                ended.map(|news| subscription(kept, news)).collect(),
+                ended.map(|change| subscription(kept, change)).collect(),
                 "subscription_id",
             )
         }
@@ -110,11 +114,11 @@ fn is_test(mode: Mode) -> bool {
 
 fn session(checkout: &Checkout) -> Value {
     let status = match &checkout.status {
-        Status::Complete => "complete",
-        Status::Open => "open",
-        Status::Expired => "expired",
-        Status::Canceled => "canceled",
-        Status::Other(word) => word,
+        CheckoutStatus::Complete => "complete",
+        CheckoutStatus::Open => "open",
+        CheckoutStatus::Expired => "expired",
+        CheckoutStatus::Canceled => "canceled",
+        CheckoutStatus::Other(word) => word,
     };
     json!({
         "checkout_session_id": checkout.order_id,
@@ -127,62 +131,62 @@ fn session(checkout: &Checkout) -> Value {
     })
 }
 
-fn invoice((news, created_at): &(InvoiceNews, jiff::Timestamp)) -> Value {
+fn invoice((change, created_at): &(InvoiceChange, jiff::Timestamp)) -> Value {
     let at = |time: Option<jiff::Timestamp>| time.map(|time| time.to_string());
     json!({
-        "invoice_id": news.invoice_id,
+        "invoice_id": change.invoice_id,
         "status": "paid",
-        "subscription": news.subscription_id,
-        "customer": news.customer_id,
-        "payment_intent": news.bill.payment_intent_id,
-        "amount_paid": news.bill.amount_paid,
-        "amount_due": news.bill.amount_due,
-        "period_start": at(news.bill.period_start),
-        "period_end": at(news.bill.period_end),
+        "subscription": change.subscription_id,
+        "customer": change.customer_id,
+        "payment_intent": change.bill.payment_intent_id,
+        "amount_paid": change.bill.amount_paid,
+        "amount_due": change.bill.amount_due,
+        "period_start": at(change.bill.period_start),
+        "period_end": at(change.bill.period_end),
         "created_at": created_at.to_string(),
-        "test_mode": news.mode.map(is_test),
+        "test_mode": change.mode.map(is_test),
     })
 }
 
-fn refund(news: &refund::News) -> Value {
-    let goods = news
-        .told
+fn refund(change: &refund::RefundChange) -> Value {
+    let goods = change
+        .facts
         .goods
         .iter()
         .map(|goods| format!("{}:{}", goods.sku, goods.quantity));
     let goods = goods.collect::<Vec<_>>().join(",");
     json!({
-        "refund_id": news.refund_id,
-        "payment_intent_id": news.told.payment_intent_id,
-        "amount": news.told.amount,
-        "status": news.told.status,
+        "refund_id": change.refund_id,
+        "payment_intent_id": change.facts.payment_intent_id,
+        "amount": change.facts.amount,
+        "status": change.facts.status,
         "metadata": if goods.is_empty() { json!({}) } else { json!({"restock": goods}) },
-        "subscription_id": news.subscription_id,
-        "invoice_id": news.told.invoice_id,
-        "created_at": news.told.made_at.map(|at| at.to_string()),
-        "test_mode": news.mode.map(is_test),
+        "subscription_id": change.subscription_id,
+        "invoice_id": change.facts.invoice_id,
+        "created_at": change.facts.made_at.map(|at| at.to_string()),
+        "test_mode": change.mode.map(is_test),
     })
 }
 
-fn subscription(kept: &Kept, news: &subscription::News) -> Value {
-    let told = &news.snapshot;
+fn subscription(kept: &Kept, change: &subscription::SubscriptionChange) -> Value {
+    let facts = &change.snapshot;
     let at = |time: Option<jiff::Timestamp>| time.map(|time| time.to_string());
-    let items = told.items.iter().map(|item| {
+    let items = facts.items.iter().map(|item| {
         json!({
             "quantity": item.quantity,
             "price": {"price_id": item.price_id, "product": item.product_id},
         })
     });
     json!({
-        "subscription_id": news.subscription_id,
-        "customer": news.customer_id,
-        "status": told.status,
-        "cancel_at_period_end": told.cancel_at_period_end,
-        "current_period_end": at(told.period_end),
-        "trial_end": at(told.trial_end),
-        "ended_at": at(kept.lists.ended.get(&news.subscription_id).copied()),
+        "subscription_id": change.subscription_id,
+        "customer": change.customer_id,
+        "status": facts.status,
+        "cancel_at_period_end": facts.cancel_at_period_end,
+        "current_period_end": at(facts.period_end),
+        "trial_end": at(facts.trial_end),
+        "ended_at": at(kept.lists.ended.get(&change.subscription_id).copied()),
         "items": items.collect::<Vec<_>>(),
-        "latest_invoice": told.latest_invoice,
-        "test_mode": news.mode.map(is_test),
+        "latest_invoice": facts.latest_invoice,
+        "test_mode": change.mode.map(is_test),
     })
 }

@@ -1,6 +1,6 @@
 //! Where customers were reached, and when.
 
-use domain::ids::CustomerId;
+use domain::values::ids::CustomerId;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 

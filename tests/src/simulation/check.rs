@@ -10,17 +10,14 @@ use super::{
 use crate::fakes::Kept;
 use aws_lambda_events::event::sqs::SqsMessage;
 use domain::{
-    contact::Contact,
-    event::EventState,
-    ids::{CustomerId, EventId, OrderId, OwnerToken, ReceiptId, Sku, SubscriptionId},
-    order::Order,
-    payment,
+    access::{contact::Contact, subscription::Subscription},
+    delivery::stored_event::EventState,
     receipt::{
-        Receipt, State,
-        feedback::{AddressHash, Kind, Report},
+        Receipt, ReceiptState,
+        feedback::{AddressHash, Report, ReportKind},
     },
-    stock::Movement,
-    subscription::Subscription,
+    sale::{order::Order, payment, stock::Movement},
+    values::ids::{CustomerId, EventId, OrderId, OwnerToken, ReceiptId, Sku, SubscriptionId},
 };
 use feedback::notice::Notice;
 use jiff::Timestamp;
@@ -74,7 +71,7 @@ pub struct Seen {
     /// Which receipts were not sent since their address is not written to any more.
     pub marked: BTreeSet<ReceiptId>,
     /// What SES has told so far, by receipt.
-    pub told: BTreeMap<ReceiptId, Vec<Report>>,
+    pub facts: BTreeMap<ReceiptId, Vec<Report>>,
     /// Since when no mail goes to an address.
     marks: BTreeMap<AddressHash, Timestamp>,
     /// Every address that was ever known of a customer.
@@ -100,7 +97,7 @@ impl Seen {
         for record in records {
             let notice = serde_json::from_str::<Notice>(record.body.as_deref().unwrap_or_default());
             if let Some(report) = notice.ok().and_then(|notice| notice.report().ok()) {
-                self.told
+                self.facts
                     .entry(report.receipt_id.clone())
                     .or_default()
                     .push(report);
@@ -160,19 +157,23 @@ impl Seen {
                 continue;
             }
             if let Some(was) = was {
-                let told = |row: &Contact| row.told.as_ref().map(|told| told.at);
+                let facts = |row: &Contact| row.facts.as_ref().map(|facts| facts.at);
                 hold!(
                     !was.deleted || row.deleted,
                     "I3: the customer {id} is undeleted"
                 );
                 hold!(
-                    row.deleted || told(&was) <= told(row),
+                    row.deleted || facts(&was) <= facts(row),
                     "I3: the customer {id} moved back"
                 );
             }
-            let told = row.told.as_ref().and_then(|told| told.value.email.clone());
-            if row.deleted || told.is_some() {
-                self.addresses.learn(id, now, told.filter(|_| !row.deleted));
+            let facts = row
+                .facts
+                .as_ref()
+                .and_then(|facts| facts.value.email.clone());
+            if row.deleted || facts.is_some() {
+                self.addresses
+                    .learn(id, now, facts.filter(|_| !row.deleted));
             }
         }
         hold!(
@@ -181,7 +182,7 @@ impl Seen {
         );
         self.marks(kept, now)?;
         self.receipts(kept, faults, now)?;
-        self.shelves(kept, plan)
+        self.stock_levels(kept, plan)
     }
 
     fn events(
@@ -254,30 +255,30 @@ impl Seen {
                     }
                 }
                 (
-                    State::Claimed {
+                    ReceiptState::Leased {
                         owner,
-                        claim_ends_at,
+                        lease_ends_at,
                     },
-                    State::Claimed {
+                    ReceiptState::Leased {
                         owner: now_owner, ..
                     },
                 ) => {
                     if owner != now_owner {
-                        may_be_taken_over(id, owner, *claim_ends_at, faults, now)?;
+                        may_be_taken_over(id, owner, *lease_ends_at, faults, now)?;
                         *self.takeovers.entry(id.clone()).or_default() += 1;
                     }
                 }
                 (
-                    State::Claimed {
+                    ReceiptState::Leased {
                         owner,
-                        claim_ends_at,
+                        lease_ends_at,
                     },
-                    State::Held,
+                    ReceiptState::Held,
                 ) => {
-                    may_be_taken_over(id, owner, *claim_ends_at, faults, now)?;
+                    may_be_taken_over(id, owner, *lease_ends_at, faults, now)?;
                     self.held.insert(id.clone());
                 }
-                (State::Claimed { owner, .. }, State::Failed { reason }) => {
+                (ReceiptState::Leased { owner, .. }, ReceiptState::Failed { reason }) => {
                     let is_refused = {
                         let sky = faults.sky();
                         flight_of(owner.as_str())
@@ -292,10 +293,15 @@ impl Seen {
                         hold!(reason.contains("deleted"), "{id} failed: {reason}");
                     }
                 }
-                (State::Pending { .. }, State::Pending { .. } | State::Claimed { .. })
+                (
+                    ReceiptState::Unsent { .. },
+                    ReceiptState::Unsent { .. } | ReceiptState::Leased { .. },
+                )
                 | (
-                    State::Claimed { .. },
-                    State::Pending { .. } | State::Sent { .. } | State::Withdrawn { .. },
+                    ReceiptState::Leased { .. },
+                    ReceiptState::Unsent { .. }
+                    | ReceiptState::Sent { .. }
+                    | ReceiptState::Withdrawn { .. },
                 ) => {}
                 (was, now) => return Err(format!("I3: receipt {id} went from {was:?} to {now:?}")),
             }
@@ -310,20 +316,25 @@ impl Seen {
     }
 
     /// Feedback changes a receipt by what SES has told it, and by nothing else.
-    fn learned(&self, id: &ReceiptId, was: &State, state: &State) -> Result<(), String> {
-        let told = self.told.get(id).map(Vec::as_slice).unwrap_or_default();
-        hold!(!told.is_empty(), "{id}: nobody told anything of it");
+    fn learned(
+        &self,
+        id: &ReceiptId,
+        was: &ReceiptState,
+        state: &ReceiptState,
+    ) -> Result<(), String> {
+        let facts = self.facts.get(id).map(Vec::as_slice).unwrap_or_default();
+        hold!(!facts.is_empty(), "{id}: nobody told anything of it");
         let follows = match state {
             same if same == was => true,
-            State::Sent { message_id, .. } => told
+            ReceiptState::Sent { message_id, .. } => facts
                 .iter()
                 .any(|report| report.message_id == *message_id && lets_out(report)),
-            State::Failed { .. } => told.iter().any(|report| !lets_out(report)),
+            ReceiptState::Failed { .. } => facts.iter().any(|report| !lets_out(report)),
             _ => false,
         };
         hold!(
             follows,
-            "I3: receipt {id} went from {was:?} to {state:?} by {told:?}"
+            "I3: receipt {id} went from {was:?} to {state:?} by {facts:?}"
         );
         Ok(())
     }
@@ -346,10 +357,10 @@ impl Seen {
 
     /// A mark stays, and is by what SES told.
     fn marks(&mut self, kept: &Kept, now: Timestamp) -> Result<(), String> {
-        let told = || self.told.values().flatten();
+        let facts = || self.facts.values().flatten();
         for mark in kept.marks.values() {
             let is_known =
-                told().any(|report| report.mark().is_some_and(|of| of.address == mark.address));
+                facts().any(|report| report.mark().is_some_and(|of| of.address == mark.address));
             hold!(is_known, "nobody told of the mark {mark:?}");
             self.marks.entry(mark.address.clone()).or_insert(now);
         }
@@ -394,10 +405,10 @@ impl Seen {
         Ok(())
     }
 
-    fn shelves(&mut self, kept: &Kept, plan: &Plan) -> Result<(), String> {
-        for (sku, stocked) in &plan.shelves {
+    fn stock_levels(&mut self, kept: &Kept, plan: &Plan) -> Result<(), String> {
+        for (sku, stocked) in &plan.stock_levels {
             let moved = kept.movements.values().filter(|moved| moved.sku == *sku);
-            let gone: i64 = moved.map(|moved| moved.taken - moved.returned).sum();
+            let gone: i64 = moved.map(|moved| moved.deducted - moved.restocked).sum();
             let count = kept.counters.get(sku).copied().unwrap_or_default();
             hold!(count >= 0, "I5: {sku} is at {count}");
             hold!(
@@ -408,16 +419,16 @@ impl Seen {
         for (key, moved) in &kept.movements {
             if let Some(was) = self.movements.get(key) {
                 let same = Movement {
-                    returned: was.returned,
+                    restocked: was.restocked,
                     ..moved.clone()
                 } == *was;
                 hold!(
-                    same && was.returned <= moved.returned,
+                    same && was.restocked <= moved.restocked,
                     "I2: a movement changed: {was:?}, {moved:?}"
                 );
             }
             hold!(
-                (0..=moved.taken).contains(&moved.returned),
+                (0..=moved.deducted).contains(&moved.restocked),
                 "I5: more came back than went: {moved:?}"
             );
             self.movements.insert(key.clone(), moved.clone());
@@ -432,20 +443,20 @@ impl Seen {
 
 /// Whether a report is of a mail that SES let out.
 fn lets_out(report: &Report) -> bool {
-    report.kind != Kind::Rejected
+    report.kind != ReportKind::Rejected
 }
 
 /// A claim is nobody else's before its end, nor ever that of somebody whom nothing disturbed.
 fn may_be_taken_over(
     id: &ReceiptId,
     owner: &OwnerToken,
-    claim_ends_at: Timestamp,
+    lease_ends_at: Timestamp,
     faults: &Faults,
     now: Timestamp,
 ) -> Result<(), String> {
     hold!(
-        claim_ends_at <= now,
-        "{id}: taken over though {owner} had it until {claim_ends_at}"
+        lease_ends_at <= now,
+        "{id}: taken over though {owner} had it until {lease_ends_at}"
     );
     let is_disturbed =
         flight_of(owner.as_str()).is_some_and(|flight| faults.sky().disturbed.contains(&flight));
@@ -487,7 +498,7 @@ fn goes_on(was: &Order, order: &Order) -> Result<(), String> {
         let now = order.refunds.get(refund_id);
         let kept = now.is_some_and(|now| {
             (now.succeeded || !was.succeeded)
-                && now.told >= was.told
+                && now.facts >= was.facts
                 && (was.receipt_id.is_none() || was.receipt_id == now.receipt_id)
         });
         hold!(kept, "I3: refund {refund_id} went from {was:?} to {now:?}");
@@ -495,13 +506,14 @@ fn goes_on(was: &Order, order: &Order) -> Result<(), String> {
     for (dispute_id, was) in &was.disputes {
         let now = order.disputes.get(dispute_id);
         hold!(
-            now.is_some_and(|now| now.told >= was.told),
+            now.is_some_and(|now| now.facts >= was.facts),
             "I3: dispute {dispute_id} went back"
         );
     }
     for (payment, was) in &was.payments {
         let now = order.payments.get(payment).map(|now| &now.value.status);
-        let kept = was.value.status != payment::Status::Succeeded || now == Some(&was.value.status);
+        let kept =
+            was.value.status != payment::PaymentStatus::Succeeded || now == Some(&was.value.status);
         hold!(kept, "I3: payment {payment} went from succeeded to {now:?}");
     }
     Ok(())
@@ -528,8 +540,8 @@ fn lives_on(was: &Subscription, row: &Subscription) -> Result<(), String> {
         was.beginning.is_none() || row.beginning.is_some(),
         "I3: {id} has lost its beginning"
     );
-    let told = |row: &Subscription| row.snapshot.as_ref().map(|told| told.at);
-    hold!(told(was) <= told(row), "I3: {id} is as it was earlier");
+    let facts = |row: &Subscription| row.snapshot.as_ref().map(|facts| facts.at);
+    hold!(facts(was) <= facts(row), "I3: {id} is as it was earlier");
     for (invoice_id, was) in &was.invoices {
         let kept = row.invoices.get(invoice_id).is_some_and(|now| {
             (was.paid_at.is_none() || now.paid_at.is_some())

@@ -8,15 +8,17 @@ use super::{
 };
 use crate::fakes::Kept;
 use domain::{
-    contact::Contact,
-    event::EventState,
-    ids::{CustomerId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId},
-    order::{Funds, Order},
-    payment,
+    access::contact::Contact,
+    delivery::stored_event::EventState,
     receipt::{
-        OnUnknown, State,
-        feedback::{AddressHash, Kind, Mark},
+        OnUnknown, ReceiptState,
+        feedback::{AddressHash, ReportKind, Suppression},
     },
+    sale::{
+        order::{Order, OrderFunds},
+        payment,
+    },
+    values::ids::{CustomerId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId},
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,9 +32,9 @@ pub struct End {
     rows: crate::story::End,
     access: BTreeMap<(CustomerId, ProductId), (Timestamp, String)>,
     contacts: Vec<Contact>,
-    links: BTreeMap<PaymentIntentId, (Option<OrderId>, Option<payment::Told>)>,
+    links: BTreeMap<PaymentIntentId, (Option<OrderId>, Option<payment::PaymentFacts>)>,
     references: BTreeMap<String, Vec<OrderId>>,
-    marks: BTreeMap<AddressHash, Mark>,
+    marks: BTreeMap<AddressHash, Suppression>,
 }
 
 impl End {
@@ -47,7 +49,7 @@ impl End {
             .values_mut()
             .flat_map(|order| order.refunds.values_mut())
         {
-            refund.told.at = Timestamp::UNIX_EPOCH;
+            refund.facts.at = Timestamp::UNIX_EPOCH;
         }
         let access = kept.entitlements.iter();
         let access =
@@ -58,8 +60,8 @@ impl End {
             ..row.clone()
         });
         let links = kept.links.iter().map(|(id, row)| {
-            let told = row.told.as_ref().map(|told| told.value.clone());
-            (id.clone(), (row.order_id.clone(), told))
+            let facts = row.facts.as_ref().map(|facts| facts.value.clone());
+            (id.clone(), (row.order_id.clone(), facts))
         });
         let references = kept
             .references
@@ -95,31 +97,31 @@ impl End {
 
 /// The end, held against the model. Nothing may be left to do.
 pub fn end(kept: &Kept, plan: &Plan, seen: &Seen, mailed: &[Mailed]) -> Result<(), String> {
-    let undone = kept
+    let overdue = kept
         .events
         .values()
-        .find(|event| event.state.is_pending() || event.state == EventState::Parked);
+        .find(|event| event.state.is_unfinished() || event.state == EventState::Parked);
     hold!(
-        undone.is_none(),
+        overdue.is_none(),
         "I1: undone: {:?}",
-        undone.map(|event| (
+        overdue.map(|event| (
             &event.event_id,
             &event.event_type,
             event.state,
             &event.reason
         ))
     );
-    let told: BTreeSet<&str> = plan
+    let facts: BTreeSet<&str> = plan
         .moments
         .iter()
-        .filter_map(|moment| moment.told.as_ref())
-        .map(|told| told.event_id.as_str())
+        .filter_map(|moment| moment.facts.as_ref())
+        .map(|facts| facts.event_id.as_str())
         .collect();
     let is_made_up = |id: &EventId| seen.reconciled && id.as_str().starts_with("reconciled:");
     let strange = kept
         .events
         .keys()
-        .find(|id| !told.contains(id.as_str()) && !is_made_up(id));
+        .find(|id| !facts.contains(id.as_str()) && !is_made_up(id));
     hold!(strange.is_none(), "I4: nobody told of {strange:?}");
     hold!(
         kept.orders.len() == plan.orders.len(),
@@ -141,7 +143,7 @@ pub fn end(kept: &Kept, plan: &Plan, seen: &Seen, mailed: &[Mailed]) -> Result<(
     let moved = plan
         .orders
         .iter()
-        .filter(|order| order.funds == Funds::Received)
+        .filter(|order| order.funds == OrderFunds::Received)
         .map(|order| order.goods.len());
     hold!(
         kept.movements.len() == moved.sum::<usize>(),
@@ -171,7 +173,7 @@ pub fn end(kept: &Kept, plan: &Plan, seen: &Seen, mailed: &[Mailed]) -> Result<(
             .iter()
             .find(|(id, _)| id.as_str() == customer)
             .map(|(_, contact)| contact);
-        let known = contact.and_then(|contact| contact.told.as_ref()?.value.email.as_deref());
+        let known = contact.and_then(|contact| contact.facts.as_ref()?.value.email.as_deref());
         let expected = if plan.deleted.contains(customer) {
             None
         } else {
@@ -221,7 +223,7 @@ fn of_references(kept: &Kept, plan: &Plan) -> Result<(), String> {
     for order in plan
         .orders
         .iter()
-        .filter(|order| order.funds == Funds::Received)
+        .filter(|order| order.funds == OrderFunds::Received)
     {
         expected
             .entry(&order.reference)
@@ -294,7 +296,7 @@ fn of_reports(kept: &Kept, mailed: &[Mailed]) -> Result<(), String> {
             .into_iter()
             .filter(|(id, _)| is_of(id))
             .collect();
-        let known = &order.mail_troubles;
+        let known = &order.delivery_failures;
         hold!(
             *known == expected,
             "order {} tells of {known:?}, not {expected:?}",
@@ -302,14 +304,14 @@ fn of_reports(kept: &Kept, mailed: &[Mailed]) -> Result<(), String> {
         );
     }
     for mail in mailed {
-        let id = &mail.taken.receipt_id;
+        let id = &mail.deducted.receipt_id;
         let state = kept.receipts.get(id).map(|row| &row.state);
-        let is_sent = matches!(state, Some(State::Sent { .. }));
+        let is_sent = matches!(state, Some(ReceiptState::Sent { .. }));
         hold!(
             is_sent || !mail.is_out(),
             "I1: SES told that a mail of {id} is out, and it is {state:?}"
         );
-        let is_held = matches!(state, Some(State::Held));
+        let is_held = matches!(state, Some(ReceiptState::Held));
         // Also where all that could be told was that it is not out.
         hold!(
             !is_held || mail.untold,
@@ -335,7 +337,7 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Resu
     let payments: BTreeMap<_, _> = order
         .payments
         .iter()
-        .map(|(id, told)| (id.as_str(), told.value.status.as_str()))
+        .map(|(id, facts)| (id.as_str(), facts.value.status.as_str()))
         .collect();
     let expected: BTreeMap<_, _> = facts
         .statuses
@@ -357,7 +359,7 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Resu
         .map(|(id, refund)| {
             (
                 id.as_str(),
-                (refund.told.value.status.as_str(), refund.succeeded),
+                (refund.facts.value.status.as_str(), refund.succeeded),
             )
         })
         .collect();
@@ -373,7 +375,7 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Resu
     let disputes: BTreeMap<_, _> = order
         .disputes
         .iter()
-        .map(|(id, dispute)| (id.as_str(), dispute.told.value.status.as_str()))
+        .map(|(id, dispute)| (id.as_str(), dispute.facts.value.status.as_str()))
         .collect();
     let expected: BTreeMap<_, _> = facts
         .disputes
@@ -391,7 +393,7 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Resu
             .find(|moved| moved.sku == *sku && moved.order_id == order.order_id);
         let Some(moved) = moved else {
             hold!(
-                facts.funds != Funds::Received,
+                facts.funds != OrderFunds::Received,
                 "I1: order {id} moved no {sku}"
             );
             continue;
@@ -410,11 +412,11 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Resu
             moved.short() == short.sum::<i64>(),
             "I5: what order {id} lacks of {sku} is not on record"
         );
-        let back = model::returned(facts, plan.policy.restock, sku, moved.taken);
+        let back = model::restocked(facts, plan.policy.restock, sku, moved.deducted);
         hold!(
-            moved.returned == back,
+            moved.restocked == back,
             "order {id}: {} {sku} are back, not {back}",
-            moved.returned
+            moved.restocked
         );
     }
     Ok(())
@@ -422,7 +424,7 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Resu
 
 fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
     let expected = model::mails(plan);
-    for id in expected.owed.keys() {
+    for id in expected.unsent.keys() {
         hold!(
             kept.receipts.keys().any(|known| known.as_str() == id),
             "I1: no receipt {id}"
@@ -442,7 +444,7 @@ fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
         *sent.entry(&mail.receipt_id).or_default() += 1;
     }
     for (id, receipt) in &kept.receipts {
-        let is_owed = expected.owed.contains_key(id.as_str());
+        let is_unfinished = expected.unsent.contains_key(id.as_str());
         let Some(order) = expected.order(id.as_str()) else {
             return Err(format!("I2: nobody is owed {id}"));
         };
@@ -462,13 +464,13 @@ fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
             "I2: {mails} mails of {id}, after {takeovers} claims ran out"
         );
         match &receipt.state {
-            State::Sent { .. } => hold!(mails > 0, "I1: {id} is marked and was never sent"),
-            State::Held => hold!(
+            ReceiptState::Sent { .. } => hold!(mails > 0, "I1: {id} is marked and was never sent"),
+            ReceiptState::Held => hold!(
                 plan.on_unknown == OnUnknown::Hold,
                 "{id} is held against the policy"
             ),
-            State::Withdrawn { .. } => hold!(!is_owed, "I1: {id} was withdrawn"),
-            State::Failed { .. } => {
+            ReceiptState::Withdrawn { .. } => hold!(!is_unfinished, "I1: {id} was withdrawn"),
+            ReceiptState::Failed { .. } => {
                 let customer = kept
                     .orders
                     .get(&receipt.order_id)
@@ -476,14 +478,16 @@ fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
                 let is_deleted =
                     |id: &CustomerId| plan.deleted.iter().any(|deleted| deleted == id.as_str());
                 let nobody = customer.is_some_and(|id| id.as_ref().is_some_and(is_deleted));
-                let told = seen.told.get(id).map(Vec::as_slice).unwrap_or_default();
-                let not_let_out = told.iter().any(|report| report.kind == Kind::Rejected);
+                let facts = seen.facts.get(id).map(Vec::as_slice).unwrap_or_default();
+                let not_let_out = facts
+                    .iter()
+                    .any(|report| report.kind == ReportKind::Rejected);
                 let has_reason =
                     seen.refused.contains(id) || seen.marked.contains(id) || not_let_out || nobody;
                 hold!(has_reason, "I1: {id} failed");
             }
-            undone @ (State::Pending { .. } | State::Claimed { .. }) => {
-                return Err(format!("I1: {id} is still {undone:?}"));
+            overdue @ (ReceiptState::Unsent { .. } | ReceiptState::Leased { .. }) => {
+                return Err(format!("I1: {id} is still {overdue:?}"));
             }
         }
     }
@@ -502,10 +506,10 @@ fn of_trial(kept: &Kept, seen: &Seen, id: &str, order: &str, trial: &Trial) -> R
         .told_of
         .iter()
         .find(|(known, _)| known.as_str() == trial.subscription);
-    let (Some((_, ordered)), Some((_, told))) = (order, life) else {
+    let (Some((_, ordered)), Some((_, facts))) = (order, life) else {
         return Ok(());
     };
-    let known_at = *ordered.max(told);
+    let known_at = *ordered.max(facts);
     let left = trial.ends_at - known_at.as_second();
     let notice = kept
         .receipts
@@ -516,7 +520,7 @@ fn of_trial(kept: &Kept, seen: &Seen, id: &str, order: &str, trial: &Trial) -> R
         notice.is_some() || left <= 0,
         "I1: no notice {id}, though all was known at {known_at}"
     );
-    let withdrawn = matches!(notice, Some(State::Withdrawn { .. }));
+    let withdrawn = matches!(notice, Some(ReceiptState::Withdrawn { .. }));
     hold!(
         !withdrawn || left < IN_TIME,
         "I1: {id} was withdrawn, though all was known at {known_at}"

@@ -5,11 +5,9 @@ use super::{
     lag::{self, Recent},
 };
 use crate::fakes::{Call, Fate, Fault, Kept, Manner, Turn};
-use domain::{
-    outcome::Setback,
-    ports::{ReadError, SendError},
-};
+use domain::values::outcome::{ReadError, RetryableError};
 use jiff::Timestamp;
+use mail::SendError;
 use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -162,21 +160,21 @@ pub const SERVICES: [&[&str]; 13] = [
         "receipts.",
         "entitlements.",
         "marks.",
-        "undone.",
+        "backlog.",
     ],
     &[
         "events.",
         "event_desk.",
-        "undone.stored",
-        "undone.committed",
-        "undone.take_event",
+        "backlog.stored",
+        "backlog.committed",
+        "backlog.take_event",
     ],
     &[
         "receipts.",
-        "undone.pending",
-        "undone.claimed",
-        "undone.due",
-        "undone.take_receipt",
+        "backlog.pending",
+        "backlog.claimed",
+        "backlog.due",
+        "backlog.take_receipt",
     ],
     &["ledger."],
     &["orders."],
@@ -461,8 +459,8 @@ impl Sky {
     }
 }
 
-fn away(service: &'static str, retry_after: Option<Duration>) -> Setback {
-    Setback::Away {
+fn away(service: &'static str, retry_after: Option<Duration>) -> RetryableError {
+    RetryableError::Away {
         service,
         cause: "told to be".to_owned(),
         retry_after,

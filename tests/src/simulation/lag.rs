@@ -2,9 +2,9 @@
 
 use crate::fakes::behind::Before;
 use domain::{
-    event::EventState,
-    ids::{EventId, ReceiptId},
+    delivery::stored_event::EventState,
     receipt::Receipt,
+    values::ids::{EventId, ReceiptId},
 };
 use jiff::Timestamp;
 use std::{collections::VecDeque, time::Duration};
@@ -16,11 +16,11 @@ pub const READS: [&str; 8] = [
     "event_desk.waiting",
     "events.subjects",
     "receipt_desk.waiting",
-    "undone.claimed",
-    "undone.committed",
-    "undone.due",
-    "undone.pending",
-    "undone.stored",
+    "backlog.claimed",
+    "backlog.committed",
+    "backlog.due",
+    "backlog.pending",
+    "backlog.stored",
 ];
 
 /// What the rows were before they changed, and when they did.

@@ -27,7 +27,7 @@ use crate::{
     sweeping::{SweepOver, sweep_over},
 };
 use dice::Dice;
-use domain::{fulfillment::Policy, mode::Mode, receipt::OnUnknown};
+use domain::{fulfillment::Policy, receipt::OnUnknown, values::mode::Mode};
 use faults::{Faults, Weather};
 use plan::Plan;
 use reconcile::Reconcile;
@@ -87,14 +87,14 @@ impl Stage {
     /// edges turn one into a failed message, which a later try may hide.
     pub fn run_loudly(&mut self, seed: u64, loud: bool) -> Result<Stats, Broken> {
         panics::listen();
-        let told = catch_unwind(AssertUnwindSafe(|| self.tell(seed, loud)));
+        let facts = catch_unwind(AssertUnwindSafe(|| self.tell(seed, loud)));
         let panics = panics::heard();
-        if !panics.is_empty() || told.is_err() {
+        if !panics.is_empty() || facts.is_err() {
             // Nobody knows what the panic has left of this one.
             *self = Self::default();
         }
-        match told {
-            Ok(told) if panics.is_empty() => told.map_err(|what| Broken { seed, what }),
+        match facts {
+            Ok(facts) if panics.is_empty() => facts.map_err(|what| Broken { seed, what }),
             _ => Err(Broken {
                 seed,
                 what: format!("a panic: {}", panics.join("\n")),
@@ -109,7 +109,7 @@ impl Stage {
         self.bundle.receipts.on_unknown = plan.on_unknown;
         {
             let mut kept = self.bundle.world.kept();
-            kept.counters.clone_from(&plan.shelves);
+            kept.counters.clone_from(&plan.stock_levels);
             // In some shops the tables do what DynamoDB does not promise to leave: a batch of reads is of two moments,
             // and a cart is so long that it is committed in parts.
             kept.tears_reads = seed.is_multiple_of(2);
@@ -118,11 +118,11 @@ impl Stage {
         let weather = Weather::of(&mut Dice::of(seed, 2));
         let faults = Faults::new(Dice::of(seed, 3), weather.clone());
         self.bundle.world.decide_by(Some(Box::new(faults.clone())));
-        let told = {
+        let facts = {
             let mut run = Run::new(&*self, &plan, weather, faults, Dice::of(seed, 4), loud);
             run.play().map(|()| run.stats)
         };
         self.bundle.world.decide_by(None);
-        told
+        facts
     }
 }

@@ -4,10 +4,12 @@
 
 use super::plan::{LifeFacts, OrderFacts, Plan, RefundFacts};
 use domain::{
-    ids::Sku,
-    order::{Funds, State},
-    refund::Restock,
-    subscription::Reason,
+    access::subscription::Reason,
+    sale::{
+        order::{OrderFunds, OrderState},
+        restock::RestockPolicy,
+    },
+    values::ids::Sku,
 };
 use std::collections::BTreeMap;
 
@@ -15,7 +17,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Default)]
 pub struct Mails {
     /// Owed, and nothing but a policy or an address may stop them.
-    pub owed: BTreeMap<String, String>,
+    pub unsent: BTreeMap<String, String>,
     /// Notices of what may not be so any more when they would be sent.
     pub may_be: BTreeMap<String, String>,
     /// Those among them that a trial ends which nobody calls off: owed if the shop knew of it in time.
@@ -35,7 +37,7 @@ impl Mails {
     /// The order that a mail is about.
     #[must_use]
     pub fn order(&self, id: &str) -> Option<&str> {
-        self.owed
+        self.unsent
             .get(id)
             .or_else(|| self.may_be.get(id))
             .map(String::as_str)
@@ -44,14 +46,14 @@ impl Mails {
 
 /// Where an order stands.
 #[must_use]
-pub fn state(order: &OrderFacts) -> State {
-    if order.funds != Funds::Received {
-        return State::Waiting(order.funds);
+pub fn state(order: &OrderFacts) -> OrderState {
+    if order.funds != OrderFunds::Received {
+        return OrderState::Waiting(order.funds);
     }
     match refunded(order) {
-        0 => State::Paid,
-        back if back < order.total => State::PartlyRefunded,
-        _ => State::Refunded,
+        0 => OrderState::Paid,
+        back if back < order.total => OrderState::PartlyRefunded,
+        _ => OrderState::Refunded,
     }
 }
 
@@ -70,15 +72,15 @@ fn own(order: &OrderFacts) -> impl Iterator<Item = &RefundFacts> {
 
 /// How many pieces of what was taken for an order are back on the shelf.
 #[must_use]
-pub fn returned(order: &OrderFacts, restock: Restock, sku: &Sku, taken: i64) -> i64 {
+pub fn restocked(order: &OrderFacts, restock: RestockPolicy, sku: &Sku, deducted: i64) -> i64 {
     let went: Vec<&RefundFacts> = own(order).filter(|refund| refund.succeeded).collect();
     let whole =
         !went.is_empty() && went.iter().map(|refund| refund.amount).sum::<i64>() >= order.total;
     let named: i64 = went.iter().filter_map(|refund| refund.goods.get(sku)).sum();
     match restock {
-        Restock::Full | Restock::Any if whole => taken,
-        Restock::Any => named.min(taken),
-        Restock::Never | Restock::Full => 0,
+        RestockPolicy::Full | RestockPolicy::Any if whole => deducted,
+        RestockPolicy::Any => named.min(deducted),
+        RestockPolicy::Never | RestockPolicy::Full => 0,
     }
 }
 
@@ -89,14 +91,14 @@ pub fn mails(plan: &Plan) -> Mails {
     for order in plan
         .orders
         .iter()
-        .filter(|order| order.funds == Funds::Received)
+        .filter(|order| order.funds == OrderFunds::Received)
     {
         mails
-            .owed
+            .unsent
             .insert(format!("{}-order", order.id), order.id.clone());
         let succeeded = order.refunds.iter().filter(|refund| refund.succeeded);
         mails
-            .owed
+            .unsent
             .extend(succeeded.map(|refund| (format!("{}-refund", refund.id), order.id.clone())));
     }
     for life in &plan.lives {
@@ -104,13 +106,13 @@ pub fn mails(plan: &Plan) -> Mails {
         for invoice in life.invoices.iter().filter(|invoice| !invoice.first) {
             if invoice.paid {
                 mails
-                    .owed
+                    .unsent
                     .insert(format!("{}-invoice", invoice.id), order());
             }
             if plan.policy.payment_failed_mail && invoice.failed_at.is_some() {
                 let stands = !invoice.paid && life.ended_at.is_none();
                 let notices = if stands {
-                    &mut mails.owed
+                    &mut mails.unsent
                 } else {
                     &mut mails.may_be
                 };

@@ -4,7 +4,10 @@ use super::{
     check::hold,
     plan::{OrderFacts, Plan},
 };
-use domain::{class::Class, event::StoredEvent, ids::EventId};
+use domain::{
+    delivery::stored_event::StoredEvent,
+    values::{class::Class, ids::EventId},
+};
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeMap, rc::Rc};
 

@@ -14,16 +14,20 @@ use crate::{
     story::{BEGIN, checkout, purchase},
 };
 use domain::{
-    checkout::{Capture, Checkout, Status},
-    event::{News, Reading},
+    access::subscription::{self, Source},
+    delivery::event::{Change, Reading},
     fulfillment::Policy,
-    ids::{PaymentIntentId, Sku},
-    mode::Mode,
-    order::Funds,
-    payment,
     receipt::OnUnknown,
-    refund::{self, Restock},
-    subscription::{self, Source},
+    sale::{
+        checkout::{Capture, Checkout, CheckoutStatus},
+        order::OrderFunds,
+        payment, refund,
+        restock::RestockPolicy,
+    },
+    values::{
+        ids::{PaymentIntentId, Sku},
+        mode::Mode,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -42,11 +46,11 @@ pub enum Truth {
     /// A checkout is like this.
     Checkout(Box<Checkout>),
     /// A refund is like this.
-    Refund(Box<refund::News>),
+    Refund(Box<refund::RefundChange>),
     /// A subscription is like this, and has ended then, if it has.
-    Subscription(Box<subscription::News>, Option<Timestamp>),
+    Subscription(Box<subscription::SubscriptionChange>, Option<Timestamp>),
     /// An invoice is paid that was made then.
-    Invoice(Box<subscription::InvoiceNews>, Timestamp),
+    Invoice(Box<subscription::InvoiceChange>, Timestamp),
 }
 
 /// An event of the provider's.
@@ -68,7 +72,7 @@ pub struct Moment {
     /// What is true from then on.
     pub truth: Option<Truth>,
     /// What is announced.
-    pub told: Option<Told>,
+    pub facts: Option<Told>,
 }
 
 /// A refund, as it ends.
@@ -104,7 +108,7 @@ pub struct OrderFacts {
     /// The merchant's reference.
     pub reference: String,
     /// Where the money is in the end.
-    pub funds: Funds,
+    pub funds: OrderFunds,
     /// What was paid.
     pub total: i64,
     /// What was bought of each thing that is counted.
@@ -165,7 +169,7 @@ pub struct Plan {
     /// What happens, in order.
     pub moments: Vec<Moment>,
     /// What is on the shelves at the beginning.
-    pub shelves: BTreeMap<Sku, i64>,
+    pub stock_levels: BTreeMap<Sku, i64>,
     /// What the merchant has chosen.
     pub policy: Policy,
     /// And for mails of unknown fate.
@@ -224,15 +228,15 @@ fn payments_of(bought: &Purchase) -> Vec<String> {
 }
 
 /// What a body tells, read as intake reads it.
-fn news(body: &[u8]) -> News {
+fn change(body: &[u8]) -> Change {
     match flex::read(body) {
-        Reading::Event(event) => event.news,
+        Reading::Event(event) => event.change,
         Reading::Unreadable(why) => panic!("no event: {why}"),
     }
 }
 
 /// What the API tells of a payment that is in that status: of one that has succeeded, the same as its event.
-fn payment_told(status: &str) -> payment::Told {
+fn payment_told(status: &str) -> payment::PaymentFacts {
     let intent = sample("payment_intent.succeeded", "payment_intent");
     let body = event(
         "payment_intent.succeeded",
@@ -241,11 +245,11 @@ fn payment_told(status: &str) -> payment::Told {
         "payment_intent",
         &intent,
     );
-    match news(&body) {
-        News::Payment(payment::News {
-            told: Some(told), ..
-        }) if status == "succeeded" => told,
-        _ => payment::Told {
+    match change(&body) {
+        Change::Payment(payment::PaymentChange {
+            facts: Some(facts), ..
+        }) if status == "succeeded" => facts,
+        _ => payment::PaymentFacts {
             status: status.into(),
             received: None,
             amount: None,
@@ -265,7 +269,11 @@ impl Plan {
         let totes = i64::try_from(dice.below(sold + 3)).unwrap_or_default();
         let policy = Policy {
             mode: Mode::Live,
-            restock: dice.one_of(&[Restock::Never, Restock::Full, Restock::Any]),
+            restock: dice.one_of(&[
+                RestockPolicy::Never,
+                RestockPolicy::Full,
+                RestockPolicy::Any,
+            ]),
             grace: SignedDuration::from_secs(dice.one_of(&[0, 3 * DAY, 10 * DAY])),
             payment_failed_mail: dice.percent(50),
             trial_ends_mail: dice.percent(25),
@@ -277,7 +285,7 @@ impl Plan {
         };
         let mut plan = Self {
             moments: Vec::new(),
-            shelves: BTreeMap::from([(counted("BRACE-M"), pieces), (counted("TOTE"), totes)]),
+            stock_levels: BTreeMap::from([(counted("BRACE-M"), pieces), (counted("TOTE"), totes)]),
             policy,
             on_unknown,
             orders: Vec::new(),
@@ -296,20 +304,20 @@ impl Plan {
         // What is announced twice: under a fresh id, as the provider does when somebody asks it to send again.
         for n in 0..plan.moments.len() {
             if plan.dice.percent(10)
-                && let Some(told) = plan.moments[n].told.clone()
+                && let Some(facts) = plan.moments[n].facts.clone()
             {
                 let event_id = plan.event_id();
-                let body = told.body.replace(&told.event_id, &event_id);
+                let body = facts.body.replace(&facts.event_id, &event_id);
                 let at = plan.moments[n].at;
-                let told = Told {
+                let facts = Told {
                     event_id,
                     body,
-                    ..told
+                    ..facts
                 };
                 plan.moments.push(Moment {
                     at,
                     truth: None,
-                    told: Some(told),
+                    facts: Some(facts),
                 });
             }
         }
@@ -331,7 +339,7 @@ impl Plan {
         self.moments.push(Moment {
             at,
             truth: Some(truth),
-            told: None,
+            facts: None,
         });
     }
 
@@ -349,7 +357,7 @@ impl Plan {
         self.moments.push(Moment {
             at,
             truth: None,
-            told: Some(Told {
+            facts: Some(Told {
                 event_id,
                 body,
                 listed,
@@ -359,12 +367,12 @@ impl Plan {
 
     /// What was announced last is in no list for good.
     fn must_come(&mut self) {
-        if let Some(told) = self
+        if let Some(facts) = self
             .moments
             .last_mut()
-            .and_then(|moment| moment.told.as_mut())
+            .and_then(|moment| moment.facts.as_mut())
         {
-            told.listed = false;
+            facts.listed = false;
         }
     }
 
@@ -384,7 +392,7 @@ impl Plan {
         let event_id = self.event_id();
         let mut body: Value = serde_json::from_slice(&purchase.completed(&event_id)).expect("JSON");
         body["event_dt"] = json!(at);
-        let told = Told {
+        let facts = Told {
             event_id,
             body: body.to_string(),
             listed: true,
@@ -392,7 +400,7 @@ impl Plan {
         self.moments.push(Moment {
             at,
             truth: None,
-            told: Some(told),
+            facts: Some(facts),
         });
     }
 
@@ -423,11 +431,11 @@ impl Plan {
         let total = known.totals.total;
         let goods = BTreeMap::from([(counted("BRACE-M"), 2), (counted("TOTE"), 1)]);
         let with = |status: &str, received: i64, capture: Capture| {
-            let told = payment_told(status);
+            let facts = payment_told(status);
             let payments = payments
                 .iter()
                 .map(|id| PaymentIntentId::new(id.as_str()).expect("an id"));
-            let payments = payments.map(|id| (id, told.clone())).collect();
+            let payments = payments.map(|id| (id, facts.clone())).collect();
             Truth::Checkout(Box::new(Checkout {
                 payments,
                 received: Some(received),
@@ -436,7 +444,7 @@ impl Plan {
             }))
         };
         let mut paid_at = begin;
-        let mut funds = Funds::Received;
+        let mut funds = OrderFunds::Received;
         match self.dice.below(10) {
             0..=4 => {
                 self.truth(begin, Truth::Checkout(Box::new(known.clone())));
@@ -460,7 +468,7 @@ impl Plan {
                         self.tell_of_payment(paid_at, payment);
                     }
                 } else {
-                    funds = Funds::Expired;
+                    funds = OrderFunds::Expired;
                     self.truth(paid_at, with("canceled", 0, Capture::Manual));
                     for payment in &payments {
                         self.tell_of_charge(paid_at, "charge.expired", payment);
@@ -480,7 +488,7 @@ impl Plan {
                         "checkout.session.async_payment_succeeded",
                     )
                 } else {
-                    funds = Funds::Failed;
+                    funds = OrderFunds::Failed;
                     ("canceled", 0, "checkout.session.async_payment_failed")
                 };
                 self.truth(paid_at, with(status, received, Capture::Automatic));
@@ -489,7 +497,7 @@ impl Plan {
             _ => {
                 // Left alone: no order ever.
                 let left = Checkout {
-                    status: Status::Expired,
+                    status: CheckoutStatus::Expired,
                     received: Some(0),
                     ..known
                 };
@@ -504,10 +512,10 @@ impl Plan {
             }
         }
         let (refunds, disputes) = match funds {
-            Funds::Received => self.give_back(n, paid_at, total, &payments),
+            OrderFunds::Received => self.give_back(n, paid_at, total, &payments),
             _ => Default::default(),
         };
-        let status = if funds == Funds::Received {
+        let status = if funds == OrderFunds::Received {
             "succeeded"
         } else {
             "canceled"
@@ -594,10 +602,10 @@ impl Plan {
                 _ => "refund.updated",
             };
             let body = event(kind, "fevt_0", when, "refund", &refund);
-            let News::Refund(news) = news(&body) else {
+            let Change::Refund(change) = change(&body) else {
                 panic!("no refund: {refund}")
             };
-            self.truth(when, Truth::Refund(Box::new(news)));
+            self.truth(when, Truth::Refund(Box::new(change)));
             self.tell(when, kind, "refund", &refund.clone());
             // No list tells that a refund had succeeded which has failed since.
             if *status == "succeeded" && steps.get(nth + 1).is_some() {
@@ -778,7 +786,7 @@ impl Plan {
             customer: Some(life.customer.clone()),
             email: format!("buyer{n}@example.com"),
             reference: reference(&bought),
-            funds: Funds::Received,
+            funds: OrderFunds::Received,
             total,
             goods: BTreeMap::new(),
             refunds,
@@ -861,7 +869,7 @@ impl Plan {
         resource["cancel_at_period_end"] = json!(life.facts.cancels);
         resource["current_period_start"] = text(period_end - MONTH);
         resource["current_period_end"] = text(period_end);
-        let told = resource.clone();
+        let facts = resource.clone();
         (life.facts.status, life.facts.period_end) = (status, period_end);
         if life.facts.cancels || status == "canceled" {
             life.facts.left_at.get_or_insert(when);
@@ -872,15 +880,15 @@ impl Plan {
             "fevt_0",
             when,
             "subscription",
-            &told,
+            &facts,
         );
-        let News::Subscription(mut known) = news(&body) else {
-            panic!("no subscription: {told}")
+        let Change::Subscription(mut known) = change(&body) else {
+            panic!("no subscription: {facts}")
         };
         known.snapshot.source = Source::Read;
         let ended_at = (status == "canceled").then(|| at(when));
         self.truth(when, Truth::Subscription(Box::new(known), ended_at));
-        self.tell(when, &kind, "subscription", &told);
+        self.tell(when, &kind, "subscription", &facts);
     }
 
     /// Something happens to the invoice of a period, as these events tell.
@@ -946,7 +954,7 @@ impl Plan {
         }
         if paid {
             let body = event("invoice.paid", "fevt_0", when, "invoice", &invoice);
-            let News::Invoice(known) = news(&body) else {
+            let Change::Invoice(known) = change(&body) else {
                 panic!("no invoice: {invoice}")
             };
             self.truth(when, Truth::Invoice(Box::new(known), at(from)));
@@ -969,9 +977,9 @@ impl Plan {
             who["email"] = json!(format!("pat{n}@example.com"));
             let when = self.seconds(from, to.max(from));
             self.tell(when, "customer.updated", "customer", &who.clone());
-            let told = (when, format!("pat{n}@example.com"));
+            let facts = (when, format!("pat{n}@example.com"));
             let newest = self.addresses.entry(customer.to_owned()).or_default();
-            *newest = told.max(newest.clone());
+            *newest = facts.max(newest.clone());
         }
         if self.dice.percent(10) {
             self.tell(to, "customer.deleted", "customer", &who.clone());

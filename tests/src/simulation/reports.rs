@@ -3,9 +3,9 @@
 use super::dice::Dice;
 use crate::ses::Taken;
 use domain::{
-    facts::whole_second,
-    ids::ReceiptId,
-    receipt::feedback::{AddressHash, Trouble},
+    receipt::feedback::AddressHash,
+    sale::delivery_failure::DeliveryFailure,
+    values::{facts::whole_second, ids::ReceiptId},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -15,9 +15,9 @@ use std::{collections::BTreeMap, time::Duration};
 #[derive(Debug)]
 pub struct Mailed {
     /// The mail.
-    pub taken: Taken,
+    pub deducted: Taken,
     /// What SES tells, and when each thing happened.
-    pub told: Vec<Told>,
+    pub facts: Vec<Told>,
     /// Whether there was anything to tell that nobody hears of.
     pub untold: bool,
 }
@@ -63,20 +63,20 @@ pub fn fate(dice: &mut Dice, troubles: u64) -> (&'static [&'static str], Option<
 
 impl Told {
     /// One of these kinds of a mail.
-    pub fn of(taken: &Taken, kind: &'static str, dice: &mut Dice) -> Self {
+    pub fn of(deducted: &Taken, kind: &'static str, dice: &mut Dice) -> Self {
         let most = if kind == "complaint" {
             Duration::from_hours(72)
         } else {
             Duration::from_mins(40)
         };
         let at = match kind {
-            "send" | "reject" | "rendering-failure" => taken.at,
-            _ => taken
+            "send" | "reject" | "rendering-failure" => deducted.at,
+            _ => deducted
                 .at
                 .saturating_add(dice.between(Duration::ZERO, most))
-                .unwrap_or(taken.at),
+                .unwrap_or(deducted.at),
         };
-        let mut notice = taken.told(kind);
+        let mut notice = deducted.facts(kind);
         for of in ["delivery", "bounce", "complaint"] {
             if let Some(Value::Object(members)) = notice.get_mut(of) {
                 members.insert("timestamp".to_owned(), json!(at.to_string()));
@@ -88,7 +88,7 @@ impl Told {
 
 impl Mailed {
     fn tells(&self, kind: &str) -> bool {
-        self.told.iter().any(|told| told.kind == kind)
+        self.facts.iter().any(|facts| facts.kind == kind)
     }
 
     /// Whether it is told that SES did not let it out.
@@ -100,34 +100,38 @@ impl Mailed {
     /// Whether it is told that it is out.
     #[must_use]
     pub fn is_out(&self) -> bool {
-        !self.told.is_empty() && !self.is_refused()
+        !self.facts.is_empty() && !self.is_refused()
     }
 
     /// Whether it is told to have come to its recipient, or what the trouble is; `None` if neither.
-    fn verdict(&self) -> Option<Result<(), Trouble>> {
+    fn verdict(&self) -> Option<Result<(), DeliveryFailure>> {
         if self.tells("complaint") {
-            Some(Err(Trouble::Complained))
+            Some(Err(DeliveryFailure::Complained))
         } else if self.tells("bounce") || self.tells("bounce.transient") {
-            Some(Err(Trouble::Bounced))
+            Some(Err(DeliveryFailure::Bounced))
         } else if self.is_refused() {
-            Some(Err(Trouble::Refused))
+            Some(Err(DeliveryFailure::Refused))
         } else if self.tells("delivery") {
             Some(Ok(()))
         } else {
             self.tells("bounce.out-of-office")
-                .then_some(Err(Trouble::Bounced))
+                .then_some(Err(DeliveryFailure::Bounced))
         }
     }
 }
 
 /// Which receipts there is trouble with: that of the last mail of which anybody can tell.
 #[must_use]
-pub fn troubles(mailed: &[Mailed]) -> BTreeMap<ReceiptId, Trouble> {
+pub fn troubles(mailed: &[Mailed]) -> BTreeMap<ReceiptId, DeliveryFailure> {
     let mut last: BTreeMap<&ReceiptId, _> = BTreeMap::new();
     for mail in mailed {
         if let Some(verdict) = mail.verdict() {
-            let this = (whole_second(mail.taken.at), &mail.taken.message_id, verdict);
-            let known = last.entry(&mail.taken.receipt_id).or_insert(this);
+            let this = (
+                whole_second(mail.deducted.at),
+                &mail.deducted.message_id,
+                verdict,
+            );
+            let known = last.entry(&mail.deducted.receipt_id).or_insert(this);
             if (this.0, this.1) > (known.0, known.1) {
                 *known = this;
             }
@@ -143,18 +147,18 @@ pub fn troubles(mailed: &[Mailed]) -> BTreeMap<ReceiptId, Trouble> {
 pub fn marks(mailed: &[Mailed]) -> BTreeMap<AddressHash, (Option<Timestamp>, Option<Timestamp>)> {
     let mut marks: BTreeMap<_, (Option<Timestamp>, Option<Timestamp>)> = BTreeMap::new();
     for mail in mailed {
-        for told in mail
-            .told
+        for facts in mail
+            .facts
             .iter()
-            .filter(|told| matches!(told.kind, "bounce" | "complaint"))
+            .filter(|facts| matches!(facts.kind, "bounce" | "complaint"))
         {
-            let mark = marks.entry(AddressHash::of(&mail.taken.to)).or_default();
-            let known = if told.kind == "bounce" {
+            let mark = marks.entry(AddressHash::of(&mail.deducted.to)).or_default();
+            let known = if facts.kind == "bounce" {
                 &mut mark.0
             } else {
                 &mut mark.1
             };
-            let at = whole_second(told.at);
+            let at = whole_second(facts.at);
             *known = Some(known.map_or(at, |known| known.max(at)));
         }
     }

@@ -28,11 +28,11 @@ use crate::{
 use aws::batch::Nameless;
 use aws_lambda_events::event::sqs::SqsBatchResponse;
 use domain::{
-    ids::{EventId, MessageId, ReceiptId},
     ports::Clock as _,
+    values::ids::{EventId, MessageId, ReceiptId},
 };
 use jiff::{SignedDuration, Timestamp};
-use queues::trouble;
+use queues::delivery_failure;
 use reconcile::{Count, Reconciled};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -158,7 +158,7 @@ struct Delivery {
     body: String,
     event_id: EventId,
     tries: usize,
-    taken: bool,
+    deducted: bool,
 }
 
 /// Without what the end would never come.
@@ -322,11 +322,11 @@ impl<'a> Run<'a> {
             self.forget(100);
         }
         for n in 0..self.deliveries.len() {
-            self.deliveries[n].taken = false;
+            self.deliveries[n].deducted = false;
             self.after(Duration::ZERO, Act::Post(n));
         }
         for n in 0..self.mailed.len() {
-            for nth in 0..self.mailed[n].told.len() {
+            for nth in 0..self.mailed[n].facts.len() {
                 self.after(Duration::ZERO, Act::Report(n, nth));
             }
         }
@@ -352,12 +352,12 @@ impl<'a> Run<'a> {
         let held = kept
             .receipts
             .values()
-            .filter(|row| row.state == domain::receipt::State::Held);
+            .filter(|row| row.state == domain::receipt::ReceiptState::Held);
         self.stats.held = held.count() as u64;
         let is_sent = |id: &&ReceiptId| {
             kept.receipts
                 .get(*id)
-                .is_some_and(|row| matches!(row.state, domain::receipt::State::Sent { .. }))
+                .is_some_and(|row| matches!(row.state, domain::receipt::ReceiptState::Sent { .. }))
         };
         let settled = self.seen.held.iter().filter(is_sent).count() as u64;
         drop(kept);
@@ -389,7 +389,7 @@ impl<'a> Run<'a> {
     fn hold_end(&self) -> Result<End, String> {
         let kept = self.world.kept();
         end::end(&kept, self.plan, &self.seen, &self.mailed)?;
-        let lost = self.deliveries.iter().find(|delivery| !delivery.taken);
+        let lost = self.deliveries.iter().find(|delivery| !delivery.deducted);
         hold!(lost.is_none(), "I1: never taken: {lost:?}");
         Ok(End::of(&kept))
     }
@@ -492,7 +492,7 @@ impl<'a> Run<'a> {
             Act::Reconcile => self.begin_reconcile(),
             Act::Report(n, nth) => {
                 let now = self.world.now();
-                self.queues[Lane::Reports as usize].send(&self.mailed[n].told[nth].notice, now);
+                self.queues[Lane::Reports as usize].send(&self.mailed[n].facts[nth].notice, now);
             }
             Act::Forget => {
                 self.forget(70);
@@ -541,7 +541,7 @@ impl<'a> Run<'a> {
     /// invocation that began then.
     fn follow_mails(&mut self, began_at: Timestamp) -> Result<(), String> {
         let (now, seen) = (self.world.now(), self.mailed.len());
-        let taken: Vec<Taken> = {
+        let deducted: Vec<Taken> = {
             let kept = self.world.kept();
             let new = kept.mails.iter().enumerate().skip(seen);
             new.filter_map(|(n, mail)| {
@@ -554,17 +554,17 @@ impl<'a> Run<'a> {
             })
             .collect()
         };
-        for taken in taken {
+        for deducted in deducted {
             self.seen
-                .may_send(&taken.receipt_id, &taken.to, self.plan, began_at)?;
+                .may_send(&deducted.receipt_id, &deducted.to, self.plan, began_at)?;
             let troubles = self.rate(self.weather.troubles);
-            let (kinds, trouble) = reports::fate(&mut self.dice, troubles);
-            if let Some(trouble) = trouble {
-                self.faults.sky().count(trouble);
+            let (kinds, delivery_failure) = reports::fate(&mut self.dice, troubles);
+            if let Some(delivery_failure) = delivery_failure {
+                self.faults.sky().count(delivery_failure);
             }
             let mut mailed = Mailed {
-                taken,
-                told: Vec::new(),
+                deducted,
+                facts: Vec::new(),
                 untold: kinds.is_empty(),
             };
             for kind in kinds {
@@ -573,10 +573,10 @@ impl<'a> Run<'a> {
                     mailed.untold = true;
                     continue;
                 }
-                let told = reports::Told::of(&mailed.taken, kind, &mut self.dice);
-                let place = (self.mailed.len(), mailed.told.len());
-                let wait = told.at.duration_since(now).unsigned_abs();
-                mailed.told.push(told);
+                let facts = reports::Told::of(&mailed.deducted, kind, &mut self.dice);
+                let place = (self.mailed.len(), mailed.facts.len());
+                let wait = facts.at.duration_since(now).unsigned_abs();
+                mailed.facts.push(facts);
                 loop {
                     let late = self.lateness();
                     self.after(wait + late, Act::Report(place.0, place.1));
@@ -639,7 +639,7 @@ impl<'a> Run<'a> {
                 .dice
                 .between(Duration::from_secs(5), Duration::from_secs(most));
             flight.wakes_at = now.saturating_add(lasts).ok();
-            trouble(&mut self.troubled, &flight.errand);
+            delivery_failure(&mut self.troubled, &flight.errand);
             let mut sky = self.faults.sky();
             sky.count("processes frozen, and woken later");
             sky.disturbed.insert(id);
@@ -757,7 +757,7 @@ impl<'a> Run<'a> {
     /// A process is gone, wherever it was.
     fn kill(&mut self, n: usize, how: &'static str) {
         let flight = self.flights.swap_remove(n);
-        trouble(&mut self.troubled, &flight.errand);
+        delivery_failure(&mut self.troubled, &flight.errand);
         self.needs.sweep |= matches!(flight.errand, Errand::Operate | Errand::Reconcile);
         {
             let mut sky = self.faults.sky();
@@ -778,7 +778,7 @@ impl<'a> Run<'a> {
             && self.world.kept().events.contains_key(event_id)
         {
             // It gives up, and what is stored is all there is.
-            self.deliveries[n].taken = true;
+            self.deliveries[n].deducted = true;
             self.faults
                 .sky()
                 .count("stored deliveries that nobody sends again");
@@ -818,7 +818,7 @@ impl<'a> Run<'a> {
                 if unheard || status != 200 {
                     self.resend(*n);
                 } else {
-                    self.deliveries[*n].taken = true;
+                    self.deliveries[*n].deducted = true;
                 }
             }
             (Errand::Forgery, Done::Answered(status)) => {
@@ -852,7 +852,7 @@ impl<'a> Run<'a> {
                     unheard || sky.disturbed.contains(&flight.id) || sky.misled.contains(&flight.id)
                 };
                 if in_trouble {
-                    trouble(&mut self.troubled, &flight.errand);
+                    delivery_failure(&mut self.troubled, &flight.errand);
                 }
                 let failed: Vec<&str> = answer
                     .batch_item_failures

@@ -1,11 +1,12 @@
 use super::*;
 use crate::shop::Purchase;
 use domain::{
-    ids::OrderId,
-    outcome::Setback,
-    ports::ReadError,
-    reconcile::{Ask, What},
-    secrets::ApiKey,
+    delivery::secrets::ApiKey,
+    upkeep::reconcile::{Ask, What},
+    values::{
+        ids::OrderId,
+        outcome::{ReadError, RetryableError},
+    },
 };
 use flex::Api;
 use jiff::{SignedDuration, Timestamp};
@@ -30,7 +31,7 @@ async fn read(
     stand_in: &StandIn,
     key: &str,
     id: &str,
-) -> Result<domain::checkout::Checkout, ReadError> {
+) -> Result<domain::sale::checkout::Checkout, ReadError> {
     let (key, order_id) = (ApiKey::new(key).unwrap(), OrderId::new(id).unwrap());
     Api::new(&stand_in.url)
         .unwrap()
@@ -243,13 +244,13 @@ async fn payment_intents_are_those_given_or_share_what_the_session_came_to() {
     let listed = async |members: &[&str]| {
         let (_, answer) = get(&stand_in, &path).await;
         let intents = answer["payment_intents"].as_array().unwrap().clone();
-        let told = |intent: &Value| {
+        let facts = |intent: &Value| {
             members
                 .iter()
                 .map(|member| intent[*member].clone())
                 .collect::<Value>()
         };
-        intents.iter().map(told).collect::<Value>()
+        intents.iter().map(facts).collect::<Value>()
     };
     let ids = purchase.session["payment_intents"].clone();
     assert_eq!(
@@ -381,12 +382,12 @@ async fn a_planned_fault_strikes_as_often_as_planned() {
     };
     stand_in.fail_next(LINES, fault.times(2));
     for _ in 0..2 {
-        let Err(ReadError::Transient(setback)) =
+        let Err(ReadError::Transient(error)) =
             read(&stand_in, "fsk_test_1", purchase.order_id()).await
         else {
             panic!("429 passes")
         };
-        assert_eq!(setback.retry_after(), Some(Duration::from_secs(30)));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
     }
     assert!(
         read(&stand_in, "fsk_test_1", purchase.order_id())
@@ -413,7 +414,7 @@ async fn a_dropped_connection_is_a_dropped_connection() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, ReadError::Transient(Setback::Away { .. })),
+        matches!(error, ReadError::Transient(RetryableError::Away { .. })),
         "{error}"
     );
 }

@@ -1,5 +1,5 @@
 use super::*;
-use domain::{ids::EventId, job::FulfillmentJob};
+use domain::{delivery::job::FulfillmentJob, values::ids::EventId};
 use std::sync::Mutex;
 
 const RULES: Rules = Rules {
@@ -29,7 +29,7 @@ struct Told {
 }
 
 impl Worker<FulfillmentJob> for Told {
-    async fn work(&self, job: &FulfillmentJob, attempt: &Attempt) -> Result<(), Setback> {
+    async fn work(&self, job: &FulfillmentJob, attempt: &Attempt) -> Result<(), RetryableError> {
         match &*job.subject() {
             "panic" => panic!("as told"),
             "index" => {
@@ -38,7 +38,7 @@ impl Worker<FulfillmentJob> for Told {
             }
             "away" => {
                 let retry_after = Some(Duration::from_secs(90));
-                return Err(Setback::Away {
+                return Err(RetryableError::Away {
                     service: "Flex",
                     cause: "429".to_owned(),
                     retry_after,
@@ -50,8 +50,8 @@ impl Worker<FulfillmentJob> for Told {
         Ok(())
     }
 
-    async fn failed(&self, job: &FulfillmentJob, setback: &Setback, attempt: &Attempt) {
-        let line = format!("{} ({}): {setback}", job.subject(), attempt.receives);
+    async fn failed(&self, job: &FulfillmentJob, error: &RetryableError, attempt: &Attempt) {
+        let line = format!("{} ({}): {error}", job.subject(), attempt.receives);
         self.failed.lock().unwrap().push(line);
     }
 }
@@ -60,7 +60,7 @@ impl Worker<FulfillmentJob> for Told {
 struct Delays(Mutex<Vec<(String, u64)>>);
 
 impl Delay for Delays {
-    async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), Setback> {
+    async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), RetryableError> {
         self.0
             .lock()
             .unwrap()
@@ -80,9 +80,9 @@ fn record(n: usize, body: &str, receives: u32) -> SqsMessage {
     record
 }
 
-fn job(n: usize, told: &str) -> SqsMessage {
+fn job(n: usize, facts: &str) -> SqsMessage {
     let job = FulfillmentJob::V1 {
-        event_id: EventId::new(told).unwrap(),
+        event_id: EventId::new(facts).unwrap(),
     };
     record(n, &serde_json::to_string(&job).unwrap(), 1)
 }
@@ -300,7 +300,7 @@ async fn records_are_worked_on_in_turn_where_the_rules_say_so() {
 struct Deaf;
 
 impl Delay for Deaf {
-    async fn delay(&self, _: &str, _: Duration) -> Result<(), Setback> {
+    async fn delay(&self, _: &str, _: Duration) -> Result<(), RetryableError> {
         std::future::pending().await
     }
 }

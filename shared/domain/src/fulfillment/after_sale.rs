@@ -1,17 +1,26 @@
 //! After the sale: payments that are announced by themselves, refunds, disputes.
 
-use super::{Decision, Doubt, Policy, checkout::MAX_ORDER_BYTES, of_other_mode};
+use crate::fulfillment::{Decision, ParkReason, Policy, checkout::MAX_ORDER_BYTES, of_other_mode};
+use crate::sale::restock;
 use crate::{
-    dispute::{self, Dispute},
-    event::StoredEvent,
-    facts::Latest,
-    ids::{PaymentIntentId, Sku},
-    ledger::{Commit, Rows, Wanted},
-    order::Order,
-    payment::{self, Link},
-    receipt::{Kind, Receipt},
-    refund::{self, Refund, goods_back},
-    stock::{self, LineStock, Movement},
+    delivery::stored_event::StoredEvent,
+    fulfillment::{
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
+    },
+    receipt::{Receipt, ReceiptKind},
+    sale::{
+        dispute::{self, Dispute},
+        order::Order,
+        payment::{self, Link},
+        refund::{self, Refund},
+        restock::goods_back,
+        stock::{self, LineStock, Movement},
+    },
+    values::{
+        facts::Fact,
+        ids::{PaymentIntentId, Sku},
+    },
 };
 use jiff::Timestamp;
 
@@ -29,29 +38,29 @@ pub enum AboutPayment {
 #[must_use]
 pub fn payment(
     event: &StoredEvent,
-    news: &payment::News,
-    rows: &Rows,
+    change: &payment::PaymentChange,
+    rows: &Snapshot,
     policy: &Policy,
     now: Timestamp,
 ) -> AboutPayment {
-    if let Some(doubt) = of_other_mode("payment", news.mode, policy.mode) {
-        return AboutPayment::Decided(Decision::Park(doubt));
+    if let Some(park_reason) = of_other_mode("payment", change.mode, policy.mode) {
+        return AboutPayment::Decided(Decision::Park(park_reason));
     }
-    let id = &news.payment_intent_id;
-    let told = news
-        .told
+    let id = &change.payment_intent_id;
+    let facts = change
+        .facts
         .clone()
-        .map(|told| Latest::new(event.told_at(), told));
-    let nothing = |owed| AboutPayment::Decided(Decision::Nothing { owed });
+        .map(|facts| Fact::new(event.stated_at(), facts));
+    let nothing = |unsent| AboutPayment::Decided(Decision::Nothing { unsent });
     let Some(order) = &rows.order else {
         let known = rows
             .links
             .get(id)
             .cloned()
             .unwrap_or_else(|| Link::new(id.clone()));
-        let says_more = told.is_some();
-        let link = known.clone().with(told, now);
-        if says_more && link.told == known.told {
+        let says_more = facts.is_some();
+        let link = known.clone().with(facts, now);
+        if says_more && link.facts == known.facts {
             return nothing(Vec::new());
         }
         let link = Link {
@@ -69,11 +78,11 @@ pub fn payment(
     }
     let known = order.payments.get(id).cloned();
     let mut merged = known.clone();
-    payment::merge(&mut merged, told);
+    payment::merge(&mut merged, facts);
     match merged.filter(|_| order.payment_intents.contains(id)) {
-        Some(told) if Some(&told) != known.as_ref() => {
+        Some(facts) if Some(&facts) != known.as_ref() => {
             let mut order = next(order);
-            order.payments.insert(id.clone(), told);
+            order.payments.insert(id.clone(), facts);
             let commit = Commit {
                 order: Some(order),
                 ..Commit::of(event.event_id.clone())
@@ -87,24 +96,24 @@ pub fn payment(
 /// The rows that a checkout is decided on, with the news of one of its payments in them. What was announced is not
 /// lost where the provider's API does not tell of it: because it is behind, or because payments could not be read.
 #[must_use]
-pub fn noted(event: &StoredEvent, news: &payment::News, mut rows: Rows) -> Rows {
-    let id = &news.payment_intent_id;
-    let told = news
-        .told
+pub fn noted(event: &StoredEvent, change: &payment::PaymentChange, mut rows: Snapshot) -> Snapshot {
+    let id = &change.payment_intent_id;
+    let facts = change
+        .facts
         .clone()
-        .map(|told| Latest::new(event.told_at(), told));
+        .map(|facts| Fact::new(event.stated_at(), facts));
     let link = rows
         .links
         .remove(id)
         .unwrap_or_else(|| Link::new(id.clone()));
     rows.links
-        .insert(id.clone(), link.with(told, event.told_at()));
+        .insert(id.clone(), link.with(facts, event.stated_at()));
     rows
 }
 
 /// The shelves that a refund of this order is decided on.
 #[must_use]
-pub fn wanted_shelves(order: &Order, policy: &Policy) -> Wanted {
+pub fn stock_read_set(order: &Order, policy: &Policy) -> ReadSet {
     let mut skus: Vec<Sku> = order
         .lines
         .iter()
@@ -115,29 +124,29 @@ pub fn wanted_shelves(order: &Order, policy: &Policy) -> Wanted {
         .collect();
     skus.sort();
     skus.dedup();
-    let wanted = policy.restock != refund::Restock::Never && !skus.is_empty();
-    Wanted {
-        shelves: wanted.then(|| (order.order_id.clone(), skus)),
-        ..Wanted::default()
+    let read_set = policy.restock != restock::RestockPolicy::Never && !skus.is_empty();
+    ReadSet {
+        stock_levels: read_set.then(|| (order.order_id.clone(), skus)),
+        ..ReadSet::default()
     }
 }
 
 /// Decides what news of refunds mean for their order. `rows` hold the order, if it is known, and the shelves of
-/// [`wanted_shelves`].
+/// [`stock_read_set`].
 #[must_use]
 pub fn refunds(
     event: &StoredEvent,
-    told_at: Timestamp,
-    news: &[refund::News],
-    rows: &Rows,
+    stated_at: Timestamp,
+    change: &[refund::RefundChange],
+    rows: &Snapshot,
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    if let Some(doubt) = news
+    if let Some(park_reason) = change
         .iter()
-        .find_map(|news| of_other_mode("refund", news.mode, policy.mode))
+        .find_map(|change| of_other_mode("refund", change.mode, policy.mode))
     {
-        return Decision::Park(doubt);
+        return Decision::Park(park_reason);
     }
     let Some(known) = rows
         .order
@@ -146,35 +155,35 @@ pub fn refunds(
     else {
         return Decision::Wait {
             commit: None,
-            doubt: Doubt::OrderUnknown("refund"),
+            park_reason: ParkReason::OrderUnknown("refund"),
         };
     };
-    refunded(event, told_at, news, known, rows, policy, now).unwrap_or_else(Decision::Park)
+    refunded(event, stated_at, change, known, rows, policy, now).unwrap_or_else(Decision::Park)
 }
 
 fn refunded(
     event: &StoredEvent,
-    told_at: Timestamp,
-    news: &[refund::News],
+    stated_at: Timestamp,
+    change: &[refund::RefundChange],
     known: &Order,
-    rows: &Rows,
+    rows: &Snapshot,
     policy: &Policy,
     now: Timestamp,
-) -> Result<Decision, Doubt> {
+) -> Result<Decision, ParkReason> {
     let mut order = next(known);
     let mut receipts = Vec::new();
-    for news in news {
-        let told = Latest::new(told_at, news.told.clone());
+    for change in change {
+        let facts = Fact::new(stated_at, change.facts.clone());
         let refund = order
             .refunds
-            .entry(news.refund_id.clone())
-            .and_modify(|refund| refund.merge(told.clone()))
-            .or_insert_with(|| Refund::new(told.clone()));
+            .entry(change.refund_id.clone())
+            .and_modify(|refund| refund.merge(facts.clone()))
+            .or_insert_with(|| Refund::new(facts.clone()));
         if refund.succeeded && refund.receipt_id.is_none() {
-            let kind = Kind::Refund {
-                refund_id: news.refund_id.clone(),
-                amount: refund.told.value.amount,
-                refunded_at: refund.told.value.made_at.unwrap_or(told_at),
+            let kind = ReceiptKind::Refund {
+                refund_id: change.refund_id.clone(),
+                amount: refund.facts.value.amount,
+                refunded_at: refund.facts.value.made_at.unwrap_or(stated_at),
             };
             let receipt = Receipt::new(&known.order_id, kind, None, now)?;
             refund.receipt_id = Some(receipt.receipt_id.clone());
@@ -182,11 +191,14 @@ fn refunded(
         }
     }
     let moved: Vec<Movement> = rows
-        .shelves
+        .stock_levels
         .iter()
-        .filter_map(|shelf| shelf.moved.clone())
+        .filter_map(|stock_level| stock_level.moved.clone())
         .collect();
-    let returns = stock::returns(&rows.shelves, &goods_back(&order, policy.restock, &moved));
+    let returns = stock::returns(
+        &rows.stock_levels,
+        &goods_back(&order, policy.restock, &moved),
+    );
     if order.refunds == known.refunds && returns.is_empty() {
         let mine = |id| {
             known
@@ -195,14 +207,14 @@ fn refunded(
                 .and_then(|refund| refund.receipt_id.clone())
         };
         return Ok(Decision::Nothing {
-            owed: news
+            unsent: change
                 .iter()
-                .filter_map(|news| mine(&news.refund_id))
+                .filter_map(|change| mine(&change.refund_id))
                 .collect(),
         });
     }
     if order.size_bound() > MAX_ORDER_BYTES {
-        return Err(Doubt::TooLarge {
+        return Err(ParkReason::TooLarge {
             lines: order.lines.len(),
         });
     }
@@ -219,12 +231,12 @@ fn refunded(
 #[must_use]
 pub fn dispute(
     event: &StoredEvent,
-    news: &dispute::News,
-    rows: &Rows,
+    change: &dispute::DisputeChange,
+    rows: &Snapshot,
     policy: &Policy,
 ) -> Decision {
-    if let Some(doubt) = of_other_mode("dispute", news.mode, policy.mode) {
-        return Decision::Park(doubt);
+    if let Some(park_reason) = of_other_mode("dispute", change.mode, policy.mode) {
+        return Decision::Park(park_reason);
     }
     let Some(known) = rows
         .order
@@ -233,22 +245,22 @@ pub fn dispute(
     else {
         return Decision::Wait {
             commit: None,
-            doubt: Doubt::OrderUnknown("dispute"),
+            park_reason: ParkReason::OrderUnknown("dispute"),
         };
     };
     let mut order = next(known);
-    let told = Latest::new(event.told_at(), news.told.clone());
-    let funds = news
+    let facts = Fact::new(event.stated_at(), change.facts.clone());
+    let funds = change
         .funds
         .clone()
-        .map(|funds| Latest::new(event.told_at(), funds));
-    let dispute = Dispute::merged(order.disputes.remove(&news.dispute_id), told, funds);
-    order.disputes.insert(news.dispute_id.clone(), dispute);
+        .map(|funds| Fact::new(event.stated_at(), funds));
+    let dispute = Dispute::merged(order.disputes.remove(&change.dispute_id), facts, funds);
+    order.disputes.insert(change.dispute_id.clone(), dispute);
     if order.disputes == known.disputes {
-        return Decision::Nothing { owed: Vec::new() };
+        return Decision::Nothing { unsent: Vec::new() };
     }
     if order.size_bound() > MAX_ORDER_BYTES {
-        return Decision::Park(Doubt::TooLarge {
+        return Decision::Park(ParkReason::TooLarge {
             lines: order.lines.len(),
         });
     }
@@ -268,8 +280,8 @@ fn next(order: &Order) -> Order {
 
 /// The payment that a refund or a dispute is about.
 #[must_use]
-pub fn payment_of(news: &[refund::News]) -> Option<&PaymentIntentId> {
-    news.first().map(|news| &news.told.payment_intent_id)
+pub fn payment_of(change: &[refund::RefundChange]) -> Option<&PaymentIntentId> {
+    change.first().map(|change| &change.facts.payment_intent_id)
 }
 
 #[cfg(test)]

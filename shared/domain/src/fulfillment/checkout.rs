@@ -1,20 +1,28 @@
 //! A checkout: one order, and once it is paid for its stock movements and one receipt.
 
-use super::{
-    Decision, Doubt, Policy, of_other_mode,
+use crate::fulfillment::{
+    Decision, ParkReason, Policy, of_other_mode,
     subscription::{notice_of_trial, notices_of_failure},
 };
 use crate::{
-    checkout::{Capture, Checkout, Kind, LineItem, Status},
-    event::StoredEvent,
-    facts::{Latest, whole_second},
-    ids::{OrderId, PaymentIntentId},
-    ledger::{Commit, Reference, Rows, Wanted},
-    order::{Funds, Order, OrderLine, Shortfall},
-    payment::{self, Link},
+    access::subscription::{Beginning, Subscription},
+    delivery::stored_event::StoredEvent,
+    fulfillment::{
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
+    },
     receipt::Receipt,
-    stock::{self, LineStock},
-    subscription::{Beginning, Subscription},
+    sale::{
+        checkout::{Capture, Checkout, CheckoutKind, CheckoutStatus, LineItem},
+        merchant_reference::MerchantReference,
+        order::{Order, OrderFunds, OrderLine, Shortfall},
+        payment::{self, Link},
+        stock::{self, LineStock},
+    },
+    values::{
+        facts::{Fact, whole_second},
+        ids::{OrderId, PaymentIntentId},
+    },
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -26,37 +34,37 @@ pub(super) const MAX_ORDER_BYTES: usize = 380_000;
 /// The rows that a checkout is decided on, but for the order itself. The shelves are among them, unless mapping rows
 /// must tell which.
 #[must_use]
-pub fn wanted(checkout: &Checkout) -> Wanted {
+pub fn read_set(checkout: &Checkout) -> ReadSet {
     let customer_id = checkout.customer.customer_id.clone();
     let mapping = stock::unnamed(&checkout.lines);
-    let shelves = if mapping.is_empty() {
-        wanted_shelves(checkout, &Rows::default()).shelves
+    let stock_levels = if mapping.is_empty() {
+        stock_read_set(checkout, &Snapshot::default()).stock_levels
     } else {
         None
     };
-    Wanted {
+    ReadSet {
         links: checkout.payment_intents.clone(),
         reference: checkout.client_reference_id.clone(),
         subscription: customer_id.zip(checkout.subscription_id.clone()),
         mapping,
-        shelves,
-        ..Wanted::default()
+        stock_levels,
+        ..ReadSet::default()
     }
 }
 
 /// The shelves that it is decided on, once the mapping rows are read.
 #[must_use]
-pub fn wanted_shelves(checkout: &Checkout, rows: &Rows) -> Wanted {
+pub fn stock_read_set(checkout: &Checkout, rows: &Snapshot) -> ReadSet {
     let skus = stock::skus(&checkout.lines, &rows.mapping);
-    Wanted {
-        shelves: (!skus.is_empty()).then(|| (checkout.order_id.clone(), skus)),
-        ..Wanted::default()
+    ReadSet {
+        stock_levels: (!skus.is_empty()).then(|| (checkout.order_id.clone(), skus)),
+        ..ReadSet::default()
     }
 }
 
 /// Whether a checkout that is not paid for was read too early: something was heard of its payments since.
 #[must_use]
-pub fn read_too_early(decision: &Decision, rows: &Rows, read_at: Timestamp) -> bool {
+pub fn read_too_early(decision: &Decision, rows: &Snapshot, read_at: Timestamp) -> bool {
     let waits = match decision {
         Decision::Write(commit)
         | Decision::Wait {
@@ -70,35 +78,35 @@ pub fn read_too_early(decision: &Decision, rows: &Rows, read_at: Timestamp) -> b
         && rows
             .links
             .values()
-            .any(|link| link.news_at >= Some(whole_second(read_at)))
+            .any(|link| link.heard_at >= Some(whole_second(read_at)))
 }
 
 /// What is known of each payment: by the API now, by events before.
 fn payments(
     checkout: &Checkout,
-    rows: &Rows,
+    rows: &Snapshot,
     now: Timestamp,
-) -> BTreeMap<PaymentIntentId, Latest<payment::Told>> {
+) -> BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>> {
     let mut known = rows
         .order
         .as_ref()
         .map(|order| order.payments.clone())
         .unwrap_or_default();
     for id in &checkout.payment_intents {
-        let mut told = known.remove(id);
+        let mut facts = known.remove(id);
         payment::merge(
-            &mut told,
-            rows.links.get(id).and_then(|link| link.told.clone()),
+            &mut facts,
+            rows.links.get(id).and_then(|link| link.facts.clone()),
         );
         payment::merge(
-            &mut told,
+            &mut facts,
             checkout
                 .payments
                 .get(id)
-                .map(|told| Latest::new(now, told.clone())),
+                .map(|facts| Fact::new(now, facts.clone())),
         );
-        if let Some(told) = told {
-            known.insert(id.clone(), told);
+        if let Some(facts) = facts {
+            known.insert(id.clone(), facts);
         }
     }
     known
@@ -107,50 +115,50 @@ fn payments(
 /// Where the money of a finished checkout is: what its payments say, where that is known, else what the session says.
 fn funds(
     checkout: &Checkout,
-    payments: &BTreeMap<PaymentIntentId, Latest<payment::Told>>,
-) -> Funds {
+    payments: &BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
+) -> OrderFunds {
     let received = checkout.received.unwrap_or_default() > 0;
     if checkout.received.unwrap_or_default() >= checkout.totals.total {
         // All of it, or there is nothing to pay: whatever has become of other tries.
-        return Funds::Received;
+        return OrderFunds::Received;
     }
-    let any = |wanted: fn(&payment::Status) -> bool| {
-        payments.values().any(|told| wanted(&told.value.status))
+    let any = |read_set: fn(&payment::PaymentStatus) -> bool| {
+        payments.values().any(|facts| read_set(&facts.value.status))
     };
-    if any(|status| *status == payment::Status::RequiresCapture) {
-        return Funds::Authorized;
+    if any(|status| *status == payment::PaymentStatus::RequiresCapture) {
+        return OrderFunds::Authorized;
     }
-    if any(|status| *status == payment::Status::Processing) {
-        return Funds::Processing;
+    if any(|status| *status == payment::PaymentStatus::Processing) {
+        return OrderFunds::Processing;
     }
-    if received || any(|status| *status == payment::Status::Succeeded) {
-        return Funds::Received;
+    if received || any(|status| *status == payment::PaymentStatus::Succeeded) {
+        return OrderFunds::Received;
     }
     // A split cart's other card, or an earlier try, may be given up: what counts is that none is left.
     if !payments.is_empty() && payments.len() == checkout.payment_intents.len() {
         if payments
             .values()
-            .all(|told| told.value.status == payment::Status::Canceled)
+            .all(|facts| facts.value.status == payment::PaymentStatus::Canceled)
         {
             return if checkout.capture == Capture::Manual {
-                Funds::Expired
+                OrderFunds::Expired
             } else {
-                Funds::Failed
+                OrderFunds::Failed
             };
         }
-        if any(|status| *status == payment::Status::RequiresPaymentMethod) {
-            return Funds::Failed;
+        if any(|status| *status == payment::PaymentStatus::RequiresPaymentMethod) {
+            return OrderFunds::Failed;
         }
         // Words that we do not know: they neither fail nor grant.
-        return Funds::Processing;
+        return OrderFunds::Processing;
     }
     match checkout.capture {
-        Capture::Automatic => Funds::Received,
-        Capture::Manual => Funds::Authorized,
+        Capture::Automatic => OrderFunds::Received,
+        Capture::Manual => OrderFunds::Authorized,
     }
 }
 
-/// Decides what a checkout means that has not been fulfilled. `rows` are those of [`wanted`] and [`wanted_shelves`],
+/// Decides what a checkout means that has not been fulfilled. `rows` are those of [`read_set`] and [`stock_read_set`],
 /// and the order if there is one; `completed` is whether the event says so.
 ///
 /// The same arguments give the same answer, so a job may run at any time again.
@@ -159,35 +167,35 @@ pub fn decide(
     event: &StoredEvent,
     completed: bool,
     checkout: &Checkout,
-    rows: &Rows,
+    rows: &Snapshot,
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    if let Some(doubt) = of_other_mode("checkout", Some(checkout.mode), policy.mode) {
-        return Decision::Park(doubt);
+    if let Some(park_reason) = of_other_mode("checkout", Some(checkout.mode), policy.mode) {
+        return Decision::Park(park_reason);
     }
-    if let Kind::Other(kind) = &checkout.kind {
-        return Decision::Park(Doubt::ModeNotFulfilled(kind.clone()));
+    if let CheckoutKind::Other(kind) = &checkout.kind {
+        return Decision::Park(ParkReason::ModeNotFulfilled(kind.clone()));
     }
     let payments = payments(checkout, rows, now);
     let not_complete = |word: &str| {
         if completed {
-            Decision::Park(Doubt::NotComplete(word.to_owned()))
+            Decision::Park(ParkReason::NotComplete(word.to_owned()))
         } else {
-            Decision::Nothing { owed: Vec::new() }
+            Decision::Nothing { unsent: Vec::new() }
         }
     };
     let funds = match (&checkout.status, &rows.order) {
-        (Status::Complete, _) => funds(checkout, &payments),
-        (Status::Expired, Some(_)) => Funds::Expired,
-        (Status::Canceled, Some(_)) => Funds::Canceled,
+        (CheckoutStatus::Complete, _) => funds(checkout, &payments),
+        (CheckoutStatus::Expired, Some(_)) => OrderFunds::Expired,
+        (CheckoutStatus::Canceled, Some(_)) => OrderFunds::Canceled,
         // Nothing was ever bought: a checkout that was left is no order.
-        (Status::Expired, None) => return not_complete("expired"),
-        (Status::Canceled, None) => return not_complete("canceled"),
-        (Status::Open, _) => return not_complete("open"),
-        (Status::Other(word), _) => return not_complete(word),
+        (CheckoutStatus::Expired, None) => return not_complete("expired"),
+        (CheckoutStatus::Canceled, None) => return not_complete("canceled"),
+        (CheckoutStatus::Open, _) => return not_complete("open"),
+        (CheckoutStatus::Other(word), _) => return not_complete(word),
     };
-    let decided = if funds == Funds::Received {
+    let decided = if funds == OrderFunds::Received {
         fulfill(event, checkout, payments, rows, policy, now)
     } else {
         wait(event, checkout, payments, funds, rows, now)
@@ -201,7 +209,7 @@ pub fn decide(
 pub fn decide_paid(
     event: &StoredEvent,
     checkout: &Checkout,
-    rows: &Rows,
+    rows: &Snapshot,
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
@@ -211,11 +219,11 @@ pub fn decide_paid(
                 ends: false,
                 ..*commit
             })),
-            doubt: Doubt::NotReceived,
+            park_reason: ParkReason::NotReceived,
         },
         Decision::Nothing { .. } => Decision::Wait {
             commit: None,
-            doubt: Doubt::NotReceived,
+            park_reason: ParkReason::NotReceived,
         },
         decided => decided,
     }
@@ -225,11 +233,11 @@ pub fn decide_paid(
 fn wait(
     event: &StoredEvent,
     checkout: &Checkout,
-    payments: BTreeMap<PaymentIntentId, Latest<payment::Told>>,
-    funds: Funds,
-    rows: &Rows,
+    payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
+    funds: OrderFunds,
+    rows: &Snapshot,
     now: Timestamp,
-) -> Result<Decision, Doubt> {
+) -> Result<Decision, ParkReason> {
     let bought = checkout
         .lines
         .iter()
@@ -244,7 +252,7 @@ fn wait(
         .as_ref()
         .is_some_and(|known| same_but_for_times(known, &order))
     {
-        return Ok(Decision::Nothing { owed: Vec::new() });
+        return Ok(Decision::Nothing { unsent: Vec::new() });
     }
     let links = links(&order, rows, now);
     written(Commit {
@@ -256,10 +264,10 @@ fn wait(
 
 /// Whether nothing but our having looked again is new.
 fn same_but_for_times(known: &Order, order: &Order) -> bool {
-    let told = |order: &Order| {
+    let facts = |order: &Order| {
         let payments = order.payments.iter();
         payments
-            .map(|(id, told)| (id.clone(), told.value.clone()))
+            .map(|(id, facts)| (id.clone(), facts.value.clone()))
             .collect::<Vec<_>>()
     };
     let bare = |order: &Order| Order {
@@ -267,23 +275,23 @@ fn same_but_for_times(known: &Order, order: &Order) -> bool {
         payments: BTreeMap::new(),
         ..order.clone()
     };
-    told(known) == told(order) && bare(known) == bare(order)
+    facts(known) == facts(order) && bare(known) == bare(order)
 }
 
 fn fulfill(
     event: &StoredEvent,
     checkout: &Checkout,
-    payments: BTreeMap<PaymentIntentId, Latest<payment::Told>>,
-    rows: &Rows,
+    payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
+    rows: &Snapshot,
     policy: &Policy,
     now: Timestamp,
-) -> Result<Decision, Doubt> {
+) -> Result<Decision, ParkReason> {
     let receipt = Receipt::for_order(&checkout.order_id, now)?;
     let plan = stock::plan(
         &checkout.order_id,
         &checkout.lines,
         &rows.mapping,
-        &rows.shelves,
+        &rows.stock_levels,
         now,
     );
     let shortfalls = plan
@@ -305,10 +313,10 @@ fn fulfill(
     let numbered = rows
         .reference
         .iter()
-        .filter(|reference| reference.order_ids.len() < Reference::MOST);
+        .filter(|reference| reference.order_ids.len() < MerchantReference::MOST);
     let others = numbered.flat_map(|reference| &reference.order_ids);
     let order = Order {
-        funds: Funds::Received,
+        funds: OrderFunds::Received,
         fulfilled_at: Some(now),
         shortfalls,
         receipt_id: Some(receipt.receipt_id.clone()),
@@ -334,15 +342,15 @@ fn fulfill(
         reference: reference(&order, rows),
         subscription,
         receipts,
-        takes: plan.to_write,
+        deductions: plan.to_write,
         order: Some(order),
         ..Commit::of(event.event_id.clone())
     })
 }
 
-fn written(commit: Commit) -> Result<Decision, Doubt> {
+fn written(commit: Commit) -> Result<Decision, ParkReason> {
     match &commit.order {
-        Some(order) if order.size_bound() > MAX_ORDER_BYTES => Err(Doubt::TooLarge {
+        Some(order) if order.size_bound() > MAX_ORDER_BYTES => Err(ParkReason::TooLarge {
             lines: order.lines.len(),
         }),
         _ => Ok(Decision::Write(Box::new(commit))),
@@ -353,9 +361,9 @@ fn written(commit: Commit) -> Result<Decision, Doubt> {
 fn order(
     event: &StoredEvent,
     checkout: &Checkout,
-    payments: BTreeMap<PaymentIntentId, Latest<payment::Told>>,
+    payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
     lines: Vec<OrderLine>,
-    rows: &Rows,
+    rows: &Snapshot,
 ) -> Order {
     let known = rows.order.as_ref();
     let sum = checkout
@@ -375,7 +383,7 @@ fn order(
         mode: checkout.mode,
         // The first news of its completion dates the sale, not the money's arrival days later.
         placed_at: known.map_or(placed_at, |known| known.placed_at),
-        funds: Funds::default(),
+        funds: OrderFunds::default(),
         fulfilled_at: None,
         customer: checkout.customer.clone(),
         currency: checkout.currency,
@@ -394,40 +402,40 @@ fn order(
         subscription_id: checkout.subscription_id.clone(),
         invoice_id: checkout.invoice_id.clone(),
         same_reference: Vec::new(),
-        mail_troubles: known
-            .map(|known| known.mail_troubles.clone())
+        delivery_failures: known
+            .map(|known| known.delivery_failures.clone())
             .unwrap_or_default(),
     }
 }
 
 /// The links that lead from its payments to the order. Written with the order, each under its own condition, so that
 /// news of a payment that come meanwhile are noticed.
-fn links(order: &Order, rows: &Rows, now: Timestamp) -> Vec<Link> {
+fn links(order: &Order, rows: &Snapshot, now: Timestamp) -> Vec<Link> {
     let link = |id: &PaymentIntentId| {
         let known = rows
             .links
             .get(id)
             .cloned()
             .unwrap_or_else(|| Link::new(id.clone()));
-        let told = order.payments.get(id).cloned();
+        let facts = order.payments.get(id).cloned();
         Link {
             version: known.version + 1,
             order_id: Some(order.order_id.clone()),
-            ..known.with(told, now)
+            ..known.with(facts, now)
         }
     };
     order.payment_intents.iter().map(link).collect()
 }
 
 /// The reference's row with this order in it; `None` where there is nothing to add.
-fn reference(order: &Order, rows: &Rows) -> Option<Reference> {
+fn reference(order: &Order, rows: &Snapshot) -> Option<MerchantReference> {
     let text = order.client_reference_id.as_ref()?;
-    let mut row = rows.reference.clone().unwrap_or_else(|| Reference {
+    let mut row = rows.reference.clone().unwrap_or_else(|| MerchantReference {
         reference: text.clone(),
         version: 0,
         order_ids: Vec::new(),
     });
-    if row.order_ids.len() >= Reference::MOST || row.order_ids.contains(&order.order_id) {
+    if row.order_ids.len() >= MerchantReference::MOST || row.order_ids.contains(&order.order_id) {
         return None;
     }
     row.order_ids.push(order.order_id.clone());
@@ -437,7 +445,7 @@ fn reference(order: &Order, rows: &Rows) -> Option<Reference> {
 
 /// The subscription that began with this checkout, knowing so. Its access does not change: that is the invoices' and
 /// its own events' to give.
-fn begun(checkout: &Checkout, order: &Order, rows: &Rows) -> Option<Subscription> {
+fn begun(checkout: &Checkout, order: &Order, rows: &Snapshot) -> Option<Subscription> {
     let customer_id = checkout.customer.customer_id.clone()?;
     let id = checkout.subscription_id.clone()?;
     let known = rows.subscription.clone();

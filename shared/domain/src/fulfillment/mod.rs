@@ -5,19 +5,23 @@
 
 pub mod after_sale;
 pub mod checkout;
+pub mod commit;
+pub mod read_set;
 pub mod restored;
 pub mod subscription;
 
+use crate::values::class::Class;
 use crate::{
-    contact::{self, Contact},
-    event::{EventState, StoredEvent},
-    facts::Latest,
-    ids::{BadId, ReceiptId},
-    ledger::{Commit, Rows},
-    mode::Mode,
-    ports::ReadError,
-    receipt::{Kind, Receipt},
-    refund::Restock,
+    access::contact::{self, Contact},
+    delivery::stored_event::{EventState, StoredEvent},
+    fulfillment::{commit::Commit, read_set::Snapshot},
+    sale::restock::RestockPolicy,
+    values::{
+        facts::Fact,
+        ids::{BadId, ReceiptId},
+        mode::Mode,
+        outcome::ReadError,
+    },
 };
 use jiff::SignedDuration;
 use std::fmt;
@@ -28,7 +32,7 @@ pub struct Policy {
     /// What this stack deals in.
     pub mode: Mode,
     /// Which refunds put goods back on the shelf.
-    pub restock: Restock,
+    pub restock: RestockPolicy,
     /// How long access lasts after a renewal's payment has first failed.
     pub grace: SignedDuration,
     /// Whether to mail that a renewal could not be charged.
@@ -45,22 +49,22 @@ pub enum Decision {
     /// Nothing has changed; these receipts may still be owed.
     Nothing {
         /// Of an earlier event that told the same.
-        owed: Vec<ReceiptId>,
+        unsent: Vec<ReceiptId>,
     },
     /// Write what is known, if there is something, and look again later: something else has to come first.
     Wait {
         /// Does not end the event.
         commit: Option<Box<Commit>>,
         /// What is missing: a person decides if it never comes.
-        doubt: Doubt,
+        park_reason: ParkReason,
     },
     /// Let a person decide.
-    Park(Doubt),
+    Park(ParkReason),
 }
 
 /// Why a person must decide. Each is kept on the stored event, logged and alarmed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Doubt {
+pub enum ParkReason {
     /// The event says completed, the provider's API says otherwise.
     #[error("the checkout is `{0}`, not complete")]
     NotComplete(String),
@@ -68,12 +72,12 @@ pub enum Doubt {
     #[error("checkouts of mode `{0}` are not fulfilled")]
     ModeNotFulfilled(String),
     /// Test money on a live stack, or live money on a test stack.
-    #[error("a {told}-mode {what} reached a {stack}-mode stack")]
+    #[error("a {facts}-mode {what} reached a {stack}-mode stack")]
     OtherMode {
         /// What came.
         what: &'static str,
         /// Its mode.
-        told: Mode,
+        facts: Mode,
         /// Ours.
         stack: Mode,
     },
@@ -120,7 +124,7 @@ pub enum Patience {
     Long,
 }
 
-impl Doubt {
+impl ParkReason {
     /// How long waiting may help. A wrong address or a gateway's error page looks like an unknown checkout.
     #[must_use]
     pub fn patience(&self) -> Patience {
@@ -143,6 +147,23 @@ impl Doubt {
     }
 }
 
+impl From<&ParkReason> for Class {
+    fn from(park_reason: &ParkReason) -> Self {
+        match park_reason {
+            ParkReason::NotComplete(_) | ParkReason::NotReceived => Self::NotComplete,
+            ParkReason::ModeNotFulfilled(_) => Self::NotFulfilled,
+            ParkReason::OtherMode { .. } => Self::OtherMode,
+            ParkReason::NoSubject => Self::NoSubject,
+            ParkReason::OrderUnknown(_) => Self::OrderUnknown,
+            ParkReason::NoRefund => Self::NoRefund,
+            ParkReason::Contradicted(_) => Self::Contradicted,
+            ParkReason::NotTold(_) | ParkReason::NoProduct => Self::NotTold,
+            ParkReason::TooLarge { .. } => Self::TooLarge,
+            ParkReason::BadId(_) => Self::BadId,
+        }
+    }
+}
+
 /// What a pending event's row alone says: its effects are committed, by an attempt that stopped before it queued
 /// these receipts.
 #[must_use]
@@ -151,119 +172,46 @@ pub fn committed(event: &StoredEvent) -> Option<&[ReceiptId]> {
 }
 
 /// Doubts that what is told belongs here. What does not tell its mode came by an endpoint whose secret is of one mode.
-pub(crate) fn of_other_mode(what: &'static str, told: Option<Mode>, stack: Mode) -> Option<Doubt> {
-    told.filter(|told| *told != stack)
-        .map(|told| Doubt::OtherMode { what, told, stack })
+pub(crate) fn of_other_mode(
+    what: &'static str,
+    facts: Option<Mode>,
+    stack: Mode,
+) -> Option<ParkReason> {
+    facts
+        .filter(|facts| *facts != stack)
+        .map(|facts| ParkReason::OtherMode { what, facts, stack })
 }
 
 /// Decides what news of a customer mean.
 #[must_use]
 pub fn customer(
     event: &StoredEvent,
-    news: &contact::News,
-    rows: &Rows,
+    change: &contact::ContactChange,
+    rows: &Snapshot,
     policy: &Policy,
 ) -> Decision {
-    if let Some(doubt) = of_other_mode("customer", news.mode, policy.mode) {
-        return Decision::Park(doubt);
+    if let Some(park_reason) = of_other_mode("customer", change.mode, policy.mode) {
+        return Decision::Park(park_reason);
     }
     let known = rows
         .contact
         .clone()
-        .unwrap_or_else(|| Contact::new(news.customer_id.clone()));
+        .unwrap_or_else(|| Contact::new(change.customer_id.clone()));
     let mut contact = known.clone();
     contact.learn(
-        news.told
+        change
+            .facts
             .clone()
-            .map(|told| Latest::new(event.told_at(), told)),
+            .map(|facts| Fact::new(event.stated_at(), facts)),
     );
     if contact == known {
-        return Decision::Nothing { owed: Vec::new() };
+        return Decision::Nothing { unsent: Vec::new() };
     }
     contact.version += 1;
     Decision::Write(Box::new(Commit {
         contact: Some(contact),
         ..Commit::of(event.event_id.clone())
     }))
-}
-
-impl Commit {
-    /// Whether it fulfills an order.
-    #[must_use]
-    pub fn fulfills(&self) -> bool {
-        self.order.is_some()
-            && self
-                .receipts
-                .iter()
-                .any(|receipt| receipt.kind == Kind::Order)
-    }
-
-    /// The receipts that it makes owed.
-    #[must_use]
-    pub fn receipt_ids(&self) -> Vec<ReceiptId> {
-        self.receipts
-            .iter()
-            .map(|receipt: &Receipt| receipt.receipt_id.clone())
-            .collect()
-    }
-}
-
-/// For the log: ids, counts and amounts, and no name of anything that was bought. Beside an order, the name of a thing
-/// can tell what ails somebody.
-impl fmt::Display for Commit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = Vec::new();
-        if let Some(order) = &self.order {
-            let (lines, total) = (order.lines.len(), order.money(order.totals.total));
-            if self.fulfills() {
-                parts.push(format!(
-                    "fulfill {}: {lines} lines, {total}",
-                    order.order_id
-                ));
-            } else {
-                parts.push(format!("order {}: {}", order.order_id, order.state()));
-            }
-        }
-        if let Some(subscription) = &self.subscription {
-            parts.push(format!("subscription {}", subscription.subscription_id));
-        }
-        for row in &self.entitlements {
-            parts.push(format!(
-                "access {} until {}",
-                row.reason.as_str(),
-                row.access_until
-            ));
-        }
-        if self.contact.is_some() {
-            parts.push("customer".to_owned());
-        }
-        if parts.is_empty() && !self.links.is_empty() {
-            parts.push("payment noted, its order is not known yet".to_owned());
-        }
-        if self.fulfills() || !self.takes.is_empty() {
-            parts.push(format!("{} stock movements", self.takes.len()));
-        }
-        if let Some(order) = self.order.as_ref().filter(|_| self.fulfills()) {
-            let missing: i64 = order.shortfalls.iter().map(|short| short.missing).sum();
-            if missing > 0 {
-                parts.push(format!("{missing} pieces short"));
-            }
-            if let Some(difference) = order.difference {
-                parts.push(format!(
-                    "lines differ from the total by {}",
-                    order.money(difference)
-                ));
-            }
-        }
-        let back: i64 = self.returns.iter().map(|back| back.pieces).sum();
-        if back > 0 {
-            parts.push(format!("{back} pieces back on the shelf"));
-        }
-        for receipt in &self.receipts {
-            parts.push(format!("receipt {}", receipt.receipt_id));
-        }
-        f.write_str(&parts.join(", "))
-    }
 }
 
 impl fmt::Display for Decision {
@@ -273,13 +221,13 @@ impl fmt::Display for Decision {
             Self::Nothing { .. } => f.write_str("nothing to do"),
             Self::Wait {
                 commit: None,
-                doubt,
-            } => write!(f, "wait: {doubt}"),
+                park_reason,
+            } => write!(f, "wait: {park_reason}"),
             Self::Wait {
                 commit: Some(commit),
-                doubt,
-            } => write!(f, "{commit}, then wait: {doubt}"),
-            Self::Park(doubt) => write!(f, "park: {doubt}"),
+                park_reason,
+            } => write!(f, "{commit}, then wait: {park_reason}"),
+            Self::Park(park_reason) => write!(f, "park: {park_reason}"),
         }
     }
 }

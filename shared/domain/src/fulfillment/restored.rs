@@ -1,15 +1,20 @@
 //! What an earlier event has done, and whose row is gone all the same: somebody has put a table back to an earlier point
 //! in time. What other tables still know is written once more.
 
-use super::Decision;
+use crate::fulfillment::Decision;
 use crate::{
-    event::StoredEvent,
-    ids::{OrderId, OwnerToken, ReceiptId, Sku},
-    ledger::{Commit, Rows, Wanted},
-    order::{Order, Shortfall},
-    receipt::{Kind, Receipt, State},
-    stock::{LineStock, Movement, Take},
-    subscription::Subscription,
+    access::subscription::Subscription,
+    delivery::stored_event::StoredEvent,
+    fulfillment::{
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
+    },
+    receipt::{Receipt, ReceiptKind, ReceiptState},
+    sale::{
+        order::{Order, Shortfall},
+        stock::{Deduction, LineStock, Movement},
+    },
+    values::ids::{OrderId, OwnerToken, ReceiptId, Sku},
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -28,50 +33,56 @@ fn sold(order: &Order) -> BTreeMap<&Sku, i64> {
 
 /// The shelves that a fulfilled order has taken from.
 #[must_use]
-pub fn wanted_shelves(order: &Order) -> Wanted {
+pub fn stock_read_set(order: &Order) -> ReadSet {
     let skus: Vec<Sku> = sold(order).into_keys().cloned().collect();
-    Wanted {
-        shelves: (!skus.is_empty()).then(|| (order.order_id.clone(), skus)),
-        ..Wanted::default()
+    ReadSet {
+        stock_levels: (!skus.is_empty()).then(|| (order.order_id.clone(), skus)),
+        ..ReadSet::default()
     }
 }
 
 /// Decides what it means that an order, fulfilled before, is told to be complete: nothing, unless a movement of its is
 /// gone, and with it what its counter had gone down by. As many are taken as then, or as there are.
 #[must_use]
-pub fn decide(event: &StoredEvent, order: &Order, rows: &Rows, now: Timestamp) -> Decision {
+pub fn decide(event: &StoredEvent, order: &Order, rows: &Snapshot, now: Timestamp) -> Decision {
     let sold = sold(order);
     let mut shortfalls = order.shortfalls.clone();
-    let mut takes = Vec::new();
-    for shelf in rows.shelves.iter().filter(|shelf| shelf.moved.is_none()) {
-        let (Some(on_hand), Some(quantity)) = (shelf.on_hand, sold.get(&shelf.sku).copied()) else {
+    let mut deductions = Vec::new();
+    for stock_level in rows
+        .stock_levels
+        .iter()
+        .filter(|stock_level| stock_level.moved.is_none())
+    {
+        let (Some(on_hand), Some(quantity)) =
+            (stock_level.on_hand, sold.get(&stock_level.sku).copied())
+        else {
             continue;
         };
         let known = shortfalls
             .iter()
-            .find(|short| short.sku == shelf.sku)
+            .find(|short| short.sku == stock_level.sku)
             .map_or(0, |short| short.missing);
         let pieces = quantity.saturating_sub(known).clamp(0, on_hand.max(0));
         let movement = Movement {
-            sku: shelf.sku.clone(),
+            sku: stock_level.sku.clone(),
             order_id: order.order_id.clone(),
             quantity,
-            taken: pieces,
-            returned: 0,
+            deducted: pieces,
+            restocked: 0,
             moved_at: now,
         };
         if movement.short() > known {
-            shortfalls.retain(|short| short.sku != shelf.sku);
+            shortfalls.retain(|short| short.sku != stock_level.sku);
             shortfalls.push(Shortfall {
-                sku: shelf.sku.clone(),
+                sku: stock_level.sku.clone(),
                 missing: movement.short(),
             });
         }
-        takes.push(Take { movement, on_hand });
+        deductions.push(Deduction { movement, on_hand });
     }
-    if takes.is_empty() {
+    if deductions.is_empty() {
         return Decision::Nothing {
-            owed: order.receipt_id.iter().cloned().collect(),
+            unsent: order.receipt_id.iter().cloned().collect(),
         };
     }
     let order = (shortfalls != order.shortfalls).then(|| Order {
@@ -81,7 +92,7 @@ pub fn decide(event: &StoredEvent, order: &Order, rows: &Rows, now: Timestamp) -
     });
     Decision::Write(Box::new(Commit {
         order,
-        takes,
+        deductions,
         ..Commit::of(event.event_id.clone())
     }))
 }
@@ -99,7 +110,9 @@ pub fn receipt(
         .and_then(|order| Some((order.order_id.clone(), of_order(id, order)?)))
         .or_else(|| subscription.and_then(|subscription| of_subscription(id, subscription)))?;
     let due_at = match kind {
-        Kind::TrialEnds { ends_at, .. } => Some(super::subscription::notice_due_at(ends_at, now)),
+        ReceiptKind::TrialEnds { ends_at, .. } => {
+            Some(super::subscription::notice_due_at(ends_at, now))
+        }
         _ => None,
     };
     let receipt = Receipt::new(&order_id, kind, due_at, now)
@@ -124,9 +137,9 @@ pub fn owed_before(event: &StoredEvent, receipts: Vec<Receipt>, now: Timestamp) 
 fn of_unknown_fate(receipt: Receipt, now: Timestamp) -> Receipt {
     match OwnerToken::new("restored") {
         Ok(owner) if receipt.due_at <= Some(now) => Receipt {
-            state: State::Claimed {
+            state: ReceiptState::Leased {
                 owner,
-                claim_ends_at: now,
+                lease_ends_at: now,
             },
             ..receipt
         },
@@ -134,31 +147,31 @@ fn of_unknown_fate(receipt: Receipt, now: Timestamp) -> Receipt {
     }
 }
 
-fn of_order(id: &ReceiptId, order: &Order) -> Option<Kind> {
+fn of_order(id: &ReceiptId, order: &Order) -> Option<ReceiptKind> {
     if order.receipt_id.as_ref() == Some(id) {
-        return Some(Kind::Order);
+        return Some(ReceiptKind::Order);
     }
     let (refund_id, refund) = order
         .refunds
         .iter()
         .find(|(_, refund)| refund.receipt_id.as_ref() == Some(id))?;
-    let told = &refund.told.value;
-    let refunded_at = told.made_at.unwrap_or(refund.told.at);
-    Some(Kind::Refund {
+    let facts = &refund.facts.value;
+    let refunded_at = facts.made_at.unwrap_or(refund.facts.at);
+    Some(ReceiptKind::Refund {
         refund_id: refund_id.clone(),
-        amount: told.amount,
+        amount: facts.amount,
         refunded_at,
     })
 }
 
-fn of_subscription(id: &ReceiptId, subscription: &Subscription) -> Option<(OrderId, Kind)> {
+fn of_subscription(id: &ReceiptId, subscription: &Subscription) -> Option<(OrderId, ReceiptKind)> {
     let order_id = subscription.beginning.as_ref()?.order_id.clone();
     let subscription_id = subscription.subscription_id.clone();
     if subscription.trial_notice_id.as_ref() == Some(id) {
         let ends_at = super::subscription::trial_ends_at(subscription)?;
         return Some((
             order_id,
-            Kind::TrialEnds {
+            ReceiptKind::TrialEnds {
                 subscription_id,
                 ends_at,
             },
@@ -171,14 +184,14 @@ fn of_subscription(id: &ReceiptId, subscription: &Subscription) -> Option<(Order
             let (bill, invoice_id) = (&invoice.bill.value, invoice_id.clone());
             if invoice.notice_id.as_ref() == Some(id) {
                 let subscription_id = subscription_id.clone();
-                return Some(Kind::PaymentFailed {
+                return Some(ReceiptKind::PaymentFailed {
                     subscription_id,
                     invoice_id,
                     amount: bill.amount_due,
                 });
             }
             invoice.receipt_id.as_ref().filter(|known| *known == id)?;
-            Some(Kind::Invoice {
+            Some(ReceiptKind::Invoice {
                 subscription_id: subscription_id.clone(),
                 invoice_id,
                 amount: bill.amount_paid?,

@@ -1,16 +1,25 @@
 //! A subscription's own events and its invoices: facts merged, access derived, renewals receipted.
 
-use super::{Decision, Doubt, Policy, of_other_mode};
+use crate::fulfillment::{Decision, ParkReason, Policy, of_other_mode};
 use crate::{
-    entitlement::{Entitlement, granted},
-    event::StoredEvent,
-    facts::Latest,
-    ids::{CustomerId, InvoiceId, ProductId},
-    ledger::{Commit, Rows, Wanted},
-    order::Order,
-    payment::Link,
-    receipt::{Kind, Receipt},
-    subscription::{Invoice, InvoiceEvent, InvoiceNews, News, Source, Status, Subscription},
+    access::{
+        entitlement::{Entitlement, granted},
+        subscription::{
+            Invoice, InvoiceChange, InvoiceEvent, Source, Subscription, SubscriptionChange,
+            SubscriptionStatus,
+        },
+    },
+    delivery::stored_event::StoredEvent,
+    fulfillment::{
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
+    },
+    receipt::{Receipt, ReceiptKind},
+    sale::{order::Order, payment::Link},
+    values::{
+        facts::Fact,
+        ids::{CustomerId, InvoiceId, ProductId},
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -19,26 +28,30 @@ const TRIAL_NOTICE: SignedDuration = SignedDuration::from_hours(3 * 24);
 
 /// The rows of the access that a subscription has anything to do with.
 #[must_use]
-pub fn wanted_entitlements(subscription: &Subscription) -> Wanted {
+pub fn entitlement_read_set(subscription: &Subscription) -> ReadSet {
     let products = subscription.products.iter().cloned();
-    let wanted = |product: ProductId| (subscription.customer_id.clone(), product);
-    Wanted {
-        entitlements: products.map(wanted).collect(),
-        ..Wanted::default()
+    let read_set = |product: ProductId| (subscription.customer_id.clone(), product);
+    ReadSet {
+        entitlements: products.map(read_set).collect(),
+        ..ReadSet::default()
     }
 }
 
 /// The subscription with what an event tells of it.
 #[must_use]
-pub fn learned(event: &StoredEvent, news: &News, known: Option<&Subscription>) -> Subscription {
+pub fn learned(
+    event: &StoredEvent,
+    change: &SubscriptionChange,
+    known: Option<&Subscription>,
+) -> Subscription {
     let mut subscription = known.cloned().unwrap_or_else(|| {
         Subscription::new(
             event.provider,
-            news.customer_id.clone(),
-            news.subscription_id.clone(),
+            change.customer_id.clone(),
+            change.subscription_id.clone(),
         )
     });
-    subscription.learn(event.told_at(), news.snapshot.clone());
+    subscription.learn(event.stated_at(), change.snapshot.clone());
     subscription
 }
 
@@ -46,7 +59,7 @@ pub fn learned(event: &StoredEvent, news: &News, known: Option<&Subscription>) -
 #[must_use]
 pub fn learned_invoice(
     event: &StoredEvent,
-    news: &InvoiceNews,
+    change: &InvoiceChange,
     customer_id: &CustomerId,
     known: Option<&Subscription>,
 ) -> Subscription {
@@ -54,14 +67,14 @@ pub fn learned_invoice(
         Subscription::new(
             event.provider,
             customer_id.clone(),
-            news.subscription_id.clone(),
+            change.subscription_id.clone(),
         )
     });
     subscription.learn_invoice(
-        event.told_at(),
-        &news.invoice_id,
-        news.event,
-        news.bill.clone(),
+        event.stated_at(),
+        &change.invoice_id,
+        change.event,
+        change.bill.clone(),
     );
     subscription
 }
@@ -77,31 +90,31 @@ pub fn asks(subscription: &Subscription) -> bool {
 #[must_use]
 pub fn decide(
     event: &StoredEvent,
-    news: &News,
+    change: &SubscriptionChange,
     learned: &Subscription,
-    rows: &Rows,
+    rows: &Snapshot,
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    if let Some(doubt) = of_other_mode("subscription", news.mode, policy.mode) {
-        return Decision::Park(doubt);
+    if let Some(park_reason) = of_other_mode("subscription", change.mode, policy.mode) {
+        return Decision::Park(park_reason);
     }
-    if let Some(doubt) = contradiction(learned) {
-        return Decision::Park(doubt);
+    if let Some(park_reason) = contradiction(learned) {
+        return Decision::Park(park_reason);
     }
     let mut subscription = learned.clone();
     let receipts = match notice_of_trial(&mut subscription, policy, now) {
         Ok(receipt) => receipt.into_iter().collect(),
-        Err(doubt) => return Decision::Park(doubt),
+        Err(park_reason) => return Decision::Park(park_reason),
     };
     let written = write(event, subscription, receipts, Vec::new(), rows, policy);
-    if let Some(doubt) = nothing_to_give(learned, policy) {
-        return wait(written, doubt);
+    if let Some(park_reason) = nothing_to_give(learned, policy) {
+        return wait(written, park_reason);
     }
     match written {
         Some(commit) => Decision::Write(commit),
         None => Decision::Nothing {
-            owed: learned.trial_notice_id.iter().cloned().collect(),
+            unsent: learned.trial_notice_id.iter().cloned().collect(),
         },
     }
 }
@@ -110,48 +123,48 @@ pub fn decide(
 #[must_use]
 pub fn decide_invoice(
     event: &StoredEvent,
-    news: &InvoiceNews,
+    change: &InvoiceChange,
     learned: &Subscription,
-    rows: &Rows,
+    rows: &Snapshot,
     policy: &Policy,
     now: Timestamp,
 ) -> Decision {
-    if let Some(doubt) = of_other_mode("invoice", news.mode, policy.mode) {
-        return Decision::Park(doubt);
+    if let Some(park_reason) = of_other_mode("invoice", change.mode, policy.mode) {
+        return Decision::Park(park_reason);
     }
-    if let Some(doubt) = contradiction(learned) {
-        return Decision::Park(doubt);
+    if let Some(park_reason) = contradiction(learned) {
+        return Decision::Park(park_reason);
     }
-    about_invoice(event, news, learned, rows, policy, now).unwrap_or_else(Decision::Park)
+    about_invoice(event, change, learned, rows, policy, now).unwrap_or_else(Decision::Park)
 }
 
 fn about_invoice(
     event: &StoredEvent,
-    news: &InvoiceNews,
+    change: &InvoiceChange,
     learned: &Subscription,
-    rows: &Rows,
+    rows: &Snapshot,
     policy: &Policy,
     now: Timestamp,
-) -> Result<Decision, Doubt> {
+) -> Result<Decision, ParkReason> {
     let mut subscription = learned.clone();
     let order = rows.order.as_ref();
     let mut receipts = Vec::new();
     let mut waits = false;
-    match news.event {
-        InvoiceEvent::Paid => match renewal(news, &subscription, order) {
+    match change.event {
+        InvoiceEvent::Paid => match renewal(change, &subscription, order) {
             Renewal::Not => {}
             Renewal::Unknown => waits = true,
             Renewal::Is(order, amount, paid_at) => {
-                let kind = Kind::Invoice {
-                    subscription_id: news.subscription_id.clone(),
-                    invoice_id: news.invoice_id.clone(),
+                let kind = ReceiptKind::Invoice {
+                    subscription_id: change.subscription_id.clone(),
+                    invoice_id: change.invoice_id.clone(),
                     amount,
                     paid_at,
-                    period_start: news.bill.period_start,
-                    period_end: news.bill.period_end,
+                    period_start: change.bill.period_start,
+                    period_end: change.bill.period_end,
                 };
                 let receipt = Receipt::new(&order.order_id, kind, None, now)?;
-                if let Some(invoice) = subscription.invoices.get_mut(&news.invoice_id) {
+                if let Some(invoice) = subscription.invoices.get_mut(&change.invoice_id) {
                     invoice.receipt_id = Some(receipt.receipt_id.clone());
                     receipts.push(receipt);
                 }
@@ -164,23 +177,23 @@ fn about_invoice(
         }
     }
     let links = order.map_or_else(Vec::new, |order| {
-        link(news, &subscription, order, rows, event.told_at())
+        link(change, &subscription, order, rows, event.stated_at())
     });
     let written = write(event, subscription, receipts, links, rows, policy);
     if waits {
-        return Ok(wait(written, Doubt::OrderUnknown("invoice")));
+        return Ok(wait(written, ParkReason::OrderUnknown("invoice")));
     }
-    if let Some(doubt) = nothing_to_give(learned, policy) {
-        return Ok(wait(written, doubt));
+    if let Some(park_reason) = nothing_to_give(learned, policy) {
+        return Ok(wait(written, park_reason));
     }
     Ok(written.map_or_else(
         || {
-            let known = learned.invoices.get(&news.invoice_id);
-            let owed = known
+            let known = learned.invoices.get(&change.invoice_id);
+            let unsent = known
                 .into_iter()
                 .flat_map(|invoice| [&invoice.receipt_id, &invoice.notice_id]);
             Decision::Nothing {
-                owed: owed.flatten().cloned().collect(),
+                unsent: unsent.flatten().cloned().collect(),
             }
         },
         Decision::Write,
@@ -198,11 +211,11 @@ enum Renewal<'a> {
 }
 
 fn renewal<'a>(
-    news: &InvoiceNews,
+    change: &InvoiceChange,
     subscription: &Subscription,
     order: Option<&'a Order>,
 ) -> Renewal<'a> {
-    let Some(invoice) = subscription.invoices.get(&news.invoice_id) else {
+    let Some(invoice) = subscription.invoices.get(&change.invoice_id) else {
         return Renewal::Not;
     };
     let (Some(amount), Some(paid_at)) = (
@@ -218,7 +231,7 @@ fn renewal<'a>(
         .beginning
         .as_ref()
         .and_then(|beginning| beginning.invoice_id.as_ref());
-    if first.or(subscription.born_with.as_ref()) == Some(&news.invoice_id) {
+    if first.or(subscription.born_with.as_ref()) == Some(&change.invoice_id) {
         return Renewal::Not;
     }
     let Some(order) = order else {
@@ -226,7 +239,7 @@ fn renewal<'a>(
     };
     let bill = &invoice.bill.value;
     if subscription.begins_with(
-        &news.invoice_id,
+        &change.invoice_id,
         bill,
         &order.payment_intents,
         order.placed_at,
@@ -239,30 +252,30 @@ fn renewal<'a>(
 /// Whether a paid invoice is a renewal without its receipt: news of it waited for the order, and nobody brought them
 /// again.
 pub(crate) fn lacks_receipt(
-    news: &InvoiceNews,
+    change: &InvoiceChange,
     subscription: &Subscription,
     order: &Order,
 ) -> bool {
-    matches!(renewal(news, subscription, Some(order)), Renewal::Is(..))
+    matches!(renewal(change, subscription, Some(order)), Renewal::Is(..))
 }
 
 /// The link from a renewal's payment to the order, by which its refunds find it. The first payment has one from the
 /// checkout, and one that failed has nothing to refund.
 fn link(
-    news: &InvoiceNews,
+    change: &InvoiceChange,
     subscription: &Subscription,
     order: &Order,
-    rows: &Rows,
+    rows: &Snapshot,
     at: Timestamp,
 ) -> Vec<Link> {
     let is_first = subscription.begins_with(
-        &news.invoice_id,
-        &news.bill,
+        &change.invoice_id,
+        &change.bill,
         &order.payment_intents,
         order.placed_at,
     );
     let (InvoiceEvent::Paid, false, Some(id)) =
-        (news.event, is_first, &news.bill.payment_intent_id)
+        (change.event, is_first, &change.bill.payment_intent_id)
     else {
         return Vec::new();
     };
@@ -284,7 +297,7 @@ fn link(
 
 /// Writes what is known and waits for the rest. What a commit that does not end the event makes owed would never be
 /// queued: receipts are left to the try that ends it.
-fn wait(written: Option<Box<Commit>>, doubt: Doubt) -> Decision {
+fn wait(written: Option<Box<Commit>>, park_reason: ParkReason) -> Decision {
     let facts = written.filter(|commit| commit.receipts.is_empty());
     Decision::Wait {
         commit: facts.map(|commit| {
@@ -293,23 +306,26 @@ fn wait(written: Option<Box<Commit>>, doubt: Doubt) -> Decision {
                 ..*commit
             })
         }),
-        doubt,
+        park_reason,
     }
 }
 
 /// A deletion that everything else speaks against, the provider's API among it.
-fn contradiction(learned: &Subscription) -> Option<Doubt> {
-    let Latest { at, value: told } = learned.snapshot.as_ref()?;
-    let lives =
-        told.source == Source::Read && matches!(told.status, Status::Trialing | Status::Active);
+fn contradiction(learned: &Subscription) -> Option<ParkReason> {
+    let Fact { at, value: facts } = learned.snapshot.as_ref()?;
+    let lives = facts.source == Source::Read
+        && matches!(
+            facts.status,
+            SubscriptionStatus::Trialing | SubscriptionStatus::Active
+        );
     let ended_before = learned.ended_at.is_some_and(|ended_at| ended_at < *at);
-    (lives && ended_before).then(|| Doubt::Contradicted(told.status.to_string()))
+    (lives && ended_before).then(|| ParkReason::Contradicted(facts.status.to_string()))
 }
 
 /// Access that is paid for and to nothing: after the provider was asked, somebody has to look.
-fn nothing_to_give(learned: &Subscription, policy: &Policy) -> Option<Doubt> {
+fn nothing_to_give(learned: &Subscription, policy: &Policy) -> Option<ParkReason> {
     let paid = learned.access(policy.grace).until.is_some();
-    (paid && learned.current_products().is_empty()).then_some(Doubt::NoProduct)
+    (paid && learned.current_products().is_empty()).then_some(ParkReason::NoProduct)
 }
 
 /// The notice that a trial ends, once it is known when and which order it belongs to.
@@ -317,14 +333,14 @@ pub(super) fn notice_of_trial(
     subscription: &mut Subscription,
     policy: &Policy,
     now: Timestamp,
-) -> Result<Option<Receipt>, Doubt> {
+) -> Result<Option<Receipt>, ParkReason> {
     let ends_at = trial_ends_at(subscription).filter(|ends_at| *ends_at > now);
     let (true, Some(ends_at), Some(beginning)) =
         (policy.trial_ends_mail, ends_at, &subscription.beginning)
     else {
         return Ok(None);
     };
-    let kind = Kind::TrialEnds {
+    let kind = ReceiptKind::TrialEnds {
         subscription_id: subscription.subscription_id.clone(),
         ends_at,
     };
@@ -349,11 +365,11 @@ pub(super) fn notice_due_at(ends_at: Timestamp, now: Timestamp) -> Timestamp {
 
 /// When the trial ends that a subscription is in and that turns into a payment.
 pub(super) fn trial_ends_at(subscription: &Subscription) -> Option<Timestamp> {
-    let Latest { value: told, .. } = subscription.snapshot.as_ref()?;
-    let runs = told.status == Status::Trialing
-        && !told.cancel_at_period_end
+    let Fact { value: facts, .. } = subscription.snapshot.as_ref()?;
+    let runs = facts.status == SubscriptionStatus::Trialing
+        && !facts.cancel_at_period_end
         && subscription.ended_at.is_none();
-    told.trial_end.filter(|_| runs)
+    facts.trial_end.filter(|_| runs)
 }
 
 /// The notices that renewals could not be charged, while that is so: of each invoice that has none, once the order is
@@ -363,11 +379,11 @@ pub(super) fn notices_of_failure(
     order: &Order,
     policy: &Policy,
     now: Timestamp,
-) -> Result<Vec<Receipt>, Doubt> {
+) -> Result<Vec<Receipt>, ParkReason> {
     if !policy.payment_failed_mail {
         return Ok(Vec::new());
     }
-    let is_owed = |(id, invoice): &(&InvoiceId, &Invoice)| {
+    let is_unfinished = |(id, invoice): &(&InvoiceId, &Invoice)| {
         let fails =
             invoice.failed_at.is_some() && invoice.paid_at.is_none() && invoice.notice_id.is_none();
         // The first payment is made in the checkout, where the shopper sees how it goes.
@@ -379,13 +395,13 @@ pub(super) fn notices_of_failure(
                 order.placed_at,
             )
     };
-    let owed = subscription.invoices.iter().filter(is_owed);
-    let owed: Vec<(InvoiceId, Option<i64>)> = owed
+    let unsent = subscription.invoices.iter().filter(is_unfinished);
+    let unsent: Vec<(InvoiceId, Option<i64>)> = unsent
         .map(|(id, invoice)| (id.clone(), invoice.bill.value.amount_due))
         .collect();
     let mut notices = Vec::new();
-    for (invoice_id, amount) in owed {
-        let kind = Kind::PaymentFailed {
+    for (invoice_id, amount) in unsent {
+        let kind = ReceiptKind::PaymentFailed {
             subscription_id: subscription.subscription_id.clone(),
             invoice_id: invoice_id.clone(),
             amount,
@@ -401,16 +417,16 @@ pub(super) fn notices_of_failure(
 
 /// Whether what a notice tells is still so. A receipt tells what has happened, which stays so.
 #[must_use]
-pub fn still_so(kind: &Kind, subscription: Option<&Subscription>) -> bool {
+pub fn still_so(kind: &ReceiptKind, subscription: Option<&Subscription>) -> bool {
     match (kind, subscription) {
-        (Kind::Order | Kind::Invoice { .. } | Kind::Refund { .. }, _) => true,
-        (Kind::PaymentFailed { .. } | Kind::TrialEnds { .. }, None) => false,
-        (Kind::PaymentFailed { invoice_id, .. }, Some(subscription)) => {
+        (ReceiptKind::Order | ReceiptKind::Invoice { .. } | ReceiptKind::Refund { .. }, _) => true,
+        (ReceiptKind::PaymentFailed { .. } | ReceiptKind::TrialEnds { .. }, None) => false,
+        (ReceiptKind::PaymentFailed { invoice_id, .. }, Some(subscription)) => {
             let invoice = subscription.invoices.get(invoice_id);
             subscription.ended_at.is_none()
                 && invoice.is_some_and(|invoice| invoice.paid_at.is_none())
         }
-        (Kind::TrialEnds { ends_at, .. }, Some(subscription)) => {
+        (ReceiptKind::TrialEnds { ends_at, .. }, Some(subscription)) => {
             trial_ends_at(subscription) == Some(*ends_at)
         }
     }
@@ -422,7 +438,7 @@ fn write(
     subscription: Subscription,
     receipts: Vec<Receipt>,
     links: Vec<Link>,
-    rows: &Rows,
+    rows: &Snapshot,
     policy: &Policy,
 ) -> Option<Box<Commit>> {
     let access = |product: &ProductId| {

@@ -1,28 +1,50 @@
 //! For tests: a shop with boring defaults, its tables in memory, and a worker that does with them what the function
 //! does on AWS: read, decide, commit, and again when a race is lost.
 
-use super::{Decision, Doubt, Policy, after_sale, checkout, customer, subscription};
+use crate::fulfillment::{
+    Decision, ParkReason, Policy, after_sale, checkout, customer, subscription,
+};
 use crate::{
-    checkout::{Capture, Checkout, Customer, Eligibility, Kind, LineItem, Status, Totals},
-    contact::Contact,
-    delivery::Provider,
-    dispute,
-    entitlement::Entitlement,
-    event::{Event, EventState, News, RefundsOf, StoredEvent},
-    ids::{
-        BadId, CustomerId, DeliveryId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku,
-        SubscriptionId,
+    access::{
+        contact::Contact,
+        entitlement::Entitlement,
+        subscription::{
+            Bill, InvoiceChange, InvoiceEvent, Item, Source, Subscription, SubscriptionFacts,
+        },
     },
-    ledger::{Commit, Reference, Rows, Wanted},
-    mode::Mode,
-    money::Currency,
-    order::Order,
-    payment::{self, Link},
-    ports::{Committed, ReadError},
+    delivery::{
+        event::{Change, Event, RefundsOf},
+        stored_event::{EventState, StoredEvent},
+    },
+    fulfillment::{
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
+    },
+    ports::Committed,
     receipt::Receipt,
-    refund::{self, Restock},
-    stock::{Mapping, Movement, Shelf},
-    subscription::{Bill, InvoiceEvent, InvoiceNews, Item, Snapshot, Source, Subscription},
+    sale::{
+        checkout::{
+            Capture, Checkout, CheckoutKind, CheckoutStatus, Customer, Eligibility, LineItem,
+            Totals,
+        },
+        dispute,
+        merchant_reference::MerchantReference,
+        order::Order,
+        payment::{self, Link},
+        refund,
+        restock::RestockPolicy,
+        stock::{Mapping, Movement, StockLevel},
+    },
+    values::{
+        ids::{
+            BadId, CustomerId, DeliveryId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku,
+            SubscriptionId,
+        },
+        mode::Mode,
+        money::Currency,
+        outcome::ReadError,
+        provider::Provider,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
@@ -56,7 +78,7 @@ pub(crate) fn sku(text: &str) -> Sku {
 pub(crate) fn policy() -> Policy {
     Policy {
         mode: Mode::Live,
-        restock: Restock::Any,
+        restock: RestockPolicy::Any,
         grace: SignedDuration::ZERO,
         payment_failed_mail: false,
         trial_ends_mail: false,
@@ -64,12 +86,12 @@ pub(crate) fn policy() -> Policy {
 }
 
 /// An event that tells of something at that second.
-pub(crate) fn told(event_id: &str, second: i64, news: News) -> Event {
+pub(crate) fn facts(event_id: &str, second: i64, change: Change) -> Event {
     Event {
         event_id: id(event_id),
         event_type: String::new(),
         occurred_at: Some(at(second)),
-        news,
+        change,
     }
 }
 
@@ -119,8 +141,8 @@ pub(crate) fn checkout(lines: Vec<LineItem>) -> Checkout {
         provider: Provider::Flex,
         order_id: order_id(),
         client_reference_id: Some("order-1042".into()),
-        status: Status::Complete,
-        kind: Kind::Payment,
+        status: CheckoutStatus::Complete,
+        kind: CheckoutKind::Payment,
         capture: Capture::Automatic,
         mode: Mode::Live,
         created_at: Some(at(SALE - 100)),
@@ -148,7 +170,7 @@ pub(crate) fn with_payments(checkout: Checkout, statuses: &[&str]) -> Checkout {
     let names: Vec<PaymentIntentId> = (1..=statuses.len())
         .map(|n| id(&format!("fpi_{n}")))
         .collect();
-    let told = |status: &&str| {
+    let facts = |status: &&str| {
         paid(
             status,
             checkout.totals.total / i64::try_from(statuses.len()).unwrap(),
@@ -159,15 +181,15 @@ pub(crate) fn with_payments(checkout: Checkout, statuses: &[&str]) -> Checkout {
         payments: names
             .iter()
             .cloned()
-            .zip(statuses.iter().map(told))
+            .zip(statuses.iter().map(facts))
             .collect(),
         payment_intents: names,
         ..checkout
     }
 }
 
-pub(crate) fn shelf(of: &str, on_hand: i64) -> Shelf {
-    Shelf {
+pub(crate) fn stock_level(of: &str, on_hand: i64) -> StockLevel {
+    StockLevel {
         sku: sku(of),
         on_hand: Some(on_hand),
         moved: None,
@@ -175,14 +197,14 @@ pub(crate) fn shelf(of: &str, on_hand: i64) -> Shelf {
 }
 
 /// What is told of a payment in that state.
-pub(crate) fn paid(status: &str, amount: i64) -> payment::Told {
-    let status = payment::Status::from(status);
-    let received = Some(if status == payment::Status::Succeeded {
+pub(crate) fn paid(status: &str, amount: i64) -> payment::PaymentFacts {
+    let status = payment::PaymentStatus::from(status);
+    let received = Some(if status == payment::PaymentStatus::Succeeded {
         amount
     } else {
         0
     });
-    payment::Told {
+    payment::PaymentFacts {
         status,
         received,
         amount: Some(amount),
@@ -190,31 +212,31 @@ pub(crate) fn paid(status: &str, amount: i64) -> payment::Told {
     }
 }
 
-pub(crate) fn completed() -> News {
-    News::Checkout {
+pub(crate) fn completed() -> Change {
+    Change::Checkout {
         order_id: order_id(),
         completed: true,
     }
 }
 
 /// Something else happened to the checkout.
-pub(crate) fn changed() -> News {
-    News::Checkout {
+pub(crate) fn changed() -> Change {
+    Change::Checkout {
         order_id: order_id(),
         completed: false,
     }
 }
 
-pub(crate) fn payment_news(payment: &str, told: Option<payment::Told>) -> News {
-    News::Payment(payment::News {
+pub(crate) fn payment_change(payment: &str, facts: Option<payment::PaymentFacts>) -> Change {
+    Change::Payment(payment::PaymentChange {
         payment_intent_id: id(payment),
         mode: Some(Mode::Live),
-        told,
+        facts,
     })
 }
 
-pub(crate) fn refund_told(payment: &str, status: &str, amount: i64) -> refund::Told {
-    refund::Told {
+pub(crate) fn refund_told(payment: &str, status: &str, amount: i64) -> refund::RefundFacts {
+    refund::RefundFacts {
         status: status.into(),
         amount,
         payment_intent_id: id(payment),
@@ -224,29 +246,29 @@ pub(crate) fn refund_told(payment: &str, status: &str, amount: i64) -> refund::T
     }
 }
 
-pub(crate) fn refund_news(refund: &str, told: refund::Told) -> refund::News {
-    refund::News {
+pub(crate) fn refund_news(refund: &str, facts: refund::RefundFacts) -> refund::RefundChange {
+    refund::RefundChange {
         refund_id: id(refund),
         mode: Some(Mode::Live),
-        told,
+        facts,
         subscription_id: None,
     }
 }
 
 /// A refund of the order's first payment.
-pub(crate) fn refunded(refund: &str, status: &str, amount: i64) -> News {
-    News::Refund(refund_news(refund, refund_told("fpi_1", status, amount)))
+pub(crate) fn refunded(refund: &str, status: &str, amount: i64) -> Change {
+    Change::Refund(refund_news(refund, refund_told("fpi_1", status, amount)))
 }
 
 pub(crate) fn dispute_news(
     dispute: &str,
     status: &str,
-    funds: Option<dispute::Funds>,
-) -> dispute::News {
-    dispute::News {
+    funds: Option<dispute::DisputeFunds>,
+) -> dispute::DisputeChange {
+    dispute::DisputeChange {
         dispute_id: id(dispute),
         mode: Some(Mode::Live),
-        told: dispute::Told {
+        facts: dispute::DisputeFacts {
             status: status.into(),
             amount: 1000,
             currency: Currency::USD,
@@ -259,8 +281,8 @@ pub(crate) fn dispute_news(
 }
 
 /// A subscription to one product, told by an event of a change.
-pub(crate) fn snapshot(status: &str, period_end: i64) -> Snapshot {
-    Snapshot {
+pub(crate) fn snapshot(status: &str, period_end: i64) -> SubscriptionFacts {
+    SubscriptionFacts {
         source: Source::Updated,
         status: status.into(),
         cancel_at_period_end: false,
@@ -279,8 +301,8 @@ pub(crate) fn item(product: &str) -> Item {
     }
 }
 
-pub(crate) fn subscription_news(subscription: &str, snapshot: Snapshot) -> News {
-    News::Subscription(crate::subscription::News {
+pub(crate) fn subscription_change(subscription: &str, snapshot: SubscriptionFacts) -> Change {
+    Change::Subscription(crate::access::subscription::SubscriptionChange {
         subscription_id: id(subscription),
         customer_id: id("fcus_1"),
         mode: Some(Mode::Live),
@@ -303,13 +325,13 @@ pub(crate) fn bill(event: InvoiceEvent, amount: i64, period: (i64, i64)) -> Bill
     }
 }
 
-pub(crate) fn invoice_news(
+pub(crate) fn invoice_change(
     subscription: &str,
     invoice: &str,
     event: InvoiceEvent,
     bill: Bill,
-) -> News {
-    News::Invoice(InvoiceNews {
+) -> Change {
+    Change::Invoice(InvoiceChange {
         invoice_id: id(invoice),
         subscription_id: id(subscription),
         customer_id: Some(id("fcus_1")),
@@ -323,14 +345,14 @@ pub(crate) fn invoice_news(
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Api {
     pub(crate) checkouts: BTreeMap<OrderId, Checkout>,
-    pub(crate) refunds: Vec<refund::News>,
-    pub(crate) subscriptions: BTreeMap<SubscriptionId, Snapshot>,
+    pub(crate) refunds: Vec<refund::RefundChange>,
+    pub(crate) subscriptions: BTreeMap<SubscriptionId, SubscriptionFacts>,
 }
 
 impl Api {
-    fn checkout(&self, id: &OrderId) -> Result<&Checkout, Doubt> {
+    fn checkout(&self, id: &OrderId) -> Result<&Checkout, ParkReason> {
         let unknown = || {
-            Doubt::NotTold(ReadError::Permanent {
+            ParkReason::NotTold(ReadError::Permanent {
                 status: 404,
                 code: None,
             })
@@ -345,9 +367,9 @@ impl Api {
             .map(|found| &found.order_id)
     }
 
-    fn refunds(&self, of: &RefundsOf) -> Vec<refund::News> {
-        let is_meant = |news: &&refund::News| {
-            let payment = &news.told.payment_intent_id;
+    fn refunds(&self, of: &RefundsOf) -> Vec<refund::RefundChange> {
+        let is_meant = |change: &&refund::RefundChange| {
+            let payment = &change.facts.payment_intent_id;
             match of {
                 RefundsOf::Payment(id) => payment == id,
                 RefundsOf::Checkout(id) => self.checkout_of(payment) == Some(id),
@@ -379,7 +401,7 @@ fn kept(commit: &Commit) -> Commit {
 pub(crate) struct Tables {
     pub(crate) orders: BTreeMap<OrderId, Order>,
     pub(crate) links: BTreeMap<PaymentIntentId, Link>,
-    pub(crate) references: BTreeMap<String, Reference>,
+    pub(crate) references: BTreeMap<String, MerchantReference>,
     pub(crate) subscriptions: BTreeMap<SubscriptionId, Subscription>,
     pub(crate) entitlements: BTreeMap<(CustomerId, ProductId), Entitlement>,
     pub(crate) contacts: BTreeMap<CustomerId, Contact>,
@@ -390,8 +412,8 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    pub(crate) fn read(&self, wanted: &Wanted) -> Rows {
-        let of_order = |order_id: &OrderId, sku: &Sku| Shelf {
+    pub(crate) fn read(&self, read_set: &ReadSet) -> Snapshot {
+        let of_order = |order_id: &OrderId, sku: &Sku| StockLevel {
             sku: sku.clone(),
             on_hand: self.counters.get(sku).copied(),
             moved: self
@@ -401,41 +423,41 @@ impl Tables {
         };
         let found =
             |id: &PaymentIntentId| self.links.get(id).map(|link| (id.clone(), link.clone()));
-        Rows {
-            order: wanted
+        Snapshot {
+            order: read_set
                 .order
                 .as_ref()
                 .and_then(|id| self.orders.get(id))
                 .cloned(),
-            links: wanted.links.iter().filter_map(found).collect(),
-            reference: wanted
+            links: read_set.links.iter().filter_map(found).collect(),
+            reference: read_set
                 .reference
                 .as_ref()
                 .and_then(|text| self.references.get(text))
                 .cloned(),
-            subscription: wanted
+            subscription: read_set
                 .subscription
                 .as_ref()
                 .and_then(|(_, id)| self.subscriptions.get(id))
                 .cloned(),
-            entitlements: wanted
+            entitlements: read_set
                 .entitlements
                 .iter()
                 .filter_map(|key| self.entitlements.get(key))
                 .cloned()
                 .collect(),
-            contact: wanted
+            contact: read_set
                 .contact
                 .as_ref()
                 .and_then(|id| self.contacts.get(id))
                 .cloned(),
-            mapping: wanted
+            mapping: read_set
                 .mapping
                 .iter()
                 .filter_map(|of| self.mapping.get(of).map(|sku| (of.clone(), sku.clone())))
                 .collect(),
-            shelves: wanted
-                .shelves
+            stock_levels: read_set
+                .stock_levels
                 .iter()
                 .flat_map(|(order_id, skus)| skus.iter().map(move |sku| of_order(order_id, sku)))
                 .collect(),
@@ -479,8 +501,8 @@ impl Tables {
                 .into_iter()
                 .map(|row| (row.receipt_id.clone(), row)),
         );
-        for take in &commit.takes {
-            *self.counters.get_mut(&take.movement.sku).unwrap() -= take.movement.taken;
+        for take in &commit.deductions {
+            *self.counters.get_mut(&take.movement.sku).unwrap() -= take.movement.deducted;
             let key = (take.movement.order_id.clone(), take.movement.sku.clone());
             self.movements.insert(key, take.movement.clone());
         }
@@ -489,7 +511,7 @@ impl Tables {
             self.movements
                 .get_mut(&(back.order_id.clone(), back.sku.clone()))
                 .unwrap()
-                .returned += back.pieces;
+                .restocked += back.pieces;
         }
         Committed::Now
     }
@@ -545,13 +567,13 @@ impl Tables {
             .receipts
             .iter()
             .all(|row| !self.receipts.contains_key(&row.receipt_id));
-        let takes = commit.takes.iter().all(|take| {
+        let deductions = commit.deductions.iter().all(|take| {
             let moved = self
                 .movements
                 .contains_key(&(take.movement.order_id.clone(), take.movement.sku.clone()));
             let on_hand = self.counters.get(&take.movement.sku).copied();
             let enough = if take.movement.short() == 0 {
-                on_hand >= Some(take.movement.taken)
+                on_hand >= Some(take.movement.deducted)
             } else {
                 on_hand == Some(take.on_hand)
             };
@@ -561,7 +583,7 @@ impl Tables {
             let moved = self
                 .movements
                 .get(&(back.order_id.clone(), back.sku.clone()));
-            moved.is_some_and(|moved| moved.returned == back.seen)
+            moved.is_some_and(|moved| moved.restocked == back.seen)
         });
         order
             && links
@@ -570,18 +592,18 @@ impl Tables {
             && access
             && contact
             && receipts
-            && takes
+            && deductions
             && returns
     }
 }
 
 /// What brings a checkout up.
 enum About<'a> {
-    /// News of the checkout; they may say that it is completed.
+    /// Change of the checkout; they may say that it is completed.
     Checkout { completed: bool },
-    /// News of one of its payments.
-    Payment(&'a payment::News),
-    /// News that a delayed payment has arrived.
+    /// Change of one of its payments.
+    Payment(&'a payment::PaymentChange),
+    /// Change that a delayed payment has arrived.
     Paid,
 }
 
@@ -591,9 +613,9 @@ pub(crate) enum End {
     /// Nothing is left to do.
     Done,
     /// It comes again.
-    Waits(Doubt),
+    Waits(ParkReason),
     /// A person decides.
-    Parked(Doubt),
+    Parked(ParkReason),
 }
 
 /// A shop: its tables, its provider and its policy.
@@ -635,8 +657,8 @@ impl Shop {
     }
 
     /// Tells it something, at that second.
-    pub(crate) fn tell(&mut self, second: i64, news: News) -> End {
-        let event = told(&format!("fevt_{second}"), second, news);
+    pub(crate) fn tell(&mut self, second: i64, change: Change) -> End {
+        let event = facts(&format!("fevt_{second}"), second, change);
         self.deliver(&event)
     }
 
@@ -659,8 +681,8 @@ impl Shop {
                 assert!(commit.ends, "what is written for good ends the event");
                 (Some(commit), End::Done)
             }
-            Decision::Nothing { owed } => {
-                for id in owed {
+            Decision::Nothing { unsent } => {
+                for id in unsent {
                     assert!(
                         self.tables.receipts.contains_key(&id),
                         "{id} is owed and was never committed"
@@ -668,14 +690,17 @@ impl Shop {
                 }
                 (None, End::Done)
             }
-            Decision::Wait { commit, doubt } => {
+            Decision::Wait {
+                commit,
+                park_reason,
+            } => {
                 assert!(
                     commit.as_ref().is_none_or(|commit| !commit.ends),
                     "what waits has not ended"
                 );
-                (commit, End::Waits(doubt))
+                (commit, End::Waits(park_reason))
             }
-            Decision::Park(doubt) => (None, End::Parked(doubt)),
+            Decision::Park(park_reason) => (None, End::Parked(park_reason)),
         };
         let commit = commit.map(|commit| {
             if self.reads_back {
@@ -691,8 +716,8 @@ impl Shop {
     /// What is decided about an event on the rows as they are.
     pub(crate) fn decide(&self, event: &Event) -> Decision {
         let row = stored(event);
-        match &event.news {
-            News::Checkout {
+        match &event.change {
+            Change::Checkout {
                 order_id,
                 completed,
             } => self.about_checkout(
@@ -702,36 +727,36 @@ impl Shop {
                     completed: *completed,
                 },
             ),
-            News::CheckoutPaid { order_id } => self.about_checkout(&row, order_id, &About::Paid),
-            News::Payment(news) => self.about_payment(&row, news),
-            News::Refund(news) => {
-                self.about_refunds(&row, row.told_at(), std::slice::from_ref(news))
+            Change::CheckoutPaid { order_id } => self.about_checkout(&row, order_id, &About::Paid),
+            Change::Payment(change) => self.about_payment(&row, change),
+            Change::Refund(change) => {
+                self.about_refunds(&row, row.stated_at(), std::slice::from_ref(change))
             }
-            News::RefundsOf(of) => match self.api.refunds(of).as_slice() {
+            Change::RefundsOf(of) => match self.api.refunds(of).as_slice() {
                 [] => Decision::Wait {
                     commit: None,
-                    doubt: Doubt::NoRefund,
+                    park_reason: ParkReason::NoRefund,
                 },
-                news => self.about_refunds(&row, self.now, news),
+                change => self.about_refunds(&row, self.now, change),
             },
-            News::Dispute(news) => {
-                let order = self.order_of(&news.told.payment_intent_id, None);
-                let rows = self.tables.read(&Wanted {
+            Change::Dispute(change) => {
+                let order = self.order_of(&change.facts.payment_intent_id, None);
+                let rows = self.tables.read(&ReadSet {
                     order,
-                    ..Wanted::default()
+                    ..ReadSet::default()
                 });
-                after_sale::dispute(&row, news, &rows, &self.policy)
+                after_sale::dispute(&row, change, &rows, &self.policy)
             }
-            News::Subscription(news) => self.about_subscription(&row, news),
-            News::Invoice(news) => self.about_invoice(&row, news),
-            News::Customer(news) => {
-                let wanted = Wanted {
-                    contact: Some(news.customer_id.clone()),
-                    ..Wanted::default()
+            Change::Subscription(change) => self.about_subscription(&row, change),
+            Change::Invoice(change) => self.about_invoice(&row, change),
+            Change::Customer(change) => {
+                let read_set = ReadSet {
+                    contact: Some(change.customer_id.clone()),
+                    ..ReadSet::default()
                 };
-                customer(&row, news, &self.tables.read(&wanted), &self.policy)
+                customer(&row, change, &self.tables.read(&read_set), &self.policy)
             }
-            News::NotNeeded | News::Unhandled => Decision::Nothing { owed: Vec::new() },
+            Change::NotNeeded | Change::Unhandled => Decision::Nothing { unsent: Vec::new() },
         }
     }
 
@@ -744,54 +769,54 @@ impl Shop {
         let known = self.tables.orders.get(order_id);
         if let Some(order) = known.filter(|order| order.fulfilled_at.is_some()) {
             return Decision::Nothing {
-                owed: order.receipt_id.iter().cloned().collect(),
+                unsent: order.receipt_id.iter().cloned().collect(),
             };
         }
-        let told = match self.api.checkout(order_id) {
-            Ok(told) => told,
-            Err(doubt) => return Decision::Park(doubt),
+        let facts = match self.api.checkout(order_id) {
+            Ok(facts) => facts,
+            Err(park_reason) => return Decision::Park(park_reason),
         };
-        let wanted = Wanted {
+        let read_set = ReadSet {
             order: Some(order_id.clone()),
-            ..checkout::wanted(told)
+            ..checkout::read_set(facts)
         };
-        let mut rows = self.tables.read(&wanted);
-        if !wanted.mapping.is_empty() {
-            rows.shelves = self
+        let mut rows = self.tables.read(&read_set);
+        if !read_set.mapping.is_empty() {
+            rows.stock_levels = self
                 .tables
-                .read(&checkout::wanted_shelves(told, &rows))
-                .shelves;
+                .read(&checkout::stock_read_set(facts, &rows))
+                .stock_levels;
         }
-        let decide = |completed, rows: &Rows| {
-            checkout::decide(event, completed, told, rows, &self.policy, self.now)
+        let decide = |completed, rows: &Snapshot| {
+            checkout::decide(event, completed, facts, rows, &self.policy, self.now)
         };
         match about {
             About::Checkout { completed } => decide(*completed, &rows),
-            About::Payment(news) => decide(false, &after_sale::noted(event, news, rows)),
-            About::Paid => checkout::decide_paid(event, told, &rows, &self.policy, self.now),
+            About::Payment(change) => decide(false, &after_sale::noted(event, change, rows)),
+            About::Paid => checkout::decide_paid(event, facts, &rows, &self.policy, self.now),
         }
     }
 
-    fn about_payment(&self, event: &StoredEvent, news: &payment::News) -> Decision {
-        let payment = &news.payment_intent_id;
+    fn about_payment(&self, event: &StoredEvent, change: &payment::PaymentChange) -> Decision {
+        let payment = &change.payment_intent_id;
         let order = self
             .tables
             .links
             .get(payment)
             .and_then(|link| link.order_id.clone());
-        let wanted = Wanted {
+        let read_set = ReadSet {
             order: order.clone(),
             links: vec![payment.clone()],
-            ..Wanted::default()
+            ..ReadSet::default()
         };
-        let rows = self.tables.read(&wanted);
+        let rows = self.tables.read(&read_set);
         match (
-            after_sale::payment(event, news, &rows, &self.policy, self.now),
+            after_sale::payment(event, change, &rows, &self.policy, self.now),
             order,
         ) {
             (after_sale::AboutPayment::Decided(decision), _) => decision,
             (after_sale::AboutPayment::LookAgain, order) => {
-                self.about_checkout(event, &order.unwrap(), &About::Payment(news))
+                self.about_checkout(event, &order.unwrap(), &About::Payment(change))
             }
         }
     }
@@ -820,52 +845,54 @@ impl Shop {
     fn about_refunds(
         &self,
         event: &StoredEvent,
-        told_at: Timestamp,
-        news: &[refund::News],
+        stated_at: Timestamp,
+        change: &[refund::RefundChange],
     ) -> Decision {
-        let payment = after_sale::payment_of(news).unwrap();
-        let subscription = news.iter().find_map(|news| news.subscription_id.as_ref());
+        let payment = after_sale::payment_of(change).unwrap();
+        let subscription = change
+            .iter()
+            .find_map(|change| change.subscription_id.as_ref());
         let order = self.order_of(payment, subscription);
-        let mut rows = self.tables.read(&Wanted {
+        let mut rows = self.tables.read(&ReadSet {
             order,
-            ..Wanted::default()
+            ..ReadSet::default()
         });
         if let Some(order) = &rows.order {
-            rows.shelves = self
+            rows.stock_levels = self
                 .tables
-                .read(&after_sale::wanted_shelves(order, &self.policy))
-                .shelves;
+                .read(&after_sale::stock_read_set(order, &self.policy))
+                .stock_levels;
         }
-        after_sale::refunds(event, told_at, news, &rows, &self.policy, self.now)
+        after_sale::refunds(event, stated_at, change, &rows, &self.policy, self.now)
     }
 
     fn about_subscription(
         &self,
         event: &StoredEvent,
-        news: &crate::subscription::News,
+        change: &crate::access::subscription::SubscriptionChange,
     ) -> Decision {
-        let known = self.tables.subscriptions.get(&news.subscription_id);
-        let learned = self.asked(subscription::learned(event, news, known));
+        let known = self.tables.subscriptions.get(&change.subscription_id);
+        let learned = self.asked(subscription::learned(event, change, known));
         let rows = self.rows_of(&learned, None);
-        subscription::decide(event, news, &learned, &rows, &self.policy, self.now)
+        subscription::decide(event, change, &learned, &rows, &self.policy, self.now)
     }
 
-    fn about_invoice(&self, event: &StoredEvent, news: &InvoiceNews) -> Decision {
-        let known = self.tables.subscriptions.get(&news.subscription_id);
-        let customer_id = news
+    fn about_invoice(&self, event: &StoredEvent, change: &InvoiceChange) -> Decision {
+        let known = self.tables.subscriptions.get(&change.subscription_id);
+        let customer_id = change
             .customer_id
             .clone()
             .or_else(|| known.map(|known| known.customer_id.clone()));
-        let learned = subscription::learned_invoice(event, news, &customer_id.unwrap(), known);
+        let learned = subscription::learned_invoice(event, change, &customer_id.unwrap(), known);
         let learned = self.asked(learned);
-        let rows = self.rows_of(&learned, news.bill.payment_intent_id.as_ref());
-        subscription::decide_invoice(event, news, &learned, &rows, &self.policy, self.now)
+        let rows = self.rows_of(&learned, change.bill.payment_intent_id.as_ref());
+        subscription::decide_invoice(event, change, &learned, &rows, &self.policy, self.now)
     }
 
     /// The subscription with what the provider says of it, where that must be asked.
     fn asked(&self, mut learned: Subscription) -> Subscription {
         if subscription::asks(&learned)
-            && let Some(told) = self.api.subscriptions.get(&learned.subscription_id)
+            && let Some(facts) = self.api.subscriptions.get(&learned.subscription_id)
         {
             // What it says now is newer than all that it has announced, whatever our clock says.
             let next = learned
@@ -875,24 +902,24 @@ impl Shop {
             let read_at = next.map_or(self.now, |next| next.max(self.now));
             learned.learn(
                 read_at,
-                Snapshot {
+                SubscriptionFacts {
                     source: Source::Read,
-                    ..told.clone()
+                    ..facts.clone()
                 },
             );
         }
         learned
     }
 
-    fn rows_of(&self, learned: &Subscription, payment: Option<&PaymentIntentId>) -> Rows {
-        self.tables.read(&Wanted {
+    fn rows_of(&self, learned: &Subscription, payment: Option<&PaymentIntentId>) -> Snapshot {
+        self.tables.read(&ReadSet {
             order: learned
                 .beginning
                 .as_ref()
                 .map(|beginning| beginning.order_id.clone()),
             links: payment.into_iter().cloned().collect(),
             subscription: Some((learned.customer_id.clone(), learned.subscription_id.clone())),
-            ..subscription::wanted_entitlements(learned)
+            ..subscription::entitlement_read_set(learned)
         })
     }
 

@@ -1,28 +1,35 @@
-use super::{testing::*, *};
+use super::*;
+use crate::fulfillment::testing::*;
 use crate::{
-    contact,
-    delivery::{Delivery, Provider},
-    event::{News, Reading},
-    subscription::InvoiceEvent,
+    access::{contact, subscription::InvoiceEvent},
+    delivery::{
+        Delivery,
+        event::{Change, Reading},
+    },
+    values::provider::Provider,
 };
 
 #[test]
 fn only_what_the_provider_may_yet_tell_otherwise_is_worth_waiting_for() {
-    let told = |status| Doubt::NotTold(ReadError::Permanent { status, code: None });
-    let not_understood = Doubt::NotTold(ReadError::NotUnderstood("no `checkout_session`".into()));
+    let facts = |status| ParkReason::NotTold(ReadError::Permanent { status, code: None });
+    let not_understood =
+        ParkReason::NotTold(ReadError::NotUnderstood("no `checkout_session`".into()));
     for short in [
-        Doubt::NotComplete("open".into()),
-        Doubt::NoRefund,
-        told(404),
+        ParkReason::NotComplete("open".into()),
+        ParkReason::NoRefund,
+        facts(404),
         not_understood,
     ] {
         assert_eq!(short.patience(), Patience::Short, "{short}");
     }
-    assert_eq!(Doubt::OrderUnknown("refund").patience(), Patience::Long);
+    assert_eq!(
+        ParkReason::OrderUnknown("refund").patience(),
+        Patience::Long
+    );
     for stays in [
-        told(422),
-        Doubt::ModeNotFulfilled("setup".into()),
-        Doubt::NoSubject,
+        facts(422),
+        ParkReason::ModeNotFulfilled("setup".into()),
+        ParkReason::NoSubject,
     ] {
         assert_eq!(stays.patience(), Patience::None, "{stays}");
     }
@@ -30,7 +37,7 @@ fn only_what_the_provider_may_yet_tell_otherwise_is_worth_waiting_for() {
 
 #[test]
 fn an_event_whose_effects_are_committed_names_the_receipts_still_to_queue() {
-    let row = stored(&told("fevt_1", SALE, completed()));
+    let row = stored(&facts("fevt_1", SALE, completed()));
     assert_eq!(committed(&row), None);
     let receipt_ids = vec![id("fcs_1-order")];
     let row = StoredEvent {
@@ -44,30 +51,30 @@ fn an_event_whose_effects_are_committed_names_the_receipts_still_to_queue() {
 #[test]
 fn what_is_told_of_a_customer_is_kept_and_forgotten_for_good() {
     let mut shop = Shop::new();
-    let news = |told| {
-        News::Customer(contact::News {
+    let change = |facts| {
+        Change::Customer(contact::ContactChange {
             customer_id: id("fcus_1"),
             mode: None,
-            told,
+            facts,
         })
     };
     let named = || {
-        Some(contact::Told {
+        Some(contact::ContactFacts {
             name: Some("Pat Doe".into()),
             email: None,
         })
     };
-    shop.tell(SALE, news(named()));
+    shop.tell(SALE, change(named()));
     let version = |shop: &Shop| shop.tables.contacts[&id("fcus_1")].version;
     assert_eq!(version(&shop), 1);
-    shop.tell(SALE, news(named()));
+    shop.tell(SALE, change(named()));
     assert_eq!(version(&shop), 1, "what is known already is not written");
-    shop.tell(SALE + 1, news(None));
-    shop.tell(SALE + 2, news(named()));
+    shop.tell(SALE + 1, change(None));
+    shop.tell(SALE + 2, change(named()));
     assert_eq!(
         (
             version(&shop),
-            shop.tables.contacts[&id("fcus_1")].told.is_none()
+            shop.tables.contacts[&id("fcus_1")].facts.is_none()
         ),
         (2, true)
     );
@@ -75,7 +82,7 @@ fn what_is_told_of_a_customer_is_kept_and_forgotten_for_good() {
 
 #[test]
 fn a_type_that_we_do_not_know_is_kept_and_does_nothing() {
-    let event = told("fevt_1", SALE, News::Unhandled);
+    let event = facts("fevt_1", SALE, Change::Unhandled);
     let delivery = Delivery {
         provider: Provider::Flex,
         delivery_id: id("msg_1"),
@@ -86,7 +93,7 @@ fn a_type_that_we_do_not_know_is_kept_and_does_nothing() {
     };
     let row = StoredEvent::first(&delivery);
     assert_eq!(
-        (row.state, row.state.is_pending()),
+        (row.state, row.state.is_unfinished()),
         (EventState::Unhandled, false)
     );
     let mut shop = Shop::new();
@@ -97,19 +104,19 @@ fn a_type_that_we_do_not_know_is_kept_and_does_nothing() {
 #[test]
 fn a_commit_names_the_receipts_that_it_makes_owed() {
     let shop = Shop::selling(checkout(vec![line("mats", 1, 4000, Some("MAT"))]));
-    let sale = commit(shop.decide(&told("fevt_1", SALE, completed())));
+    let sale = commit(shop.decide(&facts("fevt_1", SALE, completed())));
     assert_eq!(sale.receipt_ids(), [id("fcs_1-order")]);
 }
 
 #[test]
 fn a_sale_that_moves_nothing_says_so_and_one_that_only_moves_says_that() {
     let shop = Shop::selling(checkout(vec![line("mats", 1, 4000, None)]));
-    let sale = commit(shop.decide(&told("fevt_1", SALE, completed())));
+    let sale = commit(shop.decide(&facts("fevt_1", SALE, completed())));
     assert!(sale.to_string().contains("0 stock movements"), "{sale}");
     let shop = Shop::selling(checkout(vec![line("mats", 1, 4000, Some("MAT"))]));
-    let takes = commit(shop.decide(&told("fevt_1", SALE, completed()))).takes;
+    let deductions = commit(shop.decide(&facts("fevt_1", SALE, completed()))).deductions;
     let moves = Commit {
-        takes,
+        deductions,
         ..Commit::of(id("fevt_1"))
     };
     assert_eq!(moves.to_string(), "1 stock movements");
@@ -127,50 +134,50 @@ fn a_decision_reads_as_a_line_without_a_name_of_anything() {
     shop.api
         .subscriptions
         .insert(id("fsub_1"), snapshot("active", SALE + DAY));
-    let mut says = |second: i64, news: News| {
-        let event = told(&format!("fevt_{second}"), second, news);
+    let mut says = |second: i64, change: Change| {
+        let event = facts(&format!("fevt_{second}"), second, change);
         let said = shop.decide(&event).to_string();
         shop.deliver(&event);
         said
     };
-    let active = || subscription_news("fsub_1", snapshot("active", SALE + DAY));
+    let active = || subscription_change("fsub_1", snapshot("active", SALE + DAY));
     let paid_bill = bill(InvoiceEvent::Paid, 4999, (SALE, SALE + DAY));
-    let customer = contact::Told {
+    let customer = contact::ContactFacts {
         name: Some("Pat Doe".into()),
         email: None,
     };
     let lines = [
         says(
             SALE - 1,
-            payment_news("fpi_1", Some(paid("succeeded", 5500))),
+            payment_change("fpi_1", Some(paid("succeeded", 5500))),
         ),
         says(SALE, completed()),
         says(SALE + 1, completed()),
         says(SALE + 2, refunded("fre_1", "succeeded", 1500)),
         says(
             SALE + 3,
-            News::Dispute(dispute_news("fdsp_1", "lost", None)),
+            Change::Dispute(dispute_news("fdsp_1", "lost", None)),
         ),
         says(SALE + 4, active()),
         says(
             SALE + 5,
-            invoice_news("fsub_1", "fin_1", InvoiceEvent::Paid, paid_bill),
+            invoice_change("fsub_1", "fin_1", InvoiceEvent::Paid, paid_bill),
         ),
         says(
             SALE + 6,
-            News::Customer(contact::News {
+            Change::Customer(contact::ContactChange {
                 customer_id: id("fcus_1"),
                 mode: None,
-                told: Some(customer),
+                facts: Some(customer),
             }),
         ),
         says(
             SALE + 7,
-            News::Refund(refund_news("fre_2", refund_told("fpi_9", "succeeded", 1))),
+            Change::Refund(refund_news("fre_2", refund_told("fpi_9", "succeeded", 1))),
         ),
         says(
             SALE + 8,
-            News::Checkout {
+            Change::Checkout {
                 order_id: id("fcs_9"),
                 completed: true,
             },

@@ -13,10 +13,11 @@
 //! A mail of before somebody decided to send another is past: whatever is told of it, and however late, it settles
 //! nothing any more.
 
-use super::{Receipt, State};
-use crate::{
-    delivery::fingerprint,
+use crate::receipt::{Receipt, ReceiptState};
+use crate::sale::delivery_failure::DeliveryFailure;
+use crate::values::{
     facts::{earliest, latest, whole_second},
+    fingerprint::fingerprint,
     ids::{MessageId, ReceiptId},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -74,7 +75,7 @@ impl fmt::Display for AddressHash {
 
 /// What became of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ReportKind {
     /// SES will try to deliver it.
     Sent,
     /// The recipient's server has it.
@@ -94,7 +95,7 @@ pub enum Kind {
     Rejected,
 }
 
-impl Kind {
+impl ReportKind {
     /// The word, as logs have it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -137,7 +138,7 @@ pub struct Report {
     /// When SES took it.
     pub sent_at: Timestamp,
     /// What became of it.
-    pub kind: Kind,
+    pub kind: ReportKind,
     /// When.
     pub at: Timestamp,
     /// Whom it was for.
@@ -147,23 +148,23 @@ pub struct Report {
 impl Report {
     /// What has to be remembered about the address, if anything.
     #[must_use]
-    pub fn mark(&self) -> Option<Mark> {
+    pub fn mark(&self) -> Option<Suppression> {
         let address = self.address.clone()?;
         let at = Some(whole_second(self.at));
         match self.kind {
-            Kind::Bounced { for_good: true } | Kind::Suppressed => Some(Mark {
+            ReportKind::Bounced { for_good: true } | ReportKind::Suppressed => Some(Suppression {
                 bounced_at: at,
-                ..Mark::of(address)
+                ..Suppression::of(address)
             }),
-            Kind::Complained => Some(Mark {
+            ReportKind::Complained => Some(Suppression {
                 complained_at: at,
-                ..Mark::of(address)
+                ..Suppression::of(address)
             }),
-            Kind::Sent
-            | Kind::Delivered
-            | Kind::Bounced { for_good: false }
-            | Kind::MaybeBounced
-            | Kind::Rejected => None,
+            ReportKind::Sent
+            | ReportKind::Delivered
+            | ReportKind::Bounced { for_good: false }
+            | ReportKind::MaybeBounced
+            | ReportKind::Rejected => None,
         }
     }
 }
@@ -171,7 +172,7 @@ impl Report {
 /// Why no mail goes to an address any more: a row of the Links table. The last of each counts, if nobody has cleared
 /// the address since: a report that comes late or twice tells of what was cleared, and does not bring it back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct Suppression {
     /// Which address.
     #[serde(rename = "address_hash")]
     pub address: AddressHash,
@@ -198,7 +199,7 @@ pub struct Mark {
     pub cleared_at: Option<Timestamp>,
 }
 
-impl Mark {
+impl Suppression {
     /// Of an address of which nothing is known.
     #[must_use]
     pub fn of(address: AddressHash) -> Self {
@@ -237,7 +238,7 @@ impl Mark {
 
 /// All that is known of one mail of a receipt's: when each thing first happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fate {
+pub struct MailHistory {
     /// SES took it and meant to deliver it.
     #[serde(
         default,
@@ -289,7 +290,7 @@ pub struct Fate {
     pub rejected_at: Option<Timestamp>,
 }
 
-impl Fate {
+impl MailHistory {
     /// Merges a report.
     fn learn(&mut self, report: &Report) {
         let (at, taken_at) = (
@@ -297,17 +298,19 @@ impl Fate {
             Some(whole_second(report.sent_at)),
         );
         let (fact, at) = match report.kind {
-            Kind::Sent => (&mut self.sent_at, taken_at),
-            Kind::Delivered => (&mut self.delivered_at, at),
-            Kind::Bounced { for_good: true } | Kind::Suppressed => (&mut self.bounced_at, at),
-            Kind::Bounced { for_good: false } => (&mut self.returned_at, at),
-            Kind::MaybeBounced => (&mut self.maybe_bounced_at, at),
-            Kind::Complained => (&mut self.complained_at, at),
+            ReportKind::Sent => (&mut self.sent_at, taken_at),
+            ReportKind::Delivered => (&mut self.delivered_at, at),
+            ReportKind::Bounced { for_good: true } | ReportKind::Suppressed => {
+                (&mut self.bounced_at, at)
+            }
+            ReportKind::Bounced { for_good: false } => (&mut self.returned_at, at),
+            ReportKind::MaybeBounced => (&mut self.maybe_bounced_at, at),
+            ReportKind::Complained => (&mut self.complained_at, at),
             // When SES took it, as for `sent_at`: by either it is known which mail came first.
-            Kind::Rejected => (&mut self.rejected_at, taken_at),
+            ReportKind::Rejected => (&mut self.rejected_at, taken_at),
         };
         *fact = earliest(*fact, at);
-        if report.kind != Kind::Rejected {
+        if report.kind != ReportKind::Rejected {
             self.sent_at = earliest(self.sent_at, taken_at);
         }
     }
@@ -323,19 +326,19 @@ impl Fate {
     }
 
     /// Whether it came to its recipient, as far as anybody can tell: `None` while nobody can.
-    fn verdict(&self) -> Option<Result<(), Trouble>> {
+    fn verdict(&self) -> Option<Result<(), DeliveryFailure>> {
         if self.complained_at.is_some() {
-            Some(Err(Trouble::Complained))
+            Some(Err(DeliveryFailure::Complained))
         } else if self.bounced_at.is_some() || self.returned_at.is_some() {
             // Also after it was delivered: a server may take a mail and find only then that it has no room for it.
-            Some(Err(Trouble::Bounced))
+            Some(Err(DeliveryFailure::Bounced))
         } else if self.is_refused() {
-            Some(Err(Trouble::Refused))
+            Some(Err(DeliveryFailure::Refused))
         } else if self.delivered_at.is_some() {
             // So that what came back was an answer.
             Some(Ok(()))
         } else {
-            self.maybe_bounced_at.map(|_| Err(Trouble::Bounced))
+            self.maybe_bounced_at.map(|_| Err(DeliveryFailure::Bounced))
         }
     }
 
@@ -346,55 +349,33 @@ impl Fate {
 }
 
 /// All that is known of a receipt's mails: mostly one.
-pub type Fates = BTreeMap<MessageId, Fate>;
-
-/// Why a customer may not have a receipt, as the order keeps it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Trouble {
-    /// It came back.
-    Bounced,
-    /// It arrived, and the recipient calls it spam.
-    Complained,
-    /// SES would not send it.
-    Refused,
-}
-
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Bounced => "bounced",
-            Self::Complained => "complained",
-            Self::Refused => "refused",
-        })
-    }
-}
+pub type Mails = BTreeMap<MessageId, MailHistory>;
 
 /// What a report changes on a receipt's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lesson {
+pub struct ReceiptUpdate {
     /// All that is now known of its mails.
-    pub mails: Fates,
+    pub mails: Mails,
     /// Where it stands now, if elsewhere than before.
-    pub state: Option<State>,
+    pub state: Option<ReceiptState>,
 }
 
 /// What a report changes; nothing, if it tells nothing new. Pure: the caller writes it, guarded by the version it read.
 #[must_use]
-pub fn settle(receipt: &Receipt, report: &Report) -> Option<Lesson> {
+pub fn settle(receipt: &Receipt, report: &Report) -> Option<ReceiptUpdate> {
     let mut mails = known(receipt);
     mails
         .entry(report.message_id.clone())
         .or_default()
         .learn(report);
     let state = state(receipt, &mails);
-    (state.is_some() || mails != receipt.mails).then_some(Lesson { mails, state })
+    (state.is_some() || mails != receipt.mails).then_some(ReceiptUpdate { mails, state })
 }
 
 /// What is known of a receipt's mails, the one that its state names among them.
-fn known(receipt: &Receipt) -> Fates {
+fn known(receipt: &Receipt) -> Mails {
     let mut mails = receipt.mails.clone();
-    if let State::Sent {
+    if let ReceiptState::Sent {
         message_id,
         sent_at,
     } = &receipt.state
@@ -406,7 +387,7 @@ fn known(receipt: &Receipt) -> Fates {
 }
 
 /// Where a receipt stands by what is known of its mails, if elsewhere than before.
-fn state(receipt: &Receipt, mails: &Fates) -> Option<State> {
+fn state(receipt: &Receipt, mails: &Mails) -> Option<ReceiptState> {
     // A mail of the very second counts: somebody who asks for another does not do so within a second of the last.
     let current = || {
         mails
@@ -418,11 +399,11 @@ fn state(receipt: &Receipt, mails: &Fates) -> Option<State> {
         .max();
     let standing = match last_out {
         // Whoever claims it now or wants to claim it finds it done.
-        Some((sent_at, message_id)) => State::Sent {
+        Some((sent_at, message_id)) => ReceiptState::Sent {
             message_id: message_id.clone(),
             sent_at,
         },
-        None if current().any(|(_, fate)| fate.is_refused()) => State::Failed {
+        None if current().any(|(_, fate)| fate.is_refused()) => ReceiptState::Failed {
             reason: REFUSED.to_owned(),
         },
         None => return None,
@@ -437,21 +418,21 @@ impl Receipt {
     pub fn reopened(self, note: &str, now: Timestamp) -> Self {
         let mails = known(&self);
         // That clock may be behind SES's: what is known to have gone out is past all the same.
-        let last = mails.values().filter_map(Fate::moment).max();
+        let last = mails.values().filter_map(MailHistory::moment).max();
         let after_last = last.and_then(|last| last.checked_add(SignedDuration::from_secs(1)).ok());
         Self {
             version: self.version + 1,
             note: Some(note.to_owned()),
             reopened_at: latest(Some(whole_second(now)), after_last),
             mails,
-            state: State::Pending { reason: None },
+            state: ReceiptState::Unsent { reason: None },
             ..self
         }
     }
 
     /// What trouble there is with its mails: that of the last one of which anybody can tell whether it arrived.
     #[must_use]
-    pub fn trouble(&self) -> Option<Trouble> {
+    pub fn delivery_failure(&self) -> Option<DeliveryFailure> {
         let verdicts = self.mails.iter().filter_map(|(message_id, fate)| {
             fate.verdict()
                 .map(|verdict| (fate.moment(), message_id, verdict))
@@ -464,7 +445,7 @@ impl Receipt {
 
     /// Whether there ever was any: then the order has to be looked at.
     #[must_use]
-    pub fn had_trouble(&self) -> bool {
+    pub fn had_delivery_failure(&self) -> bool {
         self.mails.values().any(|fate| {
             fate.maybe_bounced_at.is_some()
                 || fate.verdict().is_some_and(|verdict| verdict.is_err())

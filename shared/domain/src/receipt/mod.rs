@@ -9,9 +9,8 @@
 //! ```
 
 pub mod feedback;
-pub mod mail;
 
-use crate::ids::{
+use crate::values::ids::{
     BadId, InvoiceId, MessageId, OrderId, OwnerToken, ReceiptId, RefundId, SubscriptionId,
 };
 use jiff::Timestamp;
@@ -21,7 +20,7 @@ use std::{fmt, str::FromStr, time::Duration};
 /// What a mail is for. Names what it tells of, and nobody: who gets it is known when it is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Kind {
+pub enum ReceiptKind {
     /// A receipt for a paid order.
     Order,
     /// A receipt for a paid renewal.
@@ -80,7 +79,7 @@ pub enum Kind {
     },
 }
 
-impl Kind {
+impl ReceiptKind {
     /// Its name, as rows, logs and mail tags have it.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -128,7 +127,7 @@ pub struct Receipt {
     pub order_id: OrderId,
     /// What it is for.
     #[serde(flatten)]
-    pub kind: Kind,
+    pub kind: ReceiptKind,
     /// Not to be sent before then.
     #[serde(
         default,
@@ -152,30 +151,30 @@ pub struct Receipt {
     )]
     pub reopened_at: Option<Timestamp>,
     /// What SES told of its mails.
-    #[serde(default, skip_serializing_if = "feedback::Fates::is_empty")]
-    pub mails: feedback::Fates,
+    #[serde(default, skip_serializing_if = "feedback::Mails::is_empty")]
+    pub mails: feedback::Mails,
     /// Where it stands.
     #[serde(flatten)]
-    pub state: State,
+    pub state: ReceiptState,
 }
 
 /// Where a receipt stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
-pub enum State {
+pub enum ReceiptState {
     /// To be sent.
-    Pending {
+    Unsent {
         /// Why the last attempt failed, if there was one. Certainly nothing went out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
     /// Somebody is sending it.
-    Claimed {
+    Leased {
         /// Who.
         owner: OwnerToken,
         /// Until when. Afterwards, unmarked, the mail's fate is unknown.
         #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
-        claim_ends_at: Timestamp,
+        lease_ends_at: Timestamp,
     },
     /// SES has it.
     Sent {
@@ -202,28 +201,28 @@ pub enum State {
 
 /// Where a receipt stands, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
-    /// See [`State::Pending`].
-    Pending,
-    /// See [`State::Claimed`].
-    Claimed,
-    /// See [`State::Sent`].
+pub enum ReceiptStatus {
+    /// See [`ReceiptState::Unsent`].
+    Unsent,
+    /// See [`ReceiptState::Leased`].
+    Leased,
+    /// See [`ReceiptState::Sent`].
     Sent,
-    /// See [`State::Failed`].
+    /// See [`ReceiptState::Failed`].
     Failed,
-    /// See [`State::Held`].
+    /// See [`ReceiptState::Held`].
     Held,
-    /// See [`State::Withdrawn`].
+    /// See [`ReceiptState::Withdrawn`].
     Withdrawn,
 }
 
-impl Standing {
+impl ReceiptStatus {
     /// The word, as rows have it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Pending => "pending",
-            Self::Claimed => "claimed",
+            Self::Unsent => "unsent",
+            Self::Leased => "leased",
             Self::Sent => "sent",
             Self::Failed => "failed",
             Self::Held => "held",
@@ -235,29 +234,29 @@ impl Standing {
     #[must_use]
     pub fn is_waiting(self) -> bool {
         match self {
-            Self::Pending | Self::Claimed | Self::Failed | Self::Held => true,
+            Self::Unsent | Self::Leased | Self::Failed | Self::Held => true,
             Self::Sent | Self::Withdrawn => false,
         }
     }
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for ReceiptStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl State {
+impl ReceiptState {
     /// In one word.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> ReceiptStatus {
         match self {
-            Self::Pending { .. } => Standing::Pending,
-            Self::Claimed { .. } => Standing::Claimed,
-            Self::Sent { .. } => Standing::Sent,
-            Self::Failed { .. } => Standing::Failed,
-            Self::Held => Standing::Held,
-            Self::Withdrawn { .. } => Standing::Withdrawn,
+            Self::Unsent { .. } => ReceiptStatus::Unsent,
+            Self::Leased { .. } => ReceiptStatus::Leased,
+            Self::Sent { .. } => ReceiptStatus::Sent,
+            Self::Failed { .. } => ReceiptStatus::Failed,
+            Self::Held => ReceiptStatus::Held,
+            Self::Withdrawn { .. } => ReceiptStatus::Withdrawn,
         }
     }
 }
@@ -266,7 +265,7 @@ impl Receipt {
     /// The receipt as a person closes it, who reached the customer another way.
     #[must_use]
     pub fn closed(self, note: &str) -> Self {
-        let state = State::Withdrawn {
+        let state = ReceiptState::Withdrawn {
             reason: "closed by an operator".to_owned(),
         };
         Self {
@@ -281,18 +280,19 @@ impl Receipt {
     /// its kind.
     pub fn new(
         order_id: &OrderId,
-        kind: Kind,
+        kind: ReceiptKind,
         due_at: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Self, BadId> {
         let name = kind.name();
         let receipt_id = match &kind {
-            Kind::Order => ReceiptId::new(format!("{order_id}-{name}")),
-            Kind::Invoice { invoice_id, .. } | Kind::PaymentFailed { invoice_id, .. } => {
+            ReceiptKind::Order => ReceiptId::new(format!("{order_id}-{name}")),
+            ReceiptKind::Invoice { invoice_id, .. }
+            | ReceiptKind::PaymentFailed { invoice_id, .. } => {
                 ReceiptId::new(format!("{invoice_id}-{name}"))
             }
-            Kind::Refund { refund_id, .. } => ReceiptId::new(format!("{refund_id}-{name}")),
-            Kind::TrialEnds {
+            ReceiptKind::Refund { refund_id, .. } => ReceiptId::new(format!("{refund_id}-{name}")),
+            ReceiptKind::TrialEnds {
                 subscription_id,
                 ends_at,
             } => ReceiptId::new(format!("{subscription_id}-{name}-{}", ends_at.as_second())),
@@ -307,24 +307,25 @@ impl Receipt {
             attempts: 0,
             note: None,
             reopened_at: None,
-            mails: feedback::Fates::new(),
-            state: State::Pending { reason: None },
+            mails: feedback::Mails::new(),
+            state: ReceiptState::Unsent { reason: None },
         })
     }
 
     /// The receipt of a newly committed order.
     pub fn for_order(order_id: &OrderId, now: Timestamp) -> Result<Self, BadId> {
-        Self::new(order_id, Kind::Order, None, now)
+        Self::new(order_id, ReceiptKind::Order, None, now)
     }
 
     /// Whether a mail is still owed.
     #[must_use]
-    pub fn is_owed(&self) -> bool {
+    pub fn is_unfinished(&self) -> bool {
         match self.state {
-            State::Pending { .. } | State::Claimed { .. } => true,
-            State::Sent { .. } | State::Failed { .. } | State::Held | State::Withdrawn { .. } => {
-                false
-            }
+            ReceiptState::Unsent { .. } | ReceiptState::Leased { .. } => true,
+            ReceiptState::Sent { .. }
+            | ReceiptState::Failed { .. }
+            | ReceiptState::Held
+            | ReceiptState::Withdrawn { .. } => false,
         }
     }
 }
@@ -378,10 +379,10 @@ pub enum Step {
 #[must_use]
 pub fn next_step(receipt: &Receipt, policy: OnUnknown, now: Timestamp) -> Step {
     match &receipt.state {
-        State::Pending { .. } if receipt.due_at > Some(now) => Step::NotDue,
-        State::Pending { .. } => Step::Send { again: false },
-        State::Claimed { claim_ends_at, .. } => {
-            let left = claim_ends_at.duration_since(now);
+        ReceiptState::Unsent { .. } if receipt.due_at > Some(now) => Step::NotDue,
+        ReceiptState::Unsent { .. } => Step::Send { again: false },
+        ReceiptState::Leased { lease_ends_at, .. } => {
+            let left = lease_ends_at.duration_since(now);
             if left.is_positive() {
                 return Step::Wait(left.unsigned_abs());
             }
@@ -390,8 +391,10 @@ pub fn next_step(receipt: &Receipt, policy: OnUnknown, now: Timestamp) -> Step {
                 OnUnknown::Hold => Step::Hold,
             }
         }
-        State::Held => Step::Hold,
-        State::Sent { .. } | State::Failed { .. } | State::Withdrawn { .. } => Step::Done,
+        ReceiptState::Held => Step::Hold,
+        ReceiptState::Sent { .. }
+        | ReceiptState::Failed { .. }
+        | ReceiptState::Withdrawn { .. } => Step::Done,
     }
 }
 

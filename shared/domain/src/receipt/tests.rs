@@ -5,35 +5,35 @@ use proptest::prelude::*;
 const POLICIES: [OnUnknown; 2] = [OnUnknown::Resend, OnUnknown::Hold];
 const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
-fn receipt(state: State) -> Receipt {
+fn receipt(state: ReceiptState) -> Receipt {
     Receipt {
         state,
         ..Receipt::for_order(&OrderId::new("fcs_1").unwrap(), NOW).unwrap()
     }
 }
 
-fn claimed(claim_ends_in: SignedDuration) -> State {
-    State::Claimed {
+fn claimed(claim_ends_in: SignedDuration) -> ReceiptState {
+    ReceiptState::Leased {
         owner: OwnerToken::new("a").unwrap(),
-        claim_ends_at: NOW + claim_ends_in,
+        lease_ends_at: NOW + claim_ends_in,
     }
 }
 
-fn sent() -> State {
-    State::Sent {
+fn sent() -> ReceiptState {
+    ReceiptState::Sent {
         message_id: MessageId::new("m").unwrap(),
         sent_at: NOW,
     }
 }
 
-fn failed() -> State {
-    State::Failed {
+fn failed() -> ReceiptState {
+    ReceiptState::Failed {
         reason: "no address".to_owned(),
     }
 }
 
-fn withdrawn() -> State {
-    State::Withdrawn {
+fn withdrawn() -> ReceiptState {
+    ReceiptState::Withdrawn {
         reason: "paid since".to_owned(),
     }
 }
@@ -42,14 +42,14 @@ fn withdrawn() -> State {
 fn a_receipt_stands_where_its_row_says_and_waits_until_it_is_sent_or_not_wanted() {
     let all = [
         (
-            receipt(State::Pending { reason: None }).state,
-            "pending",
+            receipt(ReceiptState::Unsent { reason: None }).state,
+            "unsent",
             true,
         ),
-        (claimed(SignedDuration::ZERO), "claimed", true),
+        (claimed(SignedDuration::ZERO), "leased", true),
         (sent(), "sent", false),
         (failed(), "failed", true),
-        (State::Held, "held", true),
+        (ReceiptState::Held, "held", true),
         (withdrawn(), "withdrawn", false),
     ];
     for (state, word, is_waiting) in all {
@@ -59,12 +59,12 @@ fn a_receipt_stands_where_its_row_says_and_waits_until_it_is_sent_or_not_wanted(
     }
 }
 
-fn kinds() -> [Kind; 5] {
+fn kinds() -> [ReceiptKind; 5] {
     let subscription_id = SubscriptionId::new("fsub_1").unwrap();
     let invoice_id = InvoiceId::new("fin_1").unwrap();
     [
-        Kind::Order,
-        Kind::Invoice {
+        ReceiptKind::Order,
+        ReceiptKind::Invoice {
             subscription_id: subscription_id.clone(),
             invoice_id: invoice_id.clone(),
             amount: 4999,
@@ -72,28 +72,28 @@ fn kinds() -> [Kind; 5] {
             period_start: Some(NOW),
             period_end: None,
         },
-        Kind::Refund {
+        ReceiptKind::Refund {
             refund_id: RefundId::new("fre_1").unwrap(),
             amount: 500,
             refunded_at: NOW,
         },
-        Kind::PaymentFailed {
+        ReceiptKind::PaymentFailed {
             subscription_id: subscription_id.clone(),
             invoice_id,
             amount: Some(4999),
         },
-        Kind::TrialEnds {
+        ReceiptKind::TrialEnds {
             subscription_id,
             ends_at: NOW,
         },
     ]
 }
 
-fn of_kind(kind: Kind) -> Receipt {
+fn of_kind(kind: ReceiptKind) -> Receipt {
     Receipt::new(&OrderId::new("fcs_1").unwrap(), kind, None, NOW).unwrap()
 }
 
-fn step(state: State, policy: OnUnknown) -> Step {
+fn step(state: ReceiptState, policy: OnUnknown) -> Step {
     next_step(&receipt(state), policy, NOW)
 }
 
@@ -102,7 +102,7 @@ fn a_new_receipt_is_pending_and_has_its_orders_id() {
     let receipt = Receipt::for_order(&OrderId::new("fcs_1").unwrap(), NOW).unwrap();
     assert_eq!(receipt.receipt_id.as_str(), "fcs_1-order");
     assert_eq!((receipt.version, receipt.attempts), (1, 0));
-    assert_eq!(receipt.state, State::Pending { reason: None });
+    assert_eq!(receipt.state, ReceiptState::Unsent { reason: None });
 }
 
 #[test]
@@ -124,11 +124,11 @@ fn every_receipt_is_read_back_as_it_was_stored() {
     for kind in kinds() {
         for due_at in [None, Some(NOW)] {
             for state in [
-                State::Pending { reason: None },
+                ReceiptState::Unsent { reason: None },
                 claimed(SignedDuration::ZERO),
                 sent(),
                 failed(),
-                State::Held,
+                ReceiptState::Held,
                 withdrawn(),
             ] {
                 let receipt = Receipt {
@@ -155,7 +155,7 @@ fn a_mail_for_a_later_day_waits_for_it() {
         for policy in POLICIES {
             let receipt = Receipt {
                 due_at,
-                ..receipt(State::Pending { reason: None })
+                ..receipt(ReceiptState::Unsent { reason: None })
             };
             assert_eq!(next_step(&receipt, policy, NOW), expected);
         }
@@ -174,10 +174,10 @@ fn an_announcement_is_too_late_from_its_moment_on() {
 
 #[test]
 fn an_order_whose_id_leaves_no_room_has_no_receipt() {
-    let longest = OrderId::new("f".repeat(crate::ids::MAX_ID_LENGTH)).unwrap();
+    let longest = OrderId::new("f".repeat(crate::values::ids::MAX_ID_LENGTH)).unwrap();
     assert_eq!(
         Receipt::for_order(&longest, NOW),
-        Err(BadId::TooLong(crate::ids::MAX_RECEIPT_ID_LENGTH))
+        Err(BadId::TooLong(crate::values::ids::MAX_RECEIPT_ID_LENGTH))
     );
 }
 
@@ -186,7 +186,7 @@ fn a_pending_receipt_is_sent_whatever_the_policy() {
     for policy in POLICIES {
         for reason in [None, Some("SES is away".to_owned())] {
             assert_eq!(
-                step(State::Pending { reason }, policy),
+                step(ReceiptState::Unsent { reason }, policy),
                 Step::Send { again: false }
             );
         }
@@ -223,7 +223,7 @@ fn from_a_claims_end_on_the_policy_decides() {
 #[test]
 fn what_has_ended_stays_ended() {
     for policy in POLICIES {
-        assert_eq!(step(State::Held, policy), Step::Hold);
+        assert_eq!(step(ReceiptState::Held, policy), Step::Hold);
         for state in [sent(), failed(), withdrawn()] {
             assert_eq!(step(state, policy), Step::Done);
         }
@@ -232,9 +232,11 @@ fn what_has_ended_stays_ended() {
 
 #[test]
 fn a_mail_is_owed_until_its_receipt_has_ended() {
-    let owed = |state| receipt(state).is_owed();
-    assert!(owed(State::Pending { reason: None }) && owed(claimed(SignedDuration::ZERO)));
-    assert!(!owed(sent()) && !owed(failed()) && !owed(State::Held) && !owed(withdrawn()));
+    let unsent = |state| receipt(state).is_unfinished();
+    assert!(unsent(ReceiptState::Unsent { reason: None }) && unsent(claimed(SignedDuration::ZERO)));
+    assert!(
+        !unsent(sent()) && !unsent(failed()) && !unsent(ReceiptState::Held) && !unsent(withdrawn())
+    );
 }
 
 #[test]
@@ -274,7 +276,7 @@ proptest! {
     #[test]
     fn a_claim_is_never_overrun(ends in -100_000_i64..100_000, now in -100_000_i64..100_000) {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let state = State::Claimed { owner: OwnerToken::new("a").unwrap(), claim_ends_at: at(ends) };
+        let state = ReceiptState::Leased { owner: OwnerToken::new("a").unwrap(), lease_ends_at: at(ends) };
         for policy in POLICIES {
             let step = next_step(&receipt(state.clone()), policy, at(now));
             match (now < ends, policy) {

@@ -1,7 +1,7 @@
 //! What an answer that is not 200 means.
 
 use crate::SERVICE;
-use domain::{outcome::Setback, ports::ReadError};
+use domain::values::outcome::{ReadError, RetryableError};
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use serde_json::Value;
 use std::time::Duration;
@@ -14,7 +14,7 @@ const MAX_CODE_LENGTH: usize = 64;
 pub(crate) fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -> ReadError {
     match status {
         401 | 403 => ReadError::KeyRefused { status },
-        408 | 429 | 500..=599 => Setback::Away {
+        408 | 429 | 500..=599 => RetryableError::Away {
             service: SERVICE,
             cause: format!("answered {status}"),
             retry_after,
@@ -26,7 +26,7 @@ pub(crate) fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -
         },
         // A redirect is not followed, because the key would go with it. It means that the base URL is wrong, so
         // the order waits for an operator to mend that instead of being set aside.
-        _ => Setback::SetUp {
+        _ => RetryableError::SetUp {
             service: SERVICE,
             cause: format!("answered {status} to a read"),
         }
@@ -90,7 +90,7 @@ mod tests {
         }
         for status in [408, 429, 500, 502, 503, 504, 529, 599] {
             let wait = Some(Duration::from_secs(7));
-            let expected = Setback::Away {
+            let expected = RetryableError::Away {
                 service: "Flex",
                 cause: format!("answered {status}"),
                 retry_after: wait,
@@ -101,7 +101,7 @@ mod tests {
         for status in [100, 301, 302, 304, 307, 308, 600] {
             let answer = refused(status, None, b"");
             assert!(
-                matches!(answer, ReadError::Transient(Setback::SetUp { .. })),
+                matches!(answer, ReadError::Transient(RetryableError::SetUp { .. })),
                 "{answer:?}"
             );
         }

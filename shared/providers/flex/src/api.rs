@@ -7,15 +7,14 @@ use crate::{
     wire,
 };
 use domain::{
-    checkout::Checkout,
-    event::RefundsOf,
-    ids::{EventId, OrderId, PaymentIntentId, RefundId, SubscriptionId},
-    outcome::Setback,
-    ports::ReadError,
-    reconcile::{Ask, Page},
-    refund,
-    secrets::ApiKey,
-    subscription::{self, Source},
+    access::subscription::{self, Source},
+    delivery::{event::RefundsOf, secrets::ApiKey},
+    sale::{checkout::Checkout, refund},
+    upkeep::reconcile::{Ask, Page},
+    values::{
+        ids::{EventId, OrderId, PaymentIntentId, RefundId, SubscriptionId},
+        outcome::{ReadError, RetryableError},
+    },
 };
 use jiff::Timestamp;
 use reqwest::{Client, Response, StatusCode, Url, header, redirect};
@@ -176,7 +175,7 @@ impl Api {
         &self,
         key: &ApiKey,
         of: &RefundsOf,
-    ) -> Result<Vec<refund::News>, ReadError> {
+    ) -> Result<Vec<refund::RefundChange>, ReadError> {
         let wanted = match of {
             RefundsOf::Checkout(order_id) => ("checkout_session", order_id.as_str()),
             RefundsOf::Payment(id) => ("payment_intent", id.as_str()),
@@ -184,7 +183,7 @@ impl Api {
         let mut refunds = self.in_time(self.pages(key, wanted)).await?;
         // Should the parameter not have been heard: nobody else's.
         if let RefundsOf::Payment(id) = of {
-            refunds.retain(|refund| refund.told.payment_intent_id == *id);
+            refunds.retain(|refund| refund.facts.payment_intent_id == *id);
         }
         Ok(refunds)
     }
@@ -195,8 +194,8 @@ impl Api {
         &self,
         key: &ApiKey,
         wanted: (&str, &str),
-    ) -> Result<Vec<refund::News>, ReadError> {
-        let mut all: Vec<refund::News> = Vec::new();
+    ) -> Result<Vec<refund::RefundChange>, ReadError> {
+        let mut all: Vec<refund::RefundChange> = Vec::new();
         for _ in 0..MOST_PAGES {
             let mut url = self.list_of(&["v1", "refunds"], wanted);
             if let Some(last) = all.last() {
@@ -227,18 +226,18 @@ impl Api {
         &self,
         key: &ApiKey,
         id: &SubscriptionId,
-    ) -> Result<subscription::News, ReadError> {
+    ) -> Result<subscription::SubscriptionChange, ReadError> {
         const NAME: &str = "subscription";
         let url = self.url(&["v1", "subscriptions", id.as_str()]);
         let mut body = self.answer(key, url, NAME).await?;
         let subscription: wire::Subscription =
             resource(body.get_mut(NAME).map(Value::take).or(Some(body)), NAME)?;
-        let news = translate::subscription::subscription(&subscription, Source::Read)
+        let change = translate::subscription::subscription(&subscription, Source::Read)
             .map_err(NotUnderstood::from)?;
-        if news.subscription_id != *id {
+        if change.subscription_id != *id {
             return Err(NotUnderstood::Other(NAME).into());
         }
-        Ok(news)
+        Ok(change)
     }
 
     /// Reads a page of a list. No member says that there is more, so a full page may be followed by another one
@@ -401,8 +400,8 @@ fn resource<T: DeserializeOwned>(
     serde_json::from_value(body).map_err(|_| NotUnderstood::Resource(name))
 }
 
-fn away(cause: String) -> Setback {
-    Setback::Away {
+fn away(cause: String) -> RetryableError {
+    RetryableError::Away {
         service: SERVICE,
         cause,
         retry_after: None,
@@ -411,9 +410,9 @@ fn away(cause: String) -> Setback {
 
 /// What the network said, down to the innermost cause. Without the address, which adds nothing, and never with a
 /// body or a header.
-fn cause(error: reqwest::Error) -> Setback {
+fn cause(error: reqwest::Error) -> RetryableError {
     if error.is_builder() {
-        return Setback::SetUp {
+        return RetryableError::SetUp {
             service: SERVICE,
             cause: "the API key does not fit into a header".to_owned(),
         };

@@ -3,10 +3,10 @@
 //! Flex asks integrators to read permissively: unknown members and event types are not errors, and the list of
 //! types may grow at any time (<https://docs.withflex.com/developer-guides/webhooks/events>).
 
-use crate::{news, time::timestamp};
+use crate::{changes, time::timestamp};
 use domain::{
-    event::{Event, Reading, Unreadable},
-    ids::{EventId, MAX_ID_LENGTH},
+    delivery::event::{Event, Reading, Unreadable},
+    values::ids::{EventId, MAX_ID_LENGTH},
 };
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -39,7 +39,7 @@ fn event(body: &[u8]) -> Result<Event, Unreadable> {
         })
         .map(normalized)
         .ok_or(Unreadable::Member("event_type"))?;
-    let news = news::of(&event_type, event)?;
+    let change = changes::of(&event_type, event)?;
     // A wrapped event tells when it was made instead of when it happened, which is the nearest there is.
     let occurred_at = ["event_dt", "created_at"]
         .iter()
@@ -48,7 +48,7 @@ fn event(body: &[u8]) -> Result<Event, Unreadable> {
         event_id,
         event_type: event_type.into_owned(),
         occurred_at,
-        news,
+        change,
     })
 }
 
@@ -74,7 +74,7 @@ fn normalized(event_type: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::event::News;
+    use domain::delivery::event::Change;
     use jiff::Timestamp;
     use proptest::prelude::*;
     use serde_json::json;
@@ -122,8 +122,8 @@ mod tests {
     fn a_type_that_we_do_not_know_is_kept_by_name() {
         let event = of(&json!({"event_id": "fevt_1", "event_type": "something.new"}));
         assert_eq!(
-            (event.event_type.as_str(), event.news),
-            ("something.new", News::Unhandled)
+            (event.event_type.as_str(), event.change),
+            ("something.new", Change::Unhandled)
         );
     }
 

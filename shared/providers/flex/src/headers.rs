@@ -1,6 +1,6 @@
 //! Which three headers of a request are the signature.
 
-use domain::signature::{self, Refusal, Signed, Unverified};
+use domain::delivery::signature::{self, Refusal, Signed, Unverified};
 use jiff::Timestamp;
 use std::borrow::Cow;
 

@@ -5,20 +5,20 @@
 
 mod answer;
 mod api;
+mod changes;
 mod envelope;
 mod headers;
 mod listing;
-mod news;
 pub mod secret;
 mod time;
 mod translate;
 pub mod wire;
 
 pub use api::{Api, BadSetUp, Limits};
+pub use changes::event_types;
 pub use envelope::read;
 pub use headers::check;
 pub use listing::{event, listed, stub};
-pub use news::event_types;
 pub use secret::key_mode;
 pub use translate::{NotUnderstood, add_payments, checkout};
 

@@ -5,15 +5,14 @@
 //! becomes an event in the envelope that all of them come in, about the very object that it has.
 
 use crate::{
-    news,
+    changes,
     time::timestamp,
     translate::{self, first_id},
 };
 use domain::{
-    event::{News, Unreadable},
-    ids::EventId,
-    mode::Mode,
-    reconcile::{Ask, Found, Listed, Received, What},
+    delivery::event::{Change, Unreadable},
+    upkeep::reconcile::{Ask, Found, Listed, Received, What},
+    values::{ids::EventId, mode::Mode},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
@@ -124,22 +123,22 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
         }
         _ => envelope
             .as_object()
-            .map(|envelope| news::of(event_type, envelope)),
+            .map(|envelope| changes::of(event_type, envelope)),
     };
     let name = first_id([text(id)], EventId::new).map(String::from);
     let bytes = match object.to_string() {
         // Fulfillment reads the checkout itself: to know which one is enough.
         long if ask.what == What::Checkouts && long.len() > LONG => {
-            let told = ["status", "test_mode", id].map(|name| (name, object.get(name)));
-            json!(BTreeMap::from(told)).to_string()
+            let facts = ["status", "test_mode", id].map(|name| (name, object.get(name)));
+            json!(BTreeMap::from(facts)).to_string()
         }
         text => text,
     };
     let bytes = bytes.into_bytes();
     Some(match (read, name) {
         // An invoice of no subscription.
-        (Some(Ok(News::NotNeeded)), _) => return None,
-        (Some(Ok(news)), Some(name)) => Listed::Found(Box::new(Found {
+        (Some(Ok(Change::NotNeeded)), _) => return None,
+        (Some(Ok(change)), Some(name)) => Listed::Found(Box::new(Found {
             resource,
             id: name,
             mode: mode(object),
@@ -148,7 +147,7 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
             received: received(object).filter(|_| ask.what == What::Checkouts),
             event_type,
             object: bytes,
-            news,
+            change,
         })),
         (Some(Err(why)), id) => Listed::Unreadable {
             id,
@@ -208,10 +207,11 @@ fn end(subscription: &Value, now: Timestamp) -> End {
         == Some(true);
     let period_end = at("current_period_end");
     let planned = at("cancel_at").or_else(|| period_end.filter(|_| with_period));
-    let told = at("ended_at").or(planned).or_else(|| at("canceled_at"));
+    let facts = at("ended_at").or(planned).or_else(|| at("canceled_at"));
     // A time to come was not waited for; and none has ended after its last period.
     End::Over(
-        told.filter(|at| *at <= now)
+        facts
+            .filter(|at| *at <= now)
             .or_else(|| period_end.filter(|at| *at <= now)),
     )
 }

@@ -1,9 +1,11 @@
 //! What the dashboard hands out: webhook secrets and API keys.
 
 use domain::{
-    mode::Mode,
-    secrets::ApiKey,
-    signature::{BadKey, Key},
+    delivery::{
+        secrets::ApiKey,
+        signature::{BadKey, Key},
+    },
+    values::mode::Mode,
 };
 
 /// The prefixes that Flex's documentation shows
@@ -40,7 +42,7 @@ pub fn key_mode(key: &ApiKey) -> Option<Mode> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::signature::sign;
+    use domain::delivery::signature::sign;
     use jiff::Timestamp;
 
     /// From Flex's page on verifying webhooks, with a signature computed by hand over its decoded bytes.

@@ -14,13 +14,15 @@ use crate::{
     wire::{Customer as WireCustomer, Fee, LineItem as WireLine, Reference, Resource, Session},
 };
 use domain::{
-    checkout::{Capture, Checkout, Customer, Kind, Status, Totals},
-    delivery::Provider,
-    event::Unreadable,
-    ids::{CustomerId, InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
-    mode::Mode,
-    money::Currency,
-    ports::ReadError,
+    delivery::event::Unreadable,
+    sale::checkout::{Capture, Checkout, CheckoutKind, CheckoutStatus, Customer, Totals},
+    values::{
+        ids::{CustomerId, InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
+        mode::Mode,
+        money::Currency,
+        outcome::ReadError,
+        provider::Provider,
+    },
 };
 use serde_json::Value;
 
@@ -120,22 +122,22 @@ pub fn checkout(
 /// `open`, `complete` and `expired` are the words
 /// (<https://docs.withflex.com/developer-guides/webhooks/using-redirects>); a live integrator has met `canceled` too,
 /// and `paid`, which says the same of the money as `complete`.
-fn status(word: &str) -> Status {
+fn status(word: &str) -> CheckoutStatus {
     match word {
-        "complete" | "paid" => Status::Complete,
-        "open" => Status::Open,
-        "expired" => Status::Expired,
-        "canceled" => Status::Canceled,
-        other => Status::Other(clipped(other)),
+        "complete" | "paid" => CheckoutStatus::Complete,
+        "open" => CheckoutStatus::Open,
+        "expired" => CheckoutStatus::Expired,
+        "canceled" => CheckoutStatus::Canceled,
+        other => CheckoutStatus::Other(clipped(other)),
     }
 }
 
-fn kind(word: &str) -> Kind {
+fn kind(word: &str) -> CheckoutKind {
     match word {
-        "payment" => Kind::Payment,
-        "subscription" => Kind::Subscription,
-        "off_session" => Kind::OffSession,
-        other => Kind::Other(clipped(other)),
+        "payment" => CheckoutKind::Payment,
+        "subscription" => CheckoutKind::Subscription,
+        "off_session" => CheckoutKind::OffSession,
+        other => CheckoutKind::Other(clipped(other)),
     }
 }
 

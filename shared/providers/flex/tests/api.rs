@@ -6,15 +6,14 @@
 )]
 
 use domain::{
-    checkout::Checkout,
-    event::RefundsOf,
-    ids::{OrderId, PaymentIntentId, SubscriptionId},
-    outcome::Setback,
-    payment,
-    ports::ReadError,
-    reconcile::{Ask, Listed, Page, What},
-    secrets::ApiKey,
-    subscription,
+    access::subscription,
+    delivery::{event::RefundsOf, secrets::ApiKey},
+    sale::{checkout::Checkout, payment},
+    upkeep::reconcile::{Ask, Listed, Page, What},
+    values::{
+        ids::{OrderId, PaymentIntentId, SubscriptionId},
+        outcome::{ReadError, RetryableError},
+    },
 };
 use flex::{Api, BadSetUp, Limits};
 use serde_json::{Value, json};
@@ -193,7 +192,7 @@ fn requests_for(heads: &Heads, path: &str) -> usize {
 fn is_away(error: &ReadError) -> bool {
     matches!(
         error,
-        ReadError::Transient(Setback::Away {
+        ReadError::Transient(RetryableError::Away {
             service: "Flex",
             ..
         })
@@ -212,17 +211,17 @@ async fn a_checkout_is_read_with_its_lines_payments_and_customer() {
         .iter()
         .map(|id| (id, &checkout.payments[id]))
         .collect();
-    let told: Vec<_> = payments
+    let facts: Vec<_> = payments
         .iter()
-        .map(|(id, told)| (id.as_str(), &told.status, told.received))
+        .map(|(id, facts)| (id.as_str(), &facts.status, facts.received))
         .collect();
-    let succeeded = &payment::Status::Succeeded;
+    let succeeded = &payment::PaymentStatus::Succeeded;
     assert_eq!(
-        told,
+        facts,
         [
             (FIRST, succeeded, Some(5169)),
             (SECOND, succeeded, Some(1825)),
-            ("fpi_3", &payment::Status::Canceled, None)
+            ("fpi_3", &payment::PaymentStatus::Canceled, None)
         ]
     );
     let heads = heads.lock().unwrap();
@@ -557,10 +556,10 @@ async fn a_page_for_people_is_not_an_answer() {
 #[tokio::test]
 async fn a_wait_that_flex_asks_for_is_passed_on() {
     let (url, _) = serve(|_, _| Reply::Answer(429, "retry-after: 30\r\n", String::new())).await;
-    let ReadError::Transient(setback) = read(&url).await.unwrap_err() else {
+    let ReadError::Transient(error) = read(&url).await.unwrap_err() else {
         panic!("429 passes")
     };
-    assert_eq!(setback.retry_after(), Some(Duration::from_secs(30)));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(30)));
 }
 
 #[tokio::test]
@@ -614,7 +613,7 @@ async fn a_key_that_fits_into_no_header_is_a_fault_of_the_set_up() {
         .await
         .unwrap_err();
     assert!(
-        matches!(error, ReadError::Transient(Setback::SetUp { .. })),
+        matches!(error, ReadError::Transient(RetryableError::SetUp { .. })),
         "{error}"
     );
     assert!(heads.lock().unwrap().is_empty());
@@ -716,7 +715,7 @@ async fn all_refunds_are_read_page_by_page() {
     .await;
     let api = Api::with_limits(&url, LIMITS).unwrap();
     let found = api.refunds(&key(), &of_checkout()).await.unwrap();
-    let amounts: Vec<_> = found.iter().map(|refund| refund.told.amount).collect();
+    let amounts: Vec<_> = found.iter().map(|refund| refund.facts.amount).collect();
     assert_eq!(amounts, (0..203).collect::<Vec<_>>());
     assert_eq!(heads.lock().unwrap().len(), 3);
 }
@@ -821,13 +820,16 @@ async fn a_subscription_is_read_wrapped_or_bare() {
     let bare = json!({"subscription_id": "fsub_1", "customer": "fcus_1", "status": "active", "test_mode": true});
     for body in [bare.clone(), json!({"subscription": bare})] {
         let (api, _) = serve_one("/v1/subscriptions/fsub_1", move || ok(&body.to_string())).await;
-        let news = api
+        let change = api
             .subscription(&key(), &SubscriptionId::new("fsub_1").unwrap())
             .await
             .unwrap();
-        assert_eq!(news.snapshot.source, subscription::Source::Read);
-        assert_eq!(news.snapshot.status, subscription::Status::Active);
-        assert_eq!(news.customer_id.as_str(), "fcus_1");
+        assert_eq!(change.snapshot.source, subscription::Source::Read);
+        assert_eq!(
+            change.snapshot.status,
+            subscription::SubscriptionStatus::Active
+        );
+        assert_eq!(change.customer_id.as_str(), "fcus_1");
         let unknown = api
             .subscription(&key(), &SubscriptionId::new("fsub_2").unwrap())
             .await;

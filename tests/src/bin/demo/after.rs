@@ -3,11 +3,11 @@
 
 use crate::{DemoError, Story, WITHIN, sku_of};
 use domain::{
-    entitlement::Entitlement,
-    event::EventState,
-    ids::{CustomerId, ProductId},
-    ledger::Wanted,
+    access::entitlement::Entitlement,
+    delivery::stored_event::EventState,
+    fulfillment::read_set::ReadSet,
     ports::Ledger as _,
+    values::ids::{CustomerId, ProductId},
 };
 use jiff::Timestamp;
 use kit::{
@@ -28,8 +28,8 @@ impl Story {
     ) -> Result<(), DemoError> {
         println!("\n{}", self.bold("Act two: after the sale"));
         self.refund(play, purchase).await?;
-        let told = self.life_in_true_order(play).await?;
-        self.life_shuffled(play, &told).await
+        let facts = self.life_in_true_order(play).await?;
+        self.life_shuffled(play, &facts).await
     }
 
     async fn refund(&self, play: &Play, purchase: &Purchase) -> Result<(), DemoError> {
@@ -40,7 +40,7 @@ impl Story {
         let tote = sku_of("TOTE")?;
         let before = play
             .tables
-            .shelves
+            .stock_levels
             .on_hand(&tote)
             .await
             .map_err(PlayError::from)?
@@ -70,7 +70,7 @@ impl Story {
         );
         let after = play
             .tables
-            .shelves
+            .stock_levels
             .on_hand(&tote)
             .await
             .map_err(PlayError::from)?
@@ -182,7 +182,7 @@ impl Story {
 
     /// One receipt for the checkout, one for each renewal, none for the first invoice.
     async fn receipts(&self, play: &Play, life: &Life) -> Result<(), DemoError> {
-        let wanted = 3;
+        let read_set = 3;
         let mails = until("the receipts are mailed", WITHIN, async || {
             play.until_idle(WITHIN).await?;
             let mails = play.mails(life.purchase.order_id()).await?;
@@ -190,14 +190,14 @@ impl Story {
                 .into_iter()
                 .filter(|mail| is_receipt(&mail.subject))
                 .collect();
-            Ok((receipts.len() >= wanted).then_some(receipts))
+            Ok((receipts.len() >= read_set).then_some(receipts))
         })
         .await?;
         for mail in &mails {
             self.station("mail", &mail.subject);
         }
         self.claim(
-            mails.len() == wanted,
+            mails.len() == read_set,
             "one receipt for the checkout and one for each of two renewals",
         );
         Ok(())
@@ -222,14 +222,14 @@ async fn access(play: &Play, life: &Life) -> Result<Option<Entitlement>, DemoErr
     let bad = |_| DemoError::Missing("an id is not one");
     let customer = CustomerId::new(life.customer_id()).map_err(bad)?;
     let product = ProductId::new(life.product_id()).map_err(bad)?;
-    let wanted = Wanted {
+    let read_set = ReadSet {
         entitlements: vec![(customer, product)],
-        ..Wanted::default()
+        ..ReadSet::default()
     };
     let rows = play
         .tables
         .ledger
-        .read(&wanted)
+        .read(&read_set)
         .await
         .map_err(PlayError::from)?;
     Ok(rows.entitlements.into_iter().next())

@@ -3,7 +3,10 @@
 
 mod after;
 
-use domain::{event::EventState, ids::Sku, ports::Receipts as _, receipt::State};
+use domain::{
+    delivery::stored_event::EventState, ports::Receipts as _, receipt::ReceiptState,
+    values::ids::Sku,
+};
 use jiff::Timestamp;
 use kit::{
     play::{Play, PlayError, until},
@@ -64,7 +67,7 @@ async fn main() -> ExitCode {
 /// What can be seen of the world: enough to tell whether anything changed.
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {
-    order: Option<domain::order::Order>,
+    order: Option<domain::sale::order::Order>,
     on_hand: Vec<Option<i64>>,
     mails: usize,
 }
@@ -91,7 +94,7 @@ impl Story {
         play.sell(&purchase).await?;
         for (sku, count, _) in SHELVES {
             play.tables
-                .shelves
+                .stock_levels
                 .put_counter(&sku_of(sku)?, count)
                 .await
                 .map_err(PlayError::from)?;
@@ -208,7 +211,7 @@ impl Story {
                 return Ok(None);
             };
             let receipt = play.tables.receipts.receipt(receipt_id).await?;
-            Ok(receipt.filter(|receipt| matches!(receipt.state, State::Sent { .. })))
+            Ok(receipt.filter(|receipt| matches!(receipt.state, ReceiptState::Sent { .. })))
         })
         .await?;
         let mails = play.mails(purchase.order_id()).await?;
@@ -329,7 +332,7 @@ impl Story {
         for (sku, ..) in SHELVES {
             on_hand.push(
                 play.tables
-                    .shelves
+                    .stock_levels
                     .on_hand(&sku_of(sku)?)
                     .await
                     .map_err(PlayError::from)?,

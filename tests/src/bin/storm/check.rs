@@ -7,7 +7,7 @@ use crate::{
     mailbox::Mail,
     tables::{Desk, POISON, Row, Settled, Why, counted},
 };
-use domain::class::Class;
+use domain::values::class::Class;
 use jiff::Timestamp;
 use kit::{
     play::{Play, PlayError},
@@ -198,25 +198,25 @@ fn set_aside(happened: &Happened<'_>, verdict: &mut Verdict) {
 
     let too_many = |count: usize, most: usize, whys: &BTreeMap<String, Why>| {
         let beyond = count.checked_sub(most).filter(|beyond| *beyond > 0);
-        let told = beyond
+        let facts = beyond
             .map(|beyond| [vec![format!("{beyond} too many")], counted(whys.values())].concat());
-        told.unwrap_or_default()
+        facts.unwrap_or_default()
     };
     verdict.claim(
         &format!(
             "of {all} deliveries {} were given up and sent again, no more than {may_be_given_up}",
             settled.redriven
         ),
-        &too_many(settled.redriven, may_be_given_up, &settled.undone),
+        &too_many(settled.redriven, may_be_given_up, &settled.overdue),
     );
     let strange = settled
-        .undone
+        .overdue
         .iter()
         .filter(|(_, why)| why.class.is_some_and(|class| !STORMY.contains(&class)));
     verdict.claim(
         &format!(
             "each of {} that had come to no end was killed or kept from Flex's API",
-            settled.undone.len()
+            settled.overdue.len()
         ),
         &strange
             .map(|(id, why)| format!("{id}, {why}"))
@@ -416,8 +416,8 @@ fn movements(day: &Day, end: &End) -> Vec<String> {
             continue;
         }
         let moved = Moved {
-            taken: row.number("taken"),
-            returned: row.number("returned"),
+            deducted: row.number("taken"),
+            restocked: row.number("returned"),
         };
         let key = (sku, order);
         match day.moved.get(&key) {
@@ -432,10 +432,10 @@ fn movements(day: &Day, end: &End) -> Vec<String> {
 }
 
 fn counters(day: &Day, end: &End) -> Vec<String> {
-    let mut expected = day.shelves.clone();
+    let mut expected = day.stock_levels.clone();
     for ((sku, _), moved) in &day.moved {
         if let Some(count) = expected.get_mut(sku) {
-            *count -= moved.taken - moved.returned;
+            *count -= moved.deducted - moved.restocked;
         }
     }
     if let Some(count) = expected.get_mut(scarce().0) {
@@ -469,10 +469,10 @@ fn short(day: &Day, end: &End) -> Vec<String> {
         .iter()
         .filter(|row| row.text("sku") == scarce().0 && row.text("entry").starts_with("order#"))
         .collect();
-    let taken: i64 = rows.iter().map(|row| row.number("taken")).sum();
+    let deducted: i64 = rows.iter().map(|row| row.number("taken")).sum();
     let mut wrong = Vec::new();
-    if taken != sold(day) {
-        wrong.push(format!("{taken} were taken"));
+    if deducted != sold(day) {
+        wrong.push(format!("{deducted} were taken"));
     }
     if rows.len() != day.scarce.len() {
         wrong.push(format!("there are {} movements", rows.len()));
@@ -497,8 +497,8 @@ fn shortfalls(day: &Day, end: &End) -> Vec<String> {
     let lacking: BTreeMap<_, _> = moved.collect();
     let mut wrong = Vec::new();
     for order in &end.orders {
-        let told = order.list("shortfalls");
-        let told: Vec<_> = told
+        let facts = order.list("shortfalls");
+        let facts: Vec<_> = facts
             .iter()
             .map(|one| (one.text("sku").to_owned(), one.number("missing")))
             .collect();
@@ -506,9 +506,9 @@ fn shortfalls(day: &Day, end: &End) -> Vec<String> {
             .get(order.text("order_id"))
             .cloned()
             .unwrap_or_default();
-        if told != expected {
+        if facts != expected {
             wrong.push(format!(
-                "{}: {told:?} in place of {expected:?}",
+                "{}: {facts:?} in place of {expected:?}",
                 order.text("order_id")
             ));
         }
@@ -701,7 +701,7 @@ mod tests {
         );
         let settled = |given_up: usize, parked: usize| Settled {
             redriven: given_up,
-            undone: of(given_up, &letter),
+            overdue: of(given_up, &letter),
             released: of(parked, &early),
         };
         assert_eq!(broken(&settled(20, 10), 0, false), 0);
@@ -724,7 +724,7 @@ mod tests {
             ..Settled::default()
         };
         let given_up = |class| Settled {
-            undone: of(1, &why("refund.created", class)),
+            overdue: of(1, &why("refund.created", class)),
             ..Settled::default()
         };
         for class in [

@@ -51,8 +51,8 @@ pub(crate) enum What {
 /// A movement: how many were taken, and how many are back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moved {
-    pub(crate) taken: i64,
-    pub(crate) returned: i64,
+    pub(crate) deducted: i64,
+    pub(crate) restocked: i64,
 }
 
 /// A day, and its end.
@@ -63,7 +63,7 @@ pub(crate) struct Day {
     /// What Flex's API knows of, as the stand-in's seed file has it.
     pub(crate) seed_file: Value,
     /// The shelves in the morning.
-    pub(crate) shelves: BTreeMap<String, i64>,
+    pub(crate) stock_levels: BTreeMap<String, i64>,
     /// All orders that there must be in the end.
     pub(crate) orders: BTreeSet<String>,
     /// All events.
@@ -176,7 +176,7 @@ impl Draft {
             (&brace, ON_HAND),
             (&tote, if scarce { SCARCE.1 } else { ON_HAND }),
         ] {
-            self.day.shelves.insert(sku.clone(), on_hand);
+            self.day.stock_levels.insert(sku.clone(), on_hand);
         }
         let event_id = id("fevt", n * 64);
         self.place(at, What::Checkout, &event_id, purchase.completed(&event_id));
@@ -194,8 +194,8 @@ impl Draft {
         self.day.moved.insert(
             (brace, order.clone()),
             Moved {
-                taken: 2,
-                returned: back[0],
+                deducted: 2,
+                restocked: back[0],
             },
         );
         if scarce {
@@ -204,8 +204,8 @@ impl Draft {
             self.day.moved.insert(
                 (tote, order),
                 Moved {
-                    taken: 1,
-                    returned: back[1],
+                    deducted: 1,
+                    restocked: back[1],
                 },
             );
         }

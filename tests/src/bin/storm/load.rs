@@ -39,7 +39,7 @@ impl Progress {
             .clone()
     }
 
-    fn taken(&self, what: What) {
+    fn deducted(&self, what: What) {
         *self
             .delivered
             .lock()
@@ -116,7 +116,7 @@ async fn one(play: &Play, post: &Post, gate: &RwLock<()>, progress: &Progress) {
             Ok(answer) => {
                 progress.answered(&answer.status.to_string());
                 if answer.status == 200 {
-                    progress.taken(post.what);
+                    progress.deducted(post.what);
                     return;
                 }
             }

@@ -16,7 +16,7 @@ use chaos::{Blow, Chaos, Damage};
 use check::Happened;
 use clap::{Parser, ValueEnum};
 use day::{Day, What};
-use domain::ids::Sku;
+use domain::values::ids::Sku;
 use faults::Proxy;
 use jiff::Timestamp;
 use kit::play::{Play, PlayError};
@@ -176,10 +176,10 @@ async fn storm(arguments: &Arguments, seed: u64) -> Result<usize, StormError> {
     chaos.stand_in.stop(Signal::Terminate).await?;
     chaos.bring_the_stand_in_back().await?;
     desk.hide_for(arguments.hidden).await?;
-    for (sku, on_hand) in &day.shelves {
+    for (sku, on_hand) in &day.stock_levels {
         let sku = Sku::new(sku.clone()).map_err(PlayError::from)?;
         play.tables
-            .shelves
+            .stock_levels
             .put_counter(&sku, *on_hand)
             .await
             .map_err(PlayError::from)?;
@@ -406,10 +406,10 @@ async fn settle(play: &Play, desk: &Desk, started_at: Instant) -> Result<Settled
         }
         if jobs + receipts == 0 {
             // Before it is moved: afterwards it is soon done.
-            let undone = desk.undone().await?;
+            let overdue = desk.overdue().await?;
             let redriven = desk.redrive().await?;
             let released = desk.release().await?;
-            settled.undone.extend(undone);
+            settled.overdue.extend(overdue);
             if redriven + released.len() == 0 {
                 return Ok(settled);
             }
@@ -490,7 +490,7 @@ fn summary(
     );
     row("quiet after", format!("{} s", quiet_after.as_secs()));
     row("dead letters sent again", settled.redriven.to_string());
-    for why in counted(settled.undone.values()) {
+    for why in counted(settled.overdue.values()) {
         row("", why);
     }
     row("parked events released", settled.released.len().to_string());

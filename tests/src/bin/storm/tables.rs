@@ -3,8 +3,8 @@
 use aws::queue::{DeadLetters, Jobs};
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
-    class::Class,
-    job::{FulfillmentJob, Job, ReceiptJob},
+    delivery::job::{FulfillmentJob, Job, ReceiptJob},
+    values::class::Class,
 };
 use jiff::Timestamp;
 use kit::{
@@ -81,7 +81,7 @@ pub(crate) struct Settled {
     /// How many dead letters were moved back.
     pub(crate) redriven: usize,
     /// What had come to no end when the queues were empty, events and receipts, by their ids.
-    pub(crate) undone: BTreeMap<String, Why>,
+    pub(crate) overdue: BTreeMap<String, Why>,
     /// The parked events that were released.
     pub(crate) released: BTreeMap<String, Why>,
 }
@@ -192,13 +192,13 @@ impl Desk {
         )
         .await;
         match redriven.stopped {
-            Some(setback) => Err(setback.into()),
+            Some(error) => Err(error.into()),
             None => Ok(redriven.moved),
         }
     }
 
     /// The events and receipts that have come to no end, though nothing is on the queues: they were given up.
-    pub(crate) async fn undone(&self) -> Result<BTreeMap<String, Why>, PlayError> {
+    pub(crate) async fn overdue(&self) -> Result<BTreeMap<String, Why>, PlayError> {
         let tables = &self.stack.tables;
         let why = |row: &Row, what: &str| Why {
             what: row.text(what).to_owned(),
@@ -217,7 +217,7 @@ impl Desk {
         let events = events.map(|row| (row.text("event_id").to_owned(), why(row, "event_type")));
         let receipts = receipts
             .iter()
-            .filter(|row| matches!(row.text("state"), "pending" | "claimed"));
+            .filter(|row| matches!(row.text("state"), "unsent" | "leased"));
         let receipts = receipts.map(|row| (row.text("receipt_id").to_owned(), why(row, "kind")));
         Ok(events.chain(receipts).collect())
     }

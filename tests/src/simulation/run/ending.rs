@@ -6,9 +6,11 @@ use crate::{
     simulation::{check::hold, dice::Dice},
 };
 use domain::{
-    event::{EventState, StoredEvent},
-    job::{FulfillmentJob, ReceiptJob},
-    ports::{Clock as _, EventDesk},
+    delivery::{
+        job::{FulfillmentJob, ReceiptJob},
+        stored_event::{EventState, StoredEvent},
+    },
+    ports::{Clock as _, EventAdmin},
     receipt::Receipt,
 };
 use jiff::SignedDuration;
@@ -39,15 +41,15 @@ impl Run<'_> {
                 self.pass(wait);
             }
         }
-        Err(format!("I1: it is never done: {}", self.undone()))
+        Err(format!("I1: it is never done: {}", self.overdue()))
     }
 
-    fn undone(&self) -> String {
+    fn overdue(&self) -> String {
         let kept = self.world.kept();
         let events = kept
             .events
             .values()
-            .filter(|event| event.state.is_pending());
+            .filter(|event| event.state.is_unfinished());
         let parked = kept
             .events
             .values()
@@ -55,7 +57,7 @@ impl Run<'_> {
         let events = events
             .chain(parked)
             .map(|event| format!("\n  {} {} {:?}", event.event_id, event.state, event.reason));
-        let receipts = kept.receipts.values().filter(|row| row.is_owed());
+        let receipts = kept.receipts.values().filter(|row| row.is_unfinished());
         let receipts = receipts.map(|row| format!("\n  {} {:?}", row.receipt_id, row.state));
         events.chain(receipts).collect()
     }
@@ -65,8 +67,8 @@ impl Run<'_> {
         loop {
             let due = {
                 let kept = self.world.kept();
-                let owed = kept.receipts.values().filter(|row| row.is_owed());
-                owed.filter_map(|row| row.due_at).min()
+                let unsent = kept.receipts.values().filter(|row| row.is_unfinished());
+                unsent.filter_map(|row| row.due_at).min()
             };
             let Some(due) = due else { return Ok(()) };
             hold!(
@@ -114,7 +116,7 @@ impl Run<'_> {
             redrive::redrive::<FulfillmentJob>(&jobs, &world, &bounds, &mut pace).await;
             redrive::redrive::<ReceiptJob>(&receipts, &world, &bounds, &mut pace).await;
             // What fails, or the index does not show yet, is looked after another day.
-            let parked = EventDesk::waiting(&world, EventState::Parked, 1_000)
+            let parked = EventAdmin::waiting(&world, EventState::Parked, 1_000)
                 .await
                 .unwrap_or_default();
             if let Ok(note) = Note::new("somebody", "a simulated day", now) {
@@ -133,9 +135,9 @@ impl Run<'_> {
         let now = self.world.now();
         let kept = self.world.kept();
         let is_due =
-            |row: &&Receipt| row.is_owed() && row.due_at.is_none_or(|due_at| due_at <= now);
+            |row: &&Receipt| row.is_unfinished() && row.due_at.is_none_or(|due_at| due_at <= now);
         let is_open =
-            |event: &&StoredEvent| event.state.is_pending() || event.state == EventState::Parked;
+            |event: &&StoredEvent| event.state.is_unfinished() || event.state == EventState::Parked;
         kept.receipts.values().any(|row| is_due(&row))
             || kept.events.values().any(|event| is_open(&event))
             || !(kept.dead_letters.is_empty() && self.dead_reports.is_empty())

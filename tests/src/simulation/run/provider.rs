@@ -6,7 +6,7 @@
 
 use super::{Act, Delivery, Done, Errand, Run};
 use crate::{drive::INTAKE_LASTS, signed::signed_as, simulation::plan::Truth, story::SECRET};
-use domain::{ids::EventId, ports::Clock as _};
+use domain::{ports::Clock as _, values::ids::EventId};
 use intake::request::Incoming;
 use jiff::{SignedDuration, Timestamp};
 use std::{num::NonZeroU64, time::Duration};
@@ -39,38 +39,38 @@ impl Run<'_> {
                     .bundle
                     .provider_has_refunds(std::slice::from_ref(refund));
             }
-            Some(Truth::Subscription(news, ended_at)) => {
+            Some(Truth::Subscription(change, ended_at)) => {
                 let mut kept = self.world.kept();
                 kept.subscriptions
-                    .insert(news.subscription_id.clone(), (**news).clone());
+                    .insert(change.subscription_id.clone(), (**change).clone());
                 if let Some(ended_at) = ended_at {
                     kept.lists
                         .ended
-                        .insert(news.subscription_id.clone(), *ended_at);
+                        .insert(change.subscription_id.clone(), *ended_at);
                 }
             }
-            Some(Truth::Invoice(news, made_at)) => {
-                let listed = ((**news).clone(), *made_at);
+            Some(Truth::Invoice(change, made_at)) => {
+                let listed = ((**change).clone(), *made_at);
                 self.world
                     .kept()
                     .lists
                     .invoices
-                    .insert(news.invoice_id.clone(), listed);
+                    .insert(change.invoice_id.clone(), listed);
             }
         }
-        let Some(told) = &moment.told else { return };
+        let Some(facts) = &moment.facts else { return };
         self.stats.events += 1;
-        let Ok(event_id) = EventId::new(told.event_id.as_str()) else {
+        let Ok(event_id) = EventId::new(facts.event_id.as_str()) else {
             return;
         };
         let id = format!("msg_{event_id}");
-        let never = told.listed && self.dice.percent(self.weather.vanishes);
+        let never = facts.listed && self.dice.percent(self.weather.vanishes);
         let delivery = Delivery {
             id,
             event_id,
-            body: told.body.clone(),
+            body: facts.body.clone(),
             tries: 0,
-            taken: never,
+            deducted: never,
         };
         self.deliveries.push(delivery);
         if never {
@@ -127,17 +127,17 @@ impl Run<'_> {
 
     /// A delivery that is not the provider's: of another secret, changed on its way, or of long ago.
     pub(super) fn forge(&mut self) {
-        let Some(told) = self
+        let Some(facts) = self
             .plan
             .moments
             .iter()
-            .find_map(|moment| moment.told.as_ref())
+            .find_map(|moment| moment.facts.as_ref())
         else {
             return;
         };
-        let body = told
+        let body = facts
             .body
-            .replace(&told.event_id, &format!("fevt_forged{}", self.next));
+            .replace(&facts.event_id, &format!("fevt_forged{}", self.next));
         let id = "msg_forged";
         self.faults.sky().count("forgeries");
         match self.dice.below(3) {
@@ -145,7 +145,7 @@ impl Run<'_> {
                 let other = "fwhsec_Zm9yZ2VkIGZvcmdlZCBmb3JnZWQgZm9yZ2Vk";
                 self.request(Errand::Forgery, id, &body, body.clone(), other, 0);
             }
-            1 => self.request(Errand::Forgery, id, &told.body, body, SECRET, 0),
+            1 => self.request(Errand::Forgery, id, &facts.body, body, SECRET, 0),
             _ => self.request(Errand::Forgery, id, &body, body.clone(), SECRET, 600),
         }
     }

@@ -12,9 +12,9 @@ use crate::{
 use aws::batch::{self, Invocation};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{
-    ids::EventId,
-    job::{FulfillmentJob, ReceiptJob},
+    delivery::job::{FulfillmentJob, ReceiptJob},
     ports::Clock as _,
+    values::ids::EventId,
 };
 use feedback::notice::Notice;
 use jiff::Timestamp;
@@ -203,7 +203,7 @@ impl Run<'_> {
 }
 
 /// Somebody was disturbed at the messages of that errand.
-pub(super) fn trouble(troubled: &mut BTreeSet<(usize, String)>, errand: &Errand) {
+pub(super) fn delivery_failure(troubled: &mut BTreeSet<(usize, String)>, errand: &Errand) {
     if let Errand::Work(lane, received) = errand {
         troubled.extend(
             received

@@ -1,17 +1,18 @@
-use super::{
-    super::{
-        Decision, Doubt, Policy,
-        testing::{End, *},
-    },
-    wanted_shelves,
+use crate::fulfillment::{
+    Decision, ParkReason, Policy,
+    after_sale::stock_read_set,
+    testing::{End, *},
 };
 use crate::{
-    checkout::{Capture, Checkout},
-    dispute,
-    event::{Event, News, RefundsOf},
-    mode::Mode,
-    order::{Alerts, Funds, Order, State},
-    refund::{Goods, Restock},
+    delivery::event::{Change, Event, RefundsOf},
+    sale::{
+        checkout::{Capture, Checkout},
+        dispute,
+        order::{Alerts, Order, OrderFunds, OrderState},
+        refund::Goods,
+        restock::RestockPolicy,
+    },
+    values::mode::Mode,
 };
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ fn sold() -> Checkout {
 }
 
 /// A shop that has sold two mats and a mug, of ten each.
-fn sold_out(restock: Restock) -> Shop {
+fn sold_out(restock: RestockPolicy) -> Shop {
     let mut shop = Shop::selling(sold());
     shop.policy.restock = restock;
     assert_eq!(shop.tell(SALE, completed()), End::Done);
@@ -36,7 +37,7 @@ fn on_hand(shop: &Shop) -> (i64, i64) {
 }
 
 /// What is left after these refunds of so much each.
-fn after_refunds(restock: Restock, amounts: &[i64]) -> (i64, i64) {
+fn after_refunds(restock: RestockPolicy, amounts: &[i64]) -> (i64, i64) {
     let mut shop = sold_out(restock);
     for (n, amount) in (1_i64..).zip(amounts) {
         shop.tell(
@@ -48,16 +49,16 @@ fn after_refunds(restock: Restock, amounts: &[i64]) -> (i64, i64) {
 }
 
 fn disputed(second: i64, status: &str) -> Event {
-    told(
+    facts(
         &format!("fevt_{second}"),
         second,
-        News::Dispute(dispute_news("fdsp_1", status, None)),
+        Change::Dispute(dispute_news("fdsp_1", status, None)),
     )
 }
 
 #[test]
 fn what_no_row_can_hold_is_parked() {
-    let mut shop = sold_out(Restock::Never);
+    let mut shop = sold_out(RestockPolicy::Never);
     let long = "x".repeat(400_000);
     shop.tables
         .orders
@@ -65,11 +66,11 @@ fn what_no_row_can_hold_is_parked() {
         .unwrap()
         .customer
         .name = Some(long);
-    let refund = told("fevt_9", SALE + 1, refunded("fre_1", "succeeded", 1500));
+    let refund = facts("fevt_9", SALE + 1, refunded("fre_1", "succeeded", 1500));
     for event in [refund, disputed(SALE + 1, "needs_response")] {
         assert_eq!(
             shop.decide(&event),
-            Decision::Park(Doubt::TooLarge { lines: 2 }),
+            Decision::Park(ParkReason::TooLarge { lines: 2 }),
             "{event:?}"
         );
     }
@@ -77,26 +78,26 @@ fn what_no_row_can_hold_is_parked() {
 
 #[test]
 fn shelves_are_read_where_goods_may_come_back() {
-    let shop = sold_out(Restock::Any);
-    let wanted = |restock: Restock, order: &Order| {
-        wanted_shelves(
+    let shop = sold_out(RestockPolicy::Any);
+    let wanted = |restock: RestockPolicy, order: &Order| {
+        stock_read_set(
             order,
             &Policy {
                 restock,
                 ..policy()
             },
         )
-        .shelves
+        .stock_levels
         .map(|(_, skus)| skus)
     };
     assert_eq!(
-        wanted(Restock::Any, shop.order()),
+        wanted(RestockPolicy::Any, shop.order()),
         Some(vec![sku("MAT"), sku("MUG")])
     );
-    assert_eq!(wanted(Restock::Never, shop.order()), None);
+    assert_eq!(wanted(RestockPolicy::Never, shop.order()), None);
     assert_eq!(
         wanted(
-            Restock::Any,
+            RestockPolicy::Any,
             &Order {
                 lines: Vec::new(),
                 ..shop.order().clone()
@@ -110,7 +111,7 @@ fn shelves_are_read_where_goods_may_come_back() {
 fn news_of_a_payment_make_no_order() {
     let mut shop = Shop::selling(sold());
     assert_eq!(
-        shop.tell(SALE, payment_news("fpi_1", Some(paid("succeeded", 5500)))),
+        shop.tell(SALE, payment_change("fpi_1", Some(paid("succeeded", 5500)))),
         End::Done
     );
     assert!(shop.tables.orders.is_empty() && shop.receipts().is_empty());
@@ -124,16 +125,16 @@ fn what_is_told_of_a_payment_before_its_order_is_on_the_order() {
     let mut shop = Shop::selling(sold);
     shop.tell(
         SALE - 2,
-        payment_news("fpi_1", Some(paid("succeeded", 4000))),
+        payment_change("fpi_1", Some(paid("succeeded", 4000))),
     );
     shop.tell(SALE, completed());
     shop.tell(
         SALE + 1,
-        payment_news("fpi_2", Some(paid("succeeded", 1500))),
+        payment_change("fpi_2", Some(paid("succeeded", 1500))),
     );
-    let told = |order: &Order, name: &str| order.payments[&id(name)].value.received;
+    let facts = |order: &Order, name: &str| order.payments[&id(name)].value.received;
     assert_eq!(
-        (told(shop.order(), "fpi_1"), told(shop.order(), "fpi_2")),
+        (facts(shop.order(), "fpi_1"), facts(shop.order(), "fpi_2")),
         (Some(4000), Some(1500))
     );
     assert_eq!(shop.receipts(), ["fcs_1-order"]);
@@ -141,10 +142,10 @@ fn what_is_told_of_a_payment_before_its_order_is_on_the_order() {
 
 #[test]
 fn that_a_payment_succeeded_is_for_good() {
-    let mut shop = sold_out(Restock::Any);
+    let mut shop = sold_out(RestockPolicy::Any);
     shop.tell(
         SALE + 1,
-        payment_news("fpi_1", Some(paid("succeeded", 5500))),
+        payment_change("fpi_1", Some(paid("succeeded", 5500))),
     );
     let before = shop.tables.clone();
     for late in [
@@ -153,20 +154,23 @@ fn that_a_payment_succeeded_is_for_good() {
         "canceled",
         "a word of next year",
     ] {
-        shop.tell(SALE + 2, payment_news("fpi_1", Some(paid(late, 5500))));
+        shop.tell(SALE + 2, payment_change("fpi_1", Some(paid(late, 5500))));
     }
     assert_eq!(shop.tables, before);
 }
 
 #[test]
 fn a_renewals_payment_is_none_of_the_orders() {
-    let mut shop = sold_out(Restock::Any);
-    let mut renewal = crate::payment::Link::new(id("fpi_9"));
+    let mut shop = sold_out(RestockPolicy::Any);
+    let mut renewal = crate::sale::payment::Link::new(id("fpi_9"));
     renewal.order_id = Some(order_id());
     shop.tables.links.insert(id("fpi_9"), renewal);
     let before = shop.tables.clone();
     assert_eq!(
-        shop.tell(SALE + 1, payment_news("fpi_9", Some(paid("succeeded", 1)))),
+        shop.tell(
+            SALE + 1,
+            payment_change("fpi_9", Some(paid("succeeded", 1)))
+        ),
         End::Done
     );
     assert_eq!(shop.tables, before);
@@ -183,10 +187,13 @@ fn news_of_a_charge_are_worth_another_look_at_an_order_that_waits() {
     );
     let mut shop = Shop::selling(held);
     shop.tell(SALE, completed());
-    assert_eq!(shop.order().state(), State::Waiting(Funds::Authorized));
+    assert_eq!(
+        shop.order().state(),
+        OrderState::Waiting(OrderFunds::Authorized)
+    );
     shop.api.checkouts.insert(order_id(), sold());
-    shop.tell(SALE + 1, payment_news("fpi_1", None));
-    assert_eq!(shop.order().state(), State::Paid);
+    shop.tell(SALE + 1, payment_change("fpi_1", None));
+    assert_eq!(shop.order().state(), OrderState::Paid);
     assert_eq!(shop.receipts(), ["fcs_1-order"]);
 }
 
@@ -199,33 +206,36 @@ fn a_payment_is_taken_at_its_word_where_the_provider_does_not_tell_of_payments()
     };
     let mut shop = Shop::selling(held);
     shop.tell(SALE, completed());
-    assert_eq!(shop.order().state(), State::Waiting(Funds::Authorized));
+    assert_eq!(
+        shop.order().state(),
+        OrderState::Waiting(OrderFunds::Authorized)
+    );
     shop.tell(
         SALE + 1,
-        payment_news("fpi_1", Some(paid("succeeded", 5500))),
+        payment_change("fpi_1", Some(paid("succeeded", 5500))),
     );
-    assert_eq!(shop.order().state(), State::Paid);
+    assert_eq!(shop.order().state(), OrderState::Paid);
 }
 
 #[test]
 fn a_refund_is_an_effect_once_whatever_tells_of_it() {
-    let mut shop = sold_out(Restock::Any);
+    let mut shop = sold_out(RestockPolicy::Any);
     shop.tell(SALE + 1, refunded("fre_1", "pending", 1500));
     assert_eq!(
         (shop.order().state(), shop.receipts()),
-        (State::Paid, vec!["fcs_1-order"])
+        (OrderState::Paid, vec!["fcs_1-order"])
     );
     shop.tell(SALE + 2, refunded("fre_1", "succeeded", 1500));
     assert_eq!(on_hand(&shop), (8, 10));
-    assert_eq!(shop.order().state(), State::PartlyRefunded);
+    assert_eq!(shop.order().state(), OrderState::PartlyRefunded);
     shop.api.refunds = vec![refund_news(
         "fre_1",
         refund_told("fpi_1", "succeeded", 1500),
     )];
     for overlapping in [
         refunded("fre_1", "succeeded", 1500),
-        News::RefundsOf(RefundsOf::Payment(id("fpi_1"))),
-        News::RefundsOf(RefundsOf::Checkout(order_id())),
+        Change::RefundsOf(RefundsOf::Payment(id("fpi_1"))),
+        Change::RefundsOf(RefundsOf::Checkout(order_id())),
     ] {
         assert_eq!(shop.tell(SALE + 3, overlapping), End::Done);
     }
@@ -242,16 +252,16 @@ fn a_refund_that_comes_to_nothing_changes_nothing_but_its_own_state() {
         "canceled",
         "a word of next year",
     ] {
-        let mut shop = sold_out(Restock::Any);
+        let mut shop = sold_out(RestockPolicy::Any);
         shop.tell(SALE + 1, refunded("fre_1", status, 5500));
         assert_eq!(
             (shop.order().state(), shop.order().refunded()),
-            (State::Paid, 0),
+            (OrderState::Paid, 0),
             "{status}"
         );
         assert_eq!(
             shop.order().refunds[&id("fre_1")]
-                .told
+                .facts
                 .value
                 .status
                 .as_str(),
@@ -267,21 +277,21 @@ fn a_refund_that_comes_to_nothing_changes_nothing_but_its_own_state() {
 
 #[test]
 fn a_word_that_we_do_not_know_does_not_undo_a_refund() {
-    let mut shop = sold_out(Restock::Any);
+    let mut shop = sold_out(RestockPolicy::Any);
     shop.tell(SALE + 1, refunded("fre_1", "succeeded", 5500));
     shop.tell(SALE + 2, refunded("fre_1", "a word of next year", 5500));
-    assert_eq!(shop.order().state(), State::Refunded);
+    assert_eq!(shop.order().state(), OrderState::Refunded);
 }
 
 #[test]
 fn a_refund_that_succeeded_and_then_failed_is_alarmed_and_no_longer_counted() {
-    let mut shop = sold_out(Restock::Any);
+    let mut shop = sold_out(RestockPolicy::Any);
     shop.tell(SALE + 1, refunded("fre_1", "succeeded", 1500));
     let before = shop.order().clone();
     shop.tell(SALE + 2, refunded("fre_1", "failed", 1500));
     let order = shop.order();
     assert!(Alerts::between(Some(&before), order).refund_failed);
-    assert_eq!((order.state(), order.refunded()), (State::Paid, 0));
+    assert_eq!((order.state(), order.refunded()), (OrderState::Paid, 0));
     // Once: the next news find it known.
     assert_eq!(Alerts::between(Some(order), order), Alerts::default());
     // The mug is back, the customer was told: neither is taken back, and neither happens again.
@@ -298,7 +308,7 @@ fn a_refund_that_succeeded_and_then_failed_is_alarmed_and_no_longer_counted() {
 
 #[test]
 fn a_refund_that_only_ever_failed_is_no_alarm() {
-    let mut shop = sold_out(Restock::Any);
+    let mut shop = sold_out(RestockPolicy::Any);
     let before = shop.order().clone();
     shop.tell(SALE + 1, refunded("fre_1", "failed", 1500));
     assert_eq!(
@@ -309,24 +319,24 @@ fn a_refund_that_only_ever_failed_is_no_alarm() {
 
 #[test]
 fn goods_come_back_by_policy() {
-    assert_eq!(after_refunds(Restock::Never, &[5500]), (8, 9));
-    assert_eq!(after_refunds(Restock::Full, &[5500]), (10, 10));
-    assert_eq!(after_refunds(Restock::Full, &[1500]), (8, 9));
-    assert_eq!(after_refunds(Restock::Full, &[1500, 4000]), (10, 10));
-    assert_eq!(after_refunds(Restock::Any, &[5500]), (10, 10));
-    assert_eq!(after_refunds(Restock::Any, &[1500]), (8, 10));
+    assert_eq!(after_refunds(RestockPolicy::Never, &[5500]), (8, 9));
+    assert_eq!(after_refunds(RestockPolicy::Full, &[5500]), (10, 10));
+    assert_eq!(after_refunds(RestockPolicy::Full, &[1500]), (8, 9));
+    assert_eq!(after_refunds(RestockPolicy::Full, &[1500, 4000]), (10, 10));
+    assert_eq!(after_refunds(RestockPolicy::Any, &[5500]), (10, 10));
+    assert_eq!(after_refunds(RestockPolicy::Any, &[1500]), (8, 10));
 }
 
 #[test]
 fn a_partial_refund_brings_back_the_line_or_the_piece_that_costs_as_much() {
-    assert_eq!(after_refunds(Restock::Any, &[4000]), (10, 9));
-    assert_eq!(after_refunds(Restock::Any, &[2000]), (9, 9));
-    assert_eq!(after_refunds(Restock::Any, &[2000, 2000]), (10, 9));
+    assert_eq!(after_refunds(RestockPolicy::Any, &[4000]), (10, 9));
+    assert_eq!(after_refunds(RestockPolicy::Any, &[2000]), (9, 9));
+    assert_eq!(after_refunds(RestockPolicy::Any, &[2000, 2000]), (10, 9));
 }
 
 #[test]
 fn what_a_partial_refund_is_for_is_never_guessed() {
-    assert_eq!(after_refunds(Restock::Any, &[1234]), (8, 9));
+    assert_eq!(after_refunds(RestockPolicy::Any, &[1234]), (8, 9));
     // A line and a piece of another that cost the same are no guess: the line. Two lines that do are one.
     let twins = || {
         checkout(vec![
@@ -342,7 +352,7 @@ fn what_a_partial_refund_is_for_is_never_guessed() {
 
 #[test]
 fn the_merchants_word_says_what_came_back() {
-    let mut shop = sold_out(Restock::Any);
+    let mut shop = sold_out(RestockPolicy::Any);
     let goods = vec![
         Goods {
             sku: sku("MAT"),
@@ -353,11 +363,11 @@ fn the_merchants_word_says_what_came_back() {
             quantity: 3,
         },
     ];
-    let told = crate::refund::Told {
+    let facts = crate::sale::refund::RefundFacts {
         goods,
         ..refund_told("fpi_1", "succeeded", 1500)
     };
-    shop.tell(SALE + 1, News::Refund(refund_news("fre_1", told)));
+    shop.tell(SALE + 1, Change::Refund(refund_news("fre_1", facts)));
     assert_eq!(
         on_hand(&shop),
         (9, 9),
@@ -367,7 +377,10 @@ fn the_merchants_word_says_what_came_back() {
 
 #[test]
 fn no_more_comes_back_than_was_taken() {
-    assert_eq!(after_refunds(Restock::Any, &[1500, 1500, 1500]), (8, 10));
+    assert_eq!(
+        after_refunds(RestockPolicy::Any, &[1500, 1500, 1500]),
+        (8, 10)
+    );
     let mut shop = Shop::selling(sold());
     shop.tables.counters.insert(sku("MAT"), 1);
     shop.tell(SALE, completed());
@@ -388,7 +401,7 @@ fn what_the_merchant_does_not_count_does_not_come_back() {
     shop.tell(SALE + 1, refunded("fre_1", "succeeded", 5500));
     assert_eq!(shop.tables.counters, BTreeMap::from([(sku("MAT"), 10)]));
     // Nor what the merchant has ceased to count since.
-    let mut shop = sold_out(Restock::Any);
+    let mut shop = sold_out(RestockPolicy::Any);
     shop.tables.counters.remove(&sku("MUG"));
     assert_eq!(
         shop.tell(SALE + 1, refunded("fre_1", "succeeded", 1500)),
@@ -399,20 +412,20 @@ fn what_the_merchant_does_not_count_does_not_come_back() {
 
 #[test]
 fn a_renewals_refund_is_kept_on_the_order_and_is_none_of_its_own() {
-    let mut shop = sold_out(Restock::Any);
-    let mut renewal = crate::payment::Link::new(id("fpi_9"));
+    let mut shop = sold_out(RestockPolicy::Any);
+    let mut renewal = crate::sale::payment::Link::new(id("fpi_9"));
     renewal.order_id = Some(order_id());
     shop.tables.links.insert(id("fpi_9"), renewal);
     shop.tell(
         SALE + 1,
-        News::Refund(refund_news(
+        Change::Refund(refund_news(
             "fre_9",
             refund_told("fpi_9", "succeeded", 5500),
         )),
     );
     assert_eq!(
         (shop.order().state(), on_hand(&shop)),
-        (State::Paid, (8, 9))
+        (OrderState::Paid, (8, 9))
     );
     assert!(shop.order().refunds.contains_key(&id("fre_9")));
     assert_eq!(shop.receipts(), ["fcs_1-order", "fre_9-refund"]);
@@ -426,20 +439,20 @@ fn where_an_orders_payments_are_not_known_a_refund_is_its_own_unless_it_names_an
         ..sold()
     };
     for (invoice, state) in [
-        (None, State::Refunded),
-        (Some("fin_1"), State::Refunded),
-        (Some("fin_2"), State::Paid),
+        (None, OrderState::Refunded),
+        (Some("fin_1"), OrderState::Refunded),
+        (Some("fin_2"), OrderState::Paid),
     ] {
         let mut shop = Shop::selling(sold.clone());
         shop.tell(SALE, completed());
-        let mut link = crate::payment::Link::new(id("fpi_1"));
+        let mut link = crate::sale::payment::Link::new(id("fpi_1"));
         link.order_id = Some(order_id());
         shop.tables.links.insert(id("fpi_1"), link);
-        let told = crate::refund::Told {
+        let facts = crate::sale::refund::RefundFacts {
             invoice_id: invoice.map(id),
             ..refund_told("fpi_1", "succeeded", 5500)
         };
-        shop.tell(SALE + 1, News::Refund(refund_news("fre_1", told)));
+        shop.tell(SALE + 1, Change::Refund(refund_news("fre_1", facts)));
         assert_eq!(shop.order().state(), state, "{invoice:?}");
     }
 }
@@ -452,34 +465,37 @@ fn a_trials_order_that_cost_nothing_has_nothing_to_pay_back() {
     };
     let mut shop = Shop::selling(free);
     shop.tell(SALE, completed());
-    let mut renewal = crate::payment::Link::new(id("fpi_9"));
+    let mut renewal = crate::sale::payment::Link::new(id("fpi_9"));
     renewal.order_id = Some(order_id());
     shop.tables.links.insert(id("fpi_9"), renewal);
     shop.tell(
         SALE + 1,
-        News::Refund(refund_news(
+        Change::Refund(refund_news(
             "fre_9",
             refund_told("fpi_9", "succeeded", 4999),
         )),
     );
     assert_eq!(
         (shop.order().state(), shop.on_hand("MUG")),
-        (State::Paid, 9)
+        (OrderState::Paid, 9)
     );
 }
 
 #[test]
 fn a_refund_or_a_dispute_waits_for_its_order() {
-    for (what, news) in [
+    for (what, change) in [
         ("refund", refunded("fre_1", "succeeded", 5500)),
         (
             "dispute",
-            News::Dispute(dispute_news("fdsp_1", "lost", None)),
+            Change::Dispute(dispute_news("fdsp_1", "lost", None)),
         ),
     ] {
         let mut shop = Shop::selling(sold());
-        let event = told("fevt_1", SALE - 1, news);
-        assert_eq!(shop.deliver(&event), End::Waits(Doubt::OrderUnknown(what)));
+        let event = facts("fevt_1", SALE - 1, change);
+        assert_eq!(
+            shop.deliver(&event),
+            End::Waits(ParkReason::OrderUnknown(what))
+        );
         assert!(shop.tables.orders.is_empty());
         shop.tell(SALE, completed());
         assert_eq!(shop.deliver(&event), End::Done);
@@ -495,7 +511,7 @@ fn a_refund_or_a_dispute_waits_for_its_order() {
 fn a_refund_or_a_dispute_waits_for_its_orders_money() {
     let mut shop = Shop::selling(with_payments(sold(), &["processing"]));
     shop.tell(SALE, completed());
-    let waits = |what| End::Waits(Doubt::OrderUnknown(what));
+    let waits = |what| End::Waits(ParkReason::OrderUnknown(what));
     assert_eq!(
         shop.tell(SALE + 1, refunded("fre_1", "succeeded", 5500)),
         waits("refund")
@@ -508,17 +524,17 @@ fn a_refund_or_a_dispute_waits_for_its_orders_money() {
 
 #[test]
 fn that_there_is_no_refund_to_read_is_waited_for() {
-    let mut shop = sold_out(Restock::Any);
-    let waits = End::Waits(Doubt::NoRefund);
+    let mut shop = sold_out(RestockPolicy::Any);
+    let waits = End::Waits(ParkReason::NoRefund);
     assert_eq!(
-        shop.tell(SALE + 1, News::RefundsOf(RefundsOf::Payment(id("fpi_1")))),
+        shop.tell(SALE + 1, Change::RefundsOf(RefundsOf::Payment(id("fpi_1")))),
         waits
     );
 }
 
 #[test]
 fn a_dispute_is_open_until_it_is_closed() {
-    let mut shop = sold_out(Restock::Any);
+    let mut shop = sold_out(RestockPolicy::Any);
     for (second, status, open) in [
         (SALE + 1, "needs_response", true),
         (SALE + 2, "under_review", true),
@@ -531,32 +547,32 @@ fn a_dispute_is_open_until_it_is_closed() {
         assert_eq!(shop.order().is_disputed(), open, "{status}");
     }
     assert_eq!(
-        shop.order().disputes[&id("fdsp_1")].told.value.due_by,
+        shop.order().disputes[&id("fdsp_1")].facts.value.due_by,
         Some(at(SALE + 10 * DAY))
     );
     // A dispute is a matter of its own: what was paid for is paid for.
-    assert_eq!(shop.order().state(), State::Paid);
+    assert_eq!(shop.order().state(), OrderState::Paid);
 }
 
 #[test]
 fn what_became_of_disputed_money_is_kept_by_its_own_time() {
-    let mut shop = sold_out(Restock::Any);
+    let mut shop = sold_out(RestockPolicy::Any);
     let tell = |shop: &mut Shop, second, funds| {
         shop.tell(
             second,
-            News::Dispute(dispute_news("fdsp_1", "needs_response", funds)),
+            Change::Dispute(dispute_news("fdsp_1", "needs_response", funds)),
         );
     };
-    tell(&mut shop, SALE + 3, Some(dispute::Funds::Reinstated));
-    tell(&mut shop, SALE + 1, Some(dispute::Funds::Withdrawn));
+    tell(&mut shop, SALE + 3, Some(dispute::DisputeFunds::Reinstated));
+    tell(&mut shop, SALE + 1, Some(dispute::DisputeFunds::Withdrawn));
     tell(&mut shop, SALE + 4, None);
     let funds = shop.order().disputes[&id("fdsp_1")].funds.clone();
-    assert_eq!(funds.unwrap().value, dispute::Funds::Reinstated);
+    assert_eq!(funds.unwrap().value, dispute::DisputeFunds::Reinstated);
 }
 
 #[test]
 fn a_dispute_that_is_opened_or_lost_is_alarmed_once() {
-    let mut shop = sold_out(Restock::Any);
+    let mut shop = sold_out(RestockPolicy::Any);
     let alarms = [
         (SALE + 1, "warning_needs_response", (true, false)),
         (SALE + 2, "needs_response", (false, false)),
@@ -582,33 +598,33 @@ fn a_dispute_that_is_opened_or_lost_is_alarmed_once() {
 
 #[test]
 fn news_of_the_other_mode_are_left_to_a_person() {
-    let mut shop = sold_out(Restock::Any);
+    let mut shop = sold_out(RestockPolicy::Any);
     let other = |what| {
-        End::Parked(Doubt::OtherMode {
+        End::Parked(ParkReason::OtherMode {
             what,
-            told: Mode::Test,
+            facts: Mode::Test,
             stack: Mode::Live,
         })
     };
-    let News::Payment(payment) = payment_news("fpi_1", None) else {
+    let Change::Payment(payment) = payment_change("fpi_1", None) else {
         unreachable!()
     };
-    let payment = crate::payment::News {
+    let payment = crate::sale::payment::PaymentChange {
         mode: Some(Mode::Test),
         ..payment
     };
-    assert_eq!(shop.tell(SALE, News::Payment(payment)), other("payment"));
+    assert_eq!(shop.tell(SALE, Change::Payment(payment)), other("payment"));
     let refund = refund_news("fre_1", refund_told("fpi_1", "succeeded", 1));
-    let refund = crate::refund::News {
+    let refund = crate::sale::refund::RefundChange {
         mode: Some(Mode::Test),
         ..refund
     };
-    assert_eq!(shop.tell(SALE, News::Refund(refund)), other("refund"));
-    let dispute = dispute::News {
+    assert_eq!(shop.tell(SALE, Change::Refund(refund)), other("refund"));
+    let dispute = dispute::DisputeChange {
         mode: Some(Mode::Test),
         ..dispute_news("fdsp_1", "lost", None)
     };
-    assert_eq!(shop.tell(SALE, News::Dispute(dispute)), other("dispute"));
+    assert_eq!(shop.tell(SALE, Change::Dispute(dispute)), other("dispute"));
 }
 
 #[test]
@@ -616,32 +632,32 @@ fn a_split_cart_is_one_order_with_both_payments() {
     let mut shop = Shop::selling(with_payments(sold(), &["succeeded", "succeeded"]));
     shop.tell(
         SALE - 1,
-        payment_news("fpi_2", Some(paid("succeeded", 2750))),
+        payment_change("fpi_2", Some(paid("succeeded", 2750))),
     );
     shop.tell(SALE, completed());
     shop.tell(
         SALE + 1,
-        payment_news("fpi_1", Some(paid("succeeded", 2750))),
+        payment_change("fpi_1", Some(paid("succeeded", 2750))),
     );
     assert_eq!(shop.order().payments.len(), 2);
     // A refund of either card is the order's.
     shop.tell(
         SALE + 2,
-        News::Refund(refund_news(
+        Change::Refund(refund_news(
             "fre_1",
             refund_told("fpi_1", "succeeded", 2750),
         )),
     );
     shop.tell(
         SALE + 3,
-        News::Refund(refund_news(
+        Change::Refund(refund_news(
             "fre_2",
             refund_told("fpi_2", "succeeded", 2750),
         )),
     );
     assert_eq!(
         (shop.order().state(), on_hand(&shop)),
-        (State::Refunded, (10, 10))
+        (OrderState::Refunded, (10, 10))
     );
     assert_eq!(
         shop.receipts(),

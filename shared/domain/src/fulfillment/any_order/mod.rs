@@ -4,11 +4,11 @@ mod model;
 mod order;
 mod subscription;
 
-use super::{
+use crate::fulfillment::{
     Decision,
     testing::{End, Shop, id},
 };
-use crate::{event::Event, ports::Committed};
+use crate::{delivery::event::Event, ports::Committed};
 use proptest::prelude::*;
 
 /// Where two values differ, line by line, for people.

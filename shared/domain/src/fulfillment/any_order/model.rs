@@ -96,7 +96,9 @@ impl Model {
             }
             Happens::Paid { until } => {
                 self.paid_until = self.paid_until.max(Some(until));
-                self.owing = self.owing.filter(|(_, owed)| Some(*owed) > self.paid_until);
+                self.owing = self
+                    .owing
+                    .filter(|(_, unsent)| Some(*unsent) > self.paid_until);
             }
             Happens::NotPaid { until } if self.paid_until < Some(until) => self.owes(at, until),
             Happens::NotPaid { .. } => {}
@@ -106,8 +108,8 @@ impl Model {
 
     /// A payment fails. The first failure sets the clock.
     fn owes(&mut self, at: i64, until: i64) {
-        let (since, owed) = self.owing.unwrap_or((at, until));
-        self.owing = Some((since, owed.max(until)));
+        let (since, unsent) = self.owing.unwrap_or((at, until));
+        self.owing = Some((since, unsent.max(until)));
     }
 
     /// Whether the customer is let in at that moment, if nothing else happens before.

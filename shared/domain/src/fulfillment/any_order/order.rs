@@ -1,18 +1,22 @@
 //! Histories of an order: its payments, what goes back, what a bank wants back, and its customer.
 
-use super::{Arrival, arrival, difference, in_every_order};
+use crate::fulfillment::any_order::{Arrival, arrival, difference, in_every_order};
 use crate::{
-    checkout::{Capture, Checkout},
-    contact, dispute,
-    event::{Event, News, RefundsOf},
+    access::contact,
+    delivery::event::{Change, Event, RefundsOf},
     fulfillment::testing::{
-        DAY, End, SALE, Shop, Tables, at, changed, checkout, completed, dispute_news, id, line,
-        order_id, paid, payment_news, refund_news, refund_told, sku, told,
+        DAY, End, SALE, Shop, Tables, at, changed, checkout, completed, dispute_news, facts, id,
+        line, order_id, paid, payment_change, refund_news, refund_told, sku,
     },
-    mode::Mode,
-    order::{Funds, State},
-    receipt::Kind,
-    refund::{self, Goods, Restock},
+    receipt::ReceiptKind,
+    sale::{
+        checkout::{Capture, Checkout},
+        dispute,
+        order::{OrderFunds, OrderState},
+        refund::{self, Goods},
+        restock::RestockPolicy,
+    },
+    values::mode::Mode,
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -60,12 +64,12 @@ impl For {
         }
     }
 
-    fn told(self, status: &str) -> refund::Told {
+    fn facts(self, status: &str) -> refund::RefundFacts {
         let named = matches!(self, Self::Named).then(|| Goods {
             sku: sku("MUG"),
             quantity: 1,
         });
-        refund::Told {
+        refund::RefundFacts {
             goods: named.into_iter().collect(),
             ..refund_told("fpi_1", status, self.amount())
         }
@@ -178,15 +182,16 @@ impl Life {
         let mut now = SALE;
         let mut gaps = self.gaps.iter().cycle();
         let mut events: Vec<Event> = Vec::new();
-        let mut tell = |news: News| {
-            events.push(told(&format!("fevt_{}", events.len()), now, news));
+        let mut tell = |change: Change| {
+            events.push(facts(&format!("fevt_{}", events.len()), now, change));
             now += gaps.next().unwrap();
         };
         let checkout = self.checkout();
         let payments = || {
-            let of = |(id, told): (&crate::ids::PaymentIntentId, &crate::payment::Told)| {
-                payment_news(id.as_str(), Some(told.clone()))
-            };
+            let of = |(id, facts): (
+                &crate::values::ids::PaymentIntentId,
+                &crate::sale::payment::PaymentFacts,
+            )| { payment_change(id.as_str(), Some(facts.clone())) };
             checkout.payments.iter().map(of).collect::<Vec<_>>()
         };
         if self.payments_late {
@@ -205,31 +210,31 @@ impl Life {
         for step in 0..most {
             for (n, (what, way)) in self.refunds.iter().enumerate() {
                 if let Some(status) = WAYS[*way].get(step) {
-                    tell(News::Refund(refund_news(
+                    tell(Change::Refund(refund_news(
                         &format!("fre_{n}"),
-                        what.told(status),
+                        what.facts(status),
                     )));
                 }
             }
         }
         if self.by_payment {
-            tell(News::RefundsOf(RefundsOf::Payment(id("fpi_1"))));
+            tell(Change::RefundsOf(RefundsOf::Payment(id("fpi_1"))));
         }
         for status in self.dispute.map(|way| DISPUTES[way]).unwrap_or_default() {
-            let funds = (*status == "lost").then_some(dispute::Funds::Withdrawn);
-            tell(News::Dispute(dispute_news("fdsp_1", status, funds)));
+            let funds = (*status == "lost").then_some(dispute::DisputeFunds::Withdrawn);
+            tell(Change::Dispute(dispute_news("fdsp_1", status, funds)));
         }
         if let Some((names, deleted)) = self.customer {
             for n in 0..names + usize::from(deleted) {
                 let email = Some(format!("pat{n}@example.com"));
-                let told = (n < names).then_some(contact::Told {
+                let facts = (n < names).then_some(contact::ContactFacts {
                     name: Some(format!("Pat {n}")),
                     email,
                 });
-                tell(News::Customer(contact::News {
+                tell(Change::Customer(contact::ContactChange {
                     customer_id: id("fcus_1"),
                     mode: Some(Mode::Live),
-                    told,
+                    facts,
                 }));
             }
         }
@@ -239,7 +244,7 @@ impl Life {
 
 /// So many of the events, in true order, the checkout's completion among them.
 fn cut(events: &[Event], most: usize) -> Vec<Event> {
-    let is_completion = |event: &Event| matches!(event.news, News::Checkout { .. });
+    let is_completion = |event: &Event| matches!(event.change, Change::Checkout { .. });
     let mut others = most - 1;
     let keep = |event: &&Event| {
         let kept = is_completion(event) || others > 0;
@@ -250,38 +255,38 @@ fn cut(events: &[Event], most: usize) -> Vec<Event> {
 }
 
 /// A shop whose provider knows how all that is told of comes out.
-fn shop(life: &Life, events: &[Event], restock: Restock) -> Shop {
+fn shop(life: &Life, events: &[Event], restock: RestockPolicy) -> Shop {
     let mut checkout = life.checkout();
     if !life.payments_read {
         checkout.payments.clear();
     }
     let mut shop = Shop::selling(checkout);
     shop.policy.restock = restock;
-    let mut refunds: BTreeMap<_, (Timestamp, refund::News)> = BTreeMap::new();
+    let mut refunds: BTreeMap<_, (Timestamp, refund::RefundChange)> = BTreeMap::new();
     for event in events {
-        if let News::Refund(news) = &event.news {
+        if let Change::Refund(change) = &event.change {
             refunds.insert(
-                news.refund_id.clone(),
-                (event.occurred_at.unwrap(), news.clone()),
+                change.refund_id.clone(),
+                (event.occurred_at.unwrap(), change.clone()),
             );
         }
     }
-    shop.api.refunds = refunds.into_values().map(|(_, news)| news).collect();
+    shop.api.refunds = refunds.into_values().map(|(_, change)| change).collect();
     shop
 }
 
 /// The refunds that were told of, by the last word about each that means something, and whether it ever went through.
-fn refunds(events: &[Event]) -> BTreeMap<String, (refund::Told, bool)> {
-    let mut refunds: BTreeMap<String, (refund::Told, bool)> = BTreeMap::new();
+fn refunds(events: &[Event]) -> BTreeMap<String, (refund::RefundFacts, bool)> {
+    let mut refunds: BTreeMap<String, (refund::RefundFacts, bool)> = BTreeMap::new();
     for event in events {
-        if let News::Refund(news) = &event.news {
-            let succeeded = news.told.status == refund::Status::Succeeded;
+        if let Change::Refund(change) = &event.change {
+            let succeeded = change.facts.status == refund::RefundStatus::Succeeded;
             let known = refunds
-                .entry(news.refund_id.to_string())
-                .or_insert((news.told.clone(), false));
+                .entry(change.refund_id.to_string())
+                .or_insert((change.facts.clone(), false));
             known.1 |= succeeded;
-            if !matches!(news.told.status, refund::Status::Other(_)) {
-                known.0 = news.told.clone();
+            if !matches!(change.facts.status, refund::RefundStatus::Other(_)) {
+                known.0 = change.facts.clone();
             }
         }
     }
@@ -291,15 +296,15 @@ fn refunds(events: &[Event]) -> BTreeMap<String, (refund::Told, bool)> {
 /// What the shop must have come to, counted by hand.
 fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseError> {
     let refunds = refunds(events);
-    let went: Vec<&refund::Told> = refunds
+    let went: Vec<&refund::RefundFacts> = refunds
         .values()
         .filter(|(_, ever)| *ever)
-        .map(|(told, _)| told)
+        .map(|(facts, _)| facts)
         .collect();
-    let everything = went.iter().map(|told| told.amount).sum::<i64>() >= TOTAL;
+    let everything = went.iter().map(|facts| facts.amount).sum::<i64>() >= TOTAL;
     let (mats, mugs) = match (shop.policy.restock, everything) {
-        (Restock::Full | Restock::Any, true) => (MATS, MUGS),
-        (Restock::Any, false) => {
+        (RestockPolicy::Full | RestockPolicy::Any, true) => (MATS, MUGS),
+        (RestockPolicy::Any, false) => {
             let goods = life.refunds.iter().enumerate().filter(|(n, _)| {
                 refunds
                     .get(&format!("fre_{n}"))
@@ -319,17 +324,17 @@ fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseE
     let order = shop.order();
     let stands = refunds
         .values()
-        .filter(|(told, _)| told.status == refund::Status::Succeeded);
-    let back: i64 = stands.map(|(told, _)| told.amount).sum();
+        .filter(|(facts, _)| facts.status == refund::RefundStatus::Succeeded);
+    let back: i64 = stands.map(|(facts, _)| facts.amount).sum();
     let state = match back {
-        0 => State::Paid,
-        back if back < TOTAL => State::PartlyRefunded,
-        _ => State::Refunded,
+        0 => OrderState::Paid,
+        back if back < TOTAL => OrderState::PartlyRefunded,
+        _ => OrderState::Refunded,
     };
     prop_assert_eq!((order.state(), order.refunded()), (state, back));
-    let last = events.iter().rev().find_map(|event| match &event.news {
-        News::Dispute(news) => {
-            Some(news.told.status.as_str()).filter(|status| !status.contains(' '))
+    let last = events.iter().rev().find_map(|event| match &event.change {
+        Change::Dispute(change) => {
+            Some(change.facts.status.as_str()).filter(|status| !status.contains(' '))
         }
         _ => None,
     });
@@ -337,12 +342,12 @@ fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseE
         last.is_some_and(|status| status.ends_with("needs_response") || status == "under_review");
     prop_assert_eq!(order.is_disputed(), open);
     for event in events {
-        if let News::Payment(news) = &event.news {
+        if let Change::Payment(change) = &event.change {
             let known = order
                 .payments
-                .get(&news.payment_intent_id)
-                .map(|told| told.value.clone());
-            prop_assert_eq!(known, news.told.clone());
+                .get(&change.payment_intent_id)
+                .map(|facts| facts.value.clone());
+            prop_assert_eq!(known, change.facts.clone());
         }
     }
     let mut mails: BTreeSet<String> = refunds
@@ -366,23 +371,26 @@ fn bare(shop: &Shop) -> Tables {
     let mut tables = shop.tables.clone();
     for order in tables.orders.values_mut() {
         order.version = 0;
-        order.payments.values_mut().for_each(|told| told.at = at(0));
+        order
+            .payments
+            .values_mut()
+            .for_each(|facts| facts.at = at(0));
         order
             .refunds
             .values_mut()
-            .for_each(|refund| refund.told.at = at(0));
+            .for_each(|refund| refund.facts.at = at(0));
     }
     for link in tables.links.values_mut() {
         link.version = 0;
-        link.news_at = None;
-        link.told = None;
+        link.heard_at = None;
+        link.facts = None;
     }
     tables
         .contacts
         .values_mut()
         .for_each(|contact| contact.version = 0);
     for receipt in tables.receipts.values_mut() {
-        if let Kind::Refund { refunded_at, .. } = &mut receipt.kind {
+        if let ReceiptKind::Refund { refunded_at, .. } = &mut receipt.kind {
             *refunded_at = at(0);
         }
     }
@@ -392,7 +400,7 @@ fn bare(shop: &Shop) -> Tables {
 /// For people.
 fn story(events: &[Event]) -> String {
     let line =
-        |(n, event): (usize, &Event)| format!("{n}: {:?} {:?}", event.occurred_at, event.news);
+        |(n, event): (usize, &Event)| format!("{n}: {:?} {:?}", event.occurred_at, event.change);
     events
         .iter()
         .enumerate()
@@ -401,11 +409,11 @@ fn story(events: &[Event]) -> String {
         .join("\n")
 }
 
-fn restock() -> impl Strategy<Value = Restock> {
+fn restock() -> impl Strategy<Value = RestockPolicy> {
     prop_oneof![
-        Just(Restock::Never),
-        Just(Restock::Full),
-        Just(Restock::Any)
+        Just(RestockPolicy::Never),
+        Just(RestockPolicy::Full),
+        Just(RestockPolicy::Any)
     ]
 }
 
@@ -503,8 +511,8 @@ proptest! {
         let (first, last, funds) = match money {
             Money::Captured => ("requires_capture", "succeeded", None),
             Money::Settled => ("processing", "succeeded", None),
-            Money::NeverSettled => ("processing", "requires_payment_method", Some(Funds::Failed)),
-            Money::NeverCaptured => ("requires_capture", "canceled", Some(Funds::Expired)),
+            Money::NeverSettled => ("processing", "requires_payment_method", Some(OrderFunds::Failed)),
+            Money::NeverCaptured => ("requires_capture", "canceled", Some(OrderFunds::Expired)),
         };
         let capture = if first == "processing" { Capture::Automatic } else { Capture::Manual };
         let comes_at = SALE + 2 * DAY;
@@ -515,16 +523,16 @@ proptest! {
             payments: BTreeMap::from([(id("fpi_1"), paid(status, 1500))]),
             ..checkout(lines())
         };
-        let news = match announced_by {
-            0 => payment_news("fpi_1", Some(paid(last, 1500))),
+        let change = match announced_by {
+            0 => payment_change("fpi_1", Some(paid(last, 1500))),
             // Of a charge: tells nothing of the payment but that it is worth another look.
-            1 => payment_news("fpi_1", None),
-            2 if funds.is_none() => News::CheckoutPaid { order_id: order_id() },
+            1 => payment_change("fpi_1", None),
+            2 if funds.is_none() => Change::CheckoutPaid { order_id: order_id() },
             _ => changed(),
         };
-        let before = payment_news("fpi_1", Some(paid(first, 1500)));
+        let before = payment_change("fpi_1", Some(paid(first, 1500)));
         let events =
-            [told("fevt_0", SALE, completed()), told("fevt_1", SALE, before), told("fevt_2", comes_at, news)];
+            [facts("fevt_0", SALE, completed()), facts("fevt_1", SALE, before), facts("fevt_2", comes_at, change)];
         let mut coming: Vec<(i64, usize)> = (0..3)
             .map(|n| (events[n].occurred_at.unwrap().as_second() + delays[n], n))
             .chain(twins.iter().map(|(n, later)| (events[*n].occurred_at.unwrap().as_second() + later, *n)))
@@ -542,6 +550,6 @@ proptest! {
         let there = funds.is_none();
         prop_assert_eq!(fulfilled, usize::from(there), "{:?}", coming);
         prop_assert_eq!(shop.on_hand("MUG"), if there { 9 } else { 10 });
-        prop_assert_eq!(shop.order().state(), funds.map_or(State::Paid, State::Waiting), "{:?}", coming);
+        prop_assert_eq!(shop.order().state(), funds.map_or(OrderState::Paid, OrderState::Waiting), "{:?}", coming);
     }
 }

@@ -1,24 +1,25 @@
 //! Histories of subscriptions: the merged rows against the model.
 
-use super::{
+use crate::fulfillment::any_order::{
     Arrival, arrival, difference, in_every_order,
     model::{Happens, LIFE, Model, rank},
 };
 use crate::{
-    checkout::{Checkout, Kind},
-    event::{Event, News},
-    facts::Latest,
+    access::subscription::{InvoiceEvent, Reason, Source, SubscriptionFacts},
+    delivery::event::{Change, Event},
     fulfillment::{
         subscription::still_so,
         testing::{
-            DAY, End, SALE, Shop, Tables, at, bill, checkout, id, invoice_news, item, line,
-            snapshot, subscription_news, told,
+            DAY, End, SALE, Shop, Tables, at, bill, checkout, facts, id, invoice_change, item,
+            line, snapshot, subscription_change,
         },
     },
-    ids::SubscriptionId,
-    payment::Link,
-    receipt::Kind as Mail,
-    subscription::{InvoiceEvent, Reason, Snapshot, Source},
+    receipt::ReceiptKind as Mail,
+    sale::{
+        checkout::{Checkout, CheckoutKind},
+        payment::Link,
+    },
+    values::{facts::Fact, ids::SubscriptionId},
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -107,7 +108,7 @@ struct Moment {
     event: Event,
     of: usize,
     happens: Option<Happens>,
-    truth: Snapshot,
+    truth: SubscriptionFacts,
     /// The mail that is owed for it.
     mail: Option<String>,
 }
@@ -117,7 +118,7 @@ struct Provider<'a> {
     life: &'a Life,
     n: usize,
     now: i64,
-    stands: Snapshot,
+    stands: SubscriptionFacts,
     gaps: std::iter::Cycle<std::slice::Iter<'a, i64>>,
     invoices: u32,
     moments: Vec<Moment>,
@@ -128,10 +129,10 @@ impl Provider<'_> {
         format!("fsub_{}", self.n)
     }
 
-    fn tells(&mut self, happens: Option<Happens>, mail: Option<String>, news: News) {
+    fn tells(&mut self, happens: Option<Happens>, mail: Option<String>, change: Change) {
         self.now += self.gaps.next().copied().unwrap_or_default();
         let event_id = format!("fevt_{}_{}", self.n, self.moments.len());
-        let event = told(&event_id, self.now, news);
+        let event = facts(&event_id, self.now, change);
         let truth = self.stands.clone();
         self.moments.push(Moment {
             at: self.now,
@@ -165,13 +166,13 @@ impl Provider<'_> {
             }
         };
         let born_with = source != Source::Created || self.life.first_known_by[1];
-        let snapshot = Snapshot {
+        let snapshot = SubscriptionFacts {
             source,
             latest_invoice: self.stands.latest_invoice.clone().filter(|_| born_with),
             ..self.stands.clone()
         };
-        let news = subscription_news(&self.name(), snapshot);
-        self.tells(Some(happens), None, news);
+        let change = subscription_change(&self.name(), snapshot);
+        self.tells(Some(happens), None, change);
     }
 
     fn invoice(&self) -> String {
@@ -208,11 +209,11 @@ impl Provider<'_> {
         };
         let name = if paid { "invoice" } else { "payment_failed" };
         let mail = (amount > 0 && !is_first).then(|| format!("{}-{name}", self.invoice()));
-        let news = invoice_news(&self.name(), &self.invoice(), event, bill);
-        self.tells(Some(happens), mail.clone(), news.clone());
+        let change = invoice_change(&self.name(), &self.invoice(), event, bill);
+        self.tells(Some(happens), mail.clone(), change.clone());
         if paid && self.life.both_names {
             let at = self.now;
-            self.tells(Some(happens), mail, news);
+            self.tells(Some(happens), mail, change);
             // The two names of one payment come in one second.
             self.now = at;
             let twin = self.moments.last_mut().unwrap();
@@ -412,7 +413,7 @@ fn checkout_of(life: &Life, n: usize) -> Checkout {
     let price = if life.trial_days.is_some() { 0 } else { PRICE };
     Checkout {
         order_id: id(&format!("fcs_{n}")),
-        kind: Kind::Subscription,
+        kind: CheckoutKind::Subscription,
         client_reference_id: None,
         subscription_id: Some(id(&format!("fsub_{n}"))),
         invoice_id: life.first_known_by[0].then(|| id(&format!("fin_{n}_1"))),
@@ -436,7 +437,7 @@ impl History {
         let mut moments = Vec::new();
         let mut now = SALE;
         for (n, life) in lives.iter().enumerate() {
-            let stands = Snapshot {
+            let stands = SubscriptionFacts {
                 items: vec![item("fprod_gym")],
                 ..snapshot("incomplete", now)
             };
@@ -451,7 +452,7 @@ impl History {
                 moments: Vec::new(),
             };
             provider.begins();
-            let completed = News::Checkout {
+            let completed = Change::Checkout {
                 order_id: id(&format!("fcs_{n}")),
                 completed: true,
             };
@@ -585,23 +586,24 @@ impl History {
                 .collect();
             if !mine
                 .iter()
-                .any(|moment| matches!(moment.event.news, News::Checkout { .. }))
+                .any(|moment| matches!(moment.event.change, Change::Checkout { .. }))
             {
                 continue;
             }
             let over = mine
                 .iter()
                 .any(|moment| matches!(moment.happens, Some(Happens::Over)));
-            let told: BTreeSet<&String> = mine
+            let facts: BTreeSet<&String> = mine
                 .iter()
                 .filter_map(|moment| moment.mail.as_ref())
                 .collect();
             mails.extend(
-                told.iter()
+                facts
+                    .iter()
                     .filter(|mail| {
                         let failed = mail.strip_suffix("-payment_failed");
                         failed.is_none_or(|invoice| {
-                            !over && !told.contains(&format!("{invoice}-invoice"))
+                            !over && !facts.contains(&format!("{invoice}-invoice"))
                         })
                     })
                     .map(|mail| (*mail).clone()),
@@ -661,8 +663,8 @@ fn bare(shop: &Shop, up_to_date: bool) -> Tables {
     for row in tables.links.values_mut() {
         *row = Link {
             version: 0,
-            told: None,
-            news_at: None,
+            facts: None,
+            heard_at: None,
             ..row.clone()
         };
     }
@@ -684,11 +686,11 @@ fn bare(shop: &Shop, up_to_date: bool) -> Tables {
 }
 
 /// How the subscriptions stand, without the time and the way in which that was learned.
-fn stand(shop: &Shop) -> BTreeMap<SubscriptionId, Snapshot> {
-    let stands = |told: &Latest<Snapshot>| Snapshot {
+fn stand(shop: &Shop) -> BTreeMap<SubscriptionId, SubscriptionFacts> {
+    let stands = |facts: &Fact<SubscriptionFacts>| SubscriptionFacts {
         source: Source::Updated,
         latest_invoice: None,
-        ..told.value.clone()
+        ..facts.value.clone()
     };
     let rows = shop.tables.subscriptions.iter();
     rows.filter_map(|(id, row)| Some((id.clone(), stands(row.snapshot.as_ref()?))))
@@ -727,20 +729,22 @@ fn check_access(
 fn is_up_to_date(history: &History, shop: &Shop) -> bool {
     let stands = stand(shop);
     shop.api.subscriptions.iter().all(|(id, truth)| {
-        let told = history
+        let facts = history
             .moments
             .iter()
             .rev()
-            .find_map(|moment| match &moment.event.news {
-                News::Subscription(news) if news.subscription_id == *id => Some(&news.snapshot),
+            .find_map(|moment| match &moment.event.change {
+                Change::Subscription(change) if change.subscription_id == *id => {
+                    Some(&change.snapshot)
+                }
                 _ => None,
             });
-        let bare = |of: &Snapshot| Snapshot {
+        let bare = |of: &SubscriptionFacts| SubscriptionFacts {
             source: Source::Updated,
             latest_invoice: None,
             ..of.clone()
         };
-        stands.contains_key(id) && told.map(bare) == Some(bare(truth))
+        stands.contains_key(id) && facts.map(bare) == Some(bare(truth))
     })
 }
 
@@ -780,7 +784,7 @@ fn check_end(
     grace: i64,
     order: &dyn std::fmt::Debug,
     rows: &Tables,
-    stands: Option<&BTreeMap<SubscriptionId, Snapshot>>,
+    stands: Option<&BTreeMap<SubscriptionId, SubscriptionFacts>>,
 ) -> Result<(), TestCaseError> {
     check_access(history, end, grace, history.last_at(), order)?;
     prop_assert_eq!(
@@ -844,7 +848,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
         any::<[bool; 13]>(),
     )
         .prop_map(
-            |(trial_days, starts_incomplete, renewals, ending, gaps, told)| {
+            |(trial_days, starts_incomplete, renewals, ending, gaps, facts)| {
                 let [
                     invoice_first,
                     both_names,
@@ -859,7 +863,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
                     by_checkout,
                     by_creation,
                     by_payment,
-                ] = told;
+                ] = facts;
                 // A status that says nothing of the time that is paid for, and an invoice that does not either: nobody
                 // can know.
                 let unknowable =

@@ -1,32 +1,31 @@
-use super::{
-    super::{
-        Patience,
-        testing::{commit, *},
-    },
-    *,
+use super::*;
+use crate::fulfillment::{
+    Patience,
+    testing::{commit, *},
 };
 use crate::{
-    event::News,
-    ids::ProductId,
-    mode::Mode,
-    order::State,
+    delivery::event::Change,
     ports::Committed,
-    refund::Refund,
-    stock::{Mapping, Movement, Shelf, Unnamed},
+    sale::{
+        order::OrderState,
+        refund::Refund,
+        stock::{Mapping, Movement, StockLevel, Unnamed},
+    },
+    values::{ids::ProductId, mode::Mode},
 };
 use proptest::prelude::*;
 
-fn decided(checkout: &Checkout, shelves: &[Shelf]) -> Decision {
-    let event = stored(&told("fevt_1", SALE, completed()));
-    let rows = Rows {
-        shelves: shelves.to_vec(),
-        ..Rows::default()
+fn decided(checkout: &Checkout, stock_levels: &[StockLevel]) -> Decision {
+    let event = stored(&facts("fevt_1", SALE, completed()));
+    let rows = Snapshot {
+        stock_levels: stock_levels.to_vec(),
+        ..Snapshot::default()
     };
     decide(&event, true, checkout, &rows, &policy(), at(NOW))
 }
 
-fn fulfilled(checkout: &Checkout, shelves: &[Shelf]) -> (Order, Commit) {
-    let commit = commit(decided(checkout, shelves));
+fn fulfilled(checkout: &Checkout, stock_levels: &[StockLevel]) -> (Order, Commit) {
+    let commit = commit(decided(checkout, stock_levels));
     let order = commit.order.clone().unwrap();
     assert!(order.fulfilled_at.is_some(), "{commit}");
     (order, commit)
@@ -34,39 +33,47 @@ fn fulfilled(checkout: &Checkout, shelves: &[Shelf]) -> (Order, Commit) {
 
 #[test]
 fn a_line_without_a_sku_has_its_mapping_row_read_before_any_shelf() {
-    let named = wanted(&checkout(vec![line("a", 1, 3000, Some("MAT"))]));
+    let named = read_set(&checkout(vec![line("a", 1, 3000, Some("MAT"))]));
     assert_eq!(
-        (named.mapping.len(), named.shelves.map(|(_, skus)| skus)),
+        (
+            named.mapping.len(),
+            named.stock_levels.map(|(_, skus)| skus)
+        ),
         (0, Some(vec![sku("MAT")]))
     );
-    let unnamed = wanted(&checkout(vec![line("a", 1, 3000, None)]));
-    assert_eq!((unnamed.mapping.is_empty(), unnamed.shelves), (false, None));
+    let unnamed = read_set(&checkout(vec![line("a", 1, 3000, None)]));
+    assert_eq!(
+        (unnamed.mapping.is_empty(), unnamed.stock_levels),
+        (false, None)
+    );
 }
 
 #[test]
 fn a_checkout_that_waits_was_read_too_early_if_its_payment_was_heard_of_since() {
     let sale = checkout(vec![line("a", 1, 3000, Some("MAT"))]);
     let payment = sale.payment_intents[0].clone();
-    let heard = |news_at: i64| {
+    let heard = |heard_at: i64| {
         let link = payment::Link {
-            news_at: Some(at(news_at)),
+            heard_at: Some(at(heard_at)),
             ..payment::Link::new(payment.clone())
         };
-        Rows {
+        Snapshot {
             links: [(payment.clone(), link)].into(),
-            ..Rows::default()
+            ..Snapshot::default()
         }
     };
-    let waits = Decision::Nothing { owed: Vec::new() };
+    let waits = Decision::Nothing { unsent: Vec::new() };
     let early =
-        |decision: &Decision, news_at: i64| read_too_early(decision, &heard(news_at), at(SALE));
+        |decision: &Decision, heard_at: i64| read_too_early(decision, &heard(heard_at), at(SALE));
     assert_eq!(
         [-1, 0, 1].map(|after| early(&waits, SALE + after)),
         [false, true, true]
     );
-    assert!(!read_too_early(&waits, &Rows::default(), at(SALE)));
-    let fulfills = decided(&sale, &[shelf("MAT", 5)]);
-    assert!(!early(&fulfills, SALE + 1) && !early(&Decision::Park(Doubt::NoSubject), SALE + 1));
+    assert!(!read_too_early(&waits, &Snapshot::default(), at(SALE)));
+    let fulfills = decided(&sale, &[stock_level("MAT", 5)]);
+    assert!(
+        !early(&fulfills, SALE + 1) && !early(&Decision::Park(ParkReason::NoSubject), SALE + 1)
+    );
 }
 
 #[test]
@@ -84,19 +91,19 @@ fn an_order_that_waits_is_written_when_something_is_new_and_has_its_receipt_when
     shop.tell(SALE, completed());
     assert_eq!(
         (shop.order().funds, &shop.order().receipt_id),
-        (Funds::Authorized, &None)
+        (OrderFunds::Authorized, &None)
     );
-    let look = |shop: &Shop| shop.decide(&told("fevt_9", SALE + 60, completed()));
+    let look = |shop: &Shop| shop.decide(&facts("fevt_9", SALE + 60, completed()));
     assert_eq!(
         look(&shop),
-        Decision::Nothing { owed: Vec::new() },
+        Decision::Nothing { unsent: Vec::new() },
         "nothing but the time is new"
     );
     let mut other = sale("requires_capture", 0);
     other
         .payments
         .values_mut()
-        .for_each(|told| told.amount = Some(3001));
+        .for_each(|facts| facts.amount = Some(3001));
     shop.api.checkouts.insert(order_id(), other);
     assert!(
         matches!(look(&shop), Decision::Write(_)),
@@ -108,7 +115,7 @@ fn an_order_that_waits_is_written_when_something_is_new_and_has_its_receipt_when
     shop.tell(SALE + 120, completed());
     assert_eq!(
         (shop.order().funds, &shop.order().receipt_id),
-        (Funds::Received, &Some(id("fcs_1-order")))
+        (OrderFunds::Received, &Some(id("fcs_1-order")))
     );
 }
 
@@ -119,7 +126,7 @@ fn a_paid_checkout_is_fulfilled() {
             line("a", 2, 3000, Some("MAT")),
             line("b", 1, 1500, Some("MUG")),
         ]),
-        &[shelf("MAT", 5), shelf("MUG", 1)],
+        &[stock_level("MAT", 5), stock_level("MUG", 1)],
     );
     assert_eq!(
         commit.to_string(),
@@ -128,7 +135,7 @@ fn a_paid_checkout_is_fulfilled() {
     assert_eq!(order.placed_at, at(SALE));
     assert_eq!(order.difference, None);
     assert!(order.shortfalls.is_empty());
-    assert!(commit.receipts.iter().all(Receipt::is_owed));
+    assert!(commit.receipts.iter().all(Receipt::is_unfinished));
 }
 
 #[test]
@@ -138,12 +145,12 @@ fn two_lines_of_one_sku_are_one_movement() {
             line("a", 2, 3000, Some("MAT")),
             line("b", 1, 1500, Some("MAT")),
         ]),
-        &[shelf("MAT", 5)],
+        &[stock_level("MAT", 5)],
     );
     let moved: Vec<_> = commit
-        .takes
+        .deductions
         .iter()
-        .map(|take| (take.movement.sku.as_str(), take.movement.taken))
+        .map(|take| (take.movement.sku.as_str(), take.movement.deducted))
         .collect();
     assert_eq!(moved, [("MAT", 3)]);
 }
@@ -152,7 +159,7 @@ fn two_lines_of_one_sku_are_one_movement() {
 fn a_paid_order_that_meets_a_short_shelf_is_kept_with_its_shortfall() {
     let (order, commit) = fulfilled(
         &checkout(vec![line("a", 3, 3000, Some("MAT"))]),
-        &[shelf("MAT", 1)],
+        &[stock_level("MAT", 1)],
     );
     assert_eq!(
         commit.to_string(),
@@ -176,7 +183,7 @@ fn a_line_without_a_sku_is_recorded_as_unmapped() {
 
 #[test]
 fn a_sku_without_a_counter_is_recorded_as_untracked() {
-    let uncounted = Shelf {
+    let uncounted = StockLevel {
         sku: sku("EBOOK"),
         on_hand: None,
         moved: None,
@@ -189,7 +196,7 @@ fn a_sku_without_a_counter_is_recorded_as_untracked() {
         order.lines[0].stock,
         LineStock::Untracked { sku: sku("EBOOK") }
     );
-    assert!(commit.takes.is_empty());
+    assert!(commit.deductions.is_empty());
 }
 
 #[test]
@@ -213,17 +220,20 @@ fn a_movement_that_is_written_already_is_not_written_again() {
         sku: sku("MAT"),
         order_id: order_id(),
         quantity: 2,
-        taken: 1,
-        returned: 0,
+        deducted: 1,
+        restocked: 0,
         moved_at: at(NOW - 60),
     };
-    let shelves = [Shelf {
+    let stock_levels = [StockLevel {
         sku: sku("MAT"),
         on_hand: Some(0),
         moved: Some(moved),
     }];
-    let (order, commit) = fulfilled(&checkout(vec![line("a", 2, 3000, Some("MAT"))]), &shelves);
-    assert!(commit.takes.is_empty());
+    let (order, commit) = fulfilled(
+        &checkout(vec![line("a", 2, 3000, Some("MAT"))]),
+        &stock_levels,
+    );
+    assert!(commit.deductions.is_empty());
     assert_eq!(
         order.shortfalls,
         [Shortfall {
@@ -246,14 +256,14 @@ fn what_is_doubtful_is_parked_with_a_reason() {
     let doubts = [
         decided(
             &Checkout {
-                status: Status::Open,
+                status: CheckoutStatus::Open,
                 ..paid()
             },
             &[],
         ),
         decided(
             &Checkout {
-                kind: Kind::Other("setup".into()),
+                kind: CheckoutKind::Other("setup".into()),
                 ..paid()
             },
             &[],
@@ -297,11 +307,11 @@ fn a_captured_payment_a_free_order_and_a_part_payment_are_fulfilled() {
             ..paid()
         },
         Checkout {
-            kind: Kind::Subscription,
+            kind: CheckoutKind::Subscription,
             ..paid()
         },
         Checkout {
-            kind: Kind::OffSession,
+            kind: CheckoutKind::OffSession,
             ..paid()
         },
     ] {
@@ -316,9 +326,12 @@ fn an_order_that_no_row_can_hold_is_parked_before_anything_is_written() {
             .map(|n| line(&format!("l{n}"), 1, 100, Some("MAT")))
             .collect::<Vec<_>>()
     };
-    fulfilled(&checkout(lines(200)), &[shelf("MAT", 5)]);
-    let decision = decided(&checkout(lines(2_000)), &[shelf("MAT", 5)]);
-    assert_eq!(decision, Decision::Park(Doubt::TooLarge { lines: 2_000 }));
+    fulfilled(&checkout(lines(200)), &[stock_level("MAT", 5)]);
+    let decision = decided(&checkout(lines(2_000)), &[stock_level("MAT", 5)]);
+    assert_eq!(
+        decision,
+        Decision::Park(ParkReason::TooLarge { lines: 2_000 })
+    );
 }
 
 proptest! {
@@ -332,18 +345,18 @@ proptest! {
         let names = ["A", "B", "C", "D"];
         let lines: Vec<_> = sold.iter().enumerate()
             .map(|(n, (quantity, of))| line(&format!("l{n}"), *quantity, 100, Some(names[*of]))).collect();
-        let shelves: Vec<_> = names.iter().zip(&counts).map(|(name, count)| shelf(name, *count)).collect();
-        let (order, commit) = fulfilled(&checkout(lines), &shelves);
-        for take in &commit.takes {
+        let stock_levels: Vec<_> = names.iter().zip(&counts).map(|(name, count)| stock_level(name, *count)).collect();
+        let (order, commit) = fulfilled(&checkout(lines), &stock_levels);
+        for take in &commit.deductions {
             let of = names.iter().position(|name| *name == take.movement.sku.as_str()).unwrap();
             let wanted: i64 = sold.iter().filter(|(_, sku)| *sku == of).map(|(quantity, _)| i64::from(*quantity)).sum();
             prop_assert_eq!(take.on_hand, counts[of]);
             prop_assert_eq!(take.movement.quantity, wanted);
-            prop_assert!(take.movement.taken >= 0 && take.movement.taken <= wanted);
-            prop_assert!(take.on_hand - take.movement.taken >= counts[of].min(0));
+            prop_assert!(take.movement.deducted >= 0 && take.movement.deducted <= wanted);
+            prop_assert!(take.on_hand - take.movement.deducted >= counts[of].min(0));
             let missing: i64 = order.shortfalls.iter()
                 .filter(|short| short.sku == take.movement.sku).map(|short| short.missing).sum();
-            prop_assert_eq!(take.movement.taken + missing, wanted);
+            prop_assert_eq!(take.movement.deducted + missing, wanted);
         }
     }
 }
@@ -358,7 +371,7 @@ fn paying(capture: Capture, statuses: &[&str]) -> Checkout {
 }
 
 /// Where the money of such a checkout is.
-fn funds_of(capture: Capture, statuses: &[&str]) -> Funds {
+fn funds_of(capture: Capture, statuses: &[&str]) -> OrderFunds {
     let mut shop = Shop::selling(paying(capture, statuses));
     shop.tell(SALE, completed());
     let order = shop.order();
@@ -367,7 +380,7 @@ fn funds_of(capture: Capture, statuses: &[&str]) -> Funds {
         shop.receipts().len(),
         shop.on_hand("MUG"),
     );
-    let expected = if order.funds == Funds::Received {
+    let expected = if order.funds == OrderFunds::Received {
         (true, 1, 9)
     } else {
         (false, 0, 10)
@@ -388,29 +401,41 @@ fn funds_of(capture: Capture, statuses: &[&str]) -> Funds {
 #[test]
 fn goods_and_receipt_go_when_the_money_is_received_and_not_before() {
     use Capture::{Automatic, Manual};
-    let table: [(Capture, &[&str], Funds); 16] = [
-        (Automatic, &["succeeded"], Funds::Received),
-        (Automatic, &["processing"], Funds::Processing),
-        (Automatic, &["requires_payment_method"], Funds::Failed),
-        (Automatic, &["canceled"], Funds::Failed),
-        (Automatic, &["requires_action"], Funds::Processing),
-        (Automatic, &["requires_confirmation"], Funds::Processing),
-        (Automatic, &["a word of next year"], Funds::Processing),
-        (Manual, &["requires_capture"], Funds::Authorized),
-        (Manual, &["succeeded"], Funds::Received),
-        (Manual, &["canceled"], Funds::Expired),
+    let table: [(Capture, &[&str], OrderFunds); 16] = [
+        (Automatic, &["succeeded"], OrderFunds::Received),
+        (Automatic, &["processing"], OrderFunds::Processing),
+        (Automatic, &["requires_payment_method"], OrderFunds::Failed),
+        (Automatic, &["canceled"], OrderFunds::Failed),
+        (Automatic, &["requires_action"], OrderFunds::Processing),
+        (
+            Automatic,
+            &["requires_confirmation"],
+            OrderFunds::Processing,
+        ),
+        (Automatic, &["a word of next year"], OrderFunds::Processing),
+        (Manual, &["requires_capture"], OrderFunds::Authorized),
+        (Manual, &["succeeded"], OrderFunds::Received),
+        (Manual, &["canceled"], OrderFunds::Expired),
         // A split cart is paid for when both cards are.
-        (Automatic, &["succeeded", "succeeded"], Funds::Received),
+        (Automatic, &["succeeded", "succeeded"], OrderFunds::Received),
         (
             Automatic,
             &["succeeded", "requires_capture"],
-            Funds::Authorized,
+            OrderFunds::Authorized,
         ),
-        (Automatic, &["succeeded", "processing"], Funds::Processing),
-        (Automatic, &["canceled", "canceled"], Funds::Failed),
+        (
+            Automatic,
+            &["succeeded", "processing"],
+            OrderFunds::Processing,
+        ),
+        (Automatic, &["canceled", "canceled"], OrderFunds::Failed),
         // An earlier try that was given up is no matter.
-        (Automatic, &["canceled", "succeeded"], Funds::Received),
-        (Manual, &["canceled", "requires_capture"], Funds::Authorized),
+        (Automatic, &["canceled", "succeeded"], OrderFunds::Received),
+        (
+            Manual,
+            &["canceled", "requires_capture"],
+            OrderFunds::Authorized,
+        ),
     ];
     for (capture, statuses, expected) in table {
         assert_eq!(funds_of(capture, statuses), expected, "{statuses:?}");
@@ -430,7 +455,7 @@ fn the_session_is_believed_where_nobody_tells_of_its_payments() {
     };
     assert_eq!(
         commit(decided(&held, &[])).order.unwrap().funds,
-        Funds::Authorized
+        OrderFunds::Authorized
     );
     fulfilled(
         &Checkout {
@@ -473,7 +498,7 @@ fn an_order_that_waits_is_fulfilled_once() {
     shop.tell(SALE, completed());
     assert_eq!(
         (shop.order().version, shop.order().state()),
-        (1, State::Waiting(Funds::Authorized))
+        (1, OrderState::Waiting(OrderFunds::Authorized))
     );
     shop.tell(SALE + 1, completed());
     assert_eq!(shop.order().version, 1, "having looked again is no change");
@@ -482,8 +507,8 @@ fn an_order_that_waits_is_fulfilled_once() {
         .insert(order_id(), paying(Capture::Manual, &["succeeded"]));
     // Two events bring the news at the same time; the second one finds that the first one was quicker.
     let events = [
-        told("fevt_1", SALE + 2, changed()),
-        told("fevt_2", SALE + 2, completed()),
+        facts("fevt_1", SALE + 2, changed()),
+        facts("fevt_2", SALE + 2, completed()),
     ];
     let decisions = events.each_ref().map(|event| shop.decide(event));
     let [first, second] = decisions.map(|decision| shop.carry_out(decision).1);
@@ -491,7 +516,7 @@ fn an_order_that_waits_is_fulfilled_once() {
     shop.deliver(&events[1]);
     assert_eq!(
         (shop.order().version, shop.order().state()),
-        (2, State::Paid)
+        (2, OrderState::Paid)
     );
     assert_eq!((shop.on_hand("MAT"), shop.on_hand("MUG")), (8, 9));
     assert_eq!(shop.receipts(), ["fcs_1-order"]);
@@ -502,22 +527,22 @@ fn an_order_that_waits_is_fulfilled_once() {
 #[test]
 fn news_of_a_payment_that_come_meanwhile_are_noticed() {
     let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
-    let completion = told("fevt_1", SALE, completed());
+    let completion = facts("fevt_1", SALE, completed());
     let early = shop.decide(&completion);
     shop.tell(
         SALE + 1,
-        payment_news("fpi_1", Some(paid("succeeded", 5500))),
+        payment_change("fpi_1", Some(paid("succeeded", 5500))),
     );
     assert_eq!(shop.carry_out(early).1, Committed::Raced);
     shop.deliver(&completion);
-    assert_eq!(shop.order().state(), State::Paid);
+    assert_eq!(shop.order().state(), OrderState::Paid);
 }
 
 #[test]
 fn a_checkout_that_was_left_is_no_order_and_an_order_says_how_it_ended() {
     for (status, funds) in [
-        (Status::Expired, Funds::Expired),
-        (Status::Canceled, Funds::Canceled),
+        (CheckoutStatus::Expired, OrderFunds::Expired),
+        (CheckoutStatus::Canceled, OrderFunds::Canceled),
     ] {
         let left = Checkout {
             status: status.clone(),
@@ -528,25 +553,29 @@ fn a_checkout_that_was_left_is_no_order_and_an_order_says_how_it_ended() {
         assert!(shop.tables.orders.is_empty());
         assert!(matches!(
             shop.tell(SALE, completed()),
-            End::Parked(Doubt::NotComplete(_))
+            End::Parked(ParkReason::NotComplete(_))
         ));
         let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
         shop.tell(SALE, completed());
         shop.api.checkouts.insert(order_id(), left);
         assert_eq!(shop.tell(SALE + 1, changed()), End::Done);
-        assert_eq!(shop.order().state(), State::Waiting(funds), "{status:?}");
+        assert_eq!(
+            shop.order().state(),
+            OrderState::Waiting(funds),
+            "{status:?}"
+        );
     }
 }
 
 #[test]
 fn a_status_that_we_do_not_know_neither_fulfills_nor_fails() {
     let strange = || Checkout {
-        status: Status::Other("a word of next year".into()),
+        status: CheckoutStatus::Other("a word of next year".into()),
         ..checkout(vec![line("a", 1, 100, None)])
     };
     let mut shop = Shop::selling(strange());
-    let doubt = Doubt::NotComplete("a word of next year".into());
-    assert_eq!(shop.tell(SALE, completed()), End::Parked(doubt));
+    let park_reason = ParkReason::NotComplete("a word of next year".into());
+    assert_eq!(shop.tell(SALE, completed()), End::Parked(park_reason));
     assert_eq!(shop.tell(SALE, changed()), End::Done);
     assert!(shop.tables.orders.is_empty());
     // Nor does it change an order that waits.
@@ -564,36 +593,39 @@ fn a_payments_word_that_we_do_not_know_changes_nothing_of_an_order_that_waits() 
     shop.tell(SALE, completed());
     shop.tell(
         SALE + 1,
-        payment_news("fpi_1", Some(paid("a word of next year", 5500))),
+        payment_change("fpi_1", Some(paid("a word of next year", 5500))),
     );
-    assert_eq!(shop.order().state(), State::Waiting(Funds::Authorized));
+    assert_eq!(
+        shop.order().state(),
+        OrderState::Waiting(OrderFunds::Authorized)
+    );
 }
 
 #[test]
 fn that_a_delayed_payment_has_arrived_is_waited_for_until_the_provider_knows_it() {
-    let arrived = || News::CheckoutPaid {
+    let arrived = || Change::CheckoutPaid {
         order_id: order_id(),
     };
     let mut shop = Shop::selling(paying(Capture::Automatic, &["processing"]));
     assert_eq!(
         shop.tell(SALE + 1, arrived()),
-        End::Waits(Doubt::NotReceived)
+        End::Waits(ParkReason::NotReceived)
     );
     assert_eq!(
         shop.order().state(),
-        State::Waiting(Funds::Processing),
+        OrderState::Waiting(OrderFunds::Processing),
         "what is known is kept"
     );
     assert_eq!(
         shop.tell(SALE + 1, arrived()),
-        End::Waits(Doubt::NotReceived)
+        End::Waits(ParkReason::NotReceived)
     );
     shop.api
         .checkouts
         .insert(order_id(), paying(Capture::Automatic, &["succeeded"]));
     assert_eq!(shop.tell(SALE + 1, arrived()), End::Done);
-    assert_eq!(shop.order().state(), State::Paid);
-    assert_eq!(Doubt::NotReceived.patience(), Patience::Short);
+    assert_eq!(shop.order().state(), OrderState::Paid);
+    assert_eq!(ParkReason::NotReceived.patience(), Patience::Short);
 }
 
 /// A session of its own, under the same reference.
@@ -611,7 +643,7 @@ fn tell_of(shop: &mut Shop, session: &Checkout) {
         .insert(session.order_id.clone(), session.clone());
     shop.tell(
         SALE,
-        News::Checkout {
+        Change::Checkout {
             order_id: session.order_id.clone(),
             completed: true,
         },
@@ -622,7 +654,7 @@ fn tell_of(shop: &mut Shop, session: &Checkout) {
 fn a_session_that_was_superseded_and_is_paid_is_an_order_found_by_its_reference() {
     let mut shop = Shop::new();
     let newer = Checkout {
-        status: Status::Open,
+        status: CheckoutStatus::Open,
         ..session("fcs_newer")
     };
     shop.api.checkouts.insert(newer.order_id.clone(), newer);
@@ -655,10 +687,10 @@ fn of_two_sessions_that_are_paid_at_once_one_notices_the_other() {
     let mut shop = Shop::new();
     let events = ["fcs_a", "fcs_b"].map(|name| {
         shop.api.checkouts.insert(id(name), session(name));
-        told(
+        facts(
             name,
             SALE,
-            News::Checkout {
+            Change::Checkout {
                 order_id: id(name),
                 completed: true,
             },
@@ -677,12 +709,15 @@ fn of_two_sessions_that_are_paid_at_once_one_notices_the_other() {
 #[test]
 fn a_reference_that_numbers_no_orders_holds_none_of_them_up() {
     let mut shop = Shop::new();
-    for n in 0..Reference::MOST + 2 {
+    for n in 0..MerchantReference::MOST + 2 {
         tell_of(&mut shop, &session(&format!("fcs_{n}")));
     }
     let row = &shop.tables.references["order-1042"];
-    assert_eq!((row.order_ids.len(), row.version), (Reference::MOST, 10));
-    let last = &shop.tables.orders[&id(&format!("fcs_{}", Reference::MOST + 1))];
+    assert_eq!(
+        (row.order_ids.len(), row.version),
+        (MerchantReference::MOST, 10)
+    );
+    let last = &shop.tables.orders[&id(&format!("fcs_{}", MerchantReference::MOST + 1))];
     assert!(
         last.same_reference.is_empty(),
         "nobody has paid twice who pays for the twelfth time"
@@ -709,7 +744,7 @@ fn what_was_told_after_the_sale_outlives_another_look_at_the_checkout() {
     let mut order = shop.order().clone();
     order.refunds.insert(
         id("fre_1"),
-        Refund::new(Latest::new(at(SALE), refund_told("fpi_1", "pending", 1))),
+        Refund::new(Fact::new(at(SALE), refund_told("fpi_1", "pending", 1))),
     );
     shop.tables.orders.insert(order_id(), order);
     shop.api
@@ -718,6 +753,6 @@ fn what_was_told_after_the_sale_outlives_another_look_at_the_checkout() {
     shop.tell(SALE + 1, changed());
     assert_eq!(
         (shop.order().refunds.len(), shop.order().state()),
-        (1, State::Paid)
+        (1, OrderState::Paid)
     );
 }

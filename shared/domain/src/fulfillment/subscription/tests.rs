@@ -1,17 +1,19 @@
-use super::super::{
-    Decision, Doubt, Patience,
+use crate::fulfillment::subscription::{asks, decide, still_so};
+use crate::fulfillment::{
+    Decision, ParkReason, Patience,
     testing::{End, *},
 };
-use super::{asks, decide, still_so};
 use crate::{
-    checkout::{Checkout, Kind as CheckoutKind},
-    contact,
-    event::{Event, News},
-    ledger::Rows,
-    mode::Mode,
+    access::{
+        contact,
+        subscription::{Bill, InvoiceEvent, Reason, Source, Subscription, SubscriptionFacts},
+    },
+    delivery::event::{Change, Event},
+    fulfillment::read_set::Snapshot,
     ports::Committed,
-    receipt::{Kind, Receipt},
-    subscription::{Bill, InvoiceEvent, Reason, Snapshot, Source, Subscription},
+    receipt::{Receipt, ReceiptKind},
+    sale::checkout::{Checkout, CheckoutKind},
+    values::mode::Mode,
 };
 use jiff::SignedDuration;
 
@@ -49,36 +51,36 @@ fn begun() -> Shop {
     shop
 }
 
-fn created(status: &str) -> News {
-    subscription_news(
+fn created(status: &str) -> Change {
+    subscription_change(
         "fsub_1",
-        Snapshot {
+        SubscriptionFacts {
             source: Source::Created,
             ..snapshot(status, FIRST.1)
         },
     )
 }
 
-fn updated(status: &str, period_end: i64) -> News {
-    subscription_news("fsub_1", snapshot(status, period_end))
+fn updated(status: &str, period_end: i64) -> Change {
+    subscription_change("fsub_1", snapshot(status, period_end))
 }
 
-fn deleted() -> News {
-    subscription_news(
+fn deleted() -> Change {
+    subscription_change(
         "fsub_1",
-        Snapshot {
+        SubscriptionFacts {
             source: Source::Deleted,
             ..snapshot("canceled", FIRST.1)
         },
     )
 }
 
-fn paid(invoice: &str, period: (i64, i64)) -> News {
+fn paid(invoice: &str, period: (i64, i64)) -> Change {
     costing(invoice, period, PRICE)
 }
 
-fn costing(invoice: &str, period: (i64, i64), amount: i64) -> News {
-    invoice_news(
+fn costing(invoice: &str, period: (i64, i64), amount: i64) -> Change {
+    invoice_change(
         "fsub_1",
         invoice,
         InvoiceEvent::Paid,
@@ -86,9 +88,9 @@ fn costing(invoice: &str, period: (i64, i64), amount: i64) -> News {
     )
 }
 
-fn failed(invoice: &str, period: (i64, i64)) -> News {
+fn failed(invoice: &str, period: (i64, i64)) -> Change {
     let event = InvoiceEvent::PaymentFailed;
-    invoice_news("fsub_1", invoice, event, bill(event, PRICE, period))
+    invoice_change("fsub_1", invoice, event, bill(event, PRICE, period))
 }
 
 /// Until when there is access to the gym, after the sale, and why.
@@ -134,7 +136,7 @@ fn a_paid_invoice_gives_access_to_what_is_incomplete() {
 #[test]
 fn an_invoice_that_comes_before_anything_else_is_asked_about_and_gives_access_at_once() {
     let mut shop = shop();
-    let waits = End::Waits(Doubt::OrderUnknown("invoice"));
+    let waits = End::Waits(ParkReason::OrderUnknown("invoice"));
     assert_eq!(shop.tell(SALE + 1, paid("fin_1", FIRST)), waits);
     assert_eq!(access(&shop), (FIRST.1, Reason::Paid));
     assert!(shop.receipts().is_empty());
@@ -144,16 +146,16 @@ fn an_invoice_that_comes_before_anything_else_is_asked_about_and_gives_access_at
 fn a_renewal_that_comes_before_its_order_waits_for_its_receipt_and_not_for_access() {
     let mut shop = shop();
     shop.tell(SALE, created("active"));
-    let event = told("fevt_9", SALE + PERIOD, paid("fin_2", SECOND));
+    let event = facts("fevt_9", SALE + PERIOD, paid("fin_2", SECOND));
     assert_eq!(
         shop.deliver(&event),
-        End::Waits(Doubt::OrderUnknown("invoice"))
+        End::Waits(ParkReason::OrderUnknown("invoice"))
     );
     assert_eq!(access(&shop), (SECOND.1, Reason::Paid));
     let before = shop.tables.clone();
     assert_eq!(
         shop.deliver(&event),
-        End::Waits(Doubt::OrderUnknown("invoice"))
+        End::Waits(ParkReason::OrderUnknown("invoice"))
     );
     assert_eq!(
         shop.tables, before,
@@ -173,11 +175,11 @@ fn two_names_of_one_payment_give_one_receipt() {
     assert_eq!(shop.receipts(), ["fcs_1-order", "fin_2-invoice"]);
     assert_eq!(access(&shop), (SECOND.1, Reason::Paid));
     // The other name tells whose mail may still be owed.
-    let event = told("fevt_twin", SALE + PERIOD, paid("fin_2", SECOND));
+    let event = facts("fevt_twin", SALE + PERIOD, paid("fin_2", SECOND));
     assert_eq!(
         shop.decide(&event),
         Decision::Nothing {
-            owed: vec![id("fin_2-invoice")]
+            unsent: vec![id("fin_2-invoice")]
         }
     );
 }
@@ -188,7 +190,7 @@ fn a_renewals_receipt_tells_what_was_paid_and_for_when() {
     shop.tell(SALE + PERIOD, paid("fin_2", SECOND));
     let receipt: &Receipt = &shop.tables.receipts[&id("fin_2-invoice")];
     assert_eq!(receipt.order_id, order_id());
-    let expected = Kind::Invoice {
+    let expected = ReceiptKind::Invoice {
         subscription_id: id("fsub_1"),
         invoice_id: id("fin_2"),
         amount: PRICE,
@@ -225,21 +227,21 @@ fn receipts_of(
 ) -> Vec<String> {
     let mut shop = shop();
     shop.api.checkouts.insert(order_id(), sold.clone());
-    let born = Snapshot {
+    let born = SubscriptionFacts {
         source: Source::Created,
         latest_invoice: born_with.map(id),
         ..snapshot("incomplete", FIRST.1)
     };
-    let invoice = told(
+    let invoice = facts(
         "fevt_invoice",
         SALE + 1,
-        invoice_news("fsub_1", "fin_1", InvoiceEvent::Paid, bill.clone()),
+        invoice_change("fsub_1", "fin_1", InvoiceEvent::Paid, bill.clone()),
     );
     if order_first {
         shop.tell(SALE, completed());
     }
     let end = shop.deliver(&invoice);
-    shop.tell(SALE, subscription_news("fsub_1", born));
+    shop.tell(SALE, subscription_change("fsub_1", born));
     if !order_first {
         shop.tell(SALE, completed());
     }
@@ -308,12 +310,12 @@ fn a_renewals_payment_leads_its_refund_to_the_order() {
     };
     shop.tell(
         SALE + PERIOD,
-        invoice_news("fsub_1", "fin_2", InvoiceEvent::Paid, renewal),
+        invoice_change("fsub_1", "fin_2", InvoiceEvent::Paid, renewal),
     );
     assert_eq!(shop.tables.links[&id("fpi_2")].order_id, Some(order_id()));
     let refund = refund_news("fre_1", refund_told("fpi_2", "succeeded", PRICE));
     assert_eq!(
-        shop.tell(SALE + PERIOD + 1, News::Refund(refund)),
+        shop.tell(SALE + PERIOD + 1, Change::Refund(refund)),
         End::Done
     );
     assert_eq!(
@@ -350,16 +352,23 @@ fn access_is_never_written_by_a_subscription_that_has_changed_since_it_was_read(
     let stale = shop.subscription("fsub_1").clone();
     shop.tell(SALE + DAY, deleted());
     // An event that tells nothing new, whose subscription was read before the end and whose access after it.
-    let rows = Rows {
+    let rows = Snapshot {
         subscription: Some(stale.clone()),
         entitlements: vec![shop.access("fprod_gym").clone()],
-        ..Rows::default()
+        ..Snapshot::default()
     };
-    let event = told("fevt_again", SALE + 2, updated("active", FIRST.1));
-    let News::Subscription(news) = &event.news else {
+    let event = facts("fevt_again", SALE + 2, updated("active", FIRST.1));
+    let Change::Subscription(change) = &event.change else {
         panic!("{event:?}")
     };
-    let decision = decide(&stored(&event), news, &stale, &rows, &shop.policy, shop.now);
+    let decision = decide(
+        &stored(&event),
+        change,
+        &stale,
+        &rows,
+        &shop.policy,
+        shop.now,
+    );
     assert_eq!(shop.tables.commit(&commit(decision)), Committed::Raced);
     assert_eq!(access(&shop), (SALE + DAY, Reason::Ended));
 }
@@ -379,11 +388,11 @@ fn a_deletion_ends_access_at_once_and_for_good() {
 #[test]
 fn to_be_canceled_keeps_access_to_the_end_of_the_period() {
     let mut shop = begun();
-    let leaves = Snapshot {
+    let leaves = SubscriptionFacts {
         cancel_at_period_end: true,
         ..snapshot("active", FIRST.1)
     };
-    shop.tell(SALE + DAY, subscription_news("fsub_1", leaves));
+    shop.tell(SALE + DAY, subscription_change("fsub_1", leaves));
     assert_eq!(access(&shop), (FIRST.1, Reason::CancelsAtPeriodEnd));
     shop.tell(SALE + 2 * DAY, updated("canceled", FIRST.1));
     assert_eq!(access(&shop), (FIRST.1, Reason::CanceledButPaid));
@@ -394,9 +403,9 @@ fn a_deletion_that_everything_speaks_against_takes_nothing_and_is_left_to_a_pers
     let mut shop = begun();
     shop.tell(SALE + PERIOD, paid("fin_2", SECOND));
     let before = shop.tables.clone();
-    let doubt = Doubt::Contradicted("active".to_owned());
-    assert_eq!(doubt.patience(), Patience::Short);
-    assert_eq!(shop.tell(SALE + DAY, deleted()), End::Parked(doubt));
+    let park_reason = ParkReason::Contradicted("active".to_owned());
+    assert_eq!(park_reason.patience(), Patience::Short);
+    assert_eq!(shop.tell(SALE + DAY, deleted()), End::Parked(park_reason));
     assert_eq!(shop.tables, before);
 }
 
@@ -421,22 +430,22 @@ fn a_deletion_that_only_our_facts_speak_against_is_settled_by_the_provider() {
 fn a_payment_after_the_end_of_what_the_provider_says_is_alive_is_left_to_a_person() {
     let mut shop = begun();
     shop.tell(SALE + DAY, deleted());
-    let parked = End::Parked(Doubt::Contradicted("active".to_owned()));
+    let parked = End::Parked(ParkReason::Contradicted("active".to_owned()));
     assert_eq!(shop.tell(SALE + PERIOD, paid("fin_2", SECOND)), parked);
 }
 
 #[test]
 fn a_change_of_plan_moves_access_from_one_product_to_the_other() {
     let mut shop = begun();
-    let pool = Snapshot {
+    let pool = SubscriptionFacts {
         items: vec![item("fprod_pool")],
         ..snapshot("active", FIRST.1)
     };
-    shop.tell(SALE + DAY, subscription_news("fsub_1", pool));
+    shop.tell(SALE + DAY, subscription_change("fsub_1", pool));
     assert_eq!(access(&shop), (0, Reason::NotInPlan));
     let row = shop.access("fprod_pool");
     assert_eq!((row.access_until, row.reason), (at(FIRST.1), Reason::Paid));
-    // News from before the change, told late, move nothing back.
+    // Change from before the change, told late, move nothing back.
     shop.tell(SALE + 3, updated("active", FIRST.1));
     assert_eq!(access(&shop), (0, Reason::NotInPlan));
     // A renewal renews what it is for now.
@@ -450,7 +459,7 @@ fn a_change_of_plan_moves_access_from_one_product_to_the_other() {
 #[test]
 fn of_two_subscriptions_for_one_product_the_longer_one_gives_access() {
     let mut shop = begun();
-    let other = |status, period_end| subscription_news("fsub_2", snapshot(status, period_end));
+    let other = |status, period_end| subscription_change("fsub_2", snapshot(status, period_end));
     shop.api
         .subscriptions
         .insert(id("fsub_2"), snapshot("active", SECOND.1));
@@ -463,9 +472,9 @@ fn of_two_subscriptions_for_one_product_the_longer_one_gives_access() {
     // The end of one leaves the other.
     shop.tell(
         SALE + DAY,
-        subscription_news(
+        subscription_change(
             "fsub_2",
-            Snapshot {
+            SubscriptionFacts {
                 source: Source::Deleted,
                 ..snapshot("canceled", SECOND.1)
             },
@@ -479,21 +488,25 @@ fn of_two_subscriptions_for_one_product_the_longer_one_gives_access() {
 #[test]
 fn access_that_is_paid_for_and_to_nothing_is_waited_for() {
     let mut shop = shop();
-    let nothing = Snapshot {
+    let nothing = SubscriptionFacts {
         items: Vec::new(),
         ..snapshot("active", FIRST.1)
     };
     shop.api.subscriptions.insert(id("fsub_1"), nothing.clone());
-    let news = subscription_news("fsub_1", nothing);
-    assert_eq!(shop.tell(SALE, news), End::Waits(Doubt::NoProduct));
-    assert_eq!(Doubt::NoProduct.patience(), Patience::Short);
+    let change = subscription_change("fsub_1", nothing);
+    assert_eq!(shop.tell(SALE, change), End::Waits(ParkReason::NoProduct));
+    assert_eq!(ParkReason::NoProduct.patience(), Patience::Short);
 }
 
 #[test]
 fn the_provider_is_asked_of_what_is_vague_or_contradicted_and_else_not() {
     let shop = begun();
     assert!(!asks(shop.subscription("fsub_1")));
-    let unknown = Subscription::new(crate::delivery::Provider::Flex, id("fcus_1"), id("fsub_9"));
+    let unknown = Subscription::new(
+        crate::values::provider::Provider::Flex,
+        id("fcus_1"),
+        id("fsub_9"),
+    );
     assert!(asks(&unknown));
     let mut contradicted = shop.subscription("fsub_1").clone();
     contradicted.ended_at = Some(at(SALE));
@@ -504,41 +517,41 @@ fn the_provider_is_asked_of_what_is_vague_or_contradicted_and_else_not() {
 fn news_of_the_other_mode_are_left_to_a_person() {
     let mut shop = shop();
     let other = |what| {
-        End::Parked(Doubt::OtherMode {
+        End::Parked(ParkReason::OtherMode {
             what,
-            told: Mode::Test,
+            facts: Mode::Test,
             stack: Mode::Live,
         })
     };
-    let News::Subscription(news) = created("active") else {
+    let Change::Subscription(change) = created("active") else {
         unreachable!()
     };
-    let news = crate::subscription::News {
+    let change = crate::access::subscription::SubscriptionChange {
         mode: Some(Mode::Test),
-        ..news
+        ..change
     };
     assert_eq!(
-        shop.tell(SALE, News::Subscription(news)),
+        shop.tell(SALE, Change::Subscription(change)),
         other("subscription")
     );
-    let News::Invoice(news) = paid("fin_1", FIRST) else {
+    let Change::Invoice(change) = paid("fin_1", FIRST) else {
         unreachable!()
     };
-    let news = crate::subscription::InvoiceNews {
+    let change = crate::access::subscription::InvoiceChange {
         mode: Some(Mode::Test),
-        ..news
+        ..change
     };
-    assert_eq!(shop.tell(SALE, News::Invoice(news)), other("invoice"));
-    let told = Some(contact::Told {
+    assert_eq!(shop.tell(SALE, Change::Invoice(change)), other("invoice"));
+    let facts = Some(contact::ContactFacts {
         name: None,
         email: None,
     });
-    let news = contact::News {
+    let change = contact::ContactChange {
         customer_id: id("fcus_1"),
         mode: Some(Mode::Test),
-        told,
+        facts,
     };
-    assert_eq!(shop.tell(SALE, News::Customer(news)), other("customer"));
+    assert_eq!(shop.tell(SALE, Change::Customer(change)), other("customer"));
 }
 
 /// A shop that mails notices, with a subscription in its trial.
@@ -547,12 +560,12 @@ fn trying() -> (Shop, i64) {
     let mut shop = shop();
     shop.policy.trial_ends_mail = true;
     shop.policy.payment_failed_mail = true;
-    shop.tell(SALE, subscription_news("fsub_1", trial(trial_end)));
+    shop.tell(SALE, subscription_change("fsub_1", trial(trial_end)));
     (shop, trial_end)
 }
 
-fn trial(trial_end: i64) -> Snapshot {
-    Snapshot {
+fn trial(trial_end: i64) -> SubscriptionFacts {
+    SubscriptionFacts {
         trial_end: Some(at(trial_end)),
         ..snapshot("trialing", trial_end)
     }
@@ -577,7 +590,7 @@ fn that_a_trial_ends_is_mailed_three_days_before_once_the_order_is_known() {
         shop.tables.receipts[&id(&notice)].due_at,
         Some(at(trial_end - 3 * DAY))
     );
-    shop.tell(SALE + 1, subscription_news("fsub_1", trial(trial_end)));
+    shop.tell(SALE + 1, subscription_change("fsub_1", trial(trial_end)));
     assert_eq!(shop.receipts().len(), 2);
 }
 
@@ -587,7 +600,7 @@ fn that_a_trial_ends_is_not_said_of_one_that_is_extended_left_or_over() {
     shop.tell(SALE, completed());
     shop.tell(
         SALE + 1,
-        subscription_news("fsub_1", trial(trial_end + DAY)),
+        subscription_change("fsub_1", trial(trial_end + DAY)),
     );
     assert_eq!(
         sent(&shop),
@@ -596,11 +609,11 @@ fn that_a_trial_ends_is_not_said_of_one_that_is_extended_left_or_over() {
             &format!("fsub_1-trial_ends-{}", trial_end + DAY)
         ]
     );
-    let leaves = Snapshot {
+    let leaves = SubscriptionFacts {
         cancel_at_period_end: true,
         ..trial(trial_end + DAY)
     };
-    shop.tell(SALE + 2, subscription_news("fsub_1", leaves));
+    shop.tell(SALE + 2, subscription_change("fsub_1", leaves));
     assert_eq!(sent(&shop), ["fcs_1-order"]);
 }
 
@@ -669,14 +682,14 @@ fn a_notice_is_withdrawn_with_its_subscription_and_a_receipt_never() {
     shop.tell(SALE + PERIOD + DAY, deleted());
     assert_eq!(sent(&shop), ["fcs_1-order"]);
     let notice = &shop.tables.receipts[&id("fin_2-payment_failed")].kind;
-    assert!(!still_so(notice, None) && still_so(&Kind::Order, None));
+    assert!(!still_so(notice, None) && still_so(&ReceiptKind::Order, None));
 }
 
 #[test]
 fn the_link_from_checkout_to_subscription_is_kept_whichever_comes_first() {
     let events: [Event; 2] = [
-        told("fevt_1", SALE, completed()),
-        told("fevt_2", SALE, created("active")),
+        facts("fevt_1", SALE, completed()),
+        facts("fevt_2", SALE, created("active")),
     ];
     for order in [[0, 1], [1, 0]] {
         let mut shop = shop();

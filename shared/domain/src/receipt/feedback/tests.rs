@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
-    ids::{MAX_RECEIPT_ID_LENGTH, OrderId, OwnerToken},
     receipt::{OnUnknown, Step, next_step},
+    values::ids::{MAX_RECEIPT_ID_LENGTH, OrderId, OwnerToken},
 };
 use jiff::SignedDuration;
 use proptest::{prelude::*, sample::Index};
@@ -14,56 +14,56 @@ fn mail(n: u8) -> MessageId {
     MessageId::new(format!("ses-{n}")).unwrap()
 }
 
-fn receipt(state: State) -> Receipt {
+fn receipt(state: ReceiptState) -> Receipt {
     Receipt {
         state,
         ..Receipt::for_order(&OrderId::new("fcs_1").unwrap(), at(0)).unwrap()
     }
 }
 
-fn pending() -> State {
-    State::Pending { reason: None }
+fn pending() -> ReceiptState {
+    ReceiptState::Unsent { reason: None }
 }
 
-fn claimed() -> State {
-    State::Claimed {
+fn claimed() -> ReceiptState {
+    ReceiptState::Leased {
         owner: OwnerToken::new("a").unwrap(),
-        claim_ends_at: at(40),
+        lease_ends_at: at(40),
     }
 }
 
-fn sent(n: u8, second: i64) -> State {
-    State::Sent {
+fn sent(n: u8, second: i64) -> ReceiptState {
+    ReceiptState::Sent {
         message_id: mail(n),
         sent_at: at(second),
     }
 }
 
-fn failed(reason: &str) -> State {
-    State::Failed {
+fn failed(reason: &str) -> ReceiptState {
+    ReceiptState::Failed {
         reason: reason.to_owned(),
     }
 }
 
-fn withdrawn() -> State {
-    State::Withdrawn {
+fn withdrawn() -> ReceiptState {
+    ReceiptState::Withdrawn {
         reason: "paid since".to_owned(),
     }
 }
 
-const KINDS: [Kind; 8] = [
-    Kind::Sent,
-    Kind::Delivered,
-    Kind::Bounced { for_good: true },
-    Kind::Bounced { for_good: false },
-    Kind::MaybeBounced,
-    Kind::Suppressed,
-    Kind::Complained,
-    Kind::Rejected,
+const KINDS: [ReportKind; 8] = [
+    ReportKind::Sent,
+    ReportKind::Delivered,
+    ReportKind::Bounced { for_good: true },
+    ReportKind::Bounced { for_good: false },
+    ReportKind::MaybeBounced,
+    ReportKind::Suppressed,
+    ReportKind::Complained,
+    ReportKind::Rejected,
 ];
 
 /// A report of the `n`th mail, which was handed over ten times as many seconds after the first second.
-fn report(n: u8, kind: Kind) -> Report {
+fn report(n: u8, kind: ReportKind) -> Report {
     let sent_at = at(i64::from(n) * 10);
     Report {
         receipt_id: ReceiptId::new("fcs_1-order").unwrap(),
@@ -78,7 +78,7 @@ fn report(n: u8, kind: Kind) -> Report {
 /// The receipt after these reports.
 fn settled(mut receipt: Receipt, reports: &[Report]) -> Receipt {
     for report in reports {
-        if let Some(Lesson { mails, state }) = settle(&receipt, report) {
+        if let Some(ReceiptUpdate { mails, state }) = settle(&receipt, report) {
             receipt.mails = mails;
             receipt.state = state.unwrap_or(receipt.state);
         }
@@ -91,21 +91,21 @@ fn a_mail_that_is_out_settles_whatever_was_thought_of_it() {
     for state in [
         pending(),
         claimed(),
-        State::Held,
+        ReceiptState::Held,
         failed("no address"),
         withdrawn(),
     ] {
         for kind in [
-            Kind::Sent,
-            Kind::Delivered,
-            Kind::Bounced { for_good: true },
-            Kind::Complained,
+            ReportKind::Sent,
+            ReportKind::Delivered,
+            ReportKind::Bounced { for_good: true },
+            ReportKind::Complained,
         ] {
-            let told = settled(receipt(state.clone()), &[report(1, kind)]);
-            assert_eq!(told.state, sent(1, 10), "{state:?} {kind:?}");
+            let facts = settled(receipt(state.clone()), &[report(1, kind)]);
+            assert_eq!(facts.state, sent(1, 10), "{state:?} {kind:?}");
             for policy in [OnUnknown::Resend, OnUnknown::Hold] {
                 // Long after the claim has ended.
-                assert_eq!(next_step(&told, policy, at(100_000)), Step::Done);
+                assert_eq!(next_step(&facts, policy, at(100_000)), Step::Done);
             }
         }
     }
@@ -116,31 +116,37 @@ fn a_mail_that_was_refused_is_not_waited_for() {
     for state in [
         pending(),
         claimed(),
-        State::Held,
+        ReceiptState::Held,
         sent(1, 11),
         failed("no address"),
         withdrawn(),
     ] {
-        let told = settled(receipt(state.clone()), &[report(1, Kind::Rejected)]);
-        assert_eq!(told.state, failed(REFUSED), "{state:?}");
-        assert_eq!(told.trouble(), Some(Trouble::Refused));
+        let facts = settled(receipt(state.clone()), &[report(1, ReportKind::Rejected)]);
+        assert_eq!(facts.state, failed(REFUSED), "{state:?}");
+        assert_eq!(facts.delivery_failure(), Some(DeliveryFailure::Refused));
     }
     // But where another one is out, that counts.
     assert_eq!(
-        settled(receipt(sent(2, 20)), &[report(1, Kind::Rejected)]).state,
+        settled(receipt(sent(2, 20)), &[report(1, ReportKind::Rejected)]).state,
         sent(2, 20)
     );
 }
 
 #[test]
 fn what_is_sent_stays_sent_and_learns_what_became_of_it() {
-    let receipt = settled(receipt(sent(1, 10)), &[report(1, Kind::Delivered)]);
+    let receipt = settled(receipt(sent(1, 10)), &[report(1, ReportKind::Delivered)]);
     assert_eq!(receipt.state, sent(1, 10));
     assert_eq!(receipt.mails[&mail(1)].delivered_at, Some(at(12)));
-    assert_eq!((receipt.trouble(), receipt.had_trouble()), (None, false));
-    let receipt = settled(receipt, &[report(1, Kind::Bounced { for_good: true })]);
+    assert_eq!(
+        (receipt.delivery_failure(), receipt.had_delivery_failure()),
+        (None, false)
+    );
+    let receipt = settled(
+        receipt,
+        &[report(1, ReportKind::Bounced { for_good: true })],
+    );
     assert_eq!(receipt.state, sent(1, 10));
-    assert_eq!(receipt.trouble(), Some(Trouble::Bounced));
+    assert_eq!(receipt.delivery_failure(), Some(DeliveryFailure::Bounced));
 }
 
 #[test]
@@ -153,34 +159,47 @@ fn a_report_that_tells_nothing_new_changes_nothing() {
 
 #[test]
 fn an_answer_while_away_is_no_bounce_of_a_mail_that_arrived() {
-    let doubtful = settled(receipt(sent(1, 10)), &[report(1, Kind::MaybeBounced)]);
-    assert_eq!(doubtful.trouble(), Some(Trouble::Bounced));
-    let away = settled(doubtful, &[report(1, Kind::Delivered)]);
-    assert_eq!((away.trouble(), away.had_trouble()), (None, true));
+    let doubtful = settled(receipt(sent(1, 10)), &[report(1, ReportKind::MaybeBounced)]);
+    assert_eq!(doubtful.delivery_failure(), Some(DeliveryFailure::Bounced));
+    let away = settled(doubtful, &[report(1, ReportKind::Delivered)]);
+    assert_eq!(
+        (away.delivery_failure(), away.had_delivery_failure()),
+        (None, true)
+    );
 }
 
 #[test]
 fn a_mail_that_came_back_for_a_while_did_not_arrive_whatever_was_told_before() {
-    let full = [Kind::Delivered, Kind::Bounced { for_good: false }].map(|kind| report(1, kind));
+    let full = [
+        ReportKind::Delivered,
+        ReportKind::Bounced { for_good: false },
+    ]
+    .map(|kind| report(1, kind));
     let full = settled(receipt(sent(1, 10)), &full);
     assert_eq!(
-        (full.trouble(), full.had_trouble()),
-        (Some(Trouble::Bounced), true)
+        (full.delivery_failure(), full.had_delivery_failure()),
+        (Some(DeliveryFailure::Bounced), true)
     );
 }
 
 #[test]
 fn the_last_mail_of_which_anything_is_known_says_what_trouble_there_is() {
-    let gone = Kind::Bounced { for_good: true };
+    let gone = ReportKind::Bounced { for_good: true };
     let mut receipt = settled(receipt(sent(1, 10)), &[report(1, gone)]);
     receipt = receipt.reopened("again", at(15));
     receipt.state = sent(2, 20);
     // Nobody knows yet whether the second one arrives.
-    assert_eq!(receipt.trouble(), Some(Trouble::Bounced));
-    let arrived = settled(receipt.clone(), &[report(2, Kind::Delivered)]);
-    assert_eq!((arrived.trouble(), arrived.had_trouble()), (None, true));
-    let complained = settled(arrived, &[report(2, Kind::Complained)]);
-    assert_eq!(complained.trouble(), Some(Trouble::Complained));
+    assert_eq!(receipt.delivery_failure(), Some(DeliveryFailure::Bounced));
+    let arrived = settled(receipt.clone(), &[report(2, ReportKind::Delivered)]);
+    assert_eq!(
+        (arrived.delivery_failure(), arrived.had_delivery_failure()),
+        (None, true)
+    );
+    let complained = settled(arrived, &[report(2, ReportKind::Complained)]);
+    assert_eq!(
+        complained.delivery_failure(),
+        Some(DeliveryFailure::Complained)
+    );
 }
 
 #[test]
@@ -189,20 +208,20 @@ fn what_is_told_late_of_an_earlier_mail_stops_no_mail_that_a_person_asked_for() 
     for (before, now) in [
         (sent(1, 10), 15),
         (sent(1, 10), 2),
-        (State::Held, 15),
+        (ReceiptState::Held, 15),
         (claimed(), 15),
     ] {
         let receipt = receipt(before).reopened("again", at(now));
         for kind in KINDS {
-            let told = settled(receipt.clone(), &[report(1, kind)]);
-            assert_eq!(told.state, pending(), "{kind:?}");
+            let facts = settled(receipt.clone(), &[report(1, kind)]);
+            assert_eq!(facts.state, pending(), "{kind:?}");
             assert_eq!(
-                next_step(&told, OnUnknown::Hold, at(100)),
+                next_step(&facts, OnUnknown::Hold, at(100)),
                 Step::Send { again: false }
             );
             // The new one settles as any does.
-            let told = settled(told, &[report(2, Kind::Sent)]);
-            assert_eq!(told.state, sent(2, 20));
+            let facts = settled(facts, &[report(2, ReportKind::Sent)]);
+            assert_eq!(facts.state, sent(2, 20));
         }
     }
 }
@@ -222,11 +241,11 @@ fn a_mail_that_went_out_before_another_was_asked_for_stays_on_record() {
 fn a_mail_that_ses_did_not_try_to_deliver_did_not_arrive() {
     let suppressed = settled(
         receipt(claimed()),
-        &[Kind::Sent, Kind::Suppressed].map(|kind| report(1, kind)),
+        &[ReportKind::Sent, ReportKind::Suppressed].map(|kind| report(1, kind)),
     );
     assert_eq!(
-        (&suppressed.state, suppressed.trouble()),
-        (&sent(1, 10), Some(Trouble::Bounced))
+        (&suppressed.state, suppressed.delivery_failure()),
+        (&sent(1, 10), Some(DeliveryFailure::Bounced))
     );
 }
 
@@ -262,7 +281,7 @@ fn an_address_is_remembered_for_a_hard_bounce_a_suppression_and_a_complaint_alon
     assert_eq!(
         Report {
             address: None,
-            ..report(1, Kind::Complained)
+            ..report(1, ReportKind::Complained)
         }
         .mark(),
         None
@@ -272,18 +291,18 @@ fn an_address_is_remembered_for_a_hard_bounce_a_suppression_and_a_complaint_alon
 #[test]
 fn an_address_that_was_cleared_is_written_to_until_something_happens_after() {
     let address = AddressHash::of("pat@example.com");
-    let cleared = Mark {
+    let cleared = Suppression {
         cleared_at: Some(at(100)),
-        ..Mark::of(address)
+        ..Suppression::of(address)
     };
     assert_eq!(cleared.reason(), None);
     for (kind, reason) in [
         (
-            Kind::Bounced { for_good: true },
+            ReportKind::Bounced { for_good: true },
             "an earlier mail to this address bounced for good",
         ),
         (
-            Kind::Complained,
+            ReportKind::Complained,
             "the recipient complained of an earlier mail",
         ),
     ] {
@@ -329,18 +348,18 @@ fn a_row_of_before_is_read_and_one_without_news_is_as_before() {
     let row = serde_json::to_value(&again).unwrap();
     assert_eq!(row["reopened_at"], 5);
     assert_eq!(serde_json::from_value::<Receipt>(row).unwrap(), again);
-    let told = settled(receipt(claimed()), &KINDS.map(|kind| report(1, kind)));
-    let row = serde_json::to_value(&told).unwrap();
-    assert_eq!(serde_json::from_value::<Receipt>(row).unwrap(), told);
+    let facts = settled(receipt(claimed()), &KINDS.map(|kind| report(1, kind)));
+    let row = serde_json::to_value(&facts).unwrap();
+    assert_eq!(serde_json::from_value::<Receipt>(row).unwrap(), facts);
 }
 
-fn any_state() -> impl Strategy<Value = State> {
+fn any_state() -> impl Strategy<Value = ReceiptState> {
     prop::sample::select(vec![
         pending(),
         claimed(),
         sent(1, 10),
         sent(2, 21),
-        State::Held,
+        ReceiptState::Held,
         failed("no address"),
         withdrawn(),
     ])
@@ -403,7 +422,7 @@ proptest! {
             order.push(others.swap_remove(*shuffled.select(&places)));
         }
         let end = settled(start, &order);
-        prop_assert_eq!(end.trouble(), expected.trouble());
+        prop_assert_eq!(end.delivery_failure(), expected.delivery_failure());
         prop_assert_eq!(end, expected);
     }
 
@@ -416,7 +435,7 @@ proptest! {
         let end = settled(receipt(state), &reports);
         let is_out = end.mails.values().any(|fate| fate.out_since().is_some());
         if is_out {
-            prop_assert!(matches!(end.state, State::Sent { .. }), "{:?}", end.state);
+            prop_assert!(matches!(end.state, ReceiptState::Sent { .. }), "{:?}", end.state);
             prop_assert_eq!(next_step(&end, OnUnknown::Resend, at(100_000)), Step::Done);
         }
     }
@@ -425,14 +444,18 @@ proptest! {
 #[test]
 fn what_became_of_a_mail_has_a_word_and_is_trouble_or_not() {
     let all = [
-        (Kind::Sent, "sent", false),
-        (Kind::Delivered, "delivered", false),
-        (Kind::Bounced { for_good: true }, "bounced_for_good", true),
-        (Kind::Bounced { for_good: false }, "bounced", true),
-        (Kind::MaybeBounced, "maybe_bounced", true),
-        (Kind::Suppressed, "suppressed", true),
-        (Kind::Complained, "complained", true),
-        (Kind::Rejected, "rejected", true),
+        (ReportKind::Sent, "sent", false),
+        (ReportKind::Delivered, "delivered", false),
+        (
+            ReportKind::Bounced { for_good: true },
+            "bounced_for_good",
+            true,
+        ),
+        (ReportKind::Bounced { for_good: false }, "bounced", true),
+        (ReportKind::MaybeBounced, "maybe_bounced", true),
+        (ReportKind::Suppressed, "suppressed", true),
+        (ReportKind::Complained, "complained", true),
+        (ReportKind::Rejected, "rejected", true),
     ];
     for (kind, word, is_trouble) in all {
         assert_eq!((kind.name(), kind.is_trouble()), (word, is_trouble));
@@ -447,17 +470,17 @@ fn an_address_that_was_cleared_within_the_second_of_its_trouble_is_cleared() {
         (64, &*AddressHash::of("pat@example.com").to_string())
     );
     for mark in [
-        Mark {
+        Suppression {
             bounced_at: Some(at(5)),
-            ..Mark::of(address.clone())
+            ..Suppression::of(address.clone())
         },
-        Mark {
+        Suppression {
             complained_at: Some(at(5)),
-            ..Mark::of(address.clone())
+            ..Suppression::of(address.clone())
         },
     ] {
         let reason = |cleared_at| {
-            Mark {
+            Suppression {
                 cleared_at: Some(at(cleared_at)),
                 ..mark.clone()
             }
@@ -469,5 +492,5 @@ fn an_address_that_was_cleared_within_the_second_of_its_trouble_is_cleared() {
             "{mark:?}"
         );
     }
-    assert_eq!(Mark::of(address).reason(), None);
+    assert_eq!(Suppression::of(address).reason(), None);
 }

@@ -1,5 +1,5 @@
 use super::*;
-use domain::signature::{Header, Key, sign};
+use domain::delivery::signature::{Header, Key, sign};
 use std::collections::BTreeMap;
 
 const BODY: &[u8] = br#"{"test": 2432232314}"#;

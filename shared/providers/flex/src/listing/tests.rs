@@ -1,8 +1,8 @@
 use super::*;
 use crate::read;
 use domain::{
-    event::Reading,
-    subscription::{InvoiceEvent, Source},
+    access::subscription::{InvoiceEvent, Source},
+    delivery::event::Reading,
 };
 
 const NOW: &str = "2026-04-20T12:00:00Z";
@@ -101,7 +101,7 @@ fn what_is_found_is_told_as_a_webhook_would_have_told_it() {
         );
         assert_eq!(read.occurred_at, Some(time(NOW)));
         assert_eq!(
-            read.news, found.news,
+            read.change, found.change,
             "{what}: what is compared is what is done"
         );
         let body: Value = serde_json::from_slice(&body).unwrap();
@@ -173,7 +173,7 @@ fn a_checkout_says_what_of_its_money_is_here() {
 
 #[test]
 fn an_order_that_waits_is_told_that_its_money_is_here_once_all_of_it_is() {
-    let told = |received: i64, waits: bool| {
+    let facts = |received: i64, waits: bool| {
         let found = found(
             What::Checkouts,
             &with(session(), "amount_received", json!(received)),
@@ -184,16 +184,16 @@ fn an_order_that_waits_is_told_that_its_money_is_here_once_all_of_it_is() {
             time(NOW),
             waits,
         )) {
-            Reading::Event(read) => read.news,
+            Reading::Event(read) => read.change,
             other @ Reading::Unreadable(_) => panic!("{other:?}"),
         }
     };
-    assert!(matches!(told(5000, true), News::CheckoutPaid { .. }));
+    assert!(matches!(facts(5000, true), Change::CheckoutPaid { .. }));
     for (received, waits) in [(5000, false), (4000, true), (0, true)] {
         assert!(
             matches!(
-                told(received, waits),
-                News::Checkout {
+                facts(received, waits),
+                Change::Checkout {
                     completed: true,
                     ..
                 }
@@ -218,7 +218,7 @@ fn of_a_long_checkout_enough_is_kept_to_find_it() {
     let Reading::Event(read) = read(&body) else {
         panic!("it cannot be read")
     };
-    assert_eq!(read.news, found.news);
+    assert_eq!(read.change, found.change);
     let id = stub(What::Refunds, Some("fre_1"));
     assert_eq!(id, br#"{"object":{"refund":{"refund_id":"fre_1"}}}"#);
 }
@@ -226,10 +226,10 @@ fn of_a_long_checkout_enough_is_kept_to_find_it() {
 #[test]
 fn an_invoice_is_of_interest_when_it_is_a_subscriptions_and_paid() {
     let found = found(What::Invoices, &invoice());
-    let News::Invoice(news) = found.news else {
+    let Change::Invoice(change) = found.change else {
         panic!("{found:?}")
     };
-    assert_eq!(news.event, InvoiceEvent::Paid);
+    assert_eq!(change.event, InvoiceEvent::Paid);
     assert_eq!(found.since, Some(time("2026-04-19T08:00:00Z")));
     for (name, value) in [
         ("status", json!("open")),
@@ -301,10 +301,10 @@ fn the_end_of_a_subscription_is_when_it_is_told_to_be() {
         Some(time(late)),
         "and not when that was asked for"
     );
-    let News::Subscription(news) = end(&[]).news else {
+    let Change::Subscription(change) = end(&[]).change else {
         panic!("no subscription")
     };
-    assert_eq!(news.snapshot.source, Source::Deleted);
+    assert_eq!(change.snapshot.source, Source::Deleted);
     let long_ago = with(canceled, "canceled_at", json!("2026-04-17T11:00:00Z"));
     assert_eq!(listed(&ask(What::Subscriptions), &long_ago), None);
 }

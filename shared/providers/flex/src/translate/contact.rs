@@ -2,11 +2,11 @@
 
 use super::{clipped, filled};
 use crate::wire::Customer;
-use domain::contact::Told;
+use domain::access::contact::ContactFacts;
 
 /// What a customer tells.
-pub(crate) fn told(customer: &Customer) -> Told {
-    Told {
+pub(crate) fn facts(customer: &Customer) -> ContactFacts {
+    ContactFacts {
         name: name(customer),
         email: filled(customer.email.as_deref()).map(clipped),
     }
@@ -28,7 +28,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn read(customer: Value) -> (Option<String>, Option<String>) {
-        let Told { name, email } = told(&serde_json::from_value(customer).unwrap());
+        let ContactFacts { name, email } = facts(&serde_json::from_value(customer).unwrap());
         (name, email)
     }
 

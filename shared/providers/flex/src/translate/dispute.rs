@@ -6,25 +6,30 @@ use crate::{
     wire::{self, Reference},
 };
 use domain::{
-    dispute::{Funds, News, Status, Told},
-    ids::{DisputeId, PaymentIntentId},
-    money::Currency,
+    sale::dispute::{DisputeChange, DisputeFacts, DisputeFunds, DisputeStatus},
+    values::{
+        ids::{DisputeId, PaymentIntentId},
+        money::Currency,
+    },
 };
 
 /// What a dispute tells, in an event that says this of the money.
-pub(crate) fn dispute(dispute: &wire::Dispute, funds: Option<Funds>) -> Result<News, Missing> {
+pub(crate) fn dispute(
+    dispute: &wire::Dispute,
+    funds: Option<DisputeFunds>,
+) -> Result<DisputeChange, Missing> {
     let payment = dispute.payment_intent.as_ref().and_then(Reference::id);
     let status = filled(dispute.status.as_deref()).ok_or(Missing("object.dispute.status"))?;
     let currency = dispute
         .currency
         .as_deref()
         .and_then(|code| Currency::new(code).ok());
-    Ok(News {
+    Ok(DisputeChange {
         dispute_id: first_id([dispute.dispute_id.as_deref()], DisputeId::new)
             .ok_or(Missing("object.dispute"))?,
         mode: dispute.test_mode.map(mode),
-        told: Told {
-            status: Status::from(word(status)),
+        facts: DisputeFacts {
+            status: DisputeStatus::from(word(status)),
             amount: cents(&dispute.amount).ok_or(Missing("object.dispute.amount"))?,
             // Flex sells in no other.
             currency: currency.unwrap_or(Currency::USD),
@@ -46,7 +51,7 @@ pub(crate) fn dispute(dispute: &wire::Dispute, funds: Option<Funds>) -> Result<N
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::mode::Mode;
+    use domain::values::mode::Mode;
     use serde_json::{Value, json};
 
     fn sample() -> Value {
@@ -57,11 +62,11 @@ mod tests {
         })
     }
 
-    fn read(sample: Value) -> Result<News, Missing> {
+    fn read(sample: Value) -> Result<DisputeChange, Missing> {
         dispute(&serde_json::from_value(sample).unwrap(), None)
     }
 
-    fn with(name: &str, value: Value) -> Result<News, Missing> {
+    fn with(name: &str, value: Value) -> Result<DisputeChange, Missing> {
         let mut sample = sample();
         sample[name] = value;
         read(sample)
@@ -69,11 +74,11 @@ mod tests {
 
     #[test]
     fn a_dispute_tells_all_that_it_has() {
-        let expected = News {
+        let expected = DisputeChange {
             dispute_id: DisputeId::new("fdsp_1").unwrap(),
             mode: Some(Mode::Live),
-            told: Told {
-                status: Status::NeedsResponse,
+            facts: DisputeFacts {
+                status: DisputeStatus::NeedsResponse,
                 amount: 4999,
                 currency: Currency::USD,
                 payment_intent_id: PaymentIntentId::new("fpi_1").unwrap(),
@@ -133,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_currency_is_the_disputes_own_or_dollars() {
-        let currency = |code: Value| with("currency", code).unwrap().told.currency;
+        let currency = |code: Value| with("currency", code).unwrap().facts.currency;
         assert_eq!(currency(json!("EUR")).code(), "EUR");
         for unknown in [Value::Null, json!("doubloon"), json!(840)] {
             assert_eq!(currency(unknown), Currency::USD);
@@ -145,7 +150,7 @@ mod tests {
         let due = |due_by: Value| {
             with("evidence_details", json!({"due_by": due_by}))
                 .unwrap()
-                .told
+                .facts
                 .due_by
         };
         for due_by in [

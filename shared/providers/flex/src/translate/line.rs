@@ -3,8 +3,8 @@
 use super::{NotUnderstood, amount, clipped, filled, id, or_none, required, sum};
 use crate::wire::{LineItem as WireLine, Price, Product, Reference};
 use domain::{
-    checkout::{Eligibility, LineItem, Totals},
-    ids::{LineItemId, PriceId, ProductId, Sku},
+    sale::checkout::{Eligibility, LineItem, Totals},
+    values::ids::{LineItemId, PriceId, ProductId, Sku},
 };
 use serde_json::Value;
 

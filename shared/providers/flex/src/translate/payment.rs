@@ -3,9 +3,11 @@
 use super::{cents, filled, first_id, word};
 use crate::wire::{PaymentIntent, Reference, Session};
 use domain::{
-    checkout::Checkout,
-    ids::PaymentIntentId,
-    payment::{Status, Told},
+    sale::{
+        checkout::Checkout,
+        payment::{PaymentFacts, PaymentStatus},
+    },
+    values::ids::PaymentIntentId,
 };
 use std::collections::BTreeMap;
 
@@ -15,9 +17,12 @@ const MOST_PAYMENTS: usize = 99;
 
 /// What an intent tells. `otherwise` is its status where it has none. An amount that is no whole number of cents
 /// counts as not told: nothing is decided by it.
-pub(crate) fn told(intent: &PaymentIntent, otherwise: Option<Status>) -> Option<Told> {
-    let status = filled(intent.status.as_deref()).map(|status| Status::from(word(status)));
-    Some(Told {
+pub(crate) fn facts(
+    intent: &PaymentIntent,
+    otherwise: Option<PaymentStatus>,
+) -> Option<PaymentFacts> {
+    let status = filled(intent.status.as_deref()).map(|status| PaymentStatus::from(word(status)));
+    Some(PaymentFacts {
         status: status.or(otherwise)?,
         received: cents(&intent.amount_received),
         amount: cents(&intent.amount),
@@ -26,7 +31,7 @@ pub(crate) fn told(intent: &PaymentIntent, otherwise: Option<Status>) -> Option<
 }
 
 /// What a session tells of its payments, where it has them expanded.
-pub(super) fn expanded(session: &Session) -> BTreeMap<PaymentIntentId, Told> {
+pub(super) fn expanded(session: &Session) -> BTreeMap<PaymentIntentId, PaymentFacts> {
     let all = session
         .payment_intents
         .iter()
@@ -40,24 +45,24 @@ pub(super) fn expanded(session: &Session) -> BTreeMap<PaymentIntentId, Told> {
 /// Adds what was read of a checkout's payments to it. A payment that its session does not name is its own as well, as
 /// long as the list looks like that of one checkout.
 pub fn add_payments(checkout: &mut Checkout, intents: &[PaymentIntent]) {
-    let told: Vec<(PaymentIntentId, Told)> = intents.iter().filter_map(known).collect();
+    let facts: Vec<(PaymentIntentId, PaymentFacts)> = intents.iter().filter_map(known).collect();
     let named = |id: &PaymentIntentId| checkout.payment_intents.contains(id);
     let is_its_own = intents.len() <= MOST_PAYMENTS
-        && (checkout.payment_intents.is_empty() || told.iter().any(|(id, _)| named(id)));
-    for (id, told) in told {
+        && (checkout.payment_intents.is_empty() || facts.iter().any(|(id, _)| named(id)));
+    for (id, facts) in facts {
         if !checkout.payment_intents.contains(&id) {
             if !is_its_own {
                 continue;
             }
             checkout.payment_intents.push(id.clone());
         }
-        checkout.payments.insert(id, told);
+        checkout.payments.insert(id, facts);
     }
 }
 
-fn known(intent: &PaymentIntent) -> Option<(PaymentIntentId, Told)> {
+fn known(intent: &PaymentIntent) -> Option<(PaymentIntentId, PaymentFacts)> {
     let id = first_id([intent.payment_intent_id.as_deref()], PaymentIntentId::new)?;
-    Some((id, told(intent, None)?))
+    Some((id, facts(intent, None)?))
 }
 
 #[cfg(test)]
@@ -88,7 +93,7 @@ mod tests {
     }
 
     fn ids(checkout: &Checkout) -> (Vec<&str>, Vec<&str>) {
-        let told = checkout
+        let facts = checkout
             .payments
             .keys()
             .map(PaymentIntentId::as_str)
@@ -99,7 +104,7 @@ mod tests {
                 .iter()
                 .map(PaymentIntentId::as_str)
                 .collect(),
-            told,
+            facts,
         )
     }
 
@@ -108,34 +113,47 @@ mod tests {
         let whole = json!({
             "status": "requires_capture", "amount": 500, "amount_received": 0, "payment_card_type": "primary",
         });
-        let expected = Told {
-            status: Status::RequiresCapture,
+        let expected = PaymentFacts {
+            status: PaymentStatus::RequiresCapture,
             received: Some(0),
             amount: Some(500),
             card: Some("primary".to_owned()),
         };
-        assert_eq!(told(&intent(whole), None), Some(expected));
+        assert_eq!(facts(&intent(whole), None), Some(expected));
     }
 
     #[test]
     fn what_an_intent_does_not_tell_is_not_guessed() {
         let odd =
             json!({"status": " ", "amount": "5.00", "amount_received": -1, "payment_card_type": 7});
-        assert_eq!(told(&intent(odd.clone()), None), None);
-        let only = Told {
-            status: Status::Succeeded,
+        assert_eq!(facts(&intent(odd.clone()), None), None);
+        let only = PaymentFacts {
+            status: PaymentStatus::Succeeded,
             received: None,
             amount: None,
             card: None,
         };
-        assert_eq!(told(&intent(odd), Some(Status::Succeeded)), Some(only));
+        assert_eq!(
+            facts(&intent(odd), Some(PaymentStatus::Succeeded)),
+            Some(only)
+        );
     }
 
     #[test]
     fn a_status_that_we_do_not_know_is_kept_and_has_an_end() {
-        let status = |word: &str| told(&intent(json!({"status": word})), None).unwrap().status;
-        assert_eq!(status("on_hold"), Status::Other("on_hold".to_owned()));
-        assert_eq!(status(&"x".repeat(500)), Status::Other("x".repeat(64)));
+        let status = |word: &str| {
+            facts(&intent(json!({"status": word})), None)
+                .unwrap()
+                .status
+        };
+        assert_eq!(
+            status("on_hold"),
+            PaymentStatus::Other("on_hold".to_owned())
+        );
+        assert_eq!(
+            status(&"x".repeat(500)),
+            PaymentStatus::Other("x".repeat(64))
+        );
     }
 
     #[test]

@@ -6,8 +6,8 @@ use crate::{
     wire::{self, Reference},
 };
 use domain::{
-    ids::{InvoiceId, PaymentIntentId, RefundId, Sku, SubscriptionId},
-    refund::{Goods, News, Status, Told},
+    sale::refund::{Goods, RefundChange, RefundFacts, RefundStatus},
+    values::ids::{InvoiceId, PaymentIntentId, RefundId, Sku, SubscriptionId},
 };
 use serde_json::Value;
 
@@ -15,15 +15,15 @@ use serde_json::Value;
 const MOST_GOODS: usize = 50;
 
 /// What a refund tells.
-pub(crate) fn refund(refund: &wire::Refund) -> Result<News, Missing> {
+pub(crate) fn refund(refund: &wire::Refund) -> Result<RefundChange, Missing> {
     let payment = refund.payment_intent.as_ref().and_then(Reference::id);
     let status = filled(refund.status.as_deref()).ok_or(Missing("object.refund.status"))?;
-    Ok(News {
+    Ok(RefundChange {
         refund_id: first_id([refund.refund_id.as_deref()], RefundId::new)
             .ok_or(Missing("object.refund"))?,
         mode: refund.test_mode.map(mode),
-        told: Told {
-            status: Status::from(word(status)),
+        facts: RefundFacts {
+            status: RefundStatus::from(word(status)),
             amount: cents(&refund.amount).ok_or(Missing("object.refund.amount"))?,
             payment_intent_id: first_id(
                 [refund.payment_intent_id.as_deref(), payment],
@@ -66,7 +66,7 @@ fn some_goods(text: &str) -> Option<Goods> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::mode::Mode;
+    use domain::values::mode::Mode;
     use serde_json::json;
 
     fn sample() -> Value {
@@ -78,15 +78,16 @@ mod tests {
     }
 
     /// The sample with a member changed.
-    fn with(name: &str, value: Value) -> Result<News, Missing> {
+    fn with(name: &str, value: Value) -> Result<RefundChange, Missing> {
         let mut sample = sample();
         sample[name] = value;
         refund(&serde_json::from_value(sample).unwrap())
     }
 
     fn restock(text: &str) -> Vec<(String, u32)> {
-        let news = with("metadata", json!({"restock": text, "note": "x"})).unwrap();
-        news.told
+        let change = with("metadata", json!({"restock": text, "note": "x"})).unwrap();
+        change
+            .facts
             .goods
             .into_iter()
             .map(|goods| (goods.sku.into(), goods.quantity))
@@ -99,11 +100,11 @@ mod tests {
             sku: Sku::new(sku).unwrap(),
             quantity,
         };
-        let expected = News {
+        let expected = RefundChange {
             refund_id: RefundId::new("fre_1").unwrap(),
             mode: Some(Mode::Test),
-            told: Told {
-                status: Status::Pending,
+            facts: RefundFacts {
+                status: RefundStatus::Pending,
                 amount: 1500,
                 payment_intent_id: PaymentIntentId::new("fpi_1").unwrap(),
                 goods: vec![goods("BRACE-M", 2), goods("TOTE", 1)],
@@ -168,16 +169,19 @@ mod tests {
             let mut other = sample();
             other["payment_intent_id"] = Value::Null;
             other["payment_intent"] = payment;
-            let news = refund(&serde_json::from_value(other).unwrap()).unwrap();
-            assert_eq!(news.told.payment_intent_id.as_str(), "fpi_2");
+            let change = refund(&serde_json::from_value(other).unwrap()).unwrap();
+            assert_eq!(change.facts.payment_intent_id.as_str(), "fpi_2");
         }
     }
 
     #[test]
     fn a_status_that_we_do_not_know_is_kept() {
-        let status = |word: &str| with("status", json!(word)).unwrap().told.status;
-        assert_eq!(status("succeeded"), Status::Succeeded);
-        assert_eq!(status("under_way"), Status::Other("under_way".to_owned()));
+        let status = |word: &str| with("status", json!(word)).unwrap().facts.status;
+        assert_eq!(status("succeeded"), RefundStatus::Succeeded);
+        assert_eq!(
+            status("under_way"),
+            RefundStatus::Other("under_way".to_owned())
+        );
     }
 
     #[test]
@@ -216,7 +220,7 @@ mod tests {
             assert_eq!(
                 with("metadata", json!({"restock": odd}))
                     .unwrap()
-                    .told
+                    .facts
                     .goods,
                 []
             );

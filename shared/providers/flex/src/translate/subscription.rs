@@ -6,15 +6,18 @@ use crate::{
     wire::{self, Reference},
 };
 use domain::{
-    ids::{CustomerId, InvoiceId, PaymentIntentId, PriceId, ProductId, SubscriptionId},
-    subscription::{Bill, InvoiceEvent, InvoiceNews, Item, News, Snapshot, Source, Status},
+    access::subscription::{
+        Bill, InvoiceChange, InvoiceEvent, Item, Source, SubscriptionChange, SubscriptionFacts,
+        SubscriptionStatus,
+    },
+    values::ids::{CustomerId, InvoiceId, PaymentIntentId, PriceId, ProductId, SubscriptionId},
 };
 
 /// What a subscription tells, known in this way.
 pub(crate) fn subscription(
     subscription: &wire::Subscription,
     source: Source,
-) -> Result<News, Missing> {
+) -> Result<SubscriptionChange, Missing> {
     let customer = subscription.customer.as_ref().and_then(Reference::id);
     let status =
         filled(subscription.status.as_deref()).ok_or(Missing("object.subscription.status"))?;
@@ -22,7 +25,7 @@ pub(crate) fn subscription(
     // A date of its own that is no later than the period's end comes to the same.
     let ends = timestamp(&subscription.cancel_at)
         .is_some_and(|cancel_at| period_end.is_some_and(|period_end| cancel_at <= period_end));
-    Ok(News {
+    Ok(SubscriptionChange {
         subscription_id: first_id(
             [subscription.subscription_id.as_deref()],
             SubscriptionId::new,
@@ -34,9 +37,9 @@ pub(crate) fn subscription(
         )
         .ok_or(Missing("object.subscription.customer"))?,
         mode: subscription.test_mode.map(mode),
-        snapshot: Snapshot {
+        snapshot: SubscriptionFacts {
             source,
-            status: Status::from(word(status)),
+            status: SubscriptionStatus::from(word(status)),
             cancel_at_period_end: ends || subscription.cancel_at_period_end.unwrap_or_default(),
             period_end,
             trial_end: timestamp(&subscription.trial_end),
@@ -75,7 +78,7 @@ fn item(item: &wire::SubscriptionItem) -> Item {
 pub(crate) fn invoice(
     invoice: &wire::Invoice,
     event: InvoiceEvent,
-) -> Result<Option<InvoiceNews>, Missing> {
+) -> Result<Option<InvoiceChange>, Missing> {
     let subscription = invoice.subscription.as_ref();
     let named = [
         subscription.and_then(Reference::id),
@@ -87,7 +90,7 @@ pub(crate) fn invoice(
     }
     let customer = invoice.customer.as_ref().and_then(Reference::id);
     let payment = invoice.payment_intent.as_ref().and_then(Reference::id);
-    Ok(Some(InvoiceNews {
+    Ok(Some(InvoiceChange {
         invoice_id: first_id([invoice.invoice_id.as_deref()], InvoiceId::new)
             .ok_or(Missing("object.invoice"))?,
         subscription_id: first_id(named, SubscriptionId::new)

@@ -1,5 +1,5 @@
 use super::*;
-use domain::checkout::Eligibility;
+use domain::sale::checkout::Eligibility;
 use serde_json::json;
 
 const SESSION: &str = include_str!("../../../../../events/flex/api/session.json");
@@ -36,7 +36,7 @@ fn with(changes: Value) -> Result<Checkout, NotUnderstood> {
 }
 
 /// The first sample line with some members changed.
-fn line_with(changes: Value) -> Result<domain::checkout::LineItem, NotUnderstood> {
+fn line_with(changes: Value) -> Result<domain::sale::checkout::LineItem, NotUnderstood> {
     let mut line = first_line();
     merge(&mut line, changes);
     translated(session(), json!([line]), Value::Null).map(|mut checkout| checkout.lines.remove(0))
@@ -65,7 +65,7 @@ fn the_sample_session_is_understood_whole() {
     assert_eq!(checkout.client_reference_id.as_deref(), Some("order-1042"));
     assert_eq!(
         (checkout.status, checkout.kind),
-        (Status::Complete, Kind::Payment)
+        (CheckoutStatus::Complete, CheckoutKind::Payment)
     );
     assert_eq!(
         (checkout.capture, checkout.mode),
@@ -169,7 +169,7 @@ fn a_session_with_everything_expanded_is_understood() {
         Value::Null,
     )
     .unwrap();
-    assert_eq!(checkout.kind, Kind::Subscription);
+    assert_eq!(checkout.kind, CheckoutKind::Subscription);
     assert_eq!(checkout.capture, Capture::Automatic);
     assert_eq!(checkout.customer.name.as_deref(), Some("Pat Doe"));
     assert_eq!(
@@ -270,16 +270,19 @@ fn members_of_another_type_or_kind_count_as_missing() {
 #[test]
 fn a_word_that_we_do_not_know_is_kept() {
     let checkout = with(json!({"status": "on_hold", "mode": "reimbursement"})).unwrap();
-    assert_eq!(checkout.status, Status::Other("on_hold".to_owned()));
-    assert_eq!(checkout.kind, Kind::Other("reimbursement".to_owned()));
+    assert_eq!(checkout.status, CheckoutStatus::Other("on_hold".to_owned()));
+    assert_eq!(
+        checkout.kind,
+        CheckoutKind::Other("reimbursement".to_owned())
+    );
     let line = line_with(json!({"eligibility": "service"})).unwrap();
     assert_eq!(line.eligibility, Some(Eligibility("service".to_owned())));
     for (word, status) in [
-        ("complete", Status::Complete),
-        ("paid", Status::Complete),
-        ("open", Status::Open),
-        ("expired", Status::Expired),
-        ("canceled", Status::Canceled),
+        ("complete", CheckoutStatus::Complete),
+        ("paid", CheckoutStatus::Complete),
+        ("open", CheckoutStatus::Open),
+        ("expired", CheckoutStatus::Expired),
+        ("canceled", CheckoutStatus::Canceled),
     ] {
         assert_eq!(
             with(json!({"status": word})).unwrap().status,
@@ -289,7 +292,7 @@ fn a_word_that_we_do_not_know_is_kept() {
     }
     assert_eq!(
         with(json!({"mode": "off_session"})).unwrap().kind,
-        Kind::OffSession
+        CheckoutKind::OffSession
     );
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use domain::mode::Mode;
+use domain::values::mode::Mode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -16,12 +16,12 @@ fn sample() -> Value {
     })
 }
 
-fn read(sample: Value) -> Result<News, Missing> {
+fn read(sample: Value) -> Result<SubscriptionChange, Missing> {
     subscription(&serde_json::from_value(sample).unwrap(), Source::Updated)
 }
 
 /// The sample with a member changed.
-fn with(name: &str, value: Value) -> Result<News, Missing> {
+fn with(name: &str, value: Value) -> Result<SubscriptionChange, Missing> {
     let mut sample = sample();
     sample[name] = value;
     read(sample)
@@ -33,13 +33,13 @@ fn at(text: &str) -> Timestamp {
 
 #[test]
 fn a_subscription_tells_all_that_it_has() {
-    let expected = News {
+    let expected = SubscriptionChange {
         subscription_id: SubscriptionId::new("fsub_1").unwrap(),
         customer_id: CustomerId::new("fcus_1").unwrap(),
         mode: Some(Mode::Test),
-        snapshot: Snapshot {
+        snapshot: SubscriptionFacts {
             source: Source::Updated,
-            status: Status::Trialing,
+            status: SubscriptionStatus::Trialing,
             cancel_at_period_end: false,
             period_end: Some(at("2025-11-10T09:55:10Z")),
             trial_end: Some(at("2025-10-13T09:55:10Z")),
@@ -115,8 +115,11 @@ fn the_customer_may_be_named_by_a_member_of_its_own() {
 #[test]
 fn a_status_that_we_do_not_know_is_kept() {
     let status = |word: &str| with("status", json!(word)).unwrap().snapshot.status;
-    assert_eq!(status("past_due"), Status::PastDue);
-    assert_eq!(status("on_holiday"), Status::Other("on_holiday".to_owned()));
+    assert_eq!(status("past_due"), SubscriptionStatus::PastDue);
+    assert_eq!(
+        status("on_holiday"),
+        SubscriptionStatus::Other("on_holiday".to_owned())
+    );
 }
 
 #[test]
@@ -169,7 +172,7 @@ fn bill() -> Value {
     })
 }
 
-fn bill_with(name: &str, value: Value) -> Result<Option<InvoiceNews>, Missing> {
+fn bill_with(name: &str, value: Value) -> Result<Option<InvoiceChange>, Missing> {
     let mut bill = bill();
     bill[name] = value;
     invoice(
@@ -180,7 +183,7 @@ fn bill_with(name: &str, value: Value) -> Result<Option<InvoiceNews>, Missing> {
 
 #[test]
 fn an_invoice_tells_all_that_it_has() {
-    let expected = InvoiceNews {
+    let expected = InvoiceChange {
         invoice_id: InvoiceId::new("fin_1").unwrap(),
         subscription_id: SubscriptionId::new("fsub_1").unwrap(),
         customer_id: Some(CustomerId::new("fcus_1").unwrap()),

@@ -1,0 +1,166 @@
+//! How to write to a customer after the sale: what the provider said last of name and address.
+
+use crate::{
+    sale::checkout::Customer,
+    values::{
+        facts::{Fact, merge},
+        ids::CustomerId,
+        mode::Mode,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// What is told of a customer. Personal data: stored and mailed, never logged.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ContactFacts {
+    /// First and last name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+}
+
+/// ContactChange of a customer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContactChange {
+    /// Of whom.
+    pub customer_id: CustomerId,
+    /// Live or test, where told.
+    pub mode: Option<Mode>,
+    /// What is told; `None` when the customer is deleted.
+    pub facts: Option<ContactFacts>,
+}
+
+/// The row of the Entitlements table that keeps a customer's name and address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// Counts the changes, from 1.
+    pub version: u64,
+    /// What was told last; nothing once the customer is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Fact<ContactFacts>>,
+    /// Whether the customer is deleted: for good, and name and address are forgotten here.
+    #[serde(default)]
+    pub deleted: bool,
+}
+
+impl Contact {
+    /// A customer of whom nothing is stored.
+    #[must_use]
+    pub fn new(customer_id: CustomerId) -> Self {
+        Self {
+            customer_id,
+            version: 0,
+            facts: None,
+            deleted: false,
+        }
+    }
+
+    /// Merges news; `None` is the customer's deletion.
+    pub fn learn(&mut self, facts: Option<Fact<ContactFacts>>) {
+        self.deleted |= facts.is_none();
+        if self.deleted {
+            self.facts = None;
+        } else {
+            merge(&mut self.facts, facts);
+        }
+    }
+
+    /// Whom to write to: what was told last, else what the order knows. `None` once the customer is deleted.
+    #[must_use]
+    pub fn over(&self, order: &Customer) -> Option<Customer> {
+        if self.deleted {
+            return None;
+        }
+        let mut customer = order.clone();
+        if let Some(facts) = &self.facts {
+            customer.name = facts.value.name.clone().or(customer.name);
+            customer.email = facts.value.email.clone().or(customer.email);
+        }
+        Some(customer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fulfillment::testing::{SALE, at, id};
+
+    fn facts(second: i64, name: &str) -> Fact<ContactFacts> {
+        let email = Some(format!("{name}@example.com"));
+        Fact::new(
+            at(second),
+            ContactFacts {
+                name: Some(name.to_owned()),
+                email,
+            },
+        )
+    }
+
+    fn contact(change: &[Option<Fact<ContactFacts>>]) -> Contact {
+        let mut contact = Contact::new(id("fcus_1"));
+        for facts in change {
+            contact.learn(facts.clone());
+        }
+        contact
+    }
+
+    fn over(contact: &Contact) -> Option<String> {
+        let order = Customer {
+            name: Some("order".into()),
+            email: Some("order@example.com".into()),
+            ..Customer::default()
+        };
+        contact
+            .over(&order)
+            .map(|customer| format!("{} <{}>", customer.name.unwrap(), customer.email.unwrap()))
+    }
+
+    #[test]
+    fn the_newest_name_and_address_are_written_to() {
+        let change = [facts(SALE, "old"), facts(SALE + 1, "new")].map(Some);
+        let turned = [change[1].clone(), change[0].clone()];
+        assert_eq!(contact(&change), contact(&turned));
+        assert_eq!(
+            over(&contact(&change)).as_deref(),
+            Some("new <new@example.com>")
+        );
+    }
+
+    #[test]
+    fn what_was_never_told_is_known_from_the_order() {
+        assert_eq!(
+            over(&contact(&[])).as_deref(),
+            Some("order <order@example.com>")
+        );
+        let nameless = Fact::new(
+            at(SALE),
+            ContactFacts {
+                name: None,
+                email: Some("new@example.com".into()),
+            },
+        );
+        assert_eq!(
+            over(&contact(&[Some(nameless)])).as_deref(),
+            Some("order <new@example.com>")
+        );
+    }
+
+    #[test]
+    fn a_customer_who_is_deleted_is_forgotten_for_good() {
+        for change in [
+            [Some(facts(SALE, "old")), None, Some(facts(SALE + 9, "new"))],
+            [None, Some(facts(SALE, "old")), Some(facts(SALE + 9, "new"))],
+            [Some(facts(SALE, "old")), Some(facts(SALE + 9, "new")), None],
+        ] {
+            let contact = contact(&change);
+            assert_eq!(
+                (contact.deleted, &contact.facts, over(&contact)),
+                (true, &None, None)
+            );
+        }
+    }
+}

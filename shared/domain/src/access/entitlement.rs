@@ -1,0 +1,186 @@
+//! What a customer may use: the rows that the merchant's own application reads, one for each customer and product.
+
+use crate::{
+    access::subscription::{Access, Reason, Subscription},
+    values::ids::{CustomerId, ProductId, SubscriptionId},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How many subscriptions a row keeps: those that last longest. Nobody has more that give access to one product.
+const MOST_GRANTS: usize = 20;
+
+/// A customer's access to a product. The first four attributes after the key are the contract with readers; the
+/// others are ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entitlement {
+    /// Whose access.
+    pub customer_id: CustomerId,
+    /// To what.
+    pub product_id: ProductId,
+    /// There is access before this moment. For a customer who never had any: the epoch.
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    pub access_until: Timestamp,
+    /// Why, in a word.
+    pub reason: Reason,
+    /// Why, in a sentence.
+    pub reason_text: String,
+    /// Which subscription says so.
+    pub granted_by: SubscriptionId,
+    /// Counts the changes, from 1.
+    pub version: u64,
+    /// What each subscription gives.
+    pub grants: BTreeMap<SubscriptionId, Access>,
+}
+
+/// A customer's access to a product after what a subscription gives now; `known` is the row as read.
+#[must_use]
+pub fn granted(
+    known: Option<&Entitlement>,
+    subscription: &Subscription,
+    product_id: &ProductId,
+    grace: SignedDuration,
+) -> Entitlement {
+    let mut grants = known.map(|row| row.grants.clone()).unwrap_or_default();
+    let access = if subscription.current_products().contains(product_id) {
+        subscription.access(grace)
+    } else {
+        Access {
+            until: None,
+            reason: Reason::NotInPlan,
+        }
+    };
+    grants.insert(subscription.subscription_id.clone(), access);
+    while grants.len() > MOST_GRANTS {
+        let least = grants
+            .iter()
+            .min_by_key(|(id, access)| (access.until, *id))
+            .map(|(id, _)| id.clone());
+        let Some(least) = least else { break };
+        grants.remove(&least);
+    }
+    let best = grants.iter().max_by_key(|(id, access)| (access.until, *id));
+    let (granted_by, best) = best.map_or(
+        (subscription.subscription_id.clone(), access),
+        |(id, access)| (id.clone(), *access),
+    );
+    Entitlement {
+        customer_id: subscription.customer_id.clone(),
+        product_id: product_id.clone(),
+        access_until: best.until.unwrap_or(Timestamp::UNIX_EPOCH),
+        reason: best.reason,
+        reason_text: best.reason.to_string(),
+        granted_by,
+        version: known.map_or(0, |row| row.version),
+        grants,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        access::subscription::SubscriptionFacts,
+        fulfillment::testing::{DAY, SALE, at, id, item, snapshot},
+        values::provider::Provider,
+    };
+
+    /// An active subscription to the gym, so long.
+    fn subscription(name: &str, until: i64) -> Subscription {
+        let mut subscription = Subscription::new(Provider::Flex, id("fcus_1"), id(name));
+        subscription.learn(at(SALE), snapshot("active", until));
+        subscription
+    }
+
+    fn granted_to_gym(known: Option<&Entitlement>, subscription: &Subscription) -> Entitlement {
+        granted(known, subscription, &id("fprod_gym"), SignedDuration::ZERO)
+    }
+
+    #[test]
+    fn a_row_says_until_when_and_why_and_who_says_so() {
+        let row = granted_to_gym(None, &subscription("fsub_1", SALE + DAY));
+        assert_eq!(
+            (row.access_until, row.reason, row.version),
+            (at(SALE + DAY), Reason::Paid, 0)
+        );
+        assert_eq!(row.reason_text, Reason::Paid.to_string());
+        assert_eq!(row.granted_by.as_str(), "fsub_1");
+    }
+
+    #[test]
+    fn whoever_never_had_access_has_had_it_until_the_epoch() {
+        let mut incomplete = Subscription::new(Provider::Flex, id("fcus_1"), id("fsub_1"));
+        incomplete.learn(at(SALE), snapshot("incomplete", SALE + DAY));
+        let row = granted_to_gym(None, &incomplete);
+        assert_eq!(
+            (row.access_until, row.reason),
+            (Timestamp::UNIX_EPOCH, Reason::NotPaidYet)
+        );
+    }
+
+    #[test]
+    fn the_longest_grant_counts_whichever_came_last() {
+        let (short, long) = (
+            subscription("fsub_1", SALE + DAY),
+            subscription("fsub_2", SALE + 2 * DAY),
+        );
+        let first = granted_to_gym(None, &long);
+        let row = granted_to_gym(Some(&first), &short);
+        assert_eq!(
+            (row.access_until, row.granted_by.as_str()),
+            (at(SALE + 2 * DAY), "fsub_2")
+        );
+        let other = granted_to_gym(Some(&granted_to_gym(None, &short)), &long);
+        assert_eq!(other.grants, row.grants);
+        assert_eq!(other.granted_by, row.granted_by);
+    }
+
+    #[test]
+    fn what_is_not_in_the_plan_is_not_granted() {
+        let mut moved = subscription("fsub_1", SALE + DAY);
+        let known = granted_to_gym(None, &moved);
+        let pool = SubscriptionFacts {
+            items: vec![item("fprod_pool")],
+            ..snapshot("active", SALE + DAY)
+        };
+        moved.learn(at(SALE + 1), pool);
+        let row = granted_to_gym(Some(&known), &moved);
+        assert_eq!(
+            (row.access_until, row.reason),
+            (Timestamp::UNIX_EPOCH, Reason::NotInPlan)
+        );
+        let pool = granted(None, &moved, &id("fprod_pool"), SignedDuration::ZERO);
+        assert_eq!(
+            (pool.access_until, pool.reason),
+            (at(SALE + DAY), Reason::Paid)
+        );
+    }
+
+    #[test]
+    fn a_row_keeps_the_grants_that_last_longest() {
+        let most = i64::try_from(MOST_GRANTS).unwrap();
+        let mut row = granted_to_gym(None, &subscription("fsub_0", SALE));
+        for n in 1..=most + 3 {
+            row = granted_to_gym(
+                Some(&row),
+                &subscription(&format!("fsub_{n}"), SALE + n * DAY),
+            );
+        }
+        assert_eq!(
+            (row.grants.len(), row.access_until),
+            (MOST_GRANTS, at(SALE + (most + 3) * DAY))
+        );
+        assert!(!row.grants.contains_key(&id::<SubscriptionId>("fsub_3")));
+    }
+
+    #[test]
+    fn the_names_that_readers_rely_on_are_frozen() {
+        let row = granted_to_gym(None, &subscription("fsub_1", SALE + DAY));
+        let row = serde_json::to_value(row).unwrap();
+        assert_eq!(row["access_until"], SALE + DAY);
+        assert_eq!(row["reason"], "paid");
+        assert!(row["reason_text"].is_string());
+        assert_eq!(row["granted_by"], "fsub_1");
+    }
+}

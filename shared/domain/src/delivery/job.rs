@@ -1,0 +1,85 @@
+//! The queue messages. They carry a version and an id, never facts: the worker reads what is true when it runs.
+//!
+//! Old messages outlive a deployment (a dead-letter queue keeps them for 14 days), so a version is never
+//! changed, only added.
+
+use crate::values::ids::{EventId, ReceiptId};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::borrow::Cow;
+
+/// Work for fulfillment: an event is stored and waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "version")]
+pub enum FulfillmentJob {
+    /// The first form.
+    #[serde(rename = "1")]
+    V1 {
+        /// Which stored event.
+        event_id: EventId,
+    },
+}
+
+/// Work for receipts: a receipt row is committed and waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "version")]
+pub enum ReceiptJob {
+    /// The first form.
+    #[serde(rename = "1")]
+    V1 {
+        /// Which receipt.
+        receipt_id: ReceiptId,
+    },
+}
+
+/// A message that one of our functions sends and another reads.
+pub trait Job: Serialize + DeserializeOwned + Send + Sync {
+    /// The id it names, for the log.
+    fn subject(&self) -> Cow<'_, str>;
+}
+
+impl Job for FulfillmentJob {
+    fn subject(&self) -> Cow<'_, str> {
+        let Self::V1 { event_id } = self;
+        event_id.as_str().into()
+    }
+}
+
+impl Job for ReceiptJob {
+    fn subject(&self) -> Cow<'_, str> {
+        let Self::V1 { receipt_id } = self;
+        receipt_id.as_str().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wire_of_a_fulfillment_job_is_frozen() {
+        let job = FulfillmentJob::V1 {
+            event_id: EventId::new("fevt_1").unwrap(),
+        };
+        let wire = r#"{"version":"1","event_id":"fevt_1"}"#;
+        assert_eq!(serde_json::to_string(&job).unwrap(), wire);
+        assert_eq!(serde_json::from_str::<FulfillmentJob>(wire).unwrap(), job);
+        assert_eq!(job.subject(), "fevt_1");
+    }
+
+    #[test]
+    fn the_wire_of_a_receipt_job_is_frozen() {
+        let job = ReceiptJob::V1 {
+            receipt_id: ReceiptId::new("fcs_1-order").unwrap(),
+        };
+        let wire = r#"{"version":"1","receipt_id":"fcs_1-order"}"#;
+        assert_eq!(serde_json::to_string(&job).unwrap(), wire);
+        assert_eq!(serde_json::from_str::<ReceiptJob>(wire).unwrap(), job);
+        assert_eq!(job.subject(), "fcs_1-order");
+    }
+
+    #[test]
+    fn a_member_added_later_does_not_stop_an_old_reader() {
+        let wire = r#"{"version":"1","event_id":"fevt_1","hint":true}"#;
+        assert!(serde_json::from_str::<FulfillmentJob>(wire).is_ok());
+    }
+}

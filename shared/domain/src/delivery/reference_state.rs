@@ -1,0 +1,66 @@
+//! What an event states of a listed thing.
+
+use crate::access::subscription::InvoiceEvent;
+use crate::access::subscription::SubscriptionFacts;
+use crate::delivery::event::Change;
+use crate::values::fingerprint::fingerprint;
+use crate::values::ids::ReferenceState;
+/// The state that an event gives to a listed thing, in one word. `None` for things whose lists reconcile does not read:
+/// Flex also lists disputes, payments and customers.
+pub(crate) fn state_of(change: &Change) -> Option<String> {
+    match change {
+        Change::Checkout {
+            completed: true, ..
+        }
+        | Change::CheckoutPaid { .. } => Some("complete".to_owned()),
+        Change::Refund(change) => Some(change.facts.status.to_string()),
+        Change::Invoice(change) => (change.event == InvoiceEvent::Paid).then(|| "paid".to_owned()),
+        Change::Subscription(change) => {
+            let SubscriptionFacts {
+                cancel_at_period_end,
+                period_end,
+                trial_end,
+                items,
+                ..
+            } = &change.snapshot;
+            let matters = format!("{:?}", (cancel_at_period_end, period_end, trial_end, items));
+            let print = fingerprint(matters.as_bytes());
+            Some(format!(
+                "{}-{}",
+                change.snapshot.status,
+                print.get(..8).unwrap_or_default()
+            ))
+        }
+        Change::Checkout { .. }
+        | Change::Payment(_)
+        | Change::RefundsOf(_)
+        | Change::Dispute(_)
+        | Change::Customer(_)
+        | Change::NotNeeded
+        | Change::Unhandled => None,
+    }
+}
+
+/// What an event tells, by which the webhook of something listed is found among the events that wait. That is more than
+/// what it is about: news of a refund that is pending do not make up for those that it has succeeded.
+#[must_use]
+pub fn reference_state(change: &Change) -> Option<ReferenceState> {
+    let (resource, id) = match change {
+        Change::Checkout { order_id, .. } | Change::CheckoutPaid { order_id } => {
+            ("checkout_session", order_id.as_str())
+        }
+        Change::Refund(change) => ("refund", change.refund_id.as_str()),
+        Change::Invoice(change) => ("invoice", change.invoice_id.as_str()),
+        Change::Subscription(change) => ("subscription", change.subscription_id.as_str()),
+        _ => return None,
+    };
+    ReferenceState::new(format!("{resource}:{id}:{}", state_of(change)?)).ok()
+}
+
+/// An event with such a subject announces a sale: money for a checkout or for a period of a subscription.
+#[must_use]
+pub fn is_sale(subject: &ReferenceState) -> bool {
+    ["checkout_session:", "invoice:"]
+        .iter()
+        .any(|resource| subject.as_str().starts_with(resource))
+}

@@ -1,0 +1,11 @@
+//! What was sold: an order with its lines, payments, refunds, disputes and stock.
+
+pub mod checkout;
+pub mod delivery_failure;
+pub mod dispute;
+pub mod merchant_reference;
+pub mod order;
+pub mod payment;
+pub mod refund;
+pub mod restock;
+pub mod stock;

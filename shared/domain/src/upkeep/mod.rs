@@ -1,0 +1,4 @@
+//! Finding work that was left over: overdue rows, and events that no delivery brought.
+
+pub mod reconcile;
+pub mod sweep;

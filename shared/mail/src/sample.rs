@@ -1,0 +1,214 @@
+//! Invented mails: what templates are proven with, and previewed.
+
+use crate::{
+    templates::Form,
+    view::{
+        Amount, FailedPaymentView, LineView, MerchantView, PaymentView, PeriodView,
+        RefundTotalsView, RefundView, RenewalView, TestView, TotalsView, TrialView, View,
+    },
+};
+
+/// An invented mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sample {
+    /// Everything that such a mail can tell.
+    Full,
+    /// Only what each of them tells.
+    Bare,
+    /// [`Sample::Full`] in test mode.
+    Test,
+}
+
+impl Sample {
+    /// Between them they have and lack everything.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Bare, Self::Test];
+
+    /// What the mail tells that the form is for.
+    pub(super) fn view(self, form: Form) -> View {
+        let is_full = self != Self::Bare;
+        let order = if is_full { full() } else { bare() };
+        let test =
+            (self == Self::Test).then(|| TestView::new(form, Some("sam.rivera@example.com")));
+        let view = View { test, ..order };
+        match form {
+            Form::Receipt => view,
+            Form::Renewal => View {
+                receipt_id: "fin_sample-invoice".to_owned(),
+                renewal: Some(renewal(is_full)),
+                ..view
+            },
+            Form::Refund => View {
+                receipt_id: "fre_sample-refund".to_owned(),
+                refund: Some(refund(is_full)),
+                ..view
+            },
+            Form::PaymentFailed => View {
+                receipt_id: "fin_sample-payment_failed".to_owned(),
+                failed_payment: Some(FailedPaymentView {
+                    amount: is_full.then(|| amount("$52.71")),
+                }),
+                ..view
+            },
+            Form::TrialEnds => View {
+                receipt_id: "fsub_sample-trial_ends".to_owned(),
+                trial: Some(TrialView {
+                    ends_at: "October 24, 2025, 5:53 AM EDT".to_owned(),
+                    ends_on: "October 24, 2025".to_owned(),
+                }),
+                ..view
+            },
+        }
+    }
+}
+
+fn renewal(is_full: bool) -> RenewalView {
+    RenewalView {
+        amount: amount("$52.71"),
+        paid_at: "November 10, 2025, 4:53 AM EST".to_owned(),
+        paid_on: "November 10, 2025".to_owned(),
+        period: is_full.then(|| PeriodView {
+            starts_on: "November 10, 2025".to_owned(),
+            ends_on: "December 10, 2025".to_owned(),
+        }),
+    }
+}
+
+fn refund(is_full: bool) -> RefundView {
+    RefundView {
+        amount: amount("$20.00"),
+        refunded_at: "October 20, 2025, 9:53 AM EDT".to_owned(),
+        refunded_on: "October 20, 2025".to_owned(),
+        totals: is_full.then(|| RefundTotalsView {
+            paid: amount("$87.61"),
+            refunded: amount("$25.00"),
+            remaining: amount("$62.61"),
+        }),
+    }
+}
+
+fn full() -> View {
+    View {
+        order_number: Some("NW-1042".to_owned()),
+        customer_name: Some("Sam Rivera".to_owned()),
+        lines: vec![mat(), scarf()],
+        totals: TotalsView {
+            subtotal: amount("$79.00"),
+            discount: amount("-$5.00"),
+            tax: amount("$6.11"),
+            shipping: amount("$6.00"),
+            fees: amount("$1.50"),
+            total: amount("$87.61"),
+        },
+        eligible: amount("$52.71"),
+        other: amount("$33.90"),
+        not_itemized: amount("$1.00"),
+        payments: 2,
+        payment_details: vec![
+            PaymentView {
+                label: "Payment 1 (primary card)".to_owned(),
+                card: Some("primary".to_owned()),
+                amount: amount("$52.71"),
+            },
+            PaymentView {
+                label: "Payment 2".to_owned(),
+                card: None,
+                amount: amount("$34.90"),
+            },
+        ],
+        ..bare()
+    }
+}
+
+fn bare() -> View {
+    View {
+        merchant: MerchantView {
+            name: "Northwind Wellness".to_owned(),
+            address: vec!["12 Hill Road".to_owned(), "Portland, OR 97201".to_owned()],
+            support_email: "help@northwind.example".to_owned(),
+        },
+        receipt_id: "fcs_sample-order".to_owned(),
+        order_id: "fcs_sample".to_owned(),
+        order_number: None,
+        customer_name: None,
+        sold_at: "October 10, 2025, 5:53 AM EDT".to_owned(),
+        sold_on: "October 10, 2025".to_owned(),
+        currency: "USD".to_owned(),
+        lines: vec![LineView {
+            unit_price: None,
+            discount: nothing(),
+            tax: nothing(),
+            shipping: nothing(),
+            fee: nothing(),
+            total: amount("$50.00"),
+            has_breakdown: false,
+            ..mat()
+        }],
+        totals: TotalsView {
+            subtotal: amount("$50.00"),
+            discount: nothing(),
+            tax: nothing(),
+            shipping: nothing(),
+            fees: nothing(),
+            total: amount("$50.00"),
+        },
+        eligible: amount("$50.00"),
+        other: nothing(),
+        not_itemized: nothing(),
+        payments: 1,
+        payment_details: vec![],
+        provider: "Flex".to_owned(),
+        renewal: None,
+        refund: None,
+        failed_payment: None,
+        trial: None,
+        test: None,
+    }
+}
+
+fn mat() -> LineView {
+    LineView {
+        description: "Acupressure mat, organic cotton".to_owned(),
+        quantity: 2,
+        unit_price: Some("$25.00".to_owned()),
+        subtotal: amount("$50.00"),
+        discount: amount("-$5.00"),
+        tax: amount("$3.71"),
+        shipping: amount("$4.00"),
+        fee: nothing(),
+        total: amount("$52.71"),
+        has_breakdown: true,
+        eligible: true,
+        eligibility: "HSA/FSA eligible",
+    }
+}
+
+fn scarf() -> LineView {
+    LineView {
+        description: "Linen scarf, moss green".to_owned(),
+        quantity: 1,
+        unit_price: Some("$29.00".to_owned()),
+        subtotal: amount("$29.00"),
+        discount: nothing(),
+        tax: amount("$2.40"),
+        shipping: amount("$2.00"),
+        fee: amount("$0.50"),
+        total: amount("$33.90"),
+        has_breakdown: true,
+        eligible: false,
+        eligibility: "Not eligible",
+    }
+}
+
+fn amount(text: &str) -> Amount {
+    Amount {
+        text: text.to_owned(),
+        nonzero: true,
+    }
+}
+
+fn nothing() -> Amount {
+    Amount {
+        text: "$0.00".to_owned(),
+        nonzero: false,
+    }
+}

@@ -1,0 +1,1176 @@
+use super::*;
+use domain::{
+    access::contact,
+    sale::{
+        checkout::{Eligibility, Totals},
+        order::{OrderFunds, OrderLine},
+        payment,
+        refund::{self, Refund},
+        stock::LineStock,
+    },
+    values::{
+        facts::Fact,
+        ids::{
+            CustomerId, InvoiceId, LineItemId, OrderId, PaymentIntentId, RefundId, SubscriptionId,
+        },
+        money::Currency,
+        provider::Provider,
+    },
+};
+use jiff::Timestamp;
+use proptest::{prelude::*, sample::select};
+use std::collections::BTreeMap;
+
+const NOT_ELIGIBLE: &str = "not_eligible";
+
+/// What Flex is known to say, and what it might.
+const ELIGIBLE: [&str; 8] = [
+    "auto_substantiation",
+    "private_label",
+    "letter_of_medical_necessity",
+    "prescription",
+    "vision",
+    "service",
+    "dual_purpose",
+    "",
+];
+
+/// What no receipt may say of a customer, whatever they bought.
+const MEDICAL_WORDS: [&str; 27] = [
+    "letter",
+    "medical",
+    "medicine",
+    "necessity",
+    "necessary",
+    "lmn",
+    "prescription",
+    "prescribed",
+    "rx",
+    "doctor",
+    "physician",
+    "provider",
+    "patient",
+    "diagnos",
+    "condition",
+    "disease",
+    "illness",
+    "treat",
+    "therap",
+    "clinic",
+    "health",
+    "consult",
+    "visit",
+    "vision",
+    "substantiat",
+    "private_label",
+    "qualif",
+];
+
+fn merchant() -> Merchant {
+    Merchant::new(Settings {
+        name: "Northwind & Daughters",
+        address: "12 Hill Road|Portland, OR 97201",
+        support_email: "help@northwind.example",
+        sender: "receipts@northwind.example",
+        time_zone: "America/New_York",
+        test_recipient: Some("qa@northwind.example"),
+    })
+    .unwrap()
+}
+
+fn line(number: usize, description: &str, eligibility: &str, amounts: Totals) -> OrderLine {
+    OrderLine {
+        line_item_id: LineItemId::new(format!("fli_{number}")).unwrap(),
+        description: description.to_owned(),
+        quantity: 1,
+        unit_amount: Some(amounts.subtotal),
+        amounts,
+        eligibility: Some(Eligibility(eligibility.to_owned())),
+        product_id: None,
+        price_id: None,
+        stock: LineStock::Unmapped,
+    }
+}
+
+/// One eligible and one other line, with discount, tax and shipping, paid in two payments.
+fn order() -> Order {
+    let order_id = OrderId::new("fcs_01K76ZD8Q2V3N4M5P6R7S8T9VW").unwrap();
+    let mat = Totals {
+        subtotal: 5000,
+        discount: 500,
+        tax: 371,
+        shipping: 400,
+        fees: 0,
+        total: 5271,
+    };
+    let scarf = Totals {
+        subtotal: 2900,
+        discount: 0,
+        tax: 240,
+        shipping: 200,
+        fees: 0,
+        total: 3340,
+    };
+    Order {
+        receipt_id: Some(
+            Receipt::for_order(&order_id, Timestamp::UNIX_EPOCH)
+                .unwrap()
+                .receipt_id,
+        ),
+        order_id,
+        version: 1,
+        provider: Provider::Flex,
+        client_reference_id: Some("NW-1042".to_owned()),
+        mode: Mode::Live,
+        placed_at: at("2025-10-10T09:53:00Z"),
+        funds: OrderFunds::Received,
+        fulfilled_at: Some(at("2025-10-10T09:53:04Z")),
+        customer: Customer {
+            customer_id: Some(customer_id()),
+            name: Some("Sam Rivera".to_owned()),
+            email: Some("sam.rivera@example.com".to_owned()),
+        },
+        currency: Currency::USD,
+        totals: Totals {
+            subtotal: 7900,
+            discount: 500,
+            tax: 611,
+            shipping: 600,
+            fees: 0,
+            total: 8611,
+        },
+        received: None,
+        payment_intents: ["fpi_1", "fpi_2"]
+            .map(|id| PaymentIntentId::new(id).unwrap())
+            .into(),
+        lines: vec![
+            OrderLine {
+                quantity: 2,
+                unit_amount: Some(2500),
+                ..line(
+                    1,
+                    "Acupressure mat, organic cotton",
+                    "letter_of_medical_necessity",
+                    mat,
+                )
+            },
+            line(2, "Linen scarf, moss green", NOT_ELIGIBLE, scarf),
+        ],
+        difference: None,
+        shortfalls: vec![],
+        payments: BTreeMap::new(),
+        refunds: BTreeMap::new(),
+        disputes: BTreeMap::new(),
+        subscription_id: None,
+        invoice_id: None,
+        same_reference: vec![],
+        delivery_failures: BTreeMap::new(),
+    }
+}
+
+fn at(time: &str) -> Timestamp {
+    time.parse().unwrap()
+}
+
+fn customer_id() -> CustomerId {
+    CustomerId::new("fcus_1").unwrap()
+}
+
+fn payment_id(number: u8) -> PaymentIntentId {
+    PaymentIntentId::new(format!("fpi_{number}")).unwrap()
+}
+
+fn invoice() -> ReceiptKind {
+    ReceiptKind::Invoice {
+        subscription_id: SubscriptionId::new("fsub_1").unwrap(),
+        invoice_id: InvoiceId::new("fin_2").unwrap(),
+        amount: 4999,
+        paid_at: at("2025-11-10T09:53:00Z"),
+        period_start: Some(at("2025-11-10T09:53:00Z")),
+        period_end: Some(at("2025-12-10T09:53:00Z")),
+    }
+}
+
+fn refund_id() -> RefundId {
+    RefundId::new("fre_1").unwrap()
+}
+
+fn refund() -> ReceiptKind {
+    ReceiptKind::Refund {
+        refund_id: refund_id(),
+        amount: 2000,
+        refunded_at: at("2025-10-20T13:53:00Z"),
+    }
+}
+
+fn payment_failed(amount: Option<i64>) -> ReceiptKind {
+    ReceiptKind::PaymentFailed {
+        subscription_id: SubscriptionId::new("fsub_1").unwrap(),
+        invoice_id: InvoiceId::new("fin_3").unwrap(),
+        amount,
+    }
+}
+
+fn trial_ends() -> ReceiptKind {
+    ReceiptKind::TrialEnds {
+        subscription_id: SubscriptionId::new("fsub_1").unwrap(),
+        ends_at: at("2025-10-24T09:53:00Z"),
+    }
+}
+
+fn kinds() -> [ReceiptKind; 5] {
+    [
+        ReceiptKind::Order,
+        invoice(),
+        refund(),
+        payment_failed(Some(4999)),
+        trial_ends(),
+    ]
+}
+
+/// A refund as its order keeps it.
+fn refunded(status: refund::RefundStatus, amount: i64, payment: u8) -> Refund {
+    let payment_intent_id = payment_id(payment);
+    Refund::new(Fact::new(
+        at("2025-10-20T13:53:00Z"),
+        refund::RefundFacts {
+            status,
+            amount,
+            payment_intent_id,
+            goods: vec![],
+            invoice_id: None,
+            made_at: None,
+        },
+    ))
+}
+
+/// The order with that refund of $20.00, and one of $5.00 before it.
+fn refunded_order(last: Refund) -> Order {
+    let before = refunded(refund::RefundStatus::Succeeded, 500, 1);
+    let refunds = [
+        (refund_id(), last),
+        (RefundId::new("fre_0").unwrap(), before),
+    ];
+    Order {
+        refunds: refunds.into(),
+        ..order()
+    }
+}
+
+fn paid_with(facts: [Option<payment::PaymentFacts>; 2]) -> Order {
+    let facts = facts.into_iter().zip(1..).filter_map(|(facts, number)| {
+        Some((payment_id(number), Fact::new(order().placed_at, facts?)))
+    });
+    Order {
+        payments: facts.collect(),
+        ..order()
+    }
+}
+
+fn facts(
+    status: payment::PaymentStatus,
+    received: Option<i64>,
+    amount: i64,
+    card: Option<&str>,
+) -> payment::PaymentFacts {
+    payment::PaymentFacts {
+        status,
+        received,
+        amount: Some(amount),
+        card: card.map(str::to_owned),
+    }
+}
+
+fn contact(name: &str, email: &str) -> Contact {
+    let facts = contact::ContactFacts {
+        name: Some(name.to_owned()),
+        email: Some(email.to_owned()),
+    };
+    let mut contact = Contact::new(customer_id());
+    contact.learn(Some(Fact::new(at("2025-10-19T00:00:00Z"), facts)));
+    contact
+}
+
+fn written(
+    order: &Order,
+    kind: ReceiptKind,
+    contact: Option<&Contact>,
+) -> Result<Email, Unsendable> {
+    let receipt = Receipt::new(&order.order_id, kind, None, order.placed_at).unwrap();
+    compose(
+        order,
+        &receipt,
+        contact,
+        &merchant(),
+        &Templates::built_in().unwrap(),
+    )
+}
+
+fn sent(order: &Order) -> Result<Email, Unsendable> {
+    written(order, ReceiptKind::Order, None)
+}
+
+fn mail(order: &Order) -> Email {
+    sent(order).unwrap()
+}
+
+fn mail_of(order: &Order, kind: ReceiptKind) -> Email {
+    written(order, kind, None).unwrap()
+}
+
+fn own(form: Form, sources: Sources) -> Result<Templates, BadTemplates> {
+    Templates::new(BTreeMap::from([(form, sources)]))
+}
+
+fn has_row(text: &str, label: &str, amount: &str) -> bool {
+    text.lines()
+        .any(|line| line.trim_start().starts_with(label) && line.ends_with(amount))
+}
+
+fn named(name: &str) -> Order {
+    let mut order = order();
+    order.customer.name = Some(name.to_owned());
+    order
+}
+
+fn html_fault(source: &str) -> String {
+    own(
+        Form::Receipt,
+        Sources {
+            html: Some(source.to_owned()),
+            ..Sources::default()
+        },
+    )
+    .unwrap_err()
+    .to_string()
+}
+
+#[test]
+fn a_receipt_with_an_eligible_and_another_line() {
+    let mail = mail(&order());
+    insta::assert_snapshot!("subject", mail.subject);
+    insta::assert_snapshot!("text", mail.text);
+    insta::assert_snapshot!("html", mail.html);
+    assert_eq!(mail.from_name, "Northwind & Daughters");
+    assert_eq!(mail.from.as_str(), "receipts@northwind.example");
+    assert_eq!(mail.reply_to.as_str(), "help@northwind.example");
+    assert_eq!(mail.to.as_str(), "sam.rivera@example.com");
+    assert_eq!(mail.to_name.as_deref(), Some("Sam Rivera"));
+    assert_eq!(
+        (Some(mail.receipt_id), mail.kind),
+        (order().receipt_id, ReceiptKind::Order)
+    );
+}
+
+#[test]
+fn a_renewals_receipt_tells_its_amount_and_period_and_no_amount_of_the_order() {
+    let mail = mail_of(&order(), invoice());
+    insta::assert_snapshot!("renewal_subject", mail.subject);
+    insta::assert_snapshot!("renewal_text", mail.text);
+    insta::assert_snapshot!("renewal_html", mail.html);
+    let order = order();
+    let lines = order.lines.iter().flat_map(|line| {
+        let Totals {
+            subtotal,
+            discount,
+            tax,
+            shipping,
+            fees: _,
+            total,
+        } = line.amounts;
+        [
+            subtotal,
+            discount,
+            tax,
+            shipping,
+            total,
+            line.unit_amount.unwrap(),
+        ]
+    });
+    for minor in lines
+        .chain([order.totals.total])
+        .filter(|minor| *minor != 0)
+    {
+        let amount = order.money(minor).to_string();
+        assert!(
+            !mail.text.contains(&amount) && !mail.html.contains(&amount),
+            "{amount}: {}",
+            mail.text
+        );
+    }
+}
+
+#[test]
+fn a_renewal_whose_period_is_not_told_has_none() {
+    let ReceiptKind::Invoice {
+        subscription_id,
+        invoice_id,
+        amount,
+        paid_at,
+        period_start,
+        period_end,
+    } = invoice()
+    else {
+        unreachable!()
+    };
+    for (period_start, period_end) in [
+        (None, None),
+        (None, period_end),
+        (period_start, None),
+        (period_end, period_start),
+        (period_end, period_end),
+    ] {
+        let (subscription_id, invoice_id) = (subscription_id.clone(), invoice_id.clone());
+        let kind = ReceiptKind::Invoice {
+            subscription_id,
+            invoice_id,
+            amount,
+            paid_at,
+            period_start,
+            period_end,
+        };
+        let mail = mail_of(&order(), kind);
+        assert!(
+            !mail.text.contains("Period") && !mail.html.contains("Period"),
+            "{}",
+            mail.text
+        );
+    }
+}
+
+#[test]
+fn a_refunds_receipt_tells_what_went_back_and_what_is_left() {
+    let order = refunded_order(refunded(refund::RefundStatus::Succeeded, 2000, 2));
+    let mail = mail_of(&order, refund());
+    insta::assert_snapshot!("refund_subject", mail.subject);
+    insta::assert_snapshot!("refund_text", mail.text);
+    insta::assert_snapshot!("refund_html", mail.html);
+    for line in &order.lines {
+        assert!(
+            !mail.text.contains(&line.description),
+            "which item came back is not known: {}",
+            mail.text
+        );
+    }
+}
+
+#[test]
+fn a_refund_that_does_not_count_towards_the_order_shows_no_totals() {
+    let of_a_renewal = refunded(refund::RefundStatus::Succeeded, 2000, 9);
+    let failed_since = refunded(refund::RefundStatus::Failed, 2000, 2);
+    for order in [
+        refunded_order(of_a_renewal),
+        refunded_order(failed_since),
+        order(),
+    ] {
+        let mail = mail_of(&order, refund());
+        assert!(has_row(&mail.text, "Refunded", "$20.00"), "{}", mail.text);
+        for part in [mail.text, mail.html] {
+            assert!(
+                !part.contains("so far") && !part.contains("Remaining"),
+                "{part}"
+            );
+        }
+    }
+}
+
+#[test]
+fn more_refunds_than_payments_leave_nothing_and_not_less() {
+    let mail = mail_of(
+        &refunded_order(refunded(refund::RefundStatus::Succeeded, 9000, 2)),
+        refund(),
+    );
+    assert!(has_row(&mail.text, "Remaining", "$0.00"), "{}", mail.text);
+}
+
+#[test]
+fn a_notice_of_a_failed_payment_tells_what_is_owed_where_that_is_known() {
+    let mail = mail_of(&order(), payment_failed(Some(4999)));
+    insta::assert_snapshot!("payment_failed_subject", mail.subject);
+    insta::assert_snapshot!("payment_failed_text", mail.text);
+    insta::assert_snapshot!("payment_failed_html", mail.html);
+    for amount in [None, Some(0), Some(-5)] {
+        let mail = mail_of(&order(), payment_failed(amount));
+        assert!(
+            !mail.text.contains('$') && !mail.html.contains('$'),
+            "{}",
+            mail.text
+        );
+    }
+}
+
+#[test]
+fn a_notice_of_a_trials_end_tells_when_and_what_then() {
+    let mail = mail_of(&order(), trial_ends());
+    insta::assert_snapshot!("trial_ends_subject", mail.subject);
+    insta::assert_snapshot!("trial_ends_text", mail.text);
+    insta::assert_snapshot!("trial_ends_html", mail.html);
+}
+
+#[test]
+fn several_payments_are_listed_when_all_of_them_are_told() {
+    use domain::sale::payment::PaymentStatus::{
+        Canceled, Processing, RequiresPaymentMethod, Succeeded,
+    };
+    let primary = || Some(facts(Succeeded, Some(5271), 6000, Some("primary")));
+    let rows = |facts| {
+        let mail = mail(&paid_with(facts));
+        let rows = mail
+            .text
+            .lines()
+            .filter(|line| line.contains("Payment ") && line.contains('$'));
+        let rows: Vec<_> = rows
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        for row in &rows {
+            let (label, amount) = row.rsplit_once(' ').unwrap();
+            assert!(
+                mail.html.contains(label) && mail.html.contains(amount),
+                "{row}: {}",
+                mail.html
+            );
+        }
+        (rows, mail.text.contains("Paid in 2 payments"))
+    };
+    let both = ["Payment 1 (primary card) $52.71", "Payment 2 $33.40"]
+        .map(str::to_owned)
+        .to_vec();
+    assert_eq!(
+        rows([primary(), Some(facts(Succeeded, None, 3340, None))]),
+        (both, true)
+    );
+    // A part of them would read as all.
+    for second in [
+        None,
+        Some(facts(Processing, None, 3340, None)),
+        Some(facts(RequiresPaymentMethod, Some(0), 3340, None)),
+    ] {
+        assert_eq!(rows([primary(), second]), (vec![], true));
+    }
+    // A card that was given up has paid nothing.
+    assert_eq!(
+        rows([primary(), Some(facts(Canceled, Some(0), 3340, None))]),
+        (vec![], false)
+    );
+}
+
+#[test]
+fn what_comes_after_the_sale_goes_to_where_the_customer_is_reached_now() {
+    let newest = contact("Sam Rivera-Lee", "sam@new.example");
+    for kind in kinds() {
+        let mail = written(&order(), kind.clone(), Some(&newest)).unwrap();
+        let expected = match kind {
+            ReceiptKind::Order => ("sam.rivera@example.com", Some("Sam Rivera")),
+            _ => ("sam@new.example", Some("Sam Rivera-Lee")),
+        };
+        assert_eq!((mail.to.as_str(), mail.to_name.as_deref()), expected);
+        let unknown = Contact::new(customer_id());
+        for contact in [None, Some(&unknown)] {
+            let mail = written(&order(), kind.clone(), contact).unwrap();
+            assert_eq!(mail.to.as_str(), "sam.rivera@example.com", "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn nobody_writes_to_a_deleted_customer_but_for_the_receipt_of_the_sale() {
+    let mut gone = contact("Sam", "sam@new.example");
+    gone.learn(None);
+    for mode in [Mode::Live, Mode::Test] {
+        let order = Order { mode, ..order() };
+        for kind in kinds() {
+            let mail = written(&order, kind.clone(), Some(&gone));
+            match kind {
+                ReceiptKind::Order => assert!(mail.is_ok(), "{mail:?}"),
+                _ => assert_eq!(mail, Err(Unsendable::Deleted)),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_template_may_use_is_a_promise() {
+    // Merchants' own templates rely on every name in here: add, never rename or remove.
+    insta::assert_snapshot!(
+        "contract",
+        serde_json::to_string_pretty(&Sample::Test.view(Form::Receipt)).unwrap()
+    );
+    let view = |sample: Sample, form| serde_json::to_value(sample.view(form)).unwrap();
+    for form in Form::ALL {
+        // What the other mails have beyond it, with and without what may be absent.
+        for sample in [Sample::Full, Sample::Bare] {
+            let (receipt, other) = (view(sample, Form::Receipt), view(sample, form));
+            let (receipt, other) = (receipt.as_object().unwrap(), other.as_object().unwrap());
+            let more: serde_json::Map<_, _> = other
+                .iter()
+                .filter(|(name, value)| receipt[*name] != **value)
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            let name = format!("contract_{form}_{sample:?}")
+                .replace('-', "_")
+                .to_lowercase();
+            if form != Form::Receipt {
+                insta::assert_snapshot!(name, serde_json::to_string_pretty(&more).unwrap());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_test_mode_receipt_goes_to_the_merchant_and_says_so() {
+    let mail = mail(&Order {
+        mode: Mode::Test,
+        ..order()
+    });
+    insta::assert_snapshot!("test_subject", mail.subject);
+    insta::assert_snapshot!("test_text", mail.text);
+    assert_eq!(
+        (mail.to.as_str(), mail.to_name),
+        ("qa@northwind.example", None)
+    );
+    for part in [&mail.subject, &mail.text, &mail.html] {
+        assert!(part.contains(TEST_MARKER), "{part}");
+    }
+    assert!(
+        mail.html
+            .contains("would have gone to sam.rivera@example.com"),
+        "{}",
+        mail.html
+    );
+}
+
+#[test]
+fn every_mail_of_a_test_mode_order_goes_to_the_merchant_and_says_so() {
+    let order = Order {
+        mode: Mode::Test,
+        ..order()
+    };
+    for kind in kinds() {
+        let mail = written(&order, kind, Some(&contact("Sam", "sam@new.example"))).unwrap();
+        assert_eq!(
+            (mail.to.as_str(), mail.to_name),
+            ("qa@northwind.example", None)
+        );
+        for part in [&mail.subject, &mail.text, &mail.html] {
+            assert!(part.contains(TEST_MARKER), "{part}");
+        }
+        let note = if mail.kind == ReceiptKind::Order {
+            "sam.rivera@example.com"
+        } else {
+            "sam@new.example"
+        };
+        assert!(
+            mail.text.contains(&format!("would have gone to {note}.")),
+            "{}",
+            mail.text
+        );
+    }
+}
+
+#[test]
+fn a_test_mode_receipt_needs_no_customer_address() {
+    let mut order = Order {
+        mode: Mode::Test,
+        ..order()
+    };
+    for email in [None, Some("nonsense"), Some("\r\n")] {
+        order.customer.email = email.map(str::to_owned);
+        assert_eq!(mail(&order).to.as_str(), "qa@northwind.example");
+    }
+}
+
+#[test]
+fn a_live_receipt_says_nothing_of_tests() {
+    for kind in kinds() {
+        let mail = mail_of(&order(), kind);
+        for part in [&mail.subject, &mail.text, &mail.html] {
+            assert!(!part.contains("TEST"), "{part}");
+        }
+    }
+}
+
+#[test]
+fn a_bare_order_has_a_receipt_without_empty_rows() {
+    let amounts = Totals {
+        subtotal: 5000,
+        total: 5000,
+        ..Totals::default()
+    };
+    let mat = OrderLine {
+        unit_amount: None,
+        eligibility: None,
+        ..line(1, "Mat", "", amounts)
+    };
+    let mail = mail(&Order {
+        client_reference_id: None,
+        customer: Customer {
+            email: Some("sam@example.com".to_owned()),
+            ..Customer::default()
+        },
+        totals: amounts,
+        payment_intents: vec![],
+        lines: vec![mat],
+        ..order()
+    });
+    insta::assert_snapshot!("bare_subject", mail.subject);
+    insta::assert_snapshot!("bare_text", mail.text);
+    for absent in [
+        "Discount",
+        "Tax",
+        "Shipping",
+        "Fee",
+        "Payment",
+        "Customer",
+        "Not assigned",
+        "none",
+        "$0.00 paid",
+    ] {
+        assert!(
+            !mail.html.contains(&format!(">{absent}")),
+            "{absent}: {}",
+            mail.html
+        );
+    }
+}
+
+#[test]
+fn no_address_and_a_bad_address_are_told_apart() {
+    let mut order = order();
+    for (email, reason) in [
+        (None, Unsendable::NoAddress),
+        (Some("  "), Unsendable::NoAddress),
+        (
+            Some("sam@example.com\r\nBcc: eve@example.com"),
+            Unsendable::BadAddress(BadAddress::Form),
+        ),
+        (
+            Some("sám@example.com"),
+            Unsendable::BadAddress(BadAddress::NotAscii),
+        ),
+    ] {
+        order.customer.email = email.map(str::to_owned);
+        let refused = sent(&order).unwrap_err();
+        assert_eq!(refused, reason);
+        assert!(!refused.to_string().contains("example.com"), "{refused}");
+    }
+}
+
+#[test]
+fn the_receipt_of_another_order_is_not_sent() {
+    let receipt =
+        Receipt::for_order(&OrderId::new("fcs_other").unwrap(), order().placed_at).unwrap();
+    let refused = compose(
+        &order(),
+        &receipt,
+        None,
+        &merchant(),
+        &Templates::built_in().unwrap(),
+    );
+    assert_eq!(refused, Err(Unsendable::OtherOrder));
+}
+
+#[test]
+fn nothing_foreign_ends_a_header_or_opens_a_tag() {
+    let evil = "<script>alert(\"1\")</script> & 'Sons'\r\nBcc: eve@example.com\u{202E}";
+    let mut order = named(evil);
+    order.client_reference_id = Some(evil.to_owned());
+    order.lines[0].description = evil.to_owned();
+    let settings = Settings {
+        name: evil,
+        address: "12 Hill Road",
+        support_email: "help@northwind.example",
+        sender: "receipts@northwind.example",
+        time_zone: "UTC",
+        test_recipient: None,
+    };
+    let merchant = Merchant::new(settings).unwrap();
+    let templates = Templates::built_in().unwrap();
+    order.payments = paid_with([
+        Some(facts(
+            payment::PaymentStatus::Succeeded,
+            Some(5271),
+            5271,
+            Some(evil),
+        )),
+        Some(facts(
+            payment::PaymentStatus::Succeeded,
+            Some(3340),
+            3340,
+            Some("\r\n"),
+        )),
+    ])
+    .payments;
+    for kind in kinds() {
+        let shows_items = !matches!(kind, ReceiptKind::Refund { .. });
+        let receipt = Receipt::new(&order.order_id, kind, None, order.placed_at).unwrap();
+        let newest = contact(evil, "sam@example.com");
+        let mail = compose(&order, &receipt, Some(&newest), &merchant, &templates).unwrap();
+        for header in [
+            &mail.from_name,
+            mail.to_name.as_ref().unwrap(),
+            &mail.subject,
+        ] {
+            assert!(
+                !header.contains(char::is_control) && !header.contains('\u{202E}'),
+                "{header:?}"
+            );
+        }
+        assert!(!mail.html.contains("<script"), "{}", mail.html);
+        assert!(
+            mail.html.contains("&lt;script&gt;alert(&quot;1&quot;)"),
+            "{}",
+            mail.html
+        );
+        let harmless = "<script>alert(\"1\")</script> & 'Sons' Bcc: eve@example.com";
+        assert!(
+            !shows_items || mail.text.contains(harmless),
+            "{}",
+            mail.text
+        );
+        for body in [&mail.text, &mail.html] {
+            assert!(
+                !body.contains("\nBcc") && !body.contains(['\r', '\u{202E}']),
+                "{body}"
+            );
+        }
+    }
+}
+
+#[test]
+fn eligible_other_and_unassigned_amounts_make_the_total() {
+    let mut order = order();
+    order.totals.total += 150;
+    let text = mail(&order).text;
+    for row in [
+        ("HSA/FSA eligible items", "$52.71"),
+        ("Other items", "$33.40"),
+        ("Not assigned to an item", "$1.50"),
+    ] {
+        assert!(has_row(&text, row.0, row.1), "{row:?}: {text}");
+    }
+}
+
+#[test]
+fn why_an_item_is_eligible_does_not_show() {
+    let with = |eligibility: &str, kind: &ReceiptKind| {
+        let mut order = order();
+        order.lines[0].eligibility = Some(Eligibility(eligibility.to_owned()));
+        mail_of(&order, kind.clone())
+    };
+    for kind in kinds() {
+        let first = with(ELIGIBLE[0], &kind);
+        for eligibility in ELIGIBLE {
+            assert_eq!(with(eligibility, &kind), first, "{eligibility}");
+        }
+        let shows = matches!(kind, ReceiptKind::Order | ReceiptKind::Invoice { .. });
+        assert_eq!(with(NOT_ELIGIBLE, &kind) != first, shows, "{kind:?}");
+    }
+}
+
+#[test]
+fn the_stock_of_words_holds_no_medical_one() {
+    let order = refunded_order(refunded(refund::RefundStatus::Succeeded, 2000, 2));
+    for (mode, kind) in [Mode::Live, Mode::Test]
+        .into_iter()
+        .flat_map(|mode| kinds().map(|kind| (mode, kind)))
+    {
+        let mail = mail_of(
+            &Order {
+                mode,
+                ..order.clone()
+            },
+            kind,
+        );
+        for part in [mail.subject, mail.text, mail.html] {
+            let read = part.to_lowercase();
+            for word in MEDICAL_WORDS {
+                assert!(!read.contains(word), "{word}: {part}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_template_that_cannot_work_is_refused_at_start_by_name_and_line() {
+    for (source, fault) in [
+        (
+            "<p>\n{{ merchant.name }",
+            "template body.html, line 2: syntax error",
+        ),
+        (
+            "{{ test.marker }}",
+            "template body.html, line 1: undefined value",
+        ),
+        (
+            "\n\n{{ order.number }}",
+            "template body.html, line 3: undefined value",
+        ),
+        (
+            "<p>\n{{ customer_name }}",
+            "template body.html, line 2: invalid operation: a value of kind none cannot be printed",
+        ),
+        (
+            "{{ totals.total }}",
+            "template body.html, line 1: invalid operation: a value of kind map cannot be printed",
+        ),
+        (
+            "{{ lines|nosuch }}",
+            "template body.html, line 1: unknown filter",
+        ),
+        (
+            "{% include 'footer.html' %}",
+            "template body.html, line 1: template not found",
+        ),
+        (
+            "{% if test %}{% endif %}",
+            "template body.html: nothing is printed",
+        ),
+        (
+            "<p>Thanks!</p>",
+            "template body.html: \"TEST – no real payment\" is missing from a test-mode receipt",
+        ),
+        (
+            "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
+            "template body.html, line 1: engine ran out of fuel",
+        ),
+    ] {
+        let found = html_fault(source);
+        assert!(found.starts_with(fault), "{source:?}: {found:?}");
+    }
+}
+
+#[test]
+fn every_bad_template_is_named_at_once() {
+    let bad = Some("{{ nope }}".to_owned());
+    let sources = Sources {
+        subject: bad.clone(),
+        text: None,
+        html: bad,
+    };
+    let error = Templates::new(Form::ALL.map(|form| (form, sources.clone())).into())
+        .unwrap_err()
+        .to_string();
+    let faults: Vec<_> = error.split("; ").collect();
+    assert_eq!(faults.len(), 10, "{error}");
+    for fault in [
+        "template subject.txt, line 1: undefined value",
+        "template body.html, line 1: undefined value",
+        "template renewal/subject.txt, line 1: undefined value",
+        "template payment-failed/body.html, line 1: undefined value",
+    ] {
+        assert!(faults.contains(&fault), "{fault}: {error}");
+    }
+}
+
+#[test]
+fn a_template_may_use_what_its_own_mail_tells_and_nothing_of_another() {
+    let source = |words: &str| Sources {
+        html: Some(format!(
+            "{{{{ test.marker if test else 'Hello.' }}}} {words}"
+        )),
+        ..Sources::default()
+    };
+    for (form, words) in [
+        (
+            Form::Renewal,
+            "{{ renewal.amount.text }} {{ renewal.paid_on }}",
+        ),
+        (
+            Form::Refund,
+            "{{ refund.amount.text }} {{ refund.refunded_on }}",
+        ),
+        (
+            Form::PaymentFailed,
+            "{% if failed_payment.amount %}{{ failed_payment.amount.text }}{% endif %}",
+        ),
+        (Form::TrialEnds, "{{ trial.ends_on }} {{ trial.ends_at }}"),
+    ] {
+        for other in Form::ALL {
+            assert_eq!(
+                own(other, source(words)).is_ok(),
+                other == form,
+                "{words} in {other}"
+            );
+        }
+    }
+    // What not each of them tells has to be asked for.
+    for (form, words) in [
+        (Form::Renewal, "{{ renewal.period.starts_on }}"),
+        (Form::Refund, "{{ refund.totals.paid.text }}"),
+        (Form::PaymentFailed, "{{ failed_payment.amount.text }}"),
+    ] {
+        assert!(own(form, source(words)).is_err(), "{words} in {form}");
+    }
+}
+
+#[test]
+fn a_merchants_own_renewal_leaves_the_other_mails_as_they_are() {
+    let subject =
+        Some("{{ test.marker if test else '' }} Renewed: {{ renewal.amount.text }}".to_owned());
+    let templates = own(
+        Form::Renewal,
+        Sources {
+            subject,
+            ..Sources::default()
+        },
+    )
+    .unwrap();
+    for kind in kinds() {
+        let receipt =
+            Receipt::new(&order().order_id, kind.clone(), None, order().placed_at).unwrap();
+        let mail = compose(&order(), &receipt, None, &merchant(), &templates).unwrap();
+        let built_in = mail_of(&order(), kind.clone());
+        match kind {
+            ReceiptKind::Invoice { .. } => {
+                assert_eq!(
+                    (mail.subject.as_str(), mail.html),
+                    ("Renewed: $49.99", built_in.html)
+                );
+            }
+            _ => assert_eq!(mail, built_in),
+        }
+    }
+}
+
+#[test]
+fn a_merchant_replaces_one_template_and_keeps_the_others() {
+    let subject =
+        "{% if test %}{{ test.marker }} {% endif %}Thank you,\n{{ customer_name or 'friend' }}\n";
+    let templates = own(
+        Form::Receipt,
+        Sources {
+            subject: Some(subject.to_owned()),
+            ..Sources::default()
+        },
+    )
+    .unwrap();
+    let receipt = Receipt::for_order(&order().order_id, order().placed_at).unwrap();
+    let own = compose(
+        &named("O'Neil & Co"),
+        &receipt,
+        None,
+        &merchant(),
+        &templates,
+    )
+    .unwrap();
+    assert_eq!(own.subject, "Thank you, O'Neil & Co");
+    assert_eq!(own.html, mail(&named("O'Neil & Co")).html);
+}
+
+#[test]
+fn a_template_that_fails_on_an_order_is_the_deployments_fault_and_quotes_nothing() {
+    let subject = "{{ test.marker if test else 'Hi' }}{% if lines|length > 2 %}{{ customer_name|int }}{% endif %}";
+    let templates = own(
+        Form::Receipt,
+        Sources {
+            subject: Some(subject.to_owned()),
+            ..Sources::default()
+        },
+    )
+    .unwrap();
+    let mut order = order();
+    order.lines.push(order.lines[0].clone());
+    let receipt = Receipt::for_order(&order.order_id, order.placed_at).unwrap();
+    let failed = compose(&order, &receipt, None, &merchant(), &templates).unwrap_err();
+    assert_eq!(
+        failed.to_string(),
+        "template subject.txt, line 1: invalid operation"
+    );
+}
+
+#[test]
+fn fifty_lines_are_not_clipped_and_two_hundred_are_rendered() {
+    let amounts = Totals {
+        subtotal: 5000,
+        discount: 500,
+        tax: 371,
+        shipping: 400,
+        fees: 100,
+        total: 5371,
+    };
+    let with = |count| {
+        let line = |number| {
+            line(
+                number,
+                &format!("Acupressure mat {number}, {}", "cotton ".repeat(14)),
+                "x",
+                amounts,
+            )
+        };
+        mail(&Order {
+            lines: (0..count).map(line).collect(),
+            ..order()
+        })
+    };
+    // Gmail clips a message at 102 KB, and with it the totals.
+    assert!(with(50).html.len() < 60_000, "{}", with(50).html.len());
+    assert!(with(200).html.len() < 200_000, "{}", with(200).html.len());
+    assert_eq!(with(200).text.matches("Acupressure mat").count(), 200);
+}
+
+#[test]
+fn the_html_stands_alone() {
+    for (kind, title) in kinds().into_iter().zip([
+        "<title>Receipt from Northwind &amp; Daughters</title>",
+        "<title>Renewal receipt from Northwind &amp; Daughters</title>",
+        "<title>Refund from Northwind &amp; Daughters</title>",
+        "<title>Your payment to Northwind &amp; Daughters</title>",
+        "<title>Your trial with Northwind &amp; Daughters</title>",
+    ]) {
+        let html = mail_of(&order(), kind).html;
+        for wanted in [
+            "<html lang=\"en\">",
+            title,
+            "name=\"color-scheme\" content=\"light dark\"",
+            "prefers-color-scheme: dark",
+        ] {
+            assert!(html.contains(wanted), "{wanted}");
+        }
+        for unwanted in [
+            "http:", "https:", "<img", "<script", "@import", "url(", "{{", "{%",
+        ] {
+            assert!(!html.contains(unwanted), "{unwanted}");
+        }
+    }
+}
+
+proptest! {
+    // Each case renders in an engine built from nothing: few cases go a long way.
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_text_of_an_order_adds_markup(kind in select(kinds().to_vec()), name in any::<String>(), description in any::<String>(), marks in "[<>&\"'/a-z ]{0,40}") {
+        let plain = mail_of(&named("Sam"), kind.clone()).html;
+        let mut order = named(&format!("Sam {name}{marks}"));
+        order.lines[0].description = format!("Mat {description}{marks}");
+        order.client_reference_id = Some(format!("NW {marks}"));
+        let html = mail_of(&order, kind).html;
+        for mark in ['<', '>', '"'] {
+            prop_assert_eq!(html.matches(mark).count(), plain.matches(mark).count());
+        }
+    }
+
+    #[test]
+    fn no_line_of_the_text_part_is_wider_than_76_columns(kind in select(kinds().to_vec()), name in "[ -~éüñ]{0,200}", description in "[ -~éüñ]{0,400}", minor in any::<i64>()) {
+        let mut order = named(&name);
+        order.client_reference_id = Some(name);
+        order.lines[0].description = description;
+        order.lines[0].amounts.subtotal = minor;
+        order.totals.total = minor;
+        for line in mail_of(&order, kind).text.lines() {
+            prop_assert!(line.chars().count() <= 76, "{line:?}");
+            prop_assert_eq!(line, line.trim_end());
+        }
+    }
+
+    #[test]
+    fn an_unknown_way_of_being_eligible_shows_no_more_than_a_known_one(known in select(&ELIGIBLE[..]), unknown in "[a-z_]{1,30}") {
+        prop_assume!(unknown != NOT_ELIGIBLE);
+        let with = |eligibility: &str| {
+            let mut order = order();
+            order.lines[1].eligibility = Some(Eligibility(eligibility.to_owned()));
+            mail(&order)
+        };
+        prop_assert_eq!(with(&unknown), with(known));
+    }
+}

@@ -1,0 +1,498 @@
+//! What lies undone: told by where it lies, and taken by one.
+
+use super::{On, committed, event, later, notice, now, owner, recorded, unsent};
+use domain::{
+    delivery::stored_event::{EventState, StoredEvent},
+    fulfillment::commit::Commit,
+    ports::{
+        Backlogs as _, Changed, Committed, EventAdmin as _, Events as _, Ledger as _,
+        Receipts as _, ReferenceStates as _, Reserved, Sales as _, Settlement,
+    },
+    receipt::{Receipt, ReceiptState},
+    upkeep::sweep::{Backlog, BacklogItem, Due, EventBacklog, REST, ReceiptBacklog, SELDOM, TRIES},
+    values::{
+        class::Class,
+        ids::{EventId, MessageId, ReceiptId, ReferenceState},
+    },
+};
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp, civil::Date};
+use kit::play::until;
+use std::time::Duration;
+
+/// More rows than any test has.
+const MOST: usize = 100_000;
+const FIRST: Reserved = Reserved::Now { before: None };
+const SECOND: SignedDuration = SignedDuration::from_secs(1);
+
+fn queued_before(at: Timestamp) -> Reserved {
+    Reserved::Now { before: Some(at) }
+}
+
+fn turn<P: Backlog>(place: P, now: Timestamp) -> Due {
+    Due::of(place, super::now(), now)
+}
+
+/// The index may lag behind.
+pub(super) async fn due_becomes(on: &impl On, day: Date, expected: &[&Receipt]) {
+    let row = |receipt: &&Receipt| BacklogItem {
+        id: receipt.receipt_id.clone(),
+        since: receipt.created_at,
+    };
+    let expected: Vec<_> = expected.iter().map(row).collect();
+    let until_then = now() + SELDOM;
+    let is_so = async || {
+        let due = on
+            .receipts()
+            .overdue(ReceiptBacklog::Due(day), until_then, MOST)
+            .await
+            .unwrap();
+        Ok((due == expected).then_some(()))
+    };
+    until("the index knows", Duration::from_secs(10), is_so)
+        .await
+        .unwrap();
+}
+
+pub(super) async fn of_too_many_that_lie_there_the_oldest_are_told(on: &impl On) {
+    let day = super::day();
+    let notices: Vec<_> = (0..7_i8)
+        .map(|n| notice(day, 12, u64::from(n.unsigned_abs())))
+        .collect();
+    let newest_first: Vec<_> = notices.iter().rev().cloned().collect();
+    unsent(on, &newest_first).await;
+    due_becomes(on, day, &notices.iter().collect::<Vec<_>>()).await;
+    let place = ReceiptBacklog::Due(day);
+    let facts = async |until, most| {
+        let rows = on.receipts().overdue(place, until, most).await.unwrap();
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    let ids: Vec<_> = notices
+        .iter()
+        .map(|notice| notice.receipt_id.clone())
+        .collect();
+    assert_eq!(facts(now() + SELDOM, 5).await, ids[..5]);
+    assert_eq!(
+        facts(now() + SECOND * 2, 5).await,
+        ids[..3],
+        "those of later are not asked for"
+    );
+    assert_eq!(facts(now() - SECOND, 5).await, Vec::<ReceiptId>::new());
+}
+
+/// Where an event of ours lies, as the index has it by and by.
+async fn lies_at(on: &impl On, id: &EventId, place: Option<EventBacklog>) {
+    let is_so = async || {
+        let mut found = None;
+        for place in [EventBacklog::Stored, EventBacklog::Committed] {
+            let rows = on.events().overdue(place, now(), MOST).await.unwrap();
+            if rows.contains(&BacklogItem {
+                id: id.clone(),
+                since: now(),
+            }) {
+                found = Some(place);
+            }
+        }
+        Ok((found == place).then_some(()))
+    };
+    until(
+        "the index knows where the event lies",
+        Duration::from_secs(10),
+        is_so,
+    )
+    .await
+    .unwrap();
+}
+
+pub(super) async fn an_event_lies_where_it_stands_until_it_has_ended(on: &impl On) {
+    let [done, parked] = [recorded(on).await.event_id, recorded(on).await.event_id];
+    lies_at(on, &done, Some(EventBacklog::Stored)).await;
+    on.ledger().commit(&Commit::of(done.clone())).await.unwrap();
+    lies_at(on, &done, Some(EventBacklog::Committed)).await;
+    on.events()
+        .settle(&done, &Settlement::Processed, now())
+        .await
+        .unwrap();
+    lies_at(on, &done, None).await;
+    let park_reason = Settlement::Parked {
+        class: Class::OtherBody,
+        reason: "a person decides".to_owned(),
+    };
+    on.events()
+        .settle(&parked, &park_reason, now())
+        .await
+        .unwrap();
+    lies_at(on, &parked, None).await;
+}
+
+pub(super) async fn of_many_that_sweep_a_row_at_once_one_takes_it(on: &impl On) {
+    let event = recorded(on).await;
+    let (place, then) = (EventBacklog::Stored, now() + REST);
+    let turn = turn(place, then);
+    let deducted = join_all((0..16).map(|_| on.events().take(place, &event.event_id, &turn))).await;
+    assert_eq!(
+        deducted
+            .iter()
+            .filter(|deducted| **deducted == Ok(FIRST))
+            .count(),
+        1,
+        "{deducted:?}"
+    );
+    assert_eq!(
+        deducted
+            .iter()
+            .filter(|deducted| **deducted == Ok(Reserved::NotNow))
+            .count(),
+        15,
+        "{deducted:?}"
+    );
+    assert_eq!(
+        on.events().event(&event.event_id).await,
+        Ok(Some(event)),
+        "nothing else has changed"
+    );
+}
+
+pub(super) async fn a_row_that_was_queued_again_is_left_alone_for_its_interval(on: &impl On) {
+    let id = recorded(on).await.event_id;
+    let place = EventBacklog::Stored;
+    let take = async |then| {
+        on.events()
+            .take(place, &id, &turn(place, then))
+            .await
+            .unwrap()
+    };
+    assert_eq!(
+        take(now() + REST - SECOND).await,
+        Reserved::NotNow,
+        "it rests"
+    );
+    assert_eq!(take(now() + REST).await, FIRST);
+    assert_eq!(take(now() + REST + TRIES - SECOND).await, Reserved::NotNow);
+    assert_eq!(
+        take(now() + REST + TRIES).await,
+        queued_before(now() + REST)
+    );
+    let late = now() + SELDOM * 9;
+    assert_eq!(take(late).await, queued_before(now() + REST + TRIES));
+    assert_eq!(take(late + SELDOM - SECOND).await, Reserved::NotNow);
+    assert_eq!(take(late + SELDOM).await, queued_before(late));
+}
+
+pub(super) async fn a_row_that_was_tried_in_vain_has_its_tries_first(on: &impl On) {
+    let id = recorded(on).await.event_id;
+    let place = EventBacklog::Stored;
+    let take = async |then| {
+        on.events()
+            .take(place, &id, &turn(place, then))
+            .await
+            .unwrap()
+    };
+    on.events()
+        .note_failure(&id, Class::TooEarly, "not yet")
+        .await
+        .unwrap();
+    assert_eq!(take(now() + REST).await, Reserved::NotNow);
+    assert_eq!(take(now() + TRIES - SECOND).await, Reserved::NotNow);
+    assert_eq!(take(now() + TRIES).await, FIRST);
+}
+
+pub(super) async fn only_what_lies_there_is_taken(on: &impl On) {
+    let late = now() + SELDOM * 9;
+    let take = async |place, event: &StoredEvent| {
+        on.events()
+            .take(place, &event.event_id, &turn(place, late))
+            .await
+            .unwrap()
+    };
+    let (stored, committed_event) = (EventBacklog::Stored, EventBacklog::Committed);
+    let nobody = event();
+    assert_eq!(
+        take(stored, &nobody).await,
+        Reserved::NotNow,
+        "it is not stored"
+    );
+    assert_eq!(
+        on.events().event(&nobody.event_id).await,
+        Ok(None),
+        "and no row comes of it"
+    );
+    let done = recorded(on).await;
+    assert_eq!(take(committed_event, &done).await, Reserved::NotNow);
+    assert_eq!(
+        on.ledger().commit(&Commit::of(done.event_id.clone())).await,
+        Ok(Committed::Now)
+    );
+    assert_eq!(take(stored, &done).await, Reserved::NotNow);
+    assert_eq!(take(committed_event, &done).await, FIRST);
+    on.events()
+        .settle(&done.event_id, &Settlement::Processed, now())
+        .await
+        .unwrap();
+    let parked = StoredEvent {
+        state: EventState::Parked,
+        ..event()
+    };
+    on.events().record(&parked).await.unwrap();
+    for event in [&done, &parked] {
+        for place in [stored, committed_event] {
+            assert_eq!(take(place, event).await, Reserved::NotNow, "{event:?}");
+        }
+    }
+}
+
+pub(super) async fn what_is_given_back_is_there_for_the_next(on: &impl On) {
+    let id = recorded(on).await.event_id;
+    let (place, then) = (EventBacklog::Stored, now() + REST);
+    let take = async |then| {
+        on.events()
+            .take(place, &id, &turn(place, then))
+            .await
+            .unwrap()
+    };
+    let give_back = async |then, before| {
+        on.events()
+            .give_back(place, &id, then, before)
+            .await
+            .unwrap()
+    };
+    // Nobody has taken it.
+    give_back(then, None).await;
+    assert_eq!(take(then).await, FIRST);
+    // Somebody else has it.
+    give_back(then - SECOND, None).await;
+    assert_eq!(take(then).await, Reserved::NotNow);
+    give_back(then, None).await;
+    assert_eq!(take(then).await, FIRST);
+    // That it was queued before is still known, and when.
+    let next = then + TRIES;
+    assert_eq!(take(next).await, queued_before(then));
+    give_back(next, Some(then)).await;
+    assert_eq!(take(next).await, queued_before(then));
+}
+
+pub(super) async fn a_claim_is_swept_once_it_is_over(on: &impl On) {
+    let seen = committed(on).await;
+    let id = &seen.receipt_id;
+    let place = ReceiptBacklog::Leased;
+    let take = async |place, then| {
+        on.receipts()
+            .take(place, id, &turn(place, then))
+            .await
+            .unwrap()
+    };
+    assert_eq!(
+        take(place, now() + SELDOM).await,
+        Reserved::NotNow,
+        "nobody has claimed it"
+    );
+    assert_eq!(
+        on.receipts().claim(&seen, &owner("a"), later()).await,
+        Ok(Changed::Now)
+    );
+    assert_eq!(
+        take(ReceiptBacklog::Unsent, now() + SELDOM).await,
+        Reserved::NotNow
+    );
+    assert_eq!(take(place, later() + REST - SECOND).await, Reserved::NotNow);
+    assert_eq!(take(place, later() + REST).await, FIRST);
+    let swept = on.receipts().receipt(id).await.unwrap().unwrap();
+    assert_eq!(
+        (swept.version, &swept.state),
+        (
+            2,
+            &ReceiptState::Leased {
+                owner: owner("a"),
+                lease_ends_at: later()
+            }
+        )
+    );
+    // Whoever had read it before can still claim it; and the second claim has a message of its own.
+    let (second, ends_at) = (owner("b"), later() + REST * 2);
+    assert_eq!(
+        on.receipts().claim(&swept, &second, ends_at).await,
+        Ok(Changed::Now)
+    );
+    assert_eq!(take(place, ends_at + REST).await, Reserved::NotNow);
+    assert_eq!(
+        take(place, ends_at + SELDOM).await,
+        queued_before(later() + REST)
+    );
+    let sent = ReceiptState::Sent {
+        message_id: MessageId::new("ses-1").unwrap(),
+        sent_at: now(),
+    };
+    assert_eq!(
+        on.receipts().mark(id, &second, &sent).await,
+        Ok(Changed::Now)
+    );
+    for place in [place, ReceiptBacklog::Unsent] {
+        assert_eq!(take(place, now() + SELDOM * 9).await, Reserved::NotNow);
+    }
+}
+
+pub(super) async fn a_receipt_that_was_given_back_has_its_tries_first(on: &impl On) {
+    let [fresh, tried] = [committed(on).await, committed(on).await];
+    let place = ReceiptBacklog::Unsent;
+    let take = async |receipt: &Receipt, then| {
+        on.receipts()
+            .take(place, &receipt.receipt_id, &turn(place, then))
+            .await
+            .unwrap()
+    };
+    on.receipts()
+        .claim(&tried, &owner("a"), later())
+        .await
+        .unwrap();
+    let again = ReceiptState::Unsent {
+        reason: Some("SES is away: Throttling".into()),
+    };
+    on.receipts()
+        .mark(&tried.receipt_id, &owner("a"), &again)
+        .await
+        .unwrap();
+    assert_eq!(take(&fresh, now() + REST - SECOND).await, Reserved::NotNow);
+    assert_eq!(take(&fresh, now() + REST).await, FIRST);
+    assert_eq!(take(&tried, now() + TRIES - SECOND).await, Reserved::NotNow);
+    assert_eq!(take(&tried, now() + TRIES).await, FIRST);
+}
+
+pub(super) async fn a_mail_for_a_later_day_is_taken_when_it_is_due(on: &impl On) {
+    let day = super::day();
+    let notice = notice(day, 12, 0);
+    let (id, due_at) = (&notice.receipt_id, notice.due_at.unwrap());
+    unsent(on, std::slice::from_ref(&notice)).await;
+    let take = async |place: ReceiptBacklog, then| {
+        let turn = Due::of(place, place.overdue_since(notice.created_at), then);
+        on.receipts().take(place, id, &turn).await.unwrap()
+    };
+    let place = ReceiptBacklog::Due(day);
+    assert_eq!(take(place, due_at - SECOND).await, Reserved::NotNow);
+    assert_eq!(
+        take(ReceiptBacklog::Unsent, due_at + SELDOM).await,
+        Reserved::NotNow
+    );
+    assert_eq!(
+        take(
+            ReceiptBacklog::Due(day.tomorrow().unwrap()),
+            due_at + SELDOM
+        )
+        .await,
+        Reserved::NotNow
+    );
+    assert_eq!(take(place, due_at).await, FIRST);
+    assert_eq!(take(place, due_at + REST).await, Reserved::NotNow);
+    // Whoever takes it up owes it like any other.
+    on.receipts()
+        .claim(&notice, &owner("a"), due_at + REST)
+        .await
+        .unwrap();
+    let again = ReceiptState::Unsent { reason: None };
+    on.receipts().mark(id, &owner("a"), &again).await.unwrap();
+    assert_eq!(take(place, due_at + SELDOM * 2).await, Reserved::NotNow);
+    assert_eq!(
+        take(ReceiptBacklog::Unsent, due_at + SELDOM * 2).await,
+        queued_before(due_at)
+    );
+}
+
+pub(super) async fn what_an_event_tells_is_found_while_it_waits(on: &impl On) {
+    let subject = ReferenceState::new(super::unique("refund:fre")).unwrap();
+    let event = StoredEvent {
+        subject: Some(subject.clone()),
+        ..event()
+    };
+    let stands_at = async |state: Option<EventState>| {
+        for other in [
+            EventState::Stored,
+            EventState::Committed,
+            EventState::Parked,
+            EventState::Processed,
+        ] {
+            let is_so = async || {
+                let facts = on.events().subjects(other, MOST).await.unwrap();
+                let is_there = facts.contains(&Some(subject.clone()));
+                Ok((is_there == (state == Some(other))).then_some(()))
+            };
+            until("the index knows", Duration::from_secs(10), is_so)
+                .await
+                .unwrap();
+        }
+    };
+    on.events().record(&event).await.unwrap();
+    assert_eq!(
+        on.events().event(&event.event_id).await.unwrap(),
+        Some(event.clone())
+    );
+    stands_at(Some(EventState::Stored)).await;
+    assert_eq!(
+        on.events()
+            .subjects(EventState::Stored, 1)
+            .await
+            .unwrap()
+            .len(),
+        1,
+        "no more than asked for"
+    );
+    on.events()
+        .settle(&event.event_id, &super::park("doubtful"), now())
+        .await
+        .unwrap();
+    stands_at(Some(EventState::Parked)).await;
+    on.events()
+        .drop_event(&event.event_id, EventState::Parked, "a double", now())
+        .await
+        .unwrap();
+    stands_at(None).await;
+}
+
+/// Events older than any other test's.
+pub(super) async fn the_oldest_sale_is_found_among_other_events(on: &impl On) {
+    let parked = |subject: Option<&str>, received_at| StoredEvent {
+        state: EventState::Parked,
+        subject: subject.map(|resource| ReferenceState::new(super::unique(resource)).unwrap()),
+        received_at: Timestamp::from_second(received_at).unwrap(),
+        ..event()
+    };
+    let events = [
+        parked(Some("refund:fre"), 1),
+        parked(None, 2),
+        parked(Some("checkout_session:fcs"), 4),
+        parked(Some("invoice:fin"), 3),
+    ];
+    for event in &events {
+        on.events().record(event).await.unwrap();
+    }
+    let becomes = async |most, expected: Option<&StoredEvent>| {
+        let is_so = async || {
+            let oldest = on
+                .events()
+                .oldest_sale(EventState::Parked, most)
+                .await
+                .unwrap();
+            Ok((oldest == expected.map(|event| event.received_at)).then_some(()))
+        };
+        until(
+            "the index knows the oldest sale",
+            Duration::from_secs(10),
+            is_so,
+        )
+        .await
+        .unwrap();
+    };
+    let [_, _, checkout, invoice] = &events;
+    becomes(MOST, Some(invoice)).await;
+    becomes(3, Some(invoice)).await;
+    becomes(2, None).await;
+    on.events()
+        .drop_event(&invoice.event_id, EventState::Parked, "a double", now())
+        .await
+        .unwrap();
+    becomes(MOST, Some(checkout)).await;
+    for event in &events {
+        on.events()
+            .drop_event(&event.event_id, EventState::Parked, "a double", now())
+            .await
+            .unwrap();
+    }
+}
