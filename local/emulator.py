@@ -30,12 +30,12 @@ from ministack.services.cloudformation import provisioners  # noqa: E402
 MAIL_ACTIONS = ("ses:SendEmail", "ses:SendRawEmail")
 
 pin_origin, enforce, alarm_record = app.pin_request_origin, iam.enforce, provisioners._cw_metric_alarm_record
-# Opened once and kept: there are thousands of decisions a minute.
+# Opened once, because there are thousands of decisions a minute.
 trace = open(os.environ["IAM_TRACE"], "a") if "IAM_TRACE" in os.environ else None  # noqa: SIM115
 
 
 def mail(body, region):
-    """What SES asks permission for, by its API version 1: the sender's address and the resources of a mail."""
+    """The sender's address of a mail and its resources, for which SES checks permissions in its API version 1."""
     form = {name: values[0] for name, values in urllib.parse.parse_qs(body.decode("latin-1")).items()}
     source = form.get("Source") or email.message_from_bytes(base64.b64decode(form.get("RawMessage.Data", "")))["From"]
     address = email.utils.parseaddr(source or "")[1]
