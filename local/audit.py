@@ -1,7 +1,7 @@
 """Audits the template, its permissions, the dependencies and the workflows with pinned tools.
 
-A finding fails, unless EXCEPTIONS has it with a reason; so does an exception without a finding. A vulnerability database
-that cannot be fetched is named at the end, loudly. With `online` it fails as well.
+A finding without an exception fails, and so does an exception without a finding. The end of the report names each
+vulnerability database that cannot be fetched. With `online`, this fails too.
 """
 
 import concurrent.futures

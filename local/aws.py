@@ -12,7 +12,7 @@ REGION = "us-east-1"
 # The account that MiniStack plays.
 ACCOUNT = "000000000000"
 
-# A proxy of the user's has no business between us and this machine.
+# Calls to this machine must not use the user's proxy.
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -116,7 +116,7 @@ def function(endpoint, name):
 
 
 def function_policy(endpoint, name):
-    """Who but its account may call a function."""
+    """The policy that lets other accounts and services call a function."""
     answer = request(endpoint, "lambda", f"/2015-03-31/functions/{name}/policy", method="GET")
     return json.loads(json.loads(answer)["Policy"])
 
@@ -145,13 +145,13 @@ def log_group_arn(endpoint, name):
 
 
 def schedule_target(endpoint, name):
-    """What a schedule starts: `Arn` and `RoleArn`."""
+    """The target of a schedule: `Arn` and `RoleArn`."""
     return json.loads(request(endpoint, "scheduler", f"/schedules/{name}", method="GET"))["Target"]
 
 
 def mend_concurrency(endpoint):
-    """MiniStack keeps a MaximumConcurrency that comes from a parameter as text, and its poller then fails on
-    every turn. AWS takes it as the number that it is."""
+    """Replaces text by numbers. MiniStack keeps a MaximumConcurrency from a parameter as text, and its poller then fails.
+    AWS converts it."""
     path = "/2015-03-31/event-source-mappings"
     for mapping in event_source_mappings(endpoint):
         limit = int(mapping["ScalingConfig"]["MaximumConcurrency"])
@@ -177,7 +177,7 @@ def create_key(endpoint):
 
 
 def create_queue(endpoint, name):
-    """The queue's URL; one that is there already is kept."""
+    """Creates the queue unless it exists, and returns its URL."""
     answer = xml.etree.ElementTree.fromstring(query(endpoint, "sqs", "CreateQueue", QueueName=name))
     return next(node.text for node in answer.iter() if node.tag.endswith("QueueUrl"))
 

@@ -1,4 +1,4 @@
-"""The container engine that `sam local invoke` runs a function in, asked as SAM asks it: over Docker's socket."""
+"""The container engine of `sam local invoke`. Reached as SAM reaches it, over Docker's socket."""
 
 import http.client
 import ipaddress
@@ -11,7 +11,7 @@ import say
 
 
 class Unusable(Exception):
-    """Why no function can run in a container here."""
+    """The reason why no function can run in a container here."""
 
 
 class Engine:
@@ -27,7 +27,7 @@ class Engine:
             raise Unusable(f"Docker does not answer at {self.socket}")
 
     def ask(self, path):
-        """The answer to a GET; None where it is not 200."""
+        """The answer to a GET, or None if its status is not 200."""
         connection = Connection(self.socket)
         try:
             connection.request("GET", path)
@@ -47,10 +47,10 @@ class Engine:
         return self.ask(f"/images/{image}/json") is not None
 
     def host_address(self):
-        """This machine's address as a container on the engine's own network sees it."""
+        """This machine's address for a container on the engine's network."""
         network = json.loads(self.ask("/networks/bridge") or b"{}")
         for config in network.get("IPAM", {}).get("Config") or []:
-            # Docker names no gateway until it has been restarted once; it is the network's first address then.
+            # Before its first restart Docker names no gateway. The gateway is then the network's first address.
             return config.get("Gateway") or str(next(ipaddress.ip_network(config["Subnet"]).hosts()))
         raise say.Failure("the container engine has no network `bridge` by which a container could reach this machine")
 

@@ -37,9 +37,9 @@ SHOP = {
 
 
 def start(place, mode, started, given, preferred_port=None, dies_with_us=False, faults=None):
-    """Starts everything and describes it in the place's stack file. `started` tells the caller what to stop
-    should this fail. `given` are parameters of the template, in place of ours. With a seed for `faults`, the functions
-    reach AWS through a proxy that can fail them."""
+    """Starts everything and describes it in the place's stack file. `started` lists the processes that the caller must
+    stop after a failure. `given` are parameters of the template that replace ours. With a seed for `faults`, the functions
+    reach AWS through a proxy that can fail calls."""
     place.prepare()
     build()
     flex = real_flex(mode) or build_stand_in(mode)
@@ -55,9 +55,9 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
         "Mode": mode,
         "Architecture": tools.architecture(),
         "FlexApiBaseUrl": flex["base_url"],
-        # A test of failure would wait minutes otherwise.
+        # A failed message comes again after seconds, not minutes.
         "RetryBaseSeconds": "1",
-        # Everything that is off until a merchant chooses it.
+        # All features that are off by default.
         "Restock": "any",
         "GraceDays": "7",
         "PaymentFailedMail": "on",
@@ -67,13 +67,15 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
     if parameters.get("KmsKeyArn") == NEW_KEY:
         parameters["KmsKeyArn"] = aws.create_key(endpoint)
     built = deploy(endpoint, parameters, place)
-    outputs = aws.stack_outputs(endpoint, STACK_NAME)
-    aws.put_secret(endpoint, outputs["FlexWebhookSecretsName"], {"webhook_secrets": [flex["webhook_secret"]]})
-    aws.put_secret(endpoint, outputs["FlexApiKeyName"], {"api_key": flex["api_key"]})
+    url = aws.stack_outputs(endpoint, STACK_NAME)["WebhookUrl"]
+    # A queue's physical id is its URL.
+    resources = {logical: physical for logical, (_, physical) in aws.stack_resources(endpoint, STACK_NAME).items()}
+    aws.put_secret(endpoint, resources["FlexWebhookSecrets"], {"webhook_secrets": [flex["webhook_secret"]]})
+    aws.put_secret(endpoint, resources["FlexApiKey"], {"api_key": flex["api_key"]})
     return write(place, {
         "endpoint": endpoint,
         "region": aws.REGION,
-        "webhook_url": local_webhook_url(endpoint, outputs["WebhookUrl"]),
+        "webhook_url": local_webhook_url(endpoint, url),
         "webhook_secret": flex["webhook_secret"],
         "flex_source": flex_source(mode),
         "flex_base_url": flex["base_url"],
@@ -81,22 +83,18 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
         "fault_proxy_url": proxy,
         "stack_name": STACK_NAME,
         "tables": {
-            name: outputs[f"{name.title()}TableName"]
+            name: resources[f"{name.title()}Table"]
             for name in ("events", "orders", "links", "stock", "entitlements", "receipts")
         },
         "queues": {
-            "fulfillment": outputs["FulfillmentQueueUrl"],
-            "fulfillment_dead_letter": outputs["FulfillmentDeadLetterQueueUrl"],
-            "receipt": outputs["ReceiptQueueUrl"],
-            "receipt_dead_letter": outputs["ReceiptDeadLetterQueueUrl"],
-            "feedback": outputs["FeedbackQueueUrl"],
-            "feedback_dead_letter": outputs["FeedbackDeadLetterQueueUrl"],
+            f"{name}{kind}": resources[f"{name.title()}{kind.title().replace('_', '')}Queue"]
+            for name in ("fulfillment", "receipt", "feedback") for kind in ("", "_dead_letter")
         },
         "functions": {
-            name: outputs[f"{name.title()}FunctionName"]
+            name: resources[f"{name.title()}Function"]
             for name in ("intake", "fulfillment", "receipts", "feedback", "sweep", "reconcile")
         },
-        "secrets": [outputs["FlexWebhookSecretsName"], outputs["FlexApiKeyName"]],
+        "secrets": [resources["FlexWebhookSecrets"], resources["FlexApiKey"]],
         "parameters": parameters,
         "given": given,
         "built": built,
@@ -105,7 +103,7 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
 
 
 def refresh(place, stack):
-    """Deploys into a running stack what has changed since. Its tables, secrets and addresses stay."""
+    """Deploys the changes since the last deployment into a running stack. It keeps tables, secrets and addresses."""
     build()
     if stack["built"] == fingerprint():
         say.line("  nothing has changed since the last deployment")
@@ -124,7 +122,7 @@ def lint():
 
 
 def build():
-    """`sam build`, unless nothing that it reads has changed since the last one."""
+    """`sam build`, if its input has changed since the last one."""
     with lock("build"):
         stamp = BUILD / "built"
         if stamp.exists() and stamp.read_text() == fingerprint():
@@ -143,8 +141,8 @@ def build():
 
 
 def deploy(endpoint, parameters, place):
-    """`sam deploy` of what was built; returns its fingerprint. The user's samconfig.toml is for AWS: every
-    choice in it that matters is made again here."""
+    """`sam deploy` of the build; returns its fingerprint. The user's samconfig.toml is for AWS, so this repeats each
+    option that matters."""
     with lock("build"):
         say.run(
             "deploying template.yaml",
@@ -175,7 +173,7 @@ def fingerprint():
 
 
 def real_flex(mode):
-    """Flex itself, in test mode, if the user gives a key or an address; else None."""
+    """The real Flex in test mode, if the user gives a key or an address; otherwise None."""
     key = os.environ.get("FLEX_API_KEY")
     base_url = os.environ.get("FLEX_API_BASE_URL")
     if not (key or base_url):
@@ -191,7 +189,7 @@ def real_flex(mode):
 
 
 def flex_source(mode):
-    """Which Flex the user asks for, to be written down and compared: None for the stand-in. Keys as hashes only."""
+    """The Flex that the user asks for, with hashes in place of keys, to compare it later. None for the stand-in."""
     flex = real_flex(mode)
     if not flex:
         return None
@@ -204,7 +202,7 @@ def flex_source(mode):
 
 
 def build_stand_in(mode):
-    """Something that answers as Flex's API does; its address is known once it runs."""
+    """Builds the server that answers as Flex's API does. Its address is known once it runs."""
     say.run(
         "building the Flex stand-in",
         ["cargo", "build", "--locked", "--package", "tests", "--bin", "flex-stand-in"],
@@ -233,7 +231,7 @@ def random_webhook_secret():
 
 
 def start_ministack(place, started, preferred_port, dies_with_us, faults):
-    """The emulator's address, and that of the fault proxy if there is to be one."""
+    """Starts the emulator. Returns its address, and the fault proxy's address or None."""
     port = free_port(preferred_port)
     endpoint = f"http://127.0.0.1:{port}"
     proxy = start_fault_proxy(place, started, dies_with_us, endpoint, faults) if faults is not None else None
@@ -264,7 +262,7 @@ def start_fault_proxy(place, started, dies_with_us, endpoint, seed):
 
 
 def environment(endpoint=None):
-    """What a tool sees: no profile, proxy or region of the user's, so that nothing can reach a real account."""
+    """The environment of a tool, without the user's profile, proxy and region, so that it cannot reach a real account."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     nowhere = {"AWS_ENDPOINT_URL": endpoint} if endpoint else {}
     return {
@@ -280,7 +278,7 @@ def environment(endpoint=None):
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
         "SAM_CLI_TELEMETRY": "0",
-        # Of the seven seconds that `sam deploy` takes, five are waits between its questions.
+        # `sam deploy` takes seven seconds; five of them are waits between its polls.
         "SAM_CLI_POLL_DELAY": "0.1",
     }
 
@@ -289,15 +287,14 @@ def ministack_settings(port, place):
     return {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
-        # It unpacks the functions there; what is left after a kill lies in our own folder.
+        # It unpacks the functions there. After a kill, the rest is in our own folder.
         "TMPDIR": str(place.scratch),
         "S3_DATA_DIR": str(place.scratch / "s3"),
-        # Stopped politely it writes down what it holds, all but the mails, and begins with that when started again:
-        # the storm does so.
+        # On a polite stop it saves its state, except the mails, and loads it at the next start. The storm uses this.
         "PERSIST_STATE": "1",
         "STATE_DIR": str(place.scratch / "state"),
         "IAM_TRACE": str(place.decisions),
-        # Listeners on fixed ports that would keep a second stack from starting.
+        # Listeners on fixed ports would prevent a second stack.
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
     }
@@ -324,7 +321,7 @@ def free_port(preferred):
 
 
 def local_webhook_url(endpoint, url):
-    """The stack's address for the webhook, turned into the one under which MiniStack answers."""
+    """The webhook's address at MiniStack, from the stack's address."""
     parts = urllib.parse.urlsplit(url)
     api_id = parts.hostname.split(".")[0]
     return f"{endpoint}/_aws/execute-api/{api_id}/$default{parts.path}"
@@ -337,7 +334,7 @@ def read(place):
 
 
 def write(place, stack):
-    # It has the webhook secret, which may be a real one.
+    # It holds the webhook secret, which may be real.
     write_private(place.stack_file, json.dumps(stack, indent=2) + "\n")
     return stack
 

@@ -2,7 +2,7 @@
 
     faults.py SEED --upstream URL --host HOST --port PORT
 
-Its rules come over its own API (`/_microburst/rules`), and so does the count of what it did.
+Its API (`/_microburst/rules`) takes the rules and counts the faults.
 """
 
 import random

@@ -45,7 +45,7 @@ def usable_engine():
     try:
         return container.Engine()
     except container.Unusable as reason:
-        # Not on stdout, which is for the answer.
+        # Stdout is for the answer.
         print(f"running without a container: {reason}", file=sys.stderr, flush=True)
         return None
 
@@ -72,10 +72,10 @@ def invoke_in_container(stack, function, path, engine):
             "--parameter-overrides", f"Architecture={tools.architecture()}",
             "--env-vars", variables, "--layer-cache-basedir", LOCAL / "cache" / "layers",
         ]
-        # SAM would ask the registry for a newer one each time.
+        # Otherwise SAM asks the registry for a newer one each time.
         if engine.has(f"public.ecr.aws/lambda/provided:al2023-{tools.architecture()}"):
             command.append("--skip-pull-image")
-        # Signed last: a signature is good for five minutes.
+        # Sign last: a signature is valid for five minutes.
         event = sample(stack, path)
         code = subprocess.run(command, input=event, env=deployment.environment(stack["endpoint"]), cwd=PROJECT).returncode
         # SAM ends the answer without a line break.
@@ -84,7 +84,7 @@ def invoke_in_container(stack, function, path, engine):
 
 
 def sample(stack, path):
-    """A file as it is to be handed to a function: a delivery is signed now, anything else is left alone."""
+    """A file as input for a function. A delivery gets a fresh signature; other files stay unchanged."""
     if not path.is_file():
         raise say.Failure(f"there is no file {path}")
     text = path.read_bytes()
@@ -113,7 +113,7 @@ def environment(stack, configuration, reachable):
 
 
 class Reach:
-    """Opens a way for containers to what listens on 127.0.0.1 only."""
+    """Lets containers reach servers that listen on 127.0.0.1 only."""
 
     def __init__(self, host, open_for_it):
         self.host = host
@@ -126,14 +126,14 @@ class Reach:
 
 
 def with_endpoint(template):
-    """The built template with a variable more. SAM hands a function no variable that its template does not have,
-    and on AWS it must not have this one."""
+    """The built template with one more variable. SAM passes a function only the variables of its template, and on AWS it
+    must not have this one."""
     text, places = re.subn(
         r"^( +)Variables:\n", r"\g<0>\1  AWS_ENDPOINT_URL: ''\n", template.read_text(), flags=re.MULTILINE
     )
     if not places:
-        raise say.Failure(f"{template.relative_to(PROJECT)} gives no function any variables; `make up` builds it anew")
-    # Beside the original, since a template names its code by relative paths.
+        raise say.Failure(f"{template.relative_to(PROJECT)} gives no function any variables; `make up` builds it again")
+    # Beside the original, because a template names its code by relative paths.
     copy = template.with_name("invoke.yaml")
     copy.write_text(text)
     return copy

@@ -1,4 +1,4 @@
-"""Where things lie. Everything that is made lies under .local/, which git ignores; node_modules alone cannot."""
+"""Paths. All generated files are under .local/, which git ignores, except node_modules."""
 
 import contextlib
 import fcntl
@@ -19,7 +19,7 @@ class Place:
         self.root = root
         self.stack_file = root / "stack.json"
         self.logs = root / "logs"
-        # Which calls the emulator allowed and which it refused.
+        # The emulator's decision about each call.
         self.decisions = self.logs / "decisions.jsonl"
         self.scratch = root / "scratch"
 
@@ -35,14 +35,14 @@ class Place:
 
 
 def make_private(folder):
-    """Makes a folder that only this user can enter. The local AWS keeps its secrets in files of any mode in there."""
+    """Makes a folder that only this user can enter. The local AWS keeps secrets in it, in files of any mode."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     # An older checkout may have made it with other permissions.
     folder.chmod(0o700)
 
 
 def write_private(file, text):
-    """Writes a file that only this user can read, from its first byte on; it appears complete or not at all."""
+    """Writes a file that only this user can read. It appears complete or not at all."""
     unfinished = file.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
     with open(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as output:
@@ -52,7 +52,7 @@ def write_private(file, text):
 
 @contextlib.contextmanager
 def lock(name):
-    """Keeps two runs on one machine from making the same thing at the same time."""
+    """Prevents two runs on one machine from making the same thing at the same time."""
     make_private(LOCAL)
     with open(LOCAL / f"{name}.lock", "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

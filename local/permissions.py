@@ -1,14 +1,14 @@
-"""Compares what each role may do with what it did and with what AWS itself needs from it.
+"""Compares each role's permissions with its calls in a run, and with the calls that AWS makes for it.
 
 The emulator refuses what a role may not do, as AWS does (emulator.py), and records every decision. From these records:
 
-- a refused call is an error: the function would fail on AWS;
-- a permission that no call used is an error too, unless UNUSED gives its reason. So no role may do more than it
-  needs, and no single action can be taken away unnoticed.
+- a refused call is an error, because the function would fail on AWS;
+- a permission without a call is an error, unless UNUSED gives its reason. So no role may do more than it needs, and a
+  test notices each permission that is taken away.
 
-The emulator does not check what AWS does on a role's behalf: polling a queue, writing logs, starting a schedule. For
-these the needs are derived from the deployed stack and asked of `iam:SimulatePrincipalPolicy`. Whether the API may call
-its function is read from the function's own policy.
+The emulator does not check the calls that AWS makes for a role: it polls queues, writes logs and starts schedules. This
+file derives these calls from the deployed stack and checks them by `iam:SimulatePrincipalPolicy`. The function's own
+policy shows if the API may call it.
 """
 
 import collections
@@ -23,9 +23,9 @@ import say
 # Permissions that no test on the local stack uses, each with its reason.
 UNUSED = {
     ("ReceiptsRole", "ses:SendRawEmail", "identity/harborandpine.example"):
-        "SES judges the domain where it has verified that, and not the address",
+        "SES checks the domain, not the address, if the domain is verified",
     ("ReceiptsRole", "ses:SendRawEmail", "identity/support@harborandpine.example"):
-        "SES judges the recipient too while the account is in its sandbox",
+        "SES also checks the recipient while the account is in its sandbox",
 }
 
 POLLING = ("sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage")
@@ -45,8 +45,8 @@ class Permission:
 
 
 class Roles:
-    """The deployed stack's roles with their permissions, and what AWS needs of them. Read once: a storm stops the
-    emulator before the end of its run."""
+    """The deployed stack's roles, their permissions, and the calls that AWS makes for them. Read before the run, because a
+    storm stops the emulator."""
 
     def __init__(self, stack):
         endpoint = stack["endpoint"]
@@ -70,7 +70,7 @@ class Roles:
         self.problems += closed_routes(endpoint, self)
 
     def readable(self, resource):
-        """A resource by its logical id where the stack has one: a report for people, and the same for each stack."""
+        """A resource by its logical id, if it has one, so that a report is readable and the same for each stack."""
         named = [
             (len(name), logical)
             for logical, (_, physical) in self.resources.items()
@@ -90,7 +90,7 @@ def listed(value):
 
 
 def calls(trace):
-    """How often each role made each call, and what became of it, from the emulator's record."""
+    """The number of each role's calls, by call and decision, from the emulator's record."""
     counted = collections.Counter()
     with open(trace) as lines:
         for line in lines:
@@ -101,7 +101,7 @@ def calls(trace):
 
 
 def needs(endpoint, roles):
-    """What AWS does with a role without the emulator checking it: (role's name, action, resource)."""
+    """The calls that AWS makes for a role and the emulator does not check: (role's name, action, resource)."""
     found = set()
     for mapping in aws.event_source_mappings(endpoint):
         role = aws.function(endpoint, mapping["FunctionArn"])["Role"].rsplit("/", 1)[-1]
@@ -119,7 +119,7 @@ def needs(endpoint, roles):
 
 
 def closed_routes(endpoint, roles):
-    """Each route of the webhook's API whose function does not let the API call it."""
+    """Each route of the webhook's API that may not call its function."""
     for logical, (kind, physical) in roles.resources.items():
         if kind != "AWS::ApiGatewayV2::Api":
             continue
@@ -147,8 +147,8 @@ def lets_in(statement, source):
 
 
 def check(roles, trace, everything):
-    """Says what the record of a run comes to. Raises a Failure for a refused call, for a need that a role does not meet
-    and, if the run was one of `everything`, for a permission without a use."""
+    """Reports on the record of a run. Raises a Failure for a refused call, for a call of AWS's that a role does not allow
+    and, if the run covers `everything`, for a permission without a use."""
     allowed, counted = roles.allowed, calls(trace)
     problems = [
         f"{roles.logical.get(name, name)} was refused {action} on {roles.readable(resource)}, {times} times ({decision})"
@@ -175,7 +175,7 @@ def check(roles, trace, everything):
 
 
 def is_needed(permission, allowed, uses):
-    """Whether something would be refused without this permission: a use that no other one of the role covers."""
+    """Whether a use depends on this permission, because no other permission of the role covers it."""
     others = [other for other in allowed if other.role == permission.role and other != permission]
     return any(
         role == permission.role and permission.covers(action, resource)
@@ -185,7 +185,7 @@ def is_needed(permission, allowed, uses):
 
 
 def unused(idle, allowed, roles):
-    """What is wrong with the permissions that nothing needed, and with the reasons given for some."""
+    """The faults of permissions without a use, and of the reasons in UNUSED."""
     idle = {key(permission, roles) for permission in idle}
     present = {key(permission, roles) for permission in allowed}
     for known in sorted(idle - set(UNUSED)):

@@ -24,9 +24,9 @@ import aws
 from paths import LOCAL, PROJECT
 
 COPY = LOCAL / "planted"
-# So long may the tests take, once built; a bug that makes one hang is caught as well.
+# The time limit of built tests. A bug that makes a test hang counts as caught.
 WITHIN_SECONDS = 600
-# Where the modules of each package's tests lie, and what cargo is to run of it.
+# The folder of each package's test modules, and cargo's option for them.
 PACKAGES = {
     "domain": ("shared/domain/src", ["--lib"]),
     "aws": ("shared/aws/src", ["--lib"]),
@@ -480,9 +480,9 @@ PLANTS = [
     Withheld("IntakeRole", "QueueEvents", "sqs:SendMessage", FLOW),
     Withheld("FulfillmentRole", "KeepOrders", "dynamodb:PutItem", FLOW),
     Withheld("ReceiptsRole", "SendReceipts", "ses:SendRawEmail", FLOW),
-    Withheld("FeedbackRole", "TellOrders", "dynamodb:UpdateItem",
+    Withheld("FeedbackRole", "UpdateReceiptsAndOrders", "dynamodb:UpdateItem",
              "feedback::on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_its_order"),
-    Withheld("SweepRole", "QueueEvents", "sqs:SendMessage",
+    Withheld("SweepRole", "Requeue", "sqs:SendMessage",
              "sweep::what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deployed_stack"),
     # The template lacked this permission while the local stack enforced nothing.
     Withheld("ReconcileRole", "RecordEvents", "dynamodb:GetItem",
@@ -499,7 +499,7 @@ def unfit(plant):
     if isinstance(plant, Withheld):
         template = (PROJECT / "template.yaml").read_text()
         role = re.search(rf"^  {plant.role}:$.*?(?=^  \w+:$)", template, re.MULTILINE | re.DOTALL)
-        statement = role and re.search(rf"Sid: {plant.sid}$(?:(?!Sid:).)*", role[0], re.MULTILINE | re.DOTALL)
+        statement = role and re.search(rf"Sid: {plant.sid}\b(?:(?!Sid:).)*", role[0], re.MULTILINE | re.DOTALL)
         if not (statement and plant.action in statement[0]):
             return f"{plant.role} has no statement {plant.sid} with {plant.action}"
         return no_such_test(plant)
@@ -541,8 +541,7 @@ def make_copy():
         if source.is_file():
             target = COPY / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            # As of now, and not of when the source was written: else what an earlier run has built with a plant in it
-            # would count as newer.
+            # With the present time: otherwise an earlier build with a plant would count as newer.
             shutil.copy(source, target)
 
 
@@ -561,7 +560,7 @@ def cargo(package, *more, within=None):
     except subprocess.TimeoutExpired:
         return None, False
     finally:
-        # What hangs is cargo's child, and would go on.
+        # Cargo's child would continue to hang.
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except ProcessLookupError:

@@ -30,7 +30,7 @@ EXPANDED = {
     "EventInvokeConfig": ["AWS::Lambda::EventInvokeConfig"],
 }
 
-# Actions that AWS's schemas list and that this template never causes, each with the reason.
+# Actions that AWS's schemas list but this template never causes, each with the reason.
 NEVER_CALLED = {
     "ec2:*": "no function is in a VPC",
     "elasticfilesystem:*": "no function mounts a file system",
@@ -123,7 +123,7 @@ def main():
 
 
 def linted(place, document):
-    """What parliament finds, under the statement's name; of the whole document only what no statement shows."""
+    """Parliament's findings for each statement, and those for the whole document that no statement has."""
     findings = []
     for statement in document["Statement"]:
         for one in analyzed({**document, "Statement": [statement]}):
@@ -139,7 +139,7 @@ def analyzed(document):
 
 
 def compared(template, deployer):
-    """What the deployer's policy lacks, and what it has without need."""
+    """The actions that the deployer's policy lacks, and those that it has without need."""
     place = "docs/deployer-policy.json"
     allowed = {action for statement in deployer["Statement"] for action in listed(statement["Action"])}
     called = {}
@@ -309,7 +309,7 @@ class Resolver:
 
 
 def sides(it):
-    """Both sides of a choice, without what is no value."""
+    """Both sides of a choice, without `AWS::NoValue`."""
     if isinstance(it, dict) and set(it) == {"Fn::If"}:
         return [side for one in it["Fn::If"][1:] if one != NOTHING for side in sides(one)]
     return [it]

@@ -1,4 +1,4 @@
-"""Starts processes that can be found again, and stops them and nothing else."""
+"""Starts processes so that they can be found again, and stops only these."""
 
 import ctypes
 import os
@@ -11,10 +11,10 @@ GRACE_SECONDS = 5
 
 
 def start(command, log, env, dies_with_us):
-    """Starts a process in a group of its own, so that stopping it takes its children along.
+    """Starts a process in a new group, so that its children stop with it.
 
-    A process of `up` outlives us. One of `run` must not even survive a kill -9 of ours, which leaves us no
-    time to clean up: the kernel sends it SIGTERM then.
+    A process of `up` outlives this one. A process of `run` must end with this one, even after kill -9, which leaves no
+    time to clean up. The kernel then sends it SIGTERM.
     """
     with open(log, "wb") as output:
         child = subprocess.Popen(
@@ -35,7 +35,7 @@ def tie_to_parent():
 
 
 def stop(processes):
-    """Stops the processes, with their groups. One whose number went to another program is left alone."""
+    """Stops the processes with their groups. Skips a process whose number now belongs to another program."""
     ours = [process["pid"] for process in processes.values() if alive(process)]
     for pid in ours:
         kill_group(pid, signal.SIGTERM)
@@ -50,7 +50,7 @@ def stop(processes):
 
 
 def alive(process):
-    """Whether this very process runs: a number alone may have been given to another since."""
+    """Whether this process still runs. Its number alone proves nothing, because another process may have it now."""
     return process["born"] is not None and born(process["pid"]) == process["born"]
 
 
@@ -59,12 +59,12 @@ def exists(pid):
 
 
 def born(pid):
-    """When the kernel started the process, in its own ticks; None if there is none."""
+    """The start of the process in the kernel's ticks, or None if it does not exist."""
     try:
         stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The name in parentheses may itself hold spaces and parentheses.
+    # The name in parentheses may contain spaces and parentheses.
     state, *fields = stat.rpartition(")")[2].split()
     return None if state == "Z" else int(fields[18])
 
@@ -85,7 +85,7 @@ def group_exists(pid):
 
 
 def reap():
-    """Buries our own dead children, which would count as alive otherwise."""
+    """Waits for our dead children, which would otherwise count as alive."""
     try:
         while os.waitpid(-1, os.WNOHANG) != (0, 0):
             pass

@@ -1,4 +1,4 @@
-"""Lets a container reach what listens on 127.0.0.1: passes on what comes in at another address of this machine."""
+"""Lets a container reach a server on 127.0.0.1: forwards connections from another address of this machine."""
 
 import contextlib
 import shutil
@@ -11,7 +11,7 @@ import say
 
 @contextlib.contextmanager
 def open_at(host, target):
-    """Passes connections on to `target`, a (host, port), as long as the context lasts; gives the port to use."""
+    """Forwards connections to `target`, a (host, port), while the context lasts. Gives the port to use."""
     try:
         server = Relay((host, 0), PassOn)
     except OSError as error:
@@ -30,7 +30,7 @@ def open_at(host, target):
 
 class Relay(socketserver.ThreadingTCPServer):
     daemon_threads = True
-    # A connection that a stopped container left open must not keep us waiting.
+    # Do not wait for a connection that a stopped container left open.
     block_on_close = False
 
 
@@ -44,7 +44,7 @@ class PassOn(socketserver.BaseRequestHandler):
 
 
 def pour(source, sink):
-    """Copies until the source ends, and tells the sink so."""
+    """Copies until the source ends, then ends the sink."""
     with contextlib.suppress(OSError):
         with source.makefile("rb", buffering=0) as reader, sink.makefile("wb", buffering=0) as writer:
             shutil.copyfileobj(reader, writer)

@@ -17,7 +17,7 @@ import say
 import tools
 
 START_SECONDS = 10
-# The emulator ends an invocation at the function's own timeout; it then needs a moment to answer.
+# The emulator ends an invocation at the function's timeout, and then needs a moment to answer.
 MARGIN_SECONDS = 10
 
 
@@ -44,7 +44,7 @@ def invoke(folder, configuration, variables, event):
 
 
 def environment(configuration, variables):
-    """What Lambda gives a function, and nothing of the user's."""
+    """The environment that Lambda gives a function, without the user's."""
     return {
         "AWS_REGION": aws.REGION,
         "AWS_ACCESS_KEY_ID": "test",
@@ -86,7 +86,7 @@ def ask(port, event, seconds):
 
 
 def is_error(answer):
-    """Whether the function failed. Lambda says so in a header, the emulator only in the body."""
+    """Whether the function failed. Lambda reports it in a header, the emulator only in the body."""
     try:
         return "errorType" in (json.loads(answer) or {})
     except ValueError:

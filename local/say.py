@@ -1,4 +1,4 @@
-"""What the user sees: one line a step, with the seconds it took, and the end of its log if it fails."""
+"""The user's view: one line for each step with its seconds, and the end of its log if it fails."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ import time
 
 
 class Failure(Exception):
-    """Something the user can understand and mend; shown without a traceback."""
+    """A problem that the user can understand and fix. Shown without a traceback."""
 
 
 def line(text):
@@ -37,7 +37,7 @@ class step:
         if self.live and now - self.shown_at >= 1:
             print(f"\r  {self.what} … {now - self.began:.0f} s", end="", flush=True)
             self.shown_at = now
-        # A log file is not a terminal: a line now and then shows that it still works.
+        # In a log file, a line now and then shows progress.
         elif not self.live and now - self.shown_at >= 30:
             line(f"  {self.what} … {now - self.began:.0f} s")
             self.shown_at = now

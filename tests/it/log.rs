@@ -37,7 +37,10 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tracing_subscriber::{fmt::MakeWriter, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    fmt::{MakeWriter, format::JsonFields},
+    util::SubscriberInitExt as _,
+};
 
 /// Lines in memory.
 #[derive(Debug, Clone, Default)]
@@ -102,7 +105,7 @@ impl Delay for NoDelay {
     }
 }
 
-/// A batch of messages as SQS gives it, and one body that is none of ours.
+/// A batch of messages as SQS delivers it, with one foreign body.
 fn batch<J: Job>(messages: impl IntoIterator<Item = Message<J>>) -> SqsEvent {
     let bodies = messages
         .into_iter()
@@ -258,7 +261,7 @@ async fn everything() {
     work(&bundle, "r4").await;
     after_the_sale(&bundle).await;
     what_ses_tells(&bundle).await;
-    // A checkout that nobody told of, and a refund that cannot be read.
+    // A checkout without a webhook, and an unreadable refund.
     bundle.provider_has(&checkout(&purchase_of_the_canary(8)));
     let odd = json!({"refund_id": "fre_x", "amount": "canary-note", "reason": "Serinus", "test_mode": false});
     bundle
@@ -294,7 +297,7 @@ async fn everything() {
     assert!(kept.mails[0].text.contains("canary-seed for the pancreas"));
 }
 
-/// What follows: the customer's new name, a refund and a dispute of the first purchase, and what is not needed.
+/// The customer's new name, a refund and a dispute of the first purchase, and an event that is not needed.
 async fn after_the_sale(bundle: &Bundle) {
     let paid = purchase_of_the_canary(1);
     let payment = paid.session["payment_intents"][0].clone();
@@ -443,7 +446,7 @@ fn cannot_start() {
     assert_eq!(problems.0.len(), 7, "{problems}");
 }
 
-/// What SES tells of the canary's mails, of a strange one, and of one that is not ours.
+/// SES feedback on the canary's mails, on an unknown one, and on a foreign one.
 async fn what_ses_tells(bundle: &Bundle) {
     let mail = |receipt_id: &str| Taken {
         receipt_id: domain::values::ids::ReceiptId::new(receipt_id).unwrap(),
@@ -507,16 +510,16 @@ impl Job for Raw {
     }
 }
 
-/// What is logged meanwhile.
+/// The lines that a story logs.
 async fn logged(story: impl Future<Output = ()>) -> String {
     let lines = Lines::default();
     let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
+        .fmt_fields(JsonFields::new())
+        .event_format(aws::log::Lines::of("all"))
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_writer(lines.clone());
-    // With one subscriber alone, `tracing` asks whichever thread meets a line first whether anybody listens, and
-    // the other tests' threads have nobody. With two it asks them.
+    // With one subscriber, `tracing` lets the first thread that meets a line decide for all threads, and other
+    // tests' threads have no subscriber. With two it asks each thread.
     let second = tracing_subscriber::registry().set_default();
     let logging = subscriber.set_default();
     story.await;
@@ -524,7 +527,7 @@ async fn logged(story: impl Future<Output = ()>) -> String {
     String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
 }
 
-/// Whether each report of a mail that is sold and sent for this rings the alarm, one report after the other.
+/// Sells and sends one mail, and returns for each report about it whether it rings the alarm.
 async fn rings(facts: &[&str]) -> Vec<(String, bool)> {
     let lines = logged(async {
         let bundle = open_shop(OnUnknown::Hold);
@@ -616,6 +619,8 @@ async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
     // The canaries are in the secret as well, or this would prove little.
     assert!(CANARIES.iter().any(|canary| SECRET.contains(canary)));
     for line in text.lines() {
+        // The functions share one log group.
+        assert!(line.starts_with(r#"{"function":"all","#), "{line}");
         for canary in CANARIES {
             assert!(!line.contains(canary), "{canary:?} is in the log: {line}");
         }
@@ -628,7 +633,7 @@ async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
     assert_eq!(logged, words::of_the_code());
 }
 
-/// The fields that the template's gauges read are numbers in the line of the run, whatever waits.
+/// Each gauge of the template reads a number from sweep's line.
 #[tokio::test]
 async fn every_gauge_of_the_template_is_a_number_in_the_line_of_a_sweep() {
     let bundle = open_shop(OnUnknown::Hold);
@@ -645,9 +650,7 @@ async fn every_gauge_of_the_template_is_a_number_in_the_line_of_a_sweep() {
     let line = lines
         .find(|line| line["outcome"] == "measured")
         .expect("a line of gauges");
-    let gauges = crate::template::gauges();
-    assert_eq!(gauges.len(), 6);
-    for (filter, field) in gauges {
-        assert!(line[&field].is_u64(), "{filter} reads {field}: {line}");
+    for (metric, field) in crate::template::GAUGES {
+        assert!(line[field].is_u64(), "{metric} reads {field}: {line}");
     }
 }
