@@ -5,19 +5,18 @@ STACK := $(PYTHON) local/stack.py
 # Local runs use the stand-in for Flex's API; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test encrypted simulate up down status send invoke fmt lint wall tools examples planted fuzz storm faults backlog mutants audit sbom
+.PHONY: help demo test encrypted simulate up down status send invoke fmt lint wall tools examples withheld fuzz storm faults backlog mutants audit sbom
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
 
 demo: tools  ## Play a checkout from webhook to receipt on a stack of its own
-	$(CARGO) build --locked --quiet --package tests --bins
+	$(CARGO) build --locked --quiet --package tests --bin demo
 	@$(OFFLINE) $(STACK) run -- $${CARGO_TARGET_DIR:-target}/debug/demo
 
 test: tools examples  ## Check everything, as CI does; cheap checks first
 	$(CARGO) fmt --all --check
 	$(MAKE) --no-print-directory wall
-	$(PYTHON) local/planted.py --check
 	$(STACK) lint
 	$(MAKE) --no-print-directory audit
 	$(MAKE) --no-print-directory lint
@@ -32,10 +31,10 @@ encrypted: tools  ## Deploy with a key of one's own, and sell something
 
 simulate: SEEDS ?= 1000
 simulate:  ## Run the seeded simulation: make simulate SEEDS=100000, or EVENTS=100000
-	$(CARGO) run --locked --quiet --package tests --bin simulate -- $(if $(EVENTS),--events $(EVENTS),--seeds $(SEEDS))
+	$(CARGO) run --locked --quiet --package simulation --bin simulate -- $(if $(EVENTS),--events $(EVENTS),--seeds $(SEEDS))
 
-planted: tools  ## Plant bugs one at a time and expect the one test that each names to fail
-	$(OFFLINE) $(STACK) run --expect-refusals -- $(PYTHON) local/planted.py $(ONLY)
+withheld: tools  ## Withhold permissions one at a time and expect the test that needs each to fail
+	$(OFFLINE) $(STACK) run --expect-refusals -- $(PYTHON) local/withheld.py
 
 mutants: export PROPTEST_CASES ?= 16
 mutants: export INSTA_UPDATE = no
@@ -45,17 +44,17 @@ mutants:  ## Change the rules one by one and expect a test to notice each: an ho
 
 backlog: WAITING ?= 100000
 backlog:  ## Let a backlog drain, in virtual time: make backlog WAITING=100000
-	WAITING=$(WAITING) $(CARGO) test --locked --package tests --test it -- backlog::what_waits --nocapture
+	WAITING=$(WAITING) $(CARGO) test --locked --package simulation --test it -- backlog::what_waits --nocapture
 
 storm: EVENTS ?= 5000
 storm: tools  ## Deliver a day's events while processes are killed and AWS restarts: make storm EVENTS=5000 SEED=1
-	$(CARGO) build --locked --quiet --package tests --bins
+	$(CARGO) build --locked --quiet --package simulation --bin storm
 	@$(OFFLINE) $(STACK) run -- $${CARGO_TARGET_DIR:-target}/debug/storm --events $(EVENTS) $(if $(SEED),--seed $(SEED)) $(OPTIONS)
 
 faults: EVENTS ?= 250
 faults: SEED ?= 1
 faults: tools  ## Deliver events while AWS throttles, fails and loses answers: make faults EVENTS=250 SEED=1
-	$(CARGO) build --locked --quiet --package tests --bins
+	$(CARGO) build --locked --quiet --package simulation --bin storm
 	@$(OFFLINE) $(STACK) run --faults $(SEED) -- $${CARGO_TARGET_DIR:-target}/debug/storm --weather faults --events $(EVENTS) --seed $(SEED) $(OPTIONS)
 
 # In 4 GB of addresses: what takes all memory there is fails here and not on a small function.
@@ -97,7 +96,7 @@ sbom:  ## List what each function is made of: CycloneDX files in out/sbom (the f
 	rm -rf out/sbom && mkdir -p out/sbom
 	PATH="$(CURDIR)/.local/tools/sbom/bin:$$PATH" $(CARGO) cyclonedx --quiet --format json --spec-version 1.5 --target aarch64-unknown-linux-gnu
 	mv functions/*/*.cdx.json out/sbom/
-	find shared tests examples -name '*.cdx.json' -delete
+	find shared tests simulation examples -name '*.cdx.json' -delete
 
 # The rules know nothing of AWS, HTTP or an async runtime; Cargo's own list is the proof.
 wall:

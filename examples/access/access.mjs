@@ -1,26 +1,26 @@
-// Whether a customer has access to a product, and until when: one GetItem.
+// Reads a customer's access to a product, and its end: one GetItem.
 
 import { realpathSync } from "node:fs";
 import { DynamoDBClient, GetItemCommand } from "@aws-sdk/client-dynamodb";
 
-// Made once, since it keeps its connections.
+// Create it once: it keeps its connections.
 const dynamodb = new DynamoDBClient();
 const TABLE = process.env.ENTITLEMENTS_TABLE;
 
-// `now` and `until` are Unix seconds. An exception means that nobody knows, not that there is no access.
+// `now` and `until` are Unix seconds. An exception means "unknown", not "no access".
 export async function access(customerId, productId, now) {
   const { Item: item } = await dynamodb.send(
     new GetItemCommand({
       TableName: TABLE,
       Key: { customer_id: { S: customerId }, entry: { S: `product#${productId}` } },
-      // Half the price of true, which is for a reader that must see what was written a moment ago.
+      // Costs half of true, which only a read right after a write needs.
       ConsistentRead: false,
     }),
   );
-  // There is a row from the first subscription on; before, the answer is no.
+  // The first subscription creates the row; without a row, there is no access.
   if (!item) return { allowed: false, until: null, reason: null };
   const until = Number(item.access_until.N);
-  // The time decides. The reason is for people: it may be a word that is new to this program.
+  // The time decides. The reason is for people, and new words may come.
   return { allowed: now < until, until, reason: item.reason.S };
 }
 

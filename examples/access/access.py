@@ -1,4 +1,4 @@
-"""Whether a customer has access to a product, and until when: one GetItem."""
+"""Reads a customer's access to a product, and its end: one GetItem."""
 
 import json
 import os
@@ -7,24 +7,24 @@ import time
 
 import boto3
 
-# Made once, since it keeps its connections.
+# Create it once: it keeps its connections.
 dynamodb = boto3.client("dynamodb")
 TABLE = os.environ["ENTITLEMENTS_TABLE"]
 
 
 def access(customer_id, product_id, now):
-    """`now` and `until` are Unix seconds. An exception means that nobody knows, not that there is no access."""
+    """`now` and `until` are Unix seconds. An exception means "unknown", not "no access"."""
     item = dynamodb.get_item(
         TableName=TABLE,
         Key={"customer_id": {"S": customer_id}, "entry": {"S": f"product#{product_id}"}},
-        # Half the price of True, which is for a reader that must see what was written a moment ago.
+        # Costs half of True, which only a read right after a write needs.
         ConsistentRead=False,
     ).get("Item")
-    # There is a row from the first subscription on; before, the answer is no.
+    # The first subscription creates the row; without a row, there is no access.
     if item is None:
         return {"allowed": False, "until": None, "reason": None}
     until = int(item["access_until"]["N"])
-    # The time decides. The reason is for people: it may be a word that is new to this program.
+    # The time decides. The reason is for people, and new words may come.
     return {"allowed": now < until, "until": until, "reason": item["reason"]["S"]}
 
 

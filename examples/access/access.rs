@@ -1,4 +1,4 @@
-//! Whether a customer has access to a product, and until when: one `GetItem`.
+//! Reads a customer's access to a product, and its end: one `GetItem`.
 
 use aws_config::BehaviorVersion;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
@@ -13,7 +13,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Access to a product, as the table has it.
+/// Access to a product, as stored in the table.
 #[derive(Debug, Serialize)]
 struct Access {
     allowed: bool,
@@ -22,7 +22,7 @@ struct Access {
     reason: Option<String>,
 }
 
-/// `now` is in Unix seconds. An error means that nobody knows, not that there is no access.
+/// `now` is in Unix seconds. An error means "unknown", not "no access".
 async fn access(
     dynamodb: &Client,
     table: &str,
@@ -33,9 +33,9 @@ async fn access(
     let get = dynamodb.get_item().table_name(table);
     let get = get.key("customer_id", AttributeValue::S(customer_id.to_owned()));
     let get = get.key("entry", AttributeValue::S(format!("product#{product_id}")));
-    // Half the price of true, which is for a reader that must see what was written a moment ago.
+    // Costs half of `true`, which only a read right after a write needs.
     let get = get.consistent_read(false);
-    // There is a row from the first subscription on; before, the answer is no.
+    // The first subscription creates the row; without a row, there is no access.
     let Some(item) = get.send().await?.item else {
         return Ok(Access {
             allowed: false,
@@ -48,7 +48,7 @@ async fn access(
         .and_then(|until| until.as_n().ok())
         .ok_or("no access_until")?;
     let until = until.parse()?;
-    // The time decides. The reason is for people: it may be a word that is new to this program.
+    // The time decides. The reason is for people, and new words may come.
     let reason = item
         .get("reason")
         .and_then(|reason| reason.as_s().ok())
@@ -65,7 +65,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let [customer_id, product_id] = &env::args().skip(1).collect::<Vec<_>>()[..] else {
         return Err("usage: access <customer id> <product id>".into());
     };
-    // This workspace has the SDK without its default HTTPS client. With it, `load_defaults` alone is enough.
+    // This workspace uses the SDK without its default HTTPS client; with it, `load_defaults` is enough.
     let https = Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
@@ -73,7 +73,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .http_client(https)
         .load()
         .await;
-    // Make it once, since it keeps its connections.
+    // Create it once: it keeps its connections.
     let dynamodb = Client::new(&config);
     let table = env::var("ENTITLEMENTS_TABLE")?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();

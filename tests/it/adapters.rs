@@ -1,4 +1,4 @@
-//! What the adapters make of what AWS says: answers, set-up faults, outages, and mails of which nobody knows. AWS
+//! The adapters and the answers of AWS: results, set-up faults, outages, and mails of unknown outcome. AWS
 //! is played by a small server that says one thing; queue and mail are also tried on the local SQS and SES.
 
 use aws::{
@@ -9,41 +9,18 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use axum::{Router, body::Body, http::StatusCode, response::Response};
 use domain::{
-    delivery::job::FulfillmentJob,
-    fulfillment::{
-        commit::Commit,
-        read_set::{ReadSet, Snapshot},
-    },
-    ports::{Committed, Delay as _, Ledger as _, Orders as _, Queue as _},
-    receipt::{OnUnknown, Receipt, ReceiptKind, feedback::tag_value},
-    sale::order::Order,
-    values::{
-        ids::{
-            CustomerId, EventId, InvoiceId, OrderId, PaymentIntentId, RefundId, Sku, SubscriptionId,
-        },
-        mode::Mode,
-        outcome::RetryableError,
-    },
+    ports::{Delay as _, Ledger as _, Orders as _, Queue as _},
+    receipt::feedback::tag_value,
 };
-use futures_util::future::join_all;
-use kit::{
-    drive::{Bundle, merchant},
-    fakes::World,
-    play::{Play, until},
-    shop::sample,
-    story::{Delivery, open_shop, purchase},
-};
+use kit::drive::merchant;
+use kit::prelude::*;
+use mail::Mailer as _;
 use mail::{Email, Templates, compose};
-use mail::{Mailer as _, SendError};
 use mail_parser::MessageParser;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 use tokio::net::TcpListener;
 
-/// What the server does with a request.
+/// The server's reaction to a request.
 #[derive(Debug, Clone, Copy)]
 enum Says {
     Answer(u16, &'static str),
@@ -116,13 +93,8 @@ async fn config(url: &str) -> SdkConfig {
 async fn sold(change: impl FnOnce(&mut Order)) -> (Order, Receipt) {
     let bundle: Bundle = open_shop(OnUnknown::Hold);
     bundle.provider_has(&kit::story::checkout(&purchase(1)));
-    bundle
-        .deliver(&Delivery::of(&purchase(1), "fevt_1"), false)
-        .await;
-    let _ = bundle
-        .fulfillment
-        .fulfill(&EventId::new("fevt_1").unwrap(), 1)
-        .await;
+    bundle.take(&Delivery::of(&purchase(1), "fevt_1")).await;
+    let _ = bundle.fulfillment.fulfill(&event_id("fevt_1"), 1).await;
     let kept = bundle.world.kept();
     let mut order = kept.orders.values().next().unwrap().clone();
     change(&mut order);
@@ -170,7 +142,7 @@ async fn hand_over(says: Says, email: &Email) -> (Result<String, SendError>, usi
     (sent.map(|id| id.to_string()), aws.asked())
 }
 
-/// In one word, what a failure means for the receipt.
+/// The meaning of a failure for the receipt, in one word.
 fn kind(sent: &Result<String, SendError>) -> &'static str {
     match sent {
         Ok(_) => "sent",
@@ -183,46 +155,36 @@ fn kind(sent: &Result<String, SendError>) -> &'static str {
 
 #[tokio::test]
 async fn what_ses_says_of_a_mail_is_sorted_and_nothing_is_sent_twice() {
-    let table = [
-        (Says::Answer(200, TAKEN), "sent"),
-        (
-            Says::Answer(400, ses_error!("InvalidParameterValue")),
-            "not sent, set-up",
-        ),
-        (
-            Says::Answer(400, ses_error!("ConfigurationSetDoesNotExist")),
-            "not sent, set-up",
-        ),
-        (
-            Says::Answer(400, ses_error!("MessageRejected")),
-            "not sent, set-up",
-        ),
-        (
-            Says::Answer(400, ses_error!("MailFromDomainNotVerifiedException")),
-            "not sent, set-up",
-        ),
-        (
-            Says::Answer(400, ses_error!("AccountSendingPausedException")),
-            "not sent, set-up",
-        ),
-        (
-            Says::Answer(403, ses_error!("AccessDenied")),
-            "not sent, set-up",
-        ),
-        (
-            Says::Answer(403, ses_error!("InvalidClientTokenId")),
-            "not sent, set-up",
-        ),
-        (
-            Says::Answer(503, ses_error!("ServiceUnavailable")),
-            "not sent, later",
-        ),
-        (Says::Answer(500, ses_error!("InternalFailure")), "unknown"),
-        (Says::Answer(502, "<html>bad gateway</html>"), "unknown"),
-        (Says::Answer(504, ""), "unknown"),
-        (Says::Answer(200, "no xml"), "unknown"),
-        (Says::Nothing, "unknown"),
+    let answers = |expected, answers: &[(u16, &'static str)]| -> Vec<_> {
+        let says = |(status, body): &(u16, &'static str)| (Says::Answer(*status, body), expected);
+        answers.iter().map(says).collect()
+    };
+    let set_up = [
+        (400, ses_error!("InvalidParameterValue")),
+        (400, ses_error!("ConfigurationSetDoesNotExist")),
+        (400, ses_error!("MessageRejected")),
+        (400, ses_error!("MailFromDomainNotVerifiedException")),
+        (400, ses_error!("AccountSendingPausedException")),
+        (403, ses_error!("AccessDenied")),
+        (403, ses_error!("InvalidClientTokenId")),
     ];
+    let unknown = [
+        (500, ses_error!("InternalFailure")),
+        (502, "<html>bad gateway</html>"),
+        (504, ""),
+        (200, "no xml"),
+    ];
+    let table = [
+        answers("sent", &[(200, TAKEN)]),
+        answers("not sent, set-up", &set_up),
+        answers(
+            "not sent, later",
+            &[(503, ses_error!("ServiceUnavailable"))],
+        ),
+        answers("unknown", &unknown),
+        vec![(Says::Nothing, "unknown")],
+    ]
+    .concat();
     for (says, expected) in table {
         let (sent, asked) = sent(says).await;
         assert_eq!((kind(&sent), asked), (expected, 1), "{says:?}: {sent:?}");
@@ -246,55 +208,30 @@ async fn an_invalid_parameter_fails_a_receipt_only_if_its_recipient_is_certainly
     let tag = invalid!(
         "Invalid tag value &lt;pat@example.com&gt;: only alphanumeric ASCII characters, '_', and '-' are allowed."
     );
+    let header = invalid!("Duplicate header 'From'.");
+    let configuration = invalid!("Invalid configuration set name");
+    let unheard_of = invalid!("A message to come");
     let (usual, odd_domain, odd_mailbox) =
         ("pat@example.com", "pat@exam`ple.com", "p/at@example.com");
+    let (failed, set_up) = ("failed for good", "not sent, set-up");
+    let missing = invalid!("Missing final '@domain'");
     for (says, sender, support, recipient, expected) in [
-        (domain, usual, usual, odd_domain, "failed for good"),
-        (mailbox, usual, usual, odd_mailbox, "failed for good"),
-        (
-            invalid!("Missing final '@domain'"),
-            usual,
-            usual,
-            odd_domain,
-            "failed for good",
-        ),
+        (domain, usual, usual, odd_domain, failed),
+        (mailbox, usual, usual, odd_mailbox, failed),
+        (missing, usual, usual, odd_domain, failed),
         // The rejected part is as every address has it, or the fault may be the merchant's.
-        (domain, usual, usual, usual, "not sent, set-up"),
-        (domain, usual, usual, odd_mailbox, "not sent, set-up"),
-        (mailbox, usual, usual, odd_domain, "not sent, set-up"),
-        (domain, odd_domain, usual, odd_domain, "not sent, set-up"),
-        (domain, usual, odd_domain, odd_domain, "not sent, set-up"),
-        (
-            domain,
-            odd_mailbox,
-            odd_mailbox,
-            odd_domain,
-            "failed for good",
-        ),
+        (domain, usual, usual, usual, set_up),
+        (domain, usual, usual, odd_mailbox, set_up),
+        (mailbox, usual, usual, odd_domain, set_up),
+        (domain, odd_domain, usual, odd_domain, set_up),
+        (domain, usual, odd_domain, odd_domain, set_up),
+        (domain, odd_mailbox, odd_mailbox, odd_domain, failed),
         // Not about an address, or not known to be.
-        (tag, usual, usual, odd_domain, "not sent, set-up"),
-        (
-            invalid!("Duplicate header 'From'."),
-            usual,
-            usual,
-            odd_domain,
-            "not sent, set-up",
-        ),
-        (
-            invalid!("Invalid configuration set name"),
-            usual,
-            usual,
-            odd_domain,
-            "not sent, set-up",
-        ),
-        (
-            invalid!("A message to come"),
-            usual,
-            usual,
-            odd_domain,
-            "not sent, set-up",
-        ),
-        (invalid!(""), usual, usual, odd_domain, "not sent, set-up"),
+        (tag, usual, usual, odd_domain, set_up),
+        (header, usual, usual, odd_domain, set_up),
+        (configuration, usual, usual, odd_domain, set_up),
+        (unheard_of, usual, usual, odd_domain, set_up),
+        (invalid!(""), usual, usual, odd_domain, set_up),
     ] {
         let address = |text: &str| text.parse().unwrap();
         let email = Email {
@@ -313,7 +250,7 @@ async fn an_invalid_parameter_fails_a_receipt_only_if_its_recipient_is_certainly
     }
 }
 
-/// What SES would tell of the mail that this request hands over.
+/// The report that SES would make of the mail in this request.
 fn report(form: &BTreeMap<String, String>) -> feedback::notice::Notice {
     let sample = include_str!("../../events/ses/delivery.json");
     let mut facts: serde_json::Value = serde_json::from_str(sample).unwrap();
@@ -430,30 +367,34 @@ async fn a_throttled_mail_is_tried_again_at_once_and_then_left_for_later() {
 
 #[tokio::test]
 async fn what_dynamodb_says_is_sorted() {
-    let json = |body| Says::Answer(400, body);
+    macro_rules! error {
+        ($status:literal, $code:literal) => {
+            Says::Answer(
+                $status,
+                concat!(
+                    r#"{"__type":"com.amazonaws#"#,
+                    $code,
+                    r#"","Message":"pat@example.com"}"#
+                ),
+            )
+        };
+    }
     let order_id = OrderId::new("fcs_1").unwrap();
     for (says, expected) in [
         (
-            json(r#"{"__type":"com.amazonaws.dynamodb.v20120810#ResourceNotFoundException"}"#),
+            error!(400, "ResourceNotFoundException"),
             "DynamoDB refuses our set-up: ResourceNotFoundException",
         ),
         (
-            json(
-                r#"{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"pat@example.com"}"#,
-            ),
+            error!(400, "AccessDeniedException"),
             "DynamoDB refuses our set-up: AccessDeniedException",
         ),
         (
-            json(
-                r#"{"__type":"com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"}"#,
-            ),
+            error!(400, "ProvisionedThroughputExceededException"),
             "DynamoDB is away: ProvisionedThroughputExceededException",
         ),
         (
-            Says::Answer(
-                500,
-                r#"{"__type":"com.amazonaws.dynamodb.v20120810#InternalServerError"}"#,
-            ),
+            error!(500, "InternalServerError"),
             "DynamoDB is away: InternalServerError",
         ),
         (Says::Nothing, "DynamoDB is away: no connection"),
@@ -502,7 +443,7 @@ async fn store(aws: &Aws) -> Store {
     Store::new(&config(&aws.url).await, tables, Queues::default())
 }
 
-/// What a commit of nothing but its event comes to, and how often it has asked.
+/// The result of a commit without rows, and its number of requests.
 async fn committed(
     first: Says,
     times: usize,
@@ -514,7 +455,8 @@ async fn committed(
     (committed, aws.asked())
 }
 
-/// A cancelled transaction, as DynamoDB tells it: a reason for each action, `None` for one that had nothing against it.
+/// A cancelled transaction, as DynamoDB reports it: a reason for each action, `None` for an action without an
+/// objection.
 macro_rules! cancelled {
     ($($code:literal),+) => {
         Says::Answer(400, concat!(
@@ -623,7 +565,7 @@ async fn a_transaction_that_no_trying_again_will_mend_is_not_tried_again() {
         };
         assert_eq!((committed, asked), (Err(set_up), 1), "{broken:?}");
     }
-    // Nor is one of which nobody knows what has become: whoever reads next sees it.
+    // Nor is one with an unknown result: the next read shows it.
     let (committed, _) = committed(Says::Nothing, usize::MAX, DONE).await;
     assert_eq!(
         committed.unwrap_err().to_string(),
@@ -643,7 +585,7 @@ async fn a_first_mode_that_was_left_unread_is_not_taken_for_none() {
     assert_eq!(refused.to_string(), "DynamoDB is away: keys left unread");
 }
 
-/// What a reading comes to, and how often it has asked.
+/// The result of a read, and its number of requests.
 async fn read(
     read_set: &ReadSet,
     first: Says,
@@ -765,13 +707,7 @@ impl Alternative for mail_parser::Message<'_> {
     }
 }
 
-async fn play() -> Play {
-    Play::on_named_stack()
-        .await
-        .unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// One promise, two mailers: what is handed over is there, once, whole, for whom it is for.
+/// One promise, two mailers: a mail that is handed over arrives once, whole, at its address.
 #[tokio::test]
 async fn a_mail_that_is_handed_over_is_there_once_and_whole() {
     let (order, receipt) = sold(|order| {
@@ -831,11 +767,11 @@ async fn the_local_ses_refuses_a_sender_that_nobody_verified_and_no_receipt_fail
     assert_eq!(kind(&sent), "not sent, set-up", "{sent:?}");
 }
 
-/// One promise, two queues: what is handed over can be received, as it was.
+/// One promise, two queues: a sent message can be received, unchanged.
 #[tokio::test]
 async fn a_job_that_is_handed_over_is_received_as_it_was_and_can_be_left_alone() {
     let job = FulfillmentJob::V1 {
-        event_id: EventId::new("fevt_1").unwrap(),
+        event_id: event_id("fevt_1"),
     };
     let world = World::default();
     domain::ports::Queue::send(&world, &job).await.unwrap();
@@ -858,12 +794,12 @@ async fn a_job_that_is_handed_over_is_received_as_it_was_and_can_be_left_alone()
         .unwrap()
         .queue_url
         .unwrap();
-    let queues = Queues {
+    let urls = Queues {
         fulfillment: url.clone(),
         source: url.clone(),
         ..Queues::default()
     };
-    let store = Store::new(&stack.config().await, Tables::default(), queues);
+    let store = Store::new(&stack.config().await, Tables::default(), urls);
     store.send(&job).await.unwrap();
     let receive = async || {
         sqs.receive_message()

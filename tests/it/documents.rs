@@ -194,7 +194,8 @@ fn every_promise_invariant_stop_and_fault_names_a_test() {
 
 #[test]
 fn every_file_that_the_documents_name_is_there() {
-    const ROOMS: &str = "functions/ shared/ tests/ events/ examples/ local/ docs/ .github/";
+    const ROOMS: &str =
+        "functions/ shared/ tests/ simulation/ events/ examples/ local/ docs/ .github/";
     for (name, text) in files(&[".md"]) {
         let is_path = |span: &&str| ROOMS.split(' ').any(|room| span.starts_with(room));
         for path in spans(&text).filter(is_path) {

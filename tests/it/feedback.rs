@@ -1,4 +1,4 @@
-//! Feedback by its ends: what SES tells of a mail settles its receipt, once, whenever and however often it is told.
+//! Feedback by its outcomes: a report of SES settles its receipt once, whenever and however often it comes.
 
 use ::feedback::{
     Dropped, Ended, Learned,
@@ -8,26 +8,15 @@ use ::feedback::{
 use aws::batch::{self, Attempt};
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::{
-    ports::{Clock as _, Orders as _, ReceiptAdmin as _, Receipts as _},
-    receipt::{
-        OnUnknown, Receipt, ReceiptState, ReceiptStatus,
-        feedback::{AddressHash, Suppression},
-    },
+    ports::{Orders as _, ReceiptAdmin as _, Receipts as _},
     sale::delivery_failure::DeliveryFailure,
-    values::{
-        ids::{MessageId, OrderId, OwnerToken, ReceiptId},
-        outcome::Outcome,
-    },
 };
+use kit::prelude::*;
 use kit::{
-    drive::{Bundle, RULES, TRY_LASTS},
-    fakes::Fault,
-    play::{Play, until},
+    drive::{RULES, TRY_LASTS},
     ses::{KINDS, Taken},
-    shop::Purchase,
-    story::{Delivery, checkout, open_shop, purchase},
 };
-use receipts::{CLAIM_MARGIN, Unsent};
+use receipts::{LEASE_MARGIN, Unsent};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -35,17 +24,14 @@ use std::time::Duration;
 const SENDING: usize = 4;
 const SOON: Duration = Duration::from_secs(90);
 
-/// An order is committed and its receipt is pending; nothing is queued.
+/// An order is committed and its receipt is unsent; nothing is queued.
 async fn unsent(bundle: &Bundle, n: u64) -> Receipt {
-    bundle.provider_has(&checkout(&purchase(n)));
-    bundle
-        .deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false)
-        .await;
+    bundle.sell(n).await;
     let event_id = domain::values::ids::EventId::new(format!("fevt_{n}")).unwrap();
-    assert!(matches!(
+    assert_matches!(
         bundle.fulfillment.fulfill(&event_id, 1).await,
         Outcome::Accepted(_)
-    ));
+    );
     let mut kept = bundle.world.kept();
     kept.fulfillment_queue.clear();
     kept.calls.clear();
@@ -67,16 +53,24 @@ async fn send(bundle: &Bundle, id: &ReceiptId, owner: &str) -> receipts::Ended {
     bundle.receipts.send(id, &attempt).await
 }
 
-/// Sent by a process that is killed right after: nobody here knows.
+/// Sent and marked: the mail, as SES knows it.
+async fn sent(bundle: &Bundle, id: &ReceiptId, owner: &str) -> Taken {
+    let ended = send(bundle, id, owner).await;
+    assert_matches!(ended, Outcome::Accepted(_));
+    deducted(bundle, id)
+}
+
+/// Sent by a process that is killed before it marks the receipt.
 async fn sent_and_not_marked(bundle: &Bundle, id: &ReceiptId) -> Taken {
     bundle.world.kept().calls.clear();
-    bundle.world.kept().faults.insert(SENDING, Fault::StopAfter);
+    bundle.strike(SENDING, StopAfter);
     assert_eq!(bundle.world.run(send(bundle, id, "a")).await, None);
     deducted(bundle, id)
 }
 
 /// The last mail of a receipt, as SES knows it.
 fn deducted(bundle: &Bundle, id: &ReceiptId) -> Taken {
+    let at = bundle.world.now();
     let kept = bundle.world.kept();
     let n = kept
         .mails
@@ -87,10 +81,7 @@ fn deducted(bundle: &Bundle, id: &ReceiptId) -> Taken {
         receipt_id: id.clone(),
         message_id: MessageId::new(format!("ses-{}", n + 1)).unwrap(),
         to: kept.mails[n].to.as_str().to_owned(),
-        at: {
-            drop(kept);
-            bundle.world.now()
-        },
+        at,
     }
 }
 
@@ -100,10 +91,6 @@ fn notice(facts: &Value) -> Notice {
 
 async fn tell(bundle: &Bundle, mail: &Taken, kind: &str) -> Ended {
     bundle.feedback.take(&notice(&mail.facts(kind))).await
-}
-
-fn row(bundle: &Bundle, id: &ReceiptId) -> Receipt {
-    bundle.world.kept().receipts[id].clone()
 }
 
 /// An operator finds that mails do arrive there.
@@ -122,7 +109,7 @@ async fn reopen(bundle: &Bundle, seen: &Receipt) {
         .world
         .reopen_receipt(seen, "again", bundle.world.now())
         .await;
-    assert_eq!(reopened, Ok(domain::ports::Changed::Now));
+    assert_eq!(reopened, Ok(Changed::Now));
 }
 
 fn delivery_failure(bundle: &Bundle, receipt: &Receipt) -> Option<DeliveryFailure> {
@@ -132,15 +119,28 @@ fn delivery_failure(bundle: &Bundle, receipt: &Receipt) -> Option<DeliveryFailur
         .copied()
 }
 
-fn mails(bundle: &Bundle) -> usize {
-    bundle.world.kept().mails.len()
-}
-
-fn settled(standing: ReceiptStatus) -> Ended {
+/// The report has settled the receipt as sent.
+fn settled() -> Ended {
     Outcome::Accepted(Learned {
-        settled: Some(standing),
+        settled: Some(ReceiptStatus::Sent),
         delivery_failure: None,
     })
+}
+
+fn held() -> receipts::Ended {
+    Outcome::Rejected(Unsent::Held)
+}
+
+fn is_sent(bundle: &Bundle, id: &ReceiptId) -> bool {
+    matches!(bundle.receipt(id).state, ReceiptState::Sent { .. })
+}
+
+const BOUNCED: Option<DeliveryFailure> = Some(DeliveryFailure::Bounced);
+const UNSENT: ReceiptState = ReceiptState::Unsent { reason: None };
+
+fn is_suppressed(bundle: &Bundle, mail: &Taken) -> bool {
+    let address = AddressHash::of(&mail.to);
+    bundle.world.kept().marks.contains_key(&address)
 }
 
 fn noted(delivery_failure: Option<DeliveryFailure>) -> Ended {
@@ -157,24 +157,18 @@ async fn a_mail_that_was_sent_and_never_marked_is_settled_by_feedback_and_not_ma
             let bundle = open_shop(policy);
             let id = unsent(&bundle, 1).await.receipt_id;
             let mail = sent_and_not_marked(&bundle, &id).await;
-            assert!(matches!(
-                row(&bundle, &id).state,
-                ReceiptState::Leased { .. }
-            ));
-            assert_eq!(
-                tell(&bundle, &mail, kind).await,
-                settled(ReceiptStatus::Sent)
-            );
+            assert_matches!(bundle.receipt(&id).state, ReceiptState::Leased { .. });
+            assert_eq!(tell(&bundle, &mail, kind).await, settled());
             let sent = ReceiptState::Sent {
                 message_id: mail.message_id.clone(),
                 sent_at: mail.at,
             };
-            assert_eq!(row(&bundle, &id).state, sent);
+            assert_eq!(bundle.receipt(&id).state, sent);
             // The message that the killed process had comes back, again and again.
             bundle.drain().await;
             bundle.world.pass(Duration::from_hours(24));
             assert_eq!(send(&bundle, &id, "b").await, Outcome::Duplicate);
-            assert_eq!((row(&bundle, &id).state, mails(&bundle)), (sent, 1));
+            assert_eq!((bundle.receipt(&id).state, bundle.mails()), (sent, 1));
         }
     }
 }
@@ -186,13 +180,10 @@ async fn feedback_that_comes_after_the_claim_has_ended_is_in_time_until_somebody
     let mail = sent_and_not_marked(&bundle, &id).await;
     bundle
         .world
-        .pass(TRY_LASTS + CLAIM_MARGIN + Duration::from_mins(5));
-    assert_eq!(
-        tell(&bundle, &mail, "send").await,
-        settled(ReceiptStatus::Sent)
-    );
+        .pass(TRY_LASTS + LEASE_MARGIN + Duration::from_mins(5));
+    assert_eq!(tell(&bundle, &mail, "send").await, settled());
     assert_eq!(send(&bundle, &id, "b").await, Outcome::Duplicate);
-    assert_eq!(mails(&bundle), 1);
+    assert_eq!(bundle.mails(), 1);
 }
 
 #[tokio::test]
@@ -200,31 +191,25 @@ async fn without_feedback_the_policy_decides_and_feedback_is_right_in_the_end() 
     let bundle = open_shop(OnUnknown::Hold);
     let id = unsent(&bundle, 1).await.receipt_id;
     let mail = sent_and_not_marked(&bundle, &id).await;
-    bundle.world.pass(TRY_LASTS + CLAIM_MARGIN);
-    assert_eq!(
-        send(&bundle, &id, "b").await,
-        Outcome::Rejected(Unsent::Held)
-    );
-    assert_eq!(
-        tell(&bundle, &mail, "delivery").await,
-        settled(ReceiptStatus::Sent)
-    );
+    bundle.world.pass(TRY_LASTS + LEASE_MARGIN);
+    assert_eq!(send(&bundle, &id, "b").await, held());
+    assert_eq!(tell(&bundle, &mail, "delivery").await, settled());
 
     let bundle = open_shop(OnUnknown::Resend);
     let id = unsent(&bundle, 1).await.receipt_id;
     let first = sent_and_not_marked(&bundle, &id).await;
-    bundle.world.pass(TRY_LASTS + CLAIM_MARGIN);
+    bundle.world.pass(TRY_LASTS + LEASE_MARGIN);
     assert!(matches!(
         send(&bundle, &id, "b").await,
         Outcome::Accepted(_)
     ));
     let second = deducted(&bundle, &id);
-    let before = row(&bundle, &id).state;
+    let before = bundle.receipt(&id).state;
     for mail in [&first, &second] {
         let _ = tell(&bundle, mail, "send").await;
         assert_eq!(tell(&bundle, mail, "delivery").await, noted(None));
     }
-    assert_eq!((row(&bundle, &id).state, mails(&bundle)), (before, 2));
+    assert_eq!((bundle.receipt(&id).state, bundle.mails()), (before, 2));
 }
 
 #[tokio::test]
@@ -232,11 +217,8 @@ async fn feedback_that_is_faster_than_the_mark_does_no_harm() {
     let bundle = open_shop(OnUnknown::Resend);
     let id = unsent(&bundle, 1).await.receipt_id;
     let mail = sent_and_not_marked(&bundle, &id).await;
-    assert_eq!(
-        tell(&bundle, &mail, "send").await,
-        settled(ReceiptStatus::Sent)
-    );
-    let before = row(&bundle, &id);
+    assert_eq!(tell(&bundle, &mail, "send").await, settled());
+    let before = bundle.receipt(&id);
     let state = ReceiptState::Sent {
         message_id: mail.message_id.clone(),
         sent_at: bundle.world.now(),
@@ -245,8 +227,8 @@ async fn feedback_that_is_faster_than_the_mark_does_no_harm() {
         .world
         .end_lease(&id, &OwnerToken::new("a").unwrap(), &state)
         .await;
-    assert_eq!(marked, Ok(domain::ports::Changed::Raced));
-    assert_eq!(row(&bundle, &id), before);
+    assert_eq!(marked, Ok(Changed::Raced));
+    assert_eq!(bundle.receipt(&id), before);
 }
 
 #[tokio::test]
@@ -254,11 +236,7 @@ async fn a_mail_that_ses_would_not_send_fails_its_receipt() {
     for kind in ["reject", "rendering-failure"] {
         let bundle = open_shop(OnUnknown::Resend);
         let receipt = unsent(&bundle, 1).await;
-        assert!(matches!(
-            send(&bundle, &receipt.receipt_id, "a").await,
-            Outcome::Accepted(_)
-        ));
-        let mail = deducted(&bundle, &receipt.receipt_id);
+        let mail = sent(&bundle, &receipt.receipt_id, "a").await;
         let failed = Learned {
             settled: Some(ReceiptStatus::Failed),
             delivery_failure: Some(DeliveryFailure::Refused),
@@ -281,7 +259,7 @@ async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
         (
             "bounce",
             DeliveryFailure::Bounced,
-            "an earlier mail to this address bounced for good",
+            "an earlier mail to this address bounced permanently",
         ),
         (
             "complaint",
@@ -291,11 +269,7 @@ async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
     ] {
         let bundle = open_shop(OnUnknown::Resend);
         let first = unsent(&bundle, 1).await;
-        assert!(matches!(
-            send(&bundle, &first.receipt_id, "a").await,
-            Outcome::Accepted(_)
-        ));
-        let mail = deducted(&bundle, &first.receipt_id);
+        let mail = sent(&bundle, &first.receipt_id, "a").await;
         assert_eq!(tell(&bundle, &mail, "delivery").await, noted(None));
         assert_eq!(tell(&bundle, &mail, kind).await, noted(Some(word)));
         assert_eq!(
@@ -320,37 +294,19 @@ async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
             .email = Some(mail.to.to_uppercase());
         let failed = Outcome::Rejected(Unsent::Failed(reason.to_owned()));
         assert_eq!(send(&bundle, &second.receipt_id, "b").await, failed);
-        assert_eq!(
-            row(&bundle, &second.receipt_id).state,
-            ReceiptState::Failed {
-                reason: reason.to_owned()
-            }
-        );
+        assert_eq!(bundle.receipt(&second.receipt_id).state, failed_for(reason));
         let third = unsent(&bundle, 3).await;
-        bundle
-            .world
-            .kept()
-            .orders
-            .get_mut(&third.order_id)
-            .unwrap()
-            .customer
-            .email = Some("sam@example.com".to_owned());
-        assert!(matches!(
-            send(&bundle, &third.receipt_id, "c").await,
-            Outcome::Accepted(_)
-        ));
-        assert_eq!(mails(&bundle), 2);
+        bundle.correct_address(&third.order_id, "sam@example.com");
+        sent(&bundle, &third.receipt_id, "c").await;
+        assert_eq!(bundle.mails(), 2);
 
         // A person finds the address to be good again, and the report comes once more.
         bundle.world.pass(Duration::from_hours(24));
         clear(&bundle, &mail);
         let _ = tell(&bundle, &mail, kind).await;
-        let seen = row(&bundle, &second.receipt_id);
+        let seen = bundle.receipt(&second.receipt_id);
         reopen(&bundle, &seen).await;
-        assert!(matches!(
-            send(&bundle, &second.receipt_id, "d").await,
-            Outcome::Accepted(_)
-        ));
+        sent(&bundle, &second.receipt_id, "d").await;
     }
 }
 
@@ -358,19 +314,15 @@ async fn a_hard_bounce_or_a_complaint_stops_every_later_mail_to_that_address() {
 async fn a_mail_that_ses_took_and_did_not_send_for_its_own_list_is_no_complaint_of_it() {
     let bundle = open_shop(OnUnknown::Resend);
     let receipt = unsent(&bundle, 1).await;
-    assert!(matches!(
-        send(&bundle, &receipt.receipt_id, "a").await,
-        Outcome::Accepted(_)
-    ));
-    let mail = deducted(&bundle, &receipt.receipt_id);
+    let mail = sent(&bundle, &receipt.receipt_id, "a").await;
     assert_eq!(tell(&bundle, &mail, "send").await, noted(None));
     assert_eq!(
         tell(&bundle, &mail, "complaint.suppressed").await,
-        noted(Some(DeliveryFailure::Bounced))
+        noted(BOUNCED)
     );
     assert_eq!(
         delivery_failure(&bundle, &receipt),
-        Some(DeliveryFailure::Bounced),
+        BOUNCED,
         "it did not arrive"
     );
     let mark = bundle.world.kept().marks[&AddressHash::of(&mail.to)].clone();
@@ -381,32 +333,18 @@ async fn a_mail_that_ses_took_and_did_not_send_for_its_own_list_is_no_complaint_
 async fn a_full_mailbox_is_told_of_and_written_to_again() {
     let bundle = open_shop(OnUnknown::Resend);
     let first = unsent(&bundle, 1).await;
-    assert!(matches!(
-        send(&bundle, &first.receipt_id, "a").await,
-        Outcome::Accepted(_)
-    ));
-    let mail = deducted(&bundle, &first.receipt_id);
+    let mail = sent(&bundle, &first.receipt_id, "a").await;
     assert_eq!(
         tell(&bundle, &mail, "bounce.transient").await,
-        noted(Some(DeliveryFailure::Bounced))
+        noted(BOUNCED)
     );
-    assert_eq!(
-        delivery_failure(&bundle, &first),
-        Some(DeliveryFailure::Bounced)
-    );
+    assert_eq!(delivery_failure(&bundle, &first), BOUNCED);
     let second = unsent(&bundle, 2).await;
-    assert!(matches!(
-        send(&bundle, &second.receipt_id, "b").await,
-        Outcome::Accepted(_)
-    ));
+    sent(&bundle, &second.receipt_id, "b").await;
     // Sent once more by a person, and arrived: the order has nothing to say any more.
     bundle.world.pass(Duration::from_hours(1));
-    reopen(&bundle, &row(&bundle, &first.receipt_id)).await;
-    assert!(matches!(
-        send(&bundle, &first.receipt_id, "c").await,
-        Outcome::Accepted(_)
-    ));
-    let again = deducted(&bundle, &first.receipt_id);
+    reopen(&bundle, &bundle.receipt(&first.receipt_id)).await;
+    let again = sent(&bundle, &first.receipt_id, "c").await;
     assert_eq!(tell(&bundle, &again, "delivery").await, noted(None));
     assert_eq!(delivery_failure(&bundle, &first), None);
 }
@@ -415,15 +353,11 @@ async fn a_full_mailbox_is_told_of_and_written_to_again() {
 async fn an_automatic_answer_is_no_trouble_and_a_mail_that_came_back_after_all_is() {
     for (kind, after) in [
         ("bounce.out-of-office", None),
-        ("bounce.transient", Some(DeliveryFailure::Bounced)),
+        ("bounce.transient", BOUNCED),
     ] {
         let bundle = open_shop(OnUnknown::Resend);
         let receipt = unsent(&bundle, 1).await;
-        assert!(matches!(
-            send(&bundle, &receipt.receipt_id, "a").await,
-            Outcome::Accepted(_)
-        ));
-        let mail = deducted(&bundle, &receipt.receipt_id);
+        let mail = sent(&bundle, &receipt.receipt_id, "a").await;
         assert_eq!(tell(&bundle, &mail, "delivery").await, noted(None));
         assert_eq!(tell(&bundle, &mail, kind).await, noted(after), "{kind}");
         assert_eq!(delivery_failure(&bundle, &receipt), after, "{kind}");
@@ -441,34 +375,20 @@ async fn what_comes_late_of_a_bounced_mail_does_not_stop_the_one_to_the_correcte
     let mail = sent_and_not_marked(&bundle, &receipt.receipt_id).await;
     let bounced = Learned {
         settled: Some(ReceiptStatus::Sent),
-        delivery_failure: Some(DeliveryFailure::Bounced),
+        delivery_failure: BOUNCED,
     };
     assert_eq!(
         tell(&bundle, &mail, "bounce").await,
         Outcome::Accepted(bounced)
     );
-    bundle
-        .world
-        .kept()
-        .orders
-        .get_mut(&receipt.order_id)
-        .unwrap()
-        .customer
-        .email = Some("pat@new.example".to_owned());
-    reopen(&bundle, &row(&bundle, &receipt.receipt_id)).await;
+    bundle.correct_address(&receipt.order_id, "pat@new.example");
+    reopen(&bundle, &bundle.receipt(&receipt.receipt_id)).await;
     for kind in ["send", "bounce", "send"] {
         let _ = tell(&bundle, &mail, kind).await;
-        assert_eq!(
-            row(&bundle, &receipt.receipt_id).state,
-            ReceiptState::Unsent { reason: None },
-            "{kind}"
-        );
+        assert_eq!(bundle.receipt(&receipt.receipt_id).state, UNSENT, "{kind}");
     }
-    assert!(matches!(
-        send(&bundle, &receipt.receipt_id, "b").await,
-        Outcome::Accepted(_)
-    ));
-    assert_eq!(bundle.world.kept().mails[1].to.as_str(), "pat@new.example");
+    sent(&bundle, &receipt.receipt_id, "b").await;
+    assert_eq!(bundle.mailed_to(1), "pat@new.example");
 }
 
 #[tokio::test]
@@ -478,23 +398,16 @@ async fn what_comes_late_of_a_mail_that_nobody_knew_of_does_not_stop_the_one_tha
         let bundle = open_shop(OnUnknown::Hold);
         let id = unsent(&bundle, 1).await.receipt_id;
         let first = sent_and_not_marked(&bundle, &id).await;
-        bundle.world.pass(TRY_LASTS + CLAIM_MARGIN);
-        assert_eq!(
-            send(&bundle, &id, "b").await,
-            Outcome::Rejected(Unsent::Held)
-        );
-        let held = row(&bundle, &id);
+        bundle.world.pass(TRY_LASTS + LEASE_MARGIN);
+        assert_eq!(send(&bundle, &id, "b").await, held());
+        let held = bundle.receipt(&id);
         assert!(held.mails.is_empty());
         reopen(&bundle, &held).await;
         assert!(
             matches!(tell(&bundle, &first, facts).await, Outcome::Accepted(_)),
             "{facts}"
         );
-        assert_eq!(
-            row(&bundle, &id).state,
-            ReceiptState::Unsent { reason: None },
-            "{facts}"
-        );
+        assert_eq!(bundle.receipt(&id).state, UNSENT, "{facts}");
         // After a bounce, so that the address is written to.
         bundle.world.pass(Duration::from_hours(24));
         clear(&bundle, &first);
@@ -502,7 +415,7 @@ async fn what_comes_late_of_a_mail_that_nobody_knew_of_does_not_stop_the_one_tha
             matches!(send(&bundle, &id, "c").await, Outcome::Accepted(_)),
             "{facts}"
         );
-        assert_eq!(mails(&bundle), 2);
+        assert_eq!(bundle.mails(), 2);
     }
 }
 
@@ -574,14 +487,8 @@ async fn all_at_once_come_to_the_same_end() {
             .all(|ended| matches!(ended, Outcome::Accepted(_))),
         "{ended:?}"
     );
-    assert!(matches!(
-        row(&bundle, &receipt.receipt_id).state,
-        ReceiptState::Sent { .. }
-    ));
-    assert_eq!(
-        delivery_failure(&bundle, &receipt),
-        Some(DeliveryFailure::Bounced)
-    );
+    assert!(is_sent(&bundle, &receipt.receipt_id));
+    assert_eq!(delivery_failure(&bundle, &receipt), BOUNCED);
 }
 
 #[tokio::test]
@@ -607,45 +514,26 @@ async fn stopped_or_failed_anywhere_a_report_is_learned_whole_the_next_time() {
     );
     for call in 0..calls.len() {
         for fault in [
-            Fault::FailBefore,
-            Fault::FailAfter,
-            Fault::StopBefore,
-            Fault::StopAfter,
-            Fault::Conflict,
-            Fault::Throttled,
-            Fault::Twice,
+            FailBefore, FailAfter, StopBefore, StopAfter, Conflict, Throttled, Twice,
         ] {
             let bundle = open_shop(OnUnknown::Hold);
             let receipt = unsent(&bundle, 1).await;
             let mail = sent_and_not_marked(&bundle, &receipt.receipt_id).await;
             bundle.world.kept().calls.clear();
-            bundle.world.kept().faults.insert(call, fault);
+            bundle.strike(call, fault);
             let _ = bundle.world.run(tell(&bundle, &mail, "bounce")).await;
             let ended = tell(&bundle, &mail, "bounce").await;
             assert!(
                 matches!(ended, Outcome::Accepted(_) | Outcome::Duplicate),
                 "{call} {fault:?}: {ended:?}"
             );
-            assert!(
-                matches!(
-                    row(&bundle, &receipt.receipt_id).state,
-                    ReceiptState::Sent { .. }
-                ),
-                "{call} {fault:?}"
-            );
+            assert!(is_sent(&bundle, &receipt.receipt_id), "{call} {fault:?}");
             assert_eq!(
                 delivery_failure(&bundle, &receipt),
-                Some(DeliveryFailure::Bounced),
+                BOUNCED,
                 "{call} {fault:?}"
             );
-            assert!(
-                bundle
-                    .world
-                    .kept()
-                    .marks
-                    .contains_key(&AddressHash::of(&mail.to)),
-                "{call} {fault:?}"
-            );
+            assert!(is_suppressed(&bundle, &mail), "{call} {fault:?}");
         }
     }
 }
@@ -737,7 +625,7 @@ async fn what_is_no_report_fails_alone_and_a_trial_of_the_topic_not_at_all() {
     .await
     .unwrap();
     assert_eq!(failures(&response), ["m0", "m3"]);
-    assert!(matches!(row(&bundle, &id).state, ReceiptState::Sent { .. }));
+    assert!(is_sent(&bundle, &id));
 }
 
 #[test]
@@ -750,30 +638,17 @@ fn the_sample_for_a_container_is_one_of_the_samples() {
     assert_eq!(facts, sample);
 }
 
-/// A purchase of its own is sold on the deployed stack, and its receipt sent.
+/// A new purchase is sold on the deployed stack, and its receipt sent.
 async fn sold(play: &Play) -> Receipt {
-    let number = u64::try_from(jiff::Timestamp::now().as_microsecond()).unwrap();
+    let number = u64::try_from(Timestamp::now().as_microsecond()).unwrap();
     let mut purchase = Purchase::numbered(number);
     for line in purchase.line_items.as_array_mut().unwrap() {
         line["price"]["product"]["client_reference_id"] = json!(format!("SKU-{number}"));
     }
     play.sell(&purchase).await.unwrap();
-    play.deliver_signed(&purchase.completed(&format!("fevt_{number}")))
-        .await
-        .unwrap();
-    until("the receipt is sent", SOON, async || {
-        let Some(order) = play.order(purchase.order_id()).await? else {
-            return Ok(None);
-        };
-        let receipt = play
-            .tables
-            .receipts
-            .receipt(order.receipt_id.as_ref().unwrap())
-            .await?;
-        Ok(receipt.filter(|receipt| matches!(receipt.state, ReceiptState::Sent { .. })))
-    })
-    .await
-    .unwrap()
+    play.takes(&purchase.completed(&format!("fevt_{number}")))
+        .await;
+    play.sent_receipt(purchase.order_id(), SOON).await
 }
 
 async fn receipt_until(
@@ -796,20 +671,20 @@ async fn receipt_until(
 
 #[tokio::test]
 async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_its_order() {
-    let play = Play::on_named_stack().await.unwrap();
+    let play = play().await;
     let receipt = sold(&play).await;
     let ReceiptState::Sent { message_id, .. } = receipt.state.clone() else {
         panic!("{receipt:?}")
     };
-    // Nobody was left to mark it: as if its process had died after it had sent.
+    // Unmarked, as if its process had died after the send.
     let seen = &receipt;
-    let now = jiff::Timestamp::now();
+    let now = Timestamp::now();
     assert_eq!(
         play.tables
             .receipts
             .reopen_receipt(seen, "by a test", now)
             .await,
-        Ok(domain::ports::Changed::Now)
+        Ok(Changed::Now)
     );
     let pending = play
         .tables
@@ -822,9 +697,9 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
     let claimed = play
         .tables
         .receipts
-        .acquire_lease(&pending, &owner, jiff::Timestamp::now())
+        .acquire_lease(&pending, &owner, Timestamp::now())
         .await;
-    assert_eq!(claimed, Ok(domain::ports::Changed::Now));
+    assert_eq!(claimed, Ok(Changed::Now));
 
     let to = format!("{}@example.com", receipt.order_id.as_str().to_lowercase());
     let mail = Taken {
@@ -887,7 +762,7 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
 
 #[tokio::test]
 async fn on_the_deployed_stack_what_is_no_report_ends_in_the_dead_letter_queue_alone() {
-    let play = Play::on_named_stack().await.unwrap();
+    let play = play().await;
     let queue = &play.stack.queues.feedback;
     let before = play
         .depth(&play.stack.queues.feedback_dead_letter)
@@ -910,7 +785,7 @@ async fn on_the_deployed_stack_what_is_no_report_ends_in_the_dead_letter_queue_a
     )
     .await
     .unwrap();
-    // So that the trial has not failed either and just waits for another try.
+    // Otherwise the trial might have failed, and wait for another try.
     until("nothing waits", SOON, async || {
         Ok((play.depth(queue).await? == 0).then_some(()))
     })

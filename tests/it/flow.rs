@@ -1,42 +1,13 @@
 //! The whole flow on the deployed template: signed HTTP requests in, rows and mails out. Real functions, real
 //! queues, real conditions; only Flex's API is a stand-in.
 
-use domain::{
-    delivery::stored_event::EventState,
-    fulfillment::read_set::ReadSet,
-    ports::{Ledger as _, Receipts as _},
-    receipt::ReceiptState,
-    values::ids::Sku,
-};
-use futures_util::future::join_all;
-use jiff::Timestamp;
-use kit::{
-    play::{Play, until},
-    shop::{Purchase, id},
-};
-use serde_json::json;
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use domain::ports::Ledger as _;
+use kit::prelude::*;
 
 /// Generous: the machine may be busy with other things, and nothing here is about speed.
 const SOON: Duration = Duration::from_secs(90);
 
-/// A number that no other run has used.
-fn number() -> u64 {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let start = u64::try_from(Timestamp::now().as_microsecond()).unwrap();
-    start * 1000 + COUNT.fetch_add(1, Ordering::Relaxed)
-}
-
-async fn play() -> Play {
-    Play::on_named_stack()
-        .await
-        .unwrap_or_else(|error| panic!("{error}"))
-}
-
-/// A purchase of its own, of things of its own: two of the first and one of the second.
+/// A new purchase of new things: two of the first and one of the second.
 struct Sale {
     purchase: Purchase,
     skus: [Sku; 2],
@@ -90,19 +61,7 @@ impl Sale {
 
     /// Waits until the receipt is sent, then asserts the one end state: one order, stock down once, one mail.
     async fn is_fulfilled_once(&self, play: &Play, on_hand: [i64; 2]) {
-        until("the receipt is sent", SOON, async || {
-            let Some(order) = play.order(self.order_id()).await? else {
-                return Ok(None);
-            };
-            let receipt = play
-                .tables
-                .receipts
-                .receipt(order.receipt_id.as_ref().unwrap())
-                .await?;
-            Ok(receipt.filter(|receipt| matches!(receipt.state, ReceiptState::Sent { .. })))
-        })
-        .await
-        .unwrap();
+        play.sent_receipt(self.order_id(), SOON).await;
         let order = play.order(self.order_id()).await.unwrap().unwrap();
         assert_eq!(order.version, 1);
         assert_eq!(self.on_hand(play).await, on_hand.map(Some));
@@ -117,11 +76,7 @@ impl Sale {
             .await
             .unwrap()
             .stock_levels;
-        assert!(
-            stock_levels
-                .iter()
-                .all(|stock_level| stock_level.moved.is_some())
-        );
+        assert!(stock_levels.iter().all(|level| level.moved.is_some()));
         assert_eq!(play.mails(self.order_id()).await.unwrap().len(), 1);
     }
 }
@@ -135,13 +90,10 @@ async fn a_paid_checkout_becomes_one_order_one_stock_movement_and_one_mail() {
         .deliver_signed(&sale.purchase.completed(&event))
         .await
         .unwrap();
-    assert_eq!(
-        (answer.status, answer.abort, answer.body.as_str()),
-        (200, false, "")
-    );
-    play.until_event(&event, EventState::Processed, SOON)
-        .await
-        .unwrap();
+    assert_eq!(answer.status, 200);
+    assert!(!answer.abort);
+    assert_eq!(answer.body.as_str(), "");
+    play.until_event(&event, Processed, SOON).await.unwrap();
     sale.is_fulfilled_once(&play, [8, 9]).await;
 
     let order = play.order(sale.order_id()).await.unwrap().unwrap();
@@ -149,10 +101,9 @@ async fn a_paid_checkout_becomes_one_order_one_stock_movement_and_one_mail() {
         order.client_reference_id,
         Some(format!("order-{}", sale.number))
     );
-    assert_eq!(
-        (order.totals.total, order.difference, order.lines.len()),
-        (6994, None, 2)
-    );
+    assert_eq!(order.totals.total, 6994);
+    assert_eq!(order.difference, None);
+    assert_eq!(order.lines.len(), 2);
     assert_eq!(order.payment_intents.len(), 2, "a split cart");
     let by_reference = kit::stack::orders_of(&play.stack, &format!("order-{}", sale.number)).await;
     assert_eq!(
@@ -185,22 +136,14 @@ async fn a_redelivery_and_a_twin_under_a_fresh_id_change_nothing_and_send_nothin
     let play = play().await;
     let sale = Sale::prepared(&play, [10, 10]).await;
     let body = sale.purchase.completed(&sale.event(0));
-    assert_eq!(play.deliver_signed(&body).await.unwrap().status, 200);
+    play.takes(&body).await;
     sale.is_fulfilled_once(&play, [8, 9]).await;
     let before = play.order(sale.order_id()).await.unwrap();
 
-    assert_eq!(play.deliver_signed(&body).await.unwrap().status, 200);
+    play.takes(&body).await;
     let twin = sale.event(1);
-    assert_eq!(
-        play.deliver_signed(&sale.purchase.completed(&twin))
-            .await
-            .unwrap()
-            .status,
-        200
-    );
-    play.until_event(&twin, EventState::Processed, SOON)
-        .await
-        .unwrap();
+    play.takes(&sale.purchase.completed(&twin)).await;
+    play.until_event(&twin, Processed, SOON).await.unwrap();
     assert_eq!(play.order(sale.order_id()).await.unwrap(), before);
     sale.is_fulfilled_once(&play, [8, 9]).await;
     assert_eq!(
@@ -221,7 +164,7 @@ async fn sixty_four_deliveries_of_one_event_at_once_are_one() {
             .iter()
             .all(|answer| answer.as_ref().unwrap().status == 200)
     );
-    play.until_event(&sale.event(0), EventState::Processed, SOON)
+    play.until_event(&sale.event(0), Processed, SOON)
         .await
         .unwrap();
     sale.is_fulfilled_once(&play, [8, 9]).await;
@@ -243,7 +186,7 @@ async fn sixty_four_events_of_one_session_at_once_are_one() {
             .all(|answer| answer.as_ref().unwrap().status == 200)
     );
     for n in 0..64 {
-        play.until_event(&sale.event(n), EventState::Processed, SOON)
+        play.until_event(&sale.event(n), Processed, SOON)
             .await
             .unwrap();
     }
@@ -285,7 +228,7 @@ async fn what_nobody_can_read_is_kept_and_the_sender_is_told_to_stop() {
         domain::values::fingerprint::fingerprint(&body)
     );
     let kept = play.event(&key).await.unwrap().unwrap();
-    assert_eq!((kept.state, kept.body), (EventState::Unreadable, body));
+    assert_eq!((kept.state, kept.body), (Unreadable, body));
 }
 
 #[tokio::test]
@@ -296,28 +239,16 @@ async fn an_unknown_type_and_another_body_under_one_id_are_kept_and_have_no_effe
         json!({"event_id": event, "event_type": kind, "event_dt": 1_760_090_001, "object": {}})
             .to_string()
     };
-    assert_eq!(
-        play.deliver_signed(body("some.new.type").as_bytes())
-            .await
-            .unwrap()
-            .status,
-        200
-    );
-    assert_eq!(
-        play.event(&event).await.unwrap().unwrap().state,
-        EventState::Unhandled
-    );
+    play.takes(body("some.new.type").as_bytes()).await;
+    assert_eq!(play.event(&event).await.unwrap().unwrap().state, Unhandled);
     let other = body("another.new.type");
-    assert_eq!(
-        play.deliver_signed(other.as_bytes()).await.unwrap().status,
-        200
-    );
+    play.takes(other.as_bytes()).await;
     let beside = format!(
         "other-body:{}",
         domain::values::fingerprint::fingerprint(other.as_bytes())
     );
     let beside = play.event(&beside).await.unwrap().unwrap();
-    assert_eq!(beside.state, EventState::Parked);
+    assert_eq!(beside.state, Parked);
     assert!(beside.reason.unwrap().contains(&event));
     assert_eq!(
         play.event(&event)
@@ -336,11 +267,9 @@ async fn a_checkout_that_is_not_complete_is_parked_with_its_reason() {
     let mut sale = Sale::new();
     sale.purchase.session["status"] = json!("open");
     play.sell(&sale.purchase).await.unwrap();
-    play.deliver_signed(&sale.purchase.completed(&sale.event(0)))
-        .await
-        .unwrap();
+    play.takes(&sale.purchase.completed(&sale.event(0))).await;
     let parked = play
-        .until_event(&sale.event(0), EventState::Parked, SOON)
+        .until_event(&sale.event(0), Parked, SOON)
         .await
         .unwrap();
     assert_eq!(
@@ -354,9 +283,7 @@ async fn a_checkout_that_is_not_complete_is_parked_with_its_reason() {
 async fn a_paid_order_that_meets_an_empty_shelf_is_kept_with_its_shortfall() {
     let play = play().await;
     let sale = Sale::prepared(&play, [1, 5]).await;
-    play.deliver_signed(&sale.purchase.completed(&sale.event(0)))
-        .await
-        .unwrap();
+    play.takes(&sale.purchase.completed(&sale.event(0))).await;
     sale.is_fulfilled_once(&play, [0, 4]).await;
     let order = play.order(sale.order_id()).await.unwrap().unwrap();
     let short: Vec<_> = order
@@ -378,9 +305,7 @@ async fn of_ten_messages_nine_are_worked_off_and_the_poison_one_ends_in_the_dead
     }
     // Stored first, then queued by hand and all at once, so that they share batches with the poison.
     for sale in &sales {
-        play.deliver_signed(&sale.purchase.completed(&sale.event(0)))
-            .await
-            .unwrap();
+        play.takes(&sale.purchase.completed(&sale.event(0))).await;
     }
     play.put_message(&queues.fulfillment, &poison)
         .await

@@ -1,40 +1,23 @@
-//! Fulfillment by its outcomes: what becomes of a job, what is stored, and what is queued after it.
+//! Fulfillment by its outcomes: the end of a job, the stored rows, and the messages after it.
 
-use domain::{
-    delivery::{
-        job::{FulfillmentJob, ReceiptJob},
-        stored_event::EventState,
-    },
-    ports::Clock as _,
-    receipt::{OnUnknown, Receipt},
-    sale::{
-        checkout::{Checkout, CheckoutKind, CheckoutStatus, Eligibility, LineItem},
-        order::{Order, OrderLine, Shortfall},
-        stock::{LineStock, Unnamed},
-    },
-    values::{
-        class::Class,
-        ids::{EventId, ReceiptId},
-        mode::Mode,
-        outcome::{Outcome, ReadError, RetryableError},
-    },
+use domain::delivery::job::Handoff;
+use domain::sale::{
+    checkout::{CheckoutKind, Eligibility, LineItem},
+    order::{OrderLine, Shortfall},
+    stock::{LineStock, Unnamed},
 };
 use fulfillment::{Done, Ended};
-use futures_util::future::join_all;
-use kit::{
-    drive::Bundle,
-    fakes::{Call, Fate, Fault, Kept, Turn},
-    story::{Delivery, End, ON_HAND, checkout, open_shop, purchase, sku},
-};
-use std::{num::NonZeroUsize, sync::Arc, time::Duration};
+use kit::fakes::{Call, Fate, Turn};
+use kit::prelude::*;
+use std::num::NonZeroUsize;
 
-/// The shop, and the first checkout's news taken in as `fevt_1`.
+/// The shop, with the first checkout's event taken in as `fevt_1`.
 async fn facts(change: impl FnOnce(&mut Checkout)) -> Bundle {
     let bundle = open_shop(OnUnknown::Resend);
     let mut paid = checkout(&purchase(1));
     change(&mut paid);
     bundle.provider_has(&paid);
-    bundle.deliver(&completed("fevt_1"), false).await;
+    bundle.take(&completed("fevt_1")).await;
     bundle
 }
 
@@ -42,49 +25,16 @@ fn completed(event_id: &str) -> Delivery {
     Delivery::of(&purchase(1), event_id)
 }
 
-fn event_id(text: &str) -> EventId {
-    EventId::new(text).unwrap()
-}
-
 async fn fulfill(bundle: &Bundle) -> Ended {
     bundle.fulfillment.fulfill(&event_id("fevt_1"), 1).await
-}
-
-fn order(bundle: &Bundle) -> Order {
-    let kept = bundle.world.kept();
-    let mut orders = kept.orders.values();
-    let order = orders.next().unwrap().clone();
-    assert_eq!(orders.next(), None);
-    order
-}
-
-fn on_hand(bundle: &Bundle, name: &str) -> i64 {
-    bundle.world.kept().counters[&sku(name)]
-}
-
-fn end(bundle: &Bundle) -> End {
-    End::of(&bundle.world.kept())
-}
-
-fn events(bundle: &Bundle) -> Vec<EventState> {
-    bundle
-        .world
-        .kept()
-        .events
-        .values()
-        .map(|event| event.state)
-        .collect()
 }
 
 #[tokio::test]
 async fn a_paid_checkout_becomes_an_order_its_movements_and_a_receipt() {
     let bundle = facts(|_| {}).await;
     let ended = fulfill(&bundle).await;
-    assert!(
-        matches!(ended, Outcome::Accepted(Done::Committed(..))),
-        "{ended:?}"
-    );
-    let order = order(&bundle);
+    assert_matches!(ended, Outcome::Accepted(Done::Committed(..)));
+    let order = bundle.order(1);
     assert_eq!(order.order_id.as_str(), purchase(1).order_id());
     assert_eq!(order.client_reference_id.as_deref(), Some("order-1"));
     assert_eq!(order.totals.total, 6994);
@@ -98,12 +48,10 @@ async fn a_paid_checkout_becomes_an_order_its_movements_and_a_receipt() {
         [true, false]
     );
     assert_eq!((order.difference, order.shortfalls.len()), (None, 0));
-    assert_eq!(
-        (on_hand(&bundle, "BRACE-M"), on_hand(&bundle, "TOTE")),
-        (ON_HAND - 2, ON_HAND - 1)
-    );
+    assert_eq!(bundle.on_hand("BRACE-M"), ON_HAND - 2);
+    assert_eq!(bundle.on_hand("TOTE"), ON_HAND - 1);
     assert_eq!(bundle.world.kept().movements.len(), 2);
-    assert_eq!(events(&bundle), [EventState::Processed]);
+    assert_eq!(bundle.states(), [Processed]);
     let kept = bundle.world.kept();
     let queued: Vec<_> = kept
         .receipt_queue
@@ -134,22 +82,21 @@ async fn the_receipt_is_queued_before_the_event_is_marked() {
 async fn a_second_job_for_an_ended_event_changes_nothing() {
     let bundle = facts(|_| {}).await;
     bundle.drain().await;
-    let before = end(&bundle);
+    let before = bundle.end();
     assert_eq!(fulfill(&bundle).await, Outcome::Duplicate);
-    assert_eq!(end(&bundle), before);
+    assert_eq!(bundle.end(), before);
 }
 
 #[tokio::test]
 async fn the_same_checkout_under_a_new_event_id_changes_nothing_and_sends_nothing() {
     let bundle = facts(|_| {}).await;
     bundle.drain().await;
-    let before = end(&bundle);
-    bundle.deliver(&completed("fevt_2"), false).await;
-    bundle.drain().await;
-    let mut after = end(&bundle);
+    let before = bundle.end();
+    bundle.play(&completed("fevt_2")).await;
+    let mut after = bundle.end();
     assert_eq!(
         after.events.remove(&event_id("fevt_2")),
-        Some((EventState::Processed, None))
+        Some((Processed, None))
     );
     assert_eq!(after, before);
     assert_eq!(after.mails.len(), 1);
@@ -159,58 +106,45 @@ async fn the_same_checkout_under_a_new_event_id_changes_nothing_and_sends_nothin
 async fn a_twin_whose_receipt_is_still_owed_has_it_queued() {
     let bundle = facts(|_| {}).await;
     // The first event's attempt commits, and stops before it queues the receipt.
-    let at = bundle.world.kept().calls.len() + 5;
     // event, order, checkout, rows, commit; then the receipt's queue.
-    bundle.world.kept().faults.insert(at, Fault::StopBefore);
+    bundle.strike_next(5, StopBefore);
     assert_eq!(bundle.world.run(fulfill(&bundle)).await, None);
     bundle.world.kept().fulfillment_queue.clear();
-    bundle.deliver(&completed("fevt_2"), false).await;
-    bundle.drain().await;
-    assert_eq!(bundle.world.kept().mails.len(), 1);
-    assert_eq!(
-        events(&bundle),
-        [EventState::Committed, EventState::Processed]
-    );
+    bundle.play(&completed("fevt_2")).await;
+    assert_eq!(bundle.mails(), 1);
+    assert_eq!(bundle.states(), [EventState::Committed, Processed]);
     // The first event is passed on when its job comes again; its receipt is not sent again.
     let receipt_id = ReceiptId::new(format!("{}-order", purchase(1).order_id())).unwrap();
     assert_eq!(
         fulfill(&bundle).await,
-        Outcome::Accepted(Done::PassedOn(vec![receipt_id]))
+        Outcome::Accepted(Done::HandedOff(vec![Handoff::Receipt { receipt_id }]))
     );
     bundle.drain().await;
-    assert_eq!(bundle.world.kept().mails.len(), 1);
-    assert_eq!(
-        events(&bundle),
-        [EventState::Processed, EventState::Processed]
-    );
+    assert_eq!(bundle.mails(), 1);
+    assert_eq!(bundle.states(), [Processed, Processed]);
 }
 
 /// One order, two movements, one mail, and nothing left to do.
 fn counted_once(bundle: &Bundle, events: usize) {
-    let end = end(bundle);
-    assert_eq!(
-        (end.orders.len(), end.movements.len(), end.receipts.len()),
-        (1, 2, 1)
-    );
-    assert_eq!(
-        (on_hand(bundle, "BRACE-M"), on_hand(bundle, "TOTE")),
-        (ON_HAND - 2, ON_HAND - 1)
-    );
+    let end = bundle.end();
+    assert_eq!(end.orders.len(), 1);
+    assert_eq!(end.movements.len(), 2);
+    assert_eq!(end.receipts.len(), 1);
+    assert_eq!(bundle.on_hand("BRACE-M"), ON_HAND - 2);
+    assert_eq!(bundle.on_hand("TOTE"), ON_HAND - 1);
     assert_eq!(end.mails.len(), 1);
     assert!(end.receipts.values().all(|state| *state == "sent"));
     assert_eq!(end.events.len(), events);
     assert!(
-        end.events
-            .values()
-            .all(|event| *event == (EventState::Processed, None)),
+        end.events.values().all(|event| *event == (Processed, None)),
         "{:?}",
         end.events
     );
     assert_eq!((end.queued, end.dead_letters), (0, Vec::new()));
 }
 
-/// A shop, and one whose tables do all that DynamoDB's may: rows that are read together are of two moments, and a cart
-/// of two things is committed in two transactions.
+/// A plain shop, and one on harsh tables: a read mixes two moments, and a cart of two things is committed in
+/// two transactions.
 fn shops() -> [Bundle; 2] {
     let [plain, harsh] = [(), ()].map(|()| open_shop(OnUnknown::Resend));
     harsh.world.kept().tears_reads = true;
@@ -223,7 +157,7 @@ async fn sixty_four_deliveries_of_one_event_at_once_count_once() {
     for bundle in shops() {
         bundle.provider_has(&checkout(&purchase(1)));
         let delivery = completed("fevt_1");
-        join_all((0..64).map(|_| bundle.deliver(&delivery, false))).await;
+        join_all((0..64).map(|_| bundle.take(&delivery))).await;
         assert_eq!(bundle.world.kept().fulfillment_queue.len(), 64);
         bundle.drain_at_once().await;
         counted_once(&bundle, 1);
@@ -235,44 +169,8 @@ async fn sixty_four_events_of_one_checkout_at_once_count_once() {
     for bundle in shops() {
         bundle.provider_has(&checkout(&purchase(1)));
         let twins: Vec<_> = (0..64).map(|n| completed(&format!("fevt_{n}"))).collect();
-        join_all(twins.iter().map(|twin| bundle.deliver(twin, false))).await;
+        join_all(twins.iter().map(|twin| bundle.take(twin))).await;
         bundle.drain_at_once().await;
-        counted_once(&bundle, 64);
-    }
-}
-
-/// From the request to the mail, each on a task of its own.
-async fn at_once_on_threads(bundle: Bundle, deliveries: Vec<Delivery>) -> Arc<Bundle> {
-    let bundle = Arc::new(bundle);
-    bundle.provider_has(&checkout(&purchase(1)));
-    let tasks = deliveries.into_iter().map(|delivery| {
-        let bundle = Arc::clone(&bundle);
-        tokio::spawn(async move {
-            bundle.deliver(&delivery, false).await;
-            while bundle.work_at_once().await {}
-        })
-    });
-    for done in join_all(tasks).await {
-        done.unwrap();
-    }
-    // What lost a race is hidden for a while.
-    bundle.drain_at_once().await;
-    bundle
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sixty_four_deliveries_of_one_event_on_threads_count_once() {
-    for shop in shops() {
-        let bundle = at_once_on_threads(shop, vec![completed("fevt_1"); 64]).await;
-        counted_once(&bundle, 1);
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn sixty_four_events_of_one_checkout_on_threads_count_once() {
-    for shop in shops() {
-        let twins = (0..64).map(|n| completed(&format!("fevt_{n}"))).collect();
-        let bundle = at_once_on_threads(shop, twins).await;
         counted_once(&bundle, 64);
     }
 }
@@ -287,10 +185,7 @@ async fn the_last_piece_goes_to_one_of_two_orders_and_the_other_is_short() {
 async fn the_last_piece_goes_to_one_of_two(bundle: &Bundle) {
     bundle.world.kept().counters.insert(sku("TOTE"), 1);
     for n in 1..=2 {
-        bundle.provider_has(&checkout(&purchase(n)));
-        bundle
-            .deliver(&Delivery::of(&purchase(n), &format!("fevt_{n}")), false)
-            .await;
+        bundle.sell(n).await;
     }
     bundle.drain_at_once().await;
     let kept = bundle.world.kept();
@@ -320,17 +215,15 @@ async fn a_paid_order_that_meets_an_empty_shelf_is_kept_with_its_shortfall() {
     bundle.world.kept().counters.insert(sku("BRACE-M"), 0);
     bundle.drain().await;
     assert_eq!(
-        order(&bundle).shortfalls,
+        bundle.order(1).shortfalls,
         [Shortfall {
             sku: sku("BRACE-M"),
             missing: 2
         }]
     );
-    assert_eq!(
-        (on_hand(&bundle, "BRACE-M"), on_hand(&bundle, "TOTE")),
-        (0, ON_HAND - 1)
-    );
-    assert_eq!(bundle.world.kept().mails.len(), 1);
+    assert_eq!(bundle.on_hand("BRACE-M"), 0);
+    assert_eq!(bundle.on_hand("TOTE"), ON_HAND - 1);
+    assert_eq!(bundle.mails(), 1);
 }
 
 #[tokio::test]
@@ -338,7 +231,8 @@ async fn a_thing_without_a_counter_is_recorded_as_untracked() {
     let bundle = facts(|_| {}).await;
     bundle.world.kept().counters.remove(&sku("TOTE"));
     bundle.drain().await;
-    let stock: Vec<_> = order(&bundle)
+    let stock: Vec<_> = bundle
+        .order(1)
         .lines
         .into_iter()
         .map(|line| line.stock)
@@ -359,8 +253,8 @@ async fn a_thing_without_a_counter_is_recorded_as_untracked() {
 async fn a_line_without_a_sku_is_recorded_as_unmapped_and_fulfilled() {
     let bundle = facts(|paid| paid.lines[1].sku = None).await;
     bundle.drain().await;
-    assert_eq!(order(&bundle).lines[1].stock, LineStock::Unmapped);
-    assert_eq!(bundle.world.kept().mails.len(), 1);
+    assert_eq!(bundle.order(1).lines[1].stock, LineStock::Unmapped);
+    assert_eq!(bundle.mails(), 1);
 }
 
 #[tokio::test]
@@ -374,10 +268,10 @@ async fn a_mapping_row_names_the_sku_where_the_product_does_not() {
         .insert(Unnamed::Product(product), sku("TOTE"));
     bundle.drain().await;
     assert_eq!(
-        order(&bundle).lines[1].stock,
+        bundle.order(1).lines[1].stock,
         LineStock::Counted { sku: sku("TOTE") }
     );
-    assert_eq!(on_hand(&bundle, "TOTE"), ON_HAND - 1);
+    assert_eq!(bundle.on_hand("TOTE"), ON_HAND - 1);
 }
 
 #[tokio::test]
@@ -391,7 +285,7 @@ async fn two_lines_of_one_thing_are_one_movement() {
     })
     .await;
     bundle.drain().await;
-    assert_eq!(on_hand(&bundle, "BRACE-M"), ON_HAND - 4);
+    assert_eq!(bundle.on_hand("BRACE-M"), ON_HAND - 4);
     assert_eq!(bundle.world.kept().movements.len(), 2);
 }
 
@@ -399,7 +293,7 @@ async fn two_lines_of_one_thing_are_one_movement() {
 async fn lines_that_do_not_add_up_are_recorded_and_fulfilled() {
     let bundle = facts(|paid| paid.totals.total += 100).await;
     bundle.drain().await;
-    assert_eq!(order(&bundle).difference, Some(-100));
+    assert_eq!(bundle.order(1).difference, Some(-100));
 }
 
 #[tokio::test]
@@ -407,32 +301,24 @@ async fn a_word_of_the_providers_that_we_do_not_know_survives_into_the_order() {
     let word = Eligibility("something_new".to_owned());
     let bundle = facts(|paid| paid.lines[0].eligibility = Some(word.clone())).await;
     bundle.drain().await;
-    assert_eq!(order(&bundle).lines[0].eligibility, Some(word));
+    assert_eq!(bundle.order(1).lines[0].eligibility, Some(word));
 }
 
 /// Works it off and expects it to be parked for this reason, with nothing else changed.
 async fn parked(change: impl FnOnce(&mut Checkout), fault: Option<ReadError>, reason: &str) {
     let bundle = facts(change).await;
     bundle.world.kept().read_faults.extend(fault);
-    let before = end(&bundle);
+    let before = bundle.end();
     let ended = bundle.fulfillment.fulfill(&event_id("fevt_1"), 3).await;
-    assert!(
-        matches!(&ended, Outcome::Rejected(park_reason) if park_reason.to_string() == reason),
-        "{ended:?}"
-    );
-    let mut after = end(&bundle);
-    let event = after
-        .events
-        .insert(event_id("fevt_1"), (EventState::Stored, None));
-    assert_eq!(event, Some((EventState::Parked, Some(reason.to_owned()))));
+    assert_matches!(&ended, Outcome::Rejected(park_reason) if park_reason.to_string() == reason);
+    let mut after = bundle.end();
+    let event = after.events.insert(event_id("fevt_1"), (Stored, None));
+    assert_eq!(event, Some((Parked, Some(reason.to_owned()))));
     assert_eq!(after, before, "{reason}");
-    // It stays parked, whoever delivers it again.
-    bundle.deliver(&completed("fevt_1"), false).await;
-    bundle.drain().await;
-    assert_eq!(
-        (events(&bundle), end(&bundle).orders.len()),
-        (vec![EventState::Parked], 0)
-    );
+    // It stays parked when it is delivered again.
+    bundle.play(&completed("fevt_1")).await;
+    assert_eq!(bundle.states(), vec![Parked]);
+    assert_eq!(bundle.end().orders.len(), 0);
 }
 
 #[tokio::test]
@@ -462,33 +348,32 @@ async fn what_the_provider_may_yet_tell_is_given_the_time() {
     let bundle = facts(|paid| paid.status = CheckoutStatus::Other("open".into())).await;
     let too_early = RetryableError::TooEarly("the checkout is `open`, not complete".to_owned());
     assert_eq!(fulfill(&bundle).await, Outcome::Retry(too_early));
-    assert_eq!(events(&bundle), [EventState::Stored]);
+    assert_eq!(bundle.states(), [Stored]);
     // Its API has caught up with its announcement.
     bundle.provider_has(&checkout(&purchase(1)));
     bundle.drain().await;
-    assert_eq!(events(&bundle), [EventState::Processed]);
-    assert_eq!(bundle.world.kept().mails.len(), 1);
+    assert_eq!(bundle.states(), [Processed]);
+    assert_eq!(bundle.mails(), 1);
 }
 
 #[tokio::test]
 async fn a_race_lost_while_parking_is_gone_on_with() {
     let bundle = facts(|_| {}).await;
     // Another attempt commits between our read and our parking.
-    bundle
-        .world
-        .kept()
-        .read_faults
-        .push_back(ReadError::Permanent {
+    bundle.provider_answers(
+        &ReadError::Permanent {
             status: 422,
             code: None,
-        });
+        },
+        1,
+    );
     bundle.world.decide_by(Some(Box::new(Interloper)));
     let ended = fulfill(&bundle).await;
     assert!(
-        matches!(ended, Outcome::Accepted(Done::PassedOn(..))),
+        matches!(ended, Outcome::Accepted(Done::HandedOff(..))),
         "{ended:?}"
     );
-    assert_eq!(events(&bundle), [EventState::Processed]);
+    assert_eq!(bundle.states(), [Processed]);
     assert_eq!(bundle.world.kept().receipt_queue.len(), 1);
 }
 
@@ -501,7 +386,8 @@ impl Fate for Interloper {
         let event = kept.events.get_mut(&event_id("fevt_1")).unwrap();
         if call.name == "events.settle" && event.state == EventState::Stored {
             event.state = EventState::Committed;
-            event.receipt_ids = vec![ReceiptId::new("fcs_x-order").unwrap()];
+            let receipt_id = ReceiptId::new("fcs_x-order").unwrap();
+            event.outbox = vec![Handoff::Receipt { receipt_id }];
         }
         Turn::Goes
     }
@@ -540,11 +426,7 @@ fn away(seconds: Option<u64>) -> RetryableError {
 #[tokio::test]
 async fn an_outage_of_the_provider_is_waited_out() {
     let bundle = facts(|_| {}).await;
-    bundle
-        .world
-        .kept()
-        .read_faults
-        .extend(vec![ReadError::Transient(away(None)); 3]);
+    bundle.provider_answers(&ReadError::Transient(away(None)), 3);
     let started_at = bundle.world.now();
     bundle.drain().await;
     counted_once(&bundle, 1);
@@ -556,11 +438,7 @@ async fn an_outage_of_the_provider_is_waited_out() {
 #[tokio::test]
 async fn the_wait_that_the_provider_asks_for_is_kept() {
     let bundle = facts(|_| {}).await;
-    bundle
-        .world
-        .kept()
-        .read_faults
-        .push_back(ReadError::Transient(away(Some(90))));
+    bundle.provider_answers(&ReadError::Transient(away(Some(90))), 1);
     let started_at = bundle.world.now();
     bundle.drain().await;
     counted_once(&bundle, 1);
@@ -570,32 +448,22 @@ async fn the_wait_that_the_provider_asks_for_is_kept() {
 #[tokio::test]
 async fn a_failed_attempt_leaves_its_reason_on_the_event() {
     let bundle = facts(|_| {}).await;
-    bundle
-        .world
-        .kept()
-        .read_faults
-        .extend(vec![ReadError::KeyRefused { status: 401 }; 5]);
+    bundle.provider_answers(&ReadError::KeyRefused { status: 401 }, 5);
     bundle.drain().await;
     let kept = bundle.world.kept();
-    let reason = "the provider's API refuses our set-up: our API key is answered with 401";
+    let reason = "the provider's API refuses our set-up: it answers our API key with 401";
     assert_eq!(kept.given_up(), [format!("fevt_1: {reason}")]);
     let event = &kept.events[&event_id("fevt_1")];
-    assert_eq!((event.state, event.attempts), (EventState::Stored, 5));
-    assert_eq!(
-        (event.reason.as_deref(), event.class),
-        (Some(reason), Some(Class::SetUp))
-    );
+    assert_eq!((event.state, event.attempts), (Stored, 5));
+    assert_eq!(event.reason.as_deref(), Some(reason));
+    assert_eq!(event.class, Some(Class::SetUp));
     assert!(kept.orders.is_empty());
 }
 
 #[tokio::test]
 async fn a_job_from_the_dead_letter_queue_is_fulfilled_days_later() {
     let bundle = facts(|_| {}).await;
-    bundle
-        .world
-        .kept()
-        .read_faults
-        .extend(vec![ReadError::KeyRefused { status: 401 }; 5]);
+    bundle.provider_answers(&ReadError::KeyRefused { status: 401 }, 5);
     bundle.drain().await;
     bundle.world.pass(Duration::from_hours(24 * 10));
     let job = FulfillmentJob::V1 {
@@ -633,10 +501,10 @@ async fn an_event_that_names_nothing_is_parked() {
         ended,
         Outcome::Rejected(domain::fulfillment::ParkReason::NoSubject)
     );
-    assert_eq!(events(&bundle), [EventState::Parked]);
+    assert_eq!(bundle.states(), [Parked]);
 }
 
-/// Rivals who take the last pieces between every reading and writing, so many times.
+/// Rivals who take the last pieces between every read and write, up to this number of times.
 #[derive(Debug)]
 struct Rivals(u32);
 
@@ -650,7 +518,7 @@ impl Fate for Rivals {
     }
 }
 
-/// How it ends with three braces on the shelf, two of them sold, and so many rivals for them.
+/// The outcome with that many rivals for the last brace.
 async fn contended(rivals: u32) -> (Bundle, Ended) {
     let bundle = facts(|_| {}).await;
     // Short by one from the start, so that every change of the counter matters.
@@ -663,12 +531,9 @@ async fn contended(rivals: u32) -> (Bundle, Ended) {
 #[tokio::test]
 async fn a_lost_race_is_read_and_decided_again() {
     let (bundle, ended) = contended(1).await;
-    assert!(
-        matches!(ended, Outcome::Accepted(Done::Committed(..))),
-        "{ended:?}"
-    );
+    assert_matches!(ended, Outcome::Accepted(Done::Committed(..)));
     assert_eq!(
-        order(&bundle).shortfalls,
+        bundle.order(1).shortfalls,
         [Shortfall {
             sku: sku("BRACE-M"),
             missing: 2
@@ -676,14 +541,9 @@ async fn a_lost_race_is_read_and_decided_again() {
     );
     let kept = bundle.world.kept();
     let times = |name| kept.calls.iter().filter(|call| **call == name).count();
-    assert_eq!(
-        (
-            times("ledger.commit"),
-            times("ledger.read"),
-            times("api.checkout")
-        ),
-        (2, 4, 2)
-    );
+    assert_eq!(times("ledger.commit"), 2);
+    assert_eq!(times("ledger.read"), 4);
+    assert_eq!(times("api.checkout"), 2);
 }
 
 #[tokio::test]
@@ -696,7 +556,7 @@ async fn three_lost_races_go_back_to_the_queue() {
             tries: 3
         })
     );
-    assert_eq!(events(&bundle), [EventState::Stored]);
+    assert_eq!(bundle.states(), [Stored]);
     assert!(bundle.world.kept().orders.is_empty());
     // The queue brings it back, and the rivals are gone.
     bundle.drain().await;
@@ -711,8 +571,7 @@ async fn a_test_checkout_on_a_test_stack_is_fulfilled_and_only_the_merchant_hear
         mode: Mode::Test,
         ..checkout(&purchase(1))
     });
-    bundle.deliver(&completed("fevt_1"), false).await;
-    bundle.drain().await;
+    bundle.play(&completed("fevt_1")).await;
     let kept = bundle.world.kept();
     let to: Vec<_> = kept.mails.iter().map(|mail| mail.to.as_str()).collect();
     assert_eq!(to, ["support@harborandpine.example"]);

@@ -1,10 +1,10 @@
-//! What strangers and providers may send, made from the samples: nothing panics, nothing takes longer than it may, and
-//! what comes of it has an end. That memory has one too, `make fuzz` shows alone, which runs within 4 GB; a merchant's own
-//! template is the merchant's code, and may take what it likes.
+//! Inputs of strangers and providers, made from the samples: nothing panics or takes too long, and every output is
+//! bounded. Only `make fuzz` limits memory, to 4 GB. A merchant's own template is the merchant's code, without limits.
 //!
-//! A short run is part of the tests; `make fuzz CASES=1000000` runs as long as you like. Property tests and no
-//! coverage-guided fuzzer, since every parser here is `serde_json` and what follows it is matched exhaustively: mutated
-//! samples reach all of it, on the stable compiler. That they do is counted: each target names what must have happened.
+//! A short run is part of the tests; `make fuzz CASES=1000000` runs as long as you like. These are property tests
+//! without a coverage-guided fuzzer. Every parser here is `serde_json`, and its result is matched exhaustively, so
+//! mutated samples reach all of it on the stable compiler. Each target names the outcomes that must occur, and counts
+//! them.
 
 mod answers;
 mod mails;
@@ -12,32 +12,23 @@ mod messages;
 mod mutation;
 mod requests;
 
-use domain::{
-    delivery::event::Reading,
-    fulfillment::read_set::Snapshot,
-    upkeep::reconcile::{Ask, Listed, event_id, is_missing, stated_at},
-};
-use jiff::{SignedDuration, Timestamp};
+use domain::upkeep::reconcile::{Ask, Listed, event_id, is_missing, stated_at};
+use kit::prelude::*;
 use mutation::{LISTS, SAMPLES, crossbred, mutant};
 use proptest::{
     prelude::*,
     test_runner::{TestCaseResult, TestRunner},
 };
-use serde_json::Value;
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{cell::RefCell, time::Instant};
 
-/// Far more than any input of the allowed size needs, on the slowest machine; what has no end is found all the same.
+/// Far more than any input of the allowed size needs on the slowest machine.
 const LONG: Duration = Duration::from_secs(5);
 /// How many cases a short run has.
 const FEW: u32 = 256;
 /// The longest that an error may be: it quotes no value.
 const LONGEST_ERROR: usize = 200;
 
-/// What has happened, and how often.
+/// The count of each outcome.
 #[derive(Debug, Default)]
 struct Tally(RefCell<BTreeMap<&'static str, usize>>);
 
@@ -49,7 +40,7 @@ impl Tally {
 
 /// Holds a property of some inputs. Each of `expected` must have happened: of what never comes nothing is shown.
 ///
-/// `cost` is how much longer a case takes than that of a parser: of so many times fewer a long run is made.
+/// `cost` is the time of a case in cases of a parser. A long run has that many times fewer.
 fn hold<S: Strategy>(
     cost: u32,
     inputs: S,
@@ -146,7 +137,7 @@ fn no_json_makes_a_reader_panic_or_dawdle() {
     );
 }
 
-/// Holds what a list tells to what is made of it: an event that says the same.
+/// Compares a listed thing with the event made from it: both state the same.
 fn made_up(listed: &Listed, now: Timestamp, tally: &Tally) -> TestCaseResult {
     match listed {
         Listed::Unreadable { why, .. } => {
@@ -187,7 +178,7 @@ fn whatever_a_list_has_is_found_as_an_event_tells_it_or_of_no_use() {
             let since = now - SignedDuration::from_hours(if is_new { 24 } else { 24 * 3650 });
             match flex::listed(
                 &Ask {
-                    what,
+                    list: what,
                     since,
                     now,
                     after: None,

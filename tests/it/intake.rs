@@ -1,23 +1,12 @@
-//! Intake by its answers: what a sender is told, what is stored and queued for it, and which calls that took.
+//! Intake by its answers: the reply, the stored row, the queued message, and the calls.
 
 use crate::gateway::{Post, answer};
-use domain::{
-    delivery::{job::Job as _, secrets::Keys, stored_event::EventState},
-    ports::Clock as _,
-    receipt::OnUnknown,
-    values::ids::EventId,
-};
-use jiff::SignedDuration;
-use kit::{
-    drive::Bundle,
-    fakes::Fault,
-    signed::signed_as,
-    story::{BEGIN, Delivery, SECRET, checkout, open_shop, purchase},
-};
+use domain::delivery::{job::Job as _, secrets::Keys};
+use kit::prelude::*;
+use kit::{signed::signed_as, story::SECRET};
 use lambda_http::{Body, Request};
 use proptest::prelude::*;
-use serde_json::json;
-use std::{fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
 
 const OTHER_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -43,13 +32,13 @@ fn keys(secrets: &[&str]) -> Keys {
         .collect()
 }
 
-fn event_id(text: &str) -> EventId {
-    EventId::new(text).unwrap()
-}
-
 /// The completed checkout's delivery, signed now.
 fn good(bundle: &Bundle) -> Post {
     Post::signed(bundle, &completed())
+}
+
+fn plain(bundle: &Bundle) -> Request {
+    good(bundle).to_http_api()
 }
 
 /// A signed delivery of something else.
@@ -57,7 +46,7 @@ fn signed(bundle: &Bundle, body: &str) -> Request {
     Post::signed(bundle, &delivery("msg_1", body)).to_http_api()
 }
 
-/// A delivery that was signed so many seconds from now.
+/// A delivery that was signed that many seconds from now.
 fn signed_at(bundle: &Bundle, seconds: i64) -> Request {
     let then = bundle.world.now() + SignedDuration::from_secs(seconds);
     let Delivery { id, body } = completed();
@@ -66,12 +55,8 @@ fn signed_at(bundle: &Bundle, seconds: i64) -> Request {
 
 /// Takes a delivery in beforehand, so that the next one is its duplicate.
 async fn before(bundle: &Bundle, delivery: &Delivery) {
-    assert_eq!(
-        answer(bundle, &Post::signed(bundle, delivery).to_http_api())
-            .await
-            .status(),
-        200
-    );
+    let request = Post::signed(bundle, delivery).to_http_api();
+    assert_eq!(answer(bundle, &request).await.status(), 200);
 }
 
 /// One class of answers: how its request comes about.
@@ -146,7 +131,7 @@ fn too_large(bundle: &Bundle) -> Request {
 
 fn kept_and_unavailable() -> Vec<Class> {
     vec![
-        Class::new("accepted", |shop| good(shop).to_http_api()),
+        Class::new("accepted", plain),
         Class::new("accepted, body in base64", |shop| {
             good(shop).to_http_api_in_base64()
         }),
@@ -168,17 +153,12 @@ fn kept_and_unavailable() -> Vec<Class> {
             let event = json!({"event_id": "fevt_9", "event_type": "checkout.session.completed", "object": {}});
             signed(shop, &event.to_string())
         }),
-        Class::new("events table away", |shop| good(shop).to_http_api()).with(1, Fault::FailBefore),
-        Class::new("events table answers too late", |shop| {
-            good(shop).to_http_api()
-        })
-        .with(1, Fault::FailAfter),
-        Class::new("events table hangs", |shop| good(shop).to_http_api())
-            .with(1, Fault::StopBefore),
-        Class::new("queue away", |shop| good(shop).to_http_api()).with(2, Fault::FailBefore),
-        Class::new("queue hangs", |shop| good(shop).to_http_api()).with(2, Fault::StopBefore),
-        Class::new("secrets store away", |shop| good(shop).to_http_api())
-            .with(0, Fault::FailBefore),
+        Class::new("events table away", plain).with(1, FailBefore),
+        Class::new("events table answers too late", plain).with(1, FailAfter),
+        Class::new("events table hangs", plain).with(1, StopBefore),
+        Class::new("queue away", plain).with(2, FailBefore),
+        Class::new("queue hangs", plain).with(2, StopBefore),
+        Class::new("secrets store away", plain).with(0, FailBefore),
     ]
 }
 
@@ -188,24 +168,15 @@ async fn repeated() -> Vec<Class> {
         other.session["amount_total"] = json!(1);
         Post::signed(shop, &Delivery::of(&other, "fevt_1")).to_http_api()
     };
-    let processed = Class::after("duplicate, processed", &completed(), |shop| {
-        good(shop).to_http_api()
-    })
-    .await;
+    let processed = Class::after("duplicate, processed", &completed(), plain).await;
     processed.bundle.provider_has(&checkout(&purchase(1)));
     processed.bundle.drain().await;
-    let parked = Class::after("duplicate, parked", &completed(), |shop| {
-        good(shop).to_http_api()
-    })
-    .await;
+    let parked = Class::after("duplicate, parked", &completed(), plain).await;
     parked.bundle.drain().await;
     vec![
         processed,
         parked,
-        Class::after("duplicate, not processed yet", &completed(), |shop| {
-            good(shop).to_http_api()
-        })
-        .await,
+        Class::after("duplicate, not processed yet", &completed(), plain).await,
         Class::after("unreadable, again", &delivery("msg_1", "hello"), |shop| {
             signed(shop, "hello")
         })
@@ -301,7 +272,7 @@ fn forged() -> Vec<Class> {
                 .header("svix-signature", Some(unproven))
                 .to_http_api()
         })
-        .with(0, Fault::FailBefore),
+        .with(0, FailBefore),
     ]
 }
 
@@ -384,24 +355,18 @@ async fn what_is_stored_is_what_was_signed() {
     let event = &kept.events[&event_id("fevt_1")];
     assert_eq!(event.body, completed().body.as_bytes());
     assert_eq!(event.delivery_id.as_str(), "msg_fevt_1");
-    assert_eq!(event.state, EventState::Stored);
+    assert_eq!(event.state, Stored);
     assert_eq!(event.received_at.as_second(), BEGIN);
 }
 
 #[tokio::test]
 async fn what_the_queue_did_not_take_is_queued_by_the_next_delivery() {
     let bundle = shop();
-    bundle.world.kept().faults.insert(1, Fault::FailBefore);
-    assert_eq!(
-        answer(&bundle, &good(&bundle).to_http_api()).await.status(),
-        503
-    );
+    bundle.strike(1, FailBefore);
+    assert_eq!(answer(&bundle, &plain(&bundle)).await.status(), 503);
     assert!(bundle.world.kept().fulfillment_queue.is_empty());
     assert_eq!(bundle.world.kept().events.len(), 1);
-    assert_eq!(
-        answer(&bundle, &good(&bundle).to_http_api()).await.status(),
-        200
-    );
+    assert_eq!(answer(&bundle, &plain(&bundle)).await.status(), 200);
     assert_eq!(bundle.world.kept().fulfillment_queue.len(), 1);
 }
 
@@ -417,7 +382,7 @@ async fn another_body_under_the_same_id_is_set_aside_once_and_the_first_stays_as
     before(&bundle, &other).await;
     let kept = bundle.world.kept();
     assert_eq!(kept.events[&first.event_id], first);
-    // The first is not done, and whoever stored it may have stopped before the queue had it.
+    // The first is not done, and its intake may have stopped before the queue had it.
     let queued: Vec<_> = kept
         .fulfillment_queue
         .iter()
@@ -430,7 +395,7 @@ async fn another_body_under_the_same_id_is_set_aside_once_and_the_first_stays_as
         .filter(|event| **event != first)
         .collect();
     assert_eq!(beside.len(), 1);
-    assert_eq!(beside[0].state, EventState::Parked);
+    assert_eq!(beside[0].state, Parked);
     assert_eq!(beside[0].body, other.body.as_bytes());
     assert_eq!(
         beside[0].reason.as_deref(),
@@ -451,7 +416,7 @@ async fn what_can_never_be_understood_is_stored_once_and_never_queued() {
         .values()
         .map(|event| (event.state, event.body.as_slice()))
         .collect();
-    assert_eq!(states, [(EventState::Unreadable, &b"hello"[..])]);
+    assert_eq!(states, [(Unreadable, &b"hello"[..])]);
     assert!(kept.fulfillment_queue.is_empty());
 }
 
@@ -474,7 +439,7 @@ async fn only_what_can_never_be_understood_stops_the_senders_resends() {
     }
 }
 
-/// What a delivery signed with this secret is answered with.
+/// The status for a delivery signed with this secret.
 async fn status_for(bundle: &Bundle, secret: &str) -> u16 {
     let Delivery { id, body } = completed();
     let headers = signed_as(&id, secret, &body, bundle.world.now());
@@ -539,7 +504,7 @@ async fn a_reading_that_finds_no_fitting_key_leaves_a_forgery_refused() {
     let bundle = shop();
     bundle.world.kept().newer_keys = Some(keys(&[SECRET]));
     assert_eq!(status_for(&bundle, OTHER_SECRET).await, 401);
-    // By the port's promise the store is left alone for a minute; every further forgery ends here.
+    // The port does not read the store again for a minute. Every further forgery ends here.
     for _ in 0..10 {
         assert_eq!(status_for(&bundle, OTHER_SECRET).await, 401);
     }
@@ -561,7 +526,7 @@ async fn without_any_key_nothing_is_taken() {
     assert_eq!(status_for(&bundle, SECRET).await, 401);
 }
 
-/// What is changed on the way.
+/// A change on the way.
 #[derive(Debug, Clone)]
 enum Change {
     /// This byte of a header becomes another one.
@@ -620,7 +585,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// Answers on a runtime of its own.
+/// Answers on a new runtime.
 fn answered(bundle: &Bundle, request: &Request) -> lambda_http::Response<Body> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -685,9 +650,9 @@ proptest! {
 #[tokio::test(start_paused = true)]
 async fn an_outage_becomes_an_answer_before_the_function_is_killed() {
     let bundle = shop();
-    bundle.world.kept().faults.insert(0, Fault::StopBefore);
+    bundle.strike(0, StopBefore);
     let started_at = tokio::time::Instant::now();
-    let response = answer(&bundle, &good(&bundle).to_http_api()).await;
+    let response = answer(&bundle, &plain(&bundle)).await;
     assert_eq!(response.status(), 503);
     assert_eq!(response.headers()["retry-after"], "30");
     assert_eq!(started_at.elapsed(), Duration::from_secs(8));

@@ -99,7 +99,7 @@ fn blocks<'a>(path: &str, text: &'a str) -> Vec<Block<'a>> {
     blocks
 }
 
-/// A word is a name, or has it as a part: `Desk` is in `EventDesk` and `Desks`, not in `Desktop`.
+/// A word is a name, or has it as a part: at its end, before an `s`, or before a capital letter.
 fn is_part(word: &str, name: &str) -> bool {
     word.match_indices(name).any(|(at, _)| {
         let rest = &word[at + name.len()..];
@@ -151,7 +151,7 @@ fn no_retired_word_is_used() {
 
 #[test]
 fn a_retired_word_is_found_in_comments_and_documents_alone() {
-    let code = "//! Whoever\n//! is told.\nlet told = 1; // a Setback, in\n// vain, told_at\n";
+    let code = "//! Whoever\n//! is told.\nlet told = 1; \u{2f}/ a Setback, in\n// vain, told_at\n";
     let found = [(1, "whoever"), (2, "told"), (3, "Setback"), (3, "in vain")];
     assert_eq!(retired("a.rs", code), found);
     let document = "# For good\n\n```sh\nanew\n```\n| `EventDesk` | setback Desktop |\n";

@@ -1,18 +1,9 @@
 //! `local/stack.py`: what it keeps private, and the deployed binaries as `make invoke` runs them without Docker, under
-//! AWS's runtime emulator. A bench has tables of its own, so that no deployed function takes part.
+//! AWS's runtime emulator. A bench has separate tables, so that no deployed function takes part.
 
-use domain::{
-    delivery::stored_event::{EventState, StoredEvent},
-    ports::{Events as _, Orders as _, Receipts as _},
-    receipt::ReceiptState,
-    sale::order::Order,
-    values::ids::{EventId, OrderId, ReceiptId},
-};
-use jiff::Timestamp;
-use kit::stack::{Ports, Stack};
-use serde_json::{Value, json};
+use domain::ports::{Events as _, Orders as _, Receipts as _};
+use kit::prelude::*;
 use std::{
-    collections::BTreeSet,
     fs,
     os::unix::fs::PermissionsExt,
     path::Path,
@@ -41,7 +32,7 @@ pub(crate) struct Bench {
     tables: Ports,
 }
 
-/// What a function answered, and what it logged.
+/// The answer and the log of a function.
 pub(crate) struct Invoked {
     pub(crate) succeeded: bool,
     pub(crate) answer: Value,
@@ -145,7 +136,7 @@ async fn each_deployed_function_answers_its_sample_under_the_runtime_emulator() 
     for file in [None, Some("events/intake.base64.json")] {
         let deducted = bench.invoke("IntakeFunction", file, &[]).await;
         assert_eq!(deducted.answer["statusCode"], 200, "{}", deducted.log);
-        assert_eq!(bench.event().await.state, EventState::Stored);
+        assert_eq!(bench.event().await.state, Stored);
     }
     let mut tried = BTreeSet::from(["intake".to_owned()]);
     for (function, expected) in [
@@ -164,12 +155,9 @@ async fn each_deployed_function_answers_its_sample_under_the_runtime_emulator() 
         tried.insert(function.trim_end_matches("Function").to_lowercase());
     }
     assert_eq!(tried, bench.stack.functions.keys().cloned().collect());
-    assert_eq!(bench.event().await.state, EventState::Processed);
+    assert_eq!(bench.event().await.state, Processed);
     assert!(bench.order().await.is_some());
-    assert!(matches!(
-        bench.receipt_state().await,
-        ReceiptState::Sent { .. }
-    ));
+    assert_matches!(bench.receipt_state().await, ReceiptState::Sent { .. });
 }
 
 #[tokio::test]

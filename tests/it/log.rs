@@ -235,7 +235,7 @@ async fn everything() {
         SendError::Unknown("no answer in time".to_owned()),
     ]);
     work(&bundle, "r2").await;
-    // An address that is none, and the one whose mail's fate is unknown.
+    // An invalid address, and the one whose mail has an unknown outcome.
     let mut nowhere = checkout(&purchase_of_the_canary(7));
     nowhere.customer.email = Some("canary.mailbox@example.com Serinus".to_owned());
     bundle.provider_has(&nowhere);
@@ -264,12 +264,7 @@ async fn everything() {
     // A checkout without a webhook, and an unreadable refund.
     bundle.provider_has(&checkout(&purchase_of_the_canary(8)));
     let odd = json!({"refund_id": "fre_x", "amount": "canary-note", "reason": "Serinus", "test_mode": false});
-    bundle
-        .world
-        .kept()
-        .lists
-        .odd
-        .push((domain::upkeep::reconcile::What::Refunds, odd));
+    bundle.world.kept().lists.odd.push(("refunds", odd));
     let made_up = bundle.reconcile(365).await.unwrap().unwrap().total();
     assert!(
         made_up.missing > 0 && made_up.unreadable == 1,
@@ -319,7 +314,7 @@ async fn after_the_sale(bundle: &Bundle) {
     post(
         bundle,
         &change("customer.updated", "customer", &|resource| {
-            *resource = customer.clone()
+            *resource = customer.clone();
         }),
     )
     .await;
@@ -405,9 +400,9 @@ async fn given_up(bundle: &Bundle) {
     let rest = Arc::clone(&others);
     std::panic::set_hook(Box::new(move |panic| {
         if std::thread::current().id() == thread {
-            aws::log::panicked(panic)
+            aws::log::panicked(panic);
         } else {
-            rest(panic)
+            rest(panic);
         }
     }));
     batch::run(
@@ -442,7 +437,7 @@ fn cannot_start() {
         time_zone: canary,
         test_recipient: Some("Canaria"),
     }));
-    let problems = settings.stop();
+    let problems = settings.finish(|| Some(())).unwrap_err();
     assert_eq!(problems.0.len(), 7, "{problems}");
 }
 
@@ -571,7 +566,7 @@ async fn rings(facts: &[&str]) -> Vec<(String, bool)> {
         .filter_map(|line| {
             Some((
                 line["outcome"].as_str()?.to_owned(),
-                line["mail_trouble"].as_bool()?,
+                line["delivery_failure"].as_bool()?,
             ))
         })
         .collect()

@@ -1,4 +1,4 @@
-//! Reconcile: webhooks that never come are made up for from the provider's lists, over the ports in memory and on the
+//! Reconcile: lost webhooks become recovered events from the provider's lists, over the ports in memory and on the
 //! deployed stack.
 
 use domain::{
@@ -10,7 +10,7 @@ use domain::{
     },
     receipt::{self, OnUnknown},
     sale::{order::OrderState, payment, refund},
-    upkeep::reconcile::What,
+    upkeep::recovery::{Count, List, Reconciled},
     values::{
         class::Class,
         facts::Fact,
@@ -30,7 +30,7 @@ use kit::{
     story::{Delivery, End, checkout, open_shop, purchase, sku},
     sweeping::sweep_over,
 };
-use reconcile::{Count, MOST_GAPS, Reconciled};
+use reconcile::MOST_GAPS;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
@@ -143,7 +143,8 @@ fn season(purchases: u64, refunds: &[u64], lives: &[u64]) -> (Bundle, Vec<Delive
     (bundle, webhooks)
 }
 
-/// Delivers what arrives, and works on it for as long as no time passes: what waits for something else still waits.
+/// Delivers the events that arrive, and handles them without passing time: an event that waits for another one still
+/// waits.
 async fn deliver(bundle: &Bundle, webhooks: &[Delivery], arrives: impl Fn(usize) -> bool) {
     for (_, webhook) in webhooks.iter().enumerate().filter(|(n, _)| arrives(*n)) {
         bundle.deliver(webhook, false).await;
@@ -151,7 +152,7 @@ async fn deliver(bundle: &Bundle, webhooks: &[Delivery], arrives: impl Fn(usize)
     while bundle.work_at_once().await {}
 }
 
-/// What must be the same whether webhooks or lists have told of it: everything but times and events.
+/// The state that must be the same, with webhooks or with lists: everything but times and events.
 #[derive(Debug, PartialEq)]
 struct Essence {
     end: End,
@@ -196,6 +197,13 @@ fn parked(bundle: &Bundle) -> usize {
         .values()
         .filter(|event| event.state == EventState::Parked)
         .count()
+}
+
+fn list(name: &'static str) -> List {
+    List {
+        provider: kit::flex_id(),
+        name,
+    }
 }
 
 async fn run(bundle: &Bundle) -> Reconciled {
@@ -282,17 +290,17 @@ async fn what_was_parked_before_its_order_was_made_up_for_has_its_effect_all_the
     let (facts, webhooks) = season(4, &[1, 2], &[101]);
     deliver(&facts, &webhooks, |_| true).await;
     facts.drain().await;
-    // Nobody is told of any checkout; and reconcile comes when whatever waits for them is given up.
+    // No checkout is delivered. Reconcile runs when every event that waits for one is parked.
     let (bundle, webhooks) = season(4, &[1, 2], &[101]);
     let is_checkout = |n: usize| webhooks[n].body.contains("checkout.session.completed");
     deliver(&bundle, &webhooks, |n| !is_checkout(n)).await;
     bundle.drain().await;
     assert!(parked(&bundle) > 4 && bundle.world.kept().orders.is_empty());
-    // The first run brings the orders, which nobody told of, and with them what they are lacking: that was told of.
+    // The first run brings the undelivered orders. The other events of these orders were delivered.
     let first = run(&bundle).await;
     assert_eq!(
         first.total().missing,
-        first.counts[&What::Checkouts].missing,
+        first.counts[&list("checkouts")].missing,
         "{first}"
     );
     bundle.drain().await;
@@ -384,12 +392,12 @@ async fn one_bad_thing_stops_nobody_and_is_kept_once() {
     broken["amount"] = json!("a lot");
     broken["test_mode"] = json!(false);
     bundle.world.kept().lists.odd = vec![
-        (What::Refunds, broken),
-        (What::Checkouts, json!({"status": "complete"})),
-        (What::Invoices, json!(7)),
+        ("refunds", broken),
+        ("checkouts", json!({"status": "complete"})),
+        ("invoices", json!(7)),
     ];
     let first = run(&bundle).await;
-    // An invoice that is not said to be paid is none of ours, whatever else it is.
+    // An invoice that is not stated as paid is skipped, whatever else it states.
     assert_eq!(
         (first.total().missing, first.total().unreadable),
         (4, 2),
@@ -488,7 +496,7 @@ async fn news_between_the_two_looks_are_not_replaced_by_what_was_listed_before_t
         |_| true,
     )
     .await;
-    // Two pieces, of which no webhook tells, and a refund that is on its way; then three, and a refund that is there.
+    // First two pieces, without a webhook, and a pending refund. Then three pieces, and a completed refund.
     bundle.provider_has_subscription(&plan(2));
     bundle.provider_has_refunds(&[refund_news(1, "pending")]);
     let mut reconcile = reconcile_over(&bundle.world, DAYS);
@@ -650,7 +658,7 @@ async fn what_a_webhook_has_told_and_waits_or_is_parked_is_neither_missing_nor_t
     let mut listed = refund_news(3, "succeeded");
     listed.facts.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
     bundle.provider_has_refunds(&[listed]);
-    // The refund's is parked, and of the rest not one is worked on: the backlog is long.
+    // The refund's event is parked, and none of the rest is handled: the backlog is long.
     bundle.deliver(&stray_webhook, false).await;
     bundle.drain().await;
     assert_eq!(parked(&bundle), 1);
@@ -684,7 +692,7 @@ async fn dropped(bundle: &Bundle, webhook: &Delivery, id: &str) {
     bundle.deliver(webhook, false).await;
     bundle.world.kept().fulfillment_queue.clear();
     let park_reason = Settlement::Parked {
-        class: Class::NotTold,
+        class: Class::NotRead,
         reason: "Flex will not tell".to_owned(),
     };
     bundle.world.settle(&id, &park_reason, now).await.unwrap();
@@ -735,7 +743,7 @@ async fn what_a_person_has_dropped_is_not_made_up_for() {
 async fn however_many_wait_or_are_parked_no_other_is_kept_from_being_made_up_for() {
     let all = MOST_GAPS as u64 + 30;
     let (bundle, webhooks) = season(all, &[], &[]);
-    // None of these is worked on, and some of them were given up by hand.
+    // None of these is handled, and some of them were dropped by hand.
     for webhook in &webhooks[..MOST_GAPS + 20] {
         bundle.deliver(webhook, false).await;
     }
@@ -786,7 +794,7 @@ async fn of_what_no_row_can_hold_it_is_kept_which_it_is() {
     let mut long = refund_of(1, "succeeded");
     long["reason"] = json!("x".repeat(400_000));
     long["test_mode"] = json!(false);
-    bundle.world.kept().lists.odd = vec![(What::Refunds, long)];
+    bundle.world.kept().lists.odd = vec![("refunds", long)];
     let first = run(&bundle).await.total();
     assert_eq!((first.unreadable, first.seen_before), (1, 0));
     let again = run(&bundle).await.total();
@@ -809,7 +817,7 @@ async fn of_what_no_row_can_hold_it_is_kept_which_it_is() {
 #[tokio::test]
 async fn what_waits_and_tells_something_else_of_the_same_thing_makes_up_for_nothing() {
     let (bundle, webhooks) = season(1, &[1], &[]);
-    // Of three webhooks the last one is lost; the refund's first waits for the order.
+    // The last of three webhooks is lost; the refund's first one waits for the order.
     deliver(&bundle, &webhooks, |n| {
         webhooks[n].body.contains("refund.created")
     })
@@ -842,7 +850,7 @@ async fn a_state_that_comes_back_is_made_up_for_again() {
         bundle.world.pass(Duration::from_hours(1));
         let made_up = run(&bundle).await;
         assert_eq!(
-            made_up.counts[&What::Subscriptions].missing,
+            made_up.counts[&list("subscriptions")].missing,
             1,
             "{status}: {made_up}"
         );
@@ -918,12 +926,12 @@ async fn a_list_without_end_keeps_no_other_from_its_share_of_the_time() {
     let mut reconcile = reconcile_over(&bundle.world, DAYS);
     reconcile.reading_time = Duration::from_secs(100);
     let found = reconcile.run().await.unwrap();
-    let examined = |what| found.counts[&what].examined;
+    let examined = |what| found.counts[&list(what)].examined;
     assert!(
-        found.more && (1..401).contains(&examined(What::Checkouts)),
+        found.more && (1..401).contains(&examined("checkouts")),
         "{found}"
     );
-    for what in [What::Invoices, What::Refunds, What::Subscriptions] {
+    for what in ["invoices", "refunds", "subscriptions"] {
         assert!(examined(what) > 0, "{what}: {found}");
     }
 }
@@ -955,7 +963,7 @@ async fn a_payment_that_arrived_later_releases_its_order_and_one_that_has_not_is
     let state = || bundle.world.kept().orders.values().next().unwrap().state();
     assert_ne!(state(), OrderState::Paid);
     finds_nothing_more(&bundle).await;
-    // It is captured, and nobody tells.
+    // It is captured, without an event.
     held.received = Some(held.totals.total);
     bundle.provider_has(&held);
     bundle.world.pass(Duration::from_hours(1));
@@ -1019,7 +1027,7 @@ async fn money_that_comes_in_parts_releases_its_order_though_nobody_tells_of_the
             (found.missing, found.resumed, found.seen_before)
         };
         assert_eq!(found().await, (0, 0, 0));
-        // The first part comes, and nobody tells of that either.
+        // The first part comes, also without an event.
         cart.received = Some(all - 1000);
         bundle.provider_has(&cart);
         assert_eq!(found().await, (1, 0, 0));
@@ -1082,7 +1090,7 @@ async fn sales(play: &Play, first: u64, count: u64) -> Vec<shop::Purchase> {
     sales
 }
 
-/// A subscription that began then, with its checkout and its first invoice, as Flex's API tells of them.
+/// A subscription that began then, with its checkout and its first invoice, as Flex's API shows them.
 async fn subscribed(play: &Play, n: u64) -> (shop::Purchase, Value) {
     let now = Timestamp::now();
     let (began, ends) = (

@@ -1,21 +1,18 @@
-//! F33: one table is put back to an earlier point in time, alone, over the world in memory. What came since is replayed, and
-//! what nobody can replay is made up for from the provider's lists.
+//! F33: tables are restored to an earlier point in time, over the world in memory. The events since then are replayed.
+//! Reconcile recovers from the provider's lists what is not replayed.
 
 use domain::{
     access::{entitlement::Entitlement, subscription::Subscription},
     delivery::stored_event::EventState,
     ports::{Clock as _, Search},
-    receipt::{OnUnknown, Receipt},
+    receipt::OnUnknown,
     sale::{
         merchant_reference::MerchantReference, order::Order, payment::Link, restock::RestockPolicy,
         stock::Movement,
     },
     values::{
         facts::Fact,
-        ids::{
-            CustomerId, EventId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku,
-            SubscriptionId,
-        },
+        ids::{CustomerId, EventId, OrderId, PaymentIntentId, ProductId, Sku, SubscriptionId},
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -38,18 +35,16 @@ use std::{collections::BTreeMap, num::NonZeroU32, time::Duration};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Table {
     Orders,
-    Receipts,
-    Stock,
     Events,
-    AllButEvents,
+    /// Orders, Links, Stock and Entitlements. Events and Receipts stay as they are.
+    OrdersToEntitlements,
 }
 
-/// What the tables held at some point.
+/// The contents of the tables at some point.
 struct Copy {
     at: Timestamp,
     events: BTreeMap<EventId, domain::delivery::stored_event::StoredEvent>,
     orders: BTreeMap<OrderId, Order>,
-    receipts: BTreeMap<ReceiptId, Receipt>,
     counters: BTreeMap<Sku, i64>,
     movements: BTreeMap<(Sku, OrderId), Movement>,
     links: BTreeMap<PaymentIntentId, Link>,
@@ -65,7 +60,6 @@ impl Copy {
             at,
             events: kept.events.clone(),
             orders: kept.orders.clone(),
-            receipts: kept.receipts.clone(),
             counters: kept.counters.clone(),
             movements: kept.movements.clone(),
             links: kept.links.clone(),
@@ -79,11 +73,9 @@ impl Copy {
         let mut kept = bundle.world.kept();
         match table {
             Table::Orders => kept.orders = self.orders,
-            Table::Receipts => kept.receipts = self.receipts,
-            Table::Stock => (kept.counters, kept.movements) = (self.counters, self.movements),
             Table::Events => kept.events = self.events,
-            Table::AllButEvents => {
-                (kept.orders, kept.receipts) = (self.orders, self.receipts);
+            Table::OrdersToEntitlements => {
+                kept.orders = self.orders;
                 (kept.counters, kept.movements) = (self.counters, self.movements);
                 (kept.links, kept.references) = (self.links, self.references);
                 (kept.subscription_rows, kept.entitlements) =
@@ -117,8 +109,8 @@ fn refund_of(n: u64) -> Delivery {
     )
 }
 
-/// A shop that has sold out of one thing by its last sale, taken something back, and has a subscriber whose renewals it
-/// has receipted and whose failed payment it has announced; and all that it was told.
+/// A shop with all its events. It has sold out of one thing by its last sale, and has taken a thing back. It has a
+/// subscriber with receipts for renewals and a notice of a failed payment.
 fn season(on_unknown: OnUnknown) -> (Bundle, Vec<Delivery>) {
     let mut bundle = open_shop(on_unknown);
     bundle.fulfillment.policy.restock = RestockPolicy::Any;
@@ -149,8 +141,8 @@ fn season(on_unknown: OnUnknown) -> (Bundle, Vec<Delivery>) {
     (bundle, all)
 }
 
-/// Delivers all, and works all off. A copy of the tables is taken when so many are delivered, and the last one of them is
-/// not yet worked on.
+/// Delivers and handles all events. A copy of the tables is taken after `until` deliveries, before the last of them is
+/// handled.
 async fn lived(bundle: &Bundle, all: &[Delivery], until: usize) -> Copy {
     let mut copy = None;
     for (n, delivery) in all.iter().enumerate() {
@@ -202,8 +194,8 @@ impl Essence {
     }
 }
 
-/// What OPERATIONS.md says: replay what has come since, twice, since goods go back only once they are out; then let sweep and
-/// reconcile look.
+/// The repair of `docs/operations.md`: replay the events since then, twice, because goods go back only once they are out;
+/// then let sweep and reconcile run.
 async fn recover(bundle: &Bundle, since: Timestamp) {
     let world = &bundle.world;
     for _ in 0..2 {
@@ -226,10 +218,10 @@ async fn recover(bundle: &Bundle, since: Timestamp) {
         assert!(replayed.complete, "{replayed}");
         bundle.drain().await;
     }
-    make_up(bundle).await;
+    rerun(bundle).await;
 }
 
-async fn make_up(bundle: &Bundle) {
+async fn rerun(bundle: &Bundle) {
     for _ in 0..2 {
         bundle.world.pass(Duration::from_hours(3));
         sweep_over(&bundle.world).run().await.unwrap();
@@ -264,7 +256,7 @@ async fn restored(table: Table, on_unknown: OnUnknown) -> Vec<(Essence, Essence,
 #[tokio::test]
 async fn orders_alone_are_written_again_and_nobody_is_mailed_or_served_twice() {
     for (before, after, until) in restored(Table::Orders, OnUnknown::Resend).await {
-        assert_eq!(after, before, "put back to delivery {until}");
+        assert_eq!(after, before, "restored to delivery {until}");
     }
 }
 
@@ -277,7 +269,7 @@ async fn orders_alone_are_made_up_for_where_nobody_replays() {
         .pass_until("2026-04-20T00:00:00Z".parse().unwrap());
     let before = Essence::of(&bundle);
     copy.put_back(Table::Orders, &bundle);
-    make_up(&bundle).await;
+    rerun(&bundle).await;
     let after = Essence::of(&bundle);
     assert_eq!(
         after.end.orders.keys().collect::<Vec<_>>(),
@@ -291,108 +283,15 @@ async fn orders_alone_are_made_up_for_where_nobody_replays() {
 }
 
 #[tokio::test]
-async fn stock_alone_is_taken_again_and_what_came_back_is_put_back_again() {
-    for (before, after, until) in restored(Table::Stock, OnUnknown::Resend).await {
-        assert_eq!(after, before, "put back to delivery {until}");
-    }
-}
-
-#[tokio::test]
 async fn events_alone_are_found_done() {
     for (before, after, until) in restored(Table::Events, OnUnknown::Resend).await {
-        assert_eq!(after, before, "put back to delivery {until}");
+        assert_eq!(after, before, "restored to delivery {until}");
     }
 }
 
-/// Nobody knows any more which mails went out: by the policy they go out again, once, or are held.
 #[tokio::test]
-async fn receipts_alone_are_written_again_as_mails_of_unknown_fate() {
-    for (before, after, until) in restored(Table::Receipts, OnUnknown::Hold).await {
-        assert_eq!(
-            after.end.mails, before.end.mails,
-            "put back to delivery {until}"
-        );
-        assert_eq!(
-            after.end.receipts.len(),
-            before.end.receipts.len(),
-            "put back to delivery {until}"
-        );
-        let (held, sent): (Vec<&str>, Vec<&str>) = after
-            .end
-            .receipts
-            .values()
-            .copied()
-            .partition(|word| *word == "held");
-        assert!(sent.iter().all(|word| *word == "sent"), "{sent:?}");
-        assert!(
-            until > 0 || held.len() == before.end.receipts.len(),
-            "{held:?}"
-        );
-    }
-    for (before, after, until) in restored(Table::Receipts, OnUnknown::Resend).await {
-        let ids = |essence: &Essence| essence.end.receipts.keys().cloned().collect::<Vec<_>>();
-        assert_eq!(ids(&after), ids(&before), "put back to delivery {until}");
-        // That the payment failed is not so any more.
-        let word = |id: &ReceiptId| {
-            if id.as_str().ends_with("-payment_failed") {
-                "withdrawn"
-            } else {
-                "sent"
-            }
-        };
-        assert!(
-            after
-                .end
-                .receipts
-                .iter()
-                .all(|(id, is)| *is == "sent" || *is == word(id)),
-            "{after:?}"
-        );
-        let mut times: BTreeMap<&ReceiptId, usize> = BTreeMap::new();
-        for id in &after.end.mails {
-            *times.entry(id).or_default() += 1;
-        }
-        assert!(
-            times.values().all(|times| *times <= 2),
-            "put back to delivery {until}: {times:?}"
-        );
-        let rest = |essence: &Essence| {
-            let End {
-                orders,
-                counters,
-                movements,
-                ..
-            } = essence.end.clone();
-            (orders, counters, movements, essence.access.clone())
-        };
-        assert_eq!(rest(&after), rest(&before), "put back to delivery {until}");
-    }
-}
-
-/// Put back together, as OPERATIONS.md says; the events still know which mails they had made owed.
-#[tokio::test]
-async fn all_but_the_events_are_written_again_and_under_hold_nobody_is_mailed_twice() {
-    for (before, after, until) in restored(Table::AllButEvents, OnUnknown::Hold).await {
-        let rest = |essence: &Essence| {
-            let End {
-                orders,
-                counters,
-                movements,
-                mails,
-                ..
-            } = essence.end.clone();
-            (orders, counters, movements, mails, essence.access.clone())
-        };
-        assert_eq!(rest(&after), rest(&before), "put back to delivery {until}");
-        let known = after
-            .end
-            .receipts
-            .values()
-            .all(|word| ["sent", "held"].contains(word));
-        assert!(
-            known && after.end.receipts.len() == before.end.receipts.len(),
-            "{:?}",
-            after.end.receipts
-        );
+async fn orders_to_entitlements_together_are_written_again_and_nobody_is_mailed_twice() {
+    for (before, after, until) in restored(Table::OrdersToEntitlements, OnUnknown::Resend).await {
+        assert_eq!(after, before, "restored to delivery {until}");
     }
 }

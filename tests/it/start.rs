@@ -1,9 +1,7 @@
 //! Cold start, by the very binaries that are deployed: what cannot work does not start, and says all that is wrong
 //! in one line.
 
-use domain::values::mode::Mode;
-use kit::stack::Stack;
-use serde_json::Value;
+use kit::prelude::*;
 use std::{
     path::{Path, PathBuf},
     process::Command,
@@ -58,58 +56,31 @@ fn every_missing_setting_is_named_at_once() {
     for (function, names) in [
         (
             "IntakeFunction",
-            &[
-                "EVENTS_TABLE",
-                "FULFILLMENT_QUEUE_URL",
-                "FLEX_WEBHOOK_SECRETS_ARN",
-                "MAX_BODY_BYTES",
-            ][..],
+            "EVENTS_TABLE FULFILLMENT_QUEUE_URL FLEX_WEBHOOK_SECRETS_ARN MAX_BODY_BYTES",
         ),
         (
             "FulfillmentFunction",
-            &[
-                "ORDERS_TABLE",
-                "STOCK_TABLE",
-                "FLEX_API_BASE_URL",
-                "FLEX_API_KEY_ARN",
-                "MODE",
-                "MAX_RECEIVES",
-            ],
+            "ORDERS_TABLE STOCK_TABLE FLEX_API_BASE_URL FLEX_API_KEY_ARN MODE MAX_RECEIVES",
         ),
         (
             "ReceiptsFunction",
-            &[
-                "MERCHANT_NAME",
-                "RECEIPT_SENDER",
-                "RECEIPT_ON_UNKNOWN",
-                "TIME_ZONE",
-            ],
+            "MERCHANT_NAME RECEIPT_SENDER RECEIPT_ON_UNKNOWN TIME_ZONE",
         ),
         (
             "FeedbackFunction",
-            &[
-                "FEEDBACK_QUEUE_URL",
-                "LINKS_TABLE",
-                "ORDERS_TABLE",
-                "RECEIPTS_TABLE",
-            ],
+            "FEEDBACK_QUEUE_URL LINKS_TABLE ORDERS_TABLE RECEIPTS_TABLE",
         ),
         (
             "SweepFunction",
-            &[
-                "EVENTS_TABLE",
-                "FULFILLMENT_QUEUE_URL",
-                "RECEIPTS_TABLE",
-                "FEEDBACK_DEAD_LETTER_QUEUE_URL",
-            ],
+            "EVENTS_TABLE FULFILLMENT_QUEUE_URL RECEIPTS_TABLE FEEDBACK_DEAD_LETTER_QUEUE_URL",
         ),
         (
             "ReconcileFunction",
-            &["EVENTS_TABLE", "RECONCILE_DAYS", "FLEX_API_KEY_ARN", "MODE"],
+            "EVENTS_TABLE RECONCILE_DAYS FLEX_API_KEY_ARN MODE",
         ),
     ] {
         let reason = reason(function, &[]);
-        for name in names {
+        for name in names.split(' ') {
             assert!(
                 reason.contains(&format!("the setting {name} is missing")),
                 "{function}: {reason}"

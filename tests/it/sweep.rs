@@ -2,32 +2,13 @@
 //! the deployed stack.
 
 use domain::{
-    delivery::{
-        job::{FulfillmentJob, ReceiptJob},
-        stored_event::{EventState, StoredEvent},
-    },
-    fulfillment::commit::Commit,
-    ports::{Changed, Clock, Committed, Events as _, Ledger as _, Receipts as _, Settlement},
-    receipt::{OnUnknown, Receipt, ReceiptKind, ReceiptState},
+    ports::{Clock, Events as _, Ledger as _, Receipts as _},
     upkeep::sweep::{EVERY, Gauges},
-    values::{
-        ids::{EventId, MessageId, OrderId, OwnerToken, ReceiptId, ReferenceState, SubscriptionId},
-        outcome::RetryableError,
-    },
+    values::ids::ReferenceState,
 };
-use jiff::{SignedDuration, Timestamp};
-use kit::{
-    drive::Bundle,
-    fakes::{Fault, Hop, World},
-    play::{Play, until},
-    shop::{Purchase, id},
-    story::{Delivery, End, checkout, open_shop, purchase},
-    sweeping::sweep_over,
-};
-use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use kit::prelude::*;
+use kit::sweeping::sweep_over;
+use std::sync::atomic::{AtomicU64, Ordering};
 use sweep::{Limits, Sweep, Swept};
 
 /// An afternoon in New York, and the next day already by universal time.
@@ -51,20 +32,20 @@ fn event(n: usize, state: EventState, age: SignedDuration) -> StoredEvent {
         .into_bytes();
     StoredEvent {
         event_id: EventId::new(format!("fevt_{n:04}")).unwrap(),
-        provider: domain::values::provider::Provider::Flex,
+        provider: "flex".parse().unwrap(),
         delivery_id: domain::values::ids::DeliveryId::new(format!("msg_{n:04}")).unwrap(),
         event_type: Some("checkout.session.completed".to_owned()),
         subject: None,
         occurred_at: None,
         received_at: now() - age,
-        fingerprint: domain::values::fingerprint::fingerprint(&body),
+        fingerprint: fingerprint(&body),
         body,
         state,
         reason: None,
         class: None,
         attempts: 0,
         note: None,
-        receipt_ids: Vec::new(),
+        outbox: Vec::new(),
     }
 }
 
@@ -85,15 +66,12 @@ fn unsent() -> ReceiptState {
     ReceiptState::Unsent { reason: None }
 }
 
-/// Claimed by somebody whose claim ended so long ago.
+/// A lease that ended that long ago.
 fn claimed(ended: SignedDuration) -> ReceiptState {
-    ReceiptState::Leased {
-        owner: OwnerToken::new("somebody").unwrap(),
-        lease_ends_at: now() - ended,
-    }
+    leased_by("somebody", now() - ended)
 }
 
-/// The notice of a trial, to be sent so many hours from now on.
+/// The notice of a trial, due that many hours from now.
 fn notice(n: usize, in_hours: i64) -> Receipt {
     let kind = ReceiptKind::TrialEnds {
         subscription_id: SubscriptionId::new(format!("fsub_{n:04}")).unwrap(),
@@ -139,6 +117,19 @@ fn queued(world: &World) -> (Vec<EventId>, Vec<ReceiptId>) {
     (events, receipts.collect())
 }
 
+/// A run of the sweep that must succeed.
+async fn swept(world: &World) -> Swept {
+    sweep_over(world).run().await.unwrap()
+}
+
+async fn limited(world: &World, limits: Limits) -> Swept {
+    let sweep = Sweep {
+        limits,
+        ..sweep_over(world)
+    };
+    sweep.run().await.unwrap()
+}
+
 fn send(world: &World, id: &ReceiptId) {
     let message_id = MessageId::new("ses-1").unwrap();
     let sent = ReceiptState::Sent {
@@ -151,7 +142,7 @@ fn send(world: &World, id: &ReceiptId) {
 /// One of each kind that is to be queued.
 fn one_of_each() -> World {
     let events = [
-        event(1, EventState::Stored, minutes(16)),
+        event(1, Stored, minutes(16)),
         event(2, EventState::Committed, minutes(16)),
     ];
     let receipts = [
@@ -176,7 +167,7 @@ const ONE_OF_EACH: Swept = Swept {
 #[tokio::test]
 async fn what_lies_undone_is_queued_the_oldest_first_and_the_next_run_leaves_it_alone() {
     let world = one_of_each();
-    let older = event(6, EventState::Stored, hours(24 * 400));
+    let older = event(6, Stored, hours(24 * 400));
     world.kept().events.insert(older.event_id.clone(), older);
     let older = receipt(7, unsent(), hours(24 * 400));
     world
@@ -188,7 +179,7 @@ async fn what_lies_undone_is_queued_the_oldest_first_and_the_next_run_leaves_it_
         unsent: 2,
         ..ONE_OF_EACH
     };
-    assert_eq!(sweep_over(&world).run().await, Ok(expected));
+    assert_eq!(swept(&world).await, expected);
     let (events, receipts) = queued(&world);
     let position = |id: &str| events.iter().position(|known| known.as_str() == id);
     assert!(position("fevt_0006") < position("fevt_0001"), "{events:?}");
@@ -201,7 +192,7 @@ async fn what_lies_undone_is_queued_the_oldest_first_and_the_next_run_leaves_it_
     assert_eq!(receipts.len(), 4);
     for _ in 0..20 {
         world.pass(EVERY.unsigned_abs());
-        assert_eq!(sweep_over(&world).run().await, Ok(Swept::default()));
+        assert_eq!(swept(&world).await, Swept::default());
     }
 }
 
@@ -211,13 +202,11 @@ async fn what_is_due_today_or_was_in_the_three_days_before_is_queued_the_oldest_
     // Hours from half past midnight: this hour, late today, tomorrow, yesterday, three and four days ago.
     let notices = [(0, 0), (1, 23), (2, 24), (3, -1), (4, -72), (5, -73)];
     let world = world_with([], notices.map(|(n, hours)| notice(n, hours)));
-    assert_eq!(
-        sweep_over(&world).run().await,
-        Ok(Swept {
-            due: 3,
-            ..Swept::default()
-        })
-    );
+    let expected = Swept {
+        due: 3,
+        ..Swept::default()
+    };
+    assert_eq!(swept(&world).await, expected);
     assert_eq!(queued(&world).1, [of(4, -72), of(3, -1), of(0, 0)]);
     world.pass(Duration::from_hours(23));
     let longest = Some(of(0, 0).to_string());
@@ -227,7 +216,7 @@ async fn what_is_due_today_or_was_in_the_three_days_before_is_queued_the_oldest_
         longest,
         ..Swept::default()
     };
-    assert_eq!(sweep_over(&world).run().await, Ok(expected));
+    assert_eq!(swept(&world).await, expected);
     assert_eq!(
         queued(&world).1,
         [of(0, 0), of(1, 23)],
@@ -239,10 +228,10 @@ async fn what_is_due_today_or_was_in_the_three_days_before_is_queued_the_oldest_
 async fn what_is_fresh_or_has_a_message_of_its_own_is_left_alone() {
     let failed = |n, age| StoredEvent {
         attempts: 3,
-        ..event(n, EventState::Stored, age)
+        ..event(n, Stored, age)
     };
     let events = [
-        event(1, EventState::Stored, minutes(14)),
+        event(1, Stored, minutes(14)),
         event(2, EventState::Committed, minutes(14)),
         failed(3, minutes(119)),
     ];
@@ -250,7 +239,7 @@ async fn what_is_fresh_or_has_a_message_of_its_own_is_left_alone() {
         receipt(4, unsent(), minutes(14)),
         receipt(5, claimed(minutes(14)), hours(24)),
         receipt(6, claimed(-minutes(1)), hours(24)),
-        // Given back after two claims: its message waits for the next try.
+        // Released after two leases: its message waits for the next try.
         Receipt {
             attempts: 2,
             version: 5,
@@ -258,7 +247,7 @@ async fn what_is_fresh_or_has_a_message_of_its_own_is_left_alone() {
         },
     ];
     let world = world_with(events, receipts);
-    assert_eq!(sweep_over(&world).run().await, Ok(Swept::default()));
+    assert_eq!(swept(&world).await, Swept::default());
     assert_eq!(queued(&world), (vec![], vec![]));
     assert!(world.kept().swept.events.is_empty() && world.kept().swept.receipts.is_empty());
     world.pass(Duration::from_mins(1));
@@ -270,8 +259,8 @@ async fn what_is_fresh_or_has_a_message_of_its_own_is_left_alone() {
         ..Swept::default()
     };
     assert_eq!(
-        sweep_over(&world).run().await,
-        Ok(expected),
+        swept(&world).await,
+        expected,
         "a minute later it is their turn"
     );
 }
@@ -279,19 +268,16 @@ async fn what_is_fresh_or_has_a_message_of_its_own_is_left_alone() {
 #[tokio::test]
 async fn what_has_ended_or_waits_for_a_person_is_left_alone() {
     let ended = [
-        EventState::Processed,
-        EventState::Parked,
+        Processed,
+        Parked,
         EventState::Dropped,
-        EventState::NotNeeded,
-        EventState::Unhandled,
-        EventState::Unreadable,
+        NotNeeded,
+        Unhandled,
+        Unreadable,
     ];
     let reason = "the subscription has ended".to_owned();
     let states = [
-        ReceiptState::Sent {
-            message_id: MessageId::new("ses-1").unwrap(),
-            sent_at: now(),
-        },
+        sent_as("ses-1", now()),
         ReceiptState::Failed {
             reason: reason.clone(),
         },
@@ -312,14 +298,14 @@ async fn what_has_ended_or_waits_for_a_person_is_left_alone() {
         .enumerate()
         .map(|(n, state)| event(n, state, hours(99)));
     let world = world_with(events, of_orders.chain(notices));
-    assert_eq!(sweep_over(&world).run().await, Ok(Swept::default()));
+    assert_eq!(swept(&world).await, Swept::default());
     assert_eq!(queued(&world), (vec![], vec![]));
 }
 
 #[tokio::test]
 async fn two_runs_at_once_queue_each_row_once() {
     let world = world_with(
-        (0..60).map(|n| event(n, EventState::Stored, hours(1))),
+        (0..60).map(|n| event(n, Stored, hours(1))),
         (0..60).map(|n| {
             if n % 2 == 0 {
                 receipt(n, unsent(), hours(1))
@@ -344,56 +330,42 @@ async fn two_runs_at_once_queue_each_row_once() {
 #[tokio::test]
 async fn a_run_queues_no_more_than_it_may_and_the_next_goes_on() {
     let age = |n: usize| hours(2) + minutes(47 - i64::try_from(n).unwrap());
-    let events = (0..47).map(|n| event(n, EventState::Stored, age(n)));
+    let events = (0..47).map(|n| event(n, Stored, age(n)));
     let world = world_with(events, (0..27).map(|n| notice(n, -24)));
     let limits = Limits {
         queued: 20,
         ..Limits::default()
     };
-    let run = async || {
-        Sweep {
-            limits,
-            ..sweep_over(&world)
-        }
-        .run()
-        .await
-        .unwrap()
+    let run = async || limited(&world, limits).await;
+    let expected = Swept {
+        stored: 20,
+        due: 20,
+        more: true,
+        ..Swept::default()
     };
-    assert_eq!(
-        run().await,
-        Swept {
-            stored: 20,
-            due: 20,
-            more: true,
-            ..Swept::default()
-        }
-    );
+    assert_eq!(run().await, expected);
     let (events, receipts) = queued(&world);
     assert_eq!(
         events,
         (0..20)
-            .map(|n| event(n, EventState::Stored, hours(1)).event_id)
+            .map(|n| event(n, Stored, hours(1)).event_id)
             .collect::<Vec<_>>()
     );
     for id in receipts {
         send(&world, &id);
     }
-    assert_eq!(
-        run().await,
-        Swept {
-            stored: 20,
-            due: 7,
-            more: true,
-            ..Swept::default()
-        }
-    );
-    assert_eq!(
-        run().await,
-        Swept {
-            stored: 7,
-            ..Swept::default()
-        }
-    );
+    let expected = Swept {
+        stored: 20,
+        due: 7,
+        more: true,
+        ..Swept::default()
+    };
+    assert_eq!(run().await, expected);
+    let expected = Swept {
+        stored: 7,
+        ..Swept::default()
+    };
+    assert_eq!(run().await, expected);
     assert_eq!(run().await, Swept::default());
 }
 
@@ -411,13 +383,7 @@ async fn a_run_queues_no_more_mails_than_it_may_however_many_days_they_were_due_
     };
     for run in 0..6 {
         let before = world.kept().calls.len();
-        let swept = Sweep {
-            limits,
-            ..sweep_over(&world)
-        }
-        .run()
-        .await
-        .unwrap();
+        let swept = limited(&world, limits).await;
         assert!(
             swept.due <= 5 && (run > 1 || swept.due == 5 && swept.more),
             "run {run}: {swept:?}"
@@ -435,11 +401,8 @@ async fn a_run_queues_no_more_mails_than_it_may_however_many_days_they_were_due_
 #[tokio::test]
 async fn rows_that_nobody_can_mend_keep_no_other_from_its_turn() {
     // Nothing works these off; a run may try ten rows and queue four of them.
-    let world = world_with(
-        (0..60).map(|n| event(n, EventState::Stored, hours(24 * 30))),
-        [],
-    );
-    let newest = event(99, EventState::Stored, hours(1));
+    let world = world_with((0..60).map(|n| event(n, Stored, hours(24 * 30))), []);
+    let newest = event(99, Stored, hours(1));
     world
         .kept()
         .events
@@ -450,19 +413,13 @@ async fn rows_that_nobody_can_mend_keep_no_other_from_its_turn() {
         ..Limits::default()
     };
     for _ in 0..24 * 12 {
-        Sweep {
-            limits,
-            ..sweep_over(&world)
-        }
-        .run()
-        .await
-        .unwrap();
+        limited(&world, limits).await;
         world.pass(EVERY.unsigned_abs());
     }
     let (events, _) = queued(&world);
     assert!(events.contains(&newest.event_id));
     for n in 0..60 {
-        let id = event(n, EventState::Stored, hours(1)).event_id;
+        let id = event(n, Stored, hours(1)).event_id;
         let times = events.iter().filter(|known| **known == id).count();
         assert!(
             (1..=2).contains(&times),
@@ -471,7 +428,7 @@ async fn rows_that_nobody_can_mend_keep_no_other_from_its_turn() {
     }
 }
 
-/// A clock that goes on by a second whenever somebody looks at it.
+/// A clock that advances by a second at each look.
 #[derive(Debug, Default)]
 struct Ticking(AtomicU64);
 
@@ -483,10 +440,7 @@ impl Clock for Ticking {
 
 #[tokio::test]
 async fn a_run_ends_in_time_and_says_that_there_is_more() {
-    let world = world_with(
-        (0..1_000).map(|n| event(n, EventState::Stored, hours(1))),
-        [],
-    );
+    let world = world_with((0..1_000).map(|n| event(n, Stored, hours(1))), []);
     let limits = Limits {
         queued: 1_000,
         lasts: Duration::from_secs(10),
@@ -509,27 +463,26 @@ async fn what_was_queued_in_vain_for_hours_is_stalled_and_what_is_found_for_the_
 {
     let world = world_with(
         [
-            event(1, EventState::Stored, minutes(15)),
-            event(2, EventState::Stored, hours(24 * 9)),
+            event(1, Stored, minutes(15)),
+            event(2, Stored, hours(24 * 9)),
         ],
         [receipt(3, unsent(), minutes(20))],
     );
-    assert_eq!(
-        sweep_over(&world).run().await,
-        Ok(Swept {
-            stored: 2,
-            unsent: 1,
-            ..Swept::default()
-        })
-    );
+    let expected = Swept {
+        stored: 2,
+        unsent: 1,
+        ..Swept::default()
+    };
+    assert_eq!(swept(&world).await, expected);
     world.pass(Duration::from_hours(2));
+    let expected = Swept {
+        stored: 1,
+        unsent: 1,
+        ..Swept::default()
+    };
     assert_eq!(
-        sweep_over(&world).run().await,
-        Ok(Swept {
-            stored: 1,
-            unsent: 1,
-            ..Swept::default()
-        }),
+        swept(&world).await,
+        expected,
         "nobody needs to hear of it yet"
     );
     world.pass(Duration::from_mins(150));
@@ -540,14 +493,14 @@ async fn what_was_queued_in_vain_for_hours_is_stalled_and_what_is_found_for_the_
         longest: Some("fevt_0001".to_owned()),
         ..Swept::default()
     };
-    assert_eq!(sweep_over(&world).run().await, Ok(expected));
+    assert_eq!(swept(&world).await, expected);
 }
 
 #[tokio::test]
 async fn a_queue_that_is_away_costs_no_row_its_turn() {
     let sends: Vec<usize> = {
         let world = one_of_each();
-        sweep_over(&world).run().await.unwrap();
+        swept(&world).await;
         let kept = world.kept();
         (0..kept.calls.len())
             .filter(|n| kept.calls[*n].ends_with("_queue.send"))
@@ -556,7 +509,7 @@ async fn a_queue_that_is_away_costs_no_row_its_turn() {
     assert_eq!(sends.len(), 5);
     for n in sends {
         let world = one_of_each();
-        world.kept().faults.insert(n, Fault::FailBefore);
+        world.kept().faults.insert(n, FailBefore);
         let Err(RetryableError::Away { .. }) = sweep_over(&world).run().await else {
             panic!("nobody hears of it")
         };
@@ -565,14 +518,14 @@ async fn a_queue_that_is_away_costs_no_row_its_turn() {
             4,
             "the others are queued all the same"
         );
-        sweep_over(&world).run().await.unwrap();
+        swept(&world).await;
         assert_eq!(messages(&world).len(), 1, "it is queued by the next run");
     }
 }
 
 #[tokio::test]
 async fn what_was_queued_in_vain_for_hours_is_stalled_though_a_queue_was_away_meanwhile() {
-    let world = world_with([event(1, EventState::Stored, hours(24 * 9))], []);
+    let world = world_with([event(1, Stored, hours(24 * 9))], []);
     let sweep = sweep_over(&world);
     assert_eq!(sweep.run().await.unwrap().stored, 1);
     world.pass(Duration::from_hours(24));
@@ -584,12 +537,12 @@ async fn what_was_queued_in_vain_for_hours_is_stalled_though_a_queue_was_away_me
                 .position(|call| *call == "fulfillment_queue.send")
                 .unwrap()
     };
-    world.kept().faults.insert(send, Fault::FailBefore);
+    world.kept().faults.insert(send, FailBefore);
     sweep.run().await.unwrap_err();
     assert_eq!(sweep.run().await.unwrap().stalled, 1);
 }
 
-/// What was queued, by id and sorted; the queues are empty after.
+/// The queued ids, sorted. The queues are empty after.
 fn messages(world: &World) -> Vec<String> {
     let (events, receipts) = queued(world);
     let events = events.iter().map(ToString::to_string);
@@ -604,7 +557,7 @@ fn messages(world: &World) -> Vec<String> {
 async fn wherever_a_run_fails_or_stops_nothing_is_lost_and_nothing_is_queued_thrice() {
     let (all, calls) = {
         let world = one_of_each();
-        sweep_over(&world).run().await.unwrap();
+        swept(&world).await;
         (messages(&world), world.kept().calls.len())
     };
     assert_eq!(all.len(), 5);
@@ -618,18 +571,18 @@ async fn wherever_a_run_fails_or_stops_nothing_is_lost_and_nothing_is_queued_thr
                 "call {n}, {fault:?}: nobody hears of it"
             );
             for _ in 0..12 {
-                sweep_over(&world).run().await.unwrap();
+                swept(&world).await;
                 world.pass(EVERY.unsigned_abs());
             }
             let mut ids = messages(&world);
             for id in &all {
                 let times = ids.iter().filter(|known| *known == id).count();
-                let most = if fault == Fault::FailAfter { 2 } else { 1 };
+                let most = if fault == FailAfter { 2 } else { 1 };
                 assert!(times <= most, "call {n}, {fault:?}: {id} {times} times");
             }
-            // What a run had noted when it was stopped has its next turn two hours later.
+            // A row that a stopped run had noted has its next turn two hours later.
             world.pass(Duration::from_hours(1));
-            sweep_over(&world).run().await.unwrap();
+            swept(&world).await;
             ids.extend(messages(&world));
             ids.sort();
             ids.dedup();
@@ -638,12 +591,7 @@ async fn wherever_a_run_fails_or_stops_nothing_is_lost_and_nothing_is_queued_thr
     }
 }
 
-const FAULTS: [Fault; 4] = [
-    Fault::FailBefore,
-    Fault::FailAfter,
-    Fault::StopBefore,
-    Fault::StopAfter,
-];
+const FAULTS: [Fault; 4] = [FailBefore, FailAfter, StopBefore, StopAfter];
 
 /// Sales and other events, receipts and dead letters, of which some wait.
 fn waiting_world() -> World {
@@ -652,17 +600,15 @@ fn waiting_world() -> World {
         ..event(n, state, age)
     };
     let events = [
-        of(1, EventState::Stored, minutes(3), "checkout_session"),
-        of(2, EventState::Stored, hours(9), "refund"),
-        of(3, EventState::Parked, hours(5), "invoice"),
-        event(4, EventState::Parked, hours(8)),
-        event(5, EventState::Parked, hours(7)),
+        of(1, Stored, minutes(3), "checkout_session"),
+        of(2, Stored, hours(9), "refund"),
+        of(3, Parked, hours(5), "invoice"),
+        event(4, Parked, hours(8)),
+        event(5, Parked, hours(7)),
         of(6, EventState::Committed, hours(20), "checkout_session"),
         of(7, EventState::Dropped, hours(20), "checkout_session"),
     ];
-    let failed = ReceiptState::Failed {
-        reason: "SES will not take the address".to_owned(),
-    };
+    let failed = failed_for("SES will not take the address");
     let receipts = [
         receipt(1, ReceiptState::Held, hours(1)),
         receipt(2, ReceiptState::Held, hours(2)),
@@ -745,7 +691,7 @@ async fn a_gauge_that_is_unknown_hides_no_other_and_keeps_no_row_from_its_turn()
     );
     for n in 0..calls {
         let world = waiting_world();
-        world.kept().faults.insert(n, Fault::FailBefore);
+        world.kept().faults.insert(n, FailBefore);
         let (gauges, unknown) = sweep_over(&world).measure(now()).await;
         assert!(unknown.is_some(), "call {n}");
         let pairs = known(gauges).into_iter().zip(known(WAITING));
@@ -754,9 +700,9 @@ async fn a_gauge_that_is_unknown_hides_no_other_and_keeps_no_row_from_its_turn()
         assert_eq!((same.len(), other.len()), (5, 1), "call {n}: {gauges:?}");
         assert_eq!(other[0].0, None, "call {n}");
     }
-    // The whole run: what lies undone is queued, whichever gauge is unknown, and the run fails at its end.
+    // The whole run: overdue rows are queued even if a gauge is unknown, and the run fails at its end.
     let world = one_of_each();
-    sweep_over(&world).run().await.unwrap();
+    swept(&world).await;
     let (all, calls) = (messages(&world), world.kept().calls.clone());
     let gauges = calls.iter().enumerate().filter(|(_, call)| {
         ["waiting.", "sales.", "dead_letters."]
@@ -765,7 +711,7 @@ async fn a_gauge_that_is_unknown_hides_no_other_and_keeps_no_row_from_its_turn()
     });
     for (n, call) in gauges {
         let world = one_of_each();
-        world.kept().faults.insert(n, Fault::FailBefore);
+        world.kept().faults.insert(n, FailBefore);
         assert!(sweep_over(&world).run().await.is_err(), "{call}");
         assert_eq!(messages(&world), all, "{call}");
     }
@@ -780,7 +726,7 @@ async fn work(bundle: &Bundle) {
 /// how long what they did was done.
 async fn sweep_for(bundle: &Bundle, long: Duration) -> (usize, Duration) {
     let (one, other) = (sweep_over(&bundle.world), sweep_over(&bundle.world));
-    let (began, mut before) = (bundle.world.now(), End::of(&bundle.world.kept()));
+    let (began, mut before) = (bundle.world.now(), bundle.end());
     let (mut messages, mut took) = (0, Duration::ZERO);
     for _ in 0..long.as_secs() / EVERY.as_secs().unsigned_abs() {
         let (one, other) = tokio::join!(one.run(), other.run());
@@ -788,7 +734,7 @@ async fn sweep_for(bundle: &Bundle, long: Duration) -> (usize, Duration) {
             messages += swept.stored + swept.committed + swept.unsent + swept.leased + swept.due;
         }
         work(bundle).await;
-        let after = End::of(&bundle.world.kept());
+        let after = bundle.end();
         if after != before {
             (before, took) = (
                 after,
@@ -800,14 +746,14 @@ async fn sweep_for(bundle: &Bundle, long: Duration) -> (usize, Duration) {
     (messages, took)
 }
 
-/// How long after it was disturbed a story is at its end, as ARCHITECTURE.md says where it tells of stops.
+/// The time from a fault to the story's end, by the table of stops in ARCHITECTURE.md.
 fn within(call: &str, fault: Fault) -> Duration {
     const OF_INTAKE: [&str; 2] = ["events.record", "fulfillment_queue.send"];
     const UNDER_A_CLAIM: [&str; 3] = ["receipts.claim", "mailer.send", "receipts.mark"];
-    // What has lain for a quarter of an hour is found by the next run.
+    // A row that is a quarter of an hour old is found by the next run.
     let found = Duration::from_mins(15) + EVERY.unsigned_abs();
-    if matches!(fault, Fault::FailBefore | Fault::FailAfter) && !OF_INTAKE.contains(&call) {
-        // Somebody has noted a failure, and its message would have come again meanwhile.
+    if matches!(fault, FailBefore | FailAfter) && !OF_INTAKE.contains(&call) {
+        // A failure is noted, and its message would have come again meanwhile.
         Duration::from_hours(2) + EVERY.unsigned_abs()
     } else if UNDER_A_CLAIM.contains(&call) {
         found + Duration::from_secs(40)
@@ -821,7 +767,7 @@ fn within(call: &str, fault: Fault) -> Duration {
 async fn whatever_message_is_lost_where_the_sweep_brings_the_story_to_its_end_in_time() {
     let paid = purchase(1);
     let delivery = Delivery::of(&paid, "fevt_1");
-    // When the sweep comes next: at once, or just before it would find a claim or another row.
+    // The time of the next sweep: at once, or just before it would find a lease or another row.
     let next_runs = [
         Duration::ZERO,
         Duration::from_secs(36),
@@ -841,7 +787,7 @@ async fn whatever_message_is_lost_where_the_sweep_brings_the_story_to_its_end_in
             bundle.world.pass(next_run);
         };
         tell(None).await;
-        let undisturbed = End::of(&bundle.world.kept());
+        let undisturbed = bundle.end();
         let calls = bundle.world.kept().calls.clone();
         let nothing = (0, Duration::ZERO);
         assert_eq!(
@@ -849,7 +795,7 @@ async fn whatever_message_is_lost_where_the_sweep_brings_the_story_to_its_end_in
             nothing,
             "there is nothing to do"
         );
-        assert_eq!(End::of(&bundle.world.kept()), undisturbed);
+        assert_eq!(bundle.end(), undisturbed);
 
         let (mut repaired, mut longest) = (0, Duration::ZERO);
         for (at, call) in calls.iter().enumerate() {
@@ -865,16 +811,16 @@ async fn whatever_message_is_lost_where_the_sweep_brings_the_story_to_its_end_in
                         continue;
                     }
                 }
-                let lost = End::of(&bundle.world.kept());
+                let lost = bundle.end();
                 let (messages, took) = sweep_for(&bundle, Duration::from_hours(3)).await;
                 assert!(messages <= 2, "{what}: {messages} messages");
                 assert!(next_run + took <= within(call, fault), "{what}: {took:?}");
                 repaired += usize::from(messages > 0);
-                if matches!(fault, Fault::StopBefore | Fault::StopAfter) {
+                if matches!(fault, StopBefore | StopAfter) {
                     longest = longest.max(next_run + took);
                 }
-                let mut end = End::of(&bundle.world.kept());
-                // Whether a mail went out cannot be known after some of these: the policy has decided.
+                let mut end = bundle.end();
+                // Some of these faults leave an unknown outcome: the policy has decided.
                 let mails = end.mails.len();
                 let held =
                     policy == OnUnknown::Hold && end.receipts.values().any(|word| *word == "held");
@@ -891,17 +837,13 @@ async fn whatever_message_is_lost_where_the_sweep_brings_the_story_to_its_end_in
                 if !next_run.is_zero() {
                     continue;
                 }
-                let end = End::of(&bundle.world.kept());
+                let end = bundle.end();
                 assert_eq!(
                     sweep_for(&bundle, Duration::from_hours(30)).await,
                     nothing,
                     "{what}"
                 );
-                assert_eq!(
-                    End::of(&bundle.world.kept()),
-                    end,
-                    "{what}: once more changes nothing"
-                );
+                assert_eq!(bundle.end(), end, "{what}: once more changes nothing");
             }
         }
         assert!(repaired >= 20, "{repaired} were repaired");
@@ -934,9 +876,7 @@ const SOON: Duration = Duration::from_secs(90);
 
 #[tokio::test]
 async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deployed_stack() {
-    let play = Play::on_named_stack()
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+    let play = play().await;
     let number = u64::try_from(Timestamp::now().as_microsecond()).unwrap() * 1000 + 777;
     let purchase = Purchase::numbered(number);
     play.sell(&purchase).await.unwrap();
@@ -944,9 +884,9 @@ async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deploy
     let lost = StoredEvent {
         event_id: EventId::new(event_id.as_str()).unwrap(),
         received_at: Timestamp::now() - hours(1),
-        fingerprint: domain::values::fingerprint::fingerprint(&body),
+        fingerprint: fingerprint(&body),
         body,
-        ..event(0, EventState::Stored, hours(1))
+        ..event(0, Stored, hours(1))
     };
     play.tables.events.record(&lost).await.unwrap();
     // Fresh, and none of the sweep's business yet.
@@ -960,13 +900,9 @@ async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deploy
     play.tables.events.record(&fresh).await.unwrap();
 
     let (one, other) = tokio::join!(play.invoke("sweep"), play.invoke("sweep"));
-    assert_eq!(
-        (one.unwrap().as_str(), other.unwrap().as_str()),
-        ("null", "null")
-    );
-    play.until_event(&event_id, EventState::Processed, SOON)
-        .await
-        .unwrap();
+    assert_eq!(one.unwrap().as_str(), "null");
+    assert_eq!(other.unwrap().as_str(), "null");
+    play.until_event(&event_id, Processed, SOON).await.unwrap();
     let order = play.order(purchase.order_id()).await.unwrap().unwrap();
     let receipt_id = order.receipt_id.unwrap();
     let is_sent = async || {
@@ -982,10 +918,7 @@ async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deploy
         "nothing is left to do"
     );
     assert_eq!(play.mails(purchase.order_id()).await.unwrap().len(), 1);
-    assert_eq!(
-        play.event(&fresh_id).await.unwrap().unwrap().state,
-        EventState::Stored
-    );
+    assert_eq!(play.event(&fresh_id).await.unwrap().unwrap().state, Stored);
 
     a_receipt_whose_message_was_lost_is_taken_up(&play, &order.order_id, &fresh_id).await;
 }

@@ -12,6 +12,7 @@ use serde_json::{Value as Json, json};
 use serde_yaml_ng::Value as Yaml;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     fs,
     sync::LazyLock,
     time::Duration,
@@ -44,7 +45,7 @@ pub(crate) const GAUGES: [(&str, &str); 5] = [
 
 /// The metrics that count lines of the log, and the lines.
 const COUNTS: &str = r#"
-DeliveryFailures { $.mail_trouble IS TRUE }
+DeliveryFailures { $.delivery_failure IS TRUE }
 LastTries { ($.outcome = "retry") && ($.receives >= 4) }
 OrdersToReview { ($.shortfall IS TRUE) || ($.unmapped IS TRUE) || ($.amounts_differ IS TRUE) || ($.second_order IS TRUE) }
 Outcomes { $.outcome = * }
@@ -94,9 +95,10 @@ fn every_promise_is_kept() {
     for (claim, values) in object(&promises) {
         for (path, value) in object(values) {
             let (first, rest) = path.split_once('/').unwrap_or((path, ""));
-            let resources = match first.starts_with("AWS::") {
-                true => of_type(first),
-                false => set(first),
+            let resources = if first.starts_with("AWS::") {
+                of_type(first)
+            } else {
+                set(first)
             };
             assert!(!resources.is_empty(), "{claim}: there is no {first}");
             for resource in resources {
@@ -190,7 +192,7 @@ fn a_message_that_was_given_up_is_kept_for_fourteen_days() {
 
 #[test]
 fn an_event_is_known_for_longer_than_it_can_come_again() {
-    // The provider retries for 28 hours; its last copy may lie in a dead-letter queue for 14 days.
+    // The provider retries for 28 hours; its last copy may be in a dead-letter queue for 14 days.
     let shortest = number("Parameters/EventRetentionDays/MinValue");
     assert!(shortest * DAY > 14 * DAY + 28 * 60 * 60, "{shortest} days");
     // An event that an operator dropped is known while the provider lists it.
@@ -230,6 +232,19 @@ fn the_settings_given_are_the_settings_read() {
             read.extend(setting_names(&fs::read_to_string(file).unwrap_or_default()));
         }
         assert!(read.len() > 2, "{folder} reads no settings");
+        // `providers` derives the names of a provider's settings from the provider's name.
+        let config = fs::read_to_string(root().join(&folder).join("config.rs"));
+        let config = config.unwrap_or_default();
+        for (call, names) in [
+            ("open_webhooks", &["WEBHOOK_SECRETS_ARN"][..]),
+            ("open_apis", &["API_KEY_ARN", "API_BASE_URL"]),
+        ] {
+            let names = names.iter().map(|name| format!("FLEX_{name}"));
+            read.extend(names.filter(|_| config.contains(call)));
+        }
+        if config.contains("Rules::read") {
+            read.extend(set("MAX_RECEIVES RETRY_BASE_SECONDS"));
+        }
         // The log reads this one.
         read.insert("FUNCTION".to_owned());
         let given = settings(function);
@@ -314,7 +329,7 @@ fn table_of_permissions() -> String {
             let sid = text(&statement["Sid"]);
             let on = called(&statement["Resource"]).join(", ");
             let may = strings(&statement["Action"]).join(", ");
-            table += &format!("| {may_call} | {sid} | {on} | {may} |\n");
+            writeln!(table, "| {may_call} | {sid} | {on} | {may} |").unwrap();
         }
     }
     table
@@ -520,9 +535,10 @@ fn condition(alarm: &Json) -> String {
         };
         dimensions.iter().map(value).collect()
     });
-    let of = match values.is_empty() {
-        true => String::new(),
-        false => format!("{{{}}}", values.join(",")),
+    let of = if values.is_empty() {
+        String::new()
+    } else {
+        format!("{{{}}}", values.join(","))
     };
     let (statistic, metric) = (text(&alarm["Statistic"]), text(&alarm["MetricName"]));
     format!("{statistic} {metric}{of} {limit} in {} s", alarm["Period"])
@@ -532,7 +548,7 @@ fn condition(alarm: &Json) -> String {
 fn every_alarm_has_its_condition() {
     let mut found = String::from("\n");
     for id in of_type("AWS::CloudWatch::Alarm") {
-        found += &format!("{id} {}\n", condition(at(&id)));
+        writeln!(found, "{id} {}", condition(at(&id))).unwrap();
     }
     assert_eq!(found, ALARMS.replace("\\\n    ", ""));
     assert_eq!(UNFULFILLED.as_secs(), 7200);

@@ -1,13 +1,9 @@
-//! TLS to the provider, by the binaries that are deployed: a stand-in with a certificate of a test's own authority, and
-//! `SSL_CERT_FILE` for trust in it.
+//! TLS to the provider, by the deployed binaries. The stand-in has a certificate of the test's authority, which
+//! `SSL_CERT_FILE` trusts.
 
 use crate::local::{Bench, ORDER, no_failures};
-use domain::{delivery::stored_event::EventState, values::class::Class};
-use kit::{
-    shop::Purchase,
-    stand_in::{Authority, Flaw, StandIn},
-};
-use serde_json::json;
+use kit::prelude::*;
+use kit::stand_in::{Authority, Flaw, StandIn};
 use std::{fs, path::PathBuf};
 
 /// A file with the authority's certificate.
@@ -38,7 +34,7 @@ async fn a_provider_with_a_trusted_certificate_is_read() {
 
     let fulfilled = bench.invoke("FulfillmentFunction", None, &settings).await;
     assert_eq!(fulfilled.answer, no_failures(), "{}", fulfilled.log);
-    assert_eq!(bench.event().await.state, EventState::Processed);
+    assert_eq!(bench.event().await.state, Processed);
     assert_eq!(bench.order().await.unwrap().totals.total, 6994);
     assert_eq!(
         provider.requests_for(&format!("/v1/checkout/sessions/{ORDER}")),
@@ -80,7 +76,7 @@ async fn a_provider_whose_certificate_is_not_trusted_is_sent_no_request_and_the_
         let reason = event.reason.unwrap();
         assert_eq!(
             (event.state, event.class),
-            (EventState::Stored, Some(Class::Away)),
+            (Stored, Some(Class::Away)),
             "{reason}"
         );
         assert!(
@@ -109,5 +105,5 @@ async fn a_provider_whose_certificate_is_not_trusted_is_sent_no_request_and_the_
     ];
     let retried = bench.invoke("FulfillmentFunction", None, &settings).await;
     assert_eq!(retried.answer, no_failures(), "{}", retried.log);
-    assert_eq!(bench.event().await.state, EventState::Processed);
+    assert_eq!(bench.event().await.state, Processed);
 }

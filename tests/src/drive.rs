@@ -1,5 +1,5 @@
-//! Drives the three functions over the [`World`] in memory, as Lambda and SQS would: deliveries in, queues
-//! drained, failed messages delivered again after their back-off, until nothing is left to do.
+//! Drives the three functions over the [`World`] in memory, like Lambda and SQS. It delivers, drains the queues, and
+//! redelivers failed messages after their back-off, until no work is left.
 
 use crate::fakes::{Hop, Message, World};
 use aws::batch::{self, Attempt, Invocation, RESERVE, Rules, Worker};
@@ -49,18 +49,18 @@ pub const RECEIPTS_A_BATCH: usize = 5;
 /// As in the template: feedback's `BatchSize`.
 pub const REPORTS_A_BATCH: usize = 10;
 
-/// How fulfillment works off a batch.
+/// Fulfillment's handling of a batch.
 pub const RULES: Rules = Rules {
     retry_base: RETRY_BASE,
     most_receives: MOST_RECEIVES,
     at_once: fulfillment::AT_ONCE,
 };
-/// How receipts works off a batch.
+/// Receipts' handling of a batch.
 pub const RECEIPT_RULES: Rules = Rules {
     at_once: receipts::AT_ONCE,
     ..RULES
 };
-/// How feedback works off a batch.
+/// Feedback's handling of a batch.
 pub const FEEDBACK_RULES: Rules = Rules {
     at_once: feedback::AT_ONCE,
     ..RULES
@@ -77,20 +77,20 @@ pub const POLICY: Policy = Policy {
     trial_ends_mail: false,
 };
 
-/// The three functions on one world.
+/// The functions on one world.
 #[derive(Debug)]
 pub struct Bundle {
-    /// What they share.
+    /// The world of all functions.
     pub world: World,
     /// HTTP in.
     pub intake: Intake<World, World>,
     /// Events to orders.
-    pub fulfillment: Fulfillment<World, World>,
+    pub fulfillment: Fulfillment<World>,
     /// Receipts to mails.
     pub receipts: Receipts<World, World>,
-    /// What SES tells of mails.
+    /// Reports of SES to receipts.
     pub feedback: Feedback<World>,
-    /// How many batches there have been: no two have the same request id, and so no two tries the same owner token.
+    /// The number of batches. No two have the same request id, so no two tries have the same owner token.
     requests: AtomicU32,
 }
 
@@ -127,6 +127,7 @@ impl Bundle {
             world: w(),
             intake: Intake {
                 store: w(),
+                providers: w().providers(),
                 keys: w(),
                 clock: Arc::new(w()),
                 max_body_bytes: 262_144,
@@ -134,7 +135,7 @@ impl Bundle {
             },
             fulfillment: Fulfillment {
                 store: w(),
-                api: w(),
+                providers: w().providers(),
                 clock: Arc::new(w()),
                 policy: Policy { mode, ..POLICY },
                 most_receives: MOST_RECEIVES,
@@ -176,8 +177,8 @@ impl Bundle {
         }
     }
 
-    /// Works off both queues as [`Bundle::drain`] does, but all messages that are visible at the same time at once.
-    /// Not for worlds that are told to stop: a stop would hit any of the attempts.
+    /// Drains both queues like [`Bundle::drain`], but handles all messages that are visible at the same time at once.
+    /// Not for worlds with a planned stop, which could hit any of the attempts.
     pub async fn drain_at_once(&self) {
         loop {
             if self.work_at_once().await {
@@ -197,8 +198,8 @@ impl Bundle {
         }
     }
 
-    /// Works on all messages that are visible now, at once, and lets no time pass: it would pass for everybody else
-    /// who is at work, and end their claims. Whether there were any.
+    /// Handles all messages that are visible now, at once. No time passes, because that would end the leases of
+    /// concurrent work. True if there were any messages.
     pub async fn work_at_once(&self) -> bool {
         let now = self.world.now();
         let (jobs, receipts) = {
@@ -223,7 +224,7 @@ impl Bundle {
         any
     }
 
-    /// One delivery of one message, in a batch of its own: deleted when worked off, hidden for a while when not.
+    /// One delivery of one message, alone in its batch: deleted when handled, hidden for a while if not.
     async fn receive<J: Job + Clone, W: Worker<J>>(
         &self,
         mut message: Message<J>,
@@ -261,7 +262,7 @@ impl Bundle {
             return;
         }
         let mut kept = self.world.kept();
-        // The queue gives up on the next receive, whether it was told to hide the message or not.
+        // The queue gives up on the next receive, even if the message was to be hidden.
         if message.receives >= MOST_RECEIVES {
             let last = watched
                 .last
@@ -307,7 +308,7 @@ impl Bundle {
     }
 }
 
-/// A worker that keeps why a try failed: the queue is not told.
+/// A worker that keeps the error of a failed try, which the queue never sees.
 struct Watched<'a, W> {
     worker: &'a W,
     last: Mutex<Option<RetryableError>>,

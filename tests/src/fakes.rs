@@ -1,8 +1,7 @@
-//! The ports in memory: one world that keeps its state, counts every call, and can be told to fail or to stop
-//! at any of them.
+//! The ports in memory: one world that keeps its state, counts every call, and can fail or stop at any of them.
 //!
-//! It behaves as the real services do where the rules rely on it (conditions, all-or-nothing transactions,
-//! owners, versions); `tests/it/contract.rs` holds it and the adapters to the same promises.
+//! It behaves like the real services where the rules rely on it: conditions, all-or-nothing transactions, owners,
+//! versions. The suites of `tests/it/contract.rs` hold it and the adapters to the same promises.
 
 pub mod backlog;
 pub mod behind;
@@ -21,9 +20,12 @@ use domain::{
         subscription::{self, Subscription},
     },
     delivery::{
-        event::RefundsOf,
+        answer::Answer,
+        event::{Change, Reading},
         job::{FulfillmentJob, Job, ReceiptJob},
-        secrets::Keys,
+        reference::Reference,
+        secrets::{ApiKey, Keys},
+        signature::{BadKey, Key, Refusal, Unverified},
         stored_event::{EventState, StoredEvent},
     },
     fulfillment::{
@@ -31,9 +33,9 @@ use domain::{
         read_set::{ReadSet, Snapshot},
     },
     ports::{
-        Changed, Clock, Committed, DeadLetter, DeadLetters, Delay, Entitlements, EventAdmin,
-        Events, Found, Ledger, Orders, ProviderApi, Queue, ReceiptAdmin, Receipts, Recorded,
-        Reopening, Search, Settlement, SigningKeys, Suppressions,
+        Answering, ApiKeys, Changed, Clock, Committed, DeadLetter, DeadLetters, Delay,
+        Entitlements, EventAdmin, Events, Found, Headers, Ledger, Orders, Provider, Queue,
+        ReceiptAdmin, Receipts, Recorded, Reopening, Search, Settlement, SigningKeys, Suppressions,
     },
     receipt::{
         Receipt, ReceiptState,
@@ -48,6 +50,7 @@ use domain::{
         refund,
         stock::{Deduction, Mapping, Movement, Restock, StockLevel},
     },
+    upkeep::reconcile::{self, Ask, Page},
     values::{
         class::Class,
         facts::whole_second,
@@ -55,13 +58,15 @@ use domain::{
             CustomerId, EventId, MessageId, OrderId, OwnerToken, PaymentIntentId, ProductId,
             ReceiptId, RefundId, Sku, SubscriptionId,
         },
+        mode::Mode,
         outcome::{ReadError, RetryableError},
-        provider::Provider,
+        provider::ProviderId,
     },
 };
 use jiff::Timestamp;
 use mail::Email;
 use mail::{Mailer, SendError};
+use providers::Providers;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
     cell::{Cell, RefCell},
@@ -72,7 +77,7 @@ use std::{
 };
 use tokio::{sync::Notify, time::Instant};
 
-/// What happens at a call.
+/// A fault at a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// It fails and has no effect.
@@ -83,30 +88,30 @@ pub enum Fault {
     StopBefore,
     /// The process stops right after its effect.
     StopAfter,
-    /// It is turned away with a word on when to come again, and has no effect.
+    /// It is throttled with a time to come again, and has no effect.
     Throttled,
-    /// Somebody's transaction on the same rows was in the way, to the last try: it has no effect.
+    /// Another transaction on the same rows was in the way, up to the last try: it has no effect.
     Conflict,
-    /// It has its effect, its answer is lost, and the SDK sends it again: the second answer is told. Only where a
-    /// real adapter leaves trying again to the SDK; elsewhere nothing happens.
+    /// It has its effect, its answer is lost, and the SDK sends it again. The caller gets the second answer. This fault
+    /// applies only if the real adapter leaves retries to the SDK.
     Twice,
 }
 
-/// What becomes of a call that has come so far.
+/// The next step of a waiting call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Turn {
     /// It goes through, unless [`Kept::faults`] has something for it.
     Goes,
     /// It goes on waiting.
     Waits,
-    /// This happens.
+    /// The fault strikes.
     Strikes(Fault),
 }
 
-/// What a call does to what is kept.
+/// The effect of a call on the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
-    /// Nothing.
+    /// It changes nothing.
     Reads,
     /// It may change something, and the SDK does not send it again.
     Writes,
@@ -117,52 +122,44 @@ pub enum Manner {
 /// A call of a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Call {
-    /// Its name.
     pub name: &'static str,
-    /// What it does.
     pub manner: Manner,
 }
 
-/// Decides over every call of a world. It may change what is kept, such as what SES answers next.
+/// Decides over every call of a world. It may change the world, such as the next answer of SES.
 pub trait Fate: std::fmt::Debug + Send {
-    /// What becomes of this call now.
+    /// The next step of this call.
     fn turn(&mut self, call: Call, kept: &mut Kept) -> Turn;
 }
 
 /// A message on a queue in memory.
 #[derive(Debug, Clone)]
 pub struct Message<J> {
-    /// What it holds.
     pub job: J,
-    /// How often it has been received.
     pub receives: u32,
-    /// From when on it can be received.
     pub visible_at: Timestamp,
 }
 
 /// One of the three dead-letter queues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hop {
-    /// What fulfillment gave up on.
+    /// Messages for fulfillment.
     Fulfillment,
-    /// What receipts gave up on.
+    /// Messages for receipts.
     Receipts,
-    /// What feedback gave up on.
+    /// Messages for feedback.
     Feedback,
 }
 
 /// A message that a queue in memory gave up on.
 #[derive(Debug, Clone)]
 pub struct Dead {
-    /// On which queue it lies.
     pub hop: Hop,
-    /// What it says.
     pub body: String,
-    /// What was given up, and why: SQS does not keep that.
+    /// The failed job and its error, which SQS does not keep.
     pub why: String,
-    /// How often it has been received here.
+    /// The receives from the dead-letter queue.
     pub receives: u32,
-    /// From when on it can be received.
     pub visible_at: Timestamp,
 }
 
@@ -187,7 +184,7 @@ pub struct Kept {
     pub movements: BTreeMap<(Sku, OrderId), Movement>,
     /// The Stock table's mapping rows.
     pub mapping: Mapping,
-    /// The Entitlements table's subscriptions; what the provider tells of them is in [`Kept::subscriptions`].
+    /// The Entitlements table's subscriptions; the provider's view of them is in [`Kept::subscriptions`].
     pub subscription_rows: BTreeMap<(CustomerId, SubscriptionId), Subscription>,
     /// The Entitlements table's access to products.
     pub entitlements: BTreeMap<(CustomerId, ProductId), Entitlement>,
@@ -195,19 +192,19 @@ pub struct Kept {
     pub contacts: BTreeMap<CustomerId, Contact>,
     /// The Receipts table.
     pub receipts: BTreeMap<ReceiptId, Receipt>,
-    /// What has been queued again of events and receipts, and when.
+    /// The rows that sweep has queued again, with the times.
     pub swept: backlog::Swept,
     /// The fulfillment queue.
     pub fulfillment_queue: VecDeque<Message<FulfillmentJob>>,
     /// The receipt queue.
     pub receipt_queue: VecDeque<Message<ReceiptJob>>,
-    /// What both queues gave up on, by message id.
+    /// The messages that the queues gave up on, by message id.
     pub dead_letters: BTreeMap<usize, Dead>,
-    /// How many messages were ever given up on.
+    /// The number of messages ever given up on.
     pub given_up: usize,
     /// The mails that SES took.
     pub mails: Vec<Email>,
-    /// What SES answers next, instead of taking a mail.
+    /// The next answers of SES, instead of taking a mail.
     pub mail_faults: VecDeque<SendError>,
     /// The checkouts that the provider's API knows.
     pub checkouts: BTreeMap<OrderId, Checkout>,
@@ -215,40 +212,40 @@ pub struct Kept {
     pub refunds: BTreeMap<RefundId, refund::RefundChange>,
     /// The subscriptions that it knows.
     pub subscriptions: BTreeMap<SubscriptionId, subscription::SubscriptionChange>,
-    /// What else its lists have.
+    /// More things of its lists.
     pub lists: Lists,
-    /// What the provider's API answers next, instead of what it knows.
+    /// The next answers of the provider's API, instead of the true ones.
     pub read_faults: VecDeque<ReadError>,
     /// The signing keys.
     pub keys: Keys,
-    /// The keys that the next reading finds; `None` if there are no newer ones, or it may not be read.
+    /// The keys that the next read finds; `None` if there are no newer ones, or the read is refused.
     pub newer_keys: Option<Keys>,
-    /// If true, the keys have aged: asking for them reads the store.
+    /// If true, the keys have aged, and the next request for them reads the store.
     pub keys_aged: bool,
-    /// When asking for aged keys last read the store.
+    /// The time of the last such read.
     keys_read_at: Option<Timestamp>,
     /// The name of every port call so far.
     pub calls: Vec<&'static str>,
-    /// At which call (from 0) something happens.
+    /// The faults by the number of the call, from 0.
     pub faults: BTreeMap<usize, Fault>,
-    /// Which messages were to be hidden, by their handles, and for how long.
+    /// The messages to hide, by their handles, and the durations.
     pub delays: Vec<(String, Duration)>,
-    /// How many movements each transaction of a commit takes; without it as many as the adapter puts into one. Fewer
-    /// show what stands between two of them.
+    /// The number of movements in each transaction of a commit; without it as many as the adapter puts into one. A
+    /// smaller number shows the state between two of them.
     pub moves_a_part: Option<NonZeroUsize>,
-    /// Whether rows that are read together are read at two moments, as a batch of DynamoDB's may be: it is no snapshot.
+    /// True if a joint read has rows of two moments. A batch of DynamoDB may be like that: it is no snapshot.
     pub tears_reads: bool,
-    /// Whether the index that is read next does not have yet what was written a moment ago.
+    /// True if the next read of the index misses the last writes.
     pub index_lags: Cell<bool>,
-    /// What the index that is read next shows as it was: that of what is undone or waits for a person.
+    /// The older state that the next read of the index shows.
     pub index_shows: RefCell<behind::Before>,
-    /// The checkouts of which the provider's API does not tell yet what is so.
+    /// The checkouts whose present state the provider's API does not show yet.
     pub late: BTreeMap<OrderId, behind::Late>,
-    /// How often it has answered what was so before.
+    /// The number of its answers with an older state.
     pub old_answers: Cell<u64>,
-    /// How long every call takes, if time passes by tokio's timers: see [`World::run_on_timers`].
+    /// The duration of every call, if time passes by tokio's timers: see [`World::run_on_timers`].
     pub call_lasts: Duration,
-    /// Whether the call at hand is sent twice.
+    /// True if the current call is sent twice.
     repeats: bool,
     now: Timestamp,
     began: Option<Instant>,
@@ -278,12 +275,12 @@ impl World {
         world
     }
 
-    /// What is kept, to look at or to set up.
+    /// The state, to look at or to set up.
     pub fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on time passes as it does for tokio's timers, and every call takes so long.
+    /// From now on time passes with tokio's timers, and every call takes this long.
     pub fn run_on_timers(&self, call_lasts: Duration) {
         let mut kept = self.kept();
         (kept.began, kept.call_lasts) = (Some(Instant::now()), call_lasts);
@@ -295,7 +292,7 @@ impl World {
         kept.now = kept.now.saturating_add(by).unwrap_or(Timestamp::MAX);
     }
 
-    /// Lets time pass until then, if it is still to come.
+    /// Lets time pass until then, if that is in the future.
     pub fn pass_until(&self, then: Timestamp) {
         let mut kept = self.kept();
         kept.now = kept.now.max(then);
@@ -306,7 +303,7 @@ impl World {
         *self.fate.lock().unwrap_or_else(PoisonError::into_inner) = fate;
     }
 
-    /// What becomes of a call now.
+    /// The next step of a call.
     fn turn(&self, call: Call, kept: &mut Kept) -> Turn {
         let mut fate = self.fate.lock().unwrap_or_else(PoisonError::into_inner);
         fate.as_mut()
@@ -733,17 +730,17 @@ fn rows_of(commit: &Commit) -> usize {
     lists + singles.iter().sum::<usize>() + 1
 }
 
-/// The transactions of a commit, as the adapter makes them: movements that do not fit into the last one go first, while
+/// The transactions of a commit, as the adapter makes them. Movements that do not fit into the last one go first, while
 /// the event is still stored.
 fn parts(commit: &Commit, most: usize) -> Vec<Commit> {
     let deductions = commit.deductions.iter().map(|take| (Some(take), None));
     let moves: Vec<_> = deductions
-        .chain(commit.returns.iter().map(|back| (None, Some(back))))
+        .chain(commit.restocks.iter().map(|back| (None, Some(back))))
         .collect();
     let (first, last) = first_parts(&moves, rows_of(commit), most);
     let part = |moves: &[(Option<&Deduction>, Option<&Restock>)], rest: Commit| Commit {
         deductions: moves.iter().filter_map(|(take, _)| take.cloned()).collect(),
-        returns: moves.iter().filter_map(|(_, back)| back.cloned()).collect(),
+        restocks: moves.iter().filter_map(|(_, back)| back.cloned()).collect(),
         ..rest
     };
     let only_moves = || Commit {
@@ -758,7 +755,7 @@ fn parts(commit: &Commit, most: usize) -> Vec<Commit> {
         .collect()
 }
 
-/// Whether no row is wanted at all: then nobody is asked.
+/// True if no row is to be read, so that no call is made.
 fn is_nothing(read_set: &ReadSet) -> bool {
     let ReadSet {
         order,
@@ -769,8 +766,10 @@ fn is_nothing(read_set: &ReadSet) -> bool {
         contact,
         mapping,
         stock_levels,
+        receipts,
     } = read_set;
-    order.is_none()
+    receipts.is_empty()
+        && order.is_none()
         && links.is_empty()
         && reference.is_none()
         && subscription.is_none()
@@ -782,7 +781,7 @@ fn is_nothing(read_set: &ReadSet) -> bool {
             .is_none_or(|(_, skus)| skus.is_empty())
 }
 
-/// The rows that there are, of those that are wanted.
+/// The existing rows of a read set.
 fn rows(kept: &Kept, read_set: &ReadSet) -> Snapshot {
     let links = read_set
         .links
@@ -835,10 +834,16 @@ fn rows(kept: &Kept, read_set: &ReadSet) -> Snapshot {
             .map(|(unnamed, sku)| (unnamed.clone(), sku.clone()))
             .collect(),
         stock_levels: stock_levels.collect(),
+        receipts: read_set
+            .receipts
+            .iter()
+            .filter_map(|id| kept.receipts.get_key_value(id))
+            .map(|(id, receipt)| (id.clone(), receipt.clone()))
+            .collect(),
     }
 }
 
-/// Half of the rows as they were at one moment, and half as they were at another; a counter and its movement are two.
+/// Half of the rows at one moment, and half at another; a counter and its movement are two.
 fn torn(one: Snapshot, other: Snapshot) -> Snapshot {
     let stock_levels = one.stock_levels.into_iter().zip(other.stock_levels);
     Snapshot {
@@ -855,9 +860,9 @@ fn torn(one: Snapshot, other: Snapshot) -> Snapshot {
     }
 }
 
-/// Whether every condition of a commit holds.
+/// True if every condition of a commit holds.
 fn holds(kept: &Kept, commit: &Commit) -> bool {
-    /// No row has version 0, so that the first one comes after none.
+    /// No row has version 0, so the first version comes after no row.
     fn follows(version: u64, known: Option<u64>) -> bool {
         known.unwrap_or_default() + 1 == version
     }
@@ -874,7 +879,7 @@ fn holds(kept: &Kept, commit: &Commit) -> bool {
                 .movements
                 .contains_key(&(movement.sku.clone(), movement.order_id.clone()))
     });
-    let returns_hold = commit.returns.iter().all(|back| {
+    let returns_hold = commit.restocks.iter().all(|back| {
         let movement = kept
             .movements
             .get(&(back.sku.clone(), back.order_id.clone()));
@@ -937,7 +942,7 @@ fn holds(kept: &Kept, commit: &Commit) -> bool {
         && returns_hold
 }
 
-/// A row as it is read back: its times, for one, are cut to whole seconds.
+/// A row as it is read back: its times, for example, are cut to whole seconds.
 #[expect(
     clippy::expect_used,
     reason = "a test kit: a row that cannot be stored must stop the test"
@@ -951,7 +956,7 @@ fn stored<T: Serialize + DeserializeOwned>(row: &T) -> T {
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items>).
 const MOST_BYTES: usize = 400 * 1024;
 
-/// Whether `DynamoDB` would take a transaction at all, whatever is stored: it names no item twice, and none is too big.
+/// True if `DynamoDB` accepts the transaction, whatever is stored: it names no item twice, and none is too big.
 fn is_taken(commit: &Commit) -> bool {
     fn once<K: Ord>(mut keys: impl Iterator<Item = K>) -> bool {
         let mut seen = BTreeSet::new();
@@ -966,7 +971,7 @@ fn is_taken(commit: &Commit) -> bool {
         .deductions
         .iter()
         .map(|take| &take.movement.sku)
-        .chain(commit.returns.iter().map(|back| &back.sku));
+        .chain(commit.restocks.iter().map(|back| &back.sku));
     once(counters)
         && once(commit.links.iter().map(|row| &row.payment_intent_id))
         && once(
@@ -1003,7 +1008,7 @@ fn apply(kept: &mut Kept, commit: &Commit) -> Result<Committed, RetryableError> 
     {
         event.state = EventState::Committed;
         (event.reason, event.class) = (None, None);
-        event.receipt_ids = commit.receipt_ids();
+        event.outbox = commit.outbox();
     }
     kept.orders.extend(
         commit
@@ -1059,7 +1064,7 @@ fn apply(kept: &mut Kept, commit: &Commit) -> Result<Committed, RetryableError> 
             stored(movement),
         );
     }
-    for back in &commit.returns {
+    for back in &commit.restocks {
         if let Some(count) = kept.counters.get_mut(&back.sku) {
             *count += back.pieces;
         }
@@ -1209,7 +1214,7 @@ impl ReceiptAdmin for World {
 }
 
 impl Kept {
-    /// What both queues have given up on, and why, in the order in which they did.
+    /// The messages that both queues gave up on, and the errors, in their order.
     #[must_use]
     pub fn given_up(&self) -> Vec<String> {
         self.dead_letters
@@ -1289,7 +1294,7 @@ impl DeadLetters for DeadLetterQueue {
     async fn delete(&self, letter: &DeadLetter) -> Result<(), RetryableError> {
         self.world
             .repeatable("dead_letters.delete", |kept| {
-                // Whoever received it last deletes it. SQS may be milder, and promises no more.
+                // Only the last receiver deletes it. SQS may be milder, and promises no more.
                 kept.dead_letters
                     .retain(|id, dead| letter.receipt_handle != format!("{id}.{}", dead.receives));
             })
@@ -1328,7 +1333,7 @@ impl Queue<ReceiptJob> for World {
 impl Delay for World {
     async fn delay(&self, receipt_handle: &str, by: Duration) -> Result<(), RetryableError> {
         self.repeatable("queue.delay", |kept| {
-            kept.delays.push((receipt_handle.to_owned(), by))
+            kept.delays.push((receipt_handle.to_owned(), by));
         })
         .await
     }
@@ -1346,7 +1351,7 @@ impl Mailer for World {
         });
         match sent.await {
             Ok(sent) => sent,
-            // Nobody can tell whether a call whose answer is lost has sent the mail.
+            // If the answer of a call is lost, it is unknown if the mail was sent.
             Err(error) => Err(SendError::Unknown(error.to_string())),
         }
     }
@@ -1380,64 +1385,137 @@ fn not_found(code: &str) -> ReadError {
     }
 }
 
-impl ProviderApi for World {
-    async fn checkout(&self, _: Provider, order_id: &OrderId) -> Result<Checkout, ReadError> {
-        let unknown = not_found("checkout_session_not_found");
-        self.ask("api.checkout", |kept| {
-            kept.answer(order_id).cloned().ok_or(unknown)
-        })
-        .await
-    }
-
-    async fn checkout_of(
-        &self,
-        _: Provider,
-        payment: &PaymentIntentId,
-    ) -> Result<Option<OrderId>, ReadError> {
-        let found = |kept: &Kept| {
-            let of = kept
-                .all_listed()
-                .find(|checkout| checkout.payment_intents.contains(payment));
-            Ok(of.map(|checkout| checkout.order_id.clone()))
-        };
-        self.ask("api.checkout_of", found).await
+impl World {
+    async fn fetch(&self, reference: &Reference) -> Result<Answer, ReadError> {
+        match reference {
+            Reference::Checkout(id) => {
+                let unknown = not_found("checkout_session_not_found");
+                let found = |kept: &Kept| kept.answer(id).cloned().ok_or(unknown);
+                let checkout = self.ask("api.checkout", found).await?;
+                Ok(Answer::Checkout(Box::new(checkout)))
+            }
+            Reference::CheckoutOfPayment(payment) => {
+                let found = |kept: &Kept| {
+                    let is_of = |checkout: &&Checkout| checkout.payment_intents.contains(payment);
+                    let of = kept.all_listed().find(is_of);
+                    Ok(of.map(|checkout| checkout.order_id.clone()))
+                };
+                let order_id = self.ask("api.checkout_of", found).await?;
+                Ok(Answer::CheckoutOfPayment(order_id))
+            }
+            Reference::RefundsOfCheckout(id) => {
+                let is_of = |kept: &Kept, payment: &PaymentIntentId| {
+                    let checkout = kept.listed(id);
+                    checkout.is_some_and(|checkout| checkout.payment_intents.contains(payment))
+                };
+                self.refunds(is_of).await
+            }
+            Reference::RefundsOfPayment(id) => {
+                self.refunds(|_: &Kept, payment: &PaymentIntentId| payment == id)
+                    .await
+            }
+            Reference::Subscription(id) => {
+                let unknown = not_found("subscription_not_found");
+                let found = |kept: &Kept| kept.subscriptions.get(id).cloned().ok_or(unknown);
+                let change = self.ask("api.subscription", found).await?;
+                Ok(Answer::Change(Box::new(Change::Subscription(change))))
+            }
+            _ => Err(not_found("not_asked_for")),
+        }
     }
 
     async fn refunds(
         &self,
-        _: Provider,
-        of: &RefundsOf,
-    ) -> Result<Vec<refund::RefundChange>, ReadError> {
+        is_of: impl Fn(&Kept, &PaymentIntentId) -> bool + Send,
+    ) -> Result<Answer, ReadError> {
         let found = |kept: &Kept| {
-            let is_of = |refund: &&refund::RefundChange| {
-                let payment = &refund.facts.payment_intent_id;
-                match of {
-                    RefundsOf::Payment(id) => payment == id,
-                    RefundsOf::Checkout(id) => kept
-                        .listed(id)
-                        .is_some_and(|checkout| checkout.payment_intents.contains(payment)),
-                }
-            };
-            Ok(kept.refunds.values().filter(is_of).cloned().collect())
+            let refunds = kept.refunds.values();
+            let of = refunds.filter(|refund| is_of(kept, &refund.facts.payment_intent_id));
+            Ok(of.cloned().collect())
         };
-        self.ask("api.refunds", found).await
+        Ok(Answer::Refunds(self.ask("api.refunds", found).await?))
     }
 
-    async fn subscription(
+    /// Flex, with this world behind its API.
+    #[must_use]
+    pub fn providers(&self) -> Providers {
+        let key: Arc<dyn ApiKeys> = Arc::new(FixedKey);
+        Providers::default().with(crate::flex_id(), Arc::new(self.clone()), Some(key))
+    }
+}
+
+/// An API key that is never refused.
+#[derive(Debug)]
+pub struct FixedKey;
+
+#[expect(clippy::expect_used, reason = "a test kit")]
+impl ApiKeys for FixedKey {
+    fn current(&self) -> Answering<'_, ApiKey> {
+        Box::pin(async { ApiKey::new("fsk_key").expect("a key") })
+    }
+
+    fn reread(&self) -> Answering<'_, Option<ApiKey>> {
+        Box::pin(async { None })
+    }
+}
+
+const FLEX: flex::Flex = flex::Flex { api: None };
+
+impl Provider for World {
+    fn check<'body>(
         &self,
-        _: Provider,
-        id: &SubscriptionId,
-    ) -> Result<subscription::SubscriptionChange, ReadError> {
-        let unknown = not_found("subscription_not_found");
-        self.ask("api.subscription", |kept| {
-            kept.subscriptions.get(id).cloned().ok_or(unknown)
-        })
-        .await
+        headers: &Headers<'_>,
+        body: &'body [u8],
+        now: Timestamp,
+    ) -> Result<Unverified<'body>, Refusal> {
+        FLEX.check(headers, body, now)
+    }
+
+    fn read(&self, body: &[u8]) -> Reading {
+        FLEX.read(body)
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        _: &'a ApiKey,
+        reference: &'a Reference,
+    ) -> Answering<'a, Result<Answer, ReadError>> {
+        Box::pin(World::fetch(self, reference))
+    }
+
+    fn lists(&self) -> &'static [&'static str] {
+        FLEX.lists()
+    }
+
+    fn list<'a>(&'a self, _: &'a ApiKey, ask: Ask<'a>) -> Answering<'a, Result<Page, ReadError>> {
+        Box::pin(self.page(ask))
+    }
+
+    fn recovered(
+        &self,
+        found: &reconcile::Found,
+        event_id: &EventId,
+        stated_at: Timestamp,
+        waits: bool,
+    ) -> Vec<u8> {
+        FLEX.recovered(found, event_id, stated_at, waits)
+    }
+
+    fn stub(&self, list: &str, id: Option<&str>) -> Vec<u8> {
+        FLEX.stub(list, id)
+    }
+
+    fn signing_key(&self, secret: &str) -> Result<Key, BadKey> {
+        FLEX.signing_key(secret)
+    }
+
+    fn key_mode(&self, key: &ApiKey) -> Option<Mode> {
+        FLEX.key_mode(key)
     }
 }
 
 impl SigningKeys for World {
-    async fn keys(&self, _: Provider) -> Keys {
+    async fn keys(&self, _: &ProviderId) -> Keys {
         // Only a reading is a call: keys that have not aged come from the process's own memory.
         if std::mem::take(&mut self.kept().keys_aged) {
             let now = self.now();
@@ -1453,7 +1531,7 @@ impl SigningKeys for World {
         self.kept().keys.clone()
     }
 
-    async fn reread(&self, _: Provider) -> Option<Keys> {
+    async fn reread(&self, _: &ProviderId) -> Option<Keys> {
         let now = self.now();
         let read_at = self.kept().keys_read_at;
         if read_at.is_some_and(|then| now.duration_since(then).unsigned_abs() < REREAD_AFTER) {

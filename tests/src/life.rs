@@ -1,35 +1,28 @@
-//! The life of a subscription as Flex would tell it: born incomplete, paid, renewed, failed once, recovered, cancelled
-//! at the end of its period, ended.
+//! The events of a subscription's life at Flex: incomplete, paid, renewed, failed once, recovered, cancelled, ended.
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::missing_panics_doc,
     reason = "a sample that is not as it should be must stop the test"
 )]
 
-use crate::shop::{Purchase, event, id, sample, subscription};
+use crate::shop::{Purchase, event, id, product_of, sample, subscription};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// One event of a life.
 #[derive(Debug, Clone)]
 pub struct Moment {
-    /// What happens, in words.
     pub what: &'static str,
-    /// When, by Flex's clock.
     pub at: Timestamp,
-    /// The event's id.
     pub event_id: String,
-    /// The delivery's body.
     pub body: Vec<u8>,
 }
 
-/// A subscription, by a customer of its own.
+/// A subscription with its own customer.
 #[derive(Debug, Clone)]
 pub struct Life {
     /// The checkout that it begins with.
     pub purchase: Purchase,
-    /// What Flex's API tells of it: how it ends.
+    /// The subscription in Flex's API: its last state.
     pub subscription: Value,
     /// Everything that happens, in true order.
     pub moments: Vec<Moment>,
@@ -42,7 +35,6 @@ fn at(text: &str) -> Timestamp {
 
 impl Life {
     /// The life of that number: a month from January 10, 2026, three renewals, the second of which fails at first.
-    #[must_use]
     pub fn of(n: u64) -> Self {
         let mut purchase = Purchase::subscription(n);
         let customer = id("fcus", n);
@@ -128,31 +120,20 @@ impl Life {
         life
     }
 
-    /// The customer's id.
-    #[must_use]
     pub fn customer_id(&self) -> String {
         id("fcus", self.number)
     }
 
-    /// The subscription's id.
-    #[must_use]
     pub fn subscription_id(&self) -> String {
         id("fsub", self.number)
     }
 
     /// The product that it gives access to.
-    #[must_use]
     pub fn product_id(&self) -> String {
-        let product = &self.subscription["items"][0]["price"]["product"];
-        product
-            .as_str()
-            .or_else(|| product["product_id"].as_str())
-            .expect("a product")
-            .to_owned()
+        product_of(&self.subscription)
     }
 
     /// The invoice of that month, from 0: its first one is the checkout's.
-    #[must_use]
     pub fn invoice_id(&self, month: u8) -> String {
         id(
             "fin",

@@ -1,5 +1,10 @@
-//! Plays a checkout on the running local stack, from the outside: deliveries over HTTP, tables and queues by the
-//! SDK, mails as the local SES shows them. For the demo and for the tests of the whole flow.
+//! Plays a checkout on the running local stack, from the outside. It delivers over HTTP, reads tables and queues by the
+//! SDK, and reads mails from the local SES. The demo and the tests of the whole flow use it.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a stack that does not answer must stop the test"
+)]
 
 use crate::{
     shop::Purchase,
@@ -10,7 +15,8 @@ use aws::{Store, queue::DeadLetters};
 use aws_sdk_sqs::types::QueueAttributeName;
 use domain::{
     delivery::stored_event::{EventState, StoredEvent},
-    ports::{Events as _, Orders as _},
+    ports::{Events as _, Orders as _, Receipts as _},
+    receipt::{Receipt, ReceiptState},
     sale::order::Order,
     values::{
         ids::{BadId, EventId, OrderId},
@@ -19,57 +25,48 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// What went wrong while playing.
 #[derive(Debug, thiserror::Error)]
 pub enum PlayError {
-    /// There is no stack.
     #[error(transparent)]
     NoStack(#[from] NoStack),
     /// Its stand-in is needed to make up checkouts.
     #[error("this needs the Flex stand-in, and the stack is pointed at {0}")]
     NoStandIn(String),
-    /// There is no such function.
     #[error("the stack has no function {0}")]
     NoFunction(String),
-    /// The stack does not answer.
     #[error("the local stack does not answer: {0}")]
     Http(#[from] reqwest::Error),
-    /// A table does not answer.
     #[error(transparent)]
     RetryableError(#[from] RetryableError),
-    /// An id is none.
     #[error(transparent)]
     BadId(#[from] BadId),
     /// The Stock table does not answer.
     #[error(transparent)]
     Stock(#[from] crate::stack::StockError),
-    /// A queue does not answer.
     #[error("SQS: {0}")]
     Queue(String),
-    /// What should happen did not, in time.
+    /// An expected state did not come in time.
     #[error("after {0:?} still not so: {1}")]
     TooLate(Duration, String),
 }
 
-/// What a delivery was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The HTTP status.
     pub status: u16,
-    /// Whether the sender was told to stop resending it.
+    /// The reply asked the sender to stop.
     pub abort: bool,
-    /// What came with it: nothing, by promise.
+    /// The reply's body: empty, by promise.
     pub body: String,
-    /// How long it took.
     pub took: Duration,
 }
 
@@ -77,25 +74,31 @@ pub struct Answer {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Mail {
-    /// Whom it went to.
     pub to: Vec<String>,
-    /// Its subject.
     pub subject: String,
-    /// Its plain text.
     pub body_text: String,
-    /// Its HTML.
     pub body_html: String,
 }
 
-/// A way to play.
 #[derive(Debug, Clone)]
 pub struct Play {
-    /// The stack.
     pub stack: Stack,
-    /// The ports on its tables.
     pub tables: Ports,
     http: reqwest::Client,
     sqs: aws_sdk_sqs::Client,
+}
+
+/// A number that no other run has used.
+pub fn number() -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let start = u64::try_from(Timestamp::now().as_microsecond()).unwrap_or_default();
+    start * 1000 + COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// The deployed stack that `STACK_FILE` names; a test without one fails.
+pub async fn play() -> Play {
+    let play = Play::on_named_stack().await;
+    play.unwrap_or_else(|error| panic!("{error}"))
 }
 
 impl Play {
@@ -117,57 +120,50 @@ impl Play {
         })
     }
 
+    /// Lets Flex's API know something: what the stand-in calls `what`.
+    async fn knows(&self, what: &str, body: &Value) -> Result<(), PlayError> {
+        let url = format!("{}/_stand-in/{what}", self.stand_in()?);
+        let sent = self.http.put(url).json(body).send().await?;
+        sent.error_for_status()?;
+        Ok(())
+    }
+
     /// Lets Flex's API know a purchase.
     pub async fn sell(&self, purchase: &Purchase) -> Result<(), PlayError> {
-        let url = self.stand_in()?;
         let bundle = json!({"session": purchase.session, "line_items": purchase.line_items, "customer": purchase.customer});
-        self.http
-            .put(format!("{url}/_stand-in/sessions"))
-            .json(&bundle)
-            .send()
-            .await?
-            .error_for_status()?;
-        Ok(())
+        self.knows("sessions", &bundle).await
     }
 
-    /// Lets Flex's API know a subscription.
-    pub async fn knows_subscription(
-        &self,
-        subscription: &serde_json::Value,
-    ) -> Result<(), PlayError> {
-        let url = format!("{}/_stand-in/subscriptions", self.stand_in()?);
+    pub async fn knows_subscription(&self, subscription: &Value) -> Result<(), PlayError> {
         let body = json!({"subscription": subscription});
-        self.http
-            .put(url)
-            .json(&body)
-            .send()
-            .await?
-            .error_for_status()?;
-        Ok(())
+        self.knows("subscriptions", &body).await
     }
 
-    /// Lets Flex's API know an invoice.
-    pub async fn knows_invoice(&self, invoice: &serde_json::Value) -> Result<(), PlayError> {
-        let url = format!("{}/_stand-in/invoices", self.stand_in()?);
-        self.http
-            .put(url)
-            .json(&json!({"invoice": invoice}))
-            .send()
-            .await?
-            .error_for_status()?;
-        Ok(())
+    pub async fn knows_invoice(&self, invoice: &Value) -> Result<(), PlayError> {
+        self.knows("invoices", &json!({"invoice": invoice})).await
     }
 
-    /// Lets Flex's API know a refund.
-    pub async fn knows_refund(&self, refund: &serde_json::Value) -> Result<(), PlayError> {
-        let url = format!("{}/_stand-in/refunds", self.stand_in()?);
-        self.http
-            .put(url)
-            .json(&json!({"refund": refund}))
-            .send()
-            .await?
-            .error_for_status()?;
-        Ok(())
+    pub async fn knows_refund(&self, refund: &Value) -> Result<(), PlayError> {
+        self.knows("refunds", &json!({"refund": refund})).await
+    }
+
+    /// Posts a signed delivery, which must be answered with 200.
+    pub async fn takes(&self, body: &[u8]) {
+        let answer = self.deliver_signed(body).await.expect("an answer");
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+
+    /// The order's own receipt, once it is sent.
+    pub async fn sent_receipt(&self, order_id: &str, within: Duration) -> Receipt {
+        let sent = until("the receipt is sent", within, async || {
+            let order = self.order(order_id).await?;
+            let Some(receipt_id) = order.and_then(|order| order.receipt_id) else {
+                return Ok(None);
+            };
+            let receipt = self.tables.receipts.receipt(&receipt_id).await?;
+            Ok(receipt.filter(|receipt| matches!(receipt.state, ReceiptState::Sent { .. })))
+        });
+        sent.await.expect("a receipt")
     }
 
     /// How often Flex's API was asked for something with `part` in its path.
@@ -249,12 +245,10 @@ impl Play {
             .await?)
     }
 
-    /// Reads a stored event.
     pub async fn event(&self, id: &str) -> Result<Option<StoredEvent>, PlayError> {
         Ok(self.tables.events.event(&EventId::new(id)?).await?)
     }
 
-    /// Reads an order.
     pub async fn order(&self, id: &str) -> Result<Option<Order>, PlayError> {
         Ok(self.tables.orders.order(&OrderId::new(id)?).await?)
     }
@@ -312,11 +306,11 @@ impl Play {
     }
 
     /// A way to hand jobs to fulfillment.
-    pub async fn fulfillment_queue(&self) -> Store {
+    pub fn fulfillment_queue(&self) -> Store {
         self.tables.events.clone()
     }
 
-    /// A queue that nobody else looks at, as a dead-letter queue, and its URL.
+    /// A new queue as a dead-letter queue, and its URL.
     pub async fn queue_of_its_own(&self) -> Result<(String, DeadLetters), PlayError> {
         let client = aws_sdk_sqs::Client::new(&self.stack.config().await);
         let name = format!(
@@ -327,10 +321,11 @@ impl Play {
         let made = client.create_queue().queue_name(name).send().await;
         let made = made.map_err(|error| PlayError::Queue(format!("{error:?}")))?;
         let url = made.queue_url.unwrap_or_default();
-        Ok((url.clone(), DeadLetters::new(client, url)))
+        let letters = DeadLetters::new(&self.stack.config().await, url.clone());
+        Ok((url, letters))
     }
 
-    /// What lies on a queue, without taking it off.
+    /// The messages on a queue, which stay there.
     pub async fn peek(&self, queue_url: &str) -> Result<Vec<String>, PlayError> {
         let received = self
             .sqs

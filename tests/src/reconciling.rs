@@ -1,22 +1,23 @@
-//! Reconcile over the world in memory, and what the provider's lists have for it.
+//! Reconcile over the world in memory, and the contents of the provider's lists.
 #![expect(clippy::panic, reason = "a test kit")]
 
 use crate::{drive::Bundle, fakes::World, life::Life, shop};
+use domain::upkeep::recovery::Reconciled;
 use domain::{
     delivery::event::{Change, Reading},
     values::{mode::Mode, outcome::RetryableError},
 };
 use jiff::{SignedDuration, Timestamp};
-use reconcile::{Reconcile, Reconciled};
+use reconcile::Reconcile;
 use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 
 /// Reconcile as it is scheduled on a live stack, but without a wait before the second look.
 #[must_use]
-pub fn reconcile_over(world: &World, days: i64) -> Reconcile<World, World> {
+pub fn reconcile_over(world: &World, days: i64) -> Reconcile<World> {
     Reconcile {
         store: world.clone(),
-        api: world.clone(),
+        providers: world.providers(),
         clock: Arc::new(world.clone()),
         mode: Mode::Live,
         look_back: SignedDuration::from_hours(24 * days),
@@ -26,7 +27,7 @@ pub fn reconcile_over(world: &World, days: i64) -> Reconcile<World, World> {
 }
 
 impl Bundle {
-    /// One run that looks back so many days. `None` when the process stopped.
+    /// One run that looks back that many days. `None` when the process stopped.
     pub async fn reconcile(&self, days: i64) -> Option<Result<Reconciled, RetryableError>> {
         let reconcile = reconcile_over(&self.world, days);
         // On the heap: a run holds the pages of every list.
@@ -34,10 +35,6 @@ impl Bundle {
     }
 
     /// From now on the provider lists an invoice, in the provider's own words: paid, with real money.
-    ///
-    /// # Panics
-    ///
-    /// When it cannot be understood.
     #[expect(
         clippy::indexing_slicing,
         reason = "indexing a `Value` to write makes the member"
@@ -65,10 +62,6 @@ impl Bundle {
     }
 
     /// From now on the provider lists the invoices of a life that were paid.
-    ///
-    /// # Panics
-    ///
-    /// When the life is no life.
     pub fn provider_has_invoices_of(&self, life: &Life) {
         for moment in &life.moments {
             let Ok(mut event) = serde_json::from_slice::<Value>(&moment.body) else {

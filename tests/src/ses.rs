@@ -1,4 +1,4 @@
-//! What SES tells of mails, made from the samples in `events/ses`.
+//! SES's reports on mails, made from the samples in `events/ses`.
 
 use domain::{
     receipt::feedback::tag_value,
@@ -7,7 +7,7 @@ use domain::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Of which kinds there are samples.
+/// The kinds that have samples.
 pub const KINDS: [&str; 9] = [
     "send",
     "delivery",
@@ -23,24 +23,15 @@ pub const KINDS: [&str; 9] = [
 /// A mail that SES has taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
-    /// Of which receipt.
     pub receipt_id: ReceiptId,
-    /// SES's id of it.
     pub message_id: MessageId,
-    /// Whom it is for.
     pub to: String,
-    /// When SES took it.
     pub at: Timestamp,
 }
 
 impl Taken {
-    /// What SES tells of it, by the sample of that name: a message as it lies on the queue. It happens as long after
+    /// SES's report on it, from the sample of that name: a message on the queue. It happens as long after
     /// the mail was taken as in the sample.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such sample.
-    #[must_use]
     #[expect(clippy::expect_used, clippy::indexing_slicing, reason = "a test kit")]
     pub fn facts(&self, kind: &str) -> Value {
         let path = format!("{}/../events/ses/{kind}.json", env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,4 @@
-//! An example shop: a paid checkout as Flex's API tells it, and the events that bring news.
+//! An example shop: a paid checkout as Flex's API shows it, and its events.
 //!
 //! Everything is made from the samples under `events/flex`, with other ids; nothing is repeated here.
 #![expect(
@@ -19,21 +19,17 @@ const SUBSCRIPTION_LINE_ITEMS: &str =
 const SUBSCRIPTION: &str = include_str!("../../events/flex/api/subscription.json");
 const COMPLETED: &str = include_str!("../../events/flex/checkout.session.completed.json");
 
-/// What Flex's API knows of one checkout: two lines, one of them eligible, with discount, tax and shipping, which
-/// add up to the session's total.
+/// One checkout in Flex's API: two lines, one of them eligible. With discount, tax and shipping they add up
+/// to the session's total.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Purchase {
     /// The session, its customer by id.
     pub session: Value,
-    /// Its lines: an array.
     pub line_items: Value,
-    /// Who paid.
     pub customer: Value,
 }
 
 impl Purchase {
-    /// The sample itself.
-    #[must_use]
     pub fn sample() -> Self {
         Self {
             session: resource(SESSION, "checkout_session"),
@@ -44,7 +40,6 @@ impl Purchase {
 
     /// The sample as another checkout: another session, other payments, another reference of the merchant's, by the
     /// same customer and of the same things.
-    #[must_use]
     pub fn numbered(n: u64) -> Self {
         let mut purchase = Self::sample();
         let (first, second) = (id("fpi", 2 * n), id("fpi", 2 * n + 1));
@@ -58,7 +53,6 @@ impl Purchase {
 
     /// The sample of a subscription's first checkout as another one: of [`subscription`] with the same number, by the
     /// same customer.
-    #[must_use]
     pub fn subscription(n: u64) -> Self {
         let mut purchase = Self {
             session: resource(SUBSCRIPTION_SESSION, "checkout_session"),
@@ -84,7 +78,6 @@ impl Purchase {
     }
 
     /// The session's id, which is the order's.
-    #[must_use]
     pub fn order_id(&self) -> &str {
         self.session["checkout_session_id"]
             .as_str()
@@ -92,16 +85,14 @@ impl Purchase {
     }
 
     /// The body of the delivery that says this checkout is completed: see [`completed`].
-    #[must_use]
     pub fn completed(&self, event_id: &str) -> Vec<u8> {
         completed(event_id, &self.session)
     }
 }
 
 /// The body of a `checkout.session.completed`, with exactly the members that Flex prints in its guide
-/// (<https://docs.withflex.com/developer-guides/integration/checkout/fulfillment>); what the session has beyond
-/// those does not travel in it.
-#[must_use]
+/// (<https://docs.withflex.com/developer-guides/integration/checkout/fulfillment>). Other members of the session are
+/// left out.
 pub fn completed(event_id: &str, session: &Value) -> Vec<u8> {
     let mut event: Value = serde_json::from_str(COMPLETED).expect("the sample is JSON");
     event["event_id"] = json!(event_id);
@@ -118,7 +109,6 @@ pub fn completed(event_id: &str, session: &Value) -> Vec<u8> {
 
 /// The subscription that [`Purchase::subscription`] of the same number begins, in its first month and paid for. A test
 /// that wants another moment says so.
-#[must_use]
 pub fn subscription(n: u64) -> Value {
     let mut subscription = resource(SUBSCRIPTION, "subscription");
     let begin = sample("customer.subscription.created")["object"]["subscription"].take();
@@ -131,9 +121,15 @@ pub fn subscription(n: u64) -> Value {
     subscription
 }
 
+/// The product that a subscription gives access to.
+pub fn product_of(subscription: &Value) -> String {
+    let product = &subscription["items"][0]["price"]["product"];
+    let id = product.as_str().or_else(|| product["product_id"].as_str());
+    id.expect("a product").to_owned()
+}
+
 /// The sample of an event, by its type: `sample("refund.created")`; where there are several of a type, with what is
 /// particular to it: `sample("invoice.paid.renewal")`.
-#[must_use]
 pub fn sample(event_type: &str) -> Value {
     let file = format!(
         "{}/../events/flex/{event_type}.json",
@@ -144,7 +140,6 @@ pub fn sample(event_type: &str) -> Value {
 }
 
 /// The body of an event about a resource, in the envelope that all of them come in.
-#[must_use]
 pub fn event(
     event_type: &str,
     event_id: &str,
@@ -162,7 +157,6 @@ pub fn event(
 }
 
 /// An id as Flex makes them: a prefix and 26 characters of a ULID, which are base 32 without I, L, O and U.
-#[must_use]
 pub fn id(prefix: &str, n: u64) -> String {
     const DIGITS: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let digit =
@@ -196,10 +190,8 @@ mod tests {
             assert_eq!(sum(part), purchase.session["total_details"][part], "{part}");
         }
         let eligibility = |n: usize| lines[n]["eligibility"].as_str().unwrap();
-        assert_eq!(
-            (eligibility(0), eligibility(1)),
-            ("auto_substantiation", "not_eligible")
-        );
+        assert_eq!(eligibility(0), "auto_substantiation");
+        assert_eq!(eligibility(1), "not_eligible");
     }
 
     #[test]

@@ -9,12 +9,10 @@ use domain::values::fingerprint::fingerprint;
 use jiff::Timestamp;
 use svix::webhooks::Webhook;
 
-/// The headers of a delivery.
 pub type Headers = Vec<(&'static str, String)>;
 
 /// The headers for a body, signed now. The delivery's id follows from the body, so the same body sent later is a
 /// resend of the same delivery.
-#[must_use]
 pub fn signed_request(secret: &str, body: &str, now: Timestamp) -> Headers {
     let hash = fingerprint(body.as_bytes());
     signed_as(
@@ -26,7 +24,6 @@ pub fn signed_request(secret: &str, body: &str, now: Timestamp) -> Headers {
 }
 
 /// The headers for a body under a given delivery id.
-#[must_use]
 pub fn signed_as(delivery_id: &str, secret: &str, body: &str, now: Timestamp) -> Headers {
     // `svix` knows no prefix but its own.
     let webhook =

@@ -6,54 +6,35 @@ use aws_sdk_dynamodb::{
     config::Credentials,
     types::{AttributeValue, BillingMode, GlobalSecondaryIndex},
 };
-use domain::{
-    sale::stock::Unnamed,
-    values::ids::{OrderId, Sku},
-};
+use domain::{sale::stock::Unnamed, values::ids::Sku};
 use serde::Deserialize;
 use std::{collections::BTreeMap, env, fs, time::Duration};
 
-/// Where things are.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Stack {
-    /// The AWS endpoint.
     pub endpoint: String,
-    /// The region to name.
     pub region: String,
-    /// Where deliveries are posted.
     pub webhook_url: String,
-    /// What they are signed with.
     pub webhook_secret: String,
-    /// What answers as Flex's API.
     pub flex_base_url: String,
     /// The stand-in for it, unless it is Flex itself.
     pub stand_in_url: Option<String>,
-    /// The tables' physical names.
     pub tables: TableNames,
-    /// The queues' URLs.
     pub queues: QueueUrls,
     /// The functions' physical names, by their own.
     pub functions: BTreeMap<String, String>,
-    /// The secrets' ARNs.
     pub secrets: Vec<String>,
     /// The template's parameters as deployed, those with a default only if another value was given.
     pub parameters: BTreeMap<String, String>,
 }
 
-/// The tables' physical names.
 #[derive(Debug, Clone, Deserialize)]
 pub struct TableNames {
-    /// Events.
     pub events: String,
-    /// Orders.
     pub orders: String,
-    /// Links.
     pub links: String,
-    /// Stock.
     pub stock: String,
-    /// Entitlements.
     pub entitlements: String,
-    /// Receipts.
     pub receipts: String,
 }
 
@@ -71,7 +52,6 @@ impl TableNames {
     }
 
     /// The functions' settings that name them.
-    #[must_use]
     pub fn settings(&self) -> [(&'static str, &str); 6] {
         let Self {
             events,
@@ -92,32 +72,24 @@ impl TableNames {
     }
 }
 
-/// The queues' URLs.
 #[derive(Debug, Clone, Deserialize)]
 pub struct QueueUrls {
-    /// From intake to fulfillment.
     pub fulfillment: String,
-    /// What fulfillment gave up on.
     pub fulfillment_dead_letter: String,
-    /// From fulfillment to receipts.
     pub receipt: String,
-    /// What receipts gave up on.
     pub receipt_dead_letter: String,
-    /// What SES tells of mails.
     pub feedback: String,
-    /// What feedback gave up on.
     pub feedback_dead_letter: String,
 }
 
 /// There is no local stack to talk to.
 #[derive(Debug, thiserror::Error)]
 pub enum NoStack {
-    /// Nobody says where.
     #[error(
         "STACK_FILE is not set: run this by `make test` or `make demo`, which start the local stack"
     )]
     NotNamed,
-    /// The file is not what it should be.
+    /// The file has an unexpected form.
     #[error("the stack file {0} cannot be read: {1}")]
     Unreadable(String, String),
 }
@@ -142,12 +114,7 @@ impl Stack {
     }
 
     /// The same stack with empty copies of its tables, which no deployed function reads.
-    ///
-    /// # Panics
-    ///
-    /// When a table cannot be copied.
     #[expect(clippy::expect_used, reason = "a test kit")]
-    #[must_use]
     pub async fn with_copied_tables(&self, suffix: &str) -> Self {
         let client = aws_sdk_dynamodb::Client::new(&self.config().await);
         let mut copy = self.clone();
@@ -181,7 +148,6 @@ impl Stack {
         copy
     }
 
-    /// The ports on its tables.
     pub async fn tables(&self) -> Ports {
         let config = self.config().await;
         let names = self.tables.clone();
@@ -229,10 +195,6 @@ pub async fn expires_at(stack: &Stack, event_id: &str) -> Option<i64> {
 }
 
 /// Has an event stand where no version that is known here could have put it.
-///
-/// # Panics
-///
-/// When it cannot be written.
 #[expect(clippy::expect_used, reason = "a test kit")]
 pub async fn set_state(stack: &Stack, event_id: &str, state: &str) {
     let client = aws_sdk_dynamodb::Client::new(&stack.config().await);
@@ -269,20 +231,14 @@ pub async fn orders_of(stack: &Stack, client_reference_id: &str) -> Vec<String> 
         .collect()
 }
 
-/// The ports on DynamoDB.
 #[derive(Debug, Clone)]
 pub struct Ports {
-    /// The Events table.
     pub events: Store,
-    /// The Orders table.
     pub orders: Store,
     /// The Links table's marks of addresses.
     pub marks: Store,
-    /// The Entitlements table.
     pub entitlements: Store,
-    /// All of them together.
     pub ledger: Store,
-    /// The Receipts table.
     pub receipts: Store,
     /// The Stock table as a merchant fills it.
     pub stock_levels: StockTable,
@@ -305,7 +261,6 @@ fn text(value: impl Into<String>) -> AttributeValue {
 }
 
 impl StockTable {
-    /// Sets a counter.
     pub async fn put_counter(&self, sku: &Sku, on_hand: i64) -> Result<(), StockError> {
         let put = self.client.put_item().table_name(&self.table);
         let put = put
@@ -319,7 +274,6 @@ impl StockTable {
             .map_err(|error| StockError(format!("{error:?}")))
     }
 
-    /// Takes a counter away.
     pub async fn remove_counter(&self, sku: &Sku) -> Result<(), StockError> {
         let delete = self.client.delete_item().table_name(&self.table);
         let sent = delete
@@ -327,17 +281,6 @@ impl StockTable {
             .key("entry", text("counter"))
             .send()
             .await;
-        sent.map(drop)
-            .map_err(|error| StockError(format!("{error:?}")))
-    }
-
-    /// Makes a movement what it was in the first release, which knew of nothing that goes back.
-    pub async fn forget_returned(&self, sku: &Sku, order_id: &OrderId) -> Result<(), StockError> {
-        let update = self.client.update_item().table_name(&self.table);
-        let update = update
-            .key("sku", text(sku.as_str()))
-            .key("entry", text(format!("order#{order_id}")));
-        let sent = update.update_expression("REMOVE returned").send().await;
         sent.map(drop)
             .map_err(|error| StockError(format!("{error:?}")))
     }
@@ -355,7 +298,6 @@ impl StockTable {
             .map_err(|error| StockError(format!("{error:?}")))
     }
 
-    /// Reads a counter.
     pub async fn on_hand(&self, sku: &Sku) -> Result<Option<i64>, StockError> {
         let get = self
             .client

@@ -1,9 +1,9 @@
-//! Stands in for Flex's API where there is no Flex: tests and the local stack.
+//! A stand-in for Flex's API in tests and on the local stack.
 //!
-//! It answers what fulfillment and reconcile ask (<https://docs.withflex.com/api-reference/introduction>): sessions,
-//! line items, customers, payment intents, subscriptions, invoices and refunds, test and live data apart, ids where
-//! Flex gives ids, errors in the shapes that Flex has. It can be told to fail, to dawdle and to hang up, and remembers
-//! what it was asked. It takes no payments.
+//! It answers the requests of fulfillment and reconcile (<https://docs.withflex.com/api-reference/introduction>):
+//! sessions, line items, customers, payment intents, subscriptions, invoices and refunds. It separates test and live
+//! data, gives ids where Flex does, and has Flex's shapes of errors. A test can make it fail, dawdle or hang up. It
+//! records its requests. It takes no payments.
 
 mod admin;
 mod authority;
@@ -27,7 +27,7 @@ use tokio_rustls::TlsAcceptor;
 /// A running stand-in. It ends when this is dropped.
 #[derive(Debug)]
 pub struct StandIn {
-    /// Where it answers: the base URL for `flex::Api`.
+    /// Its address: the base URL for `flex::Api`.
     pub url: String,
     state: Shared,
     server: JoinHandle<io::Result<()>>,
@@ -78,7 +78,7 @@ impl StandIn {
         state::lock(&self.state).data.put_session(session);
     }
 
-    /// Says what the lines of a session are: an array.
+    /// Sets the lines of a session: an array.
     pub fn put_line_items(&self, session_id: &str, line_items: Value) {
         state::lock(&self.state)
             .data
@@ -125,14 +125,12 @@ impl StandIn {
         state::lock(&self.state).plan(path, fault);
     }
 
-    /// What it was asked so far, as `GET /v1/…?…`, in order.
-    #[must_use]
+    /// Its requests so far, as `GET /v1/…?…`, in order.
     pub fn requests(&self) -> Vec<String> {
         state::lock(&self.state).requests.clone()
     }
 
     /// How often it was asked for a path. In `path`, a segment `*` stands for any.
-    #[must_use]
     pub fn requests_for(&self, path: &str) -> usize {
         state::lock(&self.state).requests_for(path)
     }

@@ -1,5 +1,5 @@
-//! A story over the world in memory: the example shop is open, a sender delivers as Svix does, and the end can be
-//! held against the end of another story.
+//! A story over the world in memory: the example shop is open, and a sender delivers as Svix does. Its end
+//! can be compared with another story's.
 #![expect(
     clippy::expect_used,
     clippy::panic,
@@ -36,7 +36,7 @@ use std::{collections::BTreeMap, time::Duration};
 pub const SECRET: &str = "fwhsec_Y2NhZDczMDYtNDEyYi0xMWVlLTg5MTItNGY4Y2E5ZmU1MmI4";
 /// When a story begins: shortly after the sample was paid for.
 pub const BEGIN: i64 = 1_760_090_010;
-/// How many of each thing are on the shelf.
+/// The stock of each product.
 pub const ON_HAND: i64 = 10;
 
 /// Svix's schedule of resends (<https://docs.svix.com/retries>).
@@ -50,8 +50,7 @@ const RESENDS: [Duration; 7] = [
     Duration::from_hours(10),
 ];
 
-/// The shop, live, with both of the samples' things on the shelf and nothing sold.
-#[must_use]
+/// The shop, live, with both of the samples' products in stock and nothing sold.
 pub fn open_shop(on_unknown: OnUnknown) -> Bundle {
     let bundle = Bundle::over(&World::default(), Mode::Live, on_unknown);
     bundle.begin_again();
@@ -59,17 +58,11 @@ pub fn open_shop(on_unknown: OnUnknown) -> Bundle {
 }
 
 /// A stock keeping unit.
-///
-/// # Panics
-///
-/// When it is none.
-#[must_use]
 pub fn sku(name: &str) -> Sku {
     Sku::new(name).expect("a SKU")
 }
 
 /// The sample as the shop's `n`th checkout, with real money.
-#[must_use]
 #[expect(
     clippy::indexing_slicing,
     reason = "indexing a `Value` to write makes the member"
@@ -81,12 +74,7 @@ pub fn purchase(n: u64) -> Purchase {
     purchase
 }
 
-/// What the core makes of what Flex's API says about a purchase.
-///
-/// # Panics
-///
-/// When it cannot be understood.
-#[must_use]
+/// A purchase in Flex's API, as the core reads it.
 pub fn checkout(purchase: &Purchase) -> Checkout {
     let session = serde_json::from_value(purchase.session.clone()).expect("a session");
     let lines: Vec<flex::wire::LineItem> =
@@ -95,12 +83,7 @@ pub fn checkout(purchase: &Purchase) -> Checkout {
     flex::checkout(&session, &lines, Some(&customer)).expect("a checkout")
 }
 
-/// What the core makes of a refund in the provider's own words.
-///
-/// # Panics
-///
-/// When it cannot be understood.
-#[must_use]
+/// A refund in the provider's words, as the core reads it.
 pub fn refund_news(refund: &Value) -> refund::RefundChange {
     let body = shop::event("refund.updated", "fevt_0", 0, "refund", refund);
     let Reading::Event(event) = flex::read(&body) else {
@@ -112,22 +95,14 @@ pub fn refund_news(refund: &Value) -> refund::RefundChange {
     change
 }
 
-/// A message of the sender's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// The message's id.
     pub id: String,
-    /// Its body.
     pub body: String,
 }
 
 impl Delivery {
-    /// The news that a purchase is completed, under an event id of the provider's.
-    ///
-    /// # Panics
-    ///
-    /// Never: JSON is UTF-8.
-    #[must_use]
+    /// The completion of a purchase, under an event id of the provider.
     pub fn of(purchase: &Purchase, event_id: &str) -> Self {
         let body = String::from_utf8(purchase.completed(event_id)).expect("JSON is UTF-8");
         Self {
@@ -139,10 +114,6 @@ impl Delivery {
 
 impl Bundle {
     /// Back to the morning on which the shop opened.
-    ///
-    /// # Panics
-    ///
-    /// Never: the shop's secret is one.
     pub fn begin_again(&self) {
         let morning = World::at(Timestamp::from_second(BEGIN).expect("a time"));
         morning.kept().keys = vec![flex::secret::key(SECRET).expect("a secret")];
@@ -169,10 +140,6 @@ impl Bundle {
     }
 
     /// From now on the provider's API knows a subscription, in the provider's own words.
-    ///
-    /// # Panics
-    ///
-    /// When it cannot be understood.
     pub fn provider_has_subscription(&self, subscription: &Value) {
         let body = shop::event(
             "customer.subscription.updated",
@@ -214,12 +181,8 @@ impl Bundle {
         self.world.run(self.intake.take(&incoming)).await
     }
 
-    /// Posts a delivery until it is answered with 200, at the intervals at which Svix comes again. What has reached
-    /// the queue is worked off between two tries if `working`, as it mostly would be.
-    ///
-    /// # Panics
-    ///
-    /// When the last try is in vain as well.
+    /// Posts a delivery until it is answered with 200, at the intervals at which Svix comes again. If
+    /// `working`, the queues are worked off between two tries.
     pub async fn deliver(&self, delivery: &Delivery, working: bool) {
         for wait in RESENDS {
             if self
@@ -243,31 +206,28 @@ impl Bundle {
     }
 }
 
-/// What a story comes to: everything that must not depend on how often it was interrupted. Times of our own,
-/// versions and counts of attempts are left out.
+/// The end of a story: everything that must not depend on interruptions. Our own times, versions and counts
+/// of attempts are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct End {
     /// The orders, whenever they were fulfilled.
     pub orders: BTreeMap<OrderId, Order>,
-    /// The counters.
     pub counters: BTreeMap<Sku, i64>,
     /// The movements, whenever they were made.
     pub movements: BTreeMap<(Sku, OrderId), Movement>,
-    /// Where each receipt stands.
     pub receipts: BTreeMap<ReceiptId, &'static str>,
-    /// Where each event stands, and why.
+    /// The state of each event, and its reason.
     pub events: BTreeMap<EventId, (EventState, Option<String>)>,
     /// For which receipts mails went out, sorted; one entry a mail.
     pub mails: Vec<ReceiptId>,
-    /// What is left in the queues.
+    /// The messages left in the queues.
     pub queued: usize,
-    /// What the queues gave up on.
+    /// The messages that the queues gave up on.
     pub dead_letters: Vec<String>,
 }
 
 impl End {
     /// The end as it is now.
-    #[must_use]
     pub fn of(kept: &Kept) -> Self {
         let then = Timestamp::UNIX_EPOCH;
         let orders = kept.orders.iter().map(|(id, order)| {
@@ -317,7 +277,7 @@ impl End {
     }
 }
 
-/// What was told of an order's payments, whenever it was read.
+/// The facts of an order's payments, without their times.
 fn timeless(order: &Order) -> BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>> {
     let payments = order.payments.iter();
     payments

@@ -8,7 +8,6 @@ use sweep::{Limits, Sweep};
 pub type SweepOver = Sweep<World, DeadLetterQueue>;
 
 /// The sweep as it is scheduled.
-#[must_use]
 pub fn sweep_over(world: &World) -> SweepOver {
     Sweep {
         store: world.clone(),

@@ -1,8 +1,12 @@
-//! The edge of feedback: one report of SES's in; receipt, order and address say what it means.
+//! Feedback records one report of SES on the receipt, its order and the address.
 //!
-//! mark the address → read the receipt → settle → write → tell the order. Each write may be made twice, and whatever is
-//! made of a report a second time changes nothing: stopped anywhere, the message comes back.
+//! suppress the address → read the receipt → settle → write → update the order
+//!
+//! Each write may happen twice, and a repeated report changes nothing. The message may come back after a stop at any
+//! point.
 
+pub mod config;
+mod log;
 pub mod notice;
 
 use aws::batch::{Attempt, Worker};
@@ -11,7 +15,7 @@ use domain::{
     ports::{Changed, Clock, Orders, Receipts, Suppressions},
     receipt::{
         Receipt, ReceiptStatus,
-        feedback::{Report, settle},
+        feedback::{ReceiptUpdate, Report, settle},
     },
     sale::delivery_failure::DeliveryFailure,
     values::{
@@ -19,14 +23,13 @@ use domain::{
         outcome::{Outcome, RetryableError},
     },
 };
-use jiff::SignedDuration;
 use notice::{NoReport, Notice, is_trial};
 use std::sync::Arc;
 
-/// How many records of a batch are worked on at once: reports of one mail come together and change one row, so not too
-/// many.
+/// The number of records of a batch that are worked on at the same time. Few, because the reports on one mail come
+/// together and change the same row.
 pub const AT_ONCE: usize = 5;
-/// How often a report is decided anew when somebody else changes the same row.
+/// The number of tries when others change the same row.
 const TRIES: u32 = 6;
 
 /// Feedback over a store `S`.
@@ -36,37 +39,36 @@ pub struct Feedback<S> {
     pub clock: Arc<dyn Clock>,
 }
 
-/// What a report has come to.
+/// The result of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Learned {
-    /// Where the receipt stands now, if it stood elsewhere.
+    /// The receipt's new status, if the report changed it.
     pub settled: Option<ReceiptStatus>,
-    /// What trouble there is with the receipt's mails, all in all.
+    /// The delivery failure of the receipt, over all of its mails.
     pub delivery_failure: Option<DeliveryFailure>,
 }
 
-/// Why nothing comes of a report.
+/// The reason why a report has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Dropped {
-    /// It is none that we have a use for.
     #[error(transparent)]
     NoReport(#[from] NoReport),
-    /// There is no such receipt. Its row was there before its mail: another stack's, or a table that was put back to
-    /// an earlier time. Its address is marked all the same.
+    /// The receipt belongs to another stack, or its table was restored to an earlier point. The row exists before its
+    /// mail. The address is suppressed nevertheless.
     #[error("there is no such receipt")]
     NoReceipt,
 }
 
-/// How a notice ended.
+/// The end of a notice.
 pub type Ended = Outcome<Learned, Dropped>;
 
 impl<S: Receipts + Orders + Suppressions> Feedback<S> {
-    /// Learns what a notice tells.
+    /// Records a notice.
     pub async fn take(&self, notice: &Notice) -> Ended {
         self.take_report(&notice.report()).await.0
     }
 
-    /// The end of a notice that tells this, and what trouble there is with the receipt's mails then.
+    /// The end of a report, and the receipt's delivery failure after it.
     async fn take_report(
         &self,
         report: &Result<Report, NoReport>,
@@ -84,51 +86,17 @@ impl<S: Receipts + Orders + Suppressions> Feedback<S> {
         &self,
         report: &Report,
     ) -> Result<(Ended, Option<DeliveryFailure>), RetryableError> {
-        // First, since it must be so before any other mail of this customer's is sent.
-        if let Some(mark) = report.mark() {
-            self.store.suppress(&mark).await?;
+        // First, because no other mail may go to this address.
+        if let Some(suppression) = report.suppression() {
+            self.store.suppress(&suppression).await?;
         }
         for _ in 0..TRIES {
             let Some(before) = self.store.receipt(&report.receipt_id).await? else {
                 return Ok((Outcome::Rejected(Dropped::NoReceipt), None));
             };
-            let update = settle(&before, report);
-            if let Some(update) = &update
-                && self.store.update_mails(&before, update).await? == Changed::Raced
-            {
-                // A claim, a mark, another report: what it means is decided anew.
-                continue;
+            if let Some(ended) = self.settle(before, report).await? {
+                return Ok(ended);
             }
-            let is_new = update.is_some();
-            let was = before.state.standing();
-            let after = match update {
-                Some(update) => {
-                    let state = update.state.unwrap_or(before.state);
-                    Receipt {
-                        mails: update.mails,
-                        state,
-                        ..before
-                    }
-                }
-                None => before,
-            };
-            // Even if nothing is new on the receipt: an earlier try may have come just so far.
-            let delivery_failure = if after.had_delivery_failure() {
-                self.tell(&after.order_id, &after.receipt_id).await?
-            } else {
-                None
-            };
-            let standing = after.state.standing();
-            let learned = Learned {
-                settled: (standing != was).then_some(standing),
-                delivery_failure,
-            };
-            let ended = if is_new {
-                Outcome::Accepted(learned)
-            } else {
-                Outcome::Duplicate
-            };
-            return Ok((ended, delivery_failure));
         }
         Err(RetryableError::Raced {
             what: "the receipt",
@@ -136,16 +104,52 @@ impl<S: Receipts + Orders + Suppressions> Feedback<S> {
         })
     }
 
-    /// Has the order say what trouble there is with a receipt's mails.
-    async fn tell(
+    /// Updates the receipt and its order. `None` if a lease or another report changed the receipt meanwhile.
+    async fn settle(
+        &self,
+        before: Receipt,
+        report: &Report,
+    ) -> Result<Option<(Ended, Option<DeliveryFailure>)>, RetryableError> {
+        let update = settle(&before, report);
+        if let Some(update) = &update
+            && self.store.update_mails(&before, update).await? == Changed::Raced
+        {
+            return Ok(None);
+        }
+        let (is_new, was) = (update.is_some(), before.state.status());
+        let after = match update {
+            Some(update) => updated(before, update),
+            None => before,
+        };
+        // Even if the receipt is unchanged: an earlier attempt may have stopped between the two writes.
+        let delivery_failure = if after.had_delivery_failure() {
+            self.update_order(&after.order_id, &after.receipt_id)
+                .await?
+        } else {
+            None
+        };
+        let status = after.state.status();
+        let ended = if is_new {
+            Outcome::Accepted(Learned {
+                settled: (status != was).then_some(status),
+                delivery_failure,
+            })
+        } else {
+            Outcome::Duplicate
+        };
+        Ok(Some((ended, delivery_failure)))
+    }
+
+    /// Copies the receipt's delivery failure to its order.
+    async fn update_order(
         &self,
         order_id: &OrderId,
         id: &ReceiptId,
     ) -> Result<Option<DeliveryFailure>, RetryableError> {
         for _ in 0..TRIES {
             let order = self.store.order(order_id).await?;
-            // After the order: whoever changes the receipt later than we read it here finds the order changed by us, or
-            // has us find it changed.
+            // After the order. If the receipt changes after this read, one of the two writers finds the order changed by
+            // the other and reads the receipt again.
             let receipt = self.store.receipt(id).await?;
             let delivery_failure = receipt.as_ref().and_then(Receipt::delivery_failure);
             let Some(order) = order else {
@@ -168,82 +172,41 @@ impl<S: Receipts + Orders + Suppressions> Feedback<S> {
     }
 }
 
+/// The receipt after an update.
+fn updated(before: Receipt, update: ReceiptUpdate) -> Receipt {
+    Receipt {
+        mails: update.mails,
+        state: update.state.unwrap_or(before.state),
+        ..before
+    }
+}
+
 impl<S: Receipts + Orders + Suppressions> Worker<Notice> for Feedback<S> {
     async fn work(&self, notice: &Notice, _: &Attempt) -> Result<(), RetryableError> {
         let started_at = self.clock.now();
         let report = notice.report();
         let (ended, delivery_failure) = self.take_report(&report).await;
         let took = self.clock.now().duration_since(started_at);
-        log(notice, report.as_ref().ok(), &ended, delivery_failure, took);
+        log::log(notice, report.as_ref().ok(), &ended, delivery_failure, took);
         match ended {
             Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Rejected(_) => Ok(()),
             Outcome::Retry(error) => Err(error),
         }
     }
 
-    async fn failed(&self, _: &Notice, _: &RetryableError, _: &Attempt) {
-        // A report has no row of its own to note it on: the log and the dead-letter queue have it.
-    }
+    /// Does nothing: a report has no row. The log and the dead-letter queue have it.
+    async fn failed(&self, _: &Notice, _: &RetryableError, _: &Attempt) {}
 }
 
-/// A batch without SES's trials of the topic, which are no JSON and would end in the dead-letter queue.
+/// Removes the trial messages of SES from a batch. They are not JSON and would end in the dead-letter queue.
 #[must_use]
 pub fn without_trials(mut batch: SqsEvent) -> SqsEvent {
     batch.records.retain(|record| {
-        let is_trial = record.body.as_deref().is_some_and(is_trial);
-        if is_trial {
-            tracing::info!(outcome = "validated", "SES has tried out its topic");
+        let is_trial_message = record.body.as_deref().is_some_and(is_trial);
+        if is_trial_message {
+            tracing::info!(outcome = "validated", "SES validated its topic");
         }
-        !is_trial
+        !is_trial_message
     });
     batch
-}
-
-/// Writes the one line that the log keeps of a notice. A retry has its line from the batch.
-fn log(
-    notice: &Notice,
-    report: Option<&Report>,
-    ended: &Ended,
-    delivery_failure: Option<DeliveryFailure>,
-    took: SignedDuration,
-) {
-    let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
-    let message_id = notice.message_id();
-    let receipt_id = report.map_or("", |report| report.receipt_id.as_str());
-    let event = report.map_or(notice.event_type(), |report| report.kind.name());
-    // For an alarm: there is trouble, and the report at hand tells of it, so that no later one tells of it again but its
-    // own duplicate. That does, rather than nobody: the first try may have stopped before it could.
-    let mail_trouble =
-        delivery_failure.is_some() && report.is_some_and(|report| report.kind.is_trouble());
-    let delivery_failure = delivery_failure.map(tracing::field::display);
-    match ended {
-        Outcome::Accepted(Learned { settled, .. }) => {
-            let outcome = if settled.is_some() {
-                "settled"
-            } else {
-                "noted"
-            };
-            let standing = settled.map(tracing::field::display);
-            tracing::info!(
-                outcome, receipt_id, %message_id, event, standing, delivery_failure, mail_trouble, duration_ms,
-                "SES has told of a mail"
-            );
-        }
-        Outcome::Duplicate => {
-            tracing::info!(
-                outcome = "duplicate", receipt_id, %message_id, event, delivery_failure, mail_trouble, duration_ms, "known"
-            );
-        }
-        Outcome::Rejected(Dropped::NoReceipt) => {
-            tracing::warn!(outcome = "unknown_receipt", receipt_id, %message_id, event, duration_ms, "no such receipt");
-        }
-        Outcome::Rejected(Dropped::NoReport(why)) => {
-            let outcome = match why {
-                NoReport::NotOurs => "not_ours",
-                NoReport::NotNeeded => "ignored",
-            };
-            tracing::info!(outcome, %message_id, event, reason = %why, duration_ms, "nothing to do");
-        }
-        Outcome::Retry(_) => {}
-    }
 }

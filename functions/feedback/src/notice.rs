@@ -1,8 +1,7 @@
-//! What SES says, in its own JSON
+//! A notice of SES, in its JSON
 //! (<https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html>).
 //!
-//! Of its many members those that we have a use for, and the rest as it came. It names the recipient: personal data, which
-//! goes no further than a hash, and into no log.
+//! It names the recipient, which is personal data. Only a hash of the address leaves this file, and no log has it.
 
 use domain::{
     delivery::job::Job,
@@ -13,22 +12,22 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-/// What SES writes to its topic, once, to try it out. It is no JSON.
+/// The start of the message with which SES validates its topic, once. It is not JSON.
 const TRIAL: &str = "Successfully validated SNS topic";
-/// By which SES says, of a bounce and of a complaint, that the account has the address on its suppression list, and
-/// that it took the mail and did not try to deliver it.
+/// The subtype of a bounce or complaint if the account's suppression list has the address. SES took the mail and did
+/// not try to deliver it.
 const ON_SUPPRESSION_LIST: &str = "OnAccountSuppressionList";
 
-/// Whether a message is SES's trial of the topic.
+/// Returns true for a message that only validates the topic.
 #[must_use]
 pub fn is_trial(body: &str) -> bool {
     body.trim_start().starts_with(TRIAL)
 }
 
-/// What this version has no use for: who sends a notice again, sends all of it.
+/// The members that this version does not use. A redrive sends the whole notice again, so they are kept.
 type Rest = serde_json::Map<String, serde_json::Value>;
 
-/// One event of a mail.
+/// A notice of one event of a mail.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notice {
@@ -99,7 +98,33 @@ struct Delivery {
     rest: Rest,
 }
 
-// Without what it says of people.
+impl Bounce {
+    fn report(&self) -> (ReportKind, Timestamp) {
+        let kind = match self.sub_type.as_deref() {
+            Some("Suppressed" | ON_SUPPRESSION_LIST) => ReportKind::Suppressed,
+            // SES sends this one for an automatic answer too.
+            Some("General") if self.of_type == "Transient" => ReportKind::MaybeBounced,
+            _ => ReportKind::Bounced {
+                permanent: self.of_type == "Permanent",
+            },
+        };
+        (kind, self.timestamp)
+    }
+}
+
+impl Complaint {
+    fn report(&self) -> Option<(ReportKind, Timestamp)> {
+        if self.sub_type.as_deref() == Some(ON_SUPPRESSION_LIST) {
+            // The recipient complained about an earlier mail, so SES did not send this one.
+            return Some((ReportKind::Suppressed, self.timestamp));
+        }
+        // The reverse of a complaint: the recipient moved the mail out of the spam folder.
+        let is_praise = self.feedback_type.as_deref() == Some("not-spam");
+        (!is_praise).then_some((ReportKind::Complained, self.timestamp))
+    }
+}
+
+// Without personal data.
 impl fmt::Debug for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Notice")
@@ -110,25 +135,23 @@ impl fmt::Debug for Notice {
     }
 }
 
-/// Why a notice is none that we have a use for.
+/// The reason why a notice is not a report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoReport {
-    /// The mail has no tag of ours.
     #[error("the mail names no receipt")]
     NotOurs,
-    /// It says nothing that matters here.
-    #[error("it says nothing that matters here")]
+    #[error("the event type changes nothing")]
     NotNeeded,
 }
 
 impl Notice {
-    /// What happened, in SES's word.
+    /// The event type of SES.
     #[must_use]
     pub fn event_type(&self) -> &str {
         &self.event_type
     }
 
-    /// SES's id of the mail.
+    /// The id that SES gave the mail.
     #[must_use]
     pub fn message_id(&self) -> &MessageId {
         &self.mail.message_id
@@ -139,7 +162,7 @@ impl Notice {
         tagged_receipt(self.mail.tags.get(TAG)?.first()?)
     }
 
-    /// What it tells us.
+    /// The report in the notice.
     pub fn report(&self) -> Result<Report, NoReport> {
         let receipt_id = self.receipt_id().ok_or(NoReport::NotOurs)?;
         let (kind, at) = self.kind().ok_or(NoReport::NotNeeded)?;
@@ -149,8 +172,8 @@ impl Notice {
             sent_at: self.mail.timestamp,
             kind,
             at,
-            // As we wrote it. Who is named as having bounced or complained may be where the recipient has mail forwarded
-            // to, or everybody at that domain to whom a mail went.
+            // The address that we wrote to. The bounced or complained recipients may be a forwarding address, or all
+            // recipients at that domain.
             address: match &self.mail.destination[..] {
                 [address] => Some(AddressHash::of(address)),
                 _ => None,
@@ -158,9 +181,9 @@ impl Notice {
         })
     }
 
-    /// What became of the mail and when. `None` where that changes nothing, such as a mail that was opened.
+    /// The kind and time of the report. `None` if the event changes nothing, for example an opened mail.
     fn kind(&self) -> Option<(ReportKind, Timestamp)> {
-        // Some events have no time of their own: that of the mail will do.
+        // Some events have no time.
         let sent_at = self.mail.timestamp;
         match self.event_type.as_str() {
             "Send" => Some((ReportKind::Sent, sent_at)),
@@ -170,30 +193,10 @@ impl Notice {
                     .as_ref()
                     .map_or(sent_at, |facts| facts.timestamp),
             )),
-            "Bounce" => {
-                let facts = self.bounce.as_ref()?;
-                let kind = match facts.sub_type.as_deref() {
-                    Some("Suppressed" | ON_SUPPRESSION_LIST) => ReportKind::Suppressed,
-                    // The one that SES sends for an automatic answer too.
-                    Some("General") if facts.of_type == "Transient" => ReportKind::MaybeBounced,
-                    _ => ReportKind::Bounced {
-                        for_good: facts.of_type == "Permanent",
-                    },
-                };
-                Some((kind, facts.timestamp))
-            }
-            "Complaint" => {
-                let facts = self.complaint.as_ref()?;
-                if facts.sub_type.as_deref() == Some(ON_SUPPRESSION_LIST) {
-                    // Nobody complained of this mail: its recipient had of another one, so that SES did not send it.
-                    return Some((ReportKind::Suppressed, facts.timestamp));
-                }
-                // The reverse: somebody takes a mail out of the spam folder.
-                let is_praise = facts.feedback_type.as_deref() == Some("not-spam");
-                (!is_praise).then_some((ReportKind::Complained, facts.timestamp))
-            }
-            // The latter of SES's own templates alone, and so of none of our mails; with a space in what is sent to SNS,
-            // without one elsewhere.
+            "Bounce" => self.bounce.as_ref().map(Bounce::report),
+            "Complaint" => self.complaint.as_ref()?.report(),
+            // A rendering failure needs a template of SES, which our mails do not use. Its name has a space in messages
+            // to SNS only.
             "Reject" | "Rendering Failure" | "RenderingFailure" => {
                 Some((ReportKind::Rejected, sent_at))
             }
@@ -239,12 +242,12 @@ mod tests {
             ),
             (
                 "bounce",
-                ReportKind::Bounced { for_good: true },
+                ReportKind::Bounced { permanent: true },
                 at("2026-03-02T15:04:09.669Z"),
             ),
             (
                 "bounce.transient",
-                ReportKind::Bounced { for_good: false },
+                ReportKind::Bounced { permanent: false },
                 at("2026-03-02T15:04:09.669Z"),
             ),
             (
@@ -291,14 +294,14 @@ mod tests {
     /// (<https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html>), and one to come.
     #[test]
     fn each_type_of_bounce_is_what_it_is_here() {
-        let (for_good, for_a_while) = (
-            ReportKind::Bounced { for_good: true },
-            ReportKind::Bounced { for_good: false },
+        let (permanent, transient) = (
+            ReportKind::Bounced { permanent: true },
+            ReportKind::Bounced { permanent: false },
         );
         for (of_type, sub_type, kind) in [
-            ("Undetermined", "Undetermined", for_a_while),
-            ("Permanent", "General", for_good),
-            ("Permanent", "NoEmail", for_good),
+            ("Undetermined", "Undetermined", transient),
+            ("Permanent", "General", permanent),
+            ("Permanent", "NoEmail", permanent),
             ("Permanent", "Suppressed", ReportKind::Suppressed),
             (
                 "Permanent",
@@ -306,11 +309,11 @@ mod tests {
                 ReportKind::Suppressed,
             ),
             ("Transient", "General", ReportKind::MaybeBounced),
-            ("Transient", "MailboxFull", for_a_while),
-            ("Transient", "MessageTooLarge", for_a_while),
-            ("Transient", "ContentRejected", for_a_while),
-            ("Transient", "AttachmentRejected", for_a_while),
-            ("A type", "to come", for_a_while),
+            ("Transient", "MailboxFull", transient),
+            ("Transient", "MessageTooLarge", transient),
+            ("Transient", "ContentRejected", transient),
+            ("Transient", "AttachmentRejected", transient),
+            ("A type", "to come", transient),
         ] {
             let mut notice = sample("bounce");
             let facts = notice.bounce.as_mut().unwrap();

@@ -1,72 +1,74 @@
-//! The edge of fulfillment: one job in; out come the rows that change, the goods that move and the mails that are owed.
+//! The edge of fulfillment: one job in, one decision carried out.
 //!
-//! read → decide → commit → queue the receipts → mark the event. Stopped anywhere, the job's next delivery goes on
-//! from what is stored.
+//! read → decide → commit → send the outbox → mark the event. If an attempt stops anywhere, the next delivery of the job
+//! continues from what is stored.
 
-mod gather;
+pub mod config;
 
 use aws::batch::{Attempt, Worker};
 use domain::{
     delivery::{
         event::{Change, Reading},
-        job::{FulfillmentJob, ReceiptJob},
+        job::{FulfillmentJob, Handoff, ReceiptJob},
         stored_event::{EventState, StoredEvent},
     },
-    fulfillment::{Decision, ParkReason, Patience, Policy, commit::Commit, committed, restored},
-    ports::{
-        Changed, Clock, Committed, Entitlements, Events, Ledger, ProviderApi, Queue, Receipts,
-        Settlement,
+    fulfillment::{
+        self, Decision, ParkReason, Patience, Policy,
+        commit::Commit,
+        known::{Case, Known, Need},
     },
+    ports::{Changed, Clock, Committed, Entitlements, Events, Ledger, Queue, Settlement},
     sale::order::Alerts,
     values::{
         class::Class,
-        ids::{EventId, ReceiptId},
+        ids::EventId,
         outcome::{Outcome, RetryableError},
-        provider::Provider,
     },
 };
 use jiff::Timestamp;
+use providers::Providers;
 use std::sync::Arc;
 
-/// How many records of a batch are worked on at once: all of them, since each spends its time waiting for Flex and for
-/// `DynamoDB`.
+/// How many records of a batch run at once: all, since each spends its time waiting for the provider and `DynamoDB`.
 pub const AT_ONCE: usize = 10;
-/// How often a lost race is decided anew before the job goes back to the queue.
+/// How often a lost race is decided again before the job goes back to the queue.
 const TRIES: u32 = 3;
-/// At which receive a doubt that may soon pass is taken for one that stays: by the template's default after five
-/// minutes.
+/// How much a rule may ask for before its decision. No rule asks for more than ten things, three readings of a
+/// checkout included.
+const MOST_NEEDS: u32 = 30;
+/// The receive at which a reason that may pass soon counts as permanent: after five minutes by the template's default.
 const PATIENCE: u32 = 3;
 
-/// Fulfillment over a store `S` and the providers' API `P`.
+/// Fulfillment over a store `S`.
 #[derive(Debug)]
-pub struct Fulfillment<S, P> {
+pub struct Fulfillment<S> {
     pub store: S,
-    pub api: P,
+    pub providers: Providers,
     pub clock: Arc<dyn Clock>,
     pub policy: Policy,
-    /// How often the queue delivers a job before it gives up on it.
+    /// How often the queue delivers a job before the job moves to the dead-letter queue.
     pub most_receives: u32,
 }
 
 /// The ports of fulfillment's store.
-pub trait FulfillmentStore: Events + Ledger + Entitlements + Receipts + Queue<ReceiptJob> {}
+pub trait FulfillmentStore: Events + Ledger + Entitlements + Queue<ReceiptJob> {}
 
-impl<S: Events + Ledger + Entitlements + Receipts + Queue<ReceiptJob>> FulfillmentStore for S {}
+impl<S: Events + Ledger + Entitlements + Queue<ReceiptJob>> FulfillmentStore for S {}
 
-/// What was done.
+/// The result of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Done {
-    /// This is committed and its receipts are queued.
+    /// The commit is written and its outbox is sent.
     Committed(Box<Commit>),
-    /// An earlier attempt had committed and stopped; its receipts are queued now.
-    PassedOn(Vec<ReceiptId>),
+    /// An earlier attempt committed and stopped; its outbox is sent now.
+    HandedOff(Vec<Handoff>),
 }
 
 /// How a job ended.
 pub type Ended = Outcome<Done, ParkReason>;
 
-impl<S: FulfillmentStore, P: ProviderApi> Fulfillment<S, P> {
-    /// Carries out what a stored event means. `receives` counts how often the job has come, from 1.
+impl<S: FulfillmentStore> Fulfillment<S> {
+    /// Decides the event of a job and carries the decision out. `receives` counts the deliveries of the job, from 1.
     pub async fn fulfill(&self, event_id: &EventId, receives: u32) -> Ended {
         self.try_fulfill(event_id, receives)
             .await
@@ -78,47 +80,19 @@ impl<S: FulfillmentStore, P: ProviderApi> Fulfillment<S, P> {
         event_id: &EventId,
         receives: u32,
     ) -> Result<Ended, RetryableError> {
-        let mut written = Vec::new();
         for _ in 0..TRIES {
-            let event = self
-                .store
-                .event(event_id)
-                .await?
-                .ok_or(RetryableError::Missing { what: "the event" })?;
+            let missing = RetryableError::Missing { what: "the event" };
+            let event = self.store.event(event_id).await?.ok_or(missing)?;
             if !event.state.is_unfinished() {
                 return Ok(Outcome::Duplicate);
             }
-            if let Some(receipt_ids) = committed(&event) {
-                self.pass_on(&event, receipt_ids).await?;
-                return Ok(Outcome::Accepted(Done::PassedOn(receipt_ids.to_vec())));
+            if let Some(handoffs) = event.unsent() {
+                self.hand_off(&event, handoffs).await?;
+                return Ok(Outcome::Accepted(Done::HandedOff(handoffs.to_vec())));
             }
-            let gathered = match news_of(&event) {
-                // On the heap: of all that can be gathered, most is never in use at once.
-                Some(change) => Box::pin(self.gather(&event, &change)).await?,
-                None => gathered_doubt(),
-            };
-            let ended = match gathered.decision {
-                Decision::Write(mut commit) => {
-                    commit
-                        .receipts
-                        .retain(|receipt| !written.contains(&receipt.receipt_id));
-                    commit.receipts =
-                        restored::owed_before(&event, commit.receipts, self.clock.now());
-                    let receipt_ids = commit.receipt_ids();
-                    let ended = self.commit(&event, commit, gathered.order.as_ref()).await?;
-                    if ended.is_none() {
-                        written.extend(self.written(receipt_ids).await?);
-                    }
-                    ended
-                }
-                Decision::Nothing { ref unsent } => self.end(&event, unsent, &gathered).await?,
-                Decision::Wait {
-                    commit,
-                    park_reason,
-                } => self.wait(&event, commit, park_reason, receives).await?,
-                Decision::Park(park_reason) => self.park(&event, park_reason, receives).await?,
-            };
-            if let Some(ended) = ended {
+            // On the heap: the future has room for every kind of read, and an attempt needs few of them.
+            let decision = Box::pin(self.decide(&event)).await?;
+            if let Some(ended) = self.act(&event, decision, receives).await? {
                 return Ok(ended);
             }
         }
@@ -128,118 +102,130 @@ impl<S: FulfillmentStore, P: ProviderApi> Fulfillment<S, P> {
         })
     }
 
-    /// Commits, queues the receipts, marks the event; `None` when the race is lost.
+    /// Reads rows and answers until the rule decides.
+    async fn decide(&self, event: &StoredEvent) -> Result<Decision, RetryableError> {
+        let Some(change) = self.change(event) else {
+            return Ok(Decision::Park(ParkReason::NoSubject));
+        };
+        let mut known = Known::default();
+        for _ in 0..MOST_NEEDS {
+            let case = Case {
+                event,
+                known: &known,
+                policy: &self.policy,
+                stated_at: event.stated_at(),
+                now: self.clock.now(),
+            };
+            match fulfillment::decide(&case, &change) {
+                Ok(decision) => return Ok(decision),
+                Err(need) => self.read(event, need, &mut known).await?,
+            }
+        }
+        let what = format!("no decision after {MOST_NEEDS} readings");
+        Err(RetryableError::Fault(what))
+    }
+
+    /// The change that a stored event states; `None` if it states nothing to act on.
+    fn change(&self, event: &StoredEvent) -> Option<Change> {
+        match self.providers.read(&event.provider, &event.body) {
+            Reading::Event(event) => match event.change {
+                Change::NotNeeded | Change::Unhandled => None,
+                change => Some(change),
+            },
+            Reading::Unreadable(_) => None,
+        }
+    }
+
+    async fn read(
+        &self,
+        event: &StoredEvent,
+        need: Need,
+        known: &mut Known,
+    ) -> Result<(), RetryableError> {
+        match need {
+            Need::Rows(read_set) => {
+                let rows = self.store.read(&read_set).await?;
+                known.add_rows(*read_set, rows);
+            }
+            Need::CustomerOf(id) => {
+                let customer = self.store.customer_of(&id).await?;
+                known.add_customer(id, customer);
+            }
+            Need::Fetch(reference) => {
+                // Before the request: a change that is announced while the provider answers may not be in the answer.
+                let asked_at = self.clock.now();
+                let fetched = self.providers.fetch(&event.provider, &reference).await;
+                let answer = match fetched {
+                    Ok(answer) => Ok(answer),
+                    Err(error) => Err(ParkReason::from_read_error(error)?),
+                };
+                known.add_answer(reference, asked_at, answer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries a decision out; `None` after a lost race.
+    async fn act(
+        &self,
+        event: &StoredEvent,
+        decision: Decision,
+        receives: u32,
+    ) -> Result<Option<Ended>, RetryableError> {
+        match decision {
+            Decision::Write(commit) => self.commit(event, commit).await,
+            Decision::Nothing { unsent } => {
+                let handoff = |receipt_id| Handoff::Receipt { receipt_id };
+                let handoffs: Vec<_> = unsent.into_iter().map(handoff).collect();
+                self.hand_off(event, &handoffs).await?;
+                Ok(Some(Outcome::Duplicate))
+            }
+            Decision::Wait {
+                commit: Some(commit),
+                ..
+            } if self.store.commit(&commit).await? == Committed::Raced => Ok(None),
+            Decision::Wait { park_reason, .. } | Decision::Park(park_reason) => {
+                self.park(event, park_reason, receives).await
+            }
+        }
+    }
+
+    /// Commits, sends the outbox, marks the event; `None` after a lost race.
     async fn commit(
         &self,
         event: &StoredEvent,
         commit: Box<Commit>,
-        known: Option<&domain::sale::order::Order>,
     ) -> Result<Option<Ended>, RetryableError> {
         if self.store.commit(&commit).await? == Committed::Raced {
             return Ok(None);
         }
-        // At once: whoever stops between here and the end must not take along what a person should hear.
-        let alerts = commit
-            .order
-            .as_ref()
-            .map(|order| Alerts::between(known, order))
-            .unwrap_or_default();
-        log_commit(event, &commit, alerts, self.clock.now());
-        self.pass_on(event, &commit.receipt_ids()).await?;
+        // At once, before a stop can lose the log line that a person may need.
+        log_commit(event, &commit, self.clock.now());
+        self.hand_off(event, &commit.outbox()).await?;
         Ok(Some(Outcome::Accepted(Done::Committed(commit))))
     }
 
-    /// Writes what is known already, so that nobody waits for it, and leaves the rest to a later try.
-    async fn wait(
+    /// Sends messages to the next stage, then marks the event. After a stop between the two, the messages are sent
+    /// twice, and each receipt is leased once.
+    async fn hand_off(
         &self,
         event: &StoredEvent,
-        commit: Option<Box<Commit>>,
-        park_reason: ParkReason,
-        receives: u32,
-    ) -> Result<Option<Ended>, RetryableError> {
-        if let Some(commit) = commit
-            && self.store.commit(&commit).await? == Committed::Raced
-        {
-            return Ok(None);
-        }
-        self.park(event, park_reason, receives).await
-    }
-
-    /// Queues the receipts of a commit, then marks the event. Stopped between the two, they are queued twice, and
-    /// claimed once.
-    async fn pass_on(
-        &self,
-        event: &StoredEvent,
-        receipt_ids: &[ReceiptId],
+        handoffs: &[Handoff],
     ) -> Result<(), RetryableError> {
-        self.queue(receipt_ids).await?;
-        // If it is marked already, so much the better.
+        for handoff in handoffs {
+            let Handoff::Receipt { receipt_id } = handoff;
+            let receipt_id = receipt_id.clone();
+            self.store.send(&ReceiptJob::V1 { receipt_id }).await?;
+        }
+        // If another attempt has marked it, nothing is left to do.
         self.store
             .settle(&event.event_id, &Settlement::Processed, self.clock.now())
             .await
             .map(drop)
     }
 
-    async fn queue(&self, receipt_ids: &[ReceiptId]) -> Result<(), RetryableError> {
-        for receipt_id in receipt_ids {
-            self.store
-                .send(&ReceiptJob::V1 {
-                    receipt_id: receipt_id.clone(),
-                })
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Those of the receipts that there are. Mostly a race is lost to somebody who has done the same, and the next look
-    /// finds that done. But where the order's row is gone and the receipt's is not (a table was put back to an earlier
-    /// point), the receipt would keep the order from being written for ever. It is left alone: it is owed, or was sent.
-    async fn written(&self, receipt_ids: Vec<ReceiptId>) -> Result<Vec<ReceiptId>, RetryableError> {
-        let mut written = Vec::new();
-        for receipt_id in receipt_ids {
-            if self.store.receipt(&receipt_id).await?.is_some() {
-                written.push(receipt_id);
-            }
-        }
-        Ok(written)
-    }
-
-    /// Ends an event that tells nothing new. "Already known" must never swallow a receipt that is still owed, nor one
-    /// whose row is gone. `None` when somebody else has changed the same rows.
-    async fn end(
-        &self,
-        event: &StoredEvent,
-        receipt_ids: &[ReceiptId],
-        gathered: &gather::Gathered,
-    ) -> Result<Option<Ended>, RetryableError> {
-        let (order, subscription) = (gathered.order.as_ref(), gathered.subscription.as_ref());
-        let (mut unsent, mut lost) = (Vec::new(), Vec::new());
-        for receipt_id in receipt_ids {
-            match self.store.receipt(receipt_id).await? {
-                Some(receipt) if receipt.is_unfinished() => unsent.push(receipt_id.clone()),
-                Some(_) => {}
-                None => lost.extend(restored::receipt(
-                    receipt_id,
-                    order,
-                    subscription,
-                    self.clock.now(),
-                )),
-            }
-        }
-        if !lost.is_empty() {
-            self.queue(&unsent).await?;
-            let commit = Commit {
-                receipts: lost,
-                ..Commit::of(event.event_id.clone())
-            };
-            return self.commit(event, Box::new(commit), None).await;
-        }
-        self.pass_on(event, &unsent).await?;
-        Ok(Some(Outcome::Duplicate))
-    }
-
-    /// Parks an event, unless its doubt may pass and has not been given the time; `None` when somebody else has
-    /// come to another end with it meanwhile.
+    /// Parks an event, unless its reason may pass and had no time to; `None` if another attempt has ended the event
+    /// in another way.
     async fn park(
         &self,
         event: &StoredEvent,
@@ -259,40 +245,18 @@ impl<S: FulfillmentStore, P: ProviderApi> Fulfillment<S, P> {
             class: Class::from(&park_reason),
             reason,
         };
-        if self
-            .store
-            .settle(&event.event_id, &settlement, self.clock.now())
-            .await?
-            == Changed::Now
-        {
+        let now = self.clock.now();
+        if self.store.settle(&event.event_id, &settlement, now).await? == Changed::Now {
             return Ok(Some(Outcome::Rejected(park_reason)));
         }
-        // Perhaps it was we who parked it, and the answer was lost.
-        let now = self.store.event(&event.event_id).await?;
-        let is_parked = now.is_some_and(|event| event.state == EventState::Parked);
+        // This attempt may have parked it, and the answer was lost.
+        let stored = self.store.event(&event.event_id).await?;
+        let is_parked = stored.is_some_and(|event| event.state == EventState::Parked);
         Ok(is_parked.then_some(Outcome::Rejected(park_reason)))
     }
 }
 
-/// What a stored event tells; `None` if it says nothing to act on after all: it was stored by another version.
-fn news_of(event: &StoredEvent) -> Option<Change> {
-    let reading = match event.provider {
-        Provider::Flex => flex::read(&event.body),
-    };
-    match reading {
-        Reading::Event(event) => match event.change {
-            Change::NotNeeded | Change::Unhandled => None,
-            change => Some(change),
-        },
-        Reading::Unreadable(_) => None,
-    }
-}
-
-fn gathered_doubt() -> gather::Gathered {
-    Decision::Park(ParkReason::NoSubject).into()
-}
-
-impl<S: FulfillmentStore, P: ProviderApi> Worker<FulfillmentJob> for Fulfillment<S, P> {
+impl<S: FulfillmentStore> Worker<FulfillmentJob> for Fulfillment<S> {
     async fn work(&self, job: &FulfillmentJob, attempt: &Attempt) -> Result<(), RetryableError> {
         let FulfillmentJob::V1 { event_id } = job;
         let started_at = self.clock.now();
@@ -325,12 +289,12 @@ impl<S: FulfillmentStore, P: ProviderApi> Worker<FulfillmentJob> for Fulfillment
 fn log(event_id: &EventId, ended: &Ended, took: jiff::SignedDuration) {
     let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
     match ended {
-        Outcome::Accepted(Done::PassedOn(receipt_ids)) => {
-            let receipts = receipt_ids.len();
+        Outcome::Accepted(Done::HandedOff(handoffs)) => {
+            let receipts = handoffs.len();
             tracing::info!(outcome = "passed_on", %event_id, receipts, duration_ms, "receipts queued for an earlier attempt");
         }
         Outcome::Duplicate => {
-            tracing::info!(outcome = "duplicate", %event_id, duration_ms, "nothing to do")
+            tracing::info!(outcome = "duplicate", %event_id, duration_ms, "nothing to do");
         }
         Outcome::Rejected(park_reason) => {
             tracing::warn!(outcome = "parked", %event_id, reason = %park_reason, duration_ms, "event parked for a person");
@@ -340,8 +304,8 @@ fn log(event_id: &EventId, ended: &Ended, took: jiff::SignedDuration) {
     }
 }
 
-/// Writes the line of a commit, when it is written. `age_ms` is what has passed since the event reached us.
-fn log_commit(event: &StoredEvent, commit: &Commit, alerts: Alerts, now: Timestamp) {
+/// Logs a commit. `age_ms` is the time since the event reached us.
+fn log_commit(event: &StoredEvent, commit: &Commit, now: Timestamp) {
     let (event_id, decision) = (&event.event_id, commit.to_string());
     let age_ms =
         u64::try_from(now.duration_since(event.received_at).as_millis()).unwrap_or_default();
@@ -349,9 +313,9 @@ fn log_commit(event: &StoredEvent, commit: &Commit, alerts: Alerts, now: Timesta
         dispute_opened,
         dispute_lost,
         refund_failed,
-    } = alerts;
+    } = commit.alerts;
     match &commit.order {
-        Some(order) if commit.fulfills() => {
+        Some(order) if commit.fulfills => {
             let (shortfall, amounts_differ, unmapped) = (
                 !order.shortfalls.is_empty(),
                 order.difference.is_some(),
@@ -363,6 +327,6 @@ fn log_commit(event: &StoredEvent, commit: &Commit, alerts: Alerts, now: Timesta
         Some(order) => {
             tracing::info!(outcome = "applied", %event_id, order_id = %order.order_id, dispute_opened, dispute_lost, refund_failed, age_ms, decision, "order changed");
         }
-        None => tracing::info!(outcome = "applied", %event_id, age_ms, decision, "news applied"),
+        None => tracing::info!(outcome = "applied", %event_id, age_ms, decision, "event applied"),
     }
 }

@@ -1,54 +1,52 @@
-//! The table of answers: one row a class.
+//! The answer to each class of request.
 
 use crate::request::Refusal;
 use domain::{delivery::stored_event::StoredEvent, values::outcome::RetryableError};
 use std::time::Duration;
 
-/// How a request ended.
+/// The end of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// Proven, and kept like this.
+    /// The delivery is verified and stored.
     Kept(Kept, Box<StoredEvent>),
-    /// Turned away; nothing was stored.
+    /// Nothing was stored.
     Refused(Refusal),
-    /// Not now: the sender is to come again.
+    /// The sender should retry.
     Unavailable(RetryableError),
 }
 
-/// How a proven delivery was kept.
+/// The state of a verified delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
-    /// Stored now, and queued.
+    /// Stored and queued.
     Accepted,
-    /// Stored and done before.
+    /// Stored and finished before.
     Duplicate,
-    /// Stored before and not done yet: queued again.
+    /// Stored before and not finished: queued again.
     QueuedAgain,
-    /// Stored now; of a type that we know and need nothing of.
+    /// Stored. Its known type needs no work.
     NotNeeded,
-    /// Stored now; of a type that we do not know.
+    /// Stored. Its type is unknown.
     Unhandled,
-    /// Stored; nobody can ever understand it.
+    /// Stored. Its body cannot be read.
     Unreadable,
-    /// Stored beside an earlier one with the same id and another body; parked.
+    /// Stored and parked beside an earlier event with the same id and another body.
     Conflict,
 }
 
-/// How many seconds a sender is asked to wait. Svix takes it as a floor within its own schedule
-/// (<https://docs.svix.com/retries>), so a short one costs nothing.
+/// In seconds. Svix uses it as a minimum within its schedule (<https://docs.svix.com/retries>), so a short time costs
+/// nothing.
 const RETRY_AFTER: &str = "30";
 
-/// The least that an HTTP answer needs. Bodies are empty: a stranger learns nothing.
+/// An HTTP answer without a body, so that strangers learn nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
-    /// The HTTP status.
     pub status: u16,
-    /// One header, where the class has one.
     pub header: Option<(&'static str, &'static str)>,
 }
 
 impl Answer {
-    /// What the sender is told.
+    /// The HTTP answer to the sender.
     #[must_use]
     pub fn reply(&self) -> Reply {
         let plain = |status| Reply {
@@ -63,8 +61,8 @@ impl Answer {
                 | Kept::NotNeeded
                 | Kept::Unhandled
                 | Kept::Conflict => plain(200),
-                // The sender's own way to stop resending one message
-                // (<https://docs.svix.com/receiving/delivery-control>); harmless where it is not understood.
+                // Stops the resends of this message (<https://docs.svix.com/receiving/delivery-control>). Other senders
+                // ignore it.
                 Kept::Unreadable => Reply {
                     status: 200,
                     header: Some(("webhook-delivery", "abort-message")),
@@ -80,7 +78,7 @@ impl Answer {
                 Refusal::TooLarge { .. } => plain(413),
                 Refusal::NotUtf8 => plain(400),
                 Refusal::Signature(why) if why.is_malformed() => plain(400),
-                // Never an abort header here: the key may be one that we have not loaded yet.
+                // Without an abort header: the key may be a new one that this process has not read yet.
                 Refusal::Signature(_) => plain(401),
             },
             Self::Unavailable(_) => Reply {
@@ -90,7 +88,7 @@ impl Answer {
         }
     }
 
-    /// The class in one word, for logs, metric filters and alarms.
+    /// The class as one word, for logs, metric filters and alarms.
     #[must_use]
     pub fn outcome(&self) -> &'static str {
         match self {
@@ -107,14 +105,14 @@ impl Answer {
         }
     }
 
-    /// Writes the one line that the log keeps of a request: no body, no header, no person.
+    /// Writes the only log line of a request, without body, headers and personal data.
     pub fn log(&self, took: Duration) {
         let (outcome, status) = (self.outcome(), self.reply().status);
         let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         match self {
             Self::Kept(kept, event) => {
                 let (provider, event_id, delivery_id) =
-                    (event.provider, &event.event_id, &event.delivery_id);
+                    (&event.provider, &event.event_id, &event.delivery_id);
                 let event_type = event.event_type.as_deref().unwrap_or_default();
                 let reason = event.reason.as_deref().unwrap_or_default();
                 match kept {
@@ -135,7 +133,7 @@ impl Answer {
                 tracing::warn!(outcome, status, reason = %refusal, duration_ms, "request refused");
             }
             Self::Unavailable(error) => {
-                tracing::error!(outcome, status, reason = %error, duration_ms, "delivery not taken; the sender is to come again");
+                tracing::error!(outcome, status, reason = %error, duration_ms, "delivery not stored; the sender should retry");
             }
         }
     }

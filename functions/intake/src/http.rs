@@ -1,4 +1,4 @@
-//! The gateway's request and response, to and from intake's own.
+//! Converts the gateway's requests and responses.
 
 use crate::{Intake, answer::Answer, request::Incoming};
 use domain::{
@@ -7,7 +7,7 @@ use domain::{
 };
 use lambda_http::{Body, Request, RequestExt, Response};
 
-/// Takes a request in. The body has been decoded by the gateway's base64 flag.
+/// Takes in a request. `lambda_http` has decoded its base64 body.
 pub async fn take<S: Events + Queue<FulfillmentJob>, K: SigningKeys>(
     intake: &Intake<S, K>,
     request: &Request,
@@ -32,7 +32,7 @@ pub async fn take<S: Events + Queue<FulfillmentJob>, K: SigningKeys>(
     intake.take(&incoming).await
 }
 
-/// The answer for the gateway. Its body is empty.
+/// The gateway's response, with an empty body.
 pub fn response(answer: &Answer) -> Result<Response<Body>, lambda_http::http::Error> {
     let reply = answer.reply();
     let mut response = Response::builder().status(reply.status);

@@ -1,9 +1,10 @@
-//! The edge of intake: an HTTP request in, a stored and queued delivery, an answer out.
+//! Intake takes in an HTTP request, stores and queues its delivery, and answers.
 //!
-//! check → verify → record → queue → answer. Everything that can be refused is refused before DynamoDB or SQS
-//! hears of it. `200` means that the delivery is stored and, where there is work to do, that the queue has it.
+//! check → verify → record → queue → answer. All refusals come before the first call to DynamoDB or SQS. `200` means
+//! that the delivery is stored and, if it needs work, queued.
 
 pub mod answer;
+pub mod config;
 pub mod http;
 pub mod request;
 pub mod secrets;
@@ -19,9 +20,10 @@ use domain::{
     },
     ports::{Clock, Events, Queue, Recorded, SigningKeys},
     values::{
-        fingerprint::fingerprint, ids::DeliveryId, outcome::RetryableError, provider::Provider,
+        fingerprint::fingerprint, ids::DeliveryId, outcome::RetryableError, provider::ProviderId,
     },
 };
+use providers::Providers;
 use request::Incoming;
 use std::{sync::Arc, time::Duration};
 
@@ -29,26 +31,26 @@ use std::{sync::Arc, time::Duration};
 #[derive(Debug)]
 pub struct Intake<S, K> {
     pub store: S,
+    pub providers: Providers,
     pub keys: K,
     pub clock: Arc<dyn Clock>,
-    /// The largest body taken, in bytes.
     pub max_body_bytes: usize,
-    /// How long storing and queueing may take: shorter than the function's time, so that an outage becomes a
-    /// `503` and not a killed process.
+    /// For storing and queueing. Shorter than the function's timeout, so an outage causes a `503` and not a killed
+    /// process.
     pub time_limit: Duration,
 }
 
 impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
     /// Takes in one request.
     pub async fn take(&self, incoming: &Incoming<'_>) -> Answer {
-        let provider = match request::check(incoming, self.max_body_bytes) {
+        let provider = match request::check(incoming, &self.providers, self.max_body_bytes) {
             Ok(provider) => provider,
             Err(refusal) => return Answer::Refused(refusal),
         };
         let work = async {
-            match self.verify(provider, incoming).await {
+            match self.verify(&provider, incoming).await {
                 Ok(delivery_id) => {
-                    self.keep(&self.delivery(provider, delivery_id, incoming.body))
+                    self.keep(&self.delivery(&provider, delivery_id, incoming.body))
                         .await
                 }
                 Err(refusal) => Ok(Answer::Refused(refusal.into())),
@@ -61,17 +63,19 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
         }
     }
 
-    /// Checks the headers, then verifies against the cached keys; if none fits, once more against newly read keys.
+    /// Checks the headers, then verifies with the cached keys. If none fits, verifies with newly read keys.
     ///
-    /// The keys come last: asking for them may read Secrets Manager.
+    /// The keys come last, because they may need a call to Secrets Manager.
     async fn verify(
         &self,
-        provider: Provider,
+        provider: &ProviderId,
         incoming: &Incoming<'_>,
     ) -> Result<DeliveryId, signature::Refusal> {
-        let unverified = match provider {
-            Provider::Flex => flex::check(incoming.header, incoming.body, self.clock.now())?,
-        };
+        let of = self
+            .providers
+            .of(provider)
+            .map_err(|_| signature::Refusal::Missing)?;
+        let unverified = of.check(incoming.header, incoming.body, self.clock.now())?;
         match unverified.verify(&self.keys.keys(provider).await) {
             Err(signature::Refusal::Forged) => match self.keys.reread(provider).await {
                 Some(keys) => unverified.verify(&keys),
@@ -81,12 +85,10 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
         }
     }
 
-    fn delivery(&self, provider: Provider, delivery_id: DeliveryId, body: &[u8]) -> Delivery {
-        let reading = match provider {
-            Provider::Flex => flex::read(body),
-        };
+    fn delivery(&self, provider: &ProviderId, delivery_id: DeliveryId, body: &[u8]) -> Delivery {
+        let reading = self.providers.read(provider, body);
         Delivery {
-            provider,
+            provider: provider.clone(),
             delivery_id,
             fingerprint: fingerprint(body),
             body: body.to_vec(),
@@ -95,8 +97,8 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
         }
     }
 
-    /// Stores, then queues what there is to do. What was stored before and is not done is queued again: the
-    /// one who stored it may have stopped before the queue had it.
+    /// Stores the delivery, then queues its work. An unfinished event is queued again, because the first attempt may have
+    /// stopped between the two.
     async fn keep(&self, delivery: &Delivery) -> Result<Answer, RetryableError> {
         let event = StoredEvent::first(delivery);
         let recorded = self.store.record(&event).await?;
@@ -121,7 +123,7 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
                 Kept::QueuedAgain
             }
             (Recorded::Again(_), Reading::Event(_), _) => Kept::Duplicate,
-            // Said again with every resend: the sender must hear that it is hopeless.
+            // Also for each resend, so that the sender stops.
             (_, Reading::Unreadable(_), _) => Kept::Unreadable,
             (_, Reading::Event(_), EventState::NotNeeded) => Kept::NotNeeded,
             (_, Reading::Event(_), EventState::Unhandled) => Kept::Unhandled,

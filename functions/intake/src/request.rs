@@ -1,54 +1,52 @@
-//! What a request must be before anything is spent on it: no call to any service has been made yet.
+//! Checks a request before the first call to any service.
 
 use domain::{
     delivery::signature,
-    values::provider::{Provider, UnknownProvider},
+    values::provider::{ProviderId, UnknownProvider},
 };
+use providers::Providers;
 
-/// A request as far as intake looks at it.
+/// The parts of a request that intake reads.
 #[derive(Clone, Copy)]
 pub struct Incoming<'a> {
-    /// The HTTP method.
     pub method: &'a str,
     /// The `{provider}` of the path.
     pub provider: &'a str,
-    /// Looks a header up by its lower-case name.
+    /// Finds a header by its lower-case name.
     pub header: &'a (dyn Fn(&str) -> Option<&'a str> + Sync),
-    /// The body, decoded if the gateway had encoded it.
+    /// Decoded if the gateway encoded it.
     pub body: &'a [u8],
 }
 
-/// Why a request is turned away. The log says it all; the sender learns the status alone.
+/// The reason why a request is refused. Only the log has it; the sender gets the status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Nobody of that name sends to us.
     #[error(transparent)]
     Provider(#[from] UnknownProvider),
-    /// Webhooks are posted.
     #[error("the method is not POST")]
     Method,
-    /// Webhooks are JSON.
     #[error("the content type is not application/json")]
     ContentType,
-    /// Larger than we keep.
     #[error("the body has {bytes} bytes, more than {max}")]
     TooLarge {
-        /// How large.
         bytes: usize,
-        /// How large it may be: the template's `MaxBodyBytes`.
+        /// The template's `MaxBodyBytes`.
         max: usize,
     },
-    /// JSON is UTF-8 (RFC 8259, section 8.1).
+    /// JSON must be UTF-8 (RFC 8259, section 8.1).
     #[error("the body is not UTF-8")]
     NotUtf8,
-    /// Not proven to be the provider's.
     #[error(transparent)]
     Signature(#[from] signature::Refusal),
 }
 
 /// Checks method, provider, content type, size and encoding.
-pub fn check(incoming: &Incoming<'_>, max_body_bytes: usize) -> Result<Provider, Refusal> {
-    let provider: Provider = incoming.provider.parse()?;
+pub fn check(
+    incoming: &Incoming<'_>,
+    providers: &Providers,
+    max_body_bytes: usize,
+) -> Result<ProviderId, Refusal> {
+    let provider = providers.named(incoming.provider)?;
     if incoming.method != "POST" {
         return Err(Refusal::Method);
     }

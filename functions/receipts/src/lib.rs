@@ -1,45 +1,43 @@
-//! The edge of receipts: one job in, one mail out, and the receipt marked.
+//! Receipts sends one mail per job and records the result on the receipt.
 //!
-//! read → decide → render → claim → send → mark. Stopped between send and mark, the mail's fate is unknown once
-//! the claim has ended; the policy (`ReceiptOnUnknown`) then decides.
+//! read → decide → render → acquire the lease → send → end the lease
 //!
-//! An order's receipt needs the order and nothing else. Later mails go to where the customer is reached now; a notice
-//! is withdrawn when what it tells is not so any more. None goes to an address from which a mail came back for good, or
-//! whose owner has complained.
+//! If the function stops between the last two steps, the outcome of the mail is unknown when the lease ends. The policy
+//! (`ReceiptOnUnknown`) then decides.
+//!
+//! The receipt of an order needs only the order. Later mails go to the customer's current address. An outdated notice
+//! is withdrawn. A suppressed address gets no mail.
 
+pub mod config;
+mod log;
 pub mod templates;
+mod verdict;
 
 use aws::batch::{Attempt, Worker, time_left};
 use domain::{
-    access::contact::Contact,
     delivery::job::ReceiptJob,
-    fulfillment::subscription::still_so,
     ports::{Changed, Clock, Entitlements, Orders, Receipts as ReceiptRows, Suppressions},
-    receipt::{
-        OnUnknown, Receipt, ReceiptKind, ReceiptState, Step, feedback::AddressHash, next_step,
-    },
-    sale::order::Order,
+    receipt::{OnUnknown, Receipt, ReceiptState, Step, next_step},
     values::{
         ids::{MessageId, ReceiptId},
         outcome::{Outcome, RetryableError},
     },
 };
-use jiff::{SignedDuration, Timestamp};
-use mail::{Email, Merchant, Templates, Unsendable, compose};
-use mail::{Mailer, SendError};
+use jiff::Timestamp;
+use mail::{Email, Mailer, Merchant, SendError, Templates};
 use std::{sync::Arc, time::Duration};
+use verdict::Verdict;
 
-/// What a claim lasts beyond the time that its attempt has: a claimant that was killed at its deadline must be
-/// dead when somebody else may claim.
-pub const CLAIM_MARGIN: Duration = Duration::from_secs(10);
-/// The least time worth claiming and sending with: being throttled for a while, SES's answer, and a mark. Cut off
-/// in the middle, the mail's fate would be unknown.
+/// The lease lasts this long beyond its attempt's deadline. The attempt must be dead before another one acquires the
+/// lease.
+pub const LEASE_MARGIN: Duration = Duration::from_secs(10);
+/// The least time to acquire a lease and send in: some throttling, the answer of SES, and the end of the lease. With
+/// less, the attempt may be cut off between them, and the outcome of the mail would be unknown.
 pub const LEAST_TIME: Duration = aws::mailer::ANSWER_WITHIN.saturating_add(Duration::from_secs(5));
-
-/// How many records of a batch are worked on at once: one mail after another, since SES counts them by the second.
+/// The number of records of a batch that are worked on at the same time. SES limits mails per second, so one.
 pub const AT_ONCE: usize = 1;
-/// How often a mark is tried.
-const MARK_TRIES: u32 = 3;
+/// The number of tries to end a lease.
+const END_TRIES: u32 = 3;
 
 /// Receipts over a store `S` and a mailer `M`.
 #[derive(Debug)]
@@ -58,49 +56,35 @@ pub trait ReceiptStore: ReceiptRows + Orders + Entitlements + Suppressions {}
 
 impl<S: ReceiptRows + Orders + Entitlements + Suppressions> ReceiptStore for S {}
 
-/// Why no mail goes out.
+/// The reason why no mail goes out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsent {
-    /// Nobody can send it as it is.
     #[error("{0}")]
     Failed(String),
-    /// Its fate is unknown, and the policy is to hold it.
-    #[error("the last mail's fate is unknown; held by policy")]
+    #[error("the outcome of the last mail is unknown; held by policy")]
     Held,
-    /// What it was to tell is not so any more.
     #[error("{0}")]
     Withdrawn(String),
-    /// Its day has not come. Its row is found again on that day.
+    /// Sweep queues the receipt again on its day.
     #[error("not due yet")]
     NotDue,
 }
 
-/// A mail is out.
+/// A mail that SES took.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
-    /// SES's id of it.
     pub message_id: MessageId,
-    /// Whether an earlier mail may have gone out too.
+    /// An earlier mail may have gone out too.
     pub again: bool,
-    /// Whether the mark was written. If not, somebody else has the claim by now, or SES's own report was here first.
+    /// The receipt is in state `sent`. If not, another attempt has the lease now, or the report of SES was first.
     pub marked: bool,
 }
 
-/// What is to become of a receipt under its claim.
-enum Verdict {
-    /// Send this.
-    Send(Box<Email>),
-    /// Give up, for this reason.
-    Fail(String),
-    /// Withdraw it, for this reason.
-    Withdraw(String),
-}
-
-/// How a job ended.
+/// The end of a job.
 pub type Ended = Outcome<Sent, Unsent>;
 
 impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
-    /// Sends the receipt, if it is to be sent now.
+    /// Sends the receipt if it is to be sent now.
     pub async fn send(&self, id: &ReceiptId, attempt: &Attempt) -> Ended {
         self.try_send(id, attempt)
             .await
@@ -108,139 +92,68 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
     }
 
     async fn try_send(&self, id: &ReceiptId, attempt: &Attempt) -> Result<Ended, RetryableError> {
-        let receipt = self
-            .store
-            .receipt(id)
-            .await?
-            .ok_or(RetryableError::Missing {
-                what: "the receipt",
-            })?;
+        let found = self.store.receipt(id).await?;
+        let receipt = found.ok_or(RetryableError::Missing {
+            what: "the receipt",
+        })?;
         let again = match next_step(&receipt, self.on_unknown, self.clock.now()) {
             Step::Done => return Ok(Outcome::Duplicate),
-            Step::Wait(retry_after) => return Err(RetryableError::Claimed { retry_after }),
+            Step::Wait(retry_after) => return Err(RetryableError::Leased { retry_after }),
             Step::Hold => return self.hold(&receipt).await,
             Step::NotDue => return Ok(Outcome::Rejected(Unsent::NotDue)),
             Step::Send { again } => again,
         };
-        let order = self
-            .store
-            .order(&receipt.order_id)
-            .await?
-            .ok_or(RetryableError::Missing { what: "the order" })?;
+        let found = self.store.order(&receipt.order_id).await?;
+        let order = found.ok_or(RetryableError::Missing { what: "the order" })?;
         let verdict = self.judge(&receipt, &order, again).await?;
         if self.is_late(attempt) {
             return Err(RetryableError::OutOfTime);
         }
-        let lease_ends_at = attempt
-            .ends_at
-            .saturating_add(CLAIM_MARGIN)
-            .unwrap_or(Timestamp::MAX);
-        match self
-            .store
-            .acquire_lease(&receipt, &attempt.owner, lease_ends_at)
-            .await
-        {
-            Ok(Changed::Now) => {}
-            Ok(Changed::Raced) => {
-                let raced = RetryableError::Raced {
-                    what: "the receipt's claim",
-                    tries: 1,
-                };
-                return Err(self.give_back(id, raced, attempt).await);
-            }
-            Err(error) => return Err(self.give_back(id, error, attempt).await),
-        }
-        if self.is_late(attempt) {
-            return Err(self.give_back(id, RetryableError::OutOfTime, attempt).await);
+        if let Err(error) = self.acquire_lease(&receipt, attempt).await {
+            return Err(self.release(id, error, attempt).await);
         }
         match verdict {
             Verdict::Send(email) => self.hand_over(id, &email, again, attempt).await,
-            Verdict::Fail(reason) => self.fail(id, reason, attempt).await,
-            Verdict::Withdraw(reason) => self.withdraw(id, reason, attempt).await,
-        }
-    }
-
-    /// What is to become of the receipt, by all that is known now.
-    async fn judge(
-        &self,
-        receipt: &Receipt,
-        order: &Order,
-        again: bool,
-    ) -> Result<Verdict, RetryableError> {
-        if self.is_outdated(receipt, order).await? {
-            let more = if again {
-                ", and a mail may have gone out before"
-            } else {
-                ""
-            };
-            return Ok(Verdict::Withdraw(format!(
-                "what it was to tell is not so any more{more}"
-            )));
-        }
-        let contact = self.contact(receipt, order).await?;
-        match compose(
-            order,
-            receipt,
-            contact.as_ref(),
-            &self.merchant,
-            &self.templates,
-        ) {
-            Ok(email) => {
-                let mark = self
-                    .store
-                    .suppression(&AddressHash::of(email.to.as_str()))
-                    .await?;
-                match mark.and_then(|mark| mark.reason()) {
-                    None => Ok(Verdict::Send(Box::new(email))),
-                    // A merchant's own address for tests as well: a trial shows what customers will see, and SES
-                    // counts every mail that comes back.
-                    Some(reason) => Ok(Verdict::Fail(reason.to_owned())),
-                }
+            Verdict::Fail(reason) => {
+                let state = ReceiptState::Failed {
+                    reason: reason.clone(),
+                };
+                self.reject(id, &state, Unsent::Failed(reason), attempt)
+                    .await
             }
-            Err(Unsendable::Template(fault)) => Err(RetryableError::Fault(fault.to_string())),
-            Err(unsendable) => Ok(Verdict::Fail(unsendable.to_string())),
-        }
-    }
-
-    /// Whether it is a notice of what is not so any more.
-    async fn is_outdated(&self, receipt: &Receipt, order: &Order) -> Result<bool, RetryableError> {
-        let (ReceiptKind::PaymentFailed {
-            subscription_id, ..
-        }
-        | ReceiptKind::TrialEnds {
-            subscription_id, ..
-        }) = &receipt.kind
-        else {
-            return Ok(false);
-        };
-        if receipt.kind.is_too_late(self.clock.now()) {
-            return Ok(true);
-        }
-        let subscription = match &order.customer.customer_id {
-            Some(customer_id) => {
-                self.store
-                    .subscription(customer_id, subscription_id)
-                    .await?
+            Verdict::Withdraw(reason) => {
+                let state = ReceiptState::Withdrawn {
+                    reason: reason.clone(),
+                };
+                self.reject(id, &state, Unsent::Withdrawn(reason), attempt)
+                    .await
             }
-            None => None,
-        };
-        Ok(!still_so(&receipt.kind, subscription.as_ref()))
-    }
-
-    /// Where the customer is reached now. An order's receipt tells of the sale as it was and does not ask.
-    async fn contact(
-        &self,
-        receipt: &Receipt,
-        order: &Order,
-    ) -> Result<Option<Contact>, RetryableError> {
-        match (&receipt.kind, &order.customer.customer_id) {
-            (ReceiptKind::Order, _) | (_, None) => Ok(None),
-            (_, Some(customer_id)) => self.store.contact(customer_id).await,
         }
     }
 
     fn is_late(&self, attempt: &Attempt) -> bool {
         time_left(attempt.ends_at, self.clock.now()) < LEAST_TIME
+    }
+
+    /// Acquires the lease. Even after an error, the attempt may hold it.
+    async fn acquire_lease(
+        &self,
+        receipt: &Receipt,
+        attempt: &Attempt,
+    ) -> Result<(), RetryableError> {
+        let ends_at = attempt
+            .ends_at
+            .saturating_add(LEASE_MARGIN)
+            .unwrap_or(Timestamp::MAX);
+        let owner = &attempt.owner;
+        match self.store.acquire_lease(receipt, owner, ends_at).await? {
+            Changed::Now if self.is_late(attempt) => Err(RetryableError::OutOfTime),
+            Changed::Now => Ok(()),
+            Changed::Raced => Err(RetryableError::Raced {
+                what: "the receipt's lease",
+                tries: 1,
+            }),
+        }
     }
 
     async fn hand_over(
@@ -250,61 +163,65 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
         again: bool,
         attempt: &Attempt,
     ) -> Result<Ended, RetryableError> {
-        match self.mailer.send(email).await {
-            Ok(message_id) => {
-                let sent = ReceiptState::Sent {
-                    message_id: message_id.clone(),
-                    sent_at: self.clock.now(),
+        let message_id = match self.mailer.send(email).await {
+            Ok(message_id) => message_id,
+            Err(SendError::Refused(reason)) => {
+                let state = ReceiptState::Failed {
+                    reason: reason.clone(),
                 };
-                match self.mark(id, attempt, &sent).await {
-                    Ok(marked) => Ok(Outcome::Accepted(Sent {
-                        message_id,
-                        again,
-                        marked: marked == Changed::Now,
-                    })),
-                    Err(error) => {
-                        // In the log at least, for whoever has to find out whether it went.
-                        let cause = format!("sent as {message_id} and not marked: {error}");
-                        Err(self.unknown(cause, attempt))
-                    }
-                }
+                let unsent = Unsent::Failed(reason);
+                return self.reject(id, &state, unsent, attempt).await;
             }
-            Err(SendError::Refused(reason)) => self.fail(id, reason, attempt).await,
-            Err(SendError::NotSent(error)) => {
-                // Nothing went out, so the claim is given back and the next try need not wait for its end.
-                Err(self.give_back(id, error, attempt).await)
+            Err(SendError::NotSent(error)) => return Err(self.release(id, error, attempt).await),
+            Err(SendError::Unknown(cause)) => return Err(self.unknown(cause, attempt)),
+        };
+        let sent = ReceiptState::Sent {
+            message_id: message_id.clone(),
+            sent_at: self.clock.now(),
+        };
+        match self.end_lease(id, attempt, &sent).await {
+            Ok(changed) => Ok(Outcome::Accepted(Sent {
+                message_id,
+                again,
+                marked: changed == Changed::Now,
+            })),
+            // The log at least has the message id, for the person who must find out whether the mail went out.
+            Err(error) => {
+                let cause = format!("sent as {message_id} and not recorded: {error}");
+                Err(self.unknown(cause, attempt))
             }
-            Err(SendError::Unknown(cause)) => Err(self.unknown(cause, attempt)),
         }
     }
 
-    /// Leaves the claim as it is: once it has ended, the policy decides.
+    /// Keeps the lease: when it ends, the policy decides.
     fn unknown(&self, cause: String, attempt: &Attempt) -> RetryableError {
-        let retry_after = time_left(attempt.ends_at, self.clock.now()) + CLAIM_MARGIN;
+        let retry_after = time_left(attempt.ends_at, self.clock.now()) + LEASE_MARGIN;
         RetryableError::Unknown { cause, retry_after }
     }
 
-    /// Suppressions, and if that fails tries again while there is time: what is known of a mail must not be forgotten over
-    /// a passing outage.
-    async fn mark(
+    /// Ends the lease with a new state. Retries while there is time, because a short outage must not lose the result of
+    /// a mail.
+    async fn end_lease(
         &self,
         id: &ReceiptId,
         attempt: &Attempt,
         state: &ReceiptState,
     ) -> Result<Changed, RetryableError> {
-        for _ in 1..MARK_TRIES {
+        for _ in 1..END_TRIES {
             match self.store.end_lease(id, &attempt.owner, state).await {
                 Err(_) if !time_left(attempt.ends_at, self.clock.now()).is_zero() => {}
-                marked => return marked,
+                ended => return ended,
             }
         }
         self.store.end_lease(id, &attempt.owner, state).await
     }
 
-    /// Gives back a claim under which nothing went out, so that the next try need not wait for its end, and no
-    /// policy takes it for a mail of unknown fate. It may be ours without our knowing: its answer was lost, or a
-    /// second try of the SDK's met the first one's claim as if it were a rival's.
-    async fn give_back(
+    /// Releases a lease under which no mail went out. The next attempt need not wait, and the policy does not treat the
+    /// mail as one with an unknown outcome.
+    ///
+    /// The attempt may hold the lease without knowing it. Its answer was lost, or a retry of the SDK met the lease of
+    /// the first try.
+    async fn release(
         &self,
         id: &ReceiptId,
         error: RetryableError,
@@ -313,47 +230,22 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
         let unsent = ReceiptState::Unsent {
             reason: Some(error.to_string()),
         };
-        // As well as it can: where this fails too, the policy decides once the claim has ended.
-        let _ = self.mark(id, attempt, &unsent).await;
+        // If this fails too, the policy decides when the lease ends.
+        let _ = self.end_lease(id, attempt, &unsent).await;
         error
     }
 
-    async fn fail(
+    /// Ends the lease and the receipt without a mail.
+    async fn reject(
         &self,
         id: &ReceiptId,
-        reason: String,
+        state: &ReceiptState,
+        unsent: Unsent,
         attempt: &Attempt,
     ) -> Result<Ended, RetryableError> {
-        // Raced may be our own first try, whose answer was lost: said twice is better than never.
-        let (Changed::Now | Changed::Raced) = self
-            .mark(
-                id,
-                attempt,
-                &ReceiptState::Failed {
-                    reason: reason.clone(),
-                },
-            )
-            .await?;
-        Ok(Outcome::Rejected(Unsent::Failed(reason)))
-    }
-
-    async fn withdraw(
-        &self,
-        id: &ReceiptId,
-        reason: String,
-        attempt: &Attempt,
-    ) -> Result<Ended, RetryableError> {
-        // As for a failure.
-        let (Changed::Now | Changed::Raced) = self
-            .mark(
-                id,
-                attempt,
-                &ReceiptState::Withdrawn {
-                    reason: reason.clone(),
-                },
-            )
-            .await?;
-        Ok(Outcome::Rejected(Unsent::Withdrawn(reason)))
+        // A lost race may be our own first try, whose answer was lost. Two log lines are better than none.
+        let (Changed::Now | Changed::Raced) = self.end_lease(id, attempt, state).await?;
+        Ok(Outcome::Rejected(unsent))
     }
 
     async fn hold(&self, receipt: &Receipt) -> Result<Ended, RetryableError> {
@@ -375,51 +267,14 @@ impl<S: ReceiptStore, M: Mailer> Worker<ReceiptJob> for Receipts<S, M> {
         let ReceiptJob::V1 { receipt_id } = job;
         let started_at = self.clock.now();
         let ended = self.send(receipt_id, attempt).await;
-        log(
-            receipt_id,
-            &ended,
-            self.clock.now().duration_since(started_at),
-        );
+        let took = self.clock.now().duration_since(started_at);
+        log::log(receipt_id, &ended, took);
         match ended {
             Outcome::Accepted(_) | Outcome::Duplicate | Outcome::Rejected(_) => Ok(()),
             Outcome::Retry(error) => Err(error),
         }
     }
 
-    async fn failed(&self, _: &ReceiptJob, _: &RetryableError, _: &Attempt) {
-        // A receipt's row says by its state what became of it; there is nothing to add.
-    }
-}
-
-/// Writes the one line that the log keeps of a job. A retry has its line from the batch.
-fn log(receipt_id: &ReceiptId, ended: &Ended, took: SignedDuration) {
-    let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
-    match ended {
-        Outcome::Accepted(Sent {
-            message_id,
-            again,
-            marked,
-        }) => {
-            tracing::info!(outcome = "sent", %receipt_id, %message_id, again, marked, duration_ms, "receipt sent");
-        }
-        Outcome::Duplicate => {
-            tracing::info!(outcome = "duplicate", %receipt_id, duration_ms, "nothing to do");
-        }
-        Outcome::Rejected(Unsent::Failed(reason)) => {
-            tracing::warn!(outcome = "failed", %receipt_id, reason, duration_ms, "receipt cannot be sent");
-        }
-        Outcome::Rejected(unsent @ Unsent::Held) => {
-            tracing::warn!(outcome = "held", %receipt_id, reason = %unsent, duration_ms, "receipt held for a person");
-        }
-        Outcome::Rejected(Unsent::Withdrawn(reason)) => {
-            tracing::info!(outcome = "withdrawn", %receipt_id, reason, duration_ms, "nothing to tell any more");
-        }
-        Outcome::Rejected(Unsent::NotDue) => {
-            tracing::info!(outcome = "not_due", %receipt_id, duration_ms, "its day has not come");
-        }
-        Outcome::Retry(RetryableError::Unknown { cause, .. }) => {
-            tracing::warn!(outcome = "unknown", %receipt_id, reason = cause, duration_ms, "the mail's fate is unknown");
-        }
-        Outcome::Retry(_) => {}
-    }
+    /// Does nothing: the receipt's state has the reason already.
+    async fn failed(&self, _: &ReceiptJob, _: &RetryableError, _: &Attempt) {}
 }

@@ -1,120 +1,28 @@
-//! Cold start of receipts: log, settings, templates, clients, run.
+//! Cold start of receipts: log, configuration, run.
 
 use aws::{
-    Queues, Store, SystemClock, Tables,
-    batch::{self, Invocation, Rules},
+    SystemClock,
+    batch::{self, Invocation},
     client, log,
-    mailer::Mailer,
-    settings,
 };
 use aws_lambda_events::event::sqs::SqsEvent;
-use domain::receipt::OnUnknown;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use mail::{Merchant, Settings};
-use receipts::{AT_ONCE, Receipts, templates};
-use std::{path::Path, sync::Arc, time::Duration};
+use receipts::{Receipts, config::Config};
+use std::sync::Arc;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     log::start();
-    let mut settings = settings::Settings::from(&settings::environment);
-    let names = (
-        settings.text("ORDERS_TABLE"),
-        settings.text("ENTITLEMENTS_TABLE"),
-        settings.text("LINKS_TABLE"),
-        settings.text("RECEIPTS_TABLE"),
-        settings.text("RECEIPT_QUEUE_URL"),
-        settings.text("RECEIPT_TEMPLATES_DIR"),
-        settings.text("CONFIGURATION_SET"),
-    );
-    let shop = (
-        settings.text("MERCHANT_NAME"),
-        settings.text("MERCHANT_ADDRESS"),
-        settings.text("SUPPORT_EMAIL"),
-        settings.text("RECEIPT_SENDER"),
-        settings.text("TIME_ZONE"),
-        settings.text("TEST_RECEIPT_RECIPIENT"),
-    );
-    let numbers = (
-        settings.parsed::<OnUnknown>("RECEIPT_ON_UNKNOWN"),
-        settings.parsed::<u64>("RETRY_BASE_SECONDS"),
-        settings.parsed::<u32>("MAX_RECEIVES"),
-    );
-    let merchant = match &shop {
-        (
-            Some(name),
-            Some(address),
-            Some(support_email),
-            Some(sender),
-            Some(time_zone),
-            Some(test_recipient),
-        ) => settings.noted(Merchant::new(Settings {
-            name,
-            address,
-            support_email,
-            sender,
-            time_zone,
-            test_recipient: Some(test_recipient),
-        })),
-        _ => None,
-    };
-    let (orders, entitlements, links, rows, source_url, templates_dir, configuration_set) = names;
-    let templates =
-        templates_dir.and_then(|folder| settings.noted(templates::load(Path::new(&folder))));
-    let (
-        (
-            Some(orders),
-            Some(entitlements),
-            Some(links),
-            Some(rows),
-            Some(source_url),
-            Some(configuration_set),
-        ),
-        (Some(on_unknown), Some(retry_base), Some(most_receives)),
-        (Some(merchant), Some(templates)),
-    ) = (
-        (
-            orders,
-            entitlements,
-            links,
-            rows,
-            source_url,
-            configuration_set,
-        ),
-        numbers,
-        (merchant, templates),
-    )
-    else {
-        return Err(settings.stop().into());
-    };
-
-    let config = client::config().await;
-    let tables = Tables {
-        orders,
-        entitlements,
-        links,
-        receipts: rows,
-        ..Tables::default()
-    };
-    let queues = Queues {
-        source: source_url,
-        ..Queues::default()
-    };
-    let store = Store::new(&config, tables, queues);
+    let config = Config::load(&client::config().await)?;
+    let (store, rules) = (config.store, config.rules);
     let receipts = Receipts {
         store: store.clone(),
-        mailer: Mailer::new(&config, configuration_set),
+        mailer: config.mailer,
         clock: Arc::new(SystemClock),
-        merchant,
-        templates,
-        on_unknown,
+        merchant: config.merchant,
+        templates: config.templates,
+        on_unknown: config.on_unknown,
     };
-    let rules = Rules {
-        retry_base: Duration::from_secs(retry_base),
-        most_receives,
-        at_once: AT_ONCE,
-    };
-
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
         let LambdaEvent { payload, context } = event;
         let invocation = Invocation {

@@ -1,4 +1,4 @@
-//! The merchant's own templates, from the folder that a Lambda layer brings.
+//! The merchant's templates, from the folder of a Lambda layer.
 
 use mail::{BadTemplates, Form, Part, Sources, Templates};
 use std::{
@@ -6,25 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Why there are no templates to work with.
+/// The reason why the templates cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// A file is there and cannot be read.
     #[error("the receipt template {} cannot be read: {cause}", name.display())]
-    Unreadable {
-        /// Which file.
-        name: PathBuf,
-        /// Why.
-        cause: io::Error,
-    },
-    /// A template does not work.
+    Unreadable { name: PathBuf, cause: io::Error },
     #[error(transparent)]
     Bad(#[from] BadTemplates),
 }
 
-/// Loads `subject.txt`, `body.txt` and `body.html` of the order's receipt from `folder`, and those of the other
-/// mails from its subfolders (`renewal`, `refund`, `payment-failed`, `trial-ends`). The built-in one stands in for
-/// each that is not there, and for all if there is no such folder.
+/// Loads `subject.txt`, `body.txt` and `body.html` of the order's receipt from `folder`. The other mails have
+/// subfolders (`renewal`, `refund`, `payment-failed`, `trial-ends`). A missing file or folder means the built-in template.
 pub fn load(folder: &Path) -> Result<Templates, LoadError> {
     let own = Form::ALL
         .into_iter()

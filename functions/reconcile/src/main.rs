@@ -1,99 +1,31 @@
-//! Cold start of reconcile: log, settings, clients, run.
+//! Cold start of reconcile: log, configuration, run.
 
-use aws::{Queues, Store, SystemClock, Tables, client, log, secrets, settings};
-use domain::values::mode::Mode;
-use flex::Limits;
-use jiff::SignedDuration;
+use aws::{SystemClock, client, log};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use reconcile::Reconcile;
+use reconcile::{Reconcile, config::Config};
 use serde::de::IgnoredAny;
 use std::{sync::Arc, time::Duration};
 
-/// Of the function's five minutes. A page takes eight seconds at most, and a thousand gaps of each list are made up for
-/// in less than a minute.
+/// The function has five minutes. A page takes eight seconds at most, and recovering a thousand events of each list less
+/// than a minute.
 const READING_TIME: Duration = Duration::from_mins(3);
-/// From webhook to committed order it takes a second or two.
+/// Longer than the second or two from a webhook to its committed order.
 const SECOND_LOOK: Duration = Duration::from_secs(20);
-/// A hundred checkouts with all that they have.
-const LARGEST_PAGE: usize = 8 * 1024 * 1024;
-
-fn links_store(config: &client::SdkConfig, links: &str) -> Store {
-    let tables = Tables {
-        links: links.to_owned(),
-        ..Tables::default()
-    };
-    Store::new(config, tables, Queues::default())
-}
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     log::start();
-    let mut settings = settings::Settings::from(&settings::environment);
-    let names = (
-        settings.text("EVENTS_TABLE"),
-        settings.text("ORDERS_TABLE"),
-        settings.text("LINKS_TABLE"),
-        settings.text("ENTITLEMENTS_TABLE"),
-        settings.text("FULFILLMENT_QUEUE_URL"),
-    );
-    let outside = (
-        settings.text("FLEX_API_KEY_ARN"),
-        settings.text("FLEX_API_BASE_URL"),
-    );
-    let numbers = (
-        settings.parsed::<Mode>("MODE"),
-        settings.parsed::<u32>("EVENT_RETENTION_DAYS"),
-        settings.parsed::<u32>("RECONCILE_DAYS"),
-    );
-    let config = client::config().await;
-    let (key_arn, flex_url) = outside;
-    let limits = Limits {
-        bytes: LARGEST_PAGE,
-        ..Limits::default()
-    };
-    let flex = flex_url.and_then(|url| settings.noted(flex::Api::with_limits(&url, limits)));
-    let flex_key = async {
-        let (arn, mode) = key_arn.as_ref().zip(numbers.0)?;
-        Some(secrets::open(&config, arn, providers::read_flex_key(mode)).await)
-    };
-    let first_mode = async {
-        let (links, mode) = names.2.as_ref().zip(numbers.0)?;
-        Some(links_store(&config, links).check_mode(mode).await)
-    };
-    let (flex_key, first_mode) = tokio::join!(flex_key, first_mode);
-    let flex_key = flex_key.and_then(|tried| settings.noted(tried));
-    let first_mode = first_mode.and_then(|tried| settings.noted(tried));
-    let (
-        (Some(events), Some(orders), Some(links), Some(entitlements), Some(queue_url)),
-        (Some(mode), Some(retention_days), Some(days)),
-        (Some(flex), Some(flex_key), Some(_)),
-    ) = (names, numbers, (flex, flex_key, first_mode))
-    else {
-        return Err(settings.stop().into());
-    };
-
-    let tables = Tables {
-        events,
-        orders,
-        links,
-        entitlements,
-        ..Tables::default()
-    };
-    let queues = Queues {
-        fulfillment: queue_url,
-        ..Queues::default()
-    };
+    let config = Config::load(&client::config().await).await?;
     let reconcile = Reconcile {
-        api: providers::Providers { flex, flex_key },
-        store: Store::new(&config, tables, queues).with_retention(settings::days(retention_days)),
+        store: config.store,
+        providers: config.providers,
         clock: Arc::new(SystemClock),
-        mode,
-        look_back: SignedDuration::from_hours(24 * i64::from(days)),
+        mode: config.mode,
+        look_back: config.look_back,
         reading_time: READING_TIME,
         second_look: SECOND_LOOK,
     };
-
-    // The hour itself is all that the schedule has to say.
+    // The schedule's event says nothing but that it is time.
     lambda_runtime::run(service_fn(|_: LambdaEvent<IgnoredAny>| async {
         reconcile.run().await.map(drop).map_err(Error::from)
     }))

@@ -1,10 +1,15 @@
-//! The edge of sweep: queues again what lies undone, queues the mails whose day has come, and measures what waits.
+//! Sweep requeues overdue rows, queues mails on their day, and measures the open rows.
 //!
-//! For each row: note it on the row, then queue it. Noted first, since of two runs at once one wins the note and sends
-//! the one message; and since a run that could queue and not note would queue the same rows at every turn. Stopped
-//! between the two, the row has its next turn hours later, and nothing is lost; a queue that does not answer has the
-//! note taken back. So a row has one message an interval ([`domain::upkeep::sweep::interval`]), one more for each time that a
-//! queue's answer was lost, and none of them does harm: fulfillment and receipts leave alone what is done.
+//! For each row, sweep first notes on the row that it queues it, then queues it. Only one of two concurrent runs can
+//! write the note, so only one message is sent. A run that could queue but not note would queue the same rows every time.
+//! If a run stops between the two steps, the row is due again hours later. If the queue does not answer, sweep removes
+//! the note.
+//!
+//! A row gets one message per interval ([`domain::upkeep::sweep::interval`]), and one more for each lost answer of the
+//! queue. Extra messages do no harm: fulfillment and receipts ignore finished work.
+
+pub mod config;
+mod log;
 
 use domain::{
     delivery::{
@@ -14,8 +19,8 @@ use domain::{
     ports::{Backlogs, Clock, DeadLetters, OpenRows, Queue, Reserved},
     receipt::ReceiptStatus,
     upkeep::sweep::{
-        self, Backlog, Due, EventBacklog, Gauges, MOST_COUNTED, ReceiptBacklog, UNFULFILLED_AT,
-        before, is_stalled, oldest_seconds, picked,
+        Backlog, BacklogItem, Due, EventBacklog, Gauges, MOST_COUNTED, ReceiptBacklog,
+        UNFULFILLED_AT, before, is_stalled, oldest_seconds, picked,
     },
     values::{
         ids::{EventId, ReceiptId},
@@ -23,28 +28,27 @@ use domain::{
     },
 };
 use futures_util::future::{join_all, try_join_all};
-use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date, tz::Offset};
+use jiff::{Timestamp, ToSpan, civil::Date, tz::Offset};
 use std::{sync::Arc, time::Duration};
 
-/// How many days back a run looks for mails of a day: one that was not queued on its day, because a service was away
-/// or too many were due, is sent late rather than never.
+/// The number of days back that a run looks for mails with a day. A mail may miss its day because of an outage or too
+/// many due mails; late is better than never.
 pub const DAYS_BACK: i64 = 3;
-/// How many rows of a kind are worked on at the same time.
+/// The number of rows of a kind that are worked on at the same time.
 const AT_ONCE: usize = 10;
-/// So many rows may fail before a run leaves the rest of their kind to the next: one alone must not stop it, and a
-/// service that is away stops it soon.
+/// After this many failed rows, a run leaves the rest of the kind to the next run. One bad row must not stop the run; an
+/// unavailable service stops it soon.
 const MOST_FAILURES: usize = 10;
 
-/// What a run does at most, of each kind: stored, committed, unsent, leased, due.
+/// The limits of a run, for each kind: stored, committed, unsent, leased, due.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Rows read of each place in the index.
+    /// Rows read from each backlog.
     pub listed: usize,
-    /// Rows tried: each is a conditional write, refused where it is not the row's turn.
+    /// Rows tried. Each try is a conditional write, which is refused if the row is not due.
     pub tried: usize,
-    /// Rows queued.
     pub queued: usize,
-    /// How long all of it lasts. The function's minute but for the last rows and the log.
+    /// The function has a minute; the rest is for the last rows and the log.
     pub lasts: Duration,
 }
 
@@ -69,28 +73,23 @@ pub struct Sweep<S, D> {
     pub limits: Limits,
 }
 
-/// What a run came to.
+/// The result of a run: the number of requeued rows of each kind, and more.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// How many events were queued that nothing was committed for.
     pub stored: usize,
-    /// How many that are committed and were not passed on.
     pub committed: usize,
-    /// How many receipts that are owed.
     pub unsent: usize,
-    /// How many that somebody leased and left.
     pub leased: usize,
-    /// How many mails whose day has come.
     pub due: usize,
-    /// How many of all those were queued before, in vain, and are undone for long.
+    /// The requeued rows that were queued before without effect and are long overdue.
     pub stalled: usize,
-    /// The one of them that is undone for longest of its kind: an event's or a receipt's id.
+    /// The id of the event or receipt that is overdue longest of its kind.
     pub longest: Option<String>,
-    /// Whether a limit kept the run from some rows. The next one goes on with them.
+    /// A limit stopped the run; the next run continues.
     pub more: bool,
 }
 
-/// What a run came to with one kind.
+/// The result of a run for one kind.
 #[derive(Debug, Default)]
 struct Part {
     queued: usize,
@@ -121,15 +120,15 @@ impl<S> SweepStore for S where
 }
 
 impl<S: SweepStore, D: DeadLetters> Sweep<S, D> {
-    /// Queues what is to be queued, measures what waits, and logs one line for each. A failure of one kind, one row or
-    /// one gauge does not keep the others; the run fails at its end.
+    /// Requeues rows and measures the gauges, with one log line for each. A failure of one kind, row or gauge does not
+    /// stop the others; the run fails at its end.
     pub async fn run(&self) -> Result<Swept, RetryableError> {
         let started_at = self.clock.now();
-        // Side by side: gauges must not wait for a backlog, nor rows for a gauge that does not answer.
+        // Concurrently, because neither may delay the other.
         let ((swept, failed), (gauges, unknown)) =
             futures_util::join!(self.sweep(started_at), self.measure(started_at));
-        log_gauges(&gauges, unknown.as_ref());
-        log(
+        log::log_gauges(&gauges, unknown.as_ref());
+        log::log(
             &swept,
             failed.as_ref(),
             self.clock.now().duration_since(started_at),
@@ -137,10 +136,10 @@ impl<S: SweepStore, D: DeadLetters> Sweep<S, D> {
         failed.or(unknown).map_or(Ok(swept), Err)
     }
 
-    /// Measures what waits, and returns the first reason why a gauge is unknown.
+    /// Measures the gauges. The error is the first reason why a gauge is unknown.
     pub async fn measure(&self, now: Timestamp) -> (Gauges, Option<RetryableError>) {
         let events = |state| self.store.count_events(state, MOST_COUNTED);
-        let receipts = |standing| self.store.count_receipts(standing, MOST_COUNTED);
+        let receipts = |status| self.store.count_receipts(status, MOST_COUNTED);
         let oldest = UNFULFILLED_AT.map(|state| self.store.oldest_sale(state, MOST_COUNTED));
         let (stored, parked, held, failed, since, depths) = futures_util::join!(
             events(EventState::Stored),
@@ -179,7 +178,7 @@ impl<S: SweepStore, D: DeadLetters> Sweep<S, D> {
         };
         let events = |place| self.kind(vec![place], event, now);
         let receipts = |places| self.kind(places, receipt, now);
-        // Side by side: a kind of which much lies there must not use up the time of the others.
+        // Concurrently: a kind with many rows must not use the time of the others.
         let (stored, committed, unsent, leased, due) = futures_util::join!(
             events(EventBacklog::Stored),
             events(EventBacklog::Committed),
@@ -203,62 +202,68 @@ impl<S: SweepStore, D: DeadLetters> Sweep<S, D> {
         (swept, all.failed)
     }
 
-    /// Queues what is of one kind, wherever it lies: the limits are those of all its places together.
+    /// Requeues rows of one kind. The limits are for all of its backlogs together.
     async fn kind<B: Backlog, J: Job>(
         &self,
-        places: Vec<B>,
+        backlogs: Vec<B>,
         job: impl Fn(&B::Id) -> J,
         now: Timestamp,
     ) -> Part
     where
         S: Backlogs<B> + Queue<J>,
     {
-        let Limits {
-            listed,
-            tried,
-            queued,
-            lasts,
-        } = self.limits;
-        let ends_at = now.saturating_add(lasts).unwrap_or(Timestamp::MAX);
+        let limits = self.limits;
+        let ends_at = now.saturating_add(limits.lasts).unwrap_or(Timestamp::MAX);
         let mut part = Part::default();
-        let mut overdue = Vec::new();
-        for place in places {
-            match Backlogs::<B>::overdue(&self.store, place, before(now, place.rest()), listed)
-                .await
-            {
-                Ok(there) => {
-                    part.more |= there.len() >= listed;
-                    overdue.extend(there.into_iter().map(|row| (place, row)));
-                }
-                Err(error) => _ = part.failed.get_or_insert(error),
-            }
-        }
-        part.more |= overdue.len() > tried;
-        let mut left = picked(overdue.len(), tried, queued, now)
+        let overdue = self.overdue(backlogs, now, &mut part).await;
+        part.more |= overdue.len() > limits.tried;
+        let mut left = picked(overdue.len(), limits.tried, limits.queued, now)
             .filter_map(|n| overdue.get(n))
             .peekable();
         while left.peek().is_some() {
-            let may_queue = queued.saturating_sub(part.queued);
+            let may_queue = limits.queued.saturating_sub(part.queued);
             if may_queue == 0 || part.failures >= MOST_FAILURES || self.clock.now() >= ends_at {
                 part.more = true;
                 break;
             }
             let some = left.by_ref().take(AT_ONCE.min(may_queue));
-            let again = some.map(|(place, row)| {
+            let requeued = some.map(|(backlog, row)| {
                 let job = job(&row.id);
                 async move {
-                    (
-                        *place,
-                        row,
-                        queue_again(&self.store, *place, row, &job, now).await,
-                    )
+                    let reserved = requeue(&self.store, *backlog, row, &job, now).await;
+                    (*backlog, row, reserved)
                 }
             });
-            for (place, row, queued) in join_all(again).await {
-                part.count(place, row, queued, now);
+            for (backlog, row, reserved) in join_all(requeued).await {
+                part.count(backlog, row, reserved, now);
             }
         }
         part
+    }
+
+    async fn overdue<B: Backlog>(
+        &self,
+        backlogs: Vec<B>,
+        now: Timestamp,
+        part: &mut Part,
+    ) -> Vec<(B, BacklogItem<B::Id>)>
+    where
+        S: Backlogs<B>,
+    {
+        let mut overdue = Vec::new();
+        for backlog in backlogs {
+            let until = before(now, backlog.rest());
+            let found =
+                Backlogs::<B>::overdue(&self.store, backlog, until, self.limits.listed).await;
+            match found {
+                Ok(rows) => {
+                    part.more |= rows.len() >= self.limits.listed;
+                    overdue.extend(rows.into_iter().map(|row| (backlog, row)));
+                }
+                Err(error) => _ = part.failed.get_or_insert(error),
+            }
+        }
+        overdue
     }
 }
 
@@ -272,43 +277,43 @@ fn known<T>(
         .ok()
 }
 
-/// Queues a row if it is its turn: whether it was, and if so, when it had been queued again before.
-async fn queue_again<B: Backlog, J: Job>(
+/// Queues a row if it is due.
+async fn requeue<B: Backlog, J: Job>(
     store: &(impl Backlogs<B> + Queue<J>),
-    place: B,
-    row: &sweep::BacklogItem<B::Id>,
+    backlog: B,
+    row: &BacklogItem<B::Id>,
     job: &J,
     now: Timestamp,
 ) -> Result<Reserved, RetryableError> {
-    let turn = Due::of(place, place.overdue_since(row.since), now);
-    let (failed, before) = match store.take(place, &row.id, &turn).await {
+    let due = Due::of(backlog, backlog.overdue_since(row.since), now);
+    let (failed, before) = match store.take(backlog, &row.id, &due).await {
         Ok(Reserved::NotNow) => return Ok(Reserved::NotNow),
         Ok(Reserved::Now { before }) => match store.send(job).await {
             Ok(()) => return Ok(Reserved::Now { before }),
             Err(error) => (error, before),
         },
-        // It may have been noted all the same, over what nobody has told us.
+        // The note may be on the row, and the answer with the earlier note is lost.
         Err(error) => (error, None),
     };
-    // In vain, it has its turn hours later.
-    let _ = store.give_back(place, &row.id, turn.now, before).await;
+    // If this fails too, the row is due hours later.
+    let _ = store.give_back(backlog, &row.id, due.now, before).await;
     Err(failed)
 }
 
 impl Part {
-    fn count<P: Backlog>(
+    fn count<B: Backlog>(
         &mut self,
-        place: P,
-        row: &sweep::BacklogItem<P::Id>,
-        queued: Result<Reserved, RetryableError>,
+        backlog: B,
+        row: &BacklogItem<B::Id>,
+        reserved: Result<Reserved, RetryableError>,
         now: Timestamp,
     ) {
-        match queued {
+        match reserved {
             Ok(Reserved::NotNow) => {}
             Ok(Reserved::Now { before }) => {
                 self.queued += 1;
                 if is_stalled(
-                    now.duration_since(place.overdue_since(row.since)),
+                    now.duration_since(backlog.overdue_since(row.since)),
                     before.is_some(),
                 ) {
                     self.stalled += 1;
@@ -332,79 +337,12 @@ impl Part {
     }
 }
 
-/// The days that a run looks at, the first one first: what has waited longest goes first.
+/// The days that a run looks at, oldest first.
 fn days(now: Timestamp) -> impl Iterator<Item = Date> {
     let today = Offset::UTC.to_datetime(now).date();
     (0..=DAYS_BACK)
         .rev()
         .map(move |back| today.saturating_sub(back.days()))
-}
-
-fn log(swept: &Swept, failed: Option<&RetryableError>, took: SignedDuration) {
-    let duration_ms = u64::try_from(took.as_millis()).unwrap_or_default();
-    let Swept {
-        stored,
-        committed,
-        unsent,
-        leased,
-        due,
-        longest,
-        more,
-        ..
-    } = swept;
-    let (stalled, many) = (swept.stalled > 0, swept.stalled);
-    let longest = longest.as_deref();
-    match failed {
-        None => {
-            tracing::info!(
-                outcome = "swept",
-                stored,
-                committed,
-                unsent,
-                leased,
-                due,
-                stalled,
-                stalled_rows = many,
-                longest,
-                more,
-                duration_ms,
-                "queued again"
-            );
-        }
-        Some(error) => {
-            tracing::warn!(outcome = "retry", reason = %error, stored, committed, unsent, leased, due, stalled, stalled_rows = many, longest, more, duration_ms, "the next run tries again");
-        }
-    }
-}
-
-/// One line, whose fields are the template's gauges. A field is absent if its value is unknown.
-fn log_gauges(gauges: &Gauges, unknown: Option<&RetryableError>) {
-    let Gauges {
-        oldest_unfulfilled_seconds,
-        stored,
-        parked,
-        held,
-        failed,
-        dead_letters,
-    } = *gauges;
-    let outcome = "measured";
-    match unknown {
-        None => {
-            tracing::info!(
-                outcome,
-                oldest_unfulfilled_seconds,
-                stored,
-                parked,
-                held,
-                failed,
-                dead_letters,
-                "what waits"
-            );
-        }
-        Some(error) => {
-            tracing::warn!(outcome, reason = %error, oldest_unfulfilled_seconds, stored, parked, held, failed, dead_letters, "some gauges are unknown");
-        }
-    }
 }
 
 #[cfg(test)]

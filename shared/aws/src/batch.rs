@@ -1,8 +1,9 @@
 //! One SQS batch in, a partial answer out.
 //!
-//! Each record stands for itself: a body that is not ours, a panic, or running out of time fails that record
-//! and no other. A failed record is left alone for a growing while before it is delivered again.
+//! Records are independent: a foreign body, a panic or a timeout fails only its record. A failed record is hidden for a
+//! growing back-off before it is redelivered.
 
+use crate::settings::Settings;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use domain::{
     delivery::job::Job,
@@ -16,33 +17,32 @@ use futures_util::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use std::{panic::AssertUnwindSafe, time::Duration};
 
-/// Kept back from an invocation's time, to note and to hide what has failed, and to answer.
+/// The part of an invocation's time that is kept for noting and hiding failed records, and for the answer.
 pub const RESERVE: Duration = Duration::from_secs(3);
-/// The most that noting or hiding one record may take.
+/// The time limit for noting or hiding one record.
 const ASIDE: Duration = Duration::from_secs(1);
-/// Kept back for the answer itself.
+/// The time that is kept for the answer.
 const ANSWER: Duration = Duration::from_millis(300);
 
 /// One try at one message.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// Unique for each try: who holds a claim.
+    /// The owner of a lease, unique for each try.
     pub owner: OwnerToken,
-    /// How often the message has been received, from 1.
+    /// Counts from 1.
     pub receives: u32,
-    /// When this try is cut off.
     pub ends_at: Timestamp,
 }
 
-/// What a function does with a job.
+/// A function's work on a job.
 pub trait Worker<J: Job>: Sync {
-    /// Works on a job: `Ok` when it has come to an end, well or not; a setback when it is worth asking again.
+    /// Works on a job. `Ok` ends the job, successful or not.
     fn work(
         &self,
         job: &J,
         attempt: &Attempt,
     ) -> impl Future<Output = Result<(), RetryableError>> + Send;
-    /// Keeps on record that an attempt failed, as well as it can.
+    /// Records a failed attempt, on a best-effort basis.
     fn failed(
         &self,
         job: &J,
@@ -51,32 +51,46 @@ pub trait Worker<J: Job>: Sync {
     ) -> impl Future<Output = ()> + Send;
 }
 
-/// How a batch is worked off: the template's `RetryBaseSeconds` and `maxReceiveCount` among it.
+/// The rules for a batch, among them the template's `RetryBaseSeconds` and `maxReceiveCount`.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
     /// The first back-off of a failed record.
     pub retry_base: Duration,
-    /// After how many receives the queue gives up on a message.
+    /// After this many receives, the queue moves a message to the dead-letter queue.
     pub most_receives: u32,
-    /// How many records are worked on at the same time.
+    /// The number of records that are worked on at the same time.
     pub at_once: usize,
 }
 
-/// The invocation that a batch came with.
+impl Rules {
+    /// Reads the rules from the settings of a function that works on `at_once` records at the same time.
+    pub fn read(settings: &mut Settings<'_>, at_once: usize) -> Option<Self> {
+        let retry_base = settings
+            .parsed("RETRY_BASE_SECONDS")
+            .map(Duration::from_secs);
+        let most_receives = settings.parsed("MAX_RECEIVES");
+        Some(Self {
+            retry_base: retry_base?,
+            most_receives: most_receives?,
+            at_once,
+        })
+    }
+}
+
+/// The invocation that brought a batch.
 #[derive(Debug, Clone, Copy)]
 pub struct Invocation<'a> {
-    /// Its id.
     pub request_id: &'a str,
-    /// When the platform ends it, in milliseconds since 1970, as Lambda says.
+    /// In milliseconds since 1970, as Lambda gives it.
     pub deadline_ms: u64,
 }
 
-/// A record cannot be named in the answer, so the whole batch must be delivered again.
+/// A failed record has no id that the answer could name, so the whole batch must be redelivered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a failed record has no message id: the whole batch is to be delivered again")]
+#[error("a failed record has no message id: the whole batch must be redelivered")]
 pub struct Nameless;
 
-/// When what must be over, so that the answer is out before the platform ends the invocation.
+/// The deadlines that leave time for the answer.
 #[derive(Clone, Copy)]
 struct Times {
     work: Timestamp,
@@ -84,23 +98,24 @@ struct Times {
 }
 
 impl Times {
-    /// How long noting or hiding may take now.
+    /// The current time limit for noting or hiding.
     fn aside(self, clock: &impl Clock) -> Duration {
         ASIDE.min(time_left(self.asides, clock.now()))
     }
 }
 
-/// Why a record failed, and of what.
+/// The failure of a record.
 struct Failed {
     error: RetryableError,
     receives: u32,
+    /// The job's subject, for the log.
     subject: Option<String>,
 }
 
-/// Works on the records of a batch, each apart from the others.
+/// Works on the records of a batch, independently of each other.
 ///
-/// An empty identifier in the answer would mean "the whole batch" to Lambda; where a failed record has no id,
-/// that is said openly by an error.
+/// A failed record without an id is an error, because Lambda reads an empty identifier in the answer as "the whole
+/// batch".
 pub async fn run<J: Job, W: Worker<J>>(
     event: SqsEvent,
     invocation: Invocation<'_>,
@@ -115,25 +130,17 @@ pub async fn run<J: Job, W: Worker<J>>(
         work: ends_at.saturating_sub(RESERVE).unwrap_or(Timestamp::MIN),
         asides: ends_at.saturating_sub(ANSWER).unwrap_or(Timestamp::MIN),
     };
-    // Collected, or else nobody could tell that this future may be sent to another thread.
-    let records: Vec<_> = event
-        .records
-        .iter()
-        .map(|record| async move {
-            match one(record, invocation.request_id, times, worker, clock).await {
-                Ok(()) => Ok(None),
-                Err(failed) => {
-                    leave_alone(record, &failed, rules, delay, times.aside(clock)).await;
-                    record
-                        .message_id
-                        .clone()
-                        .filter(|id| !id.is_empty())
-                        .map(Some)
-                        .ok_or(Nameless)
-                }
-            }
-        })
-        .collect();
+    let work = |record| async move {
+        let failed = one(record, invocation.request_id, times, worker, clock).await;
+        let Err(failed) = failed else {
+            return Ok(None);
+        };
+        back_off_from(record, &failed, rules, delay, times.aside(clock)).await;
+        let id = record.message_id.clone().filter(|id| !id.is_empty());
+        id.map(Some).ok_or(Nameless)
+    };
+    // Collected, because the compiler cannot prove otherwise that this future is `Send`.
+    let records: Vec<_> = event.records.iter().map(work).collect();
     let ended: Vec<_> = stream::iter(records)
         .buffered(rules.at_once.max(1))
         .collect()
@@ -154,23 +161,13 @@ async fn one<J: Job, W: Worker<J>>(
     worker: &W,
     clock: &impl Clock,
 ) -> Result<(), Failed> {
-    let receives = record
-        .attributes
-        .get("ApproximateReceiveCount")
-        .and_then(|count| count.parse().ok())
-        .unwrap_or(1_u32);
+    let receives = receives_of(record);
     let failed = |error| Failed {
         error,
         receives,
         subject: None,
     };
-    let job: J =
-        serde_json::from_str(record.body.as_deref().unwrap_or_default()).map_err(|error| {
-            let at = format!("line {}, column {}", error.line(), error.column());
-            failed(RetryableError::Fault(format!(
-                "the message is not a job that this version knows ({at})"
-            )))
-        })?;
+    let job: J = read_job(record).map_err(failed)?;
     let message_id = record.message_id.as_deref().unwrap_or_default();
     let owner = OwnerToken::new(format!("{request_id}.{message_id}"))
         .map_err(|bad| failed(RetryableError::Fault(bad.to_string())))?;
@@ -187,7 +184,7 @@ async fn one<J: Job, W: Worker<J>>(
         Err(_) => RetryableError::OutOfTime,
     };
     let noting = AssertUnwindSafe(worker.failed(&job, &error, &attempt)).catch_unwind();
-    // Best effort, in the reserve: the queue's own count is what decides.
+    // Best effort, in the reserve: the queue's count decides.
     let _ = tokio::time::timeout(times.aside(clock), noting).await;
     Err(Failed {
         error,
@@ -196,8 +193,24 @@ async fn one<J: Job, W: Worker<J>>(
     })
 }
 
-/// Hides a failed message for a while, and writes the one line that the log keeps of its failure.
-async fn leave_alone(
+/// The number of receives, from 1.
+fn receives_of(record: &SqsMessage) -> u32 {
+    let count = record.attributes.get("ApproximateReceiveCount");
+    count.and_then(|count| count.parse().ok()).unwrap_or(1)
+}
+
+fn read_job<J: Job>(record: &SqsMessage) -> Result<J, RetryableError> {
+    let body = record.body.as_deref().unwrap_or_default();
+    serde_json::from_str(body).map_err(|error| {
+        let at = format!("line {}, column {}", error.line(), error.column());
+        RetryableError::Fault(format!(
+            "the message is not a job that this version knows ({at})"
+        ))
+    })
+}
+
+/// Hides a failed message for a while, and writes the only line about its failure.
+async fn back_off_from(
     record: &SqsMessage,
     failed: &Failed,
     rules: Rules,
@@ -213,13 +226,13 @@ async fn leave_alone(
     let subject = subject.as_deref().unwrap_or_default();
     if *receives >= rules.most_receives {
         tracing::error!(outcome = "dead_letter", subject, message_id, receives, reason = %error, "given up");
-        // Visible at once, so that the queue moves it on at once.
+        // Visible now, so that the queue moves it now.
         hide(record, Duration::ZERO, delay, within).await;
         return;
     }
     let wait = back_off(rules.retry_base, *receives, error.retry_after());
     let wait_seconds = wait.as_secs();
-    tracing::warn!(outcome = "retry", subject, message_id, receives, wait_seconds, reason = %error, "will be tried again");
+    tracing::warn!(outcome = "retry", subject, message_id, receives, wait_seconds, reason = %error, "will be retried");
     hide(record, wait, delay, within).await;
 }
 
@@ -229,7 +242,7 @@ async fn hide(record: &SqsMessage, wait: Duration, delay: &impl Delay, within: D
     };
     match tokio::time::timeout(within, delay.delay(handle, wait)).await {
         Ok(Ok(())) => {}
-        // Then the queue's own visibility timeout is the back-off.
+        // The queue's visibility timeout is the back-off then.
         Ok(Err(error)) => tracing::warn!(reason = %error, "the back-off could not be set"),
         Err(_) => tracing::warn!(
             reason = "no answer in time",
@@ -238,7 +251,7 @@ async fn hide(record: &SqsMessage, wait: Duration, delay: &impl Delay, within: D
     }
 }
 
-/// How long is left until then; nothing if it has passed.
+/// The time left until then, or zero.
 #[must_use]
 pub fn time_left(until: Timestamp, now: Timestamp) -> Duration {
     let left = until.duration_since(now);

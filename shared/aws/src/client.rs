@@ -24,9 +24,9 @@ pub(crate) fn without_kept_connections() -> SharedHttpClient {
         .build_https()
 }
 
-/// What every client of ours has in common, wherever it runs.
+/// The configuration that all clients share, in a function or elsewhere.
 ///
-/// Time limits: an outage must become an answer, not a killed process, and intake has 10 s in all.
+/// The time limits turn an outage into an answer before the process is killed. Intake has 10 s in all.
 #[must_use]
 pub fn loader() -> ConfigLoader {
     let http = Builder::new().tls_provider(TLS).build_https();

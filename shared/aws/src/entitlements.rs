@@ -1,9 +1,10 @@
-//! The Entitlements table: key `customer_id` and `entry`. A customer's access to a product lies under
-//! `product#<product id>`, the facts of a subscription under `subscription#<subscription id>`, name and address under
-//! `contact`. Subscriptions alone carry `subscription_id`, the key of the sparse index of that name.
+//! The Entitlements table, with the key `customer_id` and `entry`.
 //!
-//! `access_until` (Unix seconds), `reason`, `reason_text` and `granted_by` of a product's row are for the merchant's own
-//! application to read.
+//! A row is an entitlement (`product#<product id>`), a subscription (`subscription#<subscription id>`) or the customer's
+//! contact (`contact`). Only subscriptions have `subscription_id`, the key of the sparse index of that name.
+//!
+//! The merchant's application reads `access_until` (Unix seconds), `reason`, `reason_text` and `granted_by` of an
+//! entitlement.
 
 use crate::{
     failure::classified,
@@ -64,7 +65,7 @@ impl ports::Entitlements for Store {
     }
 }
 
-/// What the index has of a row.
+/// A row's attributes in the index.
 #[derive(Deserialize)]
 struct Owner {
     customer_id: CustomerId,
@@ -100,13 +101,13 @@ pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
     subscription.chain(products).chain(contact).collect()
 }
 
-/// What tells the kinds of rows apart.
+/// The attribute that shows the kind of a row.
 #[derive(Deserialize)]
 struct Kind {
     entry: String,
 }
 
-/// Puts what was read by [`keys`] among the rows; entitlements in the order in which they were wanted.
+/// Adds the items of [`keys`] to the snapshot, entitlements in the order of the read set.
 pub(crate) fn found(
     read_set: &ReadSet,
     items: Vec<Attributes>,
@@ -131,7 +132,7 @@ pub(crate) fn found(
     Ok(())
 }
 
-/// The part of a transaction that writes a subscription.
+/// The action that writes a subscription.
 pub(crate) fn put_subscription(
     table: &str,
     subscription: &Subscription,
@@ -145,7 +146,7 @@ pub(crate) fn put_subscription(
     )
 }
 
-/// The part of a transaction that writes a customer's access to a product.
+/// The action that writes an entitlement.
 pub(crate) fn put(table: &str, entitlement: &Entitlement) -> Result<Put, RetryableError> {
     let key = product_key(&entitlement.customer_id, &entitlement.product_id);
     row::versioned(
@@ -156,7 +157,7 @@ pub(crate) fn put(table: &str, entitlement: &Entitlement) -> Result<Put, Retryab
     )
 }
 
-/// The part of a transaction that writes how to write to a customer.
+/// The action that writes a contact.
 pub(crate) fn put_contact(table: &str, contact: &Contact) -> Result<Put, RetryableError> {
     row::versioned(
         table,

@@ -1,126 +1,29 @@
-//! The Events table: key `event_id`; sparse index `pending` over what is not done, parked events among it; `expires_at`
-//! (TTL) only on what is, so that undone work is never forgotten.
+//! The Events table, with the key `event_id`.
+//!
+//! The sparse index `open` lists the events that are not finished, parked events included. Only finished events have
+//! `expires_at` (TTL), so open work never expires.
+
+mod admin;
+mod item;
 
 use crate::{
-    failure::{classified, unbuildable},
+    failure::unbuildable,
     guard::{guarded, put_first},
     row::{self, Attributes, Key, attributes, number, text},
-    store::{DYNAMODB, Store},
+    store::Store,
 };
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Update};
+use aws_sdk_dynamodb::types::{ConditionCheck, Update};
 use domain::{
+    delivery::job::Handoff,
     delivery::stored_event::{EventState, StoredEvent},
-    ports::{self, Changed, Found, Recorded, Reopening, Search, Settlement},
-    values::{
-        class::Class,
-        ids::{DeliveryId, EventId, ReceiptId, ReferenceState},
-        outcome::RetryableError,
-        provider::Provider,
-    },
+    ports::{self, Changed, Recorded, Settlement},
+    values::{class::Class, ids::EventId, outcome::RetryableError},
 };
+use item::Item;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 const TABLE: &str = "Events";
-
-/// How many rows a search looks at in one call: some seconds' worth, should none of them match.
-const ROWS_A_PAGE: i32 = 500;
-
-/// An item as it lies in the table.
-#[derive(Serialize, Deserialize)]
-struct Item {
-    event_id: EventId,
-    provider: Provider,
-    delivery_id: DeliveryId,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    event_type: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    subject: Option<ReferenceState>,
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
-    occurred_at: Option<Timestamp>,
-    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
-    received_at: Timestamp,
-    #[serde(with = "serde_bytes")]
-    body: Vec<u8>,
-    fingerprint: String,
-    state: EventState,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    class: Option<Class>,
-    #[serde(default)]
-    attempts: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    note: Option<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    receipt_ids: Vec<ReceiptId>,
-    /// What rows had when an event made one receipt at most. Still read, no longer written.
-    #[serde(default, skip_serializing)]
-    receipt_id: Option<ReceiptId>,
-    /// Present until nobody has anything left to do, and on what was dropped: the sparse index's key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    open: Option<String>,
-    /// Unix seconds, as TTL wants them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    expires_at: Option<i64>,
-}
-
-impl Item {
-    fn of(event: &StoredEvent, retention: Duration) -> Self {
-        Self {
-            event_id: event.event_id.clone(),
-            provider: event.provider,
-            delivery_id: event.delivery_id.clone(),
-            event_type: event.event_type.clone(),
-            subject: event.subject.clone(),
-            occurred_at: event.occurred_at,
-            received_at: event.received_at,
-            body: event.body.clone(),
-            fingerprint: event.fingerprint.clone(),
-            state: event.state,
-            reason: event.reason.clone(),
-            class: event.class,
-            attempts: event.attempts,
-            note: event.note.clone(),
-            receipt_ids: event.receipt_ids.clone(),
-            receipt_id: None,
-            open: event.state.is_open().then(|| event.state.to_string()),
-            expires_at: event
-                .state
-                .may_expire()
-                .then(|| expiry(event.received_at, retention)),
-        }
-    }
-
-    fn into_event(self) -> StoredEvent {
-        StoredEvent {
-            event_id: self.event_id,
-            provider: self.provider,
-            delivery_id: self.delivery_id,
-            event_type: self.event_type,
-            subject: self.subject,
-            occurred_at: self.occurred_at,
-            received_at: self.received_at,
-            body: self.body,
-            fingerprint: self.fingerprint,
-            state: self.state,
-            reason: self.reason,
-            class: self.class,
-            attempts: self.attempts,
-            note: self.note,
-            receipt_ids: self
-                .receipt_ids
-                .into_iter()
-                .chain(self.receipt_id)
-                .collect(),
-        }
-    }
-}
 
 fn expiry(from: Timestamp, retention: Duration) -> i64 {
     from.as_second()
@@ -136,18 +39,17 @@ fn read(item: Attributes) -> Result<StoredEvent, RetryableError> {
     row::from_item(TABLE, item).map(Item::into_event)
 }
 
-/// The part of a transaction that makes a stored event `committed`: the effects and this, or neither.
+/// The action that makes a stored event `committed`, in the same transaction as the effects.
 pub(crate) fn committed(
     table: &str,
     id: &EventId,
-    receipt_ids: &[ReceiptId],
+    outbox: &[Handoff],
 ) -> Result<Update, RetryableError> {
-    let receipts = receipt_ids.iter().map(|id| text(id.as_str())).collect();
     Update::builder()
         .table_name(table)
         .set_key(Some(attributes(key(id))))
         .update_expression(
-            "SET #state = :committed, #open = :committed, receipt_ids = :receipts REMOVE #reason, #class",
+            "SET #state = :committed, #open = :committed, outbox = :outbox REMOVE #reason, #class",
         )
         .condition_expression("#state = :stored")
         .expression_attribute_names("#state", "state")
@@ -156,12 +58,12 @@ pub(crate) fn committed(
         .expression_attribute_names("#class", "class")
         .expression_attribute_values(":committed", text(EventState::Committed.to_string()))
         .expression_attribute_values(":stored", text(EventState::Stored.to_string()))
-        .expression_attribute_values(":receipts", AttributeValue::L(receipts))
+        .expression_attribute_values(":outbox", row::value(TABLE, &outbox)?)
         .build()
         .map_err(|error| unbuildable(&error))
 }
 
-/// The part of a transaction that leaves an event as it is: the effects, while it is stored.
+/// The action that checks that an event is still stored.
 pub(crate) fn still_stored(table: &str, id: &EventId) -> Result<ConditionCheck, RetryableError> {
     ConditionCheck::builder()
         .table_name(table)
@@ -251,115 +153,5 @@ impl ports::Events for Store {
             .expression_attribute_values(":none", number(0))
             .expression_attribute_values(":one", number(1));
         guarded(update).await.map(drop)
-    }
-}
-
-/// An item's key.
-#[derive(Deserialize)]
-struct ItemKey {
-    event_id: EventId,
-}
-
-impl ports::EventAdmin for Store {
-    async fn reopen_event(&self, reopening: &Reopening) -> Result<Changed, RetryableError> {
-        let Reopening {
-            event_id,
-            from,
-            event_type,
-            occurred_at,
-            note,
-        } = reopening;
-        let mut set =
-            "SET #state = :stored, #open = :stored, attempts = :none, note = :note".to_owned();
-        let mut update = self
-            .update(&self.tables.events, key(event_id))
-            .condition_expression("#state = :from")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_names("#open", "open")
-            .expression_attribute_values(":from", text(from.to_string()))
-            .expression_attribute_values(":stored", text(EventState::Stored.to_string()))
-            .expression_attribute_values(":none", number(0))
-            .expression_attribute_values(":note", text(note));
-        if let Some(event_type) = event_type {
-            set.push_str(", event_type = :type");
-            update = update.expression_attribute_values(":type", text(event_type));
-        }
-        if let Some(occurred_at) = occurred_at {
-            set.push_str(", occurred_at = :occurred");
-            update =
-                update.expression_attribute_values(":occurred", number(occurred_at.as_second()));
-        }
-        guarded(update.update_expression(format!("{set} REMOVE expires_at, swept_at"))).await
-    }
-
-    async fn drop_event(
-        &self,
-        id: &EventId,
-        from: EventState,
-        note: &str,
-        now: Timestamp,
-    ) -> Result<Changed, RetryableError> {
-        let update = self
-            .update(&self.tables.events, key(id))
-            .update_expression(
-                "SET #state = :dropped, #open = :dropped, note = :note, expires_at = :expiry",
-            )
-            .condition_expression("#state = :from")
-            .expression_attribute_names("#state", "state")
-            .expression_attribute_names("#open", "open")
-            .expression_attribute_values(":from", text(from.to_string()))
-            .expression_attribute_values(":dropped", text(EventState::Dropped.to_string()))
-            .expression_attribute_values(":note", text(note))
-            .expression_attribute_values(":expiry", number(expiry(now, self.retention)));
-        guarded(update).await
-    }
-
-    async fn search(
-        &self,
-        search: &Search,
-        after: Option<&EventId>,
-    ) -> Result<Found, RetryableError> {
-        let Search {
-            event_type,
-            since,
-            before,
-        } = search;
-        let filter = "received_at >= :since AND received_at < :before";
-        let mut scan = self
-            .dynamodb
-            .scan()
-            .table_name(&self.tables.events)
-            .limit(ROWS_A_PAGE)
-            .set_exclusive_start_key(after.map(|id| attributes(key(id))))
-            .expression_attribute_values(":since", number(since.as_second()))
-            .expression_attribute_values(":before", number(before.as_second()));
-        scan = match event_type {
-            None => scan.filter_expression(filter),
-            Some(event_type) => scan
-                .filter_expression(format!("{filter} AND event_type = :type"))
-                .expression_attribute_values(":type", text(event_type)),
-        };
-        let found = scan
-            .send()
-            .await
-            .map_err(|error| classified(DYNAMODB, &error))?;
-        let next = found
-            .last_evaluated_key
-            .map(|key| row::from_item::<ItemKey>(TABLE, key))
-            .transpose()?;
-        let (mut events, mut unreadable) = (Vec::new(), Vec::new());
-        for item in found.items.unwrap_or_default() {
-            let key = row::from_item::<ItemKey>(TABLE, item.clone())?;
-            match read(item) {
-                Ok(event) => events.push(event),
-                // It must not keep us from the others.
-                Err(_) => unreadable.push(key.event_id),
-            }
-        }
-        Ok(Found {
-            events,
-            unreadable,
-            next: next.map(|key| key.event_id),
-        })
     }
 }

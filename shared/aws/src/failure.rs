@@ -1,13 +1,11 @@
-//! Sorts SDK errors, once and on their types: what is an answer, what is the world being away, what is our
-//! own set-up.
+//! Sorts SDK errors by their types: an unavailable service or a wrong set-up.
 
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use domain::values::outcome::RetryableError;
 use std::time::Duration;
 
-/// Codes by which an AWS service says that credentials, permissions or the named thing are wrong: waiting
-/// alone will not mend it, an operator must.
+/// The codes of AWS services for wrong credentials, permissions or names. A retry does not help; an operator must act.
 const SET_UP: [&str; 12] = [
     "AccessDenied",
     "AccessDeniedException",
@@ -23,9 +21,9 @@ const SET_UP: [&str; 12] = [
     "ValidationException",
 ];
 
-/// The setback behind an SDK error that is not an answer.
+/// The retryable error for an SDK error.
 ///
-/// The text holds the service's error code, never its message: a message can quote what was stored.
+/// Its text has the service's error code and never its message, which may quote stored data.
 pub fn classified<E: ProvideErrorMetadata>(
     service: &'static str,
     error: &SdkError<E, HttpResponse>,
@@ -59,17 +57,16 @@ pub fn classified<E: ProvideErrorMetadata>(
     }
 }
 
-/// How often a conflicting or throttled call is tried before it is handed back to the queue.
+/// The number of tries of a conflicting or throttled call before the job goes back to the queue.
 pub(crate) const MOST_TRIES: u32 = 6;
 
-/// Waits before try `n` (from 1): up to 50 ms, 100 ms, 200 ms…, at random so that rivals do not meet again.
+/// Waits before try `n` (from 1), up to 50 ms, 100 ms, 200 ms…. The wait is random, so rivals do not meet again.
 pub(crate) async fn jitter(n: u32) {
     let most = 25_u64.saturating_mul(1 << n.min(6));
     tokio::time::sleep(Duration::from_millis(rand::random_range(1..=most))).await;
 }
 
-/// Sends a write, and again where it met somebody's transaction on the same row: the SDK does not try such a write
-/// again, and a moment later it goes through.
+/// Sends a write, and retries it while a transaction on the same row is in progress. The SDK does not retry these.
 pub(crate) async fn past_conflicts<T, E, F>(
     send: impl Fn() -> F,
 ) -> Result<T, SdkError<E, HttpResponse>>
@@ -95,7 +92,7 @@ fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bo
     }
 }
 
-/// A request that lacks what it must have: a fault of ours, for a developer.
+/// The error for a request that lacks a required part: a bug.
 pub(crate) fn unbuildable(error: &BuildError) -> RetryableError {
     RetryableError::Fault(format!("a request could not be built: {error}"))
 }

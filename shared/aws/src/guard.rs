@@ -1,4 +1,4 @@
-//! One row changed under a condition.
+//! Conditional writes of one row.
 
 use crate::{
     failure::{classified, past_conflicts},
@@ -15,7 +15,7 @@ use aws_sdk_dynamodb::{
 use domain::{ports::Changed, values::outcome::RetryableError};
 use serde::de::DeserializeOwned;
 
-/// Sends an update; a condition that fails is an answer, and a conflict with a transaction is tried again.
+/// Sends an update. A failed condition is a result; a conflict with a transaction is retried.
 pub(crate) async fn guarded(update: UpdateItemFluentBuilder) -> Result<Changed, RetryableError> {
     match past_conflicts(|| update.clone().send()).await {
         Ok(_) => Ok(Changed::Now),
@@ -28,12 +28,12 @@ pub(crate) async fn guarded(update: UpdateItemFluentBuilder) -> Result<Changed, 
     }
 }
 
-/// Puts a row whose condition is that there is none yet, and returns the one that is there, if there is one.
+/// Puts a row if there is none, and returns the existing row otherwise.
 pub(crate) async fn put_first<T: DeserializeOwned>(
     table: &'static str,
     put: PutItemFluentBuilder,
 ) -> Result<Option<T>, RetryableError> {
-    // A refusal brings the item along, so that finding one costs no second read.
+    // The refusal contains the existing item, which saves a read.
     let put =
         put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
     match past_conflicts(|| put.clone().send()).await {

@@ -1,17 +1,17 @@
-//! All tables but that of the events, read together, and the one transaction that ties them to it.
+//! Reads the rows of a decision together, and writes its commit in one transaction with the event.
+
+mod read;
 
 use crate::{
-    entitlements, events,
-    failure::{MOST_TRIES, classified, jitter, unbuildable},
-    links, orders, receipts,
-    row::{Attributes, Key, attributes},
-    stock,
-    store::{DYNAMODB, Store, Tables},
+    entitlements::{self, put_contact, put_subscription},
+    events,
+    failure::{MOST_TRIES, classified, jitter},
+    links, orders, receipts, stock,
+    store::{DYNAMODB, Store},
 };
 use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::transact_write_items::TransactWriteItemsError,
-    types::{KeysAndAttributes, TransactWriteItem},
+    error::SdkError, operation::transact_write_items::TransactWriteItemsError,
+    types::TransactWriteItem,
 };
 use domain::{
     fulfillment::{
@@ -21,31 +21,27 @@ use domain::{
     ports::{self, Committed},
     values::outcome::RetryableError,
 };
-use std::collections::{BTreeSet, HashMap};
 
 /// `TransactWriteItems` takes 100 actions
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
 pub const MOST_ACTIONS: usize = 100;
 /// A movement and its counter.
 const ACTIONS_A_MOVE: usize = 2;
-/// How many movements go into a part that is not the last: there the check of the event is the only other action.
+/// The number of movements in a transaction before the last one. Its only other action is the check of the event.
 pub const MOVES_A_PART: usize = (MOST_ACTIONS - 1) / ACTIONS_A_MOVE;
-/// `BatchGetItem` takes 100 keys, of all tables together.
-const MOST_KEYS: usize = 100;
-
-/// What a cancelled transaction means.
+/// The meaning of a cancelled transaction.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    /// A condition failed: an answer.
+    /// A condition failed.
     Raced,
-    /// A conflict or a limit: the same may succeed in a moment.
+    /// A conflict or a limit: the same transaction may succeed soon.
     Again,
-    /// Something that trying again will not mend.
+    /// A retry does not help.
     Broken(String),
 }
 
-/// Judges the reasons of a cancelled transaction, one by one. The reasons can be mixed: a failed condition
-/// beside a conflict is an answer all the same, since the decision was taken on rows that have changed.
+/// Judges the reasons of a cancelled transaction. A failed condition decides even beside a conflict, because the rows of
+/// the decision have changed.
 fn verdict<'a>(reasons: impl IntoIterator<Item = Option<&'a str>>) -> Verdict {
     let mut verdict = Verdict::Again;
     for reason in reasons {
@@ -68,8 +64,8 @@ fn verdict<'a>(reasons: impl IntoIterator<Item = Option<&'a str>>) -> Verdict {
 /// A movement and its counter change together.
 type Move = [TransactWriteItem; ACTIONS_A_MOVE];
 
-/// The movements that go first, in transactions of their own with `most` in each, so that the rest fits into the last
-/// one, beside so many other actions.
+/// Splits the movements into first transactions of `most` each, and the rest, which fits into the last transaction
+/// beside `others` other actions.
 #[must_use]
 pub fn first_parts<M>(moves: &[M], others: usize, most: usize) -> (Vec<&[M]>, &[M]) {
     let fit_last = most.min(MOST_ACTIONS.saturating_sub(others) / ACTIONS_A_MOVE);
@@ -78,79 +74,7 @@ pub fn first_parts<M>(moves: &[M], others: usize, most: usize) -> (Vec<&[M]>, &[
 }
 
 impl Store {
-    /// The keys to read, each once: DynamoDB refuses a request that names one twice.
-    fn keys(&self, read_set: &ReadSet) -> Vec<(&str, Key)> {
-        let Tables {
-            orders,
-            links,
-            stock,
-            entitlements,
-            ..
-        } = &self.tables;
-        let of = |table, keys: Vec<Key>| keys.into_iter().map(move |key| (table, key));
-        let keys: BTreeSet<(&str, Key)> = of(orders.as_str(), orders::keys(read_set))
-            .chain(of(links, links::keys(read_set)))
-            .chain(of(stock, stock::keys(read_set)))
-            .chain(of(entitlements, entitlements::keys(read_set)))
-            .collect();
-        keys.into_iter().collect()
-    }
-
-    /// Reads items, by table; as many calls as their number asks for, none for none.
-    pub(crate) async fn batch_get(
-        &self,
-        keys: Vec<(&str, Key)>,
-    ) -> Result<HashMap<String, Vec<Attributes>>, RetryableError> {
-        let mut found: HashMap<String, Vec<Attributes>> = HashMap::new();
-        for keys in keys.chunks(MOST_KEYS) {
-            let mut left: HashMap<String, Vec<Attributes>> = HashMap::new();
-            for (table, key) in keys {
-                left.entry((*table).to_owned())
-                    .or_default()
-                    .push(attributes(key.clone()));
-            }
-            let mut n = 0;
-            while !left.is_empty() {
-                if n > 0 {
-                    jitter(n).await;
-                }
-                n += 1;
-                if n > MOST_TRIES {
-                    let cause = "keys left unread".to_owned();
-                    return Err(RetryableError::Away {
-                        service: DYNAMODB,
-                        cause,
-                        retry_after: None,
-                    });
-                }
-                let requests = left.into_iter().map(|(table, keys)| {
-                    let request = KeysAndAttributes::builder()
-                        .set_keys(Some(keys))
-                        .consistent_read(true);
-                    request
-                        .build()
-                        .map(|request| (table, request))
-                        .map_err(|error| unbuildable(&error))
-                });
-                let requests = requests.collect::<Result<_, RetryableError>>()?;
-                let answer = self
-                    .dynamodb
-                    .batch_get_item()
-                    .set_request_items(Some(requests))
-                    .send()
-                    .await;
-                let answer = answer.map_err(|error| classified(DYNAMODB, &error))?;
-                for (table, items) in answer.responses.into_iter().flatten() {
-                    found.entry(table).or_default().extend(items);
-                }
-                let unread = answer.unprocessed_keys.into_iter().flatten();
-                left = unread.map(|(table, unread)| (table, unread.keys)).collect();
-            }
-        }
-        Ok(found)
-    }
-
-    /// What a commit writes beside stock.
+    /// The rows that a commit writes, except stock.
     fn rows(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>, RetryableError> {
         let Commit {
             event_id,
@@ -164,39 +88,17 @@ impl Store {
             ..
         } = commit;
         let tables = &self.tables;
-        let puts = order
-            .iter()
-            .map(|row| orders::put(&tables.orders, row))
+        let puts = (order.iter().map(|row| orders::put(&tables.orders, row)))
             .chain(links.iter().map(|row| links::put(&tables.links, row)))
-            .chain(
-                reference
-                    .iter()
-                    .map(|row| links::put_reference(&tables.links, row)),
-            )
-            .chain(
-                subscription
-                    .iter()
-                    .map(|row| entitlements::put_subscription(&tables.entitlements, row)),
-            )
-            .chain(
-                entitlements
-                    .iter()
-                    .map(|row| entitlements::put(&tables.entitlements, row)),
-            )
-            .chain(
-                contact
-                    .iter()
-                    .map(|row| entitlements::put_contact(&tables.entitlements, row)),
-            )
-            .chain(
-                receipts
-                    .iter()
-                    .map(|row| receipts::put(&tables.receipts, row)),
-            );
+            .chain((reference.iter()).map(|row| links::put_reference(&tables.links, row)))
+            .chain((subscription.iter()).map(|row| put_subscription(&tables.entitlements, row)))
+            .chain((entitlements.iter()).map(|row| entitlements::put(&tables.entitlements, row)))
+            .chain((contact.iter()).map(|row| put_contact(&tables.entitlements, row)))
+            .chain((receipts.iter()).map(|row| receipts::put(&tables.receipts, row)));
         let puts = puts.map(|put| Ok(TransactWriteItem::builder().put(put?).build()));
         let mut rows = puts.collect::<Result<Vec<_>, RetryableError>>()?;
         rows.push(if commit.ends {
-            let event = events::committed(&tables.events, event_id, &commit.receipt_ids())?;
+            let event = events::committed(&tables.events, event_id, &commit.outbox())?;
             TransactWriteItem::builder().update(event).build()
         } else {
             self.still_stored(commit)?
@@ -204,17 +106,17 @@ impl Store {
         Ok(rows)
     }
 
-    /// That the event stands where it stood when the decision was taken.
+    /// Checks that the event is still stored.
     fn still_stored(&self, commit: &Commit) -> Result<TransactWriteItem, RetryableError> {
         let check = events::still_stored(&self.tables.events, &commit.event_id)?;
         Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 
-    /// What a commit moves. A sale takes out and a refund puts back, so no counter is moved twice in one commit, which
+    /// The movements of a commit. It has either deductions or restocks, so no counter is in one transaction twice, which
     /// DynamoDB would refuse.
     fn moves(&self, commit: &Commit) -> Result<Vec<Move>, RetryableError> {
         debug_assert!(
-            commit.deductions.is_empty() || commit.returns.is_empty(),
+            commit.deductions.is_empty() || commit.restocks.is_empty(),
             "either a sale or a refund"
         );
         let action = TransactWriteItem::builder;
@@ -225,14 +127,14 @@ impl Store {
                 action().update(counter).build(),
             ])
         });
-        let returns = commit.returns.iter().map(|back| {
+        let restocks = commit.restocks.iter().map(|back| {
             let (movement, counter) = stock::put_back(&self.tables.stock, back)?;
             Ok([
                 action().update(movement).build(),
                 action().update(counter).build(),
             ])
         });
-        deductions.chain(returns).collect()
+        deductions.chain(restocks).collect()
     }
 
     async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Committed, RetryableError> {
@@ -254,19 +156,13 @@ impl Store {
             };
             match refusal.err() {
                 TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-                    match verdict(
-                        cancelled
-                            .cancellation_reasons()
-                            .iter()
-                            .map(|reason| reason.code()),
-                    ) {
+                    let reasons = cancelled.cancellation_reasons().iter();
+                    match verdict(reasons.map(|reason| reason.code())) {
                         Verdict::Raced => return Ok(Committed::Raced),
                         Verdict::Again => {}
-                        Verdict::Broken(code) => {
-                            return Err(RetryableError::SetUp {
-                                service: DYNAMODB,
-                                cause: code,
-                            });
+                        Verdict::Broken(cause) => {
+                            let service = DYNAMODB;
+                            return Err(RetryableError::SetUp { service, cause });
                         }
                     }
                 }
@@ -283,14 +179,7 @@ impl Store {
 
 impl ports::Ledger for Store {
     async fn read(&self, read_set: &ReadSet) -> Result<Snapshot, RetryableError> {
-        let mut found = self.batch_get(self.keys(read_set)).await?;
-        let mut of = |table: &str| found.remove(table).unwrap_or_default();
-        let mut rows = Snapshot::default();
-        orders::found(of(&self.tables.orders), &mut rows)?;
-        links::found(of(&self.tables.links), &mut rows)?;
-        stock::found(read_set, of(&self.tables.stock), &mut rows)?;
-        entitlements::found(read_set, of(&self.tables.entitlements), &mut rows)?;
-        Ok(rows)
+        self.snapshot(read_set).await
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, RetryableError> {
@@ -304,7 +193,7 @@ impl ports::Ledger for Store {
         let moves = self.moves(commit)?;
         let (first, last) = first_parts(&moves, rows.len(), MOVES_A_PART);
         for part in first {
-            // Or else goods would leave the shelf for an event that somebody has dropped or parked meanwhile.
+            // Another attempt or a person may have parked or dropped the event meanwhile.
             let event = self.still_stored(commit)?;
             if self.transact([vec![event], part.concat()].concat()).await? == Committed::Raced {
                 return Ok(Committed::Raced);

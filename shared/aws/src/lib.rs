@@ -1,7 +1,9 @@
-//! How it happens: the ports on DynamoDB, SQS, SES and Secrets Manager.
+//! The ports on DynamoDB, SQS, SES and Secrets Manager.
 //!
-//! A table's keys and conditions live in its own file ([`events`], [`orders`], [`links`], `stock`, [`entitlements`],
-//! [`receipts`]) and nowhere else, but for what is left undone in them (`overdue`); [`ledger`] reads them together and ties them into one transaction. SDK errors are sorted once, in [`failure`].
+//! [`Store`] has all tables and queues. The keys and conditions of a table are only in the table's file: `events`,
+//! `orders`, `links`, `stock`, `entitlements` and `receipts`. The files `index` and `backlog` are the only ones for the
+//! index `open` and for sweep's notes. The transactions and the joint reads are in [`ledger`]. The SDK errors are
+//! sorted in [`failure`].
 
 mod backlog;
 pub mod batch;
@@ -10,6 +12,7 @@ mod entitlements;
 mod events;
 pub mod failure;
 mod guard;
+mod index;
 pub mod ledger;
 pub mod links;
 pub mod log;

@@ -1,10 +1,13 @@
-//! The Links table: key `link`. What leads from a payment to its order lies under `payment#<payment intent>`, the paid
-//! orders of one of the merchant's references under `reference#<reference>`, and why no mail goes to an address under
-//! `address#<hash of the address>`. The mode that the stack began in lies under `stack#mode`.
+//! The Links table, with the key `link`.
+//!
+//! A row links a payment to its order (`payment#<payment intent>`) or a merchant's reference to its paid orders
+//! (`reference#<reference>`). A suppression is under `address#<hash of the address>`, the first mode of the stack under
+//! `stack#mode`.
 
 use crate::{
     guard::{guarded, put_first},
     row::{self, Attributes, Key, attributes, number, text},
+    settings::Settings,
     store::Store,
 };
 use aws_sdk_dynamodb::types::Put;
@@ -29,7 +32,7 @@ const ADDRESS: &str = "address#";
 const MODE: &str = "stack#mode";
 
 impl Store {
-    /// Keeps when something last happened to an address.
+    /// Keeps the latest time of one kind of event of an address.
     async fn keep_last(
         &self,
         address: &AddressHash,
@@ -43,7 +46,7 @@ impl Store {
             .expression_attribute_names("#what", what)
             .expression_attribute_values(":hash", text(address.as_str()))
             .expression_attribute_values(":at", number(at.as_second()));
-        // Raced: it happened later as well.
+        // If the condition fails, the row has a later time.
         guarded(update)
             .await
             .map(|(Changed::Now | Changed::Raced)| ())
@@ -73,10 +76,10 @@ impl ports::Suppressions for Store {
     }
 }
 
-/// Why a function must not start in its mode.
+/// The reason why a function must not start in its mode.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoStart {
-    /// The stack began in the other one.
+    /// The stack began in the other mode.
     #[error(transparent)]
     OtherMode(#[from] OtherMode),
     /// The first mode is not known.
@@ -90,6 +93,15 @@ struct ModeRow {
 }
 
 impl Store {
+    /// Returns true if the stack has no first mode yet. Notes a problem if it has another one, or if it cannot be read.
+    pub async fn may_begin_in_mode(&self, deployed: Mode, settings: &mut Settings<'_>) -> bool {
+        // Without the table's name, the problem is noted already.
+        if self.tables.links.is_empty() {
+            return false;
+        }
+        settings.noted(self.check_mode(deployed).await) == Some(None)
+    }
+
     /// The first mode of the stack. Refuses a mode other than the first.
     pub async fn check_mode(&self, deployed: Mode) -> Result<Option<Mode>, NoStart> {
         let first = self.first_mode().await?;
@@ -160,13 +172,13 @@ pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
         .collect()
 }
 
-/// What tells the two kinds of rows apart.
+/// The attribute that shows the kind of a row.
 #[derive(Deserialize)]
 struct Kind {
     link: String,
 }
 
-/// Puts what was read by [`keys`] among the rows.
+/// Adds the items of [`keys`] to the snapshot.
 pub(crate) fn found(items: Vec<Attributes>, rows: &mut Snapshot) -> Result<(), RetryableError> {
     for item in items {
         let Kind { link } = row::from_item(TABLE, item.clone())?;
@@ -180,7 +192,7 @@ pub(crate) fn found(items: Vec<Attributes>, rows: &mut Snapshot) -> Result<(), R
     Ok(())
 }
 
-/// The part of a transaction that writes a payment's link.
+/// The action that writes a payment's link.
 pub(crate) fn put(table: &str, link: &Link) -> Result<Put, RetryableError> {
     row::versioned(
         table,
@@ -190,7 +202,7 @@ pub(crate) fn put(table: &str, link: &Link) -> Result<Put, RetryableError> {
     )
 }
 
-/// The part of a transaction that writes a reference.
+/// The action that writes a reference.
 pub(crate) fn put_reference(
     table: &str,
     reference: &MerchantReference,

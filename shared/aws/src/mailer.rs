@@ -1,4 +1,4 @@
-//! SES: a composed mail as raw MIME, handed over once.
+//! Hands a composed mail over to SES as raw MIME, once.
 
 use crate::{
     client,
@@ -23,13 +23,13 @@ use std::{error::Error, io, time::Duration};
 
 const SERVICE: &str = "SES";
 
-/// How long SES may take to answer.
+/// The time limit for the answer of SES.
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-/// How long a throttled mail is tried again in one go: the rate is counted by the second
-/// (<https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas.html>), so a moment later there is room again.
+/// A throttled mail is retried for this long. SES counts the rate per second
+/// (<https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas.html>), so there is soon room again.
 const THROTTLED_FOR: Duration = Duration::from_secs(3);
 
-/// SES.
+/// A mailer on SES.
 #[derive(Debug, Clone)]
 pub struct Mailer {
     client: Client,
@@ -37,11 +37,11 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// A mailer by this configuration, but without the SDK's own retries: SES has no idempotency key, so a second
-    /// try behind our back could be a second mail. And without kept connections: one that died while the function
-    /// was frozen breaks in the middle of a request, and nobody knows of that mail either.
+    /// A mailer whose mails are reported through the configuration set.
     ///
-    /// What becomes of the mails is told by way of that configuration set.
+    /// The SDK does not retry: SES has no idempotency key, so a retry could be a second mail. The mailer keeps no
+    /// connections. A connection that died while the function was frozen breaks during a request, and the outcome of
+    /// that mail is unknown.
     #[must_use]
     pub fn new(config: &aws_config::SdkConfig, configuration_set: impl Into<String>) -> Self {
         let timeouts = TimeoutConfig::builder()
@@ -135,11 +135,11 @@ impl mail::Mailer for Mailer {
     }
 }
 
-/// Hands a mail over, and again for a moment while SES says that it is one too many for this second.
+/// Hands a mail over, and retries for a short time while SES throttles it.
 ///
 /// # Errors
 ///
-/// What SES or the network said last.
+/// The last error of SES or the network.
 pub async fn unless_throttled<F: Future<Output = Result<MessageId, Sorted>> + Send>(
     hand_over: impl Fn() -> F + Send,
 ) -> Result<MessageId, SendError> {
@@ -148,7 +148,7 @@ pub async fn unless_throttled<F: Future<Output = Result<MessageId, Sorted>> + Se
         match hand_over().await {
             Ok(message_id) => return Ok(message_id),
             Err(Sorted::End(error)) => return Err(error),
-            // Certainly not sent, so that another try is no second mail.
+            // Certainly not sent, so a retry is not a second mail.
             Err(Sorted::Throttled(error)) if began.elapsed() > THROTTLED_FOR => return Err(error),
             Err(Sorted::Throttled(_)) => {}
         }
@@ -156,22 +156,21 @@ pub async fn unless_throttled<F: Future<Output = Result<MessageId, Sorted>> + Se
     }
 }
 
-/// What a failed hand-over means.
+/// A failed hand-over, by what to do next.
 #[derive(Debug)]
 pub enum Sorted {
-    /// Refused for now, for the sending rate.
+    /// Retry: the sending rate is too high.
     Throttled(SendError),
-    /// Anything else.
     End(SendError),
 }
 
-/// Sorts what SES or the network said: refused for good, certainly not sent, or who knows.
+/// Sorts an error: throttled, refused, certainly not sent, or an unknown outcome.
 fn sort(error: &SdkError<SendRawEmailError, HttpResponse>, email: &Email) -> Sorted {
     let not_sent = || SendError::NotSent(classified(SERVICE, error));
     Sorted::End(match error {
         SdkError::ConstructionFailure(_) => not_sent(),
         SdkError::DispatchFailure(failure) => {
-            // The one time limit below the whole attempt's is that of connecting.
+            // Only connecting has a shorter time limit than the attempt.
             if failure.is_timeout()
                 || failure
                     .as_connector_error()
@@ -182,63 +181,66 @@ fn sort(error: &SdkError<SendRawEmailError, HttpResponse>, email: &Email) -> Sor
                 SendError::Unknown("the connection broke".to_owned())
             }
         }
-        SdkError::ServiceError(service_error) => {
-            let code = service_error.err().code().unwrap_or_default();
-            match (service_error.err(), service_error.raw().status().as_u16()) {
-                // The account, the sender or a set-up of ours, for which the customer's receipt must not fail.
-                (
-                    SendRawEmailError::MessageRejected(_)
-                    | SendRawEmailError::AccountSendingPausedException(_)
-                    | SendRawEmailError::ConfigurationSetDoesNotExistException(_)
-                    | SendRawEmailError::ConfigurationSetSendingPausedException(_)
-                    | SendRawEmailError::MailFromDomainNotVerifiedException(_),
-                    _,
-                ) => SendError::NotSent(RetryableError::SetUp {
-                    service: SERVICE,
-                    cause: code.to_owned(),
-                }),
-                _ if code == "Throttling" || code == "ThrottlingException" => {
-                    return Sorted::Throttled(not_sent());
-                }
-                _ if code == "InvalidParameterValue" => {
-                    let message = service_error.err().message().unwrap_or_default();
-                    if blames_recipient(message, email) {
-                        SendError::Refused(format!("SES rejects the recipient's address ({code})"))
-                    } else {
-                        let cause = format!(
-                            "{code}: check the sender, the reply address and the configuration set"
-                        );
-                        SendError::NotSent(RetryableError::SetUp {
-                            service: SERVICE,
-                            cause,
-                        })
-                    }
-                }
-                // A yes that is not understood, or something broke in there or on the way: perhaps behind the place
-                // where the mail was taken.
-                (_, 200..300 | 500 | 502 | 504) => {
-                    SendError::Unknown(format!("SES broke down ({code})"))
-                }
-                _ => not_sent(),
+        SdkError::ServiceError(refusal) => {
+            let code = refusal.err().code().unwrap_or_default();
+            if code == "Throttling" || code == "ThrottlingException" {
+                return Sorted::Throttled(not_sent());
             }
+            let status = refusal.raw().status().as_u16();
+            sort_refusal(refusal.err(), code, status, email).unwrap_or_else(not_sent)
         }
-        // The request is out and its answer is not in.
+        // The request is out, without an answer.
         SdkError::TimeoutError(_) => SendError::Unknown("no answer in time".to_owned()),
         _ => SendError::Unknown("an answer that is not understood".to_owned()),
     })
 }
 
-/// How SES begins its message about the part of an address before the `@`. It checks addresses by `JavaMail`'s
-/// `InternetAddress` and answers with the message of that class.
+/// Sorts a refusal by SES. `None`: the mail is certainly not sent.
+fn sort_refusal(
+    error: &SendRawEmailError,
+    code: &str,
+    status: u16,
+    email: &Email,
+) -> Option<SendError> {
+    let set_up = |cause: String| {
+        let service = SERVICE;
+        Some(SendError::NotSent(RetryableError::SetUp { service, cause }))
+    };
+    match error {
+        // The account, the sender or our set-up. The customer's receipt must not fail for these.
+        SendRawEmailError::MessageRejected(_)
+        | SendRawEmailError::AccountSendingPausedException(_)
+        | SendRawEmailError::ConfigurationSetDoesNotExistException(_)
+        | SendRawEmailError::ConfigurationSetSendingPausedException(_)
+        | SendRawEmailError::MailFromDomainNotVerifiedException(_) => set_up(code.to_owned()),
+        _ if code == "InvalidParameterValue" => {
+            if blames_recipient(error.message().unwrap_or_default(), email) {
+                let reason = format!("SES rejects the recipient's address ({code})");
+                return Some(SendError::Refused(reason));
+            }
+            set_up(format!(
+                "{code}: check the sender, the reply address and the configuration set"
+            ))
+        }
+        // A success with an unreadable body, or a failure in SES or on the way: SES may have taken the mail before.
+        _ if matches!(status, 200..300 | 500 | 502 | 504) => {
+            Some(SendError::Unknown(format!("SES broke down ({code})")))
+        }
+        _ => None,
+    }
+}
+
+/// The starts of SES's messages about the part of an address before the `@`. SES checks addresses by `JavaMail`'s
+/// `InternetAddress` and answers with that class's message.
 const MAILBOX_FAULTS: [&str; 2] = ["Local address ", "Missing local name"];
-/// How SES begins its message about the part after the `@`.
+/// The starts of SES's messages about the part after the `@`.
 const DOMAIN_FAULTS: [&str; 3] = ["Domain ", "Missing domain", "Missing final '@domain'"];
 
 /// True if an `InvalidParameterValue` with this message can only be about the recipient's address.
 ///
 /// The message does not name the address. The recipient is at fault only if its address is unusual in the part that
-/// SES rejects and the merchant's addresses are not. Everything else is retried, since a receipt that fails for a
-/// fault in the set-up is lost. Tags, headers and the configuration set have the same error code.
+/// SES rejects and the merchant's addresses are not. Everything else is retried, because a wrong set-up must not lose a
+/// receipt. Tags, headers and the configuration set have the same error code.
 fn blames_recipient(message: &str, email: &Email) -> bool {
     let is_about = |faults: &[&str]| faults.iter().any(|fault| message.starts_with(fault));
     let is_usual = if is_about(&MAILBOX_FAULTS) {
@@ -251,8 +253,7 @@ fn blames_recipient(message: &str, email: &Email) -> bool {
     is_usual(&email.from) && is_usual(&email.reply_to) && !is_usual(&email.to)
 }
 
-/// Whether the connection was never made (refused, no route, no such host, no TLS), so that nothing can have been
-/// sent.
+/// Returns true if the connection was never made (refused, no route, no such host, no TLS). Nothing can have been sent then.
 fn never_connected(error: &(dyn Error + 'static)) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {

@@ -1,7 +1,7 @@
-//! The Orders table: key `order_id`; sparse index `client_reference_id`.
+//! The Orders table, with the key `order_id` and the sparse index `client_reference_id`.
 //!
-//! Beside the order itself an item has what readers of the table would have to work out: `state`, where it stands, and
-//! `disputed`. Both follow from the rest and are not read back.
+//! An item also has the derived attributes `state` and `disputed`, for other readers of the table. This code does not
+//! read them.
 
 use crate::{
     guard::guarded,
@@ -57,7 +57,7 @@ pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
     read_set.order.iter().map(key).collect()
 }
 
-/// Puts what was read by [`keys`] among the rows.
+/// Adds the items of [`keys`] to the snapshot.
 pub(crate) fn found(items: Vec<Attributes>, rows: &mut Snapshot) -> Result<(), RetryableError> {
     for item in items {
         rows.order = Some(row::from_item(TABLE, item)?);
@@ -65,7 +65,7 @@ pub(crate) fn found(items: Vec<Attributes>, rows: &mut Snapshot) -> Result<(), R
     Ok(())
 }
 
-/// The part of a transaction that writes an order.
+/// The action that writes an order.
 pub(crate) fn put(table: &str, order: &Order) -> Result<Put, RetryableError> {
     let mut item = row::item(TABLE, order)?;
     item.insert("state".to_owned(), text(order.state().to_string()));

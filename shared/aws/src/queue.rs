@@ -1,9 +1,10 @@
-//! SQS: jobs out, failed messages left alone for a while, and what was given up on.
+//! The SQS queues: send jobs, hide failed messages, and read dead-letter queues.
 
 use crate::{
     failure::classified,
     store::{SQS, Store},
 };
+use aws_config::SdkConfig;
 use aws_sdk_sqs::{Client, error::SdkError, types::QueueAttributeName};
 use domain::{
     delivery::job::{FulfillmentJob, Job, ReceiptJob},
@@ -49,7 +50,7 @@ impl Delay for Store {
     }
 }
 
-/// Rounded up: back too early would be one receive wasted.
+/// Rounds up, because a message that is visible too early wastes a receive.
 fn seconds(duration: Duration) -> i32 {
     let seconds = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     i32::try_from(seconds).unwrap_or(i32::MAX)
@@ -65,15 +66,15 @@ pub struct DeadLetters {
 impl DeadLetters {
     /// The queue at that URL.
     #[must_use]
-    pub fn new(client: Client, url: impl Into<String>) -> Self {
+    pub fn new(config: &SdkConfig, url: impl Into<String>) -> Self {
         Self {
-            client,
+            client: Client::new(config),
             url: url.into(),
         }
     }
 }
 
-/// What together makes a queue's depth.
+/// The counts that add up to a queue's depth.
 const COUNTS: [QueueAttributeName; 3] = [
     QueueAttributeName::ApproximateNumberOfMessages,
     QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
@@ -103,7 +104,7 @@ impl ports::DeadLetters for DeadLetters {
             .receive_message()
             .queue_url(&self.url)
             .max_number_of_messages(10)
-            // Without waiting, SQS asks some of its servers only, and says of a short queue that it is empty.
+            // Without waiting, SQS asks only some of its servers, and a short queue may look empty.
             .wait_time_seconds(1)
             .visibility_timeout(seconds(hidden_for))
             .send()
@@ -123,7 +124,7 @@ impl ports::DeadLetters for DeadLetters {
         let delete = self.client.delete_message().queue_url(&self.url);
         match delete.receipt_handle(&letter.receipt_handle).send().await {
             Ok(_) => Ok(()),
-            // It is deleted, or somebody else has received it since: theirs to delete.
+            // The message is deleted, or a later receiver has it.
             Err(SdkError::ServiceError(refusal))
                 if refusal.err().is_receipt_handle_is_invalid() =>
             {

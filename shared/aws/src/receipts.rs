@@ -1,9 +1,11 @@
-//! The Receipts table: key `receipt_id`; sparse index `pending` over what is still owed or waits for a person. What is to be sent on a later
-//! day lies there under `due#<day>` (UTC) until somebody takes it up.
+//! The Receipts table, with the key `receipt_id`.
+//!
+//! The sparse index `open` lists the receipts that are not finished. A mail for a later day is there under `due#<day>`
+//! (UTC) until its first attempt.
 
 use crate::{
     guard::guarded,
-    row::{self, Key, number, text},
+    row::{self, Attributes, Key, number, text},
     store::Store,
 };
 use aws_sdk_dynamodb::{
@@ -11,6 +13,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, Put},
 };
 use domain::{
+    fulfillment::read_set::{ReadSet, Snapshot},
     ports::{self, Changed},
     receipt::{Receipt, ReceiptState, ReceiptStatus, feedback::ReceiptUpdate},
     values::{
@@ -22,7 +25,7 @@ use jiff::{Timestamp, civil::Date, tz::Offset};
 
 const TABLE: &str = "Receipts";
 
-/// What a state may bring along. A change sets those of the new state and removes the others.
+/// The attributes of all states. A change sets those of the new state and removes the others.
 const STATE_ATTRIBUTES: [&str; 6] = [
     "state",
     "reason",
@@ -41,7 +44,7 @@ impl Store {
         more: &str,
     ) -> Result<UpdateItemFluentBuilder, RetryableError> {
         let mut given = row::item(TABLE, state)?;
-        // Whoever changes it has taken it up: from then on it is owed like any other, whenever it was due.
+        // After the first attempt, the index has the receipt under its status and not under its day.
         given.extend(open(state, None));
         let mut update = self
             .update(&self.tables.receipts, key(id))
@@ -68,9 +71,9 @@ fn key(id: &ReceiptId) -> Key {
     Key::from([("receipt_id", id.to_string())])
 }
 
-/// The index's key: under which name a receipt is found while a mail is owed, or a person has to look at it.
+/// The key of the index, while the receipt is not finished.
 fn open(state: &ReceiptState, due_at: Option<Timestamp>) -> Option<(String, AttributeValue)> {
-    let name = match (state.standing(), due_at) {
+    let name = match (state.status(), due_at) {
         (ReceiptStatus::Unsent, Some(due_at)) => due(Offset::UTC.to_datetime(due_at).date()),
         (standing, _) if standing.is_waiting() => standing.to_string(),
         _ => return None,
@@ -78,12 +81,26 @@ fn open(state: &ReceiptState, due_at: Option<Timestamp>) -> Option<(String, Attr
     Some(("open".to_owned(), text(name)))
 }
 
-/// The index's key for what is to be sent on that day.
+/// The key of the index for the mails of a day.
 pub(crate) fn due(day: Date) -> String {
     format!("due#{day}")
 }
 
-/// The part of a transaction that writes a receipt for the first time.
+/// The keys to read.
+pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
+    read_set.receipts.iter().map(key).collect()
+}
+
+/// Adds the items of [`keys`] to the snapshot.
+pub(crate) fn found(items: Vec<Attributes>, rows: &mut Snapshot) -> Result<(), RetryableError> {
+    for item in items {
+        let receipt: Receipt = row::from_item(TABLE, item)?;
+        rows.receipts.insert(receipt.receipt_id.clone(), receipt);
+    }
+    Ok(())
+}
+
+/// The action that writes a new receipt.
 pub(crate) fn put(table: &str, receipt: &Receipt) -> Result<Put, RetryableError> {
     let mut item = row::item(TABLE, receipt)?;
     item.extend(open(&receipt.state, receipt.due_at));
@@ -147,7 +164,7 @@ impl ports::Receipts for Store {
     ) -> Result<Changed, RetryableError> {
         let statement = match &update.state {
             Some(state) => self.change_receipt(&seen.receipt_id, state, ", mails = :mails")?,
-            // It stands where it stood, and in the index where it was.
+            // State and index key stay as they are.
             None => self
                 .update(&self.tables.receipts, key(&seen.receipt_id))
                 .update_expression("SET version = version + :one, mails = :mails")
@@ -169,7 +186,7 @@ impl ports::ReceiptAdmin for Store {
         let again = seen.clone().reopened(note, now);
         let more = ", note = :note, mails = :mails, reopened_at = :reopened_at";
         let update = self.change_receipt(&again.receipt_id, &again.state, more)?;
-        // It ends with what is removed; without this as well, sweep would not look at it as at a new one.
+        // The expression ends with the list to remove. Without `swept_at`, sweep treats the receipt as new.
         let expression = update.get_update_expression().clone().unwrap_or_default();
         let update = update
             .update_expression(format!("{expression}, swept_at"))

@@ -1,4 +1,4 @@
-//! What rows of all tables have in common: their keys, their items, and the guard of those that count versions.
+//! Keys, items and version conditions of all tables.
 
 use crate::failure::unbuildable;
 use aws_sdk_dynamodb::types::{AttributeValue, Put};
@@ -11,23 +11,23 @@ use std::{
     fmt::Display,
 };
 
-/// A row's key. All of ours are texts.
+/// A row's key. All key attributes are texts.
 pub(crate) type Key = BTreeMap<&'static str, String>;
 
 /// An item's attributes.
 pub(crate) type Attributes = HashMap<String, AttributeValue>;
 
-/// A text, as an attribute has it.
+/// A text attribute.
 pub(crate) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-/// A number, as an attribute has it.
+/// A number attribute.
 pub(crate) fn number(value: impl Display) -> AttributeValue {
     AttributeValue::N(value.to_string())
 }
 
-/// A key, as a request has it.
+/// The attributes of a key.
 pub(crate) fn attributes(key: Key) -> Attributes {
     key.into_iter()
         .map(|(name, value)| (name.to_owned(), text(value)))
@@ -42,7 +42,7 @@ pub(crate) fn item<T: Serialize>(
     serde_dynamo::to_item(row).map_err(|_| unwritable(table))
 }
 
-/// A part of a row, as an attribute has it.
+/// The attribute of a part of a row.
 pub(crate) fn value<T: Serialize>(
     table: &'static str,
     part: &T,
@@ -89,9 +89,9 @@ fn unwritable(table: &'static str) -> RetryableError {
     RetryableError::Fault(format!("a row of {table} cannot be written as an item"))
 }
 
-/// The part of a transaction that writes a row for the first time.
+/// The action that writes a new row.
 pub(crate) fn first(table: &str, key: Key, item: Attributes) -> Result<Put, RetryableError> {
-    // Any of the key's attributes will do: an item has all of them, or is not there.
+    // One attribute of the key is enough: an item has all of them.
     let name = key.first_key_value().map_or("", |(name, _)| *name);
     Put::builder()
         .table_name(table)
@@ -102,8 +102,8 @@ pub(crate) fn first(table: &str, key: Key, item: Attributes) -> Result<Put, Retr
         .map_err(|error| unbuildable(&error))
 }
 
-/// The part of a transaction that writes a row that counts versions: if it still has the version before, or for the
-/// first version, if there is no such row.
+/// The action that writes a version of a row, if the table has the version before it. The first version needs a table
+/// without the row.
 pub(crate) fn versioned(
     table: &str,
     key: Key,

@@ -1,9 +1,9 @@
 //! The providers' secrets: JSON documents in Secrets Manager.
 //!
-//! Each provider has two, so that a function can read only what it needs: [`WebhookSecrets`] and [`ApiKeySecret`].
+//! Each provider has two, so that a function reads only the one that it needs: [`WebhookSecrets`] and [`ApiKeySecret`].
 //!
-//! A process keeps what it read for five minutes. It reads again when a signature or a key does not fit, but never more
-//! than once a minute whatever is sent to us: a stranger must not be able to spend our money.
+//! A process keeps a secret for five minutes. It reads the secret again when a signature or a key does not fit. It does
+//! so at most once per minute, because forged requests must not cause costs.
 
 use crate::{SystemClock, failure::classified};
 use aws_config::SdkConfig;
@@ -14,16 +14,16 @@ use serde::{Deserialize, de::DeserializeOwned};
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::Mutex;
 
-/// How long a reading is good for.
+/// A reading is fresh for this long.
 pub const FRESH_FOR: Duration = Duration::from_mins(5);
 /// The least time between two readings.
 pub const REREAD_AFTER: Duration = Duration::from_mins(1);
-/// The most time that a reading may take beside a request that is waiting for its answer.
+/// The time limit of a reading while a request waits.
 const READ_WITHIN: Duration = Duration::from_secs(2);
 
 /// The JSON document of one secret.
 ///
-/// An unknown member is refused: with the API key beside the webhook secrets, intake could read it.
+/// An unknown member is an error: intake could read an API key beside the webhook secrets.
 pub trait Document: DeserializeOwned {
     /// The document to write, for error texts.
     const SHAPE: &'static str;
@@ -65,7 +65,7 @@ impl fmt::Debug for ApiKeySecret {
     }
 }
 
-/// Parses a secret's text, or says what is wrong with it (never quoting it).
+/// Parses a secret's text. The problems never quote it.
 pub fn parse<D: Document>(text: &str) -> Result<D, Vec<String>> {
     // serde_json's message may quote the document; its position may not.
     serde_json::from_str(text).map_err(|error| {
@@ -77,8 +77,8 @@ pub fn parse<D: Document>(text: &str) -> Result<D, Vec<String>> {
     })
 }
 
-/// Turns a secret's text into what a function needs, or says what is wrong with it (never quoting it).
-pub type Read<T> = fn(&str) -> Result<T, Vec<String>>;
+/// Makes a value from a secret's text. The problems never quote the text.
+pub type Read<T> = Arc<dyn Fn(&str) -> Result<T, Vec<String>> + Send + Sync>;
 
 /// The place that holds a document.
 pub trait Store: Send + Sync {
@@ -120,13 +120,12 @@ impl Store for SecretsManager {
     }
 }
 
-/// Why the document gave nothing.
+/// The reason why a secret gave no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SecretsError {
-    /// It could not be read.
     #[error(transparent)]
     Unavailable(#[from] RetryableError),
-    /// It was read and is of no use.
+    /// The problems of its text.
     #[error("{}", .0.join("; "))]
     Wrong(Vec<String>),
 }
@@ -143,7 +142,7 @@ impl From<SecretsError> for RetryableError {
     }
 }
 
-/// Opens the secret of that name or ARN, for a process that has just started.
+/// Opens the secret with that name or ARN at the start of a process.
 pub async fn open<T: Send + Sync>(
     config: &SdkConfig,
     secret_id: &str,
@@ -157,8 +156,7 @@ pub async fn open<T: Send + Sync>(
     .await
 }
 
-/// The value read from a document, kept for a while.
-#[derive(Debug)]
+/// A value from a secret, kept for a while.
 pub struct Cache<S, T, C> {
     store: S,
     read: Read<T>,
@@ -166,19 +164,24 @@ pub struct Cache<S, T, C> {
     held: Mutex<Held<T>>,
 }
 
+impl<S, T, C> fmt::Debug for Cache<S, T, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cache(…)")
+    }
+}
+
 #[derive(Debug)]
 struct Held<T> {
     value: Arc<T>,
-    /// When the value was read.
     read_at: Timestamp,
-    /// When a reading was last tried, well or not.
+    /// The last try, successful or not.
     tried_at: Timestamp,
 }
 
 impl<S: Store, T: Send + Sync, C: Clock> Cache<S, T, C> {
-    /// Reads the document for the first time; without it nothing can work.
+    /// Reads the secret for the first time.
     pub async fn open(store: S, read: Read<T>, clock: C) -> Result<Self, SecretsError> {
-        let value = Arc::new(fetch(&store, read).await?);
+        let value = Arc::new(fetch(&store, &read).await?);
         let now = clock.now();
         Ok(Self {
             store,
@@ -192,7 +195,7 @@ impl<S: Store, T: Send + Sync, C: Clock> Cache<S, T, C> {
         })
     }
 
-    /// What is held, read anew if it has aged. While the store is away, the old value serves on.
+    /// The value, read again if it is old. If the store is unavailable, the old value stays in use.
     pub async fn current(&self) -> Arc<T> {
         let mut held = self.held.lock().await;
         let now = self.clock.now();
@@ -203,7 +206,7 @@ impl<S: Store, T: Send + Sync, C: Clock> Cache<S, T, C> {
         Arc::clone(&held.value)
     }
 
-    /// Read anew because what is held did not fit. `None` when the last try is less than a minute old, or fails.
+    /// The value, read again because the old one did not fit. `None` if the last try is less than a minute old or fails.
     pub async fn reread(&self) -> Option<Arc<T>> {
         let mut held = self.held.lock().await;
         let now = self.clock.now();
@@ -212,7 +215,7 @@ impl<S: Store, T: Send + Sync, C: Clock> Cache<S, T, C> {
 
     async fn refresh(&self, held: &mut Held<T>, now: Timestamp) -> bool {
         held.tried_at = now;
-        let fetched = tokio::time::timeout(READ_WITHIN, fetch(&self.store, self.read)).await;
+        let fetched = tokio::time::timeout(READ_WITHIN, fetch(&self.store, &self.read)).await;
         match fetched.unwrap_or(Err(SecretsError::Unavailable(RetryableError::OutOfTime))) {
             Ok(value) => {
                 held.value = Arc::new(value);
@@ -235,7 +238,7 @@ fn may_try<T>(held: &Held<T>, now: Timestamp) -> bool {
     now.duration_since(held.tried_at).unsigned_abs() >= REREAD_AFTER
 }
 
-async fn fetch<S: Store, T>(store: &S, read: Read<T>) -> Result<T, SecretsError> {
+async fn fetch<S: Store, T>(store: &S, read: &Read<T>) -> Result<T, SecretsError> {
     read(&store.fetch().await?).map_err(SecretsError::Wrong)
 }
 
@@ -287,7 +290,7 @@ mod tests {
 
     async fn opened(world: &Arc<World>) -> Cache<Arc<World>, String, Arc<World>> {
         put(world, "one");
-        Cache::open(Arc::clone(world), api_key, Arc::clone(world))
+        Cache::open(Arc::clone(world), Arc::new(api_key), Arc::clone(world))
             .await
             .unwrap()
     }
@@ -403,7 +406,7 @@ mod tests {
             "fsk_verysecret",
         ] {
             *world.text.lock().unwrap() = Some(text.to_owned());
-            let error = Cache::open(Arc::clone(&world), api_key, Arc::clone(&world))
+            let error = Cache::open(Arc::clone(&world), Arc::new(api_key), Arc::clone(&world))
                 .await
                 .unwrap_err();
             let error = error.to_string();

@@ -1,10 +1,10 @@
-//! Reads settings from the environment, and names everything that is wrong at once.
+//! Reads settings from the environment, and reports all problems at once.
 //!
-//! A function that cannot work must fail at its start, not on the first payment.
+//! A function that cannot work must fail at its start, not at the first payment.
 
 use std::{error::Error, fmt, str::FromStr, time::Duration};
 
-/// Reads settings and gathers what is wrong with them.
+/// Reads settings and collects their problems.
 pub struct Settings<'a> {
     source: &'a dyn Fn(&str) -> Option<String>,
     problems: Vec<String>,
@@ -18,7 +18,7 @@ impl fmt::Debug for Settings<'_> {
     }
 }
 
-/// All that keeps a function from working, one line each.
+/// The problems that keep a function from starting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems(pub Vec<String>);
 
@@ -30,14 +30,14 @@ impl fmt::Display for Problems {
 
 impl Error for Problems {}
 
-/// The process's environment, as a source of settings.
+/// A setting in the environment of the process.
 #[must_use]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
 impl<'a> Settings<'a> {
-    /// Reads from `source`: [`environment`], or in a test anything else.
+    /// Reads from `source`, which is [`environment`] outside of tests.
     pub fn from(source: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self {
             source,
@@ -45,13 +45,24 @@ impl<'a> Settings<'a> {
         }
     }
 
+    /// The required name, URL or ARN of a resource. If it is missing, a problem is noted and the text is empty.
+    pub fn resource(&mut self, name: &str) -> String {
+        self.text(name).unwrap_or_default()
+    }
+
     /// A required text that is not blank.
     pub fn text(&mut self, name: &str) -> Option<String> {
-        let text = (self.source)(name).filter(|text| !text.trim().is_empty());
+        let text = self.optional(name);
         if text.is_none() {
             self.problem(format!("the setting {name} is missing"));
         }
         text
+    }
+
+    /// A text that may be missing.
+    #[must_use]
+    pub fn optional(&self, name: &str) -> Option<String> {
+        (self.source)(name).filter(|text| !text.trim().is_empty())
     }
 
     /// A required value of a type that can be read from text.
@@ -79,26 +90,38 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// Notes something else that is wrong.
+    /// Notes a problem.
     pub fn problem(&mut self, text: impl Into<String>) {
         self.problems.push(text.into());
     }
 
-    /// All that is wrong, logged and to be returned from `main`: the function does not start.
+    /// Returns true if no problem was noted.
     #[must_use]
-    pub fn stop(self) -> Problems {
-        let problems = Problems(self.problems);
-        tracing::error!(outcome = "cannot_start", reason = %problems, "the function cannot start");
-        problems
+    pub fn are_good(&self) -> bool {
+        self.problems.is_empty()
     }
 
-    /// What came of trying out a setting: its value, or one more problem.
+    /// The configuration, or all problems, which this logs: the function must not start.
+    ///
+    /// `config` returns `None` only after it has noted a problem.
+    pub fn finish<T>(self, config: impl FnOnce() -> Option<T>) -> Result<T, Problems> {
+        let problems = Problems(self.problems);
+        if problems.0.is_empty()
+            && let Some(config) = config()
+        {
+            return Ok(config);
+        }
+        tracing::error!(outcome = "cannot_start", reason = %problems, "the function cannot start");
+        Err(problems)
+    }
+
+    /// The value of an attempt; its error is noted as a problem.
     pub fn noted<T, E: fmt::Display>(&mut self, tried: Result<T, E>) -> Option<T> {
         tried.map_err(|why| self.problem(why.to_string())).ok()
     }
 }
 
-/// So many days.
+/// A duration of `count` days.
 #[must_use]
 pub fn days(count: u32) -> Duration {
     Duration::from_hours(24).saturating_mul(count)
@@ -122,7 +145,7 @@ mod tests {
         assert_eq!(settings.parsed::<u32>("NUMBER"), None);
         assert_eq!(settings.parsed::<u32>("GOOD"), Some(7));
         assert_eq!(
-            settings.stop().to_string(),
+            settings.finish(|| Some(())).unwrap_err().to_string(),
             "cannot start: the setting ABSENT is missing; the setting BLANK is missing; \
              the setting NUMBER is wrong: invalid digit found in string"
         );

@@ -1,6 +1,7 @@
-//! The Stock table: key `sku` and `entry`. Beside a SKU's counter (`entry` = `counter`) lie its movements
-//! (`entry` = `order#<order id>`). A mapping row has a provider's product or price where the SKU would be
-//! (`product#<id>` or `price#<id>`), `entry` = `mapping` and the SKU in `maps_to`.
+//! The Stock table, with the key `sku` and `entry`.
+//!
+//! A SKU has a counter (`entry` = `counter`) and movements (`entry` = `order#<order id>`). A mapping row has a
+//! provider's product or price in `sku` (`product#<id>` or `price#<id>`), `mapping` in `entry` and the SKU in `maps_to`.
 
 use crate::{
     failure::unbuildable,
@@ -65,7 +66,7 @@ struct Row {
     maps_to: Option<Sku>,
 }
 
-/// Puts what was read by [`keys`] among the rows: a shelf for each SKU that was wanted, found or not.
+/// Adds the items of [`keys`] to the snapshot: a stock level for each SKU of the read set, found or not.
 pub(crate) fn found(
     read_set: &ReadSet,
     items: Vec<Attributes>,
@@ -86,18 +87,13 @@ pub(crate) fn found(
     for item in items {
         let row: Row = row::from_item(TABLE, item.clone())?;
         if row.entry == MAPPING {
-            let unnamed = read_set
-                .mapping
-                .iter()
-                .find(|unnamed| unnamed_text(unnamed) == row.sku);
+            let mut asked = read_set.mapping.iter();
+            let unnamed = asked.find(|unnamed| unnamed_text(unnamed) == row.sku);
             rows.mapping.extend(unnamed.cloned().zip(row.maps_to));
             continue;
         }
-        let Some(stock_level) = rows
-            .stock_levels
-            .iter_mut()
-            .find(|stock_level| stock_level.sku.as_str() == row.sku)
-        else {
+        let mut levels = rows.stock_levels.iter_mut();
+        let Some(stock_level) = levels.find(|level| level.sku.as_str() == row.sku) else {
             continue;
         };
         if row.entry == COUNTER {
@@ -110,7 +106,7 @@ pub(crate) fn found(
     Ok(())
 }
 
-/// The two parts of a transaction that take goods out: the movement, which is its own once-marker, and the counter.
+/// The two actions of a deduction: put the movement, which deduplicates it, and reduce the counter.
 pub(crate) fn take(table: &str, take: &Deduction) -> Result<(Put, Update), RetryableError> {
     let Deduction { movement, on_hand } = take;
     let key = movement_key(&movement.sku, &movement.order_id);
@@ -121,7 +117,7 @@ pub(crate) fn take(table: &str, take: &Deduction) -> Result<(Put, Update), Retry
         .update_expression("SET on_hand = on_hand - :taken")
         .expression_attribute_values(":taken", number(movement.deducted));
     let counter = if movement.short() > 0 {
-        // Short by so many is only true of the very count that was read.
+        // The shortfall is right only for the count that was read.
         counter
             .condition_expression("on_hand = :seen")
             .expression_attribute_values(":seen", number(on_hand))
@@ -131,7 +127,7 @@ pub(crate) fn take(table: &str, take: &Deduction) -> Result<(Put, Update), Retry
     Ok((put, counter.build().map_err(|error| unbuildable(&error))?))
 }
 
-/// The two parts of a transaction that put goods back: the movement, which knows how many are back, and the counter.
+/// The two actions of a restock: update the movement, which counts the restocked pieces, and increase the counter.
 pub(crate) fn put_back(table: &str, back: &Restock) -> Result<(Update, Update), RetryableError> {
     let Restock {
         sku,
@@ -139,16 +135,11 @@ pub(crate) fn put_back(table: &str, back: &Restock) -> Result<(Update, Update), 
         seen,
         pieces,
     } = back;
-    // Older movements do not say that nothing is back. Never more go back than were taken.
-    let as_seen = match seen {
-        0 => "(attribute_not_exists(#restocked) OR #restocked = :seen)",
-        _ => "#restocked = :seen",
-    };
     let movement = Update::builder()
         .table_name(table)
         .set_key(Some(attributes(movement_key(sku, order_id))))
         .update_expression("SET #restocked = :back")
-        .condition_expression(format!("deducted >= :back AND {as_seen}"))
+        .condition_expression("deducted >= :back AND #restocked = :seen")
         .expression_attribute_names("#restocked", "restocked")
         .expression_attribute_values(":seen", number(seen))
         .expression_attribute_values(":back", number(seen.saturating_add(*pieces)))

@@ -1,19 +1,19 @@
-//! What the rules ask of the world.
+//! The ports: the traits between the functions and AWS or the providers.
 //!
-//! Each trait has an adapter and a stand-in in memory. Those of tables, of dead-letter queues and of the provider's API
-//! pass one contract suite with their adapters (`tests/it/contract.rs`, which says how the others are held). A lost race
-//! is an answer, not an error: only "I could not find out" is a [`RetryableError`].
+//! Each trait has an adapter, and an implementation in memory for tests. One contract suite checks both
+//! (`tests/it/contract.rs`). A lost race is a result and not an error. A [`RetryableError`] means that the result is
+//! unknown.
 
 use crate::values::outcome::ReadError;
 use crate::{
-    access::{
-        contact::Contact,
-        subscription::{self, Subscription},
-    },
+    access::{contact::Contact, subscription::Subscription},
     delivery::{
-        event::RefundsOf,
+        answer::Answer,
+        event::Reading,
         job::Job,
-        secrets::Keys,
+        reference::Reference,
+        secrets::{ApiKey, Keys},
+        signature::{BadKey, Key, Refusal, Unverified},
         stored_event::{EventState, StoredEvent},
     },
     fulfillment::{
@@ -24,27 +24,27 @@ use crate::{
         Receipt, ReceiptState, ReceiptStatus,
         feedback::{AddressHash, ReceiptUpdate, Suppression},
     },
-    sale::{checkout::Checkout, delivery_failure::DeliveryFailure, order::Order, refund},
+    sale::{delivery_failure::DeliveryFailure, order::Order},
     upkeep::{
-        reconcile::{Ask, Page},
+        reconcile::{self, Ask, Page},
         sweep::{self, Backlog, Due},
     },
     values::{
         class::Class,
         ids::{
-            CustomerId, EventId, OrderId, OwnerToken, PaymentIntentId, ReceiptId, ReferenceState,
-            SubscriptionId,
+            CustomerId, EventId, OrderId, OwnerToken, ReceiptId, ReferenceState, SubscriptionId,
         },
+        mode::Mode,
         outcome::RetryableError,
-        provider::Provider,
+        provider::ProviderId,
     },
 };
 use jiff::Timestamp;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
-/// The time. An argument everywhere else; a port where one piece of work needs it more than once.
+/// The time, for work that needs it more than once. Other code gets it as an argument.
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -54,34 +54,31 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
     }
 }
 
-/// How recording went.
+/// The result of recording an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
-    /// Stored now, for the first time.
     First,
-    /// The same body is there already, and stands like this.
+    /// The same body is stored already, in this state.
     Again(EventState),
-    /// Another body is there under the same id, and stands like this. Nothing was changed.
+    /// Another body is stored under the same id, in this state. Nothing changed.
     OtherBody(EventState),
 }
 
-/// How an event ends.
+/// The end of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settlement {
-    /// Nothing is left to do.
     Processed,
-    /// A person must decide, for this reason.
+    /// A person must decide.
     Parked {
-        /// What kind of doubt it is.
         class: Class,
-        /// For the operator; no personal data.
+        /// For the operator, without personal data.
         reason: String,
     },
 }
 
 /// The Events table.
 pub trait Events: Send + Sync {
-    /// Stores an event unless its id is there already: one conditional write.
+    /// Stores an event unless its id is stored already, by one conditional write.
     fn record(
         &self,
         event: &StoredEvent,
@@ -91,15 +88,14 @@ pub trait Events: Send + Sync {
         &self,
         id: &EventId,
     ) -> impl Future<Output = Result<Option<StoredEvent>, RetryableError>> + Send;
-    /// Ends a pending event. An event that has already ended, or whose effects are committed and which is now
-    /// to be parked, stays as it is: raced.
+    /// Ends an unfinished event. It loses the race if the event has ended, or if a committed event should be parked.
     fn settle(
         &self,
         id: &EventId,
         settlement: &Settlement,
         now: Timestamp,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
-    /// Notes on a pending event that one more attempt has failed, and why. Where an answer is lost it may count twice.
+    /// Records a failed attempt on an unfinished event. After a lost answer, the attempt may count twice.
     fn note_failure(
         &self,
         id: &EventId,
@@ -108,51 +104,49 @@ pub trait Events: Send + Sync {
     ) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
-/// What has an event decided anew.
+/// The return of an event to `stored`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reopening {
-    /// Which.
     pub event_id: EventId,
-    /// Where it stood when that was decided.
+    /// The state that the operator saw.
     pub from: EventState,
-    /// Its type, as it is read today: an older version may not have known one.
+    /// The type that this version reads from the body.
     pub event_type: Option<String>,
-    /// When it happened, likewise.
+    /// The time that this version reads from the body.
     pub occurred_at: Option<Timestamp>,
-    /// When, who and why.
     pub note: String,
 }
 
-/// Which events to look for.
+/// The events to find.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
-    /// Of this type only.
+    /// `None` for all types.
     pub event_type: Option<String>,
-    /// Received then or later.
+    /// Inclusive, by the time of receipt.
     pub since: Timestamp,
-    /// Received before.
+    /// Exclusive, by the time of receipt.
     pub before: Timestamp,
 }
 
-/// Some of what was looked for. It may be nothing, and yet not the end.
+/// One page of a search. An empty page may not be the last one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// In the table's order, which is none that means anything. What was written a moment ago may be missing.
+    /// In the table's order, which has no meaning. The newest rows may be missing.
     pub events: Vec<StoredEvent>,
-    /// Those that match and cannot be read: a newer version has written them.
+    /// Matching events of a newer version, which this version cannot read.
     pub unreadable: Vec<EventId>,
-    /// Go on after this one; `None` at the end of the table.
+    /// The start of the next page; `None` at the end of the table.
     pub next: Option<EventId>,
 }
 
-/// The Events table, as an operator uses it.
+/// The operators' actions on the Events table.
 pub trait EventAdmin: Send + Sync {
-    /// Puts an event back to `stored`, its attempts counted anew, if it still stands where it stood.
+    /// Sets an event back to `stored` with no attempts, if its state did not change.
     fn reopen_event(
         &self,
         reopening: &Reopening,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
-    /// Drops an event, if it still stands where it stood.
+    /// Drops an event, if its state did not change.
     fn drop_event(
         &self,
         id: &EventId,
@@ -160,8 +154,7 @@ pub trait EventAdmin: Send + Sync {
         note: &str,
         now: Timestamp,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
-    /// Looks through the table, a bounded number of rows a call. Going on after any event that was told tells of those
-    /// behind it.
+    /// Reads a bounded number of rows, after the event `after`. Any found event may be `after`.
     fn search(
         &self,
         search: &Search,
@@ -169,12 +162,11 @@ pub trait EventAdmin: Send + Sync {
     ) -> impl Future<Output = Result<Found, RetryableError>> + Send;
 }
 
-/// How a commit went.
+/// The result of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Committed {
-    /// All of it is written.
     Now,
-    /// Something that it was decided on has changed: read again, decide again.
+    /// A row of the decision changed: read and decide again.
     Raced,
 }
 
@@ -202,41 +194,40 @@ pub trait Entitlements: Send + Sync {
         customer_id: &CustomerId,
         id: &SubscriptionId,
     ) -> impl Future<Output = Result<Option<Subscription>, RetryableError>> + Send;
-    /// Whose a subscription is, by the index: what was written a moment ago may be missing.
+    /// The customer of a subscription, by an index that may lag behind the table.
     fn customer_of(
         &self,
         id: &SubscriptionId,
     ) -> impl Future<Output = Result<Option<CustomerId>, RetryableError>> + Send;
-    /// Reads how to write to a customer, strongly consistent.
+    /// Reads the contact of a customer, strongly consistent.
     fn contact(
         &self,
         customer_id: &CustomerId,
     ) -> impl Future<Output = Result<Option<Contact>, RetryableError>> + Send;
 }
 
-/// All tables but that of the events: what a decision is taken on, and the transaction that ties them together.
+/// The rows of a decision, and the transaction that commits it.
 pub trait Ledger: Send + Sync {
     /// Reads rows, strongly consistent.
     fn read(
         &self,
         read_set: &ReadSet,
     ) -> impl Future<Output = Result<Snapshot, RetryableError>> + Send;
-    /// Writes all of a commit, under the conditions that it was decided on.
+    /// Writes a commit if the rows of its decision did not change.
     ///
-    /// One transaction as long as it fits into one; beyond that, some movements go first, each with its own
-    /// once-marker, so that stopping in between loses and doubles nothing.
+    /// A commit that is too large for one transaction writes some movements before. Each movement has a condition that
+    /// deduplicates it, so a stop between two transactions loses nothing and doubles nothing.
     fn commit(
         &self,
         commit: &Commit,
     ) -> impl Future<Output = Result<Committed, RetryableError>> + Send;
 }
 
-/// How a guarded change went.
+/// The result of a conditional write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Changed {
-    /// Written.
     Now,
-    /// The row is not as it was read, or not ours any more.
+    /// The row changed, or another attempt has its lease.
     Raced,
 }
 
@@ -285,9 +276,9 @@ pub trait Suppressions: Send + Sync {
     ) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
-/// The Receipts table, as an operator uses it.
+/// The operators' actions on the Receipts table.
 pub trait ReceiptAdmin: Send + Sync {
-    /// Makes a receipt owed again ([`Receipt::reopened`]), guarded by the version that was read.
+    /// Makes a receipt unsent again ([`Receipt::reopened`]), guarded by the version that was read.
     fn reopen_receipt(
         &self,
         seen: &Receipt,
@@ -302,37 +293,37 @@ pub trait ReceiptAdmin: Send + Sync {
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }
 
-/// How taking a row that lies undone went.
+/// The result of reserving an overdue row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reserved {
-    /// It is noted on the row, and ours to queue.
+    /// The note is on the row; the caller queues the row.
     Now {
-        /// When it was queued again before, if it was.
+        /// The earlier note.
         before: Option<Timestamp>,
     },
-    /// It is not there any more, or its turn has not come.
+    /// The row is not overdue any more, or not due yet.
     NotNow,
 }
 
-/// What lies undone, by a table's index, which may lag behind the table.
+/// The overdue rows of a table, by an index that may lag behind the table.
 pub trait Backlogs<P: Backlog>: Send + Sync {
-    /// The rows that are there since `until` or longer: the oldest ones, in their order, `most` at most.
+    /// The rows that are there since `until` or longer, oldest first, `most` at most.
     fn overdue(
         &self,
         place: P,
         until: Timestamp,
         most: usize,
     ) -> impl Future<Output = Result<Vec<sweep::BacklogItem<P::Id>>, RetryableError>> + Send;
-    /// Notes on a row, as it is now, that it is queued again, if its turn has come ([`Due::has_come`]): of two who
-    /// try, one does. Changes nothing else of it, its version included.
+    /// Notes on a row that it is queued again, if it is due ([`Due::has_come`]). Only one of two callers succeeds. Nothing
+    /// else of the row changes, not even its version.
     fn take(
         &self,
         place: P,
         id: &P::Id,
         turn: &Due,
     ) -> impl Future<Output = Result<Reserved, RetryableError>> + Send;
-    /// Takes back what was noted at `taken_at`, since the row could not be queued, and notes again what was noted
-    /// `before`: whoever comes next may take it, and is told what we were told.
+    /// Replaces the note of `taken_at` by the note `before` it, because the row could not be queued. The next caller may
+    /// reserve the row.
     fn give_back(
         &self,
         place: P,
@@ -387,40 +378,40 @@ pub trait OpenRows: Send + Sync {
 
 /// A queue of one kind of job.
 pub trait Queue<J: Job>: Send + Sync {
-    /// Hands a job over. Afterwards it is the queue's to lose, and it does not.
+    /// Sends a job. After success, the queue does not lose it.
     fn send(&self, job: &J) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
-/// A message that a queue has given up on.
+/// A message in a dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Its id, the same each time that it is received.
+    /// The same for each receive.
     pub message_id: String,
-    /// What it says, perhaps not to us.
+    /// Possibly not a job.
     pub body: String,
-    /// What it is deleted by, another one each time that it is received.
+    /// The handle to delete the message, different for each receive.
     pub receipt_handle: String,
 }
 
 /// A dead-letter queue.
 pub trait DeadLetters: Send + Sync {
-    /// About how many messages it holds, those hidden for the moment among them.
+    /// The approximate number of messages, hidden ones included.
     fn depth(&self) -> impl Future<Output = Result<u64, RetryableError>> + Send;
-    /// Receives some messages, ten at most, and hides them from everybody for so long; not at all, to look only.
+    /// Receives ten messages at most and hides them for `hidden_for`, which is zero for a look.
     fn receive(
         &self,
         hidden_for: Duration,
     ) -> impl Future<Output = Result<Vec<DeadLetter>, RetryableError>> + Send;
-    /// Deletes a message that was received, if it is still there and nobody else has received it since.
+    /// Deletes a received message, unless it is deleted or was received again.
     fn delete(
         &self,
         letter: &DeadLetter,
     ) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
-/// Leaving a failed message alone for a while.
+/// The back-off of a failed message.
 pub trait Delay: Send + Sync {
-    /// Hides the message for `by` from now on.
+    /// Hides the message for `by`, from now.
     fn delay(
         &self,
         receipt_handle: &str,
@@ -428,42 +419,65 @@ pub trait Delay: Send + Sync {
     ) -> impl Future<Output = Result<(), RetryableError>> + Send;
 }
 
-/// The provider's API: what is true.
-pub trait ProviderApi: Send + Sync {
-    /// Reads a checkout with its customer, lines and payments.
-    fn checkout(
+/// The future of a method of a trait that is used as a trait object.
+pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Looks a header up by its lower-case name.
+pub type Headers<'a> = dyn Fn(&str) -> Option<&'a str> + Sync + 'a;
+
+/// Everything that the product knows of one payment provider: its signatures, bodies, words, endpoints and lists.
+///
+/// A trait object, so that a stack may serve any set of providers.
+pub trait Provider: fmt::Debug + Send + Sync {
+    /// Checks the signature headers of a request; [`Unverified::verify`] then verifies them against the keys.
+    fn check<'body>(
         &self,
-        provider: Provider,
-        order_id: &OrderId,
-    ) -> impl Future<Output = Result<Checkout, ReadError>> + Send;
-    /// Which checkout a payment was made in, if in any.
-    fn checkout_of(
+        headers: &Headers<'_>,
+        body: &'body [u8],
+        now: Timestamp,
+    ) -> Result<Unverified<'body>, Refusal>;
+
+    /// Reads a verified body.
+    fn read(&self, body: &[u8]) -> Reading;
+
+    /// Fetches a thing as it is now.
+    fn fetch<'a>(
+        &'a self,
+        key: &'a ApiKey,
+        reference: &'a Reference,
+    ) -> Answering<'a, Result<Answer, ReadError>>;
+
+    /// The lists in which reconcile looks for events that no delivery brought, in the order to read them.
+    fn lists(&self) -> &'static [&'static str];
+
+    /// Reads one page of a list, in the provider's order.
+    fn list<'a>(&'a self, key: &'a ApiKey, ask: Ask<'a>) -> Answering<'a, Result<Page, ReadError>>;
+
+    /// The body of the event that a missed delivery would have brought. `waits`: an order waits for its money.
+    fn recovered(
         &self,
-        provider: Provider,
-        payment: &PaymentIntentId,
-    ) -> impl Future<Output = Result<Option<OrderId>, ReadError>> + Send;
-    /// Reads all refunds of a checkout or a payment.
-    fn refunds(
-        &self,
-        provider: Provider,
-        of: &RefundsOf,
-    ) -> impl Future<Output = Result<Vec<refund::RefundChange>, ReadError>> + Send;
-    /// Reads a subscription.
-    fn subscription(
-        &self,
-        provider: Provider,
-        id: &SubscriptionId,
-    ) -> impl Future<Output = Result<subscription::SubscriptionChange, ReadError>> + Send;
+        found: &reconcile::Found,
+        event_id: &EventId,
+        stated_at: Timestamp,
+        waits: bool,
+    ) -> Vec<u8>;
+
+    /// The body that stands for a listed thing that is too large to keep.
+    fn stub(&self, list: &str, id: Option<&str>) -> Vec<u8>;
+
+    /// Makes the signing key from a webhook secret as the provider's dashboard shows it.
+    fn signing_key(&self, secret: &str) -> Result<Key, BadKey>;
+
+    /// The mode of an API key; `None` for a text that is no API key of this provider.
+    fn key_mode(&self, key: &ApiKey) -> Option<Mode>;
 }
 
-/// The provider's lists: all there is of some kind, whatever was announced.
-pub trait Listing: Send + Sync {
-    /// Reads a page of a list, in the provider's order.
-    fn list(
-        &self,
-        provider: Provider,
-        ask: Ask<'_>,
-    ) -> impl Future<Output = Result<Page, ReadError>> + Send;
+/// The API key of one provider, held for a while.
+pub trait ApiKeys: fmt::Debug + Send + Sync {
+    /// The key as known.
+    fn current(&self) -> Answering<'_, ApiKey>;
+    /// The key read again because it was refused. `None` if the last reading is less than a minute old or fails.
+    fn reread(&self) -> Answering<'_, Option<ApiKey>>;
 }
 
 /// The signing keys that a provider may use now.
@@ -472,8 +486,8 @@ pub trait Listing: Send + Sync {
 pub trait SigningKeys: Send + Sync {
     /// The keys as known: read from the store when they have aged, never more often. There are always some: without
     /// any, nothing would have started.
-    fn keys(&self, provider: Provider) -> impl Future<Output = Keys> + Send;
-    /// The keys read anew because a signature matched none: `None` when the last try is less than a minute old,
+    fn keys(&self, provider: &ProviderId) -> impl Future<Output = Keys> + Send;
+    /// The keys, read again because a signature matched none: `None` when the last try is less than a minute old,
     /// whatever is asked, or when the store does not answer.
-    fn reread(&self, provider: Provider) -> impl Future<Output = Option<Keys>> + Send;
+    fn reread(&self, provider: &ProviderId) -> impl Future<Output = Option<Keys>> + Send;
 }

@@ -1,9 +1,11 @@
-//! Prints an invented mail, to look at it in a browser: `cargo run -p mail --example receipt > receipt.html`.
+//! Prints a sample mail, to view it in a browser: `cargo run -p mail --example receipt >
+//! receipt.html`.
 //!
-//! What follows `--` chooses, in any order: the mail (`receipt`, `renewal`, `refund`, `payment-failed`,
-//! `trial-ends`), the sample (`full`, `bare`, `test`) and the part (`subject.txt`, `body.txt`, `body.html`). A file of
-//! your own is tried in place of that part's built-in template:
-//! `cargo run -p mail --example receipt -- renewal bare body.html my-renewal.html > renewal.html`.
+//! Arguments after `--` choose, in any order, the mail (`receipt`, `renewal`, `refund`,
+//! `payment-failed`, `trial-ends`), the sample (`full`, `bare`, `test`) and the part
+//! (`subject.txt`, `body.txt`, `body.html`). A file name replaces the built-in template of that
+//! part: `cargo run -p mail --example receipt -- renewal bare body.html my-renewal.html >
+//! renewal.html`.
 
 use mail::{Form, Part, Sample, Sources, Templates};
 use std::{collections::BTreeMap, env, error::Error, fs};
@@ -25,34 +27,26 @@ fn main() -> Result<(), Box<dyn Error>> {
             "body.html" => part = Part::Html,
             file => {
                 let source = fs::read_to_string(file).map_err(|cause| {
-                    format!("{file} is no mail, no sample, no part, and no file: {cause}")
+                    format!(
+                        "{file}: not a mail, a sample or a part, and not a readable file: {cause}"
+                    )
                 })?;
                 own = Some(source);
             }
         }
     }
-    let sources = match part {
-        Part::Subject => Sources {
-            subject: own,
-            ..Sources::default()
-        },
-        Part::Text => Sources {
-            text: own,
-            ..Sources::default()
-        },
-        Part::Html => Sources {
-            html: own,
-            ..Sources::default()
-        },
-    };
+    let mut sources = Sources::default();
+    match part {
+        Part::Subject => sources.subject = own,
+        Part::Text => sources.text = own,
+        Part::Html => sources.html = own,
+    }
     let rendered = Templates::new(BTreeMap::from([(form, sources)]))?.preview(form, sample)?;
-    println!(
-        "{}",
-        match part {
-            Part::Subject => rendered.subject,
-            Part::Text => rendered.text,
-            Part::Html => rendered.html,
-        }
-    );
+    let text = match part {
+        Part::Subject => rendered.subject,
+        Part::Text => rendered.text,
+        Part::Html => rendered.html,
+    };
+    println!("{text}");
     Ok(())
 }

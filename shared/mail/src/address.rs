@@ -1,34 +1,36 @@
-//! An e-mail address that may stand in a header.
+//! An e-mail address that is safe in a header.
 
 use email_address::{EmailAddress, Options};
 use std::{fmt, str::FromStr};
 
-/// An e-mail address that SES can take.
+/// An e-mail address that SES accepts.
 ///
-/// Invariant: parsing is the only way to make one, so it is printable ASCII, one mailbox, and needs no quoting:
-/// nothing in it can end a header or add a second recipient.
+/// Invariant: parsing is the only constructor. An address is one mailbox in ASCII without quoting,
+/// so nothing in it can end a header or add a recipient.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address(String);
 
-/// Why a text is not an address. Says nothing of the text, so that it may be logged.
+/// The reason why a text is not an address. Does not quote the text, so it may be logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadAddress {
     /// Not one mailbox at a domain.
     #[error("not a valid e-mail address")]
     Form,
-    /// Beyond ASCII: SES has no SMTPUTF8, see <https://docs.aws.amazon.com/ses/latest/APIReference/API_SendRawEmail.html>.
-    #[error("an e-mail address beyond plain ASCII, which SES does not take")]
+    /// Not ASCII: SES has no SMTPUTF8, see
+    /// <https://docs.aws.amazon.com/ses/latest/APIReference/API_SendRawEmail.html>.
+    #[error("an e-mail address with characters outside ASCII, which SES does not accept")]
     NotAscii,
 }
 
 impl Address {
-    /// The text, without the spaces that surrounded it.
+    /// The text without surrounding spaces.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// True if the part before the `@` has only letters, digits, `.`, `_`, `+` and `-`. Every mail system takes those.
+    /// True if the part before the `@` has only letters, digits, `.`, `_`, `+` and `-`. Every mail
+    /// system accepts those.
     #[must_use]
     pub fn has_usual_mailbox(&self) -> bool {
         let mailbox = self.0.rsplit_once('@').map_or("", |(mailbox, _)| mailbox);
@@ -67,7 +69,8 @@ impl FromStr for Address {
             .without_domain_literal()
             .without_display_text();
         EmailAddress::parse_with_options(text, options).map_err(|_| BadAddress::Form)?;
-        // Quoted names and comments are legal, never seen in a checkout, and the place where injection lives.
+        // Quoted names and comments are legal, but real checkouts never have them, and they allow
+        // injection.
         let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"(),:;<>[\\]".contains(&byte);
         if text.bytes().all(plain) {
             Ok(Self(text.to_owned()))

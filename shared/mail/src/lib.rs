@@ -1,14 +1,18 @@
-//! A receipt as a mail: an order in, a complete [`Email`] out, with no template left to fail later.
+//! Mail rendering: an order in, a complete [`Email`] out. Templates are proven at start, so none
+//! fails later.
 //!
-//! An order's receipt goes to whom the order names. All that follows goes to where the customer is reached now.
+//! An order's receipt goes to the customer that the order names. All later mails go to the
+//! customer's current address.
 //!
-//! Fit for the substantiation of an HSA/FSA expense (Prop. Treas. Reg. §1.125-6(b), as the IRS reads it in
-//! <https://www.irs.gov/pub/irs-wd/202317020.pdf>): merchant, customer, date of sale, and for each item what it
-//! is, how many, for how much, and whether it is eligible. Never why: no medical word leaves through here.
+//! The receipt supports the substantiation of an HSA/FSA expense (Prop. Treas. Reg. §1.125-6(b), as
+//! the IRS reads it in <https://www.irs.gov/pub/irs-wd/202317020.pdf>). It states merchant,
+//! customer, date of sale, and for each item description, quantity, amount and eligibility. It
+//! never states the reason of eligibility: no medical word leaves through this crate.
 //!
-//! Builds no MIME and sends nothing.
+//! This crate builds no MIME and sends nothing.
 
 mod address;
+mod form;
 mod mailer;
 mod merchant;
 mod sample;
@@ -17,10 +21,11 @@ mod text;
 mod view;
 
 pub use address::{Address, BadAddress};
+pub use form::Form;
 pub use mailer::{Mailer, SendError};
 pub use merchant::{BadSettings, Merchant, Problem, Setting, Settings};
 pub use sample::Sample;
-pub use templates::{BadTemplates, Fault, Form, Part, Rendered, Sources, Templates};
+pub use templates::{BadTemplates, Fault, Part, Rendered, Sources, Templates};
 pub use view::{
     Amount, FailedPaymentView, LineView, MerchantView, PaymentView, PeriodView, RefundTotalsView,
     RefundView, RenewalView, TEST_MARKER, TestView, TotalsView, TrialView, View,
@@ -34,57 +39,54 @@ use domain::{
 };
 use std::borrow::Cow;
 
-/// A mail, complete. Personal data: sent, never logged.
+/// A complete mail. Personal data: sent, never logged.
 ///
 /// Every text that goes into a header is a single line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Email {
-    /// The merchant's name, beside `from`.
+    /// The merchant's name, displayed with `from`.
     pub from_name: String,
-    /// Whom it is from.
     pub from: Address,
-    /// Where answers go.
     pub reply_to: Address,
-    /// Who gets it: the customer, or the merchant's test recipient.
+    /// The customer, or the merchant's test recipient.
     pub to: Address,
-    /// The customer's name, beside `to`.
+    /// The customer's name, displayed with `to`.
     pub to_name: Option<String>,
-    /// One line.
     pub subject: String,
-    /// The plain text part.
     pub text: String,
-    /// The HTML part.
     pub html: String,
-    /// Of which receipt: SES's feedback is matched by it.
+    /// Sent as a tag, so that SES feedback finds the receipt.
     pub receipt_id: ReceiptId,
-    /// What the receipt is for.
     pub kind: ReceiptKind,
 }
 
-/// Why no mail can be made. Holds no personal data, so that it may be stored and logged.
+/// The reason why a mail cannot be composed. Holds no personal data, so it may be stored and
+/// logged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsendable {
-    /// The checkout told no e-mail address.
+    /// The checkout has no e-mail address.
     #[error("the order has no e-mail address")]
     NoAddress,
-    /// What it told is none.
+    /// The address is invalid.
     #[error("the customer's address is {0}")]
     BadAddress(BadAddress),
-    /// The provider has deleted the customer: there is nobody to write to any more.
+    /// The provider has deleted the customer, so there is no address any more.
     #[error("the customer has been deleted")]
     Deleted,
-    /// The receipt is of another order: sending it would show one customer's purchase to another.
+    /// The receipt belongs to another order: sending it would show one customer's purchase to
+    /// another.
     #[error("the receipt is for another order")]
     OtherOrder,
-    /// A template failed on this order though it rendered every sample: the deployment's fault and not the
-    /// order's, so worth another try once it is mended.
+    /// A template failed on this order although it rendered every sample. The deployment is at
+    /// fault, not the order, so retry after a fix.
     #[error(transparent)]
     Template(Fault),
 }
 
 /// Composes the mail of a receipt. The same arguments give the same mail.
 ///
-/// `contact` is what is known of the customer now. An order's receipt does without it: it tells of a sale as it was.
+/// `contact` is the customer's current contact data. An order's receipt ignores it and states the
+/// sale as it was.
 pub fn compose(
     order: &Order,
     receipt: &Receipt,
@@ -102,7 +104,7 @@ pub fn compose(
     let view = View::new(order, receipt, &customer, merchant);
     let (to, to_name) = match order.mode {
         Mode::Live => (address(&customer)?, view.customer_name.clone()),
-        // No real payment, so perhaps no real person: only the merchant may see it.
+        // A test payment may carry another person's address: only the merchant may see it.
         Mode::Test => (merchant.test_recipient.clone(), None),
     };
     let rendered = templates.render(Form::of(&receipt.kind), &view);

@@ -3,22 +3,23 @@
 use crate::Email;
 use domain::values::ids::MessageId;
 use domain::values::outcome::RetryableError;
-/// Why a mail was not handed over, or may have been.
+
+/// The reason why a mail was not sent, or may not have been.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// SES will never take this mail.
-    #[error("refused for good: {0}")]
+    /// SES will never accept this mail.
+    #[error("refused permanently: {0}")]
     Refused(String),
-    /// Certainly not sent; later it may be.
+    /// The mail was certainly not sent; a retry may succeed.
     #[error(transparent)]
     NotSent(#[from] RetryableError),
-    /// The answer was lost: it may be out, or not.
+    /// The answer was lost; the mail may have been sent.
     #[error("no answer: {0}")]
     Unknown(String),
 }
 
 /// SES.
 pub trait Mailer: Send + Sync {
-    /// Hands a mail over, once: an adapter must not try again by itself, since SES cannot tell a second try.
+    /// Sends a mail, once. An adapter must not retry: SES cannot deduplicate a second request.
     fn send(&self, email: &Email) -> impl Future<Output = Result<MessageId, SendError>> + Send;
 }

@@ -1,4 +1,4 @@
-//! Who sells, and in whose name a receipt goes out.
+//! The merchant: name, addresses and time zone of every receipt.
 
 use crate::{
     address::{Address, BadAddress},
@@ -7,31 +7,31 @@ use crate::{
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use std::fmt;
 
-/// The longest name: it stands in a header and in a subject.
+/// The longest name, in characters, because it is part of a header and a subject.
 const MAX_NAME: usize = 100;
-/// The longest address, over all its lines.
+/// The longest postal address, in characters over all lines.
 const MAX_ADDRESS: usize = 300;
 
 /// The merchant's settings as given, unchecked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings<'a> {
-    /// The name that customers know, and that an administrator of HSA/FSA money looks for.
+    /// The name that customers and administrators of HSA/FSA money know.
     pub name: &'a str,
-    /// The postal address; a line break or `|` begins a new line.
+    /// The postal address; a line break or `|` starts a new line.
     pub address: &'a str,
-    /// Where answers and questions go.
+    /// The address for questions and replies.
     pub support_email: &'a str,
-    /// Whom the mail is from; verified with SES.
+    /// The sender address, verified with SES.
     pub sender: &'a str,
-    /// The IANA name of the zone in which dates are written, such as `America/New_York`.
+    /// The IANA name of the time zone for dates, such as `America/New_York`.
     pub time_zone: &'a str,
-    /// Who gets the receipts of test-mode orders; `None` or blank for the support address.
+    /// The recipient of mails for test-mode orders; `None` or blank selects the support address.
     pub test_recipient: Option<&'a str>,
 }
 
-/// Who sells: checked settings.
+/// The merchant, with checked settings.
 ///
-/// Invariant: [`Merchant::new`] is the only way to make one, so its addresses are addresses and its texts are
+/// Invariant: [`Merchant::new`] is the only constructor, so addresses are valid and texts are
 /// short, single lines.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Merchant {
@@ -60,29 +60,27 @@ pub enum Setting {
     TestRecipient,
 }
 
-/// What is wrong with a setting.
+/// The problem of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// Nothing there.
     #[error("is empty")]
     Empty,
-    /// More than fits a receipt.
+    /// Longer than a receipt allows, in characters.
     #[error("is longer than {0} characters")]
     TooLong(usize),
-    /// Not an address.
     #[error("is {0}")]
     Address(BadAddress),
-    /// Not in the IANA time zone database that is compiled in.
+    /// Not in the compiled-in IANA time zone database.
     #[error("is not an IANA time zone name")]
     UnknownTimeZone,
 }
 
-/// Every setting that is wrong, and how.
+/// All invalid settings.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct BadSettings(pub Vec<(Setting, Problem)>);
 
 impl Merchant {
-    /// Checks the settings, and reports all that are wrong together.
+    /// Checks the settings and reports all problems together.
     pub fn new(settings: Settings<'_>) -> Result<Self, BadSettings> {
         let mut wrong = Vec::new();
         let mut note = |setting, problem| wrong.push((setting, problem));
@@ -93,38 +91,23 @@ impl Merchant {
         let sender = mailbox(settings.sender).map_err(|problem| note(Setting::Sender, problem));
         let time_zone =
             zone(settings.time_zone).map_err(|problem| note(Setting::TimeZone, problem));
-        let test_recipient = match settings
-            .test_recipient
-            .filter(|text| !text.trim().is_empty())
-        {
-            Some(text) => mailbox(text).map_err(|problem| note(Setting::TestRecipient, problem)),
-            None => support_email.clone(),
+        let test_recipient = match settings.test_recipient {
+            Some(text) if !text.trim().is_empty() => {
+                mailbox(text).map_err(|problem| note(Setting::TestRecipient, problem))
+            }
+            _ => support_email.clone(),
         };
-        match (
-            name,
-            address,
-            support_email,
-            sender,
-            time_zone,
-            test_recipient,
-        ) {
-            (
-                Ok(name),
-                Ok(address),
-                Ok(support_email),
-                Ok(sender),
-                Ok(time_zone),
-                Ok(test_recipient),
-            ) => Ok(Self {
-                name,
-                address,
-                support_email,
-                sender,
-                time_zone,
-                test_recipient,
-            }),
-            _ => Err(BadSettings(wrong)),
-        }
+        let checked = || {
+            Ok::<_, ()>(Self {
+                name: name?,
+                address: address?,
+                support_email: support_email?,
+                sender: sender?,
+                time_zone: time_zone?,
+                test_recipient: test_recipient?,
+            })
+        };
+        checked().map_err(|()| BadSettings(wrong))
     }
 }
 
@@ -162,7 +145,8 @@ fn zone(name: &str) -> Result<TimeZone, Problem> {
     if name.trim().is_empty() {
         return Err(Problem::Empty);
     }
-    // The bundled database, not the system's: Lambda's image may have none, and TZDIR is environment.
+    // The bundled database, not the system's: Lambda's image may have none, and TZDIR is a variable
+    // of the environment.
     TimeZoneDatabase::bundled()
         .get(name.trim())
         .map_err(|_| Problem::UnknownTimeZone)

@@ -1,29 +1,29 @@
-//! Invented mails: what templates are proven with, and previewed.
+//! Sample mails, to prove and preview templates.
 
 use crate::{
-    templates::Form,
+    form::Form,
     view::{
         Amount, FailedPaymentView, LineView, MerchantView, PaymentView, PeriodView,
         RefundTotalsView, RefundView, RenewalView, TestView, TotalsView, TrialView, View,
     },
 };
 
-/// An invented mail.
+/// A sample mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sample {
-    /// Everything that such a mail can tell.
+    /// All optional values are present.
     Full,
-    /// Only what each of them tells.
+    /// All optional values are absent.
     Bare,
     /// [`Sample::Full`] in test mode.
     Test,
 }
 
 impl Sample {
-    /// Between them they have and lack everything.
+    /// All samples; together they cover every value, present and absent.
     pub const ALL: [Self; 3] = [Self::Full, Self::Bare, Self::Test];
 
-    /// What the mail tells that the form is for.
+    /// The values of the sample for this form.
     pub(super) fn view(self, form: Form) -> View {
         let is_full = self != Self::Bare;
         let order = if is_full { full() } else { bare() };
@@ -133,16 +133,7 @@ fn bare() -> View {
         sold_at: "October 10, 2025, 5:53 AM EDT".to_owned(),
         sold_on: "October 10, 2025".to_owned(),
         currency: "USD".to_owned(),
-        lines: vec![LineView {
-            unit_price: None,
-            discount: nothing(),
-            tax: nothing(),
-            shipping: nothing(),
-            fee: nothing(),
-            total: amount("$50.00"),
-            has_breakdown: false,
-            ..mat()
-        }],
+        lines: vec![bare_mat()],
         totals: TotalsView {
             subtotal: amount("$50.00"),
             discount: nothing(),
@@ -162,6 +153,19 @@ fn bare() -> View {
         failed_payment: None,
         trial: None,
         test: None,
+    }
+}
+
+fn bare_mat() -> LineView {
+    LineView {
+        unit_price: None,
+        discount: nothing(),
+        tax: nothing(),
+        shipping: nothing(),
+        fee: nothing(),
+        total: amount("$50.00"),
+        has_breakdown: false,
+        ..mat()
     }
 }
 

@@ -1,7 +1,8 @@
-//! The templates of each kind of mail, three a kind, proven at start.
+//! The templates of each kind of mail, three for each kind, proven at start.
 //!
-//! Built-in ones are compiled in; a merchant may replace any of them without a rebuild. What a template may use
-//! is [`View`] and the filters `wrap`, `row` and `entry`, which lay out plain text in 72 columns:
+//! The built-in templates are compiled in. A merchant may replace any of them without a rebuild. A
+//! template may use [`View`] and the filters `wrap`, `row` and `entry`, which lay out plain text in
+//! 72 columns:
 //!
 //! ```text
 //! {{ text|wrap(2) }}                wrapped, each line indented by 2
@@ -9,17 +10,18 @@
 //! {{ label|entry(value) }}          a label, its value from column 16 on
 //! ```
 //!
-//! A block tag alone on its line leaves no line behind (`trim_blocks`, `lstrip_blocks`).
+//! A block tag alone on a line prints no line (`trim_blocks`, `lstrip_blocks`).
 //!
-//! What the built-in ones have in common is in `layout.html`, `layout.txt`, `details.html` and `details.txt`. A
-//! merchant's own may extend and include them too, but they are no contract: they change with the built-in mails.
+//! The built-in templates share `layout.html`, `layout.txt`, `details.html` and `details.txt`. A
+//! merchant's templates may extend and include them too, but they are no contract: they change with
+//! the built-in mails.
 
 use crate::{
+    form::Form,
     sample::Sample,
     text,
     view::{TEST_MARKER, View},
 };
-use domain::receipt::ReceiptKind;
 use minijinja::{
     Environment, Error, ErrorKind, State, UndefinedBehavior, escape_formatter,
     syntax::SyntaxConfig,
@@ -27,35 +29,20 @@ use minijinja::{
 };
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-/// How many instructions a rendering may take. The built-in HTML takes about 150 for each line of an order; at
-/// some millions the engine is still well below a second.
+/// The most instructions for one rendering. The built-in HTML takes about 150 for each line of an
+/// order. Even millions take the engine well below a second.
 const FUEL: u64 = 5_000_000;
 
-/// The longest subject.
+/// In characters.
 const MAX_SUBJECT: usize = 200;
 
-/// What the built-in templates have in common.
+/// Files that the built-in templates share.
 const SHARED: [(&str, &str); 4] = [
     ("layout.txt", include_str!("../templates/layout.txt")),
     ("layout.html", include_str!("../templates/layout.html")),
     ("details.txt", include_str!("../templates/details.txt")),
     ("details.html", include_str!("../templates/details.html")),
 ];
-
-/// Which mail three templates are for: there is one for each kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Form {
-    /// The receipt for an order.
-    Receipt,
-    /// The receipt for a renewal.
-    Renewal,
-    /// The receipt for a refund.
-    Refund,
-    /// The notice that a payment failed.
-    PaymentFailed,
-    /// The notice that a trial ends.
-    TrialEnds,
-}
 
 /// One of a mail's three templates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +55,7 @@ pub enum Part {
     Html,
 }
 
-/// The merchant's own templates of one mail; `None` for the built-in one.
+/// A merchant's templates of one mail; `None` selects the built-in template.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
     /// One line; line breaks become spaces.
@@ -79,37 +66,33 @@ pub struct Sources {
     pub html: Option<String>,
 }
 
-/// What is wrong with a template, and where.
+/// The first problem of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Of which mail.
     pub form: Form,
-    /// Which one.
     pub part: Part,
-    /// In which line, where it has one.
+    /// The line number, if the problem has one.
     pub line: Option<usize>,
-    /// What is wrong there.
     pub problem: String,
 }
 
-/// Every template that is wrong, the first fault of each.
+/// All invalid templates, with the first fault of each.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct BadTemplates(pub Vec<Fault>);
 
-/// A mail's three texts.
+/// The three texts of a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// One line.
     pub subject: String,
-    /// Plain text.
     pub text: String,
-    /// HTML.
     pub html: String,
 }
 
 /// The templates of all mails.
 ///
-/// Invariant: [`Templates::new`] is the only way to make them, so each renders every [`Sample`] of its mail.
+/// Invariant: [`Templates::new`] is the only constructor, so each template renders every [`Sample`]
+/// of its mail.
 #[derive(Debug)]
 pub struct Templates {
     engine: Environment<'static>,
@@ -121,10 +104,10 @@ impl Templates {
         Self::new(BTreeMap::new())
     }
 
-    /// Takes the merchant's templates, and the built-in one for each that is missing.
+    /// Takes the merchant's templates, and the built-in template for each missing one.
     ///
-    /// Each is tried on samples that between them have and lack everything a mail can have and lack, so that a
-    /// wrong template stops the start and not the thousandth receipt.
+    /// Renders each template on samples that together cover every field, present and absent. A
+    /// wrong template therefore stops the start and not the thousandth receipt.
     pub fn new(mut own: BTreeMap<Form, Sources>) -> Result<Self, BadTemplates> {
         let mut templates = Self { engine: engine() };
         let mut faults = Vec::new();
@@ -147,7 +130,7 @@ impl Templates {
         }
     }
 
-    /// Renders an invented mail: for looking at a template, and for proving it at start.
+    /// Renders a sample, to look at a template or to prove it at start.
     pub fn preview(&self, form: Form, sample: Sample) -> Result<Rendered, Fault> {
         self.render(form, &sample.view(form))
     }
@@ -165,7 +148,7 @@ impl Templates {
     }
 
     fn add(&mut self, form: Form, part: Part, source: Option<String>) -> Result<(), Fault> {
-        let source = source.map_or(Cow::Borrowed(form.built_in(part)), Cow::Owned);
+        let source = source.map_or(Cow::Borrowed(built_in(form, part)), Cow::Owned);
         let wrong = |error| Fault::with_detail(form, part, &error);
         self.engine
             .add_template_owned(path(form, part), source)
@@ -174,12 +157,10 @@ impl Templates {
             let view = sample.view(form);
             let rendered = self.render_part(form, part, &view).map_err(wrong)?;
             if text::clean(&rendered, usize::MAX).is_empty() {
-                return Err(Fault::whole(form, part, "nothing is printed".to_owned()));
+                return Err(Fault::whole(form, part, "prints nothing".to_owned()));
             }
             if view.test.is_some() && !rendered.contains(TEST_MARKER) {
-                let problem = format!(
-                    "{TEST_MARKER:?} is missing from a test-mode receipt: print test.marker"
-                );
+                let problem = format!("a test-mode mail lacks {TEST_MARKER:?}: print test.marker");
                 return Err(Fault::whole(form, part, problem));
             }
         }
@@ -193,7 +174,33 @@ impl Templates {
     }
 }
 
-/// Where a template lies in the merchant's folder; the engine and faults call it that too.
+/// The path in the merchant's folder; the engine and faults use the same name.
+/// The built-in template of a part.
+fn built_in(form: Form, part: Part) -> &'static str {
+    macro_rules! of {
+        ($folder:literal) => {
+            match part {
+                Part::Subject => {
+                    include_str!(concat!("../templates/", $folder, "/subject.txt"))
+                }
+                Part::Text => {
+                    include_str!(concat!("../templates/", $folder, "/body.txt"))
+                }
+                Part::Html => {
+                    include_str!(concat!("../templates/", $folder, "/body.html"))
+                }
+            }
+        };
+    }
+    match form {
+        Form::Receipt => of!("receipt"),
+        Form::Renewal => of!("renewal"),
+        Form::Refund => of!("refund"),
+        Form::PaymentFailed => of!("payment-failed"),
+        Form::TrialEnds => of!("trial-ends"),
+    }
+}
+
 fn path(form: Form, part: Part) -> String {
     match form.folder() {
         "" => part.name().to_owned(),
@@ -202,7 +209,8 @@ fn path(form: Form, part: Part) -> String {
 }
 
 fn engine() -> Environment<'static> {
-    // HTML is escaped and text is not, by the ending of the template's name: the engine's default.
+    // HTML is escaped and text is not, by the extension of the template's name: the engine's
+    // default.
     let mut engine = Environment::new();
     engine.set_undefined_behavior(UndefinedBehavior::Strict);
     engine.set_fuel(Some(FUEL));
@@ -213,6 +221,25 @@ fn engine() -> Environment<'static> {
             .build()
             .unwrap_or_default(),
     );
+    add_filters(&mut engine);
+    engine.set_formatter(|out, state: &mut State, value| match value.kind() {
+        // An absent value or a whole object must not be printed for a customer; at start it is a
+        // fault.
+        ValueKind::None | ValueKind::Map | ValueKind::Seq => Err(Error::new(
+            ErrorKind::InvalidOperation,
+            format!("a value of kind {} cannot be printed", value.kind()),
+        )),
+        _ => escape_formatter(out, state, value),
+    });
+    for (name, source) in SHARED {
+        // A shared file that does not parse fails at start: `add` renders every template that uses
+        // it.
+        let _ = engine.add_template(name, source);
+    }
+    engine
+}
+
+fn add_filters(engine: &mut Environment<'static>) {
     engine.add_filter("wrap", |text: String, indent: Option<usize>| {
         text::wrap(&text, indent.unwrap_or(0))
     });
@@ -225,92 +252,10 @@ fn engine() -> Environment<'static> {
     engine.add_filter("entry", |label: String, value: String| {
         text::entry(&label, &value)
     });
-    engine.set_formatter(|out, state: &mut State, value| match value.kind() {
-        // What an absent value or a whole object prints helps no customer; at start it is a fault like another.
-        ValueKind::None | ValueKind::Map | ValueKind::Seq => Err(Error::new(
-            ErrorKind::InvalidOperation,
-            format!("a value of kind {} cannot be printed", value.kind()),
-        )),
-        _ => escape_formatter(out, state, value),
-    });
-    for (name, source) in SHARED {
-        // One that does not parse fails where it is used, at start: `add` proves whatever uses it.
-        let _ = engine.add_template(name, source);
-    }
-    engine
-}
-
-impl Form {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Receipt,
-        Self::Renewal,
-        Self::Refund,
-        Self::PaymentFailed,
-        Self::TrialEnds,
-    ];
-
-    /// The one for this kind.
-    #[must_use]
-    pub fn of(kind: &ReceiptKind) -> Self {
-        match kind {
-            ReceiptKind::Order => Self::Receipt,
-            ReceiptKind::Invoice { .. } => Self::Renewal,
-            ReceiptKind::Refund { .. } => Self::Refund,
-            ReceiptKind::PaymentFailed { .. } => Self::PaymentFailed,
-            ReceiptKind::TrialEnds { .. } => Self::TrialEnds,
-        }
-    }
-
-    /// Its name, and that of the folder of its built-in templates.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Receipt => "receipt",
-            Self::Renewal => "renewal",
-            Self::Refund => "refund",
-            Self::PaymentFailed => "payment-failed",
-            Self::TrialEnds => "trial-ends",
-        }
-    }
-
-    /// The subfolder of the merchant's own templates of it. The order's receipt was there first and lies at the top.
-    #[must_use]
-    pub fn folder(self) -> &'static str {
-        match self {
-            Self::Receipt => "",
-            form => form.name(),
-        }
-    }
-
-    fn built_in(self, part: Part) -> &'static str {
-        macro_rules! of {
-            ($folder:literal) => {
-                match part {
-                    Part::Subject => {
-                        include_str!(concat!("../templates/", $folder, "/subject.txt"))
-                    }
-                    Part::Text => {
-                        include_str!(concat!("../templates/", $folder, "/body.txt"))
-                    }
-                    Part::Html => {
-                        include_str!(concat!("../templates/", $folder, "/body.html"))
-                    }
-                }
-            };
-        }
-        match self {
-            Self::Receipt => of!("receipt"),
-            Self::Renewal => of!("renewal"),
-            Self::Refund => of!("refund"),
-            Self::PaymentFailed => of!("payment-failed"),
-            Self::TrialEnds => of!("trial-ends"),
-        }
-    }
 }
 
 impl Part {
-    /// The template's name, as faults and the built-in files have it.
+    /// The template's file name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -353,12 +298,6 @@ impl Fault {
             line: error.line(),
             problem: error.kind().to_string(),
         }
-    }
-}
-
-impl fmt::Display for Form {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

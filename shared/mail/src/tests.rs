@@ -14,7 +14,6 @@ use domain::{
             CustomerId, InvoiceId, LineItemId, OrderId, PaymentIntentId, RefundId, SubscriptionId,
         },
         money::Currency,
-        provider::Provider,
     },
 };
 use jiff::Timestamp;
@@ -23,7 +22,7 @@ use std::collections::BTreeMap;
 
 const NOT_ELIGIBLE: &str = "not_eligible";
 
-/// What Flex is known to say, and what it might.
+/// Words for "eligible" that Flex sends or might send.
 const ELIGIBLE: [&str; 8] = [
     "auto_substantiation",
     "private_label",
@@ -35,7 +34,7 @@ const ELIGIBLE: [&str; 8] = [
     "",
 ];
 
-/// What no receipt may say of a customer, whatever they bought.
+/// Words that no receipt may say about a customer, for any purchase.
 const MEDICAL_WORDS: [&str; 27] = [
     "letter",
     "medical",
@@ -119,7 +118,7 @@ fn order() -> Order {
         ),
         order_id,
         version: 1,
-        provider: Provider::Flex,
+        provider: "flex".parse().unwrap(),
         client_reference_id: Some("NW-1042".to_owned()),
         mode: Mode::Live,
         placed_at: at("2025-10-10T09:53:00Z"),
@@ -228,7 +227,7 @@ fn kinds() -> [ReceiptKind; 5] {
     ]
 }
 
-/// A refund as its order keeps it.
+/// A refund on its order.
 fn refunded(status: refund::RefundStatus, amount: i64, payment: u8) -> Refund {
     let payment_intent_id = payment_id(payment);
     Refund::new(Fact::new(
@@ -539,7 +538,7 @@ fn several_payments_are_listed_when_all_of_them_are_told() {
         rows([primary(), Some(facts(Succeeded, None, 3340, None))]),
         (both, true)
     );
-    // A part of them would read as all.
+    // A partial list looks complete.
     for second in [
         None,
         Some(facts(Processing, None, 3340, None)),
@@ -547,7 +546,7 @@ fn several_payments_are_listed_when_all_of_them_are_told() {
     ] {
         assert_eq!(rows([primary(), second]), (vec![], true));
     }
-    // A card that was given up has paid nothing.
+    // A canceled payment paid nothing.
     assert_eq!(
         rows([primary(), Some(facts(Canceled, Some(0), 3340, None))]),
         (vec![], false)
@@ -590,14 +589,14 @@ fn nobody_writes_to_a_deleted_customer_but_for_the_receipt_of_the_sale() {
 
 #[test]
 fn what_a_template_may_use_is_a_promise() {
-    // Merchants' own templates rely on every name in here: add, never rename or remove.
+    // Merchants' templates rely on every name: add, never rename or remove.
     insta::assert_snapshot!(
         "contract",
         serde_json::to_string_pretty(&Sample::Test.view(Form::Receipt)).unwrap()
     );
     let view = |sample: Sample, form| serde_json::to_value(sample.view(form)).unwrap();
     for form in Form::ALL {
-        // What the other mails have beyond it, with and without what may be absent.
+        // The additional values of the other mails, with and without optional ones.
         for sample in [Sample::Full, Sample::Bare] {
             let (receipt, other) = (view(sample, Form::Receipt), view(sample, form));
             let (receipt, other) = (receipt.as_object().unwrap(), other.as_object().unwrap());
@@ -923,11 +922,11 @@ fn a_template_that_cannot_work_is_refused_at_start_by_name_and_line() {
         ),
         (
             "{% if test %}{% endif %}",
-            "template body.html: nothing is printed",
+            "template body.html: prints nothing",
         ),
         (
             "<p>Thanks!</p>",
-            "template body.html: \"TEST – no real payment\" is missing from a test-mode receipt",
+            "template body.html: a test-mode mail lacks \"TEST – no real payment\"",
         ),
         (
             "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}",
@@ -993,7 +992,7 @@ fn a_template_may_use_what_its_own_mail_tells_and_nothing_of_another() {
             );
         }
     }
-    // What not each of them tells has to be asked for.
+    // Optional values must be tested before they are printed.
     for (form, words) in [
         (Form::Renewal, "{{ renewal.period.starts_on }}"),
         (Form::Refund, "{{ refund.totals.paid.text }}"),
@@ -1102,7 +1101,7 @@ fn fifty_lines_are_not_clipped_and_two_hundred_are_rendered() {
             ..order()
         })
     };
-    // Gmail clips a message at 102 KB, and with it the totals.
+    // Gmail clips a message at 102 KB, and the totals with it.
     assert!(with(50).html.len() < 60_000, "{}", with(50).html.len());
     assert!(with(200).html.len() < 200_000, "{}", with(200).html.len());
     assert_eq!(with(200).text.matches("Acupressure mat").count(), 200);
@@ -1135,7 +1134,7 @@ fn the_html_stands_alone() {
 }
 
 proptest! {
-    // Each case renders in an engine built from nothing: few cases go a long way.
+    // Each case builds a new engine, so only a few cases run.
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]

@@ -1,19 +1,20 @@
-//! Foreign text made harmless, and plain text laid out for a terminal.
+//! Sanitizing of foreign text, and layout of plain text.
 
 use std::borrow::Cow;
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm, core::display_width};
 
-/// How wide the text part is: within the 76 columns that a quoted line leaves of a terminal's 80.
+/// Columns of the text part: a quoted line must fit in the 80 columns of a terminal.
 pub(super) const WIDTH: usize = 72;
 
-/// Where the values of [`entry`] begin.
+/// The column where the values of [`entry`] begin.
 const VALUE_COLUMN: usize = 16;
 
-/// Makes a text from outside fit for one line of a header or a body, of at most `max` characters.
+/// Sanitizes foreign text for one line of a header or a body, with at most `max` characters.
 ///
-/// Line breaks and other control characters become spaces, so that nothing can end a header or fake a line of
-/// the receipt. Invisible characters that turn the direction of writing are dropped: they make one amount or
-/// name look like another (<https://www.unicode.org/reports/tr9/>). A text that is too long ends in `…`.
+/// Line breaks and other control characters become spaces, so nothing can end a header or fake a
+/// line of the receipt. Invisible characters that change the writing direction are dropped: they
+/// can disguise an amount or a name (<https://www.unicode.org/reports/tr9/>). A text that is too
+/// long ends in `…`.
 pub(super) fn clean(text: &str, max: usize) -> String {
     let visible: String = text
         .chars()
@@ -36,7 +37,7 @@ pub(super) fn clean(text: &str, max: usize) -> String {
     cut
 }
 
-/// As [`clean`]; nothing if nothing is left.
+/// Like [`clean`]; `None` if nothing is left.
 pub(super) fn clean_some(text: Option<&str>, max: usize) -> Option<String> {
     text.map(|text| clean(text, max))
         .filter(|text| !text.is_empty())
@@ -46,8 +47,8 @@ fn is_break(character: char) -> bool {
     character.is_control() || matches!(character, '\u{2028}' | '\u{2029}')
 }
 
-/// Direction marks, embeddings, overrides and isolates; zero-width spaces; the invisible tag characters.
-/// Joiners stay: Indic scripts and emoji need them.
+/// Direction marks, embeddings, overrides and isolates; zero-width spaces; the invisible tag
+/// characters. Joiners stay: Indic scripts and emoji need them.
 fn is_deceptive(character: char) -> bool {
     matches!(
         character,
@@ -56,9 +57,9 @@ fn is_deceptive(character: char) -> bool {
     )
 }
 
-/// Wraps a text to the page, every line indented.
+/// Wraps a text to the page and indents every line.
 pub(super) fn wrap(text: &str, indent: usize) -> String {
-    // A template may say any number, and so much room would be taken.
+    // A template may pass any number, and the result would take as much memory.
     let indent = indent.min(WIDTH);
     let margin = " ".repeat(indent);
     let lines = lines(text, WIDTH.saturating_sub(indent));
@@ -69,9 +70,9 @@ pub(super) fn wrap(text: &str, indent: usize) -> String {
         .join("\n")
 }
 
-/// A label at the left and an amount at the right edge; a long label goes on below.
+/// A label at the left and an amount at the right edge; a long label continues below.
 pub(super) fn row(label: &str, amount: &str, indent: usize) -> String {
-    // As for `wrap`.
+    // As in `wrap`.
     let indent = indent.min(WIDTH);
     let room = WIDTH.saturating_sub(display_width(amount) + 2 + indent);
     let margin = " ".repeat(indent);
@@ -84,7 +85,7 @@ pub(super) fn row(label: &str, amount: &str, indent: usize) -> String {
     })
 }
 
-/// A label and, from a fixed column on, its value; a long value goes on below itself.
+/// A label with its value at a fixed column; a long value continues below itself.
 pub(super) fn entry(label: &str, value: &str) -> String {
     let margin = " ".repeat(VALUE_COLUMN);
     let mut lines = lines(value, WIDTH - VALUE_COLUMN).into_iter();
@@ -95,13 +96,13 @@ pub(super) fn entry(label: &str, value: &str) -> String {
     })
 }
 
-/// Breaks a text at spaces, and within a word only if the word alone is wider than the line.
+/// Breaks a text at spaces. Breaks a word only if it is wider than the line.
 fn lines(text: &str, width: usize) -> Vec<String> {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if words.is_empty() {
         return Vec::new();
     }
-    // A line of two columns has room for any character.
+    // Two columns have room for any character.
     let options = Options::new(width.max(2))
         .word_separator(WordSeparator::AsciiSpace)
         .word_splitter(WordSplitter::NoHyphenation)

@@ -1,15 +1,15 @@
-//! What a template may use: a contract with every merchant who writes a template of their own.
+//! The values that a template may print: a contract with every merchant who writes templates.
 //!
-//! All mails see the order and its customer; of `renewal`, `refund`, `failed_payment` and `trial`, each mail but the
-//! order's receipt has the one that it tells of, for certain.
+//! All mails have the order and its customer. Each mail except the order's receipt also has one of
+//! `renewal`, `refund`, `failed_payment` and `trial`, and always has it.
 //!
-//! Fields are added and never renamed or removed. Every text is one clean line of bounded length, written for
-//! people. A value that can be absent says so; printing an absent one is an error that is found at start, so ask
-//! first: `{% if customer_name %}…{% endif %}`.
+//! Fields are added and never renamed or removed. Every text is one clean line of bounded length,
+//! written for people. Each optional value is documented as such. Printing an absent value is an
+//! error, found at start, so test it first: `{% if customer_name %}…{% endif %}`.
 //!
-//! Nothing in here says why an item is eligible: that is nobody's business but the provider's.
+//! No value states why an item is eligible: only the provider may know that.
 
-use crate::{merchant::Merchant, templates::Form, text};
+use crate::{form::Form, merchant::Merchant, text};
 use domain::{
     receipt::{Receipt, ReceiptKind},
     sale::{
@@ -21,222 +21,210 @@ use domain::{
         facts::Fact,
         ids::{PaymentIntentId, RefundId},
         mode::Mode,
-        provider::Provider,
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
-/// What marks the mail of a test-mode order. It must appear in subject, text and HTML.
+/// The marker of mails of test-mode orders. It must appear in subject, text and HTML.
 pub const TEST_MARKER: &str = "TEST – no real payment";
 
-/// The longest customer name and order number.
+/// The longest customer name and order number, in characters.
 const MAX_NAME: usize = 100;
-/// The longest name of a card.
+/// The longest card name, in characters.
 const MAX_CARD: usize = 30;
-/// The longest description of an item.
+/// The longest item description, in characters.
 const MAX_DESCRIPTION: usize = 240;
 
-/// Everything a template can print.
+/// All values that a template can print.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct View {
-    /// Who sells.
     pub merchant: MerchantView,
-    /// The receipt's id.
     pub receipt_id: String,
     /// The provider's id of the checkout.
     pub order_id: String,
-    /// The merchant's own number of the order; absent where the checkout was given none.
+    /// The merchant's order number; absent if the checkout has none.
     pub order_number: Option<String>,
-    /// Absent where the provider told none.
+    /// Absent if the provider sent none.
     pub customer_name: Option<String>,
-    /// The moment of sale in the merchant's zone: `October 10, 2025, 5:53 AM EDT`.
+    /// The time of sale in the merchant's zone: `October 10, 2025, 5:53 AM EDT`.
     pub sold_at: String,
-    /// Its day alone: `October 10, 2025`.
+    /// The day of sale: `October 10, 2025`.
     pub sold_on: String,
-    /// The three letters: `USD`.
+    /// The ISO 4217 code: `USD`.
     pub currency: String,
-    /// What was bought, at least description, quantity, amount and eligibility each: what substantiation of an
-    /// HSA/FSA expense asks for (<https://www.irs.gov/pub/irs-wd/202317020.pdf>).
+    /// The lines of the order. Substantiation of an HSA/FSA expense requires description, quantity,
+    /// amount and eligibility of each (<https://www.irs.gov/pub/irs-wd/202317020.pdf>).
     pub lines: Vec<LineView>,
-    /// What the whole order came to.
     pub totals: TotalsView,
-    /// What the eligible lines come to.
+    /// The sum of the eligible lines.
     pub eligible: Amount,
-    /// What the other lines come to.
+    /// The sum of the other lines.
     pub other: Amount,
-    /// The order's total without its lines' totals: nonzero where shipping or a fee belongs to no line.
+    /// The order's total minus the lines' totals: nonzero if shipping or a fee belongs to no line.
     pub not_itemized: Amount,
-    /// How many payments it took: 2 for a cart split over two cards. 0 where not told.
+    /// Number of payments: 2 for a cart split over two cards, 0 if unknown.
     pub payments: usize,
-    /// Each of several payments. Empty for a single one, and unless all of their amounts are told.
+    /// The payments, if there are several and all amounts are known; else empty.
     pub payment_details: Vec<PaymentView>,
-    /// Who took the payment and mails documents of its own: `Flex`.
+    /// The provider, which mails documents too: `Flex`.
     pub provider: String,
-    /// The renewal that was paid: in `renewal` only.
+    /// In `renewal` only.
     pub renewal: Option<RenewalView>,
-    /// The refund: in `refund` only.
+    /// In `refund` only.
     pub refund: Option<RefundView>,
-    /// The payment that failed: in `payment-failed` only.
+    /// In `payment-failed` only.
     pub failed_payment: Option<FailedPaymentView>,
-    /// The trial that ends: in `trial-ends` only.
+    /// In `trial-ends` only.
     pub trial: Option<TrialView>,
-    /// Present on a test-mode order only.
+    /// For test-mode orders only.
     pub test: Option<TestView>,
 }
 
-/// Who sells.
+/// The merchant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MerchantView {
-    /// As customers know it.
+    /// The name that customers know.
     pub name: String,
-    /// The postal address, line by line; at least one.
+    /// The postal address by lines, at least one.
     pub address: Vec<String>,
-    /// Where questions go.
     pub support_email: String,
 }
 
 /// One line of the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LineView {
-    /// What it is.
     pub description: String,
-    /// How many.
     pub quantity: u32,
-    /// The price of one; absent where the provider told none.
+    /// The price of one unit; absent if the provider sent none.
     pub unit_price: Option<String>,
-    /// Before everything below.
+    /// Before discount, tax, shipping and fee.
     pub subtotal: Amount,
-    /// What was taken off, with its minus: `-$5.00`.
+    /// With a minus sign: `-$5.00`.
     pub discount: Amount,
-    /// Sales tax.
+    /// The sales tax.
     pub tax: Amount,
-    /// Shipping.
     pub shipping: Amount,
     /// Other fees.
     pub fee: Amount,
-    /// What the customer paid for the line.
+    /// The amount that the customer paid for the line.
     pub total: Amount,
-    /// Whether any of discount, tax, shipping and fee is nonzero.
+    /// True if discount, tax, shipping or fee is nonzero.
     pub has_breakdown: bool,
-    /// Whether HSA/FSA money may pay for it.
+    /// True if HSA/FSA money may pay for the line.
     pub eligible: bool,
     /// The same in words: `HSA/FSA eligible` or `Not eligible`.
     pub eligibility: &'static str,
 }
 
-/// What the whole order came to.
+/// The totals of the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TotalsView {
-    /// Before everything below.
+    /// Before discount, tax, shipping and fees.
     pub subtotal: Amount,
-    /// What was taken off, with its minus: `-$5.00`.
+    /// With a minus sign: `-$5.00`.
     pub discount: Amount,
-    /// Sales tax.
+    /// The sales tax.
     pub tax: Amount,
-    /// Shipping.
     pub shipping: Amount,
     /// Other fees.
     pub fees: Amount,
-    /// What the customer paid.
+    /// The amount that the customer paid.
     pub total: Amount,
 }
 
 /// One of an order's payments.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PaymentView {
-    /// Which: `Payment 1 (primary card)`, or `Payment 1` where the card is not told.
+    /// `Payment 1 (primary card)`, or `Payment 1` if the card is unknown.
     pub label: String,
-    /// Which card, in the provider's word: `primary`; absent where not told.
+    /// The provider's word for the card: `primary`; absent if unknown.
     pub card: Option<String>,
-    /// What it paid.
     pub amount: Amount,
 }
 
-/// A renewal that was paid. The lines are those of the order that the subscription began with: what they are called
-/// and whether they are eligible holds for the renewal, their amounts do not.
+/// A paid renewal. The lines come from the order that started the subscription. Their descriptions
+/// and eligibility hold for the renewal; their amounts do not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RenewalView {
-    /// What was paid.
     pub amount: Amount,
-    /// The moment: `November 10, 2025, 4:53 AM EST`.
+    /// `November 10, 2025, 4:53 AM EST`.
     pub paid_at: String,
-    /// Its day alone.
+    /// `November 10, 2025`.
     pub paid_on: String,
-    /// What it pays for; absent where not told.
+    /// The paid period; absent if unknown.
     pub period: Option<PeriodView>,
 }
 
-/// A stretch of time, in days of the merchant's zone.
+/// A period in days of the merchant's zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PeriodView {
-    /// Its first day: `November 10, 2025`.
+    /// The first day: `November 10, 2025`.
     pub starts_on: String,
-    /// The day on which the next one begins.
+    /// The first day of the next period.
     pub ends_on: String,
 }
 
-/// A refund. Of which item is not told: a provider does not say.
+/// A refund. Providers do not name the refunded item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RefundView {
-    /// What went back.
     pub amount: Amount,
-    /// The moment: `October 20, 2025, 9:53 AM EDT`.
+    /// `October 20, 2025, 9:53 AM EDT`.
     pub refunded_at: String,
-    /// Its day alone.
+    /// `October 20, 2025`.
     pub refunded_on: String,
-    /// What it leaves of the order's payment; absent where it does not count towards that, such as the refund of a
-    /// renewal.
+    /// The effect on the order's payment; absent if the refund is not part of it, such as a
+    /// renewal's refund.
     pub totals: Option<RefundTotalsView>,
 }
 
-/// What an order's refunds leave, all of them together.
+/// The state of an order's payment after all its refunds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RefundTotalsView {
-    /// What was paid at first.
+    /// The amount originally paid.
     pub paid: Amount,
-    /// What has gone back of it so far, this refund included.
+    /// The amount refunded so far, including this refund.
     pub refunded: Amount,
-    /// What is left.
+    /// The amount left.
     pub remaining: Amount,
 }
 
-/// A payment that failed.
+/// A failed payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FailedPaymentView {
-    /// What is owed; absent where not told.
+    /// The amount due; absent if unknown.
     pub amount: Option<Amount>,
 }
 
 /// A trial that ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrialView {
-    /// The moment: `October 24, 2025, 5:53 AM EDT`.
+    /// `October 24, 2025, 5:53 AM EDT`.
     pub ends_at: String,
-    /// Its day alone.
+    /// `October 24, 2025`.
     pub ends_on: String,
 }
 
-/// An amount: print its `text`, leave it out unless `nonzero`.
+/// An amount: print `text`, and omit it unless `nonzero`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Amount {
-    /// As people write it: `$1,064.98`, `-$5.00`.
+    /// Formatted: `$1,064.98`, `-$5.00`.
     pub text: String,
-    /// Whether it is worth a row.
     pub nonzero: bool,
 }
 
-/// What marks the mail of a test-mode order.
+/// The marker of a test-mode mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TestView {
     /// [`TEST_MARKER`].
     pub marker: String,
-    /// Where it would have gone, as a sentence. Names the customer's address: the reader is the merchant.
+    /// A sentence with the recipient in live mode. It names the customer's address, because the
+    /// merchant reads it.
     pub note: String,
 }
 
 impl View {
-    /// What the templates see of an order, written to `customer`.
+    /// The values for an order's mail to `customer`.
     pub(super) fn new(
         order: &Order,
         receipt: &Receipt,
@@ -245,15 +233,12 @@ impl View {
     ) -> Self {
         let amount = |minor| amount(order, minor);
         let zone = &merchant.time_zone;
+        let lines = order.lines.iter();
         let payments = payments(order);
         let (eligible, other) = order.eligible_and_other();
         let itemized = eligible.saturating_add(other);
         Self {
-            merchant: MerchantView {
-                name: merchant.name.clone(),
-                address: merchant.address.clone(),
-                support_email: merchant.support_email.to_string(),
-            },
+            merchant: MerchantView::new(merchant),
             receipt_id: receipt.receipt_id.to_string(),
             order_id: order.order_id.to_string(),
             order_number: text::clean_some(order.client_reference_id.as_deref(), MAX_NAME),
@@ -261,54 +246,80 @@ impl View {
             sold_at: moment(order.placed_at, zone),
             sold_on: day(order.placed_at, zone),
             currency: order.currency.code().to_owned(),
-            lines: order
-                .lines
-                .iter()
-                .map(|line| LineView::new(order, line))
-                .collect(),
-            totals: TotalsView {
-                subtotal: amount(order.totals.subtotal),
-                discount: amount(order.totals.discount.saturating_neg()),
-                tax: amount(order.totals.tax),
-                shipping: amount(order.totals.shipping),
-                fees: amount(order.totals.fees),
-                total: amount(order.totals.total),
-            },
+            lines: lines.map(|line| LineView::new(order, line)).collect(),
+            totals: TotalsView::new(order),
             eligible: amount(eligible),
             other: amount(other),
             not_itemized: amount(order.totals.total.saturating_sub(itemized)),
             payments: payments.len(),
             payment_details: payment_details(order, &payments),
-            provider: match order.provider {
-                Provider::Flex => "Flex".to_owned(),
-            },
+            provider: title(order.provider.as_str()),
             renewal: RenewalView::new(order, &receipt.kind, zone),
             refund: RefundView::new(order, &receipt.kind, zone),
-            failed_payment: match receipt.kind {
-                ReceiptKind::PaymentFailed { amount: unsent, .. } => Some(FailedPaymentView {
-                    amount: unsent.filter(|unsent| *unsent > 0).map(amount),
-                }),
-                _ => None,
-            },
-            trial: match receipt.kind {
-                ReceiptKind::TrialEnds { ends_at, .. } => Some(TrialView {
-                    ends_at: moment(ends_at, zone),
-                    ends_on: day(ends_at, zone),
-                }),
-                _ => None,
-            },
-            test: match order.mode {
-                Mode::Live => None,
-                Mode::Test => Some(TestView::new(
-                    Form::of(&receipt.kind),
-                    customer.email.as_deref(),
-                )),
-            },
+            failed_payment: FailedPaymentView::new(order, &receipt.kind),
+            trial: TrialView::new(&receipt.kind, zone),
+            test: (order.mode == Mode::Test)
+                .then(|| TestView::new(Form::of(&receipt.kind), customer.email.as_deref())),
         }
     }
 }
 
-/// The order's payments, but for those that are known to have come to nothing.
+/// The name of a provider for people: `Flex`.
+fn title(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
+impl MerchantView {
+    fn new(merchant: &Merchant) -> Self {
+        Self {
+            name: merchant.name.clone(),
+            address: merchant.address.clone(),
+            support_email: merchant.support_email.to_string(),
+        }
+    }
+}
+
+impl TotalsView {
+    fn new(order: &Order) -> Self {
+        let amount = |minor| amount(order, minor);
+        Self {
+            subtotal: amount(order.totals.subtotal),
+            discount: amount(order.totals.discount.saturating_neg()),
+            tax: amount(order.totals.tax),
+            shipping: amount(order.totals.shipping),
+            fees: amount(order.totals.fees),
+            total: amount(order.totals.total),
+        }
+    }
+}
+
+impl FailedPaymentView {
+    fn new(order: &Order, kind: &ReceiptKind) -> Option<Self> {
+        let ReceiptKind::PaymentFailed { amount: due, .. } = *kind else {
+            return None;
+        };
+        let due = due.filter(|due| *due > 0);
+        Some(Self {
+            amount: due.map(|due| amount(order, due)),
+        })
+    }
+}
+
+impl TrialView {
+    fn new(kind: &ReceiptKind, zone: &TimeZone) -> Option<Self> {
+        let ReceiptKind::TrialEnds { ends_at, .. } = *kind else {
+            return None;
+        };
+        Some(Self {
+            ends_at: moment(ends_at, zone),
+            ends_on: day(ends_at, zone),
+        })
+    }
+}
+
+/// The order's payments, except those known to be canceled.
 fn payments(order: &Order) -> Vec<(&PaymentIntentId, Option<&payment::PaymentFacts>)> {
     let facts = |id| order.payments.get(id).map(|Fact { value, .. }| value);
     let all = order.payment_intents.iter().map(|id| (id, facts(id)));
@@ -329,12 +340,12 @@ fn payment_details(
         .iter()
         .zip(1..)
         .map(|((_, facts), number)| PaymentView::new(order, (*facts)?, number));
-    // Some of several would read as all of them.
+    // Show all payments or none: a partial list looks complete.
     views.collect::<Option<_>>().unwrap_or_default()
 }
 
 impl PaymentView {
-    /// `None` unless it is told what was received.
+    /// `None` if the received amount is unknown.
     fn new(order: &Order, facts: &payment::PaymentFacts, number: u32) -> Option<Self> {
         let asked = facts
             .amount
@@ -401,7 +412,7 @@ impl RefundView {
 }
 
 impl RefundTotalsView {
-    /// `None` unless this refund counts among the order's own.
+    /// `None` unless the refund counts towards the order's payment.
     fn new(order: &Order, id: &RefundId) -> Option<Self> {
         let this = order.refunds.get(id).filter(|refund| refund.stands())?;
         order.own_refunds().find(|own| *own == this)?;
@@ -487,7 +498,8 @@ fn day(at: Timestamp, zone: &TimeZone) -> String {
 fn moment(at: Timestamp, zone: &TimeZone) -> String {
     let zoned = at.to_zoned_datetime(zone.clone());
     let abbreviation = zoned.strftime("%Z").to_string();
-    // Zones without a name of their own have only an offset, `-03`, which alone reads as a range of hours.
+    // Zones without an abbreviation have only an offset, `-03`, which reads like a range of
+    // hours.
     let utc = if abbreviation.starts_with(['+', '-']) {
         "UTC"
     } else {

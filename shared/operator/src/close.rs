@@ -1,4 +1,4 @@
-//! Closes a receipt that waits for a person, because the customer has it or gets it another way.
+//! Closes a receipt that waits for an operator, because the customer has it or gets it another way.
 
 use crate::{TRIES, note::Note};
 use domain::{
@@ -11,18 +11,18 @@ use std::fmt;
 /// The result of closing a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Closed {
-    /// It is withdrawn, and its alarm ends if it was the last one.
+    /// The receipt is withdrawn. Its alarm ends if it was the last one.
     Now {
-        /// Its state before.
+        /// The state before.
         from: ReceiptStatus,
     },
-    /// There is no receipt of that id.
+    /// There is no receipt with this id.
     Unknown,
-    /// It does not wait for a person.
+    /// The receipt is not held or failed.
     NotWaiting(ReceiptStatus),
-    /// It is not as the operator saw it: look at it again.
+    /// The receipt changed since the operator saw it: look at it again.
     Changed {
-        /// Its version now.
+        /// The current version.
         version: u64,
     },
 }
@@ -38,7 +38,7 @@ pub async fn close(
         let Some(receipt) = receipts.receipt(id).await? else {
             return Ok(Closed::Unknown);
         };
-        let from = receipt.state.standing();
+        let from = receipt.state.status();
         match from {
             ReceiptStatus::Held | ReceiptStatus::Failed => {}
             ReceiptStatus::Unsent
@@ -70,13 +70,15 @@ pub async fn close(
 impl fmt::Display for Closed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Now { from } => write!(f, "closed, was {from}: it is never sent"),
+            Self::Now { from } => write!(f, "closed, was {from}: no mail is sent"),
             Self::Unknown => f.write_str("no such receipt"),
-            Self::NotWaiting(standing) => write!(f, "left: it is {standing}, not held or failed"),
+            Self::NotWaiting(state) => {
+                write!(f, "unchanged: the receipt is {state}, not held or failed")
+            }
             Self::Changed { version } => {
                 write!(
                     f,
-                    "left: it has changed since it was looked at, to version {version}"
+                    "unchanged: the receipt has changed, to version {version}; look at it again"
                 )
             }
         }

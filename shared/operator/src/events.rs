@@ -1,13 +1,14 @@
-//! Events once more: released, replayed, or dropped.
+//! Releases, replays or drops events.
 //!
-//! An event goes back to `stored` and is queued; fulfillment decides it as if it had just come. What it has done already
-//! it finds done. What is still doubtful is parked again.
+//! A released or replayed event returns to `stored` and is queued; fulfillment decides it like a
+//! new event. Effects that are already committed are found done. If the park reason still holds,
+//! the event is parked again.
 //!
-//! An event under `other-body:…` came under the id of another one, with another body. Fulfillment knows it by its own
-//! key, so to release it means that its body counts as well: its facts merge with those of the first, as news of the
-//! same things do, and nothing that the first has done is undone. Only [`release`] does that, one event at a time: no
-//! range of time says that somebody has looked at it. Nor does one say so of what is parked, which a person may have dealt
-//! with by hand.
+//! An event with a key `other-body:…` is a second body under the id of another event. Its release
+//! means that its facts count too. They merge with the first event's facts, like facts of any two
+//! events; no effect of the first is undone. Only [`release`] does that, for one event at a time,
+//! because a time range does not prove that an operator has looked at the event. A range skips
+//! parked events for the same reason: an operator may have handled them by hand.
 
 use crate::{NAMED, TRIES, names, note::Note, pace::Pace};
 use domain::{
@@ -17,74 +18,72 @@ use domain::{
         stored_event::{EventState, StoredEvent},
     },
     ports::{Changed, EventAdmin, Events, Queue, Reopening, Search},
-    values::{ids::EventId, outcome::RetryableError, provider::Provider},
+    values::{ids::EventId, outcome::RetryableError},
 };
 use std::{collections::BTreeMap, fmt};
 
-/// What becomes, or would become, of an event that is to be decided anew.
+/// The result of a release or replay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Again {
-    /// It is stored again, and queued.
+    /// The event is stored again, and queued.
     Reopened {
-        /// Where it stood before.
+        /// The state before.
         from: EventState,
     },
-    /// It has not come to an end: it only needed a message, and has one more now.
-    Queued {
-        /// Where it stands.
-        state: EventState,
-    },
-    /// Nothing is done about it.
+    /// The event was unfinished and needed only a message; it has one more now.
+    Queued { state: EventState },
+    /// Unchanged, for this reason.
     Left(Left),
 }
 
-/// Why an event is left as it is.
+/// The reason why an event is left unchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Left {
-    /// There is none of that id.
+    /// There is no event with this id.
     Unknown,
-    /// Only what is parked is released.
+    /// Only a parked event can be released.
     NotParked(EventState),
-    /// Only what is parked or stored is dropped.
+    /// Only a parked or stored event can be dropped.
     NotOpen(EventState),
-    /// Its effects are written: it only has to be passed on.
+    /// The effects are committed; only handoffs may be unsent.
     Committed,
-    /// It waits for a person, who may have done by hand what it asks for. Release it, or ask for what is parked as well.
+    /// It waits for an operator, who may have handled it by hand. Release it, or include parked
+    /// events.
     Parked,
-    /// Somebody has dropped it. Replay it by its id if it is wanted after all.
+    /// An operator dropped it. Replay it by id if it is needed after all.
     Dropped,
-    /// Another body under an id that is taken. Release it by its own id if it counts as well.
+    /// A second body under a known id. Release it by its key if it counts too.
     OtherBody,
-    /// This version does nothing with such a body. Drop it if it is parked.
+    /// This version does not act on such a body. Drop it if it is parked.
     NotActedOn,
-    /// Somebody else changes it all the time.
+    /// Other writers changed it on every attempt.
     Contended,
 }
 
-/// What dropping an event came to.
+/// The result of dropping an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dropped {
-    /// It is dropped now.
+    /// Dropped by this call.
     Now {
-        /// Where it stood before.
+        /// The state before.
         from: EventState,
     },
-    /// Somebody had dropped it.
+    /// Dropped earlier.
     Before,
-    /// It is not dropped.
+    /// Unchanged, for this reason.
     Left(Left),
 }
 
-/// On whose word an event is decided anew.
+/// The kind of request for a new decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ask {
-    /// A person has looked at what it is parked for.
+    /// An operator has looked at the park reason.
     Release,
-    /// A person has named it.
+    /// An operator has named the event.
     Replay,
-    /// It lies in a range of time.
+    /// The event lies in a time range.
     Range {
-        /// Of which what is parked is wanted as well.
+        /// True if parked events are included.
         parked: bool,
     },
 }
@@ -98,7 +97,7 @@ impl Ask {
     }
 }
 
-/// What is to be done about an event as it is: its fate, and what it says, as it is read today.
+/// Plans a new decision: the event as it reads today, or `None` if it only needs a message.
 fn plan(
     event: &StoredEvent,
     ask: Ask,
@@ -111,10 +110,7 @@ fn plan(
         (EventState::Parked, Ask::Release) | (_, Ask::Replay | Ask::Range { .. }) => {}
         (state, Ask::Release) => return Err(Left::NotParked(state)),
     }
-    let reading = match event.provider {
-        Provider::Flex => flex::read(&event.body),
-    };
-    match reading {
+    match providers::read(&event.provider, &event.body) {
         Reading::Event(read) if !matches!(read.change, Change::NotNeeded | Change::Unhandled) => {
             Ok(Some(read))
         }
@@ -122,9 +118,9 @@ fn plan(
     }
 }
 
-/// Has a parked event decided anew.
+/// Queues a parked event for a new decision.
 ///
-/// Doing it twice, or by two operators at once, queues it twice, and what it stands for is done once.
+/// Two releases, repeated or concurrent, queue it twice; its effects still happen once.
 pub async fn release(
     events: &(impl Events + EventAdmin),
     queue: &impl Queue<FulfillmentJob>,
@@ -134,8 +130,8 @@ pub async fn release(
     by_id(events, queue, id, Ask::Release, note).await
 }
 
-/// Has an event decided anew, wherever it stands: a processed one finds itself done, and one of a type that an older
-/// version did not know is acted on.
+/// Queues an event in any state for a new decision. A processed event finds its effects done; an
+/// event of a type that an older version did not know is acted on.
 pub async fn replay(
     events: &(impl Events + EventAdmin),
     queue: &impl Queue<FulfillmentJob>,
@@ -158,7 +154,7 @@ async fn by_id(
     }
 }
 
-/// Carries out what is planned, and plans anew where somebody else was faster.
+/// Carries out the plan, and plans again if another writer changed the row.
 async fn once_more(
     events: &(impl Events + EventAdmin),
     queue: &impl Queue<FulfillmentJob>,
@@ -187,17 +183,18 @@ async fn once_more(
             queue.send(&FulfillmentJob::V1 { event_id }).await?;
             return Ok(done);
         }
-        let Some(now_there) = events.event(&event_id).await? else {
+        let Some(current) = events.event(&event_id).await? else {
             return Ok(Again::Left(Left::Unknown));
         };
-        event = now_there;
+        event = current;
     }
     Ok(Again::Left(Left::Contended))
 }
 
-/// Drops an event that is parked, or that comes to no end: nothing comes of it, and the note says why.
+/// Drops an event that is parked or unfinished: it has no effects, and the note states the reason.
 ///
-/// It is kept as long as what is done. Whether it is dropped or worked on is decided by its row, so never both.
+/// It is kept as long as a processed event. The row decides between dropping and processing, so
+/// never both happen.
 pub async fn drop_event(
     events: &(impl Events + EventAdmin),
     id: &EventId,
@@ -224,38 +221,38 @@ pub async fn drop_event(
     Ok(Dropped::Left(Left::Contended))
 }
 
-/// How far a replay goes in one run.
+/// The limits of one replay run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds {
-    /// Only says what would be done.
+    /// Only reports the plan.
     pub dry_run: bool,
-    /// Decides anew what is parked as well, whatever somebody may have done about it by hand.
+    /// Includes parked events, even if an operator handled them by hand.
     pub parked: bool,
-    /// So many events at most.
+    /// The most events.
     pub events: usize,
-    /// So many pages of the table at most. Each costs the reading of 500 rows, bodies and all, or of a megabyte if that is
-    /// less: a gigabyte of events is about 131,000 read units.
+    /// The most pages of the table. Each page reads 500 rows with their bodies, or a megabyte if
+    /// that is less: a gigabyte of events costs about 131,000 read units.
     pub pages: usize,
-    /// Goes on where an earlier run ended: its [`Replayed::cursor`].
+    /// Continues where an earlier run ended: its [`Replayed::cursor`].
     pub after: Option<EventId>,
 }
 
-/// What a replay of many came to.
+/// The result of a replay run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replayed {
-    /// Whether nothing was done, and this is what would be.
+    /// True if nothing was changed and the numbers show the plan.
     pub dry_run: bool,
-    /// What became of how many.
+    /// Number of events by result.
     pub counts: BTreeMap<Again, usize>,
-    /// The first ones that are decided anew.
+    /// The first replayed events.
     pub first: Vec<EventId>,
-    /// Those that this version cannot read, and left alone.
+    /// Events from a newer version, which this version cannot read and skipped.
     pub unreadable: Vec<EventId>,
-    /// Whether all of the table has been looked at.
+    /// True if the whole table was read.
     pub complete: bool,
-    /// Where to go on if not: after this one, or at the beginning.
+    /// Otherwise the place to continue: after this event, or from the beginning.
     pub cursor: Option<EventId>,
-    /// What stopped it. What is counted was done all the same.
+    /// The error that stopped the run. The counted events were handled before it.
     pub stopped: Option<RetryableError>,
 }
 
@@ -268,7 +265,7 @@ impl Replayed {
         self.cursor = Some(id);
     }
 
-    /// How many events are decided anew.
+    /// Number of replayed events.
     #[must_use]
     pub fn replayed(&self) -> usize {
         let again = self
@@ -279,11 +276,12 @@ impl Replayed {
     }
 }
 
-/// Has all events of a range of time, and perhaps of one type, decided anew: those that are done find themselves done.
+/// Queues all events of a time range, optionally of one type, for a new decision. Processed events
+/// find their effects done.
 ///
-/// What somebody has dropped, other bodies under an id that is taken, and unless it is asked for what is parked, are left
-/// alone: that an event lies in a range does not say that somebody has looked at it. Reads the table from end to
-/// end, in no order that means anything; a run that ends early says where the next one goes on.
+/// Dropped events and second bodies are skipped, and so are parked events unless included. A time
+/// range does not prove that an operator has looked at an event. The run reads the whole table, in
+/// no meaningful order. A run that ends early reports where the next one continues.
 pub async fn replay_range(
     events: &(impl Events + EventAdmin),
     queue: &impl Queue<FulfillmentJob>,
@@ -306,6 +304,16 @@ pub async fn replay_range(
     replayed
 }
 
+/// The result that a replay would have now.
+fn preview(event: &StoredEvent, ask: Ask) -> Again {
+    let state = event.state;
+    match plan(event, ask) {
+        Err(left) => Again::Left(left),
+        Ok(None) => Again::Queued { state },
+        Ok(Some(_)) => Again::Reopened { from: state },
+    }
+}
+
 async fn run(
     events: &(impl Events + EventAdmin),
     queue: &impl Queue<FulfillmentJob>,
@@ -326,16 +334,12 @@ async fn run(
                 return Ok(());
             }
             left -= 1;
-            let (id, state) = (event.event_id.clone(), event.state);
-            let again = match plan(&event, ask) {
-                Err(left) => Again::Left(left),
-                Ok(None) if bounds.dry_run => Again::Queued { state },
-                Ok(Some(_)) if bounds.dry_run => Again::Reopened { from: state },
-                Ok(_) => {
-                    pace.turn().await;
-                    once_more(events, queue, event, ask, note).await?
-                }
-            };
+            let id = event.event_id.clone();
+            let mut again = preview(&event, ask);
+            if !bounds.dry_run && !matches!(again, Again::Left(_)) {
+                pace.turn().await;
+                again = once_more(events, queue, event, ask, note).await?;
+            }
             replayed.count(id, again);
         }
         replayed.unreadable.extend(found.unreadable);
@@ -351,7 +355,7 @@ async fn run(
 impl fmt::Display for Again {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Reopened { from } => write!(f, "decided anew, was {from}"),
+            Self::Reopened { from } => write!(f, "reopened, was {from}"),
             Self::Queued { state } => write!(f, "queued again, is {state}"),
             Self::Left(left) => left.fmt(f),
         }
@@ -362,18 +366,20 @@ impl fmt::Display for Left {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown => f.write_str("no such event"),
-            Self::NotParked(state) => write!(f, "left: it is {state}, not parked"),
-            Self::NotOpen(state) => write!(f, "left: it is {state}, and that is its end"),
+            Self::NotParked(state) => write!(f, "unchanged: the event is {state}, not parked"),
+            Self::NotOpen(state) => write!(f, "unchanged: the event is already {state}"),
             Self::Committed => {
-                f.write_str("left: its effects are written, replay it to pass them on")
+                f.write_str("unchanged: its effects are committed; replay it to send its handoffs")
             }
-            Self::Parked => f.write_str("left: it is parked, for a person"),
-            Self::Dropped => f.write_str("left: somebody has dropped it"),
+            Self::Parked => f.write_str("unchanged: parked, for an operator to release"),
+            Self::Dropped => f.write_str("unchanged: dropped by an operator"),
             Self::OtherBody => {
-                f.write_str("left: another body under an id that is taken, for a person")
+                f.write_str("unchanged: a second body under a known id, for an operator to release")
             }
-            Self::NotActedOn => f.write_str("left: this version does nothing with it"),
-            Self::Contended => f.write_str("left: somebody else changes it all the time"),
+            Self::NotActedOn => f.write_str("unchanged: this version does not act on it"),
+            Self::Contended => {
+                f.write_str("unchanged: other writers change it too often; try again")
+            }
         }
     }
 }
@@ -382,7 +388,7 @@ impl fmt::Display for Dropped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Now { from } => write!(f, "dropped, was {from}"),
-            Self::Before => f.write_str("somebody had dropped it before"),
+            Self::Before => f.write_str("dropped before"),
             Self::Left(left) => left.fmt(f),
         }
     }
@@ -421,8 +427,8 @@ impl fmt::Display for Replayed {
         }
         match (&self.cursor, self.complete) {
             (_, true) => Ok(()),
-            (Some(cursor), false) => write!(f, "\nthere may be more: go on after {cursor}"),
-            (None, false) => f.write_str("\nthere may be more: go on from the beginning"),
+            (Some(cursor), false) => write!(f, "\nthere may be more: continue after {cursor}"),
+            (None, false) => f.write_str("\nthere may be more: continue from the beginning"),
         }
     }
 }

@@ -1,12 +1,14 @@
-//! What a person does about what the functions could not end by themselves: functions over ports, for a command line.
+//! The admin actions: functions over ports, for a command line.
 //!
-//! [`list`] tells what waits. An event is released, dropped or replayed ([`events`]), a dead-letter queue redriven
-//! ([`redrive`]), a mail sent once more ([`resend`]), a receipt closed ([`close`]). Each returns what it did as a value that can be printed.
+//! The module [`list`] shows open work. Events are released, dropped or replayed by [`events`]. A
+//! dead-letter queue is redriven by [`redrive`], a mail is sent once more by [`resend`], and a
+//! receipt is closed by [`close`]. Each action returns its result as a printable value.
 //!
-//! None of them needs care. A row changes only if it still stands as it was read, so two operators at once come to what
-//! one would have come to. A row changes before its message is sent, so whoever is stopped in between can do the same
-//! again, and sweep does it if nobody does. And a message too many does no harm: every effect has a once-marker of its
-//! own. The one exception is meant: [`resend`] has a customer get another mail, once for each time that it is told to.
+//! Every action is safe to repeat. A row changes only if it is still in the state that was read, so
+//! two operators at once have the effect of one. A row changes before its message is sent: an
+//! interrupted action can be repeated, else sweep completes it. A surplus message does no harm,
+//! because every effect has a once-marker. The one exception is intended: [`resend`] sends the
+//! customer another mail, once for each request.
 
 pub mod close;
 pub mod events;
@@ -18,12 +20,12 @@ pub mod resend;
 
 use std::fmt;
 
-/// How many ids a summary names.
+/// The most ids that a summary names.
 pub const NAMED: usize = 10;
-/// How often a lost race is looked at again.
+/// The most attempts if other writers change the same row.
 const TRIES: u32 = 3;
 
-/// Writes `: a, b, c`, and that there are more, where there are.
+/// Writes `: a, b, c`, and `, …` if there are more.
 fn names<T: fmt::Display>(f: &mut fmt::Formatter<'_>, names: &[T], of: usize) -> fmt::Result {
     for (n, name) in names.iter().enumerate() {
         write!(f, "{}{name}", if n == 0 { ": " } else { ", " })?;

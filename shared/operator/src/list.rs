@@ -1,4 +1,4 @@
-//! What waits: for a person, or for longer than it should.
+//! Lists open work: events and receipts that wait for an operator, or for too long.
 
 use domain::{
     delivery::stored_event::{EventState, StoredEvent},
@@ -14,27 +14,25 @@ use domain::{
 use jiff::{Timestamp, ToSpan, tz::Offset};
 use std::fmt;
 
-/// How many days back mails are looked for that were to be sent on a day.
+/// The number of past days whose due mails are searched.
 const DAYS_BACK: i64 = 90;
 
-/// An event that waits, without its body, which holds personal data.
+/// An open event without its body, which holds personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventRow {
-    /// Which.
     pub event_id: EventId,
-    /// Of which type, where it could be read.
+    /// `None` if the type could not be read.
     pub event_type: Option<String>,
-    /// Since when it is here.
+    /// The time of arrival.
     pub first_seen: Timestamp,
-    /// Where it stands.
     pub state: EventState,
-    /// What kind of doubt or failure it is in.
+    /// The class of the park reason or of the last error.
     pub class: Option<Class>,
-    /// In its own words.
+    /// The text of the park reason or of the last error.
     pub reason: Option<String>,
-    /// How often it was tried in vain.
+    /// Number of failed attempts.
     pub attempts: u32,
-    /// What an operator did last about it.
+    /// The last operator action.
     pub note: Option<String>,
 }
 
@@ -53,30 +51,28 @@ impl From<StoredEvent> for EventRow {
     }
 }
 
-/// A receipt that waits.
+/// An open receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptRow {
-    /// Which.
     pub receipt_id: ReceiptId,
-    /// Its version, to name when it is sent again.
+    /// The version, which a resend or a close must name.
     pub version: u64,
-    /// Since when it is owed.
+    /// The time of the commit.
     pub created_at: Timestamp,
-    /// When it was to be sent, if that was not at once.
+    /// The due time, if the mail was due later than its commit.
     pub due_at: Option<Timestamp>,
-    /// Where it stands.
-    pub standing: ReceiptStatus,
-    /// Why.
+    pub status: ReceiptStatus,
+    /// The reason of the last failed attempt, the failure or the withdrawal.
     pub reason: Option<String>,
-    /// How often it was claimed.
+    /// Number of leases.
     pub attempts: u32,
-    /// What an operator did last about it.
+    /// The last operator action.
     pub note: Option<String>,
 }
 
 impl From<Receipt> for ReceiptRow {
     fn from(receipt: Receipt) -> Self {
-        let standing = receipt.state.standing();
+        let status = receipt.state.status();
         let reason = match receipt.state {
             ReceiptState::Unsent { reason } => reason,
             ReceiptState::Failed { reason } | ReceiptState::Withdrawn { reason } => Some(reason),
@@ -87,7 +83,7 @@ impl From<Receipt> for ReceiptRow {
             version: receipt.version,
             created_at: receipt.created_at,
             due_at: receipt.due_at,
-            standing,
+            status,
             reason,
             attempts: receipt.attempts,
             note: receipt.note,
@@ -95,30 +91,30 @@ impl From<Receipt> for ReceiptRow {
     }
 }
 
-/// All that waits.
+/// All open work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overview {
-    /// Events that a person must decide, oldest first.
+    /// Events that an operator must decide, oldest first.
     pub parked: Vec<EventRow>,
-    /// Events that came long ago and have not come to an end, oldest first.
+    /// Old events that are not processed, oldest first.
     pub stuck: Vec<EventRow>,
-    /// Mails that have been owed for long, oldest first.
+    /// Mails that are overdue, oldest first.
     pub unsent: Vec<ReceiptRow>,
-    /// Mails that a person must decide, oldest first.
+    /// Mails that an operator must decide, oldest first.
     pub held: Vec<ReceiptRow>,
-    /// Mails that nobody can send as they are, oldest first.
+    /// Mails that cannot be sent, oldest first.
     pub failed: Vec<ReceiptRow>,
-    /// The events and receipts among all those that this version cannot read, since a newer one has written them.
+    /// Events and receipts from a newer version, which this version cannot read.
     pub unreadable: Vec<String>,
-    /// About how many messages fulfillment gave up on.
+    /// Approximate number of messages in fulfillment's dead-letter queue.
     pub fulfillment_dead_letters: u64,
-    /// About how many messages receipts gave up on.
+    /// Approximate number of messages in receipts' dead-letter queue.
     pub receipt_dead_letters: u64,
-    /// About how many messages feedback gave up on.
+    /// Approximate number of messages in feedback's dead-letter queue.
     pub feedback_dead_letters: u64,
 }
 
-/// A row, where this version can read it. One that a newer version has written must not hide the others.
+/// The row, if this version can read it. A row from a newer version must not hide the others.
 fn readable<T>(
     id: &impl fmt::Display,
     read: Result<Option<T>, RetryableError>,
@@ -133,9 +129,9 @@ fn readable<T>(
     }
 }
 
-/// The events that stand there, oldest first. The index leads to them, their rows say whether it is still so: one read
-/// for each.
-async fn standing(
+/// The events in this state, oldest first. The index finds them and each row is read, because the
+/// index may lag.
+async fn in_state(
     events: &(impl Events + OpenRows),
     state: EventState,
     most: usize,
@@ -153,55 +149,56 @@ async fn standing(
     Ok(rows)
 }
 
-/// The events that a person must decide: the oldest, so many at most. What cannot be read is left out; [`overview`]
-/// names it.
+/// The oldest events that an operator must decide, at most `most`. Unreadable rows are omitted;
+/// [`overview`] names them.
 pub async fn parked(
     events: &(impl Events + OpenRows),
     most: usize,
 ) -> Result<Vec<EventRow>, RetryableError> {
-    standing(events, EventState::Parked, most, &mut Vec::new()).await
+    in_state(events, EventState::Parked, most, &mut Vec::new()).await
 }
 
-/// The events that came before then and have not come to an end: the oldest, so many at most of either state.
+/// The unfinished events that arrived before `before`, oldest first, at most `most` for each state.
 async fn stuck(
     events: &(impl Events + OpenRows),
     before: Timestamp,
     most: usize,
     unreadable: &mut Vec<String>,
 ) -> Result<Vec<EventRow>, RetryableError> {
-    let mut rows = standing(events, EventState::Stored, most, unreadable).await?;
-    rows.extend(standing(events, EventState::Committed, most, unreadable).await?);
+    let mut rows = in_state(events, EventState::Stored, most, unreadable).await?;
+    rows.extend(in_state(events, EventState::Committed, most, unreadable).await?);
     rows.retain(|row| row.first_seen < before);
     rows.sort_by(|a, b| (a.first_seen, &a.event_id).cmp(&(b.first_seen, &b.event_id)));
     Ok(rows)
 }
 
-/// The receipts that stand there: the oldest, so many at most. What cannot be read is left out; [`overview`] names it.
+/// The oldest receipts in this state, at most `most`. Unreadable rows are omitted; [`overview`]
+/// names them.
 pub async fn receipts(
     rows: &(impl Receipts + OpenRows),
-    standing: ReceiptStatus,
+    status: ReceiptStatus,
     most: usize,
 ) -> Result<Vec<ReceiptRow>, RetryableError> {
-    readable_receipts(rows, standing, most, &mut Vec::new()).await
+    readable_receipts(rows, status, most, &mut Vec::new()).await
 }
 
 async fn readable_receipts(
     receipts: &(impl Receipts + OpenRows),
-    standing: ReceiptStatus,
+    status: ReceiptStatus,
     most: usize,
     unreadable: &mut Vec<String>,
 ) -> Result<Vec<ReceiptRow>, RetryableError> {
     let mut rows = Vec::new();
-    for id in receipts.open_receipts(standing, most).await? {
+    for id in receipts.open_receipts(status, most).await? {
         let receipt = readable(&id, receipts.receipt(&id).await, unreadable)?;
-        let receipt = receipt.filter(|receipt| receipt.state.standing() == standing);
+        let receipt = receipt.filter(|receipt| receipt.state.status() == status);
         rows.extend(receipt.map(ReceiptRow::from));
     }
     Ok(rows)
 }
 
-/// The mails that were to be sent on a day, before then, and that nobody has taken up: so many at most. After three days
-/// sweep does not look for them any more.
+/// Mails that were due before `before` and never attempted, at most `most`. Sweep stops looking for
+/// them after three days.
 async fn overdue(
     receipts: &(impl Receipts + Backlogs<ReceiptBacklog>),
     before: Timestamp,
@@ -211,14 +208,14 @@ async fn overdue(
     let last = Offset::UTC.to_datetime(before).date();
     let mut rows = Vec::new();
     for back in (0..=DAYS_BACK).rev() {
-        let place = ReceiptBacklog::Due(last.saturating_sub(back.days()));
+        let backlog = ReceiptBacklog::Due(last.saturating_sub(back.days()));
         for row in receipts
-            .overdue(place, before, most.saturating_sub(rows.len()))
+            .overdue(backlog, before, most.saturating_sub(rows.len()))
             .await?
         {
             let receipt = readable(&row.id, receipts.receipt(&row.id).await, unreadable)?;
             let is_overdue = |receipt: &Receipt| {
-                receipt.state.standing() == ReceiptStatus::Unsent && receipt.due_at < Some(before)
+                receipt.state.status() == ReceiptStatus::Unsent && receipt.due_at < Some(before)
             };
             rows.extend(receipt.filter(is_overdue).map(ReceiptRow::from));
         }
@@ -229,7 +226,8 @@ async fn overdue(
     Ok(rows)
 }
 
-/// All that waits: what needs a person, and what came before then and should have come to an end.
+/// All open work: everything that needs an operator, and everything from before `before` that is
+/// unfinished.
 pub async fn overview(
     events: &(impl Events + OpenRows),
     rows: &(impl Receipts + OpenRows + Backlogs<ReceiptBacklog>),
@@ -244,7 +242,7 @@ pub async fn overview(
     unsent.extend(overdue(rows, before, most, &mut unreadable).await?);
     unsent.sort_by(|a, b| (a.created_at, &a.receipt_id).cmp(&(b.created_at, &b.receipt_id)));
     Ok(Overview {
-        parked: standing(events, EventState::Parked, most, &mut unreadable).await?,
+        parked: in_state(events, EventState::Parked, most, &mut unreadable).await?,
         stuck: stuck(events, before, most, &mut unreadable).await?,
         unsent,
         held: readable_receipts(rows, ReceiptStatus::Held, most, &mut unreadable).await?,
@@ -287,7 +285,7 @@ impl fmt::Display for ReceiptRow {
             version,
             created_at,
             due_at,
-            standing,
+            status,
             reason,
             attempts,
             note,
@@ -296,7 +294,7 @@ impl fmt::Display for ReceiptRow {
         if let Some(due_at) = due_at {
             write!(f, ", due {due_at:.0}")?;
         }
-        write!(f, ": {standing}")?;
+        write!(f, ": {status}")?;
         if *attempts > 0 {
             write!(f, " after {attempts} attempts")?;
         }
@@ -324,12 +322,12 @@ impl fmt::Display for Overview {
             writeln!(f, "{title}: {}", rows.len())?;
             rows.iter().try_for_each(|row| writeln!(f, "  {row}"))
         }
-        block(f, "events parked for a person", &self.parked)?;
-        block(f, "events that come to no end", &self.stuck)?;
-        block(f, "mails owed for long", &self.unsent)?;
-        block(f, "mails held for a person", &self.held)?;
+        block(f, "events parked for an operator", &self.parked)?;
+        block(f, "events overdue", &self.stuck)?;
+        block(f, "mails overdue", &self.unsent)?;
+        block(f, "mails held for an operator", &self.held)?;
         block(f, "mails that cannot be sent", &self.failed)?;
-        block(f, "rows that a newer version has written", &self.unreadable)?;
+        block(f, "rows from a newer version", &self.unreadable)?;
         writeln!(
             f,
             "dead letters of fulfillment: {}",

@@ -1,11 +1,11 @@
-//! Who did something, when and why: kept on the row.
+//! The note that an action leaves on a row: time, operator and reason.
 
 use jiff::Timestamp;
 
-/// The longest of either.
+/// The longest operator name and the longest reason, in characters.
 pub const LONGEST: usize = 300;
 
-/// Who does something now, and why.
+/// The operator of an action, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     by: String,
@@ -13,13 +13,14 @@ pub struct Note {
     at: Timestamp,
 }
 
-/// It does not say enough, or more than a row should keep.
+/// An operator or a reason that is empty, too long, or not one line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a note says in one line who and why, each in 1 to {LONGEST} characters")]
+#[error("a note needs an operator and a reason, each one line of 1 to {LONGEST} characters")]
 pub struct BadNote;
 
 impl Note {
-    /// Takes who does it and why. It is kept on rows and printed: no customer's name or address belongs into it.
+    /// Takes the operator and the reason. Rows keep them and they are printed: they must name no
+    /// customer.
     pub fn new(by: &str, why: &str, now: Timestamp) -> Result<Self, BadNote> {
         let one_line = |text: &str| {
             let text = text.trim();
@@ -34,13 +35,13 @@ impl Note {
         })
     }
 
-    /// As a row keeps it.
+    /// The note as rows keep it.
     pub(crate) fn line(&self, what: &str) -> String {
         let Self { by, why, at } = self;
         format!("{at:.0} {by} {what}: {why}")
     }
 
-    /// The time: now, as far as what is done with it goes.
+    /// The time of the action.
     pub(crate) fn at(&self) -> Timestamp {
         self.at
     }

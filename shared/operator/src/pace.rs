@@ -1,9 +1,9 @@
-//! How fast something is done: what is replayed must leave room for what is new.
+//! The pace of a bulk action: replays must leave room for new events.
 
 use std::{num::NonZeroU32, time::Duration};
 use tokio::time::Instant;
 
-/// So many a second, evenly.
+/// A limit of actions per second, evenly spaced.
 #[derive(Debug)]
 pub struct Pace {
     gap: Duration,
@@ -11,7 +11,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// At most so many a second.
+    /// Allows at most `most` actions per second.
     #[must_use]
     pub fn per_second(most: NonZeroU32) -> Self {
         Self {
@@ -20,7 +20,7 @@ impl Pace {
         }
     }
 
-    /// Waits for the next turn. What was late is not made up for.
+    /// Waits for the next turn. Late turns are not caught up.
     pub async fn turn(&mut self) {
         if let Some(next) = self.next {
             tokio::time::sleep_until(next).await;

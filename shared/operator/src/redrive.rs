@@ -1,7 +1,8 @@
-//! A dead-letter queue's messages, back to their work queue.
+//! Redrives a dead-letter queue: moves its messages to the work queue.
 //!
-//! SQS can move them itself (`StartMessageMoveTask`), all of them, one task a queue. This looks at each message, goes as
-//! fast as it is told, and can say beforehand what it would do. A report of SES's goes back whole.
+//! SQS can move messages too (`StartMessageMoveTask`), but only all of them, in one task per queue.
+//! This redrive checks each message, keeps a pace, and has a dry run. SES feedback messages are
+//! moved unchanged.
 
 use crate::{NAMED, names, pace::Pace};
 use domain::{
@@ -12,42 +13,43 @@ use domain::{
 use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
 use tokio::time::Instant;
 
-/// How long a received message is hidden at least: longer than ten messages take at one a second.
+/// The shortest time for which a received message is hidden: longer than ten messages take at one
+/// per second.
 const HIDDEN_FOR: Duration = Duration::from_mins(1);
-/// The longest that SQS hides a message from when it was received.
+/// The longest time for which SQS hides a received message.
 const LONGEST: Duration = Duration::from_hours(12);
 
-/// Which messages, and how many.
+/// The limits of a redrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bounds {
-    /// Looks at the first few and moves nothing.
+    /// Looks at the first few messages and moves nothing.
     pub dry_run: bool,
-    /// So many at most.
+    /// The most messages to move.
     pub messages: usize,
-    /// Only those that name one of these events or receipts.
+    /// Moves only messages that name one of these events or receipts.
     pub only: Option<BTreeSet<String>>,
 }
 
-/// What a redrive came to.
+/// The result of a redrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redriven {
-    /// Whether nothing was moved, and this is what was seen of what would be.
+    /// True if nothing was moved and the numbers show a preview.
     pub dry_run: bool,
-    /// How many were moved, or would be, of those that were looked at.
+    /// Number of messages that were moved or, in a dry run, seen and movable.
     pub moved: usize,
-    /// What the first of them are about.
+    /// The first ids among them.
     pub first: Vec<String>,
-    /// How many were left because nobody here can read them.
+    /// Number of messages that are not understood and stay.
     pub not_ours: usize,
-    /// How many were left because they name something else than was asked for.
+    /// Number of messages that name another id and stay.
     pub others: usize,
-    /// About how many the queue holds now, those that are hidden among them.
+    /// Approximate number of messages in the queue now, including hidden ones.
     pub depth: Option<u64>,
-    /// What stopped it. What is counted was done all the same.
+    /// The error that stopped the run. The counted messages were moved before it.
     pub stopped: Option<RetryableError>,
 }
 
-/// What is to be done with a message.
+/// The verdict about one message.
 enum Verdict<J> {
     Move(J),
     NotOurs,
@@ -64,11 +66,12 @@ fn judge<J: Job>(body: &str, only: Option<&BTreeSet<String>>) -> Verdict<J> {
 
 /// Sends each message to the work queue, then deletes it here, one after the other.
 ///
-/// Stopped in between, one message is in both, and one too many does no harm; nothing is ever in neither. Two operators
-/// at once share the messages. What nobody here can read stays, for a person to delete.
+/// After an interruption between the two steps, one message is in both queues, which does no harm.
+/// No message is ever in neither. Two operators at once share the messages. A message that is not
+/// understood stays, for an operator to delete.
 ///
-/// It ends when the queue has nothing more to show. What is left there is hidden from everybody for a minute, or for as
-/// long as the run has lasted, and can be received again afterwards.
+/// The run ends when the queue returns no more messages. The remaining messages are hidden for a
+/// minute, or for as long as the run lasted, and can be received again afterwards.
 pub async fn redrive<J: Job>(
     letters: &impl DeadLetters,
     queue: &impl Queue<J>,
@@ -90,7 +93,7 @@ pub async fn redrive<J: Job>(
         move_all(letters, queue, bounds, pace, &mut redriven).await
     };
     redriven.stopped = moved.err();
-    // Only told: without it the rest is as true.
+    // Only informative: the other numbers are true without it.
     redriven.depth = letters.depth().await.ok();
     redriven
 }
@@ -123,8 +126,9 @@ async fn move_all<J: Job>(
     redriven: &mut Redriven,
 ) -> Result<(), RetryableError> {
     let began = Instant::now();
-    // What is left comes again, perhaps before what nobody has seen: that nothing new came does not mean that there is
-    // nothing new. So the longer a run lasts the longer it hides, until there comes nothing at all.
+    // Remaining messages are received again, perhaps before unseen ones, so "only known messages"
+    // does not mean "no new messages". The longer a run lasts, the longer it hides messages, until
+    // the queue returns none.
     let mut left = BTreeSet::new();
     while redriven.moved < bounds.messages {
         let received = letters
@@ -145,7 +149,7 @@ async fn move_all<J: Job>(
                     letters.delete(&letter).await?;
                 }
                 Verdict::NotOurs => {
-                    redriven.not_ours += usize::from(left.insert(letter.message_id))
+                    redriven.not_ours += usize::from(left.insert(letter.message_id));
                 }
                 Verdict::Other => redriven.others += usize::from(left.insert(letter.message_id)),
             }
@@ -185,10 +189,13 @@ impl fmt::Display for Redriven {
         )?;
         names(f, first, *moved)?;
         if *not_ours > 0 {
-            write!(f, "\n  {not_ours} left: not ours, for a person to delete")?;
+            write!(
+                f,
+                "\n  {not_ours} left: not understood, for an operator to delete"
+            )?;
         }
         if *others > 0 {
-            write!(f, "\n  {others} left: about something else")?;
+            write!(f, "\n  {others} left: about other ids")?;
         }
         if let Some(depth) = depth {
             write!(f, "\n  about {depth} in the queue now")?;

@@ -1,4 +1,4 @@
-//! A mail once more, because a person wants it.
+//! Sends a mail once more, at an operator's request.
 
 use crate::{TRIES, note::Note};
 use domain::{
@@ -10,40 +10,40 @@ use domain::{
 use jiff::Timestamp;
 use std::{fmt, time::Duration};
 
-/// What asking for a mail once more came to.
+/// The result of a request to resend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resent {
-    /// It is owed again, and queued.
+    /// The receipt is unsent again, and queued.
     Now {
-        /// Where it stood before.
+        /// The state before.
         from: ReceiptStatus,
     },
-    /// It was owed already: it has one more message now, and one mail goes out.
-    Owed,
-    /// Nothing is done about it.
+    /// The receipt was unsent already: it has one more message, and one mail goes out.
+    Queued,
+    /// Unchanged, for this reason.
     Left(Left),
 }
 
-/// Why a receipt is left as it is.
+/// The reason why a receipt is left unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Left {
-    /// There is none of that id.
+    /// There is no receipt with this id.
     Unknown,
-    /// Somebody is sending it.
+    /// Another attempt holds the lease.
     Claimed {
-        /// How long they may take.
+        /// The time until the lease ends.
         left: Duration,
     },
-    /// Its day has not come.
+    /// The mail is due later.
     NotDue(Timestamp),
-    /// It is not as it was seen: somebody else may have had it sent. Look at it again.
+    /// The receipt changed since the operator saw it, perhaps by another resend. Look at it again.
     Changed {
-        /// Its version now.
+        /// The current version.
         version: u64,
     },
 }
 
-/// What is to be done about a receipt as it is.
+/// The planned change of a receipt.
 enum Plan {
     Queue,
     Reopen,
@@ -72,13 +72,14 @@ fn plan(receipt: &Receipt, seen_version: u64, now: Timestamp) -> Plan {
     }
 }
 
-/// Has a mail sent once more. **The customer gets another one** if one has gone out, or may have.
+/// Sends a mail once more. **The customer gets another mail** if an earlier one was sent, or may
+/// have been.
 ///
-/// `seen_version` is that of the row which the operator has looked at: who asks twice, or at the same time as somebody
-/// else, gets one mail sent and is told that the row has changed.
+/// `seen_version` is the version that the operator saw. Two requests for it, repeated or
+/// concurrent, send one mail: the second finds the receipt queued or changed.
 ///
-/// It goes to the address that is known now. That is the order's for the receipt of a live order, else the customer's;
-/// it cannot be changed here. A notice of what is not so any more is withdrawn again.
+/// The mail goes to the current address, which cannot be changed here: the order's for the receipt
+/// of a live order, else the customer's. A notice that is no longer true is withdrawn again.
 pub async fn resend(
     receipts: &(impl Receipts + ReceiptAdmin),
     queue: &impl Queue<ReceiptJob>,
@@ -92,12 +93,12 @@ pub async fn resend(
         };
         let done = match plan(&receipt, seen_version, note.at()) {
             Plan::Leave(left) => return Ok(Resent::Left(left)),
-            Plan::Queue => Some(Resent::Owed),
+            Plan::Queue => Some(Resent::Queued),
             Plan::Reopen => {
                 let changed = receipts
                     .reopen_receipt(&receipt, &note.line("had it sent again"), note.at())
                     .await?;
-                let from = receipt.state.standing();
+                let from = receipt.state.status();
                 (changed == Changed::Now).then_some(Resent::Now { from })
             }
         };
@@ -127,14 +128,13 @@ impl fmt::Display for Resent {
                         "the customer gets a mail, and may have had one before"
                     }
                     ReceiptStatus::Failed => {
-                        "it goes to the address of the order or the customer as it is now, and fails again if that is \
-                         the same"
+                        "it goes to the current address, and fails again if that is the same"
                     }
-                    ReceiptStatus::Withdrawn => "it is withdrawn again if what it tells is still not so",
+                    ReceiptStatus::Withdrawn => "it is withdrawn again if it is still not true",
                     ReceiptStatus::Unsent => "the customer gets a mail",
                 })
             }
-            Self::Owed => f.write_str("queued once more: it had not gone out yet"),
+            Self::Queued => f.write_str("queued again: no mail has been sent yet"),
             Self::Left(left) => left.fmt(f),
         }
     }
@@ -147,15 +147,15 @@ impl fmt::Display for Left {
             Self::Claimed { left } => {
                 write!(
                     f,
-                    "left: somebody is sending it, for {} s at most",
+                    "unchanged: another attempt is sending it, for {} s at most",
                     left.as_secs()
                 )
             }
-            Self::NotDue(due_at) => write!(f, "left: it is to be sent at {due_at}"),
+            Self::NotDue(due_at) => write!(f, "unchanged: the mail is due at {due_at}"),
             Self::Changed { version } => {
                 write!(
                     f,
-                    "left: it has changed since it was looked at, to version {version}"
+                    "unchanged: the receipt has changed, to version {version}; look at it again"
                 )
             }
         }

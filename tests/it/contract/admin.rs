@@ -1,54 +1,14 @@
-//! What operators ask of the tables and the dead-letter queues.
+//! The operator's actions on tables and dead-letter queues.
 
 use super::{
-    On, checkout, committed, decided, dynamodb, event, later, memory, now, owner, park, recorded,
-    state_of, unique,
+    On, checkout, committed, count, decided, dynamodb, event, in_time, later, memory, now, park,
+    recorded, state_of, unique,
 };
-use domain::{
-    delivery::stored_event::{EventState, StoredEvent},
-    ports::{
-        Changed, Committed, DeadLetters, EventAdmin, Events as _, Found, Ledger as _, OpenRows,
-        ReceiptAdmin, Receipts as _, Recorded, Reopening, Search, Settlement,
-    },
-    receipt::{ReceiptState, ReceiptStatus},
-    values::{
-        class::Class,
-        ids::{EventId, ReceiptId},
-        outcome::RetryableError,
-    },
+use domain::ports::{
+    DeadLetters, EventAdmin as _, Events as _, Found, OpenRows as _, ReceiptAdmin as _, Reopening,
+    Search,
 };
-use futures_util::future::join_all;
-use jiff::{SignedDuration, Timestamp};
-use kit::{
-    fakes::{Hop, World},
-    play::{Play, until},
-    stack::{Ports, Stack},
-};
-use std::{collections::BTreeSet, time::Duration};
-
-/// The ports of this file, on the same rows as the others.
-trait Desk: On {
-    fn event_desk(&self) -> &(impl EventAdmin + OpenRows);
-    fn receipt_desk(&self) -> &(impl ReceiptAdmin + OpenRows);
-}
-
-impl Desk for World {
-    fn event_desk(&self) -> &(impl EventAdmin + OpenRows) {
-        self
-    }
-    fn receipt_desk(&self) -> &(impl ReceiptAdmin + OpenRows) {
-        self
-    }
-}
-
-impl Desk for Ports {
-    fn event_desk(&self) -> &(impl EventAdmin + OpenRows) {
-        &self.events
-    }
-    fn receipt_desk(&self) -> &(impl ReceiptAdmin + OpenRows) {
-        &self.receipts
-    }
-}
+use kit::prelude::*;
 
 on_both! {
     an_event_goes_back_to_stored_while_it_stands_where_it_stood,
@@ -61,8 +21,6 @@ on_both! {
     receipts_that_wait_are_told_by_where_they_stand,
 }
 
-/// Longer than an index lags behind.
-const SOON: Duration = Duration::from_secs(10);
 const MANY: usize = 1_000_000;
 
 fn reopening(event: &StoredEvent, from: EventState) -> Reopening {
@@ -77,158 +35,119 @@ fn reopening(event: &StoredEvent, from: EventState) -> Reopening {
 }
 
 /// A parked event, tried twice before.
-async fn parked(on: &impl Desk) -> StoredEvent {
+async fn parked(on: &impl On) -> StoredEvent {
     let event = recorded(on).await;
     for reason in ["away", "away again"] {
-        on.events()
-            .note_failure(&event.event_id, Class::Away, reason)
-            .await
-            .unwrap();
+        on.note_failure(&event.event_id, Class::Away, reason).await;
     }
-    on.events()
-        .settle(&event.event_id, &park("doubtful"), now())
-        .await
-        .unwrap();
-    on.events().event(&event.event_id).await.unwrap().unwrap()
+    on.settle(&event.event_id, &park("doubtful"), now()).await;
+    on.event(&event.event_id).await.unwrap()
 }
 
-async fn reopen(on: &impl Desk, event: &StoredEvent, from: EventState) -> Changed {
-    on.event_desk()
+async fn reopen(on: &impl On, event: &StoredEvent, from: EventState) -> Changed {
+    on.events()
         .reopen_event(&reopening(event, from))
         .await
         .unwrap()
 }
 
-async fn an_event_goes_back_to_stored_while_it_stands_where_it_stood(on: &impl Desk) {
+async fn an_event_goes_back_to_stored_while_it_stands_where_it_stood(on: &impl On) {
     let event = parked(on).await;
-    for wrong in [
-        EventState::Stored,
-        EventState::Processed,
-        EventState::Dropped,
-    ] {
+    for wrong in [Stored, Processed, EventState::Dropped] {
         assert_eq!(reopen(on, &event, wrong).await, Changed::Raced);
     }
-    assert_eq!(
-        on.events().event(&event.event_id).await,
-        Ok(Some(event.clone()))
-    );
-    assert_eq!(reopen(on, &event, EventState::Parked).await, Changed::Now);
-    assert_eq!(reopen(on, &event, EventState::Parked).await, Changed::Raced);
+    assert_eq!(on.event(&event.event_id).await, Some(event.clone()));
+    assert_eq!(reopen(on, &event, Parked).await, Changed::Now);
+    assert_eq!(reopen(on, &event, Parked).await, Changed::Raced);
     let again = StoredEvent {
-        state: EventState::Stored,
+        state: Stored,
         attempts: 0,
         note: Some("by hand".into()),
         ..event.clone()
     };
-    assert_eq!(on.events().event(&event.event_id).await, Ok(Some(again)));
+    assert_eq!(on.event(&event.event_id).await, Some(again));
 
     let nobody = StoredEvent {
         event_id: EventId::new(unique("fevt")).unwrap(),
         ..event
     };
-    assert_eq!(
-        reopen(on, &nobody, EventState::Parked).await,
-        Changed::Raced
-    );
-    assert_eq!(on.events().event(&nobody.event_id).await, Ok(None));
+    assert_eq!(reopen(on, &nobody, Parked).await, Changed::Raced);
+    assert_eq!(on.event(&nobody.event_id).await, None);
 }
 
-async fn of_many_who_reopen_an_event_one_does(on: &impl Desk) {
+async fn of_many_who_reopen_an_event_one_does(on: &impl On) {
     let event = parked(on).await;
-    let changed = join_all((0..20).map(|_| reopen(on, &event, EventState::Parked))).await;
-    assert_eq!(
-        changed
-            .iter()
-            .filter(|changed| **changed == Changed::Now)
-            .count(),
-        1
-    );
+    let changed = join_all((0..20).map(|_| reopen(on, &event, Parked))).await;
+    assert_eq!(count(&changed, &Changed::Now), 1);
 }
 
-async fn what_is_reopened_can_be_committed_and_ends_again(on: &impl Desk) {
+async fn what_is_reopened_can_be_committed_and_ends_again(on: &impl On) {
     let event = StoredEvent {
         event_type: None,
         occurred_at: None,
-        state: EventState::Unhandled,
+        state: Unhandled,
         ..event()
     };
-    assert_eq!(on.events().record(&event).await, Ok(Recorded::First));
+    assert_eq!(on.record(&event).await, Recorded::First);
     let reopening = Reopening {
         event_type: Some("a.type.of.today".into()),
         occurred_at: Some(Timestamp::from_millisecond(1_760_090_000_750).unwrap()),
-        ..reopening(&event, EventState::Unhandled)
+        ..reopening(&event, Unhandled)
     };
-    assert_eq!(
-        on.event_desk().reopen_event(&reopening).await,
-        Ok(Changed::Now)
-    );
-    let stored = on.events().event(&event.event_id).await.unwrap().unwrap();
+    assert_eq!(on.events().reopen_event(&reopening).await, Ok(Changed::Now));
+    let stored = on.event(&event.event_id).await.unwrap();
     assert_eq!(stored.event_type.as_deref(), Some("a.type.of.today"));
     assert_eq!(
         stored.occurred_at,
         Some(Timestamp::from_second(1_760_090_000).unwrap())
     );
     let commit = decided(on.ledger(), &stored, &checkout(&[])).await;
-    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Now));
-    on.events()
-        .settle(&event.event_id, &Settlement::Processed, now())
-        .await
-        .unwrap();
-    assert_eq!(
-        reopen(on, &event, EventState::Processed).await,
-        Changed::Now
-    );
-    assert_eq!(state_of(on, &event).await, EventState::Stored);
-    let reopened = on.events().event(&event.event_id).await.unwrap().unwrap();
+    assert_eq!(on.commit(&commit).await, Committed::Now);
+    on.settle(&event.event_id, &Settlement::Processed, now())
+        .await;
+    assert_eq!(reopen(on, &event, Processed).await, Changed::Now);
+    assert_eq!(state_of(on, &event).await, Stored);
+    let reopened = on.event(&event.event_id).await.unwrap();
     assert_eq!(
         reopened.event_type, stored.event_type,
         "kept where nothing else is said"
     );
 }
 
-async fn an_event_is_dropped_while_it_stands_where_it_stood(on: &impl Desk) {
+async fn an_event_is_dropped_while_it_stands_where_it_stood(on: &impl On) {
     let event = parked(on).await;
     let drop = async |from| {
-        on.event_desk()
+        on.events()
             .drop_event(&event.event_id, from, "a double", later())
             .await
     };
-    assert_eq!(drop(EventState::Stored).await, Ok(Changed::Raced));
-    assert_eq!(drop(EventState::Parked).await, Ok(Changed::Now));
-    assert_eq!(drop(EventState::Parked).await, Ok(Changed::Raced));
+    assert_eq!(drop(Stored).await, Ok(Changed::Raced));
+    assert_eq!(drop(Parked).await, Ok(Changed::Now));
+    assert_eq!(drop(Parked).await, Ok(Changed::Raced));
     let dropped = StoredEvent {
         state: EventState::Dropped,
         note: Some("a double".into()),
         ..event.clone()
     };
+    assert_eq!(on.event(&event.event_id).await, Some(dropped.clone()));
+    // A function that still works on it changes nothing.
+    on.note_failure(&event.event_id, Class::Fault, "too late")
+        .await;
     assert_eq!(
-        on.events().event(&event.event_id).await,
-        Ok(Some(dropped.clone()))
-    );
-    // Whoever has it in hand still comes to nothing.
-    on.events()
-        .note_failure(&event.event_id, Class::Fault, "too late")
-        .await
-        .unwrap();
-    assert_eq!(
-        on.events()
-            .settle(&event.event_id, &Settlement::Processed, now())
+        on.settle(&event.event_id, &Settlement::Processed, now())
             .await,
-        Ok(Changed::Raced)
+        Changed::Raced
     );
     let commit = decided(on.ledger(), &event, &checkout(&[])).await;
-    assert_eq!(on.ledger().commit(&commit).await, Ok(Committed::Raced));
+    assert_eq!(on.commit(&commit).await, Committed::Raced);
+    assert_eq!(on.event(&event.event_id).await, Some(dropped.clone()));
     assert_eq!(
-        on.events().event(&event.event_id).await,
-        Ok(Some(dropped.clone()))
-    );
-    assert_eq!(
-        on.events().record(&event).await,
-        Ok(Recorded::Again(EventState::Dropped))
+        on.record(&event).await,
+        Recorded::Again(EventState::Dropped)
     );
 }
 
-/// TTL is DynamoDB's business: what is done is forgotten, what is to be done never.
+/// The deletion is DynamoDB's: an ended event expires, an open one never does.
 #[tokio::test]
 async fn what_is_reopened_is_not_forgotten_and_what_is_dropped_is() {
     let stack = Stack::named().unwrap();
@@ -241,13 +160,10 @@ async fn what_is_reopened_is_not_forgotten_and_what_is_dropped_is() {
         .await
         .unwrap();
     assert!(expires_at(&event).await.is_some());
-    assert_eq!(
-        reopen(&on, &event, EventState::Processed).await,
-        Changed::Now
-    );
+    assert_eq!(reopen(&on, &event, Processed).await, Changed::Now);
     assert_eq!(expires_at(&event).await, None);
     on.events
-        .drop_event(&event.event_id, EventState::Stored, "a double", later())
+        .drop_event(&event.event_id, Stored, "a double", later())
         .await
         .unwrap();
     assert_eq!(
@@ -256,7 +172,7 @@ async fn what_is_reopened_is_not_forgotten_and_what_is_dropped_is() {
     );
 }
 
-async fn what_waits_is_told_by_its_state_the_oldest_first(on: &impl Desk) {
+async fn what_waits_is_told_by_its_state_the_oldest_first(on: &impl On) {
     let at = |seconds: i64| now() + SignedDuration::from_secs(seconds);
     let events: Vec<StoredEvent> = [50, 10, 30]
         .map(|seconds| StoredEvent {
@@ -266,84 +182,60 @@ async fn what_waits_is_told_by_its_state_the_oldest_first(on: &impl Desk) {
         .into();
     let mine: BTreeSet<EventId> = events.iter().map(|event| event.event_id.clone()).collect();
     let waiting = async |state, expected: &[&StoredEvent]| {
-        let expected: Vec<_> = expected
-            .iter()
-            .map(|event| event.event_id.clone())
-            .collect();
-        let is_so = async || {
-            let all = on.event_desk().open_events(state, MANY).await?;
-            let some: Vec<_> = all.into_iter().filter(|id| mine.contains(id)).collect();
-            Ok((some == expected).then_some(()))
-        };
-        until(&format!("the index knows what is {state}"), SOON, is_so)
-            .await
-            .unwrap();
+        let expected: Vec<_> = expected.iter().map(|event| &event.event_id).collect();
+        in_time(&format!("the index knows what is {state}"), async || {
+            let all = on.events().open_events(state, MANY).await.unwrap();
+            let some = all.iter().filter(|id| mine.contains(*id));
+            some.collect::<Vec<_>>() == expected
+        })
+        .await;
     };
     for event in &events {
-        on.events().record(event).await.unwrap();
+        on.record(event).await;
     }
     let [last, first, second] = [&events[0], &events[1], &events[2]];
-    waiting(EventState::Stored, &[first, second, last]).await;
-    waiting(EventState::Parked, &[]).await;
+    waiting(Stored, &[first, second, last]).await;
+    waiting(Parked, &[]).await;
     for event in &events {
-        on.events()
-            .settle(&event.event_id, &park("doubtful"), now())
-            .await
-            .unwrap();
+        on.settle(&event.event_id, &park("doubtful"), now()).await;
     }
-    waiting(EventState::Stored, &[]).await;
-    waiting(EventState::Parked, &[first, second, last]).await;
+    waiting(Stored, &[]).await;
+    waiting(Parked, &[first, second, last]).await;
+    let parked = Parked;
+    let two = on.events().open_events(parked, 2).await.unwrap();
+    assert_eq!(two.len(), 2);
+    in_time("all that are parked are counted", async || {
+        let listed = on.events().open_events(parked, MANY).await.unwrap().len();
+        on.events().count_events(parked, MANY).await == Ok(listed)
+    })
+    .await;
     assert_eq!(
-        on.event_desk()
-            .open_events(EventState::Parked, 2)
-            .await
-            .unwrap()
-            .len(),
-        2
-    );
-    let are_counted = async || {
-        let listed = on
-            .event_desk()
-            .open_events(EventState::Parked, MANY)
-            .await?
-            .len();
-        Ok((on.events().count_events(EventState::Parked, MANY).await? == listed).then_some(()))
-    };
-    until("all that are parked are counted", SOON, are_counted)
-        .await
-        .unwrap();
-    assert_eq!(
-        on.events().count_events(EventState::Parked, 2).await,
+        on.events().count_events(parked, 2).await,
         Ok(2),
-        "no further than asked for"
+        "no further"
     );
 
-    reopen(on, first, EventState::Parked).await;
-    on.event_desk()
-        .drop_event(&second.event_id, EventState::Parked, "a double", now())
-        .await
-        .unwrap();
-    waiting(EventState::Parked, &[last]).await;
-    waiting(EventState::Stored, &[first]).await;
-    // It waits for nobody, and reconcile must know of it.
+    reopen(on, first, Parked).await;
+    on.drop_event(&second.event_id, Parked, now()).await;
+    waiting(Parked, &[last]).await;
+    waiting(Stored, &[first]).await;
+    // No person needs to look at it, but reconcile must know it.
     waiting(EventState::Dropped, &[second]).await;
-    on.events()
-        .settle(&first.event_id, &Settlement::Processed, now())
-        .await
-        .unwrap();
-    waiting(EventState::Stored, &[]).await;
-    waiting(EventState::Processed, &[]).await;
+    on.settle(&first.event_id, &Settlement::Processed, now())
+        .await;
+    waiting(Stored, &[]).await;
+    waiting(Processed, &[]).await;
 }
 
 /// Everything from there on, in the table's order.
 async fn found(
-    on: &impl Desk,
+    on: &impl On,
     search: &Search,
     mut after: Option<EventId>,
 ) -> Result<Vec<StoredEvent>, RetryableError> {
     let mut all = Vec::new();
     loop {
-        let Found { events, next, .. } = on.event_desk().search(search, after.as_ref()).await?;
+        let Found { events, next, .. } = on.events().search(search, after.as_ref()).await?;
         all.extend(events);
         let Some(next) = next else { return Ok(all) };
         after = Some(next);
@@ -379,15 +271,13 @@ async fn a_row_that_cannot_be_read_keeps_nobody_from_the_rest_on_dynamodb() {
             break;
         }
     }
-    assert_eq!(
-        (events, unreadable),
-        (vec![ours], vec![newer.event_id.clone()])
-    );
+    assert_eq!(events, vec![ours]);
+    assert_eq!(unreadable, vec![newer.event_id.clone()]);
     let read = on.events.event(&newer.event_id).await;
-    assert!(matches!(read, Err(RetryableError::Fault(_))), "{read:?}");
+    assert_matches!(read, Err(RetryableError::Fault(_)));
 }
 
-async fn a_search_tells_all_that_match_whatever_the_pages(on: &impl Desk) {
+async fn a_search_tells_all_that_match_whatever_the_pages(on: &impl On) {
     let event_type = unique("some.type");
     let at = |seconds: i64| now() + SignedDuration::from_secs(seconds);
     let mine: Vec<StoredEvent> = (0..20)
@@ -398,7 +288,7 @@ async fn a_search_tells_all_that_match_whatever_the_pages(on: &impl Desk) {
         })
         .collect();
     for event in &mine {
-        on.events().record(event).await.unwrap();
+        on.record(event).await;
     }
     let search = Search {
         event_type: Some(event_type),
@@ -439,189 +329,108 @@ async fn a_search_tells_all_that_match_whatever_the_pages(on: &impl Desk) {
     );
 }
 
-async fn a_receipt_is_owed_again_for_who_has_seen_it_last(on: &impl Desk) {
+async fn a_receipt_is_owed_again_for_who_has_seen_it_last(on: &impl On) {
     let seen = committed(on).await;
     let id = &seen.receipt_id;
-    on.receipts()
-        .acquire_lease(&seen, &owner("a"), later())
-        .await
-        .unwrap();
+    on.lease(&seen, "a").await;
     assert_eq!(
-        on.receipt_desk()
-            .reopen_receipt(&seen, "too late", now())
-            .await,
+        on.receipts().reopen_receipt(&seen, "too late", now()).await,
         Ok(Changed::Raced),
         "somebody sends it"
     );
-    let failed = ReceiptState::Failed {
-        reason: "SES will not take this address".into(),
-    };
-    on.receipts()
-        .end_lease(id, &owner("a"), &failed)
-        .await
-        .unwrap();
-    let failed = on.receipts().receipt(id).await.unwrap().unwrap();
+    let failed = failed_for("SES will not take this address");
+    on.mark(id, "a", &failed).await;
+    let failed = on.receipt(id).await.unwrap();
     let reopened =
-        join_all((0..10).map(|_| on.receipt_desk().reopen_receipt(&failed, "mended", later())))
-            .await;
-    assert_eq!(
-        reopened
-            .iter()
-            .filter(|changed| **changed == Ok(Changed::Now))
-            .count(),
-        1
-    );
-    let unsent = on.receipts().receipt(id).await.unwrap().unwrap();
-    assert_eq!(
-        (unsent.version, unsent.attempts, unsent.note.as_deref()),
-        (4, 1, Some("mended"))
-    );
-    assert_eq!(
-        (unsent.reopened_at, &unsent.state),
-        (Some(later()), &ReceiptState::Unsent { reason: None })
-    );
+        join_all((0..10).map(|_| on.receipts().reopen_receipt(&failed, "mended", later()))).await;
+    assert_eq!(count(&reopened, &Ok(Changed::Now)), 1);
+    let unsent = on.receipt(id).await.unwrap();
+    assert_eq!(unsent.version, 4);
+    assert_eq!(unsent.attempts, 1);
+    assert_eq!(unsent.note.as_deref(), Some("mended"));
+    assert_eq!(unsent.reopened_at, Some(later()));
+    assert_eq!(unsent.state, ReceiptState::Unsent { reason: None });
     // The note outlives what comes of it.
-    on.receipts()
-        .acquire_lease(&unsent, &owner("b"), later())
-        .await
-        .unwrap();
-    on.receipts()
-        .end_lease(
-            id,
-            &owner("b"),
-            &ReceiptState::Withdrawn {
-                reason: "over".into(),
-            },
-        )
-        .await
-        .unwrap();
+    on.lease(&unsent, "b").await;
+    on.mark(id, "b", &withdrawn_for("over")).await;
     assert_eq!(
-        on.receipts()
-            .receipt(id)
-            .await
-            .unwrap()
-            .unwrap()
-            .note
-            .as_deref(),
+        on.receipt(id).await.unwrap().note.as_deref(),
         Some("mended")
     );
 }
 
-async fn receipts_that_wait_are_told_by_where_they_stand(on: &impl Desk) {
+/// Waits until the index has the receipt where it stands, and nowhere else.
+pub(super) async fn stands(on: &impl On, id: &ReceiptId, at: ReceiptStatus) {
+    use ReceiptStatus::{Failed, Held, Leased, Unsent};
+    in_time(&format!("the index knows that it is {at}"), async || {
+        let mut found = Vec::new();
+        for status in [Unsent, Leased, Failed, Held] {
+            let waiting = on.receipts().open_receipts(status, MANY).await.unwrap();
+            if waiting.contains(id) {
+                found.push(status);
+            }
+        }
+        found == Vec::from_iter(Some(at).filter(|at| at.is_waiting()))
+    })
+    .await;
+}
+
+async fn receipts_that_wait_are_told_by_where_they_stand(on: &impl On) {
     let receipt = committed(on).await;
     let id: &ReceiptId = &receipt.receipt_id;
-    let stands = async |at: ReceiptStatus| {
-        let is_so = async || {
-            let mut found = Vec::new();
-            for standing in [
-                ReceiptStatus::Unsent,
-                ReceiptStatus::Leased,
-                ReceiptStatus::Failed,
-                ReceiptStatus::Held,
-            ] {
-                if on
-                    .receipt_desk()
-                    .open_receipts(standing, MANY)
-                    .await?
-                    .contains(id)
-                {
-                    found.push(standing);
-                }
-            }
-            let expected: Vec<_> = Some(at).filter(|at| at.is_waiting()).into_iter().collect();
-            Ok((found == expected).then_some(()))
-        };
-        until(&format!("the index knows that it is {at}"), SOON, is_so)
-            .await
-            .unwrap();
-    };
     let counted = async |at: ReceiptStatus| {
-        let is_so = async || {
-            let listed = on.receipt_desk().open_receipts(at, MANY).await?.len();
-            Ok(
-                (listed > 0 && on.receipts().count_receipts(at, MANY).await? == listed)
-                    .then_some(()),
-            )
-        };
-        until(&format!("all that are {at} are counted"), SOON, is_so)
-            .await
-            .unwrap();
+        in_time("all of them are counted", async || {
+            let listed = on.receipts().open_receipts(at, MANY).await.unwrap().len();
+            listed > 0 && on.receipts().count_receipts(at, MANY).await == Ok(listed)
+        })
+        .await;
         assert_eq!(
             on.receipts().count_receipts(at, 1).await,
             Ok(1),
-            "no further than asked for"
+            "no further"
         );
     };
-    stands(ReceiptStatus::Unsent).await;
-    on.receipts()
-        .acquire_lease(&receipt, &owner("a"), later())
-        .await
-        .unwrap();
-    stands(ReceiptStatus::Leased).await;
-    let claimed = on.receipts().receipt(id).await.unwrap().unwrap();
-    on.receipts().hold(&claimed).await.unwrap();
-    stands(ReceiptStatus::Held).await;
+    stands(on, id, ReceiptStatus::Unsent).await;
+    on.lease(&receipt, "a").await;
+    stands(on, id, ReceiptStatus::Leased).await;
+    let claimed = on.receipt(id).await.unwrap();
+    on.hold(&claimed).await;
+    stands(on, id, ReceiptStatus::Held).await;
     counted(ReceiptStatus::Held).await;
-    let held = on.receipts().receipt(id).await.unwrap().unwrap();
-    on.receipt_desk()
+    let held = on.receipt(id).await.unwrap();
+    on.receipts()
         .reopen_receipt(&held, "it did not come", now())
         .await
         .unwrap();
-    stands(ReceiptStatus::Unsent).await;
-    let unsent = on.receipts().receipt(id).await.unwrap().unwrap();
-    on.receipts()
-        .acquire_lease(&unsent, &owner("b"), later())
-        .await
-        .unwrap();
-    on.receipts()
-        .end_lease(
-            id,
-            &owner("b"),
-            &ReceiptState::Failed {
-                reason: "no".into(),
-            },
-        )
-        .await
-        .unwrap();
-    stands(ReceiptStatus::Failed).await;
+    stands(on, id, ReceiptStatus::Unsent).await;
+    let unsent = on.receipt(id).await.unwrap();
+    on.lease(&unsent, "b").await;
+    on.mark(id, "b", &failed_for("no")).await;
+    stands(on, id, ReceiptStatus::Failed).await;
     counted(ReceiptStatus::Failed).await;
-    let failed = on.receipts().receipt(id).await.unwrap().unwrap();
+    let failed = on.receipt(id).await.unwrap();
     assert_eq!(
-        on.receipt_desk().close_receipt(&held, "too late").await,
+        on.receipts().close_receipt(&held, "too late").await,
         Ok(Changed::Raced)
     );
     assert_eq!(
-        on.receipt_desk()
-            .close_receipt(&failed, "sent by post")
-            .await,
+        on.receipts().close_receipt(&failed, "sent by post").await,
         Ok(Changed::Now)
     );
-    stands(ReceiptStatus::Withdrawn).await;
-    let closed = on.receipts().receipt(id).await.unwrap().unwrap();
+    stands(on, id, ReceiptStatus::Withdrawn).await;
+    let closed = on.receipt(id).await.unwrap();
     assert_eq!(closed, failed.closed("sent by post"));
-    on.receipt_desk()
+    on.receipts()
         .reopen_receipt(&closed, "mended", now())
         .await
         .unwrap();
-    let unsent = on.receipts().receipt(id).await.unwrap().unwrap();
-    on.receipts()
-        .acquire_lease(&unsent, &owner("c"), later())
-        .await
-        .unwrap();
-    on.receipts()
-        .end_lease(
-            id,
-            &owner("c"),
-            &ReceiptState::Withdrawn {
-                reason: "over".into(),
-            },
-        )
-        .await
-        .unwrap();
-    stands(ReceiptStatus::Withdrawn).await;
+    let unsent = on.receipt(id).await.unwrap();
+    on.lease(&unsent, "c").await;
+    on.mark(id, "c", &withdrawn_for("over")).await;
+    stands(on, id, ReceiptStatus::Withdrawn).await;
 }
 
-/// A queue that holds what was given up on.
+/// A queue of given-up messages.
 trait Grave {
     async fn bury(&self, body: &str);
     async fn pass(&self, by: Duration);
@@ -672,7 +481,7 @@ async fn dead_letters_are_hidden_until_they_are_deleted_in_memory() {
 
 #[tokio::test]
 async fn dead_letters_are_hidden_until_they_are_deleted_on_sqs() {
-    let play = Play::on_named_stack().await.unwrap();
+    let play = play().await;
     let (url, letters) = play.queue_of_its_own().await.unwrap();
     dead_letters_are_hidden_until_they_are_deleted(&OnSqs(play, url, letters)).await;
 }
@@ -739,7 +548,7 @@ async fn dead_letters_are_hidden_until_they_are_deleted(grave: &impl Grave) {
 async fn a_queue_with_many_dead_letters_gives_ten_at_once() {
     let world = memory();
     let letters = world.dead_letters(Hop::Fulfillment);
-    let play = Play::on_named_stack().await.unwrap();
+    let play = play().await;
     let (url, on_sqs) = play.queue_of_its_own().await.unwrap();
     for n in 0..12 {
         world

@@ -1,24 +1,13 @@
-//! What lies undone: told by where it lies, and taken by one.
+//! The backlog: listed by place, and each row taken once.
 
-use super::{On, committed, event, later, notice, now, owner, recorded, unsent};
+use super::{On, committed, count, event, in_time, later, notice, now, recorded, unsent};
 use domain::{
-    delivery::stored_event::{EventState, StoredEvent},
-    fulfillment::commit::Commit,
-    ports::{
-        Backlogs as _, Changed, Committed, EventAdmin as _, Events as _, Ledger as _,
-        OpenRows as _, Receipts as _, Reserved, Settlement,
-    },
-    receipt::{Receipt, ReceiptState},
+    ports::{Backlogs as _, OpenRows as _, Reserved},
     upkeep::sweep::{Backlog, BacklogItem, Due, EventBacklog, REST, ReceiptBacklog, SELDOM, TRIES},
-    values::{
-        class::Class,
-        ids::{EventId, MessageId, ReceiptId, ReferenceState},
-    },
+    values::ids::ReferenceState,
 };
-use futures_util::future::join_all;
-use jiff::{SignedDuration, Timestamp, civil::Date};
-use kit::play::until;
-use std::time::Duration;
+use jiff::civil::Date;
+use kit::prelude::*;
 
 /// More rows than any test has.
 const MOST: usize = 100_000;
@@ -33,25 +22,25 @@ fn turn<P: Backlog>(place: P, now: Timestamp) -> Due {
     Due::of(place, super::now(), now)
 }
 
-/// The index may lag behind.
+async fn take(on: &impl On, place: EventBacklog, id: &EventId, then: Timestamp) -> Reserved {
+    let turn = turn(place, then);
+    on.events().take(place, id, &turn).await.unwrap()
+}
+
+/// Waits until the index has these notices under that day, in this order.
 pub(super) async fn due_becomes(on: &impl On, day: Date, expected: &[&Receipt]) {
     let row = |receipt: &&Receipt| BacklogItem {
         id: receipt.receipt_id.clone(),
         since: receipt.created_at,
     };
     let expected: Vec<_> = expected.iter().map(row).collect();
-    let until_then = now() + SELDOM;
-    let is_so = async || {
+    in_time("the index knows what is due", async || {
         let due = on
             .receipts()
-            .overdue(ReceiptBacklog::Due(day), until_then, MOST)
-            .await
-            .unwrap();
-        Ok((due == expected).then_some(()))
-    };
-    until("the index knows", Duration::from_secs(10), is_so)
-        .await
-        .unwrap();
+            .overdue(ReceiptBacklog::Due(day), now() + SELDOM, MOST);
+        due.await.unwrap() == expected
+    })
+    .await;
 }
 
 pub(super) async fn of_too_many_that_lie_there_the_oldest_are_told(on: &impl On) {
@@ -80,48 +69,32 @@ pub(super) async fn of_too_many_that_lie_there_the_oldest_are_told(on: &impl On)
     assert_eq!(facts(now() - SECOND, 5).await, Vec::<ReceiptId>::new());
 }
 
-/// Where an event of ours lies, as the index has it by and by.
+/// Waits until the index shows the event there.
 async fn lies_at(on: &impl On, id: &EventId, place: Option<EventBacklog>) {
-    let is_so = async || {
+    let row = BacklogItem {
+        id: id.clone(),
+        since: now(),
+    };
+    in_time("the index knows where the event lies", async || {
         let mut found = None;
         for place in [EventBacklog::Stored, EventBacklog::Committed] {
             let rows = on.events().overdue(place, now(), MOST).await.unwrap();
-            if rows.contains(&BacklogItem {
-                id: id.clone(),
-                since: now(),
-            }) {
-                found = Some(place);
-            }
+            found = found.or(rows.contains(&row).then_some(place));
         }
-        Ok((found == place).then_some(()))
-    };
-    until(
-        "the index knows where the event lies",
-        Duration::from_secs(10),
-        is_so,
-    )
-    .await
-    .unwrap();
+        found == place
+    })
+    .await;
 }
 
 pub(super) async fn an_event_lies_where_it_stands_until_it_has_ended(on: &impl On) {
     let [done, parked] = [recorded(on).await.event_id, recorded(on).await.event_id];
     lies_at(on, &done, Some(EventBacklog::Stored)).await;
-    on.ledger().commit(&Commit::of(done.clone())).await.unwrap();
+    on.commit(&Commit::of(done.clone())).await;
     lies_at(on, &done, Some(EventBacklog::Committed)).await;
-    on.events()
-        .settle(&done, &Settlement::Processed, now())
-        .await
-        .unwrap();
+    on.settle(&done, &Settlement::Processed, now()).await;
     lies_at(on, &done, None).await;
-    let park_reason = Settlement::Parked {
-        class: Class::OtherBody,
-        reason: "a person decides".to_owned(),
-    };
-    on.events()
-        .settle(&parked, &park_reason, now())
-        .await
-        .unwrap();
+    on.settle(&parked, &super::park("a person decides"), now())
+        .await;
     lies_at(on, &parked, None).await;
 }
 
@@ -130,25 +103,11 @@ pub(super) async fn of_many_that_sweep_a_row_at_once_one_takes_it(on: &impl On) 
     let (place, then) = (EventBacklog::Stored, now() + REST);
     let turn = turn(place, then);
     let deducted = join_all((0..16).map(|_| on.events().take(place, &event.event_id, &turn))).await;
+    assert_eq!(count(&deducted, &Ok(FIRST)), 1, "{deducted:?}");
+    assert_eq!(count(&deducted, &Ok(Reserved::NotNow)), 15, "{deducted:?}");
     assert_eq!(
-        deducted
-            .iter()
-            .filter(|deducted| **deducted == Ok(FIRST))
-            .count(),
-        1,
-        "{deducted:?}"
-    );
-    assert_eq!(
-        deducted
-            .iter()
-            .filter(|deducted| **deducted == Ok(Reserved::NotNow))
-            .count(),
-        15,
-        "{deducted:?}"
-    );
-    assert_eq!(
-        on.events().event(&event.event_id).await,
-        Ok(Some(event)),
+        on.event(&event.event_id).await,
+        Some(event),
         "nothing else has changed"
     );
 }
@@ -156,12 +115,7 @@ pub(super) async fn of_many_that_sweep_a_row_at_once_one_takes_it(on: &impl On) 
 pub(super) async fn a_row_that_was_queued_again_is_left_alone_for_its_interval(on: &impl On) {
     let id = recorded(on).await.event_id;
     let place = EventBacklog::Stored;
-    let take = async |then| {
-        on.events()
-            .take(place, &id, &turn(place, then))
-            .await
-            .unwrap()
-    };
+    let take = async |then| take(on, place, &id, then).await;
     assert_eq!(
         take(now() + REST - SECOND).await,
         Reserved::NotNow,
@@ -182,16 +136,8 @@ pub(super) async fn a_row_that_was_queued_again_is_left_alone_for_its_interval(o
 pub(super) async fn a_row_that_was_tried_in_vain_has_its_tries_first(on: &impl On) {
     let id = recorded(on).await.event_id;
     let place = EventBacklog::Stored;
-    let take = async |then| {
-        on.events()
-            .take(place, &id, &turn(place, then))
-            .await
-            .unwrap()
-    };
-    on.events()
-        .note_failure(&id, Class::TooEarly, "not yet")
-        .await
-        .unwrap();
+    let take = async |then| take(on, place, &id, then).await;
+    on.note_failure(&id, Class::TooEarly, "not yet").await;
     assert_eq!(take(now() + REST).await, Reserved::NotNow);
     assert_eq!(take(now() + TRIES - SECOND).await, Reserved::NotNow);
     assert_eq!(take(now() + TRIES).await, FIRST);
@@ -199,12 +145,7 @@ pub(super) async fn a_row_that_was_tried_in_vain_has_its_tries_first(on: &impl O
 
 pub(super) async fn only_what_lies_there_is_taken(on: &impl On) {
     let late = now() + SELDOM * 9;
-    let take = async |place, event: &StoredEvent| {
-        on.events()
-            .take(place, &event.event_id, &turn(place, late))
-            .await
-            .unwrap()
-    };
+    let take = async |place, event: &StoredEvent| take(on, place, &event.event_id, late).await;
     let (stored, committed_event) = (EventBacklog::Stored, EventBacklog::Committed);
     let nobody = event();
     assert_eq!(
@@ -213,27 +154,25 @@ pub(super) async fn only_what_lies_there_is_taken(on: &impl On) {
         "it is not stored"
     );
     assert_eq!(
-        on.events().event(&nobody.event_id).await,
-        Ok(None),
+        on.event(&nobody.event_id).await,
+        None,
         "and no row comes of it"
     );
     let done = recorded(on).await;
     assert_eq!(take(committed_event, &done).await, Reserved::NotNow);
     assert_eq!(
-        on.ledger().commit(&Commit::of(done.event_id.clone())).await,
-        Ok(Committed::Now)
+        on.commit(&Commit::of(done.event_id.clone())).await,
+        Committed::Now
     );
     assert_eq!(take(stored, &done).await, Reserved::NotNow);
     assert_eq!(take(committed_event, &done).await, FIRST);
-    on.events()
-        .settle(&done.event_id, &Settlement::Processed, now())
-        .await
-        .unwrap();
+    on.settle(&done.event_id, &Settlement::Processed, now())
+        .await;
     let parked = StoredEvent {
-        state: EventState::Parked,
+        state: Parked,
         ..event()
     };
-    on.events().record(&parked).await.unwrap();
+    on.record(&parked).await;
     for event in [&done, &parked] {
         for place in [stored, committed_event] {
             assert_eq!(take(place, event).await, Reserved::NotNow, "{event:?}");
@@ -244,27 +183,20 @@ pub(super) async fn only_what_lies_there_is_taken(on: &impl On) {
 pub(super) async fn what_is_given_back_is_there_for_the_next(on: &impl On) {
     let id = recorded(on).await.event_id;
     let (place, then) = (EventBacklog::Stored, now() + REST);
-    let take = async |then| {
-        on.events()
-            .take(place, &id, &turn(place, then))
-            .await
-            .unwrap()
-    };
+    let take = async |then| take(on, place, &id, then).await;
     let give_back = async |then, before| {
-        on.events()
-            .give_back(place, &id, then, before)
-            .await
-            .unwrap()
+        let given_back = on.events().give_back(place, &id, then, before);
+        given_back.await.unwrap();
     };
-    // Nobody has taken it.
+    // It is not taken.
     give_back(then, None).await;
     assert_eq!(take(then).await, FIRST);
-    // Somebody else has it.
+    // Another sweep has it.
     give_back(then - SECOND, None).await;
     assert_eq!(take(then).await, Reserved::NotNow);
     give_back(then, None).await;
     assert_eq!(take(then).await, FIRST);
-    // That it was queued before is still known, and when.
+    // The time of the earlier queueing is kept.
     let next = then + TRIES;
     assert_eq!(take(next).await, queued_before(then));
     give_back(next, Some(then)).await;
@@ -286,48 +218,25 @@ pub(super) async fn a_claim_is_swept_once_it_is_over(on: &impl On) {
         Reserved::NotNow,
         "nobody has claimed it"
     );
-    assert_eq!(
-        on.receipts()
-            .acquire_lease(&seen, &owner("a"), later())
-            .await,
-        Ok(Changed::Now)
-    );
+    assert_eq!(on.lease(&seen, "a").await, Changed::Now);
     assert_eq!(
         take(ReceiptBacklog::Unsent, now() + SELDOM).await,
         Reserved::NotNow
     );
     assert_eq!(take(place, later() + REST - SECOND).await, Reserved::NotNow);
     assert_eq!(take(place, later() + REST).await, FIRST);
-    let swept = on.receipts().receipt(id).await.unwrap().unwrap();
-    assert_eq!(
-        (swept.version, &swept.state),
-        (
-            2,
-            &ReceiptState::Leased {
-                owner: owner("a"),
-                lease_ends_at: later()
-            }
-        )
-    );
-    // Whoever had read it before can still claim it; and the second claim has a message of its own.
-    let (second, ends_at) = (owner("b"), later() + REST * 2);
-    assert_eq!(
-        on.receipts().acquire_lease(&swept, &second, ends_at).await,
-        Ok(Changed::Now)
-    );
+    let swept = on.receipt(id).await.unwrap();
+    assert_eq!((swept.version, &swept.state), (2, &leased_by("a", later())));
+    // An earlier reader can still lease it. The second lease has its own message.
+    let ends_at = later() + REST * 2;
+    assert_eq!(on.lease_until(&swept, "b", ends_at).await, Changed::Now);
     assert_eq!(take(place, ends_at + REST).await, Reserved::NotNow);
     assert_eq!(
         take(place, ends_at + SELDOM).await,
         queued_before(later() + REST)
     );
-    let sent = ReceiptState::Sent {
-        message_id: MessageId::new("ses-1").unwrap(),
-        sent_at: now(),
-    };
-    assert_eq!(
-        on.receipts().end_lease(id, &second, &sent).await,
-        Ok(Changed::Now)
-    );
+    let sent = sent_as("ses-1", now());
+    assert_eq!(on.mark(id, "b", &sent).await, Changed::Now);
     for place in [place, ReceiptBacklog::Unsent] {
         assert_eq!(take(place, now() + SELDOM * 9).await, Reserved::NotNow);
     }
@@ -342,17 +251,9 @@ pub(super) async fn a_receipt_that_was_given_back_has_its_tries_first(on: &impl 
             .await
             .unwrap()
     };
-    on.receipts()
-        .acquire_lease(&tried, &owner("a"), later())
-        .await
-        .unwrap();
-    let again = ReceiptState::Unsent {
-        reason: Some("SES is away: Throttling".into()),
-    };
-    on.receipts()
-        .end_lease(&tried.receipt_id, &owner("a"), &again)
-        .await
-        .unwrap();
+    on.lease(&tried, "a").await;
+    let again = unsent_for("SES is away: Throttling");
+    on.mark(&tried.receipt_id, "a", &again).await;
     assert_eq!(take(&fresh, now() + REST - SECOND).await, Reserved::NotNow);
     assert_eq!(take(&fresh, now() + REST).await, FIRST);
     assert_eq!(take(&tried, now() + TRIES - SECOND).await, Reserved::NotNow);
@@ -384,16 +285,10 @@ pub(super) async fn a_mail_for_a_later_day_is_taken_when_it_is_due(on: &impl On)
     );
     assert_eq!(take(place, due_at).await, FIRST);
     assert_eq!(take(place, due_at + REST).await, Reserved::NotNow);
-    // Whoever takes it up owes it like any other.
-    on.receipts()
-        .acquire_lease(&notice, &owner("a"), due_at + REST)
-        .await
-        .unwrap();
+    // Once leased, it is unsent like any other.
+    on.lease_until(&notice, "a", due_at + REST).await;
     let again = ReceiptState::Unsent { reason: None };
-    on.receipts()
-        .end_lease(id, &owner("a"), &again)
-        .await
-        .unwrap();
+    on.mark(id, "a", &again).await;
     assert_eq!(take(place, due_at + SELDOM * 2).await, Reserved::NotNow);
     assert_eq!(
         take(ReceiptBacklog::Unsent, due_at + SELDOM * 2).await,
@@ -408,53 +303,33 @@ pub(super) async fn what_an_event_tells_is_found_while_it_waits(on: &impl On) {
         ..event()
     };
     let stands_at = async |state: Option<EventState>| {
-        for other in [
-            EventState::Stored,
-            EventState::Committed,
-            EventState::Parked,
-            EventState::Processed,
-        ] {
-            let is_so = async || {
+        for other in [Stored, EventState::Committed, Parked, Processed] {
+            in_time("the index knows where the event stands", async || {
                 let facts = on.events().reference_states(other, MOST).await.unwrap();
-                let is_there = facts.contains(&Some(subject.clone()));
-                Ok((is_there == (state == Some(other))).then_some(()))
-            };
-            until("the index knows", Duration::from_secs(10), is_so)
-                .await
-                .unwrap();
+                facts.contains(&Some(subject.clone())) == (state == Some(other))
+            })
+            .await;
         }
     };
-    on.events().record(&event).await.unwrap();
+    on.record(&event).await;
+    assert_eq!(on.event(&event.event_id).await, Some(event.clone()));
+    stands_at(Some(Stored)).await;
     assert_eq!(
-        on.events().event(&event.event_id).await.unwrap(),
-        Some(event.clone())
-    );
-    stands_at(Some(EventState::Stored)).await;
-    assert_eq!(
-        on.events()
-            .reference_states(EventState::Stored, 1)
-            .await
-            .unwrap()
-            .len(),
+        on.events().reference_states(Stored, 1).await.unwrap().len(),
         1,
         "no more than asked for"
     );
-    on.events()
-        .settle(&event.event_id, &super::park("doubtful"), now())
-        .await
-        .unwrap();
-    stands_at(Some(EventState::Parked)).await;
-    on.events()
-        .drop_event(&event.event_id, EventState::Parked, "a double", now())
-        .await
-        .unwrap();
+    on.settle(&event.event_id, &super::park("doubtful"), now())
+        .await;
+    stands_at(Some(Parked)).await;
+    on.drop_event(&event.event_id, Parked, now()).await;
     stands_at(None).await;
 }
 
 /// Events older than any other test's.
 pub(super) async fn the_oldest_sale_is_found_among_other_events(on: &impl On) {
     let parked = |subject: Option<&str>, received_at| StoredEvent {
-        state: EventState::Parked,
+        state: Parked,
         subject: subject.map(|resource| ReferenceState::new(super::unique(resource)).unwrap()),
         received_at: Timestamp::from_second(received_at).unwrap(),
         ..event()
@@ -466,38 +341,22 @@ pub(super) async fn the_oldest_sale_is_found_among_other_events(on: &impl On) {
         parked(Some("invoice:fin"), 3),
     ];
     for event in &events {
-        on.events().record(event).await.unwrap();
+        on.record(event).await;
     }
     let becomes = async |most, expected: Option<&StoredEvent>| {
-        let is_so = async || {
-            let oldest = on
-                .events()
-                .oldest_sale(EventState::Parked, most)
-                .await
-                .unwrap();
-            Ok((oldest == expected.map(|event| event.received_at)).then_some(()))
-        };
-        until(
-            "the index knows the oldest sale",
-            Duration::from_secs(10),
-            is_so,
-        )
-        .await
-        .unwrap();
+        in_time("the index knows the oldest sale", async || {
+            let oldest = on.events().oldest_sale(Parked, most);
+            oldest.await.unwrap() == expected.map(|event| event.received_at)
+        })
+        .await;
     };
     let [_, _, checkout, invoice] = &events;
     becomes(MOST, Some(invoice)).await;
     becomes(3, Some(invoice)).await;
     becomes(2, None).await;
-    on.events()
-        .drop_event(&invoice.event_id, EventState::Parked, "a double", now())
-        .await
-        .unwrap();
+    on.drop_event(&invoice.event_id, Parked, now()).await;
     becomes(MOST, Some(checkout)).await;
     for event in &events {
-        on.events()
-            .drop_event(&event.event_id, EventState::Parked, "a double", now())
-            .await
-            .unwrap();
+        on.drop_event(&event.event_id, Parked, now()).await;
     }
 }

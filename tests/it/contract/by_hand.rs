@@ -7,23 +7,13 @@ use aws_sdk_dynamodb::{
     error::ProvideErrorMetadata as _,
     types::{AttributeValue, ReturnValue},
 };
-use domain::{
-    delivery::stored_event::EventState,
-    ports::{
-        Changed, EventAdmin as _, Events as _, Orders as _, ReceiptAdmin as _, Receipts as _,
-        Reopening, Settlement, Suppressions as _,
-    },
-    receipt::{
-        ReceiptState,
-        feedback::{AddressHash, Suppression},
-    },
-    values::ids::{MessageId, Sku},
+use domain::ports::{
+    EventAdmin as _, Events as _, Orders as _, ReceiptAdmin as _, Receipts as _, Reopening,
+    Suppressions as _,
 };
-use jiff::Timestamp;
-use kit::stack::{Ports, Stack};
-use serde_json::Value;
+use kit::prelude::*;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fs,
     io::Write as _,
     path::Path,
@@ -85,7 +75,7 @@ fn update(commands: &str, given: &[(&str, &str)], typed: &str) -> BTreeMap<Strin
     const AWS: &str = r#"
         of() { printf '%s' "$1"; }
         aws() {
-            if [ "$2" = update-item ]; then shift 2; printf '%s\0' "$@" >> facts; fi
+            if [ "$2" = update-item ]; then shift 2; printf '%s\0' "$@" >> options; fi
         }
     "#;
     let folder = std::env::temp_dir().join(unique("by_hand"));
@@ -105,7 +95,7 @@ fn update(commands: &str, given: &[(&str, &str)], typed: &str) -> BTreeMap<Strin
         .write_all(typed.as_bytes())
         .unwrap();
     assert!(shell.wait().unwrap().success(), "{commands}");
-    let facts = fs::read_to_string(folder.join("told")).unwrap();
+    let facts = fs::read_to_string(folder.join("options")).unwrap();
     fs::remove_dir_all(folder).unwrap();
     let words: Vec<&str> = facts.split_terminator('\0').collect();
     let options: BTreeMap<_, _> = words
@@ -263,8 +253,8 @@ async fn an_event_is_released_or_replayed_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
 
     for (word, end, from) in [
-        ("parked", park("doubtful"), EventState::Parked),
-        ("processed", Settlement::Processed, EventState::Processed),
+        ("parked", park("doubtful"), Parked),
+        ("processed", Settlement::Processed, Processed),
     ] {
         let commands = from_state(REOPEN, "parked", word);
         let event = recorded(&hand.ports).await;
@@ -293,13 +283,10 @@ async fn an_event_is_released_or_replayed_by_hand_as_by_code_on_dynamodb() {
 #[tokio::test]
 async fn an_event_is_dropped_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
-    for (word, from) in [
-        ("parked", EventState::Parked),
-        ("stored", EventState::Stored),
-    ] {
+    for (word, from) in [("parked", Parked), ("stored", Stored)] {
         let commands = from_state(DROP, "parked", word);
         let id = recorded(&hand.ports).await.event_id;
-        if from == EventState::Parked {
+        if from == Parked {
             hand.ports
                 .events()
                 .settle(&id, &park("doubtful"), now())
@@ -330,13 +317,8 @@ async fn an_event_is_dropped_by_hand_as_by_code_on_dynamodb() {
 async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
     let ports = &hand.ports;
-    let sent = ReceiptState::Sent {
-        message_id: MessageId::new("ses-1").unwrap(),
-        sent_at: now(),
-    };
-    let failed = ReceiptState::Failed {
-        reason: "no such address".into(),
-    };
+    let sent = sent_as("ses-1", now());
+    let failed = failed_for("no such address");
     for (from, state) in [
         ("held", None),
         ("failed", Some(failed)),

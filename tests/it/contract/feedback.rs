@@ -1,56 +1,12 @@
-//! What SES's feedback changes: receipts, orders, marks of addresses.
+//! The effects of SES's feedback on receipts, orders and suppressed addresses.
 
-use super::{On, committed, dynamodb, later, memory, now, owner, unique};
+use super::{On, admin::stands, committed, count, dynamodb, later, memory, now, unique};
 use domain::{
-    ports::{Changed, OpenRows, Orders, ReceiptAdmin, Receipts, Suppressions},
-    receipt::{
-        Receipt, ReceiptState, ReceiptStatus,
-        feedback::{AddressHash, Mails, ReceiptUpdate, Report, ReportKind, Suppression, settle},
-    },
-    sale::{delivery_failure::DeliveryFailure, order::Order},
-    values::ids::{MessageId, ReceiptId},
+    ports::{Orders as _, ReceiptAdmin as _, Receipts as _},
+    receipt::feedback::{Mails, ReceiptUpdate, Report, ReportKind, settle},
+    sale::delivery_failure::DeliveryFailure,
 };
-use futures_util::future::join_all;
-use kit::{fakes::World, play::until, stack::Ports};
-use std::time::Duration;
-
-/// The ports of this file, on the same rows as the others.
-trait Told: On {
-    fn lessons(&self) -> &impl Receipts;
-    fn troubles(&self) -> &impl Orders;
-    fn marks(&self) -> &impl Suppressions;
-    fn desk(&self) -> &(impl ReceiptAdmin + OpenRows);
-}
-
-impl Told for World {
-    fn desk(&self) -> &(impl ReceiptAdmin + OpenRows) {
-        self
-    }
-    fn lessons(&self) -> &impl Receipts {
-        self
-    }
-    fn troubles(&self) -> &impl Orders {
-        self
-    }
-    fn marks(&self) -> &impl Suppressions {
-        self
-    }
-}
-
-impl Told for Ports {
-    fn desk(&self) -> &(impl ReceiptAdmin + OpenRows) {
-        &self.receipts
-    }
-    fn lessons(&self) -> &impl Receipts {
-        &self.receipts
-    }
-    fn troubles(&self) -> &impl Orders {
-        &self.orders
-    }
-    fn marks(&self) -> &impl Suppressions {
-        &self.marks
-    }
-}
+use kit::prelude::*;
 
 on_both! {
     a_lesson_is_learned_by_who_has_seen_the_receipt_last,
@@ -78,33 +34,22 @@ fn update(receipt: &Receipt, kind: ReportKind) -> ReceiptUpdate {
     settle(receipt, &report(receipt, "ses-1", kind)).unwrap()
 }
 
-async fn learn(on: &impl Told, seen: &Receipt, update: &ReceiptUpdate) -> Changed {
-    on.lessons().update_mails(seen, update).await.unwrap()
+async fn learn(on: &impl On, seen: &Receipt, update: &ReceiptUpdate) -> Changed {
+    on.receipts().update_mails(seen, update).await.unwrap()
 }
 
-async fn read(on: &impl Told, id: &ReceiptId) -> Receipt {
-    on.receipts().receipt(id).await.unwrap().unwrap()
+async fn read(on: &impl On, id: &ReceiptId) -> Receipt {
+    on.receipt(id).await.unwrap()
 }
 
-async fn a_lesson_is_learned_by_who_has_seen_the_receipt_last(on: &impl Told) {
+async fn a_lesson_is_learned_by_who_has_seen_the_receipt_last(on: &impl On) {
     let seen = committed(on).await;
     let update = update(&seen, ReportKind::Delivered);
     let learned = join_all((0..8).map(|_| learn(on, &seen, &update))).await;
-    assert_eq!(
-        learned
-            .iter()
-            .filter(|learned| **learned == Changed::Now)
-            .count(),
-        1
-    );
-    // A claim in between.
+    assert_eq!(count(&learned, &Changed::Now), 1);
+    // A lease in between.
     let seen = committed(on).await;
-    assert_eq!(
-        on.receipts()
-            .acquire_lease(&seen, &owner("a"), later())
-            .await,
-        Ok(Changed::Now)
-    );
+    assert_eq!(on.lease(&seen, "a").await, Changed::Now);
     assert_eq!(learn(on, &seen, &update).await, Changed::Raced);
     assert_eq!(
         learn(
@@ -120,13 +65,13 @@ async fn a_lesson_is_learned_by_who_has_seen_the_receipt_last(on: &impl Told) {
     );
 }
 
-async fn a_lesson_comes_back_as_it_was(on: &impl Told) {
+async fn a_lesson_comes_back_as_it_was(on: &impl On) {
     let mut row = committed(on).await;
     let kinds = [
         ReportKind::Sent,
         ReportKind::Delivered,
-        ReportKind::Bounced { for_good: false },
-        ReportKind::Bounced { for_good: true },
+        ReportKind::Bounced { permanent: false },
+        ReportKind::Bounced { permanent: true },
         ReportKind::MaybeBounced,
         ReportKind::Suppressed,
         ReportKind::Complained,
@@ -146,17 +91,12 @@ async fn a_lesson_comes_back_as_it_was(on: &impl Told) {
         };
         assert_eq!(read(on, &row.receipt_id).await, row, "{kind:?}");
     }
-    assert!(matches!(row.state, ReceiptState::Failed { .. }));
+    assert_matches!(row.state, ReceiptState::Failed { .. });
 }
 
-async fn a_claimant_may_mark_after_a_lesson_that_left_its_claim(on: &impl Told) {
+async fn a_claimant_may_mark_after_a_lesson_that_left_its_claim(on: &impl On) {
     let seen = committed(on).await;
-    assert_eq!(
-        on.receipts()
-            .acquire_lease(&seen, &owner("a"), later())
-            .await,
-        Ok(Changed::Now)
-    );
+    assert_eq!(on.lease(&seen, "a").await, Changed::Now);
     let claimed = read(on, &seen.receipt_id).await;
     let nothing = ReceiptUpdate {
         mails: Mails::new(),
@@ -164,60 +104,31 @@ async fn a_claimant_may_mark_after_a_lesson_that_left_its_claim(on: &impl Told) 
     };
     assert_eq!(learn(on, &claimed, &nothing).await, Changed::Now);
     assert_eq!(read(on, &seen.receipt_id).await.state, claimed.state);
-    let sent = ReceiptState::Sent {
-        message_id: MessageId::new("ses-1").unwrap(),
-        sent_at: now(),
-    };
-    assert_eq!(
-        on.receipts()
-            .end_lease(&seen.receipt_id, &owner("a"), &sent)
-            .await,
-        Ok(Changed::Now)
-    );
+    let sent = sent_as("ses-1", now());
+    assert_eq!(on.mark(&seen.receipt_id, "a", &sent).await, Changed::Now);
 }
 
-async fn a_settled_receipt_can_be_neither_claimed_nor_marked(on: &impl Told) {
+async fn a_settled_receipt_can_be_neither_claimed_nor_marked(on: &impl On) {
     let seen = committed(on).await;
-    assert_eq!(
-        on.receipts()
-            .acquire_lease(&seen, &owner("a"), later())
-            .await,
-        Ok(Changed::Now)
-    );
+    assert_eq!(on.lease(&seen, "a").await, Changed::Now);
     let claimed = read(on, &seen.receipt_id).await;
     assert_eq!(
         learn(on, &claimed, &update(&claimed, ReportKind::Sent)).await,
         Changed::Now
     );
-    assert_eq!(
-        on.receipts()
-            .acquire_lease(&claimed, &owner("b"), later())
-            .await,
-        Ok(Changed::Raced)
-    );
-    assert_eq!(on.receipts().hold(&claimed).await, Ok(Changed::Raced));
-    let other = ReceiptState::Sent {
-        message_id: MessageId::new("ses-2").unwrap(),
-        sent_at: now(),
-    };
-    assert_eq!(
-        on.receipts()
-            .end_lease(&seen.receipt_id, &owner("a"), &other)
-            .await,
-        Ok(Changed::Raced)
-    );
-    let sent = ReceiptState::Sent {
-        message_id: MessageId::new("ses-1").unwrap(),
-        sent_at: now(),
-    };
+    assert_eq!(on.lease(&claimed, "b").await, Changed::Raced);
+    assert_eq!(on.hold(&claimed).await, Changed::Raced);
+    let other = sent_as("ses-2", now());
+    assert_eq!(on.mark(&seen.receipt_id, "a", &other).await, Changed::Raced);
+    let sent = sent_as("ses-1", now());
     assert_eq!(read(on, &seen.receipt_id).await.state, sent);
 }
 
-async fn an_order_keeps_what_trouble_there_is_for_who_has_seen_it_last(on: &impl Told) {
+async fn an_order_keeps_what_trouble_there_is_for_who_has_seen_it_last(on: &impl On) {
     let receipt = committed(on).await;
-    let order = async || on.orders().order(&receipt.order_id).await.unwrap().unwrap();
+    let order = async || on.order(&receipt.order_id).await.unwrap();
     let keep = async |seen: &Order, id: &ReceiptId, delivery_failure| {
-        on.troubles()
+        on.orders()
             .keep_delivery_failure(seen, id, delivery_failure)
             .await
             .unwrap()
@@ -263,9 +174,9 @@ async fn an_order_keeps_what_trouble_there_is_for_who_has_seen_it_last(on: &impl
     );
 }
 
-async fn the_last_of_each_is_kept_of_an_address(on: &impl Told) {
+async fn the_last_of_each_is_kept_of_an_address(on: &impl On) {
     let address = AddressHash::of(&format!("{}@example.com", unique("pat")));
-    assert_eq!(on.marks().suppression(&address).await, Ok(None));
+    assert_eq!(on.suppression(&address).await, None);
     let none = || Suppression::of(address.clone());
     let bounced = |at| Suppression {
         bounced_at: Some(at),
@@ -286,51 +197,35 @@ async fn the_last_of_each_is_kept_of_an_address(on: &impl Told) {
         complained(now()),
         bounced(now()),
     ] {
-        on.marks().suppress(&mark).await.unwrap();
+        on.suppress(&mark).await;
     }
     let both = Suppression {
         bounced_at: Some(later()),
         ..complained(later())
     };
-    assert_eq!(
-        on.marks().suppression(&address).await,
-        Ok(Some(both.clone()))
-    );
+    assert_eq!(on.suppression(&address).await, Some(both.clone()));
     for mark in [cleared(now()), cleared(later()), cleared(now())] {
-        on.marks().suppress(&mark).await.unwrap();
+        on.suppress(&mark).await;
     }
     assert_eq!(
-        on.marks().suppression(&address).await,
-        Ok(Some(Suppression {
+        on.suppression(&address).await,
+        Some(Suppression {
             cleared_at: Some(later()),
             ..both
-        }))
+        })
     );
     assert_eq!(
-        on.marks()
-            .suppression(&AddressHash::of("sam@example.com"))
-            .await,
-        Ok(None)
+        on.suppression(&AddressHash::of("sam@example.com")).await,
+        None
     );
 }
 
-async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl Told) {
+async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl On) {
     let seen = committed(on).await;
     let id = &seen.receipt_id;
-    assert_eq!(
-        on.receipts()
-            .acquire_lease(&seen, &owner("a"), later())
-            .await,
-        Ok(Changed::Now)
-    );
-    let sent = ReceiptState::Sent {
-        message_id: MessageId::new("ses-1").unwrap(),
-        sent_at: now(),
-    };
-    assert_eq!(
-        on.receipts().end_lease(id, &owner("a"), &sent).await,
-        Ok(Changed::Now)
-    );
+    assert_eq!(on.lease(&seen, "a").await, Changed::Now);
+    let sent = sent_as("ses-1", now());
+    assert_eq!(on.mark(id, "a", &sent).await, Changed::Now);
     let row = read(on, id).await;
     assert_eq!(
         learn(on, &row, &update(&row, ReportKind::Delivered)).await,
@@ -338,7 +233,7 @@ async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl Told) {
     );
     let row = read(on, id).await;
     assert_eq!(
-        on.desk()
+        on.receipts()
             .reopen_receipt(&row, "it did not come", later())
             .await,
         Ok(Changed::Now)
@@ -350,76 +245,44 @@ async fn what_is_sent_again_keeps_what_is_known_of_its_mails(on: &impl Told) {
             .delivered_at
             .is_some()
     );
-    // Whatever is told of the first mail, the row waits for the second one.
+    // Reports of the first mail leave the row to the second one.
     assert_eq!(
         learn(
             on,
             &again,
-            &update(&again, ReportKind::Bounced { for_good: true })
+            &update(&again, ReportKind::Bounced { permanent: true })
         )
         .await,
         Changed::Now
     );
     let again = read(on, id).await;
-    assert_eq!(
-        (again.reopened_at, again.state),
-        (Some(later()), ReceiptState::Unsent { reason: None })
-    );
+    assert_eq!(again.reopened_at, Some(later()));
+    assert_eq!(again.state, ReceiptState::Unsent { reason: None });
 }
 
-/// Until the index has the receipt there and nowhere else.
-async fn stands(on: &impl Told, id: &ReceiptId, at: Option<ReceiptStatus>) {
-    let is_so = async || {
-        let mut found = Vec::new();
-        for standing in [
-            ReceiptStatus::Unsent,
-            ReceiptStatus::Leased,
-            ReceiptStatus::Failed,
-            ReceiptStatus::Held,
-        ] {
-            if on
-                .desk()
-                .open_receipts(standing, 1_000_000)
-                .await?
-                .contains(id)
-            {
-                found.push(standing);
-            }
-        }
-        Ok((found == Vec::from_iter(at)).then_some(()))
-    };
-    until(
-        &format!("the index has it at {at:?}"),
-        Duration::from_secs(10),
-        is_so,
-    )
-    .await
-    .unwrap();
-}
-
-async fn what_a_lesson_settles_is_where_it_stands_in_the_index_too(on: &impl Told) {
+async fn what_a_lesson_settles_is_where_it_stands_in_the_index_too(on: &impl On) {
     let seen = committed(on).await;
     let id = &seen.receipt_id;
-    assert_eq!(on.receipts().hold(&seen).await, Ok(Changed::Now));
-    stands(on, id, Some(ReceiptStatus::Held)).await;
+    assert_eq!(on.hold(&seen).await, Changed::Now);
+    stands(on, id, ReceiptStatus::Held).await;
     let held = read(on, id).await;
     assert_eq!(
         learn(on, &held, &update(&held, ReportKind::Sent)).await,
         Changed::Now
     );
-    stands(on, id, None).await;
+    stands(on, id, ReceiptStatus::Sent).await;
     let sent = read(on, id).await;
     assert_eq!(
         learn(on, &sent, &update(&sent, ReportKind::Rejected)).await,
         Changed::Now
     );
-    assert_eq!(read(on, id).await.state.standing(), ReceiptStatus::Failed);
-    stands(on, id, Some(ReceiptStatus::Failed)).await;
-    // What leaves it where it stands leaves it in the index as well.
+    assert_eq!(read(on, id).await.state.status(), ReceiptStatus::Failed);
+    stands(on, id, ReceiptStatus::Failed).await;
+    // A report without effect on its state leaves the index alone.
     let failed = read(on, id).await;
     assert_eq!(
         learn(on, &failed, &update(&failed, ReportKind::Delivered)).await,
         Changed::Now
     );
-    stands(on, id, Some(ReceiptStatus::Failed)).await;
+    stands(on, id, ReceiptStatus::Failed).await;
 }

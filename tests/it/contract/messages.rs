@@ -1,17 +1,13 @@
-//! What a standard queue does with its messages: the simulation's queue, and SQS.
+//! The behavior of a standard queue: the queue in memory, and SQS.
 
 use super::unique;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName};
-use jiff::Timestamp;
+use kit::prelude::*;
 use kit::{
+    dice::Dice,
     drive::{HIDDEN_FOR, MOST_RECEIVES},
-    play::{Play, until},
-    simulation::{
-        dice::Dice,
-        sqs::{Received, Sqs},
-    },
+    sqs::{Received, Sqs},
 };
-use std::{collections::BTreeSet, time::Duration};
 
 /// A message as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +20,7 @@ struct Taken {
 
 /// A queue that gives a message up after [`MOST_RECEIVES`] receives.
 trait Messages {
-    /// For how long whoever receives a message has it to himself.
+    /// How long a received message is hidden.
     const HIDDEN_FOR: Duration;
     async fn send(&mut self, body: &str);
     /// One message that is visible, if there is one.
@@ -35,7 +31,7 @@ trait Messages {
     async fn hide(&mut self, deducted: &Taken, by: Duration);
     /// Lets time pass.
     async fn pass(&mut self, by: Duration);
-    /// What was given up on, once that is this.
+    /// Expects this message to be given up on.
     async fn gives_up(&mut self, body: &str);
 }
 
@@ -164,7 +160,7 @@ fn in_memory() -> InMemory {
 }
 
 async fn on_sqs() -> OnSqs {
-    let play = Play::on_named_stack().await.unwrap();
+    let play = play().await;
     let client = aws_sdk_sqs::Client::new(&play.stack.config().await);
     let (url, _) = play.queue_of_its_own().await.unwrap();
     let (dead_letter_url, _) = play.queue_of_its_own().await.unwrap();
@@ -223,7 +219,7 @@ on_queues! {
     each_message_goes_to_one,
 }
 
-/// A moment, so that what is timed is over.
+/// A moment, until a timed change is over.
 const MOMENT: Duration = Duration::from_millis(500);
 
 async fn one(on: &mut impl Messages) -> Taken {
@@ -239,10 +235,9 @@ async fn what_is_received_is_hidden_for_a_while_and_comes_back_counted<M: Messag
     assert_eq!(on.receive().await, None);
     on.pass(M::HIDDEN_FOR + MOMENT).await;
     let second = one(on).await;
-    assert_eq!(
-        (&second.id, &second.body, second.receives),
-        (&first.id, &body, 2)
-    );
+    assert_eq!(second.id, first.id);
+    assert_eq!(second.body, body);
+    assert_eq!(second.receives, 2);
     assert_ne!(second.handle, first.handle);
 }
 
@@ -285,7 +280,7 @@ async fn an_old_receipt_handle_hides_nothing<M: Messages>(on: &mut M) {
     let old = one(on).await;
     on.hide(&old, Duration::ZERO).await;
     let new = one(on).await;
-    // Nor does it bring back what somebody else works on.
+    // Nor does it bring back a message in work.
     on.hide(&old, Duration::ZERO).await;
     assert_eq!(on.receive().await, None);
     on.hide(&new, Duration::ZERO).await;

@@ -6,7 +6,7 @@ use domain::values::mode::Mode;
 use futures_util::future::join_all;
 use kit::stack::Stack;
 
-/// On a table of its own: the deployed stack has begun.
+/// On a separate table, because the deployed stack has begun.
 async fn store() -> Store {
     let stack = Stack::named().unwrap();
     let stack = stack.with_copied_tables(&unique("-mode")).await;

@@ -1,40 +1,35 @@
-//! What the provider's API tells, of single things and in lists: the world in memory, and Flex's client against the
-//! stand-in for Flex, which answers in the shapes of Flex's reference.
+//! The provider's API, single things and lists: the world in memory, and Flex's client against the stand-in.
+//! The stand-in answers in the shapes of Flex's reference.
 
 use domain::{
     access::subscription,
-    delivery::{event::RefundsOf, secrets::ApiKey},
-    ports::{Listing, ProviderApi},
-    receipt::OnUnknown,
-    sale::{checkout::Checkout, refund},
-    upkeep::reconcile::{Ask, Listed, Page, What},
-    values::{
-        ids::{OrderId, PaymentIntentId, SubscriptionId},
-        outcome::ReadError,
-        provider::Provider,
-    },
+    delivery::{answer::Answer, event::Change, reference::Reference, secrets::ApiKey},
+    ports::Provider,
+    upkeep::reconcile::{Ask, Listed, Page},
 };
-use jiff::Timestamp;
-use kit::{
-    drive::Bundle,
-    shop::{Purchase, sample},
-    stand_in::StandIn,
-    story::{checkout, open_shop, purchase, refund_news},
-};
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use kit::prelude::*;
+use kit::{stand_in::StandIn, story::refund_news};
+use std::sync::LazyLock;
 
 /// An API, and a way to let it know things, in the provider's own words.
 trait On {
-    fn api(&self) -> &(impl ProviderApi + Listing);
+    fn api(&self) -> (&dyn Provider, &ApiKey);
+    async fn fetch(&self, reference: Reference) -> Result<Answer, ReadError> {
+        let (api, key) = self.api();
+        api.fetch(key, &reference).await
+    }
+    async fn page(&self, ask: Ask<'_>) -> Result<Page, ReadError> {
+        let (api, key) = self.api();
+        api.list(key, ask).await
+    }
     fn sells(&self, purchase: &Purchase);
     fn refunds(&self, refund: &Value);
     fn subscribes(&self, subscription: &Value);
 }
 
 impl On for Bundle {
-    fn api(&self) -> &(impl ProviderApi + Listing) {
-        &self.world
+    fn api(&self) -> (&dyn Provider, &ApiKey) {
+        (&self.world, &KEY)
     }
     fn sells(&self, purchase: &Purchase) {
         self.provider_has(&checkout(purchase));
@@ -47,49 +42,17 @@ impl On for Bundle {
     }
 }
 
-/// Flex's client with its key, and what it asks.
+static KEY: LazyLock<ApiKey> = LazyLock::new(|| ApiKey::new("fsk_live").unwrap());
+
+/// Flex's client, and its requests.
 struct Flex {
-    api: flex::Api,
-    key: ApiKey,
+    flex: flex::Flex,
     stand_in: StandIn,
 }
 
-impl ProviderApi for Flex {
-    async fn checkout(&self, _: Provider, order_id: &OrderId) -> Result<Checkout, ReadError> {
-        self.api.checkout(&self.key, order_id).await
-    }
-    async fn checkout_of(
-        &self,
-        _: Provider,
-        id: &PaymentIntentId,
-    ) -> Result<Option<OrderId>, ReadError> {
-        self.api.checkout_of(&self.key, id).await
-    }
-    async fn refunds(
-        &self,
-        _: Provider,
-        of: &RefundsOf,
-    ) -> Result<Vec<refund::RefundChange>, ReadError> {
-        self.api.refunds(&self.key, of).await
-    }
-    async fn subscription(
-        &self,
-        _: Provider,
-        id: &SubscriptionId,
-    ) -> Result<subscription::SubscriptionChange, ReadError> {
-        self.api.subscription(&self.key, id).await
-    }
-}
-
-impl Listing for Flex {
-    async fn list(&self, _: Provider, ask: Ask<'_>) -> Result<Page, ReadError> {
-        self.api.list(&self.key, &ask).await
-    }
-}
-
 impl On for Flex {
-    fn api(&self) -> &(impl ProviderApi + Listing) {
-        self
+    fn api(&self) -> (&dyn Provider, &ApiKey) {
+        (&self.flex, &KEY)
     }
     fn sells(&self, purchase: &Purchase) {
         self.stand_in.put_purchase(purchase);
@@ -106,8 +69,7 @@ async fn flex() -> Flex {
     let stand_in = StandIn::start().await.unwrap();
     let api = flex::Api::new(&stand_in.url).unwrap();
     Flex {
-        api,
-        key: ApiKey::new("fsk_live").unwrap(),
+        flex: flex::Flex { api: Some(api) },
         stand_in,
     }
 }
@@ -137,8 +99,6 @@ on_apis! {
     a_list_has_what_is_complete_and_young_enough,
 }
 
-const FLEX: Provider = Provider::Flex;
-
 fn order_id(purchase: &Purchase) -> OrderId {
     OrderId::new(purchase.order_id()).unwrap()
 }
@@ -153,16 +113,22 @@ fn not_found(code: &str) -> ReadError {
 async fn a_checkout_is_read_with_its_customer_and_lines(on: &impl On) {
     let (sold, unknown) = (purchase(1), purchase(2));
     on.sells(&sold);
-    let read = on.api().checkout(FLEX, &order_id(&sold)).await.unwrap();
-    // What its payments tell is read besides, where there is something to read.
+    let read = on
+        .fetch(Reference::Checkout(order_id(&sold)))
+        .await
+        .unwrap();
+    let Answer::Checkout(read) = read else {
+        panic!("{read:?}")
+    };
+    // The facts of its payments are read too, if there are any.
     assert_eq!(
         Checkout {
             payments: BTreeMap::new(),
-            ..read
+            ..*read
         },
         checkout(&sold)
     );
-    let unknown = on.api().checkout(FLEX, &order_id(&unknown)).await;
+    let unknown = on.fetch(Reference::Checkout(order_id(&unknown))).await;
     assert_eq!(unknown, Err(not_found("checkout_session_not_found")));
 }
 
@@ -174,13 +140,14 @@ async fn a_payment_leads_to_its_checkout(on: &impl On) {
         let sold = purchase(n);
         for payment in checkout(&sold).payment_intents {
             assert_eq!(
-                on.api().checkout_of(FLEX, &payment).await,
-                Ok(Some(order_id(&sold)))
+                on.fetch(Reference::CheckoutOfPayment(payment)).await,
+                Ok(Answer::CheckoutOfPayment(Some(order_id(&sold))))
             );
         }
     }
     let nobodys = PaymentIntentId::new("fpi_nobodys").unwrap();
-    assert_eq!(on.api().checkout_of(FLEX, &nobodys).await, Ok(None));
+    let of_nobodys = on.fetch(Reference::CheckoutOfPayment(nobodys)).await;
+    assert_eq!(of_nobodys, Ok(Answer::CheckoutOfPayment(None)));
 }
 
 /// A refund of a purchase's `nth` payment.
@@ -206,9 +173,12 @@ async fn refunds_are_those_of_the_payment_or_the_checkout(on: &impl On) {
             on.refunds(refund);
         }
     }
-    let read = async |wanted: RefundsOf| -> BTreeMap<_, _> {
-        let read = on.api().refunds(FLEX, &wanted).await.unwrap().into_iter();
-        read.map(|change| (change.refund_id.clone(), change))
+    let read = async |wanted: Reference| -> BTreeMap<_, _> {
+        let Answer::Refunds(read) = on.fetch(wanted).await.unwrap() else {
+            panic!("no refunds")
+        };
+        read.into_iter()
+            .map(|change| (change.refund_id.clone(), change))
             .collect()
     };
     let facts = |refunds: &[Value]| -> BTreeMap<_, _> {
@@ -219,21 +189,27 @@ async fn refunds_are_those_of_the_payment_or_the_checkout(on: &impl On) {
             .collect()
     };
     assert_eq!(
-        read(RefundsOf::Checkout(order_id(&sold))).await,
+        read(Reference::RefundsOfCheckout(order_id(&sold))).await,
         facts(&of[..3])
     );
     assert_eq!(
-        read(RefundsOf::Checkout(order_id(&other))).await,
+        read(Reference::RefundsOfCheckout(order_id(&other))).await,
         facts(&of[3..])
     );
     let payment = checkout(&sold).payment_intents[1].clone();
-    assert_eq!(read(RefundsOf::Payment(payment)).await, facts(&of[1..3]));
     assert_eq!(
-        read(RefundsOf::Checkout(order_id(&purchase(3)))).await,
+        read(Reference::RefundsOfPayment(payment)).await,
+        facts(&of[1..3])
+    );
+    assert_eq!(
+        read(Reference::RefundsOfCheckout(order_id(&purchase(3)))).await,
         BTreeMap::new()
     );
     let nobodys = PaymentIntentId::new("fpi_nobodys").unwrap();
-    assert_eq!(read(RefundsOf::Payment(nobodys)).await, BTreeMap::new());
+    assert_eq!(
+        read(Reference::RefundsOfPayment(nobodys)).await,
+        BTreeMap::new()
+    );
 }
 
 fn subscribed(id: &str, status: &str) -> Value {
@@ -255,31 +231,33 @@ async fn a_subscription_is_read_as_it_is(on: &impl On) {
         ),
     ] {
         let id = SubscriptionId::new(id).unwrap();
-        let change = on.api().subscription(FLEX, &id).await.unwrap();
-        assert_eq!(
-            (change.subscription_id, change.snapshot.status),
-            (id, status)
-        );
+        let change = on.fetch(Reference::Subscription(id.clone())).await.unwrap();
+        let Answer::Change(change) = change else {
+            panic!("{change:?}")
+        };
+        let Change::Subscription(change) = *change else {
+            panic!("{change:?}")
+        };
+        assert_eq!(change.subscription_id, id);
+        assert_eq!(change.snapshot.status, status);
         assert_eq!(change.snapshot.source, subscription::Source::Read);
     }
-    let unknown = on
-        .api()
-        .subscription(FLEX, &SubscriptionId::new("fsub_3").unwrap())
-        .await;
+    let unknown = SubscriptionId::new("fsub_3").unwrap();
+    let unknown = on.fetch(Reference::Subscription(unknown)).await;
     assert_eq!(unknown, Err(not_found("subscription_not_found")));
 }
 
 /// All that a list has, by id.
-async fn listed(on: &impl On, what: What, since: Timestamp) -> BTreeSet<String> {
+async fn listed(on: &impl On, list: &'static str, since: Timestamp) -> BTreeSet<String> {
     let (mut all, mut after, mut pages) = (BTreeSet::new(), None::<String>, 0);
     loop {
         let ask = Ask {
-            what,
+            list,
             since,
             now: Timestamp::now(),
             after: after.as_deref(),
         };
-        let page = on.api().list(FLEX, ask).await.unwrap();
+        let page = on.page(ask).await.unwrap();
         assert!(page.listed.len() <= page.length);
         for listed in page.listed {
             match listed {
@@ -296,7 +274,7 @@ async fn listed(on: &impl On, what: What, since: Timestamp) -> BTreeSet<String> 
     }
 }
 
-/// As if it had been bought a minute ago: lists are asked for what is young.
+/// As if it had been bought a minute ago: the lists are read for young things.
 fn young(n: u64) -> Purchase {
     let mut young = purchase(n);
     young.session["created_at"] = json!(Timestamp::now().as_second() - 60);
@@ -305,7 +283,7 @@ fn young(n: u64) -> Purchase {
 
 async fn a_list_is_read_page_by_page_to_its_end(on: &impl On) {
     let since = Timestamp::now() - jiff::SignedDuration::from_hours(24);
-    assert_eq!(listed(on, What::Checkouts, since).await, BTreeSet::new());
+    assert_eq!(listed(on, "checkouts", since).await, BTreeSet::new());
     // More than fit on any page of either.
     let mut ids = BTreeSet::new();
     for n in 1..=213 {
@@ -313,14 +291,14 @@ async fn a_list_is_read_page_by_page_to_its_end(on: &impl On) {
         on.sells(&sold);
         ids.insert(sold.order_id().to_owned());
     }
-    assert_eq!(listed(on, What::Checkouts, since).await, ids);
+    assert_eq!(listed(on, "checkouts", since).await, ids);
     let ask = Ask {
-        what: What::Checkouts,
+        list: "checkouts",
         since,
         now: Timestamp::now(),
         after: Some("fcs_nobodys"),
     };
-    let beyond = on.api().list(FLEX, ask).await;
+    let beyond = on.page(ask).await;
     assert!(
         matches!(beyond, Err(ReadError::Permanent { status: 422, .. })),
         "{beyond:?}"
@@ -336,7 +314,7 @@ async fn a_list_has_what_is_complete_and_young_enough(on: &impl On) {
         on.sells(sold);
     }
     assert_eq!(
-        listed(on, What::Checkouts, since).await,
+        listed(on, "checkouts", since).await,
         BTreeSet::from([done.order_id().to_owned()])
     );
     for (n, status) in ["active", "past_due"].into_iter().enumerate() {
@@ -345,7 +323,7 @@ async fn a_list_has_what_is_complete_and_young_enough(on: &impl On) {
     on.refunds(&refund_of(&done, 0, "fre_1"));
     let both = ["fsub_0", "fsub_1"].map(str::to_owned);
     assert_eq!(
-        listed(on, What::Subscriptions, since).await,
+        listed(on, "subscriptions", since).await,
         BTreeSet::from(both)
     );
 }

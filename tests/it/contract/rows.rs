@@ -1,43 +1,32 @@
-//! Rows of every kind: such as hold everything that they can, and such as hold only what they must.
+//! Rows of every kind, both with all members and with only the required ones.
 
 use super::{later, now, unique};
 use domain::{
     access::{
-        contact::{self, Contact},
+        contact,
         entitlement::Entitlement,
         subscription::{
-            Access, Beginning, Bill, Invoice, Item, Reason, Source, Subscription,
-            SubscriptionFacts, SubscriptionStatus,
+            Access, Beginning, Bill, Invoice, Item, Reason, Source, SubscriptionFacts,
+            SubscriptionStatus,
         },
     },
-    fulfillment::{
-        commit::Commit,
-        read_set::{ReadSet, Snapshot},
-    },
-    receipt::{Receipt, ReceiptKind},
     sale::{
         checkout::{Customer, Eligibility, Totals},
         delivery_failure::DeliveryFailure,
         dispute::{self, Dispute},
         merchant_reference::MerchantReference,
-        order::{Order, OrderFunds, OrderLine, Shortfall},
+        order::{OrderLine, Shortfall},
         payment::{self, Link},
         refund::{self, Goods, Refund},
-        stock::{LineStock, Mapping},
+        stock::LineStock,
     },
     values::{
         facts::Fact,
-        ids::{
-            CustomerId, DisputeId, EventId, InvoiceId, LineItemId, OrderId, PaymentIntentId,
-            PriceId, ProductId, ReceiptId, RefundId, Sku, SubscriptionId,
-        },
-        mode::Mode,
+        ids::{DisputeId, LineItemId, PriceId},
         money::Currency,
-        provider::Provider,
     },
 };
-use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use kit::prelude::*;
 
 /// A commit of the first version of a row of each kind that counts versions, each with everything in it.
 pub(super) fn full(event_id: EventId) -> Commit {
@@ -138,7 +127,7 @@ pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
     };
     let bare_subscription = |row: &Subscription| {
         Subscription::new(
-            row.provider,
+            row.provider.clone(),
             row.customer_id.clone(),
             row.subscription_id.clone(),
         )
@@ -224,12 +213,11 @@ pub(super) fn read_set(commit: &Commit) -> ReadSet {
             .map(|row| (row.customer_id.clone(), row.product_id.clone()))
             .collect(),
         contact: commit.contact.as_ref().map(|row| row.customer_id.clone()),
-        mapping: Vec::new(),
-        stock_levels: None,
+        ..ReadSet::default()
     }
 }
 
-/// What is read back.
+/// The rows as they are read back.
 pub(super) fn rows(commit: &Commit) -> Snapshot {
     Snapshot {
         order: commit.order.clone(),
@@ -242,8 +230,7 @@ pub(super) fn rows(commit: &Commit) -> Snapshot {
         subscription: commit.subscription.clone(),
         entitlements: commit.entitlements.clone(),
         contact: commit.contact.clone(),
-        mapping: Mapping::new(),
-        stock_levels: Vec::new(),
+        ..Snapshot::default()
     }
 }
 
@@ -346,56 +333,10 @@ fn order() -> Order {
     let payment_intents: Vec<_> = (0..2)
         .map(|_| PaymentIntentId::new(unique("fpi")).unwrap())
         .collect();
-    let refund = |status, goods, receipt_id| Refund {
-        succeeded: true,
-        facts: Fact::new(
-            later(),
-            refund::RefundFacts {
-                status,
-                amount: 500,
-                payment_intent_id: payment_intents[0].clone(),
-                goods,
-                invoice_id: None,
-                made_at: Some(later()),
-            },
-        ),
-        receipt_id,
-    };
-    let receipt_id = || ReceiptId::new(unique("receipt")).unwrap();
-    let refunds = [
-        refund(
-            refund::RefundStatus::Succeeded,
-            vec![Goods {
-                sku: sku(),
-                quantity: 2,
-            }],
-            Some(receipt_id()),
-        ),
-        refund(refund::RefundStatus::Other("odd".into()), Vec::new(), None),
-    ];
-    let dispute = |due_by: Option<Timestamp>, reason: Option<&str>, funds| Dispute {
-        facts: Fact::new(
-            later(),
-            dispute::DisputeFacts {
-                status: dispute::DisputeStatus::NeedsResponse,
-                amount: 2927,
-                currency: Currency::USD,
-                payment_intent_id: payment_intents[1].clone(),
-                reason: reason.map(str::to_owned),
-                due_by,
-            },
-        ),
-        funds,
-    };
-    let funds = Fact::new(later(), dispute::DisputeFunds::Withdrawn);
-    let disputes = [
-        dispute(Some(later()), Some("fraudulent"), Some(funds)),
-        dispute(None, None, None),
-    ];
     Order {
         order_id: OrderId::new(unique("fcs")).unwrap(),
         version: 1,
-        provider: Provider::Flex,
+        provider: kit::flex_id(),
         client_reference_id: Some(unique("№ 7 – order")),
         mode: Mode::Live,
         placed_at: now(),
@@ -415,23 +356,19 @@ fn order() -> Order {
             sku: sku(),
             missing: 2,
         }],
-        receipt_id: Some(receipt_id()),
+        receipt_id: Some(any_receipt_id()),
         payments: payment_intents
             .iter()
             .cloned()
             .zip(told_of_payments())
             .collect(),
-        refunds: refunds
-            .map(|refund| (RefundId::new(unique("fre")).unwrap(), refund))
-            .into(),
-        disputes: disputes
-            .map(|dispute| (DisputeId::new(unique("fdsp")).unwrap(), dispute))
-            .into(),
+        refunds: refunds_of(&payment_intents[0]).into(),
+        disputes: disputes_of(&payment_intents[1]).into(),
         payment_intents,
         subscription_id: Some(SubscriptionId::new(unique("fsub")).unwrap()),
         invoice_id: Some(InvoiceId::new(unique("fin")).unwrap()),
         same_reference: vec![OrderId::new("fcs_other").unwrap()],
-        delivery_failures: [(receipt_id(), DeliveryFailure::Bounced)].into(),
+        delivery_failures: [(any_receipt_id(), DeliveryFailure::Bounced)].into(),
     }
 }
 
@@ -496,7 +433,7 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
         products,
         trial_notice_id: receipt_id(),
         ..Subscription::new(
-            Provider::Flex,
+            kit::flex_id(),
             customer_id,
             order.subscription_id.clone().unwrap(),
         )
@@ -528,4 +465,61 @@ fn entitlement(subscription: &Subscription, product_id: &ProductId) -> Entitleme
             ),
         ]),
     }
+}
+
+fn any_receipt_id() -> ReceiptId {
+    ReceiptId::new(unique("receipt")).unwrap()
+}
+
+fn refunds_of(payment: &PaymentIntentId) -> [(RefundId, Refund); 2] {
+    let refund = |status, goods, receipt_id| Refund {
+        succeeded: true,
+        facts: Fact::new(
+            later(),
+            refund::RefundFacts {
+                status,
+                amount: 500,
+                payment_intent_id: payment.clone(),
+                goods,
+                invoice_id: None,
+                made_at: Some(later()),
+            },
+        ),
+        receipt_id,
+    };
+    let refunds = [
+        refund(
+            refund::RefundStatus::Succeeded,
+            vec![Goods {
+                sku: Sku::new("SKU-1").unwrap(),
+                quantity: 2,
+            }],
+            Some(any_receipt_id()),
+        ),
+        refund(refund::RefundStatus::Other("odd".into()), Vec::new(), None),
+    ];
+    refunds.map(|refund| (RefundId::new(unique("fre")).unwrap(), refund))
+}
+
+fn disputes_of(payment: &PaymentIntentId) -> [(DisputeId, Dispute); 2] {
+    let dispute = |due_by: Option<Timestamp>, reason: Option<&str>, funds| Dispute {
+        facts: Fact::new(
+            later(),
+            dispute::DisputeFacts {
+                status: dispute::DisputeStatus::NeedsResponse,
+                amount: 2927,
+                currency: Currency::USD,
+                payment_intent_id: payment.clone(),
+                reason: reason.map(str::to_owned),
+                due_by,
+            },
+        ),
+        funds,
+    };
+    let funds = Fact::new(later(), dispute::DisputeFunds::Withdrawn);
+    let disputes = [
+        dispute(Some(later()), Some("fraudulent"), Some(funds)),
+        dispute(None, None, None),
+    ];
+    disputes.map(|dispute| (DisputeId::new(unique("fdsp")).unwrap(), dispute))
 }

@@ -1,24 +1,14 @@
-//! What Flex's API may answer, by way of HTTP and of the client: each answer as it should be, or changed in its bytes or
-//! values.
+//! Answers of Flex's API, read by the client over HTTP: genuine, or with changed bytes or values.
 
 use super::{
     LONGEST_ERROR, Tally, hold, in_time, made_up,
     mutation::{crossbred, mutant},
 };
 use axum::{Router, extract::State, http::Uri};
-use domain::{
-    delivery::{event::RefundsOf, secrets::ApiKey},
-    upkeep::reconcile::{Ask, What},
-    values::{
-        ids::{OrderId, PaymentIntentId, SubscriptionId},
-        outcome::ReadError,
-    },
-};
-use jiff::{SignedDuration, Timestamp};
+use domain::{delivery::secrets::ApiKey, upkeep::reconcile::Ask};
+use kit::prelude::*;
 use proptest::{prelude::*, test_runner::TestCaseResult};
-use serde_json::{Value, json};
 use std::{
-    collections::BTreeSet,
     fs,
     sync::{Arc, LazyLock, Mutex},
     time::Instant,
@@ -29,7 +19,7 @@ const ORDER: &str = "fcs_01K76N0000000000000000000B";
 const PAYMENT: &str = "fpi_01K76N0000000000000000000Z";
 const SUBSCRIPTION: &str = "fsub_01k76n0000000000000000000j";
 
-/// What can be asked for. Where a path begins with another one, the longer one is first.
+/// The paths that the client asks for. A path precedes its own beginnings.
 const PATHS: [&str; 9] = [
     "/v1/checkout/sessions/fcs_01K76N0000000000000000000B/line_items",
     "/v1/checkout/sessions/fcs_01K76N0000000000000000000B",
@@ -42,7 +32,7 @@ const PATHS: [&str; 9] = [
     "/v1/subscriptions",
 ];
 
-/// What is answered if nothing is wrong, by path.
+/// The genuine answers, by path.
 static GENUINE: LazyLock<Vec<Vec<Vec<u8>>>> = LazyLock::new(|| {
     let sample = |name: &str| {
         let path = format!("{}/../events/flex/{name}.json", env!("CARGO_MANIFEST_DIR"));
@@ -74,7 +64,7 @@ static GENUINE: LazyLock<Vec<Vec<Vec<u8>>>> = LazyLock::new(|| {
 
 type Answers = Arc<Mutex<Vec<Vec<u8>>>>;
 
-/// A server on this machine that answers whatever it is told to.
+/// A local server with given answers.
 async fn server(answers: &Answers) -> String {
     async fn answer(State(answers): State<Answers>, asked: Uri) -> Vec<u8> {
         let place = PATHS
@@ -103,7 +93,7 @@ fn answers() -> impl Strategy<Value = Vec<Vec<u8>>> {
     GENUINE.iter().map(answer).collect::<Vec<_>>()
 }
 
-/// Counts what was read, or that it could not be, and holds the reason to its bound.
+/// Counts successful and failed reads, and checks the limit of the reason.
 fn read<T>(
     read: Result<T, ReadError>,
     tally: &Tally,
@@ -151,7 +141,7 @@ async fn ask(api: &flex::Api, key: &ApiKey, tally: &Tally) -> TestCaseResult {
         tally,
         ["whose a payment is", "nobody knows whose"],
     )?;
-    let of_payment = api.refunds(key, &RefundsOf::Payment(payment.clone())).await;
+    let of_payment = api.refunds(key, flex::RefundsOf::Payment(&payment)).await;
     if let Some(refunds) = read(of_payment, tally, ["refunds", "no refunds"])? {
         prop_assert!(
             refunds
@@ -159,9 +149,10 @@ async fn ask(api: &flex::Api, key: &ApiKey, tally: &Tally) -> TestCaseResult {
                 .all(|refund| refund.facts.payment_intent_id == payment)
         );
     }
-    let of_checkout = RefundsOf::Checkout(OrderId::new(ORDER).unwrap());
+    let order_id = OrderId::new(ORDER).unwrap();
+    let of_checkout = flex::RefundsOf::Checkout(&order_id);
     read(
-        api.refunds(key, &of_checkout).await,
+        api.refunds(key, of_checkout).await,
         tally,
         ["refunds", "no refunds"],
     )?;
@@ -171,12 +162,18 @@ async fn ask(api: &flex::Api, key: &ApiKey, tally: &Tally) -> TestCaseResult {
     read(subscription, tally, ["a subscription", "no subscription"])?;
     let now = Timestamp::from_second(1_763_000_000).unwrap();
     let since = now - SignedDuration::from_hours(24 * 3650);
-    for what in What::ALL {
+    for list in [
+        "checkouts",
+        "invoices",
+        "refunds",
+        "subscriptions",
+        "ended subscriptions",
+    ] {
         let page = api
             .list(
                 key,
                 &Ask {
-                    what,
+                    list,
                     since,
                     now,
                     after: None,

@@ -1,23 +1,12 @@
 //! Mails of every kind about any order, and by any template that a merchant may write.
 
 use super::{Tally, hold, in_time};
-use domain::{
-    access::contact::{Contact, ContactFacts},
-    receipt::{OnUnknown, Receipt, ReceiptKind},
-    sale::order::Order,
-    values::{
-        facts::Fact,
-        ids::{InvoiceId, RefundId, SubscriptionId},
-    },
-};
-use jiff::Timestamp;
-use kit::{
-    drive::merchant,
-    story::{Delivery, checkout, open_shop, purchase},
-};
+use domain::{access::contact::ContactFacts, values::facts::Fact};
+use kit::drive::merchant;
+use kit::prelude::*;
 use mail::{Form, Part, Sources, Templates, Unsendable, compose};
 use proptest::{prelude::*, sample::Index, test_runner::TestCaseResult};
-use std::{collections::BTreeMap, fs, path::Path, sync::LazyLock, time::Instant};
+use std::{fs, path::Path, sync::LazyLock, time::Instant};
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -30,19 +19,8 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 static SOLD: LazyLock<Order> = LazyLock::new(|| {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .unwrap();
-    runtime.block_on(async {
-        let bundle = open_shop(OnUnknown::Resend);
-        bundle.provider_has(&checkout(&purchase(1)));
-        bundle
-            .deliver(&Delivery::of(&purchase(1), "fevt_1"), false)
-            .await;
-        bundle.drain().await;
-        bundle.world.kept().orders.values().next().unwrap().clone()
-    })
+    let (bundle, _) = super::messages::sold(&super::messages::runtime());
+    bundle.order(1)
 });
 
 /// An order whose texts and amounts may be anything.
@@ -81,7 +59,7 @@ fn time() -> impl Strategy<Value = Timestamp> {
     seconds.prop_map(|second| Timestamp::from_second(second).unwrap())
 }
 
-/// What a mail may be about, of every form.
+/// The subjects of mails, of every form.
 fn kind() -> impl Strategy<Value = ReceiptKind> {
     let subscription_id = || SubscriptionId::new("fsub_1").unwrap();
     let invoice_id = || InvoiceId::new("fin_1").unwrap();
@@ -117,7 +95,7 @@ fn kind() -> impl Strategy<Value = ReceiptKind> {
     ]
 }
 
-/// What is known of the customer now.
+/// The customer's known address.
 fn contact() -> impl Strategy<Value = Option<Contact>> {
     let address = prop_oneof![Just("sam@example.com".to_owned()), text()];
     let facts = (
@@ -195,7 +173,7 @@ fn no_order_makes_the_templates_fail_or_a_header_grow_a_line() {
 
 /// The built-in templates, which a merchant begins with.
 static BUILT_IN: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/domain/templates");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/mail/templates");
     let parts = [Part::Subject, Part::Text, Part::Html];
     let files = Form::ALL
         .iter()
@@ -205,7 +183,7 @@ static BUILT_IN: LazyLock<Vec<String>> = LazyLock::new(|| {
         .collect()
 });
 
-/// What merchants write: a built-in template with something put in, cut out or repeated, or something of their own.
+/// A merchant's template: a built-in one with something put in or cut out, or a new one.
 fn source() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "{{ merchant.name }}",

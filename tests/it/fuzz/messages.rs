@@ -1,4 +1,4 @@
-//! What lies on a queue: jobs of ours, and what SES tells of mails. Anything may lie there beside them.
+//! Messages on a queue: our jobs, and SES's reports. Any other message may be there too.
 
 use super::{
     Tally, hold, in_time,
@@ -6,26 +6,18 @@ use super::{
 };
 use aws::batch::{self, Attempt, Worker};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
-use domain::{
-    delivery::job::Job,
-    receipt::{OnUnknown, Receipt, feedback::settle},
-    values::outcome::RetryableError,
-};
+use domain::receipt::feedback::settle;
 use feedback::notice::{NoReport, Notice};
-use kit::{
-    drive::{Bundle, RULES},
-    ses::Taken,
-    story::{Delivery, checkout, open_shop, purchase},
-};
+use kit::prelude::*;
+use kit::{drive::RULES, ses::Taken};
 use proptest::{prelude::*, test_runner::TestCaseResult};
 use std::{
-    collections::BTreeSet,
     sync::atomic::{AtomicUsize, Ordering},
     time::Instant,
 };
 use tokio::runtime::{Builder, Runtime};
 
-/// What may have become of a mail, in SES's words, and two that are of no use here.
+/// The outcomes of a mail in SES's words, and two that have no use here.
 const TYPES: [&str; 8] = [
     "Send",
     "Delivery",
@@ -37,19 +29,16 @@ const TYPES: [&str; 8] = [
     "DeliveryDelay",
 ];
 
-fn runtime() -> Runtime {
+pub(super) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().build().unwrap()
 }
 
 /// A shop with one sale that is done, so that its jobs are well done at once.
-fn sold(runtime: &Runtime) -> (Bundle, Receipt) {
+pub(super) fn sold(runtime: &Runtime) -> (Bundle, Receipt) {
     let bundle = open_shop(OnUnknown::Resend);
     runtime.block_on(async {
         bundle.provider_has(&checkout(&purchase(1)));
-        bundle
-            .deliver(&Delivery::of(&purchase(1), "fevt_1"), false)
-            .await;
-        bundle.drain().await;
+        bundle.play(&Delivery::of(&purchase(1), "fevt_1")).await;
     });
     let receipt = bundle
         .world
@@ -62,7 +51,7 @@ fn sold(runtime: &Runtime) -> (Bundle, Receipt) {
     (bundle, receipt)
 }
 
-/// A worker that is watched: a panic is told as a failure of its record, and only here as a panic.
+/// A watched worker: elsewhere a panic is only a failed record.
 struct Watched<'a, W> {
     worker: &'a W,
     begun: AtomicUsize,
@@ -94,8 +83,8 @@ fn event(bodies: &[String]) -> SqsEvent {
     event
 }
 
-/// Works on a batch whose first message is good. Whatever lies beside it, it is worked on and does not fail; what is none
-/// of ours fails, and nobody panics.
+/// Works on a batch whose first message is good. Beside any other message it succeeds. A foreign message
+/// fails, and nothing panics.
 fn worked<J: Job, W: Worker<J>>(
     (bundle, worker): (&Bundle, &W),
     runtime: &Runtime,
@@ -212,7 +201,7 @@ fn no_message_keeps_feedback_from_the_others_of_its_batch() {
     );
 }
 
-/// What SES tells of a mail, changed in any way; some of it about mails of somebody else, or of what is of no use here.
+/// Changed reports of SES, some about foreign mails, some of types that have no use here.
 fn notice() -> impl Strategy<Value = Vec<u8>> {
     let facts = (
         crossbred(&NOTICES),
@@ -255,7 +244,7 @@ fn no_notice_of_ses_s_makes_its_reader_panic_and_none_is_printed_with_an_address
             Err(NoReport::NotNeeded) => tally.count("not needed"),
             Ok(report) => {
                 tally.count("a report");
-                if report.mark().is_some() {
+                if report.suppression().is_some() {
                     tally.count("a marked address");
                 }
                 if let Some(update) = settle(&receipt, &report) {

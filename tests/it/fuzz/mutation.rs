@@ -1,6 +1,5 @@
-//! The samples, and what becomes of them when bytes or values are changed.
+//! The samples, with changed bytes or values.
 
-use domain::upkeep::reconcile::What;
 use proptest::{prelude::*, sample::Index};
 use serde_json::Value;
 use std::{
@@ -17,23 +16,26 @@ pub(super) type Corpus = LazyLock<Vec<Vec<u8>>>;
 
 /// Every sample, and every message that is packed into one.
 pub(super) static SAMPLES: Corpus = LazyLock::new(|| samples(""));
-/// What SES tells of mails.
+/// SES's reports on mails.
 pub(super) static NOTICES: Corpus = LazyLock::new(|| samples("ses"));
-/// What lies on the two work queues.
+/// The messages on the two work queues.
 pub(super) static JOBS: Corpus = LazyLock::new(|| {
     let mut jobs = packed(&samples(""));
     jobs.retain(|job| job.starts_with(b"{\"version\""));
     jobs
 });
-/// What Flex's lists are made of, by list: every such thing that a sample holds.
-pub(super) static LISTS: LazyLock<Vec<(What, Vec<Vec<u8>>)>> = LazyLock::new(|| {
+/// A list's name and its things, as JSON.
+type Lists = Vec<(&'static str, Vec<Vec<u8>>)>;
+
+/// The material of Flex's lists, by list: every such thing in a sample.
+pub(super) static LISTS: LazyLock<Lists> = LazyLock::new(|| {
     let resources = resources();
     let of = |what| {
         let id = match what {
-            What::Checkouts => "checkout_session_id",
-            What::Invoices => "invoice_id",
-            What::Refunds => "refund_id",
-            What::Subscriptions | What::Ended => "subscription_id",
+            "checkouts" => "checkout_session_id",
+            "invoices" => "invoice_id",
+            "refunds" => "refund_id",
+            _ => "subscription_id",
         };
         let those = resources
             .iter()
@@ -45,7 +47,15 @@ pub(super) static LISTS: LazyLock<Vec<(What, Vec<Vec<u8>>)>> = LazyLock::new(|| 
                 .collect(),
         )
     };
-    What::ALL.map(of).into()
+    [
+        "checkouts",
+        "invoices",
+        "refunds",
+        "subscriptions",
+        "ended subscriptions",
+    ]
+    .map(of)
+    .into()
 });
 
 /// The resources that the samples hold.
@@ -74,9 +84,9 @@ fn samples(folder: &str) -> Vec<Vec<u8>> {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                gather(&path, into)
+                gather(&path, into);
             } else {
-                into.push(path)
+                into.push(path);
             }
         }
     }
@@ -93,7 +103,7 @@ fn samples(folder: &str) -> Vec<Vec<u8>> {
     samples
 }
 
-/// The messages that lie in batches.
+/// The messages in batches.
 fn packed(samples: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let parsed = samples
         .iter()

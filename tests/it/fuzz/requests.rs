@@ -20,7 +20,7 @@ const FAMILIES: [[&str; 3]; 3] = [
     ["flex-event-id", "flex-timestamp", "flex-signature"],
 ];
 
-/// What its signature was made for.
+/// The content that its signature covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum SignedFor {
     This,
@@ -87,7 +87,7 @@ impl Request {
         }
     }
 
-    /// What must become of it, in words of its own and not in those of the code.
+    /// The expected verdict, computed apart from the code.
     fn verdict(&self) -> &'static str {
         let is_id = (1..=255).contains(&self.id.len())
             && self

@@ -6,11 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Every outcome word of the functions and of what they share.
-///
-/// # Panics
-///
-/// On a use of the name `outcome` whose words cannot be read.
+/// Every outcome word of the functions and of their shared crates.
 pub(super) fn of_the_code() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut files = Vec::new();
@@ -69,9 +65,10 @@ fn words_at(before: &str, after: &str) -> Vec<String> {
     if before.ends_with("fn ") {
         return literals(&after[..after.find("\n    }").unwrap()]);
     }
-    // A path, a module, a call of such a function, or a variable whose words are those of its statement.
-    let is_use =
-        after.starts_with([':', ';', ',']) || (before.ends_with('.') && after.starts_with("()"));
+    // A path, a module, a call of such a function, prose, or a variable whose words are those of its statement.
+    let is_use = after.starts_with([':', ';', ','])
+        || after.starts_with(" of the ")
+        || (before.ends_with('.') && after.starts_with("()"));
     assert!(
         is_use,
         "which words are logged here? write `outcome = \"word\"`: {after:.60}"

@@ -11,7 +11,7 @@ struct Arguments {
     /// The port to listen on; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
-    /// Where to write the port, once it answers.
+    /// File for the port, written once it answers.
     #[arg(long)]
     port_file: Option<PathBuf>,
     /// The checkouts that it knows from the start.
@@ -25,7 +25,7 @@ async fn main() -> io::Result<()> {
     let stand_in = StandIn::seeded(arguments.port, &arguments.seed).await?;
     if let Some(file) = &arguments.port_file {
         let port = stand_in.url.rsplit(':').next().unwrap_or_default();
-        // Whoever waits for the file may read it at any moment, so it appears with its content or not at all.
+        // A waiting process may read the file at any moment, so it appears with its whole content.
         let unfinished = file.with_extension("unfinished");
         std::fs::write(&unfinished, port)?;
         std::fs::rename(&unfinished, file)?;

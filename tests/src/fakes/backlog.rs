@@ -1,4 +1,4 @@
-//! What lies undone, and what has been queued again of it.
+//! The overdue rows, and the ones that sweep has queued again.
 
 use super::{Kept, World};
 use domain::{
@@ -18,12 +18,10 @@ use domain::{
 use jiff::{Timestamp, tz::Offset};
 use std::{borrow::Cow, collections::BTreeMap};
 
-/// When rows were queued again last: what the tables keep on them.
+/// The times at which rows were queued again, as the tables keep them.
 #[derive(Debug, Clone, Default)]
 pub struct Swept {
-    /// Events.
     pub events: BTreeMap<EventId, Timestamp>,
-    /// Receipts.
     pub receipts: BTreeMap<ReceiptId, Timestamp>,
 }
 
@@ -35,13 +33,14 @@ fn lies_at(state: EventState) -> Option<EventBacklog> {
     }
 }
 
-/// Where a receipt lies, and since when it is ready.
+/// The backlog of a receipt, and the time since when it is ready.
 fn receipt_lies_at(receipt: &Receipt) -> Option<(ReceiptBacklog, Timestamp)> {
     let due_at = receipt
         .due_at
         .map_or(receipt.created_at, |due_at| due_at.max(receipt.created_at));
     match (&receipt.state, receipt.due_at) {
-        // Once somebody has taken it up it is owed like any other, whenever it was due. Whoever does counts a version.
+        // After the first attempt, a receipt is due like any other, whatever its due date. The attempt counts a
+        // version.
         (ReceiptState::Unsent { .. }, Some(due_at)) if receipt.version == 1 => Some((
             ReceiptBacklog::Due(Offset::UTC.to_datetime(due_at).date()),
             due_at,
@@ -97,7 +96,7 @@ fn give_back<Id: Ord + Clone>(
 /// The index's key of a receipt, unless that is a day.
 pub(super) fn kept_under(receipt: &Receipt) -> Option<ReceiptStatus> {
     let is_due = matches!(receipt_lies_at(receipt), Some((ReceiptBacklog::Due(_), _)));
-    Some(receipt.state.standing()).filter(|standing| standing.is_waiting() && !is_due)
+    Some(receipt.state.status()).filter(|standing| standing.is_waiting() && !is_due)
 }
 
 impl OpenRows for World {

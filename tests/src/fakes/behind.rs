@@ -1,4 +1,4 @@
-//! What is behind what is kept: an index, by seconds, and the provider's API.
+//! Older states: of an index, by seconds, and of the provider's API.
 
 use super::Kept;
 use domain::{
@@ -10,26 +10,23 @@ use domain::{
 use jiff::Timestamp;
 use std::{borrow::Cow, collections::BTreeMap};
 
-/// The rows that an index shows as they stood before; `None` of one that it does not have yet.
+/// The rows that an index shows in an older state; `None` for a row that it does not have yet.
 #[derive(Debug, Default)]
 pub struct Before {
-    /// Of Events.
     pub events: BTreeMap<EventId, Option<EventState>>,
-    /// Of Receipts.
     pub receipts: BTreeMap<ReceiptId, Option<Receipt>>,
 }
 
-/// A checkout of which the provider's API does not tell yet what is so.
+/// A checkout whose present state the provider's API does not show yet.
 #[derive(Debug)]
 pub struct Late {
-    /// Until then.
     pub until: Timestamp,
-    /// What it tells instead; `None` where it knows of none.
+    /// The state that it shows instead; `None` if it knows no such checkout.
     pub facts: Option<Checkout>,
 }
 
 impl Kept {
-    /// The events as the index has them now, with where it says that they stand.
+    /// The events that the index has now, with the states that it shows.
     pub(super) fn indexed_events(&self) -> impl Iterator<Item = (&StoredEvent, EventState)> {
         let mut before = self.index_shows.take();
         self.events.values().filter_map(move |event| {
@@ -49,7 +46,7 @@ impl Kept {
         })
     }
 
-    /// The provider's API tells of this checkout as it is, but not before then.
+    /// The provider's API shows this state of the checkout, but not before `until`.
     pub fn checkout_is(&mut self, checkout: &Checkout, until: Timestamp) {
         let id = checkout.order_id.clone();
         let facts = self.checkouts.insert(id.clone(), checkout.clone());
@@ -62,7 +59,7 @@ impl Kept {
         self.late.get(id).filter(|late| self.now() < late.until)
     }
 
-    /// A checkout, as the provider's API is asked for it now.
+    /// The checkout that the provider's API shows now.
     pub(super) fn answer(&self, id: &OrderId) -> Option<&Checkout> {
         self.old_answers
             .set(self.old_answers.get() + u64::from(self.late(id).is_some()));

@@ -1,20 +1,18 @@
-//! The provider's lists in memory, made of what its API knows, in Flex's words: what is found in them is read by the
-//! same code as what Flex lists.
+//! The provider's lists in memory, made from the things that its API knows, in Flex's words. The code that reads Flex's
+//! lists reads them.
 
 use super::{Kept, World};
 use domain::{
     access::subscription::{self, InvoiceChange},
-    ports::Listing,
     sale::{
         checkout::{Capture, Checkout, CheckoutStatus},
         refund,
     },
-    upkeep::reconcile::{Ask, Page, What},
+    upkeep::reconcile::{Ask, Page},
     values::{
         ids::{InvoiceId, SubscriptionId},
         mode::Mode,
         outcome::ReadError,
-        provider::Provider,
     },
 };
 use serde_json::{Value, json};
@@ -23,21 +21,21 @@ use std::collections::BTreeMap;
 /// How many things are on a page: few, so that there are many pages.
 const PAGE: usize = 7;
 
-/// What the provider's lists have that nothing else in memory knows.
+/// Things that only the provider's lists have.
 #[derive(Debug, Default)]
 pub struct Lists {
     /// The invoices that are paid, and when each was made.
     pub invoices: BTreeMap<InvoiceId, (InvoiceChange, jiff::Timestamp)>,
-    /// When subscriptions ended, of those that tell.
+    /// The stated ends of subscriptions.
     pub ended: BTreeMap<SubscriptionId, jiff::Timestamp>,
-    /// Things that are in a list as they are here, such as what cannot be read.
-    pub odd: Vec<(What, Value)>,
+    /// Things that a list has exactly in this form, such as unreadable ones.
+    pub odd: Vec<(&'static str, Value)>,
 }
 
-impl Listing for World {
-    async fn list(&self, _: Provider, ask: Ask<'_>) -> Result<Page, ReadError> {
+impl World {
+    pub(super) async fn page(&self, ask: Ask<'_>) -> Result<Page, ReadError> {
         self.ask("api.list", |kept| {
-            let (all, id) = all(kept, ask.what);
+            let (all, id) = all(kept, ask.list);
             let name = |object: &Value| object.get(id).and_then(Value::as_str).map(str::to_owned);
             let begin = match ask.after {
                 None => 0,
@@ -70,31 +68,31 @@ impl Listing for World {
 }
 
 /// All of a list, with the member that holds the id.
-fn all(kept: &Kept, what: What) -> (Vec<Value>, &'static str) {
+fn all(kept: &Kept, list: &str) -> (Vec<Value>, &'static str) {
     let odd = kept
         .lists
         .odd
         .iter()
-        .filter(|(of, _)| *of == what)
+        .filter(|(of, _)| *of == list)
         .map(|(_, object)| object.clone());
-    let (mut all, id): (Vec<Value>, _) = match what {
-        What::Checkouts => (
+    let (mut all, id): (Vec<Value>, _) = match list {
+        "checkouts" => (
             kept.all_listed().map(session).collect(),
             "checkout_session_id",
         ),
-        What::Invoices => (
+        "invoices" => (
             kept.lists.invoices.values().map(invoice).collect(),
             "invoice_id",
         ),
-        What::Refunds => (kept.refunds.values().map(refund).collect(), "refund_id"),
-        What::Subscriptions => (
+        "refunds" => (kept.refunds.values().map(refund).collect(), "refund_id"),
+        "subscriptions" => (
             kept.subscriptions
                 .values()
                 .map(|change| subscription(kept, change))
                 .collect(),
             "subscription_id",
         ),
-        What::Ended => {
+        _ => {
             let ended = kept.subscriptions.values().filter(|change| {
                 change.snapshot.status == subscription::SubscriptionStatus::Canceled
             });

@@ -1,14 +1,14 @@
-//! The same steering over HTTP, for tests that run the stand-in as a process of its own.
+//! The same controls over HTTP, for tests that run the stand-in as a separate process.
 
 use super::{
     fault::Fault,
-    state::{Shared, lock},
+    state::{Data, Shared, lock},
 };
 use axum::{
     Json, Router,
     extract::State,
     http::StatusCode,
-    routing::{get, post, put},
+    routing::{MethodRouter, get, post, put},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,15 +16,25 @@ use serde_json::{Value, json};
 pub(super) fn routes() -> Router<Shared> {
     Router::new()
         .route("/sessions", put(put_session))
-        .route("/subscriptions", put(put_subscription))
-        .route("/invoices", put(put_invoice))
-        .route("/refunds", put(put_refund))
+        .route(
+            "/subscriptions",
+            keeps("subscription", "subscription_id", |data, one, _| {
+                data.put_subscription(one);
+            }),
+        )
+        .route(
+            "/invoices",
+            keeps("invoice", "invoice_id", |data, one, _| {
+                data.put_invoice(one);
+            }),
+        )
+        .route("/refunds", keeps("refund", "refund_id", keep_refund))
         .route("/faults", post(plan))
         .route("/requests", get(requests))
         .route("/reset", post(reset))
 }
 
-/// Whether a resource has the id that it is known by.
+/// A resource has its id.
 fn has(resource: &Value, id: &str) -> bool {
     resource.get(id).is_some_and(Value::is_string)
 }
@@ -43,16 +53,10 @@ async fn put_session(
     State(state): State<Shared>,
     Json(bundle): Json<Bundle>,
 ) -> Result<StatusCode, StatusCode> {
-    let id = bundle
-        .session
-        .get("checkout_session_id")
-        .and_then(Value::as_str);
-    let Some(id) = id.filter(|_| {
-        bundle
-            .customer
-            .as_ref()
-            .is_none_or(|customer| has(customer, "customer_id"))
-    }) else {
+    let customer = bundle.customer.as_ref();
+    let is_known = customer.is_none_or(|customer| has(customer, "customer_id"));
+    let id = bundle.session.get("checkout_session_id");
+    let Some(id) = id.and_then(Value::as_str).filter(|_| is_known) else {
         return Err(StatusCode::UNPROCESSABLE_ENTITY);
     };
     let data = &mut lock(&state).data;
@@ -69,59 +73,27 @@ async fn put_session(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A subscription in its wrapper, as the API gives it.
-#[derive(Deserialize)]
-struct Subscribed {
-    subscription: Value,
+/// Puts a resource into the data. The last argument is the rest of the request.
+type Keep = fn(&mut Data, Value, &Value);
+
+/// A route that takes a resource in its wrapper, as the API gives it.
+fn keeps(name: &'static str, id: &'static str, keep: Keep) -> MethodRouter<Shared> {
+    put(
+        move |State(state): State<Shared>, Json(mut body): Json<Value>| async move {
+            let resource = body.get_mut(name).map(Value::take).unwrap_or_default();
+            if !has(&resource, id) {
+                return StatusCode::UNPROCESSABLE_ENTITY;
+            }
+            keep(&mut lock(&state).data, resource, &body);
+            StatusCode::NO_CONTENT
+        },
+    )
 }
 
-async fn put_subscription(
-    State(state): State<Shared>,
-    Json(Subscribed { subscription }): Json<Subscribed>,
-) -> Result<StatusCode, StatusCode> {
-    if !has(&subscription, "subscription_id") {
-        return Err(StatusCode::UNPROCESSABLE_ENTITY);
-    }
-    lock(&state).data.put_subscription(subscription);
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// An invoice in its wrapper, as the API gives it.
-#[derive(Deserialize)]
-struct Invoiced {
-    invoice: Value,
-}
-
-async fn put_invoice(
-    State(state): State<Shared>,
-    Json(Invoiced { invoice }): Json<Invoiced>,
-) -> Result<StatusCode, StatusCode> {
-    if !has(&invoice, "invoice_id") {
-        return Err(StatusCode::UNPROCESSABLE_ENTITY);
-    }
-    lock(&state).data.put_invoice(invoice);
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// A refund, and of which session it is if its payment intent does not say so.
-#[derive(Deserialize)]
-struct Refunded {
-    refund: Value,
-    checkout_session: Option<String>,
-}
-
-async fn put_refund(
-    State(state): State<Shared>,
-    Json(Refunded {
-        refund,
-        checkout_session,
-    }): Json<Refunded>,
-) -> Result<StatusCode, StatusCode> {
-    if !has(&refund, "refund_id") {
-        return Err(StatusCode::UNPROCESSABLE_ENTITY);
-    }
-    lock(&state).data.put_refund(refund, checkout_session);
-    Ok(StatusCode::NO_CONTENT)
+/// Keeps a refund, and of which session it is if its payment intent does not say so.
+fn keep_refund(data: &mut Data, refund: Value, body: &Value) {
+    let session = body.get("checkout_session").and_then(Value::as_str);
+    data.put_refund(refund, session.map(str::to_owned));
 }
 
 /// A fault with the path that it is for: `{"path": "/v1/checkout/sessions/*", "status": 503, "times": 2}`.

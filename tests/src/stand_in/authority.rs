@@ -8,27 +8,21 @@ use tokio_rustls::TlsAcceptor;
 /// The name in a good certificate, by which a client reaches the stand-in.
 pub(super) const HOST: &str = "localhost";
 
-/// What is wrong with a certificate.
+/// The fault of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flaw {
-    /// Nothing.
     None,
-    /// It is for another host.
     OtherHost,
-    /// It has expired.
     Expired,
 }
 
-/// A certificate authority.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate or the TLS configuration cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// No certificate.
     #[error("no certificate can be made: {0}")]
     Certificate(#[from] rcgen::Error),
-    /// No configuration.
     #[error("no TLS server can be made: {0}")]
     Server(#[from] rustls::Error),
 }
@@ -46,7 +40,6 @@ impl Authority {
     }
 
     /// Its certificate, for clients that shall trust it.
-    #[must_use]
     pub fn pem(&self) -> String {
         self.0.pem()
     }

@@ -1,4 +1,4 @@
-//! What goes wrong when a test wants it to.
+//! Faults on request.
 
 use super::{
     connection::Cut,
@@ -19,13 +19,12 @@ use std::time::Duration;
 pub struct Fault {
     /// The status to answer with; without one the request is answered as if nothing were wrong.
     pub status: Option<u16>,
-    /// The body to answer with.
     pub body: String,
     /// The `retry-after` header to answer with.
     pub retry_after: Option<String>,
     /// How long to wait before anything else.
     pub delay_ms: u64,
-    /// Whether to hang up instead of answering.
+    /// Hang up instead of answering.
     pub drop_connection: bool,
     /// How many requests it is for.
     pub times: u32,
@@ -46,7 +45,6 @@ impl Default for Fault {
 
 impl Fault {
     /// An answer of that status, without a body.
-    #[must_use]
     pub fn status(status: u16) -> Self {
         Self {
             status: Some(status),
@@ -55,7 +53,6 @@ impl Fault {
     }
 
     /// A connection that is dropped without an answer.
-    #[must_use]
     pub fn dropped() -> Self {
         Self {
             drop_connection: true,
@@ -64,7 +61,6 @@ impl Fault {
     }
 
     /// An answer that is right, and late.
-    #[must_use]
     pub fn late(delay: Duration) -> Self {
         Self {
             delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
@@ -72,7 +68,7 @@ impl Fault {
         }
     }
 
-    /// The same for so many requests.
+    /// The same for that many requests.
     #[must_use]
     pub fn times(self, times: u32) -> Self {
         Self { times, ..self }

@@ -29,7 +29,7 @@ pub(super) fn listed<'a>(session: &'a Value) -> Vec<&'a str> {
 
 /// The payment intents of a completed session, in the shape of
 /// <https://docs.withflex.com/api-reference/payment-intents/get-payment-intent>: they share what the session came to,
-/// and what of it was received. Where nothing was received yet, the session's capture method says what is waited for.
+/// and what of it was received. Without received money, the session's capture method gives the status.
 pub(super) fn made_from(session: &Value) -> Vec<Value> {
     let text = |name: &str| session.get(name).and_then(Value::as_str);
     if text("status") != Some("complete") {
@@ -47,7 +47,7 @@ pub(super) fn made_from(session: &Value) -> Vec<Value> {
     let ids = listed(session);
     let parts = i64::try_from(ids.len()).unwrap_or(i64::MAX);
     let intent = |(nth, id): (usize, &&str)| {
-        // What cannot be shared evenly is the first one's.
+        // The first one takes the remainder.
         let share = |of: i64| of / parts + if nth == 0 { of % parts } else { 0 };
         json!({
             "payment_intent_id": id,

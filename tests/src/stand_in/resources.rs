@@ -29,7 +29,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/refunds", get(refunds))
 }
 
-/// What an unknown path is answered with: the shape of the framework that Flex's own errors show.
+/// The answer to an unknown path, in the shape of Flex's framework.
 pub(super) async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, Json(json!({"detail": "Not Found"}))).into_response()
 }
@@ -59,7 +59,7 @@ impl IntoResponse for Refused {
     }
 }
 
-/// That a resource is not there, or not there for the caller.
+/// A resource is missing, or hidden from the caller.
 fn unknown(code: &'static str) -> Refused {
     Refused::Error(StatusCode::NOT_FOUND, code)
 }
@@ -218,7 +218,7 @@ impl Wanted {
     }
 }
 
-/// Whether nothing is wanted of a member, or just what it is.
+/// A filter is absent, or equals the member.
 fn fits(resource: &Value, name: &str, wanted: Option<&str>) -> bool {
     wanted.is_none_or(|wanted| resource.get(name).is_some_and(|known| known == wanted))
 }

@@ -1,4 +1,4 @@
-//! What the stand-in knows, what it is to do wrong, and what it was asked.
+//! The stand-in's data, planned faults and requests.
 #![expect(
     clippy::expect_used,
     reason = "what a test puts in must have an id, or the test is wrong"
@@ -76,7 +76,6 @@ fn matches(pattern: &str, path: &str) -> bool {
             .all(|(wanted, segment)| wanted == "*" || wanted == segment)
 }
 
-/// The resources.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Data {
     /// Oldest first; each names its customer by id.
@@ -167,15 +166,9 @@ impl Data {
             let customer_id = Value::from(id_of(customer, "customer_id"));
             self.put_customer(std::mem::replace(customer, customer_id));
         }
-        let id = id_of(&session, "checkout_session_id").to_owned();
-        match self
-            .sessions
-            .iter_mut()
-            .find(|known| known.get("checkout_session_id") == Some(&id.clone().into()))
-        {
-            Some(known) => *known = session,
-            None => self.sessions.push(session),
-        }
+        put(&mut self.sessions, session, |session| {
+            id_of(session, "checkout_session_id")
+        });
     }
 
     pub(super) fn put_line_items(&mut self, session_id: &str, line_items: Value) {
@@ -200,15 +193,7 @@ impl Data {
 
     pub(super) fn put_invoice(&mut self, invoice: Value) {
         let invoice = unwrapped(invoice, "invoice");
-        let id = id_of(&invoice, "invoice_id");
-        match self
-            .invoices
-            .iter_mut()
-            .find(|known| id_of(known, "invoice_id") == id)
-        {
-            Some(known) => *known = invoice,
-            None => self.invoices.push(invoice),
-        }
+        put(&mut self.invoices, invoice, |one| id_of(one, "invoice_id"));
     }
 
     pub(super) fn put_refund(&mut self, refund: Value, session_id: Option<String>) {
@@ -216,15 +201,9 @@ impl Data {
             refund: unwrapped(refund, "refund"),
             session_id,
         };
-        let id = id_of(&refund.refund, "refund_id");
-        match self
-            .refunds
-            .iter_mut()
-            .find(|known| id_of(&known.refund, "refund_id") == id)
-        {
-            Some(known) => *known = refund,
-            None => self.refunds.push(refund),
-        }
+        put(&mut self.refunds, refund, |one| {
+            id_of(&one.refund, "refund_id")
+        });
     }
 
     pub(super) fn put_customer(&mut self, customer: Value) {
@@ -303,7 +282,6 @@ impl Data {
             .filter(|subscription| is_of(subscription, test_mode))
     }
 
-    /// The subscriptions of one mode.
     pub(super) fn subscriptions(&self, test_mode: bool) -> impl Iterator<Item = &Value> {
         self.subscriptions
             .values()
@@ -326,12 +304,20 @@ impl Data {
     }
 }
 
+/// Replaces the one with the same id, or adds it.
+fn put<T>(list: &mut Vec<T>, new: T, id: impl Fn(&T) -> &str) {
+    match list.iter_mut().find(|known| id(known) == id(&new)) {
+        Some(known) => *known = new,
+        None => list.push(new),
+    }
+}
+
 /// A resource bare, whether or not it came wrapped in its name as the API gives it.
 fn unwrapped(mut value: Value, name: &str) -> Value {
     value.get_mut(name).map(Value::take).unwrap_or(value)
 }
 
-/// Whether a resource is test data, or live data.
+/// The mode of a resource.
 pub(super) fn is_of(resource: &Value, test_mode: bool) -> bool {
     resource.get("test_mode") == Some(&Value::Bool(test_mode))
 }

@@ -12,7 +12,7 @@ const INVOCATION: Invocation<'_> = Invocation {
     deadline_ms: 30_000,
 };
 
-/// At the beginning of the invocation, whatever happens.
+/// A clock that always shows the beginning of the invocation.
 #[derive(Debug)]
 struct Beginning;
 
@@ -22,7 +22,7 @@ impl Clock for Beginning {
     }
 }
 
-/// Does what the event's id says.
+/// Acts by the event's id.
 #[derive(Default)]
 struct Told {
     done: Mutex<Vec<String>>,
@@ -215,7 +215,7 @@ async fn the_wait_grows_with_the_receives_and_honours_what_was_asked_for() {
     assert!(
         failed
             .iter()
-            .any(|line| line == "panic (4): a fault of ours: a panic; its place is in the log"),
+            .any(|line| line == "panic (4): fault in this bundle: a panic; its place is in the log"),
         "{failed:?}"
     );
 }
@@ -306,7 +306,7 @@ impl Delay for Deaf {
     }
 }
 
-/// The time that tokio's paused clock tells.
+/// The time of tokio's paused clock.
 #[derive(Debug)]
 struct Ticking(tokio::time::Instant);
 

@@ -1,4 +1,4 @@
-//! How to write to a customer after the sale: what the provider said last of name and address.
+//! A customer's contact data after the sale: the latest name and address from the provider.
 
 use crate::{
     sale::checkout::Customer,
@@ -10,45 +10,41 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What is told of a customer. Personal data: stored and mailed, never logged.
+/// Contact data of a customer. Personal data: stored and mailed, never logged.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ContactFacts {
-    /// First and last name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// The address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
 }
 
-/// ContactChange of a customer.
+/// A change of a customer's contact data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContactChange {
-    /// Of whom.
     pub customer_id: CustomerId,
-    /// Live or test, where told.
+    /// Live or test, if the event says so.
     pub mode: Option<Mode>,
-    /// What is told; `None` when the customer is deleted.
+    /// `None` if the customer was deleted.
     pub facts: Option<ContactFacts>,
 }
 
-/// The row of the Entitlements table that keeps a customer's name and address.
+/// The row of the Entitlements table that holds a customer's contact data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
-    /// Whose.
     pub customer_id: CustomerId,
-    /// Counts the changes, from 1.
+    /// Counts changes, from 1.
     pub version: u64,
-    /// What was told last; nothing once the customer is deleted.
+    /// The latest facts; `None` once the customer is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Fact<ContactFacts>>,
-    /// Whether the customer is deleted: for good, and name and address are forgotten here.
+    /// Permanent; a deletion also removes name and address from the row.
     #[serde(default)]
     pub deleted: bool,
 }
 
 impl Contact {
-    /// A customer of whom nothing is stored.
+    /// A contact without facts.
     #[must_use]
     pub fn new(customer_id: CustomerId) -> Self {
         Self {
@@ -59,7 +55,7 @@ impl Contact {
         }
     }
 
-    /// Merges news; `None` is the customer's deletion.
+    /// Merges facts; `None` means that the customer was deleted.
     pub fn learn(&mut self, facts: Option<Fact<ContactFacts>>) {
         self.deleted |= facts.is_none();
         if self.deleted {
@@ -69,7 +65,8 @@ impl Contact {
         }
     }
 
-    /// Whom to write to: what was told last, else what the order knows. `None` once the customer is deleted.
+    /// The contact data for a mail: the latest facts, with the order's data as the fallback. `None`
+    /// once the customer is deleted.
     #[must_use]
     pub fn over(&self, order: &Customer) -> Option<Customer> {
         if self.deleted {

@@ -1,4 +1,4 @@
-//! What a customer may use: the rows that the merchant's own application reads, one for each customer and product.
+//! Entitlements: the rows that the merchant's application reads, one for each customer and product.
 
 use crate::{
     access::subscription::{Access, Reason, Subscription},
@@ -8,33 +8,32 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// How many subscriptions a row keeps: those that last longest. Nobody has more that give access to one product.
+/// Grants kept on a row: those that last longest. More subscriptions to one product are
+/// unrealistic.
 const MOST_GRANTS: usize = 20;
 
-/// A customer's access to a product. The first four attributes after the key are the contract with readers; the
-/// others are ours.
+/// A customer's access to a product. The first four attributes after the key are the contract with
+/// readers; the others are internal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entitlement {
-    /// Whose access.
     pub customer_id: CustomerId,
-    /// To what.
     pub product_id: ProductId,
-    /// There is access before this moment. For a customer who never had any: the epoch.
+    /// Access exists before this moment. The epoch for a customer who never had access.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub access_until: Timestamp,
-    /// Why, in a word.
+    /// The reason as a word.
     pub reason: Reason,
-    /// Why, in a sentence.
+    /// The reason as a sentence.
     pub reason_text: String,
-    /// Which subscription says so.
+    /// The subscription with the longest grant.
     pub granted_by: SubscriptionId,
-    /// Counts the changes, from 1.
+    /// Counts changes, from 1.
     pub version: u64,
-    /// What each subscription gives.
+    /// The grant of each subscription.
     pub grants: BTreeMap<SubscriptionId, Access>,
 }
 
-/// A customer's access to a product after what a subscription gives now; `known` is the row as read.
+/// Merges a subscription's current grant into a customer's entitlement; `known` is the row as read.
 #[must_use]
 pub fn granted(
     known: Option<&Entitlement>,
@@ -83,12 +82,11 @@ mod tests {
     use crate::{
         access::subscription::SubscriptionFacts,
         fulfillment::testing::{DAY, SALE, at, id, item, snapshot},
-        values::provider::Provider,
     };
 
-    /// An active subscription to the gym, so long.
+    /// An active subscription to the gym with this period end.
     fn subscription(name: &str, until: i64) -> Subscription {
-        let mut subscription = Subscription::new(Provider::Flex, id("fcus_1"), id(name));
+        let mut subscription = Subscription::new("flex".parse().unwrap(), id("fcus_1"), id(name));
         subscription.learn(at(SALE), snapshot("active", until));
         subscription
     }
@@ -110,7 +108,7 @@ mod tests {
 
     #[test]
     fn whoever_never_had_access_has_had_it_until_the_epoch() {
-        let mut incomplete = Subscription::new(Provider::Flex, id("fcus_1"), id("fsub_1"));
+        let mut incomplete = Subscription::new("flex".parse().unwrap(), id("fcus_1"), id("fsub_1"));
         incomplete.learn(at(SALE), snapshot("incomplete", SALE + DAY));
         let row = granted_to_gym(None, &incomplete);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What a customer may use, and how to reach the customer.
+//! A customer's entitlements, the subscriptions behind them, and the customer's contact data.
 
 pub mod contact;
 pub mod entitlement;

@@ -1,9 +1,10 @@
-//! A subscription: the merge of all facts seen of it, and what access follows from them.
+//! A subscription: the merge of all its facts, and the access that follows from them.
 //!
-//! Flex's pattern (<https://docs.withflex.com/developer-guides/integration/checkout/fulfillment>): `created` grants
-//! when it is trialing or active, a paid invoice confirms and extends, `updated` tells status and plan, `deleted`
-//! revokes. Subscriptions are mostly born `incomplete`, and events come in any order, so none of that is done in
-//! turn: each event adds facts, and [`Subscription::access`] is a function of them.
+//! Flex's pattern (<https://docs.withflex.com/developer-guides/integration/checkout/fulfillment>):
+//! `created` grants when it is trialing or active, a paid invoice confirms and extends, `updated`
+//! brings status and plan, `deleted` revokes. Most subscriptions start as `incomplete`, and events
+//! come in any order, so no step depends on another. Each event adds facts, and
+//! [`Subscription::access`] is a function of them.
 
 use crate::values::{
     facts::{Fact, earliest, latest, merge, whole_second, words},
@@ -12,7 +13,7 @@ use crate::values::{
         SubscriptionId,
     },
     mode::Mode,
-    provider::Provider,
+    provider::ProviderId,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -23,49 +24,49 @@ use std::{
 };
 
 words!(
-    /// Where a subscription stands (<https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>).
+    /// The status of a subscription
+    /// (<https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>).
     SubscriptionStatus {
-        /// Its first payment is not made.
+        /// The first payment is not made yet.
         Incomplete = "incomplete",
-        /// In its trial.
+        /// In the trial.
         Trialing = "trialing",
-        /// Paid for.
+        /// Paid.
         Active = "active",
         /// A renewal is not paid.
         PastDue = "past_due",
-        /// A renewal is not paid, and no more tries are made.
+        /// A renewal is not paid, and the provider has stopped its retries.
         Unpaid = "unpaid",
-        /// Its trial has ended without a way to pay, or the merchant has stopped it.
+        /// The trial ended without a payment method, or the merchant paused the subscription.
         Paused = "paused",
-        /// Its first payment was never made.
+        /// The first payment was never made.
         IncompleteExpired = "incomplete_expired",
-        /// Over.
+        /// Ended.
         Canceled = "canceled",
     }
 );
 
-/// How we know, in the order in which it counts within one second.
+/// The source of a fact. The order of the variants settles ties within a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// The event of its creation.
+    /// The event of the creation.
     Created,
-    /// Read from the provider's API. A change that is announced within the same second is the same, or newer.
+    /// A read from the provider's API. An update event of the same second is equal or newer.
     Read,
     /// An event of a change.
     Updated,
-    /// The event of its end.
+    /// The event of the end.
     Deleted,
 }
 
-/// A subscription at one moment. Its order settles ties within a second: by source, then by status, as declared.
+/// A subscription at one moment. The field order settles ties within a second: by source, then by
+/// status.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SubscriptionFacts {
-    /// How we know.
     pub source: Source,
-    /// Where it stands.
     pub status: SubscriptionStatus,
-    /// Whether it ends with the period that is paid for.
+    /// True if the subscription ends with the paid period.
     pub cancel_at_period_end: bool,
     /// The end of the current period.
     #[serde(
@@ -74,101 +75,85 @@ pub struct SubscriptionFacts {
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub period_end: Option<Timestamp>,
-    /// The end of its trial, past or to come.
+    /// The end of the trial, past or future.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub trial_end: Option<Timestamp>,
-    /// What is subscribed to.
     pub items: Vec<Item>,
-    /// Its newest invoice; at its creation, its first.
+    /// The newest invoice; at the creation, the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_invoice: Option<InvoiceId>,
 }
 
-/// One thing that is subscribed to.
+/// One item of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Item {
-    /// The product, where told: access is kept for it.
+    /// The product that the item gives access to, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product_id: Option<ProductId>,
-    /// The price: the plan.
+    /// The price, which is the plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_id: Option<PriceId>,
-    /// How many.
     pub quantity: u32,
 }
 
-/// What a subscription was told to be for. Its order settles ties within a second: by source.
+/// The products of a subscription. The field order settles ties within a second: by source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Plan {
-    /// How we know.
     pub source: Source,
-    /// Which products.
     pub products: BTreeSet<ProductId>,
 }
 
-/// SubscriptionChange of a subscription.
+/// A change of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionChange {
-    /// Of which.
     pub subscription_id: SubscriptionId,
-    /// Whose.
     pub customer_id: CustomerId,
-    /// Live or test money, where told.
+    /// Live or test money, if the event says so.
     pub mode: Option<Mode>,
-    /// What it was like then.
+    /// The subscription at the time of the event.
     pub snapshot: SubscriptionFacts,
 }
 
-/// What happened to an invoice.
+/// An occurrence in the life of an invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InvoiceEvent {
-    /// It was paid.
     Paid,
-    /// Its payment failed.
     PaymentFailed,
 }
 
-/// SubscriptionChange of a subscription's invoice.
+/// A change of a subscription's invoice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvoiceChange {
-    /// Of which.
     pub invoice_id: InvoiceId,
-    /// Of which subscription.
     pub subscription_id: SubscriptionId,
-    /// Whose, where told.
+    /// The customer, if the event names one.
     pub customer_id: Option<CustomerId>,
-    /// Live or test money, where told.
+    /// Live or test money, if the event says so.
     pub mode: Option<Mode>,
-    /// What happened.
     pub event: InvoiceEvent,
-    /// The invoice itself.
     pub bill: Bill,
 }
 
-/// What an invoice says. Amounts are minor units.
+/// The facts of an invoice. Amounts are minor units.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Bill {
-    /// What was paid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount_paid: Option<i64>,
-    /// What was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount_due: Option<i64>,
-    /// Which payment paid it.
+    /// The payment that paid the invoice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_intent_id: Option<PaymentIntentId>,
-    /// The period that it is for.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub period_start: Option<Timestamp>,
-    /// The end of that period.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -180,155 +165,151 @@ pub struct Bill {
 /// An invoice as merged, on its subscription's row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invoice {
-    /// What it said last.
+    /// The latest facts; facts of a paid invoice take precedence.
     pub bill: Fact<Bill>,
-    /// When it was first told to be paid.
+    /// The earliest reported time of payment.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub paid_at: Option<Timestamp>,
-    /// When its payment first failed: the grace period is counted from here, however often it fails again.
+    /// The first failure of the payment. The grace period starts here, even if later retries fail
+    /// too.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub failed_at: Option<Timestamp>,
-    /// Its receipt, once committed.
+    /// The receipt, once committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt_id: Option<ReceiptId>,
-    /// The notice that its payment failed, once committed.
+    /// The notice about the failed payment, once committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice_id: Option<ReceiptId>,
 }
 
-/// How the checkout that a subscription began with knows it.
+/// The checkout that started a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Beginning {
-    /// The order of that checkout.
     pub order_id: OrderId,
-    /// Its invoice, where the checkout tells it: the order's receipt is that invoice's receipt too.
+    /// The invoice, if the checkout names it: the order's receipt is also that invoice's receipt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_id: Option<InvoiceId>,
 }
 
-/// Since when a period is not paid, by what is told of the subscription itself. Kept beside the snapshot, which every
-/// later change replaces: the grace period is counted from the first failure.
+/// The start of an unpaid period, from the subscription's own events. Kept beside the snapshot,
+/// which later changes replace, because the grace period starts at the first failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastDue {
-    /// The end of that period, where told.
+    /// The end of the unpaid period, if known.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub period_end: Option<Timestamp>,
-    /// When that was first told of it.
+    /// The first report of `past_due` for this period.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub since: Timestamp,
 }
 
-/// The row of the Entitlements table that keeps a subscription's facts.
+/// The row of the Entitlements table that holds a subscription's facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
-    /// Its id.
     pub subscription_id: SubscriptionId,
-    /// Whose it is.
     pub customer_id: CustomerId,
-    /// Counts the changes, from 1.
+    /// Counts changes, from 1.
     pub version: u64,
-    /// Who tells of it.
-    pub provider: Provider,
-    /// What was told of it last.
+    pub provider: ProviderId,
+    /// The latest facts with a known status, if there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Fact<SubscriptionFacts>>,
-    /// When it ended: for good.
+    /// The end of the subscription, permanent once set.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub ended_at: Option<Timestamp>,
-    /// The latest moment that any paid invoice pays for.
+    /// The latest period end of all paid invoices.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub paid_through: Option<Timestamp>,
-    /// Since when its own events say that a renewal is not paid, for the latest period of which they say so.
+    /// The latest period that the subscription's own events report as unpaid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub past_due: Option<PastDue>,
-    /// Its newest invoices: see [`MOST_INVOICES`].
+    /// The newest invoices, at most [`MOST_INVOICES`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub invoices: BTreeMap<InvoiceId, Invoice>,
-    /// The invoice that it was created with.
+    /// The invoice of the creation event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub born_with: Option<InvoiceId>,
-    /// The checkout that it began with, once that is known.
+    /// The checkout that started the subscription, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beginning: Option<Beginning>,
-    /// What it was told to be for last. SubscriptionChange that do not say are no news of that.
+    /// The latest products. A change without items does not replace them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Fact<Plan>>,
-    /// Every product that it has ever been for.
+    /// All products that the subscription ever had.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub products: BTreeSet<ProductId>,
-    /// The notice that its trial ends, once committed.
+    /// The notice that the trial ends, once committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_notice_id: Option<ReceiptId>,
 }
 
-/// How many invoices a row keeps: those of the latest periods. What older ones paid for is in `paid_through`, and
-/// what they owe is no longer asked.
+/// Invoices kept on a row: those of the latest periods. `paid_through` holds the result of the
+/// older ones, and their unpaid amounts no longer matter.
 pub const MOST_INVOICES: usize = 24;
 
-/// Whether there is access, until when, and why.
+/// A customer's access through a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
-    /// There is access before this moment, if there is any.
+    /// Access exists before this moment; `None` if there never was any.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub until: Option<Timestamp>,
-    /// Why, in a word; its `Display` is a sentence.
+    /// The reason as a word; its `Display` is a sentence.
     pub reason: Reason,
 }
 
-/// Why there is access, or is none.
+/// The reason for access or for its absence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// Nothing has been paid, and it is in no trial.
+    /// Nothing is paid, and there is no trial.
     NotPaidYet,
-    /// It is paid for, and goes on.
+    /// Paid, and renews.
     Paid,
-    /// In its trial.
+    /// In the trial.
     Trial,
-    /// Paid for, and not to be renewed.
+    /// Paid, and will not renew.
     CancelsAtPeriodEnd,
-    /// Cancelled, with the rest of what is paid for.
+    /// Canceled; the paid time is left.
     CanceledButPaid,
-    /// A renewal has failed, and the grace period runs.
+    /// A renewal failed, and the grace period runs.
     Grace,
-    /// A renewal has failed.
+    /// A renewal failed, and there is no grace left.
     PaymentFailed,
-    /// Stopped for the time being.
     Paused,
-    /// It is for something else now.
+    /// The plan no longer includes the product.
     NotInPlan,
-    /// Ended for good.
+    /// Ended permanently.
     Ended,
-    /// Its status is a word that we do not know; what was paid for counts.
+    /// The provider's status word is unknown; the paid time counts.
     UnknownStatus,
 }
 
 impl Reason {
-    /// All of them.
+    /// All variants.
     pub const ALL: [Self; 11] = [
         Self::NotPaidYet,
         Self::Paid,
@@ -343,7 +324,7 @@ impl Reason {
         Self::UnknownStatus,
     ];
 
-    /// The word for it, as rows and readers have it.
+    /// The word in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -362,7 +343,7 @@ impl Reason {
     }
 }
 
-/// A sentence that a support person can read aloud.
+/// A sentence that support staff can read aloud.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -383,8 +364,12 @@ impl fmt::Display for Reason {
     }
 }
 
+fn given(until: Option<Timestamp>, reason: Reason) -> Access {
+    Access { until, reason }
+}
+
 impl Access {
-    /// Whether there is access now.
+    /// True if there is access now.
     #[must_use]
     pub fn is_given(&self, now: Timestamp) -> bool {
         self.until.is_some_and(|until| now < until)
@@ -392,10 +377,10 @@ impl Access {
 }
 
 impl Subscription {
-    /// A subscription of which nothing is stored.
+    /// A subscription without facts.
     #[must_use]
     pub fn new(
-        provider: Provider,
+        provider: ProviderId,
         customer_id: CustomerId,
         subscription_id: SubscriptionId,
     ) -> Self {
@@ -417,51 +402,26 @@ impl Subscription {
         }
     }
 
-    /// Merges what the subscription was like at that time.
+    /// Merges the subscription's facts of that time.
     pub fn learn(&mut self, at: Timestamp, snapshot: SubscriptionFacts) {
         match snapshot.source {
             Source::Deleted => self.ended_at = earliest(self.ended_at, Some(whole_second(at))),
-            // Of several first invoices, which no provider should tell, always the same one.
+            // A provider sends one creation event. If two disagree, the maximum is independent of
+            // arrival order.
             Source::Created => {
-                self.born_with = self.born_with.take().max(snapshot.latest_invoice.clone())
+                self.born_with = self.born_with.take().max(snapshot.latest_invoice.clone());
             }
             Source::Updated | Source::Read => {}
         }
         if snapshot.status == SubscriptionStatus::PastDue {
-            let facts = PastDue {
+            self.learn_past_due(PastDue {
                 period_end: snapshot.period_end,
                 since: whole_second(at),
-            };
-            let known = self.past_due.take().unwrap_or_else(|| facts.clone());
-            self.past_due = Some(match known.period_end.cmp(&facts.period_end) {
-                Ordering::Less => facts,
-                Ordering::Equal => PastDue {
-                    since: known.since.min(facts.since),
-                    ..known
-                },
-                Ordering::Greater => known,
             });
         }
-        let products: BTreeSet<_> = snapshot
-            .items
-            .iter()
-            .filter_map(|item| item.product_id.clone())
-            .collect();
-        if !products.is_empty() {
-            self.products.extend(products.iter().cloned());
-            merge(
-                &mut self.plan,
-                Some(Fact::new(
-                    at,
-                    Plan {
-                        source: snapshot.source,
-                        products,
-                    },
-                )),
-            );
-        }
+        self.learn_plan(at, &snapshot);
         let facts = Some(Fact::new(at, snapshot));
-        // A status that we do not know neither gives nor takes: it does not replace one that we know.
+        // An unknown status neither grants nor revokes, so it does not replace a known one.
         let weight = |facts: &Option<Fact<SubscriptionFacts>>| {
             facts.as_ref().map(|facts| facts.value.status.is_known())
         };
@@ -470,7 +430,34 @@ impl Subscription {
         }
     }
 
-    /// Merges what happened to an invoice at that time.
+    /// Keeps the later period, and the first report for one period.
+    fn learn_past_due(&mut self, facts: PastDue) {
+        let known = self.past_due.take().unwrap_or_else(|| facts.clone());
+        self.past_due = Some(match known.period_end.cmp(&facts.period_end) {
+            Ordering::Less => facts,
+            Ordering::Equal => PastDue {
+                since: known.since.min(facts.since),
+                ..known
+            },
+            Ordering::Greater => known,
+        });
+    }
+
+    fn learn_plan(&mut self, at: Timestamp, snapshot: &SubscriptionFacts) {
+        let items = snapshot.items.iter();
+        let products: BTreeSet<_> = items.filter_map(|item| item.product_id.clone()).collect();
+        if products.is_empty() {
+            return;
+        }
+        self.products.extend(products.iter().cloned());
+        let plan = Plan {
+            source: snapshot.source,
+            products,
+        };
+        merge(&mut self.plan, Some(Fact::new(at, plan)));
+    }
+
+    /// Merges an occurrence of that time in the life of an invoice.
     pub fn learn_invoice(
         &mut self,
         at: Timestamp,
@@ -488,7 +475,7 @@ impl Subscription {
             notice_id: None,
         });
         let period_end = facts.value.period_end;
-        // What it says once paid stays, whatever is told of a try that failed.
+        // The facts of a paid invoice stay, whatever a failed attempt reports.
         if (event == InvoiceEvent::Paid, &facts) > (invoice.paid_at.is_some(), &invoice.bill) {
             invoice.bill = facts;
         }
@@ -511,13 +498,13 @@ impl Subscription {
         }
     }
 
-    /// Merges which checkout it began with.
+    /// Merges the checkout that started the subscription.
     pub fn learn_beginning(&mut self, beginning: Beginning) {
         self.beginning = self.beginning.take().max(Some(beginning));
     }
 
-    /// When the first payment failed that is still owed: of an invoice that is not paid, for a time that nothing else
-    /// pays for, with no word since that the subscription is active.
+    /// The first failed payment that is still open. Its invoice is unpaid, no other payment covers
+    /// its period, and the subscription was not reported active since.
     fn failing_since(&self) -> Option<Timestamp> {
         let is_covered =
             |end: Option<Timestamp>| end.is_some_and(|end| Some(end) <= self.paid_through);
@@ -542,85 +529,16 @@ impl Subscription {
             .min()
     }
 
-    /// Until when there is access and why, with so much grace after a failed renewal.
+    /// The end and the reason of access, with this grace period after a failed renewal.
     ///
-    /// What is paid for is never taken away, but by the subscription's end. Beyond that, an active subscription has
-    /// access to the end of its current period, a trial to its own end, and one whose renewal fails the grace.
+    /// Paid access is revoked only when the subscription ends. Three things extend it: the current
+    /// period while active, the trial, and the grace period after a failed renewal.
     #[must_use]
     pub fn access(&self, grace: SignedDuration) -> Access {
-        let given = |until: Option<Timestamp>, reason| Access { until, reason };
-        let paid = self.paid_through;
-        let facts = self.snapshot.as_ref();
-        let status = facts.map(|facts| &facts.value.status);
-        // Only where it has begun: a subscription can be told to have a trial while its first payment is not made.
-        let trial = facts.and_then(|Fact { value: facts, .. }| match facts.status {
-            SubscriptionStatus::Trialing => facts.trial_end.or(facts.period_end),
-            SubscriptionStatus::Active | SubscriptionStatus::PastDue => facts.trial_end,
-            _ => None,
-        });
-        let failing = |since: Timestamp| {
-            let had = latest(paid, trial);
-            let graced = since.saturating_add(grace).ok();
-            // Grace is for who has had access: nobody gets it for a first payment that fails.
-            let deserves = had.is_some() || status == Some(&SubscriptionStatus::PastDue);
-            match deserves {
-                false => given(None, Reason::NotPaidYet),
-                true if grace > SignedDuration::ZERO && graced > had => {
-                    given(graced, Reason::Grace)
-                }
-                true => given(had, Reason::PaymentFailed),
-            }
-        };
-        let access = match (facts, self.failing_since()) {
-            (Some(Fact { value: facts, .. }), since) => match (&facts.status, since) {
-                // Nothing is owed before a trial's end.
-                (SubscriptionStatus::Trialing, since)
-                    if since.is_none_or(|since| Some(since) < trial) =>
-                {
-                    given(
-                        latest(paid, trial),
-                        if paid > trial {
-                            Reason::Paid
-                        } else {
-                            Reason::Trial
-                        },
-                    )
-                }
-                (
-                    SubscriptionStatus::Trialing
-                    | SubscriptionStatus::Active
-                    | SubscriptionStatus::PastDue
-                    | SubscriptionStatus::Incomplete,
-                    Some(since),
-                ) => failing(since),
-                (
-                    SubscriptionStatus::Active
-                    | SubscriptionStatus::PastDue
-                    | SubscriptionStatus::Trialing,
-                    None,
-                ) => {
-                    let ends = facts.cancel_at_period_end;
-                    let reason = if ends {
-                        Reason::CancelsAtPeriodEnd
-                    } else {
-                        Reason::Paid
-                    };
-                    // Past due, and paid since: what is paid for counts, whatever the period is by now.
-                    let period_end = facts
-                        .period_end
-                        .filter(|_| facts.status == SubscriptionStatus::Active);
-                    given(latest(paid, period_end), reason)
-                }
-                (SubscriptionStatus::Incomplete | SubscriptionStatus::IncompleteExpired, _) => {
-                    given(paid, Reason::Paid)
-                }
-                (SubscriptionStatus::Unpaid, _) => given(paid, Reason::PaymentFailed),
-                (SubscriptionStatus::Paused, _) => given(paid, Reason::Paused),
-                (SubscriptionStatus::Canceled, _) => given(paid, Reason::CanceledButPaid),
-                (SubscriptionStatus::Other(_), _) => given(paid, Reason::UnknownStatus),
-            },
-            (None, Some(since)) => failing(since),
-            (None, None) => given(paid, Reason::Paid),
+        let access = match (&self.snapshot, self.failing_since()) {
+            (Some(facts), since) => self.access_by_status(&facts.value, since, grace),
+            (None, Some(since)) => self.access_while_failing(since, grace),
+            (None, None) => given(self.paid_through, Reason::Paid),
         };
         let access = match access {
             Access {
@@ -635,7 +553,89 @@ impl Subscription {
         }
     }
 
-    /// Whether the provider should be asked what it is like: what is known gives no date, or nothing to give access to.
+    /// The end of the trial, if the status implies one: providers set trial dates even before the
+    /// first payment.
+    fn trial_end(&self) -> Option<Timestamp> {
+        let facts = &self.snapshot.as_ref()?.value;
+        match facts.status {
+            SubscriptionStatus::Trialing => facts.trial_end.or(facts.period_end),
+            SubscriptionStatus::Active | SubscriptionStatus::PastDue => facts.trial_end,
+            _ => None,
+        }
+    }
+
+    fn access_by_status(
+        &self,
+        facts: &SubscriptionFacts,
+        failing_since: Option<Timestamp>,
+        grace: SignedDuration,
+    ) -> Access {
+        let (paid, trial) = (self.paid_through, self.trial_end());
+        match (&facts.status, failing_since) {
+            // No payment is due before the end of the trial.
+            (SubscriptionStatus::Trialing, since)
+                if since.is_none_or(|since| Some(since) < trial) =>
+            {
+                let is_paid = paid > trial;
+                given(
+                    latest(paid, trial),
+                    if is_paid { Reason::Paid } else { Reason::Trial },
+                )
+            }
+            (
+                SubscriptionStatus::Trialing
+                | SubscriptionStatus::Active
+                | SubscriptionStatus::PastDue
+                | SubscriptionStatus::Incomplete,
+                Some(since),
+            ) => self.access_while_failing(since, grace),
+            (
+                SubscriptionStatus::Active
+                | SubscriptionStatus::PastDue
+                | SubscriptionStatus::Trialing,
+                None,
+            ) => self.access_while_paid(facts),
+            (SubscriptionStatus::Incomplete | SubscriptionStatus::IncompleteExpired, _) => {
+                given(paid, Reason::Paid)
+            }
+            (SubscriptionStatus::Unpaid, _) => given(paid, Reason::PaymentFailed),
+            (SubscriptionStatus::Paused, _) => given(paid, Reason::Paused),
+            (SubscriptionStatus::Canceled, _) => given(paid, Reason::CanceledButPaid),
+            (SubscriptionStatus::Other(_), _) => given(paid, Reason::UnknownStatus),
+        }
+    }
+
+    fn access_while_paid(&self, facts: &SubscriptionFacts) -> Access {
+        let reason = if facts.cancel_at_period_end {
+            Reason::CancelsAtPeriodEnd
+        } else {
+            Reason::Paid
+        };
+        // A past-due subscription that was paid since: only the paid time counts.
+        let period_end = facts
+            .period_end
+            .filter(|_| facts.status == SubscriptionStatus::Active);
+        given(latest(self.paid_through, period_end), reason)
+    }
+
+    fn access_while_failing(&self, since: Timestamp, grace: SignedDuration) -> Access {
+        let had = latest(self.paid_through, self.trial_end());
+        let graced = since.saturating_add(grace).ok();
+        // Grace requires earlier access; a failed first payment gets none.
+        let is_past_due = self
+            .snapshot
+            .as_ref()
+            .is_some_and(|facts| facts.value.status == SubscriptionStatus::PastDue);
+        if had.is_none() && !is_past_due {
+            given(None, Reason::NotPaidYet)
+        } else if grace > SignedDuration::ZERO && graced > had {
+            given(graced, Reason::Grace)
+        } else {
+            given(had, Reason::PaymentFailed)
+        }
+    }
+
+    /// True if the provider must be asked: the known facts lack a date or a product.
     #[must_use]
     pub fn is_vague(&self) -> bool {
         let Some(Fact { at, value: facts }) = &self.snapshot else {
@@ -646,8 +646,8 @@ impl Subscription {
             SubscriptionStatus::Trialing => facts.trial_end.or(facts.period_end).is_none(),
             _ => false,
         };
-        // Some providers bill for the period that has passed: such an invoice does not say how far it pays. What was
-        // read before it was paid does not either.
+        // Some providers bill in arrears: such an invoice does not say how far it pays. Facts from
+        // before the payment do not say it either.
         let paid_last = self
             .invoices
             .values()
@@ -670,7 +670,7 @@ impl Subscription {
         dateless || unclear || self.plan.is_none()
     }
 
-    /// What it is for now.
+    /// The products of the current plan.
     #[must_use]
     pub fn current_products(&self) -> BTreeSet<ProductId> {
         self.plan
@@ -679,8 +679,14 @@ impl Subscription {
             .unwrap_or_default()
     }
 
-    /// Whether facts contradict its end: a payment or a sign of life after it. Then the provider is asked before
-    /// anything is taken away.
+    /// True if the provider must be asked before this is written: facts contradict each other, or do not state enough.
+    #[must_use]
+    pub fn must_be_asked_for(&self) -> bool {
+        self.is_contradicted() || self.is_vague()
+    }
+
+    /// True if facts contradict the end: a later payment or a later active status. The provider is
+    /// then asked before access is revoked.
     #[must_use]
     pub fn is_contradicted(&self) -> bool {
         let Some(ended_at) = self.ended_at else {
@@ -700,12 +706,12 @@ impl Subscription {
         paid_since || lives_since
     }
 
-    /// Whether an invoice is the one that the subscription began with, and so is covered by the order's receipt.
-    /// `payments` are those of that order, `placed_at` is when it was placed.
+    /// True if the invoice is the subscription's first, so the order's receipt covers it.
+    /// `payments` and `placed_at` belong to that order.
     ///
-    /// No field of an invoice tells it from a renewal's (<https://docs.withflex.com/api-reference/invoices/get-invoice>),
-    /// so the checkout is asked first, then the subscription's creation, then the payment; and where none of them
-    /// knows, the time.
+    /// No field distinguishes the first invoice from a renewal's
+    /// (<https://docs.withflex.com/api-reference/invoices/get-invoice>). The checks go from best to
+    /// worst evidence: the checkout, the subscription's creation, the payment, the time.
     #[must_use]
     pub fn begins_with(
         &self,
@@ -714,7 +720,7 @@ impl Subscription {
         payments: &[PaymentIntentId],
         placed_at: Timestamp,
     ) -> bool {
-        /// Between a checkout and its invoice lie seconds; between two invoices at least a day.
+        /// A checkout and its invoice are seconds apart; two invoices are at least a day apart.
         const CLOSE: SignedDuration = SignedDuration::from_hours(12);
         let named = self
             .beginning
@@ -723,7 +729,7 @@ impl Subscription {
         if let Some(first) = named.or(self.born_with.as_ref()) {
             return first == id;
         }
-        // The first invoice is never for a time that was over when it was paid or failed.
+        // The period of the first invoice is never over when the invoice is paid or fails.
         let billed_at = self
             .invoices
             .get(id)
@@ -739,7 +745,7 @@ impl Subscription {
                     .is_some_and(|start| start.duration_since(placed_at).abs() < CLOSE)
     }
 
-    /// The id of an invoice's receipt: the same however often it is asked for.
+    /// The deterministic id of an invoice's receipt.
     pub fn receipt_id_of(invoice: &InvoiceId) -> Result<ReceiptId, BadId> {
         ReceiptId::new(format!("{invoice}-invoice"))
     }

@@ -1,22 +1,23 @@
-//! What a delivery's body says, and the row that keeps it.
+//! The body of a delivery as the core reads it.
 
 use crate::{
     access::{contact, subscription},
+    delivery::reference::Reference,
     sale::{dispute, payment, refund},
-    values::ids::{EventId, OrderId, PaymentIntentId},
+    values::ids::{EventId, OrderId},
 };
 use jiff::Timestamp;
 
-/// What could be made of a verified body.
+/// The result of reading a verified body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
-    /// An event, of a type that we act on or not.
+    /// An event of any type, also of one without a rule.
     Event(Box<Event>),
-    /// Nothing, now or later.
+    /// No event, now or later.
     Unreadable(Unreadable),
 }
 
-/// Why a signed body can never be understood. A resend brings the same bytes, so it cannot help.
+/// The reason that a signed body can never be understood. A resend brings the same bytes, so it cannot help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// Not JSON at all, or not an object.
@@ -33,58 +34,43 @@ pub enum Unreadable {
 /// An event in the core's words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// The provider's id.
     pub event_id: EventId,
     /// The type as the provider spells it, aliases normalized.
     pub event_type: String,
-    /// When it happened, by the provider's clock, where told.
+    /// When it happened, by the provider's clock, if stated.
     pub occurred_at: Option<Timestamp>,
-    /// What it means to us.
+    /// Its meaning to the core.
     pub change: Change,
 }
 
-/// What an event means to us: facts, or something to look at. The provider's API then says what is true.
+/// The meaning of an event: facts, or a thing whose facts the provider's API states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// Something happened to a checkout.
+    /// A change of a checkout.
     Checkout {
-        /// Which one.
         order_id: OrderId,
-        /// Whether the event says that it is completed.
+        /// True if the event states the completion.
         completed: bool,
     },
     /// A delayed payment of a checkout has arrived.
     CheckoutPaid {
-        /// Of which one.
         order_id: OrderId,
     },
-    /// Something happened to a payment. Never makes an order.
+    /// A change of a payment. It never makes an order.
     Payment(payment::PaymentChange),
-    /// Something happened to a refund.
     Refund(refund::RefundChange),
-    /// Money went back, and the event does not tell by which refunds.
-    RefundsOf(RefundsOf),
-    /// Something happened to a dispute.
     Dispute(dispute::DisputeChange),
-    /// Something happened to a subscription.
     Subscription(subscription::SubscriptionChange),
-    /// An invoice of a subscription was paid, or its payment failed.
+    /// A subscription's invoice was paid, or its payment failed.
     Invoice(subscription::InvoiceChange),
     /// A customer's name or address.
     Customer(contact::ContactChange),
-    /// A type that we know and need nothing of: stored, counted, acknowledged.
+    /// A thing changed, and the event does not state how: fetch it.
+    Fetch(Reference),
+    /// A known type that needs no action: stored, counted, acknowledged.
     NotNeeded,
-    /// A type that we do not know: stored, counted, acknowledged.
+    /// An unknown type: stored, counted, acknowledged.
     Unhandled,
-}
-
-/// Whose refunds to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RefundsOf {
-    /// All of a checkout.
-    Checkout(OrderId),
-    /// All of a payment.
-    Payment(PaymentIntentId),
 }
 
 #[cfg(test)]

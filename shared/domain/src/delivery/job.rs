@@ -1,39 +1,40 @@
-//! The queue messages. They carry a version and an id, never facts: the worker reads what is true when it runs.
+//! The queue messages. They carry a version and an id, never facts: the worker reads the current
+//! state when it runs.
 //!
-//! Old messages outlive a deployment (a dead-letter queue keeps them for 14 days), so a version is never
-//! changed, only added.
+//! Messages outlive a deployment (a dead-letter queue keeps them for 14 days). Versions are
+//! therefore added and never changed.
 
 use crate::values::ids::{EventId, ReceiptId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::borrow::Cow;
 
-/// Work for fulfillment: an event is stored and waits.
+/// Work for fulfillment: a stored event waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "version")]
 pub enum FulfillmentJob {
-    /// The first form.
     #[serde(rename = "1")]
-    V1 {
-        /// Which stored event.
-        event_id: EventId,
-    },
+    V1 { event_id: EventId },
 }
 
-/// Work for receipts: a receipt row is committed and waits.
+/// Work for receipts: a committed receipt waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "version")]
 pub enum ReceiptJob {
-    /// The first form.
     #[serde(rename = "1")]
-    V1 {
-        /// Which receipt.
-        receipt_id: ReceiptId,
-    },
+    V1 { receipt_id: ReceiptId },
 }
 
-/// A message that one of our functions sends and another reads.
+/// A message for the next stage, kept in the outbox of the event's row until it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "to", rename_all = "snake_case")]
+pub enum Handoff {
+    /// A receipt to send: [`ReceiptJob`].
+    Receipt { receipt_id: ReceiptId },
+}
+
+/// A message from one function to another.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync {
-    /// The id it names, for the log.
+    /// The id in the message, for the log.
     fn subject(&self) -> Cow<'_, str>;
 }
 

@@ -1,13 +1,15 @@
 //! A delivery: a provider's request, proven to be the provider's.
 
+pub mod answer;
 pub mod event;
 pub mod job;
+pub mod reference;
 pub mod reference_state;
 pub mod secrets;
 pub mod signature;
 pub mod stored_event;
 
-use crate::values::provider::Provider;
+use crate::values::provider::ProviderId;
 use crate::{
     delivery::event::Reading,
     values::ids::{DeliveryId, EventId, OTHER_BODY},
@@ -18,16 +20,16 @@ use jiff::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// Who sent it.
-    pub provider: Provider,
+    pub provider: ProviderId,
     /// The carrier's message id.
     pub delivery_id: DeliveryId,
     /// The body, byte for byte as it was signed.
     pub body: Vec<u8>,
-    /// See [`fingerprint`].
+    /// See [`fingerprint`](crate::values::fingerprint).
     pub fingerprint: String,
     /// When it reached us.
     pub received_at: Timestamp,
-    /// What the body says.
+    /// The result of reading the body.
     pub reading: Reading,
 }
 

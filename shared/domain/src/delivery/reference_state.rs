@@ -1,4 +1,4 @@
-//! What an event states of a listed thing.
+//! The state that an event gives to a listed thing.
 
 use crate::access::subscription::InvoiceEvent;
 use crate::access::subscription::SubscriptionFacts;
@@ -33,7 +33,7 @@ pub(crate) fn state_of(change: &Change) -> Option<String> {
         }
         Change::Checkout { .. }
         | Change::Payment(_)
-        | Change::RefundsOf(_)
+        | Change::Fetch(_)
         | Change::Dispute(_)
         | Change::Customer(_)
         | Change::NotNeeded
@@ -41,8 +41,8 @@ pub(crate) fn state_of(change: &Change) -> Option<String> {
     }
 }
 
-/// What an event tells, by which the webhook of something listed is found among the events that wait. That is more than
-/// what it is about: news of a refund that is pending do not make up for those that it has succeeded.
+/// The thing and the state that an event states. Reconcile uses it to find the webhook of a listed thing among the
+/// waiting events. The state is part of it: an event about a pending refund does not cover the refund's success.
 #[must_use]
 pub fn reference_state(change: &Change) -> Option<ReferenceState> {
     let (resource, id) = match change {

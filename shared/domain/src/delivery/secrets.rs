@@ -1,21 +1,21 @@
-//! What a provider and we know, and nobody else.
+//! Secrets that a provider and the stack share.
 
 use crate::delivery::signature::Key;
 use std::fmt;
 
-/// An API key. Prints nothing.
+/// An API key. `Debug` prints no content.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// Takes a key that is not empty once trimmed.
+    /// Trims the text; `None` if nothing is left.
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         let text = text.trim();
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
-    /// The key itself, for the one place that sends it.
+    /// The key, for the one place that sends it.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -28,7 +28,7 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// The keys that a provider may sign with: during a rotation there are two.
+/// The accepted signing keys of a provider: two during a rotation.
 pub type Keys = Vec<Key>;
 
 #[cfg(test)]

@@ -1,8 +1,9 @@
-//! Standard Webhooks signatures: is this request the provider's, and is it fresh?
+//! Standard Webhooks signatures: proof that a request comes from the provider and is fresh.
 //!
-//! The scheme is `v1` of <https://github.com/standard-webhooks/standard-webhooks>, as Svix carries it
-//! (<https://docs.svix.com/receiving/verifying-payloads/how-manual>): HMAC-SHA256 over `id.timestamp.body`,
-//! in base64, one or more of them in a list. Which headers carry the three parts is a provider's own affair.
+//! The scheme is `v1` of <https://github.com/standard-webhooks/standard-webhooks>, as Svix carries
+//! it (<https://docs.svix.com/receiving/verifying-payloads/how-manual>): HMAC-SHA256 over
+//! `id.timestamp.body`, in base64, one or more in a list. The names of the three headers belong to
+//! the provider's adapter.
 
 use crate::values::ids::DeliveryId;
 use base64::{
@@ -14,27 +15,29 @@ use jiff::Timestamp;
 use sha2::Sha256;
 use std::{fmt, ops::RangeInclusive};
 
-/// How far a timestamp may lie from our clock, either way and inclusive, in seconds: the figure of the official
-/// libraries (<https://docs.svix.com/receiving/verifying-payloads/how-manual>).
+/// The largest accepted distance of a timestamp from our clock, in seconds, either way and
+/// inclusive. The official libraries use the same figure
+/// (<https://docs.svix.com/receiving/verifying-payloads/how-manual>).
 pub const TOLERANCE_SECONDS: u64 = 300;
 
-/// The most entries that a list of signatures may have. A rotation takes two; a header of thousands is an
-/// attempt to keep us busy.
+/// The most entries in a list of signatures. A rotation needs two; thousands are an attempt to cost
+/// us time.
 pub const MAX_SIGNATURES: usize = 32;
 
-/// How many bytes a signing key has
+/// The length of a signing key in bytes
 /// (<https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>).
-/// Anybody could guess a shorter one.
+/// A shorter key could be guessed.
 pub const KEY_BYTES: RangeInclusive<usize> = 24..=64;
 
-/// The version whose entries count. `v1a` (ed25519) and whatever may come are skipped.
+/// The only version that counts. Other versions, such as `v1a` (ed25519), are skipped.
 const VERSION: &str = "v1";
 
-/// The size of an HMAC-SHA256.
+/// The length of an HMAC-SHA256 in bytes.
 const MAC_BYTES: usize = 32;
 
-/// Padding is optional, because a trailing `=` is easily lost when a secret is pasted. Left-over bits are not:
-/// no encoder leaves any, so such a text was cut short, and every delivery would fail later instead of now.
+/// Padding is optional, because a trailing `=` is easily lost when a secret is pasted. Trailing
+/// bits are refused: no encoder leaves any, so such a text is truncated, and every delivery would
+/// fail later instead.
 const SECRET: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -42,18 +45,18 @@ const SECRET: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(false),
 );
 
-/// Why a text is not a key. Says nothing of the text itself.
+/// The reason why a text is not a key. Does not quote the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadKey {
-    /// Nothing there: anybody could sign with that.
+    /// An empty key: anybody could sign with it.
     #[error("a webhook secret is empty: copy it from the provider's dashboard")]
     Empty,
-    /// Not base64 in the standard alphabet, or cut short.
+    /// Not base64 in the standard alphabet, or truncated.
     #[error(
         "a webhook secret is not base64, or was cut short: copy all of it from the provider's dashboard"
     )]
     NotBase64,
-    /// Not of the length that the specification demands.
+    /// The length is outside the specification's limits.
     #[error(
         "a webhook secret has fewer than {} or more than {} bytes: copy all of it from the provider's dashboard",
         KEY_BYTES.start(),
@@ -62,14 +65,15 @@ pub enum BadKey {
     Length,
 }
 
-/// A signing key, ready to sign. Prints nothing, and cannot be compared.
+/// A signing key. It has no readable `Debug` and no equality.
 ///
-/// Invariant: [`Key::from_base64`] is the only way to make one, so every key has [`KEY_BYTES`].
+/// Invariant: [`Key::from_base64`] is the only constructor, so every key has [`KEY_BYTES`].
 #[derive(Clone)]
 pub struct Key(Hmac<Sha256>);
 
 impl Key {
-    /// Takes the base64 part of a webhook secret, its prefix already removed. The decoded bytes are the key.
+    /// Decodes the base64 part of a webhook secret, without its prefix. The decoded bytes are the
+    /// key.
     pub fn from_base64(text: &str) -> Result<Self, BadKey> {
         let bytes = SECRET.decode(text).map_err(|_| BadKey::NotBase64)?;
         if bytes.is_empty() {
@@ -84,8 +88,9 @@ impl Key {
     }
 
     fn mac(&self, id: &str, timestamp: &str, body: &[u8]) -> Hmac<Sha256> {
-        // The signature covers the bytes as sent. Parsing first and signing the re-serialized JSON would fail
-        // for every sender that orders keys differently; so would a timestamp read and printed again.
+        // The signature covers the bytes as sent. A signature over re-serialized JSON would fail
+        // for every sender that orders keys differently. The same holds for a timestamp that is
+        // parsed and printed again.
         [id.as_bytes(), b".", timestamp.as_bytes(), b".", body]
             .into_iter()
             .fold(self.0.clone(), Hmac::chain_update)
@@ -98,64 +103,62 @@ impl fmt::Debug for Key {
     }
 }
 
-/// A request's three headers and its body, as received and not to be trusted. Prints nothing: a body is personal.
+/// A request's signature headers and body, as received and untrusted. No `Debug`, because a body is
+/// personal data.
 #[derive(Clone, Copy)]
 pub struct Signed<'headers, 'body> {
-    /// The message's id.
     pub id: &'headers str,
-    /// The time of this attempt: Unix seconds in digits.
+    /// The time of this attempt, in Unix seconds as digits.
     pub timestamp: &'headers str,
-    /// The list: `version,base64` separated by single spaces.
+    /// Entries of the form `version,base64`, separated by single spaces.
     pub signatures: &'headers str,
-    /// The body, byte for byte.
+    /// The body as received.
     pub body: &'body [u8],
 }
 
-/// One of the three headers.
+/// One of the three signature headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Header {
-    /// The message's id.
     Id,
-    /// The time of the attempt.
     Timestamp,
-    /// The list of signatures.
     Signature,
 }
 
-/// Which side of our clock a timestamp is on.
+/// The side of our clock that a timestamp is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// Behind it: an old request, perhaps replayed.
+    /// An old request, perhaps a replay.
     Past,
-    /// Ahead of it: one of the two clocks is wrong.
+    /// One of the two clocks is wrong.
     Future,
 }
 
-/// Why a request is not taken for the provider's.
+/// The reason why a request is not accepted as the provider's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// No family of signature headers is there in full.
-    #[error("the signature headers are missing")]
+    /// The request has no complete family of signature headers.
+    #[error("signature headers missing: no family of three is complete")]
     Missing,
-    /// A header is there, and cannot be what a provider sends.
-    #[error("the {0} header is malformed")]
+    /// A header has a value that no provider sends.
+    #[error("malformed {0} header")]
     Malformed(Header),
-    /// Signed too long ago, or in the future.
-    #[error("the timestamp is {seconds} s in the {direction}")]
+    /// The timestamp is too far from our clock.
+    #[error(
+        "timestamp {seconds} s in the {direction}: more than {TOLERANCE_SECONDS} s from our clock"
+    )]
     Stale {
-        /// Which way.
         direction: Direction,
-        /// How far.
+        /// The distance from our clock.
         seconds: u64,
     },
-    /// None of the signatures is by one of our keys.
-    #[error("no signature is by a key of ours")]
+    /// No signature matches a key.
+    #[error("no signature matches a webhook secret of this stack")]
     Forged,
 }
 
 impl Refusal {
-    /// Whether the request is not even well formed (HTTP 400). Every other refusal is a matter of proof: the
-    /// sender has not shown who it is (HTTP 401).
+    /// True if the request is malformed (HTTP 400). Every other refusal means that the sender has
+    /// not proven its identity (HTTP 401).
     #[must_use]
     pub fn is_malformed(self) -> bool {
         match self {
@@ -165,9 +168,10 @@ impl Refusal {
     }
 }
 
-/// A request whose headers are well formed and recent. Nothing proves yet who signed it. Prints nothing.
+/// A request with well-formed headers and a recent timestamp, not yet proven. `Debug` prints no
+/// content.
 ///
-/// Invariant: [`check`] is the only way to make one.
+/// Invariant: [`check`] is the only constructor.
 pub struct Unverified<'body> {
     delivery_id: DeliveryId,
     timestamp: String,
@@ -183,8 +187,8 @@ impl fmt::Debug for Unverified<'_> {
 
 /// Checks everything that needs no key: id, timestamp and the list of signatures.
 ///
-/// It comes before [`Unverified::verify`] because keys may have to be fetched: a request that no key could prove must
-/// not cause that.
+/// It runs before [`Unverified::verify`], because keys may have to be fetched: a request that no
+/// key can prove must not cause a fetch.
 pub fn check<'body>(
     signed: &Signed<'_, 'body>,
     now: Timestamp,
@@ -204,14 +208,15 @@ pub fn check<'body>(
 }
 
 impl Unverified<'_> {
-    /// Verifies that the holder of one of `keys` signed exactly this body under this id and timestamp.
+    /// Verifies that the holder of one of `keys` signed exactly this body with this id and
+    /// timestamp.
     ///
-    /// The body is hashed once for each key. Any `v1` entry by any of the keys will do, which is how secrets rotate:
-    /// <https://docs.svix.com/receiving/verifying-payloads/how-manual>.
+    /// The body is hashed once for each key. Any `v1` entry by any key is enough, which allows
+    /// rotation of secrets: <https://docs.svix.com/receiving/verifying-payloads/how-manual>.
     pub fn verify(&self, keys: &[Key]) -> Result<DeliveryId, Refusal> {
         let proven = keys.iter().any(|key| {
             let mac = key.mac(self.delivery_id.as_str(), &self.timestamp, self.body);
-            // `verify_slice` takes the same time wherever the two differ.
+            // `verify_slice` compares in constant time.
             self.candidates
                 .iter()
                 .any(|candidate| mac.clone().verify_slice(candidate).is_ok())
@@ -224,17 +229,17 @@ impl Unverified<'_> {
     }
 }
 
-/// Signs as a provider does, giving one entry of the list.
+/// Signs like a provider and returns one entry of the list.
 ///
-/// For the test kit and the stand-in: the functions themselves sign nothing.
+/// For the test kit and the stand-in: the functions sign nothing.
 #[must_use]
 pub fn sign(key: &Key, id: &str, timestamp: Timestamp, body: &[u8]) -> String {
     let mac = key.mac(id, &timestamp.as_second().to_string(), body);
     format!("{VERSION},{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-/// The specification forbids a `.` in ids, and for a reason: it separates the signed parts, so with one a genuine
-/// `a` + `1` + `2.{}` could be presented as `a.1` + `2` + `{}` and still be signed.
+/// Checks the message id. The specification forbids `.`, because it separates the signed parts. A
+/// genuine `a` + `1` + `2.{}` could be replayed as `a.1` + `2` + `{}` with the same signature.
 fn check_id(id: &str) -> Result<DeliveryId, Refusal> {
     let malformed = Refusal::Malformed(Header::Id);
     if id.contains('.') {
@@ -245,7 +250,7 @@ fn check_id(id: &str) -> Result<DeliveryId, Refusal> {
 
 fn check_timestamp(text: &str, now: Timestamp) -> Result<(), Refusal> {
     let malformed = Refusal::Malformed(Header::Timestamp);
-    // `parse` alone would let `+7` pass, which is not what any provider signs.
+    // `parse` alone would accept `+7`, which no provider signs.
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(malformed);
     }
@@ -265,12 +270,12 @@ fn check_timestamp(text: &str, now: Timestamp) -> Result<(), Refusal> {
     })
 }
 
-/// The decoded `v1` entries. Other entries are skipped, so that a provider may add other schemes beside it.
+/// Decodes the `v1` entries. Other entries are skipped, so a provider may add other schemes.
 fn candidates(list: &str) -> Result<Vec<[u8; MAC_BYTES]>, Refusal> {
     if list.is_empty() || list.split(' ').nth(MAX_SIGNATURES).is_some() {
         return Err(Refusal::Malformed(Header::Signature));
     }
-    // Strict decoding gives each signature a single spelling, so comparing bytes is comparing texts.
+    // Strict decoding gives each signature one spelling, so comparing bytes equals comparing texts.
     Ok(list
         .split(' ')
         .filter_map(|entry| entry.split_once(','))

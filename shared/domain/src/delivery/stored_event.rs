@@ -3,18 +3,18 @@
 use crate::delivery::Delivery;
 use crate::delivery::event::Change;
 use crate::delivery::event::Reading;
+use crate::delivery::job::Handoff;
 use crate::delivery::reference_state::reference_state;
 use crate::values::class::Class;
 use crate::values::ids::DeliveryId;
 use crate::values::ids::EventId;
-use crate::values::ids::ReceiptId;
 use crate::values::ids::ReferenceState;
-use crate::values::provider::Provider;
+use crate::values::provider::ProviderId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Where a stored event stands.
+/// The state of a stored event.
 ///
 /// ```text
 /// stored ──▶ committed ──▶ processed
@@ -22,30 +22,30 @@ use std::fmt;
 /// not_needed, unhandled, unreadable     (ends at intake)
 /// ```
 ///
-/// An operator can have any of those that have ended, and a parked one, decided anew: back to stored.
+/// An operator can return an event that has ended or is parked to `stored`; it is then decided again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventState {
-    /// Kept, and to be worked on.
+    /// Waits for fulfillment.
     Stored,
     /// Its effects are committed; the receipt may not be queued yet.
     Committed,
     /// Nothing is left to do.
     Processed,
-    /// Doubtful: a person decides, or reconcile retries it once its thing is listed.
+    /// A person decides, or reconcile retries it once its thing is listed.
     Parked,
-    /// A person has decided that nothing comes of it.
+    /// An operator ended it without an effect.
     Dropped,
-    /// Of a type that we know and need nothing of.
+    /// The type is known and needs no action.
     NotNeeded,
-    /// Of a type that we do not know.
+    /// The type is unknown.
     Unhandled,
-    /// Can never be understood.
+    /// The body can never be understood.
     Unreadable,
 }
 
 impl EventState {
-    /// Whether fulfillment still has something to do with it.
+    /// True if fulfillment still has work to do.
     #[must_use]
     pub fn is_unfinished(self) -> bool {
         match self {
@@ -59,7 +59,7 @@ impl EventState {
         }
     }
 
-    /// Whether the row may be forgotten once its retention has passed. Undone work never is.
+    /// True if the row may expire after its retention. Open work never expires.
     #[must_use]
     pub fn may_expire(self) -> bool {
         match self {
@@ -72,54 +72,59 @@ impl EventState {
         }
     }
 
-    /// Whether the table's index lists it: what is not done, and what a person has dropped, which reconcile must not
-    /// take for missing.
+    /// True if the table's index lists it. The index holds open events. It also holds dropped ones, because reconcile
+    /// must not take those for missing.
     #[must_use]
     pub fn is_open(self) -> bool {
         !self.may_expire() || self == Self::Dropped
     }
 }
 
-/// The row of the Events table: a delivery with its fate.
+/// The row of the Events table: a delivery with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
     /// The key; see [`Delivery::key`].
     pub event_id: EventId,
-    /// Who sent it.
-    pub provider: Provider,
+    pub provider: ProviderId,
     /// The carrier's id of the first delivery.
     pub delivery_id: DeliveryId,
-    /// The type, where the body could be read.
+    /// The type, if the body could be read.
     pub event_type: Option<String>,
-    /// What it tells, if a list of the provider's may tell the same; `None` on rows of an older version.
+    /// The state of a thing that it states, if a list of the provider may show the same. `None` on rows of an older
+    /// version.
     pub subject: Option<ReferenceState>,
-    /// When it happened, where told.
+    /// When it happened, if stated.
     pub occurred_at: Option<Timestamp>,
-    /// When we first received it.
+    /// The time of the first delivery.
     pub received_at: Timestamp,
     /// The bytes that were signed.
     pub body: Vec<u8>,
     /// See [`crate::values::fingerprint::fingerprint`].
     pub fingerprint: String,
-    /// Where it stands.
     pub state: EventState,
-    /// Why it is parked or unreadable, or why the last attempt failed.
+    /// The reason that it is parked or unreadable, or that the last attempt failed.
     pub reason: Option<String>,
-    /// The kind of that; `None` where there is no reason, or on rows of an older version.
+    /// The class of the reason. `None` without a reason, or on rows of an older version.
     pub class: Option<Class>,
-    /// How many attempts have failed since it was stored, or since an operator had it decided anew.
+    /// The number of failed attempts since it was stored, or since an operator returned it to `stored`.
     pub attempts: u32,
-    /// What an operator did last about it: when, who and why.
+    /// The last action of an operator: when, who and why.
     pub note: Option<String>,
-    /// The receipts to queue, once committed.
-    pub receipt_ids: Vec<ReceiptId>,
+    /// The messages to send, once its effects are committed.
+    pub outbox: Vec<Handoff>,
 }
 
 impl StoredEvent {
-    /// When what it tells was so: by the provider's clock, or where that is not told, by ours.
+    /// The time of its facts: by the provider's clock if stated, else by ours.
     #[must_use]
     pub fn stated_at(&self) -> Timestamp {
         self.occurred_at.unwrap_or(self.received_at)
+    }
+
+    /// The messages of an attempt that committed and stopped before it marked the event.
+    #[must_use]
+    pub fn unsent(&self) -> Option<&[Handoff]> {
+        (self.state == EventState::Committed).then_some(&self.outbox)
     }
 
     /// The row for a delivery that is seen for the first time.
@@ -135,7 +140,7 @@ impl StoredEvent {
         };
         Self {
             event_id: delivery.key(),
-            provider: delivery.provider,
+            provider: delivery.provider.clone(),
             delivery_id: delivery.delivery_id.clone(),
             event_type: event.map(|event| event.event_type.clone()),
             subject: event.and_then(|event| reference_state(&event.change)),
@@ -148,11 +153,11 @@ impl StoredEvent {
             reason,
             attempts: 0,
             note: None,
-            receipt_ids: Vec::new(),
+            outbox: Vec::new(),
         }
     }
 
-    /// The row beside the first one, for another body under the same id: parked, never merged.
+    /// The row beside the first one, for another body under the same id. It is parked, never merged.
     #[must_use]
     pub fn beside(delivery: &Delivery) -> Self {
         Self {

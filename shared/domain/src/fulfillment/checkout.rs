@@ -1,14 +1,14 @@
 //! A checkout: one order, and once it is paid for its stock movements and one receipt.
 
-use crate::fulfillment::{
-    Decision, ParkReason, Policy, of_other_mode,
-    subscription::{notice_of_trial, notices_of_failure},
-};
 use crate::{
     access::subscription::{Beginning, Subscription},
-    delivery::stored_event::StoredEvent,
+    delivery::{answer::Answer, reference::Reference},
     fulfillment::{
+        Decision, ParkReason, Stop,
         commit::Commit,
+        known::{Case, Need},
+        notice::{notice_of_trial, notices_of_failure},
+        of_other_mode,
         read_set::{ReadSet, Snapshot},
     },
     receipt::Receipt,
@@ -16,7 +16,7 @@ use crate::{
         checkout::{Capture, Checkout, CheckoutKind, CheckoutStatus, LineItem},
         merchant_reference::MerchantReference,
         order::{Order, OrderFunds, OrderLine, Shortfall},
-        payment::{self, Link},
+        payment::{self, Link, PaymentChange, PaymentFacts},
         stock::{self, LineStock},
     },
     values::{
@@ -30,11 +30,13 @@ use std::collections::BTreeMap;
 /// The largest order that is written. A DynamoDB item holds 400 KB
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>); our sum is an upper bound.
 pub(super) const MAX_ORDER_BYTES: usize = 380_000;
+/// How often a checkout is fetched at most for one decision.
+const READINGS: u32 = 3;
 
-/// The rows that a checkout is decided on, but for the order itself. The shelves are among them, unless mapping rows
-/// must tell which.
+/// The rows that decide a checkout, except the order itself. The stock levels are among them, unless mapping rows must
+/// name them first.
 #[must_use]
-pub fn read_set(checkout: &Checkout) -> ReadSet {
+pub(super) fn read_set(checkout: &Checkout) -> ReadSet {
     let customer_id = checkout.customer.customer_id.clone();
     let mapping = stock::unnamed(&checkout.lines);
     let stock_levels = if mapping.is_empty() {
@@ -52,9 +54,9 @@ pub fn read_set(checkout: &Checkout) -> ReadSet {
     }
 }
 
-/// The shelves that it is decided on, once the mapping rows are read.
+/// The stock levels that decide it, once the mapping rows are read.
 #[must_use]
-pub fn stock_read_set(checkout: &Checkout, rows: &Snapshot) -> ReadSet {
+pub(super) fn stock_read_set(checkout: &Checkout, rows: &Snapshot) -> ReadSet {
     let skus = stock::skus(&checkout.lines, &rows.mapping);
     ReadSet {
         stock_levels: (!skus.is_empty()).then(|| (checkout.order_id.clone(), skus)),
@@ -62,15 +64,14 @@ pub fn stock_read_set(checkout: &Checkout, rows: &Snapshot) -> ReadSet {
     }
 }
 
-/// Whether a checkout that is not paid for was read too early: something was heard of its payments since.
-#[must_use]
-pub fn read_too_early(decision: &Decision, rows: &Snapshot, read_at: Timestamp) -> bool {
+/// True if an unpaid checkout was read too early: an event about one of its payments came after the read.
+fn read_too_early(decision: &Decision, rows: &Snapshot, read_at: Timestamp) -> bool {
     let waits = match decision {
         Decision::Write(commit)
         | Decision::Wait {
             commit: Some(commit),
             ..
-        } => !commit.fulfills(),
+        } => !commit.fulfills,
         Decision::Nothing { .. } | Decision::Wait { commit: None, .. } => true,
         Decision::Park(_) => false,
     };
@@ -81,7 +82,28 @@ pub fn read_too_early(decision: &Decision, rows: &Snapshot, read_at: Timestamp) 
             .any(|link| link.heard_at >= Some(whole_second(read_at)))
 }
 
-/// What is known of each payment: by the API now, by events before.
+/// The facts of a payment that the event states.
+pub(super) fn stated_facts(case: &Case<'_>, change: &PaymentChange) -> Option<Fact<PaymentFacts>> {
+    let facts = change.facts.clone();
+    facts.map(|facts| Fact::new(case.stated_at, facts))
+}
+
+/// The rows of a checkout with a change of one of its payments in them. The provider's API may not have the change: it
+/// may lag behind its own events, or its payments could not be read.
+fn noted(case: &Case<'_>, change: &PaymentChange, mut rows: Snapshot) -> Snapshot {
+    let id = &change.payment_intent_id;
+    let link = rows
+        .links
+        .remove(id)
+        .unwrap_or_else(|| Link::new(id.clone()));
+    rows.links.insert(
+        id.clone(),
+        link.with(stated_facts(case, change), case.stated_at),
+    );
+    rows
+}
+
+/// The facts of each payment: from the API's answer of now, and from earlier events.
 fn payments(
     checkout: &Checkout,
     rows: &Snapshot,
@@ -112,14 +134,14 @@ fn payments(
     known
 }
 
-/// Where the money of a finished checkout is: what its payments say, where that is known, else what the session says.
+/// The state of a finished checkout's money: from its payments if they are known, else from the session.
 fn funds(
     checkout: &Checkout,
     payments: &BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
 ) -> OrderFunds {
     let received = checkout.received.unwrap_or_default() > 0;
     if checkout.received.unwrap_or_default() >= checkout.totals.total {
-        // All of it, or there is nothing to pay: whatever has become of other tries.
+        // All of it, or there is nothing to pay. Other tries do not matter.
         return OrderFunds::Received;
     }
     let any = |read_set: fn(&payment::PaymentStatus) -> bool| {
@@ -134,7 +156,7 @@ fn funds(
     if received || any(|status| *status == payment::PaymentStatus::Succeeded) {
         return OrderFunds::Received;
     }
-    // A split cart's other card, or an earlier try, may be given up: what counts is that none is left.
+    // A split cart's other card, or an earlier try, may be given up: only an open try matters.
     if !payments.is_empty() && payments.len() == checkout.payment_intents.len() {
         if payments
             .values()
@@ -158,26 +180,84 @@ fn funds(
     }
 }
 
-/// Decides what a checkout means that has not been fulfilled. `rows` are those of [`read_set`] and [`stock_read_set`],
-/// and the order if there is one; `completed` is whether the event says so.
-///
-/// The same arguments give the same answer, so a job may run at any time again.
-#[must_use]
-pub fn decide(
-    event: &StoredEvent,
+/// The change that an event states about a checkout.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum About<'a> {
+    /// A change of the checkout; it may say that the checkout is completed.
+    Checkout { completed: bool },
+    /// A change of one of its payments.
+    Payment(&'a PaymentChange),
+    /// A delayed payment has arrived.
+    Paid,
+}
+
+/// Decides a change of a checkout. A fulfilled checkout is done; any other is fetched from the provider.
+pub(super) fn decide(
+    case: &Case<'_>,
+    order_id: &OrderId,
+    about: About<'_>,
+) -> Result<Decision, Stop> {
+    let first = ReadSet {
+        // Read with the order, since a decision about either needs it.
+        receipts: vec![Receipt::for_order(order_id, case.now)?.receipt_id],
+        ..ReadSet::of_order(order_id)
+    };
+    let known = case.known.rows(&first)?.order.as_ref();
+    if let Some(order) = known.filter(|order| order.fulfilled_at.is_some()) {
+        return Ok(Decision::Nothing {
+            unsent: order.receipt_id.iter().cloned().collect(),
+        });
+    }
+    let reference = Reference::Checkout(order_id.clone());
+    let fetched = case.known.fetched(&reference)?;
+    let Answer::Checkout(checkout) = fetched.answer.clone()? else {
+        return Err(ParkReason::NoSubject.into());
+    };
+    let checkout = with_customer(case, *checkout)?;
+    // Once more: an answer that is fetched again makes the rows be read again.
+    case.known.rows(&first)?;
+    let needed = read_set(&checkout);
+    let mut rows = case.known.rows(&needed)?;
+    if !needed.mapping.is_empty() {
+        rows = case.known.rows(&stock_read_set(&checkout, rows))?;
+    }
+    let decision = match about {
+        About::Checkout { completed } => decide_read(case, completed, &checkout, rows),
+        About::Payment(change) => {
+            let noted = noted(case, change, rows.clone());
+            decide_read(case, false, &checkout, &noted)
+        }
+        About::Paid => decide_paid(case, &checkout, rows),
+    };
+    if fetched.times < READINGS && read_too_early(&decision, rows, fetched.asked_at) {
+        return Err(Need::Fetch(reference).into());
+    }
+    Ok(decision)
+}
+
+/// The checkout with its customer: a checkout that starts a subscription may not name one.
+fn with_customer(case: &Case<'_>, mut checkout: Checkout) -> Result<Checkout, Stop> {
+    if let (None, Some(id)) = (&checkout.customer.customer_id, &checkout.subscription_id) {
+        checkout.customer.customer_id = case.known.customer_of(id)?.cloned();
+    }
+    Ok(checkout)
+}
+
+/// Decides about a checkout as the provider's API has it. `rows` are those of [`read_set`] and [`stock_read_set`], and
+/// the order if there is one; `completed` is whether the event says so.
+pub(super) fn decide_read(
+    case: &Case<'_>,
     completed: bool,
     checkout: &Checkout,
     rows: &Snapshot,
-    policy: &Policy,
-    now: Timestamp,
 ) -> Decision {
-    if let Some(park_reason) = of_other_mode("checkout", Some(checkout.mode), policy.mode) {
+    if let Some(park_reason) = of_other_mode("checkout", Some(checkout.mode), case.policy.mode) {
         return Decision::Park(park_reason);
     }
     if let CheckoutKind::Other(kind) = &checkout.kind {
         return Decision::Park(ParkReason::ModeNotFulfilled(kind.clone()));
     }
-    let payments = payments(checkout, rows, now);
+    let payments = payments(checkout, rows, case.now);
     let not_complete = |word: &str| {
         if completed {
             Decision::Park(ParkReason::NotComplete(word.to_owned()))
@@ -189,32 +269,25 @@ pub fn decide(
         (CheckoutStatus::Complete, _) => funds(checkout, &payments),
         (CheckoutStatus::Expired, Some(_)) => OrderFunds::Expired,
         (CheckoutStatus::Canceled, Some(_)) => OrderFunds::Canceled,
-        // Nothing was ever bought: a checkout that was left is no order.
+        // Nothing was ever bought: an abandoned checkout is no order.
         (CheckoutStatus::Expired, None) => return not_complete("expired"),
         (CheckoutStatus::Canceled, None) => return not_complete("canceled"),
         (CheckoutStatus::Open, _) => return not_complete("open"),
         (CheckoutStatus::Other(word), _) => return not_complete(word),
     };
     let decided = if funds == OrderFunds::Received {
-        fulfill(event, checkout, payments, rows, policy, now)
+        fulfill(case, checkout, payments, rows)
     } else {
-        wait(event, checkout, payments, funds, rows, now)
+        wait(case, checkout, payments, funds, rows)
     };
     decided.unwrap_or_else(Decision::Park)
 }
 
-/// Decides what it means that a delayed payment has arrived. As [`decide`]; but while the provider's API does not know
-/// of the money there is somebody to ask again.
-#[must_use]
-pub fn decide_paid(
-    event: &StoredEvent,
-    checkout: &Checkout,
-    rows: &Snapshot,
-    policy: &Policy,
-    now: Timestamp,
-) -> Decision {
-    match decide(event, true, checkout, rows, policy, now) {
-        Decision::Write(commit) if !commit.fulfills() => Decision::Wait {
+/// Decides about a delayed payment that has arrived. As [`decide_read`], but if the provider's API does not know of the
+/// money yet, the event waits.
+fn decide_paid(case: &Case<'_>, checkout: &Checkout, rows: &Snapshot) -> Decision {
+    match decide_read(case, true, checkout, rows) {
+        Decision::Write(commit) if !commit.fulfills => Decision::Wait {
             commit: Some(Box::new(Commit {
                 ends: false,
                 ..*commit
@@ -231,12 +304,11 @@ pub fn decide_paid(
 
 /// The order as it is not paid for yet.
 fn wait(
-    event: &StoredEvent,
+    case: &Case<'_>,
     checkout: &Checkout,
     payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
     funds: OrderFunds,
     rows: &Snapshot,
-    now: Timestamp,
 ) -> Result<Decision, ParkReason> {
     let bought = checkout
         .lines
@@ -245,7 +317,7 @@ fn wait(
         .collect();
     let order = Order {
         funds,
-        ..order(event, checkout, payments, bought, rows)
+        ..order(case, checkout, payments, bought, rows)
     };
     if rows
         .order
@@ -254,15 +326,15 @@ fn wait(
     {
         return Ok(Decision::Nothing { unsent: Vec::new() });
     }
-    let links = links(&order, rows, now);
+    let links = links(&order, rows, case.now);
     written(Commit {
         order: Some(order),
         links,
-        ..Commit::of(event.event_id.clone())
+        ..Commit::of(case.event.event_id.clone())
     })
 }
 
-/// Whether nothing but our having looked again is new.
+/// True if only the times of the facts are new.
 fn same_but_for_times(known: &Order, order: &Order) -> bool {
     let facts = |order: &Order| {
         let payments = order.payments.iter();
@@ -279,20 +351,18 @@ fn same_but_for_times(known: &Order, order: &Order) -> bool {
 }
 
 fn fulfill(
-    event: &StoredEvent,
+    case: &Case<'_>,
     checkout: &Checkout,
     payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
     rows: &Snapshot,
-    policy: &Policy,
-    now: Timestamp,
 ) -> Result<Decision, ParkReason> {
-    let receipt = Receipt::for_order(&checkout.order_id, now)?;
+    let receipt = Receipt::for_order(&checkout.order_id, case.now)?;
     let plan = stock::plan(
         &checkout.order_id,
         &checkout.lines,
         &rows.mapping,
         &rows.stock_levels,
-        now,
+        case.now,
     );
     let shortfalls = plan
         .movements
@@ -309,7 +379,7 @@ fn fulfill(
         .zip(plan.lines)
         .map(|(line, stock)| order_line(line, stock))
         .collect();
-    // Whoever gives one reference to so many orders does not number orders with it.
+    // A reference with this many orders does not number orders.
     let numbered = rows
         .reference
         .iter()
@@ -317,34 +387,35 @@ fn fulfill(
     let others = numbered.flat_map(|reference| &reference.order_ids);
     let order = Order {
         funds: OrderFunds::Received,
-        fulfilled_at: Some(now),
+        fulfilled_at: Some(case.now),
         shortfalls,
         receipt_id: Some(receipt.receipt_id.clone()),
         same_reference: others
             .filter(|id| **id != checkout.order_id)
             .cloned()
             .collect(),
-        ..order(event, checkout, payments, lines, rows)
+        ..order(case, checkout, payments, lines, rows)
     };
     let mut receipts = vec![receipt];
-    let subscription = begun(checkout, &order, rows);
+    let subscription = begun(case, checkout, &order, rows);
     let subscription = match subscription {
         Some(mut subscription) => {
-            receipts.extend(notice_of_trial(&mut subscription, policy, now)?);
-            receipts.extend(notices_of_failure(&mut subscription, &order, policy, now)?);
+            receipts.extend(notice_of_trial(case, &mut subscription)?);
+            receipts.extend(notices_of_failure(case, &mut subscription, &order)?);
             subscription.version += 1;
             Some(subscription)
         }
         None => None,
     };
     written(Commit {
-        links: links(&order, rows, now),
+        links: links(&order, rows, case.now),
         reference: reference(&order, rows),
         subscription,
         receipts,
         deductions: plan.to_write,
         order: Some(order),
-        ..Commit::of(event.event_id.clone())
+        fulfills: true,
+        ..Commit::of(case.event.event_id.clone())
     })
 }
 
@@ -357,9 +428,9 @@ fn written(commit: Commit) -> Result<Decision, ParkReason> {
     }
 }
 
-/// An order of this checkout, in its next version: what both kinds have in common.
+/// An order of this checkout, in its next version: the common part of waiting and fulfilled orders.
 fn order(
-    event: &StoredEvent,
+    case: &Case<'_>,
     checkout: &Checkout,
     payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
     lines: Vec<OrderLine>,
@@ -371,17 +442,18 @@ fn order(
         .iter()
         .fold(0_i64, |sum, line| sum.saturating_add(line.amounts.total));
     let difference = sum.saturating_sub(checkout.totals.total);
-    let placed_at = event
+    let placed_at = case
+        .event
         .occurred_at
         .or(checkout.created_at)
-        .unwrap_or(event.received_at);
+        .unwrap_or(case.event.received_at);
     Order {
         order_id: checkout.order_id.clone(),
         version: known.map_or(1, |known| known.version + 1),
-        provider: checkout.provider,
+        provider: case.event.provider.clone(),
         client_reference_id: checkout.client_reference_id.clone(),
         mode: checkout.mode,
-        // The first news of its completion dates the sale, not the money's arrival days later.
+        // The first event of its completion dates the sale, not the money's arrival days later.
         placed_at: known.map_or(placed_at, |known| known.placed_at),
         funds: OrderFunds::default(),
         fulfilled_at: None,
@@ -408,8 +480,8 @@ fn order(
     }
 }
 
-/// The links that lead from its payments to the order. Written with the order, each under its own condition, so that
-/// news of a payment that come meanwhile are noticed.
+/// The links that lead from its payments to the order. Each is written with the order, under its own condition. The
+/// condition fails if an event about the payment comes in between.
 fn links(order: &Order, rows: &Snapshot, now: Timestamp) -> Vec<Link> {
     let link = |id: &PaymentIntentId| {
         let known = rows
@@ -445,12 +517,17 @@ fn reference(order: &Order, rows: &Snapshot) -> Option<MerchantReference> {
 
 /// The subscription that began with this checkout, knowing so. Its access does not change: that is the invoices' and
 /// its own events' to give.
-fn begun(checkout: &Checkout, order: &Order, rows: &Snapshot) -> Option<Subscription> {
+fn begun(
+    case: &Case<'_>,
+    checkout: &Checkout,
+    order: &Order,
+    rows: &Snapshot,
+) -> Option<Subscription> {
     let customer_id = checkout.customer.customer_id.clone()?;
     let id = checkout.subscription_id.clone()?;
     let known = rows.subscription.clone();
     let mut subscription =
-        known.unwrap_or_else(|| Subscription::new(checkout.provider, customer_id, id));
+        known.unwrap_or_else(|| Subscription::new(case.event.provider.clone(), customer_id, id));
     let order_id: OrderId = order.order_id.clone();
     subscription.learn_beginning(Beginning {
         order_id,
@@ -474,7 +551,7 @@ fn order_line(line: &LineItem, stock: LineStock) -> OrderLine {
 }
 
 impl Order {
-    /// Whether a line has no SKU, which a person should mend.
+    /// True if a line has no SKU. A person should then add the mapping row.
     #[must_use]
     pub fn has_unmapped_lines(&self) -> bool {
         self.lines

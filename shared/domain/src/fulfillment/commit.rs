@@ -3,9 +3,10 @@
 use crate::access::contact::Contact;
 use crate::access::entitlement::Entitlement;
 use crate::access::subscription::Subscription;
+use crate::delivery::job::Handoff;
 use crate::receipt::Receipt;
-use crate::receipt::ReceiptKind;
 use crate::sale::merchant_reference::MerchantReference;
+use crate::sale::order::Alerts;
 use crate::sale::order::Order;
 use crate::sale::payment::Link;
 use crate::sale::stock::Deduction;
@@ -15,31 +16,31 @@ use crate::values::ids::ReceiptId;
 use std::fmt;
 /// Everything that a decision writes: all of it, or none of it.
 ///
-/// A row that counts versions is written only if it still has the version before; version 1 only if there is none.
+/// A row with a version is written only if it still has the version before. Version 1 is written only if there is no
+/// row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
-    /// The event that brought the news.
+    /// The event that caused it.
     pub event_id: EventId,
-    /// Whether that was all it asks for, so that it becomes `committed`. If not, it stays as it is and comes again.
+    /// True if this commit completes the event, which then becomes `committed`. If not, the event keeps its state and
+    /// comes again.
     pub ends: bool,
-    /// The order.
     pub order: Option<Order>,
-    /// What leads to it.
+    /// From payments to the order.
     pub links: Vec<Link>,
-    /// Under which reference.
+    /// The row of the merchant's reference.
     pub reference: Option<MerchantReference>,
-    /// The subscription.
     pub subscription: Option<Subscription>,
-    /// The access that follows from it.
+    /// The access that follows from the subscription.
     pub entitlements: Vec<Entitlement>,
-    /// How to write to the customer.
     pub contact: Option<Contact>,
-    /// New receipts.
     pub receipts: Vec<Receipt>,
-    /// Stock movements still to write.
+    /// Stock movements that are not written yet.
     pub deductions: Vec<Deduction>,
-    /// Goods that go back.
-    pub returns: Vec<Restock>,
+    /// Goods that go back in stock.
+    pub restocks: Vec<Restock>,
+    pub fulfills: bool,
+    pub alerts: Alerts,
 }
 
 impl Commit {
@@ -57,23 +58,13 @@ impl Commit {
             contact: None,
             receipts: Vec::new(),
             deductions: Vec::new(),
-            returns: Vec::new(),
+            restocks: Vec::new(),
+            fulfills: false,
+            alerts: Alerts::default(),
         }
     }
-}
 
-impl Commit {
-    /// Whether it fulfills an order.
-    #[must_use]
-    pub fn fulfills(&self) -> bool {
-        self.order.is_some()
-            && self
-                .receipts
-                .iter()
-                .any(|receipt| receipt.kind == ReceiptKind::Order)
-    }
-
-    /// The receipts that it makes owed.
+    /// The ids of the new receipts.
     #[must_use]
     pub fn receipt_ids(&self) -> Vec<ReceiptId> {
         self.receipts
@@ -81,16 +72,24 @@ impl Commit {
             .map(|receipt: &Receipt| receipt.receipt_id.clone())
             .collect()
     }
+
+    /// The messages for the next stage.
+    #[must_use]
+    pub fn outbox(&self) -> Vec<Handoff> {
+        let ids = self.receipt_ids().into_iter();
+        ids.map(|receipt_id| Handoff::Receipt { receipt_id })
+            .collect()
+    }
 }
 
-/// For the log: ids, counts and amounts, and no name of anything that was bought. Beside an order, the name of a thing
-/// can tell what ails somebody.
+/// For the log: ids, counts and amounts, and no product names. Beside an order, a product's name can reveal a person's
+/// illness.
 impl fmt::Display for Commit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut parts = Vec::new();
         if let Some(order) = &self.order {
             let (lines, total) = (order.lines.len(), order.money(order.totals.total));
-            if self.fulfills() {
+            if self.fulfills {
                 parts.push(format!(
                     "fulfill {}: {lines} lines, {total}",
                     order.order_id
@@ -115,10 +114,10 @@ impl fmt::Display for Commit {
         if parts.is_empty() && !self.links.is_empty() {
             parts.push("payment noted, its order is not known yet".to_owned());
         }
-        if self.fulfills() || !self.deductions.is_empty() {
+        if self.fulfills || !self.deductions.is_empty() {
             parts.push(format!("{} stock movements", self.deductions.len()));
         }
-        if let Some(order) = self.order.as_ref().filter(|_| self.fulfills()) {
+        if let Some(order) = self.order.as_ref().filter(|_| self.fulfills) {
             let missing: i64 = order.shortfalls.iter().map(|short| short.missing).sum();
             if missing > 0 {
                 parts.push(format!("{missing} pieces short"));
@@ -130,7 +129,7 @@ impl fmt::Display for Commit {
                 ));
             }
         }
-        let back: i64 = self.returns.iter().map(|back| back.pieces).sum();
+        let back: i64 = self.restocks.iter().map(|back| back.pieces).sum();
         if back > 0 {
             parts.push(format!("{back} pieces back on the shelf"));
         }

@@ -1,111 +1,123 @@
-//! Decides what news mean: which rows change, which goods move, which mails are owed.
+//! Decides what a change does: the rows that it writes, the goods that it moves, the mails that it makes due.
 //!
-//! Each decision is a function of the event, of the rows as read and, where something cannot be undone, of what the
-//! provider's API says. It returns a value that can be printed; the caller carries it out.
+//! Each decision is a function of the event and of the rows as read. Before an irreversible step, it also needs the
+//! answer of the provider's API. It returns a value that can be printed; the caller carries it out.
 
-pub mod after_sale;
-pub mod checkout;
+mod checkout;
 pub mod commit;
+mod contact;
+mod dispute;
+mod invoice;
+pub mod known;
+mod notice;
+mod payment;
 pub mod read_set;
-pub mod restored;
-pub mod subscription;
+mod refund;
+mod subscription;
 
-use crate::values::class::Class;
+pub use invoice::lacks_receipt;
+pub use notice::still_so;
+
 use crate::{
-    access::contact::{self, Contact},
-    delivery::stored_event::{EventState, StoredEvent},
-    fulfillment::{commit::Commit, read_set::Snapshot},
-    sale::restock::RestockPolicy,
+    delivery::{answer::Answer, event::Change, reference::Reference},
+    fulfillment::{
+        checkout::About,
+        commit::Commit,
+        known::{Case, Need},
+        read_set::ReadSet,
+    },
+    sale::{
+        order::{Alerts, Order},
+        restock::RestockPolicy,
+    },
     values::{
-        facts::Fact,
-        ids::{BadId, ReceiptId},
+        class::Class,
+        ids::{BadId, OrderId, PaymentIntentId, ReceiptId, SubscriptionId},
         mode::Mode,
-        outcome::ReadError,
+        outcome::{ReadError, RetryableError},
     },
 };
 use jiff::SignedDuration;
 use std::fmt;
 
-/// What the merchant has chosen.
+/// The merchant's choices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
-    /// What this stack deals in.
+    /// The mode of this stack.
     pub mode: Mode,
-    /// Which refunds put goods back on the shelf.
+    /// The refunds that put goods back in stock.
     pub restock: RestockPolicy,
-    /// How long access lasts after a renewal's payment has first failed.
+    /// The time that access lasts after a renewal's payment first fails.
     pub grace: SignedDuration,
-    /// Whether to mail that a renewal could not be charged.
+    /// True if a renewal that could not be charged causes a mail.
     pub payment_failed_mail: bool,
-    /// Whether to mail that a trial ends.
+    /// True if the end of a trial causes a mail.
     pub trial_ends_mail: bool,
 }
 
-/// What to do about an event.
+/// The result of the rules for one event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Write this.
     Write(Box<Commit>),
-    /// Nothing has changed; these receipts may still be owed.
+    /// The event changes nothing. A receipt for the same facts may still be unsent.
     Nothing {
-        /// Of an earlier event that told the same.
+        /// The receipts of an earlier event that stated the same facts.
         unsent: Vec<ReceiptId>,
     },
-    /// Write what is known, if there is something, and look again later: something else has to come first.
+    /// Write the facts, if there are any, and look again later: another event has to come first.
     Wait {
-        /// Does not end the event.
+        /// It does not end the event.
         commit: Option<Box<Commit>>,
-        /// What is missing: a person decides if it never comes.
+        /// The reason to park the event if the other event never comes.
         park_reason: ParkReason,
     },
     /// Let a person decide.
     Park(ParkReason),
 }
 
-/// Why a person must decide. Each is kept on the stored event, logged and alarmed.
+/// The reason that a person must decide. Each is stored on the event, logged and alarmed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParkReason {
-    /// The event says completed, the provider's API says otherwise.
+    /// The event says completed; the provider's API says otherwise.
     #[error("the checkout is `{0}`, not complete")]
     NotComplete(String),
-    /// A kind of checkout that sells nothing we know how to fulfill.
+    /// A checkout of a mode that no rule fulfills.
     #[error("checkouts of mode `{0}` are not fulfilled")]
     ModeNotFulfilled(String),
     /// Test money on a live stack, or live money on a test stack.
     #[error("a {facts}-mode {what} reached a {stack}-mode stack")]
     OtherMode {
-        /// What came.
+        /// The kind of object.
         what: &'static str,
-        /// Its mode.
+        /// The mode of the object.
         facts: Mode,
-        /// Ours.
         stack: Mode,
     },
-    /// The stored body does not say what it is about.
+    /// The stored body does not name its subject.
     #[error("the event does not name what it is about")]
     NoSubject,
-    /// The event says that the money is received, the provider's API says otherwise.
+    /// The event announces the money; the provider's API does not confirm it.
     #[error("the payment is announced as received, and the provider does not have it")]
     NotReceived,
-    /// A subscription is paid for, and nobody says which product it is for.
-    #[error("nobody tells which product the subscription is for")]
+    /// A subscription is paid for, and neither events nor the API name its product.
+    #[error("no product is named for the paid subscription")]
     NoProduct,
     /// The order, or its payment, has not come.
     #[error("no paid order is known for this {0}")]
     OrderUnknown(&'static str),
-    /// The event says that money went back, the provider's API knows of none.
-    #[error("the provider tells of no refund")]
+    /// The event announces a refund; the provider's API lists none.
+    #[error("the provider reports no refund")]
     NoRefund,
-    /// The event ends a subscription that other events and the provider's API say is alive.
+    /// The event ends a subscription that the provider's API shows as alive.
     #[error("the subscription has ended, by this event, and is `{0}`, by the provider's API")]
     Contradicted(String),
-    /// The provider will not tell us about it.
+    /// The provider's answer cannot be read.
     #[error("{0}")]
-    NotTold(ReadError),
-    /// More than a row holds. Nothing of it has been written.
+    NotRead(ReadError),
+    /// The order exceeds the size of a row. No part of it is written.
     #[error("an order of {lines} lines does not fit into a row")]
     TooLarge {
-        /// How many lines it has.
+        /// The lines of the order.
         lines: usize,
     },
     /// An identifier in the answer cannot be stored.
@@ -113,19 +125,19 @@ pub enum ParkReason {
     BadId(#[from] BadId),
 }
 
-/// How long to wait for a doubt to pass.
+/// The time to wait before a park reason parks the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
-    /// It will not pass.
+    /// Waiting cannot help.
     None,
-    /// Some minutes: the provider's announcement can be ahead of what its API tells.
+    /// Some minutes: the provider's announcement can be ahead of its API.
     Short,
     /// As long as the queue delivers: another event has to come first, and events come late.
     Long,
 }
 
 impl ParkReason {
-    /// How long waiting may help. A wrong address or a gateway's error page looks like an unknown checkout.
+    /// The time that waiting may help. A wrong address or a gateway's error page looks like an unknown checkout.
     #[must_use]
     pub fn patience(&self) -> Patience {
         match self {
@@ -134,10 +146,10 @@ impl ParkReason {
             | Self::NoProduct
             | Self::NoRefund
             | Self::Contradicted(_)
-            | Self::NotTold(ReadError::NotUnderstood(_)) => Patience::Short,
-            Self::NotTold(ReadError::Permanent { status, .. }) if *status == 404 => Patience::Short,
+            | Self::NotRead(ReadError::NotUnderstood(_)) => Patience::Short,
+            Self::NotRead(ReadError::Permanent { status, .. }) if *status == 404 => Patience::Short,
             Self::OrderUnknown(_) => Patience::Long,
-            Self::NotTold(_)
+            Self::NotRead(_)
             | Self::ModeNotFulfilled(_)
             | Self::OtherMode { .. }
             | Self::NoSubject
@@ -157,21 +169,15 @@ impl From<&ParkReason> for Class {
             ParkReason::OrderUnknown(_) => Self::OrderUnknown,
             ParkReason::NoRefund => Self::NoRefund,
             ParkReason::Contradicted(_) => Self::Contradicted,
-            ParkReason::NotTold(_) | ParkReason::NoProduct => Self::NotTold,
+            ParkReason::NotRead(_) | ParkReason::NoProduct => Self::NotRead,
             ParkReason::TooLarge { .. } => Self::TooLarge,
             ParkReason::BadId(_) => Self::BadId,
         }
     }
 }
 
-/// What a pending event's row alone says: its effects are committed, by an attempt that stopped before it queued
-/// these receipts.
-#[must_use]
-pub fn committed(event: &StoredEvent) -> Option<&[ReceiptId]> {
-    (event.state == EventState::Committed).then_some(&event.receipt_ids)
-}
-
-/// Doubts that what is told belongs here. What does not tell its mode came by an endpoint whose secret is of one mode.
+/// The park reason for an object of the other mode. An object without a mode passes: its endpoint's secret is of one
+/// mode.
 pub(crate) fn of_other_mode(
     what: &'static str,
     facts: Option<Mode>,
@@ -182,36 +188,182 @@ pub(crate) fn of_other_mode(
         .map(|facts| ParkReason::OtherMode { what, facts, stack })
 }
 
-/// Decides what news of a customer mean.
-#[must_use]
-pub fn customer(
-    event: &StoredEvent,
-    change: &contact::ContactChange,
-    rows: &Snapshot,
-    policy: &Policy,
-) -> Decision {
-    if let Some(park_reason) = of_other_mode("customer", change.mode, policy.mode) {
-        return Decision::Park(park_reason);
+/// The reason that a rule stops before its decision.
+#[derive(Debug)]
+enum Stop {
+    Need(Need),
+    Park(ParkReason),
+}
+
+impl From<Need> for Stop {
+    fn from(need: Need) -> Self {
+        Self::Need(need)
     }
-    let known = rows
-        .contact
-        .clone()
-        .unwrap_or_else(|| Contact::new(change.customer_id.clone()));
-    let mut contact = known.clone();
-    contact.learn(
-        change
-            .facts
-            .clone()
-            .map(|facts| Fact::new(event.stated_at(), facts)),
-    );
-    if contact == known {
-        return Decision::Nothing { unsent: Vec::new() };
+}
+
+impl From<ParkReason> for Stop {
+    fn from(park_reason: ParkReason) -> Self {
+        Self::Park(park_reason)
     }
-    contact.version += 1;
-    Decision::Write(Box::new(Commit {
-        contact: Some(contact),
-        ..Commit::of(event.event_id.clone())
-    }))
+}
+
+impl From<BadId> for Stop {
+    fn from(bad: BadId) -> Self {
+        Self::Park(bad.into())
+    }
+}
+
+/// Decides a change, or names the next read.
+///
+/// The same arguments give the same answer, so a job may run again at any time.
+pub fn decide(case: &Case<'_>, change: &Change) -> Result<Decision, Need> {
+    match decide_change(case, change).and_then(|decision| with_receipts(case, decision)) {
+        Ok(decision) => Ok(decision),
+        Err(Stop::Park(park_reason)) => Ok(Decision::Park(park_reason)),
+        Err(Stop::Need(need)) => Err(need),
+    }
+}
+
+fn decide_change(case: &Case<'_>, change: &Change) -> Result<Decision, Stop> {
+    match change {
+        Change::Checkout {
+            order_id,
+            completed,
+        } => {
+            let completed = *completed;
+            checkout::decide(case, order_id, About::Checkout { completed })
+        }
+        Change::CheckoutPaid { order_id } => checkout::decide(case, order_id, About::Paid),
+        Change::Payment(change) => payment::decide(case, change),
+        Change::Refund(change) => refund::decide(case, change),
+        Change::Dispute(change) => dispute::decide(case, change),
+        Change::Subscription(change) => subscription::decide(case, change),
+        Change::Invoice(change) => invoice::decide(case, change),
+        Change::Customer(change) => contact::decide(case, change),
+        Change::Fetch(reference) => decide_fetched(case, reference),
+        Change::NotNeeded | Change::Unhandled => Err(ParkReason::NoSubject.into()),
+    }
+}
+
+/// Decides about a thing that the event names and does not describe, by the provider's answer.
+fn decide_fetched(case: &Case<'_>, reference: &Reference) -> Result<Decision, Stop> {
+    if let Reference::Checkout(order_id) = reference {
+        return checkout::decide(case, order_id, About::Checkout { completed: false });
+    }
+    let fetched = case.known.fetched(reference)?;
+    let case = &Case {
+        stated_at: fetched.asked_at,
+        ..*case
+    };
+    match fetched.answer.clone()? {
+        Answer::Refunds(listed) => refund::decide_list(case, reference, &listed),
+        Answer::Change(change) if !matches!(*change, Change::Fetch(_)) => {
+            decide_change(case, &change)
+        }
+        Answer::Change(_) | Answer::Checkout(_) | Answer::CheckoutOfPayment(_) => {
+            Err(ParkReason::NoSubject.into())
+        }
+    }
+}
+
+/// The decision with its receipts as they are stored. A receipt that exists is not written again: the order's row may
+/// have been restored to an earlier point. If nothing is to be written, receipts that are not sent are queued again.
+fn with_receipts(case: &Case<'_>, decision: Decision) -> Result<Decision, Stop> {
+    let stored = |receipts: Vec<ReceiptId>| {
+        case.known.rows(&ReadSet {
+            receipts,
+            ..ReadSet::default()
+        })
+    };
+    match decision {
+        Decision::Write(mut commit) => {
+            let rows = stored(commit.receipt_ids())?;
+            commit
+                .receipts
+                .retain(|receipt| !rows.receipts.contains_key(&receipt.receipt_id));
+            let order = commit.order.as_ref();
+            commit.alerts = order
+                .map(|order| Alerts::between(rows.order.as_ref(), order))
+                .unwrap_or_default();
+            Ok(Decision::Write(commit))
+        }
+        Decision::Nothing { mut unsent } => {
+            let rows = stored(unsent.clone())?;
+            let is_unfinished = |id: &ReceiptId| {
+                let receipt = rows.receipts.get(id);
+                receipt.is_some_and(crate::receipt::Receipt::is_unfinished)
+            };
+            unsent.retain(is_unfinished);
+            Ok(Decision::Nothing { unsent })
+        }
+        decision @ (Decision::Wait { .. } | Decision::Park(_)) => Ok(decision),
+    }
+}
+
+/// The order of a payment: by its link, by the subscription that it renewed, else by the provider's answer. If the
+/// provider does not answer, the order may still come.
+fn order_of_payment(
+    case: &Case<'_>,
+    payment: &PaymentIntentId,
+    subscription: Option<&SubscriptionId>,
+) -> Result<Option<Order>, Stop> {
+    let links = ReadSet {
+        links: vec![payment.clone()],
+        ..ReadSet::default()
+    };
+    let link = case.known.rows(&links)?.links.get(payment);
+    let mut order_id = link.and_then(|link| link.order_id.clone());
+    if let (None, Some(id)) = (&order_id, subscription) {
+        order_id = order_of_subscription(case, id)?;
+    }
+    if order_id.is_none() {
+        let reference = Reference::CheckoutOfPayment(payment.clone());
+        if let Ok(Answer::CheckoutOfPayment(found)) = &case.known.fetched(&reference)?.answer {
+            order_id.clone_from(found);
+        }
+    }
+    match order_id {
+        Some(id) => Ok(case.known.rows(&ReadSet::of_order(&id))?.order.clone()),
+        None => Ok(None),
+    }
+}
+
+/// The order that a subscription began with.
+fn order_of_subscription(case: &Case<'_>, id: &SubscriptionId) -> Result<Option<OrderId>, Stop> {
+    let Some(customer_id) = case.known.customer_of(id)? else {
+        return Ok(None);
+    };
+    let rows = case.known.rows(&ReadSet {
+        subscription: Some((customer_id.clone(), id.clone())),
+        ..ReadSet::default()
+    })?;
+    let beginning = rows
+        .subscription
+        .as_ref()
+        .and_then(|row| row.beginning.as_ref());
+    Ok(beginning.map(|beginning| beginning.order_id.clone()))
+}
+
+impl Decision {
+    fn write(commit: Commit) -> Self {
+        Self::Write(Box::new(commit))
+    }
+}
+
+impl ParkReason {
+    /// Why a person must decide, if the provider's API refuses. An error that may pass is returned as such.
+    pub fn from_read_error(error: ReadError) -> Result<Self, RetryableError> {
+        match error {
+            ReadError::Transient(error) => Err(error),
+            ReadError::KeyRefused { status } => Err(RetryableError::SetUp {
+                service: "the provider's API",
+                cause: format!("it answers our API key with {status}"),
+            }),
+            error @ (ReadError::Permanent { .. } | ReadError::NotUnderstood(_)) => {
+                Ok(Self::NotRead(error))
+            }
+        }
+    }
 }
 
 impl fmt::Display for Decision {

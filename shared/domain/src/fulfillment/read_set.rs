@@ -1,36 +1,91 @@
 //! The rows that a decision is taken on, read together, and those that it writes, all or none of them.
 
-use crate::sale::merchant_reference::MerchantReference;
 use crate::{
     access::{contact::Contact, entitlement::Entitlement, subscription::Subscription},
+    receipt::Receipt,
     sale::{
+        merchant_reference::MerchantReference,
         order::Order,
         payment::Link,
         stock::{Mapping, StockLevel, Unnamed},
     },
-    values::ids::{CustomerId, OrderId, PaymentIntentId, ProductId, Sku, SubscriptionId},
+    values::ids::{
+        CustomerId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
+    },
 };
 use std::collections::BTreeMap;
 
-/// Which rows to read.
+/// The rows to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadSet {
-    /// An order.
     pub order: Option<OrderId>,
-    /// What leads from payments to their orders.
+    /// The links from payments to their orders.
     pub links: Vec<PaymentIntentId>,
-    /// Which orders there are under a reference of the merchant's.
+    /// The orders under a reference of the merchant.
     pub reference: Option<String>,
-    /// A subscription.
     pub subscription: Option<(CustomerId, SubscriptionId)>,
     /// A customer's access to products.
     pub entitlements: Vec<(CustomerId, ProductId)>,
-    /// How to write to a customer.
     pub contact: Option<CustomerId>,
     /// The mapping rows of products and prices.
     pub mapping: Vec<Unnamed>,
-    /// Counters, and what an order has moved of each.
+    /// Counters, and an order's movement of each.
     pub stock_levels: Option<(OrderId, Vec<Sku>)>,
+    pub receipts: Vec<ReceiptId>,
+}
+
+impl ReadSet {
+    /// One order.
+    #[must_use]
+    pub fn of_order(id: &OrderId) -> Self {
+        Self {
+            order: Some(id.clone()),
+            ..Self::default()
+        }
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.links.extend(other.links);
+        self.entitlements.extend(other.entitlements);
+        self.mapping.extend(other.mapping);
+        self.receipts.extend(other.receipts);
+        Self {
+            order: other.order.or(self.order),
+            reference: other.reference.or(self.reference),
+            subscription: other.subscription.or(self.subscription),
+            contact: other.contact.or(self.contact),
+            stock_levels: other.stock_levels.or(self.stock_levels),
+            ..self
+        }
+    }
+
+    /// Those of these that are not in `read`.
+    #[must_use]
+    pub fn without(&self, read: &Self) -> Self {
+        fn one<T: Clone + PartialEq>(needed: Option<&T>, read: Option<&T>) -> Option<T> {
+            needed.filter(|needed| Some(*needed) != read).cloned()
+        }
+        fn some<T: Clone + PartialEq>(needed: &[T], read: &[T]) -> Vec<T> {
+            needed
+                .iter()
+                .filter(|needed| !read.contains(needed))
+                .cloned()
+                .collect()
+        }
+        Self {
+            order: one(self.order.as_ref(), read.order.as_ref()),
+            links: some(&self.links, &read.links),
+            reference: one(self.reference.as_ref(), read.reference.as_ref()),
+            subscription: one(self.subscription.as_ref(), read.subscription.as_ref()),
+            entitlements: some(&self.entitlements, &read.entitlements),
+            contact: one(self.contact.as_ref(), read.contact.as_ref()),
+            mapping: some(&self.mapping, &read.mapping),
+            stock_levels: one(self.stock_levels.as_ref(), read.stock_levels.as_ref()),
+            receipts: some(&self.receipts, &read.receipts),
+        }
+    }
 }
 
 /// The rows that there are, of those that were wanted.
@@ -52,16 +107,18 @@ pub struct Snapshot {
     pub mapping: Mapping,
     /// One for each SKU that was wanted, found or not.
     pub stock_levels: Vec<StockLevel>,
+    pub receipts: BTreeMap<ReceiptId, Receipt>,
 }
 
 impl Snapshot {
-    /// These rows and others, read later: of what both have, the later reading.
+    /// These rows and others, which were read later. A row in both comes from the later read.
     #[must_use]
     pub fn and(mut self, later: Self) -> Self {
         self.links.extend(later.links);
         self.mapping.extend(later.mapping);
         self.entitlements.extend(later.entitlements);
         self.stock_levels.extend(later.stock_levels);
+        self.receipts.extend(later.receipts);
         Self {
             order: later.order.or(self.order),
             reference: later.reference.or(self.reference),

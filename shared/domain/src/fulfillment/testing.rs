@@ -1,9 +1,6 @@
-//! For tests: a shop with boring defaults, its tables in memory, and a worker that does with them what the function
-//! does on AWS: read, decide, commit, and again when a race is lost.
+//! For tests: a shop with boring defaults, its tables in memory, and a worker. The worker does the same as the function
+//! on AWS: read, decide, commit, and again after a lost race.
 
-use crate::fulfillment::{
-    Decision, ParkReason, Policy, after_sale, checkout, customer, subscription,
-};
 use crate::{
     access::{
         contact::Contact,
@@ -13,11 +10,16 @@ use crate::{
         },
     },
     delivery::{
-        event::{Change, Event, RefundsOf},
+        answer::Answer,
+        event::{Change, Event},
+        reference::Reference,
         stored_event::{EventState, StoredEvent},
     },
     fulfillment::{
+        Decision, ParkReason, Policy,
         commit::Commit,
+        decide,
+        known::{Case, Known, Need},
         read_set::{ReadSet, Snapshot},
     },
     ports::Committed,
@@ -43,18 +45,16 @@ use crate::{
         mode::Mode,
         money::Currency,
         outcome::ReadError,
-        provider::Provider,
     },
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 
-/// When our worker runs: after everything that is told.
+/// The time of the worker: after every event.
 pub(crate) const NOW: i64 = 1_860_000_000;
-/// When the checkout is completed.
+/// The time of the checkout's completion.
 pub(crate) const SALE: i64 = 1_760_090_001;
-/// A day.
 pub(crate) const DAY: i64 = 86_400;
 
 pub(crate) fn at(second: i64) -> Timestamp {
@@ -66,7 +66,7 @@ pub(crate) fn id<Id: TryFrom<String, Error = BadId>>(text: &str) -> Id {
     Id::try_from(text.to_owned()).unwrap()
 }
 
-/// The order that there is where only one is.
+/// The only order of most tests.
 pub(crate) fn order_id() -> OrderId {
     id("fcs_1")
 }
@@ -85,7 +85,7 @@ pub(crate) fn policy() -> Policy {
     }
 }
 
-/// An event that tells of something at that second.
+/// An event of that second with this change.
 pub(crate) fn facts(event_id: &str, second: i64, change: Change) -> Event {
     Event {
         event_id: id(event_id),
@@ -95,11 +95,11 @@ pub(crate) fn facts(event_id: &str, second: i64, change: Change) -> Event {
     }
 }
 
-/// Its row.
+/// The stored row of the event.
 pub(crate) fn stored(event: &Event) -> StoredEvent {
     StoredEvent {
         event_id: event.event_id.clone(),
-        provider: Provider::Flex,
+        provider: "flex".parse().unwrap(),
         delivery_id: DeliveryId::new("msg_1").unwrap(),
         event_type: Some(event.event_type.clone()),
         subject: None,
@@ -112,7 +112,7 @@ pub(crate) fn stored(event: &Event) -> StoredEvent {
         class: None,
         attempts: 0,
         note: None,
-        receipt_ids: Vec::new(),
+        outbox: Vec::new(),
     }
 }
 
@@ -138,7 +138,6 @@ pub(crate) fn line(name: &str, quantity: u32, total: i64, of: Option<&str>) -> L
 pub(crate) fn checkout(lines: Vec<LineItem>) -> Checkout {
     let total = lines.iter().map(|line| line.amounts.total).sum();
     Checkout {
-        provider: Provider::Flex,
         order_id: order_id(),
         client_reference_id: Some("order-1042".into()),
         status: CheckoutStatus::Complete,
@@ -165,7 +164,7 @@ pub(crate) fn checkout(lines: Vec<LineItem>) -> Checkout {
     }
 }
 
-/// A checkout with payments this far, of which the session says that nothing has been received.
+/// A checkout with payments in these states, whose session states that no money has been received.
 pub(crate) fn with_payments(checkout: Checkout, statuses: &[&str]) -> Checkout {
     let names: Vec<PaymentIntentId> = (1..=statuses.len())
         .map(|n| id(&format!("fpi_{n}")))
@@ -196,7 +195,7 @@ pub(crate) fn stock_level(of: &str, on_hand: i64) -> StockLevel {
     }
 }
 
-/// What is told of a payment in that state.
+/// The facts of a payment in that state.
 pub(crate) fn paid(status: &str, amount: i64) -> payment::PaymentFacts {
     let status = payment::PaymentStatus::from(status);
     let received = Some(if status == payment::PaymentStatus::Succeeded {
@@ -219,7 +218,7 @@ pub(crate) fn completed() -> Change {
     }
 }
 
-/// Something else happened to the checkout.
+/// An event of another type about the checkout.
 pub(crate) fn changed() -> Change {
     Change::Checkout {
         order_id: order_id(),
@@ -235,7 +234,7 @@ pub(crate) fn payment_change(payment: &str, facts: Option<payment::PaymentFacts>
     })
 }
 
-pub(crate) fn refund_told(payment: &str, status: &str, amount: i64) -> refund::RefundFacts {
+pub(crate) fn refund_facts(payment: &str, status: &str, amount: i64) -> refund::RefundFacts {
     refund::RefundFacts {
         status: status.into(),
         amount,
@@ -257,7 +256,7 @@ pub(crate) fn refund_news(refund: &str, facts: refund::RefundFacts) -> refund::R
 
 /// A refund of the order's first payment.
 pub(crate) fn refunded(refund: &str, status: &str, amount: i64) -> Change {
-    Change::Refund(refund_news(refund, refund_told("fpi_1", status, amount)))
+    Change::Refund(refund_news(refund, refund_facts("fpi_1", status, amount)))
 }
 
 pub(crate) fn dispute_news(
@@ -280,7 +279,7 @@ pub(crate) fn dispute_news(
     }
 }
 
-/// A subscription to one product, told by an event of a change.
+/// A subscription to one product, as a change event states it.
 pub(crate) fn snapshot(status: &str, period_end: i64) -> SubscriptionFacts {
     SubscriptionFacts {
         source: Source::Updated,
@@ -310,7 +309,7 @@ pub(crate) fn subscription_change(subscription: &str, snapshot: SubscriptionFact
     })
 }
 
-/// What an invoice says whose payment either went through or did not.
+/// The facts of an invoice whose payment either succeeded or failed.
 pub(crate) fn bill(event: InvoiceEvent, amount: i64, period: (i64, i64)) -> Bill {
     Bill {
         amount_paid: Some(if event == InvoiceEvent::Paid {
@@ -341,7 +340,7 @@ pub(crate) fn invoice_change(
     })
 }
 
-/// What the provider's API would tell.
+/// The answers of the provider's API.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Api {
     pub(crate) checkouts: BTreeMap<OrderId, Checkout>,
@@ -350,14 +349,36 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    fn checkout(&self, id: &OrderId) -> Result<&Checkout, ParkReason> {
+    fn fetch(&self, reference: &Reference) -> Result<Answer, ParkReason> {
         let unknown = || {
-            ParkReason::NotTold(ReadError::Permanent {
+            ParkReason::NotRead(ReadError::Permanent {
                 status: 404,
                 code: None,
             })
         };
-        self.checkouts.get(id).ok_or_else(unknown)
+        match reference {
+            Reference::Checkout(id) => {
+                let found = self.checkouts.get(id).ok_or_else(unknown)?;
+                Ok(Answer::Checkout(Box::new(found.clone())))
+            }
+            Reference::CheckoutOfPayment(payment) => Ok(Answer::CheckoutOfPayment(
+                self.checkout_of(payment).cloned(),
+            )),
+            Reference::RefundsOfCheckout(id) => {
+                Ok(self.refunds(|payment| self.checkout_of(payment) == Some(id)))
+            }
+            Reference::RefundsOfPayment(id) => Ok(self.refunds(|payment| payment == id)),
+            Reference::Subscription(id) => {
+                let facts = self.subscriptions.get(id).ok_or_else(unknown)?;
+                let facts = SubscriptionFacts {
+                    source: Source::Read,
+                    ..facts.clone()
+                };
+                let change = subscription_change(id.as_str(), facts);
+                Ok(Answer::Change(Box::new(change)))
+            }
+            _ => Err(unknown()),
+        }
     }
 
     fn checkout_of(&self, payment: &PaymentIntentId) -> Option<&OrderId> {
@@ -367,19 +388,13 @@ impl Api {
             .map(|found| &found.order_id)
     }
 
-    fn refunds(&self, of: &RefundsOf) -> Vec<refund::RefundChange> {
-        let is_meant = |change: &&refund::RefundChange| {
-            let payment = &change.facts.payment_intent_id;
-            match of {
-                RefundsOf::Payment(id) => payment == id,
-                RefundsOf::Checkout(id) => self.checkout_of(payment) == Some(id),
-            }
-        };
-        self.refunds.iter().filter(is_meant).cloned().collect()
+    fn refunds(&self, of: impl Fn(&PaymentIntentId) -> bool) -> Answer {
+        let meant = |change: &&refund::RefundChange| of(&change.facts.payment_intent_id);
+        Answer::Refunds(self.refunds.iter().filter(meant).cloned().collect())
     }
 }
 
-/// The rows of a commit as they are read again.
+/// The rows of a commit as they are read back.
 fn kept(commit: &Commit) -> Commit {
     fn again<T: Serialize + DeserializeOwned>(row: &T) -> T {
         serde_json::from_value(serde_json::to_value(row).unwrap()).unwrap()
@@ -461,10 +476,13 @@ impl Tables {
                 .iter()
                 .flat_map(|(order_id, skus)| skus.iter().map(move |sku| of_order(order_id, sku)))
                 .collect(),
+            receipts: (read_set.receipts.iter())
+                .filter_map(|id| Some((id.clone(), self.receipts.get(id)?.clone())))
+                .collect(),
         }
     }
 
-    /// Writes all of a commit or none of it, under the conditions that the real tables hold it to.
+    /// Writes all of a commit or none of it, under the conditions of the real tables.
     pub(crate) fn commit(&mut self, commit: &Commit) -> Committed {
         if !self.would_take(commit) {
             return Committed::Raced;
@@ -506,7 +524,7 @@ impl Tables {
             let key = (take.movement.order_id.clone(), take.movement.sku.clone());
             self.movements.insert(key, take.movement.clone());
         }
-        for back in &commit.returns {
+        for back in &commit.restocks {
             *self.counters.get_mut(&back.sku).unwrap() += back.pieces;
             self.movements
                 .get_mut(&(back.order_id.clone(), back.sku.clone()))
@@ -579,7 +597,7 @@ impl Tables {
             };
             !moved && enough
         });
-        let returns = commit.returns.iter().all(|back| {
+        let restocks = commit.restocks.iter().all(|back| {
             let moved = self
                 .movements
                 .get(&(back.order_id.clone(), back.sku.clone()));
@@ -593,21 +611,11 @@ impl Tables {
             && contact
             && receipts
             && deductions
-            && returns
+            && restocks
     }
 }
 
-/// What brings a checkout up.
-enum About<'a> {
-    /// Change of the checkout; they may say that it is completed.
-    Checkout { completed: bool },
-    /// Change of one of its payments.
-    Payment(&'a payment::PaymentChange),
-    /// Change that a delayed payment has arrived.
-    Paid,
-}
-
-/// How an event ended, for now.
+/// The result of one delivery of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
     /// Nothing is left to do.
@@ -625,13 +633,13 @@ pub(crate) struct Shop {
     pub(crate) api: Api,
     pub(crate) policy: Policy,
     pub(crate) now: Timestamp,
-    /// Whether rows are written as JSON and read again: true to life, and slow.
+    /// True if rows are written as JSON and read back: realistic, and slow.
     pub(crate) reads_back: bool,
 }
 
 impl Shop {
     pub(crate) fn new() -> Self {
-        // Not a whole second, as it is with clocks.
+        // A clock rarely shows a whole second.
         let now = at(NOW) + SignedDuration::from_millis(321);
         Self {
             tables: Tables::default(),
@@ -642,7 +650,7 @@ impl Shop {
         }
     }
 
-    /// A shop whose provider knows this checkout, with ten of each thing on the shelf.
+    /// A shop whose provider knows this checkout, with ten of each product in stock.
     pub(crate) fn selling(checkout: Checkout) -> Self {
         let mut shop = Self::new();
         shop.tables.counters = checkout
@@ -656,13 +664,13 @@ impl Shop {
         shop
     }
 
-    /// Tells it something, at that second.
+    /// Delivers an event of that second.
     pub(crate) fn tell(&mut self, second: i64, change: Change) -> End {
         let event = facts(&format!("fevt_{second}"), second, change);
         self.deliver(&event)
     }
 
-    /// Works an event off, as often as a race is lost.
+    /// Handles an event, again after each lost race.
     pub(crate) fn deliver(&mut self, event: &Event) -> End {
         let decision = self.decide(event);
         let (end, committed) = self.carry_out(decision);
@@ -674,7 +682,7 @@ impl Shop {
         end
     }
 
-    /// Carries a decision out, or finds that its rows have changed.
+    /// Carries a decision out, unless its rows have changed.
     pub(crate) fn carry_out(&mut self, decision: Decision) -> (End, Committed) {
         let (commit, end) = match decision {
             Decision::Write(commit) => {
@@ -713,214 +721,34 @@ impl Shop {
         (end, committed)
     }
 
-    /// What is decided about an event on the rows as they are.
+    /// The decision about an event on the present rows.
     pub(crate) fn decide(&self, event: &Event) -> Decision {
-        let row = stored(event);
-        match &event.change {
-            Change::Checkout {
-                order_id,
-                completed,
-            } => self.about_checkout(
-                &row,
-                order_id,
-                &About::Checkout {
-                    completed: *completed,
-                },
-            ),
-            Change::CheckoutPaid { order_id } => self.about_checkout(&row, order_id, &About::Paid),
-            Change::Payment(change) => self.about_payment(&row, change),
-            Change::Refund(change) => {
-                self.about_refunds(&row, row.stated_at(), std::slice::from_ref(change))
-            }
-            Change::RefundsOf(of) => match self.api.refunds(of).as_slice() {
-                [] => Decision::Wait {
-                    commit: None,
-                    park_reason: ParkReason::NoRefund,
-                },
-                change => self.about_refunds(&row, self.now, change),
-            },
-            Change::Dispute(change) => {
-                let order = self.order_of(&change.facts.payment_intent_id, None);
-                let rows = self.tables.read(&ReadSet {
-                    order,
-                    ..ReadSet::default()
-                });
-                after_sale::dispute(&row, change, &rows, &self.policy)
-            }
-            Change::Subscription(change) => self.about_subscription(&row, change),
-            Change::Invoice(change) => self.about_invoice(&row, change),
-            Change::Customer(change) => {
-                let read_set = ReadSet {
-                    contact: Some(change.customer_id.clone()),
-                    ..ReadSet::default()
-                };
-                customer(&row, change, &self.tables.read(&read_set), &self.policy)
-            }
-            Change::NotNeeded | Change::Unhandled => Decision::Nothing { unsent: Vec::new() },
-        }
-    }
-
-    fn about_checkout(
-        &self,
-        event: &StoredEvent,
-        order_id: &OrderId,
-        about: &About<'_>,
-    ) -> Decision {
-        let known = self.tables.orders.get(order_id);
-        if let Some(order) = known.filter(|order| order.fulfilled_at.is_some()) {
-            return Decision::Nothing {
-                unsent: order.receipt_id.iter().cloned().collect(),
+        let (row, mut known) = (stored(event), Known::default());
+        loop {
+            let case = Case {
+                event: &row,
+                known: &known,
+                policy: &self.policy,
+                stated_at: row.stated_at(),
+                now: self.now,
             };
-        }
-        let facts = match self.api.checkout(order_id) {
-            Ok(facts) => facts,
-            Err(park_reason) => return Decision::Park(park_reason),
-        };
-        let read_set = ReadSet {
-            order: Some(order_id.clone()),
-            ..checkout::read_set(facts)
-        };
-        let mut rows = self.tables.read(&read_set);
-        if !read_set.mapping.is_empty() {
-            rows.stock_levels = self
-                .tables
-                .read(&checkout::stock_read_set(facts, &rows))
-                .stock_levels;
-        }
-        let decide = |completed, rows: &Snapshot| {
-            checkout::decide(event, completed, facts, rows, &self.policy, self.now)
-        };
-        match about {
-            About::Checkout { completed } => decide(*completed, &rows),
-            About::Payment(change) => decide(false, &after_sale::noted(event, change, rows)),
-            About::Paid => checkout::decide_paid(event, facts, &rows, &self.policy, self.now),
-        }
-    }
-
-    fn about_payment(&self, event: &StoredEvent, change: &payment::PaymentChange) -> Decision {
-        let payment = &change.payment_intent_id;
-        let order = self
-            .tables
-            .links
-            .get(payment)
-            .and_then(|link| link.order_id.clone());
-        let read_set = ReadSet {
-            order: order.clone(),
-            links: vec![payment.clone()],
-            ..ReadSet::default()
-        };
-        let rows = self.tables.read(&read_set);
-        match (
-            after_sale::payment(event, change, &rows, &self.policy, self.now),
-            order,
-        ) {
-            (after_sale::AboutPayment::Decided(decision), _) => decision,
-            (after_sale::AboutPayment::LookAgain, order) => {
-                self.about_checkout(event, &order.unwrap(), &About::Payment(change))
+            match decide(&case, &event.change) {
+                Ok(decision) => return decision,
+                Err(Need::Rows(read_set)) => {
+                    let rows = self.tables.read(&read_set);
+                    known.add_rows(*read_set, rows);
+                }
+                Err(Need::CustomerOf(id)) => {
+                    let row = self.tables.subscriptions.get(&id);
+                    let customer = row.map(|row| row.customer_id.clone());
+                    known.add_customer(id, customer);
+                }
+                Err(Need::Fetch(reference)) => {
+                    let answer = self.api.fetch(&reference);
+                    known.add_answer(reference, self.now, answer);
+                }
             }
         }
-    }
-
-    /// The order of a payment: by our link, by the subscription that it renewed, else by the provider.
-    fn order_of(
-        &self,
-        payment: &PaymentIntentId,
-        subscription: Option<&SubscriptionId>,
-    ) -> Option<OrderId> {
-        let linked = self
-            .tables
-            .links
-            .get(payment)
-            .and_then(|link| link.order_id.as_ref());
-        let begun = || {
-            let row = self.tables.subscriptions.get(subscription?)?;
-            row.beginning.as_ref().map(|beginning| &beginning.order_id)
-        };
-        linked
-            .or_else(begun)
-            .or_else(|| self.api.checkout_of(payment))
-            .cloned()
-    }
-
-    fn about_refunds(
-        &self,
-        event: &StoredEvent,
-        stated_at: Timestamp,
-        change: &[refund::RefundChange],
-    ) -> Decision {
-        let payment = after_sale::payment_of(change).unwrap();
-        let subscription = change
-            .iter()
-            .find_map(|change| change.subscription_id.as_ref());
-        let order = self.order_of(payment, subscription);
-        let mut rows = self.tables.read(&ReadSet {
-            order,
-            ..ReadSet::default()
-        });
-        if let Some(order) = &rows.order {
-            rows.stock_levels = self
-                .tables
-                .read(&after_sale::stock_read_set(order, &self.policy))
-                .stock_levels;
-        }
-        after_sale::refunds(event, stated_at, change, &rows, &self.policy, self.now)
-    }
-
-    fn about_subscription(
-        &self,
-        event: &StoredEvent,
-        change: &crate::access::subscription::SubscriptionChange,
-    ) -> Decision {
-        let known = self.tables.subscriptions.get(&change.subscription_id);
-        let learned = self.asked(subscription::learned(event, change, known));
-        let rows = self.rows_of(&learned, None);
-        subscription::decide(event, change, &learned, &rows, &self.policy, self.now)
-    }
-
-    fn about_invoice(&self, event: &StoredEvent, change: &InvoiceChange) -> Decision {
-        let known = self.tables.subscriptions.get(&change.subscription_id);
-        let customer_id = change
-            .customer_id
-            .clone()
-            .or_else(|| known.map(|known| known.customer_id.clone()));
-        let learned = subscription::learned_invoice(event, change, &customer_id.unwrap(), known);
-        let learned = self.asked(learned);
-        let rows = self.rows_of(&learned, change.bill.payment_intent_id.as_ref());
-        subscription::decide_invoice(event, change, &learned, &rows, &self.policy, self.now)
-    }
-
-    /// The subscription with what the provider says of it, where that must be asked.
-    fn asked(&self, mut learned: Subscription) -> Subscription {
-        if subscription::asks(&learned)
-            && let Some(facts) = self.api.subscriptions.get(&learned.subscription_id)
-        {
-            // What it says now is newer than all that it has announced, whatever our clock says.
-            let next = learned
-                .snapshot
-                .as_ref()
-                .map(|known| known.at + SignedDuration::from_secs(1));
-            let read_at = next.map_or(self.now, |next| next.max(self.now));
-            learned.learn(
-                read_at,
-                SubscriptionFacts {
-                    source: Source::Read,
-                    ..facts.clone()
-                },
-            );
-        }
-        learned
-    }
-
-    fn rows_of(&self, learned: &Subscription, payment: Option<&PaymentIntentId>) -> Snapshot {
-        self.tables.read(&ReadSet {
-            order: learned
-                .beginning
-                .as_ref()
-                .map(|beginning| beginning.order_id.clone()),
-            links: payment.into_iter().cloned().collect(),
-            subscription: Some((learned.customer_id.clone(), learned.subscription_id.clone())),
-            ..subscription::entitlement_read_set(learned)
-        })
     }
 
     pub(crate) fn order(&self) -> &Order {
@@ -944,7 +772,7 @@ impl Shop {
     }
 }
 
-/// What a decision writes.
+/// The commit of a decision.
 pub(crate) fn commit(decision: Decision) -> Commit {
     match decision {
         Decision::Write(commit) => *commit,

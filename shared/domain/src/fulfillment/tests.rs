@@ -1,4 +1,7 @@
 use super::*;
+use crate::delivery::job::Handoff;
+use crate::delivery::stored_event::EventState;
+use crate::delivery::stored_event::StoredEvent;
 use crate::fulfillment::testing::*;
 use crate::{
     access::{contact, subscription::InvoiceEvent},
@@ -6,14 +9,13 @@ use crate::{
         Delivery,
         event::{Change, Reading},
     },
-    values::provider::Provider,
 };
 
 #[test]
 fn only_what_the_provider_may_yet_tell_otherwise_is_worth_waiting_for() {
-    let facts = |status| ParkReason::NotTold(ReadError::Permanent { status, code: None });
+    let facts = |status| ParkReason::NotRead(ReadError::Permanent { status, code: None });
     let not_understood =
-        ParkReason::NotTold(ReadError::NotUnderstood("no `checkout_session`".into()));
+        ParkReason::NotRead(ReadError::NotUnderstood("no `checkout_session`".into()));
     for short in [
         ParkReason::NotComplete("open".into()),
         ParkReason::NoRefund,
@@ -36,16 +38,18 @@ fn only_what_the_provider_may_yet_tell_otherwise_is_worth_waiting_for() {
 }
 
 #[test]
-fn an_event_whose_effects_are_committed_names_the_receipts_still_to_queue() {
+fn an_event_whose_effects_are_committed_names_the_messages_still_to_send() {
     let row = stored(&facts("fevt_1", SALE, completed()));
-    assert_eq!(committed(&row), None);
-    let receipt_ids = vec![id("fcs_1-order")];
+    assert_eq!(row.unsent(), None);
+    let receipt_id = id("fcs_1-order");
     let row = StoredEvent {
         state: EventState::Committed,
-        receipt_ids: receipt_ids.clone(),
+        outbox: vec![Handoff::Receipt { receipt_id }],
         ..row
     };
-    assert_eq!(committed(&row), Some(receipt_ids.as_slice()));
+    assert_eq!(row.unsent(), Some(row.outbox.as_slice()));
+    let wire = serde_json::to_string(&row.outbox).unwrap();
+    assert_eq!(wire, r#"[{"to":"receipt","receipt_id":"fcs_1-order"}]"#);
 }
 
 #[test]
@@ -84,7 +88,7 @@ fn what_is_told_of_a_customer_is_kept_and_forgotten_for_good() {
 fn a_type_that_we_do_not_know_is_kept_and_does_nothing() {
     let event = facts("fevt_1", SALE, Change::Unhandled);
     let delivery = Delivery {
-        provider: Provider::Flex,
+        provider: "flex".parse().unwrap(),
         delivery_id: id("msg_1"),
         body: Vec::new(),
         fingerprint: String::new(),
@@ -97,7 +101,8 @@ fn a_type_that_we_do_not_know_is_kept_and_does_nothing() {
         (EventState::Unhandled, false)
     );
     let mut shop = Shop::new();
-    assert_eq!(shop.deliver(&event), End::Done);
+    let parked = End::Parked(ParkReason::NoSubject);
+    assert_eq!(shop.deliver(&event), parked, "intake never queues it");
     assert_eq!(shop.tables, Shop::new().tables);
 }
 
@@ -173,7 +178,7 @@ fn a_decision_reads_as_a_line_without_a_name_of_anything() {
         ),
         says(
             SALE + 7,
-            Change::Refund(refund_news("fre_2", refund_told("fpi_9", "succeeded", 1))),
+            Change::Refund(refund_news("fre_2", refund_facts("fpi_9", "succeeded", 1))),
         ),
         says(
             SALE + 8,

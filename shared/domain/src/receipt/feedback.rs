@@ -1,17 +1,17 @@
-//! Mail feedback: what SES tells of a mail after it has taken it.
+//! Mail feedback: the reports that SES sends about a mail after it has accepted it.
 //!
-//! A report settles a mail whose fate was unknown, and says whether the mail arrived. Reports come late, twice and in any
-//! order, or never. What is kept of each mail is the merge of all of them, and where the receipt stands and what trouble
-//! there was with its mails follow from that, so that neither order nor number matters.
+//! A report settles an unknown outcome and says if the mail arrived. Reports come late, twice, in
+//! any order, or never. The row keeps the merge of all reports about each mail. The receipt's state
+//! and its delivery failure are functions of that merge, so order and repetition do not matter.
 //!
 //! ```text
-//!  wherever it stands ─┬─ SES has let a mail out ──────────▶ sent
-//!                      ├─ it took one and would not send it ▶ failed
-//!                      └─ else ─────────────────────────────▶ where it stood
+//!  any state ─┬─ SES has sent a mail ─────────────▶ sent
+//!             ├─ SES accepted one and rejected it ▶ failed
+//!             └─ else ────────────────────────────▶ unchanged
 //! ```
 //!
-//! A mail of before somebody decided to send another is past: whatever is told of it, and however late, it settles
-//! nothing any more.
+//! Mails from before an operator's request for another mail are past: reports about them settle
+//! nothing.
 
 use crate::receipt::{Receipt, ReceiptState};
 use crate::sale::delivery_failure::DeliveryFailure;
@@ -25,42 +25,45 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
-/// The message tag that holds the receipt id, as [`tag_value`] encodes it. SES repeats it in every report of the mail.
+/// The message tag that holds the receipt id, encoded by [`tag_value`]. SES repeats it in every
+/// report about the mail.
 pub const TAG: &str = "receipt_id";
 
 /// Encodes a receipt id as the value of a message tag.
 ///
 /// A value takes letters, digits, `_` and `-`, 256 at most
-/// (<https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html>). A provider's ids may have any printable
-/// character, so the value is the id in base64url.
+/// (<https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html>). A provider's ids
+/// may have any printable character, so the value is the id in base64url.
 #[must_use]
 pub fn tag_value(id: &ReceiptId) -> String {
     URL_SAFE_NO_PAD.encode(id.as_str())
 }
 
-/// Decodes the receipt id from the value of a message tag; `None` if [`tag_value`] did not make the value.
+/// Decodes the receipt id from the value of a message tag; `None` if [`tag_value`] did not make the
+/// value.
 #[must_use]
 pub fn tagged_receipt(value: &str) -> Option<ReceiptId> {
     let bytes = URL_SAFE_NO_PAD.decode(value).ok()?;
     ReceiptId::new(String::from_utf8(bytes).ok()?).ok()
 }
 
-/// Whom a mail went to, without saying it: the SHA-256 of the address in small letters, in hex.
+/// The recipient of a mail, as the SHA-256 of the address in lower case, in hex.
 ///
-/// It hides an address from whoever reads a row, and not from whoever guesses the address.
+/// The hash hides the address from a reader of the row. It does not hide it from a reader who
+/// guesses the address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AddressHash(String);
 
 impl AddressHash {
-    /// The hash of an address. The part before the `@` may tell capitals apart, and nobody's does: better one mailbox
-    /// too many is left alone than one that has complained is written to.
+    /// Hashes an address. The local part may be case-sensitive by standard, but is not in practice.
+    /// Suppressing one mailbox too many is better than writing to a recipient who complained.
     #[must_use]
     pub fn of(address: &str) -> Self {
         Self(fingerprint(address.trim().to_lowercase().as_bytes()))
     }
 
-    /// In hex.
+    /// The hash in hex.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -73,37 +76,37 @@ impl fmt::Display for AddressHash {
     }
 }
 
-/// What became of a mail.
+/// The content of a report about one mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReportKind {
-    /// SES will try to deliver it.
+    /// SES will try to deliver the mail.
     Sent,
-    /// The recipient's server has it.
+    /// The recipient's server accepted the mail.
     Delivered,
-    /// It came back, or nobody took it to the end of SES's tries.
+    /// The mail bounced, or SES gave up after its retries.
     Bounced {
-        /// Whether the address is no good, and not just today.
-        for_good: bool,
+        /// True if the address is invalid, false if the failure may pass.
+        permanent: bool,
     },
-    /// It came back for a while, or somebody's automatic answer did ("out of office"): SES does not tell them apart.
+    /// A transient bounce or an automatic answer ("out of office"): SES does not distinguish them.
     MaybeBounced,
-    /// SES took it and did not try: the address is on its own list of those that bounced or complained.
+    /// SES accepted the mail and did not try: its account suppression list has the address.
     Suppressed,
-    /// The recipient calls it spam.
+    /// The recipient reported the mail as spam.
     Complained,
-    /// SES found something harmful in it and did not send it.
+    /// SES found malicious content and did not send the mail.
     Rejected,
 }
 
 impl ReportKind {
-    /// The word, as logs have it.
+    /// The word in logs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Sent => "sent",
             Self::Delivered => "delivered",
-            Self::Bounced { for_good: true } => "bounced_for_good",
-            Self::Bounced { for_good: false } => "bounced",
+            Self::Bounced { permanent: true } => "bounced_permanently",
+            Self::Bounced { permanent: false } => "bounced",
             Self::MaybeBounced => "maybe_bounced",
             Self::Suppressed => "suppressed",
             Self::Complained => "complained",
@@ -111,9 +114,9 @@ impl ReportKind {
         }
     }
 
-    /// Whether it says by itself that the recipient may not have the mail, or does not want it.
+    /// True if this report alone suggests a delivery failure or a complaint.
     #[must_use]
-    pub fn is_trouble(self) -> bool {
+    pub fn is_failure(self) -> bool {
         match self {
             Self::Sent | Self::Delivered => false,
             Self::Bounced { .. }
@@ -125,34 +128,32 @@ impl ReportKind {
     }
 }
 
-/// Why a receipt has failed whose mail SES took and did not let out.
-const REFUSED: &str = "SES took the mail and would not send it";
+/// Failure reason of a receipt whose mail SES accepted and then rejected.
+const REFUSED: &str = "SES accepted the mail and then rejected it";
 
-/// One report of SES's about one mail of ours.
+/// One report from SES about one mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Of which receipt the mail was.
     pub receipt_id: ReceiptId,
-    /// SES's id of the mail.
+    /// The id that SES gave the mail.
     pub message_id: MessageId,
-    /// When SES took it.
+    /// The time when SES accepted the mail.
     pub sent_at: Timestamp,
-    /// What became of it.
     pub kind: ReportKind,
-    /// When.
+    /// The time of the reported occurrence.
     pub at: Timestamp,
-    /// Whom it was for.
+    /// The recipient, if the report names one.
     pub address: Option<AddressHash>,
 }
 
 impl Report {
-    /// What has to be remembered about the address, if anything.
+    /// The suppression that follows from the report, if any.
     #[must_use]
-    pub fn mark(&self) -> Option<Suppression> {
+    pub fn suppression(&self) -> Option<Suppression> {
         let address = self.address.clone()?;
         let at = Some(whole_second(self.at));
         match self.kind {
-            ReportKind::Bounced { for_good: true } | ReportKind::Suppressed => Some(Suppression {
+            ReportKind::Bounced { permanent: true } | ReportKind::Suppressed => Some(Suppression {
                 bounced_at: at,
                 ..Suppression::of(address)
             }),
@@ -162,35 +163,35 @@ impl Report {
             }),
             ReportKind::Sent
             | ReportKind::Delivered
-            | ReportKind::Bounced { for_good: false }
+            | ReportKind::Bounced { permanent: false }
             | ReportKind::MaybeBounced
             | ReportKind::Rejected => None,
         }
     }
 }
 
-/// Why no mail goes to an address any more: a row of the Links table. The last of each counts, if nobody has cleared
-/// the address since: a report that comes late or twice tells of what was cleared, and does not bring it back.
+/// The suppression of an address: a row of the Links table. The latest bounce and complaint count,
+/// unless an operator cleared the address later. A late or repeated report about a cleared failure
+/// does not suppress the address again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suppression {
-    /// Which address.
     #[serde(rename = "address_hash")]
     pub address: AddressHash,
-    /// When a mail to it last came back for good.
+    /// The last permanent bounce.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub bounced_at: Option<Timestamp>,
-    /// When its owner last complained.
+    /// The last complaint.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub complained_at: Option<Timestamp>,
-    /// When a person last found the address to be good again.
+    /// The last time an operator declared the address good.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -200,7 +201,7 @@ pub struct Suppression {
 }
 
 impl Suppression {
-    /// Of an address of which nothing is known.
+    /// An address without history.
     #[must_use]
     pub fn of(address: AddressHash) -> Self {
         Self {
@@ -211,20 +212,21 @@ impl Suppression {
         }
     }
 
-    /// Why no mail goes there, for the row of a receipt that is not sent for it; none, if mails do go there.
+    /// The reason why no mail goes to the address, as receipts record it; `None` if the address is
+    /// not suppressed.
     #[must_use]
     pub fn reason(&self) -> Option<&'static str> {
-        // Never is before any moment.
+        // `None` orders before every time.
         if self.complained_at > self.cleared_at {
             Some("the recipient complained of an earlier mail")
         } else if self.bounced_at > self.cleared_at {
-            Some("an earlier mail to this address bounced for good")
+            Some("an earlier mail to this address bounced permanently")
         } else {
             None
         }
     }
 
-    /// Merges what else is known of the same address.
+    /// Merges two suppressions of the same address.
     #[must_use]
     pub fn and(self, other: &Self) -> Self {
         Self {
@@ -236,52 +238,51 @@ impl Suppression {
     }
 }
 
-/// All that is known of one mail of a receipt's: when each thing first happened.
+/// The merged reports about one mail: the earliest time of each occurrence.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MailHistory {
-    /// SES took it and meant to deliver it.
+    /// SES accepted the mail for delivery.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub sent_at: Option<Timestamp>,
-    /// The recipient's server took it.
+    /// The recipient's server accepted the mail.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub delivered_at: Option<Timestamp>,
-    /// It came back for good, or SES did not even try.
+    /// A permanent bounce, or a suppression by SES.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub bounced_at: Option<Timestamp>,
-    /// It came back, and another may not.
+    /// A transient bounce.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub returned_at: Option<Timestamp>,
-    /// It came back, or an automatic answer did.
+    /// A bounce or an automatic answer.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub maybe_bounced_at: Option<Timestamp>,
-    /// The recipient complained.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub complained_at: Option<Timestamp>,
-    /// SES found something harmful in it.
+    /// SES found malicious content.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -300,13 +301,14 @@ impl MailHistory {
         let (fact, at) = match report.kind {
             ReportKind::Sent => (&mut self.sent_at, taken_at),
             ReportKind::Delivered => (&mut self.delivered_at, at),
-            ReportKind::Bounced { for_good: true } | ReportKind::Suppressed => {
+            ReportKind::Bounced { permanent: true } | ReportKind::Suppressed => {
                 (&mut self.bounced_at, at)
             }
-            ReportKind::Bounced { for_good: false } => (&mut self.returned_at, at),
+            ReportKind::Bounced { permanent: false } => (&mut self.returned_at, at),
             ReportKind::MaybeBounced => (&mut self.maybe_bounced_at, at),
             ReportKind::Complained => (&mut self.complained_at, at),
-            // When SES took it, as for `sent_at`: by either it is known which mail came first.
+            // Like `sent_at`, the time when SES accepted the mail: both give the order of the
+            // mails.
             ReportKind::Rejected => (&mut self.rejected_at, taken_at),
         };
         *fact = earliest(*fact, at);
@@ -315,52 +317,53 @@ impl MailHistory {
         }
     }
 
-    /// Whether SES took it and then did not let it out.
+    /// True if SES accepted the mail and did not send it.
     fn is_refused(&self) -> bool {
         self.rejected_at.is_some()
     }
 
-    /// Since when it is out.
+    /// The time when the mail was sent, if it was.
     fn out_since(&self) -> Option<Timestamp> {
         self.sent_at.filter(|_| !self.is_refused())
     }
 
-    /// Whether it came to its recipient, as far as anybody can tell: `None` while nobody can.
+    /// `Ok` if the mail arrived, `Err` if delivery failed, `None` if nothing is known yet.
     fn verdict(&self) -> Option<Result<(), DeliveryFailure>> {
         if self.complained_at.is_some() {
             Some(Err(DeliveryFailure::Complained))
         } else if self.bounced_at.is_some() || self.returned_at.is_some() {
-            // Also after it was delivered: a server may take a mail and find only then that it has no room for it.
+            // Also after a delivery: a server may accept a mail and then find the mailbox full.
             Some(Err(DeliveryFailure::Bounced))
         } else if self.is_refused() {
             Some(Err(DeliveryFailure::Refused))
         } else if self.delivered_at.is_some() {
-            // So that what came back was an answer.
+            // The mail arrived, so the possible bounce was an automatic answer.
             Some(Ok(()))
         } else {
             self.maybe_bounced_at.map(|_| Err(DeliveryFailure::Bounced))
         }
     }
 
-    /// When it was, for putting mails in order.
+    /// The time that orders mails.
     fn moment(&self) -> Option<Timestamp> {
         earliest(self.sent_at, self.rejected_at)
     }
 }
 
-/// All that is known of a receipt's mails: mostly one.
+/// The merged reports about a receipt's mails, usually one mail.
 pub type Mails = BTreeMap<MessageId, MailHistory>;
 
-/// What a report changes on a receipt's row.
+/// The change that SES feedback makes to a receipt's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceiptUpdate {
-    /// All that is now known of its mails.
+    /// The merged reports, including the new one.
     pub mails: Mails,
-    /// Where it stands now, if elsewhere than before.
+    /// The new state, if it differs.
     pub state: Option<ReceiptState>,
 }
 
-/// What a report changes; nothing, if it tells nothing new. Pure: the caller writes it, guarded by the version it read.
+/// Merges a report into a receipt; `None` if it adds nothing. Pure: the caller writes, guarded by
+/// the version it read.
 #[must_use]
 pub fn settle(receipt: &Receipt, report: &Report) -> Option<ReceiptUpdate> {
     let mut mails = known(receipt);
@@ -372,7 +375,7 @@ pub fn settle(receipt: &Receipt, report: &Report) -> Option<ReceiptUpdate> {
     (state.is_some() || mails != receipt.mails).then_some(ReceiptUpdate { mails, state })
 }
 
-/// What is known of a receipt's mails, the one that its state names among them.
+/// The known mails, including the one that the receipt's state names.
 fn known(receipt: &Receipt) -> Mails {
     let mut mails = receipt.mails.clone();
     if let ReceiptState::Sent {
@@ -380,44 +383,45 @@ fn known(receipt: &Receipt) -> Mails {
         sent_at,
     } = &receipt.state
     {
-        let fate = mails.entry(message_id.clone()).or_default();
-        fate.sent_at = earliest(fate.sent_at, Some(whole_second(*sent_at)));
+        let history = mails.entry(message_id.clone()).or_default();
+        history.sent_at = earliest(history.sent_at, Some(whole_second(*sent_at)));
     }
     mails
 }
 
-/// Where a receipt stands by what is known of its mails, if elsewhere than before.
+/// The state that follows from the mails, if it differs from the receipt's state.
 fn state(receipt: &Receipt, mails: &Mails) -> Option<ReceiptState> {
-    // A mail of the very second counts: somebody who asks for another does not do so within a second of the last.
+    // A mail of the same second counts: an operator does not reopen a receipt within a second of
+    // its last mail.
     let current = || {
         mails
             .iter()
-            .filter(|(_, fate)| fate.moment() >= receipt.reopened_at)
+            .filter(|(_, history)| history.moment() >= receipt.reopened_at)
     };
     let last_out = current()
-        .filter_map(|(message_id, fate)| fate.out_since().map(|since| (since, message_id)))
+        .filter_map(|(message_id, history)| history.out_since().map(|since| (since, message_id)))
         .max();
-    let standing = match last_out {
-        // Whoever claims it now or wants to claim it finds it done.
+    let new_state = match last_out {
+        // An attempt that holds or wants the lease finds the receipt done.
         Some((sent_at, message_id)) => ReceiptState::Sent {
             message_id: message_id.clone(),
             sent_at,
         },
-        None if current().any(|(_, fate)| fate.is_refused()) => ReceiptState::Failed {
+        None if current().any(|(_, history)| history.is_refused()) => ReceiptState::Failed {
             reason: REFUSED.to_owned(),
         },
         None => return None,
     };
-    (standing != receipt.state).then_some(standing)
+    (new_state != receipt.state).then_some(new_state)
 }
 
 impl Receipt {
-    /// The receipt once somebody has decided to send another mail: what was sent before is past, also where nobody
-    /// here knows of it yet.
+    /// Reopens the receipt for another mail. Earlier mails are past, even those that this process
+    /// does not know yet.
     #[must_use]
     pub fn reopened(self, note: &str, now: Timestamp) -> Self {
         let mails = known(&self);
-        // That clock may be behind SES's: what is known to have gone out is past all the same.
+        // Our clock may be behind SES's clock; a mail that is known to be sent is still past.
         let last = mails.values().filter_map(MailHistory::moment).max();
         let after_last = last.and_then(|last| last.checked_add(SignedDuration::from_secs(1)).ok());
         Self {
@@ -430,12 +434,13 @@ impl Receipt {
         }
     }
 
-    /// What trouble there is with its mails: that of the last one of which anybody can tell whether it arrived.
+    /// The delivery failure of the latest mail with a known outcome; `None` if it arrived.
     #[must_use]
     pub fn delivery_failure(&self) -> Option<DeliveryFailure> {
-        let verdicts = self.mails.iter().filter_map(|(message_id, fate)| {
-            fate.verdict()
-                .map(|verdict| (fate.moment(), message_id, verdict))
+        let verdicts = self.mails.iter().filter_map(|(message_id, history)| {
+            history
+                .verdict()
+                .map(|verdict| (history.moment(), message_id, verdict))
         });
         verdicts
             .max_by_key(|(moment, message_id, _)| (*moment, *message_id))?
@@ -443,12 +448,12 @@ impl Receipt {
             .err()
     }
 
-    /// Whether there ever was any: then the order has to be looked at.
+    /// True if any mail ever had a failure; then the order's copy needs an update.
     #[must_use]
     pub fn had_delivery_failure(&self) -> bool {
-        self.mails.values().any(|fate| {
-            fate.maybe_bounced_at.is_some()
-                || fate.verdict().is_some_and(|verdict| verdict.is_err())
+        self.mails.values().any(|history| {
+            history.maybe_bounced_at.is_some()
+                || history.verdict().is_some_and(|verdict| verdict.is_err())
         })
     }
 }

@@ -1,11 +1,12 @@
 //! A receipt: one mail for one order and kind, sent under a stated policy.
 //!
-//! SES takes no idempotency key, so a mail has four ends: sent, failed, held, or unknown. A receipt is claimed
-//! before it is sent and marked after; only the claimant may mark.
+//! SES takes no idempotency key, so a mail has four outcomes: sent, failed, held, or unknown. An
+//! attempt leases the receipt, sends the mail, then marks the receipt. Only the owner of the lease
+//! may mark.
 //!
 //! ```text
-//!  claimed_at            claim ends
-//!      │── render, send, mark ──│── unmarked: the mail's fate is unknown; the policy decides ──▶
+//!  leased                lease ends
+//!      │── render, send, mark ──│── unmarked: outcome unknown, the policy decides ──▶
 //! ```
 
 pub mod feedback;
@@ -17,31 +18,25 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr, time::Duration};
 
-/// What a mail is for. Names what it tells of, and nobody: who gets it is known when it is sent.
+/// The purpose of a mail. It names no recipient: the address is read when the mail is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ReceiptKind {
-    /// A receipt for a paid order.
     Order,
     /// A receipt for a paid renewal.
     Invoice {
-        /// Of which subscription.
         subscription_id: SubscriptionId,
-        /// For which invoice.
         invoice_id: InvoiceId,
-        /// What was paid, in minor units of the order's currency.
+        /// In minor units of the order's currency.
         amount: i64,
-        /// When it was paid.
         #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
         paid_at: Timestamp,
-        /// The period that was paid for.
         #[serde(
             default,
             skip_serializing_if = "Option::is_none",
             with = "jiff::fmt::serde::timestamp::second::optional"
         )]
         period_start: Option<Timestamp>,
-        /// Its end.
         #[serde(
             default,
             skip_serializing_if = "Option::is_none",
@@ -51,36 +46,30 @@ pub enum ReceiptKind {
     },
     /// A receipt for a refund.
     Refund {
-        /// Which.
         refund_id: RefundId,
-        /// How much went back, in minor units of the order's currency.
+        /// In minor units of the order's currency.
         amount: i64,
-        /// When.
         #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
         refunded_at: Timestamp,
     },
-    /// A notice that a renewal could not be charged. Sent only while that is so.
+    /// A notice that a renewal could not be charged. Withdrawn if no longer true.
     PaymentFailed {
-        /// Of which subscription.
         subscription_id: SubscriptionId,
-        /// Which invoice.
         invoice_id: InvoiceId,
-        /// What is owed, in minor units of the order's currency, where told.
+        /// The amount due, in minor units of the order's currency, if known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         amount: Option<i64>,
     },
-    /// A notice that a trial ends. Sent only while that is so.
+    /// A notice that a trial ends. Withdrawn if no longer true.
     TrialEnds {
-        /// Of which subscription.
         subscription_id: SubscriptionId,
-        /// When it ends.
         #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
         ends_at: Timestamp,
     },
 }
 
 impl ReceiptKind {
-    /// Its name, as rows, logs and mail tags have it.
+    /// The name in rows, logs and mail tags.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -92,13 +81,13 @@ impl ReceiptKind {
         }
     }
 
-    /// Whether what it announces has come by now: then it is too late to announce it.
+    /// True for an announcement whose moment has passed.
     #[must_use]
     pub fn is_too_late(&self, now: Timestamp) -> bool {
         matches!(self, Self::TrialEnds { ends_at, .. } if *ends_at <= now)
     }
 
-    /// The subscription that it tells of, if it does.
+    /// The subscription that the mail is about, if any.
     #[must_use]
     pub fn subscription_id(&self) -> Option<&SubscriptionId> {
         match self {
@@ -119,105 +108,89 @@ impl ReceiptKind {
 /// The row of the Receipts table. It names the order and holds no personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
-    /// The key.
     pub receipt_id: ReceiptId,
-    /// Counts the changes, from 1: every claim is guarded by the version it read.
+    /// Counts changes, from 1; each lease is guarded by the version it read.
     pub version: u64,
-    /// For which order.
     pub order_id: OrderId,
-    /// What it is for.
     #[serde(flatten)]
     pub kind: ReceiptKind,
-    /// Not to be sent before then.
+    /// Do not send earlier.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub due_at: Option<Timestamp>,
-    /// When it was committed.
+    /// The time of the commit.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub created_at: Timestamp,
-    /// How many claims there have been.
+    /// Number of leases so far.
     pub attempts: u32,
-    /// What an operator did last about it: when, who and why.
+    /// The last operator action: time, operator and reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Since when somebody wants another mail: what is told of earlier ones settles nothing any more.
+    /// The time of the last request for another mail. Reports about earlier mails settle nothing.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub reopened_at: Option<Timestamp>,
-    /// What SES told of its mails.
+    /// The merged SES reports, by mail.
     #[serde(default, skip_serializing_if = "feedback::Mails::is_empty")]
     pub mails: feedback::Mails,
-    /// Where it stands.
     #[serde(flatten)]
     pub state: ReceiptState,
 }
 
-/// Where a receipt stands.
+/// The state of a receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum ReceiptState {
-    /// To be sent.
+    /// Waits to be sent.
     Unsent {
-        /// Why the last attempt failed, if there was one. Certainly nothing went out.
+        /// Reason of the last failed attempt, if any. No mail was sent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
-    /// Somebody is sending it.
+    /// An attempt is sending the mail.
     Leased {
-        /// Who.
         owner: OwnerToken,
-        /// Until when. Afterwards, unmarked, the mail's fate is unknown.
+        /// After this time without a mark, the outcome is unknown.
         #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
         lease_ends_at: Timestamp,
     },
-    /// SES has it.
+    /// SES has accepted the mail.
     Sent {
-        /// SES's id of the message.
         message_id: MessageId,
-        /// When it was handed over.
         #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
         sent_at: Timestamp,
     },
-    /// It cannot be sent as it is: there is no address, or one that SES will not take or that is not written to any more;
-    /// or SES took the mail and would not send it.
+    /// Cannot be sent: the address is missing, invalid or suppressed, or SES accepted the mail and
+    /// then rejected it.
     Failed {
-        /// Why, without the address.
+        /// Names no address.
         reason: String,
     },
-    /// Its fate is unknown and the policy is not to risk a second mail: a person decides.
+    /// The outcome is unknown and the policy forbids a second mail; an operator decides.
     Held,
-    /// Never sent: its subject is not true any more, or a person closed it.
-    Withdrawn {
-        /// Why.
-        reason: String,
-    },
+    /// Will not be sent: the content is no longer true, or an operator closed the receipt.
+    Withdrawn { reason: String },
 }
 
-/// Where a receipt stands, in one word.
+/// The name of a [`ReceiptState`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReceiptStatus {
-    /// See [`ReceiptState::Unsent`].
     Unsent,
-    /// See [`ReceiptState::Leased`].
     Leased,
-    /// See [`ReceiptState::Sent`].
     Sent,
-    /// See [`ReceiptState::Failed`].
     Failed,
-    /// See [`ReceiptState::Held`].
     Held,
-    /// See [`ReceiptState::Withdrawn`].
     Withdrawn,
 }
 
 impl ReceiptStatus {
-    /// The word, as rows have it.
+    /// The word in rows.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -230,7 +203,7 @@ impl ReceiptStatus {
         }
     }
 
-    /// Whether somebody has still something to do about it: we, or a person.
+    /// True if the mail is unfinished or an operator must decide.
     #[must_use]
     pub fn is_waiting(self) -> bool {
         match self {
@@ -247,9 +220,9 @@ impl fmt::Display for ReceiptStatus {
 }
 
 impl ReceiptState {
-    /// In one word.
+    /// The state without its data.
     #[must_use]
-    pub fn standing(&self) -> ReceiptStatus {
+    pub fn status(&self) -> ReceiptStatus {
         match self {
             Self::Unsent { .. } => ReceiptStatus::Unsent,
             Self::Leased { .. } => ReceiptStatus::Leased,
@@ -262,7 +235,7 @@ impl ReceiptState {
 }
 
 impl Receipt {
-    /// The receipt as a person closes it, who reached the customer another way.
+    /// Closes the receipt: an operator has reached the customer in another way.
     #[must_use]
     pub fn closed(self, note: &str) -> Self {
         let state = ReceiptState::Withdrawn {
@@ -276,8 +249,7 @@ impl Receipt {
         }
     }
 
-    /// A new receipt about an order. Its id is the same however often it is asked for: that of what it tells of, and
-    /// its kind.
+    /// Creates a receipt for an order. The id is deterministic: the id of the thing plus the kind.
     pub fn new(
         order_id: &OrderId,
         kind: ReceiptKind,
@@ -317,7 +289,7 @@ impl Receipt {
         Self::new(order_id, ReceiptKind::Order, None, now)
     }
 
-    /// Whether a mail is still owed.
+    /// True until the mail is sent or given up.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         match self.state {
@@ -330,16 +302,16 @@ impl Receipt {
     }
 }
 
-/// What to do with a mail whose fate is unknown.
+/// The policy for a mail whose outcome is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnUnknown {
-    /// Send it again: the customer may get two.
+    /// Send it again: the customer may get two mails.
     Resend,
-    /// Hold it for a person: the customer may get none until then.
+    /// Hold it for an operator: the customer may get no mail until then.
     Hold,
 }
 
-/// The text is neither `resend` nor `hold`.
+/// The policy is neither `resend` nor `hold`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the policy must be `resend` or `hold`")]
 pub struct BadPolicy;
@@ -356,26 +328,25 @@ impl FromStr for OnUnknown {
     }
 }
 
-/// What to do with a receipt now.
+/// The next step for a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Claim it and send it.
+    /// Lease the receipt and send the mail.
     Send {
-        /// Whether an earlier mail may have gone out.
+        /// True if an earlier mail may have been sent.
         again: bool,
     },
-    /// Another attempt has it; come back when its claim has ended.
+    /// Another attempt holds the lease; retry when it ends.
     Wait(Duration),
-    /// Its fate is unknown: hold it. One that is held already is told of once more: whoever held it may have been
-    /// stopped before it could tell.
+    /// The outcome is unknown: hold the receipt. A held receipt is reported once more, because the
+    /// attempt that held it may have stopped before its report.
     Hold,
-    /// Its day has not come: it is queued again when it has.
+    /// Too early; sweep queues the receipt again when it is due.
     NotDue,
-    /// Nothing is left to do.
     Done,
 }
 
-/// Decides what to do with a receipt. Pure: the caller acts, guarded by the version it read.
+/// Returns the next step for a receipt. Pure: the caller acts, guarded by the version it read.
 #[must_use]
 pub fn next_step(receipt: &Receipt, policy: OnUnknown, now: Timestamp) -> Step {
     match &receipt.state {
@@ -403,14 +374,14 @@ impl fmt::Display for Step {
         match self {
             Self::Send { again: false } => f.write_str("send"),
             Self::Send { again: true } => {
-                f.write_str("send again: the last mail's fate is unknown")
+                f.write_str("send again: the last mail may have been sent")
             }
             Self::Wait(left) => write!(
                 f,
-                "wait {} s for another attempt's claim to end",
+                "wait {} s until the lease of another attempt ends",
                 left.as_secs()
             ),
-            Self::Hold => f.write_str("hold: the last mail's fate is unknown"),
+            Self::Hold => f.write_str("hold: the last mail may have been sent"),
             Self::NotDue => f.write_str("not due yet"),
             Self::Done => f.write_str("nothing to do"),
         }

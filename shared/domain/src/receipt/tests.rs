@@ -12,10 +12,10 @@ fn receipt(state: ReceiptState) -> Receipt {
     }
 }
 
-fn claimed(claim_ends_in: SignedDuration) -> ReceiptState {
+fn leased(lease_ends_in: SignedDuration) -> ReceiptState {
     ReceiptState::Leased {
         owner: OwnerToken::new("a").unwrap(),
-        lease_ends_at: NOW + claim_ends_in,
+        lease_ends_at: NOW + lease_ends_in,
     }
 }
 
@@ -46,14 +46,14 @@ fn a_receipt_stands_where_its_row_says_and_waits_until_it_is_sent_or_not_wanted(
             "unsent",
             true,
         ),
-        (claimed(SignedDuration::ZERO), "leased", true),
+        (leased(SignedDuration::ZERO), "leased", true),
         (sent(), "sent", false),
         (failed(), "failed", true),
         (ReceiptState::Held, "held", true),
         (withdrawn(), "withdrawn", false),
     ];
     for (state, word, is_waiting) in all {
-        let standing = state.standing();
+        let standing = state.status();
         assert_eq!((standing.as_str(), &*standing.to_string()), (word, word));
         assert_eq!(standing.is_waiting(), is_waiting, "{word}");
     }
@@ -125,7 +125,7 @@ fn every_receipt_is_read_back_as_it_was_stored() {
         for due_at in [None, Some(NOW)] {
             for state in [
                 ReceiptState::Unsent { reason: None },
-                claimed(SignedDuration::ZERO),
+                leased(SignedDuration::ZERO),
                 sent(),
                 failed(),
                 ReceiptState::Held,
@@ -196,7 +196,7 @@ fn a_pending_receipt_is_sent_whatever_the_policy() {
 #[test]
 fn a_claim_is_waited_for_to_its_end() {
     for policy in POLICIES {
-        let wait = |left| step(claimed(left), policy);
+        let wait = |left| step(leased(left), policy);
         assert_eq!(
             wait(SignedDuration::from_secs(38)),
             Step::Wait(Duration::from_secs(38))
@@ -213,10 +213,10 @@ fn from_a_claims_end_on_the_policy_decides() {
     for left in [0, -1, -86_400] {
         let left = SignedDuration::from_secs(left);
         assert_eq!(
-            step(claimed(left), OnUnknown::Resend),
+            step(leased(left), OnUnknown::Resend),
             Step::Send { again: true }
         );
-        assert_eq!(step(claimed(left), OnUnknown::Hold), Step::Hold);
+        assert_eq!(step(leased(left), OnUnknown::Hold), Step::Hold);
     }
 }
 
@@ -233,7 +233,7 @@ fn what_has_ended_stays_ended() {
 #[test]
 fn a_mail_is_owed_until_its_receipt_has_ended() {
     let unsent = |state| receipt(state).is_unfinished();
-    assert!(unsent(ReceiptState::Unsent { reason: None }) && unsent(claimed(SignedDuration::ZERO)));
+    assert!(unsent(ReceiptState::Unsent { reason: None }) && unsent(leased(SignedDuration::ZERO)));
     assert!(
         !unsent(sent()) && !unsent(failed()) && !unsent(ReceiptState::Held) && !unsent(withdrawn())
     );
@@ -262,9 +262,9 @@ fn every_step_reads_as_a_line() {
         steps.map(|step| step.to_string()),
         [
             "send",
-            "send again: the last mail's fate is unknown",
-            "wait 38 s for another attempt's claim to end",
-            "hold: the last mail's fate is unknown",
+            "send again: the last mail may have been sent",
+            "wait 38 s until the lease of another attempt ends",
+            "hold: the last mail may have been sent",
             "not due yet",
             "nothing to do",
         ]
@@ -272,7 +272,8 @@ fn every_step_reads_as_a_line() {
 }
 
 proptest! {
-    /// Under `hold` nothing is ever sent that may have gone out already, and nobody sends while a claim lasts.
+    /// `hold` never sends a mail that may have been sent already, and no attempt sends during a
+    /// lease of another.
     #[test]
     fn a_claim_is_never_overrun(ends in -100_000_i64..100_000, now in -100_000_i64..100_000) {
         let at = |second| Timestamp::from_second(second).unwrap();

@@ -1,17 +1,17 @@
-//! Why a customer may not have a mail.
+//! The reason why a customer may lack a mail.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// Why a customer may not have a receipt, as the order keeps it.
+/// The failure of a receipt's delivery, as the order keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryFailure {
-    /// It came back.
+    /// The mail bounced.
     Bounced,
-    /// It arrived, and the recipient calls it spam.
+    /// The mail arrived, and the recipient reported it as spam.
     Complained,
-    /// SES would not send it.
+    /// SES rejected the mail.
     Refused,
 }
 

@@ -1,4 +1,5 @@
-//! A dispute: a customer's bank asks the money of a payment back (<https://docs.withflex.com/disputes-api-guide>).
+//! A dispute: a customer's bank reclaims the money of a payment
+//! (<https://docs.withflex.com/disputes-api-guide>).
 
 use crate::values::{
     facts::{Fact, merge, words},
@@ -10,39 +11,39 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 words!(
-    /// How far a dispute is.
+    /// The status of a dispute.
     DisputeStatus {
         /// An inquiry: no money has moved.
         WarningNeedsResponse = "warning_needs_response",
         /// An inquiry, answered.
         WarningUnderReview = "warning_under_review",
-        /// Evidence is asked for, until its due date.
+        /// The bank expects evidence by the due date.
         NeedsResponse = "needs_response",
-        /// The bank looks at the evidence.
+        /// The bank reviews the evidence.
         UnderReview = "under_review",
-        /// An inquiry that came to nothing.
+        /// An inquiry without a consequence.
         WarningClosed = "warning_closed",
-        /// The money is gone.
+        /// The merchant loses the money.
         Lost = "lost",
-        /// The money stays, or is back.
+        /// The merchant keeps the money or gets it back.
         Won = "won",
     }
 );
 
 words!(
-    /// What became of the disputed money.
+    /// The last movement of the disputed money.
     DisputeFunds {
         /// Taken from the merchant.
         Withdrawn = "withdrawn",
-        /// Given back.
+        /// Returned to the merchant.
         Reinstated = "reinstated",
     }
 );
 
-/// Where a dispute stands for the merchant.
+/// The stage of a dispute for the merchant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DisputeStage {
-    /// Something may have to be done.
+    /// The merchant may have to act.
     Open,
     /// Closed for the merchant, or never more than an inquiry.
     Won,
@@ -50,21 +51,20 @@ pub enum DisputeStage {
     Lost,
 }
 
-/// What is told of a dispute. Its order settles ties within a second: the status first, as declared above.
+/// The facts of a dispute. The field order settles ties within a second: the status first, as
+/// declared above.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DisputeFacts {
-    /// How far it is.
     pub status: DisputeStatus,
-    /// How much, in minor units of `currency`.
+    /// In minor units of `currency`.
     pub amount: i64,
-    /// The only resource for which Flex tells one.
+    /// Disputes are the only resource for which Flex names a currency.
     pub currency: Currency,
-    /// Which payment is disputed.
     pub payment_intent_id: PaymentIntentId,
-    /// Why, in the provider's word.
+    /// The reason in the provider's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Until when evidence is taken.
+    /// The deadline for evidence.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -73,31 +73,29 @@ pub struct DisputeFacts {
     pub due_by: Option<Timestamp>,
 }
 
-/// DisputeChange of a dispute.
+/// A change of a dispute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DisputeChange {
-    /// Of which.
     pub dispute_id: DisputeId,
-    /// Live or test money, where told.
+    /// Live or test money, if the event says so.
     pub mode: Option<Mode>,
-    /// What is told.
     pub facts: DisputeFacts,
-    /// What became of the money, if the news is about that.
+    /// The movement of the money, if the event reports one.
     pub funds: Option<DisputeFunds>,
 }
 
 /// A dispute as merged, on its order's row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dispute {
-    /// What was told last.
+    /// The latest facts; facts with a known status take precedence.
     pub facts: Fact<DisputeFacts>,
-    /// What became of the money last.
+    /// The latest movement of the money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub funds: Option<Fact<DisputeFunds>>,
 }
 
 impl Dispute {
-    /// Merges news into what is known, if anything is.
+    /// Merges new facts into the known dispute, if there is one.
     #[must_use]
     pub fn merged(
         known: Option<Self>,
@@ -107,7 +105,7 @@ impl Dispute {
         let Some(mut known) = known else {
             return Self { facts, funds };
         };
-        // A status that we do not know neither opens nor closes it.
+        // An unknown status neither opens nor closes the dispute.
         if (facts.value.status.is_known(), &facts)
             > (known.facts.value.status.is_known(), &known.facts)
         {
@@ -117,7 +115,7 @@ impl Dispute {
         known
     }
 
-    /// Where it stands.
+    /// The current stage.
     #[must_use]
     pub fn stage(&self) -> DisputeStage {
         self.facts.value.status.stage()
@@ -125,7 +123,8 @@ impl Dispute {
 }
 
 impl DisputeStatus {
-    /// Where a dispute of this status stands. A word that we do not know leaves it open: a person looks.
+    /// The stage for this status. An unknown word leaves the dispute open, so that a person looks
+    /// at it.
     #[must_use]
     pub fn stage(&self) -> DisputeStage {
         match self {

@@ -1,4 +1,4 @@
-//! What was sold: an order with its lines, payments, refunds, disputes and stock.
+//! The sale: an order with its lines, payments, refunds, disputes and stock.
 
 pub mod checkout;
 pub mod delivery_failure;

@@ -1,4 +1,4 @@
-//! An order: what was bought, by whom, for how much, and what became of the stock.
+//! An order: lines, customer, amounts and stock.
 
 use crate::{
     sale::{
@@ -17,42 +17,41 @@ use crate::{
         },
         mode::Mode,
         money::{Currency, Money},
-        provider::Provider,
+        provider::ProviderId,
     },
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
-/// Where the money of an order is. Goods are released and the receipt is sent when it is received, not before.
+/// The state of an order's money. Goods are released and the receipt is sent only after it is
+/// received.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderFunds {
-    /// Here.
     #[default]
     Received,
-    /// Held on the customer's card, to be captured by the merchant.
+    /// Reserved on the customer's card, to be captured by the merchant.
     Authorized,
-    /// On its way: delayed methods take days.
+    /// In progress: delayed payment methods take days.
     Processing,
-    /// The payment has failed.
+    /// The payment failed.
     Failed,
-    /// The authorization or the checkout has run out.
+    /// The authorization or the checkout expired.
     Expired,
-    /// Called off.
     Canceled,
 }
 
-/// Where an order stands: a function of everything that is known of it.
+/// The state of an order: a function of all merged facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrderState {
-    /// Not paid for (yet).
+    /// Not paid yet.
     Waiting(OrderFunds),
-    /// Paid for and released.
+    /// Paid and released.
     Paid,
-    /// Some of the money has gone back.
+    /// Some of the money was refunded.
     PartlyRefunded,
-    /// All of it has.
+    /// All of the money was refunded.
     Refunded,
 }
 
@@ -85,70 +84,64 @@ impl fmt::Display for OrderState {
 pub struct Order {
     /// The key: the provider's checkout session id.
     pub order_id: OrderId,
-    /// Counts the changes, from 1: every later write is guarded by the version it read.
+    /// Counts changes, from 1; each later write is guarded by the version it read.
     pub version: u64,
-    /// Who took the payment.
-    pub provider: Provider,
-    /// The merchant's own reference; searchable.
+    pub provider: ProviderId,
+    /// The merchant's reference; searchable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_reference_id: Option<String>,
     /// Live or test money.
     pub mode: Mode,
-    /// The date of sale: when the checkout was completed, by the provider's clock.
+    /// The date of sale: the completion of the checkout, by the provider's clock.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub placed_at: Timestamp,
-    /// Where its money is.
     #[serde(default)]
     pub funds: OrderFunds,
-    /// When we fulfilled it: stock is moved and the receipt committed, once.
+    /// The time when stock was moved and the receipt committed, which happens once.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
         with = "jiff::fmt::serde::timestamp::second::optional"
     )]
     pub fulfilled_at: Option<Timestamp>,
-    /// Who paid.
     pub customer: Customer,
-    /// Of all amounts.
+    /// The currency of all amounts.
     pub currency: Currency,
-    /// What it came to.
     pub totals: Totals,
-    /// What had been received when it was fulfilled, where told.
+    /// The amount received before fulfillment, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<i64>,
-    /// The payments; a split cart has two.
+    /// A split cart has two.
     pub payment_intents: Vec<PaymentIntentId>,
-    /// What was bought.
     pub lines: Vec<OrderLine>,
-    /// The lines' totals minus the order's total, where they differ.
+    /// The lines' totals minus the order's total, if they differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difference: Option<i64>,
-    /// Paid for and not on the shelf.
+    /// Paid but not in stock.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortfalls: Vec<Shortfall>,
-    /// The receipt for it, once it is fulfilled.
+    /// The receipt, once the order is fulfilled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt_id: Option<ReceiptId>,
-    /// What was told of each payment.
+    /// The latest facts of each payment.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
-    /// What has gone back, or was to.
+    /// All refunds, in any status.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refunds: BTreeMap<RefundId, Refund>,
-    /// What a bank wants back.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub disputes: BTreeMap<DisputeId, Dispute>,
-    /// The subscription that began with it.
+    /// The subscription that started with this order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_id: Option<SubscriptionId>,
-    /// That subscription's first invoice, where the checkout tells it.
+    /// The first invoice of that subscription, if the checkout names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_id: Option<InvoiceId>,
-    /// Other paid orders under the same reference of the merchant's, at the time when this one was fulfilled: a person
-    /// should look, since a shopper may have paid twice.
+    /// Other paid orders with the same merchant reference at the time of fulfillment. A person
+    /// should look at them, because a shopper may have paid twice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub same_reference: Vec<OrderId>,
-    /// Which of its mails a customer may not have, and why not.
+    /// The delivery failures of this order's mails.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub delivery_failures: BTreeMap<ReceiptId, DeliveryFailure>,
 }
@@ -158,31 +151,27 @@ pub struct Order {
 pub struct OrderLine {
     /// The provider's id of the line.
     pub line_item_id: LineItemId,
-    /// What a receipt calls it.
+    /// The description for receipts.
     pub description: String,
-    /// How many.
     pub quantity: u32,
-    /// The price of one, where told.
+    /// The price of one unit, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_amount: Option<i64>,
-    /// The line's own amounts.
     pub amounts: Totals,
-    /// In the provider's word; see [`Eligibility`] for what may be shown.
+    /// In the provider's word; [`Eligibility`] states what may be shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eligibility: Option<Eligibility>,
-    /// The provider's product.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub product_id: Option<ProductId>,
-    /// The provider's price.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_id: Option<PriceId>,
-    /// What it means for stock.
     #[serde(flatten)]
     pub stock: LineStock,
 }
 
 impl OrderLine {
-    /// Whether HSA/FSA money may pay for it. Unclassified counts as no: a receipt must not promise it.
+    /// True if HSA/FSA money may pay for the line. Unclassified counts as no: a receipt must not
+    /// promise eligibility.
     #[must_use]
     pub fn is_eligible(&self) -> bool {
         self.eligibility
@@ -191,28 +180,25 @@ impl OrderLine {
     }
 }
 
-/// So many of a SKU were paid for and are not there.
+/// Units of a SKU that are paid but not in stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shortfall {
-    /// Which SKU.
     pub sku: Sku,
-    /// How many are missing.
+    /// The number of missing units.
     pub missing: i64,
 }
 
-/// What a person should hear of at once, when it is new.
+/// New facts that need a person at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Alerts {
-    /// A dispute was opened.
     pub dispute_opened: bool,
-    /// A dispute was lost.
     pub dispute_lost: bool,
-    /// A refund that the customer was told of has failed.
+    /// A refund failed after it had succeeded.
     pub refund_failed: bool,
 }
 
 impl Alerts {
-    /// What is new in `order` over what was known of it.
+    /// The alerts that are new in `order` compared with `known`.
     #[must_use]
     pub fn between(known: Option<&Order>, order: &Order) -> Self {
         let stage_of = |id| {
@@ -243,7 +229,16 @@ impl Alerts {
 }
 
 impl Order {
-    /// Where it stands.
+    /// The order in its next version.
+    #[must_use]
+    pub fn next(&self) -> Self {
+        Self {
+            version: self.version + 1,
+            ..self.clone()
+        }
+    }
+
+    /// The state of the order.
     #[must_use]
     pub fn state(&self) -> OrderState {
         if self.fulfilled_at.is_none() {
@@ -256,7 +251,7 @@ impl Order {
         }
     }
 
-    /// What was paid for it, in minor units: what was received, where that is told.
+    /// The paid amount in minor units: the received amount if known, else the total.
     #[must_use]
     pub fn paid(&self) -> i64 {
         self.received
@@ -264,20 +259,20 @@ impl Order {
             .unwrap_or(self.totals.total)
     }
 
-    /// The refunds of this order's own payments. Those of its subscription's later invoices are kept on it as well,
-    /// and are another matter.
+    /// The refunds of this order's own payments. The row also keeps refunds of the subscription's
+    /// later invoices, which do not count here.
     pub fn own_refunds(&self) -> impl Iterator<Item = &Refund> {
         self.refunds.values().filter(|refund| {
             let facts = &refund.facts.value;
             let of_another_invoice =
                 facts.invoice_id.is_some() && facts.invoice_id != self.invoice_id;
-            // A checkout that cost nothing, the start of a trial, has no payment: nothing of it can go back.
+            // A checkout that cost nothing, such as the start of a trial, has no payment to refund.
             self.payment_intents.contains(&facts.payment_intent_id)
                 || (self.payment_intents.is_empty() && self.paid() > 0 && !of_another_invoice)
         })
     }
 
-    /// What has gone back of its own payments and stays there, in minor units.
+    /// The refunded amount of the order's own payments in minor units, without refunds that failed.
     #[must_use]
     pub fn refunded(&self) -> i64 {
         let standing = self.own_refunds().filter(|refund| refund.stands());
@@ -286,7 +281,7 @@ impl Order {
         })
     }
 
-    /// Whether a dispute is open.
+    /// True if a dispute is open.
     #[must_use]
     pub fn is_disputed(&self) -> bool {
         self.disputes
@@ -294,7 +289,7 @@ impl Order {
             .any(|dispute| dispute.stage() == DisputeStage::Open)
     }
 
-    /// An amount of this order, for people.
+    /// An amount of this order, to print.
     #[must_use]
     pub fn money(&self, minor: i64) -> Money {
         Money {
@@ -303,15 +298,16 @@ impl Order {
         }
     }
 
-    /// An upper bound of the bytes that its row takes. DynamoDB counts names, values and a byte or three for each
-    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>), and JSON
-    /// takes more than that to say the same.
+    /// An upper bound of the row's size in bytes. DynamoDB counts names, values and up to three
+    /// bytes of overhead each
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>).
+    /// JSON needs more for the same content.
     #[must_use]
     pub fn size_bound(&self) -> usize {
         serde_json::to_vec(self).map_or(usize::MAX, |json| json.len())
     }
 
-    /// What the eligible and the other lines come to, by their own totals.
+    /// The totals of the eligible and of the other lines.
     #[must_use]
     pub fn eligible_and_other(&self) -> (i64, i64) {
         self.lines.iter().fold((0, 0), |(eligible, other), line| {

@@ -1,7 +1,7 @@
 //! A payment: one payment intent of a checkout. A split cart has two.
 //!
-//! A payment never makes an order: only a completed checkout does. What is told of a payment before its order is
-//! known is kept on a link row, which is how refunds and disputes find their order as well.
+//! A payment never creates an order: only a completed checkout does. Facts of a payment without a
+//! known order are kept on a link row. Refunds and disputes find their order by the same row.
 
 use crate::values::{
     facts::{Fact, latest, words},
@@ -12,45 +12,45 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 words!(
-    /// How far a payment is (<https://docs.withflex.com/api-reference/payment-intents/get-payment-intent>).
+    /// The status of a payment
+    /// (<https://docs.withflex.com/api-reference/payment-intents/get-payment-intent>).
     PaymentStatus {
         /// No card yet, or the last one was declined.
         RequiresPaymentMethod = "requires_payment_method",
         /// Not yet confirmed.
         RequiresConfirmation = "requires_confirmation",
-        /// The shopper has to do something.
+        /// The shopper must act.
         RequiresAction = "requires_action",
-        /// Under way: delayed methods stay here for days.
+        /// In progress: delayed methods stay here for days.
         Processing = "processing",
         /// Authorized; the money has not moved.
         RequiresCapture = "requires_capture",
-        /// Given up, or its authorization has run out.
+        /// Canceled, or the authorization expired.
         Canceled = "canceled",
         /// The money is received.
         Succeeded = "succeeded",
     }
 );
 
-/// What is told of a payment. Amounts are minor units of the order's currency.
+/// The facts of a payment. Amounts are minor units of the order's currency.
 ///
-/// Its order settles ties within a second: the status first, as declared above.
+/// The field order settles ties within a second: the status first, as declared above.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PaymentFacts {
-    /// How far it is.
     pub status: PaymentStatus,
-    /// What was received.
+    /// The received amount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<i64>,
-    /// What it is for.
+    /// The amount due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<i64>,
-    /// Which card of a split cart, in the provider's word (`primary`).
+    /// The card of a split cart, in the provider's word (`primary`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<String>,
 }
 
-/// Merges what was told of a payment. That it succeeded, or else that it was canceled, is for good, whenever it is
-/// told; anything else is replaced by newer news, but not by a status that we do not know.
+/// Merges facts of a payment. Success is permanent, then cancellation, in any order of arrival.
+/// Otherwise newer facts replace older ones, but an unknown status never replaces a known one.
 pub fn merge(known: &mut Option<Fact<PaymentFacts>>, change: Option<Fact<PaymentFacts>>) {
     fn weight(facts: Option<&Fact<PaymentFacts>>) -> (u8, Option<&Fact<PaymentFacts>>) {
         let finality = match facts.map(|facts| &facts.value.status) {
@@ -66,32 +66,30 @@ pub fn merge(known: &mut Option<Fact<PaymentFacts>>, change: Option<Fact<Payment
     }
 }
 
-/// PaymentChange of a payment.
+/// A change of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentChange {
-    /// Of which.
     pub payment_intent_id: PaymentIntentId,
-    /// Live or test money, where told.
+    /// Live or test money, if the event says so.
     pub mode: Option<Mode>,
-    /// What is told. PaymentChange of a charge tells nothing of the payment but that it is worth another look.
+    /// `None` for the change of a charge, which only means that the payment should be read again.
     pub facts: Option<PaymentFacts>,
 }
 
-/// A row of the Links table: what leads from a payment to its order, and what was told of it so far.
+/// A row of the Links table: it leads from a payment to its order, and keeps the payment's facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// The payment.
     pub payment_intent_id: PaymentIntentId,
-    /// Counts the changes, from 1.
+    /// Counts changes, from 1.
     pub version: u64,
-    /// Its order, once that is known.
+    /// The order, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
-    /// What was told of it.
+    /// The latest facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Fact<PaymentFacts>>,
-    /// When we heard of it last, by our clock, whatever the news: whoever has read the checkout before that may have
-    /// read too early.
+    /// The time of the last event about this payment, by our clock. A read of the checkout before
+    /// this time may be out of date.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -101,7 +99,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// A link of which nothing is stored.
+    /// A link without facts.
     #[must_use]
     pub fn new(payment_intent_id: PaymentIntentId) -> Self {
         Self {
@@ -113,7 +111,7 @@ impl Link {
         }
     }
 
-    /// Merges news into it.
+    /// Merges facts.
     #[must_use]
     pub fn with(mut self, facts: Option<Fact<PaymentFacts>>, at: Timestamp) -> Self {
         merge(&mut self.facts, facts);

@@ -1,4 +1,4 @@
-//! A refund: money that goes back. One effect for each refund, whatever overlapping events tell of it.
+//! A refund: money that goes back. Each refund takes effect once, even if several events report it.
 //!
 //! Amounts come from the map of refunds by id, never from sums of events.
 
@@ -11,37 +11,37 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 words!(
-    /// How far a refund is (<https://docs.withflex.com/api-reference/refunds/list-refunds>).
+    /// The status of a refund (<https://docs.withflex.com/api-reference/refunds/list-refunds>).
     RefundStatus {
-        /// Asked for.
+        /// Requested.
         Pending = "pending",
-        /// Somebody has to do something first.
+        /// Someone must act first.
         RequiresAction = "requires_action",
         /// The money is on its way back.
         Succeeded = "succeeded",
-        /// It came to nothing, perhaps after it had succeeded.
+        /// It failed, perhaps after a success.
         Failed = "failed",
-        /// It was called off.
+        /// It was canceled.
         Canceled = "canceled",
     }
 );
 
-/// What is told of a refund. Its order settles ties within a second: the status first, as declared above.
+/// The facts of a refund. The field order settles ties within a second: the status first, as
+/// declared above.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RefundFacts {
-    /// How far it is.
     pub status: RefundStatus,
-    /// How much, in minor units.
+    /// In minor units.
     pub amount: i64,
-    /// Which payment it is taken from.
     pub payment_intent_id: PaymentIntentId,
-    /// Which goods came back, where the merchant has said so in the refund's metadata.
+    /// The returned goods, if the merchant names them in the refund's metadata.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub goods: Vec<Goods>,
-    /// The invoice of a subscription that is paid back, where told.
+    /// The refunded invoice of a subscription, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_id: Option<InvoiceId>,
-    /// When it was made, where told: the date on its receipt, whichever event comes first.
+    /// The creation of the refund, if known. It is the date on the receipt, so the order of events
+    /// does not matter.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -50,42 +50,39 @@ pub struct RefundFacts {
     pub made_at: Option<Timestamp>,
 }
 
-/// So many pieces of a SKU.
+/// Units of a SKU.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Goods {
-    /// Of which SKU.
     pub sku: Sku,
-    /// How many.
     pub quantity: u32,
 }
 
-/// RefundChange of a refund.
+/// A change of a refund.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RefundChange {
-    /// Of which.
     pub refund_id: RefundId,
-    /// Live or test money, where told.
+    /// Live or test money, if the event says so.
     pub mode: Option<Mode>,
-    /// What is told.
     pub facts: RefundFacts,
-    /// The subscription whose invoice is paid back, where told.
+    /// The subscription of the refunded invoice, if known.
     pub subscription_id: Option<SubscriptionId>,
 }
 
 /// A refund as merged, on its order's row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refund {
-    /// What was told last.
+    /// The latest facts; facts with a known status take precedence.
     pub facts: Fact<RefundFacts>,
-    /// Whether it has ever succeeded: then its receipt is owed, once, even if it fails later.
+    /// True if the refund ever succeeded: its receipt is then sent once, even if the refund fails
+    /// later.
     pub succeeded: bool,
-    /// Its receipt, once committed.
+    /// The receipt, once committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt_id: Option<ReceiptId>,
 }
 
 impl Refund {
-    /// A refund of which this is the first news.
+    /// A refund with its first facts.
     #[must_use]
     pub fn new(facts: Fact<RefundFacts>) -> Self {
         Self {
@@ -95,10 +92,10 @@ impl Refund {
         }
     }
 
-    /// Merges news into it.
+    /// Merges facts.
     pub fn merge(&mut self, facts: Fact<RefundFacts>) {
         self.succeeded |= facts.value.status == RefundStatus::Succeeded;
-        // A status that we do not know neither makes it succeed nor undoes it.
+        // An unknown status neither completes nor reverts the refund.
         if (facts.value.status.is_known(), &facts)
             > (self.facts.value.status.is_known(), &self.facts)
         {
@@ -106,13 +103,14 @@ impl Refund {
         }
     }
 
-    /// Whether the money has gone back, as far as is known now.
+    /// True if the money has gone back, by the latest facts.
     #[must_use]
     pub fn stands(&self) -> bool {
         self.facts.value.status == RefundStatus::Succeeded
     }
 
-    /// Whether it had succeeded and then did not: a person must see to it, since the customer was told.
+    /// True if the refund failed after a success. A person must handle it, because the customer was
+    /// notified of the refund.
     #[must_use]
     pub fn failed_after_all(&self) -> bool {
         self.succeeded
@@ -126,11 +124,11 @@ impl Refund {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fulfillment::testing::{SALE, at, refund_told};
+    use crate::fulfillment::testing::{SALE, at, refund_facts};
 
     fn refund(facts: &[(i64, &str)]) -> Refund {
         let latest = |(second, status): &(i64, &str)| {
-            Fact::new(at(*second), refund_told("fpi_1", status, 100))
+            Fact::new(at(*second), refund_facts("fpi_1", status, 100))
         };
         let mut refund = Refund::new(latest(&facts[0]));
         facts[1..]

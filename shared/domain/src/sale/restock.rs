@@ -1,4 +1,4 @@
-//! Which goods go back to stock after refunds.
+//! The goods that go back into stock after refunds.
 
 use crate::sale::order::Order;
 use crate::sale::refund::Goods;
@@ -9,18 +9,18 @@ use crate::sale::stock::Movement;
 use crate::values::ids::Sku;
 use std::{collections::BTreeMap, str::FromStr};
 
-/// Which refunds put goods back on the shelf.
+/// The refunds that restock goods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RestockPolicy {
-    /// None: the merchant counts returns by other means.
+    /// No refund: the merchant counts returned goods by other means.
     Never,
-    /// Those that pay back the whole order: all of its goods.
+    /// Refunds of the whole order: all of its goods.
     Full,
-    /// A partial one too, as far as it can be told what came back: see [`goods_back`].
+    /// Partial refunds too, if the returned goods are known: see [`goods_back`].
     Any,
 }
 
-/// The text is none of `never`, `full` and `any`.
+/// The text is not `never`, `full` or `any`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the policy must be `never`, `full` or `any`")]
 pub struct BadRestockPolicy;
@@ -38,12 +38,12 @@ impl FromStr for RestockPolicy {
     }
 }
 
-/// How many pieces of each SKU should be back on the shelf, after all that is known: a function of the order's
-/// refunds and never of what arrived when. Never more than were taken.
+/// The number of units of each SKU that should be back in stock. It is a function of the order's
+/// refunds and not of the order of arrival, and never exceeds the deducted number.
 ///
-/// A provider does not say which lines a partial refund is for. Under [`RestockPolicy::Any`] the merchant's own word counts
-/// (metadata `restock`), else the one line that costs exactly as much, whole or a piece of it. Where neither tells,
-/// nothing is guessed.
+/// Providers do not name the lines of a partial refund. Under [`RestockPolicy::Any`] the merchant's
+/// metadata (`restock`) decides, else the only line whose total, or whose price of one unit, equals
+/// the amount. If neither decides, nothing is restocked.
 #[must_use]
 pub fn goods_back(
     order: &Order,
@@ -57,7 +57,7 @@ pub fn goods_back(
     let paid_back = refunds.iter().fold(0_i64, |sum, refund| {
         sum.saturating_add(refund.facts.value.amount)
     });
-    // Of an order that cost nothing, nothing can be paid back.
+    // An order that cost nothing has nothing to refund.
     let whole = order.paid() > 0 && paid_back >= order.paid();
     let named = || {
         let goods = refunds
@@ -88,7 +88,8 @@ pub fn goods_back(
         .collect()
 }
 
-/// What a partial refund is for: the merchant's word, else the one line that costs exactly as much.
+/// The goods of a partial refund: the merchant's metadata, else the only line that costs exactly as
+/// much.
 fn goods(order: &Order, facts: &RefundFacts) -> Vec<Goods> {
     if !facts.goods.is_empty() {
         return facts.goods.clone();

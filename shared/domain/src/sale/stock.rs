@@ -1,8 +1,9 @@
-//! Stock is ours: the provider only tells what was sold
-//! (<https://docs.withflex.com/api-reference/checkout-sessions/get-line-items>: its line items are read-only).
+//! Stock belongs to the merchant: the provider only reports the sold items
+//! (<https://docs.withflex.com/api-reference/checkout-sessions/get-line-items>: its line items are
+//! read-only).
 //!
-//! One movement for each order and SKU, however many lines share the SKU. A movement is its own once-marker: it
-//! is written with its counter, or not at all, and never again.
+//! Each order has one movement for each SKU, even if several lines share the SKU. A movement is a
+//! once-marker: it is written together with its counter, or not at all, and never again.
 
 use crate::{
     sale::checkout::LineItem,
@@ -12,79 +13,66 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What a line is of, for the mapping rows: used only where the product names no SKU itself.
+/// The key of a mapping row, used only if the product names no SKU.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Unnamed {
-    /// By the provider's product.
     Product(ProductId),
-    /// By the provider's price.
     Price(PriceId),
 }
 
-/// The merchant's explicit rows from a provider's product or price to a SKU.
+/// The merchant's mapping rows from a provider's product or price to a SKU.
 pub type Mapping = BTreeMap<Unnamed, Sku>;
 
-/// Stock as read, for one SKU and one order.
+/// The stock level as read, for one SKU and one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StockLevel {
-    /// Which SKU.
     pub sku: Sku,
-    /// How many are there; `None` where the merchant keeps no counter for it.
+    /// The counter; `None` if the merchant does not count this SKU.
     pub on_hand: Option<i64>,
-    /// What this order has already moved, if it has.
+    /// The order's movement, if it is already written.
     pub moved: Option<Movement>,
 }
 
 /// One order's movement of one SKU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Movement {
-    /// Which SKU.
     pub sku: Sku,
-    /// For which order.
     pub order_id: OrderId,
-    /// How many were sold.
+    /// The number of sold units.
     pub quantity: i64,
-    /// How many the counter went down by: less than `quantity` when the shelf was short.
+    /// The number of deducted units: less than `quantity` if the stock was short.
     pub deducted: i64,
-    /// How many of those are back on the shelf, after refunds.
-    #[serde(default)]
+    /// The number of restocked units, after refunds.
     pub restocked: i64,
-    /// When.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub moved_at: Timestamp,
 }
 
 impl Movement {
-    /// How many were paid for and are not there.
+    /// The number of units that are paid but not in stock.
     #[must_use]
     pub fn short(&self) -> i64 {
         self.quantity - self.deducted
     }
 }
 
-/// What a line means for stock.
+/// The effect of a line on stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "stock", rename_all = "snake_case")]
 pub enum LineStock {
     /// Counted under this SKU.
-    Counted {
-        /// Which.
-        sku: Sku,
-    },
-    /// The SKU is known and the merchant keeps no counter for it.
-    Untracked {
-        /// Which.
-        sku: Sku,
-    },
-    /// The order is not paid for yet, so nothing is moved.
+    Counted { sku: Sku },
+    /// The SKU is known, but the merchant does not count it.
+    Untracked { sku: Sku },
+    /// The order is not paid yet, so nothing is moved.
     Waiting,
-    /// Neither the product nor a mapping row names a SKU: a person should add one.
+    /// Neither the product nor a mapping row names a SKU: the merchant should add one.
     Unmapped,
 }
 
-/// The SKU of a line: named by the product itself, else by a mapping row for its price or its product.
+/// The SKU of a line: named by the product, else by a mapping row for its price or its product.
 ///
-/// The price goes first because it is the narrower of the two.
+/// The price comes first because it is more specific.
 #[must_use]
 pub fn sku_of<'a>(line: &'a LineItem, mapping: &'a Mapping) -> Option<&'a Sku> {
     line.sku
@@ -101,7 +89,7 @@ pub fn sku_of<'a>(line: &'a LineItem, mapping: &'a Mapping) -> Option<&'a Sku> {
         })
 }
 
-/// The mapping rows worth reading for these lines.
+/// The mapping rows to read for these lines.
 #[must_use]
 pub fn unnamed(lines: &[LineItem]) -> Vec<Unnamed> {
     let mut wanted: Vec<Unnamed> = lines
@@ -118,7 +106,7 @@ pub fn unnamed(lines: &[LineItem]) -> Vec<Unnamed> {
     wanted
 }
 
-/// The SKUs worth reading for these lines.
+/// The SKUs to read for these lines.
 #[must_use]
 pub fn skus(lines: &[LineItem], mapping: &Mapping) -> Vec<Sku> {
     let mut wanted: Vec<Sku> = lines
@@ -130,42 +118,41 @@ pub fn skus(lines: &[LineItem], mapping: &Mapping) -> Vec<Sku> {
     wanted
 }
 
-/// What an order does to the shelves.
+/// The effect of an order on stock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StockPlan {
-    /// For each line in turn.
+    /// One entry for each line, in order.
     pub lines: Vec<LineStock>,
-    /// All movements of the order, those already written among them.
+    /// All movements of the order, including those already written.
     pub movements: Vec<Movement>,
-    /// Those still to write, each with the count that was read.
+    /// The movements to write.
     pub to_write: Vec<Deduction>,
 }
 
-/// A movement to write, and the condition under which it is right.
+/// A movement to write, with its condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deduction {
-    /// What to write.
     pub movement: Movement,
-    /// The counter as read. Enough: any count that is still enough will do. Short: only this very count.
+    /// The counter as read. If it covers the movement, any sufficient count satisfies the
+    /// condition; if it is short, only exactly this count does.
     pub on_hand: i64,
 }
 
-/// Goods to put back on the shelf, and the condition under which it is right: that as many are back as was read.
+/// Units to put back into stock. The condition is that the number of restocked units is still as
+/// read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restock {
-    /// Which SKU.
     pub sku: Sku,
-    /// Of which order.
     pub order_id: OrderId,
-    /// How many were back when it was read.
+    /// The number of restocked units as read.
     pub seen: i64,
-    /// How many go back now; more than none.
+    /// The number of units to restock now, at least 1.
     pub pieces: i64,
 }
 
-/// Plans what goes back on the shelves until as much is back as `back` says. Never takes anything out again.
+/// Plans the restocks until `back` units of each SKU are back. Never deducts again.
 #[must_use]
-pub fn returns(stock_levels: &[StockLevel], back: &BTreeMap<Sku, i64>) -> Vec<Restock> {
+pub fn restocks(stock_levels: &[StockLevel], back: &BTreeMap<Sku, i64>) -> Vec<Restock> {
     let moved = stock_levels
         .iter()
         .filter(|stock_level| stock_level.on_hand.is_some())
@@ -183,7 +170,8 @@ pub fn returns(stock_levels: &[StockLevel], back: &BTreeMap<Sku, i64>) -> Vec<Re
         .collect()
 }
 
-/// Plans the movements of an order. Never below zero: what the shelf lacks is recorded as short.
+/// Plans the movements of an order. Counters never go below zero: missing units are recorded as
+/// short.
 #[must_use]
 pub fn plan(
     order_id: &OrderId,
@@ -266,7 +254,7 @@ mod tests {
             moved: Some(movement),
         }];
         let pieces = |back| {
-            let planned = returns(&stock_levels, &BTreeMap::from([(sku.clone(), back)]));
+            let planned = restocks(&stock_levels, &BTreeMap::from([(sku.clone(), back)]));
             planned
                 .iter()
                 .map(|planned| planned.pieces)

@@ -1,4 +1,5 @@
 //! Finding work that was left over: overdue rows, and events that no delivery brought.
 
 pub mod reconcile;
+pub mod recovery;
 pub mod sweep;

@@ -1,10 +1,10 @@
-//! Making up for webhooks that never came: what the provider's lists tell, held against what is stored.
+//! Compares the provider's lists with the stored rows, and recovers events whose webhooks never came.
 //!
-//! Nothing here changes a row. What is missing becomes an event of our own that tells what its webhook would have
-//! told, and goes the way of all events; [`is_missing`] is false once that event has had its effect.
+//! Nothing here changes a row. A gap becomes a recovered event that states the same as its webhook, and takes the way
+//! of all events. Once that event has had its effect, [`is_missing`] is false.
 //!
-//! When an event of ours happened decides how its facts merge ([`stated_at`]): it must be newer than whatever it is to
-//! replace, and no newer than it has to be where a receipt or an end is dated by it.
+//! The time of a recovered event decides how its facts merge ([`stated_at`]). It must be newer than the facts that it
+//! replaces. If it dates a receipt or an end, it must not be newer than necessary.
 
 use crate::delivery::reference_state;
 use crate::{
@@ -14,8 +14,8 @@ use crate::{
     },
     delivery::event::{Change, Unreadable},
     fulfillment::{
+        lacks_receipt,
         read_set::{ReadSet, Snapshot},
-        subscription::lacks_receipt,
     },
     sale::{order::Order, refund},
     values::{
@@ -26,129 +26,87 @@ use crate::{
     },
 };
 use jiff::{SignedDuration, Timestamp};
-use std::fmt;
 
-/// What is younger is left to its webhook, which may be on its way, or be tried again.
+/// A younger thing is left to its webhook, which may still come or be retried.
 pub const YOUNG: SignedDuration = SignedDuration::from_mins(15);
 
-/// What a provider lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum What {
-    /// Checkouts.
-    Checkouts,
-    /// Invoices of subscriptions.
-    Invoices,
-    /// Refunds.
-    Refunds,
-    /// Subscriptions, those that have ended perhaps among them.
-    Subscriptions,
-    /// Subscriptions that are cancelled.
-    Ended,
-}
-
-impl What {
-    /// All of them, in the order in which they are looked at.
-    pub const ALL: [Self; 5] = [
-        Self::Checkouts,
-        Self::Invoices,
-        Self::Refunds,
-        Self::Subscriptions,
-        Self::Ended,
-    ];
-}
-
-impl fmt::Display for What {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Checkouts => "checkouts",
-            Self::Invoices => "invoices",
-            Self::Refunds => "refunds",
-            Self::Subscriptions => "subscriptions",
-            Self::Ended => "ended subscriptions",
-        })
-    }
-}
-
-/// Which page of a list is wanted.
+/// The page of a list to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ask<'a> {
-    /// Of which list.
-    pub what: What,
-    /// How far back.
+    /// The list: one of [`crate::ports::Provider::lists`].
+    pub list: &'static str,
+    /// The oldest time to list.
     pub since: Timestamp,
-    /// Now.
     pub now: Timestamp,
-    /// The page after this; without it the first one.
+    /// The cursor after which the page starts; without it the first page.
     pub after: Option<&'a str>,
 }
 
 /// A page of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Page {
-    /// What of it is of interest.
+    /// The things on the page that reconcile compares.
     pub listed: Vec<Listed>,
-    /// How many things were on it.
+    /// The number of all things on the page.
     pub length: usize,
-    /// After which the next page is, if there may be one.
+    /// The cursor of the next page, if there may be one.
     pub next: Option<String>,
 }
 
-/// One thing of a list that is of interest.
+/// One thing of a list that reconcile compares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listed {
-    /// Understood.
     Found(Box<Found>),
-    /// Not understood: it stops nobody else.
+    /// Not understood. The other things of the list are compared nevertheless.
     Unreadable {
-        /// Its id, where that can be read.
+        /// Its id, if it can be read.
         id: Option<String>,
-        /// The thing itself, as the provider tells it.
+        /// The thing as the provider returned it.
         object: Vec<u8>,
-        /// What it lacks.
+        /// The reason.
         why: Unreadable,
     },
 }
 
-/// One thing of a list, with what its webhook would have told.
+/// One thing of a list, with the facts that its webhook would state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The provider's word for such a thing, such as `refund`.
     pub resource: &'static str,
-    /// Its id.
     pub id: String,
-    /// Live or test data, where told.
+    /// Live or test data, if stated.
     pub mode: Option<Mode>,
-    /// Since when there is such a thing, where told.
+    /// The time of its creation, if stated.
     pub created_at: Option<Timestamp>,
-    /// When it came to be as it is, where the provider tells.
+    /// The time of its present state, if the provider states it.
     pub since: Option<Timestamp>,
-    /// Of a checkout: what has been received for it, where told.
+    /// The money received for a checkout, if stated.
     pub received: Option<Received>,
-    /// The type of event that tells of it.
+    /// The type of the event that states it.
     pub event_type: &'static str,
-    /// The thing itself, as the provider tells it.
+    /// The thing as the provider returned it.
     pub object: Vec<u8>,
-    /// What such an event would mean.
+    /// The meaning of such an event.
     pub change: Change,
 }
 
-/// What has been received for a checkout.
+/// The money received for a checkout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Received {
-    /// How much, in minor units.
+    /// In minor units.
     pub amount: i64,
-    /// Whether that is all there is to pay.
+    /// True if nothing more is to pay.
     pub is_all: bool,
 }
 
 impl Found {
-    /// Whether the provider says that all the money of a checkout is here.
+    /// True if the provider has received all money of a checkout.
     #[must_use]
     pub fn is_paid(&self) -> bool {
         self.received.is_some_and(|received| received.is_all)
     }
 
-    /// Whether its webhook may still be on its way.
+    /// True if its webhook may still come.
     #[must_use]
     pub fn is_young(&self, now: Timestamp) -> bool {
         let newest = self.created_at.max(self.since).filter(|at| *at <= now);
@@ -156,7 +114,7 @@ impl Found {
     }
 }
 
-/// The rows that it is compared with, but for the order that they lead to.
+/// The rows to compare it with, except the order that they lead to.
 #[must_use]
 pub fn read_set(change: &Change) -> ReadSet {
     match change {
@@ -185,7 +143,7 @@ pub fn read_set(change: &Change) -> ReadSet {
         }
         Change::CheckoutPaid { .. }
         | Change::Payment(_)
-        | Change::RefundsOf(_)
+        | Change::Fetch(_)
         | Change::Dispute(_)
         | Change::Customer(_)
         | Change::NotNeeded
@@ -193,8 +151,8 @@ pub fn read_set(change: &Change) -> ReadSet {
     }
 }
 
-/// The order that these rows lead to: of a refund by its payment's link; of an invoice that has no receipt by its
-/// subscription, since it may be owed one.
+/// The order that these rows lead to. A refund finds it by the link of its payment. An invoice without a receipt finds
+/// it by its subscription, because a receipt may be due.
 #[must_use]
 pub fn order_to_read(change: &Change, rows: &Snapshot) -> Option<OrderId> {
     match change {
@@ -212,11 +170,12 @@ pub fn order_to_read(change: &Change, rows: &Snapshot) -> Option<OrderId> {
     }
 }
 
-/// Whether what is stored lacks what the provider tells.
+/// True if the stored rows lack the state that the provider lists.
 ///
-/// Of a checkout the order; of an order that waits the money, if the provider has more of it than the order knows, and
-/// once it has all, the goods and the receipt. An order that waits for money it has not been told of is not missing
-/// anything. Of an invoice that it is paid; and once its order is known, the receipt of a renewal.
+/// - A checkout: its order is missing. Or the order waits, and the provider has received more money than the order
+///   knows, or all of it.
+/// - An invoice: its payment is missing, or its order is known and a renewal has no receipt.
+/// - A refund or a subscription: the stored facts differ.
 #[must_use]
 pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
     match &found.change {
@@ -230,7 +189,7 @@ pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
                 .and_then(|order| order.refunds.get(&change.refund_id));
             known.is_none_or(|known| {
                 let (known, facts) = (&known.facts.value, &change.facts);
-                // A word that we do not know replaces none that we know.
+                // An unknown word never replaces a known one.
                 let tells = matches!(known.status, refund::RefundStatus::Other(_))
                     || !matches!(facts.status, refund::RefundStatus::Other(_));
                 tells && (&known.status, known.amount) != (&facts.status, facts.amount)
@@ -246,7 +205,7 @@ pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
         Change::Subscription(change) => is_other(rows.subscription.as_ref(), &change.snapshot),
         Change::CheckoutPaid { .. }
         | Change::Payment(_)
-        | Change::RefundsOf(_)
+        | Change::Fetch(_)
         | Change::Dispute(_)
         | Change::Customer(_)
         | Change::NotNeeded
@@ -270,9 +229,8 @@ fn waits_for_what_is_here(found: &Found, rows: &Snapshot) -> bool {
         })
 }
 
-/// Whether an order knows of a part of its money, and waits for the rest. Nothing is missing; but if the rest is given
-/// up, no list says so, and whether what is here is all there will be only the provider can tell: it is asked once a
-/// day.
+/// True if an order has a part of its money and waits for the rest. Nothing is missing. But no list shows if the rest
+/// is given up, so the provider is asked once a day.
 #[must_use]
 pub fn is_asked_again(found: &Found, rows: &Snapshot) -> bool {
     let part = found
@@ -289,8 +247,8 @@ pub fn is_asked_again(found: &Found, rows: &Snapshot) -> bool {
         .is_some_and(|(order, part)| order.received.unwrap_or_default() >= part.amount)
 }
 
-/// Whether what is stored was told after the list was read: then it is the list that is behind, and the next run lists the
-/// thing anew. What was told of a time still to come is told by another clock than ours, and no sign of that.
+/// True if the stored facts are newer than the read of the list. The list is then behind, and the next run lists the
+/// thing again. A time in the future comes from another clock and proves nothing.
 #[must_use]
 pub fn is_overtaken(found: &Found, rows: &Snapshot, read_at: Timestamp, now: Timestamp) -> bool {
     let stated_at = match &found.change {
@@ -310,11 +268,11 @@ pub fn is_overtaken(found: &Found, rows: &Snapshot, read_at: Timestamp, now: Tim
         }
         _ => None,
     };
-    // Within one second nobody can tell which was first.
+    // The order of two moments within one second is unknown.
     stated_at.is_some_and(|at| whole_second(read_at) < at && at <= now)
 }
 
-/// Whether an invoice is known to be paid, or was, before newer ones took its place on the row.
+/// True if an invoice is known as paid, or was, before newer ones took its place on the row.
 fn is_paid(known: &Subscription, change: &InvoiceChange) -> bool {
     fn age<'a>(id: &'a InvoiceId, bill: &Bill) -> (Option<Timestamp>, &'a InvoiceId) {
         (bill.period_end.map(whole_second), id)
@@ -330,7 +288,7 @@ fn is_paid(known: &Subscription, change: &InvoiceChange) -> bool {
     known.invoices.len() >= MOST_INVOICES && is_oldest && mine.0 <= known.paid_through
 }
 
-/// Whether a subscription is not what is stored of it.
+/// True if a subscription differs from its stored facts.
 fn is_other(known: Option<&Subscription>, facts: &SubscriptionFacts) -> bool {
     if facts.source == Source::Deleted {
         return known.is_none_or(|known| known.ended_at.is_none());
@@ -339,10 +297,10 @@ fn is_other(known: Option<&Subscription>, facts: &SubscriptionFacts) -> bool {
         known.and_then(|known| known.snapshot.as_ref()),
         &facts.status,
     ) {
-        // What never began has nothing that could be missing.
+        // A subscription that never began cannot be missing.
         (None, SubscriptionStatus::Incomplete | SubscriptionStatus::IncompleteExpired) => false,
         (None, _) => true,
-        // A word that we do not know replaces none that we know.
+        // An unknown word never replaces a known one.
         (Some(known), SubscriptionStatus::Other(_))
             if !matches!(known.value.status, SubscriptionStatus::Other(_)) =>
         {
@@ -352,9 +310,9 @@ fn is_other(known: Option<&Subscription>, facts: &SubscriptionFacts) -> bool {
     }
 }
 
-/// Whether what is told differs in what access or a notice depends on. What a list leaves out, since it shows less than
-/// an event does, is no difference; nor is the newest invoice, which changes days before it is paid and is told by
-/// itself.
+/// True if facts differ in anything that access or a notice depends on. A list shows less than an event, so a value
+/// that it omits is no difference. The newest invoice is not compared: it changes days before its payment and has its
+/// own events.
 fn differs(known: &SubscriptionFacts, facts: &SubscriptionFacts) -> bool {
     fn unlike<T: PartialEq>(known: Option<&T>, facts: Option<&T>) -> bool {
         known
@@ -378,16 +336,16 @@ fn differs(known: &SubscriptionFacts, facts: &SubscriptionFacts) -> bool {
         || known.items.iter().zip(&facts.items).any(another)
 }
 
-/// Whether what an event told that was parked beside such rows has something to go on by now: the list says that it is
-/// so, which the provider perhaps would not tell before; but for a refund whose order is still not there.
+/// True if a parked event with this change can now continue beside these rows. The list confirms the change, which the
+/// provider's API may not have shown before. A refund still needs its order.
 #[must_use]
 pub fn goes_on(change: &Change, rows: &Snapshot) -> bool {
     rows.order.is_some() || !matches!(change, Change::Refund(_))
 }
 
-/// The id of the event that makes up for a webhook: the same whenever the same state is found beside the same row. So a
-/// second run records nothing new; and a state that comes back after another one is news again. `read_at` is when the
-/// provider told of it.
+/// The id of the recovered event: the same for the same state beside the same row. A second run therefore records
+/// nothing new, and a state that returns after another one gets a new id. `read_at` is the time of the provider's
+/// answer.
 #[must_use]
 pub fn event_id(found: &Found, rows: &Snapshot, read_at: Timestamp) -> EventId {
     let version = match &found.change {
@@ -397,7 +355,7 @@ pub fn event_id(found: &Found, rows: &Snapshot, read_at: Timestamp) -> EventId {
         _ => rows.order.as_ref().map(|order| order.version),
     };
     let state = reference_state::state_of(&found.change).unwrap_or_default();
-    // An order that waits stays in its version while its money comes in parts.
+    // The version of a waiting order stays the same while its money comes in parts.
     let received = found.received.filter(|_| rows.order.is_some());
     let received = received
         .map(|received| format!("-{}", received.amount))
@@ -409,19 +367,19 @@ pub fn event_id(found: &Found, rows: &Snapshot, read_at: Timestamp) -> EventId {
     };
     let (resource, id, version) = (found.resource, &found.id, version.unwrap_or_default());
     let name = format!("{resource}:{id}:{state}{received}{asked}:{version}");
-    // An id or a word that is none of ours makes it too long, or has characters that no id has.
+    // An unknown id or word can make it too long, or contain characters that no id has.
     EventId::new(format!("reconciled:{name}"))
         .unwrap_or_else(|_| EventId::of_body("reconciled", &fingerprint(name.as_bytes())))
 }
 
-/// When what was found became so, for the merge of facts: `read_at` is when the provider was asked.
+/// The time of the found state, for the merge of facts. `read_at` is the time of the request to the provider.
 ///
-/// - A checkout was completed within the hour after it was made: its own time dates the sale.
-/// - A refund and a subscription are what they are now, whatever was announced before: the time of the reading.
-/// - An invoice was paid soon after it was made, and after whatever else was told of it: its own time dates the renewal.
-/// - A subscription that has ended did so when the provider says; else by now.
+/// - A checkout is completed within the hour after its creation: its own time dates the sale.
+/// - A refund and a subscription have their present state, whatever events said before: the time of the read.
+/// - An invoice is paid soon after its creation, and after its other events: its own time dates the renewal.
+/// - A subscription has ended at the time that the provider states, else at the time of the read.
 ///
-/// Where two clocks disagree, what was read is a second newer than what it replaces.
+/// If two clocks disagree, a fact that was read is one second newer than the one that it replaces.
 #[must_use]
 pub fn stated_at(found: &Found, rows: &Snapshot, read_at: Timestamp) -> Timestamp {
     let after = |known: Option<Timestamp>, at: Timestamp| {

@@ -1,10 +1,11 @@
-//! When what lies undone is queued again.
+//! Rules of sweep: the rows to requeue, and the time.
 //!
-//! A message can be lost: intake dies before it queues and the sender gives up, a queue forgets after four days, a
-//! dead-letter queue is emptied. The row knows better, and its index leads to it. A job that is merely waiting for its
-//! next try has a message already; to queue it again at every look would multiply it. So a row is looked at only when it
-//! has rested, and each time that it is queued again it is left alone for longer: at ages of 15 minutes, 2 ¼, 4 ½, 9, 18
-//! and 36 hours, then daily, until it is done or an operator drops it.
+//! A message can be lost. Intake may stop before it queues, with no redelivery after it; a queue
+//! drops messages after four days; an operator may purge a dead-letter queue. The row and its index
+//! entry remain. A job that waits for a retry still has a message, and requeueing it at every run
+//! would multiply messages. Sweep therefore looks at a row only after a rest, and waits longer
+//! after each requeue. The ages are 15 minutes, 2 ¼, 4 ½, 9, 18 and 36 hours, then daily. Sweep
+//! stops when the row is finished or dropped by an operator.
 
 use crate::{
     delivery::stored_event::EventState,
@@ -16,40 +17,43 @@ use crate::{
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::Offset};
 use std::fmt;
 
-/// How long a row rests before the first look. All of a first try fits into it, and the two shortest back-offs.
+/// The rest of a row before the first requeue. It covers a whole first attempt and the two shortest
+/// back-offs.
 pub const REST: SignedDuration = SignedDuration::from_mins(15);
-/// What a job's tries take and the waits between them: 81 minutes by the template's defaults. So long a row that was
-/// tried in vain has a message of its own. (With `RetryBaseSeconds` beyond ten minutes tries take longer, and a row may
-/// for a while have two messages.)
+/// The duration of a job's attempts and back-offs: 81 minutes by the template's defaults. During
+/// this time, a row that was attempted still has a retry message. With `RetryBaseSeconds` over ten
+/// minutes, attempts take longer, and a row may temporarily have two messages.
 pub const TRIES: SignedDuration = SignedDuration::from_hours(2);
-/// What lies for days is tried once in so long.
+/// The longest interval between two requeues of a row.
 pub const SELDOM: SignedDuration = SignedDuration::from_hours(24);
-/// From this age on a person should hear of a row that an earlier sweep has queued in vain.
+/// The age from which an operator should hear of a row that an earlier sweep requeued without
+/// effect.
 pub const STALLED: SignedDuration = SignedDuration::from_hours(4);
-/// How often sweep runs, as in the template.
+/// The interval between runs of sweep, as in the template.
 pub const EVERY: SignedDuration = SignedDuration::from_mins(5);
 
-/// A gauge counts no further than this. A count that stops here still raises its alarm.
+/// The limit of each gauge. A count that stops here still raises its alarm.
 pub const MOST_COUNTED: usize = 10_000;
-/// Longer than this, a paid order does not stay unfulfilled unless a person is needed: each try of its job is over.
+/// A paid order stays unfulfilled no longer than this unless an operator is needed: all attempts of
+/// its job are over.
 pub const UNFULFILLED: SignedDuration = TRIES;
-/// An event at such a state waits, for its tries or for a person, while its order may be paid and not fulfilled.
+/// The states of an event that waits for a retry or an operator; its order may be paid and not
+/// fulfilled.
 pub const UNFULFILLED_AT: [EventState; 2] = [EventState::Stored, EventState::Parked];
 
-/// Each run of sweep measures these. `None` is unknown: the service did not answer.
+/// The measurements of one run of sweep. `None` means unknown: the service did not answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gauges {
     /// The age of the oldest paid order that is not fulfilled; zero if there is none.
     pub oldest_unfulfilled_seconds: Option<u64>,
-    /// Events that are stored and not processed.
+    /// Number of events that are stored and not processed.
     pub stored: Option<u64>,
-    /// Events that are parked.
     pub parked: Option<u64>,
-    /// Receipts that are held.
+    /// Number of held receipts.
     pub held: Option<u64>,
-    /// Receipts that failed.
+    /// Number of failed receipts.
     pub failed: Option<u64>,
-    /// Messages in all dead-letter queues.
+    /// Number of messages in all dead-letter queues.
     pub dead_letters: Option<u64>,
 }
 
@@ -65,33 +69,33 @@ pub fn oldest_seconds(since: impl IntoIterator<Item = Option<Timestamp>>, now: T
         .unwrap_or_default()
 }
 
-/// Where a row lies in its table's index of what is undone.
+/// A part of a table's open index that sweep reads.
 pub trait Backlog: Copy + fmt::Debug + Send + Sync {
-    /// What its rows are called by.
+    /// The id of its rows.
     type Id: Clone + fmt::Debug + fmt::Display + Send + Sync;
 
-    /// How long a row rests before the first look.
+    /// The rest of a row before the first requeue.
     fn rest(self) -> SignedDuration {
         REST
     }
 
-    /// With more attempts than these, a row was tried in vain, and whoever did has a message for it.
+    /// If more attempts were made, a retry message is still queued; do not enqueue another.
     fn attempts(self) -> u32 {
         0
     }
 
-    /// Since when a row is undone that has been in the index since `since`.
+    /// The time from which a row counts as overdue, if it entered the index at `since`.
     fn overdue_since(self, since: Timestamp) -> Timestamp {
         since
     }
 }
 
-/// Where undone events lie. Sweep leaves parked ones to a person and to reconcile.
+/// The backlogs of events. Parked events are left to operators and reconcile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventBacklog {
-    /// Kept, and nothing committed.
+    /// Stored, and nothing committed.
     Stored,
-    /// Committed, and perhaps not passed on.
+    /// Committed, with handoffs that may be unsent.
     Committed,
 }
 
@@ -99,14 +103,13 @@ impl Backlog for EventBacklog {
     type Id = EventId;
 }
 
-/// Where undone receipts lie.
+/// The backlogs of receipts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReceiptBacklog {
-    /// To be sent.
     Unsent,
-    /// Claimed, perhaps by somebody who is dead.
+    /// Leased, perhaps by an attempt that has stopped.
     Leased,
-    /// To be sent on that day (UTC), and nobody has taken it up yet: what queues it is the sweep.
+    /// Due on this day (UTC). No message exists yet: sweep sends the first one.
     Due(Date),
 }
 
@@ -123,7 +126,7 @@ impl Backlog for ReceiptBacklog {
     fn attempts(self) -> u32 {
         match self {
             Self::Unsent | Self::Due(_) => 0,
-            // Whoever holds the claim has counted itself.
+            // The owner of the lease has counted its own attempt.
             Self::Leased => 1,
         }
     }
@@ -139,60 +142,59 @@ impl Backlog for ReceiptBacklog {
     }
 }
 
-/// A row of an index.
+/// A row of a backlog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BacklogItem<Id> {
-    /// Which.
     pub id: Id,
-    /// Since when it is there.
+    /// The time when the row entered the index.
     pub since: Timestamp,
 }
 
-/// How long a row of that age is left alone after it was queued again: half its age, but never less than a job's tries
-/// take, nor more than a day.
+/// The interval after a requeue of a row of this age: half its age, at least [`TRIES`] and at most
+/// [`SELDOM`].
 #[must_use]
 pub fn interval(age: SignedDuration) -> SignedDuration {
     (age / 2).clamp(TRIES, SELDOM)
 }
 
-/// Whether a person should hear of a row of that age that is queued again now; `again` says that it was before, and in
-/// vain. What is queued for the first time, however old, needs nobody: most likely that repairs it.
+/// True if an operator should hear of a row of this age. `again` means that an earlier requeue had
+/// no effect. A first requeue needs no operator at any age, because it probably repairs the row.
 #[must_use]
 pub fn is_stalled(age: SignedDuration, again: bool) -> bool {
     again && age >= STALLED
 }
 
-/// The times that decide whether it is a row's turn. All are whole seconds, as rows have them.
+/// The times that decide if a row is requeued in this run. All are whole seconds, as on rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Due {
-    /// The time of the run, which goes onto the row.
+    /// The time of the run, which the row records.
     pub now: Timestamp,
-    /// It must be ready since then or longer.
+    /// Requeue only a row that has been ready since this time or earlier.
     pub rested: Timestamp,
-    /// With more attempts than these it was tried in vain.
+    /// A row with more attempts than this may still have a retry message.
     pub attempts: u32,
-    /// Tried in vain, it must be ready since then or longer.
+    /// Requeue such a row only if it has been ready since this time or earlier.
     pub tried: Timestamp,
-    /// Queued again before, that must have been then or earlier.
+    /// Requeue a row again only if its last requeue was at this time or earlier.
     pub swept: Timestamp,
 }
 
 impl Due {
-    /// For a row of that place that is undone since then.
+    /// The times for a row of this backlog that is overdue since `overdue_since`.
     #[must_use]
-    pub fn of<P: Backlog>(place: P, overdue_since: Timestamp, now: Timestamp) -> Self {
+    pub fn of<B: Backlog>(backlog: B, overdue_since: Timestamp, now: Timestamp) -> Self {
         let now = whole_second(now);
         Self {
             now,
-            rested: before(now, place.rest()),
-            attempts: place.attempts(),
+            rested: before(now, backlog.rest()),
+            attempts: backlog.attempts(),
             tried: before(now, TRIES),
             swept: before(now, interval(now.duration_since(overdue_since))),
         }
     }
 
-    /// Whether it is the turn of a row that is ready (committed, due, its claim over) since then, has had so many
-    /// attempts and was last queued again then, if ever.
+    /// True if a row is to be requeued. `ready_at` is the time when it was committed or due, or
+    /// when its lease ended; `swept_at` is the time of its last requeue.
     #[must_use]
     pub fn has_come(
         &self,
@@ -208,15 +210,15 @@ impl Due {
     }
 }
 
-/// So long before `now`.
+/// The time `by` before `now`.
 #[must_use]
 pub fn before(now: Timestamp, by: SignedDuration) -> Timestamp {
     now.saturating_sub(by).unwrap_or(Timestamp::MIN)
 }
 
-/// Which of `count` rows, the oldest first, a run tries that tries `most`: all if they are few enough. Else half of
-/// them the oldest, and the other half further on from run to run by `step` rows, so that old rows whose turn has not
-/// come cannot keep the rest from theirs.
+/// The indexes that a run handles out of `count` rows, the oldest first, if it may handle `most`.
+/// If there are more, half are the oldest rows. The other half starts `step` rows further on each
+/// run, so old rows that are not due cannot block the others.
 pub fn picked(
     count: usize,
     most: usize,
@@ -269,16 +271,16 @@ mod tests {
     #[test]
     fn a_claim_has_counted_itself_and_a_place_begins_when_its_row_came_or_its_day() {
         let day = Date::constant(1970, 1, 3);
-        let places = [
+        let backlogs = [
             ReceiptBacklog::Unsent,
             ReceiptBacklog::Leased,
             ReceiptBacklog::Due(day),
         ];
-        assert_eq!(places.map(Backlog::attempts), [0, 1, 0]);
+        assert_eq!(backlogs.map(Backlog::attempts), [0, 1, 0]);
         let since = NOW + SignedDuration::from_hours(1);
         let day = NOW + SignedDuration::from_hours(48);
         assert_eq!(
-            places.map(|place| place.overdue_since(since)),
+            backlogs.map(|backlog| backlog.overdue_since(since)),
             [since, since, day]
         );
         assert_eq!(EventBacklog::Stored.overdue_since(since), since);
@@ -294,12 +296,12 @@ mod tests {
 
     #[test]
     fn a_claim_that_its_only_claimant_left_is_taken_up_as_if_it_was_never_tried() {
-        let turn = Due::of(ReceiptBacklog::Leased, NOW, NOW + REST);
-        assert!(turn.has_come(NOW, 1, None));
-        assert!(!turn.has_come(NOW, 2, None));
+        let due = Due::of(ReceiptBacklog::Leased, NOW, NOW + REST);
+        assert!(due.has_come(NOW, 1, None));
+        assert!(!due.has_come(NOW, 2, None));
         assert!(
-            !turn.has_come(NOW + SignedDuration::from_secs(1), 1, None),
-            "the claim ended later"
+            !due.has_come(NOW + SignedDuration::from_secs(1), 1, None),
+            "the lease ended later"
         );
     }
 
@@ -307,13 +309,13 @@ mod tests {
     fn a_mail_for_a_later_day_is_queued_when_it_is_due_and_ages_from_that_day_on() {
         let day = jiff::civil::date(1970, 1, 15);
         let due_at = "1970-01-15T09:00:00Z".parse().unwrap();
-        let place = ReceiptBacklog::Due(day);
-        let since = place.overdue_since(NOW);
-        let turn = |now| Due::of(place, since, now);
-        assert!(!turn(due_at - SignedDuration::from_secs(1)).has_come(due_at, 0, None));
-        assert!(turn(due_at).has_come(due_at, 0, None));
-        assert!(!turn(due_at + SignedDuration::from_hours(4)).has_come(due_at, 0, Some(due_at)));
-        assert!(turn(due_at + SignedDuration::from_hours(9)).has_come(due_at, 0, Some(due_at)));
+        let backlog = ReceiptBacklog::Due(day);
+        let since = backlog.overdue_since(NOW);
+        let due = |now| Due::of(backlog, since, now);
+        assert!(!due(due_at - SignedDuration::from_secs(1)).has_come(due_at, 0, None));
+        assert!(due(due_at).has_come(due_at, 0, None));
+        assert!(!due(due_at + SignedDuration::from_hours(4)).has_come(due_at, 0, Some(due_at)));
+        assert!(due(due_at + SignedDuration::from_hours(9)).has_come(due_at, 0, Some(due_at)));
     }
 
     #[test]
@@ -344,11 +346,11 @@ mod tests {
             now in 0_i64..400_000,
         ) {
             let at = |seconds| Timestamp::from_second(seconds).unwrap();
-            let turn = Due::of(ReceiptBacklog::Unsent, at(0), at(now));
-            if turn.has_come(at(ready), attempts, swept.map(at)) {
+            let due = Due::of(ReceiptBacklog::Unsent, at(0), at(now));
+            if due.has_come(at(ready), attempts, swept.map(at)) {
                 prop_assert!(now - ready >= REST.as_secs());
                 prop_assert!(swept.is_none_or(|swept| now - swept >= TRIES.as_secs()));
-                prop_assert!(!turn.has_come(at(ready), attempts, Some(turn.now)));
+                prop_assert!(!due.has_come(at(ready), attempts, Some(due.now)));
             }
         }
 
@@ -369,7 +371,7 @@ mod tests {
             count in 1_usize..500, most in 2_usize..100, step in 1_usize..50, from in 0_i64..10_000,
         ) {
             let step = step.min(most / 2);
-            // Of the half that moves on, its first `step` rows are what a run is sure to reach.
+            // In the moving half, a run surely reaches the first `step` rows.
             let reached = |run: i64| {
                 let now = NOW + EVERY * i32::try_from(from + run).unwrap();
                 let oldest = if count <= most { count } else { most.div_ceil(2) };

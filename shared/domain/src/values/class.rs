@@ -1,61 +1,61 @@
-//! What kind of trouble an event is in: one word beside the reason's text, to sort and to count by.
+//! The class of an event's problem: one word beside the reason's text, to sort and count by.
 
 use crate::values::outcome::RetryableError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The kind of the last failure, or of the doubt that an event is parked for. Rows keep the word, so a word is never
-/// changed, only added.
+/// The class of the last retryable error or of the park reason. Rows keep the word, so words are
+/// added and never changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// A service did not answer: trying again mends it.
+    /// A service did not answer; a retry may succeed.
     Away,
-    /// A service refuses our set-up: an operator must mend it, then try again.
+    /// A service refuses our set-up: an operator must fix it and retry.
     SetUp,
-    /// Somebody else changed the same rows, or holds the claim: trying again mends it.
+    /// Another writer changed the same rows or holds the lease; a retry may succeed.
     Contended,
-    /// What the job names is not stored.
+    /// The row that the job names is not stored.
     Missing,
-    /// A mail may or may not have gone out.
+    /// A mail may have been sent.
     MailUnknown,
-    /// It took too long.
+    /// The time limit ran out.
     OutOfTime,
-    /// The provider may only be behind: trying again may mend it.
+    /// The provider may be behind; a retry may succeed.
     TooEarly,
-    /// Our own code failed: a developer must mend it, then try again.
+    /// Our code failed: a developer must fix it, then retry.
     Fault,
-    /// The provider says that the checkout is not complete.
+    /// The provider reports an incomplete checkout.
     NotComplete,
-    /// A kind of checkout that nobody knows how to fulfill.
+    /// No rule fulfills this kind of checkout.
     NotFulfilled,
     /// Test money on a live stack, or the reverse.
     OtherMode,
-    /// The body does not say what it is about.
+    /// The body does not name its thing.
     NoSubject,
-    /// The order, or its payment, has not come.
+    /// The order or its payment has not arrived.
     OrderUnknown,
-    /// The provider knows of no refund.
+    /// The provider has no such refund.
     NoRefund,
-    /// The provider's API contradicts an end.
+    /// The provider's API contradicts the reported end.
     Contradicted,
-    /// The provider will not tell us about it.
-    NotTold,
-    /// More than a row holds.
+    /// The provider refuses the read.
+    NotRead,
+    /// More data than a row holds.
     TooLarge,
     /// An identifier cannot be stored.
     BadId,
-    /// Another body came under the id of an earlier event.
+    /// A second body came with the id of an earlier event.
     OtherBody,
-    /// The body cannot be understood.
+    /// The body is not understood.
     Unreadable,
-    /// A word of a newer version.
+    /// A word from a newer version.
     #[serde(other)]
     Other,
 }
 
 impl Class {
-    /// The word, as rows and logs have it.
+    /// The word in rows and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ impl Class {
             Self::OrderUnknown => "order_unknown",
             Self::NoRefund => "no_refund",
             Self::Contradicted => "contradicted",
-            Self::NotTold => "not_told",
+            Self::NotRead => "not_read",
             Self::TooLarge => "too_large",
             Self::BadId => "bad_id",
             Self::OtherBody => "other_body",
@@ -95,7 +95,7 @@ impl From<&RetryableError> for Class {
         match error {
             RetryableError::Away { .. } => Self::Away,
             RetryableError::SetUp { .. } => Self::SetUp,
-            RetryableError::Raced { .. } | RetryableError::Claimed { .. } => Self::Contended,
+            RetryableError::Raced { .. } | RetryableError::Leased { .. } => Self::Contended,
             RetryableError::Missing { .. } => Self::Missing,
             RetryableError::Unknown { .. } => Self::MailUnknown,
             RetryableError::OutOfTime => Self::OutOfTime,
@@ -127,7 +127,7 @@ mod tests {
             Class::OrderUnknown,
             Class::NoRefund,
             Class::Contradicted,
-            Class::NotTold,
+            Class::NotRead,
             Class::TooLarge,
             Class::BadId,
             Class::OtherBody,

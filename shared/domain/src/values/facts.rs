@@ -1,27 +1,26 @@
-//! How facts merge: late, twice and in any order, to one end.
+//! The merge of facts: late, twice and in any order, with one result.
 //!
 //! An event is turned into facts, and a stored row is the merge of all facts seen. Each merge is commutative,
-//! associative and idempotent, so that the order of arrival cannot matter: the newest news wins ([`Fact`]), the
-//! earliest moment ([`earliest`]) or the latest one ([`latest`]).
+//! associative and idempotent, so the order of arrival cannot matter. The newest fact wins ([`Fact`]), or the earliest
+//! moment ([`earliest`]), or the latest one ([`latest`]).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// A value that newer news replaces.
+/// A value that a newer fact replaces.
 ///
-/// Providers tell time in whole seconds. What was told within one second is settled by the value's own order: the
-/// greater wins. Each type that is told so documents its order, which follows the life of the thing told of.
+/// Providers state time in whole seconds. Two facts of one second are ordered by their values: the greater wins. Each
+/// such type documents its order, which follows the life of the thing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Fact<T> {
-    /// When it was so, by the provider's clock; for what was read from its API, when it was read.
+    /// The time of the fact, by the provider's clock. For a value from its API, the time of the read.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub at: Timestamp,
-    /// What was so.
     pub value: T,
 }
 
 impl<T: Ord> Fact<T> {
-    /// A value that was so at that time, cut to whole seconds: it must compare the same before and after it is stored.
+    /// A fact of that time, cut to whole seconds: it must compare the same before and after it is stored.
     pub fn new(at: Timestamp, value: T) -> Self {
         Self {
             at: whole_second(at),
@@ -30,7 +29,7 @@ impl<T: Ord> Fact<T> {
     }
 }
 
-/// Merges newer or older news into what is known.
+/// Merges a newer or older fact into the known one.
 pub fn merge<T: Ord>(known: &mut Option<Fact<T>>, change: Option<Fact<T>>) {
     // `None` is less than any `Some`.
     if change > *known {
@@ -38,7 +37,7 @@ pub fn merge<T: Ord>(known: &mut Option<Fact<T>>, change: Option<Fact<T>>) {
     }
 }
 
-/// The earlier of two moments, where there are any.
+/// The earlier of two moments, if there are any.
 #[must_use]
 pub fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     match (a, b) {
@@ -47,7 +46,7 @@ pub fn earliest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp>
     }
 }
 
-/// The later of two moments, where there are any.
+/// The later of two moments, if there are any.
 #[must_use]
 pub fn latest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.max(b)
@@ -59,22 +58,22 @@ pub fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
-/// An open set of words: those we know, in the order in which a thing lives through them, and any other word, which
-/// comes before all of them: what we do not understand must never outrank what we do.
+/// An open set of words. The known words are in the order of the thing's life. Any other word comes before them,
+/// because an unknown word must never outrank a known one.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$word_doc:meta])* $word:ident = $text:literal,)+ }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
         #[serde(from = "String", into = "String")]
         pub enum $name {
-            /// A word that we do not know: it neither fails nor grants.
+            /// An unknown word: it neither fails nor grants.
             Other(String),
             $($(#[$word_doc])* $word,)+
         }
 
         impl $name {
-            /// Whether we know the word. News with one that we do not know never replace news with one that we do,
-            /// however new they are.
+            /// True if the word is known. A fact with an unknown word never replaces one with a known word, however new
+            /// it is.
             #[must_use]
             pub fn is_known(&self) -> bool {
                 !matches!(self, Self::Other(_))

@@ -1,9 +1,9 @@
-//! The hash by which two bodies are compared.
+//! The hash that compares bodies.
 
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
-/// The hash by which two bodies under one id are compared: SHA-256 of the bytes as received, in hex.
+/// Hashes a body, to compare two bodies with one id: SHA-256 of the bytes as received, in hex.
 #[must_use]
 pub fn fingerprint(body: &[u8]) -> String {
     Sha256::digest(body)

@@ -1,24 +1,24 @@
-//! Identifiers as types, so that one is never taken for another.
+//! Identifiers as types, so that two kinds are never confused.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The longest identifier we take. Providers' are about 30 characters; a DynamoDB sort key holds 1,024 bytes.
+/// The longest accepted identifier. Providers use about 30 characters; a DynamoDB sort key holds
+/// 1,024 bytes.
 pub const MAX_ID_LENGTH: usize = 255;
-/// The longest receipt id: base64 makes 256 characters of it, the most that an SES message tag holds.
+/// The longest receipt id. In base64 it has 256 characters, the most that an SES message tag holds.
 pub const MAX_RECEIPT_ID_LENGTH: usize = 192;
 
-/// Why a text is not an identifier.
+/// The reason why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadId {
-    /// Nothing there.
-    #[error("an identifier is empty")]
+    #[error("identifier is empty")]
     Empty,
     /// Longer than its type allows.
-    #[error("an identifier is longer than {0} characters")]
+    #[error("identifier is longer than {0} characters")]
     TooLong(usize),
-    /// A space, a control character, or something beyond ASCII.
-    #[error("an identifier has a character that is not printable ASCII")]
+    /// A space, a control character, or a character outside ASCII.
+    #[error("identifier has a character that is not printable ASCII")]
     Character,
 }
 
@@ -84,7 +84,7 @@ id!(
     EventId
 );
 id!(
-    /// The carrier's id of a message (`svix-id`, `msg_…`): the same on every resend of that message.
+    /// The carrier's id of a message (`svix-id`, `msg_…`), the same on every redelivery.
     DeliveryId
 );
 id!(
@@ -100,7 +100,7 @@ id!(
     Sku
 );
 id!(
-    /// The provider's customer (`fcus_…`).
+    /// A customer of the provider (`fcus_…`).
     CustomerId
 );
 id!(
@@ -108,7 +108,7 @@ id!(
     PaymentIntentId
 );
 id!(
-    /// A refund (`fre_…`): the once-key of everything that a refund does.
+    /// A refund (`fre_…`): the once-key of all effects of a refund.
     RefundId
 );
 id!(
@@ -128,36 +128,37 @@ id!(
     LineItemId
 );
 id!(
-    /// The provider's product (`fprod_…`).
+    /// A product of the provider (`fprod_…`).
     ProductId
 );
 id!(
-    /// The provider's price (`fprice_…`); replaced by a new one whenever its amount changes.
+    /// A price of the provider (`fprice_…`); a change of the amount creates a new one.
     PriceId
 );
 id!(
-    /// The mail provider's id of an accepted message.
+    /// The id that SES gives an accepted mail.
     MessageId
 );
 id!(
-    /// What an event tells, of what: `refund:fre_…:succeeded`. Two events of one subject tell the same.
+    /// The thing and state that an event reports: `refund:fre_…:succeeded`. Two events with the
+    /// same value are equivalent.
     ReferenceState
 );
 id!(
-    /// Who holds a claim: unique for each attempt, so that only the claimant may mark.
+    /// The owner of a lease: unique for each attempt, so only the owner may mark.
     OwnerToken
 );
 
-/// What the key of a second body under a known id begins with.
+/// The prefix of the key of a second body under a known event id.
 pub(crate) const OTHER_BODY: &str = "other-body";
 
 impl EventId {
-    /// A key of our own, for a body that has no id to be stored under: never longer than an id may be.
+    /// A key for a body without a usable id. Never exceeds the longest id.
     pub(crate) fn of_body(what: &'static str, fingerprint: &str) -> Self {
         Self(format!("{what}:{fingerprint}"))
     }
 
-    /// Whether it is the key of a second body under the id of another event.
+    /// True for the key of a second body under the id of another event.
     #[must_use]
     pub fn is_other_body(&self) -> bool {
         self.0.starts_with(OTHER_BODY) && self.0.as_bytes().get(OTHER_BODY.len()) == Some(&b':')

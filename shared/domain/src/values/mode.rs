@@ -1,13 +1,13 @@
-//! Live money or test money: the two never mix.
+//! Live money or test money, never mixed.
 
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// What a stack, an API key or a checkout deals in.
+/// The mode of a stack, an API key or a checkout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
-    /// Real payments by real people.
+    /// Real payments.
     Live,
     /// The provider's test mode.
     Test,
@@ -46,15 +46,13 @@ impl FromStr for Mode {
      deploy it with Mode={first} again, and a second stack with Mode={deployed}"
 )]
 pub struct OtherMode {
-    /// The mode that the stack began in.
     pub first: Mode,
-    /// The mode that it is deployed in now.
     pub deployed: Mode,
 }
 
 impl Mode {
-    /// Refuses a mode other than the stack's first. Live orders would be fulfilled from test stock. `None` is a stack
-    /// that has not begun.
+    /// Refuses a mode other than the stack's first: live orders would be fulfilled from test stock.
+    /// `None` means that the stack has no rows yet.
     pub fn check(self, first: Option<Self>) -> Result<(), OtherMode> {
         match first {
             Some(first) if first != self => Err(OtherMode {

@@ -4,7 +4,7 @@ use rusty_money::{Findable, Money as Formatted, iso};
 use serde::{Deserialize, Serialize};
 use std::{cmp::Ordering, fmt};
 
-/// An ISO 4217 currency that we can print, such as `USD`.
+/// An ISO 4217 currency that can be printed, such as `USD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency(&'static iso::Currency);
@@ -15,8 +15,8 @@ pub struct Currency(&'static iso::Currency);
 pub struct BadCurrency;
 
 impl Currency {
-    /// United States dollar: the only currency Flex sells in (its `WooCommerce` plugin hides itself in any other:
-    /// <https://github.com/JoinFlexHealth/woocommerce>).
+    /// United States dollar, the only currency that Flex sells in (its `WooCommerce` plugin hides
+    /// itself in any other: <https://github.com/JoinFlexHealth/woocommerce>).
     pub const USD: Self = Self(iso::USD);
 
     /// Finds a currency by its code, in any case (`usd`, `USD`).
@@ -58,12 +58,11 @@ impl From<Currency> for String {
     }
 }
 
-/// An amount for people: `$1,064.98`, `-$5.00`.
+/// An amount that prints for people: `$1,064.98`, `-$5.00`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Money {
     /// Minor units: cents for USD.
     pub minor: i64,
-    /// Of which currency.
     pub currency: Currency,
 }
 

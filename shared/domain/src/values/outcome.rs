@@ -1,89 +1,87 @@
-//! The four ends of any piece of work, and the two families of bad news.
+//! The four results of any piece of work, and the two families of errors.
 
 use std::time::Duration;
 
-/// How a piece of work ended. One vocabulary for answers, logs, metrics and alarms.
+/// The result of a piece of work: one vocabulary for answers, logs, metrics and alarms.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<Done, Reason> {
-    /// Done, now, by us.
+    /// Done now, by this attempt.
     Accepted(Done),
     /// Done before; nothing was changed.
     Duplicate,
-    /// Cannot be done as asked, now or later; whatever deserves keeping has been kept.
+    /// Impossible as requested, now or later. Data worth keeping is stored.
     Rejected(Reason),
-    /// Not done, but worth asking again.
+    /// Not done; a later attempt may succeed.
     Retry(RetryableError),
 }
 
-/// The world is away, it is too early, or a race was lost too often. Never "the input is wrong".
+/// A service is away, it is too early, or a race was lost too often. It never means that the input is wrong.
 ///
-/// Its text goes to logs and onto stored rows: it names services and causes, never a person or a secret.
+/// Its text goes to logs and onto stored rows. It names services and causes, never a person or a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RetryableError {
-    /// A service did not answer, or answered that it cannot now.
+    /// A service did not answer, or is temporarily unable to.
     #[error("{service} is away: {cause}")]
     Away {
-        /// Which one, such as `DynamoDB` or `Flex`.
+        /// Its name, such as `DynamoDB` or `Flex`.
         service: &'static str,
-        /// What it or the network said.
+        /// The message of the service or of the network.
         cause: String,
-        /// How long it asked us to wait.
+        /// The wait that it asked for.
         retry_after: Option<Duration>,
     },
-    /// A service refuses *us*: credentials, permissions or set-up, which an operator must mend.
+    /// A service refuses *us*: credentials, permissions or set-up, which an operator must repair.
     #[error("{service} refuses our set-up: {cause}")]
     SetUp {
-        /// Which one.
         service: &'static str,
-        /// What it said.
+        /// The message of the service.
         cause: String,
     },
-    /// Somebody else changed the same rows every time we tried.
+    /// Another writer changed the same rows at every try.
     #[error("lost the race for {what} {tries} times")]
     Raced {
-        /// The contended thing.
+        /// The contended rows.
         what: &'static str,
-        /// How often.
         tries: u32,
     },
-    /// What the job names is not there (yet).
+    /// The object that the job names is not stored, or not yet.
     #[error("{what} is not stored")]
     Missing {
-        /// The missing thing.
+        /// The kind of the object.
         what: &'static str,
     },
-    /// Another attempt holds the claim.
+    /// Another attempt holds the lease.
     #[error("leased by another attempt")]
-    Claimed {
-        /// How long its claim lasts.
+    Leased {
+        /// The rest of its lease.
         retry_after: Duration,
     },
-    /// Mail may or may not have gone out; the claim stays until its deadline, then the policy decides.
-    #[error("the mail's fate is unknown: {cause}")]
+    /// The mail may have gone out. The lease stays until it ends; then the policy decides.
+    #[error("the outcome of the mail is unknown: {cause}")]
     Unknown {
-        /// What happened while sending.
+        /// The error of the send.
         cause: String,
-        /// How long the claim lasts.
+        /// The rest of the lease.
         retry_after: Duration,
     },
     /// The time allowed for this piece of work ran out.
     #[error("out of time")]
     OutOfTime,
-    /// What the provider says may only be its being behind: too early to park.
+    /// The provider's answer may be behind: too early to park.
     #[error("perhaps too early: {0}")]
     TooEarly(String),
-    /// Our own code failed (a panic, a message of ours that does not parse): for a developer.
-    #[error("a fault of ours: {0}")]
+    /// A defect of our code, such as a panic or a message that does not parse. A developer must look.
+    #[error("fault in this bundle: {0}")]
     Fault(String),
 }
 
 impl RetryableError {
-    /// The least time to wait before another try, where the cause names one.
+    /// The least time to wait before another try, if the cause names one.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Away { retry_after, .. } => *retry_after,
-            Self::Claimed { retry_after } | Self::Unknown { retry_after, .. } => Some(*retry_after),
+            Self::Leased { retry_after } | Self::Unknown { retry_after, .. } => Some(*retry_after),
             Self::SetUp { .. }
             | Self::Raced { .. }
             | Self::Missing { .. }
@@ -94,36 +92,36 @@ impl RetryableError {
     }
 }
 
-/// Why something could not be read from the provider.
+/// The reason that a read from the provider failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {
-    /// The provider does not accept our API key.
+    /// The provider refuses our API key.
     #[error("the provider answers {status} to our API key")]
     KeyRefused {
         /// 401 or 403.
         status: u16,
     },
-    /// It will not answer this, now or later.
+    /// The provider refuses the request, now and later.
     #[error("the provider answers {status}{}", code.as_deref().map(|code| format!(" ({code})")).unwrap_or_default())]
     Permanent {
-        /// The HTTP status.
         status: u16,
-        /// Its own code for it, where told.
+        /// The provider's error code, if stated.
         code: Option<String>,
     },
-    /// It answers well, and we do not understand it.
+    /// The answer is a success, but its content is not understood.
     #[error("the provider's answer is not understood: {0}")]
     NotUnderstood(String),
-    /// Not now.
+    /// A later attempt may succeed.
     #[error(transparent)]
     Transient(#[from] RetryableError),
 }
 
-/// How long to leave a failed message alone: the base, four times as long with every receive, at most an hour, and
-/// never less than what the cause asked for (itself capped: a hostile `retry-after` must not park a paid order).
+/// The delay before a failed message is retried: the base, four times as long with every receive, at most an hour. It
+/// is never less than the wait that the cause asked for. The cap applies to it too: a hostile `retry-after` must
+/// not park a paid order.
 ///
-/// `receives` counts from 1. With a base of a minute, five receives span an hour and twenty minutes: an outage
-/// shorter than that costs nobody's attention.
+/// `receives` counts from 1. With a base of a minute, five receives span an hour and twenty minutes. A shorter outage
+/// needs no person's attention.
 #[must_use]
 pub fn back_off(base: Duration, receives: u32, asked: Option<Duration>) -> Duration {
     const MOST: Duration = Duration::from_hours(1);
@@ -154,7 +152,7 @@ mod tests {
         };
         for facts in [
             away(Some(retry_after)),
-            RetryableError::Claimed { retry_after },
+            RetryableError::Leased { retry_after },
             RetryableError::Unknown {
                 cause: "no answer".to_owned(),
                 retry_after,

@@ -1,4 +1,4 @@
-//! What an answer that is not 200 means.
+//! Answers other than 200, sorted into errors.
 
 use crate::SERVICE;
 use domain::values::outcome::{ReadError, RetryableError};
@@ -6,11 +6,11 @@ use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use serde_json::Value;
 use std::time::Duration;
 
-/// The longest error code that we keep; the longest known one has 38 characters.
+/// The longest error code that is kept; the longest known one has 38 characters.
 const MAX_CODE_LENGTH: usize = 64;
 
-/// Sorts a status that is no success. What may pass with time is what Flex's own plugin tries again: 408, 429 and
-/// 5xx (<https://github.com/JoinFlexHealth/woocommerce>).
+/// Sorts an unsuccessful status. Transient are the statuses that Flex's own plugin retries: 408,
+/// 429 and 5xx (<https://github.com/JoinFlexHealth/woocommerce>).
 pub(crate) fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -> ReadError {
     match status {
         401 | 403 => ReadError::KeyRefused { status },
@@ -24,8 +24,8 @@ pub(crate) fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -
             status,
             code: code(body),
         },
-        // A redirect is not followed, because the key would go with it. It means that the base URL is wrong, so
-        // the order waits for an operator to mend that instead of being set aside.
+        // Redirects are not followed, because the key would go with them. A redirect means a wrong
+        // base URL, so the order waits for an operator's fix and is not parked.
         _ => RetryableError::SetUp {
             service: SERVICE,
             cause: format!("answered {status} to a read"),
@@ -34,12 +34,13 @@ pub(crate) fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -
     }
 }
 
-/// Whether the body of such an answer is worth reading: it can only name the cause of a refusal for good.
+/// True if the body may hold an error code: only permanent refusals do.
 pub(crate) fn has_code(status: u16) -> bool {
     matches!(status, 400..=499) && !matches!(status, 401 | 403 | 408 | 429)
 }
 
-/// Reads `retry-after`: seconds, or an HTTP date (RFC 9110, section 10.2.3). A date that has passed is no wait.
+/// Reads `retry-after`: seconds, or an HTTP date (RFC 9110, section 10.2.3). A past date means no
+/// wait.
 pub(crate) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     let header = header.trim();
     if let Ok(seconds) = header.parse() {
@@ -49,9 +50,10 @@ pub(crate) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(until.duration_since(now)).unwrap_or_default())
 }
 
-/// The first code in an error body, in any of the shapes on record: `{"error": {"code"}}`
-/// (<https://docs.withflex.com/api-reference/introduction>), `{"error": {"type"}}`, and `{"detail": [{"type"}]}`
-/// (Flex's plugin). Only what looks like a code is kept: an error's text may quote what a customer typed.
+/// The first code in an error body, in any known shape: `{"error": {"code"}}`
+/// (<https://docs.withflex.com/api-reference/introduction>), `{"error": {"type"}}`, and `{"detail":
+/// [{"type"}]}` (Flex's plugin). Anything that does not look like a code is dropped: an error text
+/// may quote customer input.
 fn code(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     ["/error/code", "/error/type", "/detail/0/type"]

@@ -1,4 +1,4 @@
-//! Flex's API: what is true. Reads only.
+//! Flex's API, read only: the current state of things.
 
 use crate::{
     SERVICE, answer,
@@ -8,7 +8,7 @@ use crate::{
 };
 use domain::{
     access::subscription::{self, Source},
-    delivery::{event::RefundsOf, secrets::ApiKey},
+    delivery::secrets::ApiKey,
     sale::{checkout::Checkout, refund},
     upkeep::reconcile::{Ask, Page},
     values::{
@@ -22,31 +22,38 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{collections::BTreeSet, error::Error as _, time::Duration};
 
-/// The largest page of a list that can be asked for
+/// The largest page of a list
 /// (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
 const PAGE: usize = 100;
-/// How many pages of refunds are read: a thousand refunds are not those of one order.
+/// The most pages of refunds for one order: no order has a thousand refunds.
 const MOST_PAGES: usize = 10;
 
-/// How long, and how much, we are ready to wait for and to hold.
+/// Whose refunds to read.
+#[derive(Debug, Clone, Copy)]
+pub enum RefundsOf<'a> {
+    Checkout(&'a OrderId),
+    Payment(&'a PaymentIntentId),
+}
+
+/// Limits on time and memory.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// For a connection to be made.
+    /// For a connection.
     pub connect: Duration,
-    /// For one resource or list, from the first byte sent to the last one received, a second try and further pages
-    /// included.
+    /// For one resource or list, from the first byte sent to the last one received, including a
+    /// second attempt and further pages.
     pub request: Duration,
     /// For one answer.
     pub bytes: usize,
 }
 
 impl Default for Limits {
-    /// No event needs more than two rounds, 16 s in all: of a checkout its session, lines and payments together, then
-    /// perhaps the customer; of a refund that the event does not tell, the refunds, then whose the payment is; of an
-    /// invoice that names no customer, its subscription twice. That leaves fulfillment the rest of its 30 s. Within a
-    /// region and with keep-alive an answer takes a fraction of a second; whoever takes longer is better asked again
-    /// later. A session with its lines is some 10 KB, so 2 MiB is a cart of hundreds of lines and no memory to speak
-    /// of.
+    /// No event needs more than two rounds, 16 s in all, of fulfillment's 30 s. A checkout needs
+    /// its session, lines and payments together, then perhaps the customer. A refund without
+    /// details needs the refunds, then the checkout of its payment. An invoice without a customer
+    /// needs its subscription twice. Within a region and with keep-alive, an answer takes a
+    /// fraction of a second; a slower request is better retried later. A session with its lines is
+    /// some 10 KB, so 2 MiB holds a cart of hundreds of lines.
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(2),
@@ -56,18 +63,18 @@ impl Default for Limits {
     }
 }
 
-/// Why a client cannot be made: a fault of the set-up, found at cold start.
+/// The reason why a client cannot be created: a wrong set-up, found at cold start.
 #[derive(Debug, thiserror::Error)]
 pub enum BadSetUp {
-    /// The text is not `https://…` or `http://…`.
-    #[error("the base URL of Flex's API is not an http or https URL")]
+    /// The base URL does not start with `https://` or `http://`.
+    #[error("base URL of Flex's API is not an http or https URL")]
     BaseUrl,
     /// TLS or the network cannot be set up.
-    #[error("no HTTP client can be made")]
+    #[error("cannot create an HTTP client")]
     Client(#[source] reqwest::Error),
 }
 
-/// A client of Flex's API, to be made once and kept: it holds the connections.
+/// A client of Flex's API. Create it once and keep it, because it holds the connections.
 #[derive(Debug, Clone)]
 pub struct Api {
     http: Client,
@@ -76,32 +83,32 @@ pub struct Api {
 }
 
 impl Api {
-    /// A client for the API at this address, such as `https://api.withflex.com`.
+    /// Creates a client for the API at this address, such as `https://api.withflex.com`.
     pub fn new(base_url: &str) -> Result<Self, BadSetUp> {
         Self::with_limits(base_url, Limits::default())
     }
 
-    /// A client with other limits than the usual ones, for tests.
+    /// Creates a client with other limits, for tests.
     pub fn with_limits(base_url: &str, limits: Limits) -> Result<Self, BadSetUp> {
         let base = Url::parse(base_url).map_err(|_| BadSetUp::BaseUrl)?;
         if !matches!(base.scheme(), "https" | "http") {
             return Err(BadSetUp::BaseUrl);
         }
-        // One TLS library is linked, and somebody must say so once in a process. If another client of this process
-        // was quicker, it has said the same.
+        // rustls requires one call per process that selects the linked TLS library. An error means
+        // that another client of this process has made the same call.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = Client::builder()
             .user_agent(concat!("flex-webhooks/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(limits.connect)
             .redirect(redirect::Policy::none())
-            // Trying again is decided here, where a test can see it.
+            // Retries are decided here, where a test can observe them.
             .retry(reqwest::retry::never())
             .build()
             .map_err(BadSetUp::Client)?;
         Ok(Self { http, base, limits })
     }
 
-    /// Reads a checkout: the session with its customer, its lines, and its payments, at the same time.
+    /// Reads a checkout: the session with its customer, its lines, and its payments, in parallel.
     ///
     /// <https://docs.withflex.com/api-reference/checkout-sessions/get-checkout-session>,
     /// <https://docs.withflex.com/api-reference/checkout-sessions/get-line-items>,
@@ -132,8 +139,8 @@ impl Api {
         Ok(checkout)
     }
 
-    /// Reads what is told of a checkout's payments. That is knowledge on top of the session's, so an order does not
-    /// wait for it where Flex will not tell, or tells in a way that we do not understand.
+    /// Reads a checkout's payments. They add detail to the session, so an order does not wait for
+    /// them if Flex refuses the read or the answer is not understood.
     async fn payments(
         &self,
         key: &ApiKey,
@@ -149,7 +156,7 @@ impl Api {
         }
     }
 
-    /// Finds the checkout that a payment was made in; `None` if there is none. No member of a payment names it
+    /// Finds the checkout of a payment; `None` if there is none. No member of a payment names it
     /// (<https://docs.withflex.com/expanding-resources>,
     /// <https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
     pub async fn checkout_of(
@@ -162,7 +169,7 @@ impl Api {
             ("payment_intent", payment.as_str()),
         );
         let sessions: Vec<wire::Session> = match self.read(key, url, "checkout_sessions").await {
-            // There is no such payment for this key.
+            // This key has no such payment.
             Err(ReadError::Permanent { status: 404, .. }) => return Ok(None),
             read => read?,
         };
@@ -174,22 +181,22 @@ impl Api {
     pub async fn refunds(
         &self,
         key: &ApiKey,
-        of: &RefundsOf,
+        of: RefundsOf<'_>,
     ) -> Result<Vec<refund::RefundChange>, ReadError> {
         let wanted = match of {
             RefundsOf::Checkout(order_id) => ("checkout_session", order_id.as_str()),
             RefundsOf::Payment(id) => ("payment_intent", id.as_str()),
         };
         let mut refunds = self.in_time(self.pages(key, wanted)).await?;
-        // Should the parameter not have been heard: nobody else's.
+        // If the API ignores the parameter, other payments' refunds are dropped here.
         if let RefundsOf::Payment(id) = of {
             refunds.retain(|refund| refund.facts.payment_intent_id == *id);
         }
         Ok(refunds)
     }
 
-    /// Reads a list of refunds page by page. No member says that there is more, so a full page may be followed by
-    /// another one.
+    /// Reads a list of refunds page by page. No member announces a next page, so a full page may be
+    /// followed by another.
     async fn pages(
         &self,
         key: &ApiKey,
@@ -212,7 +219,7 @@ impl Api {
                     all.push(refund);
                 }
             }
-            // A page that brings nothing new is the same page again.
+            // A page without new refunds is the same page again.
             if !is_full || all.len() == known.len() {
                 return Ok(all);
             }
@@ -220,8 +227,9 @@ impl Api {
         Err(NotUnderstood::Endless("refunds").into())
     }
 
-    /// Reads a subscription (<https://docs.withflex.com/api-reference/subscriptions/get-subscription>), which the
-    /// reference shows both wrapped in its name and bare.
+    /// Reads a subscription
+    /// (<https://docs.withflex.com/api-reference/subscriptions/get-subscription>). The reference
+    /// shows the answer both with and without its wrapper.
     pub async fn subscription(
         &self,
         key: &ApiKey,
@@ -240,10 +248,11 @@ impl Api {
         Ok(change)
     }
 
-    /// Reads a page of a list. No member says that there is more, so a full page may be followed by another one
+    /// Reads a page of a list. No member announces a next page, so a full page may be followed by
+    /// another
     /// (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
     pub async fn list(&self, key: &ApiKey, ask: &Ask<'_>) -> Result<Page, ReadError> {
-        let List { path, name, id, .. } = List::of(ask.what);
+        let List { path, name, id, .. } = List::of(ask.list);
         let mut url = self.url(path);
         url.query_pairs_mut()
             .extend_pairs(List::filter(ask))
@@ -251,14 +260,14 @@ impl Api {
             .extend_pairs(ask.after.map(|last| ("starting_after", last)));
         let page: Vec<Value> = self.read(key, url, name).await?;
         let is_full = page.len() >= PAGE;
-        // One thing without an id must not end the list.
+        // One item without an id must not end the list.
         let id_of = |object: &Value| translate::first_id([object.get(id)?.as_str()], EventId::new);
         let last = page.iter().rev().find_map(id_of);
         if is_full && last.is_none() {
             return Err(NotUnderstood::Member(id).into());
         }
-        // A page that ends where the one before did is the same page again.
-        let goes_on = is_full
+        // A page that ends like the page before is the same page again.
+        let has_more = is_full
             && last.as_ref().map(EventId::as_str) != ask.after
             && !listing::is_past(ask, &page);
         Ok(Page {
@@ -267,16 +276,16 @@ impl Api {
                 .filter_map(|object| listing::listed(ask, object))
                 .collect(),
             length: page.len(),
-            next: last.filter(|_| goes_on).map(String::from),
+            next: last.filter(|_| has_more).map(String::from),
         })
     }
 
-    /// Reads the customer if the session names one without telling more
+    /// Reads the customer if the session names one without details
     /// (<https://docs.withflex.com/api-reference/customers/get-customer>).
     ///
-    /// A customer that Flex does not know any more leaves the name off the receipt, and perhaps the receipt without
-    /// an address, which is a trouble of its own and no reason to keep the goods. An answer that we do not understand
-    /// may be a gateway's: it counts only where the session itself says where the receipt is to go.
+    /// If Flex no longer knows the customer, the receipt lacks the name, and perhaps the address. A
+    /// missing address fails the receipt, but does not delay the goods. An answer that is not
+    /// understood may come from a gateway: it is ignored only if the session has an address.
     async fn customer(
         &self,
         key: &ApiKey,
@@ -301,17 +310,17 @@ impl Api {
         }
     }
 
-    /// The address of a resource. Each segment is encoded: an id is somebody else's text.
+    /// The URL of a resource. Each segment is encoded, because ids are foreign text.
     fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();
-        // Only addresses such as `mailto:` have no path, and `with_limits` takes none of those.
+        // Only URLs such as `mailto:` have no path, and `with_limits` refuses those.
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
         }
         url
     }
 
-    /// The address of a list of what belongs to something, a page of it as large as can be had.
+    /// The URL of a filtered list with the largest page size.
     fn list_of(&self, segments: &[&str], (of, id): (&str, &str)) -> Url {
         let mut url = self.url(segments);
         url.query_pairs_mut()
@@ -320,7 +329,7 @@ impl Api {
         url
     }
 
-    /// Reads a resource, which Flex wraps in its name.
+    /// Reads a resource that Flex wraps in its name.
     async fn read<T: DeserializeOwned>(
         &self,
         key: &ApiKey,
@@ -331,7 +340,7 @@ impl Api {
         Ok(resource(body.get_mut(name).map(Value::take), name)?)
     }
 
-    /// Reads an answer that is to hold a resource.
+    /// Reads an answer as JSON.
     async fn answer(&self, key: &ApiKey, url: Url, name: &'static str) -> Result<Value, ReadError> {
         let body = self.in_time(self.get(key, url)).await?;
         Ok(serde_json::from_slice(&body).map_err(|_| NotUnderstood::Resource(name))?)
@@ -347,8 +356,9 @@ impl Api {
 
     async fn get(&self, key: &ApiKey, url: Url) -> Result<Vec<u8>, ReadError> {
         let response = match self.send(key, url.clone()).await {
-            // The connection broke before an answer. That is what happens to one that was kept open while Lambda
-            // had the function frozen, so it is worth a second try on the spot; a read does no harm twice.
+            // The connection broke before an answer. Lambda may have frozen the function while the
+            // connection was kept open, so one immediate retry is worthwhile. Reads are safe to
+            // repeat.
             Err(error) if error.is_request() && !error.is_timeout() => self.send(key, url).await,
             other => other,
         };
@@ -378,8 +388,7 @@ impl Api {
             .await
     }
 
-    /// Reads a body piece by piece, so that one without end is dropped when it is too long and not when we are out
-    /// of memory.
+    /// Reads a body in chunks, so an endless body is dropped at the limit, before memory runs out.
     async fn body(&self, mut response: Response) -> Result<Vec<u8>, ReadError> {
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(cause)? {
@@ -408,8 +417,8 @@ fn away(cause: String) -> RetryableError {
     }
 }
 
-/// What the network said, down to the innermost cause. Without the address, which adds nothing, and never with a
-/// body or a header.
+/// The network error down to its innermost cause, without the URL, which adds nothing, and never
+/// with a body or header.
 fn cause(error: reqwest::Error) -> RetryableError {
     if error.is_builder() {
         return RetryableError::SetUp {

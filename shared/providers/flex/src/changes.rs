@@ -1,4 +1,4 @@
-//! What an event means, by its type: one table for the code and for the documents.
+//! The meaning of an event by its type: one table for the code and for the documents.
 
 use crate::{
     translate::{self, Missing, contact, dispute, payment, refund, subscription},
@@ -9,7 +9,10 @@ use domain::{
         contact::ContactChange as CustomerNews,
         subscription::{InvoiceEvent, Source},
     },
-    delivery::event::{Change, RefundsOf, Unreadable},
+    delivery::{
+        event::{Change, Unreadable},
+        reference,
+    },
     sale::{
         dispute::DisputeFunds,
         payment::{PaymentChange as PaymentNews, PaymentStatus},
@@ -21,44 +24,44 @@ use domain::{
 };
 use serde_json::{Map, Value};
 
-/// What is made of an event of some type.
+/// The rule for one event type.
 #[derive(Debug, Clone)]
 enum Handling {
-    /// Change of a checkout; it may say that it is completed.
+    /// A change of a checkout; it may state the completion.
     Checkout { completed: bool },
     /// A delayed payment of a checkout has arrived.
     CheckoutPaid,
-    /// Change of a payment: it has succeeded.
+    /// A payment has succeeded.
     Payment,
-    /// Change of a charge, and so perhaps of a payment.
+    /// A change of a charge, and perhaps of a payment.
     Charge,
-    /// Money of a checkout went back.
+    /// A refund of a checkout.
     RefundsOfCheckout,
-    /// Money of a charge's payment went back.
+    /// A refund of a charge's payment.
     RefundsOfCharge,
-    /// Change of a refund.
+    /// A change of a refund.
     Refund,
-    /// Change of a dispute, perhaps of its money.
+    /// A change of a dispute, perhaps of its money.
     Dispute(Option<DisputeFunds>),
-    /// Change of a subscription.
+    /// A change of a subscription.
     Subscription(Source),
-    /// Change of an invoice.
+    /// A change of an invoice.
     Invoice(InvoiceEvent),
-    /// Change of a customer.
+    /// A change of a customer.
     Customer,
-    /// A customer is deleted.
+    /// The deletion of a customer.
     CustomerDeleted,
-    /// Nothing.
+    /// No action.
     NotNeeded,
 }
 
-/// Every type that Flex is known to send: those of its list
-/// (<https://docs.withflex.com/developer-guides/webhooks/events>), of its guides
+/// Every type that Flex is known to send. Its list names some
+/// (<https://docs.withflex.com/developer-guides/webhooks/events>). Its guides name others
 /// (<https://docs.withflex.com/developer-guides/integration/checkout/fulfillment>,
 /// <https://docs.withflex.com/developer-guides/subscriptions/getting-started>,
-/// <https://docs.withflex.com/developer-guides/integration/reimbursement>), of its API
-/// (<https://docs.withflex.com/api-reference/events/retry-event>), and those that a live integrator handles: of
-/// sessions that expire, are paid with a delay or are refunded, and of products.
+/// <https://docs.withflex.com/developer-guides/integration/reimbursement>), and so does its API
+/// (<https://docs.withflex.com/api-reference/events/retry-event>). A live integrator handles the rest: sessions that
+/// expire, are paid with a delay or are refunded, and products.
 const EVENT_TYPES: &[(&str, Handling)] = &[
     (
         "checkout.session.completed",
@@ -113,7 +116,7 @@ const EVENT_TYPES: &[(&str, Handling)] = &[
         "customer.subscription.deleted",
         Handling::Subscription(Source::Deleted),
     ),
-    // Nothing is owed to anybody before it is paid, or is not.
+    // An unpaid invoice has no effect yet.
     ("invoice.created", Handling::NotNeeded),
     (
         "invoice.payment_succeeded",
@@ -127,7 +130,7 @@ const EVENT_TYPES: &[(&str, Handling)] = &[
     ("customer.created", Handling::Customer),
     ("customer.updated", Handling::Customer),
     ("customer.deleted", Handling::CustomerDeleted),
-    // Medical, and nobody's business here.
+    // Medical events, which the product does not need.
     ("customer.consultation.attached", Handling::NotNeeded),
     ("consultation.approved", Handling::NotNeeded),
     ("consultation.expired", Handling::NotNeeded),
@@ -135,10 +138,10 @@ const EVENT_TYPES: &[(&str, Handling)] = &[
     ("account.updated", Handling::NotNeeded),
 ];
 
-/// Every event type that is known, with what it is taken for: `checkout`, `payment`, `refund`, `refunds`, `dispute`,
-/// `subscription`, `invoice`, `customer` or `not_needed`. Any other type is stored and acknowledged.
+/// Every known event type, with its kind: `checkout`, `payment`, `refund`, `refunds`, `dispute`, `subscription`,
+/// `invoice`, `customer` or `not_needed`. Any other type is stored and acknowledged.
 ///
-/// [`crate::read`] goes by the same table, so that documents can be held against it.
+/// [`crate::read`] uses the same table, so tests can compare documents with it.
 pub fn event_types() -> impl Iterator<Item = (&'static str, &'static str)> {
     EVENT_TYPES.iter().map(|(name, handling)| {
         let word = match handling {
@@ -156,7 +159,7 @@ pub fn event_types() -> impl Iterator<Item = (&'static str, &'static str)> {
     })
 }
 
-/// What an event of this type means. Of a type that we act on, whatever the action cannot do without must be there.
+/// The meaning of an event of this type. If the type has a rule, every member that the rule needs must be there.
 pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change, Unreadable> {
     let Some((_, handling)) = EVENT_TYPES.iter().find(|(name, _)| *name == event_type) else {
         return Ok(Change::Unhandled);
@@ -171,7 +174,7 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change,
         },
         Handling::Payment => {
             let intent = resource::<wire::PaymentIntent>(event)?;
-            // The event's name is told even where nothing else is.
+            // The type states the success, even if the object is a bare id.
             let bare = wire::PaymentIntent::default();
             let object = intent.object().unwrap_or(&bare);
             Change::Payment(PaymentNews {
@@ -187,10 +190,12 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change,
                 facts: None,
             })
         }),
-        Handling::RefundsOfCheckout => Change::RefundsOf(RefundsOf::Checkout(order_id(event)?)),
+        Handling::RefundsOfCheckout => {
+            Change::Fetch(reference::Reference::RefundsOfCheckout(order_id(event)?))
+        }
         Handling::RefundsOfCharge => {
             let (id, _) = charge(event).ok_or(Missing("object.charge.payment_intent"))?;
-            Change::RefundsOf(RefundsOf::Payment(id))
+            Change::Fetch(reference::Reference::RefundsOfPayment(id))
         }
         Handling::Refund => Change::Refund(refund::refund(&*whole(event)?)?),
         Handling::Dispute(funds) => {
@@ -217,8 +222,8 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change,
     })
 }
 
-/// The resource under `object`: inside a member named after it, as all printed deliveries have it; that member being
-/// the bare id; or `object` being the resource itself, as the prose of the event list has it.
+/// The resource under `object`. All printed deliveries have it inside a member named after it; that member may also be
+/// the bare id. The prose of the event list has `object` as the resource itself.
 fn resource<T: Resource>(event: &Map<String, Value>) -> Result<Reference<T>, Unreadable> {
     let object = event
         .get("object")
@@ -238,7 +243,7 @@ fn resource<T: Resource>(event: &Map<String, Value>) -> Result<Reference<T>, Unr
     resource.ok_or(Unreadable::Member(T::PLACE))
 }
 
-/// The resource under `object` where its id alone would not do.
+/// The resource under `object`; its id alone is not enough.
 fn whole<T: Resource>(event: &Map<String, Value>) -> Result<Box<T>, Unreadable> {
     match resource(event)? {
         Reference::Object(resource) => Ok(resource),
@@ -258,7 +263,7 @@ fn order_id(event: &Map<String, Value>) -> Result<OrderId, Unreadable> {
     own_id(&resource::<wire::Session>(event)?, OrderId::new)
 }
 
-/// The payment that a charge was a try of, where it names one.
+/// The payment that a charge tried, if the charge names one.
 fn charge(event: &Map<String, Value>) -> Option<(PaymentIntentId, Option<Mode>)> {
     let charge: Box<wire::Charge> = whole(event).ok()?;
     let intent = charge.payment_intent.as_ref().and_then(Reference::id);
@@ -269,7 +274,7 @@ fn charge(event: &Map<String, Value>) -> Option<(PaymentIntentId, Option<Mode>)>
     Some((id, charge.test_mode.map(translate::mode)))
 }
 
-/// A bare id tells nothing of a customer that could be kept.
+/// A bare id has no facts of a customer to store.
 fn customer(event: &Map<String, Value>) -> Result<Change, Unreadable> {
     let customer = resource::<wire::Customer>(event)?;
     let customer_id = own_id(&customer, CustomerId::new)?;

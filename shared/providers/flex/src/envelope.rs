@@ -1,7 +1,7 @@
-//! What the body of a delivery says.
+//! The body of a delivery.
 //!
-//! Flex asks integrators to read permissively: unknown members and event types are not errors, and the list of
-//! types may grow at any time (<https://docs.withflex.com/developer-guides/webhooks/events>).
+//! Flex asks integrators to read permissively: unknown members and event types are not errors, and the list of types
+//! may grow at any time (<https://docs.withflex.com/developer-guides/webhooks/events>).
 
 use crate::{changes, time::timestamp};
 use domain::{
@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 /// Reads the body of a verified delivery.
 ///
-/// Needs no bounds of its own: intake caps the size, and `serde_json` stops at 128 levels of nesting.
+/// It needs no limits: intake caps the size, and `serde_json` stops at 128 levels of nesting.
 #[must_use]
 pub fn read(body: &[u8]) -> Reading {
     match event(body) {
@@ -40,7 +40,7 @@ fn event(body: &[u8]) -> Result<Event, Unreadable> {
         .map(normalized)
         .ok_or(Unreadable::Member("event_type"))?;
     let change = changes::of(&event_type, event)?;
-    // A wrapped event tells when it was made instead of when it happened, which is the nearest there is.
+    // A wrapped event states only the time of its creation, which is the nearest one.
     let occurred_at = ["event_dt", "created_at"]
         .iter()
         .find_map(|name| timestamp(event.get(*name)?));
@@ -53,8 +53,8 @@ fn event(body: &[u8]) -> Result<Event, Unreadable> {
 }
 
 /// Flex's API shows a stored event wrapped as `{"event": {…}}`
-/// (<https://docs.withflex.com/api-reference/events/retry-event.md>). Its deliveries are not, as far as anybody has
-/// seen; taking both costs a line.
+/// (<https://docs.withflex.com/api-reference/events/retry-event.md>). No known delivery is wrapped; accepting both
+/// costs a line.
 fn unwrapped(body: &Map<String, Value>) -> &Map<String, Value> {
     match body.get("event") {
         Some(Value::Object(event)) if !body.contains_key("event_type") => event,

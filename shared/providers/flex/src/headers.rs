@@ -1,4 +1,4 @@
-//! Which three headers of a request are the signature.
+//! The three signature headers of a request.
 
 use domain::delivery::signature::{self, Refusal, Signed, Unverified};
 use jiff::Timestamp;
@@ -11,10 +11,11 @@ struct Family {
     signature: &'static str,
 }
 
-/// In order of preference: what Flex documents
-/// (<https://docs.withflex.com/developer-guides/webhooks/verifying-webhooks.md>), the specification's own names
-/// (<https://github.com/standard-webhooks/standard-webhooks>), and what Flex sent before September 2025, which its
-/// own plugin still reads (<https://github.com/JoinFlexHealth/woocommerce>).
+/// In order of preference. The first family is documented by Flex
+/// (<https://docs.withflex.com/developer-guides/webhooks/verifying-webhooks.md>), the second by the
+/// specification (<https://github.com/standard-webhooks/standard-webhooks>). Flex sent the third
+/// before September 2025, and its plugin still reads it
+/// (<https://github.com/JoinFlexHealth/woocommerce>).
 const FAMILIES: [Family; 3] = [
     Family {
         id: "svix-id",
@@ -33,12 +34,14 @@ const FAMILIES: [Family; 3] = [
     },
 ];
 
-/// Checks the signature headers of a delivery; [`Unverified::verify`] then verifies them against Flex's keys.
+/// Checks the signature headers of a delivery; [`Unverified::verify`] then verifies them against
+/// Flex's keys.
 ///
-/// `header` looks a header up by its lower-case name. The first family that is there in full is the one that must
-/// verify; the others are not looked at. Nothing is taken from two families, and what is taken is what was signed,
-/// so a second family can neither help a forger nor lend a genuine delivery another id. That the families name
-/// different ids is no reason to refuse: the old one carried the event's id, the new one carries the message's.
+/// `header` looks a header up by its lower-case name. The first complete family must verify; the
+/// others are ignored. Values are never mixed between families, and all of them are signed. A
+/// second family can therefore neither help a forger nor give a genuine delivery another id.
+/// Families may name different ids: the old one carried the event's id, the new one carries the
+/// message's id.
 pub fn check<'headers, 'body>(
     header: impl Fn(&str) -> Option<&'headers str>,
     body: &'body [u8],
@@ -66,7 +69,7 @@ pub fn check<'headers, 'body>(
     )
 }
 
-/// The oldest family sent one bare signature without its version.
+/// Adds the version, because the oldest family sent one signature without it.
 fn versioned(signatures: &str) -> Cow<'_, str> {
     if signatures.is_empty() || signatures.contains([',', ' ']) {
         Cow::Borrowed(signatures)

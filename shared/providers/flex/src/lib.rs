@@ -1,7 +1,8 @@
-//! All that is known of Flex (<https://withflex.com>): headers, secrets, JSON shapes and endpoints.
+//! The adapter for Flex (<https://withflex.com>): headers, secrets, JSON shapes and endpoints.
 //!
-//! [`check`] takes a delivery's signature headers, [`read`] its body, [`Api`] reads what is true, and [`event`] makes
-//! the event that would have announced it. All of them speak the words of `domain`; nobody else needs to know that Flex has others.
+//! A delivery's signature headers go to [`check`], its body goes to [`read`]. The current state
+//! comes from [`Api`]; [`event`] makes the event that would have announced it. All return values of
+//! `domain`, so Flex's words stay in this crate.
 
 mod answer;
 mod api;
@@ -9,18 +10,20 @@ mod changes;
 mod envelope;
 mod headers;
 mod listing;
+mod provider;
 pub mod secret;
 mod time;
 mod translate;
 pub mod wire;
 
-pub use api::{Api, BadSetUp, Limits};
+pub use api::{Api, BadSetUp, Limits, RefundsOf};
 pub use changes::event_types;
 pub use envelope::read;
 pub use headers::check;
 pub use listing::{event, listed, stub};
+pub use provider::Flex;
 pub use secret::key_mode;
 pub use translate::{NotUnderstood, add_payments, checkout};
 
-/// What the log calls it.
+/// The name in logs and errors.
 const SERVICE: &str = "Flex";

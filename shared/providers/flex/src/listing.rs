@@ -1,8 +1,8 @@
-//! What Flex's lists have, told as its webhooks would have told it.
+//! The things of Flex's lists, stated in the way of its webhooks.
 //!
-//! A webhook that never came cannot be asked for again: there is no list of events, and one that is known by its id is
-//! resent only if Flex still has it (<https://docs.withflex.com/api-reference/events/retry-event>). So what a list has
-//! becomes an event in the envelope that all of them come in, about the very object that it has.
+//! Flex cannot resend every lost webhook. It has no list of events, and resends a known event only if it still has it
+//! (<https://docs.withflex.com/api-reference/events/retry-event>). A listed thing therefore becomes an event in the
+//! usual envelope, with the thing as its object.
 
 use crate::{
     changes,
@@ -11,47 +11,55 @@ use crate::{
 };
 use domain::{
     delivery::event::{Change, Unreadable},
-    upkeep::reconcile::{Ask, Found, Listed, Received, What},
+    upkeep::reconcile::{Ask, Found, Listed, Received},
     values::{ids::EventId, mode::Mode},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// The members of a list that a page is asked for and read by.
+const CHECKOUTS: &str = "checkouts";
+const INVOICES: &str = "invoices";
+const REFUNDS: &str = "refunds";
+const SUBSCRIPTIONS: &str = "subscriptions";
+const ENDED: &str = "ended subscriptions";
+
+/// The lists to read, in this order. The ended subscriptions have a list, because the list of all may omit them.
+pub(crate) const LISTS: [&str; 5] = [CHECKOUTS, INVOICES, REFUNDS, SUBSCRIPTIONS, ENDED];
+
+/// The names in the request for a page and in its answer.
 pub(crate) struct List {
-    /// Where it is.
     pub(crate) path: &'static [&'static str],
-    /// The member of the answer that holds it.
+    /// The member of the answer with the things.
     pub(crate) name: &'static str,
-    /// What Flex calls one of it.
+    /// Flex's name for one thing.
     resource: &'static str,
-    /// The member that holds the id of one.
+    /// The member with the id of one thing.
     pub(crate) id: &'static str,
 }
 
 impl List {
-    pub(crate) fn of(what: What) -> Self {
-        match what {
-            What::Checkouts => Self {
+    pub(crate) fn of(list: &str) -> Self {
+        match list {
+            CHECKOUTS => Self {
                 path: &["v1", "checkout", "sessions"],
                 name: "checkout_sessions",
                 resource: "checkout_session",
                 id: "checkout_session_id",
             },
-            What::Invoices => Self {
+            INVOICES => Self {
                 path: &["v1", "invoices"],
                 name: "invoices",
                 resource: "invoice",
                 id: "invoice_id",
             },
-            What::Refunds => Self {
+            REFUNDS => Self {
                 path: &["v1", "refunds"],
                 name: "refunds",
                 resource: "refund",
                 id: "refund_id",
             },
-            What::Subscriptions | What::Ended => Self {
+            _ => Self {
                 path: &["v1", "subscriptions"],
                 name: "subscriptions",
                 resource: "subscription",
@@ -60,65 +68,64 @@ impl List {
         }
     }
 
-    /// What narrows the list down. Checkouts have a filter by age, in days
-    /// (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>); no other list has one. Of
-    /// subscriptions a list without a filter may leave out those that are cancelled, so these are asked for by
-    /// themselves (<https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>).
+    /// The filter of a list. Checkouts have a filter by age, in days
+    /// (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>). No other list has one. A
+    /// list of subscriptions without a filter may omit the cancelled ones, so a second request asks for these
+    /// (<https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>).
     pub(crate) fn filter(ask: &Ask<'_>) -> Option<(&'static str, String)> {
-        match ask.what {
-            What::Checkouts => {
+        match ask.list {
+            CHECKOUTS => {
                 let hours = ask.now.duration_since(ask.since).as_hours();
-                // Rounded up: what is too old is left out here.
+                // Rounded up: `listed` drops the older ones.
                 Some(("interval", (hours / 24 + 1).to_string()))
             }
-            What::Ended => Some(("status", "canceled".to_owned())),
-            What::Invoices | What::Refunds | What::Subscriptions => None,
+            ENDED => Some(("status", "canceled".to_owned())),
+            _ => None,
         }
     }
 
-    /// Whether all of a list is looked at, however old it is. A subscription of years ago can end today.
-    pub(crate) fn is_ageless(what: What) -> bool {
-        matches!(what, What::Subscriptions | What::Ended)
+    /// True if a list is read without an age limit. An old subscription can end today.
+    pub(crate) fn is_ageless(list: &str) -> bool {
+        matches!(list, SUBSCRIPTIONS | ENDED)
     }
 }
 
-/// Longer is no checkout that anybody has to read here, in bytes of JSON; a row holds somewhat more.
+/// The length limit of a stored checkout, in bytes of JSON. A row holds somewhat more.
 const LONG: usize = 250_000;
 
-/// When a thing was made, where it tells.
+/// The time of a thing's creation, if it states one.
 pub(crate) fn created_at(object: &Value) -> Option<Timestamp> {
     timestamp(object.get("created_at")?)
 }
 
-/// What a thing of a list tells; `None` if it is of no interest: too old, or nothing that an order, a renewal or access
-/// follows from.
+/// One thing of a list. `None` if it is too old, or if no order, renewal or access follows from it.
 #[must_use]
 pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
-    let List { resource, id, .. } = List::of(ask.what);
+    let List { resource, id, .. } = List::of(ask.list);
     let text = |name: &str| object.get(name).and_then(Value::as_str).map(str::trim);
     let created_at = created_at(object);
-    if !List::is_ageless(ask.what) && created_at.is_some_and(|at| at < ask.since) {
+    if !List::is_ageless(ask.list) && created_at.is_some_and(|at| at < ask.since) {
         return None;
     }
-    let (event_type, since) = match ask.what {
-        // As where a checkout is read: both words say that it is done.
-        What::Checkouts if matches!(text("status"), Some("complete" | "paid")) => {
+    let (event_type, since) = match ask.list {
+        // As in the read of a checkout, both words mean completed.
+        CHECKOUTS if matches!(text("status"), Some("complete" | "paid")) => {
             ("checkout.session.completed", created_at)
         }
-        What::Invoices if text("status") == Some("paid") => ("invoice.paid", created_at),
-        What::Refunds => ("refund.updated", None),
-        What::Subscriptions | What::Ended => match end(object, ask.now) {
+        INVOICES if text("status") == Some("paid") => ("invoice.paid", created_at),
+        REFUNDS => ("refund.updated", None),
+        SUBSCRIPTIONS | ENDED => match end(object, ask.now) {
             End::Not => ("customer.subscription.updated", None),
-            // What is over for longer than anybody looks back is of no use to anybody.
+            // It ended before the period that reconcile looks at.
             End::Over(Some(at)) if at < ask.since => return None,
             End::Over(at) => ("customer.subscription.deleted", at),
         },
-        What::Checkouts | What::Invoices => return None,
+        _ => return None,
     };
     let envelope = json!({"object": {resource: object}});
     let read = match created_at {
-        // Years of them would be looked at as if they were new.
-        None if matches!(ask.what, What::Invoices | What::Refunds) => {
+        // Otherwise years of them would be compared as if they were new.
+        None if matches!(ask.list, INVOICES | REFUNDS) => {
             Some(Err(Unreadable::Member("created_at")))
         }
         _ => envelope
@@ -127,8 +134,8 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
     };
     let name = first_id([text(id)], EventId::new).map(String::from);
     let bytes = match object.to_string() {
-        // Fulfillment reads the checkout itself: to know which one is enough.
-        long if ask.what == What::Checkouts && long.len() > LONG => {
+        // Fulfillment reads the checkout from the API, so its id is enough.
+        long if ask.list == CHECKOUTS && long.len() > LONG => {
             let facts = ["status", "test_mode", id].map(|name| (name, object.get(name)));
             json!(BTreeMap::from(facts)).to_string()
         }
@@ -136,7 +143,7 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
     };
     let bytes = bytes.into_bytes();
     Some(match (read, name) {
-        // An invoice of no subscription.
+        // An invoice without a subscription.
         (Some(Ok(Change::NotNeeded)), _) => return None,
         (Some(Ok(change)), Some(name)) => Listed::Found(Box::new(Found {
             resource,
@@ -144,7 +151,7 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
             mode: mode(object),
             created_at,
             since,
-            received: received(object).filter(|_| ask.what == What::Checkouts),
+            received: received(object).filter(|_| ask.list == CHECKOUTS),
             event_type,
             object: bytes,
             change,
@@ -169,7 +176,7 @@ fn mode(object: &Value) -> Option<Mode> {
         .map(translate::mode)
 }
 
-/// What a session says was received for it. Only newer ones tell.
+/// The received money that a session states. Only newer sessions state it.
 fn received(session: &Value) -> Option<Received> {
     let amount = |name: &str| session.get(name).and_then(Value::as_i64);
     let received = amount("amount_received")?;
@@ -180,17 +187,18 @@ fn received(session: &Value) -> Option<Received> {
     })
 }
 
-/// Whether a subscription is over.
+/// The end of a subscription.
 enum End {
     Not,
-    /// Since then, where that can be told.
+    /// Its time, if it can be determined.
     Over(Option<Timestamp>),
 }
 
-/// One that is cancelled with the end of its period ends then, whenever that was asked for; else when it was cancelled,
-/// or, where nobody says when, with its last period at the latest.
-/// The reference names `cancel_at` alone
-/// (<https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>); whatever is there is read.
+/// The end of a cancelled subscription. One that is cancelled at the end of its period ends then, whatever the time of
+/// the request. Any other ends at its cancellation. If no time is stated, it ended with its last period at the latest.
+///
+/// The reference names `cancel_at` alone (<https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>).
+/// The code reads all of these members, if they are there.
 fn end(subscription: &Value, now: Timestamp) -> End {
     if subscription
         .get("status")
@@ -208,7 +216,7 @@ fn end(subscription: &Value, now: Timestamp) -> End {
     let period_end = at("current_period_end");
     let planned = at("cancel_at").or_else(|| period_end.filter(|_| with_period));
     let facts = at("ended_at").or(planned).or_else(|| at("canceled_at"));
-    // A time to come was not waited for; and none has ended after its last period.
+    // Flex did not wait for a future time, and no subscription ends after its last period.
     End::Over(
         facts
             .filter(|at| *at <= now)
@@ -216,12 +224,11 @@ fn end(subscription: &Value, now: Timestamp) -> End {
     )
 }
 
-/// The event that tells of what was found, as Flex would have sent it: under this id, and as of that time. `waits` is
-/// whether there is an order that waits for it.
+/// The event that states a found thing, as Flex would have sent it, with this id and time. `waits` is true if an order
+/// waits for the thing.
 #[must_use]
 pub fn event(found: &Found, event_id: &EventId, at: Timestamp, waits: bool) -> Vec<u8> {
-    // What has arrived and the API does not know of yet is waited for, and then a person's; a completion would have
-    // nothing more to say.
+    // This type waits until the API shows the money, and then parks the event. A completion would change nothing.
     let event_type = if waits && found.is_paid() {
         "checkout.session.async_payment_succeeded"
     } else {
@@ -239,25 +246,25 @@ pub fn event(found: &Found, event_id: &EventId, at: Timestamp, waits: bool) -> V
     event.to_string().into_bytes()
 }
 
-/// What is kept of a thing that no row can hold: which one it is.
+/// The stored body of a thing that is too large for a row: its id alone.
 #[must_use]
-pub fn stub(what: What, id: Option<&str>) -> Vec<u8> {
-    let list = List::of(what);
+pub fn stub(list: &str, id: Option<&str>) -> Vec<u8> {
+    let list = List::of(list);
     json!({"object": {list.resource: {list.id: id}}})
         .to_string()
         .into_bytes()
 }
 
-/// Whether everything on a page is older than anybody looks back, and so is what comes after it. No reference says in
-/// which order lists are, so that this holds only where the page itself goes from newer to older.
+/// True if all things from this page on are older than the period of reconcile. No reference states the order of the
+/// lists. The test therefore holds only if the page itself goes from newer to older.
 pub(crate) fn is_past(ask: &Ask<'_>, page: &[Value]) -> bool {
-    // Clocks differ.
+    // An hour allows for different clocks.
     let since = ask
         .since
         .saturating_sub(SignedDuration::from_hours(1))
         .unwrap_or(ask.since);
     let times: Option<Vec<Timestamp>> = page.iter().map(created_at).collect();
-    !List::is_ageless(ask.what)
+    !List::is_ageless(ask.list)
         && times.is_some_and(|times| {
             times.is_sorted_by(|one, next| one >= next)
                 && times.first() > times.last()

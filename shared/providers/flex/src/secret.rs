@@ -1,4 +1,4 @@
-//! What the dashboard hands out: webhook secrets and API keys.
+//! Webhook secrets and API keys, as Flex's dashboard shows them.
 
 use domain::{
     delivery::{
@@ -8,14 +8,15 @@ use domain::{
     values::mode::Mode,
 };
 
-/// The prefixes that Flex's documentation shows
-/// (<https://docs.withflex.com/developer-guides/webhooks/verifying-webhooks.md>): its own, and that of Svix, which
-/// carries its webhooks. `_` is not in the base64 alphabet, so a prefix is never part of the key.
+/// The prefixes in Flex's documentation
+/// (<https://docs.withflex.com/developer-guides/webhooks/verifying-webhooks.md>): its own, and
+/// Svix's, which carries its webhooks. `_` is not in the base64 alphabet, so a prefix is never part
+/// of the key.
 const PREFIXES: [&str; 2] = ["fwhsec_", "whsec_"];
 
-/// Makes the signing key from a webhook secret as the dashboard shows it, with its prefix or without.
+/// Makes the signing key from a webhook secret, with or without its prefix.
 pub fn key(secret: &str) -> Result<Key, BadKey> {
-    // A line break at the end is what pasting into a console leaves behind.
+    // Pasting into a console may add a line break.
     let secret = secret.trim();
     let base64 = PREFIXES
         .iter()
@@ -24,12 +25,12 @@ pub fn key(secret: &str) -> Result<Key, BadKey> {
     Key::from_base64(base64)
 }
 
-/// Whether a key reads live or test data: `fsk_test_…` or `fsk_…`. `None` for what is no key of Flex's.
+/// The mode of a key: `fsk_test_…` or `fsk_…`; `None` if it is not a Flex key.
 ///
 /// <https://docs.withflex.com/api-reference/introduction>
 #[must_use]
 pub fn key_mode(key: &ApiKey) -> Option<Mode> {
-    // The test prefix begins with the live one, so it is asked for first.
+    // The test prefix starts with the live prefix, so it is checked first.
     if key.reveal().starts_with("fsk_test_") {
         Some(Mode::Test)
     } else if key.reveal().starts_with("fsk_") {
@@ -45,7 +46,8 @@ mod tests {
     use domain::delivery::signature::sign;
     use jiff::Timestamp;
 
-    /// From Flex's page on verifying webhooks, with a signature computed by hand over its decoded bytes.
+    /// From Flex's page on verifying webhooks, with a signature computed by hand over its decoded
+    /// bytes.
     const BASE64: &str = "Y2NhZDczMDYtNDEyYi0xMWVlLTg5MTItNGY4Y2E5ZmU1MmI4";
 
     #[test]

@@ -3,9 +3,11 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-/// Reads Unix seconds, as a number or as digits, or an ISO 8601 text. Events and sessions have numbers, every other
-/// resource has text, and the redelivery of an event has text where the first delivery had a number
-/// (<https://docs.withflex.com/api-reference/events/retry-event.md>). Anything else is no time.
+/// Reads Unix seconds, as a number or as digits, or an ISO 8601 text; `None` for anything else.
+///
+/// Events and sessions have numbers, other resources have text. A redelivered event has text where
+/// the first delivery had a number
+/// (<https://docs.withflex.com/api-reference/events/retry-event.md>).
 pub(crate) fn timestamp(value: &Value) -> Option<Timestamp> {
     match value {
         Value::Number(seconds) => Timestamp::from_second(seconds.as_i64()?).ok(),

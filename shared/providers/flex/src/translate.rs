@@ -1,4 +1,4 @@
-//! From Flex's words to ours.
+//! Translates Flex's resources to the core's values.
 
 pub(crate) mod contact;
 pub(crate) mod dispute;
@@ -21,31 +21,31 @@ use domain::{
         mode::Mode,
         money::Currency,
         outcome::ReadError,
-        provider::Provider,
     },
 };
 use serde_json::Value;
 
-/// The longest `client_reference_id` that we keep: it is the key of an index, and DynamoDB refuses keys beyond
-/// 2,048 bytes. Losing a reference is better than losing the order.
+/// The longest `client_reference_id` that is kept. It is the key of an index, and DynamoDB refuses
+/// keys over 2,048 bytes. Losing a reference is better than losing the order.
 const MAX_REFERENCE_BYTES: usize = 1024;
 
-/// Why an answer of Flex's is not understood. Names the place and never a value, since values may be personal.
+/// The reason why an answer of Flex's is not understood. Names the member and never a value, which
+/// may be personal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotUnderstood {
-    /// Not JSON, or not an object with the resource in it.
+    /// The answer is not JSON, or lacks the resource.
     #[error("the answer has no `{0}`")]
     Resource(&'static str),
-    /// An order cannot do without it, or it is an amount and no whole number.
+    /// A required member is missing, or an amount is not a whole number.
     #[error("`{0}` is missing or malformed")]
     Member(&'static str),
-    /// Another one than was asked for.
+    /// The answer is about another resource than requested.
     #[error("the answer is about another {0}")]
     Other(&'static str),
-    /// More than we are ready to hold.
+    /// The answer exceeds the limit.
     #[error("the answer is longer than {0} bytes")]
     TooLong(usize),
-    /// More than anything has that we ask about.
+    /// The list has more pages than anything real.
     #[error("the list of {0} does not end")]
     Endless(&'static str),
 }
@@ -56,8 +56,8 @@ impl From<NotUnderstood> for ReadError {
     }
 }
 
-/// What a resource lacks that it is of no use without, by its place in an event (`object.refund.amount`). Names the
-/// place and never a value, since values may be personal.
+/// A required member that is missing, by its place in an event (`object.refund.amount`). Names the
+/// member and never a value, which may be personal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Missing(pub(crate) &'static str);
 
@@ -67,15 +67,15 @@ impl From<Missing> for Unreadable {
     }
 }
 
-/// In an answer of the API's, the resource is not under `object`.
+/// In an answer of the API, the resource is not under `object`.
 impl From<Missing> for NotUnderstood {
     fn from(Missing(place): Missing) -> Self {
         Self::Member(place.strip_prefix("object.").unwrap_or(place))
     }
 }
 
-/// Makes a checkout from a session and its lines, and from its customer where that was read separately. Payments that
-/// were read separately are added by [`add_payments`].
+/// Makes a checkout from a session, its lines, and its customer if read separately.
+/// [`add_payments`] adds payments that were read separately.
 pub fn checkout(
     session: &Session,
     lines: &[WireLine],
@@ -85,8 +85,8 @@ pub fn checkout(
         .test_mode
         .ok_or(NotUnderstood::Member("test_mode"))?;
     let reference = filled(session.client_reference_id.as_deref());
+    let subscription = session.subscription.as_ref();
     Ok(Checkout {
-        provider: Provider::Flex,
         order_id: id(
             session.checkout_session_id.as_deref(),
             OrderId::new,
@@ -106,11 +106,7 @@ pub fn checkout(
         received: amount(&session.amount_received, "amount_received")?,
         payment_intents: payment_intents(session)?,
         payments: payment::expanded(session),
-        subscription_id: related(
-            session.subscription.as_ref(),
-            SubscriptionId::new,
-            "subscription",
-        )?,
+        subscription_id: related(subscription, SubscriptionId::new, "subscription")?,
         invoice_id: related(session.invoice.as_ref(), InvoiceId::new, "invoice")?,
         lines: lines
             .iter()
@@ -119,9 +115,9 @@ pub fn checkout(
     })
 }
 
-/// `open`, `complete` and `expired` are the words
-/// (<https://docs.withflex.com/developer-guides/webhooks/using-redirects>); a live integrator has met `canceled` too,
-/// and `paid`, which says the same of the money as `complete`.
+/// Flex documents `open`, `complete` and `expired`
+/// (<https://docs.withflex.com/developer-guides/webhooks/using-redirects>). A live integrator has
+/// also seen `canceled`, and `paid`, which means the same for the money as `complete`.
 fn status(word: &str) -> CheckoutStatus {
     match word {
         "complete" | "paid" => CheckoutStatus::Complete,
@@ -141,7 +137,7 @@ fn kind(word: &str) -> CheckoutKind {
     }
 }
 
-/// A method that we do not know is taken as manual: then an order waits for the money to be there.
+/// An unknown method counts as manual: the order then waits until the money is received.
 fn capture(word: Option<&str>) -> Capture {
     match word {
         None | Some("automatic") => Capture::Automatic,
@@ -149,12 +145,12 @@ fn capture(word: Option<&str>) -> Capture {
     }
 }
 
-/// Whether a session says by itself where a receipt is to go.
+/// True if the session itself has an address for a receipt.
 pub(crate) fn has_address(session: &Session) -> bool {
     own_address(session).is_some()
 }
 
-/// What the merchant filled in comes last: the shopper may have changed it.
+/// The merchant's default comes last, because the shopper may have changed it.
 fn own_address(session: &Session) -> Option<&str> {
     filled(session.customer_email.as_deref()).or_else(|| {
         filled(
@@ -166,7 +162,7 @@ fn own_address(session: &Session) -> Option<&str> {
     })
 }
 
-/// The customer as read, else as expanded in the session, else the session's own hints.
+/// The customer as read, else as expanded in the session, else the session's own members.
 fn who(session: &Session, read: Option<&WireCustomer>) -> Result<Customer, NotUnderstood> {
     let named = session.customer.as_ref();
     let customer = read.or(named.and_then(Reference::object));
@@ -220,10 +216,10 @@ fn named_intents(session: &Session) -> impl Iterator<Item = &str> {
         .chain(session.payment_intent_id.as_deref())
 }
 
-/// The session among these that a payment was made in.
+/// The session that a payment belongs to.
 ///
-/// Older sessions do not list all of their payments: where there is one session alone, Flex's word is taken for it that
-/// it is the one that was asked for.
+/// Older sessions do not list all of their payments. If the answer has only one session, it is
+/// accepted as the requested one.
 pub(crate) fn session_of(
     sessions: &[Session],
     payment: &PaymentIntentId,
@@ -239,7 +235,7 @@ pub(crate) fn session_of(
         .transpose()
 }
 
-/// What a session began, where it names any.
+/// The id of a related resource, if the session names one.
 fn related<T: Resource, I, E>(
     reference: Option<&Reference<T>>,
     new: impl Fn(String) -> Result<I, E>,
@@ -257,22 +253,22 @@ fn filled(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// The longest text of Flex's that we keep, in characters: rows and log lines have an end.
+/// The longest text that is kept, in characters, because rows and log lines are limited.
 const MAX_TEXT: usize = 500;
 
 fn clipped(text: &str) -> String {
     text.chars().take(MAX_TEXT).collect()
 }
 
-/// The longest word of Flex's that we keep, in characters. The longest known one, a dispute's reason, has 25.
+/// The longest word that is kept, in characters. The longest known one, a dispute's reason, has 25.
 const MAX_WORD: usize = 64;
 
-/// A word of an open set, such as a status: kept as it is, but not without end.
+/// A word of an open set, such as a status: kept, but limited in length.
 fn word(text: &str) -> String {
     text.chars().take(MAX_WORD).collect()
 }
 
-/// The first of these texts that is an identifier.
+/// The first valid identifier.
 pub(crate) fn first_id<T, E>(
     texts: impl IntoIterator<Item = Option<impl Into<String>>>,
     new: impl Fn(String) -> Result<T, E>,
@@ -283,7 +279,7 @@ pub(crate) fn first_id<T, E>(
         .find_map(|text| new(text.into()).ok())
 }
 
-/// An amount of whole cents that cannot be below nothing.
+/// An amount in whole cents, never negative.
 fn cents(value: &Value) -> Option<i64> {
     value.as_i64().filter(|cents| *cents >= 0)
 }
@@ -297,8 +293,8 @@ fn id<T, E>(
         .ok_or(NotUnderstood::Member(member))
 }
 
-/// An amount of whole cents; `None` where there is none. A fraction or a text is an error: guessing at money is not
-/// reading permissively.
+/// An amount in whole cents; `None` if absent. A fraction or a text is an error: permissive reading
+/// never guesses money.
 fn amount(value: &Value, member: &'static str) -> Result<Option<i64>, NotUnderstood> {
     match value {
         Value::Null => Ok(None),

@@ -1,27 +1,29 @@
-//! Flex's resources as its API and its events print them, as far as they are needed here.
+//! Flex's resources as its API and its events print them, reduced to the members that are used
+//! here.
 //!
-//! From the reference pages (<https://docs.withflex.com/api-reference/checkout-sessions/get-checkout-session>,
-//! <https://docs.withflex.com/api-reference/checkout-sessions/get-line-items>, and those named below). Flex asks for
-//! permissive reading, so every member may be missing, null or of another type; whoever makes our own values of them
-//! says which one cannot be done without, as [`crate::checkout`] does for an order. Amounts and times stay raw JSON
-//! until then, because an amount that cannot be read must not become none.
+//! The reference pages name and describe the members
+//! (<https://docs.withflex.com/api-reference/checkout-sessions/get-checkout-session>,
+//! <https://docs.withflex.com/api-reference/checkout-sessions/get-line-items>, and those named
+//! below). Flex asks for permissive reading, so every member may be missing, null or of another
+//! type. The translation to our values, such as [`crate::checkout`], decides which members are
+//! required. Amounts and times stay raw JSON until then, because an unreadable amount must not
+//! count as absent.
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
-/// A related resource: its id, or, expanded, the resource itself
+/// A related resource: its id or, if expanded, the resource
 /// (<https://docs.withflex.com/expanding-resources>).
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub enum Reference<T> {
-    /// The id alone.
     Id(String),
-    /// All of it.
+    /// The expanded resource.
     Object(Box<T>),
 }
 
 impl<T> Reference<T> {
-    /// The resource, where it is expanded.
+    /// The resource, if expanded.
     #[must_use]
     pub fn object(&self) -> Option<&T> {
         match self {
@@ -42,16 +44,16 @@ impl<T: Resource> Reference<T> {
     }
 }
 
-/// A kind of resource: what Flex calls it.
+/// A kind of resource, by Flex's names.
 pub trait Resource: DeserializeOwned {
-    /// The member that holds it, in events and answers.
+    /// The member that holds the resource, in events and answers.
     const KEY: &'static str;
-    /// The member that holds its own id.
+    /// The member that holds the resource's id.
     const ID: &'static str;
-    /// Where an event has it.
+    /// The resource's place in an event.
     const PLACE: &'static str;
 
-    /// Its own id.
+    /// The resource's id.
     fn id(&self) -> Option<&str>;
 }
 
@@ -83,10 +85,6 @@ resource!(Product, "product", product_id);
 /// A checkout session.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct Session {
     #[serde(deserialize_with = "lenient")]
     pub checkout_session_id: Option<String>,
@@ -128,13 +126,9 @@ pub struct Session {
     pub invoice: Option<Reference<Invoice>>,
 }
 
-/// Parts of a session's total. Null when there are none.
+/// Parts of a session's total; null if there are none.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct TotalDetails {
     pub amount_discount: Value,
     pub amount_tax: Value,
@@ -144,21 +138,13 @@ pub struct TotalDetails {
 /// A fee on a session or a line.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct Fee {
     pub amount: Value,
 }
 
-/// What the merchant filled in for the shopper, who may have changed it.
+/// Values that the merchant filled in and the shopper may change.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct Defaults {
     #[serde(deserialize_with = "lenient")]
     pub email: Option<String>,
@@ -167,10 +153,6 @@ pub struct Defaults {
 /// A customer (<https://docs.withflex.com/api-reference/customers/get-customer>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct Customer {
     #[serde(deserialize_with = "lenient")]
     pub customer_id: Option<String>,
@@ -187,10 +169,6 @@ pub struct Customer {
 /// A payment intent (<https://docs.withflex.com/api-reference/payment-intents/get-payment-intent>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct PaymentIntent {
     #[serde(deserialize_with = "lenient")]
     pub payment_intent_id: Option<String>,
@@ -204,13 +182,10 @@ pub struct PaymentIntent {
     pub test_mode: Option<bool>,
 }
 
-/// A charge: one try of a payment. Flex's reference has no page for it, so nothing but the way to its payment is read.
+/// A charge: one attempt of a payment. Flex's reference has no page for it, so only the reference
+/// to its payment is read.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct Charge {
     #[serde(deserialize_with = "lenient")]
     pub charge_id: Option<String>,
@@ -222,14 +197,10 @@ pub struct Charge {
     pub test_mode: Option<bool>,
 }
 
-/// A refund (<https://docs.withflex.com/api-reference/refunds/list-refunds>). Its metadata is what the merchant gave
-/// when asking for it (<https://docs.withflex.com/api-refund-best-practices>).
+/// A refund (<https://docs.withflex.com/api-reference/refunds/list-refunds>). The merchant sets its
+/// metadata when requesting it (<https://docs.withflex.com/api-refund-best-practices>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct Refund {
     #[serde(deserialize_with = "lenient")]
     pub refund_id: Option<String>,
@@ -253,10 +224,6 @@ pub struct Refund {
 /// A dispute (<https://docs.withflex.com/api-reference/disputes/get-dispute>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct Dispute {
     #[serde(deserialize_with = "lenient")]
     pub dispute_id: Option<String>,
@@ -277,13 +244,9 @@ pub struct Dispute {
     pub test_mode: Option<bool>,
 }
 
-/// How far a dispute's evidence is.
+/// The state of a dispute's evidence.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct EvidenceDetails {
     pub due_by: Value,
 }
@@ -291,10 +254,6 @@ pub struct EvidenceDetails {
 /// A subscription (<https://docs.withflex.com/api-reference/subscriptions/get-subscription>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct Subscription {
     #[serde(deserialize_with = "lenient")]
     pub subscription_id: Option<String>,
@@ -317,13 +276,9 @@ pub struct Subscription {
     pub test_mode: Option<bool>,
 }
 
-/// One thing that is subscribed to.
+/// One item of a subscription.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct SubscriptionItem {
     #[serde(deserialize_with = "lenient")]
     pub price: Option<Reference<Price>>,
@@ -333,10 +288,6 @@ pub struct SubscriptionItem {
 /// An invoice (<https://docs.withflex.com/api-reference/invoices/get-invoice>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct Invoice {
     #[serde(deserialize_with = "lenient")]
     pub invoice_id: Option<String>,
@@ -363,10 +314,6 @@ pub struct Invoice {
 /// A line of a session.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct LineItem {
     #[serde(deserialize_with = "lenient")]
     pub line_item_id: Option<String>,
@@ -390,10 +337,6 @@ pub struct LineItem {
 /// A price (<https://docs.withflex.com/api-reference/prices/list-prices>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct Price {
     #[serde(deserialize_with = "lenient")]
     pub price_id: Option<String>,
@@ -406,10 +349,6 @@ pub struct Price {
 /// A product (<https://docs.withflex.com/api-reference/products/create-product>).
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "the members are Flex's, and named and described by its reference pages"
-)]
 pub struct Product {
     #[serde(deserialize_with = "lenient")]
     pub product_id: Option<String>,
@@ -425,7 +364,7 @@ pub struct Product {
     pub metadata: Value,
 }
 
-/// Takes what has the expected type; anything else counts as missing.
+/// Reads a value of the expected type; any other type counts as missing.
 fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     input: D,
 ) -> Result<Option<T>, D::Error> {

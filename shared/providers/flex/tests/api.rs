@@ -1,4 +1,4 @@
-//! The client against a server that answers as Flex does, and as a bad day does.
+//! The client against a server that answers like Flex, and against a faulty one.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -7,9 +7,9 @@
 
 use domain::{
     access::subscription,
-    delivery::{event::RefundsOf, secrets::ApiKey},
+    delivery::secrets::ApiKey,
     sale::{checkout::Checkout, payment},
-    upkeep::reconcile::{Ask, Listed, Page, What},
+    upkeep::reconcile::{Ask, Listed, Page},
     values::{
         ids::{OrderId, PaymentIntentId, SubscriptionId},
         outcome::{ReadError, RetryableError},
@@ -18,6 +18,7 @@ use domain::{
 use flex::{Api, BadSetUp, Limits};
 use serde_json::{Value, json};
 use std::{
+    sync::LazyLock,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -40,17 +41,17 @@ const CUSTOMER_PATH: &str = "/v1/customers/fcus_01K76N0000000000000000000C";
 const FIRST: &str = "fpi_01K76N0000000000000000000D";
 const SECOND: &str = "fpi_01K76N0000000000000000000Z";
 
-/// What the server does with a request.
+/// The server's reaction to a request.
 enum Reply {
-    /// Answers, with these headers and this body.
+    /// Answers with this status, these headers and this body.
     Answer(u16, &'static str, String),
-    /// Hangs up without a word.
+    /// Closes the connection without an answer.
     HangUp,
-    /// Says that an answer of so many bytes is coming, sends one, and hangs up.
+    /// Announces a body of this length, sends one byte, and closes the connection.
     BreakOff,
-    /// Says nothing and stays.
+    /// Sends nothing and keeps the connection open.
     Silence,
-    /// Sends a body that does not end.
+    /// Sends an endless body.
     Endless,
 }
 
@@ -58,10 +59,11 @@ fn ok(body: &str) -> Reply {
     Reply::Answer(200, "content-type: application/json\r\n", body.to_owned())
 }
 
-/// The requests that a server got: their heads, in order of arrival.
+/// The heads of the requests that a server received, in order of arrival.
 type Heads = Arc<Mutex<Vec<String>>>;
 
-/// A server for one connection a request. `reply` is told the path and how often it was asked for before.
+/// Starts a server that reads one request per connection. `reply` gets the path and the number of
+/// its earlier requests.
 async fn serve(reply: impl Fn(&str, usize) -> Reply + Send + 'static) -> (String, Heads) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -70,7 +72,7 @@ async fn serve(reply: impl Fn(&str, usize) -> Reply + Send + 'static) -> (String
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            // Whoever was cancelled before it said anything has asked for nothing.
+            // A connection that was cancelled before its request has requested nothing.
             let Some(head) = read_head(&mut stream).await else {
                 continue;
             };
@@ -124,7 +126,7 @@ async fn answer(mut stream: TcpStream, reply: Reply) {
     }
 }
 
-/// What Flex answers on a good day.
+/// Flex's correct answers.
 fn good(path: &str) -> Reply {
     match path {
         SESSION_PATH => ok(&expanded()),
@@ -139,14 +141,14 @@ fn resource(file: &str, name: &str) -> Value {
     serde_json::from_str::<Value>(file).unwrap()[name].take()
 }
 
-/// The sample session with its customer expanded, as it was asked for.
+/// The sample session with its customer expanded, as requested.
 fn expanded() -> String {
     let mut session = resource(SESSION, "checkout_session");
     session["customer"] = resource(CUSTOMER, "customer");
     json!({"checkout_session": session}).to_string()
 }
 
-/// The payments of the sample session, and one that was given up.
+/// The payments of the sample session, and a canceled one.
 fn payments() -> String {
     json!({"payment_intents": [
         {"payment_intent_id": FIRST, "status": "succeeded", "amount": 5169, "amount_received": 5169,
@@ -166,7 +168,7 @@ fn order_id() -> OrderId {
     OrderId::new("fcs_01K76N0000000000000000000B").unwrap()
 }
 
-/// Short enough for a test to see an end, long enough for a busy machine.
+/// Short enough for a test that waits, long enough for a busy machine.
 const LIMITS: Limits = Limits {
     connect: Duration::from_secs(1),
     request: Duration::from_millis(500),
@@ -363,7 +365,7 @@ async fn payments_that_cannot_be_read_now_are_waited_for() {
     );
 }
 
-/// Perhaps the key has been replaced: whoever knows of a newer one must hear of it.
+/// The key may have been replaced: the caller must see the refusal to read a newer key.
 #[tokio::test]
 async fn a_key_that_is_refused_for_the_customer_is_refused() {
     for status in [401, 403] {
@@ -632,7 +634,7 @@ fn a_base_url_is_http() {
     assert!(Api::new("https://api.withflex.com").is_ok());
 }
 
-/// A server that answers one path, and 404 for anything else.
+/// A server that answers one path, and 404 for all others.
 async fn serve_one(path: &'static str, reply: impl Fn() -> Reply + Send + 'static) -> (Api, Heads) {
     let (url, heads) = serve(move |asked, _| match asked {
         _ if asked == path => reply(),
@@ -658,7 +660,7 @@ async fn the_checkout_of_a_payment_is_found() {
         api.checkout_of(&key(), &payment(SECOND)).await,
         Ok(Some(order_id()))
     );
-    // The server answers 404 for it, as for a payment that is somebody else's.
+    // The server answers 404 for it, as for another account's payment.
     assert_eq!(api.checkout_of(&key(), &payment("fpi_9")).await, Ok(None));
 
     let (api, _) = serve_one(PATH, || ok(r#"{"checkout_sessions":[]}"#)).await;
@@ -699,8 +701,9 @@ fn refunds(numbers: std::ops::Range<usize>) -> String {
     json!({"refunds": numbers.map(refund).collect::<Vec<_>>()}).to_string()
 }
 
-fn of_checkout() -> RefundsOf {
-    RefundsOf::Checkout(order_id())
+fn of_checkout() -> flex::RefundsOf<'static> {
+    static ORDER: LazyLock<OrderId> = LazyLock::new(order_id);
+    flex::RefundsOf::Checkout(&ORDER)
 }
 
 #[tokio::test]
@@ -714,7 +717,7 @@ async fn all_refunds_are_read_page_by_page() {
     })
     .await;
     let api = Api::with_limits(&url, LIMITS).unwrap();
-    let found = api.refunds(&key(), &of_checkout()).await.unwrap();
+    let found = api.refunds(&key(), of_checkout()).await.unwrap();
     let amounts: Vec<_> = found.iter().map(|refund| refund.facts.amount).collect();
     assert_eq!(amounts, (0..203).collect::<Vec<_>>());
     assert_eq!(heads.lock().unwrap().len(), 3);
@@ -726,7 +729,7 @@ async fn a_short_page_is_the_last_one() {
         let (url, heads) = serve(move |_, _| ok(&refunds(page.clone()))).await;
         let api = Api::with_limits(&url, LIMITS).unwrap();
         assert_eq!(
-            api.refunds(&key(), &of_checkout()).await.unwrap().len(),
+            api.refunds(&key(), of_checkout()).await.unwrap().len(),
             expected
         );
         assert_eq!(heads.lock().unwrap().len(), 1);
@@ -737,10 +740,7 @@ async fn a_short_page_is_the_last_one() {
 async fn the_same_page_again_is_the_end() {
     let (url, heads) = serve(|_, _| ok(&refunds(0..100))).await;
     let api = Api::with_limits(&url, LIMITS).unwrap();
-    assert_eq!(
-        api.refunds(&key(), &of_checkout()).await.unwrap().len(),
-        100
-    );
+    assert_eq!(api.refunds(&key(), of_checkout()).await.unwrap().len(), 100);
     assert_eq!(heads.lock().unwrap().len(), 2);
 }
 
@@ -759,7 +759,7 @@ async fn refunds_without_end_are_not_read_for_ever() {
     };
     let api = Api::with_limits(&url, limits).unwrap();
     let why = ReadError::NotUnderstood("the list of refunds does not end".to_owned());
-    assert_eq!(api.refunds(&key(), &of_checkout()).await, Err(why));
+    assert_eq!(api.refunds(&key(), of_checkout()).await, Err(why));
     assert_eq!(heads.lock().unwrap().len(), 10);
 }
 
@@ -775,7 +775,7 @@ async fn all_pages_together_have_the_time_of_one_answer() {
     .await;
     let api = Api::with_limits(&url, LIMITS).unwrap();
     let started = Instant::now();
-    let error = api.refunds(&key(), &of_checkout()).await.unwrap_err();
+    let error = api.refunds(&key(), of_checkout()).await.unwrap_err();
     assert_eq!(error.to_string(), "Flex is away: no answer in time");
     assert!(started.elapsed() < Duration::from_secs(5));
 }
@@ -789,8 +789,9 @@ async fn refunds_of_a_payment_are_that_payments_alone() {
         ok(&refunds(0..2).replacen('[', &format!("[{other}"), 1))
     })
     .await;
-    let of = RefundsOf::Payment(payment("fpi_1"));
-    let found = api.refunds(&key(), &of).await.unwrap();
+    let payment = payment("fpi_1");
+    let of = flex::RefundsOf::Payment(&payment);
+    let found = api.refunds(&key(), of).await.unwrap();
     let ids: Vec<_> = found
         .iter()
         .map(|refund| refund.refund_id.as_str())
@@ -806,13 +807,13 @@ async fn refunds_that_are_not_told_are_an_error_and_none_is_guessed_at() {
         status: 404,
         code: None,
     };
-    assert_eq!(api.refunds(&key(), &of_checkout()).await, Err(refused));
+    assert_eq!(api.refunds(&key(), of_checkout()).await, Err(refused));
     let (api, _) = serve_one(PATH, || {
         ok(&refunds(0..2).replace(r#""amount":1"#, r#""amount":"0.01""#))
     })
     .await;
     let why = ReadError::NotUnderstood("`refund.amount` is missing or malformed".to_owned());
-    assert_eq!(api.refunds(&key(), &of_checkout()).await, Err(why));
+    assert_eq!(api.refunds(&key(), of_checkout()).await, Err(why));
 }
 
 #[tokio::test]
@@ -873,7 +874,7 @@ async fn what_is_not_the_subscription_asked_for_is_not_taken() {
     }
 }
 
-/// A page of so many refunds, from that number on.
+/// A page of refunds with this length, from this number on.
 fn refunds_from(first: usize, length: usize) -> Reply {
     let refund = |n: usize| {
         json!({
@@ -884,10 +885,10 @@ fn refunds_from(first: usize, length: usize) -> Reply {
     ok(&json!({"refunds": (first..first + length).map(refund).collect::<Vec<_>>()}).to_string())
 }
 
-fn ask(what: What, after: Option<&str>) -> Ask<'_> {
+fn ask<'a>(list: &'static str, after: Option<&'a str>) -> Ask<'a> {
     let time = |text: &str| text.parse().unwrap();
     Ask {
-        what,
+        list,
         since: time("2026-04-17T12:00:00Z"),
         now: time("2026-04-20T12:00:00Z"),
         after,
@@ -903,10 +904,10 @@ async fn a_list_is_read_page_by_page_until_one_is_not_full() {
     })
     .await;
     let api = Api::new(&url).unwrap();
-    let first = api.list(&key(), &ask(What::Refunds, None)).await.unwrap();
+    let first = api.list(&key(), &ask("refunds", None)).await.unwrap();
     assert_eq!((first.length, first.next.as_deref()), (100, Some("fre_99")));
     let second = api
-        .list(&key(), &ask(What::Refunds, first.next.as_deref()))
+        .list(&key(), &ask("refunds", first.next.as_deref()))
         .await
         .unwrap();
     assert_eq!(
@@ -931,11 +932,11 @@ async fn a_last_thing_without_an_id_does_not_end_the_list() {
     })
     .await;
     let api = Api::new(&url).unwrap();
-    let first = api.list(&key(), &ask(What::Refunds, None)).await.unwrap();
+    let first = api.list(&key(), &ask("refunds", None)).await.unwrap();
     assert_eq!((first.length, first.next.as_deref()), (100, Some("fre_97")));
-    // Nobody can go on after a page without any; it is not the end of the list either.
+    // A full page without ids gives no cursor, but it is not the end of the list either.
     let error = api
-        .list(&key(), &ask(What::Refunds, Some("fre_97")))
+        .list(&key(), &ask("refunds", Some("fre_97")))
         .await
         .unwrap_err();
     assert_eq!(
@@ -949,7 +950,7 @@ async fn a_page_that_comes_again_is_the_last() {
     let (url, _) = serve(|_, _| refunds_from(0, 100)).await;
     let page = Api::new(&url)
         .unwrap()
-        .list(&key(), &ask(What::Refunds, Some("fre_99")))
+        .list(&key(), &ask("refunds", Some("fre_99")))
         .await
         .unwrap();
     assert_eq!(page.next, None);
@@ -971,7 +972,13 @@ async fn every_list_is_asked_for_by_its_own_address() {
     })
     .await;
     let api = Api::new(&url).unwrap();
-    for what in What::ALL {
+    for what in [
+        "checkouts",
+        "invoices",
+        "refunds",
+        "subscriptions",
+        "ended subscriptions",
+    ] {
         assert_eq!(
             api.list(&key(), &ask(what, Some("f_1"))).await.unwrap(),
             Page::default(),
@@ -1002,7 +1009,7 @@ async fn one_bad_thing_of_a_list_leaves_the_others_readable() {
     .await;
     let page = Api::new(&url)
         .unwrap()
-        .list(&key(), &ask(What::Refunds, None))
+        .list(&key(), &ask("refunds", None))
         .await
         .unwrap();
     let readable = page

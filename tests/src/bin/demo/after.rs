@@ -1,5 +1,5 @@
-//! Act two: what comes after a sale. A partial refund whose goods go back on the shelf, and the life of a subscription,
-//! told once in its true order and once shuffled.
+//! Act two: what comes after a sale. A partial refund with a restock, and two subscriptions' lives, one in
+//! its true order and one shuffled.
 
 use crate::{DemoError, Story, WITHIN, sku_of};
 use domain::{
@@ -17,7 +17,7 @@ use kit::{
 };
 use serde_json::{Value, json};
 
-/// In which order the moments of the second life are told: its end first, its first payment last but one.
+/// The order of the second life's events: its end first, its first payment last but one.
 const SHUFFLED: [usize; 10] = [9, 4, 7, 2, 8, 0, 5, 3, 1, 6];
 
 impl Story {
@@ -212,12 +212,12 @@ fn renamed(mut event: Value, id: &str) -> Value {
     event
 }
 
-/// The notice of a failed payment depends on when it is told: it is sent only while it is so.
+/// The notice of a failed payment depends on its time: it is sent only while the payment is due.
 fn is_receipt(subject: &str) -> bool {
     subject.to_lowercase().contains("receipt")
 }
 
-/// What the merchant's own application reads: one row.
+/// The row that the merchant's own application reads.
 async fn access(play: &Play, life: &Life) -> Result<Option<Entitlement>, DemoError> {
     let bad = |_| DemoError::Missing("an id is not one");
     let customer = CustomerId::new(life.customer_id()).map_err(bad)?;

@@ -1,29 +1,21 @@
-//! Plays on the local stack and shows what happened at every station: one checkout; then what comes after a sale. Checks
-//! each of its own claims, and fails if one is false.
+//! Plays on the local stack and shows what happened at every station: one checkout; then what comes after a
+//! sale. Checks each of its claims, and fails if one is false.
 
 mod after;
 
-use domain::{
-    delivery::stored_event::EventState, ports::Receipts as _, receipt::ReceiptState,
-    values::ids::Sku,
-};
-use jiff::Timestamp;
-use kit::{
-    play::{Play, PlayError, until},
-    shop::{Purchase, id},
-    signed::signed_request,
-};
+use domain::ports::Receipts as _;
+use kit::prelude::*;
+use kit::{play::PlayError, signed::signed_request};
 use std::{
     cell::Cell,
     fs,
     io::{self, IsTerminal},
     path::Path,
     process::ExitCode,
-    time::Duration,
 };
 
 const WITHIN: Duration = Duration::from_mins(1);
-/// What lies on the shelves before the sale, and how many of it the sample checkout sells.
+/// The stock before the sale, and how many pieces the sample checkout sells.
 const SHELVES: [(&str, i64, i64); 2] = [("BRACE-M", 12, 2), ("TOTE", 5, 1)];
 
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +56,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// What can be seen of the world: enough to tell whether anything changed.
+/// The visible state: enough to detect any change.
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {
     order: Option<domain::sale::order::Order>,
@@ -165,30 +157,7 @@ impl Story {
                 order.client_reference_id.as_deref().unwrap_or("-")
             ),
         );
-        for line in &order.lines {
-            let eligible = if line.is_eligible() {
-                "HSA/FSA eligible"
-            } else {
-                "not eligible"
-            };
-            let total = order.money(line.amounts.total).to_string();
-            self.station(
-                "",
-                &format!(
-                    "{} × {:<34}{total:>9}   {eligible}",
-                    line.quantity, line.description
-                ),
-            );
-        }
-        let total = order.money(order.totals.total).to_string();
-        self.station(
-            "",
-            &format!(
-                "{:<38}{total:>9}   {} payments: a split cart",
-                "total",
-                order.payment_intents.len()
-            ),
-        );
+        self.lines(&order);
         self.claim(
             order.difference.is_none(),
             "the lines add up to what was paid",
@@ -235,6 +204,34 @@ impl Story {
             "test money: the mail went to the merchant, not to the customer",
         );
         Ok(())
+    }
+
+    /// The order line by line, and its total.
+    fn lines(&self, order: &Order) {
+        for line in &order.lines {
+            let eligible = if line.is_eligible() {
+                "HSA/FSA eligible"
+            } else {
+                "not eligible"
+            };
+            let total = order.money(line.amounts.total).to_string();
+            self.station(
+                "",
+                &format!(
+                    "{} × {:<34}{total:>9}   {eligible}",
+                    line.quantity, line.description
+                ),
+            );
+        }
+        let total = order.money(order.totals.total).to_string();
+        self.station(
+            "",
+            &format!(
+                "{:<38}{total:>9}   {} payments: a split cart",
+                "total",
+                order.payment_intents.len()
+            ),
+        );
     }
 
     async fn duplicate(

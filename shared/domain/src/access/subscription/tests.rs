@@ -1,13 +1,13 @@
 use super::*;
 use crate::fulfillment::testing::{DAY, SALE, at, bill, id, item, snapshot};
 
-/// The end of the period that is paid for.
+/// The end of the paid period.
 const PAID: i64 = SALE + 30 * DAY;
-/// The end of the next one.
+/// The end of the next period.
 const NEXT: i64 = PAID + 30 * DAY;
 /// The end of a trial.
 const TRIAL: i64 = PAID + 14 * DAY;
-/// When the renewal has failed.
+/// The time when the renewal fails.
 const FAILED: i64 = PAID + 1;
 const GRACE: SignedDuration = SignedDuration::from_hours(72);
 const STATUSES: [&str; 9] = [
@@ -23,7 +23,7 @@ const STATUSES: [&str; 9] = [
 ];
 
 fn new() -> Subscription {
-    Subscription::new(Provider::Flex, id("fcus_1"), id("fsub_1"))
+    Subscription::new("flex".parse().unwrap(), id("fcus_1"), id("fsub_1"))
 }
 
 fn facts(status: &str) -> SubscriptionFacts {
@@ -34,7 +34,7 @@ fn facts(status: &str) -> SubscriptionFacts {
     }
 }
 
-/// A subscription that was told of with this status when its renewal was due.
+/// A subscription that had this status when its renewal was due.
 fn with(status: &str, is_paid: bool, fails: bool) -> Subscription {
     let mut subscription = new();
     subscription.learn(at(PAID), facts(status));
@@ -57,7 +57,7 @@ fn fail(subscription: &mut Subscription, invoice: &str, second: i64, period: (i6
     subscription.learn_invoice(at(second), &id(invoice), InvoiceEvent::PaymentFailed, bill);
 }
 
-/// Until when, in a word, and why.
+/// Formats the end of access as a word, with its reason.
 fn access(subscription: &Subscription, grace: SignedDuration) -> String {
     let Access { until, reason } = subscription.access(grace);
     let until = match until.map(Timestamp::as_second) {
@@ -73,7 +73,7 @@ fn access(subscription: &Subscription, grace: SignedDuration) -> String {
     format!("{until}: {}", reason.as_str())
 }
 
-/// Nothing paid, paid, nothing paid and failing, paid and failing.
+/// Paid and failing, in all combinations: `(is_paid, fails)`.
 const CASES: [(bool, bool); 4] = [(false, false), (true, false), (false, true), (true, true)];
 
 #[test]
@@ -311,7 +311,7 @@ fn only_the_first_failure_sets_the_clock() {
     let first = graced(&subscription);
     fail(&mut subscription, "fin_2", FAILED + 2 * DAY, (PAID, NEXT));
     assert_eq!(graced(&subscription), first);
-    // Nor does what is told of the subscription meanwhile, whatever it is about.
+    // Later changes of the subscription do not move it either.
     subscription.learn(at(FAILED), facts("past_due"));
     subscription.learn(
         at(FAILED + 2 * DAY),
@@ -321,7 +321,7 @@ fn only_the_first_failure_sets_the_clock() {
         },
     );
     assert_eq!(graced(&subscription), first);
-    // A failure that is told of late was earlier.
+    // A late report of an earlier failure moves the start back.
     fail(&mut subscription, "fin_2", FAILED - 1, (PAID, NEXT));
     assert_eq!(graced(&subscription), Some(at(FAILED - 1) + GRACE));
 }
@@ -337,7 +337,7 @@ fn past_due_sets_the_clock_once_where_no_invoice_tells_of_the_failure() {
         },
     );
     assert_eq!(subscription.access(GRACE).until, Some(at(PAID) + GRACE));
-    // The next period has a clock of its own, whichever is told first.
+    // The next period has a separate start, in either order.
     let next = SubscriptionFacts {
         period_end: Some(at(NEXT + 30 * DAY)),
         ..facts("past_due")
@@ -433,7 +433,7 @@ fn a_trial_ends_by_its_own_date() {
     let mut subscription = new();
     subscription.learn(at(SALE), trial);
     assert_eq!(access(&subscription, GRACE), "trial: trial");
-    // What is paid for beyond it counts, though nobody says that the trial is over.
+    // A payment beyond the trial counts, even before a report that the trial is over.
     pays(&mut subscription, "fin_2", TRIAL, (TRIAL, NEXT));
     assert_eq!(access(&subscription, GRACE), "next: paid");
 }
@@ -490,7 +490,7 @@ fn a_status_that_we_do_not_know_neither_gives_nor_takes() {
             let mut after = before.clone();
             after.learn(at(FAILED + DAY), facts("a word of next year"));
             assert_eq!(after.access(GRACE), before.access(GRACE), "{known}");
-            // In the other order too.
+            // Also in the other order.
             let mut after = with("a word of next year", is_paid, fails);
             after.learn(at(PAID), facts(known));
             assert_eq!(after.access(GRACE), before.access(GRACE), "{known}");
@@ -617,11 +617,11 @@ fn the_provider_is_asked_after_each_payment_where_invoices_bill_the_past() {
         },
     );
     assert!(!subscription.is_vague());
-    // What was read within the second of a payment has seen it.
+    // A read within the second of a payment includes the payment.
     let mut at_once = subscription.clone();
     pays(&mut at_once, "fin_3", PAID + 1, (SALE, PAID + 1));
     assert!(!at_once.is_vague());
-    // What was read says nothing of a payment after that.
+    // A read does not cover later payments.
     pays(&mut subscription, "fin_3", NEXT, (PAID, NEXT));
     assert!(subscription.is_vague());
 }
@@ -657,13 +657,13 @@ fn a_payment_or_a_sign_of_life_contradicts_an_end() {
         ("past_due", false),
         ("canceled", false),
     ] {
-        let mut told_of = ended();
-        told_of.learn(at(FAILED + 1), facts(status));
-        assert_eq!(told_of.is_contradicted(), contradicts, "{status}");
+        let mut subscription = ended();
+        subscription.learn(at(FAILED + 1), facts(status));
+        assert_eq!(subscription.is_contradicted(), contradicts, "{status}");
     }
 }
 
-/// The first invoice, the next one, and what each of them says.
+/// The first and the second invoice with their facts.
 fn two_invoices() -> [(InvoiceId, Bill); 2] {
     let bill = |period| bill(InvoiceEvent::Paid, 4999, period);
     [
@@ -708,7 +708,7 @@ fn the_first_invoice_is_else_the_one_that_the_subscription_was_created_with() {
     };
     subscription.learn(at(SALE), born);
     assert_eq!(first_of(&subscription, &two_invoices(), &[]), [false, true]);
-    // A later change names the newest invoice, which is another matter.
+    // A later change names the newest invoice, which does not matter here.
     subscription.learn(
         at(NEXT),
         SubscriptionFacts {
@@ -757,7 +757,7 @@ fn an_invoice_for_a_time_that_has_passed_is_never_the_first() {
 fn a_row_keeps_the_invoices_of_the_latest_periods_and_forgets_no_payment() {
     let most = i64::try_from(MOST_INVOICES).unwrap();
     let mut subscription = new();
-    // The latest comes first, and the older ones find no room.
+    // The latest invoice arrives first; the older ones find no room.
     for n in (0..most + 6).rev() {
         pays(
             &mut subscription,

@@ -1,14 +1,15 @@
 use super::*;
 use crate::delivery::Delivery;
+use crate::delivery::reference::Reference;
 use crate::delivery::stored_event::EventState;
 use crate::delivery::stored_event::StoredEvent;
 use crate::values::class::Class;
 use crate::values::ids::DeliveryId;
-use crate::values::provider::Provider;
+use crate::values::ids::PaymentIntentId;
 
 fn delivery(reading: Reading) -> Delivery {
     Delivery {
-        provider: Provider::Flex,
+        provider: "flex".parse().unwrap(),
         delivery_id: DeliveryId::new("msg_1").unwrap(),
         body: b"{}".to_vec(),
         fingerprint: "44136fa3".to_owned(),
@@ -58,7 +59,9 @@ fn where_an_event_stands_says_what_is_left_to_do_and_whether_it_may_be_forgotten
 
 #[test]
 fn what_an_event_tells_decides_where_it_begins() {
-    let customer = Change::RefundsOf(RefundsOf::Payment(PaymentIntentId::new("fpi_1").unwrap()));
+    let customer = Change::Fetch(Reference::RefundsOfPayment(
+        PaymentIntentId::new("fpi_1").unwrap(),
+    ));
     for (reading, state) in [
         (facts(customer), EventState::Stored),
         (facts(Change::NotNeeded), EventState::NotNeeded),

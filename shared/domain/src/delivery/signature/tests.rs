@@ -1,18 +1,19 @@
-//! Held against the published vectors, the cases of the official libraries, and the `svix` crate.
+//! Checks against the published vectors, the cases of the official libraries, and the `svix` crate.
 
 use super::*;
 use http::HeaderMap;
 use proptest::{prelude::*, sample::Index};
 use svix::webhooks::Webhook;
 
-/// The fixture that all official libraries share, and its published signature.
+/// The fixture of all official libraries, and its published signature.
 const SECRET_TEXT: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
 const SIGNED_AT: i64 = 1_614_265_330;
 const BODY: &[u8] = br#"{"test": 2432232314}"#;
 const SIGNATURE: &str = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
 
-/// A Flex secret without its prefix, from <https://docs.withflex.com/developer-guides/webhooks/verifying-webhooks.md>.
+/// A Flex secret without its prefix, from
+/// <https://docs.withflex.com/developer-guides/webhooks/verifying-webhooks.md>.
 const FLEX_SECRET: &str = "Y2NhZDczMDYtNDEyYi0xMWVlLTg5MTItNGY4Y2E5ZmU1MmI4";
 const FLEX_BODY: &[u8] = br#"{"event_dt":1713904733,"event_id":"fevt_01HW6AXK8QPNABRXQZAN5F882A","event_type":"checkout.session.completed","object":{"checkout_session":{"checkout_session_id":"fcs_01HW6AVP9WE8NC1JDK6ZBA6DA5","status":"complete","amount_total":5099}}}"#;
 
@@ -24,7 +25,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
 }
 
-/// The fixture's request, received at the moment of signing; a test changes one thing.
+/// The fixture's request, received at the moment of signing; each test changes one thing.
 fn fixture() -> Signed<'static, 'static> {
     Signed {
         id: ID,
@@ -90,7 +91,7 @@ fn we_sign_as_the_published_vectors_do() {
     }
 }
 
-/// F2 and F3: the undecoded text of the secret, without and with its prefix, is not the key.
+/// F2 and F3: the undecoded text of the secret, with or without its prefix, is not the key.
 #[test]
 fn a_signature_by_the_text_of_the_secret_is_refused() {
     let signed = |signatures| Signed {
@@ -114,13 +115,15 @@ fn a_signature_by_the_text_of_the_secret_is_refused() {
     );
 }
 
-/// The cases of the official libraries, each counted once however many languages have it
-/// (<https://github.com/standard-webhooks/standard-webhooks/tree/main/libraries>, <https://github.com/svix/svix-webhooks>).
+/// The cases of the official libraries, each counted once for all languages
+/// (<https://github.com/standard-webhooks/standard-webhooks/tree/main/libraries>,
+/// <https://github.com/svix/svix-webhooks>).
 ///
-/// The rest stand elsewhere: 3 to 7, 18, 21 and 26 are about headers and prefixes (`flex`), 19 and 20 about secrets
-/// and 24 and 25 about signing (here, below and above). Without meaning for us: 2 (we parse nothing), 22 and 23
-/// (a key is made from base64 alone, and there is no null), 28 and 29's first half (no way to ignore the time),
-/// 31's and 32's signing (its arguments are typed).
+/// Other tests cover the rest. Cases 3 to 7, 18, 21 and 26 are about headers and prefixes (`flex`).
+/// Cases 19 and 20 are about secrets (below), 24 and 25 about signing (above). Some have no
+/// counterpart here. Case 2: we parse nothing. Cases 22 and 23: a key comes from base64 only, and
+/// there is no null. The first half of 28 and 29: the time cannot be ignored. The signing of 31 and
+/// 32: its arguments are typed.
 #[test]
 fn the_official_libraries_cases_hold() {
     let forged = Err(Refusal::Forged);
@@ -289,7 +292,7 @@ fn the_official_libraries_cases_hold() {
     }
 }
 
-/// P3: an asymmetric signature is neither an obstacle nor a proof.
+/// P3: an asymmetric signature is skipped and proves nothing.
 #[test]
 fn a_v1a_entry_is_skipped() {
     let ed25519 = "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg==";
@@ -362,7 +365,8 @@ fn a_timestamp_is_plain_digits() {
     }
 }
 
-/// The signed text has the header as received, so a time that is merely equal is another text.
+/// The signed text contains the header as received, so an equal time in another spelling is another
+/// text.
 #[test]
 fn a_timestamp_with_a_zero_in_front_is_another_text() {
     assert_eq!(
@@ -386,7 +390,7 @@ fn an_id_is_printable_bounded_and_without_a_dot() {
     }
 }
 
-/// Why a dot is refused: the same signed bytes, cut elsewhere.
+/// The reason why a dot is refused: the same signed bytes, split at another place.
 #[test]
 fn a_signed_request_cannot_be_cut_in_another_place() {
     let genuine = sign(&key(SECRET_TEXT), "a", at(1), b"2.{}");
@@ -504,7 +508,7 @@ fn a_key_has_24_to_64_bytes() {
     );
 }
 
-/// Ported case 19, the part of it that we take: lost padding is harmless.
+/// Ported case 19, the accepted part: missing padding is harmless.
 #[test]
 fn a_secret_may_lack_its_padding() {
     for (end, bare_ends) in [("AwQ=", &["AwQ"][..]), ("Aw==", &["Aw", "Aw="])] {
@@ -519,8 +523,8 @@ fn a_secret_may_lack_its_padding() {
     }
 }
 
-/// F5 and F6, the part of case 19 that we refuse, as the Rust library does and Python's does not: these end in the
-/// middle of a byte, so something was lost.
+/// F5 and F6, the refused part of case 19: these secrets end within a byte, so something was lost.
+/// The Rust library refuses them too; the Python library does not.
 #[test]
 fn a_secret_that_was_cut_short_is_refused() {
     for text in [
@@ -544,7 +548,7 @@ fn neither_a_key_nor_a_request_is_printed() {
     );
 }
 
-/// No key signs like this, so the keys need not be fetched.
+/// No key signs like this, so no key is fetched.
 #[test]
 fn a_list_without_a_whole_v1_signature_is_refused_without_a_key() {
     let of_bytes = |count| format!("v1,{}", STANDARD.encode(vec![0; count]));
@@ -602,15 +606,15 @@ fn a_refusal_names_its_reason_and_nothing_of_the_request() {
     assert_eq!(
         texts,
         [
-            "the signature headers are missing",
-            "the timestamp header is malformed",
-            "the timestamp is 301 s in the future",
-            "no signature is by a key of ours",
+            "signature headers missing: no family of three is complete",
+            "malformed timestamp header",
+            "timestamp 301 s in the future: more than 300 s from our clock",
+            "no signature matches a webhook secret of this stack",
         ]
     );
 }
 
-/// The same bytes as our key and as svix's.
+/// The same bytes as our key and as svix's key.
 fn keys(bytes: &[u8]) -> (Key, Webhook) {
     (
         key(&STANDARD.encode(bytes)),
@@ -618,7 +622,8 @@ fn keys(bytes: &[u8]) -> (Key, Webhook) {
     )
 }
 
-/// svix's verdict, its clock left out: ours is an argument, its is the wall's.
+/// svix's verdict without its check of the time, which uses the system clock; ours takes an
+/// argument.
 fn svix_accepts(webhook: &Webhook, signed: &Signed<'_, '_>) -> bool {
     let mut headers = HeaderMap::new();
     for (name, value) in [
@@ -633,7 +638,7 @@ fn svix_accepts(webhook: &Webhook, signed: &Signed<'_, '_>) -> bool {
         .is_ok()
 }
 
-/// Replaces one byte of a text by another that a header may carry.
+/// Replaces one byte of a text by another that is legal in a header.
 fn changed(text: &str, at: Index, to: u8) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let position = at.index(bytes.len());
@@ -675,8 +680,8 @@ proptest! {
         prop_assert!(svix_accepts(&webhook, &signed));
     }
 
-    /// One thing in the request is changed, or nothing is; and the list is of any make. (Ids with a dot and times
-    /// with a zero in front are left out: there we are stricter, on purpose.)
+    /// Changes one thing in the request, or nothing, with any kind of list. Ids with a dot and
+    /// timestamps with a leading zero are excluded: there we are stricter on purpose.
     #[test]
     fn svix_and_we_agree_on_what_was_meddled_with(
         (secret, id, seconds, body) in request(),
@@ -731,7 +736,7 @@ proptest! {
         (secret, id, seconds, body) in request(),
         others in prop::collection::vec(prop::collection::vec(any::<u8>(), KEY_BYTES), 0..3),
     ) {
-        // HMAC fills a key up with zeros, so two keys that differ in trailing zeros alone are one.
+        // HMAC pads a key with zeros, so keys that differ only in trailing zeros are equal.
         let bare = |key: &[u8]| key.iter().rposition(|byte| *byte != 0).map(|last| key[..=last].to_vec());
         prop_assume!(others.iter().all(|other| bare(other) != bare(&secret)));
         let signatures = sign(&keys(&secret).0, &id, at(seconds), body.as_bytes());

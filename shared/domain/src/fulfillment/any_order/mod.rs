@@ -1,4 +1,4 @@
-//! Whatever the order in which events come, twice or under another id: one end.
+//! Events give one result in any order, also if they come twice or under another id.
 
 mod model;
 mod order;
@@ -11,7 +11,7 @@ use crate::fulfillment::{
 use crate::{delivery::event::Event, ports::Committed};
 use proptest::prelude::*;
 
-/// Where two values differ, line by line, for people.
+/// The differing lines of two values, for people.
 fn difference<T: std::fmt::Debug>(one: &T, other: &T) -> String {
     let (one, other) = (format!("{one:#?}"), format!("{other:#?}"));
     let lines = one
@@ -23,7 +23,7 @@ fn difference<T: std::fmt::Debug>(one: &T, other: &T) -> String {
     lines.take(12).collect::<Vec<_>>().join("\n")
 }
 
-/// Delivers what waits until nothing changes any more, as the queue would. What still waits then is left.
+/// Delivers the waiting events, like the queue, until nothing changes any more. Some may then still wait.
 fn settle(shop: &mut Shop, mut waiting: Vec<&Event>) {
     loop {
         let before = (shop.tables.clone(), waiting.len());
@@ -34,7 +34,7 @@ fn settle(shop: &mut Shop, mut waiting: Vec<&Event>) {
     }
 }
 
-/// Delivers the events in each order that there is, and hands every end to `check` with the order that led to it.
+/// Delivers the events in every possible order. It passes each end to `check`, with the order that led to it.
 fn in_every_order(shop: &Shop, events: &[Event], check: &mut dyn FnMut(&Shop, &[usize])) {
     fn go_on(
         shop: &Shop,
@@ -69,14 +69,13 @@ fn in_every_order(shop: &Shop, events: &[Event], check: &mut dyn FnMut(&Shop, &[
     go_on(&shop, events, &[], &mut Vec::new(), check);
 }
 
-/// How a history of up to that many events comes: shuffled, some of it twice, some of it at the same time.
+/// The arrival of a history of up to that many events: shuffled, some of them twice, some at the same time.
 #[derive(Debug, Clone)]
 struct Arrival {
-    /// A place for each event.
     places: Vec<u32>,
-    /// What comes again: which, and its place.
+    /// The repeated events, each with its place.
     again: Vec<(prop::sample::Index, u32)>,
-    /// Before which arrivals the worker has already decided on the next one, on the rows as they were.
+    /// True if the worker decides on the next event before this one is carried out, on the old rows.
     races: Vec<bool>,
 }
 
@@ -93,7 +92,7 @@ fn arrival(most: usize) -> impl Strategy<Value = Arrival> {
 }
 
 impl Arrival {
-    /// One after the other.
+    /// In true order, once each.
     fn in_order() -> Self {
         Self {
             places: (0..100).collect(),
@@ -102,7 +101,7 @@ impl Arrival {
         }
     }
 
-    /// Delivers the events in this way. What comes again has an id of its own.
+    /// Delivers the events in this way. A repeated event has another id.
     fn deliver(&self, shop: &mut Shop, events: &[Event]) {
         let mut coming: Vec<(u32, Event)> = self
             .places

@@ -1,22 +1,22 @@
-//! What a customer's access should be, as plainly as it can be told: one thing after the other, in the order in which
-//! they happened. Written from Flex's guides and our promises, and from nothing else: it knows no facts, no merging
-//! and no rows, so that whatever the rules make of the same history in any order can be held against it.
+//! The expected access of a customer, in the plainest form: one change after the other, in their true order. It is
+//! written from Flex's guides and our promises alone. It has no facts, no merging and no rows. The tests compare it
+//! with the rules' result for the same history in any order.
 
-/// Something that happened to a subscription. Moments are seconds.
+/// A change of a subscription. Moments are seconds.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Happens {
-    /// The provider told how it stands: at its creation, or after a change.
+    /// The provider stated its status: at its creation, or after a change.
     Stands {
         new: bool,
         status: &'static str,
         period_end: i64,
         trial_end: Option<i64>,
     },
-    /// An invoice was paid for a time until then.
+    /// An invoice for a time until then was paid.
     Paid { until: i64 },
-    /// An invoice for a time until then was not.
+    /// An invoice for a time until then was not paid.
     NotPaid { until: i64 },
-    /// It has ended.
+    /// The subscription has ended.
     Over,
 }
 
@@ -32,12 +32,12 @@ pub(super) const LIFE: [&str; 8] = [
     "canceled",
 ];
 
-/// The documented order of what happens within one second: what the provider tells of the subscription (its creation,
-/// changes in the order in which a subscription lives through them, its end), then its invoices, paid for good.
+/// The documented order of changes within one second. The subscription comes first: its creation, its changes in the
+/// order of its life, its end. Then come its invoices, the paid ones last.
 pub(super) fn rank(what: &Happens) -> usize {
     match what {
         Happens::Stands { new: true, .. } => 0,
-        // A word that means nothing to us comes before all that we know, where it does nothing.
+        // An unknown word comes before all known ones, where it has no effect.
         Happens::Stands { status, .. } => LIFE
             .iter()
             .position(|word| word == status)
@@ -48,19 +48,19 @@ pub(super) fn rank(what: &Happens) -> usize {
     }
 }
 
-/// A subscription as it stands.
+/// The present state of a subscription.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Model {
-    /// How long a customer may stay whose renewal fails.
+    /// The time that a customer keeps access after a renewal has failed.
     grace: i64,
     status: &'static str,
     period_end: i64,
     trial_end: Option<i64>,
-    /// Until when is paid, if anything is.
+    /// The end of the paid time, if any is paid.
     paid_until: Option<i64>,
-    /// Since when a payment is owed, and for a time until when.
+    /// The start of an unpaid invoice, and the end of its time.
     owing: Option<(i64, i64)>,
-    /// Whether there ever was a trial.
+    /// True if there ever was a trial.
     tried: bool,
     over_at: Option<i64>,
 }
@@ -74,7 +74,7 @@ impl Model {
         }
     }
 
-    /// Something happens.
+    /// Applies a change.
     pub(super) fn step(&mut self, at: i64, what: Happens) {
         match what {
             Happens::Stands { status, .. } if !LIFE.contains(&status) => {}
@@ -112,14 +112,14 @@ impl Model {
         self.owing = Some((since, unsent.max(until)));
     }
 
-    /// Whether the customer is let in at that moment, if nothing else happens before.
+    /// True if the customer has access at that moment, if nothing else changes before.
     pub(super) fn lets_in(&self, now: i64) -> bool {
         if self.over_at.is_some_and(|over_at| over_at <= now) {
             return false;
         }
         let paid = Some(now) < self.paid_until;
         let tried = self.tried && Some(now) < self.trial_end;
-        // Nobody is graced who was never let in.
+        // Grace needs earlier access.
         let known = self.paid_until.is_some() || self.tried || self.status == "past_due";
         let graced = known
             && self
@@ -129,7 +129,7 @@ impl Model {
             "active" if self.owing.is_none() => now < self.period_end,
             "trialing" | "active" | "past_due" => tried || graced,
             "incomplete" => graced,
-            // Stopped or given up: what is paid for, and no more.
+            // Stopped or given up: access for the paid time only.
             _ => false,
         }
     }

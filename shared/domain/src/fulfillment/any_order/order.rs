@@ -1,12 +1,15 @@
-//! Histories of an order: its payments, what goes back, what a bank wants back, and its customer.
+//! Histories of an order: its payments, its refunds, its disputes and its customer.
 
 use crate::fulfillment::any_order::{Arrival, arrival, difference, in_every_order};
 use crate::{
     access::contact,
-    delivery::event::{Change, Event, RefundsOf},
+    delivery::{
+        event::{Change, Event},
+        reference::Reference,
+    },
     fulfillment::testing::{
         DAY, End, SALE, Shop, Tables, at, changed, checkout, completed, dispute_news, facts, id,
-        line, order_id, paid, payment_change, refund_news, refund_told, sku,
+        line, order_id, paid, payment_change, refund_facts, refund_news, sku,
     },
     receipt::ReceiptKind,
     sale::{
@@ -26,19 +29,19 @@ use std::collections::{BTreeMap, BTreeSet};
 const TOTAL: i64 = 5500;
 const MATS: i64 = 2;
 const MUGS: i64 = 1;
-/// How many events a long history has at most.
+/// The length limit of a long history, in events.
 const MOST: usize = 14;
 
-/// What a refund is for, as far as can be told from it: so many mats and mugs.
+/// The goods of a refund, as far as its facts show them: a number of mats and mugs.
 #[derive(Debug, Clone, Copy)]
 enum For {
     Everything,
     Mats,
     OneMat,
     Mug,
-    /// An amount that is no line's and no piece's.
+    /// An amount that matches no line and no piece.
     Nothing,
-    /// The merchant says: a mug, whatever the amount.
+    /// The merchant names a mug, whatever the amount.
     Named,
 }
 
@@ -56,7 +59,7 @@ impl For {
 
     fn goods(self) -> (i64, i64) {
         match self {
-            // That it is everything shows only in what all refunds come to.
+            // Only the sum of all refunds shows that everything is refunded.
             Self::Everything | Self::Nothing => (0, 0),
             Self::Mats => (2, 0),
             Self::OneMat => (1, 0),
@@ -71,7 +74,7 @@ impl For {
         });
         refund::RefundFacts {
             goods: named.into_iter().collect(),
-            ..refund_told("fpi_1", status, self.amount())
+            ..refund_facts("fpi_1", status, self.amount())
         }
     }
 }
@@ -95,7 +98,7 @@ const DISPUTES: [&[&str]; 5] = [
     &["warning_needs_response", "warning_closed"],
 ];
 
-/// What becomes of an order.
+/// The life of an order.
 #[derive(Debug, Clone)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -104,16 +107,16 @@ const DISPUTES: [&[&str]; 5] = [
 struct Life {
     split: bool,
     refunds: Vec<(For, usize)>,
-    /// Whether the refunds are told of by their payment as well.
+    /// True if events about their payment announce the refunds too.
     by_payment: bool,
     dispute: Option<usize>,
-    /// Names that the customer takes, and whether the customer is deleted in the end.
+    /// The customer's names, and whether the customer is deleted in the end.
     customer: Option<(usize, bool)>,
     /// Seconds between the events.
     gaps: Vec<i64>,
-    /// Whether the payments are told of after the checkout.
+    /// True if the payments are announced after the checkout.
     payments_late: bool,
-    /// Whether the provider's API tells of them.
+    /// True if the provider's API shows the payments.
     payments_read: bool,
 }
 
@@ -177,7 +180,7 @@ impl Life {
         }
     }
 
-    /// All that is told, in true order.
+    /// All announced events, in true order.
     fn events(&self) -> Vec<Event> {
         let mut now = SALE;
         let mut gaps = self.gaps.iter().cycle();
@@ -218,7 +221,7 @@ impl Life {
             }
         }
         if self.by_payment {
-            tell(Change::RefundsOf(RefundsOf::Payment(id("fpi_1"))));
+            tell(Change::Fetch(Reference::RefundsOfPayment(id("fpi_1"))));
         }
         for status in self.dispute.map(|way| DISPUTES[way]).unwrap_or_default() {
             let funds = (*status == "lost").then_some(dispute::DisputeFunds::Withdrawn);
@@ -242,7 +245,7 @@ impl Life {
     }
 }
 
-/// So many of the events, in true order, the checkout's completion among them.
+/// The first events, up to `most`, in true order, with the checkout's completion among them.
 fn cut(events: &[Event], most: usize) -> Vec<Event> {
     let is_completion = |event: &Event| matches!(event.change, Change::Checkout { .. });
     let mut others = most - 1;
@@ -254,7 +257,7 @@ fn cut(events: &[Event], most: usize) -> Vec<Event> {
     events.iter().filter(keep).cloned().collect()
 }
 
-/// A shop whose provider knows how all that is told of comes out.
+/// A shop whose provider knows the end state of everything announced.
 fn shop(life: &Life, events: &[Event], restock: RestockPolicy) -> Shop {
     let mut checkout = life.checkout();
     if !life.payments_read {
@@ -275,7 +278,7 @@ fn shop(life: &Life, events: &[Event], restock: RestockPolicy) -> Shop {
     shop
 }
 
-/// The refunds that were told of, by the last word about each that means something, and whether it ever went through.
+/// The announced refunds. Each has its last known status, and a flag if it ever succeeded.
 fn refunds(events: &[Event]) -> BTreeMap<String, (refund::RefundFacts, bool)> {
     let mut refunds: BTreeMap<String, (refund::RefundFacts, bool)> = BTreeMap::new();
     for event in events {
@@ -293,7 +296,7 @@ fn refunds(events: &[Event]) -> BTreeMap<String, (refund::RefundFacts, bool)> {
     refunds
 }
 
-/// What the shop must have come to, counted by hand.
+/// The expected end of the shop, counted by hand.
 fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseError> {
     let refunds = refunds(events);
     let went: Vec<&refund::RefundFacts> = refunds
@@ -366,7 +369,7 @@ fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseE
     Ok(())
 }
 
-/// The rows, apart from versions and from when the provider was asked.
+/// The rows, without their versions and without the times of reads from the provider.
 fn bare(shop: &Shop) -> Tables {
     let mut tables = shop.tables.clone();
     for order in tables.orders.values_mut() {
@@ -485,7 +488,7 @@ proptest! {
     }
 }
 
-/// How the money of a checkout comes, or does not.
+/// The outcome of a checkout's money.
 #[derive(Debug, Clone, Copy)]
 enum Money {
     Captured,
@@ -497,8 +500,8 @@ enum Money {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 100, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// An order that waits for its money, as it happens: each event comes some time after it happened, and is worked
-    /// off with what the provider says by then. Goods move once, when the money is there, and never else.
+    /// An order that waits for its money, in real time. Each event arrives some time after its change, and the
+    /// provider's API then shows its present state. Goods move once, when the money is there, and never otherwise.
     #[test]
     fn an_order_that_waits_is_fulfilled_once_when_its_money_is_there(
         money in prop_oneof![
@@ -525,7 +528,7 @@ proptest! {
         };
         let change = match announced_by {
             0 => payment_change("fpi_1", Some(paid(last, 1500))),
-            // Of a charge: tells nothing of the payment but that it is worth another look.
+            // An event about a charge states nothing of the payment. It only causes another look.
             1 => payment_change("fpi_1", None),
             2 if funds.is_none() => Change::CheckoutPaid { order_id: order_id() },
             _ => changed(),

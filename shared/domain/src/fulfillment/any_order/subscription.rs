@@ -8,7 +8,7 @@ use crate::{
     access::subscription::{InvoiceEvent, Reason, Source, SubscriptionFacts},
     delivery::event::{Change, Event},
     fulfillment::{
-        subscription::still_so,
+        still_so,
         testing::{
             DAY, End, SALE, Shop, Tables, at, bill, checkout, facts, id, invoice_change, item,
             line, snapshot, subscription_change,
@@ -27,26 +27,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const PERIOD: i64 = 30 * DAY;
 const PRICE: i64 = 4999;
-/// How many events a long history has at most.
+/// The length limit of a long history, in events.
 const MOST: usize = 22;
 
-/// What becomes of a renewal.
+/// The outcome of a renewal.
 #[derive(Debug, Clone, Copy)]
 enum Renewal {
     Paid,
-    /// So many tries fail, then one does not.
+    /// This number of tries fails, then one succeeds.
     Recovers(u8),
-    /// It is never paid, and a later one is.
+    /// It is never paid, but a later one is.
     Forgiven,
 }
 
-/// How it ends, if it does.
+/// The end of the life, if it ends.
 #[derive(Debug, Clone, Copy)]
 enum Ending {
     GoesOn,
     Now,
     AtPeriodEnd,
-    /// So many tries fail; the customer wants to leave then, or does not; it is given up, or not yet; and ended, or not.
+    /// This number of tries fails. The other fields say if the customer asks to leave, if the provider gives up, and if
+    /// it deletes the subscription.
     Unpaid {
         tries: u8,
         leaves: bool,
@@ -54,54 +55,54 @@ enum Ending {
         deleted: bool,
     },
     Paused,
-    /// The provider has a new word for it.
+    /// The provider uses an unknown word for it.
     Strange,
     /// The provider calls it canceled at once, and ends it with its period.
     Canceled,
-    /// At once; what was owed is paid afterwards.
+    /// It ends at once; the unpaid amount is paid afterwards.
     NowThenPaid,
 }
 
-/// One subscription's life, and how much the provider tells of it.
+/// One subscription's life, and the part of it that the provider states.
 #[derive(Debug, Clone)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a way of telling that is there or not"
 )]
 struct Life {
-    /// Its trial.
     trial_days: Option<i64>,
-    /// Whether a trial is first told of as incomplete.
+    /// True if a trial is first announced as incomplete.
     starts_incomplete: bool,
     renewals: Vec<Renewal>,
     ending: Ending,
     /// Seconds between the events of one change.
     gaps: Vec<i64>,
-    /// Whether the invoice is told of before the change that it makes.
+    /// True if the invoice is announced before the change that it causes.
     invoice_first: bool,
-    /// Whether a payment is told of under both names.
+    /// True if a payment is announced under both names.
     both_names: bool,
-    /// Whether changes by payment are not told of by themselves.
+    /// True if changes by payment have no event.
     silent: bool,
-    /// Whether the first payment fails before it goes through.
+    /// True if the first payment fails before it succeeds.
     first_fails: bool,
-    /// Whether a trial has an invoice over nothing.
+    /// True if a trial has an invoice over zero.
     bills_nothing: bool,
-    /// Whether a new period is told of before its payment is tried.
+    /// True if a new period is announced before its payment is tried.
     announces: bool,
-    /// Whether its trial is extended.
+    /// True if its trial is extended.
     extends: bool,
-    /// Whether a failed try is told of after the one that went through.
+    /// True if a failed try is announced after the successful one.
     straggles: bool,
-    /// Whether invoices are for the period that has passed.
+    /// True if invoices are for the past period.
     bills_the_past: bool,
-    /// By what its first invoice is known: by the checkout, its creation, its payment; else by its time.
+    /// Flags for the sources that show its first invoice: the checkout, its creation, its payment. Without any, only
+    /// its time does.
     first_known_by: [bool; 3],
-    /// Whether the plan changes after the first period.
+    /// True if the plan changes after the first period.
     changes_plan: bool,
 }
 
-/// Something that is told, with what it means and how the provider's API tells of the subscription from then on.
+/// An announced change: its event, its meaning, and the API's view of the subscription from then on.
 #[derive(Debug, Clone)]
 struct Moment {
     at: i64,
@@ -109,7 +110,7 @@ struct Moment {
     of: usize,
     happens: Option<Happens>,
     truth: SubscriptionFacts,
-    /// The mail that is owed for it.
+    /// The mail that is due for it.
     mail: Option<String>,
 }
 
@@ -313,7 +314,7 @@ impl Provider<'_> {
     fn renews(&mut self, renewal: Renewal) {
         let period = self.turns();
         let paid = move |provider: &mut Self| {
-            provider.tells_invoice(InvoiceEvent::Paid, PRICE, period, false)
+            provider.tells_invoice(InvoiceEvent::Paid, PRICE, period, false);
         };
         match renewal {
             Renewal::Paid => self.changes("active", paid, self.life.silent),
@@ -425,7 +426,7 @@ fn checkout_of(life: &Life, n: usize) -> Checkout {
     }
 }
 
-/// What a customer's lives were like, one after the other, as the provider tells of them.
+/// The lives of one customer, one after the other, as the provider states them.
 #[derive(Debug, Clone)]
 struct History {
     lives: Vec<Life>,
@@ -472,7 +473,7 @@ impl History {
         Self { lives, moments }
     }
 
-    /// Whether a life is for that product in the end.
+    /// True if a life is for that product in the end.
     fn is_for(&self, n: usize, product: &str) -> bool {
         let last = self.moments.iter().rev().find(|moment| moment.of == n);
         last.is_some_and(|moment| moment.truth.items == [item(product)])
@@ -558,7 +559,7 @@ impl History {
         self.moments.last().unwrap().at
     }
 
-    /// The moments at which a look is worth it, from one on: every end of anything, and a second about it.
+    /// The moments to check, from one on: every end of anything, and a second around it.
     fn moments_to_look(&self, grace: i64, from: i64) -> BTreeSet<i64> {
         let mut looks = BTreeSet::from([from, from + 1]);
         for moment in &self.moments {
@@ -575,7 +576,7 @@ impl History {
         looks
     }
 
-    /// The mails that are owed: each renewal's receipt once its order is known, a notice while it is true.
+    /// The expected mails: each renewal's receipt once its order is known, and a notice while it is true.
     fn mails(&self) -> BTreeSet<String> {
         let mut mails = BTreeSet::new();
         for (n, _) in self.lives.iter().enumerate() {
@@ -626,7 +627,7 @@ impl History {
     }
 }
 
-/// The mails that would go out in the end.
+/// The mails that the shop would send in the end.
 fn sent(shop: &Shop) -> BTreeSet<String> {
     let is_sent = |kind: &Mail| {
         still_so(
@@ -645,8 +646,8 @@ fn sent(shop: &Shop) -> BTreeSet<String> {
         .collect()
 }
 
-/// The rows, apart from versions and from what depends on when the provider was asked. Why there is access is among
-/// that, while what the provider knows has not been told.
+/// The rows, without versions and without values that depend on the time of a read from the provider. The reason of
+/// access is such a value, until the last state at the provider is announced.
 fn bare(shop: &Shop, up_to_date: bool) -> Tables {
     let mut tables = shop.tables.clone();
     tables.orders.values_mut().for_each(|row| row.version = 0);
@@ -685,7 +686,7 @@ fn bare(shop: &Shop, up_to_date: bool) -> Tables {
     tables
 }
 
-/// How the subscriptions stand, without the time and the way in which that was learned.
+/// The state of the subscriptions, without the time and the source of the facts.
 fn stand(shop: &Shop) -> BTreeMap<SubscriptionId, SubscriptionFacts> {
     let stands = |facts: &Fact<SubscriptionFacts>| SubscriptionFacts {
         source: Source::Updated,
@@ -697,7 +698,7 @@ fn stand(shop: &Shop) -> BTreeMap<SubscriptionId, SubscriptionFacts> {
         .collect()
 }
 
-/// Holds what the rows say against the model.
+/// Compares the rows with the model.
 fn check_access(
     history: &History,
     shop: &Shop,
@@ -725,7 +726,7 @@ fn check_access(
     Ok(())
 }
 
-/// Whether the last word about each subscription is what the provider's API tells.
+/// True if the last event about each subscription states the same as the provider's API.
 fn is_up_to_date(history: &History, shop: &Shop) -> bool {
     let stands = stand(shop);
     shop.api.subscriptions.iter().all(|(id, truth)| {
@@ -748,14 +749,14 @@ fn is_up_to_date(history: &History, shop: &Shop) -> bool {
     })
 }
 
-/// What a history comes to that comes in that way.
+/// The result of a history that arrives in that way.
 fn end_of(history: &History, grace: i64, arrival: &Arrival) -> Shop {
     let mut shop = history.shop(grace);
     arrival.deliver(&mut shop, &history.events());
     shop
 }
 
-/// Any order of a history ends like its true order, as the model has it.
+/// The result of a history in any order equals that of its true order, and the model's.
 fn check_all_orders(history: &History, grace: i64) -> Result<(), TestCaseError> {
     let shop = history.shop(grace);
     let in_order = end_of(history, grace, &Arrival::in_order());
@@ -864,8 +865,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
                     by_creation,
                     by_payment,
                 ] = facts;
-                // A status that says nothing of the time that is paid for, and an invoice that does not either: nobody
-                // can know.
+                // If neither the status nor the invoice states the paid time, it cannot be known.
                 let unknowable =
                     matches!(ending, Ending::Paused | Ending::Strange | Ending::Canceled);
                 Life {
@@ -893,7 +893,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Six events in each of their 720 orders, and each beginning of them in each of its own.
+    /// Six events in each of their 720 orders. Each earlier part of the history, in each of its orders.
     #[test]
     fn a_short_history_ends_the_same_in_every_order(life in life(0..2), grace in prop_oneof![Just(0), Just(3 * DAY)]) {
         let history = History::of(vec![life]).cut(6);
@@ -906,7 +906,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Longer ones, and a second subscription after or beside the first: shuffled, with twins and lost races.
+    /// Longer histories, and a second subscription after or beside the first: shuffled, with twins and lost races.
     #[test]
     fn a_long_history_ends_the_same_in_any_order(
         lives in prop::collection::vec(life(0..4), 1..3),
@@ -929,8 +929,8 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// As it happens: each event some time after it happened, worked off then, with what the provider knows by then.
-    /// Whenever all that has happened has come, the access is the model's.
+    /// In real time: each event arrives some time after its change, and the provider's API then shows its present
+    /// state. Once all events have arrived, the access equals the model's.
     #[test]
     fn a_history_is_followed_as_it_happens(
         lives in prop::collection::vec(life(0..4), 1..3),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::fulfillment::known::Known;
 use crate::fulfillment::{
     Patience,
     testing::{commit, *},
@@ -21,7 +22,14 @@ fn decided(checkout: &Checkout, stock_levels: &[StockLevel]) -> Decision {
         stock_levels: stock_levels.to_vec(),
         ..Snapshot::default()
     };
-    decide(&event, true, checkout, &rows, &policy(), at(NOW))
+    let case = Case {
+        event: &event,
+        known: &Known::default(),
+        policy: &policy(),
+        stated_at: at(SALE),
+        now: at(NOW),
+    };
+    decide_read(&case, true, checkout, &rows)
 }
 
 fn fulfilled(checkout: &Checkout, stock_levels: &[StockLevel]) -> (Order, Commit) {
@@ -335,8 +343,8 @@ fn an_order_that_no_row_can_hold_is_parked_before_anything_is_written() {
 }
 
 proptest! {
-    /// Whatever is sold from whatever shelves: no shelf goes below zero unless it was there before, nothing is
-    /// taken that was not sold, and what is missing is on record.
+    /// For any sale and any stock: no level falls below zero unless it was there before. Only sold goods are deducted,
+    /// and shortfalls are recorded.
     #[test]
     fn stock_never_goes_below_zero_silently(
         sold in prop::collection::vec((0_u32..20, 0_usize..4), 0..12),
@@ -370,7 +378,7 @@ fn paying(capture: Capture, statuses: &[&str]) -> Checkout {
     with_payments(Checkout { capture, ..sold }, statuses)
 }
 
-/// Where the money of such a checkout is.
+/// The state of such a checkout's money.
 fn funds_of(capture: Capture, statuses: &[&str]) -> OrderFunds {
     let mut shop = Shop::selling(paying(capture, statuses));
     shop.tell(SALE, completed());
@@ -464,7 +472,7 @@ fn the_session_is_believed_where_nobody_tells_of_its_payments() {
         },
         &[],
     );
-    // A part of what was authorized is captured, and that was all.
+    // The last capture takes a part of the authorized amount.
     fulfilled(
         &Checkout {
             received: Some(1500),
@@ -505,7 +513,7 @@ fn an_order_that_waits_is_fulfilled_once() {
     shop.api
         .checkouts
         .insert(order_id(), paying(Capture::Manual, &["succeeded"]));
-    // Two events bring the news at the same time; the second one finds that the first one was quicker.
+    // Two events state the same change at the same time; the second one loses the race.
     let events = [
         facts("fevt_1", SALE + 2, changed()),
         facts("fevt_2", SALE + 2, completed()),
@@ -628,7 +636,7 @@ fn that_a_delayed_payment_has_arrived_is_waited_for_until_the_provider_knows_it(
     assert_eq!(ParkReason::NotReceived.patience(), Patience::Short);
 }
 
-/// A session of its own, under the same reference.
+/// Another session under the same reference.
 fn session(name: &str) -> Checkout {
     Checkout {
         order_id: id(name),
@@ -744,7 +752,7 @@ fn what_was_told_after_the_sale_outlives_another_look_at_the_checkout() {
     let mut order = shop.order().clone();
     order.refunds.insert(
         id("fre_1"),
-        Refund::new(Fact::new(at(SALE), refund_told("fpi_1", "pending", 1))),
+        Refund::new(Fact::new(at(SALE), refund_facts("fpi_1", "pending", 1))),
     );
     shop.tables.orders.insert(order_id(), order);
     shop.api

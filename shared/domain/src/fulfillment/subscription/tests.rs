@@ -1,7 +1,12 @@
-use crate::fulfillment::subscription::{asks, decide, still_so};
+use super::{decide, entitlement_read_set};
 use crate::fulfillment::{
     Decision, ParkReason, Patience,
     testing::{End, *},
+};
+use crate::fulfillment::{
+    known::{Case, Known},
+    read_set::ReadSet,
+    still_so,
 };
 use crate::{
     access::{
@@ -32,7 +37,7 @@ fn sold() -> Checkout {
     }
 }
 
-/// A shop whose provider tells of an active subscription, should it be asked.
+/// A shop whose provider shows an active subscription, if it is asked.
 fn shop() -> Shop {
     let mut shop = Shop::selling(sold());
     shop.api
@@ -174,7 +179,7 @@ fn two_names_of_one_payment_give_one_receipt() {
     }
     assert_eq!(shop.receipts(), ["fcs_1-order", "fin_2-invoice"]);
     assert_eq!(access(&shop), (SECOND.1, Reason::Paid));
-    // The other name tells whose mail may still be owed.
+    // The event under the other name finds the mail that may still be unsent.
     let event = facts("fevt_twin", SALE + PERIOD, paid("fin_2", SECOND));
     assert_eq!(
         shop.decide(&event),
@@ -290,7 +295,7 @@ fn the_first_invoice_has_no_receipt_beside_the_orders_by_whatever_it_is_known() 
             );
         }
     }
-    // Its creation tells it only from then on.
+    // The creation states it only from then on.
     assert_eq!(
         receipts_of(&sold(), Some("fin_1"), &none, false),
         ["fcs_1-order"]
@@ -313,7 +318,7 @@ fn a_renewals_payment_leads_its_refund_to_the_order() {
         invoice_change("fsub_1", "fin_2", InvoiceEvent::Paid, renewal),
     );
     assert_eq!(shop.tables.links[&id("fpi_2")].order_id, Some(order_id()));
-    let refund = refund_news("fre_1", refund_told("fpi_2", "succeeded", PRICE));
+    let refund = refund_news("fre_1", refund_facts("fpi_2", "succeeded", PRICE));
     assert_eq!(
         shop.tell(SALE + PERIOD + 1, Change::Refund(refund)),
         End::Done
@@ -351,7 +356,7 @@ fn access_is_never_written_by_a_subscription_that_has_changed_since_it_was_read(
     let mut shop = begun();
     let stale = shop.subscription("fsub_1").clone();
     shop.tell(SALE + DAY, deleted());
-    // An event that tells nothing new, whose subscription was read before the end and whose access after it.
+    // An event without new facts. Its subscription was read before the end, and its access after it.
     let rows = Snapshot {
         subscription: Some(stale.clone()),
         entitlements: vec![shop.access("fprod_gym").clone()],
@@ -361,14 +366,21 @@ fn access_is_never_written_by_a_subscription_that_has_changed_since_it_was_read(
     let Change::Subscription(change) = &event.change else {
         panic!("{event:?}")
     };
-    let decision = decide(
-        &stored(&event),
-        change,
-        &stale,
-        &rows,
-        &shop.policy,
-        shop.now,
-    );
+    let mut known = Known::default();
+    let key = (change.customer_id.clone(), change.subscription_id.clone());
+    let read = ReadSet {
+        subscription: Some(key),
+        ..entitlement_read_set(&stale)
+    };
+    known.add_rows(read, rows);
+    let case = Case {
+        event: &stored(&event),
+        known: &known,
+        policy: &shop.policy,
+        stated_at: at(SALE + 2),
+        now: shop.now,
+    };
+    let decision = decide(&case, change).unwrap();
     assert_eq!(shop.tables.commit(&commit(decision)), Committed::Raced);
     assert_eq!(access(&shop), (SALE + DAY, Reason::Ended));
 }
@@ -445,10 +457,10 @@ fn a_change_of_plan_moves_access_from_one_product_to_the_other() {
     assert_eq!(access(&shop), (0, Reason::NotInPlan));
     let row = shop.access("fprod_pool");
     assert_eq!((row.access_until, row.reason), (at(FIRST.1), Reason::Paid));
-    // Change from before the change, told late, move nothing back.
+    // A late event from before the change moves nothing back.
     shop.tell(SALE + 3, updated("active", FIRST.1));
     assert_eq!(access(&shop), (0, Reason::NotInPlan));
-    // A renewal renews what it is for now.
+    // A renewal extends the present plan.
     shop.tell(SALE + PERIOD, paid("fin_2", SECOND));
     assert_eq!(
         (access(&shop).0, shop.access("fprod_pool").access_until),
@@ -501,16 +513,12 @@ fn access_that_is_paid_for_and_to_nothing_is_waited_for() {
 #[test]
 fn the_provider_is_asked_of_what_is_vague_or_contradicted_and_else_not() {
     let shop = begun();
-    assert!(!asks(shop.subscription("fsub_1")));
-    let unknown = Subscription::new(
-        crate::values::provider::Provider::Flex,
-        id("fcus_1"),
-        id("fsub_9"),
-    );
-    assert!(asks(&unknown));
+    assert!(!shop.subscription("fsub_1").must_be_asked_for());
+    let unknown = Subscription::new("flex".parse().unwrap(), id("fcus_1"), id("fsub_9"));
+    assert!(unknown.must_be_asked_for());
     let mut contradicted = shop.subscription("fsub_1").clone();
     contradicted.ended_at = Some(at(SALE));
-    assert!(asks(&contradicted));
+    assert!(contradicted.must_be_asked_for());
 }
 
 #[test]
@@ -653,7 +661,7 @@ fn a_failed_renewal_is_mailed_once_whichever_comes_first_it_or_the_order() {
         order(&mut shop);
         shop.tell(SALE + PERIOD + DAY, failed("fin_2", SECOND));
         assert_eq!(sent(&shop), ["fcs_1-order", "fin_2-payment_failed"]);
-        // Paid after all: whoever has not been told yet is told nothing.
+        // Paid after all: a notice that was not sent yet is never sent.
         shop.tell(SALE + PERIOD + 2 * DAY, paid("fin_2", SECOND));
         assert_eq!(sent(&shop), ["fcs_1-order", "fin_2-invoice"]);
     }

@@ -21,11 +21,11 @@ fn receipt(state: ReceiptState) -> Receipt {
     }
 }
 
-fn pending() -> ReceiptState {
+fn unsent() -> ReceiptState {
     ReceiptState::Unsent { reason: None }
 }
 
-fn claimed() -> ReceiptState {
+fn leased() -> ReceiptState {
     ReceiptState::Leased {
         owner: OwnerToken::new("a").unwrap(),
         lease_ends_at: at(40),
@@ -54,15 +54,15 @@ fn withdrawn() -> ReceiptState {
 const KINDS: [ReportKind; 8] = [
     ReportKind::Sent,
     ReportKind::Delivered,
-    ReportKind::Bounced { for_good: true },
-    ReportKind::Bounced { for_good: false },
+    ReportKind::Bounced { permanent: true },
+    ReportKind::Bounced { permanent: false },
     ReportKind::MaybeBounced,
     ReportKind::Suppressed,
     ReportKind::Complained,
     ReportKind::Rejected,
 ];
 
-/// A report of the `n`th mail, which was handed over ten times as many seconds after the first second.
+/// A report about mail `n`, sent at second `10 * n`.
 fn report(n: u8, kind: ReportKind) -> Report {
     let sent_at = at(i64::from(n) * 10);
     Report {
@@ -89,8 +89,8 @@ fn settled(mut receipt: Receipt, reports: &[Report]) -> Receipt {
 #[test]
 fn a_mail_that_is_out_settles_whatever_was_thought_of_it() {
     for state in [
-        pending(),
-        claimed(),
+        unsent(),
+        leased(),
         ReceiptState::Held,
         failed("no address"),
         withdrawn(),
@@ -98,13 +98,13 @@ fn a_mail_that_is_out_settles_whatever_was_thought_of_it() {
         for kind in [
             ReportKind::Sent,
             ReportKind::Delivered,
-            ReportKind::Bounced { for_good: true },
+            ReportKind::Bounced { permanent: true },
             ReportKind::Complained,
         ] {
             let facts = settled(receipt(state.clone()), &[report(1, kind)]);
             assert_eq!(facts.state, sent(1, 10), "{state:?} {kind:?}");
             for policy in [OnUnknown::Resend, OnUnknown::Hold] {
-                // Long after the claim has ended.
+                // Long after the end of the lease.
                 assert_eq!(next_step(&facts, policy, at(100_000)), Step::Done);
             }
         }
@@ -114,8 +114,8 @@ fn a_mail_that_is_out_settles_whatever_was_thought_of_it() {
 #[test]
 fn a_mail_that_was_refused_is_not_waited_for() {
     for state in [
-        pending(),
-        claimed(),
+        unsent(),
+        leased(),
         ReceiptState::Held,
         sent(1, 11),
         failed("no address"),
@@ -125,7 +125,7 @@ fn a_mail_that_was_refused_is_not_waited_for() {
         assert_eq!(facts.state, failed(REFUSED), "{state:?}");
         assert_eq!(facts.delivery_failure(), Some(DeliveryFailure::Refused));
     }
-    // But where another one is out, that counts.
+    // Another mail that was sent takes precedence.
     assert_eq!(
         settled(receipt(sent(2, 20)), &[report(1, ReportKind::Rejected)]).state,
         sent(2, 20)
@@ -143,7 +143,7 @@ fn what_is_sent_stays_sent_and_learns_what_became_of_it() {
     );
     let receipt = settled(
         receipt,
-        &[report(1, ReportKind::Bounced { for_good: true })],
+        &[report(1, ReportKind::Bounced { permanent: true })],
     );
     assert_eq!(receipt.state, sent(1, 10));
     assert_eq!(receipt.delivery_failure(), Some(DeliveryFailure::Bounced));
@@ -152,7 +152,7 @@ fn what_is_sent_stays_sent_and_learns_what_became_of_it() {
 #[test]
 fn a_report_that_tells_nothing_new_changes_nothing() {
     for kind in KINDS {
-        let once = settled(receipt(claimed()), &[report(1, kind)]);
+        let once = settled(receipt(leased()), &[report(1, kind)]);
         assert_eq!(settle(&once, &report(1, kind)), None, "{kind:?}");
     }
 }
@@ -172,7 +172,7 @@ fn an_answer_while_away_is_no_bounce_of_a_mail_that_arrived() {
 fn a_mail_that_came_back_for_a_while_did_not_arrive_whatever_was_told_before() {
     let full = [
         ReportKind::Delivered,
-        ReportKind::Bounced { for_good: false },
+        ReportKind::Bounced { permanent: false },
     ]
     .map(|kind| report(1, kind));
     let full = settled(receipt(sent(1, 10)), &full);
@@ -184,11 +184,11 @@ fn a_mail_that_came_back_for_a_while_did_not_arrive_whatever_was_told_before() {
 
 #[test]
 fn the_last_mail_of_which_anything_is_known_says_what_trouble_there_is() {
-    let gone = ReportKind::Bounced { for_good: true };
+    let gone = ReportKind::Bounced { permanent: true };
     let mut receipt = settled(receipt(sent(1, 10)), &[report(1, gone)]);
     receipt = receipt.reopened("again", at(15));
     receipt.state = sent(2, 20);
-    // Nobody knows yet whether the second one arrives.
+    // The outcome of the second mail is still unknown.
     assert_eq!(receipt.delivery_failure(), Some(DeliveryFailure::Bounced));
     let arrived = settled(receipt.clone(), &[report(2, ReportKind::Delivered)]);
     assert_eq!(
@@ -204,22 +204,22 @@ fn the_last_mail_of_which_anything_is_known_says_what_trouble_there_is() {
 
 #[test]
 fn what_is_told_late_of_an_earlier_mail_stops_no_mail_that_a_person_asked_for() {
-    // Known to be out, or of unknown fate; and asked for by a clock that is right, or behind SES's.
+    // The mail is sent, or its outcome is unknown; our clock is right, or behind SES's clock.
     for (before, now) in [
         (sent(1, 10), 15),
         (sent(1, 10), 2),
         (ReceiptState::Held, 15),
-        (claimed(), 15),
+        (leased(), 15),
     ] {
         let receipt = receipt(before).reopened("again", at(now));
         for kind in KINDS {
             let facts = settled(receipt.clone(), &[report(1, kind)]);
-            assert_eq!(facts.state, pending(), "{kind:?}");
+            assert_eq!(facts.state, unsent(), "{kind:?}");
             assert_eq!(
                 next_step(&facts, OnUnknown::Hold, at(100)),
                 Step::Send { again: false }
             );
-            // The new one settles as any does.
+            // The new mail settles as usual.
             let facts = settled(facts, &[report(2, ReportKind::Sent)]);
             assert_eq!(facts.state, sent(2, 20));
         }
@@ -228,19 +228,19 @@ fn what_is_told_late_of_an_earlier_mail_stops_no_mail_that_a_person_asked_for() 
 
 #[test]
 fn a_mail_that_went_out_before_another_was_asked_for_stays_on_record() {
-    let again = receipt(sent(1, 10)).reopened("by somebody", at(15));
+    let again = receipt(sent(1, 10)).reopened("by pat", at(15));
     assert_eq!(again.mails[&mail(1)].sent_at, Some(at(10)));
     assert_eq!(
         (again.reopened_at, again.note.as_deref()),
-        (Some(at(15)), Some("by somebody"))
+        (Some(at(15)), Some("by pat"))
     );
-    assert_eq!((again.version, again.state), (2, pending()));
+    assert_eq!((again.version, again.state), (2, unsent()));
 }
 
 #[test]
 fn a_mail_that_ses_did_not_try_to_deliver_did_not_arrive() {
     let suppressed = settled(
-        receipt(claimed()),
+        receipt(leased()),
         &[ReportKind::Sent, ReportKind::Suppressed].map(|kind| report(1, kind)),
     );
     assert_eq!(
@@ -251,13 +251,13 @@ fn a_mail_that_ses_did_not_try_to_deliver_did_not_arrive() {
 
 #[test]
 fn an_address_is_remembered_for_a_hard_bounce_a_suppression_and_a_complaint_alone() {
-    let marks: Vec<_> = KINDS
-        .map(|kind| report(1, kind).mark())
+    let suppressions: Vec<_> = KINDS
+        .map(|kind| report(1, kind).suppression())
         .into_iter()
         .flatten()
         .collect();
-    let [bounced, suppressed, complained] = &marks[..] else {
-        panic!("{marks:?}")
+    let [bounced, suppressed, complained] = &suppressions[..] else {
+        panic!("{suppressions:?}")
     };
     assert_eq!(suppressed, bounced);
     assert_eq!(
@@ -270,7 +270,7 @@ fn an_address_is_remembered_for_a_hard_bounce_a_suppression_and_a_complaint_alon
     );
     assert_eq!(
         bounced.reason(),
-        Some("an earlier mail to this address bounced for good")
+        Some("an earlier mail to this address bounced permanently")
     );
     let both = bounced.clone().and(complained);
     assert_eq!(both, complained.clone().and(bounced));
@@ -283,7 +283,7 @@ fn an_address_is_remembered_for_a_hard_bounce_a_suppression_and_a_complaint_alon
             address: None,
             ..report(1, ReportKind::Complained)
         }
-        .mark(),
+        .suppression(),
         None
     );
 }
@@ -298,27 +298,27 @@ fn an_address_that_was_cleared_is_written_to_until_something_happens_after() {
     assert_eq!(cleared.reason(), None);
     for (kind, reason) in [
         (
-            ReportKind::Bounced { for_good: true },
-            "an earlier mail to this address bounced for good",
+            ReportKind::Bounced { permanent: true },
+            "an earlier mail to this address bounced permanently",
         ),
         (
             ReportKind::Complained,
             "the recipient complained of an earlier mail",
         ),
     ] {
-        let told_of = |second| {
+        let reported = |second| {
             Report {
                 at: at(second),
                 ..report(1, kind)
             }
-            .mark()
+            .suppression()
             .unwrap()
         };
-        // The old report, late and twice, whenever the address was cleared.
-        let old = cleared.clone().and(&told_of(50)).and(&told_of(50));
+        // The old report, late and twice, in any order with the clearing.
+        let old = cleared.clone().and(&reported(50)).and(&reported(50));
         assert_eq!(old.reason(), None);
-        assert_eq!(told_of(50).and(&cleared), old);
-        let new = old.and(&told_of(101)).and(&told_of(50));
+        assert_eq!(reported(50).and(&cleared), old);
+        let new = old.and(&reported(101)).and(&reported(50));
         assert_eq!(new.reason(), Some(reason));
     }
 }
@@ -328,7 +328,7 @@ fn an_address_is_the_same_however_it_is_written_and_cannot_be_read_back() {
     let hash = AddressHash::of("Pat@Example.com ");
     assert_eq!(hash, AddressHash::of("pat@example.com"));
     assert_ne!(hash, AddressHash::of("pat@example.org"));
-    // `printf %s pat@example.com | sha256sum`, as OPERATIONS.md has it.
+    // `printf %s pat@example.com | sha256sum`, as in OPERATIONS.md.
     assert_eq!(
         hash.as_str(),
         "fe9733fcc96501276776fc927df08a395835461a2c5b12c65ebab3454877e227"
@@ -337,26 +337,26 @@ fn an_address_is_the_same_however_it_is_written_and_cannot_be_read_back() {
 
 #[test]
 fn a_row_of_before_is_read_and_one_without_news_is_as_before() {
-    let row = serde_json::to_value(receipt(claimed())).unwrap();
+    let row = serde_json::to_value(receipt(leased())).unwrap();
     assert_eq!(row.get("mails"), None);
     assert_eq!(row.get("reopened_at"), None);
     assert_eq!(
         serde_json::from_value::<Receipt>(row).unwrap(),
-        receipt(claimed())
+        receipt(leased())
     );
-    let again = receipt(claimed()).reopened("again", at(5));
+    let again = receipt(leased()).reopened("again", at(5));
     let row = serde_json::to_value(&again).unwrap();
     assert_eq!(row["reopened_at"], 5);
     assert_eq!(serde_json::from_value::<Receipt>(row).unwrap(), again);
-    let facts = settled(receipt(claimed()), &KINDS.map(|kind| report(1, kind)));
+    let facts = settled(receipt(leased()), &KINDS.map(|kind| report(1, kind)));
     let row = serde_json::to_value(&facts).unwrap();
     assert_eq!(serde_json::from_value::<Receipt>(row).unwrap(), facts);
 }
 
 fn any_state() -> impl Strategy<Value = ReceiptState> {
     prop::sample::select(vec![
-        pending(),
-        claimed(),
+        unsent(),
+        leased(),
         sent(1, 10),
         sent(2, 21),
         ReceiptState::Held,
@@ -365,7 +365,7 @@ fn any_state() -> impl Strategy<Value = ReceiptState> {
     ])
 }
 
-/// A tag's value by
+/// True for a valid tag value, by
 /// <https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html>.
 fn is_tag_value(text: &str) -> bool {
     (1..=256).contains(&text.len())
@@ -401,7 +401,7 @@ proptest! {
     fn reports_in_any_order_and_twice_come_to_one_end(
         state in any_state(),
         reopened_at in prop::option::of(0_i64..40),
-        told_of in prop::collection::vec((1_u8..4, prop::sample::select(KINDS.to_vec())), 0..10),
+        reported in prop::collection::vec((1_u8..4, prop::sample::select(KINDS.to_vec())), 0..10),
         again in prop::collection::vec(any::<Index>(), 0..4),
         shuffled in any::<prop::sample::Selector>(),
     ) {
@@ -409,13 +409,13 @@ proptest! {
         if let Some(reopened_at) = reopened_at {
             start = start.reopened("again", at(reopened_at));
         }
-        let reports: Vec<_> = told_of.into_iter().map(|(n, kind)| report(n, kind)).collect();
+        let reports: Vec<_> = reported.into_iter().map(|(n, kind)| report(n, kind)).collect();
         let expected = settled(start.clone(), &reports);
         let mut others = reports.clone();
         if !reports.is_empty() {
             others.extend(again.iter().map(|index| reports[index.index(reports.len())].clone()));
         }
-        // A shuffle: each time some one of what is left.
+        // A shuffle: repeatedly remove a random element.
         let mut order = Vec::new();
         while !others.is_empty() {
             let places: Vec<usize> = (0..others.len()).collect();
@@ -429,11 +429,11 @@ proptest! {
     #[test]
     fn nothing_is_sent_again_that_is_known_to_be_out(
         state in any_state(),
-        told_of in prop::collection::vec((1_u8..4, prop::sample::select(KINDS.to_vec())), 0..10),
+        reported in prop::collection::vec((1_u8..4, prop::sample::select(KINDS.to_vec())), 0..10),
     ) {
-        let reports: Vec<_> = told_of.into_iter().map(|(n, kind)| report(n, kind)).collect();
+        let reports: Vec<_> = reported.into_iter().map(|(n, kind)| report(n, kind)).collect();
         let end = settled(receipt(state), &reports);
-        let is_out = end.mails.values().any(|fate| fate.out_since().is_some());
+        let is_out = end.mails.values().any(|history| history.out_since().is_some());
         if is_out {
             prop_assert!(matches!(end.state, ReceiptState::Sent { .. }), "{:?}", end.state);
             prop_assert_eq!(next_step(&end, OnUnknown::Resend, at(100_000)), Step::Done);
@@ -447,18 +447,18 @@ fn what_became_of_a_mail_has_a_word_and_is_trouble_or_not() {
         (ReportKind::Sent, "sent", false),
         (ReportKind::Delivered, "delivered", false),
         (
-            ReportKind::Bounced { for_good: true },
-            "bounced_for_good",
+            ReportKind::Bounced { permanent: true },
+            "bounced_permanently",
             true,
         ),
-        (ReportKind::Bounced { for_good: false }, "bounced", true),
+        (ReportKind::Bounced { permanent: false }, "bounced", true),
         (ReportKind::MaybeBounced, "maybe_bounced", true),
         (ReportKind::Suppressed, "suppressed", true),
         (ReportKind::Complained, "complained", true),
         (ReportKind::Rejected, "rejected", true),
     ];
-    for (kind, word, is_trouble) in all {
-        assert_eq!((kind.name(), kind.is_trouble()), (word, is_trouble));
+    for (kind, word, is_failure) in all {
+        assert_eq!((kind.name(), kind.is_failure()), (word, is_failure));
     }
 }
 
@@ -469,7 +469,7 @@ fn an_address_that_was_cleared_within_the_second_of_its_trouble_is_cleared() {
         (address.to_string().len(), address.as_str()),
         (64, &*AddressHash::of("pat@example.com").to_string())
     );
-    for mark in [
+    for suppression in [
         Suppression {
             bounced_at: Some(at(5)),
             ..Suppression::of(address.clone())
@@ -482,14 +482,14 @@ fn an_address_that_was_cleared_within_the_second_of_its_trouble_is_cleared() {
         let reason = |cleared_at| {
             Suppression {
                 cleared_at: Some(at(cleared_at)),
-                ..mark.clone()
+                ..suppression.clone()
             }
             .reason()
         };
         assert_eq!(
             (reason(4).is_some(), reason(5), reason(6)),
             (true, None, None),
-            "{mark:?}"
+            "{suppression:?}"
         );
     }
     assert_eq!(Suppression::of(address).reason(), None);

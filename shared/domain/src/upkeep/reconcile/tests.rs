@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     access::subscription::{Beginning, InvoiceEvent},
-    delivery::event::RefundsOf,
+    delivery::reference::Reference,
     fulfillment::testing::{
         DAY, End, NOW, SALE, Shop, at, bill, checkout, completed, facts, id, invoice_change, item,
         line, order_id, refunded, snapshot, subscription_change,
@@ -22,7 +22,7 @@ const PART: Received = Received {
     is_all: false,
 };
 
-/// What a list has of this.
+/// A listed thing with this change.
 fn found(change: Change) -> Found {
     let (resource, id) = match &change {
         Change::Checkout { order_id, .. } => ("checkout_session", order_id.to_string()),
@@ -58,7 +58,7 @@ fn missing(shop: &Shop, found: &Found) -> bool {
     is_missing(found, &rows(shop, found))
 }
 
-/// Makes up for it, as the function does, when the provider was read at that second.
+/// Recovers it like the function, with a read of the provider at that second.
 fn make_up(shop: &mut Shop, found: &Found, read_at: i64) -> End {
     let rows = rows(shop, found);
     let mut event = facts("fevt_0", 0, found.change.clone());
@@ -203,7 +203,7 @@ fn a_refund_is_missing_until_its_order_has_it_as_it_is() {
     make_up(&mut shop, &succeeded, SALE + 60);
     assert!(!missing(&shop, &succeeded));
     assert_eq!(shop.receipts(), ["fcs_1-order", "fre_1-refund"]);
-    // Late news of what it was before change nothing.
+    // A late event with its earlier state changes nothing.
     shop.tell(SALE + 6, refunded("fre_1", "pending", 1000));
     assert!(!missing(&shop, &succeeded));
     assert!(missing(&shop, &found(refunded("fre_1", "failed", 1000))));
@@ -234,7 +234,7 @@ fn a_paid_invoice_is_missing_until_its_subscription_has_it_as_paid() {
         ..found(paid("fin_2", 1))
     };
     assert!(missing(&shop, &renewal));
-    // That its payment failed at first came through.
+    // The event of its first failure arrived.
     let period = (SALE + 30 * DAY, SALE + 60 * DAY);
     let failed = bill(InvoiceEvent::PaymentFailed, 2000, period);
     shop.tell(
@@ -339,7 +339,7 @@ fn a_list_that_was_read_before_newer_news_of_the_same_thing_is_behind() {
             [99, 100, 101].map(|read_at| behind(SALE + read_at, NOW)),
             [true, false, false]
         );
-        // Told by a clock ahead of ours.
+        // The clock of the event is fast.
         assert_eq!(
             [99, 100].map(|now| behind(SALE + 50, SALE + now)),
             [false, true]
@@ -392,20 +392,6 @@ fn an_invoice_leads_to_the_order_that_may_owe_its_receipt() {
 }
 
 #[test]
-fn a_list_has_a_name() {
-    assert_eq!(
-        What::ALL.map(|what| what.to_string()),
-        [
-            "checkouts",
-            "invoices",
-            "refunds",
-            "subscriptions",
-            "ended subscriptions"
-        ]
-    );
-}
-
-#[test]
 fn the_end_of_a_subscription_is_missing_until_it_has_ended_here() {
     let mut shop = sold();
     shop.tell(SALE + DAY, subscribed("active"));
@@ -415,7 +401,7 @@ fn the_end_of_a_subscription_is_missing_until_it_has_ended_here() {
     };
     assert!(missing(&Shop::new(), &over));
     assert!(missing(&shop, &over));
-    // Told by the API, but not as its end.
+    // The API stated it, but not as its end.
     shop.tell(SALE + 3 * DAY, subscribed("canceled"));
     assert!(missing(&shop, &over));
     make_up(&mut shop, &over, SALE + 4 * DAY);
@@ -491,7 +477,7 @@ fn what_is_young_is_left_to_its_webhook() {
     assert!(!made(None, None).is_young(now), "of unknown age is old");
 }
 
-/// What a provider tells in the end, of one of each.
+/// The end states of a provider's things, one of each kind.
 fn ends() -> impl Strategy<Value = Vec<Found>> {
     let refund = prop::sample::select(vec![
         "pending",
@@ -538,7 +524,7 @@ fn ends() -> impl Strategy<Value = Vec<Found>> {
     )
 }
 
-/// Some of what was announced on the way there.
+/// Some earlier announcements of the same things.
 fn announced() -> impl Strategy<Value = Vec<(i64, Change)>> {
     let change = prop_oneof![
         Just(completed()),
@@ -551,7 +537,7 @@ fn announced() -> impl Strategy<Value = Vec<(i64, Change)>> {
 }
 
 proptest! {
-    /// Whatever came through before, what is made up for is not missing any more, nor is it a second time.
+    /// For any earlier events: a recovered thing is no longer missing, and stays so when it is recovered again.
     #[test]
     fn nothing_is_missing_once_it_is_made_up_for(before in announced(), ends in ends()) {
         let mut shop = Shop::selling(checkout(vec![line("brace", 1, 5000, Some("BRACE"))]));
@@ -598,14 +584,14 @@ fn what_a_list_tells_is_told_by_the_webhook_of_the_same_news_and_by_no_other() {
         "{active}"
     );
     assert_ne!(of(subscribed("past_due")), Some(active));
-    // What is about the same thing and does not make up for it.
+    // Changes of the same things that do not cover it.
     let failed = bill(InvoiceEvent::PaymentFailed, 2000, (SALE, SALE + 30 * DAY));
     for other in [
         Change::Checkout {
             order_id: order_id(),
             completed: false,
         },
-        Change::RefundsOf(RefundsOf::Checkout(order_id())),
+        Change::Fetch(Reference::RefundsOfCheckout(order_id())),
         invoice_change("fsub_1", "fin_1", InvoiceEvent::PaymentFailed, failed),
         Change::NotNeeded,
     ] {

@@ -104,7 +104,7 @@ fn sample(event_type: &str) -> (&'static str, Value) {
     }
 }
 
-/// What is read of an event with this under `object`.
+/// The result for an event with this under `object`.
 fn read(event_type: &str, object: &Value) -> Result<Change, Unreadable> {
     let body = json!({
         "event_dt": 1_760_090_001, "event_id": "fevt_1", "event_type": event_type, "object": object,
@@ -115,7 +115,7 @@ fn read(event_type: &str, object: &Value) -> Result<Change, Unreadable> {
     }
 }
 
-/// What is read of the sample, wrapped as deliveries have it.
+/// The result for the sample, wrapped like a delivery.
 fn of_sample(event_type: &str) -> Change {
     let (key, sample) = sample(event_type);
     read(event_type, &json!({key: sample})).unwrap()
@@ -148,7 +148,7 @@ fn the_table_says_what_is_read() {
             Change::Checkout { .. } | Change::CheckoutPaid { .. } => "checkout",
             Change::Payment(_) => "payment",
             Change::Refund(_) => "refund",
-            Change::RefundsOf(_) => "refunds",
+            Change::Fetch(_) => "refunds",
             Change::Dispute(_) => "dispute",
             Change::Subscription(_) => "subscription",
             Change::Invoice(_) => "invoice",
@@ -275,7 +275,7 @@ fn a_bare_id_does_where_nothing_else_is_needed() {
                     Err(Unreadable::Member("object.charge.payment_intent"))
                 );
             }
-            // A charge that names no payment, and a customer of whom nothing is told.
+            // A charge without a payment, and a customer without facts.
             (_, "payment" | "customer") => assert_eq!(read, Ok(Change::NotNeeded), "{event_type}"),
             _ => assert_eq!(read, Err(Unreadable::Member(place(key))), "{event_type}"),
         }
@@ -398,7 +398,9 @@ fn a_charge_is_news_of_the_payment_that_it_names() {
                 assert_eq!(read, Ok(Change::Payment(change)), "{event_type}: {charge}");
             }
         }
-        let refunds = Change::RefundsOf(RefundsOf::Payment(payment()));
+        let refunds = Change::Fetch(domain::delivery::reference::Reference::RefundsOfPayment(
+            payment(),
+        ));
         assert_eq!(
             read("charge.refunded", &json!({"charge": charge})),
             Ok(refunds)
@@ -427,7 +429,9 @@ fn a_charge_that_names_no_payment_is_nothing_to_us_unless_money_went_back() {
 
 #[test]
 fn refunds_are_read_or_looked_for() {
-    let all = Change::RefundsOf(RefundsOf::Checkout(order_id()));
+    let all = Change::Fetch(domain::delivery::reference::Reference::RefundsOfCheckout(
+        order_id(),
+    ));
     assert_eq!(of_sample("checkout.session.refunded"), all);
     for event_type in ["refund.created", "refund.updated", "charge.refund.updated"] {
         let Change::Refund(change) = of_sample(event_type) else {

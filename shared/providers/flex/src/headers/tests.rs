@@ -17,7 +17,7 @@ fn signature(id: &str) -> String {
     sign(&key(), id, now(), BODY)
 }
 
-/// The triple of one family, signed as it should be.
+/// The three headers of one family, correctly signed.
 fn triple(family: usize, id: &str, signature: &str) -> Vec<(&'static str, String)> {
     let family = &FAMILIES[family];
     vec![

@@ -4,7 +4,7 @@ use super::{clipped, filled};
 use crate::wire::Customer;
 use domain::access::contact::ContactFacts;
 
-/// What a customer tells.
+/// The contact facts of a customer.
 pub(crate) fn facts(customer: &Customer) -> ContactFacts {
     ContactFacts {
         name: name(customer),
@@ -12,7 +12,7 @@ pub(crate) fn facts(customer: &Customer) -> ContactFacts {
     }
 }
 
-/// First and last name, as far as there are any.
+/// First and last name, or the one that is present.
 pub(super) fn name(customer: &Customer) -> Option<String> {
     let parts = [&customer.first_name, &customer.last_name];
     let parts: Vec<&str> = parts

@@ -13,7 +13,7 @@ use domain::{
     },
 };
 
-/// What a dispute tells, in an event that says this of the money.
+/// Translates a dispute, with the movement of funds that the event reports.
 pub(crate) fn dispute(
     dispute: &wire::Dispute,
     funds: Option<DisputeFunds>,
@@ -31,7 +31,7 @@ pub(crate) fn dispute(
         facts: DisputeFacts {
             status: DisputeStatus::from(word(status)),
             amount: cents(&dispute.amount).ok_or(Missing("object.dispute.amount"))?,
-            // Flex sells in no other.
+            // Flex sells in no other currency.
             currency: currency.unwrap_or(Currency::USD),
             payment_intent_id: first_id(
                 [dispute.payment_intent_id.as_deref(), payment],

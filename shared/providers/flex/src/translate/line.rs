@@ -1,4 +1,4 @@
-//! One line of a checkout: what it is, what it came to, and which SKU it is for.
+//! One line of a checkout: description, amounts and SKU.
 
 use super::{NotUnderstood, amount, clipped, filled, id, or_none, required, sum};
 use crate::wire::{LineItem as WireLine, Price, Product, Reference};
@@ -53,8 +53,9 @@ fn line_totals(line: &WireLine) -> Result<Totals, NotUnderstood> {
     })
 }
 
-/// What a receipt calls the thing. The merchant's text for receipts goes first; then the product's name, because
-/// substantiation asks what was sold, and a line's own text may be that of a price ("Monthly").
+/// The description for receipts. The merchant's receipt text comes first, then the product's name.
+/// Substantiation requires the product that was sold, and a line's own text may be that of a price
+/// ("Monthly").
 fn description(line: &WireLine, product: Option<&Product>) -> String {
     let of_product = product
         .into_iter()
@@ -67,10 +68,10 @@ fn description(line: &WireLine, product: Option<&Product>) -> String {
     )
 }
 
-/// The SKU that the merchant gave the product: its reference, `sku` in the metadata, or a code on the box.
+/// The merchant's SKU of the product: its reference, `sku` in the metadata, or a code on the box.
 ///
-/// The first of them that is filled in decides. If that one cannot be a SKU, no other is guessed at: the line is
-/// then mapped by its product or price, or recorded as unmapped.
+/// The first of them that is filled in decides. If it is not a valid SKU, no other is tried: the
+/// line is then mapped by its product or price, or recorded as unmapped.
 fn sku(price: Option<&Price>, product: Option<&Product>) -> Option<Sku> {
     let in_metadata = |metadata: &Value| metadata.get("sku").and_then(text);
     let named = product.and_then(|product| {
@@ -83,7 +84,7 @@ fn sku(price: Option<&Price>, product: Option<&Product>) -> Option<Sku> {
     Sku::new(named?).ok()
 }
 
-/// A text, or a number that stands for one: codes are sometimes written without quotes.
+/// A text, or a number without quotes, as codes are sometimes written.
 fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => filled(Some(text)).map(str::to_owned),

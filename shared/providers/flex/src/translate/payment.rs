@@ -1,4 +1,4 @@
-//! A payment intent, by itself or with the checkout that it pays for.
+//! A payment intent, alone or as part of its checkout.
 
 use super::{cents, filled, first_id, word};
 use crate::wire::{PaymentIntent, Reference, Session};
@@ -11,12 +11,12 @@ use domain::{
 };
 use std::collections::BTreeMap;
 
-/// The longest list of payments that is believed to be of one checkout. A full page of a hundred is one of a whole
-/// account, from an API that has not heard of which checkout.
+/// The longest list that can belong to one checkout. A full page of a hundred comes from the whole
+/// account: the API has ignored the filter.
 const MOST_PAYMENTS: usize = 99;
 
-/// What an intent tells. `otherwise` is its status where it has none. An amount that is no whole number of cents
-/// counts as not told: nothing is decided by it.
+/// Translates an intent. `otherwise` replaces a missing status. An amount that is not a whole
+/// number of cents counts as unknown, because no decision depends on it.
 pub(crate) fn facts(
     intent: &PaymentIntent,
     otherwise: Option<PaymentStatus>,
@@ -30,7 +30,7 @@ pub(crate) fn facts(
     })
 }
 
-/// What a session tells of its payments, where it has them expanded.
+/// The expanded payments of a session.
 pub(super) fn expanded(session: &Session) -> BTreeMap<PaymentIntentId, PaymentFacts> {
     let all = session
         .payment_intents
@@ -42,8 +42,8 @@ pub(super) fn expanded(session: &Session) -> BTreeMap<PaymentIntentId, PaymentFa
         .collect()
 }
 
-/// Adds what was read of a checkout's payments to it. A payment that its session does not name is its own as well, as
-/// long as the list looks like that of one checkout.
+/// Adds separately read payments to a checkout. A payment that the session does not name is
+/// included if the list looks like the list of one checkout.
 pub fn add_payments(checkout: &mut Checkout, intents: &[PaymentIntent]) {
     let facts: Vec<(PaymentIntentId, PaymentFacts)> = intents.iter().filter_map(known).collect();
     let named = |id: &PaymentIntentId| checkout.payment_intents.contains(id);

@@ -11,10 +11,10 @@ use domain::{
 };
 use serde_json::Value;
 
-/// How many kinds of goods a refund may name: more than any cart that is sent back by hand.
+/// The most kinds of goods in a refund: more than any cart that is returned.
 const MOST_GOODS: usize = 50;
 
-/// What a refund tells.
+/// Translates a refund.
 pub(crate) fn refund(refund: &wire::Refund) -> Result<RefundChange, Missing> {
     let payment = refund.payment_intent.as_ref().and_then(Reference::id);
     let status = filled(refund.status.as_deref()).ok_or(Missing("object.refund.status"))?;
@@ -38,12 +38,12 @@ pub(crate) fn refund(refund: &wire::Refund) -> Result<RefundChange, Missing> {
     })
 }
 
-/// The goods that came back, by the merchant's own word: `restock` in the refund's metadata, such as `BRACE-M:2, TOTE`,
-/// where one piece needs no number. Half of what somebody typed is worth less than nothing, so a text with anything in
-/// it that is not understood counts as none.
+/// The returned goods, from `restock` in the refund's metadata, such as `BRACE-M:2, TOTE`; a
+/// missing number means 1. The merchant writes this text. If any part is not understood, the whole
+/// text is ignored, because half of it would mislead.
 fn goods(metadata: &Value) -> Option<Vec<Goods>> {
     let text = metadata.get("restock")?.as_str()?;
-    // One more than may be, so that there is an end to what is read.
+    // One more than allowed, to limit the work on a long text.
     let goods: Vec<Goods> = text
         .split(',')
         .take(MOST_GOODS + 1)
@@ -77,7 +77,7 @@ mod tests {
         })
     }
 
-    /// The sample with a member changed.
+    /// The sample with one member changed.
     fn with(name: &str, value: Value) -> Result<RefundChange, Missing> {
         let mut sample = sample();
         sample[name] = value;
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(restock("TOTE"), one("TOTE", 1));
         assert_eq!(restock(" TOTE : 2 "), one("TOTE", 2));
         assert_eq!(restock("KIT:7:2"), one("KIT:7", 2));
-        // Nothing came back, says the merchant: then nothing is guessed either.
+        // An explicit zero means that nothing came back, so nothing is guessed.
         assert_eq!(restock("TOTE:0"), one("TOTE", 0));
         assert_eq!(restock("A,B:3,\n C").len(), 3);
         assert_eq!(restock(&["SKU"; 50].join(",")).len(), 50);

@@ -13,7 +13,7 @@ use domain::{
     values::ids::{CustomerId, InvoiceId, PaymentIntentId, PriceId, ProductId, SubscriptionId},
 };
 
-/// What a subscription tells, known in this way.
+/// Translates a subscription that came from this source.
 pub(crate) fn subscription(
     subscription: &wire::Subscription,
     source: Source,
@@ -21,10 +21,6 @@ pub(crate) fn subscription(
     let customer = subscription.customer.as_ref().and_then(Reference::id);
     let status =
         filled(subscription.status.as_deref()).ok_or(Missing("object.subscription.status"))?;
-    let period_end = timestamp(&subscription.current_period_end);
-    // A date of its own that is no later than the period's end comes to the same.
-    let ends = timestamp(&subscription.cancel_at)
-        .is_some_and(|cancel_at| period_end.is_some_and(|period_end| cancel_at <= period_end));
     Ok(SubscriptionChange {
         subscription_id: first_id(
             [subscription.subscription_id.as_deref()],
@@ -40,8 +36,8 @@ pub(crate) fn subscription(
         snapshot: SubscriptionFacts {
             source,
             status: SubscriptionStatus::from(word(status)),
-            cancel_at_period_end: ends || subscription.cancel_at_period_end.unwrap_or_default(),
-            period_end,
+            cancel_at_period_end: ends_with_period(subscription),
+            period_end: timestamp(&subscription.current_period_end),
             trial_end: timestamp(&subscription.trial_end),
             items: subscription
                 .items
@@ -56,6 +52,14 @@ pub(crate) fn subscription(
             ),
         },
     })
+}
+
+fn ends_with_period(subscription: &wire::Subscription) -> bool {
+    let period_end = timestamp(&subscription.current_period_end);
+    let cancel_at = timestamp(&subscription.cancel_at);
+    // An end date at or before the period's end has the same effect.
+    let ends = cancel_at.is_some_and(|cancel_at| Some(cancel_at) <= period_end);
+    ends || subscription.cancel_at_period_end.unwrap_or_default()
 }
 
 fn item(item: &wire::SubscriptionItem) -> Item {
@@ -74,7 +78,7 @@ fn item(item: &wire::SubscriptionItem) -> Item {
     }
 }
 
-/// What an invoice tells, in an event that says this happened to it; `None` for one that is of no subscription.
+/// Translates an invoice with this occurrence; `None` if it has no subscription.
 pub(crate) fn invoice(
     invoice: &wire::Invoice,
     event: InvoiceEvent,

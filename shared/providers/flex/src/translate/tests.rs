@@ -128,7 +128,8 @@ fn the_sample_session_is_understood_whole() {
     );
 }
 
-/// The sample session of Flex's guides, as old as they are: no reference, no lists, nulls where there is nothing.
+/// The sample session of Flex's guides, an old form: no reference, no lists, and nulls for absent
+/// values.
 #[test]
 fn a_session_of_the_oldest_form_is_understood() {
     let delivery: Value = serde_json::from_str(include_str!(
@@ -458,7 +459,7 @@ fn a_payments_session_is_the_first_that_names_it() {
     assert_eq!(found(json!([]), "fpi_1"), Ok(None));
 }
 
-/// An old session of a split cart names the first of its payments alone.
+/// An old session of a split cart names only the first of its payments.
 #[test]
 fn the_only_session_is_taken_where_it_does_not_list_its_payments() {
     for only in [
@@ -578,7 +579,7 @@ fn the_sku_is_the_first_one_given_and_never_a_guess() {
         ),
         None
     );
-    // With a space it is no SKU, and the box's code is not what the merchant said.
+    // A space makes the SKU invalid, and the box's code is not the merchant's choice.
     assert_eq!(
         sku(
             json!({"client_reference_id": "RED SHIRT", "gtin": "1"}),

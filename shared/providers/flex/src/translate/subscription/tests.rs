@@ -20,7 +20,7 @@ fn read(sample: Value) -> Result<SubscriptionChange, Missing> {
     subscription(&serde_json::from_value(sample).unwrap(), Source::Updated)
 }
 
-/// The sample with a member changed.
+/// The sample with one member changed.
 fn with(name: &str, value: Value) -> Result<SubscriptionChange, Missing> {
     let mut sample = sample();
     sample[name] = value;

@@ -1,0 +1,94 @@
+//! The verdict on a receipt: send this mail, fail the receipt, or withdraw it.
+
+use crate::{ReceiptStore, Receipts};
+use domain::{
+    access::contact::Contact,
+    fulfillment::still_so,
+    receipt::{Receipt, ReceiptKind, feedback::AddressHash},
+    sale::order::Order,
+    values::outcome::RetryableError,
+};
+use mail::{Email, Mailer, Unsendable, compose};
+
+/// The action under the lease.
+pub(crate) enum Verdict {
+    Send(Box<Email>),
+    /// The receipt cannot be sent, with the reason.
+    Fail(String),
+    /// The notice is outdated, with the reason.
+    Withdraw(String),
+}
+
+impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
+    /// Decides by the order and the customer's rows as they are now. `again`: an earlier mail may have gone out.
+    pub(crate) async fn judge(
+        &self,
+        receipt: &Receipt,
+        order: &Order,
+        again: bool,
+    ) -> Result<Verdict, RetryableError> {
+        if self.is_outdated(receipt, order).await? {
+            let more = if again {
+                ", and a mail may have gone out before"
+            } else {
+                ""
+            };
+            return Ok(Verdict::Withdraw(format!("the notice is outdated{more}")));
+        }
+        let contact = self.contact(receipt, order).await?;
+        let (merchant, templates) = (&self.merchant, &self.templates);
+        match compose(order, receipt, contact.as_ref(), merchant, templates) {
+            Ok(email) => self.unless_suppressed(email).await,
+            Err(Unsendable::Template(fault)) => Err(RetryableError::Fault(fault.to_string())),
+            Err(unsendable) => Ok(Verdict::Fail(unsendable.to_string())),
+        }
+    }
+
+    /// Sends the mail unless its address is suppressed. This counts for the merchant's test address too: a trial shows
+    /// the mails that customers get, and SES counts every bounce.
+    async fn unless_suppressed(&self, email: Email) -> Result<Verdict, RetryableError> {
+        let address = AddressHash::of(email.to.as_str());
+        let suppression = self.store.suppression(&address).await?;
+        Ok(match suppression.and_then(|found| found.reason()) {
+            None => Verdict::Send(Box::new(email)),
+            Some(reason) => Verdict::Fail(reason.to_owned()),
+        })
+    }
+
+    /// Returns true for a notice that is no longer true, or too late.
+    async fn is_outdated(&self, receipt: &Receipt, order: &Order) -> Result<bool, RetryableError> {
+        let (ReceiptKind::PaymentFailed {
+            subscription_id, ..
+        }
+        | ReceiptKind::TrialEnds {
+            subscription_id, ..
+        }) = &receipt.kind
+        else {
+            return Ok(false);
+        };
+        if receipt.kind.is_too_late(self.clock.now()) {
+            return Ok(true);
+        }
+        let subscription = match &order.customer.customer_id {
+            Some(customer_id) => {
+                self.store
+                    .subscription(customer_id, subscription_id)
+                    .await?
+            }
+            None => None,
+        };
+        Ok(!still_so(&receipt.kind, subscription.as_ref()))
+    }
+
+    /// The customer's current address. The receipt of an order shows the sale as it was and does not need it.
+    async fn contact(
+        &self,
+        receipt: &Receipt,
+        order: &Order,
+    ) -> Result<Option<Contact>, RetryableError> {
+        match (&receipt.kind, &order.customer.customer_id) {
+            (ReceiptKind::Order, _) | (_, None) => Ok(None),
+            (_, Some(customer_id)) => self.store.contact(customer_id).await,
+        }
+    }
+}

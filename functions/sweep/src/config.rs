@@ -1,0 +1,44 @@
+//! The settings of sweep.
+
+use aws::{
+    Queues, Store, Tables,
+    client::SdkConfig,
+    queue::DeadLetters,
+    settings::{self, Problems, Settings},
+};
+
+/// The settings of sweep, read from the environment.
+#[derive(Debug)]
+pub struct Config {
+    pub store: Store,
+    pub dead_letters: [DeadLetters; 3],
+}
+
+impl Config {
+    /// Reads all settings, or reports and logs all problems.
+    pub fn load(sdk: &SdkConfig) -> Result<Self, Problems> {
+        let mut settings = Settings::from(&settings::environment);
+        let tables = Tables {
+            events: settings.resource("EVENTS_TABLE"),
+            receipts: settings.resource("RECEIPTS_TABLE"),
+            ..Tables::default()
+        };
+        let queues = Queues {
+            fulfillment: settings.resource("FULFILLMENT_QUEUE_URL"),
+            receipts: settings.resource("RECEIPT_QUEUE_URL"),
+            ..Queues::default()
+        };
+        let dead_letters = [
+            "FULFILLMENT_DEAD_LETTER_QUEUE_URL",
+            "RECEIPT_DEAD_LETTER_QUEUE_URL",
+            "FEEDBACK_DEAD_LETTER_QUEUE_URL",
+        ]
+        .map(|name| DeadLetters::new(sdk, settings.resource(name)));
+        settings.finish(|| {
+            Some(Self {
+                store: Store::new(sdk, tables, queues),
+                dead_letters,
+            })
+        })
+    }
+}

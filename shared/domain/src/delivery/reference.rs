@@ -1,0 +1,49 @@
+//! A thing at a provider that can be fetched.
+
+use crate::values::ids::{
+    CustomerId, DisputeId, InvoiceId, OrderId, PaymentIntentId, RefundId, SubscriptionId,
+};
+use std::fmt;
+
+/// The kind and the id of a thing to fetch from a provider's API.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reference {
+    /// A checkout with its customer, lines and payments.
+    Checkout(OrderId),
+    /// The checkout in which a payment was made.
+    CheckoutOfPayment(PaymentIntentId),
+    /// All refunds of a checkout.
+    RefundsOfCheckout(OrderId),
+    /// All refunds of a payment.
+    RefundsOfPayment(PaymentIntentId),
+    Refund(RefundId),
+    Dispute(DisputeId),
+    Subscription(SubscriptionId),
+    Invoice(InvoiceId),
+    Customer(CustomerId),
+}
+
+impl Reference {
+    /// The kind and the id, as the log prints them.
+    #[must_use]
+    pub fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Checkout(id) => ("checkout", id.as_str()),
+            Self::CheckoutOfPayment(id) => ("checkout_of_payment", id.as_str()),
+            Self::RefundsOfCheckout(id) => ("refunds_of_checkout", id.as_str()),
+            Self::RefundsOfPayment(id) => ("refunds_of_payment", id.as_str()),
+            Self::Refund(id) => ("refund", id.as_str()),
+            Self::Dispute(id) => ("dispute", id.as_str()),
+            Self::Subscription(id) => ("subscription", id.as_str()),
+            Self::Invoice(id) => ("invoice", id.as_str()),
+            Self::Customer(id) => ("customer", id.as_str()),
+        }
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, id) = self.parts();
+        write!(f, "{kind} {id}")
+    }
+}

@@ -1,0 +1,31 @@
+//! A customer's name and address.
+
+use crate::{
+    access::contact::{Contact, ContactChange},
+    fulfillment::{Decision, Stop, commit::Commit, known::Case, of_other_mode, read_set::ReadSet},
+    values::facts::Fact,
+};
+
+/// Decides a change of a customer.
+pub(super) fn decide(case: &Case<'_>, change: &ContactChange) -> Result<Decision, Stop> {
+    let rows = case.known.rows(&ReadSet {
+        contact: Some(change.customer_id.clone()),
+        ..ReadSet::default()
+    })?;
+    if let Some(park_reason) = of_other_mode("customer", change.mode, case.policy.mode) {
+        return Err(park_reason.into());
+    }
+    let known = rows.contact.clone();
+    let known = known.unwrap_or_else(|| Contact::new(change.customer_id.clone()));
+    let mut contact = known.clone();
+    let facts = change.facts.clone();
+    contact.learn(facts.map(|facts| Fact::new(case.stated_at, facts)));
+    if contact == known {
+        return Ok(Decision::Nothing { unsent: Vec::new() });
+    }
+    contact.version += 1;
+    Ok(Decision::write(Commit {
+        contact: Some(contact),
+        ..Commit::of(case.event.event_id.clone())
+    }))
+}

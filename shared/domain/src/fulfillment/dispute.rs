@@ -1,0 +1,41 @@
+//! Disputes: a bank wants money back.
+
+use crate::{
+    fulfillment::{
+        Decision, ParkReason, Stop, checkout::MAX_ORDER_BYTES, commit::Commit, known::Case,
+        of_other_mode, order_of_payment,
+    },
+    sale::dispute::{Dispute, DisputeChange},
+    values::facts::Fact,
+};
+
+/// Decides a change of a dispute for its order.
+pub(super) fn decide(case: &Case<'_>, change: &DisputeChange) -> Result<Decision, Stop> {
+    let order = order_of_payment(case, &change.facts.payment_intent_id, None)?;
+    if let Some(park_reason) = of_other_mode("dispute", change.mode, case.policy.mode) {
+        return Err(park_reason.into());
+    }
+    let Some(known) = order.filter(|order| order.fulfilled_at.is_some()) else {
+        return Ok(Decision::Wait {
+            commit: None,
+            park_reason: ParkReason::OrderUnknown("dispute"),
+        });
+    };
+    let mut order = known.next();
+    let facts = Fact::new(case.stated_at, change.facts.clone());
+    let funds = change.funds.clone();
+    let funds = funds.map(|funds| Fact::new(case.stated_at, funds));
+    let dispute = Dispute::merged(order.disputes.remove(&change.dispute_id), facts, funds);
+    order.disputes.insert(change.dispute_id.clone(), dispute);
+    if order.disputes == known.disputes {
+        return Ok(Decision::Nothing { unsent: Vec::new() });
+    }
+    if order.size_bound() > MAX_ORDER_BYTES {
+        let lines = order.lines.len();
+        return Err(ParkReason::TooLarge { lines }.into());
+    }
+    Ok(Decision::write(Commit {
+        order: Some(order),
+        ..Commit::of(case.event.event_id.clone())
+    }))
+}

@@ -1,0 +1,117 @@
+//! Notices: a trial ends, a renewal could not be charged.
+
+use crate::{
+    access::subscription::{Invoice, Subscription, SubscriptionStatus},
+    fulfillment::{ParkReason, known::Case},
+    receipt::{Receipt, ReceiptKind},
+    sale::order::Order,
+    values::{facts::Fact, ids::InvoiceId},
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// The time between the notice and the end of the trial.
+const TRIAL_NOTICE: SignedDuration = SignedDuration::from_hours(3 * 24);
+
+/// The notice that a trial ends, once it is known when and which order it belongs to.
+pub(super) fn notice_of_trial(
+    case: &Case<'_>,
+    subscription: &mut Subscription,
+) -> Result<Option<Receipt>, ParkReason> {
+    let ends_at = trial_ends_at(subscription).filter(|ends_at| *ends_at > case.now);
+    let (true, Some(ends_at), Some(beginning)) = (
+        case.policy.trial_ends_mail,
+        ends_at,
+        &subscription.beginning,
+    ) else {
+        return Ok(None);
+    };
+    let kind = ReceiptKind::TrialEnds {
+        subscription_id: subscription.subscription_id.clone(),
+        ends_at,
+    };
+    let receipt = Receipt::new(
+        &beginning.order_id,
+        kind,
+        Some(notice_due_at(ends_at, case.now)),
+        case.now,
+    )?;
+    // One notice for each end: a trial that is extended has another, and the first one is withdrawn on its day.
+    if subscription.trial_notice_id.as_ref() == Some(&receipt.receipt_id) {
+        return Ok(None);
+    }
+    subscription.trial_notice_id = Some(receipt.receipt_id.clone());
+    Ok(Some(receipt))
+}
+
+/// The time to send the notice of a trial that ends at `ends_at`.
+fn notice_due_at(ends_at: Timestamp, now: Timestamp) -> Timestamp {
+    ends_at.saturating_sub(TRIAL_NOTICE).unwrap_or(now).max(now)
+}
+
+/// When the trial ends that a subscription is in and that turns into a payment.
+fn trial_ends_at(subscription: &Subscription) -> Option<Timestamp> {
+    let Fact { value: facts, .. } = subscription.snapshot.as_ref()?;
+    let runs = facts.status == SubscriptionStatus::Trialing
+        && !facts.cancel_at_period_end
+        && subscription.ended_at.is_none();
+    facts.trial_end.filter(|_| runs)
+}
+
+/// The notices that renewals could not be charged, while that is so: of each invoice that has none, once the order is
+/// known. Whatever comes first, the failure or the order, the other one brings the notice.
+pub(super) fn notices_of_failure(
+    case: &Case<'_>,
+    subscription: &mut Subscription,
+    order: &Order,
+) -> Result<Vec<Receipt>, ParkReason> {
+    if !case.policy.payment_failed_mail {
+        return Ok(Vec::new());
+    }
+    let is_unfinished = |(id, invoice): &(&InvoiceId, &Invoice)| {
+        let fails =
+            invoice.failed_at.is_some() && invoice.paid_at.is_none() && invoice.notice_id.is_none();
+        // The first payment is made in the checkout, where the shopper sees how it goes.
+        fails
+            && !subscription.begins_with(
+                id,
+                &invoice.bill.value,
+                &order.payment_intents,
+                order.placed_at,
+            )
+    };
+    let unsent = subscription.invoices.iter().filter(is_unfinished);
+    let unsent: Vec<(InvoiceId, Option<i64>)> = unsent
+        .map(|(id, invoice)| (id.clone(), invoice.bill.value.amount_due))
+        .collect();
+    let mut notices = Vec::new();
+    for (invoice_id, amount) in unsent {
+        let kind = ReceiptKind::PaymentFailed {
+            subscription_id: subscription.subscription_id.clone(),
+            invoice_id: invoice_id.clone(),
+            amount,
+        };
+        let notice = Receipt::new(&order.order_id, kind, None, case.now)?;
+        if let Some(invoice) = subscription.invoices.get_mut(&invoice_id) {
+            invoice.notice_id = Some(notice.receipt_id.clone());
+        }
+        notices.push(notice);
+    }
+    Ok(notices)
+}
+
+/// True if the statement of a notice still holds. A receipt states a past event, so it always holds.
+#[must_use]
+pub fn still_so(kind: &ReceiptKind, subscription: Option<&Subscription>) -> bool {
+    match (kind, subscription) {
+        (ReceiptKind::Order | ReceiptKind::Invoice { .. } | ReceiptKind::Refund { .. }, _) => true,
+        (ReceiptKind::PaymentFailed { .. } | ReceiptKind::TrialEnds { .. }, None) => false,
+        (ReceiptKind::PaymentFailed { invoice_id, .. }, Some(subscription)) => {
+            let invoice = subscription.invoices.get(invoice_id);
+            subscription.ended_at.is_none()
+                && invoice.is_some_and(|invoice| invoice.paid_at.is_none())
+        }
+        (ReceiptKind::TrialEnds { ends_at, .. }, Some(subscription)) => {
+            trial_ends_at(subscription) == Some(*ends_at)
+        }
+    }
+}

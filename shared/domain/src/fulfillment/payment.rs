@@ -1,0 +1,74 @@
+//! Payments that are announced by themselves. A payment never makes an order; only a checkout does.
+
+use crate::{
+    fulfillment::{
+        Decision, Stop,
+        checkout::{self, About, stated_facts},
+        commit::Commit,
+        known::Case,
+        of_other_mode,
+        read_set::{ReadSet, Snapshot},
+    },
+    sale::payment::{self, Link, PaymentChange},
+};
+
+/// Decides a change of a payment for its order, or keeps its facts on the link until the order is known.
+pub(super) fn decide(case: &Case<'_>, change: &PaymentChange) -> Result<Decision, Stop> {
+    if let Some(park_reason) = of_other_mode("payment", change.mode, case.policy.mode) {
+        return Err(park_reason.into());
+    }
+    let id = &change.payment_intent_id;
+    let rows = case.known.rows(&ReadSet {
+        links: vec![id.clone()],
+        ..ReadSet::default()
+    })?;
+    let Some(order_id) = rows.links.get(id).and_then(|link| link.order_id.as_ref()) else {
+        return Ok(before_order(case, change, rows));
+    };
+    let Some(order) = &case.known.rows(&ReadSet::of_order(order_id))?.order else {
+        return Ok(before_order(case, change, rows));
+    };
+    if order.fulfilled_at.is_none() {
+        // The order waits for money: perhaps this is it.
+        return checkout::decide(case, order_id, About::Payment(change));
+    }
+    let known = order.payments.get(id);
+    let mut merged = known.cloned();
+    payment::merge(&mut merged, stated_facts(case, change));
+    match merged.filter(|_| order.payment_intents.contains(id)) {
+        Some(facts) if Some(&facts) != known => {
+            let mut order = order.next();
+            order.payments.insert(id.clone(), facts);
+            Ok(Decision::write(Commit {
+                order: Some(order),
+                ..Commit::of(case.event.event_id.clone())
+            }))
+        }
+        _ => Ok(Decision::Nothing {
+            unsent: order.receipt_id.iter().cloned().collect(),
+        }),
+    }
+}
+
+/// Keeps the facts of a payment on its link: the order comes later.
+fn before_order(case: &Case<'_>, change: &PaymentChange, rows: &Snapshot) -> Decision {
+    let id = &change.payment_intent_id;
+    let known = rows
+        .links
+        .get(id)
+        .cloned()
+        .unwrap_or_else(|| Link::new(id.clone()));
+    let facts = stated_facts(case, change);
+    let says_more = facts.is_some();
+    let link = known.clone().with(facts, case.now);
+    if says_more && link.facts == known.facts {
+        return Decision::Nothing { unsent: Vec::new() };
+    }
+    Decision::write(Commit {
+        links: vec![Link {
+            version: known.version + 1,
+            ..link
+        }],
+        ..Commit::of(case.event.event_id.clone())
+    })
+}

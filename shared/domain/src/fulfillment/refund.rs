@@ -1,0 +1,160 @@
+//! Refunds: money that goes back, goods that may go back to stock, and one receipt for each.
+
+use crate::{
+    delivery::reference::Reference,
+    fulfillment::{
+        Decision, ParkReason, Stop,
+        checkout::MAX_ORDER_BYTES,
+        commit::Commit,
+        known::Case,
+        of_other_mode, order_of_payment,
+        read_set::{ReadSet, Snapshot},
+    },
+    receipt::{Receipt, ReceiptKind},
+    sale::{
+        order::Order,
+        refund::{Refund, RefundChange},
+        restock::{RestockPolicy, goods_back},
+        stock::{self, LineStock, Movement},
+    },
+    values::{facts::Fact, ids::Sku},
+};
+
+/// Decides a change of one refund for its order.
+pub(super) fn decide(case: &Case<'_>, change: &RefundChange) -> Result<Decision, Stop> {
+    let payment = &change.facts.payment_intent_id;
+    let order = order_of_payment(case, payment, change.subscription_id.as_ref())?;
+    decide_all(case, std::slice::from_ref(change), order)
+}
+
+/// Decides a fetched list of refunds. `reference` is the reference that was fetched.
+pub(super) fn decide_list(
+    case: &Case<'_>,
+    reference: &Reference,
+    listed: &[RefundChange],
+) -> Result<Decision, Stop> {
+    let (order, listed) = match reference {
+        Reference::RefundsOfCheckout(order_id) => {
+            let order = case.known.rows(&ReadSet::of_order(order_id))?.order.clone();
+            // A list of another customer's refunds must never become this customer's mails.
+            let own = order.as_ref().map(|order| order.payment_intents.as_slice());
+            let is_own = |change: &&RefundChange| {
+                own.is_none_or(|own| own.contains(&change.facts.payment_intent_id))
+            };
+            let listed: Vec<_> = listed.iter().filter(is_own).cloned().collect();
+            (order, listed)
+        }
+        Reference::RefundsOfPayment(payment) => {
+            let subscription = listed
+                .iter()
+                .find_map(|change| change.subscription_id.as_ref());
+            let order = order_of_payment(case, payment, subscription)?;
+            (order, listed.to_vec())
+        }
+        _ => return Err(ParkReason::NoSubject.into()),
+    };
+    if listed.is_empty() {
+        return Ok(Decision::Wait {
+            commit: None,
+            park_reason: ParkReason::NoRefund,
+        });
+    }
+    decide_all(case, &listed, order)
+}
+
+fn decide_all(
+    case: &Case<'_>,
+    changes: &[RefundChange],
+    order: Option<Order>,
+) -> Result<Decision, Stop> {
+    let other_mode = |change: &RefundChange| of_other_mode("refund", change.mode, case.policy.mode);
+    if let Some(park_reason) = changes.iter().find_map(other_mode) {
+        return Err(park_reason.into());
+    }
+    let Some(known) = order.filter(|order| order.fulfilled_at.is_some()) else {
+        return Ok(Decision::Wait {
+            commit: None,
+            park_reason: ParkReason::OrderUnknown("refund"),
+        });
+    };
+    let rows = case.known.rows(&stock_read_set(case, &known))?;
+    let mut order = known.next();
+    let receipts = merge(case, changes, &mut order)?;
+    let restocks = restocks(case, &order, rows);
+    if order.refunds == known.refunds && restocks.is_empty() {
+        let receipt_of = |change: &RefundChange| {
+            let refund = known.refunds.get(&change.refund_id);
+            refund.and_then(|refund| refund.receipt_id.clone())
+        };
+        return Ok(Decision::Nothing {
+            unsent: changes.iter().filter_map(receipt_of).collect(),
+        });
+    }
+    if order.size_bound() > MAX_ORDER_BYTES {
+        let lines = order.lines.len();
+        return Err(ParkReason::TooLarge { lines }.into());
+    }
+    Ok(Decision::write(Commit {
+        order: Some(order),
+        receipts,
+        restocks,
+        ..Commit::of(case.event.event_id.clone())
+    }))
+}
+
+/// Merges the facts into the order's refunds, and returns the receipts that become due.
+fn merge(
+    case: &Case<'_>,
+    changes: &[RefundChange],
+    order: &mut Order,
+) -> Result<Vec<Receipt>, ParkReason> {
+    let mut receipts = Vec::new();
+    for change in changes {
+        let facts = Fact::new(case.stated_at, change.facts.clone());
+        let refund = order
+            .refunds
+            .entry(change.refund_id.clone())
+            .and_modify(|refund| refund.merge(facts.clone()))
+            .or_insert_with(|| Refund::new(facts.clone()));
+        if refund.succeeded && refund.receipt_id.is_none() {
+            let kind = ReceiptKind::Refund {
+                refund_id: change.refund_id.clone(),
+                amount: refund.facts.value.amount,
+                refunded_at: refund.facts.value.made_at.unwrap_or(case.stated_at),
+            };
+            let receipt = Receipt::new(&order.order_id, kind, None, case.now)?;
+            refund.receipt_id = Some(receipt.receipt_id.clone());
+            receipts.push(receipt);
+        }
+    }
+    Ok(receipts)
+}
+
+fn restocks(case: &Case<'_>, order: &Order, rows: &Snapshot) -> Vec<stock::Restock> {
+    let moved = rows
+        .stock_levels
+        .iter()
+        .filter_map(|level| level.moved.clone());
+    let moved: Vec<Movement> = moved.collect();
+    let back = goods_back(order, case.policy.restock, &moved);
+    stock::restocks(&rows.stock_levels, &back)
+}
+
+/// The stock levels that a refund of this order needs.
+pub(super) fn stock_read_set(case: &Case<'_>, order: &Order) -> ReadSet {
+    let sku = |line: &crate::sale::order::OrderLine| match &line.stock {
+        LineStock::Counted { sku } => Some(sku.clone()),
+        LineStock::Untracked { .. } | LineStock::Waiting | LineStock::Unmapped => None,
+    };
+    let mut skus: Vec<Sku> = order.lines.iter().filter_map(sku).collect();
+    skus.sort();
+    skus.dedup();
+    let is_needed = case.policy.restock != RestockPolicy::Never && !skus.is_empty();
+    ReadSet {
+        stock_levels: is_needed.then(|| (order.order_id.clone(), skus)),
+        ..ReadSet::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! The forms of mails.
+
+use domain::receipt::ReceiptKind;
+use std::fmt;
+
+/// The form of a mail, with three templates each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// The receipt for an order.
+    Receipt,
+    /// The receipt for a renewal.
+    Renewal,
+    /// The receipt for a refund.
+    Refund,
+    /// The notice that a payment failed.
+    PaymentFailed,
+    /// The notice that a trial ends.
+    TrialEnds,
+}
+
+impl Form {
+    /// All forms.
+    pub const ALL: [Self; 5] = [
+        Self::Receipt,
+        Self::Renewal,
+        Self::Refund,
+        Self::PaymentFailed,
+        Self::TrialEnds,
+    ];
+
+    /// The form for this kind.
+    #[must_use]
+    pub fn of(kind: &ReceiptKind) -> Self {
+        match kind {
+            ReceiptKind::Order => Self::Receipt,
+            ReceiptKind::Invoice { .. } => Self::Renewal,
+            ReceiptKind::Refund { .. } => Self::Refund,
+            ReceiptKind::PaymentFailed { .. } => Self::PaymentFailed,
+            ReceiptKind::TrialEnds { .. } => Self::TrialEnds,
+        }
+    }
+
+    /// The name, which is also the folder of the built-in templates.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Receipt => "receipt",
+            Self::Renewal => "renewal",
+            Self::Refund => "refund",
+            Self::PaymentFailed => "payment-failed",
+            Self::TrialEnds => "trial-ends",
+        }
+    }
+
+    /// The subfolder of a merchant's templates. The order's receipt lies at the top.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Receipt => "",
+            form => form.name(),
+        }
+    }
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

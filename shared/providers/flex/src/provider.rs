@@ -1,0 +1,120 @@
+//! Flex as one of the providers of a stack.
+
+use crate::{Api, api, check, listing, read, secret};
+use domain::{
+    delivery::{
+        answer::Answer,
+        event::{Change, Reading},
+        reference::Reference,
+        secrets::ApiKey,
+        signature::{BadKey, Key, Refusal, Unverified},
+    },
+    ports::{Answering, Headers, Provider},
+    upkeep::reconcile::{Ask, Found, Page},
+    values::{
+        ids::EventId,
+        mode::Mode,
+        outcome::{ReadError, RetryableError},
+    },
+};
+use jiff::Timestamp;
+
+/// Flex. Without an API it checks and reads deliveries, and fetches nothing.
+#[derive(Debug)]
+pub struct Flex {
+    pub api: Option<Api>,
+}
+
+impl Flex {
+    fn api(&self) -> Result<&Api, ReadError> {
+        self.api.as_ref().ok_or_else(|| {
+            RetryableError::Fault("this function has no address of Flex's API".to_owned()).into()
+        })
+    }
+}
+
+impl Provider for Flex {
+    fn check<'body>(
+        &self,
+        headers: &Headers<'_>,
+        body: &'body [u8],
+        now: Timestamp,
+    ) -> Result<Unverified<'body>, Refusal> {
+        check(headers, body, now)
+    }
+
+    fn read(&self, body: &[u8]) -> Reading {
+        read(body)
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        key: &'a ApiKey,
+        reference: &'a Reference,
+    ) -> Answering<'a, Result<Answer, ReadError>> {
+        Box::pin(async move { fetch(self.api()?, key, reference).await })
+    }
+
+    fn lists(&self) -> &'static [&'static str] {
+        &listing::LISTS
+    }
+
+    fn list<'a>(&'a self, key: &'a ApiKey, ask: Ask<'a>) -> Answering<'a, Result<Page, ReadError>> {
+        Box::pin(async move { self.api()?.list(key, &ask).await })
+    }
+
+    fn recovered(
+        &self,
+        found: &Found,
+        event_id: &EventId,
+        stated_at: Timestamp,
+        waits: bool,
+    ) -> Vec<u8> {
+        listing::event(found, event_id, stated_at, waits)
+    }
+
+    fn stub(&self, list: &str, id: Option<&str>) -> Vec<u8> {
+        listing::stub(list, id)
+    }
+
+    fn signing_key(&self, secret: &str) -> Result<Key, BadKey> {
+        secret::key(secret)
+    }
+
+    fn key_mode(&self, key: &ApiKey) -> Option<Mode> {
+        secret::key_mode(key)
+    }
+}
+
+async fn fetch(api: &Api, key: &ApiKey, reference: &Reference) -> Result<Answer, ReadError> {
+    match reference {
+        Reference::Checkout(id) => {
+            let checkout = api.checkout(key, id).await?;
+            Ok(Answer::Checkout(Box::new(checkout)))
+        }
+        Reference::CheckoutOfPayment(id) => api
+            .checkout_of(key, id)
+            .await
+            .map(Answer::CheckoutOfPayment),
+        Reference::RefundsOfCheckout(id) => {
+            let refunds = api.refunds(key, api::RefundsOf::Checkout(id)).await?;
+            Ok(Answer::Refunds(refunds))
+        }
+        Reference::RefundsOfPayment(id) => {
+            let refunds = api.refunds(key, api::RefundsOf::Payment(id)).await?;
+            Ok(Answer::Refunds(refunds))
+        }
+        Reference::Subscription(id) => {
+            let change = api.subscription(key, id).await?;
+            Ok(Answer::Change(Box::new(Change::Subscription(change))))
+        }
+        // Flex's events state these in full, so nothing asks for them.
+        Reference::Refund(_)
+        | Reference::Dispute(_)
+        | Reference::Invoice(_)
+        | Reference::Customer(_) => {
+            let what = format!("Flex is not asked for {reference}");
+            Err(RetryableError::Fault(what).into())
+        }
+    }
+}

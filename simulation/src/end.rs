@@ -1,0 +1,492 @@
+//! The end, held against the model.
+
+use super::{
+    check::{Seen, hold},
+    model::{self, Trial},
+    plan::{OrderFacts, Plan},
+    reports::{self, Mailed},
+};
+use domain::{receipt::feedback::ReportKind, sale::payment};
+use kit::prelude::*;
+
+/// A trial's notice that is due this many seconds before its end is sent in time, whatever goes wrong.
+const IN_TIME: i64 = 2 * 24 * 3_600;
+
+/// The end of a shop, without our own times, versions and counts of attempts.
+#[derive(Debug, PartialEq)]
+pub struct End {
+    rows: kit::story::End,
+    access: BTreeMap<(CustomerId, ProductId), (Timestamp, String)>,
+    contacts: Vec<Contact>,
+    links: BTreeMap<PaymentIntentId, (Option<OrderId>, Option<payment::PaymentFacts>)>,
+    references: BTreeMap<String, Vec<OrderId>>,
+    marks: BTreeMap<AddressHash, Suppression>,
+}
+
+impl End {
+    /// The current end. Events are no part of it: they may be forgotten.
+    pub fn of(kept: &Kept) -> Self {
+        let mut rows = kit::story::End::of(kept);
+        rows.events.clear();
+        // The time of the last request to the provider is no difference.
+        for refund in rows
+            .orders
+            .values_mut()
+            .flat_map(|order| order.refunds.values_mut())
+        {
+            refund.facts.at = Timestamp::UNIX_EPOCH;
+        }
+        let access = kept.entitlements.iter();
+        let access =
+            access.map(|(key, row)| (key.clone(), (row.access_until, row.reason_text.clone())));
+        let contacts = kept.contacts.values();
+        let contacts = contacts.map(|row| Contact {
+            version: 0,
+            ..row.clone()
+        });
+        let links = kept.links.iter().map(|(id, row)| {
+            let facts = row.facts.as_ref().map(|facts| facts.value.clone());
+            (id.clone(), (row.order_id.clone(), facts))
+        });
+        let references = kept
+            .references
+            .iter()
+            .map(|(text, row)| (text.clone(), row.order_ids.clone()));
+        Self {
+            rows,
+            access: access.collect(),
+            contacts: contacts.collect(),
+            links: links.collect(),
+            references: references.collect(),
+            marks: kept.marks.clone(),
+        }
+    }
+
+    /// The lines in which they differ when they are printed.
+    pub fn differs_from(&self, other: &Self) -> String {
+        let (ours, others) = (format!("{self:#?}"), format!("{other:#?}"));
+        let without = |lines: &str, of: &str, sign: &str| {
+            let mut left: Vec<&str> = of.lines().collect();
+            let only = lines.lines().filter(|line| {
+                let there = left.iter().position(|other| other == line);
+                there.map(|n| left.swap_remove(n)).is_none()
+            });
+            only.fold(String::new(), |all, line| {
+                format!("{all}\n  {sign} {}", line.trim())
+            })
+        };
+        without(&ours, &others, "-") + &without(&others, &ours, "+")
+    }
+}
+
+/// The end, held against the model. Nothing may be left to do.
+pub fn end(kept: &Kept, plan: &Plan, seen: &Seen, mailed: &[Mailed]) -> Result<(), String> {
+    of_events(kept, plan, seen)?;
+    of_orders(kept, plan)?;
+    of_customers(kept, plan)?;
+    of_references(kept, plan)?;
+    of_mails(kept, plan, seen)?;
+    of_reports(kept, mailed)
+}
+
+/// Every event is done, and the plan or reconcile announced it.
+fn of_events(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
+    let is_overdue =
+        |event: &&StoredEvent| event.state.is_unfinished() || event.state == EventState::Parked;
+    let overdue = kept.events.values().find(is_overdue);
+    hold!(overdue.is_none(), "I1: undone: {overdue:?}");
+    let facts = plan
+        .moments
+        .iter()
+        .filter_map(|moment| moment.facts.as_ref());
+    let facts: BTreeSet<&str> = facts.map(|facts| facts.event_id.as_str()).collect();
+    let is_made_up = |id: &EventId| seen.reconciled && id.as_str().starts_with("reconciled:");
+    let is_strange = |id: &&EventId| !facts.contains(id.as_str()) && !is_made_up(id);
+    let strange = kept.events.keys().find(is_strange);
+    hold!(strange.is_none(), "I4: nobody told of {strange:?}");
+    Ok(())
+}
+
+/// Every planned order is there, with its movements, and no other.
+fn of_orders(kept: &Kept, plan: &Plan) -> Result<(), String> {
+    let (found, planned) = (kept.orders.len(), plan.orders.len());
+    hold!(found == planned, "I1: {found} orders of {planned}");
+    for facts in &plan.orders {
+        let mut orders = kept.orders.values();
+        let Some(order) = orders.find(|order| order.order_id.as_str() == facts.id) else {
+            return Err(format!("I1: no order {}", facts.id));
+        };
+        of_order(kept, plan, facts, order)?;
+    }
+    let is_paid = |order: &&OrderFacts| order.funds == OrderFunds::Received;
+    let paid = plan.orders.iter().filter(is_paid);
+    let moved: usize = paid.map(|order| order.goods.len()).sum();
+    let found = kept.movements.len();
+    hold!(found == moved, "I2: {found} movements");
+    Ok(())
+}
+
+/// Everybody has the access that they paid for, and is written to where they are.
+fn of_customers(kept: &Kept, plan: &Plan) -> Result<(), String> {
+    let access = kept.entitlements.iter().map(|((customer, product), row)| {
+        let until = row.access_until.as_second();
+        let key = (customer.to_string(), product.to_string());
+        (key, (until, row.reason))
+    });
+    let (known, expected) = (access.collect::<BTreeMap<_, _>>(), model::access(plan));
+    hold!(
+        known == expected,
+        "access is {known:?}, not {expected:?}\n{:#?}",
+        plan.lives
+    );
+    for (customer, (_, address)) in &plan.addresses {
+        let mut contacts = kept.contacts.values();
+        let contact = contacts.find(|contact| contact.customer_id.as_str() == customer);
+        let known = contact.and_then(|contact| contact.facts.as_ref()?.value.email.as_deref());
+        let is_there = !plan.deleted.contains(customer);
+        let expected = is_there.then_some(address.as_str());
+        hold!(
+            known == expected,
+            "{customer} is written to at {known:?}, not {expected:?}"
+        );
+    }
+    let deleted = kept.contacts.values().filter(|contact| contact.deleted);
+    let (deleted, expected) = (
+        deleted.count(),
+        plan.deleted.iter().collect::<BTreeSet<_>>(),
+    );
+    hold!(
+        deleted == expected.len(),
+        "I1: {deleted} customers are deleted, not {}",
+        expected.len()
+    );
+    Ok(())
+}
+
+/// Each payment leads to its order; and a reference to all orders of it, each of which names those before it.
+fn of_references(kept: &Kept, plan: &Plan) -> Result<(), String> {
+    for order in &plan.orders {
+        for payment in &order.payments {
+            let link = kept
+                .links
+                .iter()
+                .find(|(id, _)| id.as_str() == payment)
+                .map(|(_, link)| link);
+            let leads_to = link
+                .and_then(|link| link.order_id.as_ref())
+                .map(OrderId::as_str);
+            hold!(
+                leads_to == Some(&order.id),
+                "{payment} leads to {leads_to:?}, not to {}",
+                order.id
+            );
+        }
+    }
+    let mut expected: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for order in plan
+        .orders
+        .iter()
+        .filter(|order| order.funds == OrderFunds::Received)
+    {
+        expected
+            .entry(&order.reference)
+            .or_default()
+            .insert(&order.id);
+    }
+    let of = |row: &Vec<OrderId>| {
+        row.iter()
+            .map(|id| id.as_str().to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    for (reference, orders) in &expected {
+        let known = kept
+            .references
+            .get(*reference)
+            .map(|row| of(&row.order_ids))
+            .unwrap_or_default();
+        hold!(
+            known.iter().eq(orders.iter()),
+            "{reference} has {known:?}, not {orders:?}"
+        );
+        let mut before: Vec<BTreeSet<String>> = kept
+            .orders
+            .values()
+            .filter(|order| orders.contains(order.order_id.as_str()))
+            .map(|order| {
+                let mut all = of(&order.same_reference);
+                all.insert(order.order_id.to_string());
+                all
+            })
+            .collect();
+        before.sort_by_key(BTreeSet::len);
+        let grows = before.iter().enumerate().all(|(n, all)| all.len() == n + 1);
+        let nested = before
+            .windows(2)
+            .all(|two| matches!(two, [less, more] if less.is_subset(more)));
+        hold!(
+            grows && nested,
+            "I2: the orders of {reference} name {before:?}"
+        );
+    }
+    hold!(
+        kept.references.len() == expected.len(),
+        "{} references",
+        kept.references.len()
+    );
+    Ok(())
+}
+
+/// The reports of SES have their effects.
+fn of_reports(kept: &Kept, mailed: &[Mailed]) -> Result<(), String> {
+    let marks = kept
+        .marks
+        .iter()
+        .map(|(of, mark)| (of.clone(), (mark.bounced_at, mark.complained_at)));
+    let (marks, expected) = (marks.collect::<BTreeMap<_, _>>(), reports::marks(mailed));
+    hold!(
+        marks == expected,
+        "the marks are {marks:?}, not {expected:?}"
+    );
+    let troubles = reports::troubles(mailed);
+    for order in kept.orders.values() {
+        let is_of = |id: &ReceiptId| {
+            kept.receipts
+                .get(id)
+                .is_some_and(|row| row.order_id == order.order_id)
+        };
+        let expected: BTreeMap<_, _> = troubles
+            .clone()
+            .into_iter()
+            .filter(|(id, _)| is_of(id))
+            .collect();
+        let known = &order.delivery_failures;
+        hold!(
+            *known == expected,
+            "order {} tells of {known:?}, not {expected:?}",
+            order.order_id
+        );
+    }
+    for mail in mailed {
+        let id = &mail.deducted.receipt_id;
+        let state = kept.receipts.get(id).map(|row| &row.state);
+        let is_sent = matches!(state, Some(ReceiptState::Sent { .. }));
+        hold!(
+            is_sent || !mail.is_out(),
+            "I1: SES told that a mail of {id} is out, and it is {state:?}"
+        );
+        let is_held = matches!(state, Some(ReceiptState::Held));
+        // Also when the only reports say that it was not sent.
+        hold!(
+            !is_held || mail.untold,
+            "I1: {id} is held though SES told all there was to tell"
+        );
+    }
+    Ok(())
+}
+
+fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Result<(), String> {
+    let id = &facts.id;
+    let (state, expected) = (order.state(), model::state(facts));
+    hold!(
+        state == expected,
+        "I1: order {id} is {state}, not {expected}"
+    );
+    hold!(
+        order.totals.total == facts.total,
+        "order {id} is of {}, not {}",
+        order.totals.total,
+        facts.total
+    );
+    let payments: BTreeMap<_, _> = order
+        .payments
+        .iter()
+        .map(|(id, facts)| (id.as_str(), facts.value.status.as_str()))
+        .collect();
+    let expected: BTreeMap<_, _> = facts
+        .statuses
+        .iter()
+        .map(|(id, status)| (id.as_str(), *status))
+        .collect();
+    hold!(
+        payments == expected,
+        "order {id} has the payments {payments:?}, not {expected:?}"
+    );
+    hold!(
+        order.refunded() == model::refunded(facts),
+        "order {id}: {} went back",
+        order.refunded()
+    );
+    let refunds: BTreeMap<_, _> = order
+        .refunds
+        .iter()
+        .map(|(id, refund)| {
+            (
+                id.as_str(),
+                (refund.facts.value.status.as_str(), refund.succeeded),
+            )
+        })
+        .collect();
+    let expected: BTreeMap<_, _> = facts
+        .refunds
+        .iter()
+        .map(|refund| (refund.id.as_str(), (refund.status, refund.succeeded)))
+        .collect();
+    hold!(
+        refunds == expected,
+        "I1: order {id} has the refunds {refunds:?}, not {expected:?}"
+    );
+    let disputes: BTreeMap<_, _> = order
+        .disputes
+        .iter()
+        .map(|(id, dispute)| (id.as_str(), dispute.facts.value.status.as_str()))
+        .collect();
+    let expected: BTreeMap<_, _> = facts
+        .disputes
+        .iter()
+        .map(|(id, status)| (id.as_str(), *status))
+        .collect();
+    hold!(
+        disputes == expected,
+        "I1: order {id} has the disputes {disputes:?}, not {expected:?}"
+    );
+    for (sku, bought) in &facts.goods {
+        let moved = kept
+            .movements
+            .values()
+            .find(|moved| moved.sku == *sku && moved.order_id == order.order_id);
+        let Some(moved) = moved else {
+            hold!(
+                facts.funds != OrderFunds::Received,
+                "I1: order {id} moved no {sku}"
+            );
+            continue;
+        };
+        hold!(
+            moved.quantity == *bought,
+            "I2: order {id} sold {bought} {sku}, not {}",
+            moved.quantity
+        );
+        let short = order
+            .shortfalls
+            .iter()
+            .filter(|short| short.sku == *sku)
+            .map(|short| short.missing);
+        hold!(
+            moved.short() == short.sum::<i64>(),
+            "I5: what order {id} lacks of {sku} is not on record"
+        );
+        let back = model::restocked(facts, plan.policy.restock, sku, moved.deducted);
+        hold!(
+            moved.restocked == back,
+            "order {id}: {} {sku} are back, not {back}",
+            moved.restocked
+        );
+    }
+    Ok(())
+}
+
+fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
+    let expected = model::mails(plan);
+    for id in expected.unsent.keys() {
+        hold!(
+            kept.receipts.keys().any(|known| known.as_str() == id),
+            "I1: no receipt {id}"
+        );
+    }
+    for (id, trial) in &expected.trials {
+        of_trial(
+            kept,
+            seen,
+            id,
+            expected.order(id).unwrap_or_default(),
+            trial,
+        )?;
+    }
+    let mut sent: BTreeMap<&ReceiptId, usize> = BTreeMap::new();
+    for mail in &kept.mails {
+        *sent.entry(&mail.receipt_id).or_default() += 1;
+    }
+    for (id, receipt) in &kept.receipts {
+        let is_unfinished = expected.unsent.contains_key(id.as_str());
+        let Some(order) = expected.order(id.as_str()) else {
+            return Err(format!("I2: nobody is owed {id}"));
+        };
+        hold!(
+            receipt.order_id.as_str() == order,
+            "{id} is about {}, not {order}",
+            receipt.order_id
+        );
+        let mails = sent.remove(id).unwrap_or_default();
+        let takeovers = seen.takeovers.get(id).copied().unwrap_or_default();
+        let most = match plan.on_unknown {
+            OnUnknown::Resend => 1 + takeovers,
+            OnUnknown::Hold => 1,
+        };
+        hold!(
+            mails <= most,
+            "I2: {mails} mails of {id}, after {takeovers} claims ran out"
+        );
+        match &receipt.state {
+            ReceiptState::Sent { .. } => hold!(mails > 0, "I1: {id} is marked and was never sent"),
+            ReceiptState::Held => hold!(
+                plan.on_unknown == OnUnknown::Hold,
+                "{id} is held against the policy"
+            ),
+            ReceiptState::Withdrawn { .. } => hold!(!is_unfinished, "I1: {id} was withdrawn"),
+            ReceiptState::Failed { .. } => {
+                let customer = kept
+                    .orders
+                    .get(&receipt.order_id)
+                    .map(|order| &order.customer.customer_id);
+                let is_deleted =
+                    |id: &CustomerId| plan.deleted.iter().any(|deleted| deleted == id.as_str());
+                let nobody = customer.is_some_and(|id| id.as_ref().is_some_and(is_deleted));
+                let facts = seen.facts.get(id).map(Vec::as_slice).unwrap_or_default();
+                let not_let_out = facts
+                    .iter()
+                    .any(|report| report.kind == ReportKind::Rejected);
+                let has_reason =
+                    seen.refused.contains(id) || seen.marked.contains(id) || not_let_out || nobody;
+                hold!(has_reason, "I1: {id} failed");
+            }
+            overdue @ (ReceiptState::Unsent { .. } | ReceiptState::Leased { .. }) => {
+                return Err(format!("I1: {id} is still {overdue:?}"));
+            }
+        }
+    }
+    hold!(sent.is_empty(), "I2: mails of nothing: {sent:?}");
+    Ok(())
+}
+
+/// If the shop knew a trial and its order while it ran, there is a notice. If it knew them longer than any fault lasts,
+/// only its address can have stopped the notice.
+fn of_trial(kept: &Kept, seen: &Seen, id: &str, order: &str, trial: &Trial) -> Result<(), String> {
+    let order = seen
+        .fulfilled
+        .iter()
+        .find(|(known, _)| known.as_str() == order);
+    let life = seen
+        .told_of
+        .iter()
+        .find(|(known, _)| known.as_str() == trial.subscription);
+    let (Some((_, ordered)), Some((_, facts))) = (order, life) else {
+        return Ok(());
+    };
+    let known_at = *ordered.max(facts);
+    let left = trial.ends_at - known_at.as_second();
+    let notice = kept
+        .receipts
+        .iter()
+        .find(|(known, _)| known.as_str() == id)
+        .map(|(_, row)| &row.state);
+    hold!(
+        notice.is_some() || left <= 0,
+        "I1: no notice {id}, though all was known at {known_at}"
+    );
+    let withdrawn = matches!(notice, Some(ReceiptState::Withdrawn { .. }));
+    hold!(
+        !withdrawn || left < IN_TIME,
+        "I1: {id} was withdrawn, though all was known at {known_at}"
+    );
+    Ok(())
+}

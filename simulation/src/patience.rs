@@ -1,0 +1,95 @@
+//! When an event may be given to a person: said once more, and apart from the rules.
+
+use super::{
+    check::hold,
+    plan::{OrderFacts, Plan},
+};
+use kit::prelude::*;
+use std::rc::Rc;
+
+/// An invocation of fulfillment that ended events.
+#[derive(Debug, Clone, Default)]
+pub struct Attempt {
+    pub began_at: Timestamp,
+    /// How often the message of each event had come by then.
+    pub receives: Rc<BTreeMap<EventId, u32>>,
+    /// The provider's API or an index has misled it.
+    pub misled: bool,
+}
+
+/// The least number of receives before an event is parked, and the least time that it has waited by then without
+/// faults. `None`: no story has a reason for it.
+fn least(class: Class) -> Option<(u32, SignedDuration)> {
+    match class {
+        // Another event has to come first, and events come late: as often as the queue delivers.
+        Class::OrderUnknown => Some((5, SignedDuration::from_mins(1 + 4 + 16 + 60))),
+        // The provider announces a change before its API shows it.
+        Class::NotComplete | Class::NoRefund | Class::Contradicted | Class::NotRead => {
+            Some((3, SignedDuration::from_mins(1 + 4)))
+        }
+        // All money is real, all bodies can be read, and nothing is too large.
+        _ => None,
+    }
+}
+
+/// Checks that an event may be parked now. `fulfilled` has when each order was first seen to be.
+pub fn of_parked(
+    event: &StoredEvent,
+    attempt: &Attempt,
+    plan: &Plan,
+    fulfilled: impl Fn(&str) -> Option<Timestamp>,
+    now: Timestamp,
+    is_fair: bool,
+) -> Result<(), String> {
+    let (id, reason) = (&event.event_id, &event.reason);
+    let Some((class, (receives, wait))) =
+        event.class.and_then(|class| Some((class, least(class)?)))
+    else {
+        return Err(format!(
+            "{id} is parked, and no story has a reason for it: {reason:?}"
+        ));
+    };
+    let came = attempt.receives.get(id).copied().unwrap_or_default();
+    hold!(
+        came >= receives,
+        "{id} is parked at receive {came}, not {receives}: {reason:?}"
+    );
+    let waited = now.duration_since(event.received_at);
+    hold!(
+        !is_fair || waited >= wait,
+        "{id} is parked after {waited}, not {wait}: {reason:?}"
+    );
+    if attempt.misled {
+        return Ok(());
+    }
+    hold!(
+        class == Class::OrderUnknown,
+        "{id} is parked though all is as announced: {reason:?}"
+    );
+    let Some(order) = order_of(event, plan) else {
+        return Err(format!("{id} is parked, and is about no order: {reason:?}"));
+    };
+    let since = fulfilled(&order.id);
+    let is_early = since.is_none_or(|since| since >= attempt.began_at);
+    hold!(
+        is_early,
+        "{id} is parked though its order {} was there since {since:?}: {reason:?}",
+        order.id
+    );
+    Ok(())
+}
+
+/// The order that an event is about: its body names one of its payments, or its subscription.
+fn order_of<'a>(event: &StoredEvent, plan: &'a Plan) -> Option<&'a OrderFacts> {
+    let body = String::from_utf8_lossy(&event.body);
+    let names = |id: &str| body.contains(&format!("\"{id}\""));
+    let life = plan
+        .lives
+        .iter()
+        .find(|life| names(&life.id) || life.payments.iter().any(|id| names(id)));
+    let by_life = life.and_then(|life| life.order.as_deref());
+    plan.orders.iter().find(|order| match by_life {
+        Some(id) => order.id == id,
+        None => order.payments.iter().any(|id| names(id)),
+    })
+}

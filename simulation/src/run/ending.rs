@@ -1,0 +1,136 @@
+//! How all comes to its end: the operator, and the schedules once it is calm.
+
+use super::{Act, Done, Errand, Lane, NOT_YOUNG, Run};
+use crate::check::hold;
+use domain::ports::OpenRows;
+use kit::dice::Dice;
+use kit::prelude::*;
+use operator::{note::Note, pace::Pace, redrive};
+use std::num::NonZeroU32;
+
+impl Run<'_> {
+    /// Everything runs to its end, with an operator looking after what is left; and with the sweep, where a message
+    /// was lost. Without such a loss, a sweep may be superfluous.
+    pub(super) fn settle(&mut self) -> Result<(), String> {
+        for _ in 0..60 {
+            self.go_on()?;
+            if !self.is_undone() && !self.needs.reconcile {
+                return Ok(());
+            }
+            self.begin_operation(100);
+            if self.needs.reconcile {
+                self.go_on()?;
+                self.pass(NOT_YOUNG);
+                self.begin_reconcile();
+            }
+            if self.needs.sweep {
+                self.begin_sweep();
+                self.go_on()?;
+                let wait = self
+                    .dice
+                    .between(Duration::from_mins(5), Duration::from_hours(20));
+                self.pass(wait);
+            }
+        }
+        Err(format!("I1: it is never done: {}", self.overdue()))
+    }
+
+    fn overdue(&self) -> String {
+        let kept = self.world.kept();
+        let events = kept
+            .events
+            .values()
+            .filter(|event| event.state.is_unfinished());
+        let parked = kept
+            .events
+            .values()
+            .filter(|event| event.state == EventState::Parked);
+        let events = events
+            .chain(parked)
+            .map(|event| format!("\n  {} {} {:?}", event.event_id, event.state, event.reason));
+        let receipts = kept.receipts.values().filter(|row| row.is_unfinished());
+        let receipts = receipts.map(|row| format!("\n  {} {:?}", row.receipt_id, row.state));
+        events.chain(receipts).collect()
+    }
+
+    /// The days of mails for later days come, one after the other.
+    pub(super) fn sweep_what_is_due(&mut self) -> Result<(), String> {
+        loop {
+            let due = {
+                let kept = self.world.kept();
+                let unsent = kept.receipts.values().filter(|row| row.is_unfinished());
+                unsent.filter_map(|row| row.due_at).min()
+            };
+            let Some(due) = due else { return Ok(()) };
+            hold!(
+                due.duration_since(self.world.now()) > SignedDuration::from_hours(-24 * 10),
+                "I1: a mail that was due at {due} was never sent"
+            );
+            self.at(due.max(self.world.now()), Act::Sweep);
+            self.settle()?;
+            self.pass(Duration::from_hours(1));
+        }
+    }
+
+    /// An operator redrives the dead letters, and releases a share of the parked events.
+    pub(super) fn begin_operation(&mut self, share: u64) {
+        let now = self.world.now();
+        let (parked, dead) = {
+            let kept = self.world.kept();
+            let parked = kept
+                .events
+                .values()
+                .any(|event| event.state == EventState::Parked);
+            (parked, !kept.dead_letters.is_empty())
+        };
+        // These are foreign messages: SQS itself moves them back.
+        for body in std::mem::take(&mut self.dead_reports) {
+            self.queues[Lane::Reports as usize].send_as_is(body, now);
+        }
+        if !parked && !dead {
+            return;
+        }
+        self.say(|| format!("an operator releases if {parked}, and redrives if {dead}"));
+        let (world, faults) = (self.world.clone(), self.faults.clone());
+        let mut dice = Dice::of(self.dice.below(u64::MAX), 5);
+        let future = Box::pin(async move {
+            let mut pace = Pace::per_second(NonZeroU32::MAX);
+            let bounds = redrive::Bounds {
+                dry_run: false,
+                messages: 1_000,
+                only: None,
+            };
+            let (jobs, receipts) = (
+                world.dead_letters(Hop::Fulfillment),
+                world.dead_letters(Hop::Receipts),
+            );
+            redrive::redrive::<FulfillmentJob>(&jobs, &world, &bounds, &mut pace).await;
+            redrive::redrive::<ReceiptJob>(&receipts, &world, &bounds, &mut pace).await;
+            // A failed release, or a row that the index does not show yet, is left for another day.
+            let parked = OpenRows::open_events(&world, EventState::Parked, 1_000)
+                .await
+                .unwrap_or_default();
+            if let Ok(note) = Note::new("somebody", "a simulated day", now) {
+                for event_id in parked.into_iter().filter(|_| dice.percent(share)) {
+                    faults.sky().count("parked events, and released");
+                    let _ = operator::events::release(&world, &world, &event_id, &note).await;
+                }
+            }
+            Done::Over
+        });
+        self.begin(Errand::Operate, Duration::from_hours(1), future);
+    }
+
+    /// Something is left to do now.
+    pub(super) fn is_undone(&self) -> bool {
+        let now = self.world.now();
+        let kept = self.world.kept();
+        let is_due =
+            |row: &&Receipt| row.is_unfinished() && row.due_at.is_none_or(|due_at| due_at <= now);
+        let is_open =
+            |event: &&StoredEvent| event.state.is_unfinished() || event.state == EventState::Parked;
+        kept.receipts.values().any(|row| is_due(&row))
+            || kept.events.values().any(|event| is_open(&event))
+            || !(kept.dead_letters.is_empty() && self.dead_reports.is_empty())
+    }
+}

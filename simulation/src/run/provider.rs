@@ -1,0 +1,189 @@
+//! The provider: its true state, its announcements with their times, and posts by strangers.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a place in a list that was just looked up"
+)]
+
+use super::{Act, Delivery, Done, Errand, Run};
+use crate::plan::Truth;
+use intake::request::Incoming;
+use kit::prelude::*;
+use kit::{drive::INTAKE_LASTS, signed::signed_as, story::SECRET};
+use std::num::NonZeroU64;
+
+impl Run<'_> {
+    /// Something is true at the provider's from now on, or is announced.
+    pub(super) fn moment(&mut self, n: usize) {
+        let Some(moment) = self.plan.moments.get(n) else {
+            return;
+        };
+        match &moment.truth {
+            None => {}
+            Some(Truth::Checkout(checkout)) => {
+                // Without money there is no second look, and the order keeps its state.
+                let most = if checkout.received > Some(0) {
+                    self.weather.api_lag
+                } else {
+                    Duration::ZERO
+                };
+                let until = self
+                    .world
+                    .now()
+                    .saturating_add(self.dice.between(Duration::ZERO, most));
+                self.world
+                    .kept()
+                    .checkout_is(checkout, until.unwrap_or(Timestamp::MIN));
+            }
+            Some(Truth::Refund(refund)) => {
+                self.stage
+                    .bundle
+                    .provider_has_refunds(std::slice::from_ref(refund));
+            }
+            Some(Truth::Subscription(change, ended_at)) => {
+                let mut kept = self.world.kept();
+                kept.subscriptions
+                    .insert(change.subscription_id.clone(), (**change).clone());
+                if let Some(ended_at) = ended_at {
+                    kept.lists
+                        .ended
+                        .insert(change.subscription_id.clone(), *ended_at);
+                }
+            }
+            Some(Truth::Invoice(change, made_at)) => {
+                let listed = ((**change).clone(), *made_at);
+                self.world
+                    .kept()
+                    .lists
+                    .invoices
+                    .insert(change.invoice_id.clone(), listed);
+            }
+        }
+        let Some(facts) = &moment.facts else { return };
+        self.stats.events += 1;
+        let Ok(event_id) = EventId::new(facts.event_id.as_str()) else {
+            return;
+        };
+        let id = format!("msg_{event_id}");
+        let never = facts.listed && self.dice.percent(self.weather.vanishes);
+        let delivery = Delivery {
+            id,
+            event_id,
+            body: facts.body.clone(),
+            tries: 0,
+            deducted: never,
+        };
+        self.deliveries.push(delivery);
+        if never {
+            self.faults.sky().count("webhooks that never came");
+            self.needs.reconcile = true;
+            return;
+        }
+        let n = self.deliveries.len() - 1;
+        let wait = self.lateness();
+        self.after(wait, Act::Post(n));
+        // Repeated deliveries, more of them where the event may have expired.
+        let twice = if self.weather.forgets && self.weather.retention < 10 {
+            30
+        } else {
+            12
+        };
+        while self.dice.percent(twice) {
+            let wait = self.lateness();
+            self.after(wait, Act::Post(n));
+        }
+    }
+
+    /// How late a delivery is: mostly seconds, sometimes days.
+    pub(super) fn lateness(&mut self) -> Duration {
+        if let Some(crowd) = NonZeroU64::new(self.weather.crowds * 24 * 3_600) {
+            // All that has piled up comes at once, as after an outage.
+            self.faults.sky().count("deliveries in a crowd");
+            let now = u64::try_from(self.world.now().as_second()).unwrap_or_default();
+            let wait = Duration::from_secs(crowd.get() - now % crowd);
+            return wait
+                + self
+                    .dice
+                    .between(Duration::ZERO, Duration::from_millis(300));
+        }
+        let most = match self.dice.below(20) {
+            0..=11 => Duration::from_secs(20),
+            12..=15 => Duration::from_mins(20),
+            16..=18 => Duration::from_hours(12),
+            _ => Duration::from_hours(20 * 24),
+        };
+        self.dice.between(Duration::ZERO, most)
+    }
+
+    pub(super) fn post(&mut self, n: usize) {
+        let Delivery {
+            id, body, event_id, ..
+        } = self.deliveries[n].clone();
+        if self.seen.forgotten.contains(&event_id) && !self.calm {
+            self.faults.sky().count("forgotten events that came again");
+        }
+        self.deliveries[n].tries += 1;
+        self.request(Errand::Post(n), &id, &body, body.clone(), SECRET, 0);
+    }
+
+    /// A delivery that is not the provider's: of another secret, changed on its way, or of long ago.
+    pub(super) fn forge(&mut self) {
+        let Some(facts) = self
+            .plan
+            .moments
+            .iter()
+            .find_map(|moment| moment.facts.as_ref())
+        else {
+            return;
+        };
+        let body = facts
+            .body
+            .replace(&facts.event_id, &format!("fevt_forged{}", self.next));
+        let id = "msg_forged";
+        self.faults.sky().count("forgeries");
+        match self.dice.below(3) {
+            0 => {
+                let other = "fwhsec_Zm9yZ2VkIGZvcmdlZCBmb3JnZWQgZm9yZ2Vk";
+                self.request(Errand::Forgery, id, &body, body.clone(), other, 0);
+            }
+            1 => self.request(Errand::Forgery, id, &facts.body, body, SECRET, 0),
+            _ => self.request(Errand::Forgery, id, &body, body.clone(), SECRET, 600),
+        }
+    }
+
+    /// A request with a body, under the signature of a perhaps different one, as of some seconds ago.
+    fn request(
+        &mut self,
+        errand: Errand,
+        id: &str,
+        signed: &str,
+        body: String,
+        secret: &str,
+        ago: i64,
+    ) {
+        self.stats.deliveries += 1;
+        let then = self
+            .world
+            .now()
+            .saturating_sub(SignedDuration::from_secs(ago))
+            .unwrap_or(Timestamp::MIN);
+        let headers = signed_as(id, secret, signed, then);
+        let intake = &self.stage.bundle.intake;
+        let future = Box::pin(async move {
+            let header = |name: &str| match name {
+                "content-type" => Some("application/json"),
+                _ => headers
+                    .iter()
+                    .find(|(known, _)| *known == name)
+                    .map(|(_, value)| value.as_str()),
+            };
+            let incoming = Incoming {
+                method: "POST",
+                provider: "flex",
+                header: &header,
+                body: body.as_bytes(),
+            };
+            Done::Answered(intake.take(&incoming).await.reply().status)
+        });
+        self.begin(errand, INTAKE_LASTS, future);
+    }
+}
