@@ -28,5 +28,6 @@ mod restore;
 mod start;
 mod sweep;
 mod template;
+mod structure;
 mod tls;
 mod toolchain;
