@@ -1,0 +1,232 @@
+//! The seam for a new provider, proven by one that exists only here. Acme's events are thin: each names a thing and its
+//! version, and states no facts. Acme signs with the headers of the specification, knows no HSA/FSA, and lists nothing.
+
+use domain::{
+    delivery::{
+        answer::Answer,
+        event::{Change, Event, Unreadable},
+        reference::Reference,
+        secrets::ApiKey,
+        signature::{self, BadKey, Key, Refusal, Signed, Unverified},
+    },
+    ports::{Answering, Headers, Provider},
+    sale::refund::{RefundChange, RefundFacts, RefundStatus},
+    upkeep::reconcile::{Ask, Found, Page},
+};
+use kit::prelude::*;
+use kit::{fakes::FixedKey, signed::signed_as, story::SECRET};
+use std::sync::{Arc, Mutex};
+
+/// Acme's shop, behind its API.
+#[derive(Debug, Default)]
+struct Acme {
+    orders: Mutex<BTreeMap<OrderId, Checkout>>,
+    refunds: Mutex<BTreeMap<RefundId, RefundChange>>,
+    fetched: Mutex<Vec<String>>,
+}
+
+impl Provider for Acme {
+    fn check<'body>(
+        &self,
+        headers: &Headers<'_>,
+        body: &'body [u8],
+        now: Timestamp,
+    ) -> Result<Unverified<'body>, Refusal> {
+        let header = |name| headers(name).ok_or(Refusal::Missing);
+        let signed = Signed {
+            id: header("webhook-id")?,
+            timestamp: header("webhook-timestamp")?,
+            signatures: header("webhook-signature")?,
+            body,
+        };
+        signature::check(&signed, now)
+    }
+
+    /// `{"id": "ev_1", "thing": "order", "name": "ord_1", "version": 3}`
+    fn read(&self, body: &[u8]) -> Reading {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let Ok(event_id) = EventId::new(text("id")) else {
+            return Reading::Unreadable(Unreadable::Member("id"));
+        };
+        let change = match (text("thing").as_str(), text("name")) {
+            ("order", id) => OrderId::new(id).map(|id| Change::Fetch(Reference::Checkout(id))),
+            ("refund", id) => RefundId::new(id).map(|id| Change::Fetch(Reference::Refund(id))),
+            _ => Ok(Change::Unhandled),
+        };
+        let Ok(change) = change else {
+            return Reading::Unreadable(Unreadable::Member("name"));
+        };
+        Reading::Event(Box::new(Event {
+            event_id,
+            event_type: format!("{}.changed", text("thing")),
+            occurred_at: None,
+            change,
+        }))
+    }
+
+    fn fetch<'a>(
+        &'a self,
+        _: &'a ApiKey,
+        reference: &'a Reference,
+    ) -> Answering<'a, Result<Answer, ReadError>> {
+        self.fetched.lock().unwrap().push(reference.to_string());
+        let unknown = || ReadError::Permanent {
+            status: 404,
+            code: None,
+        };
+        let answer = match reference {
+            Reference::Checkout(id) => {
+                let found = self.orders.lock().unwrap().get(id).cloned();
+                found.map(|order| Answer::Checkout(Box::new(order)))
+            }
+            Reference::Refund(id) => {
+                let found = self.refunds.lock().unwrap().get(id).cloned();
+                found.map(|refund| Answer::Change(Box::new(Change::Refund(refund))))
+            }
+            _ => None,
+        };
+        Box::pin(async move { answer.ok_or_else(unknown) })
+    }
+
+    fn lists(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn list<'a>(&'a self, _: &'a ApiKey, _: Ask<'a>) -> Answering<'a, Result<Page, ReadError>> {
+        Box::pin(async { Ok(Page::default()) })
+    }
+
+    fn recovered(&self, found: &Found, _: &EventId, _: Timestamp, _: bool) -> Vec<u8> {
+        found.object.clone()
+    }
+
+    fn stub(&self, _: &str, _: Option<&str>) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn signing_key(&self, secret: &str) -> Result<Key, BadKey> {
+        Key::from_base64(secret)
+    }
+
+    fn key_mode(&self, _: &ApiKey) -> Option<Mode> {
+        Some(Mode::Live)
+    }
+}
+
+/// The example shop, which sells through Acme as well.
+fn shop() -> (Bundle, Arc<Acme>) {
+    let (mut bundle, acme) = (open_shop(OnUnknown::Resend), Arc::new(Acme::default()));
+    let id = "acme".parse().unwrap();
+    let provider: Arc<dyn Provider> = acme.clone();
+    let providers = bundle.world.providers();
+    let providers = providers.with(id, provider, Some(Arc::new(FixedKey)));
+    bundle.intake.providers = providers.clone();
+    bundle.fulfillment.providers = providers;
+    (bundle, acme)
+}
+
+/// A sale of the example shop, as Acme's.
+fn order() -> Checkout {
+    let mut order = checkout(&purchase(1));
+    order.order_id = OrderId::new("ord_1").unwrap();
+    for line in &mut order.lines {
+        line.eligibility = None;
+    }
+    order
+}
+
+/// Posts one thin event, and works the queues off.
+async fn deliver(bundle: &Bundle, id: &str, thing: &str, name: &str, version: u32) -> u16 {
+    let body = json!({"id": id, "thing": thing, "name": name, "version": version}).to_string();
+    let signed = signed_as(&format!("msg_{id}"), SECRET, &body, bundle.world.now());
+    let header = |name: &str| {
+        if name == "content-type" {
+            Some("application/json")
+        } else {
+            let svix = name.replace("webhook-", "svix-");
+            let found = signed.iter().find(|(known, _)| *known == svix);
+            found.map(|(_, value)| value.as_str())
+        }
+    };
+    let incoming = intake::request::Incoming {
+        method: "POST",
+        provider: "acme",
+        header: &header,
+        body: body.as_bytes(),
+    };
+    let status = bundle.intake.take(&incoming).await.reply().status;
+    bundle.drain().await;
+    status
+}
+
+#[tokio::test]
+async fn a_thin_event_of_a_third_provider_becomes_an_order_and_a_receipt_once() {
+    let (bundle, acme) = shop();
+    let sold = order();
+    acme.orders
+        .lock()
+        .unwrap()
+        .insert(sold.order_id.clone(), sold.clone());
+    let before = bundle.world.kept().counters.clone();
+    // The newest event comes first, then an older one, then the newest again under another id.
+    for (id, version) in [("ev_3", 3), ("ev_2", 2), ("ev_4", 3), ("ev_3", 3)] {
+        assert_eq!(deliver(&bundle, id, "order", "ord_1", version).await, 200);
+    }
+    let stored = bundle.world.kept().orders[&sold.order_id].clone();
+    assert_eq!(stored.provider.as_str(), "acme");
+    assert_eq!(stored.state(), OrderState::Paid);
+    assert_eq!(bundle.mails(), 1);
+    let moved: i64 = (before.iter())
+        .map(|(sku, count)| count - bundle.world.kept().counters[sku])
+        .sum();
+    let pieces: i64 = sold.lines.iter().map(|line| i64::from(line.quantity)).sum();
+    assert_eq!(moved, pieces);
+    assert_eq!(*acme.fetched.lock().unwrap(), ["checkout ord_1"]);
+}
+
+#[tokio::test]
+async fn a_thin_event_of_a_refund_is_fetched_and_receipted() {
+    let (bundle, acme) = shop();
+    let sold = order();
+    acme.orders
+        .lock()
+        .unwrap()
+        .insert(sold.order_id.clone(), sold.clone());
+    deliver(&bundle, "ev_1", "order", "ord_1", 1).await;
+    let refund_id = RefundId::new("ref_1").unwrap();
+    let refund = RefundChange {
+        refund_id: refund_id.clone(),
+        mode: Some(Mode::Live),
+        facts: RefundFacts {
+            status: RefundStatus::Succeeded,
+            amount: sold.totals.total,
+            payment_intent_id: sold.payment_intents[0].clone(),
+            goods: Vec::new(),
+            invoice_id: None,
+            made_at: None,
+        },
+        subscription_id: None,
+    };
+    acme.refunds.lock().unwrap().insert(refund_id, refund);
+    for id in ["ev_2", "ev_3"] {
+        assert_eq!(deliver(&bundle, id, "refund", "ref_1", 1).await, 200);
+    }
+    let stored = bundle.world.kept().orders[&sold.order_id].clone();
+    assert_eq!(stored.state(), OrderState::Refunded);
+    assert_eq!(bundle.mails(), 2, "the sale's receipt and the refund's");
+}
+
+#[tokio::test]
+async fn a_name_that_no_provider_has_is_refused_before_any_call() {
+    let (bundle, _) = shop();
+    let incoming = intake::request::Incoming {
+        method: "POST",
+        provider: "acne",
+        header: &|_| Some("application/json"),
+        body: b"{}",
+    };
+    let answer = bundle.intake.take(&incoming).await;
+    assert_eq!(answer.reply().status, 404);
+    assert!(bundle.world.kept().calls.is_empty());
+}
