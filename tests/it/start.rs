@@ -154,7 +154,7 @@ async fn a_secret_that_is_wrong_and_a_missing_setting_are_named_together() {
         (r#"{"api_key":""}"#, "FlexApiKey has no api_key"),
         (
             r#"{"api_key":"Serinus"}"#,
-            "FlexApiKey does not look like a key",
+            "FlexApiKey does not look like an API key of flex",
         ),
         (
             r#"{"api_key":"fsk_test_Serinus"}"#,
