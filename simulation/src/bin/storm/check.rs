@@ -7,6 +7,10 @@ use crate::{
     mailbox::Mail,
     tables::{Desk, POISON, Row, Settled, Why, counted},
 };
+use domain::sale::{
+    order::{Order, Shortfall},
+    stock::Movement,
+};
 use kit::prelude::*;
 use kit::{play::PlayError, stack::TableNames};
 use std::path::Path;
@@ -240,18 +244,29 @@ fn set_aside(happened: &Happened<'_>, verdict: &mut Verdict) {
 /// The present state of everything.
 struct End {
     events: Vec<Row>,
-    orders: Vec<Row>,
-    stock: Vec<Row>,
+    orders: Vec<Order>,
+    /// The counters, by SKU.
+    counters: BTreeMap<String, i64>,
+    movements: Vec<Movement>,
     receipts: Vec<Row>,
     entitlements: Vec<Row>,
 }
 
 impl End {
     async fn read(desk: &Desk, tables: &TableNames) -> Result<Self, PlayError> {
+        let orders = desk.rows(&tables.orders).await?;
+        let stock = desk.rows(&tables.stock).await?;
+        let counters = stock.iter().filter(|row| row.text("entry") == "counter");
+        let movements = stock
+            .iter()
+            .filter(|row| row.text("entry").starts_with("order#"));
         Ok(Self {
             events: desk.rows(&tables.events).await?,
-            orders: desk.rows(&tables.orders).await?,
-            stock: desk.rows(&tables.stock).await?,
+            orders: orders.iter().map(Row::read).collect::<Result<_, _>>()?,
+            counters: counters
+                .map(|row| (row.text("sku").to_owned(), row.number("on_hand")))
+                .collect(),
+            movements: movements.map(Row::read).collect::<Result<_, _>>()?,
             receipts: desk.rows(&tables.receipts).await?,
             entitlements: desk.rows(&tables.entitlements).await?,
         })
@@ -282,7 +297,7 @@ pub(crate) async fn check(
     let orders: BTreeSet<_> = end
         .orders
         .iter()
-        .map(|order| order.text("order_id").to_owned())
+        .map(|order| order.order_id.to_string())
         .collect();
     let missing = day
         .orders
@@ -406,19 +421,13 @@ fn events(day: &Day, end: &End) -> Vec<String> {
 fn movements(day: &Day, end: &End) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut seen = BTreeSet::new();
-    for row in &end.stock {
-        let Some(order) = row.text("entry").strip_prefix("order#") else {
-            continue;
-        };
-        let (sku, order) = (row.text("sku").to_owned(), order.to_owned());
-        if sku == scarce().0 {
-            continue;
-        }
+    let plenty = |movement: &&Movement| movement.sku.as_str() != scarce().0;
+    for movement in end.movements.iter().filter(plenty) {
         let moved = Moved {
-            deducted: row.number("taken"),
-            restocked: row.number("returned"),
+            deducted: movement.deducted,
+            restocked: movement.restocked,
         };
-        let key = (sku, order);
+        let key = (movement.sku.to_string(), movement.order_id.to_string());
         match day.moved.get(&key) {
             Some(expected) if *expected == moved => {}
             expected => wrong.push(format!("{key:?}: {moved:?} in place of {expected:?}")),
@@ -440,13 +449,7 @@ fn counters(day: &Day, end: &End) -> Vec<String> {
     if let Some(count) = expected.get_mut(scarce().0) {
         *count -= sold(day);
     }
-    let found = end
-        .stock
-        .iter()
-        .filter(|row| row.text("entry") == "counter");
-    let found: BTreeMap<_, _> = found
-        .map(|row| (row.text("sku").to_owned(), row.number("on_hand")))
-        .collect();
+    let found = &end.counters;
     let differs = expected
         .iter()
         .filter(|(sku, count)| found.get(*sku) != Some(count));
@@ -464,11 +467,11 @@ fn sold(day: &Day) -> i64 {
 
 fn short(day: &Day, end: &End) -> Vec<String> {
     let rows: Vec<_> = end
-        .stock
+        .movements
         .iter()
-        .filter(|row| row.text("sku") == scarce().0 && row.text("entry").starts_with("order#"))
+        .filter(|movement| movement.sku.as_str() == scarce().0)
         .collect();
-    let deducted: i64 = rows.iter().map(|row| row.number("taken")).sum();
+    let deducted: i64 = rows.iter().map(|movement| movement.deducted).sum();
     let mut wrong = Vec::new();
     if deducted != sold(day) {
         wrong.push(format!("{deducted} were taken"));
@@ -488,28 +491,22 @@ fn lacking(day: &Day) -> usize {
 
 /// Stock never goes below zero without a recorded shortfall: the missing pieces of a movement are on its order.
 fn shortfalls(day: &Day, end: &End) -> Vec<String> {
-    let moved = end.stock.iter().filter_map(|row| {
-        let order = row.text("entry").strip_prefix("order#")?;
-        let lacks = row.number("quantity") - row.number("taken");
-        (lacks > 0).then(|| (order, vec![(row.text("sku").to_owned(), lacks)]))
-    });
-    let lacking: BTreeMap<_, _> = moved.collect();
+    let short = end.movements.iter().filter(|movement| movement.short() > 0);
+    let lacking: BTreeMap<_, _> = short
+        .map(|movement| {
+            let shortfall = Shortfall {
+                sku: movement.sku.clone(),
+                missing: movement.short(),
+            };
+            (movement.order_id.as_str(), vec![shortfall])
+        })
+        .collect();
     let mut wrong = Vec::new();
     for order in &end.orders {
-        let facts = order.list("shortfalls");
-        let facts: Vec<_> = facts
-            .iter()
-            .map(|one| (one.text("sku").to_owned(), one.number("missing")))
-            .collect();
-        let expected = lacking
-            .get(order.text("order_id"))
-            .cloned()
-            .unwrap_or_default();
-        if facts != expected {
-            wrong.push(format!(
-                "{}: {facts:?} in place of {expected:?}",
-                order.text("order_id")
-            ));
+        let (found, id) = (&order.shortfalls, order.order_id.as_str());
+        let expected = lacking.get(id).cloned().unwrap_or_default();
+        if *found != expected {
+            wrong.push(format!("{id}: {found:?} in place of {expected:?}"));
         }
     }
     if lacking.len() != self::lacking(day) {

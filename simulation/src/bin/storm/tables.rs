@@ -13,6 +13,7 @@ use operator::{
     pace::Pace,
     redrive::{Bounds, redrive},
 };
+use serde::de::DeserializeOwned;
 use std::{collections::HashMap, fmt, num::NonZeroU32};
 
 /// The beginning of every poison message. It is no job, so that no redrive moves it.
@@ -41,17 +42,9 @@ impl Row {
             .unwrap_or_default()
     }
 
-    /// The members of a list, each as a row.
-    pub(crate) fn list(&self, name: &str) -> Vec<Self> {
-        let members = self
-            .0
-            .get(name)
-            .and_then(|value| value.as_l().ok())
-            .into_iter()
-            .flatten();
-        members
-            .filter_map(|member| member.as_m().ok().cloned().map(Self))
-            .collect()
+    /// The row as the product reads it: an attribute of another name is an error, not a zero.
+    pub(crate) fn read<T: DeserializeOwned>(&self) -> Result<T, PlayError> {
+        serde_dynamo::from_item(self.0.clone()).map_err(failed)
     }
 }
 
