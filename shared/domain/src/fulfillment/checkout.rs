@@ -9,15 +9,14 @@ use crate::{
         known::{Case, Need},
         notice::{notice_of_trial, notices_of_failure},
         of_other_mode,
+        order::{Sold, bounded, links},
         read_set::{ReadSet, Snapshot},
     },
     receipt::Receipt,
     sale::{
-        checkout::{Capture, Checkout, CheckoutKind, CheckoutStatus, LineItem},
-        merchant_reference::MerchantReference,
-        order::{Order, OrderFunds, OrderLine, Shortfall},
+        checkout::{Capture, Checkout, CheckoutKind, CheckoutStatus},
+        order::{Order, OrderFunds},
         payment::{self, Link, PaymentChange, PaymentFacts},
-        stock::{self, LineStock},
     },
     values::{
         facts::{Fact, whole_second},
@@ -27,40 +26,15 @@ use crate::{
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
-/// The largest order that is written. A DynamoDB item holds 400 KB
-/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>); our sum is an upper bound.
-pub(super) const MAX_ORDER_BYTES: usize = 380_000;
 /// How often a checkout is fetched at most for one decision.
 const READINGS: u32 = 3;
 
-/// The rows that decide a checkout, except the order itself. The stock levels are among them, unless mapping rows must
-/// name them first.
-#[must_use]
-pub(super) fn read_set(checkout: &Checkout) -> ReadSet {
-    let customer_id = checkout.customer.customer_id.clone();
-    let mapping = stock::unnamed(&checkout.lines);
-    let stock_levels = if mapping.is_empty() {
-        stock_read_set(checkout, &Snapshot::default()).stock_levels
-    } else {
-        None
-    };
+/// The rows that decide a checkout, except the order itself.
+fn read_set(sold: &Sold) -> ReadSet {
+    let customer_id = sold.customer.customer_id.clone();
     ReadSet {
-        links: checkout.payment_intents.clone(),
-        reference: checkout.client_reference_id.clone(),
-        subscription: customer_id.zip(checkout.subscription_id.clone()),
-        mapping,
-        stock_levels,
-        ..ReadSet::default()
-    }
-}
-
-/// The stock levels that decide it, once the mapping rows are read.
-#[must_use]
-pub(super) fn stock_read_set(checkout: &Checkout, rows: &Snapshot) -> ReadSet {
-    let skus = stock::skus(&checkout.lines, &rows.mapping);
-    ReadSet {
-        stock_levels: (!skus.is_empty()).then(|| (checkout.order_id.clone(), skus)),
-        ..ReadSet::default()
+        subscription: customer_id.zip(sold.subscription_id.clone()),
+        ..sold.read_set()
     }
 }
 
@@ -216,11 +190,9 @@ pub(super) fn decide(
     let checkout = with_customer(case, *checkout)?;
     // Once more: an answer that is fetched again makes the rows be read again.
     case.known.rows(&first)?;
-    let needed = read_set(&checkout);
-    let mut rows = case.known.rows(&needed)?;
-    if !needed.mapping.is_empty() {
-        rows = case.known.rows(&stock_read_set(&checkout, rows))?;
-    }
+    let sold = sold(case, &checkout);
+    let rows = case.known.rows(&read_set(&sold))?;
+    let rows = case.known.rows(&sold.stock_read_set(rows))?;
     let decision = match about {
         About::Checkout { completed } => decide_read(case, completed, &checkout, rows),
         About::Payment(change) => {
@@ -243,7 +215,7 @@ fn with_customer(case: &Case<'_>, mut checkout: Checkout) -> Result<Checkout, St
     Ok(checkout)
 }
 
-/// Decides about a checkout as the provider's API has it. `rows` are those of [`read_set`] and [`stock_read_set`], and
+/// Decides about a checkout as the provider's API has it. `rows` are those of [`read_set`], the stock levels, and
 /// the order if there is one; `completed` is whether the event says so.
 pub(super) fn decide_read(
     case: &Case<'_>,
@@ -275,10 +247,14 @@ pub(super) fn decide_read(
         (CheckoutStatus::Open, _) => return not_complete("open"),
         (CheckoutStatus::Other(word), _) => return not_complete(word),
     };
+    let sold = Sold {
+        payments,
+        ..sold(case, checkout)
+    };
     let decided = if funds == OrderFunds::Received {
-        fulfill(case, checkout, payments, rows)
+        fulfill(case, &sold, rows)
     } else {
-        wait(case, checkout, payments, funds, rows)
+        wait(case, &sold, funds, rows)
     };
     decided.unwrap_or_else(Decision::Park)
 }
@@ -305,20 +281,11 @@ fn decide_paid(case: &Case<'_>, checkout: &Checkout, rows: &Snapshot) -> Decisio
 /// The order as it is not paid for yet.
 fn wait(
     case: &Case<'_>,
-    checkout: &Checkout,
-    payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
+    sold: &Sold,
     funds: OrderFunds,
     rows: &Snapshot,
 ) -> Result<Decision, ParkReason> {
-    let bought = checkout
-        .lines
-        .iter()
-        .map(|line| order_line(line, LineStock::Waiting))
-        .collect();
-    let order = Order {
-        funds,
-        ..order(case, checkout, payments, bought, rows)
-    };
+    let order = sold.unpaid(case, funds, rows);
     if rows
         .order
         .as_ref()
@@ -327,7 +294,7 @@ fn wait(
         return Ok(Decision::Nothing { unsent: Vec::new() });
     }
     let links = links(&order, rows, case.now);
-    written(Commit {
+    bounded(Commit {
         order: Some(order),
         links,
         ..Commit::of(case.event.event_id.clone())
@@ -350,213 +317,55 @@ fn same_but_for_times(known: &Order, order: &Order) -> bool {
     facts(known) == facts(order) && bare(known) == bare(order)
 }
 
-fn fulfill(
-    case: &Case<'_>,
-    checkout: &Checkout,
-    payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
-    rows: &Snapshot,
-) -> Result<Decision, ParkReason> {
-    let receipt = Receipt::for_order(&checkout.order_id, case.now)?;
-    let plan = stock::plan(
-        &checkout.order_id,
-        &checkout.lines,
-        &rows.mapping,
-        &rows.stock_levels,
-        case.now,
-    );
-    let shortfalls = plan
-        .movements
-        .iter()
-        .filter(|movement| movement.short() > 0)
-        .map(|movement| Shortfall {
-            sku: movement.sku.clone(),
-            missing: movement.short(),
-        })
-        .collect();
-    let lines = checkout
-        .lines
-        .iter()
-        .zip(plan.lines)
-        .map(|(line, stock)| order_line(line, stock))
-        .collect();
-    // A reference with this many orders does not number orders.
-    let numbered = rows
-        .reference
-        .iter()
-        .filter(|reference| reference.order_ids.len() < MerchantReference::MOST);
-    let others = numbered.flat_map(|reference| &reference.order_ids);
-    let order = Order {
-        funds: OrderFunds::Received,
-        fulfilled_at: Some(case.now),
-        shortfalls,
-        receipt_id: Some(receipt.receipt_id.clone()),
-        same_reference: others
-            .filter(|id| **id != checkout.order_id)
-            .cloned()
-            .collect(),
-        ..order(case, checkout, payments, lines, rows)
-    };
-    let mut receipts = vec![receipt];
-    let subscription = begun(case, checkout, &order, rows);
-    let subscription = match subscription {
-        Some(mut subscription) => {
-            receipts.extend(notice_of_trial(case, &mut subscription)?);
-            receipts.extend(notices_of_failure(case, &mut subscription, &order)?);
-            subscription.version += 1;
-            Some(subscription)
-        }
-        None => None,
-    };
-    written(Commit {
-        links: links(&order, rows, case.now),
-        reference: reference(&order, rows),
-        subscription,
-        receipts,
-        deductions: plan.to_write,
-        order: Some(order),
-        fulfills: true,
-        ..Commit::of(case.event.event_id.clone())
-    })
-}
-
-fn written(commit: Commit) -> Result<Decision, ParkReason> {
-    match &commit.order {
-        Some(order) if order.size_bound() > MAX_ORDER_BYTES => Err(ParkReason::TooLarge {
-            lines: order.lines.len(),
-        }),
-        _ => Ok(Decision::Write(Box::new(commit))),
+/// The fulfilled order, and the subscription that began with it.
+fn fulfill(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Result<Decision, ParkReason> {
+    let mut commit = sold.fulfilled(case, rows)?;
+    if let (Some(order), Some(mut subscription)) = (&commit.order, begun(case, sold, rows)) {
+        let trial = notice_of_trial(case, &mut subscription)?;
+        let failures = notices_of_failure(case, &mut subscription, order)?;
+        commit.receipts.extend(trial.into_iter().chain(failures));
+        subscription.version += 1;
+        commit.subscription = Some(subscription);
     }
+    bounded(commit)
 }
 
-/// An order of this checkout, in its next version: the common part of waiting and fulfilled orders.
-fn order(
-    case: &Case<'_>,
-    checkout: &Checkout,
-    payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
-    lines: Vec<OrderLine>,
-    rows: &Snapshot,
-) -> Order {
-    let known = rows.order.as_ref();
-    let sum = checkout
-        .lines
-        .iter()
-        .fold(0_i64, |sum, line| sum.saturating_add(line.amounts.total));
-    let difference = sum.saturating_sub(checkout.totals.total);
-    let placed_at = case
-        .event
-        .occurred_at
-        .or(checkout.created_at)
-        .unwrap_or(case.event.received_at);
-    Order {
+/// The subscription that began with this checkout, knowing so. Its access does not change: that is the invoices' and
+/// its own events' to give.
+fn begun(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Option<Subscription> {
+    let customer_id = sold.customer.customer_id.clone()?;
+    let id = sold.subscription_id.clone()?;
+    let known = rows.subscription.clone();
+    let mut subscription =
+        known.unwrap_or_else(|| Subscription::new(case.event.provider.clone(), customer_id, id));
+    subscription.learn_beginning(Beginning {
+        order_id: sold.order_id.clone(),
+        invoice_id: sold.invoice_id.clone(),
+    });
+    Some(subscription)
+}
+
+/// The sale that a checkout is. Its payments are known only with the rows: see [`payments`].
+fn sold(case: &Case<'_>, checkout: &Checkout) -> Sold {
+    let event = case.event;
+    Sold {
         order_id: checkout.order_id.clone(),
-        version: known.map_or(1, |known| known.version + 1),
-        provider: case.event.provider.clone(),
         client_reference_id: checkout.client_reference_id.clone(),
         mode: checkout.mode,
         // The first event of its completion dates the sale, not the money's arrival days later.
-        placed_at: known.map_or(placed_at, |known| known.placed_at),
-        funds: OrderFunds::default(),
-        fulfilled_at: None,
+        placed_at: event
+            .occurred_at
+            .or(checkout.created_at)
+            .unwrap_or(event.received_at),
         customer: checkout.customer.clone(),
         currency: checkout.currency,
         totals: checkout.totals,
         received: checkout.received,
         payment_intents: checkout.payment_intents.clone(),
-        lines,
-        difference: (difference != 0).then_some(difference),
-        shortfalls: Vec::new(),
-        receipt_id: None,
-        payments,
-        refunds: known.map(|known| known.refunds.clone()).unwrap_or_default(),
-        disputes: known
-            .map(|known| known.disputes.clone())
-            .unwrap_or_default(),
+        payments: BTreeMap::new(),
+        lines: checkout.lines.clone(),
         subscription_id: checkout.subscription_id.clone(),
         invoice_id: checkout.invoice_id.clone(),
-        same_reference: Vec::new(),
-        delivery_failures: known
-            .map(|known| known.delivery_failures.clone())
-            .unwrap_or_default(),
-    }
-}
-
-/// The links that lead from its payments to the order. Each is written with the order, under its own condition. The
-/// condition fails if an event about the payment comes in between.
-fn links(order: &Order, rows: &Snapshot, now: Timestamp) -> Vec<Link> {
-    let link = |id: &PaymentIntentId| {
-        let known = rows
-            .links
-            .get(id)
-            .cloned()
-            .unwrap_or_else(|| Link::new(id.clone()));
-        let facts = order.payments.get(id).cloned();
-        Link {
-            version: known.version + 1,
-            order_id: Some(order.order_id.clone()),
-            ..known.with(facts, now)
-        }
-    };
-    order.payment_intents.iter().map(link).collect()
-}
-
-/// The reference's row with this order in it; `None` where there is nothing to add.
-fn reference(order: &Order, rows: &Snapshot) -> Option<MerchantReference> {
-    let text = order.client_reference_id.as_ref()?;
-    let mut row = rows.reference.clone().unwrap_or_else(|| MerchantReference {
-        reference: text.clone(),
-        version: 0,
-        order_ids: Vec::new(),
-    });
-    if row.order_ids.len() >= MerchantReference::MOST || row.order_ids.contains(&order.order_id) {
-        return None;
-    }
-    row.order_ids.push(order.order_id.clone());
-    row.version += 1;
-    Some(row)
-}
-
-/// The subscription that began with this checkout, knowing so. Its access does not change: that is the invoices' and
-/// its own events' to give.
-fn begun(
-    case: &Case<'_>,
-    checkout: &Checkout,
-    order: &Order,
-    rows: &Snapshot,
-) -> Option<Subscription> {
-    let customer_id = checkout.customer.customer_id.clone()?;
-    let id = checkout.subscription_id.clone()?;
-    let known = rows.subscription.clone();
-    let mut subscription =
-        known.unwrap_or_else(|| Subscription::new(case.event.provider.clone(), customer_id, id));
-    let order_id: OrderId = order.order_id.clone();
-    subscription.learn_beginning(Beginning {
-        order_id,
-        invoice_id: checkout.invoice_id.clone(),
-    });
-    Some(subscription)
-}
-
-fn order_line(line: &LineItem, stock: LineStock) -> OrderLine {
-    OrderLine {
-        line_item_id: line.line_item_id.clone(),
-        description: line.description.clone(),
-        quantity: line.quantity,
-        unit_amount: line.unit_amount,
-        amounts: line.amounts,
-        eligibility: line.eligibility.clone(),
-        product_id: line.product_id.clone(),
-        price_id: line.price_id.clone(),
-        stock,
-    }
-}
-
-impl Order {
-    /// True if a line has no SKU. A person should then add the mapping row.
-    #[must_use]
-    pub fn has_unmapped_lines(&self) -> bool {
-        self.lines
-            .iter()
-            .any(|line| line.stock == LineStock::Unmapped)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::{
     fulfillment::{
-        Decision, ParkReason, Stop, checkout::MAX_ORDER_BYTES, commit::Commit, known::Case,
-        of_other_mode, order_of_payment,
+        Decision, ParkReason, Stop, commit::Commit, known::Case, of_other_mode, order::bounded,
+        order_of_payment,
     },
     sale::dispute::{Dispute, DisputeChange},
     values::facts::Fact,
@@ -30,12 +30,8 @@ pub(super) fn decide(case: &Case<'_>, change: &DisputeChange) -> Result<Decision
     if order.disputes == known.disputes {
         return Ok(Decision::Nothing { unsent: Vec::new() });
     }
-    if order.size_bound() > MAX_ORDER_BYTES {
-        let lines = order.lines.len();
-        return Err(ParkReason::TooLarge { lines }.into());
-    }
-    Ok(Decision::write(Commit {
+    Ok(bounded(Commit {
         order: Some(order),
         ..Commit::of(case.event.event_id.clone())
-    }))
+    })?)
 }

@@ -10,6 +10,7 @@ mod dispute;
 mod invoice;
 pub mod known;
 mod notice;
+mod order;
 mod payment;
 pub mod read_set;
 mod refund;

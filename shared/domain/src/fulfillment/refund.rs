@@ -4,10 +4,11 @@ use crate::{
     delivery::reference::Reference,
     fulfillment::{
         Decision, ParkReason, Stop,
-        checkout::MAX_ORDER_BYTES,
         commit::Commit,
         known::Case,
-        of_other_mode, order_of_payment,
+        of_other_mode,
+        order::bounded,
+        order_of_payment,
         read_set::{ReadSet, Snapshot},
     },
     receipt::{Receipt, ReceiptKind},
@@ -90,16 +91,12 @@ fn decide_all(
             unsent: changes.iter().filter_map(receipt_of).collect(),
         });
     }
-    if order.size_bound() > MAX_ORDER_BYTES {
-        let lines = order.lines.len();
-        return Err(ParkReason::TooLarge { lines }.into());
-    }
-    Ok(Decision::write(Commit {
+    Ok(bounded(Commit {
         order: Some(order),
         receipts,
         restocks,
         ..Commit::of(case.event.event_id.clone())
-    }))
+    })?)
 }
 
 /// Merges the facts into the order's refunds, and returns the receipts that become due.

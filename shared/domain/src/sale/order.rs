@@ -289,6 +289,14 @@ impl Order {
             .any(|dispute| dispute.stage() == DisputeStage::Open)
     }
 
+    /// True if a line has no SKU. A person should then add the mapping row.
+    #[must_use]
+    pub fn has_unmapped_lines(&self) -> bool {
+        self.lines
+            .iter()
+            .any(|line| line.stock == LineStock::Unmapped)
+    }
+
     /// An amount of this order, to print.
     #[must_use]
     pub fn money(&self, minor: i64) -> Money {

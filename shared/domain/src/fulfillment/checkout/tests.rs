@@ -8,28 +8,32 @@ use crate::{
     delivery::event::Change,
     ports::Committed,
     sale::{
-        order::OrderState,
+        merchant_reference::MerchantReference,
+        order::{OrderState, Shortfall},
         refund::Refund,
-        stock::{Mapping, Movement, StockLevel, Unnamed},
+        stock::{self, LineStock, Mapping, Movement, StockLevel, Unnamed},
     },
     values::{ids::ProductId, mode::Mode},
 };
 use proptest::prelude::*;
 
-fn decided(checkout: &Checkout, stock_levels: &[StockLevel]) -> Decision {
+fn with_case<T>(ask: impl FnOnce(&Case<'_>) -> T) -> T {
     let event = stored(&facts("fevt_1", SALE, completed()));
-    let rows = Snapshot {
-        stock_levels: stock_levels.to_vec(),
-        ..Snapshot::default()
-    };
-    let case = Case {
+    ask(&Case {
         event: &event,
         known: &Known::default(),
         policy: &policy(),
         stated_at: at(SALE),
         now: at(NOW),
+    })
+}
+
+fn decided(checkout: &Checkout, stock_levels: &[StockLevel]) -> Decision {
+    let rows = Snapshot {
+        stock_levels: stock_levels.to_vec(),
+        ..Snapshot::default()
     };
-    decide_read(&case, true, checkout, &rows)
+    with_case(|case| decide_read(case, true, checkout, &rows))
 }
 
 fn fulfilled(checkout: &Checkout, stock_levels: &[StockLevel]) -> (Order, Commit) {
@@ -41,7 +45,8 @@ fn fulfilled(checkout: &Checkout, stock_levels: &[StockLevel]) -> (Order, Commit
 
 #[test]
 fn a_line_without_a_sku_has_its_mapping_row_read_before_any_shelf() {
-    let named = read_set(&checkout(vec![line("a", 1, 3000, Some("MAT"))]));
+    let read_set = |lines| with_case(|case| read_set(&sold(case, &checkout(lines))));
+    let named = read_set(vec![line("a", 1, 3000, Some("MAT"))]);
     assert_eq!(
         (
             named.mapping.len(),
@@ -49,7 +54,7 @@ fn a_line_without_a_sku_has_its_mapping_row_read_before_any_shelf() {
         ),
         (0, Some(vec![sku("MAT")]))
     );
-    let unnamed = read_set(&checkout(vec![line("a", 1, 3000, None)]));
+    let unnamed = read_set(vec![line("a", 1, 3000, None)]);
     assert_eq!(
         (unnamed.mapping.is_empty(), unnamed.stock_levels),
         (false, None)

@@ -1,0 +1,245 @@
+//! Makes the order of what was sold: lines, stock movements, links, merchant reference and receipt. A checkout and a
+//! renewal take this one path.
+
+use crate::{
+    fulfillment::{
+        Decision, ParkReason,
+        commit::Commit,
+        known::Case,
+        read_set::{ReadSet, Snapshot},
+    },
+    receipt::Receipt,
+    sale::{
+        checkout::{Customer, LineItem, Totals},
+        merchant_reference::MerchantReference,
+        order::{Order, OrderFunds, OrderLine, Shortfall},
+        payment::{Link, PaymentFacts},
+        stock::{self, LineStock, StockPlan},
+    },
+    values::{
+        facts::Fact,
+        ids::{InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
+        mode::Mode,
+        money::Currency,
+    },
+};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+
+/// The largest order that is written. A DynamoDB item holds 400 KB
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>); our sum is an upper bound.
+const MAX_ORDER_BYTES: usize = 380_000;
+
+/// Something that is sold once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sold {
+    pub(super) order_id: OrderId,
+    pub(super) client_reference_id: Option<String>,
+    pub(super) mode: Mode,
+    /// The date of sale. A stored order keeps the one that it has.
+    pub(super) placed_at: Timestamp,
+    pub(super) customer: Customer,
+    pub(super) currency: Currency,
+    pub(super) totals: Totals,
+    pub(super) received: Option<i64>,
+    pub(super) payment_intents: Vec<PaymentIntentId>,
+    pub(super) payments: BTreeMap<PaymentIntentId, Fact<PaymentFacts>>,
+    pub(super) lines: Vec<LineItem>,
+    pub(super) subscription_id: Option<SubscriptionId>,
+    pub(super) invoice_id: Option<InvoiceId>,
+}
+
+impl Sold {
+    /// The rows that decide its order, except the order itself. The stock levels are among them, unless mapping rows
+    /// must name them first: see [`Self::stock_read_set`].
+    pub(super) fn read_set(&self) -> ReadSet {
+        let mapping = stock::unnamed(&self.lines);
+        let stock_levels = if mapping.is_empty() {
+            self.stock_read_set(&Snapshot::default()).stock_levels
+        } else {
+            None
+        };
+        ReadSet {
+            links: self.payment_intents.clone(),
+            reference: self.client_reference_id.clone(),
+            mapping,
+            stock_levels,
+            ..ReadSet::default()
+        }
+    }
+
+    /// The stock levels that decide it, once the mapping rows are read.
+    pub(super) fn stock_read_set(&self, rows: &Snapshot) -> ReadSet {
+        let skus = stock::skus(&self.lines, &rows.mapping);
+        ReadSet {
+            stock_levels: (!skus.is_empty()).then(|| (self.order_id.clone(), skus)),
+            ..ReadSet::default()
+        }
+    }
+
+    /// Its order in the next version, while the money is not received.
+    pub(super) fn unpaid(&self, case: &Case<'_>, funds: OrderFunds, rows: &Snapshot) -> Order {
+        let waiting = self.lines.iter().map(|_| LineStock::Waiting);
+        Order {
+            funds,
+            ..self.draft(case, waiting, rows)
+        }
+    }
+
+    /// The commit that fulfills it: the order with its links and merchant reference, the deductions, the receipt.
+    pub(super) fn fulfilled(&self, case: &Case<'_>, rows: &Snapshot) -> Result<Commit, ParkReason> {
+        let receipt = Receipt::for_order(&self.order_id, case.now)?;
+        let plan = stock::plan(
+            &self.order_id,
+            &self.lines,
+            &rows.mapping,
+            &rows.stock_levels,
+            case.now,
+        );
+        let order = Order {
+            funds: OrderFunds::Received,
+            fulfilled_at: Some(case.now),
+            shortfalls: shortfalls(&plan),
+            receipt_id: Some(receipt.receipt_id.clone()),
+            same_reference: self.same_reference(rows),
+            ..self.draft(case, plan.lines, rows)
+        };
+        Ok(Commit {
+            links: links(&order, rows, case.now),
+            reference: reference(&order, rows),
+            receipts: vec![receipt],
+            deductions: plan.to_write,
+            order: Some(order),
+            fulfills: true,
+            ..Commit::of(case.event.event_id.clone())
+        })
+    }
+
+    /// The other orders under its merchant reference. A reference with too many orders does not number orders.
+    fn same_reference(&self, rows: &Snapshot) -> Vec<OrderId> {
+        let numbered = rows
+            .reference
+            .iter()
+            .filter(|reference| reference.order_ids.len() < MerchantReference::MOST);
+        let others = numbered.flat_map(|reference| &reference.order_ids);
+        others.filter(|id| **id != self.order_id).cloned().collect()
+    }
+
+    /// The lines' totals minus the total, if they differ.
+    fn difference(&self) -> Option<i64> {
+        let totals = self.lines.iter().map(|line| line.amounts.total);
+        let sum = totals.fold(0_i64, i64::saturating_add);
+        let difference = sum.saturating_sub(self.totals.total);
+        (difference != 0).then_some(difference)
+    }
+
+    /// The common part of unpaid and fulfilled orders. `stock` has an entry for each line.
+    fn draft(
+        &self,
+        case: &Case<'_>,
+        stock: impl IntoIterator<Item = LineStock>,
+        rows: &Snapshot,
+    ) -> Order {
+        let known = rows.order.as_ref();
+        let lines = self.lines.iter().zip(stock);
+        Order {
+            order_id: self.order_id.clone(),
+            version: known.map_or(1, |known| known.version + 1),
+            provider: case.event.provider.clone(),
+            client_reference_id: self.client_reference_id.clone(),
+            mode: self.mode,
+            placed_at: known.map_or(self.placed_at, |known| known.placed_at),
+            funds: OrderFunds::default(),
+            fulfilled_at: None,
+            customer: self.customer.clone(),
+            currency: self.currency,
+            totals: self.totals,
+            received: self.received,
+            payment_intents: self.payment_intents.clone(),
+            lines: lines.map(|(line, stock)| order_line(line, stock)).collect(),
+            difference: self.difference(),
+            shortfalls: Vec::new(),
+            receipt_id: None,
+            payments: self.payments.clone(),
+            refunds: known.map_or_else(BTreeMap::new, |known| known.refunds.clone()),
+            disputes: known.map_or_else(BTreeMap::new, |known| known.disputes.clone()),
+            subscription_id: self.subscription_id.clone(),
+            invoice_id: self.invoice_id.clone(),
+            same_reference: Vec::new(),
+            delivery_failures: known
+                .map_or_else(BTreeMap::new, |known| known.delivery_failures.clone()),
+        }
+    }
+}
+
+/// A write, unless its order exceeds the size of a row.
+pub(super) fn bounded(commit: Commit) -> Result<Decision, ParkReason> {
+    match &commit.order {
+        Some(order) if order.size_bound() > MAX_ORDER_BYTES => Err(ParkReason::TooLarge {
+            lines: order.lines.len(),
+        }),
+        _ => Ok(Decision::write(commit)),
+    }
+}
+
+/// The links that lead from its payments to the order. Each is written with the order, under its own condition. The
+/// condition fails if an event about the payment comes in between.
+pub(super) fn links(order: &Order, rows: &Snapshot, now: Timestamp) -> Vec<Link> {
+    let link = |id: &PaymentIntentId| {
+        let known = rows
+            .links
+            .get(id)
+            .cloned()
+            .unwrap_or_else(|| Link::new(id.clone()));
+        let facts = order.payments.get(id).cloned();
+        Link {
+            version: known.version + 1,
+            order_id: Some(order.order_id.clone()),
+            ..known.with(facts, now)
+        }
+    };
+    order.payment_intents.iter().map(link).collect()
+}
+
+/// The reference's row with this order in it; `None` where there is nothing to add.
+fn reference(order: &Order, rows: &Snapshot) -> Option<MerchantReference> {
+    let text = order.client_reference_id.as_ref()?;
+    let mut row = rows.reference.clone().unwrap_or_else(|| MerchantReference {
+        reference: text.clone(),
+        version: 0,
+        order_ids: Vec::new(),
+    });
+    if row.order_ids.len() >= MerchantReference::MOST || row.order_ids.contains(&order.order_id) {
+        return None;
+    }
+    row.order_ids.push(order.order_id.clone());
+    row.version += 1;
+    Some(row)
+}
+
+fn shortfalls(plan: &StockPlan) -> Vec<Shortfall> {
+    let short = plan
+        .movements
+        .iter()
+        .filter(|movement| movement.short() > 0);
+    short
+        .map(|movement| Shortfall {
+            sku: movement.sku.clone(),
+            missing: movement.short(),
+        })
+        .collect()
+}
+
+fn order_line(line: &LineItem, stock: LineStock) -> OrderLine {
+    OrderLine {
+        line_item_id: line.line_item_id.clone(),
+        description: line.description.clone(),
+        quantity: line.quantity,
+        unit_amount: line.unit_amount,
+        amounts: line.amounts,
+        eligibility: line.eligibility.clone(),
+        product_id: line.product_id.clone(),
+        price_id: line.price_id.clone(),
+        stock,
+    }
+}
