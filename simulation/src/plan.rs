@@ -234,6 +234,7 @@ impl Plan {
             grace: SignedDuration::from_secs(dice.one_of(&[0, 3 * DAY, 10 * DAY])),
             payment_failed_mail: dice.percent(50),
             trial_ends_mail: dice.percent(25),
+            bundle: env!("CARGO_PKG_VERSION"),
         };
         let on_unknown = if dice.percent(60) {
             OnUnknown::Resend

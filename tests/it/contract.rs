@@ -23,6 +23,7 @@ use domain::{
     receipt,
     sale::{
         checkout::{Capture, CheckoutKind, Customer, Eligibility, LineItem, Totals},
+        details::{Details, Metadata},
         payment::Link,
         stock::{Mapping, Movement, Restock, StockLevel, Unnamed},
     },
@@ -360,6 +361,7 @@ fn checkout(skus: &[Sku]) -> Checkout {
         product_id: Some(ProductId::new("fprod_1").unwrap()),
         price_id: None,
         sku: Some(sku.clone()),
+        metadata: Metadata::default(),
     };
     let total = 1000 * i64::try_from(skus.len()).unwrap();
     Checkout {
@@ -389,6 +391,7 @@ fn checkout(skus: &[Sku]) -> Checkout {
         subscription_id: None,
         invoice_id: None,
         lines: skus.iter().map(line).collect(),
+        details: Details::default(),
     }
 }
 
@@ -405,6 +408,7 @@ const POLICY: Policy = Policy {
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,
     trial_ends_mail: false,
+    bundle: env!("CARGO_PKG_VERSION"),
 };
 
 async fn decided(ledger: &impl Ledger, event: &StoredEvent, checkout: &Checkout) -> Commit {

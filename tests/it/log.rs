@@ -610,7 +610,7 @@ async fn a_report_rings_where_it_tells_of_trouble_that_there_is_and_its_duplicat
 
 #[tokio::test]
 async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
-    let text = logged(everything()).await;
+    let text = Box::pin(logged(everything())).await;
     // The canaries are in the secret as well, or this would prove little.
     assert!(CANARIES.iter().any(|canary| SECRET.contains(canary)));
     for line in text.lines() {

@@ -75,6 +75,7 @@ pub const POLICY: Policy = Policy {
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,
     trial_ends_mail: false,
+    bundle: env!("CARGO_PKG_VERSION"),
 };
 
 /// The functions on one world.

@@ -80,5 +80,6 @@ fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
         grace: SignedDuration::from_hours(24 * i64::from(grace_days?)),
         payment_failed_mail: payment_failed_mail?,
         trial_ends_mail: trial_ends_mail?,
+        bundle: env!("CARGO_PKG_VERSION"),
     })
 }

@@ -3,6 +3,7 @@ use domain::{
     access::contact,
     sale::{
         checkout::{Eligibility, Totals},
+        details::{Details, Metadata},
         order::{OrderFunds, OrderLine},
         payment,
         refund::{self, Refund},
@@ -88,6 +89,7 @@ fn line(number: usize, description: &str, eligibility: &str, amounts: Totals) ->
         product_id: None,
         price_id: None,
         stock: LineStock::Unmapped,
+        metadata: Metadata::default(),
     }
 }
 
@@ -164,6 +166,8 @@ fn order() -> Order {
         invoice_id: None,
         same_reference: vec![],
         delivery_failures: BTreeMap::new(),
+        details: Details::default(),
+        bundle: String::new(),
     }
 }
 

@@ -13,6 +13,7 @@ use domain::{
     sale::{
         checkout::{Customer, Eligibility, Totals},
         delivery_failure::DeliveryFailure,
+        details::{Address, Details, Discount, Metadata, PaymentMethod, Shipping, TaxRate},
         dispute::{self, Dispute},
         merchant_reference::MerchantReference,
         order::{OrderLine, Shortfall},
@@ -321,6 +322,7 @@ fn order() -> Order {
         product_id: Some(ProductId::new("fprod_1").unwrap()),
         price_id: Some(PriceId::new("fprice_1").unwrap()),
         stock,
+        metadata: metadata(),
     };
     let bare_line = OrderLine {
         unit_amount: None,
@@ -328,6 +330,7 @@ fn order() -> Order {
         product_id: None,
         price_id: None,
         description: String::new(),
+        metadata: Metadata::default(),
         ..line(LineStock::Unmapped)
     };
     let payment_intents: Vec<_> = (0..2)
@@ -369,6 +372,60 @@ fn order() -> Order {
         invoice_id: Some(InvoiceId::new(unique("fin")).unwrap()),
         same_reference: vec![OrderId::new("fcs_other").unwrap()],
         delivery_failures: [(any_receipt_id(), DeliveryFailure::Bounced)].into(),
+        details: details(),
+        bundle: "1.0.0".into(),
+    }
+}
+
+fn metadata() -> Metadata {
+    Metadata {
+        entries: [("cart".to_owned(), "c-77 ü".to_owned())].into(),
+        cut: 3,
+    }
+}
+
+fn details() -> Details {
+    let text = |text: &str| Some(text.to_owned());
+    let method = PaymentMethod {
+        kind: text("card"),
+        brand: text("visa"),
+        last4: text("4242"),
+    };
+    Details {
+        phone: text("+15555550100"),
+        shipping: Some(Shipping {
+            name: text("Pat Doe"),
+            phone: text("+15555550101"),
+            address: Some(Address {
+                line1: text("1 Main St"),
+                line2: text("Apt 2"),
+                city: text("Austin"),
+                state: text("TX"),
+                postal_code: text("78701"),
+                country: text("US"),
+            }),
+            rate_id: text("fshr_1"),
+            option: text("Ground"),
+            amount: Some(500),
+        }),
+        discounts: vec![
+            Discount {
+                coupon_id: text("fcoup_1"),
+                promotion: text("SPRING"),
+                name: text("Spring"),
+                amount_off: Some(100),
+            },
+            Discount::default(),
+        ],
+        tax_rate: Some(TaxRate {
+            rate_id: text("ftax_1"),
+            name: text("Sales tax"),
+            percentage: text("8.25"),
+            amount: Some(20),
+        }),
+        payment_methods: [(PaymentIntentId::new("fpi_1").unwrap(), method)].into(),
+        origin: text("shopify"),
+        metadata: metadata(),
     }
 }
 

@@ -311,6 +311,7 @@ fn same_but_for_times(known: &Order, order: &Order) -> bool {
     };
     let bare = |order: &Order| Order {
         version: 0,
+        bundle: String::new(),
         payments: BTreeMap::new(),
         ..order.clone()
     };
@@ -366,6 +367,7 @@ fn sold(case: &Case<'_>, checkout: &Checkout) -> Sold {
         lines: checkout.lines.clone(),
         subscription_id: checkout.subscription_id.clone(),
         invoice_id: checkout.invoice_id.clone(),
+        details: checkout.details.clone(),
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Policy {
     pub payment_failed_mail: bool,
     /// True if the end of a trial causes a mail.
     pub trial_ends_mail: bool,
+    /// The version of this bundle, which each order names.
+    pub bundle: &'static str,
 }
 
 /// The result of the rules for one event.
@@ -282,6 +284,9 @@ fn with_receipts(case: &Case<'_>, decision: Decision) -> Result<Decision, Stop> 
             commit
                 .receipts
                 .retain(|receipt| !rows.receipts.contains_key(&receipt.receipt_id));
+            if let Some(order) = &mut commit.order {
+                case.policy.bundle.clone_into(&mut order.bundle);
+            }
             let order = commit.order.as_ref();
             commit.alerts = order
                 .map(|order| Alerts::between(rows.order.as_ref(), order))

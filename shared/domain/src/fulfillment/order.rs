@@ -11,6 +11,7 @@ use crate::{
     receipt::Receipt,
     sale::{
         checkout::{Customer, LineItem, Totals},
+        details::Details,
         merchant_reference::MerchantReference,
         order::{Order, OrderFunds, OrderLine, Shortfall},
         payment::{Link, PaymentFacts},
@@ -47,6 +48,7 @@ pub(super) struct Sold {
     pub(super) lines: Vec<LineItem>,
     pub(super) subscription_id: Option<SubscriptionId>,
     pub(super) invoice_id: Option<InvoiceId>,
+    pub(super) details: Details,
 }
 
 impl Sold {
@@ -168,12 +170,15 @@ impl Sold {
             same_reference: Vec::new(),
             delivery_failures: known
                 .map_or_else(BTreeMap::new, |known| known.delivery_failures.clone()),
+            details: self.details.clone(),
+            bundle: case.policy.bundle.to_owned(),
         }
     }
 }
 
 /// A write, unless its order exceeds the size of a row.
-pub(super) fn bounded(commit: Commit) -> Result<Decision, ParkReason> {
+pub(super) fn bounded(mut commit: Commit) -> Result<Decision, ParkReason> {
+    commit.order = commit.order.map(|order| order.within(MAX_ORDER_BYTES));
     match &commit.order {
         Some(order) if order.size_bound() > MAX_ORDER_BYTES => Err(ParkReason::TooLarge {
             lines: order.lines.len(),
@@ -241,5 +246,6 @@ fn order_line(line: &LineItem, stock: LineStock) -> OrderLine {
         product_id: line.product_id.clone(),
         price_id: line.price_id.clone(),
         stock,
+        metadata: line.metadata.clone(),
     }
 }

@@ -29,6 +29,7 @@ use crate::{
             Capture, Checkout, CheckoutKind, CheckoutStatus, Customer, Eligibility, LineItem,
             Totals,
         },
+        details::{Details, Metadata},
         dispute,
         merchant_reference::MerchantReference,
         order::Order,
@@ -82,6 +83,7 @@ pub(crate) fn policy() -> Policy {
         grace: SignedDuration::ZERO,
         payment_failed_mail: false,
         trial_ends_mail: false,
+        bundle: "0.0.0",
     }
 }
 
@@ -131,6 +133,7 @@ pub(crate) fn line(name: &str, quantity: u32, total: i64, of: Option<&str>) -> L
         product_id: Some(id(&format!("fprod_{name}"))),
         price_id: Some(id(&format!("fprice_{name}"))),
         sku: of.map(sku),
+        metadata: Metadata::default(),
     }
 }
 
@@ -161,6 +164,7 @@ pub(crate) fn checkout(lines: Vec<LineItem>) -> Checkout {
         subscription_id: None,
         invoice_id: None,
         lines,
+        details: Details::default(),
     }
 }
 

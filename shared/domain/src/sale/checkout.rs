@@ -3,7 +3,10 @@
 //! Amounts are whole minor units of `currency`. Enumerations are open: an unknown value is kept.
 
 use crate::{
-    sale::payment,
+    sale::{
+        details::{Details, Metadata},
+        payment,
+    },
     values::{
         ids::{
             CustomerId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, Sku,
@@ -100,6 +103,8 @@ pub struct LineItem {
     pub price_id: Option<PriceId>,
     /// The merchant's stock keeping unit, if the product names one.
     pub sku: Option<Sku>,
+    /// The merchant's metadata of the product and of the price.
+    pub metadata: Metadata,
 }
 
 /// HSA/FSA eligibility in the provider's word, an open set. The word reveals why an item is
@@ -148,4 +153,5 @@ pub struct Checkout {
     /// The first invoice of that subscription, if known.
     pub invoice_id: Option<InvoiceId>,
     pub lines: Vec<LineItem>,
+    pub details: Details,
 }

@@ -2,6 +2,7 @@
 
 pub mod checkout;
 pub mod delivery_failure;
+pub mod details;
 pub mod dispute;
 pub mod merchant_reference;
 pub mod order;

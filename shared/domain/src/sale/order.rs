@@ -4,6 +4,7 @@ use crate::{
     sale::{
         checkout::{Customer, Eligibility, Totals},
         delivery_failure::DeliveryFailure,
+        details::{Details, Metadata},
         dispute::{Dispute, DisputeStage},
         payment,
         refund::Refund,
@@ -144,6 +145,12 @@ pub struct Order {
     /// The delivery failures of this order's mails.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub delivery_failures: BTreeMap<ReceiptId, DeliveryFailure>,
+    /// What the merchant needs to ship and serve the order.
+    #[serde(default)]
+    pub details: Details,
+    /// The version of the bundle that wrote this version of the row.
+    #[serde(default)]
+    pub bundle: String,
 }
 
 /// One line of an order.
@@ -167,6 +174,9 @@ pub struct OrderLine {
     pub price_id: Option<PriceId>,
     #[serde(flatten)]
     pub stock: LineStock,
+    /// The merchant's metadata of the product and of the price.
+    #[serde(default, skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
 }
 
 impl OrderLine {
@@ -313,6 +323,21 @@ impl Order {
     #[must_use]
     pub fn size_bound(&self) -> usize {
         serde_json::to_vec(self).map_or(usize::MAX, |json| json.len())
+    }
+
+    /// The order with less metadata, if it exceeds this size otherwise: a merchant's notes must not
+    /// cost the order. The lines' go first, because the checkout's describe the order.
+    #[must_use]
+    pub fn within(mut self, most: usize) -> Self {
+        if self.size_bound() > most {
+            self.lines
+                .iter_mut()
+                .for_each(|line| line.metadata.cut_all());
+        }
+        if self.size_bound() > most {
+            self.details.metadata.cut_all();
+        }
+        self
     }
 
     /// The totals of the eligible and of the other lines.

@@ -1,6 +1,7 @@
 //! Translates Flex's resources to the core's values.
 
 pub(crate) mod contact;
+mod details;
 pub(crate) mod dispute;
 mod line;
 pub(crate) mod payment;
@@ -112,6 +113,7 @@ pub fn checkout(
             .iter()
             .map(line::line_item)
             .collect::<Result<_, _>>()?,
+        details: details::details(session, customer),
     })
 }
 

@@ -124,6 +124,13 @@ pub struct Session {
     pub subscription: Option<Reference<Subscription>>,
     #[serde(deserialize_with = "lenient")]
     pub invoice: Option<Reference<Invoice>>,
+    // What the merchant ships and serves an order with. No decision depends on these.
+    pub shipping_details: Value,
+    pub shipping_options: Value,
+    pub discounts: Value,
+    pub tax_rate: Value,
+    pub origin: Value,
+    pub metadata: Value,
 }
 
 /// Parts of a session's total; null if there are none.
@@ -148,6 +155,7 @@ pub struct Fee {
 pub struct Defaults {
     #[serde(deserialize_with = "lenient")]
     pub email: Option<String>,
+    pub phone: Value,
 }
 
 /// A customer (<https://docs.withflex.com/api-reference/customers/get-customer>).
@@ -162,6 +170,8 @@ pub struct Customer {
     pub last_name: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub email: Option<String>,
+    pub phone: Value,
+    pub shipping: Value,
     #[serde(deserialize_with = "lenient")]
     pub test_mode: Option<bool>,
 }
@@ -178,6 +188,8 @@ pub struct PaymentIntent {
     pub amount_received: Value,
     #[serde(deserialize_with = "lenient")]
     pub payment_card_type: Option<String>,
+    /// An id or, if expanded, an object.
+    pub payment_method: Value,
     #[serde(deserialize_with = "lenient")]
     pub test_mode: Option<bool>,
 }

@@ -8,6 +8,7 @@ use crate::{
     delivery::event::Change,
     ports::Committed,
     sale::{
+        details::Metadata,
         merchant_reference::MerchantReference,
         order::{OrderState, Shortfall},
         refund::Refund,
@@ -768,4 +769,28 @@ fn what_was_told_after_the_sale_outlives_another_look_at_the_checkout() {
         (shop.order().refunds.len(), shop.order().state()),
         (1, OrderState::Paid)
     );
+}
+
+#[test]
+fn a_merchants_notes_never_cost_the_order() {
+    let notes = |bytes: usize| Metadata {
+        entries: BTreeMap::from([("note".to_owned(), "x".repeat(bytes))]),
+        cut: 0,
+    };
+    let sale = |of_lines: usize, of_checkout: usize| {
+        let mut sold = checkout(vec![line("brace", 1, 5000, Some("BRACE"))]);
+        sold.lines[0].metadata = notes(of_lines);
+        sold.details.metadata = notes(of_checkout);
+        let mut shop = Shop::selling(sold);
+        shop.tell(SALE, completed());
+        let order = shop.order().clone();
+        assert_eq!(
+            (order.state(), order.bundle.as_str()),
+            (OrderState::Paid, "0.0.0")
+        );
+        (order.lines[0].metadata.cut, order.details.metadata.cut)
+    };
+    assert_eq!(sale(1000, 8000), (0, 0));
+    assert_eq!(sale(400_000, 8000), (1, 0));
+    assert_eq!(sale(1000, 400_000), (1, 1));
 }

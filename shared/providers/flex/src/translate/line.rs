@@ -1,9 +1,12 @@
 //! One line of a checkout: description, amounts and SKU.
 
-use super::{NotUnderstood, amount, clipped, filled, id, or_none, required, sum};
+use super::{NotUnderstood, amount, clipped, details, filled, id, or_none, required, sum};
 use crate::wire::{LineItem as WireLine, Price, Product, Reference};
 use domain::{
-    sale::checkout::{Eligibility, LineItem, Totals},
+    sale::{
+        checkout::{Eligibility, LineItem, Totals},
+        details::MetadataLimit,
+    },
     values::ids::{LineItemId, PriceId, ProductId, Sku},
 };
 use serde_json::Value;
@@ -38,6 +41,13 @@ pub(super) fn line_item(line: &WireLine) -> Result<LineItem, NotUnderstood> {
         product_id: filled(product_id).and_then(|text| ProductId::new(text).ok()),
         price_id: filled(price_id).and_then(|text| PriceId::new(text).ok()),
         sku: sku(price, product),
+        metadata: details::metadata(
+            MetadataLimit::LINE,
+            [
+                product.map(|product| &product.metadata),
+                price.map(|price| &price.metadata),
+            ],
+        ),
     })
 }
 

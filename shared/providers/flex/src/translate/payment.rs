@@ -1,6 +1,6 @@
 //! A payment intent, alone or as part of its checkout.
 
-use super::{cents, filled, first_id, word};
+use super::{cents, details, filled, first_id, word};
 use crate::wire::{PaymentIntent, Reference, Session};
 use domain::{
     sale::{
@@ -58,6 +58,9 @@ pub fn add_payments(checkout: &mut Checkout, intents: &[PaymentIntent]) {
         }
         checkout.payments.insert(id, facts);
     }
+    let methods = intents.iter().filter_map(details::method_of);
+    let own = methods.filter(|(id, _)| checkout.payment_intents.contains(id));
+    checkout.details.payment_methods.extend(own);
 }
 
 fn known(intent: &PaymentIntent) -> Option<(PaymentIntentId, PaymentFacts)> {

@@ -96,6 +96,21 @@ fn the_sample_session_is_understood_whole() {
             .sum::<i64>(),
         6994
     );
+    let details = &checkout.details;
+    let shipping = details.shipping.as_ref().unwrap();
+    assert_eq!(details.phone.as_deref(), Some("+15555550100"));
+    assert_eq!(shipping.phone.as_deref(), Some("+15555550101"));
+    let address = shipping.address.as_ref().unwrap();
+    assert_eq!(address.postal_code.as_deref(), Some("78701"));
+    assert_eq!(
+        (shipping.option.as_deref(), shipping.amount),
+        (Some("Ground"), Some(500))
+    );
+    assert_eq!(details.discounts.len(), 1);
+    assert_eq!(details.tax_rate.as_ref().unwrap().amount, Some(495));
+    assert_eq!(details.origin.as_deref(), Some("shopify"));
+    assert_eq!(details.metadata.entries["cart"], "c-76");
+    assert_eq!(checkout.lines[0].metadata.entries["bin"], "A-7");
     let line = &checkout.lines[0];
     assert_eq!(line.line_item_id.as_str(), "fli_01K76N00000000000000000001");
     assert_eq!(line.description, "Knee brace, adjustable, size M");
