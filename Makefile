@@ -98,11 +98,16 @@ sbom:  ## List what each function is made of: CycloneDX files in out/sbom (the f
 	mv functions/*/*.cdx.json out/sbom/
 	find shared tests simulation examples -name '*.cdx.json' -delete
 
-# The rules know nothing of AWS, HTTP or an async runtime; Cargo's own list is the proof.
+# The rules know nothing of AWS, HTTP or an async runtime, and no function contains code for tests; Cargo's own list is
+# the proof.
 wall:
 	@crates=$$($(CARGO) tree --locked --package domain --edges normal --prefix none) || exit 1; \
 	if echo "$$crates" | cut -d' ' -f1 | grep -E 'aws|lambda|hyper|tokio|reqwest|http'; then \
 		echo "shared/domain must not depend on these"; exit 1; \
+	fi
+	@features=$$($(CARGO) tree --locked --edges normal,features --prefix none) || exit 1; \
+	if echo "$$features" | grep 'domain feature "testing"'; then \
+		echo "no function may contain the tables of the tests"; exit 1; \
 	fi
 
 tools:

@@ -28,3 +28,6 @@ pub mod fulfillment;
 pub mod upkeep;
 
 pub mod ports;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

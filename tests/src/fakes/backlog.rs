@@ -294,22 +294,18 @@ impl Backlogs<ReceiptBacklog> for World {
         id: &ReceiptId,
         turn: &Due,
     ) -> Result<Reserved, RetryableError> {
-        self.repeatable(
-            "backlog.take_receipt",
-            |Kept {
-                 receipts, swept, ..
-             }| {
-                let Some(receipt) = receipts.get(id) else {
-                    return Reserved::NotNow;
-                };
-                match receipt_lies_at(receipt) {
-                    Some((there, ready_at)) if there == place => {
-                        take(&mut swept.receipts, id, ready_at, receipt.attempts, turn)
-                    }
-                    _ => Reserved::NotNow,
+        self.repeatable("backlog.take_receipt", |kept| {
+            let Some(receipt) = kept.receipts.get(id) else {
+                return Reserved::NotNow;
+            };
+            let attempts = receipt.attempts;
+            match receipt_lies_at(receipt) {
+                Some((there, ready_at)) if there == place => {
+                    take(&mut kept.swept.receipts, id, ready_at, attempts, turn)
                 }
-            },
-        )
+                _ => Reserved::NotNow,
+            }
+        })
         .await
     }
 

@@ -3,7 +3,6 @@
 
 use crate::{
     access::{
-        contact::Contact,
         entitlement::Entitlement,
         subscription::{
             Bill, InvoiceChange, InvoiceEvent, Item, Source, Subscription, SubscriptionFacts,
@@ -20,10 +19,8 @@ use crate::{
         commit::Commit,
         decide,
         known::{Case, Known, Need},
-        read_set::{ReadSet, Snapshot},
     },
     ports::Committed,
-    receipt::Receipt,
     sale::{
         checkout::{
             Capture, Checkout, CheckoutKind, CheckoutStatus, Customer, Eligibility, LineItem,
@@ -31,25 +28,20 @@ use crate::{
         },
         details::{Details, Metadata},
         dispute,
-        merchant_reference::MerchantReference,
         order::Order,
-        payment::{self, Link},
-        refund,
+        payment, refund,
         restock::RestockPolicy,
-        stock::{Mapping, Movement, StockLevel},
+        stock::StockLevel,
     },
+    testing::Tables,
     values::{
-        ids::{
-            BadId, CustomerId, DeliveryId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku,
-            SubscriptionId,
-        },
+        ids::{BadId, DeliveryId, OrderId, PaymentIntentId, ReceiptId, Sku, SubscriptionId},
         mode::Mode,
         money::Currency,
         outcome::ReadError,
     },
 };
 use jiff::{SignedDuration, Timestamp};
-use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 
 /// The time of the worker: after every event.
@@ -398,227 +390,6 @@ impl Api {
     }
 }
 
-/// The rows of a commit as they are read back.
-fn kept(commit: &Commit) -> Commit {
-    fn again<T: Serialize + DeserializeOwned>(row: &T) -> T {
-        serde_json::from_value(serde_json::to_value(row).unwrap()).unwrap()
-    }
-    Commit {
-        order: commit.order.as_ref().map(again),
-        links: commit.links.iter().map(again).collect(),
-        reference: commit.reference.as_ref().map(again),
-        subscription: commit.subscription.as_ref().map(again),
-        entitlements: commit.entitlements.iter().map(again).collect(),
-        contact: commit.contact.as_ref().map(again),
-        receipts: commit.receipts.iter().map(again).collect(),
-        ..commit.clone()
-    }
-}
-
-/// The tables.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Tables {
-    pub(crate) orders: BTreeMap<OrderId, Order>,
-    pub(crate) links: BTreeMap<PaymentIntentId, Link>,
-    pub(crate) references: BTreeMap<String, MerchantReference>,
-    pub(crate) subscriptions: BTreeMap<SubscriptionId, Subscription>,
-    pub(crate) entitlements: BTreeMap<(CustomerId, ProductId), Entitlement>,
-    pub(crate) contacts: BTreeMap<CustomerId, Contact>,
-    pub(crate) receipts: BTreeMap<ReceiptId, Receipt>,
-    pub(crate) mapping: Mapping,
-    pub(crate) counters: BTreeMap<Sku, i64>,
-    pub(crate) movements: BTreeMap<(OrderId, Sku), Movement>,
-}
-
-impl Tables {
-    pub(crate) fn read(&self, read_set: &ReadSet) -> Snapshot {
-        let of_order = |order_id: &OrderId, sku: &Sku| StockLevel {
-            sku: sku.clone(),
-            on_hand: self.counters.get(sku).copied(),
-            moved: self
-                .movements
-                .get(&(order_id.clone(), sku.clone()))
-                .cloned(),
-        };
-        let found =
-            |id: &PaymentIntentId| self.links.get(id).map(|link| (id.clone(), link.clone()));
-        Snapshot {
-            order: read_set
-                .order
-                .as_ref()
-                .and_then(|id| self.orders.get(id))
-                .cloned(),
-            links: read_set.links.iter().filter_map(found).collect(),
-            reference: read_set
-                .reference
-                .as_ref()
-                .and_then(|text| self.references.get(text))
-                .cloned(),
-            subscription: read_set
-                .subscription
-                .as_ref()
-                .and_then(|(_, id)| self.subscriptions.get(id))
-                .cloned(),
-            entitlements: read_set
-                .entitlements
-                .iter()
-                .filter_map(|key| self.entitlements.get(key))
-                .cloned()
-                .collect(),
-            contact: read_set
-                .contact
-                .as_ref()
-                .and_then(|id| self.contacts.get(id))
-                .cloned(),
-            mapping: read_set
-                .mapping
-                .iter()
-                .filter_map(|of| self.mapping.get(of).map(|sku| (of.clone(), sku.clone())))
-                .collect(),
-            stock_levels: read_set
-                .stock_levels
-                .iter()
-                .flat_map(|(order_id, skus)| skus.iter().map(move |sku| of_order(order_id, sku)))
-                .collect(),
-            receipts: (read_set.receipts.iter())
-                .filter_map(|id| Some((id.clone(), self.receipts.get(id)?.clone())))
-                .collect(),
-        }
-    }
-
-    /// Writes all of a commit or none of it, under the conditions of the real tables.
-    pub(crate) fn commit(&mut self, commit: &Commit) -> Committed {
-        if !self.would_take(commit) {
-            return Committed::Raced;
-        }
-        let Commit {
-            order,
-            links,
-            reference,
-            subscription,
-            entitlements,
-            contact,
-            receipts,
-            ..
-        } = kept(commit);
-        self.orders
-            .extend(order.map(|row| (row.order_id.clone(), row)));
-        self.links.extend(
-            links
-                .into_iter()
-                .map(|row| (row.payment_intent_id.clone(), row)),
-        );
-        self.references
-            .extend(reference.map(|row| (row.reference.clone(), row)));
-        self.subscriptions
-            .extend(subscription.map(|row| (row.subscription_id.clone(), row)));
-        let access = entitlements
-            .into_iter()
-            .map(|row| ((row.customer_id.clone(), row.product_id.clone()), row));
-        self.entitlements.extend(access);
-        self.contacts
-            .extend(contact.map(|row| (row.customer_id.clone(), row)));
-        self.receipts.extend(
-            receipts
-                .into_iter()
-                .map(|row| (row.receipt_id.clone(), row)),
-        );
-        for take in &commit.deductions {
-            *self.counters.get_mut(&take.movement.sku).unwrap() -= take.movement.deducted;
-            let key = (take.movement.order_id.clone(), take.movement.sku.clone());
-            self.movements.insert(key, take.movement.clone());
-        }
-        for back in &commit.restocks {
-            *self.counters.get_mut(&back.sku).unwrap() += back.pieces;
-            self.movements
-                .get_mut(&(back.order_id.clone(), back.sku.clone()))
-                .unwrap()
-                .restocked += back.pieces;
-        }
-        Committed::Now
-    }
-
-    fn would_take(&self, commit: &Commit) -> bool {
-        let follows = |known: Option<u64>, version: u64| known.unwrap_or(0) + 1 == version;
-        let order = commit.order.iter().all(|row| {
-            follows(
-                self.orders.get(&row.order_id).map(|known| known.version),
-                row.version,
-            )
-        });
-        let links = commit.links.iter().all(|row| {
-            follows(
-                self.links
-                    .get(&row.payment_intent_id)
-                    .map(|known| known.version),
-                row.version,
-            )
-        });
-        let reference = commit.reference.iter().all(|row| {
-            follows(
-                self.references
-                    .get(&row.reference)
-                    .map(|known| known.version),
-                row.version,
-            )
-        });
-        let subscription = commit.subscription.iter().all(|row| {
-            follows(
-                self.subscriptions
-                    .get(&row.subscription_id)
-                    .map(|known| known.version),
-                row.version,
-            )
-        });
-        let access = commit.entitlements.iter().all(|row| {
-            let key = (row.customer_id.clone(), row.product_id.clone());
-            follows(
-                self.entitlements.get(&key).map(|known| known.version),
-                row.version,
-            )
-        });
-        let contact = commit.contact.iter().all(|row| {
-            follows(
-                self.contacts
-                    .get(&row.customer_id)
-                    .map(|known| known.version),
-                row.version,
-            )
-        });
-        let receipts = commit
-            .receipts
-            .iter()
-            .all(|row| !self.receipts.contains_key(&row.receipt_id));
-        let deductions = commit.deductions.iter().all(|take| {
-            let moved = self
-                .movements
-                .contains_key(&(take.movement.order_id.clone(), take.movement.sku.clone()));
-            let on_hand = self.counters.get(&take.movement.sku).copied();
-            let enough = if take.movement.short() == 0 {
-                on_hand >= Some(take.movement.deducted)
-            } else {
-                on_hand == Some(take.on_hand)
-            };
-            !moved && enough
-        });
-        let restocks = commit.restocks.iter().all(|back| {
-            let moved = self
-                .movements
-                .get(&(back.order_id.clone(), back.sku.clone()));
-            moved.is_some_and(|moved| moved.restocked == back.seen)
-        });
-        order
-            && links
-            && reference
-            && subscription
-            && access
-            && contact
-            && receipts
-            && deductions
-            && restocks
-    }
-}
-
 /// The result of one delivery of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum End {
@@ -637,8 +408,6 @@ pub(crate) struct Shop {
     pub(crate) api: Api,
     pub(crate) policy: Policy,
     pub(crate) now: Timestamp,
-    /// True if rows are written as JSON and read back: realistic, and slow.
-    pub(crate) reads_back: bool,
 }
 
 impl Shop {
@@ -650,7 +419,6 @@ impl Shop {
             api: Api::default(),
             policy: policy(),
             now,
-            reads_back: true,
         }
     }
 
@@ -714,13 +482,6 @@ impl Shop {
             }
             Decision::Park(park_reason) => (None, End::Parked(park_reason)),
         };
-        let commit = commit.map(|commit| {
-            if self.reads_back {
-                kept(&commit)
-            } else {
-                *commit
-            }
-        });
         let committed = commit.map_or(Committed::Now, |commit| self.tables.commit(&commit));
         (end, committed)
     }
@@ -743,8 +504,10 @@ impl Shop {
                     known.add_rows(*read_set, rows);
                 }
                 Err(Need::CustomerOf(id)) => {
-                    let row = self.tables.subscriptions.get(&id);
-                    let customer = row.map(|row| row.customer_id.clone());
+                    let customer = self
+                        .subscriptions()
+                        .get(&id)
+                        .map(|row| row.customer_id.clone());
                     known.add_customer(id, customer);
                 }
                 Err(Need::Fetch(reference)) => {
@@ -760,7 +523,12 @@ impl Shop {
     }
 
     pub(crate) fn subscription(&self, subscription: &str) -> &Subscription {
-        &self.tables.subscriptions[&id::<SubscriptionId>(subscription)]
+        self.subscriptions()[&id::<SubscriptionId>(subscription)]
+    }
+
+    pub(crate) fn subscriptions(&self) -> BTreeMap<&SubscriptionId, &Subscription> {
+        let rows = self.tables.subscription_rows.iter();
+        rows.map(|((_, id), row)| (id, row)).collect()
     }
 
     pub(crate) fn access(&self, product: &str) -> &Entitlement {

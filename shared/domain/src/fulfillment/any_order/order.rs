@@ -8,8 +8,8 @@ use crate::{
         reference::Reference,
     },
     fulfillment::testing::{
-        DAY, End, SALE, Shop, Tables, at, changed, checkout, completed, dispute_news, facts, id,
-        line, order_id, paid, payment_change, refund_facts, refund_news, sku,
+        DAY, End, SALE, Shop, at, changed, checkout, completed, dispute_news, facts, id, line,
+        order_id, paid, payment_change, refund_facts, refund_news, sku,
     },
     receipt::ReceiptKind,
     sale::{
@@ -19,6 +19,7 @@ use crate::{
         refund::{self, Goods},
         restock::RestockPolicy,
     },
+    testing::Tables,
     values::mode::Mode,
 };
 use jiff::Timestamp;

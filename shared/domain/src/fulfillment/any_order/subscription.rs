@@ -10,8 +10,8 @@ use crate::{
     fulfillment::{
         still_so,
         testing::{
-            DAY, End, SALE, Shop, Tables, at, bill, checkout, facts, id, invoice_change, item,
-            line, snapshot, subscription_change,
+            DAY, End, SALE, Shop, at, bill, checkout, facts, id, invoice_change, item, line,
+            snapshot, subscription_change,
         },
     },
     receipt::ReceiptKind as Mail,
@@ -19,6 +19,7 @@ use crate::{
         checkout::{Checkout, CheckoutKind},
         payment::Link,
     },
+    testing::Tables,
     values::{facts::Fact, ids::SubscriptionId},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -630,10 +631,10 @@ impl History {
 /// The mails that the shop would send in the end.
 fn sent(shop: &Shop) -> BTreeSet<String> {
     let is_sent = |kind: &Mail| {
+        let id = kind.subscription_id();
         still_so(
             kind,
-            kind.subscription_id()
-                .and_then(|id| shop.tables.subscriptions.get(id)),
+            id.and_then(|id| shop.subscriptions().get(id).copied()),
         )
     };
     let receipts = shop
@@ -669,7 +670,7 @@ fn bare(shop: &Shop, up_to_date: bool) -> Tables {
             ..row.clone()
         };
     }
-    for row in tables.subscriptions.values_mut() {
+    for row in tables.subscription_rows.values_mut() {
         row.version = 0;
         row.snapshot = None;
         row.past_due = None;
@@ -693,7 +694,7 @@ fn stand(shop: &Shop) -> BTreeMap<SubscriptionId, SubscriptionFacts> {
         latest_invoice: None,
         ..facts.value.clone()
     };
-    let rows = shop.tables.subscriptions.iter();
+    let rows = shop.subscriptions().into_iter();
     rows.filter_map(|(id, row)| Some((id.clone(), stands(row.snapshot.as_ref()?))))
         .collect()
 }
@@ -719,7 +720,7 @@ fn check_access(
                 now - SALE,
                 order,
                 history.story(),
-                shop.tables.subscriptions
+                shop.tables.subscription_rows
             );
         }
     }

@@ -1,0 +1,213 @@
+//! For tests: the tables in memory, under the conditions of the real ones.
+//!
+//! The rules' tests use them directly; the kit's world wraps them. The feature `testing` has them outside this crate,
+//! and only packages of tests ask for it.
+
+use crate::{
+    access::{contact::Contact, entitlement::Entitlement, subscription::Subscription},
+    fulfillment::{
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
+    },
+    ports::Committed,
+    receipt::Receipt,
+    sale::{
+        merchant_reference::MerchantReference,
+        order::Order,
+        payment::Link,
+        stock::{Deduction, Mapping, Movement, Restock, StockLevel},
+    },
+    values::ids::{
+        CustomerId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
+    },
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::collections::BTreeMap;
+
+/// A row whose version guards it.
+pub trait Row: Clone + Serialize + DeserializeOwned {
+    type Key: Ord;
+    fn key(&self) -> Self::Key;
+    fn version(&self) -> u64;
+}
+
+macro_rules! keys {
+    ($($row:ty, $key:ty: |$it:ident| $of:expr;)+) => {
+        $(impl Row for $row {
+            type Key = $key;
+
+            fn key(&self) -> $key {
+                let $it = self;
+                $of
+            }
+
+            fn version(&self) -> u64 {
+                self.version
+            }
+        })+
+    };
+}
+
+keys! {
+    Order, OrderId: |row| row.order_id.clone();
+    Link, PaymentIntentId: |row| row.payment_intent_id.clone();
+    MerchantReference, String: |row| row.reference.clone();
+    Subscription, (CustomerId, SubscriptionId): |row| (row.customer_id.clone(), row.subscription_id.clone());
+    Entitlement, (CustomerId, ProductId): |row| (row.customer_id.clone(), row.product_id.clone());
+    Contact, CustomerId: |row| row.customer_id.clone();
+    Receipt, ReceiptId: |row| row.receipt_id.clone();
+}
+
+/// The rows of one kind.
+pub type Rows<R> = BTreeMap<<R as Row>::Key, R>;
+
+/// The tables that a commit writes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tables {
+    pub orders: Rows<Order>,
+    pub links: Rows<Link>,
+    pub references: Rows<MerchantReference>,
+    pub subscription_rows: Rows<Subscription>,
+    pub entitlements: Rows<Entitlement>,
+    pub contacts: Rows<Contact>,
+    pub receipts: Rows<Receipt>,
+    pub mapping: Mapping,
+    pub counters: BTreeMap<Sku, i64>,
+    pub movements: BTreeMap<(Sku, OrderId), Movement>,
+}
+
+impl Tables {
+    /// The existing rows of a read set.
+    #[must_use]
+    pub fn read(&self, read_set: &ReadSet) -> Snapshot {
+        fn one<R: Row>(rows: &Rows<R>, key: Option<&R::Key>) -> Option<R> {
+            key.and_then(|key| rows.get(key)).cloned()
+        }
+        fn some<K: Ord + Clone, R: Clone>(rows: &BTreeMap<K, R>, keys: &[K]) -> BTreeMap<K, R> {
+            let found = keys.iter().filter_map(|key| rows.get_key_value(key));
+            found.map(|(key, row)| (key.clone(), row.clone())).collect()
+        }
+        let levels = read_set.stock_levels.iter();
+        let levels = levels.flat_map(|(order_id, skus)| {
+            let level = move |sku: &Sku| self.stock_level(sku, order_id);
+            skus.iter().map(level)
+        });
+        let entitlements = read_set.entitlements.iter();
+        let entitlements = entitlements.filter_map(|key| self.entitlements.get(key).cloned());
+        Snapshot {
+            order: one(&self.orders, read_set.order.as_ref()),
+            links: some(&self.links, &read_set.links),
+            reference: one(&self.references, read_set.reference.as_ref()),
+            subscription: one(&self.subscription_rows, read_set.subscription.as_ref()),
+            entitlements: entitlements.collect(),
+            contact: one(&self.contacts, read_set.contact.as_ref()),
+            mapping: some(&self.mapping, &read_set.mapping),
+            stock_levels: levels.collect(),
+            receipts: some(&self.receipts, &read_set.receipts),
+        }
+    }
+
+    fn stock_level(&self, sku: &Sku, order_id: &OrderId) -> StockLevel {
+        StockLevel {
+            sku: sku.clone(),
+            on_hand: self.counters.get(sku).copied(),
+            moved: self
+                .movements
+                .get(&(sku.clone(), order_id.clone()))
+                .cloned(),
+        }
+    }
+
+    /// Writes all rows of a commit, or none of them if a condition fails.
+    pub fn commit(&mut self, commit: &Commit) -> Committed {
+        if !self.takes(commit) {
+            return Committed::Raced;
+        }
+        put(&mut self.orders, &commit.order);
+        put(&mut self.links, &commit.links);
+        put(&mut self.references, &commit.reference);
+        put(&mut self.subscription_rows, &commit.subscription);
+        put(&mut self.entitlements, &commit.entitlements);
+        put(&mut self.contacts, &commit.contact);
+        put(&mut self.receipts, &commit.receipts);
+        for Deduction { movement, .. } in &commit.deductions {
+            let key = (movement.sku.clone(), movement.order_id.clone());
+            self.movements.insert(key, read_back(movement));
+            self.count(&movement.sku, -movement.deducted);
+        }
+        for back in &commit.restocks {
+            let key = (back.sku.clone(), back.order_id.clone());
+            if let Some(movement) = self.movements.get_mut(&key) {
+                movement.restocked += back.pieces;
+            }
+            self.count(&back.sku, back.pieces);
+        }
+        Committed::Now
+    }
+
+    fn count(&mut self, sku: &Sku, pieces: i64) {
+        if let Some(on_hand) = self.counters.get_mut(sku) {
+            *on_hand += pieces;
+        }
+    }
+
+    /// True if every condition of a commit holds.
+    fn takes(&self, commit: &Commit) -> bool {
+        let is_new = |row: &Receipt| !self.receipts.contains_key(&row.receipt_id);
+        follow(&self.orders, &commit.order)
+            && follow(&self.links, &commit.links)
+            && follow(&self.references, &commit.reference)
+            && follow(&self.subscription_rows, &commit.subscription)
+            && follow(&self.entitlements, &commit.entitlements)
+            && follow(&self.contacts, &commit.contact)
+            && commit.receipts.iter().all(is_new)
+            && commit.deductions.iter().all(|take| self.deducts(take))
+            && commit.restocks.iter().all(|back| self.restocks(back))
+    }
+
+    fn deducts(&self, take: &Deduction) -> bool {
+        let level = self.stock_level(&take.movement.sku, &take.movement.order_id);
+        let is_enough = match take.movement.short() {
+            0 => level.on_hand >= Some(take.movement.deducted),
+            _ => level.on_hand == Some(take.on_hand),
+        };
+        is_enough && level.moved.is_none()
+    }
+
+    fn restocks(&self, back: &Restock) -> bool {
+        let level = self.stock_level(&back.sku, &back.order_id);
+        let fits = |movement: Movement| {
+            movement.restocked == back.seen
+                && back.seen.saturating_add(back.pieces) <= movement.deducted
+        };
+        level.on_hand.is_some() && level.moved.is_some_and(fits)
+    }
+}
+
+/// True if each row has the version after the known one. No row has version 0, so version 1 comes after no row.
+fn follow<'a, R: Row + 'a>(known: &Rows<R>, rows: impl IntoIterator<Item = &'a R>) -> bool {
+    rows.into_iter().all(|row| {
+        let before = known.get(&row.key()).map_or(0, Row::version);
+        before + 1 == row.version()
+    })
+}
+
+fn put<'a, R: Row + 'a>(known: &mut Rows<R>, rows: impl IntoIterator<Item = &'a R>) {
+    let rows = rows.into_iter().map(|row| (row.key(), read_back(row)));
+    known.extend(rows);
+}
+
+/// A row as it is read back: its times, for example, are cut to whole seconds.
+///
+/// # Panics
+///
+/// If the row cannot be stored.
+#[must_use]
+#[expect(
+    clippy::expect_used,
+    reason = "for tests: a row that cannot be stored must stop the test"
+)]
+pub fn read_back<T: Serialize + DeserializeOwned>(row: &T) -> T {
+    let stored = serde_json::to_value(row).expect("a row that can be written");
+    serde_json::from_value(stored).expect("a row that can be read")
+}

@@ -1,0 +1,257 @@
+//! The rows of a decision, and its commit.
+
+use super::{Kept, World};
+use aws::ledger::{MOST_ACTIONS, MOVES_A_PART, first_parts};
+use domain::{
+    access::{contact::Contact, subscription::Subscription},
+    delivery::stored_event::EventState,
+    fulfillment::{
+        commit::Commit,
+        read_set::{ReadSet, Snapshot},
+    },
+    ports::{Changed, Committed, Entitlements, Ledger, Orders},
+    sale::{
+        delivery_failure::DeliveryFailure,
+        order::Order,
+        stock::{Deduction, Restock, StockLevel},
+    },
+    values::{
+        ids::{CustomerId, OrderId, ReceiptId, SubscriptionId},
+        outcome::RetryableError,
+    },
+};
+use serde::Serialize;
+use std::{collections::BTreeSet, num::NonZeroUsize};
+
+impl Orders for World {
+    async fn order(&self, id: &OrderId) -> Result<Option<Order>, RetryableError> {
+        self.look_up("orders.order", |kept| kept.orders.get(id).cloned())
+            .await
+    }
+
+    async fn keep_delivery_failure(
+        &self,
+        seen: &Order,
+        id: &ReceiptId,
+        delivery_failure: Option<DeliveryFailure>,
+    ) -> Result<Changed, RetryableError> {
+        self.repeatable("orders.keep_trouble", |kept| {
+            let order = kept.orders.get_mut(&seen.order_id);
+            let Some(order) = order.filter(|order| order.version == seen.version) else {
+                return Changed::Raced;
+            };
+            order.version += 1;
+            match delivery_failure {
+                Some(delivery_failure) => {
+                    order.delivery_failures.insert(id.clone(), delivery_failure)
+                }
+                None => order.delivery_failures.remove(id),
+            };
+            Changed::Now
+        })
+        .await
+    }
+}
+
+impl Entitlements for World {
+    async fn subscription(
+        &self,
+        customer_id: &CustomerId,
+        id: &SubscriptionId,
+    ) -> Result<Option<Subscription>, RetryableError> {
+        let key = (customer_id.clone(), id.clone());
+        self.look_up("entitlements.subscription", |kept| {
+            kept.subscription_rows.get(&key).cloned()
+        })
+        .await
+    }
+
+    async fn customer_of(&self, id: &SubscriptionId) -> Result<Option<CustomerId>, RetryableError> {
+        let found = |kept: &Kept| {
+            if kept.index_lags.take() {
+                return None;
+            }
+            let mut keys = kept.subscription_rows.keys();
+            keys.find(|(_, known)| known == id)
+                .map(|(customer_id, _)| customer_id.clone())
+        };
+        self.look_up("entitlements.customer_of", found).await
+    }
+
+    async fn contact(&self, customer_id: &CustomerId) -> Result<Option<Contact>, RetryableError> {
+        self.look_up("entitlements.contact", |kept| {
+            kept.contacts.get(customer_id).cloned()
+        })
+        .await
+    }
+}
+
+impl Ledger for World {
+    async fn read(&self, read_set: &ReadSet) -> Result<Snapshot, RetryableError> {
+        if is_nothing(read_set) {
+            return Ok(Snapshot::default());
+        }
+        let early = self
+            .look_up("ledger.read", |kept| kept.tables.read(read_set))
+            .await?;
+        if !self.kept().tears_reads {
+            return Ok(early);
+        }
+        tokio::task::yield_now().await;
+        let kept = self.kept();
+        let late = kept.tables.read(read_set);
+        // By turns, which half is the older one.
+        Ok(if kept.calls.len().is_multiple_of(2) {
+            torn(early, late)
+        } else {
+            torn(late, early)
+        })
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<Committed, RetryableError> {
+        let rows = rows_of(commit);
+        if rows > MOST_ACTIONS {
+            return Err(RetryableError::Fault(format!(
+                "{rows} rows do not fit into one transaction"
+            )));
+        }
+        let most = self
+            .kept()
+            .moves_a_part
+            .map_or(MOVES_A_PART, NonZeroUsize::get);
+        for part in parts(commit, most) {
+            if self
+                .call("ledger.commit", |kept| apply(kept, &part))
+                .await??
+                == Committed::Raced
+            {
+                return Ok(Committed::Raced);
+            }
+        }
+        Ok(Committed::Now)
+    }
+}
+
+/// How many actions a commit is beside its movements: a row each, and the event.
+fn rows_of(commit: &Commit) -> usize {
+    commit.order.iter().count()
+        + commit.links.len()
+        + commit.reference.iter().count()
+        + commit.subscription.iter().count()
+        + commit.entitlements.len()
+        + commit.contact.iter().count()
+        + commit.receipts.len()
+        + 1
+}
+
+/// The transactions of a commit, as the adapter makes them. Movements that do not fit into the last one go first, while
+/// the event is still stored.
+fn parts(commit: &Commit, most: usize) -> Vec<Commit> {
+    let deductions = commit.deductions.iter().map(|take| (Some(take), None));
+    let moves: Vec<_> = deductions
+        .chain(commit.restocks.iter().map(|back| (None, Some(back))))
+        .collect();
+    let (first, last) = first_parts(&moves, rows_of(commit), most);
+    let part = |moves: &[(Option<&Deduction>, Option<&Restock>)], rest: Commit| Commit {
+        deductions: moves.iter().filter_map(|(take, _)| take.cloned()).collect(),
+        restocks: moves.iter().filter_map(|(_, back)| back.cloned()).collect(),
+        ..rest
+    };
+    let only_moves = || Commit {
+        ends: false,
+        ..Commit::of(commit.event_id.clone())
+    };
+    let last = part(last, commit.clone());
+    first
+        .into_iter()
+        .map(|moves| part(moves, only_moves()))
+        .chain([last])
+        .collect()
+}
+
+/// True if no row is to be read, so that no call is made.
+fn is_nothing(read_set: &ReadSet) -> bool {
+    let stock_levels = read_set.stock_levels.clone();
+    let others = ReadSet {
+        stock_levels: stock_levels.filter(|(_, skus)| !skus.is_empty()),
+        ..read_set.clone()
+    };
+    others == ReadSet::default()
+}
+
+/// Half of the rows at one moment, and half at another; a counter and its movement are two.
+fn torn(one: Snapshot, other: Snapshot) -> Snapshot {
+    let stock_levels = one.stock_levels.into_iter().zip(other.stock_levels);
+    Snapshot {
+        links: one.links,
+        subscription: one.subscription,
+        contact: one.contact,
+        stock_levels: stock_levels
+            .map(|(one, other)| StockLevel {
+                on_hand: other.on_hand,
+                ..one
+            })
+            .collect(),
+        ..other
+    }
+}
+
+/// The most that an item may hold
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html#limits-items>).
+const MOST_BYTES: usize = 400 * 1024;
+
+/// True if `DynamoDB` accepts the transaction, whatever is stored: it names no item twice, and none is too big.
+fn is_taken(commit: &Commit) -> bool {
+    fn once<K: Ord>(mut keys: impl Iterator<Item = K>) -> bool {
+        let mut seen = BTreeSet::new();
+        keys.all(|key| seen.insert(key))
+    }
+    // JSON is a little longer than an item.
+    fn fit<'a, T: Serialize + 'a>(rows: impl IntoIterator<Item = &'a T>) -> bool {
+        rows.into_iter()
+            .all(|row| serde_json::to_string(row).is_ok_and(|row| row.len() <= MOST_BYTES))
+    }
+    let counters = commit
+        .deductions
+        .iter()
+        .map(|take| &take.movement.sku)
+        .chain(commit.restocks.iter().map(|back| &back.sku));
+    once(counters)
+        && once(commit.links.iter().map(|row| &row.payment_intent_id))
+        && once(
+            commit
+                .entitlements
+                .iter()
+                .map(|row| (&row.customer_id, &row.product_id)),
+        )
+        && once(commit.receipts.iter().map(|row| &row.receipt_id))
+        && fit(&commit.order)
+        && fit(&commit.links)
+        && fit(&commit.reference)
+        && fit(&commit.subscription)
+        && fit(&commit.entitlements)
+        && fit(&commit.contact)
+        && fit(&commit.receipts)
+}
+
+/// All of a transaction, or nothing of it.
+fn apply(kept: &mut Kept, commit: &Commit) -> Result<Committed, RetryableError> {
+    if !is_taken(commit) {
+        return Err(RetryableError::SetUp {
+            service: "DynamoDB",
+            cause: "ValidationException".to_owned(),
+        });
+    }
+    let event = kept.events.get(&commit.event_id);
+    let is_stored = event.is_some_and(|event| event.state == EventState::Stored);
+    if !is_stored || kept.tables.commit(commit) == Committed::Raced {
+        return Ok(Committed::Raced);
+    }
+    let event = kept.events.get_mut(&commit.event_id);
+    if let Some(event) = event.filter(|_| commit.ends) {
+        event.state = EventState::Committed;
+        (event.reason, event.class) = (None, None);
+        event.outbox = commit.outbox();
+    }
+    Ok(Committed::Now)
+}
