@@ -9,7 +9,7 @@ use domain::{
         Changed, Clock as _, EventAdmin as _, Events as _, Ledger as _, Receipts as _, Settlement,
     },
     receipt::{self, OnUnknown},
-    sale::{order::OrderState, payment, refund},
+    sale::{dispute::DisputeStage, order::OrderState, payment, refund},
     upkeep::recovery::{Count, List, Reconciled},
     values::{
         class::Class,
@@ -298,9 +298,10 @@ async fn what_was_parked_before_its_order_was_made_up_for_has_its_effect_all_the
     assert!(parked(&bundle) > 4 && bundle.world.kept().orders.is_empty());
     // The first run brings the undelivered orders. The other events of these orders were delivered.
     let first = run(&bundle).await;
+    let of = |name: &'static str| first.counts[&list(name)].missing;
     assert_eq!(
         first.total().missing,
-        first.counts[&list("checkouts")].missing,
+        of("checkouts") + of("payments"),
         "{first}"
     );
     bundle.drain().await;
@@ -313,6 +314,66 @@ async fn what_was_parked_before_its_order_was_made_up_for_has_its_effect_all_the
     bundle.drain().await;
     assert_eq!(Essence::of(&bundle), Essence::of(&facts));
     finds_nothing_more(&bundle).await;
+}
+
+/// A dispute of the first payment of the `n`th purchase, as Flex lists it.
+fn listed_dispute(n: u64, status: &str) -> Value {
+    let mut dispute = sample("charge.dispute.created")["object"]["dispute"].take();
+    dispute["dispute_id"] = json!(shop::id("fdsp", n));
+    dispute["payment_intent_id"] = purchase(n).session["payment_intents"][0].clone();
+    dispute["status"] = json!(status);
+    dispute["test_mode"] = json!(false);
+    dispute
+}
+
+#[tokio::test]
+async fn a_dispute_that_no_webhook_told_is_made_up_for() {
+    let (bundle, webhooks) = season(2, &[], &[]);
+    deliver(&bundle, &webhooks, |_| true).await;
+    bundle.drain().await;
+    let disputed = ("disputes", listed_dispute(1, "lost"));
+    bundle.world.kept().lists.odd.push(disputed);
+    let made_up = run(&bundle).await;
+    assert_eq!(made_up.counts[&list("disputes")].missing, 1, "{made_up}");
+    bundle.drain().await;
+    let lost = |kept: &Kept| {
+        let stages = kept
+            .orders
+            .values()
+            .flat_map(|order| order.disputes.values());
+        stages
+            .filter(|dispute| dispute.stage() == DisputeStage::Lost)
+            .count()
+    };
+    assert_eq!(lost(&bundle.world.kept()), 1);
+    finds_nothing_more(&bundle).await;
+}
+
+#[tokio::test]
+async fn a_payment_without_an_order_is_told_to_a_person_once() {
+    let (bundle, webhooks) = season(2, &[], &[]);
+    deliver(&bundle, &webhooks, |_| true).await;
+    bundle.drain().await;
+    let mut payment = sample("payment_intent.succeeded")["object"]["payment_intent"].take();
+    payment["payment_intent_id"] = json!("fpi_of_nobody");
+    payment["invoice"] = Value::Null;
+    payment["created_at"] = json!(the_end().to_string());
+    payment["test_mode"] = json!(false);
+    bundle.world.kept().lists.odd.push(("payments", payment));
+    assert_eq!(run(&bundle).await.total().missing, 0, "it is young");
+    bundle.world.pass(Duration::from_hours(1));
+    let found = run(&bundle).await;
+    assert_eq!(found.counts[&list("payments")].missing, 1, "{found}");
+    bundle.drain().await;
+    let listed = operator::list::parked(&bundle.world, 10).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].class, Some(Class::OrderUnknown));
+    for _ in 0..2 {
+        let again = run(&bundle).await.total();
+        assert_eq!((again.missing, again.waiting), (0, 1), "{again:?}");
+        bundle.drain().await;
+        assert_eq!(parked(&bundle), 1);
+    }
 }
 
 #[tokio::test]
@@ -547,7 +608,7 @@ struct OvertakesTheList {
 impl Fate for OvertakesTheList {
     fn turn(&mut self, call: Call, kept: &mut Kept) -> Turn {
         self.lists += u32::from(call.name == "api.list");
-        if call.name == "ledger.read" && self.lists == 4 {
+        if call.name == "ledger.read" && self.lists == 5 {
             let row = kept.subscription_rows.values_mut().next();
             if let (Some(row), Some(facts)) = (row, self.facts.take()) {
                 let now = self.began.0 + self.began.1.elapsed();

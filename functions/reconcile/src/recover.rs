@@ -6,7 +6,7 @@ use domain::{
         Delivery,
         event::{Reading, Unreadable},
         job::FulfillmentJob,
-        stored_event::{EventState, StoredEvent},
+        stored_event::{EventState, RECOVERED, StoredEvent},
     },
     ports::Recorded,
     upkeep::recovery::{Gap, List, Look, Remedy, look_again},
@@ -15,9 +15,6 @@ use domain::{
     },
 };
 use futures_util::{StreamExt, stream};
-
-/// The delivery id of a recovered event: there was no delivery.
-const DELIVERY_ID: &str = "reconcile";
 
 /// The result of recording a recovered event.
 enum Recovered {
@@ -116,7 +113,7 @@ impl<S: ReconcileStore> Reconcile<S> {
             tracing::info!(outcome = "resumed", %event_id, "this is looked at once more");
             Recovered::Resumed
         } else {
-            tracing::warn!(outcome = "missing", %event_id, "no delivery brought this");
+            tracing::warn!(outcome = "missing", %event_id, "this is missing: no delivery brought it, or it had no effect");
             Recovered::Missing
         };
         // If this fails or is never reached, sweep queues the event.
@@ -162,7 +159,7 @@ impl<S: ReconcileStore> Reconcile<S> {
         body: Vec<u8>,
         reading: Reading,
     ) -> Result<Delivery, RetryableError> {
-        let delivery_id = DeliveryId::new(DELIVERY_ID);
+        let delivery_id = DeliveryId::new(RECOVERED);
         Ok(Delivery {
             provider: provider.clone(),
             delivery_id: delivery_id.map_err(|bad| RetryableError::Fault(bad.to_string()))?,

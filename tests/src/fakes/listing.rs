@@ -6,11 +6,12 @@ use domain::{
     access::subscription::{self, InvoiceChange},
     sale::{
         checkout::{Capture, Checkout, CheckoutStatus},
+        payment::PaymentFacts,
         refund,
     },
     upkeep::reconcile::{Ask, Page},
     values::{
-        ids::{InvoiceId, SubscriptionId},
+        ids::{InvoiceId, PaymentIntentId, SubscriptionId},
         mode::Mode,
         outcome::ReadError,
     },
@@ -92,6 +93,11 @@ fn all(kept: &Kept, list: &str) -> (Vec<Value>, &'static str) {
                 .collect(),
             "subscription_id",
         ),
+        "payments" => (
+            kept.all_listed().flat_map(payments).collect(),
+            "payment_intent_id",
+        ),
+        "disputes" => (Vec::new(), "dispute_id"),
         _ => {
             let ended = kept.subscriptions.values().filter(|change| {
                 change.snapshot.status == subscription::SubscriptionStatus::Canceled
@@ -127,6 +133,21 @@ fn session(checkout: &Checkout) -> Value {
         "amount_total": checkout.totals.total,
         "amount_received": checkout.received,
     })
+}
+
+fn payments(checkout: &Checkout) -> Vec<Value> {
+    let payment = |(id, facts): (&PaymentIntentId, &PaymentFacts)| {
+        json!({
+            "payment_intent_id": id,
+            "status": facts.status,
+            "amount": facts.amount,
+            "amount_received": facts.received,
+            "invoice": checkout.invoice_id,
+            "created_at": checkout.created_at.map(|at| at.to_string()),
+            "test_mode": is_test(checkout.mode),
+        })
+    };
+    checkout.payments.iter().map(payment).collect()
 }
 
 fn invoice((change, created_at): &(InvoiceChange, jiff::Timestamp)) -> Value {

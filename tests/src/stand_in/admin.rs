@@ -28,6 +28,12 @@ pub(super) fn routes() -> Router<Shared> {
                 data.put_invoice(one);
             }),
         )
+        .route(
+            "/disputes",
+            keeps("dispute", "dispute_id", |data, one, _| {
+                data.put_dispute(one);
+            }),
+        )
         .route("/refunds", keeps("refund", "refund_id", keep_refund))
         .route("/faults", post(plan))
         .route("/requests", get(requests))

@@ -27,6 +27,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/subscriptions/{id}", get(subscription))
         .route("/invoices", get(invoices))
         .route("/refunds", get(refunds))
+        .route("/disputes", get(disputes))
 }
 
 /// The answer to an unknown path, in the shape of Flex's framework.
@@ -290,6 +291,19 @@ async fn refunds(
         .cloned();
     Ok(Json(
         json!({"refunds": wanted.page(found, "refund_id", 20)?}),
+    ))
+}
+
+/// <https://docs.withflex.com/disputes-api-guide>
+async fn disputes(
+    State(state): State<Shared>,
+    caller: Caller,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Value>, Refused> {
+    let data = &lock(&state).data;
+    let found = data.disputes(caller.test_mode).cloned();
+    Ok(Json(
+        json!({"disputes": wanted.page(found, "dispute_id", 20)?}),
     ))
 }
 

@@ -89,6 +89,8 @@ pub(super) struct Data {
     invoices: Vec<Value>,
     /// Oldest first.
     refunds: Vec<Refund>,
+    /// Oldest first.
+    disputes: Vec<Value>,
 }
 
 #[derive(Debug, Clone)]
@@ -196,6 +198,11 @@ impl Data {
         put(&mut self.invoices, invoice, |one| id_of(one, "invoice_id"));
     }
 
+    pub(super) fn put_dispute(&mut self, dispute: Value) {
+        let dispute = unwrapped(dispute, "dispute");
+        put(&mut self.disputes, dispute, |one| id_of(one, "dispute_id"));
+    }
+
     pub(super) fn put_refund(&mut self, refund: Value, session_id: Option<String>) {
         let refund = Refund {
             refund: unwrapped(refund, "refund"),
@@ -287,6 +294,14 @@ impl Data {
             .values()
             .rev()
             .filter(move |subscription| is_of(subscription, test_mode))
+    }
+
+    /// The disputes of one mode, newest first.
+    pub(super) fn disputes(&self, test_mode: bool) -> impl Iterator<Item = &Value> {
+        self.disputes
+            .iter()
+            .rev()
+            .filter(move |dispute| is_of(dispute, test_mode))
     }
 
     /// The invoices of one mode, newest first.

@@ -3,10 +3,11 @@
 use crate::access::subscription::InvoiceEvent;
 use crate::access::subscription::SubscriptionFacts;
 use crate::delivery::event::Change;
+use crate::sale::payment::PaymentStatus;
 use crate::values::fingerprint::fingerprint;
 use crate::values::ids::ReferenceState;
 /// The state that an event gives to a listed thing, in one word. `None` for things whose lists reconcile does not read:
-/// Flex also lists disputes, payments and customers.
+/// Flex also lists customers.
 pub(crate) fn state_of(change: &Change) -> Option<String> {
     match change {
         Change::Checkout {
@@ -14,6 +15,11 @@ pub(crate) fn state_of(change: &Change) -> Option<String> {
         }
         | Change::CheckoutPaid { .. } => Some("complete".to_owned()),
         Change::Refund(change) => Some(change.facts.status.to_string()),
+        Change::Dispute(change) => Some(change.facts.status.to_string()),
+        Change::Payment(change) => {
+            let facts = change.facts.as_ref()?;
+            (facts.status == PaymentStatus::Succeeded).then(|| facts.status.to_string())
+        }
         Change::Invoice(change) => (change.event == InvoiceEvent::Paid).then(|| "paid".to_owned()),
         Change::Subscription(change) => {
             let SubscriptionFacts {
@@ -32,9 +38,7 @@ pub(crate) fn state_of(change: &Change) -> Option<String> {
             ))
         }
         Change::Checkout { .. }
-        | Change::Payment(_)
         | Change::Fetch(_)
-        | Change::Dispute(_)
         | Change::Customer(_)
         | Change::NotNeeded
         | Change::Unhandled => None,
@@ -49,6 +53,8 @@ pub fn reference_state(change: &Change) -> Option<ReferenceState> {
         Change::Checkout { order_id, .. } | Change::CheckoutPaid { order_id } => {
             ("checkout_session", order_id.as_str())
         }
+        Change::Dispute(change) => ("dispute", change.dispute_id.as_str()),
+        Change::Payment(change) => ("payment_intent", change.payment_intent_id.as_str()),
         Change::Refund(change) => ("refund", change.refund_id.as_str()),
         Change::Invoice(change) => ("invoice", change.invoice_id.as_str()),
         Change::Subscription(change) => ("subscription", change.subscription_id.as_str()),

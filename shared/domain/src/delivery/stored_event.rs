@@ -80,6 +80,9 @@ impl EventState {
     }
 }
 
+/// The delivery id of a recovered event: there was no delivery.
+pub const RECOVERED: &str = "reconcile";
+
 /// The row of the Events table: a delivery with its state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
@@ -119,6 +122,12 @@ impl StoredEvent {
     #[must_use]
     pub fn stated_at(&self) -> Timestamp {
         self.occurred_at.unwrap_or(self.received_at)
+    }
+
+    /// True if reconcile made the event, because a listed thing is missing here.
+    #[must_use]
+    pub fn is_recovered(&self) -> bool {
+        self.delivery_id.as_str() == RECOVERED
     }
 
     /// The messages of an attempt that committed and stopped before it marked the event.

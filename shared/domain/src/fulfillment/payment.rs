@@ -1,8 +1,12 @@
 //! Payments that are announced by themselves. A payment never makes an order; only a checkout does.
+//!
+//! If reconcile finds a payment that has had no order for an hour, its checkout is asked for and decided. Without one,
+//! a person decides.
 
 use crate::{
+    delivery::{answer::Answer, reference::Reference},
     fulfillment::{
-        Decision, Stop,
+        Decision, ParkReason, Stop,
         checkout::{self, About, stated_facts},
         commit::Commit,
         known::Case,
@@ -23,7 +27,11 @@ pub(super) fn decide(case: &Case<'_>, change: &PaymentChange) -> Result<Decision
         ..ReadSet::default()
     })?;
     let Some(order_id) = rows.links.get(id).and_then(|link| link.order_id.as_ref()) else {
-        return Ok(before_order(case, change, rows));
+        return if case.event.is_recovered() {
+            without_order(case, change)
+        } else {
+            Ok(before_order(case, change, rows))
+        };
     };
     let Some(order) = &case.known.rows(&ReadSet::of_order(order_id))?.order else {
         return Ok(before_order(case, change, rows));
@@ -46,6 +54,20 @@ pub(super) fn decide(case: &Case<'_>, change: &PaymentChange) -> Result<Decision
         }
         _ => Ok(Decision::Nothing {
             unsent: order.receipt_id.iter().cloned().collect(),
+        }),
+    }
+}
+
+/// Decides the checkout of a payment that has had no order for long.
+fn without_order(case: &Case<'_>, change: &PaymentChange) -> Result<Decision, Stop> {
+    let reference = Reference::CheckoutOfPayment(change.payment_intent_id.clone());
+    match &case.known.fetched(&reference)?.answer {
+        Ok(Answer::CheckoutOfPayment(Some(order_id))) => {
+            checkout::decide(case, order_id, About::Checkout { completed: true })
+        }
+        _ => Ok(Decision::Wait {
+            commit: None,
+            park_reason: ParkReason::OrderUnknown("payment"),
         }),
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         answer::Answer,
         event::{Change, Event},
         reference::Reference,
-        stored_event::{EventState, StoredEvent},
+        stored_event::{EventState, RECOVERED, StoredEvent},
     },
     fulfillment::{
         Decision, ParkReason, Policy,
@@ -94,7 +94,12 @@ pub(crate) fn stored(event: &Event) -> StoredEvent {
     StoredEvent {
         event_id: event.event_id.clone(),
         provider: "flex".parse().unwrap(),
-        delivery_id: DeliveryId::new("msg_1").unwrap(),
+        delivery_id: DeliveryId::new(if event.event_id.as_str().starts_with("reconciled:") {
+            RECOVERED
+        } else {
+            "msg_1"
+        })
+        .unwrap(),
         event_type: Some(event.event_type.clone()),
         subject: None,
         occurred_at: event.occurred_at,

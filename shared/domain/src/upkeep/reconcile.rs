@@ -17,11 +17,15 @@ use crate::{
         lacks_receipt,
         read_set::{ReadSet, Snapshot},
     },
-    sale::{order::Order, refund},
+    sale::{
+        dispute::{Dispute, DisputeChange, DisputeFacts},
+        order::Order,
+        refund,
+    },
     values::{
         facts::whole_second,
         fingerprint::fingerprint,
-        ids::{EventId, InvoiceId, OrderId},
+        ids::{EventId, InvoiceId, OrderId, PaymentIntentId},
         mode::Mode,
     },
 };
@@ -29,6 +33,9 @@ use jiff::{SignedDuration, Timestamp};
 
 /// A younger thing is left to its webhook, which may still come or be retried.
 pub const YOUNG: SignedDuration = SignedDuration::from_mins(15);
+
+/// A younger payment without an order is left to its checkout.
+pub const UNORDERED: SignedDuration = SignedDuration::from_hours(1);
 
 /// The page of a list to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +85,9 @@ pub struct Found {
     pub mode: Option<Mode>,
     /// The time of its creation, if stated.
     pub created_at: Option<Timestamp>,
+    /// True if it was certainly created in the period that reconcile looks at. An older dispute is compared only with an
+    /// order that is there.
+    pub is_recent: bool,
     /// The time of its present state, if the provider states it.
     pub since: Option<Timestamp>,
     /// The money received for a checkout, if stated.
@@ -106,11 +116,15 @@ impl Found {
         self.received.is_some_and(|received| received.is_all)
     }
 
-    /// True if its webhook may still come.
+    /// True if its webhook, or the order of a payment, may still come.
     #[must_use]
     pub fn is_young(&self, now: Timestamp) -> bool {
         let newest = self.created_at.max(self.since).filter(|at| *at <= now);
-        newest.is_some_and(|at| now.duration_since(at) < YOUNG)
+        let young = match self.change {
+            Change::Payment(_) => UNORDERED,
+            _ => YOUNG,
+        };
+        newest.is_some_and(|at| now.duration_since(at) < young)
     }
 }
 
@@ -122,10 +136,9 @@ pub fn read_set(change: &Change) -> ReadSet {
             order: Some(order_id.clone()),
             ..ReadSet::default()
         },
-        Change::Refund(change) => ReadSet {
-            links: vec![change.facts.payment_intent_id.clone()],
-            ..ReadSet::default()
-        },
+        Change::Refund(change) => links_of(&change.facts.payment_intent_id),
+        Change::Dispute(change) => links_of(&change.facts.payment_intent_id),
+        Change::Payment(change) => links_of(&change.payment_intent_id),
         Change::Subscription(change) => {
             let key = (change.customer_id.clone(), change.subscription_id.clone());
             ReadSet {
@@ -142,21 +155,28 @@ pub fn read_set(change: &Change) -> ReadSet {
             }
         }
         Change::CheckoutPaid { .. }
-        | Change::Payment(_)
         | Change::Fetch(_)
-        | Change::Dispute(_)
         | Change::Customer(_)
         | Change::NotNeeded
         | Change::Unhandled => ReadSet::default(),
     }
 }
 
-/// The order that these rows lead to. A refund finds it by the link of its payment. An invoice without a receipt finds
+fn links_of(payment: &PaymentIntentId) -> ReadSet {
+    ReadSet {
+        links: vec![payment.clone()],
+        ..ReadSet::default()
+    }
+}
+
+/// The order that these rows lead to. A refund or a dispute finds it by the link of its payment. An invoice without a receipt finds
 /// it by its subscription, because a receipt may be due.
 #[must_use]
 pub fn order_to_read(change: &Change, rows: &Snapshot) -> Option<OrderId> {
     match change {
-        Change::Refund(_) => rows.links.values().find_map(|link| link.order_id.clone()),
+        Change::Refund(_) | Change::Dispute(_) => {
+            rows.links.values().find_map(|link| link.order_id.clone())
+        }
         Change::Invoice(change) => {
             let known = rows.subscription.as_ref()?;
             let invoice = known.invoices.get(&change.invoice_id)?;
@@ -175,7 +195,8 @@ pub fn order_to_read(change: &Change, rows: &Snapshot) -> Option<OrderId> {
 /// - A checkout: its order is missing. Or the order waits, and the provider has received more money than the order
 ///   knows, or all of it.
 /// - An invoice: its payment is missing, or its order is known and a renewal has no receipt.
-/// - A refund or a subscription: the stored facts differ.
+/// - A refund, a dispute or a subscription: the stored facts differ.
+/// - A payment: it has no order.
 #[must_use]
 pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
     match &found.change {
@@ -203,14 +224,29 @@ pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
                     .is_some_and(|order| lacks_receipt(change, known, order))
         }),
         Change::Subscription(change) => is_other(rows.subscription.as_ref(), &change.snapshot),
+        Change::Dispute(change) => match &rows.order {
+            Some(order) => is_other_dispute(order.disputes.get(&change.dispute_id), &change.facts),
+            None => found.is_recent,
+        },
+        Change::Payment(change) => {
+            let link = rows.links.get(&change.payment_intent_id);
+            link.is_none_or(|link| link.order_id.is_none())
+        }
         Change::CheckoutPaid { .. }
-        | Change::Payment(_)
         | Change::Fetch(_)
-        | Change::Dispute(_)
         | Change::Customer(_)
         | Change::NotNeeded
         | Change::Unhandled => false,
     }
+}
+
+/// True if a dispute differs from its stored facts. An unknown word never replaces a known one.
+fn is_other_dispute(known: Option<&Dispute>, facts: &DisputeFacts) -> bool {
+    known.is_none_or(|known| {
+        let known = &known.facts.value;
+        let tells = facts.status.is_known() || !known.status.is_known();
+        tells && (&known.status, known.amount) != (&facts.status, facts.amount)
+    })
 }
 
 /// The order, if it waits for its money.
@@ -259,6 +295,7 @@ pub fn is_overtaken(found: &Found, rows: &Snapshot, read_at: Timestamp, now: Tim
                 .and_then(|order| order.refunds.get(&change.refund_id));
             known.map(|known| known.facts.at)
         }
+        Change::Dispute(change) => dispute_of(rows, change).map(|known| known.facts.at),
         Change::Subscription(_) => {
             let known = rows
                 .subscription
@@ -337,10 +374,19 @@ fn differs(known: &SubscriptionFacts, facts: &SubscriptionFacts) -> bool {
 }
 
 /// True if a parked event with this change can now continue beside these rows. The list confirms the change, which the
-/// provider's API may not have shown before. A refund still needs its order.
+/// provider's API may not have shown before. A refund, a dispute
+/// or a payment still needs its order.
 #[must_use]
 pub fn goes_on(change: &Change, rows: &Snapshot) -> bool {
-    rows.order.is_some() || !matches!(change, Change::Refund(_))
+    let needs_order = matches!(
+        change,
+        Change::Refund(_) | Change::Dispute(_) | Change::Payment(_)
+    );
+    rows.order.is_some() || !needs_order
+}
+
+fn dispute_of<'a>(rows: &'a Snapshot, change: &DisputeChange) -> Option<&'a Dispute> {
+    rows.order.as_ref()?.disputes.get(&change.dispute_id)
 }
 
 /// The id of the recovered event: the same for the same state beside the same row. A second run therefore records
@@ -375,7 +421,7 @@ pub fn event_id(found: &Found, rows: &Snapshot, read_at: Timestamp) -> EventId {
 /// The time of the found state, for the merge of facts. `read_at` is the time of the request to the provider.
 ///
 /// - A checkout is completed within the hour after its creation: its own time dates the sale.
-/// - A refund and a subscription have their present state, whatever events said before: the time of the read.
+/// - A refund, a dispute and a subscription have their present state, whatever events said before: the time of the read.
 /// - An invoice is paid soon after its creation, and after its other events: its own time dates the renewal.
 /// - A subscription has ended at the time that the provider states, else at the time of the read.
 ///
@@ -395,6 +441,10 @@ pub fn stated_at(found: &Found, rows: &Snapshot, read_at: Timestamp) -> Timestam
                 .and_then(|order| order.refunds.get(&change.refund_id));
             after(known.map(|known| known.facts.at), read_at)
         }
+        Change::Dispute(change) => after(
+            dispute_of(rows, change).map(|known| known.facts.at),
+            read_at,
+        ),
         Change::Subscription(change) if change.snapshot.source != Source::Deleted => {
             let known = subscription.and_then(|known| known.snapshot.as_ref());
             after(known.map(|known| known.at), read_at)

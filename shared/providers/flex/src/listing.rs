@@ -21,11 +21,22 @@ use std::collections::BTreeMap;
 const CHECKOUTS: &str = "checkouts";
 const INVOICES: &str = "invoices";
 const REFUNDS: &str = "refunds";
+const DISPUTES: &str = "disputes";
 const SUBSCRIPTIONS: &str = "subscriptions";
 const ENDED: &str = "ended subscriptions";
+const PAYMENTS: &str = "payments";
 
 /// The lists to read, in this order. The ended subscriptions have a list, because the list of all may omit them.
-pub(crate) const LISTS: [&str; 5] = [CHECKOUTS, INVOICES, REFUNDS, SUBSCRIPTIONS, ENDED];
+/// Payments come last: the other lists bring most of their orders.
+pub(crate) const LISTS: [&str; 7] = [
+    CHECKOUTS,
+    INVOICES,
+    REFUNDS,
+    DISPUTES,
+    SUBSCRIPTIONS,
+    ENDED,
+    PAYMENTS,
+];
 
 /// The names in the request for a page and in its answer.
 pub(crate) struct List {
@@ -59,6 +70,18 @@ impl List {
                 resource: "refund",
                 id: "refund_id",
             },
+            DISPUTES => Self {
+                path: &["v1", "disputes"],
+                name: "disputes",
+                resource: "dispute",
+                id: "dispute_id",
+            },
+            PAYMENTS => Self {
+                path: &["v1", "payment_intents"],
+                name: "payment_intents",
+                resource: "payment_intent",
+                id: "payment_intent_id",
+            },
             _ => Self {
                 path: &["v1", "subscriptions"],
                 name: "subscriptions",
@@ -84,9 +107,9 @@ impl List {
         }
     }
 
-    /// True if a list is read without an age limit. An old subscription can end today.
+    /// True if a list is read without an age limit. An old subscription can end today, and an old dispute be decided.
     pub(crate) fn is_ageless(list: &str) -> bool {
-        matches!(list, SUBSCRIPTIONS | ENDED)
+        matches!(list, DISPUTES | SUBSCRIPTIONS | ENDED)
     }
 }
 
@@ -114,6 +137,11 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
         }
         INVOICES if text("status") == Some("paid") => ("invoice.paid", created_at),
         REFUNDS => ("refund.updated", None),
+        DISPUTES => (dispute_event(text("status")), None),
+        // A renewal's payment belongs to its invoice, which another list has.
+        PAYMENTS if text("status") == Some("succeeded") && !is_of_invoice(object) => {
+            ("payment_intent.succeeded", created_at)
+        }
         SUBSCRIPTIONS | ENDED => match end(object, ask.now) {
             End::Not => ("customer.subscription.updated", None),
             // It ended before the period that reconcile looks at.
@@ -125,7 +153,7 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
     let envelope = json!({"object": {resource: object}});
     let read = match created_at {
         // Otherwise years of them would be compared as if they were new.
-        None if matches!(ask.list, INVOICES | REFUNDS) => {
+        None if matches!(ask.list, INVOICES | REFUNDS | PAYMENTS) => {
             Some(Err(Unreadable::Member("created_at")))
         }
         _ => envelope
@@ -150,6 +178,7 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
             id: name,
             mode: mode(object),
             created_at,
+            is_recent: created_at.is_some_and(|at| at >= ask.since),
             since,
             received: received(object).filter(|_| ask.list == CHECKOUTS),
             event_type,
@@ -167,6 +196,20 @@ pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
             why: Unreadable::Member("object"),
         },
     })
+}
+
+/// The type that a webhook about a dispute with this status would have. An unknown word closes nothing.
+fn dispute_event(status: Option<&str>) -> &'static str {
+    match status {
+        Some("won" | "lost" | "warning_closed") => "charge.dispute.closed",
+        _ => "charge.dispute.updated",
+    }
+}
+
+fn is_of_invoice(payment: &Value) -> bool {
+    payment
+        .get("invoice")
+        .is_some_and(|invoice| !invoice.is_null())
 }
 
 fn mode(object: &Value) -> Option<Mode> {

@@ -3,9 +3,11 @@ use crate::{
     access::subscription::{Beginning, InvoiceEvent},
     delivery::reference::Reference,
     fulfillment::testing::{
-        DAY, End, NOW, SALE, Shop, at, bill, checkout, completed, facts, id, invoice_change, item,
-        line, order_id, refunded, snapshot, subscription_change,
+        DAY, End, NOW, SALE, Shop, at, bill, checkout, completed, dispute_news, facts, id,
+        invoice_change, item, line, order_id, paid as payment_facts, payment_change, refunded,
+        snapshot, subscription_change,
     },
+    sale::{checkout::CheckoutStatus, dispute::DisputeStage},
     values::ids::OrderId,
 };
 use proptest::prelude::*;
@@ -29,6 +31,8 @@ fn found(change: Change) -> Found {
         Change::Refund(change) => ("refund", change.refund_id.to_string()),
         Change::Invoice(change) => ("invoice", change.invoice_id.to_string()),
         Change::Subscription(change) => ("subscription", change.subscription_id.to_string()),
+        Change::Dispute(change) => ("dispute", change.dispute_id.to_string()),
+        Change::Payment(change) => ("payment_intent", change.payment_intent_id.to_string()),
         other => panic!("nobody lists {other:?}"),
     };
     Found {
@@ -36,6 +40,7 @@ fn found(change: Change) -> Found {
         id,
         mode: None,
         created_at: None,
+        is_recent: true,
         since: None,
         received: Some(ALL),
         event_type: "",
@@ -475,6 +480,61 @@ fn what_is_young_is_left_to_its_webhook() {
     );
     assert!(!made(Some(NOW - DAY), None).is_young(now));
     assert!(!made(None, None).is_young(now), "of unknown age is old");
+}
+
+#[test]
+fn a_dispute_is_missing_until_its_order_has_it_in_this_state() {
+    let of = |status: &str| found(Change::Dispute(dispute_news("fdsp_1", status, None)));
+    let mut shop = sold();
+    for status in ["needs_response", "under_review", "lost"] {
+        let found = of(status);
+        assert!(missing(&shop, &found), "{status}");
+        assert_eq!(make_up(&mut shop, &found, NOW), End::Done);
+        assert!(!missing(&shop, &found), "{status}");
+    }
+    assert!(shop.order().disputes[&id("fdsp_1")].stage() == DisputeStage::Lost);
+    assert!(
+        !missing(&shop, &of("a word of next year")),
+        "it says no more than what is known"
+    );
+    // Before this stack, and of another shop.
+    assert!(missing(&Shop::new(), &of("lost")));
+    let old = Found {
+        is_recent: false,
+        ..of("lost")
+    };
+    assert!(!missing(&Shop::new(), &old) && !goes_on(&old.change, &Snapshot::default()));
+}
+
+#[test]
+fn a_payment_without_an_order_leads_to_its_checkout_or_to_a_person() {
+    let payment = || {
+        found(payment_change(
+            "fpi_1",
+            Some(payment_facts("succeeded", 5000)),
+        ))
+    };
+    let young = |age: i64| Found {
+        created_at: Some(at(NOW - age)),
+        ..payment()
+    };
+    assert!(young(3_599).is_young(at(NOW)) && !young(3_600).is_young(at(NOW)));
+    assert!(!missing(&sold(), &payment()));
+
+    // The checkout is complete, and no event has said so: the provider's answer makes the order.
+    let mut shop = Shop::selling(checkout(vec![line("brace", 1, 5000, Some("BRACE"))]));
+    assert!(missing(&shop, &payment()));
+    assert_eq!(make_up(&mut shop, &payment(), NOW), End::Done);
+    assert!(shop.order().fulfilled_at.is_some() && !missing(&shop, &payment()));
+
+    // The checkout is not complete, or nobody knows it.
+    let mut open = checkout(vec![line("brace", 1, 5000, Some("BRACE"))]);
+    open.status = CheckoutStatus::Open;
+    for mut shop in [Shop::selling(open), Shop::new()] {
+        let end = make_up(&mut shop, &payment(), NOW);
+        assert!(matches!(end, End::Parked(_) | End::Waits(_)), "{end:?}");
+        assert!(shop.tables.orders.is_empty() && missing(&shop, &payment()));
+    }
 }
 
 /// The end states of a provider's things, one of each kind.

@@ -63,8 +63,22 @@ fn subscription() -> Value {
     })
 }
 
+fn dispute() -> Value {
+    json!({
+        "dispute_id": "fdsp_1", "payment_intent_id": "fpi_1", "amount": 4999, "currency": "usd", "status": "lost",
+        "created_at": "2026-04-19T12:40:00Z", "test_mode": true,
+    })
+}
+
+fn payment() -> Value {
+    json!({
+        "payment_intent_id": "fpi_1", "amount": 4999, "amount_received": 4999, "status": "succeeded",
+        "created_at": "2026-04-19T12:40:00Z", "invoice": null, "test_mode": true,
+    })
+}
+
 /// One of each.
-fn all() -> [(&'static str, Value); 5] {
+fn all() -> [(&'static str, Value); 7] {
     let over = with(
         with(subscription(), "status", json!("canceled")),
         "canceled_at",
@@ -74,8 +88,10 @@ fn all() -> [(&'static str, Value); 5] {
         ("checkouts", session()),
         ("invoices", invoice()),
         ("refunds", refund()),
+        ("disputes", dispute()),
         ("subscriptions", subscription()),
         ("ended subscriptions", over),
+        ("payments", payment()),
     ]
 }
 
@@ -85,8 +101,10 @@ fn what_is_found_is_told_as_a_webhook_would_have_told_it() {
         "checkout.session.completed",
         "invoice.paid",
         "refund.updated",
+        "charge.dispute.closed",
         "customer.subscription.updated",
         "customer.subscription.deleted",
+        "payment_intent.succeeded",
     ];
     for ((what, object), event_type) in all().into_iter().zip(types) {
         let found = found(what, &object);
@@ -126,6 +144,32 @@ fn a_checkout_is_of_interest_when_it_is_complete() {
         (found.since, found.mode),
         (found.created_at, Some(Mode::Test))
     );
+}
+
+#[test]
+fn a_payment_is_of_interest_when_it_succeeded_and_no_invoice_has_it() {
+    let of = |name: &str, value: Value| listed(&ask("payments"), &with(payment(), name, value));
+    for status in ["processing", "requires_capture", "canceled", "new"] {
+        assert_eq!(of("status", json!(status)), None, "{status}");
+    }
+    for invoice in [json!("fin_1"), json!({"invoice_id": "fin_1"})] {
+        assert_eq!(of("invoice", invoice.clone()), None, "{invoice}");
+    }
+}
+
+#[test]
+fn only_a_dispute_of_a_known_end_is_told_as_closed_and_an_old_one_is_told_apart() {
+    for (status, event_type) in [
+        ("won", "charge.dispute.closed"),
+        ("warning_closed", "charge.dispute.closed"),
+        ("needs_response", "charge.dispute.updated"),
+        ("prevented", "charge.dispute.updated"),
+    ] {
+        let found = found("disputes", &with(dispute(), "status", json!(status)));
+        assert_eq!((found.event_type, found.is_recent), (event_type, true));
+    }
+    let old = with(dispute(), "created_at", json!("2026-04-17T11:59:59Z"));
+    assert!(!found("disputes", &old).is_recent);
 }
 
 #[test]
@@ -245,12 +289,12 @@ fn what_is_older_than_anybody_looks_back_is_left_alone_but_for_what_lives_on() {
     for (what, object) in all() {
         let kept = listed(&ask(what), &with(object.clone(), "created_at", old.clone()));
         assert_eq!(kept.is_some(), List::is_ageless(what), "{what}");
-        // Without a time, a person looks at invoices and refunds, because their lists have no age filter.
+        // Without a time, a person looks at invoices, refunds and payments, because their lists have no age filter.
         let ageless = listed(&ask(what), &with(object, "created_at", Value::Null)).unwrap();
         let is_readable = matches!(ageless, Listed::Found(_));
         assert_eq!(
             is_readable,
-            !matches!(what, "invoices" | "refunds"),
+            !matches!(what, "invoices" | "refunds" | "payments"),
             "{what}"
         );
     }
