@@ -94,12 +94,48 @@ fn batch(records: Vec<SqsMessage>) -> SqsEvent {
     event
 }
 
-fn failures(answer: &SqsBatchResponse) -> Vec<&str> {
-    answer
-        .batch_item_failures
-        .iter()
-        .map(|failure| failure.item_identifier.as_str())
+fn failures(answer: &SqsBatchResponse) -> Vec<String> {
+    let failures = answer.batch_item_failures.iter();
+    failures
+        .map(|failure| failure.item_identifier.clone())
         .collect()
+}
+
+/// The result of a batch: the answer, and the subjects, failures and delays that the worker and the queue saw.
+#[derive(Debug)]
+struct Seen {
+    answer: Result<Vec<String>, Nameless>,
+    done: Vec<String>,
+    failed: Vec<String>,
+    delays: Vec<(String, u64)>,
+}
+
+async fn worked(records: Vec<SqsMessage>) -> Seen {
+    worked_by(RULES, records).await
+}
+
+async fn worked_by(rules: Rules, records: Vec<SqsMessage>) -> Seen {
+    let (worker, delays) = (Told::default(), Delays::default());
+    let batch = batch(records);
+    let answer = run(batch, INVOCATION, rules, &worker, &delays, &Beginning).await;
+    Seen {
+        answer: answer.map(|answer| failures(&answer)),
+        done: worker.done.into_inner().unwrap(),
+        failed: worker.failed.into_inner().unwrap(),
+        delays: delays.0.into_inner().unwrap(),
+    }
+}
+
+impl Seen {
+    fn failures(&self) -> &[String] {
+        self.answer.as_ref().unwrap()
+    }
+}
+
+/// A job that was received that often.
+fn received(n: usize, facts: &str, receives: u32) -> SqsMessage {
+    let body = job(n, facts).body.unwrap();
+    record(n, &body, receives)
 }
 
 #[tokio::test]
@@ -112,189 +148,78 @@ async fn a_poison_record_fails_alone_among_ten() {
         r#"{"version":"1","event_id":""}"#,
         "[1]",
     ] {
-        let (worker, delays) = (Told::default(), Delays::default());
         let mut records: Vec<_> = (0..9).map(|n| job(n, &format!("e{n}"))).collect();
         records.insert(4, record(99, poison, 1));
-        let answer = run(
-            batch(records),
-            INVOCATION,
-            RULES,
-            &worker,
-            &delays,
-            &Beginning,
-        )
-        .await
-        .unwrap();
-        assert_eq!(failures(&answer), ["m99"], "{poison}");
-        assert_eq!(worker.done.lock().unwrap().len(), 9);
-        assert_eq!(*delays.0.lock().unwrap(), [("h99".to_owned(), 15)]);
+        let seen = worked(records).await;
+        assert_eq!(seen.failures(), ["m99"], "{poison}");
+        assert_eq!(seen.done.len(), 9);
+        assert_eq!(seen.delays, [("h99".to_owned(), 15)]);
     }
 }
 
 #[tokio::test]
 async fn a_panic_is_that_records_alone() {
-    let (worker, delays) = (Told::default(), Delays::default());
-    let records = vec![
-        job(1, "a"),
-        job(2, "panic"),
-        job(3, "b"),
-        job(4, "index"),
-        job(5, "c"),
-    ];
-    let answer = run(
-        batch(records),
-        INVOCATION,
-        RULES,
-        &worker,
-        &delays,
-        &Beginning,
-    )
-    .await
-    .unwrap();
-    assert_eq!(failures(&answer), ["m2", "m4"]);
-    assert_eq!(*worker.done.lock().unwrap(), ["a", "b", "c"]);
-    assert_eq!(worker.failed.lock().unwrap().len(), 2);
+    let subjects = ["a", "panic", "b", "index", "c"];
+    let records = subjects.iter().enumerate();
+    let seen = worked(records.map(|(n, subject)| job(n, subject)).collect()).await;
+    assert_eq!(seen.failures(), ["m1", "m3"]);
+    assert_eq!(seen.done, ["a", "b", "c"]);
+    assert_eq!(seen.failed.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_record_that_takes_too_long_fails_alone_and_in_time() {
-    let (worker, delays) = (Told::default(), Delays::default());
-    let records = vec![job(1, "never"), job(2, "a")];
-    let answer = run(
-        batch(records),
-        INVOCATION,
-        RULES,
-        &worker,
-        &delays,
-        &Beginning,
-    )
-    .await
-    .unwrap();
-    assert_eq!(failures(&answer), ["m1"]);
-    assert_eq!(*worker.failed.lock().unwrap(), ["never (1): out of time"]);
+    let seen = worked(vec![job(1, "never"), job(2, "a")]).await;
+    assert_eq!(seen.failures(), ["m1"]);
+    assert_eq!(seen.failed, ["never (1): out of time"]);
 }
 
 #[tokio::test]
 async fn when_all_fail_all_are_named_and_nothing_is_thrown() {
-    let (worker, delays) = (Told::default(), Delays::default());
-    let answer = run(
-        batch(vec![job(1, "panic"), job(2, "away")]),
-        INVOCATION,
-        RULES,
-        &worker,
-        &delays,
-        &Beginning,
-    )
-    .await
-    .unwrap();
-    assert_eq!(failures(&answer), ["m1", "m2"]);
+    let seen = worked(vec![job(1, "panic"), job(2, "away")]).await;
+    assert_eq!(seen.failures(), ["m1", "m2"]);
 }
 
 #[tokio::test]
 async fn the_wait_grows_with_the_receives_and_honours_what_was_asked_for() {
-    let (worker, delays) = (Told::default(), Delays::default());
-    let mut again = job(1, "panic");
-    again
-        .attributes
-        .insert("ApproximateReceiveCount".to_owned(), "4".to_owned());
-    run(
-        batch(vec![again, job(2, "away")]),
-        INVOCATION,
-        RULES,
-        &worker,
-        &delays,
-        &Beginning,
-    )
-    .await
-    .unwrap();
-    assert_eq!(
-        *delays.0.lock().unwrap(),
-        [("h1".to_owned(), 960), ("h2".to_owned(), 90)]
-    );
-    let failed = worker.failed.lock().unwrap();
-    assert!(
-        failed
-            .iter()
-            .any(|line| line == "panic (4): fault in this bundle: a panic; its place is in the log"),
-        "{failed:?}"
-    );
+    let seen = worked(vec![received(1, "panic", 4), job(2, "away")]).await;
+    assert_eq!(seen.delays, [("h1".to_owned(), 960), ("h2".to_owned(), 90)]);
+    let panic = "panic (4): fault in this bundle: a panic; its place is in the log".to_owned();
+    assert!(seen.failed.contains(&panic), "{seen:?}");
 }
 
 #[tokio::test]
 async fn a_failed_record_without_an_id_fails_the_batch_openly_and_never_as_an_empty_identifier() {
-    let (worker, delays) = (Told::default(), Delays::default());
-    for id in [None, Some(String::new())] {
-        let mut nameless = job(1, "panic");
+    let nameless = |id, subject| {
+        let mut nameless = job(1, subject);
         nameless.message_id = id;
-        let answer = run(
-            batch(vec![nameless, job(2, "a")]),
-            INVOCATION,
-            RULES,
-            &worker,
-            &delays,
-            &Beginning,
-        )
-        .await;
-        assert_eq!(answer, Err(Nameless));
+        nameless
+    };
+    for id in [None, Some(String::new())] {
+        let seen = worked(vec![nameless(id, "panic"), job(2, "a")]).await;
+        assert_eq!(seen.answer, Err(Nameless));
     }
-    let mut nameless = job(1, "a");
-    nameless.message_id = None;
-    let answer = run(
-        batch(vec![nameless]),
-        INVOCATION,
-        RULES,
-        &worker,
-        &delays,
-        &Beginning,
-    )
-    .await
-    .unwrap();
-    assert!(
-        failures(&answer).is_empty(),
-        "a record that succeeds needs no name"
-    );
+    let seen = worked(vec![nameless(None, "a")]).await;
+    assert!(seen.failures().is_empty(), "success needs no name");
 }
 
 #[tokio::test]
 async fn the_last_failure_hands_the_message_over_to_the_dead_letter_queue_at_once() {
-    let (worker, delays) = (Told::default(), Delays::default());
-    let mut last = job(1, "away");
-    last.attributes
-        .insert("ApproximateReceiveCount".to_owned(), "5".to_owned());
-    let answer = run(
-        batch(vec![last]),
-        INVOCATION,
-        RULES,
-        &worker,
-        &delays,
-        &Beginning,
-    )
-    .await
-    .unwrap();
-    assert_eq!(failures(&answer), ["m1"]);
-    assert_eq!(*delays.0.lock().unwrap(), [("h1".to_owned(), 0)]);
+    let seen = worked(vec![received(1, "away", 5)]).await;
+    assert_eq!(seen.failures(), ["m1"]);
+    assert_eq!(seen.delays, [("h1".to_owned(), 0)]);
 }
 
 #[tokio::test]
 async fn records_are_worked_on_in_turn_where_the_rules_say_so() {
-    let (worker, delays) = (Told::default(), Delays::default());
     let one_by_one = Rules {
         at_once: 1,
         ..RULES
     };
     let records = vec![job(1, "a"), job(2, "panic"), job(3, "b")];
-    let answer = run(
-        batch(records),
-        INVOCATION,
-        one_by_one,
-        &worker,
-        &delays,
-        &Beginning,
-    )
-    .await
-    .unwrap();
-    assert_eq!(failures(&answer), ["m2"]);
-    assert_eq!(*worker.done.lock().unwrap(), ["a", "b"]);
+    let seen = worked_by(one_by_one, records).await;
+    assert_eq!(seen.failures(), ["m2"]);
+    assert_eq!(seen.done, ["a", "b"]);
 }
 
 /// A queue that does not answer.
@@ -321,25 +246,13 @@ async fn a_queue_that_does_not_answer_cannot_hold_up_the_answer() {
     for at_once in [10, 1] {
         let worker = Told::default();
         let began = tokio::time::Instant::now();
-        let records = vec![
-            job(1, "a"),
-            job(2, "panic"),
-            job(3, "never"),
-            job(4, "panic"),
-            job(5, "never"),
-        ];
+        let subjects = ["a", "panic", "never", "panic", "never"];
+        let records = subjects.iter().enumerate();
+        let records = batch(records.map(|(n, subject)| job(n, subject)).collect());
         let rules = Rules { at_once, ..RULES };
-        let answer = run(
-            batch(records),
-            INVOCATION,
-            rules,
-            &worker,
-            &Deaf,
-            &Ticking(began),
-        )
-        .await
-        .unwrap();
-        assert_eq!(failures(&answer), ["m2", "m3", "m4", "m5"]);
+        let clock = Ticking(began);
+        let answer = run(records, INVOCATION, rules, &worker, &Deaf, &clock).await;
+        assert_eq!(failures(&answer.unwrap()), ["m1", "m2", "m3", "m4"]);
         assert!(
             began.elapsed() < Duration::from_millis(29_800),
             "{at_once}: {:?}",
