@@ -360,22 +360,6 @@ async fn the_late_mark_of_a_claimant_that_was_thought_dead_is_refused() {
 }
 
 #[tokio::test]
-async fn nobody_but_the_claimant_may_mark() {
-    let bundle = unsent(OnUnknown::Resend).await;
-    killed(&bundle, "a", SENDING, StopBefore).await;
-    let before = bundle.receipt(&id());
-    for stranger in ["b", "A", "a."] {
-        let owner = OwnerToken::new(stranger).unwrap();
-        let marked = bundle
-            .world
-            .end_lease(&id(), &owner, &ReceiptState::Held)
-            .await;
-        assert_eq!(marked, Ok(Changed::Raced));
-    }
-    assert_eq!(bundle.receipt(&id()), before);
-}
-
-#[tokio::test]
 async fn an_attempt_without_the_time_to_send_does_not_begin() {
     let bundle = unsent(OnUnknown::Resend).await;
     let before = bundle.receipt(&id());

@@ -99,6 +99,15 @@ pub(super) fn kept_under(receipt: &Receipt) -> Option<ReceiptStatus> {
     Some(receipt.state.status()).filter(|standing| standing.is_waiting() && !is_due)
 }
 
+/// The open events that the index shows in a state, the oldest first.
+fn open_events(kept: &Kept, state: EventState) -> Vec<&StoredEvent> {
+    let shown = kept.indexed_events();
+    let open = shown.filter(|(_, shown)| *shown == state && state.is_open());
+    let mut open: Vec<_> = open.map(|(event, _)| event).collect();
+    open.sort_by_key(|event| (event.received_at, &event.event_id));
+    open
+}
+
 impl OpenRows for World {
     async fn open_events(
         &self,
@@ -106,15 +115,8 @@ impl OpenRows for World {
         most: usize,
     ) -> Result<Vec<EventId>, RetryableError> {
         self.look_up("event_desk.waiting", |kept| {
-            let is_waiting = |shown: &EventState| *shown == state && state.is_open();
-            let waiting = kept.indexed_events().filter(|(_, shown)| is_waiting(shown));
-            let mut waiting: Vec<&StoredEvent> = waiting.map(|(event, _)| event).collect();
-            waiting.sort_by_key(|event| (event.received_at, &event.event_id));
-            waiting
-                .iter()
-                .take(most)
-                .map(|event| event.event_id.clone())
-                .collect()
+            let open = open_events(kept, state).into_iter().take(most);
+            open.map(|event| event.event_id.clone()).collect()
         })
         .await
     }
@@ -124,39 +126,30 @@ impl OpenRows for World {
         status: ReceiptStatus,
         most: usize,
     ) -> Result<Vec<ReceiptId>, RetryableError> {
-        let is_waiting = |receipt: &Cow<'_, Receipt>| kept_under(receipt) == Some(status);
+        let is_open = |receipt: &Cow<'_, Receipt>| kept_under(receipt) == Some(status);
         self.look_up("receipt_desk.waiting", |kept| {
-            let mut waiting: Vec<_> = kept.indexed_receipts().filter(is_waiting).collect();
-            waiting.sort_by_key(|receipt| (receipt.created_at, receipt.receipt_id.clone()));
-            waiting
-                .iter()
-                .take(most)
-                .map(|receipt| receipt.receipt_id.clone())
-                .collect()
+            let mut open: Vec<_> = kept.indexed_receipts().filter(is_open).collect();
+            open.sort_by_key(|receipt| (receipt.created_at, receipt.receipt_id.clone()));
+            let open = open.into_iter().take(most);
+            open.map(|receipt| receipt.receipt_id.clone()).collect()
         })
         .await
     }
 
     async fn count_events(&self, state: EventState, most: usize) -> Result<usize, RetryableError> {
-        self.look_up("waiting.events", |kept| {
-            let there = kept
-                .indexed_events()
-                .filter(|(_, shown)| *shown == state && state.is_open());
-            there.take(most).count()
-        })
-        .await
+        let count = |kept: &Kept| open_events(kept, state).len().min(most);
+        self.look_up("waiting.events", count).await
     }
 
     async fn count_receipts(
         &self,
-        standing: ReceiptStatus,
+        status: ReceiptStatus,
         most: usize,
     ) -> Result<usize, RetryableError> {
         self.look_up("waiting.receipts", |kept| {
-            kept.indexed_receipts()
-                .filter(|receipt| kept_under(receipt) == Some(standing))
-                .take(most)
-                .count()
+            let open = kept.indexed_receipts();
+            let open = open.filter(|receipt| kept_under(receipt) == Some(status));
+            open.take(most).count()
         })
         .await
     }
@@ -167,17 +160,8 @@ impl OpenRows for World {
         most: usize,
     ) -> Result<Vec<Option<ReferenceState>>, RetryableError> {
         self.look_up("events.subjects", |kept| {
-            let stands_there = |shown: EventState| shown == state && state.is_open();
-            let events = kept
-                .indexed_events()
-                .filter(|(_, shown)| stands_there(*shown));
-            let mut events: Vec<&StoredEvent> = events.map(|(event, _)| event).collect();
-            events.sort_by_key(|event| event.received_at);
-            events
-                .iter()
-                .take(most)
-                .map(|event| event.subject.clone())
-                .collect()
+            let open = open_events(kept, state).into_iter().take(most);
+            open.map(|event| event.subject.clone()).collect()
         })
         .await
     }
@@ -188,13 +172,8 @@ impl OpenRows for World {
         most: usize,
     ) -> Result<Option<Timestamp>, RetryableError> {
         self.look_up("sales.oldest", |kept| {
-            let events = kept
-                .indexed_events()
-                .filter(|(_, shown)| *shown == state && state.is_open());
-            let mut events: Vec<_> = events.map(|(event, _)| event).collect();
-            events.sort_by_key(|event| event.received_at);
-            let mut events = events.into_iter().take(most);
-            let sale = events.find(|event| event.subject.as_ref().is_some_and(is_sale));
+            let mut open = open_events(kept, state).into_iter().take(most);
+            let sale = open.find(|event| event.subject.as_ref().is_some_and(is_sale));
             sale.map(|event| event.received_at)
         })
         .await
