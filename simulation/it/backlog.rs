@@ -41,12 +41,12 @@ fn setting(waiting: u64, new: (u64, Duration), mails_per_second: u32) -> Setting
 }
 
 /// Everything came to its end, once.
-fn hold(setting: Setting, bundle: &Bundle, facts: &Drained) {
+fn hold(setting: Setting, bundle: &Bundle, drained: &Drained) {
     let all = setting.waiting + setting.new.0;
     let sold = usize::try_from(setting.sold()).unwrap();
     let unknown = usize::try_from(all).unwrap() - sold;
     let kept = bundle.world.kept();
-    assert_eq!(facts.given_up, Vec::<String>::new());
+    assert_eq!(drained.given_up, Vec::<String>::new());
     assert_eq!(kept.orders.len(), sold);
     let ended = |state: EventState| {
         kept.events
@@ -73,14 +73,14 @@ fn hold(setting: Setting, bundle: &Bundle, facts: &Drained) {
 
     // Every batch there may be, every record of it and every request of a record: all at one moment, and never more.
     let records = setting.fulfillment.0 * setting.fulfillment.1;
-    assert_eq!(facts.most_requests, records * ASKED_AT_ONCE);
+    assert_eq!(drained.most_requests, records * ASKED_AT_ONCE);
     // A drain that takes hours does not multiply itself.
-    assert!(facts.swept <= sold, "{}", facts.swept);
+    assert!(drained.swept <= sold, "{}", drained.swept);
     // An event from the time of the drain waits for the backlog before it; a later one does not wait. The slack is for
     // newer events that came earlier, for retries, and for the disorder of the queue.
-    let slack = Duration::from_secs(15) + facts.drained_in / 20;
-    for (came, waited) in &facts.waits {
-        let left = facts.drained_in.saturating_sub(*came);
+    let slack = Duration::from_secs(15) + drained.drained_in / 20;
+    for (came, waited) in &drained.waits {
+        let left = drained.drained_in.saturating_sub(*came);
         assert!(
             *waited <= left + slack,
             "came after {came:?}, waited {waited:?}, {left:?} were left"
@@ -101,19 +101,19 @@ async fn what_waits_drains_at_the_set_concurrency_and_within_the_sending_rate_an
     let waiting = waiting();
     // The rate of an account outside SES's sandbox. New events come for longer than the old ones take.
     let setting = setting(waiting, (waiting / 100, Duration::from_secs(1)), 14);
-    let (bundle, facts) = drain(setting).await;
-    println!("{}", facts.table(&setting));
-    hold(setting, &bundle, &facts);
+    let (bundle, drained) = drain(setting).await;
+    println!("{}", drained.table(&setting));
+    hold(setting, &bundle, &drained);
     let mails = bundle.world.kept().mails.len();
     assert!(
-        (1..mails / 2).contains(&facts.throttled),
+        (1..mails / 2).contains(&drained.throttled),
         "the pace is not near the rate: {}",
-        facts.throttled
+        drained.throttled
     );
-    assert!(facts.again > 0, "nothing was ever tried again");
+    assert!(drained.again > 0, "nothing was ever tried again");
     // The documents name the measured number of requests.
     for (document, text) in [("FAULTS.md", FAULTS), ("docs/operations.md", OPERATIONS)] {
-        let says = format!("{} requests to Flex at a time", facts.most_requests);
+        let says = format!("{} requests to Flex at a time", drained.most_requests);
         let words: Vec<_> = text.split_whitespace().collect();
         assert!(
             words.join(" ").contains(&says),
@@ -159,7 +159,7 @@ async fn a_checkout_is_as_many_requests_at_a_time_as_are_counted_for_it() {
 #[tokio::test(start_paused = true)]
 async fn what_waits_drains_at_one_mail_a_second_and_nothing_is_given_up() {
     let setting = setting(400, (20, Duration::from_secs(1)), 1);
-    let (bundle, facts) = drain(setting).await;
-    println!("{}", facts.table(&setting));
-    hold(setting, &bundle, &facts);
+    let (bundle, drained) = drain(setting).await;
+    println!("{}", drained.table(&setting));
+    hold(setting, &bundle, &drained);
 }

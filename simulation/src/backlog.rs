@@ -243,7 +243,7 @@ impl Provider for Flex {
 struct Ses {
     world: World,
     per_second: usize,
-    deducted: Arc<Mutex<VecDeque<Instant>>>,
+    taken: Arc<Mutex<VecDeque<Instant>>>,
     most: Arc<AtomicUsize>,
     throttled: Arc<AtomicUsize>,
 }
@@ -253,24 +253,24 @@ impl Ses {
         Self {
             world: world.clone(),
             per_second: per_second as usize,
-            deducted: Arc::default(),
+            taken: Arc::default(),
             most: Arc::default(),
             throttled: Arc::default(),
         }
     }
 
     fn has_room(&self) -> bool {
-        let mut deducted = self.deducted.lock().unwrap_or_else(PoisonError::into_inner);
-        while deducted
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        while taken
             .front()
             .is_some_and(|first| first.elapsed() >= Duration::from_secs(1))
         {
-            deducted.pop_front();
+            taken.pop_front();
         }
-        let has_room = deducted.len() < self.per_second;
+        let has_room = taken.len() < self.per_second;
         if has_room {
-            deducted.push_back(Instant::now());
-            self.most.fetch_max(deducted.len(), Ordering::Relaxed);
+            taken.push_back(Instant::now());
+            self.most.fetch_max(taken.len(), Ordering::Relaxed);
         } else {
             self.throttled.fetch_add(1, Ordering::Relaxed);
         }
@@ -494,7 +494,7 @@ pub async fn drain(setting: Setting) -> (Bundle, Drained) {
     let done = fulfilled.lock().unwrap_or_else(PoisonError::into_inner);
     let done_in = |id: &str| done.get(id).copied().unwrap_or_default();
     let old = (1..=setting.waiting).filter(|n| setting.is_known(*n));
-    let facts = Drained {
+    let drained = Drained {
         drained_in: old.map(|n| done_in(&event_id(n))).max().unwrap_or_default(),
         ended_in,
         mailed_in,
@@ -510,7 +510,7 @@ pub async fn drain(setting: Setting) -> (Bundle, Drained) {
         given_up: world.kept().given_up(),
     };
     drop(done);
-    (bundle, facts)
+    (bundle, drained)
 }
 
 /// The shop, and the waiting events.

@@ -57,7 +57,7 @@ pub struct Seen {
     /// Which receipts were not sent since their address is not written to any more.
     pub marked: BTreeSet<ReceiptId>,
     /// The reports of SES so far, by receipt.
-    pub facts: BTreeMap<ReceiptId, Vec<Report>>,
+    pub reports: BTreeMap<ReceiptId, Vec<Report>>,
     /// Since when no mail goes to an address.
     marks: BTreeMap<AddressHash, Timestamp>,
     /// Every address that was ever known of a customer.
@@ -83,7 +83,7 @@ impl Seen {
         for record in records {
             let notice = serde_json::from_str::<Notice>(record.body.as_deref().unwrap_or_default());
             if let Some(report) = notice.ok().and_then(|notice| notice.report().ok()) {
-                self.facts
+                self.reports
                     .entry(report.receipt_id.clone())
                     .or_default()
                     .push(report);
@@ -153,13 +153,13 @@ impl Seen {
                     "I3: the customer {id} moved back"
                 );
             }
-            let facts = row
+            let email = row
                 .facts
                 .as_ref()
                 .and_then(|facts| facts.value.email.clone());
-            if row.deleted || facts.is_some() {
+            if row.deleted || email.is_some() {
                 self.addresses
-                    .learn(id, now, facts.filter(|_| !row.deleted));
+                    .learn(id, now, email.filter(|_| !row.deleted));
             }
         }
         hold!(
@@ -308,19 +308,19 @@ impl Seen {
         was: &ReceiptState,
         state: &ReceiptState,
     ) -> Result<(), String> {
-        let facts = self.facts.get(id).map(Vec::as_slice).unwrap_or_default();
-        hold!(!facts.is_empty(), "{id}: nobody told anything of it");
+        let reports = self.reports.get(id).map(Vec::as_slice).unwrap_or_default();
+        hold!(!reports.is_empty(), "{id}: nobody told anything of it");
         let follows = match state {
             same if same == was => true,
-            ReceiptState::Sent { message_id, .. } => facts
+            ReceiptState::Sent { message_id, .. } => reports
                 .iter()
                 .any(|report| report.message_id == *message_id && lets_out(report)),
-            ReceiptState::Failed { .. } => facts.iter().any(|report| !lets_out(report)),
+            ReceiptState::Failed { .. } => reports.iter().any(|report| !lets_out(report)),
             _ => false,
         };
         hold!(
             follows,
-            "I3: receipt {id} went from {was:?} to {state:?} by {facts:?}"
+            "I3: receipt {id} went from {was:?} to {state:?} by {reports:?}"
         );
         Ok(())
     }
@@ -343,9 +343,9 @@ impl Seen {
 
     /// A suppression stays, and has its report.
     fn marks(&mut self, kept: &Kept, now: Timestamp) -> Result<(), String> {
-        let facts = || self.facts.values().flatten();
+        let reports = || self.reports.values().flatten();
         for mark in kept.marks.values() {
-            let is_known = facts().any(|report| {
+            let is_known = reports().any(|report| {
                 report
                     .suppression()
                     .is_some_and(|of| of.address == mark.address)

@@ -95,13 +95,11 @@ fn of_events(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
         |event: &&StoredEvent| event.state.is_unfinished() || event.state == EventState::Parked;
     let overdue = kept.events.values().find(is_overdue);
     hold!(overdue.is_none(), "I1: undone: {overdue:?}");
-    let facts = plan
-        .moments
-        .iter()
-        .filter_map(|moment| moment.facts.as_ref());
-    let facts: BTreeSet<&str> = facts.map(|facts| facts.event_id.as_str()).collect();
+    let webhooks = plan.moments.iter();
+    let webhooks = webhooks.filter_map(|moment| moment.webhook.as_ref());
+    let planned: BTreeSet<&str> = webhooks.map(|webhook| webhook.event_id.as_str()).collect();
     let is_made_up = |id: &EventId| seen.reconciled && id.as_str().starts_with("reconciled:");
-    let is_strange = |id: &&EventId| !facts.contains(id.as_str()) && !is_made_up(id);
+    let is_strange = |id: &&EventId| !planned.contains(id.as_str()) && !is_made_up(id);
     let strange = kept.events.keys().find(is_strange);
     hold!(strange.is_none(), "I4: nobody told of {strange:?}");
     Ok(())
@@ -267,7 +265,7 @@ fn of_reports(kept: &Kept, mailed: &[Mailed]) -> Result<(), String> {
         );
     }
     for mail in mailed {
-        let id = &mail.deducted.receipt_id;
+        let id = &mail.taken.receipt_id;
         let state = kept.receipts.get(id).map(|row| &row.state);
         let is_sent = matches!(state, Some(ReceiptState::Sent { .. }));
         hold!(
@@ -277,7 +275,7 @@ fn of_reports(kept: &Kept, mailed: &[Mailed]) -> Result<(), String> {
         let is_held = matches!(state, Some(ReceiptState::Held));
         // Also when the only reports say that it was not sent.
         hold!(
-            !is_held || mail.untold,
+            !is_held || mail.incomplete,
             "I1: {id} is held though SES told all there was to tell"
         );
     }
@@ -441,8 +439,8 @@ fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
                 let is_deleted =
                     |id: &CustomerId| plan.deleted.iter().any(|deleted| deleted == id.as_str());
                 let nobody = customer.is_some_and(|id| id.as_ref().is_some_and(is_deleted));
-                let facts = seen.facts.get(id).map(Vec::as_slice).unwrap_or_default();
-                let not_let_out = facts
+                let reports = seen.reports.get(id).map(Vec::as_slice).unwrap_or_default();
+                let not_let_out = reports
                     .iter()
                     .any(|report| report.kind == ReportKind::Rejected);
                 let has_reason =
@@ -469,10 +467,10 @@ fn of_trial(kept: &Kept, seen: &Seen, id: &str, order: &str, trial: &Trial) -> R
         .told_of
         .iter()
         .find(|(known, _)| known.as_str() == trial.subscription);
-    let (Some((_, ordered)), Some((_, facts))) = (order, life) else {
+    let (Some((_, ordered)), Some((_, begun))) = (order, life) else {
         return Ok(());
     };
-    let known_at = *ordered.max(facts);
+    let known_at = *ordered.max(begun);
     let left = trial.ends_at - known_at.as_second();
     let notice = kept
         .receipts

@@ -90,14 +90,14 @@ impl Stage {
     /// edges turn one into a failed message, which a later try may hide.
     pub fn run_loudly(&mut self, seed: u64, loud: bool) -> Result<Stats, Broken> {
         panics::listen();
-        let facts = catch_unwind(AssertUnwindSafe(|| self.tell(seed, loud)));
+        let stats = catch_unwind(AssertUnwindSafe(|| self.tell(seed, loud)));
         let panics = panics::heard();
-        if !panics.is_empty() || facts.is_err() {
+        if !panics.is_empty() || stats.is_err() {
             // A panic may have left this one broken.
             *self = Self::default();
         }
-        match facts {
-            Ok(facts) if panics.is_empty() => facts.map_err(|what| Broken { seed, what }),
+        match stats {
+            Ok(stats) if panics.is_empty() => stats.map_err(|what| Broken { seed, what }),
             _ => Err(Broken {
                 seed,
                 what: format!("a panic: {}", panics.join("\n")),
@@ -121,11 +121,11 @@ impl Stage {
         let weather = Weather::of(&mut Dice::of(seed, 2));
         let faults = Faults::new(Dice::of(seed, 3), weather.clone());
         self.bundle.world.decide_by(Some(Box::new(faults.clone())));
-        let facts = {
+        let stats = {
             let mut run = Run::new(&*self, &plan, weather, faults, Dice::of(seed, 4), loud);
             run.play().map(|()| run.stats)
         };
         self.bundle.world.decide_by(None);
-        facts
+        stats
     }
 }

@@ -35,7 +35,7 @@ pub enum Truth {
 }
 
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct Webhook {
     pub event_id: String,
     pub body: String,
     /// A list keeps showing it, so that reconcile recovers it if it never comes.
@@ -48,7 +48,7 @@ pub struct Moment {
     pub at: i64,
     /// The truth from then on.
     pub truth: Option<Truth>,
-    pub facts: Option<Told>,
+    pub webhook: Option<Webhook>,
 }
 
 #[derive(Debug, Clone)]
@@ -195,7 +195,7 @@ fn change(body: &[u8]) -> Change {
 }
 
 /// The API's facts of a payment in that status. If it has succeeded, they equal its event's.
-fn payment_told(status: &str) -> payment::PaymentFacts {
+fn payment_facts(status: &str) -> payment::PaymentFacts {
     let intent = sample("payment_intent.succeeded", "payment_intent");
     let body = event(
         "payment_intent.succeeded",
@@ -262,20 +262,20 @@ impl Plan {
         // Some events come twice, the second time under another id, as when a person asks the provider to send again.
         for n in 0..plan.moments.len() {
             if plan.dice.percent(10)
-                && let Some(facts) = plan.moments[n].facts.clone()
+                && let Some(webhook) = plan.moments[n].webhook.clone()
             {
                 let event_id = plan.event_id();
-                let body = facts.body.replace(&facts.event_id, &event_id);
+                let body = webhook.body.replace(&webhook.event_id, &event_id);
                 let at = plan.moments[n].at;
-                let facts = Told {
+                let webhook = Webhook {
                     event_id,
                     body,
-                    ..facts
+                    ..webhook
                 };
                 plan.moments.push(Moment {
                     at,
                     truth: None,
-                    facts: Some(facts),
+                    webhook: Some(webhook),
                 });
             }
         }
@@ -297,7 +297,7 @@ impl Plan {
         self.moments.push(Moment {
             at,
             truth: Some(truth),
-            facts: None,
+            webhook: None,
         });
     }
 
@@ -315,7 +315,7 @@ impl Plan {
         self.moments.push(Moment {
             at,
             truth: None,
-            facts: Some(Told {
+            webhook: Some(Webhook {
                 event_id,
                 body,
                 listed,
@@ -325,12 +325,12 @@ impl Plan {
 
     /// The last announcement stays in no list.
     fn must_come(&mut self) {
-        if let Some(facts) = self
+        if let Some(webhook) = self
             .moments
             .last_mut()
-            .and_then(|moment| moment.facts.as_mut())
+            .and_then(|moment| moment.webhook.as_mut())
         {
-            facts.listed = false;
+            webhook.listed = false;
         }
     }
 
@@ -350,7 +350,7 @@ impl Plan {
         let event_id = self.event_id();
         let mut body: Value = serde_json::from_slice(&purchase.completed(&event_id)).expect("JSON");
         body["event_dt"] = json!(at);
-        let facts = Told {
+        let webhook = Webhook {
             event_id,
             body: body.to_string(),
             listed: true,
@@ -358,7 +358,7 @@ impl Plan {
         self.moments.push(Moment {
             at,
             truth: None,
-            facts: Some(facts),
+            webhook: Some(webhook),
         });
     }
 
@@ -403,7 +403,7 @@ impl Plan {
         let total = known.totals.total;
         let goods = BTreeMap::from([(counted("BRACE-M"), 2), (counted("TOTE"), 1)]);
         let with = |status: &str, received: i64, capture: Capture| {
-            let facts = payment_told(status);
+            let facts = payment_facts(status);
             let of = |id: &String| PaymentIntentId::new(id.as_str()).expect("an id");
             let payments = payments.iter().map(|id| (of(id), facts.clone())).collect();
             Truth::Checkout(Box::new(Checkout {

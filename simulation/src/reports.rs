@@ -8,16 +8,16 @@ use kit::ses::Taken;
 /// A mail that SES took, and what becomes of it.
 #[derive(Debug)]
 pub struct Mailed {
-    pub deducted: Taken,
+    pub taken: Taken,
     /// SES's reports, with their times.
-    pub facts: Vec<Told>,
+    pub reports: Vec<Reported>,
     /// A report was lost.
-    pub untold: bool,
+    pub incomplete: bool,
 }
 
 /// One report on a mail.
 #[derive(Debug)]
-pub struct Told {
+pub struct Reported {
     /// By the name of its sample.
     pub kind: &'static str,
     pub at: Timestamp,
@@ -52,22 +52,22 @@ pub fn fate(dice: &mut Dice, troubles: u64) -> (&'static [&'static str], Option<
     }
 }
 
-impl Told {
+impl Reported {
     /// One of these kinds of a mail.
-    pub fn of(deducted: &Taken, kind: &'static str, dice: &mut Dice) -> Self {
+    pub fn of(taken: &Taken, kind: &'static str, dice: &mut Dice) -> Self {
         let most = if kind == "complaint" {
             Duration::from_hours(72)
         } else {
             Duration::from_mins(40)
         };
         let at = match kind {
-            "send" | "reject" | "rendering-failure" => deducted.at,
-            _ => deducted
+            "send" | "reject" | "rendering-failure" => taken.at,
+            _ => taken
                 .at
                 .saturating_add(dice.between(Duration::ZERO, most))
-                .unwrap_or(deducted.at),
+                .unwrap_or(taken.at),
         };
-        let mut notice = deducted.facts(kind);
+        let mut notice = taken.facts(kind);
         for of in ["delivery", "bounce", "complaint"] {
             if let Some(Value::Object(members)) = notice.get_mut(of) {
                 members.insert("timestamp".to_owned(), json!(at.to_string()));
@@ -79,7 +79,7 @@ impl Told {
 
 impl Mailed {
     fn tells(&self, kind: &str) -> bool {
-        self.facts.iter().any(|facts| facts.kind == kind)
+        self.reports.iter().any(|report| report.kind == kind)
     }
 
     /// A report says that SES did not send it.
@@ -89,7 +89,7 @@ impl Mailed {
 
     /// A report says that it was sent.
     pub fn is_out(&self) -> bool {
-        !self.facts.is_empty() && !self.is_refused()
+        !self.reports.is_empty() && !self.is_refused()
     }
 
     /// The reported delivery, or the delivery failure; `None` if neither.
@@ -114,12 +114,8 @@ pub fn troubles(mailed: &[Mailed]) -> BTreeMap<ReceiptId, DeliveryFailure> {
     let mut last: BTreeMap<&ReceiptId, _> = BTreeMap::new();
     for mail in mailed {
         if let Some(verdict) = mail.verdict() {
-            let this = (
-                whole_second(mail.deducted.at),
-                &mail.deducted.message_id,
-                verdict,
-            );
-            let known = last.entry(&mail.deducted.receipt_id).or_insert(this);
+            let this = (whole_second(mail.taken.at), &mail.taken.message_id, verdict);
+            let known = last.entry(&mail.taken.receipt_id).or_insert(this);
             if (this.0, this.1) > (known.0, known.1) {
                 *known = this;
             }
@@ -134,18 +130,18 @@ pub fn troubles(mailed: &[Mailed]) -> BTreeMap<ReceiptId, DeliveryFailure> {
 pub fn marks(mailed: &[Mailed]) -> BTreeMap<AddressHash, (Option<Timestamp>, Option<Timestamp>)> {
     let mut marks: BTreeMap<_, (Option<Timestamp>, Option<Timestamp>)> = BTreeMap::new();
     for mail in mailed {
-        for facts in mail
-            .facts
+        for report in mail
+            .reports
             .iter()
-            .filter(|facts| matches!(facts.kind, "bounce" | "complaint"))
+            .filter(|report| matches!(report.kind, "bounce" | "complaint"))
         {
-            let mark = marks.entry(AddressHash::of(&mail.deducted.to)).or_default();
-            let known = if facts.kind == "bounce" {
+            let mark = marks.entry(AddressHash::of(&mail.taken.to)).or_default();
+            let known = if report.kind == "bounce" {
                 &mut mark.0
             } else {
                 &mut mark.1
             };
-            let at = whole_second(facts.at);
+            let at = whole_second(report.at);
             *known = Some(known.map_or(at, |known| known.max(at)));
         }
     }

@@ -137,7 +137,7 @@ struct Delivery {
     body: String,
     event_id: EventId,
     tries: usize,
-    deducted: bool,
+    accepted: bool,
 }
 
 /// The runs that the end still needs, with their reasons.
@@ -301,11 +301,11 @@ impl<'a> Run<'a> {
             self.forget(100);
         }
         for n in 0..self.deliveries.len() {
-            self.deliveries[n].deducted = false;
+            self.deliveries[n].accepted = false;
             self.after(Duration::ZERO, Act::Post(n));
         }
         for n in 0..self.mailed.len() {
-            for nth in 0..self.mailed[n].facts.len() {
+            for nth in 0..self.mailed[n].reports.len() {
                 self.after(Duration::ZERO, Act::Report(n, nth));
             }
         }
@@ -368,7 +368,7 @@ impl<'a> Run<'a> {
     fn hold_end(&self) -> Result<End, String> {
         let kept = self.world.kept();
         end::end(&kept, self.plan, &self.seen, &self.mailed)?;
-        let lost = self.deliveries.iter().find(|delivery| !delivery.deducted);
+        let lost = self.deliveries.iter().find(|delivery| !delivery.accepted);
         hold!(lost.is_none(), "I1: never taken: {lost:?}");
         Ok(End::of(&kept))
     }
@@ -471,7 +471,7 @@ impl<'a> Run<'a> {
             Act::Reconcile => self.begin_reconcile(),
             Act::Report(n, nth) => {
                 let now = self.world.now();
-                self.queues[Lane::Reports as usize].send(&self.mailed[n].facts[nth].notice, now);
+                self.queues[Lane::Reports as usize].send(&self.mailed[n].reports[nth].notice, now);
             }
             Act::Forget => {
                 self.forget(70);
@@ -520,7 +520,7 @@ impl<'a> Run<'a> {
     /// invocation that began then.
     fn follow_mails(&mut self, began_at: Timestamp) -> Result<(), String> {
         let (now, seen) = (self.world.now(), self.mailed.len());
-        let deducted: Vec<Taken> = {
+        let new: Vec<Taken> = {
             let kept = self.world.kept();
             let new = kept.mails.iter().enumerate().skip(seen);
             new.filter_map(|(n, mail)| {
@@ -533,29 +533,29 @@ impl<'a> Run<'a> {
             })
             .collect()
         };
-        for deducted in deducted {
+        for taken in new {
             self.seen
-                .may_send(&deducted.receipt_id, &deducted.to, self.plan, began_at)?;
+                .may_send(&taken.receipt_id, &taken.to, self.plan, began_at)?;
             let troubles = self.rate(self.weather.troubles);
             let (kinds, delivery_failure) = reports::fate(&mut self.dice, troubles);
             if let Some(delivery_failure) = delivery_failure {
                 self.faults.sky().count(delivery_failure);
             }
             let mut mailed = Mailed {
-                deducted,
-                facts: Vec::new(),
-                untold: kinds.is_empty(),
+                taken,
+                reports: Vec::new(),
+                incomplete: kinds.is_empty(),
             };
             for kind in kinds {
                 if !self.dice.percent(self.weather.reports) {
                     self.faults.sky().count("reports that never came");
-                    mailed.untold = true;
+                    mailed.incomplete = true;
                     continue;
                 }
-                let facts = reports::Told::of(&mailed.deducted, kind, &mut self.dice);
-                let place = (self.mailed.len(), mailed.facts.len());
-                let wait = facts.at.duration_since(now).unsigned_abs();
-                mailed.facts.push(facts);
+                let report = reports::Reported::of(&mailed.taken, kind, &mut self.dice);
+                let place = (self.mailed.len(), mailed.reports.len());
+                let wait = report.at.duration_since(now).unsigned_abs();
+                mailed.reports.push(report);
                 loop {
                     let late = self.lateness();
                     self.after(wait + late, Act::Report(place.0, place.1));
@@ -757,7 +757,7 @@ impl<'a> Run<'a> {
             && self.world.kept().events.contains_key(event_id)
         {
             // It gives up; only stored events remain.
-            self.deliveries[n].deducted = true;
+            self.deliveries[n].accepted = true;
             self.faults
                 .sky()
                 .count("stored deliveries that nobody sends again");
@@ -797,7 +797,7 @@ impl<'a> Run<'a> {
                 if unheard || status != 200 {
                     self.resend(*n);
                 } else {
-                    self.deliveries[*n].deducted = true;
+                    self.deliveries[*n].accepted = true;
                 }
             }
             (Errand::Forgery, Done::Answered(status)) => {

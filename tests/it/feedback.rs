@@ -57,7 +57,7 @@ async fn send(bundle: &Bundle, id: &ReceiptId, owner: &str) -> receipts::Ended {
 async fn sent(bundle: &Bundle, id: &ReceiptId, owner: &str) -> Taken {
     let ended = send(bundle, id, owner).await;
     assert_matches!(ended, Outcome::Accepted(_));
-    deducted(bundle, id)
+    taken(bundle, id)
 }
 
 /// Sent by a process that is killed before it marks the receipt.
@@ -65,11 +65,11 @@ async fn sent_and_not_marked(bundle: &Bundle, id: &ReceiptId) -> Taken {
     bundle.world.kept().calls.clear();
     bundle.strike(SENDING, StopAfter);
     assert_eq!(bundle.world.run(send(bundle, id, "a")).await, None);
-    deducted(bundle, id)
+    taken(bundle, id)
 }
 
 /// The last mail of a receipt, as SES knows it.
-fn deducted(bundle: &Bundle, id: &ReceiptId) -> Taken {
+fn taken(bundle: &Bundle, id: &ReceiptId) -> Taken {
     let at = bundle.world.now();
     let kept = bundle.world.kept();
     let n = kept
@@ -203,7 +203,7 @@ async fn without_feedback_the_policy_decides_and_feedback_is_right_in_the_end() 
         send(&bundle, &id, "b").await,
         Outcome::Accepted(_)
     ));
-    let second = deducted(&bundle, &id);
+    let second = taken(&bundle, &id);
     let before = bundle.receipt(&id).state;
     for mail in [&first, &second] {
         let _ = tell(&bundle, mail, "send").await;

@@ -2,9 +2,8 @@
 
 use domain::delivery::job::Handoff;
 use domain::sale::{
-    checkout::{CheckoutKind, Eligibility, LineItem},
+    checkout::{CheckoutKind, Eligibility},
     order::{OrderLine, Shortfall},
-    stock::{LineStock, Unnamed},
 };
 use fulfillment::{Done, Ended};
 use kit::fakes::{Call, Fate, Turn};

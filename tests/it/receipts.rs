@@ -1,7 +1,6 @@
 //! Receipts by their outcomes: lease, send, record; the mails, their addresses, and the rows afterwards.
 
 use aws::batch::Attempt;
-use domain::ports::Receipts as _;
 use domain::{
     access::{
         contact,

@@ -58,19 +58,21 @@ impl Run<'_> {
                     .insert(change.invoice_id.clone(), listed);
             }
         }
-        let Some(facts) = &moment.facts else { return };
+        let Some(webhook) = &moment.webhook else {
+            return;
+        };
         self.stats.events += 1;
-        let Ok(event_id) = EventId::new(facts.event_id.as_str()) else {
+        let Ok(event_id) = EventId::new(webhook.event_id.as_str()) else {
             return;
         };
         let id = format!("msg_{event_id}");
-        let never = facts.listed && self.dice.percent(self.weather.vanishes);
+        let never = webhook.listed && self.dice.percent(self.weather.vanishes);
         let delivery = Delivery {
             id,
             event_id,
-            body: facts.body.clone(),
+            body: webhook.body.clone(),
             tries: 0,
-            deducted: never,
+            accepted: never,
         };
         self.deliveries.push(delivery);
         if never {
@@ -127,17 +129,17 @@ impl Run<'_> {
 
     /// A delivery that is not the provider's: of another secret, changed on its way, or of long ago.
     pub(super) fn forge(&mut self) {
-        let Some(facts) = self
+        let Some(webhook) = self
             .plan
             .moments
             .iter()
-            .find_map(|moment| moment.facts.as_ref())
+            .find_map(|moment| moment.webhook.as_ref())
         else {
             return;
         };
-        let body = facts
+        let body = webhook
             .body
-            .replace(&facts.event_id, &format!("fevt_forged{}", self.next));
+            .replace(&webhook.event_id, &format!("fevt_forged{}", self.next));
         let id = "msg_forged";
         self.faults.sky().count("forgeries");
         match self.dice.below(3) {
@@ -145,7 +147,7 @@ impl Run<'_> {
                 let other = "fwhsec_Zm9yZ2VkIGZvcmdlZCBmb3JnZWQgZm9yZ2Vk";
                 self.request(Errand::Forgery, id, &body, body.clone(), other, 0);
             }
-            1 => self.request(Errand::Forgery, id, &facts.body, body, SECRET, 0),
+            1 => self.request(Errand::Forgery, id, &webhook.body, body, SECRET, 0),
             _ => self.request(Errand::Forgery, id, &body, body.clone(), SECRET, 600),
         }
     }

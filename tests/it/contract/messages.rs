@@ -26,9 +26,9 @@ trait Messages {
     /// One message that is visible, if there is one.
     async fn receive(&mut self) -> Option<Taken>;
     /// Whatever is answered.
-    async fn delete(&mut self, deducted: &Taken);
+    async fn delete(&mut self, message: &Taken);
     /// From now on, whatever is answered.
-    async fn hide(&mut self, deducted: &Taken, by: Duration);
+    async fn hide(&mut self, message: &Taken, by: Duration);
     /// Lets time pass.
     async fn pass(&mut self, by: Duration);
     /// Expects this message to be given up on.
@@ -63,16 +63,16 @@ impl Messages for InMemory {
         })
     }
 
-    async fn delete(&mut self, deducted: &Taken) {
+    async fn delete(&mut self, message: &Taken) {
         let received = Received {
-            id: deducted.id.clone(),
-            handle: deducted.handle.clone(),
+            id: message.id.clone(),
+            handle: message.handle.clone(),
         };
         self.queue.delete(&received, &mut self.dice);
     }
 
-    async fn hide(&mut self, deducted: &Taken, by: Duration) {
-        self.queue.hide(&deducted.handle, by, self.now);
+    async fn hide(&mut self, message: &Taken, by: Duration) {
+        self.queue.hide(&message.handle, by, self.now);
     }
 
     async fn pass(&mut self, by: Duration) {
@@ -118,19 +118,19 @@ impl Messages for OnSqs {
         })
     }
 
-    async fn delete(&mut self, deducted: &Taken) {
+    async fn delete(&mut self, message: &Taken) {
         let delete = self
             .client
             .delete_message()
             .queue_url(&self.url)
-            .receipt_handle(&deducted.handle);
+            .receipt_handle(&message.handle);
         let _ = delete.send().await;
     }
 
-    async fn hide(&mut self, deducted: &Taken, by: Duration) {
+    async fn hide(&mut self, message: &Taken, by: Duration) {
         let hide = self.client.change_message_visibility().queue_url(&self.url);
         let hide = hide.visibility_timeout(i32::try_from(by.as_secs()).unwrap());
-        let _ = hide.receipt_handle(&deducted.handle).send().await;
+        let _ = hide.receipt_handle(&message.handle).send().await;
     }
 
     async fn pass(&mut self, by: Duration) {
@@ -294,9 +294,9 @@ async fn what_was_received_too_often_is_given_up(on: &mut impl Messages) {
     let body = unique("body");
     on.send(&body).await;
     for receives in 1..=MOST_RECEIVES {
-        let deducted = one(on).await;
-        assert_eq!(deducted.receives, receives);
-        on.hide(&deducted, Duration::ZERO).await;
+        let message = one(on).await;
+        assert_eq!(message.receives, receives);
+        on.hide(&message, Duration::ZERO).await;
     }
     assert_eq!(on.receive().await, None);
     on.gives_up(&body).await;
@@ -308,9 +308,9 @@ async fn each_message_goes_to_one<M: Messages>(on: &mut M) {
         on.send(body).await;
     }
     let mut received = BTreeSet::new();
-    while let Some(deducted) = on.receive().await {
-        assert_eq!(deducted.receives, 1);
-        assert!(received.insert(deducted.body));
+    while let Some(message) = on.receive().await {
+        assert_eq!(message.receives, 1);
+        assert!(received.insert(message.body));
     }
     assert_eq!(received, sent);
 }

@@ -3,14 +3,12 @@ use crate::shop::Purchase;
 use domain::{
     delivery::secrets::ApiKey,
     sale::checkout::Checkout,
-    upkeep::reconcile::Ask,
     values::{
         ids::OrderId,
         outcome::{ReadError, RetryableError},
     },
 };
 use flex::Api;
-use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::{
