@@ -58,8 +58,8 @@ impl Known {
         self.customers.insert(id, customer);
     }
 
-    /// Adds an answer of the provider. If it was asked for again, the rows are read again as well: both have to be of
-    /// the same time.
+    /// Adds an answer of the provider. If it was asked for again, the rows are read again as well, and so is a customer
+    /// who was not found: all have to be of the same time.
     pub fn add_answer(
         &mut self,
         reference: Reference,
@@ -73,6 +73,7 @@ impl Known {
             + 1;
         if times > 1 {
             (self.read, self.rows) = (ReadSet::default(), Snapshot::default());
+            self.customers.retain(|_, found| found.is_some());
         }
         let fetched = Fetched {
             asked_at,
