@@ -1,6 +1,6 @@
 //! The signing keys of each provider, from the provider's secret.
 
-use aws::secrets::{Cache, Store};
+use aws::secrets::{Cache, DocumentSource};
 use domain::{
     delivery::secrets::Keys,
     ports::{Clock, SigningKeys},
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 #[derive(Debug)]
 pub struct Secrets<S, C>(pub BTreeMap<ProviderId, Cache<S, Keys, C>>);
 
-impl<S: Store, C: Clock> SigningKeys for Secrets<S, C> {
+impl<S: DocumentSource, C: Clock> SigningKeys for Secrets<S, C> {
     async fn keys(&self, provider: &ProviderId) -> Keys {
         match self.0.get(provider) {
             Some(held) => Keys::clone(&*held.current().await),

@@ -80,8 +80,8 @@ pub fn parse<D: Document>(text: &str) -> Result<D, Vec<String>> {
 /// Makes a value from a secret's text. The problems never quote the text.
 pub type Read<T> = Arc<dyn Fn(&str) -> Result<T, Vec<String>> + Send + Sync>;
 
-/// The place that holds a document.
-pub trait Store: Send + Sync {
+/// The place that a secret's document is read from.
+pub trait DocumentSource: Send + Sync {
     /// Reads the whole text.
     fn fetch(&self) -> impl Future<Output = Result<String, RetryableError>> + Send;
 }
@@ -104,7 +104,7 @@ impl SecretsManager {
     }
 }
 
-impl Store for SecretsManager {
+impl DocumentSource for SecretsManager {
     async fn fetch(&self) -> Result<String, RetryableError> {
         let found = self
             .client
@@ -178,7 +178,7 @@ struct Held<T> {
     tried_at: Timestamp,
 }
 
-impl<S: Store, T: Send + Sync, C: Clock> Cache<S, T, C> {
+impl<S: DocumentSource, T: Send + Sync, C: Clock> Cache<S, T, C> {
     /// Reads the secret for the first time.
     pub async fn open(store: S, read: Read<T>, clock: C) -> Result<Self, SecretsError> {
         let value = Arc::new(fetch(&store, &read).await?);
@@ -238,7 +238,7 @@ fn may_try<T>(held: &Held<T>, now: Timestamp) -> bool {
     now.duration_since(held.tried_at).unsigned_abs() >= REREAD_AFTER
 }
 
-async fn fetch<S: Store, T>(store: &S, read: &Read<T>) -> Result<T, SecretsError> {
+async fn fetch<S: DocumentSource, T>(store: &S, read: &Read<T>) -> Result<T, SecretsError> {
     read(&store.fetch().await?).map_err(SecretsError::Wrong)
 }
 
@@ -264,7 +264,7 @@ mod tests {
         }
     }
 
-    impl Store for Arc<World> {
+    impl DocumentSource for Arc<World> {
         async fn fetch(&self) -> Result<String, RetryableError> {
             self.fetches.fetch_add(1, Ordering::SeqCst);
             self.text

@@ -6,7 +6,7 @@
 use aws::{
     SystemClock,
     client::SdkConfig,
-    secrets::{self, ApiKeySecret, Cache, SecretsManager, Store, WebhookSecrets},
+    secrets::{self, ApiKeySecret, Cache, DocumentSource, SecretsManager, WebhookSecrets},
     settings::Settings,
 };
 use domain::{
@@ -24,7 +24,11 @@ use domain::{
         provider::{ProviderId, UnknownProvider},
     },
 };
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, LazyLock},
+};
 
 /// The names of the providers that the product knows.
 pub const KNOWN: [&str; 1] = ["flex"];
@@ -56,10 +60,14 @@ pub fn provider(name: &str, connection: Option<&Connection>) -> Result<Arc<dyn P
 /// Reads a verified body of a provider that the product knows.
 #[must_use]
 pub fn read(id: &ProviderId, body: &[u8]) -> Reading {
-    provider(id.as_str(), None).map_or_else(
-        |_| Reading::Unreadable(Unreadable::Member("provider")),
-        |provider| provider.read(body),
-    )
+    static READERS: LazyLock<Providers> = LazyLock::new(|| {
+        let named = |name: &str| Some((name.parse().ok()?, provider(name, None).ok()?));
+        let known = KNOWN.iter().filter_map(|name| named(name));
+        known.fold(Providers::default(), |all, (id, provider)| {
+            all.with(id, provider, None)
+        })
+    });
+    READERS.read(id, body)
 }
 
 /// The providers of one stack, each with its API key, where a function may read it.
@@ -165,7 +173,7 @@ impl<S, C> fmt::Debug for CachedKey<S, C> {
     }
 }
 
-impl<S: Store, C: Clock> ApiKeys for CachedKey<S, C> {
+impl<S: DocumentSource, C: Clock> ApiKeys for CachedKey<S, C> {
     fn current(&self) -> Answering<'_, ApiKey> {
         Box::pin(async { ApiKey::clone(&*self.0.current().await) })
     }
