@@ -508,7 +508,11 @@ async fn another_body_under_the_same_id_changes_nothing(on: &impl On) {
         fingerprint: fingerprint(b"{}"),
         ..first.clone()
     };
-    assert_eq!(on.record(&other).await, Recorded::OtherBody(Stored));
+    let there = Recorded::OtherBody {
+        state: Stored,
+        body: first.body.clone(),
+    };
+    assert_eq!(on.record(&other).await, there);
     assert_eq!(on.event(&first.event_id).await, Some(first));
 }
 

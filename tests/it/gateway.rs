@@ -8,6 +8,7 @@ use kit::{
 };
 use lambda_http::{Body, Request, Response};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// A request before the gateway wraps it.
 #[derive(Debug, Clone)]
@@ -107,11 +108,10 @@ impl Post {
 
     /// Wrapped as by a REST API (payload format 1.0).
     pub(crate) fn to_rest_api(&self) -> Request {
-        let many: Value = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.clone(), json!([value])))
-            .collect();
+        let mut many: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, value) in &self.headers {
+            many.entry(name).or_default().push(value);
+        }
         request(&json!({
             "resource": "/webhooks/{provider}",
             "path": format!("/webhooks/{}", self.provider),

@@ -47,7 +47,7 @@ impl Provider for Acme {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
         let Ok(event_id) = EventId::new(text("id")) else {
-            return Reading::Unreadable(Unreadable::Member("id"));
+            return Reading::Unreadable(Unreadable::Missing("id"));
         };
         let change = match (text("thing").as_str(), text("name")) {
             ("order", id) => OrderId::new(id).map(|id| Change::Fetch(Reference::Checkout(id))),
@@ -55,7 +55,7 @@ impl Provider for Acme {
             _ => Ok(Change::Unhandled),
         };
         let Ok(change) = change else {
-            return Reading::Unreadable(Unreadable::Member("name"));
+            return Reading::Unreadable(Unreadable::Missing("name"));
         };
         Reading::Event(Box::new(Event {
             event_id,

@@ -77,7 +77,7 @@ pub fn purchase(n: u64) -> Purchase {
 /// A purchase in Flex's API, as the core reads it.
 pub fn checkout(purchase: &Purchase) -> Checkout {
     let session = serde_json::from_value(purchase.session.clone()).expect("a session");
-    let lines: Vec<flex::wire::LineItem> =
+    let lines: flex::wire::LineItems =
         serde_json::from_value(purchase.line_items.clone()).expect("line items");
     let customer = serde_json::from_value(purchase.customer.clone()).expect("a customer");
     flex::checkout(&session, &lines, Some(&customer)).expect("a checkout")

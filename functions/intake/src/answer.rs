@@ -28,6 +28,8 @@ pub enum Kept {
     NotNeeded,
     /// Stored. Its type is unknown.
     Unhandled,
+    /// Stored and parked. A member that has an effect is not understood.
+    Parked,
     /// Stored. Its body cannot be read.
     Unreadable,
     /// Stored and parked beside an earlier event with the same id and another body.
@@ -60,6 +62,7 @@ impl Answer {
                 | Kept::QueuedAgain
                 | Kept::NotNeeded
                 | Kept::Unhandled
+                | Kept::Parked
                 | Kept::Conflict => plain(200),
                 // Stops the resends of this message (<https://docs.svix.com/receiving/delivery-control>). Other senders
                 // ignore it.
@@ -76,7 +79,6 @@ impl Answer {
                 },
                 Refusal::ContentType => plain(415),
                 Refusal::TooLarge { .. } => plain(413),
-                Refusal::NotUtf8 => plain(400),
                 Refusal::Signature(why) if why.is_malformed() => plain(400),
                 // Without an abort header: the key may be a new one that this process has not read yet.
                 Refusal::Signature(_) => plain(401),
@@ -97,6 +99,7 @@ impl Answer {
                 Kept::Duplicate | Kept::QueuedAgain => "duplicate",
                 Kept::NotNeeded => "not_needed",
                 Kept::Unhandled => "unhandled",
+                Kept::Parked => "parked",
                 Kept::Unreadable => "unreadable",
                 Kept::Conflict => "conflict",
             },
@@ -116,7 +119,7 @@ impl Answer {
                 let event_type = event.event_type.as_deref().unwrap_or_default();
                 let reason = event.reason.as_deref().unwrap_or_default();
                 match kept {
-                    Kept::Unreadable | Kept::Conflict => {
+                    Kept::Parked | Kept::Unreadable | Kept::Conflict => {
                         tracing::warn!(outcome, status, %provider, %event_id, %delivery_id, event_type, reason, duration_ms, "delivery kept for a person");
                     }
                     Kept::Accepted

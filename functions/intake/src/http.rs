@@ -5,18 +5,18 @@ use domain::{
     delivery::job::FulfillmentJob,
     ports::{Events, Queue, SigningKeys},
 };
-use lambda_http::{Body, Request, RequestExt, Response};
+use lambda_http::{Body, Request, RequestExt, Response, http::HeaderMap};
+use std::collections::BTreeMap;
 
 /// Takes in a request. `lambda_http` has decoded its base64 body.
 pub async fn take<S: Events + Queue<FulfillmentJob>, K: SigningKeys>(
     intake: &Intake<S, K>,
     request: &Request,
 ) -> Answer {
+    let joined = joined(request.headers());
     let header = |name: &str| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
+        let joined = joined.get(name).map(String::as_str);
+        joined.or_else(|| request.headers().get(name)?.to_str().ok())
     };
     let parameters = request.path_parameters();
     let incoming = Incoming {
@@ -30,6 +30,16 @@ pub async fn take<S: Events + Queue<FulfillmentJob>, K: SigningKeys>(
         },
     };
     intake.take(&incoming).await
+}
+
+/// The headers that came more than once, each joined by commas. An HTTP API joins them so itself.
+fn joined(headers: &HeaderMap) -> BTreeMap<&str, String> {
+    let several = headers.keys().filter_map(|name| {
+        let values = headers.get_all(name).iter();
+        let texts: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+        (texts.len() > 1).then(|| (name.as_str(), texts.join(",")))
+    });
+    several.collect()
 }
 
 /// The gateway's response, with an empty body.

@@ -101,10 +101,16 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
     /// stopped between the two.
     async fn keep(&self, delivery: &Delivery) -> Result<Answer, RetryableError> {
         let event = StoredEvent::first(delivery);
-        let recorded = self.store.record(&event).await?;
+        let recorded = match self.store.record(&event).await? {
+            // The same event, spelled in another way: the sender has built its JSON anew.
+            Recorded::OtherBody { state, body } if reading::same(&body, &delivery.body) => {
+                Recorded::Again(state)
+            }
+            recorded => recorded,
+        };
         let state = match recorded {
             Recorded::First => event.state,
-            Recorded::Again(state) | Recorded::OtherBody(state) => state,
+            Recorded::Again(state) | Recorded::OtherBody { state, .. } => state,
         };
         if state.is_unfinished() {
             self.store
@@ -113,7 +119,7 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
                 })
                 .await?;
         }
-        if let Recorded::OtherBody(_) = recorded {
+        if let Recorded::OtherBody { .. } = recorded {
             let beside = StoredEvent::beside(delivery);
             self.store.record(&beside).await?;
             return Ok(Answer::Kept(Kept::Conflict, Box::new(beside)));
@@ -125,6 +131,7 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
             (Recorded::Again(_), Reading::Event(_), _) => Kept::Duplicate,
             // Also for each resend, so that the sender stops.
             (_, Reading::Unreadable(_), _) => Kept::Unreadable,
+            (_, Reading::Event(_), EventState::Parked) => Kept::Parked,
             (_, Reading::Event(_), EventState::NotNeeded) => Kept::NotNeeded,
             (_, Reading::Event(_), EventState::Unhandled) => Kept::Unhandled,
             (_, Reading::Event(_), _) => Kept::Accepted,

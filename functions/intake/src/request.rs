@@ -33,14 +33,11 @@ pub enum Refusal {
         /// The template's `MaxBodyBytes`.
         max: usize,
     },
-    /// JSON must be UTF-8 (RFC 8259, section 8.1).
-    #[error("the body is not UTF-8")]
-    NotUtf8,
     #[error(transparent)]
     Signature(#[from] signature::Refusal),
 }
 
-/// Checks method, provider, content type, size and encoding.
+/// Checks method, provider, content type and size.
 pub fn check(
     incoming: &Incoming<'_>,
     providers: &Providers,
@@ -60,9 +57,6 @@ pub fn check(
             bytes: incoming.body.len(),
             max: max_body_bytes,
         });
-    }
-    if std::str::from_utf8(incoming.body).is_err() {
-        return Err(Refusal::NotUtf8);
     }
     Ok(provider)
 }

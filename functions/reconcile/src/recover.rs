@@ -99,10 +99,10 @@ impl<S: ReconcileStore> Reconcile<S> {
                 self.queue(event, remedy.resumes).await
             }
             // Another body under one of our ids is the same gap, stated at another time.
-            Recorded::Again(state) | Recorded::OtherBody(state) if state.is_unfinished() => {
+            Recorded::Again(state) | Recorded::OtherBody { state, .. } if state.is_unfinished() => {
                 Ok(Recovered::Waiting)
             }
-            Recorded::Again(_) | Recorded::OtherBody(_) => Ok(Recovered::SeenBefore),
+            Recorded::Again(_) | Recorded::OtherBody { .. } => Ok(Recovered::SeenBefore),
         }
     }
 

@@ -88,7 +88,10 @@ impl ports::Events for Store {
         Ok(match there {
             None => Recorded::First,
             Some(there) if there.fingerprint == event.fingerprint => Recorded::Again(there.state),
-            Some(there) => Recorded::OtherBody(there.state),
+            Some(there) => Recorded::OtherBody {
+                state: there.state,
+                body: there.body,
+            },
         })
     }
 

@@ -55,13 +55,17 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 }
 
 /// The result of recording an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recorded {
     First,
     /// The same body is stored already, in this state.
     Again(EventState),
-    /// Another body is stored under the same id, in this state. Nothing changed.
-    OtherBody(EventState),
+    /// Other bytes are stored under the same id. Nothing changed.
+    OtherBody {
+        state: EventState,
+        /// The stored bytes.
+        body: Vec<u8>,
+    },
 }
 
 /// The end of an event.

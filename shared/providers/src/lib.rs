@@ -115,7 +115,7 @@ impl Providers {
     pub fn read(&self, id: &ProviderId, body: &[u8]) -> Reading {
         match self.of(id) {
             Ok(provider) => provider.read(body),
-            Err(UnknownProvider) => Reading::Unreadable(Unreadable::Member("provider")),
+            Err(UnknownProvider) => Reading::Unreadable(Unreadable::Missing("provider")),
         }
     }
 

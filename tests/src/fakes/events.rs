@@ -24,7 +24,10 @@ impl Events for World {
                 Some(there) if there.fingerprint == event.fingerprint => {
                     Recorded::Again(there.state)
                 }
-                Some(there) => Recorded::OtherBody(there.state),
+                Some(there) => Recorded::OtherBody {
+                    state: there.state,
+                    body: there.body.clone(),
+                },
             }
         })
         .await

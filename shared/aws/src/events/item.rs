@@ -35,7 +35,7 @@ pub(super) struct Item {
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     received_at: Timestamp,
     #[serde(with = "serde_bytes")]
-    body: Vec<u8>,
+    pub(super) body: Vec<u8>,
     pub(super) fingerprint: String,
     pub(super) state: EventState,
     #[serde(default, skip_serializing_if = "Option::is_none")]

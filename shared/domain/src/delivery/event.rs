@@ -17,15 +17,18 @@ pub enum Reading {
     Unreadable(Unreadable),
 }
 
-/// The reason that a signed body can never be understood. A resend brings the same bytes, so it cannot help.
+/// The reason that a signed body, or a part of it, is not understood. A resend brings the same bytes, so it cannot help.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// Not JSON at all, or not an object.
     #[error("the body is not a JSON object")]
     NotJson,
-    /// A required member is missing, of the wrong type, or not an identifier.
-    #[error("`{0}` is missing or malformed")]
-    Member(&'static str),
+    /// A required member is missing.
+    #[error("`{0}` is missing")]
+    Missing(&'static str),
+    /// A member that has an effect is not understood: its place and the kind of its value.
+    #[error("`{0}` is {1} that is not understood")]
+    Malformed(&'static str, &'static str),
     /// A thing of a list that no row can hold.
     #[error("it is larger than a row holds")]
     TooLarge,
@@ -67,6 +70,8 @@ pub enum Change {
     Customer(contact::ContactChange),
     /// A thing changed, and the event does not state how: fetch it.
     Fetch(Reference),
+    /// A known type, with a member that has an effect and is not understood: a person decides.
+    NotUnderstood(Unreadable),
     /// A known type that needs no action: stored, counted, acknowledged.
     NotNeeded,
     /// An unknown type: stored, counted, acknowledged.

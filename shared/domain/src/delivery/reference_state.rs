@@ -40,6 +40,7 @@ pub(crate) fn state_of(change: &Change) -> Option<String> {
         Change::Checkout { .. }
         | Change::Fetch(_)
         | Change::Customer(_)
+        | Change::NotUnderstood(_)
         | Change::NotNeeded
         | Change::Unhandled => None,
     }

@@ -110,7 +110,8 @@ pub struct Signed<'headers, 'body> {
     pub id: &'headers str,
     /// The time of this attempt, in Unix seconds as digits.
     pub timestamp: &'headers str,
-    /// Entries of the form `version,base64`, separated by single spaces.
+    /// Entries of the form `version,base64`, separated by single spaces. Several headers may be
+    /// joined by commas.
     pub signatures: &'headers str,
     /// The body as received.
     pub body: &'body [u8],
@@ -272,16 +273,54 @@ fn check_timestamp(text: &str, now: Timestamp) -> Result<(), Refusal> {
 
 /// Decodes the `v1` entries. Other entries are skipped, so a provider may add other schemes.
 fn candidates(list: &str) -> Result<Vec<[u8; MAC_BYTES]>, Refusal> {
-    if list.is_empty() || list.split(' ').nth(MAX_SIGNATURES).is_some() {
+    let entries = entries(list);
+    if list.is_empty() || entries.len() > MAX_SIGNATURES {
         return Err(Refusal::Malformed(Header::Signature));
     }
     // Strict decoding gives each signature one spelling, so comparing bytes equals comparing texts.
-    Ok(list
-        .split(' ')
+    Ok(entries
+        .into_iter()
         .filter_map(|entry| entry.split_once(','))
         .filter(|(version, _)| *version == VERSION)
         .filter_map(|(_, text)| STANDARD.decode(text).ok()?.try_into().ok())
         .collect())
+}
+
+/// The entries of one list, or of several that a gateway has joined to `v1,…,v1,…` or `v1,…, v1,…`
+/// (RFC 9110, section 5.3). No base64 contains a comma. One entry more than allowed is enough.
+fn entries(list: &str) -> Vec<&str> {
+    let mut entries = Vec::new();
+    let mut parts = list.split(' ').peekable();
+    while let Some(part) = parts.next().filter(|_| entries.len() <= MAX_SIGNATURES) {
+        let first = part.strip_suffix(',').filter(|_| parts.peek().is_some());
+        let mut rest = first.unwrap_or(part);
+        while let Some((entry, next)) = joined(rest).filter(|_| entries.len() <= MAX_SIGNATURES) {
+            entries.push(entry);
+            rest = next;
+        }
+        entries.push(rest);
+    }
+    entries
+}
+
+/// The first entry, if a comma and the version of another entry follow it.
+fn joined(text: &str) -> Option<(&str, &str)> {
+    let of_version = |(comma, _): &(usize, &str)| {
+        let next = text.get(comma + 1..).and_then(|next| next.split_once(','));
+        next.is_some_and(|(version, _)| is_version(version))
+    };
+    // The comma of the first entry itself comes before.
+    let (comma, _) = text.match_indices(',').skip(1).find(of_version)?;
+    Some((text.get(..comma)?, text.get(comma + 1..)?))
+}
+
+/// True for `v1`, `v1a` and versions to come, which no base64 of a signature can be taken for.
+fn is_version(text: &str) -> bool {
+    text.len() <= 4
+        && text.strip_prefix('v').is_some_and(|number| {
+            number.starts_with(|c: char| c.is_ascii_digit())
+                && number.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        })
 }
 
 impl fmt::Display for Header {

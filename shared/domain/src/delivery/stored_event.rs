@@ -19,6 +19,7 @@ use std::fmt;
 /// ```text
 /// stored ──▶ committed ──▶ processed
 ///    └─────▶ parked ──▶ dropped         (an operator drops it)
+/// parked                                (at intake: a member is not understood)
 /// not_needed, unhandled, unreadable     (ends at intake)
 /// ```
 ///
@@ -140,9 +141,12 @@ impl StoredEvent {
     #[must_use]
     pub fn first(delivery: &Delivery) -> Self {
         let (state, reason, event) = match &delivery.reading {
-            Reading::Event(event) => match event.change {
+            Reading::Event(event) => match &event.change {
                 Change::NotNeeded => (EventState::NotNeeded, None, Some(event)),
                 Change::Unhandled => (EventState::Unhandled, None, Some(event)),
+                Change::NotUnderstood(why) => {
+                    (EventState::Parked, Some(why.to_string()), Some(event))
+                }
                 _ => (EventState::Stored, None, Some(event)),
             },
             Reading::Unreadable(why) => (EventState::Unreadable, Some(why.to_string()), None),

@@ -20,7 +20,11 @@ pub use invoice::lacks_receipt;
 pub use notice::still_so;
 
 use crate::{
-    delivery::{answer::Answer, event::Change, reference::Reference},
+    delivery::{
+        answer::Answer,
+        event::{Change, Unreadable},
+        reference::Reference,
+    },
     fulfillment::{
         checkout::About,
         commit::Commit,
@@ -105,6 +109,9 @@ pub enum ParkReason {
     /// A subscription is paid for, and neither events nor the API name its product.
     #[error("no product is named for the paid subscription")]
     NoProduct,
+    /// A member of the event that has an effect is not understood.
+    #[error("{0}")]
+    NotUnderstood(Unreadable),
     /// The order, or its payment, has not come.
     #[error("no paid order is known for this {0}")]
     OrderUnknown(&'static str),
@@ -156,6 +163,7 @@ impl ParkReason {
             | Self::ModeNotFulfilled(_)
             | Self::OtherMode { .. }
             | Self::NoSubject
+            | Self::NotUnderstood(_)
             | Self::TooLarge { .. }
             | Self::BadId(_) => Patience::None,
         }
@@ -169,6 +177,7 @@ impl From<&ParkReason> for Class {
             ParkReason::ModeNotFulfilled(_) => Self::NotFulfilled,
             ParkReason::OtherMode { .. } => Self::OtherMode,
             ParkReason::NoSubject => Self::NoSubject,
+            ParkReason::NotUnderstood(_) => Self::Unreadable,
             ParkReason::OrderUnknown(_) => Self::OrderUnknown,
             ParkReason::NoRefund => Self::NoRefund,
             ParkReason::Contradicted(_) => Self::Contradicted,
@@ -244,6 +253,7 @@ fn decide_change(case: &Case<'_>, change: &Change) -> Result<Decision, Stop> {
         Change::Invoice(change) => invoice::decide(case, change),
         Change::Customer(change) => contact::decide(case, change),
         Change::Fetch(reference) => decide_fetched(case, reference),
+        Change::NotUnderstood(why) => Err(ParkReason::NotUnderstood(why.clone()).into()),
         Change::NotNeeded | Change::Unhandled => Err(ParkReason::NoSubject.into()),
     }
 }

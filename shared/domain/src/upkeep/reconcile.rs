@@ -157,6 +157,7 @@ pub fn read_set(change: &Change) -> ReadSet {
         Change::CheckoutPaid { .. }
         | Change::Fetch(_)
         | Change::Customer(_)
+        | Change::NotUnderstood(_)
         | Change::NotNeeded
         | Change::Unhandled => ReadSet::default(),
     }
@@ -235,6 +236,7 @@ pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
         Change::CheckoutPaid { .. }
         | Change::Fetch(_)
         | Change::Customer(_)
+        | Change::NotUnderstood(_)
         | Change::NotNeeded
         | Change::Unhandled => false,
     }

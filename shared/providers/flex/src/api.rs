@@ -12,13 +12,13 @@ use domain::{
     sale::{checkout::Checkout, refund},
     upkeep::reconcile::{Ask, Page},
     values::{
-        ids::{EventId, OrderId, PaymentIntentId, RefundId, SubscriptionId},
+        ids::{OrderId, PaymentIntentId, RefundId, SubscriptionId},
         outcome::{ReadError, RetryableError},
     },
 };
 use jiff::Timestamp;
+use reading::{Field, Identified, Readable, document};
 use reqwest::{Client, Response, StatusCode, Url, header, redirect};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{collections::BTreeSet, error::Error as _, time::Duration};
 
@@ -125,11 +125,12 @@ impl Api {
             order_id.as_str(),
             "line_items",
         ]);
-        let (session, lines, payments): (wire::Session, Vec<wire::LineItem>, _) = tokio::try_join!(
-            self.read(key, session, "checkout_session"),
+        let (session, lines, payments) = tokio::try_join!(
+            self.read::<wire::Session>(key, session, "checkout_session"),
             self.read(key, lines, "line_items"),
             self.payments(key, order_id)
         )?;
+        let lines = Field::Understood(lines);
         let customer = self.customer(key, &session).await?;
         let mut checkout = translate::checkout(&session, &lines, customer.as_ref())?;
         if checkout.order_id != *order_id {
@@ -145,7 +146,7 @@ impl Api {
         &self,
         key: &ApiKey,
         order_id: &OrderId,
-    ) -> Result<Vec<wire::PaymentIntent>, ReadError> {
+    ) -> Result<Vec<Field<wire::PaymentIntent>>, ReadError> {
         let url = self.list_of(
             &["v1", "payment_intents"],
             ("checkout_session", order_id.as_str()),
@@ -168,12 +169,11 @@ impl Api {
             &["v1", "checkout", "sessions"],
             ("payment_intent", payment.as_str()),
         );
-        let sessions: Vec<wire::Session> = match self.read(key, url, "checkout_sessions").await {
+        match self.read::<Vec<_>>(key, url, "checkout_sessions").await {
             // This key has no such payment.
-            Err(ReadError::Permanent { status: 404, .. }) => return Ok(None),
-            read => read?,
-        };
-        Ok(translate::session_of(&sessions, payment)?)
+            Err(ReadError::Permanent { status: 404, .. }) => Ok(None),
+            sessions => Ok(translate::session_of(&sessions?, payment)?),
+        }
     }
 
     /// Reads all refunds of a checkout or of a payment
@@ -209,11 +209,12 @@ impl Api {
                 url.query_pairs_mut()
                     .append_pair("starting_after", last.refund_id.as_str());
             }
-            let page: Vec<wire::Refund> = self.read(key, url, "refunds").await?;
+            let page: Vec<Field<wire::Refund>> = self.read(key, url, "refunds").await?;
             let is_full = page.len() >= PAGE;
             let known: BTreeSet<RefundId> =
                 all.iter().map(|refund| refund.refund_id.clone()).collect();
             for refund in &page {
+                let refund = refund.required("refunds[]").map_err(NotUnderstood::from)?;
                 let refund = translate::refund::refund(refund).map_err(NotUnderstood::from)?;
                 if !known.contains(&refund.refund_id) {
                     all.push(refund);
@@ -239,7 +240,7 @@ impl Api {
         let url = self.url(&["v1", "subscriptions", id.as_str()]);
         let mut body = self.answer(key, url, NAME).await?;
         let subscription: wire::Subscription =
-            resource(body.get_mut(NAME).map(Value::take).or(Some(body)), NAME)?;
+            resource(body.get_mut(NAME).map(Value::take).unwrap_or(body), NAME)?;
         let change = translate::subscription::subscription(&subscription, Source::Read)
             .map_err(NotUnderstood::from)?;
         if change.subscription_id != *id {
@@ -252,32 +253,47 @@ impl Api {
     /// another
     /// (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
     pub async fn list(&self, key: &ApiKey, ask: &Ask<'_>) -> Result<Page, ReadError> {
-        let List { path, name, id, .. } = List::of(ask.list);
-        let mut url = self.url(path);
+        let list = List::of(ask.list);
+        let mut url = self.url(list.path);
         url.query_pairs_mut()
             .extend_pairs(List::filter(ask))
             .append_pair("limit", &PAGE.to_string())
             .extend_pairs(ask.after.map(|last| ("starting_after", last)));
-        let page: Vec<Value> = self.read(key, url, name).await?;
+        let page = self.things(key, url, list.name).await?;
         let is_full = page.len() >= PAGE;
         // One item without an id must not end the list.
-        let id_of = |object: &Value| translate::first_id([object.get(id)?.as_str()], EventId::new);
-        let last = page.iter().rev().find_map(id_of);
+        let last = page
+            .iter()
+            .rev()
+            .find_map(|thing| listing::id_of(&list, thing));
         if is_full && last.is_none() {
-            return Err(NotUnderstood::Member(id).into());
+            let missing = reading::NotUnderstood::Missing(list.id);
+            return Err(NotUnderstood::Member(missing).into());
         }
         // A page that ends like the page before is the same page again.
-        let has_more = is_full
-            && last.as_ref().map(EventId::as_str) != ask.after
-            && !listing::is_past(ask, &page);
+        let has_more = is_full && last.as_deref() != ask.after && !listing::is_past(ask, &page);
         Ok(Page {
             listed: page
                 .iter()
                 .filter_map(|object| listing::listed(ask, object))
                 .collect(),
             length: page.len(),
-            next: last.filter(|_| has_more).map(String::from),
+            next: last.filter(|_| has_more),
         })
+    }
+
+    /// The things of a list as they are, each to be read alone.
+    async fn things(
+        &self,
+        key: &ApiKey,
+        url: Url,
+        name: &'static str,
+    ) -> Result<Vec<Value>, ReadError> {
+        let mut body = self.answer(key, url, name).await?;
+        match body.get_mut(name).map(Value::take) {
+            Some(Value::Array(things)) => Ok(things),
+            _ => Err(NotUnderstood::Resource(name).into()),
+        }
     }
 
     /// Reads the customer if the session names one without details
@@ -291,18 +307,16 @@ impl Api {
         key: &ApiKey,
         session: &wire::Session,
     ) -> Result<Option<wire::Customer>, ReadError> {
-        let id = match &session.customer {
-            Some(wire::Reference::Object(_)) => return Ok(None),
-            Some(wire::Reference::Id(id)) => id,
-            None => match &session.customer_id {
-                Some(id) => id,
-                None => return Ok(None),
-            },
+        if let Field::Understood(wire::Reference::Object(_)) = &session.customer {
+            return Ok(None);
+        }
+        let ids = [session.customer.id(), session.customer_id.id()];
+        // The checkout names the member that is not understood.
+        let Ok(Some(id)) = reading::first(ids, "customer") else {
+            return Ok(None);
         };
-        match self
-            .read(key, self.url(&["v1", "customers", id]), "customer")
-            .await
-        {
+        let url = self.url(&["v1", "customers", &id]);
+        match self.read(key, url, "customer").await {
             Ok(customer) => Ok(Some(customer)),
             Err(ReadError::Permanent { .. }) => Ok(None),
             Err(ReadError::NotUnderstood(_)) if translate::has_address(session) => Ok(None),
@@ -330,20 +344,21 @@ impl Api {
     }
 
     /// Reads a resource that Flex wraps in its name.
-    async fn read<T: DeserializeOwned>(
+    async fn read<T: Readable>(
         &self,
         key: &ApiKey,
         url: Url,
         name: &'static str,
     ) -> Result<T, ReadError> {
         let mut body = self.answer(key, url, name).await?;
-        Ok(resource(body.get_mut(name).map(Value::take), name)?)
+        let body = body.get_mut(name).ok_or(NotUnderstood::Resource(name))?;
+        Ok(resource(body.take(), name)?)
     }
 
     /// Reads an answer as JSON.
     async fn answer(&self, key: &ApiKey, url: Url, name: &'static str) -> Result<Value, ReadError> {
         let body = self.in_time(self.get(key, url)).await?;
-        Ok(serde_json::from_slice(&body).map_err(|_| NotUnderstood::Resource(name))?)
+        Ok(document(&body).ok_or(NotUnderstood::Resource(name))?)
     }
 
     async fn in_time<T>(
@@ -401,12 +416,8 @@ impl Api {
     }
 }
 
-fn resource<T: DeserializeOwned>(
-    body: Option<Value>,
-    name: &'static str,
-) -> Result<T, NotUnderstood> {
-    let body = body.ok_or(NotUnderstood::Resource(name))?;
-    serde_json::from_value(body).map_err(|_| NotUnderstood::Resource(name))
+fn resource<T: Readable>(body: Value, name: &'static str) -> Result<T, NotUnderstood> {
+    T::read(body).ok_or(NotUnderstood::Resource(name))
 }
 
 fn away(cause: String) -> RetryableError {

@@ -1,7 +1,7 @@
 //! The meaning of an event by its type: one table for the code and for the documents.
 
 use crate::{
-    translate::{self, Missing, contact, dispute, payment, refund, subscription},
+    translate::{self, contact, dispute, payment, refund, subscription},
     wire::{self, Reference, Resource},
 };
 use domain::{
@@ -9,10 +9,7 @@ use domain::{
         contact::ContactChange as CustomerNews,
         subscription::{InvoiceEvent, Source},
     },
-    delivery::{
-        event::{Change, Unreadable},
-        reference,
-    },
+    delivery::{event::Change, reference},
     sale::{
         dispute::DisputeFunds,
         payment::{PaymentChange as PaymentNews, PaymentStatus},
@@ -22,6 +19,7 @@ use domain::{
         mode::Mode,
     },
 };
+use reading::{Field, Identified, Kind, NotUnderstood};
 use serde_json::{Map, Value};
 
 /// The rule for one event type.
@@ -159,8 +157,8 @@ pub fn event_types() -> impl Iterator<Item = (&'static str, &'static str)> {
     })
 }
 
-/// The meaning of an event of this type. If the type has a rule, every member that the rule needs must be there.
-pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change, Unreadable> {
+/// The meaning of an event of this type. If the type has a rule, every member that the rule needs must be understood.
+pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change, NotUnderstood> {
     let Some((_, handling)) = EVENT_TYPES.iter().find(|(name, _)| *name == event_type) else {
         return Ok(Change::Unhandled);
     };
@@ -172,29 +170,21 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change,
         Handling::CheckoutPaid => Change::CheckoutPaid {
             order_id: order_id(event)?,
         },
-        Handling::Payment => {
-            let intent = resource::<wire::PaymentIntent>(event)?;
-            // The type states the success, even if the object is a bare id.
-            let bare = wire::PaymentIntent::default();
-            let object = intent.object().unwrap_or(&bare);
-            Change::Payment(PaymentNews {
-                payment_intent_id: own_id(&intent, PaymentIntentId::new)?,
-                mode: object.test_mode.map(translate::mode),
-                facts: payment::facts(object, Some(PaymentStatus::Succeeded)),
+        Handling::Payment => payment_succeeded(event)?,
+        Handling::Charge => {
+            charge(event)?.map_or(Change::NotNeeded, |(payment_intent_id, mode)| {
+                Change::Payment(PaymentNews {
+                    payment_intent_id,
+                    mode,
+                    facts: None,
+                })
             })
         }
-        Handling::Charge => charge(event).map_or(Change::NotNeeded, |(payment_intent_id, mode)| {
-            Change::Payment(PaymentNews {
-                payment_intent_id,
-                mode,
-                facts: None,
-            })
-        }),
         Handling::RefundsOfCheckout => {
             Change::Fetch(reference::Reference::RefundsOfCheckout(order_id(event)?))
         }
         Handling::RefundsOfCharge => {
-            let (id, _) = charge(event).ok_or(Missing("object.charge.payment_intent"))?;
+            let (id, _) = charge(event)?.ok_or(NotUnderstood::Missing(CHARGED))?;
             Change::Fetch(reference::Reference::RefundsOfPayment(id))
         }
         Handling::Refund => Change::Refund(refund::refund(&*whole(event)?)?),
@@ -211,10 +201,7 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change,
             let customer = resource::<wire::Customer>(event)?;
             Change::Customer(CustomerNews {
                 customer_id: own_id(&customer, CustomerId::new)?,
-                mode: customer
-                    .object()
-                    .and_then(|customer| customer.test_mode)
-                    .map(translate::mode),
+                mode: customer_mode(customer.object())?,
                 facts: None,
             })
         }
@@ -224,30 +211,28 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change,
 
 /// The resource under `object`. All printed deliveries have it inside a member named after it; that member may also be
 /// the bare id. The prose of the event list has `object` as the resource itself.
-fn resource<T: Resource>(event: &Map<String, Value>) -> Result<Reference<T>, Unreadable> {
-    let object = event
-        .get("object")
-        .and_then(Value::as_object)
-        .ok_or(Unreadable::Member("object"))?;
-    let whole = |resource: &Map<String, Value>| {
-        T::deserialize(resource)
-            .ok()
-            .map(|resource| Reference::Object(Box::new(resource)))
+fn resource<T: Resource>(event: &Map<String, Value>) -> Result<Reference<T>, NotUnderstood> {
+    let object = match event.get("object") {
+        Some(Value::Object(object)) => object,
+        None | Some(Value::Null) => return Err(NotUnderstood::Missing("object")),
+        Some(other) => return Err(NotUnderstood::Malformed("object", Kind::of(other))),
     };
-    let resource = match object.get(T::KEY) {
-        Some(Value::String(id)) => Some(Reference::Id(id.clone())),
-        Some(Value::Object(resource)) => whole(resource),
-        None if object.contains_key(T::ID) => whole(object),
-        Some(_) | None => None,
+    let own = match object.get(T::KEY) {
+        None | Some(Value::Null) if object.contains_key(T::ID) => Value::Object(object.clone()),
+        own => own.cloned().unwrap_or_default(),
     };
-    resource.ok_or(Unreadable::Member(T::PLACE))
+    match Field::of(own) {
+        Field::Understood(resource) => Ok(resource),
+        Field::Absent => Err(NotUnderstood::Missing(T::PLACE)),
+        Field::NotUnderstood(kind) => Err(NotUnderstood::Malformed(T::PLACE, kind)),
+    }
 }
 
 /// The resource under `object`; its id alone is not enough.
-fn whole<T: Resource>(event: &Map<String, Value>) -> Result<Box<T>, Unreadable> {
+fn whole<T: Resource>(event: &Map<String, Value>) -> Result<Box<T>, NotUnderstood> {
     match resource(event)? {
         Reference::Object(resource) => Ok(resource),
-        Reference::Id(_) => Err(Unreadable::Member(T::PLACE)),
+        Reference::Id(_) => Err(NotUnderstood::Malformed(T::PLACE, Kind::Text)),
     }
 }
 
@@ -255,37 +240,61 @@ fn whole<T: Resource>(event: &Map<String, Value>) -> Result<Box<T>, Unreadable> 
 fn own_id<T: Resource, I, E>(
     resource: &Reference<T>,
     new: impl Fn(String) -> Result<I, E>,
-) -> Result<I, Unreadable> {
-    translate::first_id([resource.id()], new).ok_or(Unreadable::Member(T::PLACE))
+) -> Result<I, NotUnderstood> {
+    translate::own_id(resource.id(), new, T::PLACE)
 }
 
-fn order_id(event: &Map<String, Value>) -> Result<OrderId, Unreadable> {
+fn order_id(event: &Map<String, Value>) -> Result<OrderId, NotUnderstood> {
     own_id(&resource::<wire::Session>(event)?, OrderId::new)
 }
 
-/// The payment that a charge tried, if the charge names one.
-fn charge(event: &Map<String, Value>) -> Option<(PaymentIntentId, Option<Mode>)> {
-    let charge: Box<wire::Charge> = whole(event).ok()?;
-    let intent = charge.payment_intent.as_ref().and_then(Reference::id);
-    let id = translate::first_id(
-        [intent, charge.payment_intent_id.as_deref()],
-        PaymentIntentId::new,
-    )?;
-    Some((id, charge.test_mode.map(translate::mode)))
+/// The type states the success, even if the object is a bare id.
+fn payment_succeeded(event: &Map<String, Value>) -> Result<Change, NotUnderstood> {
+    let intent = resource::<wire::PaymentIntent>(event)?;
+    let bare = wire::PaymentIntent::default();
+    let object = intent.object().unwrap_or(&bare);
+    Ok(Change::Payment(PaymentNews {
+        payment_intent_id: own_id(&intent, PaymentIntentId::new)?,
+        mode: translate::mode_of(&object.test_mode, "object.payment_intent.test_mode")?,
+        facts: payment::facts(object, Some(PaymentStatus::Succeeded))?,
+    }))
+}
+
+/// The place of a charge's payment.
+const CHARGED: &str = "object.charge.payment_intent";
+
+/// The payment that a charge tried, if the charge names one. A bare id names none.
+fn charge(
+    event: &Map<String, Value>,
+) -> Result<Option<(PaymentIntentId, Option<Mode>)>, NotUnderstood> {
+    let charge = match resource::<wire::Charge>(event) {
+        Ok(Reference::Object(charge)) => charge,
+        Ok(Reference::Id(_)) | Err(NotUnderstood::Missing(_)) => return Ok(None),
+        Err(why) => return Err(why),
+    };
+    let payments = [charge.payment_intent.id(), charge.payment_intent_id.id()];
+    let id = translate::named(payments, PaymentIntentId::new, CHARGED)?;
+    let mode = translate::mode_of(&charge.test_mode, "object.charge.test_mode")?;
+    Ok(id.map(|id| (id, mode)))
 }
 
 /// A bare id has no facts of a customer to store.
-fn customer(event: &Map<String, Value>) -> Result<Change, Unreadable> {
+fn customer(event: &Map<String, Value>) -> Result<Change, NotUnderstood> {
     let customer = resource::<wire::Customer>(event)?;
     let customer_id = own_id(&customer, CustomerId::new)?;
-    Ok(customer.object().map_or(Change::NotNeeded, |customer| {
-        let mode = customer.test_mode.map(translate::mode);
-        Change::Customer(CustomerNews {
-            customer_id,
-            mode,
-            facts: Some(contact::facts(customer)),
-        })
+    let Some(customer) = customer.object() else {
+        return Ok(Change::NotNeeded);
+    };
+    Ok(Change::Customer(CustomerNews {
+        customer_id,
+        mode: customer_mode(Some(customer))?,
+        facts: Some(contact::facts(customer)?),
     }))
+}
+
+fn customer_mode(customer: Option<&wire::Customer>) -> Result<Option<Mode>, NotUnderstood> {
+    let test_mode = customer.map_or(&Field::Absent, |customer| &customer.test_mode);
+    translate::mode_of(test_mode, "object.customer.test_mode")
 }
 
 #[cfg(test)]

@@ -3,17 +3,19 @@
 //! Flex asks integrators to read permissively: unknown members and event types are not errors, and the list of types
 //! may grow at any time (<https://docs.withflex.com/developer-guides/webhooks/events>).
 
-use crate::{changes, time::timestamp};
+use crate::{changes, translate};
 use domain::{
-    delivery::event::{Event, Reading, Unreadable},
-    values::ids::{EventId, MAX_ID_LENGTH},
+    delivery::event::{Change, Event, Reading, Unreadable},
+    values::ids::EventId,
 };
+use jiff::Timestamp;
+use reading::{Field, Identified, NotUnderstood, Readable, document};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// Reads the body of a verified delivery.
 ///
-/// It needs no limits: intake caps the size, and `serde_json` stops at 128 levels of nesting.
+/// It needs no limits: intake caps the size, and [`document`] stops at 128 levels of nesting.
 #[must_use]
 pub fn read(body: &[u8]) -> Reading {
     match event(body) {
@@ -23,33 +25,39 @@ pub fn read(body: &[u8]) -> Reading {
 }
 
 fn event(body: &[u8]) -> Result<Event, Unreadable> {
-    let body: Map<String, Value> = serde_json::from_slice(body).map_err(|_| Unreadable::NotJson)?;
+    let Some(Value::Object(body)) = document(body) else {
+        return Err(Unreadable::NotJson);
+    };
     let event = unwrapped(&body);
-    let event_id = event
-        .get("event_id")
-        .and_then(Value::as_str)
-        .and_then(|id| EventId::new(id).ok())
-        .ok_or(Unreadable::Member("event_id"))?;
-    let event_type = event
-        .get("event_type")
-        .and_then(Value::as_str)
-        .filter(|kind| {
-            (1..=MAX_ID_LENGTH).contains(&kind.len())
-                && kind.bytes().all(|byte| byte.is_ascii_graphic())
-        })
-        .map(normalized)
-        .ok_or(Unreadable::Member("event_type"))?;
-    let change = changes::of(&event_type, event)?;
-    // A wrapped event states only the time of its creation, which is the nearest one.
-    let occurred_at = ["event_dt", "created_at"]
-        .iter()
-        .find_map(|name| timestamp(event.get(*name)?));
+    let name = |name| translate::own_id(member::<String>(event, name).id(), EventId::new, name);
+    let event_id = name("event_id").map_err(translate::unreadable)?;
+    // A type has the form of an id: printable ASCII, and not too long for a row.
+    let event_type = name("event_type").map_err(translate::unreadable)?;
+    let event_type = normalized(event_type.as_str()).into_owned();
+    let occurred_at = occurred_at(event);
+    let change = match changes::of(&event_type, event) {
+        // Nothing needs the time of an event without effect.
+        Ok(change @ (Change::NotNeeded | Change::Unhandled)) => change,
+        read => read
+            .and_then(|change| occurred_at.map(|_| change))
+            .unwrap_or_else(|why| Change::NotUnderstood(translate::unreadable(why))),
+    };
     Ok(Event {
         event_id,
-        event_type: event_type.into_owned(),
-        occurred_at,
+        event_type,
+        occurred_at: occurred_at.unwrap_or_default(),
         change,
     })
+}
+
+fn member<T: Readable>(event: &Map<String, Value>, name: &str) -> Field<T> {
+    Field::of(event.get(name).cloned().unwrap_or_default())
+}
+
+/// A wrapped event states only the time of its creation, which is the nearest one.
+fn occurred_at(event: &Map<String, Value>) -> Result<Option<Timestamp>, NotUnderstood> {
+    let times = ["event_dt", "created_at"].map(|name| member(event, name));
+    reading::first(times, "event_dt")
 }
 
 /// Flex's API shows a stored event wrapped as `{"event": {…}}`
@@ -109,6 +117,14 @@ mod tests {
     }
 
     #[test]
+    fn a_body_may_be_written_in_any_way() {
+        let plain = br#"{"event_id":"fevt_1","event_type":"checkout.session.expired","object":{"checkout_session":"fcs_1"}}"#;
+        let odd = b"\xef\xbb\xbf{\"object\":{\"checkout_session\":\"fcs_1\\u200b\",\"note\":\"\\ud83d \xff\",\"n\":1e999},\
+            \"event_type\":\" checkout.session.expired\",\"event_id\":\"\\u0066evt_1\"}";
+        assert_eq!(read(odd), read(plain));
+    }
+
+    #[test]
     fn a_wrapped_event_is_the_same_event() {
         let bare = json!({
             "event_id": "fevt_1", "event_type": "checkout.session.completed", "test_mode": true,
@@ -143,8 +159,29 @@ mod tests {
             at(json!({"event_dt": null, "created_at": "1970-01-01T00:00:07Z"})),
             Some(7)
         );
+        assert_eq!(
+            at(json!({"event_dt": "soon", "created_at": 1_760_090_001_000_i64})),
+            Some(1_760_090_001)
+        );
         assert_eq!(at(json!({"event_dt": "soon"})), None);
         assert_eq!(at(json!({})), None);
+    }
+
+    #[test]
+    fn a_time_that_orders_facts_is_understood_or_the_event_is_not() {
+        let of = |kind: &str| {
+            let object = json!({"checkout_session": "fcs_1", "customer": "fcus_1"});
+            of(
+                &json!({"event_id": "fevt_1", "event_type": kind, "event_dt": "soon", "object": object}),
+            )
+        };
+        let why = Unreadable::Malformed("event_dt", "a text");
+        assert_eq!(
+            of("checkout.session.completed").change,
+            Change::NotUnderstood(why)
+        );
+        assert_eq!(of("customer.created").change, Change::NotNeeded);
+        assert_eq!(of("something.new").change, Change::Unhandled);
     }
 
     #[test]
@@ -161,24 +198,30 @@ mod tests {
         }
         for body in [
             "{}",
-            r#"{"event_id":7}"#,
             r#"{"event_id":"","event_type":"a"}"#,
             r#"{"event":"fevt_1"}"#,
         ] {
             assert_eq!(
                 why_not(body.as_bytes()),
-                Unreadable::Member("event_id"),
+                Unreadable::Missing("event_id"),
                 "{body}"
             );
         }
+        assert_eq!(
+            why_not(br#"{"event_id":7}"#),
+            Unreadable::Malformed("event_id", "a number")
+        );
         let long = "a".repeat(256);
-        for kind in [json!(null), json!(""), json!("two words"), json!(long)] {
+        let missing = Unreadable::Missing("event_type");
+        let malformed = Unreadable::Malformed("event_type", "a text");
+        for (kind, why) in [
+            (json!(null), &missing),
+            (json!(""), &missing),
+            (json!("two words"), &malformed),
+            (json!(long), &malformed),
+        ] {
             let body = json!({"event_id": "fevt_1", "event_type": kind}).to_string();
-            assert_eq!(
-                why_not(body.as_bytes()),
-                Unreadable::Member("event_type"),
-                "{body}"
-            );
+            assert_eq!(why_not(body.as_bytes()), *why, "{body}");
         }
     }
 

@@ -12,7 +12,6 @@ mod headers;
 mod listing;
 mod provider;
 pub mod secret;
-mod time;
 mod translate;
 pub mod wire;
 

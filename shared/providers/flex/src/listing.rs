@@ -4,17 +4,14 @@
 //! (<https://docs.withflex.com/api-reference/events/retry-event>). A listed thing therefore becomes an event in the
 //! usual envelope, with the thing as its object.
 
-use crate::{
-    changes,
-    time::timestamp,
-    translate::{self, first_id},
-};
+use crate::{changes, translate};
 use domain::{
-    delivery::event::{Change, Unreadable},
+    delivery::event::Change,
     upkeep::reconcile::{Ask, Found, Listed, Received},
-    values::{ids::EventId, mode::Mode},
+    values::ids::EventId,
 };
 use jiff::{SignedDuration, Timestamp};
+use reading::{Field, Identified, Kind, NotUnderstood, Readable};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -22,9 +19,9 @@ const CHECKOUTS: &str = "checkouts";
 const INVOICES: &str = "invoices";
 const REFUNDS: &str = "refunds";
 const DISPUTES: &str = "disputes";
+const PAYMENTS: &str = "payments";
 const SUBSCRIPTIONS: &str = "subscriptions";
 const ENDED: &str = "ended subscriptions";
-const PAYMENTS: &str = "payments";
 
 /// The lists to read, in this order. The ended subscriptions have a list, because the list of all may omit them.
 /// Payments come last: the other lists bring most of their orders.
@@ -116,92 +113,115 @@ impl List {
 /// The length limit of a stored checkout, in bytes of JSON. A row holds somewhat more.
 const LONG: usize = 250_000;
 
+/// A member of a thing.
+fn member<T: Readable>(object: &Value, name: &str) -> Field<T> {
+    Field::of(object.get(name).cloned().unwrap_or_default())
+}
+
 /// The time of a thing's creation, if it states one.
 pub(crate) fn created_at(object: &Value) -> Option<Timestamp> {
-    timestamp(object.get("created_at")?)
+    member(object, "created_at").known().copied()
+}
+
+/// The id of a thing.
+pub(crate) fn id_of(list: &List, object: &Value) -> Option<String> {
+    let id: Field<String> = member(object, list.id);
+    let id = translate::named([id.id()], EventId::new, list.id);
+    id.ok().flatten().map(String::from)
 }
 
 /// One thing of a list. `None` if it is too old, or if no order, renewal or access follows from it.
 #[must_use]
 pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
-    let List { resource, id, .. } = List::of(ask.list);
-    let text = |name: &str| object.get(name).and_then(Value::as_str).map(str::trim);
-    let created_at = created_at(object);
-    if !List::is_ageless(ask.list) && created_at.is_some_and(|at| at < ask.since) {
+    let list = List::of(ask.list);
+    let is_old = created_at(object).is_some_and(|at| at < ask.since);
+    if !List::is_ageless(ask.list) && is_old {
         return None;
     }
-    let (event_type, since) = match ask.list {
-        // As in the read of a checkout, both words mean completed.
-        CHECKOUTS if matches!(text("status"), Some("complete" | "paid")) => {
-            ("checkout.session.completed", created_at)
-        }
-        INVOICES if text("status") == Some("paid") => ("invoice.paid", created_at),
-        REFUNDS => ("refund.updated", None),
-        DISPUTES => (dispute_event(text("status")), None),
-        // A renewal's payment belongs to its invoice, which another list has.
-        PAYMENTS if text("status") == Some("succeeded") && !is_of_invoice(object) => {
-            ("payment_intent.succeeded", created_at)
-        }
-        SUBSCRIPTIONS | ENDED => match end(object, ask.now) {
-            End::Not => ("customer.subscription.updated", None),
-            // It ended before the period that reconcile looks at.
-            End::Over(Some(at)) if at < ask.since => return None,
-            End::Over(at) => ("customer.subscription.deleted", at),
-        },
-        _ => return None,
+    match found(ask, &list, object) {
+        Ok(found) => found.map(Box::new).map(Listed::Found),
+        Err(why) => Some(Listed::Unreadable {
+            id: id_of(&list, object),
+            object: body(ask, &list, object),
+            why: translate::unreadable(why),
+        }),
+    }
+}
+
+fn found(ask: &Ask<'_>, list: &List, object: &Value) -> Result<Option<Found>, NotUnderstood> {
+    let kind = Kind::of(object);
+    if kind != Kind::Object {
+        return Err(NotUnderstood::Malformed(list.resource, kind));
+    }
+    let Some((event_type, since)) = state(ask, object)? else {
+        return Ok(None);
     };
-    let envelope = json!({"object": {resource: object}});
-    let read = match created_at {
+    if matches!(ask.list, INVOICES | REFUNDS | PAYMENTS) {
         // Otherwise years of them would be compared as if they were new.
-        None if matches!(ask.list, INVOICES | REFUNDS | PAYMENTS) => {
-            Some(Err(Unreadable::Member("created_at")))
-        }
-        _ => envelope
-            .as_object()
-            .map(|envelope| changes::of(event_type, envelope)),
-    };
-    let name = first_id([text(id)], EventId::new).map(String::from);
-    let bytes = match object.to_string() {
-        // Fulfillment reads the checkout from the API, so its id is enough.
-        long if ask.list == CHECKOUTS && long.len() > LONG => {
-            let facts = ["status", "test_mode", id].map(|name| (name, object.get(name)));
-            json!(BTreeMap::from(facts)).to_string()
-        }
-        text => text,
-    };
-    let bytes = bytes.into_bytes();
-    Some(match (read, name) {
-        // An invoice without a subscription.
-        (Some(Ok(Change::NotNeeded)), _) => return None,
-        (Some(Ok(change)), Some(name)) => Listed::Found(Box::new(Found {
-            resource,
-            id: name,
-            mode: mode(object),
-            created_at,
-            is_recent: created_at.is_some_and(|at| at >= ask.since),
-            since,
-            received: received(object).filter(|_| ask.list == CHECKOUTS),
-            event_type,
-            object: bytes,
-            change,
-        })),
-        (Some(Err(why)), id) => Listed::Unreadable {
-            id,
-            object: bytes,
-            why,
+        member::<Timestamp>(object, "created_at").required("created_at")?;
+    }
+    let envelope = Map::from_iter([("object".to_owned(), json!({list.resource: object}))]);
+    let change = changes::of(event_type, &envelope)?;
+    if change == Change::NotNeeded {
+        return match object.get("subscription").or(object.get("subscription_id")) {
+            // It says that it has no subscription.
+            Some(_) => Ok(None),
+            None => Err(NotUnderstood::Missing("object.invoice.subscription")),
+        };
+    }
+    let test_mode: Field<bool> = member(object, "test_mode");
+    Ok(Some(Found {
+        resource: list.resource,
+        id: id_of(list, object).ok_or(NotUnderstood::Missing(list.id))?,
+        mode: test_mode.known().copied().map(translate::mode),
+        created_at: created_at(object),
+        is_recent: created_at(object).is_some_and(|at| at >= ask.since),
+        since,
+        received: if ask.list == CHECKOUTS {
+            received(object)?
+        } else {
+            None
         },
-        (Some(Ok(_)) | None, id) => Listed::Unreadable {
-            id,
-            object: bytes,
-            why: Unreadable::Member("object"),
+        event_type,
+        object: body(ask, list, object),
+        change,
+    }))
+}
+
+/// The type of the event that states a thing's state, and the time of that state if stated. `None`
+/// if nothing follows from the state.
+fn state(
+    ask: &Ask<'_>,
+    object: &Value,
+) -> Result<Option<(&'static str, Option<Timestamp>)>, NotUnderstood> {
+    let status: Field<String> = member(object, "status");
+    let status = status.required("status")?.trim();
+    Ok(match ask.list {
+        // As in the read of a checkout, both words mean completed.
+        CHECKOUTS if matches!(status, "complete" | "paid") => {
+            Some(("checkout.session.completed", created_at(object)))
+        }
+        INVOICES if status == "paid" => Some(("invoice.paid", created_at(object))),
+        REFUNDS => Some(("refund.updated", None)),
+        DISPUTES => Some((dispute_event(status), None)),
+        // A renewal's payment belongs to its invoice, which another list has.
+        PAYMENTS if status == "succeeded" && !is_of_invoice(object) => {
+            Some(("payment_intent.succeeded", created_at(object)))
+        }
+        SUBSCRIPTIONS | ENDED if status == "canceled" => match end(object, ask.now)? {
+            // It ended before the period that reconcile looks at.
+            Some(at) if at < ask.since => None,
+            at => Some(("customer.subscription.deleted", at)),
         },
+        SUBSCRIPTIONS | ENDED => Some(("customer.subscription.updated", None)),
+        _ => None,
     })
 }
 
 /// The type that a webhook about a dispute with this status would have. An unknown word closes nothing.
-fn dispute_event(status: Option<&str>) -> &'static str {
+fn dispute_event(status: &str) -> &'static str {
     match status {
-        Some("won" | "lost" | "warning_closed") => "charge.dispute.closed",
+        "won" | "lost" | "warning_closed" => "charge.dispute.closed",
         _ => "charge.dispute.updated",
     }
 }
@@ -212,59 +232,52 @@ fn is_of_invoice(payment: &Value) -> bool {
         .is_some_and(|invoice| !invoice.is_null())
 }
 
-fn mode(object: &Value) -> Option<Mode> {
-    object
-        .get("test_mode")
-        .and_then(Value::as_bool)
-        .map(translate::mode)
+/// The thing as it is stored.
+fn body(ask: &Ask<'_>, list: &List, object: &Value) -> Vec<u8> {
+    let text = match object.to_string() {
+        // Fulfillment reads the checkout from the API, so its id is enough.
+        long if ask.list == CHECKOUTS && long.len() > LONG => {
+            let facts = ["status", "test_mode", list.id].map(|name| (name, object.get(name)));
+            json!(BTreeMap::from(facts)).to_string()
+        }
+        text => text,
+    };
+    text.into_bytes()
 }
 
 /// The received money that a session states. Only newer sessions state it.
-fn received(session: &Value) -> Option<Received> {
-    let amount = |name: &str| session.get(name).and_then(Value::as_i64);
-    let received = amount("amount_received")?;
-    let is_all = amount("amount_total").map_or(received > 0, |total| received >= total);
-    Some(Received {
+fn received(session: &Value) -> Result<Option<Received>, NotUnderstood> {
+    let received: Field<i64> = member(session, "amount_received");
+    let total: Field<i64> = member(session, "amount_total");
+    let Some(received) = received.optional("amount_received")?.copied() else {
+        return Ok(None);
+    };
+    let total = total.optional("amount_total")?;
+    Ok(Some(Received {
         amount: received,
-        is_all,
-    })
+        is_all: total.map_or(received > 0, |total| received >= *total),
+    }))
 }
 
-/// The end of a subscription.
-enum End {
-    Not,
-    /// Its time, if it can be determined.
-    Over(Option<Timestamp>),
-}
-
-/// The end of a cancelled subscription. One that is cancelled at the end of its period ends then, whatever the time of
-/// the request. Any other ends at its cancellation. If no time is stated, it ended with its last period at the latest.
+/// The end of a cancelled subscription, if its time can be determined. One that is cancelled at the end of its period
+/// ends then, whatever the time of the request. Any other ends at its cancellation. If no time is stated, it ended with
+/// its last period at the latest.
 ///
 /// The reference names `cancel_at` alone (<https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>).
 /// The code reads all of these members, if they are there.
-fn end(subscription: &Value, now: Timestamp) -> End {
-    if subscription
-        .get("status")
-        .and_then(Value::as_str)
-        .map(str::trim)
-        != Some("canceled")
-    {
-        return End::Not;
-    }
-    let at = |name: &str| subscription.get(name).and_then(timestamp);
-    let with_period = subscription
-        .get("cancel_at_period_end")
-        .and_then(Value::as_bool)
-        == Some(true);
-    let period_end = at("current_period_end");
-    let planned = at("cancel_at").or_else(|| period_end.filter(|_| with_period));
-    let facts = at("ended_at").or(planned).or_else(|| at("canceled_at"));
+fn end(subscription: &Value, now: Timestamp) -> Result<Option<Timestamp>, NotUnderstood> {
+    let at = |name: &'static str| {
+        let time: Field<Timestamp> = member(subscription, name);
+        time.optional(name).map(Option::<&Timestamp>::copied)
+    };
+    let with_period: Field<bool> = member(subscription, "cancel_at_period_end");
+    let with_period = with_period.optional("cancel_at_period_end")? == Some(&true);
+    let period_end = at("current_period_end")?;
+    let planned = at("cancel_at")?.or_else(|| period_end.filter(|_| with_period));
+    let facts = at("ended_at")?.or(planned).or(at("canceled_at")?);
     // Flex did not wait for a future time, and no subscription ends after its last period.
-    End::Over(
-        facts
-            .filter(|at| *at <= now)
-            .or_else(|| period_end.filter(|at| *at <= now)),
-    )
+    let is_past = |at: &Timestamp| *at <= now;
+    Ok(facts.filter(is_past).or_else(|| period_end.filter(is_past)))
 }
 
 /// The event that states a found thing, as Flex would have sent it, with this id and time. `waits` is true if an order

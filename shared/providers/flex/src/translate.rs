@@ -10,10 +10,7 @@ pub(crate) mod subscription;
 
 pub use payment::add_payments;
 
-use crate::{
-    time::timestamp,
-    wire::{Customer as WireCustomer, Fee, LineItem as WireLine, Reference, Resource, Session},
-};
+use crate::wire::{self, Customer as WireCustomer, Fee, Reference, Session};
 use domain::{
     delivery::event::Unreadable,
     sale::checkout::{Capture, Checkout, CheckoutKind, CheckoutStatus, Customer, Totals},
@@ -24,7 +21,7 @@ use domain::{
         outcome::ReadError,
     },
 };
-use serde_json::Value;
+use reading::{Field, Identified, Kind, each, first};
 
 /// The longest `client_reference_id` that is kept. It is the key of an index, and DynamoDB refuses
 /// keys over 2,048 bytes. Losing a reference is better than losing the order.
@@ -37,12 +34,15 @@ pub enum NotUnderstood {
     /// The answer is not JSON, or lacks the resource.
     #[error("the answer has no `{0}`")]
     Resource(&'static str),
-    /// A required member is missing, or an amount is not a whole number.
-    #[error("`{0}` is missing or malformed")]
-    Member(&'static str),
+    /// A required member is missing, or one that has an effect is not understood.
+    #[error(transparent)]
+    Member(reading::NotUnderstood),
     /// The answer is about another resource than requested.
     #[error("the answer is about another {0}")]
     Other(&'static str),
+    /// The list names one thing twice.
+    #[error("the answer has one of `{0}` twice")]
+    Twice(&'static str),
     /// The answer exceeds the limit.
     #[error("the answer is longer than {0} bytes")]
     TooLong(usize),
@@ -57,21 +57,25 @@ impl From<NotUnderstood> for ReadError {
     }
 }
 
-/// A required member that is missing, by its place in an event (`object.refund.amount`). Names the
-/// member and never a value, which may be personal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Missing(pub(crate) &'static str);
-
-impl From<Missing> for Unreadable {
-    fn from(Missing(place): Missing) -> Self {
-        Self::Member(place)
+/// In an answer of the API, the resource is not under `object`.
+impl From<reading::NotUnderstood> for NotUnderstood {
+    fn from(why: reading::NotUnderstood) -> Self {
+        use reading::NotUnderstood::{Malformed, Missing};
+        let short = |place: &'static str| place.strip_prefix("object.").unwrap_or(place);
+        Self::Member(match why {
+            Missing(place) => Missing(short(place)),
+            Malformed(place, kind) => Malformed(short(place), kind),
+        })
     }
 }
 
-/// In an answer of the API, the resource is not under `object`.
-impl From<Missing> for NotUnderstood {
-    fn from(Missing(place): Missing) -> Self {
-        Self::Member(place.strip_prefix("object.").unwrap_or(place))
+/// The reason in the core's words.
+pub(crate) fn unreadable(why: reading::NotUnderstood) -> Unreadable {
+    match why {
+        reading::NotUnderstood::Missing(place) => Unreadable::Missing(place),
+        reading::NotUnderstood::Malformed(place, kind) => {
+            Unreadable::Malformed(place, kind.as_str())
+        }
     }
 }
 
@@ -79,42 +83,41 @@ impl From<Missing> for NotUnderstood {
 /// [`add_payments`] adds payments that were read separately.
 pub fn checkout(
     session: &Session,
-    lines: &[WireLine],
+    lines: &wire::LineItems,
     customer: Option<&WireCustomer>,
 ) -> Result<Checkout, NotUnderstood> {
-    let test_mode = session
-        .test_mode
-        .ok_or(NotUnderstood::Member("test_mode"))?;
-    let reference = filled(session.client_reference_id.as_deref());
-    let subscription = session.subscription.as_ref();
+    let order_id = session.checkout_session_id.id();
     Ok(Checkout {
-        order_id: id(
-            session.checkout_session_id.as_deref(),
-            OrderId::new,
-            "checkout_session_id",
-        )?,
-        client_reference_id: reference
-            .filter(|text| text.len() <= MAX_REFERENCE_BYTES)
-            .map(str::to_owned),
-        status: status(filled(session.status.as_deref()).ok_or(NotUnderstood::Member("status"))?),
-        kind: kind(filled(session.mode.as_deref()).ok_or(NotUnderstood::Member("mode"))?),
-        capture: capture(session.capture_method.as_deref()),
-        mode: mode(test_mode),
-        created_at: timestamp(&session.created_at),
+        order_id: own_id(order_id, OrderId::new, "checkout_session_id")?,
+        client_reference_id: reference(session),
+        status: status(needed_text(&session.status, "status")?),
+        kind: kind(needed_text(&session.mode, "mode")?),
+        capture: capture(filled(&session.capture_method, "capture_method")?),
+        mode: mode(*session.test_mode.required("test_mode")?),
+        created_at: session.created_at.optional("created_at")?.copied(),
         customer: who(session, customer)?,
         currency: Currency::USD,
         totals: totals(session)?,
         received: amount(&session.amount_received, "amount_received")?,
         payment_intents: payment_intents(session)?,
         payments: payment::expanded(session),
-        subscription_id: related(subscription, SubscriptionId::new, "subscription")?,
-        invoice_id: related(session.invoice.as_ref(), InvoiceId::new, "invoice")?,
-        lines: lines
-            .iter()
-            .map(line::line_item)
-            .collect::<Result<_, _>>()?,
+        subscription_id: named(
+            [session.subscription.id()],
+            SubscriptionId::new,
+            "subscription",
+        )?,
+        invoice_id: named([session.invoice.id()], InvoiceId::new, "invoice")?,
+        lines: line::line_items(lines)?,
         details: details::details(session, customer),
     })
+}
+
+/// The merchant's reference. One that is not understood is like none: nothing else of the order
+/// depends on it.
+fn reference(session: &Session) -> Option<String> {
+    let wire_reference = session.client_reference_id.known()?;
+    let reference = Some(wire_reference.0.clone()).filter(|text| !text.is_empty())?;
+    (reference.len() <= MAX_REFERENCE_BYTES).then_some(reference)
 }
 
 /// Flex documents `open`, `complete` and `expired`
@@ -152,107 +155,126 @@ pub(crate) fn has_address(session: &Session) -> bool {
     own_address(session).is_some()
 }
 
-/// The merchant's default comes last, because the shopper may have changed it.
-fn own_address(session: &Session) -> Option<&str> {
-    filled(session.customer_email.as_deref()).or_else(|| {
-        filled(
-            session
-                .defaults
-                .as_ref()
-                .and_then(|defaults| defaults.email.as_deref()),
-        )
-    })
+/// The session's own address. The newest of the shopper's comes first: the one that Flex asked for,
+/// then that of a guest. The merchant's default comes last, because the shopper may have changed it.
+fn own_address(session: &Session) -> Option<String> {
+    let of_guest = session.customer_details.known().map(|guest| &guest.email);
+    let default = session.defaults.known().map(|defaults| &defaults.email);
+    [Some(&session.customer_email), of_guest, default]
+        .into_iter()
+        .flatten()
+        .find_map(contact::address)
 }
 
-/// The customer as read, else as expanded in the session, else the session's own members.
+/// The customer as read, else as expanded in the session, else the session's own members. An
+/// address or a name that is not understood is like none: the next one counts, and without any
+/// address the receipt fails with a reason while the goods go out.
 fn who(session: &Session, read: Option<&WireCustomer>) -> Result<Customer, NotUnderstood> {
-    let named = session.customer.as_ref();
-    let customer = read.or(named.and_then(Reference::object));
-    let customer_id = named
-        .and_then(Reference::id)
-        .or(session.customer_id.as_deref());
-    let email = filled(customer.and_then(|customer| customer.email.as_deref()))
-        .or_else(|| own_address(session));
+    let expanded = session.customer.known().and_then(Reference::object);
+    let customer = read.or(expanded);
+    let guest = session.customer_details.known();
+    // A guest may be given in full, without an id.
+    let own = expanded.map_or_else(|| session.customer.id(), Identified::id);
+    let ids = [own, session.customer_id.id()];
+    let email = customer.and_then(|customer| contact::address(&customer.email));
+    let name = customer.and_then(contact::name);
     Ok(Customer {
-        customer_id: filled(customer_id)
-            .map(|text| id(Some(text), CustomerId::new, "customer"))
-            .transpose()?,
-        name: customer.and_then(contact::name),
-        email: email.map(clipped),
+        customer_id: named(ids, CustomerId::new, "customer")?,
+        name: name.or_else(|| guest.and_then(contact::name)),
+        email: email.or_else(|| own_address(session)),
     })
 }
 
 fn totals(session: &Session) -> Result<Totals, NotUnderstood> {
-    let details = session.total_details.clone().unwrap_or_default();
+    let none = wire::TotalDetails::default();
+    let details = session.total_details.optional("total_details")?;
+    let details = details.unwrap_or(&none);
     Ok(Totals {
-        subtotal: required(&session.amount_subtotal, "amount_subtotal")?,
+        subtotal: *session.amount_subtotal.required("amount_subtotal")?,
         discount: or_none(&details.amount_discount, "total_details.amount_discount")?,
         tax: or_none(&details.amount_tax, "total_details.amount_tax")?,
         shipping: or_none(&details.amount_shipping, "total_details.amount_shipping")?,
-        fees: sum(session.fees.as_deref(), "fees")?,
-        total: required(&session.amount_total, "amount_total")?,
+        fees: sum(&session.fees, "fees")?,
+        total: *session.amount_total.required("amount_total")?,
     })
 }
 
-fn payment_intents(session: &Session) -> Result<Vec<PaymentIntentId>, NotUnderstood> {
-    named_intents(session)
-        .filter_map(|text| filled(Some(text)))
-        .try_fold(Vec::new(), |mut all, text| {
-            let intent = id(Some(text), PaymentIntentId::new, "payment_intent")?;
-            if !all.contains(&intent) {
-                all.push(intent);
-            }
-            Ok(all)
-        })
-}
-
 /// Newer sessions list their payments, older ones name one, and some do both.
-fn named_intents(session: &Session) -> impl Iterator<Item = &str> {
-    let listed = session
-        .payment_intents
-        .iter()
-        .flatten()
-        .chain(&session.payment_intent);
-    listed
-        .filter_map(Reference::id)
-        .chain(session.payment_intent_id.as_deref())
+fn payment_intents(session: &Session) -> Result<Vec<PaymentIntentId>, reading::NotUnderstood> {
+    let listed = each(&session.payment_intents, "payment_intents")?;
+    let one = named(
+        [session.payment_intent.id(), session.payment_intent_id.id()],
+        PaymentIntentId::new,
+        "payment_intent",
+    )?;
+    let mut all = Vec::new();
+    for listed in listed {
+        let id = own_id(listed.id(), PaymentIntentId::new, "payment_intents[]")?;
+        if !all.contains(&id) {
+            all.push(id);
+        }
+    }
+    all.extend(one.filter(|id| !all.contains(id)));
+    Ok(all)
 }
 
-/// The session that a payment belongs to.
+/// The session that a payment belongs to. A session that is not understood is another's: it names no
+/// payment.
 ///
 /// Older sessions do not list all of their payments. If the answer has only one session, it is
 /// accepted as the requested one.
 pub(crate) fn session_of(
-    sessions: &[Session],
+    sessions: &[Field<Session>],
     payment: &PaymentIntentId,
 ) -> Result<Option<OrderId>, NotUnderstood> {
-    let names_it = |session: &&Session| named_intents(session).any(|id| id == payment.as_str());
-    let found = sessions.iter().find(names_it).or(match sessions {
-        [only] if only.payment_intents.iter().all(Vec::is_empty) => Some(only),
+    let names_it = |session: &&Session| {
+        payment_intents(session).is_ok_and(|payments| payments.contains(payment))
+    };
+    let found = sessions.iter().filter_map(Field::known).find(names_it);
+    let only = match sessions {
+        [only] => Some(only.required("checkout_sessions[]")?),
         _ => None,
-    });
+    };
+    let names_none = |session: &&Session| session.payment_intents.known().is_none_or(Vec::is_empty);
     let place = "checkout_sessions[].checkout_session_id";
     found
-        .map(|session| id(session.checkout_session_id.as_deref(), OrderId::new, place))
+        .or(only.filter(names_none))
+        .map(|session| own_id(session.checkout_session_id.id(), OrderId::new, place))
         .transpose()
-}
-
-/// The id of a related resource, if the session names one.
-fn related<T: Resource, I, E>(
-    reference: Option<&Reference<T>>,
-    new: impl Fn(String) -> Result<I, E>,
-    member: &'static str,
-) -> Result<Option<I>, NotUnderstood> {
-    let text = filled(reference.and_then(Reference::id));
-    text.map(|text| id(Some(text), new, member)).transpose()
+        .map_err(NotUnderstood::from)
 }
 
 pub(crate) fn mode(test_mode: bool) -> Mode {
     if test_mode { Mode::Test } else { Mode::Live }
 }
 
-fn filled(text: Option<&str>) -> Option<&str> {
-    text.map(str::trim).filter(|text| !text.is_empty())
+/// The mode of a resource that may leave it out.
+pub(crate) fn mode_of(
+    test_mode: &Field<bool>,
+    place: &'static str,
+) -> Result<Option<Mode>, reading::NotUnderstood> {
+    Ok(test_mode.optional(place)?.copied().map(mode))
+}
+
+/// A text without surrounding space; a blank one is absent.
+fn filled<'a>(
+    field: &'a Field<String>,
+    place: &'static str,
+) -> Result<Option<&'a str>, reading::NotUnderstood> {
+    let text = field.optional(place)?.map(|text| text.trim());
+    Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// A text that nothing depends on.
+fn known_text(field: &Field<String>) -> Option<&str> {
+    filled(field, "").ok().flatten()
+}
+
+fn needed_text<'a>(
+    field: &'a Field<String>,
+    place: &'static str,
+) -> Result<&'a str, reading::NotUnderstood> {
+    filled(field, place)?.ok_or(reading::NotUnderstood::Missing(place))
 }
 
 /// The longest text that is kept, in characters, because rows and log lines are limited.
@@ -270,54 +292,50 @@ fn word(text: &str) -> String {
     text.chars().take(MAX_WORD).collect()
 }
 
-/// The first valid identifier.
-pub(crate) fn first_id<T, E>(
-    texts: impl IntoIterator<Item = Option<impl Into<String>>>,
+/// The id that members name which state the same: the first that is understood.
+pub(crate) fn named<T, E>(
+    members: impl IntoIterator<Item = Field<String>>,
     new: impl Fn(String) -> Result<T, E>,
-) -> Option<T> {
-    texts
-        .into_iter()
-        .flatten()
-        .find_map(|text| new(text.into()).ok())
+    place: &'static str,
+) -> Result<Option<T>, reading::NotUnderstood> {
+    let id = |text| new(text).map_or(Field::NotUnderstood(Kind::Text), Field::Understood);
+    first(members.into_iter().map(|member| member.then(&id)), place)
 }
 
-/// An amount in whole cents, never negative.
-fn cents(value: &Value) -> Option<i64> {
-    value.as_i64().filter(|cents| *cents >= 0)
-}
-
-fn id<T, E>(
-    text: Option<&str>,
+/// An id that must be there.
+pub(crate) fn own_id<T, E>(
+    member: Field<String>,
     new: impl Fn(String) -> Result<T, E>,
-    member: &'static str,
-) -> Result<T, NotUnderstood> {
-    text.and_then(|text| new(text.to_owned()).ok())
-        .ok_or(NotUnderstood::Member(member))
+    place: &'static str,
+) -> Result<T, reading::NotUnderstood> {
+    named([member], new, place)?.ok_or(reading::NotUnderstood::Missing(place))
 }
 
 /// An amount in whole cents; `None` if absent. A fraction or a text is an error: permissive reading
 /// never guesses money.
-fn amount(value: &Value, member: &'static str) -> Result<Option<i64>, NotUnderstood> {
-    match value {
-        Value::Null => Ok(None),
-        value => value
-            .as_i64()
-            .map(Some)
-            .ok_or(NotUnderstood::Member(member)),
+fn amount(field: &Field<i64>, place: &'static str) -> Result<Option<i64>, reading::NotUnderstood> {
+    Ok(field.optional(place)?.copied())
+}
+
+/// An amount that is never negative.
+fn cents(field: &Field<i64>, place: &'static str) -> Result<Option<i64>, reading::NotUnderstood> {
+    match amount(field, place)? {
+        Some(..0) => Err(reading::NotUnderstood::Malformed(place, Kind::Number)),
+        cents => Ok(cents),
     }
 }
 
-fn required(value: &Value, member: &'static str) -> Result<i64, NotUnderstood> {
-    amount(value, member)?.ok_or(NotUnderstood::Member(member))
+fn needed_cents(field: &Field<i64>, place: &'static str) -> Result<i64, reading::NotUnderstood> {
+    cents(field, place)?.ok_or(reading::NotUnderstood::Missing(place))
 }
 
-fn or_none(value: &Value, member: &'static str) -> Result<i64, NotUnderstood> {
-    amount(value, member).map(Option::unwrap_or_default)
+fn or_none(field: &Field<i64>, place: &'static str) -> Result<i64, reading::NotUnderstood> {
+    amount(field, place).map(Option::unwrap_or_default)
 }
 
-fn sum(fees: Option<&[Fee]>, member: &'static str) -> Result<i64, NotUnderstood> {
-    fees.unwrap_or_default().iter().try_fold(0_i64, |sum, fee| {
-        Ok(sum.saturating_add(or_none(&fee.amount, member)?))
+fn sum(fees: &Field<Vec<Field<Fee>>>, place: &'static str) -> Result<i64, reading::NotUnderstood> {
+    each(fees, place)?.into_iter().try_fold(0_i64, |sum, fee| {
+        Ok(sum.saturating_add(or_none(&fee.amount, place)?))
     })
 }
 

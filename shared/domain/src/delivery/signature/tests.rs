@@ -288,7 +288,53 @@ fn during_a_rotation_either_key_will_do() {
 }
 
 #[test]
+fn headers_that_a_gateway_joined_are_read_one_by_one() {
+    let other = sign(&key(FLEX_SECRET), ID, at(SIGNED_AT), BODY);
+    let v1a = format!("v1a,{}", "A".repeat(86));
+    for joined in [
+        format!("{other},{SIGNATURE}"),
+        format!("{SIGNATURE},{other}"),
+        format!("{other}, {SIGNATURE}"),
+        format!("{SIGNATURE}, {other}"),
+        format!("{v1a} {other},{other} {SIGNATURE}"),
+        format!("{v1a},{SIGNATURE},{v1a}"),
+        format!("{other},{other},{SIGNATURE}"),
+    ] {
+        let signed = Signed {
+            signatures: &joined,
+            ..fixture()
+        };
+        assert_eq!(judge(&signed), Ok(()), "{joined}");
+    }
+    let text = &SIGNATURE[3..];
+    for joined in [
+        format!("{SIGNATURE},"),
+        format!("{SIGNATURE},{text}"),
+        format!(",{SIGNATURE}"),
+        format!("{other},v2,{text}"),
+        format!("{SIGNATURE},v,{text}"),
+        format!("{other},{other}"),
+    ] {
+        let signed = Signed {
+            signatures: &joined,
+            ..fixture()
+        };
+        assert_eq!(judge(&signed), Err(Refusal::Forged), "{joined}");
+    }
+}
+
+#[test]
 fn the_list_is_bounded() {
+    for separator in [",", ", "] {
+        let all = vec!["v1,AAAA"; MAX_SIGNATURES + 1].join(separator);
+        let signed = Signed {
+            signatures: &all,
+            ..fixture()
+        };
+        let too_long = Err(Refusal::Malformed(Header::Signature));
+        assert_eq!(judge(&signed), too_long, "{separator}");
+    }
+
     let list = |wrong: usize| format!("{}{SIGNATURE}", "v1,AAAA ".repeat(wrong));
     assert_eq!(judge(&by(&list(MAX_SIGNATURES - 1))), Ok(()));
     for refused in [list(MAX_SIGNATURES), String::new()] {
@@ -546,6 +592,27 @@ proptest! {
         let signed = Signed { id: &id, timestamp: &timestamp, signatures: &signatures, body: body.as_bytes() };
         let ours = verify(&[key], &signed, at(seconds));
         prop_assert_eq!(ours.is_ok(), svix_accepts(&webhook, &signed), "{:?} {:?}", ours, signatures);
+    }
+
+    /// Of joined headers, svix accepts one at least.
+    #[test]
+    fn joined_headers_prove_what_one_of_them_proves_to_svix(
+        (secret, id, seconds, body) in request(),
+        headers in prop::collection::vec(("v1a?", "[A-Za-z0-9+/]{1,44}={0,2}", any::<bool>()), 1..5),
+        is_spaced: bool,
+    ) {
+        let (key, webhook) = keys(&secret);
+        let genuine = sign(&key, &id, at(seconds), body.as_bytes());
+        let one = |(version, text, is_genuine): &(String, String, bool)| {
+            if *is_genuine { genuine.clone() } else { format!("{version},{text}") }
+        };
+        let headers: Vec<String> = headers.iter().map(one).collect();
+        let timestamp = seconds.to_string();
+        let of = |signatures| Signed { id: &id, timestamp: &timestamp, signatures, body: body.as_bytes() };
+        let joined = headers.join(if is_spaced { ", " } else { "," });
+        let ours = verify(&[key], &of(&joined), at(seconds));
+        let theirs = headers.iter().any(|header| svix_accepts(&webhook, &of(header)));
+        prop_assert_eq!(ours.is_ok(), theirs, "{}", joined);
     }
 
     #[test]

@@ -2,7 +2,8 @@ use super::*;
 use crate::read;
 use domain::{
     access::subscription::{InvoiceEvent, Source},
-    delivery::event::Reading,
+    delivery::event::{Reading, Unreadable},
+    values::mode::Mode,
 };
 
 const NOW: &str = "2026-04-20T12:00:00Z";
@@ -281,6 +282,14 @@ fn an_invoice_is_of_interest_when_it_is_a_subscriptions_and_paid() {
             "{value}"
         );
     }
+    let mut of_somebody = invoice();
+    of_somebody.as_object_mut().unwrap().remove("subscription");
+    let listed = listed(&ask("invoices"), &of_somebody);
+    let Some(Listed::Unreadable { id, why, .. }) = listed else {
+        panic!("{listed:?}")
+    };
+    assert_eq!(id.as_deref(), Some(found.id.as_str()));
+    assert_eq!(why, Unreadable::Missing("object.invoice.subscription"));
 }
 
 #[test]
@@ -356,7 +365,10 @@ fn what_lacks_something_is_told_apart_by_its_id() {
     };
     assert_eq!(
         (id.as_deref(), why),
-        (Some("fre_1"), Unreadable::Member("object.refund.amount"))
+        (
+            Some("fre_1"),
+            Unreadable::Malformed("object.refund.amount", "a text")
+        )
     );
     assert_eq!(serde_json::from_slice::<Value>(&object).unwrap(), broken);
     for nonsense in [

@@ -1,23 +1,31 @@
 //! A customer's name and address.
 
-use super::{clipped, filled};
+use super::clipped;
 use crate::wire::Customer;
 use domain::access::contact::ContactFacts;
+use reading::{Field, NotUnderstood, text};
 
-/// The contact facts of a customer.
-pub(crate) fn facts(customer: &Customer) -> ContactFacts {
-    ContactFacts {
+/// The contact facts of a customer. They are about the address, so it must be understood.
+pub(crate) fn facts(customer: &Customer) -> Result<ContactFacts, NotUnderstood> {
+    customer.email.optional("object.customer.email")?;
+    Ok(ContactFacts {
         name: name(customer),
-        email: filled(customer.email.as_deref()).map(clipped),
-    }
+        email: address(&customer.email),
+    })
+}
+
+/// An e-mail address as mail systems spell it.
+pub(super) fn address(field: &Field<String>) -> Option<String> {
+    let address = text::address(field.known()?)?;
+    Some(clipped(&address))
 }
 
 /// First and last name, or the one that is present.
 pub(super) fn name(customer: &Customer) -> Option<String> {
     let parts = [&customer.first_name, &customer.last_name];
-    let parts: Vec<&str> = parts
+    let parts: Vec<String> = parts
         .into_iter()
-        .filter_map(|part| filled(part.as_deref()))
+        .filter_map(|part| text::name(part.known()?))
         .collect();
     (!parts.is_empty()).then(|| clipped(&parts.join(" ")))
 }
@@ -28,7 +36,8 @@ mod tests {
     use serde_json::{Value, json};
 
     fn read(customer: Value) -> (Option<String>, Option<String>) {
-        let ContactFacts { name, email } = facts(&serde_json::from_value(customer).unwrap());
+        let customer = serde_json::from_value(customer).unwrap();
+        let ContactFacts { name, email } = facts(&customer).unwrap();
         (name, email)
     }
 
@@ -41,7 +50,10 @@ mod tests {
             read(json!({"last_name": "Doe", "email": ""})),
             (text("Doe"), None)
         );
-        assert_eq!(read(json!({"first_name": 7, "email": ["x"]})), (None, None));
+        assert_eq!(read(json!({"first_name": 7, "email": " "})), (None, None));
+        let customer = serde_json::from_value(json!({"email": ["x"]})).unwrap();
+        let why = facts(&customer).unwrap_err();
+        assert_eq!(why.place(), "object.customer.email");
         assert_eq!(read(json!({})), (None, None));
     }
 

@@ -2,7 +2,7 @@
 //! is read in every form that its guides, its API and its own plugin show. What is not understood
 //! is left out: no decision depends on it.
 
-use super::{cents, clipped, filled, first_id, word};
+use super::{clipped, own_id, word};
 use crate::wire::{Customer, PaymentIntent, Reference, Session};
 use domain::{
     sale::details::{
@@ -10,6 +10,7 @@ use domain::{
     },
     values::ids::PaymentIntentId,
 };
+use reading::{Field, Identified, document, whole};
 use serde_json::{Map, Value};
 
 /// The most coupons and promotions that are kept.
@@ -17,17 +18,12 @@ const MOST_DISCOUNTS: usize = 10;
 
 /// The details of a session. `customer` is the customer if read separately.
 pub(super) fn details(session: &Session, customer: Option<&Customer>) -> Details {
-    let customer = customer.or(session.customer.as_ref().and_then(Reference::object));
-    let default_phone = session
-        .defaults
-        .as_ref()
-        .and_then(|defaults| text(&defaults.phone));
+    let customer = customer.or(session.customer.known().and_then(Reference::object));
+    let defaults = session.defaults.known();
+    let default_phone = defaults.and_then(|defaults| text(&defaults.phone));
     let phone = customer.and_then(|customer| text(&customer.phone));
-    let intents = session
-        .payment_intents
-        .iter()
-        .flatten()
-        .chain(&session.payment_intent);
+    let intents = session.payment_intents.known().into_iter().flatten();
+    let intents = intents.chain([&session.payment_intent]);
     Details {
         phone: phone.or(default_phone),
         shipping: shipping(session, customer),
@@ -38,14 +34,9 @@ pub(super) fn details(session: &Session, customer: Option<&Customer>) -> Details
             .map(tax_rate)
             .filter(|rate| *rate != TaxRate::default()),
         payment_methods: intents
-            .filter_map(Reference::object)
-            .filter_map(method_of)
+            .filter_map(|intent| method_of(intent.known()?.object()?))
             .collect(),
-        origin: session
-            .origin
-            .as_str()
-            .and_then(|text| filled(Some(text)))
-            .map(word),
+        origin: session.origin.as_str().and_then(filled).map(word),
         metadata: metadata(MetadataLimit::CHECKOUT, [Some(&session.metadata)]),
     }
 }
@@ -137,7 +128,7 @@ fn tax_rate(of: &Map<String, Value>) -> TaxRate {
 
 /// The payment's method, if the intent shows more than its id.
 pub(super) fn method_of(intent: &PaymentIntent) -> Option<(PaymentIntentId, PaymentMethod)> {
-    let id = first_id([intent.payment_intent_id.as_deref()], PaymentIntentId::new)?;
+    let id = own_id(intent.payment_intent_id.id(), PaymentIntentId::new, "").ok()?;
     let of = intent.payment_method.as_object()?;
     let card = of.get("card").and_then(Value::as_object).unwrap_or(of);
     let is_last4 =
@@ -154,17 +145,34 @@ pub(super) fn method_of(intent: &PaymentIntent) -> Option<(PaymentIntentId, Paym
 /// The entries of some metadata; a later one of the same name counts. On creation, Flex prints
 /// metadata once as a text that holds JSON.
 pub(super) fn metadata<const N: usize>(limit: MetadataLimit, all: [Option<&Value>; N]) -> Metadata {
-    let entries = all.into_iter().flatten().flat_map(|value| match value {
-        Value::Object(entries) => entries.clone(),
-        Value::String(json) => serde_json::from_str(json).unwrap_or_default(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => Map::new(),
-    });
+    let known = |value| entries(value).known().cloned().unwrap_or_default();
+    let entries = all.into_iter().flatten().flat_map(known);
     let kept = entries.filter_map(|(name, value)| match value {
         Value::Null => None,
         Value::String(text) => Some((name, text)),
         other => Some((name, other.to_string())),
     });
     Metadata::within(limit, kept)
+}
+
+/// The entries of some metadata, which is an object or a text that holds one.
+pub(super) fn entries(metadata: &Value) -> Field<Map<String, Value>> {
+    match metadata {
+        Value::String(text) if filled(text).is_none() => Field::Absent,
+        Value::String(text) => match document(text.as_bytes()) {
+            Some(entries) => Field::of(entries),
+            None => Field::NotUnderstood(reading::Kind::Text),
+        },
+        other => Field::of(other.clone()),
+    }
+}
+
+fn filled(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
+}
+
+fn cents(value: &Value) -> Option<i64> {
+    whole(value).filter(|cents| *cents >= 0)
 }
 
 /// The first of these members that is filled in.
@@ -175,7 +183,7 @@ fn member(of: &Map<String, Value>, names: &[&str]) -> Option<String> {
 /// A text, or a number as codes are sometimes written.
 fn text(value: &Value) -> Option<String> {
     match value {
-        Value::String(text) => filled(Some(text)).map(clipped),
+        Value::String(text) => filled(text).map(clipped),
         Value::Number(number) => Some(number.to_string()),
         Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
     }

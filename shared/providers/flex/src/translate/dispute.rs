@@ -1,10 +1,7 @@
 //! A dispute.
 
-use super::{Missing, cents, filled, first_id, mode, word};
-use crate::{
-    time::timestamp,
-    wire::{self, Reference},
-};
+use super::{filled, known_text, mode_of, named, needed_cents, needed_text, own_id, word};
+use crate::wire;
 use domain::{
     sale::dispute::{DisputeChange, DisputeFacts, DisputeFunds, DisputeStatus},
     values::{
@@ -12,40 +9,42 @@ use domain::{
         money::Currency,
     },
 };
+use reading::{Identified, Kind, NotUnderstood};
 
 /// Translates a dispute, with the movement of funds that the event reports.
 pub(crate) fn dispute(
     dispute: &wire::Dispute,
     funds: Option<DisputeFunds>,
-) -> Result<DisputeChange, Missing> {
-    let payment = dispute.payment_intent.as_ref().and_then(Reference::id);
-    let status = filled(dispute.status.as_deref()).ok_or(Missing("object.dispute.status"))?;
-    let currency = dispute
-        .currency
-        .as_deref()
-        .and_then(|code| Currency::new(code).ok());
+) -> Result<DisputeChange, NotUnderstood> {
+    const ID: &str = "object.dispute.dispute_id";
+    const PAYMENT: &str = "object.dispute.payment_intent_id";
+    let payments = [dispute.payment_intent_id.id(), dispute.payment_intent.id()];
+    let status = needed_text(&dispute.status, "object.dispute.status")?;
+    let evidence = dispute.evidence_details.known();
     Ok(DisputeChange {
-        dispute_id: first_id([dispute.dispute_id.as_deref()], DisputeId::new)
-            .ok_or(Missing("object.dispute"))?,
-        mode: dispute.test_mode.map(mode),
+        dispute_id: own_id(dispute.dispute_id.id(), DisputeId::new, ID)?,
+        mode: mode_of(&dispute.test_mode, "object.dispute.test_mode")?,
         facts: DisputeFacts {
             status: DisputeStatus::from(word(status)),
-            amount: cents(&dispute.amount).ok_or(Missing("object.dispute.amount"))?,
-            // Flex sells in no other currency.
-            currency: currency.unwrap_or(Currency::USD),
-            payment_intent_id: first_id(
-                [dispute.payment_intent_id.as_deref(), payment],
-                PaymentIntentId::new,
-            )
-            .ok_or(Missing("object.dispute.payment_intent_id"))?,
-            reason: filled(dispute.reason.as_deref()).map(word),
-            due_by: dispute
-                .evidence_details
-                .as_ref()
-                .and_then(|details| timestamp(&details.due_by)),
+            amount: needed_cents(&dispute.amount, "object.dispute.amount")?,
+            currency: currency(dispute)?,
+            payment_intent_id: named(payments, PaymentIntentId::new, PAYMENT)?
+                .ok_or(NotUnderstood::Missing(PAYMENT))?,
+            reason: known_text(&dispute.reason).map(word),
+            // It informs the merchant, who must hear of the dispute in any case.
+            due_by: evidence.and_then(|evidence| evidence.due_by.known().copied()),
         },
         funds,
     })
+}
+
+/// Flex sells in dollars. A currency that is stated and unknown is never taken for dollars.
+fn currency(dispute: &wire::Dispute) -> Result<Currency, NotUnderstood> {
+    const PLACE: &str = "object.dispute.currency";
+    match filled(&dispute.currency, PLACE)? {
+        None => Ok(Currency::USD),
+        Some(code) => Currency::new(code).map_err(|_| NotUnderstood::Malformed(PLACE, Kind::Text)),
+    }
 }
 
 #[cfg(test)]
@@ -62,11 +61,11 @@ mod tests {
         })
     }
 
-    fn read(sample: Value) -> Result<DisputeChange, Missing> {
-        dispute(&serde_json::from_value(sample).unwrap(), None)
+    fn read(sample: Value) -> Result<DisputeChange, &'static str> {
+        dispute(&serde_json::from_value(sample).unwrap(), None).map_err(NotUnderstood::place)
     }
 
-    fn with(name: &str, value: Value) -> Result<DisputeChange, Missing> {
+    fn with(name: &str, value: Value) -> Result<DisputeChange, &'static str> {
         let mut sample = sample();
         sample[name] = value;
         read(sample)
@@ -93,7 +92,7 @@ mod tests {
     #[test]
     fn a_dispute_is_of_no_use_without_these() {
         for (name, place) in [
-            ("dispute_id", "object.dispute"),
+            ("dispute_id", "object.dispute.dispute_id"),
             ("payment_intent_id", "object.dispute.payment_intent_id"),
             ("amount", "object.dispute.amount"),
             ("status", "object.dispute.status"),
@@ -106,24 +105,14 @@ mod tests {
                 json!(1.5),
                 json!([]),
             ] {
-                assert_eq!(
-                    with(name, odd.clone()),
-                    Err(Missing(place)),
-                    "{name}: {odd}"
-                );
+                assert_eq!(with(name, odd.clone()), Err(place), "{name}: {odd}");
             }
         }
     }
 
     #[test]
-    fn every_other_member_may_be_missing_or_odd() {
-        for name in [
-            "charge_id",
-            "currency",
-            "reason",
-            "evidence_details",
-            "test_mode",
-        ] {
+    fn a_member_without_effect_may_be_missing_or_odd() {
+        for name in ["charge_id", "reason", "evidence_details"] {
             for odd in [
                 Value::Null,
                 json!("two words"),
@@ -140,8 +129,9 @@ mod tests {
     fn a_currency_is_the_disputes_own_or_dollars() {
         let currency = |code: Value| with("currency", code).unwrap().facts.currency;
         assert_eq!(currency(json!("EUR")).code(), "EUR");
-        for unknown in [Value::Null, json!("doubloon"), json!(840)] {
-            assert_eq!(currency(unknown), Currency::USD);
+        assert_eq!(currency(Value::Null), Currency::USD);
+        for unknown in [json!("doubloon"), json!(840)] {
+            assert_eq!(with("currency", unknown), Err("object.dispute.currency"));
         }
     }
 

@@ -1,7 +1,7 @@
 //! One line of a checkout: description, amounts and SKU.
 
-use super::{NotUnderstood, amount, clipped, details, filled, id, or_none, required, sum};
-use crate::wire::{LineItem as WireLine, Price, Product, Reference};
+use super::{NotUnderstood, amount, clipped, details, filled, named, or_none, own_id, sum};
+use crate::wire::{LineItem as WireLine, LineItems, Price, Product, Reference};
 use domain::{
     sale::{
         checkout::{Eligibility, LineItem, Totals},
@@ -9,38 +9,52 @@ use domain::{
     },
     values::ids::{LineItemId, PriceId, ProductId, Sku},
 };
+use reading::{Code, Field, Identified, Kind, each, text};
 use serde_json::Value;
 
-pub(super) fn line_item(line: &WireLine) -> Result<LineItem, NotUnderstood> {
-    let price_id = line.price.as_ref().and_then(Reference::id);
-    let price = line.price.as_ref().and_then(Reference::object);
-    let product = price.and_then(|price| price.product.as_ref());
-    let product_id = product.and_then(Reference::id);
+/// All lines of a checkout. An order needs each of them, so one that is not understood fails all.
+pub(super) fn line_items(lines: &LineItems) -> Result<Vec<LineItem>, NotUnderstood> {
+    let mut all: Vec<LineItem> = Vec::new();
+    for line in each(lines, "line_items")? {
+        let line = line_item(line)?;
+        // Counted twice, it would move goods twice.
+        if all
+            .iter()
+            .any(|other| other.line_item_id == line.line_item_id)
+        {
+            return Err(NotUnderstood::Twice("line_items[].line_item_id"));
+        }
+        all.push(line);
+    }
+    Ok(all)
+}
+
+fn line_item(line: &WireLine) -> Result<LineItem, NotUnderstood> {
+    let price_place = "line_items[].price";
+    let price = line.price.optional(price_place)?;
+    let price = price.and_then(Reference::object);
+    let product_place = "line_items[].price.product";
+    let product_field = price.map_or(&Field::Absent, |price| &price.product);
+    let product = product_field.optional(product_place)?;
     let product = product.and_then(Reference::object);
-    let eligibility = line
-        .eligibility
-        .as_deref()
-        .or(product.and_then(|product| product.hsa_fsa_eligibility.as_deref()));
+    let quantity_place = "line_items[].quantity";
+    let quantity = *line.quantity.required(quantity_place)?;
+    let malformed = |_| reading::NotUnderstood::Malformed(quantity_place, Kind::Number);
+    let unit_amount = price.map_or(&Field::Absent, |price| &price.unit_amount);
     Ok(LineItem {
-        line_item_id: id(
-            line.line_item_id.as_deref(),
+        line_item_id: own_id(
+            line.line_item_id.id(),
             LineItemId::new,
             "line_items[].line_item_id",
         )?,
         description: description(line, product),
-        quantity: line
-            .quantity
-            .as_u64()
-            .and_then(|quantity| quantity.try_into().ok())
-            .ok_or(NotUnderstood::Member("line_items[].quantity"))?,
-        unit_amount: price.map_or(Ok(None), |price| {
-            amount(&price.unit_amount, "line_items[].price.unit_amount")
-        })?,
+        quantity: quantity.try_into().map_err(malformed)?,
+        unit_amount: amount(unit_amount, "line_items[].price.unit_amount")?,
         amounts: line_totals(line)?,
-        eligibility: filled(eligibility).map(|word| Eligibility(clipped(word))),
-        product_id: filled(product_id).and_then(|text| ProductId::new(text).ok()),
-        price_id: filled(price_id).and_then(|text| PriceId::new(text).ok()),
-        sku: sku(price, product),
+        eligibility: eligibility(line, product)?,
+        product_id: named([product_field.id()], ProductId::new, product_place)?,
+        price_id: named([line.price.id()], PriceId::new, price_place)?,
+        sku: sku(price, product)?,
         metadata: details::metadata(
             MetadataLimit::LINE,
             [
@@ -51,15 +65,34 @@ pub(super) fn line_item(line: &WireLine) -> Result<LineItem, NotUnderstood> {
     })
 }
 
+/// The line's own eligibility, else its product's.
+fn eligibility(
+    line: &WireLine,
+    product: Option<&Product>,
+) -> Result<Option<Eligibility>, NotUnderstood> {
+    let own = filled(&line.eligibility, "line_items[].eligibility")?;
+    let word = match (own, product) {
+        (Some(word), _) => Some(word),
+        (None, Some(product)) => {
+            let place = "line_items[].price.product.hsa_fsa_eligibility";
+            filled(&product.hsa_fsa_eligibility, place)?
+        }
+        (None, None) => None,
+    };
+    Ok(word.map(|word| Eligibility(clipped(word))))
+}
+
 fn line_totals(line: &WireLine) -> Result<Totals, NotUnderstood> {
     let fee = amount(&line.amount_fee, "line_items[].amount_fee")?;
     Ok(Totals {
-        subtotal: required(&line.amount_subtotal, "line_items[].amount_subtotal")?,
+        subtotal: *line
+            .amount_subtotal
+            .required("line_items[].amount_subtotal")?,
         discount: or_none(&line.amount_discount, "line_items[].amount_discount")?,
         tax: or_none(&line.amount_tax, "line_items[].amount_tax")?,
         shipping: or_none(&line.amount_shipping, "line_items[].amount_shipping")?,
-        fees: fee.map_or_else(|| sum(line.fees.as_deref(), "line_items[].fees"), Ok)?,
-        total: required(&line.amount_total, "line_items[].amount_total")?,
+        fees: fee.map_or_else(|| sum(&line.fees, "line_items[].fees"), Ok)?,
+        total: *line.amount_total.required("line_items[].amount_total")?,
     })
 }
 
@@ -71,36 +104,53 @@ fn description(line: &WireLine, product: Option<&Product>) -> String {
         .into_iter()
         .flat_map(|product| [&product.receipt_description, &product.name]);
     let mut texts = of_product.chain([&line.description]);
-    clipped(
-        texts
-            .find_map(|text| filled(text.as_deref()))
-            .unwrap_or("Item"),
-    )
+    let name = texts.find_map(|text| text::name(text.known()?));
+    clipped(name.as_deref().unwrap_or("Item"))
 }
 
 /// The merchant's SKU of the product: its reference, `sku` in the metadata, or a code on the box.
 ///
 /// The first of them that is filled in decides. If it is not a valid SKU, no other is tried: the
-/// line is then mapped by its product or price, or recorded as unmapped.
-fn sku(price: Option<&Price>, product: Option<&Product>) -> Option<Sku> {
-    let in_metadata = |metadata: &Value| metadata.get("sku").and_then(text);
-    let named = product.and_then(|product| {
-        text(&product.client_reference_id).or_else(|| in_metadata(&product.metadata))
-    });
-    let named = named.or_else(|| in_metadata(&price?.metadata));
-    let named = named.or_else(|| {
-        product.and_then(|product| text(&product.upc_code).or_else(|| text(&product.gtin)))
-    });
-    Sku::new(named?).ok()
+/// line is then mapped by its product or price, or recorded as unmapped. If it is not understood,
+/// nobody can say what was sold.
+fn sku(price: Option<&Price>, product: Option<&Product>) -> Result<Option<Sku>, NotUnderstood> {
+    const PRICE: &str = "line_items[].price.metadata";
+    const PRODUCT: &str = "line_items[].price.product.metadata";
+    let mut named = None;
+    if let Some(product) = product {
+        let place = "line_items[].price.product.client_reference_id";
+        named = code(&product.client_reference_id, place)?.map_or_else(
+            || in_metadata(&product.metadata, PRODUCT),
+            |code| Ok(Some(code)),
+        )?;
+    }
+    if let (None, Some(price)) = (&named, price) {
+        named = in_metadata(&price.metadata, PRICE)?;
+    }
+    if let (None, Some(product)) = (&named, product) {
+        named = code(&product.upc_code, "line_items[].price.product.upc_code")?.map_or_else(
+            || code(&product.gtin, "line_items[].price.product.gtin"),
+            |code| Ok(Some(code)),
+        )?;
+    }
+    Ok(named.and_then(|code| Sku::new(code).ok()))
 }
 
-/// A text, or a number without quotes, as codes are sometimes written.
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => filled(Some(text)).map(str::to_owned),
-        Value::Number(number) if number.is_u64() => Some(number.to_string()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            None
-        }
-    }
+fn in_metadata(
+    metadata: &Value,
+    place: &'static str,
+) -> Result<Option<String>, reading::NotUnderstood> {
+    let sku = details::entries(metadata).then(|entries| {
+        let sku = entries.get("sku").cloned();
+        Field::<Code>::of(sku.unwrap_or_default())
+    });
+    code(&sku, place)
+}
+
+fn code(
+    field: &Field<Code>,
+    place: &'static str,
+) -> Result<Option<String>, reading::NotUnderstood> {
+    let code = field.optional(place)?.map(|code| code.0.clone());
+    Ok(code.filter(|code| !code.is_empty()))
 }

@@ -1,7 +1,7 @@
 //! A payment intent, alone or as part of its checkout.
 
-use super::{cents, details, filled, first_id, word};
-use crate::wire::{PaymentIntent, Reference, Session};
+use super::{cents, details, filled, known_text, own_id, word};
+use crate::wire::{PaymentIntent, Session};
 use domain::{
     sale::{
         checkout::Checkout,
@@ -9,63 +9,74 @@ use domain::{
     },
     values::ids::PaymentIntentId,
 };
+use reading::{Field, Identified, NotUnderstood};
 use std::collections::BTreeMap;
 
 /// The longest list that can belong to one checkout. A full page of a hundred comes from the whole
 /// account: the API has ignored the filter.
 const MOST_PAYMENTS: usize = 99;
 
-/// Translates an intent. `otherwise` replaces a missing status. An amount that is not a whole
-/// number of cents counts as unknown, because no decision depends on it.
+/// Translates an intent. `otherwise` replaces a missing status.
 pub(crate) fn facts(
     intent: &PaymentIntent,
     otherwise: Option<PaymentStatus>,
-) -> Option<PaymentFacts> {
-    let status = filled(intent.status.as_deref()).map(|status| PaymentStatus::from(word(status)));
-    Some(PaymentFacts {
-        status: status.or(otherwise)?,
-        received: cents(&intent.amount_received),
-        amount: cents(&intent.amount),
-        card: filled(intent.payment_card_type.as_deref()).map(word),
-    })
+) -> Result<Option<PaymentFacts>, NotUnderstood> {
+    let status = filled(&intent.status, "object.payment_intent.status")?;
+    let status = status.map(|status| PaymentStatus::from(word(status)));
+    let Some(status) = status.or(otherwise) else {
+        return Ok(None);
+    };
+    Ok(Some(PaymentFacts {
+        status,
+        received: cents(
+            &intent.amount_received,
+            "object.payment_intent.amount_received",
+        )?,
+        amount: cents(&intent.amount, "object.payment_intent.amount")?,
+        card: known_text(&intent.payment_card_type).map(word),
+    }))
 }
 
 /// The expanded payments of a session.
 pub(super) fn expanded(session: &Session) -> BTreeMap<PaymentIntentId, PaymentFacts> {
-    let all = session
-        .payment_intents
-        .iter()
-        .flatten()
-        .chain(&session.payment_intent);
-    all.filter_map(Reference::object)
+    let listed = session.payment_intents.known().into_iter().flatten();
+    let all = listed.chain([&session.payment_intent]);
+    all.filter_map(|reference| reference.known()?.object())
         .filter_map(known)
+        .filter_map(|(id, facts)| Some((id, facts?)))
         .collect()
 }
 
 /// Adds separately read payments to a checkout. A payment that the session does not name is
 /// included if the list looks like the list of one checkout.
-pub fn add_payments(checkout: &mut Checkout, intents: &[PaymentIntent]) {
-    let facts: Vec<(PaymentIntentId, PaymentFacts)> = intents.iter().filter_map(known).collect();
+pub fn add_payments(checkout: &mut Checkout, intents: &[Field<PaymentIntent>]) {
+    let read = intents.iter().filter_map(|intent| known(intent.known()?));
+    let read: Vec<_> = read.collect();
     let named = |id: &PaymentIntentId| checkout.payment_intents.contains(id);
     let is_its_own = intents.len() <= MOST_PAYMENTS
-        && (checkout.payment_intents.is_empty() || facts.iter().any(|(id, _)| named(id)));
-    for (id, facts) in facts {
+        && (checkout.payment_intents.is_empty() || read.iter().any(|(id, _)| named(id)));
+    for (id, facts) in read {
         if !checkout.payment_intents.contains(&id) {
             if !is_its_own {
                 continue;
             }
             checkout.payment_intents.push(id.clone());
         }
-        checkout.payments.insert(id, facts);
+        if let Some(facts) = facts {
+            checkout.payments.insert(id, facts);
+        }
     }
-    let methods = intents.iter().filter_map(details::method_of);
+    let methods = intents.iter().filter_map(Field::known);
+    let methods = methods.filter_map(details::method_of);
     let own = methods.filter(|(id, _)| checkout.payment_intents.contains(id));
     checkout.details.payment_methods.extend(own);
 }
 
-fn known(intent: &PaymentIntent) -> Option<(PaymentIntentId, PaymentFacts)> {
-    let id = first_id([intent.payment_intent_id.as_deref()], PaymentIntentId::new)?;
-    Some((id, facts(intent, None)?))
+/// A payment of a list, with its facts if all of them are understood. They add detail to the
+/// session, so one that is not understood counts as not read.
+fn known(intent: &PaymentIntent) -> Option<(PaymentIntentId, Option<PaymentFacts>)> {
+    let id = own_id(intent.payment_intent_id.id(), PaymentIntentId::new, "").ok()?;
+    Some((id, facts(intent, None).ok().flatten()))
 }
 
 #[cfg(test)]
@@ -84,15 +95,24 @@ mod tests {
             .as_object_mut()
             .unwrap()
             .extend(changes.as_object().unwrap().clone());
-        crate::checkout(&serde_json::from_value(session).unwrap(), &[], None).unwrap()
+        crate::checkout(
+            &serde_json::from_value(session).unwrap(),
+            &Field::Absent,
+            None,
+        )
+        .unwrap()
     }
 
     fn intent(intent: Value) -> PaymentIntent {
         serde_json::from_value(intent).unwrap()
     }
 
-    fn succeeded(id: &str) -> PaymentIntent {
-        intent(json!({"payment_intent_id": id, "status": "succeeded", "amount_received": 5}))
+    fn listed(payment: Value) -> Field<PaymentIntent> {
+        Field::of(payment)
+    }
+
+    fn succeeded(id: &str) -> Field<PaymentIntent> {
+        listed(json!({"payment_intent_id": id, "status": "succeeded", "amount_received": 5}))
     }
 
     fn ids(checkout: &Checkout) -> (Vec<&str>, Vec<&str>) {
@@ -122,30 +142,36 @@ mod tests {
             amount: Some(500),
             card: Some("primary".to_owned()),
         };
-        assert_eq!(facts(&intent(whole), None), Some(expected));
+        assert_eq!(facts(&intent(whole), None), Ok(Some(expected)));
     }
 
     #[test]
     fn what_an_intent_does_not_tell_is_not_guessed() {
-        let odd =
-            json!({"status": " ", "amount": "5.00", "amount_received": -1, "payment_card_type": 7});
-        assert_eq!(facts(&intent(odd.clone()), None), None);
+        let odd = json!({"status": " ", "payment_card_type": 7});
+        assert_eq!(facts(&intent(odd.clone()), None), Ok(None));
         let only = PaymentFacts {
             status: PaymentStatus::Succeeded,
             received: None,
             amount: None,
             card: None,
         };
-        assert_eq!(
-            facts(&intent(odd), Some(PaymentStatus::Succeeded)),
-            Some(only)
-        );
+        let otherwise = Some(PaymentStatus::Succeeded);
+        assert_eq!(facts(&intent(odd), otherwise.clone()), Ok(Some(only)));
+        for (name, odd) in [
+            ("amount", json!("5.00")),
+            ("amount_received", json!(-1)),
+            ("status", json!(7)),
+        ] {
+            let why = facts(&intent(json!({name: odd})), otherwise.clone()).unwrap_err();
+            assert_eq!(why.place(), format!("object.payment_intent.{name}"));
+        }
     }
 
     #[test]
     fn a_status_that_we_do_not_know_is_kept_and_has_an_end() {
         let status = |word: &str| {
             facts(&intent(json!({"status": word})), None)
+                .unwrap()
                 .unwrap()
                 .status
         };
@@ -176,14 +202,14 @@ mod tests {
             &[
                 succeeded("fpi_3"),
                 succeeded(FIRST),
-                intent(json!({})),
+                listed(json!({})),
+                listed(json!("fpi_4")),
+                listed(json!({"payment_intent_id": "fpi_5", "status": "succeeded", "amount": "5"})),
                 succeeded(""),
             ],
         );
-        assert_eq!(
-            ids(&checkout),
-            (vec![FIRST, SECOND, "fpi_3"], vec![FIRST, "fpi_3"])
-        );
+        let all = vec![FIRST, SECOND, "fpi_3", "fpi_5"];
+        assert_eq!(ids(&checkout), (all, vec![FIRST, "fpi_3"]));
     }
 
     #[test]

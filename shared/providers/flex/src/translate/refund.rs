@@ -1,40 +1,45 @@
 //! A refund.
 
-use super::{Missing, cents, filled, first_id, mode, word};
-use crate::{
-    time::timestamp,
-    wire::{self, Reference},
-};
+use super::{details, mode_of, named, needed_cents, needed_text, word};
+use crate::wire;
 use domain::{
     sale::refund::{Goods, RefundChange, RefundFacts, RefundStatus},
     values::ids::{InvoiceId, PaymentIntentId, RefundId, Sku, SubscriptionId},
 };
+use reading::{Identified, NotUnderstood, text};
 use serde_json::Value;
 
 /// The most kinds of goods in a refund: more than any cart that is returned.
 const MOST_GOODS: usize = 50;
 
 /// Translates a refund.
-pub(crate) fn refund(refund: &wire::Refund) -> Result<RefundChange, Missing> {
-    let payment = refund.payment_intent.as_ref().and_then(Reference::id);
-    let status = filled(refund.status.as_deref()).ok_or(Missing("object.refund.status"))?;
+pub(crate) fn refund(refund: &wire::Refund) -> Result<RefundChange, NotUnderstood> {
+    const ID: &str = "object.refund.refund_id";
+    const PAYMENT: &str = "object.refund.payment_intent_id";
+    const INVOICE: &str = "object.refund.invoice_id";
+    const SUBSCRIPTION: &str = "object.refund.subscription_id";
+    let payments = [refund.payment_intent_id.id(), refund.payment_intent.id()];
+    let status = needed_text(&refund.status, "object.refund.status")?;
     Ok(RefundChange {
-        refund_id: first_id([refund.refund_id.as_deref()], RefundId::new)
-            .ok_or(Missing("object.refund"))?,
-        mode: refund.test_mode.map(mode),
+        refund_id: super::own_id(refund.refund_id.id(), RefundId::new, ID)?,
+        mode: mode_of(&refund.test_mode, "object.refund.test_mode")?,
         facts: RefundFacts {
             status: RefundStatus::from(word(status)),
-            amount: cents(&refund.amount).ok_or(Missing("object.refund.amount"))?,
-            payment_intent_id: first_id(
-                [refund.payment_intent_id.as_deref(), payment],
-                PaymentIntentId::new,
-            )
-            .ok_or(Missing("object.refund.payment_intent_id"))?,
+            amount: needed_cents(&refund.amount, "object.refund.amount")?,
+            payment_intent_id: named(payments, PaymentIntentId::new, PAYMENT)?
+                .ok_or(NotUnderstood::Missing(PAYMENT))?,
             goods: goods(&refund.metadata).unwrap_or_default(),
-            invoice_id: first_id([refund.invoice_id.as_deref()], InvoiceId::new),
-            made_at: timestamp(&refund.created_at),
+            invoice_id: named([refund.invoice_id.id()], InvoiceId::new, INVOICE)?,
+            made_at: refund
+                .created_at
+                .optional("object.refund.created_at")?
+                .copied(),
         },
-        subscription_id: first_id([refund.subscription_id.as_deref()], SubscriptionId::new),
+        subscription_id: named(
+            [refund.subscription_id.id()],
+            SubscriptionId::new,
+            SUBSCRIPTION,
+        )?,
     })
 }
 
@@ -42,7 +47,8 @@ pub(crate) fn refund(refund: &wire::Refund) -> Result<RefundChange, Missing> {
 /// missing number means 1. The merchant writes this text. If any part is not understood, the whole
 /// text is ignored, because half of it would mislead.
 fn goods(metadata: &Value) -> Option<Vec<Goods>> {
-    let text = metadata.get("restock")?.as_str()?;
+    let entries = details::entries(metadata);
+    let text = entries.known()?.get("restock")?.as_str()?;
     // One more than allowed, to limit the work on a long text.
     let goods: Vec<Goods> = text
         .split(',')
@@ -58,7 +64,7 @@ fn some_goods(text: &str) -> Option<Goods> {
         None => (text, 1),
     };
     Some(Goods {
-        sku: Sku::new(sku.trim()).ok()?,
+        sku: Sku::new(text::code(sku)).ok()?,
         quantity,
     })
 }
@@ -78,10 +84,10 @@ mod tests {
     }
 
     /// The sample with one member changed.
-    fn with(name: &str, value: Value) -> Result<RefundChange, Missing> {
+    fn with(name: &str, value: Value) -> Result<RefundChange, &'static str> {
         let mut sample = sample();
         sample[name] = value;
-        refund(&serde_json::from_value(sample).unwrap())
+        refund(&serde_json::from_value(sample).unwrap()).map_err(NotUnderstood::place)
     }
 
     fn restock(text: &str) -> Vec<(String, u32)> {
@@ -119,7 +125,7 @@ mod tests {
     #[test]
     fn a_refund_is_of_no_use_without_these() {
         for (name, place) in [
-            ("refund_id", "object.refund"),
+            ("refund_id", "object.refund.refund_id"),
             ("payment_intent_id", "object.refund.payment_intent_id"),
             ("amount", "object.refund.amount"),
             ("status", "object.refund.status"),
@@ -132,33 +138,27 @@ mod tests {
                 json!(1.5),
                 json!([]),
             ] {
-                assert_eq!(
-                    with(name, odd.clone()),
-                    Err(Missing(place)),
-                    "{name}: {odd}"
-                );
+                assert_eq!(with(name, odd.clone()), Err(place), "{name}: {odd}");
             }
         }
     }
 
     #[test]
-    fn every_other_member_may_be_missing_or_odd() {
-        for name in [
-            "created_at",
-            "reason",
-            "test_mode",
-            "metadata",
-            "subscription_id",
-            "invoice_id",
-        ] {
-            for odd in [
-                Value::Null,
-                json!("two words"),
-                json!(7),
-                json!({}),
-                json!([]),
-            ] {
+    fn a_member_without_effect_may_be_odd_and_any_other_may_be_missing() {
+        for name in ["reason", "metadata"] {
+            for odd in [json!("two words"), json!(7), json!({}), json!([])] {
                 assert!(with(name, odd.clone()).is_ok(), "{name}: {odd}");
+            }
+        }
+        for (name, place) in [
+            ("created_at", "object.refund.created_at"),
+            ("test_mode", "object.refund.test_mode"),
+            ("subscription_id", "object.refund.subscription_id"),
+            ("invoice_id", "object.refund.invoice_id"),
+        ] {
+            assert!(with(name, Value::Null).is_ok(), "{name}");
+            for odd in [json!("two words"), json!(7.5), json!({}), json!([])] {
+                assert_eq!(with(name, odd.clone()), Err(place), "{odd}");
             }
         }
     }

@@ -1,10 +1,7 @@
 //! A subscription and its invoices.
 
-use super::{Missing, cents, filled, first_id, mode, word};
-use crate::{
-    time::timestamp,
-    wire::{self, Reference},
-};
+use super::{cents, mode_of, named, needed_text, own_id, word};
+use crate::wire::{self, Price, Reference};
 use domain::{
     access::subscription::{
         Bill, InvoiceChange, InvoiceEvent, Item, Source, SubscriptionChange, SubscriptionFacts,
@@ -12,107 +9,125 @@ use domain::{
     },
     values::ids::{CustomerId, InvoiceId, PaymentIntentId, PriceId, ProductId, SubscriptionId},
 };
+use reading::{Field, Identified, Kind, NotUnderstood, each};
 
 /// Translates a subscription that came from this source.
 pub(crate) fn subscription(
     subscription: &wire::Subscription,
     source: Source,
-) -> Result<SubscriptionChange, Missing> {
-    let customer = subscription.customer.as_ref().and_then(Reference::id);
-    let status =
-        filled(subscription.status.as_deref()).ok_or(Missing("object.subscription.status"))?;
+) -> Result<SubscriptionChange, NotUnderstood> {
+    const ID: &str = "object.subscription.subscription_id";
+    const CUSTOMER: &str = "object.subscription.customer";
+    let customers = [subscription.customer.id(), subscription.customer_id.id()];
     Ok(SubscriptionChange {
-        subscription_id: first_id(
-            [subscription.subscription_id.as_deref()],
-            SubscriptionId::new,
-        )
-        .ok_or(Missing("object.subscription"))?,
-        customer_id: first_id(
-            [customer, subscription.customer_id.as_deref()],
-            CustomerId::new,
-        )
-        .ok_or(Missing("object.subscription.customer"))?,
-        mode: subscription.test_mode.map(mode),
-        snapshot: SubscriptionFacts {
-            source,
-            status: SubscriptionStatus::from(word(status)),
-            cancel_at_period_end: ends_with_period(subscription),
-            period_end: timestamp(&subscription.current_period_end),
-            trial_end: timestamp(&subscription.trial_end),
-            items: subscription
-                .items
-                .iter()
-                .flatten()
-                .filter_map(Reference::object)
-                .map(item)
-                .collect(),
-            latest_invoice: first_id(
-                [subscription.latest_invoice.as_ref().and_then(Reference::id)],
-                InvoiceId::new,
-            ),
-        },
+        subscription_id: own_id(subscription.subscription_id.id(), SubscriptionId::new, ID)?,
+        customer_id: named(customers, CustomerId::new, CUSTOMER)?
+            .ok_or(NotUnderstood::Missing(CUSTOMER))?,
+        mode: mode_of(&subscription.test_mode, "object.subscription.test_mode")?,
+        snapshot: facts(subscription, source)?,
     })
 }
 
-fn ends_with_period(subscription: &wire::Subscription) -> bool {
-    let period_end = timestamp(&subscription.current_period_end);
-    let cancel_at = timestamp(&subscription.cancel_at);
-    // An end date at or before the period's end has the same effect.
-    let ends = cancel_at.is_some_and(|cancel_at| Some(cancel_at) <= period_end);
-    ends || subscription.cancel_at_period_end.unwrap_or_default()
+fn facts(
+    subscription: &wire::Subscription,
+    source: Source,
+) -> Result<SubscriptionFacts, NotUnderstood> {
+    let status = needed_text(&subscription.status, "object.subscription.status")?;
+    let period_end = &subscription.current_period_end;
+    let trial_end = &subscription.trial_end;
+    Ok(SubscriptionFacts {
+        source,
+        status: SubscriptionStatus::from(word(status)),
+        cancel_at_period_end: ends_with_period(subscription)?,
+        period_end: period_end
+            .optional("object.subscription.current_period_end")?
+            .copied(),
+        trial_end: trial_end
+            .optional("object.subscription.trial_end")?
+            .copied(),
+        items: items(subscription)?,
+        latest_invoice: named(
+            [subscription.latest_invoice.id()],
+            InvoiceId::new,
+            "object.subscription.latest_invoice",
+        )?,
+    })
 }
 
-fn item(item: &wire::SubscriptionItem) -> Item {
-    let price = item.price.as_ref();
-    let product = price
-        .and_then(Reference::object)
-        .and_then(|price| price.product.as_ref());
-    let quantity = item
-        .quantity
-        .as_u64()
-        .and_then(|quantity| quantity.try_into().ok());
-    Item {
-        product_id: first_id([product.and_then(Reference::id)], ProductId::new),
-        price_id: first_id([price.and_then(Reference::id)], PriceId::new),
-        quantity: quantity.unwrap_or(1),
-    }
+fn ends_with_period(subscription: &wire::Subscription) -> Result<bool, NotUnderstood> {
+    let period_end = subscription.current_period_end.known();
+    let cancel_at = subscription
+        .cancel_at
+        .optional("object.subscription.cancel_at")?;
+    // An end date at or before the period's end has the same effect.
+    let ends = cancel_at.is_some_and(|cancel_at| Some(cancel_at) <= period_end);
+    let with_period = subscription
+        .cancel_at_period_end
+        .optional("object.subscription.cancel_at_period_end")?;
+    Ok(ends || with_period.copied().unwrap_or_default())
+}
+
+/// The items that are given in full. A bare id says nothing of its product.
+fn items(subscription: &wire::Subscription) -> Result<Vec<Item>, NotUnderstood> {
+    each(&subscription.items, "object.subscription.items")?
+        .into_iter()
+        .filter_map(Reference::object)
+        .map(item)
+        .collect()
+}
+
+fn item(item: &wire::SubscriptionItem) -> Result<Item, NotUnderstood> {
+    const PRICE: &str = "object.subscription.items[].price";
+    const PRODUCT: &str = "object.subscription.items[].price.product";
+    const QUANTITY: &str = "object.subscription.items[].quantity";
+    let price: Option<&Price> = item.price.optional(PRICE)?.and_then(Reference::object);
+    let product = price.map_or(&Field::Absent, |price| &price.product);
+    let quantity = item.quantity.optional(QUANTITY)?.copied().unwrap_or(1);
+    Ok(Item {
+        product_id: named([product.id()], ProductId::new, PRODUCT)?,
+        price_id: named([item.price.id()], PriceId::new, PRICE)?,
+        quantity: quantity
+            .try_into()
+            .map_err(|_| NotUnderstood::Malformed(QUANTITY, Kind::Number))?,
+    })
 }
 
 /// Translates an invoice with this occurrence; `None` if it has no subscription.
 pub(crate) fn invoice(
     invoice: &wire::Invoice,
     event: InvoiceEvent,
-) -> Result<Option<InvoiceChange>, Missing> {
-    let subscription = invoice.subscription.as_ref();
-    let named = [
-        subscription.and_then(Reference::id),
-        invoice.subscription_id.as_deref(),
-    ]
-    .map(filled);
-    if named == [None, None] && subscription.and_then(Reference::object).is_none() {
+) -> Result<Option<InvoiceChange>, NotUnderstood> {
+    const ID: &str = "object.invoice.invoice_id";
+    const SUBSCRIPTION: &str = "object.invoice.subscription";
+    let subscriptions = [invoice.subscription.id(), invoice.subscription_id.id()];
+    let customers = [invoice.customer.id(), invoice.customer_id.id()];
+    let Some(subscription_id) = named(subscriptions, SubscriptionId::new, SUBSCRIPTION)? else {
         return Ok(None);
-    }
-    let customer = invoice.customer.as_ref().and_then(Reference::id);
-    let payment = invoice.payment_intent.as_ref().and_then(Reference::id);
+    };
     Ok(Some(InvoiceChange {
-        invoice_id: first_id([invoice.invoice_id.as_deref()], InvoiceId::new)
-            .ok_or(Missing("object.invoice"))?,
-        subscription_id: first_id(named, SubscriptionId::new)
-            .ok_or(Missing("object.invoice.subscription"))?,
-        customer_id: first_id([customer, invoice.customer_id.as_deref()], CustomerId::new),
-        mode: invoice.test_mode.map(mode),
+        invoice_id: own_id(invoice.invoice_id.id(), InvoiceId::new, ID)?,
+        subscription_id,
+        customer_id: named(customers, CustomerId::new, "object.invoice.customer")?,
+        mode: mode_of(&invoice.test_mode, "object.invoice.test_mode")?,
         event,
-        bill: Bill {
-            amount_paid: cents(&invoice.amount_paid),
-            amount_due: cents(&invoice.amount_due),
-            payment_intent_id: first_id(
-                [payment, invoice.payment_intent_id.as_deref()],
-                PaymentIntentId::new,
-            ),
-            period_start: timestamp(&invoice.period_start),
-            period_end: timestamp(&invoice.period_end),
-        },
+        bill: bill(invoice)?,
     }))
+}
+
+fn bill(invoice: &wire::Invoice) -> Result<Bill, NotUnderstood> {
+    let payments = [invoice.payment_intent.id(), invoice.payment_intent_id.id()];
+    let (start, end) = (&invoice.period_start, &invoice.period_end);
+    Ok(Bill {
+        amount_paid: cents(&invoice.amount_paid, "object.invoice.amount_paid")?,
+        amount_due: cents(&invoice.amount_due, "object.invoice.amount_due")?,
+        payment_intent_id: named(
+            payments,
+            PaymentIntentId::new,
+            "object.invoice.payment_intent",
+        )?,
+        period_start: start.optional("object.invoice.period_start")?.copied(),
+        period_end: end.optional("object.invoice.period_end")?.copied(),
+    })
 }
 
 #[cfg(test)]

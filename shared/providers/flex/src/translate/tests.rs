@@ -1,6 +1,6 @@
 use super::*;
 use domain::sale::checkout::Eligibility;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const SESSION: &str = include_str!("../../../../../events/flex/api/session.json");
 const LINES: &str = include_str!("../../../../../events/flex/api/line_items.json");
@@ -19,13 +19,24 @@ fn first_line() -> Value {
 }
 
 fn translated(session: Value, lines: Value, customer: Value) -> Result<Checkout, NotUnderstood> {
-    let customer: Option<WireCustomer> = serde_json::from_value(customer).unwrap();
-    let lines: Vec<WireLine> = serde_json::from_value(lines).unwrap();
+    let customer: Field<WireCustomer> = Field::of(customer);
     checkout(
         &serde_json::from_value(session).unwrap(),
-        &lines,
-        customer.as_ref(),
+        &Field::of(lines),
+        customer.known(),
     )
+}
+
+fn missing(place: &'static str) -> NotUnderstood {
+    NotUnderstood::Member(reading::NotUnderstood::Missing(place))
+}
+
+/// The place of a member that is there and not understood.
+fn malformed<T: std::fmt::Debug>(read: Result<T, NotUnderstood>) -> &'static str {
+    match read {
+        Err(NotUnderstood::Member(reading::NotUnderstood::Malformed(place, _))) => place,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The sample session with some members changed.
@@ -220,27 +231,28 @@ fn an_order_cannot_do_without_these() {
         "amount_total",
         "amount_subtotal",
     ] {
-        assert_eq!(
-            with(json!({member: null})),
-            Err(NotUnderstood::Member(member))
-        );
+        assert_eq!(with(json!({member: null})), Err(missing(member)));
     }
-    for (changes, member) in [
-        (json!({"line_item_id": null}), "line_items[].line_item_id"),
-        (json!({"quantity": null}), "line_items[].quantity"),
-        (json!({"quantity": -1}), "line_items[].quantity"),
-        (
-            json!({"quantity": 4_294_967_296_u64}),
-            "line_items[].quantity",
-        ),
-        (
-            json!({"amount_subtotal": null}),
-            "line_items[].amount_subtotal",
-        ),
-        (json!({"amount_total": null}), "line_items[].amount_total"),
+    for (member, place) in [
+        ("line_item_id", "line_items[].line_item_id"),
+        ("quantity", "line_items[].quantity"),
+        ("amount_subtotal", "line_items[].amount_subtotal"),
+        ("amount_total", "line_items[].amount_total"),
     ] {
-        assert_eq!(line_with(changes), Err(NotUnderstood::Member(member)));
+        assert_eq!(line_with(json!({member: null})), Err(missing(place)));
     }
+    for quantity in [json!(-1), json!(4_294_967_296_u64), json!(1.5), json!("1")] {
+        let place = malformed(line_with(json!({"quantity": quantity})));
+        assert_eq!(place, "line_items[].quantity");
+    }
+    let line = first_line();
+    let twice = translated(session(), json!([line, line]), Value::Null);
+    assert_eq!(
+        twice,
+        Err(NotUnderstood::Twice("line_items[].line_item_id"))
+    );
+    let beside = translated(session(), json!([line, "fli_2"]), Value::Null);
+    assert_eq!(malformed(beside), "line_items");
 }
 
 #[test]
@@ -253,34 +265,54 @@ fn an_amount_is_whole_cents_or_an_error() {
         json!(u64::MAX),
     ] {
         let why = with(json!({"total_details": {"amount_tax": odd}}));
-        assert_eq!(why, Err(NotUnderstood::Member("total_details.amount_tax")));
-        assert_eq!(
-            with(json!({"amount_received": odd})),
-            Err(NotUnderstood::Member("amount_received"))
-        );
+        assert_eq!(malformed(why), "total_details.amount_tax");
+        let why = with(json!({"amount_received": odd}));
+        assert_eq!(malformed(why), "amount_received");
         let why = line_with(json!({"amount_discount": odd}));
-        assert_eq!(
-            why,
-            Err(NotUnderstood::Member("line_items[].amount_discount"))
-        );
+        assert_eq!(malformed(why), "line_items[].amount_discount");
     }
+    let whole = with(json!({"amount_total": 6994.0})).unwrap();
+    assert_eq!(whole.totals.total, 6994);
 }
 
 #[test]
-fn members_of_another_type_or_kind_count_as_missing() {
+fn members_without_effect_may_be_of_any_kind() {
     let odd = json!({
-        "client_reference_id": 7, "created_at": "soon", "customer": [], "customer_email": {}, "defaults": "x",
-        "payment_intents": {}, "payment_intent": 7, "payment_intent_id": null, "fees": "none",
-        "total_details": null, "metadata": "text", "invented": {"deep": [1, 2]},
+        "client_reference_id": [], "customer_email": {}, "defaults": "x", "customer_details": 7,
+        "metadata": "text", "invented": {"deep": [1, 2]},
     });
     let checkout = with(odd).unwrap();
-    assert_eq!(
-        (checkout.client_reference_id, checkout.created_at),
-        (None, None)
-    );
+    assert_eq!(checkout.client_reference_id, None);
     assert_eq!(checkout.customer.email, None);
-    assert_eq!(checkout.payment_intents, []);
-    assert_eq!(checkout.totals.tax, 0);
+}
+
+#[test]
+fn a_member_with_an_effect_is_understood_or_named() {
+    for (member, odd) in [
+        ("created_at", json!("soon")),
+        ("test_mode", json!("true")),
+        ("status", json!(7)),
+        ("mode", json!({})),
+        ("capture_method", json!(true)),
+        ("total_details", json!([])),
+        ("fees", json!("none")),
+        ("fees", json!([7])),
+        ("fees", json!([{"amount": "1"}])),
+        ("payment_intents", json!({})),
+        ("payment_intents[]", json!([{}])),
+        ("payment_intents[]", json!(["two words"])),
+        ("subscription", json!(7)),
+        ("subscription", json!({})),
+        ("subscription", json!("two words")),
+        ("invoice", json!([])),
+    ] {
+        let name = member.trim_end_matches("[]");
+        assert_eq!(malformed(with(json!({name: odd.clone()}))), member, "{odd}");
+    }
+    let customer = with(json!({"customer": [], "customer_id": null}));
+    assert_eq!(malformed(customer), "customer");
+    let elsewhere = with(json!({"customer": [], "customer_id": "fcus_1"})).unwrap();
+    assert_eq!(elsewhere.customer.customer_id.unwrap().as_str(), "fcus_1");
 }
 
 #[test]
@@ -357,6 +389,21 @@ fn the_shoppers_own_address_goes_before_the_merchants_guess() {
         Some("pat@example.com")
     );
     assert_eq!(email(json!({"defaults": {"email": null}})), None);
+    let guest =
+        json!({"customer_email": 7, "customer_details": {"email": "guest@example.com\u{200b}"}});
+    assert_eq!(email(guest).as_deref(), Some("guest@example.com"));
+}
+
+#[test]
+fn a_guest_is_named_by_the_details_of_the_session() {
+    let guest = json!({
+        "customer": null, "customer_id": null, "customer_email": null, "defaults": null,
+        "customer_details": {"email": "pat@bücher.example", "first_name": "Pat", "last_name": "O&#39;Neil"},
+    });
+    let customer = with(guest).unwrap().customer;
+    assert_eq!(customer.customer_id, None);
+    assert_eq!(customer.name.as_deref(), Some("Pat O'Neil"));
+    assert_eq!(customer.email.as_deref(), Some("pat@xn--bcher-kva.example"));
 }
 
 #[test]
@@ -392,8 +439,8 @@ fn payments_are_gathered_from_every_member_once() {
             .collect::<Vec<_>>()
     };
     let all = json!({
-        "payment_intents": ["fpi_2", {"payment_intent_id": "fpi_1"}, "fpi_2", {}],
-        "payment_intent": {"payment_intent_id": "fpi_1"},
+        "payment_intents": ["fpi_2", {"payment_intent_id": "fpi_1"}, "fpi_2", null],
+        "payment_intent": {"payment_intent_id": "fpi_3"},
         "payment_intent_id": "fpi_3",
     });
     assert_eq!(intents(all), ["fpi_2", "fpi_1", "fpi_3"]);
@@ -407,8 +454,6 @@ fn payments_are_gathered_from_every_member_once() {
         intents(json!({"payment_intents": [], "payment_intent": null, "payment_intent_id": null}))
             .is_empty()
     );
-    let unusable = with(json!({"payment_intents": ["two words"]}));
-    assert_eq!(unusable, Err(NotUnderstood::Member("payment_intent")));
 }
 
 #[test]
@@ -416,7 +461,7 @@ fn what_a_session_began_is_named_by_id_or_whole() {
     let began = |changes: Value| {
         let checkout = with(changes)?;
         let text = |id: Option<String>| id.unwrap_or_default();
-        Ok((
+        Ok::<_, NotUnderstood>((
             text(checkout.subscription_id.map(String::from)),
             text(checkout.invoice_id.map(String::from)),
         ))
@@ -431,23 +476,18 @@ fn what_a_session_began_is_named_by_id_or_whole() {
         "invoice": {"invoice_id": "fin_1", "subscription": "fsub_1"},
     });
     assert_eq!(began(expanded), expected);
-    for none in [Value::Null, json!(" "), json!(7), json!({})] {
+    for none in [Value::Null, json!(" "), json!("\u{200b}")] {
         assert_eq!(
             began(json!({"subscription": none, "invoice": none})),
             Ok(Default::default())
         );
     }
-    for member in ["subscription", "invoice"] {
-        assert_eq!(
-            began(json!({member: "two words"})),
-            Err(NotUnderstood::Member(member))
-        );
-    }
 }
 
 fn found(sessions: Value, payment: &str) -> Result<Option<String>, NotUnderstood> {
-    let sessions: Vec<Session> = serde_json::from_value(sessions).unwrap();
-    let found = session_of(&sessions, &PaymentIntentId::new(payment).unwrap())?;
+    let sessions: Field<Vec<Field<Session>>> = Field::of(sessions);
+    let sessions = sessions.known().unwrap();
+    let found = session_of(sessions, &PaymentIntentId::new(payment).unwrap())?;
     Ok(found.map(String::from))
 }
 
@@ -491,8 +531,11 @@ fn the_only_session_is_taken_where_it_does_not_list_its_payments() {
     }
     let of_others = json!([{"checkout_session_id": "fcs_1", "payment_intents": ["fpi_1"]}]);
     assert_eq!(found(of_others, "fpi_2"), Ok(None));
-    let why = NotUnderstood::Member("checkout_sessions[].checkout_session_id");
+    let why = missing("checkout_sessions[].checkout_session_id");
     assert_eq!(found(json!([{}]), "fpi_2"), Err(why));
+    assert_eq!(malformed(found(json!([7]), "fpi_2")), "checkout_sessions[]");
+    let beside = json!([7, {"checkout_session_id": "fcs_1", "payment_intents": ["fpi_2"]}]);
+    assert_eq!(found(beside, "fpi_2"), Ok(Some("fcs_1".to_owned())));
 }
 
 #[test]
@@ -587,13 +630,34 @@ fn the_sku_is_the_first_one_given_and_never_a_guess() {
         sku(json!({"gtin": 12_345_670}), json!({})).as_deref(),
         Some("12345670")
     );
+    assert_eq!(sku(json!({"upc_code": ""}), json!({})), None);
     assert_eq!(
         sku(
-            json!({"metadata": [1], "upc_code": ""}),
+            json!({"client_reference_id": "REF", "metadata": [1], "upc_code": {}}),
             json!({"metadata": "x"})
-        ),
-        None
+        )
+        .as_deref(),
+        Some("REF")
     );
+    let product = "line_items[].price.product";
+    for (odd, place) in [
+        (
+            json!({"client_reference_id": {}}),
+            format!("{product}.client_reference_id"),
+        ),
+        (json!({"metadata": [1]}), format!("{product}.metadata")),
+        (
+            json!({"metadata": {"sku": true}}),
+            format!("{product}.metadata"),
+        ),
+    ] {
+        let mut all = json!({"client_reference_id": null, "metadata": null});
+        merge(&mut all, odd);
+        assert_eq!(
+            malformed(line_with(json!({"price": {"product": all}}))),
+            place
+        );
+    }
     // A space makes the SKU invalid, and the box's code is not the merchant's choice.
     assert_eq!(
         sku(
