@@ -24,9 +24,9 @@ use std::{collections::BTreeSet, error::Error as _, time::Duration};
 
 /// The largest page of a list
 /// (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
-const PAGE: usize = 100;
+pub(crate) const PAGE: usize = 100;
 /// The most pages of refunds for one order: no order has a thousand refunds.
-const MOST_PAGES: usize = 10;
+pub(crate) const MOST_PAGES: usize = 10;
 
 /// Whose refunds to read.
 #[derive(Debug, Clone, Copy)]
@@ -259,7 +259,8 @@ impl Api {
             .extend_pairs(List::filter(ask))
             .append_pair("limit", &PAGE.to_string())
             .extend_pairs(ask.after.map(|last| ("starting_after", last)));
-        let page = self.things(key, url, list.name).await?;
+        let mut page = self.things(key, url, list.name).await?;
+        self.name_subscriptions(key, ask, &mut page).await?;
         let is_full = page.len() >= PAGE;
         // One item without an id must not end the list.
         let last = page
@@ -325,7 +326,7 @@ impl Api {
     }
 
     /// The URL of a resource. Each segment is encoded, because ids are foreign text.
-    fn url(&self, segments: &[&str]) -> Url {
+    pub(crate) fn url(&self, segments: &[&str]) -> Url {
         let mut url = self.base.clone();
         // Only URLs such as `mailto:` have no path, and `with_limits` refuses those.
         if let Ok(mut path) = url.path_segments_mut() {
@@ -344,7 +345,7 @@ impl Api {
     }
 
     /// Reads a resource that Flex wraps in its name.
-    async fn read<T: Readable>(
+    pub(crate) async fn read<T: Readable>(
         &self,
         key: &ApiKey,
         url: Url,
@@ -361,7 +362,7 @@ impl Api {
         Ok(document(&body).ok_or(NotUnderstood::Resource(name))?)
     }
 
-    async fn in_time<T>(
+    pub(crate) async fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, ReadError>>,
     ) -> Result<T, ReadError> {

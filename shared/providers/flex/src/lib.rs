@@ -9,6 +9,7 @@ mod api;
 mod changes;
 mod envelope;
 mod headers;
+mod invoices;
 mod listing;
 mod provider;
 pub mod secret;

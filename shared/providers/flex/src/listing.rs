@@ -130,6 +130,15 @@ pub(crate) fn id_of(list: &List, object: &Value) -> Option<String> {
     id.ok().flatten().map(String::from)
 }
 
+/// True for a paid invoice that leaves out its subscription. A null says that it has none.
+pub(crate) fn is_unnamed(ask: &Ask<'_>, invoice: &Value) -> bool {
+    let names = ["subscription", "subscription_id"];
+    ask.list == INVOICES
+        && names.iter().all(|name| invoice.get(*name).is_none())
+        && created_at(invoice).is_some_and(|at| at >= ask.since)
+        && matches!(state(ask, invoice), Ok(Some(_)))
+}
+
 /// One thing of a list. `None` if it is too old, or if no order, renewal or access follows from it.
 #[must_use]
 pub fn listed(ask: &Ask<'_>, object: &Value) -> Option<Listed> {
@@ -163,10 +172,10 @@ fn found(ask: &Ask<'_>, list: &List, object: &Value) -> Result<Option<Found>, No
     let envelope = Map::from_iter([("object".to_owned(), json!({list.resource: object}))]);
     let change = changes::of(event_type, &envelope)?;
     if change == Change::NotNeeded {
-        return match object.get("subscription").or(object.get("subscription_id")) {
-            // It says that it has no subscription.
-            Some(_) => Ok(None),
-            None => Err(NotUnderstood::Missing("object.invoice.subscription")),
+        return if is_unnamed(ask, object) {
+            Err(NotUnderstood::Missing("object.invoice.subscription"))
+        } else {
+            Ok(None)
         };
     }
     let test_mode: Field<bool> = member(object, "test_mode");

@@ -7,7 +7,7 @@
 
 use domain::{
     access::subscription,
-    delivery::secrets::ApiKey,
+    delivery::{event::Change, secrets::ApiKey},
     sale::{checkout::Checkout, payment},
     upkeep::reconcile::{Ask, Listed, Page},
     values::{
@@ -1019,4 +1019,51 @@ async fn one_bad_thing_of_a_list_leaves_the_others_readable() {
         .filter(|listed| matches!(listed, Listed::Found(_)))
         .count();
     assert_eq!((page.length, page.listed.len(), readable), (3, 3, 1));
+}
+
+#[tokio::test]
+async fn an_invoice_whose_subscription_the_list_leaves_out_is_looked_for() {
+    let invoice = |id: &str| {
+        json!({
+            "invoice_id": id, "status": "paid", "amount_paid": 4999, "test_mode": true,
+            "created_at": "2026-04-19T12:40:00Z",
+        })
+    };
+    let (url, heads) = serve(move |path, _| {
+        let mut singly = invoice("fin_2");
+        singly["subscription"] = json!({"subscription_id": "fsub_2"});
+        let mut of_none = invoice("fin_4");
+        of_none["subscription"] = json!(null);
+        let all = [
+            invoice("fin_1"),
+            invoice("fin_2"),
+            invoice("fin_3"),
+            of_none,
+        ];
+        match path {
+            "/v1/invoices?limit=100" => ok(&json!({ "invoices": all }).to_string()),
+            "/v1/invoices/fin_2" => ok(&json!({ "invoice": singly }).to_string()),
+            "/v1/subscriptions?limit=100" => {
+                let newest = json!({"subscription_id": "fsub_1", "latest_invoice": "fin_1"});
+                ok(&json!({"subscriptions": [7, newest]}).to_string())
+            }
+            _ => Reply::Answer(404, "", String::new()),
+        }
+    })
+    .await;
+    let api = Api::new(&url).unwrap();
+    let page = api.list(&key(), &ask("invoices", None)).await.unwrap();
+    let read: Vec<_> = page
+        .listed
+        .iter()
+        .map(|listed| match listed {
+            Listed::Found(found) => match &found.change {
+                Change::Invoice(change) => change.subscription_id.as_str(),
+                other => panic!("{other:?}"),
+            },
+            Listed::Unreadable { id, .. } => id.as_deref().unwrap(),
+        })
+        .collect();
+    assert_eq!(read, ["fsub_1", "fsub_2", "fin_3"]);
+    assert_eq!(heads.lock().unwrap().len(), 4);
 }
