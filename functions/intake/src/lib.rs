@@ -102,7 +102,7 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
     async fn keep(&self, delivery: &Delivery) -> Result<Answer, RetryableError> {
         let event = StoredEvent::first(delivery);
         let recorded = match self.store.record(&event).await? {
-            // The same event, spelled in another way: the sender has built its JSON anew.
+            // The same event, spelled in another way: the sender has made its JSON again.
             Recorded::OtherBody { state, body } if reading::same(&body, &delivery.body) => {
                 Recorded::Again(state)
             }

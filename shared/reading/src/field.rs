@@ -70,6 +70,7 @@ impl<T> Field<T> {
         self.optional(place)?.ok_or(NotUnderstood::Missing(place))
     }
 
+    /// The same field of a borrowed value.
     #[must_use]
     pub fn as_ref(&self) -> Field<&T> {
         match self {
@@ -139,6 +140,7 @@ pub fn first<T>(
 }
 
 impl Kind {
+    /// The kind of a value.
     #[must_use]
     pub fn of(value: &Value) -> Self {
         match value {

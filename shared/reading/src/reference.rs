@@ -55,7 +55,7 @@ impl<T: Identified> Identified for Reference<T> {
         match self {
             Self::Id(id) => id.id(),
             Self::Object(resource) => match resource.id() {
-                // It is there, and nobody can say which one it is.
+                // It is there, and does not say which one it is.
                 Field::Absent => Field::NotUnderstood(Kind::Object),
                 id => id,
             },

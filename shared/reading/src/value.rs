@@ -20,7 +20,7 @@ pub fn object<T: DeserializeOwned>(value: Value) -> Option<T> {
         .ok()
 }
 
-/// A code that somebody typed or scanned, such as a SKU. A whole number without quotes is one too.
+/// A code that was typed or scanned, such as a SKU. A whole number without quotes is one too.
 /// Without invisible characters and surrounding space; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Code(pub String);
