@@ -208,12 +208,7 @@ fn payment_facts(status: &str) -> payment::PaymentFacts {
         Change::Payment(payment::PaymentChange {
             facts: Some(facts), ..
         }) if status == "succeeded" => facts,
-        _ => payment::PaymentFacts {
-            status: status.into(),
-            received: None,
-            amount: None,
-            card: None,
-        },
+        _ => payment::PaymentFacts::bare(status.into()),
     }
 }
 
@@ -231,6 +226,7 @@ impl Plan {
                 RestockPolicy::Full,
                 RestockPolicy::Any,
             ]),
+            part_payment: dice.one_of(&[PartPayment::Hold, PartPayment::Release]),
             grace: SignedDuration::from_secs(dice.one_of(&[0, 3 * DAY, 10 * DAY])),
             payment_failed_mail: dice.percent(50),
             trial_ends_mail: dice.percent(25),

@@ -344,6 +344,13 @@ fn skus(count: usize) -> Vec<Sku> {
         .collect()
 }
 
+fn eligibility() -> Eligibility {
+    Eligibility {
+        certification: Certification::Unknown,
+        word: "a_new_kind".into(),
+    }
+}
+
 /// A checkout of one piece of each SKU.
 fn checkout(skus: &[Sku]) -> Checkout {
     let amounts = Totals {
@@ -357,7 +364,7 @@ fn checkout(skus: &[Sku]) -> Checkout {
         quantity: 1,
         unit_amount: Some(1000),
         amounts,
-        eligibility: Some(Eligibility("a_new_kind".into())),
+        eligibility: Some(eligibility()),
         product_id: Some(ProductId::new("fprod_1").unwrap()),
         price_id: None,
         sku: Some(sku.clone()),
@@ -383,6 +390,8 @@ fn checkout(skus: &[Sku]) -> Checkout {
             total,
             ..Totals::default()
         },
+        tax_included: false,
+        least_charge: 0,
         received: Some(total),
         payment_intents: (0..2)
             .map(|_| PaymentIntentId::new(unique("fpi")).unwrap())
@@ -405,6 +414,7 @@ async fn recorded(on: &impl On) -> StoredEvent {
 const POLICY: Policy = Policy {
     mode: Mode::Live,
     restock: RestockPolicy::Any,
+    part_payment: PartPayment::Hold,
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,
     trial_ends_mail: false,

@@ -217,7 +217,10 @@ async fn lines_that_do_not_add_up_are_recorded_and_fulfilled() {
 
 #[tokio::test]
 async fn a_word_of_the_providers_that_we_do_not_know_survives_into_the_order() {
-    let word = Eligibility("something_new".to_owned());
+    let word = Eligibility {
+        certification: Certification::Unknown,
+        word: "something_new".to_owned(),
+    };
     let bundle = facts(|paid| paid.lines[0].eligibility = Some(word.clone())).await;
     bundle.drain().await;
     assert_eq!(bundle.order(1).lines[0].eligibility, Some(word));

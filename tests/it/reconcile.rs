@@ -1062,10 +1062,8 @@ async fn money_that_comes_in_parts_releases_its_order_though_nobody_tells_of_the
         let mut cart = checkout(&purchase(1));
         cart.capture = domain::sale::checkout::Capture::Manual;
         let pays = |status| payment::PaymentFacts {
-            status,
-            received: None,
-            amount: None,
-            card: None,
+            amount: (status == payment::PaymentStatus::Canceled).then_some(1000),
+            ..payment::PaymentFacts::bare(status)
         };
         let later = PaymentIntentId::new("fpi_later").unwrap();
         cart.payment_intents.push(later.clone());

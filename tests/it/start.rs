@@ -203,6 +203,7 @@ async fn a_stack_that_began_in_one_mode_does_not_start_in_the_other() {
             ]);
             settings.extend([
                 ("RESTOCK", "never"),
+                ("PART_PAYMENT", "hold"),
                 ("GRACE_DAYS", "0"),
                 ("RECONCILE_DAYS", "3"),
             ]);

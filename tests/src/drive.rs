@@ -9,7 +9,7 @@ use domain::{
     fulfillment::Policy,
     ports::Clock,
     receipt::OnUnknown,
-    sale::restock::RestockPolicy,
+    sale::{amounts::PartPayment, restock::RestockPolicy},
     values::{mode::Mode, outcome::RetryableError},
 };
 use feedback::Feedback;
@@ -72,6 +72,7 @@ pub const TRY_LASTS: Duration = WORKER_LASTS.saturating_sub(RESERVE);
 pub const POLICY: Policy = Policy {
     mode: Mode::Live,
     restock: RestockPolicy::Never,
+    part_payment: PartPayment::Hold,
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,
     trial_ends_mail: false,

@@ -34,7 +34,8 @@ pub use domain::{
         feedback::{AddressHash, Suppression},
     },
     sale::{
-        checkout::{Checkout, CheckoutStatus},
+        amounts::PartPayment,
+        checkout::{Certification, Checkout, CheckoutStatus, Eligibility},
         order::{Order, OrderFunds, OrderState},
         restock::RestockPolicy,
     },

@@ -71,12 +71,14 @@ fn queues(settings: &mut Settings<'_>) -> Queues {
 
 fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
     let restock = settings.parsed("RESTOCK");
+    let part_payment = settings.parsed("PART_PAYMENT");
     let grace_days = settings.parsed::<u32>("GRACE_DAYS");
     let payment_failed_mail = settings.switch("PAYMENT_FAILED_MAIL");
     let trial_ends_mail = settings.switch("TRIAL_ENDS_MAIL");
     Some(Policy {
         mode: mode?,
         restock: restock?,
+        part_payment: part_payment?,
         grace: SignedDuration::from_hours(24 * i64::from(grace_days?)),
         payment_failed_mail: payment_failed_mail?,
         trial_ends_mail: trial_ends_mail?,

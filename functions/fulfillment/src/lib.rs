@@ -313,6 +313,7 @@ fn log_commit(event: &StoredEvent, commit: &Commit, now: Timestamp) {
         dispute_opened,
         dispute_lost,
         refund_failed,
+        partly_paid,
     } = commit.alerts;
     match &commit.order {
         Some(order) if commit.fulfills => {
@@ -322,10 +323,11 @@ fn log_commit(event: &StoredEvent, commit: &Commit, now: Timestamp) {
                 order.has_unmapped_lines(),
             );
             let second_order = !order.same_reference.is_empty();
-            tracing::info!(outcome = "fulfilled", %event_id, order_id = %order.order_id, shortfall, amounts_differ, unmapped, second_order, age_ms, decision, "order fulfilled");
+            let eligibility_unknown = order.has_unknown_eligibility();
+            tracing::info!(outcome = "fulfilled", %event_id, order_id = %order.order_id, shortfall, amounts_differ, unmapped, second_order, partly_paid, eligibility_unknown, age_ms, decision, "order fulfilled");
         }
         Some(order) => {
-            tracing::info!(outcome = "applied", %event_id, order_id = %order.order_id, dispute_opened, dispute_lost, refund_failed, age_ms, decision, "order changed");
+            tracing::info!(outcome = "applied", %event_id, order_id = %order.order_id, dispute_opened, dispute_lost, refund_failed, partly_paid, age_ms, decision, "order changed");
         }
         None => tracing::info!(outcome = "applied", %event_id, age_ms, decision, "event applied"),
     }

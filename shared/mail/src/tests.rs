@@ -2,9 +2,9 @@ use super::*;
 use domain::{
     access::contact,
     sale::{
-        checkout::{Eligibility, Totals},
+        checkout::{Capture, Certification, Eligibility, Totals},
         details::{Details, Metadata},
-        order::{OrderFunds, OrderLine},
+        order::OrderLine,
         payment,
         refund::{self, Refund},
         stock::LineStock,
@@ -78,6 +78,18 @@ fn merchant() -> Merchant {
     .unwrap()
 }
 
+/// The eligibility that the provider states with this word.
+fn word(word: &str) -> Eligibility {
+    let certification = match word {
+        NOT_ELIGIBLE => Certification::NotEligible,
+        _ => Certification::Certified,
+    };
+    Eligibility {
+        certification,
+        word: word.to_owned(),
+    }
+}
+
 fn line(number: usize, description: &str, eligibility: &str, amounts: Totals) -> OrderLine {
     OrderLine {
         line_item_id: LineItemId::new(format!("fli_{number}")).unwrap(),
@@ -85,7 +97,7 @@ fn line(number: usize, description: &str, eligibility: &str, amounts: Totals) ->
         quantity: 1,
         unit_amount: Some(amounts.subtotal),
         amounts,
-        eligibility: Some(Eligibility(eligibility.to_owned())),
+        eligibility: Some(word(eligibility)),
         product_id: None,
         price_id: None,
         stock: LineStock::Unmapped,
@@ -124,7 +136,6 @@ fn order() -> Order {
         client_reference_id: Some("NW-1042".to_owned()),
         mode: Mode::Live,
         placed_at: at("2025-10-10T09:53:00Z"),
-        funds: OrderFunds::Received,
         fulfilled_at: Some(at("2025-10-10T09:53:04Z")),
         customer: Customer {
             customer_id: Some(customer_id()),
@@ -140,7 +151,11 @@ fn order() -> Order {
             fees: 0,
             total: 8611,
         },
+        tax_included: false,
         received: None,
+        capture: Capture::Automatic,
+        closed: None,
+        least_charge: 50,
         payment_intents: ["fpi_1", "fpi_2"]
             .map(|id| PaymentIntentId::new(id).unwrap())
             .into(),
@@ -277,10 +292,10 @@ fn facts(
     card: Option<&str>,
 ) -> payment::PaymentFacts {
     payment::PaymentFacts {
-        status,
         received,
         amount: Some(amount),
         card: card.map(str::to_owned),
+        ..payment::PaymentFacts::bare(status)
     }
 }
 
@@ -846,7 +861,7 @@ fn eligible_other_and_unassigned_amounts_make_the_total() {
     let text = mail(&order).text;
     for row in [
         ("HSA/FSA eligible items", "$52.71"),
-        ("Other items", "$33.40"),
+        ("Other items", "$34.90"),
         ("Not assigned to an item", "$1.50"),
     ] {
         assert!(has_row(&text, row.0, row.1), "{row:?}: {text}");
@@ -857,7 +872,7 @@ fn eligible_other_and_unassigned_amounts_make_the_total() {
 fn why_an_item_is_eligible_does_not_show() {
     let with = |eligibility: &str, kind: &ReceiptKind| {
         let mut order = order();
-        order.lines[0].eligibility = Some(Eligibility(eligibility.to_owned()));
+        order.lines[0].eligibility = Some(word(eligibility));
         mail_of(&order, kind.clone())
     };
     for kind in kinds() {
@@ -1165,15 +1180,142 @@ proptest! {
             prop_assert_eq!(line, line.trim_end());
         }
     }
+}
 
-    #[test]
-    fn an_unknown_way_of_being_eligible_shows_no_more_than_a_known_one(known in select(&ELIGIBLE[..]), unknown in "[a-z_]{1,30}") {
-        prop_assume!(unknown != NOT_ELIGIBLE);
-        let with = |eligibility: &str| {
-            let mut order = order();
-            order.lines[1].eligibility = Some(Eligibility(eligibility.to_owned()));
-            mail(&order)
-        };
-        prop_assert_eq!(with(&unknown), with(known));
+#[test]
+fn only_what_the_provider_certifies_is_called_eligible() {
+    let with = |certification: Option<Certification>| {
+        let mut order = order();
+        order.lines[0].eligibility = certification.map(|certification| Eligibility {
+            certification,
+            word: "letter_of_medical_necessity".to_owned(),
+        });
+        mail(&order).text
+    };
+    let certified = with(Some(Certification::Certified));
+    assert!(certified.contains("  HSA/FSA eligible"));
+    let unclassified = with(None);
+    for other in [Certification::Conditional, Certification::Unknown] {
+        assert_eq!(with(Some(other)), unclassified);
     }
+    assert!(unclassified.contains("  Not certified as HSA/FSA eligible"));
+    for text in [unclassified, with(Some(Certification::NotEligible))] {
+        assert!(has_row(&text, "HSA/FSA eligible items", "$0.00"), "{text}");
+        assert!(has_row(&text, "Other items", "$86.11"), "{text}");
+    }
+}
+
+/// The order with one line over this total, of which this was paid.
+fn part_paid(total: i64, received: i64, status: payment::PaymentStatus) -> Order {
+    let amounts = Totals {
+        subtotal: total,
+        total,
+        ..Totals::default()
+    };
+    let facts = facts(status, Some(received), total, None);
+    Order {
+        totals: amounts,
+        lines: vec![line(1, "Knee brace", ELIGIBLE[0], amounts)],
+        capture: Capture::Manual,
+        received: Some(received),
+        payment_intents: vec![payment_id(1)],
+        payments: [(payment_id(1), Fact::new(order().placed_at, facts))].into(),
+        ..order()
+    }
+}
+
+fn has_rows(text: &str, rows: &[(&str, &str)]) {
+    for (label, amount) in rows {
+        assert!(has_row(text, label, amount), "{label} {amount}: {text}");
+    }
+}
+
+#[test]
+fn a_partial_capture_shows_the_order_and_the_amount_paid() {
+    let text = mail(&part_paid(6994, 4000, payment::PaymentStatus::Succeeded)).text;
+    has_rows(
+        &text,
+        &[
+            ("Knee brace", "$40.00"),
+            ("Order total", "$69.94"),
+            ("Not charged", "-$29.94"),
+            ("Total paid", "$40.00"),
+            ("HSA/FSA eligible items", "$40.00"),
+            ("Other items", "$0.00"),
+        ],
+    );
+    assert!(!text.contains("Still due"));
+}
+
+#[test]
+fn a_released_part_payment_shows_what_is_still_due() {
+    let text = mail(&part_paid(
+        6994,
+        5169,
+        payment::PaymentStatus::RequiresCapture,
+    ))
+    .text;
+    has_rows(
+        &text,
+        &[
+            ("Order total", "$69.94"),
+            ("Still due", "-$18.25"),
+            ("Total paid", "$51.69"),
+        ],
+    );
+}
+
+#[test]
+fn an_amount_too_small_to_be_charged_is_waived() {
+    let text = mail(&Order {
+        payment_intents: vec![],
+        payments: BTreeMap::new(),
+        ..part_paid(30, 0, payment::PaymentStatus::Canceled)
+    })
+    .text;
+    has_rows(
+        &text,
+        &[
+            ("Order total", "$0.30"),
+            ("Waived", "-$0.30"),
+            ("Total paid", "$0.00"),
+            ("HSA/FSA eligible items", "$0.00"),
+        ],
+    );
+}
+
+#[test]
+fn store_credit_of_the_order_is_spread_over_its_items() {
+    let mut order = part_paid(10_000, 4000, payment::PaymentStatus::Succeeded);
+    order.payments.clear();
+    (order.totals.discount, order.totals.total) = (6000, 4000);
+    let text = mail(&order).text;
+    has_rows(
+        &text,
+        &[
+            ("Knee brace", "$40.00"),
+            ("Subtotal", "$100.00"),
+            ("Discount", "-$60.00"),
+            ("Total paid", "$40.00"),
+            ("HSA/FSA eligible items", "$40.00"),
+        ],
+    );
+    assert!(text.contains("share of adjustments -$60.00") && !text.contains("Order total"));
+}
+
+#[test]
+fn a_tax_that_prices_include_is_shown_as_included() {
+    let mut order = part_paid(10_000, 10_000, payment::PaymentStatus::Succeeded);
+    order.tax_included = true;
+    order.totals.tax = 826;
+    order.lines[0].amounts.tax = 826;
+    let mail = mail(&order);
+    has_rows(
+        &mail.text,
+        &[("Subtotal", "$100.00"), ("Total paid", "$100.00")],
+    );
+    assert!(mail.text.contains("The order total includes $8.26 tax."));
+    assert!(mail.text.contains("Subtotal $100.00 (includes $8.26 tax)"));
+    assert!(!has_row(&mail.text, "Tax", "$8.26"));
+    assert!(mail.html.contains("The order total includes $8.26 tax."));
 }

@@ -13,7 +13,8 @@ use crate::{form::Form, merchant::Merchant, text};
 use domain::{
     receipt::{Receipt, ReceiptKind},
     sale::{
-        checkout::{Customer, Totals},
+        checkout::{Certification, Customer, Totals},
+        columns::{Column, Columns},
         order::{Order, OrderLine},
         payment,
     },
@@ -57,12 +58,16 @@ pub struct View {
     /// amount and eligibility of each (<https://www.irs.gov/pub/irs-wd/202317020.pdf>).
     pub lines: Vec<LineView>,
     pub totals: TotalsView,
-    /// The sum of the eligible lines.
+    /// The part of the amount paid for lines that the provider certifies as eligible.
     pub eligible: Amount,
-    /// The sum of the other lines.
+    /// The rest of the amount paid.
     pub other: Amount,
-    /// The order's total minus the lines' totals: nonzero if shipping or a fee belongs to no line.
+    /// The part of the amount paid that belongs to no line, such as shipping; counted in `other`.
+    /// The lines' totals and this add up to the amount paid.
     pub not_itemized: Amount,
+    /// True if a line's total differs from the provider's: less was paid than the lines cost, and the
+    /// amount paid is spread over them in proportion.
+    pub is_spread: bool,
     /// Number of payments: 2 for a cart split over two cards, 0 if unknown.
     pub payments: usize,
     /// The payments, if there are several and all amounts are known; else empty.
@@ -107,17 +112,23 @@ pub struct LineView {
     pub shipping: Amount,
     /// Other fees.
     pub fee: Amount,
+    /// The line's share of what reduces the order as a whole, such as store credit: `-$60.00`.
+    pub adjustment: Amount,
+    /// True if `subtotal` includes `tax`. The column is subtotal, discount, tax unless included,
+    /// shipping, fee, adjustment, total.
+    pub tax_included: bool,
     /// The amount that the customer paid for the line.
     pub total: Amount,
-    /// True if discount, tax, shipping or fee is nonzero.
+    /// True if discount, tax, shipping, fee or adjustment is nonzero.
     pub has_breakdown: bool,
-    /// True if HSA/FSA money may pay for the line.
+    /// True if the provider certifies that HSA/FSA money may pay for the line.
     pub eligible: bool,
-    /// The same in words: `HSA/FSA eligible` or `Not eligible`.
+    /// The same in words: `HSA/FSA eligible`, `Not eligible`, or `Not certified as HSA/FSA eligible`.
     pub eligibility: &'static str,
 }
 
-/// The totals of the order.
+/// The totals of the order. Subtotal, discount, tax unless included, shipping, fees and adjustment
+/// add up to `ordered`; that, `not_charged`, `waived` and `open` add up to `total`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TotalsView {
     /// Before discount, tax, shipping and fees.
@@ -129,6 +140,20 @@ pub struct TotalsView {
     pub shipping: Amount,
     /// Other fees.
     pub fees: Amount,
+    /// The part of `ordered` that the other parts do not explain.
+    pub adjustment: Amount,
+    /// True if `subtotal` includes `tax`.
+    pub tax_included: bool,
+    /// The order's total.
+    pub ordered: Amount,
+    /// True if `ordered` is not the amount paid.
+    pub differs: bool,
+    /// Authorized and not captured: `-$29.94`.
+    pub not_charged: Amount,
+    /// Too small to be charged: `-$0.30`.
+    pub waived: Amount,
+    /// Still due: `-$18.25`.
+    pub open: Amount,
     /// The amount that the customer paid.
     pub total: Amount,
 }
@@ -235,8 +260,8 @@ impl View {
         let zone = &merchant.time_zone;
         let lines = order.lines.iter();
         let payments = payments(order);
-        let (eligible, other) = order.eligible_and_other();
-        let itemized = eligible.saturating_add(other);
+        let columns = Columns::new(order);
+        let lines = lines.zip(&columns.lines);
         Self {
             merchant: MerchantView::new(merchant),
             receipt_id: receipt.receipt_id.to_string(),
@@ -246,13 +271,16 @@ impl View {
             sold_at: moment(order.placed_at, zone),
             sold_on: day(order.placed_at, zone),
             currency: order.currency.code().to_owned(),
-            lines: lines.map(|line| LineView::new(order, line)).collect(),
-            totals: TotalsView::new(order),
-            eligible: amount(eligible),
-            other: amount(other),
-            not_itemized: amount(order.totals.total.saturating_sub(itemized)),
+            lines: lines
+                .map(|(line, column)| LineView::new(order, line, column))
+                .collect(),
+            totals: TotalsView::new(order, &columns),
+            eligible: amount(columns.eligible),
+            other: amount(columns.other),
+            not_itemized: amount(columns.unassigned),
+            is_spread: columns.are_spread(),
             payments: payments.len(),
-            payment_details: payment_details(order, &payments),
+            payment_details: payment_details(order, &payments, columns.paid),
             provider: title(order.provider.as_str()),
             renewal: RenewalView::new(order, &receipt.kind, zone),
             refund: RefundView::new(order, &receipt.kind, zone),
@@ -282,15 +310,27 @@ impl MerchantView {
 }
 
 impl TotalsView {
-    fn new(order: &Order) -> Self {
+    fn new(order: &Order, columns: &Columns) -> Self {
         let amount = |minor| amount(order, minor);
+        let Column {
+            parts,
+            tax_included,
+            adjustment,
+        } = columns.order;
         Self {
-            subtotal: amount(order.totals.subtotal),
-            discount: amount(order.totals.discount.saturating_neg()),
-            tax: amount(order.totals.tax),
-            shipping: amount(order.totals.shipping),
-            fees: amount(order.totals.fees),
-            total: amount(order.totals.total),
+            subtotal: amount(parts.subtotal),
+            discount: amount(parts.discount.saturating_neg()),
+            tax: amount(parts.tax),
+            shipping: amount(parts.shipping),
+            fees: amount(parts.fees),
+            adjustment: amount(adjustment),
+            tax_included,
+            ordered: amount(parts.total),
+            differs: parts.total != columns.paid,
+            not_charged: amount(columns.released.saturating_neg()),
+            waived: amount(columns.waived.saturating_neg()),
+            open: amount(columns.open.saturating_neg()),
+            total: amount(columns.paid),
         }
     }
 }
@@ -332,8 +372,13 @@ fn payments(order: &Order) -> Vec<(&PaymentIntentId, Option<&payment::PaymentFac
 fn payment_details(
     order: &Order,
     payments: &[(&PaymentIntentId, Option<&payment::PaymentFacts>)],
+    paid: i64,
 ) -> Vec<PaymentView> {
-    if payments.len() < 2 {
+    let received = payments
+        .iter()
+        .filter_map(|(_, facts)| facts.map(payment::PaymentFacts::taken));
+    // Payments that do not add up to the amount paid would look like a mistake.
+    if payments.len() < 2 || received.fold(0_i64, i64::saturating_add) != paid {
         return Vec::new();
     }
     let views = payments
@@ -347,10 +392,7 @@ fn payment_details(
 impl PaymentView {
     /// `None` if the received amount is unknown.
     fn new(order: &Order, facts: &payment::PaymentFacts, number: u32) -> Option<Self> {
-        let asked = facts
-            .amount
-            .filter(|_| facts.status == payment::PaymentStatus::Succeeded);
-        let received = facts.received.filter(|received| *received > 0).or(asked)?;
+        let received = Some(facts.taken()).filter(|received| *received > 0)?;
         let card = facts.card.as_deref().map(|card| card.replace('_', " "));
         let card = text::clean_some(card.as_deref(), MAX_CARD);
         let label = card.as_deref().map_or_else(
@@ -415,7 +457,7 @@ impl RefundTotalsView {
     /// `None` unless the refund counts towards the order's payment.
     fn new(order: &Order, id: &RefundId) -> Option<Self> {
         let this = order.refunds.get(id).filter(|refund| refund.stands())?;
-        order.own_refunds().find(|own| *own == this)?;
+        order.own_refunds().find(|(_, own)| *own == this)?;
         let (paid, refunded) = (order.paid(), order.refunded());
         Some(Self {
             paid: amount(order, paid),
@@ -426,7 +468,7 @@ impl RefundTotalsView {
 }
 
 impl LineView {
-    fn new(order: &Order, line: &OrderLine) -> Self {
+    fn new(order: &Order, line: &OrderLine, column: &Column) -> Self {
         let Totals {
             subtotal,
             discount,
@@ -434,9 +476,8 @@ impl LineView {
             shipping,
             fees,
             total,
-        } = line.amounts;
+        } = column.parts;
         let amount = |minor| amount(order, minor);
-        let eligible = line.is_eligible();
         Self {
             description: text::clean_some(Some(&line.description), MAX_DESCRIPTION)
                 .unwrap_or_else(|| "Item without a description".to_owned()),
@@ -447,16 +488,26 @@ impl LineView {
             tax: amount(tax),
             shipping: amount(shipping),
             fee: amount(fees),
+            adjustment: amount(column.adjustment),
+            tax_included: column.tax_included,
             total: amount(total),
-            has_breakdown: [discount, tax, shipping, fees]
+            has_breakdown: [discount, tax, shipping, fees, column.adjustment]
                 .iter()
                 .any(|&minor| minor != 0),
-            eligible,
-            eligibility: if eligible {
-                "HSA/FSA eligible"
-            } else {
-                "Not eligible"
-            },
+            eligible: line.is_eligible(),
+            eligibility: words(line),
+        }
+    }
+}
+
+/// The eligibility of a line in words. They must not tell why an item is or may become eligible.
+fn words(line: &OrderLine) -> &'static str {
+    let certification = line.eligibility.as_ref().map(|word| word.certification);
+    match certification {
+        Some(Certification::Certified) => "HSA/FSA eligible",
+        Some(Certification::NotEligible) => "Not eligible",
+        Some(Certification::Conditional | Certification::Unknown) | None => {
+            "Not certified as HSA/FSA eligible"
         }
     }
 }

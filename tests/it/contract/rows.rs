@@ -11,7 +11,8 @@ use domain::{
         },
     },
     sale::{
-        checkout::{Customer, Eligibility, Totals},
+        amounts::Closed,
+        checkout::{Capture, Customer, Totals},
         delivery_failure::DeliveryFailure,
         details::{Address, Details, Discount, Metadata, PaymentMethod, Shipping, TaxRate},
         dispute::{self, Dispute},
@@ -108,7 +109,10 @@ pub(super) fn of_version(commit: &Commit, event_id: &EventId, version: u64) -> C
 pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
     let bare_order = |order: &Order| Order {
         client_reference_id: None,
-        funds: OrderFunds::Processing,
+        tax_included: false,
+        capture: Capture::Automatic,
+        closed: None,
+        least_charge: 0,
         fulfilled_at: None,
         customer: Customer::default(),
         received: None,
@@ -285,14 +289,11 @@ fn told_of_payments() -> [Fact<payment::PaymentFacts>; 2] {
         status: payment::PaymentStatus::Succeeded,
         received: Some(1000),
         amount: Some(2927),
+        capturable: Some(0),
+        made_at: Some(now()),
         card: Some("primary".into()),
     };
-    let bare_told = payment::PaymentFacts {
-        status: payment::PaymentStatus::Other("a_new_word".into()),
-        received: None,
-        amount: None,
-        card: None,
-    };
+    let bare_told = payment::PaymentFacts::bare(payment::PaymentStatus::Other("a_new_word".into()));
     [facts, bare_told].map(|facts| Fact::new(now(), facts))
 }
 
@@ -318,7 +319,7 @@ fn order() -> Order {
         quantity: 3,
         unit_amount: Some(1000),
         amounts: totals,
-        eligibility: Some(Eligibility("a_new_kind".into())),
+        eligibility: Some(super::eligibility()),
         product_id: Some(ProductId::new("fprod_1").unwrap()),
         price_id: Some(PriceId::new("fprice_1").unwrap()),
         stock,
@@ -343,7 +344,6 @@ fn order() -> Order {
         client_reference_id: Some(unique("№ 7 – order")),
         mode: Mode::Live,
         placed_at: now(),
-        funds: OrderFunds::Received,
         fulfilled_at: Some(later()),
         customer: Customer {
             customer_id: Some(CustomerId::new(unique("fcus")).unwrap()),
@@ -352,7 +352,11 @@ fn order() -> Order {
         },
         currency: Currency::USD,
         totals,
+        tax_included: true,
         received: Some(2927),
+        capture: Capture::Manual,
+        closed: Some(Closed::Canceled),
+        least_charge: 50,
         lines: stock.map(line).into_iter().chain([bare_line]).collect(),
         difference: Some(-3),
         shortfalls: vec![Shortfall {

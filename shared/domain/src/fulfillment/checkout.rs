@@ -14,8 +14,9 @@ use crate::{
     },
     receipt::Receipt,
     sale::{
-        checkout::{Capture, Checkout, CheckoutKind, CheckoutStatus},
-        order::{Order, OrderFunds},
+        amounts::{Closed, OrderFunds, PartPayment},
+        checkout::{Checkout, CheckoutKind, CheckoutStatus},
+        order::Order,
         payment::{self, Link, PaymentChange, PaymentFacts},
     },
     values::{
@@ -23,9 +24,11 @@ use crate::{
         ids::{OrderId, PaymentIntentId},
     },
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
+/// The longest time between the creation of a checkout and its completion: the provider's sessions expire sooner.
+const LONGEST_CHECKOUT: SignedDuration = SignedDuration::from_hours(24);
 /// How often a checkout is fetched at most for one decision.
 const READINGS: u32 = 3;
 
@@ -108,52 +111,6 @@ fn payments(
     known
 }
 
-/// The state of a finished checkout's money: from its payments if they are known, else from the session.
-fn funds(
-    checkout: &Checkout,
-    payments: &BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
-) -> OrderFunds {
-    let received = checkout.received.unwrap_or_default() > 0;
-    if checkout.received.unwrap_or_default() >= checkout.totals.total {
-        // All of it, or there is nothing to pay. Other tries do not matter.
-        return OrderFunds::Received;
-    }
-    let any = |read_set: fn(&payment::PaymentStatus) -> bool| {
-        payments.values().any(|facts| read_set(&facts.value.status))
-    };
-    if any(|status| *status == payment::PaymentStatus::RequiresCapture) {
-        return OrderFunds::Authorized;
-    }
-    if any(|status| *status == payment::PaymentStatus::Processing) {
-        return OrderFunds::Processing;
-    }
-    if received || any(|status| *status == payment::PaymentStatus::Succeeded) {
-        return OrderFunds::Received;
-    }
-    // A split cart's other card, or an earlier try, may be given up: only an open try matters.
-    if !payments.is_empty() && payments.len() == checkout.payment_intents.len() {
-        if payments
-            .values()
-            .all(|facts| facts.value.status == payment::PaymentStatus::Canceled)
-        {
-            return if checkout.capture == Capture::Manual {
-                OrderFunds::Expired
-            } else {
-                OrderFunds::Failed
-            };
-        }
-        if any(|status| *status == payment::PaymentStatus::RequiresPaymentMethod) {
-            return OrderFunds::Failed;
-        }
-        // Words that we do not know: they neither fail nor grant.
-        return OrderFunds::Processing;
-    }
-    match checkout.capture {
-        Capture::Automatic => OrderFunds::Received,
-        Capture::Manual => OrderFunds::Authorized,
-    }
-}
-
 /// The change that an event states about a checkout.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum About<'a> {
@@ -165,7 +122,12 @@ pub(super) enum About<'a> {
     Paid,
 }
 
-/// Decides a change of a checkout. A fulfilled checkout is done; any other is fetched from the provider.
+/// True if no answer of the provider can change the order's sale: it is fulfilled and paid.
+pub(super) fn is_done(order: &Order) -> bool {
+    order.fulfilled_at.is_some() && order.funds() != OrderFunds::Part
+}
+
+/// Decides a change of a checkout. A fulfilled and paid checkout is done; any other is fetched from the provider.
 pub(super) fn decide(
     case: &Case<'_>,
     order_id: &OrderId,
@@ -177,7 +139,7 @@ pub(super) fn decide(
         ..ReadSet::of_order(order_id)
     };
     let known = case.known.rows(&first)?.order.as_ref();
-    if let Some(order) = known.filter(|order| order.fulfilled_at.is_some()) {
+    if let Some(order) = known.filter(|order| is_done(order)) {
         return Ok(Decision::Nothing {
             unsent: order.receipt_id.iter().cloned().collect(),
         });
@@ -237,24 +199,39 @@ pub(super) fn decide_read(
             Decision::Nothing { unsent: Vec::new() }
         }
     };
-    let funds = match (&checkout.status, &rows.order) {
-        (CheckoutStatus::Complete, _) => funds(checkout, &payments),
-        (CheckoutStatus::Expired, Some(_)) => OrderFunds::Expired,
-        (CheckoutStatus::Canceled, Some(_)) => OrderFunds::Canceled,
+    let closed = match (&checkout.status, &rows.order) {
+        (CheckoutStatus::Complete, _) => None,
+        (CheckoutStatus::Expired, Some(_)) => Some(Closed::Expired),
+        (CheckoutStatus::Canceled, Some(_)) => Some(Closed::Canceled),
         // Nothing was ever bought: an abandoned checkout is no order.
         (CheckoutStatus::Expired, None) => return not_complete("expired"),
         (CheckoutStatus::Canceled, None) => return not_complete("canceled"),
         (CheckoutStatus::Open, _) => return not_complete("open"),
         (CheckoutStatus::Other(word), _) => return not_complete(word),
     };
+    if let Some(known) = rows
+        .order
+        .as_ref()
+        .filter(|order| order.fulfilled_at.is_some())
+    {
+        return more_money(case, checkout, payments, known);
+    }
     let sold = Sold {
+        placed_at: date_of_sale(case, checkout, &payments),
         payments,
+        closed,
         ..sold(case, checkout)
     };
-    let decided = if funds == OrderFunds::Received {
+    let order = sold.unpaid(case, rows);
+    let is_released = match order.funds() {
+        OrderFunds::Received => true,
+        OrderFunds::Part => case.policy.part_payment == PartPayment::Release && closed.is_none(),
+        _ => false,
+    };
+    let decided = if is_released {
         fulfill(case, &sold, rows)
     } else {
-        wait(case, &sold, funds, rows)
+        wait(case, order, rows)
     };
     decided.unwrap_or_else(Decision::Park)
 }
@@ -262,30 +239,30 @@ pub(super) fn decide_read(
 /// Decides about a delayed payment that has arrived. As [`decide_read`], but if the provider's API does not know of the
 /// money yet, the event waits.
 fn decide_paid(case: &Case<'_>, checkout: &Checkout, rows: &Snapshot) -> Decision {
+    let has_no_money = |commit: &Commit| {
+        let order = commit.order.as_ref();
+        order.is_some_and(|order| order.paid() == 0 && order.fulfilled_at.is_none())
+    };
     match decide_read(case, true, checkout, rows) {
-        Decision::Write(commit) if !commit.fulfills => Decision::Wait {
+        Decision::Write(commit) if has_no_money(&commit) => Decision::Wait {
             commit: Some(Box::new(Commit {
                 ends: false,
                 ..*commit
             })),
             park_reason: ParkReason::NotReceived,
         },
-        Decision::Nothing { .. } => Decision::Wait {
-            commit: None,
-            park_reason: ParkReason::NotReceived,
-        },
+        Decision::Nothing { .. } if rows.order.as_ref().is_none_or(|order| order.paid() == 0) => {
+            Decision::Wait {
+                commit: None,
+                park_reason: ParkReason::NotReceived,
+            }
+        }
         decided => decided,
     }
 }
 
 /// The order as it is not paid for yet.
-fn wait(
-    case: &Case<'_>,
-    sold: &Sold,
-    funds: OrderFunds,
-    rows: &Snapshot,
-) -> Result<Decision, ParkReason> {
-    let order = sold.unpaid(case, funds, rows);
+fn wait(case: &Case<'_>, order: Order, rows: &Snapshot) -> Result<Decision, ParkReason> {
     if rows
         .order
         .as_ref()
@@ -297,6 +274,29 @@ fn wait(
     bounded(Commit {
         order: Some(order),
         links,
+        ..Commit::of(case.event.event_id.clone())
+    })
+}
+
+/// A partly paid order that was released, with the money that came since. Its receipt is not sent again.
+fn more_money(
+    case: &Case<'_>,
+    checkout: &Checkout,
+    payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
+    known: &Order,
+) -> Decision {
+    let order = Order {
+        received: known.received.max(checkout.received),
+        payments,
+        ..known.next()
+    };
+    if same_but_for_times(known, &order) {
+        return Decision::Nothing {
+            unsent: known.receipt_id.iter().cloned().collect(),
+        };
+    }
+    Decision::write(Commit {
+        order: Some(order),
         ..Commit::of(case.event.event_id.clone())
     })
 }
@@ -331,6 +331,25 @@ fn fulfill(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Result<Decision, Pa
     bounded(commit)
 }
 
+/// The date of sale: the beginning of the earliest payment that was not given up. Without one, the event's time, unless
+/// it is long after the checkout's creation: a retried event states the time of its retry.
+fn date_of_sale(
+    case: &Case<'_>,
+    checkout: &Checkout,
+    payments: &BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
+) -> Timestamp {
+    let own = payments.values().map(|facts| &facts.value);
+    let paying = own.filter(|facts| facts.status != payment::PaymentStatus::Canceled);
+    if let Some(paid_at) = paying.filter_map(|facts| facts.made_at).min() {
+        return paid_at;
+    }
+    let stated_at = case.event.occurred_at.unwrap_or(case.event.received_at);
+    match checkout.created_at {
+        Some(created_at) if stated_at.duration_since(created_at) > LONGEST_CHECKOUT => created_at,
+        _ => stated_at,
+    }
+}
+
 /// The subscription that began with this checkout, knowing so. Its access does not change: that is the invoices' and
 /// its own events' to give.
 fn begun(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Option<Subscription> {
@@ -348,20 +367,19 @@ fn begun(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Option<Subscription> 
 
 /// The sale that a checkout is. Its payments are known only with the rows: see [`payments`].
 fn sold(case: &Case<'_>, checkout: &Checkout) -> Sold {
-    let event = case.event;
     Sold {
         order_id: checkout.order_id.clone(),
         client_reference_id: checkout.client_reference_id.clone(),
         mode: checkout.mode,
-        // The first event of its completion dates the sale, not the money's arrival days later.
-        placed_at: event
-            .occurred_at
-            .or(checkout.created_at)
-            .unwrap_or(event.received_at),
+        placed_at: date_of_sale(case, checkout, &BTreeMap::new()),
         customer: checkout.customer.clone(),
         currency: checkout.currency,
         totals: checkout.totals,
+        tax_included: checkout.tax_included,
         received: checkout.received,
+        capture: checkout.capture,
+        closed: None,
+        least_charge: checkout.least_charge,
         payment_intents: checkout.payment_intents.clone(),
         payments: BTreeMap::new(),
         lines: checkout.lines.clone(),

@@ -32,6 +32,7 @@ use crate::{
         read_set::ReadSet,
     },
     sale::{
+        amounts::PartPayment,
         order::{Alerts, Order},
         restock::RestockPolicy,
     },
@@ -52,6 +53,8 @@ pub struct Policy {
     pub mode: Mode,
     /// The refunds that put goods back in stock.
     pub restock: RestockPolicy,
+    /// What becomes of a partly paid order.
+    pub part_payment: PartPayment,
     /// The time that access lasts after a renewal's payment first fails.
     pub grace: SignedDuration,
     /// True if a renewal that could not be charged causes a mail.

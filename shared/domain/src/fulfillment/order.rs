@@ -10,10 +10,11 @@ use crate::{
     },
     receipt::Receipt,
     sale::{
-        checkout::{Customer, LineItem, Totals},
+        amounts::Closed,
+        checkout::{Capture, Customer, LineItem, Totals},
         details::Details,
         merchant_reference::MerchantReference,
-        order::{Order, OrderFunds, OrderLine, Shortfall},
+        order::{Order, OrderLine, Shortfall},
         payment::{Link, PaymentFacts},
         stock::{self, LineStock, StockPlan},
     },
@@ -37,12 +38,16 @@ pub(super) struct Sold {
     pub(super) order_id: OrderId,
     pub(super) client_reference_id: Option<String>,
     pub(super) mode: Mode,
-    /// The date of sale. A stored order keeps the one that it has.
+    /// The date of sale. A stored order keeps an earlier one.
     pub(super) placed_at: Timestamp,
     pub(super) customer: Customer,
     pub(super) currency: Currency,
     pub(super) totals: Totals,
+    pub(super) tax_included: bool,
     pub(super) received: Option<i64>,
+    pub(super) capture: Capture,
+    pub(super) closed: Option<Closed>,
+    pub(super) least_charge: i64,
     pub(super) payment_intents: Vec<PaymentIntentId>,
     pub(super) payments: BTreeMap<PaymentIntentId, Fact<PaymentFacts>>,
     pub(super) lines: Vec<LineItem>,
@@ -80,12 +85,9 @@ impl Sold {
     }
 
     /// Its order in the next version, while the money is not received.
-    pub(super) fn unpaid(&self, case: &Case<'_>, funds: OrderFunds, rows: &Snapshot) -> Order {
+    pub(super) fn unpaid(&self, case: &Case<'_>, rows: &Snapshot) -> Order {
         let waiting = self.lines.iter().map(|_| LineStock::Waiting);
-        Order {
-            funds,
-            ..self.draft(case, waiting, rows)
-        }
+        self.draft(case, waiting, rows)
     }
 
     /// The commit that fulfills it: the order with its links and merchant reference, the deductions, the receipt.
@@ -98,13 +100,15 @@ impl Sold {
             &rows.stock_levels,
             case.now,
         );
+        let draft = self.draft(case, plan.lines.clone(), rows);
         let order = Order {
-            funds: OrderFunds::Received,
+            // Facts of a payment that come later must not take back what was received.
+            received: Some(draft.paid()),
             fulfilled_at: Some(case.now),
             shortfalls: shortfalls(&plan),
             receipt_id: Some(receipt.receipt_id.clone()),
             same_reference: self.same_reference(rows),
-            ..self.draft(case, plan.lines, rows)
+            ..draft
         };
         Ok(Commit {
             links: links(&order, rows, case.now),
@@ -150,13 +154,16 @@ impl Sold {
             provider: case.event.provider.clone(),
             client_reference_id: self.client_reference_id.clone(),
             mode: self.mode,
-            placed_at: known.map_or(self.placed_at, |known| known.placed_at),
-            funds: OrderFunds::default(),
+            placed_at: known.map_or(self.placed_at, |known| known.placed_at.min(self.placed_at)),
             fulfilled_at: None,
             customer: self.customer.clone(),
             currency: self.currency,
             totals: self.totals,
+            tax_included: self.tax_included,
             received: self.received,
+            capture: self.capture,
+            closed: self.closed,
+            least_charge: self.least_charge,
             payment_intents: self.payment_intents.clone(),
             lines: lines.map(|(line, stock)| order_line(line, stock)).collect(),
             difference: self.difference(),

@@ -36,7 +36,7 @@ pub(super) fn decide(case: &Case<'_>, change: &PaymentChange) -> Result<Decision
     let Some(order) = &case.known.rows(&ReadSet::of_order(order_id))?.order else {
         return Ok(before_order(case, change, rows));
     };
-    if order.fulfilled_at.is_none() {
+    if !checkout::is_done(order) {
         // The order waits for money: perhaps this is it.
         return checkout::decide(case, order_id, About::Payment(change));
     }

@@ -72,7 +72,7 @@ fn decide_all(
     if let Some(park_reason) = changes.iter().find_map(other_mode) {
         return Err(park_reason.into());
     }
-    let Some(known) = order.filter(|order| order.fulfilled_at.is_some()) else {
+    let Some(known) = order.filter(|order| takes(order, changes)) else {
         return Ok(Decision::Wait {
             commit: None,
             park_reason: ParkReason::OrderUnknown("refund"),
@@ -99,24 +99,42 @@ fn decide_all(
     })?)
 }
 
-/// Merges the facts into the order's refunds, and returns the receipts that become due.
+/// True if the order's money is known well enough to judge these refunds: it has received money, or the payments ended
+/// without any. Else the order, or its payment, is still to come.
+fn takes(order: &Order, changes: &[RefundChange]) -> bool {
+    let is_void = |change: &RefundChange| {
+        let payment = order.payments.get(&change.facts.payment_intent_id);
+        payment.is_some_and(|facts| facts.value.is_void())
+    };
+    order.fulfilled_at.is_some() || order.paid() > 0 || changes.iter().all(is_void)
+}
+
+/// Merges the facts into the order's refunds, and returns the receipts that become due. A refund that only releases an
+/// authorization has none.
 fn merge(
     case: &Case<'_>,
     changes: &[RefundChange],
     order: &mut Order,
 ) -> Result<Vec<Receipt>, ParkReason> {
-    let mut receipts = Vec::new();
     for change in changes {
         let facts = Fact::new(case.stated_at, change.facts.clone());
-        let refund = order
+        order
             .refunds
             .entry(change.refund_id.clone())
             .and_modify(|refund| refund.merge(facts.clone()))
             .or_insert_with(|| Refund::new(facts.clone()));
-        if refund.succeeded && refund.receipt_id.is_none() {
+    }
+    let mut receipts = Vec::new();
+    for change in changes {
+        let paid_back = order.paid_back().get(&change.refund_id).copied();
+        let Some(refund) = order.refunds.get_mut(&change.refund_id) else {
+            continue;
+        };
+        let amount = paid_back.unwrap_or(refund.facts.value.amount);
+        if refund.succeeded && refund.receipt_id.is_none() && amount > 0 {
             let kind = ReceiptKind::Refund {
                 refund_id: change.refund_id.clone(),
-                amount: refund.facts.value.amount,
+                amount,
                 refunded_at: refund.facts.value.made_at.unwrap_or(case.stated_at),
             };
             let receipt = Receipt::new(&order.order_id, kind, None, case.now)?;

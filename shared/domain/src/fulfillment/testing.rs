@@ -22,9 +22,10 @@ use crate::{
     },
     ports::Committed,
     sale::{
+        amounts::PartPayment,
         checkout::{
-            Capture, Checkout, CheckoutKind, CheckoutStatus, Customer, Eligibility, LineItem,
-            Totals,
+            Capture, Certification, Checkout, CheckoutKind, CheckoutStatus, Customer, Eligibility,
+            LineItem, Totals,
         },
         details::{Details, Metadata},
         dispute,
@@ -72,6 +73,7 @@ pub(crate) fn policy() -> Policy {
     Policy {
         mode: Mode::Live,
         restock: RestockPolicy::Any,
+        part_payment: PartPayment::Hold,
         grace: SignedDuration::ZERO,
         payment_failed_mail: false,
         trial_ends_mail: false,
@@ -126,7 +128,10 @@ pub(crate) fn line(name: &str, quantity: u32, total: i64, of: Option<&str>) -> L
             total,
             ..Totals::default()
         },
-        eligibility: Some(Eligibility("auto_substantiation".into())),
+        eligibility: Some(Eligibility {
+            certification: Certification::Certified,
+            word: "auto_substantiation".into(),
+        }),
         product_id: Some(id(&format!("fprod_{name}"))),
         price_id: Some(id(&format!("fprice_{name}"))),
         sku: of.map(sku),
@@ -155,6 +160,8 @@ pub(crate) fn checkout(lines: Vec<LineItem>) -> Checkout {
             total,
             ..Totals::default()
         },
+        tax_included: false,
+        least_charge: 50,
         received: Some(total),
         payment_intents: vec![id("fpi_1")],
         payments: BTreeMap::new(),
@@ -205,10 +212,9 @@ pub(crate) fn paid(status: &str, amount: i64) -> payment::PaymentFacts {
         0
     });
     payment::PaymentFacts {
-        status,
         received,
         amount: Some(amount),
-        card: None,
+        ..payment::PaymentFacts::bare(status)
     }
 }
 

@@ -133,7 +133,7 @@ fn a_decision_reads_as_a_line_without_a_name_of_anything() {
         line("mats", 2, 4000, Some("MAT")),
         line("mug", 1, 1500, Some("MUG")),
     ]);
-    sold.totals.total = 5600;
+    (sold.totals.total, sold.received) = (5600, Some(5600));
     let mut shop = Shop::selling(sold);
     shop.tables.counters.insert(sku("MAT"), 1);
     shop.api

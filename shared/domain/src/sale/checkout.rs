@@ -47,9 +47,11 @@ pub enum CheckoutKind {
 }
 
 /// The time when the money is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Capture {
     /// With the payment.
+    #[default]
     Automatic,
     /// Later, by the merchant: until then the money is only authorized.
     Manual,
@@ -107,20 +109,27 @@ pub struct LineItem {
     pub metadata: Metadata,
 }
 
-/// HSA/FSA eligibility in the provider's word, an open set. The word reveals why an item is
-/// eligible, which only the provider may know. Only [`Eligibility::is_eligible`] may leave the
-/// Orders table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Eligibility(pub String);
+/// What the provider states about the HSA/FSA eligibility of this purchase of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Certification {
+    /// This purchase is eligible.
+    Certified,
+    /// The product is eligible under a condition, and nothing states that this purchase meets it.
+    Conditional,
+    /// Not eligible.
+    NotEligible,
+    /// The word is unknown: it certifies nothing.
+    Unknown,
+}
 
-impl Eligibility {
-    /// Every value except `not_eligible` names a kind of eligibility
-    /// (<https://docs.withflex.com/product-prices/how-product-and-prices-work>).
-    #[must_use]
-    pub fn is_eligible(&self) -> bool {
-        self.0 != "not_eligible"
-    }
+/// HSA/FSA eligibility of a line. The provider's word reveals why an item is eligible, which only
+/// the provider may know. Only the certification may leave the Orders table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Eligibility {
+    pub certification: Certification,
+    /// The provider's word, an open set.
+    pub word: String,
 }
 
 /// A checkout, read from the provider.
@@ -141,6 +150,10 @@ pub struct Checkout {
     /// The currency of all amounts.
     pub currency: Currency,
     pub totals: Totals,
+    /// True if the prices include the tax.
+    pub tax_included: bool,
+    /// The provider charges no smaller amount.
+    pub least_charge: i64,
     /// The received amount, if known. It may correctly be less than the total
     /// (<https://docs.withflex.com/api-reference/checkout-sessions/confirm-checkout-session>).
     pub received: Option<i64>,

@@ -1,6 +1,8 @@
 //! The sale: an order with its lines, payments, refunds, disputes and stock.
 
+pub mod amounts;
 pub mod checkout;
+pub mod columns;
 pub mod delivery_failure;
 pub mod details;
 pub mod dispute;

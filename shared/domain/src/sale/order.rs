@@ -1,8 +1,10 @@
 //! An order: lines, customer, amounts and stock.
 
+pub use crate::sale::amounts::OrderFunds;
 use crate::{
     sale::{
-        checkout::{Customer, Eligibility, Totals},
+        amounts::{Amounts, Closed, Statements},
+        checkout::{Capture, Certification, Customer, Eligibility, Totals},
         delivery_failure::DeliveryFailure,
         details::{Details, Metadata},
         dispute::{Dispute, DisputeStage},
@@ -25,30 +27,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
 
-/// The state of an order's money. Goods are released and the receipt is sent only after it is
-/// received.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OrderFunds {
-    #[default]
-    Received,
-    /// Reserved on the customer's card, to be captured by the merchant.
-    Authorized,
-    /// In progress: delayed payment methods take days.
-    Processing,
-    /// The payment failed.
-    Failed,
-    /// The authorization or the checkout expired.
-    Expired,
-    Canceled,
-}
-
 /// The state of an order: a function of all merged facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OrderState {
     /// Not paid yet.
     Waiting(OrderFunds),
-    /// Paid and released.
+    /// A part of the amount due is received.
+    PartlyPaid,
+    /// The amount due is received.
     Paid,
     /// Some of the money was refunded.
     PartlyRefunded,
@@ -56,23 +42,11 @@ pub enum OrderState {
     Refunded,
 }
 
-impl fmt::Display for OrderFunds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Received => "received",
-            Self::Authorized => "authorized",
-            Self::Processing => "processing",
-            Self::Failed => "failed",
-            Self::Expired => "expired",
-            Self::Canceled => "canceled",
-        })
-    }
-}
-
 impl fmt::Display for OrderState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Waiting(funds) => funds.fmt(f),
+            Self::PartlyPaid => f.write_str("partly_paid"),
             Self::Paid => f.write_str("paid"),
             Self::PartlyRefunded => f.write_str("partly_refunded"),
             Self::Refunded => f.write_str("refunded"),
@@ -96,8 +70,6 @@ pub struct Order {
     /// The date of sale: the completion of the checkout, by the provider's clock.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub placed_at: Timestamp,
-    #[serde(default)]
-    pub funds: OrderFunds,
     /// The time when stock was moved and the receipt committed, which happens once.
     #[serde(
         default,
@@ -109,9 +81,20 @@ pub struct Order {
     /// The currency of all amounts.
     pub currency: Currency,
     pub totals: Totals,
-    /// The amount received before fulfillment, if known.
+    /// True if the prices include the tax.
+    #[serde(default)]
+    pub tax_included: bool,
+    /// The received amount as the provider states it for the whole order; see [`Order::amounts`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<i64>,
+    #[serde(default)]
+    pub capture: Capture,
+    /// For a checkout that ended without completion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
+    /// The provider charges no smaller amount.
+    #[serde(default)]
+    pub least_charge: i64,
     /// A split cart has two.
     pub payment_intents: Vec<PaymentIntentId>,
     pub lines: Vec<OrderLine>,
@@ -165,7 +148,7 @@ pub struct OrderLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_amount: Option<i64>,
     pub amounts: Totals,
-    /// In the provider's word; [`Eligibility`] states what may be shown.
+    /// `None` while the provider has not classified the line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eligibility: Option<Eligibility>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,13 +163,12 @@ pub struct OrderLine {
 }
 
 impl OrderLine {
-    /// True if HSA/FSA money may pay for the line. Unclassified counts as no: a receipt must not
-    /// promise eligibility.
+    /// True if the provider certifies that HSA/FSA money may pay for the line. Unclassified counts as
+    /// no: a receipt must not promise eligibility.
     #[must_use]
     pub fn is_eligible(&self) -> bool {
-        self.eligibility
-            .as_ref()
-            .is_some_and(Eligibility::is_eligible)
+        let certification = |eligibility: &Eligibility| eligibility.certification;
+        self.eligibility.as_ref().map(certification) == Some(Certification::Certified)
     }
 }
 
@@ -205,6 +187,8 @@ pub struct Alerts {
     pub dispute_lost: bool,
     /// A refund failed after it had succeeded.
     pub refund_failed: bool,
+    /// A part of the amount due was received.
+    pub partly_paid: bool,
 }
 
 impl Alerts {
@@ -234,6 +218,8 @@ impl Alerts {
                 .refunds
                 .iter()
                 .any(|(id, now)| now.failed_after_all() && !had_failed(id)),
+            partly_paid: order.funds() == OrderFunds::Part
+                && known.is_none_or(|known| known.funds() != OrderFunds::Part),
         }
     }
 }
@@ -248,47 +234,95 @@ impl Order {
         }
     }
 
-    /// The state of the order.
-    #[must_use]
-    pub fn state(&self) -> OrderState {
-        if self.fulfilled_at.is_none() {
-            return OrderState::Waiting(self.funds);
-        }
-        match self.refunded() {
-            ..=0 => OrderState::Paid,
-            back if back < self.paid() => OrderState::PartlyRefunded,
-            _ => OrderState::Refunded,
+    /// The statements about the order's money.
+    fn statements(&self) -> Statements<'_> {
+        Statements {
+            ordered: self.totals.total,
+            received: self.received,
+            capture: self.capture,
+            closed: self.closed,
+            least_charge: self.least_charge,
+            payment_intents: &self.payment_intents,
+            payments: &self.payments,
+            refunds: self.own_refunds().collect(),
+            disputes: &self.disputes,
         }
     }
 
-    /// The paid amount in minor units: the received amount if known, else the total.
+    /// The amounts of the order, by [the rule about money](crate::sale::amounts).
+    #[must_use]
+    pub fn amounts(&self) -> Amounts {
+        self.statements().amounts()
+    }
+
+    /// The state of the order's money.
+    #[must_use]
+    pub fn funds(&self) -> OrderFunds {
+        self.amounts().funds
+    }
+
+    /// The state of the order.
+    #[must_use]
+    pub fn state(&self) -> OrderState {
+        let Amounts {
+            funds,
+            received,
+            refunded,
+            ..
+        } = self.amounts();
+        match funds {
+            OrderFunds::Received | OrderFunds::Part if refunded > 0 && refunded >= received => {
+                OrderState::Refunded
+            }
+            OrderFunds::Received if refunded > 0 => OrderState::PartlyRefunded,
+            OrderFunds::Received => OrderState::Paid,
+            OrderFunds::Part => OrderState::PartlyPaid,
+            funds => OrderState::Waiting(funds),
+        }
+    }
+
+    /// The received amount in minor units.
     #[must_use]
     pub fn paid(&self) -> i64 {
-        self.received
-            .filter(|received| *received > 0)
-            .unwrap_or(self.totals.total)
+        self.amounts().received
     }
 
     /// The refunds of this order's own payments. The row also keeps refunds of the subscription's
     /// later invoices, which do not count here.
-    pub fn own_refunds(&self) -> impl Iterator<Item = &Refund> {
-        self.refunds.values().filter(|refund| {
+    pub fn own_refunds(&self) -> impl Iterator<Item = (&RefundId, &Refund)> {
+        self.refunds.iter().filter(|(_, refund)| {
             let facts = &refund.facts.value;
             let of_another_invoice =
                 facts.invoice_id.is_some() && facts.invoice_id != self.invoice_id;
             // A checkout that cost nothing, such as the start of a trial, has no payment to refund.
             self.payment_intents.contains(&facts.payment_intent_id)
-                || (self.payment_intents.is_empty() && self.paid() > 0 && !of_another_invoice)
+                || (self.payment_intents.is_empty() && self.totals.total > 0 && !of_another_invoice)
         })
     }
 
-    /// The refunded amount of the order's own payments in minor units, without refunds that failed.
+    /// The amount that went back to the customer by refunds of the order's own payments, in minor
+    /// units.
     #[must_use]
     pub fn refunded(&self) -> i64 {
-        let standing = self.own_refunds().filter(|refund| refund.stands());
-        standing.fold(0, |sum, refund| {
-            sum.saturating_add(refund.facts.value.amount)
-        })
+        self.amounts().refunded
+    }
+
+    /// For each refund of the order's own payments that ever succeeded, the amount that goes back to
+    /// the customer; 0 for one that only releases an authorization.
+    #[must_use]
+    pub fn paid_back(&self) -> BTreeMap<&RefundId, i64> {
+        self.statements().paid_back()
+    }
+
+    /// True if the provider states the eligibility of a line in an unknown word, which certifies
+    /// nothing.
+    #[must_use]
+    pub fn has_unknown_eligibility(&self) -> bool {
+        let mut words = self
+            .lines
+            .iter()
+            .filter_map(|line| line.eligibility.as_ref());
+        words.any(|word| word.certification == Certification::Unknown)
     }
 
     /// True if a dispute is open.
@@ -339,18 +373,6 @@ impl Order {
         }
         self
     }
-
-    /// The totals of the eligible and of the other lines.
-    #[must_use]
-    pub fn eligible_and_other(&self) -> (i64, i64) {
-        self.lines.iter().fold((0, 0), |(eligible, other), line| {
-            if line.is_eligible() {
-                (eligible.saturating_add(line.amounts.total), other)
-            } else {
-                (eligible, other.saturating_add(line.amounts.total))
-            }
-        })
-    }
 }
 
 #[cfg(test)]
@@ -361,6 +383,7 @@ mod tests {
     fn an_order_waits_for_its_money_in_the_words_that_rows_have() {
         for funds in [
             OrderFunds::Received,
+            OrderFunds::Part,
             OrderFunds::Authorized,
             OrderFunds::Processing,
             OrderFunds::Failed,

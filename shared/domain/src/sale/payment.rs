@@ -44,9 +44,34 @@ pub struct PaymentFacts {
     /// The amount due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount: Option<i64>,
+    /// The authorized amount that may still be captured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capturable: Option<i64>,
+    /// The beginning of the payment by the provider's clock: it dates the sale.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub made_at: Option<Timestamp>,
     /// The card of a split cart, in the provider's word (`primary`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<String>,
+}
+
+impl PaymentFacts {
+    /// Facts that state only the status.
+    #[must_use]
+    pub fn bare(status: PaymentStatus) -> Self {
+        Self {
+            status,
+            received: None,
+            amount: None,
+            capturable: None,
+            made_at: None,
+            card: None,
+        }
+    }
 }
 
 /// Merges facts of a payment. Success is permanent, then cancellation, in any order of arrival.

@@ -50,13 +50,19 @@ pub fn goods_back(
     policy: RestockPolicy,
     movements: &[Movement],
 ) -> BTreeMap<Sku, i64> {
+    // A refund that only releases an authorization brings no goods back.
+    let back = order.paid_back();
     let refunds: Vec<&Refund> = order
         .own_refunds()
-        .filter(|refund| refund.succeeded)
+        .filter(|(id, refund)| {
+            let is_real = |amount: &i64| *amount > 0 || refund.facts.value.amount == 0;
+            back.get(id).is_some_and(is_real)
+        })
+        .map(|(_, refund)| refund)
         .collect();
-    let paid_back = refunds.iter().fold(0_i64, |sum, refund| {
-        sum.saturating_add(refund.facts.value.amount)
-    });
+    let paid_back = back
+        .values()
+        .fold(0_i64, |sum, amount| sum.saturating_add(*amount));
     // An order that cost nothing has nothing to refund.
     let whole = order.paid() > 0 && paid_back >= order.paid();
     let named = || {

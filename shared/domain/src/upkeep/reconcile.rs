@@ -18,6 +18,7 @@ use crate::{
         read_set::{ReadSet, Snapshot},
     },
     sale::{
+        amounts::OrderFunds,
         dispute::{Dispute, DisputeChange, DisputeFacts},
         order::Order,
         refund,
@@ -251,20 +252,18 @@ fn is_other_dispute(known: Option<&Dispute>, facts: &DisputeFacts) -> bool {
     })
 }
 
-/// The order, if it waits for its money.
+/// The order, if it waits for its money, or for the rest of it.
 #[must_use]
 pub fn order_that_waits(rows: &Snapshot) -> Option<&Order> {
     rows.order
         .as_ref()
-        .filter(|order| order.fulfilled_at.is_none())
+        .filter(|order| order.fulfilled_at.is_none() || order.funds() == OrderFunds::Part)
 }
 
 fn waits_for_what_is_here(found: &Found, rows: &Snapshot) -> bool {
     order_that_waits(rows)
         .zip(found.received)
-        .is_some_and(|(order, received)| {
-            received.is_all || received.amount > order.received.unwrap_or_default()
-        })
+        .is_some_and(|(order, received)| received.is_all || received.amount > order.paid())
 }
 
 /// True if an order has a part of its money and waits for the rest. Nothing is missing. But no list shows if the rest
@@ -282,7 +281,7 @@ pub fn is_asked_again(found: &Found, rows: &Snapshot) -> bool {
         }
     ) && order_that_waits(rows)
         .zip(part)
-        .is_some_and(|(order, part)| order.received.unwrap_or_default() >= part.amount)
+        .is_some_and(|(order, part)| order.paid() >= part.amount)
 }
 
 /// True if the stored facts are newer than the read of the list. The list is then behind, and the next run lists the

@@ -27,6 +27,10 @@ use reading::{Field, Identified, Kind, each, first};
 /// keys over 2,048 bytes. Losing a reference is better than losing the order.
 const MAX_REFERENCE_BYTES: usize = 1024;
 
+/// Flex charges no smaller amount, in cents. A checkout over less is completed without a payment
+/// (<https://docs.withflex.com/api-reference/checkout-sessions/confirm-checkout-session>).
+const LEAST_CHARGE: i64 = 50;
+
 /// The reason why an answer of Flex's is not understood. Names the member and never a value, which
 /// may be personal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -96,8 +100,11 @@ pub fn checkout(
         mode: mode(*session.test_mode.required("test_mode")?),
         created_at: session.created_at.optional("created_at")?.copied(),
         customer: who(session, customer)?,
-        currency: Currency::USD,
+        currency: currency(&session.currency)?,
         totals: totals(session)?,
+        tax_included: filled(&session.tax_calculation_mode, "tax_calculation_mode")?
+            == Some("inclusive"),
+        least_charge: LEAST_CHARGE,
         received: amount(&session.amount_received, "amount_received")?,
         payment_intents: payment_intents(session)?,
         payments: payment::expanded(session),
@@ -107,7 +114,7 @@ pub fn checkout(
             "subscription",
         )?,
         invoice_id: named([session.invoice.id()], InvoiceId::new, "invoice")?,
-        lines: line::line_items(lines)?,
+        lines: line::line_items(lines, session)?,
         details: details::details(session, customer),
     })
 }
@@ -140,6 +147,13 @@ fn kind(word: &str) -> CheckoutKind {
         "off_session" => CheckoutKind::OffSession,
         other => CheckoutKind::Other(clipped(other)),
     }
+}
+
+/// Flex sells in dollars only and names no currency on a session; a named one is believed.
+fn currency(code: &Field<String>) -> Result<Currency, NotUnderstood> {
+    let named = filled(code, "currency")?.map(Currency::new);
+    let malformed = |_| reading::NotUnderstood::Malformed("currency", Kind::Text);
+    Ok(named.unwrap_or(Ok(Currency::USD)).map_err(malformed)?)
 }
 
 /// An unknown method counts as manual: the order then waits until the money is received.

@@ -416,6 +416,8 @@ fn checkout_of(life: &Life, n: usize) -> Checkout {
     Checkout {
         order_id: id(&format!("fcs_{n}")),
         kind: CheckoutKind::Subscription,
+        // Each life begins at its own time: the event dates it.
+        created_at: None,
         client_reference_id: None,
         subscription_id: Some(id(&format!("fsub_{n}"))),
         invoice_id: life.first_known_by[0].then(|| id(&format!("fin_{n}_1"))),

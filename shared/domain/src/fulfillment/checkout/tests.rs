@@ -4,13 +4,14 @@ use crate::fulfillment::{
     Patience,
     testing::{commit, *},
 };
+use crate::sale::checkout::Capture;
 use crate::{
     delivery::event::Change,
     ports::Committed,
     sale::{
         details::Metadata,
         merchant_reference::MerchantReference,
-        order::{OrderState, Shortfall},
+        order::{Alerts, OrderState, Shortfall},
         refund::Refund,
         stock::{self, LineStock, Mapping, Movement, StockLevel, Unnamed},
     },
@@ -104,7 +105,7 @@ fn an_order_that_waits_is_written_when_something_is_new_and_has_its_receipt_when
     let mut shop = Shop::selling(sale("requires_capture", 0));
     shop.tell(SALE, completed());
     assert_eq!(
-        (shop.order().funds, &shop.order().receipt_id),
+        (shop.order().funds(), &shop.order().receipt_id),
         (OrderFunds::Authorized, &None)
     );
     let look = |shop: &Shop| shop.decide(&facts("fevt_9", SALE + 60, completed()));
@@ -128,7 +129,7 @@ fn an_order_that_waits_is_written_when_something_is_new_and_has_its_receipt_when
         .insert(order_id(), sale("succeeded", 3000));
     shop.tell(SALE + 120, completed());
     assert_eq!(
-        (shop.order().funds, &shop.order().receipt_id),
+        (shop.order().funds(), &shop.order().receipt_id),
         (OrderFunds::Received, &Some(id("fcs_1-order")))
     );
 }
@@ -260,7 +261,7 @@ fn a_movement_that_is_written_already_is_not_written_again() {
 #[test]
 fn lines_that_do_not_add_up_are_recorded_and_fulfilled() {
     let mut paid = checkout(vec![line("a", 1, 5000, None)]);
-    paid.totals.total = 5499;
+    (paid.totals.total, paid.received) = (5499, Some(5499));
     assert_eq!(fulfilled(&paid, &[]).0.difference, Some(-499));
 }
 
@@ -302,7 +303,7 @@ fn what_is_doubtful_is_parked_with_a_reason() {
 }
 
 #[test]
-fn a_captured_payment_a_free_order_and_a_part_payment_are_fulfilled() {
+fn a_captured_payment_a_free_order_and_a_waived_amount_are_fulfilled() {
     let paid = || checkout(vec![line("a", 1, 100, None)]);
     let free = || checkout(vec![line("a", 1, 0, None)]);
     for good in [
@@ -317,8 +318,9 @@ fn a_captured_payment_a_free_order_and_a_part_payment_are_fulfilled() {
             ..free()
         },
         Checkout {
-            received: Some(40),
-            ..paid()
+            received: Some(0),
+            payment_intents: Vec::new(),
+            ..checkout(vec![line("a", 1, 30, None)])
         },
         Checkout {
             kind: CheckoutKind::Subscription,
@@ -394,7 +396,7 @@ fn funds_of(capture: Capture, statuses: &[&str]) -> OrderFunds {
         shop.receipts().len(),
         shop.on_hand("MUG"),
     );
-    let expected = if order.funds == OrderFunds::Received {
+    let expected = if order.funds() == OrderFunds::Received {
         (true, 1, 9)
     } else {
         (false, 0, 10)
@@ -409,7 +411,7 @@ fn funds_of(capture: Capture, statuses: &[&str]) -> OrderFunds {
             .iter()
             .all(|line| (line.stock == LineStock::Waiting) != is_released.0)
     );
-    order.funds
+    order.funds()
 }
 
 #[test]
@@ -435,13 +437,9 @@ fn goods_and_receipt_go_when_the_money_is_received_and_not_before() {
         (
             Automatic,
             &["succeeded", "requires_capture"],
-            OrderFunds::Authorized,
+            OrderFunds::Part,
         ),
-        (
-            Automatic,
-            &["succeeded", "processing"],
-            OrderFunds::Processing,
-        ),
+        (Automatic, &["succeeded", "processing"], OrderFunds::Part),
         (Automatic, &["canceled", "canceled"], OrderFunds::Failed),
         // An earlier try that was given up is no matter.
         (Automatic, &["canceled", "succeeded"], OrderFunds::Received),
@@ -468,7 +466,7 @@ fn the_session_is_believed_where_nobody_tells_of_its_payments() {
         ..paid()
     };
     assert_eq!(
-        commit(decided(&held, &[])).order.unwrap().funds,
+        commit(decided(&held, &[])).order.unwrap().funds(),
         OrderFunds::Authorized
     );
     fulfilled(
@@ -478,22 +476,152 @@ fn the_session_is_believed_where_nobody_tells_of_its_payments() {
         },
         &[],
     );
-    // The last capture takes a part of the authorized amount.
-    fulfilled(
-        &Checkout {
-            received: Some(1500),
-            ..held
-        },
-        &[],
+    // More may be captured: only the payment tells.
+    let part = Checkout {
+        received: Some(1500),
+        ..held
+    };
+    assert_eq!(
+        commit(decided(&part, &[])).order.unwrap().funds(),
+        OrderFunds::Part
+    );
+}
+
+/// A checkout over 55.00, with this received by its only payment.
+fn received(status: &str, received: i64) -> Checkout {
+    let mut sale = paying(Capture::Manual, &[status]);
+    for facts in sale.payments.values_mut() {
+        facts.received = Some(received);
+    }
+    Checkout {
+        received: Some(received),
+        ..sale
+    }
+}
+
+#[test]
+fn a_final_partial_capture_is_paid_with_that_part() {
+    let (order, _) = fulfilled(&received("succeeded", 4000), &[]);
+    let amounts = order.amounts();
+    assert_eq!(
+        (amounts.received, amounts.released, order.totals.total),
+        (4000, 1500, 5500)
+    );
+    assert_eq!(order.state(), OrderState::Paid);
+}
+
+#[test]
+fn a_partly_paid_order_waits_until_a_payment_event_brings_the_rest() {
+    let mut shop = Shop::selling(received("requires_capture", 4000));
+    let alerts = |shop: &Shop, before: Option<&Order>| Alerts::between(before, shop.order());
+    assert_eq!(shop.tell(SALE, completed()), End::Done);
+    assert_eq!(shop.order().state(), OrderState::PartlyPaid);
+    assert!(alerts(&shop, None).partly_paid);
+    let before = shop.order().clone();
+    shop.tell(SALE + 1, payment_change("fpi_1", None));
+    assert_eq!((shop.receipts().len(), shop.on_hand("MUG")), (0, 10));
+    assert!(!alerts(&shop, Some(&before)).partly_paid, "alarmed once");
+    shop.api
+        .checkouts
+        .insert(order_id(), received("succeeded", 5500));
+    let all = payment_change("fpi_1", Some(paid("succeeded", 5500)));
+    shop.tell(SALE + 2, all);
+    assert_eq!(shop.order().state(), OrderState::Paid);
+    assert_eq!(shop.receipts(), ["fcs_1-order"]);
+    assert_eq!(shop.on_hand("MUG"), 9);
+}
+
+#[test]
+fn a_partly_paid_order_is_released_if_the_merchant_wants_so_and_learns_of_the_rest() {
+    let mut shop = Shop::selling(received("requires_capture", 4000));
+    shop.policy.part_payment = PartPayment::Release;
+    shop.tell(SALE, completed());
+    let amounts = shop.order().amounts();
+    assert_eq!((amounts.received, amounts.open()), (4000, 1500));
+    assert_eq!(shop.order().state(), OrderState::PartlyPaid);
+    assert_eq!(
+        (shop.receipts(), shop.on_hand("MUG")),
+        (vec!["fcs_1-order"], 9)
+    );
+    shop.api
+        .checkouts
+        .insert(order_id(), received("succeeded", 5500));
+    shop.tell(SALE + 1, payment_change("fpi_1", None));
+    assert_eq!(shop.order().state(), OrderState::Paid);
+    assert_eq!(
+        (shop.receipts(), shop.on_hand("MUG")),
+        (vec!["fcs_1-order"], 9)
     );
 }
 
 #[test]
-fn what_is_captured_in_part_is_paid_for_with_that_part() {
-    let mut part = paying(Capture::Manual, &["succeeded"]);
-    part.received = Some(4000);
-    let (order, _) = fulfilled(&part, &[]);
-    assert_eq!((order.paid(), order.totals.total), (4000, 5500));
+fn a_voided_authorization_is_no_refund_whenever_the_provider_reports_one() {
+    for voided_first in [true, false] {
+        let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
+        shop.tell(SALE, completed());
+        let void = |shop: &mut Shop| {
+            let void = paying(Capture::Manual, &["canceled"]);
+            shop.api.checkouts.insert(order_id(), void);
+            shop.tell(SALE + 1, payment_change("fpi_1", None));
+        };
+        let refund = refunded("fre_1", "succeeded", 5500);
+        if voided_first {
+            void(&mut shop);
+        } else {
+            let waits = End::Waits(ParkReason::OrderUnknown("refund"));
+            assert_eq!(shop.tell(SALE + 1, refund.clone()), waits);
+            void(&mut shop);
+        }
+        assert_eq!(shop.tell(SALE + 1, refund), End::Done);
+        let state = OrderState::Waiting(OrderFunds::Expired);
+        assert_eq!(shop.order().state(), state);
+        let amounts = shop.order().amounts();
+        assert_eq!((amounts.released, amounts.refunded), (5500, 0));
+        assert!(shop.receipts().is_empty());
+    }
+}
+
+#[test]
+fn a_refund_of_what_was_never_captured_has_no_mail_and_restocks_nothing() {
+    let mut shop = Shop::selling(received("succeeded", 4000));
+    shop.tell(SALE, completed());
+    shop.tell(SALE + 1, refunded("fre_1", "succeeded", 1500));
+    assert_eq!(shop.order().state(), OrderState::Paid);
+    assert_eq!(
+        (shop.receipts(), shop.on_hand("MUG")),
+        (vec!["fcs_1-order"], 9)
+    );
+}
+
+#[test]
+fn a_partly_paid_order_that_is_paid_back_says_so() {
+    let mut shop = Shop::selling(received("requires_capture", 4000));
+    shop.tell(SALE, completed());
+    assert_eq!(
+        shop.tell(SALE + 1, refunded("fre_1", "succeeded", 4000)),
+        End::Done
+    );
+    assert_eq!(shop.order().state(), OrderState::Refunded);
+    assert_eq!(shop.receipts(), ["fre_1-refund"]);
+}
+
+#[test]
+fn the_earliest_payment_dates_the_sale_and_a_retry_never_does() {
+    let dated = |made_at: Option<i64>, event_at: i64| {
+        let mut sale = paying(Capture::Automatic, &["succeeded"]);
+        for facts in sale.payments.values_mut() {
+            facts.made_at = made_at.map(at);
+        }
+        let mut shop = Shop::selling(sale);
+        shop.tell(event_at, completed());
+        shop.order().placed_at
+    };
+    for event_at in [SALE, SALE + 5 * DAY] {
+        assert_eq!(dated(Some(SALE - 60), event_at), at(SALE - 60));
+    }
+    // Nothing dates the payment: the event does, or the checkout that was created at `SALE - 100`.
+    assert_eq!(dated(None, SALE), at(SALE));
+    assert_eq!(dated(None, SALE + 5 * DAY), at(SALE - 100));
 }
 
 #[test]

@@ -597,7 +597,7 @@ fn a_dispute_that_is_opened_or_lost_is_alarmed_once() {
         let expected = Alerts {
             dispute_opened: opened,
             dispute_lost: lost,
-            refund_failed: false,
+            ..Alerts::default()
         };
         assert_eq!(
             Alerts::between(Some(&before), shop.order()),

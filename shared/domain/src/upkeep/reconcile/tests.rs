@@ -174,6 +174,7 @@ fn a_part_of_the_money_is_missing_until_the_order_knows_of_it_and_asked_for_once
     let mut wait = |received| {
         let order = shop.tables.orders.get_mut(&order_id()).unwrap();
         (order.fulfilled_at, order.received) = (None, received);
+        order.capture = crate::sale::checkout::Capture::Manual;
         (missing(&shop, &part), is_asked_again(&shop))
     };
     assert_eq!(wait(None), (true, false));

@@ -262,12 +262,7 @@ fn a_bare_id_does_where_nothing_else_is_needed() {
                 );
             }
             ("payment_intent.succeeded", _) => {
-                let facts = payment::PaymentFacts {
-                    status: PaymentStatus::Succeeded,
-                    received: None,
-                    amount: None,
-                    card: None,
-                };
+                let facts = payment::PaymentFacts::bare(PaymentStatus::Succeeded);
                 let expected = PaymentNews {
                     payment_intent_id: payment(),
                     mode: None,
@@ -346,10 +341,10 @@ fn an_event_without_its_resource_is_not_understood() {
 #[test]
 fn a_payment_that_has_succeeded_tells_so() {
     let facts = payment::PaymentFacts {
-        status: PaymentStatus::Succeeded,
         received: Some(500),
         amount: Some(500),
         card: Some("primary".to_owned()),
+        ..payment::PaymentFacts::bare(PaymentStatus::Succeeded)
     };
     let change = PaymentNews {
         payment_intent_id: payment(),
@@ -361,12 +356,7 @@ fn a_payment_that_has_succeeded_tells_so() {
         Change::Payment(change)
     );
     let mute = json!({"payment_intent": {"payment_intent_id": "fpi_1", "test_mode": false}});
-    let facts = payment::PaymentFacts {
-        status: PaymentStatus::Succeeded,
-        received: None,
-        amount: None,
-        card: None,
-    };
+    let facts = payment::PaymentFacts::bare(PaymentStatus::Succeeded);
     let change = PaymentNews {
         payment_intent_id: payment(),
         mode: Some(Mode::Live),

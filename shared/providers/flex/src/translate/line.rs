@@ -1,10 +1,10 @@
 //! One line of a checkout: description, amounts and SKU.
 
 use super::{NotUnderstood, amount, clipped, details, filled, named, or_none, own_id, sum};
-use crate::wire::{LineItem as WireLine, LineItems, Price, Product, Reference};
+use crate::wire::{LineItem as WireLine, LineItems, Price, Product, Reference, Session};
 use domain::{
     sale::{
-        checkout::{Eligibility, LineItem, Totals},
+        checkout::{Certification, Eligibility, LineItem, Totals},
         details::MetadataLimit,
     },
     values::ids::{LineItemId, PriceId, ProductId, Sku},
@@ -13,10 +13,13 @@ use reading::{Code, Field, Identified, Kind, each, text};
 use serde_json::Value;
 
 /// All lines of a checkout. An order needs each of them, so one that is not understood fails all.
-pub(super) fn line_items(lines: &LineItems) -> Result<Vec<LineItem>, NotUnderstood> {
+pub(super) fn line_items(
+    lines: &LineItems,
+    session: &Session,
+) -> Result<Vec<LineItem>, NotUnderstood> {
     let mut all: Vec<LineItem> = Vec::new();
     for line in each(lines, "line_items")? {
-        let line = line_item(line)?;
+        let line = line_item(line, session)?;
         // Counted twice, it would move goods twice.
         if all
             .iter()
@@ -29,7 +32,7 @@ pub(super) fn line_items(lines: &LineItems) -> Result<Vec<LineItem>, NotUndersto
     Ok(all)
 }
 
-fn line_item(line: &WireLine) -> Result<LineItem, NotUnderstood> {
+fn line_item(line: &WireLine, session: &Session) -> Result<LineItem, NotUnderstood> {
     let price_place = "line_items[].price";
     let price = line.price.optional(price_place)?;
     let price = price.and_then(Reference::object);
@@ -51,7 +54,7 @@ fn line_item(line: &WireLine) -> Result<LineItem, NotUnderstood> {
         quantity: quantity.try_into().map_err(malformed)?,
         unit_amount: amount(unit_amount, "line_items[].price.unit_amount")?,
         amounts: line_totals(line)?,
-        eligibility: eligibility(line, product)?,
+        eligibility: eligibility(line, product, session)?,
         product_id: named([product_field.id()], ProductId::new, product_place)?,
         price_id: named([line.price.id()], PriceId::new, price_place)?,
         sku: sku(price, product)?,
@@ -65,10 +68,14 @@ fn line_item(line: &WireLine) -> Result<LineItem, NotUnderstood> {
     })
 }
 
-/// The line's own eligibility, else its product's.
+/// What Flex states about the eligibility of this purchase. The words name ways of being eligible
+/// (<https://docs.withflex.com/product-prices/how-product-and-prices-work>), and the session may
+/// deny them. A product's word alone needs the session's confirmation. A letter of medical necessity
+/// is proven only if the eligible session does not require one any more.
 fn eligibility(
     line: &WireLine,
     product: Option<&Product>,
+    session: &Session,
 ) -> Result<Option<Eligibility>, NotUnderstood> {
     let own = filled(&line.eligibility, "line_items[].eligibility")?;
     let word = match (own, product) {
@@ -79,7 +86,29 @@ fn eligibility(
         }
         (None, None) => None,
     };
-    Ok(word.map(|word| Eligibility(clipped(word))))
+    Ok(word.map(|word| Eligibility {
+        certification: certification(word, own.is_some(), session),
+        word: clipped(word),
+    }))
+}
+
+fn certification(word: &str, is_own: bool, session: &Session) -> Certification {
+    let confirmed = session.hsa_fsa_eligible.known() == Some(&true);
+    let is_listed = confirmed || is_own && session.hsa_fsa_eligible == Field::Absent;
+    let letter_required = session.letter_of_medical_necessity_required.known();
+    let has_letter = confirmed && letter_required == Some(&false);
+    match word {
+        "not_eligible" => Certification::NotEligible,
+        "auto_substantiation" | "private_label" | "vision" if is_listed => Certification::Certified,
+        "letter_of_medical_necessity" if has_letter => Certification::Certified,
+        "auto_substantiation"
+        | "private_label"
+        | "vision"
+        | "letter_of_medical_necessity"
+        | "prescription"
+        | "service" => Certification::Conditional,
+        _ => Certification::Unknown,
+    }
 }
 
 fn line_totals(line: &WireLine) -> Result<Totals, NotUnderstood> {

@@ -33,6 +33,11 @@ pub(crate) fn facts(
             "object.payment_intent.amount_received",
         )?,
         amount: cents(&intent.amount, "object.payment_intent.amount")?,
+        capturable: cents(
+            &intent.amount_capturable,
+            "object.payment_intent.amount_capturable",
+        )?,
+        made_at: intent.created_at.known().copied(),
         card: known_text(&intent.payment_card_type).map(word),
     }))
 }
@@ -134,12 +139,15 @@ mod tests {
     #[test]
     fn an_intent_tells_its_status_amounts_and_card() {
         let whole = json!({
-            "status": "requires_capture", "amount": 500, "amount_received": 0, "payment_card_type": "primary",
+            "status": "requires_capture", "amount": 500, "amount_received": 0, "amount_capturable": 500,
+            "created_at": "2025-10-10T09:52:50Z", "payment_card_type": "primary",
         });
         let expected = PaymentFacts {
             status: PaymentStatus::RequiresCapture,
             received: Some(0),
             amount: Some(500),
+            capturable: Some(500),
+            made_at: Some("2025-10-10T09:52:50Z".parse().unwrap()),
             card: Some("primary".to_owned()),
         };
         assert_eq!(facts(&intent(whole), None), Ok(Some(expected)));
@@ -147,14 +155,9 @@ mod tests {
 
     #[test]
     fn what_an_intent_does_not_tell_is_not_guessed() {
-        let odd = json!({"status": " ", "payment_card_type": 7});
+        let odd = json!({"status": " ", "payment_card_type": 7, "created_at": true});
         assert_eq!(facts(&intent(odd.clone()), None), Ok(None));
-        let only = PaymentFacts {
-            status: PaymentStatus::Succeeded,
-            received: None,
-            amount: None,
-            card: None,
-        };
+        let only = PaymentFacts::bare(PaymentStatus::Succeeded);
         let otherwise = Some(PaymentStatus::Succeeded);
         assert_eq!(facts(&intent(odd), otherwise.clone()), Ok(Some(only)));
         for (name, odd) in [

@@ -1,5 +1,5 @@
 use super::*;
-use domain::sale::checkout::Eligibility;
+use domain::sale::checkout::{Certification, LineItem};
 use serde_json::{Value, json};
 
 const SESSION: &str = include_str!("../../../../../events/flex/api/session.json");
@@ -135,7 +135,7 @@ fn the_sample_session_is_understood_whole() {
         total: 5169,
     };
     assert_eq!(line.amounts, amounts);
-    assert!(line.eligibility.as_ref().unwrap().is_eligible());
+    assert_eq!(certification(line), Some(Certification::Certified));
     assert_eq!(
         line.product_id.as_ref().unwrap().as_str(),
         "fprod_01K76N00000000000000000001"
@@ -145,12 +145,9 @@ fn the_sample_session_is_understood_whole() {
         "fprice_01K76N00000000000000000001"
     );
     assert_eq!(line.sku.as_ref().unwrap().as_str(), "BRACE-M");
-    assert!(
-        !checkout.lines[1]
-            .eligibility
-            .as_ref()
-            .unwrap()
-            .is_eligible()
+    assert_eq!(
+        certification(&checkout.lines[1]),
+        Some(Certification::NotEligible)
     );
 }
 
@@ -324,7 +321,7 @@ fn a_word_that_we_do_not_know_is_kept() {
         CheckoutKind::Other("reimbursement".to_owned())
     );
     let line = line_with(json!({"eligibility": "service"})).unwrap();
-    assert_eq!(line.eligibility, Some(Eligibility("service".to_owned())));
+    assert_eq!(line.eligibility.unwrap().word, "service");
     for (word, status) in [
         ("complete", CheckoutStatus::Complete),
         ("paid", CheckoutStatus::Complete),
@@ -668,22 +665,69 @@ fn the_sku_is_the_first_one_given_and_never_a_guess() {
     );
 }
 
+fn certification(line: &LineItem) -> Option<Certification> {
+    let eligibility = line.eligibility.as_ref();
+    eligibility.map(|eligibility| eligibility.certification)
+}
+
 #[test]
-fn an_unclassified_line_falls_back_on_its_product() {
-    let eligibility = |own: Value, product: Value| {
-        let price = json!({"product": {"hsa_fsa_eligibility": product}});
-        line_with(json!({"eligibility": own, "price": price}))
-            .unwrap()
-            .eligibility
-            .map(|word| word.0)
+fn a_line_is_certified_only_by_a_known_word_that_the_session_does_not_deny() {
+    use Certification::{Certified, Conditional, NotEligible, Unknown};
+    let read = |own: Value, product: Value, session_says: &Value| {
+        let mut session = session();
+        merge(&mut session, session_says.clone());
+        let mut line = first_line();
+        merge(
+            &mut line,
+            json!({"eligibility": own, "price": {"product": {"hsa_fsa_eligibility": product}}}),
+        );
+        let checkout = translated(session, json!([line]), Value::Null).unwrap();
+        certification(&checkout.lines[0])
     };
-    assert_eq!(
-        eligibility(json!("vision"), json!("not_eligible")).as_deref(),
-        Some("vision")
+    let says = |eligible: Value, letter: Value| json!({"hsa_fsa_eligible": eligible, "letter_of_medical_necessity_required": letter});
+    let (confirmed, denied) = (
+        says(json!(true), json!(false)),
+        says(json!(false), json!(false)),
     );
-    assert_eq!(
-        eligibility(Value::Null, json!("not_eligible")).as_deref(),
-        Some("not_eligible")
+    let (needs_letter, mute) = (
+        says(json!(true), json!(true)),
+        says(Value::Null, Value::Null),
     );
-    assert_eq!(eligibility(Value::Null, Value::Null), None);
+    let letter = "letter_of_medical_necessity";
+    for (word, expected) in [
+        // confirmed, denied, a letter is required, nothing is said
+        (
+            "auto_substantiation",
+            [Certified, Conditional, Certified, Certified],
+        ),
+        (
+            "private_label",
+            [Certified, Conditional, Certified, Certified],
+        ),
+        ("vision", [Certified, Conditional, Certified, Certified]),
+        (letter, [Certified, Conditional, Conditional, Conditional]),
+        ("prescription", [Conditional; 4]),
+        ("service", [Conditional; 4]),
+        ("not_eligible", [NotEligible; 4]),
+        ("pending_review", [Unknown; 4]),
+    ] {
+        let found = [&confirmed, &denied, &needs_letter, &mute]
+            .map(|says| read(json!(word), json!("auto_substantiation"), says).unwrap());
+        assert_eq!(found, expected, "{word}");
+    }
+    // The product's word alone says how it may become eligible.
+    let listed = || json!("auto_substantiation");
+    assert_eq!(read(Value::Null, listed(), &confirmed), Some(Certified));
+    assert_eq!(read(Value::Null, listed(), &mute), Some(Conditional));
+    assert_eq!(read(Value::Null, Value::Null, &confirmed), None);
+}
+
+#[test]
+fn a_session_states_its_currency_and_how_it_counts_tax() {
+    let usd = with(json!({})).unwrap();
+    assert_eq!((usd.currency, usd.tax_included), (Currency::USD, false));
+    let other = with(json!({"currency": "cad", "tax_calculation_mode": "inclusive"})).unwrap();
+    assert_eq!((other.currency.code(), other.tax_included), ("CAD", true));
+    let odd = with(json!({"currency": "dollars"}));
+    assert!(odd.is_err());
 }
