@@ -81,16 +81,9 @@ fn decoded(text: &str) -> Cow<'_, str> {
             .split_once(';')
             .filter(|(name, _)| name.len() <= LONGEST_ENTITY)
             .and_then(|(name, after)| Some((entity(name)?, after)));
-        match entity {
-            Some((character, after)) => {
-                out.push(character);
-                out.push_str(after);
-            }
-            None => {
-                out.push('&');
-                out.push_str(part);
-            }
-        }
+        let (first, rest) = entity.unwrap_or(('&', part));
+        out.push(first);
+        out.push_str(rest);
     }
     Cow::Owned(out)
 }
@@ -98,9 +91,8 @@ fn decoded(text: &str) -> Cow<'_, str> {
 /// The character of an entity: any number, the names of Latin-1, and those of common punctuation
 /// (<https://html.spec.whatwg.org/multipage/named-characters.html>).
 fn entity(name: &str) -> Option<char> {
-    let number = match name.strip_prefix('#') {
-        Some(number) => number,
-        None => return named(name),
+    let Some(number) = name.strip_prefix('#') else {
+        return named(name);
     };
     let code = match number.strip_prefix(['x', 'X']) {
         Some(hex) => u32::from_str_radix(hex, 16),

@@ -13,6 +13,7 @@ pub trait Readable: Sized {
 
 /// Reads a structure whose fields are all [`Field`]s. Only an object is one: `serde` would also fill
 /// it from a list, by position.
+#[must_use]
 pub fn object<T: DeserializeOwned>(value: Value) -> Option<T> {
     value
         .is_object()

@@ -253,22 +253,22 @@ impl Api {
     /// another
     /// (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
     pub async fn list(&self, key: &ApiKey, ask: &Ask<'_>) -> Result<Page, ReadError> {
-        let list = List::of(ask.list);
-        let mut url = self.url(list.path);
+        let of = List::of(ask.list);
+        let mut url = self.url(of.path);
         url.query_pairs_mut()
             .extend_pairs(List::filter(ask))
             .append_pair("limit", &PAGE.to_string())
             .extend_pairs(ask.after.map(|last| ("starting_after", last)));
-        let mut page = self.things(key, url, list.name).await?;
+        let mut page = self.things(key, url, of.name).await?;
         self.name_subscriptions(key, ask, &mut page).await?;
         let is_full = page.len() >= PAGE;
         // One item without an id must not end the list.
         let last = page
             .iter()
             .rev()
-            .find_map(|thing| listing::id_of(&list, thing));
+            .find_map(|thing| listing::id_of(&of, thing));
         if is_full && last.is_none() {
-            let missing = reading::NotUnderstood::Missing(list.id);
+            let missing = reading::NotUnderstood::Missing(of.id);
             return Err(NotUnderstood::Member(missing).into());
         }
         // A page that ends like the page before is the same page again.

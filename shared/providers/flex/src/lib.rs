@@ -27,3 +27,6 @@ pub use translate::{NotUnderstood, add_payments, checkout};
 
 /// The name in logs and errors.
 const SERVICE: &str = "Flex";
+
+#[cfg(test)]
+mod any_value;

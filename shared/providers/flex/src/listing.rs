@@ -4,11 +4,14 @@
 //! (<https://docs.withflex.com/api-reference/events/retry-event>). A listed thing therefore becomes an event in the
 //! usual envelope, with the thing as its object.
 
-use crate::{changes, translate};
+use crate::{
+    changes, translate,
+    wire::{Invoice, Reference},
+};
 use domain::{
     delivery::event::Change,
     upkeep::reconcile::{Ask, Found, Listed, Received},
-    values::ids::EventId,
+    values::ids::{EventId, InvoiceId},
 };
 use jiff::{SignedDuration, Timestamp};
 use reading::{Field, Identified, Kind, NotUnderstood, Readable};
@@ -204,7 +207,7 @@ fn state(
     object: &Value,
 ) -> Result<Option<(&'static str, Option<Timestamp>)>, NotUnderstood> {
     let status: Field<String> = member(object, "status");
-    let status = status.required("status")?.trim();
+    let status = translate::trimmed(status.required("status")?);
     Ok(match ask.list {
         // As in the read of a checkout, both words mean completed.
         CHECKOUTS if matches!(status, "complete" | "paid") => {
@@ -214,7 +217,7 @@ fn state(
         REFUNDS => Some(("refund.updated", None)),
         DISPUTES => Some((dispute_event(status), None)),
         // A renewal's payment belongs to its invoice, which another list has.
-        PAYMENTS if status == "succeeded" && !is_of_invoice(object) => {
+        PAYMENTS if status == "succeeded" && !is_of_invoice(object)? => {
             Some(("payment_intent.succeeded", created_at(object)))
         }
         SUBSCRIPTIONS | ENDED if status == "canceled" => match end(object, ask.now)? {
@@ -235,10 +238,10 @@ fn dispute_event(status: &str) -> &'static str {
     }
 }
 
-fn is_of_invoice(payment: &Value) -> bool {
-    payment
-        .get("invoice")
-        .is_some_and(|invoice| !invoice.is_null())
+fn is_of_invoice(payment: &Value) -> Result<bool, NotUnderstood> {
+    let invoice: Field<Reference<Invoice>> = member(payment, "invoice");
+    let id = translate::named([invoice.id()], InvoiceId::new, "invoice")?;
+    Ok(id.is_some())
 }
 
 /// The thing as it is stored.
@@ -338,4 +341,4 @@ pub(crate) fn is_past(ask: &Ask<'_>, page: &[Value]) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -21,7 +21,7 @@ use domain::{
         outcome::ReadError,
     },
 };
-use reading::{Field, Identified, Kind, each, first};
+use reading::{Field, Identified, Kind, each, first, text};
 
 /// The longest `client_reference_id` that is kept. It is the key of an index, and DynamoDB refuses
 /// keys over 2,048 bytes. Losing a reference is better than losing the order.
@@ -187,8 +187,12 @@ fn who(session: &Session, read: Option<&WireCustomer>) -> Result<Customer, NotUn
     let expanded = session.customer.known().and_then(Reference::object);
     let customer = read.or(expanded);
     let guest = session.customer_details.known();
-    // A guest may be given in full, without an id.
-    let own = expanded.map_or_else(|| session.customer.id(), Identified::id);
+    // A guest may be given by name or address, without an id.
+    let is_guest = |customer: &&WireCustomer| {
+        contact::address(&customer.email).is_some() || contact::name(customer).is_some()
+    };
+    let given = expanded.filter(is_guest);
+    let own = given.map_or_else(|| session.customer.id(), Identified::id);
     let ids = [own, session.customer_id.id()];
     let email = customer.and_then(|customer| contact::address(&customer.email));
     let name = customer.and_then(contact::name);
@@ -275,8 +279,13 @@ fn filled<'a>(
     field: &'a Field<String>,
     place: &'static str,
 ) -> Result<Option<&'a str>, reading::NotUnderstood> {
-    let text = field.optional(place)?.map(|text| text.trim());
+    let text = field.optional(place)?.map(|text| trimmed(text));
     Ok(text.filter(|text| !text.is_empty()))
+}
+
+/// A word without surrounding space and invisible characters.
+pub(crate) fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || text::is_invisible(c))
 }
 
 /// A text that nothing depends on.
@@ -313,7 +322,8 @@ pub(crate) fn named<T, E>(
     place: &'static str,
 ) -> Result<Option<T>, reading::NotUnderstood> {
     let id = |text| new(text).map_or(Field::NotUnderstood(Kind::Text), Field::Understood);
-    first(members.into_iter().map(|member| member.then(&id)), place)
+    let ids = members.into_iter().map(|member| member.then(id));
+    first(ids, place)
 }
 
 /// An id that must be there.

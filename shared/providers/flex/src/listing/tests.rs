@@ -13,7 +13,7 @@ fn time(text: &str) -> Timestamp {
 }
 
 /// Three days back.
-fn ask(what: &'static str) -> Ask<'static> {
+pub(crate) fn ask(what: &'static str) -> Ask<'static> {
     Ask {
         list: what,
         since: time("2026-04-17T12:00:00Z"),
@@ -79,7 +79,7 @@ fn payment() -> Value {
 }
 
 /// One of each.
-fn all() -> [(&'static str, Value); 7] {
+pub(crate) fn all() -> [(&'static str, Value); 7] {
     let over = with(
         with(subscription(), "status", json!("canceled")),
         "canceled_at",

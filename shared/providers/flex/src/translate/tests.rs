@@ -415,9 +415,11 @@ fn a_customer_may_be_named_in_part_or_not_at_all() {
         Some("Cher")
     );
     assert_eq!(
-        customer(json!({"first_name": " ", "last_name": null})).name,
+        customer(json!({"first_name": " ", "last_name": null, "customer_id": "fcus_1"})).name,
         None
     );
+    let unnamed = with(json!({"customer": {"first_name": " "}, "customer_id": null}));
+    assert_eq!(malformed(unnamed), "customer");
     assert_eq!(
         customer(json!("fcus_1")).customer_id.unwrap().as_str(),
         "fcus_1"
