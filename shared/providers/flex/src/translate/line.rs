@@ -86,18 +86,27 @@ fn eligibility(
         }
         (None, None) => None,
     };
-    Ok(word.map(|word| Eligibility {
-        certification: certification(word, own.is_some(), session),
-        word: clipped(word),
-    }))
+    word.map(|word| {
+        Ok(Eligibility {
+            certification: certification(word, own.is_some(), session)?,
+            word: clipped(word),
+        })
+    })
+    .transpose()
 }
 
-fn certification(word: &str, is_own: bool, session: &Session) -> Certification {
-    let confirmed = session.hsa_fsa_eligible.known() == Some(&true);
+fn certification(
+    word: &str,
+    is_own: bool,
+    session: &Session,
+) -> Result<Certification, NotUnderstood> {
+    let confirmed = session.hsa_fsa_eligible.optional("hsa_fsa_eligible")? == Some(&true);
     let is_listed = confirmed || is_own && session.hsa_fsa_eligible == Field::Absent;
-    let letter_required = session.letter_of_medical_necessity_required.known();
+    let letter_required = session
+        .letter_of_medical_necessity_required
+        .optional("letter_of_medical_necessity_required")?;
     let has_letter = confirmed && letter_required == Some(&false);
-    match word {
+    Ok(match word {
         "not_eligible" => Certification::NotEligible,
         "auto_substantiation" | "private_label" | "vision" if is_listed => Certification::Certified,
         "letter_of_medical_necessity" if has_letter => Certification::Certified,
@@ -108,7 +117,7 @@ fn certification(word: &str, is_own: bool, session: &Session) -> Certification {
         | "prescription"
         | "service" => Certification::Conditional,
         _ => Certification::Unknown,
-    }
+    })
 }
 
 fn line_totals(line: &WireLine) -> Result<Totals, NotUnderstood> {

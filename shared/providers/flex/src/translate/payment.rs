@@ -37,7 +37,10 @@ pub(crate) fn facts(
             &intent.amount_capturable,
             "object.payment_intent.amount_capturable",
         )?,
-        made_at: intent.created_at.known().copied(),
+        made_at: intent
+            .created_at
+            .optional("object.payment_intent.created_at")?
+            .copied(),
         card: known_text(&intent.payment_card_type).map(word),
     }))
 }
@@ -155,7 +158,7 @@ mod tests {
 
     #[test]
     fn what_an_intent_does_not_tell_is_not_guessed() {
-        let odd = json!({"status": " ", "payment_card_type": 7, "created_at": true});
+        let odd = json!({"status": " ", "payment_card_type": 7});
         assert_eq!(facts(&intent(odd.clone()), None), Ok(None));
         let only = PaymentFacts::bare(PaymentStatus::Succeeded);
         let otherwise = Some(PaymentStatus::Succeeded);
@@ -164,6 +167,7 @@ mod tests {
             ("amount", json!("5.00")),
             ("amount_received", json!(-1)),
             ("status", json!(7)),
+            ("created_at", json!(true)),
         ] {
             let why = facts(&intent(json!({name: odd})), otherwise.clone()).unwrap_err();
             assert_eq!(why.place(), format!("object.payment_intent.{name}"));
