@@ -182,6 +182,10 @@ pub struct Shortfall {
 
 /// New facts that need a person at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an independent flag of one log line"
+)]
 pub struct Alerts {
     pub dispute_opened: bool,
     pub dispute_lost: bool,

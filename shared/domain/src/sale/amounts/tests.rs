@@ -12,6 +12,10 @@ struct Sale {
     refunds: Vec<(&'static str, &'static str, i64)>,
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "beside payments that could not be read"
+)]
 fn payment(status: &str, amount: i64, received: i64) -> Option<PaymentFacts> {
     Some(PaymentFacts {
         received: Some(received),

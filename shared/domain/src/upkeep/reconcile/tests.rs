@@ -528,7 +528,7 @@ fn a_payment_without_an_order_leads_to_its_checkout_or_to_a_person() {
     assert_eq!(make_up(&mut shop, &payment(), NOW), End::Done);
     assert!(shop.order().fulfilled_at.is_some() && !missing(&shop, &payment()));
 
-    // The checkout is not complete, or nobody knows it.
+    // The checkout is not complete, or is unknown.
     let mut open = checkout(vec![line("brace", 1, 5000, Some("BRACE"))]);
     open.status = CheckoutStatus::Open;
     for mut shop in [Shop::selling(open), Shop::new()] {
