@@ -194,9 +194,25 @@ fn change(body: &[u8]) -> Change {
     }
 }
 
+/// The payments of an order with the amount of each: equal parts, the rest with the first.
+fn parts(payments: &[String], total: i64) -> impl Iterator<Item = (&String, i64)> {
+    let count = i64::try_from(payments.len()).expect("few payments").max(1);
+    let (part, rest) = (total / count, total % count);
+    let amounts = std::iter::once(part + rest).chain(std::iter::repeat(part));
+    payments.iter().zip(amounts)
+}
+
+/// A payment that has brought the amount.
+fn paid_intent(amount: i64) -> Value {
+    let mut intent = sample("payment_intent.succeeded", "payment_intent");
+    intent["amount"] = json!(amount);
+    intent["amount_received"] = json!(amount);
+    intent
+}
+
 /// The API's facts of a payment in that status. If it has succeeded, they equal its event's.
-fn payment_facts(status: &str) -> payment::PaymentFacts {
-    let intent = sample("payment_intent.succeeded", "payment_intent");
+fn payment_facts(status: &str, amount: i64) -> payment::PaymentFacts {
+    let intent = paid_intent(amount);
     let body = event(
         "payment_intent.succeeded",
         "fevt_0",
@@ -330,8 +346,8 @@ impl Plan {
         }
     }
 
-    fn tell_of_payment(&mut self, at: i64, payment: &str) {
-        let mut intent = sample("payment_intent.succeeded", "payment_intent");
+    fn tell_of_payment(&mut self, at: i64, payment: &str, amount: i64) {
+        let mut intent = paid_intent(amount);
         intent["payment_intent_id"] = json!(payment);
         self.tell(at, "payment_intent.succeeded", "payment_intent", &intent);
     }
@@ -399,9 +415,10 @@ impl Plan {
         let total = known.totals.total;
         let goods = BTreeMap::from([(counted("BRACE-M"), 2), (counted("TOTE"), 1)]);
         let with = |status: &str, received: i64, capture: Capture| {
-            let facts = payment_facts(status);
             let of = |id: &String| PaymentIntentId::new(id.as_str()).expect("an id");
-            let payments = payments.iter().map(|id| (of(id), facts.clone())).collect();
+            let facts = parts(&payments, total);
+            let payments = facts.map(|(id, part)| (of(id), payment_facts(status, part)));
+            let payments = payments.collect();
             Truth::Checkout(Box::new(Checkout {
                 payments,
                 received: Some(received),
@@ -415,8 +432,8 @@ impl Plan {
             0..=4 => {
                 self.truth(begin, Truth::Checkout(Box::new(known.clone())));
                 self.completed(begin, &bought);
-                for payment in &payments {
-                    self.tell_of_payment(begin, payment);
+                for (payment, part) in parts(&payments, total) {
+                    self.tell_of_payment(begin, payment, part);
                     if self.dice.percent(30) {
                         self.tell_of_charge(begin, "charge.succeeded", payment);
                     }
@@ -429,9 +446,9 @@ impl Plan {
                 paid_at = begin + self.seconds(60, 6 * DAY);
                 if self.dice.percent(70) {
                     self.truth(paid_at, with("succeeded", total, Capture::Manual));
-                    for payment in &payments {
+                    for (payment, part) in parts(&payments, total) {
                         self.tell_of_charge(paid_at, "charge.captured", payment);
-                        self.tell_of_payment(paid_at, payment);
+                        self.tell_of_payment(paid_at, payment, part);
                     }
                 } else {
                     funds = OrderFunds::Expired;

@@ -929,7 +929,9 @@ fn pattern(filter: &str) -> String {
 /// Every string literal of a source that is spelled as settings are.
 fn setting_names(source: &str) -> BTreeSet<String> {
     let is_setting = |text: &&str| {
-        text.len() > 3
+        // Cargo sets these when it compiles.
+        !text.starts_with("CARGO_")
+            && text.len() > 3
             && text.starts_with(|first: char| first.is_ascii_uppercase())
             && text.chars().all(|c| c.is_ascii_uppercase() || c == '_')
     };
