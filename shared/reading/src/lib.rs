@@ -2,7 +2,7 @@
 //!
 //! It accepts whatever is legal or can be read without guessing, and knows no provider and no rule.
 //!
-//! - [`document`] makes JSON of bytes: a byte order mark, half a surrogate pair and a number beyond
+//! - [`document()`] makes JSON of bytes: a byte order mark, half a surrogate pair and a number beyond
 //!   all ranges do not fail it.
 //! - [`Field`] is a member of a resource: absent, understood or not understood. A field that nothing
 //!   needs is asked with [`Field::known`], any other with [`Field::optional`] or
