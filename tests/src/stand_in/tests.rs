@@ -176,7 +176,7 @@ async fn errors_come_in_every_shape_that_flex_has() {
     assert_eq!(status, 404);
     assert_eq!(body["error"]["code"], json!("subscription_not_found"));
     assert_eq!(
-        get(&stand_in, "/v1/disputes").await,
+        get(&stand_in, "/v1/payouts").await,
         (404, json!({"detail": "Not Found"}))
     );
 }
