@@ -1477,7 +1477,7 @@ async fn items_say_what_their_readers_need() {
         &[("order_id", order.order_id.as_str())],
     )
     .await;
-    assert_eq!(item["state"], text("partly_refunded"));
+    assert_eq!(item["state"], text("partly_paid"));
     assert_eq!(
         item["disputed"],
         aws_sdk_dynamodb::types::AttributeValue::Bool(true)
