@@ -202,9 +202,10 @@ impl Provider for Flex {
         &'a self,
         key: &'a ApiKey,
         reference: &'a Reference,
+        asked_at: Timestamp,
     ) -> Answering<'a, Result<Answer, ReadError>> {
         Box::pin(async move {
-            let answer = self.asked(Provider::fetch(&self.world, key, reference));
+            let answer = self.asked(Provider::fetch(&self.world, key, reference, asked_at));
             if let Reference::Checkout(_) = reference {
                 let others = join_all((1..ASKED_AT_ONCE).map(|_| self.asked(ready(()))));
                 return tokio::join!(answer, others).0;

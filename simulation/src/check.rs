@@ -143,7 +143,7 @@ impl Seen {
                 continue;
             }
             if let Some(was) = was {
-                let facts = |row: &Contact| row.facts.as_ref().map(|facts| facts.at);
+                let facts = |row: &Contact| row.facts.as_ref().map(|facts| facts.stamp);
                 hold!(
                     !was.deleted || row.deleted,
                     "I3: the customer {id} is undeleted"
@@ -503,7 +503,7 @@ fn goes_on(was: &Order, order: &Order) -> Result<(), String> {
     for (payment, was) in &was.payments {
         let now = order.payments.get(payment).map(|now| &now.value.status);
         let kept =
-            was.value.status != payment::PaymentStatus::Succeeded || now == Some(&was.value.status);
+            was.value.status != payment::PaymentStatus::Received || now == Some(&was.value.status);
         hold!(kept, "I3: payment {payment} went from succeeded to {now:?}");
     }
     Ok(())
@@ -530,7 +530,7 @@ fn lives_on(was: &Subscription, row: &Subscription) -> Result<(), String> {
         was.beginning.is_none() || row.beginning.is_some(),
         "I3: {id} has lost its beginning"
     );
-    let facts = |row: &Subscription| row.snapshot.as_ref().map(|facts| facts.at);
+    let facts = |row: &Subscription| row.snapshot.as_ref().map(|facts| facts.stamp);
     hold!(facts(was) <= facts(row), "I3: {id} is as it was earlier");
     for (invoice_id, was) in &was.invoices {
         let kept = row.invoices.get(invoice_id).is_some_and(|now| {

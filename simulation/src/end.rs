@@ -34,7 +34,7 @@ impl End {
             .values_mut()
             .flat_map(|order| order.refunds.values_mut())
         {
-            refund.facts.at = Timestamp::UNIX_EPOCH;
+            refund.facts.stamp.at = Timestamp::UNIX_EPOCH;
         }
         let access = kept.entitlements.iter();
         let access =
@@ -298,7 +298,7 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Resu
     let payments: BTreeMap<_, _> = order
         .payments
         .iter()
-        .map(|(id, facts)| (id.as_str(), facts.value.status.as_str()))
+        .map(|(id, facts)| (id.as_str(), facts.value.word.as_str()))
         .collect();
     let expected: BTreeMap<_, _> = facts
         .statuses
@@ -320,7 +320,7 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Resu
         .map(|(id, refund)| {
             (
                 id.as_str(),
-                (refund.facts.value.status.as_str(), refund.succeeded),
+                (refund.facts.value.word.as_str(), refund.succeeded),
             )
         })
         .collect();
@@ -336,7 +336,7 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Resu
     let disputes: BTreeMap<_, _> = order
         .disputes
         .iter()
-        .map(|(id, dispute)| (id.as_str(), dispute.facts.value.status.as_str()))
+        .map(|(id, dispute)| (id.as_str(), dispute.facts.value.word.as_str()))
         .collect();
     let expected: BTreeMap<_, _> = facts
         .disputes

@@ -13,10 +13,12 @@ use domain::{
     delivery::event::Change,
     fulfillment::Policy,
     sale::{checkout::Capture, payment, refund},
+    values::facts::Stated,
 };
 use kit::dice::Dice;
 use kit::prelude::*;
 use kit::shop::{self, event};
+use kit::story;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 const HOUR: i64 = 3_600;
@@ -211,20 +213,10 @@ fn paid_intent(amount: i64) -> Value {
 }
 
 /// The API's facts of a payment in that status. If it has succeeded, they equal its event's.
-fn payment_facts(status: &str, amount: i64) -> payment::PaymentFacts {
-    let intent = paid_intent(amount);
-    let body = event(
-        "payment_intent.succeeded",
-        "fevt_0",
-        0,
-        "payment_intent",
-        &intent,
-    );
-    match change(&body) {
-        Change::Payment(payment::PaymentChange {
-            facts: Some(facts), ..
-        }) if status == "succeeded" => facts,
-        _ => payment::PaymentFacts::bare(status.into()),
+fn payment_facts(status: &str, amount: i64) -> Stated<payment::PaymentFacts> {
+    match status {
+        "succeeded" => story::payment_facts(status, &paid_intent(amount)),
+        _ => story::payment_facts(status, &json!({})),
     }
 }
 

@@ -6,8 +6,8 @@ use domain::{
     sale::{checkout::Capture, dispute::DisputeStage, payment},
     values::ids::DisputeId,
 };
-use kit::prelude::*;
 use kit::shop::{self};
+use kit::{prelude::*, story::payment_facts};
 use proptest::prelude::*;
 
 /// The shop, with the first checkout sold.
@@ -102,10 +102,7 @@ fn receipts(bundle: &Bundle) -> Vec<String> {
 fn provider_tells(bundle: &Bundle, n: usize, status: &str) {
     let mut kept = bundle.world.kept();
     let known = kept.checkouts.values_mut().next().unwrap();
-    let facts = payment::PaymentFacts {
-        amount: Some(3497),
-        ..payment::PaymentFacts::bare(status.into())
-    };
+    let facts = payment_facts(status, &json!({"amount": 3497}));
     known
         .payments
         .insert(PaymentIntentId::new(payment(n)).unwrap(), facts);

@@ -4,7 +4,7 @@ use aws::batch::Attempt;
 use domain::{
     access::{
         contact,
-        subscription::{Bill, InvoiceEvent, Source, SubscriptionFacts, SubscriptionStatus},
+        subscription::{InvoiceEvent, Source, SubscriptionFacts, SubscriptionStatus},
     },
     values::facts::Fact,
 };
@@ -528,7 +528,7 @@ fn subscribes(
         now,
         &invoice_id(),
         InvoiceEvent::PaymentFailed,
-        Bill::default(),
+        kit::story::bill(),
     );
     keep(bundle, &subscription);
     subscription
@@ -638,7 +638,7 @@ async fn a_notice_of_what_is_not_so_any_more_is_withdrawn() {
         bundle.world.now(),
         &invoice_id(),
         InvoiceEvent::Paid,
-        Bill::default(),
+        kit::story::bill(),
     );
     keep(&bundle, &subscription);
     for id in [failed, trial] {
@@ -705,7 +705,7 @@ async fn a_claim_on_a_notice_is_not_withdrawn_from_under_its_holder() {
         bundle.world.now(),
         &invoice_id(),
         InvoiceEvent::Paid,
-        Bill::default(),
+        kit::story::bill(),
     );
     keep(&bundle, &subscription);
     let retry_after = claim_lasts();

@@ -9,7 +9,7 @@ use domain::{
         Changed, Clock as _, EventAdmin as _, Events as _, Ledger as _, Receipts as _, Settlement,
     },
     receipt::{self, OnUnknown},
-    sale::{dispute::DisputeStage, order::OrderState, payment, refund},
+    sale::{dispute::DisputeStage, order::OrderState, refund},
     upkeep::recovery::{Count, List, Reconciled},
     values::{
         class::Class,
@@ -27,7 +27,7 @@ use kit::{
     play::{Play, until},
     reconciling::reconcile_over,
     shop::{self, sample},
-    story::{Delivery, End, checkout, open_shop, purchase, sku},
+    story::{Delivery, End, checkout, open_shop, payment_facts, purchase, sku},
     sweeping::sweep_over,
 };
 use reconcile::MOST_GAPS;
@@ -70,20 +70,9 @@ fn refund_of(n: u64, status: &str) -> Value {
 }
 
 fn refund_news(n: u64, status: &str) -> refund::RefundChange {
-    let raw = refund_of(n, status);
     refund::RefundChange {
-        refund_id: RefundId::new(shop::id("fre", n)).unwrap(),
         mode: Some(Mode::Live),
-        facts: refund::RefundFacts {
-            status: status.into(),
-            amount: 1000,
-            payment_intent_id: PaymentIntentId::new(raw["payment_intent_id"].as_str().unwrap())
-                .unwrap(),
-            goods: Vec::new(),
-            invoice_id: None,
-            made_at: Some(at("2025-10-11T09:00:00Z")),
-        },
-        subscription_id: None,
+        ..kit::story::refund_news(&refund_of(n, status))
     }
 }
 
@@ -587,7 +576,7 @@ async fn news_between_the_two_looks_are_not_replaced_by_what_was_listed_before_t
         let refunds = order
             .refunds
             .values()
-            .map(|refund| refund.facts.value.status.clone());
+            .map(|refund| refund.facts.value.status);
         assert_eq!(
             refunds.collect::<Vec<_>>(),
             [refund::RefundStatus::Succeeded]
@@ -1053,27 +1042,21 @@ async fn a_payment_that_arrived_later_releases_its_order_and_one_that_has_not_is
 
 #[tokio::test]
 async fn money_that_comes_in_parts_releases_its_order_though_nobody_tells_of_the_last_one() {
-    for rest in [
-        payment::PaymentStatus::Succeeded,
-        payment::PaymentStatus::Canceled,
-    ] {
+    for rest in ["succeeded", "canceled"] {
         let bundle = open_shop(OnUnknown::Resend);
         bundle.world.pass_until(the_end());
         let mut cart = checkout(&purchase(1));
         cart.capture = domain::sale::checkout::Capture::Manual;
-        let pays = |status| payment::PaymentFacts {
-            amount: (status == payment::PaymentStatus::Canceled).then_some(1000),
-            ..payment::PaymentFacts::bare(status)
+        let pays = |word: &str| match word {
+            "canceled" => payment_facts(word, &json!({"amount": 1000})),
+            _ => payment_facts(word, &json!({})),
         };
         let later = PaymentIntentId::new("fpi_later").unwrap();
         cart.payment_intents.truncate(1);
         cart.payment_intents.push(later.clone());
         cart.payments = BTreeMap::from([
-            (
-                cart.payment_intents[0].clone(),
-                pays(payment::PaymentStatus::Succeeded),
-            ),
-            (later.clone(), pays(payment::PaymentStatus::RequiresCapture)),
+            (cart.payment_intents[0].clone(), pays("succeeded")),
+            (later.clone(), pays("requires_capture")),
         ]);
         let all = cart.totals.total;
         cart.received = Some(0);
@@ -1094,7 +1077,7 @@ async fn money_that_comes_in_parts_releases_its_order_though_nobody_tells_of_the
         assert_eq!(found().await, (0, 1, 0));
         assert_eq!(found().await, (0, 0, 1));
         assert_ne!(state(), OrderState::Paid);
-        let is_given_up = rest == payment::PaymentStatus::Canceled;
+        let is_given_up = rest == "canceled";
         cart.payments.insert(later, pays(rest));
         cart.received = Some(if is_given_up { all - 1000 } else { all });
         bundle.provider_has(&cart);

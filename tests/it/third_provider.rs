@@ -69,6 +69,7 @@ impl Provider for Acme {
         &'a self,
         _: &'a ApiKey,
         reference: &'a Reference,
+        _: Timestamp,
     ) -> Answering<'a, Result<Answer, ReadError>> {
         self.fetched.lock().unwrap().push(reference.to_string());
         let unknown = || ReadError::Permanent {
@@ -200,12 +201,15 @@ async fn a_thin_event_of_a_refund_is_fetched_and_receipted() {
         mode: Some(Mode::Live),
         facts: RefundFacts {
             status: RefundStatus::Succeeded,
+            word: "done".to_owned(),
             amount: sold.totals.total,
+            currency: sold.currency,
             payment_intent_id: sold.payment_intents[0].clone(),
             goods: Vec::new(),
             invoice_id: None,
             made_at: None,
-        },
+        }
+        .into(),
         subscription_id: None,
     };
     acme.refunds.lock().unwrap().insert(refund_id, refund);

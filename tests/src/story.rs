@@ -13,7 +13,7 @@ use crate::{
     signed::signed_as,
 };
 use domain::{
-    access::subscription::Source,
+    access::subscription::{Bill, Source},
     delivery::{
         event::{Change, Reading},
         stored_event::EventState,
@@ -22,14 +22,15 @@ use domain::{
     receipt::{OnUnknown, ReceiptState},
     sale::{checkout::Checkout, order::Order, payment, refund, stock::Movement},
     values::{
-        facts::Fact,
+        facts::{Fact, Stated},
         ids::{EventId, OrderId, PaymentIntentId, ReceiptId, Sku},
         mode::Mode,
+        money::Currency,
     },
 };
 use intake::{answer::Answer, request::Incoming};
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
 
 /// The secret of the shop's webhook endpoint.
@@ -93,6 +94,34 @@ pub fn refund_news(refund: &Value) -> refund::RefundChange {
         panic!("no refund: {refund}")
     };
     change
+}
+
+/// An invoice that states nothing but its currency.
+pub fn bill() -> Bill {
+    Bill {
+        currency: Currency::USD,
+        amount_paid: None,
+        amount_due: None,
+        payment_intent_id: None,
+        period_start: None,
+        period_end: None,
+    }
+}
+
+/// The facts of a payment in this status, in Flex's word, as the core reads them.
+pub fn payment_facts(word: &str, amounts: &Value) -> Stated<payment::PaymentFacts> {
+    let mut intent = json!({"payment_intent_id": "fpi_1", "status": word});
+    let members = intent.as_object_mut().expect("an object");
+    members.extend(amounts.as_object().cloned().unwrap_or_default());
+    let kind = "payment_intent";
+    let body = shop::event("payment_intent.succeeded", "fevt_0", 0, kind, &intent);
+    let Reading::Event(event) = flex::read(&body) else {
+        panic!("no event: {intent}")
+    };
+    match event.change {
+        Change::Payment(change) => change.facts.expect("facts"),
+        change => panic!("no payment: {change:?}"),
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -154,7 +154,10 @@ impl<S: FulfillmentStore> Fulfillment<S> {
             Need::Fetch(reference) => {
                 // Before the request: a change that is announced while the provider answers may not be in the answer.
                 let asked_at = self.clock.now();
-                let fetched = self.providers.fetch(&event.provider, &reference).await;
+                let fetched = self
+                    .providers
+                    .fetch(&event.provider, &reference, asked_at)
+                    .await;
                 let answer = match fetched {
                     Ok(answer) => Ok(answer),
                     Err(error) => Err(ParkReason::from_read_error(error)?),

@@ -444,11 +444,12 @@ pub trait Provider: fmt::Debug + Send + Sync {
     /// Reads a verified body.
     fn read(&self, body: &[u8]) -> Reading;
 
-    /// Fetches a thing as it is now.
+    /// Fetches a thing as it is now. `asked_at` is our time, before the request.
     fn fetch<'a>(
         &'a self,
         key: &'a ApiKey,
         reference: &'a Reference,
+        asked_at: Timestamp,
     ) -> Answering<'a, Result<Answer, ReadError>>;
 
     /// The lists in which reconcile looks for events that no delivery brought, in the order to read them.

@@ -24,6 +24,7 @@ use domain::{
         provider::{ProviderId, UnknownProvider},
     },
 };
+use jiff::Timestamp;
 use std::{
     collections::BTreeMap,
     fmt,
@@ -119,13 +120,18 @@ impl Providers {
         }
     }
 
-    /// Fetches a thing as it is now.
-    pub async fn fetch(&self, id: &ProviderId, reference: &Reference) -> Result<Answer, ReadError> {
+    /// Fetches a thing as it is now. `asked_at` is our time, before the request.
+    pub async fn fetch(
+        &self,
+        id: &ProviderId,
+        reference: &Reference,
+        asked_at: Timestamp,
+    ) -> Result<Answer, ReadError> {
         let (provider, keys) = self.keyed(id)?;
         let key = keys.current().await;
-        let first = provider.fetch(&key, reference).await;
+        let first = provider.fetch(&key, reference, asked_at).await;
         match newer_key(keys, &key, &first).await {
-            Some(newer) => provider.fetch(&newer, reference).await,
+            Some(newer) => provider.fetch(&newer, reference, asked_at).await,
             None => first,
         }
     }

@@ -11,12 +11,14 @@ use kit::prelude::*;
 use kit::{stand_in::StandIn, story::refund_news};
 use std::sync::LazyLock;
 
+const ASKED_AT: Timestamp = Timestamp::UNIX_EPOCH;
+
 /// An API, and a way to let it know things, in the provider's own words.
 trait On {
     fn api(&self) -> (&dyn Provider, &ApiKey);
     async fn fetch(&self, reference: Reference) -> Result<Answer, ReadError> {
         let (api, key) = self.api();
-        api.fetch(key, &reference).await
+        api.fetch(key, &reference, ASKED_AT).await
     }
     async fn page(&self, ask: Ask<'_>) -> Result<Page, ReadError> {
         let (api, key) = self.api();
@@ -185,7 +187,10 @@ async fn refunds_are_those_of_the_payment_or_the_checkout(on: &impl On) {
         refunds
             .iter()
             .map(refund_news)
-            .map(|change| (change.refund_id.clone(), change))
+            .map(|mut change| {
+                change.facts.at = Some(ASKED_AT);
+                (change.refund_id.clone(), change)
+            })
             .collect()
     };
     assert_eq!(

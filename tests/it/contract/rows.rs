@@ -23,7 +23,7 @@ use domain::{
         stock::LineStock,
     },
     values::{
-        facts::Fact,
+        facts::{Fact, Stamp},
         ids::{DisputeId, LineItemId, PriceId},
         money::Currency,
     },
@@ -284,17 +284,32 @@ pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
         .into()
 }
 
+/// A stamp that no cut of a second or of a version may change.
+fn precise(rank: u8) -> Stamp {
+    Stamp {
+        version: u64::from(rank),
+        at: now() + Duration::from_nanos(123_456_789),
+        rank,
+    }
+}
+
 fn told_of_payments() -> [Fact<payment::PaymentFacts>; 2] {
     let facts = payment::PaymentFacts {
-        status: payment::PaymentStatus::Succeeded,
+        status: payment::PaymentStatus::Received,
+        word: "succeeded".into(),
+        currency: Currency::USD,
         received: Some(1000),
         amount: Some(2927),
         capturable: Some(0),
         made_at: Some(now()),
         card: Some("primary".into()),
     };
-    let bare_told = payment::PaymentFacts::bare(payment::PaymentStatus::Other("a_new_word".into()));
-    [facts, bare_told].map(|facts| Fact::new(now(), facts))
+    let jpy = Currency::new("jpy").unwrap();
+    let bare_told = payment::PaymentFacts::bare(payment::PaymentStatus::Unknown, "a_new_word", jpy);
+    [(facts, 3), (bare_told, 0)].map(|(value, rank)| Fact {
+        stamp: precise(rank),
+        value,
+    })
 }
 
 fn order() -> Order {
@@ -457,6 +472,7 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
         latest_invoice: Some(invoice_id()),
     };
     let bill = Bill {
+        currency: Currency::USD,
         amount_paid: Some(1999),
         amount_due: Some(2000),
         payment_intent_id: Some(order.payment_intents[0].clone()),
@@ -472,7 +488,7 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
         notice_id: receipt_id(),
     };
     let bare_invoice = Invoice {
-        bill: Fact::new(now(), Bill::default()),
+        bill: Fact::new(now(), kit::story::bill()),
         paid_at: None,
         failed_at: None,
         receipt_id: None,
@@ -481,7 +497,7 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
     Subscription {
         version: 1,
         snapshot: Some(Fact::new(now(), snapshot)),
-        ended_at: Some(later()),
+        ended_at: Some(precise(0).at),
         paid_through: Some(later()),
         invoices: [invoice, bare_invoice]
             .map(|invoice| (invoice_id(), invoice))
@@ -539,6 +555,8 @@ fn refunds_of(payment: &PaymentIntentId) -> [(RefundId, Refund); 2] {
             later(),
             refund::RefundFacts {
                 status,
+                word: "a_word".into(),
+                currency: Currency::USD,
                 amount: 500,
                 payment_intent_id: payment.clone(),
                 goods,
@@ -557,7 +575,7 @@ fn refunds_of(payment: &PaymentIntentId) -> [(RefundId, Refund); 2] {
             }],
             Some(any_receipt_id()),
         ),
-        refund(refund::RefundStatus::Other("odd".into()), Vec::new(), None),
+        refund(refund::RefundStatus::Unknown, Vec::new(), None),
     ];
     refunds.map(|refund| (RefundId::new(unique("fre")).unwrap(), refund))
 }
@@ -567,7 +585,8 @@ fn disputes_of(payment: &PaymentIntentId) -> [(DisputeId, Dispute); 2] {
         facts: Fact::new(
             later(),
             dispute::DisputeFacts {
-                status: dispute::DisputeStatus::NeedsResponse,
+                status: dispute::DisputeStatus::Open,
+                word: "needs_response".into(),
                 amount: 2927,
                 currency: Currency::USD,
                 payment_intent_id: payment.clone(),

@@ -14,7 +14,6 @@ impl Events for World {
             match kept.events.get(&event.event_id) {
                 None => {
                     let row = StoredEvent {
-                        occurred_at: event.occurred_at.map(whole_second),
                         received_at: whole_second(event.received_at),
                         ..event.clone()
                     };
@@ -106,10 +105,7 @@ impl EventAdmin for World {
             event.attempts = 0;
             event.note = Some(reopening.note.clone());
             event.event_type = reopening.event_type.clone().or(event.event_type.take());
-            event.occurred_at = reopening
-                .occurred_at
-                .map(whole_second)
-                .or(event.occurred_at);
+            event.occurred_at = reopening.occurred_at.or(event.occurred_at);
             kept.swept.events.remove(&reopening.event_id);
             Changed::Now
         })

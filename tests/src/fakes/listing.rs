@@ -11,6 +11,7 @@ use domain::{
     },
     upkeep::reconcile::{Ask, Page},
     values::{
+        facts::Stated,
         ids::{InvoiceId, PaymentIntentId, SubscriptionId},
         mode::Mode,
         outcome::ReadError,
@@ -136,10 +137,10 @@ fn session(checkout: &Checkout) -> Value {
 }
 
 fn payments(checkout: &Checkout) -> Vec<Value> {
-    let payment = |(id, facts): (&PaymentIntentId, &PaymentFacts)| {
+    let payment = |(id, facts): (&PaymentIntentId, &Stated<PaymentFacts>)| {
         json!({
             "payment_intent_id": id,
-            "status": facts.status,
+            "status": facts.word,
             "amount": facts.amount,
             "amount_received": facts.received,
             "invoice": checkout.invoice_id,
@@ -178,7 +179,7 @@ fn refund(change: &refund::RefundChange) -> Value {
         "refund_id": change.refund_id,
         "payment_intent_id": change.facts.payment_intent_id,
         "amount": change.facts.amount,
-        "status": change.facts.status,
+        "status": change.facts.word,
         "metadata": if goods.is_empty() { json!({}) } else { json!({"restock": goods}) },
         "subscription_id": change.subscription_id,
         "invoice_id": change.facts.invoice_id,

@@ -138,8 +138,12 @@ impl Provider for World {
         &'a self,
         _: &'a ApiKey,
         reference: &'a Reference,
+        asked_at: Timestamp,
     ) -> Answering<'a, Result<Answer, ReadError>> {
-        Box::pin(World::fetch(self, reference))
+        Box::pin(async move {
+            let answer = World::fetch(self, reference).await?;
+            Ok(flex::read_at(answer, asked_at))
+        })
     }
 
     fn lists(&self) -> &'static [&'static str] {

@@ -50,8 +50,7 @@ impl ports::EventAdmin for Store {
         }
         if let Some(occurred_at) = occurred_at {
             set.push_str(", occurred_at = :occurred");
-            update =
-                update.expression_attribute_values(":occurred", number(occurred_at.as_second()));
+            update = update.expression_attribute_values(":occurred", text(occurred_at.to_string()));
         }
         guarded(update.update_expression(format!("{set} REMOVE expires_at, swept_at"))).await
     }

@@ -26,11 +26,7 @@ pub(super) struct Item {
     event_type: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     subject: Option<ReferenceState>,
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     occurred_at: Option<Timestamp>,
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     received_at: Timestamp,

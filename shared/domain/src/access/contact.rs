@@ -3,7 +3,7 @@
 use crate::{
     sale::checkout::Customer,
     values::{
-        facts::{Fact, merge},
+        facts::{Fact, Stated, merge},
         ids::CustomerId,
         mode::Mode,
     },
@@ -26,7 +26,7 @@ pub struct ContactChange {
     /// Live or test, if the event says so.
     pub mode: Option<Mode>,
     /// `None` if the customer was deleted.
-    pub facts: Option<ContactFacts>,
+    pub facts: Option<Stated<ContactFacts>>,
 }
 
 /// The row of the Entitlements table that holds a customer's contact data.

@@ -7,12 +7,13 @@
 //! [`Subscription::access`] is a function of them.
 
 use crate::values::{
-    facts::{Fact, earliest, latest, merge, whole_second, words},
+    facts::{Fact, Stamp, Stated, earliest, latest, merge, merge_by, whole_second, words},
     ids::{
         BadId, CustomerId, InvoiceId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId,
         SubscriptionId,
     },
     mode::Mode,
+    money::Currency,
     provider::ProviderId,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -46,13 +47,13 @@ words!(
     }
 );
 
-/// The source of a fact. The order of the variants settles ties within a second.
+/// The source of a fact. The order of the variants has no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The event of the creation.
     Created,
-    /// A read from the provider's API. An update event of the same second is equal or newer.
+    /// A read from the provider's API.
     Read,
     /// An event of a change.
     Updated,
@@ -60,8 +61,7 @@ pub enum Source {
     Deleted,
 }
 
-/// A subscription at one moment. The field order settles ties within a second: by source, then by
-/// status.
+/// A subscription at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SubscriptionFacts {
     pub source: Source,
@@ -69,18 +69,10 @@ pub struct SubscriptionFacts {
     /// True if the subscription ends with the paid period.
     pub cancel_at_period_end: bool,
     /// The end of the current period.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period_end: Option<Timestamp>,
     /// The end of the trial, past or future.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_end: Option<Timestamp>,
     pub items: Vec<Item>,
     /// The newest invoice; at the creation, the first.
@@ -100,13 +92,6 @@ pub struct Item {
     pub quantity: u32,
 }
 
-/// The products of a subscription. The field order settles ties within a second: by source.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Plan {
-    pub source: Source,
-    pub products: BTreeSet<ProductId>,
-}
-
 /// A change of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SubscriptionChange {
@@ -115,7 +100,7 @@ pub struct SubscriptionChange {
     /// Live or test money, if the event says so.
     pub mode: Option<Mode>,
     /// The subscription at the time of the event.
-    pub snapshot: SubscriptionFacts,
+    pub snapshot: Stated<SubscriptionFacts>,
 }
 
 /// An occurrence in the life of an invoice.
@@ -135,12 +120,13 @@ pub struct InvoiceChange {
     /// Live or test money, if the event says so.
     pub mode: Option<Mode>,
     pub event: InvoiceEvent,
-    pub bill: Bill,
+    pub bill: Stated<Bill>,
 }
 
-/// The facts of an invoice. Amounts are minor units.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// The facts of an invoice. Amounts are minor units of `currency`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Bill {
+    pub currency: Currency,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount_paid: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,17 +134,9 @@ pub struct Bill {
     /// The payment that paid the invoice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payment_intent_id: Option<PaymentIntentId>,
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period_start: Option<Timestamp>,
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period_end: Option<Timestamp>,
 }
 
@@ -168,19 +146,11 @@ pub struct Invoice {
     /// The latest facts; facts of a paid invoice take precedence.
     pub bill: Fact<Bill>,
     /// The earliest reported time of payment.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid_at: Option<Timestamp>,
     /// The first failure of the payment. The grace period starts here, even if later retries fail
     /// too.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Timestamp>,
     /// The receipt, once committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -204,14 +174,9 @@ pub struct Beginning {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastDue {
     /// The end of the unpaid period, if known.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period_end: Option<Timestamp>,
     /// The first report of `past_due` for this period.
-    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub since: Timestamp,
 }
 
@@ -227,18 +192,10 @@ pub struct Subscription {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Fact<SubscriptionFacts>>,
     /// The end of the subscription, permanent once set.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
     /// The latest period end of all paid invoices.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid_through: Option<Timestamp>,
     /// The latest period that the subscription's own events report as unpaid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -254,7 +211,7 @@ pub struct Subscription {
     pub beginning: Option<Beginning>,
     /// The latest products. A change without items does not replace them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<Fact<Plan>>,
+    pub plan: Option<Fact<BTreeSet<ProductId>>>,
     /// All products that the subscription ever had.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub products: BTreeSet<ProductId>,
@@ -270,7 +227,7 @@ pub const MOST_INVOICES: usize = 24;
 /// A customer's access through a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Access {
-    /// Access exists before this moment; `None` if there never was any.
+    /// Access exists before this whole second; `None` if there never was any.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -402,10 +359,12 @@ impl Subscription {
         }
     }
 
-    /// Merges the subscription's facts of that time.
-    pub fn learn(&mut self, at: Timestamp, snapshot: SubscriptionFacts) {
+    /// Merges the subscription's facts from an event or a read of that time.
+    pub fn learn(&mut self, at: Timestamp, snapshot: impl Into<Stated<SubscriptionFacts>>) {
+        let facts = snapshot.into().fact(at);
+        let (at, snapshot) = (facts.stamp.at, &facts.value);
         match snapshot.source {
-            Source::Deleted => self.ended_at = earliest(self.ended_at, Some(whole_second(at))),
+            Source::Deleted => self.ended_at = earliest(self.ended_at, Some(at)),
             // A provider sends one creation event. If two disagree, the maximum is independent of
             // arrival order.
             Source::Created => {
@@ -416,18 +375,13 @@ impl Subscription {
         if snapshot.status == SubscriptionStatus::PastDue {
             self.learn_past_due(PastDue {
                 period_end: snapshot.period_end,
-                since: whole_second(at),
+                since: at,
             });
         }
-        self.learn_plan(at, &snapshot);
-        let facts = Some(Fact::new(at, snapshot));
+        self.learn_plan(facts.stamp, &facts.value);
         // An unknown status neither grants nor revokes, so it does not replace a known one.
-        let weight = |facts: &Option<Fact<SubscriptionFacts>>| {
-            facts.as_ref().map(|facts| facts.value.status.is_known())
-        };
-        if (weight(&facts), &facts) > (weight(&self.snapshot), &self.snapshot) {
-            self.snapshot = facts;
-        }
+        let is_known = |facts: &SubscriptionFacts| facts.status.is_known();
+        merge_by(&mut self.snapshot, Some(facts), is_known);
     }
 
     /// Keeps the later period, and the first report for one period.
@@ -443,18 +397,18 @@ impl Subscription {
         });
     }
 
-    fn learn_plan(&mut self, at: Timestamp, snapshot: &SubscriptionFacts) {
+    fn learn_plan(&mut self, stamp: Stamp, snapshot: &SubscriptionFacts) {
         let items = snapshot.items.iter();
         let products: BTreeSet<_> = items.filter_map(|item| item.product_id.clone()).collect();
         if products.is_empty() {
             return;
         }
         self.products.extend(products.iter().cloned());
-        let plan = Plan {
-            source: snapshot.source,
-            products,
+        let plan = Fact {
+            stamp,
+            value: products,
         };
-        merge(&mut self.plan, Some(Fact::new(at, plan)));
+        merge(&mut self.plan, Some(plan));
     }
 
     /// Merges an occurrence of that time in the life of an invoice.
@@ -463,10 +417,10 @@ impl Subscription {
         at: Timestamp,
         id: &InvoiceId,
         event: InvoiceEvent,
-        bill: Bill,
+        bill: impl Into<Stated<Bill>>,
     ) {
-        let facts = Fact::new(at, bill);
-        let at = Some(facts.at);
+        let facts = bill.into().fact(at);
+        let at = Some(facts.stamp.at);
         let invoice = self.invoices.entry(id.clone()).or_insert_with(|| Invoice {
             bill: facts.clone(),
             paid_at: None,
@@ -525,7 +479,7 @@ impl Subscription {
         unsent
             .filter_map(|invoice| invoice.failed_at)
             .chain(past_due.map(|facts| facts.since))
-            .filter(|failed_at| recovered_at.is_none_or(|facts| facts.at <= *failed_at))
+            .filter(|failed_at| recovered_at.is_none_or(|facts| facts.stamp.at <= *failed_at))
             .min()
     }
 
@@ -547,9 +501,14 @@ impl Subscription {
             } => given(None, Reason::NotPaidYet),
             access => access,
         };
-        match self.ended_at {
+        let access = match self.ended_at {
             Some(ended_at) => given(access.until.map(|until| until.min(ended_at)), Reason::Ended),
             None => access,
+        };
+        // Other systems read it from rows that hold whole seconds.
+        Access {
+            until: access.until.map(whole_second),
+            ..access
         }
     }
 
@@ -638,7 +597,11 @@ impl Subscription {
     /// True if the provider must be asked: the known facts lack a date or a product.
     #[must_use]
     pub fn is_vague(&self) -> bool {
-        let Some(Fact { at, value: facts }) = &self.snapshot else {
+        let Some(Fact {
+            stamp,
+            value: facts,
+        }) = &self.snapshot
+        else {
             return true;
         };
         let dateless = match facts.status {
@@ -664,7 +627,7 @@ impl Subscription {
                         .value
                         .period_end
                         .is_none_or(|end| end <= paid_at)
-                        && (facts.source != Source::Read || *at < paid_at)
+                        && (facts.source != Source::Read || stamp.at < paid_at)
                 })
             });
         dateless || unclear || self.plan.is_none()
@@ -675,7 +638,7 @@ impl Subscription {
     pub fn current_products(&self) -> BTreeSet<ProductId> {
         self.plan
             .as_ref()
-            .map(|plan| plan.value.products.clone())
+            .map(|plan| plan.value.clone())
             .unwrap_or_default()
     }
 
@@ -697,7 +660,7 @@ impl Subscription {
             .values()
             .any(|invoice| invoice.paid_at > Some(ended_at));
         let lives_since = self.snapshot.as_ref().is_some_and(|facts| {
-            facts.at > ended_at
+            facts.stamp.at > ended_at
                 && matches!(
                     facts.value.status,
                     SubscriptionStatus::Trialing | SubscriptionStatus::Active

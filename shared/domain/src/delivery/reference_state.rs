@@ -14,11 +14,11 @@ pub(crate) fn state_of(change: &Change) -> Option<String> {
             completed: true, ..
         }
         | Change::CheckoutPaid { .. } => Some("complete".to_owned()),
-        Change::Refund(change) => Some(change.facts.status.to_string()),
-        Change::Dispute(change) => Some(change.facts.status.to_string()),
+        Change::Refund(change) => Some(change.facts.word.clone()),
+        Change::Dispute(change) => Some(change.facts.word.clone()),
         Change::Payment(change) => {
             let facts = change.facts.as_ref()?;
-            (facts.status == PaymentStatus::Succeeded).then(|| facts.status.to_string())
+            (facts.status == PaymentStatus::Received).then(|| facts.word.clone())
         }
         Change::Invoice(change) => (change.event == InvoiceEvent::Paid).then(|| "paid".to_owned()),
         Change::Subscription(change) => {
@@ -28,7 +28,7 @@ pub(crate) fn state_of(change: &Change) -> Option<String> {
                 trial_end,
                 items,
                 ..
-            } = &change.snapshot;
+            } = &change.snapshot.value;
             let matters = format!("{:?}", (cancel_at_period_end, period_end, trial_end, items));
             let print = fingerprint(matters.as_bytes());
             Some(format!(

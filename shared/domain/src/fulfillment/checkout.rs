@@ -62,7 +62,7 @@ fn read_too_early(decision: &Decision, rows: &Snapshot, read_at: Timestamp) -> b
 /// The facts of a payment that the event states.
 pub(super) fn stated_facts(case: &Case<'_>, change: &PaymentChange) -> Option<Fact<PaymentFacts>> {
     let facts = change.facts.clone();
-    facts.map(|facts| Fact::new(case.stated_at, facts))
+    facts.map(|facts| facts.fact(case.stated_at))
 }
 
 /// The rows of a checkout with a change of one of its payments in them. The provider's API may not have the change: it
@@ -80,11 +80,11 @@ fn noted(case: &Case<'_>, change: &PaymentChange, mut rows: Snapshot) -> Snapsho
     rows
 }
 
-/// The facts of each payment: from the API's answer of now, and from earlier events.
+/// The facts of each payment: from the API's answer, and from earlier events.
 fn payments(
     checkout: &Checkout,
     rows: &Snapshot,
-    now: Timestamp,
+    read_at: Timestamp,
 ) -> BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>> {
     let mut known = rows
         .order
@@ -102,7 +102,7 @@ fn payments(
             checkout
                 .payments
                 .get(id)
-                .map(|facts| Fact::new(now, facts.clone())),
+                .map(|facts| facts.clone().fact(read_at)),
         );
         if let Some(facts) = facts {
             known.insert(id.clone(), facts);
@@ -149,7 +149,10 @@ pub(super) fn decide(
     let Answer::Checkout(checkout) = fetched.answer.clone()? else {
         return Err(ParkReason::NoSubject.into());
     };
-    let checkout = with_customer(case, *checkout)?;
+    let mut checkout = with_customer(case, *checkout)?;
+    for facts in checkout.payments.values_mut() {
+        facts.at.get_or_insert(fetched.asked_at);
+    }
     // Once more: an answer that is fetched again makes the rows be read again.
     case.known.rows(&first)?;
     let sold = sold(case, &checkout);

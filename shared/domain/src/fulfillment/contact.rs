@@ -3,7 +3,6 @@
 use crate::{
     access::contact::{Contact, ContactChange},
     fulfillment::{Decision, Stop, commit::Commit, known::Case, of_other_mode, read_set::ReadSet},
-    values::facts::Fact,
 };
 
 /// Decides a change of a customer.
@@ -19,7 +18,7 @@ pub(super) fn decide(case: &Case<'_>, change: &ContactChange) -> Result<Decision
     let known = known.unwrap_or_else(|| Contact::new(change.customer_id.clone()));
     let mut contact = known.clone();
     let facts = change.facts.clone();
-    contact.learn(facts.map(|facts| Fact::new(case.stated_at, facts)));
+    contact.learn(facts.map(|facts| facts.fact(case.stated_at)));
     if contact == known {
         return Ok(Decision::Nothing { unsent: Vec::new() });
     }

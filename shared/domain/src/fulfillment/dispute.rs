@@ -22,9 +22,9 @@ pub(super) fn decide(case: &Case<'_>, change: &DisputeChange) -> Result<Decision
         });
     };
     let mut order = known.next();
-    let facts = Fact::new(case.stated_at, change.facts.clone());
-    let funds = change.funds.clone();
-    let funds = funds.map(|funds| Fact::new(case.stated_at, funds));
+    let facts = change.facts.clone().fact(case.stated_at);
+    let stamp = facts.stamp;
+    let funds = change.funds.map(|value| Fact { stamp, value });
     let dispute = Dispute::merged(order.disputes.remove(&change.dispute_id), facts, funds);
     order.disputes.insert(change.dispute_id.clone(), dispute);
     if order.disputes == known.disputes {

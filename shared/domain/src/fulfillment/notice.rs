@@ -5,7 +5,10 @@ use crate::{
     fulfillment::{ParkReason, known::Case},
     receipt::{Receipt, ReceiptKind},
     sale::order::Order,
-    values::{facts::Fact, ids::InvoiceId},
+    values::{
+        facts::{Fact, whole_second},
+        ids::InvoiceId,
+    },
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -54,7 +57,8 @@ fn trial_ends_at(subscription: &Subscription) -> Option<Timestamp> {
     let runs = facts.status == SubscriptionStatus::Trialing
         && !facts.cancel_at_period_end
         && subscription.ended_at.is_none();
-    facts.trial_end.filter(|_| runs)
+    // The notice keeps it in whole seconds.
+    facts.trial_end.filter(|_| runs).map(whole_second)
 }
 
 /// The notices that renewals could not be charged, while that is so: of each invoice that has none, once the order is

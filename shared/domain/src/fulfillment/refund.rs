@@ -18,7 +18,7 @@ use crate::{
         restock::{RestockPolicy, goods_back},
         stock::{self, LineStock, Movement},
     },
-    values::{facts::Fact, ids::Sku},
+    values::ids::Sku,
 };
 
 /// Decides a change of one refund for its order.
@@ -117,7 +117,7 @@ fn merge(
     order: &mut Order,
 ) -> Result<Vec<Receipt>, ParkReason> {
     for change in changes {
-        let facts = Fact::new(case.stated_at, change.facts.clone());
+        let facts = change.facts.clone().fact(case.stated_at);
         order
             .refunds
             .entry(change.refund_id.clone())

@@ -83,11 +83,12 @@ pub(super) fn asked(case: &Case<'_>, mut learned: Subscription) -> Result<Subscr
         Ok(Answer::Change(change)) => {
             if let Change::Subscription(change) = &**change {
                 // The answer is newer than everything that the provider announced before, whatever our clock says.
-                let known_at = learned.snapshot.as_ref().map(|facts| facts.at);
+                let known_at = learned.snapshot.as_ref().map(|facts| facts.stamp.at);
                 let next =
                     known_at.and_then(|at| at.checked_add(SignedDuration::from_secs(1)).ok());
-                let at = next.map_or(fetched.asked_at, |next| next.max(fetched.asked_at));
-                learned.learn(at, change.snapshot.clone());
+                let mut snapshot = change.snapshot.clone();
+                snapshot.at = next.max(Some(snapshot.at.unwrap_or(fetched.asked_at)));
+                learned.learn(fetched.asked_at, snapshot);
             }
             Ok(learned)
         }
@@ -172,13 +173,16 @@ pub(super) fn wait(written: Option<Box<Commit>>, park_reason: ParkReason) -> Dec
 
 /// A deletion that the provider's later answer contradicts.
 pub(super) fn contradiction(learned: &Subscription) -> Option<ParkReason> {
-    let Fact { at, value: facts } = learned.snapshot.as_ref()?;
+    let Fact {
+        stamp,
+        value: facts,
+    } = learned.snapshot.as_ref()?;
     let lives = facts.source == Source::Read
         && matches!(
             facts.status,
             SubscriptionStatus::Trialing | SubscriptionStatus::Active
         );
-    let ended_before = learned.ended_at.is_some_and(|ended_at| ended_at < *at);
+    let ended_before = learned.ended_at.is_some_and(|ended_at| ended_at < stamp.at);
     (lives && ended_before).then(|| ParkReason::Contradicted(facts.status.to_string()))
 }
 

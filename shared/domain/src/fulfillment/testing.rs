@@ -28,14 +28,16 @@ use crate::{
             LineItem, Totals,
         },
         details::{Details, Metadata},
-        dispute,
+        dispute::{self, DisputeStatus},
         order::Order,
-        payment, refund,
+        payment::{self, PaymentFacts, PaymentStatus},
+        refund::{self, RefundStatus},
         restock::RestockPolicy,
         stock::StockLevel,
     },
     testing::Tables,
     values::{
+        facts::Stated,
         ids::{BadId, DeliveryId, OrderId, PaymentIntentId, ReceiptId, Sku, SubscriptionId},
         mode::Mode,
         money::Currency,
@@ -203,19 +205,50 @@ pub(crate) fn stock_level(of: &str, on_hand: i64) -> StockLevel {
     }
 }
 
+/// A status for each of the provider's words, in the order of the thing's life, which an adapter ranks them by.
+fn status<S: Copy>(words: &[(&str, S)], word: &str, unknown: S) -> (u8, S) {
+    let known = (1..).zip(words).find(|(_, (known, _))| *known == word);
+    known.map_or((0, unknown), |(rank, (_, status))| (rank, *status))
+}
+
+const PAYMENT_WORDS: [(&str, PaymentStatus); 7] = [
+    ("requires_payment_method", PaymentStatus::Failed),
+    ("requires_confirmation", PaymentStatus::Open),
+    ("requires_action", PaymentStatus::Open),
+    ("processing", PaymentStatus::Processing),
+    ("requires_capture", PaymentStatus::Authorized),
+    ("canceled", PaymentStatus::Canceled),
+    ("succeeded", PaymentStatus::Received),
+];
+
+const REFUND_WORDS: [(&str, RefundStatus); 5] = [
+    ("pending", RefundStatus::Pending),
+    ("requires_action", RefundStatus::Pending),
+    ("succeeded", RefundStatus::Succeeded),
+    ("failed", RefundStatus::Failed),
+    ("canceled", RefundStatus::Canceled),
+];
+
+const DISPUTE_WORDS: [(&str, DisputeStatus); 7] = [
+    ("warning_needs_response", DisputeStatus::Inquiry),
+    ("warning_under_review", DisputeStatus::Inquiry),
+    ("needs_response", DisputeStatus::Open),
+    ("under_review", DisputeStatus::Open),
+    ("warning_closed", DisputeStatus::InquiryClosed),
+    ("lost", DisputeStatus::Lost),
+    ("won", DisputeStatus::Won),
+];
+
 /// The facts of a payment in that state.
-pub(crate) fn paid(status: &str, amount: i64) -> payment::PaymentFacts {
-    let status = payment::PaymentStatus::from(status);
-    let received = Some(if status == payment::PaymentStatus::Succeeded {
-        amount
-    } else {
-        0
-    });
-    payment::PaymentFacts {
-        received,
+pub(crate) fn paid(word: &str, amount: i64) -> Stated<PaymentFacts> {
+    let (rank, status) = status(&PAYMENT_WORDS, word, PaymentStatus::Unknown);
+    let is_received = status == PaymentStatus::Received;
+    let facts = PaymentFacts {
+        received: Some(if is_received { amount } else { 0 }),
         amount: Some(amount),
-        ..payment::PaymentFacts::bare(status)
-    }
+        ..PaymentFacts::bare(status, word, Currency::USD)
+    };
+    Stated::ranked(rank, facts)
 }
 
 pub(crate) fn completed() -> Change {
@@ -233,7 +266,7 @@ pub(crate) fn changed() -> Change {
     }
 }
 
-pub(crate) fn payment_change(payment: &str, facts: Option<payment::PaymentFacts>) -> Change {
+pub(crate) fn payment_change(payment: &str, facts: Option<Stated<PaymentFacts>>) -> Change {
     Change::Payment(payment::PaymentChange {
         payment_intent_id: id(payment),
         mode: Some(Mode::Live),
@@ -241,18 +274,25 @@ pub(crate) fn payment_change(payment: &str, facts: Option<payment::PaymentFacts>
     })
 }
 
-pub(crate) fn refund_facts(payment: &str, status: &str, amount: i64) -> refund::RefundFacts {
-    refund::RefundFacts {
-        status: status.into(),
+pub(crate) fn refund_facts(payment: &str, word: &str, amount: i64) -> Stated<refund::RefundFacts> {
+    let (rank, status) = status(&REFUND_WORDS, word, RefundStatus::Unknown);
+    let facts = refund::RefundFacts {
+        status,
+        word: word.to_owned(),
         amount,
+        currency: Currency::USD,
         payment_intent_id: id(payment),
         goods: Vec::new(),
         invoice_id: None,
         made_at: Some(at(SALE + DAY)),
-    }
+    };
+    Stated::ranked(rank, facts)
 }
 
-pub(crate) fn refund_news(refund: &str, facts: refund::RefundFacts) -> refund::RefundChange {
+pub(crate) fn refund_news(
+    refund: &str,
+    facts: Stated<refund::RefundFacts>,
+) -> refund::RefundChange {
     refund::RefundChange {
         refund_id: id(refund),
         mode: Some(Mode::Live),
@@ -268,20 +308,25 @@ pub(crate) fn refunded(refund: &str, status: &str, amount: i64) -> Change {
 
 pub(crate) fn dispute_news(
     dispute: &str,
-    status: &str,
+    word: &str,
     funds: Option<dispute::DisputeFunds>,
 ) -> dispute::DisputeChange {
+    let (rank, status) = status(&DISPUTE_WORDS, word, DisputeStatus::Unknown);
     dispute::DisputeChange {
         dispute_id: id(dispute),
         mode: Some(Mode::Live),
-        facts: dispute::DisputeFacts {
-            status: status.into(),
-            amount: 1000,
-            currency: Currency::USD,
-            payment_intent_id: id("fpi_1"),
-            reason: Some("fraudulent".to_owned()),
-            due_by: Some(at(SALE + 10 * DAY)),
-        },
+        facts: Stated::ranked(
+            rank,
+            dispute::DisputeFacts {
+                status,
+                word: word.to_owned(),
+                amount: 1000,
+                currency: Currency::USD,
+                payment_intent_id: id("fpi_1"),
+                reason: Some("fraudulent".to_owned()),
+                due_by: Some(at(SALE + 10 * DAY)),
+            },
+        ),
         funds,
     }
 }
@@ -307,18 +352,43 @@ pub(crate) fn item(product: &str) -> Item {
     }
 }
 
+/// Facts as an adapter ranks them: by their source, then by their status.
+pub(crate) fn stated(facts: SubscriptionFacts) -> Stated<SubscriptionFacts> {
+    let source = match facts.source {
+        Source::Created => 0,
+        Source::Read => 1,
+        Source::Updated => 2,
+        Source::Deleted => 3,
+    };
+    let words = SUBSCRIPTION_WORDS.map(|word| (word, ()));
+    let (status, ()) = status(&words, facts.status.as_str(), ());
+    Stated::ranked(source * 16 + status, facts)
+}
+
+const SUBSCRIPTION_WORDS: [&str; 8] = [
+    "incomplete",
+    "trialing",
+    "active",
+    "past_due",
+    "unpaid",
+    "paused",
+    "incomplete_expired",
+    "canceled",
+];
+
 pub(crate) fn subscription_change(subscription: &str, snapshot: SubscriptionFacts) -> Change {
     Change::Subscription(crate::access::subscription::SubscriptionChange {
         subscription_id: id(subscription),
         customer_id: id("fcus_1"),
         mode: Some(Mode::Live),
-        snapshot,
+        snapshot: stated(snapshot),
     })
 }
 
 /// The facts of an invoice whose payment either succeeded or failed.
 pub(crate) fn bill(event: InvoiceEvent, amount: i64, period: (i64, i64)) -> Bill {
     Bill {
+        currency: Currency::USD,
         amount_paid: Some(if event == InvoiceEvent::Paid {
             amount
         } else {
@@ -343,7 +413,7 @@ pub(crate) fn invoice_change(
         customer_id: Some(id("fcus_1")),
         mode: Some(Mode::Live),
         event,
-        bill,
+        bill: bill.into(),
     })
 }
 

@@ -55,11 +55,11 @@ fn an_event_whose_effects_are_committed_names_the_messages_still_to_send() {
 #[test]
 fn what_is_told_of_a_customer_is_kept_and_forgotten_for_good() {
     let mut shop = Shop::new();
-    let change = |facts| {
+    let change = |facts: Option<contact::ContactFacts>| {
         Change::Customer(contact::ContactChange {
             customer_id: id("fcus_1"),
             mode: None,
-            facts,
+            facts: facts.map(contact::ContactFacts::into),
         })
     };
     let named = || {
@@ -173,7 +173,7 @@ fn a_decision_reads_as_a_line_without_a_name_of_anything() {
             Change::Customer(contact::ContactChange {
                 customer_id: id("fcus_1"),
                 mode: None,
-                facts: Some(customer),
+                facts: Some(customer.into()),
             }),
         ),
         says(

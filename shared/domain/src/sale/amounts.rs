@@ -142,7 +142,7 @@ impl PaymentFacts {
     pub fn taken(&self) -> i64 {
         let asked = self
             .amount
-            .filter(|_| self.status == PaymentStatus::Succeeded);
+            .filter(|_| self.status == PaymentStatus::Received);
         let received = self.received.filter(|received| *received > 0);
         received.or(asked).unwrap_or_default().max(0)
     }
@@ -156,8 +156,8 @@ impl PaymentFacts {
     /// True if it can bring nothing more. A status that is not known can.
     fn is_final(&self) -> bool {
         match self.status {
-            PaymentStatus::Succeeded | PaymentStatus::Canceled => true,
-            PaymentStatus::RequiresCapture => self.capturable == Some(0) && self.taken() > 0,
+            PaymentStatus::Received | PaymentStatus::Canceled => true,
+            PaymentStatus::Authorized => self.capturable == Some(0) && self.taken() > 0,
             _ => false,
         }
     }
@@ -225,8 +225,7 @@ impl<'a> Statements<'a> {
         let mut facts = self.facts();
         if !self.payment_intents.is_empty() && self.is_final() {
             return facts.any(|facts| {
-                facts.status == PaymentStatus::Succeeded
-                    && facts.received.or(facts.amount).is_none()
+                facts.status == PaymentStatus::Received && facts.received.or(facts.amount).is_none()
             });
         }
         self.received.is_none()
@@ -271,7 +270,7 @@ impl<'a> Statements<'a> {
             (None, _) => {}
         }
         let any = |status: &PaymentStatus| self.facts().any(|facts| facts.status == *status);
-        if any(&PaymentStatus::RequiresCapture) {
+        if any(&PaymentStatus::Authorized) {
             OrderFunds::Authorized
         } else if any(&PaymentStatus::Processing) {
             OrderFunds::Processing
@@ -285,7 +284,7 @@ impl<'a> Statements<'a> {
                 Capture::Automatic => OrderFunds::Failed,
                 Capture::Manual => OrderFunds::Expired,
             }
-        } else if any(&PaymentStatus::RequiresPaymentMethod) {
+        } else if any(&PaymentStatus::Failed) {
             OrderFunds::Failed
         } else {
             // An unknown word neither fails nor grants.

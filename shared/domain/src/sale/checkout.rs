@@ -8,6 +8,7 @@ use crate::{
         payment,
     },
     values::{
+        facts::Stated,
         ids::{
             CustomerId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, Sku,
             SubscriptionId,
@@ -160,7 +161,7 @@ pub struct Checkout {
     /// A split cart has two.
     pub payment_intents: Vec<PaymentIntentId>,
     /// The facts of each payment that could be read.
-    pub payments: BTreeMap<PaymentIntentId, payment::PaymentFacts>,
+    pub payments: BTreeMap<PaymentIntentId, Stated<payment::PaymentFacts>>,
     /// The subscription that the checkout started, if any.
     pub subscription_id: Option<SubscriptionId>,
     /// The first invoice of that subscription, if known.

@@ -2,7 +2,7 @@
 //! (<https://docs.withflex.com/disputes-api-guide>).
 
 use crate::values::{
-    facts::{Fact, merge, words},
+    facts::{Fact, Stated, merge},
     ids::{DisputeId, PaymentIntentId},
     mode::Mode,
     money::Currency,
@@ -10,35 +10,33 @@ use crate::values::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-words!(
-    /// The status of a dispute.
-    DisputeStatus {
-        /// An inquiry: no money has moved.
-        WarningNeedsResponse = "warning_needs_response",
-        /// An inquiry, answered.
-        WarningUnderReview = "warning_under_review",
-        /// The bank expects evidence by the due date.
-        NeedsResponse = "needs_response",
-        /// The bank reviews the evidence.
-        UnderReview = "under_review",
-        /// An inquiry without a consequence.
-        WarningClosed = "warning_closed",
-        /// The merchant loses the money.
-        Lost = "lost",
-        /// The merchant keeps the money or gets it back.
-        Won = "won",
-    }
-);
+/// The status of a dispute. The order of the variants has no meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeStatus {
+    /// The provider's word is unknown: it neither opens nor closes the dispute.
+    Unknown,
+    /// An open inquiry: no money has moved.
+    Inquiry,
+    /// An inquiry that was closed without a consequence.
+    InquiryClosed,
+    /// The bank expects or reviews evidence.
+    Open,
+    /// The merchant keeps the money or gets it back.
+    Won,
+    /// The merchant loses the money.
+    Lost,
+}
 
-words!(
-    /// The last movement of the disputed money.
-    DisputeFunds {
-        /// Taken from the merchant.
-        Withdrawn = "withdrawn",
-        /// Returned to the merchant.
-        Reinstated = "reinstated",
-    }
-);
+/// The last movement of the disputed money. The order of the variants has no meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DisputeFunds {
+    /// Taken from the merchant.
+    Withdrawn,
+    /// Returned to the merchant.
+    Reinstated,
+}
 
 /// The stage of a dispute for the merchant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,25 +49,21 @@ pub enum DisputeStage {
     Lost,
 }
 
-/// The facts of a dispute. The field order settles ties within a second: the status first, as
-/// declared above.
+/// The facts of a dispute.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct DisputeFacts {
     pub status: DisputeStatus,
+    /// The status in the provider's word.
+    pub word: String,
     /// In minor units of `currency`.
     pub amount: i64,
-    /// Disputes are the only resource for which Flex names a currency.
     pub currency: Currency,
     pub payment_intent_id: PaymentIntentId,
     /// The reason in the provider's word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The deadline for evidence.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        with = "jiff::fmt::serde::timestamp::second::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_by: Option<Timestamp>,
 }
 
@@ -79,7 +73,7 @@ pub struct DisputeChange {
     pub dispute_id: DisputeId,
     /// Live or test money, if the event says so.
     pub mode: Option<Mode>,
-    pub facts: DisputeFacts,
+    pub facts: Stated<DisputeFacts>,
     /// The movement of the money, if the event reports one.
     pub funds: Option<DisputeFunds>,
 }
@@ -105,12 +99,8 @@ impl Dispute {
         let Some(mut known) = known else {
             return Self { facts, funds };
         };
-        // An unknown status neither opens nor closes the dispute.
-        if (facts.value.status.is_known(), &facts)
-            > (known.facts.value.status.is_known(), &known.facts)
-        {
-            known.facts = facts;
-        }
+        let is_known = |facts: &DisputeFacts| facts.status != DisputeStatus::Unknown;
+        known.facts.merge(facts, is_known);
         merge(&mut known.funds, funds);
         known
     }
@@ -126,15 +116,11 @@ impl DisputeStatus {
     /// The stage for this status. An unknown word leaves the dispute open, so that a person looks
     /// at it.
     #[must_use]
-    pub fn stage(&self) -> DisputeStage {
+    pub fn stage(self) -> DisputeStage {
         match self {
-            Self::Won | Self::WarningClosed => DisputeStage::Won,
+            Self::Won | Self::InquiryClosed => DisputeStage::Won,
             Self::Lost => DisputeStage::Lost,
-            Self::Other(_)
-            | Self::WarningNeedsResponse
-            | Self::WarningUnderReview
-            | Self::NeedsResponse
-            | Self::UnderReview => DisputeStage::Open,
+            Self::Unknown | Self::Inquiry | Self::Open => DisputeStage::Open,
         }
     }
 }

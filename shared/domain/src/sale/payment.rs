@@ -4,40 +4,41 @@
 //! known order are kept on a link row. Refunds and disputes find their order by the same row.
 
 use crate::values::{
-    facts::{Fact, latest, words},
+    facts::{Fact, Stated, latest, merge_by, whole_second},
     ids::{OrderId, PaymentIntentId},
     mode::Mode,
+    money::Currency,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-words!(
-    /// The status of a payment
-    /// (<https://docs.withflex.com/api-reference/payment-intents/get-payment-intent>).
-    PaymentStatus {
-        /// No card yet, or the last one was declined.
-        RequiresPaymentMethod = "requires_payment_method",
-        /// Not yet confirmed.
-        RequiresConfirmation = "requires_confirmation",
-        /// The shopper must act.
-        RequiresAction = "requires_action",
-        /// In progress: delayed methods stay here for days.
-        Processing = "processing",
-        /// Authorized; the money has not moved.
-        RequiresCapture = "requires_capture",
-        /// Canceled, or the authorization expired.
-        Canceled = "canceled",
-        /// The money is received.
-        Succeeded = "succeeded",
-    }
-);
+/// The status of a payment. The order of the variants has no meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentStatus {
+    /// The provider's word is unknown: it neither fails nor grants.
+    Unknown,
+    /// Begun; the shopper has to act.
+    Open,
+    /// There is no means of payment yet, or the last one was declined.
+    Failed,
+    /// In progress: delayed methods stay here for days.
+    Processing,
+    /// Authorized; the money has not moved.
+    Authorized,
+    /// Canceled, or the authorization expired.
+    Canceled,
+    /// The money is received.
+    Received,
+}
 
-/// The facts of a payment. Amounts are minor units of the order's currency.
-///
-/// The field order settles ties within a second: the status first, as declared above.
+/// The facts of a payment. Amounts are minor units of `currency`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PaymentFacts {
     pub status: PaymentStatus,
+    /// The status in the provider's word.
+    pub word: String,
+    pub currency: Currency,
     /// The received amount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<i64>,
@@ -60,11 +61,13 @@ pub struct PaymentFacts {
 }
 
 impl PaymentFacts {
-    /// Facts that state only the status.
+    /// Facts that state only the status and the currency.
     #[must_use]
-    pub fn bare(status: PaymentStatus) -> Self {
+    pub fn bare(status: PaymentStatus, word: &str, currency: Currency) -> Self {
         Self {
             status,
+            word: word.to_owned(),
+            currency,
             received: None,
             amount: None,
             capturable: None,
@@ -77,18 +80,15 @@ impl PaymentFacts {
 /// Merges facts of a payment. Success is permanent, then cancellation, in any order of arrival.
 /// Otherwise newer facts replace older ones, but an unknown status never replaces a known one.
 pub fn merge(known: &mut Option<Fact<PaymentFacts>>, change: Option<Fact<PaymentFacts>>) {
-    fn weight(facts: Option<&Fact<PaymentFacts>>) -> (u8, Option<&Fact<PaymentFacts>>) {
-        let finality = match facts.map(|facts| &facts.value.status) {
-            Some(PaymentStatus::Succeeded) => 3,
-            Some(PaymentStatus::Canceled) => 2,
-            Some(status) if status.is_known() => 1,
-            _ => 0,
-        };
-        (finality, facts)
-    }
-    if weight(change.as_ref()) > weight(known.as_ref()) {
-        *known = change;
-    }
+    merge_by(known, change, |facts| match facts.status {
+        PaymentStatus::Received => 3,
+        PaymentStatus::Canceled => 2,
+        PaymentStatus::Unknown => 0,
+        PaymentStatus::Open
+        | PaymentStatus::Failed
+        | PaymentStatus::Processing
+        | PaymentStatus::Authorized => 1,
+    });
 }
 
 /// A change of a payment.
@@ -98,7 +98,7 @@ pub struct PaymentChange {
     /// Live or test money, if the event says so.
     pub mode: Option<Mode>,
     /// `None` for the change of a charge, which only means that the payment should be read again.
-    pub facts: Option<PaymentFacts>,
+    pub facts: Option<Stated<PaymentFacts>>,
 }
 
 /// A row of the Links table: it leads from a payment to its order, and keeps the payment's facts.
@@ -140,7 +140,7 @@ impl Link {
     #[must_use]
     pub fn with(mut self, facts: Option<Fact<PaymentFacts>>, at: Timestamp) -> Self {
         merge(&mut self.facts, facts);
-        self.heard_at = latest(self.heard_at, Some(crate::values::facts::whole_second(at)));
+        self.heard_at = latest(self.heard_at, Some(whole_second(at)));
         self
     }
 }
@@ -153,13 +153,13 @@ mod tests {
 
     fn merged(all: &[(i64, &str)]) -> Option<Fact<PaymentFacts>> {
         all.iter().fold(None, |mut known, (second, status)| {
-            merge(&mut known, Some(Fact::new(at(*second), paid(status, 100))));
+            merge(&mut known, Some(paid(status, 100).fact(at(*second))));
             known
         })
     }
 
     fn status(all: &[(i64, &str)]) -> String {
-        merged(all).unwrap().value.status.to_string()
+        merged(all).unwrap().value.word
     }
 
     #[test]

@@ -19,9 +19,9 @@ use crate::{
     },
     sale::{
         amounts::OrderFunds,
-        dispute::{Dispute, DisputeChange, DisputeFacts},
+        dispute::{Dispute, DisputeChange, DisputeFacts, DisputeStatus},
         order::Order,
-        refund,
+        refund::RefundStatus,
     },
     values::{
         facts::whole_second,
@@ -213,9 +213,9 @@ pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
             known.is_none_or(|known| {
                 let (known, facts) = (&known.facts.value, &change.facts);
                 // An unknown word never replaces a known one.
-                let tells = matches!(known.status, refund::RefundStatus::Other(_))
-                    || !matches!(facts.status, refund::RefundStatus::Other(_));
-                tells && (&known.status, known.amount) != (&facts.status, facts.amount)
+                let tells =
+                    known.status == RefundStatus::Unknown || facts.status != RefundStatus::Unknown;
+                tells && (&known.word, known.amount) != (&facts.word, facts.amount)
             })
         }
         Change::Invoice(change) => rows.subscription.as_ref().is_none_or(|known| {
@@ -247,8 +247,9 @@ pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
 fn is_other_dispute(known: Option<&Dispute>, facts: &DisputeFacts) -> bool {
     known.is_none_or(|known| {
         let known = &known.facts.value;
-        let tells = facts.status.is_known() || !known.status.is_known();
-        tells && (&known.status, known.amount) != (&facts.status, facts.amount)
+        let is_known = |facts: &DisputeFacts| facts.status != DisputeStatus::Unknown;
+        let tells = is_known(facts) || !is_known(known);
+        tells && (&known.word, known.amount) != (&facts.word, facts.amount)
     })
 }
 
@@ -294,15 +295,15 @@ pub fn is_overtaken(found: &Found, rows: &Snapshot, read_at: Timestamp, now: Tim
                 .order
                 .as_ref()
                 .and_then(|order| order.refunds.get(&change.refund_id));
-            known.map(|known| known.facts.at)
+            known.map(|known| known.facts.stamp.at)
         }
-        Change::Dispute(change) => dispute_of(rows, change).map(|known| known.facts.at),
+        Change::Dispute(change) => dispute_of(rows, change).map(|known| known.facts.stamp.at),
         Change::Subscription(_) => {
             let known = rows
                 .subscription
                 .as_ref()
                 .and_then(|known| known.snapshot.as_ref());
-            known.map(|known| known.at)
+            known.map(|known| known.stamp.at)
         }
         _ => None,
     };
@@ -357,6 +358,7 @@ fn differs(known: &SubscriptionFacts, facts: &SubscriptionFacts) -> bool {
             .zip(facts)
             .is_some_and(|(known, facts)| known != facts)
     }
+    // A provider may state a time with its fraction in one place and without in another.
     let at = |facts: Option<Timestamp>| facts.map(whole_second);
     let is_later = |known: Option<Timestamp>, facts: Option<Timestamp>| {
         facts.is_some() && at(known) != at(facts)
@@ -440,20 +442,20 @@ pub fn stated_at(found: &Found, rows: &Snapshot, read_at: Timestamp) -> Timestam
                 .order
                 .as_ref()
                 .and_then(|order| order.refunds.get(&change.refund_id));
-            after(known.map(|known| known.facts.at), read_at)
+            after(known.map(|known| known.facts.stamp.at), read_at)
         }
         Change::Dispute(change) => after(
-            dispute_of(rows, change).map(|known| known.facts.at),
+            dispute_of(rows, change).map(|known| known.facts.stamp.at),
             read_at,
         ),
         Change::Subscription(change) if change.snapshot.source != Source::Deleted => {
             let known = subscription.and_then(|known| known.snapshot.as_ref());
-            after(known.map(|known| known.at), read_at)
+            after(known.map(|known| known.stamp.at), read_at)
         }
         Change::Invoice(change) => {
             let known = subscription.and_then(|known| known.invoices.get(&change.invoice_id));
             after(
-                known.map(|known| known.bill.at),
+                known.map(|known| known.bill.stamp.at),
                 found.since.unwrap_or(read_at),
             )
         }

@@ -263,23 +263,23 @@ impl Api {
         self.name_subscriptions(key, ask, &mut page).await?;
         let is_full = page.len() >= PAGE;
         // One item without an id must not end the list.
-        let last = page
+        let cursor = page
             .iter()
             .rev()
             .find_map(|thing| listing::id_of(&of, thing));
-        if is_full && last.is_none() {
+        if is_full && cursor.is_none() {
             let missing = reading::NotUnderstood::Missing(of.id);
             return Err(NotUnderstood::Member(missing).into());
         }
         // A page that ends like the page before is the same page again.
-        let has_more = is_full && last.as_deref() != ask.after && !listing::is_past(ask, &page);
+        let has_more = is_full && cursor.as_deref() != ask.after && !listing::is_past(ask, &page);
         Ok(Page {
             listed: page
                 .iter()
                 .filter_map(|object| listing::listed(ask, object))
                 .collect(),
             length: page.len(),
-            next: last.filter(|_| has_more),
+            next: cursor.filter(|_| has_more),
         })
     }
 

@@ -10,10 +10,7 @@ use domain::{
         subscription::{InvoiceEvent, Source},
     },
     delivery::{event::Change, reference},
-    sale::{
-        dispute::DisputeFunds,
-        payment::{PaymentChange as PaymentNews, PaymentStatus},
-    },
+    sale::{dispute::DisputeFunds, payment::PaymentChange as PaymentNews},
     values::{
         ids::{CustomerId, OrderId, PaymentIntentId},
         mode::Mode,
@@ -188,9 +185,7 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change,
             Change::Fetch(reference::Reference::RefundsOfPayment(id))
         }
         Handling::Refund => Change::Refund(refund::refund(&*whole(event)?)?),
-        Handling::Dispute(funds) => {
-            Change::Dispute(dispute::dispute(&*whole(event)?, funds.clone())?)
-        }
+        Handling::Dispute(funds) => Change::Dispute(dispute::dispute(&*whole(event)?, *funds)?),
         Handling::Subscription(source) => {
             Change::Subscription(subscription::subscription(&*whole(event)?, *source)?)
         }
@@ -256,7 +251,7 @@ fn payment_succeeded(event: &Map<String, Value>) -> Result<Change, NotUnderstood
     Ok(Change::Payment(PaymentNews {
         payment_intent_id: own_id(&intent, PaymentIntentId::new)?,
         mode: translate::mode_of(&object.test_mode, "object.payment_intent.test_mode")?,
-        facts: payment::facts(object, Some(PaymentStatus::Succeeded))?,
+        facts: payment::facts(object, Some("succeeded"))?,
     }))
 }
 
@@ -288,7 +283,7 @@ fn customer(event: &Map<String, Value>) -> Result<Change, NotUnderstood> {
     Ok(Change::Customer(CustomerNews {
         customer_id,
         mode: customer_mode(Some(customer))?,
-        facts: Some(contact::facts(customer)?),
+        facts: Some(contact::facts(customer)?.into()),
     }))
 }
 

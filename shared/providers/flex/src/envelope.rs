@@ -6,7 +6,7 @@
 use crate::{changes, translate};
 use domain::{
     delivery::event::{Change, Event, Reading, Unreadable},
-    values::ids::EventId,
+    values::{facts::whole_second, ids::EventId},
 };
 use jiff::Timestamp;
 use reading::{Field, Identified, NotUnderstood, Readable, document};
@@ -54,10 +54,11 @@ fn member<T: Readable>(event: &Map<String, Value>, name: &str) -> Field<T> {
     Field::of(event.get(name).cloned().unwrap_or_default())
 }
 
-/// A wrapped event states only the time of its creation, which is the nearest one.
+/// A wrapped event states only the time of its creation, which is the nearest one. Flex's numbers are whole seconds, and
+/// so is every time of an event: a text with a fraction is the same moment.
 fn occurred_at(event: &Map<String, Value>) -> Result<Option<Timestamp>, NotUnderstood> {
     let times = ["event_dt", "created_at"].map(|name| member(event, name));
-    reading::first(times, "event_dt")
+    Ok(reading::first(times, "event_dt")?.map(whole_second))
 }
 
 /// Flex's API shows a stored event wrapped as `{"event": {…}}`

@@ -21,7 +21,7 @@ pub use changes::event_types;
 pub use envelope::read;
 pub use headers::check;
 pub use listing::{event, listed, stub};
-pub use provider::Flex;
+pub use provider::{Flex, read_at};
 pub use secret::key_mode;
 pub use translate::{NotUnderstood, add_payments, checkout};
 

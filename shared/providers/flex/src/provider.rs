@@ -12,6 +12,7 @@ use domain::{
     ports::{Answering, Headers, Provider},
     upkeep::reconcile::{Ask, Found, Page},
     values::{
+        facts::whole_second,
         ids::EventId,
         mode::Mode,
         outcome::{ReadError, RetryableError},
@@ -51,8 +52,12 @@ impl Provider for Flex {
         &'a self,
         key: &'a ApiKey,
         reference: &'a Reference,
+        asked_at: Timestamp,
     ) -> Answering<'a, Result<Answer, ReadError>> {
-        Box::pin(async move { fetch(self.api()?, key, reference).await })
+        Box::pin(async move {
+            let answer = fetch(self.api()?, key, reference).await?;
+            Ok(read_at(answer, asked_at))
+        })
     }
 
     fn lists(&self) -> &'static [&'static str] {
@@ -84,6 +89,29 @@ impl Provider for Flex {
     fn key_mode(&self, key: &ApiKey) -> Option<Mode> {
         secret::key_mode(key)
     }
+}
+
+/// Dates the facts of an answer. Flex's events state whole seconds: a fraction would make a read newer than an event of
+/// the same second that it does not show yet.
+#[must_use]
+pub fn read_at(mut answer: Answer, asked_at: Timestamp) -> Answer {
+    let at = whole_second(asked_at);
+    match &mut answer {
+        Answer::Checkout(checkout) => {
+            let payments = checkout.payments.values_mut();
+            payments.for_each(|facts| facts.at = Some(at));
+        }
+        Answer::Refunds(refunds) => refunds
+            .iter_mut()
+            .for_each(|refund| refund.facts.at = Some(at)),
+        Answer::Change(change) => {
+            if let Change::Subscription(change) = &mut **change {
+                change.snapshot.at = Some(at);
+            }
+        }
+        Answer::CheckoutOfPayment(_) => {}
+    }
+    answer
 }
 
 async fn fetch(api: &Api, key: &ApiKey, reference: &Reference) -> Result<Answer, ReadError> {

@@ -6,6 +6,7 @@ pub(crate) mod dispute;
 mod line;
 pub(crate) mod payment;
 pub(crate) mod refund;
+pub(crate) mod status;
 pub(crate) mod subscription;
 
 pub use payment::add_payments;
@@ -100,7 +101,7 @@ pub fn checkout(
         mode: mode(*session.test_mode.required("test_mode")?),
         created_at: session.created_at.optional("created_at")?.copied(),
         customer: who(session, customer)?,
-        currency: currency(&session.currency)?,
+        currency: currency(&session.currency, "currency")?,
         totals: totals(session)?,
         tax_included: filled(&session.tax_calculation_mode, "tax_calculation_mode")?
             == Some("inclusive"),
@@ -147,13 +148,6 @@ fn kind(word: &str) -> CheckoutKind {
         "off_session" => CheckoutKind::OffSession,
         other => CheckoutKind::Other(clipped(other)),
     }
-}
-
-/// Flex sells in dollars only and names no currency on a session; a named one is believed.
-fn currency(code: &Field<String>) -> Result<Currency, NotUnderstood> {
-    let named = filled(code, "currency")?.map(Currency::new);
-    let malformed = |_| reading::NotUnderstood::Malformed("currency", Kind::Text);
-    Ok(named.unwrap_or(Ok(Currency::USD)).map_err(malformed)?)
 }
 
 /// An unknown method counts as manual: the order then waits until the money is received.
@@ -272,6 +266,20 @@ pub(crate) fn mode_of(
     place: &'static str,
 ) -> Result<Option<Mode>, reading::NotUnderstood> {
     Ok(test_mode.optional(place)?.copied().map(mode))
+}
+
+/// The currency of an amount. Flex documents one for disputes alone and sells in US dollars
+/// (<https://github.com/JoinFlexHealth/woocommerce>), so a resource without one is in dollars. One
+/// that is stated and unknown is never taken for dollars.
+fn currency(
+    field: &Field<String>,
+    place: &'static str,
+) -> Result<Currency, reading::NotUnderstood> {
+    match filled(field, place)? {
+        None => Ok(Currency::USD),
+        Some(code) => Currency::new(code)
+            .map_err(|_| reading::NotUnderstood::Malformed(place, reading::Kind::Text)),
+    }
 }
 
 /// A text without surrounding space; a blank one is absent.

@@ -217,7 +217,7 @@ async fn a_checkout_is_read_with_its_lines_payments_and_customer() {
         .iter()
         .map(|(id, facts)| (id.as_str(), &facts.status, facts.received))
         .collect();
-    let succeeded = &payment::PaymentStatus::Succeeded;
+    let succeeded = &payment::PaymentStatus::Received;
     assert_eq!(
         facts,
         [

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fulfillment::testing::{DAY, SALE, at, bill, id, item, snapshot};
+use crate::fulfillment::testing::{DAY, SALE, at, bill, id, item, snapshot, stated};
 
 /// The end of the paid period.
 const PAID: i64 = SALE + 30 * DAY;
@@ -37,7 +37,7 @@ fn facts(status: &str) -> SubscriptionFacts {
 /// A subscription that had this status when its renewal was due.
 fn with(status: &str, is_paid: bool, fails: bool) -> Subscription {
     let mut subscription = new();
-    subscription.learn(at(PAID), facts(status));
+    subscription.learn(at(PAID), stated(facts(status)));
     if is_paid {
         pays(&mut subscription, "fin_1", SALE, (SALE, PAID));
     }
@@ -252,11 +252,11 @@ fn a_trial_of_which_nothing_is_known_is_one_all_the_same() {
     let mut subscription = new();
     subscription.learn(
         at(SALE),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             trial_end: None,
             period_end: None,
             ..facts("trialing")
-        },
+        }),
     );
     assert_eq!(
         subscription.access(GRACE),
@@ -280,19 +280,19 @@ fn a_late_creation_never_takes_away_what_is_paid_for() {
     pays(&mut subscription, "fin_1", SALE + 1, (SALE, PAID));
     subscription.learn(
         at(SALE),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             source: Source::Created,
             ..facts("incomplete")
-        },
+        }),
     );
     assert_eq!(access(&subscription, GRACE), "paid: paid");
-    subscription.learn(at(SALE + 1), facts("active"));
+    subscription.learn(at(SALE + 1), stated(facts("active")));
     subscription.learn(
         at(SALE),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             source: Source::Created,
             ..facts("incomplete")
-        },
+        }),
     );
     assert_eq!(access(&subscription, GRACE), "next: paid");
 }
@@ -312,13 +312,13 @@ fn only_the_first_failure_sets_the_clock() {
     fail(&mut subscription, "fin_2", FAILED + 2 * DAY, (PAID, NEXT));
     assert_eq!(graced(&subscription), first);
     // Later changes of the subscription do not move it either.
-    subscription.learn(at(FAILED), facts("past_due"));
+    subscription.learn(at(FAILED), stated(facts("past_due")));
     subscription.learn(
         at(FAILED + 2 * DAY),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             cancel_at_period_end: true,
             ..facts("past_due")
-        },
+        }),
     );
     assert_eq!(graced(&subscription), first);
     // A late report of an earlier failure moves the start back.
@@ -331,10 +331,10 @@ fn past_due_sets_the_clock_once_where_no_invoice_tells_of_the_failure() {
     let mut subscription = with("past_due", true, false);
     subscription.learn(
         at(PAID + 2 * DAY),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             cancel_at_period_end: true,
             ..facts("past_due")
-        },
+        }),
     );
     assert_eq!(subscription.access(GRACE).until, Some(at(PAID) + GRACE));
     // The next period has a separate start, in either order.
@@ -344,8 +344,8 @@ fn past_due_sets_the_clock_once_where_no_invoice_tells_of_the_failure() {
     };
     let mut subscription = new();
     pays(&mut subscription, "fin_2", PAID, (PAID, NEXT));
-    subscription.learn(at(NEXT), next);
-    subscription.learn(at(PAID - 1), facts("past_due"));
+    subscription.learn(at(NEXT), stated(next));
+    subscription.learn(at(PAID - 1), stated(facts("past_due")));
     assert_eq!(subscription.access(GRACE).until, Some(at(NEXT) + GRACE));
 }
 
@@ -359,7 +359,7 @@ fn a_renewal_that_is_paid_after_all_is_paid() {
 #[test]
 fn an_active_subscription_has_recovered_though_no_payment_is_told_of() {
     let mut subscription = with("active", true, true);
-    subscription.learn(at(FAILED + DAY), facts("active"));
+    subscription.learn(at(FAILED + DAY), stated(facts("active")));
     assert_eq!(access(&subscription, GRACE), "next: paid");
 }
 
@@ -373,7 +373,7 @@ fn what_pays_for_a_longer_time_pays_for_a_failed_invoice_as_well() {
 #[test]
 fn an_unpaid_invoice_for_a_time_that_is_paid_for_is_no_failure() {
     let mut subscription = new();
-    subscription.learn(at(SALE), facts("active"));
+    subscription.learn(at(SALE), stated(facts("active")));
     fail(&mut subscription, "fin_1", SALE + 1, (SALE, PAID));
     pays(&mut subscription, "fin_2", SALE + 2, (SALE, NEXT));
     assert_eq!(access(&subscription, GRACE), "next: paid");
@@ -382,7 +382,7 @@ fn an_unpaid_invoice_for_a_time_that_is_paid_for_is_no_failure() {
 #[test]
 fn what_is_past_due_and_has_been_paid_since_fails_no_more() {
     let mut subscription = new();
-    subscription.learn(at(PAID), facts("past_due"));
+    subscription.learn(at(PAID), stated(facts("past_due")));
     pays(&mut subscription, "fin_1", PAID + 10, (SALE, PAID));
     assert_eq!(access(&subscription, GRACE), "paid: paid");
 }
@@ -390,7 +390,7 @@ fn what_is_past_due_and_has_been_paid_since_fails_no_more() {
 #[test]
 fn an_older_invoice_shortens_nothing() {
     let mut subscription = new();
-    subscription.learn(at(SALE), facts("incomplete"));
+    subscription.learn(at(SALE), stated(facts("incomplete")));
     pays(&mut subscription, "fin_2", PAID, (PAID, NEXT));
     pays(&mut subscription, "fin_1", SALE, (SALE, PAID));
     assert_eq!(access(&subscription, GRACE), "next: paid");
@@ -431,7 +431,7 @@ fn a_trial_ends_by_its_own_date() {
         ..facts("trialing")
     };
     let mut subscription = new();
-    subscription.learn(at(SALE), trial);
+    subscription.learn(at(SALE), stated(trial));
     assert_eq!(access(&subscription, GRACE), "trial: trial");
     // A payment beyond the trial counts, even before a report that the trial is over.
     pays(&mut subscription, "fin_2", TRIAL, (TRIAL, NEXT));
@@ -443,10 +443,10 @@ fn a_trial_without_an_end_lasts_as_long_as_its_period() {
     let mut subscription = new();
     subscription.learn(
         at(SALE),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             trial_end: None,
             ..facts("trialing")
-        },
+        }),
     );
     assert_eq!(access(&subscription, GRACE), "next: trial");
 }
@@ -454,7 +454,7 @@ fn a_trial_without_an_end_lasts_as_long_as_its_period() {
 #[test]
 fn a_payment_that_fails_at_the_end_of_a_trial_starts_the_grace() {
     let mut subscription = new();
-    subscription.learn(at(SALE), facts("trialing"));
+    subscription.learn(at(SALE), stated(facts("trialing")));
     fail(&mut subscription, "fin_2", TRIAL, (TRIAL, NEXT));
     let graced = Access {
         until: Some(at(TRIAL) + GRACE),
@@ -472,10 +472,10 @@ fn a_trial_that_has_not_begun_gives_nothing() {
     let mut subscription = new();
     subscription.learn(
         at(SALE),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             trial_end: Some(at(TRIAL)),
             ..facts("incomplete")
-        },
+        }),
     );
     assert_eq!(access(&subscription, GRACE), "never: not_paid_yet");
     fail(&mut subscription, "fin_1", SALE, (SALE, TRIAL));
@@ -488,11 +488,11 @@ fn a_status_that_we_do_not_know_neither_gives_nor_takes() {
         for (is_paid, fails) in CASES {
             let before = with(known, is_paid, fails);
             let mut after = before.clone();
-            after.learn(at(FAILED + DAY), facts("a word of next year"));
+            after.learn(at(FAILED + DAY), stated(facts("a word of next year")));
             assert_eq!(after.access(GRACE), before.access(GRACE), "{known}");
             // Also in the other order.
             let mut after = with("a word of next year", is_paid, fails);
-            after.learn(at(PAID), facts(known));
+            after.learn(at(PAID), stated(facts(known)));
             assert_eq!(after.access(GRACE), before.access(GRACE), "{known}");
         }
     }
@@ -503,23 +503,23 @@ fn it_ends_for_good() {
     let mut subscription = with("active", true, false);
     subscription.learn(
         at(SALE + DAY),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             source: Source::Deleted,
             ..facts("canceled")
-        },
+        }),
     );
     let ended = Access {
         until: Some(at(SALE + DAY)),
         reason: Reason::Ended,
     };
     assert_eq!(subscription.access(GRACE), ended);
-    subscription.learn(at(SALE + 2 * DAY), facts("active"));
+    subscription.learn(at(SALE + 2 * DAY), stated(facts("active")));
     subscription.learn(
         at(SALE + 3 * DAY),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             source: Source::Deleted,
             ..facts("canceled")
-        },
+        }),
     );
     pays(&mut subscription, "fin_9", SALE + 4 * DAY, (PAID, NEXT));
     assert_eq!(subscription.access(GRACE), ended);
@@ -535,10 +535,10 @@ fn within_one_second_the_creation_is_older_than_a_change_and_a_change_than_the_e
             for source in [first, second].map(|n| sources[n]) {
                 subscription.learn(
                     at(SALE),
-                    SubscriptionFacts {
+                    stated(SubscriptionFacts {
                         source,
                         ..facts("active")
-                    },
+                    }),
                 );
             }
             assert_eq!(subscription.snapshot.unwrap().value.source, sources[newer]);
@@ -552,7 +552,7 @@ fn within_one_second_the_status_that_comes_later_in_a_life_is_newer() {
         for statuses in [[pair[0], pair[1]], [pair[1], pair[0]]] {
             let mut subscription = new();
             for status in statuses {
-                subscription.learn(at(SALE), facts(status));
+                subscription.learn(at(SALE), stated(facts(status)));
             }
             assert_eq!(
                 subscription.snapshot.unwrap().value.status.as_str(),
@@ -584,7 +584,7 @@ fn every_reason_has_a_word_and_a_sentence_of_its_own() {
 fn the_provider_is_asked_where_what_is_known_gives_no_date() {
     let vague = |snapshot: SubscriptionFacts| {
         let mut subscription = new();
-        subscription.learn(at(SALE), snapshot);
+        subscription.learn(at(SALE), stated(snapshot));
         subscription.is_vague()
     };
     assert!(!vague(facts("active")) && !vague(facts("trialing")) && !vague(facts("incomplete")));
@@ -611,10 +611,10 @@ fn the_provider_is_asked_after_each_payment_where_invoices_bill_the_past() {
     assert!(subscription.is_vague());
     subscription.learn(
         at(PAID + 1),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             source: Source::Read,
             ..facts("active")
-        },
+        }),
     );
     assert!(!subscription.is_vague());
     // A read within the second of a payment includes the payment.
@@ -632,10 +632,10 @@ fn a_payment_or_a_sign_of_life_contradicts_an_end() {
         let mut subscription = with("active", true, false);
         subscription.learn(
             at(FAILED),
-            SubscriptionFacts {
+            stated(SubscriptionFacts {
                 source: Source::Deleted,
                 ..facts("canceled")
-            },
+            }),
         );
         subscription
     };
@@ -658,7 +658,7 @@ fn a_payment_or_a_sign_of_life_contradicts_an_end() {
         ("canceled", false),
     ] {
         let mut subscription = ended();
-        subscription.learn(at(FAILED + 1), facts(status));
+        subscription.learn(at(FAILED + 1), stated(facts(status)));
         assert_eq!(subscription.is_contradicted(), contradicts, "{status}");
     }
 }
@@ -706,15 +706,15 @@ fn the_first_invoice_is_else_the_one_that_the_subscription_was_created_with() {
         latest_invoice: Some(id("fin_2")),
         ..facts("incomplete")
     };
-    subscription.learn(at(SALE), born);
+    subscription.learn(at(SALE), stated(born));
     assert_eq!(first_of(&subscription, &two_invoices(), &[]), [false, true]);
     // A later change names the newest invoice, which does not matter here.
     subscription.learn(
         at(NEXT),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             latest_invoice: Some(id("fin_3")),
             ..facts("active")
-        },
+        }),
     );
     assert_eq!(first_of(&subscription, &two_invoices(), &[]), [false, true]);
 }
@@ -780,12 +780,12 @@ fn a_change_of_plan_is_remembered_with_what_was_before() {
     let mut subscription = with("active", true, false);
     subscription.learn(
         at(PAID + 1),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             items: vec![item("fprod_pool")],
             ..facts("active")
-        },
+        }),
     );
-    subscription.learn(at(PAID), facts("active"));
+    subscription.learn(at(PAID), stated(facts("active")));
     let products = |names: &[&str]| {
         names
             .iter()
@@ -804,10 +804,10 @@ fn news_that_do_not_say_what_it_is_for_change_nothing_of_that() {
     let mut subscription = with("active", true, false);
     subscription.learn(
         at(PAID + 1),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             items: Vec::new(),
             ..facts("active")
-        },
+        }),
     );
     assert_eq!(
         subscription.current_products(),
@@ -817,10 +817,10 @@ fn news_that_do_not_say_what_it_is_for_change_nothing_of_that() {
     let mut nothing = new();
     nothing.learn(
         at(PAID),
-        SubscriptionFacts {
+        stated(SubscriptionFacts {
             items: Vec::new(),
             ..facts("active")
-        },
+        }),
     );
     assert!(nothing.is_vague(), "the provider is asked what it is for");
 }

@@ -20,7 +20,7 @@ use crate::{
         restock::RestockPolicy,
     },
     testing::Tables,
-    values::mode::Mode,
+    values::{facts::Stated, mode::Mode},
 };
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -68,15 +68,14 @@ impl For {
         }
     }
 
-    fn facts(self, status: &str) -> refund::RefundFacts {
+    fn facts(self, status: &str) -> Stated<refund::RefundFacts> {
         let named = matches!(self, Self::Named).then(|| Goods {
             sku: sku("MUG"),
             quantity: 1,
         });
-        refund::RefundFacts {
-            goods: named.into_iter().collect(),
-            ..refund_facts("fpi_1", status, self.amount())
-        }
+        let mut facts = refund_facts("fpi_1", status, self.amount());
+        facts.goods = named.into_iter().collect();
+        facts
     }
 }
 
@@ -194,7 +193,7 @@ impl Life {
         let payments = || {
             let of = |(id, facts): (
                 &crate::values::ids::PaymentIntentId,
-                &crate::sale::payment::PaymentFacts,
+                &Stated<crate::sale::payment::PaymentFacts>,
             )| { payment_change(id.as_str(), Some(facts.clone())) };
             checkout.payments.iter().map(of).collect::<Vec<_>>()
         };
@@ -238,7 +237,7 @@ impl Life {
                 tell(Change::Customer(contact::ContactChange {
                     customer_id: id("fcus_1"),
                     mode: Some(Mode::Live),
-                    facts,
+                    facts: facts.map(Stated::from),
                 }));
             }
         }
@@ -287,10 +286,10 @@ fn refunds(events: &[Event]) -> BTreeMap<String, (refund::RefundFacts, bool)> {
             let succeeded = change.facts.status == refund::RefundStatus::Succeeded;
             let known = refunds
                 .entry(change.refund_id.to_string())
-                .or_insert((change.facts.clone(), false));
+                .or_insert((change.facts.value.clone(), false));
             known.1 |= succeeded;
-            if !matches!(change.facts.status, refund::RefundStatus::Other(_)) {
-                known.0 = change.facts.clone();
+            if change.facts.status != refund::RefundStatus::Unknown {
+                known.0 = change.facts.value.clone();
             }
         }
     }
@@ -338,7 +337,7 @@ fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseE
     prop_assert_eq!((order.state(), order.refunded()), (state, back));
     let last = events.iter().rev().find_map(|event| match &event.change {
         Change::Dispute(change) => {
-            Some(change.facts.status.as_str()).filter(|status| !status.contains(' '))
+            Some(change.facts.word.as_str()).filter(|status| !status.contains(' '))
         }
         _ => None,
     });
@@ -351,7 +350,7 @@ fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseE
                 .payments
                 .get(&change.payment_intent_id)
                 .map(|facts| facts.value.clone());
-            prop_assert_eq!(known, change.facts.clone());
+            prop_assert_eq!(known, change.facts.clone().map(|facts| facts.value));
         }
     }
     let mut mails: BTreeSet<String> = refunds
@@ -378,11 +377,11 @@ fn bare(shop: &Shop) -> Tables {
         order
             .payments
             .values_mut()
-            .for_each(|facts| facts.at = at(0));
+            .for_each(|facts| facts.stamp.at = at(0));
         order
             .refunds
             .values_mut()
-            .for_each(|refund| refund.facts.at = at(0));
+            .for_each(|refund| refund.facts.stamp.at = at(0));
     }
     for link in tables.links.values_mut() {
         link.version = 0;

@@ -677,7 +677,7 @@ fn bare(shop: &Shop, up_to_date: bool) -> Tables {
         row.snapshot = None;
         row.past_due = None;
         if let Some(plan) = &mut row.plan {
-            (plan.at, plan.value.source) = (at(0), Source::Updated);
+            *plan = Fact::new(at(0), plan.value.clone());
         }
         row.trial_notice_id = None;
         row.invoices
@@ -739,7 +739,7 @@ fn is_up_to_date(history: &History, shop: &Shop) -> bool {
             .rev()
             .find_map(|moment| match &moment.event.change {
                 Change::Subscription(change) if change.subscription_id == *id => {
-                    Some(&change.snapshot)
+                    Some(&change.snapshot.value)
                 }
                 _ => None,
             });

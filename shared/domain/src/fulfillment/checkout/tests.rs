@@ -886,7 +886,7 @@ fn what_was_told_after_the_sale_outlives_another_look_at_the_checkout() {
     let mut order = shop.order().clone();
     order.refunds.insert(
         id("fre_1"),
-        Refund::new(Fact::new(at(SALE), refund_facts("fpi_1", "pending", 1))),
+        Refund::new(refund_facts("fpi_1", "pending", 1).fact(at(SALE))),
     );
     shop.tables.orders.insert(order_id(), order);
     shop.api

@@ -550,14 +550,14 @@ fn news_of_the_other_mode_are_left_to_a_person() {
         ..change
     };
     assert_eq!(shop.tell(SALE, Change::Invoice(change)), other("invoice"));
-    let facts = Some(contact::ContactFacts {
+    let facts = contact::ContactFacts {
         name: None,
         email: None,
-    });
+    };
     let change = contact::ContactChange {
         customer_id: id("fcus_1"),
         mode: Some(Mode::Test),
-        facts,
+        facts: Some(facts.into()),
     };
     assert_eq!(shop.tell(SALE, Change::Customer(change)), other("customer"));
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fulfillment::testing::{SALE, at, id, refund_facts};
+use crate::fulfillment::testing::{SALE, at, id, paid, refund_facts};
 use proptest::prelude::*;
 
 /// The statements about an order over 69.94, as owned values.
@@ -20,7 +20,7 @@ fn payment(status: &str, amount: i64, received: i64) -> Option<PaymentFacts> {
     Some(PaymentFacts {
         received: Some(received),
         amount: Some(amount),
-        ..PaymentFacts::bare(status.into())
+        ..paid(status, 0).value
     })
 }
 
@@ -57,7 +57,7 @@ impl Sale {
             .iter()
             .zip(1..)
             .map(|((payment, status, amount), n)| {
-                let facts = Fact::new(at(SALE + n), refund_facts(payment, status, *amount));
+                let facts = refund_facts(payment, status, *amount).fact(at(SALE + n));
                 (id(&format!("fre_{n}")), Refund::new(facts))
             })
             .collect();
@@ -387,7 +387,7 @@ fn any_payment() -> impl Strategy<Value = Option<PaymentFacts>> {
                 received,
                 amount,
                 capturable,
-                ..PaymentFacts::bare(status.into())
+                ..paid(status, 0).value
             }),
     )
 }

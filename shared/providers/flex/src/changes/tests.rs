@@ -2,8 +2,12 @@ use super::*;
 use domain::{
     access::contact::ContactFacts as CustomerTold,
     delivery::event::{Event, Reading, Unreadable},
-    sale::payment,
-    values::ids::{DisputeId, InvoiceId, RefundId, SubscriptionId},
+    sale::payment::{self, PaymentStatus},
+    values::{
+        facts::Stated,
+        ids::{DisputeId, InvoiceId, RefundId, SubscriptionId},
+        money::Currency,
+    },
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -262,11 +266,15 @@ fn a_bare_id_does_where_nothing_else_is_needed() {
                 );
             }
             ("payment_intent.succeeded", _) => {
-                let facts = payment::PaymentFacts::bare(PaymentStatus::Succeeded);
+                let facts = payment::PaymentFacts::bare(
+                    PaymentStatus::Received,
+                    "succeeded",
+                    Currency::USD,
+                );
                 let expected = PaymentNews {
                     payment_intent_id: payment(),
                     mode: None,
-                    facts: Some(facts),
+                    facts: Some(Stated::ranked(7, facts)),
                 };
                 assert_eq!(read, Ok(Change::Payment(expected)));
             }
@@ -344,23 +352,23 @@ fn a_payment_that_has_succeeded_tells_so() {
         received: Some(500),
         amount: Some(500),
         card: Some("primary".to_owned()),
-        ..payment::PaymentFacts::bare(PaymentStatus::Succeeded)
+        ..payment::PaymentFacts::bare(PaymentStatus::Received, "succeeded", Currency::USD)
     };
     let change = PaymentNews {
         payment_intent_id: payment(),
         mode: Some(Mode::Test),
-        facts: Some(facts),
+        facts: Some(Stated::ranked(7, facts)),
     };
     assert_eq!(
         of_sample("payment_intent.succeeded"),
         Change::Payment(change)
     );
     let mute = json!({"payment_intent": {"payment_intent_id": "fpi_1", "test_mode": false}});
-    let facts = payment::PaymentFacts::bare(PaymentStatus::Succeeded);
+    let facts = payment::PaymentFacts::bare(PaymentStatus::Received, "succeeded", Currency::USD);
     let change = PaymentNews {
         payment_intent_id: payment(),
         mode: Some(Mode::Live),
-        facts: Some(facts),
+        facts: Some(Stated::ranked(7, facts)),
     };
     assert_eq!(
         read("payment_intent.succeeded", &mute),
@@ -525,7 +533,7 @@ fn a_customer_is_told_of_until_deleted() {
         let expected = CustomerNews {
             customer_id: customer_id.clone(),
             mode: Some(Mode::Test),
-            facts,
+            facts: facts.map(CustomerTold::into),
         };
         assert_eq!(
             of_sample(event_type),

@@ -1,15 +1,17 @@
 //! A dispute.
 
-use super::{filled, known_text, mode_of, named, needed_cents, needed_text, own_id, word};
+use super::{
+    currency, known_text, mode_of, named, needed_cents, needed_text, own_id, status, word,
+};
 use crate::wire;
 use domain::{
-    sale::dispute::{DisputeChange, DisputeFacts, DisputeFunds, DisputeStatus},
+    sale::dispute::{DisputeChange, DisputeFacts, DisputeFunds},
     values::{
+        facts::Stated,
         ids::{DisputeId, PaymentIntentId},
-        money::Currency,
     },
 };
-use reading::{Identified, Kind, NotUnderstood};
+use reading::{Identified, NotUnderstood};
 
 /// Translates a dispute, with the movement of funds that the event reports.
 pub(crate) fn dispute(
@@ -19,38 +21,39 @@ pub(crate) fn dispute(
     const ID: &str = "object.dispute.dispute_id";
     const PAYMENT: &str = "object.dispute.payment_intent_id";
     let payments = [dispute.payment_intent_id.id(), dispute.payment_intent.id()];
-    let status = needed_text(&dispute.status, "object.dispute.status")?;
+    let status = status::dispute(
+        needed_text(&dispute.status, "object.dispute.status")?,
+        funds,
+    );
     let evidence = dispute.evidence_details.known();
     Ok(DisputeChange {
         dispute_id: own_id(dispute.dispute_id.id(), DisputeId::new, ID)?,
         mode: mode_of(&dispute.test_mode, "object.dispute.test_mode")?,
-        facts: DisputeFacts {
-            status: DisputeStatus::from(word(status)),
-            amount: needed_cents(&dispute.amount, "object.dispute.amount")?,
-            currency: currency(dispute)?,
-            payment_intent_id: named(payments, PaymentIntentId::new, PAYMENT)?
-                .ok_or(NotUnderstood::Missing(PAYMENT))?,
-            reason: known_text(&dispute.reason).map(word),
-            // It informs the merchant, who must hear of the dispute in any case.
-            due_by: evidence.and_then(|evidence| evidence.due_by.known().copied()),
-        },
+        facts: Stated::ranked(
+            status.rank,
+            DisputeFacts {
+                status: status.known,
+                word: status.word,
+                amount: needed_cents(&dispute.amount, "object.dispute.amount")?,
+                currency: currency(&dispute.currency, "object.dispute.currency")?,
+                payment_intent_id: named(payments, PaymentIntentId::new, PAYMENT)?
+                    .ok_or(NotUnderstood::Missing(PAYMENT))?,
+                reason: known_text(&dispute.reason).map(word),
+                // It informs the merchant, who must hear of the dispute in any case.
+                due_by: evidence.and_then(|evidence| evidence.due_by.known().copied()),
+            },
+        ),
         funds,
     })
-}
-
-/// Flex sells in dollars. A currency that is stated and unknown is never taken for dollars.
-fn currency(dispute: &wire::Dispute) -> Result<Currency, NotUnderstood> {
-    const PLACE: &str = "object.dispute.currency";
-    match filled(&dispute.currency, PLACE)? {
-        None => Ok(Currency::USD),
-        Some(code) => Currency::new(code).map_err(|_| NotUnderstood::Malformed(PLACE, Kind::Text)),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::values::mode::Mode;
+    use domain::{
+        sale::dispute::DisputeStatus,
+        values::{mode::Mode, money::Currency},
+    };
     use serde_json::{Value, json};
 
     fn sample() -> Value {
@@ -76,14 +79,18 @@ mod tests {
         let expected = DisputeChange {
             dispute_id: DisputeId::new("fdsp_1").unwrap(),
             mode: Some(Mode::Live),
-            facts: DisputeFacts {
-                status: DisputeStatus::NeedsResponse,
-                amount: 4999,
-                currency: Currency::USD,
-                payment_intent_id: PaymentIntentId::new("fpi_1").unwrap(),
-                reason: Some("fraudulent".to_owned()),
-                due_by: Some("2025-10-20T23:59:59Z".parse().unwrap()),
-            },
+            facts: Stated::ranked(
+                12,
+                DisputeFacts {
+                    status: DisputeStatus::Open,
+                    word: "needs_response".to_owned(),
+                    amount: 4999,
+                    currency: Currency::USD,
+                    payment_intent_id: PaymentIntentId::new("fpi_1").unwrap(),
+                    reason: Some("fraudulent".to_owned()),
+                    due_by: Some("2025-10-20T23:59:59Z".parse().unwrap()),
+                },
+            ),
             funds: None,
         };
         assert_eq!(read(sample()), Ok(expected));

@@ -1,13 +1,16 @@
 //! A subscription and its invoices.
 
-use super::{cents, mode_of, named, needed_text, own_id, word};
+use super::{cents, currency, mode_of, named, needed_text, own_id, word};
 use crate::wire::{self, Price, Reference};
 use domain::{
     access::subscription::{
         Bill, InvoiceChange, InvoiceEvent, Item, Source, SubscriptionChange, SubscriptionFacts,
         SubscriptionStatus,
     },
-    values::ids::{CustomerId, InvoiceId, PaymentIntentId, PriceId, ProductId, SubscriptionId},
+    values::{
+        facts::Stated,
+        ids::{CustomerId, InvoiceId, PaymentIntentId, PriceId, ProductId, SubscriptionId},
+    },
 };
 use reading::{Field, Identified, Kind, NotUnderstood, each};
 
@@ -24,7 +27,7 @@ pub(crate) fn subscription(
         customer_id: named(customers, CustomerId::new, CUSTOMER)?
             .ok_or(NotUnderstood::Missing(CUSTOMER))?,
         mode: mode_of(&subscription.test_mode, "object.subscription.test_mode")?,
-        snapshot: facts(subscription, source)?,
+        snapshot: ranked(facts(subscription, source)?),
     })
 }
 
@@ -52,6 +55,29 @@ fn facts(
             "object.subscription.latest_invoice",
         )?,
     })
+}
+
+/// Ranks the facts of one second: by source, then by status. A read is older than an update of its
+/// second.
+fn ranked(facts: SubscriptionFacts) -> Stated<SubscriptionFacts> {
+    let source = match facts.source {
+        Source::Created => 0,
+        Source::Read => 1,
+        Source::Updated => 2,
+        Source::Deleted => 3,
+    };
+    let status = match facts.status {
+        SubscriptionStatus::Other(_) => 0,
+        SubscriptionStatus::Incomplete => 1,
+        SubscriptionStatus::Trialing => 2,
+        SubscriptionStatus::Active => 3,
+        SubscriptionStatus::PastDue => 4,
+        SubscriptionStatus::Unpaid => 5,
+        SubscriptionStatus::Paused => 6,
+        SubscriptionStatus::IncompleteExpired => 7,
+        SubscriptionStatus::Canceled => 8,
+    };
+    Stated::ranked(source * 16 + status, facts)
 }
 
 fn ends_with_period(subscription: &wire::Subscription) -> Result<bool, NotUnderstood> {
@@ -110,7 +136,7 @@ pub(crate) fn invoice(
         customer_id: named(customers, CustomerId::new, "object.invoice.customer")?,
         mode: mode_of(&invoice.test_mode, "object.invoice.test_mode")?,
         event,
-        bill: bill(invoice)?,
+        bill: bill(invoice)?.into(),
     }))
 }
 
@@ -118,6 +144,7 @@ fn bill(invoice: &wire::Invoice) -> Result<Bill, NotUnderstood> {
     let payments = [invoice.payment_intent.id(), invoice.payment_intent_id.id()];
     let (start, end) = (&invoice.period_start, &invoice.period_end);
     Ok(Bill {
+        currency: currency(&invoice.currency, "object.invoice.currency")?,
         amount_paid: cents(&invoice.amount_paid, "object.invoice.amount_paid")?,
         amount_due: cents(&invoice.amount_due, "object.invoice.amount_due")?,
         payment_intent_id: named(

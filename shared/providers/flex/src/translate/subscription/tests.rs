@@ -1,5 +1,5 @@
 use super::*;
-use domain::values::mode::Mode;
+use domain::values::{mode::Mode, money::Currency};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -38,19 +38,22 @@ fn a_subscription_tells_all_that_it_has() {
         subscription_id: SubscriptionId::new("fsub_1").unwrap(),
         customer_id: CustomerId::new("fcus_1").unwrap(),
         mode: Some(Mode::Test),
-        snapshot: SubscriptionFacts {
-            source: Source::Updated,
-            status: SubscriptionStatus::Trialing,
-            cancel_at_period_end: false,
-            period_end: Some(at("2025-11-10T09:55:10Z")),
-            trial_end: Some(at("2025-10-13T09:55:10Z")),
-            items: vec![Item {
-                product_id: Some(ProductId::new("fprod_1").unwrap()),
-                price_id: Some(PriceId::new("fprice_1").unwrap()),
-                quantity: 2,
-            }],
-            latest_invoice: Some(InvoiceId::new("fin_1").unwrap()),
-        },
+        snapshot: Stated::ranked(
+            34,
+            SubscriptionFacts {
+                source: Source::Updated,
+                status: SubscriptionStatus::Trialing,
+                cancel_at_period_end: false,
+                period_end: Some(at("2025-11-10T09:55:10Z")),
+                trial_end: Some(at("2025-10-13T09:55:10Z")),
+                items: vec![Item {
+                    product_id: Some(ProductId::new("fprod_1").unwrap()),
+                    price_id: Some(PriceId::new("fprice_1").unwrap()),
+                    quantity: 2,
+                }],
+                latest_invoice: Some(InvoiceId::new("fin_1").unwrap()),
+            },
+        ),
     };
     assert_eq!(read(sample()), Ok(expected));
 }
@@ -112,7 +115,7 @@ fn the_customer_may_be_named_by_a_member_of_its_own() {
 
 #[test]
 fn a_status_that_we_do_not_know_is_kept() {
-    let status = |word: &str| with("status", json!(word)).unwrap().snapshot.status;
+    let status = |word: &str| with("status", json!(word)).unwrap().snapshot.value.status;
     assert_eq!(status("past_due"), SubscriptionStatus::PastDue);
     assert_eq!(
         status("on_holiday"),
@@ -200,12 +203,14 @@ fn an_invoice_tells_all_that_it_has() {
         mode: Some(Mode::Live),
         event: InvoiceEvent::PaymentFailed,
         bill: Bill {
+            currency: Currency::USD,
             amount_paid: Some(0),
             amount_due: Some(4999),
             payment_intent_id: Some(PaymentIntentId::new("fpi_1").unwrap()),
             period_start: Some(at("2025-10-10T09:55:10Z")),
             period_end: Some(at("2025-11-10T09:55:10Z")),
-        },
+        }
+        .into(),
     };
     assert_eq!(bill_with("new", json!({"a": 1})), Ok(Some(expected)));
 }
