@@ -93,7 +93,6 @@ pub struct Session {
     pub total_details: Field<TotalDetails>,
     pub fees: Field<Vec<Field<Fee>>>,
     pub tax_calculation_mode: Field<String>,
-    pub currency: Field<String>,
     pub hsa_fsa_eligible: Field<bool>,
     pub letter_of_medical_necessity_required: Field<bool>,
     pub customer: Field<Reference<Customer>>,
