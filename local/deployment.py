@@ -60,6 +60,7 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
         # All features that are off by default.
         "Restock": "any",
         "GraceDays": "7",
+        "OnFullRefund": "revoke",
         "PaymentFailedMail": "on",
         "TrialEndsMail": "on",
         **given,

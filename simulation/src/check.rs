@@ -408,10 +408,19 @@ impl Seen {
             if let Some(was) = self.movements.get(key) {
                 let same = Movement {
                     restocked: was.restocked,
+                    deducted: was.deducted,
+                    is_open: was.is_open,
                     ..moved.clone()
                 } == *was;
                 hold!(
-                    same && was.restocked <= moved.restocked,
+                    same && was.restocked <= moved.restocked
+                        && was.deducted <= moved.deducted
+                        && (was.is_open
+                            || *was
+                                == Movement {
+                                    restocked: was.restocked,
+                                    ..moved.clone()
+                                }),
                     "I2: a movement changed: {was:?}, {moved:?}"
                 );
             }
@@ -476,7 +485,17 @@ fn goes_on(was: &Order, order: &Order) -> Result<(), String> {
         "I2: order {id} has another receipt"
     );
     let sold = was.fulfilled_at.is_none()
-        || (&was.lines, &was.shortfalls) == (&order.lines, &order.shortfalls);
+        || (was.lines == order.lines
+            && was.shortfalls.len() == order.shortfalls.len()
+            && was
+                .shortfalls
+                .iter()
+                .zip(&order.shortfalls)
+                .all(|(was, now)| {
+                    was.sku == now.sku
+                        && was.missing >= now.missing
+                        && was.filled_at.is_none_or(|at| now.filled_at == Some(at))
+                }));
     hold!(sold, "I3: what order {id} sold has changed");
     // A payment that is read later may have begun earlier than what dated the sale so far.
     let is_dated = match was.fulfilled_at {

@@ -369,11 +369,12 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &OrderFacts, order: &Order) -> Resu
             .iter()
             .filter(|short| short.sku == *sku)
             .map(|short| short.missing);
+        let missing = if moved.is_open { moved.short() } else { 0 };
         hold!(
-            moved.short() == short.sum::<i64>(),
+            missing == short.sum::<i64>(),
             "I5: what order {id} lacks of {sku} is not on record"
         );
-        let back = model::restocked(facts, plan.policy.restock, sku, moved.deducted);
+        let back = model::restocked(facts, plan.policy.restock, sku, moved);
         hold!(
             moved.restocked == back,
             "order {id}: {} {sku} are back, not {back}",

@@ -26,7 +26,6 @@ pub mod reports;
 mod run;
 pub mod stats;
 
-use domain::fulfillment::Policy;
 use faults::{Faults, Weather};
 use kit::prelude::*;
 use kit::{
@@ -108,7 +107,7 @@ impl Stage {
     fn tell(&mut self, seed: u64, loud: bool) -> Result<Stats, String> {
         let plan = Plan::of(seed);
         self.bundle.begin_again();
-        self.bundle.fulfillment.policy = Policy { ..plan.policy };
+        self.bundle.fulfillment.policy = plan.policy.clone();
         self.bundle.receipts.on_unknown = plan.on_unknown;
         {
             let mut kept = self.bundle.world.kept();

@@ -3,7 +3,7 @@
 //! Written apart from the rules and without them: it knows neither events nor merges, neither attempts nor rows.
 
 use super::plan::{LifeFacts, OrderFacts, Plan, RefundFacts};
-use domain::access::subscription::Reason;
+use domain::{access::subscription::Reason, sale::stock::Movement};
 use kit::prelude::*;
 
 /// The mails of a shop, by the ids of their rows, each with the order that it is about.
@@ -59,14 +59,15 @@ fn own(order: &OrderFacts) -> impl Iterator<Item = &RefundFacts> {
 }
 
 /// How many pieces of what was taken for an order are back on the shelf.
-pub fn restocked(order: &OrderFacts, restock: RestockPolicy, sku: &Sku, deducted: i64) -> i64 {
+pub fn restocked(order: &OrderFacts, restock: RestockPolicy, sku: &Sku, moved: &Movement) -> i64 {
     let went: Vec<&RefundFacts> = own(order).filter(|refund| refund.succeeded).collect();
     let whole =
         !went.is_empty() && went.iter().map(|refund| refund.amount).sum::<i64>() >= order.total;
     let named: i64 = went.iter().filter_map(|refund| refund.goods.get(sku)).sum();
     match restock {
-        RestockPolicy::Full | RestockPolicy::Any if whole => deducted,
-        RestockPolicy::Any => named.min(deducted),
+        RestockPolicy::Full | RestockPolicy::Any if whole => moved.deducted,
+        // What never left cannot come back.
+        RestockPolicy::Any => (named.min(moved.quantity) - moved.short()).max(0),
         RestockPolicy::Never | RestockPolicy::Full => 0,
     }
 }

@@ -9,10 +9,13 @@
 )]
 
 use domain::{
-    access::subscription::{self, Source},
+    access::{
+        purchase::AccessPolicy,
+        subscription::{self, Source},
+    },
     delivery::event::Change,
     fulfillment::Policy,
-    sale::{checkout::Capture, payment, refund},
+    sale::{checkout::Capture, payment, refund, shop::ShopFilter},
     values::facts::Stated,
 };
 use kit::dice::Dice;
@@ -229,12 +232,14 @@ impl Plan {
         let totes = i64::try_from(dice.below(sold + 3)).unwrap_or_default();
         let policy = Policy {
             mode: Mode::Live,
+            shop: ShopFilter::ALL,
             restock: dice.one_of(&[
                 RestockPolicy::Never,
                 RestockPolicy::Full,
                 RestockPolicy::Any,
             ]),
             part_payment: dice.one_of(&[PartPayment::Hold, PartPayment::Release]),
+            on_full_refund: AccessPolicy::Keep,
             grace: SignedDuration::from_secs(dice.one_of(&[0, 3 * DAY, 10 * DAY])),
             payment_failed_mail: dice.percent(50),
             trial_ends_mail: dice.percent(25),

@@ -10,7 +10,9 @@ mod backlog;
 mod by_hand;
 mod rows;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
+    access::purchase::AccessPolicy,
     delivery::{answer::Answer, event::Change, reference::Reference},
     fulfillment::{
         self, Decision, Policy,
@@ -18,17 +20,23 @@ use domain::{
     },
     ports::{
         Backlogs, Entitlements, EventAdmin, Events, Ledger, OpenRows, Orders, ReceiptAdmin,
-        Receipts, Suppressions,
+        Receipts, Shortfalls, Suppressions,
     },
     receipt,
     sale::{
         checkout::{Capture, CheckoutKind, Customer, Eligibility, LineItem, Totals},
         details::{Details, Metadata},
+        fill::fills,
+        mapping::{Grant, Mapping, MappingKey, MappingRow},
         payment::Link,
-        stock::{Mapping, Movement, Restock, StockLevel, Unnamed},
+        shop::ShopFilter,
+        stock::{Movement, Restock, StockLevel, Uncounted},
     },
     upkeep::sweep::{EventBacklog, ReceiptBacklog},
-    values::{ids::LineItemId, money::Currency},
+    values::{
+        ids::{LineItemId, PriceId},
+        money::Currency,
+    },
 };
 use jiff::{ToSpan, civil::Date};
 use kit::prelude::*;
@@ -37,7 +45,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Fills the stock, like a merchant.
 trait Shelves {
     async fn put_counter(&self, sku: &Sku, on_hand: i64);
-    async fn put_mapping(&self, from: &Unnamed, sku: &Sku);
+    async fn put_mapping(&self, from: &MappingKey, row: &MappingRow);
     async fn remove_counter(&self, sku: &Sku);
     async fn on_hand(&self, sku: &Sku) -> Option<i64>;
 }
@@ -46,8 +54,8 @@ impl Shelves for World {
     async fn put_counter(&self, sku: &Sku, on_hand: i64) {
         self.kept().counters.insert(sku.clone(), on_hand);
     }
-    async fn put_mapping(&self, from: &Unnamed, sku: &Sku) {
-        self.kept().mapping.insert(from.clone(), sku.clone());
+    async fn put_mapping(&self, from: &MappingKey, row: &MappingRow) {
+        self.kept().mapping.insert(from.clone(), row.clone());
     }
     async fn remove_counter(&self, sku: &Sku) {
         self.kept().counters.remove(sku);
@@ -61,8 +69,27 @@ impl Shelves for kit::stack::StockTable {
     async fn put_counter(&self, sku: &Sku, on_hand: i64) {
         self.put_counter(sku, on_hand).await.unwrap();
     }
-    async fn put_mapping(&self, from: &Unnamed, sku: &Sku) {
-        self.put_mapping(from, sku).await.unwrap();
+    async fn put_mapping(&self, from: &MappingKey, row: &MappingRow) {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let mut attributes = Vec::new();
+        if row.is_not_understood {
+            attributes.push(("untracked", text("yes")));
+        }
+        attributes.extend(
+            row.maps_to
+                .iter()
+                .map(|sku| ("maps_to", text(sku.as_str()))),
+        );
+        attributes.extend(
+            row.untracked
+                .then(|| ("untracked", AttributeValue::Bool(true))),
+        );
+        if let Some(grant) = &row.grants {
+            attributes.push(("grants", text(grant.name.as_str())));
+            let days = grant.days.iter();
+            attributes.extend(days.map(|days| ("days", AttributeValue::N(days.to_string()))));
+        }
+        self.put_mapping(from, &attributes).await.unwrap();
     }
     async fn remove_counter(&self, sku: &Sku) {
         self.remove_counter(sku).await.unwrap();
@@ -90,6 +117,7 @@ trait On {
     fn ledger(&self) -> &impl Ledger;
     fn marks(&self) -> &impl Suppressions;
     fn stock_levels(&self) -> &impl Shelves;
+    fn shortfalls(&self) -> &impl Shortfalls;
 
     async fn record(&self, event: &StoredEvent) -> Recorded {
         self.events().record(event).await.unwrap()
@@ -168,6 +196,9 @@ impl On for World {
     fn stock_levels(&self) -> &impl Shelves {
         self
     }
+    fn shortfalls(&self) -> &impl Shortfalls {
+        self
+    }
 }
 
 impl On for Ports {
@@ -191,6 +222,9 @@ impl On for Ports {
     }
     fn stock_levels(&self) -> &impl Shelves {
         &self.stock_levels
+    }
+    fn shortfalls(&self) -> &impl Shortfalls {
+        &self.ledger
     }
 }
 
@@ -264,6 +298,8 @@ on_both! {
     a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_ended,
     what_no_transaction_can_hold_is_refused_whole,
     mapping_rows_are_found,
+    what_is_not_counted_is_reported_once,
+    a_shortfall_is_filled_once_and_then_no_longer_open,
     a_receipt_is_claimed_by_one,
     only_the_claimant_may_mark,
     a_held_receipt_stays_held,
@@ -413,8 +449,10 @@ async fn recorded(on: &impl On) -> StoredEvent {
 
 const POLICY: Policy = Policy {
     mode: Mode::Live,
+    shop: ShopFilter::ALL,
     restock: RestockPolicy::Any,
     part_payment: PartPayment::Hold,
+    on_full_refund: AccessPolicy::Revoke,
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,
     trial_ends_mail: false,
@@ -776,6 +814,8 @@ async fn what_is_not_wanted_or_not_there_is_not_read(on: &impl On) {
     let stock_levels = vec![StockLevel {
         sku,
         on_hand: None,
+        untracked: false,
+        is_reported: false,
         moved: None,
     }];
     assert_eq!(
@@ -1035,6 +1075,52 @@ async fn goods_go_back_once_and_never_more_than_were_taken(on: &impl On) {
     assert_eq!(back, Movement { restocked, ..moved });
 }
 
+/// The open shortfall of a SKU, once the index shows it as often as expected.
+async fn open_shortfalls(on: &impl On, sku: &Sku, expected: usize) -> Vec<Movement> {
+    let found = async || {
+        let mut open = on.shortfalls().open_shortfalls(100_000).await.unwrap();
+        open.retain(|movement| movement.sku == *sku);
+        Ok((open.len() == expected).then_some(open))
+    };
+    until("the index follows", Duration::from_secs(20), found)
+        .await
+        .unwrap()
+}
+
+async fn a_shortfall_is_filled_once_and_then_no_longer_open(on: &impl On) {
+    let (event, sku) = (recorded(on).await, skus(1).remove(0));
+    on.stock_levels().put_counter(&sku, 1).await;
+    let mut checkout = checkout(std::slice::from_ref(&sku));
+    checkout.lines[0].quantity = 3;
+    let commit = decided(on.ledger(), &event, &checkout).await;
+    assert_eq!(on.commit(&commit).await, Committed::Now);
+    let order_id = order_of(&commit).order_id;
+    let counters = on.shortfalls().counters(std::slice::from_ref(&sku)).await;
+    assert_eq!(counters, Ok(BTreeMap::from([(sku.clone(), 0)])));
+    for (arrived, left, still_open) in [(1, 1, 1), (5, 0, 0)] {
+        let open = open_shortfalls(on, &sku, 1).await;
+        let order = on.order(&order_id).await.unwrap();
+        let orders = BTreeMap::from([(order_id.clone(), order)]);
+        let counters = BTreeMap::from([(sku.clone(), arrived)]);
+        let fills = fills(&open, &orders, &counters, RestockPolicy::Any, now());
+        let [fill] = &fills[..] else {
+            panic!("{fills:?}")
+        };
+        // Too few units, then enough; then everything has changed.
+        on.stock_levels().put_counter(&sku, 0).await;
+        assert_eq!(on.shortfalls().fill(fill).await, Ok(Changed::Raced));
+        on.stock_levels().put_counter(&sku, arrived).await;
+        assert_eq!(on.shortfalls().fill(fill).await, Ok(Changed::Now));
+        assert_eq!(on.shortfalls().fill(fill).await, Ok(Changed::Raced));
+        let order = on.order(&order_id).await.unwrap();
+        assert_eq!(order, fill.order);
+        assert_eq!(order.shortfalls[0].missing, left);
+        let on_hand = on.stock_levels().on_hand(&sku).await;
+        assert_eq!(on_hand, Some(arrived - fill.units));
+        open_shortfalls(on, &sku, still_open).await;
+    }
+}
+
 async fn nothing_goes_back_where_nothing_was_taken_or_counted(on: &impl On) {
     let (sku, commit) = sold(on).await;
     let order_id = order_of(&commit).order_id;
@@ -1213,22 +1299,83 @@ fn put_back(sku: &Sku, order_id: &OrderId, seen: i64, pieces: i64) -> Restock {
 }
 
 async fn mapping_rows_are_found(on: &impl On) {
-    let product = Unnamed::Product(ProductId::new(unique("fprod")).unwrap());
-    let other = Unnamed::Product(ProductId::new(unique("fprod")).unwrap());
-    let sku = skus(1).remove(0);
-    on.stock_levels().put_mapping(&product, &sku).await;
+    let product = || MappingKey::Product(ProductId::new(unique("fprod")).unwrap());
+    let row = MappingRow::default();
+    let grant = |days| Grant {
+        name: ProductId::new("course").unwrap(),
+        days,
+    };
+    let rows = Mapping::from([
+        (
+            MappingKey::Price(PriceId::new(unique("fprice")).unwrap()),
+            MappingRow {
+                maps_to: Some(Sku::new("Größe M").unwrap()),
+                grants: Some(grant(None)),
+                ..row.clone()
+            },
+        ),
+        (
+            product(),
+            MappingRow {
+                untracked: true,
+                grants: Some(grant(Some(30))),
+                ..row.clone()
+            },
+        ),
+        (
+            product(),
+            MappingRow {
+                is_not_understood: true,
+                ..row
+            },
+        ),
+    ]);
+    for (key, row) in &rows {
+        on.stock_levels().put_mapping(key, row).await;
+    }
     let read_set = ReadSet {
-        mapping: vec![product.clone(), other],
+        mapping: rows.keys().cloned().chain([product()]).collect(),
         ..ReadSet::default()
     };
     let found = on.read(&read_set).await;
     assert_eq!(
         found,
         Snapshot {
-            mapping: Mapping::from([(product, sku)]),
+            mapping: rows,
             ..Snapshot::default()
         }
     );
+}
+
+/// What is not counted: reported by the first commit, and by no other before the merchant acts.
+async fn what_is_not_counted_is_reported_once(on: &impl On) {
+    let skus = skus(1);
+    let product = MappingKey::Product(ProductId::new(unique("fprod")).unwrap());
+    let uncounted = vec![
+        Uncounted::Sku(skus[0].clone()),
+        Uncounted::Unmapped(product.clone()),
+    ];
+    let read_set = ReadSet {
+        mapping: vec![product.clone()],
+        stock_levels: Some((OrderId::new("fcs_1").unwrap(), skus.clone())),
+        ..ReadSet::default()
+    };
+    let report = async || Commit {
+        uncounted: uncounted.clone(),
+        ..Commit::of(recorded(on).await.event_id)
+    };
+    let are_reported = async || {
+        let found = on.read(&read_set).await;
+        let row = found.mapping.get(&product);
+        let level = found.stock_levels[0].is_reported;
+        (level, row.is_some_and(|row| row.is_reported))
+    };
+    assert_eq!(are_reported().await, (false, false));
+    assert_eq!(on.commit(&report().await).await, Committed::Now);
+    assert_eq!(are_reported().await, (true, true));
+    assert_eq!(on.commit(&report().await).await, Committed::Raced);
+    on.stock_levels().put_counter(&skus[0], 1).await;
+    assert_eq!(on.commit(&report().await).await, Committed::Raced);
 }
 
 /// A committed receipt.

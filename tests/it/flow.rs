@@ -132,6 +132,29 @@ async fn a_paid_checkout_becomes_one_order_one_stock_movement_and_one_mail() {
 }
 
 #[tokio::test]
+async fn a_shortfall_is_filled_by_the_deployed_sweep_once_its_counter_rises() {
+    let play = play().await;
+    let sale = Sale::prepared(&play, [10, 0]).await;
+    let event = sale.event(0);
+    let body = sale.purchase.completed(&event);
+    play.deliver_signed(&body).await.unwrap();
+    play.until_event(&event, Processed, SOON).await.unwrap();
+    let tote = &sale.skus[1];
+    let stock = &play.tables.stock_levels;
+    stock.put_counter(tote, 4).await.unwrap();
+    let is_filled = async || {
+        // The index may lag behind the sale.
+        play.invoke("sweep").await?;
+        let order = play.order(sale.order_id()).await?;
+        let shortfall = order.and_then(|order| order.shortfalls.first().cloned());
+        Ok(shortfall.filter(|shortfall| shortfall.filled_at.is_some()))
+    };
+    let shortfall = until("the shortfall is filled", SOON, is_filled).await;
+    assert_eq!(shortfall.unwrap().missing, 0);
+    assert_eq!(stock.on_hand(tote).await.unwrap(), Some(3));
+}
+
+#[tokio::test]
 async fn a_redelivery_and_a_twin_under_a_fresh_id_change_nothing_and_send_nothing() {
     let play = play().await;
     let sale = Sale::prepared(&play, [10, 10]).await;

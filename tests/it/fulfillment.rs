@@ -201,7 +201,8 @@ async fn the_last_piece_goes_to_one_of_two(bundle: &Bundle) {
             &[][..],
             &[Shortfall {
                 sku: sku("TOTE"),
-                missing: 1
+                missing: 1,
+                filled_at: None,
             }]
         ]
     );
@@ -458,7 +459,8 @@ async fn a_lost_race_is_read_and_decided_again() {
         bundle.order(1).shortfalls,
         [Shortfall {
             sku: sku("BRACE-M"),
-            missing: 2
+            missing: 2,
+            filled_at: None,
         }]
     );
     let kept = bundle.world.kept();

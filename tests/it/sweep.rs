@@ -159,6 +159,7 @@ const ONE_OF_EACH: Swept = Swept {
     unsent: 1,
     leased: 1,
     due: 1,
+    filled: 0,
     stalled: 0,
     longest: None,
     more: false,
@@ -921,6 +922,25 @@ async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deploy
     assert_eq!(play.event(&fresh_id).await.unwrap().unwrap().state, Stored);
 
     a_receipt_whose_message_was_lost_is_taken_up(&play, &order.order_id, &fresh_id).await;
+}
+
+#[tokio::test]
+async fn a_counter_that_rises_fills_the_shortfall_of_a_paid_order_once() {
+    let bundle = open_shop(OnUnknown::Resend);
+    let paid = checkout(&purchase(1));
+    bundle.provider_has(&paid);
+    bundle.take(&Delivery::of(&purchase(1), "fevt_1")).await;
+    let tote = Sku::new("TOTE").unwrap();
+    bundle.world.kept().counters.insert(tote.clone(), 0);
+    bundle.drain().await;
+    assert_eq!(swept(&bundle.world).await.filled, 0);
+    bundle.world.kept().counters.insert(tote.clone(), 3);
+    assert_eq!(swept(&bundle.world).await.filled, 1);
+    let shortfall = bundle.order(1).shortfalls.remove(0);
+    assert_eq!(shortfall.missing, 0);
+    assert!(shortfall.filled_at.is_some());
+    assert_eq!(bundle.world.kept().counters[&tote], 2);
+    assert_eq!(swept(&bundle.world).await.filled, 0);
 }
 
 /// Commits a notice with the event that was stored, and queues nothing.

@@ -5,11 +5,12 @@ use crate::fakes::{Hop, Message, World};
 use aws::batch::{self, Attempt, Invocation, RESERVE, Rules, Worker};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{
+    access::purchase::AccessPolicy,
     delivery::job::Job,
     fulfillment::Policy,
     ports::Clock,
     receipt::OnUnknown,
-    sale::{amounts::PartPayment, restock::RestockPolicy},
+    sale::{amounts::PartPayment, restock::RestockPolicy, shop::ShopFilter},
     values::{mode::Mode, outcome::RetryableError},
 };
 use feedback::Feedback;
@@ -71,8 +72,10 @@ pub const TRY_LASTS: Duration = WORKER_LASTS.saturating_sub(RESERVE);
 /// As the template's defaults are.
 pub const POLICY: Policy = Policy {
     mode: Mode::Live,
+    shop: ShopFilter::ALL,
     restock: RestockPolicy::Never,
     part_payment: PartPayment::Hold,
+    on_full_refund: AccessPolicy::Keep,
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,
     trial_ends_mail: false,

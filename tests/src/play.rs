@@ -21,6 +21,7 @@ use domain::{
     values::{
         ids::{BadId, EventId, OrderId},
         outcome::RetryableError,
+        sku::BadSku,
     },
 };
 use jiff::Timestamp;
@@ -50,6 +51,8 @@ pub enum PlayError {
     RetryableError(#[from] RetryableError),
     #[error(transparent)]
     BadId(#[from] BadId),
+    #[error(transparent)]
+    BadSku(#[from] BadSku),
     /// The Stock table does not answer.
     #[error(transparent)]
     Stock(#[from] crate::stack::StockError),

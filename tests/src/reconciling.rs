@@ -5,6 +5,7 @@ use crate::{drive::Bundle, fakes::World, life::Life, shop};
 use domain::upkeep::recovery::Reconciled;
 use domain::{
     delivery::event::{Change, Reading},
+    sale::shop::ShopFilter,
     values::{mode::Mode, outcome::RetryableError},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +21,7 @@ pub fn reconcile_over(world: &World, days: i64) -> Reconcile<World> {
         providers: world.providers(),
         clock: Arc::new(world.clone()),
         mode: Mode::Live,
+        shop: ShopFilter::default(),
         look_back: SignedDuration::from_hours(24 * days),
         reading_time: Duration::from_mins(3),
         second_look: Duration::ZERO,

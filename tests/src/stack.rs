@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     config::Credentials,
     types::{AttributeValue, BillingMode, GlobalSecondaryIndex},
 };
-use domain::{sale::stock::Unnamed, values::ids::Sku};
+use domain::{sale::mapping::MappingKey, values::ids::Sku};
 use serde::Deserialize;
 use std::{collections::BTreeMap, env, fs, time::Duration};
 
@@ -285,15 +285,22 @@ impl StockTable {
             .map_err(|error| StockError(format!("{error:?}")))
     }
 
-    /// Maps a provider's product or price to a SKU.
-    pub async fn put_mapping(&self, from: &Unnamed, sku: &Sku) -> Result<(), StockError> {
+    /// Writes a mapping row with these attributes.
+    pub async fn put_mapping(
+        &self,
+        from: &MappingKey,
+        attributes: &[(&str, AttributeValue)],
+    ) -> Result<(), StockError> {
         let from = match from {
-            Unnamed::Product(id) => format!("product#{id}"),
-            Unnamed::Price(id) => format!("price#{id}"),
+            MappingKey::Product(id) => format!("product#{id}"),
+            MappingKey::Price(id) => format!("price#{id}"),
         };
         let put = self.client.put_item().table_name(&self.table);
-        let put = put.item("sku", text(from)).item("entry", text("mapping"));
-        let sent = put.item("maps_to", text(sku.as_str())).send().await;
+        let mut put = put.item("sku", text(from)).item("entry", text("mapping"));
+        for (name, value) in attributes {
+            put = put.item(*name, value.clone());
+        }
+        let sent = put.send().await;
         sent.map(drop)
             .map_err(|error| StockError(format!("{error:?}")))
     }

@@ -1,6 +1,7 @@
 //! The sweep over the world in memory.
 
 use crate::fakes::{DeadLetterQueue, Hop, World};
+use domain::sale::restock::RestockPolicy;
 use std::sync::Arc;
 use sweep::{Limits, Sweep};
 
@@ -15,5 +16,6 @@ pub fn sweep_over(world: &World) -> SweepOver {
             .map(|hop| world.dead_letters(hop)),
         clock: Arc::new(world.clone()),
         limits: Limits::default(),
+        restock: RestockPolicy::Any,
     }
 }

@@ -5,7 +5,7 @@ use aws::{
     Queues, Store, Tables,
     batch::Rules,
     client::SdkConfig,
-    settings::{self, Problems, Settings, days},
+    settings::{self, Problems, Settings, days, shop},
 };
 use domain::{fulfillment::Policy, values::mode::Mode};
 use jiff::SignedDuration;
@@ -70,15 +70,19 @@ fn queues(settings: &mut Settings<'_>) -> Queues {
 }
 
 fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
+    let shop = shop(settings);
     let restock = settings.parsed("RESTOCK");
     let part_payment = settings.parsed("PART_PAYMENT");
+    let on_full_refund = settings.parsed("ON_FULL_REFUND");
     let grace_days = settings.parsed::<u32>("GRACE_DAYS");
     let payment_failed_mail = settings.switch("PAYMENT_FAILED_MAIL");
     let trial_ends_mail = settings.switch("TRIAL_ENDS_MAIL");
     Some(Policy {
         mode: mode?,
+        shop: shop?,
         restock: restock?,
         part_payment: part_payment?,
+        on_full_refund: on_full_refund?,
         grace: SignedDuration::from_hours(24 * i64::from(grace_days?)),
         payment_failed_mail: payment_failed_mail?,
         trial_ends_mail: trial_ends_mail?,

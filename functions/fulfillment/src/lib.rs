@@ -18,7 +18,7 @@ use domain::{
         known::{Case, Known, Need},
     },
     ports::{Changed, Clock, Committed, Entitlements, Events, Ledger, Queue, Settlement},
-    sale::order::Alerts,
+    sale::{order::Alerts, shop::NotNeeded},
     values::{
         class::Class,
         ids::EventId,
@@ -62,6 +62,8 @@ pub enum Done {
     Committed(Box<Commit>),
     /// An earlier attempt committed and stopped; its outbox is sent now.
     HandedOff(Vec<Handoff>),
+    /// The sale needs nothing here.
+    NotNeeded(NotNeeded),
 }
 
 /// How a job ended.
@@ -186,7 +188,12 @@ impl<S: FulfillmentStore> Fulfillment<S> {
             Decision::Wait {
                 commit: Some(commit),
                 ..
+            }
+            | Decision::NotNeeded {
+                commit: Some(commit),
+                ..
             } if self.store.commit(&commit).await? == Committed::Raced => Ok(None),
+            Decision::NotNeeded { reason, .. } => self.end_unneeded(event, reason).await,
             Decision::Wait { park_reason, .. } | Decision::Park(park_reason) => {
                 self.park(event, park_reason, receives).await
             }
@@ -225,6 +232,25 @@ impl<S: FulfillmentStore> Fulfillment<S> {
             .settle(&event.event_id, &Settlement::Processed, self.clock.now())
             .await
             .map(drop)
+    }
+
+    /// Ends an event that needs nothing here; `None` if another attempt has ended it in another way.
+    async fn end_unneeded(
+        &self,
+        event: &StoredEvent,
+        reason: NotNeeded,
+    ) -> Result<Option<Ended>, RetryableError> {
+        let settlement = Settlement::NotNeeded {
+            reason: reason.to_string(),
+        };
+        let now = self.clock.now();
+        if self.store.settle(&event.event_id, &settlement, now).await? == Changed::Now {
+            return Ok(Some(Outcome::Accepted(Done::NotNeeded(reason))));
+        }
+        // This attempt may have ended it, and the answer was lost.
+        let stored = self.store.event(&event.event_id).await?;
+        let has_ended = stored.is_some_and(|event| event.state == EventState::NotNeeded);
+        Ok(has_ended.then_some(Outcome::Duplicate))
     }
 
     /// Parks an event, unless its reason may pass and had no time to; `None` if another attempt has ended the event
@@ -296,6 +322,9 @@ fn log(event_id: &EventId, ended: &Ended, took: jiff::SignedDuration) {
             let receipts = handoffs.len();
             tracing::info!(outcome = "passed_on", %event_id, receipts, duration_ms, "receipts queued for an earlier attempt");
         }
+        Outcome::Accepted(Done::NotNeeded(reason)) => {
+            tracing::info!(outcome = "not_needed", %event_id, %reason, duration_ms, "nothing to do here");
+        }
         Outcome::Duplicate => {
             tracing::info!(outcome = "duplicate", %event_id, duration_ms, "nothing to do");
         }
@@ -320,14 +349,16 @@ fn log_commit(event: &StoredEvent, commit: &Commit, now: Timestamp) {
     } = commit.alerts;
     match &commit.order {
         Some(order) if commit.fulfills => {
-            let (shortfall, amounts_differ, unmapped) = (
+            let (shortfall, amounts_differ, uncounted) = (
                 !order.shortfalls.is_empty(),
                 order.difference.is_some(),
-                order.has_unmapped_lines(),
+                !commit.uncounted.is_empty(),
             );
+            let uncounted_lines = order.uncounted_lines();
+            let lacks_customer = order.lacks_customer();
             let second_order = !order.same_reference.is_empty();
             let eligibility_unknown = order.has_unknown_eligibility();
-            tracing::info!(outcome = "fulfilled", %event_id, order_id = %order.order_id, shortfall, amounts_differ, unmapped, second_order, partly_paid, eligibility_unknown, age_ms, decision, "order fulfilled");
+            tracing::info!(outcome = "fulfilled", %event_id, order_id = %order.order_id, shortfall, amounts_differ, uncounted, uncounted_lines, lacks_customer, second_order, partly_paid, eligibility_unknown, age_ms, decision, "order fulfilled");
         }
         Some(order) => {
             tracing::info!(outcome = "applied", %event_id, order_id = %order.order_id, dispute_opened, dispute_lost, refund_failed, partly_paid, age_ms, decision, "order changed");

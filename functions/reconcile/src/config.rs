@@ -3,9 +3,9 @@
 use aws::{
     Queues, Store, Tables,
     client::SdkConfig,
-    settings::{self, Problems, Settings, days},
+    settings::{self, Problems, Settings, days, shop},
 };
-use domain::values::mode::Mode;
+use domain::{sale::shop::ShopFilter, values::mode::Mode};
 use jiff::SignedDuration;
 use providers::Providers;
 
@@ -18,6 +18,7 @@ pub struct Config {
     pub store: Store,
     pub providers: Providers,
     pub mode: Mode,
+    pub shop: ShopFilter,
     pub look_back: SignedDuration,
 }
 
@@ -40,6 +41,7 @@ impl Config {
         let retention_days = settings.parsed("EVENT_RETENTION_DAYS");
         let look_back_days = settings.parsed::<u32>("RECONCILE_DAYS");
         let mode = settings.parsed("MODE");
+        let shop = shop(&mut settings);
         let providers = providers::open_apis(&mut settings, sdk, mode, Some(LARGEST_PAGE)).await;
         if let Some(mode) = mode {
             store.may_begin_in_mode(mode, &mut settings).await;
@@ -49,6 +51,7 @@ impl Config {
                 store: store.with_retention(days(retention_days?)),
                 providers,
                 mode: mode?,
+                shop: shop?,
                 look_back: SignedDuration::from_hours(24 * i64::from(look_back_days?)),
             })
         })

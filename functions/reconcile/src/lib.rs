@@ -17,6 +17,7 @@ use domain::{
     },
     fulfillment::read_set::{ReadSet, Snapshot},
     ports::{Clock, Entitlements, Events, Ledger, OpenRows, Queue},
+    sale::shop::ShopFilter,
     upkeep::{
         reconcile::{self, Ask, Found, Listed, Page, event_id},
         recovery::{Count, Gap, List, Look, OpenStates, Reconciled, is_gap},
@@ -50,6 +51,8 @@ pub struct Reconcile<S> {
     pub providers: Providers,
     pub clock: Arc<dyn Clock>,
     pub mode: Mode,
+    /// The sales that belong to this shop.
+    pub shop: ShopFilter,
     /// How far back a run looks.
     pub look_back: SignedDuration,
     /// How long lists are read in all. Shorter than the function's time, so that the gaps found by then are recovered.
@@ -307,9 +310,12 @@ impl<S: ReconcileStore> Reconcile<S> {
         Ok(())
     }
 
-    /// True if a thing is of this stack's mode, and old enough.
+    /// True if a thing is of this stack's mode and shop, and old enough.
     fn is_ours(&self, found: &Found, now: Timestamp) -> bool {
-        found.mode.is_none_or(|mode| mode == self.mode) && !found.is_young(now)
+        let marks = found.marks.as_ref();
+        found.mode.is_none_or(|mode| mode == self.mode)
+            && marks.is_none_or(|marks| self.shop.takes(marks))
+            && !found.is_young(now)
     }
 
     /// The rows that a thing is compared with.

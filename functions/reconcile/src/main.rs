@@ -21,6 +21,7 @@ async fn main() -> Result<(), Error> {
         providers: config.providers,
         clock: Arc::new(SystemClock),
         mode: config.mode,
+        shop: config.shop,
         look_back: config.look_back,
         reading_time: READING_TIME,
         second_look: SECOND_LOOK,

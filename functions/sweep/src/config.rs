@@ -6,12 +6,14 @@ use aws::{
     queue::DeadLetters,
     settings::{self, Problems, Settings},
 };
+use domain::sale::restock::RestockPolicy;
 
 /// The settings of sweep, read from the environment.
 #[derive(Debug)]
 pub struct Config {
     pub store: Store,
     pub dead_letters: [DeadLetters; 3],
+    pub restock: RestockPolicy,
 }
 
 impl Config {
@@ -21,6 +23,8 @@ impl Config {
         let tables = Tables {
             events: settings.resource("EVENTS_TABLE"),
             receipts: settings.resource("RECEIPTS_TABLE"),
+            orders: settings.resource("ORDERS_TABLE"),
+            stock: settings.resource("STOCK_TABLE"),
             ..Tables::default()
         };
         let queues = Queues {
@@ -34,10 +38,12 @@ impl Config {
             "FEEDBACK_DEAD_LETTER_QUEUE_URL",
         ]
         .map(|name| DeadLetters::new(sdk, settings.resource(name)));
+        let restock = settings.parsed("RESTOCK");
         settings.finish(|| {
             Some(Self {
                 store: Store::new(sdk, tables, queues),
                 dead_letters,
+                restock: restock?,
             })
         })
     }

@@ -10,14 +10,19 @@
 
 pub mod config;
 mod log;
+mod shortfalls;
 
+use crate::shortfalls::Filled;
 use domain::{
     delivery::{
         job::{FulfillmentJob, Job, ReceiptJob},
         stored_event::EventState,
     },
-    ports::{Backlogs, Clock, DeadLetters, OpenRows, Queue, Reserved},
+    ports::{
+        Answering, Backlogs, Clock, DeadLetters, OpenRows, Orders, Queue, Reserved, Shortfalls,
+    },
     receipt::ReceiptStatus,
+    sale::restock::RestockPolicy,
     upkeep::sweep::{
         Backlog, BacklogItem, Due, EventBacklog, Gauges, MOST_COUNTED, ReceiptBacklog,
         UNFULFILLED_AT, before, is_stalled, oldest_seconds, picked,
@@ -71,6 +76,8 @@ pub struct Sweep<S, D> {
     pub dead_letters: [D; 3],
     pub clock: Arc<dyn Clock>,
     pub limits: Limits,
+    /// The refunds that put goods back in stock: what they put back is not missing.
+    pub restock: RestockPolicy,
 }
 
 /// The result of a run: the number of requeued rows of each kind, and more.
@@ -81,6 +88,8 @@ pub struct Swept {
     pub unsent: usize,
     pub leased: usize,
     pub due: usize,
+    /// The filled shortfalls.
+    pub filled: usize,
     /// The requeued rows that were queued before without effect and are long overdue.
     pub stalled: usize,
     /// The id of the event or receipt that is overdue longest of its kind.
@@ -105,6 +114,8 @@ pub trait SweepStore:
     Backlogs<EventBacklog>
     + Backlogs<ReceiptBacklog>
     + OpenRows
+    + Orders
+    + Shortfalls
     + Queue<FulfillmentJob>
     + Queue<ReceiptJob>
 {
@@ -114,6 +125,8 @@ impl<S> SweepStore for S where
     S: Backlogs<EventBacklog>
         + Backlogs<ReceiptBacklog>
         + OpenRows
+        + Orders
+        + Shortfalls
         + Queue<FulfillmentJob>
         + Queue<ReceiptJob>
 {
@@ -125,8 +138,12 @@ impl<S: SweepStore, D: DeadLetters> Sweep<S, D> {
     pub async fn run(&self) -> Result<Swept, RetryableError> {
         let started_at = self.clock.now();
         // Concurrently, because neither may delay the other.
-        let ((swept, failed), (gauges, unknown)) =
-            futures_util::join!(self.sweep(started_at), self.measure(started_at));
+        // The depth of nested futures is limited.
+        let fills: Answering<'_, Filled> = Box::pin(self.fill_shortfalls(started_at));
+        let ((mut swept, failed), (gauges, unknown), shortfalls) =
+            futures_util::join!(self.sweep(started_at), self.measure(started_at), fills);
+        swept.filled = shortfalls.filled;
+        let failed = failed.or(shortfalls.failed);
         log::log_gauges(&gauges, unknown.as_ref());
         log::log(
             &swept,

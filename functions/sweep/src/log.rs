@@ -13,6 +13,7 @@ pub(crate) fn log(swept: &Swept, failed: Option<&RetryableError>, took: SignedDu
         unsent,
         leased,
         due,
+        filled,
         longest,
         more,
         ..
@@ -28,6 +29,7 @@ pub(crate) fn log(swept: &Swept, failed: Option<&RetryableError>, took: SignedDu
                 unsent,
                 leased,
                 due,
+                filled,
                 stalled,
                 stalled_rows = many,
                 longest,
@@ -37,7 +39,7 @@ pub(crate) fn log(swept: &Swept, failed: Option<&RetryableError>, took: SignedDu
             );
         }
         Some(error) => {
-            tracing::warn!(outcome = "retry", reason = %error, stored, committed, unsent, leased, due, stalled, stalled_rows = many, longest, more, duration_ms, "the next run retries");
+            tracing::warn!(outcome = "retry", reason = %error, stored, committed, unsent, leased, due, filled, stalled, stalled_rows = many, longest, more, duration_ms, "the next run retries");
         }
     }
 }

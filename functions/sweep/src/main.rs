@@ -15,6 +15,7 @@ async fn main() -> Result<(), Error> {
         dead_letters: config.dead_letters,
         clock: Arc::new(SystemClock),
         limits: Limits::default(),
+        restock: config.restock,
     };
     // The schedule's event says nothing but that it is time.
     lambda_runtime::run(service_fn(|_: LambdaEvent<IgnoredAny>| async {

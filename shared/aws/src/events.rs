@@ -122,6 +122,14 @@ impl ports::Events for Store {
                 .expression_attribute_values(":processed", text(EventState::Processed.to_string()))
                 .expression_attribute_values(":committed", text(EventState::Committed.to_string()))
                 .expression_attribute_values(":expiry", number(expiry(now, self.retention))),
+            Settlement::NotNeeded { reason } => update
+                .update_expression(
+                    "SET #state = :not_needed, expires_at = :expiry, #reason = :reason REMOVE #open, #class",
+                )
+                .condition_expression("#state = :stored")
+                .expression_attribute_values(":not_needed", text(EventState::NotNeeded.to_string()))
+                .expression_attribute_values(":reason", text(reason))
+                .expression_attribute_values(":expiry", number(expiry(now, self.retention))),
             Settlement::Parked { class, reason } => update
                 .update_expression(
                     "SET #state = :parked, #open = :parked, #reason = :reason, #class = :class",

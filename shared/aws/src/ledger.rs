@@ -97,6 +97,10 @@ impl Store {
             .chain((receipts.iter()).map(|row| receipts::put(&tables.receipts, row)));
         let puts = puts.map(|put| Ok(TransactWriteItem::builder().put(put?).build()));
         let mut rows = puts.collect::<Result<Vec<_>, RetryableError>>()?;
+        for uncounted in &commit.uncounted {
+            let report = stock::report(&tables.stock, uncounted, event_id)?;
+            rows.push(TransactWriteItem::builder().update(report).build());
+        }
         rows.push(if commit.ends {
             let event = events::committed(&tables.events, event_id, &commit.outbox())?;
             TransactWriteItem::builder().update(event).build()
@@ -137,7 +141,10 @@ impl Store {
         deductions.chain(restocks).collect()
     }
 
-    async fn transact(&self, actions: Vec<TransactWriteItem>) -> Result<Committed, RetryableError> {
+    pub(crate) async fn transact(
+        &self,
+        actions: Vec<TransactWriteItem>,
+    ) -> Result<Committed, RetryableError> {
         for n in 0..MOST_TRIES {
             if n > 0 {
                 jitter(n).await;

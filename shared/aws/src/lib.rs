@@ -23,6 +23,7 @@ mod receipts;
 mod row;
 pub mod secrets;
 pub mod settings;
+mod shortfalls;
 mod stock;
 mod store;
 

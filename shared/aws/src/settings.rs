@@ -2,6 +2,7 @@
 //!
 //! A function that cannot work must fail at its start, not at the first payment.
 
+use domain::sale::shop::ShopFilter;
 use std::{error::Error, fmt, str::FromStr, time::Duration};
 
 /// Reads settings and collects their problems.
@@ -121,6 +122,19 @@ impl<'a> Settings<'a> {
     }
 }
 
+/// The filter of this shop's sales. A condition that is not set is absent.
+pub fn shop(settings: &mut Settings<'_>) -> Option<ShopFilter> {
+    let metadata = match settings.optional("SHOP_METADATA") {
+        Some(_) => Some(settings.parsed("SHOP_METADATA")?),
+        None => None,
+    };
+    Some(ShopFilter {
+        origin: settings.optional("SHOP_ORIGIN"),
+        metadata,
+        reference_prefix: settings.optional("SHOP_REFERENCE_PREFIX"),
+    })
+}
+
 /// A duration of `count` days.
 #[must_use]
 pub fn days(count: u32) -> Duration {
@@ -130,6 +144,23 @@ pub fn days(count: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shop_filter_has_the_conditions_that_are_set() {
+        let shop_of = |entry: &'static str| {
+            let source = move |name: &str| match name {
+                "SHOP_METADATA" => Some(entry.to_owned()),
+                "SHOP_ORIGIN" => Some(String::new()),
+                _ => None,
+            };
+            let mut settings = Settings::from(&source);
+            let shop = shop(&mut settings);
+            (shop.map(|shop| shop.is_set()), settings.are_good())
+        };
+        assert_eq!(shop_of(""), (Some(false), true));
+        assert_eq!(shop_of("shop=one"), (Some(true), true));
+        assert_eq!(shop_of("shop"), (None, false));
+    }
 
     #[test]
     fn every_missing_or_wrong_setting_is_named_at_once() {

@@ -1,24 +1,30 @@
 //! The Stock table, with the key `sku` and `entry`.
 //!
 //! A SKU has a counter (`entry` = `counter`) and movements (`entry` = `order#<order id>`). A mapping row has a
-//! provider's product or price in `sku` (`product#<id>` or `price#<id>`), `mapping` in `entry` and the SKU in `maps_to`.
+//! provider's product or price in `sku` (`product#<id>` or `price#<id>`) and `mapping` in `entry`. The merchant writes
+//! counters (`on_hand`, or `untracked`) and mapping rows (`maps_to`, `untracked`, `grants`, `days`). `reported_by` names
+//! the event whose alarm reported the row as uncounted; a row that the merchant puts again has no mark.
 
 use crate::{
     failure::unbuildable,
-    row::{self, Attributes, Key, attributes, number},
+    row::{self, Attributes, Key, attributes, number, text},
 };
 use aws_sdk_dynamodb::types::{Put, Update};
 use domain::{
     fulfillment::read_set::{ReadSet, Snapshot},
-    sale::stock::{Deduction, Movement, Restock, StockLevel, Unnamed},
+    sale::{
+        mapping::{Grant, MappingKey, MappingRow},
+        stock::{Deduction, Movement, Restock, StockLevel, Uncounted},
+    },
     values::{
-        ids::{OrderId, Sku},
+        ids::{EventId, OrderId, ProductId, Sku},
         outcome::RetryableError,
     },
 };
 use serde::Deserialize;
+use serde_json::Value;
 
-const TABLE: &str = "Stock";
+pub(crate) const TABLE: &str = "Stock";
 const COUNTER: &str = "counter";
 const MAPPING: &str = "mapping";
 
@@ -26,11 +32,11 @@ fn key(sku: impl Into<String>, entry: impl Into<String>) -> Key {
     Key::from([("sku", sku.into()), ("entry", entry.into())])
 }
 
-fn counter_key(sku: &Sku) -> Key {
+pub(crate) fn counter_key(sku: &Sku) -> Key {
     key(sku.as_str(), COUNTER)
 }
 
-fn movement_key(sku: &Sku, order_id: &OrderId) -> Key {
+pub(crate) fn movement_key(sku: &Sku, order_id: &OrderId) -> Key {
     key(sku.as_str(), movement_entry(order_id))
 }
 
@@ -38,10 +44,10 @@ fn movement_entry(order_id: &OrderId) -> String {
     format!("order#{order_id}")
 }
 
-fn unnamed_text(unnamed: &Unnamed) -> String {
-    match unnamed {
-        Unnamed::Product(id) => format!("product#{id}"),
-        Unnamed::Price(id) => format!("price#{id}"),
+fn mapping_text(of: &MappingKey) -> String {
+    match of {
+        MappingKey::Product(id) => format!("product#{id}"),
+        MappingKey::Price(id) => format!("price#{id}"),
     }
 }
 
@@ -50,7 +56,7 @@ pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
     let mapping = read_set
         .mapping
         .iter()
-        .map(|unnamed| key(unnamed_text(unnamed), MAPPING));
+        .map(|of| key(mapping_text(of), MAPPING));
     let stock_levels = read_set.stock_levels.iter().flat_map(|(order_id, skus)| {
         skus.iter()
             .flat_map(move |sku| [counter_key(sku), movement_key(sku, order_id)])
@@ -58,12 +64,57 @@ pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
     mapping.chain(stock_levels).collect()
 }
 
+/// A counter.
+#[derive(Deserialize)]
+pub(crate) struct Counter {
+    pub(crate) sku: Sku,
+    pub(crate) on_hand: Option<i64>,
+}
+
 #[derive(Deserialize)]
 struct Row {
     sku: String,
     entry: String,
     on_hand: Option<i64>,
-    maps_to: Option<Sku>,
+    #[serde(default)]
+    maps_to: Value,
+    #[serde(default)]
+    untracked: Value,
+    #[serde(default)]
+    grants: Value,
+    #[serde(default)]
+    days: Value,
+    #[serde(default)]
+    reported_by: Value,
+}
+
+impl Row {
+    /// The mapping row as the merchant wrote it. One attribute that is not understood must not stop the sale.
+    fn mapping(&self) -> MappingRow {
+        let maps_to = read(&self.maps_to, |text| Sku::new(text.as_str()?).ok());
+        let untracked = read(&self.untracked, Value::as_bool);
+        let name = read(&self.grants, |text| ProductId::new(text.as_str()?).ok());
+        let days = read(&self.days, |days| days.as_u64()?.try_into().ok());
+        let is_not_understood =
+            maps_to.is_err() || untracked.is_err() || name.is_err() || days.is_err();
+        let (name, days) = (name.ok().flatten(), days.ok().flatten());
+        let grants = name.map(|name| Grant { name, days });
+        MappingRow {
+            maps_to: maps_to.ok().flatten(),
+            untracked: untracked.ok().flatten().unwrap_or_default(),
+            grants: grants.filter(|_| !is_not_understood),
+            is_not_understood,
+            is_reported: !self.reported_by.is_null(),
+        }
+    }
+}
+
+/// An attribute that a person wrote: absent, read, or not understood.
+fn read<T>(attribute: &Value, read: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, ()> {
+    match attribute {
+        Value::Null => Ok(None),
+        value => read(value).map(Some).ok_or(()),
+    }
 }
 
 /// Adds the items of [`keys`] to the snapshot: a stock level for each SKU of the read set, found or not.
@@ -77,6 +128,8 @@ pub(crate) fn found(
         .map(|sku| StockLevel {
             sku: sku.clone(),
             on_hand: None,
+            untracked: false,
+            is_reported: false,
             moved: None,
         })
         .collect();
@@ -88,8 +141,8 @@ pub(crate) fn found(
         let row: Row = row::from_item(TABLE, item.clone())?;
         if row.entry == MAPPING {
             let mut asked = read_set.mapping.iter();
-            let unnamed = asked.find(|unnamed| unnamed_text(unnamed) == row.sku);
-            rows.mapping.extend(unnamed.cloned().zip(row.maps_to));
+            let of = asked.find(|of| mapping_text(of) == row.sku);
+            rows.mapping.extend(of.cloned().zip(Some(row.mapping())));
             continue;
         }
         let mut levels = rows.stock_levels.iter_mut();
@@ -98,6 +151,8 @@ pub(crate) fn found(
         };
         if row.entry == COUNTER {
             stock_level.on_hand = row.on_hand;
+            stock_level.untracked = row.untracked == Value::Bool(true);
+            stock_level.is_reported = !row.reported_by.is_null();
         } else if Some(row.entry) == movement {
             let moved: Movement = row::from_item(TABLE, item)?;
             stock_level.moved = Some(moved);
@@ -125,6 +180,26 @@ pub(crate) fn take(table: &str, take: &Deduction) -> Result<(Put, Update), Retry
         counter.condition_expression("on_hand >= :taken")
     };
     Ok((put, counter.build().map_err(|error| unbuildable(&error))?))
+}
+
+/// The action that marks what an alarm reports, if nothing has marked it before and no counter came meanwhile.
+pub(crate) fn report(
+    table: &str,
+    uncounted: &Uncounted,
+    event_id: &EventId,
+) -> Result<Update, RetryableError> {
+    let key = match uncounted {
+        Uncounted::Sku(sku) => counter_key(sku),
+        Uncounted::Unmapped(of) => key(mapping_text(of), MAPPING),
+    };
+    Update::builder()
+        .table_name(table)
+        .set_key(Some(attributes(key)))
+        .update_expression("SET reported_by = :event")
+        .condition_expression("attribute_not_exists(reported_by) AND attribute_not_exists(on_hand)")
+        .expression_attribute_values(":event", text(event_id.as_str()))
+        .build()
+        .map_err(|error| unbuildable(&error))
 }
 
 /// The two actions of a restock: update the movement, which counts the restocked pieces, and increase the counter.

@@ -24,7 +24,7 @@ use crate::{
         Receipt, ReceiptState, ReceiptStatus,
         feedback::{AddressHash, ReceiptUpdate, Suppression},
     },
-    sale::{delivery_failure::DeliveryFailure, order::Order},
+    sale::{delivery_failure::DeliveryFailure, fill::Fill, order::Order, stock::Movement},
     upkeep::{
         reconcile::{self, Ask, Page},
         sweep::{self, Backlog, Due},
@@ -32,7 +32,8 @@ use crate::{
     values::{
         class::Class,
         ids::{
-            CustomerId, EventId, OrderId, OwnerToken, ReceiptId, ReferenceState, SubscriptionId,
+            CustomerId, EventId, OrderId, OwnerToken, ReceiptId, ReferenceState, Sku,
+            SubscriptionId,
         },
         mode::Mode,
         outcome::RetryableError,
@@ -40,7 +41,7 @@ use crate::{
     },
 };
 use jiff::Timestamp;
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, pin::Pin, sync::Arc, time::Duration};
 
 /// The time, for work that needs it more than once. Other code gets it as an argument.
 pub trait Clock: fmt::Debug + Send + Sync {
@@ -72,6 +73,11 @@ pub enum Recorded {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settlement {
     Processed,
+    /// The event needs nothing here.
+    NotNeeded {
+        /// For the operator, without personal data.
+        reason: String,
+    },
     /// A person must decide.
     Parked {
         class: Class,
@@ -225,6 +231,23 @@ pub trait Ledger: Send + Sync {
         &self,
         commit: &Commit,
     ) -> impl Future<Output = Result<Committed, RetryableError>> + Send;
+}
+
+/// The shortfalls in the Stock table.
+pub trait Shortfalls: Send + Sync {
+    /// The open movements, oldest first, `most` at most, by an index that may lag behind the table.
+    fn open_shortfalls(
+        &self,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<Movement>, RetryableError>> + Send;
+    /// The counters that there are, strongly consistent.
+    fn counters(
+        &self,
+        skus: &[Sku],
+    ) -> impl Future<Output = Result<BTreeMap<Sku, i64>, RetryableError>> + Send;
+    /// Changes movement, counter and order together, if the movement and the order are still as read and the counter
+    /// covers the units.
+    fn fill(&self, fill: &Fill) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }
 
 /// The result of a conditional write.

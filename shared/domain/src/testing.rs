@@ -12,17 +12,19 @@ use crate::{
     ports::Committed,
     receipt::Receipt,
     sale::{
+        fill::Fill,
+        mapping::{Mapping, MappingKey, MappingRow},
         merchant_reference::MerchantReference,
         order::Order,
         payment::Link,
-        stock::{Deduction, Mapping, Movement, Restock, StockLevel},
+        stock::{Deduction, Movement, Restock, StockLevel, Uncounted},
     },
     values::ids::{
         CustomerId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A row whose version guards it.
 pub trait Row: Clone + Serialize + DeserializeOwned {
@@ -74,6 +76,8 @@ pub struct Tables {
     pub mapping: Mapping,
     pub counters: BTreeMap<Sku, i64>,
     pub movements: BTreeMap<(Sku, OrderId), Movement>,
+    /// What an alarm has reported as uncounted.
+    pub reported: BTreeSet<Uncounted>,
 }
 
 impl Tables {
@@ -94,6 +98,8 @@ impl Tables {
         });
         let entitlements = read_set.entitlements.iter();
         let entitlements = entitlements.filter_map(|key| self.entitlements.get(key).cloned());
+        let mapping = read_set.mapping.iter();
+        let mapping = mapping.filter_map(|key| Some((key.clone(), self.mapping_row(key)?)));
         Snapshot {
             order: one(&self.orders, read_set.order.as_ref()),
             links: some(&self.links, &read_set.links),
@@ -101,7 +107,7 @@ impl Tables {
             subscription: one(&self.subscription_rows, read_set.subscription.as_ref()),
             entitlements: entitlements.collect(),
             contact: one(&self.contacts, read_set.contact.as_ref()),
-            mapping: some(&self.mapping, &read_set.mapping),
+            mapping: mapping.collect(),
             stock_levels: levels.collect(),
             receipts: some(&self.receipts, &read_set.receipts),
         }
@@ -111,11 +117,41 @@ impl Tables {
         StockLevel {
             sku: sku.clone(),
             on_hand: self.counters.get(sku).copied(),
+            untracked: false,
+            is_reported: self.reported.contains(&Uncounted::Sku(sku.clone())),
             moved: self
                 .movements
                 .get(&(sku.clone(), order_id.clone()))
                 .cloned(),
         }
+    }
+
+    fn mapping_row(&self, key: &MappingKey) -> Option<MappingRow> {
+        let is_reported = self.reported.contains(&Uncounted::Unmapped(key.clone()));
+        let row = self.mapping.get(key).cloned();
+        let row = row.or_else(|| is_reported.then(MappingRow::default))?;
+        Some(MappingRow { is_reported, ..row })
+    }
+
+    /// Writes a fill if its conditions hold, and returns true if it did.
+    pub fn fill(&mut self, fill: &Fill) -> bool {
+        let seen = &fill.seen;
+        let level = self.stock_level(&seen.sku, &seen.order_id);
+        let holds = level.on_hand >= Some(fill.units)
+            && level.moved.as_ref() == Some(seen)
+            && follow(&self.orders, [&fill.order]);
+        if holds {
+            put(&mut self.orders, [&fill.order]);
+            self.count(&seen.sku, -fill.units);
+            let key = (seen.sku.clone(), seen.order_id.clone());
+            let movement = Movement {
+                deducted: seen.deducted + fill.units,
+                is_open: !fill.closes,
+                ..seen.clone()
+            };
+            self.movements.insert(key, movement);
+        }
+        holds
     }
 
     /// Writes all rows of a commit, or none of them if a condition fails.
@@ -130,6 +166,7 @@ impl Tables {
         put(&mut self.entitlements, &commit.entitlements);
         put(&mut self.contacts, &commit.contact);
         put(&mut self.receipts, &commit.receipts);
+        self.reported.extend(commit.uncounted.iter().cloned());
         for Deduction { movement, .. } in &commit.deductions {
             let key = (movement.sku.clone(), movement.order_id.clone());
             self.movements.insert(key, read_back(movement));
@@ -161,8 +198,17 @@ impl Tables {
             && follow(&self.entitlements, &commit.entitlements)
             && follow(&self.contacts, &commit.contact)
             && commit.receipts.iter().all(is_new)
+            && commit.uncounted.iter().all(|what| self.reports(what))
             && commit.deductions.iter().all(|take| self.deducts(take))
             && commit.restocks.iter().all(|back| self.restocks(back))
+    }
+
+    fn reports(&self, uncounted: &Uncounted) -> bool {
+        let has_counter = match uncounted {
+            Uncounted::Sku(sku) => self.counters.contains_key(sku),
+            Uncounted::Unmapped(_) => false,
+        };
+        !has_counter && !self.reported.contains(uncounted)
     }
 
     fn deducts(&self, take: &Deduction) -> bool {

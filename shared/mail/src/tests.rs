@@ -102,6 +102,7 @@ fn line(number: usize, description: &str, eligibility: &str, amounts: Totals) ->
         price_id: None,
         stock: LineStock::Unmapped,
         metadata: Metadata::default(),
+        grants: None,
     }
 }
 

@@ -16,6 +16,7 @@ use domain::{
         delivery_failure::DeliveryFailure,
         details::{Address, Details, Discount, Metadata, PaymentMethod, Shipping, TaxRate},
         dispute::{self, Dispute},
+        mapping::Grant,
         merchant_reference::MerchantReference,
         order::{OrderLine, Shortfall},
         payment::{self, Link},
@@ -24,7 +25,7 @@ use domain::{
     },
     values::{
         facts::{Fact, Stamp},
-        ids::{DisputeId, LineItemId, PriceId},
+        ids::{DisputeId, Grantor, LineItemId, PriceId},
         money::Currency,
     },
 };
@@ -40,6 +41,7 @@ pub(super) fn full(event_id: EventId) -> Commit {
         payment_intent_id: payment_intent_id.clone(),
         version: 1,
         order_id: Some(order.order_id.clone()),
+        other_shop: true,
         facts: order.payments.get(&payment_intent_id).cloned(),
         heard_at: Some(later()),
     };
@@ -324,7 +326,9 @@ fn order() -> Order {
     let sku = || Sku::new("SKU-1").unwrap();
     let stock = [
         LineStock::Counted { sku: sku() },
-        LineStock::Untracked { sku: sku() },
+        LineStock::Untracked { sku: Some(sku()) },
+        LineStock::Untracked { sku: None },
+        LineStock::Uncounted { sku: sku() },
         LineStock::Waiting,
         LineStock::Unmapped,
     ];
@@ -339,6 +343,10 @@ fn order() -> Order {
         price_id: Some(PriceId::new("fprice_1").unwrap()),
         stock,
         metadata: metadata(),
+        grants: Some(Grant {
+            name: ProductId::new("course").unwrap(),
+            days: Some(30),
+        }),
     };
     let bare_line = OrderLine {
         unit_amount: None,
@@ -347,6 +355,7 @@ fn order() -> Order {
         price_id: None,
         description: String::new(),
         metadata: Metadata::default(),
+        grants: None,
         ..line(LineStock::Unmapped)
     };
     let payment_intents: Vec<_> = (0..2)
@@ -375,6 +384,7 @@ fn order() -> Order {
         lines: stock.map(line).into_iter().chain([bare_line]).collect(),
         difference: Some(-3),
         shortfalls: vec![Shortfall {
+            filled_at: Some(now()),
             sku: sku(),
             missing: 2,
         }],
@@ -518,7 +528,8 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
 }
 
 fn entitlement(subscription: &Subscription, product_id: &ProductId) -> Entitlement {
-    let other = SubscriptionId::new(unique("fsub")).unwrap();
+    let other = Grantor::new(unique("fcs")).unwrap();
+    let grantor = Grantor::from(&subscription.subscription_id);
     let access = Access {
         until: Some(later()),
         reason: Reason::CancelsAtPeriodEnd,
@@ -529,10 +540,10 @@ fn entitlement(subscription: &Subscription, product_id: &ProductId) -> Entitleme
         access_until: later(),
         reason: access.reason,
         reason_text: access.reason.to_string(),
-        granted_by: subscription.subscription_id.clone(),
+        granted_by: grantor.clone(),
         version: 1,
         grants: BTreeMap::from([
-            (subscription.subscription_id.clone(), access),
+            (grantor, access),
             (
                 other,
                 Access {

@@ -65,7 +65,14 @@ impl Events for World {
                     (event.reason, event.class) = (Some(reason.clone()), Some(*class));
                     Changed::Now
                 }
-                Settlement::Processed | Settlement::Parked { .. } => Changed::Raced,
+                Settlement::NotNeeded { reason } if event.state == EventState::Stored => {
+                    event.state = EventState::NotNeeded;
+                    (event.reason, event.class) = (Some(reason.clone()), None);
+                    Changed::Now
+                }
+                Settlement::Processed
+                | Settlement::NotNeeded { .. }
+                | Settlement::Parked { .. } => Changed::Raced,
             }
         })
         .await

@@ -141,6 +141,7 @@ fn rows_of(commit: &Commit) -> usize {
         + commit.entitlements.len()
         + commit.contact.iter().count()
         + commit.receipts.len()
+        + commit.uncounted.len()
         + 1
 }
 

@@ -2,14 +2,13 @@
 
 use crate::{
     access::subscription::{Access, Reason, Subscription},
-    values::ids::{CustomerId, ProductId, SubscriptionId},
+    values::ids::{CustomerId, Grantor, ProductId},
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Grants kept on a row: those that last longest. More subscriptions to one product are
-/// unrealistic.
+/// Grants kept on a row: those that last longest. More sources of one access are unrealistic.
 const MOST_GRANTS: usize = 20;
 
 /// A customer's access to a product. The first four attributes after the key are the contract with
@@ -25,12 +24,12 @@ pub struct Entitlement {
     pub reason: Reason,
     /// The reason as a sentence.
     pub reason_text: String,
-    /// The subscription with the longest grant.
-    pub granted_by: SubscriptionId,
+    /// The source of the longest grant.
+    pub granted_by: Grantor,
     /// Counts changes, from 1.
     pub version: u64,
-    /// The grant of each subscription.
-    pub grants: BTreeMap<SubscriptionId, Access>,
+    /// The grant of each source.
+    pub grants: BTreeMap<Grantor, Access>,
 }
 
 /// Merges a subscription's current grant into a customer's entitlement; `known` is the row as read.
@@ -41,7 +40,6 @@ pub fn granted(
     product_id: &ProductId,
     grace: SignedDuration,
 ) -> Entitlement {
-    let mut grants = known.map(|row| row.grants.clone()).unwrap_or_default();
     let access = if subscription.current_products().contains(product_id) {
         subscription.access(grace)
     } else {
@@ -50,7 +48,26 @@ pub fn granted(
             reason: Reason::NotInPlan,
         }
     };
-    grants.insert(subscription.subscription_id.clone(), access);
+    let grantor = Grantor::from(&subscription.subscription_id);
+    merged(
+        known,
+        &subscription.customer_id,
+        product_id,
+        (grantor, access),
+    )
+}
+
+/// Merges one source's current grant into a customer's entitlement; `known` is the row as read. The
+/// grant that lasts longest counts.
+#[must_use]
+pub fn merged(
+    known: Option<&Entitlement>,
+    customer_id: &CustomerId,
+    product_id: &ProductId,
+    (grantor, access): (Grantor, Access),
+) -> Entitlement {
+    let mut grants = known.map(|row| row.grants.clone()).unwrap_or_default();
+    grants.insert(grantor.clone(), access);
     while grants.len() > MOST_GRANTS {
         let least = grants
             .iter()
@@ -60,12 +77,9 @@ pub fn granted(
         grants.remove(&least);
     }
     let best = grants.iter().max_by_key(|(id, access)| (access.until, *id));
-    let (granted_by, best) = best.map_or(
-        (subscription.subscription_id.clone(), access),
-        |(id, access)| (id.clone(), *access),
-    );
+    let (granted_by, best) = best.map_or((grantor, access), |(id, access)| (id.clone(), *access));
     Entitlement {
-        customer_id: subscription.customer_id.clone(),
+        customer_id: customer_id.clone(),
         product_id: product_id.clone(),
         access_until: best.until.unwrap_or(Timestamp::UNIX_EPOCH),
         reason: best.reason,
@@ -169,7 +183,7 @@ mod tests {
             (row.grants.len(), row.access_until),
             (MOST_GRANTS, at(SALE + (most + 3) * DAY))
         );
-        assert!(!row.grants.contains_key(&id::<SubscriptionId>("fsub_3")));
+        assert!(!row.grants.contains_key(&id::<Grantor>("fsub_3")));
     }
 
     #[test]

@@ -2,4 +2,5 @@
 
 pub mod contact;
 pub mod entitlement;
+pub mod purchase;
 pub mod subscription;

@@ -218,6 +218,9 @@ pub struct Subscription {
     /// The notice that the trial ends, once committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_notice_id: Option<ReceiptId>,
+    /// True for a subscription of another shop: its events need nothing here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub other_shop: bool,
 }
 
 /// Invoices kept on a row: those of the latest periods. `paid_through` holds the result of the
@@ -261,13 +264,17 @@ pub enum Reason {
     NotInPlan,
     /// Ended permanently.
     Ended,
+    /// Bought once.
+    Purchased,
+    /// Bought once, and refunded in full.
+    Refunded,
     /// The provider's status word is unknown; the paid time counts.
     UnknownStatus,
 }
 
 impl Reason {
     /// All variants.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::NotPaidYet,
         Self::Paid,
         Self::Trial,
@@ -278,6 +285,8 @@ impl Reason {
         Self::Paused,
         Self::NotInPlan,
         Self::Ended,
+        Self::Purchased,
+        Self::Refunded,
         Self::UnknownStatus,
     ];
 
@@ -295,6 +304,8 @@ impl Reason {
             Self::Paused => "paused",
             Self::NotInPlan => "not_in_plan",
             Self::Ended => "ended",
+            Self::Purchased => "purchased",
+            Self::Refunded => "refunded",
             Self::UnknownStatus => "unknown_status",
         }
     }
@@ -314,6 +325,8 @@ impl fmt::Display for Reason {
             Self::Paused => "The subscription is paused; what was paid for may be used to its end.",
             Self::NotInPlan => "The subscription no longer includes this product.",
             Self::Ended => "The subscription has ended.",
+            Self::Purchased => "The product was bought.",
+            Self::Refunded => "The purchase was refunded in full.",
             Self::UnknownStatus => {
                 "The payment provider reports a status that we do not know; what was paid for may be used to its end."
             }
@@ -356,6 +369,7 @@ impl Subscription {
             plan: None,
             products: BTreeSet::new(),
             trial_notice_id: None,
+            other_shop: false,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::{
         notice::{notice_of_trial, notices_of_failure},
         of_other_mode,
         order::{Sold, bounded, links},
+        other_shop,
         read_set::{ReadSet, Snapshot},
     },
     receipt::Receipt,
@@ -50,7 +51,7 @@ fn read_too_early(decision: &Decision, rows: &Snapshot, read_at: Timestamp) -> b
             ..
         } => !commit.fulfills,
         Decision::Nothing { .. } | Decision::Wait { commit: None, .. } => true,
-        Decision::Park(_) => false,
+        Decision::Park(_) | Decision::NotNeeded { .. } => false,
     };
     waits
         && rows
@@ -154,10 +155,13 @@ pub(super) fn decide(
         facts.at.get_or_insert(fetched.asked_at);
     }
     // Once more: an answer that is fetched again makes the rows be read again.
-    case.known.rows(&first)?;
+    let is_known = case.known.rows(&first)?.order.is_some();
+    if let (false, Some(reason)) = (is_known, case.policy.shop.not_needed(&checkout)) {
+        return other_shop::decide(case, &checkout, reason);
+    }
     let sold = sold(case, &checkout);
     let rows = case.known.rows(&read_set(&sold))?;
-    let rows = case.known.rows(&sold.stock_read_set(rows))?;
+    let rows = case.known.rows(&sold.named_read_set(rows))?;
     let decision = match about {
         About::Checkout { completed } => decide_read(case, completed, &checkout, rows),
         About::Payment(change) => {

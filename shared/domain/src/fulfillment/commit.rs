@@ -11,6 +11,7 @@ use crate::sale::order::Order;
 use crate::sale::payment::Link;
 use crate::sale::stock::Deduction;
 use crate::sale::stock::Restock;
+use crate::sale::stock::Uncounted;
 use crate::values::ids::EventId;
 use crate::values::ids::ReceiptId;
 use std::fmt;
@@ -39,6 +40,8 @@ pub struct Commit {
     pub deductions: Vec<Deduction>,
     /// Goods that go back in stock.
     pub restocks: Vec<Restock>,
+    /// Lines without a counter, which an alarm reports now and not again.
+    pub uncounted: Vec<Uncounted>,
     pub fulfills: bool,
     pub alerts: Alerts,
 }
@@ -59,6 +62,7 @@ impl Commit {
             receipts: Vec::new(),
             deductions: Vec::new(),
             restocks: Vec::new(),
+            uncounted: Vec::new(),
             fulfills: false,
             alerts: Alerts::default(),
         }

@@ -12,7 +12,7 @@ use crate::{
         subscription::{asked, contradiction, entitlement_read_set, nothing_to_give, wait, write},
     },
     receipt::{Receipt, ReceiptKind},
-    sale::{order::Order, payment::Link},
+    sale::{order::Order, payment::Link, shop::NotNeeded},
     values::ids::CustomerId,
 };
 use jiff::Timestamp;
@@ -28,6 +28,9 @@ pub(super) fn decide(case: &Case<'_>, change: &InvoiceChange) -> Result<Decision
         links: change.bill.payment_intent_id.iter().cloned().collect(),
         ..ReadSet::default()
     })?;
+    if rows.subscription.as_ref().is_some_and(|row| row.other_shop) {
+        return Err(Stop::NotNeeded(NotNeeded::OtherShop));
+    }
     let learned = learned(case, change, &customer_id, rows.subscription.as_ref());
     let learned = asked(case, learned)?;
     let order_id = learned

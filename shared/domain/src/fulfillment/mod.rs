@@ -11,7 +11,9 @@ mod invoice;
 pub mod known;
 mod notice;
 mod order;
+mod other_shop;
 mod payment;
+mod purchase;
 pub mod read_set;
 mod refund;
 mod subscription;
@@ -20,6 +22,7 @@ pub use invoice::lacks_receipt;
 pub use notice::still_so;
 
 use crate::{
+    access::purchase::AccessPolicy,
     delivery::{
         answer::Answer,
         event::{Change, Unreadable},
@@ -35,6 +38,7 @@ use crate::{
         amounts::PartPayment,
         order::{Alerts, Order},
         restock::RestockPolicy,
+        shop::{NotNeeded, ShopFilter},
     },
     values::{
         class::Class,
@@ -47,14 +51,18 @@ use jiff::SignedDuration;
 use std::fmt;
 
 /// The merchant's choices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// The mode of this stack.
     pub mode: Mode,
+    /// The sales that belong to this shop.
+    pub shop: ShopFilter,
     /// The refunds that put goods back in stock.
     pub restock: RestockPolicy,
     /// What becomes of a partly paid order.
     pub part_payment: PartPayment,
+    /// What becomes of one-time access after a full refund.
+    pub on_full_refund: AccessPolicy,
     /// The time that access lasts after a renewal's payment first fails.
     pub grace: SignedDuration,
     /// True if a renewal that could not be charged causes a mail.
@@ -83,6 +91,12 @@ pub enum Decision {
     },
     /// Let a person decide.
     Park(ParkReason),
+    /// The sale needs nothing here.
+    NotNeeded {
+        /// Marks its payments and subscription. It does not end the event.
+        commit: Option<Box<Commit>>,
+        reason: NotNeeded,
+    },
 }
 
 /// The reason that a person must decide. Each is stored on the event, logged and alarmed.
@@ -208,6 +222,7 @@ pub(crate) fn of_other_mode(
 enum Stop {
     Need(Need),
     Park(ParkReason),
+    NotNeeded(NotNeeded),
 }
 
 impl From<Need> for Stop {
@@ -235,6 +250,10 @@ pub fn decide(case: &Case<'_>, change: &Change) -> Result<Decision, Need> {
     match decide_change(case, change).and_then(|decision| with_receipts(case, decision)) {
         Ok(decision) => Ok(decision),
         Err(Stop::Park(park_reason)) => Ok(Decision::Park(park_reason)),
+        Err(Stop::NotNeeded(reason)) => Ok(Decision::NotNeeded {
+            commit: None,
+            reason,
+        }),
         Err(Stop::Need(need)) => Err(need),
     }
 }
@@ -315,7 +334,9 @@ fn with_receipts(case: &Case<'_>, decision: Decision) -> Result<Decision, Stop> 
             unsent.retain(is_unfinished);
             Ok(Decision::Nothing { unsent })
         }
-        decision @ (Decision::Wait { .. } | Decision::Park(_)) => Ok(decision),
+        decision @ (Decision::Wait { .. } | Decision::Park(_) | Decision::NotNeeded { .. }) => {
+            Ok(decision)
+        }
     }
 }
 
@@ -331,6 +352,9 @@ fn order_of_payment(
         ..ReadSet::default()
     };
     let link = case.known.rows(&links)?.links.get(payment);
+    if link.is_some_and(|link| link.other_shop) {
+        return Err(Stop::NotNeeded(NotNeeded::OtherShop));
+    }
     let mut order_id = link.and_then(|link| link.order_id.clone());
     if let (None, Some(id)) = (&order_id, subscription) {
         order_id = order_of_subscription(case, id)?;
@@ -341,10 +365,14 @@ fn order_of_payment(
             order_id.clone_from(found);
         }
     }
-    match order_id {
-        Some(id) => Ok(case.known.rows(&ReadSet::of_order(&id))?.order.clone()),
-        None => Ok(None),
+    let Some(id) = order_id else {
+        return Ok(None);
+    };
+    let order = case.known.rows(&ReadSet::of_order(&id))?.order.clone();
+    if order.is_none() {
+        other_shop::stop_if_other(case, &id)?;
     }
+    Ok(order)
 }
 
 /// The order that a subscription began with.
@@ -356,6 +384,9 @@ fn order_of_subscription(case: &Case<'_>, id: &SubscriptionId) -> Result<Option<
         subscription: Some((customer_id.clone(), id.clone())),
         ..ReadSet::default()
     })?;
+    if rows.subscription.as_ref().is_some_and(|row| row.other_shop) {
+        return Err(Stop::NotNeeded(NotNeeded::OtherShop));
+    }
     let beginning = rows
         .subscription
         .as_ref()
@@ -399,6 +430,7 @@ impl fmt::Display for Decision {
                 park_reason,
             } => write!(f, "{commit}, then wait: {park_reason}"),
             Self::Park(park_reason) => write!(f, "park: {park_reason}"),
+            Self::NotNeeded { reason, .. } => write!(f, "not needed: {reason}"),
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::{
         Decision, ParkReason,
         commit::Commit,
         known::Case,
+        purchase,
         read_set::{ReadSet, Snapshot},
     },
     receipt::Receipt,
@@ -13,6 +14,7 @@ use crate::{
         amounts::Closed,
         checkout::{Capture, Customer, LineItem, Totals},
         details::Details,
+        mapping::{self, mapped},
         merchant_reference::MerchantReference,
         order::{Order, OrderLine, Shortfall},
         payment::{Link, PaymentFacts},
@@ -57,30 +59,26 @@ pub(super) struct Sold {
 }
 
 impl Sold {
-    /// The rows that decide its order, except the order itself. The stock levels are among them, unless mapping rows
-    /// must name them first: see [`Self::stock_read_set`].
+    /// The rows that decide its order, except the order itself. The stock levels are those of the lines' own SKUs. Few
+    /// mapping rows name another, so one read is usually enough: see [`Self::named_read_set`].
     pub(super) fn read_set(&self) -> ReadSet {
-        let mapping = stock::unnamed(&self.lines);
-        let stock_levels = if mapping.is_empty() {
-            self.stock_read_set(&Snapshot::default()).stock_levels
-        } else {
-            None
-        };
         ReadSet {
             links: self.payment_intents.clone(),
             reference: self.client_reference_id.clone(),
-            mapping,
-            stock_levels,
-            ..ReadSet::default()
+            mapping: mapping::all_keys(&self.lines),
+            ..self.named_read_set(&Snapshot::default())
         }
     }
 
-    /// The stock levels that decide it, once the mapping rows are read.
-    pub(super) fn stock_read_set(&self, rows: &Snapshot) -> ReadSet {
-        let skus = stock::skus(&self.lines, &rows.mapping);
+    /// The rows that the mapping rows name: stock levels, and the customer's access.
+    pub(super) fn named_read_set(&self, rows: &Snapshot) -> ReadSet {
+        let skus = mapping::skus(&self.lines, &rows.mapping);
+        let lines = self.lines.iter();
+        let grants = lines.filter_map(|line| mapped(line, &rows.mapping).grants);
+        let names = grants.map(|grant| grant.name.clone());
         ReadSet {
             stock_levels: (!skus.is_empty()).then(|| (self.order_id.clone(), skus)),
-            ..ReadSet::default()
+            ..purchase::read_set(self.customer.customer_id.as_ref(), names)
         }
     }
 
@@ -114,7 +112,9 @@ impl Sold {
             links: links(&order, rows, case.now),
             reference: reference(&order, rows),
             receipts: vec![receipt],
+            entitlements: purchase::entitlements(case, &order, rows),
             deductions: plan.to_write,
+            uncounted: plan.to_report,
             order: Some(order),
             fulfills: true,
             ..Commit::of(case.event.event_id.clone())
@@ -165,7 +165,9 @@ impl Sold {
             closed: self.closed,
             least_charge: self.least_charge,
             payment_intents: self.payment_intents.clone(),
-            lines: lines.map(|(line, stock)| order_line(line, stock)).collect(),
+            lines: lines
+                .map(|(line, stock)| order_line(line, stock, rows))
+                .collect(),
             difference: self.difference(),
             shortfalls: Vec::new(),
             receipt_id: None,
@@ -238,11 +240,12 @@ fn shortfalls(plan: &StockPlan) -> Vec<Shortfall> {
         .map(|movement| Shortfall {
             sku: movement.sku.clone(),
             missing: movement.short(),
+            filled_at: None,
         })
         .collect()
 }
 
-fn order_line(line: &LineItem, stock: LineStock) -> OrderLine {
+fn order_line(line: &LineItem, stock: LineStock, rows: &Snapshot) -> OrderLine {
     OrderLine {
         line_item_id: line.line_item_id.clone(),
         description: line.description.clone(),
@@ -254,5 +257,6 @@ fn order_line(line: &LineItem, stock: LineStock) -> OrderLine {
         price_id: line.price_id.clone(),
         stock,
         metadata: line.metadata.clone(),
+        grants: mapped(line, &rows.mapping).grants.cloned(),
     }
 }

@@ -13,7 +13,10 @@ use crate::{
         of_other_mode,
         read_set::{ReadSet, Snapshot},
     },
-    sale::payment::{self, Link, PaymentChange},
+    sale::{
+        payment::{self, Link, PaymentChange},
+        shop::NotNeeded,
+    },
 };
 
 /// Decides a change of a payment for its order, or keeps its facts on the link until the order is known.
@@ -26,6 +29,9 @@ pub(super) fn decide(case: &Case<'_>, change: &PaymentChange) -> Result<Decision
         links: vec![id.clone()],
         ..ReadSet::default()
     })?;
+    if rows.links.get(id).is_some_and(|link| link.other_shop) {
+        return Err(Stop::NotNeeded(NotNeeded::OtherShop));
+    }
     let Some(order_id) = rows.links.get(id).and_then(|link| link.order_id.as_ref()) else {
         return if case.event.is_recovered() {
             without_order(case, change)

@@ -4,10 +4,11 @@ use crate::{
     access::{contact::Contact, entitlement::Entitlement, subscription::Subscription},
     receipt::Receipt,
     sale::{
+        mapping::{Mapping, MappingKey},
         merchant_reference::MerchantReference,
         order::Order,
         payment::Link,
-        stock::{Mapping, StockLevel, Unnamed},
+        stock::StockLevel,
     },
     values::ids::{
         CustomerId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
@@ -28,7 +29,7 @@ pub struct ReadSet {
     pub entitlements: Vec<(CustomerId, ProductId)>,
     pub contact: Option<CustomerId>,
     /// The mapping rows of products and prices.
-    pub mapping: Vec<Unnamed>,
+    pub mapping: Vec<MappingKey>,
     /// Counters, and an order's movement of each.
     pub stock_levels: Option<(OrderId, Vec<Sku>)>,
     pub receipts: Vec<ReceiptId>,
@@ -56,7 +57,13 @@ impl ReadSet {
             reference: other.reference.or(self.reference),
             subscription: other.subscription.or(self.subscription),
             contact: other.contact.or(self.contact),
-            stock_levels: other.stock_levels.or(self.stock_levels),
+            stock_levels: match (self.stock_levels, other.stock_levels) {
+                (Some((of, mut skus)), Some((order_id, more))) if of == order_id => {
+                    skus.extend(more);
+                    Some((order_id, skus))
+                }
+                (before, later) => later.or(before),
+            },
             ..self
         }
     }
@@ -82,7 +89,11 @@ impl ReadSet {
             entitlements: some(&self.entitlements, &read.entitlements),
             contact: one(self.contact.as_ref(), read.contact.as_ref()),
             mapping: some(&self.mapping, &read.mapping),
-            stock_levels: one(self.stock_levels.as_ref(), read.stock_levels.as_ref()),
+            stock_levels: self.stock_levels.as_ref().and_then(|(order_id, skus)| {
+                let of_order = read.stock_levels.as_ref().filter(|(of, _)| of == order_id);
+                let missing = some(skus, of_order.map_or(&[], |(_, skus)| skus));
+                (!missing.is_empty()).then(|| (order_id.clone(), missing))
+            }),
             receipts: some(&self.receipts, &read.receipts),
         }
     }
@@ -117,6 +128,12 @@ impl Snapshot {
         self.links.extend(later.links);
         self.mapping.extend(later.mapping);
         self.entitlements.extend(later.entitlements);
+        self.stock_levels.retain(|level| {
+            later
+                .stock_levels
+                .iter()
+                .all(|other| other.sku != level.sku)
+        });
         self.stock_levels.extend(later.stock_levels);
         self.receipts.extend(later.receipts);
         Self {

@@ -1,6 +1,7 @@
 //! Refunds: money that goes back, goods that may go back to stock, and one receipt for each.
 
 use crate::{
+    access::purchase::names,
     delivery::reference::Reference,
     fulfillment::{
         Decision, ParkReason, Stop,
@@ -8,7 +9,7 @@ use crate::{
         known::Case,
         of_other_mode,
         order::bounded,
-        order_of_payment,
+        order_of_payment, purchase,
         read_set::{ReadSet, Snapshot},
     },
     receipt::{Receipt, ReceiptKind},
@@ -78,11 +79,13 @@ fn decide_all(
             park_reason: ParkReason::OrderUnknown("refund"),
         });
     };
-    let rows = case.known.rows(&stock_read_set(case, &known))?;
+    let access = purchase::read_set(known.customer.customer_id.as_ref(), names(&known));
+    let rows = case.known.rows(&stock_read_set(case, &known).and(access))?;
     let mut order = known.next();
     let receipts = merge(case, changes, &mut order)?;
     let restocks = restocks(case, &order, rows);
-    if order.refunds == known.refunds && restocks.is_empty() {
+    let entitlements = purchase::entitlements(case, &order, rows);
+    if order.refunds == known.refunds && restocks.is_empty() && entitlements.is_empty() {
         let receipt_of = |change: &RefundChange| {
             let refund = known.refunds.get(&change.refund_id);
             refund.and_then(|refund| refund.receipt_id.clone())
@@ -93,6 +96,7 @@ fn decide_all(
     }
     Ok(bounded(Commit {
         order: Some(order),
+        entitlements,
         receipts,
         restocks,
         ..Commit::of(case.event.event_id.clone())
@@ -159,7 +163,10 @@ fn restocks(case: &Case<'_>, order: &Order, rows: &Snapshot) -> Vec<stock::Resto
 pub(super) fn stock_read_set(case: &Case<'_>, order: &Order) -> ReadSet {
     let sku = |line: &crate::sale::order::OrderLine| match &line.stock {
         LineStock::Counted { sku } => Some(sku.clone()),
-        LineStock::Untracked { .. } | LineStock::Waiting | LineStock::Unmapped => None,
+        LineStock::Untracked { .. }
+        | LineStock::Uncounted { .. }
+        | LineStock::Waiting
+        | LineStock::Unmapped => None,
     };
     let mut skus: Vec<Sku> = order.lines.iter().filter_map(sku).collect();
     skus.sort();

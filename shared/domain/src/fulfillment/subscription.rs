@@ -15,7 +15,7 @@ use crate::{
         read_set::{ReadSet, Snapshot},
     },
     receipt::Receipt,
-    sale::payment::Link,
+    sale::{payment::Link, shop::NotNeeded},
     values::{facts::Fact, ids::ProductId, outcome::ReadError},
 };
 use jiff::SignedDuration;
@@ -30,6 +30,9 @@ pub(super) fn decide(case: &Case<'_>, change: &SubscriptionChange) -> Result<Dec
         subscription: Some(key),
         ..ReadSet::default()
     })?;
+    if rows.subscription.as_ref().is_some_and(|row| row.other_shop) {
+        return Err(Stop::NotNeeded(NotNeeded::OtherShop));
+    }
     let learned = asked(case, learned(case, change, rows.subscription.as_ref()))?;
     let rows = case.known.rows(&entitlement_read_set(&learned))?;
     if let Some(park_reason) = contradiction(&learned) {

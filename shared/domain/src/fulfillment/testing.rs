@@ -4,6 +4,7 @@
 use crate::{
     access::{
         entitlement::Entitlement,
+        purchase::AccessPolicy,
         subscription::{
             Bill, InvoiceChange, InvoiceEvent, Item, Source, Subscription, SubscriptionFacts,
         },
@@ -33,6 +34,7 @@ use crate::{
         payment::{self, PaymentFacts, PaymentStatus},
         refund::{self, RefundStatus},
         restock::RestockPolicy,
+        shop::{NotNeeded, ShopFilter},
         stock::StockLevel,
     },
     testing::Tables,
@@ -68,14 +70,16 @@ pub(crate) fn order_id() -> OrderId {
 }
 
 pub(crate) fn sku(text: &str) -> Sku {
-    id(text)
+    Sku::new(text).unwrap()
 }
 
 pub(crate) fn policy() -> Policy {
     Policy {
         mode: Mode::Live,
+        shop: ShopFilter::default(),
         restock: RestockPolicy::Any,
         part_payment: PartPayment::Hold,
+        on_full_refund: AccessPolicy::Keep,
         grace: SignedDuration::ZERO,
         payment_failed_mail: false,
         trial_ends_mail: false,
@@ -201,6 +205,8 @@ pub(crate) fn stock_level(of: &str, on_hand: i64) -> StockLevel {
     StockLevel {
         sku: sku(of),
         on_hand: Some(on_hand),
+        untracked: false,
+        is_reported: false,
         moved: None,
     }
 }
@@ -480,6 +486,8 @@ pub(crate) enum End {
     Waits(ParkReason),
     /// A person decides.
     Parked(ParkReason),
+    /// Nothing is to do here.
+    NotNeeded(NotNeeded),
 }
 
 /// A shop: its tables, its provider and its policy.
@@ -562,6 +570,10 @@ impl Shop {
                 (commit, End::Waits(park_reason))
             }
             Decision::Park(park_reason) => (None, End::Parked(park_reason)),
+            Decision::NotNeeded { commit, reason } => {
+                assert!(commit.as_ref().is_none_or(|commit| !commit.ends));
+                (commit, End::NotNeeded(reason))
+            }
         };
         let committed = commit.map_or(Committed::Now, |commit| self.tables.commit(&commit));
         (end, committed)

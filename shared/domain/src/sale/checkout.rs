@@ -43,6 +43,8 @@ pub enum CheckoutKind {
     Subscription,
     /// A payment without the shopper present.
     OffSession,
+    /// No sale, in the provider's word.
+    NoSale(String),
     /// Any other kind, in the provider's word.
     Other(String),
 }

@@ -8,6 +8,7 @@ use crate::{
         delivery_failure::DeliveryFailure,
         details::{Details, Metadata},
         dispute::{Dispute, DisputeStage},
+        mapping::Grant,
         payment,
         refund::Refund,
         stock::LineStock,
@@ -160,6 +161,9 @@ pub struct OrderLine {
     /// The merchant's metadata of the product and of the price.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
+    /// The one-time access that each unit gives.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Grant>,
 }
 
 impl OrderLine {
@@ -172,12 +176,19 @@ impl OrderLine {
     }
 }
 
-/// Units of a SKU that are paid but not in stock.
+/// Units of a SKU that were paid but not in stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shortfall {
     pub sku: Sku,
-    /// The number of missing units.
+    /// The number of units that are still missing.
     pub missing: i64,
+    /// The time when the last missing unit was deducted.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "jiff::fmt::serde::timestamp::second::optional"
+    )]
+    pub filled_at: Option<Timestamp>,
 }
 
 /// New facts that need a person at once.
@@ -337,12 +348,20 @@ impl Order {
             .any(|dispute| dispute.stage() == DisputeStage::Open)
     }
 
-    /// True if a line has no SKU. A person should then add the mapping row.
+    /// The number of lines whose goods left without being counted.
     #[must_use]
-    pub fn has_unmapped_lines(&self) -> bool {
-        self.lines
-            .iter()
-            .any(|line| line.stock == LineStock::Unmapped)
+    pub fn uncounted_lines(&self) -> usize {
+        let is_uncounted = |line: &&OrderLine| match line.stock {
+            LineStock::Uncounted { .. } | LineStock::Unmapped => true,
+            LineStock::Counted { .. } | LineStock::Untracked { .. } | LineStock::Waiting => false,
+        };
+        self.lines.iter().filter(is_uncounted).count()
+    }
+
+    /// True if the order grants access and the provider names no customer to have it.
+    #[must_use]
+    pub fn lacks_customer(&self) -> bool {
+        self.customer.customer_id.is_none() && self.lines.iter().any(|line| line.grants.is_some())
     }
 
     /// An amount of this order, to print.

@@ -110,6 +110,9 @@ pub struct Link {
     /// The order, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order_id: Option<OrderId>,
+    /// True for a payment of another shop: whatever happens to it needs nothing here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub other_shop: bool,
     /// The latest facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Fact<PaymentFacts>>,
@@ -131,6 +134,7 @@ impl Link {
             payment_intent_id,
             version: 0,
             order_id: None,
+            other_shop: false,
             facts: None,
             heard_at: None,
         }

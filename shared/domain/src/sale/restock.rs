@@ -38,14 +38,31 @@ impl FromStr for RestockPolicy {
     }
 }
 
-/// The number of units of each SKU that should be back in stock. It is a function of the order's
-/// refunds and not of the order of arrival, and never exceeds the deducted number.
+/// The number of units of each SKU that should be back in stock: those that came back, without those
+/// that never left. It is a function of the order's refunds and not of the order of arrival, and
+/// never exceeds the deducted number.
+#[must_use]
+pub fn goods_back(
+    order: &Order,
+    policy: RestockPolicy,
+    movements: &[Movement],
+) -> BTreeMap<Sku, i64> {
+    let mut back = returned(order, policy, movements);
+    for movement in movements {
+        if let Some(units) = back.get_mut(&movement.sku) {
+            *units = (*units - movement.short()).max(0);
+        }
+    }
+    back
+}
+
+/// The number of sold units of each SKU that refunds made unwanted, at most all of them.
 ///
 /// Providers do not name the lines of a partial refund. Under [`RestockPolicy::Any`] the merchant's
 /// metadata (`restock`) decides, else the only line whose total, or whose price of one unit, equals
 /// the amount. If neither decides, nothing is restocked.
 #[must_use]
-pub fn goods_back(
+pub fn returned(
     order: &Order,
     policy: RestockPolicy,
     movements: &[Movement],
@@ -83,11 +100,11 @@ pub fn goods_back(
     movements
         .iter()
         .map(|movement| {
-            let pieces = back.as_ref().map_or(movement.deducted, |back| {
+            let pieces = back.as_ref().map_or(movement.quantity, |back| {
                 back.get(&movement.sku)
                     .copied()
                     .unwrap_or_default()
-                    .clamp(0, movement.deducted)
+                    .clamp(0, movement.quantity)
             });
             (movement.sku.clone(), pieces)
         })
@@ -103,7 +120,10 @@ fn goods(order: &Order, facts: &RefundFacts) -> Vec<Goods> {
     let counted = || {
         order.lines.iter().filter_map(|line| match &line.stock {
             LineStock::Counted { sku } => Some((sku, line)),
-            LineStock::Untracked { .. } | LineStock::Waiting | LineStock::Unmapped => None,
+            LineStock::Untracked { .. }
+            | LineStock::Uncounted { .. }
+            | LineStock::Waiting
+            | LineStock::Unmapped => None,
         })
     };
     let only = |mut found: Vec<Goods>| if found.len() == 1 { found.pop() } else { None };

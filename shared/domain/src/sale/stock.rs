@@ -6,22 +6,15 @@
 //! once-marker: it is written together with its counter, or not at all, and never again.
 
 use crate::{
-    sale::checkout::LineItem,
-    values::ids::{OrderId, PriceId, ProductId, Sku},
+    sale::{
+        checkout::LineItem,
+        mapping::{self, Mapping, MappingKey, mapped},
+    },
+    values::ids::{OrderId, Sku},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-
-/// The key of a mapping row, used only if the product names no SKU.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Unnamed {
-    Product(ProductId),
-    Price(PriceId),
-}
-
-/// The merchant's mapping rows from a provider's product or price to a SKU.
-pub type Mapping = BTreeMap<Unnamed, Sku>;
 
 /// The stock level as read, for one SKU and one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +22,10 @@ pub struct StockLevel {
     pub sku: Sku,
     /// The counter; `None` if the merchant does not count this SKU.
     pub on_hand: Option<i64>,
+    /// True if the merchant marked this SKU as not counted.
+    pub untracked: bool,
+    /// True if an alarm has reported this SKU as uncounted.
+    pub is_reported: bool,
     /// The order's movement, if it is already written.
     pub moved: Option<Movement>,
 }
@@ -46,6 +43,35 @@ pub struct Movement {
     pub restocked: i64,
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub moved_at: Timestamp,
+    /// True while the order waits for missing units.
+    #[serde(
+        rename = "open",
+        default,
+        skip_serializing_if = "std::ops::Not::not",
+        with = "open_word"
+    )]
+    pub is_open: bool,
+}
+
+/// The key of open shortfalls in the sparse index `open`.
+pub const OPEN_SHORTFALL: &str = "shortfall";
+
+/// An open movement has the key of the index, any other has none.
+mod open_word {
+    use super::OPEN_SHORTFALL;
+    use serde::{Deserialize, Deserializer, Serializer, de::IgnoredAny};
+
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    pub(super) fn serialize<S: Serializer>(_: &bool, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(OPEN_SHORTFALL)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+        IgnoredAny::deserialize(from).map(|_| true)
+    }
 }
 
 impl Movement {
@@ -62,60 +88,17 @@ impl Movement {
 pub enum LineStock {
     /// Counted under this SKU.
     Counted { sku: Sku },
-    /// The SKU is known, but the merchant does not count it.
-    Untracked { sku: Sku },
+    /// The merchant marked the product, the price or the SKU as not counted.
+    Untracked {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sku: Option<Sku>,
+    },
+    /// The SKU has no counter: the merchant should add one, or mark the SKU as untracked.
+    Uncounted { sku: Sku },
     /// The order is not paid yet, so nothing is moved.
     Waiting,
-    /// Neither the product nor a mapping row names a SKU: the merchant should add one.
+    /// Neither a mapping row nor the product names a SKU: the merchant should add a row.
     Unmapped,
-}
-
-/// The SKU of a line: named by the product, else by a mapping row for its price or its product.
-///
-/// The price comes first because it is more specific.
-#[must_use]
-pub fn sku_of<'a>(line: &'a LineItem, mapping: &'a Mapping) -> Option<&'a Sku> {
-    line.sku
-        .as_ref()
-        .or_else(|| {
-            line.price_id
-                .as_ref()
-                .and_then(|id| mapping.get(&Unnamed::Price(id.clone())))
-        })
-        .or_else(|| {
-            line.product_id
-                .as_ref()
-                .and_then(|id| mapping.get(&Unnamed::Product(id.clone())))
-        })
-}
-
-/// The mapping rows to read for these lines.
-#[must_use]
-pub fn unnamed(lines: &[LineItem]) -> Vec<Unnamed> {
-    let mut wanted: Vec<Unnamed> = lines
-        .iter()
-        .filter(|line| line.sku.is_none())
-        .flat_map(|line| {
-            let price = line.price_id.clone().map(Unnamed::Price);
-            let product = line.product_id.clone().map(Unnamed::Product);
-            price.into_iter().chain(product)
-        })
-        .collect();
-    wanted.sort();
-    wanted.dedup();
-    wanted
-}
-
-/// The SKUs to read for these lines.
-#[must_use]
-pub fn skus(lines: &[LineItem], mapping: &Mapping) -> Vec<Sku> {
-    let mut wanted: Vec<Sku> = lines
-        .iter()
-        .filter_map(|line| sku_of(line, mapping).cloned())
-        .collect();
-    wanted.sort();
-    wanted.dedup();
-    wanted
 }
 
 /// The effect of an order on stock.
@@ -127,7 +110,21 @@ pub struct StockPlan {
     pub movements: Vec<Movement>,
     /// The movements to write.
     pub to_write: Vec<Deduction>,
+    /// What an alarm has to report: lines that are neither counted nor untracked.
+    pub to_report: Vec<Uncounted>,
 }
+
+/// A SKU without a counter, or a product or price without a SKU. An alarm reports it once; then a
+/// mark on its row keeps the alarm quiet until the merchant replaces the row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Uncounted {
+    Sku(Sku),
+    Unmapped(MappingKey),
+}
+
+/// How many marks one commit writes at most: each is an action of the transaction. A later order
+/// reports the rest.
+const MOST_REPORTS: usize = 20;
 
 /// A movement to write, with its condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,78 +177,266 @@ pub fn plan(
     stock_levels: &[StockLevel],
     now: Timestamp,
 ) -> StockPlan {
-    let shelf_of = |sku: &Sku| {
-        stock_levels
-            .iter()
-            .find(|stock_level| stock_level.sku == *sku)
-    };
+    let lines: Vec<(&LineItem, LineStock)> = lines
+        .iter()
+        .map(|line| (line, line_stock(line, mapping, stock_levels)))
+        .collect();
     let mut sold: BTreeMap<&Sku, i64> = BTreeMap::new();
-    let mut line_stock = Vec::with_capacity(lines.len());
-    for line in lines {
-        line_stock.push(match sku_of(line, mapping) {
-            None => LineStock::Unmapped,
-            Some(sku) => {
-                let counted = shelf_of(sku).is_some_and(|stock_level| {
-                    stock_level.on_hand.is_some() || stock_level.moved.is_some()
-                });
-                if counted {
-                    let quantity = sold.entry(sku).or_default();
-                    *quantity = quantity.saturating_add(i64::from(line.quantity));
-                    LineStock::Counted { sku: sku.clone() }
-                } else {
-                    LineStock::Untracked { sku: sku.clone() }
-                }
-            }
-        });
+    for (line, stock) in &lines {
+        if let LineStock::Counted { sku } = stock {
+            let quantity = sold.entry(sku).or_default();
+            *quantity = quantity.saturating_add(i64::from(line.quantity));
+        }
     }
     let mut movements = Vec::new();
     let mut to_write = Vec::new();
     for (sku, quantity) in sold {
-        let Some(stock_level) = shelf_of(sku) else {
+        let Some(stock_level) = level_of(stock_levels, sku) else {
             continue;
         };
         if let Some(moved) = &stock_level.moved {
             movements.push(moved.clone());
         } else if let Some(on_hand) = stock_level.on_hand {
-            let deducted = quantity.min(on_hand.max(0));
             let movement = Movement {
                 sku: sku.clone(),
                 order_id: order_id.clone(),
                 quantity,
-                deducted,
+                deducted: quantity.min(on_hand.max(0)),
                 restocked: 0,
                 moved_at: now,
+                is_open: quantity > on_hand.max(0),
             };
             movements.push(movement.clone());
             to_write.push(Deduction { movement, on_hand });
         }
     }
+    let to_report = to_report(&lines, mapping, stock_levels);
     StockPlan {
-        lines: line_stock,
+        lines: lines.into_iter().map(|(_, stock)| stock).collect(),
         movements,
         to_write,
+        to_report,
     }
+}
+
+fn level_of<'a>(stock_levels: &'a [StockLevel], sku: &Sku) -> Option<&'a StockLevel> {
+    stock_levels.iter().find(|level| level.sku == *sku)
+}
+
+/// The effect of one line. What a sale has already moved stays counted.
+fn line_stock(line: &LineItem, mapping: &Mapping, stock_levels: &[StockLevel]) -> LineStock {
+    let mapped = mapped(line, mapping);
+    let level = mapped.sku.and_then(|sku| level_of(stock_levels, sku));
+    let is_moved = level.is_some_and(|level| level.moved.is_some());
+    let is_counted = level.is_some_and(|level| level.on_hand.is_some());
+    let untracked = mapped.untracked || level.is_some_and(|level| level.untracked);
+    match mapped.sku {
+        Some(sku) if is_moved || (is_counted && !untracked) => {
+            LineStock::Counted { sku: sku.clone() }
+        }
+        // Access is not a thing on a shelf.
+        sku if untracked || mapped.grants.is_some() => LineStock::Untracked { sku: sku.cloned() },
+        Some(sku) => LineStock::Uncounted { sku: sku.clone() },
+        None => LineStock::Unmapped,
+    }
+}
+
+/// The lines to report that no alarm has reported yet.
+fn to_report(
+    lines: &[(&LineItem, LineStock)],
+    mapping: &Mapping,
+    stock_levels: &[StockLevel],
+) -> Vec<Uncounted> {
+    let uncounted = lines.iter().filter_map(|(line, stock)| match stock {
+        LineStock::Uncounted { sku } => {
+            let is_reported = level_of(stock_levels, sku).is_some_and(|level| level.is_reported);
+            (!is_reported).then(|| Uncounted::Sku(sku.clone()))
+        }
+        LineStock::Unmapped => {
+            let mut keys = mapping::keys(line);
+            let is_reported =
+                |key: &MappingKey| mapping.get(key).is_some_and(|row| row.is_reported);
+            // The product's row, which covers all of its prices.
+            let key = keys.pop()?;
+            let is_new = !is_reported(&key) && !keys.iter().any(is_reported);
+            is_new.then_some(Uncounted::Unmapped(key))
+        }
+        LineStock::Counted { .. } | LineStock::Untracked { .. } | LineStock::Waiting => None,
+    });
+    let mut all: Vec<Uncounted> = uncounted.collect();
+    all.sort();
+    all.dedup();
+    all.truncate(MOST_REPORTS);
+    all
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        fulfillment::testing::{NOW, at, id, line, order_id, sku, stock_level},
+        sale::mapping::{Grant, MappingRow},
+    };
+
+    fn planned(lines: &[LineItem], mapping: &Mapping, levels: &[StockLevel]) -> StockPlan {
+        plan(&order_id(), lines, mapping, levels, at(NOW))
+    }
+
+    fn uncounted(name: &str) -> StockLevel {
+        StockLevel {
+            on_hand: None,
+            ..stock_level(name, 0)
+        }
+    }
+
+    #[test]
+    fn a_line_is_counted_untracked_uncounted_or_unmapped() {
+        let row = |row: MappingRow| Mapping::from([(MappingKey::Product(id("fprod_a")), row)]);
+        let (none, own) = (Mapping::new(), Some("A"));
+        let untracked = row(MappingRow {
+            untracked: true,
+            ..MappingRow::default()
+        });
+        let grants = row(MappingRow {
+            grants: Some(Grant {
+                name: id("course"),
+                days: None,
+            }),
+            ..MappingRow::default()
+        });
+        let marked = StockLevel {
+            untracked: true,
+            ..uncounted("A")
+        };
+        let a = || sku("A");
+        for (own, mapping, level, expected) in [
+            (
+                own,
+                &none,
+                stock_level("A", 3),
+                LineStock::Counted { sku: a() },
+            ),
+            (
+                own,
+                &none,
+                uncounted("A"),
+                LineStock::Uncounted { sku: a() },
+            ),
+            (own, &none, marked, LineStock::Untracked { sku: Some(a()) }),
+            (
+                own,
+                &untracked,
+                stock_level("A", 3),
+                LineStock::Untracked { sku: Some(a()) },
+            ),
+            (
+                own,
+                &grants,
+                stock_level("A", 3),
+                LineStock::Counted { sku: a() },
+            ),
+            (
+                own,
+                &grants,
+                uncounted("A"),
+                LineStock::Untracked { sku: Some(a()) },
+            ),
+            (
+                None,
+                &untracked,
+                uncounted("A"),
+                LineStock::Untracked { sku: None },
+            ),
+            (
+                None,
+                &grants,
+                uncounted("A"),
+                LineStock::Untracked { sku: None },
+            ),
+            (None, &none, uncounted("A"), LineStock::Unmapped),
+        ] {
+            let plan = planned(&[line("a", 1, 100, own)], mapping, &[level]);
+            let is_report = matches!(expected, LineStock::Uncounted { .. } | LineStock::Unmapped);
+            assert_eq!(plan.lines, [expected]);
+            assert_eq!(
+                plan.to_report.len(),
+                usize::from(is_report),
+                "{:?}",
+                plan.lines
+            );
+        }
+    }
+
+    #[test]
+    fn sizes_that_share_a_product_and_its_barcode_are_counted_by_their_prices() {
+        let size = |name: &str, quantity| LineItem {
+            product_id: Some(id("fprod_brace")),
+            ..line(name, quantity, 2499, Some("0850001234567"))
+        };
+        let to = |of: &str| MappingRow {
+            maps_to: Some(sku(of)),
+            ..MappingRow::default()
+        };
+        let mapping = Mapping::from([
+            (MappingKey::Price(id("fprice_s")), to("BRACE-S")),
+            (MappingKey::Price(id("fprice_m")), to("BRACE-M")),
+        ]);
+        let levels = [stock_level("BRACE-S", 10), stock_level("BRACE-M", 10)];
+        let plan = planned(&[size("s", 1), size("m", 2)], &mapping, &levels);
+        let moved = |movement: &Movement| (movement.sku.to_string(), movement.deducted);
+        let moved: Vec<_> = plan.movements.iter().map(moved).collect();
+        assert_eq!(
+            moved,
+            [("BRACE-M".to_owned(), 2), ("BRACE-S".to_owned(), 1)]
+        );
+    }
+
+    #[test]
+    fn what_is_not_counted_is_reported_once_for_each_sku_or_product() {
+        let lines = [
+            line("a", 1, 100, Some("A")),
+            line("b", 1, 100, Some("A")),
+            line("c", 1, 100, None),
+        ];
+        let (mut level, mut mapping) = (uncounted("A"), Mapping::new());
+        let product = MappingKey::Product(id("fprod_c"));
+        let first = planned(&lines, &mapping, std::slice::from_ref(&level));
+        assert_eq!(
+            first.to_report,
+            [
+                Uncounted::Sku(sku("A")),
+                Uncounted::Unmapped(product.clone())
+            ]
+        );
+        level.is_reported = true;
+        let reported = MappingRow {
+            is_reported: true,
+            ..MappingRow::default()
+        };
+        mapping.insert(product, reported);
+        assert_eq!(planned(&lines, &mapping, &[level]).to_report, []);
+        let many: Vec<_> = (0..90)
+            .map(|n| line(&n.to_string(), 1, 100, None))
+            .collect();
+        let plan = planned(&many, &Mapping::new(), &[]);
+        assert_eq!(plan.to_report.len(), MOST_REPORTS);
+    }
 
     #[test]
     fn what_is_back_already_does_not_go_back_again() {
-        let sku = Sku::new("BRACE").unwrap();
+        let sku = sku("BRACE");
         let movement = Movement {
             sku: sku.clone(),
-            order_id: OrderId::new("fcs_1").unwrap(),
+            order_id: order_id(),
             quantity: 2,
             deducted: 2,
             moved_at: Timestamp::UNIX_EPOCH,
+            is_open: false,
             restocked: 1,
         };
         let stock_levels = [StockLevel {
-            sku: sku.clone(),
-            on_hand: Some(8),
             moved: Some(movement),
+            ..stock_level("BRACE", 8)
         }];
         let pieces = |back| {
             let planned = restocks(&stock_levels, &BTreeMap::from([(sku.clone(), back)]));

@@ -22,6 +22,7 @@ use crate::{
         dispute::{Dispute, DisputeChange, DisputeFacts, DisputeStatus},
         order::Order,
         refund::RefundStatus,
+        shop::ShopMarks,
     },
     values::{
         facts::whole_second,
@@ -93,6 +94,8 @@ pub struct Found {
     pub since: Option<Timestamp>,
     /// The money received for a checkout, if stated.
     pub received: Option<Received>,
+    /// What shows the shop of a checkout.
+    pub marks: Option<ShopMarks>,
     /// The type of the event that states it.
     pub event_type: &'static str,
     /// The thing as the provider returned it.
@@ -201,6 +204,9 @@ pub fn order_to_read(change: &Change, rows: &Snapshot) -> Option<OrderId> {
 /// - A payment: it has no order.
 #[must_use]
 pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
+    if is_of_other_shop(rows) {
+        return false;
+    }
     match &found.change {
         Change::Checkout { completed, .. } => {
             *completed && (rows.order.is_none() || waits_for_what_is_here(found, rows))
@@ -251,6 +257,15 @@ fn is_other_dispute(known: Option<&Dispute>, facts: &DisputeFacts) -> bool {
         let tells = is_known(facts) || !is_known(known);
         tells && (&known.word, known.amount) != (&facts.word, facts.amount)
     })
+}
+
+/// True if fulfillment has marked the payment or the subscription as another shop's.
+fn is_of_other_shop(rows: &Snapshot) -> bool {
+    rows.links.values().any(|link| link.other_shop)
+        || rows
+            .subscription
+            .as_ref()
+            .is_some_and(|known| known.other_shop)
 }
 
 /// The order, if it waits for its money, or for the rest of it.

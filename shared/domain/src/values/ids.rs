@@ -1,5 +1,7 @@
 //! Identifiers as types, so that two kinds are never confused.
 
+pub use crate::values::sku::Sku;
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -96,10 +98,6 @@ id!(
     ReceiptId, MAX_RECEIPT_ID_LENGTH
 );
 id!(
-    /// The merchant's stock keeping unit.
-    Sku
-);
-id!(
     /// A customer of the provider (`fcus_…`).
     CustomerId
 );
@@ -118,6 +116,10 @@ id!(
 id!(
     /// A subscription (`fsub_…`).
     SubscriptionId
+);
+id!(
+    /// The source of a customer's access: a subscription, or an order for one-time access.
+    Grantor
 );
 id!(
     /// An invoice of a subscription (`fin_…`): the once-key of a period's payment.
@@ -151,6 +153,18 @@ id!(
 
 /// The prefix of the key of a second body under a known event id.
 pub(crate) const OTHER_BODY: &str = "other-body";
+
+impl From<&SubscriptionId> for Grantor {
+    fn from(id: &SubscriptionId) -> Self {
+        Self(id.0.clone())
+    }
+}
+
+impl From<&OrderId> for Grantor {
+    fn from(id: &OrderId) -> Self {
+        Self(id.0.clone())
+    }
+}
 
 impl EventId {
     /// A key for a body without a usable id. Never exceeds the longest id.

@@ -8,3 +8,4 @@ pub mod mode;
 pub mod money;
 pub mod outcome;
 pub mod provider;
+pub mod sku;

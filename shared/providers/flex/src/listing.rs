@@ -5,11 +5,13 @@
 //! usual envelope, with the thing as its object.
 
 use crate::{
-    changes, translate,
+    changes,
+    translate::{self, details::metadata},
     wire::{Invoice, Reference},
 };
 use domain::{
     delivery::event::Change,
+    sale::{details::MetadataLimit, shop::ShopMarks},
     upkeep::reconcile::{Ask, Found, Listed, Received},
     values::ids::{EventId, InvoiceId},
 };
@@ -194,6 +196,7 @@ fn found(ask: &Ask<'_>, list: &List, object: &Value) -> Result<Option<Found>, No
         } else {
             None
         },
+        marks: (ask.list == CHECKOUTS).then(|| marks(object)),
         event_type,
         object: body(ask, list, object),
         change,
@@ -208,7 +211,9 @@ fn state(
 ) -> Result<Option<(&'static str, Option<Timestamp>)>, NotUnderstood> {
     let status: Field<String> = member(object, "status");
     let status = translate::trimmed(status.required("status")?);
+    let mode = object.get("mode").and_then(Value::as_str).map(str::trim);
     Ok(match ask.list {
+        CHECKOUTS if mode.is_some_and(translate::sells_nothing) => None,
         // As in the read of a checkout, both words mean completed.
         CHECKOUTS if matches!(status, "complete" | "paid") => {
             Some(("checkout.session.completed", created_at(object)))
@@ -255,6 +260,20 @@ fn body(ask: &Ask<'_>, list: &List, object: &Value) -> Vec<u8> {
         text => text,
     };
     text.into_bytes()
+}
+
+/// What shows the shop of a session.
+fn marks(session: &Value) -> ShopMarks {
+    let text = |name: &str| {
+        let text = session.get(name)?.as_str()?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    };
+    let metadata = metadata(MetadataLimit::CHECKOUT, [session.get("metadata")]);
+    ShopMarks {
+        origin: text("origin"),
+        metadata: metadata.entries,
+        reference: text("client_reference_id"),
+    }
 }
 
 /// The received money that a session states. Only newer sessions state it.

@@ -1,7 +1,7 @@
 //! Translates Flex's resources to the core's values.
 
 pub(crate) mod contact;
-mod details;
+pub(crate) mod details;
 pub(crate) mod dispute;
 mod line;
 pub(crate) mod payment;
@@ -146,8 +146,15 @@ fn kind(word: &str) -> CheckoutKind {
         "payment" => CheckoutKind::Payment,
         "subscription" => CheckoutKind::Subscription,
         "off_session" => CheckoutKind::OffSession,
+        word if sells_nothing(word) => CheckoutKind::NoSale(word.to_owned()),
         other => CheckoutKind::Other(clipped(other)),
     }
+}
+
+/// True for a session that saves a card, or that only asks for a letter about a purchase elsewhere
+/// (<https://docs.withflex.com/developer-guides/integration/reimbursement>).
+pub(crate) fn sells_nothing(mode: &str) -> bool {
+    matches!(mode, "setup" | "reimbursement")
 }
 
 /// An unknown method counts as manual: the order then waits until the money is received.

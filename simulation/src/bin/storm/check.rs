@@ -497,6 +497,7 @@ fn shortfalls(day: &Day, end: &End) -> Vec<String> {
             let shortfall = Shortfall {
                 sku: movement.sku.clone(),
                 missing: movement.short(),
+                filled_at: None,
             };
             (movement.order_id.as_str(), vec![shortfall])
         })

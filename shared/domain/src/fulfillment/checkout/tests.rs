@@ -10,12 +10,13 @@ use crate::{
     ports::Committed,
     sale::{
         details::Metadata,
+        mapping::{MappingKey, MappingRow},
         merchant_reference::MerchantReference,
         order::{Alerts, OrderState, Shortfall},
         refund::Refund,
-        stock::{self, LineStock, Mapping, Movement, StockLevel, Unnamed},
+        stock::{LineStock, Movement, StockLevel},
     },
-    values::{ids::ProductId, mode::Mode},
+    values::mode::Mode,
 };
 use proptest::prelude::*;
 
@@ -46,21 +47,24 @@ fn fulfilled(checkout: &Checkout, stock_levels: &[StockLevel]) -> (Order, Commit
 }
 
 #[test]
-fn a_line_without_a_sku_has_its_mapping_row_read_before_any_shelf() {
-    let read_set = |lines| with_case(|case| read_set(&sold(case, &checkout(lines))));
-    let named = read_set(vec![line("a", 1, 3000, Some("MAT"))]);
-    assert_eq!(
-        (
-            named.mapping.len(),
-            named.stock_levels.map(|(_, skus)| skus)
-        ),
-        (0, Some(vec![sku("MAT")]))
-    );
-    let unnamed = read_set(vec![line("a", 1, 3000, None)]);
-    assert_eq!(
-        (unnamed.mapping.is_empty(), unnamed.stock_levels),
-        (false, None)
-    );
+fn mapping_rows_and_stock_levels_are_read_at_once_unless_a_row_names_another_sku() {
+    let lines = vec![line("a", 1, 3000, Some("MAT")), line("b", 1, 100, None)];
+    let sale = with_case(|case| sold(case, &checkout(lines)));
+    let needed = read_set(&sale);
+    assert_eq!(needed.mapping.len(), 4);
+    assert_eq!(needed.stock_levels, Some((order_id(), vec![sku("MAT")])));
+    let missing = |known: &Snapshot| sale.named_read_set(known).without(&needed);
+    assert_eq!(missing(&Snapshot::default()), ReadSet::default());
+    let row = MappingRow {
+        maps_to: Some(sku("MUG")),
+        ..MappingRow::default()
+    };
+    let known = Snapshot {
+        mapping: [(MappingKey::Product(id("fprod_b")), row)].into(),
+        ..Snapshot::default()
+    };
+    let mugs = Some((order_id(), vec![sku("MUG")]));
+    assert_eq!(missing(&known).stock_levels, mugs);
 }
 
 #[test]
@@ -184,49 +188,25 @@ fn a_paid_order_that_meets_a_short_shelf_is_kept_with_its_shortfall() {
         order.shortfalls,
         [Shortfall {
             sku: sku("MAT"),
-            missing: 2
+            missing: 2,
+            filled_at: None,
         }]
     );
 }
 
 #[test]
-fn a_line_without_a_sku_is_recorded_as_unmapped() {
-    let (order, _) = fulfilled(&checkout(vec![line("a", 1, 100, None)]), &[]);
-    assert_eq!(order.lines[0].stock, LineStock::Unmapped);
-    assert!(order.has_unmapped_lines());
-}
-
-#[test]
-fn a_sku_without_a_counter_is_recorded_as_untracked() {
-    let uncounted = StockLevel {
-        sku: sku("EBOOK"),
+fn what_is_not_counted_is_on_the_order_and_in_the_commit_to_be_reported() {
+    let lines = vec![line("a", 1, 100, None), line("b", 1, 100, Some("EBOOK"))];
+    let level = StockLevel {
         on_hand: None,
-        moved: None,
+        ..stock_level("EBOOK", 0)
     };
-    let (order, commit) = fulfilled(
-        &checkout(vec![line("a", 1, 100, Some("EBOOK"))]),
-        &[uncounted],
-    );
-    assert_eq!(
-        order.lines[0].stock,
-        LineStock::Untracked { sku: sku("EBOOK") }
-    );
+    let (order, commit) = fulfilled(&checkout(lines), &[level]);
+    let sku = sku("EBOOK");
+    assert_eq!(order.lines[0].stock, LineStock::Unmapped);
+    assert_eq!(order.lines[1].stock, LineStock::Uncounted { sku });
+    assert_eq!(commit.uncounted.len(), 2);
     assert!(commit.deductions.is_empty());
-}
-
-#[test]
-fn a_mapping_row_names_the_sku_where_the_product_does_not() {
-    let lines = vec![line("a", 1, 100, None), line("b", 1, 100, Some("MUG"))];
-    let mapping = Mapping::from([
-        (
-            Unnamed::Product(ProductId::new("fprod_a").unwrap()),
-            sku("BY-PRODUCT"),
-        ),
-        (Unnamed::Price(id("fprice_b")), sku("IGNORED")),
-    ]);
-    assert_eq!(stock::sku_of(&lines[0], &mapping), Some(&sku("BY-PRODUCT")));
-    assert_eq!(stock::sku_of(&lines[1], &mapping), Some(&sku("MUG")));
-    assert_eq!(stock::unnamed(&lines).len(), 2);
 }
 
 #[test]
@@ -237,12 +217,12 @@ fn a_movement_that_is_written_already_is_not_written_again() {
         quantity: 2,
         deducted: 1,
         restocked: 0,
+        is_open: true,
         moved_at: at(NOW - 60),
     };
     let stock_levels = [StockLevel {
-        sku: sku("MAT"),
-        on_hand: Some(0),
         moved: Some(moved),
+        ..stock_level("MAT", 0)
     }];
     let (order, commit) = fulfilled(
         &checkout(vec![line("a", 2, 3000, Some("MAT"))]),
@@ -253,7 +233,8 @@ fn a_movement_that_is_written_already_is_not_written_again() {
         order.shortfalls,
         [Shortfall {
             sku: sku("MAT"),
-            missing: 1
+            missing: 1,
+            filled_at: None,
         }]
     );
 }

@@ -4,8 +4,8 @@ use crate::{
     delivery::reference::Reference,
     fulfillment::testing::{
         DAY, End, NOW, SALE, Shop, at, bill, checkout, completed, dispute_news, facts, id,
-        invoice_change, item, line, order_id, paid as payment_facts, payment_change, refunded,
-        snapshot, subscription_change,
+        invoice_change, item, line, order_id, paid as payment_facts, payment_change, refund_facts,
+        refund_news, refunded, snapshot, subscription_change,
     },
     sale::{checkout::CheckoutStatus, dispute::DisputeStage},
     values::ids::OrderId,
@@ -43,6 +43,7 @@ fn found(change: Change) -> Found {
         is_recent: true,
         since: None,
         received: Some(ALL),
+        marks: None,
         event_type: "",
         object: Vec::new(),
         change,
@@ -57,6 +58,23 @@ fn rows(shop: &Shop, found: &Found) -> Snapshot {
         order,
         ..ReadSet::default()
     }))
+}
+
+#[test]
+fn a_refund_and_a_subscription_of_another_shop_are_not_missing() {
+    let mut shop = Shop::selling(checkout(vec![line("mat", 1, 3000, None)]));
+    let change = refund_news("fre_1", refund_facts("fpi_1", "succeeded", 3000));
+    let refund = found(Change::Refund(change));
+    let subscription = found(subscription_change(
+        "fsub_1",
+        snapshot("active", SALE + DAY),
+    ));
+    assert!(missing(&shop, &refund) && missing(&shop, &subscription));
+    let sale = shop.api.checkouts.values_mut().next().unwrap();
+    sale.subscription_id = Some(id("fsub_1"));
+    shop.policy.shop.origin = Some("ours".to_owned());
+    shop.tell(SALE, completed());
+    assert!(!missing(&shop, &refund) && !missing(&shop, &subscription));
 }
 
 fn missing(shop: &Shop, found: &Found) -> bool {

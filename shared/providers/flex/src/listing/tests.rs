@@ -41,6 +41,23 @@ fn session() -> Value {
     })
 }
 
+#[test]
+fn a_listed_session_shows_its_shop_and_one_that_sells_nothing_is_not_compared() {
+    let with_shop = with(session(), "metadata", json!({"shop": "one"}));
+    let with_shop = with(with_shop, "client_reference_id", json!(" WEB-1 "));
+    let marks = found("checkouts", &with(with_shop, "origin", json!("shopify"))).marks;
+    let expected = ShopMarks {
+        origin: Some("shopify".to_owned()),
+        metadata: [("shop".to_owned(), "one".to_owned())].into(),
+        reference: Some("WEB-1".to_owned()),
+    };
+    assert_eq!(marks, Some(expected));
+    for mode in ["setup", "reimbursement"] {
+        let session = with(session(), "mode", json!(mode));
+        assert_eq!(listed(&ask("checkouts"), &session), None);
+    }
+}
+
 fn refund() -> Value {
     json!({
         "refund_id": "fre_1", "payment_intent_id": "fpi_1", "amount": 1500, "status": "succeeded",

@@ -144,7 +144,7 @@ pub(super) fn method_of(intent: &PaymentIntent) -> Option<(PaymentIntentId, Paym
 
 /// The entries of some metadata; a later one of the same name counts. On creation, Flex prints
 /// metadata once as a text that holds JSON.
-pub(super) fn metadata<const N: usize>(limit: MetadataLimit, all: [Option<&Value>; N]) -> Metadata {
+pub(crate) fn metadata<const N: usize>(limit: MetadataLimit, all: [Option<&Value>; N]) -> Metadata {
     let known = |value| entries(value).known().cloned().unwrap_or_default();
     let entries = all.into_iter().flatten().flat_map(known);
     let kept = entries.filter_map(|(name, value)| match value {

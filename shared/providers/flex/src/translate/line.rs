@@ -149,8 +149,8 @@ fn description(line: &WireLine, product: Option<&Product>) -> String {
 /// The merchant's SKU of the product: its reference, `sku` in the metadata, or a code on the box.
 ///
 /// The first of them that is filled in decides. If it is not a valid SKU, no other is tried: the
-/// line is then mapped by its product or price, or recorded as unmapped. One that is not understood
-/// is an error: it may name other goods.
+/// merchant then maps the price or the product, or the line is recorded as unmapped. One that is not
+/// understood is an error: it may name other goods.
 fn sku(price: Option<&Price>, product: Option<&Product>) -> Result<Option<Sku>, NotUnderstood> {
     const PRICE: &str = "line_items[].price.metadata";
     const PRODUCT: &str = "line_items[].price.product.metadata";

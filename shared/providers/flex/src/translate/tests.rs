@@ -314,12 +314,9 @@ fn a_member_with_an_effect_is_understood_or_named() {
 
 #[test]
 fn a_word_that_we_do_not_know_is_kept() {
-    let checkout = with(json!({"status": "on_hold", "mode": "reimbursement"})).unwrap();
+    let checkout = with(json!({"status": "on_hold", "mode": "gift"})).unwrap();
     assert_eq!(checkout.status, CheckoutStatus::Other("on_hold".to_owned()));
-    assert_eq!(
-        checkout.kind,
-        CheckoutKind::Other("reimbursement".to_owned())
-    );
+    assert_eq!(checkout.kind, CheckoutKind::Other("gift".to_owned()));
     let line = line_with(json!({"eligibility": "service"})).unwrap();
     assert_eq!(line.eligibility.unwrap().word, "service");
     for (word, status) in [
@@ -657,14 +654,14 @@ fn the_sku_is_the_first_one_given_and_never_a_guess() {
             place
         );
     }
-    // A space makes the SKU invalid, and the box's code is not the merchant's choice.
     assert_eq!(
-        sku(
-            json!({"client_reference_id": "RED SHIRT", "gtin": "1"}),
-            json!({})
-        ),
-        None
+        sku(json!({"client_reference_id": "BRACE\u{200b} M"}), json!({})).as_deref(),
+        Some("BRACE M")
     );
+    // A text that no key can hold is no SKU, and the box's code is not the merchant's choice.
+    let long = "A".repeat(1_001);
+    let product = json!({"client_reference_id": long, "gtin": "1"});
+    assert_eq!(sku(product, json!({})), None);
 }
 
 fn certification(line: &LineItem) -> Option<Certification> {
@@ -732,4 +729,12 @@ fn a_session_states_its_currency_and_how_it_counts_tax() {
     assert_eq!((other.currency.code(), other.tax_included), ("CAD", true));
     let odd = with(json!({"currency": "dollars"}));
     assert!(odd.is_err());
+}
+
+#[test]
+fn a_session_that_sells_nothing_says_so() {
+    for word in ["setup", "reimbursement"] {
+        let checkout = with(json!({"mode": word})).unwrap();
+        assert_eq!(checkout.kind, CheckoutKind::NoSale(word.to_owned()));
+    }
 }

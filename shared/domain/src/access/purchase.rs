@@ -1,0 +1,88 @@
+//! One-time access: what a purchase gives, as a function of the order's facts.
+
+use crate::{
+    access::subscription::{Access, Reason},
+    sale::{
+        mapping::Grant,
+        order::{Order, OrderState},
+    },
+    values::ids::ProductId,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::{collections::BTreeSet, str::FromStr};
+
+/// The end of access without an end: the first second of the year 9999. Readers compare times only.
+pub const WITHOUT_END: i64 = 253_370_764_800;
+
+/// What becomes of one-time access after its money has gone back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessPolicy {
+    /// The customer keeps it.
+    Keep,
+    /// It ends.
+    Revoke,
+}
+
+/// The text is not `keep` or `revoke`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the policy must be `keep` or `revoke`")]
+pub struct BadAccessPolicy;
+
+impl FromStr for AccessPolicy {
+    type Err = BadAccessPolicy;
+
+    fn from_str(text: &str) -> Result<Self, BadAccessPolicy> {
+        match text {
+            "keep" => Ok(Self::Keep),
+            "revoke" => Ok(Self::Revoke),
+            _ => Err(BadAccessPolicy),
+        }
+    }
+}
+
+/// The names of the access that an order gives.
+#[must_use]
+pub fn names(order: &Order) -> BTreeSet<ProductId> {
+    let grants = order.lines.iter().filter_map(|line| line.grants.as_ref());
+    grants.map(|grant| grant.name.clone()).collect()
+}
+
+/// The access of that name that an order gives now. It begins when the order is fulfilled, and each
+/// unit adds its days.
+#[must_use]
+pub fn access(order: &Order, name: &ProductId, on_full_refund: AccessPolicy) -> Access {
+    let is_revoked =
+        order.state() == OrderState::Refunded && on_full_refund == AccessPolicy::Revoke;
+    if is_revoked {
+        return Access {
+            until: None,
+            reason: Reason::Refunded,
+        };
+    }
+    let until = order.fulfilled_at.map(|from| ends_at(from, order, name));
+    Access {
+        until,
+        reason: Reason::Purchased,
+    }
+}
+
+/// The end of what all lines of that name give together. A line without days has no end.
+fn ends_at(from: Timestamp, order: &Order, name: &ProductId) -> Timestamp {
+    let without_end = Timestamp::from_second(WITHOUT_END).unwrap_or(Timestamp::MAX);
+    let mut lines = order.lines.iter().filter_map(|line| {
+        let grant: &Grant = line.grants.as_ref()?;
+        (grant.name == *name).then_some((grant.days, line.quantity))
+    });
+    let hours = lines.try_fold(0_i64, |sum, (days, quantity)| {
+        let hours = i64::from(days?).checked_mul(24 * i64::from(quantity))?;
+        sum.checked_add(hours)
+    });
+    let lasts = hours
+        .and_then(|hours| hours.checked_mul(3_600))
+        .map(SignedDuration::from_secs);
+    let end = lasts.and_then(|lasts| from.checked_add(lasts).ok());
+    end.map_or(without_end, |end| end.min(without_end))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Sales that need nothing here. Their payments and subscription are marked, so that later events about them are
+//! recognized without a question to the provider.
+
+use crate::{
+    access::subscription::Subscription,
+    delivery::{answer::Answer, reference::Reference},
+    fulfillment::{
+        Decision, Stop,
+        commit::Commit,
+        known::Case,
+        read_set::{ReadSet, Snapshot},
+    },
+    sale::{checkout::Checkout, payment::Link, shop::NotNeeded},
+    values::ids::{OrderId, PaymentIntentId},
+};
+
+/// The rows that are marked.
+fn read_set(checkout: &Checkout) -> ReadSet {
+    let customer_id = checkout.customer.customer_id.clone();
+    ReadSet {
+        links: checkout.payment_intents.clone(),
+        subscription: customer_id.zip(checkout.subscription_id.clone()),
+        ..ReadSet::default()
+    }
+}
+
+/// Decides about a checkout that needs nothing here.
+pub(super) fn decide(
+    case: &Case<'_>,
+    checkout: &Checkout,
+    reason: NotNeeded,
+) -> Result<Decision, Stop> {
+    let rows = case.known.rows(&read_set(checkout))?;
+    let links: Vec<Link> = checkout
+        .payment_intents
+        .iter()
+        .filter_map(|id| marked(rows, id))
+        .collect();
+    let subscription = subscription(case, checkout, rows);
+    let is_new = !links.is_empty() || subscription.is_some();
+    let commit = is_new.then(|| {
+        Box::new(Commit {
+            ends: false,
+            links,
+            subscription,
+            ..Commit::of(case.event.event_id.clone())
+        })
+    });
+    Ok(Decision::NotNeeded { commit, reason })
+}
+
+fn marked(rows: &Snapshot, id: &PaymentIntentId) -> Option<Link> {
+    let known = rows.links.get(id).cloned();
+    let known = known.unwrap_or_else(|| Link::new(id.clone()));
+    (!known.other_shop).then(|| Link {
+        version: known.version + 1,
+        other_shop: true,
+        ..known
+    })
+}
+
+fn subscription(case: &Case<'_>, checkout: &Checkout, rows: &Snapshot) -> Option<Subscription> {
+    let customer_id = checkout.customer.customer_id.clone()?;
+    let id = checkout.subscription_id.clone()?;
+    let known = rows.subscription.clone();
+    let known =
+        known.unwrap_or_else(|| Subscription::new(case.event.provider.clone(), customer_id, id));
+    (!known.other_shop).then(|| Subscription {
+        version: known.version + 1,
+        other_shop: true,
+        ..known
+    })
+}
+
+/// Stops at a thing whose sale has no order here and is of another shop. Without a filter no sale is, so the provider is
+/// not asked.
+pub(super) fn stop_if_other(case: &Case<'_>, order_id: &OrderId) -> Result<(), Stop> {
+    if !case.policy.shop.is_set() {
+        return Ok(());
+    }
+    let fetched = case.known.fetched(&Reference::Checkout(order_id.clone()))?;
+    let Ok(Answer::Checkout(checkout)) = &fetched.answer else {
+        return Ok(());
+    };
+    match case.policy.shop.not_needed(checkout) {
+        Some(reason) => Err(Stop::NotNeeded(reason)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! The sales that need nothing here: those of another shop on the same account, and checkouts that
+//! sell nothing.
+
+use crate::sale::checkout::{Checkout, CheckoutKind};
+use std::{collections::BTreeMap, str::FromStr};
+
+/// The checkouts that belong to this shop: an account may serve several shops. Every condition
+/// that is set must hold, and without one every checkout belongs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShopFilter {
+    /// Where the checkout came from, in the provider's word.
+    pub origin: Option<String>,
+    /// A key and a value in the checkout's metadata.
+    pub metadata: Option<MetadataEntry>,
+    /// The beginning of the merchant's reference.
+    pub reference_prefix: Option<String>,
+}
+
+/// What shows the shop of a checkout.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShopMarks {
+    pub origin: Option<String>,
+    pub metadata: BTreeMap<String, String>,
+    pub reference: Option<String>,
+}
+
+/// One entry of a checkout's metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetadataEntry {
+    pub key: String,
+    pub value: String,
+}
+
+/// The text is not `key=value`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an entry of the metadata must be `key=value`")]
+pub struct BadMetadataEntry;
+
+impl FromStr for MetadataEntry {
+    type Err = BadMetadataEntry;
+
+    fn from_str(text: &str) -> Result<Self, BadMetadataEntry> {
+        let (key, value) = text.split_once('=').ok_or(BadMetadataEntry)?;
+        if key.is_empty() || value.is_empty() {
+            return Err(BadMetadataEntry);
+        }
+        Ok(Self {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        })
+    }
+}
+
+/// The reason that a checkout needs nothing here.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotNeeded {
+    #[error("a sale of another shop")]
+    OtherShop,
+    /// The kind of the checkout, in the provider's word.
+    #[error("a checkout of mode `{0}` sells nothing")]
+    SellsNothing(String),
+}
+
+impl ShopFilter {
+    /// Takes every checkout.
+    pub const ALL: Self = Self {
+        origin: None,
+        metadata: None,
+        reference_prefix: None,
+    };
+
+    /// True if the account serves other shops too.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.origin.is_some() || self.metadata.is_some() || self.reference_prefix.is_some()
+    }
+
+    /// The reason that a checkout needs nothing here, if it does not.
+    #[must_use]
+    pub fn not_needed(&self, checkout: &Checkout) -> Option<NotNeeded> {
+        if let CheckoutKind::NoSale(word) = &checkout.kind {
+            return Some(NotNeeded::SellsNothing(word.clone()));
+        }
+        let marks = ShopMarks {
+            origin: checkout.details.origin.clone(),
+            metadata: checkout.details.metadata.entries.clone(),
+            reference: checkout.client_reference_id.clone(),
+        };
+        (!self.takes(&marks)).then_some(NotNeeded::OtherShop)
+    }
+
+    /// True if a checkout with these marks belongs to this shop.
+    #[must_use]
+    pub fn takes(&self, marks: &ShopMarks) -> bool {
+        let origin = self.origin.as_ref();
+        let by_origin = origin.is_none_or(|origin| marks.origin.as_ref() == Some(origin));
+        let entry = self.metadata.as_ref();
+        let by_metadata =
+            entry.is_none_or(|entry| marks.metadata.get(&entry.key) == Some(&entry.value));
+        let has_prefix = |prefix: &String| {
+            let reference = marks.reference.as_ref();
+            reference.is_some_and(|text| text.starts_with(prefix))
+        };
+        by_origin && by_metadata && self.reference_prefix.as_ref().is_none_or(has_prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(origin: &str, metadata: &str, prefix: &str) -> ShopFilter {
+        let set = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        ShopFilter {
+            origin: set(origin),
+            metadata: metadata.parse().ok(),
+            reference_prefix: set(prefix),
+        }
+    }
+
+    #[test]
+    fn every_condition_that_is_set_must_hold() {
+        // A checkout of the origin `shopify` with the metadata `shop=one` and the reference `WEB-1`.
+        let marks = ShopMarks {
+            origin: Some("shopify".to_owned()),
+            metadata: [("shop".to_owned(), "one".to_owned())].into(),
+            reference: Some("WEB-1".to_owned()),
+        };
+        for (filter, expected) in [
+            (filter("", "", ""), true),
+            (filter("shopify", "", ""), true),
+            (filter("Shopify", "", ""), false),
+            (filter("woocommerce", "", ""), false),
+            (filter("", "shop=one", ""), true),
+            (filter("", "shop=on", ""), false),
+            (filter("", "brand=one", ""), false),
+            (filter("", "", "WEB-"), true),
+            (filter("", "", "POS-"), false),
+            (filter("shopify", "shop=one", "WEB"), true),
+            (filter("shopify", "shop=two", "WEB"), false),
+        ] {
+            assert_eq!(filter.takes(&marks), expected, "{filter:?}");
+            let is_bare_taken = filter.takes(&ShopMarks::default());
+            assert_eq!(is_bare_taken, !filter.is_set(), "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn a_metadata_entry_is_read_from_a_key_and_a_value() {
+        let entry: MetadataEntry = "shop=a=b".parse().unwrap();
+        assert_eq!((entry.key.as_str(), entry.value.as_str()), ("shop", "a=b"));
+        for bad in ["", "shop", "=one", "shop="] {
+            assert_eq!(bad.parse::<MetadataEntry>(), Err(BadMetadataEntry), "{bad}");
+        }
+    }
+}
