@@ -436,6 +436,7 @@ fn checkout(skus: &[Sku]) -> Checkout {
         subscription_id: None,
         invoice_id: None,
         lines: skus.iter().map(line).collect(),
+        fulfilled_elsewhere: false,
         details: Details::default(),
     }
 }

@@ -155,7 +155,10 @@ mod tests {
             };
             let mut settings = Settings::from(&source);
             let shop = shop(&mut settings);
-            (shop.map(|shop| shop.is_set()), settings.are_good())
+            (
+                shop.map(|shop| shop != ShopFilter::ALL),
+                settings.are_good(),
+            )
         };
         assert_eq!(shop_of(""), (Some(false), true));
         assert_eq!(shop_of("shop=one"), (Some(true), true));

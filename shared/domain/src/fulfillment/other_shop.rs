@@ -72,12 +72,8 @@ fn subscription(case: &Case<'_>, checkout: &Checkout, rows: &Snapshot) -> Option
     })
 }
 
-/// Stops at a thing whose sale has no order here and is of another shop. Without a filter no sale is, so the provider is
-/// not asked.
+/// Stops at a thing whose sale has no order here and is of another shop.
 pub(super) fn stop_if_other(case: &Case<'_>, order_id: &OrderId) -> Result<(), Stop> {
-    if !case.policy.shop.is_set() {
-        return Ok(());
-    }
     let fetched = case.known.fetched(&Reference::Checkout(order_id.clone()))?;
     let Ok(Answer::Checkout(checkout)) = &fetched.answer else {
         return Ok(());

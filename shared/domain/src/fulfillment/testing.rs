@@ -174,6 +174,7 @@ pub(crate) fn checkout(lines: Vec<LineItem>) -> Checkout {
         subscription_id: None,
         invoice_id: None,
         lines,
+        fulfilled_elsewhere: false,
         details: Details::default(),
     }
 }

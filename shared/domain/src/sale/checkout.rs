@@ -169,5 +169,7 @@ pub struct Checkout {
     /// The first invoice of that subscription, if known.
     pub invoice_id: Option<InvoiceId>,
     pub lines: Vec<LineItem>,
+    /// True if the app that made the checkout also ships it, counts its goods and sends its receipt.
+    pub fulfilled_elsewhere: bool,
     pub details: Details,
 }

@@ -5,7 +5,7 @@ use crate::sale::checkout::{Checkout, CheckoutKind};
 use std::{collections::BTreeMap, str::FromStr};
 
 /// The checkouts that belong to this shop: an account may serve several shops. Every condition
-/// that is set must hold, and without one every checkout belongs.
+/// that is set must hold. A checkout that another app fulfills belongs only if its origin is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShopFilter {
     /// Where the checkout came from, in the provider's word.
@@ -22,6 +22,8 @@ pub struct ShopMarks {
     pub origin: Option<String>,
     pub metadata: BTreeMap<String, String>,
     pub reference: Option<String>,
+    /// True if the app that made the checkout also fulfills it.
+    pub fulfilled_elsewhere: bool,
 }
 
 /// One entry of a checkout's metadata.
@@ -62,18 +64,12 @@ pub enum NotNeeded {
 }
 
 impl ShopFilter {
-    /// Takes every checkout.
+    /// Takes every checkout that no other app fulfills.
     pub const ALL: Self = Self {
         origin: None,
         metadata: None,
         reference_prefix: None,
     };
-
-    /// True if the account serves other shops too.
-    #[must_use]
-    pub fn is_set(&self) -> bool {
-        self.origin.is_some() || self.metadata.is_some() || self.reference_prefix.is_some()
-    }
 
     /// The reason that a checkout needs nothing here, if it does not.
     #[must_use]
@@ -85,6 +81,7 @@ impl ShopFilter {
             origin: checkout.details.origin.clone(),
             metadata: checkout.details.metadata.entries.clone(),
             reference: checkout.client_reference_id.clone(),
+            fulfilled_elsewhere: checkout.fulfilled_elsewhere,
         };
         (!self.takes(&marks)).then_some(NotNeeded::OtherShop)
     }
@@ -92,8 +89,10 @@ impl ShopFilter {
     /// True if a checkout with these marks belongs to this shop.
     #[must_use]
     pub fn takes(&self, marks: &ShopMarks) -> bool {
-        let origin = self.origin.as_ref();
-        let by_origin = origin.is_none_or(|origin| marks.origin.as_ref() == Some(origin));
+        let by_origin = match &self.origin {
+            Some(origin) => marks.origin.as_ref() == Some(origin),
+            None => !marks.fulfilled_elsewhere,
+        };
         let entry = self.metadata.as_ref();
         let by_metadata =
             entry.is_none_or(|entry| marks.metadata.get(&entry.key) == Some(&entry.value));
@@ -125,6 +124,11 @@ mod tests {
             origin: Some("shopify".to_owned()),
             metadata: [("shop".to_owned(), "one".to_owned())].into(),
             reference: Some("WEB-1".to_owned()),
+            fulfilled_elsewhere: false,
+        };
+        let elsewhere = ShopMarks {
+            fulfilled_elsewhere: true,
+            ..marks.clone()
         };
         for (filter, expected) in [
             (filter("", "", ""), true),
@@ -140,8 +144,10 @@ mod tests {
             (filter("shopify", "shop=two", "WEB"), false),
         ] {
             assert_eq!(filter.takes(&marks), expected, "{filter:?}");
+            let is_named = filter.origin.is_some();
+            assert_eq!(filter.takes(&elsewhere), expected && is_named, "{filter:?}");
             let is_bare_taken = filter.takes(&ShopMarks::default());
-            assert_eq!(is_bare_taken, !filter.is_set(), "{filter:?}");
+            assert_eq!(is_bare_taken, filter == ShopFilter::ALL, "{filter:?}");
         }
     }
 

@@ -273,6 +273,7 @@ fn marks(session: &Value) -> ShopMarks {
         origin: text("origin"),
         metadata: metadata.entries,
         reference: text("client_reference_id"),
+        fulfilled_elsewhere: text("origin").as_deref() == Some(translate::SHOPIFY),
     }
 }
 

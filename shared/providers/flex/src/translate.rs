@@ -116,6 +116,10 @@ pub fn checkout(
         )?,
         invoice_id: named([session.invoice.id()], InvoiceId::new, "invoice")?,
         lines: line::line_items(lines, session)?,
+        fulfilled_elsewhere: session
+            .origin
+            .as_str()
+            .is_some_and(|word| word.trim() == SHOPIFY),
         details: details::details(session, customer),
     })
 }
@@ -127,6 +131,10 @@ fn reference(session: &Session) -> Option<String> {
     let reference = Some(wire_reference.0.clone()).filter(|text| !text.is_empty())?;
     (reference.len() <= MAX_REFERENCE_BYTES).then_some(reference)
 }
+
+/// The origin of checkouts that Flex's app for Shopify makes. Shopify ships them, counts their goods
+/// and sends their receipts.
+pub(crate) const SHOPIFY: &str = "shopify";
 
 /// Flex documents `open`, `complete` and `expired`
 /// (<https://docs.withflex.com/developer-guides/webhooks/using-redirects>). A live integrator has

@@ -50,6 +50,7 @@ fn a_listed_session_shows_its_shop_and_one_that_sells_nothing_is_not_compared() 
         origin: Some("shopify".to_owned()),
         metadata: [("shop".to_owned(), "one".to_owned())].into(),
         reference: Some("WEB-1".to_owned()),
+        fulfilled_elsewhere: true,
     };
     assert_eq!(marks, Some(expected));
     for mode in ["setup", "reimbursement"] {

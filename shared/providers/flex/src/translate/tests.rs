@@ -119,7 +119,10 @@ fn the_sample_session_is_understood_whole() {
     );
     assert_eq!(details.discounts.len(), 1);
     assert_eq!(details.tax_rate.as_ref().unwrap().amount, Some(495));
-    assert_eq!(details.origin.as_deref(), Some("shopify"));
+    assert_eq!(
+        (details.origin.as_deref(), checkout.fulfilled_elsewhere),
+        (None, false)
+    );
     assert_eq!(details.metadata.entries["cart"], "c-76");
     assert_eq!(checkout.lines[0].metadata.entries["bin"], "A-7");
     let line = &checkout.lines[0];
@@ -351,6 +354,20 @@ fn an_unknown_way_of_capture_waits_for_the_money() {
 fn live_and_test_money_are_told_apart() {
     assert_eq!(with(json!({"test_mode": false})).unwrap().mode, Mode::Live);
     assert_eq!(with(json!({"test_mode": true})).unwrap().mode, Mode::Test);
+}
+
+#[test]
+fn shopify_fulfills_its_own_checkouts_and_no_other_app_does() {
+    for (origin, expected) in [
+        (json!("shopify"), true),
+        (json!(" shopify "), true),
+        (json!("woocommerce"), false),
+        (json!(7), false),
+        (Value::Null, false),
+    ] {
+        let checkout = with(json!({"origin": origin})).unwrap();
+        assert_eq!(checkout.fulfilled_elsewhere, expected, "{origin}");
+    }
 }
 
 #[test]
