@@ -83,10 +83,15 @@ pub fn mails(plan: &Plan) -> Mails {
         mails
             .unsent
             .insert(format!("{}-order", order.id), order.id.clone());
-        let succeeded = order.refunds.iter().filter(|refund| refund.succeeded);
-        mails
-            .unsent
-            .extend(succeeded.map(|refund| (format!("{}-refund", refund.id), order.id.clone())));
+        for refund in order.refunds.iter().filter(|refund| refund.succeeded) {
+            let receipt = (format!("{}-refund", refund.id), order.id.clone());
+            if matches!(refund.status, "failed" | "canceled") {
+                let correction = (format!("{}-refund_failed", refund.id), order.id.clone());
+                mails.may_be.extend([receipt, correction]);
+            } else {
+                mails.unsent.extend([receipt]);
+            }
+        }
     }
     for life in &plan.lives {
         let order = || life.order.clone().unwrap_or_default();

@@ -388,6 +388,34 @@ async fn a_refund_that_fails_has_no_receipt_and_moves_no_goods() {
 }
 
 #[tokio::test]
+async fn a_refund_that_fails_after_it_succeeded_is_corrected_once_if_its_mail_is_out() {
+    let bundle = sold().await;
+    let succeeded = refund("refund.updated", "fevt_2", AFTER, "succeeded");
+    let failed = |id: &str| refund("refund.updated", id, AFTER + 1, "failed");
+    bundle.play(&succeeded).await;
+    for id in ["fevt_3", "fevt_4"] {
+        bundle.play(&failed(id)).await;
+    }
+    assert_eq!(bundle.order(1).state(), OrderState::Paid);
+    let order = format!("{}-order", bundle.order(1).order_id);
+    let sent = ["fre_1-refund", "fre_1-refund_failed"];
+    assert_eq!(receipts(&bundle), [&[order.as_str()], &sent[..]].concat());
+
+    // The success comes late: nobody is told of either.
+    let bundle = sold().await;
+    bundle.take(&failed("fevt_3")).await;
+    bundle.take(&succeeded).await;
+    bundle.drain().await;
+    assert_eq!(receipts(&bundle), [order]);
+    for id in sent {
+        let status = bundle.world.kept().receipts[&ReceiptId::new(id).unwrap()]
+            .state
+            .status();
+        assert_eq!(status, receipt::ReceiptStatus::Withdrawn, "{id}");
+    }
+}
+
+#[tokio::test]
 async fn refunds_that_an_event_does_not_name_are_read_from_the_provider() {
     let bundle = sold().await;
     let facts = |id: &str| kit::story::refund_news(&refunded(id, 1000, "succeeded"));

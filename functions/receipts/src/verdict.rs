@@ -3,12 +3,16 @@
 use crate::{ReceiptStore, Receipts};
 use domain::{
     access::contact::Contact,
-    fulfillment::still_so,
+    fulfillment::{RefundMail, refund_mail, still_so},
     receipt::{Receipt, ReceiptKind, feedback::AddressHash},
     sale::order::Order,
-    values::outcome::RetryableError,
+    values::{ids::RefundId, outcome::RetryableError},
 };
 use mail::{Email, Mailer, Unsendable, compose};
+use std::time::Duration;
+
+/// A correction waits so long for the receipt of its refund, which is sent within seconds.
+const CORRECTION_WAITS: Duration = Duration::from_secs(60);
 
 /// The action under the lease.
 pub(crate) enum Verdict {
@@ -57,6 +61,11 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
 
     /// Returns true for a notice that is no longer true, or too late.
     async fn is_outdated(&self, receipt: &Receipt, order: &Order) -> Result<bool, RetryableError> {
+        if let ReceiptKind::Refund { refund_id, .. } | ReceiptKind::RefundFailed { refund_id, .. } =
+            &receipt.kind
+        {
+            return self.is_outdated_refund(receipt, order, refund_id).await;
+        }
         let (ReceiptKind::PaymentFailed {
             subscription_id, ..
         }
@@ -78,6 +87,29 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
             None => None,
         };
         Ok(!still_so(&receipt.kind, subscription.as_ref()))
+    }
+
+    /// Returns true for a mail about a refund that is not true or not needed. A correction waits for the receipt that it
+    /// corrects.
+    async fn is_outdated_refund(
+        &self,
+        receipt: &Receipt,
+        order: &Order,
+        refund_id: &RefundId,
+    ) -> Result<bool, RetryableError> {
+        let refund = order.refunds.get(refund_id);
+        let told = refund.and_then(|refund| refund.receipt_id.as_ref());
+        let told = match told.filter(|id| **id != receipt.receipt_id) {
+            Some(id) => self.store.receipt(id).await?,
+            None => None,
+        };
+        match refund_mail(&receipt.kind, refund, told.as_ref().map(|told| &told.state)) {
+            RefundMail::Due => Ok(false),
+            RefundMail::NotNeeded => Ok(true),
+            RefundMail::Wait => Err(RetryableError::Leased {
+                retry_after: CORRECTION_WAITS,
+            }),
+        }
     }
 
     /// The customer's current address. The receipt of an order shows the sale as it was and does not need it.

@@ -2,7 +2,7 @@
 //! receipt.html`.
 //!
 //! Arguments after `--` choose, in any order, the mail (`receipt`, `renewal`, `refund`,
-//! `payment-failed`, `trial-ends`), the sample (`full`, `bare`, `test`) and the part
+//! `refund-failed`, `payment-failed`, `trial-ends`), the sample (`full`, `bare`, `test`) and the part
 //! (`subject.txt`, `body.txt`, `body.html`). A file name replaces the built-in template of that
 //! part: `cargo run -p mail --example receipt -- renewal bare body.html my-renewal.html >
 //! renewal.html`.

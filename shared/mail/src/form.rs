@@ -12,6 +12,8 @@ pub enum Form {
     Renewal,
     /// The receipt for a refund.
     Refund,
+    /// The correction of a refund that failed after it succeeded.
+    RefundFailed,
     /// The notice that a payment failed.
     PaymentFailed,
     /// The notice that a trial ends.
@@ -20,10 +22,11 @@ pub enum Form {
 
 impl Form {
     /// All forms.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Receipt,
         Self::Renewal,
         Self::Refund,
+        Self::RefundFailed,
         Self::PaymentFailed,
         Self::TrialEnds,
     ];
@@ -35,6 +38,7 @@ impl Form {
             ReceiptKind::Order => Self::Receipt,
             ReceiptKind::Invoice { .. } => Self::Renewal,
             ReceiptKind::Refund { .. } => Self::Refund,
+            ReceiptKind::RefundFailed { .. } => Self::RefundFailed,
             ReceiptKind::PaymentFailed { .. } => Self::PaymentFailed,
             ReceiptKind::TrialEnds { .. } => Self::TrialEnds,
         }
@@ -47,6 +51,7 @@ impl Form {
             Self::Receipt => "receipt",
             Self::Renewal => "renewal",
             Self::Refund => "refund",
+            Self::RefundFailed => "refund-failed",
             Self::PaymentFailed => "payment-failed",
             Self::TrialEnds => "trial-ends",
         }

@@ -3,8 +3,9 @@
 use crate::{
     form::Form,
     view::{
-        Amount, FailedPaymentView, LineView, MerchantView, PaymentView, PeriodView,
-        RefundTotalsView, RefundView, RenewalView, TestView, TotalsView, TrialView, View,
+        Amount, FailedPaymentView, FailedRefundView, LineView, MerchantView, PaymentView,
+        PeriodView, RefundTotalsView, RefundView, RenewalView, TestView, TotalsView, TrialView,
+        View,
     },
 };
 
@@ -40,6 +41,15 @@ impl Sample {
             Form::Refund => View {
                 receipt_id: "fre_sample-refund".to_owned(),
                 refund: Some(refund(is_full)),
+                ..view
+            },
+            Form::RefundFailed => View {
+                receipt_id: "fre_sample-refund_failed".to_owned(),
+                failed_refund: Some(FailedRefundView {
+                    amount: amount("$20.00"),
+                    refunded_at: "October 20, 2025, 9:53 AM EDT".to_owned(),
+                    refunded_on: "October 20, 2025".to_owned(),
+                }),
                 ..view
             },
             Form::PaymentFailed => View {
@@ -166,6 +176,7 @@ fn bare() -> View {
         provider: "Flex".to_owned(),
         renewal: None,
         refund: None,
+        failed_refund: None,
         failed_payment: None,
         trial: None,
         test: None,

@@ -196,6 +196,7 @@ fn built_in(form: Form, part: Part) -> &'static str {
         Form::Receipt => of!("receipt"),
         Form::Renewal => of!("renewal"),
         Form::Refund => of!("refund"),
+        Form::RefundFailed => of!("refund-failed"),
         Form::PaymentFailed => of!("payment-failed"),
         Form::TrialEnds => of!("trial-ends"),
     }

@@ -222,6 +222,14 @@ fn refund() -> ReceiptKind {
     }
 }
 
+fn refund_failed() -> ReceiptKind {
+    ReceiptKind::RefundFailed {
+        refund_id: refund_id(),
+        amount: 2000,
+        refunded_at: at("2025-10-20T13:53:00Z"),
+    }
+}
+
 fn payment_failed(amount: Option<i64>) -> ReceiptKind {
     ReceiptKind::PaymentFailed {
         subscription_id: SubscriptionId::new("fsub_1").unwrap(),
@@ -237,11 +245,12 @@ fn trial_ends() -> ReceiptKind {
     }
 }
 
-fn kinds() -> [ReceiptKind; 5] {
+fn kinds() -> [ReceiptKind; 6] {
     [
         ReceiptKind::Order,
         invoice(),
         refund(),
+        refund_failed(),
         payment_failed(Some(4999)),
         trial_ends(),
     ]
@@ -502,6 +511,14 @@ fn more_refunds_than_payments_leave_nothing_and_not_less() {
         refund(),
     );
     assert!(has_row(&mail.text, "Remaining", "$0.00"), "{}", mail.text);
+}
+
+#[test]
+fn the_correction_of_a_refund_tells_which_one_did_not_go_through() {
+    let mail = mail_of(&order(), refund_failed());
+    insta::assert_snapshot!("refund_failed_subject", mail.subject);
+    insta::assert_snapshot!("refund_failed_text", mail.text);
+    insta::assert_snapshot!("refund_failed_html", mail.html);
 }
 
 #[test]
@@ -820,7 +837,10 @@ fn nothing_foreign_ends_a_header_or_opens_a_tag() {
     ])
     .payments;
     for kind in kinds() {
-        let shows_items = !matches!(kind, ReceiptKind::Refund { .. });
+        let shows_items = !matches!(
+            kind,
+            ReceiptKind::Refund { .. } | ReceiptKind::RefundFailed { .. }
+        );
         let receipt = Receipt::new(&order.order_id, kind, None, order.placed_at).unwrap();
         let newest = contact(evil, "sam@example.com");
         let mail = compose(&order, &receipt, Some(&newest), &merchant, &templates).unwrap();
@@ -970,7 +990,7 @@ fn every_bad_template_is_named_at_once() {
         .unwrap_err()
         .to_string();
     let faults: Vec<_> = error.split("; ").collect();
-    assert_eq!(faults.len(), 10, "{error}");
+    assert_eq!(faults.len(), 12, "{error}");
     for fault in [
         "template subject.txt, line 1: undefined value",
         "template body.html, line 1: undefined value",
@@ -997,6 +1017,10 @@ fn a_template_may_use_what_its_own_mail_tells_and_nothing_of_another() {
         (
             Form::Refund,
             "{{ refund.amount.text }} {{ refund.refunded_on }}",
+        ),
+        (
+            Form::RefundFailed,
+            "{{ failed_refund.amount.text }} {{ failed_refund.refunded_on }}",
         ),
         (
             Form::PaymentFailed,
@@ -1133,6 +1157,7 @@ fn the_html_stands_alone() {
         "<title>Receipt from Northwind &amp; Daughters</title>",
         "<title>Renewal receipt from Northwind &amp; Daughters</title>",
         "<title>Refund from Northwind &amp; Daughters</title>",
+        "<title>Your refund from Northwind &amp; Daughters</title>",
         "<title>Your payment to Northwind &amp; Daughters</title>",
         "<title>Your trial with Northwind &amp; Daughters</title>",
     ]) {

@@ -1,7 +1,7 @@
 //! The values that a template may print: a contract with every merchant who writes templates.
 //!
 //! All mails have the order and its customer. Each mail except the order's receipt also has one of
-//! `renewal`, `refund`, `failed_payment` and `trial`, and always has it.
+//! `renewal`, `refund`, `failed_refund`, `failed_payment` and `trial`, and always has it.
 //!
 //! Fields are added and never renamed or removed. Every text is one clean line of bounded length,
 //! written for people. Each optional value is documented as such. Printing an absent value is an
@@ -78,6 +78,8 @@ pub struct View {
     pub renewal: Option<RenewalView>,
     /// In `refund` only.
     pub refund: Option<RefundView>,
+    /// In `refund-failed` only.
+    pub failed_refund: Option<FailedRefundView>,
     /// In `payment-failed` only.
     pub failed_payment: Option<FailedPaymentView>,
     /// In `trial-ends` only.
@@ -214,6 +216,16 @@ pub struct RefundTotalsView {
     pub remaining: Amount,
 }
 
+/// A refund that failed after it succeeded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedRefundView {
+    pub amount: Amount,
+    /// The date on the refund's receipt: `October 20, 2025, 9:53 AM EDT`.
+    pub refunded_at: String,
+    /// `October 20, 2025`.
+    pub refunded_on: String,
+}
+
 /// A failed payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FailedPaymentView {
@@ -284,6 +296,7 @@ impl View {
             provider: title(order.provider.as_str()),
             renewal: RenewalView::new(order, &receipt.kind, zone),
             refund: RefundView::new(order, &receipt.kind, zone),
+            failed_refund: FailedRefundView::new(order, &receipt.kind, zone),
             failed_payment: FailedPaymentView::new(order, &receipt.kind),
             trial: TrialView::new(&receipt.kind, zone),
             test: (order.mode == Mode::Test)
@@ -332,6 +345,24 @@ impl TotalsView {
             open: amount(columns.open.saturating_neg()),
             total: amount(columns.paid),
         }
+    }
+}
+
+impl FailedRefundView {
+    fn new(order: &Order, kind: &ReceiptKind, zone: &TimeZone) -> Option<Self> {
+        let ReceiptKind::RefundFailed {
+            amount: back,
+            refunded_at,
+            ..
+        } = *kind
+        else {
+            return None;
+        };
+        Some(Self {
+            amount: amount(order, back),
+            refunded_at: moment(refunded_at, zone),
+            refunded_on: day(refunded_at, zone),
+        })
     }
 }
 
@@ -516,7 +547,7 @@ impl TestView {
     pub(super) fn new(form: Form, email: Option<&str>) -> Self {
         let what = match form {
             Form::Receipt | Form::Renewal => "receipt",
-            Form::Refund | Form::PaymentFailed | Form::TrialEnds => "email",
+            Form::Refund | Form::RefundFailed | Form::PaymentFailed | Form::TrialEnds => "email",
         };
         let note = match text::clean_some(email, MAX_NAME) {
             Some(email) => format!("In live mode this {what} would have gone to {email}."),

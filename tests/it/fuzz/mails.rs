@@ -83,6 +83,11 @@ fn kind() -> impl Strategy<Value = ReceiptKind> {
             amount,
             refunded_at,
         }),
+        (any::<i64>(), time()).prop_map(|(amount, refunded_at)| ReceiptKind::RefundFailed {
+            refund_id: RefundId::new("fre_1").unwrap(),
+            amount,
+            refunded_at,
+        }),
         prop::option::of(any::<i64>()).prop_map(move |amount| ReceiptKind::PaymentFailed {
             subscription_id: subscription_id(),
             invoice_id: invoice_id(),
@@ -150,10 +155,11 @@ fn composed(
     in_time(started_at)
 }
 
-const FORMS: [&str; 5] = [
+const FORMS: [&str; 6] = [
     "receipt",
     "renewal",
     "refund",
+    "refund-failed",
     "payment-failed",
     "trial-ends",
 ];

@@ -19,7 +19,7 @@ mod refund;
 mod subscription;
 
 pub use invoice::lacks_receipt;
-pub use notice::still_so;
+pub use notice::{RefundMail, refund_mail, still_so};
 
 use crate::{
     access::purchase::AccessPolicy,

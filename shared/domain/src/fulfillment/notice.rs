@@ -3,8 +3,8 @@
 use crate::{
     access::subscription::{Invoice, Subscription, SubscriptionStatus},
     fulfillment::{ParkReason, known::Case},
-    receipt::{Receipt, ReceiptKind},
-    sale::order::Order,
+    receipt::{Receipt, ReceiptKind, ReceiptState},
+    sale::{order::Order, refund::Refund},
     values::{
         facts::{Fact, whole_second},
         ids::InvoiceId,
@@ -107,7 +107,13 @@ pub(super) fn notices_of_failure(
 #[must_use]
 pub fn still_so(kind: &ReceiptKind, subscription: Option<&Subscription>) -> bool {
     match (kind, subscription) {
-        (ReceiptKind::Order | ReceiptKind::Invoice { .. } | ReceiptKind::Refund { .. }, _) => true,
+        (
+            ReceiptKind::Order
+            | ReceiptKind::Invoice { .. }
+            | ReceiptKind::Refund { .. }
+            | ReceiptKind::RefundFailed { .. },
+            _,
+        ) => true,
         (ReceiptKind::PaymentFailed { .. } | ReceiptKind::TrialEnds { .. }, None) => false,
         (ReceiptKind::PaymentFailed { invoice_id, .. }, Some(subscription)) => {
             let invoice = subscription.invoices.get(invoice_id);
@@ -117,5 +123,103 @@ pub fn still_so(kind: &ReceiptKind, subscription: Option<&Subscription>) -> bool
         (ReceiptKind::TrialEnds { ends_at, .. }, Some(subscription)) => {
             trial_ends_at(subscription) == Some(*ends_at)
         }
+    }
+}
+
+/// What becomes of a mail about a refund.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefundMail {
+    /// It is true and the customer needs it.
+    Due,
+    /// The refund's receipt has to be sent or given up first.
+    Wait,
+    /// It is no longer true, or corrects what the customer was never told.
+    NotNeeded,
+}
+
+/// Decides about the receipt of a refund, or about its correction. `told` is the row of the refund's receipt. Without a
+/// refund or a row, a table was restored: then the mail is due.
+#[must_use]
+pub fn refund_mail(
+    kind: &ReceiptKind,
+    refund: Option<&Refund>,
+    told: Option<&ReceiptState>,
+) -> RefundMail {
+    let failed = refund.map(Refund::failed_after_all);
+    match (kind, failed, told) {
+        (ReceiptKind::Refund { .. }, Some(true), _)
+        | (ReceiptKind::RefundFailed { .. }, Some(false), _)
+        | (
+            ReceiptKind::RefundFailed { .. },
+            _,
+            Some(ReceiptState::Withdrawn { .. } | ReceiptState::Failed { .. }),
+        ) => RefundMail::NotNeeded,
+        (
+            ReceiptKind::RefundFailed { .. },
+            _,
+            Some(ReceiptState::Unsent { .. } | ReceiptState::Leased { .. }),
+        ) => RefundMail::Wait,
+        _ => RefundMail::Due,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fulfillment::testing::{SALE, at, id, refund_facts};
+
+    #[test]
+    fn a_failed_refund_is_corrected_if_the_customer_was_or_may_have_been_told_and_else_never_told()
+    {
+        let facts = |status: &str| refund_facts("fpi_1", status, 100).fact(at(SALE));
+        let stands = Refund::new(facts("succeeded"));
+        let mut failed = stands.clone();
+        failed.merge(facts("failed"));
+        let (amount, refunded_at) = (100, at(SALE));
+        let receipt = ReceiptKind::Refund {
+            refund_id: id("fre_1"),
+            amount,
+            refunded_at,
+        };
+        let correction = ReceiptKind::RefundFailed {
+            refund_id: id("fre_1"),
+            amount,
+            refunded_at,
+        };
+        let unsent = ReceiptState::Unsent { reason: None };
+        let withdrawn = ReceiptState::Withdrawn {
+            reason: String::new(),
+        };
+        for (kind, refund, told, expected) in [
+            (&receipt, &stands, None, RefundMail::Due),
+            (&receipt, &failed, None, RefundMail::NotNeeded),
+            (&correction, &failed, Some(&unsent), RefundMail::Wait),
+            (
+                &correction,
+                &failed,
+                Some(&withdrawn),
+                RefundMail::NotNeeded,
+            ),
+            (
+                &correction,
+                &failed,
+                Some(&ReceiptState::Held),
+                RefundMail::Due,
+            ),
+            (
+                &correction,
+                &stands,
+                Some(&ReceiptState::Held),
+                RefundMail::NotNeeded,
+            ),
+            (&correction, &failed, None, RefundMail::Due),
+        ] {
+            assert_eq!(
+                refund_mail(kind, Some(refund), told),
+                expected,
+                "{kind:?}, {told:?}"
+            );
+        }
+        assert_eq!(refund_mail(&correction, None, None), RefundMail::Due);
     }
 }

@@ -19,7 +19,7 @@ use crate::{
         restock::{RestockPolicy, goods_back},
         stock::{self, LineStock, Movement},
     },
-    values::ids::Sku,
+    values::ids::{OrderId, RefundId, Sku},
 };
 
 /// Decides a change of one refund for its order.
@@ -86,12 +86,15 @@ fn decide_all(
     let restocks = restocks(case, &order, rows);
     let entitlements = purchase::entitlements(case, &order, rows);
     if order.refunds == known.refunds && restocks.is_empty() && entitlements.is_empty() {
-        let receipt_of = |change: &RefundChange| {
-            let refund = known.refunds.get(&change.refund_id);
-            refund.and_then(|refund| refund.receipt_id.clone())
-        };
+        let refunds = changes
+            .iter()
+            .filter_map(|change| known.refunds.get(&change.refund_id));
         return Ok(Decision::Nothing {
-            unsent: changes.iter().filter_map(receipt_of).collect(),
+            unsent: refunds
+                .flat_map(|refund| [&refund.receipt_id, &refund.correction_id])
+                .flatten()
+                .cloned()
+                .collect(),
         });
     }
     Ok(bounded(Commit {
@@ -135,18 +138,52 @@ fn merge(
             continue;
         };
         let amount = paid_back.unwrap_or(refund.facts.value.amount);
-        if refund.succeeded && refund.receipt_id.is_none() && amount > 0 {
-            let kind = ReceiptKind::Refund {
-                refund_id: change.refund_id.clone(),
+        if amount > 0 {
+            receipts.extend(mails(
+                case,
+                &order.order_id,
+                &change.refund_id,
+                refund,
                 amount,
-                refunded_at: refund.facts.value.made_at.unwrap_or(case.stated_at),
-            };
-            let receipt = Receipt::new(&order.order_id, kind, None, case.now)?;
-            refund.receipt_id = Some(receipt.receipt_id.clone());
-            receipts.push(receipt);
+            )?);
         }
     }
     Ok(receipts)
+}
+
+/// The receipt of a refund that ever succeeded, and the correction of one that also failed. Both are due whatever came
+/// first. When they are sent, the facts of that time decide whether they still hold.
+fn mails(
+    case: &Case<'_>,
+    order_id: &OrderId,
+    refund_id: &RefundId,
+    refund: &mut Refund,
+    amount: i64,
+) -> Result<Vec<Receipt>, ParkReason> {
+    let refunded_at = refund.facts.value.made_at.unwrap_or(case.stated_at);
+    let refund_id = || refund_id.clone();
+    let mut mails = Vec::new();
+    if refund.succeeded && refund.receipt_id.is_none() {
+        let kind = ReceiptKind::Refund {
+            refund_id: refund_id(),
+            amount,
+            refunded_at,
+        };
+        let receipt = Receipt::new(order_id, kind, None, case.now)?;
+        refund.receipt_id = Some(receipt.receipt_id.clone());
+        mails.push(receipt);
+    }
+    if refund.succeeded && refund.failed && refund.correction_id.is_none() {
+        let kind = ReceiptKind::RefundFailed {
+            refund_id: refund_id(),
+            amount,
+            refunded_at,
+        };
+        let correction = Receipt::new(order_id, kind, None, case.now)?;
+        refund.correction_id = Some(correction.receipt_id.clone());
+        mails.push(correction);
+    }
+    Ok(mails)
 }
 
 fn restocks(case: &Case<'_>, order: &Order, rows: &Snapshot) -> Vec<stock::Restock> {

@@ -52,6 +52,15 @@ pub enum ReceiptKind {
         #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
         refunded_at: Timestamp,
     },
+    /// A correction: a refund that had succeeded has failed. Withdrawn if the customer never heard of the refund, or
+    /// if it succeeded after all.
+    RefundFailed {
+        refund_id: RefundId,
+        /// In minor units of the order's currency.
+        amount: i64,
+        #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+        refunded_at: Timestamp,
+    },
     /// A notice that a renewal could not be charged. Withdrawn if no longer true.
     PaymentFailed {
         subscription_id: SubscriptionId,
@@ -76,6 +85,7 @@ impl ReceiptKind {
             Self::Order => "order",
             Self::Invoice { .. } => "invoice",
             Self::Refund { .. } => "refund",
+            Self::RefundFailed { .. } => "refund_failed",
             Self::PaymentFailed { .. } => "payment_failed",
             Self::TrialEnds { .. } => "trial_ends",
         }
@@ -91,7 +101,7 @@ impl ReceiptKind {
     #[must_use]
     pub fn subscription_id(&self) -> Option<&SubscriptionId> {
         match self {
-            Self::Order | Self::Refund { .. } => None,
+            Self::Order | Self::Refund { .. } | Self::RefundFailed { .. } => None,
             Self::Invoice {
                 subscription_id, ..
             }
@@ -263,7 +273,9 @@ impl Receipt {
             | ReceiptKind::PaymentFailed { invoice_id, .. } => {
                 ReceiptId::new(format!("{invoice_id}-{name}"))
             }
-            ReceiptKind::Refund { refund_id, .. } => ReceiptId::new(format!("{refund_id}-{name}")),
+            ReceiptKind::Refund { refund_id, .. } | ReceiptKind::RefundFailed { refund_id, .. } => {
+                ReceiptId::new(format!("{refund_id}-{name}"))
+            }
             ReceiptKind::TrialEnds {
                 subscription_id,
                 ends_at,

@@ -74,9 +74,15 @@ pub struct Refund {
     /// True if the refund ever succeeded: its receipt is then sent once, even if the refund fails
     /// later.
     pub succeeded: bool,
+    /// True if the refund ever failed or was canceled. With a success, its correction is sent once.
+    #[serde(default)]
+    pub failed: bool,
     /// The receipt, once committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt_id: Option<ReceiptId>,
+    /// The correction of the receipt, once committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction_id: Option<ReceiptId>,
 }
 
 impl Refund {
@@ -85,14 +91,17 @@ impl Refund {
     pub fn new(facts: Fact<RefundFacts>) -> Self {
         Self {
             succeeded: facts.value.status == RefundStatus::Succeeded,
+            failed: is_failure(&facts.value),
             facts,
             receipt_id: None,
+            correction_id: None,
         }
     }
 
     /// Merges facts.
     pub fn merge(&mut self, facts: Fact<RefundFacts>) {
         self.succeeded |= facts.value.status == RefundStatus::Succeeded;
+        self.failed |= is_failure(&facts.value);
         let is_known = |facts: &RefundFacts| facts.status != RefundStatus::Unknown;
         self.facts.merge(facts, is_known);
     }
@@ -107,12 +116,12 @@ impl Refund {
     /// notified of the refund.
     #[must_use]
     pub fn failed_after_all(&self) -> bool {
-        self.succeeded
-            && matches!(
-                self.facts.value.status,
-                RefundStatus::Failed | RefundStatus::Canceled
-            )
+        self.succeeded && is_failure(&self.facts.value)
     }
+}
+
+fn is_failure(facts: &RefundFacts) -> bool {
+    matches!(facts.status, RefundStatus::Failed | RefundStatus::Canceled)
 }
 
 #[cfg(test)]

@@ -358,6 +358,21 @@ fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseE
         .filter(|(_, (_, ever))| *ever)
         .map(|(id, _)| format!("{id}-refund"))
         .collect();
+    let failed = |id: &str| {
+        events.iter().any(|event| {
+            let Change::Refund(change) = &event.change else {
+                return false;
+            };
+            let status = &change.facts.status;
+            let is_failure = matches!(
+                status,
+                refund::RefundStatus::Failed | refund::RefundStatus::Canceled
+            );
+            change.refund_id.as_str() == id && is_failure
+        })
+    };
+    let corrected = refunds.iter().filter(|(id, (_, ever))| *ever && failed(id));
+    mails.extend(corrected.map(|(id, _)| format!("{id}-refund_failed")));
     mails.insert("fcs_1-order".to_owned());
     prop_assert_eq!(
         shop.receipts()
@@ -393,7 +408,9 @@ fn bare(shop: &Shop) -> Tables {
         .values_mut()
         .for_each(|contact| contact.version = 0);
     for receipt in tables.receipts.values_mut() {
-        if let ReceiptKind::Refund { refunded_at, .. } = &mut receipt.kind {
+        if let ReceiptKind::Refund { refunded_at, .. }
+        | ReceiptKind::RefundFailed { refunded_at, .. } = &mut receipt.kind
+        {
             *refunded_at = at(0);
         }
     }
