@@ -19,8 +19,8 @@ use domain::{
         known::{Case, Known, Need},
     },
     ports::{
-        Backlogs, Entitlements, EventAdmin, Events, Ledger, OpenRows, Orders, ReceiptAdmin,
-        Receipts, Shortfalls, Suppressions,
+        Backlogs, EntitlementAdmin, Entitlements, EventAdmin, Events, Ledger, OpenRows, OrderAdmin,
+        Orders, ReceiptAdmin, Receipts, Shortfalls, Suppressions,
     },
     receipt,
     sale::{
@@ -111,9 +111,9 @@ impl ReceiptPorts for aws::Store {}
 /// All ports on the same rows. Each method below the accessors is one call that must have an answer.
 trait On {
     fn events(&self) -> &impl EventPorts;
-    fn orders(&self) -> &impl Orders;
+    fn orders(&self) -> &(impl Orders + OrderAdmin);
     fn receipts(&self) -> &impl ReceiptPorts;
-    fn entitlements(&self) -> &impl Entitlements;
+    fn entitlements(&self) -> &(impl Entitlements + EntitlementAdmin);
     fn ledger(&self) -> &impl Ledger;
     fn marks(&self) -> &impl Suppressions;
     fn stock_levels(&self) -> &impl Shelves;
@@ -178,13 +178,13 @@ impl On for World {
     fn events(&self) -> &impl EventPorts {
         self
     }
-    fn orders(&self) -> &impl Orders {
+    fn orders(&self) -> &(impl Orders + OrderAdmin) {
         self
     }
     fn receipts(&self) -> &impl ReceiptPorts {
         self
     }
-    fn entitlements(&self) -> &impl Entitlements {
+    fn entitlements(&self) -> &(impl Entitlements + EntitlementAdmin) {
         self
     }
     fn ledger(&self) -> &impl Ledger {
@@ -205,13 +205,13 @@ impl On for Ports {
     fn events(&self) -> &impl EventPorts {
         &self.events
     }
-    fn orders(&self) -> &impl Orders {
+    fn orders(&self) -> &(impl Orders + OrderAdmin) {
         &self.orders
     }
     fn receipts(&self) -> &impl ReceiptPorts {
         &self.receipts
     }
-    fn entitlements(&self) -> &impl Entitlements {
+    fn entitlements(&self) -> &(impl Entitlements + EntitlementAdmin) {
         &self.entitlements
     }
     fn ledger(&self) -> &impl Ledger {

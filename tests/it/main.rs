@@ -22,6 +22,7 @@ mod local;
 mod log;
 mod news;
 mod operator;
+mod privacy;
 mod receipts;
 mod reconcile;
 mod restore;

@@ -411,7 +411,7 @@ async fn a_refund_that_fails_after_it_succeeded_is_corrected_once_if_its_mail_is
         let status = bundle.world.kept().receipts[&ReceiptId::new(id).unwrap()]
             .state
             .status();
-        assert_eq!(status, receipt::ReceiptStatus::Withdrawn, "{id}");
+        assert_eq!(status, ReceiptStatus::Withdrawn, "{id}");
     }
 }
 

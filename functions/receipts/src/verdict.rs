@@ -31,6 +31,10 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
         order: &Order,
         again: bool,
     ) -> Result<Verdict, RetryableError> {
+        if order.is_erased {
+            let reason = "the customer's data is erased".to_owned();
+            return Ok(Verdict::Withdraw(reason));
+        }
         if self.is_outdated(receipt, order).await? {
             let more = if again {
                 ", and a mail may have gone out before"

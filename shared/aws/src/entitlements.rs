@@ -8,14 +8,16 @@
 
 use crate::{
     failure::classified,
-    row::{self, Attributes, Key, text},
+    guard::guarded,
+    row::{self, Attributes, Key, number, text},
     store::{DYNAMODB, Store},
 };
-use aws_sdk_dynamodb::types::Put;
+use aws_sdk_dynamodb::types::{AttributeValue, Put};
 use domain::{
     access::{contact::Contact, entitlement::Entitlement, subscription::Subscription},
     fulfillment::read_set::{ReadSet, Snapshot},
-    ports,
+    ports::{self, Changed},
+    upkeep::privacy::CustomerRows,
     values::{
         ids::{CustomerId, ProductId, SubscriptionId},
         outcome::RetryableError,
@@ -62,6 +64,69 @@ impl ports::Entitlements for Store {
     async fn contact(&self, customer_id: &CustomerId) -> Result<Option<Contact>, RetryableError> {
         let key = contact_key(customer_id);
         self.row((TABLE, &self.tables.entitlements), key).await
+    }
+}
+
+impl ports::EntitlementAdmin for Store {
+    async fn rows_of(&self, id: &CustomerId) -> Result<CustomerRows, RetryableError> {
+        let (mut rows, mut after) = (Snapshots::default(), None);
+        loop {
+            let query = self
+                .dynamodb
+                .query()
+                .table_name(&self.tables.entitlements)
+                .key_condition_expression("customer_id = :id")
+                .expression_attribute_values(":id", text(id.as_str()))
+                .consistent_read(true)
+                .set_exclusive_start_key(after)
+                .send();
+            let found = query.await.map_err(|error| classified(DYNAMODB, &error))?;
+            for item in found.items.unwrap_or_default() {
+                rows.add(item)?;
+            }
+            after = found.last_evaluated_key;
+            if after.is_none() {
+                return Ok(rows.0);
+            }
+        }
+    }
+
+    async fn erase_contact(&self, seen: &Contact) -> Result<Changed, RetryableError> {
+        let update = self
+            .update(&self.tables.entitlements, contact_key(&seen.customer_id))
+            .update_expression("SET version = :next, deleted = :yes, erased = :yes REMOVE facts")
+            .condition_expression(if seen.version == 0 {
+                "attribute_not_exists(version)"
+            } else {
+                "version = :seen"
+            })
+            .expression_attribute_values(":next", number(seen.version + 1))
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
+        guarded(if seen.version == 0 {
+            update
+        } else {
+            update.expression_attribute_values(":seen", number(seen.version))
+        })
+        .await
+    }
+}
+
+/// The rows of one customer, added one by one.
+#[derive(Default)]
+struct Snapshots(CustomerRows);
+
+impl Snapshots {
+    fn add(&mut self, item: Attributes) -> Result<(), RetryableError> {
+        let Kind { entry } = row::from_item(TABLE, item.clone())?;
+        let rows = &mut self.0;
+        if entry == CONTACT {
+            rows.contact = Some(row::from_item(TABLE, item)?);
+        } else if entry.starts_with(SUBSCRIPTION) {
+            rows.subscriptions.push(row::from_item(TABLE, item)?);
+        } else {
+            rows.entitlements.push(row::from_item(TABLE, item)?);
+        }
+        Ok(())
     }
 }
 

@@ -4,20 +4,22 @@
 //! read them.
 
 use crate::{
+    failure::classified,
     guard::guarded,
     row::{self, Attributes, Key, number, text},
-    store::Store,
+    store::{DYNAMODB, Store},
 };
 use aws_sdk_dynamodb::types::{AttributeValue, Put};
 use domain::{
     fulfillment::read_set::{ReadSet, Snapshot},
-    ports::{self, Changed},
+    ports::{self, Changed, OrderPage},
     sale::{delivery_failure::DeliveryFailure, order::Order},
     values::{
-        ids::{OrderId, ReceiptId},
+        ids::{CustomerId, OrderId, ReceiptId},
         outcome::RetryableError,
     },
 };
+use serde::Deserialize;
 
 const TABLE: &str = "Orders";
 
@@ -44,6 +46,62 @@ impl ports::Orders for Store {
             .expression_attribute_values(":one", number(1))
             .expression_attribute_values(":seen", number(seen.version))
             .expression_attribute_values(":failures", row::value(TABLE, &failures)?);
+        guarded(update).await
+    }
+}
+
+/// The number of rows that one call reads, which takes some seconds.
+const ROWS_A_PAGE: i32 = 500;
+
+/// An item's key.
+#[derive(Deserialize)]
+struct ItemKey {
+    order_id: OrderId,
+}
+
+impl ports::OrderAdmin for Store {
+    async fn orders_of(
+        &self,
+        id: &CustomerId,
+        after: Option<&OrderId>,
+    ) -> Result<OrderPage, RetryableError> {
+        let scan = self
+            .dynamodb
+            .scan()
+            .table_name(&self.tables.orders)
+            .limit(ROWS_A_PAGE)
+            .consistent_read(true)
+            .set_exclusive_start_key(after.map(|id| row::attributes(key(id))))
+            .filter_expression("customer.customer_id = :id")
+            .expression_attribute_values(":id", text(id.as_str()));
+        let found = scan.send().await;
+        let found = found.map_err(|error| classified(DYNAMODB, &error))?;
+        let next = found
+            .last_evaluated_key
+            .map(|key| row::from_item::<ItemKey>(TABLE, key))
+            .transpose()?;
+        let items = found.items.unwrap_or_default().into_iter();
+        Ok(OrderPage {
+            orders: items
+                .map(|item| row::from_item(TABLE, item))
+                .collect::<Result<_, _>>()?,
+            next: next.map(|key| key.order_id),
+        })
+    }
+
+    async fn erase_order(&self, seen: &Order) -> Result<Changed, RetryableError> {
+        let erased = seen.erased();
+        let update = self
+            .update(&self.tables.orders, key(&seen.order_id))
+            .update_expression(
+                "SET version = version + :one, customer = :customer, details = :details, is_erased = :yes",
+            )
+            .condition_expression("version = :seen")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":seen", number(seen.version))
+            .expression_attribute_values(":customer", row::value(TABLE, &erased.customer)?)
+            .expression_attribute_values(":details", row::value(TABLE, &erased.details)?)
+            .expression_attribute_values(":yes", AttributeValue::Bool(true));
         guarded(update).await
     }
 }

@@ -26,6 +26,7 @@ use crate::{
     },
     sale::{delivery_failure::DeliveryFailure, fill::Fill, order::Order, stock::Movement},
     upkeep::{
+        privacy::CustomerRows,
         reconcile::{self, Ask, Page},
         sweep::{self, Backlog, Due},
     },
@@ -164,12 +165,56 @@ pub trait EventAdmin: Send + Sync {
         note: &str,
         now: Timestamp,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
+    /// Replaces the body of an event by an empty one, if its state did not change.
+    fn blank_event(
+        &self,
+        id: &EventId,
+        from: EventState,
+        note: &str,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
     /// Reads a bounded number of rows, after the event `after`. Any found event may be `after`.
     fn search(
         &self,
         search: &Search,
         after: Option<&EventId>,
     ) -> impl Future<Output = Result<Found, RetryableError>> + Send;
+}
+
+/// One page of the orders of a customer. An empty page may not be the last one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderPage {
+    pub orders: Vec<Order>,
+    /// The start of the next page; `None` at the end of the table.
+    pub next: Option<OrderId>,
+}
+
+/// The operators' actions on the Orders table.
+pub trait OrderAdmin: Send + Sync {
+    /// Reads a bounded number of rows, after the order `after`, and returns those of the customer.
+    fn orders_of(
+        &self,
+        id: &CustomerId,
+        after: Option<&OrderId>,
+    ) -> impl Future<Output = Result<OrderPage, RetryableError>> + Send;
+    /// Writes [`Order::erased`], guarded by the version that was read.
+    fn erase_order(
+        &self,
+        seen: &Order,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
+}
+
+/// The operators' actions on the Entitlements table.
+pub trait EntitlementAdmin: Send + Sync {
+    /// Reads all rows of a customer. There are no orders among them.
+    fn rows_of(
+        &self,
+        id: &CustomerId,
+    ) -> impl Future<Output = Result<CustomerRows, RetryableError>> + Send;
+    /// Writes [`Contact::erased`], guarded by the version that was read. `seen` may be a new contact.
+    fn erase_contact(
+        &self,
+        seen: &Contact,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }
 
 /// The result of a commit.

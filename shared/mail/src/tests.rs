@@ -183,6 +183,7 @@ fn order() -> Order {
         same_reference: vec![],
         delivery_failures: BTreeMap::new(),
         details: Details::default(),
+        is_erased: false,
         bundle: String::new(),
     }
 }

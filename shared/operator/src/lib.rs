@@ -2,7 +2,7 @@
 //!
 //! The module [`list`] shows open work. Events are released, dropped or replayed by [`events`]. A
 //! dead-letter queue is redriven by [`redrive`], a mail is sent once more by [`resend`], and a
-//! receipt is closed by [`close`]. Each action returns its result as a printable value.
+//! receipt is closed by [`close`]. A customer is exported or erased by [`customer`]. Each action returns its result as a printable value.
 //!
 //! Every action is safe to repeat. A row changes only if it is still in the state that was read, so
 //! two operators at once have the effect of one. A row changes before its message is sent: an
@@ -11,6 +11,7 @@
 //! customer another mail, once for each request.
 
 pub mod close;
+pub mod customer;
 pub mod events;
 pub mod list;
 pub mod note;

@@ -2,11 +2,11 @@
 
 use super::{
     On, checkout, committed, count, decided, dynamodb, event, in_time, later, memory, now, park,
-    recorded, state_of, unique,
+    recorded, rows, state_of, unique,
 };
 use domain::ports::{
-    DeadLetters, EventAdmin as _, Events as _, Found, OpenRows as _, ReceiptAdmin as _, Reopening,
-    Search,
+    DeadLetters, EntitlementAdmin as _, Entitlements as _, EventAdmin as _, Events as _, Found,
+    OpenRows as _, OrderAdmin as _, ReceiptAdmin as _, Reopening, Search,
 };
 use kit::prelude::*;
 
@@ -19,6 +19,7 @@ on_both! {
     a_search_tells_all_that_match_whatever_the_pages,
     a_receipt_is_owed_again_for_who_has_seen_it_last,
     receipts_that_wait_are_told_by_where_they_stand,
+    a_customers_rows_are_found_and_each_is_erased_as_it_was_seen,
 }
 
 const MANY: usize = 1_000_000;
@@ -566,4 +567,64 @@ async fn a_queue_with_many_dead_letters_gives_ten_at_once() {
         count += some;
     }
     assert_eq!(count, 12);
+}
+
+async fn a_customers_rows_are_found_and_each_is_erased_as_it_was_seen(on: &impl On) {
+    let event = recorded(on).await;
+    let mut full = rows::full(event.event_id.clone());
+    full.order.as_mut().unwrap().is_erased = false;
+    assert_eq!(on.commit(&full).await, Committed::Now);
+    let order = full.order.unwrap();
+    let id = order.customer.customer_id.clone().unwrap();
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = on.orders().orders_of(&id, after.as_ref()).await.unwrap();
+        found.extend(page.orders);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, [order.clone()]);
+    let rows = on.entitlements().rows_of(&id).await.unwrap();
+    let counts = (rows.subscriptions.len(), rows.entitlements.len());
+    assert_eq!(counts, (1, full.entitlements.len()));
+    assert_eq!(rows.contact, full.contact);
+
+    for expected in [Changed::Now, Changed::Raced] {
+        assert_eq!(on.orders().erase_order(&order).await, Ok(expected));
+    }
+    let erased = Order {
+        version: order.version + 1,
+        ..order.erased()
+    };
+    assert_eq!(on.order(&order.order_id).await, Some(erased));
+    let nobody = Contact::new(CustomerId::new(unique("fcus")).unwrap());
+    for contact in [rows.contact.unwrap(), nobody] {
+        for expected in [Changed::Now, Changed::Raced] {
+            assert_eq!(
+                on.entitlements().erase_contact(&contact).await,
+                Ok(expected)
+            );
+        }
+        let found = on.entitlements().contact(&contact.customer_id).await;
+        assert_eq!(found, Ok(Some(contact.erased())));
+    }
+    let blanked = on
+        .events()
+        .blank_event(&event.event_id, Processed, "erased it")
+        .await;
+    assert_eq!(blanked, Ok(Changed::Raced));
+    on.settle(&event.event_id, &Settlement::Processed, now())
+        .await;
+    let blanked = on
+        .events()
+        .blank_event(&event.event_id, Processed, "erased it")
+        .await;
+    assert_eq!(blanked, Ok(Changed::Now));
+    let blank = on.event(&event.event_id).await.unwrap();
+    assert_eq!(
+        (blank.body, blank.fingerprint),
+        (Vec::new(), event.fingerprint)
+    );
 }

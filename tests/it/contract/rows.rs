@@ -68,6 +68,7 @@ pub(super) fn full(event_id: EventId) -> Commit {
         version: 1,
         facts: Some(Fact::new(now(), facts)),
         deleted: false,
+        erased: true,
     };
     Commit {
         links: vec![link, bare_link],
@@ -402,6 +403,7 @@ fn order() -> Order {
         same_reference: vec![OrderId::new("fcs_other").unwrap()],
         delivery_failures: [(any_receipt_id(), DeliveryFailure::Bounced)].into(),
         details: details(),
+        is_erased: true,
         bundle: "1.0.0".into(),
     }
 }
@@ -575,6 +577,8 @@ fn refunds_of(payment: &PaymentIntentId) -> [(RefundId, Refund); 2] {
                 made_at: Some(later()),
             },
         ),
+        failed: true,
+        correction_id: receipt_id.clone(),
         receipt_id,
     };
     let refunds = [

@@ -138,6 +138,24 @@ impl EventAdmin for World {
         .await
     }
 
+    async fn blank_event(
+        &self,
+        id: &EventId,
+        from: EventState,
+        note: &str,
+    ) -> Result<Changed, RetryableError> {
+        self.repeatable("event_desk.blank_event", |kept| {
+            let event = kept.events.get_mut(id);
+            let Some(event) = event.filter(|event| event.state == from) else {
+                return Changed::Raced;
+            };
+            event.body.clear();
+            event.note = Some(note.to_owned());
+            Changed::Now
+        })
+        .await
+    }
+
     async fn search(
         &self,
         search: &Search,

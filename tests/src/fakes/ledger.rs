@@ -9,12 +9,15 @@ use domain::{
         commit::Commit,
         read_set::{ReadSet, Snapshot},
     },
-    ports::{Changed, Committed, Entitlements, Ledger, Orders},
+    ports::{
+        Changed, Committed, EntitlementAdmin, Entitlements, Ledger, OrderAdmin, OrderPage, Orders,
+    },
     sale::{
         delivery_failure::DeliveryFailure,
         order::Order,
         stock::{Deduction, Restock, StockLevel},
     },
+    upkeep::privacy::CustomerRows,
     values::{
         ids::{CustomerId, OrderId, ReceiptId, SubscriptionId},
         outcome::RetryableError,
@@ -22,6 +25,9 @@ use domain::{
 };
 use serde::Serialize;
 use std::{collections::BTreeSet, num::NonZeroUsize};
+
+/// The number of rows that one call reads: few, so that there are several pages.
+const ROWS_A_PAGE: usize = 7;
 
 impl Orders for World {
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, RetryableError> {
@@ -47,6 +53,78 @@ impl Orders for World {
                 }
                 None => order.delivery_failures.remove(id),
             };
+            Changed::Now
+        })
+        .await
+    }
+}
+
+impl OrderAdmin for World {
+    async fn orders_of(
+        &self,
+        id: &CustomerId,
+        after: Option<&OrderId>,
+    ) -> Result<OrderPage, RetryableError> {
+        self.look_up("order_desk.orders_of", |kept| {
+            let rows = kept.orders.values();
+            let rows = rows.filter(|order| after.is_none_or(|after| order.order_id > *after));
+            let page: Vec<&Order> = rows.take(ROWS_A_PAGE).collect();
+            let last = page.last().filter(|_| page.len() == ROWS_A_PAGE);
+            let next = last.map(|order| order.order_id.clone());
+            let is_theirs = |order: &&Order| order.customer.customer_id.as_ref() == Some(id);
+            OrderPage {
+                orders: page.into_iter().filter(is_theirs).cloned().collect(),
+                next,
+            }
+        })
+        .await
+    }
+
+    async fn erase_order(&self, seen: &Order) -> Result<Changed, RetryableError> {
+        self.repeatable("order_desk.erase_order", |kept| {
+            let order = kept.orders.get_mut(&seen.order_id);
+            let Some(order) = order.filter(|order| order.version == seen.version) else {
+                return Changed::Raced;
+            };
+            *order = Order {
+                version: order.version + 1,
+                ..order.erased()
+            };
+            Changed::Now
+        })
+        .await
+    }
+}
+
+impl EntitlementAdmin for World {
+    async fn rows_of(&self, id: &CustomerId) -> Result<CustomerRows, RetryableError> {
+        self.look_up("entitlement_desk.rows_of", |kept| {
+            let subscriptions = kept.subscription_rows.iter();
+            let entitlements = kept.entitlements.iter();
+            CustomerRows {
+                orders: Vec::new(),
+                subscriptions: subscriptions
+                    .filter(|((customer, _), _)| customer == id)
+                    .map(|(_, row)| row.clone())
+                    .collect(),
+                entitlements: entitlements
+                    .filter(|((customer, _), _)| customer == id)
+                    .map(|(_, row)| row.clone())
+                    .collect(),
+                contact: kept.contacts.get(id).cloned(),
+            }
+        })
+        .await
+    }
+
+    async fn erase_contact(&self, seen: &Contact) -> Result<Changed, RetryableError> {
+        self.repeatable("entitlement_desk.erase_contact", |kept| {
+            let known = kept.contacts.get(&seen.customer_id);
+            if known.map_or(0, |known| known.version) != seen.version {
+                return Changed::Raced;
+            }
+            kept.contacts
+                .insert(seen.customer_id.clone(), seen.erased());
             Changed::Now
         })
         .await

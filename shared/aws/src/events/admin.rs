@@ -7,6 +7,7 @@ use crate::{
     row::{self, attributes, number, text},
     store::{DYNAMODB, Store},
 };
+use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use domain::{
     delivery::stored_event::EventState,
     ports::{self, Changed, Found, Reopening, Search},
@@ -74,6 +75,23 @@ impl ports::EventAdmin for Store {
             .expression_attribute_values(":dropped", text(EventState::Dropped.to_string()))
             .expression_attribute_values(":note", text(note))
             .expression_attribute_values(":expiry", number(expiry(now, self.retention)));
+        guarded(update).await
+    }
+
+    async fn blank_event(
+        &self,
+        id: &EventId,
+        from: EventState,
+        note: &str,
+    ) -> Result<Changed, RetryableError> {
+        let update = self
+            .update(&self.tables.events, key(id))
+            .update_expression("SET body = :empty, note = :note")
+            .condition_expression("#state = :from")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":from", text(from.to_string()))
+            .expression_attribute_values(":empty", AttributeValue::B(Blob::new([])))
+            .expression_attribute_values(":note", text(note));
         guarded(update).await
     }
 

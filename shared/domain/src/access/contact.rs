@@ -41,6 +41,9 @@ pub struct Contact {
     /// Permanent; a deletion also removes name and address from the row.
     #[serde(default)]
     pub deleted: bool,
+    /// Permanent: an operator has erased the customer, and no later order keeps the customer's data.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
 }
 
 impl Contact {
@@ -52,6 +55,7 @@ impl Contact {
             version: 0,
             facts: None,
             deleted: false,
+            erased: false,
         }
     }
 
@@ -62,6 +66,18 @@ impl Contact {
             self.facts = None;
         } else {
             merge(&mut self.facts, facts);
+        }
+    }
+
+    /// The next version of the row, erased.
+    #[must_use]
+    pub fn erased(&self) -> Self {
+        Self {
+            version: self.version + 1,
+            facts: None,
+            deleted: true,
+            erased: true,
+            ..self.clone()
         }
     }
 

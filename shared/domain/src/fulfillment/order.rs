@@ -64,6 +64,7 @@ impl Sold {
     pub(super) fn read_set(&self) -> ReadSet {
         ReadSet {
             links: self.payment_intents.clone(),
+            contact: self.customer.customer_id.clone(),
             reference: self.client_reference_id.clone(),
             mapping: mapping::all_keys(&self.lines),
             ..self.named_read_set(&Snapshot::default())
@@ -148,7 +149,7 @@ impl Sold {
     ) -> Order {
         let known = rows.order.as_ref();
         let lines = self.lines.iter().zip(stock);
-        Order {
+        let order = Order {
             order_id: self.order_id.clone(),
             version: known.map_or(1, |known| known.version + 1),
             provider: case.event.provider.clone(),
@@ -180,7 +181,15 @@ impl Sold {
             delivery_failures: known
                 .map_or_else(BTreeMap::new, |known| known.delivery_failures.clone()),
             details: self.details.clone(),
+            is_erased: false,
             bundle: case.policy.bundle.to_owned(),
+        };
+        // Erasing is final: what the provider still tells of the customer is not stored.
+        let is_erased = rows.contact.as_ref().is_some_and(|contact| contact.erased);
+        if is_erased || known.is_some_and(|known| known.is_erased) {
+            order.erased()
+        } else {
+            order
         }
     }
 }

@@ -132,6 +132,9 @@ pub struct Order {
     /// What the merchant needs to ship and serve the order.
     #[serde(default)]
     pub details: Details,
+    /// True once the customer's personal data is erased, for good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_erased: bool,
     /// The version of the bundle that wrote this version of the row.
     #[serde(default)]
     pub bundle: String,

@@ -1,0 +1,280 @@
+//! Personal data: marked texts go through the whole product, are exported, and are erased.
+
+use domain::upkeep::privacy::{PERSONAL, Personal};
+use kit::prelude::*;
+use kit::shop;
+use operator::{customer, note::Note};
+
+/// Part of every personal text of this story, and of no other text.
+const MARK: &str = "CANARY";
+const CUSTOMER: &str = "fcus_01K76N0000000000000000000C";
+
+/// A purchase whose customer is marked everywhere.
+fn marked() -> Purchase {
+    let mut purchase = purchase(1);
+    let customer = &mut purchase.customer;
+    customer["first_name"] = json!("CANARY-first");
+    customer["last_name"] = json!("CANARY-last");
+    customer["email"] = json!("CANARY@example.com");
+    customer["phone"] = json!("+1555CANARY");
+    let session = &mut purchase.session;
+    session["customer_email"] = json!("CANARY@example.com");
+    session["metadata"] = json!({"note": "CANARY rings twice"});
+    session["shipping_details"] = json!({
+        "name": "CANARY-recipient", "phone": "CANARY-phone",
+        "address": {"line1": "1 CANARY St", "city": "CANARY city", "postal_code": "CANARY 7"},
+    });
+    purchase
+}
+
+fn event(kind: &str, event_id: &str, name: &str, mut resource: Value) -> Delivery {
+    resource["test_mode"] = json!(false);
+    let body = shop::event(kind, event_id, 1_760_100_000, name, &resource);
+    Delivery {
+        id: format!("msg_{event_id}"),
+        body: String::from_utf8(body).unwrap(),
+    }
+}
+
+/// A sale, a refund whose mail bounces for good, and news of the customer.
+async fn story() -> Bundle {
+    let bundle = open_shop(OnUnknown::Resend);
+    let bought = marked();
+    bundle.provider_has(&checkout(&bought));
+    bundle.play(&Delivery::of(&bought, "fevt_1")).await;
+    let mut refund = sample("refund.updated")["object"]["refund"].take();
+    refund["payment_intent_id"] = bought.session["payment_intents"][1].clone();
+    refund["metadata"] = json!({"reason": "CANARY did not like it"});
+    bundle
+        .play(&event("refund.updated", "fevt_2", "refund", refund))
+        .await;
+    let news = bought.customer.clone();
+    bundle
+        .play(&event("customer.updated", "fevt_3", "customer", news))
+        .await;
+    // Of somebody else, and of nobody.
+    let mut other = purchase(2);
+    other.session["customer"] = json!("fcus_other");
+    other.customer["customer_id"] = json!("fcus_other");
+    bundle.provider_has(&checkout(&other));
+    bundle.play(&Delivery::of(&other, "fevt_4")).await;
+    bundle
+}
+
+/// Every row, by its table.
+fn rows(kept: &Kept) -> Vec<(&'static str, Value)> {
+    fn row(value: &impl serde::Serialize) -> Value {
+        serde_json::to_value(value).unwrap()
+    }
+    let mut rows = Vec::new();
+    rows.extend(kept.orders.values().map(|order| ("Orders", row(order))));
+    rows.extend(kept.links.values().map(|link| ("Links", row(link))));
+    rows.extend(kept.references.values().map(|named| ("Links", row(named))));
+    let marks = kept.marks.keys();
+    rows.extend(marks.map(|address| ("Links", json!({"address#…": address.to_string()}))));
+    rows.extend(
+        kept.receipts
+            .values()
+            .map(|receipt| ("Receipts", row(receipt))),
+    );
+    rows.extend(
+        kept.subscription_rows
+            .values()
+            .map(|one| ("Entitlements", row(one))),
+    );
+    rows.extend(
+        kept.entitlements
+            .values()
+            .map(|one| ("Entitlements", row(one))),
+    );
+    let contacts = kept.contacts.values();
+    rows.extend(contacts.map(|contact| ("Entitlements", json!({"contact: ": row(contact)}))));
+    rows.extend(kept.events.values().map(|event| {
+        let body = String::from_utf8_lossy(&event.body).into_owned();
+        let (reason, note) = (&event.reason, &event.note);
+        (
+            "Events",
+            json!({"body": body, "reason": reason, "note": note}),
+        )
+    }));
+    rows
+}
+
+/// The paths of the marked texts of a row.
+fn paths(value: &Value, path: &str, found: &mut BTreeSet<String>) {
+    let below = |name: &str| match path {
+        "" => name.to_owned(),
+        path if path.ends_with(' ') => format!("{path}{name}"),
+        path => format!("{path}.{name}"),
+    };
+    match value {
+        Value::String(text) if text.contains(MARK) => {
+            found.insert(path.to_owned());
+        }
+        Value::Array(all) => all.iter().for_each(|one| paths(one, &below("[]"), found)),
+        Value::Object(all) => {
+            for (name, one) in all {
+                if name.contains(MARK) {
+                    found.insert(below("(name)"));
+                }
+                paths(one, &below(name), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The places of all marked texts, by table and path.
+fn marks(kept: &Kept) -> BTreeSet<(&'static str, String)> {
+    let of = |(table, row): (&'static str, Value)| {
+        let mut found = BTreeSet::new();
+        paths(&row, "", &mut found);
+        found.into_iter().map(move |path| (table, path))
+    };
+    rows(kept).into_iter().flat_map(of).collect()
+}
+
+fn note() -> Note {
+    Note::new("ops", "asked to", Timestamp::UNIX_EPOCH).unwrap()
+}
+
+fn customer_id() -> CustomerId {
+    CustomerId::new(CUSTOMER).unwrap()
+}
+
+#[tokio::test]
+async fn every_attribute_with_personal_data_is_in_the_one_list() {
+    let bundle = story().await;
+    let found = marks(&bundle.world.kept());
+    let is_listed = |table: &str, path: &str, entry: &Personal| {
+        entry.table == table && path.starts_with(entry.attribute)
+    };
+    for (table, path) in &found {
+        assert!(
+            PERSONAL.iter().any(|entry| is_listed(table, path, entry)),
+            "{table}: {path}"
+        );
+    }
+    let is_met = |entry: &&Personal| {
+        found.iter().any(|(table, path)| is_listed(table, path, entry))
+            // The last digits of a card are no text of ours, and a hash shows no mark.
+            || ["details.payment_methods", "address#…"].contains(&entry.attribute)
+    };
+    let unmet: Vec<_> = PERSONAL.iter().filter(|entry| !is_met(entry)).collect();
+    assert_eq!(unmet, Vec::<&Personal>::new(), "{found:?}");
+}
+
+#[tokio::test]
+async fn what_is_exported_is_erased_everywhere_and_ids_and_amounts_stay() {
+    let bundle = story().await;
+    let world = &bundle.world;
+    let before = world.kept().orders.clone();
+    let exported = customer::export(world, &customer_id())
+        .await
+        .unwrap()
+        .to_json();
+    let exported = exported.to_string();
+    for text in [
+        "CANARY-first",
+        "CANARY@example.com",
+        "1 CANARY St",
+        "CANARY rings twice",
+        "CANARY did not",
+    ] {
+        assert!(exported.contains(text), "{text}: {exported}");
+    }
+    let trial = customer::erase(world, &customer_id(), true, &note())
+        .await
+        .unwrap();
+    assert_eq!(world.kept().orders, before, "a dry run writes nothing");
+    let erased = customer::erase(world, &customer_id(), false, &note())
+        .await
+        .unwrap();
+    assert_eq!(
+        (&erased.orders, &erased.events),
+        (&trial.orders, &trial.events)
+    );
+    assert_eq!(
+        (erased.orders.len(), erased.events.len(), erased.open.len()),
+        (1, 3, 0)
+    );
+    {
+        let kept = world.kept();
+        assert_eq!(marks(&kept), BTreeSet::new());
+        for (id, order) in &kept.orders {
+            let was = &before[id];
+            assert_eq!((order.totals, order.paid()), (was.totals, was.paid()));
+            assert_eq!(order.customer.customer_id, was.customer.customer_id);
+            assert_eq!(order.refunds, was.refunds);
+        }
+        let other = kept.orders.values().find(|order| !order.is_erased).unwrap();
+        assert!(other.customer.email.is_some(), "nobody else is erased");
+        let fingerprints = kept
+            .events
+            .values()
+            .all(|event| !event.fingerprint.is_empty());
+        assert!(fingerprints && kept.events.len() == 4);
+    }
+    let again = customer::erase(world, &customer_id(), false, &note())
+        .await
+        .unwrap();
+    assert_eq!(
+        (again.orders.len(), again.events.len(), again.contact),
+        (0, 0, false)
+    );
+}
+
+#[tokio::test]
+async fn what_comes_after_the_deletion_brings_no_data_back() {
+    let bundle = open_shop(OnUnknown::Resend);
+    let bought = marked();
+    customer::erase(&bundle.world, &customer_id(), false, &note())
+        .await
+        .unwrap();
+    bundle.provider_has(&checkout(&bought));
+    bundle.play(&Delivery::of(&bought, "fevt_1")).await;
+    let news = event(
+        "customer.updated",
+        "fevt_3",
+        "customer",
+        bought.customer.clone(),
+    );
+    bundle.play(&news).await;
+    let kept = bundle.world.kept();
+    assert!(bundle.order(1).is_erased);
+    let found = marks(&kept);
+    assert!(
+        found.iter().all(|(table, _)| *table == "Events"),
+        "{found:?}"
+    );
+    // The receipt cannot be sent to anybody.
+    let states: Vec<_> = kept
+        .receipts
+        .values()
+        .map(|receipt| receipt.state.status())
+        .collect();
+    assert_eq!(states, [ReceiptStatus::Withdrawn]);
+}
+
+#[test]
+fn the_document_has_the_list() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/privacy.md");
+    let text = std::fs::read_to_string(file).unwrap();
+    let rows: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .collect();
+    let expected: Vec<String> = PERSONAL
+        .iter()
+        .map(
+            |Personal {
+                 table,
+                 attribute,
+                 what,
+                 left,
+             }| { format!("| {table} | `{attribute}` | {what} | {left} |") },
+        )
+        .collect();
+    assert_eq!(rows, expected);
+}
