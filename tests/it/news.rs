@@ -401,7 +401,7 @@ async fn a_refund_that_fails_after_it_succeeded_is_corrected_once_if_its_mail_is
     let sent = ["fre_1-refund", "fre_1-refund_failed"];
     assert_eq!(receipts(&bundle), [&[order.as_str()], &sent[..]].concat());
 
-    // The success comes late: nobody is told of either.
+    // The success comes late: neither is mailed.
     let bundle = sold().await;
     bundle.take(&failed("fevt_3")).await;
     bundle.take(&succeeded).await;
@@ -412,6 +412,27 @@ async fn a_refund_that_fails_after_it_succeeded_is_corrected_once_if_its_mail_is
             .state
             .status();
         assert_eq!(status, ReceiptStatus::Withdrawn, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_closed_dispute_is_over_whatever_its_word_and_lost_only_by_that_word() {
+    for (word, is_lost) in [
+        ("prevented", false),
+        ("a word of next year", false),
+        ("needs_response", false),
+        ("lost", true),
+    ] {
+        let bundle = sold().await;
+        let opened = dispute("fevt_2", AFTER, "created", "needs_response");
+        bundle.play(&opened).await;
+        assert!(bundle.order(1).is_disputed());
+        let closed = dispute("fevt_3", AFTER + 1, "closed", word);
+        bundle.play(&closed).await;
+        let order = bundle.order(1);
+        let ends = (order.is_disputed(), order.has_lost_dispute());
+        assert_eq!(ends, (false, is_lost), "{word}");
+        assert_eq!(order.state(), OrderState::Paid);
     }
 }
 

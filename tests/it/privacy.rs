@@ -36,7 +36,7 @@ fn event(kind: &str, event_id: &str, name: &str, mut resource: Value) -> Deliver
     }
 }
 
-/// A sale, a refund whose mail bounces for good, and news of the customer.
+/// A sale, a refund whose mail bounces, and news of the customer.
 async fn story() -> Bundle {
     let bundle = open_shop(OnUnknown::Resend);
     let bought = marked();
@@ -52,7 +52,7 @@ async fn story() -> Bundle {
     bundle
         .play(&event("customer.updated", "fevt_3", "customer", news))
         .await;
-    // Of somebody else, and of nobody.
+    // An order of another customer.
     let mut other = purchase(2);
     other.session["customer"] = json!("fcus_other");
     other.customer["customer_id"] = json!("fcus_other");
@@ -157,7 +157,7 @@ async fn every_attribute_with_personal_data_is_in_the_one_list() {
     }
     let is_met = |entry: &&Personal| {
         found.iter().any(|(table, path)| is_listed(table, path, entry))
-            // The last digits of a card are no text of ours, and a hash shows no mark.
+            // The last digits of a card cannot be marked, and a hash shows no mark.
             || ["details.payment_methods", "address#…"].contains(&entry.attribute)
     };
     let unmet: Vec<_> = PERSONAL.iter().filter(|entry| !is_met(entry)).collect();
@@ -240,8 +240,8 @@ async fn what_comes_after_the_deletion_brings_no_data_back() {
         bought.customer.clone(),
     );
     bundle.play(&news).await;
-    let kept = bundle.world.kept();
     assert!(bundle.order(1).is_erased);
+    let kept = bundle.world.kept();
     let found = marks(&kept);
     assert!(
         found.iter().all(|(table, _)| *table == "Events"),

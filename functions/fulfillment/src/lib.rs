@@ -344,6 +344,7 @@ fn log_commit(event: &StoredEvent, commit: &Commit, now: Timestamp) {
     let Alerts {
         dispute_opened,
         dispute_lost,
+        dispute_unclear,
         refund_failed,
         partly_paid,
     } = commit.alerts;
@@ -361,7 +362,7 @@ fn log_commit(event: &StoredEvent, commit: &Commit, now: Timestamp) {
             tracing::info!(outcome = "fulfilled", %event_id, order_id = %order.order_id, shortfall, amounts_differ, uncounted, uncounted_lines, lacks_customer, second_order, partly_paid, eligibility_unknown, age_ms, decision, "order fulfilled");
         }
         Some(order) => {
-            tracing::info!(outcome = "applied", %event_id, order_id = %order.order_id, dispute_opened, dispute_lost, refund_failed, partly_paid, age_ms, decision, "order changed");
+            tracing::info!(outcome = "applied", %event_id, order_id = %order.order_id, dispute_opened, dispute_lost, dispute_unclear, refund_failed, partly_paid, age_ms, decision, "order changed");
         }
         None => tracing::info!(outcome = "applied", %event_id, age_ms, decision, "event applied"),
     }

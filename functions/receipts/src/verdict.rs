@@ -12,7 +12,7 @@ use mail::{Email, Mailer, Unsendable, compose};
 use std::time::Duration;
 
 /// A correction waits so long for the receipt of its refund, which is sent within seconds.
-const CORRECTION_WAITS: Duration = Duration::from_secs(60);
+const CORRECTION_WAITS: Duration = Duration::from_mins(1);
 
 /// The action under the lease.
 pub(crate) enum Verdict {

@@ -1,6 +1,6 @@
 //! The Orders table, with the key `order_id` and the sparse index `client_reference_id`.
 //!
-//! An item also has the derived attributes `state` and `disputed`, for other readers of the table. This code does not
+//! An item also has the derived attributes `state`, `disputed` and `dispute_lost`, for other readers of the table. This code does not
 //! read them.
 
 use crate::{
@@ -130,6 +130,10 @@ pub(crate) fn put(table: &str, order: &Order) -> Result<Put, RetryableError> {
     item.insert(
         "disputed".to_owned(),
         AttributeValue::Bool(order.is_disputed()),
+    );
+    item.insert(
+        "dispute_lost".to_owned(),
+        AttributeValue::Bool(order.has_lost_dispute()),
     );
     row::versioned(table, key(&order.order_id), item, order.version)
 }

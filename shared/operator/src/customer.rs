@@ -2,7 +2,7 @@
 //!
 //! Orders and events have no index by customer, so both actions read these tables whole, page by page. For an action that
 //! is needed now and then, that is cheaper than an index. Both are safe to repeat, and a repeated run goes on with what is
-//! left. The contact is erased first, and for good: facts that come later bring nothing back.
+//! left. The contact is erased first, and stays so: facts that come later bring nothing back.
 
 use crate::{NAMED, TRIES, names, note::Note};
 use domain::{
@@ -106,7 +106,7 @@ pub async fn erase(
         erase_contact(tables, id).await?;
         for event in ended {
             let line = note.line("erased it");
-            // A lost race means that somebody reopened the event: the next run finds it.
+            // A lost race means that the event was reopened: the next run finds it.
             let (Changed::Now | Changed::Raced) = tables
                 .blank_event(&event.event_id, event.state, &line)
                 .await?;

@@ -585,7 +585,7 @@ async fn a_customers_rows_are_found_and_each_is_erased_as_it_was_seen(on: &impl 
             break;
         }
     }
-    assert_eq!(found, [order.clone()]);
+    assert_eq!(found, std::slice::from_ref(&order));
     let rows = on.entitlements().rows_of(&id).await.unwrap();
     let counts = (rows.subscriptions.len(), rows.entitlements.len());
     assert_eq!(counts, (1, full.entitlements.len()));

@@ -562,7 +562,7 @@ fn any_receipt_id() -> ReceiptId {
 }
 
 fn refunds_of(payment: &PaymentIntentId) -> [(RefundId, Refund); 2] {
-    let refund = |status, goods, receipt_id| Refund {
+    let refund = |status, goods, receipt_id: Option<ReceiptId>| Refund {
         succeeded: true,
         facts: Fact::new(
             later(),
@@ -609,6 +609,7 @@ fn disputes_of(payment: &PaymentIntentId) -> [(DisputeId, Dispute); 2] {
                 due_by,
             },
         ),
+        closed: due_by.map(|at| Fact::new(at, ()).stamp),
         funds,
     };
     let funds = Fact::new(later(), dispute::DisputeFunds::Withdrawn);

@@ -25,7 +25,8 @@ pub(super) fn decide(case: &Case<'_>, change: &DisputeChange) -> Result<Decision
     let facts = change.facts.clone().fact(case.stated_at);
     let stamp = facts.stamp;
     let funds = change.funds.map(|value| Fact { stamp, value });
-    let dispute = Dispute::merged(order.disputes.remove(&change.dispute_id), facts, funds);
+    let known_dispute = order.disputes.remove(&change.dispute_id);
+    let dispute = Dispute::merged(known_dispute, facts, change.closed, funds);
     order.disputes.insert(change.dispute_id.clone(), dispute);
     if order.disputes == known.disputes {
         return Ok(Decision::Nothing { unsent: Vec::new() });

@@ -133,20 +133,20 @@ pub enum RefundMail {
     Due,
     /// The refund's receipt has to be sent or given up first.
     Wait,
-    /// It is no longer true, or corrects what the customer was never told.
+    /// It is no longer true, or corrects a mail that the customer never got.
     NotNeeded,
 }
 
-/// Decides about the receipt of a refund, or about its correction. `told` is the row of the refund's receipt. Without a
-/// refund or a row, a table was restored: then the mail is due.
+/// Decides about the receipt of a refund, or about its correction. `receipt` is the state of the refund's receipt. Without
+/// a refund or a receipt, a table was restored: then the mail is due.
 #[must_use]
 pub fn refund_mail(
     kind: &ReceiptKind,
     refund: Option<&Refund>,
-    told: Option<&ReceiptState>,
+    receipt: Option<&ReceiptState>,
 ) -> RefundMail {
     let failed = refund.map(Refund::failed_after_all);
-    match (kind, failed, told) {
+    match (kind, failed, receipt) {
         (ReceiptKind::Refund { .. }, Some(true), _)
         | (ReceiptKind::RefundFailed { .. }, Some(false), _)
         | (

@@ -184,7 +184,7 @@ impl Sold {
             is_erased: false,
             bundle: case.policy.bundle.to_owned(),
         };
-        // Erasing is final: what the provider still tells of the customer is not stored.
+        // Erasing is final: what the provider still states about the customer is not stored.
         let is_erased = rows.contact.as_ref().is_some_and(|contact| contact.erased);
         if is_erased || known.is_some_and(|known| known.is_erased) {
             order.erased()

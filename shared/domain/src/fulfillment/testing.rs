@@ -236,12 +236,13 @@ const REFUND_WORDS: [(&str, RefundStatus); 5] = [
     ("canceled", RefundStatus::Canceled),
 ];
 
-const DISPUTE_WORDS: [(&str, DisputeStatus); 7] = [
+const DISPUTE_WORDS: [(&str, DisputeStatus); 8] = [
     ("warning_needs_response", DisputeStatus::Inquiry),
     ("warning_under_review", DisputeStatus::Inquiry),
     ("needs_response", DisputeStatus::Open),
     ("under_review", DisputeStatus::Open),
     ("warning_closed", DisputeStatus::InquiryClosed),
+    ("prevented", DisputeStatus::InquiryClosed),
     ("lost", DisputeStatus::Lost),
     ("won", DisputeStatus::Won),
 ];
@@ -334,6 +335,7 @@ pub(crate) fn dispute_news(
                 due_by: Some(at(SALE + 10 * DAY)),
             },
         ),
+        closed: false,
         funds,
     }
 }

@@ -132,7 +132,7 @@ pub struct Order {
     /// What the merchant needs to ship and serve the order.
     #[serde(default)]
     pub details: Details,
-    /// True once the customer's personal data is erased, for good.
+    /// True once the customer's personal data is erased. It stays so.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_erased: bool,
     /// The version of the bundle that wrote this version of the row.
@@ -203,6 +203,8 @@ pub struct Shortfall {
 pub struct Alerts {
     pub dispute_opened: bool,
     pub dispute_lost: bool,
+    /// A dispute is closed by an unknown status, and its money is gone.
+    pub dispute_unclear: bool,
     /// A refund failed after it had succeeded.
     pub refund_failed: bool,
     /// A part of the amount due was received.
@@ -224,6 +226,11 @@ impl Alerts {
                 .iter()
                 .any(|(id, now)| now.stage() == wanted && stage_of(id) != Some(wanted))
         };
+        let was_unclear = |id| {
+            known
+                .and_then(|known| known.disputes.get(id))
+                .is_some_and(Dispute::is_unclear)
+        };
         let had_failed = |id| {
             known
                 .and_then(|known| known.refunds.get(id))
@@ -232,6 +239,10 @@ impl Alerts {
         Self {
             dispute_opened: newly(DisputeStage::Open),
             dispute_lost: newly(DisputeStage::Lost),
+            dispute_unclear: order
+                .disputes
+                .iter()
+                .any(|(id, now)| now.is_unclear() && !was_unclear(id)),
             refund_failed: order
                 .refunds
                 .iter()
@@ -365,6 +376,14 @@ impl Order {
     #[must_use]
     pub fn lacks_customer(&self) -> bool {
         self.customer.customer_id.is_none() && self.lines.iter().any(|line| line.grants.is_some())
+    }
+
+    /// True if a dispute is lost.
+    #[must_use]
+    pub fn has_lost_dispute(&self) -> bool {
+        self.disputes
+            .values()
+            .any(|dispute| dispute.stage() == DisputeStage::Lost)
     }
 
     /// An amount of this order, to print.

@@ -92,7 +92,7 @@ pub const PERSONAL: [Personal; 10] = [
 ];
 
 impl Order {
-    /// The order without personal data, for good.
+    /// The order without personal data. It stays so.
     #[must_use]
     pub fn erased(&self) -> Self {
         Self {
@@ -158,6 +158,7 @@ pub struct CustomerRows {
 pub struct Marks(BTreeSet<String>);
 
 impl Marks {
+    /// The ids and addresses of a customer and of these rows.
     #[must_use]
     pub fn of(id: &CustomerId, rows: &CustomerRows) -> Self {
         let mut marks = BTreeSet::from([id.to_string()]);

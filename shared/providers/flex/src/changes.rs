@@ -38,6 +38,8 @@ enum Handling {
     Refund,
     /// A change of a dispute, perhaps of its money.
     Dispute(Option<DisputeFunds>),
+    /// The end of a dispute, whatever its status.
+    DisputeClosed,
     /// A change of a subscription.
     Subscription(Source),
     /// A change of an invoice.
@@ -90,7 +92,7 @@ const EVENT_TYPES: &[(&str, Handling)] = &[
     ("refund.updated", Handling::Refund),
     ("charge.dispute.created", Handling::Dispute(None)),
     ("charge.dispute.updated", Handling::Dispute(None)),
-    ("charge.dispute.closed", Handling::Dispute(None)),
+    ("charge.dispute.closed", Handling::DisputeClosed),
     (
         "charge.dispute.funds_withdrawn",
         Handling::Dispute(Some(DisputeFunds::Withdrawn)),
@@ -144,7 +146,7 @@ pub fn event_types() -> impl Iterator<Item = (&'static str, &'static str)> {
             Handling::Payment | Handling::Charge => "payment",
             Handling::RefundsOfCheckout | Handling::RefundsOfCharge => "refunds",
             Handling::Refund => "refund",
-            Handling::Dispute(_) => "dispute",
+            Handling::Dispute(_) | Handling::DisputeClosed => "dispute",
             Handling::Subscription(_) => "subscription",
             Handling::Invoice(_) => "invoice",
             Handling::Customer | Handling::CustomerDeleted => "customer",
@@ -185,7 +187,10 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change,
             Change::Fetch(reference::Reference::RefundsOfPayment(id))
         }
         Handling::Refund => Change::Refund(refund::refund(&*whole(event)?)?),
-        Handling::Dispute(funds) => Change::Dispute(dispute::dispute(&*whole(event)?, *funds)?),
+        Handling::Dispute(funds) => {
+            Change::Dispute(dispute::dispute(&*whole(event)?, *funds, false)?)
+        }
+        Handling::DisputeClosed => Change::Dispute(dispute::dispute(&*whole(event)?, None, true)?),
         Handling::Subscription(source) => {
             Change::Subscription(subscription::subscription(&*whole(event)?, *source)?)
         }

@@ -11,7 +11,7 @@ use crate::{
 };
 use domain::{
     delivery::event::Change,
-    sale::{details::MetadataLimit, shop::ShopMarks},
+    sale::{details::MetadataLimit, dispute::DisputeStage, shop::ShopMarks},
     upkeep::reconcile::{Ask, Found, Listed, Received},
     values::ids::{EventId, InvoiceId},
 };
@@ -237,9 +237,9 @@ fn state(
 
 /// The type that a webhook about a dispute with this status would have. An unknown word closes nothing.
 fn dispute_event(status: &str) -> &'static str {
-    match status {
-        "won" | "lost" | "warning_closed" => "charge.dispute.closed",
-        _ => "charge.dispute.updated",
+    match translate::status::dispute(status, None).known.stage() {
+        DisputeStage::Won | DisputeStage::Lost => "charge.dispute.closed",
+        DisputeStage::Open => "charge.dispute.updated",
     }
 }
 

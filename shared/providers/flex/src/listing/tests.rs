@@ -181,8 +181,9 @@ fn only_a_dispute_of_a_known_end_is_told_as_closed_and_an_old_one_is_told_apart(
     for (status, event_type) in [
         ("won", "charge.dispute.closed"),
         ("warning_closed", "charge.dispute.closed"),
+        ("prevented", "charge.dispute.closed"),
         ("needs_response", "charge.dispute.updated"),
-        ("prevented", "charge.dispute.updated"),
+        ("a word of next year", "charge.dispute.updated"),
     ] {
         let found = found("disputes", &with(dispute(), "status", json!(status)));
         assert_eq!((found.event_type, found.is_recent), (event_type, true));

@@ -13,10 +13,11 @@ use domain::{
 };
 use reading::{Identified, NotUnderstood};
 
-/// Translates a dispute, with the movement of funds that the event reports.
+/// Translates a dispute, with what the type of its event says: a movement of funds, or the end.
 pub(crate) fn dispute(
     dispute: &wire::Dispute,
     funds: Option<DisputeFunds>,
+    closed: bool,
 ) -> Result<DisputeChange, NotUnderstood> {
     const ID: &str = "object.dispute.dispute_id";
     const PAYMENT: &str = "object.dispute.payment_intent_id";
@@ -43,6 +44,7 @@ pub(crate) fn dispute(
                 due_by: evidence.and_then(|evidence| evidence.due_by.known().copied()),
             },
         ),
+        closed,
         funds,
     })
 }
@@ -65,7 +67,7 @@ mod tests {
     }
 
     fn read(sample: Value) -> Result<DisputeChange, &'static str> {
-        dispute(&serde_json::from_value(sample).unwrap(), None).map_err(NotUnderstood::place)
+        dispute(&serde_json::from_value(sample).unwrap(), None, false).map_err(NotUnderstood::place)
     }
 
     fn with(name: &str, value: Value) -> Result<DisputeChange, &'static str> {
@@ -91,6 +93,7 @@ mod tests {
                     due_by: Some("2025-10-20T23:59:59Z".parse().unwrap()),
                 },
             ),
+            closed: false,
             funds: None,
         };
         assert_eq!(read(sample()), Ok(expected));

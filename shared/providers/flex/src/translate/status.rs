@@ -32,13 +32,15 @@ const REFUND: [(&str, RefundStatus); 5] = [
     ("canceled", RefundStatus::Canceled),
 ];
 
-/// <https://docs.withflex.com/disputes-api-guide>
-const DISPUTE: [(&str, DisputeStatus); 7] = [
+/// <https://docs.withflex.com/disputes-api-guide>, and `prevented` from the processor behind Flex
+/// (<https://docs.stripe.com/api/disputes/object#dispute_object-status>).
+const DISPUTE: [(&str, DisputeStatus); 8] = [
     ("warning_needs_response", DisputeStatus::Inquiry),
     ("warning_under_review", DisputeStatus::Inquiry),
     ("needs_response", DisputeStatus::Open),
     ("under_review", DisputeStatus::Open),
     ("warning_closed", DisputeStatus::InquiryClosed),
+    ("prevented", DisputeStatus::InquiryClosed),
     ("lost", DisputeStatus::Lost),
     ("won", DisputeStatus::Won),
 ];
