@@ -71,6 +71,12 @@ impl ShopFilter {
         reference_prefix: None,
     };
 
+    /// True if a condition is set, so that the account serves other shops too.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        *self != Self::ALL
+    }
+
     /// The reason that a checkout needs nothing here, if it does not.
     #[must_use]
     pub fn not_needed(&self, checkout: &Checkout) -> Option<NotNeeded> {
