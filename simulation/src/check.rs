@@ -381,7 +381,7 @@ impl Seen {
         let customer = order
             .customer
             .as_deref()
-            .filter(|_| !id.as_str().ends_with("-order"));
+            .filter(|_| order.renews || !id.as_str().ends_with("-order"));
         let reached = match customer {
             Some(customer) => self.addresses.since(customer, began_at, &order.email),
             None => vec![Some(order.email.as_str())],
@@ -554,7 +554,6 @@ fn lives_on(was: &Subscription, row: &Subscription) -> Result<(), String> {
     for (invoice_id, was) in &was.invoices {
         let kept = row.invoices.get(invoice_id).is_some_and(|now| {
             (was.paid_at.is_none() || now.paid_at.is_some())
-                && (was.receipt_id.is_none() || was.receipt_id == now.receipt_id)
                 && (was.notice_id.is_none() || was.notice_id == now.notice_id)
         });
         hold!(kept, "I3: invoice {invoice_id} of {id} went back");

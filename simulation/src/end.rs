@@ -184,7 +184,7 @@ fn of_references(kept: &Kept, plan: &Plan) -> Result<(), String> {
     for order in plan
         .orders
         .iter()
-        .filter(|order| order.funds == OrderFunds::Received)
+        .filter(|order| order.funds == OrderFunds::Received && !order.renews)
     {
         expected
             .entry(&order.reference)

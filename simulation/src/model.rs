@@ -46,21 +46,19 @@ pub fn state(order: &OrderFacts) -> OrderState {
     }
 }
 
-/// The refunds of an order's own payments.
+/// The amount that was refunded.
 pub fn refunded(order: &OrderFacts) -> i64 {
-    own(order)
+    let refunds = order.refunds.iter();
+    refunds
         .filter(|refund| refund.status == "succeeded")
         .map(|refund| refund.amount)
         .sum()
 }
 
-fn own(order: &OrderFacts) -> impl Iterator<Item = &RefundFacts> {
-    order.refunds.iter().filter(|refund| refund.own)
-}
-
 /// How many pieces of what was taken for an order are back on the shelf.
 pub fn restocked(order: &OrderFacts, restock: RestockPolicy, sku: &Sku, moved: &Movement) -> i64 {
-    let went: Vec<&RefundFacts> = own(order).filter(|refund| refund.succeeded).collect();
+    let refunds = order.refunds.iter();
+    let went: Vec<&RefundFacts> = refunds.filter(|refund| refund.succeeded).collect();
     let whole =
         !went.is_empty() && went.iter().map(|refund| refund.amount).sum::<i64>() >= order.total;
     let named: i64 = went.iter().filter_map(|refund| refund.goods.get(sku)).sum();
@@ -96,11 +94,6 @@ pub fn mails(plan: &Plan) -> Mails {
     for life in &plan.lives {
         let order = || life.order.clone().unwrap_or_default();
         for invoice in life.invoices.iter().filter(|invoice| !invoice.first) {
-            if invoice.paid {
-                mails
-                    .unsent
-                    .insert(format!("{}-invoice", invoice.id), order());
-            }
             if plan.policy.payment_failed_mail && invoice.failed_at.is_some() {
                 let stands = !invoice.paid && life.ended_at.is_none();
                 let notices = if stands {

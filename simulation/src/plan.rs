@@ -63,13 +63,13 @@ pub struct RefundFacts {
     pub status: &'static str,
     pub succeeded: bool,
     pub goods: BTreeMap<Sku, i64>,
-    /// True for the order's own payment, false for a renewal's.
-    pub own: bool,
 }
 
 #[derive(Debug, Clone)]
 pub struct OrderFacts {
     pub id: String,
+    /// The order of a renewal, which has no reference of the merchant.
+    pub renews: bool,
     pub payments: Vec<String>,
     /// The last status of each payment that has its own events.
     pub statuses: BTreeMap<String, &'static str>,
@@ -94,6 +94,7 @@ pub struct InvoiceFacts {
     pub id: String,
     /// Paid by the checkout.
     pub first: bool,
+    pub payment: String,
     pub paid: bool,
     /// When its payment failed, if it did.
     pub failed_at: Option<i64>,
@@ -240,6 +241,7 @@ impl Plan {
             ]),
             part_payment: dice.one_of(&[PartPayment::Hold, PartPayment::Release]),
             on_full_refund: AccessPolicy::Keep,
+            renewal_stock: domain::sale::stock::RenewalStock::Move,
             grace: SignedDuration::from_secs(dice.one_of(&[0, 3 * DAY, 10 * DAY])),
             payment_failed_mail: dice.percent(50),
             trial_ends_mail: dice.percent(25),
@@ -485,6 +487,7 @@ impl Plan {
             _ => Default::default(),
         };
         self.orders.push(OrderFacts {
+            renews: false,
             id: bought.order_id().to_owned(),
             statuses: statuses_of(&payments, funds),
             payments,
@@ -588,7 +591,6 @@ impl Plan {
             status,
             succeeded,
             goods,
-            own: renewal.is_none(),
         }
     }
 
@@ -660,6 +662,8 @@ impl Plan {
         bought.customer["email"] = json!(format!("buyer{n}@example.com"));
         let mut resource = shop::subscription(n);
         resource["customer"] = json!(customer);
+        let begin = BEGIN + self.seconds(0, 40 * DAY);
+        resource["created_at"] = text(begin);
         resource["test_mode"] = json!(false);
         let product = shop::product_of(&resource);
         let facts = LifeFacts {
@@ -676,7 +680,6 @@ impl Plan {
             facts,
             payments: Vec::new(),
         };
-        let begin = BEGIN + self.seconds(0, 40 * DAY);
         if self.dice.percent(8) {
             self.never_paid(life, begin);
             return;
@@ -717,15 +720,11 @@ impl Plan {
         if goes_on {
             self.leave(&mut life, paid_to);
         }
-        let mut refunds = Vec::new();
-        if life.payments.len() > 1 && self.dice.percent(25) {
-            // A renewal is paid back.
-            let from = (life.payments[1].clone(), Some(life.facts.id.clone()));
-            refunds.push(self.refund(5_000 + n, paid_to, 999, &from));
-        }
+        self.renewals(&life, n, paid_to);
         self.write_to(&life.customer.clone(), begin, paid_to);
         let order_id = bought.order_id().to_owned();
         self.orders.push(OrderFacts {
+            renews: false,
             id: order_id.clone(),
             payments: life
                 .payments
@@ -741,11 +740,38 @@ impl Plan {
             funds: OrderFunds::Received,
             total,
             goods: BTreeMap::new(),
-            refunds,
+            refunds: Vec::new(),
             disputes: BTreeMap::new(),
         });
         (life.facts.order, life.facts.payments) = (Some(order_id), life.payments);
         self.lives.push(life.facts);
+    }
+
+    /// The orders of the paid renewals. One of them may be refunded in part.
+    fn renewals(&mut self, life: &Growing, n: u64, paid_to: i64) {
+        let paid = life.facts.invoices.iter();
+        let paid = paid.filter(|invoice| invoice.paid && !invoice.first);
+        for (nth, invoice) in paid.enumerate() {
+            let mut refunds = Vec::new();
+            if nth == 0 && self.dice.percent(25) {
+                let from = (invoice.payment.clone(), Some(life.facts.id.clone()));
+                refunds.push(self.refund(5_000 + n, paid_to, 999, &from));
+            }
+            self.orders.push(OrderFacts {
+                id: invoice.id.clone(),
+                renews: true,
+                payments: vec![invoice.payment.clone()],
+                statuses: BTreeMap::new(),
+                customer: Some(life.customer.clone()),
+                email: format!("buyer{n}@example.com"),
+                reference: String::new(),
+                funds: OrderFunds::Received,
+                total: 4999,
+                goods: BTreeMap::new(),
+                refunds,
+                disputes: BTreeMap::new(),
+            });
+        }
     }
 
     /// The next renewal, well or not: whether the subscription goes on.
@@ -896,6 +922,7 @@ impl Plan {
             life.facts.invoices.push(InvoiceFacts {
                 id: invoice_id,
                 first,
+                payment: payment.clone(),
                 paid,
                 failed_at,
                 end: to,

@@ -290,14 +290,6 @@ async fn each_mail_says_where_ses_is_to_tell_of_it_and_of_which_receipt_it_is() 
     // One of each kind, since each has another id in its own.
     let kinds = [
         ReceiptKind::Order,
-        ReceiptKind::Invoice {
-            subscription_id: subscription_id.clone(),
-            invoice_id: invoice_id.clone(),
-            amount: 1,
-            paid_at: now,
-            period_start: None,
-            period_end: None,
-        },
         ReceiptKind::Refund {
             refund_id: RefundId::new(id("refund.created", "refund")).unwrap(),
             amount: 1,

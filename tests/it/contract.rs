@@ -454,6 +454,7 @@ const POLICY: Policy = Policy {
     restock: RestockPolicy::Any,
     part_payment: PartPayment::Hold,
     on_full_refund: AccessPolicy::Revoke,
+    renewal_stock: domain::sale::stock::RenewalStock::Move,
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,
     trial_ends_mail: false,

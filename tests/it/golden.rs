@@ -245,7 +245,19 @@ async fn the_subscription_was_paid_renewed_failed_and_ended(play: &Play) {
     assert!(rows.contact.unwrap().facts.is_some());
     // By this link a refund of the renewal would find its order.
     let link = rows.links.into_values().next().unwrap();
-    assert_eq!(link.order_id, Some(OrderId::new(SUBSCRIBED).unwrap()));
+    let renewal = OrderId::new("fin_01k9pk300000000000000000n2").unwrap();
+    assert_eq!(link.order_id, Some(renewal.clone()));
+    let read_set = ReadSet::of_order(&renewal);
+    let order = play.tables.ledger.read(&read_set).await.unwrap().order;
+    let order = order.unwrap();
+    assert_eq!(order.kind, OrderKind::Renewal);
+    assert_eq!(order.totals.total, 4999);
+    assert_eq!(
+        order.lines.len(),
+        1,
+        "as the provider's product describes it"
+    );
+    assert!(order.lines[0].is_eligible());
 }
 
 async fn exactly_these_receipts_are_sent(play: &Play) {
@@ -254,7 +266,7 @@ async fn exactly_these_receipts_are_sent(play: &Play) {
         &format!("{BOUGHT}-order"),
         &format!("{SUBSCRIBED}-order"),
         delayed,
-        "fin_01k9pk300000000000000000n2-invoice",
+        "fin_01k9pk300000000000000000n2-order",
         "fre_01K79MH00000000000000000R1-refund",
     ];
     for id in sent {
@@ -268,7 +280,7 @@ async fn exactly_these_receipts_are_sent(play: &Play) {
     }
     // The first invoice is covered by the order's receipt, and a refund that never succeeded has none.
     for id in [
-        "fin_01k76n0000000000000000000k-invoice",
+        "fin_01k76n0000000000000000000k-order",
         "fre_01K7CEZ00000000000000000R2-refund",
     ] {
         assert_eq!(receipt_state(play, id).await, None, "{id}");

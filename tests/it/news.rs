@@ -3,7 +3,7 @@
 
 use domain::{
     access::subscription::Reason,
-    sale::{checkout::Capture, dispute::DisputeStage, payment},
+    sale::{checkout::Capture, dispute::DisputeStage},
     values::ids::DisputeId,
 };
 use kit::shop::{self};
@@ -279,35 +279,6 @@ async fn a_checkout_that_was_read_while_its_payment_was_announced_is_read_again(
 }
 
 #[tokio::test]
-async fn a_renewals_refund_is_not_the_refund_of_an_order_that_cost_nothing() {
-    let mut bundle = open_shop(OnUnknown::Resend);
-    bundle.fulfillment.policy.restock = RestockPolicy::Any;
-    let mut free = checkout(&purchase(1));
-    free.totals.total = 0;
-    free.received = Some(0);
-    free.payment_intents.clear();
-    bundle.provider_has(&free);
-    bundle.play(&completed("fevt_1")).await;
-    let payment = PaymentIntentId::new("fpi_renewal").unwrap();
-    let link = payment::Link {
-        order_id: Some(free.order_id),
-        version: 1,
-        ..payment::Link::new(payment.clone())
-    };
-    bundle.world.kept().links.insert(payment, link);
-    let mut refund = sample("refund.updated")["object"]["refund"].take();
-    refund["payment_intent_id"] = json!("fpi_renewal");
-    refund["invoice_id"] = json!("fin_renewal");
-    refund["metadata"] = json!({});
-    bundle
-        .play(&change("refund.updated", "fevt_2", AFTER, "refund", refund))
-        .await;
-    assert_eq!(bundle.order(1).state(), OrderState::Paid);
-    assert_eq!(bundle.order(1).refunds.len(), 1);
-    assert_eq!(bundle.on_hand("TOTE"), ON_HAND - 1, "nothing came back");
-}
-
-#[tokio::test]
 async fn nothing_is_ever_fulfilled_on_a_payment_alone() {
     let bundle = open_shop(OnUnknown::Resend);
     bundle.provider_has(&checkout(&purchase(1)));
@@ -504,7 +475,8 @@ async fn news_whose_order_never_comes_are_parked_and_not_lost() {
     };
     assert_eq!(state(&bundle, "fevt_2"), parked("refund"));
     assert_eq!(state(&bundle, "fevt_3"), parked("dispute"));
-    assert_eq!(state(&bundle, &life.moments[3].event_id), parked("invoice"));
+    // A renewal needs no first order: its subscription says that it began long before.
+    assert_eq!(state(&bundle, &life.moments[3].event_id), (Processed, None));
     // The paid access was granted at once.
     assert_eq!(
         access(&bundle, &life).map(|(until, _)| until),
@@ -626,7 +598,7 @@ async fn access_follows_a_subscription_from_its_first_payment_to_its_end() {
         let what = life.moments[n].what;
         assert_eq!(now, Some((at(until), reason)), "{what}");
     }
-    let invoices = [1, 2].map(|month| format!("{}-invoice", life.invoice_id(month)));
+    let invoices = [1, 2].map(|month| format!("{}-order", life.invoice_id(month)));
     let mut wanted = [
         vec![format!("{}-order", life.purchase.order_id())],
         invoices.to_vec(),
@@ -641,27 +613,16 @@ async fn access_follows_a_subscription_from_its_first_payment_to_its_end() {
 }
 
 #[tokio::test]
-async fn an_invoice_before_its_order_gives_access_at_once_and_its_receipt_later() {
+async fn a_renewal_before_the_first_order_gives_access_and_its_receipt_at_once() {
     let life = Life::of(9);
     let bundle = shop_of(&life);
-    bundle.take(&live(&life, 0)).await;
-    bundle.take(&live(&life, 3)).await;
-    for n in [0, 3] {
-        let ended = bundle
-            .fulfillment
-            .fulfill(&EventId::new(life.moments[n].event_id.clone()).unwrap(), 1)
-            .await;
-        assert_eq!(
-            matches!(ended, Outcome::Retry(RetryableError::TooEarly(_))),
-            n == 3,
-            "{ended:?}"
-        );
-    }
+    bundle.play(&live(&life, 3)).await;
     assert_eq!(
         access(&bundle, &life),
         Some((at("2026-03-10T09:00:00Z"), Reason::Paid))
     );
-    assert!(bundle.world.kept().receipts.is_empty());
+    let renewal = format!("{}-order", life.invoice_id(1));
+    assert_eq!(receipts(&bundle), [renewal]);
     bundle.play(&live(&life, 1)).await;
     assert_eq!(receipts(&bundle).len(), 2);
 }
@@ -799,7 +760,7 @@ async fn a_renewal_is_mailed_to_the_newest_address_and_to_nobody_once_the_custom
     bundle.play(&live(&life, 6)).await;
     let end = bundle.end();
     assert_eq!(end.mails.len(), 2);
-    let last = ReceiptId::new(format!("{}-invoice", life.invoice_id(2))).unwrap();
+    let last = ReceiptId::new(format!("{}-order", life.invoice_id(2))).unwrap();
     assert_eq!(end.receipts[&last], "failed", "its row says why");
 }
 

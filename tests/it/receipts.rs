@@ -423,15 +423,21 @@ fn invoice_id() -> InvoiceId {
     InvoiceId::new("fin_2").unwrap()
 }
 
-fn renewal(bundle: &Bundle) -> ReceiptKind {
-    ReceiptKind::Invoice {
-        subscription_id: subscription_id(),
-        invoice_id: invoice_id(),
-        amount: 4999,
-        paid_at: bundle.world.now(),
-        period_start: None,
-        period_end: None,
-    }
+/// The receipt of a renewal's order, which is stored beside the sale.
+fn renewal(bundle: &Bundle) -> ReceiptId {
+    let mut kept = bundle.world.kept();
+    let order = kept.orders.values().next().unwrap();
+    let mut order = Order {
+        order_id: OrderId::from(&invoice_id()),
+        kind: OrderKind::Renewal,
+        ..order.clone()
+    };
+    order.customer.customer_id = Some(customer_id());
+    let receipt = Receipt::for_order(&order.order_id, order.placed_at).unwrap();
+    let id = receipt.receipt_id.clone();
+    kept.orders.insert(order.order_id.clone(), order);
+    kept.receipts.insert(id.clone(), receipt);
+    id
 }
 
 fn refund(bundle: &Bundle) -> ReceiptKind {
@@ -522,6 +528,7 @@ fn subscribes(
         trial_end,
         items: vec![],
         latest_invoice: None,
+        created_at: None,
     };
     subscription.learn(now, snapshot);
     subscription.learn_invoice(
@@ -557,15 +564,16 @@ fn calls(bundle: &Bundle) -> String {
 
 #[tokio::test]
 async fn what_follows_a_sale_is_sent_to_where_the_customer_is_reached_now() {
-    for (kind, subject) in [
+    let refunded = |bundle: &Bundle| owe(bundle, refund(bundle), None);
+    for (unsent_of, subject) in [
         (
-            renewal as fn(&Bundle) -> ReceiptKind,
+            renewal as fn(&Bundle) -> ReceiptId,
             "Receipt for your renewal",
         ),
-        (refund, "Your refund"),
+        (refunded, "Your refund"),
     ] {
         let bundle = unsent(OnUnknown::Hold).await;
-        let id = owe(&bundle, kind(&bundle), None);
+        let id = unsent_of(&bundle);
         knows(&bundle, Some("pat@new.example"));
         let ended = send_of(&bundle, &id, "a").await;
         assert!(sent(&ended).marked);
@@ -590,7 +598,12 @@ async fn a_customer_of_whom_no_news_came_is_reached_as_at_the_sale() {
     assert_eq!(bundle.mailed_to(0), "pat@example.com");
 
     // A customer without an id causes no request.
-    let id = owe(&bundle, renewal(&bundle), None);
+    let refunded = ReceiptKind::Refund {
+        refund_id: RefundId::new("fre_2").unwrap(),
+        amount: 500,
+        refunded_at: bundle.world.now(),
+    };
+    let id = owe(&bundle, refunded, None);
     has_no_id(&bundle);
     assert!(sent(&send_of(&bundle, &id, "a").await).marked);
     assert_eq!(bundle.mailed_to(1), "pat@example.com");

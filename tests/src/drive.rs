@@ -10,7 +10,7 @@ use domain::{
     fulfillment::Policy,
     ports::Clock,
     receipt::OnUnknown,
-    sale::{amounts::PartPayment, restock::RestockPolicy, shop::ShopFilter},
+    sale::{amounts::PartPayment, restock::RestockPolicy, shop::ShopFilter, stock::RenewalStock},
     values::{mode::Mode, outcome::RetryableError},
 };
 use feedback::Feedback;
@@ -76,6 +76,7 @@ pub const POLICY: Policy = Policy {
     restock: RestockPolicy::Never,
     part_payment: PartPayment::Hold,
     on_full_refund: AccessPolicy::Keep,
+    renewal_stock: RenewalStock::Move,
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,
     trial_ends_mail: false,

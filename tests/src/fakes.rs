@@ -13,6 +13,7 @@ mod listing;
 mod provider;
 mod queues;
 mod receipts;
+mod renewal;
 mod shortfalls;
 
 pub use call::{Call, Fate, Fault, Manner, Turn};

@@ -50,6 +50,7 @@ impl Life {
             number: n,
         };
         life.subscription["customer"] = json!(customer);
+        life.subscription["created_at"] = json!("2026-01-10T09:00:00Z");
 
         life.subscription(
             "2026-01-10T09:00:00Z",

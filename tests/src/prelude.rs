@@ -36,7 +36,7 @@ pub use domain::{
     sale::{
         amounts::PartPayment,
         checkout::{Certification, Checkout, CheckoutStatus, Eligibility},
-        order::{Order, OrderFunds, OrderState},
+        order::{Order, OrderFunds, OrderKind, OrderState, Period},
         restock::RestockPolicy,
     },
     values::{

@@ -105,6 +105,7 @@ pub fn bill() -> Bill {
         payment_intent_id: None,
         period_start: None,
         period_end: None,
+        created_at: None,
     }
 }
 

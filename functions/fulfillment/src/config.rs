@@ -74,6 +74,7 @@ fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
     let restock = settings.parsed("RESTOCK");
     let part_payment = settings.parsed("PART_PAYMENT");
     let on_full_refund = settings.parsed("ON_FULL_REFUND");
+    let renewal_stock = settings.parsed("RENEWAL_STOCK");
     let grace_days = settings.parsed::<u32>("GRACE_DAYS");
     let payment_failed_mail = settings.switch("PAYMENT_FAILED_MAIL");
     let trial_ends_mail = settings.switch("TRIAL_ENDS_MAIL");
@@ -83,6 +84,7 @@ fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
         restock: restock?,
         part_payment: part_payment?,
         on_full_refund: on_full_refund?,
+        renewal_stock: renewal_stock?,
         grace: SignedDuration::from_hours(24 * i64::from(grace_days?)),
         payment_failed_mail: payment_failed_mail?,
         trial_ends_mail: trial_ends_mail?,

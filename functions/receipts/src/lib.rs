@@ -5,7 +5,7 @@
 //! If the function stops between the last two steps, the outcome of the mail is unknown when the lease ends. The policy
 //! (`ReceiptOnUnknown`) then decides.
 //!
-//! The receipt of an order needs only the order. Later mails go to the customer's current address. An outdated notice
+//! The receipt of a sale needs only the order. Later mails, receipts of renewals too, go to the customer's current address. An outdated notice
 //! is withdrawn. A suppressed address gets no mail.
 
 pub mod config;

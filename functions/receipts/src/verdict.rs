@@ -8,7 +8,7 @@ use domain::{
     sale::order::Order,
     values::{ids::RefundId, outcome::RetryableError},
 };
-use mail::{Email, Mailer, Unsendable, compose};
+use mail::{Email, Mailer, Unsendable, compose, shows_sale};
 use std::time::Duration;
 
 /// A correction waits so long for the receipt of its refund, which is sent within seconds.
@@ -116,15 +116,17 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
         }
     }
 
-    /// The customer's current address. The receipt of an order shows the sale as it was and does not need it.
+    /// The customer's current address. The receipt of a sale shows it as it was and does not need it.
     async fn contact(
         &self,
         receipt: &Receipt,
         order: &Order,
     ) -> Result<Option<Contact>, RetryableError> {
-        match (&receipt.kind, &order.customer.customer_id) {
-            (ReceiptKind::Order, _) | (_, None) => Ok(None),
-            (_, Some(customer_id)) => self.store.contact(customer_id).await,
+        match &order.customer.customer_id {
+            Some(customer_id) if !shows_sale(order, receipt) => {
+                self.store.contact(customer_id).await
+            }
+            _ => Ok(None),
         }
     }
 }

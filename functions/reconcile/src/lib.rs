@@ -23,7 +23,7 @@ use domain::{
         recovery::{Count, Gap, List, Look, OpenStates, Reconciled, is_gap},
     },
     values::{
-        ids::{OrderId, ReferenceState, SubscriptionId},
+        ids::ReferenceState,
         mode::Mode,
         outcome::{ReadError, RetryableError},
     },
@@ -329,32 +329,11 @@ impl<S: ReconcileStore> Reconcile<S> {
             read_set.subscription = customer_id.map(key);
         }
         let rows = self.store.read(&read_set).await?;
-        let mut order = reconcile::order_to_read(&found.change, &rows);
-        // As fulfillment finds the order of a renewal's payment without a link.
-        if let Change::Refund(change) = &found.change
-            && order.is_none()
-            && let Some(id) = &change.subscription_id
-        {
-            order = self.beginning_of(id).await?;
-        }
+        let order = reconcile::order_to_read(&found.change, &rows);
         match order {
             Some(id) => Ok(rows.and(self.store.read(&ReadSet::of_order(&id)).await?)),
             None => Ok(rows),
         }
-    }
-
-    /// The order that a subscription began with.
-    async fn beginning_of(&self, id: &SubscriptionId) -> Result<Option<OrderId>, RetryableError> {
-        let Some(customer_id) = self.store.customer_of(id).await? else {
-            return Ok(None);
-        };
-        let read_set = ReadSet {
-            subscription: Some((customer_id, id.clone())),
-            ..ReadSet::default()
-        };
-        let row = self.store.read(&read_set).await?.subscription;
-        let beginning = row.and_then(|row| row.beginning);
-        Ok(beginning.map(|beginning| beginning.order_id))
     }
 
     /// The states of things that the open events state.

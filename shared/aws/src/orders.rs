@@ -112,13 +112,24 @@ fn key(id: &OrderId) -> Key {
 
 /// The keys to read.
 pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
-    read_set.order.iter().map(key).collect()
+    let both = read_set.order.iter().chain(&read_set.first_order);
+    both.map(key).collect()
 }
 
 /// Adds the items of [`keys`] to the snapshot.
-pub(crate) fn found(items: Vec<Attributes>, rows: &mut Snapshot) -> Result<(), RetryableError> {
+pub(crate) fn found(
+    read_set: &ReadSet,
+    items: Vec<Attributes>,
+    rows: &mut Snapshot,
+) -> Result<(), RetryableError> {
     for item in items {
-        rows.order = Some(row::from_item(TABLE, item)?);
+        let order: Order = row::from_item(TABLE, item)?;
+        if Some(&order.order_id) == read_set.first_order.as_ref() {
+            rows.first_order = Some(order.clone());
+        }
+        if Some(&order.order_id) == read_set.order.as_ref() {
+            rows.order = Some(order);
+        }
     }
     Ok(())
 }

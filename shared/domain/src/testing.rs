@@ -102,6 +102,7 @@ impl Tables {
         let mapping = mapping.filter_map(|key| Some((key.clone(), self.mapping_row(key)?)));
         Snapshot {
             order: one(&self.orders, read_set.order.as_ref()),
+            first_order: one(&self.orders, read_set.first_order.as_ref()),
             links: some(&self.links, &read_set.links),
             reference: one(&self.references, read_set.reference.as_ref()),
             subscription: one(&self.subscription_rows, read_set.subscription.as_ref()),

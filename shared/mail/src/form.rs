@@ -1,6 +1,9 @@
 //! The forms of mails.
 
-use domain::receipt::ReceiptKind;
+use domain::{
+    receipt::ReceiptKind,
+    sale::order::{Order, OrderKind},
+};
 use std::fmt;
 
 /// The form of a mail, with three templates each.
@@ -31,12 +34,12 @@ impl Form {
         Self::TrialEnds,
     ];
 
-    /// The form for this kind.
+    /// The form for a mail of this kind about the order.
     #[must_use]
-    pub fn of(kind: &ReceiptKind) -> Self {
+    pub fn of(kind: &ReceiptKind, order: &Order) -> Self {
         match kind {
+            ReceiptKind::Order if order.kind == OrderKind::Renewal => Self::Renewal,
             ReceiptKind::Order => Self::Receipt,
-            ReceiptKind::Invoice { .. } => Self::Renewal,
             ReceiptKind::Refund { .. } => Self::Refund,
             ReceiptKind::RefundFailed { .. } => Self::RefundFailed,
             ReceiptKind::PaymentFailed { .. } => Self::PaymentFailed,

@@ -1,8 +1,8 @@
 //! Mail rendering: an order in, a complete [`Email`] out. Templates are proven at start, so none
 //! fails later.
 //!
-//! An order's receipt goes to the customer that the order names. All later mails go to the
-//! customer's current address.
+//! The receipt of a sale goes to the customer that the order names. All later mails, receipts of
+//! renewals too, go to the customer's current address.
 //!
 //! The receipt supports the substantiation of an HSA/FSA expense (Prop. Treas. Reg. §1.125-6(b), as
 //! the IRS reads it in <https://www.irs.gov/pub/irs-wd/202317020.pdf>). It states merchant,
@@ -34,7 +34,10 @@ pub use view::{
 use domain::receipt::{Receipt, ReceiptKind};
 use domain::{
     access::contact::Contact,
-    sale::{checkout::Customer, order::Order},
+    sale::{
+        checkout::Customer,
+        order::{Order, OrderKind},
+    },
     values::{ids::ReceiptId, mode::Mode},
 };
 use std::borrow::Cow;
@@ -85,8 +88,8 @@ pub enum Unsendable {
 
 /// Composes the mail of a receipt. The same arguments give the same mail.
 ///
-/// `contact` is the customer's current contact data. An order's receipt ignores it and states the
-/// sale as it was.
+/// `contact` is the customer's current contact data. The receipt of a sale ignores it and states
+/// the sale as it was ([`shows_sale`]).
 pub fn compose(
     order: &Order,
     receipt: &Receipt,
@@ -97,9 +100,9 @@ pub fn compose(
     if receipt.order_id != order.order_id {
         return Err(Unsendable::OtherOrder);
     }
-    let customer = match (&receipt.kind, contact) {
-        (ReceiptKind::Order, _) | (_, None) => Cow::Borrowed(&order.customer),
-        (_, Some(contact)) => Cow::Owned(contact.over(&order.customer).ok_or(Unsendable::Deleted)?),
+    let customer = match contact.filter(|_| !shows_sale(order, receipt)) {
+        None => Cow::Borrowed(&order.customer),
+        Some(contact) => Cow::Owned(contact.over(&order.customer).ok_or(Unsendable::Deleted)?),
     };
     let view = View::new(order, receipt, &customer, merchant);
     let (to, to_name) = match order.mode {
@@ -107,7 +110,7 @@ pub fn compose(
         // A test payment may carry another person's address: only the merchant may see it.
         Mode::Test => (merchant.test_recipient.clone(), None),
     };
-    let rendered = templates.render(Form::of(&receipt.kind), &view);
+    let rendered = templates.render(Form::of(&receipt.kind, order), &view);
     let Rendered {
         subject,
         text,
@@ -125,6 +128,12 @@ pub fn compose(
         receipt_id: receipt.receipt_id.clone(),
         kind: receipt.kind.clone(),
     })
+}
+
+/// True if the receipt shows a sale as it was, whoever the customer is now.
+#[must_use]
+pub fn shows_sale(order: &Order, receipt: &Receipt) -> bool {
+    receipt.kind == ReceiptKind::Order && order.kind == OrderKind::Sale
 }
 
 fn address(customer: &Customer) -> Result<Address, Unsendable> {

@@ -34,8 +34,9 @@ impl Sample {
         match form {
             Form::Receipt => view,
             Form::Renewal => View {
-                receipt_id: "fin_sample-invoice".to_owned(),
-                renewal: Some(renewal(is_full)),
+                receipt_id: "fin_sample-order".to_owned(),
+                order_id: "fin_sample".to_owned(),
+                renewal: Some(renewal(&view, is_full)),
                 ..view
             },
             Form::Refund => View {
@@ -71,14 +72,14 @@ impl Sample {
     }
 }
 
-fn renewal(is_full: bool) -> RenewalView {
+fn renewal(order: &View, is_full: bool) -> RenewalView {
     RenewalView {
-        amount: amount("$52.71"),
-        paid_at: "November 10, 2025, 4:53 AM EST".to_owned(),
-        paid_on: "November 10, 2025".to_owned(),
+        amount: order.totals.total.clone(),
+        paid_at: order.sold_at.clone(),
+        paid_on: order.sold_on.clone(),
         period: is_full.then(|| PeriodView {
-            starts_on: "November 10, 2025".to_owned(),
-            ends_on: "December 10, 2025".to_owned(),
+            starts_on: "October 10, 2025".to_owned(),
+            ends_on: "November 10, 2025".to_owned(),
         }),
     }
 }

@@ -12,8 +12,8 @@
 //!
 //! A block tag alone on a line prints no line (`trim_blocks`, `lstrip_blocks`).
 //!
-//! The built-in templates share `layout.html`, `layout.txt`, `details.html` and `details.txt`. A
-//! merchant's templates may extend and include them too, but they are no contract: they change with
+//! The built-in templates share `layout.html`, `layout.txt`, `details.html` and `details.txt`. The
+//! receipt of a renewal extends the built-in one of an order, `receipt.html` and `receipt.txt`. A merchant's templates may extend and include them too, but they are no contract: they change with
 //! the built-in mails.
 
 use crate::{
@@ -37,11 +37,16 @@ const FUEL: u64 = 5_000_000;
 const MAX_SUBJECT: usize = 200;
 
 /// Files that the built-in templates share.
-const SHARED: [(&str, &str); 4] = [
+const SHARED: [(&str, &str); 6] = [
     ("layout.txt", include_str!("../templates/layout.txt")),
     ("layout.html", include_str!("../templates/layout.html")),
     ("details.txt", include_str!("../templates/details.txt")),
     ("details.html", include_str!("../templates/details.html")),
+    ("receipt.txt", include_str!("../templates/receipt/body.txt")),
+    (
+        "receipt.html",
+        include_str!("../templates/receipt/body.html"),
+    ),
 ];
 
 /// One of a mail's three templates.

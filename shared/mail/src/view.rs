@@ -15,7 +15,7 @@ use domain::{
     sale::{
         checkout::{Certification, Customer, Totals},
         columns::{Column, Columns},
-        order::{Order, OrderLine},
+        order::{Order, OrderKind, OrderLine},
         payment,
     },
     values::{
@@ -42,7 +42,7 @@ const MAX_DESCRIPTION: usize = 240;
 pub struct View {
     pub merchant: MerchantView,
     pub receipt_id: String,
-    /// The provider's id of the checkout.
+    /// The provider's id of the checkout, or of a renewal's invoice.
     pub order_id: String,
     /// The merchant's order number; absent if the checkout has none.
     pub order_number: Option<String>,
@@ -170,8 +170,7 @@ pub struct PaymentView {
     pub amount: Amount,
 }
 
-/// A paid renewal. The lines come from the order that started the subscription. Their descriptions
-/// and eligibility hold for the renewal; their amounts do not.
+/// A paid renewal. Lines, totals and date of the order are its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RenewalView {
     pub amount: Amount,
@@ -179,7 +178,7 @@ pub struct RenewalView {
     pub paid_at: String,
     /// `November 10, 2025`.
     pub paid_on: String,
-    /// The paid period; absent if unknown.
+    /// The period that the payment covers; absent if unknown.
     pub period: Option<PeriodView>,
 }
 
@@ -200,8 +199,7 @@ pub struct RefundView {
     pub refunded_at: String,
     /// `October 20, 2025`.
     pub refunded_on: String,
-    /// The effect on the order's payment; absent if the refund is not part of it, such as a
-    /// renewal's refund.
+    /// The effect on the order's payment; absent if the refund does not stand.
     pub totals: Option<RefundTotalsView>,
 }
 
@@ -300,7 +298,7 @@ impl View {
             failed_payment: FailedPaymentView::new(order, &receipt.kind),
             trial: TrialView::new(&receipt.kind, zone),
             test: (order.mode == Mode::Test)
-                .then(|| TestView::new(Form::of(&receipt.kind), customer.email.as_deref())),
+                .then(|| TestView::new(Form::of(&receipt.kind, order), customer.email.as_deref())),
         }
     }
 }
@@ -440,26 +438,14 @@ impl PaymentView {
 
 impl RenewalView {
     fn new(order: &Order, kind: &ReceiptKind, zone: &TimeZone) -> Option<Self> {
-        let ReceiptKind::Invoice {
-            amount: paid,
-            paid_at,
-            period_start,
-            period_end,
-            ..
-        } = *kind
-        else {
-            return None;
-        };
-        let period = period_start
-            .zip(period_end)
-            .filter(|(start, end)| start < end);
-        Some(Self {
-            amount: amount(order, paid),
-            paid_at: moment(paid_at, zone),
-            paid_on: day(paid_at, zone),
-            period: period.map(|(start, end)| PeriodView {
-                starts_on: day(start, zone),
-                ends_on: day(end, zone),
+        let is_renewal = *kind == ReceiptKind::Order && order.kind == OrderKind::Renewal;
+        is_renewal.then(|| Self {
+            amount: amount(order, order.paid()),
+            paid_at: moment(order.placed_at, zone),
+            paid_on: day(order.placed_at, zone),
+            period: order.period.map(|period| PeriodView {
+                starts_on: day(period.start, zone),
+                ends_on: day(period.end, zone),
             }),
         })
     }
@@ -487,8 +473,7 @@ impl RefundView {
 impl RefundTotalsView {
     /// `None` unless the refund counts towards the order's payment.
     fn new(order: &Order, id: &RefundId) -> Option<Self> {
-        let this = order.refunds.get(id).filter(|refund| refund.stands())?;
-        order.own_refunds().find(|(_, own)| *own == this)?;
+        order.refunds.get(id).filter(|refund| refund.stands())?;
         let (paid, refunded) = (order.paid(), order.refunded());
         Some(Self {
             paid: amount(order, paid),

@@ -246,14 +246,6 @@ pub(super) fn rows(commit: &Commit) -> Snapshot {
 pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
     let invoice_id = || InvoiceId::new(unique("fin")).unwrap();
     let subscription_id = || SubscriptionId::new(unique("fsub")).unwrap();
-    let invoice = |period| ReceiptKind::Invoice {
-        subscription_id: subscription_id(),
-        invoice_id: invoice_id(),
-        amount: 1999,
-        paid_at: now(),
-        period_start: period,
-        period_end: period,
-    };
     let failed = |amount| ReceiptKind::PaymentFailed {
         subscription_id: subscription_id(),
         invoice_id: invoice_id(),
@@ -262,8 +254,6 @@ pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
     let refund_id = RefundId::new(unique("fre")).unwrap();
     let kinds = [
         (ReceiptKind::Order, None),
-        (invoice(Some(later())), None),
-        (invoice(None), None),
         (
             ReceiptKind::Refund {
                 refund_id,
@@ -331,6 +321,7 @@ fn order() -> Order {
         LineStock::Untracked { sku: None },
         LineStock::Uncounted { sku: sku() },
         LineStock::Waiting,
+        LineStock::Exempt,
         LineStock::Unmapped,
     ];
     let line = |stock| OrderLine {
@@ -400,6 +391,11 @@ fn order() -> Order {
         payment_intents,
         subscription_id: Some(SubscriptionId::new(unique("fsub")).unwrap()),
         invoice_id: Some(InvoiceId::new(unique("fin")).unwrap()),
+        kind: OrderKind::Renewal,
+        period: Some(Period {
+            start: now(),
+            end: later(),
+        }),
         same_reference: vec![OrderId::new("fcs_other").unwrap()],
         delivery_failures: [(any_receipt_id(), DeliveryFailure::Bounced)].into(),
         details: details(),
@@ -482,6 +478,7 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
             item(None, None),
         ],
         latest_invoice: Some(invoice_id()),
+        created_at: Some(now()),
     };
     let bill = Bill {
         currency: Currency::USD,
@@ -490,20 +487,19 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
         payment_intent_id: Some(order.payment_intents[0].clone()),
         period_start: Some(now()),
         period_end: Some(later()),
+        created_at: Some(now()),
     };
     let receipt_id = || Some(ReceiptId::new(unique("receipt")).unwrap());
     let invoice = Invoice {
         bill: Fact::new(now(), bill),
         paid_at: Some(now()),
         failed_at: Some(later()),
-        receipt_id: receipt_id(),
         notice_id: receipt_id(),
     };
     let bare_invoice = Invoice {
         bill: Fact::new(now(), kit::story::bill()),
         paid_at: None,
         failed_at: None,
-        receipt_id: None,
         notice_id: None,
     };
     Subscription {
@@ -514,10 +510,13 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
         invoices: [invoice, bare_invoice]
             .map(|invoice| (invoice_id(), invoice))
             .into(),
+        created_at: Some(now()),
         born_with: Some(invoice_id()),
         beginning: Some(Beginning {
             order_id: order.order_id.clone(),
             invoice_id: Some(invoice_id()),
+            placed_at: now(),
+            payment_intents: order.payment_intents.clone(),
         }),
         products,
         trial_notice_id: receipt_id(),

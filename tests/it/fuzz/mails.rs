@@ -33,10 +33,15 @@ fn order() -> impl Strategy<Value = Order> {
         any::<i64>(),
         any::<u32>(),
         0..30_usize,
+        prop::option::of((time(), time())),
     )
         .prop_map(
-            |(name, reference, description, total, part, quantity, lines)| {
+            |(name, reference, description, total, part, quantity, lines, renews)| {
                 let mut order = SOLD.clone();
+                if let Some((start, end)) = renews {
+                    order.kind = OrderKind::Renewal;
+                    order.period = Some(Period { start, end });
+                }
                 order.customer.name = Some(name);
                 order.client_reference_id = Some(reference);
                 order.totals.total = total;
@@ -63,21 +68,8 @@ fn time() -> impl Strategy<Value = Timestamp> {
 fn kind() -> impl Strategy<Value = ReceiptKind> {
     let subscription_id = || SubscriptionId::new("fsub_1").unwrap();
     let invoice_id = || InvoiceId::new("fin_1").unwrap();
-    let period = || prop::option::of(time());
     prop_oneof![
         Just(ReceiptKind::Order),
-        (any::<i64>(), time(), period(), period()).prop_map(
-            move |(amount, paid_at, period_start, period_end)| {
-                ReceiptKind::Invoice {
-                    subscription_id: subscription_id(),
-                    invoice_id: invoice_id(),
-                    amount,
-                    paid_at,
-                    period_start,
-                    period_end,
-                }
-            }
-        ),
         (any::<i64>(), time()).prop_map(|(amount, refunded_at)| ReceiptKind::Refund {
             refund_id: RefundId::new("fre_1").unwrap(),
             amount,
@@ -128,7 +120,7 @@ fn composed(
     tally: &Tally,
 ) -> TestCaseResult {
     let started_at = Instant::now();
-    let form = Form::of(&kind);
+    let form = Form::of(&kind, &order);
     let receipt = Receipt::new(&order.order_id, kind, None, Timestamp::UNIX_EPOCH).unwrap();
     match compose(&order, &receipt, contact.as_ref(), &merchant(), templates) {
         Ok(mail) => {

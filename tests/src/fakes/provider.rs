@@ -79,6 +79,12 @@ impl World {
                 let change = self.ask("api.subscription", found).await?;
                 Ok(Answer::Change(Box::new(Change::Subscription(change))))
             }
+            Reference::Renewal(id) => {
+                let unknown = not_found("subscription_not_found");
+                let found = |kept: &Kept| kept.renewal(id).ok_or(unknown);
+                let renewal = self.ask("api.renewal", found).await?;
+                Ok(Answer::Renewal(Box::new(renewal)))
+            }
             _ => Err(not_found("not_asked_for")),
         }
     }

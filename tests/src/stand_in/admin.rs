@@ -23,6 +23,12 @@ pub(super) fn routes() -> Router<Shared> {
             }),
         )
         .route(
+            "/products",
+            keeps("product", "product_id", |data, one, _| {
+                data.put_product(one);
+            }),
+        )
+        .route(
             "/invoices",
             keeps("invoice", "invoice_id", |data, one, _| {
                 data.put_invoice(one);

@@ -22,6 +22,7 @@ pub(super) fn routes() -> Router<Shared> {
         .route("/checkout/sessions/{id}", get(session))
         .route("/checkout/sessions/{id}/line_items", get(line_items))
         .route("/customers/{id}", get(customer))
+        .route("/products/{id}", get(product))
         .route("/payment_intents", get(payment_intents))
         .route("/subscriptions", get(subscriptions))
         .route("/subscriptions/{id}", get(subscription))
@@ -151,6 +152,17 @@ async fn customer(
         .customer(&id, caller.test_mode)
         .ok_or(unknown("customer_not_found"))?;
     Ok(Json(json!({"customer": customer})))
+}
+
+/// <https://docs.withflex.com/api-reference/products/get-product>
+async fn product(
+    State(state): State<Shared>,
+    _: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refused> {
+    let data = &lock(&state).data;
+    let product = data.product(&id).ok_or(unknown("product_not_found"))?;
+    Ok(Json(json!({"product": product})))
 }
 
 async fn subscription(

@@ -84,6 +84,7 @@ pub(super) struct Data {
     /// By session; one that is not here has those that follow from itself.
     payment_intents: BTreeMap<String, Value>,
     customers: BTreeMap<String, Value>,
+    products: BTreeMap<String, Value>,
     subscriptions: BTreeMap<String, Value>,
     /// Oldest first.
     invoices: Vec<Value>,
@@ -105,6 +106,8 @@ struct Refund {
 struct Seed {
     sessions: Vec<SeedSession>,
     customers: Vec<Answer>,
+    #[serde(default)]
+    products: Vec<Answer>,
     subscriptions: Vec<Answer>,
     refunds: Vec<Answer>,
 }
@@ -141,6 +144,9 @@ impl Data {
         for customer in seed.customers {
             data.put_customer(customer.read(folder)?);
         }
+        for product in seed.products {
+            data.put_product(product.read(folder)?);
+        }
         for subscription in seed.subscriptions {
             data.put_subscription(subscription.read(folder)?);
         }
@@ -176,6 +182,24 @@ impl Data {
     pub(super) fn put_line_items(&mut self, session_id: &str, line_items: Value) {
         self.line_items
             .insert(session_id.to_owned(), unwrapped(line_items, "line_items"));
+    }
+
+    pub(super) fn put_product(&mut self, product: Value) {
+        let product = unwrapped(product, "product");
+        self.products
+            .insert(id_of(&product, "product_id").to_owned(), product);
+    }
+
+    /// A product: as given, or as a line that sold it shows it.
+    pub(super) fn product(&self, id: &str) -> Option<&Value> {
+        let lines = self.line_items.values().filter_map(Value::as_array);
+        let mut sold = lines
+            .flatten()
+            .filter_map(|line| line.pointer("/price/product"));
+        let given = self.products.get(id);
+        given.or_else(|| {
+            sold.find(|product| product.get("product_id").is_some_and(|known| known == id))
+        })
     }
 
     pub(super) fn put_payment_intents(&mut self, session_id: &str, payment_intents: Value) {

@@ -24,7 +24,7 @@ impl Store {
         let mut found = self.batch_get(self.keys(read_set)).await?;
         let mut of = |table: &str| found.remove(table).unwrap_or_default();
         let mut rows = Snapshot::default();
-        orders::found(of(&self.tables.orders), &mut rows)?;
+        orders::found(read_set, of(&self.tables.orders), &mut rows)?;
         links::found(of(&self.tables.links), &mut rows)?;
         stock::found(read_set, of(&self.tables.stock), &mut rows)?;
         entitlements::found(read_set, of(&self.tables.entitlements), &mut rows)?;

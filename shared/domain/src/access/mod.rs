@@ -3,4 +3,5 @@
 pub mod contact;
 pub mod entitlement;
 pub mod purchase;
+pub mod renewal;
 pub mod subscription;

@@ -6,15 +6,18 @@
 //! come in any order, so no step depends on another. Each event adds facts, and
 //! [`Subscription::access`] is a function of them.
 
-use crate::values::{
-    facts::{Fact, Stamp, Stated, earliest, latest, merge, merge_by, whole_second, words},
-    ids::{
-        BadId, CustomerId, InvoiceId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId,
-        SubscriptionId,
+use crate::{
+    sale::order::Period,
+    values::{
+        facts::{Fact, Stamp, Stated, earliest, latest, merge, merge_by, whole_second, words},
+        ids::{
+            CustomerId, InvoiceId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId,
+            SubscriptionId,
+        },
+        mode::Mode,
+        money::Currency,
+        provider::ProviderId,
     },
-    mode::Mode,
-    money::Currency,
-    provider::ProviderId,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -78,6 +81,9 @@ pub struct SubscriptionFacts {
     /// The newest invoice; at the creation, the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_invoice: Option<InvoiceId>,
+    /// The creation of the subscription, if stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
 }
 
 /// One item of a subscription.
@@ -138,6 +144,9 @@ pub struct Bill {
     pub period_start: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period_end: Option<Timestamp>,
+    /// The creation of the invoice, if stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
 }
 
 /// An invoice as merged, on its subscription's row.
@@ -152,21 +161,34 @@ pub struct Invoice {
     /// too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Timestamp>,
-    /// The receipt, once committed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub receipt_id: Option<ReceiptId>,
     /// The notice about the failed payment, once committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice_id: Option<ReceiptId>,
 }
 
-/// The checkout that started a subscription.
+/// The order that started a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Beginning {
     pub order_id: OrderId,
-    /// The invoice, if the checkout names it: the order's receipt is also that invoice's receipt.
+    /// The invoice, if the checkout names it: the order is also that invoice's order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_id: Option<InvoiceId>,
+    /// The date of the order.
+    pub placed_at: Timestamp,
+    /// The payments of the order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub payment_intents: Vec<PaymentIntentId>,
+}
+
+/// The place of an invoice in the life of its subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The first one: its order is the order of the checkout.
+    First,
+    /// A later one: its order is a renewal.
+    Renewal,
+    /// The order that started the subscription must come first.
+    Undecided,
 }
 
 /// The start of an unpaid period, from the subscription's own events. Kept beside the snapshot,
@@ -203,6 +225,9 @@ pub struct Subscription {
     /// The newest invoices, at most [`MOST_INVOICES`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub invoices: BTreeMap<InvoiceId, Invoice>,
+    /// The creation of the subscription, if stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
     /// The invoice of the creation event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub born_with: Option<InvoiceId>,
@@ -364,6 +389,7 @@ impl Subscription {
             paid_through: None,
             past_due: None,
             invoices: BTreeMap::new(),
+            created_at: None,
             born_with: None,
             beginning: None,
             plan: None,
@@ -392,6 +418,7 @@ impl Subscription {
                 since: at,
             });
         }
+        self.created_at = earliest(self.created_at, snapshot.created_at);
         self.learn_plan(facts.stamp, &facts.value);
         // An unknown status neither grants nor revokes, so it does not replace a known one.
         let is_known = |facts: &SubscriptionFacts| facts.status.is_known();
@@ -439,7 +466,6 @@ impl Subscription {
             bill: facts.clone(),
             paid_at: None,
             failed_at: None,
-            receipt_id: None,
             notice_id: None,
         });
         let period_end = facts.value.period_end;
@@ -466,7 +492,12 @@ impl Subscription {
         }
     }
 
-    /// Merges the checkout that started the subscription.
+    /// Merges the end of a period that a renewal pays for. Its invoice may carry the past period.
+    pub fn learn_period(&mut self, period: Period) {
+        self.paid_through = latest(self.paid_through, Some(period.end));
+    }
+
+    /// Merges the order that started the subscription.
     pub fn learn_beginning(&mut self, beginning: Beginning) {
         self.beginning = self.beginning.take().max(Some(beginning));
     }
@@ -481,7 +512,10 @@ impl Subscription {
             .as_ref()
             .filter(|facts| facts.value.status == SubscriptionStatus::Active);
         let unsent = self.invoices.values().filter(|invoice| {
-            invoice.paid_at.is_none() && !is_covered(invoice.bill.value.period_end)
+            let end = invoice.bill.value.period_end;
+            // An invoice that carries the past period is for the next one.
+            let is_covered = is_covered(end) && (!invoice.is_past() || end < self.paid_through);
+            invoice.paid_at.is_none() && !is_covered
         });
         let past_due = self.past_due.as_ref().filter(|facts| {
             let paid_since = self
@@ -683,48 +717,78 @@ impl Subscription {
         paid_since || lives_since
     }
 
-    /// True if the invoice is the subscription's first, so the order's receipt covers it.
-    /// `payments` and `placed_at` belong to that order.
+    /// The place of one of its invoices.
     ///
     /// No field distinguishes the first invoice from a renewal's
     /// (<https://docs.withflex.com/api-reference/invoices/get-invoice>). The checks go from best to
-    /// worst evidence: the checkout, the subscription's creation, the payment, the time.
+    /// worst evidence: the checkout, the subscription's creation, the payment, the time. Without
+    /// its first order, a subscription that began long before the invoice still decides: it may be
+    /// older than this stack.
     #[must_use]
-    pub fn begins_with(
-        &self,
-        id: &InvoiceId,
-        bill: &Bill,
-        payments: &[PaymentIntentId],
-        placed_at: Timestamp,
-    ) -> bool {
-        /// A checkout and its invoice are seconds apart; two invoices are at least a day apart.
-        const CLOSE: SignedDuration = SignedDuration::from_hours(12);
-        let named = self
-            .beginning
-            .as_ref()
-            .and_then(|beginning| beginning.invoice_id.as_ref());
+    pub fn standing(&self, id: &InvoiceId) -> Standing {
+        let beginning = self.beginning.as_ref();
+        let named = beginning.and_then(|beginning| beginning.invoice_id.as_ref());
         if let Some(first) = named.or(self.born_with.as_ref()) {
-            return first == id;
+            return Standing::of(first == id);
         }
-        // The period of the first invoice is never over when the invoice is paid or fails.
-        let billed_at = self
-            .invoices
-            .get(id)
-            .and_then(|known| earliest(known.paid_at, known.failed_at));
-        let is_past = bill.period_end > bill.period_start
-            && billed_at.is_some_and(|at| bill.period_end <= Some(at));
-        bill.payment_intent_id
-            .as_ref()
-            .is_some_and(|payment| payments.contains(payment))
-            || !is_past
-                && bill
-                    .period_start
-                    .is_some_and(|start| start.duration_since(placed_at).abs() < CLOSE)
+        let Some(invoice) = self.invoices.get(id) else {
+            return Standing::Undecided;
+        };
+        let payment = invoice.bill.value.payment_intent_id.as_ref();
+        if beginning
+            .zip(payment)
+            .is_some_and(|(beginning, payment)| beginning.payment_intents.contains(payment))
+        {
+            return Standing::First;
+        }
+        let begun = [
+            beginning.map(|beginning| beginning.placed_at),
+            self.created_at,
+        ];
+        match (beginning, invoice.is_begun_with(begun)) {
+            (Some(_), close) => Standing::of(close == Some(true)),
+            (None, Some(false)) => Standing::Renewal,
+            (None, Some(true) | None) => Standing::Undecided,
+        }
+    }
+}
+
+impl Standing {
+    fn of(is_first: bool) -> Self {
+        if is_first { Self::First } else { Self::Renewal }
+    }
+}
+
+impl Invoice {
+    /// The amount and the time of its payment; `None` if it is not paid or cost nothing, as at the start of a trial.
+    #[must_use]
+    pub fn payment(&self) -> Option<(i64, Timestamp)> {
+        let amount = self.bill.value.amount_paid.filter(|paid| *paid > 0);
+        amount.zip(self.paid_at)
     }
 
-    /// The deterministic id of an invoice's receipt.
-    pub fn receipt_id_of(invoice: &InvoiceId) -> Result<ReceiptId, BadId> {
-        ReceiptId::new(format!("{invoice}-invoice"))
+    /// True if its period was over when its payment was tried or made first.
+    fn is_past(&self) -> bool {
+        let bill = &self.bill.value;
+        bill.period_end > bill.period_start
+            && earliest(self.paid_at, self.failed_at).is_some_and(|at| bill.period_end <= Some(at))
+    }
+
+    /// True if it was made close to one of these moments; `None` if its own time or all moments are unknown.
+    fn is_begun_with(&self, moments: [Option<Timestamp>; 2]) -> Option<bool> {
+        /// A checkout and its invoice are seconds apart; two invoices are at least a day apart.
+        const CLOSE: SignedDuration = SignedDuration::from_hours(12);
+        let bill = &self.bill.value;
+        // The period of the first invoice is never over when the invoice is paid or fails.
+        if self.is_past() {
+            return Some(false);
+        }
+        let made_at = bill.created_at.or(bill.period_start)?;
+        let close = moments
+            .into_iter()
+            .flatten()
+            .map(|moment| made_at.duration_since(moment).abs() < CLOSE);
+        close.reduce(|one, other| one || other)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The provider's answer to a reference.
 
 use crate::{
+    access::renewal::Renewal,
     delivery::event::Change,
     sale::{checkout::Checkout, refund::RefundChange},
     values::ids::OrderId,
@@ -15,6 +16,8 @@ pub enum Answer {
     CheckoutOfPayment(Option<OrderId>),
     /// To `Reference::RefundsOfCheckout` and `Reference::RefundsOfPayment`.
     Refunds(Vec<RefundChange>),
+    /// To `Reference::Renewal`.
+    Renewal(Box<Renewal>),
     /// To any other reference: the thing as an event with all facts would state it.
     Change(Box<Change>),
 }

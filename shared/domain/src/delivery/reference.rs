@@ -19,6 +19,8 @@ pub enum Reference {
     Refund(RefundId),
     Dispute(DisputeId),
     Subscription(SubscriptionId),
+    /// A subscription with its recurring items and its customer.
+    Renewal(SubscriptionId),
     Invoice(InvoiceId),
     Customer(CustomerId),
 }
@@ -35,6 +37,7 @@ impl Reference {
             Self::Refund(id) => ("refund", id.as_str()),
             Self::Dispute(id) => ("dispute", id.as_str()),
             Self::Subscription(id) => ("subscription", id.as_str()),
+            Self::Renewal(id) => ("renewal", id.as_str()),
             Self::Invoice(id) => ("invoice", id.as_str()),
             Self::Customer(id) => ("customer", id.as_str()),
         }

@@ -17,7 +17,7 @@ use crate::{
     sale::{
         amounts::{Closed, OrderFunds, PartPayment},
         checkout::{Checkout, CheckoutKind, CheckoutStatus},
-        order::Order,
+        order::{Order, OrderKind},
         payment::{self, Link, PaymentChange, PaymentFacts},
     },
     values::{
@@ -328,9 +328,10 @@ fn same_but_for_times(known: &Order, order: &Order) -> bool {
 /// The fulfilled order, and the subscription that began with it.
 fn fulfill(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Result<Decision, ParkReason> {
     let mut commit = sold.fulfilled(case, rows)?;
-    if let (Some(order), Some(mut subscription)) = (&commit.order, begun(case, sold, rows)) {
+    let order = commit.order.as_ref();
+    if let Some(mut subscription) = order.and_then(|order| begun(case, sold, order, rows)) {
         let trial = notice_of_trial(case, &mut subscription)?;
-        let failures = notices_of_failure(case, &mut subscription, order)?;
+        let failures = notices_of_failure(case, &mut subscription)?;
         commit.receipts.extend(trial.into_iter().chain(failures));
         subscription.version += 1;
         commit.subscription = Some(subscription);
@@ -359,7 +360,7 @@ fn date_of_sale(
 
 /// The subscription that began with this checkout, knowing so. Its access does not change: that is the invoices' and
 /// its own events' to give.
-fn begun(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Option<Subscription> {
+fn begun(case: &Case<'_>, sold: &Sold, order: &Order, rows: &Snapshot) -> Option<Subscription> {
     let customer_id = sold.customer.customer_id.clone()?;
     let id = sold.subscription_id.clone()?;
     let known = rows.subscription.clone();
@@ -368,6 +369,8 @@ fn begun(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Option<Subscription> 
     subscription.learn_beginning(Beginning {
         order_id: sold.order_id.clone(),
         invoice_id: sold.invoice_id.clone(),
+        placed_at: order.placed_at,
+        payment_intents: sold.payment_intents.clone(),
     });
     Some(subscription)
 }
@@ -376,6 +379,7 @@ fn begun(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Option<Subscription> 
 fn sold(case: &Case<'_>, checkout: &Checkout) -> Sold {
     Sold {
         order_id: checkout.order_id.clone(),
+        kind: OrderKind::Sale,
         client_reference_id: checkout.client_reference_id.clone(),
         mode: checkout.mode,
         placed_at: date_of_sale(case, checkout, &BTreeMap::new()),
@@ -393,6 +397,8 @@ fn sold(case: &Case<'_>, checkout: &Checkout) -> Sold {
         subscription_id: checkout.subscription_id.clone(),
         invoice_id: checkout.invoice_id.clone(),
         details: checkout.details.clone(),
+        period: None,
+        moves_stock: true,
     }
 }
 

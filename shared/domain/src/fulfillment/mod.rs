@@ -16,9 +16,9 @@ mod payment;
 mod purchase;
 pub mod read_set;
 mod refund;
+mod renewal;
 mod subscription;
 
-pub use invoice::lacks_receipt;
 pub use notice::{RefundMail, refund_mail, still_so};
 
 use crate::{
@@ -37,12 +37,14 @@ use crate::{
     sale::{
         amounts::PartPayment,
         order::{Alerts, Order},
+        refund::RefundChange,
         restock::RestockPolicy,
         shop::{NotNeeded, ShopFilter},
+        stock::RenewalStock,
     },
     values::{
         class::Class,
-        ids::{BadId, OrderId, PaymentIntentId, ReceiptId, SubscriptionId},
+        ids::{BadId, OrderId, PaymentIntentId, ReceiptId},
         mode::Mode,
         outcome::{ReadError, RetryableError},
     },
@@ -63,6 +65,8 @@ pub struct Policy {
     pub part_payment: PartPayment,
     /// What becomes of one-time access after a full refund.
     pub on_full_refund: AccessPolicy,
+    /// The effect of renewals on stock.
+    pub renewal_stock: RenewalStock,
     /// The time that access lasts after a renewal's payment first fails.
     pub grace: SignedDuration,
     /// True if a renewal that could not be charged causes a mail.
@@ -295,9 +299,10 @@ fn decide_fetched(case: &Case<'_>, reference: &Reference) -> Result<Decision, St
         Answer::Change(change) if !matches!(*change, Change::Fetch(_)) => {
             decide_change(case, &change)
         }
-        Answer::Change(_) | Answer::Checkout(_) | Answer::CheckoutOfPayment(_) => {
-            Err(ParkReason::NoSubject.into())
-        }
+        Answer::Change(_)
+        | Answer::Checkout(_)
+        | Answer::CheckoutOfPayment(_)
+        | Answer::Renewal(_) => Err(ParkReason::NoSubject.into()),
     }
 }
 
@@ -340,12 +345,12 @@ fn with_receipts(case: &Case<'_>, decision: Decision) -> Result<Decision, Stop> 
     }
 }
 
-/// The order of a payment: by its link, by the subscription that it renewed, else by the provider's answer. If the
-/// provider does not answer, the order may still come.
+/// The order of a payment: by its link, by the provider's answer, else by the invoice of its refund, under whose id a
+/// renewal is an order. If the provider does not answer, the order may still come.
 fn order_of_payment(
     case: &Case<'_>,
     payment: &PaymentIntentId,
-    subscription: Option<&SubscriptionId>,
+    refund: Option<&RefundChange>,
 ) -> Result<Option<Order>, Stop> {
     let links = ReadSet {
         links: vec![payment.clone()],
@@ -356,42 +361,24 @@ fn order_of_payment(
         return Err(Stop::NotNeeded(NotNeeded::OtherShop));
     }
     let mut order_id = link.and_then(|link| link.order_id.clone());
-    if let (None, Some(id)) = (&order_id, subscription) {
-        order_id = order_of_subscription(case, id)?;
-    }
     if order_id.is_none() {
+        if let Some(id) = refund.and_then(|change| change.subscription_id.as_ref()) {
+            other_shop::stop_if_marked(case, id)?;
+        }
         let reference = Reference::CheckoutOfPayment(payment.clone());
         if let Ok(Answer::CheckoutOfPayment(found)) = &case.known.fetched(&reference)?.answer {
             order_id.clone_from(found);
         }
     }
-    let Some(id) = order_id else {
+    let invoice = refund.and_then(|change| change.facts.invoice_id.as_ref());
+    let Some(id) = order_id.clone().or_else(|| invoice.map(OrderId::from)) else {
         return Ok(None);
     };
     let order = case.known.rows(&ReadSet::of_order(&id))?.order.clone();
-    if order.is_none() {
-        other_shop::stop_if_other(case, &id)?;
+    if let (None, Some(checkout)) = (&order, &order_id) {
+        other_shop::stop_if_other(case, checkout)?;
     }
     Ok(order)
-}
-
-/// The order that a subscription began with.
-fn order_of_subscription(case: &Case<'_>, id: &SubscriptionId) -> Result<Option<OrderId>, Stop> {
-    let Some(customer_id) = case.known.customer_of(id)? else {
-        return Ok(None);
-    };
-    let rows = case.known.rows(&ReadSet {
-        subscription: Some((customer_id.clone(), id.clone())),
-        ..ReadSet::default()
-    })?;
-    if rows.subscription.as_ref().is_some_and(|row| row.other_shop) {
-        return Err(Stop::NotNeeded(NotNeeded::OtherShop));
-    }
-    let beginning = rows
-        .subscription
-        .as_ref()
-        .and_then(|row| row.beginning.as_ref());
-    Ok(beginning.map(|beginning| beginning.order_id.clone()))
 }
 
 impl Decision {

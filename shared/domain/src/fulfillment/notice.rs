@@ -1,10 +1,10 @@
 //! Notices: a trial ends, a renewal could not be charged.
 
 use crate::{
-    access::subscription::{Invoice, Subscription, SubscriptionStatus},
+    access::subscription::{Invoice, Standing, Subscription, SubscriptionStatus},
     fulfillment::{ParkReason, known::Case},
     receipt::{Receipt, ReceiptKind, ReceiptState},
-    sale::{order::Order, refund::Refund},
+    sale::refund::Refund,
     values::{
         facts::{Fact, whole_second},
         ids::InvoiceId,
@@ -66,8 +66,11 @@ fn trial_ends_at(subscription: &Subscription) -> Option<Timestamp> {
 pub(super) fn notices_of_failure(
     case: &Case<'_>,
     subscription: &mut Subscription,
-    order: &Order,
 ) -> Result<Vec<Receipt>, ParkReason> {
+    let beginning = subscription.beginning.as_ref();
+    let Some(order_id) = beginning.map(|beginning| beginning.order_id.clone()) else {
+        return Ok(Vec::new());
+    };
     if !case.policy.payment_failed_mail {
         return Ok(Vec::new());
     }
@@ -75,13 +78,7 @@ pub(super) fn notices_of_failure(
         let fails =
             invoice.failed_at.is_some() && invoice.paid_at.is_none() && invoice.notice_id.is_none();
         // The first payment is made in the checkout, where the shopper sees how it goes.
-        fails
-            && !subscription.begins_with(
-                id,
-                &invoice.bill.value,
-                &order.payment_intents,
-                order.placed_at,
-            )
+        fails && subscription.standing(id) == Standing::Renewal
     };
     let unsent = subscription.invoices.iter().filter(is_unfinished);
     let unsent: Vec<(InvoiceId, Option<i64>)> = unsent
@@ -94,7 +91,7 @@ pub(super) fn notices_of_failure(
             invoice_id: invoice_id.clone(),
             amount,
         };
-        let notice = Receipt::new(&order.order_id, kind, None, case.now)?;
+        let notice = Receipt::new(&order_id, kind, None, case.now)?;
         if let Some(invoice) = subscription.invoices.get_mut(&invoice_id) {
             invoice.notice_id = Some(notice.receipt_id.clone());
         }
@@ -108,10 +105,7 @@ pub(super) fn notices_of_failure(
 pub fn still_so(kind: &ReceiptKind, subscription: Option<&Subscription>) -> bool {
     match (kind, subscription) {
         (
-            ReceiptKind::Order
-            | ReceiptKind::Invoice { .. }
-            | ReceiptKind::Refund { .. }
-            | ReceiptKind::RefundFailed { .. },
+            ReceiptKind::Order | ReceiptKind::Refund { .. } | ReceiptKind::RefundFailed { .. },
             _,
         ) => true,
         (ReceiptKind::PaymentFailed { .. } | ReceiptKind::TrialEnds { .. }, None) => false,

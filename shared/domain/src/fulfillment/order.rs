@@ -16,7 +16,7 @@ use crate::{
         details::Details,
         mapping::{self, mapped},
         merchant_reference::MerchantReference,
-        order::{Order, OrderLine, Shortfall},
+        order::{Order, OrderKind, OrderLine, Period, Shortfall},
         payment::{Link, PaymentFacts},
         stock::{self, LineStock, StockPlan},
     },
@@ -38,6 +38,7 @@ const MAX_ORDER_BYTES: usize = 380_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sold {
     pub(super) order_id: OrderId,
+    pub(super) kind: OrderKind,
     pub(super) client_reference_id: Option<String>,
     pub(super) mode: Mode,
     /// The date of sale. A stored order keeps an earlier one.
@@ -56,6 +57,9 @@ pub(super) struct Sold {
     pub(super) subscription_id: Option<SubscriptionId>,
     pub(super) invoice_id: Option<InvoiceId>,
     pub(super) details: Details,
+    pub(super) period: Option<Period>,
+    /// False if the merchant counts the goods of such sales by other means.
+    pub(super) moves_stock: bool,
 }
 
 impl Sold {
@@ -73,7 +77,7 @@ impl Sold {
 
     /// The rows that the mapping rows name: stock levels, and the customer's access.
     pub(super) fn named_read_set(&self, rows: &Snapshot) -> ReadSet {
-        let skus = mapping::skus(&self.lines, &rows.mapping);
+        let skus = mapping::skus(self.counted(), &rows.mapping);
         let lines = self.lines.iter();
         let grants = lines.filter_map(|line| mapped(line, &rows.mapping).grants);
         let names = grants.map(|grant| grant.name.clone());
@@ -92,13 +96,15 @@ impl Sold {
     /// The commit that fulfills it: the order with its links and merchant reference, the deductions, the receipt.
     pub(super) fn fulfilled(&self, case: &Case<'_>, rows: &Snapshot) -> Result<Commit, ParkReason> {
         let receipt = Receipt::for_order(&self.order_id, case.now)?;
-        let plan = stock::plan(
+        let mut plan = stock::plan(
             &self.order_id,
-            &self.lines,
+            self.counted(),
             &rows.mapping,
             &rows.stock_levels,
             case.now,
         );
+        // Without an effect on stock, the plan has no lines.
+        plan.lines.resize(self.lines.len(), LineStock::Exempt);
         let draft = self.draft(case, plan.lines.clone(), rows);
         let order = Order {
             // Facts of a payment that come later must not take back what was received.
@@ -120,6 +126,11 @@ impl Sold {
             fulfills: true,
             ..Commit::of(case.event.event_id.clone())
         })
+    }
+
+    /// The lines that move stock.
+    fn counted(&self) -> &[LineItem] {
+        if self.moves_stock { &self.lines } else { &[] }
     }
 
     /// The other orders under its merchant reference. A reference with too many orders does not number orders.
@@ -151,6 +162,7 @@ impl Sold {
         let lines = self.lines.iter().zip(stock);
         let order = Order {
             order_id: self.order_id.clone(),
+            kind: self.kind,
             version: known.map_or(1, |known| known.version + 1),
             provider: case.event.provider.clone(),
             client_reference_id: self.client_reference_id.clone(),
@@ -177,6 +189,7 @@ impl Sold {
             disputes: known.map_or_else(BTreeMap::new, |known| known.disputes.clone()),
             subscription_id: self.subscription_id.clone(),
             invoice_id: self.invoice_id.clone(),
+            period: self.period,
             same_reference: Vec::new(),
             delivery_failures: known
                 .map_or_else(BTreeMap::new, |known| known.delivery_failures.clone()),

@@ -11,7 +11,7 @@ use crate::{
         read_set::{ReadSet, Snapshot},
     },
     sale::{checkout::Checkout, payment::Link, shop::NotNeeded},
-    values::ids::{OrderId, PaymentIntentId},
+    values::ids::{OrderId, PaymentIntentId, SubscriptionId},
 };
 
 /// The rows that are marked.
@@ -70,6 +70,22 @@ fn subscription(case: &Case<'_>, checkout: &Checkout, rows: &Snapshot) -> Option
         other_shop: true,
         ..known
     })
+}
+
+/// Stops at a thing of a subscription that is marked.
+pub(super) fn stop_if_marked(case: &Case<'_>, id: &SubscriptionId) -> Result<(), Stop> {
+    let Some(customer_id) = case.known.customer_of(id)? else {
+        return Ok(());
+    };
+    let rows = case.known.rows(&ReadSet {
+        subscription: Some((customer_id.clone(), id.clone())),
+        ..ReadSet::default()
+    })?;
+    let is_marked = rows.subscription.as_ref().is_some_and(|row| row.other_shop);
+    if is_marked {
+        return Err(Stop::NotNeeded(NotNeeded::OtherShop));
+    }
+    Ok(())
 }
 
 /// Stops at a thing whose sale has no order here and is of another shop.

@@ -20,6 +20,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReadSet {
     pub order: Option<OrderId>,
+    /// The order that a subscription began with, beside that of its renewal.
+    pub first_order: Option<OrderId>,
     /// The links from payments to their orders.
     pub links: Vec<PaymentIntentId>,
     /// The orders under a reference of the merchant.
@@ -54,6 +56,7 @@ impl ReadSet {
         self.receipts.extend(other.receipts);
         Self {
             order: other.order.or(self.order),
+            first_order: other.first_order.or(self.first_order),
             reference: other.reference.or(self.reference),
             subscription: other.subscription.or(self.subscription),
             contact: other.contact.or(self.contact),
@@ -83,6 +86,7 @@ impl ReadSet {
         }
         Self {
             order: one(self.order.as_ref(), read.order.as_ref()),
+            first_order: one(self.first_order.as_ref(), read.first_order.as_ref()),
             links: some(&self.links, &read.links),
             reference: one(self.reference.as_ref(), read.reference.as_ref()),
             subscription: one(self.subscription.as_ref(), read.subscription.as_ref()),
@@ -104,6 +108,8 @@ impl ReadSet {
 pub struct Snapshot {
     /// The order.
     pub order: Option<Order>,
+    /// The order that a subscription began with.
+    pub first_order: Option<Order>,
     /// The links.
     pub links: BTreeMap<PaymentIntentId, Link>,
     /// The reference.
@@ -138,6 +144,7 @@ impl Snapshot {
         self.receipts.extend(later.receipts);
         Self {
             order: later.order.or(self.order),
+            first_order: later.first_order.or(self.first_order),
             reference: later.reference.or(self.reference),
             subscription: later.subscription.or(self.subscription),
             contact: later.contact.or(self.contact),

@@ -25,7 +25,7 @@ use crate::{
 /// Decides a change of one refund for its order.
 pub(super) fn decide(case: &Case<'_>, change: &RefundChange) -> Result<Decision, Stop> {
     let payment = &change.facts.payment_intent_id;
-    let order = order_of_payment(case, payment, change.subscription_id.as_ref())?;
+    let order = order_of_payment(case, payment, Some(change))?;
     decide_all(case, std::slice::from_ref(change), order)
 }
 
@@ -47,10 +47,9 @@ pub(super) fn decide_list(
             (order, listed)
         }
         Reference::RefundsOfPayment(payment) => {
-            let subscription = listed
-                .iter()
-                .find_map(|change| change.subscription_id.as_ref());
-            let order = order_of_payment(case, payment, subscription)?;
+            let is_of_renewal = |change: &&RefundChange| change.facts.invoice_id.is_some();
+            let renewal = listed.iter().find(is_of_renewal).or(listed.first());
+            let order = order_of_payment(case, payment, renewal)?;
             (order, listed.to_vec())
         }
         _ => return Err(ParkReason::NoSubject.into()),
@@ -203,6 +202,7 @@ pub(super) fn stock_read_set(case: &Case<'_>, order: &Order) -> ReadSet {
         LineStock::Untracked { .. }
         | LineStock::Uncounted { .. }
         | LineStock::Waiting
+        | LineStock::Exempt
         | LineStock::Unmapped => None,
     };
     let mut skus: Vec<Sku> = order.lines.iter().filter_map(sku).collect();

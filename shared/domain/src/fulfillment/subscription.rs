@@ -15,10 +15,10 @@ use crate::{
         read_set::{ReadSet, Snapshot},
     },
     receipt::Receipt,
-    sale::{payment::Link, shop::NotNeeded},
+    sale::shop::NotNeeded,
     values::{facts::Fact, ids::ProductId, outcome::ReadError},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 /// Decides a change of a subscription.
 pub(super) fn decide(case: &Case<'_>, change: &SubscriptionChange) -> Result<Decision, Stop> {
@@ -40,13 +40,7 @@ pub(super) fn decide(case: &Case<'_>, change: &SubscriptionChange) -> Result<Dec
     }
     let mut subscription = learned.clone();
     let notice = notice_of_trial(case, &mut subscription)?;
-    let written = write(
-        case,
-        subscription,
-        notice.into_iter().collect(),
-        Vec::new(),
-        rows,
-    );
+    let written = write(case, subscription, notice.into_iter().collect(), rows);
     if let Some(park_reason) = nothing_to_give(case, &learned) {
         return Ok(wait(written, park_reason));
     }
@@ -76,22 +70,22 @@ fn learned(
 /// The subscription with the provider's answer, if the facts contradict each other or do not state enough. If the
 /// provider knows no such subscription, the facts stay as they are. If its answer is not understood and a contradicted
 /// end would take access away, a person decides.
-pub(super) fn asked(case: &Case<'_>, mut learned: Subscription) -> Result<Subscription, Stop> {
-    if !learned.must_be_asked_for() {
-        return Ok(learned);
+pub(super) fn asked(case: &Case<'_>, learned: Subscription) -> Result<Subscription, Stop> {
+    if learned.must_be_asked_for() {
+        answered(case, learned)
+    } else {
+        Ok(learned)
     }
+}
+
+/// The subscription with the provider's answer.
+pub(super) fn answered(case: &Case<'_>, mut learned: Subscription) -> Result<Subscription, Stop> {
     let reference = Reference::Subscription(learned.subscription_id.clone());
     let fetched = case.known.fetched(&reference)?;
     match &fetched.answer {
         Ok(Answer::Change(change)) => {
             if let Change::Subscription(change) = &**change {
-                // The answer is newer than everything that the provider announced before, whatever our clock says.
-                let known_at = learned.snapshot.as_ref().map(|facts| facts.stamp.at);
-                let next =
-                    known_at.and_then(|at| at.checked_add(SignedDuration::from_secs(1)).ok());
-                let mut snapshot = change.snapshot.clone();
-                snapshot.at = next.max(Some(snapshot.at.unwrap_or(fetched.asked_at)));
-                learned.learn(fetched.asked_at, snapshot);
+                learn_answer(&mut learned, change, fetched.asked_at);
             }
             Ok(learned)
         }
@@ -102,6 +96,20 @@ pub(super) fn asked(case: &Case<'_>, mut learned: Subscription) -> Result<Subscr
         }
         Ok(_) | Err(_) => Ok(learned),
     }
+}
+
+/// Learns the provider's answer. It is newer than everything that the provider announced before, whatever our clock
+/// says.
+pub(super) fn learn_answer(
+    learned: &mut Subscription,
+    change: &SubscriptionChange,
+    asked_at: Timestamp,
+) {
+    let known_at = learned.snapshot.as_ref().map(|facts| facts.stamp.at);
+    let next = known_at.and_then(|at| at.checked_add(SignedDuration::from_secs(1)).ok());
+    let mut snapshot = change.snapshot.clone();
+    snapshot.at = next.max(Some(snapshot.at.unwrap_or(asked_at)));
+    learned.learn(asked_at, snapshot);
 }
 
 /// The rows of the access that a subscription has anything to do with.
@@ -119,7 +127,6 @@ pub(super) fn write(
     case: &Case<'_>,
     subscription: Subscription,
     receipts: Vec<Receipt>,
-    links: Vec<Link>,
     rows: &Snapshot,
 ) -> Option<Box<Commit>> {
     let access = |product: &ProductId| {
@@ -135,11 +142,7 @@ pub(super) fn write(
     };
     let entitlements: Vec<Entitlement> = subscription.products.iter().filter_map(access).collect();
     let known = rows.subscription.as_ref();
-    if known == Some(&subscription)
-        && entitlements.is_empty()
-        && links.is_empty()
-        && receipts.is_empty()
-    {
+    if known == Some(&subscription) && entitlements.is_empty() && receipts.is_empty() {
         return None;
     }
     // A commit that writes access always writes the subscription too. Its version is the condition that the row is
@@ -151,7 +154,6 @@ pub(super) fn write(
         });
     let event_id = case.event.event_id.clone();
     Some(Box::new(Commit {
-        links,
         subscription,
         entitlements,
         receipts,

@@ -5,8 +5,10 @@ use crate::{
     access::{
         entitlement::Entitlement,
         purchase::AccessPolicy,
+        renewal::{Recurring, Renewal},
         subscription::{
-            Bill, InvoiceChange, InvoiceEvent, Item, Source, Subscription, SubscriptionFacts,
+            Bill, InvoiceChange, InvoiceEvent, Item, Source, Subscription, SubscriptionChange,
+            SubscriptionFacts,
         },
     },
     delivery::{
@@ -30,17 +32,19 @@ use crate::{
         },
         details::{Details, Metadata},
         dispute::{self, DisputeStatus},
-        order::Order,
+        order::{Order, Period},
         payment::{self, PaymentFacts, PaymentStatus},
         refund::{self, RefundStatus},
         restock::RestockPolicy,
         shop::{NotNeeded, ShopFilter},
-        stock::StockLevel,
+        stock::{RenewalStock, StockLevel},
     },
     testing::Tables,
     values::{
         facts::Stated,
-        ids::{BadId, DeliveryId, OrderId, PaymentIntentId, ReceiptId, Sku, SubscriptionId},
+        ids::{
+            BadId, DeliveryId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
+        },
         mode::Mode,
         money::Currency,
         outcome::ReadError,
@@ -80,6 +84,7 @@ pub(crate) fn policy() -> Policy {
         restock: RestockPolicy::Any,
         part_payment: PartPayment::Hold,
         on_full_refund: AccessPolicy::Keep,
+        renewal_stock: RenewalStock::Move,
         grace: SignedDuration::ZERO,
         payment_failed_mail: false,
         trial_ends_mail: false,
@@ -350,6 +355,7 @@ pub(crate) fn snapshot(status: &str, period_end: i64) -> SubscriptionFacts {
         trial_end: None,
         items: vec![item("fprod_gym")],
         latest_invoice: None,
+        created_at: None,
     }
 }
 
@@ -407,6 +413,7 @@ pub(crate) fn bill(event: InvoiceEvent, amount: i64, period: (i64, i64)) -> Bill
         payment_intent_id: None,
         period_start: Some(at(period.0)),
         period_end: Some(at(period.1)),
+        created_at: None,
     }
 }
 
@@ -432,6 +439,11 @@ pub(crate) struct Api {
     pub(crate) checkouts: BTreeMap<OrderId, Checkout>,
     pub(crate) refunds: Vec<refund::RefundChange>,
     pub(crate) subscriptions: BTreeMap<SubscriptionId, SubscriptionFacts>,
+    /// The prices of a subscription's products.
+    pub(crate) prices: BTreeMap<ProductId, i64>,
+    pub(crate) items_changed_at: Option<Timestamp>,
+    /// The customer of every subscription.
+    pub(crate) customer: Customer,
 }
 
 impl Api {
@@ -455,15 +467,55 @@ impl Api {
             }
             Reference::RefundsOfPayment(id) => Ok(self.refunds(|payment| payment == id)),
             Reference::Subscription(id) => {
-                let facts = self.subscriptions.get(id).ok_or_else(unknown)?;
-                let facts = SubscriptionFacts {
-                    source: Source::Read,
-                    ..facts.clone()
-                };
-                let change = subscription_change(id.as_str(), facts);
-                Ok(Answer::Change(Box::new(change)))
+                let change = self.subscription(id).ok_or_else(unknown)?;
+                Ok(Answer::Change(Box::new(Change::Subscription(change))))
+            }
+            Reference::Renewal(id) => {
+                let change = self.subscription(id).ok_or_else(unknown)?;
+                Ok(Answer::Renewal(Box::new(self.renewal(change))))
             }
             _ => Err(unknown()),
+        }
+    }
+
+    fn subscription(&self, id: &SubscriptionId) -> Option<SubscriptionChange> {
+        let facts = SubscriptionFacts {
+            source: Source::Read,
+            ..self.subscriptions.get(id)?.clone()
+        };
+        Some(SubscriptionChange {
+            subscription_id: id.clone(),
+            customer_id: self::id("fcus_1"),
+            mode: Some(Mode::Live),
+            snapshot: facts.into(),
+        })
+    }
+
+    /// Months, and each item at its price, else at the usual one.
+    fn renewal(&self, change: SubscriptionChange) -> Renewal {
+        let period = change.snapshot.period_end.map(|end| Period {
+            start: end - SignedDuration::from_secs(30 * DAY),
+            end,
+        });
+        let recurring = |item: &Item| {
+            let product = item.product_id.as_ref().unwrap();
+            let price = self.prices.get(product).copied().unwrap_or(4999);
+            let total = price * i64::from(item.quantity);
+            Recurring {
+                line: LineItem {
+                    product_id: item.product_id.clone(),
+                    price_id: item.price_id.clone(),
+                    ..line(product.as_str(), item.quantity, total, None)
+                },
+                changed_at: self.items_changed_at,
+            }
+        };
+        Renewal {
+            items: change.snapshot.items.iter().map(recurring).collect(),
+            customer: self.customer.clone(),
+            details: Details::default(),
+            period,
+            change,
         }
     }
 

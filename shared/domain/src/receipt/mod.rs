@@ -22,28 +22,8 @@ use std::{fmt, str::FromStr, time::Duration};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum ReceiptKind {
+    /// The receipt of an order, a sale or a renewal.
     Order,
-    /// A receipt for a paid renewal.
-    Invoice {
-        subscription_id: SubscriptionId,
-        invoice_id: InvoiceId,
-        /// In minor units of the order's currency.
-        amount: i64,
-        #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
-        paid_at: Timestamp,
-        #[serde(
-            default,
-            skip_serializing_if = "Option::is_none",
-            with = "jiff::fmt::serde::timestamp::second::optional"
-        )]
-        period_start: Option<Timestamp>,
-        #[serde(
-            default,
-            skip_serializing_if = "Option::is_none",
-            with = "jiff::fmt::serde::timestamp::second::optional"
-        )]
-        period_end: Option<Timestamp>,
-    },
     /// A receipt for a refund.
     Refund {
         refund_id: RefundId,
@@ -83,7 +63,6 @@ impl ReceiptKind {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Order => "order",
-            Self::Invoice { .. } => "invoice",
             Self::Refund { .. } => "refund",
             Self::RefundFailed { .. } => "refund_failed",
             Self::PaymentFailed { .. } => "payment_failed",
@@ -102,10 +81,7 @@ impl ReceiptKind {
     pub fn subscription_id(&self) -> Option<&SubscriptionId> {
         match self {
             Self::Order | Self::Refund { .. } | Self::RefundFailed { .. } => None,
-            Self::Invoice {
-                subscription_id, ..
-            }
-            | Self::PaymentFailed {
+            Self::PaymentFailed {
                 subscription_id, ..
             }
             | Self::TrialEnds {
@@ -269,8 +245,7 @@ impl Receipt {
         let name = kind.name();
         let receipt_id = match &kind {
             ReceiptKind::Order => ReceiptId::new(format!("{order_id}-{name}")),
-            ReceiptKind::Invoice { invoice_id, .. }
-            | ReceiptKind::PaymentFailed { invoice_id, .. } => {
+            ReceiptKind::PaymentFailed { invoice_id, .. } => {
                 ReceiptId::new(format!("{invoice_id}-{name}"))
             }
             ReceiptKind::Refund { refund_id, .. } | ReceiptKind::RefundFailed { refund_id, .. } => {

@@ -107,7 +107,8 @@ impl Columns {
 }
 
 /// The shares of `paid`, by the rule above. No total is negative.
-fn shares(totals: &[i64], paid: i64) -> Vec<i64> {
+#[must_use]
+pub fn shares(totals: &[i64], paid: i64) -> Vec<i64> {
     let sum: i128 = totals.iter().map(|total| i128::from(*total)).sum();
     let paid = i128::from(paid);
     if sum <= paid {

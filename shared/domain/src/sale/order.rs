@@ -55,11 +55,35 @@ impl fmt::Display for OrderState {
     }
 }
 
+/// The sale that made an order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderKind {
+    /// A checkout.
+    #[default]
+    Sale,
+    /// A paid invoice of a running subscription.
+    Renewal,
+}
+
+/// A period of a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Period {
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    pub start: Timestamp,
+    /// The start of the next period.
+    #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
+    pub end: Timestamp,
+}
+
 /// The row of the Orders table. Amounts are whole minor units of `currency`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// The key: the provider's checkout session id.
+    /// The key: the provider's id of the thing that is sold once. It is the checkout session of a sale, and the invoice of
+    /// a renewal.
     pub order_id: OrderId,
+    #[serde(default)]
+    pub kind: OrderKind,
     /// Counts changes, from 1; each later write is guarded by the version it read.
     pub version: u64,
     pub provider: ProviderId,
@@ -116,12 +140,15 @@ pub struct Order {
     pub refunds: BTreeMap<RefundId, Refund>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub disputes: BTreeMap<DisputeId, Dispute>,
-    /// The subscription that started with this order.
+    /// The subscription that started with this order, or that it renews.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_id: Option<SubscriptionId>,
-    /// The first invoice of that subscription, if the checkout names it.
+    /// The invoice: of a sale the subscription's first, if the checkout names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_id: Option<InvoiceId>,
+    /// The period that a renewal pays for, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period: Option<Period>,
     /// Other paid orders with the same merchant reference at the time of fulfillment. A person
     /// should look at them, because a shopper may have paid twice.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -273,7 +300,7 @@ impl Order {
             least_charge: self.least_charge,
             payment_intents: &self.payment_intents,
             payments: &self.payments,
-            refunds: self.own_refunds().collect(),
+            refunds: self.refunds.iter().collect(),
             disputes: &self.disputes,
         }
     }
@@ -316,21 +343,7 @@ impl Order {
         self.amounts().received
     }
 
-    /// The refunds of this order's own payments. The row also keeps refunds of the subscription's
-    /// later invoices, which do not count here.
-    pub fn own_refunds(&self) -> impl Iterator<Item = (&RefundId, &Refund)> {
-        self.refunds.iter().filter(|(_, refund)| {
-            let facts = &refund.facts.value;
-            let of_another_invoice =
-                facts.invoice_id.is_some() && facts.invoice_id != self.invoice_id;
-            // A checkout that cost nothing, such as the start of a trial, has no payment to refund.
-            self.payment_intents.contains(&facts.payment_intent_id)
-                || (self.payment_intents.is_empty() && self.totals.total > 0 && !of_another_invoice)
-        })
-    }
-
-    /// The amount that went back to the customer by refunds of the order's own payments, in minor
-    /// units.
+    /// The refunded amount in minor units, without refunds that failed.
     #[must_use]
     pub fn refunded(&self) -> i64 {
         self.amounts().refunded
@@ -367,7 +380,10 @@ impl Order {
     pub fn uncounted_lines(&self) -> usize {
         let is_uncounted = |line: &&OrderLine| match line.stock {
             LineStock::Uncounted { .. } | LineStock::Unmapped => true,
-            LineStock::Counted { .. } | LineStock::Untracked { .. } | LineStock::Waiting => false,
+            LineStock::Counted { .. }
+            | LineStock::Untracked { .. }
+            | LineStock::Waiting
+            | LineStock::Exempt => false,
         };
         self.lines.iter().filter(is_uncounted).count()
     }

@@ -70,7 +70,8 @@ pub fn returned(
     // A refund that only releases an authorization brings no goods back.
     let back = order.paid_back();
     let refunds: Vec<&Refund> = order
-        .own_refunds()
+        .refunds
+        .iter()
         .filter(|(id, refund)| {
             let is_real = |amount: &i64| *amount > 0 || refund.facts.value.amount == 0;
             back.get(id).is_some_and(is_real)
@@ -123,6 +124,7 @@ fn goods(order: &Order, facts: &RefundFacts) -> Vec<Goods> {
             LineStock::Untracked { .. }
             | LineStock::Uncounted { .. }
             | LineStock::Waiting
+            | LineStock::Exempt
             | LineStock::Unmapped => None,
         })
     };

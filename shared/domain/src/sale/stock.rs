@@ -14,7 +14,33 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, str::FromStr};
+
+/// The effect of renewals on stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RenewalStock {
+    /// As of any order.
+    Move,
+    /// None: the merchant counts the goods of renewals by other means, or renewals send no goods.
+    Never,
+}
+
+/// The text is not `move` or `never`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the policy must be `move` or `never`")]
+pub struct BadRenewalStock;
+
+impl FromStr for RenewalStock {
+    type Err = BadRenewalStock;
+
+    fn from_str(text: &str) -> Result<Self, BadRenewalStock> {
+        match text {
+            "move" => Ok(Self::Move),
+            "never" => Ok(Self::Never),
+            _ => Err(BadRenewalStock),
+        }
+    }
+}
 
 /// The stock level as read, for one SKU and one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +123,8 @@ pub enum LineStock {
     Uncounted { sku: Sku },
     /// The order is not paid yet, so nothing is moved.
     Waiting,
+    /// The merchant counts such sales by other means: a renewal under `RenewalStock=never`.
+    Exempt,
     /// Neither a mapping row nor the product names a SKU: the merchant should add a row.
     Unmapped,
 }
@@ -261,7 +289,10 @@ fn to_report(
             let is_new = !is_reported(&key) && !keys.iter().any(is_reported);
             is_new.then_some(Uncounted::Unmapped(key))
         }
-        LineStock::Counted { .. } | LineStock::Untracked { .. } | LineStock::Waiting => None,
+        LineStock::Counted { .. }
+        | LineStock::Untracked { .. }
+        | LineStock::Waiting
+        | LineStock::Exempt => None,
     });
     let mut all: Vec<Uncounted> = uncounted.collect();
     all.sort();

@@ -9,14 +9,11 @@
 use crate::delivery::reference_state;
 use crate::{
     access::subscription::{
-        Bill, InvoiceChange, Item, MOST_INVOICES, Source, Subscription, SubscriptionFacts,
-        SubscriptionStatus,
+        Bill, InvoiceChange, Item, MOST_INVOICES, Source, Standing, Subscription,
+        SubscriptionFacts, SubscriptionStatus,
     },
     delivery::event::{Change, Unreadable},
-    fulfillment::{
-        lacks_receipt,
-        read_set::{ReadSet, Snapshot},
-    },
+    fulfillment::read_set::{ReadSet, Snapshot},
     sale::{
         amounts::OrderFunds,
         dispute::{Dispute, DisputeChange, DisputeFacts, DisputeStatus},
@@ -155,7 +152,7 @@ pub fn read_set(change: &Change) -> ReadSet {
             let key = customer_id.map(|customer_id| (customer_id, change.subscription_id.clone()));
             ReadSet {
                 subscription: key,
-                ..ReadSet::default()
+                ..ReadSet::of_order(&OrderId::from(&change.invoice_id))
             }
         }
         Change::CheckoutPaid { .. }
@@ -174,23 +171,16 @@ fn links_of(payment: &PaymentIntentId) -> ReadSet {
     }
 }
 
-/// The order that these rows lead to. A refund or a dispute finds it by the link of its payment. An invoice without a receipt finds
-/// it by its subscription, because a receipt may be due.
+/// The order that these rows lead to. A refund or a dispute finds it by the link of its payment, a refund else by its
+/// invoice.
 #[must_use]
 pub fn order_to_read(change: &Change, rows: &Snapshot) -> Option<OrderId> {
+    let linked = || rows.links.values().find_map(|link| link.order_id.clone());
     match change {
-        Change::Refund(_) | Change::Dispute(_) => {
-            rows.links.values().find_map(|link| link.order_id.clone())
+        Change::Refund(change) => {
+            linked().or_else(|| change.facts.invoice_id.as_ref().map(OrderId::from))
         }
-        Change::Invoice(change) => {
-            let known = rows.subscription.as_ref()?;
-            let invoice = known.invoices.get(&change.invoice_id)?;
-            let beginning = known
-                .beginning
-                .as_ref()
-                .filter(|_| invoice.receipt_id.is_none())?;
-            Some(beginning.order_id.clone())
-        }
+        Change::Dispute(_) => linked(),
         _ => None,
     }
 }
@@ -199,7 +189,7 @@ pub fn order_to_read(change: &Change, rows: &Snapshot) -> Option<OrderId> {
 ///
 /// - A checkout: its order is missing. Or the order waits, and the provider has received more money than the order
 ///   knows, or all of it.
-/// - An invoice: its payment is missing, or its order is known and a renewal has no receipt.
+/// - An invoice: its payment is missing, or it is a renewal without an order.
 /// - A refund, a dispute or a subscription: the stored facts differ.
 /// - A payment: it has no order.
 #[must_use]
@@ -225,11 +215,7 @@ pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
             })
         }
         Change::Invoice(change) => rows.subscription.as_ref().is_none_or(|known| {
-            !is_paid(known, change)
-                || rows
-                    .order
-                    .as_ref()
-                    .is_some_and(|order| lacks_receipt(change, known, order))
+            !is_paid(known, change) || rows.order.is_none() && is_renewal(known, change)
         }),
         Change::Subscription(change) => is_other(rows.subscription.as_ref(), &change.snapshot),
         Change::Dispute(change) => match &rows.order {
@@ -340,6 +326,13 @@ fn is_paid(known: &Subscription, change: &InvoiceChange) -> bool {
         .iter()
         .all(|(id, invoice)| mine < age(id, &invoice.bill.value));
     known.invoices.len() >= MOST_INVOICES && is_oldest && mine.0 <= known.paid_through
+}
+
+/// True if an invoice is known as the payment of a renewal.
+fn is_renewal(known: &Subscription, change: &InvoiceChange) -> bool {
+    let invoice = known.invoices.get(&change.invoice_id);
+    let is_paid = invoice.is_some_and(|invoice| invoice.payment().is_some());
+    is_paid && known.standing(&change.invoice_id) == Standing::Renewal
 }
 
 /// True if a subscription differs from its stored facts.

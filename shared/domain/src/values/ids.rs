@@ -179,6 +179,13 @@ impl EventId {
     }
 }
 
+impl From<&InvoiceId> for OrderId {
+    /// A paid renewal is an order under the id of its invoice.
+    fn from(invoice: &InvoiceId) -> Self {
+        Self(invoice.0.clone())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,10 @@ use crate::{
     wire,
 };
 use domain::{
-    access::subscription::{self, Source},
+    access::{
+        renewal::Renewal,
+        subscription::{self, Source},
+    },
     delivery::secrets::ApiKey,
     sale::{checkout::Checkout, refund},
     upkeep::reconcile::{Ask, Page},
@@ -16,6 +19,7 @@ use domain::{
         outcome::{ReadError, RetryableError},
     },
 };
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use reading::{Field, Identified, Readable, document};
 use reqwest::{Client, Response, StatusCode, Url, header, redirect};
@@ -50,8 +54,9 @@ pub struct Limits {
 impl Default for Limits {
     /// No event needs more than two rounds, 16 s in all, of fulfillment's 30 s. A checkout needs
     /// its session, lines and payments together, then perhaps the customer. A refund without
-    /// details needs the refunds, then the checkout of its payment. An invoice without a customer
-    /// needs its subscription twice. Within a region and with keep-alive, an answer takes a
+    /// details needs the refunds, then the checkout of its payment. A renewal needs its
+    /// subscription, then customer and products together; in a few cases the subscription once more
+    /// before. Within a region and with keep-alive, an answer takes a
     /// fraction of a second; a slower request is better retried later. A session with its lines is
     /// some 10 KB, so 2 MiB holds a cart of hundreds of lines.
     fn default() -> Self {
@@ -228,6 +233,61 @@ impl Api {
         Err(NotUnderstood::Endless("refunds").into())
     }
 
+    /// Reads a subscription with its customer, then the products of its items in parallel. The items name products, but do
+    /// not describe them.
+    ///
+    /// <https://docs.withflex.com/api-reference/subscriptions/get-subscription>,
+    /// <https://docs.withflex.com/api-reference/products/get-product>,
+    /// <https://docs.withflex.com/api-reference/customers/get-customer>
+    pub async fn renewal(&self, key: &ApiKey, id: &SubscriptionId) -> Result<Renewal, ReadError> {
+        let mut url = self.url(&["v1", "subscriptions", id.as_str()]);
+        url.query_pairs_mut().append_pair("expand_customer", "true");
+        let subscription = self.read_subscription(key, url).await?;
+        let products = translate::renewal::products(&subscription);
+        let (customer, products) = tokio::try_join!(
+            self.customer_of(key, &subscription),
+            try_join_all(products.iter().map(|id| self.product(key, id)))
+        )?;
+        let products: Vec<wire::Product> = products.into_iter().flatten().collect();
+        let renewal = translate::renewal::renewal(&subscription, &products, customer.as_ref())?;
+        if renewal.change.subscription_id != *id {
+            return Err(NotUnderstood::Other("subscription").into());
+        }
+        Ok(renewal)
+    }
+
+    /// Reads a product. If Flex refuses, the line lacks its text and eligibility, which no receipt then claims.
+    async fn product(&self, key: &ApiKey, id: &str) -> Result<Option<wire::Product>, ReadError> {
+        match self
+            .read(key, self.url(&["v1", "products", id]), "product")
+            .await
+        {
+            Err(ReadError::Permanent { .. }) => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
+    /// Reads the customer of a subscription, unless it is expanded.
+    async fn customer_of(
+        &self,
+        key: &ApiKey,
+        subscription: &wire::Subscription,
+    ) -> Result<Option<wire::Customer>, ReadError> {
+        if let Field::Understood(wire::Reference::Object(customer)) = &subscription.customer {
+            return Ok(Some((**customer).clone()));
+        }
+        let ids = [subscription.customer.id(), subscription.customer_id.id()];
+        // The translation names the member that is not understood.
+        let Ok(Some(id)) = reading::first(ids, "customer") else {
+            return Ok(None);
+        };
+        let url = self.url(&["v1", "customers", &id]);
+        match self.read(key, url, "customer").await {
+            Err(ReadError::Permanent { .. }) => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
     /// Reads a subscription
     /// (<https://docs.withflex.com/api-reference/subscriptions/get-subscription>). The reference
     /// shows the answer both with and without its wrapper.
@@ -236,17 +296,25 @@ impl Api {
         key: &ApiKey,
         id: &SubscriptionId,
     ) -> Result<subscription::SubscriptionChange, ReadError> {
-        const NAME: &str = "subscription";
         let url = self.url(&["v1", "subscriptions", id.as_str()]);
-        let mut body = self.answer(key, url, NAME).await?;
-        let subscription: wire::Subscription =
-            resource(body.get_mut(NAME).map(Value::take).unwrap_or(body), NAME)?;
+        let subscription = self.read_subscription(key, url).await?;
         let change = translate::subscription::subscription(&subscription, Source::Read)
             .map_err(NotUnderstood::from)?;
         if change.subscription_id != *id {
-            return Err(NotUnderstood::Other(NAME).into());
+            return Err(NotUnderstood::Other("subscription").into());
         }
         Ok(change)
+    }
+
+    async fn read_subscription(
+        &self,
+        key: &ApiKey,
+        url: Url,
+    ) -> Result<wire::Subscription, ReadError> {
+        const NAME: &str = "subscription";
+        let mut body = self.answer(key, url, NAME).await?;
+        let body = body.get_mut(NAME).map(Value::take).unwrap_or(body);
+        Ok(resource(body, NAME)?)
     }
 
     /// Reads a page of a list. No member announces a next page, so a full page may be followed by

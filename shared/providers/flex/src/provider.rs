@@ -109,6 +109,7 @@ pub fn read_at(mut answer: Answer, asked_at: Timestamp) -> Answer {
                 change.snapshot.at = Some(at);
             }
         }
+        Answer::Renewal(renewal) => renewal.change.snapshot.at = Some(at),
         Answer::CheckoutOfPayment(_) => {}
     }
     answer
@@ -135,6 +136,10 @@ async fn fetch(api: &Api, key: &ApiKey, reference: &Reference) -> Result<Answer,
         Reference::Subscription(id) => {
             let change = api.subscription(key, id).await?;
             Ok(Answer::Change(Box::new(Change::Subscription(change))))
+        }
+        Reference::Renewal(id) => {
+            let renewal = api.renewal(key, id).await?;
+            Ok(Answer::Renewal(Box::new(renewal)))
         }
         // Flex's events state these in full, so nothing asks for them.
         Reference::Refund(_)

@@ -6,6 +6,7 @@ pub(crate) mod dispute;
 mod line;
 pub(crate) mod payment;
 pub(crate) mod refund;
+pub(crate) mod renewal;
 pub(crate) mod status;
 pub(crate) mod subscription;
 

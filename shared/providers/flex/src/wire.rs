@@ -72,6 +72,8 @@ readable!(
     Defaults,
     EvidenceDetails,
     SubscriptionItem,
+    InvoiceLine,
+    Span,
     LineItem
 );
 
@@ -230,7 +232,9 @@ pub struct Subscription {
     pub items: Field<Vec<Field<Reference<SubscriptionItem>>>>,
     pub latest_invoice: Field<Reference<Invoice>>,
     pub cancel_at_period_end: Field<bool>,
+    pub created_at: Field<Timestamp>,
     pub cancel_at: Field<Timestamp>,
+    pub current_period_start: Field<Timestamp>,
     pub current_period_end: Field<Timestamp>,
     pub trial_end: Field<Timestamp>,
     pub test_mode: Field<bool>,
@@ -240,6 +244,9 @@ pub struct Subscription {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct SubscriptionItem {
+    pub subscription_item_id: Field<String>,
+    pub created_at: Field<Timestamp>,
+    pub updated_at: Field<Timestamp>,
     pub price: Field<Reference<Price>>,
     pub quantity: Field<i64>,
 }
@@ -258,9 +265,41 @@ pub struct Invoice {
     pub currency: Field<String>,
     pub amount_paid: Field<i64>,
     pub amount_due: Field<i64>,
+    pub created_at: Field<Timestamp>,
     pub period_start: Field<Timestamp>,
     pub period_end: Field<Timestamp>,
+    pub lines: Field<InvoiceLines>,
     pub test_mode: Field<bool>,
+}
+
+/// The lines of an invoice: a list, or an object with the list in it. Flex does not document them; card networks'
+/// processors have them (<https://docs.stripe.com/api/invoices/object#invoice_object-lines>).
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InvoiceLines(pub Vec<Field<InvoiceLine>>);
+
+impl Readable for InvoiceLines {
+    fn read(value: Value) -> Option<Self> {
+        let list = match value {
+            Value::Object(mut object) => object.remove("data")?,
+            list => list,
+        };
+        Vec::read(list).map(Self)
+    }
+}
+
+/// One line of an invoice.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct InvoiceLine {
+    pub period: Field<Span>,
+}
+
+/// The period of a line.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Span {
+    pub start: Field<Timestamp>,
+    pub end: Field<Timestamp>,
 }
 
 /// A line of a session.
@@ -287,6 +326,10 @@ pub struct LineItem {
 pub struct Price {
     pub price_id: Field<String>,
     pub unit_amount: Field<i64>,
+    /// `one_time` or `recurring`.
+    #[serde(rename = "type")]
+    pub kind: Field<String>,
+    pub hsa_fsa_eligibility: Field<String>,
     pub metadata: Value,
     pub product: Field<Reference<Product>>,
 }

@@ -273,9 +273,11 @@ impl Draft {
             .receipts
             .insert(format!("{order}-order"), order.clone());
         for month in 1..=2 {
+            let renewal = life.invoice_id(month);
+            self.day.orders.insert(renewal.clone());
             self.day
                 .receipts
-                .insert(format!("{}-invoice", life.invoice_id(month)), order.clone());
+                .insert(format!("{renewal}-order"), renewal);
         }
         self.day
             .notices

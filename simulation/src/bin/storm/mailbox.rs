@@ -45,8 +45,6 @@ impl Mail {
         let subject = self.subject.as_str();
         if subject.contains("Your refund") {
             "refund"
-        } else if subject.contains("your renewal") {
-            "invoice"
         } else if subject.contains("did not go through") {
             "payment_failed"
         } else {

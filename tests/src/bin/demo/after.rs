@@ -185,11 +185,15 @@ impl Story {
         let read_set = 3;
         let mails = until("the receipts are mailed", WITHIN, async || {
             play.until_idle(WITHIN).await?;
-            let mails = play.mails(life.purchase.order_id()).await?;
-            let receipts: Vec<_> = mails
-                .into_iter()
-                .filter(|mail| is_receipt(&mail.subject))
-                .collect();
+            let mut receipts = Vec::new();
+            for order_id in [
+                life.purchase.order_id(),
+                &life.invoice_id(1),
+                &life.invoice_id(2),
+            ] {
+                let mails = play.mails(order_id).await?;
+                receipts.extend(mails.into_iter().filter(|mail| is_receipt(&mail.subject)));
+            }
             Ok((receipts.len() >= read_set).then_some(receipts))
         })
         .await?;
@@ -199,6 +203,26 @@ impl Story {
         self.claim(
             mails.len() == read_set,
             "one receipt for the checkout and one for each of two renewals",
+        );
+        let renewal = play
+            .order(&life.invoice_id(1))
+            .await?
+            .ok_or(DemoError::Missing("the renewal has no order"))?;
+        let period = renewal.period.map(|period| (period.start, period.end));
+        let covered = period.map(|(start, end)| format!("{} – {}", day(start), day(end)));
+        self.station(
+            "renewal",
+            &format!(
+                "{}: {} of {}, for {}",
+                renewal.order_id,
+                renewal.state(),
+                renewal.money(renewal.totals.total),
+                covered.as_deref().unwrap_or("an unknown period")
+            ),
+        );
+        self.claim(
+            renewal.lines.len() == 1 && covered.as_deref() == Some("2026-02-10 – 2026-03-10"),
+            "the renewal is an order of its own, with its line and the month that it pays for",
         );
         Ok(())
     }

@@ -672,42 +672,53 @@ fn two_invoices() -> [(InvoiceId, Bill); 2] {
     ]
 }
 
-fn first_of(
-    subscription: &Subscription,
-    invoices: &[(InvoiceId, Bill); 2],
-    payments: &[&str],
-) -> [bool; 2] {
-    let payments: Vec<PaymentIntentId> = payments.iter().map(|name| id(name)).collect();
-    invoices
-        .each_ref()
-        .map(|(id, bill)| subscription.begins_with(id, bill, &payments, at(SALE)))
+/// A subscription with two paid invoices.
+fn billed(mut subscription: Subscription, invoices: &[(InvoiceId, Bill); 2]) -> Subscription {
+    for ((id, bill), second) in invoices.iter().zip([SALE, PAID]) {
+        subscription.learn_invoice(at(second), id, InvoiceEvent::Paid, bill.clone());
+    }
+    subscription
 }
+
+fn beginning(invoice: Option<&str>, payments: &[&str]) -> Beginning {
+    Beginning {
+        order_id: id("fcs_1"),
+        invoice_id: invoice.map(id),
+        placed_at: at(SALE),
+        payment_intents: payments.iter().map(|name| id(name)).collect(),
+    }
+}
+
+fn begun(invoice: Option<&str>, payments: &[&str]) -> Subscription {
+    let mut subscription = new();
+    subscription.learn_beginning(beginning(invoice, payments));
+    subscription
+}
+
+fn standings(subscription: &Subscription) -> [Standing; 2] {
+    ["fin_1", "fin_2"].map(|invoice| subscription.standing(&id(invoice)))
+}
+
+const IN_ORDER: [Standing; 2] = [Standing::First, Standing::Renewal];
+const SWAPPED: [Standing; 2] = [Standing::Renewal, Standing::First];
 
 #[test]
 fn the_first_invoice_is_the_one_that_the_checkout_names() {
-    let mut subscription = new();
+    let mut subscription = billed(begun(Some("fin_2"), &[]), &two_invoices());
     subscription.born_with = Some(id("fin_1"));
-    subscription.learn_beginning(Beginning {
-        order_id: id("fcs_1"),
-        invoice_id: Some(id("fin_2")),
-    });
-    assert_eq!(first_of(&subscription, &two_invoices(), &[]), [false, true]);
+    assert_eq!(standings(&subscription), SWAPPED);
 }
 
 #[test]
 fn the_first_invoice_is_else_the_one_that_the_subscription_was_created_with() {
-    let mut subscription = new();
-    subscription.learn_beginning(Beginning {
-        order_id: id("fcs_1"),
-        invoice_id: None,
-    });
+    let mut subscription = billed(begun(None, &[]), &two_invoices());
     let born = SubscriptionFacts {
         source: Source::Created,
         latest_invoice: Some(id("fin_2")),
         ..facts("incomplete")
     };
-    subscription.learn(at(SALE), stated(born));
-    assert_eq!(first_of(&subscription, &two_invoices(), &[]), [false, true]);
+    subscription.learn(at(SALE), born);
+    assert_eq!(standings(&subscription), SWAPPED);
     // A later change names the newest invoice, which does not matter here.
     subscription.learn(
         at(NEXT),
@@ -716,7 +727,7 @@ fn the_first_invoice_is_else_the_one_that_the_subscription_was_created_with() {
             ..facts("active")
         }),
     );
-    assert_eq!(first_of(&subscription, &two_invoices(), &[]), [false, true]);
+    assert_eq!(standings(&subscription), SWAPPED);
 }
 
 #[test]
@@ -724,33 +735,44 @@ fn the_first_invoice_is_else_the_one_that_the_orders_payment_paid() {
     let mut invoices = two_invoices();
     invoices[1].1.payment_intent_id = Some(id("fpi_2"));
     invoices[0].1.period_start = None;
-    assert_eq!(
-        first_of(&new(), &invoices, &["fpi_1", "fpi_2"]),
-        [false, true]
-    );
+    let subscription = billed(begun(None, &["fpi_1", "fpi_2"]), &invoices);
+    assert_eq!(standings(&subscription), SWAPPED);
 }
 
 #[test]
 fn the_first_invoice_is_else_the_one_whose_time_begins_with_the_order() {
-    assert_eq!(first_of(&new(), &two_invoices(), &["fpi_1"]), [true, false]);
+    let subscription = billed(begun(None, &["fpi_1"]), &two_invoices());
+    assert_eq!(standings(&subscription), IN_ORDER);
 }
 
 #[test]
 fn an_invoice_for_a_time_that_has_passed_is_never_the_first() {
-    let mut subscription = new();
-    let invoices =
-        [(SALE, SALE), (SALE, PAID)].map(|period| bill(InvoiceEvent::Paid, 4999, period));
-    let [first, second] = invoices;
-    subscription.learn_invoice(at(SALE), &id("fin_1"), InvoiceEvent::Paid, first.clone());
-    subscription.learn_invoice(at(PAID), &id("fin_2"), InvoiceEvent::Paid, second.clone());
+    let past = [(SALE, SALE), (SALE, PAID)].map(|period| bill(InvoiceEvent::Paid, 4999, period));
+    let [first, second] = past;
+    let invoices = [(id("fin_1"), first), (id("fin_2"), second)];
+    assert_eq!(standings(&billed(begun(None, &[]), &invoices)), IN_ORDER);
+    let alone = [Standing::Undecided, Standing::Renewal];
+    assert_eq!(standings(&billed(new(), &invoices)), alone);
+}
+
+#[test]
+fn without_its_order_an_invoice_long_after_the_creation_is_a_renewal_and_any_other_waits() {
+    let undecided = [Standing::Undecided; 2];
+    assert_eq!(standings(&billed(new(), &two_invoices())), undecided);
+    let mut subscription = billed(new(), &two_invoices());
+    subscription.created_at = Some(at(SALE - 60));
     assert_eq!(
-        first_of(
-            &subscription,
-            &[(id("fin_1"), first), (id("fin_2"), second)],
-            &[]
-        ),
-        [true, false]
+        standings(&subscription),
+        [Standing::Undecided, Standing::Renewal]
     );
+    subscription.learn_beginning(beginning(None, &[]));
+    assert_eq!(standings(&subscription), IN_ORDER);
+    // The invoice's own creation is better evidence than the start of its period.
+    let mut invoices = two_invoices();
+    invoices[0].1.created_at = Some(at(PAID));
+    let mut subscription = billed(new(), &invoices);
+    subscription.created_at = Some(at(SALE - 60));
+    assert_eq!(standings(&subscription), [Standing::Renewal; 2]);
 }
 
 #[test]

@@ -99,6 +99,8 @@ struct Life {
     /// Flags for the sources that show its first invoice: the checkout, its creation, its payment. Without any, only
     /// its time does.
     first_known_by: [bool; 3],
+    /// True if the provider states when the subscription was created.
+    says_when: bool,
     /// True if the plan changes after the first period.
     changes_plan: bool,
 }
@@ -209,7 +211,7 @@ impl Provider<'_> {
         } else {
             Happens::NotPaid { until: period.1 }
         };
-        let name = if paid { "invoice" } else { "payment_failed" };
+        let name = if paid { "order" } else { "payment_failed" };
         let mail = (amount > 0 && !is_first).then(|| format!("{}-{name}", self.invoice()));
         let change = invoice_change(&self.name(), &self.invoice(), event, bill);
         self.tells(Some(happens), mail.clone(), change.clone());
@@ -443,6 +445,7 @@ impl History {
         for (n, life) in lives.iter().enumerate() {
             let stands = SubscriptionFacts {
                 items: vec![item("fprod_gym")],
+                created_at: life.says_when.then(|| at(now)),
                 ..snapshot("incomplete", now)
             };
             let gaps = life.gaps.iter().cycle();
@@ -579,21 +582,23 @@ impl History {
         looks
     }
 
-    /// The expected mails: each renewal's receipt once its order is known, and a notice while it is true.
+    /// The expected mails: each renewal's receipt once its place in the life is known, and a notice while it is true.
     fn mails(&self) -> BTreeSet<String> {
         let mut mails = BTreeSet::new();
-        for (n, _) in self.lives.iter().enumerate() {
+        for (n, life) in self.lives.iter().enumerate() {
             let mine: Vec<&Moment> = self
                 .moments
                 .iter()
                 .filter(|moment| moment.of == n)
                 .collect();
-            if !mine
+            let is_sold = mine
                 .iter()
-                .any(|moment| matches!(moment.event.change, Change::Checkout { .. }))
-            {
-                continue;
-            }
+                .any(|moment| matches!(moment.event.change, Change::Checkout { .. }));
+            let is_born = life.first_known_by[1]
+                && mine.iter().any(|moment| {
+                    matches!(moment.happens, Some(Happens::Stands { new: true, .. }))
+                });
+            let is_placed = is_sold || is_born || life.says_when || life.bills_the_past;
             let over = mine
                 .iter()
                 .any(|moment| matches!(moment.happens, Some(Happens::Over)));
@@ -606,8 +611,8 @@ impl History {
                     .iter()
                     .filter(|mail| {
                         let failed = mail.strip_suffix("-payment_failed");
-                        failed.is_none_or(|invoice| {
-                            !over && !facts.contains(&format!("{invoice}-invoice"))
+                        failed.map_or(is_placed || mail.starts_with("fcs"), |invoice| {
+                            is_sold && !over && !facts.contains(&format!("{invoice}-order"))
                         })
                     })
                     .map(|mail| (*mail).clone()),
@@ -619,6 +624,7 @@ impl History {
                 _ => None,
             });
             if let Some(("trialing", Some(trial_end), truth)) = last
+                && is_sold
                 && !over
                 && !truth.cancel_at_period_end
                 && trial_end > self.last_at() + 5
@@ -849,7 +855,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
             prop_oneof![3 => Just(0_i64), 2 => Just(1), 1 => Just(60)],
             4..8,
         ),
-        any::<[bool; 13]>(),
+        any::<[bool; 14]>(),
     )
         .prop_map(
             |(trial_days, starts_incomplete, renewals, ending, gaps, facts)| {
@@ -867,6 +873,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
                     by_checkout,
                     by_creation,
                     by_payment,
+                    says_when,
                 ] = facts;
                 // If neither the status nor the invoice states the paid time, it cannot be known.
                 let unknowable =
@@ -887,6 +894,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
                     straggles,
                     bills_the_past: bills_the_past && !unknowable,
                     first_known_by: [by_checkout, by_creation, by_payment],
+                    says_when,
                     changes_plan,
                 }
             },

@@ -16,7 +16,7 @@ use crate::{
     delivery::event::{Change, Event},
     fulfillment::read_set::Snapshot,
     ports::Committed,
-    receipt::{Receipt, ReceiptKind},
+    receipt::ReceiptKind,
     sale::checkout::{Checkout, CheckoutKind},
     values::mode::Mode,
 };
@@ -168,7 +168,7 @@ fn a_renewal_that_comes_before_its_order_waits_for_its_receipt_and_not_for_acces
     );
     shop.tell(SALE, completed());
     assert_eq!(shop.deliver(&event), End::Done);
-    assert_eq!(shop.receipts(), ["fcs_1-order", "fin_2-invoice"]);
+    assert_eq!(shop.receipts(), ["fcs_1-order", "fin_2-order"]);
 }
 
 #[test]
@@ -177,33 +177,16 @@ fn two_names_of_one_payment_give_one_receipt() {
     for second in [SALE + PERIOD, SALE + PERIOD, SALE + PERIOD + 1] {
         assert_eq!(shop.tell(second, paid("fin_2", SECOND)), End::Done);
     }
-    assert_eq!(shop.receipts(), ["fcs_1-order", "fin_2-invoice"]);
+    assert_eq!(shop.receipts(), ["fcs_1-order", "fin_2-order"]);
     assert_eq!(access(&shop), (SECOND.1, Reason::Paid));
     // The event under the other name finds the mail that may still be unsent.
     let event = facts("fevt_twin", SALE + PERIOD, paid("fin_2", SECOND));
     assert_eq!(
         shop.decide(&event),
         Decision::Nothing {
-            unsent: vec![id("fin_2-invoice")]
+            unsent: vec![id("fin_2-order")]
         }
     );
-}
-
-#[test]
-fn a_renewals_receipt_tells_what_was_paid_and_for_when() {
-    let mut shop = begun();
-    shop.tell(SALE + PERIOD, paid("fin_2", SECOND));
-    let receipt: &Receipt = &shop.tables.receipts[&id("fin_2-invoice")];
-    assert_eq!(receipt.order_id, order_id());
-    let expected = ReceiptKind::Invoice {
-        subscription_id: id("fsub_1"),
-        invoice_id: id("fin_2"),
-        amount: PRICE,
-        paid_at: at(SALE + PERIOD),
-        period_start: Some(at(SECOND.0)),
-        period_end: Some(at(SECOND.1)),
-    };
-    assert_eq!(receipt.kind, expected);
 }
 
 #[test]
@@ -302,30 +285,7 @@ fn the_first_invoice_has_no_receipt_beside_the_orders_by_whatever_it_is_known() 
     );
     assert_eq!(
         receipts_of(&sold(), None, &none, true),
-        ["fcs_1-order", "fin_1-invoice"]
-    );
-}
-
-#[test]
-fn a_renewals_payment_leads_its_refund_to_the_order() {
-    let mut shop = begun();
-    let renewal = Bill {
-        payment_intent_id: Some(id("fpi_2")),
-        ..bill(InvoiceEvent::Paid, PRICE, SECOND)
-    };
-    shop.tell(
-        SALE + PERIOD,
-        invoice_change("fsub_1", "fin_2", InvoiceEvent::Paid, renewal),
-    );
-    assert_eq!(shop.tables.links[&id("fpi_2")].order_id, Some(order_id()));
-    let refund = refund_news("fre_1", refund_facts("fpi_2", "succeeded", PRICE));
-    assert_eq!(
-        shop.tell(SALE + PERIOD + 1, Change::Refund(refund)),
-        End::Done
-    );
-    assert_eq!(
-        shop.receipts(),
-        ["fcs_1-order", "fin_2-invoice", "fre_1-refund"]
+        ["fcs_1-order", "fin_1-order"]
     );
 }
 
@@ -663,7 +623,7 @@ fn a_failed_renewal_is_mailed_once_whichever_comes_first_it_or_the_order() {
         assert_eq!(sent(&shop), ["fcs_1-order", "fin_2-payment_failed"]);
         // Paid after all: a notice that was not sent yet is never sent.
         shop.tell(SALE + PERIOD + 2 * DAY, paid("fin_2", SECOND));
-        assert_eq!(sent(&shop), ["fcs_1-order", "fin_2-invoice"]);
+        assert_eq!(sent(&shop), ["fcs_1-order", "fin_2-order"]);
     }
 }
 

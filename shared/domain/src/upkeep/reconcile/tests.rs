@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    access::subscription::{Beginning, InvoiceEvent},
+    access::subscription::InvoiceEvent,
     delivery::reference::Reference,
     fulfillment::testing::{
         DAY, End, NOW, SALE, Shop, at, bill, checkout, completed, dispute_news, facts, id,
@@ -379,40 +379,25 @@ fn a_list_that_was_read_before_newer_news_of_the_same_thing_is_behind() {
 }
 
 #[test]
-fn an_invoice_leads_to_the_order_that_may_owe_its_receipt() {
+fn a_paid_renewal_is_missing_until_its_order_is_there() {
     let mut shop = sold();
     shop.tell(SALE + 60, subscribed("active"));
     shop.tell(SALE + 61, paid("fin_2", 1));
-    let (change, mut rows) = (
-        paid("fin_2", 1),
-        shop.tables.read(&read_set(&paid("fin_2", 1))),
-    );
-    let known = rows.subscription.as_mut().unwrap();
-    known.beginning = Some(Beginning {
-        order_id: order_id(),
-        invoice_id: None,
-    });
-    assert_eq!(order_to_read(&change, &rows), Some(order_id()));
-    rows.order = Some(shop.order().clone());
-    assert!(
-        is_missing(&found(change.clone()), &rows),
-        "the receipt of a renewal"
-    );
-    let first = rows
-        .subscription
-        .as_mut()
-        .unwrap()
-        .beginning
-        .as_mut()
-        .unwrap();
-    first.invoice_id = Some(id("fin_2"));
-    assert!(
-        !is_missing(&found(change.clone()), &rows),
-        "the order's receipt is the first invoice's as well"
-    );
-    let known = rows.subscription.as_mut().unwrap();
-    known.invoices.get_mut(&id("fin_2")).unwrap().receipt_id = Some(id("fin_2-invoice"));
-    assert_eq!(order_to_read(&change, &rows), None);
+    let renewal = found(paid("fin_2", 1));
+    assert!(!missing(&shop, &renewal), "its place is not known yet");
+    let name: crate::values::ids::SubscriptionId = id("fsub_1");
+    let key = (id("fcus_1"), name.clone());
+    let known = shop.tables.subscription_rows.get_mut(&key).unwrap();
+    known.born_with = Some(id("fin_2"));
+    assert!(!missing(&shop, &renewal), "the first order is its order");
+    let known = shop.tables.subscription_rows.get_mut(&key).unwrap();
+    known.born_with = Some(id("fin_1"));
+    assert!(missing(&shop, &renewal));
+    let facts = snapshot("active", SALE + 60 * DAY);
+    shop.api.subscriptions.insert(name, facts);
+    assert_eq!(make_up(&mut shop, &renewal, SALE + 62 * DAY), End::Done);
+    assert!(!missing(&shop, &renewal));
+    assert!(shop.tables.orders.contains_key(&id("fin_2")));
 }
 
 #[test]
@@ -620,6 +605,13 @@ proptest! {
     #[test]
     fn nothing_is_missing_once_it_is_made_up_for(before in announced(), ends in ends()) {
         let mut shop = Shop::selling(checkout(vec![line("brace", 1, 5000, Some("BRACE"))]));
+        for found in &ends {
+            if let Change::Subscription(change) = &found.change {
+                let name = change.subscription_id.clone();
+                let facts = change.snapshot.value.clone();
+                shop.api.subscriptions.insert(name, facts);
+            }
+        }
         for (second, change) in before {
             shop.tell(second, change);
         }

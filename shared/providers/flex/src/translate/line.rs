@@ -32,7 +32,7 @@ pub(super) fn line_items(
     Ok(all)
 }
 
-fn line_item(line: &WireLine, session: &Session) -> Result<LineItem, NotUnderstood> {
+pub(super) fn line_item(line: &WireLine, session: &Session) -> Result<LineItem, NotUnderstood> {
     let price_place = "line_items[].price";
     let price = line.price.optional(price_place)?;
     let price = price.and_then(Reference::object);

@@ -7,6 +7,7 @@ use domain::{
         Bill, InvoiceChange, InvoiceEvent, Item, Source, SubscriptionChange, SubscriptionFacts,
         SubscriptionStatus,
     },
+    sale::order::Period,
     values::{
         facts::Stated,
         ids::{CustomerId, InvoiceId, PaymentIntentId, PriceId, ProductId, SubscriptionId},
@@ -54,6 +55,10 @@ fn facts(
             InvoiceId::new,
             "object.subscription.latest_invoice",
         )?,
+        created_at: subscription
+            .created_at
+            .optional("object.subscription.created_at")?
+            .copied(),
     })
 }
 
@@ -91,6 +96,13 @@ fn ends_with_period(subscription: &wire::Subscription) -> Result<bool, NotUnders
         .cancel_at_period_end
         .optional("object.subscription.cancel_at_period_end")?;
     Ok(ends || with_period.copied().unwrap_or_default())
+}
+
+/// The current period.
+pub(super) fn period(subscription: &wire::Subscription) -> Option<Period> {
+    let start = *subscription.current_period_start.known()?;
+    let end = *subscription.current_period_end.known()?;
+    (start < end).then_some(Period { start, end })
 }
 
 /// The items that are given in full. A bare id says nothing of its product.
@@ -143,6 +155,13 @@ pub(crate) fn invoice(
 fn bill(invoice: &wire::Invoice) -> Result<Bill, NotUnderstood> {
     let payments = [invoice.payment_intent.id(), invoice.payment_intent_id.id()];
     let (start, end) = (&invoice.period_start, &invoice.period_end);
+    let start = start.optional("object.invoice.period_start")?.copied();
+    let end = end.optional("object.invoice.period_end")?.copied();
+    // The invoice's own period may be the one that has passed; its lines state what they are for.
+    let (start, end) = match period_of_lines(invoice) {
+        Some(period) => (Some(period.start), Some(period.end)),
+        None => (start, end),
+    };
     Ok(Bill {
         currency: currency(&invoice.currency, "object.invoice.currency")?,
         amount_paid: cents(&invoice.amount_paid, "object.invoice.amount_paid")?,
@@ -152,9 +171,25 @@ fn bill(invoice: &wire::Invoice) -> Result<Bill, NotUnderstood> {
             PaymentIntentId::new,
             "object.invoice.payment_intent",
         )?,
-        period_start: start.optional("object.invoice.period_start")?.copied(),
-        period_end: end.optional("object.invoice.period_end")?.copied(),
+        period_start: start,
+        period_end: end,
+        created_at: invoice
+            .created_at
+            .optional("object.invoice.created_at")?
+            .copied(),
     })
+}
+
+/// The period of an invoice's lines that ends last: a line for a change of plan ends with it, one that is sold once has
+/// none.
+fn period_of_lines(invoice: &wire::Invoice) -> Option<Period> {
+    let spans = invoice.lines.known()?.0.iter();
+    let spans = spans.filter_map(|line| line.known()?.period.known());
+    let periods = spans.filter_map(|span| {
+        let (start, end) = (*span.start.known()?, *span.end.known()?);
+        (start < end).then_some(Period { start, end })
+    });
+    periods.max_by_key(|period| (period.end, std::cmp::Reverse(period.start)))
 }
 
 #[cfg(test)]

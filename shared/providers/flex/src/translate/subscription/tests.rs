@@ -10,7 +10,7 @@ fn sample() -> Value {
             "subscription_item_id": "fsi_1", "quantity": 2,
             "price": {"price_id": "fprice_1", "unit_amount": 4999, "product": "fprod_1"},
         }],
-        "latest_invoice": "fin_1", "current_period_start": "2025-10-10T09:55:10Z",
+        "latest_invoice": "fin_1", "created_at": "2025-10-10T09:55:10Z", "current_period_start": "2025-10-10T09:55:10Z",
         "current_period_end": "2025-11-10T09:55:10Z", "trial_end": 1_760_349_310, "cancel_at": null,
         "test_mode": true,
     })
@@ -52,6 +52,7 @@ fn a_subscription_tells_all_that_it_has() {
                     quantity: 2,
                 }],
                 latest_invoice: Some(InvoiceId::new("fin_1").unwrap()),
+                created_at: Some(at("2025-10-10T09:55:10Z")),
             },
         ),
     };
@@ -180,7 +181,7 @@ fn bill() -> Value {
     json!({
         "invoice_id": "fin_1", "subscription": "fsub_1", "customer": "fcus_1", "payment_intent": "fpi_1",
         "total": 4999, "amount_due": 4999, "amount_paid": 0, "status": "open", "test_mode": false,
-        "period_start": "2025-10-10T09:55:10Z", "period_end": "1762768510",
+        "period_start": "2025-10-10T09:55:10Z", "period_end": "1762768510", "created_at": "2025-10-10T09:55:11Z",
     })
 }
 
@@ -209,6 +210,7 @@ fn an_invoice_tells_all_that_it_has() {
             payment_intent_id: Some(PaymentIntentId::new("fpi_1").unwrap()),
             period_start: Some(at("2025-10-10T09:55:10Z")),
             period_end: Some(at("2025-11-10T09:55:10Z")),
+            created_at: Some(at("2025-10-10T09:55:11Z")),
         }
         .into(),
     };
@@ -270,11 +272,52 @@ fn any_other_member_of_an_invoice_may_be_missing_and_is_never_guessed() {
         ("amount_paid", "object.invoice.amount_paid"),
         ("period_start", "object.invoice.period_start"),
         ("period_end", "object.invoice.period_end"),
+        ("created_at", "object.invoice.created_at"),
         ("test_mode", "object.invoice.test_mode"),
     ] {
         assert!(bill_with(name, Value::Null).is_ok(), "{name}");
         for odd in [json!("two words"), json!(-1.5), json!({}), json!([7])] {
             assert_eq!(bill_with(name, odd.clone()), Err(place), "{odd}");
         }
+    }
+}
+
+#[test]
+fn the_period_of_an_invoices_lines_counts_before_its_own() {
+    let month = json!({"start": "2025-11-10T09:55:10Z", "end": 1_765_360_510});
+    let (own, of_line) = (
+        (
+            Some(at("2025-10-10T09:55:10Z")),
+            Some(at("2025-11-10T09:55:10Z")),
+        ),
+        (
+            Some(at("2025-11-10T09:55:10Z")),
+            Some(at("2025-12-10T09:55:10Z")),
+        ),
+    );
+    let proration = json!({"start": "2025-10-20T00:00:00Z", "end": "2025-11-10T09:55:10Z"});
+    let at_once = json!({"start": "2025-12-20T00:00:00Z", "end": "2025-12-20T00:00:00Z"});
+    for (lines, expected) in [
+        (json!([{"period": month}]), of_line),
+        (
+            json!({"data": [{"period": proration}, {"period": month}, {"period": at_once}]}),
+            of_line,
+        ),
+        (
+            json!([{"period": month}, {"period": "soon"}, null, 7]),
+            of_line,
+        ),
+        (json!([{"period": at_once}, {}]), own),
+        (json!({"data": {}}), own),
+        (json!("none"), own),
+        (json!([]), own),
+        (Value::Null, own),
+    ] {
+        let change = bill_with("lines", lines.clone()).unwrap().unwrap();
+        assert_eq!(
+            (change.bill.period_start, change.bill.period_end),
+            expected,
+            "{lines}"
+        );
     }
 }

@@ -1,0 +1,70 @@
+//! The provider's answer for a renewal: what a subscription sells, as the samples have it.
+#![expect(clippy::expect_used, reason = "a test kit")]
+
+use super::Kept;
+use domain::{
+    access::{
+        renewal::{Recurring, Renewal},
+        subscription::Item,
+    },
+    sale::{
+        checkout::{Certification, Checkout, Customer, Eligibility, LineItem, Totals},
+        details::{Details, Metadata},
+    },
+    values::ids::{LineItemId, SubscriptionId},
+};
+
+/// The price of every item, as in the samples of subscriptions and invoices.
+const PRICE: i64 = 4999;
+
+impl Kept {
+    /// A subscription as it renews, if the provider knows it. Its customer is the one of the first checkout.
+    #[must_use]
+    pub fn renewal(&self, id: &SubscriptionId) -> Option<Renewal> {
+        let change = self.subscriptions.get(id)?.clone();
+        let customer_id = Some(change.customer_id.clone());
+        let is_theirs = |checkout: &&Checkout| checkout.customer.customer_id == customer_id;
+        let customer = self.all_listed().find(is_theirs);
+        let customer = customer.map(|checkout| checkout.customer.clone());
+        Some(Renewal {
+            customer: customer.unwrap_or(Customer {
+                customer_id,
+                ..Customer::default()
+            }),
+            details: Details::default(),
+            period: None,
+            items: change.snapshot.items.iter().map(recurring).collect(),
+            change,
+        })
+    }
+}
+
+fn recurring(item: &Item) -> Recurring {
+    let total = PRICE * i64::from(item.quantity);
+    let name = item
+        .price_id
+        .as_ref()
+        .map_or("item", |price| price.as_str());
+    Recurring {
+        line: LineItem {
+            line_item_id: LineItemId::new(name).expect("an id"),
+            description: "Guided training, one month".to_owned(),
+            quantity: item.quantity,
+            unit_amount: Some(PRICE),
+            amounts: Totals {
+                subtotal: total,
+                total,
+                ..Totals::default()
+            },
+            eligibility: Some(Eligibility {
+                word: "letter_of_medical_necessity".to_owned(),
+                certification: Certification::Conditional,
+            }),
+            product_id: item.product_id.clone(),
+            price_id: item.price_id.clone(),
+            sku: None,
+            metadata: Metadata::default(),
+        },
+        changed_at: None,
+    }
+}
