@@ -409,9 +409,46 @@ fn a_receipt_with_an_eligible_and_another_line() {
     );
 }
 
+/// A renewal after a switch of plans: the items of the new plan, for less than their prices, for the month that begins.
+fn renewed() -> Order {
+    let item = |subtotal, discount| Totals {
+        subtotal,
+        discount,
+        total: subtotal - discount,
+        ..Totals::default()
+    };
+    let order_id = OrderId::new("fin_01K9Q2ZD8Q2V3N4M5P6R7S8T9V").unwrap();
+    let receipt = Receipt::for_order(&order_id, Timestamp::UNIX_EPOCH).unwrap();
+    Order {
+        receipt_id: Some(receipt.receipt_id),
+        kind: OrderKind::Renewal,
+        client_reference_id: None,
+        placed_at: at("2025-11-10T09:56:10Z"),
+        fulfilled_at: Some(at("2025-11-10T09:56:14Z")),
+        totals: item(6998, 700),
+        received: Some(6298),
+        payment_intents: vec![payment_id(3)],
+        lines: vec![
+            line(1, "Guided training, one month", "letter", item(4999, 500)),
+            line(2, "Video library, one month", NOT_ELIGIBLE, item(1999, 200)),
+        ],
+        subscription_id: Some(SubscriptionId::new("fsub_1").unwrap()),
+        invoice_id: Some(InvoiceId::new(order_id.as_str()).unwrap()),
+        period: Some(Period {
+            start: at("2025-11-10T09:56:01Z"),
+            end: at("2025-12-10T09:56:01Z"),
+        }),
+        order_id,
+        ..order()
+    }
+}
+
 #[test]
-fn a_renewals_receipt_shows_its_lines_as_any_order_does_and_its_period() {
-    let mail = mail_of(&order(), renewal());
+fn a_renewals_receipt_shows_the_current_items_the_paid_period_and_the_amount_paid() {
+    let order = renewed();
+    let receipt = Receipt::for_order(&order.order_id, order.placed_at).unwrap();
+    let templates = Templates::built_in().unwrap();
+    let mail = compose(&order, &receipt, None, &merchant(), &templates).unwrap();
     insta::assert_snapshot!("renewal_subject", mail.subject);
     insta::assert_snapshot!("renewal_text", mail.text);
     insta::assert_snapshot!("renewal_html", mail.html);
