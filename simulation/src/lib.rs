@@ -112,6 +112,7 @@ impl Stage {
         {
             let mut kept = self.bundle.world.kept();
             kept.counters.clone_from(&plan.stock_levels);
+            kept.mapping.clone_from(&plan.mapping);
             // In some shops the tables do things that DynamoDB permits but rarely does. A batch of reads has rows of
             // two moments, or a long cart is committed in parts.
             kept.tears_reads = seed.is_multiple_of(2);

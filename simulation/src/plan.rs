@@ -15,8 +15,15 @@ use domain::{
     },
     delivery::event::Change,
     fulfillment::Policy,
-    sale::{checkout::Capture, payment, refund, shop::ShopFilter},
+    sale::{
+        checkout::Capture,
+        mapping::{Mapping, MappingKey, MappingRow},
+        payment, refund,
+        shop::ShopFilter,
+        stock::RenewalStock,
+    },
     values::facts::Stated,
+    values::ids::ProductId,
 };
 use kit::dice::Dice;
 use kit::prelude::*;
@@ -128,6 +135,8 @@ pub struct Plan {
     pub moments: Vec<Moment>,
     /// The stock at the beginning.
     pub stock_levels: BTreeMap<Sku, i64>,
+    /// Each period of a subscription sends a box.
+    pub mapping: Mapping,
     pub policy: Policy,
     /// The policy for mails with an unknown outcome.
     pub on_unknown: OnUnknown,
@@ -159,6 +168,19 @@ fn at(second: i64) -> Timestamp {
 
 fn text(second: i64) -> Value {
     json!(at(second).to_string())
+}
+
+/// The goods of a subscription's period.
+const BOX: &str = "BOX";
+
+fn boxes_by_product() -> Mapping {
+    let product = shop::product_of(&shop::subscription(0));
+    let product = ProductId::new(product).expect("an id");
+    let row = MappingRow {
+        maps_to: Some(counted(BOX)),
+        ..MappingRow::default()
+    };
+    Mapping::from([(MappingKey::Product(product), row)])
 }
 
 fn counted(name: &str) -> Sku {
@@ -231,6 +253,7 @@ impl Plan {
         let begun = dice.below(4);
         let pieces = i64::try_from(dice.below(2 * (sold + 2) + 1)).unwrap_or_default();
         let totes = i64::try_from(dice.below(sold + 3)).unwrap_or_default();
+        let boxes = i64::try_from(dice.below(4 * begun + 1)).unwrap_or_default();
         let policy = Policy {
             mode: Mode::Live,
             shop: ShopFilter::ALL,
@@ -241,7 +264,7 @@ impl Plan {
             ]),
             part_payment: dice.one_of(&[PartPayment::Hold, PartPayment::Release]),
             on_full_refund: AccessPolicy::Keep,
-            renewal_stock: domain::sale::stock::RenewalStock::Move,
+            renewal_stock: dice.one_of(&[RenewalStock::Move, RenewalStock::Never]),
             grace: SignedDuration::from_secs(dice.one_of(&[0, 3 * DAY, 10 * DAY])),
             payment_failed_mail: dice.percent(50),
             trial_ends_mail: dice.percent(25),
@@ -254,7 +277,12 @@ impl Plan {
         };
         let mut plan = Self {
             moments: Vec::new(),
-            stock_levels: BTreeMap::from([(counted("BRACE-M"), pieces), (counted("TOTE"), totes)]),
+            stock_levels: BTreeMap::from([
+                (counted("BRACE-M"), pieces),
+                (counted("TOTE"), totes),
+                (counted(BOX), boxes),
+            ]),
+            mapping: boxes_by_product(),
             policy,
             on_unknown,
             orders: Vec::new(),
@@ -739,7 +767,7 @@ impl Plan {
             reference: reference(&bought),
             funds: OrderFunds::Received,
             total,
-            goods: BTreeMap::new(),
+            goods: BTreeMap::from([(counted(BOX), 1)]),
             refunds: Vec::new(),
             disputes: BTreeMap::new(),
         });
@@ -751,6 +779,10 @@ impl Plan {
     fn renewals(&mut self, life: &Growing, n: u64, paid_to: i64) {
         let paid = life.facts.invoices.iter();
         let paid = paid.filter(|invoice| invoice.paid && !invoice.first);
+        let goods = match self.policy.renewal_stock {
+            RenewalStock::Move => BTreeMap::from([(counted(BOX), 1)]),
+            RenewalStock::Never => BTreeMap::new(),
+        };
         for (nth, invoice) in paid.enumerate() {
             let mut refunds = Vec::new();
             if nth == 0 && self.dice.percent(25) {
@@ -767,7 +799,7 @@ impl Plan {
                 reference: String::new(),
                 funds: OrderFunds::Received,
                 total: 4999,
-                goods: BTreeMap::new(),
+                goods: goods.clone(),
                 refunds,
                 disputes: BTreeMap::new(),
             });

@@ -5,8 +5,8 @@
 //! If the function stops between the last two steps, the outcome of the mail is unknown when the lease ends. The policy
 //! (`ReceiptOnUnknown`) then decides.
 //!
-//! The receipt of a sale needs only the order. Later mails, receipts of renewals too, go to the customer's current address. An outdated notice
-//! is withdrawn. A suppressed address gets no mail.
+//! The receipt of a sale needs only the order. Later mails, receipts of renewals too, go to the customer's current
+//! address. An outdated notice is withdrawn. A suppressed address gets no mail.
 
 pub mod config;
 mod log;

@@ -13,7 +13,8 @@
 //! A block tag alone on a line prints no line (`trim_blocks`, `lstrip_blocks`).
 //!
 //! The built-in templates share `layout.html`, `layout.txt`, `details.html` and `details.txt`. The
-//! receipt of a renewal extends the built-in one of an order, `receipt.html` and `receipt.txt`. A merchant's templates may extend and include them too, but they are no contract: they change with
+//! receipt of a renewal extends the built-in one of an order, `receipt.html` and `receipt.txt`. A
+//! merchant's templates may extend and include them too, but they are no contract: they change with
 //! the built-in mails.
 
 use crate::{
