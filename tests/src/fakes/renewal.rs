@@ -18,13 +18,13 @@ use domain::{
 const PRICE: i64 = 4999;
 
 impl Kept {
-    /// A subscription as it renews, if the provider knows it. Its customer is the one of the first checkout.
+    /// A subscription as it renews, if the provider knows it. Its customer is the one of its checkout.
     #[must_use]
     pub fn renewal(&self, id: &SubscriptionId) -> Option<Renewal> {
         let change = self.subscriptions.get(id)?.clone();
         let customer_id = Some(change.customer_id.clone());
-        let is_theirs = |checkout: &&Checkout| checkout.customer.customer_id == customer_id;
-        let customer = self.all_listed().find(is_theirs);
+        let began_it = |checkout: &&Checkout| checkout.subscription_id.as_ref() == Some(id);
+        let customer = self.all_listed().find(began_it);
         let customer = customer.map(|checkout| checkout.customer.clone());
         Some(Renewal {
             customer: customer.unwrap_or(Customer {

@@ -104,10 +104,9 @@ pub(super) fn notices_of_failure(
 #[must_use]
 pub fn still_so(kind: &ReceiptKind, subscription: Option<&Subscription>) -> bool {
     match (kind, subscription) {
-        (
-            ReceiptKind::Order | ReceiptKind::Refund { .. } | ReceiptKind::RefundFailed { .. },
-            _,
-        ) => true,
+        (ReceiptKind::Order | ReceiptKind::Refund { .. } | ReceiptKind::RefundFailed { .. }, _) => {
+            true
+        }
         (ReceiptKind::PaymentFailed { .. } | ReceiptKind::TrialEnds { .. }, None) => false,
         (ReceiptKind::PaymentFailed { invoice_id, .. }, Some(subscription)) => {
             let invoice = subscription.invoices.get(invoice_id);

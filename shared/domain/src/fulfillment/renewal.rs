@@ -28,8 +28,8 @@ use crate::{
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
-/// An invoice whose payment never failed is paid within this time of its creation. A later event states the time of its
-/// own retry.
+/// An invoice whose payment never failed is paid within this time of its creation. A later event states when it was
+/// retried.
 const LONGEST_PAYMENT: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a paid invoice without an order makes due.
