@@ -179,7 +179,8 @@ async fn refunds_are_those_of_the_payment_or_the_checkout(on: &impl On) {
         let Answer::Refunds(read) = on.fetch(wanted).await.unwrap() else {
             panic!("no refunds")
         };
-        read.into_iter()
+        read.understood
+            .into_iter()
             .map(|change| (change.refund_id.clone(), change))
             .collect()
     };

@@ -145,6 +145,7 @@ async fn ask(api: &flex::Api, key: &ApiKey, tally: &Tally) -> TestCaseResult {
     if let Some(refunds) = read(of_payment, tally, ["refunds", "no refunds"])? {
         prop_assert!(
             refunds
+                .understood
                 .iter()
                 .all(|refund| refund.facts.payment_intent_id == payment)
         );

@@ -3,7 +3,7 @@
 use super::{Kept, World, call::Manner};
 use domain::{
     delivery::{
-        answer::Answer,
+        answer::{Answer, Refunds},
         event::{Change, Reading},
         reference::Reference,
         secrets::ApiKey,
@@ -96,7 +96,11 @@ impl World {
         let found = |kept: &Kept| {
             let refunds = kept.refunds.values();
             let of = refunds.filter(|refund| is_of(kept, &refund.facts.payment_intent_id));
-            Ok(of.cloned().collect())
+            let understood = of.cloned().collect();
+            Ok(Refunds {
+                understood,
+                unclear: None,
+            })
         };
         Ok(Answer::Refunds(self.ask("api.refunds", found).await?))
     }

@@ -2,9 +2,9 @@
 
 use crate::{
     access::renewal::Renewal,
-    delivery::event::Change,
+    delivery::event::{Change, Unreadable},
     sale::{checkout::Checkout, refund::RefundChange},
-    values::ids::OrderId,
+    values::ids::{OrderId, RefundId},
 };
 
 /// The provider's answer to a [`Reference`](crate::delivery::reference::Reference).
@@ -15,9 +15,26 @@ pub enum Answer {
     /// To `Reference::CheckoutOfPayment`; `None` for a payment without a checkout.
     CheckoutOfPayment(Option<OrderId>),
     /// To `Reference::RefundsOfCheckout` and `Reference::RefundsOfPayment`.
-    Refunds(Vec<RefundChange>),
+    Refunds(Refunds),
     /// To `Reference::Renewal`.
     Renewal(Box<Renewal>),
     /// To any other reference: the thing as an event with all facts would state it.
     Change(Box<Change>),
+}
+
+/// A list of refunds, read one by one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Refunds {
+    /// Those that are understood.
+    pub understood: Vec<RefundChange>,
+    /// The first that is not. A person must look at it; the others count.
+    pub unclear: Option<UnclearRefund>,
+}
+
+/// A refund of a list that is not understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnclearRefund {
+    /// Its id, if that is understood.
+    pub refund_id: Option<RefundId>,
+    pub why: Unreadable,
 }

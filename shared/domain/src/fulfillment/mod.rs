@@ -24,7 +24,7 @@ pub use notice::{RefundMail, refund_mail, still_so};
 use crate::{
     access::purchase::AccessPolicy,
     delivery::{
-        answer::Answer,
+        answer::{Answer, UnclearRefund},
         event::{Change, Unreadable},
         reference::Reference,
     },
@@ -44,7 +44,7 @@ use crate::{
     },
     values::{
         class::Class,
-        ids::{BadId, OrderId, PaymentIntentId, ReceiptId},
+        ids::{BadId, OrderId, PaymentIntentId, ReceiptId, RefundId},
         mode::Mode,
         outcome::{ReadError, RetryableError},
     },
@@ -136,6 +136,9 @@ pub enum ParkReason {
     /// The order, or its payment, has not come.
     #[error("no paid order is known for this {0}")]
     OrderUnknown(&'static str),
+    /// The provider lists a refund that is not understood. Those beside it are written.
+    #[error("a listed refund{} is not understood: {}", in_brackets(.0.refund_id.as_ref()), .0.why)]
+    UnclearRefund(UnclearRefund),
     /// The event announces a refund; the provider's API lists none.
     #[error("the provider reports no refund")]
     NoRefund,
@@ -154,6 +157,10 @@ pub enum ParkReason {
     /// An identifier in the answer cannot be stored.
     #[error("{0}")]
     BadId(#[from] BadId),
+}
+
+fn in_brackets(id: Option<&RefundId>) -> String {
+    id.map(|id| format!(" ({id})")).unwrap_or_default()
 }
 
 /// The time to wait before a park reason parks the event.
@@ -176,6 +183,7 @@ impl ParkReason {
             | Self::NotReceived
             | Self::NoProduct
             | Self::NoRefund
+            | Self::UnclearRefund(_)
             | Self::Contradicted(_)
             | Self::NotRead(ReadError::NotUnderstood(_)) => Patience::Short,
             Self::NotRead(ReadError::Permanent { status, .. }) if *status == 404 => Patience::Short,
@@ -198,7 +206,7 @@ impl From<&ParkReason> for Class {
             ParkReason::ModeNotFulfilled(_) => Self::NotFulfilled,
             ParkReason::OtherMode { .. } => Self::OtherMode,
             ParkReason::NoSubject => Self::NoSubject,
-            ParkReason::NotUnderstood(_) => Self::Unreadable,
+            ParkReason::NotUnderstood(_) | ParkReason::UnclearRefund(_) => Self::Unreadable,
             ParkReason::OrderUnknown(_) => Self::OrderUnknown,
             ParkReason::NoRefund => Self::NoRefund,
             ParkReason::Contradicted(_) => Self::Contradicted,
@@ -295,7 +303,7 @@ fn decide_fetched(case: &Case<'_>, reference: &Reference) -> Result<Decision, St
         ..*case
     };
     match fetched.answer.clone()? {
-        Answer::Refunds(listed) => refund::decide_list(case, reference, &listed),
+        Answer::Refunds(refunds) => refund::decide_list(case, reference, &refunds),
         Answer::Change(change) if !matches!(*change, Change::Fetch(_)) => {
             decide_change(case, &change)
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     access::purchase::names,
-    delivery::reference::Reference,
+    delivery::{answer::Refunds, reference::Reference},
     fulfillment::{
         Decision, ParkReason, Stop,
         commit::Commit,
@@ -29,13 +29,45 @@ pub(super) fn decide(case: &Case<'_>, change: &RefundChange) -> Result<Decision,
     decide_all(case, std::slice::from_ref(change), order)
 }
 
-/// Decides a fetched list of refunds. `reference` is the reference that was fetched.
+/// Decides a fetched list of refunds. `reference` is the reference that was fetched. One that is
+/// not understood does not hold up the others; then the event is parked.
 pub(super) fn decide_list(
     case: &Case<'_>,
     reference: &Reference,
-    listed: &[RefundChange],
+    refunds: &Refunds,
 ) -> Result<Decision, Stop> {
-    let (order, listed) = match reference {
+    let (order, listed) = of_reference(case, reference, &refunds.understood)?;
+    let Some(unclear) = refunds.unclear.clone() else {
+        return match listed.as_slice() {
+            [] => Ok(Decision::Wait {
+                commit: None,
+                park_reason: ParkReason::NoRefund,
+            }),
+            listed => decide_all(case, listed, order),
+        };
+    };
+    let park_reason = ParkReason::UnclearRefund(unclear);
+    let commit = match decide_all(case, &listed, order)? {
+        Decision::Write(commit) => Some(Box::new(Commit {
+            ends: false,
+            ..*commit
+        })),
+        waits @ Decision::Wait { .. } => return Ok(waits),
+        _ => None,
+    };
+    Ok(Decision::Wait {
+        commit,
+        park_reason,
+    })
+}
+
+/// The order of a list, and those of its refunds that are the order's.
+fn of_reference(
+    case: &Case<'_>,
+    reference: &Reference,
+    listed: &[RefundChange],
+) -> Result<(Option<Order>, Vec<RefundChange>), Stop> {
+    match reference {
         Reference::RefundsOfCheckout(order_id) => {
             let order = case.known.rows(&ReadSet::of_order(order_id))?.order.clone();
             // A list of another customer's refunds must never become this customer's mails.
@@ -44,23 +76,16 @@ pub(super) fn decide_list(
                 own.is_none_or(|own| own.contains(&change.facts.payment_intent_id))
             };
             let listed: Vec<_> = listed.iter().filter(is_own).cloned().collect();
-            (order, listed)
+            Ok((order, listed))
         }
         Reference::RefundsOfPayment(payment) => {
             let is_of_renewal = |change: &&RefundChange| change.facts.invoice_id.is_some();
             let renewal = listed.iter().find(is_of_renewal).or(listed.first());
             let order = order_of_payment(case, payment, renewal)?;
-            (order, listed.to_vec())
+            Ok((order, listed.to_vec()))
         }
-        _ => return Err(ParkReason::NoSubject.into()),
-    };
-    if listed.is_empty() {
-        return Ok(Decision::Wait {
-            commit: None,
-            park_reason: ParkReason::NoRefund,
-        });
+        _ => Err(ParkReason::NoSubject.into()),
     }
-    decide_all(case, &listed, order)
 }
 
 fn decide_all(

@@ -12,7 +12,7 @@ use crate::{
         },
     },
     delivery::{
-        answer::Answer,
+        answer::{Answer, Refunds, UnclearRefund},
         event::{Change, Event},
         reference::Reference,
         stored_event::{EventState, RECOVERED, StoredEvent},
@@ -438,6 +438,7 @@ pub(crate) fn invoice_change(
 pub(crate) struct Api {
     pub(crate) checkouts: BTreeMap<OrderId, Checkout>,
     pub(crate) refunds: Vec<refund::RefundChange>,
+    pub(crate) unclear_refund: Option<UnclearRefund>,
     pub(crate) subscriptions: BTreeMap<SubscriptionId, SubscriptionFacts>,
     /// The prices of a subscription's products.
     pub(crate) prices: BTreeMap<ProductId, i64>,
@@ -528,7 +529,10 @@ impl Api {
 
     fn refunds(&self, of: impl Fn(&PaymentIntentId) -> bool) -> Answer {
         let meant = |change: &&refund::RefundChange| of(&change.facts.payment_intent_id);
-        Answer::Refunds(self.refunds.iter().filter(meant).cloned().collect())
+        Answer::Refunds(Refunds {
+            understood: self.refunds.iter().filter(meant).cloned().collect(),
+            unclear: self.unclear_refund.clone(),
+        })
     }
 }
 

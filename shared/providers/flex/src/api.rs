@@ -11,8 +11,8 @@ use domain::{
         renewal::Renewal,
         subscription::{self, Source},
     },
-    delivery::secrets::ApiKey,
-    sale::{checkout::Checkout, refund},
+    delivery::{answer::Refunds, secrets::ApiKey},
+    sale::checkout::Checkout,
     upkeep::reconcile::{Ask, Page},
     values::{
         ids::{OrderId, PaymentIntentId, RefundId, SubscriptionId},
@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use reading::{Field, Identified, Readable, document};
 use reqwest::{Client, Response, StatusCode, Url, header, redirect};
 use serde_json::Value;
-use std::{collections::BTreeSet, error::Error as _, time::Duration};
+use std::{error::Error as _, time::Duration};
 
 /// The largest page of a list
 /// (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
@@ -183,11 +183,7 @@ impl Api {
 
     /// Reads all refunds of a checkout or of a payment
     /// (<https://docs.withflex.com/api-reference/refunds/list-refunds>).
-    pub async fn refunds(
-        &self,
-        key: &ApiKey,
-        of: RefundsOf<'_>,
-    ) -> Result<Vec<refund::RefundChange>, ReadError> {
+    pub async fn refunds(&self, key: &ApiKey, of: RefundsOf<'_>) -> Result<Refunds, ReadError> {
         let wanted = match of {
             RefundsOf::Checkout(order_id) => ("checkout_session", order_id.as_str()),
             RefundsOf::Payment(id) => ("payment_intent", id.as_str()),
@@ -195,38 +191,34 @@ impl Api {
         let mut refunds = self.in_time(self.pages(key, wanted)).await?;
         // If the API ignores the parameter, other payments' refunds are dropped here.
         if let RefundsOf::Payment(id) = of {
-            refunds.retain(|refund| refund.facts.payment_intent_id == *id);
+            refunds
+                .understood
+                .retain(|refund| refund.facts.payment_intent_id == *id);
         }
         Ok(refunds)
     }
 
     /// Reads a list of refunds page by page. No member announces a next page, so a full page may be
     /// followed by another.
-    async fn pages(
-        &self,
-        key: &ApiKey,
-        wanted: (&str, &str),
-    ) -> Result<Vec<refund::RefundChange>, ReadError> {
-        let mut all: Vec<refund::RefundChange> = Vec::new();
+    async fn pages(&self, key: &ApiKey, wanted: (&str, &str)) -> Result<Refunds, ReadError> {
+        let mut all = Refunds::default();
+        let mut last: Option<RefundId> = None;
         for _ in 0..MOST_PAGES {
             let mut url = self.list_of(&["v1", "refunds"], wanted);
-            if let Some(last) = all.last() {
+            if let Some(last) = &last {
                 url.query_pairs_mut()
-                    .append_pair("starting_after", last.refund_id.as_str());
+                    .append_pair("starting_after", last.as_str());
             }
             let page: Vec<Field<wire::Refund>> = self.read(key, url, "refunds").await?;
             let is_full = page.len() >= PAGE;
-            let known: BTreeSet<RefundId> =
-                all.iter().map(|refund| refund.refund_id.clone()).collect();
+            let newest = page.iter().rev().find_map(translate::refund::id_of);
+            // A page that ends like the one before is the same page again.
+            let is_last = !is_full || newest.is_none() || newest == last;
+            last = newest;
             for refund in &page {
-                let refund = refund.required("refunds[]").map_err(NotUnderstood::from)?;
-                let refund = translate::refund::refund(refund).map_err(NotUnderstood::from)?;
-                if !known.contains(&refund.refund_id) {
-                    all.push(refund);
-                }
+                translate::refund::add(&mut all, refund);
             }
-            // A page without new refunds is the same page again.
-            if !is_full || all.len() == known.len() {
+            if is_last {
                 return Ok(all);
             }
         }

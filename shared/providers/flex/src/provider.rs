@@ -102,6 +102,7 @@ pub fn read_at(mut answer: Answer, asked_at: Timestamp) -> Answer {
             payments.for_each(|facts| facts.at = Some(at));
         }
         Answer::Refunds(refunds) => refunds
+            .understood
             .iter_mut()
             .for_each(|refund| refund.facts.at = Some(at)),
         Answer::Change(change) => {

@@ -66,12 +66,17 @@ impl From<NotUnderstood> for ReadError {
 /// In an answer of the API, the resource is not under `object`.
 impl From<reading::NotUnderstood> for NotUnderstood {
     fn from(why: reading::NotUnderstood) -> Self {
-        use reading::NotUnderstood::{Malformed, Missing};
-        let short = |place: &'static str| place.strip_prefix("object.").unwrap_or(place);
-        Self::Member(match why {
-            Missing(place) => Missing(short(place)),
-            Malformed(place, kind) => Malformed(short(place), kind),
-        })
+        Self::Member(in_answer(why))
+    }
+}
+
+/// The reason with the place that the member has in an answer.
+fn in_answer(why: reading::NotUnderstood) -> reading::NotUnderstood {
+    use reading::NotUnderstood::{Malformed, Missing};
+    let short = |place: &'static str| place.strip_prefix("object.").unwrap_or(place);
+    match why {
+        Missing(place) => Missing(short(place)),
+        Malformed(place, kind) => Malformed(short(place), kind),
     }
 }
 

@@ -11,7 +11,7 @@ use domain::{
     sale::{checkout::Checkout, payment},
     upkeep::reconcile::{Ask, Listed, Page},
     values::{
-        ids::{OrderId, PaymentIntentId, SubscriptionId},
+        ids::{OrderId, PaymentIntentId, RefundId, SubscriptionId},
         outcome::{ReadError, RetryableError},
     },
 };
@@ -718,9 +718,37 @@ async fn all_refunds_are_read_page_by_page() {
     .await;
     let api = Api::with_limits(&url, LIMITS).unwrap();
     let found = api.refunds(&key(), of_checkout()).await.unwrap();
-    let amounts: Vec<_> = found.iter().map(|refund| refund.facts.amount).collect();
+    let understood = found.understood.iter();
+    let amounts: Vec<_> = understood.map(|refund| refund.facts.amount).collect();
     assert_eq!(amounts, (0..203).collect::<Vec<_>>());
     assert_eq!(heads.lock().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_refund_that_is_not_understood_hides_no_other() {
+    let broken = [
+        (json!({"refund_id": "fre_x", "amount": 1}), Some("fre_x")),
+        (json!({"refund_id": 7}), None),
+        (json!("fre_x"), None),
+        (Value::Null, None),
+    ];
+    for (broken, id) in broken {
+        let (url, _) = serve(move |path, _| {
+            if path.contains("starting_after") {
+                return ok(&refunds(100..102));
+            }
+            // The broken one is the last of a full page.
+            let mut page: Value = serde_json::from_str(&refunds(1..100)).unwrap();
+            page["refunds"].as_array_mut().unwrap().push(broken.clone());
+            ok(&page.to_string())
+        })
+        .await;
+        let api = Api::with_limits(&url, LIMITS).unwrap();
+        let found = api.refunds(&key(), of_checkout()).await.unwrap();
+        let unclear_id = found.unclear.unwrap().refund_id;
+        assert_eq!(unclear_id.as_ref().map(RefundId::as_str), id);
+        assert_eq!(found.understood.len(), 101);
+    }
 }
 
 #[tokio::test]
@@ -728,10 +756,8 @@ async fn a_short_page_is_the_last_one() {
     for (page, expected) in [(0..0, 0), (0..1, 1), (0..99, 99)] {
         let (url, heads) = serve(move |_, _| ok(&refunds(page.clone()))).await;
         let api = Api::with_limits(&url, LIMITS).unwrap();
-        assert_eq!(
-            api.refunds(&key(), of_checkout()).await.unwrap().len(),
-            expected
-        );
+        let found = api.refunds(&key(), of_checkout()).await.unwrap();
+        assert_eq!((found.understood.len(), found.unclear), (expected, None));
         assert_eq!(heads.lock().unwrap().len(), 1);
     }
 }
@@ -740,7 +766,8 @@ async fn a_short_page_is_the_last_one() {
 async fn the_same_page_again_is_the_end() {
     let (url, heads) = serve(|_, _| ok(&refunds(0..100))).await;
     let api = Api::with_limits(&url, LIMITS).unwrap();
-    assert_eq!(api.refunds(&key(), of_checkout()).await.unwrap().len(), 100);
+    let found = api.refunds(&key(), of_checkout()).await.unwrap();
+    assert_eq!(found.understood.len(), 100);
     assert_eq!(heads.lock().unwrap().len(), 2);
 }
 
@@ -793,6 +820,7 @@ async fn refunds_of_a_payment_are_that_payments_alone() {
     let of = flex::RefundsOf::Payment(&payment);
     let found = api.refunds(&key(), of).await.unwrap();
     let ids: Vec<_> = found
+        .understood
         .iter()
         .map(|refund| refund.refund_id.as_str())
         .collect();
@@ -812,9 +840,10 @@ async fn refunds_that_are_not_told_are_an_error_and_none_is_guessed_at() {
         ok(&refunds(0..2).replace(r#""amount":1"#, r#""amount":"0.01""#))
     })
     .await;
-    let why =
-        ReadError::NotUnderstood("`refund.amount` is a text that is not understood".to_owned());
-    assert_eq!(api.refunds(&key(), of_checkout()).await, Err(why));
+    let found = api.refunds(&key(), of_checkout()).await.unwrap();
+    let why = found.unclear.unwrap().why.to_string();
+    assert_eq!(why, "`refund.amount` is a text that is not understood");
+    assert_eq!(found.understood.len(), 1);
 }
 
 #[tokio::test]

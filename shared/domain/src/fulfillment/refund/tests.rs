@@ -6,7 +6,8 @@ use crate::fulfillment::{
     testing::{End, *},
 };
 use crate::{
-    delivery::event::{Change, Event},
+    delivery::answer::UnclearRefund,
+    delivery::event::{Change, Event, Unreadable},
     delivery::reference::Reference,
     sale::{
         checkout::{Capture, Checkout},
@@ -456,6 +457,32 @@ fn that_there_is_no_refund_to_read_is_waited_for() {
         ),
         waits
     );
+}
+
+#[test]
+fn a_listed_refund_that_is_not_understood_holds_up_no_other() {
+    let mut shop = sold_out(RestockPolicy::Any);
+    let unclear = UnclearRefund {
+        refund_id: Some(id("fre_9")),
+        why: Unreadable::Missing("refund.amount"),
+    };
+    shop.api.unclear_refund = Some(unclear.clone());
+    let read = || Change::Fetch(Reference::RefundsOfCheckout(order_id()));
+    let waits = End::Waits(ParkReason::UnclearRefund(unclear));
+    // Nothing beside it, then one, then the same again.
+    assert_eq!(shop.tell(SALE + 1, read()), waits);
+    let good = refund_news("fre_1", refund_facts("fpi_1", "succeeded", 1500));
+    shop.api.refunds = vec![good];
+    for second in 2..4 {
+        assert_eq!(shop.tell(SALE + second, read()), waits);
+        assert_eq!(shop.order().refunded(), 1500);
+    }
+    assert_eq!(shop.receipts(), ["fcs_1-order", "fre_1-refund"]);
+    let expected = "a listed refund (fre_9) is not understood: `refund.amount` is missing";
+    let End::Waits(park_reason) = waits else {
+        unreachable!()
+    };
+    assert_eq!(park_reason.to_string(), expected);
 }
 
 #[test]

@@ -3,17 +3,45 @@
 use super::{currency, details, mode_of, named, needed_cents, needed_text, status};
 use crate::wire;
 use domain::{
+    delivery::answer::{Refunds, UnclearRefund},
     sale::refund::{Goods, RefundChange, RefundFacts},
     values::{
         facts::Stated,
         ids::{InvoiceId, PaymentIntentId, RefundId, Sku, SubscriptionId},
     },
 };
-use reading::{Identified, NotUnderstood, text};
+use reading::{Field, Identified, NotUnderstood, text};
 use serde_json::Value;
 
 /// The most kinds of goods in a refund: more than any cart that is returned.
 const MOST_GOODS: usize = 50;
+
+/// The refund's id, if it is understood.
+pub(crate) fn id_of(refund: &Field<wire::Refund>) -> Option<RefundId> {
+    let id = refund.known()?.refund_id.id();
+    super::own_id(id, RefundId::new, "refund_id").ok()
+}
+
+/// Adds one refund of a list.
+pub(crate) fn add(all: &mut Refunds, listed: &Field<wire::Refund>) {
+    match listed.required("object.refund").and_then(refund) {
+        Ok(refund)
+            if all
+                .understood
+                .iter()
+                .all(|one| one.refund_id != refund.refund_id) =>
+        {
+            all.understood.push(refund);
+        }
+        Ok(_) => {}
+        Err(why) => {
+            all.unclear.get_or_insert_with(|| UnclearRefund {
+                refund_id: id_of(listed),
+                why: super::unreadable(super::in_answer(why)),
+            });
+        }
+    }
+}
 
 /// Translates a refund.
 pub(crate) fn refund(refund: &wire::Refund) -> Result<RefundChange, NotUnderstood> {
