@@ -1268,6 +1268,7 @@ fn a_partial_capture_shows_the_order_and_the_amount_paid() {
         ],
     );
     assert!(!text.contains("Still due"));
+    insta::assert_snapshot!("part_paid_text", text);
 }
 
 #[test]
@@ -1319,6 +1320,7 @@ fn store_credit_of_the_order_is_spread_over_its_items() {
         ],
     );
     assert!(text.contains("share of adjustments -$60.00") && !text.contains("Order total"));
+    insta::assert_snapshot!("store_credit_text", text);
 }
 
 #[test]
@@ -1336,4 +1338,37 @@ fn a_tax_that_prices_include_is_shown_as_included() {
     assert!(mail.text.contains("Subtotal $100.00 (includes $8.26 tax)"));
     assert!(!has_row(&mail.text, "Tax", "$8.26"));
     assert!(mail.html.contains("The order total includes $8.26 tax."));
+    insta::assert_snapshot!("tax_included_text", mail.text);
+}
+
+#[test]
+fn a_one_time_item_is_on_the_receipt_of_the_sale_and_not_on_a_renewal() {
+    let of = |price| Totals {
+        subtotal: price,
+        total: price,
+        ..Totals::default()
+    };
+    let training = line(1, "Guided training", ELIGIBLE[0], of(4999));
+    let brace = line(2, "Knee brace", ELIGIBLE[0], of(2499));
+    let mut sale = part_paid(7498, 7498, payment::PaymentStatus::Received);
+    sale.lines = vec![training.clone(), brace];
+    let text = mail(&sale).text;
+    has_rows(
+        &text,
+        &[
+            ("Guided training", "$49.99"),
+            ("Knee brace", "$24.99"),
+            ("Total paid", "$74.98"),
+        ],
+    );
+    insta::assert_snapshot!("beside_subscription_text", text);
+
+    let mut renewed = part_paid(4999, 4999, payment::PaymentStatus::Received);
+    renewed.lines = vec![training];
+    let text = mail_of(&renewed, renewal()).text;
+    has_rows(
+        &text,
+        &[("Guided training", "$49.99"), ("Total paid", "$49.99")],
+    );
+    assert!(!text.contains("Knee brace"));
 }
