@@ -161,6 +161,12 @@ impl Stage {
             Story::InParts => kept.moves_a_part = NonZeroUsize::new(1),
             _ => {}
         }
+        drop(kept);
+        if self.story == Story::Subscribed {
+            let mut subscription = Life::of(9).subscription;
+            subscription["test_mode"] = json!(false);
+            self.bundle.provider_has_subscription(&subscription);
+        }
     }
 
     /// The end of the story when these faults strike, and which did.

@@ -535,7 +535,7 @@ async fn a_replay_of_last_tuesday_changes_nothing_that_is_done() {
     let search = all_day(&bundle);
     bundle.world.pass(Duration::from_hours(24 * 7));
     let (before, events) = (bundle.end(), bundle.world.kept().events.len());
-    assert_eq!((before.orders.len(), before.dead_letters.len()), (12, 0));
+    assert_eq!((before.orders.len(), before.dead_letters.len()), (14, 0));
     for round in 0..2 {
         let replayed = replayed_range(&bundle, &search, bounds()).await;
         assert!(

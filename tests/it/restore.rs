@@ -244,7 +244,7 @@ async fn restored(table: Table, on_unknown: OnUnknown) -> Vec<(Essence, Essence,
         let (before, since) = (Essence::of(&bundle), copy.at);
         assert_eq!(
             (before.end.orders.len(), before.end.mails.len()),
-            (7, 7 + 2 + 3)
+            (9, 9 + 3)
         );
         copy.put_back(table, &bundle);
         recover(&bundle, since).await;

@@ -130,7 +130,7 @@ pub fn compose(
     })
 }
 
-/// True if the receipt shows a sale as it was, whoever the customer is now.
+/// True if the receipt shows a sale as it was, with the customer of that time.
 #[must_use]
 pub fn shows_sale(order: &Order, receipt: &Receipt) -> bool {
     receipt.kind == ReceiptKind::Order && order.kind == OrderKind::Sale

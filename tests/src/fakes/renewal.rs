@@ -24,18 +24,32 @@ impl Kept {
         let change = self.subscriptions.get(id)?.clone();
         let customer_id = Some(change.customer_id.clone());
         let began_it = |checkout: &&Checkout| checkout.subscription_id.as_ref() == Some(id);
-        let customer = self.all_listed().find(began_it);
-        let customer = customer.map(|checkout| checkout.customer.clone());
+        let checkout = self.all_listed().find(began_it);
+        let customer = checkout.map(|checkout| checkout.customer.clone());
+        let details = checkout.map(|checkout| checkout.details.clone());
         Some(Renewal {
             customer: customer.unwrap_or(Customer {
                 customer_id,
                 ..Customer::default()
             }),
-            details: Details::default(),
+            details: details.map(of_customer).unwrap_or_default(),
             period: None,
             items: change.snapshot.items.iter().map(recurring).collect(),
             change,
         })
+    }
+}
+
+/// What a customer's own row has of these.
+fn of_customer(details: Details) -> Details {
+    let mut shipping = details.shipping;
+    if let Some(shipping) = &mut shipping {
+        shipping.amount = None;
+    }
+    Details {
+        phone: details.phone,
+        shipping,
+        ..Details::default()
     }
 }
 

@@ -151,7 +151,7 @@ pub fn latest(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
     a.max(b)
 }
 
-/// Cut to whole seconds, as rows keep the times of this clock.
+/// Cut to whole seconds, as rows keep the times of this stack's clock.
 #[must_use]
 pub fn whole_second(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
