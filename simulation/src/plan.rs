@@ -10,7 +10,7 @@
 
 use domain::{
     access::{
-        purchase::AccessPolicy,
+        purchase::AccessPolicies,
         subscription::{self, Source},
     },
     delivery::event::Change,
@@ -263,7 +263,7 @@ impl Plan {
                 RestockPolicy::Any,
             ]),
             part_payment: dice.one_of(&[PartPayment::Hold, PartPayment::Release]),
-            on_full_refund: AccessPolicy::Keep,
+            access: AccessPolicies::KEEP,
             renewal_stock: dice.one_of(&[RenewalStock::Move, RenewalStock::Never]),
             grace: SignedDuration::from_secs(dice.one_of(&[0, 3 * DAY, 10 * DAY])),
             payment_failed_mail: dice.percent(50),

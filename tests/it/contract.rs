@@ -12,7 +12,7 @@ mod rows;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
-    access::purchase::AccessPolicy,
+    access::purchase::{AccessPolicies, AccessPolicy},
     delivery::{answer::Answer, event::Change, reference::Reference},
     fulfillment::{
         self, Decision, Policy,
@@ -453,7 +453,10 @@ const POLICY: Policy = Policy {
     shop: ShopFilter::ALL,
     restock: RestockPolicy::Any,
     part_payment: PartPayment::Hold,
-    on_full_refund: AccessPolicy::Revoke,
+    access: AccessPolicies {
+        on_full_refund: AccessPolicy::Revoke,
+        on_lost_dispute: AccessPolicy::Revoke,
+    },
     renewal_stock: domain::sale::stock::RenewalStock::Move,
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,

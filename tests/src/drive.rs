@@ -5,7 +5,7 @@ use crate::fakes::{Hop, Message, World};
 use aws::batch::{self, Attempt, Invocation, RESERVE, Rules, Worker};
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{
-    access::purchase::AccessPolicy,
+    access::purchase::AccessPolicies,
     delivery::job::Job,
     fulfillment::Policy,
     ports::Clock,
@@ -75,7 +75,7 @@ pub const POLICY: Policy = Policy {
     shop: ShopFilter::ALL,
     restock: RestockPolicy::Never,
     part_payment: PartPayment::Hold,
-    on_full_refund: AccessPolicy::Keep,
+    access: AccessPolicies::KEEP,
     renewal_stock: RenewalStock::Move,
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,

@@ -74,6 +74,7 @@ fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
     let restock = settings.parsed("RESTOCK");
     let part_payment = settings.parsed("PART_PAYMENT");
     let on_full_refund = settings.parsed("ON_FULL_REFUND");
+    let on_lost_dispute = settings.parsed("ON_LOST_DISPUTE");
     let renewal_stock = settings.parsed("RENEWAL_STOCK");
     let grace_days = settings.parsed::<u32>("GRACE_DAYS");
     let payment_failed_mail = settings.switch("PAYMENT_FAILED_MAIL");
@@ -83,7 +84,10 @@ fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
         shop: shop?,
         restock: restock?,
         part_payment: part_payment?,
-        on_full_refund: on_full_refund?,
+        access: AccessPolicies {
+            on_full_refund: on_full_refund?,
+            on_lost_dispute: on_lost_dispute?,
+        },
         renewal_stock: renewal_stock?,
         grace: SignedDuration::from_hours(24 * i64::from(grace_days?)),
         payment_failed_mail: payment_failed_mail?,

@@ -14,13 +14,37 @@ use std::{collections::BTreeSet, str::FromStr};
 /// The end of access without an end: the first second of the year 9999. Readers compare times only.
 pub const WITHOUT_END: i64 = 253_370_764_800;
 
-/// What becomes of one-time access after its money has gone back.
+/// Decides whether one-time access stays after its money has gone back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessPolicy {
     /// The customer keeps it.
     Keep,
     /// It ends.
     Revoke,
+}
+
+/// The policies for the two ways of money to go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AccessPolicies {
+    pub on_full_refund: AccessPolicy,
+    pub on_lost_dispute: AccessPolicy,
+}
+
+impl AccessPolicies {
+    /// The customer keeps everything.
+    pub const KEEP: Self = Self {
+        on_full_refund: AccessPolicy::Keep,
+        on_lost_dispute: AccessPolicy::Keep,
+    };
+
+    /// The reason that an order gives no access any more.
+    fn revoked(self, order: &Order) -> Option<Reason> {
+        if self.on_full_refund == AccessPolicy::Revoke && order.state() == OrderState::Refunded {
+            return Some(Reason::Refunded);
+        }
+        (self.on_lost_dispute == AccessPolicy::Revoke && order.has_lost_dispute())
+            .then_some(Reason::DisputeLost)
+    }
 }
 
 /// The text is not `keep` or `revoke`.
@@ -50,13 +74,11 @@ pub fn names(order: &Order) -> BTreeSet<ProductId> {
 /// The access of that name that an order gives now. It begins when the order is fulfilled, and each
 /// unit adds its days.
 #[must_use]
-pub fn access(order: &Order, name: &ProductId, on_full_refund: AccessPolicy) -> Access {
-    let is_revoked =
-        order.state() == OrderState::Refunded && on_full_refund == AccessPolicy::Revoke;
-    if is_revoked {
+pub fn access(order: &Order, name: &ProductId, policies: AccessPolicies) -> Access {
+    if let Some(reason) = policies.revoked(order) {
         return Access {
             until: None,
-            reason: Reason::Refunded,
+            reason,
         };
     }
     let until = order.fulfilled_at.map(|from| ends_at(from, order, name));

@@ -293,13 +293,15 @@ pub enum Reason {
     Purchased,
     /// Bought once, and refunded in full.
     Refunded,
+    /// Bought once, and a dispute took the money back.
+    DisputeLost,
     /// The provider's status word is unknown; the paid time counts.
     UnknownStatus,
 }
 
 impl Reason {
     /// All variants.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NotPaidYet,
         Self::Paid,
         Self::Trial,
@@ -312,6 +314,7 @@ impl Reason {
         Self::Ended,
         Self::Purchased,
         Self::Refunded,
+        Self::DisputeLost,
         Self::UnknownStatus,
     ];
 
@@ -331,6 +334,7 @@ impl Reason {
             Self::Ended => "ended",
             Self::Purchased => "purchased",
             Self::Refunded => "refunded",
+            Self::DisputeLost => "dispute_lost",
             Self::UnknownStatus => "unknown_status",
         }
     }
@@ -352,6 +356,7 @@ impl fmt::Display for Reason {
             Self::Ended => "The subscription has ended.",
             Self::Purchased => "The product was bought.",
             Self::Refunded => "The purchase was refunded in full.",
+            Self::DisputeLost => "The bank took the money for the purchase back.",
             Self::UnknownStatus => {
                 "The payment provider reports a status that we do not know; what was paid for may be used to its end."
             }

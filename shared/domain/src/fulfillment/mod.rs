@@ -22,7 +22,7 @@ mod subscription;
 pub use notice::{RefundMail, refund_mail, still_so};
 
 use crate::{
-    access::purchase::AccessPolicy,
+    access::purchase::AccessPolicies,
     delivery::{
         answer::{Answer, UnclearRefund},
         event::{Change, Unreadable},
@@ -46,6 +46,7 @@ use crate::{
         class::Class,
         ids::{BadId, OrderId, PaymentIntentId, ReceiptId, RefundId},
         mode::Mode,
+        money::Currency,
         outcome::{ReadError, RetryableError},
     },
 };
@@ -63,8 +64,8 @@ pub struct Policy {
     pub restock: RestockPolicy,
     /// What becomes of a partly paid order.
     pub part_payment: PartPayment,
-    /// What becomes of one-time access after a full refund.
-    pub on_full_refund: AccessPolicy,
+    /// Decides whether one-time access outlives its money.
+    pub access: AccessPolicies,
     /// The effect of renewals on stock.
     pub renewal_stock: RenewalStock,
     /// The time that access lasts after a renewal's payment first fails.
@@ -120,6 +121,14 @@ pub enum ParkReason {
         /// The mode of the object.
         facts: Mode,
         stack: Mode,
+    },
+    /// Money in another currency than its order's. Nothing is converted.
+    #[error("a {what} in {} is about an order in {}", .stated.code(), .order.code())]
+    OtherCurrency {
+        /// The kind of object.
+        what: &'static str,
+        stated: Currency,
+        order: Currency,
     },
     /// The stored body does not name its subject.
     #[error("the event does not name what it is about")]
@@ -191,6 +200,7 @@ impl ParkReason {
             Self::NotRead(_)
             | Self::ModeNotFulfilled(_)
             | Self::OtherMode { .. }
+            | Self::OtherCurrency { .. }
             | Self::NoSubject
             | Self::NotUnderstood(_)
             | Self::TooLarge { .. }
@@ -205,6 +215,7 @@ impl From<&ParkReason> for Class {
             ParkReason::NotComplete(_) | ParkReason::NotReceived => Self::NotComplete,
             ParkReason::ModeNotFulfilled(_) => Self::NotFulfilled,
             ParkReason::OtherMode { .. } => Self::OtherMode,
+            ParkReason::OtherCurrency { .. } => Self::OtherCurrency,
             ParkReason::NoSubject => Self::NoSubject,
             ParkReason::NotUnderstood(_) | ParkReason::UnclearRefund(_) => Self::Unreadable,
             ParkReason::OrderUnknown(_) => Self::OrderUnknown,
@@ -227,6 +238,19 @@ pub(crate) fn of_other_mode(
     facts
         .filter(|facts| *facts != stack)
         .map(|facts| ParkReason::OtherMode { what, facts, stack })
+}
+
+/// The park reason for money in another currency than its order's.
+pub(crate) fn of_other_currency(
+    what: &'static str,
+    stated: Currency,
+    order: Currency,
+) -> Option<ParkReason> {
+    (stated != order).then_some(ParkReason::OtherCurrency {
+        what,
+        stated,
+        order,
+    })
 }
 
 /// The reason that a rule stops before its decision.

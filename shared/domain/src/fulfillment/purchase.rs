@@ -35,7 +35,7 @@ pub(super) fn entitlements(case: &Case<'_>, order: &Order, rows: &Snapshot) -> V
     let row = |name: ProductId| {
         let is_known = |row: &&Entitlement| row.product_id == name;
         let known = rows.entitlements.iter().find(is_known);
-        let access = access(order, &name, case.policy.on_full_refund);
+        let access = access(order, &name, case.policy.access);
         let grant = (Grantor::from(&order.order_id), access);
         let row = merged(known, customer_id, &name, grant);
         (known != Some(&row)).then_some(Entitlement {

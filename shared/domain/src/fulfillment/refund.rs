@@ -7,7 +7,7 @@ use crate::{
         Decision, ParkReason, Stop,
         commit::Commit,
         known::Case,
-        of_other_mode,
+        of_other_currency, of_other_mode,
         order::bounded,
         order_of_payment, purchase,
         read_set::{ReadSet, Snapshot},
@@ -103,6 +103,12 @@ fn decide_all(
             park_reason: ParkReason::OrderUnknown("refund"),
         });
     };
+    let other_currency = |change: &RefundChange| {
+        of_other_currency("refund", change.facts.value.currency, known.currency)
+    };
+    if let Some(park_reason) = changes.iter().find_map(other_currency) {
+        return Err(park_reason.into());
+    }
     let access = purchase::read_set(known.customer.customer_id.as_ref(), names(&known));
     let rows = case.known.rows(&stock_read_set(case, &known).and(access))?;
     let mut order = known.next();

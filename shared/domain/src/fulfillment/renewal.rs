@@ -9,6 +9,7 @@ use crate::{
     fulfillment::{
         ParkReason, Stop,
         known::Case,
+        of_other_currency,
         order::Sold,
         read_set::ReadSet,
         subscription::{answered, learn_answer},
@@ -22,7 +23,7 @@ use crate::{
     },
     values::{
         facts::Fact,
-        ids::{OrderId, PaymentIntentId},
+        ids::{InvoiceId, OrderId, PaymentIntentId},
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -80,6 +81,9 @@ pub(super) fn due(
         learn_answer(&mut learned, &renewal.change, fetched.asked_at);
     }
     let first = first_order(case, &learned)?;
+    if let Some(park_reason) = in_other_currency(&learned, id, first) {
+        return Ok((learned, Due::Later(park_reason)));
+    }
     let Some(sold) = sold(case, change, &learned, renewal, first)? else {
         return Ok((learned, Due::Nothing));
     };
@@ -99,6 +103,16 @@ fn first_order<'a>(case: &Case<'a>, learned: &Subscription) -> Result<Option<&'a
         ..ReadSet::default()
     })?;
     Ok(rows.first_order.as_ref())
+}
+
+/// The reason to park the invoice if its money is of another currency than the subscription's first order.
+fn in_other_currency(
+    learned: &Subscription,
+    id: &InvoiceId,
+    first: Option<&Order>,
+) -> Option<ParkReason> {
+    let bill = &learned.invoices.get(id)?.bill.value;
+    of_other_currency("invoice", bill.currency, first?.currency)
 }
 
 /// The sale that a renewal is; `None` if nothing was paid.

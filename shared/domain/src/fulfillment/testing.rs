@@ -4,7 +4,7 @@
 use crate::{
     access::{
         entitlement::Entitlement,
-        purchase::AccessPolicy,
+        purchase::AccessPolicies,
         renewal::{Recurring, Renewal},
         subscription::{
             Bill, InvoiceChange, InvoiceEvent, Item, Source, Subscription, SubscriptionChange,
@@ -83,7 +83,7 @@ pub(crate) fn policy() -> Policy {
         shop: ShopFilter::default(),
         restock: RestockPolicy::Any,
         part_payment: PartPayment::Hold,
-        on_full_refund: AccessPolicy::Keep,
+        access: AccessPolicies::KEEP,
         renewal_stock: RenewalStock::Move,
         grace: SignedDuration::ZERO,
         payment_failed_mail: false,

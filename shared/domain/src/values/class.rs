@@ -31,6 +31,8 @@ pub enum Class {
     NotFulfilled,
     /// Test money on a live stack, or the reverse.
     OtherMode,
+    /// Money in another currency than its order's.
+    OtherCurrency,
     /// The body does not name its thing.
     NoSubject,
     /// The order or its payment has not arrived.
@@ -70,6 +72,7 @@ impl Class {
             Self::NotComplete => "not_complete",
             Self::NotFulfilled => "not_fulfilled",
             Self::OtherMode => "other_mode",
+            Self::OtherCurrency => "other_currency",
             Self::NoSubject => "no_subject",
             Self::OrderUnknown => "order_unknown",
             Self::NoRefund => "no_refund",
@@ -123,6 +126,7 @@ mod tests {
             Class::NotComplete,
             Class::NotFulfilled,
             Class::OtherMode,
+            Class::OtherCurrency,
             Class::NoSubject,
             Class::OrderUnknown,
             Class::NoRefund,

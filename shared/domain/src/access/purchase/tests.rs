@@ -1,9 +1,10 @@
 use super::*;
 use crate::{
     access::entitlement::Entitlement,
+    delivery::event::Change,
     fulfillment::testing::{
-        DAY, End, NOW, SALE, Shop, at, checkout, completed, facts, id, line, order_id, refunded,
-        snapshot, subscription_change,
+        DAY, End, NOW, SALE, Shop, at, checkout, completed, dispute_news, facts, id, line,
+        order_id, refunded, snapshot, subscription_change,
     },
     sale::{
         checkout::Checkout,
@@ -24,13 +25,16 @@ fn grants(name: &str, days: Option<u32>) -> MappingRow {
 }
 
 /// A shop with a course: 30 days each, 3000 cents for two.
-fn shop(on_full_refund: AccessPolicy) -> Shop {
+fn shop(policy: AccessPolicy) -> Shop {
     let mut shop = Shop::selling(checkout(vec![line("course", 2, 3000, None)]));
     let key = MappingKey::Product(id("fprod_course"));
     shop.tables
         .mapping
         .insert(key, grants("fprod_gym", Some(30)));
-    shop.policy.on_full_refund = on_full_refund;
+    shop.policy.access = AccessPolicies {
+        on_full_refund: policy,
+        on_lost_dispute: policy,
+    };
     shop
 }
 
@@ -107,6 +111,28 @@ fn a_full_refund_ends_access_by_policy_and_a_partial_one_never_does() {
             expected,
             "{policy:?} {amount} {status}"
         );
+    }
+}
+
+#[test]
+fn a_lost_dispute_ends_access_by_policy_and_no_other_end_does() {
+    let end = NOW + 60 * DAY;
+    for (policy, status, expected) in [
+        (AccessPolicy::Revoke, "lost", (0, Reason::DisputeLost)),
+        (AccessPolicy::Revoke, "won", (end, Reason::Purchased)),
+        (
+            AccessPolicy::Revoke,
+            "needs_response",
+            (end, Reason::Purchased),
+        ),
+        (AccessPolicy::Keep, "lost", (end, Reason::Purchased)),
+    ] {
+        let mut shop = shop(policy);
+        shop.tell(SALE, completed());
+        let change = dispute_news("fdsp_1", status, None);
+        assert_eq!(shop.tell(SALE + 1, Change::Dispute(change)), End::Done);
+        let access = until(shop.access("fprod_gym"));
+        assert_eq!(access, expected, "{policy:?} {status}");
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
         shop::ShopFilter,
         stock::{LineStock, RenewalStock},
     },
-    values::ids::Grantor,
+    values::{ids::Grantor, money::Currency},
 };
 
 const PERIOD: i64 = 30 * DAY;
@@ -233,6 +233,24 @@ fn a_renewal_that_the_provider_does_not_answer_for_gives_access_and_waits() {
     shows(&mut shop, "fprod_gym", SECOND.1);
     assert_eq!(shop.deliver(&renews), End::Done);
     assert_eq!(shop.receipts(), ["fcs_1-order", "fin_2-order"]);
+}
+
+#[test]
+fn a_renewal_in_another_currency_than_the_first_order_waits_for_a_person_and_gives_access() {
+    let mut shop = begun();
+    let euro = Currency::new("EUR").unwrap();
+    let bill = Bill {
+        currency: euro,
+        ..costing(PRICE, SECOND)
+    };
+    let end = shop.tell(SECOND.0, paid("fin_2", bill));
+    let expected = ParkReason::OtherCurrency {
+        what: "invoice",
+        stated: euro,
+        order: Currency::USD,
+    };
+    assert_eq!(end, End::Waits(expected));
+    assert!(shop.tables.orders.len() == 1);
 }
 
 #[test]

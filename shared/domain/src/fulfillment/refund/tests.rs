@@ -16,7 +16,7 @@ use crate::{
         refund::Goods,
         restock::RestockPolicy,
     },
-    values::mode::Mode,
+    values::{mode::Mode, money::Currency},
 };
 use std::collections::BTreeMap;
 
@@ -483,6 +483,28 @@ fn a_listed_refund_that_is_not_understood_holds_up_no_other() {
         unreachable!()
     };
     assert_eq!(park_reason.to_string(), expected);
+}
+
+#[test]
+fn money_in_another_currency_than_its_orders_is_parked() {
+    let mut shop = sold_out(RestockPolicy::Any);
+    let before = shop.order().clone();
+    let parked = |what| {
+        End::Parked(ParkReason::OtherCurrency {
+            what,
+            stated: Currency::new("EUR").unwrap(),
+            order: Currency::USD,
+        })
+    };
+    let mut refund = refund_news("fre_1", refund_facts("fpi_1", "succeeded", 1500));
+    refund.facts.value.currency = Currency::new("EUR").unwrap();
+    let mut dispute = dispute_news("fdsp_1", "needs_response", None);
+    dispute.facts.value.currency = Currency::new("EUR").unwrap();
+    let end = shop.tell(SALE + 1, Change::Refund(refund));
+    assert_eq!(end, parked("refund"));
+    let end = shop.tell(SALE + 1, Change::Dispute(dispute));
+    assert_eq!(end, parked("dispute"));
+    assert_eq!(*shop.order(), before);
 }
 
 #[test]
