@@ -6,7 +6,7 @@ use crate::{
     fulfillment::{
         Decision, ParkReason, Stop,
         commit::Commit,
-        known::{Case, Need},
+        known::{Case, Fetched, Need},
         notice::{notice_of_trial, notices_of_failure},
         of_other_mode,
         order::{Sold, bounded, links},
@@ -147,13 +147,7 @@ pub(super) fn decide(
     }
     let reference = Reference::Checkout(order_id.clone());
     let fetched = case.known.fetched(&reference)?;
-    let Answer::Checkout(checkout) = fetched.answer.clone()? else {
-        return Err(ParkReason::NoSubject.into());
-    };
-    let mut checkout = with_customer(case, *checkout)?;
-    for facts in checkout.payments.values_mut() {
-        facts.at.get_or_insert(fetched.asked_at);
-    }
+    let checkout = answered(case, fetched)?;
     // Once more: an answer that is fetched again makes the rows be read again.
     let is_known = case.known.rows(&first)?.order.is_some();
     if let (false, Some(reason)) = (is_known, case.policy.shop.not_needed(&checkout)) {
@@ -162,18 +156,23 @@ pub(super) fn decide(
     let sold = sold(case, &checkout);
     let rows = case.known.rows(&read_set(&sold))?;
     let rows = case.known.rows(&sold.named_read_set(rows))?;
-    let decision = match about {
-        About::Checkout { completed } => decide_read(case, completed, &checkout, rows),
-        About::Payment(change) => {
-            let noted = noted(case, change, rows.clone());
-            decide_read(case, false, &checkout, &noted)
-        }
-        About::Paid => decide_paid(case, &checkout, rows),
-    };
+    let decision = decide_about(case, about, &checkout, rows);
     if fetched.times < READINGS && read_too_early(&decision, rows, fetched.asked_at) {
         return Err(Need::Fetch(reference).into());
     }
     Ok(decision)
+}
+
+/// The checkout of an answer, with its customer. Payments without a time have that of the request.
+fn answered(case: &Case<'_>, fetched: &Fetched) -> Result<Checkout, Stop> {
+    let Answer::Checkout(checkout) = fetched.answer.clone()? else {
+        return Err(ParkReason::NoSubject.into());
+    };
+    let mut checkout = with_customer(case, *checkout)?;
+    for facts in checkout.payments.values_mut() {
+        facts.at.get_or_insert(fetched.asked_at);
+    }
+    Ok(checkout)
 }
 
 /// The checkout with its customer: a checkout that starts a subscription may not name one.
@@ -182,6 +181,23 @@ fn with_customer(case: &Case<'_>, mut checkout: Checkout) -> Result<Checkout, St
         checkout.customer.customer_id = case.known.customer_of(id)?.cloned();
     }
     Ok(checkout)
+}
+
+/// Decides the stated change about a checkout that was fetched.
+fn decide_about(
+    case: &Case<'_>,
+    about: About<'_>,
+    checkout: &Checkout,
+    rows: &Snapshot,
+) -> Decision {
+    match about {
+        About::Checkout { completed } => decide_read(case, completed, checkout, rows),
+        About::Payment(change) => {
+            let noted = noted(case, change, rows.clone());
+            decide_read(case, false, checkout, &noted)
+        }
+        About::Paid => decide_paid(case, checkout, rows),
+    }
 }
 
 /// Decides about a checkout as the provider's API has it. `rows` are those of [`read_set`], the stock levels, and
@@ -199,22 +215,10 @@ pub(super) fn decide_read(
         return Decision::Park(ParkReason::ModeNotFulfilled(kind.clone()));
     }
     let payments = payments(checkout, rows, case.now);
-    let not_complete = |word: &str| {
-        if completed {
-            Decision::Park(ParkReason::NotComplete(word.to_owned()))
-        } else {
-            Decision::Nothing { unsent: Vec::new() }
-        }
-    };
-    let closed = match (&checkout.status, &rows.order) {
-        (CheckoutStatus::Complete, _) => None,
-        (CheckoutStatus::Expired, Some(_)) => Some(Closed::Expired),
-        (CheckoutStatus::Canceled, Some(_)) => Some(Closed::Canceled),
-        // Nothing was ever bought: an abandoned checkout is no order.
-        (CheckoutStatus::Expired, None) => return not_complete("expired"),
-        (CheckoutStatus::Canceled, None) => return not_complete("canceled"),
-        (CheckoutStatus::Open, _) => return not_complete("open"),
-        (CheckoutStatus::Other(word), _) => return not_complete(word),
+    let closed = match closed(&checkout.status, rows.order.is_some()) {
+        Ok(closed) => closed,
+        Err(word) if completed => return Decision::Park(ParkReason::NotComplete(word.to_owned())),
+        Err(_) => return Decision::Nothing { unsent: Vec::new() },
     };
     if let Some(known) = rows
         .order
@@ -229,18 +233,38 @@ pub(super) fn decide_read(
         closed,
         ..sold(case, checkout)
     };
+    fulfill_or_wait(case, &sold, rows).unwrap_or_else(Decision::Park)
+}
+
+/// How a checkout ended without completion, if it did. The error is the word of one that makes no order yet.
+fn closed(status: &CheckoutStatus, has_order: bool) -> Result<Option<Closed>, &str> {
+    match (status, has_order) {
+        (CheckoutStatus::Complete, _) => Ok(None),
+        (CheckoutStatus::Expired, true) => Ok(Some(Closed::Expired)),
+        (CheckoutStatus::Canceled, true) => Ok(Some(Closed::Canceled)),
+        // Nothing was ever bought: an abandoned checkout is no order.
+        (CheckoutStatus::Expired, false) => Err("expired"),
+        (CheckoutStatus::Canceled, false) => Err("canceled"),
+        (CheckoutStatus::Open, _) => Err("open"),
+        (CheckoutStatus::Other(word), _) => Err(word),
+    }
+}
+
+/// Fulfills the order once its money releases it; until then the order waits.
+fn fulfill_or_wait(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Result<Decision, ParkReason> {
     let order = sold.unpaid(case, rows);
     let is_released = match order.funds() {
         OrderFunds::Received => true,
-        OrderFunds::Part => case.policy.part_payment == PartPayment::Release && closed.is_none(),
+        OrderFunds::Part => {
+            case.policy.part_payment == PartPayment::Release && sold.closed.is_none()
+        }
         _ => false,
     };
-    let decided = if is_released {
-        fulfill(case, &sold, rows)
+    if is_released {
+        fulfill(case, sold, rows)
     } else {
         wait(case, order, rows)
-    };
-    decided.unwrap_or_else(Decision::Park)
+    }
 }
 
 /// Decides about a delayed payment that has arrived. As [`decide_read`], but if the provider's API does not know of the

@@ -86,10 +86,10 @@ impl Commit {
     }
 }
 
-/// For the log: ids, counts and amounts, and no product names. Beside an order, a product's name can reveal a person's
-/// illness.
-impl fmt::Display for Commit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+/// The parts of its line in the log.
+impl Commit {
+    /// The written rows, except stock and receipts.
+    fn row_parts(&self) -> Vec<String> {
         let mut parts = Vec::new();
         if let Some(order) = &self.order {
             let (lines, total) = (order.lines.len(), order.money(order.totals.total));
@@ -118,6 +118,12 @@ impl fmt::Display for Commit {
         if parts.is_empty() && !self.links.is_empty() {
             parts.push("payment noted, its order is not known yet".to_owned());
         }
+        parts
+    }
+
+    /// The stock movements, and what differs in a fulfilled order.
+    fn stock_parts(&self) -> Vec<String> {
+        let mut parts = Vec::new();
         if self.fulfills || !self.deductions.is_empty() {
             parts.push(format!("{} stock movements", self.deductions.len()));
         }
@@ -137,9 +143,17 @@ impl fmt::Display for Commit {
         if back > 0 {
             parts.push(format!("{back} pieces back on the shelf"));
         }
-        for receipt in &self.receipts {
-            parts.push(format!("receipt {}", receipt.receipt_id));
-        }
-        f.write_str(&parts.join(", "))
+        parts
+    }
+}
+
+/// For the log: ids, counts and amounts, and no product names. Beside an order, a product's name can reveal a person's
+/// illness.
+impl fmt::Display for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let receipts = self.receipts.iter();
+        let receipts = receipts.map(|receipt| format!("receipt {}", receipt.receipt_id));
+        let parts = [self.row_parts(), self.stock_parts(), receipts.collect()];
+        f.write_str(&parts.concat().join(", "))
     }
 }

@@ -158,16 +158,33 @@ impl Sold {
         stock: impl IntoIterator<Item = LineStock>,
         rows: &Snapshot,
     ) -> Order {
-        let known = rows.order.as_ref();
         let lines = self.lines.iter().zip(stock);
-        let order = Order {
+        let lines = lines.map(|(line, stock)| order_line(line, stock, rows));
+        let first = self.first(case, lines.collect());
+        let known = rows.order.as_ref();
+        let order = match known {
+            Some(known) => following(known, first),
+            None => first,
+        };
+        // Erasing is final: what the provider still states about the customer is not stored.
+        let is_erased = rows.contact.as_ref().is_some_and(|contact| contact.erased);
+        if is_erased || known.is_some_and(|known| known.is_erased) {
+            order.erased()
+        } else {
+            order
+        }
+    }
+
+    /// Its order in the first version.
+    fn first(&self, case: &Case<'_>, lines: Vec<OrderLine>) -> Order {
+        Order {
             order_id: self.order_id.clone(),
             kind: self.kind,
-            version: known.map_or(1, |known| known.version + 1),
+            version: 1,
             provider: case.event.provider.clone(),
             client_reference_id: self.client_reference_id.clone(),
             mode: self.mode,
-            placed_at: known.map_or(self.placed_at, |known| known.placed_at.min(self.placed_at)),
+            placed_at: self.placed_at,
             fulfilled_at: None,
             customer: self.customer.clone(),
             currency: self.currency,
@@ -178,32 +195,34 @@ impl Sold {
             closed: self.closed,
             least_charge: self.least_charge,
             payment_intents: self.payment_intents.clone(),
-            lines: lines
-                .map(|(line, stock)| order_line(line, stock, rows))
-                .collect(),
+            lines,
             difference: self.difference(),
             shortfalls: Vec::new(),
             receipt_id: None,
             payments: self.payments.clone(),
-            refunds: known.map_or_else(BTreeMap::new, |known| known.refunds.clone()),
-            disputes: known.map_or_else(BTreeMap::new, |known| known.disputes.clone()),
+            refunds: BTreeMap::new(),
+            disputes: BTreeMap::new(),
             subscription_id: self.subscription_id.clone(),
             invoice_id: self.invoice_id.clone(),
             period: self.period,
             same_reference: Vec::new(),
-            delivery_failures: known
-                .map_or_else(BTreeMap::new, |known| known.delivery_failures.clone()),
+            delivery_failures: BTreeMap::new(),
             details: self.details.clone(),
             is_erased: false,
             bundle: case.policy.bundle.to_owned(),
-        };
-        // Erasing is final: what the provider still states about the customer is not stored.
-        let is_erased = rows.contact.as_ref().is_some_and(|contact| contact.erased);
-        if is_erased || known.is_some_and(|known| known.is_erased) {
-            order.erased()
-        } else {
-            order
         }
+    }
+}
+
+/// The order in the version after the known one, which other events have added to.
+fn following(known: &Order, order: Order) -> Order {
+    Order {
+        version: known.version + 1,
+        placed_at: known.placed_at.min(order.placed_at),
+        refunds: known.refunds.clone(),
+        disputes: known.disputes.clone(),
+        delivery_failures: known.delivery_failures.clone(),
+        ..order
     }
 }
 

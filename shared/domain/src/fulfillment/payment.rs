@@ -14,6 +14,7 @@ use crate::{
         read_set::{ReadSet, Snapshot},
     },
     sale::{
+        order::Order,
         payment::{self, Link, PaymentChange},
         shop::NotNeeded,
     },
@@ -46,6 +47,12 @@ pub(super) fn decide(case: &Case<'_>, change: &PaymentChange) -> Result<Decision
         // The order waits for money: perhaps this is it.
         return checkout::decide(case, order_id, About::Payment(change));
     }
+    Ok(with_facts(case, change, order))
+}
+
+/// Merges the stated facts into the payment of an order that is done.
+fn with_facts(case: &Case<'_>, change: &PaymentChange, order: &Order) -> Decision {
+    let id = &change.payment_intent_id;
     let known = order.payments.get(id);
     let mut merged = known.cloned();
     payment::merge(&mut merged, stated_facts(case, change));
@@ -53,14 +60,14 @@ pub(super) fn decide(case: &Case<'_>, change: &PaymentChange) -> Result<Decision
         Some(facts) if Some(&facts) != known => {
             let mut order = order.next();
             order.payments.insert(id.clone(), facts);
-            Ok(Decision::write(Commit {
+            Decision::write(Commit {
                 order: Some(order),
                 ..Commit::of(case.event.event_id.clone())
-            }))
+            })
         }
-        _ => Ok(Decision::Nothing {
+        _ => Decision::Nothing {
             unsent: order.receipt_id.iter().cloned().collect(),
-        }),
+        },
     }
 }
 

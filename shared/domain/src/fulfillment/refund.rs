@@ -19,7 +19,7 @@ use crate::{
         restock::{RestockPolicy, goods_back},
         stock::{self, LineStock, Movement},
     },
-    values::ids::{OrderId, RefundId, Sku},
+    values::ids::{OrderId, ReceiptId, RefundId, Sku},
 };
 
 /// Decides a change of one refund for its order.
@@ -116,15 +116,8 @@ fn decide_all(
     let restocks = restocks(case, &order, rows);
     let entitlements = purchase::entitlements(case, &order, rows);
     if order.refunds == known.refunds && restocks.is_empty() && entitlements.is_empty() {
-        let refunds = changes
-            .iter()
-            .filter_map(|change| known.refunds.get(&change.refund_id));
         return Ok(Decision::Nothing {
-            unsent: refunds
-                .flat_map(|refund| [&refund.receipt_id, &refund.correction_id])
-                .flatten()
-                .cloned()
-                .collect(),
+            unsent: known_mails(&known, changes),
         });
     }
     Ok(bounded(Commit {
@@ -134,6 +127,18 @@ fn decide_all(
         restocks,
         ..Commit::of(case.event.event_id.clone())
     })?)
+}
+
+/// The receipts and corrections that the order already has for these refunds.
+fn known_mails(known: &Order, changes: &[RefundChange]) -> Vec<ReceiptId> {
+    let refunds = changes
+        .iter()
+        .filter_map(|change| known.refunds.get(&change.refund_id));
+    refunds
+        .flat_map(|refund| [&refund.receipt_id, &refund.correction_id])
+        .flatten()
+        .cloned()
+        .collect()
 }
 
 /// True if the order's money is known well enough to judge these refunds: it has received money, or the payments ended

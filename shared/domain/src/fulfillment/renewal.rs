@@ -15,7 +15,7 @@ use crate::{
         subscription::{answered, learn_answer},
     },
     sale::{
-        checkout::{Capture, Customer, Totals},
+        checkout::{Capture, Customer, LineItem, Totals},
         details::Details,
         order::{Order, OrderKind},
         payment::PaymentFacts,
@@ -47,20 +47,14 @@ pub(super) enum Due {
 pub(super) fn due(
     case: &Case<'_>,
     change: &InvoiceChange,
-    mut learned: Subscription,
+    learned: Subscription,
 ) -> Result<(Subscription, Due), Stop> {
     let id = &change.invoice_id;
     let invoice = learned.invoices.get(id);
     if invoice.is_none_or(|invoice| invoice.payment().is_none()) {
         return Ok((learned, Due::Nothing));
     }
-    if learned.standing(id) == Standing::Undecided && learned.created_at.is_none() {
-        // An answer that does not help is not kept: a try that finds nothing new writes nothing.
-        let answered = answered(case, learned.clone())?;
-        if answered.created_at.is_some() {
-            learned = answered;
-        }
-    }
+    let mut learned = dated(case, id, learned)?;
     // With a filter, only the first order shows whose subscription it is.
     let is_of_unknown_shop = case.policy.shop.is_set() && learned.beginning.is_none();
     match learned.standing(id) {
@@ -91,6 +85,20 @@ pub(super) fn due(
         learned.learn_period(period);
     }
     Ok((learned, Due::Order(Box::new(sold))))
+}
+
+/// The subscription with its time of creation, which is asked for if it decides what the invoice is.
+fn dated(case: &Case<'_>, id: &InvoiceId, learned: Subscription) -> Result<Subscription, Stop> {
+    if learned.standing(id) != Standing::Undecided || learned.created_at.is_some() {
+        return Ok(learned);
+    }
+    // An answer that does not help is not kept: a try that finds nothing new writes nothing.
+    let answered = answered(case, learned.clone())?;
+    Ok(if answered.created_at.is_some() {
+        answered
+    } else {
+        learned
+    })
 }
 
 /// The order that the subscription began with, if it is known.
@@ -131,12 +139,7 @@ fn sold(
     };
     let bill = &invoice.bill.value;
     let payments = payments(case, bill.payment_intent_id.as_ref())?;
-    let mut lines = lines(&renewal.items, amount, paid_at);
-    for line in &mut lines {
-        certified(line, first, paid_at);
-    }
-    let discount = lines.iter().map(|line| line.amounts.discount);
-    let discount = discount.fold(0, i64::saturating_add);
+    let lines = certified_lines(renewal, first, amount, paid_at);
     Ok(Some(Sold {
         order_id: OrderId::from(&change.invoice_id),
         kind: OrderKind::Renewal,
@@ -145,12 +148,7 @@ fn sold(
         placed_at: date_of_sale(invoice, paid_at, &payments),
         customer: customer(learned, renewal, first),
         currency: bill.currency,
-        totals: Totals {
-            subtotal: amount.saturating_add(discount),
-            discount,
-            total: amount,
-            ..Totals::default()
-        },
+        totals: totals(&lines, amount),
         tax_included: false,
         received: Some(amount),
         capture: Capture::Automatic,
@@ -165,6 +163,32 @@ fn sold(
         period: covered(bill, paid_at, renewal.period),
         moves_stock: case.policy.renewal_stock == RenewalStock::Move,
     }))
+}
+
+/// The lines of a renewal, as eligible as in the first order.
+fn certified_lines(
+    renewal: &Renewal,
+    first: Option<&Order>,
+    amount: i64,
+    paid_at: Timestamp,
+) -> Vec<LineItem> {
+    let mut lines = lines(&renewal.items, amount, paid_at);
+    for line in &mut lines {
+        certified(line, first, paid_at);
+    }
+    lines
+}
+
+/// The totals of a renewal: the paid amount, and the discounts of the lines.
+fn totals(lines: &[LineItem], amount: i64) -> Totals {
+    let discount = lines.iter().map(|line| line.amounts.discount);
+    let discount = discount.fold(0, i64::saturating_add);
+    Totals {
+        subtotal: amount.saturating_add(discount),
+        discount,
+        total: amount,
+        ..Totals::default()
+    }
 }
 
 /// The facts of the invoice's payment that came before the order.

@@ -2,7 +2,6 @@
 
 use crate::sale::order::Order;
 use crate::sale::refund::Goods;
-use crate::sale::refund::Refund;
 use crate::sale::refund::RefundFacts;
 use crate::sale::stock::LineStock;
 use crate::sale::stock::Movement;
@@ -67,35 +66,15 @@ pub fn returned(
     policy: RestockPolicy,
     movements: &[Movement],
 ) -> BTreeMap<Sku, i64> {
-    // A refund that only releases an authorization brings no goods back.
-    let back = order.paid_back();
-    let refunds: Vec<&Refund> = order
-        .refunds
-        .iter()
-        .filter(|(id, refund)| {
-            let is_real = |amount: &i64| *amount > 0 || refund.facts.value.amount == 0;
-            back.get(id).is_some_and(is_real)
-        })
-        .map(|(_, refund)| refund)
-        .collect();
-    let paid_back = back
+    let paid_back = order
+        .paid_back()
         .values()
         .fold(0_i64, |sum, amount| sum.saturating_add(*amount));
     // An order that cost nothing has nothing to refund.
     let whole = order.paid() > 0 && paid_back >= order.paid();
-    let named = || {
-        let goods = refunds
-            .iter()
-            .flat_map(|refund| goods(order, &refund.facts.value));
-        goods.fold(BTreeMap::<Sku, i64>::new(), |mut back, goods| {
-            let pieces = back.entry(goods.sku).or_default();
-            *pieces = pieces.saturating_add(goods.quantity.into());
-            back
-        })
-    };
     let back = match policy {
         RestockPolicy::Full | RestockPolicy::Any if whole => None,
-        RestockPolicy::Any => Some(named()),
+        RestockPolicy::Any => Some(partial(order)),
         RestockPolicy::Never | RestockPolicy::Full => return BTreeMap::new(),
     };
     movements
@@ -110,6 +89,22 @@ pub fn returned(
             (movement.sku.clone(), pieces)
         })
         .collect()
+}
+
+/// The goods of all partial refunds.
+fn partial(order: &Order) -> BTreeMap<Sku, i64> {
+    let back = order.paid_back();
+    // A refund that only releases an authorization brings no goods back.
+    let refunds = order.refunds.iter().filter(|(id, refund)| {
+        let is_real = |amount: &i64| *amount > 0 || refund.facts.value.amount == 0;
+        back.get(id).is_some_and(is_real)
+    });
+    let goods = refunds.flat_map(|(_, refund)| goods(order, &refund.facts.value));
+    goods.fold(BTreeMap::new(), |mut back, goods| {
+        let pieces: &mut i64 = back.entry(goods.sku).or_default();
+        *pieces = pieces.saturating_add(goods.quantity.into());
+        back
+    })
 }
 
 /// The goods of a partial refund: the merchant's metadata, else the only line that costs exactly as

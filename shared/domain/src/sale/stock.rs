@@ -209,31 +209,16 @@ pub fn plan(
         .iter()
         .map(|line| (line, line_stock(line, mapping, stock_levels)))
         .collect();
-    let mut sold: BTreeMap<&Sku, i64> = BTreeMap::new();
-    for (line, stock) in &lines {
-        if let LineStock::Counted { sku } = stock {
-            let quantity = sold.entry(sku).or_default();
-            *quantity = quantity.saturating_add(i64::from(line.quantity));
-        }
-    }
     let mut movements = Vec::new();
     let mut to_write = Vec::new();
-    for (sku, quantity) in sold {
+    for (sku, quantity) in sold(&lines) {
         let Some(stock_level) = level_of(stock_levels, sku) else {
             continue;
         };
         if let Some(moved) = &stock_level.moved {
             movements.push(moved.clone());
         } else if let Some(on_hand) = stock_level.on_hand {
-            let movement = Movement {
-                sku: sku.clone(),
-                order_id: order_id.clone(),
-                quantity,
-                deducted: quantity.min(on_hand.max(0)),
-                restocked: 0,
-                moved_at: now,
-                is_open: quantity > on_hand.max(0),
-            };
+            let movement = movement(order_id, sku, quantity, on_hand, now);
             movements.push(movement.clone());
             to_write.push(Deduction { movement, on_hand });
         }
@@ -244,6 +229,37 @@ pub fn plan(
         movements,
         to_write,
         to_report,
+    }
+}
+
+/// The number of sold units of each counted SKU.
+fn sold<'a>(lines: &'a [(&LineItem, LineStock)]) -> BTreeMap<&'a Sku, i64> {
+    let mut sold = BTreeMap::new();
+    for (line, stock) in lines {
+        if let LineStock::Counted { sku } = stock {
+            let quantity: &mut i64 = sold.entry(sku).or_default();
+            *quantity = quantity.saturating_add(i64::from(line.quantity));
+        }
+    }
+    sold
+}
+
+/// A new movement: of what the counter covers at most.
+fn movement(
+    order_id: &OrderId,
+    sku: &Sku,
+    quantity: i64,
+    on_hand: i64,
+    now: Timestamp,
+) -> Movement {
+    Movement {
+        sku: sku.clone(),
+        order_id: order_id.clone(),
+        quantity,
+        deducted: quantity.min(on_hand.max(0)),
+        restocked: 0,
+        moved_at: now,
+        is_open: quantity > on_hand.max(0),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
         amounts::OrderFunds,
         dispute::{Dispute, DisputeChange, DisputeFacts, DisputeStatus},
         order::Order,
-        refund::RefundStatus,
+        refund::{Refund, RefundFacts, RefundStatus},
         shop::ShopMarks,
     },
     values::{
@@ -202,17 +202,9 @@ pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
             *completed && (rows.order.is_none() || waits_for_what_is_here(found, rows))
         }
         Change::Refund(change) => {
-            let known = rows
-                .order
-                .as_ref()
-                .and_then(|order| order.refunds.get(&change.refund_id));
-            known.is_none_or(|known| {
-                let (known, facts) = (&known.facts.value, &change.facts);
-                // An unknown word never replaces a known one.
-                let tells =
-                    known.status == RefundStatus::Unknown || facts.status != RefundStatus::Unknown;
-                tells && (&known.word, known.amount) != (&facts.word, facts.amount)
-            })
+            let order = rows.order.as_ref();
+            let known = order.and_then(|order| order.refunds.get(&change.refund_id));
+            is_other_refund(known, &change.facts)
         }
         Change::Invoice(change) => rows.subscription.as_ref().is_none_or(|known| {
             !is_paid(known, change) || rows.order.is_none() && is_renewal(known, change)
@@ -233,6 +225,15 @@ pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
         | Change::NotNeeded
         | Change::Unhandled => false,
     }
+}
+
+/// True if a refund differs from its stored facts. An unknown word never replaces a known one.
+fn is_other_refund(known: Option<&Refund>, facts: &RefundFacts) -> bool {
+    known.is_none_or(|known| {
+        let known = &known.facts.value;
+        let tells = known.status == RefundStatus::Unknown || facts.status != RefundStatus::Unknown;
+        tells && (&known.word, known.amount) != (&facts.word, facts.amount)
+    })
 }
 
 /// True if a dispute differs from its stored facts. An unknown word never replaces a known one.
