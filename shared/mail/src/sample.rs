@@ -46,11 +46,7 @@ impl Sample {
             },
             Form::RefundFailed => View {
                 receipt_id: "fre_sample-refund_failed".to_owned(),
-                failed_refund: Some(FailedRefundView {
-                    amount: amount("$20.00"),
-                    refunded_at: "October 20, 2025, 9:53 AM EDT".to_owned(),
-                    refunded_on: "October 20, 2025".to_owned(),
-                }),
+                failed_refund: Some(failed_refund()),
                 ..view
             },
             Form::PaymentFailed => View {
@@ -62,10 +58,7 @@ impl Sample {
             },
             Form::TrialEnds => View {
                 receipt_id: "fsub_sample-trial_ends".to_owned(),
-                trial: Some(TrialView {
-                    ends_at: "October 24, 2025, 5:53 AM EDT".to_owned(),
-                    ends_on: "October 24, 2025".to_owned(),
-                }),
+                trial: Some(trial()),
                 ..view
             },
         }
@@ -94,6 +87,21 @@ fn refund(is_full: bool) -> RefundView {
             refunded: amount("$25.00"),
             remaining: amount("$56.61"),
         }),
+    }
+}
+
+fn failed_refund() -> FailedRefundView {
+    FailedRefundView {
+        amount: amount("$20.00"),
+        refunded_at: "October 20, 2025, 9:53 AM EDT".to_owned(),
+        refunded_on: "October 20, 2025".to_owned(),
+    }
+}
+
+fn trial() -> TrialView {
+    TrialView {
+        ends_at: "October 24, 2025, 5:53 AM EDT".to_owned(),
+        ends_on: "October 24, 2025".to_owned(),
     }
 }
 
@@ -153,21 +161,7 @@ fn bare() -> View {
         sold_on: "October 10, 2025".to_owned(),
         currency: "USD".to_owned(),
         lines: vec![bare_mat()],
-        totals: TotalsView {
-            subtotal: amount("$50.00"),
-            discount: nothing(),
-            tax: nothing(),
-            shipping: nothing(),
-            fees: nothing(),
-            adjustment: nothing(),
-            tax_included: true,
-            ordered: amount("$50.00"),
-            differs: false,
-            not_charged: nothing(),
-            waived: nothing(),
-            open: nothing(),
-            total: amount("$50.00"),
-        },
+        totals: bare_totals(),
         eligible: amount("$50.00"),
         other: nothing(),
         not_itemized: nothing(),
@@ -181,6 +175,24 @@ fn bare() -> View {
         failed_payment: None,
         trial: None,
         test: None,
+    }
+}
+
+fn bare_totals() -> TotalsView {
+    TotalsView {
+        subtotal: amount("$50.00"),
+        discount: nothing(),
+        tax: nothing(),
+        shipping: nothing(),
+        fees: nothing(),
+        adjustment: nothing(),
+        tax_included: true,
+        ordered: amount("$50.00"),
+        differs: false,
+        not_charged: nothing(),
+        waived: nothing(),
+        open: nothing(),
+        total: amount("$50.00"),
     }
 }
 

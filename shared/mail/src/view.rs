@@ -268,10 +268,8 @@ impl View {
     ) -> Self {
         let amount = |minor| amount(order, minor);
         let zone = &merchant.time_zone;
-        let lines = order.lines.iter();
         let payments = payments(order);
         let columns = Columns::new(order);
-        let lines = lines.zip(&columns.lines);
         Self {
             merchant: MerchantView::new(merchant),
             receipt_id: receipt.receipt_id.to_string(),
@@ -281,9 +279,7 @@ impl View {
             sold_at: moment(order.placed_at, zone),
             sold_on: day(order.placed_at, zone),
             currency: order.currency.code().to_owned(),
-            lines: lines
-                .map(|(line, column)| LineView::new(order, line, column))
-                .collect(),
+            lines: lines(order, &columns),
             totals: TotalsView::new(order, &columns),
             eligible: amount(columns.eligible),
             other: amount(columns.other),
@@ -386,6 +382,13 @@ impl TrialView {
             ends_on: day(ends_at, zone),
         })
     }
+}
+
+fn lines(order: &Order, columns: &Columns) -> Vec<LineView> {
+    let lines = order.lines.iter().zip(&columns.lines);
+    lines
+        .map(|(line, column)| LineView::new(order, line, column))
+        .collect()
 }
 
 /// The order's payments, except those known to be canceled.
