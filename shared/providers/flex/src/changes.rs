@@ -170,15 +170,7 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change,
             order_id: order_id(event)?,
         },
         Handling::Payment => payment_succeeded(event)?,
-        Handling::Charge => {
-            charge(event)?.map_or(Change::NotNeeded, |(payment_intent_id, mode)| {
-                Change::Payment(PaymentNews {
-                    payment_intent_id,
-                    mode,
-                    facts: None,
-                })
-            })
-        }
+        Handling::Charge => charged(event)?,
         Handling::RefundsOfCheckout => {
             Change::Fetch(reference::Reference::RefundsOfCheckout(order_id(event)?))
         }
@@ -197,14 +189,7 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change,
         Handling::Invoice(what) => subscription::invoice(&*whole(event)?, *what)?
             .map_or(Change::NotNeeded, Change::Invoice),
         Handling::Customer => customer(event)?,
-        Handling::CustomerDeleted => {
-            let customer = resource::<wire::Customer>(event)?;
-            Change::Customer(CustomerNews {
-                customer_id: own_id(&customer, CustomerId::new)?,
-                mode: customer_mode(customer.object())?,
-                facts: None,
-            })
-        }
+        Handling::CustomerDeleted => customer_deleted(event)?,
         Handling::NotNeeded => Change::NotNeeded,
     })
 }
@@ -278,6 +263,18 @@ fn charge(
     Ok(id.map(|id| (id, mode)))
 }
 
+/// A charge states only that its payment has changed.
+fn charged(event: &Map<String, Value>) -> Result<Change, NotUnderstood> {
+    let payment = |(payment_intent_id, mode)| {
+        Change::Payment(PaymentNews {
+            payment_intent_id,
+            mode,
+            facts: None,
+        })
+    };
+    Ok(charge(event)?.map_or(Change::NotNeeded, payment))
+}
+
 /// A bare id has no facts of a customer to store.
 fn customer(event: &Map<String, Value>) -> Result<Change, NotUnderstood> {
     let customer = resource::<wire::Customer>(event)?;
@@ -289,6 +286,16 @@ fn customer(event: &Map<String, Value>) -> Result<Change, NotUnderstood> {
         customer_id,
         mode: customer_mode(Some(customer))?,
         facts: Some(contact::facts(customer)?.into()),
+    }))
+}
+
+/// A deletion takes all facts of the customer.
+fn customer_deleted(event: &Map<String, Value>) -> Result<Change, NotUnderstood> {
+    let customer = resource::<wire::Customer>(event)?;
+    Ok(Change::Customer(CustomerNews {
+        customer_id: own_id(&customer, CustomerId::new)?,
+        mode: customer_mode(customer.object())?,
+        facts: None,
     }))
 }
 
