@@ -19,6 +19,7 @@ const SOON: Duration = Duration::from_mins(3);
 
 const BOUGHT: &str = "fcs_01K76N0000000000000000000B";
 const SUBSCRIBED: &str = "fcs_01k76n0000000000000000000f";
+const RENEWED: &str = "fin_01k9pk300000000000000000n2";
 const CUSTOMER: &str = "fcus_01K76N0000000000000000000C";
 const SUBSCRIPTION: &str = "fsub_01k76n0000000000000000000j";
 const PLAN: &str = "fprod_01K76N00000000000000000003";
@@ -116,10 +117,10 @@ async fn a_sample_of_every_event_type_has_its_effect_on_the_deployed_stack() {
     the_delayed_payments_are_states_of_their_orders(&play).await;
     the_subscription_was_paid_renewed_failed_and_ended(&play).await;
     exactly_these_receipts_are_sent(&play).await;
-    a_refund_that_names_its_subscription_finds_the_order_without_a_link(&play).await;
+    a_refund_that_names_its_invoice_finds_the_renewal_without_a_link(&play).await;
 }
 
-async fn a_refund_that_names_its_subscription_finds_the_order_without_a_link(play: &Play) {
+async fn a_refund_that_names_its_invoice_finds_the_renewal_without_a_link(play: &Play) {
     let mut event: Value =
         serde_json::from_slice(&fs::read(folder().join("refund.created.json")).unwrap()).unwrap();
     let (event_id, refund_id) = (
@@ -131,9 +132,10 @@ async fn a_refund_that_names_its_subscription_finds_the_order_without_a_link(pla
     refund["refund_id"] = refund_id.into();
     refund["payment_intent_id"] = "fpi_01K79MH000000000000UNLINKED".into();
     refund["subscription_id"] = SUBSCRIPTION.into();
+    refund["invoice_id"] = RENEWED.into();
     play.takes(event.to_string().as_bytes()).await;
     play.until_event(event_id, Processed, SOON).await.unwrap();
-    let refunds = order(play, SUBSCRIBED).await.refunds;
+    let refunds = order(play, RENEWED).await.refunds;
     assert!(
         refunds.contains_key(&RefundId::new(refund_id).unwrap()),
         "{refunds:?}"
@@ -245,7 +247,7 @@ async fn the_subscription_was_paid_renewed_failed_and_ended(play: &Play) {
     assert!(rows.contact.unwrap().facts.is_some());
     // By this link a refund of the renewal would find its order.
     let link = rows.links.into_values().next().unwrap();
-    let renewal = OrderId::new("fin_01k9pk300000000000000000n2").unwrap();
+    let renewal = OrderId::new(RENEWED).unwrap();
     assert_eq!(link.order_id, Some(renewal.clone()));
     let read_set = ReadSet::of_order(&renewal);
     let order = play.tables.ledger.read(&read_set).await.unwrap().order;

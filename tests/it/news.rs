@@ -145,6 +145,28 @@ fn succeeded(event_id: &str, n: usize) -> Delivery {
 }
 
 #[tokio::test]
+async fn an_authorization_that_is_released_ends_its_order_by_the_payments_own_event() {
+    let bundle = unpaid(Capture::Manual, "requires_capture").await;
+    for (event_id, n) in [("fevt_2", 0), ("fevt_3", 1)] {
+        provider_tells(&bundle, n, "canceled");
+        let mut intent = sample("payment_intent.canceled")["object"]["payment_intent"].take();
+        intent["payment_intent_id"] = json!(payment(n));
+        let event_type = "payment_intent.canceled";
+        let delivery = change(
+            event_type,
+            event_id,
+            1_760_090_100,
+            "payment_intent",
+            intent,
+        );
+        bundle.play(&delivery).await;
+    }
+    let canceled = OrderState::Waiting(OrderFunds::Canceled);
+    assert_eq!(bundle.order(1).state(), canceled);
+    has_released_nothing(&bundle);
+}
+
+#[tokio::test]
 async fn a_payment_that_is_captured_later_releases_goods_and_receipt_then_and_once() {
     let bundle = unpaid(Capture::Manual, "requires_capture").await;
     assert_eq!(

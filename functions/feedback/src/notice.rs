@@ -350,8 +350,17 @@ mod tests {
             report(|notice| notice.mail.tags.clear()),
             Err(NoReport::NotOurs)
         );
-        // No base64url; a last character that no encoder writes; an id with a space; not UTF-8; nothing.
-        for garbled in ["fcs_1.order", "YR", "YSBi", "_w", ""] {
+        // A character that no tag has. After the mark: a last character that no encoder writes, an id with a space, no
+        // UTF-8, an id that needs no mark, nothing. And nothing at all.
+        for garbled in [
+            "fcs_1.order",
+            "b64_YR",
+            "b64_YSBi",
+            "b64__w",
+            "b64_ZmNz",
+            "b64_",
+            "",
+        ] {
             let mut notice = sample("complaint");
             notice
                 .mail

@@ -7,7 +7,7 @@ use aws::{
     client::SdkConfig,
     settings::{self, Problems, Settings, days, shop},
 };
-use domain::{fulfillment::Policy, values::mode::Mode};
+use domain::{access::purchase::AccessPolicies, fulfillment::Policy, values::mode::Mode};
 use jiff::SignedDuration;
 use providers::Providers;
 

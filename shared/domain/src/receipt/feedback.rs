@@ -29,22 +29,34 @@ use std::{collections::BTreeMap, fmt};
 /// report about the mail.
 pub const TAG: &str = "receipt_id";
 
+/// The mark of a tag value in base64url.
+const ENCODED: &str = "b64_";
+
 /// Encodes a receipt id as the value of a message tag.
 ///
 /// A value takes letters, digits, `_` and `-`, 256 at most
-/// (<https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html>). A provider's ids
-/// may have any printable character, so the value is the id in base64url.
+/// (<https://docs.aws.amazon.com/ses/latest/APIReference/API_MessageTag.html>). An id of these
+/// characters is its own value, so that support staff can read it. A provider's ids may have any
+/// printable character, so another id is a mark and the id in base64url.
 #[must_use]
 pub fn tag_value(id: &ReceiptId) -> String {
-    URL_SAFE_NO_PAD.encode(id.as_str())
+    let id = id.as_str();
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    if id.bytes().all(is_allowed) && !id.starts_with(ENCODED) {
+        return id.to_owned();
+    }
+    format!("{ENCODED}{}", URL_SAFE_NO_PAD.encode(id))
 }
 
 /// Decodes the receipt id from the value of a message tag; `None` if [`tag_value`] did not make the
 /// value.
 #[must_use]
 pub fn tagged_receipt(value: &str) -> Option<ReceiptId> {
-    let bytes = URL_SAFE_NO_PAD.decode(value).ok()?;
-    ReceiptId::new(String::from_utf8(bytes).ok()?).ok()
+    let id = match value.strip_prefix(ENCODED) {
+        Some(encoded) => String::from_utf8(URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()?,
+        None => value.to_owned(),
+    };
+    ReceiptId::new(id).ok().filter(|id| tag_value(id) == value)
 }
 
 /// The recipient of a mail, as the SHA-256 of the address in lower case, in hex.

@@ -8,8 +8,8 @@ use std::fmt;
 /// The longest accepted identifier. Providers use about 30 characters; a DynamoDB sort key holds
 /// 1,024 bytes.
 pub const MAX_ID_LENGTH: usize = 255;
-/// The longest receipt id. In base64 it has 256 characters, the most that an SES message tag holds.
-pub const MAX_RECEIPT_ID_LENGTH: usize = 192;
+/// The longest receipt id. With a mark and in base64 it has 256 characters, the most that an SES message tag holds.
+pub const MAX_RECEIPT_ID_LENGTH: usize = 189;
 
 /// The reason why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -26,8 +26,8 @@ enum Handling {
     Checkout { completed: bool },
     /// A delayed payment of a checkout has arrived.
     CheckoutPaid,
-    /// A payment has succeeded.
-    Payment,
+    /// A payment has this status, if its object states none.
+    Payment(&'static str),
     /// A change of a charge, and perhaps of a payment.
     Charge,
     /// A refund of a checkout.
@@ -79,7 +79,12 @@ const EVENT_TYPES: &[(&str, Handling)] = &[
     ("checkout.session.refunded", Handling::RefundsOfCheckout),
     // Comes with the first keystroke in the payment form and proves nothing.
     ("payment_intent.created", Handling::NotNeeded),
-    ("payment_intent.succeeded", Handling::Payment),
+    ("payment_intent.succeeded", Handling::Payment("succeeded")),
+    ("payment_intent.canceled", Handling::Payment("canceled")),
+    (
+        "payment_intent.payment_failed",
+        Handling::Payment("requires_payment_method"),
+    ),
     ("charge.succeeded", Handling::Charge),
     ("charge.failed", Handling::Charge),
     ("charge.pending", Handling::Charge),
@@ -143,7 +148,7 @@ pub fn event_types() -> impl Iterator<Item = (&'static str, &'static str)> {
     EVENT_TYPES.iter().map(|(name, handling)| {
         let word = match handling {
             Handling::Checkout { .. } | Handling::CheckoutPaid => "checkout",
-            Handling::Payment | Handling::Charge => "payment",
+            Handling::Payment(_) | Handling::Charge => "payment",
             Handling::RefundsOfCheckout | Handling::RefundsOfCharge => "refunds",
             Handling::Refund => "refund",
             Handling::Dispute(_) | Handling::DisputeClosed => "dispute",
@@ -169,7 +174,7 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change,
         Handling::CheckoutPaid => Change::CheckoutPaid {
             order_id: order_id(event)?,
         },
-        Handling::Payment => payment_succeeded(event)?,
+        Handling::Payment(word) => payment_of(event, word)?,
         Handling::Charge => charged(event)?,
         Handling::RefundsOfCheckout => {
             Change::Fetch(reference::Reference::RefundsOfCheckout(order_id(event)?))
@@ -233,15 +238,15 @@ fn order_id(event: &Map<String, Value>) -> Result<OrderId, NotUnderstood> {
     own_id(&resource::<wire::Session>(event)?, OrderId::new)
 }
 
-/// The type states the success, even if the object is a bare id.
-fn payment_succeeded(event: &Map<String, Value>) -> Result<Change, NotUnderstood> {
+/// The type states the status, even if the object is a bare id.
+fn payment_of(event: &Map<String, Value>, word: &'static str) -> Result<Change, NotUnderstood> {
     let intent = resource::<wire::PaymentIntent>(event)?;
     let bare = wire::PaymentIntent::default();
     let object = intent.object().unwrap_or(&bare);
     Ok(Change::Payment(PaymentNews {
         payment_intent_id: own_id(&intent, PaymentIntentId::new)?,
         mode: translate::mode_of(&object.test_mode, "object.payment_intent.test_mode")?,
-        facts: payment::facts(object, Some("succeeded"))?,
+        facts: payment::facts(object, Some(word))?,
     }))
 }
 

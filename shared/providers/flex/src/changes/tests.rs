@@ -14,7 +14,7 @@ use serde_json::json;
 use std::{collections::BTreeMap, fs, path::Path};
 
 /// Flex's list of types as far as it is public, and what each is taken for.
-const KNOWN: [(&str, &str); 37] = [
+const KNOWN: [(&str, &str); 39] = [
     ("account.updated", "not_needed"),
     ("charge.captured", "payment"),
     ("charge.dispute.closed", "dispute"),
@@ -47,7 +47,9 @@ const KNOWN: [(&str, &str); 37] = [
     ("invoice.paid", "invoice"),
     ("invoice.payment_failed", "invoice"),
     ("invoice.payment_succeeded", "invoice"),
+    ("payment_intent.canceled", "payment"),
     ("payment_intent.created", "not_needed"),
+    ("payment_intent.payment_failed", "payment"),
     ("payment_intent.succeeded", "payment"),
     ("product.updated", "not_needed"),
     ("refund.created", "refund"),
@@ -176,9 +178,8 @@ fn a_type_that_we_do_not_know_is_left_alone() {
     for event_type in [
         "something.new",
         "checkout.session.paid",
-        "payment_intent.canceled",
+        "payment_intent.partially_funded",
         "payment_intent.processing",
-        "payment_intent.payment_failed",
         "payment_intent.amount_capturable_updated",
         "customer.subscription.paused",
         "invoice.voided",
@@ -257,7 +258,8 @@ fn a_bare_id_does_where_nothing_else_is_needed() {
     for (event_type, word) in acted_on() {
         let (key, sample) = sample(event_type);
         let id = sample[format!("{key}_id")].clone();
-        let read = read(event_type, &json!({key: id}));
+        let read = read(event_type, &json!({key: id.clone()}));
+
         match (event_type, word) {
             ("checkout.session.refunded" | "customer.deleted", _) | (_, "checkout") => {
                 assert!(
@@ -265,18 +267,25 @@ fn a_bare_id_does_where_nothing_else_is_needed() {
                     "{event_type}"
                 );
             }
-            ("payment_intent.succeeded", _) => {
-                let facts = payment::PaymentFacts::bare(
-                    PaymentStatus::Received,
-                    "succeeded",
-                    Currency::USD,
-                );
-                let expected = PaymentNews {
-                    payment_intent_id: payment(),
-                    mode: None,
-                    facts: Some(Stated::ranked(7, facts)),
+            (
+                "payment_intent.succeeded"
+                | "payment_intent.canceled"
+                | "payment_intent.payment_failed",
+                _,
+            ) => {
+                let Ok(Change::Payment(change)) = read else {
+                    panic!("{event_type}: {read:?}")
                 };
-                assert_eq!(read, Ok(Change::Payment(expected)));
+                let facts = change.facts.unwrap();
+                let word = match event_type {
+                    "payment_intent.succeeded" => "succeeded",
+                    "payment_intent.canceled" => "canceled",
+                    _ => "requires_payment_method",
+                };
+                assert_eq!(facts.value.word, word);
+                assert_eq!(facts.value.received, None);
+                assert_eq!(json!(change.payment_intent_id), id);
+                assert_eq!(change.mode, None);
             }
             ("charge.refunded", _) => {
                 assert_eq!(read, Err("object.charge.payment_intent"));
