@@ -12,7 +12,10 @@ use crate::{
     row::{self, Attributes, Key, attributes, number, text},
     store::Store,
 };
-use aws_sdk_dynamodb::types::{ConditionCheck, Update};
+use aws_sdk_dynamodb::{
+    operation::update_item::builders::UpdateItemFluentBuilder,
+    types::{ConditionCheck, Update},
+};
 use domain::{
     delivery::job::Handoff,
     delivery::stored_event::{EventState, StoredEvent},
@@ -75,6 +78,40 @@ pub(crate) fn still_stored(table: &str, id: &EventId) -> Result<ConditionCheck, 
         .map_err(|error| unbuildable(&error))
 }
 
+/// The update with the new state of a settled event. A finished event expires at `expires_at`.
+fn settled(
+    update: UpdateItemFluentBuilder,
+    settlement: &Settlement,
+    expires_at: i64,
+) -> UpdateItemFluentBuilder {
+    match settlement {
+        Settlement::Processed => update
+            .update_expression(
+                "SET #state = :processed, expires_at = :expiry REMOVE #open, #reason, #class",
+            )
+            .condition_expression("#state IN (:stored, :committed)")
+            .expression_attribute_values(":processed", text(EventState::Processed.to_string()))
+            .expression_attribute_values(":committed", text(EventState::Committed.to_string()))
+            .expression_attribute_values(":expiry", number(expires_at)),
+        Settlement::NotNeeded { reason } => update
+            .update_expression(
+                "SET #state = :not_needed, expires_at = :expiry, #reason = :reason REMOVE #open, #class",
+            )
+            .condition_expression("#state = :stored")
+            .expression_attribute_values(":not_needed", text(EventState::NotNeeded.to_string()))
+            .expression_attribute_values(":reason", text(reason))
+            .expression_attribute_values(":expiry", number(expires_at)),
+        Settlement::Parked { class, reason } => update
+            .update_expression(
+                "SET #state = :parked, #open = :parked, #reason = :reason, #class = :class",
+            )
+            .condition_expression("#state = :stored")
+            .expression_attribute_values(":parked", text(EventState::Parked.to_string()))
+            .expression_attribute_values(":reason", text(reason))
+            .expression_attribute_values(":class", text(class.as_str())),
+    }
+}
+
 impl ports::Events for Store {
     async fn record(&self, event: &StoredEvent) -> Result<Recorded, RetryableError> {
         let item = row::item(TABLE, &Item::of(event, self.retention))?;
@@ -113,33 +150,7 @@ impl ports::Events for Store {
             .expression_attribute_names("#reason", "reason")
             .expression_attribute_names("#class", "class")
             .expression_attribute_values(":stored", text(EventState::Stored.to_string()));
-        let update = match settlement {
-            Settlement::Processed => update
-                .update_expression(
-                    "SET #state = :processed, expires_at = :expiry REMOVE #open, #reason, #class",
-                )
-                .condition_expression("#state IN (:stored, :committed)")
-                .expression_attribute_values(":processed", text(EventState::Processed.to_string()))
-                .expression_attribute_values(":committed", text(EventState::Committed.to_string()))
-                .expression_attribute_values(":expiry", number(expiry(now, self.retention))),
-            Settlement::NotNeeded { reason } => update
-                .update_expression(
-                    "SET #state = :not_needed, expires_at = :expiry, #reason = :reason REMOVE #open, #class",
-                )
-                .condition_expression("#state = :stored")
-                .expression_attribute_values(":not_needed", text(EventState::NotNeeded.to_string()))
-                .expression_attribute_values(":reason", text(reason))
-                .expression_attribute_values(":expiry", number(expiry(now, self.retention))),
-            Settlement::Parked { class, reason } => update
-                .update_expression(
-                    "SET #state = :parked, #open = :parked, #reason = :reason, #class = :class",
-                )
-                .condition_expression("#state = :stored")
-                .expression_attribute_values(":parked", text(EventState::Parked.to_string()))
-                .expression_attribute_values(":reason", text(reason))
-                .expression_attribute_values(":class", text(class.as_str())),
-        };
-        guarded(update).await
+        guarded(settled(update, settlement, expiry(now, self.retention))).await
     }
 
     async fn note_failure(

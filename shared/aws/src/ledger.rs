@@ -61,6 +61,21 @@ fn verdict<'a>(reasons: impl IntoIterator<Item = Option<&'a str>>) -> Verdict {
     verdict
 }
 
+/// Judges a transaction that failed because of its actions. Any other failure stays an error.
+fn verdict_on(error: &SdkError<TransactWriteItemsError>) -> Result<Verdict, RetryableError> {
+    let SdkError::ServiceError(refusal) = error else {
+        return Err(classified(DYNAMODB, error));
+    };
+    match refusal.err() {
+        TransactWriteItemsError::TransactionCanceledException(cancelled) => {
+            let reasons = cancelled.cancellation_reasons().iter();
+            Ok(verdict(reasons.map(|reason| reason.code())))
+        }
+        TransactWriteItemsError::TransactionInProgressException(_) => Ok(Verdict::Again),
+        _ => Err(classified(DYNAMODB, error)),
+    }
+}
+
 /// A movement and its counter change together.
 type Move = [TransactWriteItem; ACTIONS_A_MOVE];
 
@@ -158,23 +173,13 @@ impl Store {
             let Err(error) = sent else {
                 return Ok(Committed::Now);
             };
-            let SdkError::ServiceError(refusal) = &error else {
-                return Err(classified(DYNAMODB, &error));
-            };
-            match refusal.err() {
-                TransactWriteItemsError::TransactionCanceledException(cancelled) => {
-                    let reasons = cancelled.cancellation_reasons().iter();
-                    match verdict(reasons.map(|reason| reason.code())) {
-                        Verdict::Raced => return Ok(Committed::Raced),
-                        Verdict::Again => {}
-                        Verdict::Broken(cause) => {
-                            let service = DYNAMODB;
-                            return Err(RetryableError::SetUp { service, cause });
-                        }
-                    }
+            match verdict_on(&error)? {
+                Verdict::Raced => return Ok(Committed::Raced),
+                Verdict::Again => {}
+                Verdict::Broken(cause) => {
+                    let service = DYNAMODB;
+                    return Err(RetryableError::SetUp { service, cause });
                 }
-                TransactWriteItemsError::TransactionInProgressException(_) => {}
-                _ => return Err(classified(DYNAMODB, &error)),
             }
         }
         Err(RetryableError::Raced {

@@ -124,15 +124,7 @@ pub(crate) fn found(
     rows: &mut Snapshot,
 ) -> Result<(), RetryableError> {
     let skus = read_set.stock_levels.iter().flat_map(|(_, skus)| skus);
-    rows.stock_levels = skus
-        .map(|sku| StockLevel {
-            sku: sku.clone(),
-            on_hand: None,
-            untracked: false,
-            is_reported: false,
-            moved: None,
-        })
-        .collect();
+    rows.stock_levels = skus.map(without_rows).collect();
     let movement = read_set
         .stock_levels
         .as_ref()
@@ -159,6 +151,17 @@ pub(crate) fn found(
         }
     }
     Ok(())
+}
+
+/// The stock level of a SKU without rows.
+fn without_rows(sku: &Sku) -> StockLevel {
+    StockLevel {
+        sku: sku.clone(),
+        on_hand: None,
+        untracked: false,
+        is_reported: false,
+        moved: None,
+    }
 }
 
 /// The two actions of a deduction: put the movement, which deduplicates it, and reduce the counter.
