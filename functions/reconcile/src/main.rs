@@ -28,7 +28,10 @@ async fn main() -> Result<(), Error> {
     };
     // The schedule's event says nothing but that it is time.
     lambda_runtime::run(service_fn(|_: LambdaEvent<IgnoredAny>| async {
-        reconcile.run().await.map(drop).map_err(Error::from)
+        Box::pin(reconcile.run())
+            .await
+            .map(drop)
+            .map_err(Error::from)
     }))
     .await
 }
