@@ -200,7 +200,9 @@ impl Seen {
             }
             let goes_on = match was {
                 None => matches!(state, Stored | NotNeeded | Unhandled),
-                Some(Stored) => matches!(state, Stored | Committed | Processed | Parked),
+                Some(Stored) => {
+                    matches!(state, Stored | Committed | Processed | Parked | NotNeeded)
+                }
                 // A person replays them.
                 Some(Parked) if self.by == By::Operator && state == Stored => true,
                 Some(Committed) => matches!(state, Committed | Processed),

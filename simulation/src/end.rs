@@ -36,6 +36,12 @@ impl End {
         {
             refund.facts.stamp.at = Timestamp::UNIX_EPOCH;
         }
+        // An order without money has no date of sale yet.
+        for order in rows.orders.values_mut() {
+            if order.fulfilled_at.is_none() {
+                order.placed_at = Timestamp::UNIX_EPOCH;
+            }
+        }
         let access = kept.entitlements.iter();
         let access =
             access.map(|(key, row)| (key.clone(), (row.access_until, row.reason_text.clone())));

@@ -440,6 +440,10 @@ impl Plan {
         let payments = payments_of(&bought);
         let known = checkout(&bought);
         let total = known.totals.total;
+        if self.dice.percent(8) {
+            self.sell_elsewhere(begin, &bought, known);
+            return;
+        }
         let goods = BTreeMap::from([(counted("BRACE-M"), 2), (counted("TOTE"), 1)]);
         let with = |status: &str, received: i64, capture: Capture| {
             let of = |id: &String| PaymentIntentId::new(id.as_str()).expect("an id");
@@ -528,6 +532,26 @@ impl Plan {
             refunds,
             disputes,
         });
+    }
+
+    /// A sale of another shop on the account, in any order: nothing of it is needed here.
+    fn sell_elsewhere(&mut self, begin: i64, bought: &Purchase, known: Checkout) {
+        let payments = payments_of(bought);
+        let total = known.totals.total;
+        let sold = Checkout {
+            fulfilled_elsewhere: true,
+            ..known
+        };
+        self.truth(begin, Truth::Checkout(Box::new(sold)));
+        if self.dice.percent(80) {
+            self.completed(begin, bought);
+        }
+        for (payment, part) in parts(&payments, total) {
+            self.tell_of_payment(begin, payment, part);
+            if self.dice.percent(30) {
+                self.tell_of_charge(begin, "charge.succeeded", payment);
+            }
+        }
     }
 
     /// The refunds and disputes of a paid order.

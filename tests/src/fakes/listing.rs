@@ -133,6 +133,7 @@ fn session(checkout: &Checkout) -> Value {
         "created_at": checkout.created_at.map(jiff::Timestamp::as_second),
         "amount_total": checkout.totals.total,
         "amount_received": checkout.received,
+        "origin": checkout.fulfilled_elsewhere.then_some("shopify"),
     })
 }
 
