@@ -161,8 +161,8 @@ async fn an_authorization_that_is_released_ends_its_order_by_the_payments_own_ev
         );
         bundle.play(&delivery).await;
     }
-    let canceled = OrderState::Waiting(OrderFunds::Canceled);
-    assert_eq!(bundle.order(1).state(), canceled);
+    let expired = OrderState::Waiting(OrderFunds::Expired);
+    assert_eq!(bundle.order(1).state(), expired);
     has_released_nothing(&bundle);
 }
 

@@ -207,6 +207,7 @@ async fn a_stack_that_began_in_one_mode_does_not_start_in_the_other() {
                 ("GRACE_DAYS", "0"),
                 ("ON_FULL_REFUND", "keep"),
                 ("ON_LOST_DISPUTE", "keep"),
+                ("RENEWAL_STOCK", "move"),
                 ("RECONCILE_DAYS", "3"),
             ]);
             settings.extend([("PAYMENT_FAILED_MAIL", "off"), ("TRIAL_ENDS_MAIL", "off")]);
