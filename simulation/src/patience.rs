@@ -79,17 +79,16 @@ pub fn of_parked(
     Ok(())
 }
 
-/// The order that an event is about: its body names one of its payments, or its subscription.
+/// The order that an event is about: its body names one of its payments, or else the subscription that it began. A
+/// renewal is an order of its own.
 fn order_of<'a>(event: &StoredEvent, plan: &'a Plan) -> Option<&'a OrderFacts> {
     let body = String::from_utf8_lossy(&event.body);
     let names = |id: &str| body.contains(&format!("\"{id}\""));
-    let life = plan
-        .lives
-        .iter()
-        .find(|life| names(&life.id) || life.payments.iter().any(|id| names(id)));
-    let by_life = life.and_then(|life| life.order.as_deref());
-    plan.orders.iter().find(|order| match by_life {
-        Some(id) => order.id == id,
-        None => order.payments.iter().any(|id| names(id)),
+    let is_paid_so = |order: &&OrderFacts| order.payments.iter().any(|id| names(id));
+    let by_payment = plan.orders.iter().find(is_paid_so);
+    by_payment.or_else(|| {
+        let life = plan.lives.iter().find(|life| names(&life.id))?;
+        let first = life.order.as_deref()?;
+        plan.orders.iter().find(|order| order.id == first)
     })
 }
