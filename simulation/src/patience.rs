@@ -80,7 +80,7 @@ pub fn of_parked(
 }
 
 /// The order that an event is about: its body names one of its payments, or else the subscription that it began. A
-/// renewal is an order of its own.
+/// renewal is another order than the first.
 fn order_of<'a>(event: &StoredEvent, plan: &'a Plan) -> Option<&'a OrderFacts> {
     let body = String::from_utf8_lossy(&event.body);
     let names = |id: &str| body.contains(&format!("\"{id}\""));
