@@ -69,10 +69,11 @@ impl<S: SweepStore, D: DeadLetters> Sweep<S, D> {
         &self,
         open: &[Movement],
     ) -> Result<BTreeMap<OrderId, Order>, RetryableError> {
+        let ids: BTreeSet<&OrderId> = open.iter().map(|movement| &movement.order_id).collect();
         let mut orders = BTreeMap::new();
-        for movement in open {
-            if let Some(order) = self.store.order(&movement.order_id).await? {
-                orders.insert(order.order_id.clone(), order);
+        for id in ids {
+            if let Some(order) = self.store.order(id).await? {
+                orders.insert(id.clone(), order);
             }
         }
         Ok(orders)
