@@ -9,7 +9,7 @@ use aws::{
 };
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use domain::{
-    delivery::job::Job,
+    delivery::{answer::UnclearRefund, event::Unreadable, job::Job},
     ports::Delay,
     receipt::{OnUnknown, Receipt, ReceiptKind},
     sale::restock::RestockPolicy,
@@ -24,7 +24,7 @@ use kit::{
     ses::Taken,
     shop::{Purchase, sample},
     signed::signed_as,
-    story::{Delivery, SECRET, checkout, open_shop, purchase},
+    story::{Delivery, SECRET, checkout, open_shop, purchase, refund_news},
     sweeping::sweep_over,
 };
 use mail::Merchant;
@@ -626,6 +626,39 @@ async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
         .filter_map(|line| line["outcome"].as_str().map(str::to_owned))
         .collect();
     assert_eq!(logged, words::of_the_code());
+}
+
+#[tokio::test]
+async fn a_refund_that_fails_beside_one_that_is_not_understood_calls_a_person_once() {
+    let bundle = open_shop(OnUnknown::Hold);
+    let sold = purchase(1);
+    bundle.provider_has(&checkout(&sold));
+    post(&bundle, &Delivery::of(&sold, "fevt_1")).await;
+    work(&bundle, "r1").await;
+    bundle.world.kept().unclear_refund = Some(UnclearRefund {
+        refund_id: None,
+        why: Unreadable::Missing("refund.amount"),
+    });
+    let mut event = sample("checkout.session.refunded");
+    event["object"]["checkout_session"] = json!(sold.order_id());
+    let refunded = Delivery {
+        id: "msg_2".to_owned(),
+        body: event.to_string(),
+    };
+    let text = Box::pin(logged(async {
+        for (attempt, status) in ["succeeded", "failed", "failed"].into_iter().enumerate() {
+            let mut refund = sample("refund.updated")["object"]["refund"].take();
+            refund["payment_intent_id"] = sold.session["payment_intents"][0].clone();
+            refund["status"] = json!(status);
+            refund["test_mode"] = json!(false);
+            bundle.provider_has_refunds(&[refund_news(&refund)]);
+            post(&bundle, &refunded).await;
+            work(&bundle, &format!("r{}", attempt + 2)).await;
+        }
+    }))
+    .await;
+    let calls = |line: &&str| line.contains(r#""refund_failed":true"#);
+    assert_eq!(text.lines().filter(calls).count(), 1, "{text}");
 }
 
 /// Each gauge of the template reads a number from sweep's line.

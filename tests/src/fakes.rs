@@ -24,6 +24,7 @@ pub use queues::{Dead, DeadLetterQueue, Hop, Message};
 use domain::{
     access::subscription,
     delivery::{
+        answer::UnclearRefund,
         job::{FulfillmentJob, ReceiptJob},
         secrets::Keys,
         stored_event::StoredEvent,
@@ -78,6 +79,8 @@ pub struct Kept {
     pub checkouts: BTreeMap<OrderId, Checkout>,
     /// The refunds that it knows, of whatever payment.
     pub refunds: BTreeMap<RefundId, refund::RefundChange>,
+    /// The one that is not understood in each of its lists of refunds.
+    pub unclear_refund: Option<UnclearRefund>,
     /// The subscriptions that it knows.
     pub subscriptions: BTreeMap<SubscriptionId, subscription::SubscriptionChange>,
     /// More things of its lists.

@@ -192,12 +192,24 @@ impl<S: FulfillmentStore> Fulfillment<S> {
             | Decision::NotNeeded {
                 commit: Some(commit),
                 ..
-            } if self.store.commit(&commit).await? == Committed::Raced => Ok(None),
+            } if !self.keep(event, &commit).await? => Ok(None),
             Decision::NotNeeded { reason, .. } => self.end_unneeded(event, reason).await,
             Decision::Wait { park_reason, .. } | Decision::Park(park_reason) => {
                 self.park(event, park_reason, receives).await
             }
         }
+    }
+
+    /// Writes facts that do not end the event; false after a lost race. Sweep sends their receipts.
+    async fn keep(&self, event: &StoredEvent, commit: &Commit) -> Result<bool, RetryableError> {
+        if self.store.commit(commit).await? == Committed::Raced {
+            return Ok(false);
+        }
+        // The next attempt finds these facts known, so only this one can call a person.
+        if commit.alerts != Alerts::default() {
+            log_commit(event, commit, self.clock.now());
+        }
+        Ok(true)
     }
 
     /// Commits, sends the outbox, marks the event; `None` after a lost race.

@@ -99,7 +99,7 @@ impl World {
             let understood = of.cloned().collect();
             Ok(Refunds {
                 understood,
-                unclear: None,
+                unclear: kept.unclear_refund.clone(),
             })
         };
         Ok(Answer::Refunds(self.ask("api.refunds", found).await?))

@@ -338,32 +338,20 @@ fn decide_fetched(case: &Case<'_>, reference: &Reference) -> Result<Decision, St
     }
 }
 
-/// The decision with its receipts as they are stored. A receipt that exists is not written again: the order's row may
-/// have been restored to an earlier point. If nothing is to be written, receipts that are not sent are queued again.
+/// The decision with its receipts as they are stored. If nothing is to be written, receipts that are not sent are queued
+/// again.
 fn with_receipts(case: &Case<'_>, decision: Decision) -> Result<Decision, Stop> {
-    let stored = |receipts: Vec<ReceiptId>| {
-        case.known.rows(&ReadSet {
-            receipts,
-            ..ReadSet::default()
-        })
-    };
     match decision {
-        Decision::Write(mut commit) => {
-            let rows = stored(commit.receipt_ids())?;
-            commit
-                .receipts
-                .retain(|receipt| !rows.receipts.contains_key(&receipt.receipt_id));
-            if let Some(order) = &mut commit.order {
-                case.policy.bundle.clone_into(&mut order.bundle);
-            }
-            let order = commit.order.as_ref();
-            commit.alerts = order
-                .map(|order| Alerts::between(rows.order.as_ref(), order))
-                .unwrap_or_default();
-            Ok(Decision::Write(commit))
-        }
+        Decision::Write(commit) => Ok(Decision::Write(to_write(case, commit)?)),
+        Decision::Wait {
+            commit: Some(commit),
+            park_reason,
+        } => Ok(Decision::Wait {
+            commit: Some(to_write(case, commit)?),
+            park_reason,
+        }),
         Decision::Nothing { mut unsent } => {
-            let rows = stored(unsent.clone())?;
+            let rows = case.known.rows(&ReadSet::of_receipts(unsent.clone()))?;
             let is_unfinished = |id: &ReceiptId| {
                 let receipt = rows.receipts.get(id);
                 receipt.is_some_and(crate::receipt::Receipt::is_unfinished)
@@ -377,8 +365,24 @@ fn with_receipts(case: &Case<'_>, decision: Decision) -> Result<Decision, Stop> 
     }
 }
 
-/// The order of a payment: by its link, by the provider's answer, else by the invoice of its refund, under whose id a
-/// renewal is an order. If the provider does not answer, the order may still come.
+/// The commit as it is written: with the receipts that do not exist, the version that writes it, and what a person must hear of. A receipt
+/// that exists is not written again: the order's row may have been restored to an earlier point.
+fn to_write(case: &Case<'_>, mut commit: Box<Commit>) -> Result<Box<Commit>, Stop> {
+    let rows = case
+        .known
+        .rows(&ReadSet::of_receipts(commit.receipt_ids()))?;
+    commit
+        .receipts
+        .retain(|receipt| !rows.receipts.contains_key(&receipt.receipt_id));
+    if let Some(order) = &mut commit.order {
+        case.policy.bundle.clone_into(&mut order.bundle);
+        commit.alerts = Alerts::between(rows.order.as_ref(), order);
+    }
+    Ok(commit)
+}
+
+/// The order of a payment: by its link, else by the provider's answer. Else by the invoice of its refund, whose id a
+/// renewal has as an order. If the provider does not answer, the order may still come.
 fn order_of_payment(
     case: &Case<'_>,
     payment: &PaymentIntentId,

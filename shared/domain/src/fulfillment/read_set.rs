@@ -47,6 +47,15 @@ impl ReadSet {
         }
     }
 
+    /// Receipts.
+    #[must_use]
+    pub fn of_receipts(receipts: Vec<ReceiptId>) -> Self {
+        Self {
+            receipts,
+            ..Self::default()
+        }
+    }
+
     /// These and others.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {

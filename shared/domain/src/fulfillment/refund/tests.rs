@@ -478,6 +478,16 @@ fn a_listed_refund_that_is_not_understood_holds_up_no_other() {
         assert_eq!(shop.order().refunded(), 1500);
     }
     assert_eq!(shop.receipts(), ["fcs_1-order", "fre_1-refund"]);
+    shop.api.refunds[0] = refund_news("fre_1", refund_facts("fpi_1", "failed", 1500));
+    let Decision::Wait {
+        commit: Some(commit),
+        ..
+    } = shop.decide(&facts("fevt_4", SALE + 4, read()))
+    else {
+        panic!("it waits with facts")
+    };
+    assert!(commit.alerts.refund_failed);
+    assert_eq!(commit.order.unwrap().bundle, shop.policy.bundle);
     let expected = "a listed refund (fre_9) is not understood: `refund.amount` is missing";
     let End::Waits(park_reason) = waits else {
         unreachable!()
