@@ -25,7 +25,7 @@ pub struct Renewal {
     /// The facts of the subscription.
     pub change: SubscriptionChange,
     pub customer: Customer,
-    /// What the merchant needs to ship the goods.
+    /// The details that the merchant needs to ship the goods.
     pub details: Details,
     /// The current period, if stated.
     pub period: Option<Period>,

@@ -119,7 +119,7 @@ pub fn still_so(kind: &ReceiptKind, subscription: Option<&Subscription>) -> bool
     }
 }
 
-/// What becomes of a mail about a refund.
+/// The fate of a mail about a refund.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefundMail {
     /// It is true and the customer needs it.

@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 /// retried.
 const LONGEST_PAYMENT: SignedDuration = SignedDuration::from_hours(24);
 
-/// What a paid invoice without an order makes due.
+/// The result of a paid invoice without an order.
 pub(super) enum Due {
     /// It is the first one, cost nothing, or is of long ago.
     Nothing,
@@ -232,8 +232,8 @@ fn customer(learned: &Subscription, renewal: &Renewal, first: Option<&Order>) ->
     }
 }
 
-/// Where the goods go: as the provider has it now, else as in the first order. What that order paid for its shipping is
-/// its own.
+/// The destination of the goods: as the provider has it now, else as in the first order. The price of that order's
+/// shipping is its own.
 fn details(renewal: &Renewal, first: Option<&Order>) -> Details {
     let before = first.map(|order| order.details.clone()).unwrap_or_default();
     let now = renewal.details.clone();

@@ -137,7 +137,7 @@ impl Dispute {
             .is_some_and(|closed| is_unknown || closed > self.facts.stamp)
     }
 
-    /// True if a person has to find out who won: the dispute is closed by a status that does not say it, and the money
+    /// True if a person has to find out who won. The dispute is closed by a status that does not say it, and the money
     /// is gone.
     #[must_use]
     pub fn is_unclear(&self) -> bool {

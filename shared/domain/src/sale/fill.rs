@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 /// One movement that changes: its missing units leave the counter, or are no longer wanted.
 ///
 /// The movement, the counter and the order change together. The conditions are that the movement and
-/// the order are still as read and that the counter covers the units. So no unit is filled twice.
+/// the order are still as read and that the counter covers the units. This fills no unit twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fill {
     /// The movement as read.
@@ -42,7 +42,7 @@ pub fn wanted(order: &Order, movement: &Movement, policy: RestockPolicy) -> i64 
 }
 
 /// Plans the fills of open shortfalls, oldest first. A counter that does not cover a movement fills a
-/// part of it, so that a later sale does not take what an earlier customer waits for.
+/// part of it. A later sale must not take the units that an earlier customer waits for.
 #[must_use]
 pub fn fills(
     open: &[Movement],

@@ -43,7 +43,7 @@ pub struct Grant {
     pub days: Option<u32>,
 }
 
-/// What the merchant's rows and the line itself say about a line.
+/// The statements of the merchant's rows, and of the line itself, about a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mapped<'a> {
     pub sku: Option<&'a Sku>,

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, str::FromStr};
 /// that is set must hold. A checkout that another app fulfills belongs only if its origin is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShopFilter {
-    /// Where the checkout came from, in the provider's word.
+    /// The source of the checkout, in the provider's word.
     pub origin: Option<String>,
     /// A key and a value in the checkout's metadata.
     pub metadata: Option<MetadataEntry>,
@@ -16,7 +16,7 @@ pub struct ShopFilter {
     pub reference_prefix: Option<String>,
 }
 
-/// What shows the shop of a checkout.
+/// The marks that show the shop of a checkout.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShopMarks {
     pub origin: Option<String>,

@@ -182,7 +182,6 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
     fn in_any_order_and_twice_access_comes_to_one_end(seed in prop::collection::vec(any::<u32>(), 14)) {
-        use crate::delivery::event::Change;
         let second = Change::Checkout { order_id: id("fcs_2"), completed: true };
         let all = [
             facts("fevt_1", SALE, completed()),
