@@ -225,6 +225,26 @@ async fn what_is_exported_is_erased_everywhere_and_ids_and_amounts_stay() {
 }
 
 #[tokio::test]
+async fn an_erasure_that_fails_or_stops_anywhere_is_finished_by_the_next_one() {
+    let erase = async |world: &World| customer::erase(world, &customer_id(), false, &note()).await;
+    let undisturbed = story().await;
+    let before = undisturbed.world.kept().calls.len();
+    erase(&undisturbed.world).await.unwrap();
+    let calls = undisturbed.world.kept().calls.len() - before;
+    assert!(calls > 5);
+    for n in 0..calls {
+        for fault in [FailBefore, FailAfter, StopBefore, StopAfter] {
+            let bundle = story().await;
+            bundle.strike_next(n, fault);
+            let _ = bundle.world.run(erase(&bundle.world)).await;
+            erase(&bundle.world).await.unwrap();
+            let left = marks(&bundle.world.kept());
+            assert_eq!(left, BTreeSet::new(), "{fault:?} at call {n}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_comes_after_the_deletion_brings_no_data_back() {
     let bundle = open_shop(OnUnknown::Resend);
     let bought = marked();
