@@ -303,6 +303,31 @@ async fn a_checkout_that_is_not_complete_is_parked_with_its_reason() {
 }
 
 #[tokio::test]
+async fn money_that_is_announced_before_the_api_shows_it_fulfills_the_order_once_it_does() {
+    let play = play().await;
+    let mut sale = Sale::prepared(&play, [10, 10]).await;
+    let total = sale.purchase.session["amount_total"].clone();
+    sale.purchase.session["amount_received"] = json!(0);
+    play.sell(&sale.purchase).await.unwrap();
+    let event_id = sale.event(0);
+    let mut event = sample("checkout.session.async_payment_succeeded");
+    event["event_id"] = json!(event_id);
+    event["object"]["checkout_session"] = json!(sale.order_id());
+    play.takes(event.to_string().as_bytes()).await;
+    let order = async || play.order(sale.order_id()).await;
+    let waits = until("the order waits for its money", SOON, order).await;
+    assert_eq!(waits.unwrap().fulfilled_at, None);
+    assert_eq!(sale.on_hand(&play).await, [Some(10), Some(10)]);
+
+    sale.purchase.session["amount_received"] = total;
+    play.sell(&sale.purchase).await.unwrap();
+    play.until_event(&event_id, Processed, SOON).await.unwrap();
+    play.sent_receipt(sale.order_id(), SOON).await;
+    assert_eq!(sale.on_hand(&play).await, [Some(8), Some(9)]);
+    assert_eq!(play.mails(sale.order_id()).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_paid_order_that_meets_an_empty_shelf_is_kept_with_its_shortfall() {
     let play = play().await;
     let sale = Sale::prepared(&play, [1, 5]).await;
