@@ -6,8 +6,7 @@ use domain::{
     sale::{checkout::Capture, dispute::DisputeStage},
     values::ids::DisputeId,
 };
-use kit::shop::{self};
-use kit::{prelude::*, story::payment_facts};
+use kit::{prelude::*, shop, story::payment_facts, sweeping::sweep_over};
 use proptest::prelude::*;
 
 /// The shop, with the first checkout sold.
@@ -406,6 +405,32 @@ async fn a_refund_that_fails_after_it_succeeded_is_corrected_once_if_its_mail_is
             .status();
         assert_eq!(status, ReceiptStatus::Withdrawn, "{id}");
     }
+}
+
+#[tokio::test]
+async fn a_correction_waits_for_the_receipt_that_it_corrects_without_failing() {
+    let bundle = sold().await;
+    let state = |id: &str| bundle.receipt(&ReceiptId::new(id).unwrap()).state.status();
+    let (receipt, correction) = ("fre_1-refund", "fre_1-refund_failed");
+    bundle
+        .take(&refund("refund.updated", "fevt_2", AFTER, "succeeded"))
+        .await;
+    bundle.work_at_once().await;
+    bundle.world.kept().receipt_queue.clear();
+    bundle
+        .play(&refund("refund.updated", "fevt_3", AFTER + 1, "failed"))
+        .await;
+    let both = || [receipt, correction].map(state);
+    assert_eq!(both(), [ReceiptStatus::Unsent; 2]);
+    assert!(bundle.world.kept().given_up().is_empty());
+    // Sweep finds both. The refund's receipt is not true any more, and the correction has nothing to correct.
+    for _ in 0..2 {
+        bundle.world.pass(Duration::from_hours(3));
+        sweep_over(&bundle.world).run().await.unwrap();
+        bundle.drain().await;
+    }
+    assert_eq!(both(), [ReceiptStatus::Withdrawn; 2]);
+    assert_eq!(bundle.mails(), 1);
 }
 
 #[tokio::test]

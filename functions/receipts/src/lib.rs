@@ -68,6 +68,9 @@ pub enum Unsent {
     /// Sweep queues the receipt again on its day.
     #[error("not due yet")]
     NotDue,
+    /// Sweep queues the receipt again until the other one has ended.
+    #[error("waits for the receipt that it corrects")]
+    Waits,
 }
 
 /// A mail that SES took.
@@ -106,6 +109,9 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
         let found = self.store.order(&receipt.order_id).await?;
         let order = found.ok_or(RetryableError::Missing { what: "the order" })?;
         let verdict = self.judge(&receipt, &order, again).await?;
+        if let Verdict::Wait = verdict {
+            return Ok(Outcome::Rejected(Unsent::Waits));
+        }
         if self.is_late(attempt) {
             return Err(RetryableError::OutOfTime);
         }
@@ -128,6 +134,7 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
                 self.reject(id, &state, Unsent::Withdrawn(reason), attempt)
                     .await
             }
+            Verdict::Wait => Ok(Outcome::Rejected(Unsent::Waits)),
         }
     }
 

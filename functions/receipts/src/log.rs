@@ -33,6 +33,9 @@ pub(crate) fn log(receipt_id: &ReceiptId, ended: &Ended, took: SignedDuration) {
         Outcome::Rejected(Unsent::NotDue) => {
             tracing::info!(outcome = "not_due", %receipt_id, duration_ms, "not due yet");
         }
+        Outcome::Rejected(unsent @ Unsent::Waits) => {
+            tracing::info!(outcome = "waiting", %receipt_id, reason = %unsent, duration_ms, "the correction waits");
+        }
         Outcome::Retry(RetryableError::Unknown { cause, .. }) => {
             tracing::warn!(outcome = "unknown", %receipt_id, reason = cause, duration_ms, "the outcome of the mail is unknown");
         }

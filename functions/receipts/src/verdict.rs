@@ -3,17 +3,12 @@
 use crate::{ReceiptStore, Receipts};
 use domain::{
     access::contact::Contact,
-    fulfillment::{RefundMail, refund_mail, still_so},
+    fulfillment::{MailNeed, refund_mail, still_so},
     receipt::{Receipt, ReceiptKind, feedback::AddressHash},
     sale::order::Order,
     values::{ids::RefundId, outcome::RetryableError},
 };
 use mail::{Email, Mailer, Unsendable, compose, shows_sale};
-use std::time::Duration;
-
-/// A correction waits so long for the receipt of its refund, which is sent within seconds.
-const CORRECTION_WAITS: Duration = Duration::from_mins(1);
-
 /// The action under the lease.
 pub(crate) enum Verdict {
     Send(Box<Email>),
@@ -21,6 +16,8 @@ pub(crate) enum Verdict {
     Fail(String),
     /// The notice is outdated, with the reason.
     Withdraw(String),
+    /// Another receipt comes first.
+    Wait,
 }
 
 impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
@@ -35,7 +32,11 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
             let reason = "the customer's data is erased".to_owned();
             return Ok(Verdict::Withdraw(reason));
         }
-        if self.is_outdated(receipt, order).await? {
+        let need = self.needed(receipt, order).await?;
+        if need == MailNeed::Wait {
+            return Ok(Verdict::Wait);
+        }
+        if need == MailNeed::NotNeeded {
             let more = if again {
                 ", and a mail may have gone out before"
             } else {
@@ -63,12 +64,12 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
         })
     }
 
-    /// Returns true for a notice that is no longer true, or too late.
-    async fn is_outdated(&self, receipt: &Receipt, order: &Order) -> Result<bool, RetryableError> {
+    /// The need for a mail now. A notice that is no longer true, or too late, is not needed.
+    async fn needed(&self, receipt: &Receipt, order: &Order) -> Result<MailNeed, RetryableError> {
         if let ReceiptKind::Refund { refund_id, .. } | ReceiptKind::RefundFailed { refund_id, .. } =
             &receipt.kind
         {
-            return self.is_outdated_refund(receipt, order, refund_id).await;
+            return self.needed_for_refund(receipt, order, refund_id).await;
         }
         let (ReceiptKind::PaymentFailed {
             subscription_id, ..
@@ -77,10 +78,10 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
             subscription_id, ..
         }) = &receipt.kind
         else {
-            return Ok(false);
+            return Ok(MailNeed::Due);
         };
         if receipt.kind.is_too_late(self.clock.now()) {
-            return Ok(true);
+            return Ok(MailNeed::NotNeeded);
         }
         let subscription = match &order.customer.customer_id {
             Some(customer_id) => {
@@ -90,30 +91,28 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
             }
             None => None,
         };
-        Ok(!still_so(&receipt.kind, subscription.as_ref()))
+        Ok(if still_so(&receipt.kind, subscription.as_ref()) {
+            MailNeed::Due
+        } else {
+            MailNeed::NotNeeded
+        })
     }
 
-    /// Returns true for a mail about a refund that is not true or not needed. A correction waits for the receipt that it
-    /// corrects.
-    async fn is_outdated_refund(
+    /// The need for the receipt of a refund, or for its correction, which waits for the receipt that it corrects.
+    async fn needed_for_refund(
         &self,
         receipt: &Receipt,
         order: &Order,
         refund_id: &RefundId,
-    ) -> Result<bool, RetryableError> {
+    ) -> Result<MailNeed, RetryableError> {
         let refund = order.refunds.get(refund_id);
         let told = refund.and_then(|refund| refund.receipt_id.as_ref());
         let told = match told.filter(|id| **id != receipt.receipt_id) {
             Some(id) => self.store.receipt(id).await?,
             None => None,
         };
-        match refund_mail(&receipt.kind, refund, told.as_ref().map(|told| &told.state)) {
-            RefundMail::Due => Ok(false),
-            RefundMail::NotNeeded => Ok(true),
-            RefundMail::Wait => Err(RetryableError::Leased {
-                retry_after: CORRECTION_WAITS,
-            }),
-        }
+        let told = told.as_ref().map(|told| &told.state);
+        Ok(refund_mail(&receipt.kind, refund, told))
     }
 
     /// The customer's current address. The receipt of a sale shows it as it was and does not need it.

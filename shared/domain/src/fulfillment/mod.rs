@@ -19,7 +19,7 @@ mod refund;
 mod renewal;
 mod subscription;
 
-pub use notice::{RefundMail, refund_mail, still_so};
+pub use notice::{MailNeed, refund_mail, still_so};
 
 use crate::{
     access::purchase::AccessPolicies,

@@ -119,12 +119,12 @@ pub fn still_so(kind: &ReceiptKind, subscription: Option<&Subscription>) -> bool
     }
 }
 
-/// The fate of a mail about a refund.
+/// The need for a mail, as the facts are now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefundMail {
+pub enum MailNeed {
     /// It is true and the customer needs it.
     Due,
-    /// The refund's receipt has to be sent or given up first.
+    /// The receipt that it corrects has to be sent or given up first.
     Wait,
     /// It is no longer true, or corrects a mail that the customer never got.
     NotNeeded,
@@ -137,7 +137,7 @@ pub fn refund_mail(
     kind: &ReceiptKind,
     refund: Option<&Refund>,
     receipt: Option<&ReceiptState>,
-) -> RefundMail {
+) -> MailNeed {
     let failed = refund.map(Refund::failed_after_all);
     match (kind, failed, receipt) {
         (ReceiptKind::Refund { .. }, Some(true), _)
@@ -146,13 +146,13 @@ pub fn refund_mail(
             ReceiptKind::RefundFailed { .. },
             _,
             Some(ReceiptState::Withdrawn { .. } | ReceiptState::Failed { .. }),
-        ) => RefundMail::NotNeeded,
+        ) => MailNeed::NotNeeded,
         (
             ReceiptKind::RefundFailed { .. },
             _,
             Some(ReceiptState::Unsent { .. } | ReceiptState::Leased { .. }),
-        ) => RefundMail::Wait,
-        _ => RefundMail::Due,
+        ) => MailNeed::Wait,
+        _ => MailNeed::Due,
     }
 }
 
@@ -184,28 +184,23 @@ mod tests {
             reason: String::new(),
         };
         for (kind, refund, told, expected) in [
-            (&receipt, &stands, None, RefundMail::Due),
-            (&receipt, &failed, None, RefundMail::NotNeeded),
-            (&correction, &failed, Some(&unsent), RefundMail::Wait),
-            (
-                &correction,
-                &failed,
-                Some(&withdrawn),
-                RefundMail::NotNeeded,
-            ),
+            (&receipt, &stands, None, MailNeed::Due),
+            (&receipt, &failed, None, MailNeed::NotNeeded),
+            (&correction, &failed, Some(&unsent), MailNeed::Wait),
+            (&correction, &failed, Some(&withdrawn), MailNeed::NotNeeded),
             (
                 &correction,
                 &failed,
                 Some(&ReceiptState::Held),
-                RefundMail::Due,
+                MailNeed::Due,
             ),
             (
                 &correction,
                 &stands,
                 Some(&ReceiptState::Held),
-                RefundMail::NotNeeded,
+                MailNeed::NotNeeded,
             ),
-            (&correction, &failed, None, RefundMail::Due),
+            (&correction, &failed, None, MailNeed::Due),
         ] {
             assert_eq!(
                 refund_mail(kind, Some(refund), told),
@@ -213,6 +208,6 @@ mod tests {
                 "{kind:?}, {told:?}"
             );
         }
-        assert_eq!(refund_mail(&correction, None, None), RefundMail::Due);
+        assert_eq!(refund_mail(&correction, None, None), MailNeed::Due);
     }
 }
