@@ -122,7 +122,7 @@ async fn what_waits_drains_at_the_set_concurrency_and_within_the_sending_rate_an
     }
 }
 
-/// The real client has as many requests under way as the drain counts for a checkout.
+/// The real client has as many requests under way as the drain counts for a sale.
 #[tokio::test]
 async fn a_checkout_is_as_many_requests_at_a_time_as_are_counted_for_it() {
     const ANSWERED_AFTER: Duration = Duration::from_secs(1);
@@ -144,7 +144,7 @@ async fn a_checkout_is_as_many_requests_at_a_time_as_are_counted_for_it() {
         tokio::time::sleep(ANSWERED_AFTER / 2).await;
         stand_in.requests().len()
     };
-    let (read, asked_meanwhile) = tokio::join!(api.checkout(&key, &order_id), asked_meanwhile);
+    let (read, asked_meanwhile) = tokio::join!(api.sale(&key, &order_id), asked_meanwhile);
     assert!(read.is_ok(), "{read:?}");
     assert_eq!(asked_meanwhile, ASKED_AT_ONCE, "{:?}", stand_in.requests());
     // The session includes the customer.

@@ -53,7 +53,7 @@ const SES_LASTS: Duration = Duration::from_millis(40);
 const POLLS_EVERY: Duration = Duration::from_millis(500);
 /// Among how many of the oldest messages a queue chooses the next.
 const SHUFFLED: usize = 100;
-/// The number of concurrent requests of the real client for one checkout: for the session, its lines and its payments.
+/// The number of concurrent requests of the real client for one sale: for the session, its lines and its payments.
 /// If the session does not state the customer, a request for the customer follows these, so there are never more.
 pub const ASKED_AT_ONCE: usize = 3;
 /// The stock of each product.
@@ -75,7 +75,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// How many checkouts there are of which Flex knows.
+    /// How many sales there are of which Flex knows.
     pub fn sold(&self) -> u64 {
         (1..=self.waiting + self.new.0)
             .filter(|n| self.is_known(*n))
@@ -206,7 +206,7 @@ impl Provider for Flex {
     ) -> Answering<'a, Result<Answer, ReadError>> {
         Box::pin(async move {
             let answer = self.asked(Provider::fetch(&self.world, key, reference, asked_at));
-            if let Reference::Checkout(_) = reference {
+            if let Reference::Sale(_) = reference {
                 let others = join_all((1..ASKED_AT_ONCE).map(|_| self.asked(ready(()))));
                 return tokio::join!(answer, others).0;
             }
@@ -555,11 +555,11 @@ fn event_id(n: u64) -> String {
     format!("fevt_{n:07}")
 }
 
-/// A checkout is paid for, and intake has received its event.
+/// A sale is paid for, and intake has received its event.
 async fn arrive(bundle: &Bundle, n: u64, is_known: bool) {
     let purchase = purchase(n);
     if is_known {
-        bundle.provider_has(&checkout(&purchase));
+        bundle.provider_has(&sale(&purchase));
     }
     let answer = bundle.post(&Delivery::of(&purchase, &event_id(n))).await;
     assert_eq!(answer.map(|answer| answer.reply().status), Some(200));

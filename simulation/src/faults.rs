@@ -40,7 +40,7 @@ pub struct Weather {
     pub drops: u64,
     /// After how many days all that is announced comes at once; 0 when it comes as it is announced.
     pub crowds: u64,
-    /// How far the provider's API may be behind what it announces of a checkout.
+    /// How far the provider's API may be behind what it announces of a sale.
     pub api_lag: Duration,
     /// The timers of a woken process know how late it is.
     pub timers_know: bool,

@@ -16,10 +16,10 @@ use domain::{
     delivery::event::Change,
     fulfillment::Policy,
     sale::{
-        checkout::Capture,
         mapping::{Mapping, MappingKey, MappingRow},
         payment, refund,
         shop::ShopFilter,
+        statement::Capture,
         stock::RenewalStock,
     },
     values::facts::Stated,
@@ -38,7 +38,7 @@ const MONTH: i64 = 30 * DAY;
 /// Something that is true at the provider's from then on.
 #[derive(Debug, Clone)]
 pub enum Truth {
-    Checkout(Box<Checkout>),
+    Sale(Box<Sale>),
     Refund(Box<refund::RefundChange>),
     /// A subscription is like this, and has ended then, if it has.
     Subscription(Box<subscription::SubscriptionChange>, Option<Timestamp>),
@@ -82,7 +82,7 @@ pub struct OrderFacts {
     pub statuses: BTreeMap<String, &'static str>,
     /// The customer, if an event states the customer's address.
     pub customer: Option<String>,
-    /// The address that was given in the checkout.
+    /// The address that was given in the sale.
     pub email: String,
     pub reference: String,
     /// The order's funds in the end.
@@ -99,7 +99,7 @@ pub struct OrderFacts {
 #[derive(Debug, Clone)]
 pub struct InvoiceFacts {
     pub id: String,
-    /// Paid by the checkout.
+    /// Paid by the sale.
     pub first: bool,
     pub payment: String,
     pub paid: bool,
@@ -140,7 +140,7 @@ pub struct Plan {
     pub policy: Policy,
     /// The policy for mails with an unknown outcome.
     pub on_unknown: OnUnknown,
-    /// The completed checkouts, as they end.
+    /// The completed sales, as they end.
     pub orders: Vec<OrderFacts>,
     pub lives: Vec<LifeFacts>,
     /// The last announced address of each customer, and its time.
@@ -401,13 +401,13 @@ impl Plan {
         });
     }
 
-    fn leave_alone(&mut self, at: i64, bought: &Purchase, known: Checkout) {
-        let left = Checkout {
-            status: CheckoutStatus::Expired,
+    fn leave_alone(&mut self, at: i64, bought: &Purchase, known: Sale) {
+        let left = Sale {
+            status: SaleStatus::Expired,
             received: Some(0),
             ..known
         };
-        self.truth(at, Truth::Checkout(Box::new(left)));
+        self.truth(at, Truth::Sale(Box::new(left)));
         let kind = "checkout.session.expired";
         self.tell(at, kind, "checkout_session", &bought.session);
     }
@@ -420,13 +420,13 @@ impl Plan {
         self.tell(at, kind, "payment_intent", &intent);
     }
 
-    /// A checkout of a cart, in one of the ways in which it can be paid for, and what comes of it.
+    /// A sale of a cart, in one of the ways in which it can be paid for, and what comes of it.
     fn sell(&mut self, n: u64) {
         let mut bought = purchase(n);
         bought.customer["email"] = json!(format!("buyer{n}@example.com"));
         let begin = BEGIN + self.seconds(0, 10 * DAY);
         if self.dice.percent(15) {
-            // Several checkouts of one cart: their rows are contended.
+            // Several sales of one cart: their rows are contended.
             bought.session["client_reference_id"] = json!("cart-7");
         }
         if self.dice.percent(20) {
@@ -438,7 +438,7 @@ impl Plan {
             bought.session["payment_intents"] = json!([only]);
         }
         let payments = payments_of(&bought);
-        let known = checkout(&bought);
+        let known = sale(&bought);
         let total = known.totals.total;
         if self.dice.percent(8) {
             self.sell_elsewhere(begin, &bought, known);
@@ -450,7 +450,7 @@ impl Plan {
             let facts = parts(&payments, total);
             let payments = facts.map(|(id, part)| (of(id), payment_facts(status, part)));
             let payments = payments.collect();
-            Truth::Checkout(Box::new(Checkout {
+            Truth::Sale(Box::new(Sale {
                 payments,
                 received: Some(received),
                 capture,
@@ -461,7 +461,7 @@ impl Plan {
         let mut funds = OrderFunds::Received;
         match self.dice.below(10) {
             0..=4 => {
-                self.truth(begin, Truth::Checkout(Box::new(known.clone())));
+                self.truth(begin, Truth::Sale(Box::new(known.clone())));
                 self.completed(begin, &bought);
                 for (payment, part) in parts(&payments, total) {
                     self.tell_of_payment(begin, payment, part);
@@ -535,14 +535,14 @@ impl Plan {
     }
 
     /// A sale of another shop on the account, in any order: nothing of it is needed here.
-    fn sell_elsewhere(&mut self, begin: i64, bought: &Purchase, known: Checkout) {
+    fn sell_elsewhere(&mut self, begin: i64, bought: &Purchase, known: Sale) {
         let payments = payments_of(bought);
         let total = known.totals.total;
-        let sold = Checkout {
+        let sold = Sale {
             fulfilled_elsewhere: true,
             ..known
         };
-        self.truth(begin, Truth::Checkout(Box::new(sold)));
+        self.truth(begin, Truth::Sale(Box::new(sold)));
         if self.dice.percent(80) {
             self.completed(begin, bought);
         }
@@ -749,9 +749,9 @@ impl Plan {
         }
         let word = if trial { "trialing" } else { "incomplete" };
         self.turn(&mut life, begin, "created", word, paid_to);
-        let known = checkout(&bought);
+        let known = sale(&bought);
         let total = known.totals.total;
-        self.truth(begin + 2, Truth::Checkout(Box::new(known)));
+        self.truth(begin + 2, Truth::Sale(Box::new(known)));
         self.completed(begin + 2, &bought);
         let mut own = bought.session["payment_intent"]
             .as_str()

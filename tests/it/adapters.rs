@@ -92,7 +92,7 @@ async fn config(url: &str) -> SdkConfig {
 /// An order and its receipt, as the story of the shop makes them.
 async fn sold(change: impl FnOnce(&mut Order)) -> (Order, Receipt) {
     let bundle: Bundle = open_shop(OnUnknown::Hold);
-    bundle.provider_has(&kit::story::checkout(&purchase(1)));
+    bundle.provider_has(&kit::story::sale(&purchase(1)));
     bundle.take(&Delivery::of(&purchase(1), "fevt_1")).await;
     let _ = bundle.fulfillment.fulfill(&event_id("fevt_1"), 1).await;
     let kept = bundle.world.kept();

@@ -24,12 +24,12 @@ use domain::{
     },
     receipt,
     sale::{
-        checkout::{Capture, CheckoutKind, Customer, Eligibility, LineItem, Totals},
         details::{Details, Metadata},
         fill::fills,
         mapping::{Grant, Mapping, MappingKey, MappingRow},
         payment::Link,
         shop::ShopFilter,
+        statement::{Capture, Customer, Eligibility, LineItem, SaleKind, Totals},
         stock::{Movement, Restock, StockLevel, Uncounted},
     },
     upkeep::sweep::{EventBacklog, ReceiptBacklog},
@@ -387,8 +387,8 @@ fn eligibility() -> Eligibility {
     }
 }
 
-/// A checkout of one piece of each SKU.
-fn checkout(skus: &[Sku]) -> Checkout {
+/// A sale of one piece of each SKU.
+fn sale(skus: &[Sku]) -> Sale {
     let amounts = Totals {
         subtotal: 1000,
         total: 1000,
@@ -407,11 +407,11 @@ fn checkout(skus: &[Sku]) -> Checkout {
         metadata: Metadata::default(),
     };
     let total = 1000 * i64::try_from(skus.len()).unwrap();
-    Checkout {
+    Sale {
         order_id: OrderId::new(unique("fcs")).unwrap(),
         client_reference_id: Some(unique("order")),
-        status: CheckoutStatus::Complete,
-        kind: CheckoutKind::Payment,
+        status: SaleStatus::Complete,
+        kind: SaleKind::Payment,
         capture: Capture::Automatic,
         mode: Mode::Live,
         created_at: Some(now()),
@@ -464,28 +464,24 @@ const POLICY: Policy = Policy {
     bundle: env!("CARGO_PKG_VERSION"),
 };
 
-async fn decided(ledger: &impl Ledger, event: &StoredEvent, checkout: &Checkout) -> Commit {
-    decided_at(ledger, event, checkout, now()).await
+async fn decided(ledger: &impl Ledger, event: &StoredEvent, sale: &Sale) -> Commit {
+    decided_at(ledger, event, sale, now()).await
 }
 
-/// The decision about a completed checkout, on the rows of this ledger.
+/// The decision about a completed sale, on the rows of this ledger.
 async fn decided_at(
     ledger: &impl Ledger,
     event: &StoredEvent,
-    checkout: &Checkout,
+    sale: &Sale,
     at: Timestamp,
 ) -> Commit {
-    let change = Change::Checkout {
-        order_id: checkout.order_id.clone(),
+    let change = Change::Sale {
+        order_id: sale.order_id.clone(),
         completed: true,
     };
     let mut known = Known::default();
-    let answer = Answer::Checkout(Box::new(checkout.clone()));
-    known.add_answer(
-        Reference::Checkout(checkout.order_id.clone()),
-        at,
-        Ok(answer),
-    );
+    let answer = Answer::Sale(Box::new(sale.clone()));
+    known.add_answer(Reference::Sale(sale.order_id.clone()), at, Ok(answer));
     loop {
         let case = Case {
             event,
@@ -669,7 +665,7 @@ async fn a_commit_writes_all_of_it(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(2));
     on.stock_levels().put_counter(&skus[0], 5).await;
     on.stock_levels().put_counter(&skus[1], 0).await;
-    let commit = decided(on.ledger(), &event, &checkout(&skus)).await;
+    let commit = decided(on.ledger(), &event, &sale(&skus)).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
 
     let order = order_of(&commit);
@@ -750,10 +746,10 @@ async fn our_times_are_kept_in_whole_seconds(on: &impl On) {
     let expected = (Some(precise), now());
     assert_eq!((facts.occurred_at, facts.received_at), expected);
 
-    let checkout = checkout(&[]);
-    let commit = decided_at(on.ledger(), &event, &checkout, precise).await;
+    let sale = sale(&[]);
+    let commit = decided_at(on.ledger(), &event, &sale, precise).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
-    let order = on.order(&checkout.order_id).await.unwrap();
+    let order = on.order(&sale.order_id).await.unwrap();
     assert_eq!((order.placed_at, order.fulfilled_at), (now(), Some(now())));
     let id = &commit.receipts[0].receipt_id;
     let receipt = on.receipt(id).await.unwrap();
@@ -929,11 +925,11 @@ async fn a_receipt_that_is_there_already_refuses_all(on: &impl On) {
 async fn of_many_commits_of_one_order_exactly_one_is_done(on: &impl On) {
     let skus = skus(1);
     on.stock_levels().put_counter(&skus[0], 100).await;
-    let checkout = checkout(&skus);
+    let sale = sale(&skus);
     let mut commits = Vec::new();
     for _ in 0..16 {
         let twin = recorded(on).await;
-        commits.push(decided(on.ledger(), &twin, &checkout).await);
+        commits.push(decided(on.ledger(), &twin, &sale).await);
     }
     let done = join_all(
         commits
@@ -959,7 +955,7 @@ async fn a_commit_on_a_changed_world_writes_nothing(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(2));
     on.stock_levels().put_counter(&skus[0], 1).await;
     on.stock_levels().put_counter(&skus[1], 0).await;
-    let commit = decided(on.ledger(), &event, &checkout(&skus)).await;
+    let commit = decided(on.ledger(), &event, &sale(&skus)).await;
     // The shelf that was short has been filled: short by one is no longer true.
     on.stock_levels().put_counter(&skus[1], 7).await;
     assert_eq!(on.commit(&commit).await, Committed::Raced);
@@ -985,9 +981,9 @@ async fn the_last_pieces_go_to_whoever_is_first_and_never_below_zero(on: &impl O
     on.stock_levels().put_counter(&skus[0], 5).await;
     let buy = async || {
         let event = recorded(on).await;
-        let checkout = checkout(&skus);
+        let sale = sale(&skus);
         loop {
-            let commit = decided(on.ledger(), &event, &checkout).await;
+            let commit = decided(on.ledger(), &event, &sale).await;
             if until_answered(on.ledger(), &commit).await == Committed::Now {
                 return commit.deductions[0].movement.clone();
             }
@@ -1003,8 +999,8 @@ async fn the_last_pieces_go_to_whoever_is_first_and_never_below_zero(on: &impl O
 async fn a_movement_is_never_made_twice(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(1));
     on.stock_levels().put_counter(&skus[0], 5).await;
-    let checkout = checkout(&skus);
-    let commit = decided(on.ledger(), &event, &checkout).await;
+    let sale = sale(&skus);
+    let commit = decided(on.ledger(), &event, &sale).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     assert_eq!(on.commit(&commit).await, Committed::Raced);
     // The event, the order and the receipt would each have refused that. A part of a long cart comes without them, for
@@ -1027,9 +1023,9 @@ async fn a_movement_is_never_made_twice(on: &impl On) {
 async fn sold(on: &impl On) -> (Sku, Commit) {
     let (event, sku) = (recorded(on).await, skus(1).remove(0));
     on.stock_levels().put_counter(&sku, 5).await;
-    let mut checkout = checkout(std::slice::from_ref(&sku));
-    checkout.lines[0].quantity = 2;
-    let commit = decided(on.ledger(), &event, &checkout).await;
+    let mut sale = sale(std::slice::from_ref(&sku));
+    sale.lines[0].quantity = 2;
+    let commit = decided(on.ledger(), &event, &sale).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     (sku, commit)
 }
@@ -1095,9 +1091,9 @@ async fn open_shortfalls(on: &impl On, sku: &Sku, expected: usize) -> Vec<Moveme
 async fn a_shortfall_is_filled_once_and_then_no_longer_open(on: &impl On) {
     let (event, sku) = (recorded(on).await, skus(1).remove(0));
     on.stock_levels().put_counter(&sku, 1).await;
-    let mut checkout = checkout(std::slice::from_ref(&sku));
-    checkout.lines[0].quantity = 3;
-    let commit = decided(on.ledger(), &event, &checkout).await;
+    let mut sale = sale(std::slice::from_ref(&sku));
+    sale.lines[0].quantity = 3;
+    let commit = decided(on.ledger(), &event, &sale).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     let order_id = order_of(&commit).order_id;
     let counters = on.shortfalls().counters(std::slice::from_ref(&sku)).await;
@@ -1151,7 +1147,7 @@ async fn a_cart_too_big_for_one_transaction_is_committed_whole(on: &impl On) {
     for sku in &skus {
         on.stock_levels().put_counter(sku, 3).await;
     }
-    let commit = decided(on.ledger(), &event, &checkout(&skus)).await;
+    let commit = decided(on.ledger(), &event, &sale(&skus)).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     let order = order_of(&commit);
     assert_eq!(on.order(&order.order_id).await, Some(order.clone()));
@@ -1193,7 +1189,7 @@ async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_
     for sku in &skus {
         on.stock_levels().put_counter(sku, 3).await;
     }
-    let sale = decided(on.ledger(), &event, &checkout(&skus)).await;
+    let sale = decided(on.ledger(), &event, &sale(&skus)).await;
     let stock_levels = async || -> BTreeSet<_> {
         let stock_levels = shelves_of(on, &sale, &skus).await.into_iter();
         stock_levels
@@ -1386,7 +1382,7 @@ async fn what_is_not_counted_is_reported_once(on: &impl On) {
 /// A committed receipt.
 async fn committed(on: &impl On) -> Receipt {
     let event = recorded(on).await;
-    let mut commit = decided(on.ledger(), &event, &checkout(&[])).await;
+    let mut commit = decided(on.ledger(), &event, &sale(&[])).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     commit.receipts.remove(0)
 }

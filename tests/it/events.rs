@@ -85,7 +85,7 @@ fn shop() -> Bundle {
         world.kept().counters.insert(sku(name), ON_HAND);
     }
     let bundle = Bundle::over(&world, Mode::Test, OnUnknown::Resend);
-    bundle.provider_has(&checkout(&Purchase::sample()));
+    bundle.provider_has(&sale(&Purchase::sample()));
     bundle
 }
 
@@ -144,7 +144,7 @@ fn change(name: &str) -> (Box<Event>, OrderId) {
     let Reading::Event(event) = flex::read(read(name).as_bytes()) else {
         panic!("{name} is not understood")
     };
-    let Change::Checkout { order_id, .. } = event.change.clone() else {
+    let Change::Sale { order_id, .. } = event.change.clone() else {
         panic!("{name}: {event:?}")
     };
     (event, order_id)
@@ -199,7 +199,7 @@ fn says_nothing_but_that_it_is_time(name: &str) {
     assert_eq!(parsed(name), json!({}));
 }
 
-/// The stand-in's seed: every checkout, by the names of its files.
+/// The stand-in's seed: every sale, by the names of its files.
 fn seed() -> Vec<(String, String)> {
     let file = |value: &Value| format!("flex/{}", value.as_str().unwrap());
     let sessions = parsed("flex/stand-in.json")["sessions"].take();
@@ -207,19 +207,19 @@ fn seed() -> Vec<(String, String)> {
     sessions.as_array().unwrap().iter().map(pair).collect()
 }
 
-fn seeded_checkout(session: &str, line_items: &str) -> domain::sale::checkout::Checkout {
+fn seeded_sale(session: &str, line_items: &str) -> domain::sale::statement::Sale {
     let purchase = Purchase {
         session: parsed(session)["checkout_session"].take(),
         line_items: parsed(line_items)["line_items"].take(),
         customer: parsed("flex/api/customer.json")["customer"].take(),
     };
-    checkout(&purchase)
+    sale(&purchase)
 }
 
 fn seeds_checkouts_that_are_understood(_: &str) {
     for (session, line_items) in seed() {
         assert!(
-            !seeded_checkout(&session, &line_items).lines.is_empty(),
+            !seeded_sale(&session, &line_items).lines.is_empty(),
             "{session}"
         );
     }
@@ -302,7 +302,7 @@ fn tells_of_a_checkout_in_the_seed(name: &str) {
     let (_, order_id) = change(name);
     let known = seed()
         .iter()
-        .any(|(session, items)| seeded_checkout(session, items).order_id == order_id);
+        .any(|(session, items)| seeded_sale(session, items).order_id == order_id);
     assert!(known, "{name}: the stand-in does not know {order_id}");
 }
 

@@ -48,6 +48,7 @@ async fn send(bundle: &Bundle, id: &ReceiptId, owner: &str) -> receipts::Ended {
     let attempt = Attempt {
         owner: OwnerToken::new(owner).unwrap(),
         receives: 1,
+        is_last: false,
         ends_at,
     };
     bundle.receipts.send(id, &attempt).await

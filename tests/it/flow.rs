@@ -297,7 +297,7 @@ async fn a_checkout_that_is_not_complete_is_parked_with_its_reason() {
         .unwrap();
     assert_eq!(
         parked.reason.as_deref(),
-        Some("the checkout is `open`, not complete")
+        Some("the sale is `open`, not complete")
     );
     assert_eq!(play.order(sale.order_id()).await.unwrap(), None);
 }

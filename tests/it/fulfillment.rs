@@ -2,18 +2,18 @@
 
 use domain::delivery::job::Handoff;
 use domain::sale::{
-    checkout::{CheckoutKind, Eligibility},
     order::{OrderLine, Shortfall},
+    statement::{Eligibility, SaleKind},
 };
 use fulfillment::{Done, Ended};
 use kit::fakes::{Call, Fate, Turn};
 use kit::prelude::*;
 use std::num::NonZeroUsize;
 
-/// The shop, with the first checkout's event taken in as `fevt_1`.
-async fn facts(change: impl FnOnce(&mut Checkout)) -> Bundle {
+/// The shop, with the first sale's event taken in as `fevt_1`.
+async fn facts(change: impl FnOnce(&mut Sale)) -> Bundle {
     let bundle = open_shop(OnUnknown::Resend);
-    let mut paid = checkout(&purchase(1));
+    let mut paid = sale(&purchase(1));
     change(&mut paid);
     bundle.provider_has(&paid);
     bundle.take(&completed("fevt_1")).await;
@@ -73,7 +73,7 @@ async fn the_receipt_is_queued_before_the_event_is_marked() {
     let calls = bundle.world.kept().calls[so_far..].join(" ");
     assert_eq!(
         calls,
-        "events.event ledger.read api.checkout ledger.read ledger.commit receipt_queue.send events.settle"
+        "events.event ledger.read api.sale ledger.read ledger.commit receipt_queue.send events.settle"
     );
 }
 
@@ -105,7 +105,7 @@ async fn the_same_checkout_under_a_new_event_id_changes_nothing_and_sends_nothin
 async fn a_twin_whose_receipt_is_still_owed_has_it_queued() {
     let bundle = facts(|_| {}).await;
     // The first event's attempt commits, and stops before it queues the receipt.
-    // event, order, checkout, rows, commit; then the receipt's queue.
+    // event, order, sale, rows, commit; then the receipt's queue.
     bundle.strike_next(5, StopBefore);
     assert_eq!(bundle.world.run(fulfill(&bundle)).await, None);
     bundle.world.kept().fulfillment_queue.clear();
@@ -154,7 +154,7 @@ fn shops() -> [Bundle; 2] {
 #[tokio::test]
 async fn sixty_four_deliveries_of_one_event_at_once_count_once() {
     for bundle in shops() {
-        bundle.provider_has(&checkout(&purchase(1)));
+        bundle.provider_has(&sale(&purchase(1)));
         let delivery = completed("fevt_1");
         join_all((0..64).map(|_| bundle.take(&delivery))).await;
         assert_eq!(bundle.world.kept().fulfillment_queue.len(), 64);
@@ -166,7 +166,7 @@ async fn sixty_four_deliveries_of_one_event_at_once_count_once() {
 #[tokio::test]
 async fn sixty_four_events_of_one_checkout_at_once_count_once() {
     for bundle in shops() {
-        bundle.provider_has(&checkout(&purchase(1)));
+        bundle.provider_has(&sale(&purchase(1)));
         let twins: Vec<_> = (0..64).map(|n| completed(&format!("fevt_{n}"))).collect();
         join_all(twins.iter().map(|twin| bundle.take(twin))).await;
         bundle.drain_at_once().await;
@@ -228,7 +228,7 @@ async fn a_word_of_the_providers_that_we_do_not_know_survives_into_the_order() {
 }
 
 /// Works it off and expects it to be parked for this reason, with nothing else changed.
-async fn parked(change: impl FnOnce(&mut Checkout), fault: Option<ReadError>, reason: &str) {
+async fn parked(change: impl FnOnce(&mut Sale), fault: Option<ReadError>, reason: &str) {
     let bundle = facts(change).await;
     bundle.world.kept().read_faults.extend(fault);
     let before = bundle.end();
@@ -247,33 +247,33 @@ async fn parked(change: impl FnOnce(&mut Checkout), fault: Option<ReadError>, re
 #[tokio::test]
 async fn whatever_is_doubtful_is_parked_with_its_reason_and_has_no_effect() {
     parked(
-        |paid| paid.status = CheckoutStatus::Other("open".into()),
+        |paid| paid.status = SaleStatus::Other("open".into()),
         None,
-        "the checkout is `open`, not complete",
+        "the sale is `open`, not complete",
     )
     .await;
     parked(
-        |paid| paid.kind = CheckoutKind::Other("setup".into()),
+        |paid| paid.kind = SaleKind::Other("setup".into()),
         None,
-        "checkouts of mode `setup` are not fulfilled",
+        "sales of mode `setup` are not fulfilled",
     )
     .await;
     parked(
         |paid| paid.mode = Mode::Test,
         None,
-        "a test-mode checkout reached a live-mode stack",
+        "a test-mode sale reached a live-mode stack",
     )
     .await;
 }
 
 #[tokio::test]
 async fn what_the_provider_may_yet_tell_is_given_the_time() {
-    let bundle = facts(|paid| paid.status = CheckoutStatus::Other("open".into())).await;
-    let too_early = RetryableError::TooEarly("the checkout is `open`, not complete".to_owned());
+    let bundle = facts(|paid| paid.status = SaleStatus::Other("open".into())).await;
+    let too_early = RetryableError::TooEarly("the sale is `open`, not complete".to_owned());
     assert_eq!(fulfill(&bundle).await, Outcome::Retry(too_early));
     assert_eq!(bundle.states(), [Stored]);
     // Its API has caught up with its announcement.
-    bundle.provider_has(&checkout(&purchase(1)));
+    bundle.provider_has(&sale(&purchase(1)));
     bundle.drain().await;
     assert_eq!(bundle.states(), [Processed]);
     assert_eq!(bundle.mails(), 1);
@@ -467,7 +467,7 @@ async fn a_lost_race_is_read_and_decided_again() {
     let times = |name| kept.calls.iter().filter(|call| **call == name).count();
     assert_eq!(times("ledger.commit"), 2);
     assert_eq!(times("ledger.read"), 4);
-    assert_eq!(times("api.checkout"), 2);
+    assert_eq!(times("api.sale"), 2);
 }
 
 #[tokio::test]
@@ -491,9 +491,9 @@ async fn three_lost_races_go_back_to_the_queue() {
 async fn a_test_checkout_on_a_test_stack_is_fulfilled_and_only_the_merchant_hears_of_it() {
     let shop = open_shop(OnUnknown::Resend);
     let bundle = Bundle::over(&shop.world, Mode::Test, OnUnknown::Resend);
-    bundle.provider_has(&Checkout {
+    bundle.provider_has(&Sale {
         mode: Mode::Test,
-        ..checkout(&purchase(1))
+        ..sale(&purchase(1))
     });
     bundle.play(&completed("fevt_1")).await;
     let kept = bundle.world.kept();

@@ -109,8 +109,8 @@ fn read_everything(body: &[u8], tally: &Tally) -> TestCaseResult {
         let lines = value.get("line_items").unwrap_or(&value).clone();
         let session = serde_json::from_value::<flex::wire::Session>(session).unwrap_or_default();
         let lines = serde_json::from_value::<flex::wire::LineItems>(lines).unwrap_or_default();
-        match flex::checkout(&session, &lines, None) {
-            Ok(_) => tally.count("a checkout"),
+        match flex::sale(&session, &lines, None) {
+            Ok(_) => tally.count("a sale"),
             Err(why) => is_short(&why)?,
         }
     }

@@ -32,7 +32,7 @@ fn keys(secrets: &[&str]) -> Keys {
         .collect()
 }
 
-/// The completed checkout's delivery, signed now.
+/// The completed sale's delivery, signed now.
 fn good(bundle: &Bundle) -> Post {
     Post::signed(bundle, &completed())
 }
@@ -124,7 +124,7 @@ impl Class {
     }
 }
 
-/// The signature of the completed checkout's delivery, made now with this secret.
+/// The signature of the completed sale's delivery, made now with this secret.
 fn completed_by(bundle: &Bundle, secret: &str) -> String {
     let Delivery { id, body } = completed();
     let headers = signed_as(&id, secret, &body, bundle.world.now());
@@ -190,7 +190,7 @@ fn kept_and_unavailable() -> Vec<Class> {
         }),
         Class::new("unreadable: not JSON", |shop| signed(shop, "hello")),
         Class::new("unreadable: no event id", |shop| signed(shop, "{}")),
-        Class::new("parked: no checkout", |shop| {
+        Class::new("parked: no sale", |shop| {
             let event = json!({"event_id": "fevt_9", "event_type": "checkout.session.completed", "object": {}});
             signed(shop, &event.to_string())
         }),
@@ -210,7 +210,7 @@ async fn repeated() -> Vec<Class> {
         Post::signed(shop, &Delivery::of(&other, "fevt_1")).to_http_api()
     };
     let processed = Class::after("duplicate, processed", &completed(), plain).await;
-    processed.bundle.provider_has(&checkout(&purchase(1)));
+    processed.bundle.provider_has(&sale(&purchase(1)));
     processed.bundle.drain().await;
     let parked = Class::after("duplicate, parked", &completed(), plain).await;
     parked.bundle.drain().await;

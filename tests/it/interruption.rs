@@ -21,7 +21,7 @@ const CALLS: [&str; 15] = [
     "fulfillment_queue.send",
     "events.event",
     "ledger.read",
-    "api.checkout",
+    "api.sale",
     "ledger.read",
     "ledger.commit",
     "receipt_queue.send",
@@ -39,19 +39,19 @@ const MANY: usize = 1000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Story {
-    /// A checkout, one delivery.
+    /// A sale, one delivery.
     OneDelivery,
     /// The same for a cart of 120 things, some of which are out of stock.
     LongCart,
-    /// A checkout of two things, each deducted in a separate transaction.
+    /// A sale of two things, each deducted in a separate transaction.
     InParts,
-    /// A checkout; the delivery a second time; the same change under another event id. Each is handled before the next.
+    /// A sale; the delivery a second time; the same change under another event id. Each is handled before the next.
     OneAfterTheOther,
     /// The same three, and only then does the work begin.
     AllFirst,
-    /// A checkout, then a refund of it: pending, then succeeded.
+    /// A sale, then a refund of it: pending, then succeeded.
     Refunded,
-    /// A subscription: its checkout, its creation, its first invoice, a renewal.
+    /// A subscription: its sale, its creation, its first invoice, a renewal.
     Subscribed,
 }
 
@@ -61,7 +61,7 @@ type Faults = BTreeMap<usize, Fault>;
 struct Stage {
     story: Story,
     policy: OnUnknown,
-    paid: Checkout,
+    paid: Sale,
     first: Delivery,
     twin: Delivery,
     /// The deliveries after the first.
@@ -104,7 +104,7 @@ impl Stage {
         Self {
             story,
             policy,
-            paid: checkout(&paid),
+            paid: sale(&paid),
             first: Delivery::of(&paid, "fevt_1"),
             twin: Delivery::of(&paid, "fevt_2"),
             later,
@@ -550,15 +550,15 @@ fn any_two_interruptions_of_a_crowded_story_change_no_end() {
 /// The next step of a random story.
 #[derive(Debug, Clone, Copy)]
 enum Next {
-    /// The sender delivers the completion of this checkout, as this event.
-    Deliver { checkout: u64, event: u64 },
+    /// The sender delivers the completion of this sale, as this event.
+    Deliver { sale: u64, event: u64 },
     /// The queues are drained.
     Work,
 }
 
 fn next() -> impl Strategy<Value = Next> {
     prop_oneof![
-        3 => (0..3_u64, 0..2_u64).prop_map(|(checkout, event)| Next::Deliver { checkout, event }),
+        3 => (0..3_u64, 0..2_u64).prop_map(|(sale, event)| Next::Deliver { sale, event }),
         1 => Just(Next::Work),
     ]
 }
@@ -567,8 +567,8 @@ fn faults() -> impl Strategy<Value = Faults> {
     prop::collection::btree_map(0..120_usize, prop::sample::select(FAULTS.to_vec()), 0..6)
 }
 
-fn delivery(checkout: u64, event: u64) -> Delivery {
-    Delivery::of(&purchase(checkout), &format!("fevt_{checkout}_{event}"))
+fn delivery(sale: u64, event: u64) -> Delivery {
+    Delivery::of(&purchase(sale), &format!("fevt_{sale}_{event}"))
 }
 
 /// Works everything off, many at a time unless the process may yet stop.
@@ -626,7 +626,7 @@ fn lost_mails(kept: &Kept, struck: &[Struck]) -> BTreeMap<ReceiptId, usize> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Three checkouts with five braces for six sold. Each comes as up to two events, in any order and
+    /// Three sales with five braces for six sold. Each comes as up to two events, in any order and
     /// number, with up to five interruptions anywhere. The tables read and commit at once or in parts.
     #[test]
     fn however_it_is_told_and_interrupted_each_checkout_counts_once(
@@ -644,12 +644,12 @@ proptest! {
         world.kept().moves_a_part = moves_a_part;
         world.kept().faults.clone_from(&faults);
         for n in 0..3 {
-            bundle.provider_has(&checkout(&purchase(n)));
+            bundle.provider_has(&sale(&purchase(n)));
         }
         let (struck, again) = stage.runtime.block_on(async {
             for next in &story {
                 match *next {
-                    Next::Deliver { checkout, event } => bundle.take(&delivery(checkout, event)).await,
+                    Next::Deliver { sale, event } => bundle.take(&delivery(sale, event)).await,
                     Next::Work => work(bundle).await,
                 }
             }
@@ -661,8 +661,8 @@ proptest! {
             // I6: running anything again changes nothing.
             let end = End::of(&world.kept());
             for next in &story {
-                if let Next::Deliver { checkout, event } = *next {
-                    bundle.take(&delivery(checkout, event)).await;
+                if let Next::Deliver { sale, event } = *next {
+                    bundle.take(&delivery(sale, event)).await;
                 }
             }
             redriven(world).await;
@@ -673,10 +673,10 @@ proptest! {
 
         let kept = world.kept();
         let facts: BTreeSet<String> = story.iter().filter_map(|next| match next {
-            Next::Deliver { checkout, .. } => Some(purchase(*checkout).order_id().to_owned()),
+            Next::Deliver { sale, .. } => Some(purchase(*sale).order_id().to_owned()),
             Next::Work => None,
         }).collect();
-        // I1: every delivered checkout has its order, and no other. I2: one receipt each.
+        // I1: every delivered sale has its order, and no other. I2: one receipt each.
         prop_assert_eq!(kept.orders.keys().map(|id| id.as_str().to_owned()).collect::<BTreeSet<_>>(), facts);
         prop_assert_eq!(kept.receipts.len(), kept.orders.len());
         // Without the sweep: a stopped function's message comes again, or is a dead letter.

@@ -24,7 +24,7 @@ use kit::{
     ses::Taken,
     shop::{Purchase, sample},
     signed::signed_as,
-    story::{Delivery, SECRET, checkout, open_shop, purchase, refund_news},
+    story::{Delivery, SECRET, open_shop, purchase, refund_news, sale},
     sweeping::sweep_over,
 };
 use mail::Merchant;
@@ -157,7 +157,7 @@ async fn everything() {
     let bundle = open_shop(OnUnknown::Hold);
     let delivery = |n: u64| Delivery::of(&purchase_of_the_canary(n), &format!("fevt_{n}"));
     for n in 1..=7 {
-        bundle.provider_has(&checkout(&purchase_of_the_canary(n)));
+        bundle.provider_has(&sale(&purchase_of_the_canary(n)));
     }
     // Refused, in every way that looks at a header or the body.
     let Delivery { id, body } = delivery(1);
@@ -236,7 +236,7 @@ async fn everything() {
     ]);
     work(&bundle, "r2").await;
     // An invalid address, and the one whose mail has an unknown outcome.
-    let mut nowhere = checkout(&purchase_of_the_canary(7));
+    let mut nowhere = sale(&purchase_of_the_canary(7));
     nowhere.customer.email = Some("canary.mailbox@example.com Serinus".to_owned());
     bundle.provider_has(&nowhere);
     post(&bundle, &delivery(7)).await;
@@ -261,8 +261,8 @@ async fn everything() {
     work(&bundle, "r4").await;
     after_the_sale(&bundle).await;
     what_ses_tells(&bundle).await;
-    // A checkout without a webhook, and an unreadable refund.
-    bundle.provider_has(&checkout(&purchase_of_the_canary(8)));
+    // A sale without a webhook, and an unreadable refund.
+    bundle.provider_has(&sale(&purchase_of_the_canary(8)));
     let odd = json!({"refund_id": "fre_x", "amount": "canary-note", "reason": "Serinus", "test_mode": false});
     bundle.world.kept().lists.odd.push(("refunds", odd));
     let made_up = bundle.reconcile(365).await.unwrap().unwrap().total();
@@ -526,7 +526,7 @@ async fn logged(story: impl Future<Output = ()>) -> String {
 async fn rings(facts: &[&str]) -> Vec<(String, bool)> {
     let lines = logged(async {
         let bundle = open_shop(OnUnknown::Hold);
-        bundle.provider_has(&checkout(&purchase(1)));
+        bundle.provider_has(&sale(&purchase(1)));
         post(&bundle, &Delivery::of(&purchase(1), "fevt_1")).await;
         work(&bundle, "r1").await;
         let receipt_id = bundle.world.kept().mails[0].receipt_id.clone();
@@ -632,7 +632,7 @@ async fn the_log_tells_every_outcome_and_nothing_personal_or_secret() {
 async fn a_refund_that_fails_beside_one_that_is_not_understood_calls_a_person_once() {
     let bundle = open_shop(OnUnknown::Hold);
     let sold = purchase(1);
-    bundle.provider_has(&checkout(&sold));
+    bundle.provider_has(&sale(&sold));
     post(&bundle, &Delivery::of(&sold, "fevt_1")).await;
     work(&bundle, "r1").await;
     bundle.world.kept().unclear_refund = Some(UnclearRefund {

@@ -1,18 +1,18 @@
-//! The events after a checkout, by their outcomes: from the signed delivery to rows and mails, over the ports
+//! The events after a sale, by their outcomes: from the signed delivery to rows and mails, over the ports
 //! in memory.
 
 use domain::{
     access::subscription::Reason,
-    sale::{checkout::Capture, dispute::DisputeStage},
+    sale::{dispute::DisputeStage, statement::Capture},
     values::ids::DisputeId,
 };
 use kit::{prelude::*, shop, story::payment_facts, sweeping::sweep_over};
 use proptest::prelude::*;
 
-/// The shop, with the first checkout sold.
+/// The shop, with the first sale sold.
 async fn sold() -> Bundle {
     let bundle = open_shop(OnUnknown::Resend);
-    bundle.provider_has(&checkout(&purchase(1)));
+    bundle.provider_has(&sale(&purchase(1)));
     bundle.play(&completed("fevt_1")).await;
     bundle
 }
@@ -39,7 +39,7 @@ fn payment(n: usize) -> String {
         .to_owned()
 }
 
-/// An event of the checkout itself.
+/// An event of the sale itself.
 fn of_session(kind: &str, event_id: &str) -> Delivery {
     let session = purchase(1).session;
     change(kind, event_id, AFTER, "checkout_session", session)
@@ -100,20 +100,20 @@ fn receipts(bundle: &Bundle) -> Vec<String> {
 /// The provider's API knows of this payment of the first purchase.
 fn provider_tells(bundle: &Bundle, n: usize, status: &str) {
     let mut kept = bundle.world.kept();
-    let known = kept.checkouts.values_mut().next().unwrap();
+    let known = kept.sales.values_mut().next().unwrap();
     let facts = payment_facts(status, &json!({"amount": 3497}));
     known
         .payments
         .insert(PaymentIntentId::new(payment(n)).unwrap(), facts);
 }
 
-/// The shop, and the first checkout completed but paid for otherwise than at once.
+/// The shop, and the first sale completed but paid for otherwise than at once.
 async fn unpaid(capture: Capture, status: &str) -> Bundle {
     let bundle = open_shop(OnUnknown::Resend);
-    bundle.provider_has(&Checkout {
+    bundle.provider_has(&Sale {
         capture,
         received: Some(0),
-        ..checkout(&purchase(1))
+        ..sale(&purchase(1))
     });
     for n in 0..2 {
         provider_tells(&bundle, n, status);
@@ -173,7 +173,7 @@ async fn a_payment_that_is_captured_later_releases_goods_and_receipt_then_and_on
         OrderState::Waiting(OrderFunds::Authorized)
     );
     has_released_nothing(&bundle);
-    // The merchant captures: both payments say so, and the checkout's own event comes again under a new id.
+    // The merchant captures: both payments say so, and the sale's own event comes again under a new id.
     for n in 0..2 {
         provider_tells(&bundle, n, "succeeded");
     }
@@ -271,7 +271,7 @@ async fn a_delayed_payment_that_the_provider_does_not_know_yet_is_asked_for_agai
 #[tokio::test]
 async fn a_checkout_that_was_read_while_its_payment_was_announced_is_read_again() {
     let bundle = unpaid(Capture::Manual, "requires_capture").await;
-    // The charge says only that there is something new, in the very second in which the checkout is read.
+    // The charge says only that there is something new, in the very second in which the sale is read.
     let mut charge = sample("charge.captured")["object"]["charge"].take();
     charge["payment_intent"] = json!(payment(0));
     let reads = |bundle: &Bundle| {
@@ -280,7 +280,7 @@ async fn a_checkout_that_was_read_while_its_payment_was_announced_is_read_again(
             .kept()
             .calls
             .iter()
-            .filter(|call| **call == "api.checkout")
+            .filter(|call| **call == "api.sale")
             .count()
     };
     let before = reads(&bundle);
@@ -302,7 +302,7 @@ async fn a_checkout_that_was_read_while_its_payment_was_announced_is_read_again(
 #[tokio::test]
 async fn nothing_is_ever_fulfilled_on_a_payment_alone() {
     let bundle = open_shop(OnUnknown::Resend);
-    bundle.provider_has(&checkout(&purchase(1)));
+    bundle.provider_has(&sale(&purchase(1)));
     for (n, event_id) in [(0, "fevt_1"), (1, "fevt_2"), (0, "fevt_3")] {
         bundle.take(&succeeded(event_id, n)).await;
     }
@@ -322,7 +322,7 @@ async fn nothing_is_ever_fulfilled_on_a_payment_alone() {
 #[tokio::test]
 async fn what_a_payment_said_before_its_order_is_on_the_order() {
     let bundle = open_shop(OnUnknown::Resend);
-    bundle.provider_has(&checkout(&purchase(1)));
+    bundle.provider_has(&sale(&purchase(1)));
     bundle.take(&succeeded("fevt_1", 1)).await;
     bundle.take(&completed("fevt_2")).await;
     bundle.play(&succeeded("fevt_3", 0)).await;
@@ -488,7 +488,7 @@ async fn a_refund_and_a_dispute_before_their_order_wait_for_it() {
     let early = bundle.fulfillment.fulfill(&event_id("fevt_2"), 1).await;
     assert_matches!(early, Outcome::Retry(RetryableError::TooEarly(_)));
     // The order comes late, by minutes.
-    bundle.provider_has(&checkout(&purchase(1)));
+    bundle.provider_has(&sale(&purchase(1)));
     bundle.play(&completed("fevt_1")).await;
     let order = bundle.order(1);
     assert_eq!((order.refunded(), order.disputes.len()), (1825, 1));
@@ -501,9 +501,9 @@ async fn a_refund_and_a_dispute_before_their_order_wait_for_it() {
 #[tokio::test]
 async fn news_whose_order_never_comes_are_parked_and_not_lost() {
     let life = Life::of(9);
-    // The provider knows both checkouts, and their own events never come.
+    // The provider knows both sales, and their own events never come.
     let bundle = shop_of(&life);
-    bundle.provider_has(&checkout(&purchase(1)));
+    bundle.provider_has(&sale(&purchase(1)));
     let renewal = live(&life, 3);
     for delivery in [
         refund("refund.updated", "fevt_2", AFTER, "succeeded"),
@@ -561,7 +561,7 @@ async fn two_paid_checkouts_of_one_reference_are_shown_and_never_merged() {
     for n in 1..=2 {
         let mut purchase = purchase(n);
         purchase.session["client_reference_id"] = json!("cart-7");
-        bundle.provider_has(&checkout(&purchase));
+        bundle.provider_has(&sale(&purchase));
         bundle
             .take(&Delivery::of(&purchase, &format!("fevt_{n}")))
             .await;
@@ -601,7 +601,7 @@ fn shop_of(life: &Life) -> Bundle {
     let bundle = open_shop(OnUnknown::Resend);
     let mut purchase = life.purchase.clone();
     purchase.session["test_mode"] = json!(false);
-    bundle.provider_has(&checkout(&purchase));
+    bundle.provider_has(&sale(&purchase));
     let mut subscription = life.subscription.clone();
     subscription["test_mode"] = json!(false);
     bundle.provider_has_subscription(&subscription);

@@ -62,7 +62,7 @@ fn closed_from(from: ReceiptStatus) -> Closed {
     Closed::Now { from }
 }
 
-/// The shop, with the first checkout's event parked as `fevt_1`: the provider said that it was not complete. Now it
+/// The shop, with the first sale's event parked as `fevt_1`: the provider said that it was not complete. Now it
 /// does.
 async fn parked() -> Bundle {
     let bundle = open_shop(OnUnknown::Resend);
@@ -71,12 +71,12 @@ async fn parked() -> Bundle {
 }
 
 async fn park(bundle: &Bundle) {
-    let mut open = checkout(&purchase(1));
-    open.status = CheckoutStatus::Open;
+    let mut open = sale(&purchase(1));
+    open.status = SaleStatus::Open;
     bundle.provider_has(&open);
     bundle.play(&Delivery::of(&purchase(1), "fevt_1")).await;
     assert_eq!(bundle.state("fevt_1"), Parked);
-    bundle.provider_has(&checkout(&purchase(1)));
+    bundle.provider_has(&sale(&purchase(1)));
 }
 
 /// This number of purchases, with the events `fevt_1` and so on. A thousand of each product are in stock.
@@ -113,7 +113,7 @@ async fn a_parked_event_says_why_since_when_and_how_often() {
     assert_eq!(row.class, Some(Class::NotComplete));
     assert_eq!(
         row.reason.as_deref(),
-        Some("the checkout is `open`, not complete")
+        Some("the sale is `open`, not complete")
     );
     assert_eq!(
         row.attempts, 2,
@@ -157,8 +157,8 @@ async fn two_operators_release_one_event_at_once_and_it_is_fulfilled_once() {
 #[tokio::test]
 async fn a_released_event_that_is_doubtful_again_is_parked_again() {
     let bundle = parked().await;
-    let mut expired = checkout(&purchase(1));
-    expired.status = CheckoutStatus::Expired;
+    let mut expired = sale(&purchase(1));
+    expired.status = SaleStatus::Expired;
     bundle.provider_has(&expired);
     released(&bundle, "fevt_1").await;
     bundle.drain().await;
@@ -166,7 +166,7 @@ async fn a_released_event_that_is_doubtful_again_is_parked_again() {
     assert_eq!(row.state, Parked);
     assert_eq!(
         row.reason.as_deref(),
-        Some("the checkout is `expired`, not complete")
+        Some("the sale is `expired`, not complete")
     );
     assert!(row.note.is_some(), "somebody has tried");
     assert!(bundle.end().orders.is_empty());
@@ -310,7 +310,7 @@ async fn an_event_is_dropped_or_worked_on_and_never_both() {
     let mut ends = BTreeSet::new();
     for head_start in 0..24 {
         let bundle = open_shop(OnUnknown::Resend);
-        bundle.provider_has(&checkout(&purchase(1)));
+        bundle.provider_has(&sale(&purchase(1)));
         bundle.take(&Delivery::of(&purchase(1), "fevt_1")).await;
         let drop = async {
             for _ in 0..head_start {
@@ -363,7 +363,7 @@ async fn committed_work_is_not_dropped_but_passed_on() {
 
 /// An event of the second purchase under the id of the first one's.
 async fn other_body(bundle: &Bundle) -> String {
-    bundle.provider_has(&checkout(&purchase(2)));
+    bundle.provider_has(&sale(&purchase(2)));
     let other = Delivery::of(&purchase(2), "fevt_1");
     bundle.take(&other).await;
     format!("other-body:{}", fingerprint(other.body.as_bytes()))
@@ -454,18 +454,18 @@ fn delivery(event_id: &str, body: &[u8]) -> Delivery {
 /// dropped, one unknown, one unreadable, and one under a taken id. All others are done.
 async fn tuesday() -> Bundle {
     let bundle = parked().await;
-    bundle.provider_has(&Checkout {
-        status: CheckoutStatus::Open,
-        ..checkout(&purchase(1))
+    bundle.provider_has(&Sale {
+        status: SaleStatus::Open,
+        ..sale(&purchase(1))
     });
     let life = Life::of(99);
-    bundle.provider_has(&checkout(&live(&life.purchase)));
+    bundle.provider_has(&sale(&live(&life.purchase)));
     let mut subscription = life.subscription.clone();
     subscription["test_mode"] = json!(false);
     bundle.provider_has_subscription(&subscription);
     let mut facts: Vec<Delivery> = Vec::new();
     for n in 2..=12 {
-        bundle.provider_has(&checkout(&purchase(n)));
+        bundle.provider_has(&sale(&purchase(n)));
         facts.push(Delivery::of(&purchase(n), &format!("fevt_{n}")));
     }
     let mut refund = sample("refund.updated")["object"]["refund"].take();
@@ -489,9 +489,9 @@ async fn tuesday() -> Bundle {
             .iter()
             .map(|moment| delivery(&moment.event_id, &moment.body)),
     );
-    bundle.provider_has(&Checkout {
-        status: CheckoutStatus::Open,
-        ..checkout(&purchase(40))
+    bundle.provider_has(&Sale {
+        status: SaleStatus::Open,
+        ..sale(&purchase(40))
     });
     facts.push(Delivery::of(&purchase(40), "fevt_40"));
     for delivery in &facts {
@@ -880,7 +880,7 @@ async fn two_operators_redrive_one_queue_at_once() {
     assert_eq!(end.counters[&sku("BRACE-M")], 1000 - 2 * 25);
 }
 
-/// F26. Finished events may have expired meanwhile. Some checkouts came again under other ids, and are done.
+/// F26. Finished events may have expired meanwhile. Some sales came again under other ids, and are done.
 #[tokio::test]
 async fn dead_letters_redriven_days_later_in_any_order_by_two_operators_are_done_once() {
     for (seed, ttl) in (0..12).flat_map(|seed| [(seed, false), (seed, true)]) {
@@ -1162,7 +1162,7 @@ async fn resent(bundle: &Bundle, seen_version: u64) -> Resent {
         .unwrap()
 }
 
-/// The shop with the first checkout sold and its receipt sent.
+/// The shop with the first sale sold and its receipt sent.
 async fn sent() -> Bundle {
     let bundle = open_shop(OnUnknown::Resend);
     facts(&bundle, 1).await;
@@ -1455,7 +1455,7 @@ async fn what_waits_is_listed_the_oldest_first_with_its_class_and_reason() {
     for part in [
         "events parked for an operator: 2",
         "fevt_1 checkout.session.completed since 2025-10-10T09:53:30Z: parked (not_complete) after 2 attempts, \
-         the checkout is `open`, not complete",
+         the sale is `open`, not complete",
         "(other_body), another body came under the id fevt_2 of an earlier event",
         "stored (set_up) after 5 attempts, the provider's API refuses our set-up: it answers our API key with 401",
         "unsent after 1 attempts, SES is away",

@@ -40,7 +40,7 @@ fn event(kind: &str, event_id: &str, name: &str, mut resource: Value) -> Deliver
 async fn story() -> Bundle {
     let bundle = open_shop(OnUnknown::Resend);
     let bought = marked();
-    bundle.provider_has(&checkout(&bought));
+    bundle.provider_has(&sale(&bought));
     bundle.play(&Delivery::of(&bought, "fevt_1")).await;
     let mut refund = sample("refund.updated")["object"]["refund"].take();
     refund["payment_intent_id"] = bought.session["payment_intents"][1].clone();
@@ -56,7 +56,7 @@ async fn story() -> Bundle {
     let mut other = purchase(2);
     other.session["customer"] = json!("fcus_other");
     other.customer["customer_id"] = json!("fcus_other");
-    bundle.provider_has(&checkout(&other));
+    bundle.provider_has(&sale(&other));
     bundle.play(&Delivery::of(&other, "fevt_4")).await;
     bundle
 }
@@ -251,7 +251,7 @@ async fn what_comes_after_the_deletion_brings_no_data_back() {
     customer::erase(&bundle.world, &customer_id(), false, &note())
         .await
         .unwrap();
-    bundle.provider_has(&checkout(&bought));
+    bundle.provider_has(&sale(&bought));
     bundle.play(&Delivery::of(&bought, "fevt_1")).await;
     let news = event(
         "customer.updated",

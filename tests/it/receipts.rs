@@ -26,7 +26,7 @@ async fn unsent(on_unknown: OnUnknown) -> Bundle {
 
 async fn owed_to(on_unknown: OnUnknown, email: Option<&str>) -> Bundle {
     let bundle = open_shop(on_unknown);
-    let mut paid = checkout(&purchase(1));
+    let mut paid = sale(&purchase(1));
     paid.customer.email = email.map(str::to_owned);
     bundle.provider_has(&paid);
     bundle.take(&Delivery::of(&purchase(1), "fevt_1")).await;
@@ -50,6 +50,7 @@ fn attempt(bundle: &Bundle, owner: &str) -> Attempt {
     Attempt {
         owner: OwnerToken::new(owner).unwrap(),
         receives: 1,
+        is_last: false,
         ends_at,
     }
 }

@@ -31,7 +31,7 @@ use kit::{
     play::{Play, until},
     reconciling::reconcile_over,
     shop::{self, sample},
-    story::{Delivery, End, checkout, open_shop, payment_facts, purchase, sku},
+    story::{Delivery, End, open_shop, payment_facts, purchase, sale, sku},
     sweeping::sweep_over,
 };
 use reconcile::MOST_GAPS;
@@ -99,7 +99,7 @@ fn season(purchases: u64, refunds: &[u64], lives: &[u64]) -> (Bundle, Vec<Delive
     bundle.world.pass_until(the_end());
     let mut webhooks = Vec::new();
     for n in 1..=purchases {
-        bundle.provider_has(&checkout(&purchase(n)));
+        bundle.provider_has(&sale(&purchase(n)));
         webhooks.push(Delivery::of(&purchase(n), &format!("fevt_{n}")));
     }
     for n in refunds {
@@ -117,7 +117,7 @@ fn season(purchases: u64, refunds: &[u64], lives: &[u64]) -> (Bundle, Vec<Delive
     }
     for n in lives {
         let life = life(*n);
-        bundle.provider_has(&checkout(&life.purchase));
+        bundle.provider_has(&sale(&life.purchase));
         let mut over = life.subscription.clone();
         over["test_mode"] = json!(false);
         bundle.provider_has_subscription(&over);
@@ -277,7 +277,7 @@ async fn half_of_all_webhooks_dropped_for_ever_are_made_up_for_and_a_second_run_
     }
 }
 
-/// True if no checkout has its order. Renewals need none.
+/// True if no sale has its order. Renewals need none.
 fn has_no_sale(bundle: &Bundle) -> bool {
     let kept = bundle.world.kept();
     kept.orders
@@ -290,10 +290,10 @@ async fn what_was_parked_before_its_order_was_made_up_for_has_its_effect_all_the
     let (facts, webhooks) = season(4, &[1, 2], &[101]);
     deliver(&facts, &webhooks, |_| true).await;
     facts.drain().await;
-    // No checkout is delivered. Reconcile runs when every event that waits for one is parked.
+    // No sale is delivered. Reconcile runs when every event that waits for one is parked.
     let (bundle, webhooks) = season(4, &[1, 2], &[101]);
-    let is_checkout = |n: usize| webhooks[n].body.contains("checkout.session.completed");
-    deliver(&bundle, &webhooks, |n| !is_checkout(n)).await;
+    let is_sale_session = |n: usize| webhooks[n].body.contains("checkout.session.completed");
+    deliver(&bundle, &webhooks, |n| !is_sale_session(n)).await;
     bundle.drain().await;
     assert!(parked(&bundle) > 2 && has_no_sale(&bundle));
     // The first run brings the undelivered orders. The other events of these orders were delivered.
@@ -493,12 +493,12 @@ async fn what_is_young_too_old_or_of_the_other_mode_is_left_alone() {
     for (n, age) in [(1, 14 * 60), (2, 16 * 60), (3, 71 * 3600), (4, 73 * 3600)] {
         let mut purchase = purchase(n);
         purchase.session["created_at"] = json!(now - age);
-        bundle.provider_has(&checkout(&purchase));
+        bundle.provider_has(&sale(&purchase));
     }
     let mut test = purchase(5);
     test.session["test_mode"] = json!(true);
     test.session["created_at"] = json!(now - 3600);
-    bundle.provider_has(&checkout(&test));
+    bundle.provider_has(&sale(&test));
     let made_up = bundle.reconcile(3).await.unwrap().unwrap();
     assert_eq!(made_up.total().missing, 2);
     bundle.drain().await;
@@ -687,7 +687,7 @@ async fn what_an_earlier_run_has_found_is_queued_and_counted_once_and_what_is_lo
 #[tokio::test]
 async fn what_a_person_has_to_decide_is_counted_once_and_waits_for_the_person() {
     let (bundle, _) = season(1, &[], &[]);
-    // Its payment is of no checkout that the provider knows.
+    // Its payment is of no sale that the provider knows.
     let mut stray = refund_news(1, "succeeded");
     stray.refund_id = RefundId::new("fre_stray").unwrap();
     stray.facts.payment_intent_id = PaymentIntentId::new("fpi_stray").unwrap();
@@ -895,7 +895,7 @@ async fn a_state_that_comes_back_is_made_up_for_again() {
     let bundle = open_shop(OnUnknown::Resend);
     bundle.world.pass_until(the_end());
     let life = life(101);
-    bundle.provider_has(&checkout(&life.purchase));
+    bundle.provider_has(&sale(&life.purchase));
     for (status, cancels) in [
         ("active", false),
         ("active", true),
@@ -936,7 +936,7 @@ async fn a_list_that_cannot_be_read_now_stops_no_other_and_a_key_that_is_refused
     bundle.drain().await;
     assert!(
         has_no_sale(&bundle),
-        "the checkouts are those that could not be read"
+        "the sales are those that could not be read"
     );
     assert_eq!(bundle.world.kept().subscription_rows.len(), 1);
 
@@ -967,7 +967,7 @@ async fn a_list_that_is_refused_stops_no_other_and_somebody_hears_of_it() {
         panic!("nobody hears of it")
     };
     assert!(
-        cause.contains("the list of checkouts") && cause.contains("422"),
+        cause.contains("the list of sales") && cause.contains("422"),
         "{cause}"
     );
     bundle.drain().await;
@@ -1015,8 +1015,8 @@ async fn what_a_run_leaves_is_the_next_ones() {
 async fn a_payment_that_arrived_later_releases_its_order_and_one_that_has_not_is_no_gap() {
     let bundle = open_shop(OnUnknown::Resend);
     bundle.world.pass_until(the_end());
-    let mut held = checkout(&purchase(1));
-    held.capture = domain::sale::checkout::Capture::Manual;
+    let mut held = sale(&purchase(1));
+    held.capture = domain::sale::statement::Capture::Manual;
     held.received = Some(0);
     bundle.provider_has(&held);
     deliver(&bundle, &[Delivery::of(&purchase(1), "fevt_1")], |_| true).await;
@@ -1056,8 +1056,8 @@ async fn money_that_comes_in_parts_releases_its_order_though_nobody_tells_of_the
     for rest in ["succeeded", "canceled"] {
         let bundle = open_shop(OnUnknown::Resend);
         bundle.world.pass_until(the_end());
-        let mut cart = checkout(&purchase(1));
-        cart.capture = domain::sale::checkout::Capture::Manual;
+        let mut cart = sale(&purchase(1));
+        cart.capture = domain::sale::statement::Capture::Manual;
         let pays = |word: &str| match word {
             "canceled" => payment_facts(word, &json!({"amount": 1000})),
             _ => payment_facts(word, &json!({})),
@@ -1108,7 +1108,7 @@ async fn the_sale_is_dated_by_its_checkout_and_the_refund_by_itself() {
     let now = bundle.world.now();
     let kept = bundle.world.kept();
     let order = kept.orders.values().next().unwrap();
-    assert_eq!(Some(order.placed_at), checkout(&purchase(1)).created_at);
+    assert_eq!(Some(order.placed_at), sale(&purchase(1)).created_at);
     assert!(
         order
             .refunds
@@ -1143,7 +1143,7 @@ async fn sales(play: &Play, first: u64, count: u64) -> Vec<shop::Purchase> {
     sales
 }
 
-/// A subscription that began then, with its checkout and its first invoice, as Flex's API shows them.
+/// A subscription that began then, with its sale and its first invoice, as Flex's API shows them.
 async fn subscribed(play: &Play, n: u64) -> (shop::Purchase, Value) {
     let now = Timestamp::now();
     let (began, ends) = (

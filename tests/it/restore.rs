@@ -20,7 +20,7 @@ use kit::{
     drive::Bundle,
     life::Life,
     shop::{self, sample},
-    story::{Delivery, End, checkout, open_shop, purchase},
+    story::{Delivery, End, open_shop, purchase, sale},
     sweeping::sweep_over,
 };
 use operator::{
@@ -117,12 +117,12 @@ fn season(on_unknown: OnUnknown) -> (Bundle, Vec<Delivery>) {
     bundle.fulfillment.policy.payment_failed_mail = true;
     let mut all = Vec::new();
     for n in 1..=6 {
-        bundle.provider_has(&checkout(&purchase(n)));
+        bundle.provider_has(&sale(&purchase(n)));
         all.push(Delivery::of(&purchase(n), &format!("fevt_{n}")));
     }
     let mut life = Life::of(99);
     life.purchase.session["test_mode"] = json!(false);
-    bundle.provider_has(&checkout(&life.purchase));
+    bundle.provider_has(&sale(&life.purchase));
     let mut subscription = life.subscription.clone();
     subscription["test_mode"] = json!(false);
     bundle.provider_has_subscription(&subscription);

@@ -601,13 +601,13 @@ fn waiting_world() -> World {
         ..event(n, state, age)
     };
     let events = [
-        of(1, Stored, minutes(3), "checkout_session"),
+        of(1, Stored, minutes(3), "sale"),
         of(2, Stored, hours(9), "refund"),
         of(3, Parked, hours(5), "invoice"),
         event(4, Parked, hours(8)),
         event(5, Parked, hours(7)),
-        of(6, EventState::Committed, hours(20), "checkout_session"),
-        of(7, EventState::Dropped, hours(20), "checkout_session"),
+        of(6, EventState::Committed, hours(20), "sale"),
+        of(7, EventState::Dropped, hours(20), "sale"),
     ];
     let failed = failed_for("SES will not take the address");
     let receipts = [
@@ -781,7 +781,7 @@ async fn whatever_message_is_lost_where_the_sweep_brings_the_story_to_its_end_in
         let bundle = open_shop(policy);
         let tell = async |fault: Option<(usize, Fault)>| {
             bundle.begin_again();
-            bundle.provider_has(&checkout(&paid));
+            bundle.provider_has(&sale(&paid));
             bundle.world.kept().faults.extend(fault);
             bundle.post(&delivery).await;
             work(&bundle).await;
@@ -927,7 +927,7 @@ async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deploy
 #[tokio::test]
 async fn a_counter_that_rises_fills_the_shortfall_of_a_paid_order_once() {
     let bundle = open_shop(OnUnknown::Resend);
-    let paid = checkout(&purchase(1));
+    let paid = sale(&purchase(1));
     bundle.provider_has(&paid);
     bundle.take(&Delivery::of(&purchase(1), "fevt_1")).await;
     let tote = Sku::new("TOTE").unwrap();

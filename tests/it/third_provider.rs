@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 /// Acme's shop, behind its API.
 #[derive(Debug, Default)]
 struct Acme {
-    orders: Mutex<BTreeMap<OrderId, Checkout>>,
+    orders: Mutex<BTreeMap<OrderId, Sale>>,
     refunds: Mutex<BTreeMap<RefundId, RefundChange>>,
     fetched: Mutex<Vec<String>>,
 }
@@ -50,7 +50,7 @@ impl Provider for Acme {
             return Reading::Unreadable(Unreadable::Missing("id"));
         };
         let change = match (text("thing").as_str(), text("name")) {
-            ("order", id) => OrderId::new(id).map(|id| Change::Fetch(Reference::Checkout(id))),
+            ("order", id) => OrderId::new(id).map(|id| Change::Fetch(Reference::Sale(id))),
             ("refund", id) => RefundId::new(id).map(|id| Change::Fetch(Reference::Refund(id))),
             _ => Ok(Change::Unhandled),
         };
@@ -77,9 +77,9 @@ impl Provider for Acme {
             code: None,
         };
         let answer = match reference {
-            Reference::Checkout(id) => {
+            Reference::Sale(id) => {
                 let found = self.orders.lock().unwrap().get(id).cloned();
-                found.map(|order| Answer::Checkout(Box::new(order)))
+                found.map(|order| Answer::Sale(Box::new(order)))
             }
             Reference::Refund(id) => {
                 let found = self.refunds.lock().unwrap().get(id).cloned();
@@ -128,8 +128,8 @@ fn shop() -> (Bundle, Arc<Acme>) {
 }
 
 /// A sale of the example shop, as Acme's.
-fn order() -> Checkout {
-    let mut order = checkout(&purchase(1));
+fn order() -> Sale {
+    let mut order = sale(&purchase(1));
     order.order_id = OrderId::new("ord_1").unwrap();
     for line in &mut order.lines {
         line.eligibility = None;
@@ -183,7 +183,7 @@ async fn a_thin_event_of_a_third_provider_becomes_an_order_and_a_receipt_once() 
         .sum();
     let pieces: i64 = sold.lines.iter().map(|line| i64::from(line.quantity)).sum();
     assert_eq!(moved, pieces);
-    assert_eq!(*acme.fetched.lock().unwrap(), ["checkout ord_1"]);
+    assert_eq!(*acme.fetched.lock().unwrap(), ["sale ord_1"]);
 }
 
 #[tokio::test]

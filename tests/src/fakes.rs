@@ -31,7 +31,7 @@ use domain::{
     },
     ports::Clock,
     receipt::feedback::{AddressHash, Suppression},
-    sale::{checkout::Checkout, refund},
+    sale::{refund, statement::Sale},
     testing::Tables,
     values::{
         ids::{EventId, OrderId, RefundId, SubscriptionId},
@@ -75,8 +75,8 @@ pub struct Kept {
     pub mails: Vec<Email>,
     /// The next answers of SES, instead of taking a mail.
     pub mail_faults: VecDeque<SendError>,
-    /// The checkouts that the provider's API knows.
-    pub checkouts: BTreeMap<OrderId, Checkout>,
+    /// The sales that the provider's API knows.
+    pub sales: BTreeMap<OrderId, Sale>,
     /// The refunds that it knows, of whatever payment.
     pub refunds: BTreeMap<RefundId, refund::RefundChange>,
     /// The one that is not understood in each of its lists of refunds.
@@ -110,7 +110,7 @@ pub struct Kept {
     pub index_lags: Cell<bool>,
     /// The older state that the next read of the index shows.
     pub index_shows: RefCell<behind::Before>,
-    /// The checkouts whose present state the provider's API does not show yet.
+    /// The sales whose present state the provider's API does not show yet.
     pub late: BTreeMap<OrderId, behind::Late>,
     /// The number of its answers with an older state.
     pub old_answers: Cell<u64>,

@@ -20,7 +20,7 @@ pub struct Moment {
 /// A subscription with its own customer.
 #[derive(Debug, Clone)]
 pub struct Life {
-    /// The checkout that it begins with.
+    /// The sale that it begins with.
     pub purchase: Purchase,
     /// The subscription in Flex's API: its last state.
     pub subscription: Value,
@@ -60,12 +60,12 @@ impl Life {
             1,
             false,
         );
-        let checkout = life.purchase.session.clone();
+        let sale = life.purchase.session.clone();
         life.tell(
             "2026-01-10T09:00:02Z",
-            "its checkout is completed",
+            "its sale is completed",
             "checkout.session.completed",
-            ("checkout_session", &checkout),
+            ("checkout_session", &sale),
         );
         life.invoice(
             "2026-01-10T09:00:03Z",
@@ -134,7 +134,7 @@ impl Life {
         product_of(&self.subscription)
     }
 
-    /// The invoice of that month, from 0: its first one is the checkout's.
+    /// The invoice of that month, from 0: its first one is the sale's.
     pub fn invoice_id(&self, month: u8) -> String {
         id(
             "fin",

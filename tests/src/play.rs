@@ -1,4 +1,4 @@
-//! Plays a checkout on the running local stack, from the outside. It delivers over HTTP, reads tables and queues by the
+//! Plays a sale on the running local stack, from the outside. It delivers over HTTP, reads tables and queues by the
 //! SDK, and reads mails from the local SES. The demo and the tests of the whole flow use it.
 #![expect(
     clippy::expect_used,
@@ -40,7 +40,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub enum PlayError {
     #[error(transparent)]
     NoStack(#[from] NoStack),
-    /// Its stand-in is needed to make up checkouts.
+    /// Its stand-in is needed to make up sales.
     #[error("this needs the Flex stand-in, and the stack is pointed at {0}")]
     NoStandIn(String),
     #[error("the stack has no function {0}")]

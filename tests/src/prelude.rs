@@ -12,7 +12,7 @@ pub use crate::{
     shop::{Purchase, id, sample},
     shorthand::{event_id, failed_for, leased_by, sent_as, unsent_for, withdrawn_for},
     stack::{Ports, Stack},
-    story::{BEGIN, Delivery, End, ON_HAND, checkout, open_shop, purchase, sku},
+    story::{BEGIN, Delivery, End, ON_HAND, open_shop, purchase, sale, sku},
 };
 pub use domain::{
     access::{contact::Contact, subscription::Subscription},
@@ -35,9 +35,9 @@ pub use domain::{
     },
     sale::{
         amounts::PartPayment,
-        checkout::{Certification, Checkout, CheckoutStatus, Eligibility},
         order::{Order, OrderFunds, OrderKind, OrderState, Period},
         restock::RestockPolicy,
+        statement::{Certification, Eligibility, Sale, SaleStatus},
     },
     values::{
         class::Class,

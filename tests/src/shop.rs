@@ -1,4 +1,4 @@
-//! An example shop: a paid checkout as Flex's API shows it, and its events.
+//! An example shop: a paid sale as Flex's API shows it, and its events.
 //!
 //! Everything is made from the samples under `events/flex`, with other ids; nothing is repeated here.
 #![expect(
@@ -19,7 +19,7 @@ const SUBSCRIPTION_LINE_ITEMS: &str =
 const SUBSCRIPTION: &str = include_str!("../../events/flex/api/subscription.json");
 const COMPLETED: &str = include_str!("../../events/flex/checkout.session.completed.json");
 
-/// One checkout in Flex's API: two lines, one of them eligible. With discount, tax and shipping they add up
+/// One sale in Flex's API: two lines, one of them eligible. With discount, tax and shipping they add up
 /// to the session's total.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Purchase {
@@ -38,7 +38,7 @@ impl Purchase {
         }
     }
 
-    /// The sample as another checkout: another session, other payments, another reference of the merchant's, by the
+    /// The sample as another sale: another session, other payments, another reference of the merchant's, by the
     /// same customer and of the same things.
     pub fn numbered(n: u64) -> Self {
         let mut purchase = Self::sample();
@@ -51,7 +51,7 @@ impl Purchase {
         purchase
     }
 
-    /// The sample of a subscription's first checkout as another one: of [`subscription`] with the same number, by the
+    /// The sample of a subscription's first sale as another one: of [`subscription`] with the same number, by the
     /// same customer.
     pub fn subscription(n: u64) -> Self {
         let mut purchase = Self {
@@ -84,7 +84,7 @@ impl Purchase {
             .expect("a session has an id")
     }
 
-    /// The body of the delivery that says this checkout is completed: see [`completed`].
+    /// The body of the delivery that says this sale is completed: see [`completed`].
     pub fn completed(&self, event_id: &str) -> Vec<u8> {
         completed(event_id, &self.session)
     }
@@ -262,7 +262,7 @@ mod tests {
             panic!("{event}")
         };
         assert_eq!(event.event_id.as_str(), "fevt_7");
-        let Change::Checkout {
+        let Change::Sale {
             order_id,
             completed: true,
         } = event.change

@@ -9,7 +9,7 @@
 use crate::{
     drive::Bundle,
     fakes::Fault,
-    story::{Delivery, End, checkout, purchase, sku},
+    story::{Delivery, End, purchase, sale, sku},
 };
 use domain::{
     delivery::stored_event::{EventState, StoredEvent},
@@ -76,7 +76,7 @@ impl Bundle {
 
     /// The provider knows the `n`th purchase, and intake takes its event `fevt_n`.
     pub async fn sell(&self, n: u64) {
-        self.provider_has(&checkout(&purchase(n)));
+        self.provider_has(&sale(&purchase(n)));
         self.take(&Delivery::of(&purchase(n), &format!("fevt_{n}")))
             .await;
     }

@@ -39,7 +39,7 @@ impl StandIn {
         Self::start_with(0, Data::default(), None).await
     }
 
-    /// Starts one on a port (0: any free one) with the checkouts of a seed file.
+    /// Starts one on a port (0: any free one) with the sales of a seed file.
     pub async fn seeded(port: u16, seed: &Path) -> io::Result<Self> {
         Self::start_with(port, Data::seed(seed)?, None).await
     }
@@ -135,7 +135,7 @@ impl StandIn {
         state::lock(&self.state).requests_for(path)
     }
 
-    /// Makes it as it was when it started: no faults, no memory, and the seed's checkouts alone.
+    /// Makes it as it was when it started: no faults, no memory, and the seed's sales alone.
     pub fn reset(&self) {
         state::lock(&self.state).reset();
     }

@@ -20,7 +20,7 @@ use domain::{
     },
     ports::Clock as _,
     receipt::{OnUnknown, ReceiptState},
-    sale::{checkout::Checkout, order::Order, payment, refund, stock::Movement},
+    sale::{order::Order, payment, refund, statement::Sale, stock::Movement},
     values::{
         facts::{Fact, Stated},
         ids::{EventId, OrderId, PaymentIntentId, ReceiptId, Sku},
@@ -63,7 +63,7 @@ pub fn sku(name: &str) -> Sku {
     Sku::new(name).expect("a SKU")
 }
 
-/// The sample as the shop's `n`th checkout, with real money.
+/// The sample as the shop's `n`th sale, with real money.
 #[expect(
     clippy::indexing_slicing,
     reason = "indexing a `Value` to write makes the member"
@@ -76,12 +76,12 @@ pub fn purchase(n: u64) -> Purchase {
 }
 
 /// A purchase in Flex's API, as the core reads it.
-pub fn checkout(purchase: &Purchase) -> Checkout {
+pub fn sale(purchase: &Purchase) -> Sale {
     let session = serde_json::from_value(purchase.session.clone()).expect("a session");
     let lines: flex::wire::LineItems =
         serde_json::from_value(purchase.line_items.clone()).expect("line items");
     let customer = serde_json::from_value(purchase.customer.clone()).expect("a customer");
-    flex::checkout(&session, &lines, Some(&customer)).expect("a checkout")
+    flex::sale(&session, &lines, Some(&customer)).expect("a sale")
 }
 
 /// A refund in the provider's words, as the core reads it.
@@ -153,12 +153,12 @@ impl Bundle {
         std::mem::swap(&mut *self.world.kept(), &mut *morning.kept());
     }
 
-    /// From now on the provider's API knows this checkout.
-    pub fn provider_has(&self, checkout: &Checkout) {
+    /// From now on the provider's API knows this sale.
+    pub fn provider_has(&self, sale: &Sale) {
         self.world
             .kept()
-            .checkouts
-            .insert(checkout.order_id.clone(), checkout.clone());
+            .sales
+            .insert(sale.order_id.clone(), sale.clone());
     }
 
     /// From now on the provider's API knows these refunds.

@@ -34,7 +34,7 @@ pub const AT_ONCE: usize = 10;
 /// How often a lost race is decided again before the job goes back to the queue.
 const TRIES: u32 = 3;
 /// How much a rule may ask for before its decision. No rule asks for more than ten things, three readings of a
-/// checkout included.
+/// sale included.
 const MOST_NEEDS: u32 = 30;
 /// The receive at which a reason that may pass soon counts as permanent: after five minutes by the template's default.
 const PATIENCE: u32 = 3;

@@ -36,6 +36,8 @@ pub const LEASE_MARGIN: Duration = Duration::from_secs(10);
 pub const LEAST_TIME: Duration = aws::mailer::ANSWER_WITHIN.saturating_add(Duration::from_secs(5));
 /// The number of records of a batch that are worked on at the same time. SES limits mails per second, so one.
 pub const AT_ONCE: usize = 1;
+/// A correction waits so long for the receipt that it corrects, which is sent within seconds.
+const CORRECTION_WAITS: Duration = Duration::from_mins(1);
 /// The number of tries to end a lease.
 const END_TRIES: u32 = 3;
 
@@ -110,7 +112,7 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
         let order = found.ok_or(RetryableError::Missing { what: "the order" })?;
         let verdict = self.judge(&receipt, &order, again).await?;
         if let Verdict::Wait = verdict {
-            return Ok(Outcome::Rejected(Unsent::Waits));
+            return wait(attempt);
         }
         if self.is_late(attempt) {
             return Err(RetryableError::OutOfTime);
@@ -134,7 +136,7 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
                 self.reject(id, &state, Unsent::Withdrawn(reason), attempt)
                     .await
             }
-            Verdict::Wait => Ok(Outcome::Rejected(Unsent::Waits)),
+            Verdict::Wait => wait(attempt),
         }
     }
 
@@ -267,6 +269,17 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
             }),
         }
     }
+}
+
+/// Retries a correction that waits for the receipt that it corrects. After the last retry sweep goes on: nothing about
+/// the correction is wrong, so a person need not look at it.
+fn wait(attempt: &Attempt) -> Result<Ended, RetryableError> {
+    if attempt.is_last {
+        return Ok(Outcome::Rejected(Unsent::Waits));
+    }
+    Err(RetryableError::Leased {
+        retry_after: CORRECTION_WAITS,
+    })
 }
 
 impl<S: ReceiptStore, M: Mailer> Worker<ReceiptJob> for Receipts<S, M> {

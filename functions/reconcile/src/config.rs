@@ -9,7 +9,7 @@ use domain::{sale::shop::ShopFilter, values::mode::Mode};
 use jiff::SignedDuration;
 use providers::Providers;
 
-/// The largest answer: a hundred checkouts with all that they have.
+/// The largest answer: a hundred sales with all that they have.
 const LARGEST_PAGE: usize = 8 * 1024 * 1024;
 
 /// The settings of reconcile, read from the environment and Secrets Manager.

@@ -31,6 +31,8 @@ pub struct Attempt {
     pub owner: OwnerToken,
     /// Counts from 1.
     pub receives: u32,
+    /// True if the queue gives the message up when this attempt fails.
+    pub is_last: bool,
     pub ends_at: Timestamp,
 }
 
@@ -131,7 +133,7 @@ pub async fn run<J: Job, W: Worker<J>>(
         asides: ends_at.saturating_sub(ANSWER).unwrap_or(Timestamp::MIN),
     };
     let work = |record| async move {
-        let failed = one(record, invocation.request_id, times, worker, clock).await;
+        let failed = one(record, invocation.request_id, rules, times, worker, clock).await;
         let Err(failed) = failed else {
             return Ok(None);
         };
@@ -157,6 +159,7 @@ pub async fn run<J: Job, W: Worker<J>>(
 async fn one<J: Job, W: Worker<J>>(
     record: &SqsMessage,
     request_id: &str,
+    rules: Rules,
     times: Times,
     worker: &W,
     clock: &impl Clock,
@@ -174,6 +177,7 @@ async fn one<J: Job, W: Worker<J>>(
     let attempt = Attempt {
         owner,
         receives,
+        is_last: receives >= rules.most_receives,
         ends_at: times.work,
     };
     let work = AssertUnwindSafe(worker.work(&job, &attempt)).catch_unwind();

@@ -69,7 +69,7 @@ impl FromStr for Address {
             .without_domain_literal()
             .without_display_text();
         EmailAddress::parse_with_options(text, options).map_err(|_| BadAddress::Form)?;
-        // Quoted names and comments are legal, but real checkouts never have them, and they allow
+        // Quoted names and comments are legal, but real sales never have them, and they allow
         // injection.
         let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"(),:;<>[\\]".contains(&byte);
         if text.bytes().all(plain) {

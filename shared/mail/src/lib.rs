@@ -35,8 +35,8 @@ use domain::receipt::{Receipt, ReceiptKind};
 use domain::{
     access::contact::Contact,
     sale::{
-        checkout::Customer,
         order::{Order, OrderKind},
+        statement::Customer,
     },
     values::{ids::ReceiptId, mode::Mode},
 };
@@ -67,7 +67,7 @@ pub struct Email {
 /// logged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsendable {
-    /// The checkout has no e-mail address.
+    /// The sale has no e-mail address.
     #[error("the order has no e-mail address")]
     NoAddress,
     /// The address is invalid.

@@ -2,11 +2,11 @@ use super::*;
 use domain::{
     access::contact,
     sale::{
-        checkout::{Capture, Certification, Eligibility, Totals},
         details::{Details, Metadata},
         order::{OrderKind, OrderLine, Period},
         payment,
         refund::{self, Refund},
+        statement::{Capture, Certification, Eligibility, Totals},
         stock::LineStock,
     },
     values::{

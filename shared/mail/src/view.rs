@@ -13,10 +13,10 @@ use crate::{form::Form, merchant::Merchant, text};
 use domain::{
     receipt::{Receipt, ReceiptKind},
     sale::{
-        checkout::{Certification, Customer, Totals},
         columns::{Column, Columns},
         order::{Order, OrderKind, OrderLine},
         payment,
+        statement::{Certification, Customer, Totals},
     },
     values::{
         facts::Fact,
@@ -42,9 +42,9 @@ const MAX_DESCRIPTION: usize = 240;
 pub struct View {
     pub merchant: MerchantView,
     pub receipt_id: String,
-    /// The provider's id of the checkout, or of a renewal's invoice.
+    /// The provider's id of the sale, or of a renewal's invoice.
     pub order_id: String,
-    /// The merchant's order number; absent if the checkout has none.
+    /// The merchant's order number; absent if the sale has none.
     pub order_number: Option<String>,
     /// Absent if the provider sent none.
     pub customer_name: Option<String>,

@@ -23,7 +23,7 @@ impl Run<'_> {
                 self.pass(NOT_YOUNG);
                 self.begin_reconcile();
             }
-            if self.needs.sweep {
+            if self.needs.sweep || self.leaves_corrections() {
                 self.begin_sweep();
                 self.go_on()?;
                 let wait = self
@@ -33,6 +33,13 @@ impl Run<'_> {
             }
         }
         Err(format!("I1: it is never done: {}", self.overdue()))
+    }
+
+    /// True if a correction has waited through all its attempts: it is left to sweep.
+    fn leaves_corrections(&self) -> bool {
+        let kept = self.world.kept();
+        let mut unsent = kept.receipts.values().filter(|row| row.is_unfinished());
+        unsent.any(|row| matches!(row.kind, ReceiptKind::RefundFailed { .. }))
     }
 
     fn overdue(&self) -> String {

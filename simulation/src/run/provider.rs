@@ -19,9 +19,9 @@ impl Run<'_> {
         };
         match &moment.truth {
             None => {}
-            Some(Truth::Checkout(checkout)) => {
+            Some(Truth::Sale(sale)) => {
                 // Without money there is no second look, and the order keeps its state.
-                let most = if checkout.received > Some(0) {
+                let most = if sale.received > Some(0) {
                     self.weather.api_lag
                 } else {
                     Duration::ZERO
@@ -32,7 +32,7 @@ impl Run<'_> {
                     .saturating_add(self.dice.between(Duration::ZERO, most));
                 self.world
                     .kept()
-                    .checkout_is(checkout, until.unwrap_or(Timestamp::MIN));
+                    .checkout_is(sale, until.unwrap_or(Timestamp::MIN));
             }
             Some(Truth::Refund(refund)) => {
                 self.stage

@@ -337,7 +337,7 @@ pub(super) async fn the_oldest_sale_is_found_among_other_events(on: &impl On) {
     let events = [
         parked(Some("refund:fre"), 1),
         parked(None, 2),
-        parked(Some("checkout_session:fcs"), 4),
+        parked(Some("sale:fcs"), 4),
         parked(Some("invoice:fin"), 3),
     ];
     for event in &events {
@@ -350,12 +350,12 @@ pub(super) async fn the_oldest_sale_is_found_among_other_events(on: &impl On) {
         })
         .await;
     };
-    let [_, _, checkout, invoice] = &events;
+    let [_, _, sale, invoice] = &events;
     becomes(MOST, Some(invoice)).await;
     becomes(3, Some(invoice)).await;
     becomes(2, None).await;
     on.drop_event(&invoice.event_id, Parked, now()).await;
-    becomes(MOST, Some(checkout)).await;
+    becomes(MOST, Some(sale)).await;
     for event in &events {
         on.drop_event(&event.event_id, Parked, now()).await;
     }

@@ -34,7 +34,7 @@ impl On for Bundle {
         (&self.world, &KEY)
     }
     fn sells(&self, purchase: &Purchase) {
-        self.provider_has(&checkout(purchase));
+        self.provider_has(&sale(purchase));
     }
     fn refunds(&self, refund: &Value) {
         self.provider_has_refunds(&[refund_news(refund)]);
@@ -115,22 +115,19 @@ fn not_found(code: &str) -> ReadError {
 async fn a_checkout_is_read_with_its_customer_and_lines(on: &impl On) {
     let (sold, unknown) = (purchase(1), purchase(2));
     on.sells(&sold);
-    let read = on
-        .fetch(Reference::Checkout(order_id(&sold)))
-        .await
-        .unwrap();
-    let Answer::Checkout(read) = read else {
+    let read = on.fetch(Reference::Sale(order_id(&sold))).await.unwrap();
+    let Answer::Sale(read) = read else {
         panic!("{read:?}")
     };
     // The facts of its payments are read too, if there are any.
     assert_eq!(
-        Checkout {
+        Sale {
             payments: BTreeMap::new(),
             ..*read
         },
-        checkout(&sold)
+        sale(&sold)
     );
-    let unknown = on.fetch(Reference::Checkout(order_id(&unknown))).await;
+    let unknown = on.fetch(Reference::Sale(order_id(&unknown))).await;
     assert_eq!(unknown, Err(not_found("checkout_session_not_found")));
 }
 
@@ -140,16 +137,16 @@ async fn a_payment_leads_to_its_checkout(on: &impl On) {
     }
     for n in 1..=3 {
         let sold = purchase(n);
-        for payment in checkout(&sold).payment_intents {
+        for payment in sale(&sold).payment_intents {
             assert_eq!(
-                on.fetch(Reference::CheckoutOfPayment(payment)).await,
-                Ok(Answer::CheckoutOfPayment(Some(order_id(&sold))))
+                on.fetch(Reference::SaleOfPayment(payment)).await,
+                Ok(Answer::SaleOfPayment(Some(order_id(&sold))))
             );
         }
     }
     let nobodys = PaymentIntentId::new("fpi_nobodys").unwrap();
-    let of_nobodys = on.fetch(Reference::CheckoutOfPayment(nobodys)).await;
-    assert_eq!(of_nobodys, Ok(Answer::CheckoutOfPayment(None)));
+    let of_nobodys = on.fetch(Reference::SaleOfPayment(nobodys)).await;
+    assert_eq!(of_nobodys, Ok(Answer::SaleOfPayment(None)));
 }
 
 /// A refund of a purchase's `nth` payment.
@@ -195,20 +192,20 @@ async fn refunds_are_those_of_the_payment_or_the_checkout(on: &impl On) {
             .collect()
     };
     assert_eq!(
-        read(Reference::RefundsOfCheckout(order_id(&sold))).await,
+        read(Reference::RefundsOfSale(order_id(&sold))).await,
         facts(&of[..3])
     );
     assert_eq!(
-        read(Reference::RefundsOfCheckout(order_id(&other))).await,
+        read(Reference::RefundsOfSale(order_id(&other))).await,
         facts(&of[3..])
     );
-    let payment = checkout(&sold).payment_intents[1].clone();
+    let payment = sale(&sold).payment_intents[1].clone();
     assert_eq!(
         read(Reference::RefundsOfPayment(payment)).await,
         facts(&of[1..3])
     );
     assert_eq!(
-        read(Reference::RefundsOfCheckout(order_id(&purchase(3)))).await,
+        read(Reference::RefundsOfSale(order_id(&purchase(3)))).await,
         BTreeMap::new()
     );
     let nobodys = PaymentIntentId::new("fpi_nobodys").unwrap();

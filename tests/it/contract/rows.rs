@@ -12,7 +12,6 @@ use domain::{
     },
     sale::{
         amounts::Closed,
-        checkout::{Capture, Customer, Totals},
         delivery_failure::DeliveryFailure,
         details::{Address, Details, Discount, Metadata, PaymentMethod, Shipping, TaxRate},
         dispute::{self, Dispute},
@@ -21,6 +20,7 @@ use domain::{
         order::{OrderLine, Shortfall},
         payment::{self, Link},
         refund::{self, Goods, Refund},
+        statement::{Capture, Customer, Totals},
         stock::LineStock,
     },
     values::{

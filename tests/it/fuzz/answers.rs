@@ -116,28 +116,28 @@ fn read<T>(
 }
 
 async fn ask(api: &flex::Api, key: &ApiKey, tally: &Tally) -> TestCaseResult {
-    let checkout = api.checkout(key, &OrderId::new(ORDER).unwrap()).await;
-    if let Some(checkout) = read(checkout, tally, ["a checkout", "no checkout"])? {
-        let ids: BTreeSet<_> = checkout.payment_intents.iter().collect();
+    let sale = api.sale(key, &OrderId::new(ORDER).unwrap()).await;
+    if let Some(sale) = read(sale, tally, ["a sale", "no sale"])? {
+        let ids: BTreeSet<_> = sale.payment_intents.iter().collect();
         prop_assert_eq!(
             ids.len(),
-            checkout.payment_intents.len(),
+            sale.payment_intents.len(),
             "a payment is named twice"
         );
         prop_assert!(
-            checkout.payments.keys().all(|id| ids.contains(id)),
+            sale.payments.keys().all(|id| ids.contains(id)),
             "told of a payment that is not its own"
         );
-        if !checkout.payments.is_empty() {
+        if !sale.payments.is_empty() {
             tally.count("its payments");
         }
-        if checkout.customer.name.is_some() {
+        if sale.customer.name.is_some() {
             tally.count("its customer");
         }
     }
     let payment = PaymentIntentId::new(PAYMENT).unwrap();
     read(
-        api.checkout_of(key, &payment).await,
+        api.sale_of(key, &payment).await,
         tally,
         ["whose a payment is", "nobody knows whose"],
     )?;
@@ -151,9 +151,9 @@ async fn ask(api: &flex::Api, key: &ApiKey, tally: &Tally) -> TestCaseResult {
         );
     }
     let order_id = OrderId::new(ORDER).unwrap();
-    let of_checkout = flex::RefundsOf::Checkout(&order_id);
+    let of_sale = flex::RefundsOf::Sale(&order_id);
     read(
-        api.refunds(key, of_checkout).await,
+        api.refunds(key, of_sale).await,
         tally,
         ["refunds", "no refunds"],
     )?;
@@ -202,8 +202,8 @@ fn no_answer_of_the_api_makes_its_client_panic_or_dawdle() {
     let api = flex::Api::new(&runtime.block_on(server(&served))).unwrap();
     let key = ApiKey::new("fsk_test_0").unwrap();
     let expected = [
-        "a checkout",
-        "no checkout",
+        "a sale",
+        "no sale",
         "its payments",
         "its customer",
         "whose a payment is",

@@ -37,7 +37,7 @@ pub(super) fn runtime() -> Runtime {
 pub(super) fn sold(runtime: &Runtime) -> (Bundle, Receipt) {
     let bundle = open_shop(OnUnknown::Resend);
     runtime.block_on(async {
-        bundle.provider_has(&checkout(&purchase(1)));
+        bundle.provider_has(&sale(&purchase(1)));
         bundle.play(&Delivery::of(&purchase(1), "fevt_1")).await;
     });
     let receipt = bundle

@@ -14,7 +14,7 @@ struct Arguments {
     /// File for the port, written once it answers.
     #[arg(long)]
     port_file: Option<PathBuf>,
-    /// The checkouts that it knows from the start.
+    /// The sales that it knows from the start.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../events/flex/stand-in.json"))]
     seed: PathBuf,
 }

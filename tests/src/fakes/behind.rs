@@ -4,7 +4,7 @@ use super::Kept;
 use domain::{
     delivery::stored_event::{EventState, StoredEvent},
     receipt::Receipt,
-    sale::checkout::Checkout,
+    sale::statement::Sale,
     values::ids::{EventId, OrderId, ReceiptId},
 };
 use jiff::Timestamp;
@@ -17,12 +17,12 @@ pub struct Before {
     pub receipts: BTreeMap<ReceiptId, Option<Receipt>>,
 }
 
-/// A checkout whose present state the provider's API does not show yet.
+/// A sale whose present state the provider's API does not show yet.
 #[derive(Debug)]
 pub struct Late {
     pub until: Timestamp,
-    /// The state that it shows instead; `None` if it knows no such checkout.
-    pub facts: Option<Checkout>,
+    /// The state that it shows instead; `None` if it knows no such sale.
+    pub facts: Option<Sale>,
 }
 
 impl Kept {
@@ -46,10 +46,10 @@ impl Kept {
         })
     }
 
-    /// The provider's API shows this state of the checkout, but not before `until`.
-    pub fn checkout_is(&mut self, checkout: &Checkout, until: Timestamp) {
-        let id = checkout.order_id.clone();
-        let facts = self.checkouts.insert(id.clone(), checkout.clone());
+    /// The provider's API shows this state of the sale, but not before `until`.
+    pub fn checkout_is(&mut self, sale: &Sale, until: Timestamp) {
+        let id = sale.order_id.clone();
+        let facts = self.sales.insert(id.clone(), sale.clone());
         if until > self.now() {
             self.late.insert(id, Late { until, facts });
         }
@@ -59,22 +59,22 @@ impl Kept {
         self.late.get(id).filter(|late| self.now() < late.until)
     }
 
-    /// The checkout that the provider's API shows now.
-    pub(super) fn answer(&self, id: &OrderId) -> Option<&Checkout> {
+    /// The sale that the provider's API shows now.
+    pub(super) fn answer(&self, id: &OrderId) -> Option<&Sale> {
         self.old_answers
             .set(self.old_answers.get() + u64::from(self.late(id).is_some()));
         self.listed(id)
     }
 
-    /// A checkout, as everything of the provider's has it now.
-    pub(super) fn listed(&self, id: &OrderId) -> Option<&Checkout> {
+    /// A sale, as everything of the provider's has it now.
+    pub(super) fn listed(&self, id: &OrderId) -> Option<&Sale> {
         self.late(id)
-            .map_or_else(|| self.checkouts.get(id), |late| late.facts.as_ref())
+            .map_or_else(|| self.sales.get(id), |late| late.facts.as_ref())
     }
 
     /// All of them.
-    pub(super) fn all_listed(&self) -> impl Iterator<Item = &Checkout> {
-        self.checkouts.keys().filter_map(|id| self.listed(id))
+    pub(super) fn all_listed(&self) -> impl Iterator<Item = &Sale> {
+        self.sales.keys().filter_map(|id| self.listed(id))
     }
 }
 
@@ -83,13 +83,13 @@ mod tests {
     use super::*;
     use crate::{
         fakes::World,
-        story::{checkout, purchase},
+        story::{purchase, sale},
     };
 
     #[test]
     fn a_checkout_is_told_as_it_was_until_then_and_each_such_answer_counts() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let known = checkout(&purchase(1));
+        let known = sale(&purchase(1));
         let world = World::at(at(10));
         world.kept().checkout_is(&known, at(20));
         assert_eq!(world.kept().answer(&known.order_id), None);

@@ -5,9 +5,9 @@ use super::{Kept, World};
 use domain::{
     access::subscription::{self, InvoiceChange},
     sale::{
-        checkout::{Capture, Checkout, CheckoutStatus},
         payment::PaymentFacts,
         refund,
+        statement::{Capture, Sale, SaleStatus},
     },
     upkeep::reconcile::{Ask, Page},
     values::{
@@ -117,39 +117,39 @@ fn is_test(mode: Mode) -> bool {
     mode == Mode::Test
 }
 
-fn session(checkout: &Checkout) -> Value {
-    let status = match &checkout.status {
-        CheckoutStatus::Complete => "complete",
-        CheckoutStatus::Open => "open",
-        CheckoutStatus::Expired => "expired",
-        CheckoutStatus::Canceled => "canceled",
-        CheckoutStatus::Other(word) => word,
+fn session(sale: &Sale) -> Value {
+    let status = match &sale.status {
+        SaleStatus::Complete => "complete",
+        SaleStatus::Open => "open",
+        SaleStatus::Expired => "expired",
+        SaleStatus::Canceled => "canceled",
+        SaleStatus::Other(word) => word,
     };
     json!({
-        "checkout_session_id": checkout.order_id,
+        "checkout_session_id": sale.order_id,
         "status": status,
-        "capture_method": if checkout.capture == Capture::Manual { "manual" } else { "automatic" },
-        "test_mode": is_test(checkout.mode),
-        "created_at": checkout.created_at.map(jiff::Timestamp::as_second),
-        "amount_total": checkout.totals.total,
-        "amount_received": checkout.received,
-        "origin": checkout.fulfilled_elsewhere.then_some("shopify"),
+        "capture_method": if sale.capture == Capture::Manual { "manual" } else { "automatic" },
+        "test_mode": is_test(sale.mode),
+        "created_at": sale.created_at.map(jiff::Timestamp::as_second),
+        "amount_total": sale.totals.total,
+        "amount_received": sale.received,
+        "origin": sale.fulfilled_elsewhere.then_some("shopify"),
     })
 }
 
-fn payments(checkout: &Checkout) -> Vec<Value> {
+fn payments(sale: &Sale) -> Vec<Value> {
     let payment = |(id, facts): (&PaymentIntentId, &Stated<PaymentFacts>)| {
         json!({
             "payment_intent_id": id,
             "status": facts.word,
             "amount": facts.amount,
             "amount_received": facts.received,
-            "invoice": checkout.invoice_id,
-            "created_at": checkout.created_at.map(|at| at.to_string()),
-            "test_mode": is_test(checkout.mode),
+            "invoice": sale.invoice_id,
+            "created_at": sale.created_at.map(|at| at.to_string()),
+            "test_mode": is_test(sale.mode),
         })
     };
-    checkout.payments.iter().map(payment).collect()
+    sale.payments.iter().map(payment).collect()
 }
 
 fn invoice((change, created_at): &(InvoiceChange, jiff::Timestamp)) -> Value {

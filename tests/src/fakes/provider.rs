@@ -10,7 +10,7 @@ use domain::{
         signature::{BadKey, Key, Refusal, Unverified},
     },
     ports::{Answering, ApiKeys, Headers, Provider},
-    sale::checkout::Checkout,
+    sale::statement::Sale,
     upkeep::reconcile::{self, Ask, Page},
     values::{
         ids::{EventId, PaymentIntentId},
@@ -47,25 +47,25 @@ fn not_found(code: &str) -> ReadError {
 impl World {
     async fn fetch(&self, reference: &Reference) -> Result<Answer, ReadError> {
         match reference {
-            Reference::Checkout(id) => {
+            Reference::Sale(id) => {
                 let unknown = not_found("checkout_session_not_found");
                 let found = |kept: &Kept| kept.answer(id).cloned().ok_or(unknown);
-                let checkout = self.ask("api.checkout", found).await?;
-                Ok(Answer::Checkout(Box::new(checkout)))
+                let sale = self.ask("api.sale", found).await?;
+                Ok(Answer::Sale(Box::new(sale)))
             }
-            Reference::CheckoutOfPayment(payment) => {
+            Reference::SaleOfPayment(payment) => {
                 let found = |kept: &Kept| {
-                    let is_of = |checkout: &&Checkout| checkout.payment_intents.contains(payment);
+                    let is_of = |sale: &&Sale| sale.payment_intents.contains(payment);
                     let of = kept.all_listed().find(is_of);
-                    Ok(of.map(|checkout| checkout.order_id.clone()))
+                    Ok(of.map(|sale| sale.order_id.clone()))
                 };
-                let order_id = self.ask("api.checkout_of", found).await?;
-                Ok(Answer::CheckoutOfPayment(order_id))
+                let order_id = self.ask("api.sale_of", found).await?;
+                Ok(Answer::SaleOfPayment(order_id))
             }
-            Reference::RefundsOfCheckout(id) => {
+            Reference::RefundsOfSale(id) => {
                 let is_of = |kept: &Kept, payment: &PaymentIntentId| {
-                    let checkout = kept.listed(id);
-                    checkout.is_some_and(|checkout| checkout.payment_intents.contains(payment))
+                    let sale = kept.listed(id);
+                    sale.is_some_and(|sale| sale.payment_intents.contains(payment))
                 };
                 self.refunds(is_of).await
             }

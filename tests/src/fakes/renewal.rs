@@ -8,8 +8,8 @@ use domain::{
         subscription::Item,
     },
     sale::{
-        checkout::{Certification, Checkout, Customer, Eligibility, LineItem, Totals},
         details::{Details, Metadata},
+        statement::{Certification, Customer, Eligibility, LineItem, Sale, Totals},
     },
     values::ids::{LineItemId, SubscriptionId},
 };
@@ -18,15 +18,15 @@ use domain::{
 const PRICE: i64 = 4999;
 
 impl Kept {
-    /// A subscription as it renews, if the provider knows it. Its customer is the one of its checkout.
+    /// A subscription as it renews, if the provider knows it. Its customer is the one of its sale.
     #[must_use]
     pub fn renewal(&self, id: &SubscriptionId) -> Option<Renewal> {
         let change = self.subscriptions.get(id)?.clone();
         let customer_id = Some(change.customer_id.clone());
-        let began_it = |checkout: &&Checkout| checkout.subscription_id.as_ref() == Some(id);
-        let checkout = self.all_listed().find(began_it);
-        let customer = checkout.map(|checkout| checkout.customer.clone());
-        let details = checkout.map(|checkout| checkout.details.clone());
+        let began_it = |sale: &&Sale| sale.subscription_id.as_ref() == Some(id);
+        let sale = self.all_listed().find(began_it);
+        let customer = sale.map(|sale| sale.customer.clone());
+        let details = sale.map(|sale| sale.details.clone());
         Some(Renewal {
             customer: customer.unwrap_or(Customer {
                 customer_id,

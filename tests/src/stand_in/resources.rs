@@ -217,7 +217,7 @@ impl Wanted {
 }
 
 impl Wanted {
-    /// In Unix seconds, how old a checkout may be: `interval` counts days.
+    /// In Unix seconds, how old a sale may be: `interval` counts days.
     fn since(&self) -> Result<i64, Refused> {
         let Some(interval) = &self.interval else {
             return Ok(i64::MIN);

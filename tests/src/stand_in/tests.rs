@@ -2,7 +2,7 @@ use super::*;
 use crate::shop::Purchase;
 use domain::{
     delivery::secrets::ApiKey,
-    sale::checkout::Checkout,
+    sale::statement::Sale,
     values::{
         ids::OrderId,
         outcome::{ReadError, RetryableError},
@@ -26,15 +26,12 @@ async fn with_sample() -> (StandIn, Purchase) {
     (stand_in, purchase)
 }
 
-async fn read(stand_in: &StandIn, key: &str, id: &str) -> Result<Checkout, ReadError> {
+async fn read(stand_in: &StandIn, key: &str, id: &str) -> Result<Sale, ReadError> {
     let (key, order_id) = (ApiKey::new(key).unwrap(), OrderId::new(id).unwrap());
-    Api::new(&stand_in.url)
-        .unwrap()
-        .checkout(&key, &order_id)
-        .await
+    Api::new(&stand_in.url).unwrap().sale(&key, &order_id).await
 }
 
-async fn read_sold(stand_in: &StandIn, purchase: &Purchase) -> Result<Checkout, ReadError> {
+async fn read_sold(stand_in: &StandIn, purchase: &Purchase) -> Result<Sale, ReadError> {
     read(stand_in, "fsk_test_1", purchase.order_id()).await
 }
 
@@ -78,20 +75,17 @@ async fn the_seed_knows_every_session_that_a_sample_event_names() {
     ] {
         let event: Value = serde_json::from_str(event).unwrap();
         let session = &event["object"]["checkout_session"];
-        let checkout = read(
+        let sale = read(
             &stand_in,
             "fsk_test_1",
             session["checkout_session_id"].as_str().unwrap(),
         )
         .await
         .unwrap();
-        assert_eq!(
-            checkout.totals.total,
-            session["amount_total"].as_i64().unwrap()
-        );
-        let sum: i64 = checkout.lines.iter().map(|line| line.amounts.total).sum();
-        assert_eq!(sum, checkout.totals.total);
-        assert!(checkout.lines.iter().all(|line| line.sku.is_some()));
+        assert_eq!(sale.totals.total, session["amount_total"].as_i64().unwrap());
+        let sum: i64 = sale.lines.iter().map(|line| line.amounts.total).sum();
+        assert_eq!(sum, sale.totals.total);
+        assert!(sale.lines.iter().all(|line| line.sku.is_some()));
     }
 }
 

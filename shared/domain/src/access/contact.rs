@@ -1,7 +1,7 @@
 //! A customer's contact data after the sale: the latest name and address from the provider.
 
 use crate::{
-    sale::checkout::Customer,
+    sale::statement::Customer,
     values::{
         facts::{Fact, Stated, merge},
         ids::CustomerId,

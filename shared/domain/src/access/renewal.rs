@@ -4,10 +4,10 @@
 use crate::{
     access::subscription::{Bill, SubscriptionChange},
     sale::{
-        checkout::{Certification, Customer, LineItem},
         columns::shares,
         details::Details,
         order::{Order, OrderLine, Period},
+        statement::{Certification, Customer, LineItem},
     },
 };
 use jiff::{SignedDuration, Timestamp};

@@ -170,7 +170,7 @@ pub struct Invoice {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Beginning {
     pub order_id: OrderId,
-    /// The invoice, if the checkout names it: the order is also that invoice's order.
+    /// The invoice, if the sale names it: the order is also that invoice's order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_id: Option<InvoiceId>,
     /// The date of the order.
@@ -183,7 +183,7 @@ pub struct Beginning {
 /// The place of an invoice in the life of its subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// The first one: its order is the order of the checkout.
+    /// The first one: its order is the order of the sale.
     First,
     /// A later one: its order is a renewal.
     Renewal,
@@ -231,7 +231,7 @@ pub struct Subscription {
     /// The invoice of the creation event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub born_with: Option<InvoiceId>,
-    /// The checkout that started the subscription, once known.
+    /// The sale that started the subscription, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beginning: Option<Beginning>,
     /// The latest products. A change without items does not replace them.
@@ -726,7 +726,7 @@ impl Subscription {
     ///
     /// No field distinguishes the first invoice from a renewal's
     /// (<https://docs.withflex.com/api-reference/invoices/get-invoice>). The checks go from best to
-    /// worst evidence: the checkout, the subscription's creation, the payment, the time. Without
+    /// worst evidence: the sale, the subscription's creation, the payment, the time. Without
     /// its first order, a subscription that began long before the invoice still decides: it may be
     /// older than this stack.
     #[must_use]
@@ -781,7 +781,7 @@ impl Invoice {
 
     /// True if it was made close to one of these moments; `None` if its own time or all moments are unknown.
     fn is_begun_with(&self, moments: [Option<Timestamp>; 2]) -> Option<bool> {
-        /// A checkout and its invoice are seconds apart; two invoices are at least a day apart.
+        /// A sale and its invoice are seconds apart; two invoices are at least a day apart.
         const CLOSE: SignedDuration = SignedDuration::from_hours(12);
         let bill = &self.bill.value;
         // The period of the first invoice is never over when the invoice is paid or fails.

@@ -3,18 +3,18 @@
 use crate::{
     access::renewal::Renewal,
     delivery::event::{Change, Unreadable},
-    sale::{checkout::Checkout, refund::RefundChange},
+    sale::{refund::RefundChange, statement::Sale},
     values::ids::{OrderId, RefundId},
 };
 
 /// The provider's answer to a [`Reference`](crate::delivery::reference::Reference).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
-    /// To `Reference::Checkout`.
-    Checkout(Box<Checkout>),
-    /// To `Reference::CheckoutOfPayment`; `None` for a payment without a checkout.
-    CheckoutOfPayment(Option<OrderId>),
-    /// To `Reference::RefundsOfCheckout` and `Reference::RefundsOfPayment`.
+    /// To `Reference::Sale`.
+    Sale(Box<Sale>),
+    /// To `Reference::SaleOfPayment`; `None` for a payment without a sale.
+    SaleOfPayment(Option<OrderId>),
+    /// To `Reference::RefundsOfSale` and `Reference::RefundsOfPayment`.
     Refunds(Refunds),
     /// To `Reference::Renewal`.
     Renewal(Box<Renewal>),

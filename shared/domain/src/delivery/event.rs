@@ -49,14 +49,14 @@ pub struct Event {
 /// The meaning of an event: facts, or a thing whose facts the provider's API states.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// A change of a checkout.
-    Checkout {
+    /// A change of a sale.
+    Sale {
         order_id: OrderId,
         /// True if the event states the completion.
         completed: bool,
     },
-    /// A delayed payment of a checkout has arrived.
-    CheckoutPaid {
+    /// A delayed payment of a sale has arrived.
+    SalePaid {
         order_id: OrderId,
     },
     /// A change of a payment. It never makes an order.

@@ -8,12 +8,12 @@ use std::fmt;
 /// The kind and the id of a thing to fetch from a provider's API.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reference {
-    /// A checkout with its customer, lines and payments.
-    Checkout(OrderId),
-    /// The checkout in which a payment was made.
-    CheckoutOfPayment(PaymentIntentId),
-    /// All refunds of a checkout.
-    RefundsOfCheckout(OrderId),
+    /// A sale with its customer, lines and payments.
+    Sale(OrderId),
+    /// The sale in which a payment was made.
+    SaleOfPayment(PaymentIntentId),
+    /// All refunds of a sale.
+    RefundsOfSale(OrderId),
     /// All refunds of a payment.
     RefundsOfPayment(PaymentIntentId),
     Refund(RefundId),
@@ -30,9 +30,9 @@ impl Reference {
     #[must_use]
     pub fn parts(&self) -> (&'static str, &str) {
         match self {
-            Self::Checkout(id) => ("checkout", id.as_str()),
-            Self::CheckoutOfPayment(id) => ("checkout_of_payment", id.as_str()),
-            Self::RefundsOfCheckout(id) => ("refunds_of_checkout", id.as_str()),
+            Self::Sale(id) => ("sale", id.as_str()),
+            Self::SaleOfPayment(id) => ("sale_of_payment", id.as_str()),
+            Self::RefundsOfSale(id) => ("refunds_of_sale", id.as_str()),
             Self::RefundsOfPayment(id) => ("refunds_of_payment", id.as_str()),
             Self::Refund(id) => ("refund", id.as_str()),
             Self::Dispute(id) => ("dispute", id.as_str()),

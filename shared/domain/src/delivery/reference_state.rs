@@ -10,10 +10,10 @@ use crate::values::ids::ReferenceState;
 /// Flex also lists customers.
 pub(crate) fn state_of(change: &Change) -> Option<String> {
     match change {
-        Change::Checkout {
+        Change::Sale {
             completed: true, ..
         }
-        | Change::CheckoutPaid { .. } => Some("complete".to_owned()),
+        | Change::SalePaid { .. } => Some("complete".to_owned()),
         Change::Refund(change) => Some(change.facts.word.clone()),
         Change::Dispute(change) => Some(change.facts.word.clone()),
         Change::Payment(change) => {
@@ -37,7 +37,7 @@ pub(crate) fn state_of(change: &Change) -> Option<String> {
                 print.get(..8).unwrap_or_default()
             ))
         }
-        Change::Checkout { .. }
+        Change::Sale { .. }
         | Change::Fetch(_)
         | Change::Customer(_)
         | Change::NotUnderstood(_)
@@ -51,8 +51,8 @@ pub(crate) fn state_of(change: &Change) -> Option<String> {
 #[must_use]
 pub fn reference_state(change: &Change) -> Option<ReferenceState> {
     let (resource, id) = match change {
-        Change::Checkout { order_id, .. } | Change::CheckoutPaid { order_id } => {
-            ("checkout_session", order_id.as_str())
+        Change::Sale { order_id, .. } | Change::SalePaid { order_id } => {
+            ("sale", order_id.as_str())
         }
         Change::Dispute(change) => ("dispute", change.dispute_id.as_str()),
         Change::Payment(change) => ("payment_intent", change.payment_intent_id.as_str()),
@@ -64,10 +64,10 @@ pub fn reference_state(change: &Change) -> Option<ReferenceState> {
     ReferenceState::new(format!("{resource}:{id}:{}", state_of(change)?)).ok()
 }
 
-/// An event with such a subject announces a sale: money for a checkout or for a period of a subscription.
+/// An event with such a subject announces money for a sale or for a period of a subscription.
 #[must_use]
 pub fn is_sale(subject: &ReferenceState) -> bool {
-    ["checkout_session:", "invoice:"]
+    ["sale:", "invoice:"]
         .iter()
         .any(|resource| subject.as_str().starts_with(resource))
 }

@@ -3,7 +3,6 @@
 //! Each decision is a function of the event and of the rows as read. Before an irreversible step, it also needs the
 //! answer of the provider's API. It returns a value that can be printed; the caller carries it out.
 
-mod checkout;
 pub mod commit;
 mod contact;
 mod dispute;
@@ -17,6 +16,7 @@ mod purchase;
 pub mod read_set;
 mod refund;
 mod renewal;
+mod sale;
 mod subscription;
 
 pub use notice::{MailNeed, refund_mail, still_so};
@@ -29,10 +29,10 @@ use crate::{
         reference::Reference,
     },
     fulfillment::{
-        checkout::About,
         commit::Commit,
         known::{Case, Need},
         read_set::ReadSet,
+        sale::About,
     },
     sale::{
         amounts::PartPayment,
@@ -108,10 +108,10 @@ pub enum Decision {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParkReason {
     /// The event says completed; the provider's API says otherwise.
-    #[error("the checkout is `{0}`, not complete")]
+    #[error("the sale is `{0}`, not complete")]
     NotComplete(String),
-    /// A checkout of a mode that no rule fulfills.
-    #[error("checkouts of mode `{0}` are not fulfilled")]
+    /// A sale of a mode that no rule fulfills.
+    #[error("sales of mode `{0}` are not fulfilled")]
     ModeNotFulfilled(String),
     /// Test money on a live stack, or live money on a test stack.
     #[error("a {facts}-mode {what} reached a {stack}-mode stack")]
@@ -184,7 +184,7 @@ pub enum Patience {
 }
 
 impl ParkReason {
-    /// The time that waiting may help. A wrong address or a gateway's error page looks like an unknown checkout.
+    /// The time that waiting may help. A wrong address or a gateway's error page looks like an unknown sale.
     #[must_use]
     pub fn patience(&self) -> Patience {
         match self {
@@ -296,14 +296,14 @@ pub fn decide(case: &Case<'_>, change: &Change) -> Result<Decision, Need> {
 
 fn decide_change(case: &Case<'_>, change: &Change) -> Result<Decision, Stop> {
     match change {
-        Change::Checkout {
+        Change::Sale {
             order_id,
             completed,
         } => {
             let completed = *completed;
-            checkout::decide(case, order_id, About::Checkout { completed })
+            sale::decide(case, order_id, About::Sale { completed })
         }
-        Change::CheckoutPaid { order_id } => checkout::decide(case, order_id, About::Paid),
+        Change::SalePaid { order_id } => sale::decide(case, order_id, About::Paid),
         Change::Payment(change) => payment::decide(case, change),
         Change::Refund(change) => refund::decide(case, change),
         Change::Dispute(change) => dispute::decide(case, change),
@@ -318,8 +318,8 @@ fn decide_change(case: &Case<'_>, change: &Change) -> Result<Decision, Stop> {
 
 /// Decides about a thing that the event names and does not describe, by the provider's answer.
 fn decide_fetched(case: &Case<'_>, reference: &Reference) -> Result<Decision, Stop> {
-    if let Reference::Checkout(order_id) = reference {
-        return checkout::decide(case, order_id, About::Checkout { completed: false });
+    if let Reference::Sale(order_id) = reference {
+        return sale::decide(case, order_id, About::Sale { completed: false });
     }
     let fetched = case.known.fetched(reference)?;
     let case = &Case {
@@ -331,10 +331,9 @@ fn decide_fetched(case: &Case<'_>, reference: &Reference) -> Result<Decision, St
         Answer::Change(change) if !matches!(*change, Change::Fetch(_)) => {
             decide_change(case, &change)
         }
-        Answer::Change(_)
-        | Answer::Checkout(_)
-        | Answer::CheckoutOfPayment(_)
-        | Answer::Renewal(_) => Err(ParkReason::NoSubject.into()),
+        Answer::Change(_) | Answer::Sale(_) | Answer::SaleOfPayment(_) | Answer::Renewal(_) => {
+            Err(ParkReason::NoSubject.into())
+        }
     }
 }
 
@@ -401,8 +400,8 @@ fn order_of_payment(
         if let Some(id) = refund.and_then(|change| change.subscription_id.as_ref()) {
             other_shop::stop_if_marked(case, id)?;
         }
-        let reference = Reference::CheckoutOfPayment(payment.clone());
-        if let Ok(Answer::CheckoutOfPayment(found)) = &case.known.fetched(&reference)?.answer {
+        let reference = Reference::SaleOfPayment(payment.clone());
+        if let Ok(Answer::SaleOfPayment(found)) = &case.known.fetched(&reference)?.answer {
             order_id.clone_from(found);
         }
     }
@@ -411,8 +410,8 @@ fn order_of_payment(
         return Ok(None);
     };
     let order = case.known.rows(&ReadSet::of_order(&id))?.order.clone();
-    if let (None, Some(checkout)) = (&order, &order_id) {
-        other_shop::stop_if_other(case, checkout)?;
+    if let (None, Some(sale)) = (&order, &order_id) {
+        other_shop::stop_if_other(case, sale)?;
     }
     Ok(order)
 }

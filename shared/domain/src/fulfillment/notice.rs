@@ -77,7 +77,7 @@ pub(super) fn notices_of_failure(
     let is_unfinished = |(id, invoice): &(&InvoiceId, &Invoice)| {
         let fails =
             invoice.failed_at.is_some() && invoice.paid_at.is_none() && invoice.notice_id.is_none();
-        // The first payment is made in the checkout, where the shopper sees how it goes.
+        // The first payment is made in the sale, where the shopper sees how it goes.
         fails && subscription.standing(id) == Standing::Renewal
     };
     let unsent = subscription.invoices.iter().filter(is_unfinished);

@@ -1,4 +1,4 @@
-//! Makes the order of what was sold: lines, stock movements, links, merchant reference and receipt. A checkout and a
+//! Makes the order of what was sold: lines, stock movements, links, merchant reference and receipt. A sale and a
 //! renewal take this one path.
 
 use crate::{
@@ -12,12 +12,12 @@ use crate::{
     receipt::Receipt,
     sale::{
         amounts::Closed,
-        checkout::{Capture, Customer, LineItem, Totals},
         details::Details,
         mapping::{self, mapped},
         merchant_reference::MerchantReference,
         order::{Order, OrderKind, OrderLine, Period, Shortfall},
         payment::{Link, PaymentFacts},
+        statement::{Capture, Customer, LineItem, Totals},
         stock::{self, LineStock, StockPlan},
     },
     values::{

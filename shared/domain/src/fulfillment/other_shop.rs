@@ -10,33 +10,29 @@ use crate::{
         known::Case,
         read_set::{ReadSet, Snapshot},
     },
-    sale::{checkout::Checkout, payment::Link, shop::NotNeeded},
+    sale::{payment::Link, shop::NotNeeded, statement::Sale},
     values::ids::{OrderId, PaymentIntentId, SubscriptionId},
 };
 
 /// The rows that are marked.
-fn read_set(checkout: &Checkout) -> ReadSet {
-    let customer_id = checkout.customer.customer_id.clone();
+fn read_set(sale: &Sale) -> ReadSet {
+    let customer_id = sale.customer.customer_id.clone();
     ReadSet {
-        links: checkout.payment_intents.clone(),
-        subscription: customer_id.zip(checkout.subscription_id.clone()),
+        links: sale.payment_intents.clone(),
+        subscription: customer_id.zip(sale.subscription_id.clone()),
         ..ReadSet::default()
     }
 }
 
-/// Decides about a checkout that needs nothing here.
-pub(super) fn decide(
-    case: &Case<'_>,
-    checkout: &Checkout,
-    reason: NotNeeded,
-) -> Result<Decision, Stop> {
-    let rows = case.known.rows(&read_set(checkout))?;
-    let links: Vec<Link> = checkout
+/// Decides about a sale that needs nothing here.
+pub(super) fn decide(case: &Case<'_>, sale: &Sale, reason: NotNeeded) -> Result<Decision, Stop> {
+    let rows = case.known.rows(&read_set(sale))?;
+    let links: Vec<Link> = sale
         .payment_intents
         .iter()
         .filter_map(|id| marked(rows, id))
         .collect();
-    let subscription = subscription(case, checkout, rows);
+    let subscription = subscription(case, sale, rows);
     let is_new = !links.is_empty() || subscription.is_some();
     let commit = is_new.then(|| {
         Box::new(Commit {
@@ -59,9 +55,9 @@ fn marked(rows: &Snapshot, id: &PaymentIntentId) -> Option<Link> {
     })
 }
 
-fn subscription(case: &Case<'_>, checkout: &Checkout, rows: &Snapshot) -> Option<Subscription> {
-    let customer_id = checkout.customer.customer_id.clone()?;
-    let id = checkout.subscription_id.clone()?;
+fn subscription(case: &Case<'_>, sale: &Sale, rows: &Snapshot) -> Option<Subscription> {
+    let customer_id = sale.customer.customer_id.clone()?;
+    let id = sale.subscription_id.clone()?;
     let known = rows.subscription.clone();
     let known =
         known.unwrap_or_else(|| Subscription::new(case.event.provider.clone(), customer_id, id));
@@ -90,11 +86,11 @@ pub(super) fn stop_if_marked(case: &Case<'_>, id: &SubscriptionId) -> Result<(),
 
 /// Stops at a thing whose sale has no order here and is of another shop.
 pub(super) fn stop_if_other(case: &Case<'_>, order_id: &OrderId) -> Result<(), Stop> {
-    let fetched = case.known.fetched(&Reference::Checkout(order_id.clone()))?;
-    let Ok(Answer::Checkout(checkout)) = &fetched.answer else {
+    let fetched = case.known.fetched(&Reference::Sale(order_id.clone()))?;
+    let Ok(Answer::Sale(sale)) = &fetched.answer else {
         return Ok(());
     };
-    match case.policy.shop.not_needed(checkout) {
+    match case.policy.shop.not_needed(sale) {
         Some(reason) => Err(Stop::NotNeeded(reason)),
         None => Ok(()),
     }

@@ -1,17 +1,17 @@
-//! Payments that are announced by themselves. A payment never makes an order; only a checkout does.
+//! Payments that are announced by themselves. A payment never makes an order; only a sale does.
 //!
-//! If reconcile finds a payment that has had no order for an hour, its checkout is asked for and decided. Without one,
+//! If reconcile finds a payment that has had no order for an hour, its sale is asked for and decided. Without one,
 //! a person decides.
 
 use crate::{
     delivery::{answer::Answer, reference::Reference},
     fulfillment::{
         Decision, ParkReason, Stop,
-        checkout::{self, About, stated_facts},
         commit::Commit,
         known::Case,
         of_other_mode,
         read_set::{ReadSet, Snapshot},
+        sale::{self, About, stated_facts},
     },
     sale::{
         order::Order,
@@ -43,9 +43,9 @@ pub(super) fn decide(case: &Case<'_>, change: &PaymentChange) -> Result<Decision
     let Some(order) = &case.known.rows(&ReadSet::of_order(order_id))?.order else {
         return Ok(before_order(case, change, rows));
     };
-    if !checkout::is_done(order) {
+    if !sale::is_done(order) {
         // The order waits for money: perhaps this is it.
-        return checkout::decide(case, order_id, About::Payment(change));
+        return sale::decide(case, order_id, About::Payment(change));
     }
     Ok(with_facts(case, change, order))
 }
@@ -71,12 +71,12 @@ fn with_facts(case: &Case<'_>, change: &PaymentChange, order: &Order) -> Decisio
     }
 }
 
-/// Decides the checkout of a payment that has had no order for long.
+/// Decides the sale of a payment that has had no order for long.
 fn without_order(case: &Case<'_>, change: &PaymentChange) -> Result<Decision, Stop> {
-    let reference = Reference::CheckoutOfPayment(change.payment_intent_id.clone());
+    let reference = Reference::SaleOfPayment(change.payment_intent_id.clone());
     match &case.known.fetched(&reference)?.answer {
-        Ok(Answer::CheckoutOfPayment(Some(order_id))) => {
-            checkout::decide(case, order_id, About::Checkout { completed: true })
+        Ok(Answer::SaleOfPayment(Some(order_id))) => {
+            sale::decide(case, order_id, About::Sale { completed: true })
         }
         _ => Ok(Decision::Wait {
             commit: None,

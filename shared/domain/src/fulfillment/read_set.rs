@@ -166,12 +166,12 @@ impl Snapshot {
 mod tests {
     use super::*;
     use crate::fulfillment::testing::{
-        DAY, SALE, Shop, checkout, completed, id, line, snapshot, subscription_change,
+        DAY, SALE, Shop, completed, id, line, sale, snapshot, subscription_change,
     };
 
     #[test]
     fn of_rows_that_were_read_twice_the_later_reading_counts_and_nothing_read_once_is_lost() {
-        let mut shop = Shop::selling(checkout(vec![line("brace", 1, 5000, Some("BRACE"))]));
+        let mut shop = Shop::selling(sale(vec![line("brace", 1, 5000, Some("BRACE"))]));
         shop.tell(SALE, completed());
         shop.tell(
             SALE,

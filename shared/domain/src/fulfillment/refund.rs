@@ -68,7 +68,7 @@ fn of_reference(
     listed: &[RefundChange],
 ) -> Result<(Option<Order>, Vec<RefundChange>), Stop> {
     match reference {
-        Reference::RefundsOfCheckout(order_id) => {
+        Reference::RefundsOfSale(order_id) => {
             let order = case.known.rows(&ReadSet::of_order(order_id))?.order.clone();
             // A list of another customer's refunds must never become this customer's mails.
             let own = order.as_ref().map(|order| order.payment_intents.as_slice());

@@ -15,10 +15,10 @@ use crate::{
         subscription::{answered, learn_answer},
     },
     sale::{
-        checkout::{Capture, Customer, LineItem, Totals},
         details::Details,
         order::{Order, OrderKind},
         payment::PaymentFacts,
+        statement::{Capture, Customer, LineItem, Totals},
         stock::RenewalStock,
     },
     values::{
@@ -220,7 +220,7 @@ fn date_of_sale(
         .unwrap_or(paid_at)
 }
 
-/// The customer as the provider has them now, else as in the first order: a guest's address may be on that checkout only.
+/// The customer as the provider has them now, else as in the first order: a guest's address may be on that sale only.
 fn customer(learned: &Subscription, renewal: &Renewal, first: Option<&Order>) -> Customer {
     let before = first.map(|order| order.customer.clone());
     let before = before.unwrap_or_default();

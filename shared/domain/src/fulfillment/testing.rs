@@ -26,10 +26,6 @@ use crate::{
     ports::Committed,
     sale::{
         amounts::PartPayment,
-        checkout::{
-            Capture, Certification, Checkout, CheckoutKind, CheckoutStatus, Customer, Eligibility,
-            LineItem, Totals,
-        },
         details::{Details, Metadata},
         dispute::{self, DisputeStatus},
         order::{Order, Period},
@@ -37,6 +33,10 @@ use crate::{
         refund::{self, RefundStatus},
         restock::RestockPolicy,
         shop::{NotNeeded, ShopFilter},
+        statement::{
+            Capture, Certification, Customer, Eligibility, LineItem, Sale, SaleKind, SaleStatus,
+            Totals,
+        },
         stock::{RenewalStock, StockLevel},
     },
     testing::Tables,
@@ -55,7 +55,7 @@ use std::collections::BTreeMap;
 
 /// The time of the worker: after every event.
 pub(crate) const NOW: i64 = 1_860_000_000;
-/// The time of the checkout's completion.
+/// The time of the sale's completion.
 pub(crate) const SALE: i64 = 1_760_090_001;
 pub(crate) const DAY: i64 = 86_400;
 
@@ -150,14 +150,14 @@ pub(crate) fn line(name: &str, quantity: u32, total: i64, of: Option<&str>) -> L
     }
 }
 
-/// A checkout that is paid for.
-pub(crate) fn checkout(lines: Vec<LineItem>) -> Checkout {
+/// A sale that is paid for.
+pub(crate) fn sale(lines: Vec<LineItem>) -> Sale {
     let total = lines.iter().map(|line| line.amounts.total).sum();
-    Checkout {
+    Sale {
         order_id: order_id(),
         client_reference_id: Some("order-1042".into()),
-        status: CheckoutStatus::Complete,
-        kind: CheckoutKind::Payment,
+        status: SaleStatus::Complete,
+        kind: SaleKind::Payment,
         capture: Capture::Automatic,
         mode: Mode::Live,
         created_at: Some(at(SALE - 100)),
@@ -184,18 +184,18 @@ pub(crate) fn checkout(lines: Vec<LineItem>) -> Checkout {
     }
 }
 
-/// A checkout with payments in these states, whose session states that no money has been received.
-pub(crate) fn with_payments(checkout: Checkout, statuses: &[&str]) -> Checkout {
+/// A sale with payments in these states, whose session states that no money has been received.
+pub(crate) fn with_payments(sale: Sale, statuses: &[&str]) -> Sale {
     let names: Vec<PaymentIntentId> = (1..=statuses.len())
         .map(|n| id(&format!("fpi_{n}")))
         .collect();
     let facts = |status: &&str| {
         paid(
             status,
-            checkout.totals.total / i64::try_from(statuses.len()).unwrap(),
+            sale.totals.total / i64::try_from(statuses.len()).unwrap(),
         )
     };
-    Checkout {
+    Sale {
         received: Some(0),
         payments: names
             .iter()
@@ -203,7 +203,7 @@ pub(crate) fn with_payments(checkout: Checkout, statuses: &[&str]) -> Checkout {
             .zip(statuses.iter().map(facts))
             .collect(),
         payment_intents: names,
-        ..checkout
+        ..sale
     }
 }
 
@@ -265,15 +265,15 @@ pub(crate) fn paid(word: &str, amount: i64) -> Stated<PaymentFacts> {
 }
 
 pub(crate) fn completed() -> Change {
-    Change::Checkout {
+    Change::Sale {
         order_id: order_id(),
         completed: true,
     }
 }
 
-/// An event of another type about the checkout.
+/// An event of another type about the sale.
 pub(crate) fn changed() -> Change {
-    Change::Checkout {
+    Change::Sale {
         order_id: order_id(),
         completed: false,
     }
@@ -436,7 +436,7 @@ pub(crate) fn invoice_change(
 /// The answers of the provider's API.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Api {
-    pub(crate) checkouts: BTreeMap<OrderId, Checkout>,
+    pub(crate) sales: BTreeMap<OrderId, Sale>,
     pub(crate) refunds: Vec<refund::RefundChange>,
     pub(crate) unclear_refund: Option<UnclearRefund>,
     pub(crate) subscriptions: BTreeMap<SubscriptionId, SubscriptionFacts>,
@@ -456,15 +456,15 @@ impl Api {
             })
         };
         match reference {
-            Reference::Checkout(id) => {
-                let found = self.checkouts.get(id).ok_or_else(unknown)?;
-                Ok(Answer::Checkout(Box::new(found.clone())))
+            Reference::Sale(id) => {
+                let found = self.sales.get(id).ok_or_else(unknown)?;
+                Ok(Answer::Sale(Box::new(found.clone())))
             }
-            Reference::CheckoutOfPayment(payment) => Ok(Answer::CheckoutOfPayment(
-                self.checkout_of(payment).cloned(),
-            )),
-            Reference::RefundsOfCheckout(id) => {
-                Ok(self.refunds(|payment| self.checkout_of(payment) == Some(id)))
+            Reference::SaleOfPayment(payment) => {
+                Ok(Answer::SaleOfPayment(self.sale_of(payment).cloned()))
+            }
+            Reference::RefundsOfSale(id) => {
+                Ok(self.refunds(|payment| self.sale_of(payment) == Some(id)))
             }
             Reference::RefundsOfPayment(id) => Ok(self.refunds(|payment| payment == id)),
             Reference::Subscription(id) => {
@@ -520,10 +520,10 @@ impl Api {
         }
     }
 
-    fn checkout_of(&self, payment: &PaymentIntentId) -> Option<&OrderId> {
-        let mut checkouts = self.checkouts.values();
-        checkouts
-            .find(|checkout| checkout.payment_intents.contains(payment))
+    fn sale_of(&self, payment: &PaymentIntentId) -> Option<&OrderId> {
+        let mut sales = self.sales.values();
+        sales
+            .find(|sale| sale.payment_intents.contains(payment))
             .map(|found| &found.order_id)
     }
 
@@ -570,17 +570,15 @@ impl Shop {
         }
     }
 
-    /// A shop whose provider knows this checkout, with ten of each product in stock.
-    pub(crate) fn selling(checkout: Checkout) -> Self {
+    /// A shop whose provider knows this sale, with ten of each product in stock.
+    pub(crate) fn selling(sale: Sale) -> Self {
         let mut shop = Self::new();
-        shop.tables.counters = checkout
+        shop.tables.counters = sale
             .lines
             .iter()
             .filter_map(|line| Some((line.sku.clone()?, 10)))
             .collect();
-        shop.api
-            .checkouts
-            .insert(checkout.order_id.clone(), checkout);
+        shop.api.sales.insert(sale.order_id.clone(), sale);
         shop
     }
 

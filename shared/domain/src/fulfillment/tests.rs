@@ -108,17 +108,18 @@ fn a_type_that_we_do_not_know_is_kept_and_does_nothing() {
 
 #[test]
 fn a_commit_names_the_receipts_that_it_makes_owed() {
-    let shop = Shop::selling(checkout(vec![line("mats", 1, 4000, Some("MAT"))]));
+    let shop = Shop::selling(sale(vec![line("mats", 1, 4000, Some("MAT"))]));
     let sale = commit(shop.decide(&facts("fevt_1", SALE, completed())));
     assert_eq!(sale.receipt_ids(), [id("fcs_1-order")]);
 }
 
 #[test]
 fn a_sale_that_moves_nothing_says_so_and_one_that_only_moves_says_that() {
-    let shop = Shop::selling(checkout(vec![line("mats", 1, 4000, None)]));
-    let sale = commit(shop.decide(&facts("fevt_1", SALE, completed())));
-    assert!(sale.to_string().contains("0 stock movements"), "{sale}");
-    let shop = Shop::selling(checkout(vec![line("mats", 1, 4000, Some("MAT"))]));
+    let shop = Shop::selling(sale(vec![line("mats", 1, 4000, None)]));
+    let written = commit(shop.decide(&facts("fevt_1", SALE, completed())));
+    let text = written.to_string();
+    assert!(text.contains("0 stock movements"), "{text}");
+    let shop = Shop::selling(sale(vec![line("mats", 1, 4000, Some("MAT"))]));
     let deductions = commit(shop.decide(&facts("fevt_1", SALE, completed()))).deductions;
     let moves = Commit {
         deductions,
@@ -129,7 +130,7 @@ fn a_sale_that_moves_nothing_says_so_and_one_that_only_moves_says_that() {
 
 #[test]
 fn a_decision_reads_as_a_line_without_a_name_of_anything() {
-    let mut sold = checkout(vec![
+    let mut sold = sale(vec![
         line("mats", 2, 4000, Some("MAT")),
         line("mug", 1, 1500, Some("MUG")),
     ]);
@@ -182,7 +183,7 @@ fn a_decision_reads_as_a_line_without_a_name_of_anything() {
         ),
         says(
             SALE + 8,
-            Change::Checkout {
+            Change::Sale {
                 order_id: id("fcs_9"),
                 completed: true,
             },

@@ -1,7 +1,7 @@
 //! The one rule about money: the amounts of an order that are due, received, released, waived, refunded and disputed.
 //!
 //! - *Received* is the larger of the session's statement and the sum of its payments. If neither states an amount, a
-//!   completed checkout with automatic capture, or a payment that succeeded, counts as received in full.
+//!   completed sale with automatic capture, or a payment that succeeded, counts as received in full.
 //! - *Released* was authorized and is never captured: a final partial capture, or a voided authorization. It reduces
 //!   the amount due, because it is the merchant's decision. Providers may report it as a refund; it is none.
 //! - *Waived* is a rest that is too small to be charged.
@@ -9,10 +9,10 @@
 
 use crate::{
     sale::{
-        checkout::Capture,
         dispute::{Dispute, DisputeStage},
         payment::{PaymentFacts, PaymentStatus},
         refund::Refund,
+        statement::Capture,
     },
     values::{
         facts::Fact,
@@ -36,7 +36,7 @@ pub enum OrderFunds {
     Processing,
     /// The payment failed.
     Failed,
-    /// The authorization or the checkout expired.
+    /// The authorization or the sale expired.
     Expired,
     Canceled,
 }
@@ -82,7 +82,7 @@ impl FromStr for PartPayment {
     }
 }
 
-/// The way in which a checkout ended without completion.
+/// The way in which a sale ended without completion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Closed {
@@ -95,10 +95,10 @@ pub enum Closed {
 pub struct Statements<'a> {
     /// The order's total.
     pub ordered: i64,
-    /// The received amount as the checkout states it, if it does.
+    /// The received amount as the sale states it, if it does.
     pub received: Option<i64>,
     pub capture: Capture,
-    /// `None` for a completed checkout.
+    /// `None` for a completed sale.
     pub closed: Option<Closed>,
     /// The provider charges no smaller amount.
     pub least_charge: i64,
@@ -234,7 +234,7 @@ impl<'a> Statements<'a> {
             && self.known().any(|facts| facts.is_none()) | self.payment_intents.is_empty()
     }
 
-    /// True if the checkout was completed without a payment, because its total cannot be charged.
+    /// True if the sale was completed without a payment, because its total cannot be charged.
     fn is_too_small(&self) -> bool {
         self.payment_intents.is_empty()
             && self.received.unwrap_or_default() <= 0

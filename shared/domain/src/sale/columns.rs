@@ -7,7 +7,7 @@
 //! - If they cost less, each line keeps its total. The rest, such as shipping, belongs to no item, so nothing certifies
 //!   it as eligible: it counts as other.
 
-use crate::sale::{amounts::Amounts, checkout::Totals, order::Order};
+use crate::sale::{amounts::Amounts, order::Order, statement::Totals};
 
 /// A column: `subtotal − discount + tax + shipping + fees + adjustment = total`, without the tax if prices include it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use crate::values::ids::PaymentIntentId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The details of a checkout or an order. Amounts are minor units of its currency. Holds personal
+/// The details of a sale or an order. Amounts are minor units of its currency. Holds personal
 /// data: stored, never logged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Details {
@@ -23,10 +23,10 @@ pub struct Details {
     /// How each payment was made, if known.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub payment_methods: BTreeMap<PaymentIntentId, PaymentMethod>,
-    /// Where the checkout came from, in the provider's word, such as `shopify`.
+    /// Where the sale came from, in the provider's word, such as `shopify`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
-    /// The merchant's own notes on the checkout.
+    /// The merchant's own notes on the sale.
     #[serde(default, skip_serializing_if = "Metadata::is_empty")]
     pub metadata: Metadata,
 }
@@ -85,7 +85,7 @@ pub struct Discount {
     pub amount_off: Option<i64>,
 }
 
-/// The tax that the merchant set on the checkout.
+/// The tax that the merchant set on the sale.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaxRate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,7 +122,7 @@ pub struct MetadataLimit {
 }
 
 impl MetadataLimit {
-    /// For a checkout.
+    /// For a sale.
     pub const CHECKOUT: Self = Self {
         entries: 50,
         bytes: 8 * 1024,

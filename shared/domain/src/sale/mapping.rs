@@ -2,7 +2,7 @@
 //! which access its purchase gives.
 
 use crate::{
-    sale::checkout::LineItem,
+    sale::statement::LineItem,
     values::ids::{PriceId, ProductId, Sku},
 };
 use serde::{Deserialize, Serialize};

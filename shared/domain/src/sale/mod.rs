@@ -1,7 +1,6 @@
 //! The sale: an order with its lines, payments, refunds, disputes and stock.
 
 pub mod amounts;
-pub mod checkout;
 pub mod columns;
 pub mod delivery_failure;
 pub mod details;
@@ -14,4 +13,5 @@ pub mod payment;
 pub mod refund;
 pub mod restock;
 pub mod shop;
+pub mod statement;
 pub mod stock;

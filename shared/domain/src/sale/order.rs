@@ -4,13 +4,13 @@ pub use crate::sale::amounts::OrderFunds;
 use crate::{
     sale::{
         amounts::{Amounts, Closed, Statements},
-        checkout::{Capture, Certification, Customer, Eligibility, Totals},
         delivery_failure::DeliveryFailure,
         details::{Details, Metadata},
         dispute::{Dispute, DisputeStage},
         mapping::Grant,
         payment,
         refund::Refund,
+        statement::{Capture, Certification, Customer, Eligibility, Totals},
         stock::LineStock,
     },
     values::{
@@ -59,7 +59,7 @@ impl fmt::Display for OrderState {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderKind {
-    /// A checkout.
+    /// A sale.
     #[default]
     Sale,
     /// A paid invoice of a running subscription.
@@ -92,7 +92,7 @@ pub struct Order {
     pub client_reference_id: Option<String>,
     /// Live or test money.
     pub mode: Mode,
-    /// The date of sale: the completion of the checkout, by the provider's clock.
+    /// The date of sale: the completion of the sale, by the provider's clock.
     #[serde(with = "jiff::fmt::serde::timestamp::second::required")]
     pub placed_at: Timestamp,
     /// The time when stock was moved and the receipt committed, which happens once.
@@ -114,7 +114,7 @@ pub struct Order {
     pub received: Option<i64>,
     #[serde(default)]
     pub capture: Capture,
-    /// For a checkout that ended without completion.
+    /// For a sale that ended without completion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
     /// The provider charges no smaller amount.
@@ -143,7 +143,7 @@ pub struct Order {
     /// The subscription that started with this order, or that it renews.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_id: Option<SubscriptionId>,
-    /// The invoice: of a sale the subscription's first, if the checkout names it.
+    /// The invoice: of a sale the subscription's first, if the sale names it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_id: Option<InvoiceId>,
     /// The period that a renewal pays for, if known.
@@ -421,7 +421,7 @@ impl Order {
     }
 
     /// The order with less metadata, if it exceeds this size otherwise: a merchant's notes must not
-    /// cost the order. The lines' go first, because the checkout's describe the order.
+    /// cost the order. The lines' go first, because the sale's describe the order.
     #[must_use]
     pub fn within(mut self, most: usize) -> Self {
         if self.size_bound() > most {

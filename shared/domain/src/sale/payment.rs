@@ -1,6 +1,6 @@
-//! A payment: one payment intent of a checkout. A split cart has two.
+//! A payment: one payment intent of a sale. A split cart has two.
 //!
-//! A payment never creates an order: only a completed checkout does. Facts of a payment without a
+//! A payment never creates an order: only a completed sale does. Facts of a payment without a
 //! known order are kept on a link row. Refunds and disputes find their order by the same row.
 
 use crate::values::{
@@ -116,7 +116,7 @@ pub struct Link {
     /// The latest facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Fact<PaymentFacts>>,
-    /// The time of the last event about this payment, by our clock. A read of the checkout before
+    /// The time of the last event about this payment, by our clock. A read of the sale before
     /// this time may be out of date.
     #[serde(
         default,

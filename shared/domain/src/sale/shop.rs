@@ -1,32 +1,32 @@
-//! The sales that need nothing here: those of another shop on the same account, and checkouts that
+//! The sales that need nothing here: those of another shop on the same account, and sales that
 //! sell nothing.
 
-use crate::sale::checkout::{Checkout, CheckoutKind};
+use crate::sale::statement::{Sale, SaleKind};
 use std::{collections::BTreeMap, str::FromStr};
 
-/// The checkouts that belong to this shop: an account may serve several shops. Every condition
-/// that is set must hold. A checkout that another app fulfills belongs only if its origin is set.
+/// The sales that belong to this shop: an account may serve several shops. Every condition
+/// that is set must hold. A sale that another app fulfills belongs only if its origin is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShopFilter {
-    /// The source of the checkout, in the provider's word.
+    /// The source of the sale, in the provider's word.
     pub origin: Option<String>,
-    /// A key and a value in the checkout's metadata.
+    /// A key and a value in the sale's metadata.
     pub metadata: Option<MetadataEntry>,
     /// The beginning of the merchant's reference.
     pub reference_prefix: Option<String>,
 }
 
-/// The marks that show the shop of a checkout.
+/// The marks that show the shop of a sale.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShopMarks {
     pub origin: Option<String>,
     pub metadata: BTreeMap<String, String>,
     pub reference: Option<String>,
-    /// True if the app that made the checkout also fulfills it.
+    /// True if the app that made the sale also fulfills it.
     pub fulfilled_elsewhere: bool,
 }
 
-/// One entry of a checkout's metadata.
+/// One entry of a sale's metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataEntry {
     pub key: String,
@@ -53,18 +53,18 @@ impl FromStr for MetadataEntry {
     }
 }
 
-/// The reason that a checkout needs nothing here.
+/// The reason that a sale needs nothing here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotNeeded {
     #[error("a sale of another shop")]
     OtherShop,
-    /// The kind of the checkout, in the provider's word.
-    #[error("a checkout of mode `{0}` sells nothing")]
+    /// The kind of the sale, in the provider's word.
+    #[error("a sale of mode `{0}` sells nothing")]
     SellsNothing(String),
 }
 
 impl ShopFilter {
-    /// Takes every checkout that no other app fulfills.
+    /// Takes every sale that no other app fulfills.
     pub const ALL: Self = Self {
         origin: None,
         metadata: None,
@@ -77,22 +77,22 @@ impl ShopFilter {
         *self != Self::ALL
     }
 
-    /// The reason that a checkout needs nothing here, if it does not.
+    /// The reason that a sale needs nothing here, if it does not.
     #[must_use]
-    pub fn not_needed(&self, checkout: &Checkout) -> Option<NotNeeded> {
-        if let CheckoutKind::NoSale(word) = &checkout.kind {
+    pub fn not_needed(&self, sale: &Sale) -> Option<NotNeeded> {
+        if let SaleKind::NoSale(word) = &sale.kind {
             return Some(NotNeeded::SellsNothing(word.clone()));
         }
         let marks = ShopMarks {
-            origin: checkout.details.origin.clone(),
-            metadata: checkout.details.metadata.entries.clone(),
-            reference: checkout.client_reference_id.clone(),
-            fulfilled_elsewhere: checkout.fulfilled_elsewhere,
+            origin: sale.details.origin.clone(),
+            metadata: sale.details.metadata.entries.clone(),
+            reference: sale.client_reference_id.clone(),
+            fulfilled_elsewhere: sale.fulfilled_elsewhere,
         };
         (!self.takes(&marks)).then_some(NotNeeded::OtherShop)
     }
 
-    /// True if a checkout with these marks belongs to this shop.
+    /// True if a sale with these marks belongs to this shop.
     #[must_use]
     pub fn takes(&self, marks: &ShopMarks) -> bool {
         let by_origin = match &self.origin {
@@ -125,7 +125,7 @@ mod tests {
 
     #[test]
     fn every_condition_that_is_set_must_hold() {
-        // A checkout of the origin `shopify` with the metadata `shop=one` and the reference `WEB-1`.
+        // A sale of the origin `shopify` with the metadata `shop=one` and the reference `WEB-1`.
         let marks = ShopMarks {
             origin: Some("shopify".to_owned()),
             metadata: [("shop".to_owned(), "one".to_owned())].into(),

@@ -7,8 +7,8 @@
 
 use crate::{
     sale::{
-        checkout::LineItem,
         mapping::{self, Mapping, MappingKey, mapped},
+        statement::LineItem,
     },
     values::ids::{OrderId, Sku},
 };

@@ -8,9 +8,9 @@
 use crate::{
     access::{contact::Contact, entitlement::Entitlement, subscription::Subscription},
     sale::{
-        checkout::Customer,
         details::{Details, PaymentMethod, Shipping},
         order::Order,
+        statement::Customer,
     },
     values::ids::CustomerId,
 };
@@ -62,7 +62,7 @@ pub const PERSONAL: [Personal; 10] = [
     personal(
         "Orders",
         "details.metadata",
-        "what the merchant stored with the checkout",
+        "what the merchant stored with the sale",
         "the number of entries",
     ),
     personal(
@@ -203,10 +203,10 @@ impl Marks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fulfillment::testing::{SALE, Shop, checkout, completed, id, line};
+    use crate::fulfillment::testing::{SALE, Shop, completed, id, line, sale};
 
     fn sold() -> Order {
-        let mut sold = checkout(vec![line("brace", 1, 5000, Some("BRACE"))]);
+        let mut sold = sale(vec![line("brace", 1, 5000, Some("BRACE"))]);
         sold.customer.name = Some("Pat Doe".to_owned());
         sold.customer.email = Some("pat@example.com".to_owned());
         sold.details.phone = Some("+1555".to_owned());

@@ -33,7 +33,7 @@ use jiff::{SignedDuration, Timestamp};
 /// A younger thing is left to its webhook, which may still come or be retried.
 pub const YOUNG: SignedDuration = SignedDuration::from_mins(15);
 
-/// A younger payment without an order is left to its checkout.
+/// A younger payment without an order is left to its sale.
 pub const UNORDERED: SignedDuration = SignedDuration::from_hours(1);
 
 /// The page of a list to read.
@@ -89,9 +89,9 @@ pub struct Found {
     pub is_recent: bool,
     /// The time of its present state, if the provider states it.
     pub since: Option<Timestamp>,
-    /// The money received for a checkout, if stated.
+    /// The money received for a sale, if stated.
     pub received: Option<Received>,
-    /// What shows the shop of a checkout.
+    /// What shows the shop of a sale.
     pub marks: Option<ShopMarks>,
     /// The type of the event that states it.
     pub event_type: &'static str,
@@ -101,7 +101,7 @@ pub struct Found {
     pub change: Change,
 }
 
-/// The money received for a checkout.
+/// The money received for a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Received {
     /// In minor units.
@@ -111,7 +111,7 @@ pub struct Received {
 }
 
 impl Found {
-    /// True if the provider has received all money of a checkout.
+    /// True if the provider has received all money of a sale.
     #[must_use]
     pub fn is_paid(&self) -> bool {
         self.received.is_some_and(|received| received.is_all)
@@ -133,7 +133,7 @@ impl Found {
 #[must_use]
 pub fn read_set(change: &Change) -> ReadSet {
     match change {
-        Change::Checkout { order_id, .. } => ReadSet {
+        Change::Sale { order_id, .. } => ReadSet {
             order: Some(order_id.clone()),
             ..ReadSet::default()
         },
@@ -155,7 +155,7 @@ pub fn read_set(change: &Change) -> ReadSet {
                 ..ReadSet::of_order(&OrderId::from(&change.invoice_id))
             }
         }
-        Change::CheckoutPaid { .. }
+        Change::SalePaid { .. }
         | Change::Fetch(_)
         | Change::Customer(_)
         | Change::NotUnderstood(_)
@@ -187,7 +187,7 @@ pub fn order_to_read(change: &Change, rows: &Snapshot) -> Option<OrderId> {
 
 /// True if the stored rows lack the state that the provider lists.
 ///
-/// - A checkout: its order is missing. Or the order waits, and the provider has received more money than the order
+/// - A sale: its order is missing. Or the order waits, and the provider has received more money than the order
 ///   knows, or all of it.
 /// - An invoice: its payment is missing, or it is a renewal without an order.
 /// - A refund, a dispute or a subscription: the stored facts differ.
@@ -198,7 +198,7 @@ pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
         return false;
     }
     match &found.change {
-        Change::Checkout { completed, .. } => {
+        Change::Sale { completed, .. } => {
             *completed && (rows.order.is_none() || waits_for_what_is_here(found, rows))
         }
         Change::Refund(change) => {
@@ -218,7 +218,7 @@ pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
             let link = rows.links.get(&change.payment_intent_id);
             link.is_none_or(|link| link.order_id.is_none())
         }
-        Change::CheckoutPaid { .. }
+        Change::SalePaid { .. }
         | Change::Fetch(_)
         | Change::Customer(_)
         | Change::NotUnderstood(_)
@@ -278,7 +278,7 @@ pub fn is_asked_again(found: &Found, rows: &Snapshot) -> bool {
         .filter(|received| !received.is_all && received.amount > 0);
     matches!(
         found.change,
-        Change::Checkout {
+        Change::Sale {
             completed: true,
             ..
         }
@@ -432,7 +432,7 @@ pub fn event_id(found: &Found, rows: &Snapshot, read_at: Timestamp) -> EventId {
 
 /// The time of the found state, for the merge of facts. `read_at` is the time of the request to the provider.
 ///
-/// - A checkout is completed within the hour after its creation: its own time dates the sale.
+/// - A sale is completed within the hour after its creation: its own time dates the sale.
 /// - A refund, a dispute and a subscription have their present state, whatever events said before: the time of the read.
 /// - An invoice is paid soon after its creation, and after its other events: its own time dates the renewal.
 /// - A subscription has ended at the time that the provider states, else at the time of the read.

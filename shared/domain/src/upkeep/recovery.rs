@@ -77,7 +77,7 @@ impl Reconciled {
     }
 }
 
-/// For the log, missing of examined: `flex checkouts 3/40, flex refunds 0/2`.
+/// For the log, missing of examined: `flex sales 3/40, flex refunds 0/2`.
 impl fmt::Display for Reconciled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let part = |(list, count): (&List, &Count)| {

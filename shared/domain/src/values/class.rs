@@ -25,9 +25,9 @@ pub enum Class {
     TooEarly,
     /// Our code failed: a developer must fix it, then retry.
     Fault,
-    /// The provider reports an incomplete checkout.
+    /// The provider reports an incomplete sale.
     NotComplete,
-    /// No rule fulfills this kind of checkout.
+    /// No rule fulfills this kind of sale.
     NotFulfilled,
     /// Test money on a live stack, or the reverse.
     OtherMode,

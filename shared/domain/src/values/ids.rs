@@ -126,7 +126,7 @@ id!(
     InvoiceId
 );
 id!(
-    /// A line of a checkout (`fli_…`).
+    /// A line of a sale (`fli_…`).
     LineItemId
 );
 id!(

@@ -4,10 +4,10 @@
 //! A decision is a function of what is compared here: of the event's change, and of the answers of
 //! the API. The same change and answers therefore have the same effect.
 
-use crate::{add_payments, checkout, listing, wire};
+use crate::{add_payments, listing, sale, wire};
 use domain::{
     delivery::event::{Change, Event, Reading},
-    sale::checkout::Checkout,
+    sale::statement::Sale,
     upkeep::reconcile::{Found, Listed},
 };
 use reading::{Field, Kind, text};
@@ -192,7 +192,7 @@ fn any_value_anywhere_in_a_delivery_has_the_same_effect_or_a_reason() {
 }
 
 /// A checkout, read from the answers as the client reads it.
-fn of_answers(answers: &Value) -> Result<Checkout, String> {
+fn of_answers(answers: &Value) -> Result<Sale, String> {
     let session: Field<wire::Session> = member(answers, "checkout_session");
     let session = session
         .required("checkout_session")
@@ -202,11 +202,11 @@ fn of_answers(answers: &Value) -> Result<Checkout, String> {
         .required("line_items")
         .map_err(|why| why.to_string())?;
     let customer: Field<wire::Customer> = member(answers, "customer");
-    let read = checkout(session, &lines, customer.known());
-    let mut checkout = read.map_err(|why| why.to_string())?;
+    let read = sale(session, &lines, customer.known());
+    let mut sale = read.map_err(|why| why.to_string())?;
     let payments: Field<Vec<Field<wire::PaymentIntent>>> = member(answers, "payment_intents");
-    add_payments(&mut checkout, payments.known().map_or(&[], Vec::as_slice));
-    Ok(checkout)
+    add_payments(&mut sale, payments.known().map_or(&[], Vec::as_slice));
+    Ok(sale)
 }
 
 fn member<T: reading::Readable>(of: &Value, name: &str) -> Field<T> {
@@ -229,7 +229,7 @@ fn texts(value: &Value, into: &mut BTreeSet<String>) {
 /// True if two checkouts have the same effect. A name or an address that is not understood is
 /// replaced by the next one that states the same, never by an invented one. A payment whose facts
 /// are not understood counts as not read. The details inform a person.
-fn is_same_checkout(read: &Checkout, original: &Checkout, stated: &BTreeSet<String>) -> bool {
+fn is_same_checkout(read: &Sale, original: &Sale, stated: &BTreeSet<String>) -> bool {
     let mut read = read.clone();
     let is_stated = |text: &String| text == "Item" || stated.contains(&text::code(text));
     let mut is_same = read.customer.email.iter().all(is_stated);
@@ -283,8 +283,7 @@ fn any_value_anywhere_in_the_answers_makes_the_same_checkout_or_a_reason() {
         });
         let mut stated = BTreeSet::new();
         texts(&answers, &mut stated);
-        let is_same =
-            |read: &Checkout, original: &Checkout| is_same_checkout(read, original, &stated);
+        let is_same = |read: &Sale, original: &Sale| is_same_checkout(read, original, &stated);
         cases += check(&answers, of_answers, is_same);
     }
     println!("{cases} cases");

@@ -12,7 +12,7 @@ use domain::{
         subscription::{self, Source},
     },
     delivery::{answer::Refunds, secrets::ApiKey},
-    sale::checkout::Checkout,
+    sale::statement::Sale,
     upkeep::reconcile::{Ask, Page},
     values::{
         ids::{OrderId, PaymentIntentId, RefundId, SubscriptionId},
@@ -35,7 +35,7 @@ pub(crate) const MOST_PAGES: usize = 10;
 /// Whose refunds to read.
 #[derive(Debug, Clone, Copy)]
 pub enum RefundsOf<'a> {
-    Checkout(&'a OrderId),
+    Sale(&'a OrderId),
     Payment(&'a PaymentIntentId),
 }
 
@@ -118,7 +118,7 @@ impl Api {
     /// <https://docs.withflex.com/api-reference/checkout-sessions/get-checkout-session>,
     /// <https://docs.withflex.com/api-reference/checkout-sessions/get-line-items>,
     /// <https://docs.withflex.com/api-reference/payment-intents/list-payment-intents>
-    pub async fn checkout(&self, key: &ApiKey, order_id: &OrderId) -> Result<Checkout, ReadError> {
+    pub async fn sale(&self, key: &ApiKey, order_id: &OrderId) -> Result<Sale, ReadError> {
         let mut session = self.url(&["v1", "checkout", "sessions", order_id.as_str()]);
         session
             .query_pairs_mut()
@@ -137,12 +137,12 @@ impl Api {
         )?;
         let lines = Field::Understood(lines);
         let customer = self.customer(key, &session).await?;
-        let mut checkout = translate::checkout(&session, &lines, customer.as_ref())?;
-        if checkout.order_id != *order_id {
+        let mut sale = translate::sale(&session, &lines, customer.as_ref())?;
+        if sale.order_id != *order_id {
             return Err(NotUnderstood::Other("session").into());
         }
-        translate::add_payments(&mut checkout, &payments);
-        Ok(checkout)
+        translate::add_payments(&mut sale, &payments);
+        Ok(sale)
     }
 
     /// Reads a checkout's payments. They add detail to the session, so an order does not wait for
@@ -165,7 +165,7 @@ impl Api {
     /// Finds the checkout of a payment; `None` if there is none. No member of a payment names it
     /// (<https://docs.withflex.com/expanding-resources>,
     /// <https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
-    pub async fn checkout_of(
+    pub async fn sale_of(
         &self,
         key: &ApiKey,
         payment: &PaymentIntentId,
@@ -185,7 +185,7 @@ impl Api {
     /// (<https://docs.withflex.com/api-reference/refunds/list-refunds>).
     pub async fn refunds(&self, key: &ApiKey, of: RefundsOf<'_>) -> Result<Refunds, ReadError> {
         let wanted = match of {
-            RefundsOf::Checkout(order_id) => ("checkout_session", order_id.as_str()),
+            RefundsOf::Sale(order_id) => ("checkout_session", order_id.as_str()),
             RefundsOf::Payment(id) => ("payment_intent", id.as_str()),
         };
         let mut refunds = self.in_time(self.pages(key, wanted)).await?;

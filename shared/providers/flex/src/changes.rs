@@ -23,15 +23,15 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone)]
 enum Handling {
     /// A change of a checkout; it may state the completion.
-    Checkout { completed: bool },
+    Sale { completed: bool },
     /// A delayed payment of a checkout has arrived.
-    CheckoutPaid,
+    SalePaid,
     /// A payment has this status, if its object states none.
     Payment(&'static str),
     /// A change of a charge, and perhaps of a payment.
     Charge,
     /// A refund of a checkout.
-    RefundsOfCheckout,
+    RefundsOfSale,
     /// A refund of a charge's payment.
     RefundsOfCharge,
     /// A change of a refund.
@@ -62,21 +62,21 @@ enum Handling {
 const EVENT_TYPES: &[(&str, Handling)] = &[
     (
         "checkout.session.completed",
-        Handling::Checkout { completed: true },
+        Handling::Sale { completed: true },
     ),
     (
         "checkout.session.expired",
-        Handling::Checkout { completed: false },
+        Handling::Sale { completed: false },
     ),
     (
         "checkout.session.async_payment_succeeded",
-        Handling::CheckoutPaid,
+        Handling::SalePaid,
     ),
     (
         "checkout.session.async_payment_failed",
-        Handling::Checkout { completed: false },
+        Handling::Sale { completed: false },
     ),
-    ("checkout.session.refunded", Handling::RefundsOfCheckout),
+    ("checkout.session.refunded", Handling::RefundsOfSale),
     // Comes with the first keystroke in the payment form and proves nothing.
     ("payment_intent.created", Handling::NotNeeded),
     ("payment_intent.succeeded", Handling::Payment("succeeded")),
@@ -147,9 +147,9 @@ const EVENT_TYPES: &[(&str, Handling)] = &[
 pub fn event_types() -> impl Iterator<Item = (&'static str, &'static str)> {
     EVENT_TYPES.iter().map(|(name, handling)| {
         let word = match handling {
-            Handling::Checkout { .. } | Handling::CheckoutPaid => "checkout",
+            Handling::Sale { .. } | Handling::SalePaid => "checkout",
             Handling::Payment(_) | Handling::Charge => "payment",
-            Handling::RefundsOfCheckout | Handling::RefundsOfCharge => "refunds",
+            Handling::RefundsOfSale | Handling::RefundsOfCharge => "refunds",
             Handling::Refund => "refund",
             Handling::Dispute(_) | Handling::DisputeClosed => "dispute",
             Handling::Subscription(_) => "subscription",
@@ -167,17 +167,17 @@ pub(crate) fn of(event_type: &str, event: &Map<String, Value>) -> Result<Change,
         return Ok(Change::Unhandled);
     };
     Ok(match handling {
-        Handling::Checkout { completed } => Change::Checkout {
+        Handling::Sale { completed } => Change::Sale {
             order_id: order_id(event)?,
             completed: *completed,
         },
-        Handling::CheckoutPaid => Change::CheckoutPaid {
+        Handling::SalePaid => Change::SalePaid {
             order_id: order_id(event)?,
         },
         Handling::Payment(word) => payment_of(event, word)?,
         Handling::Charge => charged(event)?,
-        Handling::RefundsOfCheckout => {
-            Change::Fetch(reference::Reference::RefundsOfCheckout(order_id(event)?))
+        Handling::RefundsOfSale => {
+            Change::Fetch(reference::Reference::RefundsOfSale(order_id(event)?))
         }
         Handling::RefundsOfCharge => {
             let (id, _) = charge(event)?.ok_or(NotUnderstood::Missing(CHARGED))?;

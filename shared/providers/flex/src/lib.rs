@@ -23,7 +23,7 @@ pub use headers::check;
 pub use listing::{event, listed, stub};
 pub use provider::{Flex, read_at};
 pub use secret::key_mode;
-pub use translate::{NotUnderstood, add_payments, checkout};
+pub use translate::{NotUnderstood, add_payments, sale};
 
 /// The name in logs and errors.
 const SERVICE: &str = "Flex";

@@ -97,8 +97,8 @@ impl Provider for Flex {
 pub fn read_at(mut answer: Answer, asked_at: Timestamp) -> Answer {
     let at = whole_second(asked_at);
     match &mut answer {
-        Answer::Checkout(checkout) => {
-            let payments = checkout.payments.values_mut();
+        Answer::Sale(sale) => {
+            let payments = sale.payments.values_mut();
             payments.for_each(|facts| facts.at = Some(at));
         }
         Answer::Refunds(refunds) => refunds
@@ -111,23 +111,20 @@ pub fn read_at(mut answer: Answer, asked_at: Timestamp) -> Answer {
             }
         }
         Answer::Renewal(renewal) => renewal.change.snapshot.at = Some(at),
-        Answer::CheckoutOfPayment(_) => {}
+        Answer::SaleOfPayment(_) => {}
     }
     answer
 }
 
 async fn fetch(api: &Api, key: &ApiKey, reference: &Reference) -> Result<Answer, ReadError> {
     match reference {
-        Reference::Checkout(id) => {
-            let checkout = api.checkout(key, id).await?;
-            Ok(Answer::Checkout(Box::new(checkout)))
+        Reference::Sale(id) => {
+            let sale = api.sale(key, id).await?;
+            Ok(Answer::Sale(Box::new(sale)))
         }
-        Reference::CheckoutOfPayment(id) => api
-            .checkout_of(key, id)
-            .await
-            .map(Answer::CheckoutOfPayment),
-        Reference::RefundsOfCheckout(id) => {
-            let refunds = api.refunds(key, api::RefundsOf::Checkout(id)).await?;
+        Reference::SaleOfPayment(id) => api.sale_of(key, id).await.map(Answer::SaleOfPayment),
+        Reference::RefundsOfSale(id) => {
+            let refunds = api.refunds(key, api::RefundsOf::Sale(id)).await?;
             Ok(Answer::Refunds(refunds))
         }
         Reference::RefundsOfPayment(id) => {

@@ -15,7 +15,7 @@ pub use payment::add_payments;
 use crate::wire::{self, Customer as WireCustomer, Fee, Reference, Session};
 use domain::{
     delivery::event::Unreadable,
-    sale::checkout::{Capture, Checkout, CheckoutKind, CheckoutStatus, Customer, Totals},
+    sale::statement::{Capture, Customer, Sale, SaleKind, SaleStatus, Totals},
     values::{
         ids::{CustomerId, InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
         mode::Mode,
@@ -92,13 +92,13 @@ pub(crate) fn unreadable(why: reading::NotUnderstood) -> Unreadable {
 
 /// Makes a checkout from a session, its lines, and its customer if read separately.
 /// [`add_payments`] adds payments that were read separately.
-pub fn checkout(
+pub fn sale(
     session: &Session,
     lines: &wire::LineItems,
     customer: Option<&WireCustomer>,
-) -> Result<Checkout, NotUnderstood> {
+) -> Result<Sale, NotUnderstood> {
     let order_id = session.checkout_session_id.id();
-    Ok(Checkout {
+    Ok(Sale {
         order_id: own_id(order_id, OrderId::new, "checkout_session_id")?,
         client_reference_id: reference(session),
         status: status(needed_text(&session.status, "status")?),
@@ -145,23 +145,23 @@ pub(crate) const SHOPIFY: &str = "shopify";
 /// Flex documents `open`, `complete` and `expired`
 /// (<https://docs.withflex.com/developer-guides/webhooks/using-redirects>). A live integrator has
 /// also seen `canceled`, and `paid`, which means the same for the money as `complete`.
-fn status(word: &str) -> CheckoutStatus {
+fn status(word: &str) -> SaleStatus {
     match word {
-        "complete" | "paid" => CheckoutStatus::Complete,
-        "open" => CheckoutStatus::Open,
-        "expired" => CheckoutStatus::Expired,
-        "canceled" => CheckoutStatus::Canceled,
-        other => CheckoutStatus::Other(clipped(other)),
+        "complete" | "paid" => SaleStatus::Complete,
+        "open" => SaleStatus::Open,
+        "expired" => SaleStatus::Expired,
+        "canceled" => SaleStatus::Canceled,
+        other => SaleStatus::Other(clipped(other)),
     }
 }
 
-fn kind(word: &str) -> CheckoutKind {
+fn kind(word: &str) -> SaleKind {
     match word {
-        "payment" => CheckoutKind::Payment,
-        "subscription" => CheckoutKind::Subscription,
-        "off_session" => CheckoutKind::OffSession,
-        word if sells_nothing(word) => CheckoutKind::NoSale(word.to_owned()),
-        other => CheckoutKind::Other(clipped(other)),
+        "payment" => SaleKind::Payment,
+        "subscription" => SaleKind::Subscription,
+        "off_session" => SaleKind::OffSession,
+        word if sells_nothing(word) => SaleKind::NoSale(word.to_owned()),
+        other => SaleKind::Other(clipped(other)),
     }
 }
 

@@ -8,7 +8,7 @@
 use domain::{
     access::subscription,
     delivery::{event::Change, secrets::ApiKey},
-    sale::{checkout::Checkout, payment},
+    sale::{payment, statement::Sale},
     upkeep::reconcile::{Ask, Listed, Page},
     values::{
         ids::{OrderId, PaymentIntentId, RefundId, SubscriptionId},
@@ -175,10 +175,10 @@ const LIMITS: Limits = Limits {
     bytes: 64 * 1024,
 };
 
-async fn read(url: &str) -> Result<Checkout, ReadError> {
+async fn read(url: &str) -> Result<Sale, ReadError> {
     Api::with_limits(url, LIMITS)
         .unwrap()
-        .checkout(&key(), &order_id())
+        .sale(&key(), &order_id())
         .await
 }
 
@@ -204,14 +204,14 @@ fn is_away(error: &ReadError) -> bool {
 #[tokio::test]
 async fn a_checkout_is_read_with_its_lines_payments_and_customer() {
     let (url, heads) = serve(|path, _| good(path)).await;
-    let checkout = read(&url).await.unwrap();
-    assert_eq!(checkout.order_id, order_id());
-    assert_eq!(checkout.customer.name.as_deref(), Some("Pat Doe"));
-    assert_eq!(checkout.lines.len(), 2);
-    let payments: Vec<_> = checkout
+    let sale = read(&url).await.unwrap();
+    assert_eq!(sale.order_id, order_id());
+    assert_eq!(sale.customer.name.as_deref(), Some("Pat Doe"));
+    assert_eq!(sale.lines.len(), 2);
+    let payments: Vec<_> = sale
         .payment_intents
         .iter()
-        .map(|id| (id, &checkout.payments[id]))
+        .map(|id| (id, &sale.payments[id]))
         .collect();
     let facts: Vec<_> = payments
         .iter()
@@ -260,7 +260,7 @@ async fn an_id_cannot_reach_another_resource() {
     assert!(
         Api::with_limits(&url, LIMITS)
             .unwrap()
-            .checkout(&key(), &order_id)
+            .sale(&key(), &order_id)
             .await
             .is_err()
     );
@@ -330,14 +330,14 @@ async fn payments_that_flex_does_not_tell_do_not_stop_the_order() {
             _ => good(path),
         })
         .await;
-        let checkout = read(&url).await.unwrap();
-        let named: Vec<_> = checkout
+        let sale = read(&url).await.unwrap();
+        let named: Vec<_> = sale
             .payment_intents
             .iter()
             .map(PaymentIntentId::as_str)
             .collect();
         assert_eq!(
-            (named.as_slice(), checkout.payments.len()),
+            (named.as_slice(), sale.payments.len()),
             (&[FIRST, SECOND][..], 0),
             "{status} {body}"
         );
@@ -394,7 +394,7 @@ async fn without_an_address_of_its_own_an_order_waits_for_an_answer_and_not_for_
         })
         .await;
         match read(&url).await {
-            Ok(checkout) => assert_eq!((status, checkout.customer.email), (404, None)),
+            Ok(sale) => assert_eq!((status, sale.customer.email), (404, None)),
             Err(error) => assert!(
                 matches!(error, ReadError::NotUnderstood(_)) && status == 200,
                 "{error:?}"
@@ -611,7 +611,7 @@ async fn a_key_that_fits_into_no_header_is_a_fault_of_the_set_up() {
     let key = ApiKey::new("fsk_test_\n0").unwrap();
     let error = Api::with_limits(&url, LIMITS)
         .unwrap()
-        .checkout(&key, &order_id())
+        .sale(&key, &order_id())
         .await
         .unwrap_err();
     assert!(
@@ -657,14 +657,14 @@ async fn the_checkout_of_a_payment_is_found() {
     })
     .await;
     assert_eq!(
-        api.checkout_of(&key(), &payment(SECOND)).await,
+        api.sale_of(&key(), &payment(SECOND)).await,
         Ok(Some(order_id()))
     );
     // The server answers 404 for it, as for another account's payment.
-    assert_eq!(api.checkout_of(&key(), &payment("fpi_9")).await, Ok(None));
+    assert_eq!(api.sale_of(&key(), &payment("fpi_9")).await, Ok(None));
 
     let (api, _) = serve_one(PATH, || ok(r#"{"checkout_sessions":[]}"#)).await;
-    assert_eq!(api.checkout_of(&key(), &payment(SECOND)).await, Ok(None));
+    assert_eq!(api.sale_of(&key(), &payment(SECOND)).await, Ok(None));
 }
 
 #[tokio::test]
@@ -675,19 +675,14 @@ async fn a_checkout_that_cannot_be_looked_for_is_an_error() {
         status: 422,
         code: None,
     };
-    assert_eq!(
-        api.checkout_of(&key(), &payment("fpi_1")).await,
-        Err(refused)
-    );
+    assert_eq!(api.sale_of(&key(), &payment("fpi_1")).await, Err(refused));
     let (api, _) = serve_one(PATH, || Reply::Answer(503, "", String::new())).await;
     assert!(is_away(
-        &api.checkout_of(&key(), &payment("fpi_1"))
-            .await
-            .unwrap_err()
+        &api.sale_of(&key(), &payment("fpi_1")).await.unwrap_err()
     ));
     let (api, _) = serve_one(PATH, || ok("{}")).await;
     let why = ReadError::NotUnderstood("the answer has no `checkout_sessions`".to_owned());
-    assert_eq!(api.checkout_of(&key(), &payment("fpi_1")).await, Err(why));
+    assert_eq!(api.sale_of(&key(), &payment("fpi_1")).await, Err(why));
 }
 
 /// A page of refunds with these numbers.
@@ -701,9 +696,9 @@ fn refunds(numbers: std::ops::Range<usize>) -> String {
     json!({"refunds": numbers.map(refund).collect::<Vec<_>>()}).to_string()
 }
 
-fn of_checkout() -> flex::RefundsOf<'static> {
+fn of_sale() -> flex::RefundsOf<'static> {
     static ORDER: LazyLock<OrderId> = LazyLock::new(order_id);
-    flex::RefundsOf::Checkout(&ORDER)
+    flex::RefundsOf::Sale(&ORDER)
 }
 
 #[tokio::test]
@@ -717,7 +712,7 @@ async fn all_refunds_are_read_page_by_page() {
     })
     .await;
     let api = Api::with_limits(&url, LIMITS).unwrap();
-    let found = api.refunds(&key(), of_checkout()).await.unwrap();
+    let found = api.refunds(&key(), of_sale()).await.unwrap();
     let understood = found.understood.iter();
     let amounts: Vec<_> = understood.map(|refund| refund.facts.amount).collect();
     assert_eq!(amounts, (0..203).collect::<Vec<_>>());
@@ -744,7 +739,7 @@ async fn a_refund_that_is_not_understood_hides_no_other() {
         })
         .await;
         let api = Api::with_limits(&url, LIMITS).unwrap();
-        let found = api.refunds(&key(), of_checkout()).await.unwrap();
+        let found = api.refunds(&key(), of_sale()).await.unwrap();
         let unclear_id = found.unclear.unwrap().refund_id;
         assert_eq!(unclear_id.as_ref().map(RefundId::as_str), id);
         assert_eq!(found.understood.len(), 101);
@@ -756,7 +751,7 @@ async fn a_short_page_is_the_last_one() {
     for (page, expected) in [(0..0, 0), (0..1, 1), (0..99, 99)] {
         let (url, heads) = serve(move |_, _| ok(&refunds(page.clone()))).await;
         let api = Api::with_limits(&url, LIMITS).unwrap();
-        let found = api.refunds(&key(), of_checkout()).await.unwrap();
+        let found = api.refunds(&key(), of_sale()).await.unwrap();
         assert_eq!((found.understood.len(), found.unclear), (expected, None));
         assert_eq!(heads.lock().unwrap().len(), 1);
     }
@@ -766,7 +761,7 @@ async fn a_short_page_is_the_last_one() {
 async fn the_same_page_again_is_the_end() {
     let (url, heads) = serve(|_, _| ok(&refunds(0..100))).await;
     let api = Api::with_limits(&url, LIMITS).unwrap();
-    let found = api.refunds(&key(), of_checkout()).await.unwrap();
+    let found = api.refunds(&key(), of_sale()).await.unwrap();
     assert_eq!(found.understood.len(), 100);
     assert_eq!(heads.lock().unwrap().len(), 2);
 }
@@ -786,7 +781,7 @@ async fn refunds_without_end_are_not_read_for_ever() {
     };
     let api = Api::with_limits(&url, limits).unwrap();
     let why = ReadError::NotUnderstood("the list of refunds does not end".to_owned());
-    assert_eq!(api.refunds(&key(), of_checkout()).await, Err(why));
+    assert_eq!(api.refunds(&key(), of_sale()).await, Err(why));
     assert_eq!(heads.lock().unwrap().len(), 10);
 }
 
@@ -802,7 +797,7 @@ async fn all_pages_together_have_the_time_of_one_answer() {
     .await;
     let api = Api::with_limits(&url, LIMITS).unwrap();
     let started = Instant::now();
-    let error = api.refunds(&key(), of_checkout()).await.unwrap_err();
+    let error = api.refunds(&key(), of_sale()).await.unwrap_err();
     assert_eq!(error.to_string(), "Flex is away: no answer in time");
     assert!(started.elapsed() < Duration::from_secs(5));
 }
@@ -835,12 +830,12 @@ async fn refunds_that_are_not_told_are_an_error_and_none_is_guessed_at() {
         status: 404,
         code: None,
     };
-    assert_eq!(api.refunds(&key(), of_checkout()).await, Err(refused));
+    assert_eq!(api.refunds(&key(), of_sale()).await, Err(refused));
     let (api, _) = serve_one(PATH, || {
         ok(&refunds(0..2).replace(r#""amount":1"#, r#""amount":"0.01""#))
     })
     .await;
-    let found = api.refunds(&key(), of_checkout()).await.unwrap();
+    let found = api.refunds(&key(), of_sale()).await.unwrap();
     let why = found.unclear.unwrap().why.to_string();
     assert_eq!(why, "`refund.amount` is a text that is not understood");
     assert_eq!(found.understood.len(), 1);

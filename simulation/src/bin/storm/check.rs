@@ -94,7 +94,7 @@ fn storm(happened: &Happened<'_>, verdict: &mut Verdict) {
     let count = |of: &BTreeMap<What, usize>, what| of.get(&what).copied().unwrap_or_default();
     let [again, twins] = [What::Duplicate, What::Twin].map(|what| count(delivered, what));
     let fewer = [
-        What::Checkout,
+        What::Sale,
         What::Refund,
         What::Life,
         What::Duplicate,
@@ -106,7 +106,9 @@ fn storm(happened: &Happened<'_>, verdict: &mut Verdict) {
         (!is_so).then(|| format!("{what:?}: {delivered} of {planned}"))
     });
     verdict.claim(
-        &format!("all was delivered; {again} for the second time, and {twins} checkouts under a second id"),
+        &format!(
+            "all was delivered; {again} for the second time, and {twins} sales under a second id"
+        ),
         &fewer.into_iter().flatten().collect::<Vec<_>>(),
     );
     if let Some(injected) = happened.injected {
@@ -308,7 +310,7 @@ pub(crate) async fn check(
         .map(|order| format!("{order} should not be"));
     verdict.claim(
         &format!(
-            "each of {} checkouts is one order, and nothing else is",
+            "each of {} sales is one order, and nothing else is",
             day.orders.len()
         ),
         &missing.chain(strange).collect::<Vec<_>>(),
@@ -673,8 +675,7 @@ mod tests {
 
     /// How many claims about what was set aside are broken, of a thousand deliveries.
     fn broken(settled: &Settled, too_late: usize, calm: bool) -> usize {
-        let planned =
-            BTreeMap::from([(What::Checkout, 800), (What::Refund, 180), (What::Life, 20)]);
+        let planned = BTreeMap::from([(What::Sale, 800), (What::Refund, 180), (What::Life, 20)]);
         let damage = Damage::default();
         let happened = Happened {
             planned: &planned,
@@ -762,7 +763,7 @@ mod tests {
     #[test]
     fn kills_at_rest_are_no_kills_at_work() {
         let planned = [
-            What::Checkout,
+            What::Sale,
             What::Refund,
             What::Life,
             What::Duplicate,

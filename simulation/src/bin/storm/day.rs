@@ -1,4 +1,4 @@
-//! The events of a shop on a stormy day, from a seed, and the expected end. There are checkouts, announced more than
+//! The events of a shop on a stormy day, from a seed, and the expected end. There are sales, announced more than
 //! once and under more than one id, refunds of some of them, and lives of subscriptions. All of it is shuffled.
 #![expect(
     clippy::indexing_slicing,
@@ -11,7 +11,7 @@ use kit::{dice::Dice, shop::event};
 
 /// One of this many stories is a subscription's life.
 const LIVES: u64 = 50;
-/// The first number of a life. Lives share no id with a checkout.
+/// The first number of a life. Lives share no id with a sale.
 const FIRST_LIFE: u64 = 1 << 20;
 /// How many SKUs there are of each kind, so that orders meet on the shelves.
 const KINDS: u64 = 10;
@@ -19,7 +19,7 @@ const KINDS: u64 = 10;
 const ON_HAND: i64 = 50_000;
 /// The scarce thing, and its stock.
 const SCARCE: (&str, i64) = ("LAST-ONES", 20);
-/// The deliveries of one story lie this close together, except late ones of the checkout itself.
+/// The deliveries of one story lie this close together, except late ones of the sale itself.
 const TOGETHER: f64 = 200.0;
 /// When the refunds of the samples are asked for and decided, by Flex's clock.
 const REFUND_TOLD: [i64; 2] = [1_760_186_400, 1_760_339_700];
@@ -34,12 +34,12 @@ pub(crate) struct Post {
 /// Why a body is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum What {
-    Checkout,
+    Sale,
     Refund,
     Life,
     /// A body that is delivered in its own right as well.
     Duplicate,
-    /// A checkout under another event id.
+    /// A sale under another event id.
     Twin,
 }
 
@@ -119,7 +119,7 @@ pub(crate) fn day(seed: u64, deliveries: usize) -> Day {
         if n % LIVES == LIVES / 2 {
             draft.life(FIRST_LIFE + n);
         } else {
-            draft.checkout(n);
+            draft.sale(n);
         }
     }
     draft.finished()
@@ -131,9 +131,9 @@ impl Draft {
         self.day.events.insert(event_id.to_owned());
         let place = at + self.dice.unit() * self.together;
         if self.dice.percent(10) {
-            // A checkout's event may come again at any time. An event that needs an order must not come hours
+            // A sale's event may come again at any time. An event that needs an order must not come hours
             // before it.
-            let again = if matches!(what, What::Checkout | What::Twin) {
+            let again = if matches!(what, What::Sale | What::Twin) {
                 self.dice.unit()
             } else {
                 at + self.dice.unit() * self.together
@@ -149,7 +149,7 @@ impl Draft {
         self.placed.push((place, Post { body, what }));
     }
 
-    fn checkout(&mut self, n: u64) {
+    fn sale(&mut self, n: u64) {
         let at = self.dice.unit();
         let mut purchase = Purchase::numbered(n);
         let scarce = self.dice.rarely(250);
@@ -175,7 +175,7 @@ impl Draft {
             self.day.stock_levels.insert(sku.clone(), on_hand);
         }
         let event_id = id("fevt", n * 64);
-        self.place(at, What::Checkout, &event_id, purchase.completed(&event_id));
+        self.place(at, What::Sale, &event_id, purchase.completed(&event_id));
         if self.dice.percent(10) {
             let twin = id("fevt", n * 64 + 1);
             let anywhere = self.dice.unit();
@@ -335,9 +335,9 @@ mod tests {
             count(what) as f64 / count(of) as f64
         };
         assert!(day.posts.len() < 5020);
-        assert!((0.08..0.14).contains(&share(What::Twin, What::Checkout)));
-        assert!((0.08..0.16).contains(&share(What::Duplicate, What::Checkout)));
-        assert!((0.12..0.28).contains(&share(What::Refund, What::Checkout)));
+        assert!((0.08..0.14).contains(&share(What::Twin, What::Sale)));
+        assert!((0.08..0.16).contains(&share(What::Duplicate, What::Sale)));
+        assert!((0.12..0.28).contains(&share(What::Refund, What::Sale)));
         assert!(day.scarce.len() > usize::try_from(SCARCE.1).unwrap());
     }
 
@@ -346,12 +346,12 @@ mod tests {
         let day = day(3, 2000);
         let lives = day.access.len();
         assert!(lives > 5);
-        let checkouts = day
+        let sales = day
             .posts
             .iter()
-            .filter(|post| post.what == What::Checkout)
+            .filter(|post| post.what == What::Sale)
             .count();
         // A life is a sale and two renewals.
-        assert_eq!(day.orders.len(), checkouts + 3 * lives);
+        assert_eq!(day.orders.len(), sales + 3 * lives);
     }
 }

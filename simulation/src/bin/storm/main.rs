@@ -364,8 +364,8 @@ fn announce(day: &Day, seed: u64) {
         day.posts.len()
     );
     println!(
-        "  {} checkouts, {} twins under a fresh id, {} of refunds, {} of {} subscriptions' lives, {} duplicates of these",
-        count(What::Checkout),
+        "  {} sales, {} twins under a fresh id, {} of refunds, {} of {} subscriptions' lives, {} duplicates of these",
+        count(What::Sale),
         count(What::Twin),
         count(What::Refund),
         count(What::Life),

@@ -180,7 +180,7 @@ impl Story {
         );
     }
 
-    /// One receipt for the checkout, one for each renewal, none for the first invoice.
+    /// One receipt for the sale, one for each renewal, none for the first invoice.
     async fn receipts(&self, play: &Play, life: &Life) -> Result<(), DemoError> {
         let read_set = 3;
         let mails = until("the receipts are mailed", WITHIN, async || {
@@ -202,7 +202,7 @@ impl Story {
         }
         self.claim(
             mails.len() == read_set,
-            "one receipt for the checkout and one for each of two renewals",
+            "one receipt for the sale and one for each of two renewals",
         );
         let renewal = play
             .order(&life.invoice_id(1))

@@ -1,4 +1,4 @@
-//! Plays on the local stack and shows what happened at every station: one checkout; then what comes after a
+//! Plays on the local stack and shows what happened at every station: one sale; then what comes after a
 //! sale. Checks each of its claims, and fails if one is false.
 
 mod after;
@@ -15,7 +15,7 @@ use std::{
 };
 
 const WITHIN: Duration = Duration::from_mins(1);
-/// The stock before the sale, and how many pieces the sample checkout sells.
+/// The stock before the sale, and how many pieces the sample sale sells.
 const SHELVES: [(&str, i64, i64); 2] = [("BRACE-M", 12, 2), ("TOTE", 5, 1)];
 
 #[derive(Debug, thiserror::Error)]
@@ -93,14 +93,14 @@ impl Story {
         }
         println!(
             "\n{}",
-            self.bold("Act one: a paid checkout, from the webhook to the receipt")
+            self.bold("Act one: a paid sale, from the webhook to the receipt")
         );
         println!(
             "The deployed template.yaml, real functions, DynamoDB, SQS and SES; Flex's API is a stand-in."
         );
 
         let body = purchase.completed(&id("fevt", 1));
-        self.checkout(&play, &purchase, &body).await?;
+        self.sale(&play, &purchase, &body).await?;
         let seen = self.look(&play, &purchase).await?;
         self.duplicate(&play, &purchase, &body, &seen).await?;
         self.forgery(&play, &purchase, &seen).await?;
@@ -110,13 +110,8 @@ impl Story {
     }
 
     /// The way of one delivery through all stations.
-    async fn checkout(
-        &self,
-        play: &Play,
-        purchase: &Purchase,
-        body: &[u8],
-    ) -> Result<(), DemoError> {
-        self.act(1, "Flex says that a checkout is completed");
+    async fn sale(&self, play: &Play, purchase: &Purchase, body: &[u8]) -> Result<(), DemoError> {
+        self.act(1, "Flex says that a sale is completed");
         let answer = play.deliver_signed(body).await?;
         let event_id = id("fevt", 1);
         self.station(
@@ -275,7 +270,7 @@ impl Story {
     }
 
     async fn twin(&self, play: &Play, purchase: &Purchase, seen: &Seen) -> Result<(), DemoError> {
-        self.act(4, "Flex announces the same checkout under a new event id");
+        self.act(4, "Flex announces the same sale under a new event id");
         let event_id = id("fevt", 3);
         let answer = play.deliver_signed(&purchase.completed(&event_id)).await?;
         self.claim(

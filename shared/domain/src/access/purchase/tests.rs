@@ -3,12 +3,12 @@ use crate::{
     access::entitlement::Entitlement,
     delivery::event::Change,
     fulfillment::testing::{
-        DAY, End, NOW, SALE, Shop, at, checkout, completed, dispute_news, facts, id, line,
-        order_id, refunded, snapshot, subscription_change,
+        DAY, End, NOW, SALE, Shop, at, completed, dispute_news, facts, id, line, order_id,
+        refunded, sale, snapshot, subscription_change,
     },
     sale::{
-        checkout::Checkout,
         mapping::{MappingKey, MappingRow},
+        statement::Sale,
     },
     values::ids::Grantor,
 };
@@ -26,7 +26,7 @@ fn grants(name: &str, days: Option<u32>) -> MappingRow {
 
 /// A shop with a course: 30 days each, 3000 cents for two.
 fn shop(policy: AccessPolicy) -> Shop {
-    let mut shop = Shop::selling(checkout(vec![line("course", 2, 3000, None)]));
+    let mut shop = Shop::selling(sale(vec![line("course", 2, 3000, None)]));
     let key = MappingKey::Product(id("fprod_course"));
     shop.tables
         .mapping
@@ -161,7 +161,7 @@ fn a_purchase_shortens_no_longer_access_and_its_refund_leaves_the_others() {
 #[test]
 fn a_guest_without_a_customer_has_an_order_that_says_so() {
     let mut shop = shop(AccessPolicy::Keep);
-    let sale = shop.api.checkouts.get_mut(&order_id()).unwrap();
+    let sale = shop.api.sales.get_mut(&order_id()).unwrap();
     sale.customer.customer_id = None;
     assert_eq!(shop.tell(SALE, completed()), End::Done);
     assert!(shop.tables.entitlements.is_empty());
@@ -169,12 +169,12 @@ fn a_guest_without_a_customer_has_an_order_that_says_so() {
 }
 
 /// Another purchase of the same course, by the same customer.
-fn another() -> Checkout {
-    Checkout {
+fn another() -> Sale {
+    Sale {
         order_id: id("fcs_2"),
         payment_intents: vec![id("fpi_2")],
         client_reference_id: None,
-        ..checkout(vec![line("course", 1, 1500, None)])
+        ..sale(vec![line("course", 1, 1500, None)])
     }
 }
 
@@ -182,7 +182,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
     #[test]
     fn in_any_order_and_twice_access_comes_to_one_end(seed in prop::collection::vec(any::<u32>(), 14)) {
-        let second = Change::Checkout { order_id: id("fcs_2"), completed: true };
+        let second = Change::Sale { order_id: id("fcs_2"), completed: true };
         let all = [
             facts("fevt_1", SALE, completed()),
             facts("fevt_2", SALE + 1, second),
@@ -195,7 +195,7 @@ proptest! {
         let mut twice: Vec<_> = all.iter().chain(&all).zip(&seed).collect();
         twice.sort_by_key(|(_, place)| **place);
         let mut shop = shop(AccessPolicy::Revoke);
-        shop.api.checkouts.insert(id("fcs_2"), another());
+        shop.api.sales.insert(id("fcs_2"), another());
         let mut left: Vec<_> = twice.into_iter().map(|(event, _)| event).collect();
         // What waits for its order comes again.
         while !left.is_empty() {

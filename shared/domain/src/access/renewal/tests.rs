@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     access::subscription::InvoiceEvent,
     fulfillment::testing::{DAY, SALE, at, bill, line},
-    sale::checkout::Totals,
+    sale::statement::Totals,
 };
 use proptest::prelude::*;
 

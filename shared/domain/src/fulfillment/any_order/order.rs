@@ -8,16 +8,16 @@ use crate::{
         reference::Reference,
     },
     fulfillment::testing::{
-        DAY, End, SALE, Shop, at, changed, checkout, completed, dispute_news, facts, id, line,
-        order_id, paid, payment_change, refund_facts, refund_news, sku,
+        DAY, End, SALE, Shop, at, changed, completed, dispute_news, facts, id, line, order_id,
+        paid, payment_change, refund_facts, refund_news, sale, sku,
     },
     receipt::ReceiptKind,
     sale::{
-        checkout::{Capture, Checkout},
         dispute,
         order::{OrderFunds, OrderState},
         refund::{self, Goods},
         restock::RestockPolicy,
+        statement::{Capture, Sale},
     },
     testing::Tables,
     values::{facts::Stated, mode::Mode},
@@ -114,7 +114,7 @@ struct Life {
     customer: Option<(usize, bool)>,
     /// Seconds between the events.
     gaps: Vec<i64>,
-    /// True if the payments are announced after the checkout.
+    /// True if the payments are announced after the sale.
     payments_late: bool,
     /// True if the provider's API shows the payments.
     payments_read: bool,
@@ -160,8 +160,8 @@ fn life(refunds: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
 }
 
 impl Life {
-    fn checkout(&self) -> Checkout {
-        let sold = checkout(vec![
+    fn sale(&self) -> Sale {
+        let sold = sale(vec![
             line("mats", 2, 4000, Some("MAT")),
             line("mug", 1, 1500, Some("MUG")),
         ]);
@@ -170,7 +170,7 @@ impl Life {
         } else {
             vec![("fpi_1", TOTAL)]
         };
-        Checkout {
+        Sale {
             payment_intents: payments.iter().map(|(name, _)| id(name)).collect(),
             payments: payments
                 .iter()
@@ -189,13 +189,13 @@ impl Life {
             events.push(facts(&format!("fevt_{}", events.len()), now, change));
             now += gaps.next().unwrap();
         };
-        let checkout = self.checkout();
+        let sale = self.sale();
         let payments = || {
             let of = |(id, facts): (
                 &crate::values::ids::PaymentIntentId,
                 &Stated<crate::sale::payment::PaymentFacts>,
             )| { payment_change(id.as_str(), Some(facts.clone())) };
-            checkout.payments.iter().map(of).collect::<Vec<_>>()
+            sale.payments.iter().map(of).collect::<Vec<_>>()
         };
         if self.payments_late {
             tell(completed());
@@ -245,9 +245,9 @@ impl Life {
     }
 }
 
-/// The first events, up to `most`, in true order, with the checkout's completion among them.
+/// The first events, up to `most`, in true order, with the sale's completion among them.
 fn cut(events: &[Event], most: usize) -> Vec<Event> {
-    let is_completion = |event: &Event| matches!(event.change, Change::Checkout { .. });
+    let is_completion = |event: &Event| matches!(event.change, Change::Sale { .. });
     let mut others = most - 1;
     let keep = |event: &&Event| {
         let kept = is_completion(event) || others > 0;
@@ -259,11 +259,11 @@ fn cut(events: &[Event], most: usize) -> Vec<Event> {
 
 /// A shop whose provider knows the end state of everything announced.
 fn shop(life: &Life, events: &[Event], restock: RestockPolicy) -> Shop {
-    let mut checkout = life.checkout();
+    let mut sale = life.sale();
     if !life.payments_read {
-        checkout.payments.clear();
+        sale.payments.clear();
     }
-    let mut shop = Shop::selling(checkout);
+    let mut shop = Shop::selling(sale);
     shop.policy.restock = restock;
     let mut refunds: BTreeMap<_, (Timestamp, refund::RefundChange)> = BTreeMap::new();
     for event in events {
@@ -505,7 +505,7 @@ proptest! {
     }
 }
 
-/// The outcome of a checkout's money.
+/// The outcome of a sale's money.
 #[derive(Debug, Clone, Copy)]
 enum Money {
     Captured,
@@ -537,17 +537,17 @@ proptest! {
         let capture = if first == "processing" { Capture::Automatic } else { Capture::Manual };
         let comes_at = SALE + 2 * DAY;
         let lines = || vec![line("mug", 1, 1500, Some("MUG"))];
-        let knows = |status: &str| Checkout {
+        let knows = |status: &str| Sale {
             capture,
             received: Some(if status == "succeeded" { 1500 } else { 0 }),
             payments: BTreeMap::from([(id("fpi_1"), paid(status, 1500))]),
-            ..checkout(lines())
+            ..sale(lines())
         };
         let change = match announced_by {
             0 => payment_change("fpi_1", Some(paid(last, 1500))),
             // An event about a charge states nothing of the payment. It only causes another look.
             1 => payment_change("fpi_1", None),
-            2 if funds.is_none() => Change::CheckoutPaid { order_id: order_id() },
+            2 if funds.is_none() => Change::SalePaid { order_id: order_id() },
             _ => changed(),
         };
         let before = payment_change("fpi_1", Some(paid(first, 1500)));
@@ -562,7 +562,7 @@ proptest! {
         let mut fulfilled = 0;
         for (now, n) in &coming {
             shop.now = at(*now);
-            shop.api.checkouts.insert(order_id(), knows(if *now < comes_at { first } else { last }));
+            shop.api.sales.insert(order_id(), knows(if *now < comes_at { first } else { last }));
             let had = shop.receipts().len();
             prop_assert_eq!(shop.deliver(&events[*n]), End::Done);
             fulfilled += shop.receipts().len() - had;

@@ -10,14 +10,14 @@ use crate::{
     fulfillment::{
         still_so,
         testing::{
-            DAY, End, SALE, Shop, at, bill, checkout, facts, id, invoice_change, item, line,
-            snapshot, subscription_change,
+            DAY, End, SALE, Shop, at, bill, facts, id, invoice_change, item, line, sale, snapshot,
+            subscription_change,
         },
     },
     receipt::ReceiptKind as Mail,
     sale::{
-        checkout::{Checkout, CheckoutKind},
         payment::Link,
+        statement::{Sale, SaleKind},
     },
     testing::Tables,
     values::{facts::Fact, ids::SubscriptionId},
@@ -96,7 +96,7 @@ struct Life {
     straggles: bool,
     /// True if invoices are for the past period.
     bills_the_past: bool,
-    /// Flags for the sources that show its first invoice: the checkout, its creation, its payment. Without any, only
+    /// Flags for the sources that show its first invoice: the sale, its creation, its payment. Without any, only
     /// its time does.
     first_known_by: [bool; 3],
     /// True if the provider states when the subscription was created.
@@ -412,12 +412,12 @@ impl Provider<'_> {
     }
 }
 
-/// The checkout that a life begins with.
-fn checkout_of(life: &Life, n: usize) -> Checkout {
+/// The sale that a life begins with.
+fn sale_of(life: &Life, n: usize) -> Sale {
     let price = if life.trial_days.is_some() { 0 } else { PRICE };
-    Checkout {
+    Sale {
         order_id: id(&format!("fcs_{n}")),
-        kind: CheckoutKind::Subscription,
+        kind: SaleKind::Subscription,
         // Each life begins at its own time: the event dates it.
         created_at: None,
         client_reference_id: None,
@@ -427,7 +427,7 @@ fn checkout_of(life: &Life, n: usize) -> Checkout {
             .then(|| id(&format!("fpi_{n}_1")))
             .into_iter()
             .collect(),
-        ..checkout(vec![line("gym", 1, price, None)])
+        ..sale(vec![line("gym", 1, price, None)])
     }
 }
 
@@ -459,7 +459,7 @@ impl History {
                 moments: Vec::new(),
             };
             provider.begins();
-            let completed = Change::Checkout {
+            let completed = Change::Sale {
                 order_id: id(&format!("fcs_{n}")),
                 completed: true,
             };
@@ -490,7 +490,7 @@ impl History {
         let line = |(n, moment): (usize, &Moment)| {
             let happens = moment
                 .happens
-                .map_or("the checkout is completed".to_owned(), |what| {
+                .map_or("the sale is completed".to_owned(), |what| {
                     format!("{what:?}")
                 });
             format!("\n{n}: {:+} {}: {happens}", moment.at - SALE, moment.of)
@@ -532,10 +532,8 @@ impl History {
         shop.policy.trial_ends_mail = true;
         shop.now = at(self.last_at() + 5);
         for (n, life) in self.lives.iter().enumerate() {
-            let checkout = checkout_of(life, n);
-            shop.api
-                .checkouts
-                .insert(checkout.order_id.clone(), checkout);
+            let sale = sale_of(life, n);
+            shop.api.sales.insert(sale.order_id.clone(), sale);
         }
         for moment in &self.moments {
             let name: SubscriptionId = id(&format!("fsub_{}", moment.of));
@@ -593,7 +591,7 @@ impl History {
                 .collect();
             let is_sold = mine
                 .iter()
-                .any(|moment| matches!(moment.event.change, Change::Checkout { .. }));
+                .any(|moment| matches!(moment.event.change, Change::Sale { .. }));
             let is_born = life.first_known_by[1]
                 && mine.iter().any(|moment| {
                     matches!(moment.happens, Some(Happens::Stands { new: true, .. }))
@@ -870,7 +868,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
                     extends,
                     straggles,
                     changes_plan,
-                    by_checkout,
+                    by_sale,
                     by_creation,
                     by_payment,
                     says_when,
@@ -893,7 +891,7 @@ fn life(renewals: std::ops::Range<usize>) -> impl Strategy<Value = Life> {
                     extends,
                     straggles,
                     bills_the_past: bills_the_past && !unknowable,
-                    first_known_by: [by_checkout, by_creation, by_payment],
+                    first_known_by: [by_sale, by_creation, by_payment],
                     says_when,
                     changes_plan,
                 }

@@ -3,11 +3,11 @@ use crate::{
     delivery::event::Change,
     fulfillment::{ParkReason, Patience, testing::*},
     sale::{
-        checkout::{Certification, Checkout, CheckoutKind, Customer, Eligibility},
         details::{Details, Shipping},
         mapping::{Grant, MappingKey, MappingRow},
         order::{Order, OrderKind, OrderState, Period},
         shop::ShopFilter,
+        statement::{Certification, Customer, Eligibility, Sale, SaleKind},
         stock::{LineStock, RenewalStock},
     },
     values::{ids::Grantor, money::Currency},
@@ -20,8 +20,8 @@ const PRICE: i64 = 4999;
 
 /// A shop that has sold a subscription to the gym with a brace beside it. The provider shows the second period.
 fn begun() -> Shop {
-    let mut shop = Shop::selling(Checkout {
-        kind: CheckoutKind::Subscription,
+    let mut shop = Shop::selling(Sale {
+        kind: SaleKind::Subscription,
         subscription_id: Some(id("fsub_1")),
         invoice_id: Some(id("fin_1")),
         customer: Customer {
@@ -37,7 +37,7 @@ fn begun() -> Shop {
             }),
             ..Details::default()
         },
-        ..checkout(vec![
+        ..sale(vec![
             line("gym", 1, PRICE, None),
             line("brace", 1, 2499, Some("BRACE")),
         ])

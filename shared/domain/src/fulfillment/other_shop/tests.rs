@@ -3,20 +3,20 @@ use crate::{
     access::subscription::InvoiceEvent,
     delivery::event::Change,
     fulfillment::testing::{
-        DAY, End, SALE, Shop, bill, checkout, completed, dispute_news, facts, id, invoice_change,
-        line, order_id, paid, payment_change, refunded, snapshot, subscription_change,
+        DAY, End, SALE, Shop, bill, completed, dispute_news, facts, id, invoice_change, line,
+        order_id, paid, payment_change, refunded, sale, snapshot, subscription_change,
     },
-    sale::checkout::CheckoutKind,
+    sale::statement::SaleKind,
 };
 use proptest::prelude::*;
 
 /// A shop that takes references with `web-`, and a subscription of another shop, whose reference is `order-1042`.
 fn shop() -> Shop {
-    let mut shop = Shop::selling(Checkout {
-        kind: CheckoutKind::Subscription,
+    let mut shop = Shop::selling(Sale {
+        kind: SaleKind::Subscription,
         subscription_id: Some(id("fsub_1")),
         invoice_id: Some(id("fin_1")),
-        ..checkout(vec![line("mat", 1, 3000, Some("MAT"))])
+        ..sale(vec![line("mat", 1, 3000, Some("MAT"))])
     });
     shop.policy.shop.reference_prefix = Some("web-".to_owned());
     shop
@@ -76,10 +76,10 @@ fn what_comes_before_the_sale_of_another_shop_is_recognized_by_the_provider() {
 #[test]
 fn a_checkout_that_sells_nothing_needs_nothing_in_any_shop() {
     for word in ["setup", "reimbursement"] {
-        let mut shop = Shop::selling(Checkout {
-            kind: CheckoutKind::NoSale(word.to_owned()),
+        let mut shop = Shop::selling(Sale {
+            kind: SaleKind::NoSale(word.to_owned()),
             payment_intents: Vec::new(),
-            ..checkout(Vec::new())
+            ..sale(Vec::new())
         });
         let reason = NotNeeded::SellsNothing(word.to_owned());
         assert_eq!(shop.tell(SALE, completed()), End::NotNeeded(reason));

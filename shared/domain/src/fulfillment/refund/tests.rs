@@ -10,19 +10,19 @@ use crate::{
     delivery::event::{Change, Event, Unreadable},
     delivery::reference::Reference,
     sale::{
-        checkout::{Capture, Checkout},
         dispute,
         order::{Alerts, Order, OrderFunds, OrderState},
         refund::Goods,
         restock::RestockPolicy,
+        statement::{Capture, Sale},
     },
     values::{mode::Mode, money::Currency},
 };
 use std::collections::BTreeMap;
 
 /// Two mats at 20.00 and a mug at 15.00.
-fn sold() -> Checkout {
-    checkout(vec![
+fn sold() -> Sale {
+    sale(vec![
         line("mats", 2, 4000, Some("MAT")),
         line("mug", 1, 1500, Some("MUG")),
     ])
@@ -188,7 +188,7 @@ fn a_renewals_payment_is_none_of_the_orders() {
 #[test]
 fn news_of_a_charge_are_worth_another_look_at_an_order_that_waits() {
     let held = with_payments(
-        Checkout {
+        Sale {
             capture: Capture::Manual,
             ..sold()
         },
@@ -200,7 +200,7 @@ fn news_of_a_charge_are_worth_another_look_at_an_order_that_waits() {
         shop.order().state(),
         OrderState::Waiting(OrderFunds::Authorized)
     );
-    shop.api.checkouts.insert(order_id(), sold());
+    shop.api.sales.insert(order_id(), sold());
     shop.tell(SALE + 1, payment_change("fpi_1", None));
     assert_eq!(shop.order().state(), OrderState::Paid);
     assert_eq!(shop.receipts(), ["fcs_1-order"]);
@@ -208,7 +208,7 @@ fn news_of_a_charge_are_worth_another_look_at_an_order_that_waits() {
 
 #[test]
 fn a_payment_is_taken_at_its_word_where_the_provider_does_not_tell_of_payments() {
-    let held = Checkout {
+    let held = Sale {
         capture: Capture::Manual,
         received: None,
         ..sold()
@@ -244,7 +244,7 @@ fn a_refund_is_an_effect_once_whatever_tells_of_it() {
     for overlapping in [
         refunded("fre_1", "succeeded", 1500),
         Change::Fetch(Reference::RefundsOfPayment(id("fpi_1"))),
-        Change::Fetch(Reference::RefundsOfCheckout(order_id())),
+        Change::Fetch(Reference::RefundsOfSale(order_id())),
     ] {
         assert_eq!(shop.tell(SALE + 3, overlapping), End::Done);
     }
@@ -336,7 +336,7 @@ fn what_a_partial_refund_is_for_is_never_guessed() {
     assert_eq!(after_refunds(RestockPolicy::Any, &[1234]), (8, 9));
     // A line and a piece of another that cost the same are no guess: the line. Two lines that do are one.
     let twins = || {
-        checkout(vec![
+        sale(vec![
             line("a", 1, 1500, Some("MAT")),
             line("b", 1, 1500, Some("MUG")),
         ])
@@ -467,7 +467,7 @@ fn a_listed_refund_that_is_not_understood_holds_up_no_other() {
         why: Unreadable::Missing("refund.amount"),
     };
     shop.api.unclear_refund = Some(unclear.clone());
-    let read = || Change::Fetch(Reference::RefundsOfCheckout(order_id()));
+    let read = || Change::Fetch(Reference::RefundsOfSale(order_id()));
     let waits = End::Waits(ParkReason::UnclearRefund(unclear));
     // Nothing beside it, then one, then the same again.
     assert_eq!(shop.tell(SALE + 1, read()), waits);

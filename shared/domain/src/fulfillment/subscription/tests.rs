@@ -17,7 +17,7 @@ use crate::{
     fulfillment::read_set::Snapshot,
     ports::Committed,
     receipt::ReceiptKind,
-    sale::checkout::{Checkout, CheckoutKind},
+    sale::statement::{Sale, SaleKind},
     values::mode::Mode,
 };
 use jiff::SignedDuration;
@@ -27,13 +27,13 @@ const FIRST: (i64, i64) = (SALE, SALE + PERIOD);
 const SECOND: (i64, i64) = (SALE + PERIOD, SALE + 2 * PERIOD);
 const PRICE: i64 = 4999;
 
-/// The checkout that the subscription begins with. It names neither its invoice nor a payment.
-fn sold() -> Checkout {
-    Checkout {
-        kind: CheckoutKind::Subscription,
+/// The sale that the subscription begins with. It names neither its invoice nor a payment.
+fn sold() -> Sale {
+    Sale {
+        kind: SaleKind::Subscription,
         subscription_id: Some(id("fsub_1")),
         payment_intents: Vec::new(),
-        ..checkout(vec![line("gym", 1, PRICE, None)])
+        ..sale(vec![line("gym", 1, PRICE, None)])
     }
 }
 
@@ -208,13 +208,13 @@ fn an_invoice_that_cost_nothing_does_not_wait_for_its_order() {
 
 /// The receipts of a shop whose first invoice comes before or after the order, with its creation in between.
 fn receipts_of(
-    sold: &Checkout,
+    sold: &Sale,
     born_with: Option<&str>,
     bill: &Bill,
     order_first: bool,
 ) -> Vec<String> {
     let mut shop = shop();
-    shop.api.checkouts.insert(order_id(), sold.clone());
+    shop.api.sales.insert(order_id(), sold.clone());
     let born = SubscriptionFacts {
         source: Source::Created,
         latest_invoice: born_with.map(id),
@@ -248,20 +248,17 @@ fn the_first_invoice_has_no_receipt_beside_the_orders_by_whatever_it_is_known() 
         payment_intent_id: Some(id("fpi_1")),
         ..none.clone()
     };
-    let naming = Checkout {
+    let naming = Sale {
         invoice_id: Some(id("fin_1")),
         ..sold()
     };
-    let paying = Checkout {
+    let paying = Sale {
         payment_intents: vec![id("fpi_1")],
         ..sold()
     };
     for order_first in [true, false] {
         for (way, receipts) in [
-            (
-                "the checkout",
-                receipts_of(&naming, None, &none, order_first),
-            ),
+            ("the sale", receipts_of(&naming, None, &none, order_first)),
             (
                 "the payment",
                 receipts_of(&paying, None, &by_payment, order_first),

@@ -150,7 +150,7 @@ fn an_order_is_paid_if_what_is_due_is_received() {
             Expired,
         ),
         (
-            "the checkout expired",
+            "the sale expired",
             Sale {
                 closed: Some(Closed::Expired),
                 ..manual(Some(0), &[held()])
@@ -159,7 +159,7 @@ fn an_order_is_paid_if_what_is_due_is_received() {
             Expired,
         ),
         (
-            "the checkout was canceled with money in it",
+            "the sale was canceled with money in it",
             Sale {
                 closed: Some(Closed::Canceled),
                 ..sale(Some(0), &[payment("succeeded", 40, 40)])
@@ -168,7 +168,7 @@ fn an_order_is_paid_if_what_is_due_is_received() {
             Part,
         ),
         (
-            "the checkout was canceled",
+            "the sale was canceled",
             Sale {
                 closed: Some(Closed::Canceled),
                 ..sale(None, &[])

@@ -2,22 +2,22 @@ use super::*;
 use crate::{
     delivery::event::Change,
     fulfillment::testing::{
-        End, NOW, SALE, Shop, at, checkout, completed, facts, id, line, order_id, refund_facts,
-        refund_news, refunded, sku,
+        End, NOW, SALE, Shop, at, completed, facts, id, line, order_id, refund_facts, refund_news,
+        refunded, sale, sku,
     },
-    sale::checkout::Checkout,
+    sale::statement::Sale,
 };
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
 /// An order of `quantity` mats at 1000 cents each.
-fn sale(name: &str, quantity: u32) -> Checkout {
+fn of_mats(name: &str, quantity: u32) -> Sale {
     let number = name.trim_start_matches("fcs_");
-    Checkout {
+    Sale {
         order_id: id(name),
         payment_intents: vec![id(&format!("fpi_{number}"))],
         client_reference_id: None,
-        ..checkout(vec![line(
+        ..sale(vec![line(
             "mat",
             quantity,
             1000 * i64::from(quantity),
@@ -32,8 +32,8 @@ fn sold(on_hand: i64, quantities: &[u32]) -> Shop {
     shop.tables.counters.insert(sku("MAT"), on_hand);
     for (n, quantity) in (1..).zip(quantities) {
         let name = format!("fcs_{n}");
-        shop.api.checkouts.insert(id(&name), sale(&name, *quantity));
-        let change = Change::Checkout {
+        shop.api.sales.insert(id(&name), of_mats(&name, *quantity));
+        let change = Change::Sale {
             order_id: id(&name),
             completed: true,
         };
@@ -133,7 +133,7 @@ fn an_order_with_two_shortfalls_has_them_filled_one_after_the_other() {
         line("mug", 1, 1000, Some("MUG")),
     ];
     shop.tables.counters = [(sku("MAT"), 0), (sku("MUG"), 0)].into();
-    shop.api.checkouts.insert(order_id(), checkout(lines));
+    shop.api.sales.insert(order_id(), sale(lines));
     shop.tell(SALE, completed());
     shop.tables.counters = [(sku("MAT"), 1), (sku("MUG"), 1)].into();
     assert_eq!(

@@ -3,17 +3,17 @@ use crate::{
     access::subscription::InvoiceEvent,
     delivery::reference::Reference,
     fulfillment::testing::{
-        DAY, End, NOW, SALE, Shop, at, bill, checkout, completed, dispute_news, facts, id,
-        invoice_change, item, line, order_id, paid as payment_facts, payment_change, refund_facts,
-        refund_news, refunded, snapshot, subscription_change,
+        DAY, End, NOW, SALE, Shop, at, bill, completed, dispute_news, facts, id, invoice_change,
+        item, line, order_id, paid as payment_facts, payment_change, refund_facts, refund_news,
+        refunded, sale, snapshot, subscription_change,
     },
-    sale::{checkout::CheckoutStatus, dispute::DisputeStage},
+    sale::{dispute::DisputeStage, statement::SaleStatus},
     values::ids::OrderId,
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// All the money of a checkout.
+/// All the money of a sale.
 const ALL: Received = Received {
     amount: 5000,
     is_all: true,
@@ -27,7 +27,7 @@ const PART: Received = Received {
 /// A listed thing with this change.
 fn found(change: Change) -> Found {
     let (resource, id) = match &change {
-        Change::Checkout { order_id, .. } => ("checkout_session", order_id.to_string()),
+        Change::Sale { order_id, .. } => ("checkout_session", order_id.to_string()),
         Change::Refund(change) => ("refund", change.refund_id.to_string()),
         Change::Invoice(change) => ("invoice", change.invoice_id.to_string()),
         Change::Subscription(change) => ("subscription", change.subscription_id.to_string()),
@@ -62,7 +62,7 @@ fn rows(shop: &Shop, found: &Found) -> Snapshot {
 
 #[test]
 fn a_refund_and_a_subscription_of_another_shop_are_not_missing() {
-    let mut shop = Shop::selling(checkout(vec![line("mat", 1, 3000, None)]));
+    let mut shop = Shop::selling(sale(vec![line("mat", 1, 3000, None)]));
     let change = refund_news("fre_1", refund_facts("fpi_1", "succeeded", 3000));
     let refund = found(Change::Refund(change));
     let subscription = found(subscription_change(
@@ -70,7 +70,7 @@ fn a_refund_and_a_subscription_of_another_shop_are_not_missing() {
         snapshot("active", SALE + DAY),
     ));
     assert!(missing(&shop, &refund) && missing(&shop, &subscription));
-    let sale = shop.api.checkouts.values_mut().next().unwrap();
+    let sale = shop.api.sales.values_mut().next().unwrap();
     sale.subscription_id = Some(id("fsub_1"));
     shop.policy.shop.origin = Some("ours".to_owned());
     shop.tell(SALE, completed());
@@ -91,7 +91,7 @@ fn make_up(shop: &mut Shop, found: &Found, read_at: i64) -> End {
 }
 
 fn sold() -> Shop {
-    let mut shop = Shop::selling(checkout(vec![line("brace", 1, 5000, Some("BRACE"))]));
+    let mut shop = Shop::selling(sale(vec![line("brace", 1, 5000, Some("BRACE"))]));
     assert_eq!(shop.tell(SALE, completed()), End::Done);
     shop
 }
@@ -120,7 +120,7 @@ fn deleted() -> Change {
 
 #[test]
 fn a_paid_checkout_is_missing_until_it_is_fulfilled() {
-    let mut shop = Shop::selling(checkout(vec![line("brace", 1, 5000, Some("BRACE"))]));
+    let mut shop = Shop::selling(sale(vec![line("brace", 1, 5000, Some("BRACE"))]));
     let found = Found {
         since: Some(at(SALE - 100)),
         ..found(completed())
@@ -131,7 +131,7 @@ fn a_paid_checkout_is_missing_until_it_is_fulfilled() {
     assert_eq!(
         shop.order().placed_at,
         at(SALE - 100),
-        "dated by the checkout, and not by the run"
+        "dated by the sale, and not by the run"
     );
 }
 
@@ -154,12 +154,12 @@ fn an_order_that_waits_for_money_misses_nothing_until_the_money_is_told_to_be_he
         assert!(!missing(&shop, &waits) && !is_asked_again(&waits, &rows(&shop, &waits)));
     }
     assert!(missing(&shop, &found(completed())));
-    let changed = Change::Checkout {
+    let changed = Change::Sale {
         order_id: order_id(),
         completed: false,
     };
     assert!(!missing(&shop, &found(changed)));
-    let unknown = Change::Checkout {
+    let unknown = Change::Sale {
         order_id: OrderId::new("fcs_9").unwrap(),
         completed: true,
     };
@@ -192,7 +192,7 @@ fn a_part_of_the_money_is_missing_until_the_order_knows_of_it_and_asked_for_once
     let mut wait = |received| {
         let order = shop.tables.orders.get_mut(&order_id()).unwrap();
         (order.fulfilled_at, order.received) = (None, received);
-        order.capture = crate::sale::checkout::Capture::Manual;
+        order.capture = crate::sale::statement::Capture::Manual;
         (missing(&shop, &part), is_asked_again(&shop))
     };
     assert_eq!(wait(None), (true, false));
@@ -525,15 +525,15 @@ fn a_payment_without_an_order_leads_to_its_checkout_or_to_a_person() {
     assert!(young(3_599).is_young(at(NOW)) && !young(3_600).is_young(at(NOW)));
     assert!(!missing(&sold(), &payment()));
 
-    // The checkout is complete, and no event has said so: the provider's answer makes the order.
-    let mut shop = Shop::selling(checkout(vec![line("brace", 1, 5000, Some("BRACE"))]));
+    // The sale is complete, and no event has said so: the provider's answer makes the order.
+    let mut shop = Shop::selling(sale(vec![line("brace", 1, 5000, Some("BRACE"))]));
     assert!(missing(&shop, &payment()));
     assert_eq!(make_up(&mut shop, &payment(), NOW), End::Done);
     assert!(shop.order().fulfilled_at.is_some() && !missing(&shop, &payment()));
 
-    // The checkout is not complete, or is unknown.
-    let mut open = checkout(vec![line("brace", 1, 5000, Some("BRACE"))]);
-    open.status = CheckoutStatus::Open;
+    // The sale is not complete, or is unknown.
+    let mut open = sale(vec![line("brace", 1, 5000, Some("BRACE"))]);
+    open.status = SaleStatus::Open;
     for mut shop in [Shop::selling(open), Shop::new()] {
         let end = make_up(&mut shop, &payment(), NOW);
         assert!(matches!(end, End::Parked(_) | End::Waits(_)), "{end:?}");
@@ -604,7 +604,7 @@ proptest! {
     /// For any earlier events: a recovered thing is no longer missing, and stays so when it is recovered again.
     #[test]
     fn nothing_is_missing_once_it_is_made_up_for(before in announced(), ends in ends()) {
-        let mut shop = Shop::selling(checkout(vec![line("brace", 1, 5000, Some("BRACE"))]));
+        let mut shop = Shop::selling(sale(vec![line("brace", 1, 5000, Some("BRACE"))]));
         for found in &ends {
             if let Change::Subscription(change) = &found.change {
                 let name = change.subscription_id.clone();
@@ -636,13 +636,13 @@ fn what_a_list_tells_is_told_by_the_webhook_of_the_same_news_and_by_no_other() {
         reference_state::reference_state(&change).map(|subject| subject.to_string())
     };
     let is = |text: &str| Some(text.to_owned());
-    for checkout in [
+    for sale in [
         completed(),
-        Change::CheckoutPaid {
+        Change::SalePaid {
             order_id: order_id(),
         },
     ] {
-        assert_eq!(of(checkout), is("checkout_session:fcs_1:complete"));
+        assert_eq!(of(sale), is("sale:fcs_1:complete"));
     }
     assert_eq!(
         of(refunded("fre_1", "succeeded", 1000)),
@@ -658,11 +658,11 @@ fn what_a_list_tells_is_told_by_the_webhook_of_the_same_news_and_by_no_other() {
     // Changes of the same things that do not cover it.
     let failed = bill(InvoiceEvent::PaymentFailed, 2000, (SALE, SALE + 30 * DAY));
     for other in [
-        Change::Checkout {
+        Change::Sale {
             order_id: order_id(),
             completed: false,
         },
-        Change::Fetch(Reference::RefundsOfCheckout(order_id())),
+        Change::Fetch(Reference::RefundsOfSale(order_id())),
         invoice_change("fsub_1", "fin_1", InvoiceEvent::PaymentFailed, failed),
         Change::NotNeeded,
     ] {
@@ -679,8 +679,8 @@ fn what_a_list_tells_is_told_by_the_webhook_of_the_same_news_and_by_no_other() {
 fn what_was_parked_goes_on_now_that_it_is_listed_but_for_a_refund_without_its_order() {
     let refund = found(refunded("fre_1", "succeeded", 1000));
     assert!(!goes_on(&refund.change, &rows(&Shop::new(), &refund)));
-    let checkout = found(completed());
-    assert!(goes_on(&checkout.change, &rows(&Shop::new(), &checkout)));
+    let sale = found(completed());
+    assert!(goes_on(&sale.change, &rows(&Shop::new(), &sale)));
     let mut shop = sold();
     shop.tell(SALE + 5, refunded("fre_1", "pending", 1000));
     assert!(goes_on(&refund.change, &rows(&shop, &refund)));

@@ -156,7 +156,7 @@ fn every_type_that_flex_is_known_to_send_is_in_the_table_once() {
 fn the_table_says_what_is_read() {
     for (event_type, word) in event_types() {
         let read = match of_sample(event_type) {
-            Change::Checkout { .. } | Change::CheckoutPaid { .. } => "checkout",
+            Change::Sale { .. } | Change::SalePaid { .. } => "checkout",
             Change::Payment(_) => "payment",
             Change::Refund(_) => "refund",
             Change::Fetch(_) => "refunds",
@@ -224,7 +224,7 @@ fn only_money_that_has_come_completes_a_checkout() {
         ("checkout_session.expired", false),
     ] {
         let object = json!({"checkout_session": "fcs_1"});
-        let expected = Change::Checkout {
+        let expected = Change::Sale {
             order_id: order_id(),
             completed,
         };
@@ -236,7 +236,7 @@ fn only_money_that_has_come_completes_a_checkout() {
     );
     assert_eq!(
         late,
-        Ok(Change::CheckoutPaid {
+        Ok(Change::SalePaid {
             order_id: order_id()
         })
     );
@@ -441,7 +441,7 @@ fn a_charge_that_names_no_payment_is_nothing_to_us_unless_money_went_back() {
 
 #[test]
 fn refunds_are_read_or_looked_for() {
-    let all = Change::Fetch(domain::delivery::reference::Reference::RefundsOfCheckout(
+    let all = Change::Fetch(domain::delivery::reference::Reference::RefundsOfSale(
         order_id(),
     ));
     assert_eq!(of_sample("checkout.session.refunded"), all);

@@ -247,12 +247,12 @@ fn an_order_that_waits_is_told_that_its_money_is_here_once_all_of_it_is() {
             other @ Reading::Unreadable(_) => panic!("{other:?}"),
         }
     };
-    assert!(matches!(facts(5000, true), Change::CheckoutPaid { .. }));
+    assert!(matches!(facts(5000, true), Change::SalePaid { .. }));
     for (received, waits) in [(5000, false), (4000, true), (0, true)] {
         assert!(
             matches!(
                 facts(received, waits),
-                Change::Checkout {
+                Change::Sale {
                     completed: true,
                     ..
                 }

@@ -4,8 +4,8 @@ use super::{NotUnderstood, amount, clipped, details, filled, named, or_none, own
 use crate::wire::{LineItem as WireLine, LineItems, Price, Product, Reference, Session};
 use domain::{
     sale::{
-        checkout::{Certification, Eligibility, LineItem, Totals},
         details::MetadataLimit,
+        statement::{Certification, Eligibility, LineItem, Totals},
     },
     values::ids::{LineItemId, PriceId, ProductId, Sku},
 };

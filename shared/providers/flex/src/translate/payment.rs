@@ -3,7 +3,7 @@
 use super::{cents, currency, details, filled, known_text, own_id, status, word};
 use crate::wire::{PaymentIntent, Session};
 use domain::{
-    sale::{checkout::Checkout, payment::PaymentFacts},
+    sale::{payment::PaymentFacts, statement::Sale},
     values::{facts::Stated, ids::PaymentIntentId},
 };
 use reading::{Field, Identified, NotUnderstood};
@@ -56,27 +56,27 @@ pub(super) fn expanded(session: &Session) -> BTreeMap<PaymentIntentId, Stated<Pa
 
 /// Adds separately read payments to a checkout. A payment that the session does not name is
 /// included if the list looks like the list of one checkout.
-pub fn add_payments(checkout: &mut Checkout, intents: &[Field<PaymentIntent>]) {
+pub fn add_payments(sale: &mut Sale, intents: &[Field<PaymentIntent>]) {
     let read = intents.iter().filter_map(|intent| known(intent.known()?));
     let read: Vec<_> = read.collect();
-    let named = |id: &PaymentIntentId| checkout.payment_intents.contains(id);
+    let named = |id: &PaymentIntentId| sale.payment_intents.contains(id);
     let is_its_own = intents.len() <= MOST_PAYMENTS
-        && (checkout.payment_intents.is_empty() || read.iter().any(|(id, _)| named(id)));
+        && (sale.payment_intents.is_empty() || read.iter().any(|(id, _)| named(id)));
     for (id, facts) in read {
-        if !checkout.payment_intents.contains(&id) {
+        if !sale.payment_intents.contains(&id) {
             if !is_its_own {
                 continue;
             }
-            checkout.payment_intents.push(id.clone());
+            sale.payment_intents.push(id.clone());
         }
         if let Some(facts) = facts {
-            checkout.payments.insert(id, facts);
+            sale.payments.insert(id, facts);
         }
     }
     let methods = intents.iter().filter_map(Field::known);
     let methods = methods.filter_map(details::method_of);
-    let own = methods.filter(|(id, _)| checkout.payment_intents.contains(id));
-    checkout.details.payment_methods.extend(own);
+    let own = methods.filter(|(id, _)| sale.payment_intents.contains(id));
+    sale.details.payment_methods.extend(own);
 }
 
 /// A payment of a list, with its facts if all of them are understood. They add detail to the
@@ -96,14 +96,14 @@ mod tests {
     const FIRST: &str = "fpi_01K76N0000000000000000000D";
     const SECOND: &str = "fpi_01K76N0000000000000000000Z";
 
-    fn checkout(changes: &Value) -> Checkout {
+    fn sale(changes: &Value) -> Sale {
         let mut session: Value = serde_json::from_str(SESSION).unwrap();
         let mut session = session["checkout_session"].take();
         session
             .as_object_mut()
             .unwrap()
             .extend(changes.as_object().unwrap().clone());
-        crate::checkout(
+        crate::sale(
             &serde_json::from_value(session).unwrap(),
             &Field::Absent,
             None,
@@ -123,15 +123,10 @@ mod tests {
         listed(json!({"payment_intent_id": id, "status": "succeeded", "amount_received": 5}))
     }
 
-    fn ids(checkout: &Checkout) -> (Vec<&str>, Vec<&str>) {
-        let facts = checkout
-            .payments
-            .keys()
-            .map(PaymentIntentId::as_str)
-            .collect();
+    fn ids(sale: &Sale) -> (Vec<&str>, Vec<&str>) {
+        let facts = sale.payments.keys().map(PaymentIntentId::as_str).collect();
         (
-            checkout
-                .payment_intents
+            sale.payment_intents
                 .iter()
                 .map(PaymentIntentId::as_str)
                 .collect(),
@@ -183,18 +178,18 @@ mod tests {
 
     #[test]
     fn expanded_payments_count_as_told() {
-        let checkout = checkout(&json!({
+        let sale = sale(&json!({
             "payment_intents": [FIRST, {"payment_intent_id": SECOND, "status": "succeeded"}],
             "payment_intent": {"payment_intent_id": FIRST},
         }));
-        assert_eq!(ids(&checkout), (vec![FIRST, SECOND], vec![SECOND]));
+        assert_eq!(ids(&sale), (vec![FIRST, SECOND], vec![SECOND]));
     }
 
     #[test]
     fn payments_of_the_list_are_added_to_those_of_the_session() {
-        let mut checkout = checkout(&json!({}));
+        let mut sale = sale(&json!({}));
         add_payments(
-            &mut checkout,
+            &mut sale,
             &[
                 succeeded("fpi_3"),
                 succeeded(FIRST),
@@ -205,21 +200,21 @@ mod tests {
             ],
         );
         let all = vec![FIRST, SECOND, "fpi_3", "fpi_5"];
-        assert_eq!(ids(&checkout), (all, vec![FIRST, "fpi_3"]));
+        assert_eq!(ids(&sale), (all, vec![FIRST, "fpi_3"]));
     }
 
     #[test]
     fn a_session_without_payments_has_those_of_the_list() {
         let none =
             json!({"payment_intents": [], "payment_intent": null, "payment_intent_id": null});
-        let mut checkout = checkout(&none);
-        add_payments(&mut checkout, &[succeeded("fpi_3")]);
-        assert_eq!(ids(&checkout), (vec!["fpi_3"], vec!["fpi_3"]));
+        let mut sale = sale(&none);
+        add_payments(&mut sale, &[succeeded("fpi_3")]);
+        assert_eq!(ids(&sale), (vec!["fpi_3"], vec!["fpi_3"]));
     }
 
     #[test]
     fn payments_of_somebody_else_are_not_added() {
-        let mut of_another = checkout(&json!({}));
+        let mut of_another = sale(&json!({}));
         add_payments(&mut of_another, &[succeeded("fpi_3"), succeeded("fpi_4")]);
         assert_eq!(ids(&of_another), (vec![FIRST, SECOND], vec![]));
 
@@ -227,7 +222,7 @@ mod tests {
             .map(|n| succeeded(&format!("fpi_{n}")))
             .chain([succeeded(FIRST)])
             .collect();
-        let mut of_all = checkout(&json!({}));
+        let mut of_all = sale(&json!({}));
         add_payments(&mut of_all, &all);
         assert_eq!(ids(&of_all), (vec![FIRST, SECOND], vec![FIRST]));
     }

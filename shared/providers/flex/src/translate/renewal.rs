@@ -9,7 +9,7 @@ use domain::{
         renewal::{Recurring, Renewal},
         subscription::Source,
     },
-    sale::checkout::Customer,
+    sale::statement::Customer,
 };
 use reading::{Field, Identified, Reference, each};
 use std::collections::BTreeSet;
@@ -141,8 +141,8 @@ fn price(
 mod tests {
     use super::*;
     use domain::sale::{
-        checkout::{Certification, LineItem, Totals},
         order::Period,
+        statement::{Certification, LineItem, Totals},
     };
     use serde_json::{Value, json};
 

@@ -1,5 +1,5 @@
 use super::*;
-use domain::sale::checkout::{Certification, LineItem};
+use domain::sale::statement::{Certification, LineItem};
 use serde_json::{Value, json};
 
 const SESSION: &str = include_str!("../../../../../events/flex/api/session.json");
@@ -18,9 +18,9 @@ fn first_line() -> Value {
     resource(LINES, "line_items")[0].take()
 }
 
-fn translated(session: Value, lines: Value, customer: Value) -> Result<Checkout, NotUnderstood> {
+fn translated(session: Value, lines: Value, customer: Value) -> Result<Sale, NotUnderstood> {
     let customer: Field<WireCustomer> = Field::of(customer);
-    checkout(
+    sale(
         &serde_json::from_value(session).unwrap(),
         &Field::of(lines),
         customer.known(),
@@ -40,17 +40,17 @@ fn malformed<T: std::fmt::Debug>(read: Result<T, NotUnderstood>) -> &'static str
 }
 
 /// The sample session with some members changed.
-fn with(changes: Value) -> Result<Checkout, NotUnderstood> {
+fn with(changes: Value) -> Result<Sale, NotUnderstood> {
     let mut session = session();
     merge(&mut session, changes);
     translated(session, json!([]), Value::Null)
 }
 
 /// The first sample line with some members changed.
-fn line_with(changes: Value) -> Result<domain::sale::checkout::LineItem, NotUnderstood> {
+fn line_with(changes: Value) -> Result<domain::sale::statement::LineItem, NotUnderstood> {
     let mut line = first_line();
     merge(&mut line, changes);
-    translated(session(), json!([line]), Value::Null).map(|mut checkout| checkout.lines.remove(0))
+    translated(session(), json!([line]), Value::Null).map(|mut sale| sale.lines.remove(0))
 }
 
 fn merge(target: &mut Value, changes: Value) {
@@ -66,29 +66,26 @@ fn merge(target: &mut Value, changes: Value) {
 
 #[test]
 fn the_sample_session_is_understood_whole() {
-    let checkout = translated(
+    let sale = translated(
         session(),
         resource(LINES, "line_items"),
         resource(CUSTOMER, "customer"),
     )
     .unwrap();
-    assert_eq!(checkout.order_id.as_str(), "fcs_01K76N0000000000000000000B");
-    assert_eq!(checkout.client_reference_id.as_deref(), Some("order-1042"));
+    assert_eq!(sale.order_id.as_str(), "fcs_01K76N0000000000000000000B");
+    assert_eq!(sale.client_reference_id.as_deref(), Some("order-1042"));
     assert_eq!(
-        (checkout.status, checkout.kind),
-        (CheckoutStatus::Complete, CheckoutKind::Payment)
+        (sale.status, sale.kind),
+        (SaleStatus::Complete, SaleKind::Payment)
     );
+    assert_eq!((sale.capture, sale.mode), (Capture::Automatic, Mode::Test));
+    assert_eq!(sale.created_at.unwrap().as_second(), 1_760_089_900);
     assert_eq!(
-        (checkout.capture, checkout.mode),
-        (Capture::Automatic, Mode::Test)
-    );
-    assert_eq!(checkout.created_at.unwrap().as_second(), 1_760_089_900);
-    assert_eq!(
-        checkout.customer.customer_id.unwrap().as_str(),
+        sale.customer.customer_id.unwrap().as_str(),
         "fcus_01K76N0000000000000000000C"
     );
-    assert_eq!(checkout.customer.name.as_deref(), Some("Pat Doe"));
-    assert_eq!(checkout.customer.email.as_deref(), Some("pat@example.com"));
+    assert_eq!(sale.customer.name.as_deref(), Some("Pat Doe"));
+    assert_eq!(sale.customer.email.as_deref(), Some("pat@example.com"));
     let totals = Totals {
         subtotal: 6499,
         discount: 500,
@@ -97,17 +94,16 @@ fn the_sample_session_is_understood_whole() {
         fees: 0,
         total: 6994,
     };
-    assert_eq!((checkout.totals, checkout.received), (totals, Some(6994)));
-    assert_eq!(checkout.payment_intents.len(), 2);
+    assert_eq!((sale.totals, sale.received), (totals, Some(6994)));
+    assert_eq!(sale.payment_intents.len(), 2);
     assert_eq!(
-        checkout
-            .lines
+        sale.lines
             .iter()
             .map(|line| line.amounts.total)
             .sum::<i64>(),
         6994
     );
-    let details = &checkout.details;
+    let details = &sale.details;
     let shipping = details.shipping.as_ref().unwrap();
     assert_eq!(details.phone.as_deref(), Some("+15555550100"));
     assert_eq!(shipping.phone.as_deref(), Some("+15555550101"));
@@ -120,12 +116,12 @@ fn the_sample_session_is_understood_whole() {
     assert_eq!(details.discounts.len(), 1);
     assert_eq!(details.tax_rate.as_ref().unwrap().amount, Some(495));
     assert_eq!(
-        (details.origin.as_deref(), checkout.fulfilled_elsewhere),
+        (details.origin.as_deref(), sale.fulfilled_elsewhere),
         (None, false)
     );
     assert_eq!(details.metadata.entries["cart"], "c-76");
-    assert_eq!(checkout.lines[0].metadata.entries["bin"], "A-7");
-    let line = &checkout.lines[0];
+    assert_eq!(sale.lines[0].metadata.entries["bin"], "A-7");
+    let line = &sale.lines[0];
     assert_eq!(line.line_item_id.as_str(), "fli_01K76N00000000000000000001");
     assert_eq!(line.description, "Knee brace, adjustable, size M");
     assert_eq!((line.quantity, line.unit_amount), (2, Some(2499)));
@@ -149,7 +145,7 @@ fn the_sample_session_is_understood_whole() {
     );
     assert_eq!(line.sku.as_ref().unwrap().as_str(), "BRACE-M");
     assert_eq!(
-        certification(&checkout.lines[1]),
+        certification(&sale.lines[1]),
         Some(Certification::NotEligible)
     );
 }
@@ -167,21 +163,14 @@ fn a_session_of_the_oldest_form_is_understood() {
         &mut session,
         json!({"total_details": {"amount_discount": null, "amount_tax": null, "amount_shipping": null}}),
     );
-    let checkout = translated(session, json!([]), Value::Null).unwrap();
+    let sale = translated(session, json!([]), Value::Null).unwrap();
+    assert_eq!((sale.client_reference_id, sale.received), (None, None));
     assert_eq!(
-        (checkout.client_reference_id, checkout.received),
-        (None, None)
-    );
-    assert_eq!(
-        (
-            checkout.totals.discount,
-            checkout.totals.tax,
-            checkout.totals.shipping
-        ),
+        (sale.totals.discount, sale.totals.tax, sale.totals.shipping),
         (0, 0, 0)
     );
-    assert_eq!(checkout.customer.email.as_deref(), Some("pat@example.com"));
-    assert_eq!(checkout.payment_intents.len(), 1);
+    assert_eq!(sale.customer.email.as_deref(), Some("pat@example.com"));
+    assert_eq!(sale.payment_intents.len(), 1);
 }
 
 #[test]
@@ -190,33 +179,30 @@ fn a_session_with_everything_expanded_is_understood() {
         "../../../../../events/flex/checkout.session.completed.expanded.json"
     ))
     .unwrap();
-    let checkout = translated(
+    let sale = translated(
         delivery["object"]["checkout_session"].clone(),
         json!([]),
         Value::Null,
     )
     .unwrap();
-    assert_eq!(checkout.kind, CheckoutKind::Subscription);
-    assert_eq!(checkout.capture, Capture::Automatic);
-    assert_eq!(checkout.customer.name.as_deref(), Some("Pat Doe"));
+    assert_eq!(sale.kind, SaleKind::Subscription);
+    assert_eq!(sale.capture, Capture::Automatic);
+    assert_eq!(sale.customer.name.as_deref(), Some("Pat Doe"));
     assert_eq!(
-        checkout.customer.customer_id.unwrap().as_str(),
+        sale.customer.customer_id.unwrap().as_str(),
         "fcus_01K76N0000000000000000000C"
     );
     assert_eq!(
-        checkout.payment_intents[0].as_str(),
+        sale.payment_intents[0].as_str(),
         "fpi_01k76n0000000000000000000h"
     );
+    assert_eq!(sale.payments[&sale.payment_intents[0]].received, Some(4999));
     assert_eq!(
-        checkout.payments[&checkout.payment_intents[0]].received,
-        Some(4999)
-    );
-    assert_eq!(
-        checkout.subscription_id.unwrap().as_str(),
+        sale.subscription_id.unwrap().as_str(),
         "fsub_01k76n0000000000000000000j"
     );
     assert_eq!(
-        checkout.invoice_id.unwrap().as_str(),
+        sale.invoice_id.unwrap().as_str(),
         "fin_01k76n0000000000000000000k"
     );
 }
@@ -281,9 +267,9 @@ fn members_without_effect_may_be_of_any_kind() {
         "client_reference_id": [], "customer_email": {}, "defaults": "x", "customer_details": 7,
         "metadata": "text", "invented": {"deep": [1, 2]},
     });
-    let checkout = with(odd).unwrap();
-    assert_eq!(checkout.client_reference_id, None);
-    assert_eq!(checkout.customer.email, None);
+    let sale = with(odd).unwrap();
+    assert_eq!(sale.client_reference_id, None);
+    assert_eq!(sale.customer.email, None);
 }
 
 #[test]
@@ -317,17 +303,17 @@ fn a_member_with_an_effect_is_understood_or_named() {
 
 #[test]
 fn a_word_that_we_do_not_know_is_kept() {
-    let checkout = with(json!({"status": "on_hold", "mode": "gift"})).unwrap();
-    assert_eq!(checkout.status, CheckoutStatus::Other("on_hold".to_owned()));
-    assert_eq!(checkout.kind, CheckoutKind::Other("gift".to_owned()));
+    let sale = with(json!({"status": "on_hold", "mode": "gift"})).unwrap();
+    assert_eq!(sale.status, SaleStatus::Other("on_hold".to_owned()));
+    assert_eq!(sale.kind, SaleKind::Other("gift".to_owned()));
     let line = line_with(json!({"eligibility": "service"})).unwrap();
     assert_eq!(line.eligibility.unwrap().word, "service");
     for (word, status) in [
-        ("complete", CheckoutStatus::Complete),
-        ("paid", CheckoutStatus::Complete),
-        ("open", CheckoutStatus::Open),
-        ("expired", CheckoutStatus::Expired),
-        ("canceled", CheckoutStatus::Canceled),
+        ("complete", SaleStatus::Complete),
+        ("paid", SaleStatus::Complete),
+        ("open", SaleStatus::Open),
+        ("expired", SaleStatus::Expired),
+        ("canceled", SaleStatus::Canceled),
     ] {
         assert_eq!(
             with(json!({"status": word})).unwrap().status,
@@ -337,7 +323,7 @@ fn a_word_that_we_do_not_know_is_kept() {
     }
     assert_eq!(
         with(json!({"mode": "off_session"})).unwrap().kind,
-        CheckoutKind::OffSession
+        SaleKind::OffSession
     );
 }
 
@@ -365,8 +351,8 @@ fn shopify_fulfills_its_own_checkouts_and_no_other_app_does() {
         (json!(7), false),
         (Value::Null, false),
     ] {
-        let checkout = with(json!({"origin": origin})).unwrap();
-        assert_eq!(checkout.fulfilled_elsewhere, expected, "{origin}");
+        let sale = with(json!({"origin": origin})).unwrap();
+        assert_eq!(sale.fulfilled_elsewhere, expected, "{origin}");
     }
 }
 
@@ -444,9 +430,8 @@ fn a_customer_may_be_named_in_part_or_not_at_all() {
 #[test]
 fn payments_are_gathered_from_every_member_once() {
     let intents = |changes: Value| {
-        let checkout = with(changes).unwrap();
-        checkout
-            .payment_intents
+        let sale = with(changes).unwrap();
+        sale.payment_intents
             .iter()
             .map(|id| id.as_str().to_owned())
             .collect::<Vec<_>>()
@@ -472,11 +457,11 @@ fn payments_are_gathered_from_every_member_once() {
 #[test]
 fn what_a_session_began_is_named_by_id_or_whole() {
     let began = |changes: Value| {
-        let checkout = with(changes)?;
+        let sale = with(changes)?;
         let text = |id: Option<String>| id.unwrap_or_default();
         Ok::<_, NotUnderstood>((
-            text(checkout.subscription_id.map(String::from)),
-            text(checkout.invoice_id.map(String::from)),
+            text(sale.subscription_id.map(String::from)),
+            text(sale.invoice_id.map(String::from)),
         ))
     };
     let expected = Ok(("fsub_1".to_owned(), "fin_1".to_owned()));
@@ -697,8 +682,8 @@ fn a_line_is_certified_only_by_a_known_word_that_the_session_does_not_deny() {
             &mut line,
             json!({"eligibility": own, "price": {"product": {"hsa_fsa_eligibility": product}}}),
         );
-        let checkout = translated(session, json!([line]), Value::Null).unwrap();
-        certification(&checkout.lines[0])
+        let sale = translated(session, json!([line]), Value::Null).unwrap();
+        certification(&sale.lines[0])
     };
     let says = |eligible: Value, letter: Value| json!({"hsa_fsa_eligible": eligible, "letter_of_medical_necessity_required": letter});
     let (confirmed, denied) = (
@@ -751,7 +736,7 @@ fn a_session_states_its_currency_and_how_it_counts_tax() {
 #[test]
 fn a_session_that_sells_nothing_says_so() {
     for word in ["setup", "reimbursement"] {
-        let checkout = with(json!({"mode": word})).unwrap();
-        assert_eq!(checkout.kind, CheckoutKind::NoSale(word.to_owned()));
+        let sale = with(json!({"mode": word})).unwrap();
+        assert_eq!(sale.kind, SaleKind::NoSale(word.to_owned()));
     }
 }

@@ -1,4 +1,4 @@
-//! A checkout: one order, and once it is paid for its stock movements and one receipt.
+//! A sale: one order, and once it is paid for its stock movements and one receipt.
 
 use crate::{
     access::subscription::{Beginning, Subscription},
@@ -16,9 +16,9 @@ use crate::{
     receipt::Receipt,
     sale::{
         amounts::{Closed, OrderFunds, PartPayment},
-        checkout::{Checkout, CheckoutKind, CheckoutStatus},
         order::{Order, OrderKind},
         payment::{self, Link, PaymentChange, PaymentFacts},
+        statement::{Sale, SaleKind, SaleStatus},
     },
     values::{
         facts::{Fact, whole_second},
@@ -28,12 +28,12 @@ use crate::{
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
-/// The longest time between the creation of a checkout and its completion: the provider's sessions expire sooner.
-const LONGEST_CHECKOUT: SignedDuration = SignedDuration::from_hours(24);
-/// How often a checkout is fetched at most for one decision.
+/// The longest time between the creation of a sale and its completion: the provider's sessions expire sooner.
+const LONGEST_SALE: SignedDuration = SignedDuration::from_hours(24);
+/// How often a sale is fetched at most for one decision.
 const READINGS: u32 = 3;
 
-/// The rows that decide a checkout, except the order itself.
+/// The rows that decide a sale, except the order itself.
 fn read_set(sold: &Sold) -> ReadSet {
     let customer_id = sold.customer.customer_id.clone();
     ReadSet {
@@ -42,7 +42,7 @@ fn read_set(sold: &Sold) -> ReadSet {
     }
 }
 
-/// True if an unpaid checkout was read too early: an event about one of its payments came after the read.
+/// True if an unpaid sale was read too early: an event about one of its payments came after the read.
 fn read_too_early(decision: &Decision, rows: &Snapshot, read_at: Timestamp) -> bool {
     let waits = match decision {
         Decision::Write(commit)
@@ -66,7 +66,7 @@ pub(super) fn stated_facts(case: &Case<'_>, change: &PaymentChange) -> Option<Fa
     facts.map(|facts| facts.fact(case.stated_at))
 }
 
-/// The rows of a checkout with a change of one of its payments in them. The provider's API may not have the change: it
+/// The rows of a sale with a change of one of its payments in them. The provider's API may not have the change: it
 /// may lag behind its own events, or its payments could not be read.
 fn noted(case: &Case<'_>, change: &PaymentChange, mut rows: Snapshot) -> Snapshot {
     let id = &change.payment_intent_id;
@@ -83,7 +83,7 @@ fn noted(case: &Case<'_>, change: &PaymentChange, mut rows: Snapshot) -> Snapsho
 
 /// The facts of each payment: from the API's answer, and from earlier events.
 fn payments(
-    checkout: &Checkout,
+    sale: &Sale,
     rows: &Snapshot,
     read_at: Timestamp,
 ) -> BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>> {
@@ -92,7 +92,7 @@ fn payments(
         .as_ref()
         .map(|order| order.payments.clone())
         .unwrap_or_default();
-    for id in &checkout.payment_intents {
+    for id in &sale.payment_intents {
         let mut facts = known.remove(id);
         payment::merge(
             &mut facts,
@@ -100,8 +100,7 @@ fn payments(
         );
         payment::merge(
             &mut facts,
-            checkout
-                .payments
+            sale.payments
                 .get(id)
                 .map(|facts| facts.clone().fact(read_at)),
         );
@@ -112,11 +111,11 @@ fn payments(
     known
 }
 
-/// The change that an event states about a checkout.
+/// The change that an event states about a sale.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum About<'a> {
-    /// A change of the checkout; it may say that the checkout is completed.
-    Checkout { completed: bool },
+    /// A change of the sale; it may say that the sale is completed.
+    Sale { completed: bool },
     /// A change of one of its payments.
     Payment(&'a PaymentChange),
     /// A delayed payment has arrived.
@@ -128,7 +127,7 @@ pub(super) fn is_done(order: &Order) -> bool {
     order.fulfilled_at.is_some() && order.funds() != OrderFunds::Part
 }
 
-/// Decides a change of a checkout. A fulfilled and paid checkout is done; any other is fetched from the provider.
+/// Decides a change of a sale. A fulfilled and paid sale is done; any other is fetched from the provider.
 pub(super) fn decide(
     case: &Case<'_>,
     order_id: &OrderId,
@@ -145,77 +144,72 @@ pub(super) fn decide(
             unsent: order.receipt_id.iter().cloned().collect(),
         });
     }
-    let reference = Reference::Checkout(order_id.clone());
+    let reference = Reference::Sale(order_id.clone());
     let fetched = case.known.fetched(&reference)?;
-    let checkout = answered(case, fetched)?;
+    let sale = answered(case, fetched)?;
     // Once more: an answer that is fetched again makes the rows be read again.
     let is_known = case.known.rows(&first)?.order.is_some();
-    if let (false, Some(reason)) = (is_known, case.policy.shop.not_needed(&checkout)) {
-        return other_shop::decide(case, &checkout, reason);
+    if let (false, Some(reason)) = (is_known, case.policy.shop.not_needed(&sale)) {
+        return other_shop::decide(case, &sale, reason);
     }
-    let sold = sold(case, &checkout);
+    let sold = sold(case, &sale);
     let rows = case.known.rows(&read_set(&sold))?;
     let rows = case.known.rows(&sold.named_read_set(rows))?;
-    let decision = decide_about(case, about, &checkout, rows);
+    let decision = decide_about(case, about, &sale, rows);
     if fetched.times < READINGS && read_too_early(&decision, rows, fetched.asked_at) {
         return Err(Need::Fetch(reference).into());
     }
     Ok(decision)
 }
 
-/// The checkout of an answer, with its customer. Payments without a time have that of the request.
-fn answered(case: &Case<'_>, fetched: &Fetched) -> Result<Checkout, Stop> {
-    let Answer::Checkout(checkout) = fetched.answer.clone()? else {
+/// The sale of an answer, with its customer. Payments without a time have that of the request.
+fn answered(case: &Case<'_>, fetched: &Fetched) -> Result<Sale, Stop> {
+    let Answer::Sale(sale) = fetched.answer.clone()? else {
         return Err(ParkReason::NoSubject.into());
     };
-    let mut checkout = with_customer(case, *checkout)?;
-    for facts in checkout.payments.values_mut() {
+    let mut sale = with_customer(case, *sale)?;
+    for facts in sale.payments.values_mut() {
         facts.at.get_or_insert(fetched.asked_at);
     }
-    Ok(checkout)
+    Ok(sale)
 }
 
-/// The checkout with its customer: a checkout that starts a subscription may not name one.
-fn with_customer(case: &Case<'_>, mut checkout: Checkout) -> Result<Checkout, Stop> {
-    if let (None, Some(id)) = (&checkout.customer.customer_id, &checkout.subscription_id) {
-        checkout.customer.customer_id = case.known.customer_of(id)?.cloned();
+/// The sale with its customer: a sale that starts a subscription may not name one.
+fn with_customer(case: &Case<'_>, mut sale: Sale) -> Result<Sale, Stop> {
+    if let (None, Some(id)) = (&sale.customer.customer_id, &sale.subscription_id) {
+        sale.customer.customer_id = case.known.customer_of(id)?.cloned();
     }
-    Ok(checkout)
+    Ok(sale)
 }
 
-/// Decides the stated change about a checkout that was fetched.
-fn decide_about(
-    case: &Case<'_>,
-    about: About<'_>,
-    checkout: &Checkout,
-    rows: &Snapshot,
-) -> Decision {
+/// Decides the stated change about a sale that was fetched.
+fn decide_about(case: &Case<'_>, about: About<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
     match about {
-        About::Checkout { completed } => decide_read(case, completed, checkout, rows),
+        About::Sale { completed } => decide_read(case, completed, sale, rows),
         About::Payment(change) => {
             let noted = noted(case, change, rows.clone());
-            decide_read(case, false, checkout, &noted)
+            decide_read(case, false, sale, &noted)
         }
-        About::Paid => decide_paid(case, checkout, rows),
+        About::Paid => decide_paid(case, sale, rows),
     }
 }
 
-/// Decides about a checkout as the provider's API has it. `rows` are those of [`read_set`], the stock levels, and
+/// Decides about a sale as the provider's API has it. `rows` are those of [`read_set`], the stock levels, and
 /// the order if there is one; `completed` is whether the event says so.
 pub(super) fn decide_read(
     case: &Case<'_>,
     completed: bool,
-    checkout: &Checkout,
+    sale: &Sale,
     rows: &Snapshot,
 ) -> Decision {
-    if let Some(park_reason) = of_other_mode("checkout", Some(checkout.mode), case.policy.mode) {
+    if let Some(park_reason) = of_other_mode("sale", Some(sale.mode), case.policy.mode) {
         return Decision::Park(park_reason);
     }
-    if let CheckoutKind::Other(kind) = &checkout.kind {
+    if let SaleKind::Other(kind) = &sale.kind {
         return Decision::Park(ParkReason::ModeNotFulfilled(kind.clone()));
     }
-    let payments = payments(checkout, rows, case.now);
-    let closed = match closed(&checkout.status, rows.order.is_some()) {
+    let payments = payments(sale, rows, case.now);
+    let closed = match closed(&sale.status, rows.order.is_some()) {
         Ok(closed) => closed,
         Err(word) if completed => return Decision::Park(ParkReason::NotComplete(word.to_owned())),
         Err(_) => return Decision::Nothing { unsent: Vec::new() },
@@ -225,28 +219,28 @@ pub(super) fn decide_read(
         .as_ref()
         .filter(|order| order.fulfilled_at.is_some())
     {
-        return more_money(case, checkout, payments, known);
+        return more_money(case, sale, payments, known);
     }
     let sold = Sold {
-        placed_at: date_of_sale(case, checkout, &payments),
+        placed_at: date_of_sale(case, sale, &payments),
         payments,
         closed,
-        ..sold(case, checkout)
+        ..sold(case, sale)
     };
     fulfill_or_wait(case, &sold, rows).unwrap_or_else(Decision::Park)
 }
 
-/// How a checkout ended without completion, if it did. The error is the word of one that makes no order yet.
-fn closed(status: &CheckoutStatus, has_order: bool) -> Result<Option<Closed>, &str> {
+/// How a sale ended without completion, if it did. The error is the word of one that makes no order yet.
+fn closed(status: &SaleStatus, has_order: bool) -> Result<Option<Closed>, &str> {
     match (status, has_order) {
-        (CheckoutStatus::Complete, _) => Ok(None),
-        (CheckoutStatus::Expired, true) => Ok(Some(Closed::Expired)),
-        (CheckoutStatus::Canceled, true) => Ok(Some(Closed::Canceled)),
-        // Nothing was ever bought: an abandoned checkout is no order.
-        (CheckoutStatus::Expired, false) => Err("expired"),
-        (CheckoutStatus::Canceled, false) => Err("canceled"),
-        (CheckoutStatus::Open, _) => Err("open"),
-        (CheckoutStatus::Other(word), _) => Err(word),
+        (SaleStatus::Complete, _) => Ok(None),
+        (SaleStatus::Expired, true) => Ok(Some(Closed::Expired)),
+        (SaleStatus::Canceled, true) => Ok(Some(Closed::Canceled)),
+        // Nothing was ever bought: an abandoned sale is no order.
+        (SaleStatus::Expired, false) => Err("expired"),
+        (SaleStatus::Canceled, false) => Err("canceled"),
+        (SaleStatus::Open, _) => Err("open"),
+        (SaleStatus::Other(word), _) => Err(word),
     }
 }
 
@@ -269,12 +263,12 @@ fn fulfill_or_wait(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Result<Deci
 
 /// Decides about a delayed payment that has arrived. As [`decide_read`], but if the provider's API does not know of the
 /// money yet, the event waits.
-fn decide_paid(case: &Case<'_>, checkout: &Checkout, rows: &Snapshot) -> Decision {
+fn decide_paid(case: &Case<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
     let has_no_money = |commit: &Commit| {
         let order = commit.order.as_ref();
         order.is_some_and(|order| order.paid() == 0 && order.fulfilled_at.is_none())
     };
-    match decide_read(case, true, checkout, rows) {
+    match decide_read(case, true, sale, rows) {
         Decision::Write(commit) if has_no_money(&commit) => Decision::Wait {
             commit: Some(Box::new(Commit {
                 ends: false,
@@ -312,12 +306,12 @@ fn wait(case: &Case<'_>, order: Order, rows: &Snapshot) -> Result<Decision, Park
 /// A partly paid order that was released, with the money that came since. Its receipt is not sent again.
 fn more_money(
     case: &Case<'_>,
-    checkout: &Checkout,
+    sale: &Sale,
     payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
     known: &Order,
 ) -> Decision {
     let order = Order {
-        received: known.received.max(checkout.received),
+        received: known.received.max(sale.received),
         payments,
         ..known.next()
     };
@@ -364,10 +358,10 @@ fn fulfill(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Result<Decision, Pa
 }
 
 /// The date of sale: the beginning of the earliest payment that was not given up. Without one, the event's time, unless
-/// it is long after the checkout's creation: a retried event states the time of its retry.
+/// it is long after the sale's creation: a retried event states the time of its retry.
 fn date_of_sale(
     case: &Case<'_>,
-    checkout: &Checkout,
+    sale: &Sale,
     payments: &BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
 ) -> Timestamp {
     let own = payments.values().map(|facts| &facts.value);
@@ -376,13 +370,13 @@ fn date_of_sale(
         return paid_at;
     }
     let stated_at = case.event.occurred_at.unwrap_or(case.event.received_at);
-    match checkout.created_at {
-        Some(created_at) if stated_at.duration_since(created_at) > LONGEST_CHECKOUT => created_at,
+    match sale.created_at {
+        Some(created_at) if stated_at.duration_since(created_at) > LONGEST_SALE => created_at,
         _ => stated_at,
     }
 }
 
-/// The subscription that began with this checkout, knowing so. Its access does not change: that is the invoices' and
+/// The subscription that began with this sale, knowing so. Its access does not change: that is the invoices' and
 /// its own events' to give.
 fn begun(case: &Case<'_>, sold: &Sold, order: &Order, rows: &Snapshot) -> Option<Subscription> {
     let customer_id = sold.customer.customer_id.clone()?;
@@ -399,28 +393,28 @@ fn begun(case: &Case<'_>, sold: &Sold, order: &Order, rows: &Snapshot) -> Option
     Some(subscription)
 }
 
-/// The sale that a checkout is. Its payments are known only with the rows: see [`payments`].
-fn sold(case: &Case<'_>, checkout: &Checkout) -> Sold {
+/// What the sale sold. Its payments are known only with the rows: see [`payments`].
+fn sold(case: &Case<'_>, sale: &Sale) -> Sold {
     Sold {
-        order_id: checkout.order_id.clone(),
+        order_id: sale.order_id.clone(),
         kind: OrderKind::Sale,
-        client_reference_id: checkout.client_reference_id.clone(),
-        mode: checkout.mode,
-        placed_at: date_of_sale(case, checkout, &BTreeMap::new()),
-        customer: checkout.customer.clone(),
-        currency: checkout.currency,
-        totals: checkout.totals,
-        tax_included: checkout.tax_included,
-        received: checkout.received,
-        capture: checkout.capture,
+        client_reference_id: sale.client_reference_id.clone(),
+        mode: sale.mode,
+        placed_at: date_of_sale(case, sale, &BTreeMap::new()),
+        customer: sale.customer.clone(),
+        currency: sale.currency,
+        totals: sale.totals,
+        tax_included: sale.tax_included,
+        received: sale.received,
+        capture: sale.capture,
         closed: None,
-        least_charge: checkout.least_charge,
-        payment_intents: checkout.payment_intents.clone(),
+        least_charge: sale.least_charge,
+        payment_intents: sale.payment_intents.clone(),
         payments: BTreeMap::new(),
-        lines: checkout.lines.clone(),
-        subscription_id: checkout.subscription_id.clone(),
-        invoice_id: checkout.invoice_id.clone(),
-        details: checkout.details.clone(),
+        lines: sale.lines.clone(),
+        subscription_id: sale.subscription_id.clone(),
+        invoice_id: sale.invoice_id.clone(),
+        details: sale.details.clone(),
         period: None,
         moves_stock: true,
     }

@@ -1,4 +1,4 @@
-//! A checkout as read from the provider's API, in the core's words.
+//! A sale as read from the provider's API, in the core's words.
 //!
 //! Amounts are whole minor units of `currency`. Enumerations are open: an unknown value is kept.
 
@@ -21,10 +21,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The status of a checkout.
+/// The status of a sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CheckoutStatus {
-    /// The shopper has finished: the checkout is paid, authorized, or has a payment in progress.
+pub enum SaleStatus {
+    /// The shopper has finished: the sale is paid, authorized, or has a payment in progress.
     Complete,
     /// The shopper has not finished.
     Open,
@@ -34,9 +34,9 @@ pub enum CheckoutStatus {
     Other(String),
 }
 
-/// The kind of a checkout.
+/// The kind of a sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CheckoutKind {
+pub enum SaleKind {
     /// A one-time payment.
     Payment,
     /// The start of a subscription.
@@ -74,7 +74,7 @@ pub struct Customer {
     pub email: Option<String>,
 }
 
-/// The amounts of a checkout or of one line.
+/// The amounts of a sale or of one line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Before discount, tax, shipping and fees.
@@ -91,7 +91,7 @@ pub struct Totals {
     pub total: i64,
 }
 
-/// One line of a checkout.
+/// One line of a sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineItem {
     /// The provider's id of the line.
@@ -135,15 +135,15 @@ pub struct Eligibility {
     pub word: String,
 }
 
-/// A checkout, read from the provider.
+/// A sale, read from the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Checkout {
+pub struct Sale {
     /// The provider's session id.
     pub order_id: OrderId,
     /// The merchant's reference, set when the session was created.
     pub client_reference_id: Option<String>,
-    pub status: CheckoutStatus,
-    pub kind: CheckoutKind,
+    pub status: SaleStatus,
+    pub kind: SaleKind,
     pub capture: Capture,
     /// Live or test money.
     pub mode: Mode,
@@ -164,12 +164,12 @@ pub struct Checkout {
     pub payment_intents: Vec<PaymentIntentId>,
     /// The facts of each payment that could be read.
     pub payments: BTreeMap<PaymentIntentId, Stated<payment::PaymentFacts>>,
-    /// The subscription that the checkout started, if any.
+    /// The subscription that the sale started, if any.
     pub subscription_id: Option<SubscriptionId>,
     /// The first invoice of that subscription, if known.
     pub invoice_id: Option<InvoiceId>,
     pub lines: Vec<LineItem>,
-    /// True if the app that made the checkout also ships it, counts its goods and sends its receipt.
+    /// True if the app that made the sale also ships it, counts its goods and sends its receipt.
     pub fulfilled_elsewhere: bool,
     pub details: Details,
 }

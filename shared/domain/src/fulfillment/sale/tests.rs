@@ -4,7 +4,7 @@ use crate::fulfillment::{
     Patience,
     testing::{commit, *},
 };
-use crate::sale::checkout::Capture;
+use crate::sale::statement::Capture;
 use crate::{
     delivery::event::Change,
     ports::Committed,
@@ -31,16 +31,16 @@ fn with_case<T>(ask: impl FnOnce(&Case<'_>) -> T) -> T {
     })
 }
 
-fn decided(checkout: &Checkout, stock_levels: &[StockLevel]) -> Decision {
+fn decided(sale: &Sale, stock_levels: &[StockLevel]) -> Decision {
     let rows = Snapshot {
         stock_levels: stock_levels.to_vec(),
         ..Snapshot::default()
     };
-    with_case(|case| decide_read(case, true, checkout, &rows))
+    with_case(|case| decide_read(case, true, sale, &rows))
 }
 
-fn fulfilled(checkout: &Checkout, stock_levels: &[StockLevel]) -> (Order, Commit) {
-    let commit = commit(decided(checkout, stock_levels));
+fn fulfilled(sale: &Sale, stock_levels: &[StockLevel]) -> (Order, Commit) {
+    let commit = commit(decided(sale, stock_levels));
     let order = commit.order.clone().unwrap();
     assert!(order.fulfilled_at.is_some(), "{commit}");
     (order, commit)
@@ -49,7 +49,7 @@ fn fulfilled(checkout: &Checkout, stock_levels: &[StockLevel]) -> (Order, Commit
 #[test]
 fn mapping_rows_and_stock_levels_are_read_at_once_unless_a_row_names_another_sku() {
     let lines = vec![line("a", 1, 3000, Some("MAT")), line("b", 1, 100, None)];
-    let sale = with_case(|case| sold(case, &checkout(lines)));
+    let sale = with_case(|case| sold(case, &sale(lines)));
     let needed = read_set(&sale);
     assert_eq!(needed.mapping.len(), 4);
     assert_eq!(needed.stock_levels, Some((order_id(), vec![sku("MAT")])));
@@ -69,7 +69,7 @@ fn mapping_rows_and_stock_levels_are_read_at_once_unless_a_row_names_another_sku
 
 #[test]
 fn a_checkout_that_waits_was_read_too_early_if_its_payment_was_heard_of_since() {
-    let sale = checkout(vec![line("a", 1, 3000, Some("MAT"))]);
+    let sale = sale(vec![line("a", 1, 3000, Some("MAT"))]);
     let payment = sale.payment_intents[0].clone();
     let heard = |heard_at: i64| {
         let link = payment::Link {
@@ -99,8 +99,8 @@ fn a_checkout_that_waits_was_read_too_early_if_its_payment_was_heard_of_since() 
 fn an_order_that_waits_is_written_when_something_is_new_and_has_its_receipt_when_its_money_is_here()
 {
     let sale = |status: &str, received: i64| {
-        let sale = with_payments(checkout(vec![line("a", 1, 3000, Some("MAT"))]), &[status]);
-        Checkout {
+        let sale = with_payments(sale(vec![line("a", 1, 3000, Some("MAT"))]), &[status]);
+        Sale {
             capture: Capture::Manual,
             received: Some(received),
             ..sale
@@ -123,14 +123,12 @@ fn an_order_that_waits_is_written_when_something_is_new_and_has_its_receipt_when
         .payments
         .values_mut()
         .for_each(|facts| facts.amount = Some(3001));
-    shop.api.checkouts.insert(order_id(), other);
+    shop.api.sales.insert(order_id(), other);
     assert!(
         matches!(look(&shop), Decision::Write(_)),
         "what is told of the payment is new"
     );
-    shop.api
-        .checkouts
-        .insert(order_id(), sale("succeeded", 3000));
+    shop.api.sales.insert(order_id(), sale("succeeded", 3000));
     shop.tell(SALE + 120, completed());
     assert_eq!(
         (shop.order().funds(), &shop.order().receipt_id),
@@ -141,7 +139,7 @@ fn an_order_that_waits_is_written_when_something_is_new_and_has_its_receipt_when
 #[test]
 fn a_paid_checkout_is_fulfilled() {
     let (order, commit) = fulfilled(
-        &checkout(vec![
+        &sale(vec![
             line("a", 2, 3000, Some("MAT")),
             line("b", 1, 1500, Some("MUG")),
         ]),
@@ -160,7 +158,7 @@ fn a_paid_checkout_is_fulfilled() {
 #[test]
 fn two_lines_of_one_sku_are_one_movement() {
     let (_, commit) = fulfilled(
-        &checkout(vec![
+        &sale(vec![
             line("a", 2, 3000, Some("MAT")),
             line("b", 1, 1500, Some("MAT")),
         ]),
@@ -177,7 +175,7 @@ fn two_lines_of_one_sku_are_one_movement() {
 #[test]
 fn a_paid_order_that_meets_a_short_shelf_is_kept_with_its_shortfall() {
     let (order, commit) = fulfilled(
-        &checkout(vec![line("a", 3, 3000, Some("MAT"))]),
+        &sale(vec![line("a", 3, 3000, Some("MAT"))]),
         &[stock_level("MAT", 1)],
     );
     assert_eq!(
@@ -201,7 +199,7 @@ fn what_is_not_counted_is_on_the_order_and_in_the_commit_to_be_reported() {
         on_hand: None,
         ..stock_level("EBOOK", 0)
     };
-    let (order, commit) = fulfilled(&checkout(lines), &[level]);
+    let (order, commit) = fulfilled(&sale(lines), &[level]);
     let sku = sku("EBOOK");
     assert_eq!(order.lines[0].stock, LineStock::Unmapped);
     assert_eq!(order.lines[1].stock, LineStock::Uncounted { sku });
@@ -224,10 +222,7 @@ fn a_movement_that_is_written_already_is_not_written_again() {
         moved: Some(moved),
         ..stock_level("MAT", 0)
     }];
-    let (order, commit) = fulfilled(
-        &checkout(vec![line("a", 2, 3000, Some("MAT"))]),
-        &stock_levels,
-    );
+    let (order, commit) = fulfilled(&sale(vec![line("a", 2, 3000, Some("MAT"))]), &stock_levels);
     assert!(commit.deductions.is_empty());
     assert_eq!(
         order.shortfalls,
@@ -241,31 +236,31 @@ fn a_movement_that_is_written_already_is_not_written_again() {
 
 #[test]
 fn lines_that_do_not_add_up_are_recorded_and_fulfilled() {
-    let mut paid = checkout(vec![line("a", 1, 5000, None)]);
+    let mut paid = sale(vec![line("a", 1, 5000, None)]);
     (paid.totals.total, paid.received) = (5499, Some(5499));
     assert_eq!(fulfilled(&paid, &[]).0.difference, Some(-499));
 }
 
 #[test]
 fn what_is_doubtful_is_parked_with_a_reason() {
-    let paid = || checkout(vec![line("a", 1, 100, None)]);
+    let paid = || sale(vec![line("a", 1, 100, None)]);
     let doubts = [
         decided(
-            &Checkout {
-                status: CheckoutStatus::Open,
+            &Sale {
+                status: SaleStatus::Open,
                 ..paid()
             },
             &[],
         ),
         decided(
-            &Checkout {
-                kind: CheckoutKind::Other("setup".into()),
+            &Sale {
+                kind: SaleKind::Other("setup".into()),
                 ..paid()
             },
             &[],
         ),
         decided(
-            &Checkout {
+            &Sale {
                 mode: Mode::Test,
                 ..paid()
             },
@@ -276,39 +271,39 @@ fn what_is_doubtful_is_parked_with_a_reason() {
     assert_eq!(
         doubts,
         [
-            "park: the checkout is `open`, not complete",
-            "park: checkouts of mode `setup` are not fulfilled",
-            "park: a test-mode checkout reached a live-mode stack",
+            "park: the sale is `open`, not complete",
+            "park: sales of mode `setup` are not fulfilled",
+            "park: a test-mode sale reached a live-mode stack",
         ]
     );
 }
 
 #[test]
 fn a_captured_payment_a_free_order_and_a_waived_amount_are_fulfilled() {
-    let paid = || checkout(vec![line("a", 1, 100, None)]);
-    let free = || checkout(vec![line("a", 1, 0, None)]);
+    let paid = || sale(vec![line("a", 1, 100, None)]);
+    let free = || sale(vec![line("a", 1, 0, None)]);
     for good in [
-        Checkout {
+        Sale {
             capture: Capture::Manual,
             received: Some(100),
             ..paid()
         },
-        Checkout {
+        Sale {
             capture: Capture::Manual,
             received: None,
             ..free()
         },
-        Checkout {
+        Sale {
             received: Some(0),
             payment_intents: Vec::new(),
-            ..checkout(vec![line("a", 1, 30, None)])
+            ..sale(vec![line("a", 1, 30, None)])
         },
-        Checkout {
-            kind: CheckoutKind::Subscription,
+        Sale {
+            kind: SaleKind::Subscription,
             ..paid()
         },
-        Checkout {
-            kind: CheckoutKind::OffSession,
+        Sale {
+            kind: SaleKind::OffSession,
             ..paid()
         },
     ] {
@@ -323,8 +318,8 @@ fn an_order_that_no_row_can_hold_is_parked_before_anything_is_written() {
             .map(|n| line(&format!("l{n}"), 1, 100, Some("MAT")))
             .collect::<Vec<_>>()
     };
-    fulfilled(&checkout(lines(200)), &[stock_level("MAT", 5)]);
-    let decision = decided(&checkout(lines(2_000)), &[stock_level("MAT", 5)]);
+    fulfilled(&sale(lines(200)), &[stock_level("MAT", 5)]);
+    let decision = decided(&sale(lines(2_000)), &[stock_level("MAT", 5)]);
     assert_eq!(
         decision,
         Decision::Park(ParkReason::TooLarge { lines: 2_000 })
@@ -343,7 +338,7 @@ proptest! {
         let lines: Vec<_> = sold.iter().enumerate()
             .map(|(n, (quantity, of))| line(&format!("l{n}"), *quantity, 100, Some(names[*of]))).collect();
         let stock_levels: Vec<_> = names.iter().zip(&counts).map(|(name, count)| stock_level(name, *count)).collect();
-        let (order, commit) = fulfilled(&checkout(lines), &stock_levels);
+        let (order, commit) = fulfilled(&sale(lines), &stock_levels);
         for take in &commit.deductions {
             let of = names.iter().position(|name| *name == take.movement.sku.as_str()).unwrap();
             let wanted: i64 = sold.iter().filter(|(_, sku)| *sku == of).map(|(quantity, _)| i64::from(*quantity)).sum();
@@ -358,16 +353,16 @@ proptest! {
     }
 }
 
-/// A checkout over 55.00 with payments this far.
-fn paying(capture: Capture, statuses: &[&str]) -> Checkout {
-    let sold = checkout(vec![
+/// A sale over 55.00 with payments this far.
+fn paying(capture: Capture, statuses: &[&str]) -> Sale {
+    let sold = sale(vec![
         line("mats", 2, 4000, Some("MAT")),
         line("mug", 1, 1500, Some("MUG")),
     ]);
-    with_payments(Checkout { capture, ..sold }, statuses)
+    with_payments(Sale { capture, ..sold }, statuses)
 }
 
-/// The state of such a checkout's money.
+/// The state of such a sale's money.
 fn funds_of(capture: Capture, statuses: &[&str]) -> OrderFunds {
     let mut shop = Shop::selling(paying(capture, statuses));
     shop.tell(SALE, completed());
@@ -437,12 +432,12 @@ fn goods_and_receipt_go_when_the_money_is_received_and_not_before() {
 
 #[test]
 fn the_session_is_believed_where_nobody_tells_of_its_payments() {
-    let paid = || Checkout {
+    let paid = || Sale {
         received: None,
         ..paying(Capture::Automatic, &[])
     };
     fulfilled(&paid(), &[]);
-    let held = Checkout {
+    let held = Sale {
         capture: Capture::Manual,
         ..paid()
     };
@@ -451,14 +446,14 @@ fn the_session_is_believed_where_nobody_tells_of_its_payments() {
         OrderFunds::Authorized
     );
     fulfilled(
-        &Checkout {
+        &Sale {
             received: Some(5500),
             ..held.clone()
         },
         &[],
     );
     // More may be captured: only the payment tells.
-    let part = Checkout {
+    let part = Sale {
         received: Some(1500),
         ..held
     };
@@ -468,13 +463,13 @@ fn the_session_is_believed_where_nobody_tells_of_its_payments() {
     );
 }
 
-/// A checkout over 55.00, with this received by its only payment.
-fn received(status: &str, received: i64) -> Checkout {
+/// A sale over 55.00, with this received by its only payment.
+fn received(status: &str, received: i64) -> Sale {
     let mut sale = paying(Capture::Manual, &[status]);
     for facts in sale.payments.values_mut() {
         facts.received = Some(received);
     }
-    Checkout {
+    Sale {
         received: Some(received),
         ..sale
     }
@@ -503,7 +498,7 @@ fn a_partly_paid_order_waits_until_a_payment_event_brings_the_rest() {
     assert_eq!((shop.receipts().len(), shop.on_hand("MUG")), (0, 10));
     assert!(!alerts(&shop, Some(&before)).partly_paid, "alarmed once");
     shop.api
-        .checkouts
+        .sales
         .insert(order_id(), received("succeeded", 5500));
     let all = payment_change("fpi_1", Some(paid("succeeded", 5500)));
     shop.tell(SALE + 2, all);
@@ -525,7 +520,7 @@ fn a_partly_paid_order_is_released_if_the_merchant_wants_so_and_learns_of_the_re
         (vec!["fcs_1-order"], 9)
     );
     shop.api
-        .checkouts
+        .sales
         .insert(order_id(), received("succeeded", 5500));
     shop.tell(SALE + 1, payment_change("fpi_1", None));
     assert_eq!(shop.order().state(), OrderState::Paid);
@@ -542,7 +537,7 @@ fn a_voided_authorization_is_no_refund_whenever_the_provider_reports_one() {
         shop.tell(SALE, completed());
         let void = |shop: &mut Shop| {
             let void = paying(Capture::Manual, &["canceled"]);
-            shop.api.checkouts.insert(order_id(), void);
+            shop.api.sales.insert(order_id(), void);
             shop.tell(SALE + 1, payment_change("fpi_1", None));
         };
         let refund = refunded("fre_1", "succeeded", 5500);
@@ -600,7 +595,7 @@ fn the_earliest_payment_dates_the_sale_and_a_retry_never_does() {
     for event_at in [SALE, SALE + 5 * DAY] {
         assert_eq!(dated(Some(SALE - 60), event_at), at(SALE - 60));
     }
-    // Nothing dates the payment: the event does, or the checkout that was created at `SALE - 100`.
+    // Nothing dates the payment: the event does, or the sale that was created at `SALE - 100`.
     assert_eq!(dated(None, SALE), at(SALE));
     assert_eq!(dated(None, SALE + 5 * DAY), at(SALE - 100));
 }
@@ -626,7 +621,7 @@ fn an_order_that_waits_is_fulfilled_once() {
     shop.tell(SALE + 1, completed());
     assert_eq!(shop.order().version, 1, "having looked again is no change");
     shop.api
-        .checkouts
+        .sales
         .insert(order_id(), paying(Capture::Manual, &["succeeded"]));
     // Two events state the same change at the same time; the second one loses the race.
     let events = [
@@ -664,10 +659,10 @@ fn news_of_a_payment_that_come_meanwhile_are_noticed() {
 #[test]
 fn a_checkout_that_was_left_is_no_order_and_an_order_says_how_it_ended() {
     for (status, funds) in [
-        (CheckoutStatus::Expired, OrderFunds::Expired),
-        (CheckoutStatus::Canceled, OrderFunds::Canceled),
+        (SaleStatus::Expired, OrderFunds::Expired),
+        (SaleStatus::Canceled, OrderFunds::Canceled),
     ] {
-        let left = Checkout {
+        let left = Sale {
             status: status.clone(),
             ..paying(Capture::Manual, &["canceled"])
         };
@@ -680,7 +675,7 @@ fn a_checkout_that_was_left_is_no_order_and_an_order_says_how_it_ended() {
         ));
         let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
         shop.tell(SALE, completed());
-        shop.api.checkouts.insert(order_id(), left);
+        shop.api.sales.insert(order_id(), left);
         assert_eq!(shop.tell(SALE + 1, changed()), End::Done);
         assert_eq!(
             shop.order().state(),
@@ -692,9 +687,9 @@ fn a_checkout_that_was_left_is_no_order_and_an_order_says_how_it_ended() {
 
 #[test]
 fn a_status_that_we_do_not_know_neither_fulfills_nor_fails() {
-    let strange = || Checkout {
-        status: CheckoutStatus::Other("a word of next year".into()),
-        ..checkout(vec![line("a", 1, 100, None)])
+    let strange = || Sale {
+        status: SaleStatus::Other("a word of next year".into()),
+        ..sale(vec![line("a", 1, 100, None)])
     };
     let mut shop = Shop::selling(strange());
     let park_reason = ParkReason::NotComplete("a word of next year".into());
@@ -705,7 +700,7 @@ fn a_status_that_we_do_not_know_neither_fulfills_nor_fails() {
     let mut shop = Shop::selling(paying(Capture::Manual, &["requires_capture"]));
     shop.tell(SALE, completed());
     let before = shop.tables.clone();
-    shop.api.checkouts.insert(order_id(), strange());
+    shop.api.sales.insert(order_id(), strange());
     shop.tell(SALE + 1, changed());
     assert_eq!(shop.tables, before);
 }
@@ -726,7 +721,7 @@ fn a_payments_word_that_we_do_not_know_changes_nothing_of_an_order_that_waits() 
 
 #[test]
 fn that_a_delayed_payment_has_arrived_is_waited_for_until_the_provider_knows_it() {
-    let arrived = || Change::CheckoutPaid {
+    let arrived = || Change::SalePaid {
         order_id: order_id(),
     };
     let mut shop = Shop::selling(paying(Capture::Automatic, &["processing"]));
@@ -744,7 +739,7 @@ fn that_a_delayed_payment_has_arrived_is_waited_for_until_the_provider_knows_it(
         End::Waits(ParkReason::NotReceived)
     );
     shop.api
-        .checkouts
+        .sales
         .insert(order_id(), paying(Capture::Automatic, &["succeeded"]));
     assert_eq!(shop.tell(SALE + 1, arrived()), End::Done);
     assert_eq!(shop.order().state(), OrderState::Paid);
@@ -752,21 +747,21 @@ fn that_a_delayed_payment_has_arrived_is_waited_for_until_the_provider_knows_it(
 }
 
 /// Another session under the same reference.
-fn session(name: &str) -> Checkout {
-    Checkout {
+fn session(name: &str) -> Sale {
+    Sale {
         order_id: id(name),
         payment_intents: Vec::new(),
-        ..checkout(vec![line("a", 1, 100, None)])
+        ..sale(vec![line("a", 1, 100, None)])
     }
 }
 
-fn tell_of(shop: &mut Shop, session: &Checkout) {
+fn tell_of(shop: &mut Shop, session: &Sale) {
     shop.api
-        .checkouts
+        .sales
         .insert(session.order_id.clone(), session.clone());
     shop.tell(
         SALE,
-        Change::Checkout {
+        Change::Sale {
             order_id: session.order_id.clone(),
             completed: true,
         },
@@ -776,11 +771,11 @@ fn tell_of(shop: &mut Shop, session: &Checkout) {
 #[test]
 fn a_session_that_was_superseded_and_is_paid_is_an_order_found_by_its_reference() {
     let mut shop = Shop::new();
-    let newer = Checkout {
-        status: CheckoutStatus::Open,
+    let newer = Sale {
+        status: SaleStatus::Open,
         ..session("fcs_newer")
     };
-    shop.api.checkouts.insert(newer.order_id.clone(), newer);
+    shop.api.sales.insert(newer.order_id.clone(), newer);
     tell_of(&mut shop, &session("fcs_older"));
     let order = &shop.tables.orders[&id("fcs_older")];
     assert!(order.fulfilled_at.is_some() && order.same_reference.is_empty());
@@ -809,11 +804,11 @@ fn two_paid_sessions_of_one_reference_are_two_orders_and_shown() {
 fn of_two_sessions_that_are_paid_at_once_one_notices_the_other() {
     let mut shop = Shop::new();
     let events = ["fcs_a", "fcs_b"].map(|name| {
-        shop.api.checkouts.insert(id(name), session(name));
+        shop.api.sales.insert(id(name), session(name));
         facts(
             name,
             SALE,
-            Change::Checkout {
+            Change::Sale {
                 order_id: id(name),
                 completed: true,
             },
@@ -852,7 +847,7 @@ fn an_order_without_a_reference_has_no_row_for_it() {
     let mut shop = Shop::new();
     tell_of(
         &mut shop,
-        &Checkout {
+        &Sale {
             client_reference_id: None,
             ..session("fcs_a")
         },
@@ -871,7 +866,7 @@ fn what_was_told_after_the_sale_outlives_another_look_at_the_checkout() {
     );
     shop.tables.orders.insert(order_id(), order);
     shop.api
-        .checkouts
+        .sales
         .insert(order_id(), paying(Capture::Manual, &["succeeded"]));
     shop.tell(SALE + 1, changed());
     assert_eq!(
@@ -886,10 +881,10 @@ fn a_merchants_notes_never_cost_the_order() {
         entries: BTreeMap::from([("note".to_owned(), "x".repeat(bytes))]),
         cut: 0,
     };
-    let sale = |of_lines: usize, of_checkout: usize| {
-        let mut sold = checkout(vec![line("brace", 1, 5000, Some("BRACE"))]);
+    let sale = |of_lines: usize, of_sale: usize| {
+        let mut sold = sale(vec![line("brace", 1, 5000, Some("BRACE"))]);
         sold.lines[0].metadata = notes(of_lines);
-        sold.details.metadata = notes(of_checkout);
+        sold.details.metadata = notes(of_sale);
         let mut shop = Shop::selling(sold);
         shop.tell(SALE, completed());
         let order = shop.order().clone();
