@@ -967,7 +967,7 @@ async fn a_list_that_is_refused_stops_no_other_and_somebody_hears_of_it() {
         panic!("nobody hears of it")
     };
     assert!(
-        cause.contains("the list of sales") && cause.contains("422"),
+        cause.contains("the list of checkouts") && cause.contains("422"),
         "{cause}"
     );
     bundle.drain().await;

@@ -30,11 +30,8 @@ pub(crate) fn log(receipt_id: &ReceiptId, ended: &Ended, took: SignedDuration) {
         Outcome::Rejected(Unsent::Withdrawn(reason)) => {
             tracing::info!(outcome = "withdrawn", %receipt_id, reason, duration_ms, "outdated notice withdrawn");
         }
-        Outcome::Rejected(Unsent::NotDue) => {
-            tracing::info!(outcome = "not_due", %receipt_id, duration_ms, "not due yet");
-        }
-        Outcome::Rejected(unsent @ Unsent::Waits) => {
-            tracing::info!(outcome = "waiting", %receipt_id, reason = %unsent, duration_ms, "the correction waits");
+        Outcome::Rejected(unsent @ (Unsent::NotDue | Unsent::Waits)) => {
+            tracing::info!(outcome = "not_due", %receipt_id, reason = %unsent, duration_ms, "left to sweep");
         }
         Outcome::Retry(RetryableError::Unknown { cause, .. }) => {
             tracing::warn!(outcome = "unknown", %receipt_id, reason = cause, duration_ms, "the outcome of the mail is unknown");
