@@ -145,11 +145,11 @@ impl Seen {
             if let Some(was) = was {
                 let facts = |row: &Contact| row.facts.as_ref().map(|facts| facts.stamp);
                 hold!(
-                    !was.deleted || row.deleted,
+                    !was.erased || row.erased,
                     "I3: the customer {id} is undeleted"
                 );
                 hold!(
-                    row.deleted || facts(&was) <= facts(row),
+                    row.erased || facts(&was) <= facts(row),
                     "I3: the customer {id} moved back"
                 );
             }
@@ -157,9 +157,8 @@ impl Seen {
                 .facts
                 .as_ref()
                 .and_then(|facts| facts.value.email.clone());
-            if row.deleted || email.is_some() {
-                self.addresses
-                    .learn(id, now, email.filter(|_| !row.deleted));
+            if row.erased || email.is_some() {
+                self.addresses.learn(id, now, email.filter(|_| !row.erased));
             }
         }
         hold!(

@@ -154,7 +154,7 @@ fn of_customers(kept: &Kept, plan: &Plan) -> Result<(), String> {
             "{customer} is written to at {known:?}, not {expected:?}"
         );
     }
-    let deleted = kept.contacts.values().filter(|contact| contact.deleted);
+    let deleted = kept.contacts.values().filter(|contact| contact.erased);
     let (deleted, expected) = (
         deleted.count(),
         plan.deleted.iter().collect::<BTreeSet<_>>(),
@@ -164,6 +164,16 @@ fn of_customers(kept: &Kept, plan: &Plan) -> Result<(), String> {
         "I1: {deleted} customers are deleted, not {}",
         expected.len()
     );
+    for order in kept.orders.values() {
+        let customer = order.customer.customer_id.as_ref();
+        let is_deleted =
+            customer.is_some_and(|id| expected.iter().any(|gone| *gone == id.as_str()));
+        hold!(
+            order.is_erased == is_deleted,
+            "I1: {} has the data of a deleted customer, or lacks that of another",
+            order.order_id
+        );
+    }
     Ok(())
 }
 
@@ -437,7 +447,11 @@ fn of_mails(kept: &Kept, plan: &Plan, seen: &Seen) -> Result<(), String> {
                 plan.on_unknown == OnUnknown::Hold,
                 "{id} is held against the policy"
             ),
-            ReceiptState::Withdrawn { .. } => hold!(!is_unfinished, "I1: {id} was withdrawn"),
+            ReceiptState::Withdrawn { .. } => {
+                let order = kept.orders.get(&receipt.order_id);
+                let is_erased = order.is_some_and(|order| order.is_erased);
+                hold!(!is_unfinished || is_erased, "I1: {id} was withdrawn");
+            }
             ReceiptState::Failed { .. } => {
                 let customer = kept
                     .orders

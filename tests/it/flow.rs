@@ -1,7 +1,7 @@
 //! The whole flow on the deployed template: signed HTTP requests in, rows and mails out. Real functions, real
 //! queues, real conditions; only Flex's API is a stand-in.
 
-use domain::ports::Ledger as _;
+use domain::ports::{Entitlements as _, Ledger as _};
 use kit::prelude::*;
 
 /// Generous: the machine may be busy with other things, and nothing here is about speed.
@@ -129,6 +129,53 @@ async fn a_paid_checkout_becomes_one_order_one_stock_movement_and_one_mail() {
             "{part}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_customer_whom_the_provider_deletes_is_erased_by_the_deployed_functions() {
+    let play = play().await;
+    let mut sale = Sale::new();
+    let customer_id = id("fcus", sale.number);
+    sale.purchase.session["customer"] = json!(customer_id);
+    sale.purchase.customer["customer_id"] = json!(customer_id);
+    play.sell(&sale.purchase).await.unwrap();
+    play.takes(&sale.purchase.completed(&sale.event(0))).await;
+    play.sent_receipt(sale.order_id(), SOON).await;
+    let before = play.order(sale.order_id()).await.unwrap().unwrap();
+    assert!(before.customer.email.is_some());
+
+    let mut customer = sale.purchase.customer.clone();
+    customer["test_mode"] = json!(true);
+    let at = Timestamp::now().as_second();
+    let body = kit::shop::event(
+        "customer.deleted",
+        &sale.event(1),
+        at,
+        "customer",
+        &customer,
+    );
+    play.takes(&body).await;
+    let erased = until("all is erased", SOON, async || {
+        let blank = [
+            play.event(&sale.event(0)).await?,
+            play.event(&sale.event(1)).await?,
+        ]
+        .into_iter()
+        .all(|event| event.is_some_and(|event| event.body.is_empty()));
+        let order = play.order(sale.order_id()).await?;
+        Ok(order.filter(|order| order.is_erased && blank))
+    });
+    let order = erased.await.unwrap();
+    assert_eq!((order.totals, &order.lines), (before.totals, &before.lines));
+    assert_eq!((order.customer.name, order.customer.email), (None, None));
+    let customer_id = CustomerId::new(customer_id).unwrap();
+    let contact = play
+        .tables
+        .entitlements
+        .contact(&customer_id)
+        .await
+        .unwrap();
+    assert!(contact.is_some_and(|contact| contact.erased));
 }
 
 #[tokio::test]

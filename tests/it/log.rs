@@ -22,7 +22,7 @@ use kit::{
     drive::{Bundle, RULES},
     fakes::{Fault, Message},
     ses::Taken,
-    shop::{Purchase, sample},
+    shop::{self, Purchase, sample},
     signed::signed_as,
     story::{Delivery, SECRET, open_shop, purchase, refund_news, sale},
     sweeping::sweep_over,
@@ -284,6 +284,26 @@ async fn everything() {
     .unwrap();
     work(&bundle, "r7").await;
     notices(&bundle).await;
+    // The deletion's first job ends the event, and the second one erases the customer.
+    let customer = purchase_of_the_canary(1).customer;
+    let gone = shop::event(
+        "customer.deleted",
+        "fevt_gone",
+        1_768_200_000,
+        "customer",
+        &customer,
+    );
+    let body = String::from_utf8(gone).unwrap();
+    post(
+        &bundle,
+        &Delivery {
+            id: "msg_gone".to_owned(),
+            body,
+        },
+    )
+    .await;
+    work(&bundle, "r8").await;
+    work(&bundle, "r9").await;
     given_up(&bundle).await;
     cannot_start();
     // The canary did go through: its own mail has all of it that a receipt shows.

@@ -1064,10 +1064,7 @@ async fn a_redrive_that_lasts_longer_than_what_it_leaves_is_hidden_sees_all_the_
             .kept()
             .fulfillment_queue
             .iter()
-            .map(|message| {
-                let FulfillmentJob::V1 { event_id } = &message.job;
-                event_id.to_string()
-            })
+            .map(|message| message.job.subject().into_owned())
             .collect::<BTreeSet<_>>();
         assert_eq!(moved, only);
     }

@@ -3,7 +3,11 @@
 use domain::upkeep::privacy::{PERSONAL, Personal};
 use kit::prelude::*;
 use kit::shop;
-use operator::{customer, note::Note};
+use operator::{
+    customer::{self, Person},
+    note::Note,
+};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Part of every personal text of this story, and of no other text.
 const MARK: &str = "CANARY";
@@ -138,8 +142,8 @@ fn note() -> Note {
     Note::new("ops", "asked to", Timestamp::UNIX_EPOCH).unwrap()
 }
 
-fn customer_id() -> CustomerId {
-    CustomerId::new(CUSTOMER).unwrap()
+fn person() -> Person {
+    Person::Customer(CustomerId::new(CUSTOMER).unwrap())
 }
 
 #[tokio::test]
@@ -169,10 +173,7 @@ async fn what_is_exported_is_erased_everywhere_and_ids_and_amounts_stay() {
     let bundle = story().await;
     let world = &bundle.world;
     let before = world.kept().orders.clone();
-    let exported = customer::export(world, &customer_id())
-        .await
-        .unwrap()
-        .to_json();
+    let exported = customer::export(world, &person()).await.unwrap().to_json();
     let exported = exported.to_string();
     for text in [
         "CANARY-first",
@@ -183,11 +184,11 @@ async fn what_is_exported_is_erased_everywhere_and_ids_and_amounts_stay() {
     ] {
         assert!(exported.contains(text), "{text}: {exported}");
     }
-    let trial = customer::erase(world, &customer_id(), true, &note())
+    let trial = customer::erase(world, &person(), true, &note())
         .await
         .unwrap();
     assert_eq!(world.kept().orders, before, "a dry run writes nothing");
-    let erased = customer::erase(world, &customer_id(), false, &note())
+    let erased = customer::erase(world, &person(), false, &note())
         .await
         .unwrap();
     assert_eq!(
@@ -215,7 +216,7 @@ async fn what_is_exported_is_erased_everywhere_and_ids_and_amounts_stay() {
             .all(|event| !event.fingerprint.is_empty());
         assert!(fingerprints && kept.events.len() == 4);
     }
-    let again = customer::erase(world, &customer_id(), false, &note())
+    let again = customer::erase(world, &person(), false, &note())
         .await
         .unwrap();
     assert_eq!(
@@ -226,7 +227,7 @@ async fn what_is_exported_is_erased_everywhere_and_ids_and_amounts_stay() {
 
 #[tokio::test]
 async fn an_erasure_that_fails_or_stops_anywhere_is_finished_by_the_next_one() {
-    let erase = async |world: &World| customer::erase(world, &customer_id(), false, &note()).await;
+    let erase = async |world: &World| customer::erase(world, &person(), false, &note()).await;
     let undisturbed = story().await;
     let before = undisturbed.world.kept().calls.len();
     erase(&undisturbed.world).await.unwrap();
@@ -244,11 +245,99 @@ async fn an_erasure_that_fails_or_stops_anywhere_is_finished_by_the_next_one() {
     }
 }
 
+/// The provider's event that deletes the customer of [`story`].
+fn deletion() -> Delivery {
+    event("customer.deleted", "fevt_d", "customer", marked().customer)
+}
+
+#[tokio::test]
+async fn a_customer_whom_the_provider_deletes_is_erased_everywhere_whatever_fails() {
+    let undisturbed = story().await;
+    let before = undisturbed.world.kept().calls.len();
+    undisturbed.play(&deletion()).await;
+    let calls = undisturbed.world.kept().calls.len() - before;
+    let end = undisturbed.end();
+    assert_eq!(marks(&undisturbed.world.kept()), BTreeSet::new());
+    assert_eq!(end.mails.len(), 3, "a deletion is mailed to nobody");
+    // Without the first calls, which are intake's: the provider delivers again.
+    for n in 2..calls {
+        for fault in [FailBefore, FailAfter] {
+            let bundle = story().await;
+            bundle.strike_next(n, fault);
+            bundle.play(&deletion()).await;
+            let left = marks(&bundle.world.kept());
+            assert_eq!(left, BTreeSet::new(), "{fault:?} at call {n}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_erasure_goes_on_where_it_stopped_and_leaves_open_events_to_the_next() {
+    let bundle = story().await;
+    let world = &bundle.world;
+    for n in 0..30 {
+        let other = StoredEvent {
+            event_id: EventId::new(format!("fevt_other_{n:02}")).unwrap(),
+            ..world.kept().events.values().next().unwrap().clone()
+        };
+        world.kept().events.insert(other.event_id.clone(), other);
+    }
+    let parked = EventId::new("fevt_other_15").unwrap();
+    let state = |state| world.kept().events.get_mut(&parked).unwrap().state = state;
+    state(EventState::Parked);
+    let (mut after, mut jobs, mut open) = (None, 0, Vec::new());
+    loop {
+        let asked = AtomicU32::new(0);
+        let is_over = || asked.fetch_add(1, Ordering::Relaxed) > 0;
+        let (person, note) = (person(), note());
+        let erased = customer::erase_until(world, &person, after, &note, is_over);
+        let erased = erased.await.unwrap();
+        (jobs, after) = (jobs + 1, erased.next);
+        open.extend(erased.open);
+        if after.is_none() {
+            break;
+        }
+    }
+    assert!(jobs > 1);
+    assert_eq!(open, std::slice::from_ref(&parked));
+    state(EventState::Dropped);
+    let again = customer::erase(world, &person(), false, &note())
+        .await
+        .unwrap();
+    assert_eq!(
+        (again.events, again.open),
+        (vec![parked.clone()], Vec::new())
+    );
+    assert_eq!(marks(&world.kept()), BTreeSet::new());
+}
+
+#[tokio::test]
+async fn a_guest_is_exported_and_erased_by_the_order() {
+    let bundle = open_shop(OnUnknown::Resend);
+    let bought = marked();
+    let mut sold = sale(&bought);
+    sold.customer.customer_id = None;
+    bundle.provider_has(&sold);
+    let mut delivery = Delivery::of(&bought, "fevt_1");
+    delivery.body = delivery.body.replace(CUSTOMER, "");
+    bundle.play(&delivery).await;
+    let guest = Person::Guest(sold.order_id.clone());
+    let exported = customer::export(&bundle.world, &guest).await.unwrap();
+    let exported = exported.to_json().to_string();
+    assert!(exported.contains("CANARY@example.com") && exported.contains("1 CANARY St"));
+    let erased = customer::erase(&bundle.world, &guest, false, &note())
+        .await
+        .unwrap();
+    assert_eq!((erased.orders.len(), erased.contact), (1, false));
+    assert_eq!(marks(&bundle.world.kept()), BTreeSet::new());
+    assert!(bundle.world.kept().contacts.is_empty());
+}
+
 #[tokio::test]
 async fn what_comes_after_the_deletion_brings_no_data_back() {
     let bundle = open_shop(OnUnknown::Resend);
     let bought = marked();
-    customer::erase(&bundle.world, &customer_id(), false, &note())
+    customer::erase(&bundle.world, &person(), false, &note())
         .await
         .unwrap();
     bundle.provider_has(&sale(&bought));

@@ -103,10 +103,7 @@ fn queued(world: &World) -> (Vec<EventId>, Vec<ReceiptId>) {
     let mut kept = world.kept();
     let events = std::mem::take(&mut kept.fulfillment_queue)
         .into_iter()
-        .map(|message| {
-            let FulfillmentJob::V1 { event_id } = message.job;
-            event_id
-        });
+        .map(|message| EventId::new(message.job.subject()).unwrap());
     let events = events.collect();
     let receipts = std::mem::take(&mut kept.receipt_queue)
         .into_iter()

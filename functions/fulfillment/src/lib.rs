@@ -4,6 +4,7 @@
 //! continues from what is stored.
 
 pub mod config;
+mod erasure;
 
 use aws::batch::{Attempt, Worker};
 use domain::{
@@ -17,7 +18,7 @@ use domain::{
         commit::Commit,
         known::{Case, Known, Need},
     },
-    ports::{Changed, Clock, Committed, Entitlements, Events, Ledger, Queue, Settlement},
+    ports::{Changed, Clock, Committed, Events, Ledger, Queue, Settlement},
     sale::{order::Alerts, shop::NotNeeded},
     values::{
         class::Class,
@@ -26,6 +27,7 @@ use domain::{
     },
 };
 use jiff::Timestamp;
+use operator::customer::Tables;
 use providers::Providers;
 use std::sync::Arc;
 
@@ -51,9 +53,15 @@ pub struct Fulfillment<S> {
 }
 
 /// The ports of fulfillment's store.
-pub trait FulfillmentStore: Events + Ledger + Entitlements + Queue<ReceiptJob> {}
+pub trait FulfillmentStore:
+    Events + Ledger + Tables + Queue<FulfillmentJob> + Queue<ReceiptJob>
+{
+}
 
-impl<S: Events + Ledger + Entitlements + Queue<ReceiptJob>> FulfillmentStore for S {}
+impl<S: Events + Ledger + Tables + Queue<FulfillmentJob> + Queue<ReceiptJob>> FulfillmentStore
+    for S
+{
+}
 
 /// The result of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,9 +243,19 @@ impl<S: FulfillmentStore> Fulfillment<S> {
         handoffs: &[Handoff],
     ) -> Result<(), RetryableError> {
         for handoff in handoffs {
-            let Handoff::Receipt { receipt_id } = handoff;
-            let receipt_id = receipt_id.clone();
-            self.store.send(&ReceiptJob::V1 { receipt_id }).await?;
+            match handoff.clone() {
+                Handoff::Receipt { receipt_id } => {
+                    self.store.send(&ReceiptJob::V1 { receipt_id }).await?;
+                }
+                Handoff::Erasure { customer_id } => {
+                    let job = FulfillmentJob::EraseV1 {
+                        event_id: event.event_id.clone(),
+                        customer_id,
+                        after: None,
+                    };
+                    self.store.send(&job).await?;
+                }
+            }
         }
         // If another attempt has marked it, nothing is left to do.
         self.store
@@ -299,7 +317,18 @@ impl<S: FulfillmentStore> Fulfillment<S> {
 
 impl<S: FulfillmentStore> Worker<FulfillmentJob> for Fulfillment<S> {
     async fn work(&self, job: &FulfillmentJob, attempt: &Attempt) -> Result<(), RetryableError> {
-        let FulfillmentJob::V1 { event_id } = job;
+        let event_id = match job {
+            FulfillmentJob::V1 { event_id } => event_id,
+            FulfillmentJob::EraseV1 {
+                event_id,
+                customer_id,
+                after,
+            } => {
+                return self
+                    .erase(event_id, customer_id, after.as_ref(), attempt)
+                    .await;
+            }
+        };
         let started_at = self.clock.now();
         let ended = self.fulfill(event_id, attempt.receives).await;
         log(
@@ -314,7 +343,10 @@ impl<S: FulfillmentStore> Worker<FulfillmentJob> for Fulfillment<S> {
     }
 
     async fn failed(&self, job: &FulfillmentJob, error: &RetryableError, _: &Attempt) {
-        let FulfillmentJob::V1 { event_id } = job;
+        // The event of an erasure has ended.
+        let FulfillmentJob::V1 { event_id } = job else {
+            return;
+        };
         let reason = error.to_string();
         if let Err(error) = self
             .store

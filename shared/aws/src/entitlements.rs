@@ -94,7 +94,7 @@ impl ports::EntitlementAdmin for Store {
     async fn erase_contact(&self, seen: &Contact) -> Result<Changed, RetryableError> {
         let update = self
             .update(&self.tables.entitlements, contact_key(&seen.customer_id))
-            .update_expression("SET version = :next, deleted = :yes, erased = :yes REMOVE facts")
+            .update_expression("SET version = :next, erased = :yes REMOVE facts")
             .condition_expression(if seen.version == 0 {
                 "attribute_not_exists(version)"
             } else {

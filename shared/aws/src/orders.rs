@@ -1,7 +1,7 @@
-//! The Orders table, with the key `order_id` and the sparse index `client_reference_id`.
+//! The Orders table, with the key `order_id` and the sparse indexes `client_reference_id` and `customer_id`.
 //!
-//! An item also has the derived attributes `state`, `disputed` and `dispute_lost`, for other readers of the table. This code does not
-//! read them.
+//! An item also has the derived attributes `state`, `disputed` and `dispute_lost`, for other readers of the table, and the key of
+//! the second index. This code does not read them.
 
 use crate::{
     failure::classified,
@@ -50,8 +50,10 @@ impl ports::Orders for Store {
     }
 }
 
-/// The number of rows that one call reads, which takes some seconds.
-const ROWS_A_PAGE: i32 = 500;
+/// The number of orders of a page: as many as one call can get by key.
+const ROWS_A_PAGE: i32 = 100;
+/// The index by customer, and its key.
+const CUSTOMER_ID: &str = "customer_id";
 
 /// An item's key.
 #[derive(Deserialize)]
@@ -65,27 +67,33 @@ impl ports::OrderAdmin for Store {
         id: &CustomerId,
         after: Option<&OrderId>,
     ) -> Result<OrderPage, RetryableError> {
-        let scan = self
+        let start = after.map(|after| {
+            row::attributes(Key::from([
+                (CUSTOMER_ID, id.to_string()),
+                ("order_id", after.to_string()),
+            ]))
+        });
+        let query = self
             .dynamodb
-            .scan()
+            .query()
             .table_name(&self.tables.orders)
+            .index_name(CUSTOMER_ID)
+            .key_condition_expression("customer_id = :id")
+            .expression_attribute_values(":id", text(id.as_str()))
             .limit(ROWS_A_PAGE)
-            .consistent_read(true)
-            .set_exclusive_start_key(after.map(|id| row::attributes(key(id))))
-            .filter_expression("customer.customer_id = :id")
-            .expression_attribute_values(":id", text(id.as_str()));
-        let found = scan.send().await;
+            .set_exclusive_start_key(start);
+        let found = query.send().await;
         let found = found.map_err(|error| classified(DYNAMODB, &error))?;
-        let next = found
-            .last_evaluated_key
-            .map(|key| row::from_item::<ItemKey>(TABLE, key))
-            .transpose()?;
+        let listed = |item| row::from_item::<ItemKey>(TABLE, item).map(|listed| listed.order_id);
         let items = found.items.unwrap_or_default().into_iter();
+        let ids: Vec<OrderId> = items.map(listed).collect::<Result<_, _>>()?;
+        let keys = ids.iter().map(|id| (self.tables.orders.as_str(), key(id)));
+        let mut orders = self.batch_get(keys.collect()).await?;
+        let orders = orders.remove(&self.tables.orders).unwrap_or_default();
+        let orders = orders.into_iter().map(|item| row::from_item(TABLE, item));
         Ok(OrderPage {
-            orders: items
-                .map(|item| row::from_item(TABLE, item))
-                .collect::<Result<_, _>>()?,
-            next: next.map(|key| key.order_id),
+            orders: orders.collect::<Result<_, _>>()?,
+            next: found.last_evaluated_key.map(listed).transpose()?,
         })
     }
 
@@ -138,6 +146,9 @@ pub(crate) fn found(
 pub(crate) fn put(table: &str, order: &Order) -> Result<Put, RetryableError> {
     let mut item = row::item(TABLE, order)?;
     item.insert("state".to_owned(), text(order.state().to_string()));
+    if let Some(id) = &order.customer.customer_id {
+        item.insert(CUSTOMER_ID.to_owned(), text(id.as_str()));
+    }
     item.insert(
         "disputed".to_owned(),
         AttributeValue::Bool(order.is_disputed()),

@@ -180,7 +180,7 @@ pub trait EventAdmin: Send + Sync {
     ) -> impl Future<Output = Result<Found, RetryableError>> + Send;
 }
 
-/// One page of the orders of a customer. An empty page may not be the last one.
+/// One page of the orders of a customer, in no meaningful order. An empty page may not be the last one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderPage {
     pub orders: Vec<Order>,
@@ -190,7 +190,7 @@ pub struct OrderPage {
 
 /// The operators' actions on the Orders table.
 pub trait OrderAdmin: Send + Sync {
-    /// Reads a bounded number of rows, after the order `after`, and returns those of the customer.
+    /// Reads a bounded number of a customer's orders, after the order `after`, by an index that may lag behind the table.
     fn orders_of(
         &self,
         id: &CustomerId,

@@ -1,14 +1,16 @@
-//! Exports or erases a customer.
+//! Exports or erases a customer, or a guest by one order.
 //!
-//! Orders and events have no index by customer, so both actions read these tables whole, page by page. For an action that
-//! is needed now and then, that is cheaper than an index. Both are safe to repeat, and a repeated run goes on with what is
-//! left. The contact is erased first, and stays so: facts that come later bring nothing back.
+//! The Orders table has an index by customer; it may lag a moment behind the table. Events have none: both actions read
+//! that table whole, page by page. For a rare action, that is cheaper than an index. Both are safe to repeat, and a repeated run goes on with what is left. The contact is erased first, and stays so: facts that come
+//! later bring nothing back.
 
 use crate::{NAMED, TRIES, names, note::Note};
 use domain::{
     access::contact::Contact,
     delivery::stored_event::{EventState, StoredEvent},
-    ports::{Changed, EntitlementAdmin, Entitlements, EventAdmin, OrderAdmin, Orders, Search},
+    ports::{
+        Changed, EntitlementAdmin, Entitlements, EventAdmin, Found, OrderAdmin, Orders, Search,
+    },
     upkeep::privacy::{CustomerRows, Marks},
     values::{
         ids::{CustomerId, EventId, OrderId},
@@ -21,6 +23,15 @@ use std::fmt;
 
 /// The most pages of one table that a run reads: some millions of rows.
 const MOST_PAGES: usize = 10_000;
+
+/// The person whose data is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Person {
+    /// A customer whom the provider knows.
+    Customer(CustomerId),
+    /// A guest, who has no customer id: the buyer of one order.
+    Guest(OrderId),
+}
 
 /// Everything that the tables hold about a customer.
 #[derive(Debug, Clone)]
@@ -55,15 +66,19 @@ impl Export {
 }
 
 /// What a run has erased or, in a dry run, would erase.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Erased {
     pub dry_run: bool,
     pub orders: Vec<OrderId>,
     pub contact: bool,
     /// The events whose bodies are blank now.
     pub events: Vec<EventId>,
-    /// Events about the customer that still need their bodies. Finish them, then erase again.
+    /// Events about the customer that still need their bodies: in work, or parked. Finish them, then erase again.
     pub open: Vec<EventId>,
+    /// True if one of them is in work and ends without a person.
+    pub in_work: bool,
+    /// The last event that was read, if the run stopped before the end of the table.
+    pub next: Option<EventId>,
 }
 
 /// The ports that an export needs.
@@ -71,55 +86,120 @@ pub trait Tables: Orders + Entitlements + OrderAdmin + EntitlementAdmin + EventA
 
 impl<T: Orders + Entitlements + OrderAdmin + EntitlementAdmin + EventAdmin> Tables for T {}
 
-/// Reads everything about a customer.
-pub async fn export(tables: &impl Tables, id: &CustomerId) -> Result<Export, RetryableError> {
-    let rows = rows(tables, id).await?;
-    let events = events(tables, &Marks::of(id, &rows)).await?;
-    Ok(Export { rows, events })
+/// Reads everything about a person.
+pub async fn export(tables: &impl Tables, person: &Person) -> Result<Export, RetryableError> {
+    let rows = rows(tables, person).await?;
+    let marks = marks(person, &rows);
+    let (mut events, mut after) = (Vec::new(), None);
+    for _ in 0..MOST_PAGES {
+        let page = events_about(tables, &marks, after.as_ref()).await?;
+        events.extend(page.events);
+        after = page.next;
+        if after.is_none() {
+            return Ok(Export { rows, events });
+        }
+    }
+    Err(endless("Events"))
 }
 
-/// Erases the personal data of a customer in all tables. Ids and amounts stay.
+/// Erases the personal data of a person in all tables. Ids and amounts stay.
 pub async fn erase(
     tables: &impl Tables,
-    id: &CustomerId,
+    person: &Person,
     dry_run: bool,
     note: &Note,
 ) -> Result<Erased, RetryableError> {
-    let found = export(tables, id).await?;
-    let is_open =
-        |event: &&StoredEvent| event.state.is_unfinished() || event.state == EventState::Parked;
-    let (open, ended): (Vec<_>, Vec<_>) = found.events.iter().partition(is_open);
-    let ids = |events: &[&StoredEvent]| events.iter().map(|event| event.event_id.clone()).collect();
-    let left = found.rows.orders.iter().filter(|order| !order.is_erased);
-    let erased = Erased {
-        dry_run,
-        orders: left.map(|order| order.order_id.clone()).collect(),
-        contact: found
-            .rows
-            .contact
-            .as_ref()
-            .is_none_or(|contact| !contact.erased),
-        events: ids(&ended),
-        open: ids(&open),
-    };
-    if !dry_run {
+    if dry_run {
+        let found = export(tables, person).await?;
+        let mut erased = Erased {
+            dry_run,
+            ..to_erase(person, &found.rows)
+        };
+        erased.add(&found.events);
+        return Ok(erased);
+    }
+    erase_until(tables, person, None, note, || false).await
+}
+
+/// Erases until `is_over`, which is asked before each page of the Events table. `after` is [`Erased::next`] of the run
+/// before.
+pub async fn erase_until(
+    tables: &impl Tables,
+    person: &Person,
+    mut after: Option<EventId>,
+    note: &Note,
+    is_over: impl Fn() -> bool + Send,
+) -> Result<Erased, RetryableError> {
+    let rows = rows(tables, person).await?;
+    let mut erased = to_erase(person, &rows);
+    if let Person::Customer(id) = person {
         erase_contact(tables, id).await?;
-        for event in ended {
+    }
+    for order in &erased.orders {
+        erase_order(tables, order).await?;
+    }
+    let marks = marks(person, &rows);
+    for _ in 0..MOST_PAGES {
+        if is_over() {
+            erased.next = after;
+            return Ok(erased);
+        }
+        let page = events_about(tables, &marks, after.as_ref()).await?;
+        erased.add(&page.events);
+        for event in page.events.iter().filter(|event| !is_open(event)) {
             let line = note.line("erased it");
             // A lost race means that the event was reopened: the next run finds it.
             let (Changed::Now | Changed::Raced) = tables
                 .blank_event(&event.event_id, event.state, &line)
                 .await?;
         }
-        for order in &erased.orders {
-            erase_order(tables, order).await?;
+        after = page.next;
+        if after.is_none() {
+            return Ok(erased);
         }
     }
-    Ok(erased)
+    Err(endless("Events"))
 }
 
-/// The customer's rows.
-async fn rows(tables: &impl Tables, id: &CustomerId) -> Result<CustomerRows, RetryableError> {
+/// True if the event needs its body.
+fn is_open(event: &StoredEvent) -> bool {
+    event.state.is_unfinished() || event.state == EventState::Parked
+}
+
+/// The rows that hold data to erase.
+fn to_erase(person: &Person, rows: &CustomerRows) -> Erased {
+    let left = rows.orders.iter().filter(|order| !order.is_erased);
+    let contact = rows.contact.as_ref();
+    Erased {
+        orders: left.map(|order| order.order_id.clone()).collect(),
+        contact: matches!(person, Person::Customer(_))
+            && contact.is_none_or(|contact| !contact.erased),
+        ..Erased::default()
+    }
+}
+
+impl Erased {
+    /// Notes events about the person.
+    fn add(&mut self, events: &[StoredEvent]) {
+        let (open, ended): (Vec<_>, Vec<_>) = events.iter().partition(|event| is_open(event));
+        self.in_work |= open.iter().any(|event| event.state.is_unfinished());
+        let id = |event: &StoredEvent| event.event_id.clone();
+        self.open.extend(open.into_iter().map(id));
+        self.events.extend(ended.into_iter().map(id));
+    }
+}
+
+/// The person's rows.
+async fn rows(tables: &impl Tables, person: &Person) -> Result<CustomerRows, RetryableError> {
+    let id = match person {
+        Person::Customer(id) => id,
+        Person::Guest(order_id) => {
+            return Ok(CustomerRows {
+                orders: tables.order(order_id).await?.into_iter().collect(),
+                ..CustomerRows::default()
+            });
+        }
+    };
     let mut rows = tables.rows_of(id).await?;
     let mut after = None;
     for _ in 0..MOST_PAGES {
@@ -133,24 +213,27 @@ async fn rows(tables: &impl Tables, id: &CustomerId) -> Result<CustomerRows, Ret
     Err(endless("Orders"))
 }
 
-/// The events about a customer whose bodies are not blank.
-async fn events(tables: &impl Tables, marks: &Marks) -> Result<Vec<StoredEvent>, RetryableError> {
+fn marks(person: &Person, rows: &CustomerRows) -> Marks {
+    match person {
+        Person::Customer(id) => Marks::of(Some(id), rows),
+        Person::Guest(_) => Marks::of(None, rows),
+    }
+}
+
+/// One page of the events about a person whose bodies are not blank.
+async fn events_about(
+    tables: &impl Tables,
+    marks: &Marks,
+    after: Option<&EventId>,
+) -> Result<Found, RetryableError> {
     let all = Search {
         event_type: None,
         since: Timestamp::UNIX_EPOCH,
         before: Timestamp::MAX,
     };
-    let (mut events, mut after) = (Vec::new(), None);
-    for _ in 0..MOST_PAGES {
-        let found = tables.search(&all, after.as_ref()).await?;
-        let about = found.events.into_iter();
-        events.extend(about.filter(|event| marks.are_in(&event.body)));
-        after = found.next;
-        if after.is_none() {
-            return Ok(events);
-        }
-    }
-    Err(endless("Events"))
+    let mut found = tables.search(&all, after).await?;
+    found.events.retain(|event| marks.are_in(&event.body));
+    Ok(found)
 }
 
 fn endless(table: &str) -> RetryableError {
@@ -196,6 +279,8 @@ impl fmt::Display for Erased {
             contact,
             events,
             open,
+            in_work: _,
+            next,
         } = self;
         let done = if *dry_run {
             "would be erased"
@@ -215,6 +300,9 @@ impl fmt::Display for Erased {
                 open.len()
             )?;
             names(f, open.get(..NAMED).unwrap_or(open), open.len())?;
+        }
+        if let Some(next) = next {
+            write!(f, "\nstopped after event {next}: erase again")?;
         }
         Ok(())
     }

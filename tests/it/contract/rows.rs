@@ -67,7 +67,6 @@ pub(super) fn full(event_id: EventId) -> Commit {
         customer_id,
         version: 1,
         facts: Some(Fact::new(now(), facts)),
-        deleted: false,
         erased: true,
     };
     Commit {
@@ -148,7 +147,6 @@ pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
         ..row.clone()
     };
     let bare_contact = |row: &Contact| Contact {
-        deleted: true,
         ..Contact::new(row.customer_id.clone())
     };
     let bare = Commit {

@@ -101,12 +101,12 @@ fn contact() -> impl Strategy<Value = Option<Contact>> {
         prop::bool::weighted(0.3),
     );
     prop::option::of(facts).prop_map(|facts| {
-        facts.map(|(name, email, deleted)| Contact {
+        facts.map(|(name, email, erased)| Contact {
             facts: Some(Fact::new(
                 Timestamp::UNIX_EPOCH,
                 ContactFacts { name, email },
             )),
-            deleted,
+            erased,
             ..Contact::new(SOLD.customer.customer_id.clone().unwrap())
         })
     })

@@ -35,13 +35,11 @@ pub struct Contact {
     pub customer_id: CustomerId,
     /// Counts changes, from 1.
     pub version: u64,
-    /// The latest facts; `None` once the customer is deleted.
+    /// The latest facts; `None` once the customer is erased.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<Fact<ContactFacts>>,
-    /// Permanent; a deletion also removes name and address from the row.
-    #[serde(default)]
-    pub deleted: bool,
-    /// Permanent: an operator has erased the customer, and no later order keeps the customer's data.
+    /// Permanent: the provider has deleted the customer, or an operator has erased them. No later fact or order keeps
+    /// the customer's data.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub erased: bool,
 }
@@ -54,15 +52,14 @@ impl Contact {
             customer_id,
             version: 0,
             facts: None,
-            deleted: false,
             erased: false,
         }
     }
 
     /// Merges facts; `None` means that the customer was deleted.
     pub fn learn(&mut self, facts: Option<Fact<ContactFacts>>) {
-        self.deleted |= facts.is_none();
-        if self.deleted {
+        self.erased |= facts.is_none();
+        if self.erased {
             self.facts = None;
         } else {
             merge(&mut self.facts, facts);
@@ -75,17 +72,16 @@ impl Contact {
         Self {
             version: self.version + 1,
             facts: None,
-            deleted: true,
             erased: true,
             ..self.clone()
         }
     }
 
     /// The contact data for a mail: the latest facts, with the order's data as the fallback. `None`
-    /// once the customer is deleted.
+    /// once the customer is erased.
     #[must_use]
     pub fn over(&self, order: &Customer) -> Option<Customer> {
-        if self.deleted {
+        if self.erased {
             return None;
         }
         let mut customer = order.clone();
@@ -171,7 +167,7 @@ mod tests {
         ] {
             let contact = contact(&change);
             assert_eq!(
-                (contact.deleted, &contact.facts, over(&contact)),
+                (contact.erased, &contact.facts, over(&contact)),
                 (true, &None, None)
             );
         }

@@ -4,16 +4,26 @@
 //! Messages outlive a deployment (a dead-letter queue keeps them for 14 days). Versions are
 //! therefore added and never changed.
 
-use crate::values::ids::{EventId, ReceiptId};
+use crate::values::ids::{CustomerId, EventId, ReceiptId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::borrow::Cow;
 
-/// Work for fulfillment: a stored event waits.
+/// Work for fulfillment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "version")]
 pub enum FulfillmentJob {
+    /// A stored event waits.
     #[serde(rename = "1")]
     V1 { event_id: EventId },
+    /// A customer is to be erased. The Events table is read from the event `after` on, in the table's order.
+    #[serde(rename = "erasure-1")]
+    EraseV1 {
+        /// The event that asked for it.
+        event_id: EventId,
+        customer_id: CustomerId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<EventId>,
+    },
 }
 
 /// Work for receipts: a committed receipt waits.
@@ -30,6 +40,8 @@ pub enum ReceiptJob {
 pub enum Handoff {
     /// A receipt to send: [`ReceiptJob`].
     Receipt { receipt_id: ReceiptId },
+    /// A customer to erase in all tables: [`FulfillmentJob::EraseV1`].
+    Erasure { customer_id: CustomerId },
 }
 
 /// A message from one function to another.
@@ -40,7 +52,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync {
 
 impl Job for FulfillmentJob {
     fn subject(&self) -> Cow<'_, str> {
-        let Self::V1 { event_id } = self;
+        let (Self::V1 { event_id } | Self::EraseV1 { event_id, .. }) = self;
         event_id.as_str().into()
     }
 }
@@ -62,6 +74,19 @@ mod tests {
             event_id: EventId::new("fevt_1").unwrap(),
         };
         let wire = r#"{"version":"1","event_id":"fevt_1"}"#;
+        assert_eq!(serde_json::to_string(&job).unwrap(), wire);
+        assert_eq!(serde_json::from_str::<FulfillmentJob>(wire).unwrap(), job);
+        assert_eq!(job.subject(), "fevt_1");
+    }
+
+    #[test]
+    fn the_wire_of_an_erasure_is_frozen() {
+        let job = FulfillmentJob::EraseV1 {
+            event_id: EventId::new("fevt_1").unwrap(),
+            customer_id: CustomerId::new("fcus_1").unwrap(),
+            after: EventId::new("fevt_0").ok(),
+        };
+        let wire = r#"{"version":"erasure-1","event_id":"fevt_1","customer_id":"fcus_1","after":"fevt_0"}"#;
         assert_eq!(serde_json::to_string(&job).unwrap(), wire);
         assert_eq!(serde_json::from_str::<FulfillmentJob>(wire).unwrap(), job);
         assert_eq!(job.subject(), "fevt_1");

@@ -77,12 +77,16 @@ impl Commit {
             .collect()
     }
 
-    /// The messages for the next stage.
+    /// The messages for the next stage. A contact is written as erased once: then all tables follow.
     #[must_use]
     pub fn outbox(&self) -> Vec<Handoff> {
         let ids = self.receipt_ids().into_iter();
-        ids.map(|receipt_id| Handoff::Receipt { receipt_id })
-            .collect()
+        let receipts = ids.map(|receipt_id| Handoff::Receipt { receipt_id });
+        let erased = self.contact.iter().filter(|contact| contact.erased);
+        let erasures = erased.map(|contact| Handoff::Erasure {
+            customer_id: contact.customer_id.clone(),
+        });
+        receipts.chain(erasures).collect()
     }
 }
 

@@ -158,10 +158,10 @@ pub struct CustomerRows {
 pub struct Marks(BTreeSet<String>);
 
 impl Marks {
-    /// The ids and addresses of a customer and of these rows.
+    /// The ids and addresses of a customer, or of a guest, and of these rows.
     #[must_use]
-    pub fn of(id: &CustomerId, rows: &CustomerRows) -> Self {
-        let mut marks = BTreeSet::from([id.to_string()]);
+    pub fn of(id: Option<&CustomerId>, rows: &CustomerRows) -> Self {
+        let mut marks: BTreeSet<String> = id.iter().map(ToString::to_string).collect();
         for order in &rows.orders {
             marks.insert(order.order_id.to_string());
             marks.extend(order.payment_intents.iter().map(ToString::to_string));
@@ -233,7 +233,7 @@ mod tests {
             orders: vec![sold()],
             ..CustomerRows::default()
         };
-        let marks = Marks::of(&id("fcus_1"), &rows);
+        let marks = Marks::of(Some(&id("fcus_1")), &rows);
         for (body, expected) in [
             (r#"{"customer": "fcus_1"}"#, true),
             (r#"{"customer": "fcus_10"}"#, false),

@@ -384,10 +384,16 @@ fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseE
     Ok(())
 }
 
-/// The rows, without their versions and without the times of reads from the provider.
+/// The rows once erasures are done, without versions and the times of reads from the provider.
 fn bare(shop: &Shop) -> Tables {
     let mut tables = shop.tables.clone();
     for order in tables.orders.values_mut() {
+        // The erasure of its customer follows, whenever the order was made.
+        let customer_id = order.customer.customer_id.as_ref();
+        let contact = customer_id.and_then(|id| tables.contacts.get(id));
+        if contact.is_some_and(|contact| contact.erased) {
+            *order = order.erased();
+        }
         order.version = 0;
         order
             .payments
