@@ -1,8 +1,9 @@
 //! Exports or erases a customer, or a guest by one order.
 //!
 //! The Orders table has an index by customer; it may lag a moment behind the table. Events have none: both actions read
-//! that table whole, page by page. For a rare action, that is cheaper than an index. Both are safe to repeat, and a repeated run goes on with what is left. The contact is erased first, and stays so: facts that come
-//! later bring nothing back.
+//! that table whole, page by page. For a rare action, that is cheaper than an index. Both are safe to repeat, and a
+//! repeated run goes on with what is left. The contact is erased first, and stays so: facts that come later bring
+//! nothing back.
 
 use crate::{NAMED, TRIES, names, note::Note};
 use domain::{

@@ -1,7 +1,10 @@
 //! Entitlements: the rows that the merchant's application reads, one for each customer and product.
 
 use crate::{
-    access::subscription::{Access, Reason, Subscription},
+    access::{
+        purchase::AccessPolicy,
+        subscription::{Access, Reason, Subscription},
+    },
     values::ids::{CustomerId, Grantor, ProductId},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -32,21 +35,33 @@ pub struct Entitlement {
     pub grants: BTreeMap<Grantor, Access>,
 }
 
+/// The policies of access by subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GrantPolicy {
+    /// How long access goes on after a failed renewal.
+    pub grace: SignedDuration,
+    /// Whether access stays after a dispute took the money of the newest payment back.
+    pub on_lost_dispute: AccessPolicy,
+}
+
 /// Merges a subscription's current grant into a customer's entitlement; `known` is the row as read.
 #[must_use]
 pub fn granted(
     known: Option<&Entitlement>,
     subscription: &Subscription,
     product_id: &ProductId,
-    grace: SignedDuration,
+    policy: GrantPolicy,
 ) -> Entitlement {
-    let access = if subscription.current_products().contains(product_id) {
-        subscription.access(grace)
+    let none = |reason| Access {
+        until: None,
+        reason,
+    };
+    let access = if !subscription.current_products().contains(product_id) {
+        none(Reason::NotInPlan)
+    } else if policy.on_lost_dispute == AccessPolicy::Revoke && subscription.has_lost_payment() {
+        none(Reason::DisputeLost)
     } else {
-        Access {
-            until: None,
-            reason: Reason::NotInPlan,
-        }
+        subscription.access(policy.grace)
     };
     let grantor = Grantor::from(&subscription.subscription_id);
     merged(
@@ -98,6 +113,11 @@ mod tests {
         fulfillment::testing::{DAY, SALE, at, id, item, snapshot},
     };
 
+    const KEEP: GrantPolicy = GrantPolicy {
+        grace: SignedDuration::ZERO,
+        on_lost_dispute: AccessPolicy::Keep,
+    };
+
     /// An active subscription to the gym with this period end.
     fn subscription(name: &str, until: i64) -> Subscription {
         let mut subscription = Subscription::new("flex".parse().unwrap(), id("fcus_1"), id(name));
@@ -106,7 +126,7 @@ mod tests {
     }
 
     fn granted_to_gym(known: Option<&Entitlement>, subscription: &Subscription) -> Entitlement {
-        granted(known, subscription, &id("fprod_gym"), SignedDuration::ZERO)
+        granted(known, subscription, &id("fprod_gym"), KEEP)
     }
 
     #[test]
@@ -162,7 +182,7 @@ mod tests {
             (row.access_until, row.reason),
             (Timestamp::UNIX_EPOCH, Reason::NotInPlan)
         );
-        let pool = granted(None, &moved, &id("fprod_pool"), SignedDuration::ZERO);
+        let pool = granted(None, &moved, &id("fprod_pool"), KEEP);
         assert_eq!(
             (pool.access_until, pool.reason),
             (at(SALE + DAY), Reason::Paid)

@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, str::FromStr};
 /// The end of access without an end: the first second of the year 9999. Readers compare times only.
 pub const WITHOUT_END: i64 = 253_370_764_800;
 
-/// Decides whether one-time access stays after its money has gone back.
+/// Decides whether access stays after its money has gone back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AccessPolicy {
     /// The customer keeps it.

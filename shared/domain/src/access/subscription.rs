@@ -246,6 +246,9 @@ pub struct Subscription {
     /// True for a subscription of another shop: its events need nothing here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub other_shop: bool,
+    /// Its orders of which a dispute is lost.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub lost_orders: BTreeSet<OrderId>,
 }
 
 /// Invoices kept on a row: those of the latest periods. `paid_through` holds the result of the
@@ -401,6 +404,7 @@ impl Subscription {
             products: BTreeSet::new(),
             trial_notice_id: None,
             other_shop: false,
+            lost_orders: BTreeSet::new(),
         }
     }
 
@@ -505,6 +509,29 @@ impl Subscription {
     /// Merges the order that started the subscription.
     pub fn learn_beginning(&mut self, beginning: Beginning) {
         self.beginning = self.beginning.take().max(Some(beginning));
+    }
+
+    /// Notes whether a dispute of one of its orders is lost, as that order has it now.
+    pub fn learn_dispute(&mut self, order_id: &OrderId, is_lost: bool) {
+        if is_lost {
+            self.lost_orders.insert(order_id.clone());
+        } else {
+            self.lost_orders.remove(order_id);
+        }
+    }
+
+    /// True if a dispute took back the money of the newest paid invoice. A later payment pays for access again.
+    #[must_use]
+    pub fn has_lost_payment(&self) -> bool {
+        let paid = self.invoices.iter();
+        let paid = paid.filter(|(_, invoice)| invoice.paid_at.is_some());
+        let newest = paid.max_by_key(|(id, invoice)| (invoice.bill.value.period_end, *id));
+        let renewal = newest.filter(|(id, _)| self.standing(id) == Standing::Renewal);
+        match (renewal, &self.beginning) {
+            (Some((id, _)), _) => self.lost_orders.contains(&OrderId::from(id)),
+            (None, Some(beginning)) => self.lost_orders.contains(&beginning.order_id),
+            (None, None) => false,
+        }
     }
 
     /// The first failed payment that is still open. Its invoice is unpaid, no other payment covers

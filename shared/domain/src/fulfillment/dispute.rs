@@ -3,11 +3,21 @@
 use crate::{
     access::purchase::names,
     fulfillment::{
-        Decision, ParkReason, Stop, commit::Commit, known::Case, of_other_currency, of_other_mode,
-        order::bounded, order_of_payment, purchase,
+        Decision, ParkReason, Stop,
+        commit::Commit,
+        known::Case,
+        of_other_currency, of_other_mode,
+        order::bounded,
+        order_of_payment,
+        purchase::{self, together},
+        read_set::ReadSet,
+        subscription::{entitlement_read_set, write},
     },
-    sale::dispute::{Dispute, DisputeChange},
-    values::facts::Fact,
+    sale::{
+        dispute::{Dispute, DisputeChange},
+        order::Order,
+    },
+    values::{facts::Fact, ids::Grantor},
 };
 
 /// Decides a change of a dispute for its order.
@@ -34,13 +44,43 @@ pub(super) fn decide(case: &Case<'_>, change: &DisputeChange) -> Result<Decision
     let dispute = Dispute::merged(known_dispute, facts, change.closed, funds);
     order.disputes.insert(change.dispute_id.clone(), dispute);
     let access = purchase::read_set(order.customer.customer_id.as_ref(), names(&order));
-    let entitlements = purchase::entitlements(case, &order, case.known.rows(&access)?);
-    if order.disputes == known.disputes && entitlements.is_empty() {
+    let one_time = purchase::entitlements(case, &order, case.known.rows(&access)?);
+    let of_subscription = of_subscription(case, &known, &order)?;
+    if order.disputes == known.disputes && one_time.is_empty() && of_subscription.is_none() {
         return Ok(Decision::Nothing { unsent: Vec::new() });
     }
+    let (subscription, entitlements) = of_subscription.map_or((None, Vec::new()), |facts| {
+        (facts.subscription, facts.entitlements)
+    });
+    let grantor = Grantor::from(&order.order_id);
     Ok(bounded(Commit {
         order: Some(order),
-        entitlements,
+        subscription,
+        entitlements: together(entitlements, one_time, &grantor),
         ..Commit::of(case.event.event_id.clone())
     })?)
+}
+
+/// The subscription that the order paid for, with its access, if the dispute is lost by this event, or not lost after
+/// all.
+fn of_subscription(
+    case: &Case<'_>,
+    known: &Order,
+    order: &Order,
+) -> Result<Option<Box<Commit>>, Stop> {
+    let customer_id = order.customer.customer_id.clone();
+    let key = customer_id.zip(order.subscription_id.clone());
+    if key.is_none() || order.has_lost_dispute() == known.has_lost_dispute() {
+        return Ok(None);
+    }
+    let rows = case.known.rows(&ReadSet {
+        subscription: key,
+        ..ReadSet::default()
+    })?;
+    let Some(mut subscription) = rows.subscription.clone() else {
+        return Ok(None);
+    };
+    subscription.learn_dispute(&order.order_id, order.has_lost_dispute());
+    let rows = case.known.rows(&entitlement_read_set(&subscription))?;
+    Ok(write(case, subscription, Vec::new(), rows))
 }

@@ -1,10 +1,7 @@
 //! Invoices of a subscription: access for a period, and an order for each paid renewal.
 
 use crate::{
-    access::{
-        entitlement::{Entitlement, merged},
-        subscription::{InvoiceChange, InvoiceEvent, Subscription},
-    },
+    access::subscription::{InvoiceChange, InvoiceEvent, Subscription},
     delivery::{answer::Answer, event::Change, reference::Reference},
     fulfillment::{
         Decision, ParkReason, Stop,
@@ -12,6 +9,7 @@ use crate::{
         notice::notices_of_failure,
         of_other_mode,
         order::bounded,
+        purchase::together,
         read_set::{ReadSet, Snapshot},
         renewal::{self, Due},
         subscription::{asked, contradiction, entitlement_read_set, nothing_to_give, wait, write},
@@ -123,32 +121,6 @@ fn decide_learned(
         },
         Decision::Write,
     ))
-}
-
-/// The access that a subscription gives, with the one-time access that its renewal's order gives. One row may hold both.
-fn together(
-    mut rows: Vec<Entitlement>,
-    of_order: Vec<Entitlement>,
-    grantor: &Grantor,
-) -> Vec<Entitlement> {
-    for added in of_order {
-        let same = rows
-            .iter_mut()
-            .find(|row| row.product_id == added.product_id);
-        match (same, added.grants.get(grantor)) {
-            (Some(row), Some(access)) => {
-                let (customer_id, product_id) = (&added.customer_id, &added.product_id);
-                *row = merged(
-                    Some(row),
-                    customer_id,
-                    product_id,
-                    (grantor.clone(), *access),
-                );
-            }
-            _ => rows.push(added),
-        }
-    }
-    rows
 }
 
 /// The receipts of an earlier event about the same invoice.

@@ -45,3 +45,29 @@ pub(super) fn entitlements(case: &Case<'_>, order: &Order, rows: &Snapshot) -> V
     };
     names(order).into_iter().filter_map(row).collect()
 }
+
+/// The access that a subscription gives, with the one-time access that its order gives. One row may hold both.
+pub(super) fn together(
+    mut rows: Vec<Entitlement>,
+    of_order: Vec<Entitlement>,
+    grantor: &Grantor,
+) -> Vec<Entitlement> {
+    for added in of_order {
+        let same = rows
+            .iter_mut()
+            .find(|row| row.product_id == added.product_id);
+        match (same, added.grants.get(grantor)) {
+            (Some(row), Some(access)) => {
+                let (customer_id, product_id) = (&added.customer_id, &added.product_id);
+                *row = merged(
+                    Some(row),
+                    customer_id,
+                    product_id,
+                    (grantor.clone(), *access),
+                );
+            }
+            _ => rows.push(added),
+        }
+    }
+    rows
+}

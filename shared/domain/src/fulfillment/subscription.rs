@@ -2,7 +2,7 @@
 
 use crate::{
     access::{
-        entitlement::{Entitlement, granted},
+        entitlement::{Entitlement, GrantPolicy, granted},
         subscription::{Source, Subscription, SubscriptionChange, SubscriptionStatus},
     },
     delivery::{answer::Answer, event::Change, reference::Reference},
@@ -129,12 +129,16 @@ pub(super) fn write(
     receipts: Vec<Receipt>,
     rows: &Snapshot,
 ) -> Option<Box<Commit>> {
+    let policy = GrantPolicy {
+        grace: case.policy.grace,
+        on_lost_dispute: case.policy.access.on_lost_dispute,
+    };
     let access = |product: &ProductId| {
         let known = rows
             .entitlements
             .iter()
             .find(|row| row.product_id == *product);
-        let row = granted(known, &subscription, product, case.policy.grace);
+        let row = granted(known, &subscription, product, policy);
         (known != Some(&row)).then_some(Entitlement {
             version: row.version + 1,
             ..row

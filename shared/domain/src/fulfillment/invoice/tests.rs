@@ -1,5 +1,8 @@
 use crate::{
-    access::subscription::{Bill, InvoiceEvent, Source, SubscriptionFacts},
+    access::{
+        purchase::AccessPolicy,
+        subscription::{Bill, InvoiceEvent, Reason, Source, SubscriptionFacts},
+    },
     delivery::event::Change,
     fulfillment::{ParkReason, Patience, testing::*},
     sale::{
@@ -122,6 +125,71 @@ fn a_renewal_is_an_order_of_the_recurring_items_with_its_own_stock_and_receipt()
     assert_eq!(order.subscription_id, Some(id("fsub_1")));
     assert_eq!(shop.receipts(), ["fcs_1-order", "fin_2-order"]);
     assert_eq!((shop.on_hand("BOX"), shop.on_hand("BRACE")), (8, 9));
+}
+
+/// The end and the reason of access after a lost dispute of this payment, at its place among the events of the first,
+/// second and third period.
+fn access_after(policy: AccessPolicy, payment: &str, place: usize) -> (i64, Reason) {
+    let mut shop = begun();
+    shop.policy.access.on_lost_dispute = policy;
+    let mut dispute = dispute_news("fdsp_1", "lost", None);
+    dispute.facts.value.payment_intent_id = id(payment);
+    let third = (SECOND.1, SECOND.1 + PERIOD);
+    let of_third = Bill {
+        payment_intent_id: None,
+        ..costing(PRICE, third)
+    };
+    let first = Bill {
+        payment_intent_id: None,
+        ..costing(PRICE, FIRST)
+    };
+    let mut events = vec![
+        (SALE + 1, paid("fin_1", first)),
+        (SALE + PERIOD, paid("fin_2", costing(PRICE, SECOND))),
+        (SECOND.1, paid("fin_3", of_third)),
+    ];
+    events.truncate(place);
+    let lost = (SALE + 2, Change::Dispute(dispute));
+    // The same after the next event of the provider.
+    let orders = [events.len(), events.len().saturating_sub(1)].map(|place| {
+        let mut events = events.clone();
+        events.insert(place, lost.clone());
+        events
+    });
+    let ends = orders.map(|events| {
+        let mut shop = shop.clone();
+        // An event that comes too early comes again.
+        for _ in 0..2 {
+            for (at, change) in &events {
+                let _ = shop.tell(*at, change.clone());
+            }
+        }
+        let row = shop.access("fprod_gym");
+        (row.access_until.as_second(), row.reason)
+    });
+    assert_eq!(ends[0], ends[1], "{payment} at {place}");
+    ends[0]
+}
+
+#[test]
+fn a_lost_dispute_ends_the_access_that_its_payment_gave_until_a_later_one_and_by_policy_only() {
+    let third = SECOND.1 + PERIOD;
+    let (lost, keep, revoke) = (
+        (0, Reason::DisputeLost),
+        AccessPolicy::Keep,
+        AccessPolicy::Revoke,
+    );
+    for (policy, payment, place, expected) in [
+        (revoke, "fpi_1", 1, lost),
+        (keep, "fpi_1", 1, (SECOND.1, Reason::Paid)),
+        (revoke, "fpi_1", 2, (SECOND.1, Reason::Paid)),
+        (revoke, "fpi_2", 2, lost),
+        (keep, "fpi_2", 2, (SECOND.1, Reason::Paid)),
+        (revoke, "fpi_2", 3, (third, Reason::Paid)),
+    ] {
+        let access = access_after(policy, payment, place);
+        assert_eq!(access, expected, "{policy:?} {payment} {place}");
+    }
 }
 
 #[test]
