@@ -391,6 +391,7 @@ fn log_commit(event: &StoredEvent, commit: &Commit, now: Timestamp) {
         dispute_unclear,
         refund_failed,
         partly_paid,
+        payment_unclear,
     } = commit.alerts;
     match &commit.order {
         Some(order) if commit.fulfills => {
@@ -403,10 +404,10 @@ fn log_commit(event: &StoredEvent, commit: &Commit, now: Timestamp) {
             let lacks_customer = order.lacks_customer();
             let second_order = !order.same_reference.is_empty();
             let eligibility_unknown = order.has_unknown_eligibility();
-            tracing::info!(outcome = "fulfilled", %event_id, order_id = %order.order_id, shortfall, amounts_differ, uncounted, uncounted_lines, lacks_customer, second_order, partly_paid, eligibility_unknown, age_ms, decision, "order fulfilled");
+            tracing::info!(outcome = "fulfilled", %event_id, order_id = %order.order_id, shortfall, amounts_differ, uncounted, uncounted_lines, lacks_customer, second_order, partly_paid, payment_unclear, eligibility_unknown, age_ms, decision, "order fulfilled");
         }
         Some(order) => {
-            tracing::info!(outcome = "applied", %event_id, order_id = %order.order_id, dispute_opened, dispute_lost, dispute_unclear, refund_failed, partly_paid, age_ms, decision, "order changed");
+            tracing::info!(outcome = "applied", %event_id, order_id = %order.order_id, dispute_opened, dispute_lost, dispute_unclear, refund_failed, partly_paid, payment_unclear, age_ms, decision, "order changed");
         }
         None => tracing::info!(outcome = "applied", %event_id, age_ms, decision, "event applied"),
     }

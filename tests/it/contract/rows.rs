@@ -449,6 +449,7 @@ fn details() -> Details {
             amount: Some(20),
         }),
         payment_methods: [(PaymentIntentId::new("fpi_1").unwrap(), method)].into(),
+        unclear_payments: [PaymentIntentId::new("fpi_2").unwrap()].into(),
         origin: text("shopify"),
         metadata: metadata(),
     }

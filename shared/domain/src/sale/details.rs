@@ -4,7 +4,7 @@
 
 use crate::values::ids::PaymentIntentId;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The details of a sale or an order. Amounts are minor units of its currency. Holds personal
 /// data: stored, never logged.
@@ -23,6 +23,9 @@ pub struct Details {
     /// How each payment was made, if known.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub payment_methods: BTreeMap<PaymentIntentId, PaymentMethod>,
+    /// Payments that the provider's answer has in a form that is not understood. The sale's own amounts count.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub unclear_payments: BTreeSet<PaymentIntentId>,
     /// Where the sale came from, in the provider's word, such as `shopify`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,

@@ -26,7 +26,10 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// The state of an order: a function of all merged facts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,6 +239,8 @@ pub struct Alerts {
     pub refund_failed: bool,
     /// A part of the amount due was received.
     pub partly_paid: bool,
+    /// A payment is not understood.
+    pub payment_unclear: bool,
 }
 
 impl Alerts {
@@ -276,6 +281,10 @@ impl Alerts {
                 .any(|(id, now)| now.failed_after_all() && !had_failed(id)),
             partly_paid: order.funds() == OrderFunds::Part
                 && known.is_none_or(|known| known.funds() != OrderFunds::Part),
+            payment_unclear: !order
+                .details
+                .unclear_payments
+                .is_subset(known.map_or(&BTreeSet::new(), |known| &known.details.unclear_payments)),
         }
     }
 }

@@ -487,6 +487,18 @@ fn a_final_partial_capture_is_paid_with_that_part() {
 }
 
 #[test]
+fn a_payment_that_is_not_understood_is_named_on_the_order_and_calls_a_person_once() {
+    let mut sold = sale(vec![line("a", 1, 3000, Some("MAT"))]);
+    sold.details.unclear_payments.insert(id("fpi_9"));
+    let mut shop = Shop::selling(sold);
+    assert_eq!(shop.tell(SALE, completed()), End::Done);
+    let before = shop.order().clone();
+    assert_eq!(before.details.unclear_payments, [id("fpi_9")].into());
+    assert!(alerts(&shop, None).payment_unclear);
+    assert!(!alerts(&shop, Some(&before)).payment_unclear);
+}
+
+#[test]
 fn a_partly_paid_order_waits_until_a_payment_event_brings_the_rest() {
     let mut shop = Shop::selling(received("requires_capture", 4000));
     let alerts = |shop: &Shop, before: Option<&Order>| Alerts::between(before, shop.order());

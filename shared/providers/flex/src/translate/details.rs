@@ -2,7 +2,7 @@
 //! is read in every form that its guides, its API and its own plugin show. What is not understood
 //! is left out: no decision depends on it.
 
-use super::{clipped, own_id, word};
+use super::{clipped, own_id, payment, word};
 use crate::wire::{Customer, PaymentIntent, Reference, Session};
 use domain::{
     sale::details::{
@@ -36,6 +36,7 @@ pub(super) fn details(session: &Session, customer: Option<&Customer>) -> Details
         payment_methods: intents
             .filter_map(|intent| method_of(intent.known()?.object()?))
             .collect(),
+        unclear_payments: payment::unclear(session),
         origin: session.origin.as_str().and_then(filled).map(word),
         metadata: metadata(MetadataLimit::CHECKOUT, [Some(&session.metadata)]),
     }

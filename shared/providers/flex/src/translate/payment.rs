@@ -7,7 +7,7 @@ use domain::{
     values::{facts::Stated, ids::PaymentIntentId},
 };
 use reading::{Field, Identified, NotUnderstood};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest list that can belong to one checkout. A full page of a hundred comes from the whole
 /// account: the API has ignored the filter.
@@ -46,12 +46,19 @@ pub(crate) fn facts(
 
 /// The expanded payments of a session.
 pub(super) fn expanded(session: &Session) -> BTreeMap<PaymentIntentId, Stated<PaymentFacts>> {
+    let all = objects(session).filter_map(known);
+    all.filter_map(|(id, facts)| Some((id, facts?))).collect()
+}
+
+/// The expanded payments of a session that are not understood.
+pub(super) fn unclear(session: &Session) -> BTreeSet<PaymentIntentId> {
+    objects(session).filter_map(unclear_id).collect()
+}
+
+fn objects(session: &Session) -> impl Iterator<Item = &PaymentIntent> {
     let listed = session.payment_intents.known().into_iter().flatten();
     let all = listed.chain([&session.payment_intent]);
     all.filter_map(|reference| reference.known()?.object())
-        .filter_map(known)
-        .filter_map(|(id, facts)| Some((id, facts?)))
-        .collect()
 }
 
 /// Adds separately read payments to a checkout. A payment that the session does not name is
@@ -73,17 +80,35 @@ pub fn add_payments(sale: &mut Sale, intents: &[Field<PaymentIntent>]) {
             sale.payments.insert(id, facts);
         }
     }
+    let unclear = intents
+        .iter()
+        .filter_map(|intent| unclear_id(intent.known()?));
+    let unclear = unclear.filter(|id| sale.payment_intents.contains(id));
+    sale.details.unclear_payments.extend(unclear);
+    let is_nameless = |intent: &Field<PaymentIntent>| intent.known().and_then(known).is_none();
+    if intents.iter().any(is_nameless) {
+        // It may be any of those that are named and not read.
+        let named = sale.payment_intents.iter();
+        let unread = named.filter(|id| !sale.payments.contains_key(*id)).cloned();
+        sale.details.unclear_payments.extend(unread);
+    }
     let methods = intents.iter().filter_map(Field::known);
     let methods = methods.filter_map(details::method_of);
     let own = methods.filter(|(id, _)| sale.payment_intents.contains(id));
     sale.details.payment_methods.extend(own);
 }
 
-/// A payment of a list, with its facts if all of them are understood. They add detail to the
-/// session, so one that is not understood counts as not read.
+/// A payment of a list, with its facts if all of them are understood. They add detail to the session, so one that is not
+/// understood does not stop the order: it is noted, and a person looks at it.
 fn known(intent: &PaymentIntent) -> Option<(PaymentIntentId, Option<Stated<PaymentFacts>>)> {
     let id = own_id(intent.payment_intent_id.id(), PaymentIntentId::new, "").ok()?;
     Some((id, facts(intent, None).ok().flatten()))
+}
+
+/// The id of a payment whose facts are not understood.
+fn unclear_id(intent: &PaymentIntent) -> Option<PaymentIntentId> {
+    facts(intent, None).err()?;
+    own_id(intent.payment_intent_id.id(), PaymentIntentId::new, "").ok()
 }
 
 #[cfg(test)]
@@ -201,6 +226,10 @@ mod tests {
         );
         let all = vec![FIRST, SECOND, "fpi_3", "fpi_5"];
         assert_eq!(ids(&sale), (all, vec![FIRST, "fpi_3"]));
+        // The fifth is not understood. Two have no name: one of them may be the second, which the session names.
+        let unclear = sale.details.unclear_payments.iter();
+        let unclear: Vec<_> = unclear.map(PaymentIntentId::as_str).collect();
+        assert_eq!(unclear, [SECOND, "fpi_5"]);
     }
 
     #[test]
