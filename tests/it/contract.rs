@@ -36,6 +36,7 @@ use domain::{
     values::{
         ids::{LineItemId, PriceId},
         money::Currency,
+        provider::ProviderPolicies,
     },
 };
 use jiff::{ToSpan, civil::Date};
@@ -487,6 +488,7 @@ async fn decided_at(
             event,
             known: &known,
             policy: &POLICY,
+            provider: ProviderPolicies::OURS,
             stated_at: event.stated_at(),
             now: at,
         };

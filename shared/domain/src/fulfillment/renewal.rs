@@ -24,6 +24,7 @@ use crate::{
     values::{
         facts::Fact,
         ids::{InvoiceId, OrderId, PaymentIntentId},
+        provider::Party,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -161,7 +162,8 @@ fn sold(
         invoice_id: Some(change.invoice_id.clone()),
         details: details(renewal, first),
         period: covered(bill, paid_at, renewal.period),
-        moves_stock: case.policy.renewal_stock == RenewalStock::Move,
+        moves_stock: case.provider.stock == Party::Us
+            && case.policy.renewal_stock == RenewalStock::Move,
     }))
 }
 

@@ -23,6 +23,7 @@ use crate::{
     values::{
         facts::{Fact, whole_second},
         ids::{OrderId, PaymentIntentId},
+        provider::Party,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -416,7 +417,7 @@ fn sold(case: &Case<'_>, sale: &Sale) -> Sold {
         invoice_id: sale.invoice_id.clone(),
         details: sale.details.clone(),
         period: None,
-        moves_stock: true,
+        moves_stock: case.provider.stock == Party::Us,
     }
 }
 
