@@ -18,7 +18,7 @@ use crate::{
         order::{Order, OrderKind, OrderLine, Period, Shortfall},
         payment::{Link, PaymentFacts},
         statement::{Capture, Customer, LineItem, Totals},
-        stock::{self, LineStock, StockPlan},
+        stock::{self, LineStock, RenewalStock, StockPlan},
     },
     values::{
         facts::Fact,
@@ -59,7 +59,7 @@ pub(super) struct Sold {
     pub(super) invoice_id: Option<InvoiceId>,
     pub(super) details: Details,
     pub(super) period: Option<Period>,
-    /// False if the goods of such sales are counted by other means.
+    /// See [`moves_stock`].
     pub(super) moves_stock: bool,
 }
 
@@ -219,6 +219,15 @@ impl Sold {
             bundle: case.policy.bundle.to_owned(),
         }
     }
+}
+
+/// True if such an order moves stock: the provider does not count its goods, and the merchant does not by other means.
+pub(super) fn moves_stock(case: &Case<'_>, kind: OrderKind) -> bool {
+    case.provider.stock == Party::Us
+        && match kind {
+            OrderKind::Sale => true,
+            OrderKind::Renewal => case.policy.renewal_stock == RenewalStock::Move,
+        }
 }
 
 /// The order in the version after the known one, which other events have added to.

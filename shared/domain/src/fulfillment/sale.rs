@@ -9,7 +9,7 @@ use crate::{
         known::{Case, Fetched, Need},
         notice::{notice_of_trial, notices_of_failure},
         of_other_mode,
-        order::{Sold, bounded, links},
+        order::{Sold, bounded, links, moves_stock},
         other_shop,
         read_set::{ReadSet, Snapshot},
     },
@@ -23,7 +23,6 @@ use crate::{
     values::{
         facts::{Fact, whole_second},
         ids::{OrderId, PaymentIntentId},
-        provider::Party,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -417,7 +416,7 @@ fn sold(case: &Case<'_>, sale: &Sale) -> Sold {
         invoice_id: sale.invoice_id.clone(),
         details: sale.details.clone(),
         period: None,
-        moves_stock: case.provider.stock == Party::Us,
+        moves_stock: moves_stock(case, OrderKind::Sale),
     }
 }
 
