@@ -29,11 +29,7 @@ impl Sample {
     /// The values of the sample for this form.
     pub(super) fn view(self, form: Form) -> View {
         let is_full = self != Self::Bare;
-        let order = match self {
-            Self::Full | Self::Test => full(),
-            Self::Bare => bare(),
-            Self::Uncertified => uncertified(),
-        };
+        let order = self.order();
         let test =
             (self == Self::Test).then(|| TestView::new(form, Some("sam.rivera@example.com")));
         let view = View { test, ..order };
@@ -67,6 +63,15 @@ impl Sample {
                 trial: Some(trial()),
                 ..view
             },
+        }
+    }
+
+    /// The values of its order.
+    fn order(self) -> View {
+        match self {
+            Self::Full | Self::Test => full(),
+            Self::Bare => bare(),
+            Self::Uncertified => uncertified(),
         }
     }
 }
