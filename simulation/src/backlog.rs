@@ -20,6 +20,7 @@ use domain::{
     },
     ports::{Answering, Clock, Headers, Provider},
     upkeep::reconcile::{Ask, Found, Page},
+    values::provider::ProviderPolicies,
 };
 use fulfillment::Fulfillment;
 use kit::prelude::*;
@@ -185,6 +186,10 @@ impl Flex {
 }
 
 impl Provider for Flex {
+    fn policies(&self) -> ProviderPolicies {
+        self.world.policies()
+    }
+
     fn check<'body>(
         &self,
         headers: &Headers<'_>,

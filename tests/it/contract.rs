@@ -36,6 +36,7 @@ use domain::{
     values::{
         ids::{LineItemId, PriceId},
         money::Currency,
+        provider::ProviderPolicies,
     },
 };
 use jiff::{ToSpan, civil::Date};
@@ -203,28 +204,28 @@ impl On for World {
 
 impl On for Ports {
     fn events(&self) -> &impl EventPorts {
-        &self.events
+        &self.store
     }
     fn orders(&self) -> &(impl Orders + OrderAdmin) {
-        &self.orders
+        &self.store
     }
     fn receipts(&self) -> &impl ReceiptPorts {
-        &self.receipts
+        &self.store
     }
     fn entitlements(&self) -> &(impl Entitlements + EntitlementAdmin) {
-        &self.entitlements
+        &self.store
     }
     fn ledger(&self) -> &impl Ledger {
-        &self.ledger
+        &self.store
     }
     fn marks(&self) -> &impl Suppressions {
-        &self.marks
+        &self.store
     }
     fn stock_levels(&self) -> &impl Shelves {
         &self.stock_levels
     }
     fn shortfalls(&self) -> &impl Shortfalls {
-        &self.ledger
+        &self.store
     }
 }
 
@@ -487,6 +488,7 @@ async fn decided_at(
             event,
             known: &known,
             policy: &POLICY,
+            provider: ProviderPolicies::OURS,
             stated_at: event.stated_at(),
             now: at,
         };
@@ -598,7 +600,7 @@ async fn an_event_ends_once(on: &impl On) {
 #[tokio::test]
 async fn only_what_has_ended_is_forgotten() {
     let stack = Stack::named().unwrap();
-    let events = stack.tables().await.events;
+    let events = stack.tables().await.store;
     let of =
         async |event: &StoredEvent| kit::stack::expires_at(&stack, event.event_id.as_str()).await;
     let ninety_days = 90 * 24 * 3600;

@@ -661,7 +661,7 @@ async fn receipt_until(
     until(what, SOON, async || {
         Ok(play
             .tables
-            .receipts
+            .store
             .receipt(id)
             .await?
             .filter(|receipt| is_so(receipt)))
@@ -682,14 +682,14 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
     let now = Timestamp::now();
     assert_eq!(
         play.tables
-            .receipts
+            .store
             .reopen_receipt(seen, "by a test", now)
             .await,
         Ok(Changed::Now)
     );
     let pending = play
         .tables
-        .receipts
+        .store
         .receipt(&receipt.receipt_id)
         .await
         .unwrap()
@@ -697,7 +697,7 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
     let owner = OwnerToken::new("a-process-that-died").unwrap();
     let claimed = play
         .tables
-        .receipts
+        .store
         .acquire_lease(&pending, &owner, Timestamp::now())
         .await;
     assert_eq!(claimed, Ok(Changed::Now));
@@ -741,7 +741,7 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
     assert_eq!(facts.state, settled.state);
     let order_id: &OrderId = &receipt.order_id;
     until("the order says so", SOON, async || {
-        let order = play.tables.orders.order(order_id).await?;
+        let order = play.tables.store.order(order_id).await?;
         let delivery_failure =
             order.and_then(|order| order.delivery_failures.get(&receipt.receipt_id).copied());
         Ok(delivery_failure
@@ -749,7 +749,7 @@ async fn on_the_deployed_stack_reports_on_the_queue_settle_a_receipt_and_tell_it
     })
     .await
     .unwrap();
-    let mark = domain::ports::Suppressions::suppression(&play.tables.marks, &AddressHash::of(&to))
+    let mark = domain::ports::Suppressions::suppression(&play.tables.store, &AddressHash::of(&to))
         .await
         .unwrap()
         .unwrap();

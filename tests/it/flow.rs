@@ -71,7 +71,7 @@ impl Sale {
         };
         let stock_levels = play
             .tables
-            .ledger
+            .store
             .read(&read_set)
             .await
             .unwrap()

@@ -70,7 +70,7 @@ async fn order(play: &Play, id: &str) -> Order {
 
 async fn receipt_state(play: &Play, id: &str) -> Option<receipt::ReceiptState> {
     play.tables
-        .receipts
+        .store
         .receipt(&ReceiptId::new(id).unwrap())
         .await
         .unwrap()
@@ -179,7 +179,7 @@ async fn the_purchase_is_partly_refunded_and_its_dispute_won(play: &Play) {
     };
     let stock_levels = play
         .tables
-        .ledger
+        .store
         .read(&read_set)
         .await
         .unwrap()
@@ -227,7 +227,7 @@ async fn the_subscription_was_paid_renewed_failed_and_ended(play: &Play) {
         links: vec![PaymentIntentId::new("fpi_01k9pk300000000000000000h2").unwrap()],
         ..ReadSet::default()
     };
-    let rows = play.tables.ledger.read(&read_set).await.unwrap();
+    let rows = play.tables.store.read(&read_set).await.unwrap();
     let subscription = rows.subscription.unwrap();
     let beginning = subscription.beginning.unwrap();
     assert_eq!(
@@ -250,7 +250,7 @@ async fn the_subscription_was_paid_renewed_failed_and_ended(play: &Play) {
     let renewal = OrderId::new(RENEWED).unwrap();
     assert_eq!(link.order_id, Some(renewal.clone()));
     let read_set = ReadSet::of_order(&renewal);
-    let order = play.tables.ledger.read(&read_set).await.unwrap().order;
+    let order = play.tables.store.read(&read_set).await.unwrap().order;
     let order = order.unwrap();
     assert_eq!(order.kind, OrderKind::Renewal);
     assert_eq!(order.totals.total, 4999);

@@ -83,7 +83,7 @@ impl Bench {
 
     pub(crate) async fn event(&self) -> StoredEvent {
         self.tables
-            .events
+            .store
             .event(&EventId::new(EVENT).unwrap())
             .await
             .unwrap()
@@ -92,7 +92,7 @@ impl Bench {
 
     pub(crate) async fn order(&self) -> Option<Order> {
         self.tables
-            .orders
+            .store
             .order(&OrderId::new(ORDER).unwrap())
             .await
             .unwrap()
@@ -100,13 +100,7 @@ impl Bench {
 
     async fn receipt_state(&self) -> ReceiptState {
         let id = ReceiptId::new(format!("{ORDER}-order")).unwrap();
-        self.tables
-            .receipts
-            .receipt(&id)
-            .await
-            .unwrap()
-            .unwrap()
-            .state
+        self.tables.store.receipt(&id).await.unwrap().unwrap().state
     }
 }
 

@@ -1561,14 +1561,14 @@ async fn a_parked_event_is_released_on_the_deployed_stack() {
     let parked = play.until_event(&event, Parked, 3 * SOON).await.unwrap();
     assert_eq!(parked.class, Some(Class::NotComplete));
     let listed = until("it is listed", SOON, async || {
-        let rows = list::parked(&play.tables.events, 100_000).await?;
+        let rows = list::parked(&play.tables.store, 100_000).await?;
         Ok(rows.into_iter().find(|row| row.event_id.as_str() == event))
     });
     assert_eq!(listed.await.unwrap().reason, parked.reason);
 
     purchase.session["status"] = json!("complete");
     play.sell(&purchase).await.unwrap();
-    let events = &play.tables.events;
+    let events = &play.tables.store;
     let (key, note) = (event_id(&event), now());
     let two = tokio::join!(
         release(events, &queue, &key, &note),
@@ -1616,7 +1616,7 @@ async fn a_dead_letter_is_redriven_on_the_deployed_stack() {
         reading: Reading::Event(read),
     };
     let row = StoredEvent::first(&delivery);
-    domain::ports::Events::record(&play.tables.events, &row)
+    domain::ports::Events::record(&play.tables.store, &row)
         .await
         .unwrap();
     let job = FulfillmentJob::V1 {

@@ -1179,7 +1179,7 @@ async fn subscribed(play: &Play, n: u64) -> (shop::Purchase, Value) {
 async fn is_sent(play: &Play, receipt_id: &str) {
     let id = ReceiptId::new(receipt_id).unwrap();
     until(&format!("{receipt_id} is sent"), SOON, async || {
-        let receipt = play.tables.receipts.receipt(&id).await?;
+        let receipt = play.tables.store.receipt(&id).await?;
         Ok(receipt.filter(|receipt| matches!(receipt.state, receipt::ReceiptState::Sent { .. })))
     })
     .await
@@ -1233,7 +1233,7 @@ async fn half_of_the_webhooks_of_the_deployed_stack_are_made_up_for() {
     };
     let access = play
         .tables
-        .ledger
+        .store
         .read(&read_set)
         .await
         .unwrap()

@@ -214,7 +214,7 @@ async fn a_stack_that_began_in_one_mode_does_not_start_in_the_other() {
         }
         settings
     };
-    let first = async || copy.tables().await.events.first_mode().await;
+    let first = async || copy.tables().await.store.first_mode().await;
     // A start that fails, and reconcile's, leave the mode open.
     let reason_of_live = reason("FulfillmentFunction", &settings("live", false));
     assert!(!reason_of_live.contains("Mode="), "{reason_of_live}");

@@ -886,7 +886,7 @@ async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deploy
         body,
         ..event(0, Stored, hours(1))
     };
-    play.tables.events.record(&lost).await.unwrap();
+    play.tables.store.record(&lost).await.unwrap();
     // Fresh, and none of the sweep's business yet.
     let fresh_id = format!("{event_id}-fresh");
     let fresh = EventId::new(fresh_id.as_str()).unwrap();
@@ -895,7 +895,7 @@ async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deploy
         received_at: Timestamp::now(),
         ..lost
     };
-    play.tables.events.record(&fresh).await.unwrap();
+    play.tables.store.record(&fresh).await.unwrap();
 
     let (one, other) = tokio::join!(play.invoke("sweep"), play.invoke("sweep"));
     assert_eq!(one.unwrap().as_str(), "null");
@@ -904,14 +904,14 @@ async fn what_was_stored_an_hour_ago_and_never_queued_is_processed_on_the_deploy
     let order = play.order(purchase.order_id()).await.unwrap().unwrap();
     let receipt_id = order.receipt_id.unwrap();
     let is_sent = async || {
-        let receipt = play.tables.receipts.receipt(&receipt_id).await?;
+        let receipt = play.tables.store.receipt(&receipt_id).await?;
         Ok(receipt.filter(|receipt| matches!(receipt.state, ReceiptState::Sent { .. })))
     };
     let sent = until("the receipt is sent", SOON, is_sent).await.unwrap();
     assert_eq!(play.invoke("sweep").await.unwrap(), "null");
     play.until_idle(SOON).await.unwrap();
     assert_eq!(
-        play.tables.receipts.receipt(&receipt_id).await,
+        play.tables.store.receipt(&receipt_id).await,
         Ok(Some(sent)),
         "nothing is left to do"
     );
@@ -956,10 +956,10 @@ async fn a_receipt_whose_message_was_lost_is_taken_up(
         receipts: vec![notice.clone()],
         ..Commit::of(event_id.clone())
     };
-    assert_eq!(play.tables.ledger.commit(&commit).await, Ok(Committed::Now));
+    assert_eq!(play.tables.store.commit(&commit).await, Ok(Committed::Now));
     let settled = play
         .tables
-        .events
+        .store
         .settle(&event_id, &Settlement::Processed, Timestamp::now())
         .await;
     assert_eq!(settled, Ok(Changed::Now));
@@ -967,7 +967,7 @@ async fn a_receipt_whose_message_was_lost_is_taken_up(
     assert_eq!(play.invoke("sweep").await.unwrap(), "null");
     // The order has no such subscription, so receipts takes the notice up and withdraws it.
     let is_withdrawn = async || {
-        let receipt = play.tables.receipts.receipt(&notice.receipt_id).await?;
+        let receipt = play.tables.store.receipt(&notice.receipt_id).await?;
         Ok(receipt.filter(|receipt| matches!(receipt.state, ReceiptState::Withdrawn { .. })))
     };
     until("the notice is withdrawn", SOON, is_withdrawn)

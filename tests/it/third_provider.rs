@@ -12,20 +12,72 @@ use domain::{
     ports::{Answering, Headers, Provider},
     sale::refund::{RefundChange, RefundFacts, RefundStatus},
     upkeep::reconcile::{Ask, Found, Page},
+    values::provider::{EligibilityPolicy, Party, ProviderPolicies},
 };
 use kit::prelude::*;
-use kit::{fakes::FixedKey, signed::signed_as, story::SECRET};
+use kit::{fakes::FixedKey, signed::signed_as, story::SECRET, sweeping::sweep_over};
 use std::sync::{Arc, Mutex};
 
+/// Acme leaves mails and stock to us.
+const ACME: ProviderPolicies = ProviderPolicies {
+    eligibility: EligibilityPolicy::Omitted,
+    receipts: Party::Us,
+    stock: Party::Us,
+};
+
 /// Acme's shop, behind its API.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Acme {
+    policies: ProviderPolicies,
     orders: Mutex<BTreeMap<OrderId, Sale>>,
     refunds: Mutex<BTreeMap<RefundId, RefundChange>>,
     fetched: Mutex<Vec<String>>,
 }
 
+impl Acme {
+    fn new(policies: ProviderPolicies) -> Self {
+        Self {
+            policies,
+            orders: Mutex::default(),
+            refunds: Mutex::default(),
+            fetched: Mutex::default(),
+        }
+    }
+
+    /// From now on its API knows this order.
+    fn has(&self, order: &Sale) {
+        let mut orders = self.orders.lock().unwrap();
+        orders.insert(order.order_id.clone(), order.clone());
+    }
+
+    /// From now on its API knows the refund `ref_1` of all of the order's money.
+    fn refunds(&self, order: &Sale) {
+        let refund_id = RefundId::new("ref_1").unwrap();
+        let refund = RefundChange {
+            refund_id: refund_id.clone(),
+            mode: Some(Mode::Live),
+            facts: RefundFacts {
+                status: RefundStatus::Succeeded,
+                word: "done".to_owned(),
+                amount: order.totals.total,
+                currency: order.currency,
+                payment_intent_id: order.payment_intents[0].clone(),
+                goods: Vec::new(),
+                invoice_id: None,
+                made_at: None,
+            }
+            .into(),
+            subscription_id: None,
+        };
+        self.refunds.lock().unwrap().insert(refund_id, refund);
+    }
+}
+
 impl Provider for Acme {
+    fn policies(&self) -> ProviderPolicies {
+        self.policies
+    }
+
     fn check<'body>(
         &self,
         headers: &Headers<'_>,
@@ -117,7 +169,11 @@ impl Provider for Acme {
 
 /// The example shop, which sells through Acme as well.
 fn shop() -> (Bundle, Arc<Acme>) {
-    let (mut bundle, acme) = (open_shop(OnUnknown::Resend), Arc::new(Acme::default()));
+    shop_of(Acme::new(ACME))
+}
+
+fn shop_of(acme: Acme) -> (Bundle, Arc<Acme>) {
+    let (mut bundle, acme) = (open_shop(OnUnknown::Resend), Arc::new(acme));
     let id = "acme".parse().unwrap();
     let provider: Arc<dyn Provider> = acme.clone();
     let providers = bundle.world.providers();
@@ -161,15 +217,17 @@ async fn deliver(bundle: &Bundle, id: &str, thing: &str, name: &str, version: u3
     status
 }
 
+/// The number of pieces of each product.
+fn counters(bundle: &Bundle) -> BTreeMap<Sku, i64> {
+    bundle.world.kept().counters.clone()
+}
+
 #[tokio::test]
 async fn a_thin_event_of_a_third_provider_becomes_an_order_and_a_receipt_once() {
     let (bundle, acme) = shop();
     let sold = order();
-    acme.orders
-        .lock()
-        .unwrap()
-        .insert(sold.order_id.clone(), sold.clone());
-    let before = bundle.world.kept().counters.clone();
+    acme.has(&sold);
+    let before = counters(&bundle);
     // The newest event comes first, then an older one, then the newest again under another id.
     for (id, version) in [("ev_3", 3), ("ev_2", 2), ("ev_4", 3), ("ev_3", 3)] {
         assert_eq!(deliver(&bundle, id, "order", "ord_1", version).await, 200);
@@ -178,47 +236,85 @@ async fn a_thin_event_of_a_third_provider_becomes_an_order_and_a_receipt_once() 
     assert_eq!(stored.provider.as_str(), "acme");
     assert_eq!(stored.state(), OrderState::Paid);
     assert_eq!(bundle.mails(), 1);
-    let moved: i64 = (before.iter())
-        .map(|(sku, count)| count - bundle.world.kept().counters[sku])
-        .sum();
+    let after = counters(&bundle);
+    let moved: i64 = (before.iter()).map(|(sku, count)| count - after[sku]).sum();
     let pieces: i64 = sold.lines.iter().map(|line| i64::from(line.quantity)).sum();
     assert_eq!(moved, pieces);
     assert_eq!(*acme.fetched.lock().unwrap(), ["sale ord_1"]);
 }
 
 #[tokio::test]
-async fn a_thin_event_of_a_refund_is_fetched_and_receipted() {
+async fn a_thin_event_of_a_refund_is_fetched_and_receipted_without_a_word_of_eligibility() {
     let (bundle, acme) = shop();
     let sold = order();
-    acme.orders
-        .lock()
-        .unwrap()
-        .insert(sold.order_id.clone(), sold.clone());
+    acme.has(&sold);
     deliver(&bundle, "ev_1", "order", "ord_1", 1).await;
-    let refund_id = RefundId::new("ref_1").unwrap();
-    let refund = RefundChange {
-        refund_id: refund_id.clone(),
-        mode: Some(Mode::Live),
-        facts: RefundFacts {
-            status: RefundStatus::Succeeded,
-            word: "done".to_owned(),
-            amount: sold.totals.total,
-            currency: sold.currency,
-            payment_intent_id: sold.payment_intents[0].clone(),
-            goods: Vec::new(),
-            invoice_id: None,
-            made_at: None,
-        }
-        .into(),
-        subscription_id: None,
-    };
-    acme.refunds.lock().unwrap().insert(refund_id, refund);
+    acme.refunds(&sold);
     for id in ["ev_2", "ev_3"] {
         assert_eq!(deliver(&bundle, id, "refund", "ref_1", 1).await, 200);
     }
     let stored = bundle.world.kept().orders[&sold.order_id].clone();
     assert_eq!(stored.state(), OrderState::Refunded);
-    assert_eq!(bundle.mails(), 2, "the sale's receipt and the refund's");
+    let mails = bundle.world.kept().mails.clone();
+    assert_eq!(mails.len(), 2, "the sale's receipt and the refund's");
+    for part in mails
+        .into_iter()
+        .flat_map(|mail| [mail.subject, mail.text, mail.html])
+    {
+        let read = part.to_lowercase();
+        for word in ["hsa", "fsa", "eligib"] {
+            assert!(!read.contains(word), "{word}: {part}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_provider_does_itself_is_not_done_again() {
+    for (receipts, stock) in [
+        (Party::Us, Party::Us),
+        (Party::Provider, Party::Us),
+        (Party::Us, Party::Provider),
+        (Party::Provider, Party::Provider),
+    ] {
+        let policies = ProviderPolicies {
+            receipts,
+            stock,
+            ..ACME
+        };
+        let (mut bundle, acme) = shop_of(Acme::new(policies));
+        bundle.fulfillment.policy.restock = RestockPolicy::Full;
+        // The brace has no counter, and the only tote is gone.
+        bundle.world.kept().counters = [(sku("TOTE"), 0)].into();
+        let (sold, id) = (order(), order().order_id);
+        acme.has(&sold);
+        deliver(&bundle, "ev_1", "order", "ord_1", 1).await;
+        acme.refunds(&sold);
+        let mails = |expected| match receipts {
+            Party::Us => expected,
+            Party::Provider => 0,
+        };
+        let we_count = stock == Party::Us;
+        assert_eq!(bundle.mails(), mails(1), "{policies:?}");
+        let (order, kept) = {
+            let kept = bundle.world.kept();
+            (kept.orders[&id].clone(), kept.tables.clone())
+        };
+        assert_eq!(order.state(), OrderState::Paid);
+        assert_eq!(order.uncounted_lines(), usize::from(we_count));
+        assert_eq!(order.shortfalls.len(), usize::from(we_count));
+        assert_eq!(kept.movements.len(), usize::from(we_count));
+        assert_eq!(kept.reported.len(), usize::from(we_count), "{policies:?}");
+        // More goods come: only a shortfall takes one, and only what was taken comes back.
+        bundle.world.kept().counters.insert(sku("TOTE"), 5);
+        let swept = sweep_over(&bundle.world).run().await.unwrap();
+        assert_eq!(swept.filled, usize::from(we_count));
+        deliver(&bundle, "ev_2", "refund", "ref_1", 1).await;
+        let refunded = bundle.world.kept().orders[&id].clone();
+        assert_eq!(refunded.state(), OrderState::Refunded);
+        assert_eq!(counters(&bundle)[&sku("TOTE")], 5, "{policies:?}");
+        assert_eq!(bundle.mails(), mails(2), "{policies:?}");
+        assert_eq!(bundle.world.kept().receipts.len(), mails(2));
+    }
 }
 
 #[tokio::test]

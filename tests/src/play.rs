@@ -163,7 +163,7 @@ impl Play {
             let Some(receipt_id) = order.and_then(|order| order.receipt_id) else {
                 return Ok(None);
             };
-            let receipt = self.tables.receipts.receipt(&receipt_id).await?;
+            let receipt = self.tables.store.receipt(&receipt_id).await?;
             Ok(receipt.filter(|receipt| matches!(receipt.state, ReceiptState::Sent { .. })))
         });
         sent.await.expect("a receipt")
@@ -249,11 +249,11 @@ impl Play {
     }
 
     pub async fn event(&self, id: &str) -> Result<Option<StoredEvent>, PlayError> {
-        Ok(self.tables.events.event(&EventId::new(id)?).await?)
+        Ok(self.tables.store.event(&EventId::new(id)?).await?)
     }
 
     pub async fn order(&self, id: &str) -> Result<Option<Order>, PlayError> {
-        Ok(self.tables.orders.order(&OrderId::new(id)?).await?)
+        Ok(self.tables.store.order(&OrderId::new(id)?).await?)
     }
 
     /// The mails about an order, oldest first.
@@ -310,7 +310,7 @@ impl Play {
 
     /// A way to hand jobs to fulfillment.
     pub fn fulfillment_queue(&self) -> Store {
-        self.tables.events.clone()
+        self.tables.store.clone()
     }
 
     /// A new queue as a dead-letter queue, and its URL.

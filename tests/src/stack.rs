@@ -168,12 +168,7 @@ impl Stack {
         let store =
             Store::new(&config, tables, queues).with_retention(Duration::from_hours(24 * 90));
         Ports {
-            events: store.clone(),
-            orders: store.clone(),
-            marks: store.clone(),
-            entitlements: store.clone(),
-            receipts: store.clone(),
-            ledger: store,
+            store,
             stock_levels: StockTable {
                 client: aws_sdk_dynamodb::Client::new(&config),
                 table: stock,
@@ -233,13 +228,8 @@ pub async fn orders_of(stack: &Stack, client_reference_id: &str) -> Vec<String> 
 
 #[derive(Debug, Clone)]
 pub struct Ports {
-    pub events: Store,
-    pub orders: Store,
-    /// The Links table's marks of addresses.
-    pub marks: Store,
-    pub entitlements: Store,
-    pub ledger: Store,
-    pub receipts: Store,
+    /// All tables, as the functions use them.
+    pub store: Store,
     /// The Stock table as a merchant fills it.
     pub stock_levels: StockTable,
 }

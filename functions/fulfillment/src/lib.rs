@@ -24,6 +24,7 @@ use domain::{
         class::Class,
         ids::EventId,
         outcome::{Outcome, RetryableError},
+        provider::ProviderPolicies,
     },
 };
 use jiff::Timestamp;
@@ -114,7 +115,7 @@ impl<S: FulfillmentStore> Fulfillment<S> {
 
     /// Reads rows and answers until the rule decides.
     async fn decide(&self, event: &StoredEvent) -> Result<Decision, RetryableError> {
-        let Some(change) = self.change(event) else {
+        let Some((change, provider)) = self.change(event) else {
             return Ok(Decision::Park(ParkReason::NoSubject));
         };
         let mut known = Known::default();
@@ -123,6 +124,7 @@ impl<S: FulfillmentStore> Fulfillment<S> {
                 event,
                 known: &known,
                 policy: &self.policy,
+                provider,
                 stated_at: event.stated_at(),
                 now: self.clock.now(),
             };
@@ -135,12 +137,13 @@ impl<S: FulfillmentStore> Fulfillment<S> {
         Err(RetryableError::Fault(what))
     }
 
-    /// The change that a stored event states; `None` if it states nothing to act on.
-    fn change(&self, event: &StoredEvent) -> Option<Change> {
-        match self.providers.read(&event.provider, &event.body) {
+    /// The change that a stored event states, and its provider's policies; `None` if it states nothing to act on.
+    fn change(&self, event: &StoredEvent) -> Option<(Change, ProviderPolicies)> {
+        let provider = self.providers.of(&event.provider).ok()?;
+        match provider.read(&event.body) {
             Reading::Event(event) => match event.change {
                 Change::NotNeeded | Change::Unhandled => None,
-                change => Some(change),
+                change => Some((change, provider.policies())),
             },
             Reading::Unreadable(_) => None,
         }

@@ -120,6 +120,17 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
         if let Err(error) = self.acquire_lease(&receipt, attempt).await {
             return Err(self.release(id, error, attempt).await);
         }
+        self.carry_out(id, verdict, again, attempt).await
+    }
+
+    /// Sends the mail or ends the receipt without it, under the lease.
+    async fn carry_out(
+        &self,
+        id: &ReceiptId,
+        verdict: Verdict,
+        again: bool,
+        attempt: &Attempt,
+    ) -> Result<Ended, RetryableError> {
         match verdict {
             Verdict::Send(email) => self.hand_over(id, &email, again, attempt).await,
             Verdict::Fail(reason) => {

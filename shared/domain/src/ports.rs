@@ -38,7 +38,7 @@ use crate::{
         },
         mode::Mode,
         outcome::RetryableError,
-        provider::ProviderId,
+        provider::{ProviderId, ProviderPolicies},
     },
 };
 use jiff::Timestamp;
@@ -501,6 +501,9 @@ pub type Headers<'a> = dyn Fn(&str) -> Option<&'a str> + Sync + 'a;
 ///
 /// A trait object, so that a stack may serve any set of providers.
 pub trait Provider: fmt::Debug + Send + Sync {
+    /// What the provider certifies and does itself.
+    fn policies(&self) -> ProviderPolicies;
+
     /// Checks the signature headers of a request; [`Unverified::verify`] then verifies them against the keys.
     fn check<'body>(
         &self,

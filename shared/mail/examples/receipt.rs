@@ -2,10 +2,10 @@
 //! receipt.html`.
 //!
 //! Arguments after `--` choose, in any order, the mail (`receipt`, `renewal`, `refund`,
-//! `refund-failed`, `payment-failed`, `trial-ends`), the sample (`full`, `bare`, `test`) and the part
-//! (`subject.txt`, `body.txt`, `body.html`). A file name replaces the built-in template of that
-//! part: `cargo run -p mail --example receipt -- renewal bare body.html my-renewal.html >
-//! renewal.html`.
+//! `refund-failed`, `payment-failed`, `trial-ends`), the sample (`full`, `bare`, `test`,
+//! `uncertified`) and the part (`subject.txt`, `body.txt`, `body.html`). A file name replaces the
+//! built-in template of that part:
+//! `cargo run -p mail --example receipt -- renewal bare body.html my-renewal.html > renewal.html`.
 
 use mail::{Form, Part, Sample, Sources, Templates};
 use std::{collections::BTreeMap, env, error::Error, fs};
@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "full" => sample = Sample::Full,
             "bare" => sample = Sample::Bare,
             "test" => sample = Sample::Test,
+            "uncertified" => sample = Sample::Uncertified,
             "subject.txt" => part = Part::Subject,
             "body.txt" => part = Part::Text,
             "body.html" => part = Part::Html,

@@ -18,16 +18,18 @@ pub enum Sample {
     Bare,
     /// [`Sample::Full`] in test mode.
     Test,
+    /// [`Sample::Full`] from a provider that certifies no eligibility.
+    Uncertified,
 }
 
 impl Sample {
     /// All samples; together they cover every value, present and absent.
-    pub const ALL: [Self; 3] = [Self::Full, Self::Bare, Self::Test];
+    pub const ALL: [Self; 4] = [Self::Full, Self::Bare, Self::Test, Self::Uncertified];
 
     /// The values of the sample for this form.
     pub(super) fn view(self, form: Form) -> View {
         let is_full = self != Self::Bare;
-        let order = if is_full { full() } else { bare() };
+        let order = self.order();
         let test =
             (self == Self::Test).then(|| TestView::new(form, Some("sam.rivera@example.com")));
         let view = View { test, ..order };
@@ -61,6 +63,15 @@ impl Sample {
                 trial: Some(trial()),
                 ..view
             },
+        }
+    }
+
+    /// The values of its order.
+    fn order(self) -> View {
+        match self {
+            Self::Full | Self::Test => full(),
+            Self::Bare => bare(),
+            Self::Uncertified => uncertified(),
         }
     }
 }
@@ -125,8 +136,8 @@ fn full() -> View {
             open: amount("-$2.00"),
             total: amount("$81.61"),
         },
-        eligible: amount("$52.71"),
-        other: amount("$28.90"),
+        eligible: Some(amount("$52.71")),
+        other: Some(amount("$28.90")),
         not_itemized: amount("$1.00"),
         is_spread: true,
         payments: 2,
@@ -146,6 +157,21 @@ fn full() -> View {
     }
 }
 
+fn uncertified() -> View {
+    let line = |line| LineView {
+        eligible: false,
+        eligibility: None,
+        ..line
+    };
+    View {
+        lines: vec![line(mat()), line(scarf())],
+        eligible: None,
+        other: None,
+        provider: "Acme".to_owned(),
+        ..full()
+    }
+}
+
 fn bare() -> View {
     View {
         merchant: MerchantView {
@@ -162,8 +188,8 @@ fn bare() -> View {
         currency: "USD".to_owned(),
         lines: vec![bare_mat()],
         totals: bare_totals(),
-        eligible: amount("$50.00"),
-        other: nothing(),
+        eligible: Some(amount("$50.00")),
+        other: Some(nothing()),
         not_itemized: nothing(),
         is_spread: false,
         payments: 1,
@@ -226,7 +252,7 @@ fn mat() -> LineView {
         total: amount("$52.71"),
         has_breakdown: true,
         eligible: true,
-        eligibility: "HSA/FSA eligible",
+        eligibility: Some("HSA/FSA eligible"),
     }
 }
 
@@ -245,7 +271,7 @@ fn scarf() -> LineView {
         total: amount("$27.90"),
         has_breakdown: true,
         eligible: false,
-        eligibility: "Not eligible",
+        eligibility: Some("Not eligible"),
     }
 }
 

@@ -15,6 +15,7 @@ use domain::{
             CustomerId, InvoiceId, LineItemId, OrderId, PaymentIntentId, RefundId, SubscriptionId,
         },
         money::Currency,
+        provider::EligibilityPolicy,
     },
 };
 use jiff::Timestamp;
@@ -135,6 +136,7 @@ fn order() -> Order {
         kind: OrderKind::Sale,
         version: 1,
         provider: "flex".parse().unwrap(),
+        eligibility: EligibilityPolicy::Stated,
         client_reference_id: Some("NW-1042".to_owned()),
         mode: Mode::Live,
         placed_at: at("2025-10-10T09:53:00Z"),
@@ -1036,6 +1038,8 @@ fn a_template_may_use_what_its_own_mail_tells_and_nothing_of_another() {
     }
     // Optional values must be tested before they are printed.
     for (form, words) in [
+        (Form::Receipt, "{{ eligible.text }}"),
+        (Form::Receipt, "{{ lines[0].eligibility }}"),
         (Form::Renewal, "{{ renewal.period.starts_on }}"),
         (Form::Refund, "{{ refund.totals.paid.text }}"),
         (Form::PaymentFailed, "{{ failed_payment.amount.text }}"),
@@ -1225,6 +1229,35 @@ fn only_what_the_provider_certifies_is_called_eligible() {
     for text in [unclassified, with(Some(Certification::NotEligible))] {
         assert!(has_row(&text, "HSA/FSA eligible items", "$0.00"), "{text}");
         assert!(has_row(&text, "Other items", "$86.11"), "{text}");
+    }
+}
+
+#[test]
+fn the_mails_of_a_provider_that_certifies_nothing_have_no_word_of_eligibility() {
+    let of = |order: Order| Order {
+        provider: "acme".parse().unwrap(),
+        eligibility: EligibilityPolicy::Omitted,
+        ..order
+    };
+    let spread = of(part_paid(10_000, 4000, payment::PaymentStatus::Authorized));
+    let text = mail(&spread).text;
+    assert!(text.contains("the amount paid is spread"), "{text}");
+    has_rows(&text, &[("Knee brace", "$40.00"), ("Total paid", "$40.00")]);
+    let whole = of(order());
+    let receipt = mail(&whole);
+    insta::assert_snapshot!("uncertified_text", receipt.text);
+    insta::assert_snapshot!("uncertified_html", receipt.html);
+    for (order, kind) in [spread, whole]
+        .iter()
+        .flat_map(|order| kinds().map(|kind| (order, kind)))
+    {
+        let mail = mail_of(order, kind);
+        for part in [mail.subject, mail.text, mail.html] {
+            let read = part.to_lowercase();
+            for word in ["hsa", "fsa", "eligib", "certif"] {
+                assert!(!read.contains(word), "{word}: {part}");
+            }
+        }
     }
 }
 

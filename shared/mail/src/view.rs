@@ -22,6 +22,7 @@ use domain::{
         facts::Fact,
         ids::{PaymentIntentId, RefundId},
         mode::Mode,
+        provider::EligibilityPolicy,
     },
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -58,10 +59,11 @@ pub struct View {
     /// amount and eligibility of each (<https://www.irs.gov/pub/irs-wd/202317020.pdf>).
     pub lines: Vec<LineView>,
     pub totals: TotalsView,
-    /// The part of the amount paid for lines that the provider certifies as eligible.
-    pub eligible: Amount,
-    /// The rest of the amount paid.
-    pub other: Amount,
+    /// The part of the amount paid for lines that the provider certifies as eligible; absent if the
+    /// provider certifies none. Then the mail must not mention HSA/FSA.
+    pub eligible: Option<Amount>,
+    /// The rest of the amount paid; absent if the provider certifies no eligibility.
+    pub other: Option<Amount>,
     /// The part of the amount paid that belongs to no line, such as shipping; counted in `other`.
     /// The lines' totals and this add up to the amount paid.
     pub not_itemized: Amount,
@@ -125,8 +127,9 @@ pub struct LineView {
     pub has_breakdown: bool,
     /// True if the provider certifies that HSA/FSA money may pay for the line.
     pub eligible: bool,
-    /// The same in words: `HSA/FSA eligible`, `Not eligible`, or `Not certified as HSA/FSA eligible`.
-    pub eligibility: &'static str,
+    /// The same in words: `HSA/FSA eligible`, `Not eligible`, or `Not certified as HSA/FSA eligible`;
+    /// absent if the provider certifies no eligibility.
+    pub eligibility: Option<&'static str>,
 }
 
 /// The totals of the order. Subtotal, discount, tax unless included, shipping, fees and adjustment
@@ -270,6 +273,8 @@ impl View {
         let zone = &merchant.time_zone;
         let payments = payments(order);
         let columns = Columns::new(order);
+        let certifies = order.eligibility == EligibilityPolicy::Stated;
+        let stated = |minor| certifies.then(|| amount(minor));
         Self {
             merchant: MerchantView::new(merchant),
             receipt_id: receipt.receipt_id.to_string(),
@@ -281,8 +286,8 @@ impl View {
             currency: order.currency.code().to_owned(),
             lines: lines(order, &columns),
             totals: TotalsView::new(order, &columns),
-            eligible: amount(columns.eligible),
-            other: amount(columns.other),
+            eligible: stated(columns.eligible),
+            other: stated(columns.other),
             not_itemized: amount(columns.unassigned),
             is_spread: columns.are_spread(),
             payments: payments.len(),
@@ -514,7 +519,7 @@ impl LineView {
                 .iter()
                 .any(|&minor| minor != 0),
             eligible: line.is_eligible(),
-            eligibility: words(line),
+            eligibility: (order.eligibility == EligibilityPolicy::Stated).then(|| words(line)),
         }
     }
 }

@@ -153,14 +153,14 @@ async fn what_is_reopened_is_not_forgotten_and_what_is_dropped_is() {
     let expires_at =
         async |event: &StoredEvent| kit::stack::expires_at(&stack, event.event_id.as_str()).await;
     let event = recorded(&on).await;
-    on.events
+    on.store
         .settle(&event.event_id, &Settlement::Processed, now())
         .await
         .unwrap();
     assert!(expires_at(&event).await.is_some());
     assert_eq!(reopen(&on, &event, Processed).await, Changed::Now);
     assert_eq!(expires_at(&event).await, None);
-    on.events
+    on.store
         .drop_event(&event.event_id, Stored, "a double", later())
         .await
         .unwrap();
@@ -251,7 +251,7 @@ async fn a_row_that_cannot_be_read_keeps_nobody_from_the_rest_on_dynamodb() {
         ..event()
     });
     for event in [&ours, &newer] {
-        on.events.record(event).await.unwrap();
+        on.store.record(event).await.unwrap();
     }
     kit::stack::set_state(&stack, newer.event_id.as_str(), "a_state_to_come").await;
     let search = Search {
@@ -261,7 +261,7 @@ async fn a_row_that_cannot_be_read_keeps_nobody_from_the_rest_on_dynamodb() {
     };
     let (mut events, mut unreadable, mut after) = (Vec::new(), Vec::new(), None);
     loop {
-        let found = on.events.search(&search, after.as_ref()).await.unwrap();
+        let found = on.store.search(&search, after.as_ref()).await.unwrap();
         events.extend(found.events);
         unreadable.extend(found.unreadable);
         after = found.next;
@@ -271,7 +271,7 @@ async fn a_row_that_cannot_be_read_keeps_nobody_from_the_rest_on_dynamodb() {
     }
     assert_eq!(events, vec![ours]);
     assert_eq!(unreadable, vec![newer.event_id.clone()]);
-    let read = on.events.event(&newer.event_id).await;
+    let read = on.store.event(&newer.event_id).await;
     assert_matches!(read, Err(RetryableError::Fault(_)));
 }
 

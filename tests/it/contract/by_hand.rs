@@ -271,7 +271,7 @@ async fn an_event_is_released_or_replayed_by_hand_as_by_code_on_dynamodb() {
             note,
         };
         assert_eq!(
-            hand.ports.events.reopen_event(&reopening).await,
+            hand.ports.store.reopen_event(&reopening).await,
             Ok(Changed::Now)
         );
         let by_hand = || update(&commands, &[("EVENT", id.as_str())], "");
@@ -297,7 +297,7 @@ async fn an_event_is_dropped_by_hand_as_by_code_on_dynamodb() {
         let before = hand.read(&place).await.unwrap();
         let at = Timestamp::now();
         assert_eq!(
-            hand.ports.events.drop_event(&id, from, "by code", at).await,
+            hand.ports.store.drop_event(&id, from, "by code", at).await,
             Ok(Changed::Now)
         );
         let by_code = number(&hand.read(&place).await.unwrap(), "expires_at");
@@ -327,22 +327,22 @@ async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
         let unsent = committed(ports).await;
         let id = unsent.receipt_id.clone();
         ports
-            .receipts
+            .store
             .acquire_lease(&unsent, &owner("a"), later())
             .await
             .unwrap();
         let ended = if let Some(state) = state {
-            ports.receipts.end_lease(&id, &owner("a"), &state).await
+            ports.store.end_lease(&id, &owner("a"), &state).await
         } else {
-            let claimed = ports.receipts.receipt(&id).await.unwrap().unwrap();
-            ports.receipts.hold(&claimed).await
+            let claimed = ports.store.receipt(&id).await.unwrap().unwrap();
+            ports.store.hold(&claimed).await
         };
         assert_eq!(ended, Ok(Changed::Now), "{from}");
         let place = ("ReceiptsTable", key("receipt_id", &id));
         let before = hand.read(&place).await.unwrap();
-        let seen = ports.receipts.receipt(&id).await.unwrap().unwrap();
+        let seen = ports.store.receipt(&id).await.unwrap().unwrap();
         assert_eq!(
-            ports.receipts.reopen_receipt(&seen, "by code", now()).await,
+            ports.store.reopen_receipt(&seen, "by code", now()).await,
             Ok(Changed::Now)
         );
         let commands = from_state(SEND_AGAIN, "held", from);
@@ -361,7 +361,7 @@ async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
 #[tokio::test]
 async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
     let hand = Hand::new().await;
-    let receipts = &hand.ports.receipts;
+    let receipts = &hand.ports.store;
     for from in ["held", "failed"] {
         let unsent = committed(&hand.ports).await;
         let id = unsent.receipt_id.clone();
@@ -450,10 +450,10 @@ async fn an_address_is_cleared_by_hand_on_dynamodb() {
         bounced_at: Some(Timestamp::now()),
         ..Suppression::of(AddressHash::of(&email))
     };
-    hand.ports.marks.suppress(&bounced).await.unwrap();
+    hand.ports.store.suppress(&bounced).await.unwrap();
     let marked = hand
         .ports
-        .marks
+        .store
         .suppression(&bounced.address)
         .await
         .unwrap()
@@ -462,7 +462,7 @@ async fn an_address_is_cleared_by_hand_on_dynamodb() {
     hand.apply(by_hand()).await.unwrap();
     let cleared = hand
         .ports
-        .marks
+        .store
         .suppression(&bounced.address)
         .await
         .unwrap()

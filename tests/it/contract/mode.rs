@@ -10,7 +10,7 @@ use kit::stack::Stack;
 async fn store() -> Store {
     let stack = Stack::named().unwrap();
     let stack = stack.with_copied_tables(&unique("-mode")).await;
-    stack.tables().await.events
+    stack.tables().await.store
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ use domain::{
         facts::{Fact, Stamp},
         ids::{DisputeId, Grantor, LineItemId, PriceId},
         money::Currency,
+        provider::EligibilityPolicy,
     },
 };
 use kit::prelude::*;
@@ -110,6 +111,7 @@ pub(super) fn of_version(commit: &Commit, event_id: &EventId, version: u64) -> C
 /// The same rows in their second version, with nothing in them that they need not have.
 pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
     let bare_order = |order: &Order| Order {
+        eligibility: EligibilityPolicy::Omitted,
         client_reference_id: None,
         tax_included: false,
         capture: Capture::Automatic,
@@ -355,6 +357,7 @@ fn order() -> Order {
         order_id: OrderId::new(unique("fcs")).unwrap(),
         version: 1,
         provider: kit::flex_id(),
+        eligibility: EligibilityPolicy::Stated,
         client_reference_id: Some(unique("№ 7 – order")),
         mode: Mode::Live,
         placed_at: now(),

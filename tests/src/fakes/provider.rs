@@ -16,6 +16,7 @@ use domain::{
         ids::{EventId, PaymentIntentId},
         mode::Mode,
         outcome::ReadError,
+        provider::ProviderPolicies,
     },
 };
 use jiff::Timestamp;
@@ -131,6 +132,10 @@ impl ApiKeys for FixedKey {
 const FLEX: flex::Flex = flex::Flex { api: None };
 
 impl Provider for World {
+    fn policies(&self) -> ProviderPolicies {
+        FLEX.policies()
+    }
+
     fn check<'body>(
         &self,
         headers: &Headers<'_>,

@@ -7,7 +7,7 @@ use crate::{
         columns::shares,
         details::Details,
         order::{Order, OrderLine, Period},
-        statement::{Certification, Customer, LineItem},
+        statement::{Certification, Customer, LineItem, Totals},
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -89,6 +89,19 @@ pub fn lines(items: &[Recurring], paid: i64, paid_at: Timestamp) -> Vec<LineItem
         line.amounts.total = share;
     }
     lines
+}
+
+/// The totals of a renewal: the paid amount, and the discounts of the lines.
+#[must_use]
+pub fn totals(lines: &[LineItem], amount: i64) -> Totals {
+    let discount = lines.iter().map(|line| line.amounts.discount);
+    let discount = discount.fold(0, i64::saturating_add);
+    Totals {
+        subtotal: amount.saturating_add(discount),
+        discount,
+        total: amount,
+        ..Totals::default()
+    }
 }
 
 /// Certifies a line as the subscription's first order did, if that has the same product under the same word. The provider

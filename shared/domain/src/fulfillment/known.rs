@@ -10,7 +10,10 @@ use crate::{
         ParkReason, Policy,
         read_set::{ReadSet, Snapshot},
     },
-    values::ids::{CustomerId, SubscriptionId},
+    values::{
+        ids::{CustomerId, SubscriptionId},
+        provider::ProviderPolicies,
+    },
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -114,6 +117,8 @@ pub struct Case<'a> {
     pub event: &'a StoredEvent,
     pub known: &'a Known,
     pub policy: &'a Policy,
+    /// What the event's provider certifies and does itself.
+    pub provider: ProviderPolicies,
     /// The time that the facts of the change are stamped with.
     pub stated_at: Timestamp,
     pub now: Timestamp,

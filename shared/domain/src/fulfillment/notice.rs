@@ -8,6 +8,7 @@ use crate::{
     values::{
         facts::{Fact, whole_second},
         ids::InvoiceId,
+        provider::Party,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -22,7 +23,7 @@ pub(super) fn notice_of_trial(
 ) -> Result<Option<Receipt>, ParkReason> {
     let ends_at = trial_ends_at(subscription).filter(|ends_at| *ends_at > case.now);
     let (true, Some(ends_at), Some(beginning)) = (
-        case.policy.trial_ends_mail,
+        case.policy.trial_ends_mail && case.provider.receipts == Party::Us,
         ends_at,
         &subscription.beginning,
     ) else {
@@ -71,7 +72,7 @@ pub(super) fn notices_of_failure(
     let Some(order_id) = beginning.map(|beginning| beginning.order_id.clone()) else {
         return Ok(Vec::new());
     };
-    if !case.policy.payment_failed_mail {
+    if !case.policy.payment_failed_mail || case.provider.receipts == Party::Provider {
         return Ok(Vec::new());
     }
     let is_unfinished = |(id, invoice): &(&InvoiceId, &Invoice)| {

@@ -18,13 +18,14 @@ use crate::{
         order::{Order, OrderKind, OrderLine, Period, Shortfall},
         payment::{Link, PaymentFacts},
         statement::{Capture, Customer, LineItem, Totals},
-        stock::{self, LineStock, StockPlan},
+        stock::{self, LineStock, RenewalStock, StockPlan},
     },
     values::{
         facts::Fact,
         ids::{InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
         mode::Mode,
         money::Currency,
+        provider::{EligibilityPolicy, Party},
     },
 };
 use jiff::Timestamp;
@@ -58,7 +59,7 @@ pub(super) struct Sold {
     pub(super) invoice_id: Option<InvoiceId>,
     pub(super) details: Details,
     pub(super) period: Option<Period>,
-    /// False if the merchant counts the goods of such sales by other means.
+    /// See [`moves_stock`].
     pub(super) moves_stock: bool,
 }
 
@@ -93,9 +94,13 @@ impl Sold {
         self.draft(case, waiting, rows)
     }
 
-    /// The commit that fulfills it: the order with its links and merchant reference, the deductions, the receipt.
+    /// The commit that fulfills it: the order with its links and merchant reference, the deductions, and the receipt
+    /// unless the provider sends it.
     pub(super) fn fulfilled(&self, case: &Case<'_>, rows: &Snapshot) -> Result<Commit, ParkReason> {
-        let receipt = Receipt::for_order(&self.order_id, case.now)?;
+        let receipt = match case.provider.receipts {
+            Party::Us => Some(Receipt::for_order(&self.order_id, case.now)?),
+            Party::Provider => None,
+        };
         let mut plan = stock::plan(
             &self.order_id,
             self.counted(),
@@ -111,14 +116,14 @@ impl Sold {
             received: Some(draft.paid()),
             fulfilled_at: Some(case.now),
             shortfalls: shortfalls(&plan),
-            receipt_id: Some(receipt.receipt_id.clone()),
+            receipt_id: receipt.as_ref().map(|receipt| receipt.receipt_id.clone()),
             same_reference: self.same_reference(rows),
             ..draft
         };
         Ok(Commit {
             links: links(&order, rows, case.now),
             reference: reference(&order, rows),
-            receipts: vec![receipt],
+            receipts: receipt.into_iter().collect(),
             entitlements: purchase::entitlements(case, &order, rows),
             deductions: plan.to_write,
             uncounted: plan.to_report,
@@ -159,7 +164,8 @@ impl Sold {
         rows: &Snapshot,
     ) -> Order {
         let lines = self.lines.iter().zip(stock);
-        let lines = lines.map(|(line, stock)| order_line(line, stock, rows));
+        let eligibility = case.provider.eligibility;
+        let lines = lines.map(|(line, stock)| order_line(line, stock, eligibility, rows));
         let first = self.first(case, lines.collect());
         let known = rows.order.as_ref();
         let order = match known {
@@ -182,6 +188,7 @@ impl Sold {
             kind: self.kind,
             version: 1,
             provider: case.event.provider.clone(),
+            eligibility: case.provider.eligibility,
             client_reference_id: self.client_reference_id.clone(),
             mode: self.mode,
             placed_at: self.placed_at,
@@ -212,6 +219,15 @@ impl Sold {
             bundle: case.policy.bundle.to_owned(),
         }
     }
+}
+
+/// True if such an order moves stock: the provider does not count its goods, and the merchant does not by other means.
+pub(super) fn moves_stock(case: &Case<'_>, kind: OrderKind) -> bool {
+    case.provider.stock == Party::Us
+        && match kind {
+            OrderKind::Sale => true,
+            OrderKind::Renewal => case.policy.renewal_stock == RenewalStock::Move,
+        }
 }
 
 /// The order in the version after the known one, which other events have added to.
@@ -286,14 +302,22 @@ fn shortfalls(plan: &StockPlan) -> Vec<Shortfall> {
         .collect()
 }
 
-fn order_line(line: &LineItem, stock: LineStock, rows: &Snapshot) -> OrderLine {
+fn order_line(
+    line: &LineItem,
+    stock: LineStock,
+    eligibility: EligibilityPolicy,
+    rows: &Snapshot,
+) -> OrderLine {
+    let stated = line.eligibility.as_ref();
     OrderLine {
         line_item_id: line.line_item_id.clone(),
         description: line.description.clone(),
         quantity: line.quantity,
         unit_amount: line.unit_amount,
         amounts: line.amounts,
-        eligibility: line.eligibility.clone(),
+        eligibility: stated
+            .filter(|_| eligibility == EligibilityPolicy::Stated)
+            .cloned(),
         product_id: line.product_id.clone(),
         price_id: line.price_id.clone(),
         stock,

@@ -19,7 +19,10 @@ use crate::{
         restock::{RestockPolicy, goods_back},
         stock::{self, LineStock, Movement},
     },
-    values::ids::{OrderId, ReceiptId, RefundId, Sku},
+    values::{
+        ids::{OrderId, ReceiptId, RefundId, Sku},
+        provider::Party,
+    },
 };
 
 /// Decides a change of one refund for its order.
@@ -187,7 +190,7 @@ fn merge(
 }
 
 /// The receipt of a refund that ever succeeded, and the correction of one that also failed. Both are due whatever came
-/// first. When they are sent, the facts of that time decide whether they still hold.
+/// first. When they are sent, the facts of that time decide whether they still hold. None, if the provider sends them.
 fn mails(
     case: &Case<'_>,
     order_id: &OrderId,
@@ -195,6 +198,9 @@ fn mails(
     refund: &mut Refund,
     amount: i64,
 ) -> Result<Vec<Receipt>, ParkReason> {
+    if case.provider.receipts == Party::Provider {
+        return Ok(Vec::new());
+    }
     let refunded_at = refund.facts.value.made_at.unwrap_or(case.stated_at);
     let refund_id = || refund_id.clone();
     let mut mails = Vec::new();

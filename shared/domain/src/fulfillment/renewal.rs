@@ -2,7 +2,7 @@
 
 use crate::{
     access::{
-        renewal::{Renewal, certified, covered, lines},
+        renewal::{Renewal, certified, covered, lines, totals},
         subscription::{Invoice, InvoiceChange, Standing, Subscription},
     },
     delivery::{answer::Answer, reference::Reference},
@@ -10,7 +10,7 @@ use crate::{
         ParkReason, Stop,
         known::Case,
         of_other_currency,
-        order::Sold,
+        order::{Sold, moves_stock},
         read_set::ReadSet,
         subscription::{answered, learn_answer},
     },
@@ -18,8 +18,7 @@ use crate::{
         details::Details,
         order::{Order, OrderKind},
         payment::PaymentFacts,
-        statement::{Capture, Customer, LineItem, Totals},
-        stock::RenewalStock,
+        statement::{Capture, Customer, LineItem},
     },
     values::{
         facts::Fact,
@@ -54,16 +53,24 @@ pub(super) fn due(
     if invoice.is_none_or(|invoice| invoice.payment().is_none()) {
         return Ok((learned, Due::Nothing));
     }
-    let mut learned = dated(case, id, learned)?;
+    let learned = dated(case, id, learned)?;
     // With a filter, only the first order shows whose subscription it is.
     let is_of_unknown_shop = case.policy.shop.is_set() && learned.beginning.is_none();
     match learned.standing(id) {
-        Standing::First => return Ok((learned, Due::Nothing)),
-        Standing::Renewal if !is_of_unknown_shop => {}
+        Standing::First => Ok((learned, Due::Nothing)),
+        Standing::Renewal if !is_of_unknown_shop => order_due(case, change, learned),
         Standing::Renewal | Standing::Undecided => {
-            return Ok((learned, Due::Later(ParkReason::OrderUnknown("invoice"))));
+            Ok((learned, Due::Later(ParkReason::OrderUnknown("invoice"))))
         }
     }
+}
+
+/// The order of a renewal, by what the provider says that the subscription sells.
+fn order_due(
+    case: &Case<'_>,
+    change: &InvoiceChange,
+    mut learned: Subscription,
+) -> Result<(Subscription, Due), Stop> {
     let reference = Reference::Renewal(change.subscription_id.clone());
     let fetched = case.known.fetched(&reference)?;
     let renewal = match &fetched.answer {
@@ -75,7 +82,7 @@ pub(super) fn due(
         learn_answer(&mut learned, &renewal.change, fetched.asked_at);
     }
     let first = first_order(case, &learned)?;
-    if let Some(park_reason) = in_other_currency(&learned, id, first) {
+    if let Some(park_reason) = in_other_currency(&learned, &change.invoice_id, first) {
         return Ok((learned, Due::Later(park_reason)));
     }
     let Some(sold) = sold(case, change, &learned, renewal, first)? else {
@@ -161,7 +168,7 @@ fn sold(
         invoice_id: Some(change.invoice_id.clone()),
         details: details(renewal, first),
         period: covered(bill, paid_at, renewal.period),
-        moves_stock: case.policy.renewal_stock == RenewalStock::Move,
+        moves_stock: moves_stock(case, OrderKind::Renewal),
     }))
 }
 
@@ -177,18 +184,6 @@ fn certified_lines(
         certified(line, first, paid_at);
     }
     lines
-}
-
-/// The totals of a renewal: the paid amount, and the discounts of the lines.
-fn totals(lines: &[LineItem], amount: i64) -> Totals {
-    let discount = lines.iter().map(|line| line.amounts.discount);
-    let discount = discount.fold(0, i64::saturating_add);
-    Totals {
-        subtotal: amount.saturating_add(discount),
-        discount,
-        total: amount,
-        ..Totals::default()
-    }
 }
 
 /// The facts of the invoice's payment that came before the order.

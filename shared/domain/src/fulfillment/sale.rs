@@ -9,7 +9,7 @@ use crate::{
         known::{Case, Fetched, Need},
         notice::{notice_of_trial, notices_of_failure},
         of_other_mode,
-        order::{Sold, bounded, links},
+        order::{Sold, bounded, links, moves_stock},
         other_shop,
         read_set::{ReadSet, Snapshot},
     },
@@ -416,7 +416,7 @@ fn sold(case: &Case<'_>, sale: &Sale) -> Sold {
         invoice_id: sale.invoice_id.clone(),
         details: sale.details.clone(),
         period: None,
-        moves_stock: true,
+        moves_stock: moves_stock(case, OrderKind::Sale),
     }
 }
 

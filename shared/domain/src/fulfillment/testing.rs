@@ -48,6 +48,7 @@ use crate::{
         mode::Mode,
         money::Currency,
         outcome::ReadError,
+        provider::ProviderPolicies,
     },
 };
 use jiff::{SignedDuration, Timestamp};
@@ -555,6 +556,7 @@ pub(crate) struct Shop {
     pub(crate) tables: Tables,
     pub(crate) api: Api,
     pub(crate) policy: Policy,
+    pub(crate) provider: ProviderPolicies,
     pub(crate) now: Timestamp,
 }
 
@@ -566,6 +568,7 @@ impl Shop {
             tables: Tables::default(),
             api: Api::default(),
             policy: policy(),
+            provider: ProviderPolicies::OURS,
             now,
         }
     }
@@ -644,6 +647,7 @@ impl Shop {
                 event: &row,
                 known: &known,
                 policy: &self.policy,
+                provider: self.provider,
                 stated_at: row.stated_at(),
                 now: self.now,
             };

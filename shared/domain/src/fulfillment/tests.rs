@@ -4,11 +4,20 @@ use crate::delivery::stored_event::EventState;
 use crate::delivery::stored_event::StoredEvent;
 use crate::fulfillment::testing::*;
 use crate::{
-    access::{contact, subscription::InvoiceEvent},
+    access::{
+        contact,
+        subscription::{Bill, InvoiceEvent, SubscriptionFacts},
+    },
     delivery::{
         Delivery,
         event::{Change, Reading},
     },
+    sale::{
+        mapping::{MappingKey, MappingRow},
+        statement::{Sale, SaleKind},
+        stock::LineStock,
+    },
+    values::provider::{EligibilityPolicy, Party, ProviderPolicies},
 };
 
 #[test]
@@ -205,4 +214,144 @@ fn a_decision_reads_as_a_line_without_a_name_of_anything() {
             "park: the provider answers 404",
         ]
     );
+}
+
+/// A shop of a provider with these policies, after all that can cause a mail, move goods or state eligibility. Of two
+/// sold braces one is in stock, and the mug has no SKU.
+fn lived(provider: ProviderPolicies) -> Shop {
+    let (month, trial_end) = (30 * DAY, NOW + 10 * DAY);
+    let mut shop = Shop::selling(Sale {
+        kind: SaleKind::Subscription,
+        subscription_id: Some(id("fsub_1")),
+        invoice_id: Some(id("fin_1")),
+        ..sale(vec![
+            line("gym", 1, 4999, None),
+            line("brace", 2, 4998, Some("BRACE")),
+            line("mug", 1, 1500, None),
+        ])
+    });
+    shop.provider = provider;
+    (shop.policy.payment_failed_mail, shop.policy.trial_ends_mail) = (true, true);
+    shop.tables.counters = [(sku("BRACE"), 1), (sku("BOX"), 10)].into();
+    let maps_to = MappingRow {
+        maps_to: Some(sku("BOX")),
+        ..MappingRow::default()
+    };
+    let gym = MappingKey::Product(id("fprod_gym"));
+    shop.tables.mapping.insert(gym, maps_to);
+    let trial = SubscriptionFacts {
+        trial_end: Some(at(trial_end)),
+        ..snapshot("trialing", trial_end)
+    };
+    let active = snapshot("active", SALE + 2 * month);
+    shop.api.subscriptions.insert(id("fsub_1"), active);
+    let of_invoice = |invoice, event| {
+        let bill = Bill {
+            payment_intent_id: Some(id("fpi_2")),
+            ..bill(event, 4999, (SALE + month, SALE + 2 * month))
+        };
+        invoice_change("fsub_1", invoice, event, bill)
+    };
+    let of_renewal = refund_news("fre_2", refund_facts("fpi_2", "succeeded", 4999));
+    for (second, change) in [
+        (SALE, completed()),
+        (SALE + 1, subscription_change("fsub_1", trial)),
+        (SALE + 2, refunded("fre_1", "succeeded", 1000)),
+        (SALE + 3, refunded("fre_1", "failed", 1000)),
+        (
+            SALE + month,
+            of_invoice("fin_2", InvoiceEvent::PaymentFailed),
+        ),
+        (SALE + month + 1, of_invoice("fin_2", InvoiceEvent::Paid)),
+        (SALE + month + 2, Change::Refund(of_renewal)),
+    ] {
+        assert_eq!(shop.tell(second, change), End::Done, "{second}");
+    }
+    shop
+}
+
+/// The order, with what depends on its provider's policies taken from another.
+fn with_policies_of(order: &Order, other: &Order) -> Order {
+    let mut order = Order {
+        eligibility: other.eligibility,
+        receipt_id: other.receipt_id.clone(),
+        shortfalls: other.shortfalls.clone(),
+        ..order.clone()
+    };
+    for (line, other) in order.lines.iter_mut().zip(&other.lines) {
+        line.stock.clone_from(&other.stock);
+        line.eligibility.clone_from(&other.eligibility);
+    }
+    for (refund, other) in order.refunds.values_mut().zip(other.refunds.values()) {
+        refund.receipt_id.clone_from(&other.receipt_id);
+        refund.correction_id.clone_from(&other.correction_id);
+    }
+    order
+}
+
+#[test]
+fn what_a_provider_certifies_and_does_itself_changes_that_and_nothing_else() {
+    let ours = lived(ProviderPolicies::OURS);
+    let trial_notice = format!("fsub_1-trial_ends-{}", NOW + 10 * DAY);
+    assert_eq!(
+        ours.receipts(),
+        [
+            "fcs_1-order",
+            "fin_2-order",
+            "fin_2-payment_failed",
+            "fre_1-refund",
+            "fre_1-refund_failed",
+            "fre_2-refund",
+            &trial_notice,
+        ]
+    );
+    let eligibilities = [EligibilityPolicy::Stated, EligibilityPolicy::Omitted];
+    let parties = [Party::Us, Party::Provider];
+    let pairs = parties.map(|receipts| parties.map(|stock| (receipts, stock)));
+    for (eligibility, (receipts, stock)) in eligibilities.into_iter().flat_map(|eligibility| {
+        pairs
+            .concat()
+            .into_iter()
+            .map(move |pair| (eligibility, pair))
+    }) {
+        let provider = ProviderPolicies {
+            eligibility,
+            receipts,
+            stock,
+        };
+        let shop = lived(provider);
+        for (order, other) in shop.tables.orders.values().zip(ours.tables.orders.values()) {
+            assert_eq!(with_policies_of(order, other), *other, "{provider:?}");
+            let is_stated = eligibility == EligibilityPolicy::Stated;
+            assert_eq!(order.eligibility, eligibility);
+            for line in &order.lines {
+                assert_eq!(line.eligibility.is_some(), is_stated, "{provider:?}");
+                let is_exempt = line.stock == LineStock::Exempt;
+                assert_eq!(is_exempt, stock == Party::Provider, "{provider:?}");
+            }
+            let is_short = stock == Party::Us && order.order_id == order_id();
+            assert_eq!(!order.shortfalls.is_empty(), is_short, "{provider:?}");
+            assert_eq!(order.receipt_id.is_some(), receipts == Party::Us);
+        }
+        match receipts {
+            Party::Us => assert_eq!(shop.receipts(), ours.receipts(), "{provider:?}"),
+            Party::Provider => assert!(shop.receipts().is_empty(), "{provider:?}"),
+        }
+        // The sale took a box and the only brace; the renewal took a box, and its refund brought that back.
+        let (on_hand, movements, reported) = match stock {
+            Party::Us => ((0, 9), 3, 1),
+            Party::Provider => ((1, 10), 0, 0),
+        };
+        let (movements_made, reported_now) = (&shop.tables.movements, &shop.tables.reported);
+        assert_eq!(
+            (shop.on_hand("BRACE"), shop.on_hand("BOX")),
+            on_hand,
+            "{provider:?}"
+        );
+        assert_eq!(
+            (movements_made.len(), reported_now.len()),
+            (movements, reported)
+        );
+        assert_eq!(shop.tables.entitlements, ours.tables.entitlements);
+    }
 }

@@ -21,7 +21,7 @@ use crate::{
         },
         mode::Mode,
         money::{Currency, Money},
-        provider::ProviderId,
+        provider::{EligibilityPolicy, ProviderId},
     },
 };
 use jiff::Timestamp;
@@ -90,6 +90,8 @@ pub struct Order {
     /// Counts changes, from 1; each later write is guarded by the version it read.
     pub version: u64,
     pub provider: ProviderId,
+    /// Whether its receipts state HSA/FSA eligibility.
+    pub eligibility: EligibilityPolicy,
     /// The merchant's reference; searchable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_reference_id: Option<String>,
@@ -132,7 +134,7 @@ pub struct Order {
     /// Paid but not in stock.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub shortfalls: Vec<Shortfall>,
-    /// The receipt, once the order is fulfilled.
+    /// The receipt, once the order is fulfilled; `None` if the provider sends it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt_id: Option<ReceiptId>,
     /// The latest facts of each payment.
@@ -182,7 +184,7 @@ pub struct OrderLine {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit_amount: Option<i64>,
     pub amounts: Totals,
-    /// `None` while the provider has not classified the line.
+    /// `None` while the provider has not classified the line, and always if it certifies no eligibility.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eligibility: Option<Eligibility>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -123,7 +123,8 @@ pub enum LineStock {
     Uncounted { sku: Sku },
     /// The order is not paid yet, so nothing is moved.
     Waiting,
-    /// The merchant counts such sales by other means: a renewal under `RenewalStock=never`.
+    /// Such sales are counted by other means: a renewal under `RenewalStock=never`, or any order of a provider that
+    /// counts the goods.
     Exempt,
     /// Neither a mapping row nor the product names a SKU: the merchant should add a row.
     Unmapped,

@@ -1,4 +1,4 @@
-//! The name of a payment provider.
+//! The name of a payment provider, and what it does itself.
 
 use crate::values::ids::BadId;
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,42 @@ impl fmt::Display for ProviderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The party that does a part of the work on a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Party {
+    Us,
+    Provider,
+}
+
+/// The effect of HSA/FSA eligibility on receipts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EligibilityPolicy {
+    /// The provider certifies it, so receipts state it: for each line, and as sums.
+    Stated,
+    /// The provider knows no HSA/FSA, so receipts omit it.
+    Omitted,
+}
+
+/// What a provider certifies and does itself. It decides what fulfillment makes of the provider's events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProviderPolicies {
+    pub eligibility: EligibilityPolicy,
+    /// The sender of receipts and notices. If it is the provider, fulfillment makes no mail.
+    pub receipts: Party,
+    /// The party that counts the goods. If it is the provider, no order moves stock.
+    pub stock: Party,
+}
+
+impl ProviderPolicies {
+    /// For a provider that certifies eligibility and leaves all work to us.
+    pub const OURS: Self = Self {
+        eligibility: EligibilityPolicy::Stated,
+        receipts: Party::Us,
+        stock: Party::Us,
+    };
 }
 
 /// No provider of this stack has that name.

@@ -16,6 +16,7 @@ use domain::{
         ids::EventId,
         mode::Mode,
         outcome::{ReadError, RetryableError},
+        provider::ProviderPolicies,
     },
 };
 use jiff::Timestamp;
@@ -35,6 +36,10 @@ impl Flex {
 }
 
 impl Provider for Flex {
+    fn policies(&self) -> ProviderPolicies {
+        ProviderPolicies::OURS
+    }
+
     fn check<'body>(
         &self,
         headers: &Headers<'_>,

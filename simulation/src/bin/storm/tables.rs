@@ -172,7 +172,7 @@ impl Desk {
         };
         let redriven = redrive(
             &letters,
-            &self.ports.events,
+            &self.ports.store,
             &bounds,
             &mut Pace::per_second(NonZeroU32::MAX),
         )
@@ -210,7 +210,7 @@ impl Desk {
 
     /// Releases all parked events.
     pub(crate) async fn release(&self) -> Result<BTreeMap<String, Why>, PlayError> {
-        let events = &self.ports.events;
+        let events = &self.ports.store;
         let note = Note::new("storm", "all is well again", Timestamp::now()).map_err(failed)?;
         let mut released = BTreeMap::new();
         for row in parked(events, usize::MAX).await? {

@@ -252,7 +252,7 @@ async fn access(play: &Play, life: &Life) -> Result<Option<Entitlement>, DemoErr
     };
     let rows = play
         .tables
-        .ledger
+        .store
         .read(&read_set)
         .await
         .map_err(PlayError::from)?;

@@ -174,7 +174,7 @@ impl Story {
             let Some(receipt_id) = &order.receipt_id else {
                 return Ok(None);
             };
-            let receipt = play.tables.receipts.receipt(receipt_id).await?;
+            let receipt = play.tables.store.receipt(receipt_id).await?;
             Ok(receipt.filter(|receipt| matches!(receipt.state, ReceiptState::Sent { .. })))
         })
         .await?;

@@ -16,7 +16,7 @@ use crate::{
         restock::RestockPolicy,
         statement::{Capture, Sale},
     },
-    values::{mode::Mode, money::Currency},
+    values::{mode::Mode, money::Currency, provider::ProviderPolicies},
 };
 use std::collections::BTreeMap;
 
@@ -92,6 +92,7 @@ fn shelves_are_read_where_goods_may_come_back() {
             event: &stored(&facts("fevt_1", SALE, completed())),
             known: &Known::default(),
             policy: &policy,
+            provider: ProviderPolicies::OURS,
             stated_at: at(SALE),
             now: at(SALE),
         };

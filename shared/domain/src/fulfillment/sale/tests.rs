@@ -16,7 +16,7 @@ use crate::{
         refund::Refund,
         stock::{LineStock, Movement, StockLevel},
     },
-    values::mode::Mode,
+    values::{mode::Mode, provider::ProviderPolicies},
 };
 use proptest::prelude::*;
 
@@ -26,6 +26,7 @@ fn with_case<T>(ask: impl FnOnce(&Case<'_>) -> T) -> T {
         event: &event,
         known: &Known::default(),
         policy: &policy(),
+        provider: ProviderPolicies::OURS,
         stated_at: at(SALE),
         now: at(NOW),
     })

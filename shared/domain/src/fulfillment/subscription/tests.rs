@@ -334,6 +334,7 @@ fn access_is_never_written_by_a_subscription_that_has_changed_since_it_was_read(
         event: &stored(&event),
         known: &known,
         policy: &shop.policy,
+        provider: shop.provider,
         stated_at: at(SALE + 2),
         now: shop.now,
     };
