@@ -169,12 +169,7 @@ async fn a_customer_whom_the_provider_deletes_is_erased_by_the_deployed_function
     assert_eq!((order.totals, &order.lines), (before.totals, &before.lines));
     assert_eq!((order.customer.name, order.customer.email), (None, None));
     let customer_id = CustomerId::new(customer_id).unwrap();
-    let contact = play
-        .tables
-        .entitlements
-        .contact(&customer_id)
-        .await
-        .unwrap();
+    let contact = play.tables.store.contact(&customer_id).await.unwrap();
     assert!(contact.is_some_and(|contact| contact.erased));
 }
 
