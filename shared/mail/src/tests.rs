@@ -1288,7 +1288,7 @@ fn has_rows(text: &str, rows: &[(&str, &str)]) {
 
 #[test]
 fn a_partial_capture_shows_the_order_and_the_amount_paid() {
-    let text = mail(&part_paid(6994, 4000, payment::PaymentStatus::Received)).text;
+    let Email { text, html, .. } = mail(&part_paid(6994, 4000, payment::PaymentStatus::Received));
     has_rows(
         &text,
         &[
@@ -1302,6 +1302,7 @@ fn a_partial_capture_shows_the_order_and_the_amount_paid() {
     );
     assert!(!text.contains("Still due"));
     insta::assert_snapshot!("part_paid_text", text);
+    insta::assert_snapshot!("part_paid_html", html);
 }
 
 #[test]
@@ -1341,7 +1342,7 @@ fn store_credit_of_the_order_is_spread_over_its_items() {
     let mut order = part_paid(10_000, 4000, payment::PaymentStatus::Received);
     order.payments.clear();
     (order.totals.discount, order.totals.total) = (6000, 4000);
-    let text = mail(&order).text;
+    let Email { text, html, .. } = mail(&order);
     has_rows(
         &text,
         &[
@@ -1354,6 +1355,7 @@ fn store_credit_of_the_order_is_spread_over_its_items() {
     );
     assert!(text.contains("share of adjustments -$60.00") && !text.contains("Order total"));
     insta::assert_snapshot!("store_credit_text", text);
+    insta::assert_snapshot!("store_credit_html", html);
 }
 
 #[test]
@@ -1372,6 +1374,7 @@ fn a_tax_that_prices_include_is_shown_as_included() {
     assert!(!has_row(&mail.text, "Tax", "$8.26"));
     assert!(mail.html.contains("The order total includes $8.26 tax."));
     insta::assert_snapshot!("tax_included_text", mail.text);
+    insta::assert_snapshot!("tax_included_html", mail.html);
 }
 
 #[test]
@@ -1385,7 +1388,7 @@ fn a_one_time_item_is_on_the_receipt_of_the_sale_and_not_on_a_renewal() {
     let brace = line(2, "Knee brace", ELIGIBLE[0], of(2499));
     let mut sale = part_paid(7498, 7498, payment::PaymentStatus::Received);
     sale.lines = vec![training.clone(), brace];
-    let text = mail(&sale).text;
+    let Email { text, html, .. } = mail(&sale);
     has_rows(
         &text,
         &[
@@ -1395,6 +1398,7 @@ fn a_one_time_item_is_on_the_receipt_of_the_sale_and_not_on_a_renewal() {
         ],
     );
     insta::assert_snapshot!("beside_subscription_text", text);
+    insta::assert_snapshot!("beside_subscription_html", html);
 
     let mut renewed = part_paid(4999, 4999, payment::PaymentStatus::Received);
     renewed.lines = vec![training];
