@@ -5,7 +5,7 @@
 //! (<https://docs.withflex.com/api-reference/checkout-sessions/get-checkout-session>,
 //! <https://docs.withflex.com/api-reference/checkout-sessions/get-line-items>, and those named
 //! below). Flex asks for permissive reading, so every member is a [`Field`]: it may be absent or of
-//! another kind. The translation to our values, such as [`crate::checkout`], decides which members
+//! another kind. The translation to our values, such as [`crate::sale`], decides which members
 //! it needs. A new member gets a field here, of one of the types that [`reading`] lists.
 
 use jiff::Timestamp;
