@@ -308,30 +308,36 @@ impl<'a> Statements<'a> {
 
     /// For each refund that ever succeeded, the amount that really goes back to the customer. The rest of the refund
     /// only releases an authorization: by an amount that equals what its payment never captured, else by what exceeds
-    /// the captured amount, the latest refund first.
+    /// the captured amount, the latest refund first. A refund that failed after all counts for itself only.
     #[must_use]
     pub fn paid_back(&self) -> BTreeMap<&'a RefundId, i64> {
         let refunds = self.refunds.iter().map(|(id, refund)| (*id, *refund));
-        let succeeded: Vec<_> = refunds.filter(|(_, refund)| refund.succeeded).collect();
-        let mut back: BTreeMap<&RefundId, i64> = succeeded
-            .iter()
-            .map(|(id, refund)| (*id, refund.facts.value.amount))
+        let succeeded = refunds.filter(|(_, refund)| refund.succeeded);
+        succeeded
+            .map(|(id, refund)| {
+                let facts = &refund.facts.value;
+                let released = self.payments.get(&facts.payment_intent_id);
+                let released = released.map_or(0, |payment| self.released_by(id, &payment.value));
+                (id, facts.amount.saturating_sub(released))
+            })
+            .collect()
+    }
+
+    /// The part of a refund that releases an authorization of its payment, beside the refunds that stand.
+    fn released_by(&self, id: &RefundId, payment: &PaymentFacts) -> i64 {
+        let of = |id: &RefundId| Some(&self.refunds.get(id)?.facts.value.payment_intent_id);
+        let counts = |other: &&RefundId, refund: &Refund| {
+            of(other) == of(id) && (*other == id || refund.stands())
+        };
+        let all = self.refunds.iter().map(|(id, refund)| (*id, *refund));
+        let mut own: Vec<_> = all
+            .filter(|(other, refund)| counts(other, refund))
+            .map(|(id, refund)| (refund.facts.value.made_at, id, refund.facts.value.amount))
             .collect();
-        for (payment, facts) in self.payments {
-            let mut own: Vec<_> = succeeded
-                .iter()
-                .map(|(id, refund)| (*id, &refund.facts.value))
-                .filter(|(_, refund)| refund.payment_intent_id == *payment)
-                .map(|(id, refund)| (refund.made_at, id, refund.amount))
-                .collect();
-            own.sort_unstable();
-            for (id, released) in releases(&facts.value, &own) {
-                if let Some(amount) = back.get_mut(id) {
-                    *amount = amount.saturating_sub(released);
-                }
-            }
-        }
-        back
+        own.sort_unstable();
+        let shares = releases(payment, &own).into_iter();
+        let own_share = shares.filter(|(other, _)| *other == id);
+        own_share.map(|(_, released)| released).sum()
     }
 }
 

@@ -56,9 +56,16 @@ impl Sale {
             .refunds
             .iter()
             .zip(1..)
-            .map(|((payment, status, amount), n)| {
-                let facts = refund_facts(payment, status, *amount).fact(at(SALE + n));
-                (id(&format!("fre_{n}")), Refund::new(facts))
+            .map(|((payment, statuses, amount), n)| {
+                let mut facts = statuses
+                    .split(", then ")
+                    .zip(n * 10..)
+                    .map(|(status, at_)| {
+                        refund_facts(payment, status, *amount).fact(at(SALE + at_))
+                    });
+                let mut refund = Refund::new(facts.next().unwrap());
+                facts.for_each(|facts| refund.merge(facts));
+                (id(&format!("fre_{n}")), refund)
             })
             .collect();
         Statements {
@@ -355,6 +362,10 @@ fn a_refund_that_only_releases_an_authorization_is_none() {
     assert_eq!(refunded(part(), &[of_first(6994)]), 4000);
     assert_eq!(refunded(part(), &[of_first(3000), of_first(3994)]), 4000);
     assert_eq!(refunded(all(), &[of_first(2994)]), 2994);
+    // A refund that failed after all takes no part of the authorization.
+    let failed = ("fpi_1", "succeeded, then failed", 3000);
+    assert_eq!(refunded(part(), &[failed, of_first(3994)]), 3994);
+    assert_eq!(refunded(part(), &[of_first(3994), failed]), 3994);
     assert_eq!(refunded(all(), &[("fpi_1", "pending", 2994)]), 0);
     assert_eq!(refunded(part(), &[("fpi_1", "failed", 1500)]), 0);
 }
