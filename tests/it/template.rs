@@ -50,7 +50,7 @@ LastTries { ($.outcome = "retry") && ($.receives >= 4) }
 OrdersToReview { ($.shortfall IS TRUE) || ($.uncounted IS TRUE) || ($.amounts_differ IS TRUE) || ($.second_order IS TRUE) || ($.lacks_customer IS TRUE) }
 Outcomes { $.outcome = * }
 Panics { $.outcome = "panic" }
-PaymentsToReview { ($.dispute_opened IS TRUE) || ($.dispute_lost IS TRUE) || ($.dispute_unclear IS TRUE) || ($.refund_failed IS TRUE) || ($.partly_paid IS TRUE) || ($.payment_unclear IS TRUE) }
+PaymentsToReview { ($.dispute_opened IS TRUE) || ($.dispute_lost IS TRUE) || ($.dispute_unclear IS TRUE) || ($.refund_failed IS TRUE) || ($.partly_paid IS TRUE) || ($.payment_unclear IS TRUE) || ($.restock_unclear IS TRUE) }
 SecretRefreshFailures { $.secret_refresh_failed IS TRUE }
 Stalled { $.stalled IS TRUE }
 Unreadable { $.outcome = "unreadable" }

@@ -63,6 +63,7 @@ impl Acme {
                 currency: order.currency,
                 payment_intent_id: order.payment_intents[0].clone(),
                 goods: Vec::new(),
+                goods_unclear: false,
                 invoice_id: None,
                 made_at: None,
             }

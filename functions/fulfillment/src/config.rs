@@ -62,10 +62,11 @@ fn tables(settings: &mut Settings<'_>) -> Tables {
 }
 
 fn queues(settings: &mut Settings<'_>) -> Queues {
+    let own = settings.resource("FULFILLMENT_QUEUE_URL");
     Queues {
-        source: settings.resource("FULFILLMENT_QUEUE_URL"),
+        source: own.clone(),
+        fulfillment: own,
         receipts: settings.resource("RECEIPT_QUEUE_URL"),
-        ..Queues::default()
     }
 }
 

@@ -286,6 +286,7 @@ fn refunded(status: refund::RefundStatus, amount: i64, payment: u8) -> Refund {
             currency: Currency::USD,
             payment_intent_id,
             goods: vec![],
+            goods_unclear: false,
             invoice_id: None,
             made_at: None,
         },

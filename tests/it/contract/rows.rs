@@ -574,6 +574,7 @@ fn refunds_of(payment: &PaymentIntentId) -> [(RefundId, Refund); 2] {
                 amount: 500,
                 payment_intent_id: payment.clone(),
                 goods,
+                goods_unclear: true,
                 invoice_id: None,
                 made_at: Some(later()),
             },

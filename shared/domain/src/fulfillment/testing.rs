@@ -297,6 +297,7 @@ pub(crate) fn refund_facts(payment: &str, word: &str, amount: i64) -> Stated<ref
         currency: Currency::USD,
         payment_intent_id: id(payment),
         goods: Vec::new(),
+        goods_unclear: false,
         invoice_id: None,
         made_at: Some(at(SALE + DAY)),
     };

@@ -243,6 +243,8 @@ pub struct Alerts {
     pub partly_paid: bool,
     /// A payment is not understood.
     pub payment_unclear: bool,
+    /// The goods of a refund that succeeded are not understood.
+    pub restock_unclear: bool,
 }
 
 impl Alerts {
@@ -270,6 +272,11 @@ impl Alerts {
                 .and_then(|known| known.refunds.get(id))
                 .is_some_and(Refund::failed_after_all)
         };
+        let unclear_goods = |refund: &Refund| refund.succeeded && refund.facts.value.goods_unclear;
+        let was_told = |id| {
+            let known = known.and_then(|known| known.refunds.get(id));
+            known.is_some_and(unclear_goods)
+        };
         Self {
             dispute_opened: newly(DisputeStage::Open),
             dispute_lost: newly(DisputeStage::Lost),
@@ -283,6 +290,10 @@ impl Alerts {
                 .any(|(id, now)| now.failed_after_all() && !had_failed(id)),
             partly_paid: order.funds() == OrderFunds::Part
                 && known.is_none_or(|known| known.funds() != OrderFunds::Part),
+            restock_unclear: order
+                .refunds
+                .iter()
+                .any(|(id, now)| unclear_goods(now) && !was_told(id)),
             payment_unclear: !order
                 .details
                 .unclear_payments

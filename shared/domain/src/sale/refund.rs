@@ -39,6 +39,9 @@ pub struct RefundFacts {
     /// The returned goods, if the merchant names them in the refund's metadata.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub goods: Vec<Goods>,
+    /// True if the metadata names goods in a form that is not understood: none go back, and a person decides.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub goods_unclear: bool,
     /// The refunded invoice of a subscription, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invoice_id: Option<InvoiceId>,

@@ -110,7 +110,7 @@ fn partial(order: &Order) -> BTreeMap<Sku, i64> {
 /// The goods of a partial refund: the merchant's metadata, else the only line that costs exactly as
 /// much.
 fn goods(order: &Order, facts: &RefundFacts) -> Vec<Goods> {
-    if !facts.goods.is_empty() {
+    if !facts.goods.is_empty() || facts.goods_unclear {
         return facts.goods.clone();
     }
     let counted = || {

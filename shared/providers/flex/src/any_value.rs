@@ -195,7 +195,9 @@ fn is_same_change(read: &Change, original: &Change) -> bool {
             read.facts.due_by = original.facts.due_by;
         }
         (Change::Refund(read), Change::Refund(original)) if read.facts.goods.is_empty() => {
+            // Goods that are not understood call a person.
             read.facts.goods.clone_from(&original.facts.goods);
+            read.facts.goods_unclear = false;
         }
         (Change::Customer(read), Change::Customer(original)) => {
             if let (Some(read), Some(original)) = (&mut read.facts, &original.facts) {

@@ -349,6 +349,19 @@ fn what_a_partial_refund_is_for_is_never_guessed() {
 }
 
 #[test]
+fn a_word_that_is_not_understood_brings_nothing_back_and_calls_a_person_once() {
+    let mut shop = sold_out(RestockPolicy::Any);
+    let before = (shop.order().clone(), on_hand(&shop));
+    // By its amount alone, the refund would be the mug's.
+    let mut facts = refund_facts("fpi_1", "succeeded", 1500);
+    facts.goods_unclear = true;
+    shop.tell(SALE + 1, Change::Refund(refund_news("fre_1", facts)));
+    assert_eq!(on_hand(&shop), before.1);
+    let is_told = |known: &Order| Alerts::between(Some(known), shop.order()).restock_unclear;
+    assert_eq!((is_told(&before.0), is_told(shop.order())), (true, false));
+}
+
+#[test]
 fn the_merchants_word_says_what_came_back() {
     let mut shop = sold_out(RestockPolicy::Any);
     let goods = vec![

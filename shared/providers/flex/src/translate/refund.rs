@@ -51,6 +51,7 @@ pub(crate) fn refund(refund: &wire::Refund) -> Result<RefundChange, NotUnderstoo
     const SUBSCRIPTION: &str = "object.refund.subscription_id";
     let payments = [refund.payment_intent_id.id(), refund.payment_intent.id()];
     let status = status::refund(needed_text(&refund.status, "object.refund.status")?);
+    let goods = goods(&refund.metadata);
     Ok(RefundChange {
         refund_id: super::own_id(refund.refund_id.id(), RefundId::new, ID)?,
         mode: mode_of(&refund.test_mode, "object.refund.test_mode")?,
@@ -63,7 +64,8 @@ pub(crate) fn refund(refund: &wire::Refund) -> Result<RefundChange, NotUnderstoo
                 amount: needed_cents(&refund.amount, "object.refund.amount")?,
                 payment_intent_id: named(payments, PaymentIntentId::new, PAYMENT)?
                     .ok_or(NotUnderstood::Missing(PAYMENT))?,
-                goods: goods(&refund.metadata).unwrap_or_default(),
+                goods_unclear: goods.is_none(),
+                goods: goods.unwrap_or_default(),
                 invoice_id: named([refund.invoice_id.id()], InvoiceId::new, INVOICE)?,
                 made_at: refund
                     .created_at
@@ -79,12 +81,18 @@ pub(crate) fn refund(refund: &wire::Refund) -> Result<RefundChange, NotUnderstoo
     })
 }
 
-/// The returned goods, from `restock` in the refund's metadata, such as `BRACE-M:2, TOTE`; a
-/// missing number means 1. The merchant writes this text. If any part is not understood, the whole
-/// text is ignored, because half of it would mislead.
+/// The returned goods, from `restock` in the refund's metadata, such as `BRACE-M:2, TOTE`; a SKU without a number means
+/// one unit. Empty without such an entry. `None` if any part is not understood: half of it would mislead.
 fn goods(metadata: &Value) -> Option<Vec<Goods>> {
     let entries = details::entries(metadata);
-    let text = entries.known()?.get("restock")?.as_str()?;
+    let entry = entries.known().and_then(|entries| entries.get("restock"));
+    let text = match entry {
+        None | Some(Value::Null) => return Some(Vec::new()),
+        Some(entry) => entry.as_str()?,
+    };
+    if text.trim().is_empty() {
+        return Some(Vec::new());
+    }
     // One more than allowed, to limit the work on a long text.
     let goods: Vec<Goods> = text
         .split(',')
@@ -158,6 +166,7 @@ mod tests {
                     amount: 1500,
                     payment_intent_id: PaymentIntentId::new("fpi_1").unwrap(),
                     goods: vec![goods("BRACE-M", 2), goods("TOTE", 1)],
+                    goods_unclear: false,
                     invoice_id: Some(InvoiceId::new("fin_1").unwrap()),
                     made_at: Some("2025-10-10T12:40:00Z".parse().unwrap()),
                 },
@@ -241,11 +250,14 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_not_understood_whole_counts_as_none() {
+    fn a_word_that_is_not_understood_whole_names_no_goods_and_says_so() {
         let many = ["SKU"; 51].join(",");
+        let read = |entry: Value| {
+            let change = with("metadata", json!({"restock": entry})).unwrap();
+            let facts = change.facts.value;
+            (facts.goods.len(), facts.goods_unclear)
+        };
         for text in [
-            "",
-            " ",
             ",",
             "A,",
             "A:1,:2",
@@ -257,16 +269,15 @@ mod tests {
             &"A".repeat(1_001),
             &many,
         ] {
-            assert_eq!(restock(text), [], "{text:?}");
+            assert_eq!(read(json!(text)), (0, true), "{text:?}");
         }
-        for odd in [json!(7), json!(["TOTE"]), json!({"TOTE": 1}), Value::Null] {
-            assert_eq!(
-                with("metadata", json!({"restock": odd}))
-                    .unwrap()
-                    .facts
-                    .goods,
-                []
-            );
+        for odd in [json!(7), json!(["TOTE"]), json!({"TOTE": 1})] {
+            assert_eq!(read(odd), (0, true));
         }
+        for none in [json!(""), json!(" "), Value::Null] {
+            assert_eq!(read(none), (0, false));
+        }
+        let without = with("metadata", json!({"note": "x"})).unwrap();
+        assert!(!without.facts.value.goods_unclear);
     }
 }
