@@ -129,22 +129,7 @@ pub(super) fn write(
     receipts: Vec<Receipt>,
     rows: &Snapshot,
 ) -> Option<Box<Commit>> {
-    let policy = GrantPolicy {
-        grace: case.policy.grace,
-        on_lost_dispute: case.policy.access.on_lost_dispute,
-    };
-    let access = |product: &ProductId| {
-        let known = rows
-            .entitlements
-            .iter()
-            .find(|row| row.product_id == *product);
-        let row = granted(known, &subscription, product, policy);
-        (known != Some(&row)).then_some(Entitlement {
-            version: row.version + 1,
-            ..row
-        })
-    };
-    let entitlements: Vec<Entitlement> = subscription.products.iter().filter_map(access).collect();
+    let entitlements = entitlements(case, &subscription, rows);
     let known = rows.subscription.as_ref();
     if known == Some(&subscription) && entitlements.is_empty() && receipts.is_empty() {
         return None;
@@ -163,6 +148,24 @@ pub(super) fn write(
         receipts,
         ..Commit::of(event_id)
     }))
+}
+
+/// The access that a subscription gives, where it differs from the rows.
+fn entitlements(case: &Case<'_>, subscription: &Subscription, rows: &Snapshot) -> Vec<Entitlement> {
+    let policy = GrantPolicy {
+        grace: case.policy.grace,
+        on_lost_dispute: case.policy.access.on_lost_dispute,
+    };
+    let access = |product: &ProductId| {
+        let is_its_row = |row: &&Entitlement| row.product_id == *product;
+        let known = rows.entitlements.iter().find(is_its_row);
+        let row = granted(known, subscription, product, policy);
+        (known != Some(&row)).then_some(Entitlement {
+            version: row.version + 1,
+            ..row
+        })
+    };
+    subscription.products.iter().filter_map(access).collect()
 }
 
 /// Writes the known facts and waits for the rest. A commit that does not end the event never queues receipts. It

@@ -251,53 +251,37 @@ impl Alerts {
     /// The alerts that are new in `order` compared with `known`.
     #[must_use]
     pub fn between(known: Option<&Order>, order: &Order) -> Self {
-        let stage_of = |id| {
-            known
-                .and_then(|known| known.disputes.get(id))
-                .map(Dispute::stage)
+        let newly_disputed = |is_so: fn(&Dispute) -> bool| {
+            let was_so = |id| {
+                known
+                    .and_then(|known| known.disputes.get(id))
+                    .is_some_and(is_so)
+            };
+            let mut disputes = order.disputes.iter();
+            disputes.any(|(id, now)| is_so(now) && !was_so(id))
         };
-        let newly = |wanted: DisputeStage| {
-            order
-                .disputes
-                .iter()
-                .any(|(id, now)| now.stage() == wanted && stage_of(id) != Some(wanted))
+        let newly_refunded = |is_so: fn(&Refund) -> bool| {
+            let was_so = |id| {
+                known
+                    .and_then(|known| known.refunds.get(id))
+                    .is_some_and(is_so)
+            };
+            let mut refunds = order.refunds.iter();
+            refunds.any(|(id, now)| is_so(now) && !was_so(id))
         };
-        let was_unclear = |id| {
-            known
-                .and_then(|known| known.disputes.get(id))
-                .is_some_and(Dispute::is_unclear)
-        };
-        let had_failed = |id| {
-            known
-                .and_then(|known| known.refunds.get(id))
-                .is_some_and(Refund::failed_after_all)
-        };
-        let unclear_goods = |refund: &Refund| refund.succeeded && refund.facts.value.goods_unclear;
-        let was_told = |id| {
-            let known = known.and_then(|known| known.refunds.get(id));
-            known.is_some_and(unclear_goods)
-        };
+        let none = BTreeSet::new();
+        let known_unclear = known.map_or(&none, |known| &known.details.unclear_payments);
         Self {
-            dispute_opened: newly(DisputeStage::Open),
-            dispute_lost: newly(DisputeStage::Lost),
-            dispute_unclear: order
-                .disputes
-                .iter()
-                .any(|(id, now)| now.is_unclear() && !was_unclear(id)),
-            refund_failed: order
-                .refunds
-                .iter()
-                .any(|(id, now)| now.failed_after_all() && !had_failed(id)),
+            dispute_opened: newly_disputed(|dispute| dispute.stage() == DisputeStage::Open),
+            dispute_lost: newly_disputed(|dispute| dispute.stage() == DisputeStage::Lost),
+            dispute_unclear: newly_disputed(Dispute::is_unclear),
+            refund_failed: newly_refunded(Refund::failed_after_all),
             partly_paid: order.funds() == OrderFunds::Part
                 && known.is_none_or(|known| known.funds() != OrderFunds::Part),
-            restock_unclear: order
-                .refunds
-                .iter()
-                .any(|(id, now)| unclear_goods(now) && !was_told(id)),
-            payment_unclear: !order
-                .details
-                .unclear_payments
-                .is_subset(known.map_or(&BTreeSet::new(), |known| &known.details.unclear_payments)),
+            payment_unclear: !order.details.unclear_payments.is_subset(known_unclear),
+            restock_unclear: newly_refunded(|refund| {
+                refund.succeeded && refund.facts.value.goods_unclear
+            }),
         }
     }
 }
