@@ -122,8 +122,8 @@ pub async fn erase(
     erase_until(tables, person, None, note, || false).await
 }
 
-/// Erases until `is_over`, which is asked before each page of the Events table. `after` is [`Erased::next`] of the run
-/// before.
+/// Erases until `is_over`, which is asked after each page of the Events table: each run reads one at least. `after` is
+/// [`Erased::next`] of the run before.
 pub async fn erase_until(
     tables: &impl Tables,
     person: &Person,
@@ -141,10 +141,6 @@ pub async fn erase_until(
     }
     let marks = marks(person, &rows);
     for _ in 0..MOST_PAGES {
-        if is_over() {
-            erased.next = after;
-            return Ok(erased);
-        }
         let page = events_about(tables, &marks, after.as_ref()).await?;
         erased.add(&page.events);
         for event in page.events.iter().filter(|event| !is_open(event)) {
@@ -155,7 +151,8 @@ pub async fn erase_until(
                 .await?;
         }
         after = page.next;
-        if after.is_none() {
+        if after.is_none() || is_over() {
+            erased.next = after;
             return Ok(erased);
         }
     }
