@@ -255,6 +255,7 @@ impl Plan {
         let totes = i64::try_from(dice.below(sold + 3)).unwrap_or_default();
         let boxes = i64::try_from(dice.below(4 * begun + 1)).unwrap_or_default();
         let policy = Policy {
+            merchant_id: None,
             mode: Mode::Live,
             shop: ShopFilter::ALL,
             restock: dice.one_of(&[

@@ -450,6 +450,7 @@ async fn recorded(on: &impl On) -> StoredEvent {
 }
 
 const POLICY: Policy = Policy {
+    merchant_id: None,
     mode: Mode::Live,
     shop: ShopFilter::ALL,
     restock: RestockPolicy::Any,
@@ -486,6 +487,8 @@ async fn decided_at(
     loop {
         let case = Case {
             event,
+            scope: &domain::values::scope::Scope::UNSTATED,
+            stamp: None,
             known: &known,
             policy: &POLICY,
             provider: ProviderPolicies::OURS,

@@ -12,7 +12,10 @@ use domain::{
     ports::{Answering, Headers, Provider},
     sale::refund::{RefundChange, RefundFacts, RefundStatus},
     upkeep::reconcile::{Ask, Found, Page},
-    values::provider::{EligibilityPolicy, Party, ProviderPolicies},
+    values::{
+        provider::{EligibilityPolicy, Party, ProviderPolicies},
+        scope::Scope,
+    },
 };
 use kit::prelude::*;
 use kit::{fakes::FixedKey, signed::signed_as, story::SECRET, sweeping::sweep_over};
@@ -23,6 +26,7 @@ const ACME: ProviderPolicies = ProviderPolicies {
     eligibility: EligibilityPolicy::Omitted,
     receipts: Party::Us,
     stock: Party::Us,
+    ..ProviderPolicies::OURS
 };
 
 /// Acme's shop, behind its API.
@@ -114,6 +118,8 @@ impl Provider for Acme {
             event_id,
             event_type: format!("{}.changed", text("thing")),
             occurred_at: None,
+            scope: Scope::UNSTATED,
+            stamp: None,
             change,
         }))
     }

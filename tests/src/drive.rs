@@ -72,6 +72,7 @@ pub const TRY_LASTS: Duration = WORKER_LASTS.saturating_sub(RESERVE);
 /// As the template's defaults are.
 pub const POLICY: Policy = Policy {
     mode: Mode::Live,
+    merchant_id: None,
     shop: ShopFilter::ALL,
     restock: RestockPolicy::Never,
     part_payment: PartPayment::Hold,

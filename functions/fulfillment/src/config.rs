@@ -72,6 +72,7 @@ fn queues(settings: &mut Settings<'_>) -> Queues {
 
 fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
     let shop = shop(settings);
+    let merchant_id = settings.optional("MERCHANT_ID");
     let restock = settings.parsed("RESTOCK");
     let part_payment = settings.parsed("PART_PAYMENT");
     let on_full_refund = settings.parsed("ON_FULL_REFUND");
@@ -82,6 +83,7 @@ fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
     let trial_ends_mail = settings.switch("TRIAL_ENDS_MAIL");
     Some(Policy {
         mode: mode?,
+        merchant_id,
         shop: shop?,
         restock: restock?,
         part_payment: part_payment?,

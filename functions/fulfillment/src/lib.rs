@@ -9,7 +9,7 @@ mod erasure;
 use aws::batch::{Attempt, Worker};
 use domain::{
     delivery::{
-        event::{Change, Reading},
+        event::{Change, Event, Reading},
         job::{FulfillmentJob, Handoff, ReceiptJob},
         stored_event::{EventState, StoredEvent},
     },
@@ -115,20 +115,22 @@ impl<S: FulfillmentStore> Fulfillment<S> {
 
     /// Reads rows and answers until the rule decides.
     async fn decide(&self, event: &StoredEvent) -> Result<Decision, RetryableError> {
-        let Some((change, provider)) = self.change(event) else {
+        let Some((read, provider)) = self.read_event(event) else {
             return Ok(Decision::Park(ParkReason::NoSubject));
         };
         let mut known = Known::default();
         for _ in 0..MOST_NEEDS {
             let case = Case {
                 event,
+                scope: &read.scope,
+                stamp: read.stamp,
                 known: &known,
                 policy: &self.policy,
                 provider,
                 stated_at: event.stated_at(),
                 now: self.clock.now(),
             };
-            match fulfillment::decide(&case, &change) {
+            match fulfillment::decide(&case, &read.change) {
                 Ok(decision) => return Ok(decision),
                 Err(need) => self.read(event, need, &mut known).await?,
             }
@@ -137,13 +139,13 @@ impl<S: FulfillmentStore> Fulfillment<S> {
         Err(RetryableError::Fault(what))
     }
 
-    /// The change that a stored event states, and its provider's policies; `None` if it states nothing to act on.
-    fn change(&self, event: &StoredEvent) -> Option<(Change, ProviderPolicies)> {
+    /// A stored event as read, and its provider's policies; `None` if it states nothing to act on.
+    fn read_event(&self, event: &StoredEvent) -> Option<(Box<Event>, ProviderPolicies)> {
         let provider = self.providers.of(&event.provider).ok()?;
         match provider.read(&event.body) {
             Reading::Event(event) => match event.change {
                 Change::NotNeeded | Change::Unhandled => None,
-                change => Some((change, provider.policies())),
+                _ => Some((event, provider.policies())),
             },
             Reading::Unreadable(_) => None,
         }
@@ -368,6 +370,9 @@ fn log(event_id: &EventId, ended: &Ended, took: jiff::SignedDuration) {
         Outcome::Accepted(Done::HandedOff(handoffs)) => {
             let receipts = handoffs.len();
             tracing::info!(outcome = "passed_on", %event_id, receipts, duration_ms, "receipts queued for an earlier attempt");
+        }
+        Outcome::Accepted(Done::NotNeeded(NotNeeded::NotOurs(reason))) if reason.is_mistake() => {
+            tracing::warn!(outcome = "not_ours", %event_id, %reason, duration_ms, "an event of another account");
         }
         Outcome::Accepted(Done::NotNeeded(reason)) => {
             tracing::info!(outcome = "not_needed", %event_id, %reason, duration_ms, "nothing to do here");

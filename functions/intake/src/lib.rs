@@ -20,7 +20,10 @@ use domain::{
     },
     ports::{Clock, Events, Queue, Recorded, SigningKeys},
     values::{
-        fingerprint::fingerprint, ids::DeliveryId, outcome::RetryableError, provider::ProviderId,
+        fingerprint::fingerprint,
+        ids::DeliveryId,
+        outcome::RetryableError,
+        provider::{DeliveryIds, ProviderId, ProviderPolicies, Redelivery},
     },
 };
 use providers::Providers;
@@ -48,11 +51,10 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
             Err(refusal) => return Answer::Refused(refusal),
         };
         let work = async {
-            match self.verify(&provider, incoming).await {
-                Ok(delivery_id) => {
-                    self.keep(&self.delivery(&provider, delivery_id, incoming.body))
-                        .await
-                }
+            let verified = self.verify(&provider, incoming).await;
+            let delivery = |id| self.delivery(&provider, id, incoming.body);
+            match verified.and_then(delivery) {
+                Ok(delivery) => self.keep(&delivery).await,
                 Err(refusal) => Ok(Answer::Refused(refusal.into())),
             }
         };
@@ -85,16 +87,39 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
         }
     }
 
-    fn delivery(&self, provider: &ProviderId, delivery_id: DeliveryId, body: &[u8]) -> Delivery {
+    /// The verified delivery. Only the message id is signed beside the body: if it has to be the event's id, it is.
+    fn delivery(
+        &self,
+        provider: &ProviderId,
+        delivery_id: DeliveryId,
+        body: &[u8],
+    ) -> Result<Delivery, signature::Refusal> {
         let reading = self.providers.read(provider, body);
-        Delivery {
+        if let (DeliveryIds::Event, Reading::Event(event)) =
+            (self.policies(provider)?.delivery_ids, &reading)
+            && event.event_id.as_str() != delivery_id.as_str()
+        {
+            return Err(signature::Refusal::OtherId);
+        }
+        Ok(Delivery {
             provider: provider.clone(),
             delivery_id,
             fingerprint: fingerprint(body),
             body: body.to_vec(),
             received_at: self.clock.now(),
             reading,
-        }
+        })
+    }
+
+    fn policies(&self, provider: &ProviderId) -> Result<ProviderPolicies, signature::Refusal> {
+        let of = self.providers.of(provider);
+        of.map(|provider| provider.policies())
+            .map_err(|_| signature::Refusal::Missing)
+    }
+
+    fn may_be_reencoded(&self, provider: &ProviderId) -> bool {
+        let policies = self.policies(provider);
+        policies.is_ok_and(|policies| policies.redelivery == Redelivery::Reencoded)
     }
 
     /// Stores the delivery, then queues its work. An unfinished event is queued again, because the first attempt may have
@@ -103,7 +128,10 @@ impl<S: Events + Queue<FulfillmentJob>, K: SigningKeys> Intake<S, K> {
         let event = StoredEvent::first(delivery);
         let recorded = match self.store.record(&event).await? {
             // The same event, spelled in another way: the sender has made its JSON again.
-            Recorded::OtherBody { state, body } if reading::same(&body, &delivery.body) => {
+            Recorded::OtherBody { state, body }
+                if self.may_be_reencoded(&delivery.provider)
+                    || reading::same(&body, &delivery.body) =>
+            {
                 Recorded::Again(state)
             }
             recorded => recorded,

@@ -191,6 +191,7 @@ fn facts(refusal: Refusal) -> &'static str {
             ..
         } => "from the future",
         Refusal::Forged => "forged",
+        Refusal::OtherId => "of another event",
     }
 }
 

@@ -4,7 +4,11 @@ use crate::{
     access::{contact, subscription},
     delivery::reference::Reference,
     sale::{dispute, payment, refund},
-    values::ids::{EventId, OrderId},
+    values::{
+        facts::Stamp,
+        ids::{EventId, OrderId},
+        scope::Scope,
+    },
 };
 use jiff::Timestamp;
 
@@ -42,6 +46,9 @@ pub struct Event {
     pub event_type: String,
     /// When it happened, by the provider's clock, if stated.
     pub occurred_at: Option<Timestamp>,
+    pub scope: Scope,
+    /// The stamp of its thing, if a thin event states one. An older one than the row's needs no fetch.
+    pub stamp: Option<Stamp>,
     /// Its meaning to the core.
     pub change: Change,
 }

@@ -152,6 +152,9 @@ pub enum Refusal {
         /// The distance from our clock.
         seconds: u64,
     },
+    /// The signed id is not the id of the event in the body.
+    #[error("the signed message id is not the id of the event in the body")]
+    OtherId,
     /// No signature matches a key.
     #[error("no signature matches a webhook secret of this stack")]
     Forged,
@@ -164,7 +167,7 @@ impl Refusal {
     pub fn is_malformed(self) -> bool {
         match self {
             Self::Malformed(_) => true,
-            Self::Missing | Self::Stale { .. } | Self::Forged => false,
+            Self::Missing | Self::Stale { .. } | Self::OtherId | Self::Forged => false,
         }
     }
 }

@@ -11,8 +11,10 @@ use crate::{
         read_set::{ReadSet, Snapshot},
     },
     values::{
+        facts::Stamp,
         ids::{CustomerId, SubscriptionId},
         provider::ProviderPolicies,
+        scope::Scope,
     },
 };
 use jiff::Timestamp;
@@ -115,6 +117,10 @@ impl Known {
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
     pub event: &'a StoredEvent,
+    /// The mode and the merchant that the event states.
+    pub scope: &'a Scope,
+    /// The stamp of its thing, if the event states one and no facts.
+    pub stamp: Option<Stamp>,
     pub known: &'a Known,
     pub policy: &'a Policy,
     /// What the event's provider certifies and does itself.

@@ -58,6 +58,8 @@ use std::fmt;
 pub struct Policy {
     /// The mode of this stack.
     pub mode: Mode,
+    /// The merchant whose events are this stack's, if an account has several.
+    pub merchant_id: Option<String>,
     /// The sales that belong to this shop.
     pub shop: ShopFilter,
     /// The refunds that put goods back in stock.
@@ -295,6 +297,10 @@ pub fn decide(case: &Case<'_>, change: &Change) -> Result<Decision, Need> {
 }
 
 fn decide_change(case: &Case<'_>, change: &Change) -> Result<Decision, Stop> {
+    let merchant_id = case.policy.merchant_id.as_deref();
+    if let Some(reason) = case.scope.not_ours(case.policy.mode, merchant_id) {
+        return Err(Stop::NotNeeded(reason.into()));
+    }
     match change {
         Change::Sale {
             order_id,

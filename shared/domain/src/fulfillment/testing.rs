@@ -81,6 +81,7 @@ pub(crate) fn sku(text: &str) -> Sku {
 pub(crate) fn policy() -> Policy {
     Policy {
         mode: Mode::Live,
+        merchant_id: None,
         shop: ShopFilter::default(),
         restock: RestockPolicy::Any,
         part_payment: PartPayment::Hold,
@@ -99,6 +100,8 @@ pub(crate) fn facts(event_id: &str, second: i64, change: Change) -> Event {
         event_id: id(event_id),
         event_type: String::new(),
         occurred_at: Some(at(second)),
+        scope: crate::values::scope::Scope::UNSTATED,
+        stamp: None,
         change,
     }
 }
@@ -646,6 +649,8 @@ impl Shop {
         loop {
             let case = Case {
                 event: &row,
+                scope: &event.scope,
+                stamp: event.stamp,
                 known: &known,
                 policy: &self.policy,
                 provider: self.provider,

@@ -318,6 +318,7 @@ fn what_a_provider_certifies_and_does_itself_changes_that_and_nothing_else() {
             eligibility,
             receipts,
             stock,
+            ..ProviderPolicies::OURS
         };
         let shop = lived(provider);
         for (order, other) in shop.tables.orders.values().zip(ours.tables.orders.values()) {

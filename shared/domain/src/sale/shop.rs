@@ -1,7 +1,10 @@
 //! The sales that need nothing here: those of another shop on the same account, and sales that
 //! sell nothing.
 
-use crate::sale::statement::{Sale, SaleKind};
+use crate::{
+    sale::statement::{Sale, SaleKind},
+    values::scope::NotOurs,
+};
 use std::{collections::BTreeMap, str::FromStr};
 
 /// The sales that belong to this shop: an account may serve several shops. Every condition
@@ -53,7 +56,7 @@ impl FromStr for MetadataEntry {
     }
 }
 
-/// The reason that a sale needs nothing here.
+/// The reason that a sale, or its event, needs nothing here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotNeeded {
     #[error("a sale of another shop")]
@@ -61,6 +64,8 @@ pub enum NotNeeded {
     /// The kind of the sale, in the provider's word.
     #[error("a sale of mode `{0}` sells nothing")]
     SellsNothing(String),
+    #[error(transparent)]
+    NotOurs(#[from] NotOurs),
 }
 
 impl ShopFilter {

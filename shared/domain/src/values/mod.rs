@@ -8,4 +8,5 @@ pub mod mode;
 pub mod money;
 pub mod outcome;
 pub mod provider;
+pub mod scope;
 pub mod sku;

@@ -74,6 +74,24 @@ pub enum EligibilityPolicy {
     Omitted,
 }
 
+/// The relation between the ids of a provider's deliveries and of its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryIds {
+    /// The carrier gives each message an id of another kind.
+    Carrier,
+    /// The signed header carries the event's id, which the body must repeat.
+    Event,
+}
+
+/// The bytes of a redelivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redelivery {
+    /// The same event has the same content. Another one under its id is a conflict.
+    Same,
+    /// The provider may encode the event again, in another version of its API.
+    Reencoded,
+}
+
 /// What a provider certifies and does itself. It decides what fulfillment makes of the provider's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProviderPolicies {
@@ -82,6 +100,8 @@ pub struct ProviderPolicies {
     pub receipts: Party,
     /// The party that counts the goods. If it is the provider, no order moves stock.
     pub stock: Party,
+    pub delivery_ids: DeliveryIds,
+    pub redelivery: Redelivery,
 }
 
 impl ProviderPolicies {
@@ -90,6 +110,8 @@ impl ProviderPolicies {
         eligibility: EligibilityPolicy::Stated,
         receipts: Party::Us,
         stock: Party::Us,
+        delivery_ids: DeliveryIds::Carrier,
+        redelivery: Redelivery::Same,
     };
 }
 

@@ -6,7 +6,7 @@
 use crate::{changes, translate};
 use domain::{
     delivery::event::{Change, Event, Reading, Unreadable},
-    values::{facts::whole_second, ids::EventId},
+    values::{facts::whole_second, ids::EventId, scope::Scope},
 };
 use jiff::Timestamp;
 use reading::{Field, Identified, NotUnderstood, Readable, document};
@@ -46,6 +46,8 @@ fn event(body: &[u8]) -> Result<Event, Unreadable> {
         event_id,
         event_type,
         occurred_at: occurred_at.unwrap_or_default(),
+        scope: Scope::UNSTATED,
+        stamp: None,
         change,
     })
 }

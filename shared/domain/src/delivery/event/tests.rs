@@ -24,6 +24,8 @@ fn facts(change: Change) -> Reading {
         event_id,
         event_type: "any".to_owned(),
         occurred_at: None,
+        scope: crate::values::scope::Scope::UNSTATED,
+        stamp: None,
         change,
     }))
 }

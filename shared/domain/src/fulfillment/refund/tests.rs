@@ -90,6 +90,8 @@ fn shelves_are_read_where_goods_may_come_back() {
         };
         let case = Case {
             event: &stored(&facts("fevt_1", SALE, completed())),
+            scope: &crate::values::scope::Scope::UNSTATED,
+            stamp: None,
             known: &Known::default(),
             policy: &policy,
             provider: ProviderPolicies::OURS,

@@ -24,6 +24,8 @@ fn with_case<T>(ask: impl FnOnce(&Case<'_>) -> T) -> T {
     let event = stored(&facts("fevt_1", SALE, completed()));
     ask(&Case {
         event: &event,
+        scope: &crate::values::scope::Scope::UNSTATED,
+        stamp: None,
         known: &Known::default(),
         policy: &policy(),
         provider: ProviderPolicies::OURS,

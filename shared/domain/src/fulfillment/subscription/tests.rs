@@ -332,6 +332,8 @@ fn access_is_never_written_by_a_subscription_that_has_changed_since_it_was_read(
     known.add_rows(read, rows);
     let case = Case {
         event: &stored(&event),
+        scope: &crate::values::scope::Scope::UNSTATED,
+        stamp: None,
         known: &known,
         policy: &shop.policy,
         provider: shop.provider,
