@@ -8,8 +8,9 @@ use std::{
 };
 
 /// The rooms of `shared/domain`, in reading order. `ports` uses all of them.
-const ROOMS: [&str; 8] = [
+const ROOMS: [&str; 9] = [
     "values",
+    "resource",
     "sale",
     "access",
     "delivery",

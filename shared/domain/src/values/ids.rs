@@ -126,6 +126,34 @@ id!(
     InvoiceId
 );
 id!(
+    /// An attempt to pay an invoice (`invpa_…`).
+    PaymentAttemptId
+);
+id!(
+    /// A balance transaction (`btxn_…`): one movement in the provider's ledger.
+    TransactionId
+);
+id!(
+    /// A payout to the merchant's bank.
+    PayoutId
+);
+id!(
+    /// A saved payment method (`pm_…`).
+    PaymentMethodId
+);
+id!(
+    /// A merchant account at the provider (`mer_…`).
+    MerchantId
+);
+id!(
+    /// A hosted checkout session (`cs_…`) of a provider that sells orders.
+    CheckoutSessionId
+);
+id!(
+    /// A fulfillment of an order (`ful_…`).
+    FulfillmentId
+);
+id!(
     /// A line of a sale (`fli_…`).
     LineItemId
 );

@@ -1,0 +1,121 @@
+//! A saved payment method: whether a renewal can be charged to it.
+
+use crate::{
+    resource::latest::Latest,
+    values::{
+        facts::{Stamp, earliest, words},
+        ids::{CustomerId, PaymentMethodId},
+        mode::Mode,
+        provider::ProviderId,
+    },
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+words!(
+    /// The status of a payment method.
+    PaymentMethodStatus {
+        /// Its set-up has not ended.
+        Pending = "pending",
+        Active = "active",
+        Expired = "expired",
+        /// Its set-up failed: it was never usable.
+        Failed = "failed",
+        /// Terminal, in any order of arrival.
+        Removed = "removed",
+    }
+);
+
+words!(
+    /// How a payment method can be charged. The order of the variants has no meaning.
+    Usage {
+        /// Only while the customer is present.
+        OnSession = "on_session",
+        /// Also without the customer, as a renewal needs it.
+        OffSession = "off_session",
+    }
+);
+
+/// The facts of a payment method.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PaymentMethodFacts {
+    pub mode: Option<Mode>,
+    pub customer_id: Option<CustomerId>,
+    /// The type in the provider's word, such as `card`.
+    pub method: Option<String>,
+    pub status: Option<PaymentMethodStatus>,
+    pub usage: Option<Usage>,
+    pub failure_code: Option<String>,
+}
+
+/// The row of a payment method. A failed set-up changes only its row, never the customer's other methods.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentMethod {
+    pub id: PaymentMethodId,
+    /// Counts writes, from 1.
+    pub version: u64,
+    pub provider: ProviderId,
+    /// A row that any fact calls test is test.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// The time of the earliest fact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_seen: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Latest::is_unknown")]
+    pub customer_id: Latest<CustomerId>,
+    /// The type in the provider's word, such as `card`.
+    #[serde(default, skip_serializing_if = "Latest::is_unknown")]
+    pub method: Latest<String>,
+    /// The latest status. A removal takes precedence, then a known word.
+    #[serde(default, skip_serializing_if = "Latest::is_unknown")]
+    pub status: Latest<PaymentMethodStatus>,
+    /// The latest usage; a known one takes precedence.
+    #[serde(default, skip_serializing_if = "Latest::is_unknown")]
+    pub usage: Latest<Usage>,
+    #[serde(default, skip_serializing_if = "Latest::is_unknown")]
+    pub failure_code: Latest<String>,
+}
+
+impl PaymentMethod {
+    pub(super) fn new(id: PaymentMethodId, provider: ProviderId) -> Self {
+        Self {
+            id,
+            version: 0,
+            provider,
+            mode: None,
+            first_seen: None,
+            customer_id: Latest::default(),
+            method: Latest::default(),
+            status: Latest::default(),
+            usage: Latest::default(),
+            failure_code: Latest::default(),
+        }
+    }
+
+    pub(super) fn learn(&mut self, facts: &PaymentMethodFacts, stamp: Stamp) {
+        let weight = |status: &PaymentMethodStatus| {
+            (*status == PaymentMethodStatus::Removed, status.is_known())
+        };
+        self.mode = self.mode.max(facts.mode);
+        self.first_seen = earliest(self.first_seen, Some(stamp.at));
+        self.customer_id.learn(stamp, facts.customer_id.as_ref());
+        self.method.learn(stamp, facts.method.as_ref());
+        self.status.learn_by(stamp, facts.status.as_ref(), weight);
+        self.usage
+            .learn_by(stamp, facts.usage.as_ref(), Usage::is_known);
+        self.failure_code.learn(stamp, facts.failure_code.as_ref());
+    }
+
+    /// True if a renewal can be charged to it. A saved method alone is no proof.
+    #[must_use]
+    pub fn is_usable_off_session(&self) -> bool {
+        self.status.get() == Some(&PaymentMethodStatus::Active)
+            && self.usage.get() == Some(&Usage::OffSession)
+    }
+
+    /// The list of its customer's methods, and its place there.
+    pub(super) fn list(&self) -> Option<(String, Timestamp)> {
+        let customer_id = self.customer_id.get()?;
+        Some((format!("payment_methods#{customer_id}"), self.first_seen?))
+    }
+}
