@@ -85,7 +85,7 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
         "stack_name": STACK_NAME,
         "tables": {
             name: resources[f"{name.title()}Table"]
-            for name in ("events", "orders", "links", "stock", "entitlements", "receipts")
+            for name in ("events", "orders", "links", "stock", "entitlements", "receipts", "resources")
         },
         "queues": {
             f"{name}{kind}": resources[f"{name.title()}{kind.title().replace('_', '')}Queue"]

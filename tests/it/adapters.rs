@@ -422,8 +422,17 @@ async fn store(aws: &Aws) -> Store {
         "stock",
         "entitlements",
         "receipts",
+        "resources",
     ];
-    let [events, orders, links, stock, entitlements, receipts] = names.map(str::to_owned);
+    let [
+        events,
+        orders,
+        links,
+        stock,
+        entitlements,
+        receipts,
+        resources,
+    ] = names.map(str::to_owned);
     let tables = Tables {
         events,
         orders,
@@ -431,6 +440,7 @@ async fn store(aws: &Aws) -> Store {
         stock,
         entitlements,
         receipts,
+        resources,
     };
     Store::new(&config(&aws.url).await, tables, Queues::default())
 }

@@ -410,6 +410,9 @@ fn sale(skus: &[Sku]) -> Sale {
     let total = 1000 * i64::try_from(skus.len()).unwrap();
     Sale {
         order_id: OrderId::new(unique("fcs")).unwrap(),
+        stamp: None,
+        is_unpaid: false,
+        holds: BTreeSet::new(),
         client_reference_id: Some(unique("order")),
         status: SaleStatus::Complete,
         kind: SaleKind::Payment,

@@ -530,6 +530,9 @@ fn subscribes(
         items: vec![],
         latest_invoice: None,
         created_at: None,
+        paid_through: None,
+        suspended_at: None,
+        ended_at: None,
     };
     subscription.learn(now, snapshot);
     subscription.learn_invoice(

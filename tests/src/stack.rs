@@ -36,10 +36,11 @@ pub struct TableNames {
     pub stock: String,
     pub entitlements: String,
     pub receipts: String,
+    pub resources: String,
 }
 
 impl TableNames {
-    fn all_mut(&mut self) -> [&mut String; 6] {
+    fn all_mut(&mut self) -> [&mut String; 7] {
         let Self {
             events,
             orders,
@@ -47,12 +48,21 @@ impl TableNames {
             stock,
             entitlements,
             receipts,
+            resources,
         } = self;
-        [events, orders, links, stock, entitlements, receipts]
+        [
+            events,
+            orders,
+            links,
+            stock,
+            entitlements,
+            receipts,
+            resources,
+        ]
     }
 
     /// The functions' settings that name them.
-    pub fn settings(&self) -> [(&'static str, &str); 6] {
+    pub fn settings(&self) -> [(&'static str, &str); 7] {
         let Self {
             events,
             orders,
@@ -60,6 +70,7 @@ impl TableNames {
             stock,
             entitlements,
             receipts,
+            resources,
         } = self;
         [
             ("EVENTS_TABLE", events),
@@ -68,6 +79,7 @@ impl TableNames {
             ("STOCK_TABLE", stock),
             ("ENTITLEMENTS_TABLE", entitlements),
             ("RECEIPTS_TABLE", receipts),
+            ("RESOURCES_TABLE", resources),
         ]
     }
 }
@@ -159,6 +171,7 @@ impl Stack {
             stock: names.stock,
             entitlements: names.entitlements,
             receipts: names.receipts,
+            resources: names.resources,
         };
         let queues = Queues {
             fulfillment: self.queues.fulfillment.clone(),

@@ -58,6 +58,7 @@ fn tables(settings: &mut Settings<'_>) -> Tables {
         receipts: settings.resource("RECEIPTS_TABLE"),
         links: settings.resource("LINKS_TABLE"),
         entitlements: settings.resource("ENTITLEMENTS_TABLE"),
+        resources: settings.resource("RESOURCES_TABLE"),
     }
 }
 

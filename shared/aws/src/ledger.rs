@@ -6,7 +6,7 @@ use crate::{
     entitlements::{self, put_contact, put_subscription},
     events,
     failure::{MOST_TRIES, classified, jitter},
-    links, orders, receipts, stock,
+    links, orders, receipts, resources, stock,
     store::{DYNAMODB, Store},
 };
 use aws_sdk_dynamodb::{
@@ -100,6 +100,7 @@ impl Store {
             entitlements,
             contact,
             receipts,
+            resources,
             ..
         } = commit;
         let tables = &self.tables;
@@ -109,7 +110,8 @@ impl Store {
             .chain((subscription.iter()).map(|row| put_subscription(&tables.entitlements, row)))
             .chain((entitlements.iter()).map(|row| entitlements::put(&tables.entitlements, row)))
             .chain((contact.iter()).map(|row| put_contact(&tables.entitlements, row)))
-            .chain((receipts.iter()).map(|row| receipts::put(&tables.receipts, row)));
+            .chain((receipts.iter()).map(|row| receipts::put(&tables.receipts, row)))
+            .chain((resources.iter()).map(|row| resources::put(&tables.resources, row)));
         let puts = puts.map(|put| Ok(TransactWriteItem::builder().put(put?).build()));
         let mut rows = puts.collect::<Result<Vec<_>, RetryableError>>()?;
         for uncounted in &commit.uncounted {

@@ -20,6 +20,7 @@ pub mod mailer;
 mod orders;
 pub mod queue;
 mod receipts;
+mod resources;
 mod row;
 pub mod secrets;
 pub mod settings;

@@ -24,6 +24,7 @@ pub struct Tables {
     pub stock: String,
     pub entitlements: String,
     pub receipts: String,
+    pub resources: String,
 }
 
 /// The URLs of the queues. A function sets only those that it uses.

@@ -24,6 +24,7 @@ use crate::{
         Receipt, ReceiptState, ReceiptStatus,
         feedback::{AddressHash, ReceiptUpdate, Suppression},
     },
+    resource::{Resource, ResourceId},
     sale::{delivery_failure::DeliveryFailure, fill::Fill, order::Order, stock::Movement},
     upkeep::{
         privacy::CustomerRows,
@@ -332,6 +333,37 @@ pub trait Receipts: Send + Sync {
         seen: &Receipt,
         update: &ReceiptUpdate,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
+}
+
+/// The place of a row in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourcePlace {
+    pub id: ResourceId,
+    pub listed_at: Timestamp,
+}
+
+/// One page of a list of mirrored things, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResourcePage {
+    pub resources: Vec<Resource>,
+    /// The last row, after which the next page starts; `None` at the end of the list.
+    pub next: Option<ResourcePlace>,
+}
+
+/// The Resources table, for reading.
+pub trait ResourceLists: Send + Sync {
+    /// Reads a row, strongly consistent.
+    fn resource(
+        &self,
+        id: &ResourceId,
+    ) -> impl Future<Output = Result<Option<Resource>, RetryableError>> + Send;
+    /// Reads a page of a list ([`Resource::list`]) up to a time, after a place, by an index that may lag behind the table.
+    fn listed(
+        &self,
+        list: &str,
+        before: Option<Timestamp>,
+        after: Option<&ResourcePlace>,
+    ) -> impl Future<Output = Result<ResourcePage, RetryableError>> + Send;
 }
 
 /// The suppressed addresses in the Links table.

@@ -11,6 +11,7 @@ use crate::{
     },
     ports::Committed,
     receipt::Receipt,
+    resource::{Resource, ResourceId},
     sale::{
         fill::Fill,
         mapping::{Mapping, MappingKey, MappingRow},
@@ -60,6 +61,18 @@ keys! {
     Receipt, ReceiptId: |row| row.receipt_id.clone();
 }
 
+impl Row for Resource {
+    type Key = ResourceId;
+
+    fn key(&self) -> ResourceId {
+        self.id()
+    }
+
+    fn version(&self) -> u64 {
+        Self::version(self)
+    }
+}
+
 /// The rows of one kind.
 pub type Rows<R> = BTreeMap<<R as Row>::Key, R>;
 
@@ -73,6 +86,7 @@ pub struct Tables {
     pub entitlements: Rows<Entitlement>,
     pub contacts: Rows<Contact>,
     pub receipts: Rows<Receipt>,
+    pub resources: Rows<Resource>,
     pub mapping: Mapping,
     pub counters: BTreeMap<Sku, i64>,
     pub movements: BTreeMap<(Sku, OrderId), Movement>,
@@ -111,6 +125,7 @@ impl Tables {
             mapping: mapping.collect(),
             stock_levels: levels.collect(),
             receipts: some(&self.receipts, &read_set.receipts),
+            resources: some(&self.resources, &read_set.resources),
         }
     }
 
@@ -167,6 +182,7 @@ impl Tables {
         put(&mut self.entitlements, &commit.entitlements);
         put(&mut self.contacts, &commit.contact);
         put(&mut self.receipts, &commit.receipts);
+        put(&mut self.resources, &commit.resources);
         self.reported.extend(commit.uncounted.iter().cloned());
         for Deduction { movement, .. } in &commit.deductions {
             let key = (movement.sku.clone(), movement.order_id.clone());
@@ -198,6 +214,7 @@ impl Tables {
             && follow(&self.subscription_rows, &commit.subscription)
             && follow(&self.entitlements, &commit.entitlements)
             && follow(&self.contacts, &commit.contact)
+            && follow(&self.resources, &commit.resources)
             && commit.receipts.iter().all(is_new)
             && commit.uncounted.iter().all(|what| self.reports(what))
             && commit.deductions.iter().all(|take| self.deducts(take))

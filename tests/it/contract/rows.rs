@@ -296,6 +296,8 @@ fn told_of_payments() -> [Fact<payment::PaymentFacts>; 2] {
         capturable: Some(0),
         made_at: Some(now()),
         card: Some("primary".into()),
+        failure: Some("card_declined".into()),
+        is_held: true,
     };
     let jpy = Currency::new("jpy").unwrap();
     let bare_told = payment::PaymentFacts::bare(payment::PaymentStatus::Unknown, "a_new_word", jpy);
@@ -371,6 +373,15 @@ fn order() -> Order {
         totals,
         tax_included: true,
         received: Some(2927),
+        is_unpaid: true,
+        stamp: Some(domain::values::facts::Stamp {
+            version: 3,
+            at: now(),
+            rank: 1,
+        }),
+        holds: [domain::sale::hold::Hold::Inventory].into(),
+        exceptions: [EventId::new("evt_1").unwrap()].into(),
+        fulfillments: BTreeMap::new(),
         capture: Capture::Manual,
         closed: Some(Closed::Canceled),
         least_charge: 50,
@@ -481,6 +492,9 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
         ],
         latest_invoice: Some(invoice_id()),
         created_at: Some(now()),
+        paid_through: None,
+        suspended_at: None,
+        ended_at: None,
     };
     let bill = Bill {
         currency: Currency::USD,

@@ -11,7 +11,9 @@ use domain::{
     },
     ports::{
         Changed, Committed, EntitlementAdmin, Entitlements, Ledger, OrderAdmin, OrderPage, Orders,
+        ResourceLists, ResourcePage, ResourcePlace,
     },
+    resource::{Resource, ResourceId},
     sale::{
         delivery_failure::DeliveryFailure,
         order::Order,
@@ -23,6 +25,7 @@ use domain::{
         outcome::RetryableError,
     },
 };
+use jiff::Timestamp;
 use serde::Serialize;
 use std::{collections::BTreeSet, num::NonZeroUsize};
 
@@ -164,6 +167,47 @@ impl Entitlements for World {
     }
 }
 
+impl ResourceLists for World {
+    async fn resource(&self, id: &ResourceId) -> Result<Option<Resource>, RetryableError> {
+        self.look_up("resources.resource", |kept| {
+            kept.tables.resources.get(id).cloned()
+        })
+        .await
+    }
+
+    async fn listed(
+        &self,
+        list: &str,
+        before: Option<Timestamp>,
+        after: Option<&ResourcePlace>,
+    ) -> Result<ResourcePage, RetryableError> {
+        self.look_up("resources.listed", |kept| {
+            let rows = kept.tables.resources.values();
+            let mut rows: Vec<_> = rows
+                .filter_map(|row| Some((row.list().filter(|(of, _)| of == list)?.1, row)))
+                .filter(|(at, _)| before.is_none_or(|before| *at < before))
+                .collect();
+            rows.sort_by_key(|(at, row)| (*at, row.id()));
+            let is_later = |(at, row): &(Timestamp, &Resource)| {
+                after.is_none_or(|after| (*at, row.id()) > (after.listed_at, after.id.clone()))
+            };
+            let rest: Vec<_> = rows.into_iter().filter(is_later).collect();
+            let page = rest.iter().take(ROWS_A_PAGE);
+            let next = rest
+                .get(ROWS_A_PAGE - 1)
+                .filter(|_| rest.len() > ROWS_A_PAGE);
+            ResourcePage {
+                resources: page.map(|(_, row)| (*row).clone()).collect(),
+                next: next.map(|(listed_at, row)| ResourcePlace {
+                    id: row.id(),
+                    listed_at: *listed_at,
+                }),
+            }
+        })
+        .await
+    }
+}
+
 impl Ledger for World {
     async fn read(&self, read_set: &ReadSet) -> Result<Snapshot, RetryableError> {
         if is_nothing(read_set) {
@@ -219,6 +263,7 @@ fn rows_of(commit: &Commit) -> usize {
         + commit.entitlements.len()
         + commit.contact.iter().count()
         + commit.receipts.len()
+        + commit.resources.len()
         + commit.uncounted.len()
         + 1
 }
@@ -304,6 +349,7 @@ fn is_taken(commit: &Commit) -> bool {
                 .map(|row| (&row.customer_id, &row.product_id)),
         )
         && once(commit.receipts.iter().map(|row| &row.receipt_id))
+        && once(commit.resources.iter().map(Resource::id))
         && fit(&commit.order)
         && fit(&commit.links)
         && fit(&commit.reference)
@@ -311,6 +357,7 @@ fn is_taken(commit: &Commit) -> bool {
         && fit(&commit.entitlements)
         && fit(&commit.contact)
         && fit(&commit.receipts)
+        && fit(&commit.resources)
 }
 
 /// All of a transaction, or nothing of it.

@@ -3,7 +3,7 @@
 use crate::{
     entitlements,
     failure::{MOST_TRIES, classified, jitter, unbuildable},
-    links, orders, receipts,
+    links, orders, receipts, resources,
     row::{Attributes, Key, attributes},
     stock,
     store::{DYNAMODB, Store, Tables},
@@ -29,6 +29,7 @@ impl Store {
         stock::found(read_set, of(&self.tables.stock), &mut rows)?;
         entitlements::found(read_set, of(&self.tables.entitlements), &mut rows)?;
         receipts::found(of(&self.tables.receipts), &mut rows)?;
+        resources::found(of(&self.tables.resources), &mut rows)?;
         Ok(rows)
     }
 
@@ -40,6 +41,7 @@ impl Store {
             stock,
             entitlements,
             receipts,
+            resources,
             ..
         } = &self.tables;
         let of = |table, keys: Vec<Key>| keys.into_iter().map(move |key| (table, key));
@@ -48,6 +50,7 @@ impl Store {
             .chain(of(stock, stock::keys(read_set)))
             .chain(of(entitlements, entitlements::keys(read_set)))
             .chain(of(receipts, receipts::keys(read_set)))
+            .chain(of(resources, resources::keys(read_set)))
             .collect();
         keys.into_iter().collect()
     }

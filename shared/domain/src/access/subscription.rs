@@ -84,6 +84,15 @@ pub struct SubscriptionFacts {
     /// The creation of the subscription, if stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
+    /// The end of the paid time, if the provider states that the current period is paid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paid_through: Option<Timestamp>,
+    /// The time since when a paused subscription gives no access, if the pause suspends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_at: Option<Timestamp>,
+    /// The time of the end, if stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
 }
 
 /// One item of a subscription.
@@ -413,7 +422,10 @@ impl Subscription {
         let facts = snapshot.into().fact(at);
         let (at, snapshot) = (facts.stamp.at, &facts.value);
         match snapshot.source {
-            Source::Deleted => self.ended_at = earliest(self.ended_at, Some(at)),
+            Source::Deleted => {
+                let ended_at = snapshot.ended_at.unwrap_or(at);
+                self.ended_at = earliest(self.ended_at, Some(ended_at));
+            }
             // A provider sends one creation event. If two disagree, the maximum is independent of
             // arrival order.
             Source::Created => {
@@ -428,6 +440,7 @@ impl Subscription {
             });
         }
         self.created_at = earliest(self.created_at, snapshot.created_at);
+        self.paid_through = latest(self.paid_through, snapshot.paid_through);
         self.learn_plan(facts.stamp, &facts.value);
         // An unknown status neither grants nor revokes, so it does not replace a known one.
         let is_known = |facts: &SubscriptionFacts| facts.status.is_known();
@@ -554,7 +567,11 @@ impl Subscription {
                 .invoices
                 .values()
                 .any(|invoice| invoice.paid_at >= Some(facts.since));
-            !is_covered(facts.period_end) && !paid_since
+            // A period that was over when the payment failed is the one before the unpaid one.
+            let is_past = facts.period_end <= Some(facts.since);
+            let is_covered =
+                is_covered(facts.period_end) && (!is_past || facts.period_end < self.paid_through);
+            !is_covered && !paid_since
         });
         unsent
             .filter_map(|invoice| invoice.failed_at)
@@ -638,7 +655,11 @@ impl Subscription {
                 given(paid, Reason::Paid)
             }
             (SubscriptionStatus::Unpaid, _) => given(paid, Reason::PaymentFailed),
-            (SubscriptionStatus::Paused, _) => given(paid, Reason::Paused),
+            (SubscriptionStatus::Paused, _) => {
+                let suspended_at = facts.suspended_at;
+                let until = paid.map(|paid| suspended_at.map_or(paid, |at| at.min(paid)));
+                given(until, Reason::Paused)
+            }
             (SubscriptionStatus::Canceled, _) => given(paid, Reason::CanceledButPaid),
             (SubscriptionStatus::Other(_), _) => given(paid, Reason::UnknownStatus),
         }

@@ -3,7 +3,8 @@
 use crate::{
     access::{contact, subscription},
     delivery::reference::Reference,
-    sale::{dispute, payment, refund},
+    resource::ResourceChange,
+    sale::{dispute, payment, refund, shipment},
     values::{
         facts::Stamp,
         ids::{EventId, OrderId},
@@ -33,6 +34,9 @@ pub enum Unreadable {
     /// A member that has an effect is not understood: its place and the kind of its value.
     #[error("`{0}` is {1} that is not understood")]
     Malformed(&'static str, &'static str),
+    /// The provider does not publish the facts of such a thing.
+    #[error("the provider does not publish the facts of a {0}: see its dashboard")]
+    Unpublished(&'static str),
     /// A thing of a list that no row can hold.
     #[error("it is larger than a row holds")]
     TooLarge,
@@ -68,11 +72,18 @@ pub enum Change {
     },
     /// A change of a payment. It never makes an order.
     Payment(payment::PaymentChange),
+    /// The provider reports an exception about an order, and never its end.
+    Exception {
+        order_id: OrderId,
+    },
+    Fulfillment(shipment::FulfillmentChange),
     Refund(refund::RefundChange),
     Dispute(dispute::DisputeChange),
     Subscription(subscription::SubscriptionChange),
     /// A subscription's invoice was paid, or its payment failed.
     Invoice(subscription::InvoiceChange),
+    /// A thing that is mirrored.
+    Resource(Box<ResourceChange>),
     /// A customer's name or address.
     Customer(contact::ContactChange),
     /// A thing changed, and the event does not state how: fetch it.

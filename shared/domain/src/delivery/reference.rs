@@ -1,7 +1,9 @@
 //! A thing at a provider that can be fetched.
 
+use crate::resource::ResourceId;
 use crate::values::ids::{
-    CustomerId, DisputeId, InvoiceId, OrderId, PaymentIntentId, RefundId, SubscriptionId,
+    CustomerId, DisputeId, FulfillmentId, InvoiceId, OrderId, PaymentIntentId, RefundId,
+    SubscriptionId,
 };
 use std::fmt;
 
@@ -16,6 +18,7 @@ pub enum Reference {
     RefundsOfSale(OrderId),
     /// All refunds of a payment.
     RefundsOfPayment(PaymentIntentId),
+    Payment(PaymentIntentId),
     Refund(RefundId),
     Dispute(DisputeId),
     Subscription(SubscriptionId),
@@ -23,6 +26,10 @@ pub enum Reference {
     Renewal(SubscriptionId),
     Invoice(InvoiceId),
     Customer(CustomerId),
+    /// One delivery of an order's goods.
+    Fulfillment(FulfillmentId),
+    /// A thing that is mirrored.
+    Resource(ResourceId),
 }
 
 impl Reference {
@@ -34,12 +41,15 @@ impl Reference {
             Self::SaleOfPayment(id) => ("sale_of_payment", id.as_str()),
             Self::RefundsOfSale(id) => ("refunds_of_sale", id.as_str()),
             Self::RefundsOfPayment(id) => ("refunds_of_payment", id.as_str()),
+            Self::Payment(id) => ("payment", id.as_str()),
             Self::Refund(id) => ("refund", id.as_str()),
             Self::Dispute(id) => ("dispute", id.as_str()),
             Self::Subscription(id) => ("subscription", id.as_str()),
             Self::Renewal(id) => ("renewal", id.as_str()),
             Self::Invoice(id) => ("invoice", id.as_str()),
             Self::Customer(id) => ("customer", id.as_str()),
+            Self::Fulfillment(id) => ("fulfillment", id.as_str()),
+            Self::Resource(id) => id.parts(),
         }
     }
 }

@@ -39,6 +39,9 @@ pub(crate) fn state_of(change: &Change) -> Option<String> {
         }
         Change::Sale { .. }
         | Change::Fetch(_)
+        | Change::Exception { .. }
+        | Change::Fulfillment(_)
+        | Change::Resource(_)
         | Change::Customer(_)
         | Change::NotUnderstood(_)
         | Change::NotNeeded

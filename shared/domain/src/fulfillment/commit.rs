@@ -5,6 +5,7 @@ use crate::access::entitlement::Entitlement;
 use crate::access::subscription::Subscription;
 use crate::delivery::job::Handoff;
 use crate::receipt::Receipt;
+use crate::resource::Resource;
 use crate::sale::merchant_reference::MerchantReference;
 use crate::sale::order::Alerts;
 use crate::sale::order::Order;
@@ -36,6 +37,8 @@ pub struct Commit {
     pub entitlements: Vec<Entitlement>,
     pub contact: Option<Contact>,
     pub receipts: Vec<Receipt>,
+    /// Rows that mirror other things of the provider.
+    pub resources: Vec<Resource>,
     /// Stock movements that are not written yet.
     pub deductions: Vec<Deduction>,
     /// Goods that go back in stock.
@@ -60,6 +63,7 @@ impl Commit {
             entitlements: Vec::new(),
             contact: None,
             receipts: Vec::new(),
+            resources: Vec::new(),
             deductions: Vec::new(),
             restocks: Vec::new(),
             uncounted: Vec::new(),
@@ -115,6 +119,11 @@ impl Commit {
                 row.reason.as_str(),
                 row.access_until
             ));
+        }
+        for resource in &self.resources {
+            let id = resource.id();
+            let (kind, id) = id.parts();
+            parts.push(format!("{kind} {id}"));
         }
         if self.contact.is_some() {
             parts.push("customer".to_owned());

@@ -16,7 +16,9 @@ mod purchase;
 pub mod read_set;
 mod refund;
 mod renewal;
+mod resource;
 mod sale;
+mod shipment;
 mod subscription;
 
 pub use notice::{MailNeed, refund_mail, still_so};
@@ -144,6 +146,11 @@ pub enum ParkReason {
     /// A member of the event that has an effect is not understood.
     #[error("{0}")]
     NotUnderstood(Unreadable),
+    /// The provider reported an exception, and only a person ends it.
+    #[error(
+        "the provider reports an exception of order {0}: resolve it there, then release this event"
+    )]
+    OrderException(OrderId),
     /// The order, or its payment, has not come.
     #[error("no paid order is known for this {0}")]
     OrderUnknown(&'static str),
@@ -204,6 +211,7 @@ impl ParkReason {
             | Self::OtherMode { .. }
             | Self::OtherCurrency { .. }
             | Self::NoSubject
+            | Self::OrderException(_)
             | Self::NotUnderstood(_)
             | Self::TooLarge { .. }
             | Self::BadId(_) => Patience::None,
@@ -221,6 +229,7 @@ impl From<&ParkReason> for Class {
             ParkReason::NoSubject => Self::NoSubject,
             ParkReason::NotUnderstood(_) | ParkReason::UnclearRefund(_) => Self::Unreadable,
             ParkReason::OrderUnknown(_) => Self::OrderUnknown,
+            ParkReason::OrderException(_) => Self::Exception,
             ParkReason::NoRefund => Self::NoRefund,
             ParkReason::Contradicted(_) => Self::Contradicted,
             ParkReason::NotRead(_) | ParkReason::NoProduct => Self::NotRead,
@@ -311,6 +320,9 @@ fn decide_change(case: &Case<'_>, change: &Change) -> Result<Decision, Stop> {
         }
         Change::SalePaid { order_id } => sale::decide(case, order_id, About::Paid),
         Change::Payment(change) => payment::decide(case, change),
+        Change::Exception { order_id } => sale::decide(case, order_id, About::Exception),
+        Change::Fulfillment(change) => shipment::decide(case, change),
+        Change::Resource(change) => resource::decide(case, change),
         Change::Refund(change) => refund::decide(case, change),
         Change::Dispute(change) => dispute::decide(case, change),
         Change::Subscription(change) => subscription::decide(case, change),
@@ -325,7 +337,10 @@ fn decide_change(case: &Case<'_>, change: &Change) -> Result<Decision, Stop> {
 /// Decides about a thing that the event names and does not describe, by the provider's answer.
 fn decide_fetched(case: &Case<'_>, reference: &Reference) -> Result<Decision, Stop> {
     if let Reference::Sale(order_id) = reference {
-        return sale::decide(case, order_id, About::Sale { completed: false });
+        return sale::decide(case, order_id, About::State);
+    }
+    if is_stale(case, reference)? {
+        return Ok(Decision::Nothing { unsent: Vec::new() });
     }
     let fetched = case.known.fetched(reference)?;
     let case = &Case {
@@ -337,10 +352,43 @@ fn decide_fetched(case: &Case<'_>, reference: &Reference) -> Result<Decision, St
         Answer::Change(change) if !matches!(*change, Change::Fetch(_)) => {
             decide_change(case, &change)
         }
-        Answer::Change(_) | Answer::Sale(_) | Answer::SaleOfPayment(_) | Answer::Renewal(_) => {
+        Answer::SaleOfPayment(Some(order_id)) => sale::decide(case, &order_id, About::State),
+        Answer::SaleOfPayment(None) => Err(ParkReason::OrderUnknown("payment").into()),
+        Answer::Change(_) | Answer::Sale(_) | Answer::Renewal(_) => {
             Err(ParkReason::NoSubject.into())
         }
     }
+}
+
+/// True if the row has newer facts than the event announces. With equal stamps the thing is fetched again.
+fn is_stale(case: &Case<'_>, reference: &Reference) -> Result<bool, Stop> {
+    let Some(announced) = case.stamp else {
+        return Ok(false);
+    };
+    let known = match reference {
+        Reference::Payment(id) => {
+            let rows = case.known.rows(&ReadSet {
+                links: vec![id.clone()],
+                ..ReadSet::default()
+            })?;
+            let facts = rows.links.get(id).and_then(|link| link.facts.as_ref());
+            facts.map(|facts| facts.stamp)
+        }
+        Reference::Subscription(id) => {
+            let Some(customer_id) = case.known.customer_of(id)? else {
+                return Ok(false);
+            };
+            let rows = case.known.rows(&ReadSet {
+                subscription: Some((customer_id.clone(), id.clone())),
+                ..ReadSet::default()
+            })?;
+            let snapshot = rows.subscription.as_ref();
+            let snapshot = snapshot.and_then(|row| row.snapshot.as_ref());
+            snapshot.map(|facts| facts.stamp)
+        }
+        _ => None,
+    };
+    Ok(known.is_some_and(|known| announced < known))
 }
 
 /// The decision with its receipts as they are stored. If nothing is to be written, receipts that are not sent are queued

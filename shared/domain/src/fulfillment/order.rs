@@ -13,6 +13,7 @@ use crate::{
     sale::{
         amounts::Closed,
         details::Details,
+        hold::Hold,
         mapping::{self, mapped},
         merchant_reference::MerchantReference,
         order::{Order, OrderKind, OrderLine, Period, Shortfall},
@@ -21,15 +22,15 @@ use crate::{
         stock::{self, LineStock, RenewalStock, StockPlan},
     },
     values::{
-        facts::Fact,
-        ids::{InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
+        facts::{Fact, Stamp},
+        ids::{EventId, InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
         mode::Mode,
         money::Currency,
         provider::{EligibilityPolicy, Party},
     },
 };
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The largest order that is written. A DynamoDB item holds 400 KB
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>); our sum is an upper bound.
@@ -49,6 +50,10 @@ pub(super) struct Sold {
     pub(super) totals: Totals,
     pub(super) tax_included: bool,
     pub(super) received: Option<i64>,
+    pub(super) is_unpaid: bool,
+    pub(super) stamp: Option<Stamp>,
+    pub(super) holds: BTreeSet<Hold>,
+    pub(super) exceptions: BTreeSet<EventId>,
     pub(super) capture: Capture,
     pub(super) closed: Option<Closed>,
     pub(super) least_charge: i64,
@@ -198,6 +203,10 @@ impl Sold {
             totals: self.totals,
             tax_included: self.tax_included,
             received: self.received,
+            is_unpaid: self.is_unpaid,
+            stamp: self.stamp,
+            holds: self.holds.clone(),
+            exceptions: self.exceptions.clone(),
             capture: self.capture,
             closed: self.closed,
             least_charge: self.least_charge,
@@ -209,6 +218,7 @@ impl Sold {
             payments: self.payments.clone(),
             refunds: BTreeMap::new(),
             disputes: BTreeMap::new(),
+            fulfillments: BTreeMap::new(),
             subscription_id: self.subscription_id.clone(),
             invoice_id: self.invoice_id.clone(),
             period: self.period,
@@ -237,6 +247,7 @@ fn following(known: &Order, order: Order) -> Order {
         placed_at: known.placed_at.min(order.placed_at),
         refunds: known.refunds.clone(),
         disputes: known.disputes.clone(),
+        fulfillments: known.fulfillments.clone(),
         delivery_failures: known.delivery_failures.clone(),
         ..order
     }

@@ -33,7 +33,8 @@ pub(super) fn decide(case: &Case<'_>, change: &PaymentChange) -> Result<Decision
     if rows.links.get(id).is_some_and(|link| link.other_shop) {
         return Err(Stop::NotNeeded(NotNeeded::OtherShop));
     }
-    let Some(order_id) = rows.links.get(id).and_then(|link| link.order_id.as_ref()) else {
+    let linked = rows.links.get(id).and_then(|link| link.order_id.as_ref());
+    let Some(order_id) = linked.or(change.order_id.as_ref()) else {
         return if case.event.is_recovered() {
             without_order(case, change)
         } else {

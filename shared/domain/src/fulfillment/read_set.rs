@@ -3,6 +3,7 @@
 use crate::{
     access::{contact::Contact, entitlement::Entitlement, subscription::Subscription},
     receipt::Receipt,
+    resource::{Resource, ResourceId},
     sale::{
         mapping::{Mapping, MappingKey},
         merchant_reference::MerchantReference,
@@ -35,6 +36,7 @@ pub struct ReadSet {
     /// Counters, and an order's movement of each.
     pub stock_levels: Option<(OrderId, Vec<Sku>)>,
     pub receipts: Vec<ReceiptId>,
+    pub resources: Vec<ResourceId>,
 }
 
 impl ReadSet {
@@ -63,6 +65,7 @@ impl ReadSet {
         self.entitlements.extend(other.entitlements);
         self.mapping.extend(other.mapping);
         self.receipts.extend(other.receipts);
+        self.resources.extend(other.resources);
         Self {
             order: other.order.or(self.order),
             first_order: other.first_order.or(self.first_order),
@@ -108,6 +111,7 @@ impl ReadSet {
                 (!missing.is_empty()).then(|| (order_id.clone(), missing))
             }),
             receipts: some(&self.receipts, &read.receipts),
+            resources: some(&self.resources, &read.resources),
         }
     }
 }
@@ -134,6 +138,7 @@ pub struct Snapshot {
     /// One for each SKU that was wanted, found or not.
     pub stock_levels: Vec<StockLevel>,
     pub receipts: BTreeMap<ReceiptId, Receipt>,
+    pub resources: BTreeMap<ResourceId, Resource>,
 }
 
 impl Snapshot {
@@ -151,6 +156,7 @@ impl Snapshot {
         });
         self.stock_levels.extend(later.stock_levels);
         self.receipts.extend(later.receipts);
+        self.resources.extend(later.resources);
         Self {
             order: later.order.or(self.order),
             first_order: later.first_order.or(self.first_order),

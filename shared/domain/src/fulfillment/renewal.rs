@@ -26,7 +26,7 @@ use crate::{
     },
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An invoice whose payment never failed is paid within this time of its creation. A later event states when it was
 /// retried.
@@ -158,6 +158,10 @@ fn sold(
         totals: totals(&lines, amount),
         tax_included: false,
         received: Some(amount),
+        is_unpaid: false,
+        stamp: None,
+        holds: BTreeSet::new(),
+        exceptions: BTreeSet::new(),
         capture: Capture::Automatic,
         closed: None,
         least_charge: 0,

@@ -22,11 +22,11 @@ use crate::{
     },
     values::{
         facts::{Fact, whole_second},
-        ids::{OrderId, PaymentIntentId},
+        ids::{EventId, OrderId, PaymentIntentId},
     },
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The longest time between the creation of a sale and its completion: the provider's sessions expire sooner.
 const LONGEST_SALE: SignedDuration = SignedDuration::from_hours(24);
@@ -120,6 +120,26 @@ pub(super) enum About<'a> {
     Payment(&'a PaymentChange),
     /// A delayed payment has arrived.
     Paid,
+    /// Its state has changed, perhaps after it was fulfilled.
+    State,
+    /// The provider reports an exception.
+    Exception,
+}
+
+impl About<'_> {
+    /// True if the event states that the sale is completed.
+    fn is_completed(self) -> bool {
+        matches!(self, Self::Sale { completed: true } | Self::Paid)
+    }
+
+    /// True if no answer of the provider can add to the order.
+    fn is_known(self, case: &Case<'_>, order: &Order) -> bool {
+        match self {
+            Self::Sale { .. } | Self::Payment(_) | Self::Paid => is_done(order),
+            Self::State => case.stamp.is_some() && case.stamp < order.stamp,
+            Self::Exception => false,
+        }
+    }
 }
 
 /// True if no answer of the provider can change the order's sale: it is fulfilled and paid.
@@ -139,7 +159,7 @@ pub(super) fn decide(
         ..ReadSet::of_order(order_id)
     };
     let known = case.known.rows(&first)?.order.as_ref();
-    if let Some(order) = known.filter(|order| is_done(order)) {
+    if let Some(order) = known.filter(|order| about.is_known(case, order)) {
         return Ok(Decision::Nothing {
             unsent: order.receipt_id.iter().cloned().collect(),
         });
@@ -185,20 +205,63 @@ fn with_customer(case: &Case<'_>, mut sale: Sale) -> Result<Sale, Stop> {
 /// Decides the stated change about a sale that was fetched.
 fn decide_about(case: &Case<'_>, about: About<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
     match about {
-        About::Sale { completed } => decide_read(case, completed, sale, rows),
+        About::Sale { .. } | About::State => decide_read(case, about, sale, rows),
         About::Payment(change) => {
             let noted = noted(case, change, rows.clone());
-            decide_read(case, false, sale, &noted)
+            decide_read(case, about, sale, &noted)
         }
         About::Paid => decide_paid(case, sale, rows),
+        About::Exception => decide_exception(case, sale, rows),
     }
 }
 
+/// Holds the order until a person releases the event, and decides it then.
+fn decide_exception(case: &Case<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
+    let decision = decide_read(case, About::Exception, sale, rows);
+    if is_released(case) {
+        return decision;
+    }
+    let commit = match decision {
+        Decision::Write(commit) => Some(Box::new(Commit {
+            ends: false,
+            ..*commit
+        })),
+        park @ Decision::Park(_) => return park,
+        _ => None,
+    };
+    Decision::Wait {
+        commit,
+        park_reason: ParkReason::OrderException(sale.order_id.clone()),
+    }
+}
+
+/// True if a person has released the event.
+fn is_released(case: &Case<'_>) -> bool {
+    case.event.note.is_some()
+}
+
+/// The events about exceptions of the order that no person has released.
+fn exceptions(case: &Case<'_>, about: About<'_>, known: Option<&Order>) -> BTreeSet<EventId> {
+    let mut exceptions = known
+        .map(|order| order.exceptions.clone())
+        .unwrap_or_default();
+    match about {
+        About::Exception if is_released(case) => {
+            exceptions.remove(&case.event.event_id);
+        }
+        About::Exception => {
+            exceptions.insert(case.event.event_id.clone());
+        }
+        About::Sale { .. } | About::Payment(_) | About::Paid | About::State => {}
+    }
+    exceptions
+}
+
 /// Decides about a sale as the provider's API has it. `rows` are those of [`read_set`], the stock levels, and
-/// the order if there is one; `completed` is whether the event says so.
+/// the order if there is one.
 pub(super) fn decide_read(
     case: &Case<'_>,
-    completed: bool,
+    about: About<'_>,
     sale: &Sale,
     rows: &Snapshot,
 ) -> Decision {
@@ -208,10 +271,15 @@ pub(super) fn decide_read(
     if let SaleKind::Other(kind) = &sale.kind {
         return Decision::Park(ParkReason::ModeNotFulfilled(kind.clone()));
     }
+    if is_behind(sale, rows) {
+        return Decision::Nothing { unsent: Vec::new() };
+    }
     let payments = payments(sale, rows, case.now);
     let closed = match closed(&sale.status, rows.order.is_some()) {
         Ok(closed) => closed,
-        Err(word) if completed => return Decision::Park(ParkReason::NotComplete(word.to_owned())),
+        Err(word) if about.is_completed() => {
+            return Decision::Park(ParkReason::NotComplete(word.to_owned()));
+        }
         Err(_) => return Decision::Nothing { unsent: Vec::new() },
     };
     if let Some(known) = rows
@@ -219,15 +287,22 @@ pub(super) fn decide_read(
         .as_ref()
         .filter(|order| order.fulfilled_at.is_some())
     {
-        return more_money(case, sale, payments, known);
+        return more_facts(case, about, sale, payments, known);
     }
     let sold = Sold {
         placed_at: date_of_sale(case, sale, &payments),
         payments,
         closed,
+        exceptions: exceptions(case, about, rows.order.as_ref()),
         ..sold(case, sale)
     };
     fulfill_or_wait(case, &sold, rows).unwrap_or_else(Decision::Park)
+}
+
+/// True if the answer is older than the row: it comes from a part of the provider that lags.
+fn is_behind(sale: &Sale, rows: &Snapshot) -> bool {
+    let known = rows.order.as_ref().and_then(|order| order.stamp);
+    sale.stamp.is_some() && sale.stamp < known
 }
 
 /// How a sale ended without completion, if it did. The error is the word of one that makes no order yet.
@@ -248,6 +323,7 @@ fn closed(status: &SaleStatus, has_order: bool) -> Result<Option<Closed>, &str> 
 fn fulfill_or_wait(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Result<Decision, ParkReason> {
     let order = sold.unpaid(case, rows);
     let is_released = match order.funds() {
+        _ if !order.active_holds().is_empty() => false,
         OrderFunds::Received => true,
         OrderFunds::Part => {
             case.policy.part_payment == PartPayment::Release && sold.closed.is_none()
@@ -268,7 +344,7 @@ fn decide_paid(case: &Case<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
         let order = commit.order.as_ref();
         order.is_some_and(|order| order.paid() == 0 && order.fulfilled_at.is_none())
     };
-    match decide_read(case, true, sale, rows) {
+    match decide_read(case, About::Paid, sale, rows) {
         Decision::Write(commit) if has_no_money(&commit) => Decision::Wait {
             commit: Some(Box::new(Commit {
                 ends: false,
@@ -303,15 +379,21 @@ fn wait(case: &Case<'_>, order: Order, rows: &Snapshot) -> Result<Decision, Park
     })
 }
 
-/// A partly paid order that was released, with the money that came since. Its receipt is not sent again.
-fn more_money(
+/// A released order with the facts that came since: the rest of its money, or a reason to keep its goods back. Its
+/// receipt is not sent again.
+fn more_facts(
     case: &Case<'_>,
+    about: About<'_>,
     sale: &Sale,
     payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
     known: &Order,
 ) -> Decision {
     let order = Order {
         received: known.received.max(sale.received),
+        is_unpaid: sale.is_unpaid,
+        stamp: sale.stamp,
+        holds: sale.holds.clone(),
+        exceptions: exceptions(case, about, Some(known)),
         payments,
         ..known.next()
     };
@@ -336,6 +418,7 @@ fn same_but_for_times(known: &Order, order: &Order) -> bool {
     };
     let bare = |order: &Order| Order {
         version: 0,
+        stamp: None,
         bundle: String::new(),
         payments: BTreeMap::new(),
         ..order.clone()
@@ -379,6 +462,9 @@ fn date_of_sale(
 /// The subscription that began with this sale, knowing so. Its access does not change: that is the invoices' and
 /// its own events' to give.
 fn begun(case: &Case<'_>, sold: &Sold, order: &Order, rows: &Snapshot) -> Option<Subscription> {
+    if sold.kind == OrderKind::Renewal {
+        return None;
+    }
     let customer_id = sold.customer.customer_id.clone()?;
     let id = sold.subscription_id.clone()?;
     let known = rows.subscription.clone();
@@ -393,11 +479,18 @@ fn begun(case: &Case<'_>, sold: &Sold, order: &Order, rows: &Snapshot) -> Option
     Some(subscription)
 }
 
+fn kind(sale: &Sale) -> OrderKind {
+    match sale.kind {
+        SaleKind::Renewal => OrderKind::Renewal,
+        _ => OrderKind::Sale,
+    }
+}
+
 /// What the sale sold. Its payments are known only with the rows: see [`payments`].
 fn sold(case: &Case<'_>, sale: &Sale) -> Sold {
     Sold {
         order_id: sale.order_id.clone(),
-        kind: OrderKind::Sale,
+        kind: kind(sale),
         client_reference_id: sale.client_reference_id.clone(),
         mode: sale.mode,
         placed_at: date_of_sale(case, sale, &BTreeMap::new()),
@@ -406,6 +499,10 @@ fn sold(case: &Case<'_>, sale: &Sale) -> Sold {
         totals: sale.totals,
         tax_included: sale.tax_included,
         received: sale.received,
+        is_unpaid: sale.is_unpaid,
+        stamp: sale.stamp,
+        holds: sale.holds.clone(),
+        exceptions: BTreeSet::new(),
         capture: sale.capture,
         closed: None,
         least_charge: sale.least_charge,
@@ -416,7 +513,7 @@ fn sold(case: &Case<'_>, sale: &Sale) -> Sold {
         invoice_id: sale.invoice_id.clone(),
         details: sale.details.clone(),
         period: None,
-        moves_stock: moves_stock(case, OrderKind::Sale),
+        moves_stock: moves_stock(case, kind(sale)),
     }
 }
 

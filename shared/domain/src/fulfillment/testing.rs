@@ -52,7 +52,7 @@ use crate::{
     },
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The time of the worker: after every event.
 pub(crate) const NOW: i64 = 1_860_000_000;
@@ -159,6 +159,9 @@ pub(crate) fn sale(lines: Vec<LineItem>) -> Sale {
     let total = lines.iter().map(|line| line.amounts.total).sum();
     Sale {
         order_id: order_id(),
+        stamp: None,
+        is_unpaid: false,
+        holds: BTreeSet::new(),
         client_reference_id: Some("order-1042".into()),
         status: SaleStatus::Complete,
         kind: SaleKind::Payment,
@@ -286,6 +289,7 @@ pub(crate) fn changed() -> Change {
 pub(crate) fn payment_change(payment: &str, facts: Option<Stated<PaymentFacts>>) -> Change {
     Change::Payment(payment::PaymentChange {
         payment_intent_id: id(payment),
+        order_id: None,
         mode: Some(Mode::Live),
         facts,
     })
@@ -361,6 +365,9 @@ pub(crate) fn snapshot(status: &str, period_end: i64) -> SubscriptionFacts {
         items: vec![item("fprod_gym")],
         latest_invoice: None,
         created_at: None,
+        paid_through: None,
+        suspended_at: None,
+        ended_at: None,
     }
 }
 

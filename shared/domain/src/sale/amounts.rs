@@ -30,6 +30,8 @@ pub enum OrderFunds {
     Received,
     /// A part of what is due.
     Part,
+    /// No payment has begun.
+    Open,
     /// Reserved on the customer's card, to be captured by the merchant.
     Authorized,
     /// In progress: delayed payment methods take days.
@@ -46,6 +48,7 @@ impl fmt::Display for OrderFunds {
         f.write_str(match self {
             Self::Received => "received",
             Self::Part => "part",
+            Self::Open => "open",
             Self::Authorized => "authorized",
             Self::Processing => "processing",
             Self::Failed => "failed",
@@ -97,6 +100,8 @@ pub struct Statements<'a> {
     pub ordered: i64,
     /// The received amount as the sale states it, if it does.
     pub received: Option<i64>,
+    /// True while the provider says that nothing is paid.
+    pub is_unpaid: bool,
     pub capture: Capture,
     /// `None` for a completed sale.
     pub closed: Option<Closed>,
@@ -265,6 +270,7 @@ impl<'a> Statements<'a> {
             (Some(_), 1..) => return OrderFunds::Part,
             (Some(Closed::Expired), _) => return OrderFunds::Expired,
             (Some(Closed::Canceled), _) => return OrderFunds::Canceled,
+            (None, 0) if self.is_unpaid => {}
             (None, _) if received >= due && !is_void => return OrderFunds::Received,
             (None, 1..) => return OrderFunds::Part,
             (None, _) => {}
@@ -276,6 +282,7 @@ impl<'a> Statements<'a> {
             OrderFunds::Processing
         } else if self.payment_intents.is_empty() || self.known().any(|facts| facts.is_none()) {
             match self.capture {
+                Capture::Automatic if self.is_unpaid => OrderFunds::Open,
                 Capture::Automatic => OrderFunds::Processing,
                 Capture::Manual => OrderFunds::Authorized,
             }

@@ -7,17 +7,19 @@ use crate::{
         delivery_failure::DeliveryFailure,
         details::{Details, Metadata},
         dispute::{Dispute, DisputeStage},
+        hold::Hold,
         mapping::Grant,
         payment,
         refund::Refund,
+        shipment::FulfillmentFacts,
         statement::{Capture, Certification, Customer, Eligibility, Totals},
         stock::LineStock,
     },
     values::{
-        facts::Fact,
+        facts::{Fact, Stamp},
         ids::{
-            DisputeId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId,
-            ReceiptId, RefundId, Sku, SubscriptionId,
+            DisputeId, EventId, FulfillmentId, InvoiceId, LineItemId, OrderId, PaymentIntentId,
+            PriceId, ProductId, ReceiptId, RefundId, Sku, SubscriptionId,
         },
         mode::Mode,
         money::{Currency, Money},
@@ -36,6 +38,8 @@ use std::{
 pub enum OrderState {
     /// Not paid yet.
     Waiting(OrderFunds),
+    /// Paid, and kept back: see [`Order::active_holds`].
+    Held,
     /// A part of the amount due is received.
     PartlyPaid,
     /// The amount due is received.
@@ -50,6 +54,7 @@ impl fmt::Display for OrderState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Waiting(funds) => funds.fmt(f),
+            Self::Held => f.write_str("held"),
             Self::PartlyPaid => f.write_str("partly_paid"),
             Self::Paid => f.write_str("paid"),
             Self::PartlyRefunded => f.write_str("partly_refunded"),
@@ -117,6 +122,18 @@ pub struct Order {
     /// The received amount as the provider states it for the whole order; see [`Order::amounts`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<i64>,
+    /// True while the provider says that nothing is paid.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_unpaid: bool,
+    /// Orders the states that the provider states of the order, if it states what does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stamp: Option<Stamp>,
+    /// The provider's reasons to keep the goods back, except those of a single payment.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub holds: BTreeSet<Hold>,
+    /// The events that reported an exception which no person has ended yet.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub exceptions: BTreeSet<EventId>,
     #[serde(default)]
     pub capture: Capture,
     /// For a sale that ended without completion.
@@ -145,6 +162,9 @@ pub struct Order {
     pub refunds: BTreeMap<RefundId, Refund>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub disputes: BTreeMap<DisputeId, Dispute>,
+    /// How the provider or its operators deliver the goods.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fulfillments: BTreeMap<FulfillmentId, Fact<FulfillmentFacts>>,
     /// The subscription that started with this order, or that it renews.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_id: Option<SubscriptionId>,
@@ -245,6 +265,8 @@ pub struct Alerts {
     pub payment_unclear: bool,
     /// The goods of a refund that succeeded are not understood.
     pub restock_unclear: bool,
+    /// A reason to keep the goods back is new.
+    pub held: bool,
 }
 
 impl Alerts {
@@ -269,6 +291,7 @@ impl Alerts {
             let mut refunds = order.refunds.iter();
             refunds.any(|(id, now)| is_so(now) && !was_so(id))
         };
+        let holds = known.map(Order::active_holds).unwrap_or_default();
         let none = BTreeSet::new();
         let known_unclear = known.map_or(&none, |known| &known.details.unclear_payments);
         Self {
@@ -279,6 +302,7 @@ impl Alerts {
             partly_paid: order.funds() == OrderFunds::Part
                 && known.is_none_or(|known| known.funds() != OrderFunds::Part),
             payment_unclear: !order.details.unclear_payments.is_subset(known_unclear),
+            held: !order.active_holds().is_subset(&holds),
             restock_unclear: newly_refunded(|refund| {
                 refund.succeeded && refund.facts.value.goods_unclear
             }),
@@ -301,6 +325,7 @@ impl Order {
         Statements {
             ordered: self.totals.total,
             received: self.received,
+            is_unpaid: self.is_unpaid,
             capture: self.capture,
             closed: self.closed,
             least_charge: self.least_charge,
@@ -323,6 +348,18 @@ impl Order {
         self.amounts().funds
     }
 
+    /// The reasons to keep the goods back: the provider's, those of its payments, and exceptions.
+    #[must_use]
+    pub fn active_holds(&self) -> BTreeSet<Hold> {
+        let own = self.payment_intents.iter();
+        let mut payments = own.filter_map(|id| self.payments.get(id));
+        let payment = payments.any(|facts| facts.value.is_held);
+        let payment = payment.then_some(Hold::Payment);
+        let exception = (!self.exceptions.is_empty()).then_some(Hold::Exception);
+        let holds = self.holds.iter().copied();
+        holds.chain(payment).chain(exception).collect()
+    }
+
     /// The state of the order.
     #[must_use]
     pub fn state(&self) -> OrderState {
@@ -337,6 +374,11 @@ impl Order {
                 OrderState::Refunded
             }
             OrderFunds::Received if refunded > 0 => OrderState::PartlyRefunded,
+            OrderFunds::Received
+                if self.fulfilled_at.is_none() && !self.active_holds().is_empty() =>
+            {
+                OrderState::Held
+            }
             OrderFunds::Received => OrderState::Paid,
             OrderFunds::Part => OrderState::PartlyPaid,
             funds => OrderState::Waiting(funds),
@@ -451,6 +493,7 @@ mod tests {
         for funds in [
             OrderFunds::Received,
             OrderFunds::Part,
+            OrderFunds::Open,
             OrderFunds::Authorized,
             OrderFunds::Processing,
             OrderFunds::Failed,

@@ -58,6 +58,12 @@ pub struct PaymentFacts {
     /// The card of a split cart, in the provider's word (`primary`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<String>,
+    /// The provider's code of the last failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+    /// True while a bank or the provider holds the payment: see [`crate::sale::hold::Hold::Payment`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_held: bool,
 }
 
 impl PaymentFacts {
@@ -73,6 +79,8 @@ impl PaymentFacts {
             capturable: None,
             made_at: None,
             card: None,
+            failure: None,
+            is_held: false,
         }
     }
 }
@@ -95,6 +103,8 @@ pub fn merge(known: &mut Option<Fact<PaymentFacts>>, change: Option<Fact<Payment
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaymentChange {
     pub payment_intent_id: PaymentIntentId,
+    /// The order, if the payment names it.
+    pub order_id: Option<OrderId>,
     /// Live or test money, if the event says so.
     pub mode: Option<Mode>,
     /// `None` for the change of a charge, which only means that the payment should be read again.

@@ -5,10 +5,11 @@
 use crate::{
     sale::{
         details::{Details, Metadata},
+        hold::Hold,
         payment,
     },
     values::{
-        facts::Stated,
+        facts::{Stamp, Stated},
         ids::{
             CustomerId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, Sku,
             SubscriptionId,
@@ -19,7 +20,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The status of a sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub enum SaleKind {
     Payment,
     /// The start of a subscription.
     Subscription,
+    /// A later cycle of a subscription.
+    Renewal,
     /// A payment without the shopper present.
     OffSession,
     /// No sale, in the provider's word.
@@ -138,8 +141,10 @@ pub struct Eligibility {
 /// A sale, read from the provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sale {
-    /// The provider's session id.
+    /// The provider's id of the thing that is sold once.
     pub order_id: OrderId,
+    /// Orders the states of this sale, if the provider states what does.
+    pub stamp: Option<Stamp>,
     /// The merchant's reference, set when the session was created.
     pub client_reference_id: Option<String>,
     pub status: SaleStatus,
@@ -160,6 +165,10 @@ pub struct Sale {
     /// The received amount, if known. It may correctly be less than the total
     /// (<https://docs.withflex.com/api-reference/checkout-sessions/confirm-checkout-session>).
     pub received: Option<i64>,
+    /// True while the provider says that nothing is paid.
+    pub is_unpaid: bool,
+    /// The provider's reasons to keep the goods back, except those of a single payment.
+    pub holds: BTreeSet<Hold>,
     /// A split cart has two.
     pub payment_intents: Vec<PaymentIntentId>,
     /// The facts of each payment that could be read.

@@ -157,6 +157,9 @@ pub fn read_set(change: &Change) -> ReadSet {
         }
         Change::SalePaid { .. }
         | Change::Fetch(_)
+        | Change::Exception { .. }
+        | Change::Fulfillment(_)
+        | Change::Resource(_)
         | Change::Customer(_)
         | Change::NotUnderstood(_)
         | Change::NotNeeded
@@ -220,6 +223,9 @@ pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
         }
         Change::SalePaid { .. }
         | Change::Fetch(_)
+        | Change::Exception { .. }
+        | Change::Fulfillment(_)
+        | Change::Resource(_)
         | Change::Customer(_)
         | Change::NotUnderstood(_)
         | Change::NotNeeded

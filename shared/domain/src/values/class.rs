@@ -37,6 +37,8 @@ pub enum Class {
     NoSubject,
     /// The order or its payment has not arrived.
     OrderUnknown,
+    /// The provider reported an exception of an order.
+    Exception,
     /// The provider has no such refund.
     NoRefund,
     /// The provider's API contradicts the reported end.
@@ -75,6 +77,7 @@ impl Class {
             Self::OtherCurrency => "other_currency",
             Self::NoSubject => "no_subject",
             Self::OrderUnknown => "order_unknown",
+            Self::Exception => "exception",
             Self::NoRefund => "no_refund",
             Self::Contradicted => "contradicted",
             Self::NotRead => "not_read",
@@ -129,6 +132,7 @@ mod tests {
             Class::OtherCurrency,
             Class::NoSubject,
             Class::OrderUnknown,
+            Class::Exception,
             Class::NoRefund,
             Class::Contradicted,
             Class::NotRead,

@@ -245,6 +245,7 @@ fn payment_of(event: &Map<String, Value>, word: &'static str) -> Result<Change, 
     let object = intent.object().unwrap_or(&bare);
     Ok(Change::Payment(PaymentNews {
         payment_intent_id: own_id(&intent, PaymentIntentId::new)?,
+        order_id: None,
         mode: translate::mode_of(&object.test_mode, "object.payment_intent.test_mode")?,
         facts: payment::facts(object, Some(word))?,
     }))
@@ -273,6 +274,7 @@ fn charged(event: &Map<String, Value>) -> Result<Change, NotUnderstood> {
     let payment = |(payment_intent_id, mode)| {
         Change::Payment(PaymentNews {
             payment_intent_id,
+            order_id: None,
             mode,
             facts: None,
         })

@@ -145,10 +145,13 @@ async fn fetch(api: &Api, key: &ApiKey, reference: &Reference) -> Result<Answer,
             Ok(Answer::Renewal(Box::new(renewal)))
         }
         // Flex's events state these in full, so nothing asks for them.
-        Reference::Refund(_)
+        Reference::Payment(_)
+        | Reference::Refund(_)
         | Reference::Dispute(_)
         | Reference::Invoice(_)
-        | Reference::Customer(_) => {
+        | Reference::Customer(_)
+        | Reference::Fulfillment(_)
+        | Reference::Resource(_) => {
             let what = format!("Flex is not asked for {reference}");
             Err(RetryableError::Fault(what).into())
         }

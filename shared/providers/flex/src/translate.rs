@@ -24,6 +24,7 @@ use domain::{
     },
 };
 use reading::{Field, Identified, Kind, each, first, text};
+use std::collections::BTreeSet;
 
 /// The longest `client_reference_id` that is kept. It is the key of an index, and DynamoDB refuses
 /// keys over 2,048 bytes. Losing a reference is better than losing the order.
@@ -100,6 +101,9 @@ pub fn sale(
     let order_id = session.checkout_session_id.id();
     Ok(Sale {
         order_id: own_id(order_id, OrderId::new, "checkout_session_id")?,
+        stamp: None,
+        is_unpaid: false,
+        holds: BTreeSet::new(),
         client_reference_id: reference(session),
         status: status(needed_text(&session.status, "status")?),
         kind: kind(needed_text(&session.mode, "mode")?),

@@ -39,7 +39,7 @@ fn decided(sale: &Sale, stock_levels: &[StockLevel]) -> Decision {
         stock_levels: stock_levels.to_vec(),
         ..Snapshot::default()
     };
-    with_case(|case| decide_read(case, true, sale, &rows))
+    with_case(|case| decide_read(case, About::Sale { completed: true }, sale, &rows))
 }
 
 fn fulfilled(sale: &Sale, stock_levels: &[StockLevel]) -> (Order, Commit) {

@@ -71,6 +71,7 @@ impl Sale {
         Statements {
             ordered: self.ordered,
             received: self.received,
+            is_unpaid: false,
             capture: self.capture,
             closed: self.closed,
             least_charge: 50,

@@ -160,6 +160,7 @@ fn the_table_says_what_is_read() {
             Change::Payment(_) => "payment",
             Change::Refund(_) => "refund",
             Change::Fetch(_) => "refunds",
+            Change::Exception { .. } | Change::Fulfillment(_) | Change::Resource(_) => "another",
             Change::Dispute(_) => "dispute",
             Change::Subscription(_) => "subscription",
             Change::Invoice(_) => "invoice",
@@ -365,6 +366,7 @@ fn a_payment_that_has_succeeded_tells_so() {
     };
     let change = PaymentNews {
         payment_intent_id: payment(),
+        order_id: None,
         mode: Some(Mode::Test),
         facts: Some(Stated::ranked(7, facts)),
     };
@@ -376,6 +378,7 @@ fn a_payment_that_has_succeeded_tells_so() {
     let facts = payment::PaymentFacts::bare(PaymentStatus::Received, "succeeded", Currency::USD);
     let change = PaymentNews {
         payment_intent_id: payment(),
+        order_id: None,
         mode: Some(Mode::Live),
         facts: Some(Stated::ranked(7, facts)),
     };
@@ -397,6 +400,7 @@ fn a_charge_is_news_of_the_payment_that_it_names() {
             if event_type.starts_with("charge.") {
                 let change = PaymentNews {
                     payment_intent_id: payment(),
+                    order_id: None,
                     mode: None,
                     facts: None,
                 };

@@ -40,6 +40,8 @@ pub(crate) fn facts(
             .optional("object.payment_intent.created_at")?
             .copied(),
         card: known_text(&intent.payment_card_type).map(word),
+        failure: None,
+        is_held: false,
     };
     Ok(Some(Stated::ranked(status.rank, facts)))
 }
@@ -174,6 +176,8 @@ mod tests {
             capturable: Some(500),
             made_at: Some("2025-10-10T09:52:50Z".parse().unwrap()),
             card: Some("primary".to_owned()),
+            failure: None,
+            is_held: false,
         };
         assert_eq!(
             facts(&intent(whole), None),

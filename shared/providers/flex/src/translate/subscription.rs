@@ -59,6 +59,9 @@ fn facts(
             .created_at
             .optional("object.subscription.created_at")?
             .copied(),
+        paid_through: None,
+        suspended_at: None,
+        ended_at: None,
     })
 }
 

@@ -53,6 +53,9 @@ fn a_subscription_tells_all_that_it_has() {
                 }],
                 latest_invoice: Some(InvoiceId::new("fin_1").unwrap()),
                 created_at: Some(at("2025-10-10T09:55:10Z")),
+                paid_through: None,
+                suspended_at: None,
+                ended_at: None,
             },
         ),
     };

@@ -1,0 +1,29 @@
+//! The reasons to keep the goods of a paid order back. The order is decided again when a reason ends.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// A reason to keep an order's goods and receipt back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// A bank or the provider holds a payment.
+    Payment,
+    /// The provider could not commit the goods of the paid order.
+    Inventory,
+    /// Money went back before the goods went out.
+    Refund,
+    /// The provider reported an exception whose end it does not report. A person ends it.
+    Exception,
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Payment => "payment",
+            Self::Inventory => "inventory",
+            Self::Refund => "refund",
+            Self::Exception => "exception",
+        })
+    }
+}
