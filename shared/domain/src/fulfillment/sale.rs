@@ -518,4 +518,6 @@ fn sold(case: &Case<'_>, sale: &Sale) -> Sold {
 }
 
 #[cfg(test)]
+mod followed;
+#[cfg(test)]
 mod tests;

@@ -652,10 +652,15 @@ impl Shop {
 
     /// The decision about an event on the present rows.
     pub(crate) fn decide(&self, event: &Event) -> Decision {
-        let (row, mut known) = (stored(event), Known::default());
+        self.decide_row(&stored(event), event)
+    }
+
+    /// The decision about an event with this row.
+    pub(crate) fn decide_row(&self, row: &StoredEvent, event: &Event) -> Decision {
+        let mut known = Known::default();
         loop {
             let case = Case {
-                event: &row,
+                event: row,
                 scope: &event.scope,
                 stamp: event.stamp,
                 known: &known,

@@ -1,0 +1,297 @@
+//! Orders of a provider that states no facts in its events: each event is a reason to fetch the order.
+
+use crate::{
+    delivery::{
+        event::{Change, Event},
+        reference::Reference,
+    },
+    fulfillment::{ParkReason, testing::*},
+    sale::{
+        hold::Hold,
+        order::OrderState,
+        payment::PaymentStatus,
+        shipment::{FulfillmentChange, FulfillmentFacts, Progress},
+        statement::{Sale, SaleStatus},
+    },
+    values::facts::{Stamp, Stated},
+};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+/// The stamp of the order's state of that second.
+fn stamp(second: i64) -> Stamp {
+    Stamp {
+        version: 0,
+        at: at(SALE + second),
+        rank: 0,
+    }
+}
+
+/// The order without a payment.
+fn unpaid() -> Sale {
+    Sale {
+        received: Some(0),
+        is_unpaid: true,
+        payment_intents: Vec::new(),
+        payments: std::collections::BTreeMap::new(),
+        stamp: Some(stamp(0)),
+        ..sale(vec![line("a", 1, 3000, Some("MAT"))])
+    }
+}
+
+/// The paid order in its state of that second, with these reasons to keep it back.
+fn paid(second: i64, holds: &[Hold]) -> Sale {
+    Sale {
+        received: Some(3000),
+        is_unpaid: false,
+        holds: holds.iter().copied().collect(),
+        stamp: Some(stamp(second)),
+        ..unpaid()
+    }
+}
+
+/// A thin event about the state of that second.
+fn news(name: &str, second: i64) -> Event {
+    Event {
+        stamp: Some(stamp(second)),
+        ..facts(
+            name,
+            SALE + second,
+            Change::Fetch(Reference::Sale(order_id())),
+        )
+    }
+}
+
+fn shop() -> Shop {
+    let mut shop = Shop::selling(unpaid());
+    shop.deliver(&news("evt_0", 0));
+    shop
+}
+
+fn has(shop: &mut Shop, sale: Sale) {
+    shop.api.sales.insert(order_id(), sale);
+}
+
+#[test]
+fn an_order_is_stored_before_its_payment_and_fulfilled_once_with_it() {
+    let mut shop = shop();
+    assert_eq!(shop.order().state().to_string(), "open");
+    has(&mut shop, paid(1, &[]));
+    for name in ["evt_1", "evt_2", "evt_1"] {
+        shop.deliver(&news(name, 1));
+    }
+    assert_eq!(shop.order().state(), OrderState::Paid);
+    assert_eq!((shop.on_hand("MAT"), shop.receipts().len()), (9, 1));
+}
+
+#[test]
+fn an_unpaid_order_of_nothing_is_not_taken_for_paid() {
+    let mut sale = unpaid();
+    sale.totals.total = 0;
+    sale.lines.clear();
+    let mut shop = Shop::selling(sale);
+    shop.deliver(&news("evt_0", 0));
+    assert_eq!(shop.order().state().to_string(), "open");
+    assert!(shop.receipts().is_empty());
+}
+
+#[test]
+fn an_order_that_is_closed_unpaid_is_canceled_and_a_paid_one_is_not() {
+    let mut shop = shop();
+    let closed = Sale {
+        status: SaleStatus::Canceled,
+        stamp: Some(stamp(1)),
+        ..unpaid()
+    };
+    has(&mut shop, closed);
+    shop.deliver(&news("evt_1", 1));
+    assert_eq!(shop.order().state().to_string(), "canceled");
+    assert_eq!((shop.on_hand("MAT"), shop.receipts().len()), (10, 0));
+}
+
+#[test]
+fn a_hold_keeps_the_goods_back_until_it_ends() {
+    for hold in [Hold::Inventory, Hold::Refund, Hold::Payment] {
+        let mut shop = shop();
+        let mut held = paid(1, &[hold]);
+        if hold == Hold::Payment {
+            held = with_payments(paid(1, &[]), &["succeeded"]);
+            let payments = held.payments.values_mut();
+            payments.for_each(|facts| {
+                facts.is_held = true;
+                facts.at = Some(at(SALE + 1));
+            });
+        }
+        has(&mut shop, held.clone());
+        let decision = shop.decide(&news("evt_1", 1));
+        assert!(commit(decision).alerts.held, "{hold}");
+        shop.deliver(&news("evt_1", 1));
+        assert_eq!(shop.order().state(), OrderState::Held, "{hold}");
+        assert_eq!((shop.on_hand("MAT"), shop.receipts().len()), (10, 0));
+        let mut released = Sale {
+            holds: BTreeSet::new(),
+            stamp: Some(stamp(2)),
+            ..held
+        };
+        for facts in released.payments.values_mut() {
+            facts.is_held = false;
+            facts.at = Some(at(SALE + 2));
+        }
+        has(&mut shop, released);
+        shop.deliver(&news("evt_2", 2));
+        assert_eq!(shop.order().state(), OrderState::Paid, "{hold}");
+        assert_eq!((shop.on_hand("MAT"), shop.receipts().len()), (9, 1));
+    }
+}
+
+#[test]
+fn a_hold_on_a_fulfilled_order_calls_a_person_and_moves_nothing() {
+    let mut shop = shop();
+    has(&mut shop, paid(1, &[]));
+    shop.deliver(&news("evt_1", 1));
+    has(&mut shop, paid(2, &[Hold::Inventory]));
+    let late = news("evt_2", 2);
+    assert!(commit(shop.decide(&late)).alerts.held);
+    shop.deliver(&late);
+    assert_eq!(shop.order().state(), OrderState::Paid);
+    assert_eq!((shop.on_hand("MAT"), shop.receipts().len()), (9, 1));
+}
+
+#[test]
+fn an_exception_holds_the_order_until_a_person_releases_its_event() {
+    let mut shop = Shop::selling(paid(1, &[]));
+    let exception = facts(
+        "evt_e",
+        SALE,
+        Change::Exception {
+            order_id: order_id(),
+        },
+    );
+    let parked = End::Waits(ParkReason::OrderException(order_id()));
+    assert_eq!(shop.deliver(&exception), parked);
+    shop.deliver(&news("evt_1", 1));
+    assert_eq!(shop.order().state(), OrderState::Held);
+    assert!(shop.receipts().is_empty());
+    let mut row = stored(&exception);
+    row.note = Some("released: counted by hand".to_owned());
+    let decision = shop.decide_row(&row, &exception);
+    assert_eq!(shop.carry_out(decision).0, End::Done);
+    assert_eq!(shop.order().state(), OrderState::Paid);
+    assert_eq!((shop.on_hand("MAT"), shop.receipts().len()), (9, 1));
+}
+
+#[test]
+fn an_older_event_is_not_even_fetched_and_one_of_the_same_time_is() {
+    let mut shop = shop();
+    has(&mut shop, paid(2, &[]));
+    shop.deliver(&news("evt_2", 2));
+    let before = shop.tables.clone();
+    shop.api.sales.clear();
+    assert_eq!(shop.deliver(&news("evt_1", 1)), End::Done);
+    assert!(matches!(
+        shop.deliver(&news("evt_3", 2)),
+        End::Parked(ParkReason::NotRead(_))
+    ));
+    assert_eq!(shop.tables, before);
+}
+
+#[test]
+fn an_answer_that_is_older_than_the_row_changes_nothing() {
+    let mut shop = shop();
+    has(&mut shop, paid(2, &[Hold::Inventory]));
+    shop.deliver(&news("evt_2", 2));
+    let before = shop.tables.clone();
+    has(&mut shop, paid(1, &[]));
+    assert_eq!(shop.deliver(&news("evt_3", 3)), End::Done);
+    assert_eq!(shop.tables, before);
+}
+
+#[test]
+fn a_failed_payment_shows_on_its_order() {
+    let mut shop = shop();
+    let failed = with_payments(
+        Sale {
+            stamp: Some(stamp(1)),
+            payment_intents: sale(Vec::new()).payment_intents,
+            ..unpaid()
+        },
+        &["requires_payment_method"],
+    );
+    let intent = failed.payment_intents[0].clone();
+    let mut failed = failed;
+    let known = failed.payments.get_mut(&intent).unwrap();
+    known.failure = Some("card_declined".to_owned());
+    has(&mut shop, failed.clone());
+    let Change::Payment(mut change) = payment_change(intent.as_str(), None) else {
+        panic!("a payment")
+    };
+    change.order_id = Some(order_id());
+    change.facts = failed.payments.get(&intent).cloned();
+    shop.tell(SALE + 1, Change::Payment(change));
+    let facts = &shop.order().payments[&intent].value;
+    assert_eq!(facts.status, PaymentStatus::Failed);
+    assert_eq!(facts.failure.as_deref(), Some("card_declined"));
+    assert_eq!(shop.order().state().to_string(), "failed");
+}
+
+fn shipped(progress: Progress, second: i64) -> Change {
+    let facts = FulfillmentFacts {
+        progress,
+        word: format!("{progress:?}"),
+        method: None,
+    };
+    Change::Fulfillment(FulfillmentChange {
+        fulfillment_id: id("ful_1"),
+        order_id: order_id(),
+        mode: None,
+        facts: Stated {
+            at: Some(at(SALE + second)),
+            ..facts.into()
+        },
+    })
+}
+
+#[test]
+fn a_delivery_waits_for_its_order() {
+    let mut shop = Shop::new();
+    let end = shop.tell(SALE, shipped(Progress::Underway, 1));
+    assert_eq!(end, End::Waits(ParkReason::OrderUnknown("fulfillment")));
+}
+
+proptest! {
+    #[test]
+    fn the_progress_of_a_delivery_does_not_depend_on_the_order_of_arrival(
+        places in prop::collection::vec(any::<u32>(), 8),
+    ) {
+        let states = [Progress::Waiting, Progress::Preparing, Progress::Unknown, Progress::Completed];
+        let mut coming: Vec<_> = (states.iter().zip(0..)).cycle().zip(&places).collect();
+        coming.sort_by_key(|(_, place)| **place);
+        let mut shop = shop();
+        for ((progress, second), place) in coming {
+            shop.tell(i64::from(*place), shipped(*progress, second));
+        }
+        let merged = shop.order().fulfillments[&id("ful_1")].value.progress;
+        prop_assert_eq!(merged, Progress::Completed);
+    }
+
+    #[test]
+    fn events_that_are_late_or_repeated_end_as_the_provider_does(
+        places in prop::collection::vec(any::<u32>(), 8),
+    ) {
+        let states = [paid(1, &[Hold::Inventory]), paid(2, &[]), paid(3, &[Hold::Inventory]), paid(4, &[])];
+        let mut coming: Vec<_> = (1..=4).cycle().zip(&places).collect();
+        coming.sort_by_key(|(_, place)| **place);
+        let mut shop = shop();
+        for (n, (second, _)) in coming.into_iter().enumerate() {
+            // The provider goes on while the deliveries come.
+            has(&mut shop, states[(n / 2).min(3)].clone());
+            shop.deliver(&news(&format!("evt_{n}"), second));
+        }
+        // The last fetch may have come before the last state; its own delivery comes again.
+        has(&mut shop, states[3].clone());
+        shop.deliver(&news("evt_last", 4));
+        prop_assert_eq!(shop.order().state(), OrderState::Paid);
+        prop_assert_eq!((shop.on_hand("MAT"), shop.receipts().len()), (9, 1));
+        prop_assert!(shop.order().active_holds().is_empty());
+    }
+}
