@@ -59,7 +59,7 @@ pub struct InvoiceFacts {
     pub issued_at: Option<Timestamp>,
     /// True while a condition such as missing stock blocks the collection; false if none does.
     pub blocked: Option<bool>,
-    /// Attempts, each with the parts of its own stamp.
+    /// Attempts by id. Their stamps are independent of the stamp of the invoice.
     pub attempts: BTreeMap<PaymentAttemptId, Stated<Attempt>>,
 }
 

@@ -70,7 +70,7 @@ pub struct MerchantFacts {
     pub requirements: Option<Requirements>,
     /// The types of the merchant's next actions. Their addresses expire, so no row keeps them.
     pub next_actions: Option<BTreeSet<String>>,
-    /// Capabilities by name, each with the time of its own observation.
+    /// Capabilities by name. Their stamps are independent of the stamp of the merchant.
     pub capabilities: BTreeMap<String, Stated<Capability>>,
 }
 
