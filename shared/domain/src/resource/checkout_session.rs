@@ -11,10 +11,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt};
-
-/// The most successors that [`follow`] takes. A buyer rarely opens more than two or three sessions.
-const MAX_SUCCESSORS: usize = 8;
+use std::fmt;
 
 words!(
     /// The status of a session.
@@ -242,32 +239,5 @@ fn weight(status: &SessionStatus) -> u8 {
     }
 }
 
-/// The end of a chain of successors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Chain<'a> {
-    /// The last session, which has no successor.
-    Last(&'a CheckoutSession),
-    /// A session that is not in the map: read it, then follow again.
-    Missing(&'a CheckoutSessionId),
-    /// The chain has a cycle, or more sessions than a buyer opens: a person has to look.
-    Endless,
-}
-
-/// Follows the successors of a session, at most 8 of them.
-#[must_use]
-pub fn follow<'a>(
-    sessions: &'a BTreeMap<CheckoutSessionId, CheckoutSession>,
-    first: &'a CheckoutSessionId,
-) -> Chain<'a> {
-    let mut id = first;
-    for _ in 0..=MAX_SUCCESSORS {
-        let Some(session) = sessions.get(id) else {
-            return Chain::Missing(id);
-        };
-        match session.successor.get() {
-            None => return Chain::Last(session),
-            Some(successor) => id = successor,
-        }
-    }
-    Chain::Endless
-}
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! An invoice: what a customer has to pay, by when, and whether it must be collected.
+//! An invoice: the amount that a customer has to pay, its due date, and whether it must be collected.
 
 use crate::{
     resource::latest::Latest,
@@ -59,7 +59,7 @@ pub struct InvoiceFacts {
     pub issued_at: Option<Timestamp>,
     /// True while a condition such as missing stock blocks the collection; false if none does.
     pub blocked: Option<bool>,
-    /// Attempts, each with the parts of its own stamp.
+    /// Attempts by id. Their stamps are independent of the stamp of the invoice.
     pub attempts: BTreeMap<PaymentAttemptId, Stated<Attempt>>,
 }
 
@@ -192,11 +192,22 @@ impl Invoice {
     /// sent is no proof of it.
     #[must_use]
     pub fn is_receivable(&self) -> bool {
-        let is_issued = matches!(
-            self.status.get(),
-            Some(InvoiceStatus::Open | InvoiceStatus::PartiallyPaid)
-        );
-        is_issued && self.outstanding.get().is_some_and(|amount| *amount > 0)
+        self.is_issued() && self.outstanding.get().is_some_and(|amount| *amount > 0)
+    }
+
+    /// True if the invoice is issued and has not ended.
+    fn is_issued(&self) -> bool {
+        let status = self.status.get();
+        status.is_some_and(|status| {
+            matches!(status, InvoiceStatus::Open | InvoiceStatus::PartiallyPaid)
+        })
+    }
+
+    /// True if the invoice is issued and the amount or its currency is unknown: no report can count it.
+    #[must_use]
+    pub fn is_unclear(&self) -> bool {
+        let is_unknown = self.outstanding.is_unknown() || self.currency.is_unknown();
+        self.is_issued() && is_unknown
     }
 
     /// Whether the customer must be reminded now.
@@ -211,11 +222,14 @@ impl Invoice {
         }
     }
 
-    /// The place in the list of receivables. Without a date it is the time of the status, so that no receivable is
-    /// missing.
+    /// The place in the list of receivables, which also shows unclear invoices. Without a date it is the time of the
+    /// status, so that no receivable is missing.
     pub(super) fn listed_at(&self) -> Option<Timestamp> {
         let date = self.due_at.get().or(self.issued_at.get()).copied();
         let date = date.or_else(|| self.status.stamp().map(|stamp| stamp.at));
-        date.filter(|_| self.is_receivable())
+        date.filter(|_| self.is_receivable() || self.is_unclear())
     }
 }
+
+#[cfg(test)]
+mod tests;

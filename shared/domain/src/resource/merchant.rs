@@ -70,7 +70,7 @@ pub struct MerchantFacts {
     pub requirements: Option<Requirements>,
     /// The types of the merchant's next actions. Their addresses expire, so no row keeps them.
     pub next_actions: Option<BTreeSet<String>>,
-    /// Capabilities by name, each with the time of its own observation.
+    /// Capabilities by name. Their stamps are independent of the stamp of the merchant.
     pub capabilities: BTreeMap<String, Stated<Capability>>,
 }
 
@@ -190,5 +190,67 @@ impl Merchant {
             self.next_actions.get().cloned(),
             capabilities,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{fulfillment::testing::id, resource::testing::noon};
+
+    fn merchant(all: &[MerchantFacts]) -> Merchant {
+        let mut merchant = Merchant::new(id("mer_1"), "acme".parse().unwrap());
+        for (day, facts) in (1..).zip(all) {
+            merchant.learn(&facts.clone().into(), noon(3, day));
+        }
+        merchant
+    }
+
+    fn payments(word: &str) -> MerchantFacts {
+        MerchantFacts {
+            payments: Some(Readiness {
+                status: word.into(),
+                reason: None,
+            }),
+            ..MerchantFacts::default()
+        }
+    }
+
+    #[test]
+    fn only_a_merchant_whose_payments_are_ready_takes_payments() {
+        for (words, can) in [
+            (vec!["ready"], true),
+            (vec!["blocked"], false),
+            (vec!["pending"], false),
+            (vec!["not_available"], false),
+            (vec!["not_requested"], false),
+            (vec!["new"], false),
+            (vec![], false),
+            (vec!["blocked", "ready"], true),
+            (vec!["ready", "blocked"], false),
+            // The known word stays, but it is no permission after an unknown one.
+            (vec!["ready", "new"], false),
+            (vec!["new", "ready"], true),
+        ] {
+            let all: Vec<_> = words.iter().map(|word| payments(word)).collect();
+            assert_eq!(merchant(&all).can_take_payments(), can, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_listed_once_with_the_most_urgent_first() {
+        let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect();
+        let facts = MerchantFacts {
+            requirements: Some(Requirements {
+                past_due: texts(&["tax id"]),
+                currently_due: texts(&["bank account", "tax id"]),
+                eventually_due: texts(&["website"]),
+                pending_verification: texts(&["address"]),
+                ..Requirements::default()
+            }),
+            ..MerchantFacts::default()
+        };
+        let merchant = merchant(&[facts]);
+        assert_eq!(merchant.missing(), ["tax id", "bank account", "address"]);
     }
 }

@@ -3,11 +3,18 @@
 //! Each row is the merge of all facts seen ([`Resource::learn`]); reports are functions of rows. A field that a fact
 //! omits keeps its value.
 
+pub use crate::resource::id::{BadResourceId, ResourceId};
+
 pub mod checkout_session;
+pub mod id;
 pub mod invoice;
+pub mod journal;
 pub mod latest;
 pub mod merchant;
 pub mod payment_method;
+pub mod receivables;
+pub mod recovery;
+mod table;
 pub mod transaction;
 
 use crate::{
@@ -20,75 +27,12 @@ use crate::{
     },
     values::{
         facts::Stated,
-        ids::{BadId, CheckoutSessionId, InvoiceId, MerchantId, PaymentMethodId, TransactionId},
+        ids::{CheckoutSessionId, InvoiceId, MerchantId, PaymentMethodId, TransactionId},
         provider::ProviderId,
     },
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
-
-/// The kind and id of a mirrored thing. Its text is the key of its row: `invoice#inv_1`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ResourceId {
-    Transaction(TransactionId),
-    Invoice(InvoiceId),
-    PaymentMethod(PaymentMethodId),
-    Merchant(MerchantId),
-    CheckoutSession(CheckoutSessionId),
-}
-
-impl ResourceId {
-    /// The key of the row: `invoice#inv_1`.
-    #[must_use]
-    pub fn key(&self) -> String {
-        let (kind, id) = self.parts();
-        format!("{kind}#{id}")
-    }
-
-    /// Kind and id, as a log shows them.
-    #[must_use]
-    pub fn parts(&self) -> (&'static str, &str) {
-        match self {
-            Self::Transaction(id) => ("transaction", id.as_str()),
-            Self::Invoice(id) => ("invoice", id.as_str()),
-            Self::PaymentMethod(id) => ("payment_method", id.as_str()),
-            Self::Merchant(id) => ("merchant", id.as_str()),
-            Self::CheckoutSession(id) => ("checkout_session", id.as_str()),
-        }
-    }
-}
-
-impl fmt::Display for ResourceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.key())
-    }
-}
-
-/// The reason why a text is not the key of a mirrored thing.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadResourceId {
-    #[error("key begins with no known kind and `#`")]
-    Kind,
-    #[error(transparent)]
-    Id(#[from] BadId),
-}
-
-impl FromStr for ResourceId {
-    type Err = BadResourceId;
-
-    fn from_str(key: &str) -> Result<Self, BadResourceId> {
-        let (kind, id) = key.split_once('#').ok_or(BadResourceId::Kind)?;
-        Ok(match kind {
-            "transaction" => Self::Transaction(TransactionId::new(id)?),
-            "invoice" => Self::Invoice(InvoiceId::new(id)?),
-            "payment_method" => Self::PaymentMethod(PaymentMethodId::new(id)?),
-            "merchant" => Self::Merchant(MerchantId::new(id)?),
-            "checkout_session" => Self::CheckoutSession(CheckoutSessionId::new(id)?),
-            _ => return Err(BadResourceId::Kind),
-        })
-    }
-}
 
 /// A change of a mirrored thing: its id and the stated facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -257,3 +201,8 @@ impl Resource {
         }
     }
 }
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -119,3 +119,54 @@ impl PaymentMethod {
         Some((format!("payment_methods#{customer_id}"), self.first_seen?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{fulfillment::testing::id, resource::testing::noon};
+
+    fn method(all: &[(&str, &str)]) -> PaymentMethod {
+        let mut method = PaymentMethod::new(id("pm_1"), "acme".parse().unwrap());
+        for (day, (status, usage)) in (1..).zip(all) {
+            let facts = PaymentMethodFacts {
+                status: Some((*status).into()),
+                usage: Some((*usage).into()),
+                ..PaymentMethodFacts::default()
+            };
+            let stamp = Stamp {
+                version: 0,
+                at: noon(3, day),
+                rank: 0,
+            };
+            method.learn(&facts, stamp);
+        }
+        method
+    }
+
+    #[test]
+    fn a_renewal_is_charged_only_to_an_active_method_for_off_session_use() {
+        for (all, is_usable) in [
+            (vec![("active", "off_session")], true),
+            (vec![("active", "on_session")], false),
+            (vec![("active", "new")], false),
+            (vec![("pending", "off_session")], false),
+            (vec![("expired", "off_session")], false),
+            (vec![("failed", "off_session")], false),
+            (vec![("new", "off_session")], false),
+            (vec![("pending", "off_session"), ("active", "new")], true),
+            (
+                vec![("active", "off_session"), ("failed", "off_session")],
+                false,
+            ),
+        ] {
+            assert_eq!(method(&all).is_usable_off_session(), is_usable, "{all:?}");
+        }
+    }
+
+    #[test]
+    fn a_removed_method_stays_removed() {
+        let removed = method(&[("removed", "off_session"), ("active", "off_session")]);
+        assert!(!removed.is_usable_off_session());
+        assert_eq!(removed.status.get(), Some(&PaymentMethodStatus::Removed));
+    }
+}

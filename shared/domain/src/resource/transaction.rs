@@ -192,3 +192,76 @@ impl Transaction {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::testing::{noon, payment, transaction};
+
+    #[test]
+    fn the_fee_is_what_the_amount_loses_and_a_disagreement_is_seen() {
+        for ((amount, fee, net), expected) in [
+            ((10_000, Some(175), Some(9_825)), (175, 9_825, false)),
+            // The sign of an older version of the provider's API.
+            ((10_000, Some(-175), Some(9_825)), (175, 9_825, true)),
+            ((10_000, Some(170), Some(9_825)), (175, 9_825, true)),
+            ((-10_000, Some(-175), Some(-9_825)), (-175, -9_825, false)),
+            ((10_000, None, Some(9_825)), (175, 9_825, false)),
+            ((10_000, Some(175), None), (175, 9_825, false)),
+            ((10_000, None, None), (0, 10_000, false)),
+            ((10_000, Some(0), Some(10_000)), (0, 10_000, false)),
+        ] {
+            let entry = Entry::of(&TransactionFacts {
+                fee,
+                net,
+                ..payment(1, amount)
+            });
+            let seen = (entry.fee, entry.net, entry.fee_disagrees);
+            assert_eq!(seen, expected, "{amount} {fee:?} {net:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_is_kept_with_its_first_report() {
+        let mut row = transaction("btxn_1", payment(1, 100));
+        for (day, word) in [(9, "available"), (5, "pending"), (7, "failed"), (10, "new")] {
+            let facts = TransactionFacts {
+                status: word.into(),
+                ..payment(1, 100)
+            };
+            let stamp = Stamp {
+                version: 0,
+                at: noon(3, day),
+                rank: 0,
+            };
+            row.learn(&facts, stamp);
+        }
+        let history: Vec<_> = row
+            .history
+            .iter()
+            .map(|(word, at)| (word.as_str(), *at))
+            .collect();
+        let expected = [("new", 10), ("pending", 5), ("available", 1), ("failed", 7)];
+        assert_eq!(history, expected.map(|(word, day)| (word, noon(3, day))));
+        assert_eq!(row.status.get(), Some(&TransactionStatus::Available));
+    }
+
+    #[test]
+    fn a_failed_or_superseded_movement_has_no_effect() {
+        for (word, is_void) in [
+            ("pending", false),
+            ("available", false),
+            ("reserved", false),
+            ("reversed", false),
+            ("failed", true),
+            ("superseded", true),
+            ("new", false),
+        ] {
+            let facts = TransactionFacts {
+                status: word.into(),
+                ..payment(1, 100)
+            };
+            assert_eq!(transaction("btxn_1", facts).is_void(), is_void, "{word}");
+        }
+    }
+}
