@@ -63,11 +63,21 @@ pub enum BadKey {
         KEY_BYTES.end()
     )]
     Length,
+    /// The provider's secrets start with this prefix.
+    #[error(
+        "a webhook secret does not start with `{0}`: copy all of it from the provider's dashboard"
+    )]
+    Prefix(&'static str),
+    /// The provider's secrets have this length.
+    #[error(
+        "a webhook secret does not have {0} bytes: copy all of it from the provider's dashboard"
+    )]
+    OtherLength(usize),
 }
 
 /// A signing key. It has no readable `Debug` and no equality.
 ///
-/// Invariant: [`Key::from_base64`] is the only constructor, so every key has [`KEY_BYTES`].
+/// Invariant: every constructor ends in [`Key::from_bytes`], so every key has [`KEY_BYTES`].
 #[derive(Clone)]
 pub struct Key(Hmac<Sha256>);
 
@@ -76,13 +86,27 @@ impl Key {
     /// key.
     pub fn from_base64(text: &str) -> Result<Self, BadKey> {
         let bytes = SECRET.decode(text).map_err(|_| BadKey::NotBase64)?;
+        Self::from_bytes(&bytes)
+    }
+
+    /// Decodes the base64 part of a webhook secret of a provider whose secrets all have this length in bytes. Here a
+    /// missing padding is a part that was cut off.
+    pub fn of_length(text: &str, length: usize) -> Result<Self, BadKey> {
+        let bytes = STANDARD.decode(text).map_err(|_| BadKey::NotBase64)?;
+        if !bytes.is_empty() && bytes.len() != length {
+            return Err(BadKey::OtherLength(length));
+        }
+        Self::from_bytes(&bytes)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, BadKey> {
         if bytes.is_empty() {
             return Err(BadKey::Empty);
         }
         if !KEY_BYTES.contains(&bytes.len()) {
             return Err(BadKey::Length);
         }
-        Hmac::new_from_slice(&bytes)
+        Hmac::new_from_slice(bytes)
             .map(Self)
             .map_err(|_| BadKey::NotBase64)
     }

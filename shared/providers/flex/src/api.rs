@@ -1,7 +1,7 @@
 //! Flex's API, read only: the current state of things.
 
 use crate::{
-    SERVICE, answer,
+    SERVICE,
     listing::{self, List},
     translate::{self, NotUnderstood},
     wire,
@@ -16,15 +16,13 @@ use domain::{
     upkeep::reconcile::{Ask, Page},
     values::{
         ids::{OrderId, PaymentIntentId, RefundId, SubscriptionId},
-        outcome::{ReadError, RetryableError},
+        outcome::ReadError,
     },
 };
 use futures_util::future::try_join_all;
-use jiff::Timestamp;
-use reading::{Field, Identified, Readable, document};
-use reqwest::{Client, Response, StatusCode, Url, header, redirect};
+use reading::{Field, Identified, Readable};
+use rest::{BadSetUp, Client, Dialect, Limits, Url, resource};
 use serde_json::Value;
-use std::{error::Error as _, time::Duration};
 
 /// The largest page of a list
 /// (<https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>).
@@ -39,52 +37,18 @@ pub enum RefundsOf<'a> {
     Payment(&'a PaymentIntentId),
 }
 
-/// Limits on time and memory.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// For a connection.
-    pub connect: Duration,
-    /// For one resource or list, from the first byte sent to the last one received, including a
-    /// second attempt and further pages.
-    pub request: Duration,
-    /// For one answer.
-    pub bytes: usize,
-}
-
-impl Default for Limits {
-    /// No event needs more than two rounds, 16 s in all, of fulfillment's 30 s. A checkout needs
-    /// its session, lines and payments together, then perhaps the customer. A refund without
-    /// details needs the refunds, then the checkout of its payment. A renewal needs its
-    /// subscription, then customer and products together; in a few cases the subscription once more
-    /// before. Within a region and with keep-alive, an answer takes a
-    /// fraction of a second; a slower request is better retried later. A session with its lines is
-    /// some 10 KB, so 2 MiB holds a cart of hundreds of lines.
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(2),
-            request: Duration::from_secs(8),
-            bytes: 2 * 1024 * 1024,
-        }
-    }
-}
-
-/// The reason why a client cannot be created: a wrong set-up, found at cold start.
-#[derive(Debug, thiserror::Error)]
-pub enum BadSetUp {
-    /// The base URL does not start with `https://` or `http://`.
-    #[error("base URL of Flex's API is not an http or https URL")]
-    BaseUrl,
-    /// TLS or the network cannot be set up.
-    #[error("cannot create an HTTP client")]
-    Client(#[source] reqwest::Error),
-}
+const DIALECT: Dialect = Dialect {
+    service: SERVICE,
+    user_agent: concat!("flex-webhooks/", env!("CARGO_PKG_VERSION")),
+    headers: &[],
+    check: |_, _| Ok(()),
+    retryable: None,
+};
 
 /// A client of Flex's API. Create it once and keep it, because it holds the connections.
 #[derive(Debug, Clone)]
 pub struct Api {
-    http: Client,
-    base: Url,
-    limits: Limits,
+    client: Client,
 }
 
 impl Api {
@@ -95,22 +59,8 @@ impl Api {
 
     /// Creates a client with other limits, for tests.
     pub fn with_limits(base_url: &str, limits: Limits) -> Result<Self, BadSetUp> {
-        let base = Url::parse(base_url).map_err(|_| BadSetUp::BaseUrl)?;
-        if !matches!(base.scheme(), "https" | "http") {
-            return Err(BadSetUp::BaseUrl);
-        }
-        // rustls requires one call per process that selects the linked TLS library. An error means
-        // that another client of this process has made the same call.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Client::builder()
-            .user_agent(concat!("flex-webhooks/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(limits.connect)
-            .redirect(redirect::Policy::none())
-            // Retries are decided here, where a test can observe them.
-            .retry(reqwest::retry::never())
-            .build()
-            .map_err(BadSetUp::Client)?;
-        Ok(Self { http, base, limits })
+        let client = Client::new(base_url, limits, DIALECT)?;
+        Ok(Self { client })
     }
 
     /// Reads a checkout: the session with its customer, its lines, and its payments, in parallel.
@@ -385,14 +335,9 @@ impl Api {
         }
     }
 
-    /// The URL of a resource. Each segment is encoded, because ids are foreign text.
+    /// The URL of a resource.
     pub(crate) fn url(&self, segments: &[&str]) -> Url {
-        let mut url = self.base.clone();
-        // Only URLs such as `mailto:` have no path, and `with_limits` refuses those.
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(segments);
-        }
-        url
+        self.client.url(segments)
     }
 
     /// The URL of a filtered list with the largest page size.
@@ -416,94 +361,14 @@ impl Api {
         Ok(resource(body.take(), name)?)
     }
 
-    /// Reads an answer as JSON.
     async fn answer(&self, key: &ApiKey, url: Url, name: &'static str) -> Result<Value, ReadError> {
-        let body = self.in_time(self.get(key, url)).await?;
-        Ok(document(&body).ok_or(NotUnderstood::Resource(name))?)
+        self.client.answer(key, url, name).await
     }
 
     pub(crate) async fn in_time<T>(
         &self,
         work: impl Future<Output = Result<T, ReadError>>,
     ) -> Result<T, ReadError> {
-        let in_time = tokio::time::timeout(self.limits.request, work).await;
-        in_time.map_err(|_| away("no answer in time".to_owned()))?
+        self.client.in_time(work).await
     }
-
-    async fn get(&self, key: &ApiKey, url: Url) -> Result<Vec<u8>, ReadError> {
-        let response = match self.send(key, url.clone()).await {
-            // The connection broke before an answer. Lambda may have frozen the function while the
-            // connection was kept open, so one immediate retry is worthwhile. Reads are safe to
-            // repeat.
-            Err(error) if error.is_request() && !error.is_timeout() => self.send(key, url).await,
-            other => other,
-        };
-        let response = response.map_err(cause)?;
-        let status = response.status();
-        if status == StatusCode::OK {
-            return self.body(response).await;
-        }
-        let retry_after = response
-            .headers()
-            .get(header::RETRY_AFTER)
-            .and_then(|wait| answer::retry_after(wait.to_str().ok()?, Timestamp::now()));
-        let body = if answer::has_code(status.as_u16()) {
-            self.body(response).await.unwrap_or_default()
-        } else {
-            Vec::new()
-        };
-        Err(answer::refused(status.as_u16(), retry_after, &body))
-    }
-
-    async fn send(&self, key: &ApiKey, url: Url) -> Result<Response, reqwest::Error> {
-        self.http
-            .get(url)
-            .bearer_auth(key.reveal())
-            .header(header::ACCEPT, "application/json")
-            .send()
-            .await
-    }
-
-    /// Reads a body in chunks, so an endless body is dropped at the limit, before memory runs out.
-    async fn body(&self, mut response: Response) -> Result<Vec<u8>, ReadError> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(cause)? {
-            if body.len() + chunk.len() > self.limits.bytes {
-                return Err(NotUnderstood::TooLong(self.limits.bytes).into());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
-    }
-}
-
-fn resource<T: Readable>(body: Value, name: &'static str) -> Result<T, NotUnderstood> {
-    T::read(body).ok_or(NotUnderstood::Resource(name))
-}
-
-fn away(cause: String) -> RetryableError {
-    RetryableError::Away {
-        service: SERVICE,
-        cause,
-        retry_after: None,
-    }
-}
-
-/// The network error down to its innermost cause, without the URL, which adds nothing, and never
-/// with a body or header.
-fn cause(error: reqwest::Error) -> RetryableError {
-    if error.is_builder() {
-        return RetryableError::SetUp {
-            service: SERVICE,
-            cause: "the API key does not fit into a header".to_owned(),
-        };
-    }
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    away(text)
 }

@@ -4,7 +4,6 @@
 //! comes from [`Api`]; [`event`] makes the event that would have announced it. All return values of
 //! `domain`, so Flex's words stay in this crate.
 
-mod answer;
 mod api;
 mod changes;
 mod envelope;
@@ -16,12 +15,13 @@ pub mod secret;
 mod translate;
 pub mod wire;
 
-pub use api::{Api, BadSetUp, Limits, RefundsOf};
+pub use api::{Api, RefundsOf};
 pub use changes::event_types;
 pub use envelope::read;
 pub use headers::check;
 pub use listing::{event, listed, stub};
 pub use provider::{Flex, read_at};
+pub use rest::{BadSetUp, Limits};
 pub use secret::key_mode;
 pub use translate::{NotUnderstood, add_payments, sale};
 

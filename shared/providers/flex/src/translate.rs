@@ -11,6 +11,7 @@ pub(crate) mod status;
 pub(crate) mod subscription;
 
 pub use payment::add_payments;
+pub use rest::NotUnderstood;
 
 use crate::wire::{self, Customer as WireCustomer, Fee, Reference, Session};
 use domain::{
@@ -20,7 +21,6 @@ use domain::{
         ids::{CustomerId, InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
         mode::Mode,
         money::Currency,
-        outcome::ReadError,
     },
 };
 use reading::{Field, Identified, Kind, each, first, text};
@@ -33,53 +33,6 @@ const MAX_REFERENCE_BYTES: usize = 1024;
 /// Flex charges no smaller amount, in cents. A checkout over less is completed without a payment
 /// (<https://docs.withflex.com/api-reference/checkout-sessions/confirm-checkout-session>).
 const LEAST_CHARGE: i64 = 50;
-
-/// The reason why an answer of Flex's is not understood. Names the member and never a value, which
-/// may be personal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotUnderstood {
-    /// The answer is not JSON, or lacks the resource.
-    #[error("the answer has no `{0}`")]
-    Resource(&'static str),
-    /// A required member is missing, or one that has an effect is not understood.
-    #[error(transparent)]
-    Member(reading::NotUnderstood),
-    /// The answer is about another resource than requested.
-    #[error("the answer is about another {0}")]
-    Other(&'static str),
-    /// The list names one thing twice.
-    #[error("the answer has one of `{0}` twice")]
-    Twice(&'static str),
-    /// The answer exceeds the limit.
-    #[error("the answer is longer than {0} bytes")]
-    TooLong(usize),
-    /// The list has more pages than anything real.
-    #[error("the list of {0} does not end")]
-    Endless(&'static str),
-}
-
-impl From<NotUnderstood> for ReadError {
-    fn from(why: NotUnderstood) -> Self {
-        Self::NotUnderstood(why.to_string())
-    }
-}
-
-/// In an answer of the API, the resource is not under `object`.
-impl From<reading::NotUnderstood> for NotUnderstood {
-    fn from(why: reading::NotUnderstood) -> Self {
-        Self::Member(in_answer(why))
-    }
-}
-
-/// The reason with the place that the member has in an answer.
-fn in_answer(why: reading::NotUnderstood) -> reading::NotUnderstood {
-    use reading::NotUnderstood::{Malformed, Missing};
-    let short = |place: &'static str| place.strip_prefix("object.").unwrap_or(place);
-    match why {
-        Missing(place) => Missing(short(place)),
-        Malformed(place, kind) => Malformed(short(place), kind),
-    }
-}
 
 /// The reason in the core's words.
 pub(crate) fn unreadable(why: reading::NotUnderstood) -> Unreadable {

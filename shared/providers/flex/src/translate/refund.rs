@@ -37,7 +37,7 @@ pub(crate) fn add(all: &mut Refunds, listed: &Field<wire::Refund>) {
         Err(why) => {
             all.unclear.get_or_insert_with(|| UnclearRefund {
                 refund_id: id_of(listed),
-                why: super::unreadable(super::in_answer(why)),
+                why: super::unreadable(rest::in_answer(why)),
             });
         }
     }

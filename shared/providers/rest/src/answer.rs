@@ -1,6 +1,5 @@
 //! Answers other than 200, sorted into errors.
 
-use crate::SERVICE;
 use domain::values::outcome::{ReadError, RetryableError};
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 use serde_json::Value;
@@ -9,25 +8,41 @@ use std::time::Duration;
 /// The longest error code that is kept; the longest known one has 38 characters.
 const MAX_CODE_LENGTH: usize = 64;
 
-/// Sorts an unsuccessful status. Transient are the statuses that Flex's own plugin retries: 408,
-/// 429 and 5xx (<https://github.com/JoinFlexHealth/woocommerce>).
-pub(crate) fn refused(status: u16, retry_after: Option<Duration>, body: &[u8]) -> ReadError {
+/// The headers and the body of an unsuccessful answer, as far as they count.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Refused<'a> {
+    /// The wait that the provider asks for.
+    pub(crate) retry_after: Option<Duration>,
+    /// Whether the same request may succeed later, if the provider states it.
+    pub(crate) retryable: Option<bool>,
+    pub(crate) body: &'a [u8],
+}
+
+/// Sorts an unsuccessful status. Without a statement of the provider, transient are 408, 429 and 5xx: those that Flex's
+/// own plugin retries (<https://github.com/JoinFlexHealth/woocommerce>).
+pub(crate) fn refused(service: &'static str, status: u16, answer: Refused<'_>) -> ReadError {
+    let Refused {
+        retry_after,
+        retryable,
+        body,
+    } = answer;
+    let is_transient = matches!(status, 408 | 429 | 500..=599);
     match status {
         401 | 403 => ReadError::KeyRefused { status },
-        408 | 429 | 500..=599 => RetryableError::Away {
-            service: SERVICE,
+        400..=599 if retryable.unwrap_or(is_transient) => RetryableError::Away {
+            service,
             cause: format!("answered {status}"),
             retry_after,
         }
         .into(),
-        400..=499 => ReadError::Permanent {
+        400..=599 => ReadError::Permanent {
             status,
             code: code(body),
         },
         // Redirects are not followed, because the key would go with them. A redirect means a wrong
         // base URL, so the order waits for an operator's fix and is not parked.
         _ => RetryableError::SetUp {
-            service: SERVICE,
+            service,
             cause: format!("answered {status} to a read"),
         }
         .into(),
@@ -48,6 +63,12 @@ pub(crate) fn retry_after(header: &str, now: Timestamp) -> Option<Duration> {
     }
     let until = DateTimeParser::new().parse_timestamp(header).ok()?;
     Some(Duration::try_from(until.duration_since(now)).unwrap_or_default())
+}
+
+/// The flag at this place of an error body.
+pub(crate) fn flag(body: &[u8], place: &str) -> Option<bool> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    body.pointer(place)?.as_bool()
 }
 
 /// The first code in an error body, in any known shape: `{"error": {"code"}}`
@@ -74,6 +95,20 @@ fn is_code(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    const NO_BODY: Refused<'_> = Refused {
+        retry_after: None,
+        retryable: None,
+        body: b"",
+    };
+
+    fn of(status: u16, body: &str) -> ReadError {
+        let answer = Refused {
+            body: body.as_bytes(),
+            ..NO_BODY
+        };
+        refused("Flex", status, answer)
+    }
+
     fn permanent(status: u16, code: &str) -> ReadError {
         ReadError::Permanent {
             status,
@@ -84,10 +119,10 @@ mod tests {
     #[test]
     fn every_status_is_sorted() {
         for status in [401, 403] {
-            assert_eq!(refused(status, None, b""), ReadError::KeyRefused { status });
+            assert_eq!(of(status, ""), ReadError::KeyRefused { status });
         }
         for status in [400, 402, 404, 405, 409, 410, 418, 422, 451, 499] {
-            assert_eq!(refused(status, None, b""), permanent(status, ""));
+            assert_eq!(of(status, ""), permanent(status, ""));
             assert!(has_code(status));
         }
         for status in [408, 429, 500, 502, 503, 504, 529, 599] {
@@ -97,11 +132,18 @@ mod tests {
                 cause: format!("answered {status}"),
                 retry_after: wait,
             };
-            assert_eq!(refused(status, wait, b""), ReadError::Transient(expected));
+            let answer = Refused {
+                retry_after: wait,
+                ..NO_BODY
+            };
+            assert_eq!(
+                refused("Flex", status, answer),
+                ReadError::Transient(expected)
+            );
             assert!(!has_code(status));
         }
         for status in [100, 301, 302, 304, 307, 308, 600] {
-            let answer = refused(status, None, b"");
+            let answer = of(status, "");
             assert!(
                 matches!(answer, ReadError::Transient(RetryableError::SetUp { .. })),
                 "{answer:?}"
@@ -110,8 +152,36 @@ mod tests {
     }
 
     #[test]
+    fn a_stated_flag_decides_whether_waiting_helps() {
+        let of = |status, retryable| {
+            let answer = Refused {
+                retryable: Some(retryable),
+                ..NO_BODY
+            };
+            refused("Flint", status, answer)
+        };
+        for status in [400, 404, 408, 409, 429, 500, 503] {
+            let later = of(status, true);
+            assert!(matches!(later, ReadError::Transient(_)), "{later:?}");
+            assert_eq!(of(status, false), permanent(status, ""));
+        }
+        for retryable in [true, false] {
+            assert_eq!(of(401, retryable), ReadError::KeyRefused { status: 401 });
+            let redirect = of(302, retryable);
+            assert!(matches!(
+                redirect,
+                ReadError::Transient(RetryableError::SetUp { .. })
+            ));
+        }
+        let body = br#"{"error":{"remediation":{"retryable":true}}}"#;
+        assert_eq!(flag(body, "/error/remediation/retryable"), Some(true));
+        assert_eq!(flag(body, "/error/retryable"), None);
+        assert_eq!(flag(b"<html>", "/error/remediation/retryable"), None);
+    }
+
+    #[test]
     fn the_code_is_found_in_every_shape() {
-        let of = |body: &str| refused(422, None, body.as_bytes());
+        let of = |body: &str| of(422, body);
         assert_eq!(
             of(r#"{"error":{"code":"invalid_request","message":"no"}}"#),
             permanent(422, "invalid_request")
@@ -143,11 +213,7 @@ mod tests {
             r#"{"error":{"code":""}}"#,
             &long,
         ] {
-            assert_eq!(
-                refused(404, None, body.as_bytes()),
-                permanent(404, ""),
-                "{body}"
-            );
+            assert_eq!(of(404, body), permanent(404, ""), "{body}");
         }
     }
 

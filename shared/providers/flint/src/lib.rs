@@ -1,0 +1,18 @@
+//! The adapter for Flint (<https://withflintpay.com>): headers, secrets, JSON shapes and endpoints.
+//!
+//! A delivery's signature headers go to [`check`], its body goes to [`read`]. Flint's events are thin: they name a thing,
+//! and the thing's facts come from the API. All return values of `domain`, so Flint's words stay in this crate.
+
+mod changes;
+mod data;
+mod envelope;
+mod headers;
+pub mod secret;
+
+pub use changes::{aliases, event_types, families};
+pub use envelope::read;
+pub use headers::check;
+pub use secret::key_mode;
+
+#[cfg(test)]
+mod any_value;

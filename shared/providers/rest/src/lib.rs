@@ -1,0 +1,14 @@
+//! Reads from a provider's API over HTTP: the client, its limits, and the errors of its answers.
+//!
+//! The same for each provider; a [`Dialect`] has what differs. The paths, shapes and words of an API stay in the
+//! provider's adapter.
+
+mod answer;
+mod client;
+mod not_understood;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use client::{BadSetUp, Client, Dialect, Limits, resource};
+pub use not_understood::{NotUnderstood, in_answer};
+pub use reqwest::{Url, header::HeaderMap};
