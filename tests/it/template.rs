@@ -50,7 +50,7 @@ LastTries { ($.outcome = "retry") && ($.receives >= 4) }
 OrdersToReview { ($.shortfall IS TRUE) || ($.uncounted IS TRUE) || ($.amounts_differ IS TRUE) || ($.second_order IS TRUE) || ($.lacks_customer IS TRUE) }
 Outcomes { $.outcome = * }
 Panics { $.outcome = "panic" }
-PaymentsToReview { ($.dispute_opened IS TRUE) || ($.dispute_lost IS TRUE) || ($.dispute_unclear IS TRUE) || ($.refund_failed IS TRUE) || ($.partly_paid IS TRUE) || ($.payment_unclear IS TRUE) || ($.restock_unclear IS TRUE) }
+PaymentsToReview { ($.dispute_opened IS TRUE) || ($.dispute_lost IS TRUE) || ($.dispute_unclear IS TRUE) || ($.refund_failed IS TRUE) || ($.partly_paid IS TRUE) || ($.payment_unclear IS TRUE) || ($.restock_unclear IS TRUE) || ($.order_held IS TRUE) || ($.outcome = "not_ours") }
 SecretRefreshFailures { $.secret_refresh_failed IS TRUE }
 Stalled { $.stalled IS TRUE }
 Unreadable { $.outcome = "unreadable" }
@@ -239,9 +239,12 @@ fn the_settings_given_are_the_settings_read() {
             ("open_webhooks", &["WEBHOOK_SECRETS_ARN"][..]),
             ("open_apis", &["API_KEY_ARN", "API_BASE_URL"]),
         ] {
-            let names = names.iter().map(|name| format!("FLEX_{name}"));
+            let of = |name: &&str| ["FLEX", "FLINT"].map(|provider| format!("{provider}_{name}"));
+            let names = names.iter().flat_map(|name| of(&name));
             read.extend(names.filter(|_| config.contains(call)));
         }
+        // Only fulfillment makes receipts due.
+        read.extend((function == "Fulfillment").then(|| "FLINT_RECEIPTS".to_owned()));
         if config.contains("shop(") {
             read.extend(set("SHOP_ORIGIN SHOP_METADATA SHOP_REFERENCE_PREFIX"));
         }
@@ -393,9 +396,9 @@ fn each_function_reads_only_the_secret_that_it_needs() {
             .join(" reads ")
     });
     let expected = [
-        "| FulfillmentRole reads FlexApiKey",
-        "| IntakeRole reads FlexWebhookSecrets",
-        "| ReconcileRole reads FlexApiKey",
+        "| FulfillmentRole reads FlexApiKey, FlintApiKey",
+        "| IntakeRole reads FlexWebhookSecrets, FlintWebhookSecrets",
+        "| ReconcileRole reads FlexApiKey, FlintApiKey",
     ];
     assert_eq!(read.collect::<Vec<_>>(), expected);
 }
@@ -846,10 +849,14 @@ fn every_parameter_is_documented_with_its_default() {
 #[test]
 fn the_outputs_are_those_that_the_documents_use() {
     let outputs = names(&TEMPLATE["Outputs"]);
-    let expected = set("EntitlementsTableName NextStep StockTableName WebhookUrl");
+    let expected = set(
+        "EntitlementsTableName FlintNextStep FlintWebhookUrl NextStep StockTableName WebhookUrl",
+    );
     assert_eq!(outputs, expected);
     let url = text(at("Outputs/WebhookUrl/Value/Sub"));
     assert!(url.ends_with("/webhooks/flex"), "{url}");
+    let url = text(at("Outputs/FlintWebhookUrl/Value/Sub"));
+    assert!(url.ends_with("/webhooks/flint"), "{url}");
 }
 
 /// The template as JSON, its tags as objects with one member: `!Ref X` becomes `{"Ref": "X"}`.

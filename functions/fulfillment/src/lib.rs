@@ -401,7 +401,7 @@ fn log_commit(event: &StoredEvent, commit: &Commit, now: Timestamp) {
         partly_paid,
         payment_unclear,
         restock_unclear,
-        held,
+        held: order_held,
     } = commit.alerts;
     match &commit.order {
         Some(order) if commit.fulfills => {
@@ -417,7 +417,7 @@ fn log_commit(event: &StoredEvent, commit: &Commit, now: Timestamp) {
             tracing::info!(outcome = "fulfilled", %event_id, order_id = %order.order_id, shortfall, amounts_differ, uncounted, uncounted_lines, lacks_customer, second_order, partly_paid, payment_unclear, eligibility_unknown, age_ms, decision, "order fulfilled");
         }
         Some(order) => {
-            tracing::info!(outcome = "applied", %event_id, order_id = %order.order_id, dispute_opened, dispute_lost, dispute_unclear, refund_failed, partly_paid, payment_unclear, restock_unclear, held, age_ms, decision, "order changed");
+            tracing::info!(outcome = "applied", %event_id, order_id = %order.order_id, dispute_opened, dispute_lost, dispute_unclear, refund_failed, partly_paid, payment_unclear, restock_unclear, order_held, age_ms, decision, "order changed");
         }
         None => tracing::info!(outcome = "applied", %event_id, age_ms, decision, "event applied"),
     }

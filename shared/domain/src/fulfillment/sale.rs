@@ -53,7 +53,9 @@ fn read_too_early(decision: &Decision, rows: &Snapshot, read_at: Timestamp) -> b
         Decision::Nothing { .. } | Decision::Wait { commit: None, .. } => true,
         Decision::Park(_) | Decision::NotNeeded { .. } => false,
     };
+    let is_done = rows.order.as_ref().is_some_and(is_done);
     waits
+        && !is_done
         && rows
             .links
             .values()

@@ -77,7 +77,7 @@ const fn renamed(
 const ORDER: Handling = Handling::Order { paid: false };
 const PAID: Handling = Handling::Order { paid: true };
 
-/// Every type with a rule of its own, under its current name: those of the export of API version 2026-09-07
+/// Every type with a rule, under its current name: those of the export of API version 2026-09-07
 /// (<https://github.com/flint-pay/flint-cli>), and newer ones of the SDKs (<https://github.com/flint-pay/flint-sdks>).
 /// The guide on choosing events has older names
 /// (<https://developers.withflintpay.com/docs/guides/webhook-event-altitude>). The rename was no versioned change, so an
@@ -213,7 +213,7 @@ const FAMILIES: &[&str] = &[
     "partner_app.",
 ];
 
-/// Every event type with a rule of its own, by its current name, with its kind: `order`, `payment`, `refund`, `dispute`,
+/// Every event type with a rule, by its current name, with its kind: `order`, `payment`, `refund`, `dispute`,
 /// `subscription`, `invoice`, `fulfillment`, `balance_transaction`, `payment_method`, `merchant`, `checkout_session` or
 /// `not_needed`. A type of [`families`] needs nothing, and any other type is stored and acknowledged.
 ///

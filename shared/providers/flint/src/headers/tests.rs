@@ -1,4 +1,4 @@
-//! Checks against the vendor's vector, vectors of our own, and the `svix` crate.
+//! Checks against the vendor's vector, vectors of this project, and the `svix` crate.
 
 use super::*;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
