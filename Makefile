@@ -2,7 +2,7 @@ PYTHON ?= python3
 CARGO ?= cargo
 STACK := $(PYTHON) local/stack.py
 
-# Local runs use the stand-in for Flex's API; only `make up` may be pointed at Flex itself.
+# Local runs use the stand-in for the providers' APIs; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
 .PHONY: help demo test encrypted simulate up down status send invoke fmt lint wall tools examples withheld fuzz storm faults backlog mutants audit sbom

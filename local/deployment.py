@@ -1,4 +1,4 @@
-"""Makes a stack: MiniStack, the Flex stand-in, and template.yaml deployed by `sam deploy`."""
+"""Makes a stack: MiniStack, the stand-ins for the providers, and template.yaml deployed by `sam deploy`."""
 
 import base64
 import contextlib
@@ -21,6 +21,7 @@ BUCKET = "artifacts"
 
 # Fulfillment refuses to start with a key of the other mode.
 INVENTED_KEYS = {"test": "fsk_test_local", "live": "fsk_local"}
+INVENTED_FLINT_KEYS = {"test": "flint_test_local", "live": "flint_live_local"}
 
 # As the value of KmsKeyArn: make a key first.
 NEW_KEY = "new"
@@ -42,10 +43,13 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
     reach AWS through a proxy that can fail calls."""
     place.prepare()
     build()
-    flex = real_flex(mode) or build_stand_in(mode)
+    build_stand_in()
+    flex = real_flex(mode) or stand_in(mode)
     endpoint, proxy = start_ministack(place, started, preferred_port, dies_with_us, faults)
+    flex_url, flint_url = start_stand_in(place, started, dies_with_us)
     if flex["stand_in"]:
-        flex["base_url"] = start_stand_in(place, started, dies_with_us)
+        flex["base_url"] = flex_url
+    flint_secret = random_webhook_secret("whsec_")
     wait_until("starting the local AWS", started["ministack"], place.logs / "ministack.log",
                lambda: aws.healthy(endpoint))
     aws.create_bucket(endpoint, BUCKET)
@@ -54,7 +58,11 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
         **SHOP,
         "Mode": mode,
         "Architecture": tools.architecture(),
+        "Provider": "both",
         "FlexApiBaseUrl": flex["base_url"],
+        "FlintApiBaseUrl": flint_url,
+        # Flint would send its own.
+        "FlintReceipts": "on",
         # A failed message comes again after seconds, not minutes.
         "RetryBaseSeconds": "1",
         # All features that are off by default.
@@ -68,15 +76,27 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
     if parameters.get("KmsKeyArn") == NEW_KEY:
         parameters["KmsKeyArn"] = aws.create_key(endpoint)
     built = deploy(endpoint, parameters, place)
-    url = aws.stack_outputs(endpoint, STACK_NAME)["WebhookUrl"]
+    outputs = aws.stack_outputs(endpoint, STACK_NAME)
+    urls = {name: outputs.get(output) for name, output in (("flex", "WebhookUrl"), ("flint", "FlintWebhookUrl"))}
     # A queue's physical id is its URL.
     resources = {logical: physical for logical, (_, physical) in aws.stack_resources(endpoint, STACK_NAME).items()}
-    aws.put_secret(endpoint, resources["FlexWebhookSecrets"], {"webhook_secrets": [flex["webhook_secret"]]})
-    aws.put_secret(endpoint, resources["FlexApiKey"], {"api_key": flex["api_key"]})
+    secrets_of = {
+        "FlexWebhookSecrets": {"webhook_secrets": [flex["webhook_secret"]]},
+        "FlexApiKey": {"api_key": flex["api_key"]},
+        "FlintWebhookSecrets": {"webhook_secrets": [flint_secret]},
+        "FlintApiKey": {"api_key": INVENTED_FLINT_KEYS[mode]},
+    }
+    # A provider that the stack does not serve has none.
+    stored = {name: value for name, value in secrets_of.items() if name in resources}
+    for name, value in stored.items():
+        aws.put_secret(endpoint, resources[name], value)
     return write(place, {
         "endpoint": endpoint,
         "region": aws.REGION,
-        "webhook_url": local_webhook_url(endpoint, url),
+        "webhook_url": urls["flex"] and local_webhook_url(endpoint, urls["flex"]),
+        "flint_webhook_url": urls["flint"] and local_webhook_url(endpoint, urls["flint"]),
+        "flint_webhook_secret": flint_secret,
+        "flint_stand_in_url": flint_url,
         "webhook_secret": flex["webhook_secret"],
         "flex_source": flex_source(mode),
         "flex_base_url": flex["base_url"],
@@ -95,7 +115,7 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
             name: resources[f"{name.title()}Function"]
             for name in ("intake", "fulfillment", "receipts", "feedback", "sweep", "reconcile")
         },
-        "secrets": [resources["FlexWebhookSecrets"], resources["FlexApiKey"]],
+        "secrets": [resources[name] for name in stored],
         "parameters": parameters,
         "given": given,
         "built": built,
@@ -204,33 +224,37 @@ def flex_source(mode):
     }
 
 
-def build_stand_in(mode):
-    """Builds the server that answers as Flex's API does. Its address is known once it runs."""
+def build_stand_in():
+    """Builds the server that answers as the providers' APIs do. Its addresses are known once it runs."""
     say.run(
-        "building the Flex stand-in",
-        ["cargo", "build", "--locked", "--package", "tests", "--bin", "flex-stand-in"],
+        "building the providers' stand-in",
+        ["cargo", "build", "--locked", "--package", "tests", "--bin", "stand-in"],
         LOCAL / "logs" / "stand-in-build.log",
         cwd=PROJECT,
     )
+
+
+def stand_in(mode):
     return {"api_key": INVENTED_KEYS[mode], "webhook_secret": random_webhook_secret(), "stand_in": True}
 
 
 def start_stand_in(place, started, dies_with_us):
-    port_file, log = place.scratch / "flex-port", place.logs / "flex-stand-in.log"
+    """Starts the stand-in. Returns the addresses of Flex's API and of Flint's."""
+    port_file, log = place.scratch / "stand-in-ports", place.logs / "stand-in.log"
     target = PROJECT / os.environ.get("CARGO_TARGET_DIR", "target")
-    started["flex-stand-in"] = processes.start(
-        [target / "debug" / "flex-stand-in", "--port", "0", "--port-file", port_file],
+    started["stand-in"] = processes.start(
+        [target / "debug" / "stand-in", "--port", "0", "--flint-port", "0", "--port-file", port_file],
         log,
         environment(),
         dies_with_us,
     )
-    wait_until("starting the Flex stand-in", started["flex-stand-in"], log,
+    wait_until("starting the providers' stand-in", started["stand-in"], log,
                lambda: port_file.exists() and port_file.read_text().strip())
-    return f"http://127.0.0.1:{port_file.read_text().strip()}"
+    return [f"http://127.0.0.1:{port}" for port in port_file.read_text().split()]
 
 
-def random_webhook_secret():
-    return "fwhsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+def random_webhook_secret(prefix="fwhsec_"):
+    return prefix + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def start_ministack(place, started, preferred_port, dies_with_us, faults):

@@ -109,6 +109,8 @@ def environment(stack, configuration, reachable):
             variables[variable] = aws.create_queue(stack["endpoint"], queue)
     if stack["stand_in_url"] and "FLEX_API_BASE_URL" in variables:
         variables["FLEX_API_BASE_URL"] = reachable(stack["stand_in_url"])
+    if "FLINT_API_BASE_URL" in variables:
+        variables["FLINT_API_BASE_URL"] = reachable(stack["flint_stand_in_url"])
     return {**variables, "AWS_ENDPOINT_URL": reachable(stack["endpoint"])}
 
 

@@ -16,6 +16,9 @@ pub struct Stack {
     pub region: String,
     pub webhook_url: String,
     pub webhook_secret: String,
+    pub flint_webhook_url: String,
+    pub flint_webhook_secret: String,
+    pub flint_stand_in_url: String,
     pub flex_base_url: String,
     /// The stand-in for it, unless it is Flex itself.
     pub stand_in_url: Option<String>,

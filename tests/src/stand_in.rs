@@ -9,12 +9,14 @@ mod admin;
 mod authority;
 mod connection;
 mod fault;
+mod flint;
 mod payment_intents;
 mod resources;
 mod state;
 
 pub use authority::{Authority, Flaw, TlsError};
 pub use fault::Fault;
+pub use flint::{FlintStandIn, Kind, Mode};
 
 use axum::Router;
 use connection::{Connections, Cut};
@@ -29,7 +31,7 @@ use tokio_rustls::TlsAcceptor;
 pub struct StandIn {
     /// Its address: the base URL for `flex::Api`.
     pub url: String,
-    state: Shared,
+    state: Shared<Data>,
     server: JoinHandle<io::Result<()>>,
 }
 
@@ -51,13 +53,7 @@ impl StandIn {
     }
 
     async fn start_with(port: u16, data: Data, tls: Option<TlsAcceptor>) -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
-        let address = listener.local_addr()?;
-        let url = match &tls {
-            None => format!("http://{address}"),
-            Some(_) => format!("https://{}:{}", authority::HOST, address.port()),
-        };
-        let state: Shared = Arc::new(State::new(data).into());
+        let state: Shared<Data> = Arc::new(State::new(data).into());
         let routes = Router::new()
             .nest("/v1", resources::routes())
             .fallback(resources::not_found)
@@ -67,9 +63,7 @@ impl StandIn {
             ))
             .nest("/_stand-in", admin::routes())
             .with_state(Arc::clone(&state));
-        let service = routes.into_make_service_with_connect_info::<Cut>();
-        let server =
-            tokio::spawn(async move { axum::serve(Connections { listener, tls }, service).await });
+        let (url, server) = serve(port, tls, routes).await?;
         Ok(Self { url, state, server })
     }
 
@@ -139,6 +133,24 @@ impl StandIn {
     pub fn reset(&self) {
         state::lock(&self.state).reset();
     }
+}
+
+/// Serves routes on a port (0: any free one), and returns the address.
+async fn serve(
+    port: u16,
+    tls: Option<TlsAcceptor>,
+    routes: Router,
+) -> io::Result<(String, JoinHandle<io::Result<()>>)> {
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    let address = listener.local_addr()?;
+    let url = match &tls {
+        None => format!("http://{address}"),
+        Some(_) => format!("https://{}:{}", authority::HOST, address.port()),
+    };
+    let service = routes.into_make_service_with_connect_info::<Cut>();
+    let connections = Connections { listener, tls };
+    let server = tokio::spawn(async move { axum::serve(connections, service).await });
+    Ok((url, server))
 }
 
 impl Drop for StandIn {

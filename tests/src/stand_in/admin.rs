@@ -13,8 +13,17 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-pub(super) fn routes() -> Router<Shared> {
+/// The controls of every stand-in: faults, requests and a reset.
+pub(super) fn controls<D: Clone + Default + Send + 'static>() -> Router<Shared<D>> {
     Router::new()
+        .route("/faults", post(plan::<D>))
+        .route("/requests", get(requests::<D>))
+        .route("/reset", post(reset::<D>))
+}
+
+/// Flex's things, and the controls.
+pub(super) fn routes() -> Router<Shared<Data>> {
+    controls()
         .route("/sessions", put(put_session))
         .route(
             "/subscriptions",
@@ -41,9 +50,6 @@ pub(super) fn routes() -> Router<Shared> {
             }),
         )
         .route("/refunds", keeps("refund", "refund_id", keep_refund))
-        .route("/faults", post(plan))
-        .route("/requests", get(requests))
-        .route("/reset", post(reset))
 }
 
 /// A resource has its id.
@@ -62,7 +68,7 @@ struct Bundle {
 }
 
 async fn put_session(
-    State(state): State<Shared>,
+    State(state): State<Shared<Data>>,
     Json(bundle): Json<Bundle>,
 ) -> Result<StatusCode, StatusCode> {
     let customer = bundle.customer.as_ref();
@@ -89,9 +95,9 @@ async fn put_session(
 type Keep = fn(&mut Data, Value, &Value);
 
 /// A route that takes a resource in its wrapper, as the API gives it.
-fn keeps(name: &'static str, id: &'static str, keep: Keep) -> MethodRouter<Shared> {
+fn keeps(name: &'static str, id: &'static str, keep: Keep) -> MethodRouter<Shared<Data>> {
     put(
-        move |State(state): State<Shared>, Json(mut body): Json<Value>| async move {
+        move |State(state): State<Shared<Data>>, Json(mut body): Json<Value>| async move {
             let resource = body.get_mut(name).map(Value::take).unwrap_or_default();
             if !has(&resource, id) {
                 return StatusCode::UNPROCESSABLE_ENTITY;
@@ -116,16 +122,19 @@ struct Plan {
     fault: Fault,
 }
 
-async fn plan(State(state): State<Shared>, Json(plan): Json<Plan>) -> StatusCode {
+async fn plan<D: Clone + Default>(
+    State(state): State<Shared<D>>,
+    Json(plan): Json<Plan>,
+) -> StatusCode {
     lock(&state).plan(&plan.path, plan.fault);
     StatusCode::NO_CONTENT
 }
 
-async fn requests(State(state): State<Shared>) -> Json<Value> {
+async fn requests<D>(State(state): State<Shared<D>>) -> Json<Value> {
     Json(json!({"requests": lock(&state).requests}))
 }
 
-async fn reset(State(state): State<Shared>) -> StatusCode {
+async fn reset<D: Clone + Default>(State(state): State<Shared<D>>) -> StatusCode {
     lock(&state).reset();
     StatusCode::NO_CONTENT
 }

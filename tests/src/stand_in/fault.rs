@@ -76,8 +76,8 @@ impl Fault {
 }
 
 /// Notes a request down, and lets the fault strike that is planned for it.
-pub(super) async fn strike(
-    State(state): State<Shared>,
+pub(super) async fn strike<D: Clone + Default>(
+    State(state): State<Shared<D>>,
     ConnectInfo(cut): ConnectInfo<Cut>,
     request: Request,
     next: Next,

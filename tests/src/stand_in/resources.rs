@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::convert::Infallible;
 
-pub(super) fn routes() -> Router<Shared> {
+pub(super) fn routes() -> Router<Shared<Data>> {
     Router::new()
         .route("/checkout/sessions", get(sessions))
         .route("/checkout/sessions/{id}", get(session))
@@ -117,7 +117,7 @@ fn shown(data: &Data, resource: &Value, caller: &Caller, expand: &Expand) -> Val
 }
 
 async fn session(
-    State(state): State<Shared>,
+    State(state): State<Shared<Data>>,
     caller: Caller,
     expand: Expand,
     Path(id): Path<String>,
@@ -132,7 +132,7 @@ async fn session(
 }
 
 async fn line_items(
-    State(state): State<Shared>,
+    State(state): State<Shared<Data>>,
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refused> {
@@ -143,7 +143,7 @@ async fn line_items(
 }
 
 async fn customer(
-    State(state): State<Shared>,
+    State(state): State<Shared<Data>>,
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refused> {
@@ -156,7 +156,7 @@ async fn customer(
 
 /// <https://docs.withflex.com/api-reference/products/get-product>
 async fn product(
-    State(state): State<Shared>,
+    State(state): State<Shared<Data>>,
     _: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Refused> {
@@ -166,7 +166,7 @@ async fn product(
 }
 
 async fn subscription(
-    State(state): State<Shared>,
+    State(state): State<Shared<Data>>,
     caller: Caller,
     expand: Expand,
     Path(id): Path<String>,
@@ -238,7 +238,7 @@ fn fits(resource: &Value, name: &str, wanted: Option<&str>) -> bool {
 
 /// <https://docs.withflex.com/api-reference/checkout-sessions/list-checkout-sessions>
 async fn sessions(
-    State(state): State<Shared>,
+    State(state): State<Shared<Data>>,
     caller: Caller,
     expand: Expand,
     Query(wanted): Query<Wanted>,
@@ -265,7 +265,7 @@ async fn sessions(
 
 /// <https://docs.withflex.com/api-reference/payment-intents/list-payment-intents>
 async fn payment_intents(
-    State(state): State<Shared>,
+    State(state): State<Shared<Data>>,
     caller: Caller,
     expand: Expand,
     Query(wanted): Query<Wanted>,
@@ -286,7 +286,7 @@ async fn payment_intents(
 
 /// <https://docs.withflex.com/api-reference/refunds/list-refunds>
 async fn refunds(
-    State(state): State<Shared>,
+    State(state): State<Shared<Data>>,
     caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Value>, Refused> {
@@ -308,7 +308,7 @@ async fn refunds(
 
 /// <https://docs.withflex.com/disputes-api-guide>
 async fn disputes(
-    State(state): State<Shared>,
+    State(state): State<Shared<Data>>,
     caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Value>, Refused> {
@@ -321,7 +321,7 @@ async fn disputes(
 
 /// <https://docs.withflex.com/api-reference/subscriptions/list-subscriptions>
 async fn subscriptions(
-    State(state): State<Shared>,
+    State(state): State<Shared<Data>>,
     caller: Caller,
     expand: Expand,
     Query(wanted): Query<Wanted>,
@@ -341,7 +341,7 @@ async fn subscriptions(
 
 /// <https://docs.withflex.com/api-reference/invoices/list-invoices>
 async fn invoices(
-    State(state): State<Shared>,
+    State(state): State<Shared<Data>>,
     caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Value>, Refused> {

@@ -14,23 +14,23 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-pub(super) type Shared = Arc<Mutex<State>>;
+pub(super) type Shared<D> = Arc<Mutex<State<D>>>;
 
 /// A test that failed while it held the lock must not take the others down with it.
-pub(super) fn lock(state: &Shared) -> MutexGuard<'_, State> {
+pub(super) fn lock<D>(state: &Shared<D>) -> MutexGuard<'_, State<D>> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
-    pub(super) data: Data,
+pub(super) struct State<D> {
+    pub(super) data: D,
     pub(super) requests: Vec<String>,
-    seed: Data,
+    seed: D,
     planned: Vec<(String, Fault)>,
 }
 
-impl State {
-    pub(super) fn new(seed: Data) -> Self {
+impl<D: Clone + Default> State<D> {
+    pub(super) fn new(seed: D) -> Self {
         Self {
             data: seed.clone(),
             seed,

@@ -337,7 +337,7 @@ fn prepared(
         .ok_or_else(|| PlayError::NoStandIn(play.stack.flex_base_url.clone()))?;
     Ok(Chaos {
         emulator: file.service("ministack", path)?,
-        stand_in: file.service("flex-stand-in", path)?,
+        stand_in: file.service("stand-in", path)?,
         file,
         stand_in_url,
         mailbox: Mailbox {
