@@ -61,8 +61,8 @@ impl ports::ResourceLists for Store {
         let items = found.items.unwrap_or_default().into_iter();
         let rows = items.map(|item| row::from_item::<Resource>(TABLE, item));
         let resources: Vec<Resource> = rows.collect::<Result<_, _>>()?;
-        let last = resources.last().filter(|_| has_more);
-        let next = last.and_then(|row| Some((row.id(), row.list()?.1)));
+        let end = resources.last().filter(|_| has_more);
+        let next = end.and_then(|row| Some((row.id(), row.list()?.1)));
         let next = next.map(|(id, listed_at)| ResourcePlace { id, listed_at });
         Ok(ResourcePage { resources, next })
     }
