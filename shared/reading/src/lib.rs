@@ -11,16 +11,23 @@
 //!   `i64` for whole numbers, `bool`, `Timestamp`, `Map<String, Value>`, `Vec<Field<T>>` for lists
 //!   that are read element by element ([`each`]), [`Reference`] for an id or its expanded object,
 //!   and every structure that implements [`Readable`] with [`object`].
+//! - [`member()`] reads one member; [`named`], [`own_id`], [`needed_text`] and [`known_word`] read an id, a text or a word
+//!   in it.
 //! - [`text`] cleans texts by their use: [`text::code`] for ids and SKUs, [`text::name`] for names
 //!   of people and products, [`text::address`] for e-mail addresses.
 
 mod document;
 mod field;
+mod member;
 mod reference;
 pub mod text;
 mod value;
 
 pub use document::{document, same};
 pub use field::{Field, Kind, NotUnderstood, each, first};
+pub use member::{
+    Known, clipped, filled, known_text, known_word, member, named, needed_text, own_id, trimmed,
+    word,
+};
 pub use reference::{Identified, Reference};
 pub use value::{Code, Readable, object, timestamp, whole};

@@ -9,7 +9,7 @@ use domain::{
     values::{facts::whole_second, ids::EventId, scope::Scope},
 };
 use jiff::Timestamp;
-use reading::{Field, Identified, NotUnderstood, Readable, document};
+use reading::{Identified, NotUnderstood, document, member};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -50,10 +50,6 @@ fn event(body: &[u8]) -> Result<Event, Unreadable> {
         stamp: None,
         change,
     })
-}
-
-fn member<T: Readable>(event: &Map<String, Value>, name: &str) -> Field<T> {
-    Field::of(event.get(name).cloned().unwrap_or_default())
 }
 
 /// A wrapped event states only the time of its creation, which is the nearest one. Flex's numbers are whole seconds, and

@@ -15,7 +15,7 @@ use domain::{
     upkeep::reconcile::{Ask, Found, Listed, Received},
     values::ids::{EventId, InvoiceId},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use reading::{Field, Identified, Kind, NotUnderstood, Readable};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -343,21 +343,9 @@ pub fn stub(list: &str, id: Option<&str>) -> Vec<u8> {
         .into_bytes()
 }
 
-/// True if all things from this page on are older than the period of reconcile. No reference states the order of the
-/// lists. The test therefore holds only if the page itself goes from newer to older.
+/// True if all things from this page on are older than the period of reconcile.
 pub(crate) fn is_past(ask: &Ask<'_>, page: &[Value]) -> bool {
-    // An hour allows for different clocks.
-    let since = ask
-        .since
-        .saturating_sub(SignedDuration::from_hours(1))
-        .unwrap_or(ask.since);
-    let times: Option<Vec<Timestamp>> = page.iter().map(created_at).collect();
-    !List::is_ageless(ask.list)
-        && times.is_some_and(|times| {
-            times.is_sorted_by(|one, next| one >= next)
-                && times.first() > times.last()
-                && times.first().is_some_and(|newest| *newest < since)
-        })
+    !List::is_ageless(ask.list) && rest::is_past(ask.since, page.iter().map(created_at).collect())
 }
 
 #[cfg(test)]

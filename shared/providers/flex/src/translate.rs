@@ -11,11 +11,12 @@ pub(crate) mod status;
 pub(crate) mod subscription;
 
 pub use payment::add_payments;
+pub(crate) use reading::{clipped, filled, known_text, named, needed_text, own_id, trimmed, word};
 pub use rest::NotUnderstood;
+pub(crate) use rest::unreadable;
 
 use crate::wire::{self, Customer as WireCustomer, Fee, Reference, Session};
 use domain::{
-    delivery::event::Unreadable,
     sale::statement::{Capture, Customer, Sale, SaleKind, SaleStatus, Totals},
     values::{
         ids::{CustomerId, InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
@@ -23,7 +24,7 @@ use domain::{
         money::Currency,
     },
 };
-use reading::{Field, Identified, Kind, each, first, text};
+use reading::{Field, Identified, Kind, each};
 use std::collections::BTreeSet;
 
 /// The longest `client_reference_id` that is kept. It is the key of an index, and DynamoDB refuses
@@ -33,16 +34,6 @@ const MAX_REFERENCE_BYTES: usize = 1024;
 /// Flex charges no smaller amount, in cents. A checkout over less is completed without a payment
 /// (<https://docs.withflex.com/api-reference/checkout-sessions/confirm-checkout-session>).
 const LEAST_CHARGE: i64 = 50;
-
-/// The reason in the core's words.
-pub(crate) fn unreadable(why: reading::NotUnderstood) -> Unreadable {
-    match why {
-        reading::NotUnderstood::Missing(place) => Unreadable::Missing(place),
-        reading::NotUnderstood::Malformed(place, kind) => {
-            Unreadable::Malformed(place, kind.as_str())
-        }
-    }
-}
 
 /// Makes a checkout from a session, its lines, and its customer if read separately.
 /// [`add_payments`] adds payments that were read separately.
@@ -258,67 +249,6 @@ fn currency(
         Some(code) => Currency::new(code)
             .map_err(|_| reading::NotUnderstood::Malformed(place, reading::Kind::Text)),
     }
-}
-
-/// A text without surrounding space; a blank one is absent.
-fn filled<'a>(
-    field: &'a Field<String>,
-    place: &'static str,
-) -> Result<Option<&'a str>, reading::NotUnderstood> {
-    let text = field.optional(place)?.map(|text| trimmed(text));
-    Ok(text.filter(|text| !text.is_empty()))
-}
-
-/// A word without surrounding space and invisible characters.
-pub(crate) fn trimmed(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || text::is_invisible(c))
-}
-
-/// A text that nothing depends on.
-fn known_text(field: &Field<String>) -> Option<&str> {
-    filled(field, "").ok().flatten()
-}
-
-fn needed_text<'a>(
-    field: &'a Field<String>,
-    place: &'static str,
-) -> Result<&'a str, reading::NotUnderstood> {
-    filled(field, place)?.ok_or(reading::NotUnderstood::Missing(place))
-}
-
-/// The longest text that is kept, in characters, because rows and log lines are limited.
-const MAX_TEXT: usize = 500;
-
-fn clipped(text: &str) -> String {
-    text.chars().take(MAX_TEXT).collect()
-}
-
-/// The longest word that is kept, in characters. The longest known one, a dispute's reason, has 25.
-const MAX_WORD: usize = 64;
-
-/// A word of an open set, such as a status: kept, but limited in length.
-fn word(text: &str) -> String {
-    text.chars().take(MAX_WORD).collect()
-}
-
-/// The id that members name which state the same: the first that is understood.
-pub(crate) fn named<T, E>(
-    members: impl IntoIterator<Item = Field<String>>,
-    new: impl Fn(String) -> Result<T, E>,
-    place: &'static str,
-) -> Result<Option<T>, reading::NotUnderstood> {
-    let id = |text| new(text).map_or(Field::NotUnderstood(Kind::Text), Field::Understood);
-    let ids = members.into_iter().map(|member| member.then(id));
-    first(ids, place)
-}
-
-/// An id that must be there.
-pub(crate) fn own_id<T, E>(
-    member: Field<String>,
-    new: impl Fn(String) -> Result<T, E>,
-    place: &'static str,
-) -> Result<T, reading::NotUnderstood> {
-    named([member], new, place)?.ok_or(reading::NotUnderstood::Missing(place))
 }
 
 /// An amount in whole cents; `None` if absent. A fraction or a text is an error: permissive reading

@@ -1,23 +1,38 @@
 //! The meaning of an event by its type: one table for the code and for the documents.
 
-use crate::data::{inner, member, named, time};
+use crate::{
+    data::{inner, thing, time},
+    translate,
+};
 use domain::{
-    delivery::{event::Change, reference::Reference},
+    delivery::{
+        event::{Change, Unreadable},
+        reference::Reference,
+    },
+    resource::ResourceId,
     values::{
         facts::Stamp,
-        ids::{InvoiceId, OrderId, PaymentIntentId, RefundId, SubscriptionId},
-        scope::Scope,
+        ids::{
+            CheckoutSessionId, DisputeId, FulfillmentId, InvoiceId, MerchantId, OrderId,
+            PaymentIntentId, PaymentMethodId, RefundId, SubscriptionId, TransactionId,
+        },
     },
 };
 use jiff::Timestamp;
-use reading::{Field, NotUnderstood};
+use reading::{Field, Kind, NotUnderstood, member};
 use serde_json::{Map, Value};
 
 /// The rule for one event type: the thing to read from the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Handling {
-    /// An order. `paid` if the event states that all money is received.
-    Order { paid: bool },
+    /// An order.
+    Order,
+    /// An order of which all money is received.
+    OrderPaid,
+    /// An order with an exception whose end no event states.
+    OrderException,
+    /// The refunds of an order.
+    OrderRefunded,
     /// A payment intent.
     Payment,
     /// An external hold on the fulfillment of a payment's order.
@@ -36,6 +51,8 @@ enum Handling {
     BalanceTransaction,
     /// A saved payment method.
     PaymentMethod,
+    /// The end of a saved payment method.
+    PaymentMethodRemoved,
     /// The readiness of a merchant.
     Merchant,
     /// A capability of the merchant to whom the event is sent.
@@ -74,9 +91,6 @@ const fn renamed(
     }
 }
 
-const ORDER: Handling = Handling::Order { paid: false };
-const PAID: Handling = Handling::Order { paid: true };
-
 /// Every type with a rule, under its current name: those of the export of API version 2026-09-07
 /// (<https://github.com/flint-pay/flint-cli>), and newer ones of the SDKs (<https://github.com/flint-pay/flint-sdks>).
 /// The guide on choosing events has older names
@@ -105,27 +119,30 @@ const EVENT_TYPES: &[EventType] = &[
     event("dispute.closed", Handling::Dispute),
     event("dispute.prevented", Handling::Dispute),
     event("dispute.warning_closed", Handling::Dispute),
-    event("order.created", ORDER),
-    event("order.updated", ORDER),
+    event("order.created", Handling::Order),
+    event("order.updated", Handling::Order),
     // Closed before it was fully paid. A paid order has the status `closed` and no such event.
-    event("order.closed", ORDER),
-    event("order.paid", PAID),
-    event("order.partially_paid", ORDER),
-    event("order.payment_authorized", ORDER),
-    event("order.payment_authorization_canceled", ORDER),
-    event("order.payment_authorization_expired", ORDER),
+    event("order.closed", Handling::Order),
+    event("order.paid", Handling::OrderPaid),
+    event("order.partially_paid", Handling::Order),
+    event("order.payment_authorized", Handling::Order),
+    event("order.payment_authorization_canceled", Handling::Order),
+    event("order.payment_authorization_expired", Handling::Order),
     // The old name says that some money came, not that all did. So does only this one of the new names.
     renamed(
         "order.payment_captured",
         &["order.payment_succeeded"],
-        ORDER,
+        Handling::Order,
     ),
-    event("order.refunded", ORDER),
-    event("order.inventory_exception.created", ORDER),
-    event("order.inventory_exception.resolved", ORDER),
-    event("order.inventory_action_required", ORDER),
+    event("order.refunded", Handling::OrderRefunded),
+    event("order.inventory_exception.created", Handling::Order),
+    event("order.inventory_exception.resolved", Handling::Order),
+    event("order.inventory_action_required", Handling::OrderException),
     // In the guide only, under this name only.
-    event("order.reconciliation_exception.created", ORDER),
+    event(
+        "order.reconciliation_exception.created",
+        Handling::OrderException,
+    ),
     event("order.fulfillment.created", Handling::Fulfillment),
     event("order.fulfillment.status_changed", Handling::Fulfillment),
     event("order.fulfillment.updated", Handling::Fulfillment),
@@ -178,7 +195,7 @@ const EVENT_TYPES: &[EventType] = &[
     event("subscription.cycle_skipped", Handling::Subscription),
     event("payment_method.saved", Handling::PaymentMethod),
     event("payment_method.failed", Handling::PaymentMethod),
-    event("payment_method.removed", Handling::PaymentMethod),
+    event("payment_method.removed", Handling::PaymentMethodRemoved),
     event("merchant.readiness.updated", Handling::Merchant),
     event("capability.updated", Handling::Capability),
     event("checkout_session.completed", Handling::CheckoutSession),
@@ -221,7 +238,10 @@ const FAMILIES: &[&str] = &[
 pub fn event_types() -> impl Iterator<Item = (&'static str, &'static str)> {
     EVENT_TYPES.iter().map(|known| {
         let word = match known.handling {
-            Handling::Order { .. } => "order",
+            Handling::Order
+            | Handling::OrderPaid
+            | Handling::OrderException
+            | Handling::OrderRefunded => "order",
             Handling::Payment | Handling::Hold => "payment",
             Handling::Refund => "refund",
             Handling::Dispute => "dispute",
@@ -229,7 +249,7 @@ pub fn event_types() -> impl Iterator<Item = (&'static str, &'static str)> {
             Handling::Invoice => "invoice",
             Handling::Fulfillment => "fulfillment",
             Handling::BalanceTransaction => "balance_transaction",
-            Handling::PaymentMethod => "payment_method",
+            Handling::PaymentMethod | Handling::PaymentMethodRemoved => "payment_method",
             Handling::Merchant | Handling::Capability => "merchant",
             Handling::CheckoutSession => "checkout_session",
             Handling::NotNeeded => "not_needed",
@@ -264,40 +284,96 @@ fn handling(event_type: &str) -> Option<Handling> {
     })
 }
 
-/// The meaning of an event of this type. If the type has a rule, the id of its thing must be understood. `scope` is the
-/// account of the event, if that is understood.
+/// The meaning of an event of this type. If the type has a rule, the id of its thing must be understood. `merchant_id` is
+/// the merchant to whom the event is sent.
+///
+/// An event rarely states its thing's facts, and its words for a state are not the thing's own. The API states them.
 pub(crate) fn of(
     event_type: &str,
     data: &Map<String, Value>,
-    scope: Option<&Scope>,
+    merchant_id: Option<&str>,
 ) -> Result<Change, NotUnderstood> {
     let Some(handling) = handling(event_type) else {
         return Ok(Change::Unhandled);
     };
-    let _ = scope;
-    Ok(match handling {
-        Handling::Order { paid } => Change::Sale {
-            order_id: named!("order").id_in(data, OrderId::new)?,
-            completed: paid,
-        },
+    let order_id = || thing!("order").id_in(data, OrderId::new);
+    let reference = match handling {
+        Handling::NotNeeded => return Ok(Change::NotNeeded),
+        Handling::OrderPaid => {
+            let (order_id, completed) = (order_id()?, true);
+            return Ok(Change::Sale {
+                order_id,
+                completed,
+            });
+        }
+        Handling::OrderException => {
+            let order_id = order_id()?;
+            return Ok(Change::Exception { order_id });
+        }
+        Handling::Dispute => {
+            thing!("dispute").id_in(data, DisputeId::new)?;
+            let why = Unreadable::Unpublished("dispute");
+            return Ok(Change::NotUnderstood(why));
+        }
+        Handling::PaymentMethodRemoved => return removed(data),
+        Handling::Order => Reference::Sale(order_id()?),
+        Handling::OrderRefunded => Reference::RefundsOfSale(order_id()?),
         Handling::Payment | Handling::Hold => {
-            let id = named!("payment_intent").id_in(data, PaymentIntentId::new)?;
-            Change::Fetch(Reference::SaleOfPayment(id))
+            Reference::Payment(thing!("payment_intent").id_in(data, PaymentIntentId::new)?)
         }
-        Handling::Refund => Change::Fetch(Reference::Refund(
-            named!("refund").id_in(data, RefundId::new)?,
-        )),
-        Handling::Dispute => return Err(NotUnderstood::Missing("data.dispute")),
+        Handling::Refund => Reference::Refund(thing!("refund").id_in(data, RefundId::new)?),
         Handling::Subscription => {
-            let id = named!("subscription").id_in(data, SubscriptionId::new)?;
-            Change::Fetch(Reference::Subscription(id))
+            Reference::Subscription(thing!("subscription").id_in(data, SubscriptionId::new)?)
         }
-        Handling::Invoice => Change::Fetch(Reference::Invoice(
-            named!("invoice").id_in(data, InvoiceId::new)?,
-        )),
-        _ => Change::NotNeeded,
+        Handling::Fulfillment => {
+            Reference::Fulfillment(thing!("fulfillment").id_in(data, FulfillmentId::new)?)
+        }
+        _ => Reference::Resource(resource(handling, data, merchant_id)?),
+    };
+    Ok(Change::Fetch(reference))
+}
+
+/// The mirrored thing of an event.
+fn resource(
+    handling: Handling,
+    data: &Map<String, Value>,
+    merchant_id: Option<&str>,
+) -> Result<ResourceId, NotUnderstood> {
+    Ok(match handling {
+        Handling::Invoice => ResourceId::Invoice(thing!("invoice").id_in(data, InvoiceId::new)?),
+        Handling::BalanceTransaction => {
+            let thing = thing!("balance_transaction");
+            ResourceId::Transaction(thing.id_in(data, TransactionId::new)?)
+        }
+        Handling::CheckoutSession => {
+            let thing = thing!("checkout_session");
+            ResourceId::CheckoutSession(thing.id_in(data, CheckoutSessionId::new)?)
+        }
+        Handling::Merchant => {
+            ResourceId::Merchant(thing!("merchant").id_in(data, MerchantId::new)?)
+        }
+        // The event names the capability alone.
+        Handling::Capability => {
+            let place = "merchant_id";
+            let id = merchant_id.ok_or(NotUnderstood::Missing(place))?;
+            let malformed = |_| NotUnderstood::Malformed(place, Kind::Text);
+            ResourceId::Merchant(MerchantId::new(id).map_err(malformed)?)
+        }
+        _ => ResourceId::PaymentMethod(payment_method(data)?),
     })
 }
+
+fn payment_method(data: &Map<String, Value>) -> Result<PaymentMethodId, NotUnderstood> {
+    thing!("payment_method").id_in(data, PaymentMethodId::new)
+}
+
+fn removed(data: &Map<String, Value>) -> Result<Change, NotUnderstood> {
+    let change = translate::resource::removed(payment_method(data)?);
+    Ok(Change::Resource(Box::new(change)))
+}
+
+/// The event announces a fact of its time whose rank it does not state. It is older than a known fact only by its time.
+const LAST: u8 = u8::MAX;
 
 /// The stamp of the event's thing, if the event states one: the same as the thing's own stamp in the API. A stamp that is
 /// not understood is none, so that the thing is read.
@@ -319,12 +395,16 @@ pub(crate) fn stamp(
             return Some(Stamp {
                 version: u64::try_from(*version.known()?).ok()?,
                 at: updated_at.max(attempt_at).or(occurred_at)?,
-                rank: 0,
+                rank: LAST,
             });
         }
         // Nothing in these orders the states of a movement.
         Handling::BalanceTransaction | Handling::NotNeeded => None,
-        Handling::Order { .. }
+        Handling::Order
+        | Handling::OrderPaid
+        | Handling::OrderException
+        | Handling::OrderRefunded
+        | Handling::PaymentMethodRemoved
         | Handling::Payment
         | Handling::Refund
         | Handling::Dispute
@@ -335,7 +415,7 @@ pub(crate) fn stamp(
     Some(Stamp {
         version: 0,
         at: at?,
-        rank: 0,
+        rank: LAST,
     })
 }
 

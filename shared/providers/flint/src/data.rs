@@ -2,27 +2,12 @@
 
 use domain::values::ids::BadId;
 use jiff::Timestamp;
-use reading::{Field, Identified, Kind, NotUnderstood, Readable};
+use reading::{Field, Identified, Kind, NotUnderstood, Readable, member, named};
 use serde_json::{Map, Value};
-
-/// A member of an object.
-pub(crate) fn member<T: Readable>(object: &Map<String, Value>, name: &str) -> Field<T> {
-    Field::of(object.get(name).cloned().unwrap_or_default())
-}
 
 /// A member of a member.
 pub(crate) fn inner<T: Readable>(object: &Map<String, Value>, outer: &str, name: &str) -> Field<T> {
     member::<Map<String, Value>>(object, outer).then(|inner| member(&inner, name))
-}
-
-/// The id that a field holds, which must be there.
-pub(crate) fn own_id<I>(
-    id: &Field<String>,
-    new: impl Fn(String) -> Result<I, BadId>,
-    place: &'static str,
-) -> Result<I, NotUnderstood> {
-    let id = id.id();
-    new(id.required(place)?.clone()).map_err(|_| NotUnderstood::Malformed(place, Kind::Text))
 }
 
 /// A time, if it is stated and understood.
@@ -42,7 +27,7 @@ pub(crate) struct Named {
 }
 
 /// The names of a thing, by its first word.
-macro_rules! named {
+macro_rules! thing {
     ($thing:literal) => {
         $crate::data::Named {
             thing: $thing,
@@ -51,7 +36,7 @@ macro_rules! named {
         }
     };
 }
-pub(crate) use named;
+pub(crate) use thing;
 
 impl Named {
     /// The id of the thing in an event's data.
@@ -71,8 +56,6 @@ impl Named {
         {
             return Err(NotUnderstood::Malformed(self.place, Kind::Text));
         }
-        let first = reading::first([flat, nested], self.place)?;
-        let id = first.map_or(Field::Absent, Field::Understood);
-        own_id(&id, new, self.place)
+        named([flat, nested], new, self.place)?.ok_or(NotUnderstood::Missing(self.place))
     }
 }

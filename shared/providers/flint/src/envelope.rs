@@ -3,15 +3,13 @@
 //! Unknown members and event types are not errors. Flint's list of types grows, and an endpoint that names none of them
 //! gets all.
 
-use crate::{
-    changes,
-    data::{member, own_id, time},
-};
+use crate::{changes, data::time};
 use domain::{
     delivery::event::{Change, Event, Reading, Unreadable},
     values::{ids::EventId, mode::Mode, scope::Scope},
 };
-use reading::{Field, Identified, Kind, NotUnderstood, document};
+use reading::{Field, Identified, Kind, NotUnderstood, document, member, own_id};
+use rest::unreadable;
 use serde_json::{Map, Value};
 
 /// The layout of `data` that is known. A later one may give a member another meaning.
@@ -35,7 +33,8 @@ fn event(body: &[u8]) -> Result<Event, Unreadable> {
     let Some(Value::Object(body)) = document(body) else {
         return Err(Unreadable::NotJson);
     };
-    let name = |name| own_id(&member(&body, name), EventId::new, name).map_err(unreadable);
+    let name =
+        |name| own_id(member::<String>(&body, name).id(), EventId::new, name).map_err(unreadable);
     let event_id = name("webhook_event_id")?;
     // A type has the form of an id: printable ASCII, and not too long for a row.
     let event_type = name("event_type")?;
@@ -46,7 +45,11 @@ fn event(body: &[u8]) -> Result<Event, Unreadable> {
     let is_for_partner = is_for_partner(&body, thing);
     let scope = scope(if is_for_partner { thing } else { &body }, &body);
     let occurred_at = time(&body, "created_at");
-    let change = match changes::of(event_type, thing, scope.as_ref().ok()) {
+    let merchant_id = scope
+        .as_ref()
+        .ok()
+        .and_then(|scope| scope.merchant_id.as_deref());
+    let change = match changes::of(event_type, thing, merchant_id) {
         // Nothing needs the members of an event without effect.
         Ok(change @ (Change::NotNeeded | Change::Unhandled)) => change,
         read => understood(&body, &data, &scope)
@@ -83,14 +86,6 @@ fn understood(
             Err(NotUnderstood::Malformed("payload_version", Kind::Number))
         }
         _ => data.required("data").map(|_| ()),
-    }
-}
-
-/// The reason in the core's words.
-pub(crate) fn unreadable(why: NotUnderstood) -> Unreadable {
-    match why {
-        NotUnderstood::Missing(place) => Unreadable::Missing(place),
-        NotUnderstood::Malformed(place, kind) => Unreadable::Malformed(place, kind.as_str()),
     }
 }
 

@@ -126,8 +126,20 @@ impl Client {
         url: Url,
         name: &'static str,
     ) -> Result<Value, ReadError> {
-        let body = self.in_time(self.get(key, url)).await?;
-        Ok(document(&body).ok_or(NotUnderstood::Resource(name))?)
+        let (_, body) = self.whole_answer(key, url, name).await?;
+        Ok(body)
+    }
+
+    /// Reads an answer as JSON, with its headers.
+    pub async fn whole_answer(
+        &self,
+        key: &ApiKey,
+        url: Url,
+        name: &'static str,
+    ) -> Result<(HeaderMap, Value), ReadError> {
+        let (headers, body) = self.in_time(self.get(key, url)).await?;
+        let body = document(&body).ok_or(NotUnderstood::Resource(name))?;
+        Ok((headers, body))
     }
 
     /// Does some work within the time of one request.
@@ -139,7 +151,7 @@ impl Client {
         in_time.map_err(|_| self.away("no answer in time".to_owned()))?
     }
 
-    async fn get(&self, key: &ApiKey, url: Url) -> Result<Vec<u8>, ReadError> {
+    async fn get(&self, key: &ApiKey, url: Url) -> Result<(HeaderMap, Vec<u8>), ReadError> {
         let response = match self.send(key, url.clone()).await {
             // The connection broke before an answer. Lambda may have frozen the function while the
             // connection was kept open, so one immediate retry is worthwhile. Reads are safe to
@@ -150,8 +162,9 @@ impl Client {
         let response = response.map_err(|error| self.cause(error))?;
         let status = response.status();
         if status == StatusCode::OK {
-            (self.dialect.check)(key, response.headers())?;
-            return self.body(response).await;
+            let headers = response.headers().clone();
+            (self.dialect.check)(key, &headers)?;
+            return Ok((headers, self.body(response).await?));
         }
         let retry_after = response
             .headers()

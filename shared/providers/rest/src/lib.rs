@@ -5,10 +5,12 @@
 
 mod answer;
 mod client;
+mod list;
 mod not_understood;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use client::{BadSetUp, Client, Dialect, Limits, resource};
-pub use not_understood::{NotUnderstood, in_answer};
+pub use list::is_past;
+pub use not_understood::{NotUnderstood, in_answer, unreadable};
 pub use reqwest::{Url, header::HeaderMap};

@@ -1,6 +1,6 @@
 //! The reasons why an answer is not understood.
 
-use domain::values::outcome::ReadError;
+use domain::{delivery::event::Unreadable, values::outcome::ReadError};
 
 /// The reason why an answer is not understood. Names the member and never a value, which
 /// may be personal.
@@ -51,5 +51,16 @@ pub fn in_answer(why: reading::NotUnderstood) -> reading::NotUnderstood {
     match why {
         Missing(place) => Missing(short(place)),
         Malformed(place, kind) => Malformed(short(place), kind),
+    }
+}
+
+/// The reason in the core's words.
+#[must_use]
+pub fn unreadable(why: reading::NotUnderstood) -> Unreadable {
+    match why {
+        reading::NotUnderstood::Missing(place) => Unreadable::Missing(place),
+        reading::NotUnderstood::Malformed(place, kind) => {
+            Unreadable::Malformed(place, kind.as_str())
+        }
     }
 }

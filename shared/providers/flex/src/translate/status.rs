@@ -3,12 +3,12 @@
 //! Flex states time in whole seconds, and several statuses of a thing may pass within one. The place of a word in its
 //! list ranks them. An unknown word ranks below all known ones.
 
-use super::word;
 use domain::sale::{
     dispute::{DisputeFunds, DisputeStatus},
     payment::PaymentStatus,
     refund::RefundStatus,
 };
+use reading::{Known, known_word};
 
 /// <https://docs.withflex.com/api-reference/payment-intents/get-payment-intent>
 const PAYMENT: [(&str, PaymentStatus); 7] = [
@@ -45,42 +45,23 @@ const DISPUTE: [(&str, DisputeStatus); 8] = [
     ("won", DisputeStatus::Won),
 ];
 
-/// A status with the word that Flex has for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Status<S> {
-    pub(crate) known: S,
-    pub(crate) word: String,
-    /// Its place in the thing's life.
-    pub(crate) rank: u8,
+pub(crate) fn payment(text: &str) -> Known<PaymentStatus> {
+    known_word(&PAYMENT, text, PaymentStatus::Unknown)
 }
 
-fn status<S: Copy>(list: &[(&str, S)], text: &str, unknown: S) -> Status<S> {
-    let known = (1..).zip(list).find(|(_, (known, _))| *known == text);
-    let (rank, known) = known.map_or((0, unknown), |(rank, (_, status))| (rank, *status));
-    Status {
-        known,
-        word: word(text),
-        rank,
-    }
-}
-
-pub(crate) fn payment(text: &str) -> Status<PaymentStatus> {
-    status(&PAYMENT, text, PaymentStatus::Unknown)
-}
-
-pub(crate) fn refund(text: &str) -> Status<RefundStatus> {
-    status(&REFUND, text, RefundStatus::Unknown)
+pub(crate) fn refund(text: &str) -> Known<RefundStatus> {
+    known_word(&REFUND, text, RefundStatus::Unknown)
 }
 
 /// The money's movement ranks within a status.
-pub(crate) fn dispute(text: &str, funds: Option<DisputeFunds>) -> Status<DisputeStatus> {
-    let status = status(&DISPUTE, text, DisputeStatus::Unknown);
+pub(crate) fn dispute(text: &str, funds: Option<DisputeFunds>) -> Known<DisputeStatus> {
+    let status = known_word(&DISPUTE, text, DisputeStatus::Unknown);
     let moved = match funds {
         None => 0,
         Some(DisputeFunds::Withdrawn) => 1,
         Some(DisputeFunds::Reinstated) => 2,
     };
-    Status {
+    Known {
         rank: status.rank * 4 + moved,
         ..status
     }

@@ -1,0 +1,321 @@
+//! The things of Flint's lists, stated in the way of its webhooks.
+//!
+//! Flint lists events that no delivery brought (`delivery_status=failed`). The lists of orders and subscriptions also
+//! show what no event of this endpoint announced.
+
+use crate::{
+    api::{Api, mode_of},
+    changes,
+    translate::{sale, subscription},
+    wire,
+};
+use domain::{
+    access::subscription::Source,
+    delivery::{
+        event::{Change, Reading},
+        secrets::ApiKey,
+    },
+    sale::{details::MetadataLimit, shop::ShopMarks},
+    upkeep::reconcile::{Ask, Found, Listed, Page, Received},
+    values::{ids::EventId, mode::Mode, outcome::ReadError},
+};
+use futures_util::future::try_join_all;
+use jiff::Timestamp;
+use reading::{Field, Identified, Kind, NotUnderstood, Readable, known_text, member};
+use rest::{is_past, unreadable};
+use serde_json::{Map, Value, json};
+
+const EVENTS: &str = "failed deliveries";
+const ORDERS: &str = "orders";
+const SUBSCRIPTIONS: &str = "subscriptions";
+
+/// The lists to read, in this order.
+pub(crate) const LISTS: [&str; 3] = [EVENTS, ORDERS, SUBSCRIPTIONS];
+
+/// How many events are read at once.
+const AT_ONCE: usize = 10;
+
+/// The names in the request for a page and in its answer.
+struct List {
+    path: &'static str,
+    /// Flint's name for one thing.
+    resource: &'static str,
+    /// The member with the id of one thing.
+    id: &'static str,
+}
+
+impl List {
+    fn of(list: &str) -> Self {
+        let (path, resource, id) = match list {
+            EVENTS => ("webhook-events", "webhook_event", "webhook_event_id"),
+            ORDERS => ("orders", "order", "order_id"),
+            _ => ("subscriptions", "subscription", "subscription_id"),
+        };
+        Self { path, resource, id }
+    }
+}
+
+impl Api {
+    /// Reads a page of a list.
+    pub async fn list(&self, key: &ApiKey, ask: &Ask<'_>) -> Result<Page, ReadError> {
+        let mode = mode_of(key)?;
+        let list = List::of(ask.list);
+        let mut url = self.url(&[list.path]);
+        if ask.list == EVENTS {
+            url.query_pairs_mut()
+                .append_pair("delivery_status", "failed")
+                .append_pair("created_after", &ask.since.to_string());
+        }
+        let (page, next) = self.page(key, &url, ask.after, ask.list).await?;
+        // A page that names itself as the next one is the last.
+        let next = next.filter(|next| Some(next.as_str()) != ask.after);
+        let times = page.iter().map(created_at).collect();
+        let is_past = ask.list == ORDERS && is_past(ask.since, times);
+        let things = if ask.list == EVENTS {
+            self.events(key, &page).await?
+        } else {
+            page.clone()
+        };
+        let listed = things.iter().filter_map(|thing| listed(ask, thing, mode));
+        Ok(Page {
+            listed: listed.collect(),
+            length: page.len(),
+            next: next.filter(|_| !is_past),
+        })
+    }
+
+    /// The events of a page in full: the list leaves their payload out.
+    async fn events(&self, key: &ApiKey, page: &[Value]) -> Result<Vec<Value>, ReadError> {
+        let mut all = Vec::new();
+        for some in page.chunks(AT_ONCE) {
+            all.extend(try_join_all(some.iter().map(|listed| self.event(key, listed))).await?);
+        }
+        Ok(all)
+    }
+
+    /// An event in full. What is not understood, or expired, stays as listed.
+    async fn event(&self, key: &ApiKey, listed: &Value) -> Result<Value, ReadError> {
+        let Some(id) = id_of(&List::of(EVENTS), listed) else {
+            return Ok(listed.clone());
+        };
+        let url = self.url(&["webhook-events", &id]);
+        match self
+            .read::<Map<String, Value>>(key, url, "webhook_event")
+            .await
+        {
+            Err(ReadError::Permanent { .. } | ReadError::NotUnderstood(_)) => Ok(listed.clone()),
+            read => read.map(Value::Object),
+        }
+    }
+}
+
+/// The time of a thing's creation, if it states one.
+fn created_at(thing: &Value) -> Option<Timestamp> {
+    let members = thing.as_object()?;
+    member(members, "created_at").known().copied()
+}
+
+/// The id of a thing.
+fn id_of(list: &List, thing: &Value) -> Option<String> {
+    let id: Field<String> = member(thing.as_object()?, list.id);
+    let id = reading::named([id.id()], EventId::new, list.id);
+    id.ok().flatten().map(String::from)
+}
+
+/// One thing of a list. `None` if it is too old, or if nothing follows from it.
+fn listed(ask: &Ask<'_>, thing: &Value, mode: Mode) -> Option<Listed> {
+    let is_old = created_at(thing).is_some_and(|at| at < ask.since);
+    if is_old && ask.list != SUBSCRIPTIONS {
+        return None;
+    }
+    let list = List::of(ask.list);
+    let found = match ask.list {
+        EVENTS => event_found(thing),
+        ORDERS => order_found(thing),
+        _ => subscription_found(ask, thing, mode),
+    };
+    match found {
+        Ok(state) => state.map(|state| {
+            Listed::Found(Box::new(Found {
+                resource: list.resource,
+                id: id_of(&list, thing).unwrap_or_default(),
+                mode: Some(mode),
+                created_at: created_at(thing),
+                is_recent: created_at(thing).is_some_and(|at| at >= ask.since),
+                since: state.since,
+                received: state.received,
+                marks: state.marks,
+                event_type: state.event_type,
+                object: state
+                    .object
+                    .unwrap_or_else(|| thing.to_string().into_bytes()),
+                change: state.change,
+            }))
+        }),
+        Err(why) => Some(Listed::Unreadable {
+            id: id_of(&list, thing),
+            object: thing.to_string().into_bytes(),
+            why: unreadable(why),
+        }),
+    }
+}
+
+/// What a listed thing states.
+struct State {
+    event_type: &'static str,
+    since: Option<Timestamp>,
+    received: Option<Received>,
+    marks: Option<ShopMarks>,
+    /// The body to keep, if it is not the thing itself.
+    object: Option<Vec<u8>>,
+    change: Change,
+}
+
+impl State {
+    fn of(event_type: &'static str, change: Change) -> Self {
+        Self {
+            event_type,
+            since: None,
+            received: None,
+            marks: None,
+            object: None,
+            change,
+        }
+    }
+}
+
+/// The resource of a list.
+fn whole<T: Readable>(thing: &Value, place: &'static str) -> Result<T, NotUnderstood> {
+    T::read(thing.clone()).ok_or(NotUnderstood::Malformed(place, Kind::of(thing)))
+}
+
+/// An order with money. Nothing follows from an unpaid one.
+fn order_found(thing: &Value) -> Result<Option<State>, NotUnderstood> {
+    let order: wire::Order = whole(thing, "order")?;
+    let event_type = match sale::paid(&order)? {
+        sale::Paid::InFull => "order.paid",
+        sale::Paid::InPart => "order.partially_paid",
+        sale::Paid::No | sale::Paid::Other(_) => return Ok(None),
+    };
+    let created_at = *order.created_at.required("created_at")?;
+    let received = sale::received(&order)?;
+    let change = Change::Sale {
+        order_id: sale::id(&order)?,
+        completed: true,
+    };
+    Ok(Some(State {
+        since: Some(created_at),
+        received: received.map(|amount| Received {
+            amount,
+            is_all: event_type == "order.paid",
+        }),
+        marks: Some(marks(&order)),
+        ..State::of(event_type, change)
+    }))
+}
+
+/// What shows the shop of an order.
+fn marks(order: &wire::Order) -> ShopMarks {
+    ShopMarks {
+        origin: known_text(&order.origin).map(str::to_owned),
+        metadata: sale::metadata(MetadataLimit::CHECKOUT, &order.metadata).entries,
+        reference: order
+            .external_reference_id
+            .known()
+            .map(|code| code.0.clone()),
+        fulfilled_elsewhere: false,
+    }
+}
+
+/// A subscription. `None` for one that ended before the period that reconcile looks at.
+fn subscription_found(
+    ask: &Ask<'_>,
+    thing: &Value,
+    mode: Mode,
+) -> Result<Option<State>, NotUnderstood> {
+    let change = subscription::subscription(&whole(thing, "subscription")?, mode)?;
+    let ended_at = change.snapshot.ended_at;
+    let has_ended = change.snapshot.source == Source::Deleted;
+    if has_ended && ended_at.is_some_and(|at| at < ask.since) {
+        return Ok(None);
+    }
+    let event_type = if has_ended {
+        "subscription.canceled"
+    } else {
+        "subscription.updated"
+    };
+    Ok(Some(State {
+        since: ended_at,
+        ..State::of(event_type, Change::Subscription(change))
+    }))
+}
+
+/// An event that no delivery brought. `None` for one without effect.
+fn event_found(thing: &Value) -> Result<Option<State>, NotUnderstood> {
+    let Some(members) = thing.as_object() else {
+        return Err(NotUnderstood::Malformed("webhook_event", Kind::of(thing)));
+    };
+    let body = body_of(members);
+    let body = Value::Object(body).to_string().into_bytes();
+    let Reading::Event(event) = crate::read(&body) else {
+        return Err(NotUnderstood::Malformed("webhook_event", Kind::Object));
+    };
+    let known = changes::event_types().find(|(name, _)| *name == event.event_type);
+    let Some((event_type, _)) = known else {
+        return Ok(None);
+    };
+    Ok(match event.change {
+        Change::NotNeeded | Change::Unhandled => None,
+        change => Some(State {
+            since: event.occurred_at,
+            object: Some(body),
+            ..State::of(event_type, change)
+        }),
+    })
+}
+
+/// The body that a delivery of the event would have had. Its payload can expire; then the event still names its thing.
+fn body_of(event: &Map<String, Value>) -> Map<String, Value> {
+    let payload = event.get("payload").and_then(Value::as_object);
+    if let Some(envelope) = payload.filter(|payload| payload.contains_key("webhook_event_id")) {
+        return envelope.clone();
+    }
+    let mut body = event.clone();
+    let text = |name| known_text(&member(event, name)).map(str::to_owned);
+    let data = match (payload, text("resource_type"), text("resource_id")) {
+        (Some(data), _, _) => Some(data.clone()),
+        (None, Some(kind), Some(id)) => Some(Map::from_iter([(format!("{kind}_id"), json!(id))])),
+        _ => None,
+    };
+    if let (false, Some(data)) = (body.contains_key("data"), data) {
+        body.insert("data".to_owned(), Value::Object(data));
+    }
+    body
+}
+
+/// The event that states a found thing, as Flint would have sent it, with this id and time.
+pub(crate) fn event(found: &Found, event_id: &EventId, at: Timestamp) -> Vec<u8> {
+    let id = format!("{}_id", found.resource);
+    let mut body = match serde_json::from_slice(&found.object) {
+        Ok(Value::Object(body)) if found.resource == "webhook_event" => body,
+        _ => Map::from_iter([
+            ("event_type".to_owned(), json!(found.event_type)),
+            ("data".to_owned(), json!({id: found.id})),
+        ]),
+    };
+    body.insert("webhook_event_id".to_owned(), json!(event_id.as_str()));
+    body.insert("created_at".to_owned(), json!(at.to_string()));
+    if let Some(mode) = found.mode {
+        body.insert("mode".to_owned(), json!(mode.to_string()));
+    }
+    Value::Object(body).to_string().into_bytes()
+}
+
+/// The stored body of a thing that is too large for a row: its id alone.
+pub(crate) fn stub(list: &str, id: Option<&str>) -> Vec<u8> {
+    let list = List::of(list);
+    json!({"data": {list.id: id}}).to_string().into_bytes()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+use super::*;
+use domain::delivery::{event::Event, reference::Reference};
+
+fn ask(list: &'static str) -> Ask<'static> {
+    let time = |text: &str| text.parse().unwrap();
+    Ask {
+        list,
+        since: time("2026-01-01T00:00:00Z"),
+        now: time("2026-01-08T00:00:00Z"),
+        after: None,
+    }
+}
+
+fn found(list: &'static str, thing: &Value) -> Option<Box<Found>> {
+    match listed(&ask(list), thing, Mode::Live)? {
+        Listed::Found(found) => Some(found),
+        Listed::Unreadable { why, .. } => panic!("{why}: {thing}"),
+    }
+}
+
+/// The event that a found thing becomes, as it is read again.
+fn recovered(found: &Found) -> Event {
+    let event_id = EventId::new("reconciled:1").unwrap();
+    let at = "2026-01-02T00:00:00Z".parse().unwrap();
+    match crate::read(&event(found, &event_id, at)) {
+        Reading::Event(event) => {
+            assert_eq!((&event.event_id, event.occurred_at), (&event_id, Some(at)));
+            assert_eq!(event.scope.mode, Some(Mode::Live));
+            *event
+        }
+        Reading::Unreadable(why) => panic!("{why}"),
+    }
+}
+
+fn order(payment_status: &str, created_at: &str) -> Value {
+    let usd = |amount: i64| json!({"amount": amount, "currency": "USD"});
+    json!({
+        "order_id": "ord_1", "status": "open", "payment_status": payment_status, "created_at": created_at,
+        "pricing_amounts": {"total_money": usd(500)},
+        "settlement_amounts": {"paid_money": usd(200), "outstanding_money": usd(300)},
+    })
+}
+
+const NEW: &str = "2026-01-02T00:00:00Z";
+const OLD: &str = "2025-12-31T00:00:00Z";
+
+#[test]
+fn an_order_with_money_is_found_and_becomes_its_event() {
+    let all = found(ORDERS, &order("paid", NEW)).unwrap();
+    let id = "ord_1".to_owned();
+    assert_eq!(
+        (all.event_type, &all.id, all.is_paid()),
+        ("order.paid", &id, true)
+    );
+    assert_eq!(recovered(&all).change, all.change);
+    let part = found(ORDERS, &order("partially_paid", NEW)).unwrap();
+    let received = Received {
+        amount: 200,
+        is_all: false,
+    };
+    assert_eq!(part.received, Some(received));
+    let Change::Fetch(Reference::Sale(id)) = recovered(&part).change else {
+        panic!()
+    };
+    assert_eq!(id.as_str(), "ord_1");
+    assert_eq!(found(ORDERS, &order("unpaid", NEW)), None);
+    assert_eq!(found(ORDERS, &order("paid", OLD)), None);
+}
+
+#[test]
+fn a_subscription_is_found_however_old_unless_it_ended_before() {
+    let of = |status: &str, canceled_at: &str| {
+        found(
+            SUBSCRIPTIONS,
+            &json!({
+                "subscription_id": "sub_1", "customer_id": "cus_1", "status": status, "created_at": OLD,
+                "canceled_at": canceled_at,
+            }),
+        )
+    };
+    assert_eq!(
+        of("active", OLD).unwrap().event_type,
+        "subscription.updated"
+    );
+    let ended = of("canceled", NEW).unwrap();
+    assert_eq!(ended.event_type, "subscription.canceled");
+    assert_eq!(recovered(&ended).event_type, "subscription.canceled");
+    assert_eq!(of("canceled", OLD), None);
+}
+
+#[test]
+fn a_failed_delivery_becomes_its_event_with_or_without_its_payload() {
+    let listed = json!({
+        "webhook_event_id": "whev_1", "event_type": "invoice.opened", "created_at": NEW, "mode": "live",
+        "resource_type": "invoice", "resource_id": "inv_1",
+    });
+    let with = |name: &str, value: Value| {
+        let mut event = listed.clone();
+        event[name] = value;
+        found(EVENTS, &event).unwrap()
+    };
+    let data = json!({"invoice_id": "inv_1", "version": 2});
+    let envelope = json!({
+        "webhook_event_id": "whev_1", "event_type": "invoice.opened", "created_at": NEW, "data": data,
+    });
+    for found in [
+        found(EVENTS, &listed).unwrap(),
+        with("payload", data.clone()),
+        with("payload", envelope),
+        with("data", data),
+    ] {
+        assert_eq!(
+            (found.event_type, found.id.as_str()),
+            ("invoice.issued", "whev_1")
+        );
+        let event = recovered(&found);
+        assert_eq!(event.change, found.change);
+        let Change::Fetch(reference) = event.change else {
+            panic!()
+        };
+        assert_eq!(reference.to_string(), "invoice inv_1");
+    }
+    for unneeded in ["customer.created", "something.new"] {
+        let event =
+            json!({"webhook_event_id": "whev_1", "event_type": unneeded, "created_at": NEW});
+        assert_eq!(found(EVENTS, &event), None);
+    }
+}
+
+#[test]
+fn a_thing_that_is_not_understood_is_named_and_kept() {
+    for (list, thing, name) in [
+        (
+            ORDERS,
+            json!({"order_id": "ord_1", "payment_status": "paid", "created_at": NEW}),
+            Some("ord_1"),
+        ),
+        (
+            SUBSCRIPTIONS,
+            json!({"subscription_id": "sub_1", "status": 7}),
+            Some("sub_1"),
+        ),
+        (SUBSCRIPTIONS, json!("sub_1"), None),
+        (EVENTS, json!(["whev_1"]), None),
+    ] {
+        match listed(&ask(list), &thing, Mode::Live) {
+            Some(Listed::Unreadable { id, object, .. }) => {
+                assert_eq!(
+                    (id.as_deref(), object),
+                    (name, thing.to_string().into_bytes())
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_thing_that_is_too_large_is_kept_by_its_id() {
+    assert_eq!(
+        stub(ORDERS, Some("ord_1")),
+        br#"{"data":{"order_id":"ord_1"}}"#
+    );
+}
