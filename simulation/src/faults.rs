@@ -139,7 +139,7 @@ pub const SERVICES: [&[&str]; 13] = [
     &[
         "events.",
         "event_desk.",
-        "ledger.",
+        "commits.",
         "orders.",
         "receipts.",
         "entitlements.",
@@ -160,7 +160,7 @@ pub const SERVICES: [&[&str]; 13] = [
         "backlog.due",
         "backlog.take_receipt",
     ],
-    &["ledger."],
+    &["commits."],
     &["orders."],
     &["entitlements."],
     &["marks."],
@@ -400,7 +400,7 @@ impl Sky {
         if call == "mailer.send" && self.dice.rarely(weather.mail) {
             return self.ses_answers(kept);
         }
-        if call == "ledger.commit" && self.dice.rarely(weather.conflicts) {
+        if call == "commits.commit" && self.dice.rarely(weather.conflicts) {
             return self.strikes("transactions in conflict", Fault::Conflict);
         }
         if call == "entitlements.customer_of" && self.dice.rarely(weather.indexes) {

@@ -9,7 +9,7 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_dynamodb::config::Credentials;
 use axum::{Router, body::Body, http::StatusCode, response::Response};
 use domain::{
-    ports::{Delay as _, Ledger as _, Orders as _, Queue as _},
+    ports::{Commits as _, Delay as _, Orders as _, Queue as _},
     receipt::feedback::tag_value,
 };
 use kit::drive::merchant;

@@ -19,8 +19,8 @@ use domain::{
         known::{Case, Known, Need},
     },
     ports::{
-        Backlogs, EntitlementAdmin, Entitlements, EventAdmin, Events, Ledger, OpenRows, OrderAdmin,
-        Orders, ReceiptAdmin, Receipts, Shortfalls, Suppressions,
+        Backlogs, Commits, EntitlementAdmin, Entitlements, EventAdmin, Events, OpenRows,
+        OrderAdmin, Orders, ReceiptAdmin, Receipts, Shortfalls, Suppressions,
     },
     receipt,
     sale::{
@@ -115,7 +115,7 @@ trait On {
     fn orders(&self) -> &(impl Orders + OrderAdmin);
     fn receipts(&self) -> &impl ReceiptPorts;
     fn entitlements(&self) -> &(impl Entitlements + EntitlementAdmin);
-    fn ledger(&self) -> &impl Ledger;
+    fn commits(&self) -> &impl Commits;
     fn marks(&self) -> &impl Suppressions;
     fn stock_levels(&self) -> &impl Shelves;
     fn shortfalls(&self) -> &impl Shortfalls;
@@ -141,10 +141,10 @@ trait On {
         self.orders().order(id).await.unwrap()
     }
     async fn read(&self, read_set: &ReadSet) -> Snapshot {
-        self.ledger().read(read_set).await.unwrap()
+        self.commits().read(read_set).await.unwrap()
     }
     async fn commit(&self, commit: &Commit) -> Committed {
-        self.ledger().commit(commit).await.unwrap()
+        self.commits().commit(commit).await.unwrap()
     }
     async fn receipt(&self, id: &ReceiptId) -> Option<Receipt> {
         self.receipts().receipt(id).await.unwrap()
@@ -188,7 +188,7 @@ impl On for World {
     fn entitlements(&self) -> &(impl Entitlements + EntitlementAdmin) {
         self
     }
-    fn ledger(&self) -> &impl Ledger {
+    fn commits(&self) -> &impl Commits {
         self
     }
     fn marks(&self) -> &impl Suppressions {
@@ -215,7 +215,7 @@ impl On for Ports {
     fn entitlements(&self) -> &(impl Entitlements + EntitlementAdmin) {
         &self.store
     }
-    fn ledger(&self) -> &impl Ledger {
+    fn commits(&self) -> &impl Commits {
         &self.store
     }
     fn marks(&self) -> &impl Suppressions {
@@ -469,13 +469,13 @@ const POLICY: Policy = Policy {
     bundle: env!("CARGO_PKG_VERSION"),
 };
 
-async fn decided(ledger: &impl Ledger, event: &StoredEvent, sale: &Sale) -> Commit {
-    decided_at(ledger, event, sale, now()).await
+async fn decided(commits: &impl Commits, event: &StoredEvent, sale: &Sale) -> Commit {
+    decided_at(commits, event, sale, now()).await
 }
 
-/// The decision about a completed sale, on the rows of this ledger.
+/// The decision about a completed sale, on the rows behind this port.
 async fn decided_at(
-    ledger: &impl Ledger,
+    commits: &impl Commits,
     event: &StoredEvent,
     sale: &Sale,
     at: Timestamp,
@@ -501,7 +501,7 @@ async fn decided_at(
         match fulfillment::decide(&case, &change) {
             Ok(Decision::Write(commit)) => return *commit,
             Err(Need::Rows(read_set)) => {
-                let rows = ledger.read(&read_set).await.unwrap();
+                let rows = commits.read(&read_set).await.unwrap();
                 known.add_rows(*read_set, rows);
             }
             other => panic!("{other:?}"),
@@ -673,7 +673,7 @@ async fn a_commit_writes_all_of_it(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(2));
     on.stock_levels().put_counter(&skus[0], 5).await;
     on.stock_levels().put_counter(&skus[1], 0).await;
-    let commit = decided(on.ledger(), &event, &sale(&skus)).await;
+    let commit = decided(on.commits(), &event, &sale(&skus)).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
 
     let order = order_of(&commit);
@@ -755,7 +755,7 @@ async fn our_times_are_kept_in_whole_seconds(on: &impl On) {
     assert_eq!((facts.occurred_at, facts.received_at), expected);
 
     let sale = sale(&[]);
-    let commit = decided_at(on.ledger(), &event, &sale, precise).await;
+    let commit = decided_at(on.commits(), &event, &sale, precise).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     let order = on.order(&sale.order_id).await.unwrap();
     assert_eq!((order.placed_at, order.fulfilled_at), (now(), Some(now())));
@@ -781,7 +781,7 @@ async fn every_kind_of_row_is_guarded_by_its_version(on: &impl On) {
         ] {
             let event = recorded(on).await;
             let commit = only(rows::of_version(&all, &event.event_id, version));
-            let committed = on.ledger().commit(&commit).await;
+            let committed = on.commits().commit(&commit).await;
             assert_eq!(committed, Ok(expected), "{name}, version {version}");
             let ended = if expected == Committed::Now {
                 EventState::Committed
@@ -937,12 +937,12 @@ async fn of_many_commits_of_one_order_exactly_one_is_done(on: &impl On) {
     let mut commits = Vec::new();
     for _ in 0..16 {
         let twin = recorded(on).await;
-        commits.push(decided(on.ledger(), &twin, &sale).await);
+        commits.push(decided(on.commits(), &twin, &sale).await);
     }
     let done = join_all(
         commits
             .iter()
-            .map(|commit| until_answered(on.ledger(), commit)),
+            .map(|commit| until_answered(on.commits(), commit)),
     )
     .await;
     assert_eq!(count(&done, &Committed::Now), 1);
@@ -950,9 +950,9 @@ async fn of_many_commits_of_one_order_exactly_one_is_done(on: &impl On) {
 }
 
 /// Conflicts under so much contention may outlast the adapter's patience; the queue would bring the job again.
-async fn until_answered(ledger: &impl Ledger, commit: &Commit) -> Committed {
+async fn until_answered(commits: &impl Commits, commit: &Commit) -> Committed {
     for _ in 0..50 {
-        if let Ok(committed) = ledger.commit(commit).await {
+        if let Ok(committed) = commits.commit(commit).await {
             return committed;
         }
     }
@@ -963,7 +963,7 @@ async fn a_commit_on_a_changed_world_writes_nothing(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(2));
     on.stock_levels().put_counter(&skus[0], 1).await;
     on.stock_levels().put_counter(&skus[1], 0).await;
-    let commit = decided(on.ledger(), &event, &sale(&skus)).await;
+    let commit = decided(on.commits(), &event, &sale(&skus)).await;
     // The shelf that was short has been filled: short by one is no longer true.
     on.stock_levels().put_counter(&skus[1], 7).await;
     assert_eq!(on.commit(&commit).await, Committed::Raced);
@@ -991,8 +991,8 @@ async fn the_last_pieces_go_to_whoever_is_first_and_never_below_zero(on: &impl O
         let event = recorded(on).await;
         let sale = sale(&skus);
         loop {
-            let commit = decided(on.ledger(), &event, &sale).await;
-            if until_answered(on.ledger(), &commit).await == Committed::Now {
+            let commit = decided(on.commits(), &event, &sale).await;
+            if until_answered(on.commits(), &commit).await == Committed::Now {
                 return commit.deductions[0].movement.clone();
             }
         }
@@ -1008,7 +1008,7 @@ async fn a_movement_is_never_made_twice(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(1));
     on.stock_levels().put_counter(&skus[0], 5).await;
     let sale = sale(&skus);
-    let commit = decided(on.ledger(), &event, &sale).await;
+    let commit = decided(on.commits(), &event, &sale).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     assert_eq!(on.commit(&commit).await, Committed::Raced);
     // The event, the order and the receipt would each have refused that. A part of a long cart comes without them, for
@@ -1033,7 +1033,7 @@ async fn sold(on: &impl On) -> (Sku, Commit) {
     on.stock_levels().put_counter(&sku, 5).await;
     let mut sale = sale(std::slice::from_ref(&sku));
     sale.lines[0].quantity = 2;
-    let commit = decided(on.ledger(), &event, &sale).await;
+    let commit = decided(on.commits(), &event, &sale).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     (sku, commit)
 }
@@ -1101,7 +1101,7 @@ async fn a_shortfall_is_filled_once_and_then_no_longer_open(on: &impl On) {
     on.stock_levels().put_counter(&sku, 1).await;
     let mut sale = sale(std::slice::from_ref(&sku));
     sale.lines[0].quantity = 3;
-    let commit = decided(on.ledger(), &event, &sale).await;
+    let commit = decided(on.commits(), &event, &sale).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     let order_id = order_of(&commit).order_id;
     let counters = on.shortfalls().counters(std::slice::from_ref(&sku)).await;
@@ -1155,7 +1155,7 @@ async fn a_cart_too_big_for_one_transaction_is_committed_whole(on: &impl On) {
     for sku in &skus {
         on.stock_levels().put_counter(sku, 3).await;
     }
-    let commit = decided(on.ledger(), &event, &sale(&skus)).await;
+    let commit = decided(on.commits(), &event, &sale(&skus)).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     let order = order_of(&commit);
     assert_eq!(on.order(&order.order_id).await, Some(order.clone()));
@@ -1197,7 +1197,7 @@ async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_
     for sku in &skus {
         on.stock_levels().put_counter(sku, 3).await;
     }
-    let sale = decided(on.ledger(), &event, &sale(&skus)).await;
+    let sale = decided(on.commits(), &event, &sale(&skus)).await;
     let stock_levels = async || -> BTreeSet<_> {
         let stock_levels = shelves_of(on, &sale, &skus).await.into_iter();
         stock_levels
@@ -1270,7 +1270,7 @@ async fn what_no_transaction_can_hold_is_refused_whole(on: &impl On) {
         ("an item twice", twice),
         ("a row of more than 400 KB", of_lines(410_000)),
     ] {
-        let refused = on.ledger().commit(&commit).await;
+        let refused = on.commits().commit(&commit).await;
         assert!(
             matches!(
                 refused,
@@ -1284,7 +1284,7 @@ async fn what_no_transaction_can_hold_is_refused_whole(on: &impl On) {
     }
     // The event is one of the hundred.
     assert_matches!(
-        on.ledger().commit(&links(100)).await,
+        on.commits().commit(&links(100)).await,
         Err(RetryableError::Fault(_))
     );
     assert_eq!(on.read(&rows::read_set(&full)).await, Snapshot::default());
@@ -1390,7 +1390,7 @@ async fn what_is_not_counted_is_reported_once(on: &impl On) {
 /// A committed receipt.
 async fn committed(on: &impl On) -> Receipt {
     let event = recorded(on).await;
-    let mut commit = decided(on.ledger(), &event, &sale(&[])).await;
+    let mut commit = decided(on.commits(), &event, &sale(&[])).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     commit.receipts.remove(0)
 }

@@ -1,6 +1,6 @@
 //! Holds the documents to the code: tests, files, links, event types, log outcomes and limits.
 
-use aws::ledger::{MOST_ACTIONS, MOVES_A_PART, first_parts};
+use aws::commits::{MOST_ACTIONS, MOVES_A_PART, first_parts};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

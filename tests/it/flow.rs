@@ -1,7 +1,7 @@
 //! The whole flow on the deployed template: signed HTTP requests in, rows and mails out. Real functions, real
 //! queues, real conditions; only Flex's API is a stand-in.
 
-use domain::ports::{Entitlements as _, Ledger as _};
+use domain::ports::{Commits as _, Entitlements as _};
 use kit::prelude::*;
 
 /// Generous: the machine may be busy with other things, and nothing here is about speed.

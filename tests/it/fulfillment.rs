@@ -73,7 +73,7 @@ async fn the_receipt_is_queued_before_the_event_is_marked() {
     let calls = bundle.world.kept().calls[so_far..].join(" ");
     assert_eq!(
         calls,
-        "events.event ledger.read api.sale ledger.read ledger.commit receipt_queue.send events.settle"
+        "events.event commits.read api.sale commits.read commits.commit receipt_queue.send events.settle"
     );
 }
 
@@ -433,7 +433,7 @@ struct Rivals(u32);
 
 impl Fate for Rivals {
     fn turn(&mut self, call: Call, kept: &mut Kept) -> Turn {
-        if call.name == "ledger.commit" && self.0 > 0 {
+        if call.name == "commits.commit" && self.0 > 0 {
             self.0 -= 1;
             *kept.counters.get_mut(&sku("BRACE-M")).unwrap() -= 1;
         }
@@ -465,8 +465,8 @@ async fn a_lost_race_is_read_and_decided_again() {
     );
     let kept = bundle.world.kept();
     let times = |name| kept.calls.iter().filter(|call| **call == name).count();
-    assert_eq!(times("ledger.commit"), 2);
-    assert_eq!(times("ledger.read"), 4);
+    assert_eq!(times("commits.commit"), 2);
+    assert_eq!(times("commits.read"), 4);
     assert_eq!(times("api.sale"), 2);
 }
 

@@ -3,7 +3,7 @@
 
 use domain::{
     access::subscription::Reason,
-    ports::{Ledger as _, Receipts as _},
+    ports::{Commits as _, Receipts as _},
     receipt,
     sale::dispute::{DisputeFunds as DisputedFunds, DisputeStage},
     values::ids::DisputeId,

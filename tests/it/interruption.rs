@@ -20,10 +20,10 @@ const CALLS: [&str; 15] = [
     "events.record",
     "fulfillment_queue.send",
     "events.event",
-    "ledger.read",
+    "commits.read",
     "api.sale",
-    "ledger.read",
-    "ledger.commit",
+    "commits.read",
+    "commits.commit",
     "receipt_queue.send",
     "events.settle",
     "receipts.receipt",
@@ -463,7 +463,7 @@ fn a_long_cart_stopped_between_its_parts_is_finished_later_and_counted_once() {
     let parts: Vec<usize> = {
         let kept = world.kept();
         (0..kept.calls.len())
-            .filter(|n| kept.calls[*n] == "ledger.commit")
+            .filter(|n| kept.calls[*n] == "commits.commit")
             .collect()
     };
     assert_eq!(parts.len(), 3, "120 movements");

@@ -6,7 +6,7 @@ use domain::{
     delivery::stored_event::EventState,
     fulfillment::read_set::ReadSet,
     ports::{
-        Changed, Clock as _, EventAdmin as _, Events as _, Ledger as _, Receipts as _, Settlement,
+        Changed, Clock as _, Commits as _, EventAdmin as _, Events as _, Receipts as _, Settlement,
     },
     receipt::{self, OnUnknown},
     sale::{
@@ -222,7 +222,7 @@ async fn finds_nothing_more(bundle: &Bundle) {
         "{again}"
     );
     let kept = bundle.world.kept();
-    let reads = ["api.list", "ledger.read", "entitlements.customer_of"];
+    let reads = ["api.list", "commits.read", "entitlements.customer_of"];
     let writes: Vec<_> = kept.calls[before..]
         .iter()
         .filter(|call| !reads.contains(call))
@@ -607,7 +607,7 @@ struct OvertakesTheList {
 impl Fate for OvertakesTheList {
     fn turn(&mut self, call: Call, kept: &mut Kept) -> Turn {
         self.lists += u32::from(call.name == "api.list");
-        if call.name == "ledger.read" && self.lists == 5 {
+        if call.name == "commits.read" && self.lists == 5 {
             let row = kept.subscription_rows.values_mut().next();
             if let (Some(row), Some(facts)) = (row, self.facts.take()) {
                 let now = self.began.0 + self.began.1.elapsed();

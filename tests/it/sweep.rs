@@ -2,7 +2,7 @@
 //! the deployed stack.
 
 use domain::{
-    ports::{Clock, Events as _, Ledger as _, Receipts as _},
+    ports::{Clock, Commits as _, Events as _, Receipts as _},
     upkeep::sweep::{EVERY, Gauges},
     values::ids::ReferenceState,
 };

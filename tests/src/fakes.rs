@@ -6,9 +6,9 @@
 pub mod backlog;
 pub mod behind;
 mod call;
+mod commits;
 mod events;
 mod keys;
-mod ledger;
 mod listing;
 mod provider;
 mod queues;

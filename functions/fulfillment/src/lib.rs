@@ -18,7 +18,7 @@ use domain::{
         commit::Commit,
         known::{Case, Known, Need},
     },
-    ports::{Changed, Clock, Committed, Events, Ledger, Queue, Settlement},
+    ports::{Changed, Clock, Commits, Committed, Events, Queue, Settlement},
     sale::{order::Alerts, shop::NotNeeded},
     values::{
         class::Class,
@@ -55,11 +55,11 @@ pub struct Fulfillment<S> {
 
 /// The ports of fulfillment's store.
 pub trait FulfillmentStore:
-    Events + Ledger + Tables + Queue<FulfillmentJob> + Queue<ReceiptJob>
+    Events + Commits + Tables + Queue<FulfillmentJob> + Queue<ReceiptJob>
 {
 }
 
-impl<S: Events + Ledger + Tables + Queue<FulfillmentJob> + Queue<ReceiptJob>> FulfillmentStore
+impl<S: Events + Commits + Tables + Queue<FulfillmentJob> + Queue<ReceiptJob>> FulfillmentStore
     for S
 {
 }

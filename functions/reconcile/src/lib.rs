@@ -16,7 +16,7 @@ use domain::{
         stored_event::EventState,
     },
     fulfillment::read_set::{ReadSet, Snapshot},
-    ports::{Clock, Entitlements, Events, Ledger, OpenRows, Queue},
+    ports::{Clock, Commits, Entitlements, Events, OpenRows, Queue},
     sale::shop::ShopFilter,
     upkeep::{
         reconcile::{self, Ask, Found, Listed, Page, event_id},
@@ -63,11 +63,11 @@ pub struct Reconcile<S> {
 
 /// The ports of reconcile's store.
 pub trait ReconcileStore:
-    Ledger + Entitlements + Events + OpenRows + Queue<FulfillmentJob>
+    Commits + Entitlements + Events + OpenRows + Queue<FulfillmentJob>
 {
 }
 
-impl<S: Ledger + Entitlements + Events + OpenRows + Queue<FulfillmentJob>> ReconcileStore for S {}
+impl<S: Commits + Entitlements + Events + OpenRows + Queue<FulfillmentJob>> ReconcileStore for S {}
 
 /// A run under way.
 #[derive(Default)]

@@ -2,18 +2,18 @@
 //!
 //! [`Store`] has all tables and queues. The keys and conditions of a table are only in the table's file: `events`,
 //! `orders`, `links`, `stock`, `entitlements` and `receipts`. The files `index` and `backlog` are the only ones for the
-//! index `open` and for sweep's notes. The transactions and the joint reads are in [`ledger`]. The SDK errors are
+//! index `open` and for sweep's notes. The transactions and the joint reads are in [`commits`]. The SDK errors are
 //! sorted in [`failure`].
 
 mod backlog;
 pub mod batch;
 pub mod client;
+pub mod commits;
 mod entitlements;
 mod events;
 pub mod failure;
 mod guard;
 mod index;
-pub mod ledger;
 pub mod links;
 pub mod log;
 pub mod mailer;

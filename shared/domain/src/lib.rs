@@ -3,7 +3,7 @@
 //! The rooms, in reading order; a room uses only rooms before it:
 //!
 //! - [`values`]: identifiers, money, mode, provider, stamped facts, outcomes and errors.
-//! - [`resource`]: the provider's other things as rows: ledger, invoices, payment methods, merchants, checkout sessions.
+//! - [`resource`]: the provider's other things as rows: transactions, invoices, payment methods, merchants, checkout sessions.
 //! - [`sale`]: an order with its lines, payments, refunds, disputes and stock.
 //! - [`access`]: a subscription, the entitlements that follow from it, and the customer's contact data.
 //! - [`delivery`]: a signed request, the event in it, the stored event, and the queue messages.

@@ -263,7 +263,7 @@ pub trait Entitlements: Send + Sync {
 }
 
 /// The rows of a decision, and the transaction that commits it.
-pub trait Ledger: Send + Sync {
+pub trait Commits: Send + Sync {
     /// Reads rows, strongly consistent.
     fn read(
         &self,

@@ -99,7 +99,7 @@ async fn what_is_reopened_can_be_committed_and_ends_again(on: &impl On) {
     let stored = on.event(&event.event_id).await.unwrap();
     assert_eq!(stored.event_type.as_deref(), Some("a.type.of.today"));
     assert_eq!(stored.occurred_at, reopening.occurred_at);
-    let commit = decided(on.ledger(), &stored, &sale(&[])).await;
+    let commit = decided(on.commits(), &stored, &sale(&[])).await;
     assert_eq!(on.commit(&commit).await, Committed::Now);
     on.settle(&event.event_id, &Settlement::Processed, now())
         .await;
@@ -136,7 +136,7 @@ async fn an_event_is_dropped_while_it_stands_where_it_stood(on: &impl On) {
             .await,
         Changed::Raced
     );
-    let commit = decided(on.ledger(), &event, &sale(&[])).await;
+    let commit = decided(on.commits(), &event, &sale(&[])).await;
     assert_eq!(on.commit(&commit).await, Committed::Raced);
     assert_eq!(on.event(&event.event_id).await, Some(dropped.clone()));
     assert_eq!(

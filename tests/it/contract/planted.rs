@@ -60,31 +60,31 @@ const PLANTS: [Plant; 10] = [
     },
     Plant {
         bug: "a deduction is written over the one that is there",
-        at: "ledger.commit",
+        at: "commits.commit",
         effect: |kept| kept.movements.clear(),
         check: suite!(super::a_movement_is_never_made_twice),
     },
     Plant {
         bug: "goods are deducted that are not on the shelf",
-        at: "ledger.commit",
+        at: "commits.commit",
         effect: |kept| kept.counters.values_mut().for_each(|count| *count = 1),
         check: suite!(super::the_last_pieces_go_to_whoever_is_first_and_never_below_zero),
     },
     Plant {
         bug: "a row is written over one that has changed since it was read",
-        at: "ledger.commit",
+        at: "commits.commit",
         effect: |kept| kept.contacts.clear(),
         check: suite!(super::every_kind_of_row_is_guarded_by_its_version),
     },
     Plant {
         bug: "a receipt is owed anew over the one that is there",
-        at: "ledger.commit",
+        at: "commits.commit",
         effect: |kept| kept.receipts.clear(),
         check: suite!(super::a_receipt_that_is_there_already_refuses_all),
     },
     Plant {
         bug: "a part of a long cart is written for an event that has ended",
-        at: "ledger.commit",
+        at: "commits.commit",
         effect: |kept| {
             for event in kept.events.values_mut() {
                 event.state = EventState::Stored;

@@ -1,4 +1,4 @@
-//! A balance transaction: one movement in the provider's ledger.
+//! A balance transaction: one movement of the merchant's balance.
 
 use crate::{
     resource::latest::Latest,

@@ -130,7 +130,7 @@ id!(
     PaymentAttemptId
 );
 id!(
-    /// A balance transaction (`btxn_…`): one movement in the provider's ledger.
+    /// A balance transaction (`btxn_…`): one movement of the merchant's balance.
     TransactionId
 );
 id!(

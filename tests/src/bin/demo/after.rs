@@ -6,7 +6,7 @@ use domain::{
     access::entitlement::Entitlement,
     delivery::stored_event::EventState,
     fulfillment::read_set::ReadSet,
-    ports::Ledger as _,
+    ports::Commits as _,
     values::ids::{CustomerId, ProductId},
 };
 use jiff::Timestamp;

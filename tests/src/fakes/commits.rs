@@ -1,7 +1,7 @@
 //! The rows of a decision, and its commit.
 
 use super::{Kept, World};
-use aws::ledger::{MOST_ACTIONS, MOVES_A_PART, first_parts};
+use aws::commits::{MOST_ACTIONS, MOVES_A_PART, first_parts};
 use domain::{
     access::{contact::Contact, subscription::Subscription},
     delivery::stored_event::EventState,
@@ -10,7 +10,7 @@ use domain::{
         read_set::{ReadSet, Snapshot},
     },
     ports::{
-        Changed, Committed, EntitlementAdmin, Entitlements, Ledger, OrderAdmin, OrderPage, Orders,
+        Changed, Commits, Committed, EntitlementAdmin, Entitlements, OrderAdmin, OrderPage, Orders,
         ResourceLists, ResourcePage, ResourcePlace,
     },
     resource::{Resource, ResourceId},
@@ -208,13 +208,13 @@ impl ResourceLists for World {
     }
 }
 
-impl Ledger for World {
+impl Commits for World {
     async fn read(&self, read_set: &ReadSet) -> Result<Snapshot, RetryableError> {
         if is_nothing(read_set) {
             return Ok(Snapshot::default());
         }
         let early = self
-            .look_up("ledger.read", |kept| kept.tables.read(read_set))
+            .look_up("commits.read", |kept| kept.tables.read(read_set))
             .await?;
         if !self.kept().tears_reads {
             return Ok(early);
@@ -243,7 +243,7 @@ impl Ledger for World {
             .map_or(MOVES_A_PART, NonZeroUsize::get);
         for part in parts(commit, most) {
             if self
-                .call("ledger.commit", |kept| apply(kept, &part))
+                .call("commits.commit", |kept| apply(kept, &part))
                 .await??
                 == Committed::Raced
             {

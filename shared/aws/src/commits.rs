@@ -191,7 +191,7 @@ impl Store {
     }
 }
 
-impl ports::Ledger for Store {
+impl ports::Commits for Store {
     async fn read(&self, read_set: &ReadSet) -> Result<Snapshot, RetryableError> {
         self.snapshot(read_set).await
     }
