@@ -207,6 +207,8 @@ fn with_customer(case: &Case<'_>, mut sale: Sale) -> Result<Sale, Stop> {
 /// Decides the stated change about a sale that was fetched.
 fn decide_about(case: &Case<'_>, about: About<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
     match about {
+        // The event says that the money is here, and the API does not know it yet.
+        About::Sale { completed: true } if sale.is_unpaid => decide_paid(case, sale, rows),
         About::Sale { .. } | About::State => decide_read(case, about, sale, rows),
         About::Payment(change) => {
             let noted = noted(case, change, rows.clone());

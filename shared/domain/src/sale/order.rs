@@ -348,7 +348,8 @@ impl Order {
         self.amounts().funds
     }
 
-    /// The reasons to keep the goods back: the provider's, those of its payments, and exceptions.
+    /// The reasons to keep the goods back: the provider's, those of its payments, and exceptions. A refund is none once
+    /// the goods are out.
     #[must_use]
     pub fn active_holds(&self) -> BTreeSet<Hold> {
         let own = self.payment_intents.iter();
@@ -356,7 +357,9 @@ impl Order {
         let payment = payments.any(|facts| facts.value.is_held);
         let payment = payment.then_some(Hold::Payment);
         let exception = (!self.exceptions.is_empty()).then_some(Hold::Exception);
+        let is_out = self.fulfilled_at.is_some();
         let holds = self.holds.iter().copied();
+        let holds = holds.filter(|hold| !is_out || *hold != Hold::Refund);
         holds.chain(payment).chain(exception).collect()
     }
 

@@ -181,6 +181,25 @@ fn an_exception_holds_the_order_until_a_person_releases_its_event() {
 }
 
 #[test]
+fn an_order_that_is_announced_as_paid_waits_for_an_api_that_lags() {
+    let mut shop = shop();
+    let waits = End::Waits(ParkReason::NotReceived);
+    assert_eq!(shop.tell(SALE + 1, completed()), waits);
+    has(&mut shop, paid(1, &[]));
+    assert_eq!(shop.tell(SALE + 1, completed()), End::Done);
+    assert_eq!(shop.order().state(), OrderState::Paid);
+}
+
+#[test]
+fn a_refund_after_the_goods_are_out_is_no_reason_to_hold_them() {
+    let mut shop = shop();
+    has(&mut shop, paid(1, &[]));
+    shop.deliver(&news("evt_1", 1));
+    has(&mut shop, paid(2, &[Hold::Refund]));
+    assert!(!commit(shop.decide(&news("evt_2", 2))).alerts.held);
+}
+
+#[test]
 fn an_older_event_is_not_even_fetched_and_one_of_the_same_time_is() {
     let mut shop = shop();
     has(&mut shop, paid(2, &[]));
