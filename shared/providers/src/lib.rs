@@ -21,10 +21,11 @@ use domain::{
     values::{
         mode::Mode,
         outcome::{ReadError, RetryableError},
-        provider::{ProviderId, UnknownProvider},
+        provider::{Party, ProviderId, UnknownProvider},
     },
 };
 use jiff::Timestamp;
+use rest::{BadSetUp, Limits};
 use std::{
     collections::BTreeMap,
     fmt,
@@ -32,27 +33,40 @@ use std::{
 };
 
 /// The names of the providers that the product knows.
-pub const KNOWN: [&str; 1] = ["flex"];
+pub const KNOWN: [&str; 2] = ["flex", "flint"];
 
-/// The address of a provider's API, and the size limit of an answer.
+/// The address of a provider's API, and the settings of a stack for the provider.
 #[derive(Debug, Clone)]
 pub struct Connection {
     pub base_url: String,
     /// The largest answer, in bytes; `None` for the provider's default.
     pub max_bytes: Option<usize>,
+    /// Whether this stack mails receipts; `None` for the provider's default.
+    pub receipts: Option<bool>,
 }
 
 /// The provider of that name, without an API if there is no connection. The error states the reason.
 pub fn provider(name: &str, connection: Option<&Connection>) -> Result<Arc<dyn Provider>, String> {
+    let limits = |connection: &Connection| {
+        let mut limits = Limits::default();
+        limits.bytes = connection.max_bytes.unwrap_or(limits.bytes);
+        limits
+    };
+    let failed = |error: BadSetUp| error.to_string();
     match name {
         "flex" => {
-            let api = connection.map(|connection| {
-                let mut limits = flex::Limits::default();
-                limits.bytes = connection.max_bytes.unwrap_or(limits.bytes);
-                flex::Api::with_limits(&connection.base_url, limits)
-            });
-            let api = api.transpose().map_err(|error| error.to_string())?;
+            let api = connection.map(|to| flex::Api::with_limits(&to.base_url, limits(to)));
+            let api = api.transpose().map_err(failed)?;
             Ok(Arc::new(flex::Flex { api }))
+        }
+        "flint" => {
+            let api = connection.map(|to| flint::Api::with_limits(&to.base_url, limits(to)));
+            let api = api.transpose().map_err(failed)?;
+            let receipts = match connection.and_then(|connection| connection.receipts) {
+                Some(true) => Party::Us,
+                Some(false) | None => Party::Provider,
+            };
+            Ok(Arc::new(flint::Flint { api, receipts }))
         }
         _ => Err(UnknownProvider.to_string()),
     }
@@ -287,15 +301,18 @@ pub async fn open_apis(
     let secrets = with_secret(settings, "API_KEY_ARN");
     if secrets.is_empty() {
         // Named together with the missing secret.
-        for name in KNOWN {
-            settings.text(&setting(name, "API_BASE_URL"));
-        }
+        missing(settings, "API_BASE_URL");
     }
     for (name, arn) in secrets {
         let base_url = settings.text(&setting(name, "API_BASE_URL"));
+        let receipts = setting(name, "RECEIPTS");
+        let receipts = settings
+            .optional(&receipts)
+            .and_then(|_| settings.switch(&receipts));
         let connection = base_url.map(|base_url| Connection {
             base_url,
             max_bytes,
+            receipts,
         });
         let connected = connection.and_then(|connection| {
             let tried = provider(name, Some(&connection));
@@ -331,10 +348,16 @@ fn with_secret(settings: &mut Settings<'_>, what: &str) -> Vec<(&'static str, St
     let found = |name: &'static str| Some((name, settings.optional(&setting(name, what))?));
     let found: Vec<_> = KNOWN.into_iter().filter_map(found).collect();
     if found.is_empty() {
-        let names = KNOWN.map(|name| setting(name, what)).join(" or ");
-        settings.problem(format!("the setting {names} is missing"));
+        missing(settings, what);
     }
     found
+}
+
+/// Notes that a setting is missing for each provider: any of them is enough.
+fn missing(settings: &mut Settings<'_>, what: &str) {
+    let [first, others @ ..] = KNOWN.map(|name| setting(name, what));
+    let others = others.join(" or ");
+    settings.problem(format!("the setting {first} is missing, or {others}"));
 }
 
 fn setting(provider: &str, what: &str) -> String {
@@ -374,6 +397,38 @@ mod tests {
             problems.iter().all(|problem| !problem.contains("!bad!")),
             "{problems:?}"
         );
+    }
+
+    #[test]
+    fn a_flint_secret_of_another_length_is_named_without_being_quoted() {
+        let flint = provider("flint", None).unwrap();
+        let read = |secret: &str| {
+            let text = json!({ "webhook_secrets": [secret] }).to_string();
+            read_signing_keys(&*flint, "flint", &text).map(|keys| keys.len())
+        };
+        let of_32_bytes = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        assert_eq!(read(of_32_bytes), Ok(1));
+        let wrong = "FlintWebhookSecrets, webhook_secrets[0]: a webhook secret does not have 32 bytes: \
+                     copy all of it from the provider's dashboard";
+        let of_24_bytes = "whsec_QUJDREVGR0hJSktMTU5PUFFSU1RVVldY";
+        assert_eq!(read(of_24_bytes), Err(vec![wrong.to_owned()]));
+    }
+
+    #[test]
+    fn a_provider_that_sends_receipts_leaves_them_to_this_stack_if_it_is_set_so() {
+        let receipts = |name, receipts| {
+            let connection = Connection {
+                base_url: "https://api.example.com".to_owned(),
+                max_bytes: None,
+                receipts,
+            };
+            let provider = provider(name, Some(&connection)).unwrap();
+            provider.policies().receipts
+        };
+        assert_eq!(receipts("flint", None), Party::Provider);
+        assert_eq!(receipts("flint", Some(false)), Party::Provider);
+        assert_eq!(receipts("flint", Some(true)), Party::Us);
+        assert_eq!(receipts("flex", None), Party::Us);
     }
 
     #[test]

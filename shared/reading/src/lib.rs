@@ -26,8 +26,8 @@ mod value;
 pub use document::{document, same};
 pub use field::{Field, Kind, NotUnderstood, each, first};
 pub use member::{
-    Known, clipped, filled, known_text, known_word, member, named, needed_text, own_id, trimmed,
-    word,
+    Known, clipped, code, filled, known_text, known_word, member, named, needed_text, own_id,
+    trimmed, word,
 };
 pub use reference::{Identified, Reference};
 pub use value::{Code, Readable, object, timestamp, whole};

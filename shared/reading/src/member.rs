@@ -3,7 +3,7 @@
 use crate::{
     field::{Field, Kind, NotUnderstood, first},
     text,
-    value::Readable,
+    value::{Code, Readable},
 };
 use serde_json::{Map, Value};
 
@@ -78,6 +78,12 @@ pub fn own_id<T, E>(
     place: &'static str,
 ) -> Result<T, NotUnderstood> {
     named([member], new, place)?.ok_or(NotUnderstood::Missing(place))
+}
+
+/// A code that is not blank.
+pub fn code(field: &Field<Code>, place: &'static str) -> Result<Option<String>, NotUnderstood> {
+    let code = field.optional(place)?.map(|code| code.0.clone());
+    Ok(code.filter(|code| !code.is_empty()))
 }
 
 /// A known word of a list, with its place.

@@ -12,7 +12,7 @@ use crate::{
 use domain::{
     access::subscription::Source,
     delivery::{
-        event::{Change, Reading},
+        event::{Change, Reading, Unreadable},
         secrets::ApiKey,
     },
     sale::{details::MetadataLimit, shop::ShopMarks},
@@ -131,8 +131,8 @@ fn listed(ask: &Ask<'_>, thing: &Value, mode: Mode) -> Option<Listed> {
     let list = List::of(ask.list);
     let found = match ask.list {
         EVENTS => event_found(thing),
-        ORDERS => order_found(thing),
-        _ => subscription_found(ask, thing, mode),
+        ORDERS => order_found(thing).map_err(unreadable),
+        _ => subscription_found(ask, thing, mode).map_err(unreadable),
     };
     match found {
         Ok(state) => state.map(|state| {
@@ -155,7 +155,7 @@ fn listed(ask: &Ask<'_>, thing: &Value, mode: Mode) -> Option<Listed> {
         Err(why) => Some(Listed::Unreadable {
             id: id_of(&list, thing),
             object: thing.to_string().into_bytes(),
-            why: unreadable(why),
+            why,
         }),
     }
 }
@@ -251,27 +251,29 @@ fn subscription_found(
 }
 
 /// An event that no delivery brought. `None` for one without effect.
-fn event_found(thing: &Value) -> Result<Option<State>, NotUnderstood> {
+fn event_found(thing: &Value) -> Result<Option<State>, Unreadable> {
+    let malformed = Unreadable::Malformed("webhook_event", Kind::of(thing).as_str());
     let Some(members) = thing.as_object() else {
-        return Err(NotUnderstood::Malformed("webhook_event", Kind::of(thing)));
+        return Err(malformed);
     };
     let body = body_of(members);
     let body = Value::Object(body).to_string().into_bytes();
     let Reading::Event(event) = crate::read(&body) else {
-        return Err(NotUnderstood::Malformed("webhook_event", Kind::Object));
+        return Err(malformed);
     };
     let known = changes::event_types().find(|(name, _)| *name == event.event_type);
     let Some((event_type, _)) = known else {
         return Ok(None);
     };
-    Ok(match event.change {
-        Change::NotNeeded | Change::Unhandled => None,
-        change => Some(State {
+    match event.change {
+        Change::NotNeeded | Change::Unhandled => Ok(None),
+        Change::NotUnderstood(why) => Err(why),
+        change => Ok(Some(State {
             since: event.occurred_at,
             object: Some(body),
             ..State::of(event_type, change)
-        }),
-    })
+        })),
+    }
 }
 
 /// The body that a delivery of the event would have had. Its payload can expire; then the event still names its thing.

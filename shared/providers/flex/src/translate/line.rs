@@ -9,7 +9,7 @@ use domain::{
     },
     values::ids::{LineItemId, PriceId, ProductId, Sku},
 };
-use reading::{Code, Field, Identified, Kind, each, text};
+use reading::{Code, Field, Identified, Kind, code, each, text};
 use serde_json::Value;
 
 /// All lines of a checkout. An order needs each of them, so one that is not understood fails all.
@@ -183,12 +183,4 @@ fn in_metadata(
         Field::<Code>::of(sku.unwrap_or_default())
     });
     code(&sku, place)
-}
-
-fn code(
-    field: &Field<Code>,
-    place: &'static str,
-) -> Result<Option<String>, reading::NotUnderstood> {
-    let code = field.optional(place)?.map(|code| code.0.clone());
-    Ok(code.filter(|code| !code.is_empty()))
 }

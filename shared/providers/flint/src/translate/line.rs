@@ -9,7 +9,7 @@ use domain::{
     },
     values::ids::{LineItemId, PriceId, ProductId, Sku},
 };
-use reading::{Code, Field, Identified, Kind, clipped, each, member, named, own_id, text};
+use reading::{Code, Field, Identified, Kind, clipped, code, each, member, named, own_id, text};
 use rest::NotUnderstood;
 
 /// All lines of an order. An order needs each of them, so one that is not understood fails all.
@@ -101,12 +101,4 @@ fn sku(line: &wire::Line) -> Result<Option<Sku>, reading::NotUnderstood> {
     let own = code(&line.sku, "line_items[].sku")?;
     let named = own.map_or_else(|| code(&in_metadata(), place), |code| Ok(Some(code)))?;
     Ok(named.and_then(|code| Sku::new(code).ok()))
-}
-
-fn code(
-    field: &Field<Code>,
-    place: &'static str,
-) -> Result<Option<String>, reading::NotUnderstood> {
-    let code = field.optional(place)?.map(|code| code.0.clone());
-    Ok(code.filter(|code| !code.is_empty()))
 }
