@@ -846,7 +846,8 @@ fn every_parameter_is_documented_with_its_default() {
 #[test]
 fn the_outputs_are_those_that_the_documents_use() {
     let outputs = names(&TEMPLATE["Outputs"]);
-    let expected = set("EntitlementsTableName NextStep StockTableName WebhookUrl");
+    let expected =
+        set("EntitlementsTableName NextStep ResourcesTableName StockTableName WebhookUrl");
     assert_eq!(outputs, expected);
     let url = text(at("Outputs/WebhookUrl/Value/Sub"));
     assert!(url.ends_with("/webhooks/flex"), "{url}");
