@@ -1,9 +1,10 @@
-//! The merchant's own application: the examples that read a customer's access, run as programs.
+//! The merchant's own application: the examples that read a customer's access or a merchant's readiness, run as programs.
 
+use crate::contract::resources;
 use aws_sdk_dynamodb::{Client, types::AttributeValue};
 use kit::stack::Stack;
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -22,7 +23,7 @@ fn run(
     // Cargo builds the examples of a workspace beside the `deps` that this test lies in.
     let this = std::env::current_exe().unwrap();
     let rust = this.ancestors().nth(2).unwrap().join("examples/access");
-    let programs = [
+    let programs: [(&str, Vec<PathBuf>); 3] = [
         ("Rust", vec![rust]),
         (
             "Python",
@@ -34,29 +35,76 @@ fn run(
         ),
     ];
     programs.map(|(language, command)| {
-        for file in &command {
-            assert!(
-                file.exists(),
-                "{} is missing: run this by `make test`",
-                file.display()
-            );
-        }
-        let output = Command::new(&command[0])
-            .args(&command[1..])
-            .args([customer_id, product_id])
-            .env_clear()
-            .env("ENTITLEMENTS_TABLE", table)
-            .env("AWS_ENDPOINT_URL", &stack.endpoint)
-            .env("AWS_REGION", &stack.region)
-            // boto3's name for it.
-            .env("AWS_DEFAULT_REGION", &stack.region)
-            .env("AWS_ACCESS_KEY_ID", "test")
-            .env("AWS_SECRET_ACCESS_KEY", "test")
-            .env("AWS_CONFIG_FILE", "/dev/null")
-            .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-            .output();
-        (language, output.unwrap())
+        let given = [customer_id, product_id];
+        let output = output(stack, &command, ("ENTITLEMENTS_TABLE", table), &given);
+        (language, output)
     })
+}
+
+/// The output of a program that gets these arguments and the name of a table.
+fn output(
+    stack: &Stack,
+    command: &[PathBuf],
+    (variable, table): (&str, &str),
+    arguments: &[&str],
+) -> Output {
+    for file in command {
+        assert!(
+            file.exists(),
+            "{} is missing: run this by `make test`",
+            file.display()
+        );
+    }
+    let output = Command::new(&command[0])
+        .args(&command[1..])
+        .args(arguments)
+        .env_clear()
+        .env(variable, table)
+        .env("AWS_ENDPOINT_URL", &stack.endpoint)
+        .env("AWS_REGION", &stack.region)
+        // boto3's name for it.
+        .env("AWS_DEFAULT_REGION", &stack.region)
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .output();
+    output.unwrap()
+}
+
+#[tokio::test]
+async fn the_example_for_merchants_says_whether_one_can_take_payments_and_what_is_missing() {
+    let stack = Stack::named().unwrap();
+    let ports = stack.tables().await;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let command = [
+        root.join(".local/tools/examples/bin/python"),
+        root.join("examples/merchant-readiness/merchant_readiness.py"),
+    ];
+    for (status, missing, expected) in [
+        (
+            "ready",
+            ["website"],
+            r#"{"can_take_payments":true,"missing":["website"]}"#,
+        ),
+        (
+            "blocked",
+            ["tax id"],
+            r#"{"can_take_payments":false,"missing":["tax id"]}"#,
+        ),
+    ] {
+        let id = resources::merchant_on(&ports, status, &missing).await;
+        let table = ("RESOURCES_TABLE", &*stack.tables.resources);
+        for (id, expected) in [
+            (id.as_str(), expected),
+            ("mer_none", r#"{"can_take_payments":false,"missing":null}"#),
+        ] {
+            let output = output(&stack, &command, table, &[id]);
+            assert!(output.status.success(), "{output:?}");
+            let said = String::from_utf8(output.stdout).unwrap();
+            assert_eq!(said, format!("{expected}\n"));
+        }
+    }
 }
 
 #[tokio::test]

@@ -20,7 +20,8 @@ use domain::{
     },
     ports::{
         Backlogs, Commits, EntitlementAdmin, Entitlements, EventAdmin, Events, OpenRows,
-        OrderAdmin, Orders, ReceiptAdmin, Receipts, Shortfalls, Suppressions,
+        OrderAdmin, Orders, ReceiptAdmin, Receipts, ResourceAdmin, ResourceLists, Shortfalls,
+        Suppressions,
     },
     receipt,
     sale::{
@@ -119,6 +120,7 @@ trait On {
     fn marks(&self) -> &impl Suppressions;
     fn stock_levels(&self) -> &impl Shelves;
     fn shortfalls(&self) -> &impl Shortfalls;
+    fn resources(&self) -> &(impl ResourceLists + ResourceAdmin);
 
     async fn record(&self, event: &StoredEvent) -> Recorded {
         self.events().record(event).await.unwrap()
@@ -200,6 +202,9 @@ impl On for World {
     fn shortfalls(&self) -> &impl Shortfalls {
         self
     }
+    fn resources(&self) -> &(impl ResourceLists + ResourceAdmin) {
+        self
+    }
 }
 
 impl On for Ports {
@@ -225,6 +230,9 @@ impl On for Ports {
         &self.stock_levels
     }
     fn shortfalls(&self) -> &impl Shortfalls {
+        &self.store
+    }
+    fn resources(&self) -> &(impl ResourceLists + ResourceAdmin) {
         &self.store
     }
 }
@@ -273,6 +281,7 @@ mod messages;
 mod mode;
 mod planted;
 mod provider;
+pub(crate) mod resources;
 
 on_both! {
     an_event_is_stored_once_and_comes_back_as_it_was,

@@ -33,6 +33,7 @@ const RETIRED: &[&str] = &[
     "so long as",
     "all the same",
     "for good",
+    "ledger",
 ];
 
 /// Names of types and attributes that have a successor, as they were spelled.

@@ -25,6 +25,7 @@ mod operator;
 mod privacy;
 mod receipts;
 mod reconcile;
+mod reports;
 mod restore;
 mod start;
 mod structure;

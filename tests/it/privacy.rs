@@ -1,6 +1,14 @@
 //! Personal data: marked texts go through the whole product, are exported, and are erased.
 
-use domain::upkeep::privacy::{PERSONAL, Personal};
+use domain::{
+    resource::{
+        Resource, ResourceChange,
+        checkout_session::{CheckoutSessionFacts, ContactEmail},
+        payment_method::PaymentMethodFacts,
+    },
+    upkeep::privacy::{PERSONAL, Personal},
+    values::ids::{CheckoutSessionId, PaymentMethodId},
+};
 use kit::prelude::*;
 use kit::shop;
 use operator::{
@@ -55,6 +63,7 @@ async fn story() -> Bundle {
     bundle
         .play(&event("customer.updated", "fevt_3", "customer", news))
         .await;
+    mirror(&bundle.world, &sale(&bought).order_id);
     // An order of another customer.
     let mut other = purchase(2);
     other.session["customer"] = json!("fcus_other");
@@ -62,6 +71,33 @@ async fn story() -> Bundle {
     bundle.provider_has(&sale(&other));
     bundle.play(&Delivery::of(&other, "fevt_4")).await;
     bundle
+}
+
+/// The provider's session for the order of [`marked`], and a payment method of its customer.
+fn mirror(world: &World, order_id: &OrderId) {
+    let session = CheckoutSessionFacts {
+        order_id: Some(order_id.clone()),
+        contact: Some(ContactEmail("CANARY@example.com".to_owned())),
+        ..CheckoutSessionFacts::default()
+    };
+    let method = PaymentMethodFacts {
+        customer_id: CustomerId::new(CUSTOMER).ok(),
+        ..PaymentMethodFacts::default()
+    };
+    let changes = [
+        ResourceChange::CheckoutSession {
+            id: CheckoutSessionId::new("cs_1").unwrap(),
+            facts: Box::new(session.into()),
+        },
+        ResourceChange::PaymentMethod {
+            id: PaymentMethodId::new("pm_1").unwrap(),
+            facts: method.into(),
+        },
+    ];
+    for change in changes {
+        let row = Resource::learn(None, &kit::flex_id(), &change, world.now()).next();
+        world.kept().resources.insert(row.id(), row);
+    }
 }
 
 /// Every row, by its table.
@@ -90,6 +126,10 @@ fn rows(kept: &Kept) -> Vec<(&'static str, Value)> {
             .values()
             .map(|one| ("Entitlements", row(one))),
     );
+    rows.extend(kept.resources.values().map(|resource| {
+        let kind = resource.id().parts().0;
+        ("Resources", json!({format!("{kind}: "): row(resource)}))
+    }));
     let contacts = kept.contacts.values();
     rows.extend(contacts.map(|contact| ("Entitlements", json!({"contact: ": row(contact)}))));
     rows.extend(kept.events.values().map(|event| {
@@ -180,6 +220,8 @@ async fn what_is_exported_is_erased_everywhere_and_ids_and_amounts_stay() {
         "1 CANARY St",
         "CANARY rings twice",
         "CANARY did not",
+        "cs_1",
+        "pm_1",
     ] {
         assert!(exported.contains(text), "{text}: {exported}");
     }
@@ -201,6 +243,7 @@ async fn what_is_exported_is_erased_everywhere_and_ids_and_amounts_stay() {
     {
         let kept = world.kept();
         assert_eq!(marks(&kept), BTreeSet::new());
+        assert_eq!(kept.resources.len(), 2);
         for (id, order) in &kept.orders {
             let was = &before[id];
             assert_eq!((order.totals, order.paid()), (was.totals, was.paid()));
@@ -215,6 +258,8 @@ async fn what_is_exported_is_erased_everywhere_and_ids_and_amounts_stay() {
             .all(|event| !event.fingerprint.is_empty());
         assert!(fingerprints && kept.events.len() == 4);
     }
+    assert_eq!(erased.checkout_sessions, trial.checkout_sessions);
+    assert_eq!(erased.checkout_sessions.len(), 1);
     let again = customer::erase(world, &person(), false, &note())
         .await
         .unwrap();
@@ -222,6 +267,7 @@ async fn what_is_exported_is_erased_everywhere_and_ids_and_amounts_stay() {
         (again.orders.len(), again.events.len(), again.contact),
         (0, 0, false)
     );
+    assert_eq!(again.checkout_sessions, []);
 }
 
 #[tokio::test]
@@ -318,6 +364,7 @@ async fn a_guest_is_exported_and_erased_by_the_order() {
     let mut delivery = Delivery::of(&bought, "fevt_1");
     delivery.body = delivery.body.replace(CUSTOMER, "");
     bundle.play(&delivery).await;
+    mirror(&bundle.world, &sold.order_id);
     let guest = Person::Guest(sold.order_id.clone());
     let exported = customer::export(&bundle.world, &guest).await.unwrap();
     let exported = exported.to_json().to_string();

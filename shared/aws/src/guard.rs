@@ -5,12 +5,13 @@ use crate::{
     row,
 };
 use aws_sdk_dynamodb::{
+    Client,
     error::SdkError,
     operation::{
         put_item::{PutItemError, builders::PutItemFluentBuilder},
         update_item::builders::UpdateItemFluentBuilder,
     },
-    types::ReturnValuesOnConditionCheckFailure,
+    types::{Put, ReturnValuesOnConditionCheckFailure},
 };
 use domain::{ports::Changed, values::outcome::RetryableError};
 use serde::de::DeserializeOwned;
@@ -18,6 +19,26 @@ use serde::de::DeserializeOwned;
 /// Sends an update. A failed condition is a result; a conflict with a transaction is retried.
 pub(crate) async fn guarded(update: UpdateItemFluentBuilder) -> Result<Changed, RetryableError> {
     match past_conflicts(|| update.clone().send()).await {
+        Ok(_) => Ok(Changed::Now),
+        Err(SdkError::ServiceError(refusal))
+            if refusal.err().is_conditional_check_failed_exception() =>
+        {
+            Ok(Changed::Raced)
+        }
+        Err(error) => Err(classified("DynamoDB", &error)),
+    }
+}
+
+/// Sends a put with its condition. A failed condition is a result; a conflict with a transaction is retried.
+pub(crate) async fn put_if(client: &Client, put: Put) -> Result<Changed, RetryableError> {
+    let put = client
+        .put_item()
+        .table_name(put.table_name)
+        .set_item(Some(put.item))
+        .set_condition_expression(put.condition_expression)
+        .set_expression_attribute_names(put.expression_attribute_names)
+        .set_expression_attribute_values(put.expression_attribute_values);
+    match past_conflicts(|| put.clone().send()).await {
         Ok(_) => Ok(Changed::Now),
         Err(SdkError::ServiceError(refusal))
             if refusal.err().is_conditional_check_failed_exception() =>

@@ -1,20 +1,27 @@
-//! The Resources table, with the key `resource_id` and the sparse index `list`: a row for each thing that is mirrored.
+//! The Resources table, with the key `resource_id` and the sparse indexes `list` and `sale`: a row for each thing that is
+//! mirrored.
 //!
-//! The index attributes `list` and `listed_at` are derived from the row. This code does not read them from an item.
+//! The index attributes `list`, `listed_at` and `sale` are derived from the row, and so are a merchant's
+//! `can_take_payments` and `missing`, for the shop's own application. This code does not read them from an item.
 
 use crate::{
     failure::classified,
+    guard::put_if,
     row::{self, Attributes, Key, attributes, text},
     store::{DYNAMODB, Store},
 };
-use aws_sdk_dynamodb::types::Put;
+use aws_sdk_dynamodb::types::{AttributeValue, Put};
 use domain::{
     fulfillment::read_set::{ReadSet, Snapshot},
-    ports::{self, ResourcePage, ResourcePlace},
-    resource::{Resource, ResourceId},
-    values::outcome::RetryableError,
+    ports::{self, Changed, ResourcePage, ResourcePlace, SessionPage},
+    resource::{
+        Resource, ResourceId,
+        checkout_session::{CheckoutSession, SessionSale},
+    },
+    values::{ids::CheckoutSessionId, outcome::RetryableError},
 };
 use jiff::Timestamp;
+use serde::Deserialize;
 use std::collections::BTreeMap;
 
 const TABLE: &str = "Resources";
@@ -22,7 +29,9 @@ const TABLE: &str = "Resources";
 const LIST: &str = "list";
 /// The index's sort key.
 const LISTED_AT: &str = "listed_at";
-/// The number of rows of a page.
+/// The index by the sale of a session, and its key.
+const SALE: &str = "sale";
+/// The number of rows of a page: as many as one call can get by key.
 const ROWS_A_PAGE: i32 = 100;
 
 impl ports::ResourceLists for Store {
@@ -68,6 +77,69 @@ impl ports::ResourceLists for Store {
     }
 }
 
+/// An item's key.
+#[derive(Deserialize)]
+struct ItemKey {
+    resource_id: String,
+}
+
+impl ItemKey {
+    fn id(&self) -> Result<ResourceId, RetryableError> {
+        let bad = |bad| RetryableError::Fault(format!("a key of {TABLE} is not understood: {bad}"));
+        self.resource_id.parse().map_err(bad)
+    }
+}
+
+impl ports::ResourceAdmin for Store {
+    async fn sessions_of(
+        &self,
+        sale: &SessionSale,
+        after: Option<&CheckoutSessionId>,
+    ) -> Result<SessionPage, RetryableError> {
+        let start = after.map(|after| {
+            let mut start = key(&ResourceId::CheckoutSession(after.clone()));
+            start.insert(SALE, sale.to_string());
+            attributes(start)
+        });
+        let query = self
+            .dynamodb
+            .query()
+            .table_name(&self.tables.resources)
+            .index_name(SALE)
+            .key_condition_expression("#sale = :sale")
+            .expression_attribute_names("#sale", SALE)
+            .expression_attribute_values(":sale", text(sale.to_string()))
+            .limit(ROWS_A_PAGE)
+            .set_exclusive_start_key(start);
+        let found = query.send().await;
+        let found = found.map_err(|error| classified(DYNAMODB, &error))?;
+        let listed = |item| row::from_item::<ItemKey>(TABLE, item)?.id();
+        let items = found.items.unwrap_or_default().into_iter();
+        let ids: Vec<ResourceId> = items.map(listed).collect::<Result<_, _>>()?;
+        let keys = ids
+            .iter()
+            .map(|id| (self.tables.resources.as_str(), key(id)));
+        let mut rows = self.batch_get(keys.collect()).await?;
+        let rows = rows.remove(&self.tables.resources).unwrap_or_default();
+        let mut page = SessionPage::default();
+        for item in rows {
+            if let Resource::CheckoutSession(row) = row::from_item(TABLE, item)? {
+                page.sessions.push(*row);
+            }
+        }
+        let next = found.last_evaluated_key.map(listed).transpose()?;
+        if let Some(ResourceId::CheckoutSession(id)) = next {
+            page.next = Some(id);
+        }
+        Ok(page)
+    }
+
+    async fn erase_session(&self, seen: &CheckoutSession) -> Result<Changed, RetryableError> {
+        let erased = Resource::CheckoutSession(Box::new(seen.erased())).next();
+        put_if(&self.dynamodb, put(&self.tables.resources, &erased)?).await
+    }
+}
+
 /// A text that sorts like the time.
 fn sortable(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string()
@@ -98,6 +170,16 @@ pub(crate) fn put(table: &str, resource: &Resource) -> Result<Put, RetryableErro
     if let Some((list, listed_at)) = resource.list() {
         item.insert(LIST.to_owned(), text(list));
         item.insert(LISTED_AT.to_owned(), text(sortable(listed_at)));
+    }
+    if let Resource::CheckoutSession(session) = resource {
+        let sale = session.sale();
+        item.extend(sale.map(|sale| (SALE.to_owned(), text(sale.to_string()))));
+    }
+    if let Resource::Merchant(merchant) = resource {
+        let can = AttributeValue::Bool(merchant.can_take_payments());
+        let missing = merchant.missing().into_iter().map(text).collect();
+        item.insert("can_take_payments".to_owned(), can);
+        item.insert("missing".to_owned(), AttributeValue::L(missing));
     }
     row::versioned(table, key(&resource.id()), item, resource.version())
 }

@@ -24,7 +24,10 @@ use crate::{
         Receipt, ReceiptState, ReceiptStatus,
         feedback::{AddressHash, ReceiptUpdate, Suppression},
     },
-    resource::{Resource, ResourceId},
+    resource::{
+        Resource, ResourceId,
+        checkout_session::{CheckoutSession, SessionSale},
+    },
     sale::{delivery_failure::DeliveryFailure, fill::Fill, order::Order, stock::Movement},
     upkeep::{
         privacy::CustomerRows,
@@ -34,8 +37,8 @@ use crate::{
     values::{
         class::Class,
         ids::{
-            CustomerId, EventId, OrderId, OwnerToken, ReceiptId, ReferenceState, Sku,
-            SubscriptionId,
+            CheckoutSessionId, CustomerId, EventId, OrderId, OwnerToken, ReceiptId, ReferenceState,
+            Sku, SubscriptionId,
         },
         mode::Mode,
         outcome::RetryableError,
@@ -364,6 +367,29 @@ pub trait ResourceLists: Send + Sync {
         before: Option<Timestamp>,
         after: Option<&ResourcePlace>,
     ) -> impl Future<Output = Result<ResourcePage, RetryableError>> + Send;
+}
+
+/// One page of the checkout sessions of a sale, in no meaningful order. An empty page may not be the last one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionPage {
+    pub sessions: Vec<CheckoutSession>,
+    /// The start of the next page; `None` at the end of the table.
+    pub next: Option<CheckoutSessionId>,
+}
+
+/// The operators' actions on the Resources table.
+pub trait ResourceAdmin: Send + Sync {
+    /// Reads a bounded number of a sale's sessions, after the session `after`, by an index that may lag behind the table.
+    fn sessions_of(
+        &self,
+        sale: &SessionSale,
+        after: Option<&CheckoutSessionId>,
+    ) -> impl Future<Output = Result<SessionPage, RetryableError>> + Send;
+    /// Writes [`CheckoutSession::erased`], guarded by the version that was read.
+    fn erase_session(
+        &self,
+        seen: &CheckoutSession,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }
 
 /// The suppressed addresses in the Links table.

@@ -1,29 +1,32 @@
 //! Exports or erases a customer, or a guest by one order.
 //!
 //! The Orders table has an index by customer; it may lag a moment behind the table. Events have none: both actions read
-//! that table whole, page by page. For a rare action, that is cheaper than an index. Both are safe to repeat, and a
-//! repeated run goes on with what is left. The contact is erased first, and stays so: facts that come later bring
-//! nothing back.
+//! that table whole, page by page. For a rare action, that is cheaper than an index. A checkout session is found by its
+//! order or the order's invoice. Both are safe to repeat, and a repeated run goes on with what is left. The contact is
+//! erased first, and stays so: facts that come later bring nothing back.
 
-use crate::{NAMED, TRIES, names, note::Note};
+use crate::{MOST_PAGES, NAMED, TRIES, endless, names, note::Note, report};
 use domain::{
     access::contact::Contact,
     delivery::stored_event::{EventState, StoredEvent},
     ports::{
-        Changed, EntitlementAdmin, Entitlements, EventAdmin, Found, OrderAdmin, Orders, Search,
+        Changed, EntitlementAdmin, Entitlements, EventAdmin, Found, OrderAdmin, Orders,
+        ResourceAdmin, ResourceLists, Search,
+    },
+    resource::{
+        Resource,
+        checkout_session::{CheckoutSession, SessionSale},
+        payment_method::list_of,
     },
     upkeep::privacy::{CustomerRows, Marks},
     values::{
-        ids::{CustomerId, EventId, OrderId},
+        ids::{CheckoutSessionId, CustomerId, EventId, OrderId},
         outcome::RetryableError,
     },
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::fmt;
-
-/// The most pages of one table that a run reads: some millions of rows.
-const MOST_PAGES: usize = 10_000;
 
 /// The person whose data is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +64,8 @@ impl Export {
             "contact": self.rows.contact,
             "subscriptions": self.rows.subscriptions,
             "entitlements": self.rows.entitlements,
+            "payment_methods": self.rows.payment_methods,
+            "checkout_sessions": self.rows.checkout_sessions,
             "events": self.events.iter().map(event).collect::<Vec<_>>(),
         })
     }
@@ -72,6 +77,8 @@ pub struct Erased {
     pub dry_run: bool,
     pub orders: Vec<OrderId>,
     pub contact: bool,
+    /// The checkout sessions that have no address of the buyer now.
+    pub checkout_sessions: Vec<CheckoutSessionId>,
     /// The events whose bodies are blank now.
     pub events: Vec<EventId>,
     /// Events about the customer that still need their bodies: in work, or parked. Finish them, then erase again.
@@ -83,9 +90,22 @@ pub struct Erased {
 }
 
 /// The ports that an export needs.
-pub trait Tables: Orders + Entitlements + OrderAdmin + EntitlementAdmin + EventAdmin {}
+pub trait Tables:
+    Orders + Entitlements + ResourceLists + OrderAdmin + EntitlementAdmin + ResourceAdmin + EventAdmin
+{
+}
 
-impl<T: Orders + Entitlements + OrderAdmin + EntitlementAdmin + EventAdmin> Tables for T {}
+impl<
+    T: Orders
+        + Entitlements
+        + ResourceLists
+        + OrderAdmin
+        + EntitlementAdmin
+        + ResourceAdmin
+        + EventAdmin,
+> Tables for T
+{
+}
 
 /// Reads everything about a person.
 pub async fn export(tables: &impl Tables, person: &Person) -> Result<Export, RetryableError> {
@@ -136,6 +156,7 @@ pub async fn erase_until(
     if let Person::Customer(id) = person {
         erase_contact(tables, id).await?;
     }
+    erase_sessions(tables, &rows).await?;
     for order in &erased.orders {
         erase_order(tables, order).await?;
     }
@@ -168,10 +189,13 @@ fn is_open(event: &StoredEvent) -> bool {
 fn to_erase(person: &Person, rows: &CustomerRows) -> Erased {
     let left = rows.orders.iter().filter(|order| !order.is_erased);
     let contact = rows.contact.as_ref();
+    let sessions = rows.checkout_sessions.iter();
+    let sessions = sessions.filter(|session| !session.erased);
     Erased {
         orders: left.map(|order| order.order_id.clone()).collect(),
         contact: matches!(person, Person::Customer(_))
             && contact.is_none_or(|contact| !contact.erased),
+        checkout_sessions: sessions.map(|session| session.id.clone()).collect(),
         ..Erased::default()
     }
 }
@@ -189,16 +213,27 @@ impl Erased {
 
 /// The person's rows.
 async fn rows(tables: &impl Tables, person: &Person) -> Result<CustomerRows, RetryableError> {
-    let id = match person {
-        Person::Customer(id) => id,
-        Person::Guest(order_id) => {
-            return Ok(CustomerRows {
-                orders: tables.order(order_id).await?.into_iter().collect(),
-                ..CustomerRows::default()
-            });
-        }
+    let mut rows = match person {
+        Person::Customer(id) => rows_of_customer(tables, id).await?,
+        Person::Guest(order_id) => CustomerRows {
+            orders: tables.order(order_id).await?.into_iter().collect(),
+            ..CustomerRows::default()
+        },
     };
+    rows.checkout_sessions = sessions(tables, &rows).await?;
+    Ok(rows)
+}
+
+async fn rows_of_customer(
+    tables: &impl Tables,
+    id: &CustomerId,
+) -> Result<CustomerRows, RetryableError> {
     let mut rows = tables.rows_of(id).await?;
+    for resource in report::all(tables, &list_of(id), None, &mut |_| ()).await? {
+        if let Resource::PaymentMethod(method) = resource {
+            rows.payment_methods.push(*method);
+        }
+    }
     let mut after = None;
     for _ in 0..MOST_PAGES {
         let page = tables.orders_of(id, after.as_ref()).await?;
@@ -209,6 +244,45 @@ async fn rows(tables: &impl Tables, person: &Person) -> Result<CustomerRows, Ret
         }
     }
     Err(endless("Orders"))
+}
+
+/// The checkout sessions of the orders.
+async fn sessions(
+    tables: &impl Tables,
+    rows: &CustomerRows,
+) -> Result<Vec<CheckoutSession>, RetryableError> {
+    let mut sessions = Vec::new();
+    for order in &rows.orders {
+        sessions_of(
+            tables,
+            &SessionSale::Order(order.order_id.clone()),
+            &mut sessions,
+        )
+        .await?;
+        if let Some(invoice_id) = &order.invoice_id {
+            let sale = SessionSale::Invoice(invoice_id.clone());
+            sessions_of(tables, &sale, &mut sessions).await?;
+        }
+    }
+    Ok(sessions)
+}
+
+/// Adds the sessions of one sale.
+async fn sessions_of(
+    tables: &impl Tables,
+    sale: &SessionSale,
+    sessions: &mut Vec<CheckoutSession>,
+) -> Result<(), RetryableError> {
+    let mut after = None;
+    for _ in 0..MOST_PAGES {
+        let page = tables.sessions_of(sale, after.as_ref()).await?;
+        sessions.extend(page.sessions);
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+    Err(endless("Resources"))
 }
 
 fn marks(person: &Person, rows: &CustomerRows) -> Marks {
@@ -234,10 +308,6 @@ async fn events_about(
     Ok(found)
 }
 
-fn endless(table: &str) -> RetryableError {
-    RetryableError::Fault(format!("{table} has more pages than a run reads"))
-}
-
 async fn erase_contact(tables: &impl Tables, id: &CustomerId) -> Result<(), RetryableError> {
     for _ in 0..TRIES {
         let known = tables.contact(id).await?;
@@ -248,6 +318,25 @@ async fn erase_contact(tables: &impl Tables, id: &CustomerId) -> Result<(), Retr
     }
     Err(RetryableError::Raced {
         what: "the contact",
+        tries: TRIES,
+    })
+}
+
+/// Erases the sessions among the rows. After a lost race, all are read once more.
+async fn erase_sessions(tables: &impl Tables, rows: &CustomerRows) -> Result<(), RetryableError> {
+    let mut known = rows.checkout_sessions.clone();
+    for _ in 0..TRIES {
+        let mut is_raced = false;
+        for session in known.iter().filter(|session| !session.erased) {
+            is_raced |= tables.erase_session(session).await? == Changed::Raced;
+        }
+        if !is_raced {
+            return Ok(());
+        }
+        known = sessions(tables, rows).await?;
+    }
+    Err(RetryableError::Raced {
+        what: "a checkout session",
         tries: TRIES,
     })
 }
@@ -275,6 +364,7 @@ impl fmt::Display for Erased {
             dry_run,
             orders,
             contact,
+            checkout_sessions,
             events,
             open,
             in_work: _,
@@ -290,6 +380,9 @@ impl fmt::Display for Erased {
         write!(f, "\n{} bodies of events {done}", events.len())?;
         if *contact {
             write!(f, "\nname and address {done}")?;
+        }
+        if !checkout_sessions.is_empty() {
+            write!(f, "\n{} checkout sessions {done}", checkout_sessions.len())?;
         }
         if !open.is_empty() {
             write!(

@@ -1,6 +1,6 @@
 //! Rows of every kind, both with all members and with only the required ones.
 
-use super::{later, now, unique};
+use super::{later, now, resources, unique};
 use domain::{
     access::{
         contact,
@@ -10,6 +10,7 @@ use domain::{
             SubscriptionStatus,
         },
     },
+    resource::Resource,
     sale::{
         amounts::Closed,
         delivery_failure::DeliveryFailure,
@@ -77,6 +78,9 @@ pub(super) fn full(event_id: EventId) -> Commit {
         contact: Some(contact),
         subscription: Some(subscription),
         order: Some(order),
+        resources: resources::full()
+            .map(|row| resources::of_version(row, 1))
+            .into(),
         ..Commit::of(event_id)
     }
 }
@@ -105,6 +109,10 @@ pub(super) fn of_version(commit: &Commit, event_id: &EventId, version: u64) -> C
     if let Some(row) = &mut commit.contact {
         row.version = version;
     }
+    let rows = commit.resources.into_iter();
+    commit.resources = rows
+        .map(|row| resources::of_version(row, version))
+        .collect();
     commit
 }
 
@@ -165,6 +173,7 @@ pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
         subscription: commit.subscription.as_ref().map(bare_subscription),
         entitlements: commit.entitlements.iter().map(bare_entitlement).collect(),
         contact: commit.contact.as_ref().map(bare_contact),
+        resources: commit.resources.iter().map(resources::bare).collect(),
         ..Commit::of(event_id.clone())
     };
     of_version(&bare, event_id, 2)
@@ -174,7 +183,7 @@ pub(super) fn bare(commit: &Commit, event_id: &EventId) -> Commit {
 type Only = fn(Commit) -> Commit;
 
 /// The kinds of rows that count versions, each by itself.
-pub(super) const KINDS: [(&str, Only); 6] = [
+pub(super) const KINDS: [(&str, Only); 7] = [
     ("order", |all| Commit {
         order: all.order,
         ..Commit::of(all.event_id)
@@ -199,6 +208,10 @@ pub(super) const KINDS: [(&str, Only); 6] = [
         contact: all.contact,
         ..Commit::of(all.event_id)
     }),
+    ("resources", |all| Commit {
+        resources: all.resources,
+        ..Commit::of(all.event_id)
+    }),
 ];
 
 /// All that a commit has written, to be read back.
@@ -221,6 +234,7 @@ pub(super) fn read_set(commit: &Commit) -> ReadSet {
             .map(|row| (row.customer_id.clone(), row.product_id.clone()))
             .collect(),
         contact: commit.contact.as_ref().map(|row| row.customer_id.clone()),
+        resources: commit.resources.iter().map(Resource::id).collect(),
         ..ReadSet::default()
     }
 }
@@ -238,6 +252,11 @@ pub(super) fn rows(commit: &Commit) -> Snapshot {
         subscription: commit.subscription.clone(),
         entitlements: commit.entitlements.clone(),
         contact: commit.contact.clone(),
+        resources: commit
+            .resources
+            .iter()
+            .map(|row| (row.id(), row.clone()))
+            .collect(),
         ..Snapshot::default()
     }
 }

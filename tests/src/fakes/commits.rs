@@ -11,9 +11,12 @@ use domain::{
     },
     ports::{
         Changed, Commits, Committed, EntitlementAdmin, Entitlements, OrderAdmin, OrderPage, Orders,
-        ResourceLists, ResourcePage, ResourcePlace,
+        ResourceAdmin, ResourceLists, ResourcePage, ResourcePlace, SessionPage,
     },
-    resource::{Resource, ResourceId},
+    resource::{
+        Resource, ResourceId,
+        checkout_session::{CheckoutSession, SessionSale},
+    },
     sale::{
         delivery_failure::DeliveryFailure,
         order::Order,
@@ -21,7 +24,7 @@ use domain::{
     },
     upkeep::privacy::CustomerRows,
     values::{
-        ids::{CustomerId, OrderId, ReceiptId, SubscriptionId},
+        ids::{CheckoutSessionId, CustomerId, OrderId, ReceiptId, SubscriptionId},
         outcome::RetryableError,
     },
 };
@@ -105,7 +108,6 @@ impl EntitlementAdmin for World {
             let subscriptions = kept.subscription_rows.iter();
             let entitlements = kept.entitlements.iter();
             CustomerRows {
-                orders: Vec::new(),
                 subscriptions: subscriptions
                     .filter(|((customer, _), _)| customer == id)
                     .map(|(_, row)| row.clone())
@@ -115,6 +117,7 @@ impl EntitlementAdmin for World {
                     .map(|(_, row)| row.clone())
                     .collect(),
                 contact: kept.contacts.get(id).cloned(),
+                ..CustomerRows::default()
             }
         })
         .await
@@ -203,6 +206,45 @@ impl ResourceLists for World {
                     listed_at: *listed_at,
                 }),
             }
+        })
+        .await
+    }
+}
+
+impl ResourceAdmin for World {
+    async fn sessions_of(
+        &self,
+        sale: &SessionSale,
+        after: Option<&CheckoutSessionId>,
+    ) -> Result<SessionPage, RetryableError> {
+        self.look_up("resource_desk.sessions_of", |kept| {
+            let rows = kept.tables.resources.values();
+            let sessions = rows.filter_map(|row| match row {
+                Resource::CheckoutSession(session) => Some(&**session),
+                _ => None,
+            });
+            let rest = sessions.filter(|session| after.is_none_or(|after| session.id > *after));
+            let page: Vec<_> = rest.take(ROWS_A_PAGE).collect();
+            let last = page.last().filter(|_| page.len() == ROWS_A_PAGE);
+            let next = last.map(|session| session.id.clone());
+            let is_theirs = |session: &&CheckoutSession| session.sale().as_ref() == Some(sale);
+            SessionPage {
+                sessions: page.into_iter().filter(is_theirs).cloned().collect(),
+                next,
+            }
+        })
+        .await
+    }
+
+    async fn erase_session(&self, seen: &CheckoutSession) -> Result<Changed, RetryableError> {
+        self.repeatable("resource_desk.erase_session", |kept| {
+            let id = ResourceId::CheckoutSession(seen.id.clone());
+            let known = kept.tables.resources.get_mut(&id);
+            let Some(known) = known.filter(|known| known.version() == seen.version) else {
+                return Changed::Raced;
+            };
+            *known = Resource::CheckoutSession(Box::new(seen.erased())).next();
+            Changed::Now
         })
         .await
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     fulfillment::{Decision, Stop, commit::Commit, known::Case, read_set::ReadSet},
-    resource::{Resource, ResourceChange},
+    resource::{Resource, ResourceChange, checkout_session::SessionSale},
 };
 
 /// Decides a change of a mirrored thing.
@@ -14,6 +14,7 @@ pub(super) fn decide(case: &Case<'_>, change: &ResourceChange) -> Result<Decisio
     })?;
     let known = rows.resources.get(&id);
     let learned = Resource::learn(known, &case.event.provider, change, case.stated_at);
+    let learned = without_erased_contact(case, learned)?;
     if !learned.is_news(known) {
         return Ok(Decision::Nothing { unsent: Vec::new() });
     }
@@ -21,4 +22,75 @@ pub(super) fn decide(case: &Case<'_>, change: &ResourceChange) -> Result<Decisio
         resources: vec![learned.next()],
         ..Commit::of(case.event.event_id.clone())
     }))
+}
+
+/// The row without the address of a buyer whose order is erased: a late fact must not bring it back.
+fn without_erased_contact(case: &Case<'_>, row: Resource) -> Result<Resource, Stop> {
+    let Resource::CheckoutSession(session) = &row else {
+        return Ok(row);
+    };
+    let Some(SessionSale::Order(order_id)) = session.sale() else {
+        return Ok(row);
+    };
+    if session.contact.is_unknown() {
+        return Ok(row);
+    }
+    let rows = case.known.rows(&ReadSet {
+        order: Some(order_id),
+        ..ReadSet::default()
+    })?;
+    let order = rows.order.as_ref();
+    Ok(if order.is_some_and(|order| order.is_erased) {
+        Resource::CheckoutSession(Box::new(session.erased()))
+    } else {
+        row
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        delivery::event::Change,
+        fulfillment::testing::{SALE, Shop, completed, id, line, order_id, sale},
+        resource::{
+            ResourceId,
+            checkout_session::{CheckoutSession, CheckoutSessionFacts, ContactEmail},
+        },
+        values::ids::CheckoutSessionId,
+    };
+
+    fn session_of(shop: &Shop, id: &CheckoutSessionId) -> CheckoutSession {
+        match &shop.tables.resources[&ResourceId::CheckoutSession(id.clone())] {
+            Resource::CheckoutSession(session) => (**session).clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_session_of_an_erased_order_keeps_no_contact_and_another_one_does() {
+        for is_erased in [true, false] {
+            let mut shop = Shop::selling(sale(vec![line("brace", 1, 5000, None)]));
+            shop.tell(SALE, completed());
+            let order = shop.tables.orders.get_mut(&order_id()).unwrap();
+            order.is_erased = is_erased;
+            let id = id("cs_1");
+            for second in 1..=2 {
+                let facts = CheckoutSessionFacts {
+                    order_id: Some(order_id()),
+                    contact: Some(ContactEmail("pat@example.com".to_owned())),
+                    ..CheckoutSessionFacts::default()
+                };
+                let change = ResourceChange::CheckoutSession {
+                    id: CheckoutSessionId::clone(&id),
+                    facts: Box::new(facts.into()),
+                };
+                shop.tell(SALE + second, Change::Resource(Box::new(change)));
+                let session = session_of(&shop, &id);
+                assert_eq!(session.contact.is_unknown(), is_erased);
+                assert_eq!(session.erased, is_erased);
+                assert_eq!(session.order_id.get(), Some(&order_id()));
+            }
+        }
+    }
 }

@@ -112,6 +112,22 @@ pub struct CheckoutSession {
     pub ended_at: Option<Timestamp>,
 }
 
+/// The sale that a session is for. Its text is the key of an index: `order#ord_1`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SessionSale {
+    Order(OrderId),
+    Invoice(InvoiceId),
+}
+
+impl fmt::Display for SessionSale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Order(id) => write!(f, "order#{id}"),
+            Self::Invoice(id) => write!(f, "invoice#{id}"),
+        }
+    }
+}
+
 /// What became of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEnd {
@@ -203,6 +219,13 @@ impl CheckoutSession {
         self.end() == SessionEnd::Abandoned && is_reachable
     }
 
+    /// The sale of the session: its order, else its invoice.
+    #[must_use]
+    pub fn sale(&self) -> Option<SessionSale> {
+        let order = self.order_id.get().cloned().map(SessionSale::Order);
+        order.or_else(|| self.invoice_id.get().cloned().map(SessionSale::Invoice))
+    }
+
     /// The buyer's address, until it must be forgotten.
     #[must_use]
     pub fn contact_at(&self, now: Timestamp) -> Option<&ContactEmail> {
@@ -210,7 +233,7 @@ impl CheckoutSession {
         self.contact.get().filter(|_| is_kept)
     }
 
-    /// The row without the buyer's address, which no later fact brings back.
+    /// The row without the buyer's address, which no later fact brings back. The version stays.
     #[must_use]
     pub fn erased(&self) -> Self {
         Self {

@@ -34,6 +34,13 @@ use crate::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// The list of all balance transactions, by the time of the movement.
+pub const JOURNAL: &str = "journal";
+/// The list of invoices to be paid, by their dates.
+pub const RECEIVABLES: &str = "receivables";
+/// The list of checkout sessions that can be recovered, by their ends.
+pub const RECOVERABLE: &str = "recoverable";
+
 /// A change of a mirrored thing: its id and the stated facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResourceChange {
@@ -193,11 +200,11 @@ impl Resource {
     #[must_use]
     pub fn list(&self) -> Option<(String, Timestamp)> {
         match self {
-            Self::Transaction(row) => row.occurred_at().map(|at| ("journal".to_owned(), at)),
-            Self::Invoice(row) => row.listed_at().map(|at| ("receivables".to_owned(), at)),
+            Self::Transaction(row) => row.occurred_at().map(|at| (JOURNAL.to_owned(), at)),
+            Self::Invoice(row) => row.listed_at().map(|at| (RECEIVABLES.to_owned(), at)),
             Self::PaymentMethod(row) => row.list(),
             Self::Merchant(_) => None,
-            Self::CheckoutSession(row) => row.listed_at().map(|at| ("recoverable".to_owned(), at)),
+            Self::CheckoutSession(row) => row.listed_at().map(|at| (RECOVERABLE.to_owned(), at)),
         }
     }
 }

@@ -36,6 +36,12 @@ words!(
     }
 );
 
+/// The list of a customer's payment methods, by the times of their first facts.
+#[must_use]
+pub fn list_of(customer_id: &CustomerId) -> String {
+    format!("payment_methods#{customer_id}")
+}
+
 /// The facts of a payment method.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PaymentMethodFacts {
@@ -116,7 +122,7 @@ impl PaymentMethod {
     /// The list of its customer's methods, and its place there.
     pub(super) fn list(&self) -> Option<(String, Timestamp)> {
         let customer_id = self.customer_id.get()?;
-        Some((format!("payment_methods#{customer_id}"), self.first_seen?))
+        Some((list_of(customer_id), self.first_seen?))
     }
 }
 

@@ -7,6 +7,7 @@
 
 use crate::{
     access::{contact::Contact, entitlement::Entitlement, subscription::Subscription},
+    resource::{checkout_session::CheckoutSession, payment_method::PaymentMethod as SavedMethod},
     sale::{
         details::{Details, PaymentMethod, Shipping},
         order::Order,
@@ -43,7 +44,7 @@ const fn personal(
 }
 
 /// All personal data.
-pub const PERSONAL: [Personal; 10] = [
+pub const PERSONAL: [Personal; 11] = [
     personal("Orders", "customer.name", "name", "nothing"),
     personal("Orders", "customer.email", "email address", "nothing"),
     personal("Orders", "details.phone", "phone number", "nothing"),
@@ -82,6 +83,12 @@ pub const PERSONAL: [Personal; 10] = [
         "body",
         "all that the provider sent",
         "an empty body with the hash of the former one",
+    ),
+    personal(
+        "Resources",
+        "checkout_session: contact",
+        "email address of a buyer",
+        "nothing",
     ),
     personal(
         "Links",
@@ -151,6 +158,10 @@ pub struct CustomerRows {
     pub subscriptions: Vec<Subscription>,
     pub entitlements: Vec<Entitlement>,
     pub contact: Option<Contact>,
+    /// The methods that the provider keeps for later payments.
+    pub payment_methods: Vec<SavedMethod>,
+    /// The sessions of the orders.
+    pub checkout_sessions: Vec<CheckoutSession>,
 }
 
 /// The ids and addresses by which the body of an event shows that it is about a customer.
@@ -175,6 +186,12 @@ impl Marks {
             marks.insert(subscription.subscription_id.to_string());
             marks.extend(subscription.invoices.keys().map(ToString::to_string));
         }
+        for session in &rows.checkout_sessions {
+            marks.insert(session.id.to_string());
+            marks.extend(session.contact.get().map(|contact| contact.0.clone()));
+        }
+        let methods = rows.payment_methods.iter();
+        marks.extend(methods.map(|method| method.id.to_string()));
         let facts = rows
             .contact
             .as_ref()
