@@ -1,5 +1,9 @@
 //! The client against a server that answers like Flint.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, its helpers too"
+)]
 
 use domain::{
     delivery::{answer::Answer, event::Change, reference::Reference, secrets::ApiKey},
