@@ -15,6 +15,9 @@ use serde_json::{Value, json};
 /// The version of the API that a request gets without a `Flint-Version`.
 const VERSION: &str = "2026-09-07";
 
+/// The merchant of every key.
+const MERCHANT: &str = "mer_1";
+
 pub(super) fn routes() -> Router<Shared<FlintData>> {
     let one = [
         ("/payment-intents/{id}", Kind::PaymentIntents),
@@ -144,6 +147,7 @@ async fn with_headers(request: Request, next: Next) -> Response {
     let headers = response.headers_mut();
     headers.insert("flint-version", version);
     headers.insert("x-request-id", HeaderValue::from_static("req_1"));
+    headers.insert("flint-merchant-id", HeaderValue::from_static(MERCHANT));
     if let Some(mode) = mode {
         headers.insert("flint-mode", HeaderValue::from_static(mode));
     }
@@ -268,10 +272,19 @@ fn page<'a>(
         }
     };
     let rest: Vec<&Value> = found.skip(start).collect();
-    let page: Vec<_> = rest.iter().take(size).collect();
+    let page: Vec<_> = rest.iter().take(size).copied().map(listed).collect();
     let mut body = json!({"data": page, "request_id": "req_1"});
     if rest.len() > size {
         body["next_page_token"] = json!(format!("{} {continued}", start + size));
     }
     Ok(Json(body))
+}
+
+/// A thing as a list has it: the payload of an event is only in the answer about that event.
+fn listed(thing: &Value) -> Value {
+    let mut thing = thing.clone();
+    if let Some(members) = thing.as_object_mut() {
+        members.remove("payload");
+    }
+    thing
 }

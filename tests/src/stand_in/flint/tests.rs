@@ -1,4 +1,11 @@
 use super::*;
+use domain::{
+    delivery::{answer::Answer, event::Change, reference::Reference, secrets::ApiKey},
+    ports::Provider,
+    resource::ResourceChange,
+    upkeep::reconcile::{Ask, Listed},
+    values::{ids::OrderId, outcome::ReadError},
+};
 use serde_json::json;
 
 async fn get(stand_in: &FlintStandIn, path: &str, key: Option<&str>) -> (u16, String, Value) {
@@ -85,4 +92,93 @@ async fn a_list_is_paged_newest_first_and_a_token_fits_its_query_alone() {
     assert!(second.get("next_page_token").is_none());
     let other = with_token("/v1/webhook-events?page_size=2");
     assert_eq!(get(&stand_in, &other, TEST).await.0, 400);
+}
+
+/// The product's own client of this stand-in.
+fn client(stand_in: &FlintStandIn) -> Arc<dyn Provider> {
+    let connection = providers::Connection {
+        base_url: stand_in.url.clone(),
+        max_bytes: None,
+        receipts: None,
+    };
+    providers::provider("flint", Some(&connection)).unwrap()
+}
+
+async fn fetch(stand_in: &FlintStandIn, reference: Reference) -> Result<Answer, ReadError> {
+    let key = ApiKey::new("flint_test_1").unwrap();
+    let now = jiff::Timestamp::now();
+    client(stand_in).fetch(&key, &reference, now).await
+}
+
+#[tokio::test]
+async fn the_products_client_understands_it() {
+    let stand_in = FlintStandIn::start().await.unwrap();
+    let usd = |amount: i64| json!({"amount": amount, "currency": "USD"});
+    for (kind, thing) in [
+        (
+            Kind::Orders,
+            json!({
+                "order_id": "ord_1", "status": "closed", "payment_status": "paid", "customer_id": "cus_1",
+                "payment_intent_ids": ["pi_1"], "pricing_amounts": {"total_money": usd(500)},
+                "line_items": [{"order_line_item_id": "li_1", "name": "Tote", "quantity": 1, "total_money": usd(500)}],
+            }),
+        ),
+        (
+            Kind::PaymentIntents,
+            json!({
+                "payment_intent_id": "pi_1", "status": "succeeded", "amount_money": usd(500),
+            }),
+        ),
+        (
+            Kind::Customers,
+            json!({"customer_id": "cus_1", "name": "Pat Doe"}),
+        ),
+        (Kind::Merchants, json!({"merchant_id": "mer_1"})),
+        (
+            Kind::Capabilities,
+            json!({"capability": "receive_payouts", "status": "ready"}),
+        ),
+        (
+            Kind::WebhookEvents,
+            json!({
+                "webhook_event_id": "whev_1", "event_type": "order.paid", "delivery_status": "failed",
+                "created_at": "2026-01-02T00:00:00Z", "payload": {"order_id": "ord_1"},
+            }),
+        ),
+    ] {
+        stand_in.put(Mode::Test, kind, thing);
+    }
+    let order = Reference::Sale(OrderId::new("ord_1").unwrap());
+    let Answer::Sale(sale) = fetch(&stand_in, order.clone()).await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(sale.customer.name.as_deref(), Some("Pat Doe"));
+    assert_eq!(sale.payments.len(), 1);
+    let merchant = Reference::Resource("merchant#mer_1".parse().unwrap());
+    let Answer::Change(change) = fetch(&stand_in, merchant).await.unwrap() else {
+        panic!()
+    };
+    let is_whole = |change: &Change| match change {
+        Change::Resource(change) => matches!(
+            &**change,
+            ResourceChange::Merchant { facts, .. } if facts.capabilities.len() == 1
+        ),
+        _ => false,
+    };
+    assert!(is_whole(&change), "{change:?}");
+    let ask = Ask {
+        list: "failed deliveries",
+        since: "2026-01-01T00:00:00Z".parse().unwrap(),
+        now: "2026-01-08T00:00:00Z".parse().unwrap(),
+        after: None,
+    };
+    let key = ApiKey::new("flint_test_1").unwrap();
+    let page = client(&stand_in).list(&key, ask).await.unwrap();
+    assert!(
+        matches!(page.listed.as_slice(), [Listed::Found(_)]),
+        "{page:?}"
+    );
+    stand_in.fail_next("/v1/orders/*", Fault::status(503));
+    assert!(fetch(&stand_in, order.clone()).await.is_err());
+    assert!(fetch(&stand_in, order).await.is_ok());
 }
