@@ -1044,7 +1044,7 @@ async fn a_movement_is_never_made_twice(on: &impl On) {
 async fn reserved_units_are_sold_or_go_back_once(on: &impl On) {
     let (event, skus) = (recorded(on).await, skus(1));
     on.stock_levels().put_counter(&skus[0], 5).await;
-    let commit = decided(on.ledger(), &event, &sale(&skus)).await;
+    let commit = decided(on.commits(), &event, &sale(&skus)).await;
     let sold = commit.deductions[0].movement.clone();
     let reserved = |units| Movement {
         quantity: units,

@@ -1,4 +1,4 @@
-//! The movements of money of a provider that reports no balance transactions: orders record them in the same ledger.
+//! The movements of money of a provider that reports no balance transactions: orders record them in the same journal.
 //!
 //! Each payment, refund and dispute has one row, which is a function of its order. Facts merge into the order, so their
 //! order of arrival changes no row. Fees are unknown.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::fulfillment::testing::{NOW, at, order_id, sku, stock_level};
 
-/// A level of that counter, with so many reserved units.
+/// A level of that counter, with these reserved units.
 fn level(on_hand: i64, held: Option<i64>) -> StockLevel {
     let moved = held.map(|units| reserved(&order_id(), &sku("MAT"), units, at(NOW)));
     StockLevel {
