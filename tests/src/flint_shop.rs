@@ -109,12 +109,10 @@ impl FlintShop {
     pub async fn post_as(&self, id: &str, body: &str) -> Answer {
         let now: Timestamp = self.bundle.world.now();
         let headers = signed_by_flint(id, FLINT_SECRET, body, now);
-        let header = |name: &str| match name {
-            "content-type" => Some("application/json"),
-            _ => {
-                let found = headers.iter().find(|(known, _)| *known == name);
-                found.map(|(_, value)| value.as_str())
-            }
+        let header = |name: &str| {
+            let found = headers.iter().find(|(known, _)| *known == name);
+            let found = found.map(|(_, value)| value.as_str());
+            found.or((name == "content-type").then_some("application/json"))
         };
         let incoming = Incoming {
             method: "POST",
@@ -136,7 +134,8 @@ impl FlintShop {
     /// The row of an event.
     pub fn event(&self, id: &str) -> StoredEvent {
         let id = EventId::new(id).expect("an id");
-        self.bundle.world.kept().events[&id].clone()
+        let event = self.bundle.world.kept().events.get(&id).cloned();
+        event.expect("a stored event")
     }
 }
 
