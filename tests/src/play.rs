@@ -150,6 +150,26 @@ impl Play {
         self.knows("refunds", &json!({"refund": refund})).await
     }
 
+    /// Lets Flint's API know a thing of the stack's mode, of the kind that its path names.
+    pub async fn flint_knows(&self, kind: &str, thing: &Value) -> Result<(), PlayError> {
+        let mode = self.stack.parameters.get("Mode");
+        let mode = mode.map_or("test", String::as_str);
+        let url = format!("{}/_stand-in/{mode}/{kind}", self.stack.flint_stand_in_url);
+        let sent = self.http.put(url).json(thing).send().await?;
+        sent.error_for_status()?;
+        Ok(())
+    }
+
+    /// Posts an event as Flint does, signed now with the stack's secret.
+    pub async fn deliver_by_flint(&self, event: &Value) -> Result<Answer, PlayError> {
+        let (body, secret) = (event.to_string(), &self.stack.flint_webhook_secret);
+        let id = event.get("webhook_event_id").and_then(Value::as_str);
+        let id = id.unwrap_or_default();
+        let headers = crate::signed::signed_by_flint(id, secret, &body, Timestamp::now());
+        let url = &self.stack.flint_webhook_url;
+        self.post(url, body.into_bytes(), &headers).await
+    }
+
     /// Posts a signed delivery, which must be answered with 200.
     pub async fn takes(&self, body: &[u8]) {
         let answer = self.deliver_signed(body).await.expect("an answer");
@@ -195,12 +215,16 @@ impl Play {
         self.stack.stand_in_url.as_deref().ok_or_else(none)
     }
 
-    /// Posts a delivery to the stack's webhook.
+    /// Posts a delivery to the stack's webhook for Flex.
     pub async fn deliver(&self, body: Vec<u8>, headers: &Headers) -> Result<Answer, PlayError> {
+        self.post(&self.stack.webhook_url, body, headers).await
+    }
+
+    async fn post(&self, url: &str, body: Vec<u8>, headers: &Headers) -> Result<Answer, PlayError> {
         let started_at = Instant::now();
         let mut request = self
             .http
-            .post(&self.stack.webhook_url)
+            .post(url)
             .header("content-type", "application/json")
             .body(body);
         for (name, value) in headers {

@@ -1,7 +1,8 @@
 //! Plays on the local stack and shows what happened at every station: one sale; then what comes after a
-//! sale. Checks each of its claims, and fails if one is false.
+//! sale; then an order of the second provider. Checks each of its claims, and fails if one is false.
 
 mod after;
+mod flint;
 
 use domain::ports::Receipts as _;
 use kit::prelude::*;
@@ -96,7 +97,7 @@ impl Story {
             self.bold("Act one: a paid sale, from the webhook to the receipt")
         );
         println!(
-            "The deployed template.yaml, real functions, DynamoDB, SQS and SES; Flex's API is a stand-in."
+            "The deployed template.yaml, real functions, DynamoDB, SQS and SES; the providers' APIs are stand-ins."
         );
 
         let body = purchase.completed(&id("fevt", 1));
@@ -106,6 +107,7 @@ impl Story {
         self.forgery(&play, &purchase, &seen).await?;
         self.twin(&play, &purchase, &seen).await?;
         self.after_the_sale(&play, &purchase).await?;
+        self.order_at_flint(&play).await?;
         self.sum_up(&play, &purchase).await
     }
 
