@@ -93,8 +93,9 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
     return write(place, {
         "endpoint": endpoint,
         "region": aws.REGION,
-        "webhook_url": urls["flex"] and local_webhook_url(endpoint, urls["flex"]),
-        "flint_webhook_url": urls["flint"] and local_webhook_url(endpoint, urls["flint"]),
+        # Empty for a provider that the stack does not serve.
+        "webhook_url": local_webhook_url(endpoint, urls["flex"]) if urls["flex"] else "",
+        "flint_webhook_url": local_webhook_url(endpoint, urls["flint"]) if urls["flint"] else "",
         "flint_webhook_secret": flint_secret,
         "flint_stand_in_url": flint_url,
         "webhook_secret": flex["webhook_secret"],
