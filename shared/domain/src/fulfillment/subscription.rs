@@ -207,4 +207,6 @@ pub(super) fn nothing_to_give(case: &Case<'_>, learned: &Subscription) -> Option
 }
 
 #[cfg(test)]
+mod followed;
+#[cfg(test)]
 mod tests;
