@@ -279,7 +279,8 @@ pub(super) fn decide_read(
         return Decision::Nothing { unsent: Vec::new() };
     }
     let payments = payments(sale, rows, case.now);
-    let closed = match closed(&sale.status, rows.order.is_some()) {
+    let is_order = rows.order.is_some() || has_money(sale);
+    let closed = match closed(&sale.status, is_order) {
         Ok(closed) => closed,
         Err(word) if about.is_completed() => {
             return Decision::Park(ParkReason::NotComplete(word.to_owned()));
@@ -309,9 +310,15 @@ fn is_behind(sale: &Sale, rows: &Snapshot) -> bool {
     sale.stamp.is_some() && sale.stamp < known
 }
 
+/// True if money was received for a sale, by its own amount or by its payments.
+fn has_money(sale: &Sale) -> bool {
+    let mut payments = sale.payments.values();
+    sale.received > Some(0) || payments.any(|facts| facts.value.taken() > 0)
+}
+
 /// How a sale ended without completion, if it did. The error is the word of one that makes no order yet.
-fn closed(status: &SaleStatus, has_order: bool) -> Result<Option<Closed>, &str> {
-    match (status, has_order) {
+fn closed(status: &SaleStatus, is_order: bool) -> Result<Option<Closed>, &str> {
+    match (status, is_order) {
         (SaleStatus::Complete, _) => Ok(None),
         (SaleStatus::Expired, true) => Ok(Some(Closed::Expired)),
         (SaleStatus::Canceled, true) => Ok(Some(Closed::Canceled)),
@@ -366,12 +373,12 @@ fn decide_paid(case: &Case<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
     }
 }
 
-/// The order as it is not paid for yet.
+/// The order as it is not paid for yet. A newer stamp alone is written too: reconcile compares it with the list.
 fn wait(case: &Case<'_>, order: Order, rows: &Snapshot) -> Result<Decision, ParkReason> {
     if rows
         .order
         .as_ref()
-        .is_some_and(|known| same_but_for_times(known, &order))
+        .is_some_and(|known| same_but_for_times(known, &order) && known.stamp >= order.stamp)
     {
         return Ok(Decision::Nothing { unsent: Vec::new() });
     }
