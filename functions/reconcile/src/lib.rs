@@ -13,6 +13,7 @@ use domain::{
     delivery::{
         event::{Change, Unreadable},
         job::FulfillmentJob,
+        reference::Reference,
         stored_event::EventState,
     },
     fulfillment::read_set::{ReadSet, Snapshot},
@@ -79,6 +80,8 @@ struct Run {
     seen: BTreeSet<(ProviderId, &'static str, String)>,
     /// The providers that refuse our API key.
     refusing: BTreeSet<ProviderId>,
+    /// The things of the listed events that are missing.
+    announced: BTreeSet<Reference>,
     /// The open events when the first gap was found.
     open: Option<OpenStates>,
     /// The first error.
@@ -243,6 +246,7 @@ impl<S: ReconcileStore> Reconcile<S> {
                     self.note_gap(list, found, &rows, read_at, run).await?;
                 }
                 Ok(Some(Stored::Event { .. })) => {
+                    run.announced.extend(reconcile::subject(&found.change));
                     let event_id = event_id(&found, &Snapshot::default(), read_at);
                     run.note_gap(list, found, read_at, event_id);
                 }
@@ -286,7 +290,8 @@ impl<S: ReconcileStore> Reconcile<S> {
         Ok(all)
     }
 
-    /// Keeps a gap for the second look, unless it has its event: such gaps must not use up a run's limit.
+    /// Keeps a gap for the second look, unless it has its event: such gaps must not use up a run's limit. A listed event
+    /// of this run is enough too.
     async fn note_gap(
         &self,
         list: &List,
@@ -295,6 +300,11 @@ impl<S: ReconcileStore> Reconcile<S> {
         read_at: Timestamp,
         run: &mut Run,
     ) -> Result<(), RetryableError> {
+        let subject = reconcile::subject(&found.change);
+        if subject.is_some_and(|subject| run.announced.contains(&subject)) {
+            run.reconciled.of(list).waiting += 1;
+            return Ok(());
+        }
         if run.open.is_none() {
             run.open = Some(self.open_states(run).await?);
         }

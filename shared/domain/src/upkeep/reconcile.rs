@@ -12,7 +12,10 @@ use crate::{
         Bill, InvoiceChange, Item, MOST_INVOICES, Source, Standing, Subscription,
         SubscriptionFacts, SubscriptionStatus,
     },
-    delivery::event::{Change, Unreadable},
+    delivery::{
+        event::{Change, Unreadable},
+        reference::Reference,
+    },
     fulfillment::read_set::{ReadSet, Snapshot},
     sale::{
         amounts::OrderFunds,
@@ -413,6 +416,22 @@ fn differs(known: &SubscriptionFacts, facts: &SubscriptionFacts) -> bool {
         || is_later(known.trial_end, facts.trial_end)
         || !facts.items.is_empty() && known.items.len() != facts.items.len()
         || known.items.iter().zip(&facts.items).any(another)
+}
+
+/// The thing that a listed event and a listed thing may both be about. An event that is recovered makes its thing be
+/// read, so the next run compares the thing.
+#[must_use]
+pub fn subject(change: &Change) -> Option<Reference> {
+    match change {
+        Change::Sale { order_id, .. }
+        | Change::SalePaid { order_id }
+        | Change::Exception { order_id } => Some(Reference::Sale(order_id.clone())),
+        Change::Subscription(change) => {
+            Some(Reference::Subscription(change.subscription_id.clone()))
+        }
+        Change::Fetch(reference) => Some(reference.clone()),
+        _ => None,
+    }
 }
 
 /// True if a parked event with this change can now continue beside these rows. The list confirms the change, which the
