@@ -18,12 +18,12 @@ use crate::{
     values::facts::Stamp,
 };
 
-fn stamp(second: i64) -> Option<Stamp> {
-    Some(Stamp {
+fn stamp(second: i64) -> Stamp {
+    Stamp {
         version: 0,
         at: at(SALE + second),
         rank: 0,
-    })
+    }
 }
 
 /// A listed thing that was made at the time of the sale.
@@ -72,7 +72,7 @@ fn has(second: i64, received: i64) -> Sale {
         is_unpaid: received == 0,
         payment_intents: Vec::new(),
         payments: BTreeMap::new(),
-        stamp: stamp(second),
+        stamp: Some(stamp(second)),
         ..sale(vec![line("mat", 1, 3000, Some("MAT"))])
     }
 }
