@@ -266,6 +266,7 @@ impl Plan {
             part_payment: dice.one_of(&[PartPayment::Hold, PartPayment::Release]),
             access: AccessPolicies::KEEP,
             renewal_stock: dice.one_of(&[RenewalStock::Move, RenewalStock::Never]),
+            reserve_stock: false,
             grace: SignedDuration::from_secs(dice.one_of(&[0, 3 * DAY, 10 * DAY])),
             payment_failed_mail: dice.percent(50),
             trial_ends_mail: dice.percent(25),

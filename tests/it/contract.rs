@@ -24,6 +24,7 @@ use domain::{
         Suppressions,
     },
     receipt,
+    resource::{Resource, payment_method::PaymentMethod},
     sale::{
         details::{Details, Metadata},
         fill::fills,
@@ -31,11 +32,11 @@ use domain::{
         payment::Link,
         shop::ShopFilter,
         statement::{Capture, Customer, Eligibility, LineItem, SaleKind, Totals},
-        stock::{Movement, Restock, StockLevel, Uncounted},
+        stock::{Deduction, Movement, Restock, StockLevel, Uncounted},
     },
     upkeep::sweep::{EventBacklog, ReceiptBacklog},
     values::{
-        ids::{LineItemId, PriceId},
+        ids::{LineItemId, PaymentMethodId, PriceId},
         money::Currency,
         provider::ProviderPolicies,
     },
@@ -302,6 +303,8 @@ on_both! {
     a_commit_on_a_changed_world_writes_nothing,
     the_last_pieces_go_to_whoever_is_first_and_never_below_zero,
     a_movement_is_never_made_twice,
+    reserved_units_are_sold_or_go_back_once,
+    more_mirrored_rows_than_a_transaction_holds_are_committed_whole,
     goods_go_back_once_and_never_more_than_were_taken,
     nothing_goes_back_where_nothing_was_taken_or_counted,
     a_cart_too_big_for_one_transaction_is_committed_whole,
@@ -449,6 +452,7 @@ fn sale(skus: &[Sku]) -> Sale {
         subscription_id: None,
         invoice_id: None,
         lines: skus.iter().map(line).collect(),
+        checkout_sessions: BTreeSet::new(),
         fulfilled_elsewhere: false,
         details: Details::default(),
     }
@@ -472,6 +476,7 @@ const POLICY: Policy = Policy {
         on_lost_dispute: AccessPolicy::Revoke,
     },
     renewal_stock: domain::sale::stock::RenewalStock::Move,
+    reserve_stock: false,
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,
     trial_ends_mail: false,
@@ -1034,6 +1039,66 @@ async fn a_movement_is_never_made_twice(on: &impl On) {
     let levels = shelves_of(on, &commit, &skus).await;
     let moved = levels[0].moved.as_ref().map(|movement| movement.deducted);
     assert_eq!(moved, Some(1), "the movement is read back");
+}
+
+async fn reserved_units_are_sold_or_go_back_once(on: &impl On) {
+    let (event, skus) = (recorded(on).await, skus(1));
+    on.stock_levels().put_counter(&skus[0], 5).await;
+    let commit = decided(on.commits(), &event, &sale(&skus)).await;
+    let sold = commit.deductions[0].movement.clone();
+    let reserved = |units| Movement {
+        quantity: units,
+        deducted: units,
+        is_reserved: true,
+        ..sold.clone()
+    };
+    let [none, two, three] = [0, 2, 3].map(reserved);
+    for (seen, movement, committed, on_hand) in [
+        (None, &two, Committed::Now, 3),
+        (None, &two, Committed::Raced, 3),
+        (Some(&two), &three, Committed::Now, 2),
+        (Some(&two), &none, Committed::Raced, 2),
+        (Some(&three), &none, Committed::Now, 5),
+        (Some(&three), &none, Committed::Raced, 5),
+        (Some(&none), &two, Committed::Now, 3),
+        (Some(&two), &sold, Committed::Now, 4),
+        (Some(&two), &none, Committed::Raced, 4),
+        (Some(&sold), &none, Committed::Raced, 4),
+    ] {
+        let deduction = Deduction {
+            movement: movement.clone(),
+            seen: seen.cloned(),
+            on_hand: 5,
+        };
+        let take = Commit {
+            deductions: vec![deduction],
+            ..Commit::of(recorded(on).await.event_id)
+        };
+        assert_eq!(on.commit(&take).await, committed, "{take:?}");
+        assert_eq!(on.stock_levels().on_hand(&skus[0]).await, Some(on_hand));
+    }
+    let levels = shelves_of(on, &commit, &skus).await;
+    assert_eq!(levels[0].moved, Some(sold));
+}
+
+async fn more_mirrored_rows_than_a_transaction_holds_are_committed_whole(on: &impl On) {
+    let row = |_| {
+        let id = PaymentMethodId::new(unique("pm")).unwrap();
+        let row = PaymentMethod::new(id, "flex".parse().unwrap());
+        Resource::PaymentMethod(Box::new(row)).next()
+    };
+    let commit = Commit {
+        resources: (0..250).map(row).collect(),
+        ..Commit::of(recorded(on).await.event_id)
+    };
+    assert_eq!(on.commit(&commit).await, Committed::Now);
+    let rows = commit.resources.iter().map(|row| (row.id(), row.clone()));
+    let rows: BTreeMap<_, _> = rows.collect();
+    let read_set = ReadSet {
+        resources: rows.keys().cloned().collect(),
+        ..ReadSet::default()
+    };
+    assert_eq!(on.read(&read_set).await.resources, rows);
 }
 
 /// A sale of two pieces of one SKU, of which there were five; and what puts some of them back.

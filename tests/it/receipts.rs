@@ -532,6 +532,7 @@ fn subscribes(
         created_at: None,
         paid_through: None,
         suspended_at: None,
+        payment_method_id: None,
         ended_at: None,
     };
     subscription.learn(now, snapshot);

@@ -78,6 +78,7 @@ pub const POLICY: Policy = Policy {
     part_payment: PartPayment::Hold,
     access: AccessPolicies::KEEP,
     renewal_stock: RenewalStock::Move,
+    reserve_stock: false,
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,
     trial_ends_mail: false,

@@ -9,6 +9,7 @@
 pub mod dice;
 pub mod drive;
 pub mod fakes;
+pub mod flint_shop;
 pub mod life;
 pub mod play;
 pub mod prelude;

@@ -1,4 +1,4 @@
-//! Signs a body as Flex does, by the `svix` crate: our own code is not its own witness.
+//! Signs a body as the providers do, by the `svix` crate: our own code is not its own witness.
 #![expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
@@ -38,9 +38,33 @@ pub fn signed_as(delivery_id: &str, secret: &str, body: &str, now: Timestamp) ->
     ]
 }
 
+/// The headers for the body of an event as Flint signs it. Flint's delivery id is the event's.
+pub fn signed_by_flint(event_id: &str, secret: &str, body: &str, now: Timestamp) -> Headers {
+    let names = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+    let values = signed_as(event_id, secret, body, now).into_iter();
+    names
+        .into_iter()
+        .zip(values.map(|(_, value)| value))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_kit_signs_flint_verifies() {
+        let secret = crate::flint_shop::FLINT_SECRET;
+        let now = Timestamp::from_second(1_767_225_600).unwrap();
+        let headers = signed_by_flint("whev_1", secret, "{}", now);
+        let lookup = |name: &str| {
+            let found = headers.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| value.as_str())
+        };
+        let unverified = flint::check(lookup, b"{}", now).unwrap();
+        let delivery_id = unverified.verify(&[flint::secret::key(secret).unwrap()]);
+        assert_eq!(delivery_id.unwrap().as_str(), "whev_1");
+    }
 
     #[test]
     fn what_the_kit_signs_flex_verifies() {

@@ -79,6 +79,7 @@ fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
     let on_full_refund = settings.parsed("ON_FULL_REFUND");
     let on_lost_dispute = settings.parsed("ON_LOST_DISPUTE");
     let renewal_stock = settings.parsed("RENEWAL_STOCK");
+    let reserve_stock = settings.switch("RESERVE_STOCK");
     let grace_days = settings.parsed::<u32>("GRACE_DAYS");
     let payment_failed_mail = settings.switch("PAYMENT_FAILED_MAIL");
     let trial_ends_mail = settings.switch("TRIAL_ENDS_MAIL");
@@ -93,6 +94,7 @@ fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
             on_lost_dispute: on_lost_dispute?,
         },
         renewal_stock: renewal_stock?,
+        reserve_stock: reserve_stock?,
         grace: SignedDuration::from_hours(24 * i64::from(grace_days?)),
         payment_failed_mail: payment_failed_mail?,
         trial_ends_mail: trial_ends_mail?,

@@ -89,7 +89,7 @@ pub fn first_parts<M>(moves: &[M], others: usize, most: usize) -> (Vec<&[M]>, &[
 }
 
 impl Store {
-    /// The rows that a commit writes, except stock.
+    /// The rows that a commit writes, except stock and mirrored things.
     fn rows(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>, RetryableError> {
         let Commit {
             event_id,
@@ -97,21 +97,23 @@ impl Store {
             links,
             reference,
             subscription,
+            charged,
             entitlements,
             contact,
             receipts,
-            resources,
             ..
         } = commit;
         let tables = &self.tables;
         let puts = (order.iter().map(|row| orders::put(&tables.orders, row)))
             .chain(links.iter().map(|row| links::put(&tables.links, row)))
             .chain((reference.iter()).map(|row| links::put_reference(&tables.links, row)))
-            .chain((subscription.iter()).map(|row| put_subscription(&tables.entitlements, row)))
+            .chain(
+                (subscription.iter().chain(charged))
+                    .map(|row| put_subscription(&tables.entitlements, row)),
+            )
             .chain((entitlements.iter()).map(|row| entitlements::put(&tables.entitlements, row)))
             .chain((contact.iter()).map(|row| put_contact(&tables.entitlements, row)))
-            .chain((receipts.iter()).map(|row| receipts::put(&tables.receipts, row)))
-            .chain((resources.iter()).map(|row| resources::put(&tables.resources, row)));
+            .chain((receipts.iter()).map(|row| receipts::put(&tables.receipts, row)));
         let puts = puts.map(|put| Ok(TransactWriteItem::builder().put(put?).build()));
         let mut rows = puts.collect::<Result<Vec<_>, RetryableError>>()?;
         for uncounted in &commit.uncounted {
@@ -125,6 +127,14 @@ impl Store {
             self.still_stored(commit)?
         });
         Ok(rows)
+    }
+
+    /// The rows of mirrored things.
+    fn resource_rows(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>, RetryableError> {
+        let put = |row| resources::put(&self.tables.resources, row);
+        let puts = commit.resources.iter().map(put);
+        puts.map(|put| Ok(TransactWriteItem::builder().put(put?).build()))
+            .collect()
     }
 
     /// Checks that the event is still stored.
@@ -197,19 +207,24 @@ impl ports::Commits for Store {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<Committed, RetryableError> {
-        let rows = self.rows(commit)?;
+        let mut rows = self.rows(commit)?;
         if rows.len() > MOST_ACTIONS {
             return Err(RetryableError::Fault(format!(
                 "{} rows do not fit into one transaction",
                 rows.len()
             )));
         }
+        let mut resources = self.resource_rows(commit)?;
+        // An order of many refunds has many movements of money, each with the order's facts.
+        let early = resources.split_off(resources.len().min(MOST_ACTIONS - rows.len()));
+        rows.append(&mut resources);
         let moves = self.moves(commit)?;
         let (first, last) = first_parts(&moves, rows.len(), MOVES_A_PART);
-        for part in first {
+        let early = early.chunks(MOST_ACTIONS - 1).map(<[_]>::to_vec);
+        for part in early.chain(first.into_iter().map(<[_]>::concat)) {
             // Another attempt or a person may have parked or dropped the event meanwhile.
             let event = self.still_stored(commit)?;
-            if self.transact([vec![event], part.concat()].concat()).await? == Committed::Raced {
+            if self.transact([vec![event], part].concat()).await? == Committed::Raced {
                 return Ok(Committed::Raced);
             }
         }

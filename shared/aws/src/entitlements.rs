@@ -154,16 +154,14 @@ fn contact_key(customer_id: &CustomerId) -> Key {
 
 /// The keys to read.
 pub(crate) fn keys(read_set: &ReadSet) -> Vec<Key> {
-    let subscription = read_set
-        .subscription
-        .iter()
-        .map(|(customer, id)| subscription_key(customer, id));
+    let subscriptions = read_set.subscription.iter().chain(&read_set.charged);
+    let subscriptions = subscriptions.map(|(customer, id)| subscription_key(customer, id));
     let products = read_set
         .entitlements
         .iter()
         .map(|(customer, id)| product_key(customer, id));
     let contact = read_set.contact.iter().map(contact_key);
-    subscription.chain(products).chain(contact).collect()
+    subscriptions.chain(products).chain(contact).collect()
 }
 
 /// The attribute that shows the kind of a row.
@@ -183,7 +181,14 @@ pub(crate) fn found(
         if entry == CONTACT {
             rows.contact = Some(row::from_item(TABLE, item)?);
         } else if entry.starts_with(SUBSCRIPTION) {
-            rows.subscription = Some(row::from_item(TABLE, item)?);
+            let row: Subscription = row::from_item(TABLE, item)?;
+            let key = (row.customer_id.clone(), row.subscription_id.clone());
+            if read_set.charged.contains(&key) {
+                rows.charged.push(row.clone());
+            }
+            if read_set.subscription.as_ref() == Some(&key) {
+                rows.subscription = Some(row);
+            }
         } else {
             rows.entitlements.push(row::from_item(TABLE, item)?);
         }

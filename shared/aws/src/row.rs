@@ -122,7 +122,8 @@ pub(crate) fn versioned(
         .map_err(|error| unbuildable(&error))
 }
 
-fn whole(key: Key, mut item: Attributes) -> Attributes {
+/// The item with its key.
+pub(crate) fn whole(key: Key, mut item: Attributes) -> Attributes {
     item.extend(attributes(key));
     item
 }

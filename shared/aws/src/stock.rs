@@ -9,7 +9,7 @@ use crate::{
     failure::unbuildable,
     row::{self, Attributes, Key, attributes, number, text},
 };
-use aws_sdk_dynamodb::types::{Put, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, Update};
 use domain::{
     fulfillment::read_set::{ReadSet, Snapshot},
     sale::{
@@ -164,16 +164,33 @@ fn without_rows(sku: &Sku) -> StockLevel {
     }
 }
 
-/// The two actions of a deduction: put the movement, which deduplicates it, and reduce the counter.
+/// The two actions of a deduction: put the movement, which deduplicates it, and reduce the counter. A movement that
+/// replaces a reserved one changes the counter by the difference.
 pub(crate) fn take(table: &str, take: &Deduction) -> Result<(Put, Update), RetryableError> {
-    let Deduction { movement, on_hand } = take;
+    let Deduction {
+        movement,
+        seen,
+        on_hand,
+    } = take;
     let key = movement_key(&movement.sku, &movement.order_id);
-    let put = row::first(table, key, row::item(TABLE, movement)?)?;
+    let item = row::item(TABLE, movement)?;
+    let put = match seen {
+        None => row::first(table, key, item)?,
+        Some(seen) => Put::builder()
+            .table_name(table)
+            .set_item(Some(row::whole(key, item)))
+            .condition_expression("#reserved = :yes AND deducted = :seen")
+            .expression_attribute_names("#reserved", "reserved")
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .expression_attribute_values(":seen", number(seen.deducted))
+            .build()
+            .map_err(|error| unbuildable(&error))?,
+    };
     let counter = Update::builder()
         .table_name(table)
         .set_key(Some(attributes(counter_key(&movement.sku))))
         .update_expression("SET on_hand = on_hand - :taken")
-        .expression_attribute_values(":taken", number(movement.deducted));
+        .expression_attribute_values(":taken", number(take.taken()));
     let counter = if movement.short() > 0 {
         // The shortfall is right only for the count that was read.
         counter

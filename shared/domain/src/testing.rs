@@ -110,6 +110,8 @@ impl Tables {
             let level = move |sku: &Sku| self.stock_level(sku, order_id);
             skus.iter().map(level)
         });
+        let charged = read_set.charged.iter();
+        let charged = charged.filter_map(|key| self.subscription_rows.get(key).cloned());
         let entitlements = read_set.entitlements.iter();
         let entitlements = entitlements.filter_map(|key| self.entitlements.get(key).cloned());
         let mapping = read_set.mapping.iter();
@@ -120,6 +122,7 @@ impl Tables {
             links: some(&self.links, &read_set.links),
             reference: one(&self.references, read_set.reference.as_ref()),
             subscription: one(&self.subscription_rows, read_set.subscription.as_ref()),
+            charged: charged.collect(),
             entitlements: entitlements.collect(),
             contact: one(&self.contacts, read_set.contact.as_ref()),
             mapping: mapping.collect(),
@@ -179,15 +182,17 @@ impl Tables {
         put(&mut self.links, &commit.links);
         put(&mut self.references, &commit.reference);
         put(&mut self.subscription_rows, &commit.subscription);
+        put(&mut self.subscription_rows, &commit.charged);
         put(&mut self.entitlements, &commit.entitlements);
         put(&mut self.contacts, &commit.contact);
         put(&mut self.receipts, &commit.receipts);
         put(&mut self.resources, &commit.resources);
         self.reported.extend(commit.uncounted.iter().cloned());
-        for Deduction { movement, .. } in &commit.deductions {
+        for take in &commit.deductions {
+            let movement = &take.movement;
             let key = (movement.sku.clone(), movement.order_id.clone());
             self.movements.insert(key, read_back(movement));
-            self.count(&movement.sku, -movement.deducted);
+            self.count(&movement.sku, -take.taken());
         }
         for back in &commit.restocks {
             let key = (back.sku.clone(), back.order_id.clone());
@@ -212,6 +217,7 @@ impl Tables {
             && follow(&self.links, &commit.links)
             && follow(&self.references, &commit.reference)
             && follow(&self.subscription_rows, &commit.subscription)
+            && follow(&self.subscription_rows, &commit.charged)
             && follow(&self.entitlements, &commit.entitlements)
             && follow(&self.contacts, &commit.contact)
             && follow(&self.resources, &commit.resources)
@@ -232,10 +238,11 @@ impl Tables {
     fn deducts(&self, take: &Deduction) -> bool {
         let level = self.stock_level(&take.movement.sku, &take.movement.order_id);
         let is_enough = match take.movement.short() {
-            0 => level.on_hand >= Some(take.movement.deducted),
+            0 => level.on_hand >= Some(take.taken()),
             _ => level.on_hand == Some(take.on_hand),
         };
-        is_enough && level.moved.is_none()
+        let is_replaceable = level.moved.as_ref().is_none_or(|moved| moved.is_reserved);
+        is_enough && is_replaceable && level.moved == take.seen
     }
 
     fn restocks(&self, back: &Restock) -> bool {

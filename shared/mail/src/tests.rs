@@ -162,6 +162,7 @@ fn order() -> Order {
         holds: std::collections::BTreeSet::new(),
         exceptions: std::collections::BTreeSet::new(),
         fulfillments: std::collections::BTreeMap::new(),
+        reservation: domain::sale::reservation::Reservation::default(),
         capture: Capture::Automatic,
         closed: None,
         least_charge: 50,

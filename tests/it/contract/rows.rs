@@ -21,6 +21,7 @@ use domain::{
         order::{OrderLine, Shortfall},
         payment::{self, Link},
         refund::{self, Goods, Refund},
+        reservation::Reservation,
         statement::{Capture, Customer, Totals},
         stock::LineStock,
     },
@@ -401,6 +402,7 @@ fn order() -> Order {
         holds: [domain::sale::hold::Hold::Inventory].into(),
         exceptions: [EventId::new("evt_1").unwrap()].into(),
         fulfillments: BTreeMap::new(),
+        reservation: Reservation::default(),
         capture: Capture::Manual,
         closed: Some(Closed::Canceled),
         least_charge: 50,
@@ -513,6 +515,7 @@ fn subscription(order: &Order, customer_id: CustomerId) -> Subscription {
         created_at: Some(now()),
         paid_through: None,
         suspended_at: None,
+        payment_method_id: None,
         ended_at: None,
     };
     let bill = Bill {

@@ -296,16 +296,16 @@ impl Commits for World {
     }
 }
 
-/// How many actions a commit is beside its movements: a row each, and the event.
+/// How many actions a commit is beside its movements and mirrored things: a row each, and the event.
 fn rows_of(commit: &Commit) -> usize {
     commit.order.iter().count()
         + commit.links.len()
         + commit.reference.iter().count()
         + commit.subscription.iter().count()
+        + commit.charged.len()
         + commit.entitlements.len()
         + commit.contact.iter().count()
         + commit.receipts.len()
-        + commit.resources.len()
         + commit.uncounted.len()
         + 1
 }
@@ -313,11 +313,15 @@ fn rows_of(commit: &Commit) -> usize {
 /// The transactions of a commit, as the adapter makes them. Movements that do not fit into the last one go first, while
 /// the event is still stored.
 fn parts(commit: &Commit, most: usize) -> Vec<Commit> {
+    let mut last = commit.clone();
+    let room = MOST_ACTIONS - rows_of(commit);
+    let early = last.resources.split_off(last.resources.len().min(room));
     let deductions = commit.deductions.iter().map(|take| (Some(take), None));
     let moves: Vec<_> = deductions
         .chain(commit.restocks.iter().map(|back| (None, Some(back))))
         .collect();
-    let (first, last) = first_parts(&moves, rows_of(commit), most);
+    let others = rows_of(commit) + last.resources.len();
+    let (first, last_moves) = first_parts(&moves, others, most);
     let part = |moves: &[(Option<&Deduction>, Option<&Restock>)], rest: Commit| Commit {
         deductions: moves.iter().filter_map(|(take, _)| take.cloned()).collect(),
         restocks: moves.iter().filter_map(|(_, back)| back.cloned()).collect(),
@@ -327,11 +331,13 @@ fn parts(commit: &Commit, most: usize) -> Vec<Commit> {
         ends: false,
         ..Commit::of(commit.event_id.clone())
     };
-    let last = part(last, commit.clone());
-    first
-        .into_iter()
-        .map(|moves| part(moves, only_moves()))
-        .chain([last])
+    let early = early.chunks(MOST_ACTIONS - 1).map(|resources| Commit {
+        resources: resources.to_vec(),
+        ..only_moves()
+    });
+    early
+        .chain(first.into_iter().map(|moves| part(moves, only_moves())))
+        .chain([part(last_moves, last)])
         .collect()
 }
 

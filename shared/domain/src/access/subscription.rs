@@ -11,8 +11,8 @@ use crate::{
     values::{
         facts::{Fact, Stamp, Stated, earliest, latest, merge, merge_by, whole_second, words},
         ids::{
-            CustomerId, InvoiceId, OrderId, PaymentIntentId, PriceId, ProductId, ReceiptId,
-            SubscriptionId,
+            CustomerId, InvoiceId, OrderId, PaymentIntentId, PaymentMethodId, PriceId, ProductId,
+            ReceiptId, SubscriptionId,
         },
         mode::Mode,
         money::Currency,
@@ -93,6 +93,9 @@ pub struct SubscriptionFacts {
     /// The time of the end, if stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// The saved method that renewals are charged to, if stated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_method_id: Option<PaymentMethodId>,
 }
 
 /// One item of a subscription.
@@ -258,6 +261,12 @@ pub struct Subscription {
     /// Its orders of which a dispute is lost.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub lost_orders: BTreeSet<OrderId>,
+    /// The latest stated payment method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_method: Option<Fact<PaymentMethodId>>,
+    /// True if that method was removed: the next renewal cannot be charged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub payment_method_removed: bool,
 }
 
 /// Invoices kept on a row: those of the latest periods. `paid_through` holds the result of the
@@ -414,6 +423,8 @@ impl Subscription {
             trial_notice_id: None,
             other_shop: false,
             lost_orders: BTreeSet::new(),
+            payment_method: None,
+            payment_method_removed: false,
         }
     }
 
@@ -442,6 +453,12 @@ impl Subscription {
         self.created_at = earliest(self.created_at, snapshot.created_at);
         self.paid_through = latest(self.paid_through, snapshot.paid_through);
         self.learn_plan(facts.stamp, &facts.value);
+        let method = facts.value.payment_method_id.clone();
+        let stamp = facts.stamp;
+        merge(
+            &mut self.payment_method,
+            method.map(|value| Fact { stamp, value }),
+        );
         // An unknown status neither grants nor revokes, so it does not replace a known one.
         let is_known = |facts: &SubscriptionFacts| facts.status.is_known();
         merge_by(&mut self.snapshot, Some(facts), is_known);

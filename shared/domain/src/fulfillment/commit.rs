@@ -33,6 +33,8 @@ pub struct Commit {
     /// The row of the merchant's reference.
     pub reference: Option<MerchantReference>,
     pub subscription: Option<Subscription>,
+    /// Subscriptions whose payment method was removed.
+    pub charged: Vec<Subscription>,
     /// The access that follows from the subscription.
     pub entitlements: Vec<Entitlement>,
     pub contact: Option<Contact>,
@@ -60,6 +62,7 @@ impl Commit {
             links: Vec::new(),
             reference: None,
             subscription: None,
+            charged: Vec::new(),
             entitlements: Vec::new(),
             contact: None,
             receipts: Vec::new(),
@@ -110,7 +113,7 @@ impl Commit {
                 parts.push(format!("order {}: {}", order.order_id, order.state()));
             }
         }
-        if let Some(subscription) = &self.subscription {
+        for subscription in self.subscription.iter().chain(&self.charged) {
             parts.push(format!("subscription {}", subscription.subscription_id));
         }
         for row in &self.entitlements {
@@ -120,7 +123,8 @@ impl Commit {
                 row.access_until
             ));
         }
-        for resource in &self.resources {
+        // An order states its movements of money by itself.
+        for resource in self.resources.iter().filter(|_| self.order.is_none()) {
             let id = resource.id();
             let (kind, id) = id.parts();
             parts.push(format!("{kind} {id}"));
@@ -137,8 +141,16 @@ impl Commit {
     /// The stock movements, and what differs in a fulfilled order.
     fn stock_parts(&self) -> Vec<String> {
         let mut parts = Vec::new();
-        if self.fulfills || !self.deductions.is_empty() {
-            parts.push(format!("{} stock movements", self.deductions.len()));
+        let is_reserved = |take: &&Deduction| take.movement.is_reserved;
+        let reserved = self.deductions.iter().filter(is_reserved);
+        let sold = self.deductions.len() - reserved.clone().count();
+        if self.fulfills || sold > 0 {
+            parts.push(format!("{sold} stock movements"));
+        }
+        let taken: i64 = reserved.map(Deduction::taken).sum();
+        if taken != 0 {
+            let what = if taken > 0 { "reserved" } else { "released" };
+            parts.push(format!("{} pieces {what}", taken.abs()));
         }
         if let Some(order) = self.order.as_ref().filter(|_| self.fulfills) {
             let missing: i64 = order.shortfalls.iter().map(|short| short.missing).sum();

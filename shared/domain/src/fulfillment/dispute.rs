@@ -49,15 +49,13 @@ pub(super) fn decide(case: &Case<'_>, change: &DisputeChange) -> Result<Decision
     if order.disputes == known.disputes && one_time.is_empty() && of_subscription.is_none() {
         return Ok(Decision::Nothing { unsent: Vec::new() });
     }
-    let (subscription, entitlements) = of_subscription.map_or((None, Vec::new()), |facts| {
-        (facts.subscription, facts.entitlements)
-    });
+    let of_subscription = of_subscription.map(|facts| *facts);
+    let commit = of_subscription.unwrap_or_else(|| Commit::of(case.event.event_id.clone()));
     let grantor = Grantor::from(&order.order_id);
     Ok(bounded(Commit {
         order: Some(order),
-        subscription,
-        entitlements: together(entitlements, one_time, &grantor),
-        ..Commit::of(case.event.event_id.clone())
+        entitlements: together(commit.entitlements, one_time, &grantor),
+        ..commit
     })?)
 }
 

@@ -111,6 +111,7 @@ fn decide_learned(
         if let Some(facts) = facts {
             let grantor = Grantor::from(&sold.order_id);
             made.subscription = facts.subscription;
+            made.resources.extend(facts.resources);
             made.entitlements = together(facts.entitlements, made.entitlements, &grantor);
         }
         return bounded(made);

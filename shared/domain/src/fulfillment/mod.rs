@@ -3,15 +3,18 @@
 //! Each decision is a function of the event and of the rows as read. Before an irreversible step, it also needs the
 //! answer of the provider's API. It returns a value that can be printed; the caller carries it out.
 
+mod checkout_session;
 pub mod commit;
 mod contact;
 mod dispute;
 mod invoice;
 pub mod known;
+mod movements;
 mod notice;
 mod order;
 mod other_shop;
 mod payment;
+mod payment_method;
 mod purchase;
 pub mod read_set;
 mod refund;
@@ -46,7 +49,7 @@ use crate::{
     },
     values::{
         class::Class,
-        ids::{BadId, OrderId, PaymentIntentId, ReceiptId, RefundId},
+        ids::{BadId, CheckoutSessionId, OrderId, PaymentIntentId, ReceiptId, RefundId},
         mode::Mode,
         money::Currency,
         outcome::{ReadError, RetryableError},
@@ -72,6 +75,8 @@ pub struct Policy {
     pub access: AccessPolicies,
     /// The effect of renewals on stock.
     pub renewal_stock: RenewalStock,
+    /// True if an open checkout session reserves the goods of its order.
+    pub reserve_stock: bool,
     /// The time that access lasts after a renewal's payment first fails.
     pub grace: SignedDuration,
     /// True if a renewal that could not be charged causes a mail.
@@ -151,6 +156,11 @@ pub enum ParkReason {
         "the provider reports an exception of order {0}: resolve it there, then release this event"
     )]
     OrderException(OrderId),
+    /// A checkout session has ended, and neither its event nor the API states a reason that is understood.
+    #[error(
+        "checkout session {0} ended for an unknown reason: check its order, then release this event"
+    )]
+    UnclearSession(CheckoutSessionId),
     /// The order, or its payment, has not come.
     #[error("no paid order is known for this {0}")]
     OrderUnknown(&'static str),
@@ -212,6 +222,7 @@ impl ParkReason {
             | Self::OtherCurrency { .. }
             | Self::NoSubject
             | Self::OrderException(_)
+            | Self::UnclearSession(_)
             | Self::NotUnderstood(_)
             | Self::TooLarge { .. }
             | Self::BadId(_) => Patience::None,
@@ -227,7 +238,9 @@ impl From<&ParkReason> for Class {
             ParkReason::OtherMode { .. } => Self::OtherMode,
             ParkReason::OtherCurrency { .. } => Self::OtherCurrency,
             ParkReason::NoSubject => Self::NoSubject,
-            ParkReason::NotUnderstood(_) | ParkReason::UnclearRefund(_) => Self::Unreadable,
+            ParkReason::NotUnderstood(_)
+            | ParkReason::UnclearRefund(_)
+            | ParkReason::UnclearSession(_) => Self::Unreadable,
             ParkReason::OrderUnknown(_) => Self::OrderUnknown,
             ParkReason::OrderException(_) => Self::Exception,
             ParkReason::NoRefund => Self::NoRefund,
@@ -418,12 +431,15 @@ fn with_receipts(case: &Case<'_>, decision: Decision) -> Result<Decision, Stop> 
     }
 }
 
-/// The commit as it is written: with the receipts that do not exist, the version that writes it, and what a person must hear of. A receipt
-/// that exists is not written again: the order's row may have been restored to an earlier point.
+/// The commit as it is written: with the receipts that do not exist, the movements of money, the version that writes
+/// it, and what a person must hear of. A receipt that exists is not written again: the order's row may have been restored to an earlier point.
 fn to_write(case: &Case<'_>, mut commit: Box<Commit>) -> Result<Box<Commit>, Stop> {
+    let receipts = ReadSet::of_receipts(commit.receipt_ids());
+    let money = movements::news(case, commit.order.as_ref())?;
     let rows = case
         .known
-        .rows(&ReadSet::of_receipts(commit.receipt_ids()))?;
+        .rows(&receipts.and(movements::read_set(&money)))?;
+    commit.resources.extend(movements::rows(&money, rows));
     commit
         .receipts
         .retain(|receipt| !rows.receipts.contains_key(&receipt.receipt_id));

@@ -6,24 +6,26 @@ use crate::{
         Decision, ParkReason,
         commit::Commit,
         known::Case,
-        purchase,
+        movements, purchase,
         read_set::{ReadSet, Snapshot},
     },
     receipt::Receipt,
+    resource::{Resource, ResourceId},
     sale::{
         amounts::Closed,
         details::Details,
         hold::Hold,
         mapping::{self, mapped},
         merchant_reference::MerchantReference,
-        order::{Order, OrderKind, OrderLine, Period, Shortfall},
+        order::{Order, OrderKind, OrderLine, OrderState, Period, Shortfall},
         payment::{Link, PaymentFacts},
+        reservation::{self, Reservation},
         statement::{Capture, Customer, LineItem, Totals},
-        stock::{self, LineStock, RenewalStock, StockPlan},
+        stock::{self, Deduction, LineStock, RenewalStock, StockPlan},
     },
     values::{
         facts::{Fact, Stamp},
-        ids::{EventId, InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
+        ids::{CheckoutSessionId, EventId, InvoiceId, OrderId, PaymentIntentId, SubscriptionId},
         mode::Mode,
         money::Currency,
         provider::{EligibilityPolicy, Party},
@@ -66,6 +68,10 @@ pub(super) struct Sold {
     pub(super) period: Option<Period>,
     /// See [`moves_stock`].
     pub(super) moves_stock: bool,
+    /// The party that records the movements of its money.
+    pub(super) movements: Party,
+    /// What the sale and its events state about its sessions, if they reserve stock.
+    pub(super) reservation: Reservation,
 }
 
 impl Sold {
@@ -77,13 +83,25 @@ impl Sold {
             contact: self.customer.customer_id.clone(),
             reference: self.client_reference_id.clone(),
             mapping: mapping::all_keys(&self.lines),
+            resources: self.resources(),
             ..self.named_read_set(&Snapshot::default())
         }
     }
 
+    /// The movements of its payments, and its sessions.
+    fn resources(&self) -> Vec<ResourceId> {
+        let mut all: Vec<_> = self.reservation.sessions().map(session).collect();
+        if self.movements == Party::Us {
+            all.extend(movements::of_payments(&self.payment_intents));
+        }
+        all
+    }
+
     /// The rows that the mapping rows name: stock levels, and the customer's access.
     pub(super) fn named_read_set(&self, rows: &Snapshot) -> ReadSet {
-        let skus = mapping::skus(self.counted(), &rows.mapping);
+        let mut skus = mapping::skus(self.counted(), &rows.mapping);
+        let known = rows.order.iter().filter(|known| self.is_of(known));
+        skus.extend(known.flat_map(|known| known.reservation.skus.iter().cloned()));
         let lines = self.lines.iter();
         let grants = lines.filter_map(|line| mapped(line, &rows.mapping).grants);
         let names = grants.map(|grant| grant.name.clone());
@@ -91,6 +109,42 @@ impl Sold {
             stock_levels: (!skus.is_empty()).then(|| (self.order_id.clone(), skus)),
             ..purchase::read_set(self.customer.customer_id.as_ref(), names)
         }
+    }
+
+    fn is_of(&self, order: &Order) -> bool {
+        order.order_id == self.order_id
+    }
+
+    /// The reservation of its order, with what the rows of its sessions state.
+    fn reservation(&self, known: Option<&Order>, rows: &Snapshot) -> Reservation {
+        let mut reservation =
+            known.map_or_else(Reservation::default, |known| known.reservation.clone());
+        reservation.merge(&self.reservation);
+        for id in self.reservation.sessions() {
+            if let Some(Resource::CheckoutSession(row)) = rows.resources.get(&session(id)) {
+                reservation.learn(row);
+            }
+        }
+        reservation
+    }
+
+    /// The unpaid order with the units that its sessions keep, and the movements that reserve or release them.
+    pub(super) fn reserved(
+        &self,
+        case: &Case<'_>,
+        mut order: Order,
+        rows: &Snapshot,
+    ) -> (Order, Vec<Deduction>) {
+        let is_wanted = reserves(case, self.kind)
+            && order.reservation.is_held()
+            && order.closed.is_none()
+            && order.state() != OrderState::Refunded;
+        let lines = if is_wanted { self.counted() } else { &[] };
+        let wanted = stock::units(lines, &rows.mapping, &rows.stock_levels);
+        let (deductions, skus) =
+            reservation::plan(&order.order_id, &wanted, &rows.stock_levels, case.now);
+        order.reservation.skus = skus;
+        (order, deductions)
     }
 
     /// Its order in the next version, while the money is not received.
@@ -123,6 +177,8 @@ impl Sold {
             shortfalls: shortfalls(&plan),
             receipt_id: receipt.as_ref().map(|receipt| receipt.receipt_id.clone()),
             same_reference: self.same_reference(rows),
+            // What was reserved is sold now.
+            reservation: Reservation::default(),
             ..draft
         };
         Ok(Commit {
@@ -173,9 +229,14 @@ impl Sold {
         let lines = lines.map(|(line, stock)| order_line(line, stock, eligibility, rows));
         let first = self.first(case, lines.collect());
         let known = rows.order.as_ref();
+        let reservation = self.reservation(known, rows);
         let order = match known {
             Some(known) => following(known, first),
             None => first,
+        };
+        let order = Order {
+            reservation,
+            ..order
         };
         // Erasing is final: what the provider still states about the customer is not stored.
         let is_erased = rows.contact.as_ref().is_some_and(|contact| contact.erased);
@@ -219,6 +280,7 @@ impl Sold {
             refunds: BTreeMap::new(),
             disputes: BTreeMap::new(),
             fulfillments: BTreeMap::new(),
+            reservation: Reservation::default(),
             subscription_id: self.subscription_id.clone(),
             invoice_id: self.invoice_id.clone(),
             period: self.period,
@@ -238,6 +300,15 @@ pub(super) fn moves_stock(case: &Case<'_>, kind: OrderKind) -> bool {
             OrderKind::Sale => true,
             OrderKind::Renewal => case.policy.renewal_stock == RenewalStock::Move,
         }
+}
+
+/// True if the checkout sessions of such an order reserve its goods.
+pub(super) fn reserves(case: &Case<'_>, kind: OrderKind) -> bool {
+    case.policy.reserve_stock && kind == OrderKind::Sale && moves_stock(case, kind)
+}
+
+fn session(id: &CheckoutSessionId) -> ResourceId {
+    ResourceId::CheckoutSession(id.clone())
 }
 
 /// The order in the version after the known one, which other events have added to.

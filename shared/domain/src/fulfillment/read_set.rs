@@ -28,6 +28,8 @@ pub struct ReadSet {
     /// The orders under a reference of the merchant.
     pub reference: Option<String>,
     pub subscription: Option<(CustomerId, SubscriptionId)>,
+    /// The subscriptions that are charged to a payment method.
+    pub charged: Vec<(CustomerId, SubscriptionId)>,
     /// A customer's access to products.
     pub entitlements: Vec<(CustomerId, ProductId)>,
     pub contact: Option<CustomerId>,
@@ -62,6 +64,7 @@ impl ReadSet {
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.links.extend(other.links);
+        self.charged.extend(other.charged);
         self.entitlements.extend(other.entitlements);
         self.mapping.extend(other.mapping);
         self.receipts.extend(other.receipts);
@@ -102,6 +105,7 @@ impl ReadSet {
             links: some(&self.links, &read.links),
             reference: one(self.reference.as_ref(), read.reference.as_ref()),
             subscription: one(self.subscription.as_ref(), read.subscription.as_ref()),
+            charged: some(&self.charged, &read.charged),
             entitlements: some(&self.entitlements, &read.entitlements),
             contact: one(self.contact.as_ref(), read.contact.as_ref()),
             mapping: some(&self.mapping, &read.mapping),
@@ -129,6 +133,8 @@ pub struct Snapshot {
     pub reference: Option<MerchantReference>,
     /// The subscription.
     pub subscription: Option<Subscription>,
+    /// The subscriptions that are charged to a payment method.
+    pub charged: Vec<Subscription>,
     /// The customer's access.
     pub entitlements: Vec<Entitlement>,
     /// The customer.
@@ -146,6 +152,7 @@ impl Snapshot {
     #[must_use]
     pub fn and(mut self, later: Self) -> Self {
         self.links.extend(later.links);
+        self.charged.extend(later.charged);
         self.mapping.extend(later.mapping);
         self.entitlements.extend(later.entitlements);
         self.stock_levels.retain(|level| {

@@ -18,6 +18,7 @@ use crate::{
         details::Details,
         order::{Order, OrderKind},
         payment::PaymentFacts,
+        reservation::Reservation,
         statement::{Capture, Customer, LineItem},
     },
     values::{
@@ -173,6 +174,8 @@ fn sold(
         details: details(renewal, first),
         period: covered(bill, paid_at, renewal.period),
         moves_stock: moves_stock(case, OrderKind::Renewal),
+        movements: case.provider.movements,
+        reservation: Reservation::default(),
     }))
 }
 

@@ -1,7 +1,10 @@
 //! Things that the stack mirrors: the fetched facts merge into the row of the thing.
 
 use crate::{
-    fulfillment::{Decision, Stop, commit::Commit, known::Case, read_set::ReadSet},
+    fulfillment::{
+        Decision, Stop, checkout_session, commit::Commit, known::Case, payment_method,
+        read_set::ReadSet,
+    },
     resource::{Resource, ResourceChange, checkout_session::SessionSale},
 };
 
@@ -10,16 +13,26 @@ pub(super) fn decide(case: &Case<'_>, change: &ResourceChange) -> Result<Decisio
     let id = change.id();
     let rows = case.known.rows(&ReadSet {
         resources: vec![id.clone()],
-        ..ReadSet::default()
+        ..checkout_session::read_set(case, change)
     })?;
     let known = rows.resources.get(&id);
     let learned = Resource::learn(known, &case.event.provider, change, case.stated_at);
+    let learned = checkout_session::asked(case, learned)?;
     let learned = without_erased_contact(case, learned)?;
-    if !learned.is_news(known) {
-        return Ok(Decision::Nothing { unsent: Vec::new() });
+    let row = learned.is_news(known).then(|| learned.clone().next());
+    if let Resource::CheckoutSession(session) = &learned {
+        return checkout_session::decide(case, session, row.as_ref());
     }
+    let Some(row) = row else {
+        return Ok(Decision::Nothing { unsent: Vec::new() });
+    };
+    let charged = match &learned {
+        Resource::PaymentMethod(method) => payment_method::flagged(case, method)?,
+        _ => Vec::new(),
+    };
     Ok(Decision::write(Commit {
-        resources: vec![learned.next()],
+        charged,
+        resources: vec![row],
         ..Commit::of(case.event.event_id.clone())
     }))
 }

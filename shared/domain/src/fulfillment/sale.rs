@@ -9,15 +9,17 @@ use crate::{
         known::{Case, Fetched, Need},
         notice::{notice_of_trial, notices_of_failure},
         of_other_mode,
-        order::{Sold, bounded, links, moves_stock},
+        order::{Sold, bounded, links, moves_stock, reserves},
         other_shop,
         read_set::{ReadSet, Snapshot},
     },
     receipt::Receipt,
+    resource::checkout_session::CheckoutSession,
     sale::{
         amounts::{Closed, OrderFunds, PartPayment},
         order::{Order, OrderKind},
         payment::{self, Link, PaymentChange, PaymentFacts},
+        reservation::Reservation,
         statement::{Sale, SaleKind, SaleStatus},
     },
     values::{
@@ -124,6 +126,8 @@ pub(super) enum About<'a> {
     Paid,
     /// Its state has changed, perhaps after it was fulfilled.
     State,
+    /// One of its checkout sessions began or ended.
+    Session(&'a CheckoutSession),
     /// The provider reports an exception.
     Exception,
 }
@@ -137,7 +141,7 @@ impl About<'_> {
     /// True if no answer of the provider can add to the order.
     fn is_known(self, case: &Case<'_>, order: &Order) -> bool {
         match self {
-            Self::Sale { .. } | Self::Payment(_) | Self::Paid => is_done(order),
+            Self::Sale { .. } | Self::Payment(_) | Self::Paid | Self::Session(_) => is_done(order),
             Self::State => case.stamp.is_some() && case.stamp < order.stamp,
             Self::Exception => false,
         }
@@ -209,7 +213,9 @@ fn decide_about(case: &Case<'_>, about: About<'_>, sale: &Sale, rows: &Snapshot)
     match about {
         // The event says that the money is here, and the API does not know it yet.
         About::Sale { completed: true } if sale.is_unpaid => decide_paid(case, sale, rows),
-        About::Sale { .. } | About::State => decide_read(case, about, sale, rows),
+        About::Sale { .. } | About::State | About::Session(_) => {
+            decide_read(case, about, sale, rows)
+        }
         About::Payment(change) => {
             let noted = noted(case, change, rows.clone());
             decide_read(case, about, sale, &noted)
@@ -240,7 +246,7 @@ fn decide_exception(case: &Case<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
 }
 
 /// True if a person has released the event.
-fn is_released(case: &Case<'_>) -> bool {
+pub(super) fn is_released(case: &Case<'_>) -> bool {
     case.event.note.is_some()
 }
 
@@ -256,7 +262,8 @@ fn exceptions(case: &Case<'_>, about: About<'_>, known: Option<&Order>) -> BTree
         About::Exception => {
             exceptions.insert(case.event.event_id.clone());
         }
-        About::Sale { .. } | About::Payment(_) | About::Paid | About::State => {}
+        About::Sale { .. } | About::Payment(_) | About::Paid | About::State | About::Session(_) => {
+        }
     }
     exceptions
 }
@@ -295,6 +302,7 @@ pub(super) fn decide_read(
         return more_facts(case, about, sale, payments, known);
     }
     let sold = Sold {
+        reservation: reservation_about(case, about, sale),
         placed_at: date_of_sale(case, sale, &payments),
         payments,
         closed,
@@ -344,7 +352,7 @@ fn fulfill_or_wait(case: &Case<'_>, sold: &Sold, rows: &Snapshot) -> Result<Deci
     if is_released {
         fulfill(case, sold, rows)
     } else {
-        wait(case, order, rows)
+        wait(case, sold, order, rows)
     }
 }
 
@@ -373,19 +381,26 @@ fn decide_paid(case: &Case<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
     }
 }
 
-/// The order as it is not paid for yet. A newer stamp alone is written too: reconcile compares it with the list.
-fn wait(case: &Case<'_>, order: Order, rows: &Snapshot) -> Result<Decision, ParkReason> {
-    if rows
-        .order
-        .as_ref()
-        .is_some_and(|known| same_but_for_times(known, &order) && known.stamp >= order.stamp)
-    {
+/// The order as it is not paid for yet, with the units that its sessions keep. A newer stamp alone is written too:
+/// reconcile compares it with the list.
+fn wait(
+    case: &Case<'_>,
+    sold: &Sold,
+    order: Order,
+    rows: &Snapshot,
+) -> Result<Decision, ParkReason> {
+    let (order, deductions) = sold.reserved(case, order, rows);
+    let known = rows.order.as_ref();
+    let is_same =
+        known.is_some_and(|known| same_but_for_times(known, &order) && known.stamp >= order.stamp);
+    if is_same && deductions.is_empty() {
         return Ok(Decision::Nothing { unsent: Vec::new() });
     }
     let links = links(&order, rows, case.now);
     bounded(Commit {
         order: Some(order),
         links,
+        deductions,
         ..Commit::of(case.event.event_id.clone())
     })
 }
@@ -497,6 +512,25 @@ fn kind(sale: &Sale) -> OrderKind {
     }
 }
 
+/// The sessions that the sale names, if they reserve stock.
+fn reservation(case: &Case<'_>, sale: &Sale) -> Reservation {
+    let mut reservation = Reservation::default();
+    if reserves(case, kind(sale)) {
+        let sessions = sale.checkout_sessions.iter();
+        sessions.for_each(|id| reservation.add(id));
+    }
+    reservation
+}
+
+/// The sessions that the sale and the event name.
+fn reservation_about(case: &Case<'_>, about: About<'_>, sale: &Sale) -> Reservation {
+    let mut reservation = reservation(case, sale);
+    if let About::Session(session) = about {
+        reservation.learn(session);
+    }
+    reservation
+}
+
 /// What the sale sold. Its payments are known only with the rows: see [`payments`].
 fn sold(case: &Case<'_>, sale: &Sale) -> Sold {
     Sold {
@@ -525,6 +559,8 @@ fn sold(case: &Case<'_>, sale: &Sale) -> Sold {
         details: sale.details.clone(),
         period: None,
         moves_stock: moves_stock(case, kind(sale)),
+        movements: case.provider.movements,
+        reservation: reservation(case, sale),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
         commit::Commit,
         known::Case,
         notice::notice_of_trial,
-        of_other_mode,
+        of_other_mode, payment_method,
         read_set::{ReadSet, Snapshot},
     },
     receipt::Receipt,
@@ -112,40 +112,42 @@ pub(super) fn learn_answer(
     learned.learn(asked_at, snapshot);
 }
 
-/// The rows of the access that a subscription has anything to do with.
+/// The rows of the access that a subscription has anything to do with, and of its payment method.
 pub(super) fn entitlement_read_set(subscription: &Subscription) -> ReadSet {
     let products = subscription.products.iter().cloned();
     let read_set = |product: ProductId| (subscription.customer_id.clone(), product);
     ReadSet {
         entitlements: products.map(read_set).collect(),
-        ..ReadSet::default()
+        ..payment_method::read_set(subscription)
     }
 }
 
 /// The commit of a subscription with the access that follows from it; `None` if nothing is new.
 pub(super) fn write(
     case: &Case<'_>,
-    subscription: Subscription,
+    mut subscription: Subscription,
     receipts: Vec<Receipt>,
     rows: &Snapshot,
 ) -> Option<Box<Commit>> {
+    let method = payment_method::charge(case, &mut subscription, rows);
     let entitlements = entitlements(case, &subscription, rows);
     let known = rows.subscription.as_ref();
-    if known == Some(&subscription) && entitlements.is_empty() && receipts.is_empty() {
+    let has_news = !entitlements.is_empty() || method.is_some();
+    if known == Some(&subscription) && !has_news && receipts.is_empty() {
         return None;
     }
-    // A commit that writes access always writes the subscription too. Its version is the condition that the row is
+    // A commit that writes access or a method always writes the subscription too. Its version is the condition that the row is
     // still as read. A concurrent event may have changed the facts that give access.
-    let subscription =
-        (known != Some(&subscription) || !entitlements.is_empty()).then(|| Subscription {
-            version: subscription.version + 1,
-            ..subscription
-        });
+    let subscription = (known != Some(&subscription) || has_news).then(|| Subscription {
+        version: subscription.version + 1,
+        ..subscription
+    });
     let event_id = case.event.event_id.clone();
     Some(Box::new(Commit {
         subscription,
         entitlements,
         receipts,
+        resources: method.into_iter().collect(),
         ..Commit::of(event_id)
     }))
 }

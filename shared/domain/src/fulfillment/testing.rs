@@ -24,6 +24,7 @@ use crate::{
         known::{Case, Known, Need},
     },
     ports::Committed,
+    resource::{ResourceChange, ResourceId},
     sale::{
         amounts::PartPayment,
         details::{Details, Metadata},
@@ -87,6 +88,7 @@ pub(crate) fn policy() -> Policy {
         part_payment: PartPayment::Hold,
         access: AccessPolicies::KEEP,
         renewal_stock: RenewalStock::Move,
+        reserve_stock: false,
         grace: SignedDuration::ZERO,
         payment_failed_mail: false,
         trial_ends_mail: false,
@@ -186,6 +188,7 @@ pub(crate) fn sale(lines: Vec<LineItem>) -> Sale {
         subscription_id: None,
         invoice_id: None,
         lines,
+        checkout_sessions: BTreeSet::new(),
         fulfilled_elsewhere: false,
         details: Details::default(),
     }
@@ -367,6 +370,7 @@ pub(crate) fn snapshot(status: &str, period_end: i64) -> SubscriptionFacts {
         created_at: None,
         paid_through: None,
         suspended_at: None,
+        payment_method_id: None,
         ended_at: None,
     }
 }
@@ -457,6 +461,8 @@ pub(crate) struct Api {
     pub(crate) items_changed_at: Option<Timestamp>,
     /// The customer of every subscription.
     pub(crate) customer: Customer,
+    /// Things that are mirrored.
+    pub(crate) resources: BTreeMap<ResourceId, ResourceChange>,
 }
 
 impl Api {
@@ -486,6 +492,11 @@ impl Api {
             Reference::Renewal(id) => {
                 let change = self.subscription(id).ok_or_else(unknown)?;
                 Ok(Answer::Renewal(Box::new(self.renewal(change))))
+            }
+            Reference::Resource(id) => {
+                let change = self.resources.get(id).ok_or_else(unknown)?;
+                let change = Change::Resource(Box::new(change.clone()));
+                Ok(Answer::Change(Box::new(change)))
             }
             _ => Err(unknown()),
         }

@@ -196,6 +196,13 @@ impl Resource {
         self
     }
 
+    /// The row as one that was written so often.
+    #[must_use]
+    pub fn in_version(mut self, version: u64) -> Self {
+        each!(&mut self, row => row.version = version);
+        self
+    }
+
     /// The list that shows the row, and its place there; `None` if no list shows it.
     #[must_use]
     pub fn list(&self) -> Option<(String, Timestamp)> {

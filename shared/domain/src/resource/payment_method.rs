@@ -4,13 +4,17 @@ use crate::{
     resource::latest::Latest,
     values::{
         facts::{Stamp, earliest, words},
-        ids::{CustomerId, PaymentMethodId},
+        ids::{CustomerId, PaymentMethodId, SubscriptionId},
         mode::Mode,
         provider::ProviderId,
     },
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The most subscriptions that a row names. Its removal flags them all in one transaction.
+pub const MOST_SUBSCRIPTIONS: usize = 50;
 
 words!(
     /// The status of a payment method.
@@ -80,10 +84,16 @@ pub struct PaymentMethod {
     pub usage: Latest<Usage>,
     #[serde(default, skip_serializing_if = "Latest::is_unknown")]
     pub failure_code: Latest<String>,
+    /// The subscriptions that were ever charged to it, with their customers, at most [`MOST_SUBSCRIPTIONS`]. A later
+    /// one sees a removal with its next event.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub subscriptions: BTreeMap<SubscriptionId, CustomerId>,
 }
 
 impl PaymentMethod {
-    pub(super) fn new(id: PaymentMethodId, provider: ProviderId) -> Self {
+    /// A row of version 0 without facts.
+    #[must_use]
+    pub fn new(id: PaymentMethodId, provider: ProviderId) -> Self {
         Self {
             id,
             version: 0,
@@ -95,6 +105,7 @@ impl PaymentMethod {
             status: Latest::default(),
             usage: Latest::default(),
             failure_code: Latest::default(),
+            subscriptions: BTreeMap::new(),
         }
     }
 
@@ -117,6 +128,24 @@ impl PaymentMethod {
     pub fn is_usable_off_session(&self) -> bool {
         self.status.get() == Some(&PaymentMethodStatus::Active)
             && self.usage.get() == Some(&Usage::OffSession)
+    }
+
+    /// True once it was removed.
+    #[must_use]
+    pub fn is_removed(&self) -> bool {
+        self.status.get() == Some(&PaymentMethodStatus::Removed)
+    }
+
+    /// The row with one more subscription, if it is new and there is room.
+    #[must_use]
+    pub fn charged_by(&self, id: &SubscriptionId, customer_id: &CustomerId) -> Option<Self> {
+        let has_room = self.subscriptions.len() < MOST_SUBSCRIPTIONS;
+        if self.subscriptions.contains_key(id) || !has_room {
+            return None;
+        }
+        let mut row = self.clone();
+        row.subscriptions.insert(id.clone(), customer_id.clone());
+        Some(row)
     }
 
     /// The list of its customer's methods, and its place there.

@@ -12,6 +12,7 @@ pub mod merchant_reference;
 pub mod order;
 pub mod payment;
 pub mod refund;
+pub mod reservation;
 pub mod restock;
 pub mod shipment;
 pub mod shop;

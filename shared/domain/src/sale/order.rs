@@ -11,6 +11,7 @@ use crate::{
         mapping::Grant,
         payment,
         refund::Refund,
+        reservation::Reservation,
         shipment::FulfillmentFacts,
         statement::{Capture, Certification, Customer, Eligibility, Totals},
         stock::LineStock,
@@ -181,6 +182,9 @@ pub struct Order {
     /// The delivery failures of this order's mails.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub delivery_failures: BTreeMap<ReceiptId, DeliveryFailure>,
+    /// The units that are kept for the order until it is paid.
+    #[serde(default, skip_serializing_if = "Reservation::is_empty")]
+    pub reservation: Reservation,
     /// What the merchant needs to ship and serve the order.
     #[serde(default)]
     pub details: Details,

@@ -11,8 +11,8 @@ use crate::{
     values::{
         facts::{Stamp, Stated},
         ids::{
-            CustomerId, InvoiceId, LineItemId, OrderId, PaymentIntentId, PriceId, ProductId, Sku,
-            SubscriptionId,
+            CheckoutSessionId, CustomerId, InvoiceId, LineItemId, OrderId, PaymentIntentId,
+            PriceId, ProductId, Sku, SubscriptionId,
         },
         mode::Mode,
         money::Currency,
@@ -178,6 +178,8 @@ pub struct Sale {
     /// The first invoice of that subscription, if known.
     pub invoice_id: Option<InvoiceId>,
     pub lines: Vec<LineItem>,
+    /// The hosted sessions in which the order can be paid, if the provider sells orders.
+    pub checkout_sessions: BTreeSet<CheckoutSessionId>,
     /// True if the app that made the sale also ships it, counts its goods and sends its receipt.
     pub fulfilled_elsewhere: bool,
     pub details: Details,

@@ -8,6 +8,7 @@
 use crate::{
     sale::{
         mapping::{self, Mapping, MappingKey, mapped},
+        reservation,
         statement::LineItem,
     },
     values::ids::{OrderId, Sku},
@@ -56,6 +57,14 @@ pub struct StockLevel {
     pub moved: Option<Movement>,
 }
 
+impl StockLevel {
+    /// The order's movement, if its units are sold and not only reserved.
+    #[must_use]
+    pub fn sold(&self) -> Option<&Movement> {
+        self.moved.as_ref().filter(|moved| !moved.is_reserved)
+    }
+}
+
 /// One order's movement of one SKU.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Movement {
@@ -77,6 +86,13 @@ pub struct Movement {
         with = "open_word"
     )]
     pub is_open: bool,
+    /// True while the order is not paid: see [`crate::sale::reservation`]. Only such a movement is replaced.
+    #[serde(
+        rename = "reserved",
+        default,
+        skip_serializing_if = "std::ops::Not::not"
+    )]
+    pub is_reserved: bool,
 }
 
 /// The key of open shortfalls in the sparse index `open`.
@@ -159,9 +175,20 @@ const MOST_REPORTS: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deduction {
     pub movement: Movement,
+    /// The reserved movement that it replaces, as read. Without one, the order must have no movement of the SKU.
+    pub seen: Option<Movement>,
     /// The counter as read. If it covers the movement, any sufficient count satisfies the
     /// condition; if it is short, only exactly this count does.
     pub on_hand: i64,
+}
+
+impl Deduction {
+    /// The units that leave the counter; negative if a smaller number stays reserved.
+    #[must_use]
+    pub fn taken(&self) -> i64 {
+        let before = self.seen.as_ref().map_or(0, |seen| seen.deducted);
+        self.movement.deducted.saturating_sub(before)
+    }
 }
 
 /// Units to put back into stock. The condition is that the number of restocked units is still as
@@ -182,7 +209,7 @@ pub fn restocks(stock_levels: &[StockLevel], back: &BTreeMap<Sku, i64>) -> Vec<R
     let moved = stock_levels
         .iter()
         .filter(|stock_level| stock_level.on_hand.is_some())
-        .filter_map(|stock_level| stock_level.moved.as_ref());
+        .filter_map(StockLevel::sold);
     moved
         .filter_map(|movement| {
             let pieces = back.get(&movement.sku)?.saturating_sub(movement.restocked);
@@ -216,14 +243,22 @@ pub fn plan(
         let Some(stock_level) = level_of(stock_levels, sku) else {
             continue;
         };
-        if let Some(moved) = &stock_level.moved {
+        if let Some(moved) = stock_level.sold() {
             movements.push(moved.clone());
         } else if let Some(on_hand) = stock_level.on_hand {
-            let movement = movement(order_id, sku, quantity, on_hand, now);
+            let seen = stock_level.moved.clone();
+            let held = seen.as_ref().map_or(0, |seen| seen.deducted);
+            let free = on_hand.max(0).saturating_add(held);
+            let movement = movement(order_id, sku, quantity, free, now);
             movements.push(movement.clone());
-            to_write.push(Deduction { movement, on_hand });
+            to_write.push(Deduction {
+                movement,
+                seen,
+                on_hand,
+            });
         }
     }
+    to_write.extend(no_longer_reserved(order_id, &movements, stock_levels, now));
     let to_report = to_report(&lines, mapping, stock_levels);
     StockPlan {
         lines: lines.into_iter().map(|(_, stock)| stock).collect(),
@@ -231,6 +266,34 @@ pub fn plan(
         to_write,
         to_report,
     }
+}
+
+/// The reserved units of goods that the order does not sell after all go back to their counters.
+fn no_longer_reserved(
+    order_id: &OrderId,
+    movements: &[Movement],
+    stock_levels: &[StockLevel],
+    now: Timestamp,
+) -> Vec<Deduction> {
+    let is_sold = |sku: &Sku| movements.iter().any(|movement| movement.sku == *sku);
+    let others = stock_levels.iter().filter(|level| !is_sold(&level.sku));
+    let others: Vec<StockLevel> = others.cloned().collect();
+    reservation::plan(order_id, &BTreeMap::new(), &others, now).0
+}
+
+/// The number of units of each counted SKU that these lines sell.
+#[must_use]
+pub fn units(
+    lines: &[LineItem],
+    mapping: &Mapping,
+    stock_levels: &[StockLevel],
+) -> BTreeMap<Sku, i64> {
+    let with_stock = |line| (line, line_stock(line, mapping, stock_levels));
+    let lines: Vec<_> = lines.iter().map(with_stock).collect();
+    let units = sold(&lines).into_iter();
+    units
+        .map(|(sku, quantity)| (sku.clone(), quantity))
+        .collect()
 }
 
 /// The number of sold units of each counted SKU.
@@ -245,22 +308,17 @@ fn sold<'a>(lines: &'a [(&LineItem, LineStock)]) -> BTreeMap<&'a Sku, i64> {
     sold
 }
 
-/// A new movement: of what the counter covers at most.
-fn movement(
-    order_id: &OrderId,
-    sku: &Sku,
-    quantity: i64,
-    on_hand: i64,
-    now: Timestamp,
-) -> Movement {
+/// A new movement: of the free units at most.
+fn movement(order_id: &OrderId, sku: &Sku, quantity: i64, free: i64, now: Timestamp) -> Movement {
     Movement {
         sku: sku.clone(),
         order_id: order_id.clone(),
         quantity,
-        deducted: quantity.min(on_hand.max(0)),
+        deducted: quantity.min(free),
         restocked: 0,
         moved_at: now,
-        is_open: quantity > on_hand.max(0),
+        is_open: quantity > free,
+        is_reserved: false,
     }
 }
 
@@ -272,7 +330,7 @@ fn level_of<'a>(stock_levels: &'a [StockLevel], sku: &Sku) -> Option<&'a StockLe
 fn line_stock(line: &LineItem, mapping: &Mapping, stock_levels: &[StockLevel]) -> LineStock {
     let mapped = mapped(line, mapping);
     let level = mapped.sku.and_then(|sku| level_of(stock_levels, sku));
-    let is_moved = level.is_some_and(|level| level.moved.is_some());
+    let is_moved = level.is_some_and(|level| level.sold().is_some());
     let is_counted = level.is_some_and(|level| level.on_hand.is_some());
     let untracked = mapped.untracked || level.is_some_and(|level| level.untracked);
     match mapped.sku {
@@ -480,6 +538,7 @@ mod tests {
             deducted: 2,
             moved_at: Timestamp::UNIX_EPOCH,
             is_open: false,
+            is_reserved: false,
             restocked: 1,
         };
         let stock_levels = [StockLevel {

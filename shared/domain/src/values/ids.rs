@@ -10,6 +10,8 @@ use std::fmt;
 pub const MAX_ID_LENGTH: usize = 255;
 /// The longest receipt id. With a mark and in base64 it has 256 characters, the most that an SES message tag holds.
 pub const MAX_RECEIPT_ID_LENGTH: usize = 189;
+/// The longest id of a transaction: any other id with a suffix.
+pub const MAX_TRANSACTION_ID_LENGTH: usize = MAX_ID_LENGTH + 8;
 
 /// The reason why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -131,7 +133,7 @@ id!(
 );
 id!(
     /// A balance transaction (`btxn_…`): one movement of the merchant's balance.
-    TransactionId
+    TransactionId, MAX_TRANSACTION_ID_LENGTH
 );
 id!(
     /// A payout to the merchant's bank.
@@ -211,6 +213,25 @@ impl From<&InvoiceId> for OrderId {
     /// A paid renewal is an order under the id of its invoice.
     fn from(invoice: &InvoiceId) -> Self {
         Self(invoice.0.clone())
+    }
+}
+
+/// A provider that reports no balance transactions moves money once with each of these.
+impl From<&PaymentIntentId> for TransactionId {
+    fn from(id: &PaymentIntentId) -> Self {
+        Self(format!("{id}-payment"))
+    }
+}
+
+impl From<&RefundId> for TransactionId {
+    fn from(id: &RefundId) -> Self {
+        Self(format!("{id}-refund"))
+    }
+}
+
+impl From<&DisputeId> for TransactionId {
+    fn from(id: &DisputeId) -> Self {
+        Self(format!("{id}-dispute"))
     }
 }
 

@@ -100,6 +100,9 @@ pub struct ProviderPolicies {
     pub receipts: Party,
     /// The party that counts the goods. If it is the provider, no order moves stock.
     pub stock: Party,
+    /// The party that records the movements of money. If it is the provider, its balance transactions are the only ones;
+    /// otherwise orders make them.
+    pub movements: Party,
     pub delivery_ids: DeliveryIds,
     pub redelivery: Redelivery,
 }
@@ -110,6 +113,7 @@ impl ProviderPolicies {
         eligibility: EligibilityPolicy::Stated,
         receipts: Party::Us,
         stock: Party::Us,
+        movements: Party::Us,
         delivery_ids: DeliveryIds::Carrier,
         redelivery: Redelivery::Same,
     };

@@ -70,6 +70,7 @@ pub fn sale(
         )?,
         invoice_id: named([session.invoice.id()], InvoiceId::new, "invoice")?,
         lines: line::line_items(lines, session)?,
+        checkout_sessions: BTreeSet::new(),
         fulfilled_elsewhere: session
             .origin
             .as_str()

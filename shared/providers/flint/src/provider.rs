@@ -42,6 +42,7 @@ impl Provider for Flint {
             eligibility: EligibilityPolicy::Omitted,
             receipts: self.receipts,
             stock: Party::Us,
+            movements: Party::Provider,
             delivery_ids: DeliveryIds::Event,
             redelivery: Redelivery::Reencoded,
         }

@@ -71,9 +71,9 @@ impl FlintData {
         let mut data = Self::default();
         for (mode, kinds) in seed {
             for (kind, things) in kinds {
-                things
-                    .into_iter()
-                    .for_each(|thing| data.put(mode, kind, thing));
+                for thing in things {
+                    data.put(mode, kind, thing);
+                }
             }
         }
         Ok(data)

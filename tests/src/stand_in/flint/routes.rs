@@ -1,4 +1,8 @@
 //! Flint's routes, as far as fulfillment and reconcile use them.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a member that is missing is null, and one that is set is added"
+)]
 
 use super::data::{FlintData, Kind, Mode};
 use crate::stand_in::state::{Shared, lock};

@@ -35,7 +35,11 @@ fn settle(shop: &mut Shop, mut waiting: Vec<&Event>) {
 }
 
 /// Delivers the events in every possible order. It passes each end to `check`, with the order that led to it.
-fn in_every_order(shop: &Shop, events: &[Event], check: &mut dyn FnMut(&Shop, &[usize])) {
+pub(super) fn in_every_order(
+    shop: &Shop,
+    events: &[Event],
+    check: &mut dyn FnMut(&Shop, &[usize]),
+) {
     fn go_on(
         shop: &Shop,
         events: &[Event],

@@ -12,6 +12,11 @@ use crate::{
         paid, payment_change, refund_facts, refund_news, sale, sku,
     },
     receipt::ReceiptKind,
+    resource::{
+        Resource, ResourceChange,
+        journal::journal,
+        transaction::{Movement, TransactionFacts},
+    },
     sale::{
         dispute,
         order::{OrderFunds, OrderState},
@@ -344,6 +349,17 @@ fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseE
     let open =
         last.is_some_and(|status| status.ends_with("needs_response") || status == "under_review");
     prop_assert_eq!(order.is_disputed(), open);
+    let announced = events.iter().filter_map(|event| match &event.change {
+        Change::Payment(change) => Some(change.payment_intent_id.clone()),
+        _ => None,
+    });
+    let mut known: BTreeSet<_> = announced.collect();
+    known.extend(shop.api.sales[&order_id()].payments.keys().cloned());
+    let mut sale = life.sale();
+    sale.payments.retain(|id, _| known.contains(id));
+    let taken: i64 = sale.payments.values().map(|facts| facts.taken()).sum();
+    let disputed = if last == Some("lost") { 1000 } else { 0 };
+    prop_assert_eq!(balance(shop), taken - back - disputed);
     for event in events {
         if let Change::Payment(change) = &event.change {
             let known = order
@@ -384,6 +400,45 @@ fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseE
     Ok(())
 }
 
+/// What the journal says that the provider has of the order's money.
+fn balance(shop: &Shop) -> i64 {
+    let rows = shop.tables.resources.values().filter_map(|row| match row {
+        Resource::Transaction(row) => Some(&**row),
+        _ => None,
+    });
+    let journal = journal(rows, Timestamp::UNIX_EPOCH..Timestamp::MAX);
+    journal.books.values().map(|book| book.closing).sum()
+}
+
+/// A movement of money, without the time of a payment that states none.
+fn timeless(row: &Resource) -> Resource {
+    let Resource::Transaction(row) = row else {
+        panic!("{row:?}");
+    };
+    let entry = row.entry.get().unwrap();
+    let is_payment = entry.movement == Movement::Payment;
+    let occurred_at = if is_payment { at(0) } else { entry.occurred_at };
+    let facts = TransactionFacts {
+        mode: row.mode,
+        movement: entry.movement.clone(),
+        status: row.status.get().unwrap().clone(),
+        currency: entry.currency,
+        amount: entry.amount,
+        fee: None,
+        net: None,
+        occurred_at,
+        available_at: None,
+        order_id: row.order_id.get().cloned(),
+        payout_id: None,
+        related: row.related.get().cloned(),
+    };
+    let change = ResourceChange::Transaction {
+        id: row.id.clone(),
+        facts: facts.into(),
+    };
+    Resource::learn(None, &row.provider, &change, occurred_at)
+}
+
 /// The rows once erasures are done, without versions and the times of reads from the provider.
 fn bare(shop: &Shop) -> Tables {
     let mut tables = shop.tables.clone();
@@ -403,6 +458,9 @@ fn bare(shop: &Shop) -> Tables {
             .refunds
             .values_mut()
             .for_each(|refund| refund.facts.stamp.at = at(0));
+    }
+    for row in tables.resources.values_mut() {
+        *row = timeless(row);
     }
     for link in tables.links.values_mut() {
         link.version = 0;

@@ -219,6 +219,7 @@ fn a_movement_that_is_written_already_is_not_written_again() {
         deducted: 1,
         restocked: 0,
         is_open: true,
+        is_reserved: false,
         moved_at: at(NOW - 60),
     };
     let stock_levels = [StockLevel {

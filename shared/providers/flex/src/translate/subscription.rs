@@ -61,6 +61,7 @@ fn facts(
             .copied(),
         paid_through: None,
         suspended_at: None,
+        payment_method_id: None,
         ended_at: None,
     })
 }

@@ -11,7 +11,7 @@ use domain::{
     },
     values::{
         facts::{Stamp, Stated},
-        ids::{CustomerId, OrderId, PaymentIntentId, RefundId, SubscriptionId},
+        ids::{CheckoutSessionId, CustomerId, OrderId, PaymentIntentId, RefundId, SubscriptionId},
         mode::Mode,
     },
 };
@@ -169,9 +169,17 @@ pub(crate) fn sale(parts: Parts<'_>) -> Result<Sale, NotUnderstood> {
         subscription_id: subscription_id(order)?,
         invoice_id: None,
         lines: line::line_items(order, amounts)?,
+        checkout_sessions: checkout_sessions(order),
         fulfilled_elsewhere: false,
         details: details(parts, &intents),
     })
+}
+
+/// The sessions that an order names. One that is not understood reserves nothing.
+fn checkout_sessions(order: &Order) -> BTreeSet<CheckoutSessionId> {
+    let all = order.checkout_session_ids.known().into_iter().flatten();
+    all.filter_map(|id| CheckoutSessionId::new(id.known()?).ok())
+        .collect()
 }
 
 fn totals(order: &Order, amounts: Amounts) -> Result<Totals, reading::NotUnderstood> {

@@ -8,7 +8,7 @@ use domain::{
     },
     values::{
         facts::Stated,
-        ids::{CustomerId, PriceId, ProductId, SubscriptionId},
+        ids::{CustomerId, PaymentMethodId, PriceId, ProductId, SubscriptionId},
         mode::Mode,
     },
 };
@@ -60,6 +60,11 @@ fn facts(subscription: &wire::Subscription) -> Result<SubscriptionFacts, NotUnde
             .filter(|_| status == SubscriptionStatus::Paused),
         ended_at: stated(&subscription.canceled_at, "canceled_at")?
             .filter(|_| status == SubscriptionStatus::Canceled),
+        payment_method_id: named(
+            [subscription.payment_method_id.id()],
+            PaymentMethodId::new,
+            "payment_method_id",
+        )?,
         status,
     })
 }

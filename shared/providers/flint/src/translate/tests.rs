@@ -10,7 +10,11 @@ use domain::{
         shipment::Progress,
         statement::{Capture, Sale, SaleKind, SaleStatus, Totals},
     },
-    values::{facts::Stated, ids::PaymentIntentId, mode::Mode},
+    values::{
+        facts::Stated,
+        ids::{CheckoutSessionId, PaymentIntentId, PaymentMethodId},
+        mode::Mode,
+    },
 };
 use jiff::Timestamp;
 use reading::{Kind, Readable};
@@ -67,6 +71,7 @@ fn order() -> Value {
             "modifiers": [{"name": "Gift wrap", "show_on_receipt": true}, {"name": "Fragile", "show_on_receipt": false}],
         }],
         "payment_intent_ids": ["pi_1"], "payment_intents": [intent()],
+        "checkout_session_ids": ["cs_1", null, "not an id", 2],
         "metadata": {"channel": "web"},
         "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:05.000001Z",
     })
@@ -138,6 +143,8 @@ fn an_order_becomes_a_sale_with_its_lines_payments_and_customer() {
     assert_eq!(line.eligibility, None);
     let id = PaymentIntentId::new("pi_1").unwrap();
     assert_eq!(sale.payment_intents, std::slice::from_ref(&id));
+    let session = CheckoutSessionId::new("cs_1").unwrap();
+    assert_eq!(sale.checkout_sessions, [session].into());
     assert_eq!(sale.payments[&id].at, Some(time("2026-01-01T00:00:04.5Z")));
     let details = &sale.details;
     assert_eq!(details.payment_methods[&id].last4.as_deref(), Some("4242"));
@@ -469,6 +476,7 @@ fn a_refund_has_its_state_and_the_place_of_its_payment() {
 fn subscription_of(changed: Value) -> SubscriptionChange {
     let subscription = json!({
         "subscription_id": "sub_1", "customer_id": "cus_1", "status": "active", "plan_id": "plan_1",
+        "payment_method_id": "pm_1",
         "cancel_at_period_end": true, "current_period_start": "2026-01-01T00:00:00Z",
         "current_period_end": "2026-02-01T00:00:00Z", "updated_at": "2026-01-01T00:00:01.25Z",
         "created_at": "2025-12-01T00:00:00Z",
@@ -490,6 +498,8 @@ fn a_subscription_gives_its_plan_for_the_paid_period() {
     assert_eq!(facts.paid_through, facts.period_end);
     let product = facts.items[0].product_id.as_ref().unwrap();
     assert_eq!(product.as_str(), "plan_1");
+    let method = facts.payment_method_id.as_ref();
+    assert_eq!(method.map(PaymentMethodId::as_str), Some("pm_1"));
     let renamed = subscription_of(json!({"plan_id": null, "subscription_plan_id": "plan_2"}));
     let product = renamed.snapshot.items[0].product_id.as_ref().unwrap();
     assert_eq!(product.as_str(), "plan_2");

@@ -55,6 +55,7 @@ fn a_subscription_tells_all_that_it_has() {
                 created_at: Some(at("2025-10-10T09:55:10Z")),
                 paid_through: None,
                 suspended_at: None,
+                payment_method_id: None,
                 ended_at: None,
             },
         ),

@@ -1,0 +1,195 @@
+//! A checkout session beside its row: the units that it keeps for its order, and ends that only a person understands.
+//!
+//! A session never fulfills. It adds itself, or its end, to the reservation of its order, and both rows are written
+//! together. See [`crate::sale::reservation`].
+
+use crate::{
+    delivery::{answer::Answer, event::Change, reference::Reference},
+    fulfillment::{
+        Decision, ParkReason, Stop,
+        commit::Commit,
+        known::Case,
+        order::reserves,
+        read_set::ReadSet,
+        sale::{self, About},
+    },
+    resource::{
+        Resource, ResourceChange,
+        checkout_session::{CheckoutSession, SessionEnd},
+    },
+    sale::{
+        order::{Order, OrderKind},
+        reservation,
+    },
+    values::ids::OrderId,
+};
+use std::collections::BTreeMap;
+
+/// The order of a stated session, if sessions reserve stock.
+pub(super) fn read_set(case: &Case<'_>, change: &ResourceChange) -> ReadSet {
+    let order = match change {
+        ResourceChange::CheckoutSession { facts, .. } if reserves(case, OrderKind::Sale) => {
+            facts.order_id.clone()
+        }
+        _ => None,
+    };
+    ReadSet {
+        order,
+        ..ReadSet::default()
+    }
+}
+
+/// The session with the provider's own facts, if the known ones are not understood.
+pub(super) fn asked(case: &Case<'_>, learned: Resource) -> Result<Resource, Stop> {
+    let is_unclear = |row: &Resource| matches!(row, Resource::CheckoutSession(row) if row.end() == SessionEnd::Unclear);
+    if !is_unclear(&learned) || sale::is_released(case) {
+        return Ok(learned);
+    }
+    let fetched = case.known.fetched(&Reference::Resource(learned.id()))?;
+    let Ok(Answer::Change(change)) = &fetched.answer else {
+        return Ok(learned);
+    };
+    Ok(match &**change {
+        Change::Resource(change) if change.id() == learned.id() => {
+            let provider = &case.event.provider;
+            Resource::learn(Some(&learned), provider, change, fetched.asked_at)
+        }
+        _ => learned,
+    })
+}
+
+/// Decides about a session as merged. `row` is the write of its row, if there is news.
+pub(super) fn decide(
+    case: &Case<'_>,
+    session: &CheckoutSession,
+    row: Option<&Resource>,
+) -> Result<Decision, Stop> {
+    let decision = with_row(case, reserve(case, session)?, row);
+    let is_unclear = session.end() == SessionEnd::Unclear;
+    if !is_unclear || sale::is_released(case) {
+        return Ok(decision);
+    }
+    let commit = match decision {
+        Decision::Write(commit) => Some(unended(*commit)),
+        Decision::Wait { commit, .. } => commit,
+        _ => None,
+    };
+    let park_reason = ParkReason::UnclearSession(session.id.clone());
+    Ok(Decision::Wait {
+        commit,
+        park_reason,
+    })
+}
+
+fn unended(commit: Commit) -> Box<Commit> {
+    Box::new(Commit {
+        ends: false,
+        ..commit
+    })
+}
+
+/// The decision with the row of the session. Whatever becomes of the order, the row is written.
+fn with_row(case: &Case<'_>, decision: Decision, row: Option<&Resource>) -> Decision {
+    let of_row = || Commit::of(case.event.event_id.clone());
+    let added = |commit: Commit| Commit {
+        resources: commit.resources.iter().chain(row).cloned().collect(),
+        ..commit
+    };
+    match decision {
+        Decision::Write(commit) => Decision::write(added(*commit)),
+        Decision::Wait {
+            commit,
+            park_reason,
+        } => {
+            let commit = commit.map(|commit| *commit);
+            let has_any = commit.is_some() || row.is_some();
+            Decision::Wait {
+                commit: has_any.then(|| unended(added(commit.unwrap_or_else(of_row)))),
+                park_reason,
+            }
+        }
+        Decision::Park(park_reason) => Decision::Wait {
+            commit: row.is_some().then(|| unended(added(of_row()))),
+            park_reason,
+        },
+        Decision::Nothing { .. } | Decision::NotNeeded { .. } if row.is_some() => {
+            Decision::write(added(of_row()))
+        }
+        nothing @ Decision::Nothing { .. } => nothing,
+        Decision::NotNeeded { .. } => Decision::Nothing { unsent: Vec::new() },
+    }
+}
+
+/// Decides about the order of a session, if sessions reserve stock.
+fn reserve(case: &Case<'_>, session: &CheckoutSession) -> Result<Decision, Stop> {
+    let nothing = Decision::Nothing { unsent: Vec::new() };
+    let order_id = session.order_id.get();
+    let Some(order_id) = order_id.filter(|_| reserves(case, OrderKind::Sale)) else {
+        return Ok(nothing);
+    };
+    let rows = case.known.rows(&ReadSet::of_order(order_id))?;
+    let known = rows.order.as_ref();
+    let Some(known) = known.filter(|order| order.order_id == *order_id) else {
+        return of_sale(case, session, order_id);
+    };
+    let mut order = known.next();
+    order.reservation.learn(session);
+    let kept = &order.reservation;
+    if known.fulfilled_at.is_some() || *kept == known.reservation {
+        return Ok(nothing);
+    }
+    if !kept.is_held() || order.closed.is_some() {
+        return release(case, order);
+    }
+    if kept.skus.is_empty() {
+        // Only the sale names the goods.
+        return of_sale(case, session, order_id);
+    }
+    Ok(Decision::write(Commit {
+        order: Some(order),
+        ..Commit::of(case.event.event_id.clone())
+    }))
+}
+
+/// Decides the sale of a session. If it cannot be decided, a person sees why.
+fn of_sale(
+    case: &Case<'_>,
+    session: &CheckoutSession,
+    order_id: &OrderId,
+) -> Result<Decision, Stop> {
+    // The stamp is the session's.
+    let case = &Case {
+        stamp: None,
+        ..*case
+    };
+    match sale::decide(case, order_id, About::Session(session)) {
+        Err(Stop::Park(park_reason)) => Ok(Decision::Park(park_reason)),
+        Err(Stop::NotNeeded(_)) => Ok(Decision::Nothing { unsent: Vec::new() }),
+        decided => decided,
+    }
+}
+
+/// The order without its reserved units.
+fn release(case: &Case<'_>, mut order: Order) -> Result<Decision, Stop> {
+    let skus: Vec<_> = std::mem::take(&mut order.reservation.skus)
+        .into_iter()
+        .collect();
+    let rows = case.known.rows(&ReadSet {
+        stock_levels: (!skus.is_empty()).then(|| (order.order_id.clone(), skus)),
+        ..ReadSet::default()
+    })?;
+    let (deductions, _) = reservation::plan(
+        &order.order_id,
+        &BTreeMap::new(),
+        &rows.stock_levels,
+        case.now,
+    );
+    Ok(Decision::write(Commit {
+        order: Some(order),
+        deductions,
+        ..Commit::of(case.event.event_id.clone())
+    }))
+}
+
+#[cfg(test)]
+mod tests;
