@@ -20,6 +20,7 @@ mod interruption;
 mod language;
 mod local;
 mod log;
+mod missed_events;
 mod news;
 mod operator;
 mod privacy;

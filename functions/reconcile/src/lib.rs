@@ -13,6 +13,7 @@ use domain::{
     delivery::{
         event::{Change, Unreadable},
         job::FulfillmentJob,
+        reference::Reference,
         stored_event::EventState,
     },
     fulfillment::read_set::{ReadSet, Snapshot},
@@ -20,12 +21,13 @@ use domain::{
     sale::shop::ShopFilter,
     upkeep::{
         reconcile::{self, Ask, Found, Listed, Page, event_id},
-        recovery::{Count, Gap, List, Look, OpenStates, Reconciled, is_gap},
+        recovery::{Count, Gap, List, Look, OpenStates, Reconciled, Stored, is_gap},
     },
     values::{
-        ids::ReferenceState,
+        ids::{EventId, ReferenceState},
         mode::Mode,
         outcome::{ReadError, RetryableError},
+        provider::ProviderId,
     },
 };
 use futures_util::{StreamExt, stream};
@@ -75,7 +77,11 @@ struct Run {
     reconciled: Reconciled,
     gaps: Vec<Gap>,
     /// The things that were compared: lists overlap, and may shift while they are read.
-    seen: BTreeSet<(&'static str, String)>,
+    seen: BTreeSet<(ProviderId, &'static str, String)>,
+    /// The providers that refuse our API key.
+    refusing: BTreeSet<ProviderId>,
+    /// The things of the listed events that are missing.
+    announced: BTreeSet<Reference>,
     /// The open events when the first gap was found.
     open: Option<OpenStates>,
     /// The first error.
@@ -83,6 +89,15 @@ struct Run {
 }
 
 impl Run {
+    fn note_gap(&mut self, list: &List, found: Box<Found>, read_at: Timestamp, event_id: EventId) {
+        self.gaps.push(Gap {
+            list: list.clone(),
+            found,
+            read_at,
+            event_id,
+        });
+    }
+
     /// Notes an error of one thing or list, which stops no other, and returns one that stops all.
     fn goes_on(&mut self, error: RetryableError) -> Result<(), RetryableError> {
         match error {
@@ -117,7 +132,7 @@ impl<S: ReconcileStore> Reconcile<S> {
 
     /// Every list of every provider.
     fn lists(&self) -> Vec<List> {
-        let of = |id: &domain::values::provider::ProviderId| {
+        let of = |id: &ProviderId| {
             let provider = self.providers.of(id).ok()?;
             let names = provider.lists().iter();
             let list = |name: &&'static str| List {
@@ -141,8 +156,10 @@ impl<S: ReconcileStore> Reconcile<S> {
             let share = ends_at.duration_since(now) / lists_left;
             // A line for it, whatever it has.
             run.reconciled.of(list);
-            self.read_list(list, started_at, add(now, share), run)
-                .await?;
+            if !run.refusing.contains(&list.provider) {
+                self.read_list(list, started_at, add(now, share), run)
+                    .await?;
+            }
         }
         Ok(())
     }
@@ -172,7 +189,7 @@ impl<S: ReconcileStore> Reconcile<S> {
                 now,
                 after: after.as_deref(),
             };
-            let Some(page) = self.page(list, ask, run).await? else {
+            let Some(page) = self.page(list, ask, run).await else {
                 break;
             };
             self.examine(list, page.listed, now, run).await?;
@@ -185,36 +202,26 @@ impl<S: ReconcileStore> Reconcile<S> {
     }
 
     /// A page; `None` if the provider does not answer. The error is reported at the end of the run, when the other
-    /// lists are read. Only a refused key is common to all lists.
-    async fn page(
-        &self,
-        list: &List,
-        ask: Ask<'_>,
-        run: &mut Run,
-    ) -> Result<Option<Page>, RetryableError> {
-        const SERVICE: &str = "the provider's API";
-        match self.providers.list(&list.provider, ask).await {
-            Ok(page) => Ok(Some(page)),
-            Err(ReadError::Transient(error)) => {
-                run.error.get_or_insert(error);
-                Ok(None)
-            }
+    /// lists are read. Only a refused key is common to all lists of its provider.
+    async fn page(&self, list: &List, ask: Ask<'_>, run: &mut Run) -> Option<Page> {
+        let set_up = |cause| RetryableError::SetUp {
+            service: "the provider's API",
+            cause,
+        };
+        let List { provider, name } = list;
+        let error = match self.providers.list(provider, ask).await {
+            Ok(page) => return Some(page),
+            Err(ReadError::Transient(error)) => error,
             Err(ReadError::KeyRefused { status }) => {
-                let cause = format!("it answers our API key with {status}");
-                Err(RetryableError::SetUp {
-                    service: SERVICE,
-                    cause,
-                })
+                run.refusing.insert(provider.clone());
+                set_up(format!("{provider} answers our API key with {status}"))
             }
             Err(error @ (ReadError::Permanent { .. } | ReadError::NotUnderstood(_))) => {
-                let cause = format!("the list of {}: {error}", list.name);
-                run.error.get_or_insert(RetryableError::SetUp {
-                    service: SERVICE,
-                    cause,
-                });
-                Ok(None)
+                set_up(format!("the list of {name} of {provider}: {error}"))
             }
-        }
+        };
+        run.error.get_or_insert(error);
+        None
     }
 
     /// The first look at the things of a page.
@@ -228,14 +235,21 @@ impl<S: ReconcileStore> Reconcile<S> {
         let all = self.understood(list, listed, read_at, run).await?;
         run.reconciled.of(list).examined += all.len();
         let looks = all.into_iter().map(|found| async {
-            let rows = self.rows(&found).await;
-            let is_gap = |rows: &Snapshot| is_gap(&found, rows, read_at, self.clock.now());
-            (rows.map(|rows| Some(rows).filter(is_gap)), found)
+            let stored = self.stored(&found).await;
+            let is_gap = |stored: &Stored| is_gap(&found, stored, read_at, self.clock.now());
+            (stored.map(|stored| Some(stored).filter(is_gap)), found)
         });
         let mut looks = stream::iter(looks).buffered(AT_ONCE);
         while let Some((look, found)) = looks.next().await {
             match look {
-                Ok(Some(rows)) => self.note_gap(list, found, &rows, read_at, run).await?,
+                Ok(Some(Stored::Rows(rows))) => {
+                    self.note_gap(list, found, &rows, read_at, run).await?;
+                }
+                Ok(Some(Stored::Event { .. })) => {
+                    run.announced.extend(reconcile::subject(&found.change));
+                    let event_id = event_id(&found, &Snapshot::default(), read_at);
+                    run.note_gap(list, found, read_at, event_id);
+                }
                 Ok(None) => {}
                 Err(error) => run.goes_on(error)?,
             }
@@ -262,7 +276,8 @@ impl<S: ReconcileStore> Reconcile<S> {
                         .await?;
                 }
                 Listed::Found(found) => {
-                    if run.seen.insert((found.resource, found.id.clone())) {
+                    let thing = (list.provider.clone(), found.resource, found.id.clone());
+                    if run.seen.insert(thing) {
                         all.push(found);
                     }
                 }
@@ -275,7 +290,8 @@ impl<S: ReconcileStore> Reconcile<S> {
         Ok(all)
     }
 
-    /// Keeps a gap for the second look, unless it has its event: such gaps must not use up a run's limit.
+    /// Keeps a gap for the second look, unless it has its event: such gaps must not use up a run's limit. A listed event
+    /// of this run is enough too.
     async fn note_gap(
         &self,
         list: &List,
@@ -284,6 +300,11 @@ impl<S: ReconcileStore> Reconcile<S> {
         read_at: Timestamp,
         run: &mut Run,
     ) -> Result<(), RetryableError> {
+        let subject = reconcile::subject(&found.change);
+        if subject.is_some_and(|subject| run.announced.contains(&subject)) {
+            run.reconciled.of(list).waiting += 1;
+            return Ok(());
+        }
         if run.open.is_none() {
             run.open = Some(self.open_states(run).await?);
         }
@@ -297,12 +318,7 @@ impl<S: ReconcileStore> Reconcile<S> {
                     Ok(Some(event)) if !event.state.is_unfinished() => {
                         run.reconciled.of(list).seen_before += 1;
                     }
-                    Ok(_) => run.gaps.push(Gap {
-                        list: list.clone(),
-                        found,
-                        read_at,
-                        event_id,
-                    }),
+                    Ok(_) => run.note_gap(list, found, read_at, event_id),
                     Err(error) => run.goes_on(error)?,
                 }
             }
@@ -316,6 +332,17 @@ impl<S: ReconcileStore> Reconcile<S> {
         found.mode.is_none_or(|mode| mode == self.mode)
             && marks.is_none_or(|marks| self.shop.takes(marks))
             && !found.is_young(now)
+    }
+
+    /// What a thing is compared with. A listed event is compared with the Events table only.
+    async fn stored(&self, found: &Found) -> Result<Stored, RetryableError> {
+        match &found.event_id {
+            Some(id) => {
+                let is_stored = self.store.event(id).await?.is_some();
+                Ok(Stored::Event { is_stored })
+            }
+            None => self.rows(found).await.map(Box::new).map(Stored::Rows),
+        }
     }
 
     /// The rows that a thing is compared with.

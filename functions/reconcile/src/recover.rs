@@ -6,7 +6,7 @@ use domain::{
         Delivery,
         event::{Reading, Unreadable},
         job::FulfillmentJob,
-        stored_event::{EventState, RECOVERED, StoredEvent},
+        stored_event::{RECOVERED, StoredEvent},
     },
     ports::Recorded,
     upkeep::recovery::{Gap, List, Look, Remedy, look_again},
@@ -61,8 +61,8 @@ impl<S: ReconcileStore> Reconcile<S> {
         let mut remedies = Vec::new();
         let mut looked = Ok(());
         let looks = gaps.into_iter().map(|gap| async {
-            let rows = self.rows(&gap.found).await;
-            (rows.map(|rows| look_again(&gap, &rows, &open)), gap)
+            let stored = self.stored(&gap.found).await;
+            (stored.map(|stored| look_again(&gap, &stored, &open)), gap)
         });
         let mut looks = stream::iter(looks).buffered(AT_ONCE);
         while let Some((look, gap)) = looks.next().await {
@@ -95,7 +95,8 @@ impl<S: ReconcileStore> Reconcile<S> {
         let event = StoredEvent::first(&self.delivery(id, body, reading)?);
         match self.store.record(&event).await? {
             // Again: this attempt's own first try, whose answer was lost, since no event stated it a moment ago.
-            Recorded::First | Recorded::Again(EventState::Stored) => {
+            Recorded::First => self.queue(event, remedy.resumes).await,
+            Recorded::Again(state) if state == event.state => {
                 self.queue(event, remedy.resumes).await
             }
             // Another body under one of our ids is the same gap, stated at another time.
@@ -107,7 +108,9 @@ impl<S: ReconcileStore> Reconcile<S> {
     }
 
     async fn queue(&self, event: StoredEvent, resumes: bool) -> Result<Recovered, RetryableError> {
-        let event_id = event.event_id;
+        let StoredEvent {
+            event_id, state, ..
+        } = event;
         // Logged before anything can stop this run: the next run finds the event, and logs nothing.
         let recovered = if resumes {
             tracing::info!(outcome = "resumed", %event_id, "this is looked at once more");
@@ -116,8 +119,11 @@ impl<S: ReconcileStore> Reconcile<S> {
             tracing::warn!(outcome = "missing", %event_id, "this is missing: no delivery brought it, or it had no effect");
             Recovered::Missing
         };
-        // If this fails or is never reached, sweep queues the event.
-        self.store.send(&FulfillmentJob::V1 { event_id }).await?;
+        // An event that is not understood waits for a person, as at intake. If this fails or is never reached, sweep
+        // queues the event.
+        if state.is_unfinished() {
+            self.store.send(&FulfillmentJob::V1 { event_id }).await?;
+        }
         Ok(recovered)
     }
 

@@ -144,7 +144,8 @@ impl StoredEvent {
             Reading::Event(event) => match &event.change {
                 Change::NotNeeded => (EventState::NotNeeded, None, Some(event)),
                 Change::Unhandled => (EventState::Unhandled, None, Some(event)),
-                Change::NotUnderstood(why) => {
+                // One for a partner's app is not ours. Fulfillment ends it, and alarms.
+                Change::NotUnderstood(why) if !event.scope.is_for_partner => {
                     (EventState::Parked, Some(why.to_string()), Some(event))
                 }
                 _ => (EventState::Stored, None, Some(event)),

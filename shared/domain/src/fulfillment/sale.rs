@@ -286,7 +286,8 @@ pub(super) fn decide_read(
         return Decision::Nothing { unsent: Vec::new() };
     }
     let payments = payments(sale, rows, case.now);
-    let closed = match closed(&sale.status, rows.order.is_some()) {
+    let is_order = rows.order.is_some() || has_money(sale);
+    let closed = match closed(&sale.status, is_order) {
         Ok(closed) => closed,
         Err(word) if about.is_completed() => {
             return Decision::Park(ParkReason::NotComplete(word.to_owned()));
@@ -317,9 +318,15 @@ fn is_behind(sale: &Sale, rows: &Snapshot) -> bool {
     sale.stamp.is_some() && sale.stamp < known
 }
 
+/// True if money was received for a sale, by its own amount or by its payments.
+fn has_money(sale: &Sale) -> bool {
+    let mut payments = sale.payments.values();
+    sale.received > Some(0) || payments.any(|facts| facts.value.taken() > 0)
+}
+
 /// How a sale ended without completion, if it did. The error is the word of one that makes no order yet.
-fn closed(status: &SaleStatus, has_order: bool) -> Result<Option<Closed>, &str> {
-    match (status, has_order) {
+fn closed(status: &SaleStatus, is_order: bool) -> Result<Option<Closed>, &str> {
+    match (status, is_order) {
         (SaleStatus::Complete, _) => Ok(None),
         (SaleStatus::Expired, true) => Ok(Some(Closed::Expired)),
         (SaleStatus::Canceled, true) => Ok(Some(Closed::Canceled)),
@@ -374,7 +381,8 @@ fn decide_paid(case: &Case<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
     }
 }
 
-/// The order as it is not paid for yet, with the units that its sessions keep.
+/// The order as it is not paid for yet, with the units that its sessions keep. A newer stamp alone is written too:
+/// reconcile compares it with the list.
 fn wait(
     case: &Case<'_>,
     sold: &Sold,
@@ -383,7 +391,8 @@ fn wait(
 ) -> Result<Decision, ParkReason> {
     let (order, deductions) = sold.reserved(case, order, rows);
     let known = rows.order.as_ref();
-    let is_same = known.is_some_and(|known| same_but_for_times(known, &order));
+    let is_same =
+        known.is_some_and(|known| same_but_for_times(known, &order) && known.stamp >= order.stamp);
     if is_same && deductions.is_empty() {
         return Ok(Decision::Nothing { unsent: Vec::new() });
     }

@@ -12,7 +12,10 @@ use crate::{
         Bill, InvoiceChange, Item, MOST_INVOICES, Source, Standing, Subscription,
         SubscriptionFacts, SubscriptionStatus,
     },
-    delivery::event::{Change, Unreadable},
+    delivery::{
+        event::{Change, Unreadable},
+        reference::Reference,
+    },
     fulfillment::read_set::{ReadSet, Snapshot},
     sale::{
         amounts::OrderFunds,
@@ -22,7 +25,7 @@ use crate::{
         shop::ShopMarks,
     },
     values::{
-        facts::whole_second,
+        facts::{Stamp, whole_second},
         fingerprint::fingerprint,
         ids::{EventId, InvoiceId, OrderId, PaymentIntentId},
         mode::Mode,
@@ -80,6 +83,8 @@ pub struct Found {
     /// The provider's word for such a thing, such as `refund`.
     pub resource: &'static str,
     pub id: String,
+    /// The id of a listed event. Such an event is missing if it is not stored, whatever the rows of its thing are.
+    pub event_id: Option<EventId>,
     /// Live or test data, if stated.
     pub mode: Option<Mode>,
     /// The time of its creation, if stated.
@@ -89,6 +94,8 @@ pub struct Found {
     pub is_recent: bool,
     /// The time of its present state, if the provider states it.
     pub since: Option<Timestamp>,
+    /// The stamp of its last change, if the provider states it.
+    pub stamp: Option<Stamp>,
     /// The money received for a sale, if stated.
     pub received: Option<Received>,
     /// What shows the shop of a sale.
@@ -120,7 +127,9 @@ impl Found {
     /// True if its webhook, or the order of a payment, may still come.
     #[must_use]
     pub fn is_young(&self, now: Timestamp) -> bool {
-        let newest = self.created_at.max(self.since).filter(|at| *at <= now);
+        let changed_at = self.stamp.map(|stamp| stamp.at);
+        let times = [self.created_at, self.since, changed_at];
+        let newest = times.into_iter().flatten().max().filter(|at| *at <= now);
         let young = match self.change {
             Change::Payment(_) => UNORDERED,
             _ => YOUNG,
@@ -188,10 +197,11 @@ pub fn order_to_read(change: &Change, rows: &Snapshot) -> Option<OrderId> {
     }
 }
 
-/// True if the stored rows lack the state that the provider lists.
+/// True if the stored rows lack the state that the provider lists. Of a listed event the rows show nothing: see
+/// [`crate::upkeep::recovery::Stored`].
 ///
 /// - A sale: its order is missing. Or the order waits, and the provider has received more money than the order
-///   knows, or all of it.
+///   knows, or all of it. Or the order is not fulfilled, and the provider has changed it since.
 /// - An invoice: its payment is missing, or it is a renewal without an order.
 /// - A refund, a dispute or a subscription: the stored facts differ.
 /// - A payment: it has no order.
@@ -201,9 +211,12 @@ pub fn is_missing(found: &Found, rows: &Snapshot) -> bool {
         return false;
     }
     match &found.change {
-        Change::Sale { completed, .. } => {
-            *completed && (rows.order.is_none() || waits_for_what_is_here(found, rows))
-        }
+        Change::Sale { completed, .. } => match &rows.order {
+            None => *completed,
+            Some(order) => {
+                *completed && waits_for_what_is_here(found, rows) || has_changed(found, order)
+            }
+        },
         Change::Refund(change) => {
             let order = rows.order.as_ref();
             let known = order.and_then(|order| order.refunds.get(&change.refund_id));
@@ -272,16 +285,30 @@ pub fn order_that_waits(rows: &Snapshot) -> Option<&Order> {
 fn waits_for_what_is_here(found: &Found, rows: &Snapshot) -> bool {
     order_that_waits(rows)
         .zip(found.received)
-        .is_some_and(|(order, received)| received.is_all || received.amount > order.paid())
+        .is_some_and(|(order, received)| {
+            received.is_all && !waits_for_no_money(order) || received.amount > order.paid()
+        })
+}
+
+/// True if an order has its money, and something else keeps its goods back.
+fn waits_for_no_money(order: &Order) -> bool {
+    order.funds() == OrderFunds::Received && !order.active_holds().is_empty()
+}
+
+/// True if the provider has changed an order after the state on its row. A fulfilled order has its money, and its later
+/// changes have other rules.
+fn has_changed(found: &Found, order: &Order) -> bool {
+    order.fulfilled_at.is_none() && found.stamp > order.stamp
 }
 
 /// True if an order has a part of its money and waits for the rest. Nothing is missing. But no list shows if the rest
-/// is given up, so the provider is asked once a day.
+/// is given up, so the provider is asked once a day. A list with the times of changes shows it.
 #[must_use]
 pub fn is_asked_again(found: &Found, rows: &Snapshot) -> bool {
     let part = found
         .received
-        .filter(|received| !received.is_all && received.amount > 0);
+        .filter(|received| !received.is_all && received.amount > 0)
+        .filter(|_| found.stamp.is_none());
     matches!(
         found.change,
         Change::Sale {
@@ -391,6 +418,22 @@ fn differs(known: &SubscriptionFacts, facts: &SubscriptionFacts) -> bool {
         || known.items.iter().zip(&facts.items).any(another)
 }
 
+/// The thing that a listed event and a listed thing may both be about. An event that is recovered makes its thing be
+/// read, so the next run compares the thing.
+#[must_use]
+pub fn subject(change: &Change) -> Option<Reference> {
+    match change {
+        Change::Sale { order_id, .. }
+        | Change::SalePaid { order_id }
+        | Change::Exception { order_id } => Some(Reference::Sale(order_id.clone())),
+        Change::Subscription(change) => {
+            Some(Reference::Subscription(change.subscription_id.clone()))
+        }
+        Change::Fetch(reference) => Some(reference.clone()),
+        _ => None,
+    }
+}
+
 /// True if a parked event with this change can now continue beside these rows. The list confirms the change, which the
 /// provider's API may not have shown before. A refund, a dispute
 /// or a payment still needs its order.
@@ -409,9 +452,12 @@ fn dispute_of<'a>(rows: &'a Snapshot, change: &DisputeChange) -> Option<&'a Disp
 
 /// The id of the recovered event: the same for the same state beside the same row. A second run therefore records
 /// nothing new, and a state that returns after another one gets a new id. `read_at` is the time of the provider's
-/// answer.
+/// answer. A listed event keeps its own id, so that a later delivery is a duplicate.
 #[must_use]
 pub fn event_id(found: &Found, rows: &Snapshot, read_at: Timestamp) -> EventId {
+    if let Some(id) = &found.event_id {
+        return id.clone();
+    }
     let version = match &found.change {
         Change::Invoice(_) | Change::Subscription(_) => {
             rows.subscription.as_ref().map(|row| row.version)
@@ -429,8 +475,14 @@ pub fn event_id(found: &Found, rows: &Snapshot, read_at: Timestamp) -> EventId {
     } else {
         String::new()
     };
+    // An order's version stays the same if its change needs nothing.
+    let changed = rows.order.as_ref().zip(found.stamp);
+    let changed = changed.filter(|(order, _)| has_changed(found, order));
+    let changed = changed
+        .map(|(_, stamp)| format!("-at{}", stamp.at.as_microsecond()))
+        .unwrap_or_default();
     let (resource, id, version) = (found.resource, &found.id, version.unwrap_or_default());
-    let name = format!("{resource}:{id}:{state}{received}{asked}:{version}");
+    let name = format!("{resource}:{id}:{state}{received}{asked}{changed}:{version}");
     // An unknown id or word can make it too long, or contain characters that no id has.
     EventId::new(format!("reconciled:{name}"))
         .unwrap_or_else(|_| EventId::of_body("reconciled", &fingerprint(name.as_bytes())))

@@ -89,6 +89,15 @@ impl fmt::Display for Reconciled {
     }
 }
 
+/// What a found thing is compared with.
+#[derive(Debug)]
+pub enum Stored {
+    /// The rows of a thing, and those that they lead to.
+    Rows(Box<Snapshot>),
+    /// For a listed event: true if the Events table has it.
+    Event { is_stored: bool },
+}
+
 /// A thing that was missing at the first look.
 #[derive(Debug)]
 pub struct Gap {
@@ -152,15 +161,29 @@ fn is_stated(found: &Found, rows: &Snapshot) -> bool {
 
 /// True if a listed thing is a gap at the first look. If the row is newer than the list, there is no gap.
 #[must_use]
-pub fn is_gap(found: &Found, rows: &Snapshot, read_at: Timestamp, now: Timestamp) -> bool {
-    is_stated(found, rows) && !is_overtaken(found, rows, read_at, now)
+pub fn is_gap(found: &Found, stored: &Stored, read_at: Timestamp, now: Timestamp) -> bool {
+    match stored {
+        Stored::Event { is_stored } => !is_stored,
+        Stored::Rows(rows) => is_stated(found, rows) && !is_overtaken(found, rows, read_at, now),
+    }
 }
 
 /// The second look. If the row has changed since the first one, there is no gap. The listed thing may be older than the
 /// change, and must not replace it. The next run lists it again.
 #[must_use]
-pub fn look_again(gap: &Gap, rows: &Snapshot, open: &OpenStates) -> Look {
+pub fn look_again(gap: &Gap, stored: &Stored, open: &OpenStates) -> Look {
     let Gap { found, read_at, .. } = gap;
+    let rows = match stored {
+        Stored::Rows(rows) => rows,
+        Stored::Event { is_stored: true } => return Look::Gone,
+        Stored::Event { is_stored: false } => {
+            return Look::Stays(Remedy {
+                stated_at: found.since.unwrap_or(*read_at),
+                resumes: false,
+                waits: false,
+            });
+        }
+    };
     if !is_stated(found, rows) || event_id(found, rows, *read_at) != gap.event_id {
         return Look::Gone;
     }
@@ -175,3 +198,6 @@ pub fn look_again(gap: &Gap, rows: &Snapshot, open: &OpenStates) -> Look {
         waits: order_that_waits(rows).is_some(),
     })
 }
+
+#[cfg(test)]
+mod tests;

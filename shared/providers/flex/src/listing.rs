@@ -187,10 +187,12 @@ fn found(ask: &Ask<'_>, list: &List, object: &Value) -> Result<Option<Found>, No
     Ok(Some(Found {
         resource: list.resource,
         id: id_of(list, object).ok_or(NotUnderstood::Missing(list.id))?,
+        event_id: None,
         mode: test_mode.known().copied().map(translate::mode),
         created_at: created_at(object),
         is_recent: created_at(object).is_some_and(|at| at >= ask.since),
         since,
+        stamp: None,
         received: if ask.list == CHECKOUTS {
             received(object)?
         } else {

@@ -275,6 +275,12 @@ pub(crate) fn current_name(event_type: &str) -> &str {
     current.map_or(event_type, |(_, current)| current)
 }
 
+/// True if events of this type have an effect, under whatever name.
+pub(crate) fn is_needed(event_type: &str) -> bool {
+    let handling = handling(current_name(event_type));
+    handling.is_some_and(|handling| handling != Handling::NotNeeded)
+}
+
 /// The rule of a type, by its current name; `None` for an unknown one.
 fn handling(event_type: &str) -> Option<Handling> {
     let known = EVENT_TYPES.iter().find(|known| known.name == event_type);

@@ -61,11 +61,7 @@ fn event(body: &[u8]) -> Result<Event, Unreadable> {
         event_type: event_type.to_owned(),
         occurred_at,
         stamp: changes::stamp(event_type, thing, occurred_at),
-        change: if is_for_partner {
-            of_partner(change)
-        } else {
-            change
-        },
+        change,
         scope: Scope {
             is_for_partner,
             ..scope.unwrap_or_default()
@@ -115,14 +111,6 @@ fn mode(word: &Field<String>) -> Result<Option<Mode>, NotUnderstood> {
     let mode = reading::text::code(word).parse();
     mode.map(Some)
         .map_err(|_| NotUnderstood::Malformed("mode", Kind::Text))
-}
-
-/// An event for a partner's app waits for no person: fulfillment ends it, and alarms.
-fn of_partner(change: Change) -> Change {
-    match change {
-        Change::NotUnderstood(_) => Change::Unhandled,
-        change => change,
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! The things of Flint's lists, stated in the way of its webhooks.
 //!
-//! Flint lists events that no delivery brought (`delivery_status=failed`). The lists of orders and subscriptions also
-//! show what no event of this endpoint announced.
+//! Flint lists events that no delivery brought (`delivery_status=failed`). Such an event is recovered under its own id,
+//! as its delivery would have stated it. The list may expire, and shows no event that the endpoint did not ask for. So
+//! orders and subscriptions are listed as well.
 
 use crate::{
     api::{Api, mode_of},
@@ -17,7 +18,7 @@ use domain::{
     },
     sale::{details::MetadataLimit, shop::ShopMarks},
     upkeep::reconcile::{Ask, Found, Listed, Page, Received},
-    values::{ids::EventId, mode::Mode, outcome::ReadError},
+    values::{facts::Stamp, ids::EventId, mode::Mode, outcome::ReadError},
 };
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
@@ -93,9 +94,11 @@ impl Api {
         Ok(all)
     }
 
-    /// An event in full. What is not understood, or expired, stays as listed.
+    /// An event in full. What needs no action, is not understood, or has expired, stays as listed.
     async fn event(&self, key: &ApiKey, listed: &Value) -> Result<Value, ReadError> {
-        let Some(id) = id_of(&List::of(EVENTS), listed) else {
+        let event_type = listed.get("event_type").and_then(Value::as_str);
+        let is_needed = event_type.is_some_and(changes::is_needed);
+        let Some(id) = id_of(&List::of(EVENTS), listed).filter(|_| is_needed) else {
             return Ok(listed.clone());
         };
         let url = self.url(&["webhook-events", &id]);
@@ -139,10 +142,12 @@ fn listed(ask: &Ask<'_>, thing: &Value, mode: Mode) -> Option<Listed> {
             Listed::Found(Box::new(Found {
                 resource: list.resource,
                 id: id_of(&list, thing).unwrap_or_default(),
+                event_id: state.event_id,
                 mode: Some(mode),
                 created_at: created_at(thing),
                 is_recent: created_at(thing).is_some_and(|at| at >= ask.since),
                 since: state.since,
+                stamp: state.stamp,
                 received: state.received,
                 marks: state.marks,
                 event_type: state.event_type,
@@ -163,7 +168,10 @@ fn listed(ask: &Ask<'_>, thing: &Value, mode: Mode) -> Option<Listed> {
 /// What a listed thing states.
 struct State {
     event_type: &'static str,
+    /// The id of a listed event.
+    event_id: Option<EventId>,
     since: Option<Timestamp>,
+    stamp: Option<Stamp>,
     received: Option<Received>,
     marks: Option<ShopMarks>,
     /// The body to keep, if it is not the thing itself.
@@ -175,7 +183,9 @@ impl State {
     fn of(event_type: &'static str, change: Change) -> Self {
         Self {
             event_type,
+            event_id: None,
             since: None,
+            stamp: None,
             received: None,
             marks: None,
             object: None,
@@ -189,22 +199,23 @@ fn whole<T: Readable>(thing: &Value, place: &'static str) -> Result<T, NotUnders
     T::read(thing.clone()).ok_or(NotUnderstood::Malformed(place, Kind::of(thing)))
 }
 
-/// An order with money. Nothing follows from an unpaid one.
+/// An order. Nothing follows from an unpaid one, unless its row waits and is older. An unknown word says nothing.
 fn order_found(thing: &Value) -> Result<Option<State>, NotUnderstood> {
     let order: wire::Order = whole(thing, "order")?;
-    let event_type = match sale::paid(&order)? {
-        sale::Paid::InFull => "order.paid",
-        sale::Paid::InPart => "order.partially_paid",
-        sale::Paid::No | sale::Paid::Other(_) => return Ok(None),
+    let (event_type, received) = match sale::paid(&order)? {
+        sale::Paid::InFull => ("order.paid", sale::received(&order)?),
+        sale::Paid::InPart => ("order.partially_paid", sale::received(&order)?),
+        sale::Paid::No => ("order.updated", None),
+        sale::Paid::Other(_) => return Ok(None),
     };
     let created_at = *order.created_at.required("created_at")?;
-    let received = sale::received(&order)?;
     let change = Change::Sale {
         order_id: sale::id(&order)?,
-        completed: true,
+        completed: event_type != "order.updated",
     };
     Ok(Some(State {
         since: Some(created_at),
+        stamp: sale::stamp(&order)?,
         received: received.map(|amount| Received {
             amount,
             is_all: event_type == "order.paid",
@@ -234,6 +245,7 @@ fn subscription_found(
     mode: Mode,
 ) -> Result<Option<State>, NotUnderstood> {
     let change = subscription::subscription(&whole(thing, "subscription")?, mode)?;
+    let stamp = change.snapshot.at.map(|at| change.snapshot.stamp(at));
     let ended_at = change.snapshot.ended_at;
     let has_ended = change.snapshot.source == Source::Deleted;
     if has_ended && ended_at.is_some_and(|at| at < ask.since) {
@@ -246,17 +258,20 @@ fn subscription_found(
     };
     Ok(Some(State {
         since: ended_at,
+        stamp,
         ..State::of(event_type, Change::Subscription(change))
     }))
 }
 
 /// An event that no delivery brought. `None` for one without effect.
+///
+/// If it is not understood with its payload, it is recovered nevertheless, and parked like its delivery.
 fn event_found(thing: &Value) -> Result<Option<State>, Unreadable> {
     let malformed = Unreadable::Malformed("webhook_event", Kind::of(thing).as_str());
     let Some(members) = thing.as_object() else {
         return Err(malformed);
     };
-    let body = body_of(members);
+    let (body, is_whole) = body_of(members);
     let body = Value::Object(body).to_string().into_bytes();
     let Reading::Event(event) = crate::read(&body) else {
         return Err(malformed);
@@ -267,8 +282,9 @@ fn event_found(thing: &Value) -> Result<Option<State>, Unreadable> {
     };
     match event.change {
         Change::NotNeeded | Change::Unhandled => Ok(None),
-        Change::NotUnderstood(why) => Err(why),
+        Change::NotUnderstood(why) if !is_whole => Err(why),
         change => Ok(Some(State {
+            event_id: Some(event.event_id),
             since: event.occurred_at,
             object: Some(body),
             ..State::of(event_type, change)
@@ -276,41 +292,41 @@ fn event_found(thing: &Value) -> Result<Option<State>, Unreadable> {
     }
 }
 
-/// The body that a delivery of the event would have had. Its payload can expire; then the event still names its thing.
-fn body_of(event: &Map<String, Value>) -> Map<String, Value> {
+/// The body that a delivery of the event would have had, and true if it has its payload. The payload can expire; then
+/// the event still names its thing.
+fn body_of(event: &Map<String, Value>) -> (Map<String, Value>, bool) {
     let payload = event.get("payload").and_then(Value::as_object);
     if let Some(envelope) = payload.filter(|payload| payload.contains_key("webhook_event_id")) {
-        return envelope.clone();
+        return (envelope.clone(), true);
     }
     let mut body = event.clone();
+    let is_whole = payload.is_some() || body.contains_key("data");
     let text = |name| known_text(&member(event, name)).map(str::to_owned);
     let data = match (payload, text("resource_type"), text("resource_id")) {
         (Some(data), _, _) => Some(data.clone()),
         (None, Some(kind), Some(id)) => Some(Map::from_iter([(format!("{kind}_id"), json!(id))])),
         _ => None,
     };
+    body.remove("payload");
     if let (false, Some(data)) = (body.contains_key("data"), data) {
         body.insert("data".to_owned(), Value::Object(data));
     }
-    body
+    (body, is_whole)
 }
 
-/// The event that states a found thing, as Flint would have sent it, with this id and time.
+/// The event that states a found thing, as Flint would have sent it, with this id and time. A listed event is that event
+/// itself.
 pub(crate) fn event(found: &Found, event_id: &EventId, at: Timestamp) -> Vec<u8> {
-    let id = format!("{}_id", found.resource);
-    let mut body = match serde_json::from_slice(&found.object) {
-        Ok(Value::Object(body)) if found.resource == "webhook_event" => body,
-        _ => Map::from_iter([
-            ("event_type".to_owned(), json!(found.event_type)),
-            ("data".to_owned(), json!({id: found.id})),
-        ]),
-    };
-    body.insert("webhook_event_id".to_owned(), json!(event_id.as_str()));
-    body.insert("created_at".to_owned(), json!(at.to_string()));
-    if let Some(mode) = found.mode {
-        body.insert("mode".to_owned(), json!(mode.to_string()));
+    if found.event_id.is_some() {
+        return found.object.clone();
     }
-    Value::Object(body).to_string().into_bytes()
+    let id = format!("{}_id", found.resource);
+    let mode = found.mode.map(|mode| mode.to_string());
+    let body = json!({
+        "webhook_event_id": event_id.as_str(), "event_type": found.event_type,
+        "created_at": at.to_string(), "mode": mode, "data": {id: found.id},
+    });
+    body.to_string().into_bytes()
 }
 
 /// The stored body of a thing that is too large for a row: its id alone.

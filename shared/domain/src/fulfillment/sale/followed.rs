@@ -110,6 +110,28 @@ fn an_order_that_is_closed_unpaid_is_canceled_and_a_paid_one_is_not() {
 }
 
 #[test]
+fn an_order_that_is_closed_with_a_part_of_its_money_is_an_order_that_a_person_sees() {
+    let mut shop = Shop::selling(Sale {
+        status: SaleStatus::Canceled,
+        received: Some(1000),
+        ..paid(1, &[])
+    });
+    let news = news("evt_1", 1);
+    assert!(commit(shop.decide(&news)).alerts.partly_paid);
+    assert_eq!(shop.deliver(&news), End::Done);
+    assert_eq!(shop.order().state(), OrderState::PartlyPaid);
+    assert_eq!((shop.on_hand("MAT"), shop.receipts().len()), (10, 0));
+    // Without money it was never an order.
+    let closed = Sale {
+        status: SaleStatus::Canceled,
+        ..unpaid()
+    };
+    let mut shop = Shop::selling(closed);
+    shop.deliver(&news);
+    assert!(shop.tables.orders.is_empty());
+}
+
+#[test]
 fn a_hold_keeps_the_goods_back_until_it_ends() {
     for hold in [Hold::Inventory, Hold::Refund, Hold::Payment] {
         let mut shop = shop();

@@ -38,10 +38,12 @@ fn found(change: Change) -> Found {
     Found {
         resource,
         id,
+        event_id: None,
         mode: None,
         created_at: None,
         is_recent: true,
         since: None,
+        stamp: None,
         received: Some(ALL),
         marks: None,
         event_type: "",

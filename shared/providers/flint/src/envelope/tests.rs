@@ -1,6 +1,14 @@
 use super::*;
-use domain::delivery::reference::Reference;
-use domain::values::{facts::Stamp, ids::OrderId, scope::NotOurs};
+use domain::delivery::{
+    Delivery,
+    reference::Reference,
+    stored_event::{EventState, StoredEvent},
+};
+use domain::values::{
+    facts::Stamp,
+    ids::{DeliveryId, OrderId},
+    scope::NotOurs,
+};
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::json;
@@ -113,15 +121,28 @@ fn a_partners_event_is_marked_and_states_its_account_inside() {
 }
 
 #[test]
-fn a_partners_event_is_never_parked() {
+fn a_partners_event_is_never_parked_and_reaches_fulfillment_which_alarms() {
     for data in [
         json!({}),
         json!(null),
         json!([]),
         json!({"order_id": 7, "mode": 7}),
+        json!({"order_id": "ord_1"}),
     ] {
-        let change = of(&partner(&data)).change;
-        assert!(!matches!(change, Change::NotUnderstood(_)), "{change:?}");
+        let body = partner(&data).to_string().into_bytes();
+        let delivery = Delivery {
+            provider: "flint".parse().unwrap(),
+            delivery_id: DeliveryId::new("whev_1").unwrap(),
+            fingerprint: String::new(),
+            received_at: Timestamp::UNIX_EPOCH,
+            reading: read(&body),
+            body,
+        };
+        assert_eq!(
+            StoredEvent::first(&delivery).state,
+            EventState::Stored,
+            "{data}"
+        );
     }
 }
 

@@ -63,8 +63,32 @@ fn an_order_with_money_is_found_and_becomes_its_event() {
         panic!()
     };
     assert_eq!(id.as_str(), "ord_1");
-    assert_eq!(found(ORDERS, &order("unpaid", NEW)), None);
     assert_eq!(found(ORDERS, &order("paid", OLD)), None);
+    assert_eq!(found(ORDERS, &order("a new word", NEW)), None);
+}
+
+#[test]
+fn an_order_states_its_last_change_and_an_unpaid_one_is_no_sale_yet() {
+    let mut changed = order("unpaid", NEW);
+    changed["updated_at"] = json!("2026-01-03T00:00:00.000001Z");
+    let found = found(ORDERS, &changed).unwrap();
+    let whole: wire::Order = whole(&changed, "order").unwrap();
+    assert_eq!(
+        (found.stamp, found.stamp.is_some()),
+        (sale::stamp(&whole).unwrap(), true)
+    );
+    assert_eq!((found.event_type, found.received), ("order.updated", None));
+    assert!(matches!(
+        found.change,
+        Change::Sale {
+            completed: false,
+            ..
+        }
+    ));
+    assert!(matches!(
+        recovered(&found).change,
+        Change::Fetch(Reference::Sale(_))
+    ));
 }
 
 #[test]
@@ -78,10 +102,10 @@ fn a_subscription_is_found_however_old_unless_it_ended_before() {
             }),
         )
     };
-    assert_eq!(
-        of("active", OLD).unwrap().event_type,
-        "subscription.updated"
-    );
+    let active = of("active", OLD).unwrap();
+    assert_eq!(active.event_type, "subscription.updated");
+    let fetched = recovered(&active).change;
+    assert!(matches!(fetched, Change::Fetch(Reference::Subscription(_))));
     let ended = of("canceled", NEW).unwrap();
     assert_eq!(ended.event_type, "subscription.canceled");
     assert_eq!(recovered(&ended).event_type, "subscription.canceled");
@@ -89,7 +113,7 @@ fn a_subscription_is_found_however_old_unless_it_ended_before() {
 }
 
 #[test]
-fn a_failed_delivery_becomes_its_event_with_or_without_its_payload() {
+fn a_failed_delivery_stays_the_same_event_with_or_without_its_payload() {
     let listed = json!({
         "webhook_event_id": "whev_1", "event_type": "invoice.opened", "created_at": NEW, "mode": "live",
         "resource_type": "invoice", "resource_id": "inv_1",
@@ -113,7 +137,13 @@ fn a_failed_delivery_becomes_its_event_with_or_without_its_payload() {
             (found.event_type, found.id.as_str()),
             ("invoice.issued", "whev_1")
         );
-        let event = recovered(&found);
+        let stated_at = "2026-01-05T00:00:00Z".parse().unwrap();
+        let whev = found.event_id.clone().unwrap();
+        assert_eq!(whev.as_str(), "whev_1");
+        let Reading::Event(event) = crate::read(&super::event(&found, &whev, stated_at)) else {
+            panic!()
+        };
+        assert_eq!((&event.event_id, event.occurred_at), (&whev, found.since));
         assert_eq!(event.change, found.change);
         let Change::Fetch(reference) = event.change else {
             panic!()
@@ -125,6 +155,25 @@ fn a_failed_delivery_becomes_its_event_with_or_without_its_payload() {
             json!({"webhook_event_id": "whev_1", "event_type": unneeded, "created_at": NEW});
         assert_eq!(found(EVENTS, &event), None);
     }
+}
+
+#[test]
+fn a_failed_delivery_that_is_not_understood_is_recovered_if_it_has_its_payload() {
+    let mut event = json!({
+        "webhook_event_id": "whev_1", "event_type": "dispute.created", "created_at": NEW,
+    });
+    match listed(&ask(EVENTS), &event, Mode::Live) {
+        Some(Listed::Unreadable { id, .. }) => assert_eq!(id.as_deref(), Some("whev_1")),
+        other => panic!("{other:?}"),
+    }
+    event["payload"] = json!({"dispute_id": "dp_1"});
+    let found = found(EVENTS, &event).unwrap();
+    assert!(matches!(found.change, Change::NotUnderstood(_)));
+    let body: Value = serde_json::from_slice(&found.object).unwrap();
+    assert_eq!(
+        (&body["data"], body.get("payload")),
+        (&event["payload"], None)
+    );
 }
 
 #[test]

@@ -100,6 +100,16 @@ pub(crate) fn received(order: &Order) -> Result<Option<i64>, reading::NotUnderst
     Ok(paid.map(|paid| paid.saturating_add(credit)).max(settled))
 }
 
+/// The stamp of an order's state, if it states its time.
+pub(crate) fn stamp(order: &Order) -> Result<Option<Stamp>, reading::NotUnderstood> {
+    let updated_at = stated(&order.updated_at, "updated_at")?;
+    Ok(updated_at.map(|at| Stamp {
+        version: 0,
+        at,
+        rank: 0,
+    }))
+}
+
 fn total(order: &Order) -> Result<(Amounts, i64), reading::NotUnderstood> {
     let pricing = order.pricing_amounts.required("pricing_amounts")?;
     Amounts::of(&pricing.total_money, "pricing_amounts.total_money")
@@ -128,14 +138,14 @@ pub(crate) fn sale(parts: Parts<'_>) -> Result<Sale, NotUnderstood> {
     let (amounts, _) = total(order)?;
     let totals = totals(order, amounts)?;
     let paid = paid(order)?;
-    let updated_at = stated(&order.updated_at, "updated_at")?;
+    let asked_at = Stamp {
+        version: 0,
+        at: parts.asked_at,
+        rank: 0,
+    };
     Ok(Sale {
         order_id: id(order)?,
-        stamp: Some(Stamp {
-            version: 0,
-            at: updated_at.unwrap_or(parts.asked_at),
-            rank: 0,
-        }),
+        stamp: stamp(order)?.or(Some(asked_at)),
         client_reference_id: order
             .external_reference_id
             .known()
