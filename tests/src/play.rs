@@ -8,7 +8,7 @@
 
 use crate::{
     shop::Purchase,
-    signed::Headers,
+    signed::{Headers, signed_by_flint},
     stack::{NoStack, Ports, Stack},
 };
 use aws::{Store, queue::DeadLetters};
@@ -195,12 +195,16 @@ impl Play {
         self.stack.stand_in_url.as_deref().ok_or_else(none)
     }
 
-    /// Posts a delivery to the stack's webhook.
+    /// Posts a delivery to the stack's webhook of Flex.
     pub async fn deliver(&self, body: Vec<u8>, headers: &Headers) -> Result<Answer, PlayError> {
+        self.post(&self.stack.webhook_url, body, headers).await
+    }
+
+    async fn post(&self, url: &str, body: Vec<u8>, headers: &Headers) -> Result<Answer, PlayError> {
         let started_at = Instant::now();
         let mut request = self
             .http
-            .post(&self.stack.webhook_url)
+            .post(url)
             .header("content-type", "application/json")
             .body(body);
         for (name, value) in headers {
@@ -227,6 +231,26 @@ impl Play {
         let headers =
             crate::signed::signed_request(&self.stack.webhook_secret, &text, Timestamp::now());
         self.deliver(body.to_vec(), &headers).await
+    }
+
+    /// Posts an event of Flint's, signed now with the stack's secret. It must be answered with 200.
+    pub async fn takes_of_flint(&self, event: &Value) {
+        let (body, id) = (event.to_string(), event["webhook_event_id"].as_str());
+        let id = id.expect("an event has an id");
+        let secret = &self.stack.flint_webhook_secret;
+        let headers = signed_by_flint(id, secret, &body, Timestamp::now());
+        let url = &self.stack.flint_webhook_url;
+        let answer = self.post(url, body.into_bytes(), &headers).await;
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status, 200, "{id}: {answer:?}");
+    }
+
+    /// Lets Flint's API know a thing of this kind in its test data, such as `orders`.
+    pub async fn flint_has(&self, kind: &str, thing: &Value) -> Result<(), PlayError> {
+        let url = format!("{}/_stand-in/test/{kind}", self.stack.flint_stand_in_url);
+        let sent = self.http.put(url).json(thing).send().await?;
+        sent.error_for_status()?;
+        Ok(())
     }
 
     /// Starts a function as a schedule does, waits for its end, and returns what it answers.
