@@ -151,7 +151,7 @@ async fn the_five_events_of_a_paid_invoice_act_once_each_in_all_orders_of_arriva
         let events = events_of_a_paid_invoice(&order_paid);
         let mut first = None;
         for (n, order) in permutations(events.len()).iter().enumerate() {
-            let shop = FlintShop::over(&seeded.flint);
+            let shop = seeded.reopened();
             delivered(&shop, &events, order, n.is_multiple_of(2)).await;
             let rows = rows(&shop).await;
             each_job_is_done_once(&rows);
