@@ -37,7 +37,7 @@ const EFFECTS: &[(&str, EventState, &str, &str)] = &[
     ("dispute.prevented", Parked, "order none", "none"),
     ("dispute.warning_closed", Parked, "order none", "none"),
     ("order.created", Processed, "order ord_1002", "failed"),
-    ("order.updated", Processed, "receipt ord_1002-order", "none"),
+    ("order.updated", Processed, "order ord_1009", "held (payment)"),
     ("order.closed", Processed, "order ord_1003", "canceled"),
     ("order.paid", Processed, "receipt ord_1001-order", "sent"),
     ("order.paid.subscription", Processed, "order ord_1020", "paid"),
@@ -115,6 +115,9 @@ const EFFECTS: &[(&str, EventState, &str, &str)] = &[
 /// More effects of the samples, each on a thing of another table.
 const ALSO: &[(&str, &str)] = &[
     ("order ord_1001", "paid"),
+    ("receipt ord_1002-order", "none"),
+    ("charged cus_2 sub_3", "pm_3, which is removed"),
+    ("charged cus_2 sub_2", "pm_4"),
     ("moved ord_1001 BRACE-M", "2 out, 0 back"),
     ("moved ord_1001 TOTE", "1 out, 0 back"),
     ("order ord_1013", "paid"),

@@ -24,6 +24,7 @@ pub(super) async fn shown(store: &(impl Commits + Receipts), subject: &str) -> S
         }
         ["payment", id] => payment(store, id).await,
         ["access", customer, product] => access(store, customer, product).await,
+        ["charged", customer, id] => charged(store, customer, id).await,
         ["receipt", id] => {
             let id = ReceiptId::new(*id).unwrap();
             let receipt = store.receipt(&id).await.unwrap();
@@ -109,6 +110,24 @@ async fn access(store: &impl Commits, customer: &str, product: &str) -> Option<S
     ))
 }
 
+/// The payment method of a subscription.
+async fn charged(store: &impl Commits, customer: &str, id: &str) -> Option<String> {
+    let key = (
+        CustomerId::new(customer).unwrap(),
+        SubscriptionId::new(id).unwrap(),
+    );
+    let read_set = ReadSet {
+        subscription: Some(key),
+        ..ReadSet::default()
+    };
+    let row = read(store, read_set).await.subscription?;
+    let method = row.payment_method?.value.to_string();
+    Some(match row.payment_method_removed {
+        true => format!("{method}, which is removed"),
+        false => method,
+    })
+}
+
 async fn resource(store: &impl Commits, key: &str) -> Option<String> {
     let id: ResourceId = key.parse().unwrap();
     let read_set = ReadSet {
@@ -140,7 +159,10 @@ fn resource_line(row: &Resource) -> String {
                 attempts.collect::<String>()
             )
         }
-        Resource::PaymentMethod(row) => row.status.get().unwrap().to_string(),
+        Resource::PaymentMethod(row) => match row.status.get() {
+            Some(status) => status.to_string(),
+            None => "no status".to_owned(),
+        },
         Resource::Merchant(row) => {
             let payouts = &row.payouts.get().unwrap().status;
             let can = row.can_take_payments();
