@@ -246,19 +246,44 @@ fn rows_of_event_types(events: &str) -> Vec<[String; 5]> {
     .collect()
 }
 
-#[test]
-fn the_table_of_event_types_is_the_code_s_and_every_row_names_a_sample_and_a_test() {
-    let (events, tests) = (document("EVENTS.md"), Tests::of_the_workspace());
+/// Compares a document's table of event types with the types of the code, each with its handling.
+fn assert_event_types(name: &str, types: &BTreeSet<(&str, &str)>) -> Vec<[String; 5]> {
+    let (events, tests) = (document(name), Tests::of_the_workspace());
     let rows = rows_of_event_types(&events);
     let listed = rows.iter().map(|[kind, how, ..]| (&**kind, &**how));
-    let listed: BTreeSet<(&str, &str)> = listed.collect();
-    assert_eq!(listed, flex::event_types().collect::<BTreeSet<_>>());
-    assert_eq!(rows.len(), listed.len(), "a type has two rows");
+    assert_eq!(&listed.collect::<BTreeSet<_>>(), types);
+    assert_eq!(rows.len(), types.len(), "a type has two rows");
     for [kind, _, _, sample, test] in &rows {
         let event: serde_json::Value = serde_json::from_str(&document(sample)).unwrap();
         assert_eq!(event["event_type"], *kind, "{sample}");
         assert!(tests.has(test), "{kind}: there is no test {test}");
     }
+    rows
+}
+
+#[test]
+fn the_table_of_event_types_is_the_code_s_and_every_row_names_a_sample_and_a_test() {
+    assert_event_types("EVENTS.md", &flex::event_types().collect());
+}
+
+#[test]
+fn the_table_of_flints_event_types_also_has_the_older_names_and_the_families() {
+    let name = "docs/flint-events.md";
+    let handling: BTreeMap<_, _> = flint::event_types().collect();
+    let older = flint::aliases().map(|(alias, current)| (alias, handling[current]));
+    let rows = assert_event_types(name, &flint::event_types().chain(older).collect());
+    for (alias, current) in flint::aliases() {
+        let row = rows.iter().find(|[kind, ..]| kind == alias).unwrap();
+        assert!(
+            row[2].ends_with(&format!("older name of `{current}")),
+            "{row:?}"
+        );
+    }
+    let text = document(name);
+    let families = self::rows(&text, "| starts of names |");
+    let listed = families.iter().flat_map(|row| spans(row));
+    let listed: BTreeSet<_> = listed.map(|start| start.trim_end_matches('…')).collect();
+    assert_eq!(listed, flint::families().collect());
 }
 
 /// A sale's rows without stock: event, order, payment, movement of money, reference, customer, receipt.

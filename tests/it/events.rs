@@ -17,7 +17,7 @@ use domain::{
 };
 use intake::answer::{Answer, Kept};
 use kit::prelude::*;
-use kit::{drive::RULES, signed::signed_as, story::SECRET};
+use kit::{drive::RULES, signed::signed_as, stand_in::Kind, story::SECRET};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -27,6 +27,7 @@ const INTAKE: [&str; 2] = ["intake.json", "intake.base64.json"];
 const FULFILLMENT: &str = "fulfillment.json";
 const RECEIPTS: &str = "receipts.json";
 const COMPLETED: &str = "flex/checkout.session.completed.json";
+const FLINT_SEED: &str = "flint/stand-in.json";
 
 /// The use of a file, by its path. A file elsewhere needs an entry here.
 fn use_of(name: &str) -> fn(&str) {
@@ -43,6 +44,8 @@ fn use_of(name: &str) -> fn(&str) {
         _ if name.starts_with("ses/") => tells_what_became_of_a_mail,
         _ if name.starts_with("flex/api/") => is_in_the_seed,
         _ if name.starts_with("flex/") => is_an_event_about_what_the_seed_knows,
+        FLINT_SEED => names_only_things_that_it_has,
+        _ if name.starts_with("flint/") => is_an_event_of_flints_about_the_seed,
         _ => panic!("{name} has no use"),
     }
 }
@@ -304,6 +307,94 @@ fn tells_of_a_checkout_in_the_seed(name: &str) {
         .iter()
         .any(|(session, items)| seeded_sale(session, items).order_id == order_id);
     assert!(known, "{name}: the stand-in does not know {order_id}");
+}
+
+/// The starts of the ids of the things that the stand-in for Flint knows.
+const FLINT_IDS: &str = "ord_ li_ cus_ pi_ pm_ ref_ sub_ cs_ mer_ inv_ invpa_ ful_ btxn_";
+
+/// All ids of such things that a value names: in members that end with `_id` or `_ids`.
+fn named_in(value: &Value) -> BTreeSet<&str> {
+    let is_of_seed = |id: &&str| FLINT_IDS.split(' ').any(|start| id.starts_with(start));
+    match value {
+        Value::Array(parts) => parts.iter().flat_map(named_in).collect(),
+        Value::Object(members) => {
+            let of = |(name, value): (&'_ String, _)| ids_or_named(name, value);
+            members.iter().flat_map(of).filter(is_of_seed).collect()
+        }
+        _ => BTreeSet::new(),
+    }
+}
+
+/// The ids in a member, or those that its value names.
+fn ids_or_named<'a>(name: &str, value: &'a Value) -> BTreeSet<&'a str> {
+    if name.ends_with("_id") || name.ends_with("_ids") {
+        let listed = value.as_array().into_iter().flatten();
+        listed.chain([value]).filter_map(Value::as_str).collect()
+    } else {
+        named_in(value)
+    }
+}
+
+/// The ids of the things in the seed of the stand-in for Flint, and of the lines of its orders.
+fn flint_ids() -> BTreeSet<String> {
+    let lists: BTreeMap<Kind, Vec<Value>> =
+        serde_json::from_value(parsed(FLINT_SEED)["test"].take()).unwrap();
+    let mut ids = BTreeSet::new();
+    for (kind, things) in &lists {
+        for thing in things {
+            let lines = thing["line_items"].as_array().into_iter().flatten();
+            let lines = lines.map(|line| &line["order_line_item_id"]);
+            let own = lines.chain([&thing[kind.id()]]);
+            ids.extend(own.map(|id| id.as_str().unwrap().to_owned()));
+        }
+    }
+    ids
+}
+
+fn assert_known(name: &str, value: &Value) {
+    let (named, known) = (named_in(value), flint_ids());
+    let is_missing = |id: &&&str| !known.contains(**id);
+    let missing: Vec<_> = named.iter().filter(is_missing).collect();
+    assert!(
+        missing.is_empty(),
+        "{name}: the stand-in does not know {missing:?}"
+    );
+}
+
+fn names_only_things_that_it_has(name: &str) {
+    assert_known(name, &parsed(name));
+}
+
+fn is_an_event_of_flints_about_the_seed(name: &str) {
+    let event = parsed(name);
+    let stem = name.trim_start_matches("flint/").trim_end_matches(".json");
+    let event_type = stem.strip_suffix(".subscription").unwrap_or(stem);
+    assert_eq!(event["event_type"], event_type, "{name}");
+    assert_eq!(
+        (&event["mode"], &event["merchant_id"]),
+        (&json!("test"), &json!("mer_1"))
+    );
+    let Reading::Event(read) = flint::read(self::read(name).as_bytes()) else {
+        panic!("{name} is not read")
+    };
+    let renamed = flint::aliases().find(|(alias, _)| *alias == event_type);
+    let current = renamed.map_or(event_type, |(_, current)| current);
+    assert_eq!(read.event_type, current);
+    let is_dispute = current.starts_with("dispute.");
+    let is_understood = !matches!(read.change, Change::NotUnderstood(_) | Change::Unhandled);
+    assert_eq!(is_understood, !is_dispute, "{name}: {:?}", read.change);
+    let files = files(&folder().join("flint"));
+    let events = files
+        .iter()
+        .filter(|file| *file != FLINT_SEED)
+        .map(|file| parsed(file));
+    let sharing = events.filter(|other| other["webhook_event_id"] == event["webhook_event_id"]);
+    assert_eq!(
+        sharing.count(),
+        1,
+        "{name}: another sample has its event id"
+    );
+    assert_known(name, &event["data"]);
 }
 
 #[test]

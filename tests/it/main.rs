@@ -10,6 +10,7 @@ mod documents;
 mod encryption;
 mod events;
 mod feedback;
+mod flint;
 mod flow;
 mod fulfillment;
 mod fuzz;

@@ -78,12 +78,6 @@ pub async fn empty_flint_shop() -> FlintShop {
 impl FlintShop {
     /// A newly opened shop over this stand-in.
     pub fn over(flint: &Arc<FlintStandIn>) -> Self {
-        let world = World::at(OPENS.parse().expect("a time"));
-        world.kept().keys = vec![flint::secret::key(FLINT_SECRET).expect("a secret")];
-        for name in ["BRACE-M", "TOTE"] {
-            world.kept().counters.insert(sku(name), ON_HAND);
-        }
-        let mut bundle = Bundle::over(&world, Mode::Test, OnUnknown::Resend);
         let connection = Connection {
             base_url: flint.url.clone(),
             max_bytes: None,
@@ -91,8 +85,24 @@ impl FlintShop {
         };
         let provider = providers::provider("flint", Some(&connection)).expect("Flint's client");
         let providers = Providers::default().with(flint_id(), provider, Some(Arc::new(TestKey)));
+        Self::with(flint, &providers)
+    }
+
+    /// The shop as it was when it opened, with the same client and the same stand-in.
+    #[must_use]
+    pub fn reopened(&self) -> Self {
+        Self::with(&self.flint, &self.bundle.intake.providers)
+    }
+
+    fn with(flint: &Arc<FlintStandIn>, providers: &Providers) -> Self {
+        let world = World::at(OPENS.parse().expect("a time"));
+        world.kept().keys = vec![flint::secret::key(FLINT_SECRET).expect("a secret")];
+        for name in ["BRACE-M", "TOTE"] {
+            world.kept().counters.insert(sku(name), ON_HAND);
+        }
+        let mut bundle = Bundle::over(&world, Mode::Test, OnUnknown::Resend);
         bundle.intake.providers = providers.clone();
-        bundle.fulfillment.providers = providers;
+        bundle.fulfillment.providers = providers.clone();
         bundle.fulfillment.policy.merchant_id = Some(MERCHANT.to_owned());
         Self {
             bundle,

@@ -215,7 +215,7 @@ impl Play {
         self.stack.stand_in_url.as_deref().ok_or_else(none)
     }
 
-    /// Posts a delivery to the stack's webhook for Flex.
+    /// Posts a delivery to the stack's webhook of Flex.
     pub async fn deliver(&self, body: Vec<u8>, headers: &Headers) -> Result<Answer, PlayError> {
         self.post(&self.stack.webhook_url, body, headers).await
     }
@@ -251,6 +251,12 @@ impl Play {
         let headers =
             crate::signed::signed_request(&self.stack.webhook_secret, &text, Timestamp::now());
         self.deliver(body.to_vec(), &headers).await
+    }
+
+    /// Posts an event as Flint does, which must be answered with 200.
+    pub async fn takes_of_flint(&self, event: &Value) {
+        let answer = self.deliver_by_flint(event).await.expect("an answer");
+        assert_eq!(answer.status, 200, "{answer:?}");
     }
 
     /// Starts a function as a schedule does, waits for its end, and returns what it answers.

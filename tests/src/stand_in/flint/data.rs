@@ -39,7 +39,7 @@ pub enum Kind {
 
 impl Kind {
     /// The member that holds the id of such a thing.
-    pub(super) fn id(self) -> &'static str {
+    pub fn id(self) -> &'static str {
         match self {
             Self::Orders => "order_id",
             Self::PaymentIntents => "payment_intent_id",
