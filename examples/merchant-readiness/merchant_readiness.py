@@ -16,7 +16,9 @@ def readiness(merchant_id):
     item = dynamodb.get_item(
         TableName=TABLE,
         Key={"resource_id": {"S": f"merchant#{merchant_id}"}},
-        ProjectionExpression="can_take_payments, missing",
+        # `missing` is a reserved word of DynamoDB.
+        ProjectionExpression="can_take_payments, #missing",
+        ExpressionAttributeNames={"#missing": "missing"},
         # Costs half of True, which only a read right after a write needs.
         ConsistentRead=False,
     ).get("Item")

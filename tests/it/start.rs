@@ -191,6 +191,7 @@ async fn a_stack_that_began_in_one_mode_does_not_start_in_the_other() {
                 "ORDERS_TABLE",
                 "STOCK_TABLE",
                 "RECEIPTS_TABLE",
+                "RESOURCES_TABLE",
                 "ENTITLEMENTS_TABLE",
                 "FULFILLMENT_QUEUE_URL",
                 "RECEIPT_QUEUE_URL",
@@ -210,7 +211,8 @@ async fn a_stack_that_began_in_one_mode_does_not_start_in_the_other() {
                 ("RENEWAL_STOCK", "move"),
                 ("RECONCILE_DAYS", "3"),
             ]);
-            settings.extend([("PAYMENT_FAILED_MAIL", "off"), ("TRIAL_ENDS_MAIL", "off")]);
+            let switches = ["PAYMENT_FAILED_MAIL", "TRIAL_ENDS_MAIL", "RESERVE_STOCK"];
+            settings.extend(switches.map(|name| (name, "off")));
         }
         settings
     };

@@ -19,7 +19,7 @@ use crate::{
     },
     sale::{
         order::{Order, OrderKind},
-        reservation,
+        stock,
     },
     values::ids::OrderId,
 };
@@ -178,7 +178,7 @@ fn release(case: &Case<'_>, mut order: Order) -> Result<Decision, Stop> {
         stock_levels: (!skus.is_empty()).then(|| (order.order_id.clone(), skus)),
         ..ReadSet::default()
     })?;
-    let (deductions, _) = reservation::plan(
+    let (deductions, _) = stock::reserve(
         &order.order_id,
         &BTreeMap::new(),
         &rows.stock_levels,

@@ -19,7 +19,7 @@ use crate::{
         merchant_reference::MerchantReference,
         order::{Order, OrderKind, OrderLine, OrderState, Period, Shortfall},
         payment::{Link, PaymentFacts},
-        reservation::{self, Reservation},
+        reservation::Reservation,
         statement::{Capture, Customer, LineItem, Totals},
         stock::{self, Deduction, LineStock, RenewalStock, StockPlan},
     },
@@ -142,7 +142,7 @@ impl Sold {
         let lines = if is_wanted { self.counted() } else { &[] };
         let wanted = stock::units(lines, &rows.mapping, &rows.stock_levels);
         let (deductions, skus) =
-            reservation::plan(&order.order_id, &wanted, &rows.stock_levels, case.now);
+            stock::reserve(&order.order_id, &wanted, &rows.stock_levels, case.now);
         order.reservation.skus = skus;
         (order, deductions)
     }

@@ -5,10 +5,8 @@
 
 use crate::{
     resource::checkout_session::{CheckoutSession, SessionEnd},
-    sale::stock::{Deduction, Movement, StockLevel},
-    values::ids::{CheckoutSessionId, OrderId, Sku},
+    values::ids::{CheckoutSessionId, Sku},
 };
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,55 +72,6 @@ impl Reservation {
             | SessionEnd::ClosedByMerchant => true,
         };
         *self.sessions.entry(session.id.clone()).or_default() |= has_ended;
-    }
-}
-
-/// Plans the writes after which `wanted` units of each SKU are reserved, and returns the SKUs with reserved units.
-///
-/// A counter that does not cover the wanted units gives none: an unpaid order has no shortfall. Sold units stay as they
-/// are.
-#[must_use]
-pub fn plan(
-    order_id: &OrderId,
-    wanted: &BTreeMap<Sku, i64>,
-    stock_levels: &[StockLevel],
-    now: Timestamp,
-) -> (Vec<Deduction>, BTreeSet<Sku>) {
-    let (mut to_write, mut skus) = (Vec::new(), BTreeSet::new());
-    for level in stock_levels {
-        let seen = level.moved.as_ref();
-        let is_sold = seen.is_some_and(|moved| !moved.is_reserved);
-        let Some(on_hand) = level.on_hand.filter(|_| !is_sold) else {
-            continue;
-        };
-        let held = seen.map_or(0, |moved| moved.deducted);
-        let wanted = wanted.get(&level.sku).copied().unwrap_or_default();
-        let is_covered = wanted <= on_hand.max(0).saturating_add(held);
-        let units = if is_covered { wanted } else { 0 };
-        if units > 0 {
-            skus.insert(level.sku.clone());
-        }
-        if units != held {
-            to_write.push(Deduction {
-                movement: reserved(order_id, &level.sku, units, now),
-                seen: seen.cloned(),
-                on_hand,
-            });
-        }
-    }
-    (to_write, skus)
-}
-
-fn reserved(order_id: &OrderId, sku: &Sku, units: i64, now: Timestamp) -> Movement {
-    Movement {
-        sku: sku.clone(),
-        order_id: order_id.clone(),
-        quantity: units,
-        deducted: units,
-        restocked: 0,
-        moved_at: now,
-        is_open: false,
-        is_reserved: true,
     }
 }
 

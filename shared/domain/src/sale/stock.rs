@@ -8,14 +8,16 @@
 use crate::{
     sale::{
         mapping::{self, Mapping, MappingKey, mapped},
-        reservation,
         statement::LineItem,
     },
     values::ids::{OrderId, Sku},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    str::FromStr,
+};
 
 /// The effect of renewals on stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -268,6 +270,55 @@ pub fn plan(
     }
 }
 
+/// Plans the writes after which `wanted` units of each SKU are reserved, and returns the SKUs with reserved units.
+///
+/// A counter that does not cover the wanted units gives none: an unpaid order has no shortfall. Sold units stay as they
+/// are.
+#[must_use]
+pub fn reserve(
+    order_id: &OrderId,
+    wanted: &BTreeMap<Sku, i64>,
+    stock_levels: &[StockLevel],
+    now: Timestamp,
+) -> (Vec<Deduction>, BTreeSet<Sku>) {
+    let (mut to_write, mut skus) = (Vec::new(), BTreeSet::new());
+    for level in stock_levels {
+        let seen = level.moved.as_ref();
+        let is_sold = seen.is_some_and(|moved| !moved.is_reserved);
+        let Some(on_hand) = level.on_hand.filter(|_| !is_sold) else {
+            continue;
+        };
+        let held = seen.map_or(0, |moved| moved.deducted);
+        let wanted = wanted.get(&level.sku).copied().unwrap_or_default();
+        let is_covered = wanted <= on_hand.max(0).saturating_add(held);
+        let units = if is_covered { wanted } else { 0 };
+        if units > 0 {
+            skus.insert(level.sku.clone());
+        }
+        if units != held {
+            to_write.push(Deduction {
+                movement: reserved(order_id, &level.sku, units, now),
+                seen: seen.cloned(),
+                on_hand,
+            });
+        }
+    }
+    (to_write, skus)
+}
+
+pub(super) fn reserved(order_id: &OrderId, sku: &Sku, units: i64, now: Timestamp) -> Movement {
+    Movement {
+        sku: sku.clone(),
+        order_id: order_id.clone(),
+        quantity: units,
+        deducted: units,
+        restocked: 0,
+        moved_at: now,
+        is_open: false,
+        is_reserved: true,
+    }
+}
+
 /// The reserved units of goods that the order does not sell after all go back to their counters.
 fn no_longer_reserved(
     order_id: &OrderId,
@@ -278,7 +329,7 @@ fn no_longer_reserved(
     let is_sold = |sku: &Sku| movements.iter().any(|movement| movement.sku == *sku);
     let others = stock_levels.iter().filter(|level| !is_sold(&level.sku));
     let others: Vec<StockLevel> = others.cloned().collect();
-    reservation::plan(order_id, &BTreeMap::new(), &others, now).0
+    reserve(order_id, &BTreeMap::new(), &others, now).0
 }
 
 /// The number of units of each counted SKU that these lines sell.

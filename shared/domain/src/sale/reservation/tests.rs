@@ -1,5 +1,7 @@
 use super::*;
 use crate::fulfillment::testing::{NOW, at, order_id, sku, stock_level};
+use crate::sale::stock::{Deduction, StockLevel, reserve, reserved};
+use std::collections::BTreeMap;
 
 /// A level of that counter, with these reserved units.
 fn level(on_hand: i64, held: Option<i64>) -> StockLevel {
@@ -27,7 +29,7 @@ fn units_are_reserved_whole_or_not_at_all_and_the_counter_never_falls_below_zero
         (0, None, 0, None),
     ] {
         let wanted = BTreeMap::from([(sku("MAT"), wanted)]);
-        let (to_write, skus) = plan(&order_id(), &wanted, &[level(on_hand, held)], at(NOW));
+        let (to_write, skus) = reserve(&order_id(), &wanted, &[level(on_hand, held)], at(NOW));
         let units = to_write.first().map(|write| write.movement.deducted);
         assert_eq!(units, expected, "{on_hand} {held:?} {wanted:?}");
         let left = units.or(held).unwrap_or_default();
@@ -46,7 +48,7 @@ fn sold_units_and_uncounted_goods_are_left_alone() {
         ..level(0, Some(3))
     };
     for level in [sold, uncounted] {
-        let planned = plan(&order_id(), &BTreeMap::new(), &[level], at(NOW));
+        let planned = reserve(&order_id(), &BTreeMap::new(), &[level], at(NOW));
         assert_eq!(planned, (Vec::new(), BTreeSet::new()));
     }
 }
