@@ -50,10 +50,10 @@ async fn an_event_that_is_encoded_in_another_way_is_a_duplicate_and_no_conflict(
     shop.bundle.drain().await;
     let order = OrderId::new("ord_1001").unwrap();
     let before = shop.bundle.world.kept().orders[&order].clone();
-    let older = paid_with(&json!({"api_version": "2026-02-01"}));
+    let in_other_version = paid_with(&json!({"api_version": "2026-02-01"}));
     for body in [
         serde_json::to_string_pretty(&event).unwrap(),
-        older.to_string(),
+        in_other_version.to_string(),
     ] {
         let answer = shop.post_as(id(&event), &body).await;
         assert_matches!(answer, Answer::Kept(Taken::Duplicate, _));

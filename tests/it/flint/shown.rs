@@ -122,9 +122,10 @@ async fn charged(store: &impl Commits, customer: &str, id: &str) -> Option<Strin
     };
     let row = read(store, read_set).await.subscription?;
     let method = row.payment_method?.value.to_string();
-    Some(match row.payment_method_removed {
-        true => format!("{method}, which is removed"),
-        false => method,
+    Some(if row.payment_method_removed {
+        format!("{method}, which is removed")
+    } else {
+        method
     })
 }
 
