@@ -133,6 +133,7 @@ enum Act {
 
 #[derive(Debug, Clone)]
 struct Delivery {
+    provider: &'static str,
     id: String,
     body: String,
     event_id: EventId,
