@@ -7,41 +7,67 @@ use domain::{
         journal::{Book, journal},
     },
     sale::dispute::{Dispute, DisputeFunds, DisputeStage},
-    values::money::Currency,
 };
 use kit::prelude::*;
 
 /// The journal of everything adds up. That of Flex is the money of its orders, that of Flint the sum of its
 /// transactions with an effect.
 pub fn of_journal(kept: &Kept, plan: &Plan) -> Result<(), String> {
+    for order in kept.orders.values() {
+        of_flex(kept, order)?;
+    }
     let rows = kept.resources.values().filter_map(|row| match row {
         Resource::Transaction(row) => Some(&**row),
         _ => None,
     });
     let journal = journal(rows, Timestamp::MIN..Timestamp::MAX);
-    let mut closing: BTreeMap<(&str, Currency), i64> = BTreeMap::new();
+    let mut closing: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for ((provider, currency), book) in &journal.books {
         adds_up(book)?;
-        closing.insert((provider.as_str(), *currency), book.closing);
+        closing.insert((provider.as_str(), currency.code()), book.closing);
     }
-    let mut expected: BTreeMap<(&str, Currency), i64> = BTreeMap::new();
+    let mut expected: BTreeMap<(&str, &str), i64> = BTreeMap::new();
     for order in kept.orders.values() {
         if !is_of_flint(order.order_id.as_str()) {
-            *expected.entry(("flex", order.currency)).or_default() += money(order);
+            let sum = expected.entry(("flex", order.currency.code()));
+            *sum.or_default() += money(order);
         }
     }
-    if let Ok(currency) = Currency::new("USD") {
-        let all = plan.flint.transactions.iter();
-        let counted = all.filter(|facts| facts.status != "failed");
-        let sum = counted.map(|facts| facts.amount - facts.fee).sum();
-        expected.insert(("flint", currency), sum);
-    }
+    let all = plan.flint.transactions.iter();
+    let counted = all.filter(|facts| facts.status != "failed");
+    let sum = counted.map(|facts| facts.amount - facts.fee).sum();
+    expected.insert(("flint", "USD"), sum);
     // A book without money is none.
     closing.retain(|_, sum| *sum != 0);
     expected.retain(|_, sum| *sum != 0);
     hold!(
         closing == expected,
         "the journal comes to {closing:?}, not {expected:?}"
+    );
+    Ok(())
+}
+
+/// The transactions of an order of Flex come to its money.
+fn of_flex(kept: &Kept, order: &Order) -> Result<(), String> {
+    let rows = kept.resources.values().filter_map(|row| match row {
+        Resource::Transaction(row) if row.order_id.get() == Some(&order.order_id) => Some(row),
+        _ => None,
+    });
+    let rows = rows.filter(|row| !row.is_void());
+    let sum: i64 = rows
+        .filter_map(|row| row.entry.get().map(|entry| entry.net))
+        .sum();
+    let is_flex = !is_of_flint(order.order_id.as_str());
+    hold!(
+        !is_flex || sum == money(order),
+        "the transactions of order {} come to {sum}, not {}: {:?}, received {:?}, {:#?}, {:#?}, {:#?}",
+        order.order_id,
+        money(order),
+        order.kind,
+        order.received,
+        order.payments,
+        order.refunds,
+        order.disputes
     );
     Ok(())
 }
