@@ -72,7 +72,10 @@ pub fn of_parked(
     let Some(order_id) = order_of(event, plan) else {
         return Err(format!("{id} is parked, and is about no order: {reason:?}"));
     };
-    let since = fulfilled(order_id);
+    // An order may know its first payment, and not yet the refunded one.
+    let mut of_flint = plan.flint.orders.iter();
+    let comes_in_parts = of_flint.any(|order| order.id == order_id && order.payments.len() > 1);
+    let since = fulfilled(order_id).filter(|_| !comes_in_parts);
     let is_early = since.is_none_or(|since| since >= attempt.began_at);
     hold!(
         is_early,

@@ -92,6 +92,18 @@ impl FlintApi {
         self.things().by_path.insert(path.to_owned(), thing.clone());
     }
 
+    /// From now on its list of failed deliveries has this event.
+    pub fn could_not_deliver(&self, body: &str) {
+        let payload: Value = serde_json::from_str(body).unwrap_or_default();
+        let text = |name: &str| payload.get(name).and_then(Value::as_str);
+        let id = text("webhook_event_id").unwrap_or_default();
+        let event = json!({
+            "webhook_event_id": id, "event_type": text("event_type"), "created_at": text("created_at"),
+            "delivery_status": "failed", "payload": payload,
+        });
+        self.has(&format!("webhook-events/{id}"), &event);
+    }
+
     /// These providers, and Flint with this API.
     #[expect(clippy::expect_used, reason = "a test kit")]
     pub fn beside(&self, others: Providers, receipts: Party) -> Providers {

@@ -105,11 +105,18 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &FlintOrder) -> Result<(), String> 
         "I1: order {id} has the refunds {:?}",
         refunds.collect::<Vec<_>>()
     );
-    of_goods(kept, plan, facts, went)
+    // A person decides about goods that were kept back when a part of the money went back: their units stay reserved.
+    let is_undecided = !went && found == OrderState::PartlyRefunded;
+    of_goods(kept, plan, facts, (went, is_undecided))
 }
 
 /// What went out was taken once, and nothing is kept for an order that cannot be paid any more, or is paid.
-fn of_goods(kept: &Kept, plan: &Plan, facts: &FlintOrder, went: bool) -> Result<(), String> {
+fn of_goods(
+    kept: &Kept,
+    plan: &Plan,
+    facts: &FlintOrder,
+    (went, is_undecided): (bool, bool),
+) -> Result<(), String> {
     let id = &facts.id;
     let moves = !facts.renews || plan.policy.renewal_stock == RenewalStock::Move;
     let is_own = |moved: &&Movement| moved.order_id.as_str() == id;
@@ -129,8 +136,8 @@ fn of_goods(kept: &Kept, plan: &Plan, facts: &FlintOrder, went: bool) -> Result<
         facts.fate
     );
     let mut reserved = own().filter(|moved| moved.is_reserved && moved.deducted > 0);
-    let may_be_paid = !went && matches!(facts.fate, Fate::Open | Fate::PartlyPaid);
-    let may_keep = may_be_paid && plan.flint.reserves && !facts.sessions.is_empty();
+    let is_waiting = !went && matches!(facts.fate, Fate::Open | Fate::PartlyPaid);
+    let may_keep = (is_waiting || is_undecided) && plan.flint.reserves && !facts.sessions.is_empty();
     hold!(
         may_keep || reserved.next().is_none(),
         "I5: a reservation leaks: order {id}, {:?}: {:?}",

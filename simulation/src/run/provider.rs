@@ -90,6 +90,9 @@ impl Run<'_> {
         };
         self.deliveries.push(delivery);
         if never {
+            if webhook.provider == "flint" {
+                self.stage.flint.could_not_deliver(&webhook.body);
+            }
             self.faults.sky().count("webhooks that never came");
             self.needs.reconcile = true;
             return;
