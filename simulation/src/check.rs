@@ -372,6 +372,11 @@ impl Seen {
             "a mail to {to}, marked since {marked_at:?}"
         );
         let mails = model::mails(plan);
+        let of = mails.order(id.as_str()).unwrap_or_default();
+        if let Some(order) = plan.flint.orders.iter().find(|order| order.id == of) {
+            hold!(to == order.email, "a mail of {id} to {to}");
+            return Ok(());
+        }
         let order = mails
             .order(id.as_str())
             .and_then(|id| plan.orders.iter().find(|order| order.id == id));
@@ -406,7 +411,9 @@ impl Seen {
             );
         }
         for (key, moved) in &kept.movements {
-            if let Some(was) = self.movements.get(key) {
+            // What is reserved is no sale yet.
+            let was = self.movements.get(key).filter(|was| !was.is_reserved);
+            if let Some(was) = was {
                 let same = Movement {
                     restocked: was.restocked,
                     deducted: was.deducted,

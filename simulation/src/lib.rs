@@ -17,6 +17,8 @@ pub mod backlog;
 pub mod check;
 pub mod end;
 pub mod faults;
+pub mod flint_shop;
+pub mod journal;
 pub mod lag;
 pub mod model;
 mod panics;
@@ -27,6 +29,8 @@ mod run;
 pub mod stats;
 
 use faults::{Faults, Weather};
+use flint_shop::api::FlintApi;
+use kit::flint_shop::FLINT_SECRET;
 use kit::prelude::*;
 use kit::{
     dice::Dice,
@@ -57,6 +61,8 @@ pub struct Stage {
     bundle: Bundle,
     sweep: SweepOver,
     reconcile: Reconcile<World>,
+    /// The API of the second provider.
+    flint: FlintApi,
     runtime: Runtime,
 }
 
@@ -74,6 +80,7 @@ impl Default for Stage {
             sweep: sweep_over(&world),
             // No list forgets in a story.
             reconcile: reconcile_over(&world, 4_000),
+            flint: FlintApi::of(&world),
             runtime: runtime.expect("a runtime"),
         }
     }
@@ -104,9 +111,24 @@ impl Stage {
         }
     }
 
+    /// The shop sells through both providers.
+    #[expect(clippy::expect_used, reason = "a test kit")]
+    fn open_at_flint(&mut self, plan: &Plan) {
+        self.flint.begin_again(plan.flint.expands);
+        let world = &self.bundle.world;
+        let key = ::flint::secret::key(FLINT_SECRET).expect("a secret");
+        world.kept().keys.push(key);
+        let receipts = plan.flint.receipts;
+        let providers = self.flint.beside(world.providers(), receipts);
+        self.bundle.intake.providers = providers.clone();
+        self.bundle.fulfillment.providers = providers.clone();
+        self.reconcile.providers = providers;
+    }
+
     fn tell(&mut self, seed: u64, loud: bool) -> Result<Stats, String> {
         let plan = Plan::of(seed);
         self.bundle.begin_again();
+        self.open_at_flint(&plan);
         self.bundle.fulfillment.policy = plan.policy.clone();
         self.bundle.receipts.on_unknown = plan.on_unknown;
         {

@@ -2,8 +2,11 @@
 //!
 //! Written apart from the rules and without them: it knows neither events nor merges, neither attempts nor rows.
 
-use super::plan::{LifeFacts, OrderFacts, Plan, RefundFacts};
-use domain::{access::subscription::Reason, sale::stock::Movement};
+use super::{
+    flint_shop::plan::FlintPlan,
+    plan::{LifeFacts, OrderFacts, Plan, RefundFacts},
+};
+use domain::{access::subscription::Reason, sale::stock::Movement, values::provider::Party};
 use kit::prelude::*;
 
 /// The mails of a shop, by the ids of their rows, each with the order that it is about.
@@ -91,6 +94,9 @@ pub fn mails(plan: &Plan) -> Mails {
             }
         }
     }
+    if plan.flint.receipts == Party::Us {
+        of_flint(&plan.flint, &mut mails);
+    }
     for life in &plan.lives {
         let order = || life.order.clone().unwrap_or_default();
         for invoice in life.invoices.iter().filter(|invoice| !invoice.first) {
@@ -119,6 +125,22 @@ pub fn mails(plan: &Plan) -> Mails {
         }
     }
     mails
+}
+
+/// The mails about orders at Flint, if Flint sends none.
+fn of_flint(flint: &FlintPlan, mails: &mut Mails) {
+    for order in flint.orders.iter().filter(|order| order.paid > 0) {
+        let receipt = (format!("{}-order", order.id), order.id.clone());
+        let succeeded = order.refunds.iter().filter(|refund| refund.succeeded);
+        // A refund may come before the goods go out, and a part of the money may release them.
+        if order.is_paid() && succeeded.clone().count() == 0 {
+            mails.unsent.extend([receipt]);
+        } else {
+            mails.may_be.extend([receipt]);
+        }
+        let refunds = succeeded.map(|refund| (format!("{}-refund", refund.id), order.id.clone()));
+        mails.unsent.extend(refunds);
+    }
 }
 
 /// Until when a subscription gives access, in seconds since 1970, and why.

@@ -2,6 +2,7 @@
 
 use super::{
     check::hold,
+    flint_shop::plan::FlintOrder,
     plan::{OrderFacts, Plan},
 };
 use kit::prelude::*;
@@ -27,6 +28,8 @@ fn least(class: Class) -> Option<(u32, SignedDuration)> {
         Class::NotComplete | Class::NoRefund | Class::Contradicted | Class::NotRead => {
             Some((3, SignedDuration::from_mins(1 + 4)))
         }
+        // No event states its end.
+        Class::Exception => Some((1, SignedDuration::ZERO)),
         // All money is real, all bodies can be read, and nothing is too large.
         _ => None,
     }
@@ -59,36 +62,46 @@ pub fn of_parked(
         !is_fair || waited >= wait,
         "{id} is parked after {waited}, not {wait}: {reason:?}"
     );
-    if attempt.misled {
+    if attempt.misled || class == Class::Exception {
         return Ok(());
     }
     hold!(
         class == Class::OrderUnknown,
         "{id} is parked though all is as announced: {reason:?}"
     );
-    let Some(order) = order_of(event, plan) else {
+    let Some(order_id) = order_of(event, plan) else {
         return Err(format!("{id} is parked, and is about no order: {reason:?}"));
     };
-    let since = fulfilled(&order.id);
+    // An order may know its first payment, and not yet the refunded one.
+    let mut of_flint = plan.flint.orders.iter();
+    let comes_in_parts = of_flint.any(|order| order.id == order_id && order.payments.len() > 1);
+    let since = fulfilled(order_id).filter(|_| !comes_in_parts);
     let is_early = since.is_none_or(|since| since >= attempt.began_at);
     hold!(
         is_early,
-        "{id} is parked though its order {} was there since {since:?}: {reason:?}",
-        order.id
+        "{id} is parked though its order {order_id} was there since {since:?}: {reason:?}"
     );
     Ok(())
 }
 
 /// The order that an event is about: its body names one of its payments, or else the subscription that it began. A
 /// renewal is another order than the first.
-fn order_of<'a>(event: &StoredEvent, plan: &'a Plan) -> Option<&'a OrderFacts> {
+fn order_of<'a>(event: &StoredEvent, plan: &'a Plan) -> Option<&'a str> {
     let body = String::from_utf8_lossy(&event.body);
     let names = |id: &str| body.contains(&format!("\"{id}\""));
+    let mut of_flint = plan.flint.orders.iter();
+    let is_named = |order: &&FlintOrder| {
+        names(&order.id) || order.refunds.iter().any(|refund| names(&refund.id))
+    };
+    if let Some(order) = of_flint.find(is_named) {
+        return Some(&order.id);
+    }
     let is_paid_so = |order: &&OrderFacts| order.payments.iter().any(|id| names(id));
     let by_payment = plan.orders.iter().find(is_paid_so);
-    by_payment.or_else(|| {
+    let order = by_payment.or_else(|| {
         let life = plan.lives.iter().find(|life| names(&life.id))?;
         let first = life.order.as_deref()?;
         plan.orders.iter().find(|order| order.id == first)
-    })
+    });
+    order.map(|order| order.id.as_str())
 }

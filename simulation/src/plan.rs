@@ -8,6 +8,7 @@
     reason = "a sample that is not as it should be must stop the test"
 )]
 
+use crate::flint_shop::plan::FlintPlan;
 use domain::{
     access::{
         purchase::AccessPolicies,
@@ -44,10 +45,14 @@ pub enum Truth {
     Subscription(Box<subscription::SubscriptionChange>, Option<Timestamp>),
     /// An invoice is paid that was made then.
     Invoice(Box<subscription::InvoiceChange>, Timestamp),
+    /// Flint's API has these things, each at its path.
+    Flint(Vec<(String, Value)>),
 }
 
 #[derive(Debug, Clone)]
 pub struct Webhook {
+    /// The provider's name.
+    pub provider: &'static str,
     pub event_id: String,
     pub body: String,
     /// A list keeps showing it, so that reconcile recovers it if it never comes.
@@ -146,6 +151,8 @@ pub struct Plan {
     /// The last announced address of each customer, and its time.
     pub addresses: BTreeMap<String, (i64, String)>,
     pub deleted: Vec<String>,
+    /// What happens at the second provider. Its moments are among the others.
+    pub flint: FlintPlan,
     dice: Dice,
     next_event: u64,
 }
@@ -291,21 +298,28 @@ impl Plan {
             lives: Vec::new(),
             addresses: BTreeMap::new(),
             deleted: Vec::new(),
+            flint: FlintPlan::of(seed),
             dice,
             next_event: 1,
         };
+        plan.policy.reserve_stock = plan.flint.reserves;
         for n in 1..=sold {
             plan.sell(n);
         }
         for n in 1..=begun {
             plan.live(100 + n);
         }
+        plan.stock_levels.extend(plan.flint.stock_levels.clone());
+        plan.moments.append(&mut plan.flint.moments);
         // Some events come twice, the second time under another id, as when a person asks the provider to send again.
         for n in 0..plan.moments.len() {
             if plan.dice.percent(10)
                 && let Some(webhook) = plan.moments[n].webhook.clone()
             {
-                let event_id = plan.event_id();
+                let event_id = match webhook.provider {
+                    "flint" => format!("{}again", webhook.event_id),
+                    _ => plan.event_id(),
+                };
                 let body = webhook.body.replace(&webhook.event_id, &event_id);
                 let at = plan.moments[n].at;
                 let webhook = Webhook {
@@ -357,6 +371,7 @@ impl Plan {
             at,
             truth: None,
             webhook: Some(Webhook {
+                provider: "flex",
                 event_id,
                 body,
                 listed,
@@ -392,6 +407,7 @@ impl Plan {
         let mut body: Value = serde_json::from_slice(&purchase.completed(&event_id)).expect("JSON");
         body["event_dt"] = json!(at);
         let webhook = Webhook {
+            provider: "flex",
             event_id,
             body: body.to_string(),
             listed: true,

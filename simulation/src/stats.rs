@@ -8,6 +8,8 @@ pub struct Stats {
     pub seeds: u64,
     /// How many events the provider announced.
     pub events: u64,
+    /// How many of them are Flint's.
+    pub flint_events: u64,
     /// How many requests were made, resends and forgeries among them.
     pub deliveries: u64,
     pub invocations: u64,
@@ -31,6 +33,7 @@ impl Stats {
     pub fn add(&mut self, other: &Self) {
         self.seeds += other.seeds;
         self.events += other.events;
+        self.flint_events += other.flint_events;
         self.deliveries += other.deliveries;
         self.invocations += other.invocations;
         self.calls += other.calls;
@@ -50,6 +53,7 @@ impl Stats {
         let rows = [
             ("seeds", self.seeds),
             ("events", self.events),
+            ("  of those Flint's", self.flint_events),
             ("deliveries", self.deliveries),
             ("invocations", self.invocations),
             ("port calls", self.calls),

@@ -8,7 +8,12 @@ use super::{Act, Delivery, Done, Errand, Run};
 use crate::plan::Truth;
 use intake::request::Incoming;
 use kit::prelude::*;
-use kit::{drive::INTAKE_LASTS, signed::signed_as, story::SECRET};
+use kit::{
+    drive::INTAKE_LASTS,
+    flint_shop::FLINT_SECRET,
+    signed::{Headers, signed_as, signed_by_flint},
+    story::SECRET,
+};
 use std::num::NonZeroU64;
 
 impl Run<'_> {
@@ -57,17 +62,26 @@ impl Run<'_> {
                     .invoices
                     .insert(change.invoice_id.clone(), listed);
             }
+            Some(Truth::Flint(things)) => {
+                let api = &self.stage.flint;
+                things.iter().for_each(|(path, thing)| api.has(path, thing));
+            }
         }
         let Some(webhook) = &moment.webhook else {
             return;
         };
+        self.stats.flint_events += u64::from(webhook.provider == "flint");
         self.stats.events += 1;
         let Ok(event_id) = EventId::new(webhook.event_id.as_str()) else {
             return;
         };
-        let id = format!("msg_{event_id}");
+        let id = match webhook.provider {
+            "flint" => event_id.to_string(),
+            _ => format!("msg_{event_id}"),
+        };
         let never = webhook.listed && self.dice.percent(self.weather.vanishes);
         let delivery = Delivery {
+            provider: webhook.provider,
             id,
             event_id,
             body: webhook.body.clone(),
@@ -76,6 +90,9 @@ impl Run<'_> {
         };
         self.deliveries.push(delivery);
         if never {
+            if webhook.provider == "flint" {
+                self.stage.flint.could_not_deliver(&webhook.body);
+            }
             self.faults.sky().count("webhooks that never came");
             self.needs.reconcile = true;
             return;
@@ -118,57 +135,67 @@ impl Run<'_> {
 
     pub(super) fn post(&mut self, n: usize) {
         let Delivery {
-            id, body, event_id, ..
+            provider,
+            id,
+            body,
+            event_id,
+            ..
         } = self.deliveries[n].clone();
         if self.seen.forgotten.contains(&event_id) && !self.calm {
             self.faults.sky().count("forgotten events that came again");
         }
         self.deliveries[n].tries += 1;
-        self.request(Errand::Post(n), &id, &body, body.clone(), SECRET, 0);
+        let headers = self.signed(provider, &id, &body, secret_of(provider), 0);
+        self.request(Errand::Post(n), provider, headers, body);
     }
 
     /// A delivery that is not the provider's: of another secret, changed on its way, or of long ago.
     pub(super) fn forge(&mut self) {
-        let Some(webhook) = self
-            .plan
-            .moments
-            .iter()
-            .find_map(|moment| moment.webhook.as_ref())
-        else {
+        let webhooks = self.plan.moments.iter();
+        let webhooks: Vec<_> = webhooks
+            .filter_map(|moment| moment.webhook.as_ref())
+            .collect();
+        let Some(webhook) = self.dice.pick(&webhooks) else {
             return;
         };
-        let body = webhook
-            .body
-            .replace(&webhook.event_id, &format!("fevt_forged{}", self.next));
-        let id = "msg_forged";
+        let provider = webhook.provider;
+        let forged = format!("fevt_forged{}", self.next);
+        let body = webhook.body.replace(&webhook.event_id, &forged);
+        let id = if provider == "flint" {
+            forged.as_str()
+        } else {
+            "msg_forged"
+        };
         self.faults.sky().count("forgeries");
-        match self.dice.below(3) {
+        let own = secret_of(provider);
+        let headers = match self.dice.below(3) {
             0 => {
-                let other = "fwhsec_Zm9yZ2VkIGZvcmdlZCBmb3JnZWQgZm9yZ2Vk";
-                self.request(Errand::Forgery, id, &body, body.clone(), other, 0);
+                let other = match provider {
+                    "flint" => "whsec_HxweHRwbGhkYFxYVFBMSERAPDg0MCwoJCAcGBQQDAgE=",
+                    _ => "fwhsec_Zm9yZ2VkIGZvcmdlZCBmb3JnZWQgZm9yZ2Vk",
+                };
+                self.signed(provider, id, &body, other, 0)
             }
-            1 => self.request(Errand::Forgery, id, &webhook.body, body, SECRET, 0),
-            _ => self.request(Errand::Forgery, id, &body, body.clone(), SECRET, 600),
+            1 => self.signed(provider, id, &webhook.body, own, 0),
+            _ => self.signed(provider, id, &body, own, 600),
+        };
+        self.request(Errand::Forgery, provider, headers, body);
+    }
+
+    /// The headers of a body as of some seconds ago.
+    fn signed(&self, provider: &str, id: &str, body: &str, secret: &str, ago: i64) -> Headers {
+        let ago = SignedDuration::from_secs(ago);
+        let then = self.world.now().saturating_sub(ago);
+        let then = then.unwrap_or(Timestamp::MIN);
+        match provider {
+            "flint" => signed_by_flint(id, secret, body, then),
+            _ => signed_as(id, secret, body, then),
         }
     }
 
-    /// A request with a body, under the signature of a perhaps different one, as of some seconds ago.
-    fn request(
-        &mut self,
-        errand: Errand,
-        id: &str,
-        signed: &str,
-        body: String,
-        secret: &str,
-        ago: i64,
-    ) {
+    /// A request with a body under these headers.
+    fn request(&mut self, errand: Errand, provider: &'static str, headers: Headers, body: String) {
         self.stats.deliveries += 1;
-        let then = self
-            .world
-            .now()
-            .saturating_sub(SignedDuration::from_secs(ago))
-            .unwrap_or(Timestamp::MIN);
-        let headers = signed_as(id, secret, signed, then);
         let intake = &self.stage.bundle.intake;
         let future = Box::pin(async move {
             let header = |name: &str| match name {
@@ -180,12 +207,20 @@ impl Run<'_> {
             };
             let incoming = Incoming {
                 method: "POST",
-                provider: "flex",
+                provider,
                 header: &header,
                 body: body.as_bytes(),
             };
             Done::Answered(intake.take(&incoming).await.reply().status)
         });
         self.begin(errand, INTAKE_LASTS, future);
+    }
+}
+
+/// The signing secret of the shop's endpoint.
+fn secret_of(provider: &str) -> &'static str {
+    match provider {
+        "flint" => FLINT_SECRET,
+        _ => SECRET,
     }
 }

@@ -24,8 +24,8 @@ use providers::Providers;
 use std::sync::Arc;
 
 impl World {
-    /// One question to the provider's API: it may answer something else.
-    pub(super) async fn ask<T>(
+    /// One question to a provider's API, as `api.…`: it may answer something else.
+    pub async fn ask<T>(
         &self,
         name: &'static str,
         knows: impl FnOnce(&Kept) -> Result<T, ReadError>,

@@ -99,20 +99,38 @@ fn all(order: &Order) -> Movements {
 
 /// The payments that brought money.
 fn payments(order: &Order) -> impl Iterator<Item = (TransactionId, TransactionFacts)> {
+    let unread = unread(order);
     let own = order.payment_intents.iter();
-    let own = own.filter_map(|id| Some((id, order.payments.get(id)?)));
-    own.filter_map(|(id, fact)| {
-        let made_at = fact.value.made_at;
-        let money = Money {
-            amount: fact.value.taken(),
-            currency: fact.value.currency,
-            at: occurred_at(made_at, fact.stamp),
-            is_void: false,
+    own.filter_map(move |id| {
+        let money = match order.payments.get(id) {
+            Some(fact) => Money {
+                amount: fact.value.taken(),
+                currency: fact.value.currency,
+                at: occurred_at(fact.value.made_at, fact.stamp),
+                is_void: false,
+            },
+            None => Money {
+                amount: unread.filter(|(first, _)| *first == id)?.1,
+                currency: order.currency,
+                at: whole_second(order.placed_at),
+                is_void: false,
+            },
         };
         let related = ("payment_intent", id.as_str());
         let facts = money.facts(order, Movement::Payment, related);
         (money.amount > 0).then(|| (id.into(), facts))
     })
+}
+
+/// The received money that no known payment brought, with the first payment of which nothing is known. The sale or the
+/// invoice states such money, and perhaps no event ever describes its payment.
+fn unread(order: &Order) -> Option<(&PaymentIntentId, i64)> {
+    let mut own = order.payment_intents.iter();
+    let first = own.find(|id| !order.payments.contains_key(*id))?;
+    let own = order.payment_intents.iter();
+    let known = own.filter_map(|id| order.payments.get(id));
+    let known = known.fold(0_i64, |sum, fact| sum.saturating_add(fact.value.taken()));
+    Some((first, order.paid().saturating_sub(known)))
 }
 
 /// The refunds that ever succeeded, each with the amount that goes back to the customer. One that only releases an

@@ -44,7 +44,12 @@ pub(super) fn decide_list(
         return match listed.as_slice() {
             [] => Ok(Decision::Wait {
                 commit: None,
-                park_reason: ParkReason::NoRefund,
+                park_reason: if refunds.understood.is_empty() {
+                    ParkReason::NoRefund
+                } else {
+                    // The order does not know their payment yet.
+                    ParkReason::OrderUnknown("refund")
+                },
             }),
             listed => decide_all(case, listed, order),
         };

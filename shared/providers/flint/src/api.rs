@@ -23,8 +23,9 @@ use domain::{
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use reading::{Field, Identified, Readable, Reference};
-use rest::{BadSetUp, Client, Dialect, HeaderMap, Limits, NotUnderstood, Url, resource};
+use rest::{BadSetUp, Client, Dialect, HeaderMap, InMemory, Limits, NotUnderstood, Url, resource};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The version of the API that this crate reads. Flint encodes its answers in it.
 pub(crate) const VERSION: &str = "2026-09-07";
@@ -87,6 +88,12 @@ impl Api {
     /// Creates a client with other limits, for tests.
     pub fn with_limits(base_url: &str, limits: Limits) -> Result<Self, BadSetUp> {
         let client = Client::new(base_url, limits, DIALECT)?;
+        Ok(Self { client })
+    }
+
+    /// Creates a client for an API in memory, for simulations.
+    pub fn in_memory(api: Arc<dyn InMemory>) -> Result<Self, BadSetUp> {
+        let client = Client::in_memory(api, DIALECT)?;
         Ok(Self { client })
     }
 

@@ -19,7 +19,7 @@ pub use changes::{aliases, event_types, families};
 pub use envelope::read;
 pub use headers::check;
 pub use provider::Flint;
-pub use rest::{BadSetUp, Limits};
+pub use rest::{BadSetUp, HeaderMap, InMemory, Limits, Url};
 pub use secret::key_mode;
 
 /// The name in logs and errors.

@@ -6,6 +6,7 @@ use crate::{
 };
 use domain::{
     delivery::secrets::ApiKey,
+    ports::Answering,
     values::outcome::{ReadError, RetryableError},
 };
 use jiff::Timestamp;
@@ -16,7 +17,7 @@ use reqwest::{
     redirect,
 };
 use serde_json::Value;
-use std::{error::Error as _, time::Duration};
+use std::{error::Error as _, fmt, sync::Arc, time::Duration};
 
 /// Limits on time and memory.
 #[derive(Debug, Clone, Copy)]
@@ -72,10 +73,23 @@ pub struct Dialect {
     pub retryable: Option<&'static str>,
 }
 
+/// Answers requests in the place of the network: an API in memory, for simulations.
+pub trait InMemory: fmt::Debug + Send + Sync {
+    /// The answer to a `GET` of this address: its headers and its body.
+    fn get<'a>(&'a self, url: &'a Url) -> Answering<'a, Result<(HeaderMap, Vec<u8>), ReadError>>;
+}
+
+/// The way to the API.
+#[derive(Debug, Clone)]
+enum Way {
+    Http(reqwest::Client),
+    InMemory(Arc<dyn InMemory>),
+}
+
 /// A client of a provider's API. Create it once and keep it, because it holds the connections.
 #[derive(Debug, Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    way: Way,
     base: Url,
     limits: Limits,
     dialect: Dialect,
@@ -84,11 +98,7 @@ pub struct Client {
 impl Client {
     /// Creates a client for the API at this address.
     pub fn new(base_url: &str, limits: Limits, dialect: Dialect) -> Result<Self, BadSetUp> {
-        let bad = BadSetUp::BaseUrl(dialect.service);
-        let base = match Url::parse(base_url) {
-            Ok(base) if matches!(base.scheme(), "https" | "http") => base,
-            _ => return Err(bad),
-        };
+        let base = base(base_url, dialect)?;
         // rustls requires one call per process that selects the linked TLS library. An error means
         // that another client of this process has made the same call.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -101,9 +111,19 @@ impl Client {
             .build()
             .map_err(BadSetUp::Client)?;
         Ok(Self {
-            http,
+            way: Way::Http(http),
             base,
             limits,
+            dialect,
+        })
+    }
+
+    /// Creates a client for an API in memory.
+    pub fn in_memory(api: Arc<dyn InMemory>, dialect: Dialect) -> Result<Self, BadSetUp> {
+        Ok(Self {
+            way: Way::InMemory(api),
+            base: base("https://api.in-memory.invalid", dialect)?,
+            limits: Limits::default(),
             dialect,
         })
     }
@@ -152,11 +172,21 @@ impl Client {
     }
 
     async fn get(&self, key: &ApiKey, url: Url) -> Result<(HeaderMap, Vec<u8>), ReadError> {
-        let response = match self.send(key, url.clone()).await {
+        let http = match &self.way {
+            Way::Http(http) => http,
+            Way::InMemory(api) => {
+                let (headers, body) = api.get(&url).await?;
+                (self.dialect.check)(key, &headers)?;
+                return Ok((headers, body));
+            }
+        };
+        let response = match self.send(http, key, url.clone()).await {
             // The connection broke before an answer. Lambda may have frozen the function while the
             // connection was kept open, so one immediate retry is worthwhile. Reads are safe to
             // repeat.
-            Err(error) if error.is_request() && !error.is_timeout() => self.send(key, url).await,
+            Err(error) if error.is_request() && !error.is_timeout() => {
+                self.send(http, key, url).await
+            }
             other => other,
         };
         let response = response.map_err(|error| self.cause(error))?;
@@ -185,9 +215,13 @@ impl Client {
         Err(answer::refused(service, status.as_u16(), answer))
     }
 
-    async fn send(&self, key: &ApiKey, url: Url) -> Result<Response, reqwest::Error> {
-        let request = self
-            .http
+    async fn send(
+        &self,
+        http: &reqwest::Client,
+        key: &ApiKey,
+        url: Url,
+    ) -> Result<Response, reqwest::Error> {
+        let request = http
             .get(url)
             .bearer_auth(key.reveal())
             .header(header::ACCEPT, "application/json");
@@ -237,6 +271,14 @@ impl Client {
             source = cause.source();
         }
         self.away(text)
+    }
+}
+
+/// The address of an API.
+fn base(url: &str, dialect: Dialect) -> Result<Url, BadSetUp> {
+    match Url::parse(url) {
+        Ok(base) if matches!(base.scheme(), "https" | "http") => Ok(base),
+        _ => Err(BadSetUp::BaseUrl(dialect.service)),
     }
 }
 

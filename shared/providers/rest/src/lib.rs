@@ -10,7 +10,7 @@ mod not_understood;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use client::{BadSetUp, Client, Dialect, Limits, resource};
+pub use client::{BadSetUp, Client, Dialect, InMemory, Limits, resource};
 pub use list::is_past;
 pub use not_understood::{NotUnderstood, in_answer, unreadable};
 pub use reqwest::{Url, header::HeaderMap};

@@ -113,17 +113,48 @@ fn only_what_was_taken_counts() {
 }
 
 #[test]
-fn a_payment_that_is_announced_after_its_order_is_recorded_then() {
+fn a_payment_that_is_announced_after_its_order_has_its_own_time_then() {
     let mut shop = Shop::selling(Sale {
         payments: std::collections::BTreeMap::new(),
         received: Some(3000),
         ..mat()
     });
     shop.tell(SALE, completed());
-    assert_eq!(movements(&shop), []);
+    assert_eq!(movements(&shop), [("fpi_1-payment", 3000, 0, false)]);
     let facts = made_at(SALE - 60, paid("succeeded", 3000));
     shop.tell(SALE + 1, payment_change("fpi_1", Some(facts)));
     assert_eq!(movements(&shop), [("fpi_1-payment", 3000, -60, false)]);
+}
+
+#[test]
+fn received_money_without_a_known_payment_is_recorded_once() {
+    for (received, taken, expected) in [
+        (3000, None, vec![("fpi_1-payment", 3000)]),
+        (
+            3000,
+            Some(2000),
+            vec![("fpi_1-payment", 2000), ("fpi_2-payment", 1000)],
+        ),
+        (3000, Some(3000), vec![("fpi_1-payment", 3000)]),
+    ] {
+        let facts = taken.map(|amount| (id("fpi_1"), made_at(SALE, paid("succeeded", amount))));
+        let mut shop = Shop::selling(Sale {
+            payment_intents: vec![id("fpi_1"), id("fpi_2")],
+            payments: facts.into_iter().collect(),
+            received: Some(received),
+            ..mat()
+        });
+        shop.tell(SALE, completed());
+        let found: Vec<_> = movements(&shop)
+            .iter()
+            .map(|row| (row.0.to_owned(), row.1))
+            .collect();
+        let expected = expected
+            .into_iter()
+            .map(|(id, amount)| (id.to_owned(), amount));
+        assert_eq!(found, Vec::from_iter(expected), "{taken:?}");
+        assert_eq!(balance(&shop, Group::Payments), (3000, 3000));
+    }
 }
 
 #[test]

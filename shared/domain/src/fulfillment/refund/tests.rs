@@ -476,6 +476,19 @@ fn that_there_is_no_refund_to_read_is_waited_for() {
 }
 
 #[test]
+fn a_listed_refund_of_a_payment_that_the_order_does_not_know_yet_waits_for_the_order() {
+    let mut shop = sold_out(RestockPolicy::Any);
+    let sale = shop.api.sales.get_mut(&order_id()).unwrap();
+    sale.payment_intents.push(id("fpi_later"));
+    let facts = refund_facts("fpi_later", "succeeded", 1500);
+    shop.api.refunds = vec![refund_news("fre_1", facts)];
+    let read = Change::Fetch(Reference::RefundsOfSale(order_id()));
+    let waits = End::Waits(ParkReason::OrderUnknown("refund"));
+    assert_eq!(shop.tell(SALE + 1, read), waits);
+    assert_eq!(shop.order().refunded(), 0);
+}
+
+#[test]
 fn a_listed_refund_that_is_not_understood_holds_up_no_other() {
     let mut shop = sold_out(RestockPolicy::Any);
     let unclear = UnclearRefund {
