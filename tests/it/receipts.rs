@@ -6,7 +6,11 @@ use domain::{
         contact,
         subscription::{InvoiceEvent, Source, SubscriptionFacts, SubscriptionStatus},
     },
-    values::facts::Fact,
+    resource::{
+        Resource, ResourceChange,
+        invoice::{self, InvoiceFacts, InvoiceStatus},
+    },
+    values::{facts::Fact, ids::PaymentAttemptId},
 };
 use kit::drive::TRY_LASTS;
 use kit::prelude::*;
@@ -693,6 +697,72 @@ async fn a_notice_whose_subscription_is_not_known_or_whose_day_is_over_is_withdr
     bundle.world.pass(Duration::from_hours(72));
     assert_eq!(send_of(&bundle, &id, "a").await, withdrawn(OUTDATED));
     assert_eq!(bundle.mails(), 0);
+}
+
+/// An issued invoice whose payment failed, with these facts beside.
+fn invoices(bundle: &Bundle, more: InvoiceFacts) {
+    let now = bundle.world.now();
+    let attempt = invoice::Attempt {
+        status: "failed".to_owned(),
+        failed: true,
+    };
+    let facts = InvoiceFacts {
+        status: Some(more.status.unwrap_or(InvoiceStatus::Open)),
+        outstanding: Some(4999),
+        attempts: [(PaymentAttemptId::new("invpa_1").unwrap(), attempt.into())].into(),
+        ..more
+    };
+    let change = ResourceChange::Invoice {
+        id: invoice_id(),
+        facts: Box::new(facts.into()),
+    };
+    let row = Resource::learn(None, &"flint".parse().unwrap(), &change, now).next();
+    bundle.world.kept().tables.resources.insert(row.id(), row);
+}
+
+fn invoice_payment_failed() -> ReceiptKind {
+    ReceiptKind::InvoicePaymentFailed {
+        invoice_id: invoice_id(),
+        number: None,
+        amount: Some(4999),
+    }
+}
+
+#[tokio::test]
+async fn a_notice_of_an_invoice_is_sent_while_its_payment_fails() {
+    let bundle = unsent(OnUnknown::Resend).await;
+    let id = owe(&bundle, invoice_payment_failed(), None);
+    knows(&bundle, Some("pat@new.example"));
+    invoices(&bundle, InvoiceFacts::default());
+    assert!(sent(&send_of(&bundle, &id, "a").await).marked);
+    assert_eq!(
+        calls(&bundle),
+        "receipts.receipt orders.order resources.resource entitlements.contact marks.address_mark \
+         receipts.claim mailer.send receipts.mark"
+    );
+    assert_eq!(bundle.mailed_to(0), "pat@new.example");
+}
+
+#[tokio::test]
+async fn a_notice_of_an_invoice_that_is_paid_blocked_or_lost_is_withdrawn() {
+    let paid = InvoiceFacts {
+        status: Some(InvoiceStatus::Paid),
+        ..InvoiceFacts::default()
+    };
+    let blocked = InvoiceFacts {
+        blocked: Some(true),
+        ..InvoiceFacts::default()
+    };
+    for facts in [Some(paid), Some(blocked), None] {
+        let bundle = unsent(OnUnknown::Resend).await;
+        let id = owe(&bundle, invoice_payment_failed(), None);
+        if let Some(facts) = facts {
+            invoices(&bundle, facts);
+        }
+        assert_eq!(send_of(&bundle, &id, "a").await, withdrawn(OUTDATED));
+        assert_eq!(state(&bundle, &id), withdrawn_for(OUTDATED));
+        assert_eq!(bundle.mails(), 0);
+    }
 }
 
 #[tokio::test]

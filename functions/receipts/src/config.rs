@@ -32,6 +32,7 @@ impl Config {
             entitlements: settings.resource("ENTITLEMENTS_TABLE"),
             links: settings.resource("LINKS_TABLE"),
             receipts: settings.resource("RECEIPTS_TABLE"),
+            resources: settings.resource("RESOURCES_TABLE"),
             ..Tables::default()
         };
         let queues = Queues {

@@ -16,7 +16,9 @@ mod verdict;
 use aws::batch::{Attempt, Worker, time_left};
 use domain::{
     delivery::job::ReceiptJob,
-    ports::{Changed, Clock, Entitlements, Orders, Receipts as ReceiptRows, Suppressions},
+    ports::{
+        Changed, Clock, Entitlements, Orders, Receipts as ReceiptRows, ResourceLists, Suppressions,
+    },
     receipt::{OnUnknown, Receipt, ReceiptState, Step, next_step},
     values::{
         ids::{MessageId, ReceiptId},
@@ -54,9 +56,9 @@ pub struct Receipts<S, M> {
 }
 
 /// The ports of the store of receipts.
-pub trait ReceiptStore: ReceiptRows + Orders + Entitlements + Suppressions {}
+pub trait ReceiptStore: ReceiptRows + Orders + Entitlements + Suppressions + ResourceLists {}
 
-impl<S: ReceiptRows + Orders + Entitlements + Suppressions> ReceiptStore for S {}
+impl<S: ReceiptRows + Orders + Entitlements + Suppressions + ResourceLists> ReceiptStore for S {}
 
 /// The reason why no mail goes out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

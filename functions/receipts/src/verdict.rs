@@ -3,8 +3,9 @@
 use crate::{ReceiptStore, Receipts};
 use domain::{
     access::contact::Contact,
-    fulfillment::{MailNeed, refund_mail, still_so},
+    fulfillment::{MailNeed, invoice_mail, refund_mail, still_so},
     receipt::{Receipt, ReceiptKind, feedback::AddressHash},
+    resource::ResourceId,
     sale::order::Order,
     values::{ids::RefundId, outcome::RetryableError},
 };
@@ -66,19 +67,22 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
 
     /// The need for a mail now. A notice that is no longer true, or too late, is not needed.
     async fn needed(&self, receipt: &Receipt, order: &Order) -> Result<MailNeed, RetryableError> {
-        if let ReceiptKind::Refund { refund_id, .. } | ReceiptKind::RefundFailed { refund_id, .. } =
-            &receipt.kind
-        {
-            return self.needed_for_refund(receipt, order, refund_id).await;
-        }
-        let (ReceiptKind::PaymentFailed {
-            subscription_id, ..
-        }
-        | ReceiptKind::TrialEnds {
-            subscription_id, ..
-        }) = &receipt.kind
-        else {
-            return Ok(MailNeed::Due);
+        let subscription_id = match &receipt.kind {
+            ReceiptKind::Order => return Ok(MailNeed::Due),
+            ReceiptKind::Refund { refund_id, .. } | ReceiptKind::RefundFailed { refund_id, .. } => {
+                return self.needed_for_refund(receipt, order, refund_id).await;
+            }
+            ReceiptKind::InvoicePaymentFailed { invoice_id, .. } => {
+                let id = ResourceId::Invoice(invoice_id.clone());
+                let invoice = self.store.resource(&id).await?;
+                return Ok(invoice_mail(invoice.as_ref()));
+            }
+            ReceiptKind::PaymentFailed {
+                subscription_id, ..
+            }
+            | ReceiptKind::TrialEnds {
+                subscription_id, ..
+            } => subscription_id,
         };
         if receipt.kind.is_too_late(self.clock.now()) {
             return Ok(MailNeed::NotNeeded);

@@ -17,20 +17,23 @@ pub enum Form {
     Refund,
     /// The correction of a refund that failed after it succeeded.
     RefundFailed,
-    /// The notice that a payment failed.
+    /// The notice that the payment of a renewal failed.
     PaymentFailed,
+    /// The notice that a payment of an invoice failed.
+    InvoicePaymentFailed,
     /// The notice that a trial ends.
     TrialEnds,
 }
 
 impl Form {
     /// All forms.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Receipt,
         Self::Renewal,
         Self::Refund,
         Self::RefundFailed,
         Self::PaymentFailed,
+        Self::InvoicePaymentFailed,
         Self::TrialEnds,
     ];
 
@@ -43,6 +46,7 @@ impl Form {
             ReceiptKind::Refund { .. } => Self::Refund,
             ReceiptKind::RefundFailed { .. } => Self::RefundFailed,
             ReceiptKind::PaymentFailed { .. } => Self::PaymentFailed,
+            ReceiptKind::InvoicePaymentFailed { .. } => Self::InvoicePaymentFailed,
             ReceiptKind::TrialEnds { .. } => Self::TrialEnds,
         }
     }
@@ -56,6 +60,7 @@ impl Form {
             Self::Refund => "refund",
             Self::RefundFailed => "refund-failed",
             Self::PaymentFailed => "payment-failed",
+            Self::InvoicePaymentFailed => "invoice-payment-failed",
             Self::TrialEnds => "trial-ends",
         }
     }

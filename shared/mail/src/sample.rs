@@ -3,9 +3,9 @@
 use crate::{
     form::Form,
     view::{
-        Amount, FailedPaymentView, FailedRefundView, LineView, MerchantView, PaymentView,
-        PeriodView, RefundTotalsView, RefundView, RenewalView, TestView, TotalsView, TrialView,
-        View,
+        Amount, FailedInvoiceView, FailedPaymentView, FailedRefundView, LineView, MerchantView,
+        PaymentView, PeriodView, RefundTotalsView, RefundView, RenewalView, TestView, TotalsView,
+        TrialView, View,
     },
 };
 
@@ -54,6 +54,14 @@ impl Sample {
             Form::PaymentFailed => View {
                 receipt_id: "fin_sample-payment_failed".to_owned(),
                 failed_payment: Some(FailedPaymentView {
+                    amount: is_full.then(|| amount("$52.71")),
+                }),
+                ..view
+            },
+            Form::InvoicePaymentFailed => View {
+                receipt_id: "inv_sample-payment_failed".to_owned(),
+                failed_invoice: Some(FailedInvoiceView {
+                    number: is_full.then(|| "INV-2025-0117".to_owned()),
                     amount: is_full.then(|| amount("$52.71")),
                 }),
                 ..view
@@ -199,6 +207,7 @@ fn bare() -> View {
         refund: None,
         failed_refund: None,
         failed_payment: None,
+        failed_invoice: None,
         trial: None,
         test: None,
     }

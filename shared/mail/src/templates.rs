@@ -204,6 +204,7 @@ fn built_in(form: Form, part: Part) -> &'static str {
         Form::Refund => of!("refund"),
         Form::RefundFailed => of!("refund-failed"),
         Form::PaymentFailed => of!("payment-failed"),
+        Form::InvoicePaymentFailed => of!("invoice-payment-failed"),
         Form::TrialEnds => of!("trial-ends"),
     }
 }

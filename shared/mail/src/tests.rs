@@ -261,6 +261,15 @@ fn payment_failed(amount: Option<i64>) -> Kind {
     (OrderKind::Sale, kind)
 }
 
+fn invoice_payment_failed(amount: Option<i64>) -> Kind {
+    let kind = ReceiptKind::InvoicePaymentFailed {
+        invoice_id: InvoiceId::new("inv_3").unwrap(),
+        number: Some("2025-117".to_owned()),
+        amount,
+    };
+    (OrderKind::Sale, kind)
+}
+
 fn trial_ends() -> Kind {
     let kind = ReceiptKind::TrialEnds {
         subscription_id: SubscriptionId::new("fsub_1").unwrap(),
@@ -269,13 +278,14 @@ fn trial_ends() -> Kind {
     (OrderKind::Sale, kind)
 }
 
-fn kinds() -> [Kind; 6] {
+fn kinds() -> [Kind; 7] {
     [
         (OrderKind::Sale, ReceiptKind::Order),
         renewal(),
         refund(),
         refund_failed(),
         payment_failed(Some(4999)),
+        invoice_payment_failed(Some(4999)),
         trial_ends(),
     ]
 }
@@ -539,6 +549,19 @@ fn a_notice_of_a_failed_payment_tells_what_is_owed_where_that_is_known() {
             "{}",
             mail.text
         );
+    }
+}
+
+#[test]
+fn a_notice_of_an_invoice_names_its_number_and_the_amount_due_if_known() {
+    let mail = mail_of(&order(), invoice_payment_failed(Some(4999)));
+    insta::assert_snapshot!("invoice_payment_failed_subject", mail.subject);
+    insta::assert_snapshot!("invoice_payment_failed_text", mail.text);
+    insta::assert_snapshot!("invoice_payment_failed_html", mail.html);
+    for amount in [None, Some(0), Some(-5)] {
+        let mail = mail_of(&order(), invoice_payment_failed(amount));
+        assert!(!mail.text.contains('$'), "{}", mail.text);
+        assert!(!mail.html.contains('$'), "{}", mail.html);
     }
 }
 
@@ -997,7 +1020,7 @@ fn every_bad_template_is_named_at_once() {
         .unwrap_err()
         .to_string();
     let faults: Vec<_> = error.split("; ").collect();
-    assert_eq!(faults.len(), 12, "{error}");
+    assert_eq!(faults.len(), 14, "{error}");
     for fault in [
         "template subject.txt, line 1: undefined value",
         "template body.html, line 1: undefined value",
@@ -1033,6 +1056,10 @@ fn a_template_may_use_what_its_own_mail_tells_and_nothing_of_another() {
             Form::PaymentFailed,
             "{% if failed_payment.amount %}{{ failed_payment.amount.text }}{% endif %}",
         ),
+        (
+            Form::InvoicePaymentFailed,
+            "{% if failed_invoice.number %}{{ failed_invoice.number }}{% endif %}",
+        ),
         (Form::TrialEnds, "{{ trial.ends_on }} {{ trial.ends_at }}"),
     ] {
         for other in Form::ALL {
@@ -1050,6 +1077,11 @@ fn a_template_may_use_what_its_own_mail_tells_and_nothing_of_another() {
         (Form::Renewal, "{{ renewal.period.starts_on }}"),
         (Form::Refund, "{{ refund.totals.paid.text }}"),
         (Form::PaymentFailed, "{{ failed_payment.amount.text }}"),
+        (Form::InvoicePaymentFailed, "{{ failed_invoice.number }}"),
+        (
+            Form::InvoicePaymentFailed,
+            "{{ failed_invoice.amount.text }}",
+        ),
     ] {
         assert!(own(form, source(words)).is_err(), "{words} in {form}");
     }
@@ -1167,6 +1199,7 @@ fn the_html_stands_alone() {
         "<title>Refund from Northwind &amp; Daughters</title>",
         "<title>Your refund from Northwind &amp; Daughters</title>",
         "<title>Your payment to Northwind &amp; Daughters</title>",
+        "<title>Your invoice from Northwind &amp; Daughters</title>",
         "<title>Your trial with Northwind &amp; Daughters</title>",
     ]) {
         let html = mail_of(&order(), kind).html;

@@ -1,7 +1,7 @@
 //! The values that a template may print: a contract with every merchant who writes templates.
 //!
 //! All mails have the order and its customer. Each mail except the order's receipt also has one of
-//! `renewal`, `refund`, `failed_refund`, `failed_payment` and `trial`, and always has it.
+//! `renewal`, `refund`, `failed_refund`, `failed_payment`, `failed_invoice` and `trial`, and always has it.
 //!
 //! Fields are added and never renamed or removed. Every text is one clean line of bounded length,
 //! written for people. Each optional value is documented as such. Printing an absent value is an
@@ -31,7 +31,7 @@ use serde::Serialize;
 /// The marker of mails of test-mode orders. It must appear in subject, text and HTML.
 pub const TEST_MARKER: &str = "TEST – no real payment";
 
-/// The longest customer name and order number, in characters.
+/// The longest customer name, order number and invoice number, in characters.
 const MAX_NAME: usize = 100;
 /// The longest card name, in characters.
 const MAX_CARD: usize = 30;
@@ -84,6 +84,8 @@ pub struct View {
     pub failed_refund: Option<FailedRefundView>,
     /// In `payment-failed` only.
     pub failed_payment: Option<FailedPaymentView>,
+    /// In `invoice-payment-failed` only.
+    pub failed_invoice: Option<FailedInvoiceView>,
     /// In `trial-ends` only.
     pub trial: Option<TrialView>,
     /// For test-mode orders only.
@@ -227,10 +229,19 @@ pub struct FailedRefundView {
     pub refunded_on: String,
 }
 
-/// A failed payment.
+/// A failed payment of a renewal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FailedPaymentView {
     /// The amount due; absent if unknown.
+    pub amount: Option<Amount>,
+}
+
+/// An invoice whose payment failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FailedInvoiceView {
+    /// The invoice's number; absent if it has none.
+    pub number: Option<String>,
+    /// The amount due; absent if it is in another currency than the order.
     pub amount: Option<Amount>,
 }
 
@@ -297,6 +308,7 @@ impl View {
             refund: RefundView::new(order, &receipt.kind, zone),
             failed_refund: FailedRefundView::new(order, &receipt.kind, zone),
             failed_payment: FailedPaymentView::new(order, &receipt.kind),
+            failed_invoice: FailedInvoiceView::new(order, &receipt.kind),
             trial: TrialView::new(&receipt.kind, zone),
             test: (order.mode == Mode::Test)
                 .then(|| TestView::new(Form::of(&receipt.kind, order), customer.email.as_deref())),
@@ -372,6 +384,24 @@ impl FailedPaymentView {
         };
         let due = due.filter(|due| *due > 0);
         Some(Self {
+            amount: due.map(|due| amount(order, due)),
+        })
+    }
+}
+
+impl FailedInvoiceView {
+    fn new(order: &Order, kind: &ReceiptKind) -> Option<Self> {
+        let ReceiptKind::InvoicePaymentFailed {
+            number,
+            amount: due,
+            ..
+        } = kind
+        else {
+            return None;
+        };
+        let due = due.filter(|due| *due > 0);
+        Some(Self {
+            number: text::clean_some(number.as_deref(), MAX_NAME),
             amount: due.map(|due| amount(order, due)),
         })
     }
@@ -540,7 +570,11 @@ impl TestView {
     pub(super) fn new(form: Form, email: Option<&str>) -> Self {
         let what = match form {
             Form::Receipt | Form::Renewal => "receipt",
-            Form::Refund | Form::RefundFailed | Form::PaymentFailed | Form::TrialEnds => "email",
+            Form::Refund
+            | Form::RefundFailed
+            | Form::PaymentFailed
+            | Form::InvoicePaymentFailed
+            | Form::TrialEnds => "email",
         };
         let note = match text::clean_some(email, MAX_NAME) {
             Some(email) => format!("In live mode this {what} would have gone to {email}."),

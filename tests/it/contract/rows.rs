@@ -271,6 +271,11 @@ pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
         invoice_id: invoice_id(),
         amount,
     };
+    let invoice_failed = |number, amount| ReceiptKind::InvoicePaymentFailed {
+        invoice_id: invoice_id(),
+        number,
+        amount,
+    };
     let refund_id = RefundId::new(unique("fre")).unwrap();
     let kinds = [
         (ReceiptKind::Order, None),
@@ -284,6 +289,8 @@ pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
         ),
         (failed(Some(1999)), None),
         (failed(None), None),
+        (invoice_failed(Some("2026-7".to_owned()), Some(1999)), None),
+        (invoice_failed(None, None), None),
         (
             ReceiptKind::TrialEnds {
                 subscription_id: subscription_id(),

@@ -85,6 +85,13 @@ fn kind() -> impl Strategy<Value = ReceiptKind> {
             invoice_id: invoice_id(),
             amount,
         }),
+        (prop::option::of(text()), prop::option::of(any::<i64>())).prop_map(
+            move |(number, amount)| ReceiptKind::InvoicePaymentFailed {
+                invoice_id: invoice_id(),
+                number,
+                amount,
+            }
+        ),
         time().prop_map(move |ends_at| ReceiptKind::TrialEnds {
             subscription_id: subscription_id(),
             ends_at
@@ -147,12 +154,13 @@ fn composed(
     in_time(started_at)
 }
 
-const FORMS: [&str; 6] = [
+const FORMS: [&str; 7] = [
     "receipt",
     "renewal",
     "refund",
     "refund-failed",
     "payment-failed",
+    "invoice-payment-failed",
     "trial-ends",
 ];
 

@@ -7,6 +7,7 @@ mod checkout_session;
 pub mod commit;
 mod contact;
 mod dispute;
+mod dunning;
 mod invoice;
 pub mod known;
 mod movements;
@@ -24,6 +25,7 @@ mod sale;
 mod shipment;
 mod subscription;
 
+pub use dunning::invoice_mail;
 pub use notice::{MailNeed, refund_mail, still_so};
 
 use crate::{
@@ -79,7 +81,7 @@ pub struct Policy {
     pub reserve_stock: bool,
     /// The time that access lasts after a renewal's payment first fails.
     pub grace: SignedDuration,
-    /// True if a renewal that could not be charged causes a mail.
+    /// True if a failed payment of a renewal or an invoice causes a mail.
     pub payment_failed_mail: bool,
     /// True if the end of a trial causes a mail.
     pub trial_ends_mail: bool,

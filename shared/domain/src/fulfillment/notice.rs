@@ -101,13 +101,17 @@ pub(super) fn notices_of_failure(
     Ok(notices)
 }
 
-/// True if the statement of a notice still holds. A receipt states a past event, so it always holds.
+/// True if the statement of a notice about a subscription still holds. All other kinds hold.
 #[must_use]
 pub fn still_so(kind: &ReceiptKind, subscription: Option<&Subscription>) -> bool {
     match (kind, subscription) {
-        (ReceiptKind::Order | ReceiptKind::Refund { .. } | ReceiptKind::RefundFailed { .. }, _) => {
-            true
-        }
+        (
+            ReceiptKind::Order
+            | ReceiptKind::Refund { .. }
+            | ReceiptKind::RefundFailed { .. }
+            | ReceiptKind::InvoicePaymentFailed { .. },
+            _,
+        ) => true,
         (ReceiptKind::PaymentFailed { .. } | ReceiptKind::TrialEnds { .. }, None) => false,
         (ReceiptKind::PaymentFailed { invoice_id, .. }, Some(subscription)) => {
             let invoice = subscription.invoices.get(invoice_id);

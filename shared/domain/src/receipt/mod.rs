@@ -49,6 +49,16 @@ pub enum ReceiptKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         amount: Option<i64>,
     },
+    /// A notice that a payment of an invoice failed. Withdrawn if no longer true.
+    InvoicePaymentFailed {
+        invoice_id: InvoiceId,
+        /// The merchant's number of the invoice.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        number: Option<String>,
+        /// The amount due, in minor units of the order's currency; absent if the invoice has another currency.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        amount: Option<i64>,
+    },
     /// A notice that a trial ends. Withdrawn if no longer true.
     TrialEnds {
         subscription_id: SubscriptionId,
@@ -66,6 +76,7 @@ impl ReceiptKind {
             Self::Refund { .. } => "refund",
             Self::RefundFailed { .. } => "refund_failed",
             Self::PaymentFailed { .. } => "payment_failed",
+            Self::InvoicePaymentFailed { .. } => "invoice_payment_failed",
             Self::TrialEnds { .. } => "trial_ends",
         }
     }
@@ -80,7 +91,10 @@ impl ReceiptKind {
     #[must_use]
     pub fn subscription_id(&self) -> Option<&SubscriptionId> {
         match self {
-            Self::Order | Self::Refund { .. } | Self::RefundFailed { .. } => None,
+            Self::Order
+            | Self::Refund { .. }
+            | Self::RefundFailed { .. }
+            | Self::InvoicePaymentFailed { .. } => None,
             Self::PaymentFailed {
                 subscription_id, ..
             }
@@ -245,8 +259,10 @@ impl Receipt {
         let name = kind.name();
         let receipt_id = match &kind {
             ReceiptKind::Order => ReceiptId::new(format!("{order_id}-{name}")),
-            ReceiptKind::PaymentFailed { invoice_id, .. } => {
-                ReceiptId::new(format!("{invoice_id}-{name}"))
+            // One id for both kinds, so an invoice never has two notices.
+            ReceiptKind::PaymentFailed { invoice_id, .. }
+            | ReceiptKind::InvoicePaymentFailed { invoice_id, .. } => {
+                ReceiptId::new(format!("{invoice_id}-payment_failed"))
             }
             ReceiptKind::Refund { refund_id, .. } | ReceiptKind::RefundFailed { refund_id, .. } => {
                 ReceiptId::new(format!("{refund_id}-{name}"))

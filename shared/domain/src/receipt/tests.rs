@@ -59,7 +59,7 @@ fn a_receipt_stands_where_its_row_says_and_waits_until_it_is_sent_or_not_wanted(
     }
 }
 
-fn kinds() -> [ReceiptKind; 4] {
+fn kinds() -> [ReceiptKind; 5] {
     let subscription_id = SubscriptionId::new("fsub_1").unwrap();
     let invoice_id = InvoiceId::new("fin_1").unwrap();
     [
@@ -72,6 +72,11 @@ fn kinds() -> [ReceiptKind; 4] {
         ReceiptKind::PaymentFailed {
             subscription_id: subscription_id.clone(),
             invoice_id,
+            amount: Some(4999),
+        },
+        ReceiptKind::InvoicePaymentFailed {
+            invoice_id: InvoiceId::new("inv_1").unwrap(),
+            number: Some("2026-7".to_owned()),
             amount: Some(4999),
         },
         ReceiptKind::TrialEnds {
@@ -105,6 +110,7 @@ fn a_receipts_id_names_what_it_tells_of_and_its_kind() {
             "fcs_1-order",
             "fre_1-refund",
             "fin_1-payment_failed",
+            "inv_1-payment_failed",
             "fsub_1-trial_ends-0"
         ]
     );
@@ -156,10 +162,10 @@ fn a_mail_for_a_later_day_waits_for_it() {
 #[test]
 fn an_announcement_is_too_late_from_its_moment_on() {
     let before = NOW - SignedDuration::from_secs(1);
-    assert_eq!(kinds().map(|kind| kind.is_too_late(before)), [false; 4]);
+    assert_eq!(kinds().map(|kind| kind.is_too_late(before)), [false; 5]);
     assert_eq!(
         kinds().map(|kind| kind.is_too_late(NOW)),
-        [false, false, false, true]
+        [false, false, false, false, true]
     );
 }
 

@@ -107,7 +107,7 @@ pub struct Invoice {
     /// The first failure of a payment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Timestamp>,
-    /// The dunning notice that was made for this invoice. No fact changes it.
+    /// The notice of a failed payment that was made for this invoice. No fact changes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice_id: Option<ReceiptId>,
 }
@@ -208,6 +208,13 @@ impl Invoice {
     pub fn is_unclear(&self) -> bool {
         let is_unknown = self.outstanding.is_unknown() || self.currency.is_unknown();
         self.is_issued() && is_unknown
+    }
+
+    /// True if a payment has failed, an amount is still to be paid, and nothing blocks its collection.
+    #[must_use]
+    pub fn payment_fails(&self) -> bool {
+        let is_blocked = self.blocked.get() == Some(&true);
+        self.failed_at.is_some() && self.is_receivable() && !is_blocked
     }
 
     /// Whether the customer must be reminded now.
