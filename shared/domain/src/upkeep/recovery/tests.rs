@@ -168,7 +168,7 @@ fn an_order_is_missing_if_its_row_lacks_money_or_a_change_and_no_event_more() {
         status: SaleStatus::Canceled,
         ..has(second, received)
     };
-    for (name, known, now, missing) in [
+    for (name, known, now, missing) in vec![
         ("unpaid, no row", vec![], has(1, 0), false),
         ("part, no row", vec![], has(1, 1000), true),
         ("paid, no row", vec![], has(1, 3000), true),
