@@ -374,8 +374,16 @@ impl<'a> Run<'a> {
         let is_part = |order: &&FlintOrder| order.fate == Fate::PartlyPaid;
         let part = self.plan.flint.orders.iter().filter(is_part).count();
         let nothing = |found: &Reconciled| {
-            let total = found.total();
-            is_clean(found) && total.seen_before + total.resumed <= held + part
+            let Count {
+                missing,
+                seen_before,
+                resumed,
+                waiting,
+                unreadable,
+                ..
+            } = found.total();
+            let found_again = missing + seen_before + resumed;
+            !found.more && waiting + unreadable == 0 && found_again <= held + part
         };
         hold!(
             found.is_some_and(nothing),
