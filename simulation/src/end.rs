@@ -38,6 +38,13 @@ impl End {
         {
             refund.facts.stamp.at = Timestamp::UNIX_EPOCH;
         }
+        // What Flint says of an order that is out depends on when it was read last.
+        for order in rows.orders.values_mut() {
+            if order.fulfilled_at.is_some() {
+                order.stamp = None;
+                order.holds.clear();
+            }
+        }
         // An order without money has no date of sale yet.
         for order in rows.orders.values_mut() {
             if order.fulfilled_at.is_none() {

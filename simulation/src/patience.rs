@@ -25,9 +25,12 @@ fn least(class: Class) -> Option<(u32, SignedDuration)> {
         // Another event has to come first, and events come late: as often as the queue delivers.
         Class::OrderUnknown => Some((5, SignedDuration::from_mins(1 + 4 + 16 + 60))),
         // The provider announces a change before its API shows it.
-        Class::NotComplete | Class::NoRefund | Class::Contradicted | Class::NotRead => {
-            Some((3, SignedDuration::from_mins(1 + 4)))
-        }
+        // A refund of a list may be one that the API talked nonsense about.
+        Class::Unreadable
+        | Class::NotComplete
+        | Class::NoRefund
+        | Class::Contradicted
+        | Class::NotRead => Some((3, SignedDuration::from_mins(1 + 4))),
         // No event states its end.
         Class::Exception => Some((1, SignedDuration::ZERO)),
         // All money is real, all bodies can be read, and nothing is too large.

@@ -137,7 +137,8 @@ fn of_goods(
     );
     let mut reserved = own().filter(|moved| moved.is_reserved && moved.deducted > 0);
     let is_waiting = !went && matches!(facts.fate, Fate::Open | Fate::PartlyPaid);
-    let may_keep = (is_waiting || is_undecided) && plan.flint.reserves && !facts.sessions.is_empty();
+    let may_keep =
+        (is_waiting || is_undecided) && plan.flint.reserves && !facts.sessions.is_empty();
     hold!(
         may_keep || reserved.next().is_none(),
         "I5: a reservation leaks: order {id}, {:?}: {:?}",
