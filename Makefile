@@ -5,7 +5,7 @@ STACK := $(PYTHON) local/stack.py
 # Local runs use the stand-in for the providers' APIs; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test encrypted simulate up down status send invoke fmt lint wall tools examples withheld fuzz storm faults backlog mutants audit sbom
+.PHONY: help demo test encrypted flint simulate up down status send invoke fmt lint wall tools examples withheld fuzz storm faults backlog mutants audit sbom
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -25,9 +25,13 @@ test: tools examples  ## Check everything, as CI does; cheap checks first
 	$(OFFLINE) $(STACK) run --every-permission -- $(CARGO) test --locked --workspace
 	$(MAKE) --no-print-directory faults
 	$(MAKE) --no-print-directory encrypted
+	$(MAKE) --no-print-directory flint
 
 encrypted: tools  ## Deploy with a key of one's own, and sell something
 	$(OFFLINE) $(STACK) run --parameter KmsKeyArn=new -- $(CARGO) test --locked --package tests --test it -- encryption:: flow::a_paid_checkout
+
+flint: tools  ## Deploy a stack that serves Flint only, and deliver every sample
+	$(OFFLINE) $(STACK) run --parameter Provider=flint -- $(CARGO) test --locked --package tests --test it -- flint::samples::
 
 simulate: SEEDS ?= 1000
 simulate:  ## Run the seeded simulation: make simulate SEEDS=100000, or EVENTS=100000
