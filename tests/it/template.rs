@@ -240,7 +240,7 @@ fn the_settings_given_are_the_settings_read() {
             ("open_apis", &["API_KEY_ARN", "API_BASE_URL"]),
         ] {
             let of = |name: &&str| ["FLEX", "FLINT"].map(|provider| format!("{provider}_{name}"));
-            let names = names.iter().flat_map(|name| of(name));
+            let names = names.iter().flat_map(of);
             read.extend(names.filter(|_| config.contains(call)));
         }
         // Only fulfillment makes receipts due.

@@ -64,7 +64,9 @@ impl Run<'_> {
             }
             Some(Truth::Flint(things)) => {
                 let api = &self.stage.flint;
-                things.iter().for_each(|(path, thing)| api.has(path, thing));
+                for (path, thing) in things {
+                    api.has(path, thing);
+                }
             }
         }
         let Some(webhook) = &moment.webhook else {

@@ -152,7 +152,7 @@ fn received_money_without_a_known_payment_is_recorded_once() {
         let expected = expected
             .into_iter()
             .map(|(id, amount)| (id.to_owned(), amount));
-        assert_eq!(found, Vec::from_iter(expected), "{taken:?}");
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{taken:?}");
         assert_eq!(balance(&shop, Group::Payments), (3000, 3000));
     }
 }
