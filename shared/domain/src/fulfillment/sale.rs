@@ -286,7 +286,8 @@ pub(super) fn decide_read(
         return Decision::Nothing { unsent: Vec::new() };
     }
     let payments = payments(sale, rows, case.now);
-    let is_order = rows.order.is_some() || has_money(sale);
+    // An event that calls an ended sale completed is contradicted, whatever was paid: a person decides.
+    let is_order = rows.order.is_some() || has_money(sale) && !about.is_completed();
     let closed = match closed(&sale.status, is_order) {
         Ok(closed) => closed,
         Err(word) if about.is_completed() => {
