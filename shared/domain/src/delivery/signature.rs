@@ -77,7 +77,7 @@ pub enum BadKey {
 
 /// A signing key. It has no readable `Debug` and no equality.
 ///
-/// Invariant: every constructor ends in [`Key::from_bytes`], so every key has [`KEY_BYTES`].
+/// Invariant: every constructor ends in `Key::from_bytes`, so every key has [`KEY_BYTES`].
 #[derive(Clone)]
 pub struct Key(Hmac<Sha256>);
 
