@@ -10,11 +10,12 @@ use std::num::NonZeroU32;
 
 impl Run<'_> {
     /// Everything runs to its end, with an operator looking after what is left; and with the sweep, where a message
-    /// was lost. Without such a loss, a sweep may be superfluous.
+    /// was lost or units came back. Otherwise a sweep may be superfluous.
     pub(super) fn settle(&mut self) -> Result<(), String> {
         for _ in 0..60 {
             self.go_on()?;
-            if !self.is_undone() && !self.needs.reconcile {
+            let fills = self.leaves_units();
+            if !self.is_undone() && !self.needs.reconcile && !fills {
                 return Ok(());
             }
             self.begin_operation(100);
@@ -23,7 +24,7 @@ impl Run<'_> {
                 self.pass(NOT_YOUNG);
                 self.begin_reconcile();
             }
-            if self.needs.sweep || self.leaves_corrections() {
+            if self.needs.sweep || fills || self.leaves_corrections() {
                 self.begin_sweep();
                 self.go_on()?;
                 let wait = self
@@ -40,6 +41,14 @@ impl Run<'_> {
         let kept = self.world.kept();
         let mut unsent = kept.receipts.values().filter(|row| row.is_unfinished());
         unsent.any(|row| matches!(row.kind, ReceiptKind::RefundFailed { .. }))
+    }
+
+    /// True if units have come back of which an order still waits for some: sweep moves them.
+    fn leaves_units(&self) -> bool {
+        let kept = self.world.kept();
+        let has_units = |sku| kept.counters.get(sku).is_some_and(|units| *units > 0);
+        let mut movements = kept.movements.values();
+        movements.any(|movement| movement.is_open && has_units(&movement.sku))
     }
 
     fn overdue(&self) -> String {
