@@ -339,7 +339,7 @@ async fn an_erasure_goes_on_where_it_stopped_and_leaves_open_events_to_the_next(
     let (mut after, mut jobs, mut open) = (None, 0, Vec::new());
     loop {
         let (person, note) = (person(), note());
-        let erased = customer::erase_until(world, &person, after, &note, || true);
+        let erased = customer::erase_until(world, &person, after, None, &note, || true);
         let erased = erased.await.unwrap();
         (jobs, after) = (jobs + 1, erased.next);
         open.extend(erased.open);

@@ -5,7 +5,8 @@
 use crate::{Fulfillment, FulfillmentStore};
 use aws::batch::{Attempt, time_left};
 use domain::{
-    delivery::job::FulfillmentJob,
+    delivery::{job::FulfillmentJob, stored_event::EventState},
+    ports::{Changed, Settlement},
     values::{
         ids::{CustomerId, EventId},
         outcome::RetryableError,
@@ -35,22 +36,29 @@ impl<S: FulfillmentStore> Fulfillment<S> {
             .map_err(|bad| RetryableError::Fault(bad.to_string()))?;
         let is_over = || time_left(attempt.ends_at, self.clock.now()) < LEAST_TIME;
         let person = Person::Customer(customer_id.clone());
-        let erased =
-            customer::erase_until(&self.store, &person, after.cloned(), &note, is_over).await?;
+        let erased = customer::erase_until(
+            &self.store,
+            &person,
+            after.cloned(),
+            Some(event_id),
+            &note,
+            is_over,
+        )
+        .await?;
         log(
             event_id,
             &erased,
             self.clock.now().duration_since(started_at),
         );
         if erased.in_work && !attempt.is_last {
-            // The event that asked for the erasure ends within seconds. Until then it needs its body.
+            // Such an event ends within seconds. Until then it needs its body, and may write personal data.
             return Err(RetryableError::Raced {
                 what: "an event about the customer",
                 tries: 1,
             });
         }
         let Some(next) = erased.next else {
-            return Ok(());
+            return self.end(event_id, &note).await;
         };
         let job = FulfillmentJob::EraseV1 {
             event_id: event_id.clone(),
@@ -58,6 +66,19 @@ impl<S: FulfillmentStore> Fulfillment<S> {
             after: Some(next),
         };
         self.store.send(&job).await
+    }
+
+    /// Marks the event that asked for an erasure, now that it is done, and takes its body.
+    async fn end(&self, event_id: &EventId, note: &Note) -> Result<(), RetryableError> {
+        self.store
+            .settle(event_id, &Settlement::Processed, self.clock.now())
+            .await?;
+        // A lost race means that an operator has reopened the event: it ends with another erasure.
+        let (Changed::Now | Changed::Raced) = self
+            .store
+            .blank_event(event_id, EventState::Processed, &note.line("erased it"))
+            .await?;
+        Ok(())
     }
 }
 

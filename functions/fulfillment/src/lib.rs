@@ -241,7 +241,8 @@ impl<S: FulfillmentStore> Fulfillment<S> {
     }
 
     /// Sends messages to the next stage, then marks the event. After a stop between the two, the messages are sent
-    /// twice, and each receipt is leased once.
+    /// twice, and each receipt is leased once. No row keeps an erasure, so its job marks the event at its
+    /// end. Until then sweep finds the event and queues it again.
     async fn hand_off(
         &self,
         event: &StoredEvent,
@@ -261,6 +262,10 @@ impl<S: FulfillmentStore> Fulfillment<S> {
                     self.store.send(&job).await?;
                 }
             }
+        }
+        let is_erasure = |handoff: &Handoff| matches!(handoff, Handoff::Erasure { .. });
+        if handoffs.iter().any(is_erasure) {
+            return Ok(());
         }
         // If another attempt has marked it, nothing is left to do.
         self.store
@@ -348,10 +353,7 @@ impl<S: FulfillmentStore> Worker<FulfillmentJob> for Fulfillment<S> {
     }
 
     async fn failed(&self, job: &FulfillmentJob, error: &RetryableError, _: &Attempt) {
-        // The event of an erasure has ended.
-        let FulfillmentJob::V1 { event_id } = job else {
-            return;
-        };
+        let (FulfillmentJob::V1 { event_id } | FulfillmentJob::EraseV1 { event_id, .. }) = job;
         let reason = error.to_string();
         if let Err(error) = self
             .store

@@ -139,15 +139,16 @@ pub async fn erase(
         erased.add(&found.events);
         return Ok(erased);
     }
-    erase_until(tables, person, None, note, || false).await
+    erase_until(tables, person, None, None, note, || false).await
 }
 
 /// Erases until `is_over`, which is asked after each page of the Events table: each run reads one at least. `after` is
-/// [`Erased::next`] of the run before.
+/// [`Erased::next`] of the run before. The event `asked_by` waits for the erasure, and is left to the caller.
 pub async fn erase_until(
     tables: &impl Tables,
     person: &Person,
     mut after: Option<EventId>,
+    asked_by: Option<&EventId>,
     note: &Note,
     is_over: impl Fn() -> bool + Send,
 ) -> Result<Erased, RetryableError> {
@@ -162,7 +163,9 @@ pub async fn erase_until(
     }
     let marks = marks(person, &rows);
     for _ in 0..MOST_PAGES {
-        let page = events_about(tables, &marks, after.as_ref()).await?;
+        let mut page = events_about(tables, &marks, after.as_ref()).await?;
+        page.events
+            .retain(|event| Some(&event.event_id) != asked_by);
         erased.add(&page.events);
         for event in page.events.iter().filter(|event| !is_open(event)) {
             let line = note.line("erased it");

@@ -36,7 +36,8 @@ impl Note {
     }
 
     /// The note as rows keep it.
-    pub(crate) fn line(&self, what: &str) -> String {
+    #[must_use]
+    pub fn line(&self, what: &str) -> String {
         let Self { by, why, at } = self;
         format!("{at:.0} {by} {what}: {why}")
     }
