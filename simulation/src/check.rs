@@ -411,8 +411,10 @@ impl Seen {
             );
         }
         for (key, moved) in &kept.movements {
-            // What is reserved is no sale yet.
+            // Reserved units, and those of an interrupted fulfillment, are not sold yet.
+            let is_out = |was: &&Movement| self.fulfilled.contains_key(&was.order_id);
             let was = self.movements.get(key).filter(|was| !was.is_reserved);
+            let was = was.filter(is_out);
             if let Some(was) = was {
                 let same = Movement {
                     restocked: was.restocked,

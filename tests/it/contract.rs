@@ -304,6 +304,7 @@ on_both! {
     the_last_pieces_go_to_whoever_is_first_and_never_below_zero,
     a_movement_is_never_made_twice,
     reserved_units_are_sold_or_go_back_once,
+    no_part_of_a_big_commit_is_written_once_its_order_has_changed,
     more_mirrored_rows_than_a_transaction_holds_are_committed_whole,
     goods_go_back_once_and_never_more_than_were_taken,
     nothing_goes_back_where_nothing_was_taken_or_counted,
@@ -1063,7 +1064,8 @@ async fn reserved_units_are_sold_or_go_back_once(on: &impl On) {
         (Some(&none), &two, Committed::Now, 3),
         (Some(&two), &sold, Committed::Now, 4),
         (Some(&two), &none, Committed::Raced, 4),
-        (Some(&sold), &none, Committed::Raced, 4),
+        (Some(&sold), &none, Committed::Now, 5),
+        (Some(&sold), &none, Committed::Raced, 5),
     ] {
         let deduction = Deduction {
             movement: movement.clone(),
@@ -1078,7 +1080,24 @@ async fn reserved_units_are_sold_or_go_back_once(on: &impl On) {
         assert_eq!(on.stock_levels().on_hand(&skus[0]).await, Some(on_hand));
     }
     let levels = shelves_of(on, &commit, &skus).await;
-    assert_eq!(levels[0].moved, Some(sold));
+    assert_eq!(levels[0].moved, Some(none));
+}
+
+async fn no_part_of_a_big_commit_is_written_once_its_order_has_changed(on: &impl On) {
+    let (event, skus) = (recorded(on).await, skus(60));
+    for sku in &skus {
+        on.stock_levels().put_counter(sku, 5).await;
+    }
+    let commit = decided(on.commits(), &event, &sale(&skus)).await;
+    let meanwhile = Commit {
+        order: commit.order.clone(),
+        ..Commit::of(recorded(on).await.event_id)
+    };
+    assert_eq!(on.commit(&meanwhile).await, Committed::Now);
+    assert_eq!(on.commit(&commit).await, Committed::Raced);
+    for sku in &skus {
+        assert_eq!(on.stock_levels().on_hand(sku).await, Some(5));
+    }
 }
 
 async fn more_mirrored_rows_than_a_transaction_holds_are_committed_whole(on: &impl On) {

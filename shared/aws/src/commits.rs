@@ -27,8 +27,10 @@ use domain::{
 pub const MOST_ACTIONS: usize = 100;
 /// A movement and its counter.
 const ACTIONS_A_MOVE: usize = 2;
-/// The number of movements in a transaction before the last one. Its only other action is the check of the event.
-pub const MOVES_A_PART: usize = (MOST_ACTIONS - 1) / ACTIONS_A_MOVE;
+/// The checks in a transaction before the last one: of the event and of the order.
+const CHECKS: usize = 2;
+/// The number of movements in a transaction before the last one.
+pub const MOVES_A_PART: usize = (MOST_ACTIONS - CHECKS) / ACTIONS_A_MOVE;
 /// The meaning of a cancelled transaction.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
@@ -137,6 +139,16 @@ impl Store {
             .collect()
     }
 
+    /// The checks of each transaction before the last one: the event is still stored, and the order is still as read. The
+    /// written rows thus belong to the order's next version.
+    fn checks(&self, commit: &Commit) -> Result<Vec<TransactWriteItem>, RetryableError> {
+        let order = commit.order.iter().map(|order| {
+            let check = orders::unchanged(&self.tables.orders, order)?;
+            Ok(TransactWriteItem::builder().condition_check(check).build())
+        });
+        order.chain([self.still_stored(commit)]).collect()
+    }
+
     /// Checks that the event is still stored.
     fn still_stored(&self, commit: &Commit) -> Result<TransactWriteItem, RetryableError> {
         let check = events::still_stored(&self.tables.events, &commit.event_id)?;
@@ -220,11 +232,11 @@ impl ports::Commits for Store {
         rows.append(&mut resources);
         let moves = self.moves(commit)?;
         let (first, last) = first_parts(&moves, rows.len(), MOVES_A_PART);
-        let early = early.chunks(MOST_ACTIONS - 1).map(<[_]>::to_vec);
+        let early = early.chunks(MOST_ACTIONS - CHECKS).map(<[_]>::to_vec);
         for part in early.chain(first.into_iter().map(<[_]>::concat)) {
-            // Another attempt or a person may have parked or dropped the event meanwhile.
-            let event = self.still_stored(commit)?;
-            if self.transact([vec![event], part].concat()).await? == Committed::Raced {
+            // Another attempt or a person may have parked or dropped the event meanwhile, or changed the order.
+            let checks = self.checks(commit)?;
+            if self.transact([checks, part].concat()).await? == Committed::Raced {
                 return Ok(Committed::Raced);
             }
         }
@@ -273,11 +285,10 @@ mod tests {
                 let moves: Vec<Move> = (0..count).map(|_| [action(), action()]).collect();
                 let (first, last) = first_parts(&moves, others, MOVES_A_PART);
                 assert!(last.concat().len() + others <= MOST_ACTIONS);
-                // Beside the check of the event.
                 assert!(
                     first
                         .iter()
-                        .all(|part| (1..MOST_ACTIONS).contains(&part.concat().len()))
+                        .all(|part| (1..=MOST_ACTIONS - CHECKS).contains(&part.concat().len()))
                 );
                 assert_eq!(first.concat().len() + last.len(), count);
                 assert_eq!(

@@ -9,7 +9,7 @@ use crate::{
     row::{self, Attributes, Key, number, text},
     store::{DYNAMODB, Store},
 };
-use aws_sdk_dynamodb::types::{AttributeValue, Put};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put};
 use domain::{
     fulfillment::read_set::{ReadSet, Snapshot},
     ports::{self, Changed, OrderPage},
@@ -140,6 +140,11 @@ pub(crate) fn found(
         }
     }
     Ok(())
+}
+
+/// The check that the order is as it was when its next version was decided.
+pub(crate) fn unchanged(table: &str, next: &Order) -> Result<ConditionCheck, RetryableError> {
+    row::before(table, key(&next.order_id), next.version)
 }
 
 /// The action that writes an order.

@@ -1,7 +1,7 @@
 //! Keys, items and version conditions of all tables.
 
 use crate::failure::unbuildable;
-use aws_sdk_dynamodb::types::{AttributeValue, Put};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put};
 use domain::values::outcome::RetryableError;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_dynamo::Deserializer;
@@ -120,6 +120,27 @@ pub(crate) fn versioned(
         .set_item(Some(whole(key, item)))
         .build()
         .map_err(|error| unbuildable(&error))
+}
+
+/// The check that a table has the version of a row before this one.
+pub(crate) fn before(
+    table: &str,
+    key: Key,
+    version: u64,
+) -> Result<ConditionCheck, RetryableError> {
+    let name = key.first_key_value().map_or("", |(name, _)| *name);
+    let check = ConditionCheck::builder().table_name(table);
+    let check = if version <= 1 {
+        check
+            .condition_expression("attribute_not_exists(#key)")
+            .expression_attribute_names("#key", name)
+    } else {
+        check
+            .condition_expression("version = :before")
+            .expression_attribute_values(":before", number(version - 1))
+    };
+    let check = check.set_key(Some(attributes(key)));
+    check.build().map_err(|error| unbuildable(&error))
 }
 
 /// The item with its key.

@@ -164,6 +164,9 @@ fn without_rows(sku: &Sku) -> StockLevel {
     }
 }
 
+/// The condition that a movement has the numbers that were read.
+const AS_READ: &str = "deducted = :deducted AND restocked = :restocked";
+
 /// The two actions of a deduction: put the movement, which deduplicates it, and reduce the counter. A movement that
 /// replaces a reserved one changes the counter by the difference.
 pub(crate) fn take(table: &str, take: &Deduction) -> Result<(Put, Update), RetryableError> {
@@ -176,15 +179,21 @@ pub(crate) fn take(table: &str, take: &Deduction) -> Result<(Put, Update), Retry
     let item = row::item(TABLE, movement)?;
     let put = match seen {
         None => row::first(table, key, item)?,
-        Some(seen) => Put::builder()
-            .table_name(table)
-            .set_item(Some(row::whole(key, item)))
-            .condition_expression("#reserved = :yes AND deducted = :seen")
-            .expression_attribute_names("#reserved", "reserved")
-            .expression_attribute_values(":yes", AttributeValue::Bool(true))
-            .expression_attribute_values(":seen", number(seen.deducted))
-            .build()
-            .map_err(|error| unbuildable(&error))?,
+        Some(seen) => {
+            let put = Put::builder()
+                .table_name(table)
+                .set_item(Some(row::whole(key, item)))
+                .expression_attribute_names("#reserved", "reserved")
+                .expression_attribute_values(":deducted", number(seen.deducted))
+                .expression_attribute_values(":restocked", number(seen.restocked));
+            let put = if seen.is_reserved {
+                put.condition_expression(format!("#reserved = :yes AND {AS_READ}"))
+                    .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            } else {
+                put.condition_expression(format!("attribute_not_exists(#reserved) AND {AS_READ}"))
+            };
+            put.build().map_err(|error| unbuildable(&error))?
+        }
     };
     let counter = Update::builder()
         .table_name(table)

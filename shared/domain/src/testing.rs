@@ -173,6 +173,12 @@ impl Tables {
         holds
     }
 
+    /// True if the order of a commit is the next version of its row. Each part of a big commit needs that.
+    #[must_use]
+    pub fn takes_order(&self, commit: &Commit) -> bool {
+        follow(&self.orders, &commit.order)
+    }
+
     /// Writes all rows of a commit, or none of them if a condition fails.
     pub fn commit(&mut self, commit: &Commit) -> Committed {
         if !self.takes(commit) {
@@ -213,7 +219,7 @@ impl Tables {
     /// True if every condition of a commit holds.
     fn takes(&self, commit: &Commit) -> bool {
         let is_new = |row: &Receipt| !self.receipts.contains_key(&row.receipt_id);
-        follow(&self.orders, &commit.order)
+        self.takes_order(commit)
             && follow(&self.links, &commit.links)
             && follow(&self.references, &commit.reference)
             && follow(&self.subscription_rows, &commit.subscription)
@@ -241,8 +247,7 @@ impl Tables {
             0 => level.on_hand >= Some(take.taken()),
             _ => level.on_hand == Some(take.on_hand),
         };
-        let is_replaceable = level.moved.as_ref().is_none_or(|moved| moved.is_reserved);
-        is_enough && is_replaceable && level.moved == take.seen
+        is_enough && level.moved == take.seen
     }
 
     fn restocks(&self, back: &Restock) -> bool {

@@ -285,7 +285,12 @@ impl Commits for World {
             .map_or(MOVES_A_PART, NonZeroUsize::get);
         for part in parts(commit, most) {
             if self
-                .call("commits.commit", |kept| apply(kept, &part))
+                .call("commits.commit", |kept| {
+                    if !kept.tables.takes_order(commit) {
+                        return Ok(Committed::Raced);
+                    }
+                    apply(kept, &part)
+                })
                 .await??
                 == Committed::Raced
             {
@@ -331,7 +336,7 @@ fn parts(commit: &Commit, most: usize) -> Vec<Commit> {
         ends: false,
         ..Commit::of(commit.event_id.clone())
     };
-    let early = early.chunks(MOST_ACTIONS - 1).map(|resources| Commit {
+    let early = early.chunks(MOST_ACTIONS - 2).map(|resources| Commit {
         resources: resources.to_vec(),
         ..only_moves()
     });

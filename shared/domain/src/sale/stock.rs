@@ -88,7 +88,7 @@ pub struct Movement {
         with = "open_word"
     )]
     pub is_open: bool,
-    /// True while the order is not paid: see [`crate::sale::reservation`]. Only such a movement is replaced.
+    /// True while the order is not paid: see [`crate::sale::reservation`].
     #[serde(
         rename = "reserved",
         default,
@@ -177,7 +177,7 @@ const MOST_REPORTS: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deduction {
     pub movement: Movement,
-    /// The reserved movement that it replaces, as read. Without one, the order must have no movement of the SKU.
+    /// The movement that it replaces, as read. Without one, the order must have no movement of the SKU.
     pub seen: Option<Movement>,
     /// The counter as read. If it covers the movement, any sufficient count satisfies the
     /// condition; if it is short, only exactly this count does.
@@ -272,8 +272,8 @@ pub fn plan(
 
 /// Plans the writes after which `wanted` units of each SKU are reserved, and returns the SKUs with reserved units.
 ///
-/// A counter that does not cover the wanted units gives none: an unpaid order has no shortfall. Sold units stay as they
-/// are.
+/// A counter that does not cover the wanted units gives none: an unpaid order has no shortfall. Units that the order has
+/// as sold are those of a fulfillment that was interrupted, so they count as reserved.
 #[must_use]
 pub fn reserve(
     order_id: &OrderId,
@@ -284,8 +284,7 @@ pub fn reserve(
     let (mut to_write, mut skus) = (Vec::new(), BTreeSet::new());
     for level in stock_levels {
         let seen = level.moved.as_ref();
-        let is_sold = seen.is_some_and(|moved| !moved.is_reserved);
-        let Some(on_hand) = level.on_hand.filter(|_| !is_sold) else {
+        let Some(on_hand) = level.on_hand else {
             continue;
         };
         let held = seen.map_or(0, |moved| moved.deducted);
@@ -295,7 +294,8 @@ pub fn reserve(
         if units > 0 {
             skus.insert(level.sku.clone());
         }
-        if units != held {
+        let is_sold = seen.is_some_and(|moved| !moved.is_reserved);
+        if units != held || is_sold {
             to_write.push(Deduction {
                 movement: reserved(order_id, &level.sku, units, now),
                 seen: seen.cloned(),

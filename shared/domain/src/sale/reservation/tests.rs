@@ -40,15 +40,23 @@ fn units_are_reserved_whole_or_not_at_all_and_the_counter_never_falls_below_zero
 }
 
 #[test]
-fn sold_units_and_uncounted_goods_are_left_alone() {
-    let mut sold = level(5, Some(3));
-    sold.moved.as_mut().unwrap().is_reserved = false;
+fn uncounted_goods_are_left_alone() {
     let uncounted = StockLevel {
         on_hand: None,
         ..level(0, Some(3))
     };
-    for level in [sold, uncounted] {
-        let planned = reserve(&order_id(), &BTreeMap::new(), &[level], at(NOW));
-        assert_eq!(planned, (Vec::new(), BTreeSet::new()));
+    let planned = reserve(&order_id(), &BTreeMap::new(), &[uncounted], at(NOW));
+    assert_eq!(planned, (Vec::new(), BTreeSet::new()));
+}
+
+#[test]
+fn what_an_interrupted_fulfillment_took_is_reserved_or_goes_back() {
+    let mut sold = level(5, Some(3));
+    sold.moved.as_mut().unwrap().is_reserved = false;
+    for wanted in [0, 3, 4] {
+        let all = BTreeMap::from([(sku("MAT"), wanted)]);
+        let (to_write, _) = reserve(&order_id(), &all, std::slice::from_ref(&sold), at(NOW));
+        let movement = &to_write[0].movement;
+        assert_eq!((movement.deducted, movement.is_reserved), (wanted, true));
     }
 }
