@@ -132,6 +132,8 @@ const ALSO: &[(&str, &str)] = &[
     ("receipt ord_1020-order", "sent"),
     ("moved ord_1020 TOTE", "1 out, 0 back"),
     ("receipt ord_1021-order", "sent"),
+    ("order ord_1104", "open"),
+    ("receipt inv_4-payment_failed", "sent"),
     ("moved ord_1021 TOTE", "1 out, 0 back"),
 ];
 
@@ -167,6 +169,16 @@ fn open_order() -> (Value, Value, Value) {
     (order, event, end)
 }
 
+/// The creation of the order of the invoice whose payment fails. It comes first: without an order, there is no mail.
+fn invoiced() -> Value {
+    let failed = sample("invoice.payment_failed");
+    let invoice = seeded("invoices", "invoice_id", &failed["data"]["invoice_id"]);
+    let mut event = again(&failed, "invoiced");
+    event["event_type"] = json!("order.created");
+    event["data"] = json!({"order_id": invoice["order_id"]});
+    event
+}
+
 /// All things with what the tables show of them at the end.
 fn effects() -> impl Iterator<Item = (&'static str, &'static str)> {
     let own = EFFECTS
@@ -190,10 +202,14 @@ fn every_sample_has_an_effect() {
 async fn a_sample_of_every_event_type_has_its_effect() {
     let mut shop = flint_shop().await;
     // As on the local stack.
-    shop.bundle.fulfillment.policy.grace = SignedDuration::from_hours(7 * 24);
+    let policy = &mut shop.bundle.fulfillment.policy;
+    policy.grace = SignedDuration::from_hours(7 * 24);
+    policy.payment_failed_mail = true;
     let (open, opened, closed) = open_order();
     shop.has(Kind::Orders, open);
-    assert_eq!(shop.post(&opened).await.reply().status, 200);
+    for first in [opened, invoiced()] {
+        assert_eq!(shop.post(&first).await.reply().status, 200);
+    }
     shop.bundle.drain().await;
     shop.has(Kind::Orders, closed);
     for event in latest_first().iter().chain(&latest_first()) {
@@ -228,9 +244,11 @@ async fn a_sample_of_every_event_type_has_its_effect_on_the_deployed_stack() {
     }
     let (open, opened, closed) = open_order();
     play.flint_knows("orders", &open).await.unwrap();
-    play.takes_of_flint(&opened).await;
-    let created = play.until_event(id(&opened), Processed, SOON).await;
-    created.unwrap();
+    for first in [opened, invoiced()] {
+        play.takes_of_flint(&first).await;
+        let created = play.until_event(id(&first), Processed, SOON).await;
+        created.unwrap();
+    }
     play.flint_knows("orders", &closed).await.unwrap();
     for event in latest_first().iter().chain(&latest_first()) {
         play.takes_of_flint(event).await;
