@@ -51,6 +51,14 @@ impl End {
                 order.placed_at = Timestamp::UNIX_EPOCH;
             }
         }
+        // Which units an order keeps until it is paid depends on what was on the shelf when it was last read.
+        for (key, moved) in kept.movements.iter().filter(|(_, moved)| moved.is_reserved) {
+            rows.movements.remove(key);
+            if let Some(order) = rows.orders.get_mut(&moved.order_id) {
+                order.reservation.skus.clear();
+            }
+            *rows.counters.entry(moved.sku.clone()).or_default() += moved.deducted;
+        }
         let access = kept.entitlements.iter();
         let access =
             access.map(|(key, row)| (key.clone(), (row.access_until, row.reason_text.clone())));

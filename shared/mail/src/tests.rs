@@ -160,6 +160,7 @@ fn order() -> Order {
         is_unpaid: false,
         stamp: None,
         holds: std::collections::BTreeSet::new(),
+        waived: std::collections::BTreeSet::new(),
         exceptions: std::collections::BTreeSet::new(),
         fulfillments: std::collections::BTreeMap::new(),
         reservation: domain::sale::reservation::Reservation::default(),

@@ -39,9 +39,16 @@ fn is_out(plan: &Plan, facts: &FlintOrder) -> Option<bool> {
     match facts.fate {
         Fate::Closed | Fate::Abandoned | Fate::Open => Some(false),
         Fate::PartlyPaid => Some(plan.policy.part_payment == PartPayment::Release),
-        _ if facts.refunds.iter().any(|refund| refund.succeeded) => None,
+        // A person releases an order of which a part of the money went back.
+        _ if is_refunded(facts) => None,
         _ => Some(true),
     }
+}
+
+/// True if all of its money went back.
+fn is_refunded(facts: &FlintOrder) -> bool {
+    let mut refunds = facts.refunds.iter();
+    refunds.any(|refund| refund.succeeded && refund.amount == facts.total)
 }
 
 fn state(facts: &FlintOrder) -> OrderState {
@@ -105,18 +112,11 @@ fn of_order(kept: &Kept, plan: &Plan, facts: &FlintOrder) -> Result<(), String> 
         "I1: order {id} has the refunds {:?}",
         refunds.collect::<Vec<_>>()
     );
-    // A person decides about goods that were kept back when a part of the money went back: their units stay reserved.
-    let is_undecided = !went && found == OrderState::PartlyRefunded;
-    of_goods(kept, plan, facts, (went, is_undecided))
+    of_goods(kept, plan, facts, went)
 }
 
 /// What went out was taken once, and nothing is kept for an order that cannot be paid any more, or is paid.
-fn of_goods(
-    kept: &Kept,
-    plan: &Plan,
-    facts: &FlintOrder,
-    (went, is_undecided): (bool, bool),
-) -> Result<(), String> {
+fn of_goods(kept: &Kept, plan: &Plan, facts: &FlintOrder, went: bool) -> Result<(), String> {
     let id = &facts.id;
     let moves = !facts.renews || plan.policy.renewal_stock == RenewalStock::Move;
     let is_own = |moved: &&Movement| moved.order_id.as_str() == id;
@@ -137,17 +137,14 @@ fn of_goods(
     );
     let mut reserved = own().filter(|moved| moved.is_reserved && moved.deducted > 0);
     let is_waiting = !went && matches!(facts.fate, Fate::Open | Fate::PartlyPaid);
-    let may_keep =
-        (is_waiting || is_undecided) && plan.flint.reserves && !facts.sessions.is_empty();
+    let may_keep = is_waiting && plan.flint.reserves && !facts.sessions.is_empty();
     hold!(
         may_keep || reserved.next().is_none(),
         "I5: a reservation leaks: order {id}, {:?}: {:?}",
         facts.fate,
         own().collect::<Vec<_>>()
     );
-    let whole = facts.refunds.iter();
-    let whole = whole.filter(|refund| refund.succeeded && refund.amount == facts.total);
-    let is_restocked = whole.count() > 0 && plan.policy.restock != RestockPolicy::Never;
+    let is_restocked = is_refunded(facts) && plan.policy.restock != RestockPolicy::Never;
     for moved in own().filter(|moved| !moved.is_reserved) {
         let back = if is_restocked { moved.deducted } else { 0 };
         hold!(

@@ -598,12 +598,7 @@ impl FlintPlan {
         } else {
             111
         };
-        // An order that a part of the money has released does not learn of a later payment, so not of its refund.
-        let payment = match order.fate {
-            Fate::PaidInParts => order.payments.first(),
-            _ => order.payments.last(),
-        };
-        let payment = payment.cloned().unwrap_or_default();
+        let payment = order.payments.last().cloned().unwrap_or_default();
         if order.fate == Fate::PaidInParts && amount != 111 {
             return;
         }

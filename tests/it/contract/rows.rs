@@ -407,6 +407,7 @@ fn order() -> Order {
             rank: 1,
         }),
         holds: [domain::sale::hold::Hold::Inventory].into(),
+        waived: [domain::sale::hold::Hold::PartialRefund].into(),
         exceptions: [EventId::new("evt_1").unwrap()].into(),
         fulfillments: BTreeMap::new(),
         reservation: Reservation::default(),

@@ -9,7 +9,7 @@ use crate::{
         Decision, ParkReason, Stop,
         commit::Commit,
         known::Case,
-        order::reserves,
+        order::{released, reserves},
         read_set::ReadSet,
         sale::{self, About},
     },
@@ -17,13 +17,9 @@ use crate::{
         Resource, ResourceChange,
         checkout_session::{CheckoutSession, SessionEnd},
     },
-    sale::{
-        order::{Order, OrderKind},
-        stock,
-    },
+    sale::order::OrderKind,
     values::ids::OrderId,
 };
-use std::collections::BTreeMap;
 
 /// The order of a stated session, if sessions reserve stock.
 pub(super) fn read_set(case: &Case<'_>, change: &ResourceChange) -> ReadSet {
@@ -70,7 +66,7 @@ pub(super) fn decide(
         return Ok(decision);
     }
     let commit = match decision {
-        Decision::Write(commit) => Some(unended(*commit)),
+        Decision::Write(commit) => Some(commit.unended()),
         Decision::Wait { commit, .. } => commit,
         _ => None,
     };
@@ -78,13 +74,6 @@ pub(super) fn decide(
     Ok(Decision::Wait {
         commit,
         park_reason,
-    })
-}
-
-fn unended(commit: Commit) -> Box<Commit> {
-    Box::new(Commit {
-        ends: false,
-        ..commit
     })
 }
 
@@ -104,12 +93,12 @@ fn with_row(case: &Case<'_>, decision: Decision, row: Option<&Resource>) -> Deci
             let commit = commit.map(|commit| *commit);
             let has_any = commit.is_some() || row.is_some();
             Decision::Wait {
-                commit: has_any.then(|| unended(added(commit.unwrap_or_else(of_row)))),
+                commit: has_any.then(|| added(commit.unwrap_or_else(of_row)).unended()),
                 park_reason,
             }
         }
         Decision::Park(park_reason) => Decision::Wait {
-            commit: row.is_some().then(|| unended(added(of_row()))),
+            commit: row.is_some().then(|| added(of_row()).unended()),
             park_reason,
         },
         Decision::Nothing { .. } | Decision::NotNeeded { .. } if row.is_some() => {
@@ -138,8 +127,13 @@ fn reserve(case: &Case<'_>, session: &CheckoutSession) -> Result<Decision, Stop>
     if known.fulfilled_at.is_some() || *kept == known.reservation {
         return Ok(nothing);
     }
-    if !kept.is_held() || order.closed.is_some() {
-        return release(case, order);
+    if !order.keeps_reservation() {
+        let (order, deductions) = released(case, order)?;
+        return Ok(Decision::write(Commit {
+            order: Some(order),
+            deductions,
+            ..Commit::of(case.event.event_id.clone())
+        }));
     }
     if kept.skus.is_empty() {
         // Only the sale names the goods.
@@ -167,28 +161,6 @@ fn of_sale(
         Err(Stop::NotNeeded(_)) => Ok(Decision::Nothing { unsent: Vec::new() }),
         decided => decided,
     }
-}
-
-/// The order without its reserved units.
-fn release(case: &Case<'_>, mut order: Order) -> Result<Decision, Stop> {
-    let skus: Vec<_> = std::mem::take(&mut order.reservation.skus)
-        .into_iter()
-        .collect();
-    let rows = case.known.rows(&ReadSet {
-        stock_levels: (!skus.is_empty()).then(|| (order.order_id.clone(), skus)),
-        ..ReadSet::default()
-    })?;
-    let (deductions, _) = stock::reserve(
-        &order.order_id,
-        &BTreeMap::new(),
-        &rows.stock_levels,
-        case.now,
-    );
-    Ok(Decision::write(Commit {
-        order: Some(order),
-        deductions,
-        ..Commit::of(case.event.event_id.clone())
-    }))
 }
 
 #[cfg(test)]

@@ -75,6 +75,14 @@ impl Commit {
         }
     }
 
+    /// The same rows, and the event does not end with them.
+    pub(super) fn unended(self) -> Box<Self> {
+        Box::new(Self {
+            ends: false,
+            ..self
+        })
+    }
+
     /// The ids of the new receipts.
     #[must_use]
     pub fn receipt_ids(&self) -> Vec<ReceiptId> {

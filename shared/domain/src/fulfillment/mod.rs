@@ -153,9 +153,9 @@ pub enum ParkReason {
     /// A member of the event that has an effect is not understood.
     #[error("{0}")]
     NotUnderstood(Unreadable),
-    /// The provider reported an exception, and only a person ends it.
+    /// The provider reported an exception, or a part of the money went back too early. Only a person ends it.
     #[error(
-        "the provider reports an exception of order {0}: resolve it there, then release this event"
+        "order {0} has an exception or a partial refund: resolve or accept it, then release this event"
     )]
     OrderException(OrderId),
     /// A checkout session has ended, and neither its event nor the API states a reason that is understood.

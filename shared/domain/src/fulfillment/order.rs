@@ -5,7 +5,7 @@ use crate::{
     fulfillment::{
         Decision, ParkReason,
         commit::Commit,
-        known::Case,
+        known::{Case, Need},
         movements, purchase,
         read_set::{ReadSet, Snapshot},
     },
@@ -17,7 +17,7 @@ use crate::{
         hold::Hold,
         mapping::{self, mapped},
         merchant_reference::MerchantReference,
-        order::{Order, OrderKind, OrderLine, OrderState, Period, Shortfall},
+        order::{Order, OrderKind, OrderLine, Period, Shortfall},
         payment::{Link, PaymentFacts},
         reservation::Reservation,
         statement::{Capture, Customer, LineItem, Totals},
@@ -55,6 +55,7 @@ pub(super) struct Sold {
     pub(super) is_unpaid: bool,
     pub(super) stamp: Option<Stamp>,
     pub(super) holds: BTreeSet<Hold>,
+    pub(super) waived: BTreeSet<Hold>,
     pub(super) exceptions: BTreeSet<EventId>,
     pub(super) capture: Capture,
     pub(super) closed: Option<Closed>,
@@ -135,10 +136,7 @@ impl Sold {
         mut order: Order,
         rows: &Snapshot,
     ) -> (Order, Vec<Deduction>) {
-        let is_wanted = reserves(case, self.kind)
-            && order.reservation.is_held()
-            && order.closed.is_none()
-            && order.state() != OrderState::Refunded;
+        let is_wanted = reserves(case, self.kind) && order.keeps_reservation();
         let lines = if is_wanted { self.counted() } else { &[] };
         let wanted = stock::units(lines, &rows.mapping, &rows.stock_levels);
         let (deductions, skus) =
@@ -267,6 +265,7 @@ impl Sold {
             is_unpaid: self.is_unpaid,
             stamp: self.stamp,
             holds: self.holds.clone(),
+            waived: self.waived.clone(),
             exceptions: self.exceptions.clone(),
             capture: self.capture,
             closed: self.closed,
@@ -305,6 +304,21 @@ pub(super) fn moves_stock(case: &Case<'_>, kind: OrderKind) -> bool {
 /// True if the checkout sessions of such an order reserve its goods.
 pub(super) fn reserves(case: &Case<'_>, kind: OrderKind) -> bool {
     case.policy.reserve_stock && kind == OrderKind::Sale && moves_stock(case, kind)
+}
+
+/// The order without its reserved units, and the movements that give them back.
+pub(super) fn released(case: &Case<'_>, mut order: Order) -> Result<(Order, Vec<Deduction>), Need> {
+    let skus = std::mem::take(&mut order.reservation.skus);
+    if skus.is_empty() {
+        return Ok((order, Vec::new()));
+    }
+    let rows = case.known.rows(&ReadSet {
+        stock_levels: Some((order.order_id.clone(), skus.into_iter().collect())),
+        ..ReadSet::default()
+    })?;
+    let none = BTreeMap::new();
+    let (deductions, _) = stock::reserve(&order.order_id, &none, &rows.stock_levels, case.now);
+    Ok((order, deductions))
 }
 
 fn session(id: &CheckoutSessionId) -> ResourceId {

@@ -35,12 +35,12 @@ pub(super) fn decide(case: &Case<'_>, sale: &Sale, reason: NotNeeded) -> Result<
     let subscription = subscription(case, sale, rows);
     let is_new = !links.is_empty() || subscription.is_some();
     let commit = is_new.then(|| {
-        Box::new(Commit {
-            ends: false,
+        Commit {
             links,
             subscription,
             ..Commit::of(case.event.event_id.clone())
-        })
+        }
+        .unended()
     });
     Ok(Decision::NotNeeded { commit, reason })
 }

@@ -8,7 +8,7 @@ use crate::{
         commit::Commit,
         known::Case,
         of_other_currency, of_other_mode,
-        order::bounded,
+        order::{bounded, released},
         order_of_payment, purchase,
         read_set::{ReadSet, Snapshot},
     },
@@ -56,10 +56,7 @@ pub(super) fn decide_list(
     };
     let park_reason = ParkReason::UnclearRefund(unclear);
     let commit = match decide_all(case, &listed, order)? {
-        Decision::Write(commit) => Some(Box::new(Commit {
-            ends: false,
-            ..*commit
-        })),
+        Decision::Write(commit) => Some(commit.unended()),
         waits @ Decision::Wait { .. } => return Ok(waits),
         _ => None,
     };
@@ -128,8 +125,14 @@ fn decide_all(
             unsent: known_mails(&known, changes),
         });
     }
+    let (order, deductions) = if order.keeps_reservation() {
+        (order, Vec::new())
+    } else {
+        released(case, order)?
+    };
     Ok(bounded(Commit {
         order: Some(order),
+        deductions,
         entitlements,
         receipts,
         restocks,

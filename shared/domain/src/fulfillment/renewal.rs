@@ -162,6 +162,7 @@ fn sold(
         is_unpaid: false,
         stamp: None,
         holds: BTreeSet::new(),
+        waived: BTreeSet::new(),
         exceptions: BTreeSet::new(),
         capture: Capture::Automatic,
         closed: None,

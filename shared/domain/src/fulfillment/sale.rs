@@ -17,6 +17,7 @@ use crate::{
     resource::checkout_session::CheckoutSession,
     sale::{
         amounts::{Closed, OrderFunds, PartPayment},
+        hold::Hold,
         order::{Order, OrderKind},
         payment::{self, Link, PaymentChange, PaymentFacts},
         reservation::Reservation,
@@ -138,9 +139,10 @@ impl About<'_> {
         matches!(self, Self::Sale { completed: true } | Self::Paid)
     }
 
-    /// True if no answer of the provider can add to the order.
+    /// True if no answer of the provider can add to the order. An event that asks a person is decided again.
     fn is_known(self, case: &Case<'_>, order: &Order) -> bool {
         match self {
+            _ if asks(case, order) => false,
             Self::Sale { .. } | Self::Payment(_) | Self::Paid | Self::Session(_) => is_done(order),
             Self::State => case.stamp.is_some() && case.stamp < order.stamp,
             Self::Exception => false,
@@ -210,7 +212,7 @@ fn with_customer(case: &Case<'_>, mut sale: Sale) -> Result<Sale, Stop> {
 
 /// Decides the stated change about a sale that was fetched.
 fn decide_about(case: &Case<'_>, about: About<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
-    match about {
+    let decision = match about {
         // The event says that the money is here, and the API does not know it yet.
         About::Sale { completed: true } if sale.is_unpaid => decide_paid(case, sale, rows),
         About::Sale { .. } | About::State | About::Session(_) => {
@@ -221,7 +223,20 @@ fn decide_about(case: &Case<'_>, about: About<'_>, sale: &Sale, rows: &Snapshot)
             decide_read(case, about, sale, &noted)
         }
         About::Paid => decide_paid(case, sale, rows),
-        About::Exception => decide_exception(case, sale, rows),
+        About::Exception => return decide_exception(case, sale, rows),
+    };
+    let asks = |order: &Order| asks(case, order);
+    let park_reason = ParkReason::OrderException(sale.order_id.clone());
+    match decision {
+        Decision::Write(commit) if commit.order.as_ref().is_some_and(asks) => Decision::Wait {
+            commit: Some(commit.unended()),
+            park_reason,
+        },
+        Decision::Nothing { .. } if rows.order.as_ref().is_some_and(asks) => Decision::Wait {
+            commit: None,
+            park_reason,
+        },
+        decided => decided,
     }
 }
 
@@ -232,10 +247,7 @@ fn decide_exception(case: &Case<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
         return decision;
     }
     let commit = match decision {
-        Decision::Write(commit) => Some(Box::new(Commit {
-            ends: false,
-            ..*commit
-        })),
+        Decision::Write(commit) => Some(commit.unended()),
         park @ Decision::Park(_) => return park,
         _ => None,
     };
@@ -245,25 +257,53 @@ fn decide_exception(case: &Case<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
     }
 }
 
+/// True if the event asks a person to decide about the order.
+fn asks(case: &Case<'_>, order: &Order) -> bool {
+    order.exceptions.contains(&case.event.event_id)
+}
+
 /// True if a person has released the event.
 pub(super) fn is_released(case: &Case<'_>) -> bool {
     case.event.note.is_some()
 }
 
-/// The events about exceptions of the order that no person has released.
-fn exceptions(case: &Case<'_>, about: About<'_>, known: Option<&Order>) -> BTreeSet<EventId> {
+/// The reasons to keep the goods back that a person has waived, by releasing an event about the order.
+fn waived(case: &Case<'_>, sale: &Sale, known: Option<&Order>) -> BTreeSet<Hold> {
+    let mut waived = known.map(|order| order.waived.clone()).unwrap_or_default();
+    if is_released(case) && sale.holds.contains(&Hold::PartialRefund) {
+        waived.insert(Hold::PartialRefund);
+    }
+    waived
+}
+
+/// The events that ask a person to decide about the order, and that no person has released.
+///
+/// An event about an exception asks, and so does the first event after a partial refund that came before the goods went
+/// out.
+fn exceptions(
+    case: &Case<'_>,
+    about: About<'_>,
+    sale: &Sale,
+    known: Option<&Order>,
+) -> BTreeSet<EventId> {
     let mut exceptions = known
         .map(|order| order.exceptions.clone())
         .unwrap_or_default();
-    match about {
-        About::Exception if is_released(case) => {
-            exceptions.remove(&case.event.event_id);
+    let hold = Hold::PartialRefund;
+    let is_decided =
+        known.is_some_and(|known| known.fulfilled_at.is_some() || known.waived.contains(&hold));
+    let asks = match about {
+        About::Exception => true,
+        About::State | About::Sale { .. } | About::Payment(_) | About::Paid => {
+            !is_decided && exceptions.is_empty() && sale.holds.contains(&hold)
         }
-        About::Exception => {
-            exceptions.insert(case.event.event_id.clone());
-        }
-        About::Sale { .. } | About::Payment(_) | About::Paid | About::State | About::Session(_) => {
-        }
+        // It is not decided again when nothing is new about the session.
+        About::Session(_) => false,
+    };
+    if is_released(case) {
+        exceptions.remove(&case.event.event_id);
+    } else if asks {
+        exceptions.insert(case.event.event_id.clone());
     }
     exceptions
 }
@@ -300,14 +340,15 @@ pub(super) fn decide_read(
         .as_ref()
         .filter(|order| order.fulfilled_at.is_some())
     {
-        return more_facts(case, about, sale, payments, known);
+        return more_facts(case, about, sale, payments, (known, rows));
     }
     let sold = Sold {
         reservation: reservation_about(case, about, sale),
         placed_at: date_of_sale(case, sale, &payments),
         payments,
         closed,
-        exceptions: exceptions(case, about, rows.order.as_ref()),
+        waived: waived(case, sale, rows.order.as_ref()),
+        exceptions: exceptions(case, about, sale, rows.order.as_ref()),
         ..sold(case, sale)
     };
     fulfill_or_wait(case, &sold, rows).unwrap_or_else(Decision::Park)
@@ -366,10 +407,7 @@ fn decide_paid(case: &Case<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
     };
     match decide_read(case, About::Paid, sale, rows) {
         Decision::Write(commit) if has_no_money(&commit) => Decision::Wait {
-            commit: Some(Box::new(Commit {
-                ends: false,
-                ..*commit
-            })),
+            commit: Some(commit.unended()),
             park_reason: ParkReason::NotReceived,
         },
         Decision::Nothing { .. } if rows.order.as_ref().is_none_or(|order| order.paid() == 0) => {
@@ -413,14 +451,17 @@ fn more_facts(
     about: About<'_>,
     sale: &Sale,
     payments: BTreeMap<PaymentIntentId, Fact<payment::PaymentFacts>>,
-    known: &Order,
+    (known, rows): (&Order, &Snapshot),
 ) -> Decision {
+    let is_new = |id: &&PaymentIntentId| !known.payment_intents.contains(id);
+    let new = sale.payment_intents.iter().filter(is_new);
     let order = Order {
         received: known.received.max(sale.received),
+        payment_intents: known.payment_intents.iter().chain(new).cloned().collect(),
         is_unpaid: sale.is_unpaid,
         stamp: sale.stamp,
         holds: sale.holds.clone(),
-        exceptions: exceptions(case, about, Some(known)),
+        exceptions: exceptions(case, about, sale, Some(known)),
         payments,
         ..known.next()
     };
@@ -429,8 +470,11 @@ fn more_facts(
             unsent: known.receipt_id.iter().cloned().collect(),
         };
     }
+    let mut links = links(&order, rows, case.now);
+    links.retain(|link| !known.payment_intents.contains(&link.payment_intent_id));
     Decision::write(Commit {
         order: Some(order),
+        links,
         ..Commit::of(case.event.event_id.clone())
     })
 }
@@ -548,6 +592,7 @@ fn sold(case: &Case<'_>, sale: &Sale) -> Sold {
         is_unpaid: sale.is_unpaid,
         stamp: sale.stamp,
         holds: sale.holds.clone(),
+        waived: BTreeSet::new(),
         exceptions: BTreeSet::new(),
         capture: sale.capture,
         closed: None,

@@ -175,12 +175,7 @@ fn entitlements(case: &Case<'_>, subscription: &Subscription, rows: &Snapshot) -
 pub(super) fn wait(written: Option<Box<Commit>>, park_reason: ParkReason) -> Decision {
     let facts = written.filter(|commit| commit.receipts.is_empty());
     Decision::Wait {
-        commit: facts.map(|commit| {
-            Box::new(Commit {
-                ends: false,
-                ..*commit
-            })
-        }),
+        commit: facts.map(|commit| commit.unended()),
         park_reason,
     }
 }

@@ -11,10 +11,20 @@ pub enum Hold {
     Payment,
     /// The provider could not commit the goods of the paid order.
     Inventory,
-    /// Money went back before the goods went out.
+    /// All money went back before the goods went out.
     Refund,
+    /// A part of the money went back before the goods went out. A person decides whether they go.
+    PartialRefund,
     /// The provider reported an exception whose end it does not report. A person ends it.
     Exception,
+}
+
+impl Hold {
+    /// True for a reason that is none any more once the goods are out.
+    #[must_use]
+    pub fn ends_with_fulfillment(self) -> bool {
+        matches!(self, Self::Refund | Self::PartialRefund)
+    }
 }
 
 impl fmt::Display for Hold {
@@ -23,6 +33,7 @@ impl fmt::Display for Hold {
             Self::Payment => "payment",
             Self::Inventory => "inventory",
             Self::Refund => "refund",
+            Self::PartialRefund => "partial_refund",
             Self::Exception => "exception",
         })
     }

@@ -132,6 +132,9 @@ pub struct Order {
     /// The provider's reasons to keep the goods back, except those of a single payment.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub holds: BTreeSet<Hold>,
+    /// The reasons that a person has waived.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub waived: BTreeSet<Hold>,
     /// The events that reported an exception which no person has ended yet.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub exceptions: BTreeSet<EventId>,
@@ -353,7 +356,7 @@ impl Order {
     }
 
     /// The reasons to keep the goods back: the provider's, those of its payments, and exceptions. A refund is none once
-    /// the goods are out.
+    /// the goods are out, and a reason that a person has waived is none.
     #[must_use]
     pub fn active_holds(&self) -> BTreeSet<Hold> {
         let own = self.payment_intents.iter();
@@ -363,8 +366,18 @@ impl Order {
         let exception = (!self.exceptions.is_empty()).then_some(Hold::Exception);
         let is_out = self.fulfilled_at.is_some();
         let holds = self.holds.iter().copied();
-        let holds = holds.filter(|hold| !is_out || *hold != Hold::Refund);
+        let holds = holds.filter(|hold| !(is_out && hold.ends_with_fulfillment()));
+        let holds = holds.filter(|hold| !self.waived.contains(hold));
         holds.chain(payment).chain(exception).collect()
+    }
+
+    /// True while the units that its checkout sessions keep may still become its goods.
+    #[must_use]
+    pub fn keeps_reservation(&self) -> bool {
+        self.fulfilled_at.is_none()
+            && self.reservation.is_held()
+            && self.closed.is_none()
+            && self.state() != OrderState::Refunded
     }
 
     /// The state of the order.

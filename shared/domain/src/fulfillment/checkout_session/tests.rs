@@ -9,6 +9,7 @@ use crate::{
         checkout_session::{CheckoutSessionFacts, SessionEnd},
     },
     sale::{
+        hold::Hold,
         order::OrderState,
         statement::{Sale, SaleStatus},
     },
@@ -123,6 +124,26 @@ fn end_of(shop: &Shop, name: &str) -> SessionEnd {
     match &shop.tables.resources[&session(name)] {
         Resource::CheckoutSession(row) => row.end(),
         other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_refund_of_all_money_releases_what_is_kept_for_an_order_that_never_went_out() {
+    for (amount, expected) in [(3000, STOCK), (1000, STOCK - UNITS)] {
+        let mut shop = open();
+        let held = Sale {
+            holds: [Hold::Inventory].into(),
+            payment_intents: vec![id("fpi_1")],
+            ..paid(2)
+        };
+        has_sale(&mut shop, held);
+        shop.deliver(&news(2));
+        assert_eq!(shop.on_hand("MAT"), STOCK - UNITS, "paid, and held");
+        for second in 3..5 {
+            let refund = refund_news("fre_1", refund_facts("fpi_1", "succeeded", amount));
+            shop.tell(SALE + second, Change::Refund(refund));
+        }
+        assert_eq!(shop.on_hand("MAT"), expected, "{amount}");
     }
 }
 

@@ -7,13 +7,17 @@ use crate::{
     },
     fulfillment::{ParkReason, testing::*},
     sale::{
+        amounts::PartPayment,
         hold::Hold,
         order::OrderState,
         payment::PaymentStatus,
         shipment::{FulfillmentChange, FulfillmentFacts, Progress},
         statement::{Sale, SaleStatus},
     },
-    values::facts::{Stamp, Stated},
+    values::{
+        facts::{Stamp, Stated},
+        ids::PaymentIntentId,
+    },
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -194,11 +198,62 @@ fn an_exception_holds_the_order_until_a_person_releases_its_event() {
     shop.deliver(&news("evt_1", 1));
     assert_eq!(shop.order().state(), OrderState::Held);
     assert!(shop.receipts().is_empty());
-    let mut row = stored(&exception);
-    row.note = Some("released: counted by hand".to_owned());
-    let decision = shop.decide_row(&row, &exception);
-    assert_eq!(shop.carry_out(decision).0, End::Done);
+    assert_eq!(release(&mut shop, &exception), End::Done);
     assert_eq!(shop.order().state(), OrderState::Paid);
+    assert_eq!((shop.on_hand("MAT"), shop.receipts().len()), (9, 1));
+}
+
+/// A person releases an event.
+fn release(shop: &mut Shop, event: &Event) -> End {
+    let mut row = stored(event);
+    row.note = Some("released: counted by hand".to_owned());
+    let decision = shop.decide_row(&row, event);
+    shop.carry_out(decision).0
+}
+
+#[test]
+fn a_partial_refund_before_the_goods_are_out_asks_a_person_once() {
+    let mut shop = shop();
+    has(&mut shop, paid(2, &[Hold::PartialRefund]));
+    let parked = End::Waits(ParkReason::OrderException(order_id()));
+    let first = news("evt_1", 1);
+    for _ in 0..2 {
+        assert_eq!(shop.deliver(&first), parked);
+    }
+    assert_eq!(shop.deliver(&news("evt_2", 2)), End::Done, "asked already");
+    assert_eq!((shop.on_hand("MAT"), shop.receipts().len()), (10, 0));
+    assert_eq!(release(&mut shop, &first), End::Done);
+    assert!(shop.order().exceptions.is_empty());
+    assert_eq!((shop.on_hand("MAT"), shop.receipts().len()), (9, 1));
+    assert_eq!(shop.deliver(&news("evt_3", 2)), End::Done);
+    assert!(shop.order().active_holds().is_empty());
+}
+
+#[test]
+fn an_order_that_a_part_of_its_money_released_learns_of_the_later_payment() {
+    let mut shop = shop();
+    shop.policy.part_payment = PartPayment::Release;
+    let part = |ids: &[&str], received: i64, second: i64| Sale {
+        payment_intents: ids.iter().map(|text| id(text)).collect(),
+        received: Some(received),
+        ..paid(second, &[])
+    };
+    has(&mut shop, part(&["pi_1"], 1000, 1));
+    shop.deliver(&news("evt_1", 1));
+    assert_eq!(shop.order().state(), OrderState::PartlyPaid);
+    has(&mut shop, part(&["pi_1", "pi_2"], 3000, 2));
+    for name in ["evt_2", "evt_3"] {
+        shop.deliver(&news(name, 2));
+    }
+    let order = shop.order();
+    assert_eq!(order.state(), OrderState::Paid);
+    assert_eq!(order.payment_intents, [id("pi_1"), id("pi_2")]);
+    let link = &shop.tables.links[&id::<PaymentIntentId>("pi_2")];
+    assert_eq!(
+        link.order_id,
+        Some(order_id()),
+        "its refund finds the order"
+    );
     assert_eq!((shop.on_hand("MAT"), shop.receipts().len()), (9, 1));
 }
 

@@ -260,8 +260,11 @@ fn holds(order: &Order) -> Result<BTreeSet<Hold>, reading::NotUnderstood> {
     let inventory = filled(&order.inventory_exception_status, place)?;
     let inventory = inventory.filter(|word| !matches!(*word, "none" | "resolved"));
     let refund = filled(&order.refund_status, "refund_status")?.filter(|word| *word != "none");
+    let refund = refund.map(|word| match word {
+        "refunded" => Hold::Refund,
+        _ => Hold::PartialRefund,
+    });
     let inventory = inventory.map(|_| Hold::Inventory);
-    let refund = refund.map(|_| Hold::Refund);
     Ok(inventory.into_iter().chain(refund).collect())
 }
 

@@ -234,7 +234,12 @@ fn goods_are_kept_back_by_any_word_but_those_that_release_them() {
         (
             "refund_status",
             json!("partially_refunded"),
-            Some(Hold::Refund),
+            Some(Hold::PartialRefund),
+        ),
+        (
+            "refund_status",
+            json!("something_new"),
+            Some(Hold::PartialRefund),
         ),
         ("refund_status", json!("refunded"), Some(Hold::Refund)),
         ("refund_status", json!("none"), None),
