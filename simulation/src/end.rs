@@ -38,7 +38,7 @@ impl End {
         {
             refund.facts.stamp.at = Timestamp::UNIX_EPOCH;
         }
-        // What Flint says of an order that is out depends on when it was read last.
+        // The stamp and holds of an order that is out depend on the time of its last read.
         for order in rows.orders.values_mut() {
             if order.fulfilled_at.is_some() {
                 order.stamp = None;

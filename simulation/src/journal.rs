@@ -86,7 +86,7 @@ fn adds_up(book: &Book) -> Result<(), String> {
     Ok(())
 }
 
-/// What an order has brought: received, without what went back to the customer or was taken by a dispute.
+/// The money that an order has brought: received, without what went back to the customer or was taken by a dispute.
 fn money(order: &Order) -> i64 {
     let taken = order.disputes.values().filter(|dispute| has_taken(dispute));
     let taken: i64 = taken.map(|dispute| dispute.facts.value.amount).sum();

@@ -151,7 +151,7 @@ pub struct Plan {
     /// The last announced address of each customer, and its time.
     pub addresses: BTreeMap<String, (i64, String)>,
     pub deleted: Vec<String>,
-    /// What happens at the second provider. Its moments are among the others.
+    /// The story at the second provider. Its moments are among the others.
     pub flint: FlintPlan,
     dice: Dice,
     next_event: u64,

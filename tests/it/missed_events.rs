@@ -64,7 +64,7 @@ impl Missed {
         })
     }
 
-    /// What Flint's API says about it after the last try.
+    /// The answer of Flint's API about it after the last try.
     fn failed(&self) -> Value {
         json!({
             "webhook_event_id": self.id, "event_type": self.kind, "delivery_status": "failed", "mode": "live",

@@ -334,7 +334,7 @@ impl<S: ReconcileStore> Reconcile<S> {
             && !found.is_young(now)
     }
 
-    /// What a thing is compared with. A listed event is compared with the Events table only.
+    /// The rows that a thing is compared with. A listed event is compared with the Events table only.
     async fn stored(&self, found: &Found) -> Result<Stored, RetryableError> {
         match &found.event_id {
             Some(id) => {

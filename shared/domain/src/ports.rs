@@ -559,7 +559,7 @@ pub type Headers<'a> = dyn Fn(&str) -> Option<&'a str> + Sync + 'a;
 ///
 /// A trait object, so that a stack may serve any set of providers.
 pub trait Provider: fmt::Debug + Send + Sync {
-    /// What the provider certifies and does itself.
+    /// The provider's policies.
     fn policies(&self) -> ProviderPolicies;
 
     /// Checks the signature headers of a request; [`Unverified::verify`] then verifies them against the keys.

@@ -90,7 +90,7 @@ pub struct Tables {
     pub mapping: Mapping,
     pub counters: BTreeMap<Sku, i64>,
     pub movements: BTreeMap<(Sku, OrderId), Movement>,
-    /// What an alarm has reported as uncounted.
+    /// The goods that an alarm has reported as uncounted.
     pub reported: BTreeSet<Uncounted>,
 }
 

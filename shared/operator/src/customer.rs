@@ -71,7 +71,7 @@ impl Export {
     }
 }
 
-/// What a run has erased or, in a dry run, would erase.
+/// The rows that a run has erased or, in a dry run, would erase.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Erased {
     pub dry_run: bool,

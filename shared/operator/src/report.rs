@@ -121,7 +121,7 @@ pub async fn payment_methods(
     Ok(methods)
 }
 
-/// Whether a merchant can take payments, and what it must still do.
+/// The readiness of a merchant: whether it can take payments, and its open tasks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MerchantReport {
     pub merchant_id: MerchantId,

@@ -1,4 +1,4 @@
-//! What happens at Flint: each thing with the time of each of its states, and its announcements.
+//! The story at Flint: each thing with the time of each of its states, and its announcements.
 
 use crate::plan::{Moment, Truth, Webhook};
 use domain::values::provider::Party;
@@ -210,8 +210,6 @@ impl FlintPlan {
             "api_version": "2026-09-07", "mode": "live", "merchant_id": "mer_1",
             "created_at": text(at), "request": null, "data": data,
         });
-        // Reconcile reads the lists of orders and of subscriptions.
-        let listed = kind == "order.paid" || kind.starts_with("subscription.");
         self.moments.push(Moment {
             at,
             truth: None,
@@ -219,7 +217,8 @@ impl FlintPlan {
                 provider: "flint",
                 event_id,
                 body: body.to_string(),
-                listed,
+                // Reconcile reads the list of failed deliveries.
+                listed: true,
             }),
         });
     }
@@ -306,7 +305,7 @@ impl FlintPlan {
         self.orders.push(order);
     }
 
-    /// What comes of an order with its sessions.
+    /// The end of an order with its sessions.
     fn end_sale(&mut self, order: &mut FlintOrder, at: i64) {
         let wait = self.later(1, 3 * DAY);
         let at = at + wait;

@@ -1,4 +1,4 @@
-//! What intake refuses, what it knows already, and the events that are not this shop's.
+//! Requests that intake refuses, events that it knows already, and events of another shop.
 
 use super::{id, sample};
 use domain::delivery::signature::Refusal;

@@ -40,7 +40,7 @@ pub struct Entitlement {
 pub struct GrantPolicy {
     /// How long access goes on after a failed renewal.
     pub grace: SignedDuration,
-    /// Whether access stays after a dispute took the money of the newest payment back.
+    /// The merchant's choice whether access stays after a dispute took the money of the newest payment back.
     pub on_lost_dispute: AccessPolicy,
 }
 

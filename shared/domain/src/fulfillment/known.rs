@@ -123,7 +123,7 @@ pub struct Case<'a> {
     pub stamp: Option<Stamp>,
     pub known: &'a Known,
     pub policy: &'a Policy,
-    /// What the event's provider certifies and does itself.
+    /// The policies of the event's provider.
     pub provider: ProviderPolicies,
     /// The time that the facts of the change are stamped with.
     pub stated_at: Timestamp,

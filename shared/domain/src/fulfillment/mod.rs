@@ -71,7 +71,7 @@ pub struct Policy {
     pub shop: ShopFilter,
     /// The refunds that put goods back in stock.
     pub restock: RestockPolicy,
-    /// What becomes of a partly paid order.
+    /// The merchant's choice about a partly paid order.
     pub part_payment: PartPayment,
     /// Decides whether one-time access outlives its money.
     pub access: AccessPolicies,

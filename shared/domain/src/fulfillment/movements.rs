@@ -166,7 +166,7 @@ fn disputes(order: &Order) -> impl Iterator<Item = (TransactionId, TransactionFa
     })
 }
 
-/// Whether a dispute's money is back, and the stamp of its last movement; `None` if none has moved. Without a report
+/// True if a dispute's money is back, with the stamp of its last movement; `None` if none has moved. Without a report
 /// of the money, a lost dispute has taken it.
 fn taken_by(dispute: &Dispute) -> Option<(bool, Stamp)> {
     match &dispute.funds {

@@ -71,7 +71,7 @@ pub(super) struct Sold {
     pub(super) moves_stock: bool,
     /// The party that records the movements of its money.
     pub(super) movements: Party,
-    /// What the sale and its events state about its sessions, if they reserve stock.
+    /// The sessions of the sale, as it and its events state them, if they reserve stock.
     pub(super) reservation: Reservation,
 }
 
@@ -175,7 +175,7 @@ impl Sold {
             shortfalls: shortfalls(&plan),
             receipt_id: receipt.as_ref().map(|receipt| receipt.receipt_id.clone()),
             same_reference: self.same_reference(rows),
-            // What was reserved is sold now.
+            // The reserved units are sold now.
             reservation: Reservation::default(),
             ..draft
         };

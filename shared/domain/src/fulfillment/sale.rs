@@ -576,7 +576,7 @@ fn reservation_about(case: &Case<'_>, about: About<'_>, sale: &Sale) -> Reservat
     reservation
 }
 
-/// What the sale sold. Its payments are known only with the rows: see [`payments`].
+/// The goods of the sale, with its money. Its payments are known only with the rows: see [`payments`].
 fn sold(case: &Case<'_>, sale: &Sale) -> Sold {
     Sold {
         order_id: sale.order_id.clone(),

@@ -128,7 +128,7 @@ impl fmt::Display for SessionSale {
     }
 }
 
-/// What became of a session.
+/// The end of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEnd {
     Open,
@@ -188,7 +188,7 @@ impl CheckoutSession {
         self.ended_at = earliest(self.ended_at, ended_at);
     }
 
-    /// What became of the session.
+    /// The end of the session.
     #[must_use]
     pub fn end(&self) -> SessionEnd {
         use EndReason as Reason;

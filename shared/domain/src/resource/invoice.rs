@@ -112,7 +112,7 @@ pub struct Invoice {
     pub notice_id: Option<ReceiptId>,
 }
 
-/// Whether the customer must be reminded of an invoice. `since` is the first reason: a failed payment or the due date.
+/// The state of the reminders of an invoice. `since` is the first reason: a failed payment or the due date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dunning {
     /// Nothing is due, or the invoice has ended.
@@ -217,7 +217,7 @@ impl Invoice {
         self.failed_at.is_some() && self.is_receivable() && !is_blocked
     }
 
-    /// Whether the customer must be reminded now.
+    /// The state of the reminders now.
     #[must_use]
     pub fn dunning(&self, now: Timestamp) -> Dunning {
         let due_at = self.due_at.get().copied().filter(|due_at| *due_at <= now);

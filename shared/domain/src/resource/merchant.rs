@@ -34,7 +34,7 @@ pub struct Readiness {
     pub reason: Option<String>,
 }
 
-/// What the provider asks of the merchant, in the provider's words.
+/// A demand of the provider on the merchant, in the provider's words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Requirements {
@@ -151,7 +151,7 @@ impl Merchant {
         self.unclear_payments > self.payments.stamp()
     }
 
-    /// What the merchant must still do, the most urgent first: requirements past due, currently due, in verification.
+    /// The merchant's open tasks, the most urgent first: requirements past due, currently due, in verification.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();

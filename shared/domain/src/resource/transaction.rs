@@ -71,7 +71,7 @@ pub struct TransactionFacts {
     pub amount: i64,
     /// The fee as stated, with the provider's sign.
     pub fee: Option<i64>,
-    /// What the movement adds to the balance. If it is not stated, it follows from amount and fee.
+    /// The amount that the movement adds to the balance. If it is not stated, it follows from amount and fee.
     pub net: Option<i64>,
     pub occurred_at: Timestamp,
     pub available_at: Option<Timestamp>,
@@ -88,7 +88,7 @@ pub struct Entry {
     pub amount: i64,
     /// Always `amount - net`: a charge is positive and a credit negative, whatever sign the provider uses.
     pub fee: i64,
-    /// What the movement adds to the balance.
+    /// The amount that the movement adds to the balance.
     pub net: i64,
     /// True if the stated fee is not `amount - net`, in size or in sign.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

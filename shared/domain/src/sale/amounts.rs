@@ -58,7 +58,7 @@ impl fmt::Display for OrderFunds {
     }
 }
 
-/// What becomes of a partly paid order.
+/// The merchant's choice about a partly paid order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PartPayment {
     /// It waits for the rest, and a person sees it.

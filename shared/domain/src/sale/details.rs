@@ -1,4 +1,4 @@
-//! What a merchant needs to ship and serve an order, beside its lines and its money.
+//! The details that a merchant needs to ship and serve an order, beside its lines and its money.
 //!
 //! Everything is optional and limited in size: an order must fit a row whatever a merchant stores.
 
@@ -26,7 +26,7 @@ pub struct Details {
     /// Payments that the provider's answer has in a form that is not understood. The sale's own amounts count.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub unclear_payments: BTreeSet<PaymentIntentId>,
-    /// Where the sale came from, in the provider's word, such as `shopify`.
+    /// The origin of the sale, in the provider's word, such as `shopify`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
     /// The merchant's own notes on the sale.
@@ -34,7 +34,7 @@ pub struct Details {
     pub metadata: Metadata,
 }
 
-/// Where and how goods are sent.
+/// The address and the method of the shipment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shipping {
     /// The recipient, if the provider names one.

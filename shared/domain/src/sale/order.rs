@@ -96,7 +96,7 @@ pub struct Order {
     /// Counts changes, from 1; each later write is guarded by the version it read.
     pub version: u64,
     pub provider: ProviderId,
-    /// Whether its receipts state HSA/FSA eligibility.
+    /// The policy for HSA/FSA eligibility on its receipts.
     pub eligibility: EligibilityPolicy,
     /// The merchant's reference; searchable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -188,7 +188,7 @@ pub struct Order {
     /// The units that are kept for the order until it is paid.
     #[serde(default, skip_serializing_if = "Reservation::is_empty")]
     pub reservation: Reservation,
-    /// What the merchant needs to ship and serve the order.
+    /// The details that the merchant needs to ship and serve the order.
     #[serde(default)]
     pub details: Details,
     /// True once the customer's personal data is erased. It stays so.

@@ -10,7 +10,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What keeps units for an order, and of which SKUs.
+/// The sessions that keep units for an order, and the SKUs of the units.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
     /// The known sessions; true for one that has ended without payment.

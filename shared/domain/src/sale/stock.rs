@@ -157,7 +157,7 @@ pub struct StockPlan {
     pub movements: Vec<Movement>,
     /// The movements to write.
     pub to_write: Vec<Deduction>,
-    /// What an alarm has to report: lines that are neither counted nor untracked.
+    /// The lines that an alarm has to report: those that are neither counted nor untracked.
     pub to_report: Vec<Uncounted>,
 }
 

@@ -25,7 +25,7 @@ pub struct Personal {
     pub attribute: &'static str,
     /// The kind of data.
     pub what: &'static str,
-    /// What is left after a customer is erased.
+    /// The part that is left after a customer is erased.
     pub left: &'static str,
 }
 
@@ -123,7 +123,7 @@ impl Customer {
 }
 
 impl Details {
-    /// What is not personal.
+    /// The details that are not personal.
     #[must_use]
     pub fn erased(&self) -> Self {
         let shipping = self.shipping.as_ref().map(|shipping| Shipping {

@@ -98,7 +98,7 @@ pub struct Found {
     pub stamp: Option<Stamp>,
     /// The money received for a sale, if stated.
     pub received: Option<Received>,
-    /// What shows the shop of a sale.
+    /// The marks that show the shop of a sale.
     pub marks: Option<ShopMarks>,
     /// The type of the event that states it.
     pub event_type: &'static str,

@@ -89,7 +89,7 @@ impl fmt::Display for Reconciled {
     }
 }
 
-/// What a found thing is compared with.
+/// The rows that a found thing is compared with.
 #[derive(Debug)]
 pub enum Stored {
     /// The rows of a thing, and those that they lead to.

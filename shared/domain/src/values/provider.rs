@@ -92,7 +92,7 @@ pub enum Redelivery {
     Reencoded,
 }
 
-/// What a provider certifies and does itself. It decides what fulfillment makes of the provider's events.
+/// The tasks that a provider does itself, and its certificates. It decides what fulfillment makes of the provider's events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProviderPolicies {
     pub eligibility: EligibilityPolicy,

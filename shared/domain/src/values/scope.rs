@@ -2,7 +2,7 @@
 
 use crate::values::mode::Mode;
 
-/// What an event states about its sender's account. An event of a provider that states nothing passes: its endpoint's
+/// The account of an event's sender, as the event states it. An event of a provider that states nothing passes: its endpoint's
 /// secret belongs to one account and one mode.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {

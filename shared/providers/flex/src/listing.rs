@@ -264,7 +264,7 @@ fn body(ask: &Ask<'_>, list: &List, object: &Value) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// What shows the shop of a session.
+/// The marks that show the shop of a session.
 fn marks(session: &Value) -> ShopMarks {
     let text = |name: &str| {
         let text = session.get(name)?.as_str()?.trim();

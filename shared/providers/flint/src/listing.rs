@@ -165,7 +165,7 @@ fn listed(ask: &Ask<'_>, thing: &Value, mode: Mode) -> Option<Listed> {
     }
 }
 
-/// What a listed thing states.
+/// The statements of a listed thing.
 struct State {
     event_type: &'static str,
     /// The id of a listed event.
@@ -225,7 +225,7 @@ fn order_found(thing: &Value) -> Result<Option<State>, NotUnderstood> {
     }))
 }
 
-/// What shows the shop of an order.
+/// The marks that show the shop of an order.
 fn marks(order: &wire::Order) -> ShopMarks {
     ShopMarks {
         origin: known_text(&order.origin).map(str::to_owned),

@@ -279,12 +279,12 @@ resources! {
         next_actions: List<NextAction>,
     }
 
-    /// What the merchant can do next. Its address expires, so nothing reads it.
+    /// The next actions of the merchant. Its address expires, so nothing reads it.
     NextAction {
         action_type: Field<String>,
     }
 
-    /// What the merchant must still state or prove.
+    /// The facts that the merchant must still state or prove.
     Requirements {
         currently_due: List<String>,
         past_due: List<String>,

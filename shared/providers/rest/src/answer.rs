@@ -13,7 +13,7 @@ const MAX_CODE_LENGTH: usize = 64;
 pub(crate) struct Refused<'a> {
     /// The wait that the provider asks for.
     pub(crate) retry_after: Option<Duration>,
-    /// Whether the same request may succeed later, if the provider states it.
+    /// True if the provider states that the same request may succeed later.
     pub(crate) retryable: Option<bool>,
     pub(crate) body: &'a [u8],
 }

@@ -58,7 +58,7 @@ pub enum BadSetUp {
     Client(#[source] reqwest::Error),
 }
 
-/// What differs between the APIs of two providers.
+/// The differences between the APIs of two providers.
 #[derive(Debug, Clone, Copy)]
 pub struct Dialect {
     /// The provider's name in logs and errors.

@@ -400,7 +400,7 @@ fn check_end(life: &Life, events: &[Event], shop: &Shop) -> Result<(), TestCaseE
     Ok(())
 }
 
-/// What the journal says that the provider has of the order's money.
+/// The order's money that the provider has by the journal.
 fn balance(shop: &Shop) -> i64 {
     let rows = shop.tables.resources.values().filter_map(|row| match row {
         Resource::Transaction(row) => Some(&**row),

@@ -362,7 +362,7 @@ fn a_session_of_an_order_that_cannot_be_read_waits_with_its_row_written() {
     assert_eq!(end_of(&shop, "cs_a"), SessionEnd::Open);
 }
 
-/// What became of the order.
+/// The end of the order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     Paid,

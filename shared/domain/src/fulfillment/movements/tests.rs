@@ -56,7 +56,7 @@ fn movements(shop: &Shop) -> Vec<(&str, i64, i64, bool)> {
     .collect()
 }
 
-/// What the journal says that the provider still has of the order's money, and its sum of a group.
+/// The order's money that the provider still has by the journal, and the journal's sum of a group.
 fn balance(shop: &Shop, group: Group) -> (i64, i64) {
     let always = Timestamp::UNIX_EPOCH..Timestamp::MAX;
     let journal = journal(transactions(shop), always);

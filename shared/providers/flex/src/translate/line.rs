@@ -68,7 +68,7 @@ pub(super) fn line_item(line: &WireLine, session: &Session) -> Result<LineItem, 
     })
 }
 
-/// What Flex states about the eligibility of this purchase. The words name ways of being eligible
+/// The eligibility of this purchase as Flex states it. The words name ways of being eligible
 /// (<https://docs.withflex.com/product-prices/how-product-and-prices-work>), and the session may
 /// deny them. A product's word alone needs the session's confirmation. A letter of medical necessity
 /// is proven only if the eligible session does not require one any more.

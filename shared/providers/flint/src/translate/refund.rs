@@ -28,7 +28,7 @@ const STATUS: [(&str, RefundStatus); 6] = [
     ("canceled", RefundStatus::Canceled),
 ];
 
-/// Where the payment of a refund is named.
+/// The place where the payment of a refund is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
     Payment(PaymentIntentId),
