@@ -50,6 +50,24 @@ words!(
     }
 );
 
+impl SubscriptionStatus {
+    /// The place in the life of a subscription, from 0 to 8. Of two facts of one time, the later place counts.
+    #[must_use]
+    pub fn place(&self) -> u8 {
+        match self {
+            Self::Other(_) => 0,
+            Self::Incomplete => 1,
+            Self::Trialing => 2,
+            Self::Active => 3,
+            Self::PastDue => 4,
+            Self::Unpaid => 5,
+            Self::Paused => 6,
+            Self::IncompleteExpired => 7,
+            Self::Canceled => 8,
+        }
+    }
+}
+
 /// The source of a fact. The order of the variants has no meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,10 +1,7 @@
 //! A thing at a provider that can be fetched.
 
 use crate::resource::ResourceId;
-use crate::values::ids::{
-    CustomerId, DisputeId, FulfillmentId, InvoiceId, OrderId, PaymentIntentId, RefundId,
-    SubscriptionId,
-};
+use crate::values::ids::{FulfillmentId, OrderId, PaymentIntentId, RefundId, SubscriptionId};
 use std::fmt;
 
 /// The kind and the id of a thing to fetch from a provider's API.
@@ -20,12 +17,9 @@ pub enum Reference {
     RefundsOfPayment(PaymentIntentId),
     Payment(PaymentIntentId),
     Refund(RefundId),
-    Dispute(DisputeId),
     Subscription(SubscriptionId),
     /// A subscription with its recurring items and its customer.
     Renewal(SubscriptionId),
-    Invoice(InvoiceId),
-    Customer(CustomerId),
     /// One delivery of an order's goods.
     Fulfillment(FulfillmentId),
     /// A thing that is mirrored.
@@ -43,11 +37,8 @@ impl Reference {
             Self::RefundsOfPayment(id) => ("refunds_of_payment", id.as_str()),
             Self::Payment(id) => ("payment", id.as_str()),
             Self::Refund(id) => ("refund", id.as_str()),
-            Self::Dispute(id) => ("dispute", id.as_str()),
             Self::Subscription(id) => ("subscription", id.as_str()),
             Self::Renewal(id) => ("renewal", id.as_str()),
-            Self::Invoice(id) => ("invoice", id.as_str()),
-            Self::Customer(id) => ("customer", id.as_str()),
             Self::Fulfillment(id) => ("fulfillment", id.as_str()),
             Self::Resource(id) => id.parts(),
         }

@@ -15,7 +15,7 @@ use crate::{
     },
     resource::{
         Resource, ResourceChange,
-        checkout_session::{CheckoutSession, SessionEnd},
+        checkout_session::{CheckoutSession, SessionEnd, SessionSale},
     },
     sale::order::OrderKind,
     values::ids::OrderId,
@@ -33,6 +33,29 @@ pub(super) fn read_set(case: &Case<'_>, change: &ResourceChange) -> ReadSet {
         order,
         ..ReadSet::default()
     }
+}
+
+/// The row without the address of a buyer whose order is erased: a late fact must not bring it back.
+pub(super) fn without_erased_contact(case: &Case<'_>, row: Resource) -> Result<Resource, Stop> {
+    let Resource::CheckoutSession(session) = &row else {
+        return Ok(row);
+    };
+    let Some(SessionSale::Order(order_id)) = session.sale() else {
+        return Ok(row);
+    };
+    if session.contact.is_unknown() {
+        return Ok(row);
+    }
+    let rows = case.known.rows(&ReadSet {
+        order: Some(order_id),
+        ..ReadSet::default()
+    })?;
+    let order = rows.order.as_ref();
+    Ok(if order.is_some_and(|order| order.is_erased) {
+        Resource::CheckoutSession(Box::new(session.erased()))
+    } else {
+        row
+    })
 }
 
 /// The session with the provider's own facts, if the known ones are not understood.

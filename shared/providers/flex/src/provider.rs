@@ -147,9 +147,6 @@ async fn fetch(api: &Api, key: &ApiKey, reference: &Reference) -> Result<Answer,
         // Flex's events state these in full, so nothing asks for them.
         Reference::Payment(_)
         | Reference::Refund(_)
-        | Reference::Dispute(_)
-        | Reference::Invoice(_)
-        | Reference::Customer(_)
         | Reference::Fulfillment(_)
         | Reference::Resource(_) => {
             let what = format!("Flex is not asked for {reference}");

@@ -126,12 +126,8 @@ async fn fetch(
         Reference::Subscription(id) => Change::Subscription(api.subscription(key, id).await?),
         Reference::Fulfillment(id) => Change::Fulfillment(api.fulfillment(key, id).await?),
         Reference::Resource(id) => Change::Resource(Box::new(api.resource(key, id).await?)),
-        // No event of Flint's makes the core ask for these: a cycle of a subscription is an order, and the shape of a
-        // dispute is not published.
-        Reference::Renewal(_)
-        | Reference::Dispute(_)
-        | Reference::Invoice(_)
-        | Reference::Customer(_) => {
+        // A cycle of a subscription is an order, so nothing asks for this.
+        Reference::Renewal(_) => {
             let what = format!("Flint is not asked for {reference}");
             return Err(RetryableError::Fault(what).into());
         }

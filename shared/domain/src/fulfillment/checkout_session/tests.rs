@@ -6,7 +6,7 @@ use crate::{
     fulfillment::{ParkReason, testing::*},
     resource::{
         Resource, ResourceChange, ResourceId,
-        checkout_session::{CheckoutSessionFacts, SessionEnd},
+        checkout_session::{CheckoutSessionFacts, ContactEmail, SessionEnd},
     },
     sale::{
         hold::Hold,
@@ -421,5 +421,34 @@ proptest! {
         prop_assert!(shop.order().reservation.skus.is_empty());
         let is_reserved = shop.tables.movements.values().any(|row| row.is_reserved && row.deducted > 0);
         prop_assert!(!is_reserved);
+    }
+}
+
+#[test]
+fn a_session_of_an_erased_order_keeps_no_contact_and_another_one_does() {
+    for is_erased in [true, false] {
+        let mut shop = Shop::selling(sale(vec![line("brace", 1, 5000, None)]));
+        shop.tell(SALE, completed());
+        let order = shop.tables.orders.get_mut(&order_id()).unwrap();
+        order.is_erased = is_erased;
+        for second in 1..=2 {
+            let facts = CheckoutSessionFacts {
+                order_id: Some(order_id()),
+                contact: Some(ContactEmail("pat@example.com".to_owned())),
+                ..CheckoutSessionFacts::default()
+            };
+            let change = ResourceChange::CheckoutSession {
+                id: id("cs_1"),
+                facts: Box::new(facts.into()),
+            };
+            shop.tell(SALE + second, Change::Resource(Box::new(change)));
+            let Resource::CheckoutSession(session) = &shop.tables.resources[&session("cs_1")]
+            else {
+                panic!("a session")
+            };
+            assert_eq!(session.contact.is_unknown(), is_erased);
+            assert_eq!(session.erased, is_erased);
+            assert_eq!(session.order_id.get(), Some(&order_id()));
+        }
     }
 }

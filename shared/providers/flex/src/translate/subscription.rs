@@ -75,18 +75,8 @@ fn ranked(facts: SubscriptionFacts) -> Stated<SubscriptionFacts> {
         Source::Updated => 2,
         Source::Deleted => 3,
     };
-    let status = match facts.status {
-        SubscriptionStatus::Other(_) => 0,
-        SubscriptionStatus::Incomplete => 1,
-        SubscriptionStatus::Trialing => 2,
-        SubscriptionStatus::Active => 3,
-        SubscriptionStatus::PastDue => 4,
-        SubscriptionStatus::Unpaid => 5,
-        SubscriptionStatus::Paused => 6,
-        SubscriptionStatus::IncompleteExpired => 7,
-        SubscriptionStatus::Canceled => 8,
-    };
-    Stated::ranked(source * 16 + status, facts)
+    let place = facts.status.place();
+    Stated::ranked(source * 16 + place, facts)
 }
 
 fn ends_with_period(subscription: &wire::Subscription) -> Result<bool, NotUnderstood> {

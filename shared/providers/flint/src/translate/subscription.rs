@@ -29,7 +29,7 @@ pub(crate) fn subscription(
         snapshot: Stated {
             at: stated(&subscription.updated_at, "updated_at")?,
             version: 0,
-            rank: rank(&facts.status),
+            rank: facts.status.place(),
             value: facts,
         },
     })
@@ -85,19 +85,4 @@ fn items(subscription: &wire::Subscription) -> Result<Vec<Item>, NotUnderstood> 
         quantity: 1,
     });
     Ok(item.into_iter().collect())
-}
-
-/// The place of a status in the life of a subscription, for facts of one time.
-fn rank(status: &SubscriptionStatus) -> u8 {
-    match status {
-        SubscriptionStatus::Other(_) => 0,
-        SubscriptionStatus::Incomplete => 1,
-        SubscriptionStatus::Trialing => 2,
-        SubscriptionStatus::Active => 3,
-        SubscriptionStatus::PastDue => 4,
-        SubscriptionStatus::Unpaid => 5,
-        SubscriptionStatus::Paused => 6,
-        SubscriptionStatus::IncompleteExpired => 7,
-        SubscriptionStatus::Canceled => 8,
-    }
 }
