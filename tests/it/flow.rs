@@ -370,6 +370,31 @@ async fn money_that_is_announced_before_the_api_shows_it_fulfills_the_order_once
 }
 
 #[tokio::test]
+async fn a_cart_too_big_for_one_transaction_is_fulfilled_once() {
+    let play = play().await;
+    let mut sale = Sale::prepared(&play, [10, 10]).await;
+    let more = (0..60).map(|n| Sku::new(format!("TOTE-{}-{n}", sale.number)).unwrap());
+    let more: Vec<Sku> = more.collect();
+    let mut lines = sale.purchase.line_items.as_array().unwrap().clone();
+    for (n, sku) in more.iter().enumerate() {
+        let mut line = lines[1].clone();
+        line["line_item_id"] = json!(id("fli", n as u64));
+        line["price"]["product"]["client_reference_id"] = json!(sku);
+        lines.push(line);
+        let stock_levels = &play.tables.stock_levels;
+        stock_levels.put_counter(sku, 3).await.unwrap();
+    }
+    sale.purchase.line_items = json!(lines);
+    play.sell(&sale.purchase).await.unwrap();
+    play.takes(&sale.purchase.completed(&sale.event(0))).await;
+    sale.is_fulfilled_once(&play, [8, 9]).await;
+    for sku in &more {
+        let on_hand = play.tables.stock_levels.on_hand(sku).await.unwrap();
+        assert_eq!(on_hand, Some(2), "{sku}");
+    }
+}
+
+#[tokio::test]
 async fn a_paid_order_that_meets_an_empty_shelf_is_kept_with_its_shortfall() {
     let play = play().await;
     let sale = Sale::prepared(&play, [1, 5]).await;
