@@ -196,12 +196,13 @@ resources! {
         updated_at: Field<Timestamp>,
     }
 
-    /// A fulfillment of an order.
+    /// A fulfillment of an order. The API says `status`, its events say `state`.
     Fulfillment {
         fulfillment_id: Field<String>,
         order_id: Field<String>,
         #[serde(rename = "type")]
         kind: Field<String>,
+        status: Field<String>,
         state: Field<String>,
         updated_at: Field<Timestamp>,
     }

@@ -10,7 +10,7 @@ use domain::{
         mode::Mode,
     },
 };
-use reading::{Identified, NotUnderstood, known_word, needed_text, own_id};
+use reading::{Identified, NotUnderstood, filled, known_word, needed_text, own_id};
 
 /// In the order of a fulfillment's life.
 const STATE: [(&str, Progress); 14] = [
@@ -35,7 +35,8 @@ pub(crate) fn fulfillment(
     fulfillment: &wire::Fulfillment,
     mode: Mode,
 ) -> Result<FulfillmentChange, NotUnderstood> {
-    let state = needed_text(&fulfillment.state, "state")?;
+    let status = filled(&fulfillment.status, "status")?;
+    let state = status.map_or_else(|| needed_text(&fulfillment.state, "status"), Ok)?;
     let state = known_word(&STATE, state, Progress::Unknown);
     let id = fulfillment.fulfillment_id.id();
     Ok(FulfillmentChange {

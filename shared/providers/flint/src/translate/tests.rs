@@ -542,14 +542,17 @@ fn a_fulfillment_is_as_far_as_its_state() {
         ("canceled", Progress::Canceled),
         ("something_new", Progress::Unknown),
     ] {
-        let fulfillment = json!({
-            "fulfillment_id": "ful_1", "order_id": "ord_1", "type": "local_delivery", "state": word,
-            "updated_at": "2026-01-01T00:00:00.5Z",
-        });
-        let change = shipment::fulfillment(&wire(fulfillment), Mode::Test).unwrap();
-        assert_eq!(change.facts.progress, progress, "{word}");
-        assert_eq!(change.facts.method.as_deref(), Some("local_delivery"));
-        assert_eq!(change.facts.at, Some(time("2026-01-01T00:00:00.5Z")));
+        // As the API and its events name it.
+        for member in ["status", "state"] {
+            let fulfillment = json!({
+                "fulfillment_id": "ful_1", "order_id": "ord_1", "type": "local_delivery", member: word,
+                "updated_at": "2026-01-01T00:00:00.5Z",
+            });
+            let change = shipment::fulfillment(&wire(fulfillment), Mode::Test).unwrap();
+            assert_eq!(change.facts.progress, progress, "{word}");
+            assert_eq!(change.facts.method.as_deref(), Some("local_delivery"));
+            assert_eq!(change.facts.at, Some(time("2026-01-01T00:00:00.5Z")));
+        }
     }
 }
 
