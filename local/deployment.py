@@ -70,6 +70,7 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
         "GraceDays": "7",
         "OnFullRefund": "revoke",
         "PaymentFailedMail": "on",
+        "ShipmentMail": "on",
         "TrialEndsMail": "on",
         **given,
     }

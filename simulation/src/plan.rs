@@ -276,6 +276,8 @@ impl Plan {
             reserve_stock: false,
             grace: SignedDuration::from_secs(dice.one_of(&[0, 3 * DAY, 10 * DAY])),
             payment_failed_mail: dice.percent(50),
+            // The shops of the simulation report no fulfillments.
+            shipment_mail: false,
             trial_ends_mail: dice.percent(25),
             bundle: env!("CARGO_PKG_VERSION"),
         };

@@ -6,8 +6,12 @@ use domain::{
         checkout_session::{CheckoutSessionFacts, ContactEmail},
         payment_method::PaymentMethodFacts,
     },
+    sale::shipment::{FulfillmentFacts, Method, Package, Progress},
     upkeep::privacy::{PERSONAL, Personal},
-    values::ids::{CheckoutSessionId, PaymentMethodId},
+    values::{
+        facts::Fact,
+        ids::{CheckoutSessionId, FulfillmentId, PaymentMethodId},
+    },
 };
 use kit::prelude::*;
 use kit::shop;
@@ -64,6 +68,7 @@ async fn story() -> Bundle {
         .play(&event("customer.updated", "fevt_3", "customer", news))
         .await;
     mirror(&bundle.world, &sale(&bought).order_id);
+    ships(&bundle.world, &sale(&bought).order_id);
     // An order of another customer.
     let mut other = purchase(2);
     other.session["customer"] = json!("fcus_other");
@@ -98,6 +103,27 @@ fn mirror(world: &World, order_id: &OrderId) {
         let row = Resource::learn(None, &kit::flex_id(), &change, world.now()).next();
         world.kept().resources.insert(row.id(), row);
     }
+}
+
+/// A package of that order. Flex reports none, and Flint does.
+fn ships(world: &World, order_id: &OrderId) {
+    let text = |text: &str| Some(text.to_owned());
+    let facts = FulfillmentFacts {
+        progress: Progress::Underway,
+        word: "dispatched".to_owned(),
+        method: Some(Method::Shipment),
+        goods: BTreeMap::new(),
+        packages: vec![Package {
+            carrier: text("CANARY Post"),
+            tracking_number: text("CANARY-1"),
+            tracking_url: text("https://track.example.com/CANARY-1"),
+        }],
+    };
+    let fact = Fact::new(world.now(), facts);
+    let id = FulfillmentId::new("ful_1").unwrap();
+    let mut kept = world.kept();
+    let order = kept.orders.get_mut(order_id).unwrap();
+    order.fulfillments.insert(id, fact);
 }
 
 /// Every row, by its table.

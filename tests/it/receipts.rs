@@ -10,7 +10,11 @@ use domain::{
         Resource, ResourceChange,
         invoice::{self, InvoiceFacts, InvoiceStatus},
     },
-    values::{facts::Fact, ids::PaymentAttemptId},
+    sale::shipment::{FulfillmentFacts, Method, Progress},
+    values::{
+        facts::Fact,
+        ids::{FulfillmentId, PaymentAttemptId},
+    },
 };
 use kit::drive::TRY_LASTS;
 use kit::prelude::*;
@@ -758,6 +762,54 @@ async fn a_notice_of_an_invoice_that_is_paid_blocked_or_lost_is_withdrawn() {
         let id = owe(&bundle, invoice_payment_failed(), None);
         if let Some(facts) = facts {
             invoices(&bundle, facts);
+        }
+        assert_eq!(send_of(&bundle, &id, "a").await, withdrawn(OUTDATED));
+        assert_eq!(state(&bundle, &id), withdrawn_for(OUTDATED));
+        assert_eq!(bundle.mails(), 0);
+    }
+}
+
+/// The goods of the order with the state of their shipment.
+fn ships(bundle: &Bundle, progress: Progress) {
+    let facts = FulfillmentFacts {
+        progress,
+        word: format!("{progress:?}"),
+        method: Some(Method::Shipment),
+        goods: BTreeMap::new(),
+        packages: Vec::new(),
+    };
+    let fact = Fact::new(bundle.world.now(), facts);
+    let mut kept = bundle.world.kept();
+    let order = kept.tables.orders.values_mut().next().unwrap();
+    order.fulfillments = [(fulfillment_id(), fact)].into();
+}
+
+fn fulfillment_id() -> FulfillmentId {
+    FulfillmentId::new("ful_1").unwrap()
+}
+
+fn shipment() -> ReceiptKind {
+    ReceiptKind::Shipment {
+        fulfillment_id: fulfillment_id(),
+    }
+}
+
+#[tokio::test]
+async fn a_notice_of_a_shipment_is_sent_while_the_goods_are_on_their_way() {
+    let bundle = unsent(OnUnknown::Resend).await;
+    let id = owe(&bundle, shipment(), None);
+    ships(&bundle, Progress::Underway);
+    assert!(sent(&send_of(&bundle, &id, "a").await).marked);
+    assert_eq!(bundle.mails(), 1);
+}
+
+#[tokio::test]
+async fn a_notice_of_a_shipment_that_is_canceled_failed_or_lost_is_withdrawn() {
+    for progress in [Some(Progress::Canceled), Some(Progress::Failed), None] {
+        let bundle = unsent(OnUnknown::Resend).await;
+        let id = owe(&bundle, shipment(), None);
+        if let Some(progress) = progress {
+            ships(&bundle, progress);
         }
         assert_eq!(send_of(&bundle, &id, "a").await, withdrawn(OUTDATED));
         assert_eq!(state(&bundle, &id), withdrawn_for(OUTDATED));

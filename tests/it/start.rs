@@ -211,7 +211,12 @@ async fn a_stack_that_began_in_one_mode_does_not_start_in_the_other() {
                 ("RENEWAL_STOCK", "move"),
                 ("RECONCILE_DAYS", "3"),
             ]);
-            let switches = ["PAYMENT_FAILED_MAIL", "TRIAL_ENDS_MAIL", "RESERVE_STOCK"];
+            let switches = [
+                "PAYMENT_FAILED_MAIL",
+                "SHIPMENT_MAIL",
+                "TRIAL_ENDS_MAIL",
+                "RESERVE_STOCK",
+            ];
             settings.extend(switches.map(|name| (name, "off")));
         }
         settings

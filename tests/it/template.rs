@@ -776,7 +776,7 @@ fn every_comparison_is_between_texts() {
 fn on_and_off_are_words() {
     // CloudFormation reads YAML 1.1, where a bare on or off is a boolean. Our parser does not, so this test reads text.
     let text = include_str!("../../template.yaml");
-    for mail in ["PaymentFailedMail", "TrialEndsMail"] {
+    for mail in ["PaymentFailedMail", "ShipmentMail", "TrialEndsMail"] {
         let shape = r#"{Type: String, Default: "off", AllowedValues: ["off", "on"],"#;
         assert!(text.contains(&format!("\n  {mail}: {shape}\n")), "{mail}");
     }

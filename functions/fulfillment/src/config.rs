@@ -82,6 +82,7 @@ fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
     let reserve_stock = settings.switch("RESERVE_STOCK");
     let grace_days = settings.parsed::<u32>("GRACE_DAYS");
     let payment_failed_mail = settings.switch("PAYMENT_FAILED_MAIL");
+    let shipment_mail = settings.switch("SHIPMENT_MAIL");
     let trial_ends_mail = settings.switch("TRIAL_ENDS_MAIL");
     Some(Policy {
         mode: mode?,
@@ -97,6 +98,7 @@ fn policy(settings: &mut Settings<'_>, mode: Option<Mode>) -> Option<Policy> {
         reserve_stock: reserve_stock?,
         grace: SignedDuration::from_hours(24 * i64::from(grace_days?)),
         payment_failed_mail: payment_failed_mail?,
+        shipment_mail: shipment_mail?,
         trial_ends_mail: trial_ends_mail?,
         bundle: env!("CARGO_PKG_VERSION"),
     })

@@ -16,8 +16,8 @@ pub enum LoadError {
 }
 
 /// Loads `subject.txt`, `body.txt` and `body.html` of the order's receipt from `folder`. The other mails have
-/// subfolders (`renewal`, `refund`, `refund-failed`, `payment-failed`, `invoice-payment-failed`, `trial-ends`). A missing
-/// file or folder means the built-in template.
+/// subfolders (`renewal`, `refund`, `refund-failed`, `payment-failed`, `invoice-payment-failed`, `shipment`,
+/// `trial-ends`). A missing file or folder means the built-in template.
 pub fn load(folder: &Path) -> Result<Templates, LoadError> {
     let own = Form::ALL
         .into_iter()

@@ -3,7 +3,7 @@
 use crate::{ReceiptStore, Receipts};
 use domain::{
     access::contact::Contact,
-    fulfillment::{MailNeed, invoice_mail, refund_mail, still_so},
+    fulfillment::{MailNeed, invoice_mail, refund_mail, shipment_mail, still_so},
     receipt::{Receipt, ReceiptKind, feedback::AddressHash},
     resource::ResourceId,
     sale::order::Order,
@@ -76,6 +76,9 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
                 let id = ResourceId::Invoice(invoice_id.clone());
                 let invoice = self.store.resource(&id).await?;
                 return Ok(invoice_mail(invoice.as_ref()));
+            }
+            ReceiptKind::Shipment { fulfillment_id } => {
+                return Ok(shipment_mail(order.fulfillments.get(fulfillment_id)));
             }
             ReceiptKind::PaymentFailed {
                 subscription_id, ..

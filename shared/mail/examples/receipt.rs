@@ -2,7 +2,7 @@
 //! receipt.html`.
 //!
 //! Arguments after `--` choose, in any order, the mail (`receipt`, `renewal`, `refund`,
-//! `refund-failed`, `payment-failed`, `invoice-payment-failed`, `trial-ends`), the sample (`full`, `bare`, `test`,
+//! `refund-failed`, `payment-failed`, `invoice-payment-failed`, `shipment`, `trial-ends`), the sample (`full`, `bare`, `test`,
 //! `uncertified`) and the part (`subject.txt`, `body.txt`, `body.html`). A file name replaces the
 //! built-in template of that part:
 //! `cargo run -p mail --example receipt -- renewal bare body.html my-renewal.html > renewal.html`.

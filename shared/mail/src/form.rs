@@ -21,19 +21,22 @@ pub enum Form {
     PaymentFailed,
     /// The notice that a payment of an invoice failed.
     InvoicePaymentFailed,
+    /// The notice that goods were sent or wait for the customer.
+    Shipment,
     /// The notice that a trial ends.
     TrialEnds,
 }
 
 impl Form {
     /// All forms.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Receipt,
         Self::Renewal,
         Self::Refund,
         Self::RefundFailed,
         Self::PaymentFailed,
         Self::InvoicePaymentFailed,
+        Self::Shipment,
         Self::TrialEnds,
     ];
 
@@ -47,6 +50,7 @@ impl Form {
             ReceiptKind::RefundFailed { .. } => Self::RefundFailed,
             ReceiptKind::PaymentFailed { .. } => Self::PaymentFailed,
             ReceiptKind::InvoicePaymentFailed { .. } => Self::InvoicePaymentFailed,
+            ReceiptKind::Shipment { .. } => Self::Shipment,
             ReceiptKind::TrialEnds { .. } => Self::TrialEnds,
         }
     }
@@ -61,6 +65,7 @@ impl Form {
             Self::RefundFailed => "refund-failed",
             Self::PaymentFailed => "payment-failed",
             Self::InvoicePaymentFailed => "invoice-payment-failed",
+            Self::Shipment => "shipment",
             Self::TrialEnds => "trial-ends",
         }
     }

@@ -27,8 +27,9 @@ pub use merchant::{BadSettings, Merchant, Problem, Setting, Settings};
 pub use sample::Sample;
 pub use templates::{BadTemplates, Fault, Part, Rendered, Sources, Templates};
 pub use view::{
-    Amount, FailedInvoiceView, FailedPaymentView, LineView, MerchantView, PaymentView, PeriodView,
-    RefundTotalsView, RefundView, RenewalView, TEST_MARKER, TestView, TotalsView, TrialView, View,
+    Amount, FailedInvoiceView, FailedPaymentView, GoodsView, LineView, MerchantView, PackageView,
+    PaymentView, PeriodView, RefundTotalsView, RefundView, RenewalView, ShipmentView, TEST_MARKER,
+    TestView, TotalsView, TrialView, View,
 };
 
 use domain::receipt::{Receipt, ReceiptKind};

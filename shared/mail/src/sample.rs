@@ -3,9 +3,9 @@
 use crate::{
     form::Form,
     view::{
-        Amount, FailedInvoiceView, FailedPaymentView, FailedRefundView, LineView, MerchantView,
-        PaymentView, PeriodView, RefundTotalsView, RefundView, RenewalView, TestView, TotalsView,
-        TrialView, View,
+        Amount, FailedInvoiceView, FailedPaymentView, FailedRefundView, GoodsView, LineView,
+        MerchantView, PackageView, PaymentView, PeriodView, RefundTotalsView, RefundView,
+        RenewalView, ShipmentView, TestView, TotalsView, TrialView, View,
     },
 };
 
@@ -66,10 +66,52 @@ impl Sample {
                 }),
                 ..view
             },
+            Form::Shipment => View {
+                receipt_id: "ful_sample-shipment".to_owned(),
+                shipment: Some(self.shipment()),
+                ..view
+            },
             Form::TrialEnds => View {
                 receipt_id: "fsub_sample-trial_ends".to_owned(),
                 trial: Some(trial()),
                 ..view
+            },
+        }
+    }
+
+    /// Goods in two packages, goods in a package with a number alone, or goods that are picked up.
+    fn shipment(self) -> ShipmentView {
+        let text = |text: &str| Some(text.to_owned());
+        let first = PackageView {
+            carrier: text("Example Post"),
+            tracking_number: text("EX-1042-7"),
+            tracking_url: text("https://track.example.com/EX-1042-7"),
+        };
+        let second = PackageView {
+            carrier: None,
+            tracking_number: None,
+            ..first.clone()
+        };
+        let goods = GoodsView::new("Acupressure mat, organic cotton".to_owned(), 2);
+        match self {
+            Self::Full | Self::Test => ShipmentView {
+                is_pickup: false,
+                goods: vec![goods],
+                packages: vec![first, second],
+            },
+            Self::Bare => ShipmentView {
+                is_pickup: false,
+                goods: Vec::new(),
+                packages: vec![PackageView {
+                    carrier: None,
+                    tracking_url: None,
+                    ..first
+                }],
+            },
+            Self::Uncertified => ShipmentView {
+                is_pickup: true,
+                goods: vec![goods],
+                packages: Vec::new(),
             },
         }
     }
@@ -208,6 +250,7 @@ fn bare() -> View {
         failed_refund: None,
         failed_payment: None,
         failed_invoice: None,
+        shipment: None,
         trial: None,
         test: None,
     }

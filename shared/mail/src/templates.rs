@@ -205,6 +205,7 @@ fn built_in(form: Form, part: Part) -> &'static str {
         Form::RefundFailed => of!("refund-failed"),
         Form::PaymentFailed => of!("payment-failed"),
         Form::InvoicePaymentFailed => of!("invoice-payment-failed"),
+        Form::Shipment => of!("shipment"),
         Form::TrialEnds => of!("trial-ends"),
     }
 }

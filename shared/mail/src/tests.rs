@@ -6,13 +6,15 @@ use domain::{
         order::{OrderKind, OrderLine, Period},
         payment,
         refund::{self, Refund},
+        shipment::{FulfillmentFacts, Method, Package, Progress},
         statement::{Capture, Certification, Eligibility, Totals},
         stock::LineStock,
     },
     values::{
         facts::Fact,
         ids::{
-            CustomerId, InvoiceId, LineItemId, OrderId, PaymentIntentId, RefundId, SubscriptionId,
+            CustomerId, FulfillmentId, InvoiceId, LineItemId, OrderId, PaymentIntentId, RefundId,
+            SubscriptionId,
         },
         money::Currency,
         provider::EligibilityPolicy,
@@ -271,6 +273,38 @@ fn invoice_payment_failed(amount: Option<i64>) -> Kind {
     (OrderKind::Sale, kind)
 }
 
+fn shipment() -> Kind {
+    let fulfillment_id = FulfillmentId::new("ful_1").unwrap();
+    (OrderKind::Sale, ReceiptKind::Shipment { fulfillment_id })
+}
+
+/// The order with a fulfillment.
+fn shipped(method: Method, goods: &[(&str, u32)], packages: Vec<Package>) -> Order {
+    let goods = goods
+        .iter()
+        .map(|(id, n)| (LineItemId::new(*id).unwrap(), *n));
+    let facts = FulfillmentFacts {
+        progress: Progress::Underway,
+        word: "dispatched".to_owned(),
+        method: Some(method),
+        goods: goods.collect(),
+        packages,
+    };
+    let fact = Fact::new(at("2025-10-12T09:53:00Z"), facts);
+    Order {
+        fulfillments: [(FulfillmentId::new("ful_1").unwrap(), fact)].into(),
+        ..order()
+    }
+}
+
+fn package(link: Option<&str>) -> Package {
+    Package {
+        carrier: Some("Example Post".to_owned()),
+        tracking_number: Some("EX-1042".to_owned()),
+        tracking_url: link.map(str::to_owned),
+    }
+}
+
 fn trial_ends() -> Kind {
     let kind = ReceiptKind::TrialEnds {
         subscription_id: SubscriptionId::new("fsub_1").unwrap(),
@@ -279,7 +313,7 @@ fn trial_ends() -> Kind {
     (OrderKind::Sale, kind)
 }
 
-fn kinds() -> [Kind; 7] {
+fn kinds() -> [Kind; 8] {
     [
         (OrderKind::Sale, ReceiptKind::Order),
         renewal(),
@@ -287,6 +321,7 @@ fn kinds() -> [Kind; 7] {
         refund_failed(),
         payment_failed(Some(4999)),
         invoice_payment_failed(Some(4999)),
+        shipment(),
         trial_ends(),
     ]
 }
@@ -564,6 +599,65 @@ fn a_notice_of_an_invoice_names_its_number_and_the_amount_due_if_known() {
         assert!(!mail.text.contains('$'), "{}", mail.text);
         assert!(!mail.html.contains('$'), "{}", mail.html);
     }
+}
+
+#[test]
+fn a_notice_of_a_shipment_names_its_goods_and_how_to_follow_them() {
+    let link = "https://track.example.com/?n=EX-1042&lang=en";
+    let sent = shipped(Method::Shipment, &[("fli_1", 1)], vec![package(Some(link))]);
+    let mail = mail_of(&sent, shipment());
+    insta::assert_snapshot!("shipment_subject", mail.subject);
+    insta::assert_snapshot!("shipment_text", mail.text);
+    insta::assert_snapshot!("shipment_html", mail.html);
+    let ready = shipped(Method::Pickup, &[], Vec::new());
+    let mail = mail_of(&ready, shipment());
+    insta::assert_snapshot!("shipment_pickup_text", mail.text);
+    assert!(
+        mail.subject.ends_with("are ready for pickup"),
+        "{}",
+        mail.subject
+    );
+    for mail in [mail.html, mail_of(&order(), shipment()).html] {
+        assert!(!mail.contains("Package"), "{mail}");
+    }
+}
+
+#[test]
+fn a_notice_of_a_shipment_shows_all_goods_or_none() {
+    let sent = shipped(Method::Shipment, &[("fli_1", 1), ("fli_9", 1)], Vec::new());
+    let mail = mail_of(&sent, shipment());
+    assert!(!mail.text.contains("mat"), "{}", mail.text);
+    assert!(!mail.html.contains("mat,"), "{}", mail.html);
+}
+
+#[test]
+fn a_link_of_a_package_is_https_and_undisguised() {
+    let long = format!("https://track.example.com/{}", "x".repeat(500));
+    for link in [
+        "http://track.example.com/1",
+        "javascript:alert(1)",
+        "https://",
+        "https://track.example.com/1 2",
+        "https://track.example.com/\u{202e}1",
+        "track.example.com",
+        &long,
+        "",
+    ] {
+        let packages = vec![package(Some(link))];
+        let mail = mail_of(&shipped(Method::Shipment, &[], packages), shipment());
+        assert!(mail.text.contains("EX-1042"), "{link}");
+        assert!(
+            !mail.text.contains("track.example"),
+            "{link}: {}",
+            mail.text
+        );
+        assert!(!mail.html.contains("Track package"), "{link}");
+        assert!(!mail.html.contains("javascript"), "{link}");
+    }
+    let quoted = "https://track.example.com/\"><script>";
+    let packages = vec![package(Some(quoted))];
+    let mail = mail_of(&shipped(Method::Shipment, &[], packages), shipment());
+    assert!(!mail.html.contains("<script"), "{}", mail.html);
 }
 
 #[test]
@@ -866,6 +960,12 @@ fn nothing_foreign_ends_a_header_or_opens_a_tag() {
         )),
     ])
     .payments;
+    let evil_package = Package {
+        carrier: Some(evil.to_owned()),
+        ..package(Some(evil))
+    };
+    order.fulfillments =
+        shipped(Method::Shipment, &[("fli_1", 1)], vec![evil_package]).fulfillments;
     for kind in kinds() {
         let shows_items = !matches!(
             kind.1,
@@ -1021,7 +1121,7 @@ fn every_bad_template_is_named_at_once() {
         .unwrap_err()
         .to_string();
     let faults: Vec<_> = error.split("; ").collect();
-    assert_eq!(faults.len(), 14, "{error}");
+    assert_eq!(faults.len(), 16, "{error}");
     for fault in [
         "template subject.txt, line 1: undefined value",
         "template body.html, line 1: undefined value",
@@ -1061,6 +1161,10 @@ fn a_template_may_use_what_its_own_mail_tells_and_nothing_of_another() {
             Form::InvoicePaymentFailed,
             "{% if failed_invoice.number %}{{ failed_invoice.number }}{% endif %}",
         ),
+        (
+            Form::Shipment,
+            "{{ shipment.is_pickup }}{% for one in shipment.goods %}{{ one.quantity }}{% endfor %}",
+        ),
         (Form::TrialEnds, "{{ trial.ends_on }} {{ trial.ends_at }}"),
     ] {
         for other in Form::ALL {
@@ -1082,6 +1186,10 @@ fn a_template_may_use_what_its_own_mail_tells_and_nothing_of_another() {
         (
             Form::InvoicePaymentFailed,
             "{{ failed_invoice.amount.text }}",
+        ),
+        (
+            Form::Shipment,
+            "{% for one in shipment.packages %}{{ one.tracking_url }}{% endfor %}",
         ),
     ] {
         assert!(own(form, source(words)).is_err(), "{words} in {form}");
@@ -1201,6 +1309,7 @@ fn the_html_stands_alone() {
         "<title>Your refund from Northwind &amp; Daughters</title>",
         "<title>Your payment to Northwind &amp; Daughters</title>",
         "<title>Your invoice from Northwind &amp; Daughters</title>",
+        "<title>Your items from Northwind &amp; Daughters</title>",
         "<title>Your trial with Northwind &amp; Daughters</title>",
     ]) {
         let html = mail_of(&order(), kind).html;

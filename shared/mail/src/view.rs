@@ -1,7 +1,8 @@
 //! The values that a template may print: a contract with every merchant who writes templates.
 //!
 //! All mails have the order and its customer. Each mail except the order's receipt also has one of
-//! `renewal`, `refund`, `failed_refund`, `failed_payment`, `failed_invoice` and `trial`, and always has it.
+//! `renewal`, `refund`, `failed_refund`, `failed_payment`, `failed_invoice`, `shipment` and
+//! `trial`, and always has it.
 //!
 //! Fields are added and never renamed or removed. Every text is one clean line of bounded length,
 //! written for people. Each optional value is documented as such. Printing an absent value is an
@@ -16,6 +17,7 @@ use domain::{
         columns::{Column, Columns},
         order::{Order, OrderKind, OrderLine},
         payment,
+        shipment::{FulfillmentFacts, Method, Package},
         statement::{Certification, Customer, Totals},
     },
     values::{
@@ -35,6 +37,10 @@ pub const TEST_MARKER: &str = "TEST – no real payment";
 const MAX_NAME: usize = 100;
 /// The longest card name, in characters.
 const MAX_CARD: usize = 30;
+/// The longest name of a carrier, and the longest tracking number, in characters.
+const MAX_TRACKING: usize = 60;
+/// The longest link, in bytes: longer ones do not work everywhere.
+const MAX_LINK: usize = 500;
 /// The longest item description, in characters.
 const MAX_DESCRIPTION: usize = 240;
 
@@ -86,6 +92,8 @@ pub struct View {
     pub failed_payment: Option<FailedPaymentView>,
     /// In `invoice-payment-failed` only.
     pub failed_invoice: Option<FailedInvoiceView>,
+    /// In `shipment` only.
+    pub shipment: Option<ShipmentView>,
     /// In `trial-ends` only.
     pub trial: Option<TrialView>,
     /// For test-mode orders only.
@@ -245,6 +253,47 @@ pub struct FailedInvoiceView {
     pub amount: Option<Amount>,
 }
 
+/// Goods that were sent, or that wait for the customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ShipmentView {
+    /// True if the customer picks the goods up; they are ready.
+    pub is_pickup: bool,
+    /// The goods; empty if the provider does not state them all.
+    pub goods: Vec<GoodsView>,
+    /// The packages with a carrier, a number or a link.
+    pub packages: Vec<PackageView>,
+}
+
+/// A part of the order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct GoodsView {
+    pub description: String,
+    pub quantity: u32,
+    /// Both: `2 × Acupressure mat`.
+    pub text: String,
+}
+
+impl GoodsView {
+    pub(super) fn new(description: String, quantity: u32) -> Self {
+        Self {
+            text: format!("{quantity} × {description}"),
+            description,
+            quantity,
+        }
+    }
+}
+
+/// A package. At least one value is present.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PackageView {
+    /// Absent if unknown.
+    pub carrier: Option<String>,
+    /// Absent if unknown.
+    pub tracking_number: Option<String>,
+    /// An https address; absent if the provider states none.
+    pub tracking_url: Option<String>,
+}
+
 /// A trial that ends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrialView {
@@ -309,6 +358,7 @@ impl View {
             failed_refund: FailedRefundView::new(order, &receipt.kind, zone),
             failed_payment: FailedPaymentView::new(order, &receipt.kind),
             failed_invoice: FailedInvoiceView::new(order, &receipt.kind),
+            shipment: ShipmentView::new(order, &receipt.kind),
             trial: TrialView::new(&receipt.kind, zone),
             test: (order.mode == Mode::Test)
                 .then(|| TestView::new(Form::of(&receipt.kind, order), customer.email.as_deref())),
@@ -405,6 +455,57 @@ impl FailedInvoiceView {
             amount: due.map(|due| amount(order, due)),
         })
     }
+}
+
+impl ShipmentView {
+    fn new(order: &Order, kind: &ReceiptKind) -> Option<Self> {
+        let ReceiptKind::Shipment { fulfillment_id } = kind else {
+            return None;
+        };
+        let facts = order.fulfillments.get(fulfillment_id);
+        let facts = facts.map(|facts| &facts.value);
+        let packages = facts.iter().flat_map(|facts| &facts.packages);
+        Some(Self {
+            is_pickup: facts.is_some_and(|facts| facts.method == Some(Method::Pickup)),
+            goods: facts
+                .and_then(|facts| goods(order, facts))
+                .unwrap_or_default(),
+            packages: packages.filter_map(PackageView::new).collect(),
+        })
+    }
+}
+
+/// The goods of a fulfillment. Show all or none: a partial list looks complete.
+fn goods(order: &Order, facts: &FulfillmentFacts) -> Option<Vec<GoodsView>> {
+    let all = facts.goods.iter().map(|(id, quantity)| {
+        let line = order.lines.iter().find(|line| line.line_item_id == *id)?;
+        let description = text::clean_some(Some(&line.description), MAX_DESCRIPTION)?;
+        Some(GoodsView::new(description, *quantity))
+    });
+    all.collect()
+}
+
+impl PackageView {
+    fn new(package: &Package) -> Option<Self> {
+        let clean = |stated: &Option<String>| text::clean_some(stated.as_deref(), MAX_TRACKING);
+        let view = Self {
+            carrier: clean(&package.carrier),
+            tracking_number: clean(&package.tracking_number),
+            tracking_url: package.tracking_url.clone().filter(|link| is_link(link)),
+        };
+        let is_empty =
+            view.carrier.is_none() && view.tracking_number.is_none() && view.tracking_url.is_none();
+        (!is_empty).then_some(view)
+    }
+}
+
+/// True if a text of the provider's can be a link: https, of one line, and without a character that could disguise it.
+fn is_link(text: &str) -> bool {
+    text.len() <= MAX_LINK
+        && text.bytes().all(|byte| byte.is_ascii_graphic())
+        && text
+            .strip_prefix("https://")
+            .is_some_and(|rest| !rest.is_empty())
 }
 
 impl TrialView {
@@ -574,6 +675,7 @@ impl TestView {
             | Form::RefundFailed
             | Form::PaymentFailed
             | Form::InvoicePaymentFailed
+            | Form::Shipment
             | Form::TrialEnds => "email",
         };
         let note = match text::clean_some(email, MAX_NAME) {

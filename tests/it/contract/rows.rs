@@ -22,12 +22,13 @@ use domain::{
         payment::{self, Link},
         refund::{self, Goods, Refund},
         reservation::Reservation,
+        shipment::{FulfillmentFacts, Method, Package, Progress},
         statement::{Capture, Customer, Totals},
         stock::LineStock,
     },
     values::{
         facts::{Fact, Stamp},
-        ids::{DisputeId, Grantor, LineItemId, PriceId},
+        ids::{DisputeId, FulfillmentId, Grantor, LineItemId, PriceId},
         money::Currency,
         provider::EligibilityPolicy,
     },
@@ -262,6 +263,25 @@ pub(super) fn rows(commit: &Commit) -> Snapshot {
     }
 }
 
+fn fulfillment() -> Fact<FulfillmentFacts> {
+    let text = |text: &str| Some(text.to_owned());
+    let facts = FulfillmentFacts {
+        progress: Progress::Underway,
+        word: "dispatched".to_owned(),
+        method: Some(Method::Shipment),
+        goods: [(LineItemId::new("fli_1").unwrap(), 2)].into(),
+        packages: vec![
+            Package {
+                carrier: text("Example Post"),
+                tracking_number: text("EX-1"),
+                tracking_url: text("https://track.example.com/EX-1"),
+            },
+            Package::default(),
+        ],
+    };
+    Fact::new(now(), facts)
+}
+
 /// A receipt of each kind, with everything in it, and some with nothing optional.
 pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
     let invoice_id = || InvoiceId::new(unique("fin")).unwrap();
@@ -291,6 +311,12 @@ pub(super) fn receipts(order_id: &OrderId) -> Vec<Receipt> {
         (failed(None), None),
         (invoice_failed(Some("2026-7".to_owned()), Some(1999)), None),
         (invoice_failed(None, None), None),
+        (
+            ReceiptKind::Shipment {
+                fulfillment_id: FulfillmentId::new(unique("ful")).unwrap(),
+            },
+            None,
+        ),
         (
             ReceiptKind::TrialEnds {
                 subscription_id: subscription_id(),
@@ -409,7 +435,7 @@ fn order() -> Order {
         holds: [domain::sale::hold::Hold::Inventory].into(),
         waived: [domain::sale::hold::Hold::PartialRefund].into(),
         exceptions: [EventId::new("evt_1").unwrap()].into(),
-        fulfillments: BTreeMap::new(),
+        fulfillments: [(FulfillmentId::new("ful_1").unwrap(), fulfillment())].into(),
         reservation: Reservation::default(),
         capture: Capture::Manual,
         closed: Some(Closed::Canceled),

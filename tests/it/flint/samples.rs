@@ -134,6 +134,8 @@ const ALSO: &[(&str, &str)] = &[
     ("receipt ord_1021-order", "sent"),
     ("order ord_1104", "open"),
     ("receipt inv_4-payment_failed", "sent"),
+    ("receipt ful_1-shipment", "sent"),
+    ("receipt ful_2-shipment", "none"),
     ("moved ord_1021 TOTE", "1 out, 0 back"),
 ];
 
@@ -205,6 +207,7 @@ async fn a_sample_of_every_event_type_has_its_effect() {
     let policy = &mut shop.bundle.fulfillment.policy;
     policy.grace = SignedDuration::from_hours(7 * 24);
     policy.payment_failed_mail = true;
+    policy.shipment_mail = true;
     let (open, opened, closed) = open_order();
     shop.has(Kind::Orders, open);
     for first in [opened, invoiced()] {

@@ -1,7 +1,14 @@
 //! Mails of every kind about any order, and by any template that a merchant may write.
 
 use super::{Tally, hold, in_time};
-use domain::{access::contact::ContactFacts, values::facts::Fact};
+use domain::{
+    access::contact::ContactFacts,
+    sale::{
+        order::OrderLine,
+        shipment::{FulfillmentFacts, Method, Package, Progress},
+    },
+    values::{facts::Fact, ids::FulfillmentId},
+};
 use kit::drive::merchant;
 use kit::prelude::*;
 use mail::{Form, Part, Sources, Templates, Unsendable, compose};
@@ -49,10 +56,31 @@ fn order() -> impl Strategy<Value = Order> {
                 let mut line = order.lines[0].clone();
                 (line.description, line.quantity, line.amounts.total) =
                     (description, quantity, part);
+                order.fulfillments = [(fulfillment_id(), sent(&order, &line))].into();
                 order.lines.extend(vec![line; lines]);
                 order
             },
         )
+}
+
+fn fulfillment_id() -> FulfillmentId {
+    FulfillmentId::new("ful_1").unwrap()
+}
+
+/// A fulfillment with the texts of the order in all its places.
+fn sent(order: &Order, line: &OrderLine) -> Fact<FulfillmentFacts> {
+    let facts = FulfillmentFacts {
+        progress: Progress::Underway,
+        word: "dispatched".to_owned(),
+        method: Some(Method::Shipment),
+        goods: [(line.line_item_id.clone(), line.quantity)].into(),
+        packages: vec![Package {
+            carrier: order.customer.name.clone(),
+            tracking_number: order.client_reference_id.clone(),
+            tracking_url: Some(format!("https://{}", line.description)),
+        }],
+    };
+    Fact::new(Timestamp::UNIX_EPOCH, facts)
 }
 
 /// Any time that there is, and those about now.
@@ -92,6 +120,9 @@ fn kind() -> impl Strategy<Value = ReceiptKind> {
                 amount,
             }
         ),
+        Just(ReceiptKind::Shipment {
+            fulfillment_id: fulfillment_id(),
+        }),
         time().prop_map(move |ends_at| ReceiptKind::TrialEnds {
             subscription_id: subscription_id(),
             ends_at
@@ -154,13 +185,14 @@ fn composed(
     in_time(started_at)
 }
 
-const FORMS: [&str; 7] = [
+const FORMS: [&str; 8] = [
     "receipt",
     "renewal",
     "refund",
     "refund-failed",
     "payment-failed",
     "invoice-payment-failed",
+    "shipment",
     "trial-ends",
 ];
 

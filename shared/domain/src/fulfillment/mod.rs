@@ -27,6 +27,7 @@ mod subscription;
 
 pub use dunning::invoice_mail;
 pub use notice::{MailNeed, refund_mail, still_so};
+pub use shipment::shipment_mail;
 
 use crate::{
     access::purchase::AccessPolicies,
@@ -62,6 +63,10 @@ use std::fmt;
 
 /// The merchant's choices.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a parameter of its own, and all combinations are valid"
+)]
 pub struct Policy {
     /// The mode of this stack.
     pub mode: Mode,
@@ -83,6 +88,8 @@ pub struct Policy {
     pub grace: SignedDuration,
     /// True if a failed payment of a renewal or an invoice causes a mail.
     pub payment_failed_mail: bool,
+    /// True if goods that the provider reports as sent, or as ready to be picked up, cause a mail.
+    pub shipment_mail: bool,
     /// True if the end of a trial causes a mail.
     pub trial_ends_mail: bool,
     /// The version of this bundle, which each order names.

@@ -109,7 +109,8 @@ pub fn still_so(kind: &ReceiptKind, subscription: Option<&Subscription>) -> bool
             ReceiptKind::Order
             | ReceiptKind::Refund { .. }
             | ReceiptKind::RefundFailed { .. }
-            | ReceiptKind::InvoicePaymentFailed { .. },
+            | ReceiptKind::InvoicePaymentFailed { .. }
+            | ReceiptKind::Shipment { .. },
             _,
         ) => true,
         (ReceiptKind::PaymentFailed { .. } | ReceiptKind::TrialEnds { .. }, None) => false,

@@ -91,6 +91,7 @@ pub(crate) fn policy() -> Policy {
         reserve_stock: false,
         grace: SignedDuration::ZERO,
         payment_failed_mail: false,
+        shipment_mail: false,
         trial_ends_mail: false,
         bundle: "0.0.0",
     }

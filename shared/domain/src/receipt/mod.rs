@@ -12,7 +12,8 @@
 pub mod feedback;
 
 use crate::values::ids::{
-    BadId, InvoiceId, MessageId, OrderId, OwnerToken, ReceiptId, RefundId, SubscriptionId,
+    BadId, FulfillmentId, InvoiceId, MessageId, OrderId, OwnerToken, ReceiptId, RefundId,
+    SubscriptionId,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,8 @@ pub enum ReceiptKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         amount: Option<i64>,
     },
+    /// A notice that goods were sent or wait for the customer. Withdrawn if no longer true.
+    Shipment { fulfillment_id: FulfillmentId },
     /// A notice that a trial ends. Withdrawn if no longer true.
     TrialEnds {
         subscription_id: SubscriptionId,
@@ -77,6 +80,7 @@ impl ReceiptKind {
             Self::RefundFailed { .. } => "refund_failed",
             Self::PaymentFailed { .. } => "payment_failed",
             Self::InvoicePaymentFailed { .. } => "invoice_payment_failed",
+            Self::Shipment { .. } => "shipment",
             Self::TrialEnds { .. } => "trial_ends",
         }
     }
@@ -94,7 +98,8 @@ impl ReceiptKind {
             Self::Order
             | Self::Refund { .. }
             | Self::RefundFailed { .. }
-            | Self::InvoicePaymentFailed { .. } => None,
+            | Self::InvoicePaymentFailed { .. }
+            | Self::Shipment { .. } => None,
             Self::PaymentFailed {
                 subscription_id, ..
             }
@@ -266,6 +271,9 @@ impl Receipt {
             }
             ReceiptKind::Refund { refund_id, .. } | ReceiptKind::RefundFailed { refund_id, .. } => {
                 ReceiptId::new(format!("{refund_id}-{name}"))
+            }
+            ReceiptKind::Shipment { fulfillment_id } => {
+                ReceiptId::new(format!("{fulfillment_id}-{name}"))
             }
             ReceiptKind::TrialEnds {
                 subscription_id,

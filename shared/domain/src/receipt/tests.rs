@@ -1,4 +1,5 @@
 use super::*;
+use crate::values::ids::FulfillmentId;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 
@@ -59,7 +60,7 @@ fn a_receipt_stands_where_its_row_says_and_waits_until_it_is_sent_or_not_wanted(
     }
 }
 
-fn kinds() -> [ReceiptKind; 5] {
+fn kinds() -> [ReceiptKind; 6] {
     let subscription_id = SubscriptionId::new("fsub_1").unwrap();
     let invoice_id = InvoiceId::new("fin_1").unwrap();
     [
@@ -78,6 +79,9 @@ fn kinds() -> [ReceiptKind; 5] {
             invoice_id: InvoiceId::new("inv_1").unwrap(),
             number: Some("2026-7".to_owned()),
             amount: Some(4999),
+        },
+        ReceiptKind::Shipment {
+            fulfillment_id: FulfillmentId::new("ful_1").unwrap(),
         },
         ReceiptKind::TrialEnds {
             subscription_id,
@@ -111,6 +115,7 @@ fn a_receipts_id_names_what_it_tells_of_and_its_kind() {
             "fre_1-refund",
             "fin_1-payment_failed",
             "inv_1-payment_failed",
+            "ful_1-shipment",
             "fsub_1-trial_ends-0"
         ]
     );
@@ -162,10 +167,10 @@ fn a_mail_for_a_later_day_waits_for_it() {
 #[test]
 fn an_announcement_is_too_late_from_its_moment_on() {
     let before = NOW - SignedDuration::from_secs(1);
-    assert_eq!(kinds().map(|kind| kind.is_too_late(before)), [false; 5]);
+    assert_eq!(kinds().map(|kind| kind.is_too_late(before)), [false; 6]);
     assert_eq!(
         kinds().map(|kind| kind.is_too_late(NOW)),
-        [false, false, false, false, true]
+        [false, false, false, false, false, true]
     );
 }
 

@@ -44,7 +44,7 @@ const fn personal(
 }
 
 /// All personal data.
-pub const PERSONAL: [Personal; 11] = [
+pub const PERSONAL: [Personal; 12] = [
     personal("Orders", "customer.name", "name", "nothing"),
     personal("Orders", "customer.email", "email address", "nothing"),
     personal("Orders", "details.phone", "phone number", "nothing"),
@@ -65,6 +65,12 @@ pub const PERSONAL: [Personal; 11] = [
         "details.metadata",
         "what the merchant stored with the sale",
         "the number of entries",
+    ),
+    personal(
+        "Orders",
+        "fulfillments",
+        "carriers, numbers and links that follow packages",
+        "progress, method and goods",
     ),
     personal(
         "Entitlements",
@@ -102,9 +108,14 @@ impl Order {
     /// The order without personal data. It stays so.
     #[must_use]
     pub fn erased(&self) -> Self {
+        let mut fulfillments = self.fulfillments.clone();
+        for facts in fulfillments.values_mut() {
+            facts.value = facts.value.erased();
+        }
         Self {
             customer: self.customer.erased(),
             details: self.details.erased(),
+            fulfillments,
             is_erased: true,
             ..self.clone()
         }

@@ -120,16 +120,9 @@ impl Api {
 
     /// Reads an order, expanded if the API does so.
     async fn order(&self, key: &ApiKey, id: &OrderId) -> Result<wire::Order, ReadError> {
-        let bare = self.url(&["orders", id.as_str()]);
-        let mut url = bare.clone();
-        url.query_pairs_mut()
-            .append_pair("expand", "customer")
-            .append_pair("expand", "payment_intents");
-        let order: wire::Order = match self.read(key, url, "order").await {
-            // The form of a repeated parameter is not published.
-            Err(ReadError::Permanent { status: 400, .. }) => self.read(key, bare, "order").await?,
-            read => read?,
-        };
+        let url = self.url(&["orders", id.as_str()]);
+        let expanded = &["customer", "payment_intents"];
+        let order: wire::Order = self.read_expanded(key, url, expanded, "order").await?;
         same(&sale::id(&order), id, "order")?;
         Ok(order)
     }
@@ -294,7 +287,9 @@ impl Api {
         id: &FulfillmentId,
     ) -> Result<FulfillmentChange, ReadError> {
         let url = self.url(&["fulfillments", id.as_str()]);
-        let read = self.read(key, url, "fulfillment").await?;
+        let read = self
+            .read_expanded(key, url, &["packages"], "fulfillment")
+            .await?;
         let change = shipment::fulfillment(&read, mode_of(key)?).map_err(NotUnderstood::from)?;
         if change.fulfillment_id != *id {
             return Err(NotUnderstood::Other("fulfillment").into());
@@ -435,6 +430,25 @@ impl Api {
     pub(crate) fn url(&self, path: &[&str]) -> Url {
         let path: Vec<_> = ["v1"].iter().chain(path).copied().collect();
         self.client.url(&path)
+    }
+
+    /// Reads a resource with these things in it, if the API expands them.
+    async fn read_expanded<T: Readable>(
+        &self,
+        key: &ApiKey,
+        bare: Url,
+        things: &[&str],
+        name: &'static str,
+    ) -> Result<T, ReadError> {
+        let mut url = bare.clone();
+        for thing in things {
+            url.query_pairs_mut().append_pair("expand", thing);
+        }
+        match self.read(key, url, name).await {
+            // The form of a repeated parameter is not published.
+            Err(ReadError::Permanent { status: 400, .. }) => self.read(key, bare, name).await,
+            read => read,
+        }
     }
 
     /// Reads a resource, which Flint wraps in `data`.

@@ -196,14 +196,32 @@ resources! {
         updated_at: Field<Timestamp>,
     }
 
-    /// A fulfillment of an order.
+    /// A fulfillment of an order. The API says `status`, its events say `state`.
     Fulfillment {
         fulfillment_id: Field<String>,
         order_id: Field<String>,
         #[serde(rename = "type")]
         kind: Field<String>,
+        status: Field<String>,
         state: Field<String>,
+        line_items: List<Goods>,
+        packages: List<Package>,
+        local_delivery_details: Field<Package>,
         updated_at: Field<Timestamp>,
+    }
+
+    /// A part of an order's line.
+    Goods {
+        order_line_item_id: Field<String>,
+        quantity: Field<Whole>,
+    }
+
+    /// A package on its way, or the details of a local delivery.
+    Package {
+        status: Field<String>,
+        carrier: Field<String>,
+        tracking_number: Field<String>,
+        tracking_url: Field<String>,
     }
 
     /// An invoice.

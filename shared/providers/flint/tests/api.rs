@@ -400,7 +400,7 @@ async fn every_other_thing_has_its_address() {
         ),
         (
             Reference::Fulfillment("x_1".to_owned().try_into().unwrap()),
-            "/v1/fulfillments/x_1",
+            "/v1/fulfillments/x_1?expand=packages",
         ),
     ] {
         let (url, heads) = serve(|_, _| not_found()).await;

@@ -11,13 +11,9 @@ use crate::{
         hold::Hold,
         order::OrderState,
         payment::PaymentStatus,
-        shipment::{FulfillmentChange, FulfillmentFacts, Progress},
         statement::{Sale, SaleStatus},
     },
-    values::{
-        facts::{Stamp, Stated},
-        ids::PaymentIntentId,
-    },
+    values::{facts::Stamp, ids::PaymentIntentId},
 };
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -330,46 +326,7 @@ fn a_failed_payment_shows_on_its_order() {
     assert_eq!(shop.order().state().to_string(), "failed");
 }
 
-fn shipped(progress: Progress, second: i64) -> Change {
-    let facts = FulfillmentFacts {
-        progress,
-        word: format!("{progress:?}"),
-        method: None,
-    };
-    Change::Fulfillment(FulfillmentChange {
-        fulfillment_id: id("ful_1"),
-        order_id: order_id(),
-        mode: None,
-        facts: Stated {
-            at: Some(at(SALE + second)),
-            ..facts.into()
-        },
-    })
-}
-
-#[test]
-fn a_delivery_waits_for_its_order() {
-    let mut shop = Shop::new();
-    let end = shop.tell(SALE, shipped(Progress::Underway, 1));
-    assert_eq!(end, End::Waits(ParkReason::OrderUnknown("fulfillment")));
-}
-
 proptest! {
-    #[test]
-    fn the_progress_of_a_delivery_does_not_depend_on_the_order_of_arrival(
-        places in prop::collection::vec(any::<u32>(), 8),
-    ) {
-        let states = [Progress::Waiting, Progress::Preparing, Progress::Unknown, Progress::Completed];
-        let mut coming: Vec<_> = (states.iter().zip(0..)).cycle().zip(&places).collect();
-        coming.sort_by_key(|(_, place)| **place);
-        let mut shop = shop();
-        for ((progress, second), place) in coming {
-            shop.tell(i64::from(*place), shipped(*progress, second));
-        }
-        let merged = shop.order().fulfillments[&id("ful_1")].value.progress;
-        prop_assert_eq!(merged, Progress::Completed);
-    }
-
     #[test]
     fn events_that_are_late_or_repeated_end_as_the_provider_does(
         places in prop::collection::vec(any::<u32>(), 8),

@@ -7,7 +7,7 @@ use domain::{
         hold::Hold,
         payment::{PaymentFacts, PaymentStatus},
         refund::RefundStatus,
-        shipment::Progress,
+        shipment::{Method, Package, Progress},
         statement::{Capture, Sale, SaleKind, SaleStatus, Totals},
     },
     values::{
@@ -542,15 +542,92 @@ fn a_fulfillment_is_as_far_as_its_state() {
         ("canceled", Progress::Canceled),
         ("something_new", Progress::Unknown),
     ] {
-        let fulfillment = json!({
-            "fulfillment_id": "ful_1", "order_id": "ord_1", "type": "local_delivery", "state": word,
-            "updated_at": "2026-01-01T00:00:00.5Z",
-        });
-        let change = shipment::fulfillment(&wire(fulfillment), Mode::Test).unwrap();
-        assert_eq!(change.facts.progress, progress, "{word}");
-        assert_eq!(change.facts.method.as_deref(), Some("local_delivery"));
-        assert_eq!(change.facts.at, Some(time("2026-01-01T00:00:00.5Z")));
+        // As the API and its events name it.
+        for member in ["status", "state"] {
+            let fulfillment = json!({
+                "fulfillment_id": "ful_1", "order_id": "ord_1", "type": "local_delivery", member: word,
+                "updated_at": "2026-01-01T00:00:00.5Z",
+            });
+            let change = shipment::fulfillment(&wire(fulfillment), Mode::Test).unwrap();
+            assert_eq!(change.facts.progress, progress, "{word}");
+            assert_eq!(change.facts.method, Some(Method::LocalDelivery));
+            assert_eq!(change.facts.at, Some(time("2026-01-01T00:00:00.5Z")));
+        }
     }
+}
+
+/// The goods and the packages of a fulfillment with these members.
+fn contents(members: &Value) -> (Vec<(String, u32)>, Vec<Package>) {
+    let mut fulfillment = json!({
+        "fulfillment_id": "ful_1", "order_id": "ord_1", "type": "shipment", "status": "dispatched",
+    });
+    let all = fulfillment.as_object_mut().unwrap();
+    all.extend(members.as_object().unwrap().clone());
+    let facts = shipment::fulfillment(&wire(fulfillment), Mode::Test).unwrap();
+    let facts = facts.facts.value;
+    let goods = facts.goods.into_iter();
+    (
+        goods.map(|(id, n)| (id.to_string(), n)).collect(),
+        facts.packages,
+    )
+}
+
+#[test]
+fn a_fulfillment_has_all_its_goods_or_none() {
+    for (line_items, expected) in [
+        (json!(null), vec![]),
+        (
+            json!([{"order_line_item_id": "li_1", "quantity": "2"}, {"order_line_item_id": "li_2", "quantity": 1}]),
+            vec![("li_1".to_owned(), 2), ("li_2".to_owned(), 1)],
+        ),
+        (
+            json!([{"order_line_item_id": "li_1", "quantity": 2}, {"quantity": 1}]),
+            vec![],
+        ),
+        (
+            json!([{"order_line_item_id": "li_1", "quantity": -2}]),
+            vec![],
+        ),
+        (json!([7]), vec![]),
+        (json!("li_1"), vec![]),
+    ] {
+        let (goods, _) = contents(&json!({"line_items": line_items}));
+        assert_eq!(goods, expected, "{line_items}");
+    }
+}
+
+#[test]
+fn a_fulfillment_has_the_packages_that_can_be_followed_and_still_come() {
+    let package = |status: &str, number: &str| {
+        json!({
+            "status": status, "carrier": "Example Post", "tracking_number": number,
+            "tracking_url": "https://track.example.com/1",
+        })
+    };
+    let (_, packages) = contents(&json!({
+        "packages": [
+            package("in_transit", "EX-1"), package("voided", "EX-2"), package("returned", "EX-3"),
+            {"status": "packed"}, 7, {"carrier": 7, "tracking_number": "EX-4"},
+        ],
+        "local_delivery_details": {"tracking_url": "https://track.example.com/2"},
+    }));
+    let text = |text: &str| Some(text.to_owned());
+    let expected = [
+        Package {
+            carrier: text("Example Post"),
+            tracking_number: text("EX-1"),
+            tracking_url: text("https://track.example.com/1"),
+        },
+        Package {
+            tracking_number: text("EX-4"),
+            ..Package::default()
+        },
+        Package {
+            tracking_url: text("https://track.example.com/2"),
+            ..Package::default()
+        },
+    ];
+    assert_eq!(packages, expected);
 }
 
 /// The row that a change alone makes.
