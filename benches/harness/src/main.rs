@@ -1,0 +1,141 @@
+//! Measures functions side by side on this machine. docs/benchmarks.md says what, and how.
+
+mod aws;
+mod callgrind;
+mod delivery;
+mod lambda;
+mod measure;
+mod plot;
+mod processor;
+mod report;
+mod subject;
+mod tls;
+
+use clap::Parser;
+use measure::Plan;
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
+
+/// Measures functions side by side: cold start, warm latency, processor time, memory, calls to AWS, size.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The folder with one folder and one zip for each function.
+    #[arg(long, default_value = ".local/bench")]
+    built: PathBuf,
+    /// The folder for the JSON, the plots and the Markdown table.
+    #[arg(long, default_value = "out")]
+    out: PathBuf,
+    /// The functions to measure.
+    #[arg(long, value_delimiter = ',', default_value = "intake,bare,node,python")]
+    subjects: Vec<String>,
+    /// Cold starts of each function.
+    #[arg(long, default_value_t = 40)]
+    starts: usize,
+    /// New events for each function, after the warm-up.
+    #[arg(long, default_value_t = 2_500)]
+    events: usize,
+    /// Events for each function before the measured ones. Node.js compiles its hot code meanwhile.
+    #[arg(long, default_value_t = 500)]
+    warm_up: usize,
+    /// The functions take turns: this many turns each.
+    #[arg(long, default_value_t = 10)]
+    rounds: usize,
+    /// The time that AWS takes for each answer, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    latency_ms: u64,
+    /// AWS answers over TLS.
+    #[arg(long)]
+    tls: bool,
+    /// Counts instructions under valgrind, too: minutes.
+    #[arg(long)]
+    instructions: bool,
+}
+
+/// A benchmark cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("{0}: {1}")]
+    File(PathBuf, io::Error),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Certificate(#[from] rcgen::Error),
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    #[error("there is no function {0}: intake, bare, node or python")]
+    UnknownSubject(String),
+    #[error("{subject} answered {answer}, and {expected} was expected; its output is in {log}", log = .log.display())]
+    Answer {
+        subject: String,
+        answer: String,
+        expected: u16,
+        log: PathBuf,
+    },
+    #[error("{0} ended; its output is in {1}")]
+    Ended(String, PathBuf),
+    #[error("valgrind printed no count of instructions; see {0}")]
+    NoCount(PathBuf),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), Failure> {
+    std::fs::create_dir_all(&arguments.out)
+        .map_err(|error| Failure::File(arguments.out.clone(), error))?;
+    let authority = arguments.tls.then(tls::Authority::new).transpose()?;
+    let latency = Duration::from_millis(arguments.latency_ms);
+    let aws = aws::Aws::start(latency, authority.as_ref()).await?;
+    let trusted = arguments.built.join("authority.pem");
+    if let Some(authority) = &authority {
+        std::fs::write(&trusted, authority.pem())
+            .map_err(|error| Failure::File(trusted.clone(), error))?;
+    }
+    let place = subject::Place::new(
+        &arguments.built,
+        &aws,
+        authority.is_some().then_some(trusted),
+    );
+    let named = arguments.subjects.iter();
+    let subjects = named
+        .map(|name| place.subject(name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let plan = Plan {
+        starts: arguments.starts,
+        events: arguments.events,
+        warm_up: arguments.warm_up,
+        rounds: arguments.rounds.max(1),
+    };
+    let machine = report::Machine::here(arguments);
+    let mut measured = measure::all(&subjects, &aws, &plan).await?;
+    if arguments.instructions {
+        for (subject, measured) in subjects.iter().zip(&mut measured) {
+            if subject.is_native {
+                measured.instructions = Some(callgrind::count(subject, &aws).await?);
+            }
+        }
+    }
+    let machine = machine.ended();
+    let text = report::markdown(&machine, &measured);
+    println!("{text}");
+    let write = |name: &str, text: &str| {
+        let path = arguments.out.join(name);
+        std::fs::write(&path, text).map_err(|error| Failure::File(path, error))
+    };
+    write("bench.md", &text)?;
+    write("bench.svg", &plot::bars(&measured))?;
+    let all = report::Report {
+        machine: &machine,
+        subjects: &measured,
+    };
+    write("bench.json", &serde_json::to_string_pretty(&all)?)
+}
