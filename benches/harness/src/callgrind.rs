@@ -64,10 +64,7 @@ async fn run(subject: &Subject, events: u64) -> Result<u64, Failure> {
 fn total(counted: &Path) -> Result<u64, Failure> {
     let text = std::fs::read_to_string(counted)
         .map_err(|error| Failure::File(counted.to_owned(), error))?;
-    let lines = text.lines();
-    let total = lines
-        .filter_map(|line| line.strip_prefix("totals: "))
-        .next();
+    let total = (text.lines()).find_map(|line| line.strip_prefix("totals: "));
     total
         .and_then(|count| count.trim().parse().ok())
         .ok_or_else(|| Failure::NoCount(counted.to_owned()))

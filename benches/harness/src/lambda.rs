@@ -1,6 +1,10 @@
 //! Runs a function process, and serves the Runtime API to it.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
+#![expect(
+    clippy::indexing_slicing,
+    reason = "indexing a `Value` gives null or makes the member"
+)]
 
 use crate::{Failure, subject::Subject};
 use axum::{

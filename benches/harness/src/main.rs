@@ -45,9 +45,12 @@ struct Arguments {
     /// AWS answers over TLS.
     #[arg(long)]
     tls: bool,
-    /// Counts instructions under valgrind, too: minutes.
+    /// Counts instructions under valgrind, too.
     #[arg(long)]
     instructions: bool,
+    /// A document whose section `bench` takes the table. The plot is written beside it.
+    #[arg(long)]
+    document: Option<PathBuf>,
 }
 
 /// A benchmark cannot go on.
@@ -74,6 +77,8 @@ enum Failure {
     },
     #[error("{0} ended; its output is in {1}")]
     Ended(String, PathBuf),
+    #[error("{0} has no section bench")]
+    NoSection(PathBuf),
     #[error("valgrind printed no count of instructions; see {0}")]
     NoCount(PathBuf),
 }
@@ -131,8 +136,17 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         let path = arguments.out.join(name);
         std::fs::write(&path, text).map_err(|error| Failure::File(path, error))
     };
+    let plot = plot::bars(&measured);
     write("bench.md", &text)?;
-    write("bench.svg", &plot::bars(&measured))?;
+    write("bench.svg", &plot)?;
+    if let Some(document) = &arguments.document {
+        let failed = |error| Failure::File(document.clone(), error);
+        let before = std::fs::read_to_string(document).map_err(failed)?;
+        let after = report::with_section(&before, &text)
+            .ok_or_else(|| Failure::NoSection(document.clone()))?;
+        std::fs::write(document, after).map_err(failed)?;
+        std::fs::write(document.with_extension("svg"), &plot).map_err(failed)?;
+    }
     let all = report::Report {
         machine: &machine,
         subjects: &measured,

@@ -60,7 +60,7 @@ impl<'a> Place<'a> {
                 arguments.iter().map(|it| (*it).to_owned()).collect(),
             ),
             zip: self.built.join(format!("{name}.zip")),
-            log: self.built.join(format!("{name}.log")),
+            log: absolute(&self.built.join(format!("{name}.log"))),
             folder,
             verifies: name != "bare",
             is_native: ["intake", "bare"].contains(&name),
