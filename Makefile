@@ -5,7 +5,7 @@ STACK := $(PYTHON) local/stack.py
 # Local runs use the stand-in for the providers' APIs; only `make up` may be pointed at Flex itself.
 OFFLINE := env -u FLEX_API_KEY -u FLEX_API_BASE_URL -u FLEX_WEBHOOK_SECRET
 
-.PHONY: help demo test encrypted flint simulate up down status send invoke fmt lint wall tools examples withheld fuzz storm faults backlog mutants audit sbom
+.PHONY: help demo test encrypted flint simulate up down status send invoke fmt lint wall tools examples withheld fuzz storm faults backlog mutants audit sbom bench
 
 help:  ## Show what can be made
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST)
@@ -68,6 +68,11 @@ fuzz:  ## Feed mutated samples to every parser and the templates: make fuzz CASE
 	$(CARGO) test --locked --release --package tests --test it --no-run
 	ulimit -v 4000000 && PROPTEST_CASES=$(CASES) $(CARGO) test --locked --release --package tests --test it -- fuzz::
 
+# Instructions are counted where valgrind is installed. OPTIONS="--tls", "--latency-ms 10" or "--help".
+bench:  ## Measure intake beside a bare function, Node.js and Python; writes out/bench.{md,json,svg}
+	$(PYTHON) benches/prepare.py
+	$${CARGO_TARGET_DIR:-target}/release/harness $(if $(shell command -v valgrind),--instructions) $(OPTIONS)
+
 up: tools  ## Start the local stack and leave it running
 	@$(STACK) up
 
@@ -100,7 +105,7 @@ sbom:  ## List what each function is made of: CycloneDX files in out/sbom (the f
 	rm -rf out/sbom && mkdir -p out/sbom
 	PATH="$(CURDIR)/.local/tools/sbom/bin:$$PATH" $(CARGO) cyclonedx --quiet --format json --spec-version 1.5 --target aarch64-unknown-linux-gnu
 	mv functions/*/*.cdx.json out/sbom/
-	find shared tests simulation examples -name '*.cdx.json' -delete
+	find shared tests simulation examples benches -name '*.cdx.json' -delete
 
 # The rules know nothing of AWS, HTTP or an async runtime, and no function contains code for tests; Cargo's own list is
 # the proof.

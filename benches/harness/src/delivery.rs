@@ -1,0 +1,81 @@
+//! Signed deliveries of a completed checkout, in API Gateway's envelope.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "indexing a `Value` gives null or makes the member"
+)]
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+const ENVELOPE: &str = include_str!("../../../events/intake.json");
+const BODY: &str = include_str!("../../../events/flex/checkout.session.completed.json");
+const BATCH: &str = include_str!("../../../events/fulfillment.json");
+/// The ids in the sample.
+const EVENT: &str = "fevt_01K76N0000000000000000000A";
+pub(crate) const SESSION: &str = "fcs_01K76N0000000000000000000B";
+pub(crate) const PAYMENT: &str = "fpi_01K76N0000000000000000000D";
+/// The secret's text without `fwhsec_`, in base64.
+const KEY: &str = "Y2NhZDczMDYtNDEyYi0xMWVlLTg5MTItNGY4Y2E5ZmU1MmI4";
+
+/// The document in Secrets Manager.
+pub(crate) fn webhook_secrets() -> String {
+    json!({"webhook_secrets": [format!("fwhsec_{KEY}")]}).to_string()
+}
+
+/// The signature of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signature {
+    Good,
+    Forged,
+}
+
+/// Makes the delivery of event `number`, signed now. The same number is the same event.
+///
+/// The `svix` packages of both peers check these signatures, so an error here is noticed.
+pub(crate) fn delivery(number: u64, signature: Signature) -> Value {
+    let body = BODY
+        .replace(EVENT, &event_id(number))
+        .replace(SESSION, &format!("fcs_01K76N{number:020}"))
+        .replace(PAYMENT, &format!("fpi_01K76N{number:020}"));
+    let (id, at) = (
+        format!("msg_01K76N{number:020}"),
+        Timestamp::now().as_second(),
+    );
+    let key = match signature {
+        Signature::Good => KEY,
+        Signature::Forged => "Zm9yZ2VkLWZvcmdlZC1mb3JnZWQtZm9yZ2VkLWZvcmdlZA==",
+    };
+    let key = BASE64_STANDARD.decode(key).unwrap_or_default();
+    let mut envelope: Value = serde_json::from_str(ENVELOPE).unwrap_or_default();
+    if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&key) {
+        mac.update(format!("{id}.{at}.{body}").as_bytes());
+        let signed = BASE64_STANDARD.encode(mac.finalize().into_bytes());
+        envelope["headers"]["svix-signature"] = json!(format!("v1,{signed}"));
+    }
+    envelope["headers"]["svix-id"] = json!(id);
+    envelope["headers"]["svix-timestamp"] = json!(at.to_string());
+    envelope["headers"]["content-length"] = json!(body.len().to_string());
+    envelope["body"] = json!(body);
+    envelope
+}
+
+/// The batch of fulfillment's queue with the jobs of these events.
+pub(crate) fn batch(numbers: &[u64]) -> Value {
+    let mut batch: Value = serde_json::from_str(BATCH).unwrap_or_default();
+    let sample = batch["Records"][0].take();
+    let records = numbers.iter().map(|number| {
+        let mut record = sample.clone();
+        record["messageId"] = json!(format!("00000000-0000-4000-8000-{number:012}"));
+        record["body"] = json!(json!({"version": "1", "event_id": event_id(*number)}).to_string());
+        record
+    });
+    batch["Records"] = records.collect();
+    batch
+}
+
+fn event_id(number: u64) -> String {
+    format!("fevt_01K76N{number:020}")
+}

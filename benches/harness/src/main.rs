@@ -1,0 +1,159 @@
+//! Measures functions side by side on this machine. docs/benchmarks.md says what, and how.
+
+mod aws;
+mod callgrind;
+mod delivery;
+mod flex;
+mod fulfillment;
+mod lambda;
+mod measure;
+mod plot;
+mod processor;
+mod report;
+mod subject;
+mod tls;
+
+use clap::Parser;
+use measure::Plan;
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
+
+/// Measures functions side by side: cold start, warm latency, processor time, memory, calls to AWS, size.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// The folder with one folder and one zip for each function.
+    #[arg(long, default_value = ".local/bench")]
+    built: PathBuf,
+    /// The folder for the JSON, the plots and the Markdown table.
+    #[arg(long, default_value = "out")]
+    out: PathBuf,
+    /// The functions to measure.
+    #[arg(long, value_delimiter = ',', default_value = "intake,bare,node,python")]
+    subjects: Vec<String>,
+    /// Cold starts of each function.
+    #[arg(long, default_value_t = 40)]
+    starts: usize,
+    /// New events for each function, after the warm-up.
+    #[arg(long, default_value_t = 2_500)]
+    events: usize,
+    /// Events for each function before the measured ones. Node.js compiles its hot code meanwhile.
+    #[arg(long, default_value_t = 500)]
+    warm_up: usize,
+    /// The functions take turns: this many turns each.
+    #[arg(long, default_value_t = 10)]
+    rounds: usize,
+    /// The time that AWS takes for each answer, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    latency_ms: u64,
+    /// AWS answers over TLS.
+    #[arg(long)]
+    tls: bool,
+    /// Orders for fulfillment, for each size of batch and each latency; 0 leaves it out.
+    #[arg(long, default_value_t = 200)]
+    orders: usize,
+    /// Counts instructions under valgrind, too.
+    #[arg(long)]
+    instructions: bool,
+    /// A document whose section `bench` takes the table. The plot is written beside it.
+    #[arg(long)]
+    document: Option<PathBuf>,
+}
+
+/// A benchmark cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error("{0}: {1}")]
+    File(PathBuf, io::Error),
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Certificate(#[from] rcgen::Error),
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    #[error("there is no function {0}: intake, bare, node or python")]
+    UnknownSubject(String),
+    #[error("{subject} answered {answer}, and {expected:?} was expected; its output is in {log}", log = .log.display())]
+    Answer {
+        subject: String,
+        answer: String,
+        expected: lambda::Expected,
+        log: PathBuf,
+    },
+    #[error("{0} ended; its output is in {1}")]
+    Ended(String, PathBuf),
+    #[error("{0} has no section bench")]
+    NoSection(PathBuf),
+    #[error("valgrind printed no count of instructions; see {0}")]
+    NoCount(PathBuf),
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(&Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: &Arguments) -> Result<(), Failure> {
+    std::fs::create_dir_all(&arguments.out)
+        .map_err(|error| Failure::File(arguments.out.clone(), error))?;
+    let authority = arguments.tls.then(tls::Authority::new).transpose()?;
+    let latency = Duration::from_millis(arguments.latency_ms);
+    let aws = aws::Aws::start(latency, authority.as_ref()).await?;
+    let trusted = authority
+        .map(|authority| tls::Trusted::write(&arguments.built, &authority.pem()))
+        .transpose()?;
+    let place = subject::Place::new(&arguments.built, &aws, trusted);
+    let named = arguments.subjects.iter();
+    let subjects = named
+        .map(|name| place.subject(name))
+        .collect::<Result<Vec<_>, _>>()?;
+    let plan = Plan {
+        starts: arguments.starts,
+        events: arguments.events,
+        warm_up: arguments.warm_up,
+        rounds: arguments.rounds.max(1),
+    };
+    let machine = report::Machine::here(arguments);
+    let mut measured = measure::all(&subjects, &aws, &plan).await?;
+    if arguments.instructions {
+        for (subject, measured) in subjects.iter().zip(&mut measured) {
+            if subject.is_native {
+                measured.instructions = Some(callgrind::count(subject, &aws).await?);
+            }
+        }
+    }
+    let orders = match arguments.orders {
+        0 => None,
+        orders => Some(fulfillment::measure(&place, &aws, orders).await?),
+    };
+    let machine = machine.ended();
+    let text = report::markdown(&machine, &measured, orders.as_ref());
+    println!("{text}");
+    let write = |name: &str, text: &str| {
+        let path = arguments.out.join(name);
+        std::fs::write(&path, text).map_err(|error| Failure::File(path, error))
+    };
+    let plot = plot::bars(&measured);
+    write("bench.md", &text)?;
+    write("bench.svg", &plot)?;
+    if let Some(document) = &arguments.document {
+        let failed = |error| Failure::File(document.clone(), error);
+        let before = std::fs::read_to_string(document).map_err(failed)?;
+        let after = report::with_section(&before, &text)
+            .ok_or_else(|| Failure::NoSection(document.clone()))?;
+        std::fs::write(document, after).map_err(failed)?;
+        std::fs::write(document.with_extension("svg"), &plot).map_err(failed)?;
+    }
+    let all = report::Report {
+        machine: &machine,
+        subjects: &measured,
+        fulfillment: orders.as_ref(),
+    };
+    write("bench.json", &serde_json::to_string_pretty(&all)?)
+}

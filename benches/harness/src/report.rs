@@ -1,0 +1,272 @@
+//! The report: a Markdown table and the goals, beside the JSON.
+
+use crate::{
+    Arguments,
+    fulfillment::Batches,
+    measure::{Measured, Warm},
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::fmt::Write as _;
+
+/// Everything, for `bench.json`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report<'a> {
+    pub(crate) machine: &'a Machine,
+    pub(crate) subjects: &'a [Measured],
+    pub(crate) fulfillment: Option<&'a Vec<Batches>>,
+}
+
+/// The machine and the conditions of a run.
+#[derive(Debug, Serialize)]
+pub(crate) struct Machine {
+    processor: String,
+    processors: usize,
+    /// The load of the last minute before the run and at its end. The harness and one function make about 1.
+    load: (String, String),
+    at: Timestamp,
+    /// The time that AWS took, in milliseconds.
+    latency_ms: u64,
+    tls: bool,
+}
+
+impl Machine {
+    pub(crate) fn here(arguments: &Arguments) -> Self {
+        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = info.lines().find(|line| line.starts_with("model name"));
+        let model = model.and_then(|line| Some(line.split_once(':')?.1.trim().to_owned()));
+        Self {
+            processor: model.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            load: (load(), String::new()),
+            at: Timestamp::now(),
+            latency_ms: arguments.latency_ms,
+            tls: arguments.tls,
+        }
+    }
+
+    pub(crate) fn ended(mut self) -> Self {
+        self.load.1 = load();
+        self
+    }
+}
+
+fn load() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// The whole report for the terminal and for the documents.
+pub(crate) fn markdown(
+    machine: &Machine,
+    measured: &[Measured],
+    orders: Option<&Vec<Batches>>,
+) -> String {
+    let mut text = String::new();
+    let _ = writeln!(
+        text,
+        "{} × {}, {}, AWS over {} in {} ms, load {} before and {} after.\n",
+        machine.processors,
+        machine.processor,
+        machine.at.strftime("%F"),
+        if machine.tls { "TLS" } else { "HTTP" },
+        machine.latency_ms,
+        machine.load.0,
+        machine.load.1,
+    );
+    let names = measured.iter().map(|it| it.name.as_str());
+    row(&mut text, "figure", names.clone().map(str::to_owned));
+    row(&mut text, "---", names.map(|_| "---:".to_owned()));
+    let mut line = |name: &str, of: &dyn Fn(&Measured) -> String| {
+        row(&mut text, name, measured.iter().map(of));
+    };
+    line("start to ready, p50 / p99, ms", &|it| {
+        format!("{:.1} / {:.1}", it.ready.p50, it.ready.p99)
+    });
+    line("start to first answer, p50 / p99, ms", &|it| {
+        format!("{:.1} / {:.1}", it.first_answer.p50, it.first_answer.p99)
+    });
+    for (class, of) in CLASSES {
+        line(&format!("{class} event, p50 / p99, ms"), &|it| {
+            of(it).map_or(none(), |warm| {
+                format!("{:.2} / {:.2}", warm.latency.p50, warm.latency.p99)
+            })
+        });
+        line(&format!("{class} event, processor time, ms"), &|it| {
+            of(it).map_or(none(), |warm| format!("{:.3}", warm.processor_ms))
+        });
+        line(&format!("{class} event, calls to AWS"), &|it| {
+            of(it).map_or(none(), |warm| format!("{:.2}", warm.calls_per_event()))
+        });
+    }
+    line("peak memory, MiB", &|it| {
+        format!("{:.1}", it.peak_memory_mib)
+    });
+    line("zip / unpacked, MB", &|it| {
+        format!("{:.2} / {:.2}", it.zip_mb, it.code_mb)
+    });
+    if measured.iter().any(|it| it.instructions.is_some()) {
+        line("instructions, start to first answer, millions", &|it| {
+            it.instructions
+                .map_or(none(), |it| format!("{:.2}", it.start / 1e6))
+        });
+        line("instructions, new event, millions", &|it| {
+            it.instructions
+                .map_or(none(), |it| format!("{:.3}", it.event / 1e6))
+        });
+    }
+    let orders = orders.map_or(&[][..], Vec::as_slice);
+    batches(&mut text, orders);
+    goals(&mut text, machine, measured, orders);
+    text
+}
+
+/// Fulfillment's table.
+fn batches(text: &mut String, orders: &[Batches]) {
+    if orders.is_empty() {
+        return;
+    }
+    text.push('\n');
+    let names = orders
+        .iter()
+        .map(|it| format!("batch of {} at {} ms", it.size, it.latency_ms));
+    row(text, "fulfillment of checkouts", names);
+    row(text, "---", orders.iter().map(|_| "---:".to_owned()));
+    let mut line = |name: &str, of: &dyn Fn(&Batches) -> String| {
+        row(text, name, orders.iter().map(of));
+    };
+    line("batch, p50 / p99, ms", &|it| {
+        format!("{:.2} / {:.2}", it.latency.p50, it.latency.p99)
+    });
+    line("order, processor time, ms", &|it| {
+        format!("{:.2}", it.processor_ms)
+    });
+    line("order, calls to AWS and Flex", &|it| {
+        let calls = it.calls.iter().map(|(_, calls)| calls);
+        format!("{:.2}", calls.fold(0.0, |sum, calls| sum + calls))
+    });
+    line("batch, sequential round trips", &|it| {
+        // Without latency, calls of different orders seldom overlap.
+        let is_exact = it.size == 1;
+        if is_exact {
+            format!("{:.1}", it.round_trips)
+        } else {
+            none()
+        }
+    });
+}
+
+/// The document with this text in its printed section. None if it has no such section.
+pub(crate) fn with_section(document: &str, text: &str) -> Option<String> {
+    const START: &str = "<!-- bench: printed -->\n\n";
+    const END: &str = "\n<!-- end -->";
+    let (before, rest) = document.split_once(START)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{START}{text}{END}{after}"))
+}
+
+type Figure = fn(&Measured) -> f64;
+
+/// A peer, and the least quotient of its figure and intake's.
+type Peer = (&'static str, f64);
+
+type OfClass = fn(&Measured) -> Option<&Warm>;
+
+const CLASSES: [(&str, OfClass); 3] = [
+    ("new", |it| Some(&it.new)),
+    ("duplicate", |it| it.duplicate.as_ref()),
+    ("forged", |it| it.forged.as_ref()),
+];
+
+fn none() -> String {
+    "–".to_owned()
+}
+
+fn row(text: &mut String, first: &str, cells: impl Iterator<Item = String>) {
+    let _ = write!(text, "| {first} |");
+    for cell in cells {
+        let _ = write!(text, " {cell} |");
+    }
+    text.push('\n');
+}
+
+/// The instructions of a new event at commit 73357ac on an AMD processor, before the work towards the goals.
+const INSTRUCTIONS_BEFORE: f64 = 1.886e6;
+
+/// Intake's figures beside the goals. A goal without its figure is left out.
+fn goals(text: &mut String, machine: &Machine, measured: &[Measured], orders: &[Batches]) {
+    let find = |name: &str| measured.iter().find(|it| it.name == name);
+    let Some(intake) = find("intake") else { return };
+    text.push('\n');
+    row(
+        text,
+        "goal",
+        ["limit", "measured", "met"].map(str::to_owned).into_iter(),
+    );
+    row(
+        text,
+        "---",
+        ["---:", "---:", "---"].map(str::to_owned).into_iter(),
+    );
+    let mut goal = |name: &str, limit: f64, figure: f64| {
+        let met = if figure <= limit { "yes" } else { "no" };
+        let cells = [
+            format!("{limit:.3}"),
+            format!("{figure:.3}"),
+            met.to_owned(),
+        ];
+        row(text, name, cells.into_iter());
+    };
+    let start: Figure = |it| it.first_answer.p50;
+    let latency: Figure = |it| it.new.latency.p50;
+    let processor: Figure = |it| it.new.processor_ms;
+    let starts: &[Peer] = if machine.tls {
+        &[("node", 10.0), ("python", 10.0)]
+    } else {
+        &[("node", 25.0), ("python", 70.0), ("bare", 0.2)]
+    };
+    let figures: [(&str, Figure, &[Peer]); 3] = [
+        ("start to first answer", start, starts),
+        ("new event, p50", latency, &[("node", 5.0), ("python", 5.0)]),
+        (
+            "new event, processor time",
+            processor,
+            &[("node", 10.0), ("python", 10.0)],
+        ),
+    ];
+    for (name, of, peers) in figures {
+        for (peer, times) in peers {
+            if let Some(peer_measured) = find(peer) {
+                let name = format!("{name}, share of {peer}");
+                goal(&name, 1.0 / times, of(intake) / of(peer_measured));
+            }
+        }
+    }
+    goal("peak memory, MiB", 12.0, intake.peak_memory_mib);
+    for ((class, of), calls) in CLASSES.into_iter().zip([2.0, 1.0, 0.0]) {
+        if let Some(warm) = of(intake) {
+            let name = format!("{class} event, calls to AWS");
+            goal(&name, calls, warm.calls_per_event());
+        }
+    }
+    goal("zip, MB", 2.2, intake.zip_mb);
+    let batch = |size| {
+        let mut slow = orders.iter().filter(|it| it.latency_ms > 0);
+        slow.find(|it| it.size == size)
+    };
+    if let (Some(one), Some(ten)) = (batch(1), batch(10)) {
+        let share = ten.latency.p50 / one.latency.p50;
+        goal(
+            "fulfillment, batch of 10, share of a batch of 1",
+            1.3,
+            share,
+        );
+    }
+    if let Some(now) = intake.instructions {
+        goal(
+            "new event, instructions, millions",
+            INSTRUCTIONS_BEFORE / 2e6,
+            now.event / 1e6,
+        );
+    }
+}
