@@ -87,7 +87,7 @@ impl Shop {
             max_bytes: None,
             receipts: Some(true),
         };
-        let client = providers::provider("flint", Some(&connection)).unwrap();
+        let client = providers::connected("flint", &connection).unwrap();
         let all: Providers = bundle.world.providers();
         let all = all.with(flint_id(), client, Some(Arc::new(Key(key))));
         bundle.intake.providers = all.clone();

@@ -83,7 +83,7 @@ impl FlintShop {
             max_bytes: None,
             receipts: Some(true),
         };
-        let provider = providers::provider("flint", Some(&connection)).expect("Flint's client");
+        let provider = providers::connected("flint", &connection).expect("Flint's client");
         let providers = Providers::default().with(flint_id(), provider, Some(Arc::new(TestKey)));
         Self::with(flint, &providers)
     }

@@ -50,6 +50,7 @@ const POLICY: Policy = Policy {
     reserve_stock: false,
     grace: SignedDuration::ZERO,
     payment_failed_mail: false,
+    shipment_mail: false,
     trial_ends_mail: false,
     bundle: env!("CARGO_PKG_VERSION"),
 };

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 /// The function has ten seconds; see `IntakeFunction` in the template.
 const TIME_LIMIT: Duration = Duration::from_secs(8);
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     log::start();
     let config = Config::load(&client::config().await).await?;

@@ -555,6 +555,21 @@ pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Looks a header up by its lower-case name.
 pub type Headers<'a> = dyn Fn(&str) -> Option<&'a str> + Sync + 'a;
 
+/// The client of one provider's API. It is an object of its own, so that a function that only takes deliveries in links
+/// no client.
+pub trait ProviderApi: fmt::Debug + Send + Sync {
+    /// As [`Provider::fetch`].
+    fn fetch<'a>(
+        &'a self,
+        key: &'a ApiKey,
+        reference: &'a Reference,
+        asked_at: Timestamp,
+    ) -> Answering<'a, Result<Answer, ReadError>>;
+
+    /// As [`Provider::list`].
+    fn list<'a>(&'a self, key: &'a ApiKey, ask: Ask<'a>) -> Answering<'a, Result<Page, ReadError>>;
+}
+
 /// Everything that the product knows of one payment provider: its signatures, bodies, words, endpoints and lists.
 ///
 /// A trait object, so that a stack may serve any set of providers.

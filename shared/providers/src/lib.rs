@@ -1,7 +1,7 @@
 //! The payment providers of a stack.
 //!
 //! This is the only place that says which providers there are. A new provider adds a crate beside `flex`, one arm to
-//! [`provider`], and its name to [`KNOWN`]; the template adds a route and two secrets.
+//! [`connected`] and one to [`provider`], and its name to [`KNOWN`]; the template adds a route and two secrets.
 
 use aws::{
     SystemClock,
@@ -16,7 +16,7 @@ use domain::{
         reference::Reference,
         secrets::{ApiKey, Keys},
     },
-    ports::{Answering, ApiKeys, Clock, Provider},
+    ports::{Answering, ApiKeys, Clock, Provider, ProviderApi},
     upkeep::reconcile::{Ask, Page},
     values::{
         mode::Mode,
@@ -45,24 +45,34 @@ pub struct Connection {
     pub receipts: Option<bool>,
 }
 
-/// The provider of that name, without an API if there is no connection. The error states the reason.
-pub fn provider(name: &str, connection: Option<&Connection>) -> Result<Arc<dyn Provider>, String> {
-    let limits = |connection: &Connection| {
-        let mut limits = Limits::default();
-        limits.bytes = connection.max_bytes.unwrap_or(limits.bytes);
-        limits
+/// The provider of that name, with its API. The error states the reason.
+pub fn connected(name: &str, to: &Connection) -> Result<Arc<dyn Provider>, String> {
+    let mut limits = Limits::default();
+    limits.bytes = to.max_bytes.unwrap_or(limits.bytes);
+    let api: Result<Arc<dyn ProviderApi>, BadSetUp> = match name {
+        "flex" => flex::Api::with_limits(&to.base_url, limits).map(|api| Arc::new(api) as _),
+        "flint" => flint::Api::with_limits(&to.base_url, limits).map(|api| Arc::new(api) as _),
+        _ => return Err(UnknownProvider.to_string()),
     };
-    let failed = |error: BadSetUp| error.to_string();
+    let api = api.map_err(|error| error.to_string())?;
+    provider(name, Some(api), to.receipts)
+}
+
+/// The provider of that name, which checks and reads deliveries and fetches nothing. A function that needs no more links
+/// no client of an API.
+pub fn unconnected(name: &str) -> Result<Arc<dyn Provider>, String> {
+    provider(name, None, None)
+}
+
+fn provider(
+    name: &str,
+    api: Option<Arc<dyn ProviderApi>>,
+    receipts: Option<bool>,
+) -> Result<Arc<dyn Provider>, String> {
     match name {
-        "flex" => {
-            let api = connection.map(|to| flex::Api::with_limits(&to.base_url, limits(to)));
-            let api = api.transpose().map_err(failed)?;
-            Ok(Arc::new(flex::Flex { api }))
-        }
+        "flex" => Ok(Arc::new(flex::Flex { api })),
         "flint" => {
-            let api = connection.map(|to| flint::Api::with_limits(&to.base_url, limits(to)));
-            let api = api.transpose().map_err(failed)?;
-            let receipts = match connection.and_then(|connection| connection.receipts) {
+            let receipts = match receipts {
                 Some(true) => Party::Us,
                 Some(false) | None => Party::Provider,
             };
@@ -76,7 +86,7 @@ pub fn provider(name: &str, connection: Option<&Connection>) -> Result<Arc<dyn P
 #[must_use]
 pub fn read(id: &ProviderId, body: &[u8]) -> Reading {
     static READERS: LazyLock<Providers> = LazyLock::new(|| {
-        let named = |name: &str| Some((name.parse().ok()?, provider(name, None).ok()?));
+        let named = |name: &str| Some((name.parse().ok()?, unconnected(name).ok()?));
         let known = KNOWN.iter().filter_map(|name| named(name));
         known.fold(Providers::default(), |all, (id, provider)| {
             all.with(id, provider, None)
@@ -273,7 +283,7 @@ pub async fn open_webhooks(
     let (mut providers, mut keys) = (Providers::default(), BTreeMap::new());
     for (name, arn) in with_secret(settings, "WEBHOOK_SECRETS_ARN") {
         let (Some(provider), Ok(id)) = (
-            settings.noted(provider(name, None)),
+            settings.noted(unconnected(name)),
             name.parse::<ProviderId>(),
         ) else {
             continue;
@@ -315,7 +325,7 @@ pub async fn open_apis(
             receipts,
         });
         let connected = connection.and_then(|connection| {
-            let tried = provider(name, Some(&connection));
+            let tried = connected(name, &connection);
             settings.noted(tried)
         });
         let keys = match mode {
@@ -336,7 +346,7 @@ async fn open_key(
     (name, arn): (&'static str, &str),
     mode: Mode,
 ) -> Option<Arc<dyn ApiKeys>> {
-    let of = settings.noted(provider(name, None))?;
+    let of = settings.noted(unconnected(name))?;
     let read: secrets::Read<ApiKey> =
         Arc::new(move |text: &str| read_api_key(&*of, name, text, mode));
     let opened = settings.noted(secrets::open(config, arn, read).await)?;
@@ -370,7 +380,7 @@ mod tests {
     use serde_json::json;
 
     fn keys(text: &str) -> Result<Keys, Vec<String>> {
-        read_signing_keys(&*provider("flex", None).unwrap(), "flex", text)
+        read_signing_keys(&*unconnected("flex").unwrap(), "flex", text)
     }
 
     /// The document with these secrets.
@@ -401,7 +411,7 @@ mod tests {
 
     #[test]
     fn a_flint_secret_of_another_length_is_named_without_being_quoted() {
-        let flint = provider("flint", None).unwrap();
+        let flint = unconnected("flint").unwrap();
         let read = |secret: &str| {
             let text = json!({ "webhook_secrets": [secret] }).to_string();
             read_signing_keys(&*flint, "flint", &text).map(|keys| keys.len())
@@ -422,7 +432,7 @@ mod tests {
                 max_bytes: None,
                 receipts,
             };
-            let provider = provider(name, Some(&connection)).unwrap();
+            let provider = connected(name, &connection).unwrap();
             provider.policies().receipts
         };
         assert_eq!(receipts("flint", None), Party::Provider);

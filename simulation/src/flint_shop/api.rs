@@ -108,7 +108,7 @@ impl FlintApi {
     #[expect(clippy::expect_used, reason = "a test kit")]
     pub fn beside(&self, others: Providers, receipts: Party) -> Providers {
         let api = flint::Api::in_memory(Arc::new(self.clone())).expect("a client");
-        let api = Some(api);
+        let api = Some(Arc::new(api) as _);
         let flint: Arc<dyn Provider> = Arc::new(Flint { api, receipts });
         let id: ProviderId = flint_id();
         others.with(id, flint, Some(Arc::new(LiveKey)))

@@ -9,7 +9,7 @@ use domain::{
 };
 use kit::prelude::*;
 use kit::{stand_in::StandIn, story::refund_news};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 const ASKED_AT: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -71,7 +71,9 @@ async fn flex() -> Flex {
     let stand_in = StandIn::start().await.unwrap();
     let api = flex::Api::new(&stand_in.url).unwrap();
     Flex {
-        flex: flex::Flex { api: Some(api) },
+        flex: flex::Flex {
+            api: Some(Arc::new(api)),
+        },
         stand_in,
     }
 }

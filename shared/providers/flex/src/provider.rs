@@ -9,7 +9,7 @@ use domain::{
         secrets::ApiKey,
         signature::{BadKey, Key, Refusal, Unverified},
     },
-    ports::{Answering, Headers, Provider},
+    ports::{Answering, Headers, Provider, ProviderApi},
     upkeep::reconcile::{Ask, Found, Page},
     values::{
         facts::whole_second,
@@ -20,16 +20,17 @@ use domain::{
     },
 };
 use jiff::Timestamp;
+use std::sync::Arc;
 
 /// Flex. Without an API it checks and reads deliveries, and fetches nothing.
 #[derive(Debug)]
 pub struct Flex {
-    pub api: Option<Api>,
+    pub api: Option<Arc<dyn ProviderApi>>,
 }
 
 impl Flex {
-    fn api(&self) -> Result<&Api, ReadError> {
-        self.api.as_ref().ok_or_else(|| {
+    fn api(&self) -> Result<&dyn ProviderApi, ReadError> {
+        self.api.as_deref().ok_or_else(|| {
             RetryableError::Fault("this function has no address of Flex's API".to_owned()).into()
         })
     }
@@ -59,10 +60,7 @@ impl Provider for Flex {
         reference: &'a Reference,
         asked_at: Timestamp,
     ) -> Answering<'a, Result<Answer, ReadError>> {
-        Box::pin(async move {
-            let answer = fetch(self.api()?, key, reference).await?;
-            Ok(read_at(answer, asked_at))
-        })
+        Box::pin(async move { self.api()?.fetch(key, reference, asked_at).await })
     }
 
     fn lists(&self) -> &'static [&'static str] {
@@ -70,7 +68,7 @@ impl Provider for Flex {
     }
 
     fn list<'a>(&'a self, key: &'a ApiKey, ask: Ask<'a>) -> Answering<'a, Result<Page, ReadError>> {
-        Box::pin(async move { self.api()?.list(key, &ask).await })
+        Box::pin(async move { self.api()?.list(key, ask).await })
     }
 
     fn recovered(
@@ -93,6 +91,24 @@ impl Provider for Flex {
 
     fn key_mode(&self, key: &ApiKey) -> Option<Mode> {
         secret::key_mode(key)
+    }
+}
+
+impl ProviderApi for Api {
+    fn fetch<'a>(
+        &'a self,
+        key: &'a ApiKey,
+        reference: &'a Reference,
+        asked_at: Timestamp,
+    ) -> Answering<'a, Result<Answer, ReadError>> {
+        Box::pin(async move {
+            let answer = fetch(self, key, reference).await?;
+            Ok(read_at(answer, asked_at))
+        })
+    }
+
+    fn list<'a>(&'a self, key: &'a ApiKey, ask: Ask<'a>) -> Answering<'a, Result<Page, ReadError>> {
+        Box::pin(async move { Self::list(self, key, &ask).await })
     }
 }
 

@@ -9,7 +9,7 @@ use domain::{
         secrets::ApiKey,
         signature::{BadKey, Key, Refusal, Unverified},
     },
-    ports::{Answering, Headers, Provider},
+    ports::{Answering, Headers, Provider, ProviderApi},
     upkeep::reconcile::{Ask, Found, Page},
     values::{
         ids::EventId,
@@ -19,18 +19,19 @@ use domain::{
     },
 };
 use jiff::Timestamp;
+use std::sync::Arc;
 
 /// Flint. Without an API it checks and reads deliveries, and fetches nothing.
 #[derive(Debug)]
 pub struct Flint {
-    pub api: Option<Api>,
+    pub api: Option<Arc<dyn ProviderApi>>,
     /// The sender of receipts. Flint sends its own, so ours would be a second one, unless the merchant turned those off.
     pub receipts: Party,
 }
 
 impl Flint {
-    fn api(&self) -> Result<&Api, ReadError> {
-        self.api.as_ref().ok_or_else(|| {
+    fn api(&self) -> Result<&dyn ProviderApi, ReadError> {
+        self.api.as_deref().ok_or_else(|| {
             RetryableError::Fault("this function has no address of Flint's API".to_owned()).into()
         })
     }
@@ -67,7 +68,7 @@ impl Provider for Flint {
         reference: &'a Reference,
         asked_at: Timestamp,
     ) -> Answering<'a, Result<Answer, ReadError>> {
-        Box::pin(async move { fetch(self.api()?, key, reference, asked_at).await })
+        Box::pin(async move { self.api()?.fetch(key, reference, asked_at).await })
     }
 
     fn lists(&self) -> &'static [&'static str] {
@@ -75,7 +76,7 @@ impl Provider for Flint {
     }
 
     fn list<'a>(&'a self, key: &'a ApiKey, ask: Ask<'a>) -> Answering<'a, Result<Page, ReadError>> {
-        Box::pin(async move { self.api()?.list(key, &ask).await })
+        Box::pin(async move { self.api()?.list(key, ask).await })
     }
 
     fn recovered(
@@ -98,6 +99,21 @@ impl Provider for Flint {
 
     fn key_mode(&self, key: &ApiKey) -> Option<Mode> {
         secret::key_mode(key)
+    }
+}
+
+impl ProviderApi for Api {
+    fn fetch<'a>(
+        &'a self,
+        key: &'a ApiKey,
+        reference: &'a Reference,
+        asked_at: Timestamp,
+    ) -> Answering<'a, Result<Answer, ReadError>> {
+        Box::pin(fetch(self, key, reference, asked_at))
+    }
+
+    fn list<'a>(&'a self, key: &'a ApiKey, ask: Ask<'a>) -> Answering<'a, Result<Page, ReadError>> {
+        Box::pin(async move { Self::list(self, key, &ask).await })
     }
 }
 

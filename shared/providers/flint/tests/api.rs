@@ -21,7 +21,7 @@ use flint::{Api, Flint, Limits};
 use jiff::Timestamp;
 use rest::testing::{Heads, Reply, path_of, serve};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const LIMITS: Limits = Limits {
     connect: Duration::from_secs(1),
@@ -102,7 +102,7 @@ fn asked_at() -> Timestamp {
 
 async fn fetch(url: &str, reference: Reference) -> Result<Answer, ReadError> {
     let flint = Flint {
-        api: Some(Api::with_limits(url, LIMITS).unwrap()),
+        api: Some(Arc::new(Api::with_limits(url, LIMITS).unwrap())),
         receipts: Party::Provider,
     };
     flint.fetch(&key(), &reference, asked_at()).await

@@ -101,7 +101,7 @@ fn client(stand_in: &FlintStandIn) -> Arc<dyn Provider> {
         max_bytes: None,
         receipts: None,
     };
-    providers::provider("flint", Some(&connection)).unwrap()
+    providers::connected("flint", &connection).unwrap()
 }
 
 async fn fetch(stand_in: &FlintStandIn, reference: Reference) -> Result<Answer, ReadError> {
