@@ -1,4 +1,4 @@
-//! Stubs of DynamoDB, SQS and Secrets Manager. They count the calls by action.
+//! Stubs of DynamoDB, SQS, Secrets Manager and Flex. They count the calls by action.
 #![expect(
     clippy::indexing_slicing,
     reason = "indexing a `Value` gives null or makes the member"
@@ -7,14 +7,17 @@
 use crate::{
     Failure,
     delivery::webhook_secrets,
+    flex,
     tls::{Authority, HOST, TlsListener},
 };
 use axum::{
     Router,
     body::Bytes,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
+    routing::get,
     serve::ListenerExt as _,
 };
 use md5::{Digest as _, Md5};
@@ -22,7 +25,7 @@ use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, HashMap},
     fmt::Write as _,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::net::TcpListener;
@@ -32,29 +35,40 @@ pub(crate) type Calls = BTreeMap<String, u64>;
 
 type Item = Map<String, Value>;
 
+/// The keys of the tables, by the tables' names in the benchmark.
+const KEYS: [(&str, &[&str]); 8] = [
+    ("events", &["event_id"]),
+    ("idempotency", &["id"]),
+    ("orders", &["order_id"]),
+    ("links", &["link"]),
+    ("stock", &["sku", "entry"]),
+    ("entitlements", &["customer_id", "entry"]),
+    ("receipts", &["receipt_id"]),
+    ("resources", &["resource_id"]),
+];
+
 #[derive(Debug, Default)]
 struct World {
     /// By table and key.
     items: HashMap<(String, String), Item>,
     calls: Calls,
-}
-
-#[derive(Debug)]
-struct Shared {
-    world: Mutex<World>,
+    /// Calls that wait for their answer.
+    in_flight: usize,
+    /// How often a call came while no other waited: sequential round trips.
+    round_trips: u64,
     latency: Duration,
 }
 
-impl Shared {
-    fn world(&self) -> std::sync::MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+type Shared = Arc<Mutex<World>>;
+
+fn lock(shared: &Shared) -> MutexGuard<'_, World> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The stubs behind one address.
 #[derive(Debug, Clone)]
 pub(crate) struct Aws {
-    shared: Arc<Shared>,
+    shared: Shared,
     /// For `AWS_ENDPOINT_URL`.
     pub(crate) url: String,
 }
@@ -65,12 +79,12 @@ impl Aws {
         latency: Duration,
         authority: Option<&Authority>,
     ) -> Result<Self, Failure> {
-        let shared = Arc::new(Shared {
-            world: Mutex::default(),
-            latency,
-        });
+        let shared = Shared::default();
+        lock(&shared).latency = latency;
         let router = Router::new()
+            .route("/v1/{*path}", get(flex::answer))
             .fallback(answer)
+            .layer(from_fn_with_state(Arc::clone(&shared), counted))
             .with_state(Arc::clone(&shared));
         let tcp = TcpListener::bind("127.0.0.1:0").await?;
         let port = tcp.local_addr()?.port();
@@ -90,12 +104,22 @@ impl Aws {
 
     /// Takes the counts since the last time.
     pub(crate) fn take_calls(&self) -> Calls {
-        std::mem::take(&mut self.shared.world().calls)
+        std::mem::take(&mut lock(&self.shared).calls)
+    }
+
+    /// Takes the count of sequential round trips since the last time.
+    pub(crate) fn take_round_trips(&self) -> u64 {
+        std::mem::take(&mut lock(&self.shared).round_trips)
+    }
+
+    /// Sets the time that each answer takes from now on.
+    pub(crate) fn set_latency(&self, latency: Duration) {
+        lock(&self.shared).latency = latency;
     }
 
     /// Marks all of intake's events as processed, as fulfillment would.
     pub(crate) fn process_events(&self) {
-        for item in self.shared.world().items.values_mut() {
+        for item in lock(&self.shared).items.values_mut() {
             if item.contains_key("event_id") {
                 item.insert("state".to_owned(), json!({"S": "processed"}));
             }
@@ -103,10 +127,32 @@ impl Aws {
     }
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
-    if !shared.latency.is_zero() {
-        tokio::time::sleep(shared.latency).await;
+/// Counts a call by its action, and waits for the latency.
+async fn counted(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let latency = {
+        let mut world = lock(&shared);
+        *world.calls.entry(action(&request)).or_default() += 1;
+        world.round_trips += u64::from(world.in_flight == 0);
+        world.in_flight += 1;
+        world.latency
+    };
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
     }
+    let response = next.run(request).await;
+    lock(&shared).in_flight -= 1;
+    response
+}
+
+fn action(request: &Request) -> String {
+    let target = request.headers().get("x-amz-target");
+    match target.and_then(|it| it.to_str().ok()?.rsplit('.').next()) {
+        Some(action) => action.to_owned(),
+        None => format!("Flex {}", request.method()),
+    }
+}
+
+async fn answer(State(shared): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|it| it.to_str().ok());
     let action = target
         .unwrap_or_default()
@@ -114,12 +160,13 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         .next()
         .unwrap_or_default();
     let request: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let mut world = shared.world();
-    *world.calls.entry(action.to_owned()).or_default() += 1;
+    let mut world = lock(&shared);
     let (status, answer) = match action {
         "PutItem" => put_item(&mut world, &request),
         "UpdateItem" => update_item(&mut world, &request),
         "GetItem" => get_item(&world, &request),
+        "BatchGetItem" => batch_get_item(&world, &request),
+        "TransactWriteItems" => transact(&mut world, &request),
         "SendMessage" => (
             StatusCode::OK,
             json!({
@@ -134,7 +181,7 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
                 "Name": "webhooks",
                 "VersionId": "00000000-0000-4000-8000-000000000000",
                 "VersionStages": ["AWSCURRENT"],
-                "SecretString": webhook_secrets(),
+                "SecretString": secret(text(&request, "SecretId")),
                 "CreatedDate": 1_760_000_000,
             }),
         ),
@@ -155,20 +202,26 @@ fn text<'a>(request: &'a Value, name: &str) -> &'a str {
     request[name].as_str().unwrap_or_default()
 }
 
-/// The table and the key of an item: the Events table's, or the idempotency libraries'.
-fn place(request: &Value, attributes: &Value) -> (String, String) {
-    let key = ["event_id", "id"]
-        .into_iter()
-        .find_map(|name| attributes[name]["S"].as_str());
-    (
-        text(request, "TableName").to_owned(),
-        key.unwrap_or_default().to_owned(),
-    )
+fn secret(id: &str) -> String {
+    match id {
+        "api-key" => json!({"api_key": "fsk_test_bench"}).to_string(),
+        _ => webhook_secrets(),
+    }
+}
+
+/// The table and the key of an item.
+fn place(table: &str, attributes: &Value) -> (String, String) {
+    let names = KEYS.iter().find(|(name, _)| *name == table);
+    let names = names.map_or(&[][..], |(_, names)| names);
+    let values = names
+        .iter()
+        .filter_map(|name| attributes[*name]["S"].as_str());
+    (table.to_owned(), values.collect::<Vec<_>>().join(" "))
 }
 
 /// All conditions here ask for a key that is not there.
 fn put_item(world: &mut World, request: &Value) -> (StatusCode, Value) {
-    let place = place(request, &request["Item"]);
+    let place = place(text(request, "TableName"), &request["Item"]);
     if request["ConditionExpression"].is_string()
         && let Some(there) = world.items.get(&place)
     {
@@ -186,29 +239,68 @@ fn put_item(world: &mut World, request: &Value) -> (StatusCode, Value) {
     (StatusCode::OK, json!({}))
 }
 
-/// Carries out `SET` with plain values. The idempotency libraries write nothing else.
+/// Carries out `SET` with plain values. Nothing here is read that other expressions write.
 fn update_item(world: &mut World, request: &Value) -> (StatusCode, Value) {
-    let item = world
-        .items
-        .entry(place(request, &request["Key"]))
-        .or_default();
+    let place = place(text(request, "TableName"), &request["Key"]);
+    let item = world.items.entry(place).or_default();
     let expression = text(request, "UpdateExpression");
-    let settings = expression.strip_prefix("SET ").unwrap_or(expression);
+    let settings = expression.split(" REMOVE ").next().unwrap_or_default();
+    let settings = settings.strip_prefix("SET ").unwrap_or_default();
     for (name, value) in settings.split(',').filter_map(|part| part.split_once('=')) {
         let (name, value) = (name.trim(), value.trim());
         let name = request["ExpressionAttributeNames"][name]
             .as_str()
             .unwrap_or(name);
         let value = &request["ExpressionAttributeValues"][value];
-        item.insert(name.to_owned(), value.clone());
+        if !value.is_null() {
+            item.insert(name.to_owned(), value.clone());
+        }
     }
     (StatusCode::OK, json!({}))
 }
 
 fn get_item(world: &World, request: &Value) -> (StatusCode, Value) {
-    let item = world.items.get(&place(request, &request["Key"]));
-    let answer = item.map_or_else(|| json!({}), |item| json!({"Item": item}));
+    let found = read(world, text(request, "TableName"), &request["Key"]);
+    let answer = found.map_or_else(|| json!({}), |item| json!({"Item": item}));
     (StatusCode::OK, answer)
+}
+
+fn batch_get_item(world: &World, request: &Value) -> (StatusCode, Value) {
+    let tables = request["RequestItems"].as_object().into_iter().flatten();
+    let responses = tables.map(|(table, of_table)| {
+        let keys = of_table["Keys"].as_array().into_iter().flatten();
+        let found = keys.filter_map(|key| read(world, table, key));
+        (table.clone(), Value::Array(found.collect()))
+    });
+    let responses: Map<_, _> = responses.collect();
+    let answer = json!({"Responses": responses, "UnprocessedKeys": {}});
+    (StatusCode::OK, answer)
+}
+
+/// An item by its key. There is stock of every SKU.
+fn read(world: &World, table: &str, key: &Value) -> Option<Value> {
+    if table == "stock" && key["entry"]["S"] == "counter" {
+        let mut counter = key.clone();
+        counter["on_hand"] = json!({"N": "1000000"});
+        return Some(counter);
+    }
+    let item = world.items.get(&place(table, key))?;
+    Some(Value::Object(item.clone()))
+}
+
+/// Carries out all actions. No other process writes these rows, so all conditions hold.
+fn transact(world: &mut World, request: &Value) -> (StatusCode, Value) {
+    for action in request["TransactItems"].as_array().into_iter().flatten() {
+        let (put, update) = (&action["Put"], &action["Update"]);
+        if let Some(item) = put["Item"].as_object() {
+            let place = place(text(put, "TableName"), &put["Item"]);
+            world.items.insert(place, item.clone());
+        }
+        if update.is_object() && text(update, "TableName") != "stock" {
+            update_item(world, update);
+        }
+    }
+    (StatusCode::OK, json!({}))
 }
 
 /// The SDKs of the peers check this hash.

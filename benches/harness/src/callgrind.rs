@@ -4,7 +4,7 @@ use crate::{
     Failure,
     aws::Aws,
     delivery::{Signature, delivery},
-    lambda::Function,
+    lambda::{Expected, Function},
     measure::float,
     subject::Subject,
 };
@@ -52,9 +52,10 @@ async fn run(subject: &Subject, events: u64) -> Result<u64, Failure> {
             binary,
         ],
     );
-    let (mut function, _) = Function::start(&under_valgrind, &event()).await?;
+    let (mut function, _) =
+        Function::start(&under_valgrind, &event(), Expected::Status(200)).await?;
     for _ in 0..events {
-        function.invoke(&event(), 200).await?;
+        function.invoke(&event(), Expected::Status(200)).await?;
     }
     function.end().await?;
     total(&counted)

@@ -12,8 +12,11 @@ use sha2::Sha256;
 
 const ENVELOPE: &str = include_str!("../../../events/intake.json");
 const BODY: &str = include_str!("../../../events/flex/checkout.session.completed.json");
-/// The id in the sample.
-const SAMPLE_ID: &str = "fevt_01K76N0000000000000000000A";
+const BATCH: &str = include_str!("../../../events/fulfillment.json");
+/// The ids in the sample.
+const EVENT: &str = "fevt_01K76N0000000000000000000A";
+pub(crate) const SESSION: &str = "fcs_01K76N0000000000000000000B";
+pub(crate) const PAYMENT: &str = "fpi_01K76N0000000000000000000D";
 /// The secret's text without `fwhsec_`, in base64.
 const KEY: &str = "Y2NhZDczMDYtNDEyYi0xMWVlLTg5MTItNGY4Y2E5ZmU1MmI4";
 
@@ -33,7 +36,10 @@ pub(crate) enum Signature {
 ///
 /// The `svix` packages of both peers check these signatures, so an error here is noticed.
 pub(crate) fn delivery(number: u64, signature: Signature) -> Value {
-    let body = BODY.replace(SAMPLE_ID, &event_id(number));
+    let body = BODY
+        .replace(EVENT, &event_id(number))
+        .replace(SESSION, &format!("fcs_01K76N{number:020}"))
+        .replace(PAYMENT, &format!("fpi_01K76N{number:020}"));
     let (id, at) = (
         format!("msg_01K76N{number:020}"),
         Timestamp::now().as_second(),
@@ -54,6 +60,20 @@ pub(crate) fn delivery(number: u64, signature: Signature) -> Value {
     envelope["headers"]["content-length"] = json!(body.len().to_string());
     envelope["body"] = json!(body);
     envelope
+}
+
+/// The batch of fulfillment's queue with the jobs of these events.
+pub(crate) fn batch(numbers: &[u64]) -> Value {
+    let mut batch: Value = serde_json::from_str(BATCH).unwrap_or_default();
+    let sample = batch["Records"][0].take();
+    let records = numbers.iter().map(|number| {
+        let mut record = sample.clone();
+        record["messageId"] = json!(format!("00000000-0000-4000-8000-{number:012}"));
+        record["body"] = json!(json!({"version": "1", "event_id": event_id(*number)}).to_string());
+        record
+    });
+    batch["Records"] = records.collect();
+    batch
 }
 
 fn event_id(number: u64) -> String {

@@ -1,10 +1,6 @@
 //! Runs a function process, and serves the Runtime API to it.
 //!
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
-#![expect(
-    clippy::indexing_slicing,
-    reason = "indexing a `Value` gives null or makes the member"
-)]
 
 use crate::{Failure, subject::Subject};
 use axum::{
@@ -17,7 +13,7 @@ use axum::{
     serve::ListenerExt as _,
 };
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     process::Stdio,
     sync::{
@@ -88,6 +84,24 @@ async fn error(State(api): State<Arc<Api>>, body: Bytes) -> StatusCode {
     StatusCode::ACCEPTED
 }
 
+/// The answer that a function has to give.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Expected {
+    /// An HTTP status.
+    Status(u16),
+    /// No failure in a batch.
+    NoFailures,
+}
+
+impl Expected {
+    fn is(self, answer: &Value) -> bool {
+        match self {
+            Self::Status(status) => answer["statusCode"] == status,
+            Self::NoFailures => answer["batchItemFailures"] == json!([]),
+        }
+    }
+}
+
 /// The times of a cold start, from the start of the process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ColdStart {
@@ -117,6 +131,7 @@ impl<'a> Function<'a> {
     pub(crate) async fn start(
         subject: &'a Subject,
         event: &Value,
+        expected: Expected,
     ) -> Result<(Self, ColdStart), Failure> {
         let tcp = TcpListener::bind("127.0.0.1:0").await?;
         let address = tcp.local_addr()?.to_string();
@@ -166,7 +181,7 @@ impl<'a> Function<'a> {
             server: server.abort_handle(),
         };
         let ready = function.asked().await?;
-        let (_, answered) = function.answer(200).await?;
+        let (_, answered) = function.answer(expected).await?;
         let start = ColdStart {
             ready: ready - began,
             answered: answered - began,
@@ -187,12 +202,13 @@ impl<'a> Function<'a> {
     async fn asked(&mut self) -> Result<Instant, Failure> {
         match self.step().await? {
             Step::Asked(at) => Ok(at),
-            Step::Given(_) => Err(self.wrong("before its turn".to_owned(), 200)),
-            Step::Answered(_, answer) => Err(self.wrong(format!("{answer:?}"), 200)),
+            Step::Given(_) | Step::Answered(..) => {
+                Err(self.wrong("before it asked".to_owned(), Expected::Status(200)))
+            }
         }
     }
 
-    fn wrong(&self, answer: String, expected: u16) -> Failure {
+    fn wrong(&self, answer: String, expected: Expected) -> Failure {
         Failure::Answer {
             subject: self.subject.name.clone(),
             answer,
@@ -202,7 +218,7 @@ impl<'a> Function<'a> {
     }
 
     /// The times of the event and of its answer, which must have this status.
-    async fn answer(&mut self, expected: u16) -> Result<(Instant, Instant), Failure> {
+    async fn answer(&mut self, expected: Expected) -> Result<(Instant, Instant), Failure> {
         let mut given = None;
         loop {
             match self.step().await? {
@@ -210,7 +226,7 @@ impl<'a> Function<'a> {
                 Step::Given(at) => given = Some(at),
                 Step::Answered(at, Ok(body)) => {
                     let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-                    if answer["statusCode"] != expected {
+                    if !expected.is(&answer) {
                         return Err(self.wrong(answer.to_string(), expected));
                     }
                     return Ok((given.unwrap_or(at), at));
@@ -224,7 +240,7 @@ impl<'a> Function<'a> {
     pub(crate) async fn invoke(
         &mut self,
         event: &Value,
-        expected: u16,
+        expected: Expected,
     ) -> Result<Duration, Failure> {
         let event = Bytes::from(event.to_string());
         self.asked().await?;

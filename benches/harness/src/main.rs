@@ -3,6 +3,8 @@
 mod aws;
 mod callgrind;
 mod delivery;
+mod flex;
+mod fulfillment;
 mod lambda;
 mod measure;
 mod plot;
@@ -45,6 +47,9 @@ struct Arguments {
     /// AWS answers over TLS.
     #[arg(long)]
     tls: bool,
+    /// Orders for fulfillment, for each size of batch and each latency; 0 leaves it out.
+    #[arg(long, default_value_t = 200)]
+    orders: usize,
     /// Counts instructions under valgrind, too.
     #[arg(long)]
     instructions: bool,
@@ -68,11 +73,11 @@ enum Failure {
     Tls(#[from] rustls::Error),
     #[error("there is no function {0}: intake, bare, node or python")]
     UnknownSubject(String),
-    #[error("{subject} answered {answer}, and {expected} was expected; its output is in {log}", log = .log.display())]
+    #[error("{subject} answered {answer}, and {expected:?} was expected; its output is in {log}", log = .log.display())]
     Answer {
         subject: String,
         answer: String,
-        expected: u16,
+        expected: lambda::Expected,
         log: PathBuf,
     },
     #[error("{0} ended; its output is in {1}")]
@@ -100,16 +105,10 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let authority = arguments.tls.then(tls::Authority::new).transpose()?;
     let latency = Duration::from_millis(arguments.latency_ms);
     let aws = aws::Aws::start(latency, authority.as_ref()).await?;
-    let trusted = arguments.built.join("authority.pem");
-    if let Some(authority) = &authority {
-        std::fs::write(&trusted, authority.pem())
-            .map_err(|error| Failure::File(trusted.clone(), error))?;
-    }
-    let place = subject::Place::new(
-        &arguments.built,
-        &aws,
-        authority.is_some().then_some(trusted),
-    );
+    let trusted = authority
+        .map(|authority| tls::Trusted::write(&arguments.built, &authority.pem()))
+        .transpose()?;
+    let place = subject::Place::new(&arguments.built, &aws, trusted);
     let named = arguments.subjects.iter();
     let subjects = named
         .map(|name| place.subject(name))
@@ -129,8 +128,12 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
             }
         }
     }
+    let orders = match arguments.orders {
+        0 => None,
+        orders => Some(fulfillment::measure(&place, &aws, orders).await?),
+    };
     let machine = machine.ended();
-    let text = report::markdown(&machine, &measured);
+    let text = report::markdown(&machine, &measured, orders.as_ref());
     println!("{text}");
     let write = |name: &str, text: &str| {
         let path = arguments.out.join(name);
@@ -150,6 +153,7 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let all = report::Report {
         machine: &machine,
         subjects: &measured,
+        fulfillment: orders.as_ref(),
     };
     write("bench.json", &serde_json::to_string_pretty(&all)?)
 }

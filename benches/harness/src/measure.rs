@@ -5,7 +5,7 @@ use crate::{
     aws::{Aws, Calls},
     callgrind::Instructions,
     delivery::{Signature, delivery},
-    lambda::Function,
+    lambda::{Expected, Function},
     processor,
     subject::Subject,
 };
@@ -31,7 +31,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    fn of(mut samples: Vec<Duration>) -> Self {
+    pub(crate) fn of(mut samples: Vec<Duration>) -> Self {
         samples.sort_unstable();
         let last = samples.len().saturating_sub(1);
         let at = |percent: usize| {
@@ -144,7 +144,7 @@ pub(crate) async fn all(
     let mut runners = Vec::new();
     for subject in subjects {
         let first = delivery(numbers.next(), Signature::Good);
-        let (function, _) = Function::start(subject, &first).await?;
+        let (function, _) = Function::start(subject, &first, Expected::Status(200)).await?;
         runners.push(Runner {
             function,
             samples: BTreeMap::new(),
@@ -154,7 +154,10 @@ pub(crate) async fn all(
     for (subject, runner) in subjects.iter().zip(&mut runners) {
         for _ in 0..plan.warm_up {
             let event = delivery(numbers.next(), Signature::Good);
-            runner.function.invoke(&event, 200).await?;
+            runner
+                .function
+                .invoke(&event, Expected::Status(200))
+                .await?;
         }
         eprintln!("{} is warm", subject.name);
     }
@@ -189,7 +192,7 @@ async fn cold(
     for round in 0..=plan.starts {
         for (subject, (ready, answered)) in subjects.iter().zip(&mut samples) {
             let event = delivery(numbers.next(), Signature::Good);
-            let (function, start) = Function::start(subject, &event).await?;
+            let (function, start) = Function::start(subject, &event, Expected::Status(200)).await?;
             function.end().await?;
             if round > 0 {
                 ready.push(start.ready);
@@ -212,8 +215,8 @@ async fn turn(
     numbers: &mut Numbers,
 ) -> Result<(), Failure> {
     let (signature, expected) = match class {
-        Class::New | Class::Duplicate => (Signature::Good, 200),
-        Class::Forged => (Signature::Forged, 401),
+        Class::New | Class::Duplicate => (Signature::Good, Expected::Status(200)),
+        Class::Forged => (Signature::Forged, Expected::Status(401)),
     };
     let mut events = Vec::with_capacity(count);
     for _ in 0..count {

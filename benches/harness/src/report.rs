@@ -2,6 +2,7 @@
 
 use crate::{
     Arguments,
+    fulfillment::Batches,
     measure::{Measured, Warm},
 };
 use jiff::Timestamp;
@@ -13,6 +14,7 @@ use std::fmt::Write as _;
 pub(crate) struct Report<'a> {
     pub(crate) machine: &'a Machine,
     pub(crate) subjects: &'a [Measured],
+    pub(crate) fulfillment: Option<&'a Vec<Batches>>,
 }
 
 /// The machine and the conditions of a run.
@@ -55,7 +57,11 @@ fn load() -> String {
 }
 
 /// The whole report for the terminal and for the documents.
-pub(crate) fn markdown(machine: &Machine, measured: &[Measured]) -> String {
+pub(crate) fn markdown(
+    machine: &Machine,
+    measured: &[Measured],
+    orders: Option<&Vec<Batches>>,
+) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -109,8 +115,45 @@ pub(crate) fn markdown(machine: &Machine, measured: &[Measured]) -> String {
                 .map_or(none(), |it| format!("{:.3}", it.event / 1e6))
         });
     }
-    goals(&mut text, machine, measured);
+    let orders = orders.map_or(&[][..], Vec::as_slice);
+    batches(&mut text, orders);
+    goals(&mut text, machine, measured, orders);
     text
+}
+
+/// Fulfillment's table.
+fn batches(text: &mut String, orders: &[Batches]) {
+    if orders.is_empty() {
+        return;
+    }
+    text.push('\n');
+    let names = orders
+        .iter()
+        .map(|it| format!("batch of {} at {} ms", it.size, it.latency_ms));
+    row(text, "fulfillment of checkouts", names);
+    row(text, "---", orders.iter().map(|_| "---:".to_owned()));
+    let mut line = |name: &str, of: &dyn Fn(&Batches) -> String| {
+        row(text, name, orders.iter().map(of));
+    };
+    line("batch, p50 / p99, ms", &|it| {
+        format!("{:.2} / {:.2}", it.latency.p50, it.latency.p99)
+    });
+    line("order, processor time, ms", &|it| {
+        format!("{:.2}", it.processor_ms)
+    });
+    line("order, calls to AWS and Flex", &|it| {
+        let calls = it.calls.iter().map(|(_, calls)| calls);
+        format!("{:.2}", calls.fold(0.0, |sum, calls| sum + calls))
+    });
+    line("batch, sequential round trips", &|it| {
+        // Without latency, calls of different orders seldom overlap.
+        let is_exact = it.size == 1;
+        if is_exact {
+            format!("{:.1}", it.round_trips)
+        } else {
+            none()
+        }
+    });
 }
 
 /// The document with this text in its printed section. None if it has no such section.
@@ -151,7 +194,7 @@ fn row(text: &mut String, first: &str, cells: impl Iterator<Item = String>) {
 const INSTRUCTIONS_BEFORE: f64 = 1.886e6;
 
 /// Intake's figures beside the goals. A goal without its figure is left out.
-fn goals(text: &mut String, machine: &Machine, measured: &[Measured]) {
+fn goals(text: &mut String, machine: &Machine, measured: &[Measured], orders: &[Batches]) {
     let find = |name: &str| measured.iter().find(|it| it.name == name);
     let Some(intake) = find("intake") else { return };
     text.push('\n');
@@ -207,6 +250,18 @@ fn goals(text: &mut String, machine: &Machine, measured: &[Measured]) {
         }
     }
     goal("zip, MB", 2.2, intake.zip_mb);
+    let batch = |size| {
+        let mut slow = orders.iter().filter(|it| it.latency_ms > 0);
+        slow.find(|it| it.size == size)
+    };
+    if let (Some(one), Some(ten)) = (batch(1), batch(10)) {
+        let share = ten.latency.p50 / one.latency.p50;
+        goal(
+            "fulfillment, batch of 10, share of a batch of 1",
+            1.3,
+            share,
+        );
+    }
     if let Some(now) = intake.instructions {
         goal(
             "new event, instructions, millions",

@@ -1,6 +1,6 @@
 //! The functions to measure: ours, the floor and the peers.
 
-use crate::{Failure, aws::Aws};
+use crate::{Failure, aws::Aws, tls::Trusted};
 use std::path::{Path, PathBuf};
 
 /// A function, and how it is started.
@@ -25,13 +25,12 @@ pub(crate) struct Subject {
 pub(crate) struct Place<'a> {
     built: &'a Path,
     aws: &'a Aws,
-    /// The certificate that they trust, if AWS answers over TLS.
-    trusted: Option<PathBuf>,
+    /// If AWS answers over TLS.
+    trusted: Option<Trusted>,
 }
 
 impl<'a> Place<'a> {
-    pub(crate) fn new(built: &'a Path, aws: &'a Aws, trusted: Option<PathBuf>) -> Self {
-        let trusted = trusted.map(|file| absolute(&file));
+    pub(crate) fn new(built: &'a Path, aws: &'a Aws, trusted: Option<Trusted>) -> Self {
         Self {
             built,
             aws,
@@ -43,7 +42,7 @@ impl<'a> Place<'a> {
     pub(crate) fn subject(&self, name: &str) -> Result<Subject, Failure> {
         let folder = absolute(&self.built.join(name));
         let (program, arguments): (PathBuf, &[&str]) = match name {
-            "intake" | "bare" => (folder.join("bootstrap"), &[]),
+            "intake" | "bare" | "fulfillment" => (folder.join("bootstrap"), &[]),
             "node" => (PathBuf::from("node"), &["runtime.cjs"]),
             // As AWS's own bootstrap does.
             "python" => (
@@ -53,7 +52,7 @@ impl<'a> Place<'a> {
             _ => return Err(Failure::UnknownSubject(name.to_owned())),
         };
         Ok(Subject {
-            environment: self.environment(&folder),
+            environment: self.environment(name, &folder),
             name: name.to_owned(),
             command: (
                 program,
@@ -68,7 +67,7 @@ impl<'a> Place<'a> {
     }
 
     /// The variables that Lambda sets, then the settings of the template. Each function takes what it knows.
-    fn environment(&self, folder: &Path) -> Vec<(String, String)> {
+    fn environment(&self, name: &str, folder: &Path) -> Vec<(String, String)> {
         let folder = folder.display().to_string();
         // The Node.js SDK prefers the queue's host to the endpoint.
         let queue = format!("{}/123456789012/fulfillment", self.aws.url);
@@ -93,19 +92,47 @@ impl<'a> Place<'a> {
             ("AWS_LAMBDA_LOG_GROUP_NAME", "bench"),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "bench"),
             ("AWS_ENDPOINT_URL", &self.aws.url),
-            ("FUNCTION", "intake"),
+            ("FUNCTION", name),
             ("RUST_LOG", "info"),
             ("EVENTS_TABLE", "events"),
             ("IDEMPOTENCY_TABLE", "idempotency"),
             ("FULFILLMENT_QUEUE_URL", &queue),
+            ("RECEIPT_QUEUE_URL", &queue),
+            ("FLEX_API_KEY_ARN", "api-key"),
+            ("FLEX_API_BASE_URL", &self.aws.url),
+            ("LINKS_TABLE", "links"),
+            ("ORDERS_TABLE", "orders"),
+            ("STOCK_TABLE", "stock"),
+            ("ENTITLEMENTS_TABLE", "entitlements"),
+            ("RECEIPTS_TABLE", "receipts"),
+            ("RESOURCES_TABLE", "resources"),
+            ("MODE", "test"),
+            ("GRACE_DAYS", "0"),
+            ("ON_FULL_REFUND", "keep"),
+            ("ON_LOST_DISPUTE", "keep"),
+            ("RESTOCK", "never"),
+            ("RENEWAL_STOCK", "move"),
+            ("PART_PAYMENT", "hold"),
+            ("PAYMENT_FAILED_MAIL", "off"),
+            ("TRIAL_ENDS_MAIL", "off"),
+            ("RESERVE_STOCK", "off"),
+            ("RETRY_BASE_SECONDS", "60"),
+            ("MAX_RECEIVES", "5"),
             ("FLEX_WEBHOOK_SECRETS_ARN", "webhooks"),
             ("WEBHOOK_SECRETS_ARN", "webhooks"),
             ("MAX_BODY_BYTES", "262144"),
             ("EVENT_RETENTION_DAYS", "90"),
         ];
-        let trusted = self.trusted.as_ref().map(|file| file.display().to_string());
-        for name in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "AWS_CA_BUNDLE"] {
-            pairs.extend(trusted.as_deref().map(|file| (name, file)));
+        let (own, all);
+        if let Some(trusted) = &self.trusted {
+            own = trusted.own.display().to_string();
+            all = trusted.all.display().to_string();
+            pairs.extend([
+                ("SSL_CERT_FILE", all.as_str()),
+                ("AWS_CA_BUNDLE", &all),
+                // Node.js adds these to its built-in ones.
+                ("NODE_EXTRA_CA_CERTS", &own),
+            ]);
         }
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         pairs.into_iter().map(owned).collect()

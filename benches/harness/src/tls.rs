@@ -4,7 +4,12 @@ use crate::Failure;
 use axum::serve::Listener;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
@@ -41,6 +46,39 @@ impl Authority {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)?;
         Ok(TlsAcceptor::from(Arc::new(config)))
+    }
+}
+
+/// The certificates that the functions must trust, in files.
+#[derive(Debug)]
+pub(crate) struct Trusted {
+    /// The stub's alone.
+    pub(crate) own: PathBuf,
+    /// The stub's after the system's, since a function on Lambda also reads all of these.
+    pub(crate) all: PathBuf,
+}
+
+/// The system's certificates, as Debian and Amazon Linux have them.
+const BUNDLES: [&str; 2] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+];
+
+impl Trusted {
+    pub(crate) fn write(folder: &Path, authority: &str) -> Result<Self, Failure> {
+        let of_system = BUNDLES
+            .iter()
+            .find_map(|file| fs::read_to_string(file).ok());
+        let all = of_system.unwrap_or_default() + authority;
+        let write = |name: &str, text: &str| {
+            let file = std::path::absolute(folder)?.join(name);
+            fs::write(&file, text).map_err(|error| Failure::File(file.clone(), error))?;
+            Ok::<_, Failure>(file)
+        };
+        Ok(Self {
+            own: write("authority.pem", authority)?,
+            all: write("authorities.pem", &all)?,
+        })
     }
 }
 
