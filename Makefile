@@ -72,6 +72,7 @@ fuzz:  ## Feed mutated samples to every parser and the templates: make fuzz CASE
 bench:  ## Measure intake beside a bare function, Node.js and Python; writes out/bench.{md,json,svg}
 	$(PYTHON) benches/prepare.py
 	$${CARGO_TARGET_DIR:-target}/release/harness $(if $(shell command -v valgrind),--instructions) $(OPTIONS)
+	$${CARGO_TARGET_DIR:-target}/release/micro
 
 up: tools  ## Start the local stack and leave it running
 	@$(STACK) up

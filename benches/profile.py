@@ -29,7 +29,8 @@ def main():
     shutil.copy2(prepare.BUILT / "intake.zip", BUILT / "intake.zip")
     subprocess.run(
         [prepare.TARGET / "release" / "harness", "--built", BUILT, "--out", BUILT, "--subjects", "intake",
-         "--starts", "1", "--events", "1", "--warm-up", "1", "--rounds", "1", "--instructions", *sys.argv[1:]],
+         "--starts", "1", "--events", "1", "--warm-up", "1", "--rounds", "1", "--orders", "0", "--instructions",
+         *sys.argv[1:]],
         check=True,
         stdout=subprocess.DEVNULL,
     )

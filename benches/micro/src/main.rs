@@ -2,6 +2,7 @@
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "a sample that is not as it should be must stop the benchmark"
 )]
 
@@ -56,7 +57,7 @@ const POLICY: Policy = Policy {
 };
 
 fn main() {
-    divan::main();
+    divan::Divan::from_args().run_benches();
 }
 
 fn now() -> Timestamp {
