@@ -114,6 +114,7 @@ impl<'a> Place<'a> {
             ("RENEWAL_STOCK", "move"),
             ("PART_PAYMENT", "hold"),
             ("PAYMENT_FAILED_MAIL", "off"),
+            ("SHIPMENT_MAIL", "off"),
             ("TRIAL_ENDS_MAIL", "off"),
             ("RESERVE_STOCK", "off"),
             ("RETRY_BASE_SECONDS", "60"),
