@@ -294,3 +294,16 @@ fn size(path: &Path) -> Result<u64, Failure> {
 pub(crate) fn float(count: impl TryInto<u64>) -> f64 {
     count.try_into().unwrap_or(u64::MAX) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_names_the_middle_and_the_slowest_hundredth() {
+        let spread = Spread::of((1..=201).map(Duration::from_millis).collect());
+        assert!((spread.p50 - 101.0).abs() < 1e-9, "{spread:?}");
+        assert!((spread.p99 - 199.0).abs() < 1e-9, "{spread:?}");
+        assert!(Spread::of(Vec::new()).p99.abs() < 1e-9);
+    }
+}

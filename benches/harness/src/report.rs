@@ -273,3 +273,16 @@ fn goals(text: &mut String, machine: &Machine, measured: &[Measured], orders: &[
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_keeps_all_but_its_section() {
+        let document = "before\n<!-- bench: printed -->\n\nold\n\n<!-- end -->\nafter";
+        let expected = "before\n<!-- bench: printed -->\n\nnew\n\n<!-- end -->\nafter";
+        assert_eq!(with_section(document, "new\n").as_deref(), Some(expected));
+        assert_eq!(with_section("no section", "new\n"), None);
+    }
+}
