@@ -6,7 +6,7 @@ use crate::{
     delivery::{Signature, batch, delivery},
     lambda::{Expected, Function},
     measure::{Spread, float},
-    processor,
+    processor::Used,
     subject::Place,
 };
 use serde::Serialize;
@@ -65,19 +65,19 @@ pub(crate) async fn measure(
             }
             aws.take_calls();
             aws.take_round_trips();
-            let before = processor::time(function.pid()?)?;
+            let before = Used::by(function.pid()?)?;
             let mut latencies = Vec::new();
             for event in given {
                 latencies.push(function.invoke(&event, Expected::NoFailures).await?);
             }
-            let used = processor::time(function.pid()?)?.saturating_sub(before);
+            let used = Used::by(function.pid()?)?.since(before);
             let handled = float(batches * size);
             let calls = aws.take_calls().into_iter();
             measured.push(Batches {
                 size,
                 latency_ms,
                 latency: Spread::of(latencies),
-                processor_ms: used.as_secs_f64() * 1e3 / handled,
+                processor_ms: used.time.as_secs_f64() * 1e3 / handled,
                 calls: calls
                     .map(|(action, calls)| (action, float(calls) / handled))
                     .collect(),

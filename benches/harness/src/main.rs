@@ -142,6 +142,12 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plot = plot::bars(&measured);
     write("bench.md", &text)?;
     write("bench.svg", &plot)?;
+    let all = report::Report {
+        machine: &machine,
+        subjects: &measured,
+        fulfillment: orders.as_ref(),
+    };
+    write("bench.json", &serde_json::to_string_pretty(&all)?)?;
     if let Some(document) = &arguments.document {
         let failed = |error| Failure::File(document.clone(), error);
         let before = std::fs::read_to_string(document).map_err(failed)?;
@@ -150,10 +156,5 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         std::fs::write(document, after).map_err(failed)?;
         std::fs::write(document.with_extension("svg"), &plot).map_err(failed)?;
     }
-    let all = report::Report {
-        machine: &machine,
-        subjects: &measured,
-        fulfillment: orders.as_ref(),
-    };
-    write("bench.json", &serde_json::to_string_pretty(&all)?)
+    Ok(())
 }

@@ -6,7 +6,7 @@ use crate::{
     callgrind::Instructions,
     delivery::{Signature, delivery},
     lambda::{Expected, Function},
-    processor,
+    processor::{Used, peak_memory_kib},
     subject::Subject,
 };
 use serde::Serialize;
@@ -53,6 +53,8 @@ pub(crate) struct Warm {
     pub(crate) latency: Spread,
     /// The median of the rounds, in milliseconds per event.
     pub(crate) processor_ms: f64,
+    /// How often its threads wait, per event.
+    pub(crate) waits: f64,
     /// Calls to AWS per event, by action.
     pub(crate) calls: Vec<(String, f64)>,
 }
@@ -108,6 +110,7 @@ struct Samples {
     latencies: Vec<Duration>,
     /// Of each turn, in milliseconds per event.
     processor: Vec<f64>,
+    waits: u64,
     calls: Calls,
 }
 
@@ -118,6 +121,7 @@ impl Samples {
         let median = self.processor.get(self.processor.len() / 2);
         Warm {
             processor_ms: median.copied().unwrap_or(0.0),
+            waits: float(self.waits) / events,
             calls: (self.calls.into_iter())
                 .map(|(action, calls)| (action, float(calls) / events))
                 .collect(),
@@ -232,15 +236,15 @@ async fn turn(
     let pid = runner.function.pid()?;
     let samples = runner.samples.entry(class).or_default();
     aws.take_calls();
-    let before = processor::time(pid)?;
+    let before = Used::by(pid)?;
     for event in &events {
         let took = runner.function.invoke(event, expected).await?;
         samples.latencies.push(took);
     }
-    let used = processor::time(pid)?.saturating_sub(before);
-    samples
-        .processor
-        .push(used.as_secs_f64() * 1e3 / float(count));
+    let used = Used::by(pid)?.since(before);
+    let per_event = used.time.as_secs_f64() * 1e3 / float(count);
+    samples.processor.push(per_event);
+    samples.waits += used.waits;
     for (action, calls) in aws.take_calls() {
         *samples.calls.entry(action).or_default() += calls;
     }
@@ -252,7 +256,7 @@ fn sum(
     mut runner: Runner<'_>,
     (ready, first_answer): (Spread, Spread),
 ) -> Result<Measured, Failure> {
-    let peak = processor::peak_memory_kib(runner.function.pid()?)?;
+    let peak = peak_memory_kib(runner.function.pid()?)?;
     let mut warm = |class| runner.samples.remove(&class).map(Samples::sum);
     Ok(Measured {
         name: subject.name.clone(),
@@ -289,4 +293,17 @@ fn size(path: &Path) -> Result<u64, Failure> {
 #[expect(clippy::cast_precision_loss, reason = "counts are small")]
 pub(crate) fn float(count: impl TryInto<u64>) -> f64 {
     count.try_into().unwrap_or(u64::MAX) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_names_the_middle_and_the_slowest_hundredth() {
+        let spread = Spread::of((1..=201).map(Duration::from_millis).collect());
+        assert!((spread.p50 - 101.0).abs() < 1e-9, "{spread:?}");
+        assert!((spread.p99 - 199.0).abs() < 1e-9, "{spread:?}");
+        assert!(Spread::of(Vec::new()).p99.abs() < 1e-9);
+    }
 }

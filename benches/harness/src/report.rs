@@ -95,6 +95,9 @@ pub(crate) fn markdown(
         line(&format!("{class} event, processor time, ms"), &|it| {
             of(it).map_or(none(), |warm| format!("{:.3}", warm.processor_ms))
         });
+        line(&format!("{class} event, waits of threads"), &|it| {
+            of(it).map_or(none(), |warm| format!("{:.1}", warm.waits))
+        });
         line(&format!("{class} event, calls to AWS"), &|it| {
             of(it).map_or(none(), |warm| format!("{:.2}", warm.calls_per_event()))
         });
@@ -249,7 +252,7 @@ fn goals(text: &mut String, machine: &Machine, measured: &[Measured], orders: &[
             goal(&name, calls, warm.calls_per_event());
         }
     }
-    goal("zip, MB", 2.2, intake.zip_mb);
+    goal("zip of intake, MB", 2.2, intake.zip_mb);
     let batch = |size| {
         let mut slow = orders.iter().filter(|it| it.latency_ms > 0);
         slow.find(|it| it.size == size)
@@ -268,5 +271,18 @@ fn goals(text: &mut String, machine: &Machine, measured: &[Measured], orders: &[
             INSTRUCTIONS_BEFORE / 2e6,
             now.event / 1e6,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_keeps_all_but_its_section() {
+        let document = "before\n<!-- bench: printed -->\n\nold\n\n<!-- end -->\nafter";
+        let expected = "before\n<!-- bench: printed -->\n\nnew\n\n<!-- end -->\nafter";
+        assert_eq!(with_section(document, "new\n").as_deref(), Some(expected));
+        assert_eq!(with_section("no section", "new\n"), None);
     }
 }
