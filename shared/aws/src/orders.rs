@@ -5,7 +5,7 @@
 
 use crate::{
     failure::classified,
-    guard::guarded,
+    guard::{guarded, put_if},
     row::{self, Attributes, Key, number, text},
     store::{DYNAMODB, Store},
 };
@@ -98,19 +98,11 @@ impl ports::OrderAdmin for Store {
     }
 
     async fn erase_order(&self, seen: &Order) -> Result<Changed, RetryableError> {
-        let erased = seen.erased();
-        let update = self
-            .update(&self.tables.orders, key(&seen.order_id))
-            .update_expression(
-                "SET version = version + :one, customer = :customer, details = :details, is_erased = :yes",
-            )
-            .condition_expression("version = :seen")
-            .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":seen", number(seen.version))
-            .expression_attribute_values(":customer", row::value(TABLE, &erased.customer)?)
-            .expression_attribute_values(":details", row::value(TABLE, &erased.details)?)
-            .expression_attribute_values(":yes", AttributeValue::Bool(true));
-        guarded(update).await
+        let erased = Order {
+            version: seen.version + 1,
+            ..seen.erased()
+        };
+        put_if(&self.dynamodb, put(&self.tables.orders, &erased)?).await
     }
 }
 
