@@ -555,7 +555,7 @@ pub type Answering<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// Looks a header up by its lower-case name.
 pub type Headers<'a> = dyn Fn(&str) -> Option<&'a str> + Sync + 'a;
 
-/// The client of one provider's API. It is an object of its own, so that a function that only takes deliveries in links
+/// The client of one provider's API. It is a separate object, so that a function that only takes deliveries in links
 /// no client.
 pub trait ProviderApi: fmt::Debug + Send + Sync {
     /// As [`Provider::fetch`].
