@@ -1,7 +1,7 @@
 //! The payment providers of a stack.
 //!
 //! This is the only place that says which providers there are. A new provider adds a crate beside `flex`, one arm to
-//! [`connected`] and one to [`provider`], and its name to [`KNOWN`]; the template adds a route and two secrets.
+//! [`connected`] and one to `provider`, and its name to [`KNOWN`]; the template adds a route and two secrets.
 
 use aws::{
     SystemClock,

@@ -340,13 +340,12 @@ fn following(known: &Order, order: Order) -> Order {
 
 /// A write, unless its order exceeds the size of a row.
 pub(super) fn bounded(mut commit: Commit) -> Result<Decision, ParkReason> {
-    commit.order = commit.order.map(|order| order.within(MAX_ORDER_BYTES));
-    match &commit.order {
-        Some(order) if order.size_bound() > MAX_ORDER_BYTES => Err(ParkReason::TooLarge {
-            lines: order.lines.len(),
-        }),
-        _ => Ok(Decision::write(commit)),
+    if let Some(order) = commit.order.take() {
+        let lines = order.lines.len();
+        let order = order.within(MAX_ORDER_BYTES);
+        commit.order = Some(order.ok_or(ParkReason::TooLarge { lines })?);
     }
+    Ok(Decision::write(commit))
 }
 
 /// The links that lead from its payments to the order. Each is written with the order, under its own condition. The

@@ -489,18 +489,19 @@ impl Order {
     }
 
     /// The order with less metadata, if it exceeds this size otherwise: a merchant's notes must not
-    /// cost the order. The lines' go first, because the sale's describe the order.
+    /// cost the order. The lines' go first, because the sale's describe the order. `None` if it is still too large.
     #[must_use]
-    pub fn within(mut self, most: usize) -> Self {
-        if self.size_bound() > most {
-            self.lines
-                .iter_mut()
-                .for_each(|line| line.metadata.cut_all());
+    pub fn within(mut self, most: usize) -> Option<Self> {
+        if self.size_bound() <= most {
+            return Some(self);
         }
-        if self.size_bound() > most {
-            self.details.metadata.cut_all();
+        let lines = self.lines.iter_mut();
+        lines.for_each(|line| line.metadata.cut_all());
+        if self.size_bound() <= most {
+            return Some(self);
         }
-        self
+        self.details.metadata.cut_all();
+        (self.size_bound() <= most).then_some(self)
     }
 }
 
