@@ -410,7 +410,25 @@ fn is_stale(case: &Case<'_>, reference: &Reference) -> Result<bool, Stop> {
         }
         _ => None,
     };
-    Ok(known.is_some_and(|known| announced < known))
+    let is_stale = known.is_some_and(|known| announced < known);
+    match reference {
+        Reference::Payment(id) if is_stale => Ok(!asks_a_person(case, id)?),
+        _ => Ok(is_stale),
+    }
+}
+
+/// True if the event has asked a person about the order of this payment: it is decided again, and waits for that.
+fn asks_a_person(case: &Case<'_>, id: &PaymentIntentId) -> Result<bool, Stop> {
+    let rows = case.known.rows(&ReadSet {
+        links: vec![id.clone()],
+        ..ReadSet::default()
+    })?;
+    let Some(order_id) = rows.links.get(id).and_then(|link| link.order_id.as_ref()) else {
+        return Ok(false);
+    };
+    let rows = case.known.rows(&ReadSet::of_order(order_id))?;
+    let order = rows.order.as_ref();
+    Ok(order.is_some_and(|order| sale::asks(case, order)))
 }
 
 /// The decision with its receipts as they are stored. If nothing is to be written, receipts that are not sent are queued

@@ -258,7 +258,7 @@ fn decide_exception(case: &Case<'_>, sale: &Sale, rows: &Snapshot) -> Decision {
 }
 
 /// True if the event asks a person to decide about the order.
-fn asks(case: &Case<'_>, order: &Order) -> bool {
+pub(super) fn asks(case: &Case<'_>, order: &Order) -> bool {
     order.exceptions.contains(&case.event.event_id)
 }
 

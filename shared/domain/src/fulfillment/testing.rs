@@ -454,6 +454,8 @@ pub(crate) fn invoice_change(
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Api {
     pub(crate) sales: BTreeMap<OrderId, Sale>,
+    /// Payments that are fetched by themselves.
+    pub(crate) payments: BTreeMap<PaymentIntentId, payment::PaymentChange>,
     pub(crate) refunds: Vec<refund::RefundChange>,
     pub(crate) unclear_refund: Option<UnclearRefund>,
     pub(crate) subscriptions: BTreeMap<SubscriptionId, SubscriptionFacts>,
@@ -481,6 +483,10 @@ impl Api {
             }
             Reference::SaleOfPayment(payment) => {
                 Ok(Answer::SaleOfPayment(self.sale_of(payment).cloned()))
+            }
+            Reference::Payment(id) => {
+                let change = self.payments.get(id).ok_or_else(unknown)?.clone();
+                Ok(Answer::Change(Box::new(Change::Payment(change))))
             }
             Reference::RefundsOfSale(id) => {
                 Ok(self.refunds(|payment| self.sale_of(payment) == Some(id)))

@@ -226,6 +226,30 @@ fn a_partial_refund_before_the_goods_are_out_asks_a_person_once() {
 }
 
 #[test]
+fn a_payment_event_that_asks_a_person_waits_although_its_payment_is_known_now() {
+    let mut shop = shop();
+    let refunded = with_payments(paid(3, &[Hold::PartialRefund]), &["succeeded"]);
+    let intent = refunded.payment_intents[0].clone();
+    has(&mut shop, refunded.clone());
+    let Change::Payment(mut change) = payment_change(intent.as_str(), None) else {
+        panic!("a payment")
+    };
+    change.order_id = Some(order_id());
+    change.facts = refunded.payments.get(&intent).cloned();
+    shop.api.payments.insert(intent.clone(), change);
+    let event = Event {
+        stamp: Some(stamp(1)),
+        ..facts("evt_1", SALE + 1, Change::Fetch(Reference::Payment(intent)))
+    };
+    for _ in 0..3 {
+        let parked = End::Waits(ParkReason::OrderException(order_id()));
+        assert_eq!(shop.deliver(&event), parked);
+    }
+    assert_eq!(release(&mut shop, &event), End::Done);
+    assert_eq!(shop.receipts().len(), 1);
+}
+
+#[test]
 fn an_order_that_a_part_of_its_money_released_learns_of_the_later_payment() {
     let mut shop = shop();
     shop.policy.part_payment = PartPayment::Release;
