@@ -510,7 +510,9 @@ async fn stopped_or_failed_anywhere_a_report_is_learned_whole_the_next_time() {
             "receipts.learn",
             "orders.order",
             "receipts.receipt",
-            "orders.keep_trouble"
+            "orders.keep_trouble",
+            "orders.order",
+            "receipts.receipt"
         ]
     );
     for call in 0..calls.len() {

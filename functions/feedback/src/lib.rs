@@ -155,15 +155,15 @@ impl<S: Receipts + Orders + Suppressions> Feedback<S> {
             let Some(order) = order else {
                 return Ok(delivery_failure);
             };
-            if order.delivery_failures.get(id).copied() == delivery_failure
-                || self
-                    .store
-                    .keep_delivery_failure(&order, id, delivery_failure)
-                    .await?
-                    == Changed::Now
-            {
+            if order.delivery_failures.get(id).copied() == delivery_failure {
                 return Ok(delivery_failure);
             }
+            // Then both are read once more: the receipt may have changed before this write, by a writer who found nothing
+            // to change here.
+            let (Changed::Now | Changed::Raced) = self
+                .store
+                .keep_delivery_failure(&order, id, delivery_failure)
+                .await?;
         }
         Err(RetryableError::Raced {
             what: "the order",
