@@ -22,7 +22,7 @@ const WARM_UP: usize = 10;
 pub(crate) struct Batches {
     pub(crate) size: usize,
     pub(crate) latency_ms: u64,
-    /// Of a whole batch.
+    /// The figure of a whole batch.
     pub(crate) latency: Spread,
     /// In milliseconds for each order.
     pub(crate) processor_ms: f64,

@@ -78,7 +78,7 @@ pub(crate) struct Measured {
     /// None if the function does not verify.
     pub(crate) duplicate: Option<Warm>,
     pub(crate) forged: Option<Warm>,
-    /// Of the process with all these events, in MiB.
+    /// The peak of the process with all these events, in MiB.
     pub(crate) peak_memory_mib: f64,
     /// In MB of a million bytes.
     pub(crate) code_mb: f64,
@@ -108,7 +108,7 @@ struct Runner<'a> {
 #[derive(Debug, Default)]
 struct Samples {
     latencies: Vec<Duration>,
-    /// Of each turn, in milliseconds per event.
+    /// The time of each turn, in milliseconds per event.
     processor: Vec<f64>,
     waits: u64,
     calls: Calls,

@@ -2,7 +2,7 @@
 
 use std::{fs, io, time::Duration};
 
-/// What a process has used since its start, in all living threads.
+/// The use of the processor by a process since its start, in all living threads.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Used {
     /// User and system time. `/proc/PID/stat` counts in steps of 10 ms; this counts in nanoseconds.
@@ -12,7 +12,7 @@ pub(crate) struct Used {
 }
 
 impl Used {
-    /// What process `pid` has used until now.
+    /// The use by process `pid` until now.
     pub(crate) fn by(pid: u32) -> io::Result<Self> {
         let mut used = Self::default();
         for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
@@ -30,7 +30,7 @@ impl Used {
         Ok(used)
     }
 
-    /// What it has used since `before`.
+    /// The use since `before`.
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
             time: self.time.saturating_sub(before.time),

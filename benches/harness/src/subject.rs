@@ -21,7 +21,7 @@ pub(crate) struct Subject {
     pub(crate) is_native: bool,
 }
 
-/// Where the functions run.
+/// The surroundings that the functions run in.
 pub(crate) struct Place<'a> {
     built: &'a Path,
     aws: &'a Aws,

@@ -51,7 +51,7 @@ words!(
 );
 
 impl SubscriptionStatus {
-    /// The place in the life of a subscription, from 0 to 8. Of two facts of one time, the later place counts.
+    /// The place in the life of a subscription, from 0 to 8. The later place of two facts of one time counts.
     #[must_use]
     pub fn place(&self) -> u8 {
         match self {

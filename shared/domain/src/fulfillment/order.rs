@@ -306,12 +306,12 @@ pub(super) fn reserves(case: &Case<'_>, kind: OrderKind) -> bool {
     case.policy.reserve_stock && kind == OrderKind::Sale && moves_stock(case, kind)
 }
 
-/// The order without its reserved units, and the movements that give them back.
+/// The order without reserved units that it keeps no longer, and the movements that give them back.
 pub(super) fn released(case: &Case<'_>, mut order: Order) -> Result<(Order, Vec<Deduction>), Need> {
-    let skus = std::mem::take(&mut order.reservation.skus);
-    if skus.is_empty() {
+    if order.keeps_reservation() || order.reservation.skus.is_empty() {
         return Ok((order, Vec::new()));
     }
+    let skus = std::mem::take(&mut order.reservation.skus);
     let rows = case.known.rows(&ReadSet {
         stock_levels: Some((order.order_id.clone(), skus.into_iter().collect())),
         ..ReadSet::default()

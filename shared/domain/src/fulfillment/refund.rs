@@ -125,11 +125,7 @@ fn decide_all(
             unsent: known_mails(&known, changes),
         });
     }
-    let (order, deductions) = if order.keeps_reservation() {
-        (order, Vec::new())
-    } else {
-        released(case, order)?
-    };
+    let (order, deductions) = released(case, order)?;
     Ok(bounded(Commit {
         order: Some(order),
         deductions,
