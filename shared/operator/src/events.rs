@@ -12,6 +12,7 @@
 
 use crate::{NAMED, TRIES, names, note::Note, pace::Pace};
 use domain::{
+    announcement::{Announcement, Batch, event},
     delivery::{
         event::{Change, Reading},
         job::FulfillmentJob,
@@ -174,6 +175,7 @@ async fn once_more(
                     event_type: Some(read.event_type),
                     occurred_at: read.occurred_at,
                     note: note.line(ask.word()),
+                    announced: announced(event::released(&event, note.at()), note),
                 };
                 let changed = events.reopen_event(&reopening).await?;
                 (changed == Changed::Now).then_some(Again::Reopened { from })
@@ -189,6 +191,10 @@ async fn once_more(
         event = current;
     }
     Ok(Again::Left(Left::Contended))
+}
+
+fn announced(announcements: Vec<Announcement>, note: &Note) -> Option<Batch> {
+    Batch::new(&announcements, note.at())
 }
 
 /// Drops an event that is parked or unfinished: it has no effects, and the note states the reason.
@@ -210,11 +216,10 @@ pub async fn drop_event(
             EventState::Committed => return Ok(Dropped::Left(Left::Committed)),
             state => return Ok(Dropped::Left(Left::NotOpen(state))),
         };
-        if events
-            .drop_event(id, from, &note.line("dropped it"), note.at())
-            .await?
-            == Changed::Now
-        {
+        let announced = announced(event::dropped(&event, note.at()), note);
+        let line = note.line("dropped it");
+        let dropped = events.drop_event(id, from, &line, announced.as_ref(), note.at());
+        if dropped.await? == Changed::Now {
             return Ok(Dropped::Now { from });
         }
     }
