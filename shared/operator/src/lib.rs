@@ -11,6 +11,7 @@
 //! because every effect has a once-marker. The one exception is intended: [`resend`] sends the
 //! customer another mail, once for each request.
 
+pub mod announce;
 pub mod close;
 pub mod customer;
 pub mod events;
