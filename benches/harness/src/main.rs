@@ -2,16 +2,22 @@
 
 mod aws;
 mod callgrind;
+#[cfg(test)]
+mod calls;
 mod delivery;
+mod dynamodb;
+mod expression;
 mod flex;
 mod fulfillment;
 mod lambda;
+mod load;
 mod measure;
 mod plot;
 mod processor;
 mod report;
 mod subject;
 mod tls;
+mod upkeep;
 
 use clap::Parser;
 use measure::Plan;
@@ -47,9 +53,24 @@ struct Arguments {
     /// AWS answers over TLS.
     #[arg(long)]
     tls: bool,
-    /// Orders for fulfillment, for each size of batch and each latency; 0 leaves it out.
+    /// Orders for fulfillment and receipts, for each size of batch and each latency; 0 leaves it out.
     #[arg(long, default_value_t = 200)]
     orders: usize,
+    /// Rows for sweep and reconcile; 0 leaves it out.
+    #[arg(long, default_value_t = 10_000)]
+    rows: u64,
+    /// Deliveries through the whole flow, each tenth a duplicate; 0 leaves it out. 100,000 take minutes.
+    #[arg(long, default_value_t = 0)]
+    load: u64,
+    /// Orders of one SKU, and as many of different SKUs; 0 leaves it out. 10,000 take minutes.
+    #[arg(long, default_value_t = 0)]
+    shelf: u64,
+    /// The time for which a transaction's items are in flight, in milliseconds, for `--shelf`.
+    #[arg(long, default_value_t = 10)]
+    shelf_latency_ms: u64,
+    /// Processes of fulfillment for `--shelf`, with ten orders each.
+    #[arg(long, default_value_t = 5)]
+    shelf_processes: usize,
     /// Counts instructions under valgrind, too.
     #[arg(long)]
     instructions: bool,
@@ -132,8 +153,25 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         0 => None,
         orders => Some(fulfillment::measure(&place, &aws, orders).await?),
     };
+    let upkeep = match arguments.rows {
+        0 => Vec::new(),
+        rows => upkeep::measure(&place, &aws, rows).await?,
+    };
+    let flow = match arguments.load {
+        0 => None,
+        deliveries => Some(load::flow(&place, &aws, deliveries).await?),
+    };
+    let shelves = shelves(arguments, &place, &aws).await?;
     let machine = machine.ended();
-    let text = report::markdown(&machine, &measured, orders.as_ref());
+    let all = report::Report {
+        machine: &machine,
+        subjects: &measured,
+        batches: orders.as_deref().unwrap_or_default(),
+        upkeep: &upkeep,
+        flow: flow.as_ref(),
+        shelves: &shelves,
+    };
+    let text = report::markdown(&all);
     println!("{text}");
     let write = |name: &str, text: &str| {
         let path = arguments.out.join(name);
@@ -142,11 +180,6 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let plot = plot::bars(&measured);
     write("bench.md", &text)?;
     write("bench.svg", &plot)?;
-    let all = report::Report {
-        machine: &machine,
-        subjects: &measured,
-        fulfillment: orders.as_ref(),
-    };
     write("bench.json", &serde_json::to_string_pretty(&all)?)?;
     if let Some(document) = &arguments.document {
         let failed = |error| Failure::File(document.clone(), error);
@@ -157,4 +190,18 @@ async fn run(arguments: &Arguments) -> Result<(), Failure> {
         std::fs::write(document.with_extension("svg"), &plot).map_err(failed)?;
     }
     Ok(())
+}
+
+async fn shelves(
+    arguments: &Arguments,
+    place: &subject::Place<'_>,
+    aws: &aws::Aws,
+) -> Result<Vec<load::Shelf>, Failure> {
+    let mut shelves = Vec::new();
+    let (latency_ms, processes) = (arguments.shelf_latency_ms, arguments.shelf_processes);
+    for is_hot in [false, true].into_iter().filter(|_| arguments.shelf > 0) {
+        let plan = (is_hot, arguments.shelf, latency_ms, processes);
+        shelves.push(load::shelf(place, aws, plan).await?);
+    }
+    Ok(shelves)
 }

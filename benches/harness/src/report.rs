@@ -3,7 +3,9 @@
 use crate::{
     Arguments,
     fulfillment::Batches,
-    measure::{Measured, Warm},
+    load::{Flow, Shelf},
+    measure::{Measured, Warm, float},
+    upkeep::Upkeep,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,7 +16,12 @@ use std::fmt::Write as _;
 pub(crate) struct Report<'a> {
     pub(crate) machine: &'a Machine,
     pub(crate) subjects: &'a [Measured],
-    pub(crate) fulfillment: Option<&'a Vec<Batches>>,
+    /// Fulfillment and receipts.
+    pub(crate) batches: &'a [Batches],
+    /// Sweep and reconcile.
+    pub(crate) upkeep: &'a [Upkeep],
+    pub(crate) flow: Option<&'a Flow>,
+    pub(crate) shelves: &'a [Shelf],
 }
 
 /// The machine and the conditions of a run.
@@ -57,11 +64,8 @@ fn load() -> String {
 }
 
 /// The whole report for the terminal and for the documents.
-pub(crate) fn markdown(
-    machine: &Machine,
-    measured: &[Measured],
-    orders: Option<&Vec<Batches>>,
-) -> String {
+pub(crate) fn markdown(report: &Report<'_>) -> String {
+    let (machine, measured) = (report.machine, report.subjects);
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -118,14 +122,111 @@ pub(crate) fn markdown(
                 .map_or(none(), |it| format!("{:.3}", it.event / 1e6))
         });
     }
-    let orders = orders.map_or(&[][..], Vec::as_slice);
-    batches(&mut text, orders);
-    goals(&mut text, machine, measured, orders);
+    let of = |name: &str| {
+        let named = report.batches.iter().filter(|it| it.function == name);
+        named.collect::<Vec<_>>()
+    };
+    let orders = of("fulfillment");
+    batches(&mut text, "fulfillment of checkouts", &orders);
+    batches(&mut text, "receipts of these orders", &of("receipts"));
+    upkeep(&mut text, report.upkeep);
+    under_load(&mut text, report);
+    goals(&mut text, machine, measured, &orders);
     text
 }
 
-/// Fulfillment's table.
-fn batches(text: &mut String, orders: &[Batches]) {
+/// The table of sweep and reconcile.
+fn upkeep(text: &mut String, runs: &[Upkeep]) {
+    if runs.is_empty() {
+        return;
+    }
+    text.push('\n');
+    let names = runs.iter().map(|it| {
+        let (function, rows, latency) = (&it.function, it.rows, it.latency_ms);
+        format!("{function}, {rows} rows at {latency} ms")
+    });
+    row(text, "a run from its start", names);
+    row(text, "---", runs.iter().map(|_| "---:".to_owned()));
+    let mut line = |name: &str, of: &dyn Fn(&Upkeep) -> String| {
+        row(text, name, runs.iter().map(of));
+    };
+    line("time, s", &|it| format!("{:.2}", it.seconds));
+    line("processor time, s", &|it| format!("{:.2}", it.processor_s));
+    line("peak memory, MiB", &|it| {
+        format!("{:.1}", it.peak_memory_mib)
+    });
+    line("calls to AWS and Flex", &|it| {
+        let calls = it.calls.iter().map(|(_, calls)| calls);
+        calls.sum::<u64>().to_string()
+    });
+}
+
+/// The tables of the whole flow and of the hot shelf.
+fn under_load(text: &mut String, report: &Report<'_>) {
+    if let Some(it) = report.flow {
+        text.push('\n');
+        let figures = [
+            ("deliveries", it.deliveries.to_string()),
+            ("of these, duplicates", it.duplicates.to_string()),
+            (
+                "deliveries in a second, on this machine with its stubs",
+                format!("{:.0}", float(it.deliveries) / it.seconds),
+            ),
+            (
+                "deliveries in a second of processor time of the functions",
+                format!("{:.0}", float(it.deliveries) / it.processor_s),
+            ),
+            ("orders", it.orders.to_string()),
+            ("lost", it.ends.lost.to_string()),
+            ("double", it.ends.double.to_string()),
+            ("messages received again", it.ends.again.to_string()),
+            ("dead letters", it.ends.dead.to_string()),
+        ];
+        row(text, "whole flow", ["count".to_owned()].into_iter());
+        row(text, "---", ["---:".to_owned()].into_iter());
+        for (name, figure) in figures {
+            row(text, name, [figure].into_iter());
+        }
+    }
+    let Some(first) = report.shelves.first() else {
+        return;
+    };
+    text.push('\n');
+    let title = format!(
+        "{} orders, {} at once, {} ms",
+        first.orders, first.at_once, first.latency_ms
+    );
+    let names = report.shelves.iter().map(|it| {
+        let name = if it.is_hot {
+            "one SKU"
+        } else {
+            "each its own SKU"
+        };
+        name.to_owned()
+    });
+    row(text, &title, names);
+    row(
+        text,
+        "---",
+        report.shelves.iter().map(|_| "---:".to_owned()),
+    );
+    let mut line = |name: &str, of: &dyn Fn(&Shelf) -> String| {
+        row(text, name, report.shelves.iter().map(of));
+    };
+    line("orders in a second", &|it| {
+        format!("{:.0}", float(it.orders) / it.seconds)
+    });
+    line("transactions for each order", &|it| {
+        format!("{:.2}", it.attempts)
+    });
+    line("messages received again", &|it| it.ends.again.to_string());
+    line("dead letters", &|it| it.ends.dead.to_string());
+    line("lost", &|it| it.ends.lost.to_string());
+    line("double", &|it| it.ends.double.to_string());
+}
+
+/// The table of a function of batches.
+fn batches(text: &mut String, title: &str, orders: &[&Batches]) {
     if orders.is_empty() {
         return;
     }
@@ -133,20 +234,23 @@ fn batches(text: &mut String, orders: &[Batches]) {
     let names = orders
         .iter()
         .map(|it| format!("batch of {} at {} ms", it.size, it.latency_ms));
-    row(text, "fulfillment of checkouts", names);
+    row(text, title, names);
     row(text, "---", orders.iter().map(|_| "---:".to_owned()));
     let mut line = |name: &str, of: &dyn Fn(&Batches) -> String| {
-        row(text, name, orders.iter().map(of));
+        row(text, name, orders.iter().map(|it| of(it)));
     };
     line("batch, p50 / p99, ms", &|it| {
         format!("{:.2} / {:.2}", it.latency.p50, it.latency.p99)
     });
-    line("order, processor time, ms", &|it| {
+    line("record, processor time, ms", &|it| {
         format!("{:.2}", it.processor_ms)
     });
-    line("order, calls to AWS and Flex", &|it| {
+    line("record, calls to AWS and Flex", &|it| {
         let calls = it.calls.iter().map(|(_, calls)| calls);
         format!("{:.2}", calls.fold(0.0, |sum, calls| sum + calls))
+    });
+    line("peak memory, MiB", &|it| {
+        format!("{:.1}", it.peak_memory_mib)
     });
     line("batch, sequential round trips", &|it| {
         // Without latency, calls of different orders seldom overlap.
@@ -197,7 +301,7 @@ fn row(text: &mut String, first: &str, cells: impl Iterator<Item = String>) {
 const INSTRUCTIONS_BEFORE: f64 = 1.886e6;
 
 /// Intake's figures beside the goals. A goal without its figure is left out.
-fn goals(text: &mut String, machine: &Machine, measured: &[Measured], orders: &[Batches]) {
+fn goals(text: &mut String, machine: &Machine, measured: &[Measured], orders: &[&Batches]) {
     let find = |name: &str| measured.iter().find(|it| it.name == name);
     let Some(intake) = find("intake") else { return };
     text.push('\n');

@@ -42,7 +42,9 @@ impl<'a> Place<'a> {
     pub(crate) fn subject(&self, name: &str) -> Result<Subject, Failure> {
         let folder = absolute(&self.built.join(name));
         let (program, arguments): (PathBuf, &[&str]) = match name {
-            "intake" | "bare" | "fulfillment" => (folder.join("bootstrap"), &[]),
+            "intake" | "bare" | "fulfillment" | "receipts" | "sweep" | "reconcile" => {
+                (folder.join("bootstrap"), &[])
+            }
             "node" => (PathBuf::from("node"), &["runtime.cjs"]),
             // As AWS's own bootstrap does.
             "python" => (
@@ -70,7 +72,9 @@ impl<'a> Place<'a> {
     fn environment(&self, name: &str, folder: &Path) -> Vec<(String, String)> {
         let folder = folder.display().to_string();
         // The Node.js SDK prefers the queue's host to the endpoint.
-        let queue = format!("{}/123456789012/fulfillment", self.aws.url);
+        let queue = |name: &str| format!("{}/123456789012/{name}", self.aws.url);
+        let (fulfillment_queue, receipt_queue) = (queue("fulfillment"), queue("receipts"));
+        let dead_letters = queue("dead-letters");
         let path = std::env::var("PATH").unwrap_or_default();
         let mut pairs = vec![
             ("PATH", path.as_str()),
@@ -96,8 +100,21 @@ impl<'a> Place<'a> {
             ("RUST_LOG", "info"),
             ("EVENTS_TABLE", "events"),
             ("IDEMPOTENCY_TABLE", "idempotency"),
-            ("FULFILLMENT_QUEUE_URL", &queue),
-            ("RECEIPT_QUEUE_URL", &queue),
+            ("FULFILLMENT_QUEUE_URL", &fulfillment_queue),
+            ("RECEIPT_QUEUE_URL", &receipt_queue),
+            ("FULFILLMENT_DEAD_LETTER_QUEUE_URL", &dead_letters),
+            ("RECEIPT_DEAD_LETTER_QUEUE_URL", &dead_letters),
+            ("FEEDBACK_DEAD_LETTER_QUEUE_URL", &dead_letters),
+            ("CONFIGURATION_SET", "bench"),
+            ("MERCHANT_NAME", "Harbor & Pine Wellness"),
+            ("MERCHANT_ADDRESS", "12 Wharf Street|Portland, ME 04101"),
+            ("SUPPORT_EMAIL", "support@harborandpine.example"),
+            ("RECEIPT_SENDER", "receipts@harborandpine.example"),
+            ("TEST_RECEIPT_RECIPIENT", "test@harborandpine.example"),
+            ("TIME_ZONE", "America/New_York"),
+            ("RECEIPT_ON_UNKNOWN", "hold"),
+            ("RECEIPT_TEMPLATES_DIR", "/opt/receipt-templates"),
+            ("RECONCILE_DAYS", "3"),
             ("FLEX_API_KEY_ARN", "api-key"),
             ("FLEX_API_BASE_URL", &self.aws.url),
             ("LINKS_TABLE", "links"),
@@ -117,7 +134,7 @@ impl<'a> Place<'a> {
             ("SHIPMENT_MAIL", "off"),
             ("TRIAL_ENDS_MAIL", "off"),
             ("RESERVE_STOCK", "off"),
-            ("RETRY_BASE_SECONDS", "60"),
+            ("RETRY_BASE_SECONDS", "1"),
             ("MAX_RECEIVES", "5"),
             ("FLEX_WEBHOOK_SECRETS_ARN", "webhooks"),
             ("WEBHOOK_SECRETS_ARN", "webhooks"),
