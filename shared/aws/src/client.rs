@@ -37,15 +37,6 @@ struct Shared {
     is_parsed: Once,
 }
 
-impl Shared {
-    fn new(client: SharedHttpClient) -> SharedHttpClient {
-        SharedHttpClient::new(Self {
-            client,
-            is_parsed: Once::new(),
-        })
-    }
-}
-
 impl HttpClient for Shared {
     fn http_connector(
         &self,
@@ -87,7 +78,10 @@ pub(crate) fn without_kept_connections() -> SharedHttpClient {
 /// The time limits turn an outage into an answer before the process is killed. Intake has 10 s in all.
 #[must_use]
 pub fn loader() -> ConfigLoader {
-    let http = Shared::new(Builder::new().tls_provider(TLS).build_https());
+    let http = SharedHttpClient::new(Shared {
+        client: Builder::new().tls_provider(TLS).build_https(),
+        is_parsed: Once::new(),
+    });
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(1))
         .operation_attempt_timeout(Duration::from_secs(3))
