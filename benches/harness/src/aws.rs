@@ -1,8 +1,4 @@
 //! Stubs of DynamoDB, SQS, SES, Secrets Manager and Flex. They count the calls by action.
-#![expect(
-    clippy::indexing_slicing,
-    reason = "indexing a `Value` gives null or makes the member"
-)]
 
 use crate::{
     Failure,
@@ -121,6 +117,11 @@ impl Aws {
     /// Takes the counts since the last time.
     pub(crate) fn take_calls(&self) -> Calls {
         std::mem::take(&mut self.world().calls)
+    }
+
+    /// Takes the billed capacity since the last time.
+    pub(crate) fn take_units(&self) -> dynamodb::Units {
+        std::mem::take(&mut self.world().tables.units)
     }
 
     /// Takes the count of sequential round trips since the last time.

@@ -3,6 +3,7 @@
 use crate::{
     aws::{Aws, Calls},
     delivery::{Signature, delivery, event_id, receipt_id},
+    flex::Skus,
 };
 use aws::{
     Queues, Store, SystemClock, Tables,
@@ -26,6 +27,7 @@ use domain::{
     },
 };
 use fulfillment::Fulfillment;
+use futures_util::future::join_all;
 use intake::{Intake, request::Incoming, secrets::Secrets};
 use jiff::{SignedDuration, Timestamp};
 use kit::drive::{POLICY, merchant};
@@ -316,4 +318,19 @@ async fn a_checkout_makes_nine_calls_and_its_receipt_six() {
     assert_eq!(stack.calls(), "GetItem 3, SendRawEmail 1, UpdateItem 2");
     stack.send(1).await;
     assert_eq!(stack.calls(), "GetItem 1", "a sent receipt");
+}
+
+/// The first attempts may all meet, so that one succeeds. The others then come one after the other.
+#[tokio::test]
+async fn ten_orders_of_one_sku_at_once_need_at_most_nineteen_transactions() {
+    let stack = Stack::start().await;
+    stack.stubs.world().skus = Skus::Same;
+    for number in 1..=10 {
+        stack.deliver(number, Signature::Good, "").await;
+    }
+    stack.stubs.take_calls();
+    stack.stubs.set_latency(Duration::from_millis(5));
+    join_all((1..=10).map(|number| stack.fulfill(number))).await;
+    let transactions = stack.stubs.take_calls()["TransactWriteItems"];
+    assert!((10..=19).contains(&transactions), "{transactions}");
 }

@@ -17,6 +17,9 @@ const BATCH: &str = include_str!("../../../events/fulfillment.json");
 const EVENT: &str = "fevt_01K76N0000000000000000000A";
 pub(crate) const SESSION: &str = "fcs_01K76N0000000000000000000B";
 pub(crate) const PAYMENT: &str = "fpi_01K76N0000000000000000000D";
+/// Each order has its own customer and reference: orders that share them write the same rows.
+pub(crate) const REFERENCE: &str = "\"order-1042\"";
+pub(crate) const CUSTOMER: &str = "fcus_01K76N0000000000000000000C";
 /// The secret's text without `fwhsec_`, in base64.
 const KEY: &str = "Y2NhZDczMDYtNDEyYi0xMWVlLTg5MTItNGY4Y2E5ZmU1MmI4";
 
@@ -39,7 +42,9 @@ pub(crate) fn delivery(number: u64, signature: Signature) -> Value {
     let body = BODY
         .replace(EVENT, &event_id(number))
         .replace(SESSION, &order_id(number))
-        .replace(PAYMENT, &format!("fpi_01K76N{number:020}"));
+        .replace(PAYMENT, &format!("fpi_01K76N{number:020}"))
+        .replace(CUSTOMER, &format!("fcus_01K76N{number:020}"))
+        .replace(REFERENCE, &format!("\"order-{number}\""));
     let (id, at) = (
         format!("msg_01K76N{number:020}"),
         Timestamp::now().as_second(),

@@ -4,7 +4,7 @@
     reason = "indexing a `Value` gives null or makes the member"
 )]
 
-use crate::delivery::{PAYMENT, SESSION};
+use crate::delivery::{CUSTOMER, PAYMENT, REFERENCE, SESSION};
 use axum::{
     http::{Uri, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
@@ -91,6 +91,8 @@ fn of_number(sample: &str, number: &str) -> String {
         .replace(SESSION, &format!("fcs_01K76N{number}"))
         .replace(PAYMENT, &format!("fpi_01K76N{number}"))
         .replace(SECOND_PAYMENT, &format!("fpi_01K76P{number}"))
+        .replace(CUSTOMER, &format!("fcus_01K76N{number}"))
+        .replace(REFERENCE, &format!("\"order-{number}\""))
 }
 
 fn json(body: String) -> Response {

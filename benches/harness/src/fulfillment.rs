@@ -5,11 +5,11 @@ use crate::{
     aws::Aws,
     delivery::{Signature, delivery, fulfillment_batch, receipts_batch},
     lambda::{Expected, Function},
-    measure::{Spread, float},
+    measure::{Billed, Spread, float, log_length},
     processor::{Used, peak_memory_kib},
     subject::{Place, Subject},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -19,7 +19,7 @@ const LATENCIES_MS: [u64; 2] = [0, 10];
 const WARM_UP: usize = 10;
 
 /// Batches of one size at one latency.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Batches {
     pub(crate) function: String,
     pub(crate) size: usize,
@@ -34,7 +34,11 @@ pub(crate) struct Batches {
     /// sequential round trips of a record.
     pub(crate) round_trips: f64,
     pub(crate) peak_memory_mib: f64,
+    /// For each record.
+    pub(crate) billed: Billed,
 }
+
+type MakesBatch = fn(&[u64]) -> Value;
 
 /// Measures `orders` orders for each size and latency, and then their receipts. Intake stores the events first.
 pub(crate) async fn measure(
@@ -43,7 +47,7 @@ pub(crate) async fn measure(
     orders: usize,
 ) -> Result<Vec<Batches>, Failure> {
     let intake = place.subject("intake")?;
-    let functions: [(Subject, fn(&[u64]) -> Value); 2] = [
+    let functions: [(Subject, MakesBatch); 2] = [
         (place.subject("fulfillment")?, fulfillment_batch),
         (place.subject("receipts")?, receipts_batch),
     ];
@@ -91,6 +95,8 @@ async fn of_function(
     }
     aws.take_calls();
     aws.take_round_trips();
+    aws.take_units();
+    let log_before = log_length(subject);
     let before = Used::by(function.pid()?)?;
     let mut latencies = Vec::new();
     for event in events {
@@ -112,6 +118,7 @@ async fn of_function(
             .collect(),
         round_trips: float(aws.take_round_trips()) / batches,
         peak_memory_mib: float(peak) / 1024.0,
+        billed: Billed::by(subject, aws, log_before, handled),
     })
 }
 

@@ -21,10 +21,11 @@ use crate::{
     subject::{Place, Subject},
 };
 use futures_util::future::try_join_all;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     ops::Range,
     time::{Duration, Instant},
 };
@@ -45,7 +46,7 @@ const PIECES: [(&str, i64); 2] = [("BRACE-M", 2), ("TOTE", 1)];
 const IDLE: Duration = Duration::from_millis(1);
 
 /// Deliveries through the whole flow.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Flow {
     pub(crate) deliveries: u64,
     pub(crate) duplicates: u64,
@@ -57,7 +58,7 @@ pub(crate) struct Flow {
 }
 
 /// The ends of all orders, counted in the stubs' rows.
-#[derive(Debug, Default, Clone, Copy, Serialize)]
+#[derive(Debug, Default, Clone, Copy, Deserialize, Serialize)]
 pub(crate) struct Ends {
     /// Events that are not processed, or have no order, no sent receipt or no mail.
     pub(crate) lost: u64,
@@ -70,7 +71,7 @@ pub(crate) struct Ends {
 }
 
 /// Orders of one SKU, or each of its own.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Shelf {
     /// All orders are of one SKU.
     pub(crate) is_hot: bool,
@@ -201,8 +202,8 @@ fn count(aws: &Aws, numbers: Range<u64>, skus: Skus, has_receipts: bool) -> (u64
         };
         let is_sold =
             has("events", &event_id(number), "processed") && has("orders", &order_id(number), "");
-        let is_told = !has_receipts || has("receipts", &receipt_id(number), "sent");
-        lost += u64::from(!(is_sold && is_told));
+        let is_sent = !has_receipts || has("receipts", &receipt_id(number), "sent");
+        lost += u64::from(!(is_sold && is_sent));
         sold += i64::from(is_sold);
         if skus == Skus::Spread {
             let taken = |(sku, pieces): (&str, i64)| {
@@ -238,11 +239,11 @@ fn taken(counter: Option<&crate::expression::Item>) -> i64 {
 }
 
 /// Starts processes of a function, each with an event.
-async fn started<'a>(
-    subject: &'a Subject,
+async fn started(
+    subject: &Subject,
     count: usize,
     (event, expected): (impl Fn() -> Value, Expected),
-) -> Result<Vec<Function<'a>>, Failure> {
+) -> Result<Vec<Function<'_>>, Failure> {
     let mut functions = Vec::new();
     for _ in 0..count {
         functions.push(Function::start(subject, &event(), expected).await?.0);
@@ -295,7 +296,7 @@ pub(crate) async fn flow(place: &Place<'_>, aws: &Aws, deliveries: u64) -> Resul
         let orders = number - begin;
         let pollers = Pollers::new(aws, orders);
         let given = RefCell::new(given.into_iter());
-        let (before, began) = (used()?, Instant::now());
+        let (used_before, clock) = (used()?, Instant::now());
         let takes = intakes.iter_mut().map(async |function| {
             loop {
                 let number = given.borrow_mut().next();
@@ -321,8 +322,8 @@ pub(crate) async fn flow(place: &Place<'_>, aws: &Aws, deliveries: u64) -> Resul
         // Duplicates of unfinished events may still wait in the first queue.
         drain(&pollers, fulfillments.first_mut(), "fulfillment").await?;
         drain(&pollers, senders.first_mut(), "receipts").await?;
-        flow.seconds += began.elapsed().as_secs_f64();
-        flow.processor_s += (used()? - before).as_secs_f64();
+        flow.seconds += clock.elapsed().as_secs_f64();
+        flow.processor_s += used()?.saturating_sub(used_before).as_secs_f64();
         flow.deliveries += sent;
         flow.orders += orders;
         flow.duplicates += sent - orders;
@@ -348,7 +349,7 @@ async fn drain(
             .world()
             .queues
             .get(queue)
-            .map_or(0, |it| it.len());
+            .map_or(0, VecDeque::len);
         let hidden = pollers.hidden.borrow();
         let hidden = hidden.iter().filter(|(_, of, _)| *of == queue).count();
         u64::try_from(waiting + hidden).unwrap_or_default()
@@ -388,12 +389,12 @@ pub(crate) async fn shelf(
     aws.set_latency(Duration::from_millis(latency_ms));
     aws.take_calls();
     let pollers = Pollers::new(aws, orders);
-    let began = Instant::now();
+    let clock = Instant::now();
     let polls = functions
         .iter_mut()
         .map(|function| pollers.poll(function, ("fulfillment", size), true));
     try_join_all(polls).await?;
-    let seconds = began.elapsed().as_secs_f64();
+    let seconds = clock.elapsed().as_secs_f64();
     let attempts = aws.take_calls().remove("TransactWriteItems");
     let ends = pollers.ends(begin..begin + orders, skus, false);
     aws.set_latency(Duration::ZERO);

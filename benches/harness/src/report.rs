@@ -8,24 +8,24 @@ use crate::{
     upkeep::Upkeep,
 };
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 
 /// Everything, for `bench.json`.
-#[derive(Debug, Serialize)]
-pub(crate) struct Report<'a> {
-    pub(crate) machine: &'a Machine,
-    pub(crate) subjects: &'a [Measured],
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Report {
+    pub(crate) machine: Machine,
+    pub(crate) subjects: Vec<Measured>,
     /// Fulfillment and receipts.
-    pub(crate) batches: &'a [Batches],
+    pub(crate) batches: Vec<Batches>,
     /// Sweep and reconcile.
-    pub(crate) upkeep: &'a [Upkeep],
-    pub(crate) flow: Option<&'a Flow>,
-    pub(crate) shelves: &'a [Shelf],
+    pub(crate) upkeep: Vec<Upkeep>,
+    pub(crate) flow: Option<Flow>,
+    pub(crate) shelves: Vec<Shelf>,
 }
 
 /// The machine and the conditions of a run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Machine {
     processor: String,
     processors: usize,
@@ -64,8 +64,8 @@ fn load() -> String {
 }
 
 /// The whole report for the terminal and for the documents.
-pub(crate) fn markdown(report: &Report<'_>) -> String {
-    let (machine, measured) = (report.machine, report.subjects);
+pub(crate) fn markdown(report: &Report) -> String {
+    let (machine, measured) = (&report.machine, &report.subjects);
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -123,13 +123,13 @@ pub(crate) fn markdown(report: &Report<'_>) -> String {
         });
     }
     let of = |name: &str| {
-        let named = report.batches.iter().filter(|it| it.function == name);
-        named.collect::<Vec<_>>()
+        let of = report.batches.iter().filter(|it| it.function == name);
+        of.collect::<Vec<_>>()
     };
     let orders = of("fulfillment");
     batches(&mut text, "fulfillment of checkouts", &orders);
     batches(&mut text, "receipts of these orders", &of("receipts"));
-    upkeep(&mut text, report.upkeep);
+    upkeep(&mut text, &report.upkeep);
     under_load(&mut text, report);
     goals(&mut text, machine, measured, &orders);
     text
@@ -162,8 +162,8 @@ fn upkeep(text: &mut String, runs: &[Upkeep]) {
 }
 
 /// The tables of the whole flow and of the hot shelf.
-fn under_load(text: &mut String, report: &Report<'_>) {
-    if let Some(it) = report.flow {
+fn under_load(text: &mut String, report: &Report) {
+    if let Some(it) = &report.flow {
         text.push('\n');
         let figures = [
             ("deliveries", it.deliveries.to_string()),
@@ -270,6 +270,31 @@ pub(crate) fn with_section(document: &str, text: &str) -> Option<String> {
     let (before, rest) = document.split_once(START)?;
     let (_, after) = rest.split_once(END)?;
     Some(format!("{before}{START}{text}{END}{after}"))
+}
+
+/// The beginning of the README's line about speed.
+const SPEED: &str = "**Speed**";
+
+/// The README with its line about speed. None if it has no such line.
+pub(crate) fn with_line(readme: &str, report: &Report) -> Option<String> {
+    let old = readme.lines().find(|line| line.starts_with(SPEED))?;
+    Some(readme.replacen(old, &speed(report)?, 1))
+}
+
+/// The README's line about speed. None if a function was not measured.
+fn speed(report: &Report) -> Option<String> {
+    let find = |name: &str| report.subjects.iter().find(|it| it.name == name);
+    let (ours, node, python) = (find("intake")?, find("node")?, find("python")?);
+    let figure = |of: Figure, places: usize| {
+        let [ours, node, python] = [ours, node, python].map(of);
+        format!("{ours:.places$} ({node:.places$}, {python:.places$})")
+    };
+    Some(format!(
+        "{SPEED} of intake beside the same job in Node.js and Python on one machine: first answer after {} ms, a new event in {} ms, {} MiB; [how](docs/benchmarks.md).",
+        figure(|it| it.first_answer.p50, 0),
+        figure(|it| it.new.latency.p50, 1),
+        figure(|it| it.peak_memory_mib, 0),
+    ))
 }
 
 type Figure = fn(&Measured) -> f64;
@@ -388,5 +413,23 @@ mod tests {
         let expected = "before\n<!-- bench: printed -->\n\nnew\n\n<!-- end -->\nafter";
         assert_eq!(with_section(document, "new\n").as_deref(), Some(expected));
         assert_eq!(with_section("no section", "new\n"), None);
+    }
+
+    #[test]
+    fn the_documents_show_the_run_that_is_kept() {
+        let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let read = |name: &str| std::fs::read_to_string(project.join(name)).unwrap();
+        let report: Report = serde_json::from_str(&read("docs/benchmarks.json")).unwrap();
+        let (document, readme) = (read("docs/benchmarks.md"), read("README.md"));
+        let again =
+            "make bench OPTIONS=\"--from docs/benchmarks.json --document docs/benchmarks.md\"";
+        assert!(
+            with_section(&document, &markdown(&report)).as_deref() == Some(&document),
+            "docs/benchmarks.md is not of docs/benchmarks.json: {again}"
+        );
+        assert!(
+            with_line(&readme, &report).as_deref() == Some(&readme),
+            "README.md is not of docs/benchmarks.json: {again}"
+        );
     }
 }

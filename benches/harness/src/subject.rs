@@ -1,6 +1,10 @@
 //! The functions to measure: ours, the floor and the peers.
 
-use crate::{Failure, aws::Aws, tls::Trusted};
+use crate::{
+    Failure,
+    aws::Aws,
+    tls::{self, Trusted},
+};
 use std::path::{Path, PathBuf};
 
 /// A function, and how it is started.
@@ -142,15 +146,19 @@ impl<'a> Place<'a> {
             ("EVENT_RETENTION_DAYS", "90"),
         ];
         let (own, all);
-        if let Some(trusted) = &self.trusted {
-            own = trusted.own.display().to_string();
-            all = trusted.all.display().to_string();
-            pairs.extend([
-                ("SSL_CERT_FILE", all.as_str()),
-                ("AWS_CA_BUNDLE", &all),
-                // Node.js adds these to its built-in ones.
-                ("NODE_EXTRA_CA_CERTS", &own),
-            ]);
+        match &self.trusted {
+            Some(trusted) => {
+                own = trusted.own.display().to_string();
+                all = trusted.all.display().to_string();
+                pairs.extend([
+                    ("SSL_CERT_FILE", all.as_str()),
+                    ("AWS_CA_BUNDLE", &all),
+                    // Node.js adds these to its built-in ones.
+                    ("NODE_EXTRA_CA_CERTS", &own),
+                ]);
+            }
+            // Amazon Linux has all certificates in one file. Debian has each in a file besides, which would be read, too.
+            None => pairs.extend(tls::bundle().map(|file| ("SSL_CERT_FILE", file))),
         }
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         pairs.into_iter().map(owned).collect()

@@ -9,7 +9,7 @@ use crate::{
     subject::{Place, Subject},
 };
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::{
     ops::Range,
@@ -21,7 +21,7 @@ const LATENCIES_MS: [u64; 2] = [0, 10];
 const SAMPLE: u64 = 60_000_000;
 
 /// A run over many rows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Upkeep {
     pub(crate) function: String,
     pub(crate) rows: u64,
