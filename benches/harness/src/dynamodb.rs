@@ -64,7 +64,7 @@ pub(crate) struct Tables {
     by_name: HashMap<String, BTreeMap<String, Item>>,
     /// The items of transactions that are in flight.
     busy: HashSet<Place>,
-    /// What was billed since the last time.
+    /// The capacity billed since the last time.
     pub(crate) units: Units,
 }
 

@@ -70,7 +70,7 @@ pub(crate) struct Ends {
     pub(crate) again: u64,
 }
 
-/// Orders of one SKU, or each of its own.
+/// Orders of one SKU, or of as many SKUs.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Shelf {
     /// All orders are of one SKU.
@@ -286,7 +286,7 @@ pub(crate) async fn flow(place: &Place<'_>, aws: &Aws, deliveries: u64) -> Resul
         let given: Vec<_> = (1..=sent)
             .map(|n| {
                 if n % DUPLICATE == 0 {
-                    // Of the delivery before, or of one that has long been processed.
+                    // The delivery before, or one that has long been processed.
                     return begin.max(number - 1 - (n / DUPLICATE) % 50);
                 }
                 number += 1;
@@ -361,7 +361,7 @@ async fn drain(
     Ok(())
 }
 
-/// Fulfills orders of one SKU, or each of its own, with batches of 10 in several processes.
+/// Fulfills orders of one SKU, or of as many SKUs, with batches of 10 in several processes.
 pub(crate) async fn shelf(
     place: &Place<'_>,
     aws: &Aws,

@@ -48,7 +48,7 @@ impl Spread {
     }
 }
 
-/// What AWS bills for an event beside its calls and its time.
+/// The billed capacity and log lines of an event.
 #[derive(Debug, Default, Clone, Copy, Deserialize, Serialize)]
 pub(crate) struct Billed {
     pub(crate) units: Units,
@@ -57,7 +57,7 @@ pub(crate) struct Billed {
 }
 
 impl Billed {
-    /// What was billed since `log_before`, the length of the log then, for each of `events` events.
+    /// The figures since the log had `log_before` bytes, for each of `events` events.
     pub(crate) fn by(subject: &Subject, aws: &Aws, log_before: u64, events: f64) -> Self {
         let Units { write, read } = aws.take_units();
         Self {

@@ -290,7 +290,7 @@ fn speed(report: &Report) -> Option<String> {
         format!("{ours:.places$} ({node:.places$}, {python:.places$})")
     };
     Some(format!(
-        "{SPEED} of intake beside the same job in Node.js and Python on one machine: first answer after {} ms, a new event in {} ms, {} MiB; [how](docs/benchmarks.md).",
+        "{SPEED} of intake (in parentheses: of the same job in Node.js, Python) on one machine: first answer after {} ms, a new event in {} ms, {} MiB. [How](docs/benchmarks.md).",
         figure(|it| it.first_answer.p50, 0),
         figure(|it| it.new.latency.p50, 1),
         figure(|it| it.peak_memory_mib, 0),
