@@ -18,7 +18,7 @@ import deployment  # of local/, which `prepare` has put on the path
 
 BUILT = prepare.PROJECT / ".local" / "bench-check"
 BUDGETS = prepare.BENCHES / "budgets.json"
-FUNCTIONS = ("intake", "fulfillment", "receipts", "feedback", "sweep", "reconcile")
+FUNCTIONS = ("intake", "fulfillment", "receipts", "feedback", "sweep", "reconcile", "announcements")
 # Enough for counts, and for a ratio with a margin.
 PLAN = ("--starts", "3", "--events", "300", "--warm-up", "30", "--rounds", "5", "--orders", "20", "--rows", "0")
 

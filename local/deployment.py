@@ -120,6 +120,7 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
             name: resources[f"{name.title()}Function"]
             for name in ("intake", "fulfillment", "receipts", "feedback", "sweep", "reconcile", "announcements")
         },
+        "event_bus": outputs["EventBusName"],
         "secrets": [resources[name] for name in stored],
         "parameters": parameters,
         "given": given,

@@ -78,6 +78,7 @@ fn store(config: &SdkConfig, url: &str) -> Store {
         entitlements,
         receipts,
         resources,
+        announcements,
     ] = [
         "events",
         "orders",
@@ -86,6 +87,7 @@ fn store(config: &SdkConfig, url: &str) -> Store {
         "entitlements",
         "receipts",
         "resources",
+        "announcements",
     ]
     .map(str::to_owned);
     let queue = |name: &str| format!("{url}/123456789012/{name}");
@@ -97,6 +99,7 @@ fn store(config: &SdkConfig, url: &str) -> Store {
         entitlements,
         receipts,
         resources,
+        announcements,
     };
     let queues = Queues {
         fulfillment: queue("fulfillment"),
@@ -315,7 +318,10 @@ async fn a_checkout_makes_nine_calls_and_its_receipt_six() {
     assert_eq!(stack.calls(), "GetItem 1", "a processed event");
 
     stack.send(1).await;
-    assert_eq!(stack.calls(), "GetItem 3, SendRawEmail 1, UpdateItem 2");
+    assert_eq!(
+        stack.calls(),
+        "GetItem 3, SendRawEmail 1, TransactWriteItems 1, UpdateItem 1"
+    );
     stack.send(1).await;
     assert_eq!(stack.calls(), "GetItem 1", "a sent receipt");
 }

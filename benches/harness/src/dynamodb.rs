@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The keys of the tables, by the tables' names in the benchmark.
-const KEYS: [(&str, &[&str]); 8] = [
+const KEYS: [(&str, &[&str]); 9] = [
     ("events", &["event_id"]),
     ("idempotency", &["id"]),
     ("orders", &["order_id"]),
@@ -23,6 +23,7 @@ const KEYS: [(&str, &[&str]); 8] = [
     ("entitlements", &["customer_id", "entry"]),
     ("receipts", &["receipt_id"]),
     ("resources", &["resource_id"]),
+    ("announcements", &["batch_id"]),
 ];
 /// Every SKU begins with this many pieces.
 pub(crate) const ON_HAND: i64 = 100_000_000;
@@ -30,7 +31,7 @@ pub(crate) const ON_HAND: i64 = 100_000_000;
 const PAGE: usize = 4_000;
 
 /// The key attributes of the indexes, by table. True if an index has all attributes.
-const INDEXES: [(&str, &str, bool); 8] = [
+const INDEXES: [(&str, &str, bool); 9] = [
     ("events", "open", false),
     ("orders", "client_reference_id", false),
     ("orders", "customer_id", false),
@@ -39,6 +40,7 @@ const INDEXES: [(&str, &str, bool); 8] = [
     ("receipts", "open", false),
     ("resources", "list", true),
     ("resources", "sale", false),
+    ("announcements", "open", false),
 ];
 
 /// The capacity that DynamoDB bills, on demand

@@ -127,6 +127,7 @@ impl<'a> Place<'a> {
             ("ENTITLEMENTS_TABLE", "entitlements"),
             ("RECEIPTS_TABLE", "receipts"),
             ("RESOURCES_TABLE", "resources"),
+            ("ANNOUNCEMENTS_TABLE", "announcements"),
             ("MODE", "test"),
             ("GRACE_DAYS", "0"),
             ("ON_FULL_REFUND", "keep"),
