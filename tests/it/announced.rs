@@ -1,10 +1,11 @@
-//! The announcements as the merchant's systems see them: a schema and an example of each kind, and the registry's
-//! template. `UPDATE_DOCUMENTS=1` writes the files of `events/announcements`.
+//! The announcements as the merchant's systems see them: a schema and an example of each kind, the registry's template,
+//! and the examples of consumers. `UPDATE_DOCUMENTS=1` writes the files of `events/announcements`.
 
+mod consumers;
 mod schemas;
 mod stories;
 
-use crate::documents::root;
+use crate::documents::{assert_printed, root};
 use boon::{Compiler, Draft, Schemas};
 use domain::announcement::Kind;
 use schemas::{schema, strict};
@@ -253,4 +254,15 @@ fn the_template_of_the_registry_has_the_schema_of_each_kind() {
     template.push_str("Outputs:\n  RegistryArn: {Value: !GetAtt Registry.RegistryArn, Description: The registry}\n");
     assert!(template.len() < MOST_BYTES, "{}", template.len());
     assert_file(REGISTRY, &template);
+}
+
+#[test]
+fn the_document_lists_the_kinds() {
+    let mut table = String::from("| kind | thing | when |\n|---|---|---|\n");
+    for kind in Kind::ALL {
+        let thing = serde_json::to_value(kind.thing()).unwrap();
+        let thing = thing.as_str().unwrap();
+        let _ = writeln!(table, "| `{kind}` | `{thing}` | {} |", kind.when());
+    }
+    assert_printed("docs/announcements.md", "kinds", &table);
 }
