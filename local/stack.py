@@ -13,6 +13,7 @@
                          run a function on a sample, against the stack, in a container if Docker runs
     stack.py deploy TEMPLATE
                          deploy another template beside the stack and print its outputs
+    stack.py remove NAME remove such a stack
     stack.py run -- CMD  run CMD against a stack of its own, which ends with it
 
 `up` leaves what it started running and writes .local/stack.json; `run` hands CMD the path of such a file
@@ -31,6 +32,7 @@ import sys
 import urllib.error
 
 import audit
+import aws
 import deployment
 import invocation
 import permissions
@@ -84,6 +86,8 @@ def main():
     deploy.add_argument("template", help="a parameter with the name of an output of the stack gets its value")
     deploy.add_argument("--name", required=True, help="the name of the new stack")
     deploy.add_argument("--parameter", **PARAMETER)
+    remove = verbs.add_parser("remove", help="remove a stack that `deploy` made")
+    remove.add_argument("name")
     run = verbs.add_parser("run", help="run a command against a stack of its own")
     run.add_argument("--mode", choices=["test", "live"], default="test")
     run.add_argument("--faults", metavar="SEED", type=int, help="put a proxy between the functions and AWS that can fail them")
@@ -213,6 +217,10 @@ def deploy(asked):
     say.line(json.dumps(outputs))
 
 
+def remove(asked):
+    aws.delete_stack(running()["endpoint"], asked.name)
+
+
 def setting(text):
     name, sign, value = text.partition("=")
     if not (name and sign):
@@ -294,6 +302,7 @@ VERBS = {
     "event": event,
     "invoke": invoke,
     "deploy": deploy,
+    "remove": remove,
     "run": run,
 }
 

@@ -161,8 +161,8 @@ fn refused(schema: Value, event: &Value) -> Option<String> {
     compiler.set_default_draft(Draft::V4);
     compiler.enable_format_assertions();
     compiler.add_resource(PLACE, schema).unwrap();
-    let compiled = compiler.compile(PLACE, &mut schemas).unwrap();
-    let refused = schemas.validate(event, compiled).err();
+    let index = compiler.compile(PLACE, &mut schemas).unwrap();
+    let refused = schemas.validate(event, index).err();
     refused.map(|error| error.to_string())
 }
 

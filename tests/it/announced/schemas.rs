@@ -14,7 +14,7 @@ use domain::announcement::{
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
-/// EventBridge's registry takes JSON Schema of draft 4 only
+/// The registry takes JSON Schema of draft 4 only
 /// (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-schema.html>).
 const DRAFT: &str = "http://json-schema.org/draft-04/schema#";
 

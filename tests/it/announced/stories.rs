@@ -1,4 +1,4 @@
-//! One event of each kind, as EventBridge delivers it. Stories of the example shop make most of them. The rest are
+//! One event of each kind, as the event bus delivers it. Stories of the example shop make most of them. The rest are
 //! changes of the rows of these stories.
 
 use crate::flint::samples::shop_after_all;
@@ -194,7 +194,7 @@ fn access_changes(bundle: &Bundle) -> Vec<Announcement> {
         (at, Reason::Ended),
         (at + Duration::from_hours(24), Reason::CancelsAtPeriodEnd),
     ];
-    let changed = changes.into_iter().flat_map(|(access_until, reason)| {
+    let announced = changes.into_iter().flat_map(|(access_until, reason)| {
         let before = Entitlement {
             access_until: at + Duration::from_hours(480),
             reason: Reason::Paid,
@@ -209,7 +209,7 @@ fn access_changes(bundle: &Bundle) -> Vec<Announcement> {
         };
         access::changed(Some(&before), &after, cause)
     });
-    changed.collect()
+    announced.collect()
 }
 
 /// A person's actions on an event, and an event that no delivery brought.
