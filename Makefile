@@ -123,8 +123,8 @@ wall:
 		echo "shared/domain must not depend on these"; exit 1; \
 	fi
 	@features=$$($(CARGO) tree --locked --edges normal,features --prefix none) || exit 1; \
-	if echo "$$features" | grep 'domain feature "testing"'; then \
-		echo "no function may contain the tables of the tests"; exit 1; \
+	if echo "$$features" | grep -E 'domain feature "(schema|testing)"'; then \
+		echo "no function may contain the tables and schemas of the tests"; exit 1; \
 	fi
 
 tools:
