@@ -1,4 +1,4 @@
-//! The event bus: EventBridge.
+//! The event bus: `EventBridge`.
 
 use crate::failure::classified;
 use aws_config::SdkConfig;
@@ -9,7 +9,7 @@ const EVENTBRIDGE: &str = "EventBridge";
 /// The `source` of every announcement.
 pub const SOURCE: &str = "fulfillment";
 
-/// A bus of EventBridge.
+/// A bus of `EventBridge`.
 #[derive(Debug, Clone)]
 pub struct Bus {
     client: aws_sdk_eventbridge::Client,

@@ -1,4 +1,4 @@
-//! The ports on DynamoDB, SQS, SES, EventBridge and Secrets Manager.
+//! The ports on DynamoDB, SQS, SES, `EventBridge` and Secrets Manager.
 //!
 //! [`Store`] has all tables and queues. The keys and conditions of a table are only in the table's file: `events`,
 //! `orders`, `links`, `stock`, `entitlements`, `receipts` and `announcements`. The files `index` and `backlog` are the only ones for the

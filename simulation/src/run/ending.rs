@@ -2,7 +2,7 @@
 
 use super::{Act, Done, Errand, Lane, NOT_YOUNG, Run};
 use crate::check::hold;
-use domain::ports::OpenRows;
+use domain::{announcement::Kind, ports::OpenRows};
 use kit::dice::Dice;
 use kit::prelude::*;
 use operator::{note::Note, pace::Pace, redrive};
@@ -65,15 +65,12 @@ impl Run<'_> {
             let is_paid = order.funds() == OrderFunds::Received;
             is_paid && order.fulfilled_at.is_some()
         });
+        let is_paid = |kind: Kind| matches!(kind, Kind::OrderPaid | Kind::RenewalPaid);
+        let told = kept.published.iter().filter(|one| is_paid(one.kind));
+        let told: BTreeSet<&str> = told.map(|one| one.id.as_str()).collect();
         let is_told = |order: &Order| {
-            let id = &order.order_id;
-            let of_order = |told: &&str| told.starts_with(&format!("{id}/"));
-            let is_paid = |told: &&str| told.ends_with(".paid");
-            published
-                .iter()
-                .filter(|told| of_order(told) && is_paid(told))
-                .count()
-                == 1
+            let of_order = format!("{}/", order.order_id);
+            told.iter().filter(|id| id.starts_with(&of_order)).count() == 1
         };
         let untold: Vec<_> = paid.filter(|order| !is_told(order)).collect();
         hold!(

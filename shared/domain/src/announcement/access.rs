@@ -62,7 +62,7 @@ pub fn changed(
         changed: fields::changed(before.as_ref(), &state),
     };
     let id = format!("{}/{}", state.customer_id, state.product_id);
-    cause.announce(id, after.version, change, &State::Entitlement(state))
+    cause.announce(&id, after.version, change, &State::Entitlement(state))
 }
 
 fn kind(before: Option<&EntitlementState>, after: &EntitlementState, at: Timestamp) -> Kind {

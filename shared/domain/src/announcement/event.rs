@@ -97,5 +97,5 @@ fn announce(
     };
     let version = u64::try_from(at.as_second()).unwrap_or_default();
     let id = summary.event_id.clone();
-    cause.announce(id, version, change, &State::Event(summary))
+    cause.announce(&id, version, change, &State::Event(summary))
 }

@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The most bytes of a batch that keeps the lines of its orders. A row has room for 400 KB, and an entry of EventBridge
+/// The most bytes of a batch that keeps the lines of its orders. A row has room for 400 KB, and an entry of `EventBridge`
 /// for 256 KB (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html>). The rest is room for a
 /// contact.
 pub const MOST_BYTES: usize = 160_000;
@@ -265,7 +265,7 @@ impl Cause<'_> {
     /// The announcements of a change.
     pub(crate) fn announce(
         &self,
-        id: String,
+        id: &str,
         version: u64,
         change: Change,
         state: &State,
@@ -274,7 +274,7 @@ impl Cause<'_> {
         let announcement = |kind: Kind| {
             let thing = Thing {
                 thing_type: kind.thing(),
-                id: id.clone(),
+                id: id.to_owned(),
                 version,
             };
             Announcement {

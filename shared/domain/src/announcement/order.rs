@@ -307,7 +307,7 @@ pub fn changed(before: Option<&Order>, after: &Order, cause: Cause<'_>) -> Vec<A
         return Vec::new();
     };
     let state = State::Order(Box::new(summary));
-    cause.announce(after.order_id.to_string(), after.version, change, &state)
+    cause.announce(after.order_id.as_str(), after.version, change, &state)
 }
 
 /// The kinds of a change; `None` if the state stays.

@@ -89,7 +89,7 @@ pub fn changed(before: &Receipt, after: &Receipt, cause: Cause<'_>) -> Vec<Annou
     };
     let id = is.receipt_id.clone();
     cause.announce(
-        id,
+        &id,
         before.version + 1,
         Change { kinds, changed },
         &State::Receipt(is),

@@ -284,7 +284,7 @@ pub fn changed(before: Option<&Resource>, after: &Resource, cause: Cause<'_>) ->
             let (before, after) = (known!(Invoice, InvoiceSummary), InvoiceSummary::of(row));
             let change = change(before.as_ref(), &after, InvoiceSummary::kind);
             let id = after.invoice_id.clone();
-            announce(cause, id, version, change, State::Invoice(after.into()))
+            announce(cause, &id, version, change, &State::Invoice(after.into()))
         }
         Resource::CheckoutSession(row) => {
             let (before, after) = (
@@ -295,10 +295,10 @@ pub fn changed(before: Option<&Resource>, after: &Resource, cause: Cause<'_>) ->
             let id = after.checkout_session_id.clone();
             announce(
                 cause,
-                id,
+                &id,
                 version,
                 change,
-                State::CheckoutSession(after.into()),
+                &State::CheckoutSession(after.into()),
             )
         }
         Resource::PaymentMethod(row) => {
@@ -306,7 +306,7 @@ pub fn changed(before: Option<&Resource>, after: &Resource, cause: Cause<'_>) ->
             let after = PaymentMethodSummary::of(row);
             let change = change(before.as_ref(), &after, PaymentMethodSummary::kind);
             let id = after.payment_method_id.clone();
-            announce(cause, id, version, change, State::PaymentMethod(after))
+            announce(cause, &id, version, change, &State::PaymentMethod(after))
         }
         Resource::Merchant(row) => {
             let (before, after) = (known!(Merchant, MerchantSummary), MerchantSummary::of(row));
@@ -314,21 +314,21 @@ pub fn changed(before: Option<&Resource>, after: &Resource, cause: Cause<'_>) ->
                 Kind::MerchantReadinessChanged
             });
             let id = after.merchant_id.clone();
-            announce(cause, id, version, change, State::Merchant(after))
+            announce(cause, &id, version, change, &State::Merchant(after))
         }
     }
 }
 
 fn announce(
     cause: Cause<'_>,
-    id: String,
+    id: &str,
     version: u64,
     change: Option<Change>,
-    state: State,
+    state: &State,
 ) -> Vec<Announcement> {
     let change = change.into_iter();
     change
-        .flat_map(|change| cause.announce(id.clone(), version, change, &state))
+        .flat_map(|change| cause.announce(id, version, change, state))
         .collect()
 }
 

@@ -100,6 +100,6 @@ pub fn changed(
         event_id: None,
     };
     let id = counter.sku.to_string();
-    let all = cause.announce(id, level.version, change, &State::Stock(after));
+    let all = cause.announce(&id, level.version, change, &State::Stock(after));
     Some((level, all))
 }

@@ -7,14 +7,14 @@ use crate::{
 
 /// The announcements of a commit. An event that no delivery brought is announced when it ends.
 pub(super) fn announced(case: &Case<'_>, rows: &Snapshot, commit: &Commit) -> Option<Batch> {
-    let cause = Cause {
+    let because = Cause {
         at: case.now,
         provider: Some(&case.event.provider),
         event_id: Some(&case.event.event_id),
     };
     let missed = event::missed(case.event, case.now);
     let mut all = if commit.ends { missed } else { Vec::new() };
-    all.extend(of_commit(rows, commit, cause));
+    all.extend(of_commit(rows, commit, because));
     Batch::new(&all, case.now)
 }
 
