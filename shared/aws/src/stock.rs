@@ -25,7 +25,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 pub(crate) const TABLE: &str = "Stock";
-const COUNTER: &str = "counter";
+pub(crate) const COUNTER: &str = "counter";
 const MAPPING: &str = "mapping";
 
 fn key(sku: impl Into<String>, entry: impl Into<String>) -> Key {
@@ -49,6 +49,11 @@ fn mapping_text(of: &MappingKey) -> String {
         MappingKey::Product(id) => format!("product#{id}"),
         MappingKey::Price(id) => format!("price#{id}"),
     }
+}
+
+/// The key of a mapping row.
+pub(crate) fn mapping_key(of: &MappingKey) -> Key {
+    key(mapping_text(of), MAPPING)
 }
 
 /// The keys to read.
@@ -219,7 +224,7 @@ pub(crate) fn report(
 ) -> Result<Update, RetryableError> {
     let key = match uncounted {
         Uncounted::Sku(sku) => counter_key(sku),
-        Uncounted::Unmapped(of) => key(mapping_text(of), MAPPING),
+        Uncounted::Unmapped(of) => mapping_key(of),
     };
     Update::builder()
         .table_name(table)

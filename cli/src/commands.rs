@@ -1,0 +1,61 @@
+//! The commands, one file for each noun.
+
+mod access;
+mod customer;
+mod event;
+mod event_write;
+mod events;
+mod logs;
+mod mail;
+mod mail_write;
+mod order;
+mod orders;
+mod redrive;
+mod replay;
+mod reports;
+mod run_now;
+mod secrets;
+mod status;
+mod stock;
+mod stock_write;
+mod whoami;
+mod verify;
+mod send;
+mod write;
+
+pub(crate) use secrets::{api_key, name as secret_name};
+
+use crate::{Context, args::Command, backend::Backend, error::Error, output::Answer};
+
+/// Runs a command.
+pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<Answer, Error> {
+    match command {
+        Command::Order(args) => order::order(on, args).await,
+        Command::Orders(args) => orders::orders(on, args).await,
+        Command::Status(args) => status::status(on, args).await,
+        Command::Why { id } => event::why(on, id).await,
+        Command::Events(args) => events::events(on, args).await,
+        Command::Event(command) => event::run(on, command).await,
+        Command::Replay(args) => replay::replay(on, args).await,
+        Command::Redrive(args) => redrive::redrive(on, args).await,
+        Command::Mail(command) => mail::run(on, command).await,
+        Command::Stock(command) => stock::run(on, command).await,
+        Command::Access { id } => access::access(on, id).await,
+        Command::Ledger { period } => reports::ledger(on, period).await,
+        Command::Receivables => reports::receivables(on).await,
+        Command::Logs(args) => logs::logs(on, args).await,
+        Command::Watch => logs::watch(on).await,
+        Command::Reconcile(args) => run_now::reconcile(on, args).await,
+        Command::Sweep(args) => run_now::sweep(on, args).await,
+        Command::Pause(args) => run_now::pause(on, args).await,
+        Command::Resume(args) => run_now::resume(on, args).await,
+        Command::Secrets(command) => secrets::run(on, command).await,
+        Command::Customer(command) => customer::run(on, command).await,
+        Command::Whoami => whoami::whoami(on).await,
+        Command::Doctor(_)
+        | Command::Setup(_)
+        | Command::Webhooks(_)
+        | Command::Checkout(_)
+        | Command::LineItems { .. } => Err(Error::usage("not built yet")),
+    }
+}
