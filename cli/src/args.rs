@@ -222,13 +222,12 @@ pub struct StatusArgs {
 }
 
 #[derive(Debug, Args)]
-#[group(multiple = false, id = "which")]
 pub struct EventsArgs {
     /// Events that wait for a person; this is the default
-    #[arg(long, group = "which")]
+    #[arg(long)]
     pub parked: bool,
     /// Unfinished events that are older than fifteen minutes
-    #[arg(long, group = "which")]
+    #[arg(long, conflicts_with = "parked")]
     pub stuck: bool,
     /// Only this type
     #[arg(long = "type", value_name = "TYPE")]
@@ -425,9 +424,6 @@ pub struct DoctorArgs {
 
 #[derive(Debug, Args)]
 pub struct SetupArgs {
-    /// Do not wait for the first delivery of the provider
-    #[arg(long)]
-    pub no_wait: bool,
     #[command(flatten)]
     pub write: WriteArgs,
 }
@@ -446,6 +442,17 @@ pub enum WebhooksCommand {
     },
     /// Register the stack's URL through the provider's API, and store the signing secret
     Create {
+        #[arg(long, default_value = "flex")]
+        provider: String,
+        #[command(flatten)]
+        write: WriteArgs,
+    },
+    /// List the endpoints that Flint knows; Flex has no list
+    List,
+    /// Delete an endpoint through the provider's API: nothing is delivered to it any more
+    Delete {
+        /// The provider's id of the endpoint
+        id: String,
         #[arg(long, default_value = "flex")]
         provider: String,
         #[command(flatten)]

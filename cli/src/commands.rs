@@ -1,6 +1,7 @@
 //! The commands, one file for each noun.
 
 mod access;
+mod checkout;
 mod customer;
 mod event;
 mod event_write;
@@ -18,14 +19,17 @@ mod secrets;
 mod status;
 mod stock;
 mod stock_write;
+mod webhooks;
 mod whoami;
 mod verify;
 mod send;
+mod setup;
 mod write;
 
-pub(crate) use secrets::{api_key, name as secret_name};
+pub(crate) use secrets::{api_key, check_key, name as secret_name, webhook_secrets};
+pub(crate) use status::last as last_line;
 
-use crate::{Context, args::Command, backend::Backend, error::Error, output::Answer};
+use crate::{Context, args::{CheckoutCommand, Command}, backend::Backend, error::Error, output::Answer};
 
 /// Runs a command.
 pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<Answer, Error> {
@@ -52,10 +56,23 @@ pub async fn run<B: Backend>(command: &Command, on: &Context<'_, B>) -> Result<A
         Command::Secrets(command) => secrets::run(on, command).await,
         Command::Customer(command) => customer::run(on, command).await,
         Command::Whoami => whoami::whoami(on).await,
-        Command::Doctor(_)
-        | Command::Setup(_)
-        | Command::Webhooks(_)
-        | Command::Checkout(_)
-        | Command::LineItems { .. } => Err(Error::usage("not built yet")),
+        Command::Doctor(args) => crate::doctor::doctor(on, &args.checks).await,
+        Command::Setup(args) => setup::setup(on, args).await,
+        Command::Webhooks(command) => webhooks::run(on, command).await,
+        Command::Checkout(CheckoutCommand::Create {
+            price,
+            quantity,
+            reference,
+            success_url,
+        }) => {
+            let wanted = checkout::Wanted {
+                price,
+                quantity: *quantity,
+                reference: reference.as_deref(),
+                success_url,
+            };
+            checkout::create(on, &wanted).await
+        }
+        Command::LineItems { session } => checkout::line_items(on, session).await,
     }
 }

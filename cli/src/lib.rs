@@ -8,6 +8,7 @@ pub mod args;
 pub mod backend;
 pub mod commands;
 pub mod danger;
+pub mod doctor;
 pub mod error;
 pub mod live;
 pub mod mask;

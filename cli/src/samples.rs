@@ -28,6 +28,19 @@ pub fn of(provider: &str) -> Result<list::List, Error> {
     }
 }
 
+/// The event types of a provider, each with its kind. A type of the kind `not_needed` has no effect.
+///
+/// # Errors
+///
+/// For an unknown provider.
+pub fn types(provider: &str) -> Result<Vec<(&'static str, &'static str)>, Error> {
+    match provider {
+        "flex" => Ok(flex::event_types().collect()),
+        "flint" => Ok(flint::event_types().collect()),
+        _ => of(provider).map(|_| Vec::new()),
+    }
+}
+
 /// The sample of a type.
 ///
 /// # Errors

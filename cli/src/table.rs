@@ -20,7 +20,7 @@ pub enum Column {
 pub fn table(head: &[(&str, Column)], rows: &[Vec<String>], width: usize) -> String {
     let mut table = Table::new();
     table
-        .load_preset(NOTHING)
+        .load_style(NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(u16::try_from(width).unwrap_or(u16::MAX));
     if head.iter().any(|(name, _)| !name.is_empty()) {

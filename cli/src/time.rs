@@ -1,7 +1,7 @@
 //! Times as people write and read them.
 
 use crate::error::Error;
-use jiff::{SignedDuration, Timestamp, ToSpan, Zoned, civil, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan, ZonedDateTime, civil, tz::TimeZone};
 
 /// Reads a time: `2h`, `3d`, `90m` (ago), `now`, `today`, `yesterday`, `today 09:30`, `09:30`, `2026-03-03`,
 /// `2026-03-03 09:30`, RFC 3339 or `@1760997599`. Without an offset, the zone counts.
@@ -25,7 +25,7 @@ pub fn read(text: &str, zone: &TimeZone, now: Timestamp) -> Result<Timestamp, Er
     if let Some(ago) = ago(text, zone, now) {
         return Ok(ago);
     }
-    let today = now.to_zoned(zone.clone()).date();
+    let today = now.to_zoned_datetime(zone.clone()).date();
     let (day, time) = match text.split_once([' ', 'T']) {
         Some((day, time)) => (day, Some(time)),
         None if text.contains(':') => ("today", Some(text)),
@@ -74,28 +74,28 @@ fn ago(text: &str, zone: &TimeZone, now: Timestamp) -> Option<Timestamp> {
         "w" => number.weeks(),
         _ => return None,
     };
-    let then = now.to_zoned(zone.clone()).checked_sub(span);
-    then.ok().map(|then: Zoned| then.timestamp())
+    let then = now.to_zoned_datetime(zone.clone()).checked_sub(span);
+    then.ok().map(|then: ZonedDateTime| then.timestamp())
 }
 
 /// `28 Nov 2026 09:41 EST`.
 #[must_use]
 pub fn full(at: Timestamp, zone: &TimeZone) -> String {
-    let at = at.to_zoned(zone.clone());
+    let at = at.to_zoned_datetime(zone.clone());
     at.strftime("%-d %b %Y %H:%M %Z").to_string()
 }
 
 /// `28 November 2026`.
 #[must_use]
 pub fn day(at: Timestamp, zone: &TimeZone) -> String {
-    let at = at.to_zoned(zone.clone());
+    let at = at.to_zoned_datetime(zone.clone());
     at.strftime("%-d %B %Y").to_string()
 }
 
 /// `09:41:05`.
 #[must_use]
 pub fn second(at: Timestamp, zone: &TimeZone) -> String {
-    let at = at.to_zoned(zone.clone());
+    let at = at.to_zoned_datetime(zone.clone());
     at.strftime("%H:%M:%S").to_string()
 }
 

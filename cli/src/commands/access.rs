@@ -50,7 +50,7 @@ pub(super) async fn access<B: Backend>(on: &Context<'_, B>, id: &str) -> Result<
     }
     for row in &rows.subscriptions {
         let status = row.snapshot.as_ref().map_or_else(|| "unknown".to_owned(), |facts| facts.value.status.to_string());
-        let _ = write!(out, "{:18}{}  {status}", "Subscription", row.subscription_id);
+        let _ = write!(out, "{:20}{}  {status}", "Subscription", row.subscription_id);
         if let Some(until) = row.paid_through {
             let _ = write!(out, ", paid until {}", time::day(until, zone));
         }

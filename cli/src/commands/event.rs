@@ -12,6 +12,7 @@ use crate::{
 };
 use domain::{
     delivery::stored_event::{EventState, StoredEvent},
+    ports::{Events as _, Receipts as _},
     receipt::ReceiptStatus,
     values::ids::{EventId, ReceiptId},
 };

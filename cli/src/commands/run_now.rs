@@ -8,6 +8,7 @@ use crate::{
     danger::Danger,
     error::{Error, Exit},
     output::Answer,
+    style::wrapped,
     time,
 };
 use jiff::{Timestamp, ToSpan};
@@ -177,6 +178,7 @@ async fn set_flow<B: Backend>(
         (false, false) => "Nothing changed.\n".to_owned(),
     };
     let schema = if runs { "till.resume/1" } else { "till.pause/1" };
-    let text = if is_so { end } else { format!("{plan}\n{end}") };
+    let plan: Vec<String> = plan.lines().map(|line| wrapped(line, on.terminal.width(), 0)).collect();
+    let text = if is_so { end } else { format!("{}\n{end}", plan.join("\n")) };
     Ok(Answer::new(schema, &data, text)?.ending(Exit::Done))
 }

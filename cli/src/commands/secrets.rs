@@ -171,7 +171,7 @@ async fn status<B: Backend>(on: &Context<'_, B>) -> Result<Answer, Error> {
     Ok(Answer::new("till.secrets/1", &json!({"secrets": list}), text)?.ending(exit))
 }
 
-pub(crate) async fn put_key<B: Backend>(
+async fn put_key<B: Backend>(
     on: &Context<'_, B>,
     provider: &'static str,
     value: &str,
@@ -187,7 +187,7 @@ pub(crate) async fn put_key<B: Backend>(
     write(on, name, before.as_ref(), &document, &plan, args).await
 }
 
-pub(crate) async fn put_webhooks<B: Backend>(
+async fn put_webhooks<B: Backend>(
     on: &Context<'_, B>,
     provider: &'static str,
     values: &[String],
@@ -232,8 +232,7 @@ async fn rotate<B: Backend>(
     }
 }
 
-/// Writes a document, unless another writer changed it since it was read. Secrets Manager has no condition, so the gap
-/// between the last look and the write is milliseconds and not nothing.
+/// Writes a document after a confirmation.
 async fn write<B: Backend>(
     on: &Context<'_, B>,
     name: &'static str,
@@ -242,23 +241,11 @@ async fn write<B: Backend>(
     plan: &str,
     args: &WriteArgs,
 ) -> Result<Answer, Error> {
-    let platform = on.backend.platform();
     if !args.dry_run {
         let note = note(on, args).await?;
         let shown = format!("{plan}\nThe former value stays as AWSPREVIOUS.\nBy {}: {}", note.by(), note.why());
         confirmed(on, Danger::Irreversible, args, &shown)?;
-        let now = platform.secret(name).await?;
-        let version = |document: Option<&SecretText>| document.map(|document| document.version.clone());
-        if version(now.as_ref()) != version(before) {
-            return Err(Error::new(Exit::Failed, format!("{name} was changed by someone else meanwhile"))
-                .cured_by("till secrets status"));
-        }
-        platform.put_secret(name, document).await?;
-        let after = platform.secret(name).await?;
-        if after.is_none_or(|after| after.text != document) {
-            return Err(Error::new(Exit::Failed, format!("{name} does not hold the new value"))
-                .cured_by("till secrets status"));
-        }
+        replace(on, name, before, document).await?;
     }
     let end = if args.dry_run {
         "Nothing changed.\n"
@@ -267,6 +254,56 @@ async fn write<B: Backend>(
     };
     let data = json!({"name": name, "dry_run": args.dry_run, "text": plan});
     Answer::new("till.secret_put/1", &data, format!("{plan}\n{end}"))
+}
+
+/// Writes a document, unless another writer changed it since it was read. Secrets Manager has no condition, so the gap
+/// between the last look and the write is milliseconds and not nothing.
+async fn replace<B: Backend>(
+    on: &Context<'_, B>,
+    name: &'static str,
+    before: Option<&SecretText>,
+    document: &str,
+) -> Result<(), Error> {
+    let platform = on.backend.platform();
+    let now = platform.secret(name).await?;
+    let version = |document: Option<&SecretText>| document.map(|document| document.version.clone());
+    if version(now.as_ref()) != version(before) {
+        return Err(Error::new(Exit::Failed, format!("{name} was changed by someone else meanwhile"))
+            .cured_by("till secrets status"));
+    }
+    platform.put_secret(name, document).await?;
+    let after = platform.secret(name).await?;
+    if after.is_none_or(|after| after.text != document) {
+        return Err(Error::new(Exit::Failed, format!("{name} does not hold the new value"))
+            .cured_by("till secrets status"));
+    }
+    Ok(())
+}
+
+/// Stores webhook secrets, as a part of a plan that is confirmed.
+pub(crate) async fn put_confirmed<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &'static str,
+    values: &[String],
+) -> Result<(), Error> {
+    for value in values {
+        check_webhook(provider, value)?;
+    }
+    let name = name(provider, SecretKind::Webhook);
+    let before = on.backend.platform().secret(name).await?;
+    let document = json!({"webhook_secrets": values}).to_string();
+    replace(on, name, before.as_ref(), &document).await
+}
+
+/// Stores a checked API key, as a part of a plan that is confirmed.
+pub(crate) async fn put_key_confirmed<B: Backend>(
+    on: &Context<'_, B>,
+    provider: &'static str,
+    value: &str,
+) -> Result<(), Error> {
+    let name = name(provider, SecretKind::ApiKey);
+    let before = on.backend.platform().secret(name).await?;
+    replace(on, name, before.as_ref(), &json!({"api_key": value}).to_string()).await
 }
 
 #[cfg(test)]

@@ -141,14 +141,16 @@ impl Platform for AwsPlatform {
                 .start_time(query.since.as_millisecond())
                 .end_time(query.before.as_millisecond())
                 .set_filter_pattern((!query.pattern.is_empty()).then(|| query.pattern.clone()));
-            let mut found = find.into_paginator().items().send();
+            let mut pages = find.into_paginator().send();
             let mut lines = Vec::new();
             while lines.len() < query.most
-                && let Some(event) = found.next().await
+                && let Some(page) = pages.next().await
             {
-                let event = event.map_err(|failed| error("CloudWatch Logs", &failed))?;
-                lines.extend(line(event.timestamp().unwrap_or_default(), event.message().unwrap_or_default()));
+                let page = page.map_err(|failed| error("CloudWatch Logs", &failed))?;
+                let events = page.events().iter();
+                lines.extend(events.filter_map(|of| line(of.timestamp()?, of.message()?)));
             }
+            lines.truncate(query.most);
             lines.sort_by_key(|line| line.at);
             Ok(lines)
         })

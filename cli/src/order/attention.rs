@@ -293,7 +293,7 @@ fn goods(rows: &Rows) -> Vec<Item> {
         .map(|short| {
             let units = missing(&short.sku).unwrap_or(short.missing);
             let text = format!(
-                "{} of {} paid and not in stock. Agree with the customer: a later delivery, or a refund. Sweep \
+                "{} of {} paid for and not in stock. Agree with the customer: a later delivery, or a refund. Sweep \
                  fills it once the counter covers it.",
                 count(usize::try_from(units).unwrap_or_default(), "unit"),
                 short.sku
@@ -304,10 +304,13 @@ fn goods(rows: &Rows) -> Vec<Item> {
         .collect();
     let uncounted = order.uncounted_lines();
     if uncounted > 0 {
-        let text = format!(
-            "{} of this order not counted: map the product, or add a counter, and subtract this sale.",
-            if uncounted == 1 { "1 line".to_owned() + " is" } else { format!("{uncounted} lines are") }
-        );
+        let lines = if uncounted == 1 {
+            "1 line of this order is".to_owned()
+        } else {
+            format!("{uncounted} lines of this order are")
+        };
+        let text =
+            format!("{lines} not counted: map the product, or add a counter, and subtract this sale.");
         items.push(item("stock", &order.order_id, "uncounted", text).then("till stock map KEY SKU"));
     }
     items

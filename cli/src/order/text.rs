@@ -10,7 +10,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use std::fmt::Write;
 
 /// The column of the labels.
-const LABEL: usize = 18;
+const LABEL: usize = 20;
 
 /// The whole text.
 #[must_use]
@@ -128,7 +128,8 @@ fn lines(view: &OrderView, width: usize) -> String {
         }
     }
     let _ = write!(sums, "  total {}", money.total);
-    format!("\n{}{:LABEL$}{sums}\n", table(&head, &rows, width), "")
+    let sums = wrapped(&format!("{:LABEL$}{sums}", ""), width, LABEL);
+    format!("\n{}{sums}\n", table(&head, &rows, width))
 }
 
 fn stock(line: &LineView) -> String {
@@ -157,9 +158,10 @@ fn stock(line: &LineView) -> String {
 fn facts(view: &OrderView, zone: &TimeZone, width: usize) -> String {
     let mut out = String::new();
     for payment in &view.payments {
-        let status = payment.status.as_deref().unwrap_or("not stated");
+        let status = payment.status.as_deref().unwrap_or_default();
         let text = format!("{}  {status}", payment.payment_id);
-        out += &(labeled("Payment", LABEL, &text, width) + "\n");
+        let text = text.trim_end();
+        out += &(labeled("Payment", LABEL, text, width) + "\n");
     }
     if let Some(row) = &view.subscription {
         let status = row.status.as_deref().unwrap_or("unknown");
