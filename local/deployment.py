@@ -72,6 +72,8 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
         "PaymentFailedMail": "on",
         "ShipmentMail": "on",
         "TrialEndsMail": "on",
+        # The emulator does not know archives.
+        "AnnouncementArchiveDays": "0",
         **given,
     }
     if parameters.get("KmsKeyArn") == NEW_KEY:
@@ -107,7 +109,8 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
         "stack_name": STACK_NAME,
         "tables": {
             name: resources[f"{name.title()}Table"]
-            for name in ("events", "orders", "links", "stock", "entitlements", "receipts", "resources")
+            for name in ("events", "orders", "links", "stock", "entitlements", "receipts", "resources",
+                         "announcements")
         },
         "queues": {
             f"{name}{kind}": resources[f"{name.title()}{kind.title().replace('_', '')}Queue"]
@@ -115,7 +118,7 @@ def start(place, mode, started, given, preferred_port=None, dies_with_us=False, 
         },
         "functions": {
             name: resources[f"{name.title()}Function"]
-            for name in ("intake", "fulfillment", "receipts", "feedback", "sweep", "reconcile")
+            for name in ("intake", "fulfillment", "receipts", "feedback", "sweep", "reconcile", "announcements")
         },
         "secrets": [resources[name] for name in stored],
         "parameters": parameters,

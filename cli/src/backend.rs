@@ -8,12 +8,9 @@ use domain::{
     ports::{
         Answering, Backlogs, Commits, DeadLetters, Entitlements, EntitlementAdmin, EventAdmin, Events,
         OpenRows, OrderAdmin, Orders, Queue, ReceiptAdmin, Receipts, ResourceAdmin, ResourceLists,
-        Shortfalls, Suppressions,
+        Shortfalls, Suppressions, admin::{OrderSearch, StockAdmin},
     },
-    upkeep::{
-        admin::{OrderSearch, StockAdmin},
-        sweep::ReceiptBacklog,
-    },
+    upkeep::sweep::ReceiptBacklog,
     values::{mode::Mode, outcome::RetryableError},
 };
 use jiff::{Timestamp, tz::TimeZone};

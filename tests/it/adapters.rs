@@ -423,6 +423,7 @@ async fn store(aws: &Aws) -> Store {
         "entitlements",
         "receipts",
         "resources",
+        "announcements",
     ];
     let [
         events,
@@ -432,8 +433,10 @@ async fn store(aws: &Aws) -> Store {
         entitlements,
         receipts,
         resources,
+        announcements,
     ] = names.map(str::to_owned);
     let tables = Tables {
+        announcements,
         events,
         orders,
         links,

@@ -27,13 +27,13 @@ use domain::{
     resource::{Resource, payment_method::PaymentMethod},
     sale::{
         details::{Details, Metadata},
-        fill::fills,
         mapping::{Grant, Mapping, MappingKey, MappingRow},
         payment::Link,
         shop::ShopFilter,
         statement::{Capture, Customer, Eligibility, LineItem, SaleKind, Totals},
         stock::{Deduction, Movement, Restock, StockLevel, Uncounted},
     },
+    upkeep::fill::fills,
     upkeep::sweep::{EventBacklog, ReceiptBacklog},
     values::{
         ids::{LineItemId, PaymentMethodId, PriceId},
@@ -137,7 +137,7 @@ trait On {
         noted.await.unwrap();
     }
     async fn drop_event(&self, id: &EventId, from: EventState, at: Timestamp) -> Changed {
-        let dropped = self.events().drop_event(id, from, "a double", at);
+        let dropped = self.events().drop_event(id, from, "a double", None, at);
         dropped.await.unwrap()
     }
     async fn order(&self, id: &OrderId) -> Option<Order> {
@@ -165,7 +165,10 @@ trait On {
     }
     async fn mark(&self, id: &ReceiptId, by: &str, state: &ReceiptState) -> Changed {
         let by = owner(by);
-        self.receipts().end_lease(id, &by, state).await.unwrap()
+        self.receipts()
+            .end_lease(id, &by, state, None)
+            .await
+            .unwrap()
     }
     async fn suppression(&self, address: &AddressHash) -> Option<Suppression> {
         self.marks().suppression(address).await.unwrap()
@@ -174,7 +177,7 @@ trait On {
         self.marks().suppress(suppression).await.unwrap();
     }
     async fn hold(&self, seen: &Receipt) -> Changed {
-        self.receipts().hold(seen).await.unwrap()
+        self.receipts().hold(seen, None).await.unwrap()
     }
 }
 
@@ -385,6 +388,7 @@ fn park(reason: &str) -> Settlement {
     Settlement::Parked {
         class: Class::NotComplete,
         reason: reason.to_owned(),
+        announced: None,
     }
 }
 
@@ -1306,7 +1310,7 @@ async fn a_cart_too_big_for_one_transaction_moves_nothing_for_an_event_that_has_
     // Between reading and writing, an operator drops the event.
     let dropped = on
         .events()
-        .drop_event(&event.event_id, Stored, "a test order", now())
+        .drop_event(&event.event_id, Stored, "a test order", None, now())
         .await;
     assert_eq!(dropped, Ok(Changed::Now));
     assert_eq!(on.commit(&sale).await, Committed::Raced);

@@ -226,7 +226,7 @@ async fn feedback_that_is_faster_than_the_mark_does_no_harm() {
     };
     let marked = bundle
         .world
-        .end_lease(&id, &OwnerToken::new("a").unwrap(), &state)
+        .end_lease(&id, &OwnerToken::new("a").unwrap(), &state, None)
         .await;
     assert_eq!(marked, Ok(Changed::Raced));
     assert_eq!(bundle.receipt(&id), before);

@@ -754,11 +754,12 @@ async fn dropped(bundle: &Bundle, webhook: &Delivery, id: &str) {
     let park_reason = Settlement::Parked {
         class: Class::NotRead,
         reason: "Flex will not tell".to_owned(),
+        announced: None,
     };
     bundle.world.settle(&id, &park_reason, now).await.unwrap();
     let dropped = bundle
         .world
-        .drop_event(&id, EventState::Parked, "done by hand", now)
+        .drop_event(&id, EventState::Parked, "done by hand", None, now)
         .await;
     assert_eq!(dropped, Ok(Changed::Now), "{id}");
 }

@@ -8,13 +8,14 @@ use std::{
 };
 
 /// The rooms of `shared/domain`, in reading order. `ports` uses all of them.
-const ROOMS: [&str; 9] = [
+const ROOMS: [&str; 10] = [
     "values",
     "resource",
     "sale",
     "access",
     "delivery",
     "receipt",
+    "announcement",
     "fulfillment",
     "upkeep",
     "ports",

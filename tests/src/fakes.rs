@@ -4,6 +4,7 @@
 //! versions. The suites of `tests/it/contract.rs` hold it and the adapters to the same promises.
 
 mod admin;
+mod announcements;
 pub mod backlog;
 pub mod behind;
 mod call;
@@ -24,6 +25,7 @@ pub use queues::{Dead, DeadLetterQueue, Hop, Message};
 
 use domain::{
     access::subscription,
+    announcement::Entry,
     delivery::{
         answer::UnclearRefund,
         job::{FulfillmentJob, ReceiptJob},
@@ -72,6 +74,10 @@ pub struct Kept {
     pub dead_letters: BTreeMap<usize, Dead>,
     /// The number of messages ever given up on.
     pub given_up: usize,
+    /// The entries that the bus has, in their order.
+    pub published: Vec<Entry>,
+    /// How many of the next entries the bus refuses, each with its own answer.
+    pub refused_entries: usize,
     /// The mails that SES took.
     pub mails: Vec<Email>,
     /// The next answers of SES, instead of taking a mail.

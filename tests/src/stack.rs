@@ -40,10 +40,11 @@ pub struct TableNames {
     pub entitlements: String,
     pub receipts: String,
     pub resources: String,
+    pub announcements: String,
 }
 
 impl TableNames {
-    fn all_mut(&mut self) -> [&mut String; 7] {
+    fn all_mut(&mut self) -> [&mut String; 8] {
         let Self {
             events,
             orders,
@@ -52,6 +53,7 @@ impl TableNames {
             entitlements,
             receipts,
             resources,
+            announcements,
         } = self;
         [
             events,
@@ -61,11 +63,12 @@ impl TableNames {
             entitlements,
             receipts,
             resources,
+            announcements,
         ]
     }
 
     /// The functions' settings that name them.
-    pub fn settings(&self) -> [(&'static str, &str); 7] {
+    pub fn settings(&self) -> [(&'static str, &str); 8] {
         let Self {
             events,
             orders,
@@ -74,6 +77,7 @@ impl TableNames {
             entitlements,
             receipts,
             resources,
+            announcements,
         } = self;
         [
             ("EVENTS_TABLE", events),
@@ -83,6 +87,7 @@ impl TableNames {
             ("ENTITLEMENTS_TABLE", entitlements),
             ("RECEIPTS_TABLE", receipts),
             ("RESOURCES_TABLE", resources),
+            ("ANNOUNCEMENTS_TABLE", announcements),
         ]
     }
 }
@@ -175,6 +180,7 @@ impl Stack {
             entitlements: names.entitlements,
             receipts: names.receipts,
             resources: names.resources,
+            announcements: names.announcements,
         };
         let queues = Queues {
             fulfillment: self.queues.fulfillment.clone(),

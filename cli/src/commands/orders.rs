@@ -10,7 +10,7 @@ use crate::{
     table::{Column, table},
     time,
 };
-use domain::{sale::order::Order, upkeep::admin::OrderSearch as _};
+use domain::{ports::admin::OrderSearch as _, sale::order::Order};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 

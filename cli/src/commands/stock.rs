@@ -12,9 +12,8 @@ use crate::{
     time,
 };
 use domain::{
-    ports::Shortfalls as _,
+    ports::{Shortfalls as _, admin::Counter},
     sale::stock::Movement,
-    upkeep::admin::Counter,
     values::ids::Sku,
 };
 use operator::stock;

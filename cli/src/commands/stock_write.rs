@@ -16,9 +16,8 @@ use crate::{
     time,
 };
 use domain::{
-    ports::Shortfalls as _,
+    ports::{Shortfalls as _, admin::{MapTo, StockAdmin as _}},
     sale::mapping::MappingKey,
-    upkeep::admin::{MapTo, StockAdmin as _},
     values::ids::{PriceId, ProductId, Sku},
 };
 use jiff::Timestamp;

@@ -12,6 +12,7 @@ pub mod notice;
 use aws::batch::{Attempt, Worker};
 use aws_lambda_events::event::sqs::SqsEvent;
 use domain::{
+    announcement::{self, Batch, Cause},
     ports::{Changed, Clock, Orders, Receipts, Suppressions},
     receipt::{
         Receipt, ReceiptStatus,
@@ -111,14 +112,19 @@ impl<S: Receipts + Orders + Suppressions> Feedback<S> {
         report: &Report,
     ) -> Result<Option<(Ended, Option<DeliveryFailure>)>, RetryableError> {
         let update = settle(&before, report);
-        if let Some(update) = &update
-            && self.store.update_mails(&before, update).await? == Changed::Raced
-        {
-            return Ok(None);
-        }
         let (is_new, was) = (update.is_some(), before.state.status());
         let after = match update {
-            Some(update) => updated(before, update),
+            Some(update) => {
+                let after = updated(before.clone(), update.clone());
+                let announced = self.announced(&before, &after);
+                let changed = self
+                    .store
+                    .update_mails(&before, &update, announced.as_ref());
+                if changed.await? == Changed::Raced {
+                    return Ok(None);
+                }
+                after
+            }
             None => before,
         };
         // Even if the receipt is unchanged: an earlier attempt may have stopped between the two writes.
@@ -138,6 +144,16 @@ impl<S: Receipts + Orders + Suppressions> Feedback<S> {
             Outcome::Duplicate
         };
         Ok(Some((ended, delivery_failure)))
+    }
+
+    fn announced(&self, before: &Receipt, after: &Receipt) -> Option<Batch> {
+        let now = self.clock.now();
+        let cause = Cause {
+            at: now,
+            provider: None,
+            event_id: None,
+        };
+        Batch::new(&announcement::receipt::changed(before, after, cause), now)
     }
 
     /// Copies the receipt's delivery failure to its order.

@@ -59,6 +59,7 @@ fn tables(settings: &mut Settings<'_>) -> Tables {
         links: settings.resource("LINKS_TABLE"),
         entitlements: settings.resource("ENTITLEMENTS_TABLE"),
         resources: settings.resource("RESOURCES_TABLE"),
+        announcements: settings.resource("ANNOUNCEMENTS_TABLE"),
     }
 }
 

@@ -8,6 +8,7 @@ mod erasure;
 
 use aws::batch::{Attempt, Worker};
 use domain::{
+    announcement::{self, Batch},
     delivery::{
         event::{Change, Event, Reading},
         job::{FulfillmentJob, Handoff, ReceiptJob},
@@ -310,11 +311,12 @@ impl<S: FulfillmentStore> Fulfillment<S> {
         if receives < patience {
             return Err(RetryableError::TooEarly(reason));
         }
+        let (class, now) = (Class::from(&park_reason), self.clock.now());
         let settlement = Settlement::Parked {
-            class: Class::from(&park_reason),
+            class,
             reason,
+            announced: Batch::new(&announcement::event::parked(event, class, now), now),
         };
-        let now = self.clock.now();
         if self.store.settle(&event.event_id, &settlement, now).await? == Changed::Now {
             return Ok(Some(Outcome::Rejected(park_reason)));
         }

@@ -23,6 +23,7 @@ impl Config {
     pub async fn load(sdk: &SdkConfig) -> Result<Self, Problems> {
         let mut settings = Settings::from(&settings::environment);
         let tables = Tables {
+            announcements: settings.resource("ANNOUNCEMENTS_TABLE"),
             events: settings.resource("EVENTS_TABLE"),
             ..Tables::default()
         };

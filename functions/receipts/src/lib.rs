@@ -15,6 +15,7 @@ mod verdict;
 
 use aws::batch::{Attempt, Worker, time_left};
 use domain::{
+    announcement::{self, Batch, Cause},
     delivery::job::ReceiptJob,
     ports::{
         Changed, Clock, Entitlements, Orders, Receipts as ReceiptRows, ResourceLists, Suppressions,
@@ -120,33 +121,33 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
             return Err(RetryableError::OutOfTime);
         }
         if let Err(error) = self.acquire_lease(&receipt, attempt).await {
-            return Err(self.release(id, error, attempt).await);
+            return Err(self.release(&receipt, error, attempt).await);
         }
-        self.carry_out(id, verdict, again, attempt).await
+        self.carry_out(&receipt, verdict, again, attempt).await
     }
 
     /// Sends the mail or ends the receipt without it, under the lease.
     async fn carry_out(
         &self,
-        id: &ReceiptId,
+        seen: &Receipt,
         verdict: Verdict,
         again: bool,
         attempt: &Attempt,
     ) -> Result<Ended, RetryableError> {
         match verdict {
-            Verdict::Send(email) => self.hand_over(id, &email, again, attempt).await,
+            Verdict::Send(email) => self.hand_over(seen, &email, again, attempt).await,
             Verdict::Fail(reason) => {
                 let state = ReceiptState::Failed {
                     reason: reason.clone(),
                 };
-                self.reject(id, &state, Unsent::Failed(reason), attempt)
+                self.reject(seen, &state, Unsent::Failed(reason), attempt)
                     .await
             }
             Verdict::Withdraw(reason) => {
                 let state = ReceiptState::Withdrawn {
                     reason: reason.clone(),
                 };
-                self.reject(id, &state, Unsent::Withdrawn(reason), attempt)
+                self.reject(seen, &state, Unsent::Withdrawn(reason), attempt)
                     .await
             }
             Verdict::Wait => wait(attempt),
@@ -180,7 +181,7 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
 
     async fn hand_over(
         &self,
-        id: &ReceiptId,
+        seen: &Receipt,
         email: &Email,
         again: bool,
         attempt: &Attempt,
@@ -192,16 +193,16 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
                     reason: reason.clone(),
                 };
                 let unsent = Unsent::Failed(reason);
-                return self.reject(id, &state, unsent, attempt).await;
+                return self.reject(seen, &state, unsent, attempt).await;
             }
-            Err(SendError::NotSent(error)) => return Err(self.release(id, error, attempt).await),
+            Err(SendError::NotSent(error)) => return Err(self.release(seen, error, attempt).await),
             Err(SendError::Unknown(cause)) => return Err(self.unknown(cause, attempt)),
         };
         let sent = ReceiptState::Sent {
             message_id: message_id.clone(),
             sent_at: self.clock.now(),
         };
-        match self.end_lease(id, attempt, &sent).await {
+        match self.end_lease(seen, attempt, &sent).await {
             Ok(changed) => Ok(Outcome::Accepted(Sent {
                 message_id,
                 again,
@@ -225,17 +226,37 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
     /// a mail.
     async fn end_lease(
         &self,
-        id: &ReceiptId,
+        seen: &Receipt,
         attempt: &Attempt,
         state: &ReceiptState,
     ) -> Result<Changed, RetryableError> {
+        let id = &seen.receipt_id;
+        let announced = self.announced(&under_lease(seen), state);
+        let announced = announced.as_ref();
         for _ in 1..END_TRIES {
-            match self.store.end_lease(id, &attempt.owner, state).await {
+            let ended = self.store.end_lease(id, &attempt.owner, state, announced);
+            match ended.await {
                 Err(_) if !time_left(attempt.ends_at, self.clock.now()).is_zero() => {}
                 ended => return ended,
             }
         }
-        self.store.end_lease(id, &attempt.owner, state).await
+        let ended = self.store.end_lease(id, &attempt.owner, state, announced);
+        ended.await
+    }
+
+    /// The announcements of a receipt's new state.
+    fn announced(&self, before: &Receipt, state: &ReceiptState) -> Option<Batch> {
+        let after = Receipt {
+            state: state.clone(),
+            ..before.clone()
+        };
+        let now = self.clock.now();
+        let cause = Cause {
+            at: now,
+            provider: None,
+            event_id: None,
+        };
+        Batch::new(&announcement::receipt::changed(before, &after, cause), now)
     }
 
     /// Releases a lease under which no mail went out. The next attempt need not wait, and the policy does not treat the
@@ -245,7 +266,7 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
     /// the first try.
     async fn release(
         &self,
-        id: &ReceiptId,
+        seen: &Receipt,
         error: RetryableError,
         attempt: &Attempt,
     ) -> RetryableError {
@@ -253,20 +274,20 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
             reason: Some(error.to_string()),
         };
         // If this fails too, the policy decides when the lease ends.
-        let _ = self.end_lease(id, attempt, &unsent).await;
+        let _ = self.end_lease(seen, attempt, &unsent).await;
         error
     }
 
     /// Ends the lease and the receipt without a mail.
     async fn reject(
         &self,
-        id: &ReceiptId,
+        seen: &Receipt,
         state: &ReceiptState,
         unsent: Unsent,
         attempt: &Attempt,
     ) -> Result<Ended, RetryableError> {
         // A lost race may be our own first try, whose answer was lost. Two log lines are better than none.
-        let (Changed::Now | Changed::Raced) = self.end_lease(id, attempt, state).await?;
+        let (Changed::Now | Changed::Raced) = self.end_lease(seen, attempt, state).await?;
         Ok(Outcome::Rejected(unsent))
     }
 
@@ -274,13 +295,23 @@ impl<S: ReceiptStore, M: Mailer> Receipts<S, M> {
         if receipt.state == ReceiptState::Held {
             return Ok(Outcome::Rejected(Unsent::Held));
         }
-        match self.store.hold(receipt).await? {
+        let announced = self.announced(receipt, &ReceiptState::Held);
+        match self.store.hold(receipt, announced.as_ref()).await? {
             Changed::Now => Ok(Outcome::Rejected(Unsent::Held)),
             Changed::Raced => Err(RetryableError::Raced {
                 what: "the receipt",
                 tries: 1,
             }),
         }
+    }
+}
+
+/// The receipt as this attempt's lease has made it: its state announces nothing, and its version is one further.
+fn under_lease(seen: &Receipt) -> Receipt {
+    Receipt {
+        version: seen.version + 1,
+        state: ReceiptState::Unsent { reason: None },
+        ..seen.clone()
     }
 }
 

@@ -27,6 +27,7 @@ impl Config {
     pub async fn load(sdk: &SdkConfig) -> Result<Self, Problems> {
         let mut settings = Settings::from(&settings::environment);
         let tables = Tables {
+            announcements: settings.resource("ANNOUNCEMENTS_TABLE"),
             events: settings.resource("EVENTS_TABLE"),
             orders: settings.resource("ORDERS_TABLE"),
             links: settings.resource("LINKS_TABLE"),

@@ -21,6 +21,7 @@ impl Config {
     pub fn load(sdk: &SdkConfig) -> Result<Self, Problems> {
         let mut settings = Settings::from(&settings::environment);
         let tables = Tables {
+            announcements: settings.resource("ANNOUNCEMENTS_TABLE"),
             events: settings.resource("EVENTS_TABLE"),
             receipts: settings.resource("RECEIPTS_TABLE"),
             orders: settings.resource("ORDERS_TABLE"),

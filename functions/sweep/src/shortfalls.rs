@@ -3,11 +3,8 @@
 use crate::{MOST_FAILURES, Sweep, SweepStore};
 use domain::{
     ports::{Changed, DeadLetters},
-    sale::{
-        fill::{Fill, coverable, fills},
-        order::Order,
-        stock::Movement,
-    },
+    sale::{order::Order, stock::Movement},
+    upkeep::fill::{Fill, coverable, fills},
     values::{
         ids::{OrderId, Sku},
         outcome::RetryableError,

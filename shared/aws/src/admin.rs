@@ -9,9 +9,8 @@ use crate::{
 };
 use aws_sdk_dynamodb::types::AttributeValue;
 use domain::{
-    ports::{Changed, OrderPage},
+    ports::{Changed, OrderPage, admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin, StockPlace}},
     sale::{mapping::MappingKey, order::Order, stock::Movement},
-    upkeep::admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin, StockPlace},
     values::{
         ids::{OrderId, Sku},
         outcome::RetryableError,

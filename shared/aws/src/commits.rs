@@ -5,13 +5,17 @@ mod read;
 use crate::{
     entitlements::{self, put_contact, put_subscription},
     events,
-    failure::{MOST_TRIES, classified, jitter},
+    failure::{MOST_TRIES, classified, jitter, unbuildable},
     links, orders, receipts, resources, stock,
     store::{DYNAMODB, Store},
 };
 use aws_sdk_dynamodb::{
-    error::SdkError, operation::transact_write_items::TransactWriteItemsError,
-    types::TransactWriteItem,
+    error::SdkError,
+    operation::{
+        transact_write_items::TransactWriteItemsError,
+        update_item::builders::UpdateItemFluentBuilder,
+    },
+    types::{TransactWriteItem, Update},
 };
 use domain::{
     fulfillment::{
@@ -78,6 +82,23 @@ fn verdict_on(error: &SdkError<TransactWriteItemsError>) -> Result<Verdict, Retr
     }
 }
 
+/// The action of an update, for a transaction.
+pub(crate) fn update_of(
+    update: &UpdateItemFluentBuilder,
+) -> Result<TransactWriteItem, RetryableError> {
+    let update = update.as_input();
+    let action = Update::builder()
+        .set_table_name(update.get_table_name().clone())
+        .set_key(update.get_key().clone())
+        .set_update_expression(update.get_update_expression().clone())
+        .set_condition_expression(update.get_condition_expression().clone())
+        .set_expression_attribute_names(update.get_expression_attribute_names().clone())
+        .set_expression_attribute_values(update.get_expression_attribute_values().clone())
+        .build()
+        .map_err(|error| unbuildable(&error))?;
+    Ok(TransactWriteItem::builder().update(action).build())
+}
+
 /// A movement and its counter change together.
 type Move = [TransactWriteItem; ACTIONS_A_MOVE];
 
@@ -122,6 +143,7 @@ impl Store {
             let report = stock::report(&tables.stock, uncounted, event_id)?;
             rows.push(TransactWriteItem::builder().update(report).build());
         }
+        rows.extend(self.announce(commit.announced.as_ref())?);
         rows.push(if commit.ends {
             let event = events::committed(&tables.events, event_id, &commit.outbox())?;
             TransactWriteItem::builder().update(event).build()

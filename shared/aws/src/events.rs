@@ -14,12 +14,13 @@ use crate::{
 };
 use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder,
-    types::{ConditionCheck, Update},
+    types::{ConditionCheck, TransactWriteItem, Update},
 };
 use domain::{
+    announcement,
     delivery::job::Handoff,
     delivery::stored_event::{EventState, StoredEvent},
-    ports::{self, Changed, Recorded, Settlement},
+    ports::{self, Changed, Committed, Recorded, Settlement},
     values::{class::Class, ids::EventId, outcome::RetryableError},
 };
 use item::Item;
@@ -28,7 +29,7 @@ use std::time::Duration;
 
 const TABLE: &str = "Events";
 
-fn expiry(from: Timestamp, retention: Duration) -> i64 {
+pub(crate) fn expiry(from: Timestamp, retention: Duration) -> i64 {
     from.as_second()
         .saturating_add(i64::try_from(retention.as_secs()).unwrap_or(i64::MAX))
 }
@@ -101,7 +102,7 @@ fn settled(
             .expression_attribute_values(":not_needed", text(EventState::NotNeeded.to_string()))
             .expression_attribute_values(":reason", text(reason))
             .expression_attribute_values(":expiry", number(expires_at)),
-        Settlement::Parked { class, reason } => update
+        Settlement::Parked { class, reason, .. } => update
             .update_expression(
                 "SET #state = :parked, #open = :parked, #reason = :reason, #class = :class",
             )
@@ -112,9 +113,46 @@ fn settled(
     }
 }
 
+/// The result of recording an event whose id is stored.
+fn there_already(event: &StoredEvent, there: Item) -> Recorded {
+    if there.fingerprint == event.fingerprint {
+        return Recorded::Again(there.state);
+    }
+    Recorded::OtherBody {
+        state: there.state,
+        body: there.body,
+    }
+}
+
+impl Store {
+    /// Records an event together with its announcement.
+    async fn record_announced(
+        &self,
+        event: &StoredEvent,
+        item: Attributes,
+        announce: TransactWriteItem,
+    ) -> Result<Recorded, RetryableError> {
+        let table = &self.tables.events;
+        let put = row::first(table, key(&event.event_id), item)?;
+        let put = TransactWriteItem::builder().put(put).build();
+        if self.transact(vec![put, announce]).await? == Committed::Now {
+            return Ok(Recorded::First);
+        }
+        let there = self.item(table, key(&event.event_id)).await?;
+        let there = there.map(|item| row::from_item(TABLE, item)).transpose()?;
+        there
+            .map(|there| there_already(event, there))
+            .ok_or(RetryableError::Missing { what: "the event" })
+    }
+}
+
 impl ports::Events for Store {
     async fn record(&self, event: &StoredEvent) -> Result<Recorded, RetryableError> {
         let item = row::item(TABLE, &Item::of(event, self.retention))?;
+        let announced = announcement::event::recorded(event);
+        if let Some(announce) = self.announce(announced.as_ref())? {
+            return self.record_announced(event, item, announce).await;
+        }
         let put = self
             .dynamodb
             .put_item()
@@ -122,14 +160,7 @@ impl ports::Events for Store {
             .set_item(Some(item))
             .condition_expression("attribute_not_exists(event_id)");
         let there: Option<Item> = put_first(TABLE, put).await?;
-        Ok(match there {
-            None => Recorded::First,
-            Some(there) if there.fingerprint == event.fingerprint => Recorded::Again(there.state),
-            Some(there) => Recorded::OtherBody {
-                state: there.state,
-                body: there.body,
-            },
-        })
+        Ok(there.map_or(Recorded::First, |there| there_already(event, there)))
     }
 
     async fn event(&self, id: &EventId) -> Result<Option<StoredEvent>, RetryableError> {
@@ -150,7 +181,12 @@ impl ports::Events for Store {
             .expression_attribute_names("#reason", "reason")
             .expression_attribute_names("#class", "class")
             .expression_attribute_values(":stored", text(EventState::Stored.to_string()));
-        guarded(settled(update, settlement, expiry(now, self.retention))).await
+        let update = settled(update, settlement, expiry(now, self.retention));
+        let announced = match settlement {
+            Settlement::Parked { announced, .. } => announced.as_ref(),
+            Settlement::Processed | Settlement::NotNeeded { .. } => None,
+        };
+        self.guarded_with(update, announced).await
     }
 
     async fn note_failure(

@@ -1,13 +1,15 @@
-//! The ports on DynamoDB, SQS, SES and Secrets Manager.
+//! The ports on DynamoDB, SQS, SES, EventBridge and Secrets Manager.
 //!
 //! [`Store`] has all tables and queues. The keys and conditions of a table are only in the table's file: `events`,
-//! `orders`, `links`, `stock`, `entitlements` and `receipts`. The files `index` and `backlog` are the only ones for the
+//! `orders`, `links`, `stock`, `entitlements`, `receipts` and `announcements`. The files `index` and `backlog` are the only ones for the
 //! index `open` and for sweep's notes. The transactions and the joint reads are in [`commits`]. The SDK errors are
 //! sorted in [`failure`].
 
 mod admin;
+mod announcements;
 mod backlog;
 pub mod batch;
+pub mod bus;
 pub mod client;
 pub mod commits;
 mod entitlements;
@@ -15,6 +17,7 @@ mod events;
 pub mod failure;
 mod guard;
 mod index;
+mod levels;
 pub mod links;
 pub mod log;
 pub mod mailer;

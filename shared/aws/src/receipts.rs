@@ -13,6 +13,7 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, Put},
 };
 use domain::{
+    announcement::Batch,
     fulfillment::read_set::{ReadSet, Snapshot},
     ports::{self, Changed},
     receipt::{Receipt, ReceiptState, ReceiptStatus, feedback::ReceiptUpdate},
@@ -135,12 +136,14 @@ impl ports::Receipts for Store {
         .await
     }
 
-    async fn hold(&self, seen: &Receipt) -> Result<Changed, RetryableError> {
-        guarded(seen_version(
-            self.change_receipt(&seen.receipt_id, &ReceiptState::Held, "")?,
-            seen,
-        ))
-        .await
+    async fn hold(
+        &self,
+        seen: &Receipt,
+        announced: Option<&Batch>,
+    ) -> Result<Changed, RetryableError> {
+        let update = self.change_receipt(&seen.receipt_id, &ReceiptState::Held, "")?;
+        self.guarded_with(seen_version(update, seen), announced)
+            .await
     }
 
     async fn end_lease(
@@ -148,19 +151,21 @@ impl ports::Receipts for Store {
         id: &ReceiptId,
         owner: &OwnerToken,
         state: &ReceiptState,
+        announced: Option<&Batch>,
     ) -> Result<Changed, RetryableError> {
         let update = self
             .change_receipt(id, state, "")?
             .condition_expression("#state = :leased AND #owner = :me")
             .expression_attribute_values(":leased", text("leased"))
             .expression_attribute_values(":me", text(owner.as_str()));
-        guarded(update).await
+        self.guarded_with(update, announced).await
     }
 
     async fn update_mails(
         &self,
         seen: &Receipt,
         update: &ReceiptUpdate,
+        announced: Option<&Batch>,
     ) -> Result<Changed, RetryableError> {
         let statement = match &update.state {
             Some(state) => self.change_receipt(&seen.receipt_id, state, ", mails = :mails")?,
@@ -172,7 +177,8 @@ impl ports::Receipts for Store {
         };
         let statement =
             statement.expression_attribute_values(":mails", row::value(TABLE, &update.mails)?);
-        guarded(seen_version(statement, seen)).await
+        self.guarded_with(seen_version(statement, seen), announced)
+            .await
     }
 }
 
@@ -199,13 +205,16 @@ impl ports::ReceiptAdmin for Store {
         guarded(seen_version(update, seen)).await
     }
 
-    async fn close_receipt(&self, seen: &Receipt, note: &str) -> Result<Changed, RetryableError> {
+    async fn close_receipt(
+        &self,
+        seen: &Receipt,
+        note: &str,
+        announced: Option<&Batch>,
+    ) -> Result<Changed, RetryableError> {
         let closed = seen.clone().closed(note);
         let update = self.change_receipt(&closed.receipt_id, &closed.state, ", note = :note")?;
-        guarded(seen_version(
-            update.expression_attribute_values(":note", text(note)),
-            seen,
-        ))
-        .await
+        let update = update.expression_attribute_values(":note", text(note));
+        self.guarded_with(seen_version(update, seen), announced)
+            .await
     }
 }

@@ -9,11 +9,9 @@ use crate::{
 };
 use aws_sdk_dynamodb::types::{TransactWriteItem, Update};
 use domain::{
-    ports::{self, Changed, Committed},
-    sale::{
-        fill::Fill,
-        stock::{Movement, OPEN_SHORTFALL},
-    },
+    ports::{self, Changed},
+    sale::stock::{Movement, OPEN_SHORTFALL},
+    upkeep::fill::Fill,
     values::{ids::Sku, outcome::RetryableError},
 };
 use std::collections::BTreeMap;
@@ -65,10 +63,8 @@ impl ports::Shortfalls for Store {
         if fill.units > 0 {
             actions.push(action().update(counter(table, fill)?).build());
         }
-        Ok(match self.transact(actions).await? {
-            Committed::Now => Changed::Now,
-            Committed::Raced => Changed::Raced,
-        })
+        actions.extend(self.announce(fill.announced.as_ref())?);
+        self.change(actions).await
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A SKU has a counter (`entry` = `counter`) and movements (`entry` = `order#<order id>`). A mapping row has a
 //! provider's product or price in `sku` (`product#<id>` or `price#<id>`) and `mapping` in `entry`. The merchant writes
-//! counters (`on_hand`, or `untracked`) and mapping rows (`maps_to`, `untracked`, `grants`, `days`). `reported_by` names
+//! counters (`on_hand`, `low_at`, or `untracked`) and mapping rows (`maps_to`, `untracked`, `grants`, `days`). `reported_by` names
 //! the event whose alarm reported the row as uncounted; a row that the merchant puts again has no mark.
 
 use crate::{
@@ -28,7 +28,7 @@ pub(crate) const TABLE: &str = "Stock";
 pub(crate) const COUNTER: &str = "counter";
 const MAPPING: &str = "mapping";
 
-fn key(sku: impl Into<String>, entry: impl Into<String>) -> Key {
+pub(crate) fn key(sku: impl Into<String>, entry: impl Into<String>) -> Key {
     Key::from([("sku", sku.into()), ("entry", entry.into())])
 }
 

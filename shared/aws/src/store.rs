@@ -25,6 +25,7 @@ pub struct Tables {
     pub entitlements: String,
     pub receipts: String,
     pub resources: String,
+    pub announcements: String,
 }
 
 /// The URLs of the queues. A function sets only those that it uses.

@@ -9,6 +9,7 @@
 //! - [`delivery`]: a signed request, the event in it, the stored event, and the queue messages.
 //! - [`receipt`]: the life cycle of a mail, and the feedback of SES.
 //! - [`fulfillment`]: what to read and what to decide for each kind of change, and the commit.
+//! - [`announcement`]: what the merchant's other systems learn of each change.
 //! - [`upkeep`]: what sweep and reconcile look for.
 //!
 //! [`ports`] are the interfaces to the world. Nothing in this crate waits, reads a clock or an environment variable, or
@@ -27,6 +28,8 @@ pub mod delivery;
 pub mod receipt;
 
 pub mod fulfillment;
+
+pub mod announcement;
 
 pub mod upkeep;
 

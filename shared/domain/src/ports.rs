@@ -4,9 +4,15 @@
 //! (`tests/it/contract.rs`). A lost race is a result and not an error. A [`RetryableError`] means that the result is
 //! unknown.
 
+pub mod admin;
+
 use crate::values::outcome::ReadError;
 use crate::{
     access::{contact::Contact, subscription::Subscription},
+    announcement::{
+        Batch, Entry,
+        stock::{AnnouncedLevel, Counter},
+    },
     delivery::{
         answer::Answer,
         event::Reading,
@@ -28,8 +34,9 @@ use crate::{
         Resource, ResourceId,
         checkout_session::{CheckoutSession, SessionSale},
     },
-    sale::{delivery_failure::DeliveryFailure, fill::Fill, order::Order, stock::Movement},
+    sale::{delivery_failure::DeliveryFailure, order::Order, stock::Movement},
     upkeep::{
+        fill::Fill,
         privacy::CustomerRows,
         reconcile::{self, Ask, Page},
         sweep::{self, Backlog, Due},
@@ -88,12 +95,14 @@ pub enum Settlement {
         class: Class,
         /// For the operator, without personal data.
         reason: String,
+        announced: Option<Batch>,
     },
 }
 
 /// The Events table.
 pub trait Events: Send + Sync {
-    /// Stores an event unless its id is stored already, by one conditional write.
+    /// Stores an event unless its id is stored already, by one conditional write. A parked one has its announcement
+    /// written with it ([`announcement::event::recorded`]).
     fn record(
         &self,
         event: &StoredEvent,
@@ -130,6 +139,7 @@ pub struct Reopening {
     /// The time that this version reads from the body.
     pub occurred_at: Option<Timestamp>,
     pub note: String,
+    pub announced: Option<Batch>,
 }
 
 /// The events to find.
@@ -167,6 +177,7 @@ pub trait EventAdmin: Send + Sync {
         id: &EventId,
         from: EventState,
         note: &str,
+        announced: Option<&Batch>,
         now: Timestamp,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
     /// Replaces the body of an event by an empty one, if its state did not change.
@@ -307,7 +318,7 @@ pub enum Changed {
     Raced,
 }
 
-/// The Receipts table.
+/// The Receipts table. A batch of announcements is written with the change, or not at all.
 pub trait Receipts: Send + Sync {
     /// Reads a receipt, strongly consistent.
     fn receipt(
@@ -322,19 +333,25 @@ pub trait Receipts: Send + Sync {
         lease_ends_at: Timestamp,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
     /// Holds a receipt with an unknown outcome, guarded by the version that was read.
-    fn hold(&self, seen: &Receipt) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
+    fn hold(
+        &self,
+        seen: &Receipt,
+        announced: Option<&Batch>,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
     /// Ends the lease with a new state, if `owner` still holds the lease.
     fn end_lease(
         &self,
         id: &ReceiptId,
         owner: &OwnerToken,
         state: &ReceiptState,
+        announced: Option<&Batch>,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
     /// Writes the update that a report of SES makes, guarded by the version that was read.
     fn update_mails(
         &self,
         seen: &Receipt,
         update: &ReceiptUpdate,
+        announced: Option<&Batch>,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }
 
@@ -420,6 +437,7 @@ pub trait ReceiptAdmin: Send + Sync {
         &self,
         seen: &Receipt,
         note: &str,
+        announced: Option<&Batch>,
     ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
 }
 
@@ -547,6 +565,105 @@ pub trait Delay: Send + Sync {
         receipt_handle: &str,
         by: Duration,
     ) -> impl Future<Output = Result<(), RetryableError>> + Send;
+}
+
+/// The place of a batch among the batches that are not published.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BatchPlace {
+    /// See [`Batch::place`].
+    pub place: i64,
+    pub batch_id: String,
+}
+
+/// One page of a search for batches. An empty page may not be the last one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BatchPage {
+    /// In no meaningful order.
+    pub batches: Vec<BatchPlace>,
+    /// The start of the next page; `None` at the end of the table.
+    pub next: Option<String>,
+}
+
+/// The Announcements table.
+pub trait Announcements: Send + Sync {
+    /// The batches that are not published and have their place until `until`, in their order after `after`, `most` at
+    /// most. An index lists them, which may lag behind the table.
+    fn unpublished(
+        &self,
+        until: Timestamp,
+        after: Option<&BatchPlace>,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<BatchPlace>, RetryableError>> + Send;
+    /// Reads a batch, strongly consistent; `None` if it is published.
+    fn unpublished_batch(
+        &self,
+        id: &str,
+    ) -> impl Future<Output = Result<Option<Batch>, RetryableError>> + Send;
+    /// Marks a batch as published. It expires after the retention.
+    fn mark_published(
+        &self,
+        id: &str,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<(), RetryableError>> + Send;
+}
+
+/// The operators' actions on the Announcements table.
+pub trait AnnouncementAdmin: Send + Sync {
+    /// Reads a bounded number of published batches since then, after the batch `after`.
+    fn published_since(
+        &self,
+        since: Timestamp,
+        after: Option<&str>,
+    ) -> impl Future<Output = Result<BatchPage, RetryableError>> + Send;
+    /// Makes a published batch unpublished again.
+    fn publish_again(
+        &self,
+        id: &str,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
+}
+
+/// The key of a row of the Stock table: SKU and entry.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StockRow {
+    pub sku: String,
+    pub entry: String,
+}
+
+/// One page of the counted SKUs, in no meaningful order. An empty page may not be the last one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SkuPage {
+    pub skus: Vec<Sku>,
+    /// The last row, after which the next page starts; `None` at the end of the table.
+    pub next: Option<StockRow>,
+}
+
+/// The announced levels in the Stock table.
+pub trait StockLevels: Send + Sync {
+    /// Reads a counter and its announced level, strongly consistent. A counter that is gone or not understood is `None`.
+    fn level(
+        &self,
+        sku: &Sku,
+    ) -> impl Future<Output = Result<(Option<Counter>, Option<AnnouncedLevel>), RetryableError>> + Send;
+    /// Writes the next announced level with its batch, if the level before is still the announced one.
+    fn announce_level(
+        &self,
+        level: &AnnouncedLevel,
+        batch: &Batch,
+    ) -> impl Future<Output = Result<Changed, RetryableError>> + Send;
+    /// Reads a bounded number of the counters' SKUs, after the row `after`.
+    fn counted(
+        &self,
+        after: Option<&StockRow>,
+    ) -> impl Future<Output = Result<SkuPage, RetryableError>> + Send;
+}
+
+/// The event bus.
+pub trait Bus: Send + Sync {
+    /// Publishes ten entries at most. There is an answer for each: `None`, or the reason why the bus does not have it.
+    fn publish(
+        &self,
+        entries: &[Entry],
+    ) -> impl Future<Output = Result<Vec<Option<String>>, RetryableError>> + Send;
 }
 
 /// The future of a method of a trait that is used as a trait object.

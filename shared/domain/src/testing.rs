@@ -5,6 +5,10 @@
 
 use crate::{
     access::{contact::Contact, entitlement::Entitlement, subscription::Subscription},
+    announcement::{
+        Announcement, Batch, State, ThingType, access::EntitlementState, order::OrderSummary,
+        receipt::ReceiptOutcome, resource, stock::AnnouncedLevel,
+    },
     fulfillment::{
         commit::Commit,
         read_set::{ReadSet, Snapshot},
@@ -13,13 +17,13 @@ use crate::{
     receipt::Receipt,
     resource::{Resource, ResourceId},
     sale::{
-        fill::Fill,
         mapping::{Mapping, MappingKey, MappingRow},
         merchant_reference::MerchantReference,
         order::Order,
         payment::Link,
         stock::{Deduction, Movement, Restock, StockLevel, Uncounted},
     },
+    upkeep::fill::Fill,
     values::ids::{
         CustomerId, OrderId, PaymentIntentId, ProductId, ReceiptId, Sku, SubscriptionId,
     },
@@ -59,6 +63,7 @@ keys! {
     Entitlement, (CustomerId, ProductId): |row| (row.customer_id.clone(), row.product_id.clone());
     Contact, CustomerId: |row| row.customer_id.clone();
     Receipt, ReceiptId: |row| row.receipt_id.clone();
+    AnnouncedLevel, Sku: |row| row.sku.clone();
 }
 
 impl Row for Resource {
@@ -92,6 +97,11 @@ pub struct Tables {
     pub movements: BTreeMap<(Sku, OrderId), Movement>,
     /// The goods that an alarm has reported as uncounted.
     pub reported: BTreeSet<Uncounted>,
+    /// The batches of announcements by their ids, and whether they are published.
+    pub batches: BTreeMap<String, (Batch, bool)>,
+    /// The counters' thresholds of `stock.low`.
+    pub low_at: BTreeMap<Sku, i64>,
+    pub announced_levels: Rows<AnnouncedLevel>,
 }
 
 impl Tables {
@@ -161,6 +171,7 @@ impl Tables {
             && follow(&self.orders, [&fill.order]);
         if holds {
             put(&mut self.orders, [&fill.order]);
+            self.announce(fill.announced.as_ref());
             self.count(&seen.sku, -fill.units);
             let key = (seen.sku.clone(), seen.order_id.clone());
             let movement = Movement {
@@ -194,6 +205,7 @@ impl Tables {
         put(&mut self.receipts, &commit.receipts);
         put(&mut self.resources, &commit.resources);
         self.reported.extend(commit.uncounted.iter().cloned());
+        self.announce(commit.announced.as_ref());
         for take in &commit.deductions {
             let movement = &take.movement;
             let key = (movement.sku.clone(), movement.order_id.clone());
@@ -208,6 +220,89 @@ impl Tables {
             self.count(&back.sku, back.pieces);
         }
         Committed::Now
+    }
+
+    /// Stores a batch of announcements.
+    pub fn announce(&mut self, batch: Option<&Batch>) {
+        let batch = batch.map(|batch| (batch.batch_id.clone(), (read_back(batch), false)));
+        self.batches.extend(batch);
+    }
+
+    /// Writes an announced level with its batch, if it follows the one before, and returns true if it did.
+    pub fn announce_level(&mut self, level: &AnnouncedLevel, batch: &Batch) -> bool {
+        let follows = follow(&self.announced_levels, [level]);
+        if follows {
+            put(&mut self.announced_levels, [level]);
+            self.announce(Some(batch));
+        }
+        follows
+    }
+
+    /// What is wrong with the announcements: the announcements of a thing, applied in their order, must make its row;
+    /// each must have a new version and another state than the one before, and nothing may be announced that is not a
+    /// row.
+    #[must_use]
+    pub fn unannounced(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut told: BTreeMap<(ThingType, String), (u64, State)> = BTreeMap::new();
+        let mut all: Vec<&Announcement> = self
+            .batches
+            .values()
+            .flat_map(|(batch, _)| &batch.announcements)
+            .collect();
+        all.sort_by_key(|one| (&one.thing, one.kind));
+        for one in all {
+            let thing = (one.thing.thing_type, one.thing.id.clone());
+            let now = (one.thing.version, one.state.clone());
+            match told.insert(thing, now.clone()) {
+                Some((version, state)) if version == now.0 && state != now.1 => {
+                    wrong.push(format!("{} has two states", one.id));
+                }
+                Some((version, state)) if version < now.0 && state == now.1 => {
+                    wrong.push(format!("{} announces nothing new", one.id));
+                }
+                _ => {}
+            }
+        }
+        let mut rows = self.states();
+        for ((thing_type, id), (_, state)) in told {
+            match rows.remove(&(thing_type, id.clone())) {
+                None if thing_type == ThingType::Event || thing_type == ThingType::Stock => {}
+                Some(row) if row == state => {}
+                row => wrong.push(format!(
+                    "{id} differs: {}",
+                    difference(&state, row.as_ref())
+                )),
+            }
+        }
+        wrong.extend(
+            rows.into_keys()
+                .map(|(_, id)| format!("{id} was never announced")),
+        );
+        wrong
+    }
+
+    /// The state of each thing that is announced.
+    fn states(&self) -> BTreeMap<(ThingType, String), State> {
+        let mut states = BTreeMap::new();
+        for row in self.orders.values() {
+            let state = State::Order(OrderSummary::of(row).into());
+            states.insert((ThingType::Order, row.order_id.to_string()), state);
+        }
+        for row in self.entitlements.values() {
+            let id = format!("{}/{}", row.customer_id, row.product_id);
+            let state = State::Entitlement(EntitlementState::of(row));
+            states.insert((ThingType::Entitlement, id), state);
+        }
+        for row in self.receipts.values() {
+            let state = ReceiptOutcome::of(row).map(State::Receipt);
+            let key = (ThingType::Receipt, row.receipt_id.to_string());
+            states.extend(state.map(|state| (key, state)));
+        }
+        for row in self.resources.values() {
+            states.extend(resource::state(row));
+        }
+        states
     }
 
     fn count(&mut self, sku: &Sku, pieces: i64) {
@@ -258,6 +353,17 @@ impl Tables {
         };
         level.on_hand.is_some() && level.moved.is_some_and(fits)
     }
+}
+
+/// The parts of two states that differ.
+fn difference(announced: &State, row: Option<&State>) -> String {
+    let (one, other) = (format!("{announced:#?}"), format!("{row:#?}"));
+    let known: BTreeSet<&str> = other.lines().map(str::trim).collect();
+    let lines = one
+        .lines()
+        .map(str::trim)
+        .filter(|line| !known.contains(line));
+    lines.collect::<Vec<_>>().join(" ")
 }
 
 /// True if each row has the version after the known one. No row has version 0, so version 1 comes after no row.

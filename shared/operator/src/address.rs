@@ -1,9 +1,8 @@
 //! Corrects the address of an order, or ends the suppression of an address.
 
 use domain::{
-    ports::{Changed, Orders, Suppressions},
+    ports::{Changed, Orders, Suppressions, admin::OrderSearch},
     receipt::feedback::{AddressHash, Suppression},
-    upkeep::admin::OrderSearch,
     values::{ids::OrderId, outcome::RetryableError},
 };
 use jiff::Timestamp;

@@ -12,6 +12,7 @@
 
 use crate::{NAMED, TRIES, names, note::Note, pace::Pace};
 use domain::{
+    announcement::{Announcement, Batch, event},
     delivery::{
         event::{Change, Reading},
         job::FulfillmentJob,
@@ -203,6 +204,7 @@ async fn once_more(
                     event_type: Some(read.event_type),
                     occurred_at: read.occurred_at,
                     note: note.line(ask.word()),
+                    announced: announced(event::released(&event, note.at()), note),
                 };
                 let changed = events.reopen_event(&reopening).await?;
                 (changed == Changed::Now).then_some(Again::Reopened { from })
@@ -220,6 +222,10 @@ async fn once_more(
     Ok(Again::Left(Left::Contended))
 }
 
+fn announced(announcements: Vec<Announcement>, note: &Note) -> Option<Batch> {
+    Batch::new(&announcements, note.at())
+}
+
 /// Drops an event that is parked or unfinished: it has no effects, and the note states the reason.
 ///
 /// It is kept as long as a processed event. The row decides between dropping and processing, so
@@ -234,11 +240,10 @@ pub async fn drop_event(
             Ok(from) => from,
             Err(end) => return Ok(end),
         };
-        if events
-            .drop_event(id, from, &note.line("dropped it"), note.at())
-            .await?
-            == Changed::Now
-        {
+        let announced = announced(event::dropped(&event, note.at()), note);
+        let line = note.line("dropped it");
+        let dropped = events.drop_event(id, from, &line, announced.as_ref(), note.at());
+        if dropped.await? == Changed::Now {
             return Ok(Dropped::Now { from });
         }
     }

@@ -7,9 +7,8 @@ pub mod plan;
 
 use crate::{MOST_PAGES, TRIES, endless};
 use domain::{
-    ports::{Changed, Shortfalls},
+    ports::{Changed, Shortfalls, admin::{Counter, StockAdmin}},
     sale::stock::Movement,
-    upkeep::admin::{Counter, StockAdmin},
     values::{ids::Sku, outcome::RetryableError},
 };
 use std::fmt;

@@ -32,6 +32,7 @@ fn reopening(event: &StoredEvent, from: EventState) -> Reopening {
         event_type: None,
         occurred_at: None,
         note,
+        announced: None,
     }
 }
 
@@ -116,7 +117,7 @@ async fn an_event_is_dropped_while_it_stands_where_it_stood(on: &impl On) {
     let event = parked(on).await;
     let drop = async |from| {
         on.events()
-            .drop_event(&event.event_id, from, "a double", later())
+            .drop_event(&event.event_id, from, "a double", None, later())
             .await
     };
     assert_eq!(drop(Stored).await, Ok(Changed::Raced));
@@ -161,7 +162,7 @@ async fn what_is_reopened_is_not_forgotten_and_what_is_dropped_is() {
     assert_eq!(reopen(&on, &event, Processed).await, Changed::Now);
     assert_eq!(expires_at(&event).await, None);
     on.store
-        .drop_event(&event.event_id, Stored, "a double", later())
+        .drop_event(&event.event_id, Stored, "a double", None, later())
         .await
         .unwrap();
     assert_eq!(
@@ -408,11 +409,13 @@ async fn receipts_that_wait_are_told_by_where_they_stand(on: &impl On) {
     counted(ReceiptStatus::Failed).await;
     let failed = on.receipt(id).await.unwrap();
     assert_eq!(
-        on.receipts().close_receipt(&held, "too late").await,
+        on.receipts().close_receipt(&held, "too late", None).await,
         Ok(Changed::Raced)
     );
     assert_eq!(
-        on.receipts().close_receipt(&failed, "sent by post").await,
+        on.receipts()
+            .close_receipt(&failed, "sent by post", None)
+            .await,
         Ok(Changed::Now)
     );
     stands(on, id, ReceiptStatus::Withdrawn).await;

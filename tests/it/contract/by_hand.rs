@@ -269,6 +269,7 @@ async fn an_event_is_released_or_replayed_by_hand_as_by_code_on_dynamodb() {
             event_type: None,
             occurred_at: None,
             note,
+            announced: None,
         };
         assert_eq!(
             hand.ports.store.reopen_event(&reopening).await,
@@ -297,7 +298,10 @@ async fn an_event_is_dropped_by_hand_as_by_code_on_dynamodb() {
         let before = hand.read(&place).await.unwrap();
         let at = Timestamp::now();
         assert_eq!(
-            hand.ports.store.drop_event(&id, from, "by code", at).await,
+            hand.ports
+                .store
+                .drop_event(&id, from, "by code", None, at)
+                .await,
             Ok(Changed::Now)
         );
         let by_code = number(&hand.read(&place).await.unwrap(), "expires_at");
@@ -332,10 +336,10 @@ async fn a_mail_is_sent_again_by_hand_as_by_code_on_dynamodb() {
             .await
             .unwrap();
         let ended = if let Some(state) = state {
-            ports.store.end_lease(&id, &owner("a"), &state).await
+            ports.store.end_lease(&id, &owner("a"), &state, None).await
         } else {
             let claimed = ports.store.receipt(&id).await.unwrap().unwrap();
-            ports.store.hold(&claimed).await
+            ports.store.hold(&claimed, None).await
         };
         assert_eq!(ended, Ok(Changed::Now), "{from}");
         let place = ("ReceiptsTable", key("receipt_id", &id));
@@ -371,7 +375,7 @@ async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
             .unwrap();
         let claimed = receipts.receipt(&id).await.unwrap().unwrap();
         if from == "held" {
-            receipts.hold(&claimed).await.unwrap();
+            receipts.hold(&claimed, None).await.unwrap();
         } else {
             receipts
                 .end_lease(
@@ -380,6 +384,7 @@ async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
                     &ReceiptState::Failed {
                         reason: "no".into(),
                     },
+                    None,
                 )
                 .await
                 .unwrap();
@@ -388,7 +393,7 @@ async fn a_receipt_is_closed_by_hand_as_by_code_on_dynamodb() {
         let before = hand.read(&place).await.unwrap();
         let seen = receipts.receipt(&id).await.unwrap().unwrap();
         assert_eq!(
-            receipts.close_receipt(&seen, "by code").await,
+            receipts.close_receipt(&seen, "by code", None).await,
             Ok(Changed::Now)
         );
         let commands = from_state(CLOSE, "held", from);

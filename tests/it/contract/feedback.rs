@@ -35,7 +35,10 @@ fn update(receipt: &Receipt, kind: ReportKind) -> ReceiptUpdate {
 }
 
 async fn learn(on: &impl On, seen: &Receipt, update: &ReceiptUpdate) -> Changed {
-    on.receipts().update_mails(seen, update).await.unwrap()
+    on.receipts()
+        .update_mails(seen, update, None)
+        .await
+        .unwrap()
 }
 
 async fn read(on: &impl On, id: &ReceiptId) -> Receipt {

@@ -2,13 +2,12 @@
 
 use super::World;
 use domain::{
-    ports::{Changed, OrderPage},
+    ports::{Changed, OrderPage, admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin, StockPlace}},
     sale::{
         mapping::{Grant, MappingKey, MappingRow},
         order::Order,
         stock::Movement,
     },
-    upkeep::admin::{Counter, CounterPage, MapTo, OrderSearch, StockAdmin, StockPlace},
     values::{
         ids::{OrderId, Sku},
         outcome::RetryableError,

@@ -312,6 +312,7 @@ fn rows_of(commit: &Commit) -> usize {
         + commit.contact.iter().count()
         + commit.receipts.len()
         + commit.uncounted.len()
+        + commit.announced.iter().count()
         + 1
 }
 
@@ -411,6 +412,7 @@ fn is_taken(commit: &Commit) -> bool {
         && fit(&commit.contact)
         && fit(&commit.receipts)
         && fit(&commit.resources)
+        && fit(&commit.announced)
 }
 
 /// All of a transaction, or nothing of it.

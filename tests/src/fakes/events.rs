@@ -2,6 +2,7 @@
 
 use super::World;
 use domain::{
+    announcement::{Batch, event},
     delivery::stored_event::{EventState, StoredEvent},
     ports::{Changed, EventAdmin, Events, Found, Recorded, Reopening, Search, Settlement},
     values::{class::Class, facts::whole_second, ids::EventId, outcome::RetryableError},
@@ -17,6 +18,7 @@ impl Events for World {
                         received_at: whole_second(event.received_at),
                         ..event.clone()
                     };
+                    kept.tables.announce(event::recorded(&row).as_ref());
                     kept.events.insert(event.event_id.clone(), row);
                     Recorded::First
                 }
@@ -60,9 +62,14 @@ impl Events for World {
                     (event.reason, event.class) = (None, None);
                     Changed::Now
                 }
-                Settlement::Parked { class, reason } if event.state == EventState::Stored => {
+                Settlement::Parked {
+                    class,
+                    reason,
+                    announced,
+                } if event.state == EventState::Stored => {
                     event.state = EventState::Parked;
                     (event.reason, event.class) = (Some(reason.clone()), Some(*class));
+                    kept.tables.announce(announced.as_ref());
                     Changed::Now
                 }
                 Settlement::NotNeeded { reason } if event.state == EventState::Stored => {
@@ -113,6 +120,7 @@ impl EventAdmin for World {
             event.note = Some(reopening.note.clone());
             event.event_type = reopening.event_type.clone().or(event.event_type.take());
             event.occurred_at = reopening.occurred_at.or(event.occurred_at);
+            kept.tables.announce(reopening.announced.as_ref());
             kept.swept.events.remove(&reopening.event_id);
             Changed::Now
         })
@@ -124,6 +132,7 @@ impl EventAdmin for World {
         id: &EventId,
         from: EventState,
         note: &str,
+        announced: Option<&Batch>,
         _: Timestamp,
     ) -> Result<Changed, RetryableError> {
         self.repeatable("event_desk.drop_event", |kept| {
@@ -133,6 +142,7 @@ impl EventAdmin for World {
             };
             event.state = EventState::Dropped;
             event.note = Some(note.to_owned());
+            kept.tables.announce(announced);
             Changed::Now
         })
         .await

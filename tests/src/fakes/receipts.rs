@@ -2,6 +2,7 @@
 
 use super::{Kept, World};
 use domain::{
+    announcement::Batch,
     ports::{Changed, ReceiptAdmin, Receipts, Suppressions},
     receipt::{
         Receipt, ReceiptState,
@@ -22,20 +23,27 @@ fn change(
     id: &ReceiptId,
     guard: impl Fn(&Receipt) -> bool,
     change: impl FnOnce(&mut Receipt),
+    announced: Option<&Batch>,
 ) -> Changed {
     match kept.receipts.get_mut(id).filter(|receipt| guard(receipt)) {
         None => Changed::Raced,
         Some(receipt) => {
             change(receipt);
+            kept.tables.announce(announced);
             Changed::Now
         }
     }
 }
 
 /// Changes a receipt if it still has the version that was seen.
-fn change_seen(kept: &mut Kept, seen: &Receipt, changed: impl FnOnce(&mut Receipt)) -> Changed {
+fn change_seen(
+    kept: &mut Kept,
+    seen: &Receipt,
+    changed: impl FnOnce(&mut Receipt),
+    announced: Option<&Batch>,
+) -> Changed {
     let is_seen = |receipt: &Receipt| receipt.version == seen.version;
-    change(kept, &seen.receipt_id, is_seen, changed)
+    change(kept, &seen.receipt_id, is_seen, changed, announced)
 }
 
 fn set(receipt: &mut Receipt, state: &ReceiptState) {
@@ -61,14 +69,23 @@ impl Receipts for World {
             lease_ends_at,
         };
         self.repeatable("receipts.claim", |kept| {
-            change_seen(kept, seen, |receipt| set(receipt, &state))
+            change_seen(kept, seen, |receipt| set(receipt, &state), None)
         })
         .await
     }
 
-    async fn hold(&self, seen: &Receipt) -> Result<Changed, RetryableError> {
+    async fn hold(
+        &self,
+        seen: &Receipt,
+        announced: Option<&Batch>,
+    ) -> Result<Changed, RetryableError> {
         self.repeatable("receipts.hold", |kept| {
-            change_seen(kept, seen, |receipt| set(receipt, &ReceiptState::Held))
+            change_seen(
+                kept,
+                seen,
+                |receipt| set(receipt, &ReceiptState::Held),
+                announced,
+            )
         })
         .await
     }
@@ -78,10 +95,11 @@ impl Receipts for World {
         id: &ReceiptId,
         owner: &OwnerToken,
         state: &ReceiptState,
+        announced: Option<&Batch>,
     ) -> Result<Changed, RetryableError> {
         let guard = |receipt: &Receipt| matches!(&receipt.state, ReceiptState::Leased { owner: holder, .. } if holder == owner);
         self.repeatable("receipts.mark", |kept| {
-            change(kept, id, guard, |receipt| set(receipt, state))
+            change(kept, id, guard, |receipt| set(receipt, state), announced)
         })
         .await
     }
@@ -90,15 +108,21 @@ impl Receipts for World {
         &self,
         seen: &Receipt,
         update: &ReceiptUpdate,
+        announced: Option<&Batch>,
     ) -> Result<Changed, RetryableError> {
         self.repeatable("receipts.learn", |kept| {
-            change_seen(kept, seen, |receipt| {
-                receipt.version += 1;
-                receipt.mails = read_back(&update.mails);
-                if let Some(state) = &update.state {
-                    receipt.state = read_back(state);
-                }
-            })
+            change_seen(
+                kept,
+                seen,
+                |receipt| {
+                    receipt.version += 1;
+                    receipt.mails = read_back(&update.mails);
+                    if let Some(state) = &update.state {
+                        receipt.state = read_back(state);
+                    }
+                },
+                announced,
+            )
         })
         .await
     }
@@ -135,7 +159,7 @@ impl ReceiptAdmin for World {
     ) -> Result<Changed, RetryableError> {
         self.repeatable("receipt_desk.reopen", |kept| {
             let reopened = seen.clone().reopened(note, now);
-            let changed = change_seen(kept, seen, |receipt| *receipt = read_back(&reopened));
+            let changed = change_seen(kept, seen, |receipt| *receipt = read_back(&reopened), None);
             if changed == Changed::Now {
                 kept.swept.receipts.remove(&seen.receipt_id);
             }
@@ -144,10 +168,20 @@ impl ReceiptAdmin for World {
         .await
     }
 
-    async fn close_receipt(&self, seen: &Receipt, note: &str) -> Result<Changed, RetryableError> {
+    async fn close_receipt(
+        &self,
+        seen: &Receipt,
+        note: &str,
+        announced: Option<&Batch>,
+    ) -> Result<Changed, RetryableError> {
         self.repeatable("receipt_desk.close", |kept| {
             let closed = seen.clone().closed(note);
-            change_seen(kept, seen, |receipt| *receipt = read_back(&closed))
+            change_seen(
+                kept,
+                seen,
+                |receipt| *receipt = read_back(&closed),
+                announced,
+            )
         })
         .await
     }

@@ -3,7 +3,8 @@
 use super::World;
 use domain::{
     ports::{Changed, Shortfalls},
-    sale::{fill::Fill, stock::Movement},
+    sale::stock::Movement,
+    upkeep::fill::Fill,
     values::{ids::Sku, outcome::RetryableError},
 };
 use std::collections::BTreeMap;

@@ -9,6 +9,7 @@ use crate::{
 };
 use aws_sdk_dynamodb::{primitives::Blob, types::AttributeValue};
 use domain::{
+    announcement::Batch,
     delivery::stored_event::EventState,
     ports::{self, Changed, Found, Reopening, Search},
     values::{ids::EventId, outcome::RetryableError},
@@ -33,6 +34,7 @@ impl ports::EventAdmin for Store {
             event_type,
             occurred_at,
             note,
+            announced,
         } = reopening;
         let mut set =
             "SET #state = :stored, #open = :stored, attempts = :none, note = :note".to_owned();
@@ -53,7 +55,8 @@ impl ports::EventAdmin for Store {
             set.push_str(", occurred_at = :occurred");
             update = update.expression_attribute_values(":occurred", text(occurred_at.to_string()));
         }
-        guarded(update.update_expression(format!("{set} REMOVE expires_at, swept_at"))).await
+        let update = update.update_expression(format!("{set} REMOVE expires_at, swept_at"));
+        self.guarded_with(update, announced.as_ref()).await
     }
 
     async fn drop_event(
@@ -61,6 +64,7 @@ impl ports::EventAdmin for Store {
         id: &EventId,
         from: EventState,
         note: &str,
+        announced: Option<&Batch>,
         now: Timestamp,
     ) -> Result<Changed, RetryableError> {
         let update = self
@@ -75,7 +79,7 @@ impl ports::EventAdmin for Store {
             .expression_attribute_values(":dropped", text(EventState::Dropped.to_string()))
             .expression_attribute_values(":note", text(note))
             .expression_attribute_values(":expiry", number(expiry(now, self.retention)));
-        guarded(update).await
+        self.guarded_with(update, announced).await
     }
 
     async fn blank_event(

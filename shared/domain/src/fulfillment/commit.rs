@@ -3,6 +3,7 @@
 use crate::access::contact::Contact;
 use crate::access::entitlement::Entitlement;
 use crate::access::subscription::Subscription;
+use crate::announcement::Batch;
 use crate::delivery::job::Handoff;
 use crate::receipt::Receipt;
 use crate::resource::Resource;
@@ -49,6 +50,8 @@ pub struct Commit {
     pub uncounted: Vec<Uncounted>,
     pub fulfills: bool,
     pub alerts: Alerts,
+    /// What the merchant's other systems learn of it.
+    pub announced: Option<Batch>,
 }
 
 impl Commit {
@@ -72,6 +75,7 @@ impl Commit {
             uncounted: Vec::new(),
             fulfills: false,
             alerts: Alerts::default(),
+            announced: None,
         }
     }
 

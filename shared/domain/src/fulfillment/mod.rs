@@ -3,6 +3,7 @@
 //! Each decision is a function of the event and of the rows as read. Before an irreversible step, it also needs the
 //! answer of the provider's API. It returns a value that can be printed; the caller carries it out.
 
+mod announced;
 mod checkout_session;
 pub mod commit;
 mod contact;
@@ -474,6 +475,10 @@ fn to_write(case: &Case<'_>, mut commit: Box<Commit>) -> Result<Box<Commit>, Sto
         case.policy.bundle.clone_into(&mut order.bundle);
         commit.alerts = Alerts::between(rows.order.as_ref(), order);
     }
+    for receipt in &mut commit.receipts {
+        receipt.provider = Some(case.event.provider.clone());
+    }
+    commit.announced = announced::announced(case, rows, &commit);
     Ok(commit)
 }
 

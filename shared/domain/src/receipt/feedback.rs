@@ -460,6 +460,19 @@ impl Receipt {
             .err()
     }
 
+    /// The delivery of the last mail since the receipt was last reopened: arrived or failed; `None` if nothing is known.
+    #[must_use]
+    pub fn last_delivery(&self) -> Option<Result<(), DeliveryFailure>> {
+        let verdicts = self.mails.iter().filter_map(|(message_id, history)| {
+            let moment = history.moment();
+            let is_past = self.reopened_at.is_some() && moment < self.reopened_at;
+            let verdict = history.verdict().filter(|_| !is_past)?;
+            Some((moment, message_id, verdict))
+        });
+        let last = verdicts.max_by_key(|(moment, message_id, _)| (*moment, *message_id));
+        last.map(|(_, _, verdict)| verdict)
+    }
+
     /// True if any mail ever had a failure; then the order's copy needs an update.
     #[must_use]
     pub fn had_delivery_failure(&self) -> bool {

@@ -11,9 +11,12 @@
 
 pub mod feedback;
 
-use crate::values::ids::{
-    BadId, FulfillmentId, InvoiceId, MessageId, OrderId, OwnerToken, ReceiptId, RefundId,
-    SubscriptionId,
+use crate::values::{
+    ids::{
+        BadId, FulfillmentId, InvoiceId, MessageId, OrderId, OwnerToken, ReceiptId, RefundId,
+        SubscriptionId,
+    },
+    provider::ProviderId,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -117,6 +120,9 @@ pub struct Receipt {
     /// Counts changes, from 1; each lease is guarded by the version it read.
     pub version: u64,
     pub order_id: OrderId,
+    /// The provider of the event that caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderId>,
     #[serde(flatten)]
     pub kind: ReceiptKind,
     /// Do not send earlier.
@@ -284,6 +290,7 @@ impl Receipt {
             receipt_id,
             version: 1,
             order_id: order_id.clone(),
+            provider: None,
             kind,
             due_at,
             created_at: now,

@@ -5,7 +5,6 @@ pub mod columns;
 pub mod delivery_failure;
 pub mod details;
 pub mod dispute;
-pub mod fill;
 pub mod hold;
 pub mod mapping;
 pub mod merchant_reference;

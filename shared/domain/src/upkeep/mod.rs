@@ -1,6 +1,6 @@
-//! Finding work that was left over: overdue rows, and events that no delivery brought.
+//! Finding work that was left over: overdue rows, open shortfalls, and events that no delivery brought.
 
-pub mod admin;
+pub mod fill;
 pub mod privacy;
 pub mod reconcile;
 pub mod recovery;

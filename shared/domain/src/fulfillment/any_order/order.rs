@@ -442,6 +442,8 @@ fn timeless(row: &Resource) -> Resource {
 /// The rows once erasures are done, without versions and the times of reads from the provider.
 fn bare(shop: &Shop) -> Tables {
     let mut tables = shop.tables.clone();
+    assert_eq!(tables.unannounced(), Vec::<String>::new());
+    tables.batches.clear();
     for order in tables.orders.values_mut() {
         // The erasure of its customer follows, whenever the order was made.
         let customer_id = order.customer.customer_id.as_ref();

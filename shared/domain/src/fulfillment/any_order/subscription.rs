@@ -657,6 +657,8 @@ fn sent(shop: &Shop) -> BTreeSet<String> {
 /// access is such a value, until the last state at the provider is announced.
 fn bare(shop: &Shop, up_to_date: bool) -> Tables {
     let mut tables = shop.tables.clone();
+    assert_eq!(tables.unannounced(), Vec::<String>::new());
+    tables.batches.clear();
     tables.orders.values_mut().for_each(|row| row.version = 0);
     for row in tables.entitlements.values_mut() {
         row.version = 0;

@@ -1,6 +1,7 @@
 //! Fills shortfalls: when a counter rises, the oldest paid orders get their missing units first.
 
 use crate::{
+    announcement::{self, Batch, Cause},
     sale::{
         order::{Order, OrderState},
         restock::{RestockPolicy, returned},
@@ -25,6 +26,7 @@ pub struct Fill {
     pub closes: bool,
     /// The order in its next version.
     pub order: Order,
+    pub announced: Option<Batch>,
 }
 
 /// The number of units that an order still waits for: those sold, without those deducted and those
@@ -71,11 +73,13 @@ pub fn fills(
         }
         *on_hand -= units;
         let left = wanted - units;
+        let next = filled(order, &movement.sku, left, now);
         all.push(Fill {
             seen: movement.clone(),
             units,
             closes: left == 0,
-            order: filled(order, &movement.sku, left, now),
+            announced: announced(order, &next, now),
+            order: next,
         });
         orders.remove(&movement.order_id);
     }
@@ -106,6 +110,19 @@ fn filled(order: &Order, sku: &Sku, left: i64, now: Timestamp) -> Order {
         }
     }
     order
+}
+
+/// The announcements of a fill.
+fn announced(before: &Order, after: &Order, now: Timestamp) -> Option<Batch> {
+    let cause = Cause {
+        at: now,
+        provider: Some(&after.provider),
+        event_id: None,
+    };
+    Batch::new(
+        &announcement::order::changed(Some(before), after, cause),
+        now,
+    )
 }
 
 #[cfg(test)]
